@@ -1,0 +1,65 @@
+# promote is built like any PGXS extension:
+#
+#   make && make install && make installcheck      (PG_CONFIG=... picks the server)
+#
+# The last one needs a running server with promote installed. `./dev test` brings a server of its own.
+
+PG_CONFIG ?= pg_config
+
+EXTENSION = promote
+# promote.control is the one place that says which version this is.
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" promote.control)
+
+# The install script's parts, sql/<part>.sql, each after those it refers to.
+SQL_PARTS = prelude version name json schema yaml compose actor registry history audit revision promotion report
+
+MODULE_big = promote
+SOURCES := $(wildcard src/*.c src/json/*.c src/schema/*.c)
+HEADER_FILES := $(wildcard src/*.h src/json/*.h src/schema/*.h)
+OBJS = $(SOURCES:.c=.o)
+SHLIB_LINK = -lyaml
+
+PG_CPPFLAGS = -I$(srcdir)/src
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+ifeq ($(WERROR),1)
+PG_CFLAGS += -Werror
+endif
+
+EXTENSION_SQL = promote--$(EXTVERSION).sql
+DATA_built = $(EXTENSION_SQL)
+DATA = $(wildcard sql/promote--*--*.sql)
+
+# := because PGXS asks whether these are defined: a kind of test of which there is none yet must not be.
+REGRESS := $(patsubst test/regress/sql/%.sql,%,$(wildcard test/regress/sql/*.sql))
+REGRESS_OPTS = --inputdir=test/regress --outputdir=test/output/regress --load-extension=promote
+ISOLATION := $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec))
+ISOLATION_OPTS = --inputdir=test --outputdir=test/output/isolation --load-extension=promote
+
+EXTRA_CLEAN = promote--*.sql .build-for test/output
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(EXTENSION_SQL): $(SQL_PARTS:%=sql/%.sql) Makefile promote.control
+	cat $(SQL_PARTS:%=sql/%.sql) >$@.tmp
+	mv $@.tmp $@
+
+# PGXS tracks headers only where the server was configured with --enable-depend, and Debian's is not.
+$(OBJS) $(OBJS:.o=.bc): $(HEADER_FILES)
+
+# Objects made for another major version, or with other flags, must not be linked into this build.
+$(OBJS): .build-for
+.build-for: FORCE
+	@echo '$(VERSION) $(COPT) $(PROFILE)' | cmp -s - $@ || echo '$(VERSION) $(COPT) $(PROFILE)' >$@
+
+# pg_regress creates its output directory but not that directory's parent.
+installcheck: | test/output
+test/output:
+	mkdir -p $@
+
+# Needs a running server (PGHOST and so on); `./dev bench` brings its own.
+bench:
+	PG_CONFIG='$(PG_CONFIG)' bench/run
+
+FORCE:
+.PHONY: bench FORCE
