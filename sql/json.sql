@@ -1,0 +1,44 @@
+-- Pure functions over jsonb: no tables, no clock.
+
+CREATE FUNCTION promote.jsonb_deep_merge(target jsonb, patch jsonb) RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_jsonb_deep_merge';
+COMMENT ON FUNCTION promote.jsonb_deep_merge(jsonb, jsonb) IS
+'target with patch on top: objects merge at every level, everything else replaces; null is a value like any other';
+
+CREATE FUNCTION promote.jsonb_merge_patch(target jsonb, patch jsonb) RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_jsonb_merge_patch';
+COMMENT ON FUNCTION promote.jsonb_merge_patch(jsonb, jsonb) IS
+'target with the JSON Merge Patch applied (RFC 7396): as jsonb_deep_merge, but null removes the key';
+
+CREATE FUNCTION promote.jsonb_leaf_diff(old_document jsonb, new_document jsonb)
+    RETURNS TABLE (path text, change text, old_value jsonb, new_value jsonb)
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 20
+    AS 'MODULE_PATHNAME', 'promote_jsonb_leaf_diff';
+COMMENT ON FUNCTION promote.jsonb_leaf_diff(jsonb, jsonb) IS
+'A row per leaf that differs: its path as jq spells it, add, change or remove, and both values; SQL NULL is missing, JSON null is null. Leaves are scalars and empty containers; arrays are compared by position';
+
+CREATE FUNCTION promote.jsonb_canonical(document jsonb) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_jsonb_canonical';
+COMMENT ON FUNCTION promote.jsonb_canonical(jsonb) IS
+'The document in canonical JSON (RFC 8785); numbers that no double spells exactly keep all their digits';
+
+CREATE FUNCTION promote.jsonb_digest(document jsonb) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_jsonb_digest';
+COMMENT ON FUNCTION promote.jsonb_digest(jsonb) IS
+'SHA-256 of the document''s canonical JSON in UTF-8: equal for equal documents, whatever their spelling';
+
+CREATE FUNCTION promote.jsonb_render(document jsonb, variables jsonb) RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_jsonb_render';
+COMMENT ON FUNCTION promote.jsonb_render(jsonb, jsonb) IS
+'The document with {{name}} in its strings replaced by the variables'' values; a string that is nothing but one placeholder takes the value''s JSON type; PM105 lists all that is missing';
+
+CREATE FUNCTION promote.check_params(params jsonb) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_check_params';
+COMMENT ON FUNCTION promote.check_params(jsonb) IS
+'true where params is an object of at most 16 MB, 1000 levels and 1000 digits a number; PM101 or PM102 otherwise';

@@ -1,0 +1,17 @@
+/*
+ * compat.h: all that differs between PostgreSQL's majors, 15 to 18.
+ *
+ * Names the newest interface and supplies it where an older server lacks it.
+ */
+#ifndef PROMOTE_COMPAT_H
+#define PROMOTE_COMPAT_H
+
+#include "postgres.h"
+
+#include "funcapi.h"
+
+#if PG_VERSION_NUM < 150000
+#error "promote needs PostgreSQL 15 or newer"
+#endif
+
+#endif							/* PROMOTE_COMPAT_H */

@@ -1,0 +1,46 @@
+/*
+ * errors.h: the SQLSTATEs of promote, all of class PM.
+ *
+ * One line per refusal a caller may want to tell from another; doc/errors.md
+ * explains each and test/sql/errors.sql provokes each.  Messages are lower
+ * case without a full stop, DETAIL and HINT are sentences, and none of them
+ * ever holds a value of a configuration: it might be sensitive.
+ */
+#ifndef PROMOTE_ERRORS_H
+#define PROMOTE_ERRORS_H
+
+#include "utils/elog.h"
+
+#define PM_ERRCODE(a, b, c) MAKE_SQLSTATE('P', 'M', a, b, c)
+
+/* Names and what they stand for */
+#define PM_INVALID_NAME			PM_ERRCODE('0', '0', '1')	/* a name that is not well formed */
+#define PM_NOT_FOUND			PM_ERRCODE('0', '0', '2')	/* no such project, environment, ... */
+#define PM_SAME_INSTANCE		PM_ERRCODE('0', '0', '3')	/* source and destination are one */
+#define PM_COMPONENT_MISMATCH	PM_ERRCODE('0', '0', '4')	/* different components or projects */
+#define PM_NOT_CONFIGURED		PM_ERRCODE('0', '0', '5')	/* the instance has no revision yet */
+
+/* Documents */
+#define PM_NOT_AN_OBJECT		PM_ERRCODE('1', '0', '1')	/* params or overrides that are no object */
+#define PM_TOO_LARGE			PM_ERRCODE('1', '0', '2')	/* past a limit of size, depth or digits */
+#define PM_INVALID_PARAMS		PM_ERRCODE('1', '0', '3')	/* violates the release's schema */
+#define PM_IMMUTABLE			PM_ERRCODE('1', '0', '4')	/* changes an immutable value */
+#define PM_INVALID_PLACEHOLDER	PM_ERRCODE('1', '0', '5')	/* {{name}} unknown or malformed */
+#define PM_INVALID_SCHEMA		PM_ERRCODE('1', '0', '6')	/* not a usable JSON Schema */
+#define PM_INVALID_YAML			PM_ERRCODE('1', '0', '7')	/* not a YAML document of JSON's values */
+
+/* Versions */
+#define PM_INVALID_VERSION		PM_ERRCODE('2', '0', '1')	/* not a version, or not a constraint */
+#define PM_NO_RELEASE			PM_ERRCODE('2', '0', '2')	/* nothing matches the constraint */
+
+/* History */
+#define PM_APPEND_ONLY			PM_ERRCODE('3', '0', '1')	/* history is never rewritten */
+#define PM_OUT_OF_SEQUENCE		PM_ERRCODE('3', '0', '2')	/* not the next revision */
+#define PM_GUARDED_COLUMN		PM_ERRCODE('3', '0', '3')	/* bookkeeping nobody sets by hand */
+
+/* Calls */
+#define PM_REVISION_MOVED		PM_ERRCODE('4', '0', '1')	/* expected_revision does not hold */
+#define PM_KEY_REUSED			PM_ERRCODE('4', '0', '2')	/* idempotency key of another call */
+#define PM_NOT_AVAILABLE		PM_ERRCODE('4', '0', '3')	/* this release cannot carry that out */
+
+#endif							/* PROMOTE_ERRORS_H */

@@ -1,0 +1,249 @@
+/*
+ * diff.c: two documents, leaf by leaf.
+ */
+#include "postgres.h"
+
+#include "json/diff.h"
+#include "json/path.h"
+#include "json/reader.h"
+
+#include "compat.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_jsonb_leaf_diff);
+
+/* One document at the location of the walk. */
+typedef struct Side
+{
+	const JsonbValue *value;	/* NULL: nothing here */
+	const JsonMark *marks;
+} Side;
+
+typedef struct Diff
+{
+	StringInfoData path;
+	JsonChangeCollector collect;
+	void	   *state;
+} Diff;
+
+static void diff_value(Diff *diff, Side old_side, Side new_side, uint32 flags);
+
+/* Report a leaf. */
+static void
+report(Diff *diff, const JsonbValue *old_value, const JsonbValue *new_value,
+	   uint32 flags)
+{
+	JsonChange	change;
+
+	change.path = json_path_text(&diff->path);
+	change.old_value = old_value;
+	change.new_value = new_value;
+	change.flags = flags;
+	diff->collect(diff->state, &change);
+}
+
+/* The child of one side; a side that is absent has absent children. */
+static Side
+child(const JsonbValue *value, const JsonMark *marks, uint32 ordinal, bool present)
+{
+	Side		side = {NULL, NULL};
+
+	if (present)
+	{
+		side.value = value;
+		side.marks = json_mark_child(marks, ordinal);
+	}
+	return side;
+}
+
+/* Walk the pairs of one or two objects in key order. */
+static void
+diff_objects(Diff *diff, Side old_side, Side new_side, uint32 flags)
+{
+	JsonCursor	left,
+				right;
+	JsonbValue	left_key,
+				left_value,
+				right_key,
+				right_value;
+	bool		have_left = false;
+	bool		have_right = false;
+	int			length = diff->path.len;
+
+	if (old_side.value)
+	{
+		json_cursor_init(&left, old_side.value->val.binary.data);
+		have_left = json_next_pair(&left, &left_key, &left_value);
+	}
+	if (new_side.value)
+	{
+		json_cursor_init(&right, new_side.value->val.binary.data);
+		have_right = json_next_pair(&right, &right_key, &right_value);
+	}
+	while (have_left || have_right)
+	{
+		const JsonbValue *key;
+		int			order;
+
+		if (!have_left || !have_right)
+			order = have_left ? -1 : 1;
+		else
+			order = json_key_compare(left_key.val.string.val, left_key.val.string.len,
+									 right_key.val.string.val, right_key.val.string.len);
+		key = order <= 0 ? &left_key : &right_key;
+		json_path_add_key(&diff->path, key->val.string.val, key->val.string.len);
+		diff_value(diff,
+				   child(&left_value, old_side.marks, order <= 0 ? left.next - 1 : 0, order <= 0),
+				   child(&right_value, new_side.marks, order >= 0 ? right.next - 1 : 0, order >= 0),
+				   flags);
+		diff->path.len = length;
+		diff->path.data[length] = '\0';
+		if (order <= 0)
+			have_left = json_next_pair(&left, &left_key, &left_value);
+		if (order >= 0)
+			have_right = json_next_pair(&right, &right_key, &right_value);
+	}
+}
+
+/* Walk the elements of one or two arrays by their ordinals. */
+static void
+diff_arrays(Diff *diff, Side old_side, Side new_side, uint32 flags)
+{
+	uint32		old_count = old_side.value ? json_count(old_side.value) : 0;
+	uint32		new_count = new_side.value ? json_count(new_side.value) : 0;
+	JsonCursor	left,
+				right;
+	JsonbValue	left_value,
+				right_value;
+	int			length = diff->path.len;
+
+	if (old_side.value)
+		json_cursor_init(&left, old_side.value->val.binary.data);
+	if (new_side.value)
+		json_cursor_init(&right, new_side.value->val.binary.data);
+	for (uint32 i = 0; i < Max(old_count, new_count); i++)
+	{
+		bool		have_left = i < old_count && json_next_element(&left, &left_value);
+		bool		have_right = i < new_count && json_next_element(&right, &right_value);
+
+		json_path_add_index(&diff->path, i);
+		diff_value(diff, child(&left_value, old_side.marks, i, have_left),
+				   child(&right_value, new_side.marks, i, have_right), flags);
+		diff->path.len = length;
+		diff->path.data[length] = '\0';
+	}
+}
+
+/* Walk the children of one or two containers of the same kind. */
+static void
+diff_containers(Diff *diff, Side old_side, Side new_side, uint32 flags)
+{
+	if (json_is_object(old_side.value ? old_side.value : new_side.value))
+		diff_objects(diff, old_side, new_side, flags);
+	else
+		diff_arrays(diff, old_side, new_side, flags);
+}
+
+/* Report all leaves of a value that only one document has. */
+static void
+diff_one_side(Diff *diff, Side old_side, Side new_side, uint32 flags)
+{
+	if (json_is_leaf(old_side.value ? old_side.value : new_side.value))
+		report(diff, old_side.value, new_side.value, flags);
+	else
+		diff_containers(diff, old_side, new_side, flags);
+}
+
+/* Compare one location; at least one side is present. */
+static void
+diff_value(Diff *diff, Side old_side, Side new_side, uint32 flags)
+{
+	const Side	absent = {NULL, NULL};
+	const JsonbValue *a = old_side.value;
+	const JsonbValue *b = new_side.value;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	flags |= json_mark_flags(old_side.marks) | json_mark_flags(new_side.marks);
+	if (a == NULL || b == NULL)
+		diff_one_side(diff, old_side, new_side, flags);
+	else if (json_is_leaf(a) && json_is_leaf(b))
+	{
+		if (!json_equal(a, b))
+			report(diff, a, b, flags);
+	}
+	else if (!json_is_leaf(a) && !json_is_leaf(b) && json_is_object(a) == json_is_object(b))
+	{
+		/* the same bytes are the same document, whatever is in them */
+		if (a->val.binary.len != b->val.binary.len ||
+			memcmp(a->val.binary.data, b->val.binary.data, a->val.binary.len) != 0)
+			diff_containers(diff, old_side, new_side, flags);
+	}
+	else
+	{
+		diff_one_side(diff, old_side, absent, flags);
+		diff_one_side(diff, absent, new_side, flags);
+	}
+}
+
+/*
+ * Report every leaf that differs, in the order of the documents' keys.  The
+ * marks of either document may be NULL; a change carries the flags of both.
+ */
+void
+json_leaf_diff(const Jsonb *old_document, const JsonMark *old_marks,
+			   const Jsonb *new_document, const JsonMark *new_marks,
+			   JsonChangeCollector collect, void *state)
+{
+	Diff		diff;
+	JsonbValue	old_view,
+				new_view;
+
+	initStringInfo(&diff.path);
+	diff.collect = collect;
+	diff.state = state;
+	json_root(old_document, &old_view);
+	json_root(new_document, &new_view);
+	diff_value(&diff, (Side) {&old_view, old_marks}, (Side) {&new_view, new_marks}, 0);
+	pfree(diff.path.data);
+}
+
+/* The change's kind, as users of the tables and views read it. */
+const char *
+json_change_name(const JsonChange *change)
+{
+	if (change->old_value == NULL)
+		return "add";
+	return change->new_value == NULL ? "remove" : "change";
+}
+
+/* Collector of jsonb_leaf_diff: one row of (path, change, old, new). */
+static void
+put_row(void *state, const JsonChange *change)
+{
+	ReturnSetInfo *result = state;
+	Datum		values[4];
+	bool		nulls[4] = {false, false, change->old_value == NULL, change->new_value == NULL};
+
+	values[0] = CStringGetTextDatum(change->path);
+	values[1] = CStringGetTextDatum(json_change_name(change));
+	values[2] = nulls[2] ? (Datum) 0 : JsonbPGetDatum(json_from_view(change->old_value));
+	values[3] = nulls[3] ? (Datum) 0 : JsonbPGetDatum(json_from_view(change->new_value));
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * promote.jsonb_leaf_diff(old_document jsonb, new_document jsonb)
+ * returns table(path text, change text, old_value jsonb, new_value jsonb)
+ */
+Datum
+promote_jsonb_leaf_diff(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	json_leaf_diff(PG_GETARG_JSONB_P(0), NULL, PG_GETARG_JSONB_P(1), NULL,
+				   put_row, fcinfo->resultinfo);
+	return (Datum) 0;
+}

@@ -1,0 +1,152 @@
+/*
+ * limits.c: what a document must be to be a configuration or an override.
+ *
+ * jsonb itself allows a quarter of a gigabyte, nesting up to the stack and
+ * numbers of 147,455 digits.  A configuration is read, merged, diffed and
+ * hashed at every promotion, so that its limits are those of something that a
+ * person reviews.
+ */
+#include "postgres.h"
+
+#include "errors.h"
+#include "json/limits.h"
+#include "json/path.h"
+#include "json/reader.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(promote_check_params);
+
+/* The way to the value that is looked at, on the walker's stack. */
+typedef struct Step
+{
+	const struct Step *parent;
+	const JsonbValue *key;		/* NULL: an element or the root */
+	uint32		index;
+	int			depth;			/* of containers, the root's is 1 */
+} Step;
+
+static void check_value(const JsonbValue *value, const Step *step, const char *what);
+
+/* Spell the way from the root. */
+static void
+append_steps(StringInfo path, const Step *step)
+{
+	if (step->parent == NULL)
+		return;
+	append_steps(path, step->parent);
+	if (step->key)
+		json_path_add_key(path, step->key->val.string.val, step->key->val.string.len);
+	else
+		json_path_add_index(path, step->index);
+}
+
+/* Refuse a number that is too long at the place where it is. */
+static void
+refuse_number(const Step *step, int digits, const char *what)
+{
+	StringInfoData path;
+
+	initStringInfo(&path);
+	append_steps(&path, step);
+	ereport(ERROR,
+			(errcode(PM_TOO_LARGE),
+			 errmsg("a number in the %s is too long", what),
+			 errdetail("The number at %s has %d digits; %d are allowed.",
+					   json_path_text(&path), digits, JSON_MAX_DIGITS),
+			 errhint("Store a number of this length as a string.")));
+}
+
+/*
+ * Check a number's length.  The short form of numeric (numeric.c,
+ * NUMERIC_HEADER_IS_SHORT) ends at some 320 digits, so it needs no look.
+ */
+static void
+check_number(Numeric number, const Step *step, const char *what)
+{
+	char	   *text;
+	int			digits = 0;
+
+	if (*(uint16 *) VARDATA_ANY(number) & 0x8000 && VARSIZE_ANY(number) < JSON_MAX_DIGITS / 4)
+		return;
+	text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+	for (char *c = text; *c; c++)
+		digits += (*c >= '0' && *c <= '9');
+	pfree(text);
+	if (digits > JSON_MAX_DIGITS)
+		refuse_number(step, digits, what);
+}
+
+/* Check the children of a container. */
+static void
+check_children(const JsonbValue *container, const Step *step, const char *what)
+{
+	JsonCursor	cursor;
+	JsonbValue	key,
+				value;
+	Step		child = {step, json_is_object(container) ? &key : NULL, 0, step->depth + 1};
+
+	json_cursor_init(&cursor, container->val.binary.data);
+	while (child.key ? json_next_pair(&cursor, &key, &value) :
+		   json_next_element(&cursor, &value))
+	{
+		check_value(&value, &child, what);
+		child.index++;
+	}
+}
+
+/* Check any value. */
+static void
+check_value(const JsonbValue *value, const Step *step, const char *what)
+{
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (value->type == jbvNumeric)
+		check_number(value->val.numeric, step, what);
+	if (value->type != jbvBinary)
+		return;
+	if (step->depth > JSON_MAX_DEPTH)
+		ereport(ERROR,
+				(errcode(PM_TOO_LARGE),
+				 errmsg("the %s are nested too deeply", what),
+				 errdetail("They have more than %d levels.", JSON_MAX_DEPTH),
+				 errhint("Flatten the document.")));
+	check_children(value, step, what);
+}
+
+/*
+ * Raise an error unless the document is an object within the limits.  what
+ * names it in messages, in the plural: "params", "overrides".
+ */
+void
+json_check_params(const Jsonb *document, const char *what)
+{
+	JsonbValue	view;
+	Step		root = {NULL, NULL, 0, 1};
+
+	json_root(document, &view);
+	if (!json_is_object(&view))
+		ereport(ERROR,
+				(errcode(PM_NOT_AN_OBJECT),
+				 errmsg("the %s must be a JSON object", what),
+				 errdetail("They are of type %s.", view.type == jbvBinary ? "array" : JsonbTypeName(&view)),
+				 errhint("Pass an object such as '{\"replicas\": 3}'; '{}' is an empty one.")));
+	if (VARSIZE(document) > JSON_MAX_BYTES)
+		ereport(ERROR,
+				(errcode(PM_TOO_LARGE),
+				 errmsg("the %s are too large", what),
+				 errdetail("They take %zu bytes; %d are allowed.",
+						   (Size) VARSIZE(document), JSON_MAX_BYTES),
+				 errhint("Keep files and other bulk out of the configuration and refer to them.")));
+	check_value(&view, &root, what);
+}
+
+/* promote.check_params(params jsonb) returns boolean: true, or an error */
+Datum
+promote_check_params(PG_FUNCTION_ARGS)
+{
+	json_check_params(PG_GETARG_JSONB_P(0), "params");
+	PG_RETURN_BOOL(true);
+}

@@ -1,0 +1,17 @@
+/*
+ * limits.h: how large a configuration may be.
+ */
+#ifndef PROMOTE_JSON_LIMITS_H
+#define PROMOTE_JSON_LIMITS_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+#define JSON_MAX_BYTES	(16 * 1024 * 1024)	/* of its stored form */
+#define JSON_MAX_DEPTH	1000				/* levels of nesting */
+#define JSON_MAX_DIGITS 1000				/* of one number, written out */
+
+extern void json_check_params(const Jsonb *document, const char *what);
+
+#endif							/* PROMOTE_JSON_LIMITS_H */

@@ -1,0 +1,127 @@
+/*
+ * merge.c: a patch on top of a document.
+ *
+ * One walk over two sorted key lists serves both meanings of null.  Objects
+ * merge; everything else, arrays too, is replaced whole.
+ */
+#include "postgres.h"
+
+#include "json/merge.h"
+#include "json/reader.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+
+PG_FUNCTION_INFO_V1(promote_jsonb_deep_merge);
+PG_FUNCTION_INFO_V1(promote_jsonb_merge_patch);
+
+static void merge_value(JsonWriter *writer, const JsonbValue *target,
+						const JsonbValue *patch, JsonMergeNulls nulls);
+
+/* Write one pair whose key the patch has; target is NULL where it lacks it. */
+static void
+merge_pair(JsonWriter *writer, const JsonbValue *key, const JsonbValue *target,
+		   const JsonbValue *patch, JsonMergeNulls nulls)
+{
+	if (patch->type == jbvNull && nulls == JSON_NULL_REMOVES)
+		return;
+	json_write_key(writer, key->val.string.val, key->val.string.len);
+	merge_value(writer, target, patch, nulls);
+}
+
+/*
+ * Merge two objects key by key.  A target that is no object counts as an
+ * empty one: RFC 7396 section 2, "if Target is not an Object".
+ */
+static void
+merge_objects(JsonWriter *writer, const JsonbValue *target, const JsonbValue *patch,
+			  JsonMergeNulls nulls)
+{
+	JsonCursor	left,
+				right;
+	JsonbValue	left_key,
+				left_value,
+				right_key,
+				right_value;
+	bool		have_left = false;
+	bool		have_right;
+
+	if (target && json_is_object(target))
+	{
+		json_cursor_init(&left, target->val.binary.data);
+		have_left = json_next_pair(&left, &left_key, &left_value);
+	}
+	json_cursor_init(&right, patch->val.binary.data);
+	have_right = json_next_pair(&right, &right_key, &right_value);
+
+	json_write_begin_object(writer);
+	while (have_left || have_right)
+	{
+		int			order;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!have_left || !have_right)
+			order = have_left ? -1 : 1;
+		else
+			order = json_key_compare(left_key.val.string.val, left_key.val.string.len,
+									 right_key.val.string.val, right_key.val.string.len);
+		if (order < 0)
+		{
+			json_write_key(writer, left_key.val.string.val, left_key.val.string.len);
+			json_write_value(writer, &left_value);
+		}
+		else
+			merge_pair(writer, &right_key, order == 0 ? &left_value : NULL,
+					   &right_value, nulls);
+		if (order <= 0)
+			have_left = json_next_pair(&left, &left_key, &left_value);
+		if (order >= 0)
+			have_right = json_next_pair(&right, &right_key, &right_value);
+	}
+	json_write_end_object(writer);
+}
+
+/* Write what patch makes of target; a target of NULL is a missing one. */
+static void
+merge_value(JsonWriter *writer, const JsonbValue *target, const JsonbValue *patch,
+			JsonMergeNulls nulls)
+{
+	check_stack_depth();
+	if (json_is_object(patch))
+		merge_objects(writer, target, patch, nulls);
+	else
+		json_write_value(writer, patch);
+}
+
+/*
+ * The document that patch makes of target, in the current memory context.
+ */
+Jsonb *
+json_merge(const Jsonb *target, const Jsonb *patch, JsonMergeNulls nulls)
+{
+	JsonWriter	writer;
+	JsonbValue	target_view,
+				patch_view;
+
+	json_root(target, &target_view);
+	json_root(patch, &patch_view);
+	json_writer_init(&writer);
+	merge_value(&writer, &target_view, &patch_view, nulls);
+	return json_writer_finish(&writer);
+}
+
+/* promote.jsonb_deep_merge(target jsonb, patch jsonb) returns jsonb */
+Datum
+promote_jsonb_deep_merge(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_JSONB_P(json_merge(PG_GETARG_JSONB_P(0), PG_GETARG_JSONB_P(1),
+								 JSON_NULL_IS_VALUE));
+}
+
+/* promote.jsonb_merge_patch(target jsonb, patch jsonb) returns jsonb */
+Datum
+promote_jsonb_merge_patch(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_JSONB_P(json_merge(PG_GETARG_JSONB_P(0), PG_GETARG_JSONB_P(1),
+								 JSON_NULL_REMOVES));
+}

@@ -1,0 +1,313 @@
+/*
+ * overlay.c: documents split and joined along their marks.
+ *
+ * A marked location belongs to its own document and never travels: it is
+ * removed from what is taken from another (json_remove_marked) and stays
+ * where it is when another is laid over it (json_overlay_marked).
+ *
+ * Elements of arrays have no name but their ordinal.  An element that is
+ * marked itself stays whatever the other array's length; one that merely
+ * holds a marked value goes where the other array has no such ordinal, for
+ * half an element is no element.
+ */
+#include "postgres.h"
+
+#include "json/merge.h"
+#include "json/reader.h"
+
+#include "miscadmin.h"
+
+/* One side of an overlay: a value, if it is there, and its marks. */
+typedef struct Side
+{
+	const JsonbValue *value;	/* NULL: the document has nothing here */
+	const JsonMark *marks;
+} Side;
+
+/* The walk over the pairs of one side. */
+typedef struct PairWalk
+{
+	JsonCursor	cursor;
+	const JsonMark *marks;		/* of the container */
+	JsonbValue	key;
+	JsonbValue	value;
+	Side		side;			/* of the current pair */
+	bool		more;
+} PairWalk;
+
+static bool write_unmarked(JsonWriter *writer, const JsonbValue *value,
+						   const JsonMark *marks, uint32 mask);
+static void write_overlay(JsonWriter *writer, Side source, Side own, uint32 mask,
+						  const JsonbValue *key);
+
+/* Write the key, where the value that follows is a pair's. */
+static void
+write_optional_key(JsonWriter *writer, const JsonbValue *key)
+{
+	if (key)
+		json_write_key(writer, key->val.string.val, key->val.string.len);
+}
+
+/* Move on to the next pair. */
+static void
+walk_next(PairWalk *walk)
+{
+	uint32		ordinal = walk->cursor.next;
+
+	walk->more = json_next_pair(&walk->cursor, &walk->key, &walk->value);
+	walk->side.value = &walk->value;
+	walk->side.marks = json_mark_child(walk->marks, ordinal);
+}
+
+/* Start at the first pair of an object. */
+static void
+walk_start(PairWalk *walk, Side object)
+{
+	json_cursor_init(&walk->cursor, object.value->val.binary.data);
+	walk->marks = object.marks;
+	walk_next(walk);
+}
+
+/* Write an object's pairs that are not marked themselves. */
+static void
+write_unmarked_pairs(JsonWriter *writer, const JsonbValue *object,
+					 const JsonMark *marks, uint32 mask)
+{
+	PairWalk	walk;
+
+	for (walk_start(&walk, (Side) {object, marks}); walk.more; walk_next(&walk))
+	{
+		if (json_mark_flags(walk.side.marks) & mask)
+			continue;
+		write_optional_key(writer, &walk.key);
+		write_unmarked(writer, &walk.value, walk.side.marks, mask);
+	}
+}
+
+/*
+ * Write what of value is not marked; false, and nothing written, where the
+ * whole of it is.
+ */
+static bool
+write_unmarked(JsonWriter *writer, const JsonbValue *value, const JsonMark *marks,
+			   uint32 mask)
+{
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (json_mark_flags(marks) & mask)
+		return false;
+	if (!(json_mark_within(marks) & mask))
+		json_write_value(writer, value);
+	else if (json_is_object(value))
+	{
+		json_write_begin_object(writer);
+		write_unmarked_pairs(writer, value, marks, mask);
+		json_write_end_object(writer);
+	}
+	else
+	{
+		JsonCursor	cursor;
+		JsonbValue	element;
+
+		json_write_begin_array(writer);
+		json_cursor_init(&cursor, value->val.binary.data);
+		while (json_next_element(&cursor, &element))
+			write_unmarked(writer, &element, json_mark_child(marks, cursor.next - 1), mask);
+		json_write_end_array(writer);
+	}
+	return true;
+}
+
+/* Does a document keep anything here that the other one has no place for? */
+static bool
+keeps(const JsonbValue *value, const JsonMark *marks, uint32 mask)
+{
+	bool		found = false;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (json_mark_flags(marks) & mask)
+		return true;
+	if (!(json_mark_within(marks) & mask))
+		return false;
+	if (json_is_object(value))
+	{
+		PairWalk	walk;
+
+		for (walk_start(&walk, (Side) {value, marks}); walk.more && !found; walk_next(&walk))
+			found = keeps(&walk.value, walk.side.marks, mask);
+	}
+	else
+		for (uint32 i = 0; i < marks->count && !found; i++)
+			found = (json_mark_flags(json_mark_child(marks, i)) & mask) != 0;
+	return found;
+}
+
+/* Write what the document keeps here; the caller knows that it keeps something. */
+static void
+write_kept(JsonWriter *writer, const JsonbValue *value, const JsonMark *marks,
+		   uint32 mask)
+{
+	check_stack_depth();
+	if (json_mark_flags(marks) & mask)
+		json_write_value(writer, value);
+	else if (json_is_object(value))
+	{
+		PairWalk	walk;
+
+		json_write_begin_object(writer);
+		for (walk_start(&walk, (Side) {value, marks}); walk.more; walk_next(&walk))
+			if (keeps(&walk.value, walk.side.marks, mask))
+			{
+				write_optional_key(writer, &walk.key);
+				write_kept(writer, &walk.value, walk.side.marks, mask);
+			}
+		json_write_end_object(writer);
+	}
+	else
+	{
+		JsonCursor	cursor;
+		JsonbValue	element;
+
+		json_write_begin_array(writer);
+		json_cursor_init(&cursor, value->val.binary.data);
+		while (json_next_element(&cursor, &element))
+			if (json_mark_flags(json_mark_child(marks, cursor.next - 1)) & mask)
+				json_write_value(writer, &element);
+		json_write_end_array(writer);
+	}
+}
+
+/* Overlay two objects, side by side in key order. */
+static void
+write_overlay_objects(JsonWriter *writer, Side source, Side own, uint32 mask)
+{
+	PairWalk	left,
+				right;
+	Side		absent = {NULL, NULL};
+
+	walk_start(&left, source);
+	walk_start(&right, own);
+	json_write_begin_object(writer);
+	while (left.more || right.more)
+	{
+		int			order;
+
+		if (!left.more || !right.more)
+			order = left.more ? -1 : 1;
+		else
+			order = json_key_compare(left.key.val.string.val, left.key.val.string.len,
+									 right.key.val.string.val, right.key.val.string.len);
+		write_overlay(writer, order <= 0 ? left.side : absent,
+					  order >= 0 ? right.side : absent, mask,
+					  order <= 0 ? &left.key : &right.key);
+		if (order <= 0)
+			walk_next(&left);
+		if (order >= 0)
+			walk_next(&right);
+	}
+	json_write_end_object(writer);
+}
+
+/* Overlay two arrays, element by element; see the file's comment. */
+static void
+write_overlay_arrays(JsonWriter *writer, Side source, Side own, uint32 mask)
+{
+	JsonCursor	left,
+				right;
+	JsonbValue	left_value,
+				right_value;
+
+	json_cursor_init(&left, source.value->val.binary.data);
+	json_cursor_init(&right, own.value->val.binary.data);
+	json_write_begin_array(writer);
+	for (uint32 i = 0; i < Max(left.count, right.count); i++)
+	{
+		Side		source_side = {NULL, json_mark_child(source.marks, i)};
+		Side		own_side = {NULL, json_mark_child(own.marks, i)};
+
+		if (json_next_element(&left, &left_value))
+			source_side.value = &left_value;
+		if (json_next_element(&right, &right_value))
+			own_side.value = &right_value;
+		if (source_side.value || (json_mark_flags(own_side.marks) & mask))
+			write_overlay(writer, source_side, own_side, mask, NULL);
+	}
+	json_write_end_array(writer);
+}
+
+/*
+ * Write one location: the source's value, but the document's own (or nothing)
+ * wherever either side's marks claim it.  key is NULL for elements and at the
+ * root.
+ */
+static void
+write_overlay(JsonWriter *writer, Side source, Side own, uint32 mask,
+			  const JsonbValue *key)
+{
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if ((json_mark_flags(source.marks) | json_mark_flags(own.marks)) & mask)
+	{
+		if (own.value)
+		{
+			write_optional_key(writer, key);
+			json_write_value(writer, own.value);
+		}
+	}
+	else if (source.value == NULL)
+	{
+		if (keeps(own.value, own.marks, mask))
+		{
+			write_optional_key(writer, key);
+			write_kept(writer, own.value, own.marks, mask);
+		}
+	}
+	else
+	{
+		write_optional_key(writer, key);
+		if (own.value && json_is_object(source.value) && json_is_object(own.value))
+			write_overlay_objects(writer, source, own, mask);
+		else if (own.value && json_is_array(source.value) && json_is_array(own.value))
+			write_overlay_arrays(writer, source, own, mask);
+		else
+			write_unmarked(writer, source.value, source.marks, mask);
+	}
+}
+
+/* The document without its marked values; {} where the whole of it is marked. */
+Jsonb *
+json_remove_marked(const Jsonb *document, const JsonMark *marks, uint32 mask)
+{
+	JsonWriter	writer;
+	JsonbValue	view;
+
+	json_root(document, &view);
+	json_writer_init(&writer);
+	if (!write_unmarked(&writer, &view, marks, mask))
+	{
+		json_write_begin_object(&writer);
+		json_write_end_object(&writer);
+	}
+	return json_writer_finish(&writer);
+}
+
+/*
+ * The source, with own's values at every location that either one's marks
+ * claim.  A root that is marked is own's as a whole.
+ */
+Jsonb *
+json_overlay_marked(const Jsonb *source, const JsonMark *source_marks,
+					const Jsonb *own, const JsonMark *own_marks, uint32 mask)
+{
+	JsonWriter	writer;
+	JsonbValue	source_view,
+				own_view;
+
+	json_root(source, &source_view);
+	json_root(own, &own_view);
+	json_writer_init(&writer);
+	write_overlay(&writer, (Side) {&source_view, source_marks},
+				  (Side) {&own_view, own_marks}, mask, NULL);
+	return json_writer_finish(&writer);
+}

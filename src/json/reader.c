@@ -1,0 +1,150 @@
+/*
+ * reader.c: walking jsonb in place.
+ *
+ * Knows the on-disk format of a container and nothing of what is in it.
+ */
+#include "postgres.h"
+
+#include "json/reader.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+/*
+ * Fill view from the child that entry describes, whose data (with leading
+ * padding, where its type is aligned) starts offset bytes after base.
+ */
+static void
+view_child(const JsonbContainer *container, uint32 index, const char *base,
+		   uint32 offset, JsonbValue *view)
+{
+	JEntry		entry = container->children[index];
+
+	if (JBE_ISSTRING(entry))
+	{
+		view->type = jbvString;
+		view->val.string.val = (char *) base + offset;
+		view->val.string.len = getJsonbLength(container, index);
+	}
+	else if (JBE_ISNUMERIC(entry))
+	{
+		view->type = jbvNumeric;
+		view->val.numeric = (Numeric) (base + INTALIGN(offset));
+	}
+	else if (JBE_ISCONTAINER(entry))
+	{
+		view->type = jbvBinary;
+		view->val.binary.data = (JsonbContainer *) (base + INTALIGN(offset));
+		view->val.binary.len = getJsonbLength(container, index) -
+			(INTALIGN(offset) - offset);
+	}
+	else if (JBE_ISBOOL(entry))
+	{
+		view->type = jbvBool;
+		view->val.boolean = JBE_ISBOOL_TRUE(entry);
+	}
+	else
+		view->type = jbvNull;
+}
+
+/*
+ * View a whole document.  A root scalar, which is stored as an array of one,
+ * is viewed as the scalar it stands for.
+ */
+void
+json_root(const Jsonb *document, JsonbValue *view)
+{
+	const JsonbContainer *root = &document->root;
+
+	if (JsonContainerIsScalar(root))
+	{
+		view_child(root, 0, (const char *) &root->children[1], 0, view);
+		return;
+	}
+	view->type = jbvBinary;
+	view->val.binary.data = (JsonbContainer *) root;
+	view->val.binary.len = VARSIZE(document) - VARHDRSZ;
+}
+
+/* Start walking a container from its first child. */
+void
+json_cursor_init(JsonCursor *cursor, const JsonbContainer *container)
+{
+	bool		object = JsonContainerIsObject(container);
+
+	cursor->container = container;
+	cursor->count = JsonContainerSize(container);
+	cursor->base = (const char *) &container->children[object ? cursor->count * 2 : cursor->count];
+	cursor->next = 0;
+	cursor->key_offset = 0;
+	/* values follow the keys */
+	cursor->value_offset = object && cursor->count > 0 ?
+		getJsonbOffset(container, cursor->count) : 0;
+}
+
+/* View the next key and value of an object; false when there are no more. */
+bool
+json_next_pair(JsonCursor *cursor, JsonbValue *key, JsonbValue *value)
+{
+	const JsonbContainer *container = cursor->container;
+	uint32		key_index = cursor->next;
+	uint32		value_index = key_index + cursor->count;
+
+	if (key_index >= cursor->count)
+		return false;
+	key->type = jbvString;
+	key->val.string.val = (char *) cursor->base + cursor->key_offset;
+	JBE_ADVANCE_OFFSET(cursor->key_offset, container->children[key_index]);
+	key->val.string.len = cursor->base + cursor->key_offset - key->val.string.val;
+	view_child(container, value_index, cursor->base, cursor->value_offset, value);
+	JBE_ADVANCE_OFFSET(cursor->value_offset, container->children[value_index]);
+	cursor->next++;
+	return true;
+}
+
+/* View the next element of an array; false when there are no more. */
+bool
+json_next_element(JsonCursor *cursor, JsonbValue *element)
+{
+	uint32		index = cursor->next;
+
+	if (index >= cursor->count)
+		return false;
+	view_child(cursor->container, index, cursor->base, cursor->value_offset, element);
+	JBE_ADVANCE_OFFSET(cursor->value_offset, cursor->container->children[index]);
+	cursor->next++;
+	return true;
+}
+
+/*
+ * Equality as jsonb's own = defines it: numbers by value (1.0 = 1.00), keys
+ * in any order.  Identical bytes are equal, which is the common case.
+ */
+bool
+json_equal(const JsonbValue *a, const JsonbValue *b)
+{
+	if (a->type != b->type)
+		return false;
+	switch (a->type)
+	{
+		case jbvNull:
+			return true;
+		case jbvBool:
+			return a->val.boolean == b->val.boolean;
+		case jbvString:
+			return a->val.string.len == b->val.string.len &&
+				memcmp(a->val.string.val, b->val.string.val, a->val.string.len) == 0;
+		case jbvNumeric:
+			return DatumGetBool(DirectFunctionCall2(numeric_eq,
+													NumericGetDatum(a->val.numeric),
+													NumericGetDatum(b->val.numeric)));
+		case jbvBinary:
+			if (a->val.binary.len == b->val.binary.len &&
+				memcmp(a->val.binary.data, b->val.binary.data, a->val.binary.len) == 0)
+				return true;
+			return compareJsonbContainers(a->val.binary.data, b->val.binary.data) == 0;
+		default:
+			elog(ERROR, "unexpected jsonb value type %d", (int) a->type);
+	}
+	return false;
+}

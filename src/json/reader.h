@@ -1,0 +1,90 @@
+/*
+ * reader.h: walking jsonb in place.
+ *
+ * A view is a JsonbValue that points into the document: strings and numbers
+ * point at their bytes, arrays and objects are jbvBinary.  Nothing here
+ * allocates, and a view lives as long as its document.
+ *
+ * The on-disk format is described in PostgreSQL's src/include/utils/jsonb.h;
+ * that every object's keys are sorted (by length, then bytes) and unique is
+ * what lets two objects be walked side by side.
+ */
+#ifndef PROMOTE_JSON_READER_H
+#define PROMOTE_JSON_READER_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+/* Where a walk over the children of one container stands. */
+typedef struct JsonCursor
+{
+	const JsonbContainer *container;
+	const char *base;			/* the first child's data */
+	uint32		count;			/* elements, or key/value pairs */
+	uint32		next;			/* ordinal of the child to come */
+	uint32		key_offset;		/* of the key to come, from base */
+	uint32		value_offset;	/* of the value to come, from base */
+} JsonCursor;
+
+extern void json_root(const Jsonb *document, JsonbValue *view);
+extern void json_cursor_init(JsonCursor *cursor, const JsonbContainer *container);
+extern bool json_next_pair(JsonCursor *cursor, JsonbValue *key, JsonbValue *value);
+extern bool json_next_element(JsonCursor *cursor, JsonbValue *element);
+extern bool json_equal(const JsonbValue *a, const JsonbValue *b);
+
+/* Is the view an object? */
+static inline bool
+json_is_object(const JsonbValue *view)
+{
+	return view->type == jbvBinary && JsonContainerIsObject(view->val.binary.data);
+}
+
+/* Is the view an array?  (A root scalar is unwrapped by json_root.) */
+static inline bool
+json_is_array(const JsonbValue *view)
+{
+	return view->type == jbvBinary && JsonContainerIsArray(view->val.binary.data);
+}
+
+/* Number of elements of an array or of keys of an object. */
+static inline uint32
+json_count(const JsonbValue *container)
+{
+	return JsonContainerSize(container->val.binary.data);
+}
+
+/* An array or object without children, which counts as a leaf. */
+static inline bool
+json_is_leaf(const JsonbValue *view)
+{
+	return view->type != jbvBinary || json_count(view) == 0;
+}
+
+/* The order of keys in an object: shorter first, then by bytes. */
+static inline int
+json_key_compare(const char *a, int a_length, const char *b, int b_length)
+{
+	if (a_length != b_length)
+		return a_length > b_length ? 1 : -1;
+	return memcmp(a, b, a_length);
+}
+
+/* The value under a key given as a C string; false if there is none. */
+static inline bool
+json_find(const JsonbValue *object, const char *key, JsonbValue *value)
+{
+	return getKeyJsonValueFromContainer(object->val.binary.data, key,
+										strlen(key), value) != NULL;
+}
+
+/* Does a string view hold exactly this text? */
+static inline bool
+json_string_is(const JsonbValue *string, const char *text)
+{
+	return string->type == jbvString &&
+		string->val.string.len == (int) strlen(text) &&
+		memcmp(string->val.string.val, text, string->val.string.len) == 0;
+}
+
+#endif							/* PROMOTE_JSON_READER_H */
