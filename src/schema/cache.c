@@ -1,0 +1,135 @@
+/*
+ * cache.c: compiled schemas, kept for the life of the backend.
+ *
+ * Keyed by the schema's bytes, so that nothing ever has to be invalidated;
+ * bounded in number and memory, least recently used first out.  A schema is
+ * compiled in a context of the caller's, which is moved under the cache's
+ * only once all has gone well: an error leaves nothing behind.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "lib/ilist.h"
+#include "schema/internal.h"
+#include "utils/memutils.h"
+
+/* A backend promotes instances of a few bundles; a look through so many is cheap. */
+#define CACHE_SCHEMAS_MAX	64
+
+/* A usual schema takes 100 kB; this is as much as a session may hold of all. */
+#define CACHE_SPACE_MAX		((Size) 32 * 1024 * 1024)
+
+typedef struct CacheEntry
+{
+	dlist_node	node;
+	MemoryContext context;		/* holds this entry, too */
+	uint32		hash;
+	Size		size;			/* of the document */
+	Size		space;			/* of all that is kept */
+	Schema	   *schema;
+} CacheEntry;
+
+static MemoryContext cache_context = NULL;
+static dlist_head cache = DLIST_STATIC_INIT(cache);	/* last used first */
+static int	cache_count = 0;
+static Size cache_space = 0;
+
+/* Is the entry's document byte for byte this one? */
+static bool
+is_entry_of(const CacheEntry *entry, const Jsonb *document, Size size)
+{
+	return entry->size == size && memcmp(entry->schema->source, document, size) == 0;
+}
+
+/* The entry for a document, NULL if there is none. */
+static CacheEntry *
+find_entry(const Jsonb *document, Size size, uint32 hash)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &cache)
+	{
+		CacheEntry *entry = dlist_container(CacheEntry, node, iter.cur);
+
+		if (entry->hash == hash && is_entry_of(entry, document, size))
+			return entry;
+	}
+	return NULL;
+}
+
+/* Compile into a context of its own, below the current one. */
+static CacheEntry *
+make_entry(const Jsonb *document, Size size, uint32 hash)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "promote schema",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	CacheEntry *entry = palloc0(sizeof(CacheEntry));
+	Jsonb	   *source = MemoryContextAllocHuge(context, size);
+
+	memcpy(source, document, size);
+	entry->context = context;
+	entry->hash = hash;
+	entry->size = size;
+	entry->schema = schema_build(source);
+	MemoryContextSwitchTo(caller);
+	entry->space = MemoryContextMemAllocated(context, true) + entry->schema->pattern_space;
+	return entry;
+}
+
+/* Drop what was not used for longest, but for the newest, to keep the bounds. */
+static void
+shrink_cache(void)
+{
+	while (cache_count > 1 &&
+		   (cache_count > CACHE_SCHEMAS_MAX || cache_space > CACHE_SPACE_MAX))
+	{
+		CacheEntry *entry = dlist_container(CacheEntry, node, dlist_tail_node(&cache));
+
+		dlist_delete(&entry->node);
+		cache_count--;
+		cache_space -= entry->space;
+		MemoryContextDelete(entry->context);
+	}
+}
+
+/* Hand an entry over to the cache; nothing here can fail. */
+static void
+keep_entry(CacheEntry *entry)
+{
+	MemoryContextSetParent(entry->context, cache_context);
+	dlist_push_head(&cache, &entry->node);
+	cache_count++;
+	cache_space += entry->space;
+	shrink_cache();
+}
+
+/*
+ * The compiled form of a schema, which must be detoasted.  Raises
+ * PM_INVALID_SCHEMA with the place that is wrong.  The result is the cache's
+ * and good until the next call.
+ */
+const Schema *
+schema_compile(const Jsonb *schema)
+{
+	Size		size = VARSIZE(schema);
+	CacheEntry *entry;
+	uint32		hash;
+
+	if (!dlist_is_empty(&cache))
+	{
+		entry = dlist_container(CacheEntry, node, dlist_head_node(&cache));
+		if (is_entry_of(entry, schema, size))
+			return entry->schema;
+	}
+	if (cache_context == NULL)
+		cache_context = AllocSetContextCreate(TopMemoryContext, "promote schemas",
+											  ALLOCSET_SMALL_SIZES);
+	hash = hash_bytes((const unsigned char *) schema, (int) size);
+	entry = find_entry(schema, size, hash);
+	if (entry)
+		dlist_move_head(&cache, &entry->node);
+	else
+		keep_entry(entry = make_entry(schema, size, hash));
+	return entry->schema;
+}

@@ -1,0 +1,769 @@
+/*
+ * evaluate.c: does a document satisfy a schema?
+ *
+ * One pass over the document per node that applies, side by side with the
+ * node's sorted properties.  The walk keeps a frame per level on the stack,
+ * from which a path is made only when a violation is reported; a valid
+ * document allocates nothing that is not given back at once.
+ *
+ * With a collector every violation is reported, but for those in branches
+ * that need not match; without one the first decides.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "schema/internal.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+/* Arrays up to this size are checked for uniqueness on the stack. */
+#define UNIQUE_STACK_ITEMS	32
+
+/* Is there anything to find out after what was found so far? */
+#define GOES_ON(evaluation, valid) ((valid) || (evaluation)->collect != NULL)
+
+/* Numbers of the document against those of the schema. */
+static int
+compare_numbers(Numeric a, Numeric b)
+{
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a),
+											 NumericGetDatum(b)));
+}
+
+/* Integral by value: 1.0 and 1e3 are. */
+static bool
+is_integral(Numeric number)
+{
+	return DatumGetInt32(DirectFunctionCall1(numeric_min_scale, NumericGetDatum(number))) == 0;
+}
+
+/* Is the number a multiple of step, which is positive? */
+static bool
+is_multiple(Numeric number, Numeric step)
+{
+	Numeric		rest = DatumGetNumeric(DirectFunctionCall2(numeric_mod,
+														   NumericGetDatum(number),
+														   NumericGetDatum(step)));
+	Numeric		zero = int64_to_numeric(0);
+	bool		multiple = compare_numbers(rest, zero) == 0;
+
+	pfree(zero);
+	pfree(rest);
+	return multiple;
+}
+
+/* The value's type as a flag; a number's is number, integral or not. */
+static uint8
+type_of(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvNull:
+			return SCHEMA_TYPE_NULL;
+		case jbvBool:
+			return SCHEMA_TYPE_BOOLEAN;
+		case jbvNumeric:
+			return SCHEMA_TYPE_NUMBER;
+		case jbvString:
+			return SCHEMA_TYPE_STRING;
+		default:
+			return json_is_object(value) ? SCHEMA_TYPE_OBJECT : SCHEMA_TYPE_ARRAY;
+	}
+}
+
+static bool
+check_type(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	uint8		type = type_of(at->value);
+
+	if (node->types == 0 || (node->types & type))
+		return true;
+	if (type == SCHEMA_TYPE_NUMBER && (node->types & SCHEMA_TYPE_INTEGER) &&
+		is_integral(at->value->val.numeric))
+		return true;
+	if (evaluation->collect)
+		schema_report(evaluation, node, at, "type", NULL, "expected %s, found %s",
+					  schema_types_text(node->types), schema_types_text(type));
+	return false;
+}
+
+/* The values of "enum" as a message says them: a few, short ones. */
+static const char *
+enum_text(const SchemaNode *node)
+{
+	StringInfoData text;
+	const char *value;
+	uint32		i;
+
+	if (node->value_count == 0 || node->value_count > 20)
+		return "expected one of the values that the schema lists";
+	initStringInfo(&text);
+	appendStringInfoString(&text, node->value_count == 1 ? "expected " : "expected one of ");
+	for (i = 0; i < node->value_count; i++)
+	{
+		value = schema_value_text(&node->values[i]);
+		if (value == NULL || text.len > 500)
+			return "expected one of the values that the schema lists";
+		appendStringInfo(&text, i == 0 ? "%s" : ", %s", value);
+	}
+	return text.data;
+}
+
+static bool
+check_enum(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	uint32		i;
+
+	for (i = 0; i < node->value_count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (json_equal(&node->values[i], at->value))
+			return true;
+	}
+	if (evaluation->collect)
+		schema_report(evaluation, node, at, "enum", NULL, "%s", enum_text(node));
+	return false;
+}
+
+static bool
+check_const(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const char *text;
+
+	if (json_equal(node->constant, at->value))
+		return true;
+	if (evaluation->collect == NULL)
+		return false;
+	text = schema_value_text(node->constant);
+	schema_report(evaluation, node, at, "const", NULL, "expected %s",
+				  text ? text : "the constant that the schema gives");
+	return false;
+}
+
+/* A number as messages give the schema's. */
+static const char *
+number_text(Numeric number)
+{
+	JsonbValue	value;
+	const char *text;
+
+	value.type = jbvNumeric;
+	value.val.numeric = number;
+	text = schema_value_text(&value);
+	return text ? text : "the bound that the schema gives";
+}
+
+/* Report a bound that a number does not keep; false for the caller to return. */
+static bool
+refuse_number(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
+			  const char *keyword, const char *expected, Numeric bound)
+{
+	if (evaluation->collect)
+		schema_report(evaluation, node, at, keyword, NULL, "expected %s %s",
+					  expected, number_text(bound));
+	return false;
+}
+
+static bool
+check_number(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaNumberRules *rules = node->number;
+	Numeric		number = at->value->val.numeric;
+	bool		valid = true;
+
+	if (rules->minimum && compare_numbers(number, rules->minimum) < 0)
+		valid = refuse_number(evaluation, node, at, "minimum", "at least", rules->minimum);
+	if (rules->maximum && compare_numbers(number, rules->maximum) > 0)
+		valid = refuse_number(evaluation, node, at, "maximum", "at most", rules->maximum);
+	if (rules->exclusive_minimum && compare_numbers(number, rules->exclusive_minimum) <= 0)
+		valid = refuse_number(evaluation, node, at, "exclusiveMinimum", "more than",
+							  rules->exclusive_minimum);
+	if (rules->exclusive_maximum && compare_numbers(number, rules->exclusive_maximum) >= 0)
+		valid = refuse_number(evaluation, node, at, "exclusiveMaximum", "less than",
+							  rules->exclusive_maximum);
+	if (rules->multiple_of && GOES_ON(evaluation, valid) &&
+		!is_multiple(number, rules->multiple_of))
+		valid = refuse_number(evaluation, node, at, "multipleOf", "a multiple of",
+							  rules->multiple_of);
+	return valid;
+}
+
+/* Report a count out of bounds: "expected at least 3 items". */
+static bool
+refuse_count(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
+			 const char *keyword, int64 bound, const char *one, const char *many)
+{
+	if (evaluation->collect)
+		schema_report(evaluation, node, at, keyword, NULL, "expected at %s " INT64_FORMAT " %s",
+					  strncmp(keyword, "min", 3) == 0 ? "least" : "most",
+					  bound, bound == 1 ? one : many);
+	return false;
+}
+
+/*
+ * Length in characters.  They are counted only where the length in bytes
+ * does not decide: a character has at least one byte.
+ */
+static bool
+check_length(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaStringRules *rules = node->string;
+	const JsonbValue *string = at->value;
+	int64		length = string->val.string.len;
+	bool		valid = true;
+
+	if (rules->min_length > 0 ||
+		(rules->max_length != SCHEMA_UNBOUNDED && length > rules->max_length))
+		length = pg_mbstrlen_with_len(string->val.string.val, string->val.string.len);
+	if (length < rules->min_length)
+		valid = refuse_count(evaluation, node, at, "minLength", rules->min_length,
+							 "character", "characters");
+	if (rules->max_length != SCHEMA_UNBOUNDED && length > rules->max_length)
+		valid = refuse_count(evaluation, node, at, "maxLength", rules->max_length,
+							 "character", "characters");
+	return valid;
+}
+
+static bool
+check_string(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaPattern *pattern = node->string->pattern;
+	bool		valid = check_length(evaluation, node, at);
+	const char *source;
+	int			length;
+
+	if (pattern == NULL || !GOES_ON(evaluation, valid) ||
+		schema_pattern_matches(pattern, at->value->val.string.val, at->value->val.string.len))
+		return valid;
+	source = schema_pattern_source(pattern, &length);
+	schema_report(evaluation, node, at, "pattern", NULL, "expected a string that matches %.*s",
+				  length, source);
+	return false;
+}
+
+/*
+ * An order in which equal items are neighbours: by type, strings as keys are
+ * ordered, containers as jsonb's own order has them.
+ */
+static int
+compare_items(const void *x, const void *y)
+{
+	const JsonbValue *a = x;
+	const JsonbValue *b = y;
+
+	CHECK_FOR_INTERRUPTS();
+	if (a->type != b->type)
+		return a->type < b->type ? -1 : 1;
+	switch (a->type)
+	{
+		case jbvBool:
+			return (int) a->val.boolean - (int) b->val.boolean;
+		case jbvNumeric:
+			return compare_numbers(a->val.numeric, b->val.numeric);
+		case jbvString:
+			return json_key_compare(a->val.string.val, a->val.string.len,
+									b->val.string.val, b->val.string.len);
+		case jbvBinary:
+			return compareJsonbContainers(a->val.binary.data, b->val.binary.data);
+		default:
+			return 0;
+	}
+}
+
+/* Are all items different?  Sorts views of them, at n log n. */
+static bool
+all_unique(const JsonbValue *array)
+{
+	JsonbValue	buffer[UNIQUE_STACK_ITEMS];
+	JsonbValue *items = buffer;
+	JsonCursor	cursor;
+	uint32		count = json_count(array);
+	bool		unique = true;
+	uint32		i = 0;
+
+	if (count > UNIQUE_STACK_ITEMS)
+		items = schema_allocate(sizeof(JsonbValue), count);
+	json_cursor_init(&cursor, array->val.binary.data);
+	while (i < count && json_next_element(&cursor, &items[i]))
+		i++;
+	qsort(items, count, sizeof(JsonbValue), compare_items);
+	for (i = 1; i < count && unique; i++)
+		unique = compare_items(&items[i - 1], &items[i]) != 0;
+	if (items != buffer)
+		pfree(items);
+	return unique;
+}
+
+/* What an array's item at that position must satisfy; NULL for nothing. */
+static const SchemaNode *
+item_schema(const SchemaArrayRules *rules, uint32 index)
+{
+	if (!rules->is_tuple)
+		return rules->items;
+	return index < rules->tuple.count ? rules->tuple.nodes[index] : rules->additional;
+}
+
+/* The items one by one, and whether one of them is what is to be contained. */
+static bool
+check_items(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaArrayRules *rules = node->array;
+	bool		contained = rules->contains == NULL;
+	bool		valid = true;
+	JsonCursor	cursor;
+	JsonbValue	item;
+	SchemaFrame frame = {at, &item, NULL, 0, false};
+
+	json_cursor_init(&cursor, at->value->val.binary.data);
+	while (GOES_ON(evaluation, valid) && json_next_element(&cursor, &item))
+	{
+		const SchemaNode *schema;
+
+		frame.index = cursor.next - 1;
+		schema = item_schema(rules, frame.index);
+		if (schema)
+			valid &= schema_evaluate(evaluation, schema, &frame);
+		if (!contained)
+			contained = schema_accepts(evaluation, rules->contains, &frame);
+	}
+	if (GOES_ON(evaluation, valid) && !contained)
+	{
+		schema_report(evaluation, node, at, "contains", NULL,
+					  "expected an item that matches the schema under \"contains\"");
+		valid = false;
+	}
+	return valid;
+}
+
+static bool
+check_array(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaArrayRules *rules = node->array;
+	int64		count = json_count(at->value);
+	bool		valid = true;
+
+	if (count < rules->min_items)
+		valid = refuse_count(evaluation, node, at, "minItems", rules->min_items,
+							 "item", "items");
+	if (rules->max_items != SCHEMA_UNBOUNDED && count > rules->max_items)
+		valid = refuse_count(evaluation, node, at, "maxItems", rules->max_items,
+							 "item", "items");
+	if (GOES_ON(evaluation, valid) && rules->unique && !all_unique(at->value))
+	{
+		schema_report(evaluation, node, at, "uniqueItems", NULL,
+					  "expected items that are all different");
+		valid = false;
+	}
+	if (GOES_ON(evaluation, valid) &&
+		(rules->items || rules->is_tuple || rules->contains))
+		valid &= check_items(evaluation, node, at);
+	return valid;
+}
+
+/* Names that must be there since property is. */
+static bool
+check_needs(SchemaEvaluation *evaluation, const SchemaNode *node,
+			const SchemaProperty *property, const SchemaFrame *at)
+{
+	JsonCursor	cursor;
+	JsonbValue	name;
+	JsonbValue	value;
+	bool		valid = true;
+
+	json_cursor_init(&cursor, property->needs);
+	while (GOES_ON(evaluation, valid) && json_next_element(&cursor, &name))
+	{
+		if (getKeyJsonValueFromContainer(at->value->val.binary.data, name.val.string.val,
+										 name.val.string.len, &value))
+			continue;
+		schema_report(evaluation, node, at, "dependencies", property,
+					  "property \"%.*s\" is required where \"%.*s\" is present",
+					  name.val.string.len, name.val.string.val,
+					  property->length, property->name);
+		valid = false;
+	}
+	return valid;
+}
+
+/* The property's name, as a string of its own. */
+static bool
+check_name(SchemaEvaluation *evaluation, const SchemaNode *names, const SchemaFrame *property)
+{
+	SchemaFrame frame = *property;
+
+	frame.value = property->key;
+	frame.is_name = true;
+	return schema_evaluate(evaluation, names, &frame);
+}
+
+/*
+ * One property of an object: what its name, a pattern, or else
+ * "additionalProperties" says of its value, and what its presence demands.
+ */
+static bool
+check_property(SchemaEvaluation *evaluation, const SchemaNode *node,
+			   const SchemaProperty *known, const SchemaFrame *at)
+{
+	const SchemaObjectRules *rules = node->object;
+	bool		matched = known && known->schema;
+	bool		valid = true;
+	uint32		i;
+
+	if (rules->names)
+		valid &= check_name(evaluation, rules->names, at);
+	if (matched && GOES_ON(evaluation, valid))
+		valid &= schema_evaluate(evaluation, known->schema, at);
+	for (i = 0; i < rules->pattern_count && GOES_ON(evaluation, valid); i++)
+	{
+		const SchemaPatternProperty *entry = &rules->patterns[i];
+
+		if (!schema_pattern_matches(entry->pattern, at->key->val.string.val,
+									at->key->val.string.len))
+			continue;
+		matched = true;
+		valid &= schema_evaluate(evaluation, entry->schema, at);
+	}
+	if (rules->additional && !matched && GOES_ON(evaluation, valid))
+		valid &= schema_evaluate(evaluation, rules->additional, at);
+	if (known && known->needs && GOES_ON(evaluation, valid))
+		valid &= check_needs(evaluation, node, known, at->parent);
+	if (known && known->dependent && GOES_ON(evaluation, valid))
+		valid &= schema_evaluate(evaluation, known->dependent, at->parent);
+	return valid;
+}
+
+/* Properties from first up to end that the object lacks. */
+static bool
+check_missing(SchemaEvaluation *evaluation, const SchemaNode *node,
+			  const SchemaProperty *first, const SchemaProperty *end, const SchemaFrame *at)
+{
+	bool		valid = true;
+
+	for (; first < end && GOES_ON(evaluation, valid); first++)
+	{
+		if (!first->required)
+			continue;
+		schema_report(evaluation, node, at, "required", NULL,
+					  "required property \"%.*s\" is missing", first->length, first->name);
+		valid = false;
+	}
+	return valid;
+}
+
+/* The object's properties, side by side with those that the schema knows. */
+static bool
+check_properties(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaProperty *next = node->object->properties;
+	const SchemaProperty *end = next + node->object->property_count;
+	bool		valid = true;
+	JsonCursor	cursor;
+	JsonbValue	key;
+	JsonbValue	value;
+	SchemaFrame frame = {at, &value, &key, 0, false};
+
+	json_cursor_init(&cursor, at->value->val.binary.data);
+	while (GOES_ON(evaluation, valid) && json_next_pair(&cursor, &key, &value))
+	{
+		const SchemaProperty *passed = next;
+		const SchemaProperty *known = schema_next_property(&next, end, &key);
+
+		frame.index = cursor.next - 1;
+		valid &= check_missing(evaluation, node, passed, known ? known : next, at);
+		if (GOES_ON(evaluation, valid))
+			valid &= check_property(evaluation, node, known, &frame);
+	}
+	if (GOES_ON(evaluation, valid))
+		valid &= check_missing(evaluation, node, next, end, at);
+	return valid;
+}
+
+static bool
+check_object(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaObjectRules *rules = node->object;
+	int64		count = json_count(at->value);
+	bool		valid = true;
+
+	if (count < rules->min_properties)
+		valid = refuse_count(evaluation, node, at, "minProperties", rules->min_properties,
+							 "property", "properties");
+	if (rules->max_properties != SCHEMA_UNBOUNDED && count > rules->max_properties)
+		valid = refuse_count(evaluation, node, at, "maxProperties", rules->max_properties,
+							 "property", "properties");
+	if (GOES_ON(evaluation, valid))
+		valid &= check_properties(evaluation, node, at);
+	return valid;
+}
+
+static bool
+check_all(SchemaEvaluation *evaluation, const SchemaList *all, const SchemaFrame *at)
+{
+	bool		valid = true;
+	uint32		i;
+
+	for (i = 0; i < all->count && GOES_ON(evaluation, valid); i++)
+		valid &= schema_evaluate(evaluation, all->nodes[i], at);
+	return valid;
+}
+
+/* How many branches accept the value, counting no further than limit. */
+static uint32
+count_accepting(SchemaEvaluation *evaluation, const SchemaList *branches,
+				const SchemaFrame *at, uint32 limit)
+{
+	uint32		accepting = 0;
+	uint32		i;
+
+	for (i = 0; i < branches->count && accepting < limit; i++)
+		accepting += schema_accepts(evaluation, branches->nodes[i], at);
+	return accepting;
+}
+
+/*
+ * Can the branch not be meant?  So it is if it names a constant that the
+ * object has another value for, which is how schemas tell their branches
+ * apart, or if it knows nothing of objects.
+ */
+static bool
+is_ruled_out(SchemaEvaluation *evaluation, const SchemaNode *branch, const SchemaFrame *at)
+{
+	const SchemaProperty *property;
+	uint32		i;
+
+	while (branch->ref)
+		branch = branch->ref;
+	if (branch->object == NULL || !json_is_object(at->value))
+		return true;
+	for (i = 0; i < branch->object->property_count; i++)
+	{
+		JsonbValue	value;
+		SchemaFrame frame = {at, &value, NULL, 0, true};
+
+		property = &branch->object->properties[i];
+		if (property->schema && (property->schema->constant || property->schema->enumerated) &&
+			getKeyJsonValueFromContainer(at->value->val.binary.data, property->name,
+										 property->length, &value) &&
+			!schema_accepts(evaluation, property->schema, &frame))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where no branch accepts the value, but constants leave only one that could
+ * be meant, report what keeps the value from that.
+ */
+static void
+report_likely(SchemaEvaluation *evaluation, const SchemaList *branches, const SchemaFrame *at)
+{
+	const SchemaNode *likely = NULL;
+	uint32		i;
+
+	for (i = 0; i < branches->count; i++)
+	{
+		if (is_ruled_out(evaluation, branches->nodes[i], at))
+			continue;
+		if (likely)
+			return;
+		likely = branches->nodes[i];
+	}
+	if (likely)
+		schema_evaluate(evaluation, likely, at);
+}
+
+static bool
+check_any(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaList *any = &node->logic->any;
+
+	if (any->count == 0 || count_accepting(evaluation, any, at, 1) > 0)
+		return true;
+	if (evaluation->collect == NULL)
+		return false;
+	schema_report(evaluation, node, at, "anyOf", NULL,
+				  "expected at least one of %u alternatives to match, and none does",
+				  any->count);
+	report_likely(evaluation, any, at);
+	return false;
+}
+
+static bool
+check_one(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaList *one = &node->logic->one;
+	uint32		accepting;
+
+	if (one->count == 0)
+		return true;
+	accepting = count_accepting(evaluation, one, at, evaluation->collect ? one->count : 2);
+	if (accepting == 1)
+		return true;
+	if (evaluation->collect == NULL)
+		return false;
+	if (accepting > 0)
+		schema_report(evaluation, node, at, "oneOf", NULL,
+					  "expected exactly one of %u alternatives to match, and %u do",
+					  one->count, accepting);
+	else
+	{
+		schema_report(evaluation, node, at, "oneOf", NULL,
+					  "expected exactly one of %u alternatives to match, and none does",
+					  one->count);
+		report_likely(evaluation, one, at);
+	}
+	return false;
+}
+
+/* "if" decides which of "then" and "else" must hold. */
+static bool
+check_condition(SchemaEvaluation *evaluation, const SchemaLogicRules *logic,
+				const SchemaFrame *at)
+{
+	const SchemaNode *chosen;
+
+	if (logic->condition == NULL || (logic->consequence == NULL && logic->alternative == NULL))
+		return true;
+	chosen = schema_accepts(evaluation, logic->condition, at) ?
+		logic->consequence : logic->alternative;
+	return chosen == NULL || schema_evaluate(evaluation, chosen, at);
+}
+
+static bool
+check_logic(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaLogicRules *logic = node->logic;
+	bool		valid = check_all(evaluation, &logic->all, at);
+
+	if (GOES_ON(evaluation, valid))
+		valid &= check_any(evaluation, node, at);
+	if (GOES_ON(evaluation, valid))
+		valid &= check_one(evaluation, node, at);
+	if (GOES_ON(evaluation, valid) && logic->negated &&
+		schema_accepts(evaluation, logic->negated, at))
+	{
+		schema_report(evaluation, node, at, "not", NULL,
+					  "expected a value that does not match the schema under \"not\"");
+		valid = false;
+	}
+	if (GOES_ON(evaluation, valid))
+		valid &= check_condition(evaluation, logic, at);
+	return valid;
+}
+
+/* The schema false, worded after what it stands under. */
+static bool
+refuse_value(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const char *message = "no value is allowed here";
+
+	if (strcmp(node->applied_by, "additionalProperties") == 0)
+		message = "the schema does not know this property";
+	else if (strcmp(node->applied_by, "additionalItems") == 0)
+		message = "the schema does not know this item";
+	schema_report(evaluation, node, at, node->applied_by, NULL, "%s", message);
+	return false;
+}
+
+/* The rules for the value's own type. */
+static bool
+check_by_type(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	switch (at->value->type)
+	{
+		case jbvNumeric:
+			return node->number == NULL || check_number(evaluation, node, at);
+		case jbvString:
+			return node->string == NULL || check_string(evaluation, node, at);
+		case jbvBinary:
+			if (json_is_object(at->value))
+				return node->object == NULL || check_object(evaluation, node, at);
+			return node->array == NULL || check_array(evaluation, node, at);
+		default:
+			return true;
+	}
+}
+
+/* A node that is not to be looked up in the memo, or was not found there. */
+static bool
+evaluate_node(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	bool		valid;
+
+	if (node->ref)
+		return schema_evaluate(evaluation, node->ref, at);
+	if (node->never)
+		return refuse_value(evaluation, node, at);
+	valid = check_type(evaluation, node, at);
+	if (node->constant && GOES_ON(evaluation, valid))
+		valid &= check_const(evaluation, node, at);
+	if (node->enumerated && GOES_ON(evaluation, valid))
+		valid &= check_enum(evaluation, node, at);
+	if (GOES_ON(evaluation, valid))
+		valid &= check_by_type(evaluation, node, at);
+	if (node->logic && GOES_ON(evaluation, valid))
+		valid &= check_logic(evaluation, node, at);
+	return valid;
+}
+
+/* A node that references lead to, which may have been asked before. */
+static bool
+evaluate_shared(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	uint8	   *memo = schema_memo(evaluation, node, at);
+	bool		valid;
+
+	if (memo && (*memo & SCHEMA_MEMO_VALID))
+		return true;
+	if (memo && (*memo & (evaluation->collect ? SCHEMA_MEMO_REPORTED : SCHEMA_MEMO_INVALID)))
+		return false;
+	valid = evaluate_node(evaluation, node, at);
+	if (memo)
+		*memo |= valid ? SCHEMA_MEMO_VALID :
+			SCHEMA_MEMO_INVALID | (evaluation->collect ? SCHEMA_MEMO_REPORTED : 0);
+	return valid;
+}
+
+/*
+ * Does the value at that frame satisfy the node?  Reports what does not, if
+ * the evaluation collects.
+ */
+bool
+schema_evaluate(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (node->shared)
+		return evaluate_shared(evaluation, node, at);
+	return evaluate_node(evaluation, node, at);
+}
+
+/* The same without a report, for branches that need not match. */
+bool
+schema_accepts(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	SchemaCollector collect = evaluation->collect;
+	bool		accepts;
+
+	evaluation->collect = NULL;
+	accepts = schema_evaluate(evaluation, node, at);
+	evaluation->collect = collect;
+	return accepts;
+}
+
+/*
+ * Is the document valid?  With collect every violation is handed to it, in
+ * the order of the document's keys; without it the first one decides.
+ */
+bool
+schema_validate(const Schema *schema, const JsonbValue *document,
+				SchemaCollector collect, void *state)
+{
+	SchemaEvaluation evaluation = {collect, state, 0, NULL};
+	SchemaFrame root = {NULL, document, NULL, 0, false};
+	bool		valid = schema_evaluate(&evaluation, schema->root, &root);
+
+	schema_memo_end(&evaluation);
+	return valid;
+}

@@ -1,0 +1,73 @@
+/*
+ * functions.c: validation as SQL calls it.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "json/reader.h"
+#include "schema/schema.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_jsonb_schema_errors);
+PG_FUNCTION_INFO_V1(promote_jsonb_schema_valid);
+PG_FUNCTION_INFO_V1(promote_jsonb_schema_check);
+
+/* Add a violation to the result set; a SchemaCollector. */
+static void
+put_violation(void *state, const SchemaViolation *violation)
+{
+	ReturnSetInfo *result = state;
+	Datum		values[4];
+	bool		nulls[4] = {false, false, false, false};
+
+	values[0] = CStringGetTextDatum(violation->instance_path);
+	values[1] = CStringGetTextDatum(violation->schema_path);
+	values[2] = CStringGetTextDatum(violation->keyword);
+	values[3] = CStringGetTextDatum(violation->message);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* jsonb_schema_errors(document, schema): a row per violation. */
+Datum
+promote_jsonb_schema_errors(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *document = PG_GETARG_JSONB_P(0);
+	Jsonb	   *schema = PG_GETARG_JSONB_P(1);
+	JsonbValue	root;
+
+	InitMaterializedSRF(fcinfo, 0);
+	json_root(document, &root);
+	schema_validate(schema_compile(schema), &root, put_violation, fcinfo->resultinfo);
+	return (Datum) 0;
+}
+
+/* jsonb_schema_valid(document, schema): is there none? */
+Datum
+promote_jsonb_schema_valid(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *document = PG_GETARG_JSONB_P(0);
+	Jsonb	   *schema = PG_GETARG_JSONB_P(1);
+	JsonbValue	root;
+	bool		valid;
+
+	json_root(document, &root);
+	valid = schema_validate(schema_compile(schema), &root, NULL, NULL);
+	PG_FREE_IF_COPY(document, 0);
+	PG_FREE_IF_COPY(schema, 1);
+	PG_RETURN_BOOL(valid);
+}
+
+/* jsonb_schema_check(schema): true, or an error that says what is wrong with it. */
+Datum
+promote_jsonb_schema_check(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *schema = PG_GETARG_JSONB_P(0);
+
+	schema_compile(schema);
+	PG_FREE_IF_COPY(schema, 0);
+	PG_RETURN_BOOL(true);
+}

@@ -1,0 +1,84 @@
+/*
+ * place.c: places in a schema's document, spelled as JSON pointers.
+ *
+ * Compiling keeps a chain of steps per node instead of its text, which is
+ * made only for an error or a violation.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "schema/internal.h"
+
+/* A step down, kept in the current memory context; the token is not copied. */
+const SchemaPlace *
+schema_place_step(const SchemaPlace *parent, const char *token, int length)
+{
+	SchemaPlace *place = palloc(sizeof(SchemaPlace));
+
+	place->parent = parent;
+	place->token = token;
+	place->length = length;
+	return place;
+}
+
+/* The step to an array's item. */
+const SchemaPlace *
+schema_place_item(const SchemaPlace *parent, uint32 index)
+{
+	const char *token = psprintf("%u", index);
+
+	return schema_place_step(parent, token, strlen(token));
+}
+
+/*
+ * A token as RFC 6901 writes it; "%" as a fragment needs it, so that the
+ * text can be used as a $ref.
+ */
+static void
+append_token(StringInfo text, const char *token, int length)
+{
+	int			i;
+
+	for (i = 0; i < length; i++)
+	{
+		switch (token[i])
+		{
+			case '~':
+				appendStringInfoString(text, "~0");
+				break;
+			case '/':
+				appendStringInfoString(text, "~1");
+				break;
+			case '%':
+				appendStringInfoString(text, "%25");
+				break;
+			default:
+				appendStringInfoChar(text, token[i]);
+		}
+	}
+}
+
+/* The steps from the root to place. */
+static void
+append_place(StringInfo text, const SchemaPlace *place)
+{
+	check_stack_depth();
+	if (place == NULL || place->token == NULL)
+		return;
+	append_place(text, place->parent);
+	appendStringInfoChar(text, '/');
+	append_token(text, place->token, place->length);
+}
+
+/* #/properties/x, allocated in the current memory context; # for the root. */
+const char *
+schema_place_text(const SchemaPlace *place)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoChar(&text, '#');
+	append_place(&text, place);
+	return text.data;
+}

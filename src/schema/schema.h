@@ -1,0 +1,43 @@
+/*
+ * schema.h: JSON Schema: compile once, evaluate, collect annotations.
+ *
+ * A compiled schema is kept per backend, keyed by the schema's bytes, within
+ * a bound; a pointer to one stays good until the next call of
+ * schema_compile.  Evaluation reads views into the document (json/reader.h)
+ * and allocates nothing for a valid one.
+ *
+ * Nothing here reads tables or the clock.
+ */
+#ifndef PROMOTE_SCHEMA_H
+#define PROMOTE_SCHEMA_H
+
+#include "postgres.h"
+
+#include "json/marks.h"
+#include "utils/jsonb.h"
+
+typedef struct Schema Schema;
+
+/* What a schema can say of a location, as flags of a mark tree. */
+#define SCHEMA_NONCOPYABLE	0x01	/* "$md.copyable": false */
+#define SCHEMA_IMMUTABLE	0x02	/* "$md.immutable": true */
+#define SCHEMA_SENSITIVE	0x04	/* "$md.sensitive": true */
+
+/* One violation; the strings live until the collector returns. */
+typedef struct SchemaViolation
+{
+	const char *instance_path;	/* jq style: .database.replicas[0] */
+	const char *schema_path;	/* JSON pointer as a fragment: #/properties/x */
+	const char *keyword;		/* which keyword is violated */
+	const char *message;		/* what was expected; never the value found */
+} SchemaViolation;
+
+typedef void (*SchemaCollector) (void *state, const SchemaViolation *violation);
+
+extern const Schema *schema_compile(const Jsonb *schema);
+extern bool schema_validate(const Schema *schema, const JsonbValue *document,
+							SchemaCollector collect, void *state);
+extern JsonMark *schema_marks(const Schema *schema, const JsonbValue *document,
+							  uint32 wanted);
+
+#endif							/* PROMOTE_SCHEMA_H */

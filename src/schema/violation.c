@@ -1,0 +1,143 @@
+/*
+ * violation.c: telling the collector what is wrong, and where.
+ *
+ * Paths are made here, from the frames of the walk, so that a valid document
+ * costs none.  Messages say what the schema expects, never what is there.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "json/path.h"
+#include "schema/internal.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+
+/* The steps from the instance's root to at. */
+static void
+append_path(StringInfo path, const SchemaFrame *at)
+{
+	check_stack_depth();
+	if (at->parent == NULL)
+		return;
+	append_path(path, at->parent);
+	if (at->key)
+		json_path_add_key(path, at->key->val.string.val, at->key->val.string.len);
+	else
+		json_path_add_index(path, at->index);
+}
+
+/*
+ * The place that is reported: the keyword's, and within it that of a
+ * property; without a keyword of its own (the schema false) the node's.
+ */
+static const SchemaPlace *
+violated_place(const SchemaNode *node, const char *keyword, const SchemaProperty *property)
+{
+	const SchemaPlace *place = node->place;
+
+	if (!node->never)
+		place = schema_place_step(place, keyword, strlen(keyword));
+	if (property)
+		place = schema_place_step(place, property->name, property->length);
+	return place;
+}
+
+/*
+ * Report a violation, if violations are collected at all.  property is given
+ * where the keyword's value has an entry for it that is violated.
+ */
+void
+schema_report(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
+			  const char *keyword, const SchemaProperty *property, const char *format,...)
+{
+	SchemaViolation violation;
+	StringInfoData path;
+	StringInfoData message;
+	MemoryContext scratch;
+	MemoryContext caller;
+
+	if (evaluation->collect == NULL)
+		return;
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "promote schema violation",
+									ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(scratch);
+	initStringInfo(&path);
+	append_path(&path, at);
+	initStringInfo(&message);
+	for (;;)
+	{
+		va_list		arguments;
+		int			needed;
+
+		va_start(arguments, format);
+		needed = appendStringInfoVA(&message, format, arguments);
+		va_end(arguments);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&message, needed);
+	}
+	violation.instance_path = json_path_text(&path);
+	violation.schema_path = schema_place_text(violated_place(node, keyword, property));
+	violation.keyword = keyword;
+	violation.message = message.data;
+	MemoryContextSwitchTo(caller);
+	evaluation->collect(evaluation->state, &violation);
+	MemoryContextDelete(scratch);
+}
+
+/*
+ * A value of the schema (not of the document!) for a message, in the current
+ * memory context; NULL if it would be too long.
+ */
+const char *
+schema_value_text(const JsonbValue *value)
+{
+	StringInfoData text;
+
+	switch (value->type)
+	{
+		case jbvNull:
+			return "null";
+		case jbvBool:
+			return value->val.boolean ? "true" : "false";
+		case jbvNumeric:
+			if (VARSIZE_ANY(value->val.numeric) > 64)
+				return NULL;
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+		case jbvString:
+			if (value->val.string.len > 200)
+				return NULL;
+			initStringInfo(&text);
+			escape_json(&text, pnstrdup(value->val.string.val, value->val.string.len));
+			return text.data;
+		default:
+			return NULL;
+	}
+}
+
+/* "integer", "string or null", "string, number or null", in the current memory context. */
+const char *
+schema_types_text(uint8 types)
+{
+	static const char *const names[] = {"null", "boolean", "object", "array",
+	"number", "string", "integer"};
+	StringInfoData text;
+	int			i;
+
+	initStringInfo(&text);
+	for (i = lengthof(names) - 1; i >= 0; i--)
+	{
+		uint8		rest = types & ((1 << i) - 1);
+
+		if ((types & (1 << i)) == 0)
+			continue;
+		appendStringInfoString(&text, names[i]);
+		if (rest != 0)
+			appendStringInfoString(&text, (rest & (rest - 1)) == 0 ? " or " : ", ");
+	}
+	return text.data;
+}
