@@ -1,0 +1,108 @@
+-- The story of one promotion, from staging to production, told by psql:
+-- ./dev demo runs it in a database of its own.
+\set QUIET on
+\set ON_ERROR_STOP on
+\pset null '(missing)'
+\pset footer off
+CREATE EXTENSION promote;
+
+\echo
+\echo '== The stage: a bundle with two releases, a project with two environments'
+\echo
+-- The schema of a public bundle where it is at hand, else our own. It gets three marks that the story needs.
+\set schema `cat "${PROMOTE_DATA:-../shared/data}/bundles/aws-rds-postgres/params.schema.published.json" 2>/dev/null || cat demo/postgres.schema.json`
+INSERT INTO promote.bundle VALUES ('aws-rds-postgres', 'PostgreSQL on Amazon RDS');
+INSERT INTO promote.bundle_release (bundle, version, params_schema)
+SELECT 'aws-rds-postgres', version,
+       jsonb_set(jsonb_set(jsonb_set(:'schema'::jsonb,
+           '{properties,database,properties,deletion_protection,$md.copyable}', 'false'),
+           '{properties,database,properties,username,$md.sensitive}', 'true'),
+           '{properties,storage,properties,max_allocated,default}', '0')
+  FROM unnest(ARRAY['1.0.0', '1.4.0-dev.20260915T101500Z']) AS version;
+
+INSERT INTO promote.project VALUES ('ecomm', 'The shop');
+INSERT INTO promote.environment (project, environment)
+VALUES ('ecomm', 'staging'), ('ecomm', 'production');
+INSERT INTO promote.component (project, component, bundle)
+VALUES ('ecomm', 'db', 'aws-rds-postgres');
+INSERT INTO promote.instance (project, environment, component)
+VALUES ('ecomm', 'staging', 'db'), ('ecomm', 'production', 'db');
+
+SELECT destination, new_revision, deployment AS plan
+  FROM promote.configure_instance('ecomm-staging-db', '{
+    "database": {"username": "shop", "engine_version": "14.3", "instance_class": "db.t3.medium",
+                 "deletion_protection": false},
+    "networking": {"subnet_type": "internal"},
+    "storage": {"type": "gp2", "allocated": 200, "max_allocated": 0},
+    "backup": {"retention_period": 14, "skip_final_snapshot": false},
+    "observability": {"enhanced_monitoring_interval": 30, "performance_insights_retention_period": 7}
+}', 'latest+dev', 'tuned for the autumn sale')
+UNION ALL
+SELECT destination, new_revision, deployment
+  FROM promote.configure_instance('ecomm-production-db', '{
+    "database": {"username": "root", "engine_version": "13.7", "instance_class": "db.r5b.large",
+                 "deletion_protection": true},
+    "networking": {"subnet_type": "internal"},
+    "storage": {"type": "io1", "allocated": 100, "max_allocated": 1000, "iops": 3000},
+    "backup": {"retention_period": 7},
+    "observability": {"enhanced_monitoring_interval": 0}
+}', '1.0.0', 'as it has been since spring');
+
+\echo
+\echo '== 1. What would change? Nothing is written.'
+\echo
+SELECT * FROM promote.preview_promotion('ecomm-staging-db', 'ecomm-production-db');
+
+\echo
+\echo '== 2. Promote, with production''s own size.'
+\echo
+SET promote.actor = 'ada@example.com';
+\pset expanded on
+SELECT destination, old_revision, new_revision, deployment, changed, jsonb_array_length(diff) AS changes
+  FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db',
+                                '{"database": {"instance_class": "db.r6g.xlarge"}}',
+                                message => 'autumn sale');
+\pset expanded off
+
+\echo
+\echo '== 3. The plan, for the reviewer.'
+\echo
+\pset tuples_only on
+\pset format unaligned
+SELECT promote.plan_text('ecomm-production-db', 2);
+\pset format aligned
+\pset tuples_only off
+
+\echo
+\echo '== 4. Overrides out of a YAML file.'
+\echo
+\! cat demo/prod-db.yaml
+\echo
+\set o `cat demo/prod-db.yaml`
+SELECT destination, old_revision, new_revision, deployment AS plan, changed
+  FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db',
+                                promote.yaml_to_jsonb(:'o'));
+
+\echo
+\echo '== 5. What is refused, and why.'
+\echo
+\set ON_ERROR_STOP off
+\set VERBOSITY default
+INSERT INTO promote.component (project, component, bundle) VALUES ('ecomm', 'cache', 'aws-rds-postgres');
+INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'production', 'cache');
+SELECT * FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-cache');
+SELECT * FROM promote.promote_instance('ecomm-staging-db', 'ecomm-canary-db');
+SELECT * FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db',
+    '{"storage": {"allocated": 5, "type": "floppy"}, "backup": {"retention_period": null}}');
+\set ON_ERROR_STOP on
+
+\echo
+\echo '== 6. Who did what, and is the record whole?'
+\echo
+SELECT destination, revision, actor, source || ' @ ' || source_revision AS source, changes, plan, message
+  FROM promote.promotion_history ORDER BY destination, revision;
+SELECT revision, version_constraint, params -> 'storage' AS storage
+  FROM promote.config_as_of('ecomm-production-db', now());
+SELECT subject, seq, actor, event, left(encode(hash, 'hex'), 12) AS hash
+  FROM promote.audit_log ORDER BY subject, seq;
+SELECT * FROM promote.verify_audit();

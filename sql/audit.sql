@@ -1,0 +1,138 @@
+-- Audit: who did what to which subject, each subject's rows chained by their
+-- hashes.
+
+CREATE TABLE promote.audit_log (
+    project       promote.project_name NOT NULL,
+    subject       text COLLATE "C" NOT NULL,
+    seq           bigint NOT NULL,
+    at            timestamptz NOT NULL,
+    actor         text NOT NULL,
+    database_role text NOT NULL,
+    event         text COLLATE "C" NOT NULL,
+    data          jsonb NOT NULL,
+    previous_hash bytea,
+    hash          bytea NOT NULL,
+    CONSTRAINT audit_log_pkey PRIMARY KEY (project, subject, seq),
+    CONSTRAINT audit_log_seq_check CHECK (seq > 0),
+    CONSTRAINT audit_log_previous_hash_check
+        CHECK ((previous_hash IS NULL) = (seq = 1)
+               AND pg_catalog.octet_length(previous_hash) = 32),
+    CONSTRAINT audit_log_hash_check CHECK (pg_catalog.octet_length(hash) = 32)
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.audit_log', '');
+COMMENT ON TABLE promote.audit_log IS 'What happened, a chain of rows per subject';
+COMMENT ON COLUMN promote.audit_log.project IS 'Project of the subject';
+COMMENT ON COLUMN promote.audit_log.subject IS 'What it happened to: an instance''s name';
+COMMENT ON COLUMN promote.audit_log.seq IS 'Place in the subject''s chain, from 1';
+COMMENT ON COLUMN promote.audit_log.at IS 'When';
+COMMENT ON COLUMN promote.audit_log.actor IS 'Who, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.audit_log.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.audit_log.event IS 'What: revision.created, deployment.created';
+COMMENT ON COLUMN promote.audit_log.data IS 'The facts; never a value of a configuration';
+COMMENT ON COLUMN promote.audit_log.previous_hash IS 'Hash of the row before; NULL in the first';
+COMMENT ON COLUMN promote.audit_log.hash IS 'SHA-256 over all other columns, see promote.audit_hash';
+
+CREATE FUNCTION promote.audit_hash(
+    project text, subject text, seq bigint, at timestamptz, actor text,
+    database_role text, event text, data jsonb, previous_hash bytea) RETURNS bytea
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_audit_hash';
+COMMENT ON FUNCTION promote.audit_hash(text, text, bigint, timestamptz, text, text, text, jsonb, bytea) IS
+'The hash of an audit row: jsonb_digest of an object with its columns by name, times as UTC with microseconds, the previous hash in hexadecimal or null';
+
+CREATE FUNCTION promote.revision_facts(r promote.revision) RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN pg_catalog.jsonb_build_object(
+        'revision', (r).revision,
+        'digest', pg_catalog.encode((r).digest, 'hex'),
+        'version_constraint', (r).version_constraint,
+        'release_channel', (r).release_channel,
+        'origin', (r).origin,
+        'source_environment', (r).source_environment,
+        'source_revision', (r).source_revision,
+        'overrides', pg_catalog.encode(promote.jsonb_digest((r).overrides), 'hex'),
+        'plan', (r).plan,
+        'allow_replace', (r).allow_replace,
+        'message', (r).message,
+        'actor', (r).actor,
+        'database_role', (r).database_role,
+        'created_at', EXTRACT(epoch FROM (r).created_at));
+REVOKE ALL ON FUNCTION promote.revision_facts(promote.revision) FROM PUBLIC;
+COMMENT ON FUNCTION promote.revision_facts(promote.revision) IS
+'What the audit log says of a revision: its columns, but digests in place of configurations';
+
+CREATE FUNCTION promote.deployment_facts(d promote.deployment) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN pg_catalog.jsonb_build_object(
+        'deployment', (d).deployment,
+        'action', (d).action,
+        'revision', (d).revision,
+        'base_revision', (d).base_revision,
+        'bundle', (d).bundle,
+        'version', (d).version,
+        'previous_version', (d).previous_version,
+        'rendered_digest', pg_catalog.encode((d).rendered_digest, 'hex'),
+        'diff', pg_catalog.encode(promote.jsonb_digest((d).diff), 'hex'),
+        'destructive', (d).destructive);
+REVOKE ALL ON FUNCTION promote.deployment_facts(promote.deployment) FROM PUBLIC;
+COMMENT ON FUNCTION promote.deployment_facts(promote.deployment) IS
+'What the audit log says of a deployment that is queued: its columns, but digests in place of configurations';
+
+CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
+    RETURNS TABLE (project text, subject text, seq bigint, problem text)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        WITH recorded AS (
+            SELECT i.project, i.name AS subject, 'revision.created' AS event,
+                   promote.revision_facts(r) AS facts, 'revision ' || r.revision AS what
+              FROM promote.revision r
+              JOIN promote.instance i USING (project, environment, component)
+             WHERE $1 IS NULL OR i.name = $1
+            UNION ALL
+            SELECT i.project, i.name, 'deployment.created',
+                   promote.deployment_facts(d), 'deployment ' || d.deployment
+              FROM promote.deployment d
+              JOIN promote.instance i USING (project, environment, component)
+             WHERE $1 IS NULL OR i.name = $1
+        ),
+        chained AS (
+            SELECT a.*,
+                   pg_catalog.lag(a.seq, 1, 0::bigint) OVER chain AS before,
+                   pg_catalog.lag(a.hash) OVER chain AS hash_before
+              FROM promote.audit_log a
+             WHERE $1 IS NULL OR a.subject = $1
+            WINDOW chain AS (PARTITION BY a.project, a.subject ORDER BY a.seq)
+        )
+        SELECT c.project::text, c.subject, c.seq, p.problem
+          FROM chained c
+         CROSS JOIN LATERAL (
+            SELECT 'the row was changed: its hash is not that of its columns' AS problem
+             WHERE c.hash <> promote.audit_hash(c.project, c.subject, c.seq, c.at, c.actor,
+                                                c.database_role, c.event, c.data,
+                                                c.previous_hash)
+            UNION ALL
+            SELECT 'rows were removed before it: ' || c.before + 1 || ' to ' || c.seq - 1
+             WHERE c.seq <> c.before + 1
+            UNION ALL
+            SELECT 'it does not follow the row before: that one was replaced or reordered'
+             WHERE c.seq = c.before + 1 AND c.previous_hash IS DISTINCT FROM c.hash_before) p
+        UNION ALL
+        SELECT r.project, r.subject, NULL,
+               r.what || ' has no row: the row was removed, or ' || r.what || ' was changed'
+          FROM recorded r
+         WHERE NOT EXISTS (SELECT FROM promote.audit_log a
+                            WHERE a.project = r.project AND a.subject = r.subject
+                              AND a.event = r.event AND a.data = r.facts)
+        UNION ALL
+        SELECT a.project, a.subject, a.seq, 'what it records is not there or was changed'
+          FROM promote.audit_log a
+         WHERE ($1 IS NULL OR a.subject = $1)
+           AND a.event IN ('revision.created', 'deployment.created')
+           AND NOT EXISTS (SELECT FROM recorded r
+                            WHERE r.project = a.project AND r.subject = a.subject
+                              AND r.event = a.event AND r.facts = a.data)
+        ORDER BY 1, 2, 3;
+    END;
+REVOKE ALL ON FUNCTION promote.verify_audit(text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.verify_audit(text) IS
+'What is wrong with the audit log, of one subject or of all: a row per problem, none where every chain is whole and every revision and deployment is recorded as it stands';

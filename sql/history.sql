@@ -1,0 +1,138 @@
+-- History: rows that are written once.  What records and guards them is in
+-- audit.sql and revision.sql.
+
+CREATE TABLE promote.config (
+    project    promote.project_name NOT NULL,
+    digest     bytea NOT NULL GENERATED ALWAYS AS (promote.jsonb_digest(params)) STORED,
+    params     jsonb NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT config_pkey PRIMARY KEY (project, digest),
+    CONSTRAINT config_project_fkey FOREIGN KEY (project)
+        REFERENCES promote.project (project),
+    CONSTRAINT config_params_check CHECK (promote.check_params(params))
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.config', '');
+COMMENT ON TABLE promote.config IS 'Configurations, each stored once per project under the digest of its canonical form';
+COMMENT ON COLUMN promote.config.project IS 'Project it belongs to';
+COMMENT ON COLUMN promote.config.digest IS 'promote.jsonb_digest of the params';
+COMMENT ON COLUMN promote.config.params IS 'The configuration: one object';
+COMMENT ON COLUMN promote.config.created_at IS 'When it was first stored';
+
+CREATE TABLE promote.revision (
+    project            promote.project_name NOT NULL,
+    environment        promote.environment_name NOT NULL,
+    component          promote.component_name NOT NULL,
+    revision           integer NOT NULL,
+    digest             bytea NOT NULL,
+    version_constraint promote.version_constraint NOT NULL,
+    release_channel    text COLLATE "C" NOT NULL DEFAULT 'stable',
+    origin             text COLLATE "C" NOT NULL DEFAULT 'edit',
+    source_environment promote.environment_name,
+    source_revision    integer,
+    overrides          jsonb,
+    plan               boolean NOT NULL DEFAULT true,
+    allow_replace      boolean NOT NULL DEFAULT false,
+    message            text,
+    actor              text NOT NULL DEFAULT promote.current_actor(),
+    database_role      text NOT NULL DEFAULT promote.current_database_role(),
+    created_at         timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT revision_pkey PRIMARY KEY (project, environment, component, revision),
+    CONSTRAINT revision_instance_fkey FOREIGN KEY (project, environment, component)
+        REFERENCES promote.instance (project, environment, component),
+    CONSTRAINT revision_config_fkey FOREIGN KEY (project, digest)
+        REFERENCES promote.config (project, digest),
+    CONSTRAINT revision_source_fkey FOREIGN KEY (project, source_environment, component)
+        REFERENCES promote.instance (project, environment, component),
+    CONSTRAINT revision_revision_check CHECK (revision > 0),
+    CONSTRAINT revision_release_channel_check
+        CHECK (release_channel IN ('stable', 'development')),
+    CONSTRAINT revision_origin_check
+        CHECK (origin IN ('edit', 'promotion', 'fork', 'rollback', 'adoption')),
+    CONSTRAINT revision_source_check
+        CHECK ((source_environment IS NULL) = (source_revision IS NULL)
+               AND (origin <> 'promotion' OR source_environment IS NOT NULL)),
+    CONSTRAINT revision_overrides_check
+        CHECK (pg_catalog.jsonb_typeof(overrides) = 'object')
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.revision', '');
+COMMENT ON TABLE promote.revision IS 'Desired states of an instance, numbered from 1; the last one is what is desired now';
+COMMENT ON COLUMN promote.revision.project IS 'The instance''s project';
+COMMENT ON COLUMN promote.revision.environment IS 'The instance''s environment';
+COMMENT ON COLUMN promote.revision.component IS 'The instance''s component';
+COMMENT ON COLUMN promote.revision.revision IS 'Number, one more than the one before; filled in where it is left out';
+COMMENT ON COLUMN promote.revision.digest IS 'Digest of the configuration';
+COMMENT ON COLUMN promote.revision.version_constraint IS 'Which release of the bundle: 1.2.3, ~1, ~1.2 or latest';
+COMMENT ON COLUMN promote.revision.release_channel IS 'stable, or development for prereleases too';
+COMMENT ON COLUMN promote.revision.origin IS 'edit, promotion, fork, rollback or adoption';
+COMMENT ON COLUMN promote.revision.source_environment IS 'Environment of the instance that it was promoted from';
+COMMENT ON COLUMN promote.revision.source_revision IS 'The source''s desired revision at that moment';
+COMMENT ON COLUMN promote.revision.overrides IS 'Merge patch that was laid on top; of an edit, the patch itself';
+COMMENT ON COLUMN promote.revision.plan IS 'Was a PLAN deployment asked for?';
+COMMENT ON COLUMN promote.revision.allow_replace IS 'May it change immutable values of a provisioned instance?';
+COMMENT ON COLUMN promote.revision.message IS 'Why, in the actor''s words';
+COMMENT ON COLUMN promote.revision.actor IS 'Who, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.revision.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.revision.created_at IS 'When';
+
+CREATE TABLE promote.deployment (
+    project          promote.project_name NOT NULL,
+    environment      promote.environment_name NOT NULL,
+    component        promote.component_name NOT NULL,
+    deployment       integer NOT NULL,
+    action           text COLLATE "C" NOT NULL,
+    status           text COLLATE "C" NOT NULL DEFAULT 'PENDING',
+    revision         integer NOT NULL,
+    base_revision    integer,
+    bundle           promote.bundle_name NOT NULL,
+    version          promote.semantic_version NOT NULL,
+    previous_version promote.semantic_version,
+    rendered_digest  bytea NOT NULL,
+    diff             jsonb NOT NULL,
+    destructive      boolean NOT NULL DEFAULT false,
+    actor            text NOT NULL DEFAULT promote.current_actor(),
+    database_role    text NOT NULL DEFAULT promote.current_database_role(),
+    created_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT deployment_pkey PRIMARY KEY (project, environment, component, deployment),
+    CONSTRAINT deployment_revision_fkey FOREIGN KEY (project, environment, component, revision)
+        REFERENCES promote.revision (project, environment, component, revision),
+    CONSTRAINT deployment_rendered_fkey FOREIGN KEY (project, rendered_digest)
+        REFERENCES promote.config (project, digest),
+    CONSTRAINT deployment_release_fkey FOREIGN KEY (bundle, version)
+        REFERENCES promote.bundle_release (bundle, version),
+    CONSTRAINT deployment_deployment_check CHECK (deployment > 0),
+    CONSTRAINT deployment_action_check CHECK (action IN ('PLAN', 'PROVISION', 'DECOMMISSION')),
+    CONSTRAINT deployment_status_check
+        CHECK (status IN ('PROPOSED', 'APPROVED', 'REJECTED', 'PENDING', 'RUNNING',
+                          'COMPLETED', 'FAILED', 'ABORTED')),
+    CONSTRAINT deployment_diff_check CHECK (pg_catalog.jsonb_typeof(diff) = 'array')
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.deployment', '');
+COMMENT ON TABLE promote.deployment IS 'Attempts to plan, provision or decommission a revision, numbered from 1 per instance';
+COMMENT ON COLUMN promote.deployment.project IS 'The instance''s project';
+COMMENT ON COLUMN promote.deployment.environment IS 'The instance''s environment';
+COMMENT ON COLUMN promote.deployment.component IS 'The instance''s component';
+COMMENT ON COLUMN promote.deployment.deployment IS 'Number';
+COMMENT ON COLUMN promote.deployment.action IS 'PLAN, PROVISION or DECOMMISSION';
+COMMENT ON COLUMN promote.deployment.status IS 'PROPOSED, APPROVED, REJECTED, PENDING, RUNNING, COMPLETED, FAILED or ABORTED';
+COMMENT ON COLUMN promote.deployment.revision IS 'Revision it is about';
+COMMENT ON COLUMN promote.deployment.base_revision IS 'Revision that the diff starts from, the one before; NULL: there was none';
+COMMENT ON COLUMN promote.deployment.bundle IS 'Bundle of the release';
+COMMENT ON COLUMN promote.deployment.version IS 'Release that the version constraint stood for';
+COMMENT ON COLUMN promote.deployment.previous_version IS 'The release of the deployment before; NULL: there was none';
+COMMENT ON COLUMN promote.deployment.rendered_digest IS 'Configuration with the placeholders replaced by the environment''s parameters';
+COMMENT ON COLUMN promote.deployment.diff IS 'Leaf diff of the rendered configurations: an array of objects with path, change, old, new, immutable and sensitive; sensitive values are masked';
+COMMENT ON COLUMN promote.deployment.destructive IS 'Does it change an immutable value of a provisioned instance?';
+COMMENT ON COLUMN promote.deployment.actor IS 'Who, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.deployment.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.deployment.created_at IS 'When it was queued';
+
+-- lz4 where the server was built with it: a wide update costs a sixth of pglz
+DO $$
+BEGIN
+    ALTER TABLE promote.config ALTER COLUMN params SET COMPRESSION lz4;
+    ALTER TABLE promote.deployment ALTER COLUMN diff SET COMPRESSION lz4;
+    ALTER TABLE promote.bundle_release ALTER COLUMN params_schema SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;
+END
+$$;

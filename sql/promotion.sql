@@ -1,0 +1,70 @@
+-- The verbs: promoting, previewing and editing one instance.
+
+CREATE TABLE promote.idempotency_key (
+    project         promote.project_name NOT NULL,
+    environment     promote.environment_name NOT NULL,
+    component       promote.component_name NOT NULL,
+    idempotency_key text COLLATE "C" NOT NULL,
+    request         bytea NOT NULL,
+    old_revision    integer NOT NULL,
+    new_revision    integer NOT NULL,
+    deployment      integer,
+    changed         boolean NOT NULL,
+    diff            jsonb NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT idempotency_key_pkey
+        PRIMARY KEY (project, environment, component, idempotency_key),
+    CONSTRAINT idempotency_key_instance_fkey FOREIGN KEY (project, environment, component)
+        REFERENCES promote.instance (project, environment, component)
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.idempotency_key', '');
+COMMENT ON TABLE promote.idempotency_key IS 'Results of promotions that were called with an idempotency key; old rows may be deleted';
+COMMENT ON COLUMN promote.idempotency_key.project IS 'The destination''s project';
+COMMENT ON COLUMN promote.idempotency_key.environment IS 'The destination''s environment';
+COMMENT ON COLUMN promote.idempotency_key.component IS 'The destination''s component';
+COMMENT ON COLUMN promote.idempotency_key.idempotency_key IS 'The caller''s key';
+COMMENT ON COLUMN promote.idempotency_key.request IS 'Digest of the call''s other arguments';
+COMMENT ON COLUMN promote.idempotency_key.old_revision IS 'Result';
+COMMENT ON COLUMN promote.idempotency_key.new_revision IS 'Result';
+COMMENT ON COLUMN promote.idempotency_key.deployment IS 'Result';
+COMMENT ON COLUMN promote.idempotency_key.changed IS 'Result';
+COMMENT ON COLUMN promote.idempotency_key.diff IS 'Result; sensitive values are masked';
+COMMENT ON COLUMN promote.idempotency_key.created_at IS 'When the call was made';
+
+CREATE FUNCTION promote.preview_promotion(
+    src text, dst text, overrides jsonb DEFAULT '{}')
+    RETURNS TABLE (path text, change text, old_value jsonb, new_value jsonb, origin text,
+                   immutable boolean, sensitive boolean)
+    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 20
+    AS 'MODULE_PATHNAME', 'promote_preview_promotion';
+REVOKE ALL ON FUNCTION promote.preview_promotion(text, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote.preview_promotion(text, text, jsonb) IS
+'What promote_instance with the same arguments would change, a row per leaf, and what the destination would keep; refuses what it would refuse. SQL NULL is a missing value, JSON null is null; sensitive values are masked. Writes nothing';
+
+CREATE FUNCTION promote.promote_instance(
+    src text, dst text, overrides jsonb DEFAULT '{}',
+    copy_secrets boolean DEFAULT false, copy_remote_references boolean DEFAULT false,
+    plan boolean DEFAULT true, message text DEFAULT NULL,
+    expected_revision integer DEFAULT NULL, idempotency_key text DEFAULT NULL,
+    allow_replace boolean DEFAULT false,
+    OUT destination text, OUT old_revision integer, OUT new_revision integer,
+    OUT deployment integer, OUT changed boolean, OUT diff jsonb)
+    RETURNS record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_promote_instance';
+REVOKE ALL ON FUNCTION promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean) IS
+'Stages the source''s desired configuration, version constraint and channel at another instance of the same component, with the overrides on top, and queues a PLAN deployment that shows the diff';
+
+CREATE FUNCTION promote.configure_instance(
+    instance text, patch jsonb DEFAULT '{}', version_constraint text DEFAULT NULL,
+    message text DEFAULT NULL, expected_revision integer DEFAULT NULL,
+    plan boolean DEFAULT true, allow_replace boolean DEFAULT false,
+    OUT destination text, OUT old_revision integer, OUT new_revision integer,
+    OUT deployment integer, OUT changed boolean, OUT diff jsonb)
+    RETURNS record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_configure_instance';
+REVOKE ALL ON FUNCTION promote.configure_instance(text, jsonb, text, text, integer, boolean, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote.configure_instance(text, jsonb, text, text, integer, boolean, boolean) IS
+'Edits what an instance desires: a merge patch (RFC 7396) on its params, and a version constraint such as ~1.2 or latest+dev; the first call is the instance''s first revision';

@@ -1,0 +1,183 @@
+-- The registry: what there is to promote.  Plain tables for plain DML.
+
+CREATE TABLE promote.project (
+    project     promote.project_name NOT NULL,
+    description text,
+    attributes  jsonb NOT NULL DEFAULT '{}',
+    created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT project_pkey PRIMARY KEY (project),
+    CONSTRAINT project_attributes_check
+        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object')
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.project', '');
+COMMENT ON TABLE promote.project IS 'The boundary of promotion: nothing is promoted from one project to another';
+COMMENT ON COLUMN promote.project.project IS 'Name, the first part of its instances'' names';
+COMMENT ON COLUMN promote.project.description IS 'For people';
+COMMENT ON COLUMN promote.project.attributes IS 'An object of the user''s own, for selecting by containment';
+COMMENT ON COLUMN promote.project.created_at IS 'When the row was inserted';
+
+CREATE TABLE promote.environment (
+    project     promote.project_name NOT NULL,
+    environment promote.environment_name NOT NULL,
+    description text,
+    parameters  jsonb NOT NULL DEFAULT '{}',
+    attributes  jsonb NOT NULL DEFAULT '{}',
+    created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT environment_pkey PRIMARY KEY (project, environment),
+    CONSTRAINT environment_project_fkey FOREIGN KEY (project)
+        REFERENCES promote.project (project),
+    CONSTRAINT environment_parameters_check
+        CHECK (pg_catalog.jsonb_typeof(parameters) = 'object'),
+    CONSTRAINT environment_attributes_check
+        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object')
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.environment', '');
+COMMENT ON TABLE promote.environment IS 'A stage of a project: staging, production, prod-uswest';
+COMMENT ON COLUMN promote.environment.project IS 'Project it belongs to';
+COMMENT ON COLUMN promote.environment.environment IS 'Name, the middle part of its instances'' names';
+COMMENT ON COLUMN promote.environment.description IS 'For people';
+COMMENT ON COLUMN promote.environment.parameters IS 'Values of the {{name}} placeholders in the params of its instances, by name';
+COMMENT ON COLUMN promote.environment.attributes IS 'An object of the user''s own, for selecting by containment';
+COMMENT ON COLUMN promote.environment.created_at IS 'When the row was inserted';
+
+CREATE TABLE promote.bundle (
+    bundle      promote.bundle_name NOT NULL,
+    description text,
+    created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT bundle_pkey PRIMARY KEY (bundle)
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.bundle', '');
+COMMENT ON TABLE promote.bundle IS 'Reusable infrastructure with versioned releases; shared by all projects';
+COMMENT ON COLUMN promote.bundle.bundle IS 'Name';
+COMMENT ON COLUMN promote.bundle.description IS 'For people';
+COMMENT ON COLUMN promote.bundle.created_at IS 'When the row was inserted';
+
+CREATE TABLE promote.bundle_release (
+    bundle        promote.bundle_name NOT NULL,
+    version       promote.semantic_version NOT NULL,
+    sort_key      bytea NOT NULL GENERATED ALWAYS AS (promote.version_key(version)) STORED,
+    prerelease    boolean NOT NULL GENERATED ALWAYS AS (promote.version_is_prerelease(version)) STORED,
+    params_schema jsonb NOT NULL,
+    published_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT bundle_release_pkey PRIMARY KEY (bundle, version),
+    -- also refuses two versions that differ in nothing but build metadata
+    CONSTRAINT bundle_release_sort_key_key UNIQUE (bundle, sort_key),
+    CONSTRAINT bundle_release_bundle_fkey FOREIGN KEY (bundle)
+        REFERENCES promote.bundle (bundle),
+    -- +dev behind a version constraint means the channel
+    CONSTRAINT bundle_release_version_check
+        CHECK (pg_catalog.strpos(version, '+') = 0),
+    CONSTRAINT bundle_release_params_schema_check
+        CHECK (promote.jsonb_schema_check(params_schema))
+);
+-- latest stable, however many development builds came after it
+CREATE INDEX bundle_release_stable_idx ON promote.bundle_release (bundle, sort_key)
+    WHERE NOT prerelease;
+SELECT pg_catalog.pg_extension_config_dump('promote.bundle_release', '');
+COMMENT ON TABLE promote.bundle_release IS 'A version of a bundle and the JSON Schema of its params';
+COMMENT ON INDEX promote.bundle_release_stable_idx IS 'Finds the newest stable release of a range';
+COMMENT ON COLUMN promote.bundle_release.bundle IS 'Bundle it is a release of';
+COMMENT ON COLUMN promote.bundle_release.version IS 'Semantic version (semver.org 2.0.0) without build metadata';
+COMMENT ON COLUMN promote.bundle_release.sort_key IS 'Sorts as the versions'' precedence does';
+COMMENT ON COLUMN promote.bundle_release.prerelease IS 'Is it for the development channel only?';
+COMMENT ON COLUMN promote.bundle_release.params_schema IS 'JSON Schema that the params must satisfy, with the $md annotations';
+COMMENT ON COLUMN promote.bundle_release.published_at IS 'When the row was inserted';
+
+CREATE TABLE promote.component (
+    project     promote.project_name NOT NULL,
+    component   promote.component_name NOT NULL,
+    bundle      promote.bundle_name NOT NULL,
+    description text,
+    attributes  jsonb NOT NULL DEFAULT '{}',
+    created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT component_pkey PRIMARY KEY (project, component),
+    CONSTRAINT component_project_fkey FOREIGN KEY (project)
+        REFERENCES promote.project (project),
+    CONSTRAINT component_bundle_fkey FOREIGN KEY (bundle)
+        REFERENCES promote.bundle (bundle),
+    CONSTRAINT component_attributes_check
+        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object')
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.component', '');
+COMMENT ON TABLE promote.component IS 'A slot of a project''s blueprint: db, app, cache';
+COMMENT ON COLUMN promote.component.project IS 'Project it belongs to';
+COMMENT ON COLUMN promote.component.component IS 'Name, the last part of its instances'' names';
+COMMENT ON COLUMN promote.component.bundle IS 'Bundle that all its instances are made of';
+COMMENT ON COLUMN promote.component.description IS 'For people';
+COMMENT ON COLUMN promote.component.attributes IS 'An object of the user''s own, for selecting by containment';
+COMMENT ON COLUMN promote.component.created_at IS 'When the row was inserted';
+
+CREATE TABLE promote.instance (
+    project            promote.project_name NOT NULL,
+    environment        promote.environment_name NOT NULL,
+    component          promote.component_name NOT NULL,
+    name               text COLLATE "C" NOT NULL
+        GENERATED ALWAYS AS (project || '-' || environment || '-' || component) STORED,
+    attributes         jsonb NOT NULL DEFAULT '{}',
+    status             text COLLATE "C" NOT NULL DEFAULT 'INITIALIZED',
+    revision           integer NOT NULL DEFAULT 0,
+    deployment         integer NOT NULL DEFAULT 0,
+    version_constraint promote.version_constraint,
+    release_channel    text COLLATE "C",
+    deployed_revision  integer,
+    created_at         timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT instance_pkey PRIMARY KEY (project, environment, component),
+    CONSTRAINT instance_environment_fkey FOREIGN KEY (project, environment)
+        REFERENCES promote.environment (project, environment),
+    CONSTRAINT instance_component_fkey FOREIGN KEY (project, component)
+        REFERENCES promote.component (project, component),
+    CONSTRAINT instance_attributes_check
+        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object'),
+    CONSTRAINT instance_status_check
+        CHECK (status IN ('INITIALIZED', 'PROVISIONED', 'FAILED', 'DECOMMISSIONED')),
+    CONSTRAINT instance_revision_check CHECK (revision >= 0),
+    CONSTRAINT instance_deployment_check CHECK (deployment >= 0),
+    CONSTRAINT instance_version_constraint_check
+        CHECK ((version_constraint IS NULL) = (revision = 0)),
+    CONSTRAINT instance_release_channel_check
+        CHECK ((release_channel IS NULL) = (revision = 0)
+               AND release_channel IN ('stable', 'development')),
+    CONSTRAINT instance_deployed_revision_check
+        CHECK (deployed_revision BETWEEN 1 AND revision)
+)
+-- counters move at every promotion: room for the new row on the same page
+WITH (fillfactor = 80);
+CREATE INDEX instance_name_idx ON promote.instance (project, name);
+SELECT pg_catalog.pg_extension_config_dump('promote.instance', '');
+COMMENT ON TABLE promote.instance IS 'A component in an environment: what is promoted';
+COMMENT ON INDEX promote.instance_name_idx IS 'Finds an instance by its name';
+COMMENT ON COLUMN promote.instance.project IS 'Project it belongs to';
+COMMENT ON COLUMN promote.instance.environment IS 'Environment it is in';
+COMMENT ON COLUMN promote.instance.component IS 'Component it is an instance of';
+COMMENT ON COLUMN promote.instance.name IS 'What it is called: project, environment and component with dashes between them';
+COMMENT ON COLUMN promote.instance.attributes IS 'An object of the user''s own, for selecting by containment';
+COMMENT ON COLUMN promote.instance.status IS 'INITIALIZED, PROVISIONED, FAILED or DECOMMISSIONED';
+COMMENT ON COLUMN promote.instance.revision IS 'Its desired revision, the last one; 0: none yet. Kept by the triggers';
+COMMENT ON COLUMN promote.instance.deployment IS 'Number of its last deployment; 0: none yet. Kept by the triggers';
+COMMENT ON COLUMN promote.instance.version_constraint IS 'The desired revision''s. Kept by the triggers';
+COMMENT ON COLUMN promote.instance.release_channel IS 'The desired revision''s. Kept by the triggers';
+COMMENT ON COLUMN promote.instance.deployed_revision IS 'Revision that it runs; NULL: it is not provisioned';
+COMMENT ON COLUMN promote.instance.created_at IS 'When the row was inserted';
+
+CREATE FUNCTION promote.resolve_release(
+    bundle text, version_constraint text, release_channel text)
+    RETURNS TABLE (version text, params_schema jsonb)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        (SELECT r.version, r.params_schema
+           FROM promote.version_range($2) AS range, promote.bundle_release AS r
+          WHERE $3 = 'stable' AND $2 !~ '^[0-9]'
+            AND r.bundle = $1 AND NOT r.prerelease
+            AND r.sort_key >= range.lower AND r.sort_key < range.upper
+          ORDER BY r.bundle DESC, r.sort_key DESC LIMIT 1)
+        UNION ALL
+        (SELECT r.version, r.params_schema
+           FROM promote.version_range($2) AS range, promote.bundle_release AS r
+          WHERE ($3 = 'development' OR $2 ~ '^[0-9]')
+            AND r.bundle = $1
+            AND r.sort_key >= range.lower AND r.sort_key < range.upper
+          ORDER BY r.bundle DESC, r.sort_key DESC LIMIT 1);
+    END;
+REVOKE ALL ON FUNCTION promote.resolve_release(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.resolve_release(text, text, text) IS
+'The newest release of a bundle that a version constraint allows now: stable ones only, or on the channel development prereleases too; an exact version is taken from any channel. No row where nothing matches';

@@ -1,0 +1,13 @@
+/*
+ * actor.h: who is acting.
+ */
+#ifndef PROMOTE_ACTOR_H
+#define PROMOTE_ACTOR_H
+
+#include "postgres.h"
+
+extern void actor_init(void);
+extern const char *current_actor(void);
+extern const char *current_database_role(void);
+
+#endif							/* PROMOTE_ACTOR_H */

@@ -1,0 +1,140 @@
+/*
+ * audit.c: the chained record of what happened to whom.
+ *
+ * A row's hash is the digest (json/digest.h) of an object that holds every
+ * other column under its name, the previous row's hash among them; times are
+ * UTC with microseconds, hashes hexadecimal.  doc/audit.md spells it out, so
+ * that a chain can be verified without this code.
+ *
+ * Appending needs the chain's head, and the subject's row locked so that the
+ * head stays the head; the callers have both anyway.
+ */
+#include "postgres.h"
+
+#include "actor.h"
+#include "audit.h"
+#include "json/digest.h"
+#include "json/reader.h"
+#include "json/writer.h"
+#include "spi.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(promote_audit_hash);
+
+/* Bytes as hexadecimal digits; NULL for none. */
+static char *
+hex(const bytea *bytes)
+{
+	char	   *digits;
+
+	if (bytes == NULL)
+		return NULL;
+	digits = palloc(VARSIZE_ANY_EXHDR(bytes) * 2 + 1);
+	digits[hex_encode(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), digits)] = '\0';
+	return digits;
+}
+
+/*
+ * A time as 2026-09-15T10:15:00.000000Z, whatever the session's time zone
+ * and DateStyle.
+ */
+static char *
+utc_text(TimestampTz at)
+{
+	struct pg_tm tm;
+	fsec_t		fraction;
+	int			year;
+
+	if (TIMESTAMP_NOT_FINITE(at) || timestamp2tm(at, NULL, &tm, &fraction, NULL, NULL) != 0)
+		return pstrdup(at < 0 ? "-infinity" : "infinity");
+	year = tm.tm_year;
+	return psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", year, tm.tm_mon, tm.tm_mday,
+					tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fraction);
+}
+
+/* The hash that seals an event into its chain. */
+bytea *
+audit_hash(const AuditEvent *event)
+{
+	JsonWriter	writer;
+	JsonbValue	data;
+
+	json_root(event->data, &data);
+	json_writer_init(&writer);
+	json_write_begin_object(&writer);
+	json_write_field(&writer, "project", event->project);
+	json_write_field(&writer, "subject", event->subject);
+	json_write_key(&writer, "seq", 3);
+	json_write_integer(&writer, event->seq);
+	json_write_field(&writer, "at", utc_text(event->at));
+	json_write_field(&writer, "actor", event->actor);
+	json_write_field(&writer, "database_role", event->database_role);
+	json_write_field(&writer, "event", event->event);
+	json_write_key(&writer, "data", 4);
+	json_write_value(&writer, &data);
+	json_write_field(&writer, "previous_hash", hex(event->previous_hash));
+	json_write_end_object(&writer);
+	return json_digest(json_writer_finish(&writer));
+}
+
+/*
+ * Append an event to the chain whose head is given, and move the head.  Runs
+ * inside a scope of spi.h; the caller holds the lock on the subject.
+ */
+void
+audit_append(AuditHead *head, const char *project, const char *subject,
+			 const char *event, const Jsonb *data)
+{
+	static Statement insert = {
+		.text = "INSERT INTO promote.audit_log (project, subject, seq, at, actor,"
+		" database_role, event, data, previous_hash, hash)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+		.parameters = 10,
+		.types = {TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID,
+		TEXTOID, TEXTOID, JSONBOID, BYTEAOID, BYTEAOID}
+	};
+	AuditEvent	row = {project, subject, head->seq + 1, GetCurrentTimestamp(),
+		current_actor(), current_database_role(), event, data, head->hash};
+	bytea	   *hash = audit_hash(&row);
+	bool		nulls[10] = {[8] = head->hash == NULL};
+	Datum		values[10] = {
+		CStringGetTextDatum(project), CStringGetTextDatum(subject),
+		Int64GetDatum(row.seq), TimestampTzGetDatum(row.at),
+		CStringGetTextDatum(row.actor), CStringGetTextDatum(row.database_role),
+		CStringGetTextDatum(event), JsonbPGetDatum(data),
+		PointerGetDatum(head->hash), PointerGetDatum(hash)
+	};
+
+	statement_run(&insert, values, nulls, false);
+	head->seq = row.seq;
+	head->hash = hash;
+}
+
+/*
+ * promote.audit_hash(project text, subject text, seq bigint, at timestamptz,
+ * actor text, database_role text, event text, data jsonb, previous_hash bytea)
+ * returns bytea; only previous_hash may be NULL
+ */
+Datum
+promote_audit_hash(PG_FUNCTION_ARGS)
+{
+	AuditEvent	event;
+
+	for (int i = 0; i < 8; i++)
+		if (PG_ARGISNULL(i))
+			PG_RETURN_NULL();
+	event.project = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	event.subject = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	event.seq = PG_GETARG_INT64(2);
+	event.at = PG_GETARG_TIMESTAMPTZ(3);
+	event.actor = text_to_cstring(PG_GETARG_TEXT_PP(4));
+	event.database_role = text_to_cstring(PG_GETARG_TEXT_PP(5));
+	event.event = text_to_cstring(PG_GETARG_TEXT_PP(6));
+	event.data = PG_GETARG_JSONB_P(7);
+	event.previous_hash = PG_ARGISNULL(8) ? NULL : PG_GETARG_BYTEA_PP(8);
+	PG_RETURN_BYTEA_P(audit_hash(&event));
+}

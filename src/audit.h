@@ -1,0 +1,37 @@
+/*
+ * audit.h: the chained record of what happened to whom.
+ */
+#ifndef PROMOTE_AUDIT_H
+#define PROMOTE_AUDIT_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "utils/jsonb.h"
+
+/* The last row of a subject's chain. */
+typedef struct AuditHead
+{
+	int64		seq;			/* 0: the chain is empty */
+	bytea	   *hash;			/* NULL with it */
+} AuditHead;
+
+/* One row of promote.audit_log, but for its hash. */
+typedef struct AuditEvent
+{
+	const char *project;
+	const char *subject;
+	int64		seq;
+	TimestampTz at;
+	const char *actor;
+	const char *database_role;
+	const char *event;
+	const Jsonb *data;
+	const bytea *previous_hash; /* NULL: the first of its chain */
+} AuditEvent;
+
+extern bytea *audit_hash(const AuditEvent *event);
+extern void audit_append(AuditHead *head, const char *project, const char *subject,
+						 const char *event, const Jsonb *data);
+
+#endif							/* PROMOTE_AUDIT_H */

@@ -1,0 +1,45 @@
+/*
+ * compose.h: what a promotion means, as pure functions of documents.
+ */
+#ifndef PROMOTE_COMPOSE_H
+#define PROMOTE_COMPOSE_H
+
+#include "postgres.h"
+
+#include "json/diff.h"
+#include "utils/jsonb.h"
+
+/*
+ * A desired state that is proposed for an instance, with what it is judged
+ * by.  compose_check fills in the lower part.
+ */
+typedef struct Proposal
+{
+	const char *instance;		/* name, for messages */
+	Jsonb	   *params;			/* proposed */
+	Jsonb	   *old_params;		/* desired until now; NULL: none */
+	Jsonb	   *deployed_params;	/* what runs; NULL: not provisioned */
+	Jsonb	   *parameters;		/* the environment's, for placeholders */
+	const char *bundle;
+	const char *version;		/* release that it would run */
+	Jsonb	   *schema;			/* of that release */
+	Jsonb	   *old_schema;		/* of the release until now; NULL: unknown */
+	bool		allow_replace;	/* may immutable values change? */
+
+	Jsonb	   *rendered;		/* params with placeholders replaced */
+	Jsonb	   *old_rendered;	/* {} where there were none */
+	JsonMark   *marks;			/* of rendered */
+	JsonMark   *old_marks;		/* of old_rendered, by both schemas */
+	bool		destructive;	/* an immutable value of what runs changes */
+} Proposal;
+
+extern Jsonb *compose_params(const Jsonb *source, const Jsonb *destination,
+							 const Jsonb *schema, const Jsonb *overrides);
+extern Jsonb *compose_base(const Jsonb *source, const Jsonb *destination,
+						   const Jsonb *schema);
+extern void compose_check(Proposal *proposal);
+extern Jsonb *compose_diff(const Proposal *proposal);
+extern const JsonbValue *compose_shown(const JsonbValue *value, uint32 flags,
+									   JsonbValue *mask);
+
+#endif							/* PROMOTE_COMPOSE_H */

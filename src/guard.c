@@ -1,0 +1,146 @@
+/*
+ * guard.c: triggers that refuse what would falsify history.
+ *
+ * They are ENABLE ALWAYS, so that session_replication_role does not go round
+ * them.  Who owns the tables could disable them, and is told so in
+ * doc/audit.md; what that does is found by promote.verify_audit.
+ */
+#include "postgres.h"
+
+#include "errors.h"
+#include "guard.h"
+#include "spi.h"
+
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/datum.h"
+#include "utils/rel.h"
+
+PG_FUNCTION_INFO_V1(promote_refuse_rewrite);
+PG_FUNCTION_INFO_V1(promote_guard_instance);
+
+/*
+ * Is the recording trigger at work?  Its statements set this for as long as
+ * they run, and reset it on every way out; see revision.c.
+ */
+static bool recording = false;
+
+/* Let instances' bookkeeping be changed, or no longer; returns what was. */
+bool
+guard_open(bool open)
+{
+	bool		was = recording;
+
+	recording = open;
+	return was;
+}
+
+/* Raise the protocol error of a trigger function that is called wrongly. */
+static TriggerData *
+trigger_data(FunctionCallInfo fcinfo, const char *function)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager", function)));
+	return (TriggerData *) fcinfo->context;
+}
+
+/*
+ * promote.refuse_rewrite() returns trigger
+ *
+ * BEFORE UPDATE, DELETE or TRUNCATE of a table of history: always refuses.
+ */
+Datum
+promote_refuse_rewrite(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "refuse_rewrite");
+	const char *verb = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? "updated" :
+		TRIGGER_FIRED_BY_DELETE(data->tg_event) ? "deleted" : "truncated";
+
+	ereport(ERROR,
+			(errcode(PM_APPEND_ONLY),
+			 errmsg("\"%s\" is history and only appended to",
+					RelationGetRelationName(data->tg_relation)),
+			 errdetail("Its rows are never %s.", verb),
+			 errhint("Add what corrects it: an edit, or a promotion of a former state, makes a new revision.")));
+	return (Datum) 0;
+}
+
+/* The instance's columns that only the recording trigger moves. */
+static const char *const guarded_columns[] = {
+	"project", "environment", "component",
+	"revision", "deployment", "version_constraint", "release_channel"
+};
+
+/* Has the update another value in that column? */
+static bool
+column_differs(TriggerData *data, const char *column)
+{
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	int			number = SPI_fnumber(row_type, column);
+	Form_pg_attribute attribute = TupleDescAttr(row_type, number - 1);
+	bool		old_null,
+				new_null;
+	Datum		old_value = SPI_getbinval(data->tg_trigtuple, row_type, number, &old_null);
+	Datum		new_value = SPI_getbinval(data->tg_newtuple, row_type, number, &new_null);
+
+	if (old_null || new_null)
+		return old_null != new_null;
+	return !datum_image_eq(old_value, new_value, attribute->attbyval, attribute->attlen);
+}
+
+/* Refuse a value for a column that the triggers keep. */
+static void
+refuse_column(TriggerData *data, const char *column, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(PM_GUARDED_COLUMN),
+			 errmsg("column \"%s\" of \"%s\" is kept by promote", column,
+					RelationGetRelationName(data->tg_relation)),
+			 errdetail("It says what the history says, and moves with it."),
+			 errhint("%s", hint)));
+}
+
+/* Refuse an instance that is born with a history, unless a dump is restored. */
+static void
+check_new_instance(TriggerData *data)
+{
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	static const char *const counters[] = {"revision", "deployment"};
+
+	for (int i = 0; i < lengthof(counters); i++)
+	{
+		bool		isnull;
+		Datum		value = SPI_getbinval(data->tg_trigtuple, row_type,
+										  SPI_fnumber(row_type, counters[i]), &isnull);
+
+		if (!isnull && DatumGetInt32(value) != 0 && !am_tables_owner())
+			refuse_column(data, counters[i],
+						  "Insert the instance without it; promote.configure_instance gives it its first revision.");
+	}
+}
+
+/*
+ * promote.guard_instance() returns trigger
+ *
+ * BEFORE INSERT OR UPDATE of instance, for each row: what an instance desires
+ * changes by a revision and in no other way, and its key never.
+ */
+Datum
+promote_guard_instance(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "guard_instance");
+
+	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
+	{
+		check_new_instance(data);
+		return PointerGetDatum(data->tg_trigtuple);
+	}
+	for (int i = 0; !recording && i < lengthof(guarded_columns); i++)
+		if (column_differs(data, guarded_columns[i]))
+			refuse_column(data, guarded_columns[i],
+						  "Use promote.configure_instance or promote.promote_instance.");
+	return PointerGetDatum(data->tg_newtuple);
+}

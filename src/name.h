@@ -1,0 +1,23 @@
+/*
+ * name.h: instances' names, taken apart and put together.
+ */
+#ifndef PROMOTE_NAME_H
+#define PROMOTE_NAME_H
+
+#include "postgres.h"
+
+#define NAME_MAX_LENGTH 63		/* of a project, environment or component */
+
+/* The key of an instance; the strings are allocated with it. */
+typedef struct InstanceKey
+{
+	char	   *project;
+	char	   *environment;
+	char	   *component;
+} InstanceKey;
+
+extern void instance_key_parse(const char *name, InstanceKey *key);
+extern char *instance_key_name(const InstanceKey *key);
+extern int	instance_key_compare(const InstanceKey *a, const InstanceKey *b);
+
+#endif							/* PROMOTE_NAME_H */

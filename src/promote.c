@@ -1,0 +1,21 @@
+/*
+ * promote.c: the module's entry.
+ */
+#include "postgres.h"
+
+#include "actor.h"
+
+#include "fmgr.h"
+#include "utils/guc.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+/* Called once per backend, when the library is loaded. */
+void
+_PG_init(void)
+{
+	actor_init();
+	MarkGUCPrefixReserved("promote");
+}

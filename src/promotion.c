@@ -1,0 +1,465 @@
+/*
+ * promotion.c: one instance's validated configuration, to another instance
+ * of the same component.
+ *
+ * promote_instance and preview_promotion read the same rows in the same way
+ * and judge them by the same code (proposal.c, compose.c); one of them writes.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "errors.h"
+#include "json/diff.h"
+#include "json/digest.h"
+#include "json/reader.h"
+#include "json/render.h"
+#include "json/writer.h"
+#include "proposal.h"
+#include "schema/schema.h"
+#include "stage.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_promote_instance);
+PG_FUNCTION_INFO_V1(promote_preview_promotion);
+
+/* A promotion as it is asked for, and what is read for it. */
+typedef struct Promotion
+{
+	InstanceKey source;
+	InstanceKey destination;
+	Jsonb	   *overrides;
+	Desired		from;			/* what the source desires */
+	Desired		to;				/* what the destination desires */
+	Jsonb	   *schema;			/* of the release that the destination would run */
+} Promotion;
+
+/* Refuse a pair that cannot be promoted. */
+static void
+check_pair(const Promotion *promotion)
+{
+	const InstanceKey *source = &promotion->source;
+	const InstanceKey *destination = &promotion->destination;
+
+	if (strcmp(source->project, destination->project) != 0 ||
+		strcmp(source->component, destination->component) != 0)
+		ereport(ERROR,
+				(errcode(PM_COMPONENT_MISMATCH),
+				 errmsg("cannot promote \"%s\" to \"%s\"", instance_key_name(source),
+						instance_key_name(destination)),
+				 errdetail("The source is component \"%s\" of project \"%s\", the destination component \"%s\" of project \"%s\".",
+						   source->component, source->project,
+						   destination->component, destination->project),
+				 errhint("Promote between instances of one component.")));
+	if (instance_key_compare(source, destination) == 0)
+		ereport(ERROR,
+				(errcode(PM_SAME_INSTANCE),
+				 errmsg("cannot promote \"%s\" to itself", instance_key_name(source)),
+				 errdetail("The source and the destination are the same instance."),
+				 errhint("Name another destination; promote.configure_instance edits an instance in place.")));
+}
+
+/* Take the arguments that both functions begin with. */
+static void
+take_arguments(FunctionCallInfo fcinfo, Promotion *promotion)
+{
+	argument_instance(fcinfo, 0, "source", &promotion->source);
+	argument_instance(fcinfo, 1, "destination", &promotion->destination);
+	check_pair(promotion);
+	promotion->overrides = argument_params(fcinfo, 2, "overrides");
+}
+
+/*
+ * Read the schema of the release that the destination would run: the source's
+ * constraint, resolved now.
+ */
+static void
+read_schema(Promotion *promotion, bool read_only)
+{
+	static Statement resolve = {
+		.text = "SELECT c.bundle, rel.params_schema FROM promote.component AS c"
+		" LEFT JOIN LATERAL promote.resolve_release(c.bundle, $3, $4) AS rel ON true"
+		" WHERE c.project = $1 AND c.component = $2",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[4] = {
+		CStringGetTextDatum(promotion->destination.project),
+		CStringGetTextDatum(promotion->destination.component),
+		CStringGetTextDatum(promotion->from.version_constraint),
+		CStringGetTextDatum(promotion->from.release_channel)
+	};
+
+	statement_run(&resolve, values, NULL, read_only);
+	promotion->schema = spi_jsonb(SPI_tuptable, 0, 2);
+	if (promotion->schema == NULL)
+		refuse_no_release(spi_text(SPI_tuptable, 0, 1), promotion->from.version_constraint,
+						  promotion->from.release_channel);
+}
+
+/* Read both instances.  Runs inside a scope of spi.h. */
+static void
+read_promotion(Promotion *promotion, bool read_only)
+{
+	stage_read(&promotion->source, read_only, &promotion->from);
+	stage_read(&promotion->destination, read_only, &promotion->to);
+	if (promotion->from.revision == 0)
+		refuse_unconfigured(&promotion->source,
+							"Configure the source first, with promote.configure_instance.");
+	if (promotion->to.revision == 0)
+		refuse_unconfigured(&promotion->destination,
+							"Give it its first configuration with promote.configure_instance: only then has it values of its own to keep.");
+	read_schema(promotion, read_only);
+}
+
+/* Lock both instances in key order: the source against edits only. */
+static void
+lock_promotion(const Promotion *promotion)
+{
+	bool		source_first = instance_key_compare(&promotion->source,
+													&promotion->destination) < 0;
+
+	stage_lock(source_first ? &promotion->source : &promotion->destination, !source_first);
+	stage_lock(source_first ? &promotion->destination : &promotion->source, source_first);
+}
+
+/* Refuse what a promotion cannot carry along. */
+static void
+check_extras(FunctionCallInfo fcinfo)
+{
+	const char *what = argument_bool(fcinfo, 3, false) ? "secrets" :
+		argument_bool(fcinfo, 4, false) ? "remote references" : NULL;
+
+	if (what)
+		ereport(ERROR,
+				(errcode(PM_NOT_AVAILABLE),
+				 errmsg("%s cannot be copied", what),
+				 errdetail("This version of promote does not keep %s.", what),
+				 errhint("Leave the argument out and carry them over by the means they were set with.")));
+}
+
+/* What a call asked for, as a digest, to know it again by its key. */
+static bytea *
+request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
+{
+	JsonWriter	writer;
+	JsonbValue	overrides;
+
+	json_root(promotion->overrides, &overrides);
+	json_writer_init(&writer);
+	json_write_begin_object(&writer);
+	json_write_field(&writer, "source", instance_key_name(&promotion->source));
+	json_write_key(&writer, "overrides", strlen("overrides"));
+	json_write_value(&writer, &overrides);
+	json_write_key(&writer, "plan", strlen("plan"));
+	json_write_bool(&writer, argument_bool(fcinfo, 5, true));
+	json_write_field(&writer, "message", argument_text(fcinfo, 6));
+	json_write_key(&writer, "allow_replace", strlen("allow_replace"));
+	json_write_bool(&writer, argument_bool(fcinfo, 9, false));
+	json_write_end_object(&writer);
+	return json_digest(json_writer_finish(&writer));
+}
+
+/*
+ * Look a call up by its idempotency key.  True where it was made before, with
+ * its result in staged; raises PM_KEY_REUSED where another call was.
+ */
+static bool
+find_result(const Promotion *promotion, const char *key, const bytea *request,
+			MemoryContext caller, Staged *staged)
+{
+	static Statement find = {
+		.text = "SELECT k.request, k.old_revision, k.new_revision, k.deployment, k.changed, k.diff"
+		" FROM promote.idempotency_key AS k WHERE k.project = $1 AND k.environment = $2"
+		" AND k.component = $3 AND k.idempotency_key = $4",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[4] = {
+		CStringGetTextDatum(promotion->destination.project),
+		CStringGetTextDatum(promotion->destination.environment),
+		CStringGetTextDatum(promotion->destination.component),
+		CStringGetTextDatum(key)
+	};
+	SPITupleTable *rows;
+	MemoryContext outer;
+
+	statement_run(&find, values, NULL, false);
+	if (SPI_processed == 0)
+		return false;
+	rows = SPI_tuptable;
+	if (memcmp(VARDATA_ANY(spi_bytea(rows, 0, 1)), VARDATA_ANY(request), JSON_DIGEST_LENGTH) != 0)
+		ereport(ERROR,
+				(errcode(PM_KEY_REUSED),
+				 errmsg("idempotency key \"%.200s\" was used for another call", key),
+				 errdetail("It belongs to a promotion into \"%s\" with other arguments.",
+						   instance_key_name(&promotion->destination)),
+				 errhint("Use a new key for a new promotion.")));
+	staged->destination = instance_key_name(&promotion->destination);
+	staged->old_revision = spi_integer(rows, 0, 2);
+	staged->new_revision = spi_integer(rows, 0, 3);
+	staged->deployment = spi_integer(rows, 0, 4);
+	staged->changed = spi_bool(rows, 0, 5);
+	outer = MemoryContextSwitchTo(caller);
+	staged->diff = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(rows, 0, 6)));
+	MemoryContextSwitchTo(outer);
+	return true;
+}
+
+/* Keep the result under the idempotency key. */
+static void
+keep_result(const Promotion *promotion, const char *key, const bytea *request,
+			const Staged *staged)
+{
+	static Statement keep = {
+		.text = "INSERT INTO promote.idempotency_key (project, environment, component,"
+		" idempotency_key, request, old_revision, new_revision, deployment, changed, diff)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+		.parameters = 10,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, INT4OID, INT4OID, INT4OID,
+		BOOLOID, JSONBOID}
+	};
+	bool		nulls[10] = {[7] = staged->deployment == 0};
+	Datum		values[10] = {
+		CStringGetTextDatum(promotion->destination.project),
+		CStringGetTextDatum(promotion->destination.environment),
+		CStringGetTextDatum(promotion->destination.component),
+		CStringGetTextDatum(key),
+		PointerGetDatum(request),
+		Int32GetDatum(staged->old_revision),
+		Int32GetDatum(staged->new_revision),
+		Int32GetDatum(staged->deployment),
+		BoolGetDatum(staged->changed),
+		JsonbPGetDatum(staged->diff)
+	};
+
+	statement_run(&keep, values, nulls, false);
+}
+
+/* Compose the destination's params and write them. */
+static void
+write_promotion(FunctionCallInfo fcinfo, const Promotion *promotion, MemoryContext caller,
+				Staged *staged)
+{
+	Staging		staging = {
+		.key = promotion->destination,
+		.origin = "promotion",
+		.params = compose_params(promotion->from.params, promotion->to.params,
+								 promotion->schema, promotion->overrides),
+		.version_constraint = promotion->from.version_constraint,
+		.release_channel = promotion->from.release_channel,
+		.source_environment = promotion->source.environment,
+		.source_revision = promotion->from.revision,
+		.overrides = promotion->overrides,
+		.plan = argument_bool(fcinfo, 5, true),
+		.message = argument_text(fcinfo, 6),
+		.allow_replace = argument_bool(fcinfo, 9, false)
+	};
+
+	stage_write(&staging, &promotion->to, caller, staged);
+}
+
+/*
+ * promote.promote_instance(src text, dst text, overrides jsonb,
+ * copy_secrets boolean, copy_remote_references boolean, plan boolean,
+ * message text, expected_revision integer, idempotency_key text,
+ * allow_replace boolean) returns a row, see sql/promotion.sql
+ */
+Datum
+promote_promote_instance(PG_FUNCTION_ARGS)
+{
+	Promotion	promotion;
+	SpiScope	scope;
+	Staged		staged;
+	char	   *key = argument_text(fcinfo, 8);
+	bytea	   *request = NULL;
+
+	take_arguments(fcinfo, &promotion);
+	check_extras(fcinfo);
+	spi_enter(&scope);
+	lock_promotion(&promotion);
+	if (key)
+		request = request_digest(fcinfo, &promotion);
+	if (key == NULL || !find_result(&promotion, key, request, scope.caller, &staged))
+	{
+		read_promotion(&promotion, false);
+		stage_check_revision(&promotion.destination, &promotion.to,
+							 PG_ARGISNULL(7) ? -1 : PG_GETARG_INT32(7));
+		write_promotion(fcinfo, &promotion, scope.caller, &staged);
+		if (key)
+			keep_result(&promotion, key, request, &staged);
+	}
+	staged.destination = MemoryContextStrdup(scope.caller, staged.destination);
+	spi_leave(&scope);
+	return stage_result(fcinfo, &staged);
+}
+
+/* A set of paths: sorted once it is filled. */
+typedef struct PathSet
+{
+	char	  **paths;
+	int			count;
+	int			room;
+} PathSet;
+
+/* Collector of changes: their paths. */
+static void
+add_path(void *state, const JsonChange *change)
+{
+	PathSet    *set = state;
+
+	if (set->count == set->room)
+	{
+		set->room = Max(64, set->room * 2);
+		set->paths = set->paths ?
+			repalloc_huge(set->paths, set->room * sizeof(char *)) :
+			palloc(set->room * sizeof(char *));
+	}
+	set->paths[set->count++] = pstrdup(change->path);
+}
+
+static int
+compare_paths(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* The paths at which two documents differ. */
+static PathSet
+differing_paths(const Jsonb *a, const Jsonb *b)
+{
+	PathSet		set = {NULL, 0, 0};
+
+	json_leaf_diff(a, NULL, b, NULL, add_path, &set);
+	if (set.count > 1)
+		qsort(set.paths, set.count, sizeof(char *), compare_paths);
+	return set;
+}
+
+static bool
+has_path(const PathSet *set, const char *path)
+{
+	return set->count > 0 &&
+		bsearch(&path, set->paths, set->count, sizeof(char *), compare_paths) != NULL;
+}
+
+/* What a preview's rows are made of. */
+typedef struct Preview
+{
+	ReturnSetInfo *result;
+	PathSet		changed;		/* differ between the old and the new state */
+	PathSet		overridden;		/* set or removed by the overrides */
+} Preview;
+
+/* Put one row of a preview; sensitive values are masked. */
+static void
+put_preview_row(Preview *preview, const JsonChange *change, const char *kind,
+				const JsonbValue *old_value, const JsonbValue *new_value,
+				const char *origin)
+{
+	JsonbValue	mask;
+	const JsonbValue *old_shown = compose_shown(old_value, change->flags, &mask);
+	const JsonbValue *new_shown = compose_shown(new_value, change->flags, &mask);
+	bool		nulls[7] = {[2] = old_shown == NULL,[3] = new_shown == NULL};
+	Datum		values[7];
+
+	values[0] = CStringGetTextDatum(change->path);
+	values[1] = CStringGetTextDatum(kind);
+	values[2] = nulls[2] ? (Datum) 0 : JsonbPGetDatum(json_from_view(old_shown));
+	values[3] = nulls[3] ? (Datum) 0 : JsonbPGetDatum(json_from_view(new_shown));
+	values[4] = CStringGetTextDatum(origin);
+	values[5] = BoolGetDatum((change->flags & SCHEMA_IMMUTABLE) != 0);
+	values[6] = BoolGetDatum((change->flags & SCHEMA_SENSITIVE) != 0);
+	tuplestore_putvalues(preview->result->setResult, preview->result->setDesc, values, nulls);
+}
+
+/* Collector of what changes at the destination. */
+static void
+put_change(void *state, const JsonChange *change)
+{
+	Preview    *preview = state;
+
+	put_preview_row(preview, change, json_change_name(change),
+					change->old_value, change->new_value,
+					has_path(&preview->overridden, change->path) ? "override" : "source");
+}
+
+/*
+ * Collector of where the source and the composed base differ: there the
+ * destination keeps its own value, or goes without one, unless an override
+ * had the last word.
+ */
+static void
+put_kept(void *state, const JsonChange *change)
+{
+	Preview    *preview = state;
+
+	if (!has_path(&preview->overridden, change->path) &&
+		!has_path(&preview->changed, change->path))
+		put_preview_row(preview, change, "keep", change->new_value, change->new_value,
+						"destination");
+}
+
+/* The marks of a rendered document that decide what of it is shown. */
+static JsonMark *
+shown_marks(const Jsonb *document, const Jsonb *schema)
+{
+	JsonbValue	view;
+
+	json_root(document, &view);
+	return schema_marks(schema_compile(schema), &view, SCHEMA_IMMUTABLE | SCHEMA_SENSITIVE);
+}
+
+/* Put all rows of a checked proposal. */
+static void
+put_preview(Preview *preview, const Promotion *promotion, const Proposal *proposal,
+			const Jsonb *base)
+{
+	Jsonb	   *source = json_render(promotion->from.params, proposal->parameters, true);
+	Jsonb	   *rendered_base = json_render(base, proposal->parameters, true);
+
+	preview->changed = differing_paths(proposal->old_rendered, proposal->rendered);
+	preview->overridden = differing_paths(rendered_base, proposal->rendered);
+	json_leaf_diff(proposal->old_rendered, proposal->old_marks, proposal->rendered,
+				   proposal->marks, put_change, preview);
+	json_leaf_diff(source, shown_marks(source, proposal->schema),
+				   rendered_base, shown_marks(rendered_base, proposal->schema),
+				   put_kept, preview);
+}
+
+/*
+ * promote.preview_promotion(src text, dst text, overrides jsonb)
+ * returns table, see sql/promotion.sql
+ */
+Datum
+promote_preview_promotion(PG_FUNCTION_ARGS)
+{
+	Promotion	promotion;
+	ProposedRevision proposed;
+	Preview		preview;
+	SpiScope	scope;
+	Jsonb	   *base;
+	Jsonb	   *params;
+
+	take_arguments(fcinfo, &promotion);
+	InitMaterializedSRF(fcinfo, 0);
+	preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	spi_enter(&scope);
+	read_promotion(&promotion, true);
+	base = compose_base(promotion.from.params, promotion.to.params, promotion.schema);
+	params = compose_params(promotion.from.params, promotion.to.params, promotion.schema,
+							promotion.overrides);
+	SPI_cursor_fetch(proposal_open_preview(&promotion.destination, params,
+										   promotion.from.version_constraint,
+										   promotion.from.release_channel), true, 1);
+	proposal_read(SPI_tuptable, 0, &proposed);
+	compose_check(&proposed.proposal);
+	put_preview(&preview, &promotion, &proposed.proposal, base);
+	spi_leave(&scope);
+	return (Datum) 0;
+}

@@ -1,0 +1,118 @@
+/*
+ * report.c: questions about one instance that refuse a wrong name instead of
+ * answering with nothing.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "errors.h"
+#include "stage.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_plan_text);
+PG_FUNCTION_INFO_V1(promote_config_as_of);
+
+/* Refuse a deployment that is not there. */
+static void
+refuse_unknown_deployment(const InstanceKey *key, const Desired *desired, int32 deployment)
+{
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 deployment == 0 ?
+			 errmsg("\"%s\" has no deployment", instance_key_name(key)) :
+			 errmsg("\"%s\" has no deployment %d", instance_key_name(key), deployment),
+			 desired->deployment == 0 ?
+			 errdetail("Nothing was planned for it yet.") :
+			 errdetail("Its deployments are numbered from 1 to %d.", desired->deployment),
+			 errhint("The numbers are in promote.deployment and in promote.promotion_history.")));
+}
+
+/*
+ * promote.plan_text(instance text, deployment integer) returns text; without
+ * a deployment, that of the last one
+ */
+Datum
+promote_plan_text(PG_FUNCTION_ARGS)
+{
+	static Statement read = {
+		.text = "SELECT $5 || ', plan ' || d.deployment || ': revision '"
+		" || COALESCE(d.base_revision || ' -> ', '') || d.revision || ', ' || d.bundle || ' '"
+		" || COALESCE(NULLIF(d.previous_version, d.version) || ' -> ', '') || d.version"
+		" || E'\\n\\n' || promote.format_diff(d.diff, d.destructive)"
+		" FROM promote.deployment AS d WHERE d.project = $1 AND d.environment = $2"
+		" AND d.component = $3 AND d.deployment = $4",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID}
+	};
+	InstanceKey key;
+	Desired		desired;
+	SpiScope	scope;
+	int32		deployment = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
+	Datum		values[5];
+	text	   *result;
+	MemoryContext inner;
+
+	argument_instance(fcinfo, 0, "instance", &key);
+	spi_enter(&scope);
+	stage_read(&key, true, &desired);
+	if (PG_ARGISNULL(1))
+		deployment = desired.deployment;
+	values[0] = CStringGetTextDatum(key.project);
+	values[1] = CStringGetTextDatum(key.environment);
+	values[2] = CStringGetTextDatum(key.component);
+	values[3] = Int32GetDatum(deployment);
+	values[4] = CStringGetTextDatum(instance_key_name(&key));
+	statement_run(&read, values, NULL, true);
+	if (SPI_processed == 0)
+		refuse_unknown_deployment(&key, &desired, deployment);
+	inner = MemoryContextSwitchTo(scope.caller);
+	result = cstring_to_text(spi_text(SPI_tuptable, 0, 1));
+	MemoryContextSwitchTo(inner);
+	spi_leave(&scope);
+	PG_RETURN_TEXT_P(result);
+}
+
+/*
+ * promote.config_as_of(instance text, at timestamptz) returns table, see
+ * sql/report.sql; no row where the instance had no revision yet
+ */
+Datum
+promote_config_as_of(PG_FUNCTION_ARGS)
+{
+	static Statement read = {
+		.text = "SELECT r.revision, c.params, r.version_constraint::pg_catalog.text,"
+		" r.release_channel, r.created_at, r.actor"
+		" FROM promote.revision AS r"
+		" JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest"
+		" WHERE r.project = $1 AND r.environment = $2 AND r.component = $3"
+		" AND r.created_at <= $4"
+		" ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.revision DESC LIMIT 1",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
+	};
+	ReturnSetInfo *result;
+	InstanceKey key;
+	Desired		desired;
+	SpiScope	scope;
+	Datum		values[4];
+
+	argument_instance(fcinfo, 0, "instance", &key);
+	InitMaterializedSRF(fcinfo, 0);
+	result = (ReturnSetInfo *) fcinfo->resultinfo;
+	spi_enter(&scope);
+	stage_read(&key, true, &desired);
+	values[0] = CStringGetTextDatum(key.project);
+	values[1] = CStringGetTextDatum(key.environment);
+	values[2] = CStringGetTextDatum(key.component);
+	values[3] = TimestampTzGetDatum(PG_ARGISNULL(1) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(1));
+	statement_run(&read, values, NULL, true);
+	if (SPI_processed > 0)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[0]);
+	spi_leave(&scope);
+	return (Datum) 0;
+}

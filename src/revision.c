@@ -1,0 +1,376 @@
+/*
+ * revision.c: what writing a revision records.
+ *
+ * However a revision is written, the statement trigger judges it, moves the
+ * instance's counters, queues its plan and appends to the audit log.  The
+ * verbs of the API write the row and leave the rest to it.
+ */
+#include "postgres.h"
+
+#include "actor.h"
+#include "compat.h"
+#include "errors.h"
+#include "guard.h"
+#include "proposal.h"
+#include "revision.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/async.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "json/digest.h"
+#include "json/writer.h"
+
+PG_FUNCTION_INFO_V1(promote_number_revision);
+PG_FUNCTION_INFO_V1(promote_record_revision);
+
+#define NOTIFY_CHANNEL "promote"
+#define ROWS_AT_ONCE 100		/* proposals held in memory together */
+
+/* Where the trigger leaves the last revision's record; NULL: nobody asks. */
+static RevisionRecord *wanted = NULL;
+
+/* Ask for the record of what is written next; returns who asked before. */
+RevisionRecord *
+revision_record_to(RevisionRecord *record)
+{
+	RevisionRecord *was = wanted;
+
+	wanted = record;
+	return was;
+}
+
+/* Refuse a revision that is not the one after the instance's last. */
+static void
+check_sequence(const ProposedRevision *proposed)
+{
+	if (proposed->revision == proposed->current_revision + 1)
+		return;
+	ereport(ERROR,
+			(errcode(PM_OUT_OF_SEQUENCE),
+			 errmsg("revision %d of \"%s\" is out of sequence",
+					proposed->revision, proposed->proposal.instance),
+			 errdetail("The next revision is %d.", proposed->current_revision + 1),
+			 errhint("Leave the number out, it is filled in; one statement adds one revision to an instance.")));
+}
+
+/* Refuse a revision that is written in another's name or at another time. */
+static void
+check_author(const ProposedRevision *proposed)
+{
+	const char *column = NULL;
+
+	if (strcmp(proposed->actor, current_actor()) != 0)
+		column = "actor";
+	else if (strcmp(proposed->database_role, current_database_role()) != 0)
+		column = "database_role";
+	else if (proposed->created_at < GetCurrentTransactionStartTimestamp() ||
+			 proposed->created_at > GetCurrentTimestamp())
+		column = "created_at";
+	if (column)
+		ereport(ERROR,
+				(errcode(PM_GUARDED_COLUMN),
+				 errmsg("column \"%s\" of \"revision\" is kept by promote", column),
+				 errdetail("It says who writes the row and when."),
+				 errhint("Leave it out; the setting promote.actor names the person you act for.")));
+}
+
+/* Move the instance's counters and what it desires. */
+static void
+move_instance(const ProposedRevision *proposed, const char *version_constraint,
+			  const char *release_channel)
+{
+	static Statement move = {
+		.text = "UPDATE promote.instance SET revision = $4, deployment = $5,"
+		" version_constraint = $6, release_channel = $7"
+		" WHERE project = $1 AND environment = $2 AND component = $3",
+		.parameters = 7,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID}
+	};
+	Datum		values[7] = {
+		CStringGetTextDatum(proposed->key.project),
+		CStringGetTextDatum(proposed->key.environment),
+		CStringGetTextDatum(proposed->key.component),
+		Int32GetDatum(proposed->revision),
+		Int32GetDatum(proposed->current_deployment + (proposed->plan ? 1 : 0)),
+		CStringGetTextDatum(version_constraint),
+		CStringGetTextDatum(release_channel)
+	};
+	bool		was = guard_open(true);
+
+	PG_TRY();
+	{
+		statement_run(&move, values, NULL, false);
+	}
+	PG_FINALLY();
+	{
+		guard_open(was);
+	}
+	PG_END_TRY();
+}
+
+/*
+ * The digest under which the rendered params are stored; where placeholders
+ * made them differ from the revision's own they are stored first.
+ */
+static bytea *
+store_rendered(const ProposedRevision *proposed)
+{
+	static Statement store = {
+		.text = "INSERT INTO promote.config (project, params) VALUES ($1, $2)"
+		" ON CONFLICT DO NOTHING",
+		.parameters = 2,
+		.types = {TEXTOID, JSONBOID}
+	};
+	const Proposal *proposal = &proposed->proposal;
+	Datum		values[2] = {
+		CStringGetTextDatum(proposed->key.project),
+		JsonbPGetDatum(proposal->rendered)
+	};
+
+	if (proposal->rendered == proposal->params)
+		return proposed->digest;
+	statement_run(&store, values, NULL, false);
+	return json_digest(proposal->rendered);
+}
+
+/* Queue the PLAN deployment; returns what the audit log says of it. */
+static Jsonb *
+queue_plan(const ProposedRevision *proposed, const Jsonb *diff)
+{
+	static Statement queue = {
+		.text = "INSERT INTO promote.deployment AS d (project, environment, component, deployment,"
+		" action, revision, base_revision, bundle, version, previous_version,"
+		" rendered_digest, diff, destructive)"
+		" VALUES ($1, $2, $3, $4, 'PLAN', $5, $6, $7, $8, $9, $10, $11, $12)"
+		" RETURNING promote.deployment_facts(d)",
+		.parameters = 12,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID, TEXTOID,
+		TEXTOID, TEXTOID, BYTEAOID, JSONBOID, BOOLOID}
+	};
+	const Proposal *proposal = &proposed->proposal;
+	bool		nulls[12] = {
+		[5] = proposed->base_revision == 0,
+		[8] = proposed->previous_version == NULL
+	};
+	Datum		values[12] = {
+		CStringGetTextDatum(proposed->key.project),
+		CStringGetTextDatum(proposed->key.environment),
+		CStringGetTextDatum(proposed->key.component),
+		Int32GetDatum(proposed->current_deployment + 1),
+		Int32GetDatum(proposed->revision),
+		Int32GetDatum(proposed->base_revision),
+		CStringGetTextDatum(proposal->bundle),
+		CStringGetTextDatum(proposal->version),
+		nulls[8] ? (Datum) 0 : CStringGetTextDatum(proposed->previous_version),
+		PointerGetDatum(store_rendered(proposed)),
+		JsonbPGetDatum(diff),
+		BoolGetDatum(proposal->destructive)
+	};
+
+	Jsonb	   *facts;
+
+	statement_run(&queue, values, nulls, false);
+	facts = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(SPI_tuptable, 0, 1)));
+	SPI_freetuptable(SPI_tuptable);
+	return facts;
+}
+
+/* Notify listeners, at commit, with nothing but ids. */
+static void
+notify(const ProposedRevision *proposed)
+{
+	JsonWriter	writer;
+	Jsonb	   *payload;
+
+	json_writer_init(&writer);
+	json_write_begin_object(&writer);
+	json_write_field(&writer, "instance", proposed->proposal.instance);
+	json_write_key(&writer, "revision", strlen("revision"));
+	json_write_integer(&writer, proposed->revision);
+	if (proposed->plan)
+	{
+		json_write_key(&writer, "deployment", strlen("deployment"));
+		json_write_integer(&writer, proposed->current_deployment + 1);
+	}
+	json_write_end_object(&writer);
+	payload = json_writer_finish(&writer);
+	Async_Notify(NOTIFY_CHANNEL, JsonbToCString(NULL, &payload->root, VARSIZE(payload)));
+}
+
+/* Leave a copy of what was recorded with who asked for it. */
+static void
+leave_record(RevisionRecord *record, const ProposedRevision *proposed, const Jsonb *diff)
+{
+	record->deployment = proposed->plan ? proposed->current_deployment + 1 : 0;
+	record->diff = MemoryContextAlloc(record->context, VARSIZE(diff));
+	memcpy(record->diff, diff, VARSIZE(diff));
+}
+
+/*
+ * Record one proposal: judge it, queue the plan, append to the chain.  A
+ * revision that is not new is one that only gets a plan.
+ */
+static void
+record_proposal(ProposedRevision *proposed, const char *version_constraint,
+				const char *release_channel, RevisionRecord *record)
+{
+	bool		is_new = proposed->revision > proposed->current_revision;
+	const char *name = proposed->proposal.instance;
+	Jsonb	   *diff = NULL;
+
+	if (is_new)
+	{
+		check_sequence(proposed);
+		check_author(proposed);
+	}
+	compose_check(&proposed->proposal);
+	move_instance(proposed, version_constraint, release_channel);
+	if (is_new)
+		audit_append(&proposed->head, proposed->key.project, name, "revision.created",
+					 proposed->facts);
+	if (proposed->plan || record)
+		diff = compose_diff(&proposed->proposal);
+	if (proposed->plan)
+		audit_append(&proposed->head, proposed->key.project, name, "deployment.created",
+					 queue_plan(proposed, diff));
+	notify(proposed);
+	if (record)
+		leave_record(record, proposed, diff);
+}
+
+/*
+ * Record every proposal of a cursor.  plan is for a revision that is there
+ * already: it gets one now, whatever it said when it was written.
+ */
+static void
+record_all(Portal cursor, bool plan, RevisionRecord *record)
+{
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
+													  "promote revision",
+													  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext outer = MemoryContextSwitchTo(row_context);
+	SPITupleTable *rows;
+	uint64		count;
+
+	for (;;)
+	{
+		SPI_cursor_fetch(cursor, true, ROWS_AT_ONCE);
+		rows = SPI_tuptable;
+		count = SPI_processed;
+		for (uint64 i = 0; i < count; i++)
+		{
+			ProposedRevision proposed;
+
+			CHECK_FOR_INTERRUPTS();
+			proposal_read(rows, i, &proposed);
+			proposed.plan |= plan;
+			record_proposal(&proposed, spi_text(rows, i, 17), spi_text(rows, i, 18), record);
+			MemoryContextReset(row_context);
+		}
+		SPI_freetuptable(rows);
+		if (count < ROWS_AT_ONCE)
+			break;
+	}
+	SPI_cursor_close(cursor);
+	MemoryContextSwitchTo(outer);
+	MemoryContextDelete(row_context);
+}
+
+/*
+ * Queue a plan for the revision that the instance desires.  Runs inside a
+ * scope of spi.h.
+ */
+void
+revision_plan_desired(const InstanceKey *key, RevisionRecord *record)
+{
+	record_all(proposal_open_desired(key), true, record);
+}
+
+/*
+ * promote.record_revision() returns trigger
+ *
+ * AFTER INSERT of revision, for each statement, with the transition table
+ * new_revision.
+ */
+Datum
+promote_record_revision(PG_FUNCTION_ARGS)
+{
+	SpiScope	scope;
+	RevisionRecord *record = wanted;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"record_revision\" was not called by trigger manager")));
+	spi_enter(&scope);
+	if (SPI_register_trigger_data((TriggerData *) fcinfo->context) != SPI_OK_TD_REGISTER)
+		elog(ERROR, "SPI_register_trigger_data failed");
+	record_all(proposal_open_new(), false, record);
+	spi_leave(&scope);
+	return PointerGetDatum(NULL);
+}
+
+/* The number of the revision to come; 0 where there is no such instance. */
+static int32
+next_revision(HeapTuple row, TupleDesc row_type)
+{
+	static Statement next = {
+		.text = "SELECT i.revision + 1 FROM promote.instance AS i WHERE i.project = $1"
+		" AND i.environment = $2 AND i.component = $3 FOR NO KEY UPDATE",
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	static const char *const keys[] = {"project", "environment", "component"};
+	Datum		values[3];
+	bool		isnull[3];
+	SpiScope	scope;
+	int32		number;
+
+	spi_enter(&scope);
+	for (int i = 0; i < 3; i++)
+		values[i] = SPI_getbinval(row, row_type, SPI_fnumber(row_type, keys[i]), &isnull[i]);
+	statement_run(&next, values, isnull, false);
+	number = SPI_processed == 1 ? spi_integer(SPI_tuptable, 0, 1) : 0;
+	spi_leave(&scope);
+	return number;
+}
+
+/*
+ * promote.number_revision() returns trigger
+ *
+ * BEFORE INSERT of revision, for each row: fills in a number that was left
+ * out.
+ */
+Datum
+promote_number_revision(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	TupleDesc	row_type;
+	HeapTuple	row;
+	int			column;
+	bool		isnull;
+	Datum		value;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"number_revision\" was not called by trigger manager")));
+	row = data->tg_trigtuple;
+	row_type = RelationGetDescr(data->tg_relation);
+	column = SPI_fnumber(row_type, "revision");
+	(void) SPI_getbinval(row, row_type, column, &isnull);
+	if (!isnull)
+		return PointerGetDatum(row);
+	value = Int32GetDatum(next_revision(row, row_type));
+	isnull = value == 0;		/* the foreign key says what is missing */
+	return PointerGetDatum(heap_modify_tuple_by_cols(row, row_type, 1, &column,
+													 &value, &isnull));
+}

@@ -1,0 +1,204 @@
+/*
+ * spi.c: the one way in which C code here runs SQL.
+ */
+#include "postgres.h"
+
+#include "spi.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#define PINNED_PATH "pg_catalog, pg_temp"
+
+/* OID of one of the extension's tables. */
+static Oid
+table_oid(const char *table)
+{
+	Oid			schema = get_namespace_oid("promote", false);
+	Oid			oid = get_relname_relid(table, schema);
+
+	if (!OidIsValid(oid))
+		elog(ERROR, "table promote.%s is missing", table);
+	return oid;
+}
+
+/* Who owns the extension's tables. */
+static Oid
+tables_owner(void)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table_oid("instance")));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for table promote.instance");
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * May the current user switch off the tables' triggers?  Who may, may load
+ * rows as they are, as a restored dump does: it gives away nothing.
+ */
+bool
+am_tables_owner(void)
+{
+	return has_privs_of_role(GetUserId(), tables_owner()) || superuser();
+}
+
+/*
+ * Become the owner with a pinned path, and connect.  An error leaves the
+ * scope by itself: the end of the (sub)transaction restores the user, the
+ * settings and SPI.
+ */
+void
+spi_enter(SpiScope *scope)
+{
+	scope->caller = CurrentMemoryContext;
+	GetUserIdAndSecContext(&scope->user, &scope->security_context);
+	SetUserIdAndSecContext(tables_owner(),
+						   scope->security_context | SECURITY_LOCAL_USERID_CHANGE);
+	scope->guc_level = 0;
+	if (strcmp(namespace_search_path, PINNED_PATH) != 0)
+	{
+		scope->guc_level = NewGUCNestLevel();
+		(void) set_config_option("search_path", PINNED_PATH, PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	}
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
+/* Disconnect and be the caller again. */
+void
+spi_leave(SpiScope *scope)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	if (scope->guc_level > 0)
+		AtEOXact_GUC(false, scope->guc_level);
+	SetUserIdAndSecContext(scope->user, scope->security_context);
+}
+
+/*
+ * The statement's plan, made at its first use.  A generic plan from the
+ * start: all statements look rows up by their keys, and planning one anew
+ * costs more than running it.
+ */
+static SPIPlanPtr
+statement_plan(Statement *statement)
+{
+	if (statement->plan == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare_cursor(statement->text, statement->parameters,
+											  statement->types, CURSOR_OPT_GENERIC_PLAN);
+
+		if (plan == NULL)
+			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(plan) != 0)
+			elog(ERROR, "SPI_keepplan failed");
+		statement->plan = plan;
+	}
+	return statement->plan;
+}
+
+/* SPI's way of saying which parameters are NULL; nulls may be NULL itself. */
+static const char *
+null_flags(const Statement *statement, const bool *nulls, char *flags)
+{
+	if (nulls == NULL)
+		return NULL;
+	for (int i = 0; i < statement->parameters; i++)
+		flags[i] = nulls[i] ? 'n' : ' ';
+	return flags;
+}
+
+/* Run a statement to its end; the result is in SPI_tuptable. */
+int
+statement_run(Statement *statement, Datum *values, const bool *nulls, bool read_only)
+{
+	char		flags[STATEMENT_MAX_PARAMETERS];
+	int			result = SPI_execute_plan(statement_plan(statement), values,
+										  null_flags(statement, nulls, flags),
+										  read_only, 0);
+
+	if (result < 0)
+		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
+	return result;
+}
+
+/* Open a cursor over a statement's rows. */
+Portal
+statement_open(Statement *statement, Datum *values, const bool *nulls, bool read_only)
+{
+	char		flags[STATEMENT_MAX_PARAMETERS];
+
+	return SPI_cursor_open(NULL, statement_plan(statement), values,
+						   null_flags(statement, nulls, flags), read_only);
+}
+
+/* A column, counted from 1, of a row. */
+Datum
+spi_value(SPITupleTable *rows, uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(rows->vals[row], rows->tupdesc, column, isnull);
+}
+
+/* An integer column; NULL is 0, which no counter and no key here is. */
+int32
+spi_integer(SPITupleTable *rows, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = spi_value(rows, row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+/* A boolean column; NULL is false. */
+bool
+spi_bool(SPITupleTable *rows, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = spi_value(rows, row, column, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+/*
+ * A text, jsonb or bytea column in the current memory context; NULL where it
+ * is NULL.  Inline values may point into the row.
+ */
+char *
+spi_text(SPITupleTable *rows, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = spi_value(rows, row, column, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+Jsonb *
+spi_jsonb(SPITupleTable *rows, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = spi_value(rows, row, column, &isnull);
+
+	return isnull ? NULL : DatumGetJsonbP(value);
+}
+
+bytea *
+spi_bytea(SPITupleTable *rows, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = spi_value(rows, row, column, &isnull);
+
+	return isnull ? NULL : DatumGetByteaP(value);
+}

@@ -1,0 +1,318 @@
+/*
+ * stage.c: what the verbs that give an instance a new desired state share:
+ * locking it, reading what it desires, writing the revision, and the row that
+ * they return.
+ */
+#include "postgres.h"
+
+#include "errors.h"
+#include "json/digest.h"
+#include "json/limits.h"
+#include "json/writer.h"
+#include "revision.h"
+#include "stage.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+
+/* The key as the first parameters of a statement. */
+static void
+key_values(const InstanceKey *key, Datum *values)
+{
+	values[0] = CStringGetTextDatum(key->project);
+	values[1] = CStringGetTextDatum(key->environment);
+	values[2] = CStringGetTextDatum(key->component);
+}
+
+/*
+ * Lock the instance's row: for update, or only against updates, as a source
+ * is.  Raises PM_NOT_FOUND where there is none.
+ */
+void
+stage_lock(const InstanceKey *key, bool for_update)
+{
+#define LOCK "SELECT FROM promote.instance AS i WHERE i.project = $1" \
+	" AND i.environment = $2 AND i.component = $3 "
+	static Statement statements[] = {
+		{.text = LOCK "FOR SHARE",.parameters = 3,.types = {TEXTOID, TEXTOID, TEXTOID}},
+		{.text = LOCK "FOR NO KEY UPDATE",.parameters = 3,.types = {TEXTOID, TEXTOID, TEXTOID}}
+	};
+	Datum		values[3];
+
+	key_values(key, values);
+	statement_run(&statements[for_update ? 1 : 0], values, NULL, false);
+	if (SPI_processed == 0)
+		refuse_unknown(key);
+}
+
+/* Read what the instance desires.  Raises PM_NOT_FOUND. */
+void
+stage_read(const InstanceKey *key, bool read_only, Desired *desired)
+{
+	static Statement read = {
+		.text = "SELECT i.revision, i.deployment, c.params, r.digest, r.version_constraint,"
+		" r.release_channel, EXISTS (SELECT FROM promote.deployment AS d"
+		"  WHERE d.project = i.project AND d.environment = i.environment"
+		"  AND d.component = i.component AND d.revision = i.revision AND d.action = 'PLAN')"
+		" FROM promote.instance AS i"
+		" LEFT JOIN promote.revision AS r ON r.project = i.project"
+		"  AND r.environment = i.environment AND r.component = i.component"
+		"  AND r.revision = i.revision"
+		" LEFT JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest"
+		" WHERE i.project = $1 AND i.environment = $2 AND i.component = $3",
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3];
+	SPITupleTable *rows;
+
+	key_values(key, values);
+	statement_run(&read, values, NULL, read_only);
+	if (SPI_processed == 0)
+		refuse_unknown(key);
+	rows = SPI_tuptable;
+	desired->revision = spi_integer(rows, 0, 1);
+	desired->deployment = spi_integer(rows, 0, 2);
+	desired->params = spi_jsonb(rows, 0, 3);
+	desired->digest = spi_bytea(rows, 0, 4);
+	desired->version_constraint = spi_text(rows, 0, 5);
+	desired->release_channel = spi_text(rows, 0, 6);
+	desired->planned = spi_bool(rows, 0, 7);
+}
+
+/* Refuse where the instance has moved on; an expectation of -1 is none. */
+void
+stage_check_revision(const InstanceKey *key, const Desired *desired, int32 expected)
+{
+	if (expected == -1 || expected == desired->revision)
+		return;
+	ereport(ERROR,
+			(errcode(PM_REVISION_MOVED),
+			 errmsg("\"%s\" is not at revision %d", instance_key_name(key), expected),
+			 errdetail("Its desired revision is %d.", desired->revision),
+			 errhint("Look at the change since, and try again with expected_revision => %d.",
+					 desired->revision)));
+}
+
+/* Is what is staged what is desired already? */
+static bool
+is_unchanged(const Staging *staging, const bytea *digest, const Desired *desired)
+{
+	return desired->revision > 0 &&
+		memcmp(VARDATA_ANY(digest), VARDATA_ANY(desired->digest), JSON_DIGEST_LENGTH) == 0 &&
+		strcmp(staging->version_constraint, desired->version_constraint) == 0 &&
+		strcmp(staging->release_channel, desired->release_channel) == 0;
+}
+
+/* Store the configuration, unless it is there, and the revision. */
+static void
+insert_revision(const Staging *staging, const bytea *digest, int32 revision)
+{
+	static Statement insert = {
+		.text = "WITH stored AS (INSERT INTO promote.config (project, params)"
+		" SELECT $1, $5 WHERE NOT EXISTS (SELECT FROM promote.config AS c"
+		"  WHERE c.project = $1 AND c.digest = $6) ON CONFLICT DO NOTHING)"
+		" INSERT INTO promote.revision (project, environment, component, revision, digest,"
+		" version_constraint, release_channel, origin, source_environment, source_revision,"
+		" overrides, message, plan, allow_replace)"
+		" VALUES ($1, $2, $3, $4, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+		.parameters = 15,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, BYTEAOID, TEXTOID, TEXTOID,
+		TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID, BOOLOID, BOOLOID}
+	};
+	Datum		values[15];
+	bool		nulls[15] = {
+		[9] = staging->source_environment == NULL,
+		[10] = staging->source_environment == NULL,
+		[11] = staging->overrides == NULL,
+		[12] = staging->message == NULL
+	};
+
+	key_values(&staging->key, values);
+	values[3] = Int32GetDatum(revision);
+	values[4] = JsonbPGetDatum(staging->params);
+	values[5] = PointerGetDatum(digest);
+	values[6] = CStringGetTextDatum(staging->version_constraint);
+	values[7] = CStringGetTextDatum(staging->release_channel);
+	values[8] = CStringGetTextDatum(staging->origin);
+	values[9] = nulls[9] ? (Datum) 0 : CStringGetTextDatum(staging->source_environment);
+	values[10] = Int32GetDatum(staging->source_revision);
+	values[11] = JsonbPGetDatum(staging->overrides);
+	values[12] = nulls[12] ? (Datum) 0 : CStringGetTextDatum(staging->message);
+	values[13] = BoolGetDatum(staging->plan);
+	values[14] = BoolGetDatum(staging->allow_replace);
+	statement_run(&insert, values, nulls, false);
+}
+
+/* The empty diff, in the given context. */
+static Jsonb *
+empty_diff(MemoryContext context)
+{
+	MemoryContext outer = MemoryContextSwitchTo(context);
+	JsonWriter	writer;
+	Jsonb	   *diff;
+
+	json_writer_init(&writer);
+	json_write_begin_array(&writer);
+	json_write_end_array(&writer);
+	diff = json_writer_finish(&writer);
+	MemoryContextSwitchTo(outer);
+	return diff;
+}
+
+/*
+ * Write the new desired state, or nothing where it is the present one (but
+ * the plan that the revision may lack).  The instance must be locked and
+ * desired be what it is under that lock; caller is where staged->diff goes.
+ */
+void
+stage_write(const Staging *staging, const Desired *desired, MemoryContext caller,
+			Staged *staged)
+{
+	bytea	   *digest;
+	RevisionRecord record = {caller, 0, NULL};
+	RevisionRecord *was;
+
+	json_check_params(staging->params, "params");
+	digest = json_digest(staging->params);
+	staged->destination = instance_key_name(&staging->key);
+	staged->old_revision = desired->revision;
+	staged->changed = !is_unchanged(staging, digest, desired);
+	staged->new_revision = desired->revision + (staged->changed ? 1 : 0);
+	if (!staged->changed)
+	{
+		if (staging->plan && !desired->planned)
+			revision_plan_desired(&staging->key, &record);
+		staged->deployment = record.deployment;
+		staged->diff = empty_diff(caller);
+		return;
+	}
+	was = revision_record_to(&record);
+	PG_TRY();
+	{
+		insert_revision(staging, digest, staged->new_revision);
+	}
+	PG_FINALLY();
+	{
+		revision_record_to(was);
+	}
+	PG_END_TRY();
+	staged->deployment = record.deployment;
+	staged->diff = record.diff;
+}
+
+/* The row that a verb returns: sql/promotion.sql has its columns. */
+Datum
+stage_result(FunctionCallInfo fcinfo, const Staged *staged)
+{
+	TupleDesc	row_type;
+	bool		nulls[6] = {
+		[1] = staged->old_revision == 0,
+		[2] = staged->new_revision == 0,
+		[3] = staged->deployment == 0
+	};
+	Datum		values[6] = {
+		CStringGetTextDatum(staged->destination),
+		Int32GetDatum(staged->old_revision),
+		Int32GetDatum(staged->new_revision),
+		Int32GetDatum(staged->deployment),
+		BoolGetDatum(staged->changed),
+		JsonbPGetDatum(staged->diff)
+	};
+
+	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "function must return a row");
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, nulls));
+}
+
+/*
+ * Refuse an instance that is not there, naming the first part of it that is
+ * not there either.  Runs inside a scope of spi.h.
+ */
+void
+refuse_unknown(const InstanceKey *key)
+{
+	static Statement look = {
+		.text = "SELECT EXISTS (SELECT FROM promote.project AS p WHERE p.project = $1),"
+		" EXISTS (SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2),"
+		" EXISTS (SELECT FROM promote.component AS c WHERE c.project = $1 AND c.component = $3)",
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	const char *parts[] = {"project", "environment", "component", "instance"};
+	const char *names[] = {key->project, key->environment, key->component, instance_key_name(key)};
+	Datum		values[3];
+	int			missing;
+
+	key_values(key, values);
+	statement_run(&look, values, NULL, true);
+	for (missing = 0; missing < 3; missing++)
+		if (!spi_bool(SPI_tuptable, 0, missing + 1))
+			break;
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 errmsg("instance \"%s\" does not exist", names[3]),
+			 missing == 0 ? errdetail("There is no project \"%s\".", names[0]) :
+			 missing == 3 ? errdetail("Its project, environment and component exist.") :
+			 errdetail("Project \"%s\" has no %s \"%s\".", names[0], parts[missing], names[missing]),
+			 errhint("Check the spelling, or INSERT the row into promote.%s.", parts[missing])));
+}
+
+/* Refuse an instance that has no revision. */
+void
+refuse_unconfigured(const InstanceKey *key, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(PM_NOT_CONFIGURED),
+			 errmsg("instance \"%s\" has no configuration yet", instance_key_name(key)),
+			 errdetail("It has no revision."),
+			 errhint("%s", hint)));
+}
+
+/* A text argument as a C string; NULL where it is NULL. */
+char *
+argument_text(FunctionCallInfo fcinfo, int argument)
+{
+	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
+}
+
+/* A boolean argument; NULL stands for the default. */
+bool
+argument_bool(FunctionCallInfo fcinfo, int argument, bool otherwise)
+{
+	return PG_ARGISNULL(argument) ? otherwise : PG_GETARG_BOOL(argument);
+}
+
+/* An argument that names an instance.  Raises PM_INVALID_NAME. */
+void
+argument_instance(FunctionCallInfo fcinfo, int argument, const char *name,
+				  InstanceKey *key)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(PM_INVALID_NAME),
+				 errmsg("the %s is missing", name),
+				 errdetail("The argument is null."),
+				 errhint("Name an instance, as in 'ecomm-staging-db'.")));
+	instance_key_parse(argument_text(fcinfo, argument), key);
+}
+
+/* An argument that is an object within the limits. */
+Jsonb *
+argument_params(FunctionCallInfo fcinfo, int argument, const char *what)
+{
+	Jsonb	   *document;
+
+	/* a variable that was never set must not pass for "no overrides" */
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(PM_NOT_AN_OBJECT),
+				 errmsg("the %s must be a JSON object", what),
+				 errdetail("They are null."),
+				 errhint("Pass '{}' where there are none.")));
+	document = PG_GETARG_JSONB_P(argument);
+	json_check_params(document, what);
+	return document;
+}
