@@ -40,43 +40,12 @@ CREATE FUNCTION promote.audit_hash(
 COMMENT ON FUNCTION promote.audit_hash(text, text, bigint, timestamptz, text, text, text, jsonb, bytea) IS
 'The hash of an audit row: jsonb_digest of an object with its columns by name, times as UTC with microseconds, the previous hash in hexadecimal or null';
 
-CREATE FUNCTION promote.revision_facts(r promote.revision) RETURNS jsonb
-    LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN pg_catalog.jsonb_build_object(
-        'revision', (r).revision,
-        'digest', pg_catalog.encode((r).digest, 'hex'),
-        'version_constraint', (r).version_constraint,
-        'release_channel', (r).release_channel,
-        'origin', (r).origin,
-        'source_environment', (r).source_environment,
-        'source_revision', (r).source_revision,
-        'overrides', pg_catalog.encode(promote.jsonb_digest((r).overrides), 'hex'),
-        'plan', (r).plan,
-        'allow_replace', (r).allow_replace,
-        'message', (r).message,
-        'actor', (r).actor,
-        'database_role', (r).database_role,
-        'created_at', EXTRACT(epoch FROM (r).created_at));
-REVOKE ALL ON FUNCTION promote.revision_facts(promote.revision) FROM PUBLIC;
-COMMENT ON FUNCTION promote.revision_facts(promote.revision) IS
-'What the audit log says of a revision: its columns, but digests in place of configurations';
-
-CREATE FUNCTION promote.deployment_facts(d promote.deployment) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN pg_catalog.jsonb_build_object(
-        'deployment', (d).deployment,
-        'action', (d).action,
-        'revision', (d).revision,
-        'base_revision', (d).base_revision,
-        'bundle', (d).bundle,
-        'version', (d).version,
-        'previous_version', (d).previous_version,
-        'rendered_digest', pg_catalog.encode((d).rendered_digest, 'hex'),
-        'diff', pg_catalog.encode(promote.jsonb_digest((d).diff), 'hex'),
-        'destructive', (d).destructive);
-REVOKE ALL ON FUNCTION promote.deployment_facts(promote.deployment) FROM PUBLIC;
-COMMENT ON FUNCTION promote.deployment_facts(promote.deployment) IS
-'What the audit log says of a deployment that is queued: its columns, but digests in place of configurations';
+CREATE FUNCTION promote.audit_facts(row_of_history record, VARIADIC without text[] DEFAULT '{}')
+    RETURNS jsonb
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_audit_facts';
+COMMENT ON FUNCTION promote.audit_facts(record, text[]) IS
+'What the audit log says of a row: its columns that are not null, without those named; bytes in hexadecimal, documents as their digests, times as UTC with microseconds';
 
 CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
     RETURNS TABLE (project text, subject text, seq bigint, problem text)
@@ -84,13 +53,13 @@ CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
     BEGIN ATOMIC
         WITH recorded AS (
             SELECT i.project, i.name AS subject, 'revision.created' AS event,
-                   promote.revision_facts(r) AS facts, 'revision ' || r.revision AS what
+                   promote.audit_facts(r) AS facts, 'revision ' || r.revision AS what
               FROM promote.revision r
               JOIN promote.instance i USING (project, environment, component)
              WHERE $1 IS NULL OR i.name = $1
             UNION ALL
             SELECT i.project, i.name, 'deployment.created',
-                   promote.deployment_facts(d), 'deployment ' || d.deployment
+                   promote.audit_facts(d, 'status'), 'deployment ' || d.deployment
               FROM promote.deployment d
               JOIN promote.instance i USING (project, environment, component)
              WHERE $1 IS NULL OR i.name = $1

@@ -106,6 +106,9 @@ CREATE TABLE promote.deployment (
                           'COMPLETED', 'FAILED', 'ABORTED')),
     CONSTRAINT deployment_diff_check CHECK (pg_catalog.jsonb_typeof(diff) = 'array')
 );
+CREATE INDEX deployment_plan_idx
+    ON promote.deployment (project, environment, component, revision) WHERE action = 'PLAN';
+COMMENT ON INDEX promote.deployment_plan_idx IS 'Finds the plans of a revision';
 SELECT pg_catalog.pg_extension_config_dump('promote.deployment', '');
 COMMENT ON TABLE promote.deployment IS 'Attempts to plan, provision or decommission a revision, numbered from 1 per instance';
 COMMENT ON COLUMN promote.deployment.project IS 'The instance''s project';

@@ -142,7 +142,7 @@ CREATE TABLE promote.instance (
 )
 -- counters move at every promotion: room for the new row on the same page
 WITH (fillfactor = 80);
-CREATE INDEX instance_name_idx ON promote.instance (project, name);
+CREATE INDEX instance_name_idx ON promote.instance (name);
 SELECT pg_catalog.pg_extension_config_dump('promote.instance', '');
 COMMENT ON TABLE promote.instance IS 'A component in an environment: what is promoted';
 COMMENT ON INDEX promote.instance_name_idx IS 'Finds an instance by its name';
@@ -165,17 +165,19 @@ CREATE FUNCTION promote.resolve_release(
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
         (SELECT r.version, r.params_schema
-           FROM promote.version_range($2) AS range, promote.bundle_release AS r
+           FROM promote.bundle_release AS r
           WHERE $3 = 'stable' AND $2 !~ '^[0-9]'
             AND r.bundle = $1 AND NOT r.prerelease
-            AND r.sort_key >= range.lower AND r.sort_key < range.upper
+            AND r.sort_key >= (promote.version_range($2)).lower
+            AND r.sort_key < (promote.version_range($2)).upper
           ORDER BY r.bundle DESC, r.sort_key DESC LIMIT 1)
         UNION ALL
         (SELECT r.version, r.params_schema
-           FROM promote.version_range($2) AS range, promote.bundle_release AS r
+           FROM promote.bundle_release AS r
           WHERE ($3 = 'development' OR $2 ~ '^[0-9]')
             AND r.bundle = $1
-            AND r.sort_key >= range.lower AND r.sort_key < range.upper
+            AND r.sort_key >= (promote.version_range($2)).lower
+            AND r.sort_key < (promote.version_range($2)).upper
           ORDER BY r.bundle DESC, r.sort_key DESC LIMIT 1);
     END;
 REVOKE ALL ON FUNCTION promote.resolve_release(text, text, text) FROM PUBLIC;

@@ -18,12 +18,17 @@
 #include "json/writer.h"
 #include "spi.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(promote_audit_hash);
+PG_FUNCTION_INFO_V1(promote_audit_facts);
 
 /* Bytes as hexadecimal digits; NULL for none. */
 static char *
@@ -137,4 +142,97 @@ promote_audit_hash(PG_FUNCTION_ARGS)
 	event.data = PG_GETARG_JSONB_P(7);
 	event.previous_hash = PG_ARGISNULL(8) ? NULL : PG_GETARG_BYTEA_PP(8);
 	PG_RETURN_BYTEA_P(audit_hash(&event));
+}
+
+/* Write a column's value as the facts have it. */
+static void
+write_fact(JsonWriter *writer, Oid type, Datum value)
+{
+	Oid			output;
+	bool		is_varlena;
+	char	   *written;
+
+	switch (type)
+	{
+		case INT4OID:
+			json_write_integer(writer, DatumGetInt32(value));
+			return;
+		case INT8OID:
+			json_write_integer(writer, DatumGetInt64(value));
+			return;
+		case BOOLOID:
+			json_write_bool(writer, DatumGetBool(value));
+			return;
+		case BYTEAOID:
+			written = hex(DatumGetByteaPP(value));
+			break;
+		case JSONBOID:
+			written = hex(json_digest(DatumGetJsonbP(value)));
+			break;
+		case TIMESTAMPTZOID:
+			written = utc_text(DatumGetTimestampTz(value));
+			break;
+		case TEXTOID:
+			written = TextDatumGetCString(value);
+			break;
+		default:
+			getTypeOutputInfo(type, &output, &is_varlena);
+			written = OidOutputFunctionCall(output, value);
+	}
+	json_write_string(writer, written, strlen(written));
+}
+
+/* Is the column among those that are left out? */
+static bool
+is_without(const char *column, const Datum *without, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (strcmp(column, TextDatumGetCString(without[i])) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * promote.audit_facts(row record, variadic without text[]) returns jsonb
+ *
+ * Null columns are left out, so that a column that a later version adds
+ * changes nothing of what was recorded.
+ */
+Datum
+promote_audit_facts(PG_FUNCTION_ARGS)
+{
+	HeapTupleHeader header = PG_GETARG_HEAPTUPLEHEADER(0);
+	TupleDesc	row_type = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
+												  HeapTupleHeaderGetTypMod(header));
+	Datum	   *values = palloc(row_type->natts * sizeof(Datum));
+	bool	   *nulls = palloc(row_type->natts * sizeof(bool));
+	Datum	   *without;
+	int			without_count;
+	HeapTupleData tuple;
+	JsonWriter	writer;
+	Jsonb	   *facts;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT,
+					  &without, NULL, &without_count);
+	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = header;
+	heap_deform_tuple(&tuple, row_type, values, nulls);
+	json_writer_init(&writer);
+	json_write_begin_object(&writer);
+	for (int i = 0; i < row_type->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(row_type, i);
+		const char *name = NameStr(column->attname);
+
+		if (nulls[i] || column->attisdropped || is_without(name, without, without_count))
+			continue;
+		json_write_key(&writer, name, strlen(name));
+		write_fact(&writer, getBaseType(column->atttypid), values[i]);
+	}
+	json_write_end_object(&writer);
+	facts = json_writer_finish(&writer);
+	ReleaseTupleDesc(row_type);
+	PG_RETURN_JSONB_P(facts);
 }

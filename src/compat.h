@@ -14,4 +14,9 @@
 #error "promote needs PostgreSQL 15 or newer"
 #endif
 
+/* PostgreSQL 18 gave up its spelling of this attribute for C11's keyword. */
+#if PG_VERSION_NUM >= 180000
+#define pg_attribute_noreturn() __attribute__((noreturn))
+#endif
+
 #endif							/* PROMOTE_COMPAT_H */

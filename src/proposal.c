@@ -20,7 +20,18 @@
  * The proposing SELECT over a source of proposed rows n.  The release is the
  * one that the constraint stands for now; the former release is that of the
  * instance's last deployment.
+ *
+ * Everything is looked up by whole keys in LATERAL subqueries with a LIMIT,
+ * which the planner does not take apart: however small a table was when the
+ * plan was made, it cannot become a scan over part of a key.
  */
+#define ONE_CONFIG(digest_of) \
+	"(SELECT c.params FROM promote.config AS c WHERE c.project = i.project" \
+	"  AND c.digest = " digest_of ".digest LIMIT 1)"
+#define ONE_REVISION(number) \
+	"(SELECT r.revision, r.digest FROM promote.revision AS r WHERE r.project = i.project" \
+	"  AND r.environment = i.environment AND r.component = i.component" \
+	"  AND r.revision = " number " LIMIT 1)"
 #define PROPOSE(source) \
 	"SELECT i.project, i.environment, i.component, i.name, i.revision, i.deployment," \
 	" n.revision, n.params, old.params, running.params, e.parameters, c.bundle," \
@@ -30,35 +41,37 @@
 	" FROM (" source ") AS n" \
 	" JOIN promote.instance AS i ON i.project = n.project" \
 	"  AND i.environment = n.environment AND i.component = n.component" \
-	" JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment" \
-	" JOIN promote.component AS c ON c.project = i.project AND c.component = i.component" \
-	" LEFT JOIN promote.revision AS b ON b.project = i.project" \
-	"  AND b.environment = i.environment AND b.component = i.component" \
-	"  AND b.revision = COALESCE(n.revision - 1, i.revision)" \
-	" LEFT JOIN promote.config AS old ON old.project = b.project AND old.digest = b.digest" \
-	" LEFT JOIN promote.revision AS d ON d.project = i.project" \
-	"  AND d.environment = i.environment AND d.component = i.component" \
-	"  AND d.revision = i.deployed_revision" \
-	" LEFT JOIN promote.config AS running ON running.project = d.project" \
-	"  AND running.digest = d.digest" \
-	" LEFT JOIN promote.deployment AS p ON p.project = i.project" \
-	"  AND p.environment = i.environment AND p.component = i.component" \
-	"  AND p.deployment = i.deployment" \
-	" LEFT JOIN promote.bundle_release AS former ON former.bundle = p.bundle" \
-	"  AND former.version = p.version" \
+	" CROSS JOIN LATERAL (SELECT e.parameters FROM promote.environment AS e" \
+	"  WHERE e.project = i.project AND e.environment = i.environment LIMIT 1) AS e" \
+	" CROSS JOIN LATERAL (SELECT c.bundle FROM promote.component AS c" \
+	"  WHERE c.project = i.project AND c.component = i.component LIMIT 1) AS c" \
+	" LEFT JOIN LATERAL " ONE_REVISION("COALESCE(n.revision - 1, i.revision)") " AS b ON true" \
+	" LEFT JOIN LATERAL " ONE_CONFIG("b") " AS old ON true" \
+	" LEFT JOIN LATERAL " ONE_REVISION("i.deployed_revision") " AS d ON true" \
+	" LEFT JOIN LATERAL " ONE_CONFIG("d") " AS running ON true" \
+	" LEFT JOIN LATERAL (SELECT p.bundle, p.version FROM promote.deployment AS p" \
+	"  WHERE p.project = i.project AND p.environment = i.environment" \
+	"  AND p.component = i.component AND p.deployment = i.deployment LIMIT 1) AS p ON true" \
+	" LEFT JOIN LATERAL (SELECT f.version, f.params_schema FROM promote.bundle_release AS f" \
+	"  WHERE f.bundle = p.bundle AND f.version = p.version LIMIT 1) AS former ON true" \
 	" LEFT JOIN LATERAL promote.resolve_release(c.bundle, n.version_constraint," \
 	"  n.release_channel) AS rel ON true" \
 	" LEFT JOIN LATERAL (SELECT a.seq, a.hash FROM promote.audit_log AS a" \
 	"  WHERE a.project = i.project AND a.subject = i.name" \
-	"  ORDER BY a.project DESC, a.subject DESC, a.seq DESC LIMIT 1) AS head ON true"
+	"  ORDER BY a.seq DESC LIMIT 1) AS head ON true"
 
-/* What a row of revision proposes. */
-#define FROM_REVISION(tables) \
-	"SELECT r.project, r.environment, r.component, r.revision, params.params," \
+/* What rows of revision propose; keys is a table of keys k. */
+#define FROM_REVISION(keys, number) \
+	"SELECT k.project, k.environment, k.component, r.revision, params.params," \
 	" r.version_constraint, r.release_channel, r.plan, r.allow_replace, r.digest," \
-	" promote.revision_facts(r) AS facts, r.actor, r.database_role, r.created_at" \
-	" FROM " tables \
-	" JOIN promote.config AS params ON params.project = r.project AND params.digest = r.digest"
+	" r.facts, r.actor, r.database_role, r.created_at" \
+	" FROM " keys \
+	" CROSS JOIN LATERAL (SELECT r.*, promote.audit_facts(r) AS facts" \
+	"  FROM promote.revision AS r WHERE r.project = k.project" \
+	"  AND r.environment = k.environment AND r.component = k.component" \
+	"  AND r.revision = " number " LIMIT 1) AS r" \
+	" CROSS JOIN LATERAL (SELECT c.params FROM promote.config AS c" \
+	"  WHERE c.project = k.project AND c.digest = r.digest LIMIT 1) AS params"
 
 #define FOR_UPDATE \
 	" ORDER BY i.project, i.environment, i.component FOR NO KEY UPDATE OF i"
@@ -73,8 +86,7 @@ Portal
 proposal_open_new(void)
 {
 	static Statement statement = {
-		.text = PROPOSE(FROM_REVISION("new_revision AS t JOIN promote.revision AS r"
-									  " USING (project, environment, component, revision)"))
+		.text = PROPOSE(FROM_REVISION("new_revision AS k", "k.revision"))
 		" WHERE n.revision > i.revision" FOR_UPDATE
 	};
 
@@ -86,9 +98,9 @@ Portal
 proposal_open_desired(const InstanceKey *key)
 {
 	static Statement statement = {
-		.text = PROPOSE(FROM_REVISION("promote.revision AS r")
-						" WHERE r.project = $1 AND r.environment = $2 AND r.component = $3")
-		" WHERE n.revision = i.revision" FOR_UPDATE,
+		.text = PROPOSE(FROM_REVISION("promote.instance AS k", "k.revision")
+						" WHERE k.project = $1 AND k.environment = $2 AND k.component = $3")
+		FOR_UPDATE,
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, TEXTOID}
 	};

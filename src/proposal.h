@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "audit.h"
 #include "compose.h"
 #include "name.h"

@@ -150,7 +150,7 @@ queue_plan(const ProposedRevision *proposed, const Jsonb *diff)
 		" action, revision, base_revision, bundle, version, previous_version,"
 		" rendered_digest, diff, destructive)"
 		" VALUES ($1, $2, $3, $4, 'PLAN', $5, $6, $7, $8, $9, $10, $11, $12)"
-		" RETURNING promote.deployment_facts(d)",
+		" RETURNING promote.audit_facts(d, 'status')",
 		.parameters = 12,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID, TEXTOID,
 		TEXTOID, TEXTOID, BYTEAOID, JSONBOID, BOOLOID}

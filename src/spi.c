@@ -10,6 +10,7 @@
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "optimizer/cost.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -17,6 +18,14 @@
 #include "utils/syscache.h"
 
 #define PINNED_PATH "pg_catalog, pg_temp"
+
+/* Set a setting until the scope's nest level ends. */
+static void
+set_local(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
 
 /* OID of one of the extension's tables. */
 static Oid
@@ -67,11 +76,12 @@ spi_enter(SpiScope *scope)
 	SetUserIdAndSecContext(tables_owner(),
 						   scope->security_context | SECURITY_LOCAL_USERID_CHANGE);
 	scope->guc_level = 0;
-	if (strcmp(namespace_search_path, PINNED_PATH) != 0)
+	if (strcmp(namespace_search_path, PINNED_PATH) != 0 || enable_seqscan)
 	{
 		scope->guc_level = NewGUCNestLevel();
-		(void) set_config_option("search_path", PINNED_PATH, PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		set_local("search_path", PINNED_PATH);
+		/* plans outlive the day when a table was small enough to be read whole */
+		set_local("enable_seqscan", "off");
 	}
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

@@ -30,7 +30,7 @@ typedef struct SpiScope
 {
 	Oid			user;
 	int			security_context;
-	int			guc_level;		/* 0: the search path was pinned already */
+	int			guc_level;		/* 0: the settings were as they should be */
 	MemoryContext caller;		/* where results that outlive the scope go */
 } SpiScope;
 

@@ -52,15 +52,13 @@ void
 stage_read(const InstanceKey *key, bool read_only, Desired *desired)
 {
 	static Statement read = {
-		.text = "SELECT i.revision, i.deployment, c.params, r.digest, r.version_constraint,"
-		" r.release_channel, EXISTS (SELECT FROM promote.deployment AS d"
-		"  WHERE d.project = i.project AND d.environment = i.environment"
-		"  AND d.component = i.component AND d.revision = i.revision AND d.action = 'PLAN')"
-		" FROM promote.instance AS i"
-		" LEFT JOIN promote.revision AS r ON r.project = i.project"
-		"  AND r.environment = i.environment AND r.component = i.component"
-		"  AND r.revision = i.revision"
-		" LEFT JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest"
+		.text = "SELECT i.revision, i.deployment, c.params, r.digest, i.version_constraint,"
+		" i.release_channel FROM promote.instance AS i"
+		" LEFT JOIN LATERAL (SELECT r.digest FROM promote.revision AS r"
+		"  WHERE r.project = i.project AND r.environment = i.environment"
+		"  AND r.component = i.component AND r.revision = i.revision LIMIT 1) AS r ON true"
+		" LEFT JOIN LATERAL (SELECT c.params FROM promote.config AS c"
+		"  WHERE c.project = i.project AND c.digest = r.digest LIMIT 1) AS c ON true"
 		" WHERE i.project = $1 AND i.environment = $2 AND i.component = $3",
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, TEXTOID}
@@ -79,7 +77,25 @@ stage_read(const InstanceKey *key, bool read_only, Desired *desired)
 	desired->digest = spi_bytea(rows, 0, 4);
 	desired->version_constraint = spi_text(rows, 0, 5);
 	desired->release_channel = spi_text(rows, 0, 6);
-	desired->planned = spi_bool(rows, 0, 7);
+}
+
+/* Has the instance's desired revision a PLAN deployment? */
+static bool
+is_planned(const InstanceKey *key, int32 revision)
+{
+	static Statement look = {
+		.text = "SELECT FROM promote.deployment AS d WHERE d.project = $1"
+		" AND d.environment = $2 AND d.component = $3 AND d.revision = $4"
+		" AND d.action = 'PLAN' LIMIT 1",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	Datum		values[4];
+
+	key_values(key, values);
+	values[3] = Int32GetDatum(revision);
+	statement_run(&look, values, NULL, false);
+	return SPI_processed > 0;
 }
 
 /* Refuse where the instance has moved on; an expectation of -1 is none. */
@@ -183,7 +199,7 @@ stage_write(const Staging *staging, const Desired *desired, MemoryContext caller
 	staged->new_revision = desired->revision + (staged->changed ? 1 : 0);
 	if (!staged->changed)
 	{
-		if (staging->plan && !desired->planned)
+		if (staging->plan && !is_planned(&staging->key, desired->revision))
 			revision_plan_desired(&staging->key, &record);
 		staged->deployment = record.deployment;
 		staged->diff = empty_diff(caller);

@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "fmgr.h"
 #include "name.h"
 #include "spi.h"
@@ -20,7 +21,6 @@ typedef struct Desired
 	bytea	   *digest;
 	char	   *version_constraint;
 	char	   *release_channel;
-	bool		planned;		/* has the revision a PLAN deployment? */
 } Desired;
 
 /* The desired state to come, and the words it is recorded with. */

@@ -22,6 +22,7 @@
 
 #include "access/detoast.h"
 #include "common/hashfn.h"
+#include "compat.h"
 #include "errors.h"
 #include "fmgr.h"
 #include "json/writer.h"

@@ -38,7 +38,7 @@ extern void json_mark_set(JsonMarkFrame *frame, uint32 flags);
 static inline const JsonMark *
 json_mark_child(const JsonMark *mark, uint32 index)
 {
-	return mark && mark->children ? mark->children[index] : NULL;
+	return mark && mark->children && index < mark->count ? mark->children[index] : NULL;
 }
 
 /* Flags of this very location. */

@@ -122,6 +122,7 @@ mark_properties(MarkWalk *walk, const SchemaObjectRules *rules, MarkFrame *frame
 	{
 		const SchemaProperty *known = schema_next_property(&next, end, &key);
 
+		CHECK_FOR_INTERRUPTS();
 		enter_child(&child, frame, cursor.next - 1);
 		mark_property(walk, rules, known, frame, &child);
 	}
@@ -274,11 +275,11 @@ collect_marks(MarkWalk *walk, const SchemaNode *node, MarkFrame *frame)
 JsonMark *
 schema_marks(const Schema *schema, const JsonbValue *document, uint32 wanted)
 {
-	MarkWalk	walk = {{NULL, NULL, 0, NULL}, (uint8) wanted};
+	MarkWalk	walk = {.wanted = (uint8) wanted};
 	MarkFrame	root = {.at = {NULL, document, NULL, 0, false}};
 
 	root.mark.count = document->type == jbvBinary ? json_count(document) : 0;
 	collect_marks(&walk, schema->root, &root);
-	schema_memo_end(&walk.evaluation);
+	schema_end_evaluation(&walk.evaluation);
 	return root.mark.node;
 }

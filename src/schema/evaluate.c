@@ -83,8 +83,11 @@ check_type(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFra
 		is_integral(at->value->val.numeric))
 		return true;
 	if (evaluation->collect)
+	{
+		schema_begin_report(evaluation);
 		schema_report(evaluation, node, at, "type", NULL, "expected %s, found %s",
 					  schema_types_text(node->types), schema_types_text(type));
+	}
 	return false;
 }
 
@@ -122,7 +125,10 @@ check_enum(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFra
 			return true;
 	}
 	if (evaluation->collect)
+	{
+		schema_begin_report(evaluation);
 		schema_report(evaluation, node, at, "enum", NULL, "%s", enum_text(node));
+	}
 	return false;
 }
 
@@ -135,6 +141,7 @@ check_const(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFr
 		return true;
 	if (evaluation->collect == NULL)
 		return false;
+	schema_begin_report(evaluation);
 	text = schema_value_text(node->constant);
 	schema_report(evaluation, node, at, "const", NULL, "expected %s",
 				  text ? text : "the constant that the schema gives");
@@ -160,8 +167,11 @@ refuse_number(SchemaEvaluation *evaluation, const SchemaNode *node, const Schema
 			  const char *keyword, const char *expected, Numeric bound)
 {
 	if (evaluation->collect)
+	{
+		schema_begin_report(evaluation);
 		schema_report(evaluation, node, at, keyword, NULL, "expected %s %s",
 					  expected, number_text(bound));
+	}
 	return false;
 }
 
@@ -271,8 +281,11 @@ compare_items(const void *x, const void *y)
 	}
 }
 
-/* Are all items different?  Sorts views of them, at n log n. */
-static bool
+/*
+ * Are all items different?  Sorts views of them, at n log n.  Not inlined, so
+ * that the buffer is not on the stack of those who call themselves.
+ */
+static pg_noinline bool
 all_unique(const JsonbValue *array)
 {
 	JsonbValue	buffer[UNIQUE_STACK_ITEMS];
@@ -469,6 +482,7 @@ check_properties(SchemaEvaluation *evaluation, const SchemaNode *node, const Sch
 		const SchemaProperty *passed = next;
 		const SchemaProperty *known = schema_next_property(&next, end, &key);
 
+		CHECK_FOR_INTERRUPTS();
 		frame.index = cursor.next - 1;
 		valid &= check_missing(evaluation, node, passed, known ? known : next, at);
 		if (GOES_ON(evaluation, valid))
@@ -760,10 +774,10 @@ bool
 schema_validate(const Schema *schema, const JsonbValue *document,
 				SchemaCollector collect, void *state)
 {
-	SchemaEvaluation evaluation = {collect, state, 0, NULL};
+	SchemaEvaluation evaluation = {.collect = collect, .state = state};
 	SchemaFrame root = {NULL, document, NULL, 0, false};
 	bool		valid = schema_evaluate(&evaluation, schema->root, &root);
 
-	schema_memo_end(&evaluation);
+	schema_end_evaluation(&evaluation);
 	return valid;
 }

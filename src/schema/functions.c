@@ -23,12 +23,15 @@ put_violation(void *state, const SchemaViolation *violation)
 	ReturnSetInfo *result = state;
 	Datum		values[4];
 	bool		nulls[4] = {false, false, false, false};
+	int			i;
 
 	values[0] = CStringGetTextDatum(violation->instance_path);
 	values[1] = CStringGetTextDatum(violation->schema_path);
 	values[2] = CStringGetTextDatum(violation->keyword);
 	values[3] = CStringGetTextDatum(violation->message);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	for (i = 0; i < lengthof(values); i++)
+		pfree(DatumGetPointer(values[i]));
 }
 
 /* jsonb_schema_errors(document, schema): a row per violation. */

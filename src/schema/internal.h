@@ -13,6 +13,7 @@
 
 #include "errors.h"
 #include "json/reader.h"
+#include "lib/stringinfo.h"
 #include "schema/schema.h"
 #include "utils/hsearch.h"
 
@@ -183,6 +184,8 @@ typedef struct SchemaEvaluation
 	void	   *state;
 	uint32		steps;			/* $refs followed so far */
 	HTAB	   *memo;			/* see memo.c; NULL while it does not pay */
+	MemoryContext scratch;		/* of a report; NULL before the first */
+	MemoryContext caller;		/* to go back to from scratch */
 } SchemaEvaluation;
 
 /* The memo's answers, as flags. */
@@ -198,6 +201,9 @@ typedef struct SchemaEvaluation
 			 errmsg("invalid JSON Schema"), \
 			 errdetail("%s %s", schema_place_text(place), psprintf(__VA_ARGS__)), \
 			 errhint("%s", hint)))
+
+#define SCHEMA_PATTERN_HINT \
+	"Patterns are ECMA-262's, as in JavaScript with the flag \"u\"."
 
 /* place.c */
 extern const SchemaPlace *schema_place_step(const SchemaPlace *parent,
@@ -225,6 +231,10 @@ extern SchemaNode *schema_resolve(SchemaCompiler *compiler, const JsonbValue *re
 extern void schema_refuse_circles(const Schema *schema);
 extern void schema_spread_marks(const Schema *schema);
 
+/* ecma.c */
+extern uint64 schema_translate_pattern(const char *source, int length,
+									   const SchemaPlace *place, StringInfo out);
+
 /* pattern.c */
 extern SchemaPattern *schema_pattern_compile(const char *source, int length,
 											 const SchemaPlace *place, Size *space);
@@ -238,7 +248,10 @@ extern bool schema_evaluate(SchemaEvaluation *evaluation, const SchemaNode *node
 extern bool schema_accepts(SchemaEvaluation *evaluation, const SchemaNode *node,
 						   const SchemaFrame *at);
 
+extern void schema_end_evaluation(SchemaEvaluation *evaluation);
+
 /* violation.c */
+extern void schema_begin_report(SchemaEvaluation *evaluation);
 extern void schema_report(SchemaEvaluation *evaluation, const SchemaNode *node,
 						  const SchemaFrame *at, const char *keyword,
 						  const SchemaProperty *property,
@@ -249,7 +262,6 @@ extern const char *schema_types_text(uint8 types);
 /* memo.c */
 extern uint8 *schema_memo(SchemaEvaluation *evaluation, const SchemaNode *node,
 						  const SchemaFrame *at);
-extern void schema_memo_end(SchemaEvaluation *evaluation);
 
 /*
  * The property of that name, of those in order from *next on, which is moved

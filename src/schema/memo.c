@@ -13,11 +13,15 @@
 #include "schema/internal.h"
 #include "utils/memutils.h"
 
-/* References followed before a memo pays. */
-#define MEMO_THRESHOLD	20000
+/*
+ * References followed before a memo pays; and where violations are reported,
+ * before those that are met over and over are reported once only.
+ */
+#define MEMO_THRESHOLD			20000
+#define MEMO_COLLECT_THRESHOLD	1000
 
-/* The most that is kept, so that memory is bounded: about 64 MB. */
-#define MEMO_MAX		1000000
+/* The most that is kept, so that memory is bounded: about 20 MB. */
+#define MEMO_MAX				250000
 
 /* A node and a location: a child by its ordinal in its container. */
 typedef struct MemoKey
@@ -57,7 +61,8 @@ schema_memo(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFr
 	MemoEntry  *entry;
 	bool		found;
 
-	if (evaluation->memo == NULL && ++evaluation->steps < MEMO_THRESHOLD)
+	if (evaluation->memo == NULL &&
+		++evaluation->steps < (evaluation->collect ? MEMO_COLLECT_THRESHOLD : MEMO_THRESHOLD))
 		return NULL;
 	if (at->is_name)
 		return NULL;
@@ -80,9 +85,10 @@ schema_memo(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFr
 
 /* Give back what the evaluation kept. */
 void
-schema_memo_end(SchemaEvaluation *evaluation)
+schema_end_evaluation(SchemaEvaluation *evaluation)
 {
 	if (evaluation->memo)
 		hash_destroy(evaluation->memo);
-	evaluation->memo = NULL;
+	if (evaluation->scratch)
+		MemoryContextDelete(evaluation->scratch);
 }

@@ -27,7 +27,8 @@ typedef struct Schema Schema;
 typedef struct SchemaViolation
 {
 	const char *instance_path;	/* jq style: .database.replicas[0] */
-	const char *schema_path;	/* JSON pointer as a fragment: #/properties/x */
+	const char *schema_path;	/* #/properties/x: a place that exists, so
+								 * behind a $ref that of its target */
 	const char *keyword;		/* which keyword is violated */
 	const char *message;		/* what was expected; never the value found */
 } SchemaViolation;

@@ -46,6 +46,44 @@ violated_place(const SchemaNode *node, const char *keyword, const SchemaProperty
 }
 
 /*
+ * Make what is allocated up to the end of schema_report last as long as that.
+ * For parts of a message; a report without any need not be begun.
+ */
+void
+schema_begin_report(SchemaEvaluation *evaluation)
+{
+	if (evaluation->scratch == NULL)
+		evaluation->scratch = AllocSetContextCreate(CurrentMemoryContext,
+													"promote schema violation",
+													ALLOCSET_SMALL_SIZES);
+	if (CurrentMemoryContext != evaluation->scratch)
+		evaluation->caller = MemoryContextSwitchTo(evaluation->scratch);
+}
+
+static const char *format_message(const char *format, va_list arguments)
+pg_attribute_printf(1, 0);
+
+/* The message, in the current memory context. */
+static const char *
+format_message(const char *format, va_list arguments)
+{
+	StringInfoData message;
+	va_list		again;
+	int			needed;
+
+	initStringInfo(&message);
+	do
+	{
+		va_copy(again, arguments);
+		needed = appendStringInfoVA(&message, format, again);
+		va_end(again);
+		if (needed > 0)
+			enlargeStringInfo(&message, needed);
+	} while (needed > 0);
+	return message.data;
+}
+
+/*
  * Report a violation, if violations are collected at all.  property is given
  * where the keyword's value has an entry for it that is violated.
  */
@@ -55,37 +93,22 @@ schema_report(SchemaEvaluation *evaluation, const SchemaNode *node, const Schema
 {
 	SchemaViolation violation;
 	StringInfoData path;
-	StringInfoData message;
-	MemoryContext scratch;
-	MemoryContext caller;
+	va_list		arguments;
 
 	if (evaluation->collect == NULL)
 		return;
-	scratch = AllocSetContextCreate(CurrentMemoryContext, "promote schema violation",
-									ALLOCSET_SMALL_SIZES);
-	caller = MemoryContextSwitchTo(scratch);
+	schema_begin_report(evaluation);
 	initStringInfo(&path);
 	append_path(&path, at);
-	initStringInfo(&message);
-	for (;;)
-	{
-		va_list		arguments;
-		int			needed;
-
-		va_start(arguments, format);
-		needed = appendStringInfoVA(&message, format, arguments);
-		va_end(arguments);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&message, needed);
-	}
 	violation.instance_path = json_path_text(&path);
 	violation.schema_path = schema_place_text(violated_place(node, keyword, property));
 	violation.keyword = keyword;
-	violation.message = message.data;
-	MemoryContextSwitchTo(caller);
+	va_start(arguments, format);
+	violation.message = format_message(format, arguments);
+	va_end(arguments);
+	MemoryContextSwitchTo(evaluation->caller);
 	evaluation->collect(evaluation->state, &violation);
-	MemoryContextDelete(scratch);
+	MemoryContextReset(evaluation->scratch);
 }
 
 /*

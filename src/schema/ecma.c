@@ -1,0 +1,792 @@
+/*
+ * ecma.c: regular expressions of ECMA-262 in the spelling of PostgreSQL's.
+ *
+ * JSON Schema's patterns are ECMA-262's, with its "u" flag.  PostgreSQL's
+ * advanced regular expressions are close to them, but what the two spell
+ * alike is not always the same, so a pattern is parsed here and written anew
+ * for the engine; what has no equal there is refused.  Only whether a string
+ * matches is asked, never where: laziness is dropped, and groups capture
+ * only where a back reference needs them.
+ *
+ * Under the C collation the engine's \d and \w are ASCII's, as ECMA's are.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "schema/internal.h"
+
+/* The most that the engine repeats with one quantifier. */
+#define ENGINE_REPEAT_MAX	255
+
+/*
+ * The most characters and classes a pattern may come to once its repetitions
+ * are written out.  The engine takes seconds and tens of megabytes beyond.
+ */
+#define PATTERN_WEIGHT_MAX	10000
+
+#define NO_CHARACTER		((pg_wchar) -1)
+#define LAST_CHARACTER		((pg_wchar) 0x7ffffffe)
+
+/* A capturing group of the pattern. */
+typedef struct Group
+{
+	const pg_wchar *name;		/* NULL if it has none */
+	int			name_length;
+	int			number;			/* the engine's, 0 where it cannot capture */
+	bool		closed;
+} Group;
+
+typedef struct Translator
+{
+	const SchemaPlace *place;
+	const pg_wchar *next;
+	const pg_wchar *end;
+	StringInfoData out;			/* of pg_wchar */
+	bool		utf8;
+	bool		capturing;		/* is there a back reference? */
+	int			lookarounds;	/* how many are open */
+	int			captures;		/* groups that the engine captures so far */
+	int			group_count;
+	Group	   *groups;
+	uint64		weight;			/* of what is written so far */
+} Translator;
+
+#define REFUSE_PATTERN(t, ...) SCHEMA_REFUSE((t)->place, SCHEMA_PATTERN_HINT, __VA_ARGS__)
+
+static void translate_alternatives(Translator *t);
+
+/* White space of ECMA-262; ASCII's comes first. */
+static const pg_wchar spaces[][2] = {
+	{0x09, 0x0d}, {0x20, 0x20}, {0xa0, 0xa0}, {0x1680, 0x1680}, {0x2000, 0x200a},
+	{0x2028, 0x2029}, {0x202f, 0x202f}, {0x205f, 0x205f}, {0x3000, 0x3000}, {0xfeff, 0xfeff}
+};
+
+#define ASCII_SPACES	2
+
+/* Writing: a character that means what it means to the engine. */
+static void
+emit(Translator *t, pg_wchar c)
+{
+	appendBinaryStringInfo(&t->out, (const char *) &c, sizeof(c));
+}
+
+static void
+emit_text(Translator *t, const char *text)
+{
+	for (; *text; text++)
+		emit(t, (unsigned char) *text);
+}
+
+/* A character that stands for itself, inside brackets or not. */
+static void
+emit_literal(Translator *t, pg_wchar c)
+{
+	if (c > ' ' && c < 0x7f && strchr("\\^$.|?*+()[]{}-", (int) c))
+		emit(t, '\\');
+	emit(t, c);
+}
+
+static void
+emit_range(Translator *t, pg_wchar first, pg_wchar last)
+{
+	emit_literal(t, first);
+	if (last != first)
+	{
+		emit(t, '-');
+		emit_literal(t, last);
+	}
+}
+
+/* Reading: the character that comes n from here, without moving. */
+static pg_wchar
+peek(const Translator *t, int n)
+{
+	return t->end - t->next > n ? t->next[n] : NO_CHARACTER;
+}
+
+/* Move past text if it is what comes. */
+static bool
+skip(Translator *t, const char *text)
+{
+	int			length = strlen(text);
+	int			i;
+
+	for (i = 0; i < length; i++)
+		if (peek(t, i) != (unsigned char) text[i])
+			return false;
+	t->next += length;
+	return true;
+}
+
+static int
+hex_value(pg_wchar c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Exactly so many hexadecimal digits. */
+static uint32
+read_hex(Translator *t, int digits)
+{
+	uint32		code = 0;
+
+	while (digits-- > 0)
+	{
+		int			digit = hex_value(peek(t, 0));
+
+		if (digit < 0)
+			REFUSE_PATTERN(t, "has an escape that lacks hexadecimal digits.");
+		code = code * 16 + digit;
+		t->next++;
+	}
+	return code;
+}
+
+/*
+ * Convert a code point to the database's encoding, which is not UTF-8; false
+ * where that has no such character.
+ */
+static bool
+convert_code_point(uint32 code, unsigned char *bytes)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile bool converted = true;
+
+	PG_TRY();
+	{
+		pg_unicode_to_server(code, bytes);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_UNTRANSLATABLE_CHARACTER)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		converted = false;
+	}
+	PG_END_TRY();
+	return converted;
+}
+
+/* The character of a Unicode code point in the database's encoding. */
+static pg_wchar
+character_of(Translator *t, uint32 code)
+{
+	unsigned char bytes[MAX_UNICODE_EQUIVALENT_STRING + 1];
+	pg_wchar	wide[MAX_UNICODE_EQUIVALENT_STRING + 1];
+
+	if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+		REFUSE_PATTERN(t, "has an escape for something that is no Unicode character.");
+	if (code < 0x80 || t->utf8)
+		return code;
+	if (!convert_code_point(code, bytes))
+		REFUSE_PATTERN(t, "has an escape for a character that the database's encoding lacks.");
+	pg_mb2wchar_with_len((const char *) bytes, wide, strlen((const char *) bytes));
+	return wide[0];
+}
+
+/* What follows \u: XXXX, a surrogate pair of two of these, or {X...}. */
+static pg_wchar
+read_unicode(Translator *t)
+{
+	uint32		code = 0;
+
+	if (skip(t, "{"))
+	{
+		do
+		{
+			code = code * 16 + read_hex(t, 1);
+			if (code > 0x10ffff)
+				break;
+		} while (peek(t, 0) != '}');
+		t->next++;
+		return character_of(t, code);
+	}
+	code = read_hex(t, 4);
+	if (code >= 0xd800 && code <= 0xdbff && skip(t, "\\u"))
+	{
+		uint32		low = read_hex(t, 4);
+
+		if (low >= 0xdc00 && low <= 0xdfff)
+			return character_of(t, 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00));
+	}
+	return character_of(t, code);
+}
+
+/* The character that an escape stands for; the backslash is behind us. */
+static pg_wchar
+read_character_escape(Translator *t)
+{
+	pg_wchar	c = peek(t, 0);
+
+	if (c == NO_CHARACTER)
+		REFUSE_PATTERN(t, "ends with a backslash.");
+	t->next++;
+	switch (c)
+	{
+		case 't':
+			return '\t';
+		case 'n':
+			return '\n';
+		case 'v':
+			return '\v';
+		case 'f':
+			return '\f';
+		case 'r':
+			return '\r';
+		case 'x':
+			return read_hex(t, 2);
+		case 'u':
+			return read_unicode(t);
+		case 'c':
+			c = peek(t, 0);
+			if (c >= 0x80 || !isalpha((int) c))
+				REFUSE_PATTERN(t, "has \\c without a letter.");
+			t->next++;
+			return c % 32;
+		case '0':
+			if (peek(t, 0) >= '0' && peek(t, 0) <= '9')
+				REFUSE_PATTERN(t, "has an octal escape.");
+			return 0;
+		default:
+			if (c < 0x80 && isalnum((int) c))
+				REFUSE_PATTERN(t, "has the unknown escape \\%c.", (int) c);
+			return c;
+	}
+}
+
+/* The inside of a bracket expression for \s, or for \S. */
+static void
+emit_spaces(Translator *t, bool negated)
+{
+	int			count = t->utf8 ? lengthof(spaces) : ASCII_SPACES;
+	pg_wchar	first = 0;
+	int			i;
+
+	for (i = 0; i < count; i++)
+	{
+		if (!negated)
+			emit_range(t, spaces[i][0], spaces[i][1]);
+		else
+			emit_range(t, first, spaces[i][0] - 1);
+		first = spaces[i][1] + 1;
+	}
+	if (negated)
+		emit_range(t, first, LAST_CHARACTER);
+}
+
+/*
+ * If \d, \w, \s or one of their opposites comes, write it for the inside of
+ * a bracket expression.
+ */
+static bool
+translate_class_escape(Translator *t)
+{
+	pg_wchar	c = peek(t, 0) == '\\' ? peek(t, 1) : NO_CHARACTER;
+
+	switch (c)
+	{
+		case 'd':
+		case 'D':
+		case 'w':
+		case 'W':
+			emit(t, '\\');
+			emit(t, c);
+			break;
+		case 's':
+		case 'S':
+			emit_spaces(t, c == 'S');
+			break;
+		case 'p':
+		case 'P':
+			REFUSE_PATTERN(t, "has the escape \\%c: Unicode properties are not supported.",
+						   (int) c);
+			break;
+		default:
+			return false;
+	}
+	t->next += 2;
+	return true;
+}
+
+/* One character of a bracket expression. */
+static pg_wchar
+read_class_character(Translator *t)
+{
+	if (t->next >= t->end)
+		REFUSE_PATTERN(t, "has a bracket that is not closed.");
+	if (!skip(t, "\\"))
+		return *t->next++;
+	if (skip(t, "b"))
+		return '\b';
+	return read_character_escape(t);
+}
+
+/* A member of a bracket expression: a class, a character or a range. */
+static void
+translate_class_member(Translator *t)
+{
+	pg_wchar	first;
+	pg_wchar	last;
+
+	if (translate_class_escape(t))
+		return;
+	first = read_class_character(t);
+	if (peek(t, 0) != '-' || peek(t, 1) == ']' || peek(t, 1) == NO_CHARACTER)
+	{
+		emit_literal(t, first);
+		return;
+	}
+	t->next++;
+	if (translate_class_escape(t))
+	{
+		/* [a-\d] is no range: all three stand for themselves */
+		emit_literal(t, first);
+		emit_literal(t, '-');
+		return;
+	}
+	last = read_class_character(t);
+	if (last < first)
+		REFUSE_PATTERN(t, "has a range in brackets that is out of order.");
+	emit_range(t, first, last);
+}
+
+/* A bracket expression; the opening bracket is behind us. */
+static void
+translate_class(Translator *t)
+{
+	bool		negated = skip(t, "^");
+
+	if (skip(t, "]"))
+	{
+		/* [] matches nothing, and [^] anything; neither can be said in brackets */
+		emit_text(t, negated ? "." : "(?:(?!))");
+		return;
+	}
+	emit_text(t, negated ? "[^" : "[");
+	while (!skip(t, "]"))
+		translate_class_member(t);
+	emit(t, ']');
+}
+
+/* Any character but those that end a line. */
+static void
+emit_any(Translator *t)
+{
+	emit_text(t, "[^\n\r");
+	if (t->utf8)
+		emit_range(t, 0x2028, 0x2029);
+	emit(t, ']');
+}
+
+/* A group's name, up to the closing bracket. */
+static void
+read_name(Translator *t, const pg_wchar **name, int *length)
+{
+	*name = t->next;
+	while (t->next < t->end && *t->next != '>')
+		t->next++;
+	*length = t->next - *name;
+	if (!skip(t, ">") || *length == 0)
+		REFUSE_PATTERN(t, "has a group whose name is empty or does not end.");
+}
+
+/* The capturing group of that name, or NULL. */
+static Group *
+find_group(Translator *t, const pg_wchar *name, int length)
+{
+	int			i;
+
+	for (i = 0; i < t->group_count; i++)
+		if (t->groups[i].name && t->groups[i].name_length == length &&
+			memcmp(t->groups[i].name, name, length * sizeof(pg_wchar)) == 0)
+			return &t->groups[i];
+	return NULL;
+}
+
+/*
+ * A reference to a group that has ended.  One to a group that has not
+ * matches the empty string in ECMA-262, which nobody means.
+ */
+static void
+emit_back_reference(Translator *t, const Group *group)
+{
+	char		text[32];
+
+	if (group == NULL || !group->closed)
+		REFUSE_PATTERN(t, "has a back reference to a group that does not end before it.");
+	if (group->number == 0 || t->lookarounds > 0)
+		REFUSE_PATTERN(t, "has a back reference into or within a lookaround,"
+					   " which is not supported.");
+	snprintf(text, sizeof(text), "(?:\\%d)", group->number);
+	emit_text(t, text);
+}
+
+/* An escape outside of brackets; false if it takes no quantifier. */
+static bool
+translate_escape(Translator *t)
+{
+	pg_wchar	c = peek(t, 1);
+
+	if (c == 'b' || c == 'B')
+	{
+		t->next += 2;
+		emit_text(t, c == 'b' ? "\\y" : "\\Y");
+		return false;
+	}
+	if (c >= '1' && c <= '9')
+	{
+		int			number = 0;
+
+		for (t->next++; peek(t, 0) >= '0' && peek(t, 0) <= '9' && number < 100000; t->next++)
+			number = number * 10 + (peek(t, 0) - '0');
+		emit_back_reference(t, number <= t->group_count ? &t->groups[number - 1] : NULL);
+		return true;
+	}
+	if (c == 'k' && peek(t, 2) == '<')
+	{
+		const pg_wchar *name;
+		int			length;
+
+		t->next += 3;
+		read_name(t, &name, &length);
+		emit_back_reference(t, find_group(t, name, length));
+		return true;
+	}
+	if (c == 's' || c == 'S' || c == 'd' || c == 'D' || c == 'w' || c == 'W' ||
+		c == 'p' || c == 'P')
+	{
+		emit(t, '[');
+		translate_class_escape(t);
+		emit(t, ']');
+		return true;
+	}
+	t->next++;
+	emit_literal(t, read_character_escape(t));
+	return true;
+}
+
+/* Enter a capturing group; its index, for the number it ends with. */
+static int
+open_group(Translator *t, const pg_wchar *name, int length)
+{
+	Group	   *group = &t->groups[t->group_count];
+
+	if (name && find_group(t, name, length))
+		REFUSE_PATTERN(t, "has two groups of one name.");
+	group->name = name;
+	group->name_length = length;
+	group->number = t->capturing && t->lookarounds == 0 ? ++t->captures : 0;
+	emit_text(t, group->number > 0 ? "(" : "(?:");
+	return t->group_count++;
+}
+
+/* The inside of a group of any kind, and its closing parenthesis. */
+static void
+translate_group_body(Translator *t)
+{
+	translate_alternatives(t);
+	if (!skip(t, ")"))
+		REFUSE_PATTERN(t, "has a parenthesis that is not closed.");
+	emit(t, ')');
+}
+
+/* A group; the parenthesis is behind us.  False if it takes no quantifier. */
+static bool
+translate_group(Translator *t)
+{
+	static const char *const lookarounds[] = {"?=", "?!", "?<=", "?<!"};
+	const pg_wchar *name = NULL;
+	int			length = 0;
+	int			index;
+	int			i;
+
+	for (i = 0; i < lengthof(lookarounds); i++)
+		if (skip(t, lookarounds[i]))
+		{
+			emit(t, '(');
+			emit_text(t, lookarounds[i]);
+			t->lookarounds++;
+			translate_group_body(t);
+			t->lookarounds--;
+			return false;
+		}
+	if (skip(t, "?:"))
+	{
+		emit_text(t, "(?:");
+		translate_group_body(t);
+		return true;
+	}
+	if (skip(t, "?<"))
+		read_name(t, &name, &length);
+	else if (peek(t, 0) == '?')
+		REFUSE_PATTERN(t, "has an unknown kind of group after \"(?\".");
+	index = open_group(t, name, length);
+	translate_group_body(t);
+	t->groups[index].closed = true;
+	return true;
+}
+
+/* Digits as a number; what is too large for any pattern is cut off. */
+static bool
+read_count(Translator *t, int *count)
+{
+	if (!(peek(t, 0) >= '0' && peek(t, 0) <= '9'))
+		return false;
+	*count = 0;
+	for (; peek(t, 0) >= '0' && peek(t, 0) <= '9'; t->next++)
+		*count = Min(*count * 10 + (int) (peek(t, 0) - '0'), 1000000);
+	return true;
+}
+
+/*
+ * {n}, {n,} or {n,m}, with -1 for no upper bound.  False, without moving,
+ * where the brace does not start a quantifier and so stands for itself.
+ */
+static bool
+read_bounds(Translator *t, int *least, int *most)
+{
+	const pg_wchar *start = t->next;
+
+	if (skip(t, "{") && read_count(t, least))
+	{
+		*most = *least;
+		if (skip(t, ",") && !read_count(t, most))
+			*most = SCHEMA_UNBOUNDED;
+		if (skip(t, "}"))
+			return true;
+	}
+	t->next = start;
+	return false;
+}
+
+/* Any quantifier that comes here. */
+static bool
+read_quantifier(Translator *t, int *least, int *most)
+{
+	pg_wchar	c = peek(t, 0);
+
+	if (c == '{')
+		return read_bounds(t, least, most);
+	if (c != '*' && c != '+' && c != '?')
+		return false;
+	*least = c == '+' ? 1 : 0;
+	*most = c == '?' ? 1 : SCHEMA_UNBOUNDED;
+	t->next++;
+	return true;
+}
+
+/* The atom, so many times; both within what the engine repeats. */
+static void
+emit_times(Translator *t, const char *atom, int size, int least, int most)
+{
+	char		bounds[32];
+
+	if (most == 0)
+		return;
+	appendBinaryStringInfo(&t->out, atom, size);
+	snprintf(bounds, sizeof(bounds), "{%d,%d}", least, most);
+	emit_text(t, bounds);
+}
+
+/* The atom, from least to most times beyond what the engine repeats. */
+static void
+emit_many(Translator *t, const char *atom, int size, int least, int most)
+{
+	char		bounds[32];
+
+	if (most / ENGINE_REPEAT_MAX > 0)
+	{
+		int			times = most / ENGINE_REPEAT_MAX;
+		int			inner = least > 0 ? ENGINE_REPEAT_MAX : 0;
+
+		emit_text(t, "(?:");
+		emit_times(t, atom, size, inner, ENGINE_REPEAT_MAX);
+		snprintf(bounds, sizeof(bounds), "){%d}", times);
+		emit_text(t, bounds);
+	}
+	emit_times(t, atom, size, least > 0 ? most % ENGINE_REPEAT_MAX : 0, most % ENGINE_REPEAT_MAX);
+}
+
+/*
+ * Write an atom that ends the output, and starts there at start, again with
+ * bounds that are too large for the engine: x{0,1000} as
+ * (?:(?:x{0,255}){3}x{0,235}).
+ */
+static void
+rewrite_bounds(Translator *t, int start, int captures, int least, int most)
+{
+	int			size = t->out.len - start;
+	char	   *atom;
+
+	if (t->captures > captures)
+		REFUSE_PATTERN(t, "repeats a group more than %d times that has a back reference.",
+					   ENGINE_REPEAT_MAX);
+	atom = palloc(size);
+	memcpy(atom, t->out.data + start, size);
+	t->out.len = start;
+	emit_text(t, "(?:");
+	if (least > 0)
+		emit_many(t, atom, size, least, least);
+	if (most == SCHEMA_UNBOUNDED)
+	{
+		appendBinaryStringInfo(&t->out, atom, size);
+		emit(t, '*');
+	}
+	else if (most > least)
+		emit_many(t, atom, size, 0, most - least);
+	emit(t, ')');
+	pfree(atom);
+}
+
+/* A quantifier after the atom that starts in the output at start. */
+static void
+emit_quantifier(Translator *t, int start, int captures, int least, int most)
+{
+	char		bounds[32];
+
+	if (least > ENGINE_REPEAT_MAX || most > ENGINE_REPEAT_MAX)
+	{
+		rewrite_bounds(t, start, captures, least, most);
+		return;
+	}
+	if (most == SCHEMA_UNBOUNDED)
+		snprintf(bounds, sizeof(bounds), least == 0 ? "*" : "{%d,}", least);
+	else
+		snprintf(bounds, sizeof(bounds), "{%d,%d}", least, most);
+	emit_text(t, bounds);
+}
+
+/* The weight of a pattern so far, with the last atom so many times. */
+static void
+weigh(Translator *t, uint64 before, int times)
+{
+	if (times > 1)
+		t->weight = before + (t->weight - before) * times;
+	if (t->weight > PATTERN_WEIGHT_MAX)
+		SCHEMA_REFUSE(t->place, "Repeat less, or bound the length with \"maxLength\".",
+					  "is too large once its repetitions are written out.");
+}
+
+/* An atom or assertion; false if it takes no quantifier. */
+static bool
+translate_atom(Translator *t)
+{
+	pg_wchar	c = peek(t, 0);
+	int			ignored;
+
+	t->weight++;
+	if (c == '\\')
+		return translate_escape(t);
+	if (read_quantifier(t, &ignored, &ignored))
+		REFUSE_PATTERN(t, "has a quantifier with nothing before it to repeat.");
+	t->next++;
+	switch (c)
+	{
+		case '^':
+		case '$':
+			emit(t, c);
+			return false;
+		case '(':
+			return translate_group(t);
+		case '[':
+			translate_class(t);
+			return true;
+		case '.':
+			emit_any(t);
+			return true;
+		default:
+			emit_literal(t, c);
+			return true;
+	}
+}
+
+/* An atom with its quantifier, if it has one. */
+static void
+translate_term(Translator *t)
+{
+	int			start = t->out.len;
+	int			captures = t->captures;
+	uint64		weight = t->weight;
+	bool		repeatable = translate_atom(t);
+	int			least = 1;
+	int			most = 1;
+
+	if (read_quantifier(t, &least, &most))
+	{
+		if (!repeatable)
+			REFUSE_PATTERN(t, "has a quantifier after something that matches no character.");
+		if (most != SCHEMA_UNBOUNDED && most < least)
+			REFUSE_PATTERN(t, "has a quantifier whose bounds are out of order.");
+		skip(t, "?");
+		weigh(t, weight, Max(least, most));
+		emit_quantifier(t, start, captures, least, most);
+	}
+	weigh(t, weight, 1);
+}
+
+/* Alternatives, up to the end or a closing parenthesis. */
+static void
+translate_alternatives(Translator *t)
+{
+	check_stack_depth();
+	while (t->next < t->end && *t->next != ')')
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (skip(t, "|"))
+			emit(t, '|');
+		else
+			translate_term(t);
+	}
+}
+
+/* Count what may be groups, and see whether any is referred back to. */
+static void
+survey(Translator *t)
+{
+	const pg_wchar *c;
+	int			groups = 0;
+
+	for (c = t->next; c < t->end; c++)
+	{
+		if (*c == '(')
+			groups++;
+		else if (*c == '\\' && ++c < t->end)
+			t->capturing |= (*c >= '1' && *c <= '9') || *c == 'k';
+	}
+	t->groups = schema_allocate(sizeof(Group), Max(groups, 1));
+}
+
+/*
+ * Write the pattern into out, which is initialized here, as characters of
+ * the engine; its weight is returned.  Raises PM_INVALID_SCHEMA for place.
+ */
+uint64
+schema_translate_pattern(const char *source, int length, const SchemaPlace *place,
+						 StringInfo out)
+{
+	pg_wchar   *wide = schema_allocate(sizeof(pg_wchar), (Size) length + 1);
+	Translator	t = {0};
+
+	t.place = place;
+	t.next = wide;
+	t.end = wide + pg_mb2wchar_with_len(source, wide, length);
+	t.utf8 = GetDatabaseEncoding() == PG_UTF8;
+	initStringInfo(&t.out);
+	survey(&t);
+	translate_alternatives(&t);
+	if (t.next < t.end)
+		REFUSE_PATTERN(&t, "has a closing parenthesis that was not opened.");
+	pfree(wide);
+	pfree(t.groups);
+	*out = t.out;
+	return t.weight;
+}
