@@ -59,7 +59,7 @@ test/output:
 
 # Needs a running server (PGHOST and so on); `./dev bench` brings its own.
 bench:
-	PG_CONFIG='$(PG_CONFIG)' bench/run
+	@PG_CONFIG='$(PG_CONFIG)' bench/run
 
 FORCE:
 .PHONY: bench FORCE
