@@ -172,6 +172,8 @@ former_marks(const Proposal *proposal)
 	const uint32 wanted = SCHEMA_IMMUTABLE | SCHEMA_SENSITIVE;
 	JsonMarkFrame root = {NULL, 0, 0, NULL};
 
+	if (proposal->old_rendered == NULL)
+		return NULL;
 	root.node = marks_of(proposal->old_rendered, proposal->schema, wanted);
 	if (proposal->old_schema)
 		add_marks(&root, marks_of(proposal->old_rendered, proposal->old_schema,
@@ -191,8 +193,7 @@ compose_check(Proposal *proposal)
 	if (proposal->rendered != proposal->params)
 		json_check_params(proposal->rendered, "rendered params");
 	proposal->old_rendered = proposal->old_params ?
-		json_render(proposal->old_params, proposal->parameters, true) :
-		DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+		json_render(proposal->old_params, proposal->parameters, true) : NULL;
 	check_valid(proposal);
 	proposal->marks = marks_of(proposal->rendered, proposal->schema,
 							   SCHEMA_IMMUTABLE | SCHEMA_SENSITIVE);

@@ -27,7 +27,7 @@ typedef struct Proposal
 	bool		allow_replace;	/* may immutable values change? */
 
 	Jsonb	   *rendered;		/* params with placeholders replaced */
-	Jsonb	   *old_rendered;	/* {} where there were none */
+	Jsonb	   *old_rendered;	/* NULL where there were none */
 	JsonMark   *marks;			/* of rendered */
 	JsonMark   *old_marks;		/* of old_rendered, by both schemas */
 	bool		destructive;	/* an immutable value of what runs changes */

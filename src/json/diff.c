@@ -190,8 +190,12 @@ diff_value(Diff *diff, Side old_side, Side new_side, uint32 flags)
 }
 
 /*
- * Report every leaf that differs, in the order of the documents' keys.  The
- * marks of either document may be NULL; a change carries the flags of both.
+ * Report every leaf that differs, in the order of the documents' keys.  An
+ * old document of NULL is one that is not there.  The marks of either may be
+ * NULL; a change carries the flags of both.
+ *
+ * A root that is an object in both is never a leaf: it is there before and
+ * after, however many keys it has.
  */
 void
 json_leaf_diff(const Jsonb *old_document, const JsonMark *old_marks,
@@ -201,13 +205,23 @@ json_leaf_diff(const Jsonb *old_document, const JsonMark *old_marks,
 	Diff		diff;
 	JsonbValue	old_view,
 				new_view;
+	Side		old_side = {NULL, old_marks};
+	Side		new_side = {&new_view, new_marks};
 
 	initStringInfo(&diff.path);
 	diff.collect = collect;
 	diff.state = state;
-	json_root(old_document, &old_view);
 	json_root(new_document, &new_view);
-	diff_value(&diff, (Side) {&old_view, old_marks}, (Side) {&new_view, new_marks}, 0);
+	if (old_document)
+	{
+		json_root(old_document, &old_view);
+		old_side.value = &old_view;
+	}
+	if (json_is_object(&new_view) && (!old_document || json_is_object(&old_view)))
+		diff_objects(&diff, old_side, new_side,
+					 json_mark_flags(old_marks) | json_mark_flags(new_marks));
+	else
+		diff_value(&diff, old_side, new_side, 0);
 	pfree(diff.path.data);
 }
 

@@ -103,12 +103,13 @@ SELECT results_eq(
     'a row per leaf; missing is NULL, null is null; 1 and 1.0 are equal');
 SELECT results_eq(
     $$SELECT path FROM promote.jsonb_leaf_diff('{}', '{"a b":{"1x":[{"":1}]},"ok_1":2,"q\"":3,"é":4}') ORDER BY path COLLATE "C"$$,
-    $$VALUES ('.'), ('.["a b"]["1x"][0][""]'), ('.["q\""]'), ('.["é"]'), ('.ok_1')$$,
+    $$VALUES ('.["a b"]["1x"][0][""]'), ('.["q\""]'), ('.["é"]'), ('.ok_1')$$,
     'paths as jq spells them, quoted where they must be');
 SELECT results_eq($$SELECT * FROM promote.jsonb_leaf_diff('1', '[1]')$$,
     $$VALUES ('.', 'remove', '1'::jsonb, NULL::jsonb), ('.[0]', 'add', NULL, '1')$$, 'documents of different kinds');
 SELECT results_eq($$SELECT * FROM promote.jsonb_leaf_diff('{"a":{}}', '{"a":{"b":1}}')$$,
     $$VALUES ('.a', 'remove', '{}'::jsonb, NULL::jsonb), ('.a.b', 'add', NULL, '1')$$, 'an empty object is a leaf');
+SELECT results_eq($$SELECT path, change FROM promote.jsonb_leaf_diff('{}', '{"a":1}')$$, $$VALUES ('.a', 'add')$$, 'but not at the root, which is an object before and after');
 SELECT is(count(*), 0::bigint, 'equal documents have no diff, and only they')
   FROM pair WHERE EXISTS (SELECT FROM promote.jsonb_leaf_diff(a, b)) <> (a <> b)
                OR EXISTS (SELECT FROM promote.jsonb_leaf_diff(a, a));
@@ -132,7 +133,8 @@ $$;
 SELECT is(count(*), 0::bigint, 'the diff is the difference of the maps of leaves')
   FROM pair WHERE (SELECT array_agg((path, old_value, new_value) ORDER BY path COLLATE "C", old_value IS NULL) FROM promote.jsonb_leaf_diff(a, b))
       IS DISTINCT FROM (SELECT array_agg((COALESCE(x.p, y.p), x.v, y.v) ORDER BY COALESCE(x.p, y.p) COLLATE "C")
-                          FROM pg_temp.leaves(a) x FULL JOIN pg_temp.leaves(b) y ON x.p = y.p WHERE x.v IS DISTINCT FROM y.v);
+                          FROM pg_temp.leaves(a) x FULL JOIN pg_temp.leaves(b) y ON x.p = y.p WHERE x.v IS DISTINCT FROM y.v
+                           AND (COALESCE(x.p, y.p) <> '.' OR jsonb_typeof(a) <> 'object' OR jsonb_typeof(b) <> 'object'));
 
 -- ---- canonical form and digest ----
 SELECT is(promote.jsonb_canonical(document::jsonb), expected, 'canonical: ' || left(document, 60))

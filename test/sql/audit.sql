@@ -1,0 +1,75 @@
+-- The audit log: its chain, what it says, and what verifying finds.
+BEGIN;
+SELECT no_plan();
+\ir ../fixtures/ecomm.sql
+SET LOCAL promote.actor = 'ada';
+SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', message => 'ümlaut "quoted"') \g /dev/null
+SELECT promote.configure_instance('ecomm-production-db', '{"replicas": 2}') \g /dev/null
+
+SELECT is_empty('SELECT * FROM promote.verify_audit()', 'all chains are whole');
+SELECT is_empty($$SELECT * FROM promote.verify_audit('ecomm-production-db')$$, 'one chain is whole');
+SELECT results_eq($$SELECT seq FROM promote.audit_log WHERE subject = 'ecomm-production-db' ORDER BY seq$$, 'SELECT generate_series(1, 6)::bigint', 'numbered without gaps');
+SELECT is(count(*), 0::bigint, 'each row holds the hash of the one before')
+  FROM promote.audit_log a LEFT JOIN promote.audit_log b ON b.project = a.project AND b.subject = a.subject AND b.seq = a.seq - 1
+ WHERE a.previous_hash IS DISTINCT FROM b.hash;
+
+-- The hash can be computed with nothing but PostgreSQL, as doc/audit.md says.
+SELECT is(count(*), 0::bigint, 'the hash is what the documentation says')
+  FROM promote.audit_log WHERE hash <> sha256(convert_to(promote.jsonb_canonical(jsonb_build_object(
+      'project', project, 'subject', subject, 'seq', seq, 'at', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      'actor', actor, 'database_role', database_role, 'event', event, 'data', data, 'previous_hash', encode(previous_hash, 'hex'))), 'UTF8'));
+CREATE FUNCTION pg_temp.rehash() RETURNS bytea LANGUAGE sql AS $$
+    SELECT promote.audit_hash(project, subject, seq, at, actor, database_role, event, data, previous_hash) FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND seq = 3 $$;
+CREATE TEMP TABLE hashed ON COMMIT DROP AS SELECT pg_temp.rehash() AS h;
+SET LOCAL TimeZone = 'Australia/Lord_Howe';
+SET LOCAL DateStyle = 'German';
+SET LOCAL bytea_output = 'escape';
+SET LOCAL extra_float_digits = -3;
+SELECT is(pg_temp.rehash(), h, 'whatever the session''s settings') FROM hashed;
+SELECT is_empty('SELECT * FROM promote.verify_audit()', 'verifying too');
+RESET TimeZone;
+RESET DateStyle;
+
+SELECT is((SELECT data FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND seq = 3) - 'created_at' - 'digest' - 'overrides' - 'database_role',
+    '{"project": "ecomm", "environment": "production", "component": "db", "revision": 2, "version_constraint": "~1", "release_channel": "development", "origin": "promotion",
+      "source_environment": "staging", "source_revision": 1, "plan": true, "allow_replace": false, "message": "ümlaut \"quoted\"", "actor": "ada"}', 'the facts of a revision');
+SELECT is((SELECT data FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND seq = 4) - 'created_at' - 'diff' - 'rendered_digest' - 'database_role',
+    '{"project": "ecomm", "environment": "production", "component": "db", "deployment": 2, "action": "PLAN", "revision": 2, "base_revision": 1, "bundle": "postgres",
+      "version": "1.2.0-dev.20260915T101500Z", "previous_version": "1.0.0", "destructive": false, "actor": "ada"}', 'the facts of a deployment');
+
+-- ---- tampering, by someone who could switch the guards off ----
+CREATE FUNCTION pg_temp.tamper(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    found text;
+BEGIN
+    -- the guards cannot be disabled while the test's own constraint checks are still to come
+    SET CONSTRAINTS ALL IMMEDIATE;
+    ALTER TABLE promote.audit_log DISABLE TRIGGER USER;
+    ALTER TABLE promote.revision DISABLE TRIGGER USER;
+    ALTER TABLE promote.deployment DISABLE TRIGGER USER;
+    EXECUTE statement;
+    SELECT string_agg(COALESCE(seq::text, '-') || ': ' || problem, E'\n') INTO found FROM promote.verify_audit();
+    RAISE SQLSTATE 'UNDO1' USING MESSAGE = COALESCE(found, 'nothing found');
+EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
+    RETURN SQLERRM;
+END
+$$;
+SELECT matches(pg_temp.tamper(replace(statement, '@', $$project = 'ecomm' AND subject = 'ecomm-production-db' AND seq$$)), expected, what)
+  FROM (VALUES
+    ('a changed actor', 'UPDATE promote.audit_log SET actor = ''eve'' WHERE @ = 3', '3: the row was changed'),
+    ('a changed time', 'UPDATE promote.audit_log SET at = at + ''1 us'' WHERE @ = 3', '3: the row was changed'),
+    ('changed data', 'UPDATE promote.audit_log SET data = data || ''{"revision": 9}'' WHERE @ = 3', '3: the row was changed'),
+    ('a row in the middle removed', 'DELETE FROM promote.audit_log WHERE @ = 3', '4: rows were removed before it: 3 to 3'),
+    ('the first row removed', 'DELETE FROM promote.audit_log WHERE @ = 1', '2: rows were removed before it: 1 to 1'),
+    ('the last row removed', 'DELETE FROM promote.audit_log WHERE @ = 6', '-: deployment 3 has no row'),
+    ('the whole chain removed', 'DELETE FROM promote.audit_log WHERE @ > 0', '-: revision 1 has no row'),
+    ('two rows changed places', 'UPDATE promote.audit_log a SET at = b.at, event = b.event, data = b.data, previous_hash = b.previous_hash, hash = b.hash FROM promote.audit_log b WHERE b.subject = a.subject AND a.subject = ''ecomm-production-db'' AND a.seq IN (3, 4) AND b.seq = 7 - a.seq', '3: the row was changed'),
+    ('a row replaced by a well-formed one', 'WITH a AS (DELETE FROM promote.audit_log WHERE @ = 3 RETURNING *) INSERT INTO promote.audit_log SELECT project, subject, seq, at, ''eve'', database_role, event, data, previous_hash, promote.audit_hash(project, subject, seq, at, ''eve'', database_role, event, data, previous_hash) FROM a', '4: it does not follow the row before'),
+    ('a revision changed', 'UPDATE promote.revision SET message = ''forged'' WHERE environment = ''production'' AND revision = 2', '3: what it records is not there'),
+    ('a revision''s author changed', 'UPDATE promote.revision SET actor = ''eve'' WHERE environment = ''production'' AND revision = 2', '-: revision 2 has no row'),
+    ('a plan''s diff changed', 'UPDATE promote.deployment SET diff = ''[]'' WHERE environment = ''production'' AND deployment = 2', '4: what it records is not there'),
+    ('a deployment removed', 'DELETE FROM promote.deployment WHERE environment = ''production'' AND deployment = 2', '4: what it records is not there'),
+    ('nothing', 'SELECT 1', '^nothing found$')) AS v(what, statement, expected);
+
+SELECT * FROM finish();
+ROLLBACK;
