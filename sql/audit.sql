@@ -32,6 +32,13 @@ COMMENT ON COLUMN promote.audit_log.data IS 'The facts; never a value of a confi
 COMMENT ON COLUMN promote.audit_log.previous_hash IS 'Hash of the row before; NULL in the first';
 COMMENT ON COLUMN promote.audit_log.hash IS 'SHA-256 over all other columns, see promote.audit_hash';
 
+CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.audit_log
+    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.audit_log
+    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+ALTER TABLE promote.audit_log ENABLE ALWAYS TRIGGER refuse_rewrite;
+ALTER TABLE promote.audit_log ENABLE ALWAYS TRIGGER refuse_truncate;
+
 CREATE FUNCTION promote.audit_hash(
     project text, subject text, seq bigint, at timestamptz, actor text,
     database_role text, event text, data jsonb, previous_hash bytea) RETURNS bytea

@@ -1,5 +1,18 @@
--- History: rows that are written once.  What records and guards them is in
--- audit.sql and revision.sql.
+-- History: rows that are written once, and what guards them.  The triggers are
+-- ENABLE ALWAYS: session_replication_role does not switch them off.  What
+-- records is in revision.sql.
+
+CREATE FUNCTION promote.refuse_rewrite() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_refuse_rewrite';
+REVOKE ALL ON FUNCTION promote.refuse_rewrite() FROM PUBLIC;
+COMMENT ON FUNCTION promote.refuse_rewrite() IS
+'Refuses UPDATE, DELETE and TRUNCATE of history, PM301';
+
+CREATE FUNCTION promote.guard_instance() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_instance';
+REVOKE ALL ON FUNCTION promote.guard_instance() FROM PUBLIC;
+COMMENT ON FUNCTION promote.guard_instance() IS
+'Refuses to change by hand what an instance desires, PM303';
 
 CREATE TABLE promote.config (
     project    promote.project_name NOT NULL,
@@ -128,6 +141,31 @@ COMMENT ON COLUMN promote.deployment.destructive IS 'Does it change an immutable
 COMMENT ON COLUMN promote.deployment.actor IS 'Who, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.deployment.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.deployment.created_at IS 'When it was queued';
+
+CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.config
+    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.config
+    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+ALTER TABLE promote.config ENABLE ALWAYS TRIGGER refuse_rewrite;
+ALTER TABLE promote.config ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.revision
+    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.revision
+    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+ALTER TABLE promote.revision ENABLE ALWAYS TRIGGER refuse_rewrite;
+ALTER TABLE promote.revision ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.deployment
+    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.deployment
+    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER refuse_rewrite;
+ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE TRIGGER guard_instance BEFORE INSERT OR UPDATE ON promote.instance
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_instance();
+ALTER TABLE promote.instance ENABLE ALWAYS TRIGGER guard_instance;
 
 -- lz4 where the server was built with it: a wide update costs a sixth of pglz
 DO $$

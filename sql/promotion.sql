@@ -1,4 +1,4 @@
--- The verbs: promoting, previewing and editing one instance.
+-- Promoting one instance, and previewing it.
 
 CREATE TABLE promote.idempotency_key (
     project         promote.project_name NOT NULL,
@@ -55,16 +55,3 @@ CREATE FUNCTION promote.promote_instance(
 REVOKE ALL ON FUNCTION promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean) IS
 'Stages the source''s desired configuration, version constraint and channel at another instance of the same component, with the overrides on top, and queues a PLAN deployment that shows the diff';
-
-CREATE FUNCTION promote.configure_instance(
-    instance text, patch jsonb DEFAULT '{}', version_constraint text DEFAULT NULL,
-    message text DEFAULT NULL, expected_revision integer DEFAULT NULL,
-    plan boolean DEFAULT true, allow_replace boolean DEFAULT false,
-    OUT destination text, OUT old_revision integer, OUT new_revision integer,
-    OUT deployment integer, OUT changed boolean, OUT diff jsonb)
-    RETURNS record
-    LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'promote_configure_instance';
-REVOKE ALL ON FUNCTION promote.configure_instance(text, jsonb, text, text, integer, boolean, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION promote.configure_instance(text, jsonb, text, text, integer, boolean, boolean) IS
-'Edits what an instance desires: a merge patch (RFC 7396) on its params, and a version constraint such as ~1.2 or latest+dev; the first call is the instance''s first revision';

@@ -11,6 +11,7 @@
 #include "errors.h"
 #include "json/limits.h"
 #include "json/merge.h"
+#include "json/overlay.h"
 #include "json/reader.h"
 #include "json/render.h"
 #include "schema/schema.h"

@@ -49,7 +49,7 @@ compose_edit(const Desired *desired, const char *version_constraint, Staging *st
 /*
  * promote.configure_instance(instance text, patch jsonb, version_constraint
  * text, message text, expected_revision integer, plan boolean, allow_replace
- * boolean) returns a row, see sql/promotion.sql
+ * boolean) returns a row, see sql/configure.sql
  */
 Datum
 promote_configure_instance(PG_FUNCTION_ARGS)

@@ -10,7 +10,7 @@
 #include "actor.h"
 #include "compat.h"
 #include "errors.h"
-#include "guard.h"
+#include "history.h"
 #include "proposal.h"
 #include "revision.h"
 

@@ -69,7 +69,7 @@ check_number(Numeric number, const Step *step, const char *what)
 	char	   *text;
 	int			digits = 0;
 
-	if (*(uint16 *) VARDATA_ANY(number) & 0x8000 && VARSIZE_ANY(number) < JSON_MAX_DIGITS / 4)
+	if (*(uint16 *) VARDATA_ANY(number) & 0x8000)
 		return;
 	text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
 	for (char *c = text; *c; c++)

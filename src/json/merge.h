@@ -1,12 +1,11 @@
 /*
- * merge.h: two documents into one, by the marks or by a patch.
+ * merge.h: a patch on top of a document.
  */
 #ifndef PROMOTE_JSON_MERGE_H
 #define PROMOTE_JSON_MERGE_H
 
 #include "postgres.h"
 
-#include "json/marks.h"
 #include "json/writer.h"
 
 /* What a null in the patch means. */
@@ -17,10 +16,5 @@ typedef enum JsonMergeNulls
 } JsonMergeNulls;
 
 extern Jsonb *json_merge(const Jsonb *target, const Jsonb *patch, JsonMergeNulls nulls);
-extern Jsonb *json_remove_marked(const Jsonb *document, const JsonMark *marks,
-								 uint32 mask);
-extern Jsonb *json_overlay_marked(const Jsonb *source, const JsonMark *source_marks,
-								  const Jsonb *own, const JsonMark *own_marks,
-								  uint32 mask);
 
 #endif							/* PROMOTE_JSON_MERGE_H */

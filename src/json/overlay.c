@@ -12,8 +12,9 @@
  */
 #include "postgres.h"
 
-#include "json/merge.h"
+#include "json/overlay.h"
 #include "json/reader.h"
+#include "json/writer.h"
 
 #include "miscadmin.h"
 

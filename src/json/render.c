@@ -346,6 +346,8 @@ json_render(const Jsonb *document, const Jsonb *variables, bool lenient)
 		ereport(ERROR,
 				(errcode(PM_NOT_AN_OBJECT),
 				 errmsg("the variables must be a JSON object"),
+				 errdetail("They are of type %s.", render.variables.type == jbvBinary ?
+						   "array" : JsonbTypeName(&render.variables)),
 				 errhint("Pass an object whose keys are the placeholders' names.")));
 	if (!json_has_placeholders(document))
 		return (Jsonb *) document;

@@ -1,5 +1,5 @@
 /*
- * guard.c: triggers that refuse what would falsify history.
+ * history.c: triggers that refuse what would falsify history.
  *
  * They are ENABLE ALWAYS, so that session_replication_role does not go round
  * them.  Who owns the tables could disable them, and is told so in
@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "errors.h"
-#include "guard.h"
+#include "history.h"
 #include "spi.h"
 
 #include "commands/trigger.h"

@@ -1,0 +1,11 @@
+/*
+ * history.h: letting the recording triggers past the guard of the instances.
+ */
+#ifndef PROMOTE_HISTORY_H
+#define PROMOTE_HISTORY_H
+
+#include "postgres.h"
+
+extern bool guard_open(bool open);
+
+#endif							/* PROMOTE_HISTORY_H */

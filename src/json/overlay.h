@@ -1,0 +1,18 @@
+/*
+ * overlay.h: documents split and joined along their marks.
+ */
+#ifndef PROMOTE_JSON_OVERLAY_H
+#define PROMOTE_JSON_OVERLAY_H
+
+#include "postgres.h"
+
+#include "json/marks.h"
+#include "utils/jsonb.h"
+
+extern Jsonb *json_remove_marked(const Jsonb *document, const JsonMark *marks,
+								 uint32 mask);
+extern Jsonb *json_overlay_marked(const Jsonb *source, const JsonMark *source_marks,
+								  const Jsonb *own, const JsonMark *own_marks,
+								  uint32 mask);
+
+#endif							/* PROMOTE_JSON_OVERLAY_H */
