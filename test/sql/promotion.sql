@@ -144,6 +144,10 @@ SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-cache', '{
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('redis', '1.0.1-dev.1', '{}');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-cache', '{"a": 1}', '~1.0+dev')$$, 'on a development build');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole after all this');
+SET TRANSACTION READ ONLY;
+SELECT lives_ok($$SELECT * FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache')$$, 'a preview works in a read-only transaction');
+SELECT lives_ok($$SELECT * FROM promote.plan_text('ecomm-production-cache')$$, 'so do the reports');
+SELECT throws_ok($$SELECT * FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache')$$, '25006', NULL, 'a promotion does not');
 
 SELECT * FROM finish();
 ROLLBACK;
