@@ -45,66 +45,37 @@ report(Diff *diff, const JsonbValue *old_value, const JsonbValue *new_value,
 	diff->collect(diff->state, &change);
 }
 
-/* The child of one side; a side that is absent has absent children. */
+/* The child of one side; a side without a value there has no marks there. */
 static Side
-child(const JsonbValue *value, const JsonMark *marks, uint32 ordinal, bool present)
+child(const JsonbValue *value, const JsonMark *marks, uint32 index)
 {
-	Side		side = {NULL, NULL};
+	Side		side = {value, value ? json_mark_child(marks, index) : NULL};
 
-	if (present)
-	{
-		side.value = value;
-		side.marks = json_mark_child(marks, ordinal);
-	}
 	return side;
+}
+
+/* Compare one child, whose step is on the path, and take the step back. */
+static void
+diff_child(Diff *diff, Side old_side, Side new_side, uint32 flags, int length)
+{
+	diff_value(diff, old_side, new_side, flags);
+	diff->path.len = length;
+	diff->path.data[length] = '\0';
 }
 
 /* Walk the pairs of one or two objects in key order. */
 static void
 diff_objects(Diff *diff, Side old_side, Side new_side, uint32 flags)
 {
-	JsonCursor	left,
-				right;
-	JsonbValue	left_key,
-				left_value,
-				right_key,
-				right_value;
-	bool		have_left = false;
-	bool		have_right = false;
 	int			length = diff->path.len;
+	JsonJoin	join;
 
-	if (old_side.value)
+	json_join_init(&join, old_side.value, new_side.value);
+	while (json_join_next(&join))
 	{
-		json_cursor_init(&left, old_side.value->val.binary.data);
-		have_left = json_next_pair(&left, &left_key, &left_value);
-	}
-	if (new_side.value)
-	{
-		json_cursor_init(&right, new_side.value->val.binary.data);
-		have_right = json_next_pair(&right, &right_key, &right_value);
-	}
-	while (have_left || have_right)
-	{
-		const JsonbValue *key;
-		int			order;
-
-		if (!have_left || !have_right)
-			order = have_left ? -1 : 1;
-		else
-			order = json_key_compare(left_key.val.string.val, left_key.val.string.len,
-									 right_key.val.string.val, right_key.val.string.len);
-		key = order <= 0 ? &left_key : &right_key;
-		json_path_add_key(&diff->path, key->val.string.val, key->val.string.len);
-		diff_value(diff,
-				   child(&left_value, old_side.marks, order <= 0 ? left.next - 1 : 0, order <= 0),
-				   child(&right_value, new_side.marks, order >= 0 ? right.next - 1 : 0, order >= 0),
-				   flags);
-		diff->path.len = length;
-		diff->path.data[length] = '\0';
-		if (order <= 0)
-			have_left = json_next_pair(&left, &left_key, &left_value);
-		if (order >= 0)
-			have_right = json_next_pair(&right, &right_key, &right_value);
+		json_path_add_key(&diff->path, join.key->val.string.val, join.key->val.string.len);
+		diff_child(diff, child(join.left, old_side.marks, join.left_index),
+				   child(join.right, new_side.marks, join.right_index), flags, length);
 	}
 }
 
@@ -130,10 +101,8 @@ diff_arrays(Diff *diff, Side old_side, Side new_side, uint32 flags)
 		bool		have_right = i < new_count && json_next_element(&right, &right_value);
 
 		json_path_add_index(&diff->path, i);
-		diff_value(diff, child(&left_value, old_side.marks, i, have_left),
-				   child(&right_value, new_side.marks, i, have_right), flags);
-		diff->path.len = length;
-		diff->path.data[length] = '\0';
+		diff_child(diff, child(have_left ? &left_value : NULL, old_side.marks, i),
+				   child(have_right ? &right_value : NULL, new_side.marks, i), flags, length);
 	}
 }
 

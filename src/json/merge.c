@@ -18,17 +18,6 @@ PG_FUNCTION_INFO_V1(promote_jsonb_merge_patch);
 static void merge_value(JsonWriter *writer, const JsonbValue *target,
 						const JsonbValue *patch, JsonMergeNulls nulls);
 
-/* Write one pair whose key the patch has; target is NULL where it lacks it. */
-static void
-merge_pair(JsonWriter *writer, const JsonbValue *key, const JsonbValue *target,
-		   const JsonbValue *patch, JsonMergeNulls nulls)
-{
-	if (patch->type == jbvNull && nulls == JSON_NULL_REMOVES)
-		return;
-	json_write_key(writer, key->val.string.val, key->val.string.len);
-	merge_value(writer, target, patch, nulls);
-}
-
 /*
  * Merge two objects key by key.  A target that is no object counts as an
  * empty one: RFC 7396 section 2, "if Target is not an Object".
@@ -37,46 +26,20 @@ static void
 merge_objects(JsonWriter *writer, const JsonbValue *target, const JsonbValue *patch,
 			  JsonMergeNulls nulls)
 {
-	JsonCursor	left,
-				right;
-	JsonbValue	left_key,
-				left_value,
-				right_key,
-				right_value;
-	bool		have_left = false;
-	bool		have_right;
+	JsonJoin	join;
 
-	if (target && json_is_object(target))
-	{
-		json_cursor_init(&left, target->val.binary.data);
-		have_left = json_next_pair(&left, &left_key, &left_value);
-	}
-	json_cursor_init(&right, patch->val.binary.data);
-	have_right = json_next_pair(&right, &right_key, &right_value);
-
+	json_join_init(&join, target && json_is_object(target) ? target : NULL, patch);
 	json_write_begin_object(writer);
-	while (have_left || have_right)
+	while (json_join_next(&join))
 	{
-		int			order;
-
 		CHECK_FOR_INTERRUPTS();
-		if (!have_left || !have_right)
-			order = have_left ? -1 : 1;
+		if (join.right && join.right->type == jbvNull && nulls == JSON_NULL_REMOVES)
+			continue;
+		json_write_key(writer, join.key->val.string.val, join.key->val.string.len);
+		if (join.right)
+			merge_value(writer, join.left, join.right, nulls);
 		else
-			order = json_key_compare(left_key.val.string.val, left_key.val.string.len,
-									 right_key.val.string.val, right_key.val.string.len);
-		if (order < 0)
-		{
-			json_write_key(writer, left_key.val.string.val, left_key.val.string.len);
-			json_write_value(writer, &left_value);
-		}
-		else
-			merge_pair(writer, &right_key, order == 0 ? &left_value : NULL,
-					   &right_value, nulls);
-		if (order <= 0)
-			have_left = json_next_pair(&left, &left_key, &left_value);
-		if (order >= 0)
-			have_right = json_next_pair(&right, &right_key, &right_value);
+			json_write_value(writer, join.left);
 	}
 	json_write_end_object(writer);
 }

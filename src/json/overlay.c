@@ -25,17 +25,6 @@ typedef struct Side
 	const JsonMark *marks;
 } Side;
 
-/* The walk over the pairs of one side. */
-typedef struct PairWalk
-{
-	JsonCursor	cursor;
-	const JsonMark *marks;		/* of the container */
-	JsonbValue	key;
-	JsonbValue	value;
-	Side		side;			/* of the current pair */
-	bool		more;
-} PairWalk;
-
 static bool write_unmarked(JsonWriter *writer, const JsonbValue *value,
 						   const JsonMark *marks, uint32 mask);
 static void write_overlay(JsonWriter *writer, Side source, Side own, uint32 mask,
@@ -49,39 +38,24 @@ write_optional_key(JsonWriter *writer, const JsonbValue *key)
 		json_write_key(writer, key->val.string.val, key->val.string.len);
 }
 
-/* Move on to the next pair. */
-static void
-walk_next(PairWalk *walk)
-{
-	uint32		ordinal = walk->cursor.next;
-
-	walk->more = json_next_pair(&walk->cursor, &walk->key, &walk->value);
-	walk->side.value = &walk->value;
-	walk->side.marks = json_mark_child(walk->marks, ordinal);
-}
-
-/* Start at the first pair of an object. */
-static void
-walk_start(PairWalk *walk, Side object)
-{
-	json_cursor_init(&walk->cursor, object.value->val.binary.data);
-	walk->marks = object.marks;
-	walk_next(walk);
-}
-
 /* Write an object's pairs that are not marked themselves. */
 static void
 write_unmarked_pairs(JsonWriter *writer, const JsonbValue *object,
 					 const JsonMark *marks, uint32 mask)
 {
-	PairWalk	walk;
+	JsonCursor	cursor;
+	JsonbValue	key,
+				value;
 
-	for (walk_start(&walk, (Side) {object, marks}); walk.more; walk_next(&walk))
+	json_cursor_init(&cursor, object->val.binary.data);
+	while (json_next_pair(&cursor, &key, &value))
 	{
-		if (json_mark_flags(walk.side.marks) & mask)
+		const JsonMark *mark = json_mark_child(marks, cursor.next - 1);
+
+		if (json_mark_flags(mark) & mask)
 			continue;
-		write_optional_key(writer, &walk.key);
-		write_unmarked(writer, &walk.value, walk.side.marks, mask);
+		write_optional_key(writer, &key);
+		write_unmarked(writer, &value, mark, mask);
 	}
 }
 
@@ -133,10 +107,13 @@ keeps(const JsonbValue *value, const JsonMark *marks, uint32 mask)
 		return false;
 	if (json_is_object(value))
 	{
-		PairWalk	walk;
+		JsonCursor	cursor;
+		JsonbValue	key,
+					child;
 
-		for (walk_start(&walk, (Side) {value, marks}); walk.more && !found; walk_next(&walk))
-			found = keeps(&walk.value, walk.side.marks, mask);
+		json_cursor_init(&cursor, value->val.binary.data);
+		while (!found && json_next_pair(&cursor, &key, &child))
+			found = keeps(&child, json_mark_child(marks, cursor.next - 1), mask);
 	}
 	else
 		for (uint32 i = 0; i < marks->count && !found; i++)
@@ -154,14 +131,17 @@ write_kept(JsonWriter *writer, const JsonbValue *value, const JsonMark *marks,
 		json_write_value(writer, value);
 	else if (json_is_object(value))
 	{
-		PairWalk	walk;
+		JsonCursor	cursor;
+		JsonbValue	key,
+					child;
 
 		json_write_begin_object(writer);
-		for (walk_start(&walk, (Side) {value, marks}); walk.more; walk_next(&walk))
-			if (keeps(&walk.value, walk.side.marks, mask))
+		json_cursor_init(&cursor, value->val.binary.data);
+		while (json_next_pair(&cursor, &key, &child))
+			if (keeps(&child, json_mark_child(marks, cursor.next - 1), mask))
 			{
-				write_optional_key(writer, &walk.key);
-				write_kept(writer, &walk.value, walk.side.marks, mask);
+				write_optional_key(writer, &key);
+				write_kept(writer, &child, json_mark_child(marks, cursor.next - 1), mask);
 			}
 		json_write_end_object(writer);
 	}
@@ -183,29 +163,20 @@ write_kept(JsonWriter *writer, const JsonbValue *value, const JsonMark *marks,
 static void
 write_overlay_objects(JsonWriter *writer, Side source, Side own, uint32 mask)
 {
-	PairWalk	left,
-				right;
-	Side		absent = {NULL, NULL};
+	JsonJoin	join;
 
-	walk_start(&left, source);
-	walk_start(&right, own);
+	json_join_init(&join, source.value, own.value);
 	json_write_begin_object(writer);
-	while (left.more || right.more)
+	while (json_join_next(&join))
 	{
-		int			order;
+		Side		source_side = {join.left, NULL};
+		Side		own_side = {join.right, NULL};
 
-		if (!left.more || !right.more)
-			order = left.more ? -1 : 1;
-		else
-			order = json_key_compare(left.key.val.string.val, left.key.val.string.len,
-									 right.key.val.string.val, right.key.val.string.len);
-		write_overlay(writer, order <= 0 ? left.side : absent,
-					  order >= 0 ? right.side : absent, mask,
-					  order <= 0 ? &left.key : &right.key);
-		if (order <= 0)
-			walk_next(&left);
-		if (order >= 0)
-			walk_next(&right);
+		if (join.left)
+			source_side.marks = json_mark_child(source.marks, join.left_index);
+		if (join.right)
+			own_side.marks = json_mark_child(own.marks, join.right_index);
+		write_overlay(writer, source_side, own_side, mask, join.key);
 	}
 	json_write_end_object(writer);
 }

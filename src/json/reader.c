@@ -116,6 +116,57 @@ json_next_element(JsonCursor *cursor, JsonbValue *element)
 	return true;
 }
 
+/* Take the next pair of one side of a join. */
+static void
+join_advance(JsonJoin *join, int side)
+{
+	join->more[side] = json_next_pair(&join->cursors[side], &join->keys[side],
+									  &join->values[side]);
+}
+
+/* Start walking two objects; NULL is an object without keys. */
+void
+json_join_init(JsonJoin *join, const JsonbValue *left, const JsonbValue *right)
+{
+	const JsonbValue *sides[2] = {left, right};
+
+	join->left = NULL;
+	join->right = NULL;
+	for (int side = 0; side < 2; side++)
+	{
+		join->more[side] = false;
+		if (sides[side] == NULL)
+			continue;
+		json_cursor_init(&join->cursors[side], sides[side]->val.binary.data);
+		join_advance(join, side);
+	}
+}
+
+/* Move to the next key that either object has; false when there are no more. */
+bool
+json_join_next(JsonJoin *join)
+{
+	int			order;
+
+	if (join->left)
+		join_advance(join, 0);
+	if (join->right)
+		join_advance(join, 1);
+	if (!join->more[0] && !join->more[1])
+		return false;
+	if (!join->more[0] || !join->more[1])
+		order = join->more[0] ? -1 : 1;
+	else
+		order = json_key_compare(join->keys[0].val.string.val, join->keys[0].val.string.len,
+								 join->keys[1].val.string.val, join->keys[1].val.string.len);
+	join->key = order <= 0 ? &join->keys[0] : &join->keys[1];
+	join->left = order <= 0 ? &join->values[0] : NULL;
+	join->right = order >= 0 ? &join->values[1] : NULL;
+	join->left_index = order <= 0 ? join->cursors[0].next - 1 : 0;
+	join->right_index = order >= 0 ? join->cursors[1].next - 1 : 0;
+	return true;
+}
+
 /*
  * Equality as jsonb's own = defines it: numbers by value (1.0 = 1.00), keys
  * in any order.  Identical bytes are equal, which is the common case.

@@ -27,10 +27,32 @@ typedef struct JsonCursor
 	uint32		value_offset;	/* of the value to come, from base */
 } JsonCursor;
 
+/*
+ * A walk over two objects side by side, in key order: one pair, of either or
+ * both, at a time.
+ */
+typedef struct JsonJoin
+{
+	/* the current pair; a value of NULL: that object lacks the key */
+	const JsonbValue *key;
+	const JsonbValue *left;
+	const JsonbValue *right;
+	uint32		left_index;		/* ordinals, where there is a value */
+	uint32		right_index;
+
+	/* where the walk is */
+	JsonCursor	cursors[2];
+	JsonbValue	keys[2];
+	JsonbValue	values[2];
+	bool		more[2];
+} JsonJoin;
+
 extern void json_root(const Jsonb *document, JsonbValue *view);
 extern void json_cursor_init(JsonCursor *cursor, const JsonbContainer *container);
 extern bool json_next_pair(JsonCursor *cursor, JsonbValue *key, JsonbValue *value);
 extern bool json_next_element(JsonCursor *cursor, JsonbValue *element);
+extern void json_join_init(JsonJoin *join, const JsonbValue *left, const JsonbValue *right);
+extern bool json_join_next(JsonJoin *join);
 extern bool json_equal(const JsonbValue *a, const JsonbValue *b);
 
 /* Is the view an object? */
