@@ -86,37 +86,59 @@ audit_hash(const AuditEvent *event)
 	return json_digest(json_writer_finish(&writer));
 }
 
+/* One row of audit_log as ten parameters. */
+static void
+audit_values(const AuditEvent *row, const bytea *hash, Datum *values, bool *nulls)
+{
+	values[0] = CStringGetTextDatum(row->project);
+	values[1] = CStringGetTextDatum(row->subject);
+	values[2] = Int64GetDatum(row->seq);
+	values[3] = TimestampTzGetDatum(row->at);
+	values[4] = CStringGetTextDatum(row->actor);
+	values[5] = CStringGetTextDatum(row->database_role);
+	values[6] = CStringGetTextDatum(row->event);
+	values[7] = JsonbPGetDatum(row->data);
+	values[8] = PointerGetDatum(row->previous_hash);
+	values[9] = PointerGetDatum(hash);
+	nulls[8] = row->previous_hash == NULL;
+}
+
 /*
- * Append an event to the chain whose head is given, and move the head.  Runs
- * inside a scope of spi.h; the caller holds the lock on the subject.
+ * Append events to the chain whose head is given, in one statement, and move
+ * the head.  Runs inside a scope of spi.h; the caller holds the lock on the
+ * subject.
  */
 void
 audit_append(AuditHead *head, const char *project, const char *subject,
-			 const char *event, const Jsonb *data)
+			 const AuditEntry *entries, int count)
 {
-	static Statement insert = {
-		.text = "INSERT INTO promote.audit_log (project, subject, seq, at, actor,"
-		" database_role, event, data, previous_hash, hash)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-		.parameters = 10,
-		.types = {TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID,
-		TEXTOID, TEXTOID, JSONBOID, BYTEAOID, BYTEAOID}
+#define INSERT_ROW \
+	"INSERT INTO promote.audit_log (project, subject, seq, at, actor," \
+	" database_role, event, data, previous_hash, hash)" \
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+#define ROW_TYPES \
+	TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID, \
+	TEXTOID, TEXTOID, JSONBOID, BYTEAOID, BYTEAOID
+	static Statement inserts[AUDIT_MAX_ENTRIES] = {
+		{.text = INSERT_ROW,.parameters = 10,.types = {ROW_TYPES}},
+		{.text = INSERT_ROW ", ($11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+		.parameters = 20,.types = {ROW_TYPES, ROW_TYPES}}
 	};
-	AuditEvent	row = {project, subject, head->seq + 1, GetCurrentTimestamp(),
-		current_actor(), current_database_role(), event, data, head->hash};
-	bytea	   *hash = audit_hash(&row);
-	bool		nulls[10] = {[8] = head->hash == NULL};
-	Datum		values[10] = {
-		CStringGetTextDatum(project), CStringGetTextDatum(subject),
-		Int64GetDatum(row.seq), TimestampTzGetDatum(row.at),
-		CStringGetTextDatum(row.actor), CStringGetTextDatum(row.database_role),
-		CStringGetTextDatum(event), JsonbPGetDatum(data),
-		PointerGetDatum(head->hash), PointerGetDatum(hash)
-	};
+	Datum		values[AUDIT_MAX_ENTRIES * 10];
+	bool		nulls[AUDIT_MAX_ENTRIES * 10] = {false};
 
-	statement_run(&insert, values, nulls, false);
-	head->seq = row.seq;
-	head->hash = hash;
+	Assert(count > 0 && count <= AUDIT_MAX_ENTRIES);
+	for (int i = 0; i < count; i++)
+	{
+		AuditEvent	row = {project, subject, head->seq + 1, GetCurrentTimestamp(),
+			current_actor(), current_database_role(), entries[i].event, entries[i].data, head->hash};
+		bytea	   *hash = audit_hash(&row);
+
+		audit_values(&row, hash, values + 10 * i, nulls + 10 * i);
+		head->seq = row.seq;
+		head->hash = hash;
+	}
+	statement_run(&inserts[count - 1], values, nulls, false);
 }
 
 /*
@@ -193,31 +215,25 @@ is_without(const char *column, const Datum *without, int count)
 }
 
 /*
- * promote.audit_facts(row record, variadic without text[]) returns jsonb
- *
- * Null columns are left out, so that a column that a later version adds
- * changes nothing of what was recorded.
+ * What the audit log says of a row: its columns without those named.  Null
+ * columns are left out, so that a column that a later version adds changes
+ * nothing of what was recorded.
  */
-Datum
-promote_audit_facts(PG_FUNCTION_ARGS)
+Jsonb *
+audit_facts(HeapTupleHeader row, const Datum *without, int count)
 {
-	HeapTupleHeader header = PG_GETARG_HEAPTUPLEHEADER(0);
-	TupleDesc	row_type = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
-												  HeapTupleHeaderGetTypMod(header));
+	TupleDesc	row_type = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row),
+												  HeapTupleHeaderGetTypMod(row));
 	Datum	   *values = palloc(row_type->natts * sizeof(Datum));
 	bool	   *nulls = palloc(row_type->natts * sizeof(bool));
-	Datum	   *without;
-	int			without_count;
 	HeapTupleData tuple;
 	JsonWriter	writer;
 	Jsonb	   *facts;
 
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT,
-					  &without, NULL, &without_count);
-	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
+	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;
-	tuple.t_data = header;
+	tuple.t_data = row;
 	heap_deform_tuple(&tuple, row_type, values, nulls);
 	json_writer_init(&writer);
 	json_write_begin_object(&writer);
@@ -226,7 +242,7 @@ promote_audit_facts(PG_FUNCTION_ARGS)
 		Form_pg_attribute column = TupleDescAttr(row_type, i);
 		const char *name = NameStr(column->attname);
 
-		if (nulls[i] || column->attisdropped || is_without(name, without, without_count))
+		if (nulls[i] || column->attisdropped || is_without(name, without, count))
 			continue;
 		json_write_key(&writer, name, strlen(name));
 		write_fact(&writer, getBaseType(column->atttypid), values[i]);
@@ -234,5 +250,21 @@ promote_audit_facts(PG_FUNCTION_ARGS)
 	json_write_end_object(&writer);
 	facts = json_writer_finish(&writer);
 	ReleaseTupleDesc(row_type);
-	PG_RETURN_JSONB_P(facts);
+	return facts;
+}
+
+/* promote.audit_facts(row record, variadic without text[]) returns jsonb */
+Datum
+promote_audit_facts(PG_FUNCTION_ARGS)
+{
+	Datum	   *without;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT,
+					  &without, &nulls, &count);
+	for (int i = count - 1; i >= 0; i--)
+		if (nulls[i])
+			without[i] = without[--count];
+	PG_RETURN_JSONB_P(audit_facts(PG_GETARG_HEAPTUPLEHEADER(0), without, count));
 }

@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
@@ -30,8 +31,18 @@ typedef struct AuditEvent
 	const bytea *previous_hash; /* NULL: the first of its chain */
 } AuditEvent;
 
+/* What happened, for audit_append. */
+typedef struct AuditEntry
+{
+	const char *event;
+	const Jsonb *data;
+} AuditEntry;
+
+#define AUDIT_MAX_ENTRIES 2		/* that can be appended at once */
+
 extern bytea *audit_hash(const AuditEvent *event);
+extern Jsonb *audit_facts(HeapTupleHeader row, const Datum *without, int count);
 extern void audit_append(AuditHead *head, const char *project, const char *subject,
-						 const char *event, const Jsonb *data);
+						 const AuditEntry *entries, int count);
 
 #endif							/* PROMOTE_AUDIT_H */

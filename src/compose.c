@@ -61,17 +61,22 @@ compose_base(const Jsonb *source, const Jsonb *destination, const Jsonb *schema)
 							   SCHEMA_NONCOPYABLE);
 }
 
+/* The base with the overrides, a merge patch, on top. */
+Jsonb *
+compose_overrides(Jsonb *base, const Jsonb *overrides)
+{
+	return is_empty(overrides) ? base : json_merge(base, overrides, JSON_NULL_REMOVES);
+}
+
 /*
- * What the destination's params become: compose_base with the overrides, a
- * merge patch, on top.  All documents must be objects within the limits.
+ * What the destination's params become: compose_base with compose_overrides
+ * on top.  All documents must be objects within the limits.
  */
 Jsonb *
 compose_params(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
 			   const Jsonb *overrides)
 {
-	Jsonb	   *base = compose_base(source, destination, schema);
-
-	return is_empty(overrides) ? base : json_merge(base, overrides, JSON_NULL_REMOVES);
+	return compose_overrides(compose_base(source, destination, schema), overrides);
 }
 
 /* Collector of violations: a line each. */

@@ -37,6 +37,7 @@ extern Jsonb *compose_params(const Jsonb *source, const Jsonb *destination,
 							 const Jsonb *schema, const Jsonb *overrides);
 extern Jsonb *compose_base(const Jsonb *source, const Jsonb *destination,
 						   const Jsonb *schema);
+extern Jsonb *compose_overrides(Jsonb *base, const Jsonb *overrides);
 extern void compose_check(Proposal *proposal);
 extern Jsonb *compose_diff(const Proposal *proposal);
 extern const JsonbValue *compose_shown(const JsonbValue *value, uint32 flags,

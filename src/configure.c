@@ -21,29 +21,20 @@ empty_object(void)
 }
 
 /*
- * What the instance is to desire: its params with the patch on top; its
- * version constraint and channel, unless others are given; latest where it
- * has none yet.
+ * The constraint and channel that an argument asks for; both NULL where it
+ * asks for none.
  */
 static void
-compose_edit(const Desired *desired, const char *version_constraint, Staging *staging)
+take_constraint(const char *argument, char **constraint, const char **channel)
 {
-	char	   *constraint;
 	bool		development;
 
-	staging->params = json_merge(desired->revision ? desired->params : empty_object(),
-								 staging->overrides, JSON_NULL_REMOVES);
-	if (version_constraint)
-	{
-		version_parse_constraint(version_constraint, &constraint, &development);
-		staging->version_constraint = constraint;
-		staging->release_channel = development ? "development" : "stable";
-	}
-	else
-	{
-		staging->version_constraint = desired->revision ? desired->version_constraint : "latest";
-		staging->release_channel = desired->revision ? desired->release_channel : "stable";
-	}
+	*constraint = NULL;
+	*channel = NULL;
+	if (argument == NULL)
+		return;
+	version_parse_constraint(argument, constraint, &development);
+	*channel = development ? "development" : "stable";
 }
 
 /*
@@ -54,25 +45,29 @@ compose_edit(const Desired *desired, const char *version_constraint, Staging *st
 Datum
 promote_configure_instance(PG_FUNCTION_ARGS)
 {
-	Staging		staging = {
-		.origin = "edit",
-		.message = argument_text(fcinfo, 3),
-		.plan = argument_bool(fcinfo, 5, true),
-		.allow_replace = argument_bool(fcinfo, 6, false)
-	};
-	Desired		desired;
+	Staging		staging = {.origin = "edit",.message = argument_text(fcinfo, 3)};
+	InstanceKey key;
+	char	   *constraint;
+	const char *channel;
+	ProposedRevision proposed;
+	Proposal   *proposal = &proposed.proposal;
 	SpiScope	scope;
 	Staged		staged;
 
-	argument_instance(fcinfo, 0, "instance", &staging.key);
+	argument_instance(fcinfo, 0, "instance", &key);
 	staging.overrides = argument_params(fcinfo, 1, "patch");
+	take_constraint(argument_text(fcinfo, 2), &constraint, &channel);
 	spi_enter(&scope);
-	stage_lock(&staging.key, true);
-	stage_read(&staging.key, false, &desired);
-	stage_check_revision(&staging.key, &desired, PG_ARGISNULL(4) ? -1 : PG_GETARG_INT32(4));
-	compose_edit(&desired, argument_text(fcinfo, 2), &staging);
-	stage_write(&staging, &desired, scope.caller, &staged);
-	staged.destination = MemoryContextStrdup(scope.caller, staged.destination);
+	stage_lock(&key, true);
+	stage_read(&key, key.environment, constraint, channel, false, &proposed);
+	if (proposed.version_constraint == NULL)
+		stage_read(&key, key.environment, "latest", "stable", false, &proposed);
+	stage_check_revision(fcinfo, 4, &proposed);
+	proposal->params = json_merge(proposal->params ? proposal->params : empty_object(),
+								  staging.overrides, JSON_NULL_REMOVES);
+	proposal->allow_replace = argument_bool(fcinfo, 6, false);
+	proposed.plan = argument_bool(fcinfo, 5, true);
+	stage_write(&staging, &proposed, scope.caller, &staged);
 	spi_leave(&scope);
 	return stage_result(fcinfo, &staged);
 }

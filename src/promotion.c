@@ -34,9 +34,9 @@ typedef struct Promotion
 	InstanceKey source;
 	InstanceKey destination;
 	Jsonb	   *overrides;
-	Desired		from;			/* what the source desires */
-	Desired		to;				/* what the destination desires */
-	Jsonb	   *schema;			/* of the release that the destination would run */
+	Jsonb	   *source_params;	/* what the source desires */
+	Jsonb	   *base;			/* what becomes of them before the overrides */
+	ProposedRevision proposed;
 } Promotion;
 
 /* Refuse a pair that cannot be promoted. */
@@ -74,47 +74,39 @@ take_arguments(FunctionCallInfo fcinfo, Promotion *promotion)
 	promotion->overrides = argument_params(fcinfo, 2, "overrides");
 }
 
-/*
- * Read the schema of the release that the destination would run: the source's
- * constraint, resolved now.
- */
+/* Refuse an instance that has no revision. */
 static void
-read_schema(Promotion *promotion, bool read_only)
+refuse_unconfigured(const InstanceKey *key, const char *hint)
 {
-	static Statement resolve = {
-		.text = "SELECT c.bundle, rel.params_schema FROM promote.component AS c"
-		" LEFT JOIN LATERAL promote.resolve_release(c.bundle, $3, $4) AS rel ON true"
-		" WHERE c.project = $1 AND c.component = $2",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[4] = {
-		CStringGetTextDatum(promotion->destination.project),
-		CStringGetTextDatum(promotion->destination.component),
-		CStringGetTextDatum(promotion->from.version_constraint),
-		CStringGetTextDatum(promotion->from.release_channel)
-	};
-
-	statement_run(&resolve, values, NULL, read_only);
-	promotion->schema = spi_jsonb(SPI_tuptable, 0, 2);
-	if (promotion->schema == NULL)
-		refuse_no_release(spi_text(SPI_tuptable, 0, 1), promotion->from.version_constraint,
-						  promotion->from.release_channel);
+	ereport(ERROR,
+			(errcode(PM_NOT_CONFIGURED),
+			 errmsg("instance \"%s\" has no configuration yet", instance_key_name(key)),
+			 errdetail("It has no revision."),
+			 errhint("%s", hint)));
 }
 
-/* Read both instances.  Runs inside a scope of spi.h. */
+/*
+ * Read both instances and compose what the destination is to desire.  Runs
+ * inside a scope of spi.h.
+ */
 static void
 read_promotion(Promotion *promotion, bool read_only)
 {
-	stage_read(&promotion->source, read_only, &promotion->from);
-	stage_read(&promotion->destination, read_only, &promotion->to);
-	if (promotion->from.revision == 0)
+	ProposedRevision *proposed = &promotion->proposed;
+	Proposal   *proposal = &proposed->proposal;
+
+	stage_read(&promotion->destination, promotion->source.environment, NULL, NULL,
+			   read_only, proposed);
+	if (proposed->source_revision == 0)
 		refuse_unconfigured(&promotion->source,
 							"Configure the source first, with promote.configure_instance.");
-	if (promotion->to.revision == 0)
+	if (proposed->current_revision == 0)
 		refuse_unconfigured(&promotion->destination,
 							"Give it its first configuration with promote.configure_instance: only then has it values of its own to keep.");
-	read_schema(promotion, read_only);
+	proposal_require_release(proposed);
+	promotion->source_params = proposal->params;
+	promotion->base = compose_base(proposal->params, proposal->old_params, proposal->schema);
+	proposal->params = compose_overrides(promotion->base, promotion->overrides);
 }
 
 /* Lock both instances in key order: the source against edits only. */
@@ -200,12 +192,12 @@ find_result(const Promotion *promotion, const char *key, const bytea *request,
 				 errdetail("It belongs to a promotion into \"%s\" with other arguments.",
 						   instance_key_name(&promotion->destination)),
 				 errhint("Use a new key for a new promotion.")));
-	staged->destination = instance_key_name(&promotion->destination);
 	staged->old_revision = spi_integer(rows, 0, 2);
 	staged->new_revision = spi_integer(rows, 0, 3);
 	staged->deployment = spi_integer(rows, 0, 4);
 	staged->changed = spi_bool(rows, 0, 5);
 	outer = MemoryContextSwitchTo(caller);
+	staged->destination = instance_key_name(&promotion->destination);
 	staged->diff = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(rows, 0, 6)));
 	MemoryContextSwitchTo(outer);
 	return true;
@@ -241,27 +233,21 @@ keep_result(const Promotion *promotion, const char *key, const bytea *request,
 	statement_run(&keep, values, nulls, false);
 }
 
-/* Compose the destination's params and write them. */
+/* Write what the destination is to desire. */
 static void
-write_promotion(FunctionCallInfo fcinfo, const Promotion *promotion, MemoryContext caller,
+write_promotion(FunctionCallInfo fcinfo, Promotion *promotion, MemoryContext caller,
 				Staged *staged)
 {
 	Staging		staging = {
-		.key = promotion->destination,
 		.origin = "promotion",
-		.params = compose_params(promotion->from.params, promotion->to.params,
-								 promotion->schema, promotion->overrides),
-		.version_constraint = promotion->from.version_constraint,
-		.release_channel = promotion->from.release_channel,
 		.source_environment = promotion->source.environment,
-		.source_revision = promotion->from.revision,
 		.overrides = promotion->overrides,
-		.plan = argument_bool(fcinfo, 5, true),
-		.message = argument_text(fcinfo, 6),
-		.allow_replace = argument_bool(fcinfo, 9, false)
+		.message = argument_text(fcinfo, 6)
 	};
 
-	stage_write(&staging, &promotion->to, caller, staged);
+	promotion->proposed.plan = argument_bool(fcinfo, 5, true);
+	promotion->proposed.proposal.allow_replace = argument_bool(fcinfo, 9, false);
+	stage_write(&staging, &promotion->proposed, caller, staged);
 }
 
 /*
@@ -288,13 +274,11 @@ promote_promote_instance(PG_FUNCTION_ARGS)
 	if (key == NULL || !find_result(&promotion, key, request, scope.caller, &staged))
 	{
 		read_promotion(&promotion, false);
-		stage_check_revision(&promotion.destination, &promotion.to,
-							 PG_ARGISNULL(7) ? -1 : PG_GETARG_INT32(7));
+		stage_check_revision(fcinfo, 7, &promotion.proposed);
 		write_promotion(fcinfo, &promotion, scope.caller, &staged);
 		if (key)
 			keep_result(&promotion, key, request, &staged);
 	}
-	staged.destination = MemoryContextStrdup(scope.caller, staged.destination);
 	spi_leave(&scope);
 	return stage_result(fcinfo, &staged);
 }
@@ -415,13 +399,13 @@ shown_marks(const Jsonb *document, const Jsonb *schema)
 	return schema_marks(schema_compile(schema), &view, SCHEMA_IMMUTABLE | SCHEMA_SENSITIVE);
 }
 
-/* Put all rows of a checked proposal. */
+/* Put all rows of a promotion whose proposal is checked. */
 static void
-put_preview(Preview *preview, const Promotion *promotion, const Proposal *proposal,
-			const Jsonb *base)
+put_preview(Preview *preview, const Promotion *promotion)
 {
-	Jsonb	   *source = json_render(promotion->from.params, proposal->parameters, true);
-	Jsonb	   *rendered_base = json_render(base, proposal->parameters, true);
+	const Proposal *proposal = &promotion->proposed.proposal;
+	Jsonb	   *source = json_render(promotion->source_params, proposal->parameters, true);
+	Jsonb	   *rendered_base = json_render(promotion->base, proposal->parameters, true);
 
 	preview->changed = differing_paths(proposal->old_rendered, proposal->rendered);
 	preview->overridden = differing_paths(rendered_base, proposal->rendered);
@@ -440,26 +424,18 @@ Datum
 promote_preview_promotion(PG_FUNCTION_ARGS)
 {
 	Promotion	promotion;
-	ProposedRevision proposed;
 	Preview		preview;
 	SpiScope	scope;
-	Jsonb	   *base;
-	Jsonb	   *params;
 
 	take_arguments(fcinfo, &promotion);
 	InitMaterializedSRF(fcinfo, 0);
 	preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);
 	read_promotion(&promotion, true);
-	base = compose_base(promotion.from.params, promotion.to.params, promotion.schema);
-	params = compose_params(promotion.from.params, promotion.to.params, promotion.schema,
-							promotion.overrides);
-	SPI_cursor_fetch(proposal_open_preview(&promotion.destination, params,
-										   promotion.from.version_constraint,
-										   promotion.from.release_channel), true, 1);
-	proposal_read(SPI_tuptable, 0, &proposed);
-	compose_check(&proposed.proposal);
-	put_preview(&preview, &promotion, &proposed.proposal, base);
+	/* what an immutable value would be refused for is marked instead */
+	promotion.proposed.proposal.allow_replace = true;
+	compose_check(&promotion.proposed.proposal);
+	put_preview(&preview, &promotion);
 	spi_leave(&scope);
 	return (Datum) 0;
 }

@@ -7,8 +7,8 @@
 
 #include "postgres.h"
 
-#include "compat.h"
 #include "audit.h"
+#include "compat.h"
 #include "compose.h"
 #include "name.h"
 #include "spi.h"
@@ -17,28 +17,39 @@
 typedef struct ProposedRevision
 {
 	InstanceKey key;
-	Proposal	proposal;
-	int32		current_revision;	/* the instance's counters: 0 is none */
+	Proposal	proposal;		/* its params: what the row proposes, or, of a
+								 * source, what it desires */
+	char	   *version_constraint; /* proposed; NULL: the source has none */
+	char	   *release_channel;
+
+	/* the instance's present state; counters of 0 are none */
+	int32		current_revision;
 	int32		current_deployment;
-	int32		revision;		/* proposed; 0 in a preview */
+	char	   *current_constraint;
+	char	   *current_channel;
+	bytea	   *current_digest;
+	char	   *previous_version;	/* of its last deployment; NULL: none */
+	AuditHead	head;			/* of its chain */
+
 	int32		base_revision;	/* where the diff starts; 0: nowhere */
-	char	   *previous_version;	/* NULL: never planned */
+	int32		source_revision;	/* 0: the row is no instance's */
+
+	/* of a row of revision; otherwise filled in when one is written */
+	int32		revision;
 	bool		plan;
-	bytea	   *digest;			/* of the params; NULL in a preview */
-	Jsonb	   *facts;			/* for the audit log; NULL in a preview */
-	char	   *actor;			/* as the row says; NULL in a preview */
+	bytea	   *digest;			/* of the params */
+	Jsonb	   *facts;			/* for the audit log */
+	char	   *actor;
 	char	   *database_role;
 	TimestampTz created_at;
-	AuditHead	head;			/* of the instance's chain */
 } ProposedRevision;
 
 extern Portal proposal_open_new(void);
 extern Portal proposal_open_desired(const InstanceKey *key);
-extern Portal proposal_open_preview(const InstanceKey *key, const Jsonb *params,
-									const char *version_constraint,
-									const char *release_channel);
+extern bool proposal_from(const InstanceKey *destination, const char *source_environment,
+						  const char *version_constraint, const char *release_channel,
+						  bool read_only, ProposedRevision *proposed);
 extern void proposal_read(SPITupleTable *rows, uint64 row, ProposedRevision *proposed);
-extern void refuse_no_release(const char *bundle, const char *version_constraint,
-							  const char *release_channel) pg_attribute_noreturn();
+extern void proposal_require_release(const ProposedRevision *proposed);
 
 #endif							/* PROMOTE_PROPOSAL_H */

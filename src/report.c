@@ -17,18 +17,40 @@
 PG_FUNCTION_INFO_V1(promote_plan_text);
 PG_FUNCTION_INFO_V1(promote_config_as_of);
 
+/* Number of the instance's last deployment, 0 for none.  Raises PM_NOT_FOUND. */
+static int32
+last_deployment(const InstanceKey *key)
+{
+	static Statement read = {
+		.text = "SELECT i.deployment FROM promote.instance AS i WHERE i.project = $1"
+		" AND i.environment = $2 AND i.component = $3",
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3] = {
+		CStringGetTextDatum(key->project),
+		CStringGetTextDatum(key->environment),
+		CStringGetTextDatum(key->component)
+	};
+
+	statement_run(&read, values, NULL, true);
+	if (SPI_processed == 0)
+		require_instance(key);
+	return spi_integer(SPI_tuptable, 0, 1);
+}
+
 /* Refuse a deployment that is not there. */
 static void
-refuse_unknown_deployment(const InstanceKey *key, const Desired *desired, int32 deployment)
+refuse_unknown_deployment(const InstanceKey *key, int32 last, int32 deployment)
 {
 	ereport(ERROR,
 			(errcode(PM_NOT_FOUND),
 			 deployment == 0 ?
 			 errmsg("\"%s\" has no deployment", instance_key_name(key)) :
 			 errmsg("\"%s\" has no deployment %d", instance_key_name(key), deployment),
-			 desired->deployment == 0 ?
+			 last == 0 ?
 			 errdetail("Nothing was planned for it yet.") :
-			 errdetail("Its deployments are numbered from 1 to %d.", desired->deployment),
+			 errdetail("Its deployments are numbered from 1 to %d.", last),
 			 errhint("The numbers are in promote.deployment and in promote.promotion_history.")));
 }
 
@@ -50,18 +72,17 @@ promote_plan_text(PG_FUNCTION_ARGS)
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID}
 	};
 	InstanceKey key;
-	Desired		desired;
 	SpiScope	scope;
-	int32		deployment = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
+	int32		last;
+	int32		deployment;
 	Datum		values[5];
 	text	   *result;
 	MemoryContext inner;
 
 	argument_instance(fcinfo, 0, "instance", &key);
 	spi_enter(&scope);
-	stage_read(&key, true, &desired);
-	if (PG_ARGISNULL(1))
-		deployment = desired.deployment;
+	last = last_deployment(&key);
+	deployment = PG_ARGISNULL(1) ? last : PG_GETARG_INT32(1);
 	values[0] = CStringGetTextDatum(key.project);
 	values[1] = CStringGetTextDatum(key.environment);
 	values[2] = CStringGetTextDatum(key.component);
@@ -69,7 +90,7 @@ promote_plan_text(PG_FUNCTION_ARGS)
 	values[4] = CStringGetTextDatum(instance_key_name(&key));
 	statement_run(&read, values, NULL, true);
 	if (SPI_processed == 0)
-		refuse_unknown_deployment(&key, &desired, deployment);
+		refuse_unknown_deployment(&key, last, deployment);
 	inner = MemoryContextSwitchTo(scope.caller);
 	result = cstring_to_text(spi_text(SPI_tuptable, 0, 1));
 	MemoryContextSwitchTo(inner);
@@ -97,7 +118,6 @@ promote_config_as_of(PG_FUNCTION_ARGS)
 	};
 	ReturnSetInfo *result;
 	InstanceKey key;
-	Desired		desired;
 	SpiScope	scope;
 	Datum		values[4];
 
@@ -105,7 +125,7 @@ promote_config_as_of(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);
-	stage_read(&key, true, &desired);
+	(void) last_deployment(&key);
 	values[0] = CStringGetTextDatum(key.project);
 	values[1] = CStringGetTextDatum(key.environment);
 	values[2] = CStringGetTextDatum(key.component);

@@ -11,13 +11,15 @@
 #include "compat.h"
 #include "errors.h"
 #include "history.h"
-#include "proposal.h"
+#include "json/digest.h"
+#include "json/writer.h"
 #include "revision.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "commands/trigger.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -25,8 +27,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
-#include "json/digest.h"
-#include "json/writer.h"
+#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_number_revision);
 PG_FUNCTION_INFO_V1(promote_record_revision);
@@ -34,7 +35,7 @@ PG_FUNCTION_INFO_V1(promote_record_revision);
 #define NOTIFY_CHANNEL "promote"
 #define ROWS_AT_ONCE 100		/* proposals held in memory together */
 
-/* Where the trigger leaves the last revision's record; NULL: nobody asks. */
+/* Who writes the next revision and wants to know; NULL: nobody asks. */
 static RevisionRecord *wanted = NULL;
 
 /* Ask for the record of what is written next; returns who asked before. */
@@ -84,8 +85,7 @@ check_author(const ProposedRevision *proposed)
 
 /* Move the instance's counters and what it desires. */
 static void
-move_instance(const ProposedRevision *proposed, const char *version_constraint,
-			  const char *release_channel)
+move_instance(const ProposedRevision *proposed)
 {
 	static Statement move = {
 		.text = "UPDATE promote.instance SET revision = $4, deployment = $5,"
@@ -100,8 +100,8 @@ move_instance(const ProposedRevision *proposed, const char *version_constraint,
 		CStringGetTextDatum(proposed->key.component),
 		Int32GetDatum(proposed->revision),
 		Int32GetDatum(proposed->current_deployment + (proposed->plan ? 1 : 0)),
-		CStringGetTextDatum(version_constraint),
-		CStringGetTextDatum(release_channel)
+		CStringGetTextDatum(proposed->version_constraint),
+		CStringGetTextDatum(proposed->release_channel)
 	};
 	bool		was = guard_open(true);
 
@@ -214,33 +214,39 @@ leave_record(RevisionRecord *record, const ProposedRevision *proposed, const Jso
 	memcpy(record->diff, diff, VARSIZE(diff));
 }
 
-/*
- * Record one proposal: judge it, queue the plan, append to the chain.  A
- * revision that is not new is one that only gets a plan.
- */
+/* Judge a proposal that nobody has judged yet. */
 static void
-record_proposal(ProposedRevision *proposed, const char *version_constraint,
-				const char *release_channel, RevisionRecord *record)
+judge(ProposedRevision *proposed)
 {
-	bool		is_new = proposed->revision > proposed->current_revision;
-	const char *name = proposed->proposal.instance;
-	Jsonb	   *diff = NULL;
-
-	if (is_new)
+	if (proposed->revision > proposed->current_revision)
 	{
 		check_sequence(proposed);
 		check_author(proposed);
 	}
+	proposal_require_release(proposed);
 	compose_check(&proposed->proposal);
-	move_instance(proposed, version_constraint, release_channel);
-	if (is_new)
-		audit_append(&proposed->head, proposed->key.project, name, "revision.created",
-					 proposed->facts);
+}
+
+/*
+ * Record a proposal that is judged: move the instance, queue the plan, append
+ * to the chain, notify.  A revision that is not new only gets a plan.
+ */
+static void
+record_proposal(ProposedRevision *proposed, RevisionRecord *record)
+{
+	AuditEntry	entries[AUDIT_MAX_ENTRIES];
+	int			count = 0;
+	Jsonb	   *diff = NULL;
+
+	move_instance(proposed);
 	if (proposed->plan || record)
 		diff = compose_diff(&proposed->proposal);
+	if (proposed->revision > proposed->current_revision)
+		entries[count++] = (AuditEntry) {"revision.created", proposed->facts};
 	if (proposed->plan)
-		audit_append(&proposed->head, proposed->key.project, name, "deployment.created",
-					 queue_plan(proposed, diff));
+		entries[count++] = (AuditEntry) {"deployment.created", queue_plan(proposed, diff)};
+	audit_append(&proposed->head, proposed->key.project, proposed->proposal.instance,
+				 entries, count);
 	notify(proposed);
 	if (record)
 		leave_record(record, proposed, diff);
@@ -272,7 +278,8 @@ record_all(Portal cursor, bool plan, RevisionRecord *record)
 			CHECK_FOR_INTERRUPTS();
 			proposal_read(rows, i, &proposed);
 			proposed.plan |= plan;
-			record_proposal(&proposed, spi_text(rows, i, 17), spi_text(rows, i, 18), record);
+			judge(&proposed);
+			record_proposal(&proposed, record);
 			MemoryContextReset(row_context);
 		}
 		SPI_freetuptable(rows);
@@ -294,6 +301,70 @@ revision_plan_desired(const InstanceKey *key, RevisionRecord *record)
 	record_all(proposal_open_desired(key), true, record);
 }
 
+/* Has the row that text in that column? */
+static bool
+column_is(TupleTableSlot *row, const char *column, const char *expected)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(row, SPI_fnumber(row->tts_tupleDescriptor, column), &isnull);
+
+	return !isnull && strcmp(TextDatumGetCString(value), expected) == 0;
+}
+
+/*
+ * Is the row the one that was judged?  Its writer made it so, but a trigger
+ * that a user added may have changed it on the way.
+ */
+static bool
+is_judged(TupleTableSlot *row, const ProposedRevision *judged)
+{
+	TupleDesc	row_type = row->tts_tupleDescriptor;
+	bool		isnull;
+	Datum		revision = slot_getattr(row, SPI_fnumber(row_type, "revision"), &isnull);
+	Datum		digest = slot_getattr(row, SPI_fnumber(row_type, "digest"), &isnull);
+	Datum		plan = slot_getattr(row, SPI_fnumber(row_type, "plan"), &isnull);
+	Datum		allow_replace = slot_getattr(row, SPI_fnumber(row_type, "allow_replace"), &isnull);
+
+	return column_is(row, "project", judged->key.project) &&
+		column_is(row, "environment", judged->key.environment) &&
+		column_is(row, "component", judged->key.component) &&
+		column_is(row, "version_constraint", judged->version_constraint) &&
+		column_is(row, "release_channel", judged->release_channel) &&
+		column_is(row, "actor", current_actor()) &&
+		column_is(row, "database_role", current_database_role()) &&
+		DatumGetInt32(revision) == judged->revision &&
+		DatumGetBool(plan) == judged->plan &&
+		DatumGetBool(allow_replace) == judged->proposal.allow_replace &&
+		memcmp(VARDATA_ANY(DatumGetPointer(digest)), VARDATA_ANY(judged->digest),
+			   JSON_DIGEST_LENGTH) == 0;
+}
+
+/*
+ * Where the statement inserted nothing but the revision that is judged
+ * already, take its facts from the row.  False where it did not.
+ */
+static bool
+take_judged(TriggerData *data, ProposedRevision *judged)
+{
+	Tuplestorestate *rows = data->tg_newtable;
+	TupleTableSlot *row;
+	bool		found = false;
+
+	if (judged == NULL || tuplestore_tuple_count(rows) != 1)
+		return false;
+	tuplestore_select_read_pointer(rows, tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND));
+	tuplestore_rescan(rows);
+	row = MakeSingleTupleTableSlot(RelationGetDescr(data->tg_relation), &TTSOpsMinimalTuple);
+	if (tuplestore_gettupleslot(rows, true, true, row) && is_judged(row, judged))
+	{
+		judged->facts = audit_facts(DatumGetHeapTupleHeader(ExecFetchSlotHeapTupleDatum(row)),
+									NULL, 0);
+		found = true;
+	}
+	ExecDropSingleTupleTableSlot(row);
+	return found;
+}
+
 /*
  * promote.record_revision() returns trigger
  *
@@ -303,17 +374,23 @@ revision_plan_desired(const InstanceKey *key, RevisionRecord *record)
 Datum
 promote_record_revision(PG_FUNCTION_ARGS)
 {
-	SpiScope	scope;
+	TriggerData *data = (TriggerData *) fcinfo->context;
 	RevisionRecord *record = wanted;
+	SpiScope	scope;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"record_revision\" was not called by trigger manager")));
 	spi_enter(&scope);
-	if (SPI_register_trigger_data((TriggerData *) fcinfo->context) != SPI_OK_TD_REGISTER)
-		elog(ERROR, "SPI_register_trigger_data failed");
-	record_all(proposal_open_new(), false, record);
+	if (record && take_judged(data, record->judged))
+		record_proposal(record->judged, record);
+	else
+	{
+		if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)
+			elog(ERROR, "SPI_register_trigger_data failed");
+		record_all(proposal_open_new(), false, record);
+	}
 	spi_leave(&scope);
 	return PointerGetDatum(NULL);
 }

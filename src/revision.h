@@ -6,12 +6,17 @@
 
 #include "postgres.h"
 
-#include "name.h"
-#include "utils/jsonb.h"
+#include "proposal.h"
 
-/* What was recorded of one revision, for whoever caused it. */
+/*
+ * What whoever writes a revision tells the trigger, and what the trigger
+ * tells back.
+ */
 typedef struct RevisionRecord
 {
+	/* a proposal that is judged already, under the instance's lock */
+	ProposedRevision *judged;
+
 	MemoryContext context;		/* where diff goes */
 	int32		deployment;		/* number of the plan; 0: none was made */
 	Jsonb	   *diff;			/* masked leaf diff of the rendered params */

@@ -1,6 +1,6 @@
 /*
  * stage.c: what the verbs that give an instance a new desired state share:
- * locking it, reading what it desires, writing the revision, and the row that
+ * locking it, reading a proposal for it, writing the revision, and the row that
  * they return.
  */
 #include "postgres.h"
@@ -27,6 +27,43 @@ key_values(const InstanceKey *key, Datum *values)
 }
 
 /*
+ * Refuse the instance if it is not there, naming the first part of it that is
+ * not there either.  Runs inside a scope of spi.h.
+ */
+void
+require_instance(const InstanceKey *key)
+{
+	static Statement look = {
+		.text = "SELECT EXISTS (SELECT FROM promote.project AS p WHERE p.project = $1),"
+		" EXISTS (SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2),"
+		" EXISTS (SELECT FROM promote.component AS c WHERE c.project = $1 AND c.component = $3),"
+		" EXISTS (SELECT FROM promote.instance AS i WHERE i.project = $1 AND i.environment = $2"
+		"  AND i.component = $3)",
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	const char *parts[] = {"project", "environment", "component", "instance"};
+	const char *names[] = {key->project, key->environment, key->component, instance_key_name(key)};
+	Datum		values[3];
+	int			missing;
+
+	key_values(key, values);
+	statement_run(&look, values, NULL, true);
+	for (missing = 0; missing < 3; missing++)
+		if (!spi_bool(SPI_tuptable, 0, missing + 1))
+			break;
+	if (missing == 3 && spi_bool(SPI_tuptable, 0, 4))
+		return;
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 errmsg("instance \"%s\" does not exist", names[3]),
+			 missing == 0 ? errdetail("There is no project \"%s\".", names[0]) :
+			 missing == 3 ? errdetail("Its project, environment and component exist.") :
+			 errdetail("Project \"%s\" has no %s \"%s\".", names[0], parts[missing], names[missing]),
+			 errhint("Check the spelling, or INSERT the row into promote.%s.", parts[missing])));
+}
+
+/*
  * Lock the instance's row: for update, or only against updates, as a source
  * is.  Raises PM_NOT_FOUND where there is none.
  */
@@ -44,39 +81,27 @@ stage_lock(const InstanceKey *key, bool for_update)
 	key_values(key, values);
 	statement_run(&statements[for_update ? 1 : 0], values, NULL, false);
 	if (SPI_processed == 0)
-		refuse_unknown(key);
+		require_instance(key);
 }
 
-/* Read what the instance desires.  Raises PM_NOT_FOUND. */
+/*
+ * Read a proposal for the destination, see proposal_from.  Raises
+ * PM_NOT_FOUND where it or the source is not there.
+ */
 void
-stage_read(const InstanceKey *key, bool read_only, Desired *desired)
+stage_read(const InstanceKey *destination, const char *source_environment,
+		   const char *version_constraint, const char *release_channel,
+		   bool read_only, ProposedRevision *proposed)
 {
-	static Statement read = {
-		.text = "SELECT i.revision, i.deployment, c.params, r.digest, i.version_constraint,"
-		" i.release_channel FROM promote.instance AS i"
-		" LEFT JOIN LATERAL (SELECT r.digest FROM promote.revision AS r"
-		"  WHERE r.project = i.project AND r.environment = i.environment"
-		"  AND r.component = i.component AND r.revision = i.revision LIMIT 1) AS r ON true"
-		" LEFT JOIN LATERAL (SELECT c.params FROM promote.config AS c"
-		"  WHERE c.project = i.project AND c.digest = r.digest LIMIT 1) AS c ON true"
-		" WHERE i.project = $1 AND i.environment = $2 AND i.component = $3",
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3];
-	SPITupleTable *rows;
+	InstanceKey source = *destination;
 
-	key_values(key, values);
-	statement_run(&read, values, NULL, read_only);
-	if (SPI_processed == 0)
-		refuse_unknown(key);
-	rows = SPI_tuptable;
-	desired->revision = spi_integer(rows, 0, 1);
-	desired->deployment = spi_integer(rows, 0, 2);
-	desired->params = spi_jsonb(rows, 0, 3);
-	desired->digest = spi_bytea(rows, 0, 4);
-	desired->version_constraint = spi_text(rows, 0, 5);
-	desired->release_channel = spi_text(rows, 0, 6);
+	if (proposal_from(destination, source_environment, version_constraint, release_channel,
+					  read_only, proposed))
+		return;
+	source.environment = (char *) source_environment;
+	require_instance(&source);
+	require_instance(destination);
+	elog(ERROR, "could not read instance \"%s\"", instance_key_name(destination));
 }
 
 /* Has the instance's desired revision a PLAN deployment? */
@@ -98,33 +123,41 @@ is_planned(const InstanceKey *key, int32 revision)
 	return SPI_processed > 0;
 }
 
-/* Refuse where the instance has moved on; an expectation of -1 is none. */
+/*
+ * Refuse where the instance has moved on from the revision that an argument
+ * expects; NULL expects nothing.
+ */
 void
-stage_check_revision(const InstanceKey *key, const Desired *desired, int32 expected)
+stage_check_revision(FunctionCallInfo fcinfo, int argument, const ProposedRevision *proposed)
 {
-	if (expected == -1 || expected == desired->revision)
+	int32		expected;
+
+	if (PG_ARGISNULL(argument))
 		return;
-	ereport(ERROR,
-			(errcode(PM_REVISION_MOVED),
-			 errmsg("\"%s\" is not at revision %d", instance_key_name(key), expected),
-			 errdetail("Its desired revision is %d.", desired->revision),
-			 errhint("Look at the change since, and try again with expected_revision => %d.",
-					 desired->revision)));
+	expected = PG_GETARG_INT32(argument);
+	if (expected != proposed->current_revision)
+		ereport(ERROR,
+				(errcode(PM_REVISION_MOVED),
+				 errmsg("\"%s\" is not at revision %d", proposed->proposal.instance, expected),
+				 errdetail("Its desired revision is %d.", proposed->current_revision),
+				 errhint("Look at the change since, and try again with expected_revision => %d.",
+						 proposed->current_revision)));
 }
 
-/* Is what is staged what is desired already? */
+/* Is what is proposed what is desired already? */
 static bool
-is_unchanged(const Staging *staging, const bytea *digest, const Desired *desired)
+is_unchanged(const ProposedRevision *proposed)
 {
-	return desired->revision > 0 &&
-		memcmp(VARDATA_ANY(digest), VARDATA_ANY(desired->digest), JSON_DIGEST_LENGTH) == 0 &&
-		strcmp(staging->version_constraint, desired->version_constraint) == 0 &&
-		strcmp(staging->release_channel, desired->release_channel) == 0;
+	return proposed->current_revision > 0 &&
+		memcmp(VARDATA_ANY(proposed->digest), VARDATA_ANY(proposed->current_digest),
+			   JSON_DIGEST_LENGTH) == 0 &&
+		strcmp(proposed->version_constraint, proposed->current_constraint) == 0 &&
+		strcmp(proposed->release_channel, proposed->current_channel) == 0;
 }
 
 /* Store the configuration, unless it is there, and the revision. */
 static void
-insert_revision(const Staging *staging, const bytea *digest, int32 revision)
+insert_revision(const Staging *staging, const ProposedRevision *proposed)
 {
 	static Statement insert = {
 		.text = "WITH stored AS (INSERT INTO promote.config (project, params)"
@@ -142,23 +175,22 @@ insert_revision(const Staging *staging, const bytea *digest, int32 revision)
 	bool		nulls[15] = {
 		[9] = staging->source_environment == NULL,
 		[10] = staging->source_environment == NULL,
-		[11] = staging->overrides == NULL,
 		[12] = staging->message == NULL
 	};
 
-	key_values(&staging->key, values);
-	values[3] = Int32GetDatum(revision);
-	values[4] = JsonbPGetDatum(staging->params);
-	values[5] = PointerGetDatum(digest);
-	values[6] = CStringGetTextDatum(staging->version_constraint);
-	values[7] = CStringGetTextDatum(staging->release_channel);
+	key_values(&proposed->key, values);
+	values[3] = Int32GetDatum(proposed->revision);
+	values[4] = JsonbPGetDatum(proposed->proposal.params);
+	values[5] = PointerGetDatum(proposed->digest);
+	values[6] = CStringGetTextDatum(proposed->version_constraint);
+	values[7] = CStringGetTextDatum(proposed->release_channel);
 	values[8] = CStringGetTextDatum(staging->origin);
 	values[9] = nulls[9] ? (Datum) 0 : CStringGetTextDatum(staging->source_environment);
-	values[10] = Int32GetDatum(staging->source_revision);
+	values[10] = Int32GetDatum(proposed->source_revision);
 	values[11] = JsonbPGetDatum(staging->overrides);
 	values[12] = nulls[12] ? (Datum) 0 : CStringGetTextDatum(staging->message);
-	values[13] = BoolGetDatum(staging->plan);
-	values[14] = BoolGetDatum(staging->allow_replace);
+	values[13] = BoolGetDatum(proposed->plan);
+	values[14] = BoolGetDatum(proposed->proposal.allow_replace);
 	statement_run(&insert, values, nulls, false);
 }
 
@@ -178,45 +210,52 @@ empty_diff(MemoryContext context)
 	return diff;
 }
 
-/*
- * Write the new desired state, or nothing where it is the present one (but
- * the plan that the revision may lack).  The instance must be locked and
- * desired be what it is under that lock; caller is where staged->diff goes.
- */
-void
-stage_write(const Staging *staging, const Desired *desired, MemoryContext caller,
-			Staged *staged)
+/* Judge the proposal and write its revision, which the trigger records. */
+static void
+write_revision(const Staging *staging, ProposedRevision *proposed, RevisionRecord *record)
 {
-	bytea	   *digest;
-	RevisionRecord record = {caller, 0, NULL};
 	RevisionRecord *was;
 
-	json_check_params(staging->params, "params");
-	digest = json_digest(staging->params);
-	staged->destination = instance_key_name(&staging->key);
-	staged->old_revision = desired->revision;
-	staged->changed = !is_unchanged(staging, digest, desired);
-	staged->new_revision = desired->revision + (staged->changed ? 1 : 0);
-	if (!staged->changed)
-	{
-		if (staging->plan && !is_planned(&staging->key, desired->revision))
-			revision_plan_desired(&staging->key, &record);
-		staged->deployment = record.deployment;
-		staged->diff = empty_diff(caller);
-		return;
-	}
-	was = revision_record_to(&record);
+	compose_check(&proposed->proposal);
+	proposed->revision = proposed->current_revision + 1;
+	record->judged = proposed;
+	was = revision_record_to(record);
 	PG_TRY();
 	{
-		insert_revision(staging, digest, staged->new_revision);
+		insert_revision(staging, proposed);
 	}
 	PG_FINALLY();
 	{
 		revision_record_to(was);
 	}
 	PG_END_TRY();
+}
+
+/*
+ * Write the proposed state, or nothing where it is the present one (but the
+ * plan that the revision may lack).  The proposal was read under the
+ * instance's lock, and has its params and whether to plan; caller is where
+ * what is staged goes.
+ */
+void
+stage_write(const Staging *staging, ProposedRevision *proposed, MemoryContext caller,
+			Staged *staged)
+{
+	RevisionRecord record = {NULL, caller, 0, NULL};
+
+	proposal_require_release(proposed);
+	json_check_params(proposed->proposal.params, "params");
+	proposed->digest = json_digest(proposed->proposal.params);
+	staged->destination = MemoryContextStrdup(caller, proposed->proposal.instance);
+	staged->old_revision = proposed->current_revision;
+	staged->changed = !is_unchanged(proposed);
+	if (staged->changed)
+		write_revision(staging, proposed, &record);
+	else if (proposed->plan && !is_planned(&proposed->key, proposed->current_revision))
+		revision_plan_desired(&proposed->key, &record);
+	staged->new_revision = proposed->current_revision + (staged->changed ? 1 : 0);
 	staged->deployment = record.deployment;
-	staged->diff = record.diff;
+	staged->diff = staged->changed ? record.diff : empty_diff(caller);
 }
 
 /* The row that a verb returns: sql/promotion.sql has its columns. */
@@ -241,50 +280,6 @@ stage_result(FunctionCallInfo fcinfo, const Staged *staged)
 	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "function must return a row");
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, nulls));
-}
-
-/*
- * Refuse an instance that is not there, naming the first part of it that is
- * not there either.  Runs inside a scope of spi.h.
- */
-void
-refuse_unknown(const InstanceKey *key)
-{
-	static Statement look = {
-		.text = "SELECT EXISTS (SELECT FROM promote.project AS p WHERE p.project = $1),"
-		" EXISTS (SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2),"
-		" EXISTS (SELECT FROM promote.component AS c WHERE c.project = $1 AND c.component = $3)",
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	const char *parts[] = {"project", "environment", "component", "instance"};
-	const char *names[] = {key->project, key->environment, key->component, instance_key_name(key)};
-	Datum		values[3];
-	int			missing;
-
-	key_values(key, values);
-	statement_run(&look, values, NULL, true);
-	for (missing = 0; missing < 3; missing++)
-		if (!spi_bool(SPI_tuptable, 0, missing + 1))
-			break;
-	ereport(ERROR,
-			(errcode(PM_NOT_FOUND),
-			 errmsg("instance \"%s\" does not exist", names[3]),
-			 missing == 0 ? errdetail("There is no project \"%s\".", names[0]) :
-			 missing == 3 ? errdetail("Its project, environment and component exist.") :
-			 errdetail("Project \"%s\" has no %s \"%s\".", names[0], parts[missing], names[missing]),
-			 errhint("Check the spelling, or INSERT the row into promote.%s.", parts[missing])));
-}
-
-/* Refuse an instance that has no revision. */
-void
-refuse_unconfigured(const InstanceKey *key, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(PM_NOT_CONFIGURED),
-			 errmsg("instance \"%s\" has no configuration yet", instance_key_name(key)),
-			 errdetail("It has no revision."),
-			 errhint("%s", hint)));
 }
 
 /* A text argument as a C string; NULL where it is NULL. */

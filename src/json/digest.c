@@ -18,6 +18,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_digest);
 PG_FUNCTION_INFO_V1(promote_jsonb_canonical);
@@ -213,11 +214,55 @@ append_canonical(Sink *sink, const JsonbValue *value)
 		flush(sink);
 }
 
-/* SHA-256 of the document's canonical text, in the current memory context. */
-bytea *
-json_digest(const Jsonb *document)
+/*
+ * The last document of some size that was digested, and its digest.  One
+ * promotion asks for the same digest when it compares, when it stores (the
+ * digest is a generated column) and when it records.
+ */
+static struct
 {
-	bytea	   *digest = palloc(VARHDRSZ + JSON_DIGEST_LENGTH);
+	Jsonb	   *document;		/* NULL: none yet */
+	Size		room;
+	uint8		digest[JSON_DIGEST_LENGTH];
+}			last;
+
+/* Documents that are worth remembering, in bytes. */
+#define REMEMBER_FROM 512
+#define REMEMBER_TO (1024 * 1024)
+
+/* Is this the document that was digested last? */
+static bool
+is_last(const Jsonb *document)
+{
+	return last.document && VARSIZE(last.document) == VARSIZE(document) &&
+		memcmp(last.document, document, VARSIZE(document)) == 0;
+}
+
+/* Remember a document and its digest. */
+static void
+remember(const Jsonb *document, const bytea *digest)
+{
+	Size		size = VARSIZE(document);
+
+	if (size < REMEMBER_FROM || size > REMEMBER_TO)
+		return;
+	if (last.room < size)
+	{
+		Jsonb	   *room = MemoryContextAlloc(TopMemoryContext, size);
+
+		if (last.document)
+			pfree(last.document);
+		last.document = room;
+		last.room = size;
+	}
+	memcpy(last.document, document, size);
+	memcpy(last.digest, VARDATA(digest), JSON_DIGEST_LENGTH);
+}
+
+/* Compute the SHA-256 of a document's canonical text. */
+static void
+compute_digest(const Jsonb *document, uint8 *digest)
+{
 	Sink		sink;
 	JsonbValue	view;
 
@@ -228,11 +273,26 @@ json_digest(const Jsonb *document)
 	json_root(document, &view);
 	append_canonical(&sink, &view);
 	flush(&sink);
-	SET_VARSIZE(digest, VARHDRSZ + JSON_DIGEST_LENGTH);
-	if (pg_cryptohash_final(sink.hash, (uint8 *) VARDATA(digest), JSON_DIGEST_LENGTH) < 0)
+	if (pg_cryptohash_final(sink.hash, digest, JSON_DIGEST_LENGTH) < 0)
 		elog(ERROR, "could not finish a SHA-256: %s", pg_cryptohash_error(sink.hash));
 	pg_cryptohash_free(sink.hash);
 	pfree(sink.text.data);
+}
+
+/* SHA-256 of the document's canonical text, in the current memory context. */
+bytea *
+json_digest(const Jsonb *document)
+{
+	bytea	   *digest = palloc(VARHDRSZ + JSON_DIGEST_LENGTH);
+
+	SET_VARSIZE(digest, VARHDRSZ + JSON_DIGEST_LENGTH);
+	if (is_last(document))
+		memcpy(VARDATA(digest), last.digest, JSON_DIGEST_LENGTH);
+	else
+	{
+		compute_digest(document, (uint8 *) VARDATA(digest));
+		remember(document, digest);
+	}
 	return digest;
 }
 

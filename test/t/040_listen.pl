@@ -1,0 +1,90 @@
+# LISTEN promote: who listens is told of what was committed, by ids alone, and of nothing else.
+
+use strict;
+use warnings;
+use JSON::PP;
+use Test::More;
+use PromoteTest;
+
+my $node = PromoteTest->new;
+$node->create_database('listen');
+$node->query('listen', <<'SQL');
+CREATE EXTENSION promote;
+INSERT INTO promote.bundle VALUES ('postgres');
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0',
+	'{"properties": {"size": {"type": "integer"}}}');
+INSERT INTO promote.project VALUES ('shop');
+INSERT INTO promote.environment (project, environment)
+VALUES ('shop', 'staging'), ('shop', 'production'), ('shop', 'testing');
+INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres');
+INSERT INTO promote.instance (project, environment, component)
+SELECT project, environment, 'db' FROM promote.environment;
+DO $$ BEGIN
+	PERFORM promote.configure_instance(name, '{"size": 1}') FROM promote.instance ORDER BY name;
+	PERFORM promote.configure_instance('shop-staging-db', '{"size": 2, "password": "confidential"}');
+END $$;
+CREATE TABLE word (said text);
+SQL
+
+# What another session hears while SQL runs: the payloads, in order, and the SQL's exit status. It listens when it has
+# said so, and until it is told to stop.
+sub heard {
+	my ($sql) = @_;
+	$node->query('listen', 'TRUNCATE word');
+	my $listener = $node->spawn('listen', <<'SQL');
+LISTEN promote;
+INSERT INTO word VALUES ('ready');
+DO $$ BEGIN
+	FOR i IN 1 .. 3000 LOOP
+		EXIT WHEN EXISTS (SELECT FROM word WHERE said = 'stop');
+		PERFORM pg_sleep(0.01);
+	END LOOP;
+END $$;
+SELECT;
+SQL
+	die "nobody listens\n" if !$node->wait_for('listen', q{SELECT EXISTS (SELECT FROM word WHERE said = 'ready')});
+	my ($rc) = $node->psql('listen', $sql);
+	$node->query('listen', q{INSERT INTO word VALUES ('stop')});
+	my (undef, $out, $err) = $node->finish($listener);
+	die "the listener failed: $err" if $err ne '';
+	my @payloads = $out =~ /^Asynchronous notification "promote" with payload "(.*)" received/mg;
+	return ($rc, @payloads);
+}
+
+# The payloads as text with keys in order, so that spaces do not matter and further keys do.
+sub told {
+	my ($rc, @payloads) = heard(@_);
+	my $json = JSON::PP->new->canonical;
+	return join ' ', "($rc)", map { $json->encode($json->decode($_)) } @payloads;
+}
+
+sub of {
+	my ($instance, $revision, $deployment) = @_;
+	my %ids = (instance => $instance, revision => $revision, defined $deployment ? (deployment => $deployment) : ());
+	return JSON::PP->new->canonical->encode(\%ids);
+}
+
+my $promotion = q{SELECT promote.promote_instance('shop-staging-db', 'shop-production-db', '{"note": "%s"}', message => 'why');};
+is(told(sprintf $promotion, 'a'), '(0) ' . of('shop-production-db', 2, 2), 'a promotion: instance, revision and deployment');
+is(told(q{SELECT promote.configure_instance('shop-testing-db', '{"size": 5}')}), '(0) ' . of('shop-testing-db', 2, 2), 'an edit');
+is(told(q{SELECT promote.configure_instance('shop-testing-db', '{"size": 6}', plan => false)}), '(0) ' . of('shop-testing-db', 3),
+	'without a plan there is no deployment to name');
+is(told(q{SELECT promote.configure_instance('shop-testing-db')}), '(0) ' . of('shop-testing-db', 3, 3), '... until there is one');
+is(told(q{SELECT promote.configure_instance('shop-testing-db')}), '(0)', 'where nothing changes there is nothing to tell');
+is(told('BEGIN;' . sprintf($promotion, 'b') . 'ROLLBACK'), '(0)', 'nothing is told of what is rolled back');
+is(told('BEGIN; SAVEPOINT s;' . sprintf($promotion, 'c') . 'ROLLBACK TO s;'
+		  . q{SELECT promote.configure_instance('shop-testing-db', '{"size": 7}'); COMMIT}),
+	'(0) ' . of('shop-testing-db', 4, 4), '... to a savepoint either');
+is(told(q{SELECT promote.promote_instance('shop-staging-db', 'shop-production-db', '{"size": "large"}')}), '(3)',
+	'nothing is told of what is refused');
+is(told(q{SELECT count(*) FROM promote.preview_promotion('shop-staging-db', 'shop-production-db')}), '(0)', '... or only looked at');
+is(told('BEGIN;' . sprintf($promotion, 'd') . sprintf($promotion, 'e') . 'COMMIT'),
+	'(0) ' . of('shop-production-db', 3, 3) . ' ' . of('shop-production-db', 4, 4), 'one each, in order, at the commit of several');
+is(told(q{INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
+	SELECT project, environment, component, promote.jsonb_digest('{"size": 1}'), 'latest'
+	FROM promote.instance WHERE environment <> 'staging'}),
+	'(0) ' . of('shop-production-db', 5, 5) . ' ' . of('shop-testing-db', 5, 5), q{one for each row of a DBA's own INSERT});
+is(told(q{SET session_replication_role = replica; SELECT promote.configure_instance('shop-testing-db', '{"size": 8}')}),
+	'(0) ' . of('shop-testing-db', 6, 6), 'nobody can keep it quiet');
+
+done_testing;
