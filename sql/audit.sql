@@ -59,17 +59,14 @@ CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         WITH recorded AS (
-            SELECT i.project, i.name AS subject, 'revision.created' AS event,
-                   promote.audit_facts(r) AS facts, 'revision ' || r.revision AS what
+            SELECT r.project::text, r.project || '-' || r.environment || '-' || r.component AS subject,
+                   'revision.created' AS event, promote.audit_facts(r) AS facts,
+                   'revision ' || r.revision AS what
               FROM promote.revision r
-              JOIN promote.instance i USING (project, environment, component)
-             WHERE $1 IS NULL OR i.name = $1
             UNION ALL
-            SELECT i.project, i.name, 'deployment.created',
-                   promote.audit_facts(d, 'status'), 'deployment ' || d.deployment
+            SELECT d.project, d.project || '-' || d.environment || '-' || d.component,
+                   'deployment.created', promote.audit_facts(d, 'status'), 'deployment ' || d.deployment
               FROM promote.deployment d
-              JOIN promote.instance i USING (project, environment, component)
-             WHERE $1 IS NULL OR i.name = $1
         ),
         chained AS (
             SELECT a.*,
@@ -93,20 +90,18 @@ CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
             SELECT 'it does not follow the row before: that one was replaced or reordered'
              WHERE c.seq = c.before + 1 AND c.previous_hash IS DISTINCT FROM c.hash_before) p
         UNION ALL
-        SELECT r.project, r.subject, NULL,
-               r.what || ' has no row: the row was removed, or ' || r.what || ' was changed'
-          FROM recorded r
-         WHERE NOT EXISTS (SELECT FROM promote.audit_log a
-                            WHERE a.project = r.project AND a.subject = r.subject
-                              AND a.event = r.event AND a.data = r.facts)
-        UNION ALL
-        SELECT a.project, a.subject, a.seq, 'what it records is not there or was changed'
-          FROM promote.audit_log a
-         WHERE ($1 IS NULL OR a.subject = $1)
-           AND a.event IN ('revision.created', 'deployment.created')
-           AND NOT EXISTS (SELECT FROM recorded r
-                            WHERE r.project = a.project AND r.subject = a.subject
-                              AND r.event = a.event AND r.facts = a.data)
+        SELECT COALESCE(a.project, r.project), COALESCE(a.subject, r.subject), a.seq,
+               CASE WHEN a.seq IS NULL
+                    THEN r.what || ' has no row: the row was removed, or ' || r.what || ' was changed'
+                    ELSE 'what it records is not there or was changed' END
+          FROM (SELECT * FROM recorded r WHERE $1 IS NULL OR r.subject = $1) r
+          FULL JOIN (SELECT a.project::text, a.subject, a.seq, a.event, a.data
+                       FROM promote.audit_log a
+                      WHERE ($1 IS NULL OR a.subject = $1)
+                        AND a.event IN ('revision.created', 'deployment.created')) a
+            ON a.project = r.project AND a.subject = r.subject AND a.event = r.event
+               AND a.data = r.facts
+         WHERE a.project IS NULL OR r.project IS NULL
         ORDER BY 1, 2, 3;
     END;
 REVOKE ALL ON FUNCTION promote.verify_audit(text) FROM PUBLIC;

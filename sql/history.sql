@@ -12,7 +12,7 @@ CREATE FUNCTION promote.guard_instance() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_instance';
 REVOKE ALL ON FUNCTION promote.guard_instance() FROM PUBLIC;
 COMMENT ON FUNCTION promote.guard_instance() IS
-'Refuses to change by hand what an instance desires, PM303';
+'Refuses to change by hand what an instance desires, PM303, and to delete one with a history, PM301';
 
 CREATE TABLE promote.config (
     project    promote.project_name NOT NULL,
@@ -163,7 +163,7 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.deployment
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER refuse_truncate;
 
-CREATE TRIGGER guard_instance BEFORE INSERT OR UPDATE ON promote.instance
+CREATE TRIGGER guard_instance BEFORE INSERT OR UPDATE OR DELETE ON promote.instance
     FOR EACH ROW EXECUTE FUNCTION promote.guard_instance();
 ALTER TABLE promote.instance ENABLE ALWAYS TRIGGER guard_instance;
 

@@ -123,10 +123,30 @@ check_new_instance(TriggerData *data)
 }
 
 /*
+ * Refuse to delete an instance that has a history.  The foreign keys would
+ * too, but for session_replication_role.
+ */
+static void
+check_deleted_instance(TriggerData *data)
+{
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	bool		isnull;
+	Datum		revision = SPI_getbinval(data->tg_trigtuple, row_type,
+										 SPI_fnumber(row_type, "revision"), &isnull);
+
+	if (isnull || DatumGetInt32(revision) > 0)
+		ereport(ERROR,
+				(errcode(PM_APPEND_ONLY),
+				 errmsg("an instance with a history cannot be deleted"),
+				 errdetail("Its revisions, deployments and audit rows are kept."),
+				 errhint("Set its status to DECOMMISSIONED.")));
+}
+
+/*
  * promote.guard_instance() returns trigger
  *
- * BEFORE INSERT OR UPDATE of instance, for each row: what an instance desires
- * changes by a revision and in no other way, and its key never.
+ * BEFORE INSERT, UPDATE OR DELETE of instance, for each row: what an instance
+ * desires changes by a revision and in no other way, and its key never.
  */
 Datum
 promote_guard_instance(PG_FUNCTION_ARGS)
@@ -136,6 +156,11 @@ promote_guard_instance(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
 	{
 		check_new_instance(data);
+		return PointerGetDatum(data->tg_trigtuple);
+	}
+	if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
+	{
+		check_deleted_instance(data);
 		return PointerGetDatum(data->tg_trigtuple);
 	}
 	for (int i = 0; !recording && i < lengthof(guarded_columns); i++)

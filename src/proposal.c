@@ -36,11 +36,15 @@
 	" WHERE f.bundle = x.bundle AND f.version = " release ")"
 
 /*
- * The proposing SELECT over a source of proposed rows n; as is how its inner
- * query ends.  The release is the one that the constraint stands for now; the
- * former release is that of the instance's last deployment.
+ * The proposing SELECT over a source of proposed rows n, and a condition on
+ * them.  The release is the one that the constraint stands for now; the
+ * former release is that of the instance's last deployment.  OFFSET keeps the
+ * inner query's columns from being computed once for every use.
+ *
+ * Whoever writes locks the instances by a statement before: one that waited
+ * for a lock would read everything else by the snapshot from before.
  */
-#define PROPOSE(source, as) \
+#define PROPOSE(source, condition) \
 	"SELECT x.project, x.environment, x.component, x.name, x.params," \
 	" x.version_constraint, x.release_channel, x.current_revision, x.current_deployment," \
 	" x.current_constraint, x.current_channel, x.old_digest, " PARAMS_OF("x", "x.old_digest") "," \
@@ -70,14 +74,7 @@
 	" CROSS JOIN LATERAL (SELECT c.bundle FROM promote.component AS c" \
 	"  WHERE c.project = i.project AND c.component = i.component LIMIT 1) AS c" \
 	" LEFT JOIN LATERAL promote.resolve_release(c.bundle, n.version_constraint," \
-	"  n.release_channel) AS rel ON true" as ") AS x"
-
-/* How the inner query ends where the instances are to be locked, in key order. */
-#define LOCKED \
-	" ORDER BY i.project, i.environment, i.component FOR NO KEY UPDATE OF i"
-
-/* How it ends where they are not; keeps its columns from being computed twice. */
-#define AS_IS " OFFSET 0"
+	"  n.release_channel) AS rel ON true" condition " OFFSET 0) AS x"
 
 /* What rows of revision propose, by the rows k of a table of keys. */
 #define FROM_REVISION(table) \
@@ -90,28 +87,45 @@
 	"  AND r.revision = k.revision LIMIT 1) AS r"
 
 /*
- * Open a cursor over the rows of the transition table new_revision that are
- * new, in key order, with their instances locked.  Rows at or below their
- * instance's counter are not: a dump brings them back, and whatever was to be
+ * Lock the instances of the rows of the transition table new_revision that
+ * are new, in key order; returns how many.  Rows at or below their instance's
+ * counter are not new: a dump brings them back, and whatever was to be
  * recorded of them is in the dump as well.
  */
+uint64
+proposal_lock_new(void)
+{
+	static Statement statement = {
+		.text = "SELECT FROM new_revision AS k JOIN promote.instance AS i ON "
+		SAME_INSTANCE("i", "k") " WHERE k.revision > i.revision"
+		" ORDER BY i.project, i.environment, i.component FOR NO KEY UPDATE OF i"
+	};
+	uint64		count;
+
+	statement_run(&statement, NULL, NULL, false);
+	count = SPI_processed;
+	SPI_freetuptable(SPI_tuptable);
+	return count;
+}
+
+/* Open a cursor over what proposal_lock_new has locked. */
 Portal
 proposal_open_new(void)
 {
 	static Statement statement = {
-		.text = PROPOSE(FROM_REVISION("new_revision"), " WHERE n.revision > i.revision" LOCKED)
+		.text = PROPOSE(FROM_REVISION("new_revision"), " WHERE n.revision > i.revision")
 	};
 
 	return statement_open(&statement, NULL, NULL, false);
 }
 
-/* Open a cursor over the instance's desired revision, with the row locked. */
+/* Open a cursor over the desired revision of an instance, which is locked. */
 Portal
 proposal_open_desired(const InstanceKey *key)
 {
 	static Statement statement = {
 		.text = PROPOSE(FROM_REVISION("promote.instance") " WHERE k.project = $1"
-						" AND k.environment = $2 AND k.component = $3", LOCKED),
+						" AND k.environment = $2 AND k.component = $3", ""),
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, TEXTOID}
 	};
@@ -144,7 +158,7 @@ proposal_from(const InstanceKey *destination, const char *source_environment,
 						" NULL::bytea AS digest, NULL::jsonb AS facts, NULL::text AS actor,"
 						" NULL::text AS database_role, NULL::timestamptz AS created_at"
 						" FROM promote.instance AS s WHERE s.project = $1"
-						" AND s.environment = $4 AND s.component = $3", AS_IS),
+						" AND s.environment = $4 AND s.component = $3", ""),
 		.parameters = 6,
 		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	};

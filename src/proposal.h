@@ -44,6 +44,7 @@ typedef struct ProposedRevision
 	TimestampTz created_at;
 } ProposedRevision;
 
+extern uint64 proposal_lock_new(void);
 extern Portal proposal_open_new(void);
 extern Portal proposal_open_desired(const InstanceKey *key);
 extern bool proposal_from(const InstanceKey *destination, const char *source_environment,

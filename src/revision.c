@@ -214,10 +214,20 @@ leave_record(RevisionRecord *record, const ProposedRevision *proposed, const Jso
 	memcpy(record->diff, diff, VARSIZE(diff));
 }
 
-/* Judge a proposal that nobody has judged yet. */
+/*
+ * Judge a proposal that nobody has judged yet.  Its params are missing only
+ * where foreign keys were switched off.
+ */
 static void
 judge(ProposedRevision *proposed)
 {
+	if (proposed->proposal.params == NULL)
+		ereport(ERROR,
+				(errcode(PM_NOT_FOUND),
+				 errmsg("the configuration of revision %d of \"%s\" does not exist",
+						proposed->revision, proposed->proposal.instance),
+				 errdetail("There is no row with its digest in promote.config."),
+				 errhint("Insert the params into promote.config first.")));
 	if (proposed->revision > proposed->current_revision)
 	{
 		check_sequence(proposed);
@@ -253,10 +263,11 @@ record_proposal(ProposedRevision *proposed, RevisionRecord *record)
 }
 
 /*
- * Record every proposal of a cursor.  plan is for a revision that is there
- * already: it gets one now, whatever it said when it was written.
+ * Record every proposal of a cursor; returns how many.  plan is for a
+ * revision that is there already: it gets one now, whatever it said when it
+ * was written.
  */
-static void
+static uint64
 record_all(Portal cursor, bool plan, RevisionRecord *record)
 {
 	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
@@ -265,6 +276,7 @@ record_all(Portal cursor, bool plan, RevisionRecord *record)
 	MemoryContext outer = MemoryContextSwitchTo(row_context);
 	SPITupleTable *rows;
 	uint64		count;
+	uint64		total = 0;
 
 	for (;;)
 	{
@@ -283,17 +295,29 @@ record_all(Portal cursor, bool plan, RevisionRecord *record)
 			MemoryContextReset(row_context);
 		}
 		SPI_freetuptable(rows);
+		total += count;
 		if (count < ROWS_AT_ONCE)
 			break;
 	}
 	SPI_cursor_close(cursor);
 	MemoryContextSwitchTo(outer);
 	MemoryContextDelete(row_context);
+	return total;
+}
+
+/* Record every new row of the transition table new_revision. */
+static void
+record_new(RevisionRecord *record)
+{
+	uint64		count = proposal_lock_new();
+
+	if (count > 0 && record_all(proposal_open_new(), false, record) != count)
+		elog(ERROR, "not every new revision could be recorded");
 }
 
 /*
- * Queue a plan for the revision that the instance desires.  Runs inside a
- * scope of spi.h.
+ * Queue a plan for the revision that the instance desires, whose row is
+ * locked.  Runs inside a scope of spi.h.
  */
 void
 revision_plan_desired(const InstanceKey *key, RevisionRecord *record)
@@ -389,7 +413,7 @@ promote_record_revision(PG_FUNCTION_ARGS)
 	{
 		if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)
 			elog(ERROR, "SPI_register_trigger_data failed");
-		record_all(proposal_open_new(), false, record);
+		record_new(record);
 	}
 	spi_leave(&scope);
 	return PointerGetDatum(NULL);

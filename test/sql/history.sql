@@ -12,6 +12,8 @@ SELECT pg_temp.refuses(replace(statement, '@', t), 'PM301', 'never', t || ' as a
        unnest(ARRAY['UPDATE promote.@ SET project = project', 'DELETE FROM promote.@', 'TRUNCATE promote.@ CASCADE']) AS statement;
 SELECT throws_ok('TRUNCATE promote.project CASCADE', 'PM301', NULL, 'a cascade is no way round');
 SELECT throws_ok($$UPDATE promote.instance SET revision = 7 WHERE name = 'ecomm-staging-db'$$, 'PM303', NULL, 'nor is it for the counters');
+SELECT throws_ok($$DELETE FROM promote.instance WHERE name = 'ecomm-staging-db'$$, 'PM301', NULL, 'nor for the instance itself');
+SELECT throws_ok($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint) VALUES ('ecomm', 'staging', 'db', sha256('x'), '~1')$$, 'PM002', NULL, 'nor for a configuration that is not there');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 2}')$$, 'and what is written is recorded');
 SET LOCAL session_replication_role = origin;
 SELECT is((SELECT array_agg(event ORDER BY seq) FROM promote.audit_log WHERE subject = 'ecomm-staging-db'),

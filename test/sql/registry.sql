@@ -49,7 +49,7 @@ SELECT cmp_ok(pg_temp.rows_read($$SELECT version FROM promote.resolve_release('b
 SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'nowhere', 'db')$$, '23503', NULL, 'an unknown environment');
 SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('other', 'production', 'cache')$$, '23503', NULL, 'an unknown component');
 SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('other', 'production', 'db')$$, '23505', NULL, 'an instance once');
-SELECT throws_ok($$DELETE FROM promote.instance WHERE name = 'ecomm-staging-db'$$, '23503', NULL, 'an instance with a history stays');
+SELECT throws_ok($$DELETE FROM promote.instance WHERE name = 'ecomm-staging-db'$$, 'PM301', NULL, 'an instance with a history stays');
 SELECT lives_ok($$DELETE FROM promote.instance WHERE name = 'other-production-db'$$, 'one without may go');
 SELECT lives_ok($$UPDATE promote.instance SET attributes = '{"tenant":"acme"}', status = 'PROVISIONED', deployed_revision = 1 WHERE name = 'ecomm-staging-db'$$, 'attributes and status are plain columns');
 SELECT throws_ok(format('UPDATE promote.%s SET %s', t, a), '23514', NULL, t || ': ' || a)
