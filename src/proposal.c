@@ -108,12 +108,13 @@ proposal_lock_new(void)
 	return count;
 }
 
-/* Open a cursor over what proposal_lock_new has locked. */
+/* Open a cursor over what proposal_lock_new has locked, in key order. */
 Portal
 proposal_open_new(void)
 {
 	static Statement statement = {
-		.text = PROPOSE(FROM_REVISION("new_revision"), " WHERE n.revision > i.revision")
+		.text = PROPOSE(FROM_REVISION("new_revision"), " WHERE n.revision > i.revision"
+						" ORDER BY i.project, i.environment, i.component")
 	};
 
 	return statement_open(&statement, NULL, NULL, false);
