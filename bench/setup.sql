@@ -61,7 +61,8 @@ CREATE TABLE bench.audit_log (LIKE promote.audit_log INCLUDING ALL);
 ALTER TABLE bench.config ADD FOREIGN KEY (project) REFERENCES bench.project;
 ALTER TABLE bench.revision ADD FOREIGN KEY (project, environment, component) REFERENCES bench.instance,
     ADD FOREIGN KEY (project, digest) REFERENCES bench.config,
-    ADD FOREIGN KEY (project, source_environment, component) REFERENCES bench.instance;
+    ADD FOREIGN KEY (project, source_environment, component) REFERENCES bench.instance,
+    ADD FOREIGN KEY (bundle, version) REFERENCES promote.bundle_release;
 ALTER TABLE bench.deployment ADD FOREIGN KEY (project, environment, component, revision) REFERENCES bench.revision,
     ADD FOREIGN KEY (project, rendered_digest) REFERENCES bench.config,
     ADD FOREIGN KEY (bundle, version) REFERENCES promote.bundle_release;
@@ -152,9 +153,10 @@ BEGIN
     new_digest := sha256(convert_to(new_params::text, 'UTF8'));
     new_revision := dst.revision + 1;
     INSERT INTO bench.config (project, digest, params) VALUES ('bench', new_digest, new_params) ON CONFLICT DO NOTHING;
-    INSERT INTO bench.revision (project, environment, component, revision, digest, version_constraint, origin,
-                                source_environment, source_revision, overrides)
-    VALUES ('bench', 'production', c, new_revision, new_digest, '1.0.0', 'promotion', 'staging', 1, overrides);
+    INSERT INTO bench.revision (project, environment, component, revision, digest, version_constraint, bundle, version,
+                                origin, source_environment, source_revision, overrides)
+    VALUES ('bench', 'production', c, new_revision, new_digest, '1.0.0', 'bench', '1.0.0',
+            'promotion', 'staging', 1, overrides);
     UPDATE bench.instance i SET revision = new_revision, deployment = new_revision
      WHERE i.project = 'bench' AND i.environment = 'production' AND i.component = c;
     INSERT INTO bench.deployment (project, environment, component, deployment, action, revision, base_revision, bundle,
@@ -185,8 +187,8 @@ BEGIN
     INSERT INTO promote.environment (project, environment) SELECT 'bench', tag || '-' || t FROM generate_series(1, tenants) t;
     INSERT INTO promote.instance (project, environment, component, revision, deployment, version_constraint, release_channel)
     SELECT 'bench', tag || '-' || t, 'c4', each, each, '1.0.0', 'stable' FROM generate_series(1, tenants) t;
-    INSERT INTO promote.revision (project, environment, component, revision, digest, version_constraint)
-    SELECT 'bench', tag || '-' || t, 'c4', r, digest, '1.0.0' FROM generate_series(1, each) r, generate_series(1, tenants) t;
+    INSERT INTO promote.revision (project, environment, component, revision, digest, version_constraint, bundle, version)
+    SELECT 'bench', tag || '-' || t, 'c4', r, digest, '1.0.0', 'bench', '1.0.0' FROM generate_series(1, each) r, generate_series(1, tenants) t;
     INSERT INTO promote.deployment (project, environment, component, deployment, action, revision, bundle, version,
                                     rendered_digest, diff)
     SELECT 'bench', tag || '-' || t, 'c4', r, 'PLAN', r, 'bench', '1.0.0', digest,
@@ -224,8 +226,8 @@ DECLARE
     d bytea;
 BEGIN
     SELECT digest INTO STRICT d FROM bench.config LIMIT 1;
-    INSERT INTO bench.revision (project, environment, component, revision, digest, version_constraint)
-    SELECT 'bench', 't' || t, 'c4', round, d, '1.0.0' FROM generate_series(1, 10000) t;
+    INSERT INTO bench.revision (project, environment, component, revision, digest, version_constraint, bundle, version)
+    SELECT 'bench', 't' || t, 'c4', round, d, '1.0.0', 'bench', '1.0.0' FROM generate_series(1, 10000) t;
     UPDATE bench.instance SET revision = round, deployment = round, version_constraint = '1.0.0', release_channel = 'stable'
      WHERE environment LIKE 't%' AND component = 'c4';
     INSERT INTO bench.deployment (project, environment, component, deployment, action, revision, bundle, version,

@@ -39,6 +39,10 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.audit_log
 ALTER TABLE promote.audit_log ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.audit_log ENABLE ALWAYS TRIGGER refuse_truncate;
 
+CREATE TRIGGER guard_record BEFORE INSERT ON promote.audit_log
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+ALTER TABLE promote.audit_log ENABLE ALWAYS TRIGGER guard_record;
+
 CREATE FUNCTION promote.audit_hash(
     project text, subject text, seq bigint, at timestamptz, actor text,
     database_role text, event text, data jsonb, previous_hash bytea) RETURNS bytea
@@ -84,6 +88,9 @@ CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
                                                 c.database_role, c.event, c.data,
                                                 c.previous_hash)
             UNION ALL
+            SELECT 'its author is not the one in its data'
+             WHERE c.actor <> c.data ->> 'actor' OR c.database_role <> c.data ->> 'database_role'
+            UNION ALL
             SELECT 'rows were removed before it: ' || c.before + 1 || ' to ' || c.seq - 1
              WHERE c.seq <> c.before + 1
             UNION ALL
@@ -102,8 +109,47 @@ CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
             ON a.project = r.project AND a.subject = r.subject AND a.event = r.event
                AND a.data = r.facts
          WHERE a.project IS NULL OR r.project IS NULL
+        UNION ALL
+        -- configurations are what their digests say, and are there
+        SELECT h.project, h.subject, NULL, h.what || ': its configuration is not there or was changed'
+          FROM (SELECT r.project::text, r.project || '-' || r.environment || '-' || r.component AS subject,
+                       'revision ' || r.revision AS what, r.digest
+                  FROM promote.revision r
+                UNION ALL
+                SELECT d.project, d.project || '-' || d.environment || '-' || d.component,
+                       'deployment ' || d.deployment, d.rendered_digest
+                  FROM promote.deployment d) h
+          LEFT JOIN (SELECT c.project, c.digest FROM promote.config c
+                      WHERE c.digest = promote.jsonb_digest(c.params)) c
+            ON c.project = h.project AND c.digest = h.digest
+         WHERE c.project IS NULL AND ($1 IS NULL OR h.subject = $1)
+        UNION ALL
+        -- instances are where their history has brought them
+        SELECT i.project, i.name, NULL, 'the instance does not say what its history says'
+          FROM promote.instance i
+          LEFT JOIN (SELECT r.project, r.environment, r.component, pg_catalog.max(r.revision) AS revision
+                       FROM promote.revision r GROUP BY 1, 2, 3) last
+            ON last.project = i.project AND last.environment = i.environment
+               AND last.component = i.component
+          LEFT JOIN promote.revision r
+            ON r.project = i.project AND r.environment = i.environment
+               AND r.component = i.component AND r.revision = i.revision
+          LEFT JOIN (SELECT d.project, d.environment, d.component, pg_catalog.max(d.deployment) AS deployment
+                       FROM promote.deployment d GROUP BY 1, 2, 3) planned
+            ON planned.project = i.project AND planned.environment = i.environment
+               AND planned.component = i.component
+         WHERE ($1 IS NULL OR i.name = $1)
+           AND (i.revision <> COALESCE(last.revision, 0)
+                OR i.deployment <> COALESCE(planned.deployment, 0)
+                OR i.version_constraint IS DISTINCT FROM r.version_constraint
+                OR i.release_channel IS DISTINCT FROM r.release_channel)
+        UNION ALL
+        SELECT NULL, $1, NULL, 'there is no such instance, and nothing is recorded of it'
+         WHERE $1 IS NOT NULL
+           AND NOT EXISTS (SELECT FROM promote.audit_log a WHERE a.subject = $1)
+           AND NOT EXISTS (SELECT FROM promote.instance i WHERE i.name = $1)
         ORDER BY 1, 2, 3;
     END;
 REVOKE ALL ON FUNCTION promote.verify_audit(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.verify_audit(text) IS
-'What is wrong with the audit log, of one subject or of all: a row per problem, none where every chain is whole and every revision and deployment is recorded as it stands';
+'What is wrong with the record of one subject or of all: a row per problem, none where every chain is whole, every revision and deployment is recorded as it stands with its configuration, and every instance is where they brought it';

@@ -14,6 +14,18 @@ REVOKE ALL ON FUNCTION promote.guard_instance() FROM PUBLIC;
 COMMENT ON FUNCTION promote.guard_instance() IS
 'Refuses to change by hand what an instance desires, PM303, and to delete one with a history, PM301';
 
+CREATE FUNCTION promote.guard_record() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_record';
+REVOKE ALL ON FUNCTION promote.guard_record() FROM PUBLIC;
+COMMENT ON FUNCTION promote.guard_record() IS
+'Refuses rows of deployments and of the audit log that nothing caused, PM303';
+
+CREATE FUNCTION promote.guard_release() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_release';
+REVOKE ALL ON FUNCTION promote.guard_release() FROM PUBLIC;
+COMMENT ON FUNCTION promote.guard_release() IS
+'Refuses to change a release that is published, PM301';
+
 CREATE TABLE promote.config (
     project    promote.project_name NOT NULL,
     digest     bytea NOT NULL GENERATED ALWAYS AS (promote.jsonb_digest(params)) STORED,
@@ -38,7 +50,9 @@ CREATE TABLE promote.revision (
     revision           integer NOT NULL,
     digest             bytea NOT NULL,
     version_constraint promote.version_constraint NOT NULL,
-    release_channel    text COLLATE "C" NOT NULL DEFAULT 'stable',
+    release_channel    promote.release_channel NOT NULL DEFAULT 'stable',
+    bundle             promote.bundle_name NOT NULL,
+    version            promote.semantic_version NOT NULL,
     origin             text COLLATE "C" NOT NULL DEFAULT 'edit',
     source_environment promote.environment_name,
     source_revision    integer,
@@ -56,9 +70,9 @@ CREATE TABLE promote.revision (
         REFERENCES promote.config (project, digest),
     CONSTRAINT revision_source_fkey FOREIGN KEY (project, source_environment, component)
         REFERENCES promote.instance (project, environment, component),
+    CONSTRAINT revision_release_fkey FOREIGN KEY (bundle, version)
+        REFERENCES promote.bundle_release (bundle, version),
     CONSTRAINT revision_revision_check CHECK (revision > 0),
-    CONSTRAINT revision_release_channel_check
-        CHECK (release_channel IN ('stable', 'development')),
     CONSTRAINT revision_origin_check
         CHECK (origin IN ('edit', 'promotion', 'fork', 'rollback', 'adoption')),
     CONSTRAINT revision_source_check
@@ -76,6 +90,8 @@ COMMENT ON COLUMN promote.revision.revision IS 'Number, one more than the one be
 COMMENT ON COLUMN promote.revision.digest IS 'Digest of the configuration';
 COMMENT ON COLUMN promote.revision.version_constraint IS 'Which release of the bundle: 1.2.3, ~1, ~1.2 or latest';
 COMMENT ON COLUMN promote.revision.release_channel IS 'stable, or development for prereleases too';
+COMMENT ON COLUMN promote.revision.bundle IS 'Bundle of the release; filled in where it is left out';
+COMMENT ON COLUMN promote.revision.version IS 'Release that the version constraint stood for, by whose schema the params were judged; filled in where it is left out';
 COMMENT ON COLUMN promote.revision.origin IS 'edit, promotion, fork, rollback or adoption';
 COMMENT ON COLUMN promote.revision.source_environment IS 'Environment of the instance that it was promoted from';
 COMMENT ON COLUMN promote.revision.source_revision IS 'The source''s desired revision at that moment';
@@ -120,7 +136,8 @@ CREATE TABLE promote.deployment (
     CONSTRAINT deployment_diff_check CHECK (pg_catalog.jsonb_typeof(diff) = 'array')
 );
 CREATE INDEX deployment_plan_idx
-    ON promote.deployment (project, environment, component, revision) WHERE action = 'PLAN';
+    ON promote.deployment (project, environment, component, revision, deployment)
+    WHERE action = 'PLAN';
 COMMENT ON INDEX promote.deployment_plan_idx IS 'Finds the plans of a revision';
 SELECT pg_catalog.pg_extension_config_dump('promote.deployment', '');
 COMMENT ON TABLE promote.deployment IS 'Attempts to plan, provision or decommission a revision, numbered from 1 per instance';
@@ -134,7 +151,7 @@ COMMENT ON COLUMN promote.deployment.revision IS 'Revision it is about';
 COMMENT ON COLUMN promote.deployment.base_revision IS 'Revision that the diff starts from, the one before; NULL: there was none';
 COMMENT ON COLUMN promote.deployment.bundle IS 'Bundle of the release';
 COMMENT ON COLUMN promote.deployment.version IS 'Release that the version constraint stood for';
-COMMENT ON COLUMN promote.deployment.previous_version IS 'The release of the deployment before; NULL: there was none';
+COMMENT ON COLUMN promote.deployment.previous_version IS 'The release of the base revision; NULL: there was none';
 COMMENT ON COLUMN promote.deployment.rendered_digest IS 'Configuration with the placeholders replaced by the environment''s parameters';
 COMMENT ON COLUMN promote.deployment.diff IS 'Leaf diff of the rendered configurations: an array of objects with path, change, old, new, immutable and sensitive; sensitive values are masked';
 COMMENT ON COLUMN promote.deployment.destructive IS 'Does it change an immutable value of a provisioned instance?';
@@ -162,6 +179,14 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.deployment
     FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE TRIGGER guard_record BEFORE INSERT ON promote.deployment
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER guard_record;
+
+CREATE TRIGGER guard_release BEFORE UPDATE ON promote.bundle_release
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_release();
+ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER guard_release;
 
 CREATE TRIGGER guard_instance BEFORE INSERT OR UPDATE OR DELETE ON promote.instance
     FOR EACH ROW EXECUTE FUNCTION promote.guard_instance();

@@ -118,7 +118,7 @@ CREATE TABLE promote.instance (
     revision           integer NOT NULL DEFAULT 0,
     deployment         integer NOT NULL DEFAULT 0,
     version_constraint promote.version_constraint,
-    release_channel    text COLLATE "C",
+    release_channel    promote.release_channel,
     deployed_revision  integer,
     created_at         timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT instance_pkey PRIMARY KEY (project, environment, component),
@@ -135,8 +135,7 @@ CREATE TABLE promote.instance (
     CONSTRAINT instance_version_constraint_check
         CHECK ((version_constraint IS NULL) = (revision = 0)),
     CONSTRAINT instance_release_channel_check
-        CHECK ((release_channel IS NULL) = (revision = 0)
-               AND release_channel IN ('stable', 'development')),
+        CHECK ((release_channel IS NULL) = (revision = 0)),
     CONSTRAINT instance_deployed_revision_check
         CHECK (deployed_revision BETWEEN 1 AND revision)
 )

@@ -79,3 +79,8 @@ CREATE DOMAIN promote.version_constraint AS text COLLATE "C"
 
 COMMENT ON DOMAIN promote.version_constraint IS
 'A version constraint (1.2.3, ~1, ~1.2 or latest) without its release channel';
+
+CREATE DOMAIN promote.release_channel AS text COLLATE "C"
+    CONSTRAINT release_channel_check CHECK (VALUE IN ('stable', 'development'));
+COMMENT ON DOMAIN promote.release_channel IS
+'stable: versions without a prerelease; development: prereleases too, what +dev behind a version constraint means';

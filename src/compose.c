@@ -44,21 +44,86 @@ is_empty(const Jsonb *document)
 	return JB_ROOT_IS_OBJECT(document) && JB_ROOT_COUNT(document) == 0;
 }
 
-/*
- * What the destination's params become before the overrides: the source's,
- * with the destination's own at every location that is not copyable by
- * either document.  The source itself where that changes nothing.
- */
-Jsonb *
-compose_base(const Jsonb *source, const Jsonb *destination, const Jsonb *schema)
+/* Set on the marks of a document what another tree says of the same places. */
+static void
+add_marks(JsonMarkFrame *frame, const JsonbValue *document, const JsonMark *from)
 {
-	JsonMark   *source_marks = marks_of(source, schema, SCHEMA_NONCOPYABLE);
-	JsonMark   *own_marks = marks_of(destination, schema, SCHEMA_NONCOPYABLE);
+	JsonCursor	cursor;
+	JsonbValue	key,
+				value;
+	JsonMarkFrame child = {frame, 0, 0, NULL};
+
+	check_stack_depth();
+	if (from == NULL)
+		return;
+	/* what a placeholder became may have marks below, where it has no places */
+	if (json_is_leaf(document))
+	{
+		json_mark_set(frame, json_mark_within(from));
+		return;
+	}
+	if (from->flags)
+		json_mark_set(frame, from->flags);
+	frame->count = json_count(document);
+	json_cursor_init(&cursor, document->val.binary.data);
+	while (json_is_object(document) ? json_next_pair(&cursor, &key, &value) :
+		   json_next_element(&cursor, &value))
+	{
+		child.index = cursor.next - 1;
+		child.node = NULL;
+		add_marks(&child, &value, json_mark_child(from, child.index));
+	}
+}
+
+/*
+ * Where a document is not copyable: as it stands, and as it is with its
+ * placeholders replaced, by which a branch of the schema may be decided.
+ * variables are one or two sets of parameters, NULL for none.
+ */
+static JsonMark *
+noncopyable_marks(const Jsonb *document, const Jsonb *schema, const Jsonb *const *variables)
+{
+	JsonMarkFrame root = {NULL, 0, 0, NULL};
+	JsonbValue	view;
+
+	root.node = marks_of(document, schema, SCHEMA_NONCOPYABLE);
+	if (!json_has_placeholders(document))
+		return root.node;
+	json_root(document, &view);
+	for (int i = 0; i < 2; i++)
+		if (variables[i])
+			add_marks(&root, &view, marks_of(json_render(document, variables[i], true),
+											 schema, SCHEMA_NONCOPYABLE));
+	return root.node;
+}
+
+/*
+ * The source with the destination's own values at every location that is not
+ * copyable by either document.  The source itself where that changes nothing.
+ */
+static Jsonb *
+overlay_own(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
+			const Jsonb *const *variables)
+{
+	JsonMark   *source_marks = noncopyable_marks(source, schema, variables);
+	JsonMark   *own_marks = noncopyable_marks(destination, schema, variables);
 
 	if (source_marks == NULL && own_marks == NULL)
 		return (Jsonb *) source;
 	return json_overlay_marked(source, source_marks, destination, own_marks,
 							   SCHEMA_NONCOPYABLE);
+}
+
+/*
+ * What the destination's params become before the overrides, where the
+ * proposal's params are still the source's.
+ */
+Jsonb *
+compose_base(const Proposal *proposal, const Jsonb *source_parameters)
+{
+	const Jsonb *variables[2] = {proposal->parameters, source_parameters};
+
+	return overlay_own(proposal->params, proposal->old_params, proposal->schema, variables);
 }
 
 /* The base with the overrides, a merge patch, on top. */
@@ -69,14 +134,16 @@ compose_overrides(Jsonb *base, const Jsonb *overrides)
 }
 
 /*
- * What the destination's params become: compose_base with compose_overrides
- * on top.  All documents must be objects within the limits.
+ * What the destination's params become, as a function of documents without
+ * parameters.  All must be objects within the limits.
  */
 Jsonb *
 compose_params(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
 			   const Jsonb *overrides)
 {
-	return compose_overrides(compose_base(source, destination, schema), overrides);
+	const Jsonb *variables[2] = {NULL, NULL};
+
+	return compose_overrides(overlay_own(source, destination, schema, variables), overrides);
 }
 
 /* Collector of violations: a line each. */
@@ -132,9 +199,10 @@ check_immutable(Proposal *proposal)
 	StringInfoData paths;
 	Jsonb	   *deployed;
 
-	if (proposal->deployed_params == NULL)
+	if (proposal->deployed == NULL)
 		return;
-	deployed = json_render(proposal->deployed_params, proposal->parameters, true);
+	deployed = proposal->deployed_rendered ? proposal->deployed :
+		json_render(proposal->deployed, proposal->parameters, true);
 	initStringInfo(&paths);
 	json_leaf_diff(deployed, marks_of(deployed, proposal->schema, SCHEMA_IMMUTABLE),
 				   proposal->rendered, proposal->marks, add_immutable, &paths);
@@ -148,43 +216,40 @@ check_immutable(Proposal *proposal)
 	pfree(paths.data);
 }
 
-/* Set on one mark tree what another one of the same document has. */
-static void
-add_marks(JsonMarkFrame *frame, const JsonMark *from)
+/*
+ * The marks that decide what of a rendered document is shown, and how.  What
+ * any of the releases concerned calls sensitive is never shown: the one that
+ * is to judge it, the destination's until now, the source's.
+ */
+JsonMark *
+compose_marks(const Proposal *proposal, const Jsonb *document)
 {
-	JsonMarkFrame child;
+	JsonMarkFrame root = {NULL, 0, 0, NULL};
+	const Jsonb *others[] = {proposal->old_schema, proposal->source_schema};
+	JsonbValue	view;
 
-	check_stack_depth();
-	if (from == NULL)
-		return;
-	if (from->flags)
-		json_mark_set(frame, from->flags);
-	frame->count = from->count;
-	child.parent = frame;
-	for (child.index = 0; child.index < from->count; child.index++)
-	{
-		child.node = NULL;
-		add_marks(&child, json_mark_child(from, child.index));
-	}
+	if (document == NULL)
+		return NULL;
+	json_root(document, &view);
+	root.node = marks_of(document, proposal->schema, SCHEMA_IMMUTABLE | SCHEMA_SENSITIVE);
+	for (int i = 0; i < lengthof(others); i++)
+		if (others[i])
+			add_marks(&root, &view, marks_of(document, others[i], SCHEMA_SENSITIVE));
+	return root.node;
 }
 
 /*
- * The marks of the former document, by the schema that is to judge it and by
- * the one it was valid for: what either calls sensitive is never shown.
+ * The former params as they were last planned, or as today's parameters make
+ * them; NULL where there were none.
  */
-static JsonMark *
-former_marks(const Proposal *proposal)
+static Jsonb *
+render_old(const Proposal *proposal)
 {
-	const uint32 wanted = SCHEMA_IMMUTABLE | SCHEMA_SENSITIVE;
-	JsonMarkFrame root = {NULL, 0, 0, NULL};
-
-	if (proposal->old_rendered == NULL)
-		return NULL;
-	root.node = marks_of(proposal->old_rendered, proposal->schema, wanted);
-	if (proposal->old_schema)
-		add_marks(&root, marks_of(proposal->old_rendered, proposal->old_schema,
-								  SCHEMA_SENSITIVE));
-	return root.node;
+	if (proposal->old_plan)
+		return proposal->old_plan;
+	if (proposal->old_params)
+		return json_render(proposal->old_params, proposal->parameters, true);
+	return NULL;
 }
 
 /*
@@ -198,12 +263,10 @@ compose_check(Proposal *proposal)
 	proposal->rendered = json_render(proposal->params, proposal->parameters, false);
 	if (proposal->rendered != proposal->params)
 		json_check_params(proposal->rendered, "rendered params");
-	proposal->old_rendered = proposal->old_params ?
-		json_render(proposal->old_params, proposal->parameters, true) : NULL;
+	proposal->old_rendered = render_old(proposal);
 	check_valid(proposal);
-	proposal->marks = marks_of(proposal->rendered, proposal->schema,
-							   SCHEMA_IMMUTABLE | SCHEMA_SENSITIVE);
-	proposal->old_marks = former_marks(proposal);
+	proposal->marks = compose_marks(proposal, proposal->rendered);
+	proposal->old_marks = compose_marks(proposal, proposal->old_rendered);
 	proposal->destructive = false;
 	check_immutable(proposal);
 }

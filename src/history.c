@@ -10,7 +10,9 @@
 #include "errors.h"
 #include "history.h"
 #include "spi.h"
+#include "trigger.h"
 
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -19,6 +21,8 @@
 
 PG_FUNCTION_INFO_V1(promote_refuse_rewrite);
 PG_FUNCTION_INFO_V1(promote_guard_instance);
+PG_FUNCTION_INFO_V1(promote_guard_record);
+PG_FUNCTION_INFO_V1(promote_guard_release);
 
 /*
  * Is the recording trigger at work?  Its statements set this for as long as
@@ -36,15 +40,14 @@ guard_open(bool open)
 	return was;
 }
 
-/* Raise the protocol error of a trigger function that is called wrongly. */
-static TriggerData *
-trigger_data(FunctionCallInfo fcinfo, const char *function)
+/* The level that a trigger of this event has: TRUNCATE knows no rows. */
+static TriggerEvent
+level(FunctionCallInfo fcinfo)
 {
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager", function)));
-	return (TriggerData *) fcinfo->context;
+	if (CALLED_AS_TRIGGER(fcinfo) &&
+		TRIGGER_FIRED_BY_TRUNCATE(((TriggerData *) fcinfo->context)->tg_event))
+		return 0;
+	return TRIGGER_EVENT_ROW;
 }
 
 /*
@@ -55,7 +58,8 @@ trigger_data(FunctionCallInfo fcinfo, const char *function)
 Datum
 promote_refuse_rewrite(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "refuse_rewrite");
+	TriggerData *data = trigger_data(fcinfo, "refuse_rewrite", NULL,
+									 TRIGGER_EVENT_BEFORE | level(fcinfo));
 	const char *verb = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? "updated" :
 		TRIGGER_FIRED_BY_DELETE(data->tg_event) ? "deleted" : "truncated";
 
@@ -151,7 +155,8 @@ check_deleted_instance(TriggerData *data)
 Datum
 promote_guard_instance(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_instance");
+	TriggerData *data = trigger_data(fcinfo, "guard_instance", "instance",
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 
 	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
 	{
@@ -167,5 +172,82 @@ promote_guard_instance(PG_FUNCTION_ARGS)
 		if (column_differs(data, guarded_columns[i]))
 			refuse_column(data, guarded_columns[i],
 						  "Use promote.configure_instance or promote.promote_instance.");
+	return PointerGetDatum(data->tg_newtuple);
+}
+
+/*
+ * Is the deployment past the instance's counter?  A dump's never are: either
+ * the counter was restored before, or, by several jobs, is still to come.
+ */
+static bool
+is_new_deployment(TriggerData *data)
+{
+	static Statement look = {
+		.text = "SELECT FROM promote.instance AS i WHERE i.project = $1"
+		" AND i.environment = $2 AND i.component = $3 AND i.deployment < $4",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	static const char *const columns[] = {"project", "environment", "component", "deployment"};
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	Datum		values[4];
+	bool		nulls[4];
+	SpiScope	scope;
+	bool		found;
+
+	for (int i = 0; i < lengthof(columns); i++)
+		values[i] = SPI_getbinval(data->tg_trigtuple, row_type,
+								  SPI_fnumber(row_type, columns[i]), &nulls[i]);
+	spi_enter(&scope);
+	statement_run(&look, values, nulls, false);
+	found = SPI_processed > 0;
+	spi_leave(&scope);
+	return found;
+}
+
+/*
+ * promote.guard_record() returns trigger
+ *
+ * BEFORE INSERT of deployment and of audit_log, for each row: they are
+ * written by what records, or loaded as they are by the tables' owner.
+ */
+Datum
+promote_guard_record(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "guard_record", NULL,
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	const char *table = RelationGetRelationName(data->tg_relation);
+
+	if (recording ||
+		(am_tables_owner() && (strcmp(table, "deployment") != 0 || !is_new_deployment(data))))
+		return PointerGetDatum(data->tg_trigtuple);
+	ereport(ERROR,
+			(errcode(PM_GUARDED_COLUMN),
+			 errmsg("rows of \"%s\" are written by promote", table),
+			 errdetail("They record what happens, as it happens."),
+			 errhint("Use promote.configure_instance or promote.promote_instance.")));
+	return (Datum) 0;
+}
+
+/*
+ * promote.guard_release() returns trigger
+ *
+ * BEFORE UPDATE of bundle_release, for each row: what was valid, copied and
+ * masked by a release stays so, because a release stays what it is.
+ */
+Datum
+promote_guard_release(PG_FUNCTION_ARGS)
+{
+	static const char *const columns[] = {"bundle", "version", "params_schema"};
+	TriggerData *data = trigger_data(fcinfo, "guard_release", "bundle_release",
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+
+	for (int i = 0; i < lengthof(columns); i++)
+		if (column_differs(data, columns[i]))
+			ereport(ERROR,
+					(errcode(PM_APPEND_ONLY),
+					 errmsg("a release is published once"),
+					 errdetail("Its %s is never changed.", columns[i]),
+					 errhint("Publish another version; a release that nothing refers to may be deleted.")));
 	return PointerGetDatum(data->tg_newtuple);
 }

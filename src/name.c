@@ -13,18 +13,21 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "access/htup_details.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(promote_parse_instance_name);
+
+#define QUOTED_LENGTH 200		/* bytes of a name that a message quotes back */
 
 /* Refuse a name for what is wrong with one of its parts. */
 static void
 refuse(const char *name, const char *problem)
 {
-	/* what is quoted back is bounded: a name may be anything */
 	ereport(ERROR,
 			(errcode(PM_INVALID_NAME),
-			 errmsg("invalid instance name \"%.200s\"", name),
+			 errmsg("invalid instance name \"%s\"",
+					pnstrdup(name, pg_mbcliplen(name, strlen(name), QUOTED_LENGTH))),
 			 errdetail("%s", problem),
 			 errhint("An instance is called project-environment-component, as in ecomm-staging-db or api-prod-uswest-db.")));
 }

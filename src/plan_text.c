@@ -33,6 +33,21 @@ typedef struct Change
 	JsonbValue	new_value;
 } Change;
 
+/*
+ * A path as it may be shown: one that promote wrote has no control characters,
+ * but a diff may come from anywhere.
+ */
+static void
+make_printable(JsonbValue *path)
+{
+	char	   *copy = pnstrdup(path->val.string.val, path->val.string.len);
+
+	for (char *c = copy; *c; c++)
+		if ((unsigned char) *c < 0x20 || *c == 0x7f)
+			*c = '?';
+	path->val.string.val = copy;
+}
+
 /* Take a change apart; one that is not of the shape compose.c writes is an error. */
 static void
 read_change(const JsonbValue *object, Change *change)
@@ -47,6 +62,7 @@ read_change(const JsonbValue *object, Change *change)
 				 errmsg("not a diff"),
 				 errdetail("Every element must be an object with a path and a change."),
 				 errhint("Pass the diff of a promotion or a deployment.")));
+	make_printable(&change->path);
 	change->has_old = json_find(object, "old", &change->old_value);
 	change->has_new = json_find(object, "new", &change->new_value);
 	change->immutable = json_find(object, "immutable", &flag) &&

@@ -28,6 +28,8 @@
 PG_FUNCTION_INFO_V1(promote_promote_instance);
 PG_FUNCTION_INFO_V1(promote_preview_promotion);
 
+#define MAX_KEY_LENGTH 255		/* bytes of an idempotency key */
+
 /* A promotion as it is asked for, and what is read for it. */
 typedef struct Promotion
 {
@@ -105,7 +107,7 @@ read_promotion(Promotion *promotion, bool read_only)
 							"Give it its first configuration with promote.configure_instance: only then has it values of its own to keep.");
 	proposal_require_release(proposed);
 	promotion->source_params = proposal->params;
-	promotion->base = compose_base(proposal->params, proposal->old_params, proposal->schema);
+	promotion->base = compose_base(proposal, proposed->source_parameters);
 	proposal->params = compose_overrides(promotion->base, promotion->overrides);
 }
 
@@ -133,6 +135,18 @@ check_extras(FunctionCallInfo fcinfo)
 				 errmsg("%s cannot be copied", what),
 				 errdetail("This version of promote does not keep %s.", what),
 				 errhint("Leave the argument out and carry them over by the means they were set with.")));
+}
+
+/* Refuse an idempotency key that is none. */
+static void
+check_key(const char *key)
+{
+	if (key && (key[0] == '\0' || strlen(key) > MAX_KEY_LENGTH))
+		ereport(ERROR,
+				(errcode(PM_INVALID_NAME),
+				 errmsg("invalid idempotency key"),
+				 errdetail("It has %zu bytes; 1 to %d are allowed.", strlen(key), MAX_KEY_LENGTH),
+				 errhint("Use a request's id, such as a UUID, or leave the argument out.")));
 }
 
 /* What a call asked for, as a digest, to know it again by its key. */
@@ -188,7 +202,7 @@ find_result(const Promotion *promotion, const char *key, const bytea *request,
 	if (memcmp(VARDATA_ANY(spi_bytea(rows, 0, 1)), VARDATA_ANY(request), JSON_DIGEST_LENGTH) != 0)
 		ereport(ERROR,
 				(errcode(PM_KEY_REUSED),
-				 errmsg("idempotency key \"%.200s\" was used for another call", key),
+				 errmsg("idempotency key \"%s\" was used for another call", key),
 				 errdetail("It belongs to a promotion into \"%s\" with other arguments.",
 						   instance_key_name(&promotion->destination)),
 				 errhint("Use a new key for a new promotion.")));
@@ -271,6 +285,7 @@ promote_promote_instance(PG_FUNCTION_ARGS)
 
 	take_arguments(fcinfo, &promotion);
 	check_extras(fcinfo);
+	check_key(key);
 	spi_enter(&scope);
 	lock_promotion(&promotion);
 	if (key)
@@ -393,16 +408,6 @@ put_kept(void *state, const JsonChange *change)
 						"destination");
 }
 
-/* The marks of a rendered document that decide what of it is shown. */
-static JsonMark *
-shown_marks(const Jsonb *document, const Jsonb *schema)
-{
-	JsonbValue	view;
-
-	json_root(document, &view);
-	return schema_marks(schema_compile(schema), &view, SCHEMA_IMMUTABLE | SCHEMA_SENSITIVE);
-}
-
 /* Put all rows of a promotion whose proposal is checked. */
 static void
 put_preview(Preview *preview, const Promotion *promotion)
@@ -415,9 +420,8 @@ put_preview(Preview *preview, const Promotion *promotion)
 	preview->overridden = differing_paths(rendered_base, proposal->rendered);
 	json_leaf_diff(proposal->old_rendered, proposal->old_marks, proposal->rendered,
 				   proposal->marks, put_change, preview);
-	json_leaf_diff(source, shown_marks(source, proposal->schema),
-				   rendered_base, shown_marks(rendered_base, proposal->schema),
-				   put_kept, preview);
+	json_leaf_diff(source, compose_marks(proposal, source), rendered_base,
+				   compose_marks(proposal, rendered_base), put_kept, preview);
 }
 
 /*

@@ -31,60 +31,110 @@
 #define PARAMS_OF(instance, digest) \
 	"(SELECT c.params FROM promote.config AS c WHERE c.project = " instance ".project" \
 	" AND c.digest = " digest ")"
-#define SCHEMA_OF(release) \
+#define PLAN_OF(instance, number) \
+	"(SELECT p.rendered_digest FROM promote.deployment AS p WHERE " SAME_INSTANCE("p", instance) \
+	" AND p.revision = " number " AND p.action = 'PLAN' ORDER BY p.deployment DESC LIMIT 1)"
+#define SCHEMA_OF(release_bundle, release_version) \
 	"(SELECT f.params_schema FROM promote.bundle_release AS f" \
-	" WHERE f.bundle = x.bundle AND f.version = " release ")"
+	" WHERE f.bundle = " release_bundle " AND f.version = " release_version ")"
+#define PARAMETERS_OF(instance) \
+	"(SELECT e.parameters FROM promote.environment AS e" \
+	" WHERE e.project = " instance ".project AND e.environment = " instance ".environment)"
+#define BUNDLE_OF(instance) \
+	"(SELECT m.bundle FROM promote.component AS m" \
+	" WHERE m.project = " instance ".project AND m.component = " instance ".component LIMIT 1)"
 
 /*
  * The proposing SELECT over a source of proposed rows n, and a condition on
- * them.  The release is the one that the constraint stands for now; the
- * former release is that of the instance's last deployment.  OFFSET keeps the
- * inner query's columns from being computed once for every use.
+ * them.  What was before is what was last planned, with the parameters and by
+ * the release of then.  OFFSET keeps the inner query's columns from being
+ * computed once for every use.
  *
  * Whoever writes locks the instances by a statement before: one that waited
  * for a lock would read everything else by the snapshot from before.
  */
 #define PROPOSE(source, condition) \
 	"SELECT x.project, x.environment, x.component, x.name, x.params," \
-	" x.version_constraint, x.release_channel, x.current_revision, x.current_deployment," \
-	" x.current_constraint, x.current_channel, x.old_digest, " PARAMS_OF("x", "x.old_digest") "," \
+	" x.version_constraint, x.release_channel, x.bundle, x.version, x.params_schema," \
+	" x.current_revision, x.current_deployment, x.current_constraint, x.current_channel," \
+	" x.head, (SELECT a.hash FROM promote.audit_log AS a WHERE a.project = x.project" \
+	"  AND a.subject = x.name AND a.seq = x.head)," \
+	" x.base_revision, x.base_digest, x.base_plan, x.base_version," \
+	" " PARAMS_OF("x", "x.base_digest") "," \
+	" CASE WHEN x.base_plan <> x.base_digest THEN " PARAMS_OF("x", "x.base_plan") " END," \
+	" CASE WHEN x.base_bundle <> x.bundle OR x.base_version <> x.version THEN " \
+	SCHEMA_OF("x.base_bundle", "x.base_version") " END," \
 	" CASE WHEN x.deployed_revision IS NOT NULL THEN " \
-	PARAMS_OF("x", DIGEST_OF("x", "x.deployed_revision")) " END, x.parameters, x.bundle," \
-	" x.version, x.params_schema, x.former, " SCHEMA_OF("x.former") ", x.head," \
-	" (SELECT a.hash FROM promote.audit_log AS a WHERE a.project = x.project" \
-	"  AND a.subject = x.name AND a.seq = x.head), x.base_revision, x.source_revision," \
-	" x.new_revision, x.plan, x.allow_replace, x.digest, x.facts, x.actor," \
+	PARAMS_OF("x", "COALESCE(x.deployed_plan, " DIGEST_OF("x", "x.deployed_revision") ")") " END," \
+	" x.deployed_plan IS NOT NULL, x.parameters, x.source_revision, x.source_parameters," \
+	" CASE WHEN x.source_bundle <> x.bundle OR x.source_version <> x.version THEN " \
+	SCHEMA_OF("x.source_bundle", "x.source_version") " END," \
+	" x.new_revision, x.plan, x.allow_replace, x.fits, x.digest, x.facts, x.actor," \
 	" x.database_role, x.created_at" \
 	" FROM (SELECT i.project, i.environment, i.component, i.name," \
 	" i.revision AS current_revision, i.deployment AS current_deployment," \
 	" i.version_constraint AS current_constraint, i.release_channel AS current_channel," \
-	" i.deployed_revision, (SELECT e.parameters FROM promote.environment AS e" \
-	"  WHERE e.project = i.project AND e.environment = i.environment) AS parameters, c.bundle, rel.version, rel.params_schema," \
-	" n.params, n.version_constraint, n.release_channel, n.source_revision," \
-	" n.revision AS new_revision, n.plan, n.allow_replace, n.digest, n.facts, n.actor," \
-	" n.database_role, n.created_at," \
-	" COALESCE(n.revision - 1, i.revision) AS base_revision," \
-	" " DIGEST_OF("i", "COALESCE(n.revision - 1, i.revision)") " AS old_digest," \
-	" (SELECT p.version FROM promote.deployment AS p WHERE " SAME_INSTANCE("p", "i") \
-	"  AND p.deployment = i.deployment) AS former," \
+	" i.deployed_revision, n.params, n.version_constraint, n.release_channel, n.bundle," \
+	" n.version, n.params_schema, n.source_revision, n.source_parameters, n.source_bundle," \
+	" n.source_version, n.revision AS new_revision, n.plan, n.allow_replace, n.fits," \
+	" n.digest, n.facts, n.actor, n.database_role, n.created_at," \
+	" b.revision AS base_revision, b.digest AS base_digest, b.bundle AS base_bundle," \
+	" b.version AS base_version, " PLAN_OF("i", "b.revision") " AS base_plan," \
+	" CASE WHEN i.deployed_revision IS NOT NULL THEN " PLAN_OF("i", "i.deployed_revision") \
+	" END AS deployed_plan, " PARAMETERS_OF("i") " AS parameters," \
 	" (SELECT a.seq FROM promote.audit_log AS a WHERE a.project = i.project" \
 	"  AND a.subject = i.name ORDER BY a.seq DESC LIMIT 1) AS head" \
 	" FROM (" source ") AS n" \
 	" JOIN promote.instance AS i ON " SAME_INSTANCE("i", "n") \
-	" CROSS JOIN LATERAL (SELECT c.bundle FROM promote.component AS c" \
-	"  WHERE c.project = i.project AND c.component = i.component LIMIT 1) AS c" \
-	" LEFT JOIN LATERAL promote.resolve_release(c.bundle, n.version_constraint," \
-	"  n.release_channel) AS rel ON true" condition " OFFSET 0) AS x"
+	" LEFT JOIN LATERAL (SELECT r.revision, r.digest, r.bundle, r.version" \
+	"  FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "i") \
+	"  AND r.revision = COALESCE(n.revision - 1, i.revision) LIMIT 1) AS b ON true" \
+	condition " OFFSET 0) AS x"
 
-/* What rows of revision propose, by the rows k of a table of keys. */
+/*
+ * What rows of revision propose, by the rows k of a table of keys.  A release
+ * that was chosen by hand must be one that the constraint allows.
+ */
 #define FROM_REVISION(table) \
 	"SELECT k.project, k.environment, k.component, r.revision, " PARAMS_OF("k", "r.digest") \
-	" AS params, r.version_constraint, r.release_channel, NULL::integer AS source_revision," \
-	" r.plan, r.allow_replace, r.digest, r.facts, r.actor, r.database_role, r.created_at" \
+	" AS params, r.version_constraint, r.release_channel, r.bundle, r.version, " \
+	SCHEMA_OF("r.bundle", "r.version") " AS params_schema, NULL::integer AS source_revision," \
+	" NULL::jsonb AS source_parameters, s.bundle AS source_bundle, s.version AS source_version," \
+	" r.plan, r.allow_replace, r.bundle = " BUNDLE_OF("k") \
+	" AND promote.version_key(r.version) >= (promote.version_range(r.version_constraint)).lower" \
+	" AND promote.version_key(r.version) < (promote.version_range(r.version_constraint)).upper" \
+	" AND (r.release_channel = 'development' OR r.version_constraint ~ '^[0-9]'" \
+	"  OR NOT promote.version_is_prerelease(r.version)) AS fits," \
+	" r.digest, r.facts, r.actor, r.database_role, r.created_at" \
 	" FROM " table " AS k" \
 	" CROSS JOIN LATERAL (SELECT r.*, promote.audit_facts(r) AS facts" \
 	"  FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "k") \
-	"  AND r.revision = k.revision LIMIT 1) AS r"
+	"  AND r.revision = k.revision LIMIT 1) AS r" \
+	" LEFT JOIN LATERAL (SELECT s.bundle, s.version FROM promote.revision AS s" \
+	"  WHERE s.project = k.project AND s.environment = r.source_environment" \
+	"  AND s.component = k.component AND s.revision = r.source_revision LIMIT 1) AS s ON true"
+
+/*
+ * What an instance s desires, as a proposal for the instance of the first
+ * three parameters: by the newest release that the constraint allows now.
+ */
+#define FROM_INSTANCE \
+	"SELECT $1 AS project, $2 AS environment, $3 AS component, NULL::integer AS revision, " \
+	PARAMS_OF("s", "d.digest") " AS params," \
+	" COALESCE($5, s.version_constraint) AS version_constraint," \
+	" COALESCE($6, s.release_channel) AS release_channel, m.bundle, rel.version," \
+	" rel.params_schema, s.revision AS source_revision, " PARAMETERS_OF("s") \
+	" AS source_parameters, d.bundle AS source_bundle, d.version AS source_version," \
+	" false AS plan, false AS allow_replace, true AS fits, NULL::bytea AS digest," \
+	" NULL::jsonb AS facts, NULL::text AS actor, NULL::text AS database_role," \
+	" NULL::timestamptz AS created_at" \
+	" FROM promote.instance AS s" \
+	" CROSS JOIN LATERAL " BUNDLE_OF("s") " AS m" \
+	" LEFT JOIN LATERAL (SELECT r.digest, r.bundle, r.version FROM promote.revision AS r" \
+	"  WHERE " SAME_INSTANCE("r", "s") " AND r.revision = s.revision LIMIT 1) AS d ON true" \
+	" LEFT JOIN LATERAL promote.resolve_release(m.bundle," \
+	"  COALESCE($5, s.version_constraint), COALESCE($6, s.release_channel)) AS rel ON true" \
+	" WHERE s.project = $1 AND s.environment = $4 AND s.component = $3"
 
 /*
  * Lock the instances of the rows of the transition table new_revision that
@@ -151,15 +201,7 @@ proposal_from(const InstanceKey *destination, const char *source_environment,
 			  bool read_only, ProposedRevision *proposed)
 {
 	static Statement statement = {
-		.text = PROPOSE("SELECT $1 AS project, $2 AS environment, $3 AS component,"
-						" NULL::integer AS revision, " PARAMS_OF("s", DIGEST_OF("s", "s.revision"))
-						" AS params, COALESCE($5, s.version_constraint) AS version_constraint,"
-						" COALESCE($6, s.release_channel) AS release_channel,"
-						" s.revision AS source_revision, false AS plan, false AS allow_replace,"
-						" NULL::bytea AS digest, NULL::jsonb AS facts, NULL::text AS actor,"
-						" NULL::text AS database_role, NULL::timestamptz AS created_at"
-						" FROM promote.instance AS s WHERE s.project = $1"
-						" AND s.environment = $4 AND s.component = $3", ""),
+		.text = PROPOSE(FROM_INSTANCE, ""),
 		.parameters = 6,
 		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	};
@@ -180,6 +222,27 @@ proposal_from(const InstanceKey *destination, const char *source_environment,
 	return true;
 }
 
+/*
+ * Refuse to go on where an instance's counter promises a revision that is not
+ * there, as after half a restore.
+ */
+void
+proposal_require_history(const ProposedRevision *proposed)
+{
+	const Proposal *proposal = &proposed->proposal;
+
+	if ((proposed->base_revision == 0) == (proposed->current_revision == 0 ||
+										   proposed->revision == 1) &&
+		(proposed->base_revision == 0 || proposal->old_params) &&
+		(proposed->source_revision == 0 || proposal->params))
+		return;
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 errmsg("the history of \"%s\" is not complete", proposal->instance),
+			 errdetail("A revision that it or its source is said to be at, or its configuration, is not there."),
+			 errhint("Restore the dump as a whole; promote.verify_audit() tells what is missing.")));
+}
+
 /* Take a row of the proposing SELECT, in the current memory context. */
 void
 proposal_read(SPITupleTable *rows, uint64 row, ProposedRevision *proposed)
@@ -196,26 +259,32 @@ proposal_read(SPITupleTable *rows, uint64 row, ProposedRevision *proposed)
 	proposal->params = spi_jsonb(rows, row, ++column);
 	proposed->version_constraint = spi_text(rows, row, ++column);
 	proposed->release_channel = spi_text(rows, row, ++column);
+	proposal->bundle = spi_text(rows, row, ++column);
+	proposal->version = spi_text(rows, row, ++column);
+	proposal->schema = spi_jsonb(rows, row, ++column);
 	proposed->current_revision = spi_integer(rows, row, ++column);
 	proposed->current_deployment = spi_integer(rows, row, ++column);
 	proposed->current_constraint = spi_text(rows, row, ++column);
 	proposed->current_channel = spi_text(rows, row, ++column);
-	proposed->current_digest = spi_bytea(rows, row, ++column);
-	proposal->old_params = spi_jsonb(rows, row, ++column);
-	proposal->deployed_params = spi_jsonb(rows, row, ++column);
-	proposal->parameters = spi_jsonb(rows, row, ++column);
-	proposal->bundle = spi_text(rows, row, ++column);
-	proposal->version = spi_text(rows, row, ++column);
-	proposal->schema = spi_jsonb(rows, row, ++column);
-	proposed->previous_version = spi_text(rows, row, ++column);
-	proposal->old_schema = spi_jsonb(rows, row, ++column);
 	proposed->head.seq = DatumGetInt64(spi_value(rows, row, ++column, &isnull));
 	proposed->head.hash = spi_bytea(rows, row, ++column);
 	proposed->base_revision = spi_integer(rows, row, ++column);
+	proposed->base_digest = spi_bytea(rows, row, ++column);
+	proposed->base_plan = spi_bytea(rows, row, ++column);
+	proposed->previous_version = spi_text(rows, row, ++column);
+	proposal->old_params = spi_jsonb(rows, row, ++column);
+	proposal->old_plan = spi_jsonb(rows, row, ++column);
+	proposal->old_schema = spi_jsonb(rows, row, ++column);
+	proposal->deployed = spi_jsonb(rows, row, ++column);
+	proposal->deployed_rendered = spi_bool(rows, row, ++column);
+	proposal->parameters = spi_jsonb(rows, row, ++column);
 	proposed->source_revision = spi_integer(rows, row, ++column);
+	proposed->source_parameters = spi_jsonb(rows, row, ++column);
+	proposal->source_schema = spi_jsonb(rows, row, ++column);
 	proposed->revision = spi_integer(rows, row, ++column);
 	proposed->plan = spi_bool(rows, row, ++column);
 	proposal->allow_replace = spi_bool(rows, row, ++column);
+	proposed->fits = spi_bool(rows, row, ++column);
 	proposed->digest = spi_bytea(rows, row, ++column);
 	proposed->facts = spi_jsonb(rows, row, ++column);
 	proposed->actor = spi_text(rows, row, ++column);
@@ -244,30 +313,36 @@ newest_releases(const char *bundle)
 }
 
 /*
- * Refuse a proposal whose constraint stands for no release, listing the
+ * Refuse a constraint that no release of the bundle satisfies, listing the
  * newest there are.  Runs inside a scope of spi.h.
  */
 void
-proposal_require_release(const ProposedRevision *proposed)
+refuse_no_release(const char *bundle, const char *version_constraint,
+				  const char *release_channel)
 {
-	const char *bundle = proposed->proposal.bundle;
-	const char *dev = strcmp(proposed->release_channel, "development") == 0 ? "+dev" : "";
-	char	   *versions;
+	const char *dev = strcmp(release_channel, "development") == 0 ? "+dev" : "";
+	char	   *versions = newest_releases(bundle);
 
-	if (proposed->proposal.version)
-		return;
-	versions = newest_releases(bundle);
 	if (versions[0] == '\0')
 		ereport(ERROR,
 				(errcode(PM_NO_RELEASE),
 				 errmsg("no release of bundle \"%s\" matches %s%s", bundle,
-						proposed->version_constraint, dev),
+						version_constraint, dev),
 				 errdetail("The bundle has no releases."),
 				 errhint("Publish one: INSERT INTO promote.bundle_release.")));
 	ereport(ERROR,
 			(errcode(PM_NO_RELEASE),
 			 errmsg("no release of bundle \"%s\" matches %s%s", bundle,
-					proposed->version_constraint, dev),
+					version_constraint, dev),
 			 errdetail("The newest releases are %s.", versions),
 			 errhint("Use a constraint that one of them satisfies; prereleases need +dev behind it.")));
+}
+
+/* Refuse a proposal whose constraint stands for no release. */
+void
+proposal_require_release(const ProposedRevision *proposed)
+{
+	if (proposed->proposal.version == NULL)
+		refuse_no_release(proposed->proposal.bundle, proposed->version_constraint,
+						  proposed->release_channel);
 }

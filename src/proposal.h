@@ -27,16 +27,22 @@ typedef struct ProposedRevision
 	int32		current_deployment;
 	char	   *current_constraint;
 	char	   *current_channel;
-	bytea	   *current_digest;
-	char	   *previous_version;	/* of its last deployment; NULL: none */
 	AuditHead	head;			/* of its chain */
 
-	int32		base_revision;	/* where the diff starts; 0: nowhere */
-	int32		source_revision;	/* 0: the row is no instance's */
+	/* the revision that the diff starts from; 0 is none */
+	int32		base_revision;
+	bytea	   *base_digest;
+	bytea	   *base_plan;		/* digest of it as last planned; NULL: never */
+	char	   *previous_version;
+
+	/* the source, where the row is an instance's */
+	int32		source_revision;	/* 0: it has none */
+	Jsonb	   *source_parameters;
 
 	/* of a row of revision; otherwise filled in when one is written */
 	int32		revision;
 	bool		plan;
+	bool		fits;			/* its release, to constraint and component */
 	bytea	   *digest;			/* of the params */
 	Jsonb	   *facts;			/* for the audit log */
 	char	   *actor;
@@ -51,6 +57,9 @@ extern bool proposal_from(const InstanceKey *destination, const char *source_env
 						  const char *version_constraint, const char *release_channel,
 						  bool read_only, ProposedRevision *proposed);
 extern void proposal_read(SPITupleTable *rows, uint64 row, ProposedRevision *proposed);
+extern void proposal_require_history(const ProposedRevision *proposed);
 extern void proposal_require_release(const ProposedRevision *proposed);
+extern void refuse_no_release(const char *bundle, const char *version_constraint,
+							  const char *release_channel);
 
 #endif							/* PROMOTE_PROPOSAL_H */

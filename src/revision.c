@@ -14,6 +14,7 @@
 #include "json/digest.h"
 #include "json/writer.h"
 #include "revision.h"
+#include "trigger.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -29,7 +30,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
-PG_FUNCTION_INFO_V1(promote_number_revision);
+PG_FUNCTION_INFO_V1(promote_complete_revision);
 PG_FUNCTION_INFO_V1(promote_record_revision);
 
 #define NOTIFY_CHANNEL "promote"
@@ -103,17 +104,8 @@ move_instance(const ProposedRevision *proposed)
 		CStringGetTextDatum(proposed->version_constraint),
 		CStringGetTextDatum(proposed->release_channel)
 	};
-	bool		was = guard_open(true);
 
-	PG_TRY();
-	{
-		statement_run(&move, values, NULL, false);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
+	statement_run(&move, values, NULL, false);
 }
 
 /*
@@ -215,25 +207,46 @@ leave_record(RevisionRecord *record, const ProposedRevision *proposed, const Jso
 }
 
 /*
- * Judge a proposal that nobody has judged yet.  Its params are missing only
- * where foreign keys were switched off.
+ * Refuse a revision whose configuration or release is not there, which can
+ * only be where foreign keys are switched off.
  */
+static void
+check_stored(const ProposedRevision *proposed)
+{
+	const Proposal *proposal = &proposed->proposal;
+
+	if (proposal->params && proposal->schema)
+		return;
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 errmsg("the %s of revision %d of \"%s\" does not exist",
+					proposal->params ? "release" : "configuration",
+					proposed->revision, proposal->instance),
+			 errdetail("There is no such row in promote.%s.",
+					   proposal->params ? "bundle_release" : "config"),
+			 errhint("Insert it first.")));
+}
+
+/* Judge a proposal that nobody has judged yet. */
 static void
 judge(ProposedRevision *proposed)
 {
-	if (proposed->proposal.params == NULL)
-		ereport(ERROR,
-				(errcode(PM_NOT_FOUND),
-				 errmsg("the configuration of revision %d of \"%s\" does not exist",
-						proposed->revision, proposed->proposal.instance),
-				 errdetail("There is no row with its digest in promote.config."),
-				 errhint("Insert the params into promote.config first.")));
 	if (proposed->revision > proposed->current_revision)
 	{
 		check_sequence(proposed);
 		check_author(proposed);
 	}
-	proposal_require_release(proposed);
+	check_stored(proposed);
+	proposal_require_history(proposed);
+	if (!proposed->fits)
+		ereport(ERROR,
+				(errcode(PM_GUARDED_COLUMN),
+				 errmsg("revision %d of \"%s\" is of a release that it may not have",
+						proposed->revision, proposed->proposal.instance),
+				 errdetail("%s %s is not of the component's bundle, or not what %s on the channel %s allows.",
+						   proposed->proposal.bundle, proposed->proposal.version,
+						   proposed->version_constraint, proposed->release_channel),
+				 errhint("Leave bundle and version out, they are filled in.")));
 	compose_check(&proposed->proposal);
 }
 
@@ -242,7 +255,7 @@ judge(ProposedRevision *proposed)
  * to the chain, notify.  A revision that is not new only gets a plan.
  */
 static void
-record_proposal(ProposedRevision *proposed, RevisionRecord *record)
+write_records(ProposedRevision *proposed, RevisionRecord *record)
 {
 	AuditEntry	entries[AUDIT_MAX_ENTRIES];
 	int			count = 0;
@@ -260,6 +273,23 @@ record_proposal(ProposedRevision *proposed, RevisionRecord *record)
 	notify(proposed);
 	if (record)
 		leave_record(record, proposed, diff);
+}
+
+/* Record a proposal that is judged, past the guards. */
+static void
+record_proposal(ProposedRevision *proposed, RevisionRecord *record)
+{
+	bool		was = guard_open(true);
+
+	PG_TRY();
+	{
+		write_records(proposed, record);
+	}
+	PG_FINALLY();
+	{
+		guard_open(was);
+	}
+	PG_END_TRY();
 }
 
 /*
@@ -354,6 +384,8 @@ is_judged(TupleTableSlot *row, const ProposedRevision *judged)
 		column_is(row, "component", judged->key.component) &&
 		column_is(row, "version_constraint", judged->version_constraint) &&
 		column_is(row, "release_channel", judged->release_channel) &&
+		column_is(row, "bundle", judged->proposal.bundle) &&
+		column_is(row, "version", judged->proposal.version) &&
 		column_is(row, "actor", current_actor()) &&
 		column_is(row, "database_role", current_database_role()) &&
 		DatumGetInt32(revision) == judged->revision &&
@@ -398,14 +430,14 @@ take_judged(TriggerData *data, ProposedRevision *judged)
 Datum
 promote_record_revision(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = (TriggerData *) fcinfo->context;
+	TriggerData *data = trigger_data(fcinfo, "record_revision", "revision", TRIGGER_EVENT_AFTER);
 	RevisionRecord *record = wanted;
 	SpiScope	scope;
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
+	if (!TRIGGER_FIRED_BY_INSERT(data->tg_event) || data->tg_newtable == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"record_revision\" was not called by trigger manager")));
+				 errmsg("function \"record_revision\" is not made for this trigger")));
 	spi_enter(&scope);
 	if (record && take_judged(data, record->judged))
 		record_proposal(record->judged, record);
@@ -419,59 +451,102 @@ promote_record_revision(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* The number of the revision to come; 0 where there is no such instance. */
-static int32
-next_revision(HeapTuple row, TupleDesc row_type)
+/*
+ * What a revision is completed with: the number after the instance's last,
+ * and the release that its constraint stands for now.
+ */
+typedef struct Completion
 {
-	static Statement next = {
-		.text = "SELECT i.revision + 1 FROM promote.instance AS i WHERE i.project = $1"
-		" AND i.environment = $2 AND i.component = $3 FOR NO KEY UPDATE",
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	static const char *const keys[] = {"project", "environment", "component"};
-	Datum		values[3];
-	bool		isnull[3];
-	SpiScope	scope;
-	int32		number;
+	int32		revision;
+	char	   *bundle;
+	char	   *version;
+} Completion;
 
+/*
+ * Find a revision's completion, and lock the instance.  False where there is
+ * no such instance; PM_NO_RELEASE where there is no such release.
+ */
+static bool
+complete(HeapTuple row, TupleDesc row_type, Completion *completion)
+{
+	static Statement look = {
+		.text = "SELECT i.revision + 1, c.bundle, (SELECT rel.version"
+		"  FROM promote.resolve_release(c.bundle, $4, $5) AS rel)"
+		" FROM promote.instance AS i"
+		" JOIN promote.component AS c ON c.project = $1 AND c.component = $3"
+		" WHERE i.project = $1 AND i.environment = $2 AND i.component = $3"
+		" FOR NO KEY UPDATE OF i",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	static const char *const columns[] = {
+		"project", "environment", "component", "version_constraint", "release_channel"
+	};
+	Datum		values[5];
+	bool		nulls[5];
+	SpiScope	scope;
+	bool		found;
+
+	for (int i = 0; i < lengthof(columns); i++)
+		values[i] = SPI_getbinval(row, row_type, SPI_fnumber(row_type, columns[i]), &nulls[i]);
+	if (nulls[3] || nulls[4])
+		return false;
 	spi_enter(&scope);
-	for (int i = 0; i < 3; i++)
-		values[i] = SPI_getbinval(row, row_type, SPI_fnumber(row_type, keys[i]), &isnull[i]);
-	statement_run(&next, values, isnull, false);
-	number = SPI_processed == 1 ? spi_integer(SPI_tuptable, 0, 1) : 0;
+	statement_run(&look, values, nulls, false);
+	found = SPI_processed > 0;
+	if (found)
+	{
+		completion->revision = spi_integer(SPI_tuptable, 0, 1);
+		completion->bundle = spi_text(SPI_tuptable, 0, 2);
+		completion->version = spi_text(SPI_tuptable, 0, 3);
+		if (completion->version == NULL)
+			refuse_no_release(completion->bundle, TextDatumGetCString(values[3]),
+							  TextDatumGetCString(values[4]));
+		completion->bundle = MemoryContextStrdup(scope.caller, completion->bundle);
+		completion->version = MemoryContextStrdup(scope.caller, completion->version);
+	}
 	spi_leave(&scope);
-	return number;
+	return found;
 }
 
 /*
- * promote.number_revision() returns trigger
+ * promote.complete_revision() returns trigger
  *
- * BEFORE INSERT of revision, for each row: fills in a number that was left
- * out.
+ * BEFORE INSERT of revision, for each row: fills in the number and the
+ * release where they are left out.  Where there is no such instance they stay
+ * NULL, and the table's own constraints say so.
  */
 Datum
-promote_number_revision(PG_FUNCTION_ARGS)
+promote_complete_revision(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = (TriggerData *) fcinfo->context;
-	TupleDesc	row_type;
-	HeapTuple	row;
-	int			column;
-	bool		isnull;
-	Datum		value;
+	TriggerData *data = trigger_data(fcinfo, "complete_revision", "revision",
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	static const char *const columns[] = {"revision", "bundle", "version"};
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	Completion	completion;
+	Datum		given[3];
+	Datum		filled[3];
+	bool		left_out[3];
+	int			numbers[3];
+	bool		nulls[3] = {false, false, false};
+	int			count = 0;
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"number_revision\" was not called by trigger manager")));
-	row = data->tg_trigtuple;
-	row_type = RelationGetDescr(data->tg_relation);
-	column = SPI_fnumber(row_type, "revision");
-	(void) SPI_getbinval(row, row_type, column, &isnull);
-	if (!isnull)
-		return PointerGetDatum(row);
-	value = Int32GetDatum(next_revision(row, row_type));
-	isnull = value == 0;		/* the foreign key says what is missing */
-	return PointerGetDatum(heap_modify_tuple_by_cols(row, row_type, 1, &column,
-													 &value, &isnull));
+	for (int i = 0; i < 3; i++)
+		given[i] = SPI_getbinval(data->tg_trigtuple, row_type,
+								 SPI_fnumber(row_type, columns[i]), &left_out[i]);
+	if (!left_out[0] && !left_out[1] && !left_out[2])
+		return PointerGetDatum(data->tg_trigtuple);
+	if (!complete(data->tg_trigtuple, row_type, &completion))
+		return PointerGetDatum(data->tg_trigtuple);
+	given[0] = Int32GetDatum(completion.revision);
+	given[1] = CStringGetTextDatum(completion.bundle);
+	given[2] = CStringGetTextDatum(completion.version);
+	for (int i = 0; i < 3; i++)
+		if (left_out[i])
+		{
+			numbers[count] = SPI_fnumber(row_type, columns[i]);
+			filled[count++] = given[i];
+		}
+	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_trigtuple, row_type, count,
+													 numbers, filled, nulls));
 }

@@ -97,30 +97,14 @@ stage_read(const InstanceKey *destination, const char *source_environment,
 
 	if (proposal_from(destination, source_environment, version_constraint, release_channel,
 					  read_only, proposed))
+	{
+		proposal_require_history(proposed);
 		return;
+	}
 	source.environment = (char *) source_environment;
 	require_instance(&source);
 	require_instance(destination);
 	elog(ERROR, "could not read instance \"%s\"", instance_key_name(destination));
-}
-
-/* Has the instance's desired revision a PLAN deployment? */
-static bool
-is_planned(const InstanceKey *key, int32 revision)
-{
-	static Statement look = {
-		.text = "SELECT FROM promote.deployment AS d WHERE d.project = $1"
-		" AND d.environment = $2 AND d.component = $3 AND d.revision = $4"
-		" AND d.action = 'PLAN' LIMIT 1",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
-
-	key_values(key, values);
-	values[3] = Int32GetDatum(revision);
-	statement_run(&look, values, NULL, false);
-	return SPI_processed > 0;
 }
 
 /*
@@ -144,13 +128,32 @@ stage_check_revision(FunctionCallInfo fcinfo, int argument, const ProposedRevisi
 						 proposed->current_revision)));
 }
 
+/* Are two digests the same?  NULL is none. */
+static bool
+same_digest(const bytea *a, const bytea *b)
+{
+	return a && b && memcmp(VARDATA_ANY(a), VARDATA_ANY(b), JSON_DIGEST_LENGTH) == 0;
+}
+
+/*
+ * Has the desired revision a plan that is still good?  One with other values
+ * of the placeholders is not.
+ */
+static bool
+is_planned(ProposedRevision *proposed)
+{
+	if (proposed->base_plan == NULL)
+		return false;
+	compose_check(&proposed->proposal);
+	return same_digest(json_digest(proposed->proposal.rendered), proposed->base_plan);
+}
+
 /* Is what is proposed what is desired already? */
 static bool
 is_unchanged(const ProposedRevision *proposed)
 {
 	return proposed->current_revision > 0 &&
-		memcmp(VARDATA_ANY(proposed->digest), VARDATA_ANY(proposed->current_digest),
-			   JSON_DIGEST_LENGTH) == 0 &&
+		same_digest(proposed->digest, proposed->base_digest) &&
 		strcmp(proposed->version_constraint, proposed->current_constraint) == 0 &&
 		strcmp(proposed->release_channel, proposed->current_channel) == 0;
 }
@@ -161,18 +164,17 @@ insert_revision(const Staging *staging, const ProposedRevision *proposed)
 {
 	static Statement insert = {
 		.text = "WITH stored AS (INSERT INTO promote.config (project, params)"
-		" SELECT $1, $5 WHERE NOT EXISTS (SELECT FROM promote.config AS c"
-		"  WHERE c.project = $1 AND c.digest = $6) ON CONFLICT DO NOTHING)"
+		" VALUES ($1, $5) ON CONFLICT DO NOTHING)"
 		" INSERT INTO promote.revision (project, environment, component, revision, digest,"
 		" version_constraint, release_channel, origin, source_environment, source_revision,"
-		" overrides, message, plan, allow_replace)"
-		" VALUES ($1, $2, $3, $4, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-		.parameters = 15,
+		" overrides, message, plan, allow_replace, bundle, version)"
+		" VALUES ($1, $2, $3, $4, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+		.parameters = 17,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, BYTEAOID, TEXTOID, TEXTOID,
-		TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID, BOOLOID, BOOLOID}
+		TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID, BOOLOID, BOOLOID, TEXTOID, TEXTOID}
 	};
-	Datum		values[15];
-	bool		nulls[15] = {
+	Datum		values[17];
+	bool		nulls[17] = {
 		[9] = staging->source_environment == NULL,
 		[10] = staging->source_environment == NULL,
 		[12] = staging->message == NULL
@@ -191,6 +193,8 @@ insert_revision(const Staging *staging, const ProposedRevision *proposed)
 	values[12] = nulls[12] ? (Datum) 0 : CStringGetTextDatum(staging->message);
 	values[13] = BoolGetDatum(proposed->plan);
 	values[14] = BoolGetDatum(proposed->proposal.allow_replace);
+	values[15] = CStringGetTextDatum(proposed->proposal.bundle);
+	values[16] = CStringGetTextDatum(proposed->proposal.version);
 	statement_run(&insert, values, nulls, false);
 }
 
@@ -229,6 +233,13 @@ write_revision(const Staging *staging, ProposedRevision *proposed, RevisionRecor
 		revision_record_to(was);
 	}
 	PG_END_TRY();
+	if (record->diff == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("revision %d of \"%s\" was not recorded", proposed->revision,
+						proposed->proposal.instance),
+				 errdetail("A trigger of promote.revision is disabled, or another one swallowed the row."),
+				 errhint("ALTER TABLE promote.revision ENABLE ALWAYS TRIGGER record_revision, and look for triggers that are not promote's.")));
 }
 
 /*
@@ -251,7 +262,7 @@ stage_write(const Staging *staging, ProposedRevision *proposed, MemoryContext ca
 	staged->changed = !is_unchanged(proposed);
 	if (staged->changed)
 		write_revision(staging, proposed, &record);
-	else if (proposed->plan && !is_planned(&proposed->key, proposed->current_revision))
+	else if (proposed->plan && !is_planned(proposed))
 		revision_plan_desired(&proposed->key, &record);
 	staged->new_revision = proposed->current_revision + (staged->changed ? 1 : 0);
 	staged->deployment = record.deployment;

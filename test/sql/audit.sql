@@ -32,7 +32,7 @@ RESET DateStyle;
 
 SELECT is((SELECT data FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND seq = 3) - 'created_at' - 'digest' - 'overrides' - 'database_role',
     '{"project": "ecomm", "environment": "production", "component": "db", "revision": 2, "version_constraint": "~1", "release_channel": "development", "origin": "promotion",
-      "source_environment": "staging", "source_revision": 1, "plan": true, "allow_replace": false, "message": "ümlaut \"quoted\"", "actor": "ada"}', 'the facts of a revision');
+      "bundle": "postgres", "version": "1.2.0-dev.20260915T101500Z", "source_environment": "staging", "source_revision": 1, "plan": true, "allow_replace": false, "message": "ümlaut \"quoted\"", "actor": "ada"}', 'the facts of a revision');
 SELECT is((SELECT data FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND seq = 4) - 'created_at' - 'diff' - 'rendered_digest' - 'database_role',
     '{"project": "ecomm", "environment": "production", "component": "db", "deployment": 2, "action": "PLAN", "revision": 2, "base_revision": 1, "bundle": "postgres",
       "version": "1.2.0-dev.20260915T101500Z", "previous_version": "1.0.0", "destructive": false, "actor": "ada"}', 'the facts of a deployment');
@@ -44,9 +44,11 @@ DECLARE
 BEGIN
     -- the guards cannot be disabled while the test's own constraint checks are still to come
     SET CONSTRAINTS ALL IMMEDIATE;
-    ALTER TABLE promote.audit_log DISABLE TRIGGER USER;
-    ALTER TABLE promote.revision DISABLE TRIGGER USER;
-    ALTER TABLE promote.deployment DISABLE TRIGGER USER;
+    ALTER TABLE promote.audit_log DISABLE TRIGGER ALL;
+    ALTER TABLE promote.revision DISABLE TRIGGER ALL;
+    ALTER TABLE promote.deployment DISABLE TRIGGER ALL;
+    ALTER TABLE promote.config DISABLE TRIGGER ALL;
+    ALTER TABLE promote.instance DISABLE TRIGGER ALL;
     EXECUTE statement;
     SELECT string_agg(COALESCE(seq::text, '-') || ': ' || problem, E'\n') INTO found FROM promote.verify_audit();
     RAISE SQLSTATE 'UNDO1' USING MESSAGE = COALESCE(found, 'nothing found');
@@ -69,7 +71,27 @@ SELECT matches(pg_temp.tamper(replace(statement, '@', $$project = 'ecomm' AND su
     ('a revision''s author changed', 'UPDATE promote.revision SET actor = ''eve'' WHERE environment = ''production'' AND revision = 2', '-: revision 2 has no row'),
     ('a plan''s diff changed', 'UPDATE promote.deployment SET diff = ''[]'' WHERE environment = ''production'' AND deployment = 2', '4: what it records is not there'),
     ('a deployment removed', 'DELETE FROM promote.deployment WHERE environment = ''production'' AND deployment = 2', '4: what it records is not there'),
+    ('a configuration changed', 'UPDATE promote.config SET params = ''{"size": "large"}'' WHERE digest = (SELECT digest FROM promote.revision WHERE environment = ''production'' AND revision = 1)', '-: revision 1: its configuration'),
+    ('a configuration changed under its digest', 'ALTER TABLE promote.config ALTER digest DROP EXPRESSION; UPDATE promote.config SET params = ''{"size": "large"}'' WHERE digest = (SELECT digest FROM promote.revision WHERE environment = ''production'' AND revision = 1)', '-: revision 1: its configuration'),
+    ('all configurations removed', 'DELETE FROM promote.config', '-: deployment 1: its configuration'),
+    ('a counter turned back', 'UPDATE promote.instance SET revision = 2 WHERE name = ''ecomm-production-db''', 'the instance does not say'),
+    ('a counter of deployments moved', 'UPDATE promote.instance SET deployment = 9 WHERE name = ''ecomm-production-db''', 'the instance does not say'),
+    ('another constraint desired', 'UPDATE promote.instance SET version_constraint = ''latest'' WHERE name = ''ecomm-production-db''', 'the instance does not say'),
+    ('the end of everything removed', 'DELETE FROM promote.audit_log WHERE @ > 4; DELETE FROM promote.deployment WHERE environment = ''production'' AND deployment = 3; DELETE FROM promote.revision WHERE environment = ''production'' AND revision = 3', 'the instance does not say'),
+    ('an author replaced and sealed again', 'UPDATE promote.audit_log SET actor = ''eve'', hash = promote.audit_hash(project, subject, seq, at, ''eve'', database_role, event, data, previous_hash) WHERE @ = 6', '6: its author'),
+    ('an instance removed', 'DELETE FROM promote.instance WHERE name = ''ecomm-production-db''; DELETE FROM promote.audit_log WHERE @ > 0', '-: revision 1 has no row'),
     ('nothing', 'SELECT 1', '^nothing found$')) AS v(what, statement, expected);
+
+SELECT is(pg_temp.lines($$SELECT subject, problem FROM promote.verify_audit('ecomm-typo-db')$$), '(ecomm-typo-db,"there is no such instance, and nothing is recorded of it")', 'a name that is nothing''s');
+
+-- ---- nobody writes a record of nothing ----
+CREATE ROLE promote_test_forger;
+GRANT INSERT, SELECT ON ALL TABLES IN SCHEMA promote TO promote_test_forger;
+SET LOCAL ROLE promote_test_forger;
+SELECT throws_ok($$INSERT INTO promote.audit_log VALUES ('ecomm', 'ecomm-production-db', 7, now(), 'mallory', 'mallory', 'approval.granted', '{}', sha256('x'), sha256('y'))$$, 'PM303', NULL, 'not into the audit log');
+SELECT throws_ok($$INSERT INTO promote.deployment (project, environment, component, deployment, action, revision, bundle, version, rendered_digest, diff) SELECT project, environment, component, 4, action, revision, bundle, version, rendered_digest, diff FROM promote.deployment WHERE environment = 'production' AND deployment = 3$$, 'PM303', NULL, 'nor a deployment');
+RESET ROLE;
+SELECT throws_ok($$INSERT INTO promote.deployment (project, environment, component, deployment, action, revision, bundle, version, rendered_digest, diff) SELECT project, environment, component, 4, action, revision, bundle, version, rendered_digest, diff FROM promote.deployment WHERE environment = 'production' AND deployment = 3$$, 'PM303', NULL, 'nor the owner one that is new');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -11,7 +11,8 @@ SELECT pg_temp.refuses(format('INSERT INTO promote.bundle_release (bundle, versi
 SELECT throws_ok(format('INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES (%L, %L, %L)', 'postgres', v, '{}'), '23514', NULL, 'version ' || v)
   FROM unnest(ARRAY['1', '1.2', 'v1.2.3', '1.2.3+build', 'latest', '01.0.0', '']) AS v;
 SELECT throws_ok($$INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0', '{}')$$, '23505', NULL, 'a version once');
-SELECT throws_ok($$UPDATE promote.bundle_release SET params_schema = '{"type":1}' WHERE bundle = 'redis'$$, 'PM106', NULL, 'a schema that is updated is checked as well');
+SELECT throws_ok($$UPDATE promote.bundle_release SET params_schema = '{"type":1}' WHERE bundle = 'redis'$$, 'PM301', NULL, 'a schema that is published stays');
+SELECT lives_ok($$UPDATE promote.bundle_release SET published_at = now() WHERE bundle = 'redis'$$, 'what else a release has does not matter');
 SELECT throws_ok($$DELETE FROM promote.bundle_release WHERE bundle = 'postgres' AND version = '1.0.0'$$, '23503', NULL, 'a release that was planned stays');
 
 -- ---- which release a constraint stands for ----

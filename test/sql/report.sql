@@ -27,6 +27,7 @@ SELECT pg_temp.refuses(format('SELECT promote.plan_text(%L, %s)', i, d), state, 
 SELECT is(promote.format_diff('[]'), 'No changes. The configuration is the same.', 'no changes');
 SELECT is(promote.format_diff('[{"path": ".a", "change": "change", "old": {}, "new": [], "immutable": true}, {"path": ".größe", "change": "add", "new": "line\nbreak"}]', true),
     E'  ~ .a      {} -> []  # immutable, forces replacement\n  + .größe  "line\\nbreak"\n\nPlan: 1 to add, 1 to change, 0 to remove.', 'marks, widths and escapes');
+SELECT is(promote.format_diff('[{"path": ".a\n\u001b[31m", "change": "add", "new": "\u001b[0m"}]'), E'  + .a??[31m  "\\u001b[0m"\n\nPlan: 1 to add, 0 to change, 0 to remove.', 'no control character reaches a terminal');
 SELECT is(promote.format_diff('[{"path": ".a", "change": "change", "old": 1.50, "new": true, "immutable": true}]'),
     E'  ~ .a  1.50 -> true  # immutable\n\nPlan: 0 to add, 1 to change, 0 to remove.', 'immutable without replacement');
 SELECT throws_ok(format('SELECT promote.format_diff(%L)', d), '22023', NULL, 'no diff: ' || d) FROM unnest(ARRAY['{}', '1', '[1]', '[{}]', '[{"path": 1, "change": "add"}]', '[{"path": "x"}]']) AS d;
