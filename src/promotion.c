@@ -20,9 +20,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_promote_instance);

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "errors.h"
+#include "json/digest.h"
 #include "proposal.h"
 
 #include "catalog/pg_type.h"
@@ -25,9 +26,6 @@
 #define SAME_INSTANCE(row, as) \
 	row ".project = " as ".project AND " row ".environment = " as ".environment" \
 	" AND " row ".component = " as ".component"
-#define DIGEST_OF(instance, number) \
-	"(SELECT r.digest FROM promote.revision AS r WHERE " SAME_INSTANCE("r", instance) \
-	" AND r.revision = " number ")"
 #define PARAMS_OF(instance, digest) \
 	"(SELECT c.params FROM promote.config AS c WHERE c.project = " instance ".project" \
 	" AND c.digest = " digest ")"
@@ -46,9 +44,8 @@
 
 /*
  * The proposing SELECT over a source of proposed rows n, and a condition on
- * them.  What was before is what was last planned, with the parameters and by
- * the release of then.  OFFSET keeps the inner query's columns from being
- * computed once for every use.
+ * them.  OFFSET keeps the inner query's columns from being computed once for
+ * every use.  What few proposals need is read after it, see read_rest.
  *
  * Whoever writes locks the instances by a statement before: one that waited
  * for a lock would read everything else by the snapshot from before.
@@ -59,16 +56,9 @@
 	" x.current_revision, x.current_deployment, x.current_constraint, x.current_channel," \
 	" x.head, (SELECT a.hash FROM promote.audit_log AS a WHERE a.project = x.project" \
 	"  AND a.subject = x.name AND a.seq = x.head)," \
-	" x.base_revision, x.base_digest, x.base_plan, x.base_version," \
-	" " PARAMS_OF("x", "x.base_digest") "," \
-	" CASE WHEN x.base_plan <> x.base_digest THEN " PARAMS_OF("x", "x.base_plan") " END," \
-	" CASE WHEN x.base_bundle <> x.bundle OR x.base_version <> x.version THEN " \
-	SCHEMA_OF("x.base_bundle", "x.base_version") " END," \
-	" CASE WHEN x.deployed_revision IS NOT NULL THEN " \
-	PARAMS_OF("x", "COALESCE(x.deployed_plan, " DIGEST_OF("x", "x.deployed_revision") ")") " END," \
-	" x.deployed_plan IS NOT NULL, x.parameters, x.source_revision, x.source_parameters," \
-	" CASE WHEN x.source_bundle <> x.bundle OR x.source_version <> x.version THEN " \
-	SCHEMA_OF("x.source_bundle", "x.source_version") " END," \
+	" x.base_revision, x.base_digest, x.base_plan, x.base_bundle, x.base_version," \
+	" " PARAMS_OF("x", "x.base_digest") ", x.deployed_revision, x.parameters," \
+	" x.source_revision, x.source_parameters, x.source_bundle, x.source_version," \
 	" x.new_revision, x.plan, x.allow_replace, x.fits, x.digest, x.facts, x.actor," \
 	" x.database_role, x.created_at" \
 	" FROM (SELECT i.project, i.environment, i.component, i.name," \
@@ -80,8 +70,7 @@
 	" n.digest, n.facts, n.actor, n.database_role, n.created_at," \
 	" b.revision AS base_revision, b.digest AS base_digest, b.bundle AS base_bundle," \
 	" b.version AS base_version, " PLAN_OF("i", "b.revision") " AS base_plan," \
-	" CASE WHEN i.deployed_revision IS NOT NULL THEN " PLAN_OF("i", "i.deployed_revision") \
-	" END AS deployed_plan, " PARAMETERS_OF("i") " AS parameters," \
+	" " PARAMETERS_OF("i") " AS parameters," \
 	" (SELECT a.seq FROM promote.audit_log AS a WHERE a.project = i.project" \
 	"  AND a.subject = i.name ORDER BY a.seq DESC LIMIT 1) AS head" \
 	" FROM (" source ") AS n" \
@@ -218,7 +207,7 @@ proposal_from(const InstanceKey *destination, const char *source_environment,
 	statement_run(&statement, values, nulls, read_only);
 	if (SPI_processed == 0)
 		return false;
-	proposal_read(SPI_tuptable, 0, proposed);
+	proposal_read(SPI_tuptable, 0, read_only, proposed);
 	return true;
 }
 
@@ -243,11 +232,123 @@ proposal_require_history(const ProposedRevision *proposed)
 			 errhint("Restore the dump as a whole; promote.verify_audit() tells what is missing.")));
 }
 
-/* Take a row of the proposing SELECT, in the current memory context. */
-void
-proposal_read(SPITupleTable *rows, uint64 row, ProposedRevision *proposed)
+/* A release, of which there may be none: its strings are NULL then. */
+typedef struct Release
+{
+	const char *bundle;
+	const char *version;
+} Release;
+
+/*
+ * Run a statement that yields one document; a copy of it, or NULL.  *flag is
+ * the boolean beside it.
+ */
+static Jsonb *
+read_document(Statement *statement, Datum *values, bool read_only, bool *flag)
+{
+	Jsonb	   *document = NULL;
+
+	statement_run(statement, values, NULL, read_only);
+	if (SPI_processed > 0 && (document = spi_jsonb(SPI_tuptable, 0, 1)) != NULL)
+	{
+		document = DatumGetJsonbPCopy(JsonbPGetDatum(document));
+		*flag = spi_bool(SPI_tuptable, 0, 2);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return document;
+}
+
+/* The schema of a release that is not the proposal's own; NULL where it is. */
+static Jsonb *
+read_schema(const Proposal *proposal, const Release *release, bool read_only)
+{
+	static Statement statement = {
+		.text = "SELECT f.params_schema, true FROM promote.bundle_release AS f"
+		" WHERE f.bundle = $1 AND f.version = $2",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2];
+	bool		found;
+
+	if (release->version == NULL || proposal->version == NULL ||
+		(strcmp(release->bundle, proposal->bundle) == 0 &&
+		 strcmp(release->version, proposal->version) == 0))
+		return NULL;
+	values[0] = CStringGetTextDatum(release->bundle);
+	values[1] = CStringGetTextDatum(release->version);
+	return read_document(&statement, values, read_only, &found);
+}
+
+/* The configuration of a digest in the proposal's project. */
+static Jsonb *
+read_config(const ProposedRevision *proposed, const bytea *digest, bool read_only)
+{
+	static Statement statement = {
+		.text = "SELECT c.params, true FROM promote.config AS c"
+		" WHERE c.project = $1 AND c.digest = $2",
+		.parameters = 2,
+		.types = {TEXTOID, BYTEAOID}
+	};
+	Datum		values[2] = {
+		CStringGetTextDatum(proposed->key.project), PointerGetDatum(digest)
+	};
+	bool		found;
+
+	return read_document(&statement, values, read_only, &found);
+}
+
+/* What runs: the deployed revision as it was last planned, or as it stands. */
+static void
+read_deployed(ProposedRevision *proposed, int32 revision, bool read_only)
+{
+	static Statement statement = {
+		.text = "SELECT " PARAMS_OF("k", "COALESCE(k.plan, k.digest)") ", k.plan IS NOT NULL"
+		" FROM (SELECT r.project, r.digest, " PLAN_OF("r", "r.revision") " AS plan"
+		"  FROM promote.revision AS r WHERE r.project = $1 AND r.environment = $2"
+		"  AND r.component = $3 AND r.revision = $4 OFFSET 0) AS k",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	Datum		values[4] = {
+		CStringGetTextDatum(proposed->key.project),
+		CStringGetTextDatum(proposed->key.environment),
+		CStringGetTextDatum(proposed->key.component),
+		Int32GetDatum(revision)
+	};
+
+	proposed->proposal.deployed = read_document(&statement, values, read_only,
+												&proposed->proposal.deployed_rendered);
+}
+
+/*
+ * Read what few proposals need: the schemas of other releases concerned, what
+ * was last planned where its placeholders made it another document, what runs.
+ */
+static void
+read_rest(ProposedRevision *proposed, const Release *former, const Release *source,
+		  int32 deployed_revision, bool read_only)
 {
 	Proposal   *proposal = &proposed->proposal;
+
+	proposal->old_schema = read_schema(proposal, former, read_only);
+	proposal->source_schema = read_schema(proposal, source, read_only);
+	if (proposed->base_plan && proposed->base_digest &&
+		memcmp(VARDATA_ANY(proposed->base_plan), VARDATA_ANY(proposed->base_digest),
+			   JSON_DIGEST_LENGTH) != 0)
+		proposal->old_plan = read_config(proposed, proposed->base_plan, read_only);
+	if (deployed_revision > 0)
+		read_deployed(proposed, deployed_revision, read_only);
+}
+
+/* Take a row of the proposing SELECT, in the current memory context. */
+void
+proposal_read(SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision *proposed)
+{
+	Proposal   *proposal = &proposed->proposal;
+	Release		former;
+	Release		source;
+	int32		deployed_revision;
 	bool		isnull;
 	int			column = 0;
 
@@ -271,16 +372,15 @@ proposal_read(SPITupleTable *rows, uint64 row, ProposedRevision *proposed)
 	proposed->base_revision = spi_integer(rows, row, ++column);
 	proposed->base_digest = spi_bytea(rows, row, ++column);
 	proposed->base_plan = spi_bytea(rows, row, ++column);
-	proposed->previous_version = spi_text(rows, row, ++column);
+	former.bundle = spi_text(rows, row, ++column);
+	former.version = proposed->previous_version = spi_text(rows, row, ++column);
 	proposal->old_params = spi_jsonb(rows, row, ++column);
-	proposal->old_plan = spi_jsonb(rows, row, ++column);
-	proposal->old_schema = spi_jsonb(rows, row, ++column);
-	proposal->deployed = spi_jsonb(rows, row, ++column);
-	proposal->deployed_rendered = spi_bool(rows, row, ++column);
+	deployed_revision = spi_integer(rows, row, ++column);
 	proposal->parameters = spi_jsonb(rows, row, ++column);
 	proposed->source_revision = spi_integer(rows, row, ++column);
 	proposed->source_parameters = spi_jsonb(rows, row, ++column);
-	proposal->source_schema = spi_jsonb(rows, row, ++column);
+	source.bundle = spi_text(rows, row, ++column);
+	source.version = spi_text(rows, row, ++column);
 	proposed->revision = spi_integer(rows, row, ++column);
 	proposed->plan = spi_bool(rows, row, ++column);
 	proposal->allow_replace = spi_bool(rows, row, ++column);
@@ -290,6 +390,7 @@ proposal_read(SPITupleTable *rows, uint64 row, ProposedRevision *proposed)
 	proposed->actor = spi_text(rows, row, ++column);
 	proposed->database_role = spi_text(rows, row, ++column);
 	proposed->created_at = DatumGetTimestampTz(spi_value(rows, row, ++column, &isnull));
+	read_rest(proposed, &former, &source, deployed_revision, read_only);
 }
 
 /* The newest releases of a bundle, for a message; "" where it has none. */

@@ -56,7 +56,8 @@ extern Portal proposal_open_desired(const InstanceKey *key);
 extern bool proposal_from(const InstanceKey *destination, const char *source_environment,
 						  const char *version_constraint, const char *release_channel,
 						  bool read_only, ProposedRevision *proposed);
-extern void proposal_read(SPITupleTable *rows, uint64 row, ProposedRevision *proposed);
+extern void proposal_read(SPITupleTable *rows, uint64 row, bool read_only,
+						  ProposedRevision *proposed);
 extern void proposal_require_history(const ProposedRevision *proposed);
 extern void proposal_require_release(const ProposedRevision *proposed);
 extern void refuse_no_release(const char *bundle, const char *version_constraint,

@@ -318,7 +318,7 @@ record_all(Portal cursor, bool plan, RevisionRecord *record)
 			ProposedRevision proposed;
 
 			CHECK_FOR_INTERRUPTS();
-			proposal_read(rows, i, &proposed);
+			proposal_read(rows, i, false, &proposed);
 			proposed.plan |= plan;
 			judge(&proposed);
 			record_proposal(&proposed, record);

@@ -237,7 +237,9 @@ END $$;
 -- The rows of the diff that are not as they should be; a change of kind is a removal and an addition.
 CREATE FUNCTION pg_temp.diff_differs(a jsonb, b jsonb) RETURNS boolean LANGUAGE sql AS $$
 	WITH o AS MATERIALIZED (SELECT * FROM pg_temp.leaves(a, '')), n AS MATERIALIZED (SELECT * FROM pg_temp.leaves(b, '')),
-	want AS (SELECT p, o.x AS old, n.x AS new FROM o FULL JOIN n USING (p) WHERE o.x IS DISTINCT FROM n.x),
+	want AS (SELECT p, o.x AS old, n.x AS new FROM o FULL JOIN n USING (p) WHERE o.x IS DISTINCT FROM n.x
+		-- a root object is there before and after, and no leaf
+		AND (p <> '.' OR jsonb_typeof(a) <> 'object' OR jsonb_typeof(b) <> 'object')),
 	got AS (SELECT path, old_value, new_value, change FROM promote.jsonb_leaf_diff(a, b))
 	SELECT EXISTS ((SELECT p, old, new FROM want) EXCEPT ALL (SELECT path, old_value, new_value FROM got))
 		OR EXISTS ((SELECT path, old_value, new_value FROM got) EXCEPT ALL (SELECT p, old, new FROM want))
