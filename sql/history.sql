@@ -20,11 +20,11 @@ REVOKE ALL ON FUNCTION promote.guard_record() FROM PUBLIC;
 COMMENT ON FUNCTION promote.guard_record() IS
 'Refuses rows of deployments and of the audit log that nothing caused, PM303';
 
-CREATE FUNCTION promote.guard_release() RETURNS trigger
-    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_release';
-REVOKE ALL ON FUNCTION promote.guard_release() FROM PUBLIC;
-COMMENT ON FUNCTION promote.guard_release() IS
-'Refuses to change a release that is published, PM301';
+CREATE FUNCTION promote.guard_registry() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_registry';
+REVOKE ALL ON FUNCTION promote.guard_registry() FROM PUBLIC;
+COMMENT ON FUNCTION promote.guard_registry() IS
+'Refuses to change a release that is published and a component''s bundle, PM301';
 
 CREATE TABLE promote.config (
     project    promote.project_name NOT NULL,
@@ -77,7 +77,7 @@ CREATE TABLE promote.revision (
         CHECK (origin IN ('edit', 'promotion', 'fork', 'rollback', 'adoption')),
     CONSTRAINT revision_source_check
         CHECK ((source_environment IS NULL) = (source_revision IS NULL)
-               AND (origin <> 'promotion' OR source_environment IS NOT NULL)),
+               AND (origin <> 'promotion' OR source_environment <> environment) IS TRUE),
     CONSTRAINT revision_overrides_check
         CHECK (pg_catalog.jsonb_typeof(overrides) = 'object')
 );
@@ -148,10 +148,10 @@ COMMENT ON COLUMN promote.deployment.deployment IS 'Number';
 COMMENT ON COLUMN promote.deployment.action IS 'PLAN, PROVISION or DECOMMISSION';
 COMMENT ON COLUMN promote.deployment.status IS 'PROPOSED, APPROVED, REJECTED, PENDING, RUNNING, COMPLETED, FAILED or ABORTED';
 COMMENT ON COLUMN promote.deployment.revision IS 'Revision it is about';
-COMMENT ON COLUMN promote.deployment.base_revision IS 'Revision that the diff starts from, the one before; NULL: there was none';
+COMMENT ON COLUMN promote.deployment.base_revision IS 'Revision that the diff starts from, that of the plan before; NULL: there was none';
 COMMENT ON COLUMN promote.deployment.bundle IS 'Bundle of the release';
 COMMENT ON COLUMN promote.deployment.version IS 'Release that the version constraint stood for';
-COMMENT ON COLUMN promote.deployment.previous_version IS 'The release of the base revision; NULL: there was none';
+COMMENT ON COLUMN promote.deployment.previous_version IS 'The release of the plan before; NULL: there was none';
 COMMENT ON COLUMN promote.deployment.rendered_digest IS 'Configuration with the placeholders replaced by the environment''s parameters';
 COMMENT ON COLUMN promote.deployment.diff IS 'Leaf diff of the rendered configurations: an array of objects with path, change, old, new, immutable and sensitive; sensitive values are masked';
 COMMENT ON COLUMN promote.deployment.destructive IS 'Does it change an immutable value of a provisioned instance?';
@@ -184,9 +184,13 @@ CREATE TRIGGER guard_record BEFORE INSERT ON promote.deployment
     FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER guard_record;
 
-CREATE TRIGGER guard_release BEFORE UPDATE ON promote.bundle_release
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_release();
-ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER guard_release;
+CREATE TRIGGER guard_registry BEFORE UPDATE ON promote.bundle_release
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_registry();
+ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER guard_registry;
+
+CREATE TRIGGER guard_registry BEFORE UPDATE ON promote.component
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_registry();
+ALTER TABLE promote.component ENABLE ALWAYS TRIGGER guard_registry;
 
 CREATE TRIGGER guard_instance BEFORE INSERT OR UPDATE OR DELETE ON promote.instance
     FOR EACH ROW EXECUTE FUNCTION promote.guard_instance();

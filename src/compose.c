@@ -114,6 +114,43 @@ overlay_own(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
 							   SCHEMA_NONCOPYABLE);
 }
 
+/* Are two documents the same bytes, and so the same? */
+static bool
+is_same(const Jsonb *a, const Jsonb *b)
+{
+	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
+}
+
+/*
+ * The base with the overrides, a merge patch, on top.  What comes out may be
+ * in another branch of the schema than either document was, where more is not
+ * copyable: those places get the destination's own values too, and the
+ * overrides their last word, until nothing changes any more.  Every round
+ * takes back at least one value, so that they end; the bound is for
+ * documents that nobody reviews.
+ */
+static Jsonb *
+apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
+				const Jsonb *schema, const Jsonb *const *variables)
+{
+	const int	max_rounds = 100;
+	Jsonb	   *result = base;
+
+	if (!is_empty(overrides))
+		result = json_merge(base, overrides, JSON_NULL_REMOVES);
+	for (int i = 0; i < max_rounds; i++)
+	{
+		Jsonb	   *next = overlay_own(result, destination, schema, variables);
+
+		if (next != result && !is_empty(overrides))
+			next = json_merge(next, overrides, JSON_NULL_REMOVES);
+		if (next == result || is_same(next, result))
+			break;
+		result = next;
+	}
+	return result;
+}
+
 /*
  * What the destination's params become before the overrides, where the
  * proposal's params are still the source's.
@@ -123,14 +160,16 @@ compose_base(const Proposal *proposal, const Jsonb *source_parameters)
 {
 	const Jsonb *variables[2] = {proposal->parameters, source_parameters};
 
-	return overlay_own(proposal->params, proposal->old_params, proposal->schema, variables);
+	return overlay_own(proposal->params, proposal->own_params, proposal->schema, variables);
 }
 
-/* The base with the overrides, a merge patch, on top. */
+/* What the destination's params become: the base with the overrides. */
 Jsonb *
-compose_overrides(Jsonb *base, const Jsonb *overrides)
+compose_overrides(const Proposal *proposal, Jsonb *base, const Jsonb *overrides)
 {
-	return is_empty(overrides) ? base : json_merge(base, overrides, JSON_NULL_REMOVES);
+	const Jsonb *variables[2] = {proposal->parameters, NULL};
+
+	return apply_overrides(base, overrides, proposal->own_params, proposal->schema, variables);
 }
 
 /*
@@ -143,7 +182,8 @@ compose_params(const Jsonb *source, const Jsonb *destination, const Jsonb *schem
 {
 	const Jsonb *variables[2] = {NULL, NULL};
 
-	return compose_overrides(overlay_own(source, destination, schema, variables), overrides);
+	return apply_overrides(overlay_own(source, destination, schema, variables), overrides,
+						   destination, schema, variables);
 }
 
 /* Collector of violations: a line each. */
@@ -197,15 +237,18 @@ static void
 check_immutable(Proposal *proposal)
 {
 	StringInfoData paths;
-	Jsonb	   *deployed;
+	ListCell   *cell;
 
-	if (proposal->deployed == NULL)
-		return;
-	deployed = proposal->deployed_rendered ? proposal->deployed :
-		json_render(proposal->deployed, proposal->parameters, true);
 	initStringInfo(&paths);
-	json_leaf_diff(deployed, marks_of(deployed, proposal->schema, SCHEMA_IMMUTABLE),
-				   proposal->rendered, proposal->marks, add_immutable, &paths);
+	foreach(cell, proposal->deployed)
+	{
+		Jsonb	   *deployed = lfirst(cell);
+
+		/* one that was planned in several ways is compared with each */
+		if (paths.len == 0)
+			json_leaf_diff(deployed, marks_of(deployed, proposal->schema, SCHEMA_IMMUTABLE),
+						   proposal->rendered, proposal->marks, add_immutable, &paths);
+	}
 	proposal->destructive = paths.len > 0;
 	if (proposal->destructive && !proposal->allow_replace)
 		ereport(ERROR,
@@ -218,38 +261,23 @@ check_immutable(Proposal *proposal)
 
 /*
  * The marks that decide what of a rendered document is shown, and how.  What
- * any of the releases concerned calls sensitive is never shown: the one that
- * is to judge it, the destination's until now, the source's.
+ * any of the releases concerned calls sensitive is never shown.
  */
 JsonMark *
 compose_marks(const Proposal *proposal, const Jsonb *document)
 {
 	JsonMarkFrame root = {NULL, 0, 0, NULL};
-	const Jsonb *others[] = {proposal->old_schema, proposal->source_schema};
 	JsonbValue	view;
 
 	if (document == NULL)
 		return NULL;
 	json_root(document, &view);
 	root.node = marks_of(document, proposal->schema, SCHEMA_IMMUTABLE | SCHEMA_SENSITIVE);
-	for (int i = 0; i < lengthof(others); i++)
-		if (others[i])
-			add_marks(&root, &view, marks_of(document, others[i], SCHEMA_SENSITIVE));
+	for (int i = 0; i < lengthof(proposal->other_schemas); i++)
+		if (proposal->other_schemas[i])
+			add_marks(&root, &view, marks_of(document, proposal->other_schemas[i],
+											 SCHEMA_SENSITIVE));
 	return root.node;
-}
-
-/*
- * The former params as they were last planned, or as today's parameters make
- * them; NULL where there were none.
- */
-static Jsonb *
-render_old(const Proposal *proposal)
-{
-	if (proposal->old_plan)
-		return proposal->old_plan;
-	if (proposal->old_params)
-		return json_render(proposal->old_params, proposal->parameters, true);
-	return NULL;
 }
 
 /*
@@ -263,11 +291,9 @@ compose_check(Proposal *proposal)
 	proposal->rendered = json_render(proposal->params, proposal->parameters, false);
 	if (proposal->rendered != proposal->params)
 		json_check_params(proposal->rendered, "rendered params");
-	proposal->old_rendered = render_old(proposal);
 	check_valid(proposal);
 	proposal->marks = compose_marks(proposal, proposal->rendered);
-	proposal->old_marks = compose_marks(proposal, proposal->old_rendered);
-	proposal->destructive = false;
+	proposal->planned_marks = compose_marks(proposal, proposal->planned);
 	check_immutable(proposal);
 }
 
@@ -321,7 +347,7 @@ write_change(void *state, const JsonChange *change)
 }
 
 /*
- * What a checked proposal changes: an array of objects with path, change
+ * What a checked proposal changes since the last plan: an array of objects with path, change
  * (add, change, remove), old and new (each only where there is a value; the
  * sensitive ones masked), immutable and sensitive (only where true).
  */
@@ -332,7 +358,7 @@ compose_diff(const Proposal *proposal)
 
 	json_writer_init(&writer);
 	json_write_begin_array(&writer);
-	json_leaf_diff(proposal->old_rendered, proposal->old_marks,
+	json_leaf_diff(proposal->planned, proposal->planned_marks,
 				   proposal->rendered, proposal->marks, write_change, &writer);
 	json_write_end_array(&writer);
 	return json_writer_finish(&writer);

@@ -3,7 +3,6 @@
  */
 #include "postgres.h"
 
-#include "errors.h"
 #include "json/merge.h"
 #include "stage.h"
 #include "version.h"

@@ -22,7 +22,7 @@
 PG_FUNCTION_INFO_V1(promote_refuse_rewrite);
 PG_FUNCTION_INFO_V1(promote_guard_instance);
 PG_FUNCTION_INFO_V1(promote_guard_record);
-PG_FUNCTION_INFO_V1(promote_guard_release);
+PG_FUNCTION_INFO_V1(promote_guard_registry);
 
 /*
  * Is the recording trigger at work?  Its statements set this for as long as
@@ -30,7 +30,7 @@ PG_FUNCTION_INFO_V1(promote_guard_release);
  */
 static bool recording = false;
 
-/* Let instances' bookkeeping be changed, or no longer; returns what was. */
+/* Open the guards of bookkeeping and records, or close them; returns what was. */
 bool
 guard_open(bool open)
 {
@@ -230,24 +230,29 @@ promote_guard_record(PG_FUNCTION_ARGS)
 }
 
 /*
- * promote.guard_release() returns trigger
+ * promote.guard_registry() returns trigger
  *
- * BEFORE UPDATE of bundle_release, for each row: what was valid, copied and
- * masked by a release stays so, because a release stays what it is.
+ * BEFORE UPDATE of bundle_release and of component, for each row: what was
+ * valid, copied and masked by a release stays so, because a release stays
+ * what it is, and a component the bundle's that it is of.
  */
 Datum
-promote_guard_release(PG_FUNCTION_ARGS)
+promote_guard_registry(PG_FUNCTION_ARGS)
 {
 	static const char *const columns[] = {"bundle", "version", "params_schema"};
-	TriggerData *data = trigger_data(fcinfo, "guard_release", "bundle_release",
+	TriggerData *data = trigger_data(fcinfo, "guard_registry", NULL,
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 
+	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+		return PointerGetDatum(data->tg_trigtuple);
 	for (int i = 0; i < lengthof(columns); i++)
-		if (column_differs(data, columns[i]))
+		if (SPI_fnumber(row_type, columns[i]) > 0 && column_differs(data, columns[i]))
 			ereport(ERROR,
 					(errcode(PM_APPEND_ONLY),
-					 errmsg("a release is published once"),
-					 errdetail("Its %s is never changed.", columns[i]),
-					 errhint("Publish another version; a release that nothing refers to may be deleted.")));
+					 errmsg("\"%s\" of \"%s\" is never changed", columns[i],
+							RelationGetRelationName(data->tg_relation)),
+					 errdetail("What was validated, copied and masked by it has to stay so."),
+					 errhint("Publish another version, or add another component; a row that nothing refers to may be deleted.")));
 	return PointerGetDatum(data->tg_newtuple);
 }

@@ -1,5 +1,5 @@
 /*
- * history.h: letting the recording triggers past the guard of the instances.
+ * history.h: letting what records past the guards.
  */
 #ifndef PROMOTE_HISTORY_H
 #define PROMOTE_HISTORY_H

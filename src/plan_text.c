@@ -134,7 +134,7 @@ static void
 append_summary(StringInfo out, const int *counts)
 {
 	if (counts[0] + counts[1] + counts[2] == 0)
-		appendStringInfoString(out, "No changes. The configuration is the same.");
+		appendStringInfoString(out, "No changes. The params are the same.");
 	else
 		appendStringInfo(out, "\nPlan: %d to add, %d to change, %d to remove.",
 						 counts[0], counts[1], counts[2]);

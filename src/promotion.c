@@ -9,6 +9,7 @@
 
 #include "compat.h"
 #include "errors.h"
+#include "history.h"
 #include "json/diff.h"
 #include "json/digest.h"
 #include "json/reader.h"
@@ -106,7 +107,7 @@ read_promotion(Promotion *promotion, bool read_only)
 	proposal_require_release(proposed);
 	promotion->source_params = proposal->params;
 	promotion->base = compose_base(proposal, proposed->source_parameters);
-	proposal->params = compose_overrides(promotion->base, promotion->overrides);
+	proposal->params = compose_overrides(proposal, promotion->base, promotion->overrides);
 }
 
 /* Lock both instances in key order: the source against edits only. */
@@ -246,7 +247,17 @@ keep_result(const Promotion *promotion, const char *key, const bytea *request,
 		JsonbPGetDatum(staged->diff)
 	};
 
-	statement_run(&keep, values, nulls, false);
+	bool		was = guard_open(true);
+
+	PG_TRY();
+	{
+		statement_run(&keep, values, nulls, false);
+	}
+	PG_FINALLY();
+	{
+		guard_open(was);
+	}
+	PG_END_TRY();
 }
 
 /* Write what the destination is to desire. */
@@ -414,9 +425,9 @@ put_preview(Preview *preview, const Promotion *promotion)
 	Jsonb	   *source = json_render(promotion->source_params, proposal->parameters, true);
 	Jsonb	   *rendered_base = json_render(promotion->base, proposal->parameters, true);
 
-	preview->changed = differing_paths(proposal->old_rendered, proposal->rendered);
+	preview->changed = differing_paths(proposal->planned, proposal->rendered);
 	preview->overridden = differing_paths(rendered_base, proposal->rendered);
-	json_leaf_diff(proposal->old_rendered, proposal->old_marks, proposal->rendered,
+	json_leaf_diff(proposal->planned, proposal->planned_marks, proposal->rendered,
 				   proposal->marks, put_change, preview);
 	json_leaf_diff(source, compose_marks(proposal, source), rendered_base,
 				   compose_marks(proposal, rendered_base), put_kept, preview);
@@ -438,7 +449,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);
 	read_promotion(&promotion, true);
-	/* what an immutable value would be refused for is marked instead */
+	/* a change of an immutable value is marked, not refused */
 	promotion.proposed.proposal.allow_replace = true;
 	compose_check(&promotion.proposed.proposal);
 	put_preview(&preview, &promotion);

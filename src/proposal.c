@@ -9,7 +9,7 @@
 #include "postgres.h"
 
 #include "errors.h"
-#include "json/digest.h"
+#include "json/render.h"
 #include "proposal.h"
 
 #include "catalog/pg_type.h"
@@ -29,9 +29,6 @@
 #define PARAMS_OF(instance, digest) \
 	"(SELECT c.params FROM promote.config AS c WHERE c.project = " instance ".project" \
 	" AND c.digest = " digest ")"
-#define PLAN_OF(instance, number) \
-	"(SELECT p.rendered_digest FROM promote.deployment AS p WHERE " SAME_INSTANCE("p", instance) \
-	" AND p.revision = " number " AND p.action = 'PLAN' ORDER BY p.deployment DESC LIMIT 1)"
 #define SCHEMA_OF(release_bundle, release_version) \
 	"(SELECT f.params_schema FROM promote.bundle_release AS f" \
 	" WHERE f.bundle = " release_bundle " AND f.version = " release_version ")"
@@ -54,13 +51,14 @@
 	"SELECT x.project, x.environment, x.component, x.name, x.params," \
 	" x.version_constraint, x.release_channel, x.bundle, x.version, x.params_schema," \
 	" x.current_revision, x.current_deployment, x.current_constraint, x.current_channel," \
+	" x.own_digest, x.own_bundle, x.own_version, " PARAMS_OF("x", "x.own_digest") "," \
 	" x.head, (SELECT a.hash FROM promote.audit_log AS a WHERE a.project = x.project" \
 	"  AND a.subject = x.name AND a.seq = x.head)," \
-	" x.base_revision, x.base_digest, x.base_plan, x.base_bundle, x.base_version," \
-	" " PARAMS_OF("x", "x.base_digest") ", x.deployed_revision, x.parameters," \
-	" x.source_revision, x.source_parameters, x.source_bundle, x.source_version," \
-	" x.new_revision, x.plan, x.allow_replace, x.fits, x.digest, x.facts, x.actor," \
-	" x.database_role, x.created_at" \
+	" x.plan_revision, x.plan_digest, x.plan_bundle, x.plan_version, x.plan_destructive," \
+	" CASE WHEN x.plan_digest <> x.own_digest THEN " PARAMS_OF("x", "x.plan_digest") " END," \
+	" x.deployed_revision, x.parameters, x.source_revision, x.source_parameters," \
+	" x.source_bundle, x.source_version, x.new_revision, x.plan, x.allow_replace, x.fits," \
+	" x.digest, x.facts, x.actor, x.database_role, x.created_at" \
 	" FROM (SELECT i.project, i.environment, i.component, i.name," \
 	" i.revision AS current_revision, i.deployment AS current_deployment," \
 	" i.version_constraint AS current_constraint, i.release_channel AS current_channel," \
@@ -68,16 +66,20 @@
 	" n.version, n.params_schema, n.source_revision, n.source_parameters, n.source_bundle," \
 	" n.source_version, n.revision AS new_revision, n.plan, n.allow_replace, n.fits," \
 	" n.digest, n.facts, n.actor, n.database_role, n.created_at," \
-	" b.revision AS base_revision, b.digest AS base_digest, b.bundle AS base_bundle," \
-	" b.version AS base_version, " PLAN_OF("i", "b.revision") " AS base_plan," \
+	" b.digest AS own_digest, b.bundle AS own_bundle, b.version AS own_version," \
+	" p.revision AS plan_revision, p.rendered_digest AS plan_digest, p.bundle AS plan_bundle," \
+	" p.version AS plan_version, p.destructive AS plan_destructive," \
 	" " PARAMETERS_OF("i") " AS parameters," \
 	" (SELECT a.seq FROM promote.audit_log AS a WHERE a.project = i.project" \
 	"  AND a.subject = i.name ORDER BY a.seq DESC LIMIT 1) AS head" \
 	" FROM (" source ") AS n" \
 	" JOIN promote.instance AS i ON " SAME_INSTANCE("i", "n") \
-	" LEFT JOIN LATERAL (SELECT r.revision, r.digest, r.bundle, r.version" \
+	" LEFT JOIN LATERAL (SELECT r.digest, r.bundle, r.version" \
 	"  FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "i") \
-	"  AND r.revision = COALESCE(n.revision - 1, i.revision) LIMIT 1) AS b ON true" \
+	"  AND r.revision = i.revision LIMIT 1) AS b ON true" \
+	" LEFT JOIN LATERAL (SELECT d.revision, d.rendered_digest, d.bundle, d.version, d.destructive" \
+	"  FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "i") " AND d.action = 'PLAN'" \
+	"  ORDER BY d.revision DESC, d.deployment DESC LIMIT 1) AS p ON true" \
 	condition " OFFSET 0) AS x"
 
 /*
@@ -87,7 +89,7 @@
 #define FROM_REVISION(table) \
 	"SELECT k.project, k.environment, k.component, r.revision, " PARAMS_OF("k", "r.digest") \
 	" AS params, r.version_constraint, r.release_channel, r.bundle, r.version, " \
-	SCHEMA_OF("r.bundle", "r.version") " AS params_schema, NULL::integer AS source_revision," \
+	SCHEMA_OF("r.bundle", "r.version") " AS params_schema, r.source_revision," \
 	" NULL::jsonb AS source_parameters, s.bundle AS source_bundle, s.version AS source_version," \
 	" r.plan, r.allow_replace, r.bundle = " BUNDLE_OF("k") \
 	" AND promote.version_key(r.version) >= (promote.version_range(r.version_constraint)).lower" \
@@ -159,25 +161,6 @@ proposal_open_new(void)
 	return statement_open(&statement, NULL, NULL, false);
 }
 
-/* Open a cursor over the desired revision of an instance, which is locked. */
-Portal
-proposal_open_desired(const InstanceKey *key)
-{
-	static Statement statement = {
-		.text = PROPOSE(FROM_REVISION("promote.instance") " WHERE k.project = $1"
-						" AND k.environment = $2 AND k.component = $3", ""),
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3] = {
-		CStringGetTextDatum(key->project),
-		CStringGetTextDatum(key->environment),
-		CStringGetTextDatum(key->component)
-	};
-
-	return statement_open(&statement, values, NULL, false);
-}
-
 /*
  * Read what an instance of the destination's component in another
  * environment, or the destination itself, desires, as a proposal for the
@@ -220,9 +203,8 @@ proposal_require_history(const ProposedRevision *proposed)
 {
 	const Proposal *proposal = &proposed->proposal;
 
-	if ((proposed->base_revision == 0) == (proposed->current_revision == 0 ||
-										   proposed->revision == 1) &&
-		(proposed->base_revision == 0 || proposal->old_params) &&
+	if ((proposed->current_revision == 0 || proposal->own_params) &&
+		(proposed->current_deployment == 0 || proposed->base_revision == 0 || proposal->planned) &&
 		(proposed->source_revision == 0 || proposal->params))
 		return;
 	ereport(ERROR,
@@ -239,37 +221,18 @@ typedef struct Release
 	const char *version;
 } Release;
 
-/*
- * Run a statement that yields one document; a copy of it, or NULL.  *flag is
- * the boolean beside it.
- */
-static Jsonb *
-read_document(Statement *statement, Datum *values, bool read_only, bool *flag)
-{
-	Jsonb	   *document = NULL;
-
-	statement_run(statement, values, NULL, read_only);
-	if (SPI_processed > 0 && (document = spi_jsonb(SPI_tuptable, 0, 1)) != NULL)
-	{
-		document = DatumGetJsonbPCopy(JsonbPGetDatum(document));
-		*flag = spi_bool(SPI_tuptable, 0, 2);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return document;
-}
-
 /* The schema of a release that is not the proposal's own; NULL where it is. */
 static Jsonb *
 read_schema(const Proposal *proposal, const Release *release, bool read_only)
 {
 	static Statement statement = {
-		.text = "SELECT f.params_schema, true FROM promote.bundle_release AS f"
+		.text = "SELECT f.params_schema FROM promote.bundle_release AS f"
 		" WHERE f.bundle = $1 AND f.version = $2",
 		.parameters = 2,
 		.types = {TEXTOID, TEXTOID}
 	};
 	Datum		values[2];
-	bool		found;
+	Jsonb	   *schema = NULL;
 
 	if (release->version == NULL || proposal->version == NULL ||
 		(strcmp(release->bundle, proposal->bundle) == 0 &&
@@ -277,36 +240,28 @@ read_schema(const Proposal *proposal, const Release *release, bool read_only)
 		return NULL;
 	values[0] = CStringGetTextDatum(release->bundle);
 	values[1] = CStringGetTextDatum(release->version);
-	return read_document(&statement, values, read_only, &found);
+	statement_run(&statement, values, NULL, read_only);
+	if (SPI_processed > 0)
+		schema = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(SPI_tuptable, 0, 1)));
+	SPI_freetuptable(SPI_tuptable);
+	return schema;
 }
 
-/* The configuration of a digest in the proposal's project. */
-static Jsonb *
-read_config(const ProposedRevision *proposed, const bytea *digest, bool read_only)
+/*
+ * What may run: the deployed revision, in every way in which it was planned,
+ * for which of them was carried out is not known here; or as it stands.
+ */
+static List *
+read_deployed(const ProposedRevision *proposed, int32 revision, bool read_only)
 {
 	static Statement statement = {
-		.text = "SELECT c.params, true FROM promote.config AS c"
-		" WHERE c.project = $1 AND c.digest = $2",
-		.parameters = 2,
-		.types = {TEXTOID, BYTEAOID}
-	};
-	Datum		values[2] = {
-		CStringGetTextDatum(proposed->key.project), PointerGetDatum(digest)
-	};
-	bool		found;
-
-	return read_document(&statement, values, read_only, &found);
-}
-
-/* What runs: the deployed revision as it was last planned, or as it stands. */
-static void
-read_deployed(ProposedRevision *proposed, int32 revision, bool read_only)
-{
-	static Statement statement = {
-		.text = "SELECT " PARAMS_OF("k", "COALESCE(k.plan, k.digest)") ", k.plan IS NOT NULL"
-		" FROM (SELECT r.project, r.digest, " PLAN_OF("r", "r.revision") " AS plan"
-		"  FROM promote.revision AS r WHERE r.project = $1 AND r.environment = $2"
-		"  AND r.component = $3 AND r.revision = $4 OFFSET 0) AS k",
+		.text = "SELECT c.params, p.rendered_digest IS NOT NULL FROM promote.revision AS r"
+		" LEFT JOIN LATERAL (SELECT DISTINCT d.rendered_digest FROM promote.deployment AS d"
+		"  WHERE " SAME_INSTANCE("d", "r") " AND d.revision = r.revision AND d.action = 'PLAN'"
+		"  LIMIT 100) AS p ON true"
+		" CROSS JOIN LATERAL (SELECT c.params FROM promote.config AS c WHERE c.project = r.project"
+		"  AND c.digest = COALESCE(p.rendered_digest, r.digest) LIMIT 1) AS c"
+		" WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision = $4",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};
@@ -316,38 +271,30 @@ read_deployed(ProposedRevision *proposed, int32 revision, bool read_only)
 		CStringGetTextDatum(proposed->key.component),
 		Int32GetDatum(revision)
 	};
+	List	   *deployed = NIL;
 
-	proposed->proposal.deployed = read_document(&statement, values, read_only,
-												&proposed->proposal.deployed_rendered);
+	statement_run(&statement, values, NULL, read_only);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		Jsonb	   *params = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(SPI_tuptable, i, 1)));
+
+		if (!spi_bool(SPI_tuptable, i, 2))
+			params = json_render(params, proposed->proposal.parameters, true);
+		deployed = lappend(deployed, params);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return deployed;
 }
 
 /*
- * Read what few proposals need: the schemas of other releases concerned, what
- * was last planned where its placeholders made it another document, what runs.
+ * Take a row of the proposing SELECT, in the current memory context, and read
+ * what few proposals need: the schemas of other releases, and what runs.
  */
-static void
-read_rest(ProposedRevision *proposed, const Release *former, const Release *source,
-		  int32 deployed_revision, bool read_only)
-{
-	Proposal   *proposal = &proposed->proposal;
-
-	proposal->old_schema = read_schema(proposal, former, read_only);
-	proposal->source_schema = read_schema(proposal, source, read_only);
-	if (proposed->base_plan && proposed->base_digest &&
-		memcmp(VARDATA_ANY(proposed->base_plan), VARDATA_ANY(proposed->base_digest),
-			   JSON_DIGEST_LENGTH) != 0)
-		proposal->old_plan = read_config(proposed, proposed->base_plan, read_only);
-	if (deployed_revision > 0)
-		read_deployed(proposed, deployed_revision, read_only);
-}
-
-/* Take a row of the proposing SELECT, in the current memory context. */
 void
 proposal_read(SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision *proposed)
 {
 	Proposal   *proposal = &proposed->proposal;
-	Release		former;
-	Release		source;
+	Release		releases[lengthof(proposal->other_schemas)];
 	int32		deployed_revision;
 	bool		isnull;
 	int			column = 0;
@@ -367,20 +314,26 @@ proposal_read(SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision 
 	proposed->current_deployment = spi_integer(rows, row, ++column);
 	proposed->current_constraint = spi_text(rows, row, ++column);
 	proposed->current_channel = spi_text(rows, row, ++column);
+	proposed->current_digest = spi_bytea(rows, row, ++column);
+	releases[0].bundle = spi_text(rows, row, ++column);
+	releases[0].version = proposed->current_version = spi_text(rows, row, ++column);
+	proposal->own_params = spi_jsonb(rows, row, ++column);
 	proposed->head.seq = DatumGetInt64(spi_value(rows, row, ++column, &isnull));
 	proposed->head.hash = spi_bytea(rows, row, ++column);
 	proposed->base_revision = spi_integer(rows, row, ++column);
-	proposed->base_digest = spi_bytea(rows, row, ++column);
-	proposed->base_plan = spi_bytea(rows, row, ++column);
-	former.bundle = spi_text(rows, row, ++column);
-	former.version = proposed->previous_version = spi_text(rows, row, ++column);
-	proposal->old_params = spi_jsonb(rows, row, ++column);
+	proposed->planned_digest = spi_bytea(rows, row, ++column);
+	releases[1].bundle = spi_text(rows, row, ++column);
+	releases[1].version = proposed->previous_version = spi_text(rows, row, ++column);
+	proposed->planned_destructive = spi_bool(rows, row, ++column);
+	proposal->planned = spi_jsonb(rows, row, ++column);
+	if (proposal->planned == NULL && proposed->planned_digest)
+		proposal->planned = proposal->own_params;
 	deployed_revision = spi_integer(rows, row, ++column);
 	proposal->parameters = spi_jsonb(rows, row, ++column);
 	proposed->source_revision = spi_integer(rows, row, ++column);
 	proposed->source_parameters = spi_jsonb(rows, row, ++column);
-	source.bundle = spi_text(rows, row, ++column);
-	source.version = spi_text(rows, row, ++column);
+	releases[2].bundle = spi_text(rows, row, ++column);
+	releases[2].version = proposed->source_version = spi_text(rows, row, ++column);
 	proposed->revision = spi_integer(rows, row, ++column);
 	proposed->plan = spi_bool(rows, row, ++column);
 	proposal->allow_replace = spi_bool(rows, row, ++column);
@@ -390,7 +343,10 @@ proposal_read(SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision 
 	proposed->actor = spi_text(rows, row, ++column);
 	proposed->database_role = spi_text(rows, row, ++column);
 	proposed->created_at = DatumGetTimestampTz(spi_value(rows, row, ++column, &isnull));
-	read_rest(proposed, &former, &source, deployed_revision, read_only);
+	for (int i = 0; i < lengthof(releases); i++)
+		proposal->other_schemas[i] = read_schema(proposal, &releases[i], read_only);
+	if (deployed_revision > 0)
+		proposal->deployed = read_deployed(proposed, deployed_revision, read_only);
 }
 
 /* The newest releases of a bundle, for a message; "" where it has none. */

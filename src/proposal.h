@@ -27,16 +27,19 @@ typedef struct ProposedRevision
 	int32		current_deployment;
 	char	   *current_constraint;
 	char	   *current_channel;
+	bytea	   *current_digest;
+	char	   *current_version;
 	AuditHead	head;			/* of its chain */
 
-	/* the revision that the diff starts from; 0 is none */
+	/* its last plan, which the diff starts from; 0 is none */
 	int32		base_revision;
-	bytea	   *base_digest;
-	bytea	   *base_plan;		/* digest of it as last planned; NULL: never */
+	bytea	   *planned_digest; /* of what it rendered */
 	char	   *previous_version;
+	bool		planned_destructive;
 
-	/* the source, where the row is an instance's */
+	/* where it comes from */
 	int32		source_revision;	/* 0: it has none */
+	char	   *source_version; /* NULL with it, or where it is not there */
 	Jsonb	   *source_parameters;
 
 	/* of a row of revision; otherwise filled in when one is written */
@@ -52,7 +55,6 @@ typedef struct ProposedRevision
 
 extern uint64 proposal_lock_new(void);
 extern Portal proposal_open_new(void);
-extern Portal proposal_open_desired(const InstanceKey *key);
 extern bool proposal_from(const InstanceKey *destination, const char *source_environment,
 						  const char *version_constraint, const char *release_channel,
 						  bool read_only, ProposedRevision *proposed);

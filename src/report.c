@@ -65,6 +65,7 @@ promote_plan_text(PG_FUNCTION_ARGS)
 		.text = "SELECT $5 || ', plan ' || d.deployment || ': revision '"
 		" || COALESCE(d.base_revision || ' -> ', '') || d.revision || ', ' || d.bundle || ' '"
 		" || COALESCE(NULLIF(d.previous_version, d.version) || ' -> ', '') || d.version"
+		" || CASE WHEN d.destructive THEN E'\\nWhat runs would be replaced: an immutable value of it changes.' ELSE '' END"
 		" || E'\\n\\n' || promote.format_diff(d.diff, d.destructive)"
 		" FROM promote.deployment AS d WHERE d.project = $1 AND d.environment = $2"
 		" AND d.component = $3 AND d.deployment = $4",

@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "actor.h"
-#include "compat.h"
 #include "errors.h"
 #include "history.h"
 #include "json/digest.h"
@@ -227,6 +226,20 @@ check_stored(const ProposedRevision *proposed)
 			 errhint("Insert it first.")));
 }
 
+/* Refuse a revision that claims to come from one that is not there. */
+static void
+check_source(const ProposedRevision *proposed)
+{
+	if (proposed->source_revision == 0 || proposed->source_version)
+		return;
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 errmsg("the source of revision %d of \"%s\" does not exist",
+					proposed->revision, proposed->proposal.instance),
+			 errdetail("The source has no revision %d.", proposed->source_revision),
+			 errhint("Name a revision of the source, or leave the source out.")));
+}
+
 /* Judge a proposal that nobody has judged yet. */
 static void
 judge(ProposedRevision *proposed)
@@ -237,6 +250,7 @@ judge(ProposedRevision *proposed)
 		check_author(proposed);
 	}
 	check_stored(proposed);
+	check_source(proposed);
 	proposal_require_history(proposed);
 	if (!proposed->fits)
 		ereport(ERROR,
@@ -292,13 +306,9 @@ record_proposal(ProposedRevision *proposed, RevisionRecord *record)
 	PG_END_TRY();
 }
 
-/*
- * Record every proposal of a cursor; returns how many.  plan is for a
- * revision that is there already: it gets one now, whatever it said when it
- * was written.
- */
+/* Record every proposal of a cursor; returns how many. */
 static uint64
-record_all(Portal cursor, bool plan, RevisionRecord *record)
+record_all(Portal cursor, RevisionRecord *record)
 {
 	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
 													  "promote revision",
@@ -319,7 +329,6 @@ record_all(Portal cursor, bool plan, RevisionRecord *record)
 
 			CHECK_FOR_INTERRUPTS();
 			proposal_read(rows, i, false, &proposed);
-			proposed.plan |= plan;
 			judge(&proposed);
 			record_proposal(&proposed, record);
 			MemoryContextReset(row_context);
@@ -341,18 +350,21 @@ record_new(RevisionRecord *record)
 {
 	uint64		count = proposal_lock_new();
 
-	if (count > 0 && record_all(proposal_open_new(), false, record) != count)
+	if (count > 0 && record_all(proposal_open_new(), record) != count)
 		elog(ERROR, "not every new revision could be recorded");
 }
 
 /*
- * Queue a plan for the revision that the instance desires, whose row is
- * locked.  Runs inside a scope of spi.h.
+ * Queue another plan for the revision that the instance desires already.  The
+ * proposal is judged, under the instance's lock.  Runs inside a scope of
+ * spi.h.
  */
 void
-revision_plan_desired(const InstanceKey *key, RevisionRecord *record)
+revision_plan_again(ProposedRevision *proposed, RevisionRecord *record)
 {
-	record_all(proposal_open_desired(key), true, record);
+	proposed->revision = proposed->current_revision;
+	proposed->plan = true;
+	record_proposal(proposed, record);
 }
 
 /* Has the row that text in that column? */
@@ -378,6 +390,7 @@ is_judged(TupleTableSlot *row, const ProposedRevision *judged)
 	Datum		digest = slot_getattr(row, SPI_fnumber(row_type, "digest"), &isnull);
 	Datum		plan = slot_getattr(row, SPI_fnumber(row_type, "plan"), &isnull);
 	Datum		allow_replace = slot_getattr(row, SPI_fnumber(row_type, "allow_replace"), &isnull);
+	TimestampTz created_at = DatumGetTimestampTz(slot_getattr(row, SPI_fnumber(row_type, "created_at"), &isnull));
 
 	return column_is(row, "project", judged->key.project) &&
 		column_is(row, "environment", judged->key.environment) &&
@@ -388,6 +401,8 @@ is_judged(TupleTableSlot *row, const ProposedRevision *judged)
 		column_is(row, "version", judged->proposal.version) &&
 		column_is(row, "actor", current_actor()) &&
 		column_is(row, "database_role", current_database_role()) &&
+		created_at >= GetCurrentTransactionStartTimestamp() &&
+		created_at <= GetCurrentTimestamp() &&
 		DatumGetInt32(revision) == judged->revision &&
 		DatumGetBool(plan) == judged->plan &&
 		DatumGetBool(allow_replace) == judged->proposal.allow_replace &&

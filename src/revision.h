@@ -23,6 +23,6 @@ typedef struct RevisionRecord
 } RevisionRecord;
 
 extern RevisionRecord *revision_record_to(RevisionRecord *record);
-extern void revision_plan_desired(const InstanceKey *key, RevisionRecord *record);
+extern void revision_plan_again(ProposedRevision *proposed, RevisionRecord *record);
 
 #endif							/* PROMOTE_REVISION_H */

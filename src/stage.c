@@ -136,26 +136,37 @@ same_digest(const bytea *a, const bytea *b)
 }
 
 /*
- * Has the desired revision a plan that is still good?  One with other values
- * of the placeholders is not.
+ * Is what is proposed what is desired already?  By the same release, too: a
+ * newer one that the constraint stands for now is a change.
  */
-static bool
-is_planned(ProposedRevision *proposed)
-{
-	if (proposed->base_plan == NULL)
-		return false;
-	compose_check(&proposed->proposal);
-	return same_digest(json_digest(proposed->proposal.rendered), proposed->base_plan);
-}
-
-/* Is what is proposed what is desired already? */
 static bool
 is_unchanged(const ProposedRevision *proposed)
 {
 	return proposed->current_revision > 0 &&
-		same_digest(proposed->digest, proposed->base_digest) &&
+		same_digest(proposed->digest, proposed->current_digest) &&
 		strcmp(proposed->version_constraint, proposed->current_constraint) == 0 &&
-		strcmp(proposed->release_channel, proposed->current_channel) == 0;
+		strcmp(proposed->release_channel, proposed->current_channel) == 0 &&
+		strcmp(proposed->proposal.version, proposed->current_version) == 0;
+}
+
+/*
+ * Does the last plan still say what the desired revision would do?  With
+ * other values of the placeholders, or something else running, it does not.
+ */
+static bool
+is_planned(ProposedRevision *proposed)
+{
+	Proposal   *proposal = &proposed->proposal;
+	bool		allow_replace = proposal->allow_replace;
+
+	if (proposed->base_revision != proposed->current_revision)
+		return false;
+	/* what was planned already is not asked for again */
+	proposal->allow_replace = true;
+	compose_check(proposal);
+	proposal->allow_replace = allow_replace;
+	return same_digest(json_digest(proposal->rendered), proposed->planned_digest) &&
+		proposal->destructive == proposed->planned_destructive;
 }
 
 /* Store the configuration, unless it is there, and the revision. */
@@ -263,10 +274,13 @@ stage_write(const Staging *staging, ProposedRevision *proposed, MemoryContext ca
 	if (staged->changed)
 		write_revision(staging, proposed, &record);
 	else if (proposed->plan && !is_planned(proposed))
-		revision_plan_desired(&proposed->key, &record);
-	staged->new_revision = proposed->current_revision + (staged->changed ? 1 : 0);
+	{
+		compose_check(&proposed->proposal);
+		revision_plan_again(proposed, &record);
+	}
+	staged->new_revision = proposed->revision ? proposed->revision : proposed->current_revision;
 	staged->deployment = record.deployment;
-	staged->diff = staged->changed ? record.diff : empty_diff(caller);
+	staged->diff = record.diff ? record.diff : empty_diff(caller);
 }
 
 /* The row that a verb returns: sql/promotion.sql has its columns. */

@@ -5,9 +5,10 @@
  * removed from what is taken from another (json_remove_marked) and stays
  * where it is when another is laid over it (json_overlay_marked).
  *
- * Elements of arrays have no name but their ordinal.  An element that is
- * marked itself stays whatever the other array's length; one that merely
- * holds a marked value goes where the other array has no such ordinal, for
+ * Elements of arrays have no name but their ordinal.  An array with an element
+ * that is marked itself stays as a whole, for taking elements out of it would
+ * shift the others.  Where elements merely hold a marked value, each keeps its
+ * own by ordinal; one that the other array has no counterpart of goes, for
  * half an element is no element.
  */
 #include "postgres.h"
@@ -93,6 +94,18 @@ write_unmarked(JsonWriter *writer, const JsonbValue *value, const JsonMark *mark
 	return true;
 }
 
+/* Is an element of the array marked itself? */
+static bool
+has_marked_element(const JsonMark *array, uint32 mask)
+{
+	if (!(json_mark_within(array) & mask))
+		return false;
+	for (uint32 i = 0; i < array->count; i++)
+		if (json_mark_flags(json_mark_child(array, i)) & mask)
+			return true;
+	return false;
+}
+
 /* Does a document keep anything here that the other one has no place for? */
 static bool
 keeps(const JsonbValue *value, const JsonMark *marks, uint32 mask)
@@ -116,8 +129,7 @@ keeps(const JsonbValue *value, const JsonMark *marks, uint32 mask)
 			found = keeps(&child, json_mark_child(marks, cursor.next - 1), mask);
 	}
 	else
-		for (uint32 i = 0; i < marks->count && !found; i++)
-			found = (json_mark_flags(json_mark_child(marks, i)) & mask) != 0;
+		found = has_marked_element(marks, mask);
 	return found;
 }
 
@@ -146,17 +158,7 @@ write_kept(JsonWriter *writer, const JsonbValue *value, const JsonMark *marks,
 		json_write_end_object(writer);
 	}
 	else
-	{
-		JsonCursor	cursor;
-		JsonbValue	element;
-
-		json_write_begin_array(writer);
-		json_cursor_init(&cursor, value->val.binary.data);
-		while (json_next_element(&cursor, &element))
-			if (json_mark_flags(json_mark_child(marks, cursor.next - 1)) & mask)
-				json_write_value(writer, &element);
-		json_write_end_array(writer);
-	}
+		json_write_value(writer, value);
 }
 
 /* Overlay two objects, side by side in key order. */
@@ -181,6 +183,14 @@ write_overlay_objects(JsonWriter *writer, Side source, Side own, uint32 mask)
 	json_write_end_object(writer);
 }
 
+/* Is the location claimed by the marks of this side? */
+static bool
+is_claimed(Side side, uint32 mask)
+{
+	return (json_mark_flags(side.marks) & mask) != 0 ||
+		(side.value && json_is_array(side.value) && has_marked_element(side.marks, mask));
+}
+
 /* Overlay two arrays, element by element; see the file's comment. */
 static void
 write_overlay_arrays(JsonWriter *writer, Side source, Side own, uint32 mask)
@@ -193,17 +203,15 @@ write_overlay_arrays(JsonWriter *writer, Side source, Side own, uint32 mask)
 	json_cursor_init(&left, source.value->val.binary.data);
 	json_cursor_init(&right, own.value->val.binary.data);
 	json_write_begin_array(writer);
-	for (uint32 i = 0; i < Max(left.count, right.count); i++)
+	while (json_next_element(&left, &left_value))
 	{
-		Side		source_side = {NULL, json_mark_child(source.marks, i)};
-		Side		own_side = {NULL, json_mark_child(own.marks, i)};
+		uint32		ordinal = left.next - 1;
+		Side		source_side = {&left_value, json_mark_child(source.marks, ordinal)};
+		Side		own_side = {NULL, json_mark_child(own.marks, ordinal)};
 
-		if (json_next_element(&left, &left_value))
-			source_side.value = &left_value;
 		if (json_next_element(&right, &right_value))
 			own_side.value = &right_value;
-		if (source_side.value || (json_mark_flags(own_side.marks) & mask))
-			write_overlay(writer, source_side, own_side, mask, NULL);
+		write_overlay(writer, source_side, own_side, mask, NULL);
 	}
 	json_write_end_array(writer);
 }
@@ -219,7 +227,7 @@ write_overlay(JsonWriter *writer, Side source, Side own, uint32 mask,
 {
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
-	if ((json_mark_flags(source.marks) | json_mark_flags(own.marks)) & mask)
+	if (is_claimed(source, mask) || is_claimed(own, mask))
 	{
 		if (own.value)
 		{

@@ -44,15 +44,21 @@ typedef struct Scan
 
 static void render_value(Render *render, const JsonbValue *value);
 
+#define MAX_PROBLEMS 1000		/* that one error lists */
+
 /* Note a problem once; the message is taken over. */
 static void
 add_problem(Render *render, char *problem)
 {
 	ListCell   *cell;
 
+	if (list_length(render->problems) > MAX_PROBLEMS)
+		return;
 	foreach(cell, render->problems)
 		if (strcmp(lfirst(cell), problem) == 0)
 			return;
+	if (list_length(render->problems) == MAX_PROBLEMS)
+		problem = "And more.";
 	render->problems = lappend(render->problems, problem);
 }
 
@@ -316,7 +322,7 @@ report_problems(const Render *render)
 			(errcode(PM_INVALID_PLACEHOLDER),
 			 errmsg("the placeholders cannot be rendered"),
 			 errdetail_internal("%s", detail.data),
-			 errhint("Give the destination environment the parameters named above, or write \\{{ for braces that are meant literally.")));
+			 errhint("Give the instance's environment the parameters named above, or write \\{{ for braces that are meant literally.")));
 }
 
 /*

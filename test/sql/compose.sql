@@ -47,6 +47,11 @@ SELECT is(promote.compose_params(source::jsonb, own::jsonb, schema::jsonb, overr
     ('whole elements of an array the source lacks', '{}', '{"l":[7,8]}', '{"properties":{"l":{"items":{"$md.copyable":false}}}}', '{}', '{"l":[7,8]}'),
     ('marked by the destination''s branch only', '{"t":"x","n":"s"}', '{"t":"y","n":"d"}', '{"if":{"properties":{"t":{"const":"y"}}},"then":{"properties":{"n":{"$md.copyable":false}}}}', '{}', '{"t":"x","n":"d"}'),
     ('marked by the source''s branch only', '{"t":"y","n":"s"}', '{"t":"x","n":"d"}', '{"if":{"properties":{"t":{"const":"y"}}},"then":{"properties":{"n":{"$md.copyable":false}}}}', '{}', '{"t":"y","n":"d"}'),
+    ('elements by a condition: the array stays whole', '{"l":[{"own":true,"id":"s"},{"id":"x"}]}', '{"l":[]}', '{"properties":{"l":{"items":{"if":{"properties":{"own":{"const":true}},"required":["own"]},"then":{"$md.copyable":false}}}}}', '{}', '{"l":[]}'),
+    ('one position of a tuple: the array stays whole', '{"l":["s","b"]}', '{"l":["x","own"]}', '{"properties":{"l":{"items":[{},{"$md.copyable":false}]}}}', '{}', '{"l":["x","own"]}'),
+    ('a branch that the result is in, but neither document was', '{"mode":"shared","flag":true,"host":"S"}', '{"mode":"own","flag":false,"host":"D"}', '{"properties":{"mode":{"$md.copyable":false}},"if":{"properties":{"mode":{"const":"own"},"flag":{"const":true}}},"then":{"properties":{"host":{"$md.copyable":false}}}}', '{}', '{"mode":"own","flag":true,"host":"D"}'),
+    ('a branch that an override brings about', '{"mode":"shared","host":"S"}', '{"mode":"shared","host":"D"}', '{"if":{"properties":{"mode":{"const":"own"}}},"then":{"properties":{"host":{"$md.copyable":false}}}}', '{"mode":"own"}', '{"mode":"own","host":"D"}'),
+    ('an override of what that branch protects', '{"mode":"shared","host":"S"}', '{"mode":"shared","host":"D"}', '{"if":{"properties":{"mode":{"const":"own"}}},"then":{"properties":{"host":{"$md.copyable":false}}}}', '{"mode":"own","host":"O"}', '{"mode":"own","host":"O"}'),
     ('another kind of container', '{"o":5}', '{"o":{"n":"d"}}', '{"properties":{"o":{"properties":{"n":{"$md.copyable":false}}}}}', '{}', '{"o":5}'),
     ('overrides have the last word', '{"a":1,"n":"s"}', '{"n":"d"}', '{"properties":{"n":{"$md.copyable":false}}}', '{"n":"o","b":{"c":null},"a":null}', '{"n":"o","b":{}}'),
     ('null is a value of the source', '{"a":null}', '{"a":1}', '{}', '{}', '{"a":null}'),
@@ -67,6 +72,7 @@ SELECT is(count(*), 0::bigint, 'properties of filtering and composing')
  WHERE promote.jsonb_filter_copyable(promote.jsonb_filter_copyable(a.d, schema), schema) <> promote.jsonb_filter_copyable(a.d, schema)
     OR promote.compose_params(a.d, a.d, schema) <> a.d
     OR promote.compose_params(promote.compose_params(a.d, b.d, schema), b.d, schema) <> promote.compose_params(a.d, b.d, schema)
+    OR promote.compose_params(a.d, promote.compose_params(a.d, b.d, schema), schema) <> promote.compose_params(a.d, b.d, schema)
     OR promote.jsonb_filter_copyable(promote.compose_params(a.d, b.d, schema), schema) <> promote.jsonb_filter_copyable(a.d, schema);
 
 SELECT * FROM finish();

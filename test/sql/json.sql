@@ -11,6 +11,12 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
+CREATE FUNCTION pg_temp.timed(statement text) RETURNS text LANGUAGE plpgsql SET statement_timeout = '20s' AS $$
+BEGIN
+    RETURN pg_temp.outcome(statement);
+END
+$$;
+
 -- ---- jsonb_merge_patch: the examples of RFC 7396, appendix A ----
 SELECT is(promote.jsonb_merge_patch(target::jsonb, patch::jsonb), result::jsonb, 'RFC 7396: ' || target || ' + ' || patch)
   FROM (VALUES
@@ -192,6 +198,7 @@ SELECT is(current_setting('test.told'), E'Parameter "x" is missing.\nParameter "
     || 'Parameter "l" is neither a string, a number nor a boolean and cannot be a part of the string at .[3].', 'all problems are listed, each once');
 SELECT throws_ok(format('SELECT promote.jsonb_render(%L, %L)', to_jsonb(t), '{"a":1}'), 'PM105', NULL, 'malformed: ' || t)
   FROM unnest(ARRAY['{{', '{{}}', '{{ }}', '{{a', '{{a}', '{{1a}}', '{{a b}}', '{{é}}', 'x{{{{a}}}}']) AS t;
+SELECT is((SELECT SQLSTATE_ FROM pg_temp.timed($$SELECT promote.jsonb_render((SELECT jsonb_agg('{{n' || i || '}}') FROM generate_series(1, 200000) i), '{}')$$) AS SQLSTATE_), 'PM105', 'very many missing names are refused, a thousand of them listed, in no time');
 SELECT throws_ok($$SELECT promote.jsonb_render('{}', '[]')$$, 'PM101', NULL, 'variables that are no object');
 
 -- ---- limits ----

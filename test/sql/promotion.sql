@@ -54,11 +54,11 @@ SELECT is(pg_temp.lines($$SELECT old_revision, new_revision, deployment, changed
 SELECT is(pg_temp.rows(), n, 'and writes nothing') FROM counted;
 SELECT is(pg_temp.lines($$SELECT new_revision, deployment, changed FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', plan => false)$$), '(3,,t)', 'staged only, without a plan');
 SELECT is((SELECT diff FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 8}', plan => false)),
-          '[{"path": ".replicas", "change": "change", "old": 1, "new": 8}]', 'the diff is returned all the same');
+          '[{"path": ".replicas", "change": "change", "old": 5, "new": 8}]', 'the diff since the last plan is returned all the same');
 SELECT is(pg_temp.lines($$SELECT new_revision, deployment, changed, diff FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 8}')$$),
-    '(4,3,f,[])', 'a revision that has no plan gets one');
+    '(4,3,f,"[{""new"": 8, ""old"": 5, ""path"": "".replicas"", ""change"": ""change""}]")', 'a revision that has no plan gets one');
 SELECT is(pg_temp.lines($$SELECT revision, base_revision, diff FROM promote.deployment WHERE environment = 'production' AND deployment = 3$$),
-    '(4,3,"[{""new"": 8, ""old"": 1, ""path"": "".replicas"", ""change"": ""change""}]")', 'with the diff since the revision before');
+    '(4,2,"[{""new"": 8, ""old"": 5, ""path"": "".replicas"", ""change"": ""change""}]")', 'with the diff since the last plan, so that no change is in none');
 SELECT is(pg_temp.lines($$SELECT deployment, changed FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 8}')$$), '(,f)', 'but only one');
 SELECT is(pg_temp.lines($$SELECT new_revision, changed FROM promote.configure_instance('ecomm-staging-db', version_constraint => '~1')$$), '(2,t)', 'the channel alone');
 SELECT is(pg_temp.lines($$SELECT new_revision, changed FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 8}')$$), '(5,t)', 'is a change');
@@ -142,7 +142,27 @@ SELECT unalike((SELECT message || detail || hint FROM pg_temp.refusal($$SELECT p
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-cache', '{}', '1.0.0')$$, 'a cache');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('redis', '1.0.1-dev.1', '{}');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-cache', '{"a": 1}', '~1.0+dev')$$, 'on a development build');
+-- ---- a release that the constraint stands for now is a change ----
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-cache', '{"a": 1}', '~1')$$, 'a range');
+SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache')$$, 'promoted');
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('redis', '1.1.0', '{"properties": {"a": {"maximum": 5}}}');
+SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache')$$), '(t)', 'the same params by a newer release');
+SELECT is(pg_temp.lines($$SELECT previous_version, version, diff FROM promote.deployment WHERE environment = 'production' AND component = 'cache' ORDER BY deployment DESC LIMIT 1$$), '(1.0.0,1.1.0,[])', 'the plan shows the version step');
+SELECT is(pg_temp.lines($$SELECT changed, deployment FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache')$$), '(f,)', 'once');
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('redis', '1.2.0', '{"required": ["zone"]}');
+SELECT pg_temp.refuses(format('SELECT * FROM promote.%s', c), 'PM103', 'zone', c) FROM unnest(ARRAY[$$promote_instance('ecomm-staging-cache', 'ecomm-production-cache')$$,
+    $$promote_instance('ecomm-staging-cache', 'ecomm-production-cache', plan => false)$$, $$preview_promotion('ecomm-staging-cache', 'ecomm-production-cache')$$]) AS c;
+SELECT throws_ok($$UPDATE promote.component SET bundle = 'postgres' WHERE component = 'cache'$$, 'PM301', NULL, 'a component stays its bundle''s');
+
+-- ---- results are not forged ----
+SELECT throws_ok($$INSERT INTO promote.idempotency_key SELECT project, environment, component, 'x' || idempotency_key, '\x', 1, 2, 3, true, '[]' FROM promote.idempotency_key$$, '23514', NULL, 'a digest of no length');
+CREATE ROLE promote_test_cheat;
+GRANT INSERT, SELECT ON promote.idempotency_key TO promote_test_cheat;
+SET LOCAL ROLE promote_test_cheat;
+SELECT throws_ok($$INSERT INTO promote.idempotency_key SELECT project, environment, component, 'x' || idempotency_key, request, 1, 2, 3, true, '[]' FROM promote.idempotency_key$$, 'PM303', NULL, 'by one who may write the table');
+RESET ROLE;
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole after all this');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-cache', '{}', '1.0.0')$$, 'back to what is valid');
 SET TRANSACTION READ ONLY;
 SELECT lives_ok($$SELECT * FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache')$$, 'a preview works in a read-only transaction');
 SELECT lives_ok($$SELECT * FROM promote.plan_text('ecomm-production-cache')$$, 'so do the reports');

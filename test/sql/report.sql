@@ -24,7 +24,7 @@ SELECT matches(promote.plan_text('ecomm-production-db', 1), '^ecomm-production-d
 SELECT pg_temp.refuses(format('SELECT promote.plan_text(%L, %s)', i, d), state, detail, i || ' ' || d)
   FROM (VALUES ('ecomm-production-db', '9', 'PM002', 'from 1 to 2'), ('ecomm-production-db', '0', 'PM002', 'from 1 to 2'), ('ecomm-prod-uswest-db', '1', 'PM002', 'Nothing was planned'),
                ('ecomm-prod-uswest-db', 'NULL', 'PM002', 'Nothing was planned'), ('ecomm-nowhere-db', '1', 'PM002', 'environment'), ('x', '1', 'PM001', 'three parts')) AS v(i, d, state, detail);
-SELECT is(promote.format_diff('[]'), 'No changes. The configuration is the same.', 'no changes');
+SELECT is(promote.format_diff('[]'), 'No changes. The params are the same.', 'no changes');
 SELECT is(promote.format_diff('[{"path": ".a", "change": "change", "old": {}, "new": [], "immutable": true}, {"path": ".größe", "change": "add", "new": "line\nbreak"}]', true),
     E'  ~ .a      {} -> []  # immutable, forces replacement\n  + .größe  "line\\nbreak"\n\nPlan: 1 to add, 1 to change, 0 to remove.', 'marks, widths and escapes');
 SELECT is(promote.format_diff('[{"path": ".a\n\u001b[31m", "change": "add", "new": "\u001b[0m"}]'), E'  + .a??[31m  "\\u001b[0m"\n\nPlan: 1 to add, 0 to change, 0 to remove.', 'no control character reaches a terminal');

@@ -21,7 +21,7 @@ CREATE FUNCTION pg_temp.shown() RETURNS text LANGUAGE sql AS $$
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-lk', '{"token": "TOPSECRET", "o": {"deep": ["TOPSECRET"]}, "l": [{"k": "TOPSECRET"}]}', '2.0.0', plan => false)$$, 'sensitive by 2.0.0, not planned');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-lk', '{"token": "x", "o": 5, "l": [{"k": "y"}]}', '3.0.0')$$, 'changed under 3.0.0, which marks nothing');
 SELECT unalike(pg_temp.shown(), '%TOPSECRET%', 'the former values are masked');
-SELECT is((SELECT count(*) FROM promote.deployment d, jsonb_array_elements(d.diff) c WHERE d.component = 'lk' AND c -> 'sensitive' = 'true'), 4::bigint, 'all four of them, however they changed their kind');
+SELECT is((SELECT count(*) FROM promote.deployment d, jsonb_array_elements(d.diff) c WHERE d.component = 'lk' AND c -> 'sensitive' = 'true'), 3::bigint, 'and the new ones, which are at their places');
 
 -- ---- by the source's release, where the newest one forgot ----
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-lk', '{}', '1.0.0')$$, 'a destination');
@@ -64,6 +64,24 @@ SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-ph'
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-ph', '{"n": 1}', allow_replace => true)$$, 'unless it may');
 SELECT is((SELECT jsonb_agg(c ORDER BY c ->> 'path') FROM (SELECT diff, destructive FROM promote.deployment WHERE component = 'ph' AND environment = 'production' ORDER BY deployment DESC LIMIT 1) d, jsonb_array_elements(d.diff) c WHERE destructive),
     '[{"path": ".n", "change": "add", "new": 1}, {"path": ".s", "change": "change", "old": 1, "new": 2, "immutable": true}]', 'and then the plan says what the parameter did');
+
+-- ---- what may run is every way in which it was planned ----
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-ph', '{"s": "{{x}}", "n": 2}', allow_replace => true)$$, 'a revision');
+UPDATE promote.instance SET deployed_revision = revision WHERE name = 'ecomm-production-ph';
+UPDATE promote.environment SET parameters = '{"mode": "dev", "x": 3}' WHERE environment = 'production' AND project = 'ecomm';
+SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-ph')$$, 'PM104', '^\.s$', 'a plan of the parameter alone would replace');
+SELECT is(pg_temp.lines($$SELECT changed, deployment IS NOT NULL, diff FROM promote.configure_instance('ecomm-production-ph', allow_replace => true)$$),
+    '(f,t,"[{""new"": 3, ""old"": 2, ""path"": "".s"", ""change"": ""change"", ""immutable"": true}]")', 'and may, where it is allowed; the result has the plan''s diff');
+SELECT matches(promote.plan_text('ecomm-production-ph'), E'\nWhat runs would be replaced: ', 'the text says so');
+SELECT is(pg_temp.lines($$SELECT changed, deployment FROM promote.configure_instance('ecomm-production-ph')$$), '(f,)', 'asked for again it is there already');
+SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-ph', '{"n": 3}')$$, 'PM104', '^\.s$', 'a plan that was never carried out is not what runs');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-ph', '{"n": 3}', allow_replace => true)$$, 'so that the next one is marked too');
+SELECT is((SELECT destructive FROM promote.deployment WHERE component = 'ph' AND environment = 'production' ORDER BY deployment DESC LIMIT 1), true, 'as destructive');
+SELECT matches(promote.plan_text('ecomm-production-ph'), E'\nWhat runs would be replaced: ', 'also where its diff alone does not show it');
+
+-- ---- where a revision says it comes from ----
+SELECT throws_ok(format('INSERT INTO promote.revision (project, environment, component, digest, version_constraint, origin, source_environment, source_revision) SELECT project, environment, component, digest, version_constraint, %L, %L, %s FROM promote.revision WHERE component = %L AND environment = %L AND revision = 1', 'promotion', e, n, 'lk', 'production'), state, NULL, 'from ' || e || ' ' || n)
+  FROM (VALUES ('staging', 4711, 'PM002'), ('staging', -5, 'PM002'), ('production', 1, '23514')) AS v(e, n, state);
 
 -- ---- a key that is none ----
 SELECT pg_temp.refuses(format('SELECT promote.promote_instance(%L, %L, idempotency_key => %L)', 'ecomm-staging-lk', 'ecomm-production-lk', k), 'PM001', 'bytes', 'a key of ' || length(k))

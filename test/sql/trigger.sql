@@ -15,7 +15,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 SELECT is(pg_temp.attach(f, t, e, r, l, w), '39P01', format('%s %s %s of %s for each %s', f, t, e, r, l))
-  FROM unnest(ARRAY['refuse_rewrite', 'guard_instance', 'guard_record', 'guard_release', 'complete_revision', 'record_revision']) AS f,
+  FROM unnest(ARRAY['refuse_rewrite', 'guard_instance', 'guard_record', 'guard_registry', 'complete_revision', 'record_revision']) AS f,
        (VALUES ('BEFORE', 'INSERT', 'public.foreign_table', 'ROW', 'INSERT INTO public.foreign_table VALUES (''x'', 1)'),
                ('AFTER', 'INSERT', 'public.foreign_table', 'ROW', 'INSERT INTO public.foreign_table VALUES (''x'', 1)'),
                ('BEFORE', 'INSERT', 'public.foreign_table', 'STATEMENT', 'INSERT INTO public.foreign_table VALUES (''x'', 1)'),
@@ -24,9 +24,9 @@ SELECT is(pg_temp.attach(f, t, e, r, l, w), '39P01', format('%s %s %s of %s for 
                ('BEFORE', 'TRUNCATE', 'public.bare', 'STATEMENT', 'TRUNCATE public.bare'),
                ('BEFORE', 'INSERT', 'promote.bundle', 'ROW', 'INSERT INTO promote.bundle VALUES (''odd'')'),
                ('BEFORE', 'INSERT', 'promote.bundle', 'STATEMENT', 'INSERT INTO promote.bundle VALUES (''odd'')')) AS v(t, e, r, l, w)
- WHERE NOT (f IN ('refuse_rewrite', 'guard_record') AND t = 'BEFORE' AND l = 'ROW' AND r = 'promote.bundle');
+ WHERE NOT (f IN ('refuse_rewrite', 'guard_record', 'guard_registry') AND t = 'BEFORE' AND l = 'ROW' AND r = 'promote.bundle');
 SELECT throws_ok(format('SELECT promote.%I()', f), '39P01', NULL, f || ' called as a function')
-  FROM unnest(ARRAY['refuse_rewrite', 'guard_instance', 'guard_record', 'guard_release', 'complete_revision', 'record_revision']) AS f;
+  FROM unnest(ARRAY['refuse_rewrite', 'guard_instance', 'guard_record', 'guard_registry', 'complete_revision', 'record_revision']) AS f;
 SELECT is(pg_temp.attach('complete_revision', 'BEFORE', 'INSERT', 'promote.revision', 'STATEMENT',
     $$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 7}')$$), '39P01', 'a statement has no row to complete');
 

@@ -1,0 +1,665 @@
+#!/usr/bin/perl
+#
+# schema.pl: feeds mutated schemas and documents to the functions over schemas.
+#
+# usage: schema.pl [seconds [seed]]
+#
+# Mutates the schemas and documents in the directory schema/ beside this file
+# and calls the functions on each schema with two documents, through one psql
+# session.  A file there is [schema, document] or {"schema": ..., "documents":
+# [...]}.  Schemas are mostly changed where a subschema or a keyword stands, so
+# that many stay well-formed.  The connection is taken from the usual PG*
+# variables; the database must have the extension.  Prints one summary line.
+# A finding, with exit status 1, is
+#
+#   - an SQLSTATE other than PM106 for a schema that jsonb_schema_check
+#     refuses, 54001, and PM101 or PM102 of compose_params,
+#   - a refusal of class PM without DETAIL or HINT,
+#   - functions that disagree, with each other or with a schema that is made
+#     of the schema and must mean something known,
+#   - a violation at a place that is not there, or that tells a value,
+#   - a lost connection, or a batch that takes five minutes, after which the
+#     batch is left in a file.
+#
+use strict;
+use warnings;
+no warnings 'recursion';
+use File::Basename qw(dirname);
+use File::Spec;
+use IPC::Open2;
+
+use constant BATCH => 100;
+use constant MAX_LENGTH => 20000;
+use constant SHOWN_EACH => 3;
+
+my $seconds = shift // 60;
+my $seed = shift // time;
+my %shown;
+my @corpus = map { pair($_) } read_corpus(dirname(__FILE__) . '/schema');
+my @keys = ('', 'a', 'b', 'c', 'ab', 'abc', 'id', 'own', 'name', 'kind', 'type', '$ref', '$md.copyable', 'items', 'a/b', 'm~n', 'x%y',
+	'é', '😀', 'a b', '\\"', '\\\\', '0', '1', '\\n', 'k' x 130);
+# "hush" is in documents only, so that a message that tells it is seen
+my @scalars = ('null', 'true', 'false', '0', '-0', '1', '1.0', '1.00', '2', '-1', '0.5', '1.5', '3', '10', '100', '1e20', '1e-7', '0.3',
+	'9' x 40, '0.' . '0' x 30 . '1', '1' . '0' x 1001, '""', '"a"', '"ab"', '"abc"', '"b"', '"1"', '"é"', '"😀"', '"a😀b"', '"\\n"', '"\\\\"',
+	'"{{a}}"', '"' . 'x' x 300 . '"', '"' . 'y' x 5000 . '"', '"gold"', '"s3"', '"disk"');
+my @patterns = ('^a', 'b$', '^[a-c]+$', '^.$', 'a|b', '^$', '', '\\d', '[^a]', '[^]', '[]', '(a)b?c*', '^a{0,300}$', '^\\S+$', '(?=a)ab',
+	'^(?!a)', '(?<=a)b', '(?<!a)b', '(?<n>a)\\k<n>', '(a|b)\\1', '(a)?\\1b', '\\u00e9', '\\ud83d\\ude00', '\\u{1F600}', '[\\w-.]', '[a-\\d]',
+	'{', 'a{', 'a{1', 'a{,2}', 'a{2,1}', '(', ')', '*', 'a**', '[b-a]', '\\p{L}', '(?i)a', '\\1', '\\01', '\\', '\\cJ', '\\B', '\\bx', '.{255}',
+	'(a{255}){255}', '(a*)*b', '(x+x+)+y', '\\/', '[[:alpha:]]', '[[.a.]]', '\\Aa', '***:a', '***=a', '(?:a|b|){3}', '(?=(a))\\1', '^\\x61\\0');
+my @types = qw(null boolean object array number string integer);
+my @one = qw(not if then else contains additionalItems additionalProperties propertyNames);
+my @list = qw(allOf anyOf oneOf);
+my @map = qw(properties patternProperties definitions dependencies);
+my @bounds = qw(minimum maximum exclusiveMinimum exclusiveMaximum multipleOf);
+my @counts = qw(minLength maxLength minItems maxItems minProperties maxProperties);
+my @texts = qw($id $schema $comment title description format contentEncoding contentMediaType);
+my @marks = qw(copyable copyable copyable immutable sensitive);
+my @keywords = (@one, @list, @map, @bounds, @counts, qw(type type enum const required properties properties items items pattern
+	uniqueItems if anyOf oneOf $ref $ref md md md default text));
+my %holds = ((map { $_ => 'one' } @one), (map { $_ => 'list' } @list), (map { $_ => 'map' } @map), items => 'either');
+
+srand($seed);
+my ($from, $to);
+my $psql = open2($from, $to, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose');
+$SIG{PIPE} = 'IGNORE';
+print $to prepare();
+
+my ($pairs, $findings, $batches, $accepted, $valid, $lost) = (0, 0, 0, 0, 0, 0);
+my $start = time;
+while (time < $start + $seconds && !$lost) {
+	my @batch = map { [map { write_json($_) } related()] } 1 .. BATCH;
+	$batches++;
+	my $answer = run_batch(\@batch);
+	if (!defined $answer) {
+		$lost = 1;
+		keep(\@batch);
+		last;
+	}
+	$pairs += 2 * @batch;
+	for (@$answer) {
+		if (/^counts (\d+) (\d+)$/) {
+			$accepted += $1;
+			$valid += $2;
+			next;
+		}
+		my ($what) = /^(.*?\))[: ]/;
+		$findings++;
+		print "finding: $_\n" if $shown{$what // ''}++ < SHOWN_EACH;
+	}
+}
+close $to;
+waitpid $psql, 0;
+printf "schema: %d pairs in %d seconds, %d%% of the schemas usable, %d%% of their documents valid, %d findings%s (seed %s)\n",
+	$pairs, time - $start, 200 * $accepted / ($pairs || 1), 50 * $valid / ($accepted || 1), $findings,
+	$lost ? ", connection lost in batch $batches" : '', $seed;
+exit($findings || $lost ? 1 : 0);
+
+# The files to start from.
+sub read_corpus {
+	my ($directory) = @_;
+	my @found;
+	for my $file (sort glob("$directory/*.json")) {
+		open my $in, '<:raw', $file or die "$file: $!\n";
+		local $/;
+		push @found, scalar(<$in>) // '';
+	}
+	die "no documents in $directory\n" unless @found;
+	return @found;
+}
+
+# A file as [schema, document, ...].
+sub pair {
+	my ($text) = @_;
+	my $tree = parse($text);
+	return [@$tree[1 .. $#$tree]] if $tree->[0] eq 'a';
+	my %part = map { @$_ } @$tree[1 .. $#$tree];
+	return [$part{schema}, @{ $part{documents} }[1 .. $#{ $part{documents} }]];
+}
+
+# A text as a tree: [o => [key, value], ...], [a => value, ...] or [s => token].
+sub parse {
+	my ($text) = @_;
+	my @tokens = $text =~ /("(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+)/g;
+	my $tree = parse_value(\@tokens);
+	die "not JSON: $text\n" if @tokens;
+	return $tree;
+}
+
+sub parse_value {
+	my ($tokens) = @_;
+	my $token = shift @$tokens;
+	return ['s', $token] if $token !~ /^[\[{]$/;
+	my @node = ($token eq '{' ? 'o' : 'a');
+	while ($tokens->[0] !~ /^[\]}]$/) {
+		if ($token eq '{') {
+			my $key = substr(shift @$tokens, 1, -1);
+			shift @$tokens;
+			push @node, [$key, parse_value($tokens)];
+		} else {
+			push @node, parse_value($tokens);
+		}
+		shift @$tokens if $tokens->[0] eq ',';
+	}
+	shift @$tokens;
+	return \@node;
+}
+
+sub write_json {
+	my ($node) = @_;
+	my ($kind, @children) = @$node;
+	return $children[0] if $kind eq 's';
+	return '[' . join(',', map { write_json($_) } @children) . ']' if $kind eq 'a';
+	return '{' . join(',', map { "\"$_->[0]\":" . write_json($_->[1]) } @children) . '}';
+}
+
+sub copy {
+	my ($node) = @_;
+	my ($kind, @children) = @$node;
+	return ['s', @children] if $kind eq 's';
+	return [$kind, map { $kind eq 'o' ? [$_->[0], copy($_->[1])] : copy($_) } @children];
+}
+
+sub pick {
+	return $_[rand @_];
+}
+
+# A text as JSON writes it.
+sub quoted {
+	my ($text) = @_;
+	return ['s', '"' . ($text =~ s/(["\\])/\\$1/gr) . '"'];
+}
+
+# A schema and two documents that may have something to do with it.
+sub related {
+	my ($schema, @documents) = @{ pick(@corpus) };
+	return deep() if rand() < 0.003;
+	$schema = rand() < 0.15 ? random_schema(0) : mutate_schema($schema);
+	@documents = map { @$_[1 .. $#$_] } @corpus if rand() < 0.3;
+	my $first = mutate(pick(@documents));
+	my $second = mutate(rand() < 0.5 ? $first : pick(@documents));
+	return ($schema, $first, $second);
+}
+
+# A schema and documents of a hundred to a few thousand levels, more than the functions can take.
+sub deep {
+	my $levels = 50 + int rand pick(500, 2000, 4500);
+	my ($left, $right) = @{ pick(['{"a":', '}'], ['[', ']'], ['{"a":[', ']}']) };
+	my $document = nested($left, $right, $levels, pick('1', '"hush"', '{}', '[]'));
+	my $schema = pick('{"properties":{"a":{"$ref":"#"}},"items":{"$ref":"#"},"type":["object","array"]}',
+		'{"additionalProperties":{"$ref":"#"},"items":{"$ref":"#"},"not":{"enum":["hush",{}]}}',
+		'{"anyOf":[{"properties":{"a":{"$ref":"#"}}},{"items":{"$ref":"#"}}],"oneOf":[{"items":{"$ref":"#"}},{"type":"string","$md.copyable":false}]}',
+		map { nested(@$_, $levels, '{"type":"string","$md.copyable":false}') }
+		['{"properties":{"a":', '}}'], ['{"items":', '}'], ['{"properties":{"a":{"items":', '}}}'], ['{"not":', '}'], ['{"allOf":[', ']}']);
+	return map { ['s', $_] } $schema, $document, nested($left, $right, 20, '{}');
+}
+
+# So many levels of what opens and closes one or more of them.
+sub nested {
+	my ($left, $right, $levels, $inner) = @_;
+	my $times = int($levels / length $right);
+	return ($left x $times) . $inner . ($right x $times);
+}
+
+# A document changed in none to eight places.
+sub mutate {
+	my $tree = copy($_[0]);
+	for (1 .. rand(rand() < 0.5 ? 3 : 9)) {
+		my $changed = change($tree);
+		$tree = $changed if length write_json($changed) < MAX_LENGTH;
+	}
+	return $tree;
+}
+
+# A new node in place of one at random; the tree is changed in place below its root.
+sub change {
+	my ($tree) = @_;
+	my @places = (\$tree);
+	for (my $i = 0; $i < @places && $i < 2000; $i++) {
+		my $node = ${ $places[$i] };
+		next if $node->[0] eq 's';
+		push @places, map { $node->[0] eq 'o' ? \$node->[$_][1] : \$node->[$_] } 1 .. $#$node;
+	}
+	my $at = pick(@places);
+	$$at = changed_node($$at);
+	return $tree;
+}
+
+sub changed_node {
+	my ($node) = @_;
+	my $kind = int rand 9;
+	return scalar_node() if $kind == 0 || ($kind > 4 && $node->[0] eq 's');
+	return rand() < 0.5 ? ['o'] : ['a'] if $kind == 1;
+	return ['o', [pick(@keys), $node]] if $kind == 2;
+	return ['a', map { copy($node) } 0 .. rand(rand() < 0.05 ? 100 : 3)] if $kind == 3;
+	return piece() if $kind == 4;
+	my $child = rand() < 0.6 ? scalar_node() : piece();
+	my $index = 1 + int rand @$node;
+	if ($kind == 5 && @$node > 1) {
+		splice @$node, $index % @$node || 1, 1;
+	} elsif ($kind == 6 && @$node > 1) {
+		@$node = ($node->[0], reverse @$node[1 .. $#$node]);
+	} else {
+		splice @$node, $index, 0, $node->[0] eq 'o' ? [pick(@keys), $child] : $child;
+	}
+	return $node;
+}
+
+sub scalar_node {
+	return ['s', pick(@scalars, '"hush"', '"hush"')];
+}
+
+# A subtree of some document of the corpus.
+sub piece {
+	my @documents = @{ pick(@corpus) };
+	my $node = $documents[1 + rand $#documents];
+	while ($node->[0] ne 's' && @$node > 1 && rand() < 0.6) {
+		my $child = $node->[1 + rand $#$node];
+		$node = $node->[0] eq 'o' ? $child->[1] : $child;
+	}
+	return copy($node);
+}
+
+# A schema changed in none to eight places.
+sub mutate_schema {
+	my $tree = copy($_[0]);
+	for (1 .. rand(rand() < 0.5 ? 3 : 9)) {
+		my $changed = change_schema(copy($tree));
+		$tree = $changed if length write_json($changed) < MAX_LENGTH;
+	}
+	return $tree;
+}
+
+# Where the subschemas are: [reference to the node, its JSON pointer], ...
+sub places {
+	my ($at, $pointer, $found) = @_;
+	push @$found, [$at, $pointer];
+	return if $$at->[0] ne 'o';
+	for my $entry (@$$at[1 .. $#$$at]) {
+		my ($key, $value) = @$entry;
+		my $kind = $holds{$key} // '';
+		my $below = $pointer . '/' . token($key);
+		if ($kind eq 'map' && $value->[0] eq 'o') {
+			places(\$_->[1], "$below/" . token($_->[0]), $found) for @$value[1 .. $#$value];
+		} elsif ($kind =~ /list|either/ && $value->[0] eq 'a') {
+			places(\$value->[$_], "$below/" . ($_ - 1), $found) for 1 .. $#$value;
+		} elsif ($kind =~ /one|either/) {
+			places(\$entry->[1], $below, $found);
+		}
+	}
+	return;
+}
+
+# A key as a JSON pointer in a fragment writes it.
+sub token {
+	my ($key) = @_;
+	return $key =~ s/~/~0/gr =~ s/\//~1/gr =~ s/%/%25/gr;
+}
+
+sub change_schema {
+	my ($tree) = @_;
+	places(\$tree, '#', \my @places);
+	my $place = pick(@places);
+	my $at = $place->[0];
+	my $kind = rand;
+	if ($kind < 0.02) {
+		return change($tree);
+	} elsif ($kind < 0.1) {
+		$$at = random_schema(2);
+	} elsif ($kind < 0.25) {
+		$$at = wrapped($$at);
+	} elsif ($kind < 0.33) {
+		$$at = copy(${ pick(@places)->[0] });
+	} elsif ($kind < 0.43) {
+		splice @$$at, 1 + rand $#$$at, 1 if $$at->[0] eq 'o' && @$$at > 1;
+	} elsif ($kind < 0.53) {
+		my $reference = ['s', '"' . pick(@places)->[1] . '"'];
+		if (rand() < 0.5) {
+			$$at = ['o', ['$ref', $reference]];
+		} else {
+			put($$at, '$ref', $reference);
+		}
+	} else {
+		put($$at, keyword(2));
+	}
+	return $tree;
+}
+
+# Set a key of an object.
+sub put {
+	my ($node, $key, $value) = @_;
+	return if $node->[0] ne 'o';
+	@$node = ('o', (grep { $_->[0] ne $key } @$node[1 .. $#$node]), [$key, $value]);
+	return;
+}
+
+# A schema with the given one within it.
+sub wrapped {
+	my ($schema) = @_;
+	my $key = pick(keys %holds);
+	return ['o', [$key, ['o', [$key eq 'patternProperties' ? text_of(quoted(pick(@patterns))) : pick(@keys), $schema]]]] if $holds{$key} eq 'map';
+	return ['o', [$key, ['a', $schema, map { random_schema(3) } 1 .. rand 3]]] if $holds{$key} eq 'list';
+	return ['o', [$key, $schema], map { [$_, random_schema(3)] } $key eq 'if' ? qw(then else) : ()];
+}
+
+# What is between the quotes.
+sub text_of {
+	my ($node) = @_;
+	return substr $node->[1], 1, -1;
+}
+
+sub random_schema {
+	my ($depth) = @_;
+	return ['s', pick('true', 'true', 'false')] if rand() < 0.1;
+	my $schema = ['o'];
+	put($schema, keyword($depth + 1)) for 1 .. 1 + rand 4;
+	put($schema, 'definitions', ['o', map { [$_, random_schema(2)] } 'a', 'b', 'm~n']) if $depth == 0;
+	return $schema;
+}
+
+# A subschema; below a few levels a small one.
+sub subschema {
+	my ($depth) = @_;
+	return $depth < 4 ? random_schema($depth) : pick(['s', 'true'], ['s', 'false'], ['o', ['type', quoted(pick(@types))]], ['o', ['$md.copyable', ['s', 'false']]]);
+}
+
+# A keyword and a value for it, which is of the right shape but for one in a hundred.
+sub keyword {
+	my ($depth) = @_;
+	my $key = pick(@keywords);
+	my $kind = $holds{$key} // '';
+	if ($key eq 'md') {
+		my $mark = pick(@marks);
+		my $value = ['s', $mark eq 'copyable' || rand() < 0.2 ? 'false' : 'true'];
+		return rand() < 0.5 ? ("\$md.$mark", $value) : ('$md', ['o', [$mark, $value], map { [$_, ['s', 'true']] } rand() < 0.2 ? 'sensitive' : ()]);
+	}
+	$key = pick(@texts) if $key eq 'text';
+	return ($key, rand() < 0.5 ? scalar_node() : piece()) if rand() < 0.01;
+	return ($key, subschema($depth)) if $kind eq 'one' || $kind eq 'either' && rand() < 0.6;
+	return ($key, ['a', map { subschema($depth) } 0 .. rand 3]) if $kind eq 'list' || $kind eq 'either';
+	return ($key, ['o', map { [$_, $key eq 'dependencies' && rand() < 0.5 ? names() : subschema($depth)] } some_keys($key)]) if $kind eq 'map';
+	return ($key, ['s', pick(0.5, 1, 2, 3, '1.0', '0.01', '1e20', $key eq 'multipleOf' ? () : (0, -1, -1.5))]) if grep { $_ eq $key } @bounds;
+	return ($key, ['s', pick(0, 1, 2, 3, '1.0', '1e30')]) if grep { $_ eq $key } @counts;
+	return ($key, quoted(pick('#n', 'n', 'http://example.com/n', 'ipv4', 'base64', 'text/plain', ''))) if grep { $_ eq $key } @texts;
+	return ($key, rand() < 0.6 ? quoted(pick(@types)) : do { my %seen; ['a', map { quoted($_) } grep { !$seen{$_}++ } map { pick(@types) } 0 .. rand 3] }) if $key eq 'type';
+	return ($key, ['a', map { value() } 0 .. rand 4]) if $key eq 'enum';
+	return ($key, names()) if $key eq 'required';
+	return ($key, quoted(pick(@patterns))) if $key eq 'pattern';
+	return ($key, ['s', pick('true', 'true', 'false')]) if $key eq 'uniqueItems';
+	return ($key, quoted(pick('#', '#/definitions/a', '#/definitions/b', '#/definitions/m~0n', '#/properties/a', '#/items', '#/nowhere', '#/%61', '#/definitions/%zz')))
+		if $key eq '$ref';
+	return ($key, value());
+}
+
+# A value that a schema names: never the secret.
+sub value {
+	return ['s', pick(@scalars)] if rand() < 0.7;
+	my $value = piece();
+	return write_json($value) =~ /hush/ ? ['o'] : $value;
+}
+
+sub some_keys {
+	my ($keyword) = @_;
+	my %seen;
+	return grep { !$seen{$_}++ } map { $keyword eq 'patternProperties' ? text_of(quoted(pick(@patterns))) : pick(@keys) } 1 .. rand 5;
+}
+
+sub names {
+	return ['a', map { ['s', "\"$_\""] } some_keys('required')];
+}
+
+# The table of a batch, the properties, and the function that tries them on a row.
+sub prepare {
+	return <<'SQL';
+SET client_min_messages = warning;
+SET statement_timeout = '5min';
+CREATE TEMP TABLE raw (s text, a text, b text);
+CREATE TEMP TABLE batch (id serial, s jsonb, a jsonb, b jsonb);
+ALTER TABLE batch ALTER s SET STORAGE extended, ALTER a SET STORAGE main, ALTER b SET STORAGE external;
+CREATE TEMP TABLE tried (accepted boolean, valid int);
+
+-- Is every leaf of part in whole?  Arrays may be shortened anywhere, in order.
+CREATE FUNCTION pg_temp.within(part jsonb, whole jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	k text;
+	x jsonb;
+	n int := 0;
+BEGIN
+	IF part = whole THEN RETURN true; END IF;
+	IF jsonb_typeof(part) <> jsonb_typeof(whole) THEN RETURN false; END IF;
+	CASE jsonb_typeof(part)
+	WHEN 'object' THEN
+		FOR k, x IN SELECT * FROM jsonb_each(part) LOOP
+			IF NOT whole ? k OR NOT pg_temp.within(x, whole -> k) THEN RETURN false; END IF;
+		END LOOP;
+		RETURN true;
+	WHEN 'array' THEN
+		FOR x IN SELECT * FROM jsonb_array_elements(part) LOOP
+			WHILE n < jsonb_array_length(whole) AND NOT pg_temp.within(x, whole -> n) LOOP
+				n := n + 1;
+			END LOOP;
+			IF n = jsonb_array_length(whole) THEN RETURN false; END IF;
+			n := n + 1;
+		END LOOP;
+		RETURN true;
+	ELSE
+		RETURN false;
+	END CASE;
+END $$;
+
+-- The value at a path that is spelled as jq does; NULL if there is none.
+CREATE FUNCTION pg_temp.at(doc jsonb, path text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	m text[];
+BEGIN
+	WHILE path NOT IN ('', '.') LOOP
+		m := regexp_match(path, '^\.?(?:\[(?:("(?:[^"\\]|\\.)*")|([0-9]+))\]|([A-Za-z_][A-Za-z0-9_]*))(.*)$');
+		IF m IS NULL THEN RETURN NULL; END IF;
+		doc := CASE WHEN m[1] IS NOT NULL THEN doc -> (m[1]::jsonb #>> '{}') WHEN m[2] IS NOT NULL THEN doc -> m[2]::int ELSE doc -> m[3] END;
+		path := m[4];
+	END LOOP;
+	RETURN doc;
+END $$;
+
+-- The value at a JSON pointer in a fragment as the functions write it; NULL if there is none.
+CREATE FUNCTION pg_temp.pointed(doc jsonb, pointer text) RETURNS jsonb LANGUAGE sql AS $$
+	SELECT doc #> ARRAY(SELECT replace(replace(t, '~1', '/'), '~0', '~')
+		FROM unnest(string_to_array(replace(substr(pointer, 2), '%25', '%'), '/')) WITH ORDINALITY AS x (t, n) WHERE n > 1 ORDER BY n)
+$$;
+
+-- The violations that are not as they should be.
+CREATE FUNCTION pg_temp.odd_errors(doc jsonb, s jsonb) RETURNS text LANGUAGE sql AS $$
+	SELECT e::text FROM promote.jsonb_schema_errors(doc, s) e
+	WHERE pg_temp.at(doc, instance_path) IS NULL
+		OR schema_path NOT LIKE '#%' OR pg_temp.pointed(s, schema_path) IS NULL
+		OR coalesce(message, '') = '' OR message ~ 'hush' AND s::text !~ 'hush'
+		OR keyword !~ '^(type|enum|const|minimum|maximum|exclusiveMinimum|exclusiveMaximum|multipleOf|minLength|maxLength|pattern|items|additionalItems|contains|minItems|maxItems|uniqueItems|properties|patternProperties|additionalProperties|propertyNames|required|minProperties|maxProperties|dependencies|allOf|anyOf|oneOf|not|if|then|else|\$ref|false)$'
+		OR keyword IS NULL
+	LIMIT 1
+$$;
+
+-- Where a composition c is not what its sides and what is copyable of them (fa, fb) make it; within arrays
+-- elements have moved, so that nothing is known of them.
+CREATE FUNCTION pg_temp.odd_key(a jsonb, b jsonb, fa jsonb, fb jsonb, c jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	k text;
+	odd text;
+BEGIN
+	FOR k IN SELECT jsonb_object_keys(a || b) LOOP
+		IF a ? k AND NOT fa ? k OR b ? k AND NOT fb ? k THEN
+			IF c -> k IS DISTINCT FROM b -> k THEN RETURN k; END IF;
+		ELSIF NOT a ? k THEN
+			IF c ? k AND NOT pg_temp.within(c -> k, b -> k) THEN RETURN k; END IF;
+		ELSIF jsonb_typeof(a -> k) = 'object' AND jsonb_typeof(b -> k) = 'object' THEN
+			IF jsonb_typeof(c -> k) IS DISTINCT FROM 'object' THEN RETURN k; END IF;
+			odd := pg_temp.odd_key(a -> k, b -> k, fa -> k, fb -> k, c -> k);
+			IF odd IS NOT NULL THEN RETURN k || ' ' || odd; END IF;
+		ELSIF NOT b ? k OR jsonb_typeof(a -> k) <> 'array' OR jsonb_typeof(b -> k) <> 'array' THEN
+			IF c -> k IS DISTINCT FROM fa -> k THEN RETURN k; END IF;
+		END IF;
+	END LOOP;
+	FOR k IN SELECT jsonb_object_keys(c) LOOP
+		IF NOT a ? k AND NOT b ? k THEN RETURN k; END IF;
+	END LOOP;
+	RETURN NULL;
+END $$;
+
+-- A root that is marked is the destination's as a whole, and nothing more is known.
+CREATE FUNCTION pg_temp.odd_composition(a jsonb, b jsonb, s jsonb) RETURNS text LANGUAGE sql AS $$
+	WITH f AS MATERIALIZED (SELECT promote.jsonb_filter_copyable(a, s) AS fa, promote.jsonb_filter_copyable(b, s) AS fb, promote.compose_params(a, b, s) AS c)
+	SELECT CASE WHEN c <> b OR fa <> '{}' AND fb <> '{}' THEN pg_temp.odd_key(a, b, fa, fb, c) END FROM f
+$$;
+
+-- The violations, their places without what leads to the schema and the document.
+CREATE FUNCTION pg_temp.violations(doc jsonb, s jsonb, above text, root text) RETURNS jsonb LANGUAGE sql AS $$
+	SELECT jsonb_agg(array[ltrim(substr(instance_path, length(root) + 1), '.'), substr(schema_path, length(above) + 1), keyword, message])
+	FROM promote.jsonb_schema_errors(doc, s)
+$$;
+
+-- Runs an expression; its result, or the SQLSTATE, with all of the refusal where it lacks something.
+CREATE FUNCTION pg_temp.try(expression text, r record, OUT result jsonb, OUT state text) LANGUAGE plpgsql AS $$
+DECLARE
+	facts text;
+	advice text;
+	message text;
+BEGIN
+	EXECUTE 'SELECT to_jsonb(' || expression || ') FROM batch WHERE id = $1' INTO result USING r.id;
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, facts = PG_EXCEPTION_DETAIL, advice = PG_EXCEPTION_HINT;
+	IF state LIKE 'PM%' AND (facts = '' OR advice = '') OR state !~ '^(PM101|PM102|PM106|54001)$' THEN
+		state := state || ' ' || message || ' / ' || facts || ' / ' || advice;
+	END IF;
+END $$;
+
+-- What a schema is refused for, the others refuse it for, too.
+CREATE FUNCTION pg_temp.check_refused(r record) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	call text;
+	x record;
+BEGIN
+	FOREACH call IN ARRAY ARRAY['promote.jsonb_schema_valid(a, s)', '(SELECT count(*) FROM promote.jsonb_schema_errors(a, s))',
+		'promote.jsonb_filter_copyable(a, s)', 'promote.compose_params(a, b, s)', 'promote.jsonb_schema_check(jsonb_build_object(''not'', s))'] LOOP
+		x := pg_temp.try(call, r);
+		-- in an object, a reference may come to lead somewhere
+		CONTINUE WHEN x.state IN ('PM106', '54001') OR call ~ 'compose' AND x.state IN ('PM101', 'PM102')
+			OR call ~ 'build_object' AND x.state IS NULL AND r.s::text ~ '"\$ref"';
+		RETURN NEXT call || ': ' || coalesce(x.state, x.result::text, 'null') || ', but the schema is refused';
+	END LOOP;
+END $$;
+
+CREATE FUNCTION pg_temp.check(r record) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	pair text[];
+	x record;
+	y record;
+	params boolean := jsonb_typeof(r.a) = 'object' AND jsonb_typeof(r.b) = 'object';
+	-- what refers to its root means something else within another schema
+	embeddable boolean := r.s::text !~ '"\$(ref|id)": ';
+	-- whether what is filtered can change which branch, or which item, a mark is for
+	decided boolean := r.s::text !~ '"(if|anyOf|oneOf|contains|dependencies)": |"items": \[';
+BEGIN
+	x := pg_temp.try('promote.jsonb_schema_check(s)', r);
+	INSERT INTO tried VALUES (x.state IS NULL, 0);
+	IF x.state = 'PM106' THEN
+		RETURN QUERY SELECT * FROM pg_temp.check_refused(r);
+		RETURN;
+	ELSIF x.state = '54001' THEN
+		RETURN;
+	ELSIF x.result IS DISTINCT FROM 'true' THEN
+		RETURN NEXT 'promote.jsonb_schema_check(s): ' || coalesce(x.state, x.result::text, 'null');
+		RETURN;
+	END IF;
+	FOREACH pair SLICE 1 IN ARRAY ARRAY[
+		['promote.jsonb_schema_valid(a, s)', 'NOT EXISTS (SELECT FROM promote.jsonb_schema_errors(a, s))', ''],
+		['promote.jsonb_schema_valid(b, s)', 'NOT EXISTS (SELECT FROM promote.jsonb_schema_errors(b, s))', ''],
+		['pg_temp.odd_errors(a, s)', 'null::text', ''],
+		['pg_temp.odd_errors(b, s)', 'null::text', ''],
+		['promote.jsonb_filter_copyable(promote.jsonb_filter_copyable(a, s), s)', 'promote.jsonb_filter_copyable(a, s)', 'decided'],
+		['(SELECT pg_temp.within(f, a) OR f = ''{}'' FROM promote.jsonb_filter_copyable(a, s) f)', 'true', ''],
+		['promote.jsonb_filter_copyable(a, s)', 'a', 'unmarked'],
+		['promote.compose_params(a, a, s)', 'a', 'params'],
+		['promote.compose_params(b, b, s)', 'b', 'params'],
+		['promote.compose_params(a, b, s)', 'a', 'params unmarked'],
+		-- either all of the empty destination is its own, or none
+		['(SELECT c IN (''{}'', f) FROM promote.compose_params(a, ''{}'', s) c, promote.jsonb_filter_copyable(a, s) f)', 'true', 'params'],
+		['pg_temp.odd_composition(a, b, s)', 'null::text', 'params'],
+		['promote.compose_params(a, b, s, b)', 'promote.jsonb_merge_patch(promote.compose_params(a, b, s), b)', 'params'],
+		['promote.jsonb_schema_valid(a, jsonb_build_object(''const'', b))', 'a = b', ''],
+		['promote.jsonb_schema_valid(a, jsonb_build_object(''enum'', jsonb_build_array(b, 1)))', 'a IN (b, 1::text::jsonb)', ''],
+		['promote.jsonb_schema_valid(jsonb_build_array(0, a, 1, b), ''{"uniqueItems": true}'')', 'a <> b AND NOT a IN (''0'', ''1'') AND NOT b IN (''0'', ''1'')', ''],
+		['promote.jsonb_schema_valid(a, jsonb_build_object(''not'', s))', 'NOT promote.jsonb_schema_valid(a, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(a, jsonb_build_object(''allOf'', jsonb_build_array(s, true, s)))', 'promote.jsonb_schema_valid(a, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(a, jsonb_build_object(''anyOf'', jsonb_build_array(false, s)))', 'promote.jsonb_schema_valid(a, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(a, jsonb_build_object(''oneOf'', jsonb_build_array(s, true)))', 'NOT promote.jsonb_schema_valid(a, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(a, jsonb_build_object(''if'', s, ''then'', false))', 'NOT promote.jsonb_schema_valid(a, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(a, jsonb_build_object(''if'', s, ''else'', false))', 'promote.jsonb_schema_valid(a, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(jsonb_build_array(a, b), jsonb_build_object(''items'', s))', 'promote.jsonb_schema_valid(a, s) AND promote.jsonb_schema_valid(b, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(jsonb_build_array(a, b), jsonb_build_object(''contains'', s))', 'promote.jsonb_schema_valid(a, s) OR promote.jsonb_schema_valid(b, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(jsonb_build_array(a, b), jsonb_build_object(''items'', jsonb_build_array(true), ''additionalItems'', s))', 'promote.jsonb_schema_valid(b, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a, ''m'', b), jsonb_build_object(''properties'', jsonb_build_object(''k'', s)))', 'promote.jsonb_schema_valid(a, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a, ''m'', b), jsonb_build_object(''patternProperties'', jsonb_build_object(''^m'', s)))', 'promote.jsonb_schema_valid(b, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a, ''m'', b), jsonb_build_object(''properties'', jsonb_build_object(''m'', true), ''additionalProperties'', s))', 'promote.jsonb_schema_valid(a, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a), jsonb_build_object(''x'', s, ''additionalProperties'', ''{"$ref": "#/x"}''::jsonb))', 'promote.jsonb_schema_valid(a, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(''{"k": 1, "ab": 2}'', jsonb_build_object(''propertyNames'', s))', 'promote.jsonb_schema_valid(''"k"'', s) AND promote.jsonb_schema_valid(''"ab"'', s)', 'embeddable'],
+		['promote.jsonb_schema_valid(a || ''{"": 1}'', jsonb_build_object(''dependencies'', jsonb_build_object('''', s, ''none of these'', false)))', 'promote.jsonb_schema_valid(a || ''{"": 1}'', s)', 'embeddable params'],
+		['promote.jsonb_filter_copyable(a, jsonb_build_object(''allOf'', jsonb_build_array(s)))', 'promote.jsonb_filter_copyable(a, s)', 'embeddable'],
+		['promote.jsonb_filter_copyable(a, jsonb_build_object(''anyOf'', jsonb_build_array(s, false)))', 'promote.jsonb_filter_copyable(a, s)', 'embeddable'],
+		['promote.jsonb_filter_copyable(a, jsonb_build_object(''not'', s, ''propertyNames'', s))', 'a', 'embeddable'],
+		['pg_temp.violations(jsonb_build_object(''k'', a), jsonb_build_object(''properties'', jsonb_build_object(''k'', s)), ''#/properties/k'', ''.k'')', 'pg_temp.violations(a, s, ''#'', '''')', 'embeddable object'],
+		['pg_temp.violations(jsonb_build_array(a), jsonb_build_object(''allOf'', jsonb_build_array(jsonb_build_object(''items'', s))), ''#/allOf/0/items'', ''.[0]'')', 'pg_temp.violations(a, s, ''#'', '''')', 'embeddable object'],
+		-- a root that is marked leaves {}, a key that is marked goes
+		['(SELECT w = jsonb_build_object(''k'', f) OR w = ''{}'' AND f = ''{}'' FROM promote.jsonb_filter_copyable(jsonb_build_object(''k'', a), jsonb_build_object(''properties'', jsonb_build_object(''k'', s))) w, promote.jsonb_filter_copyable(a, s) f)', 'true', 'embeddable']
+	] LOOP
+		CONTINUE WHEN pair[3] ~ 'params' AND NOT params OR pair[3] ~ 'embeddable' AND NOT embeddable
+			OR pair[3] ~ 'object' AND jsonb_typeof(r.s) <> 'object'
+			OR pair[3] ~ 'decided' AND NOT decided OR pair[3] ~ 'unmarked' AND r.s::text ~ 'copyable';
+		x := pg_temp.try(pair[1], r);
+		CONTINUE WHEN x.state = '54001' OR pair[3] ~ 'params' AND x.state IN ('PM101', 'PM102');
+		IF x.state IS NOT NULL THEN
+			RETURN NEXT pair[1] || ': ' || x.state;
+			CONTINUE;
+		END IF;
+		IF pair[1] ~ '_valid\([ab], s\)$' AND x.result = 'true' THEN
+			INSERT INTO tried VALUES (false, 1);
+		END IF;
+		y := pg_temp.try(pair[2], r);
+		IF coalesce(y.state, '54001') <> '54001' OR x.result IS DISTINCT FROM y.result AND y.state IS NULL THEN
+			RETURN NEXT pair[1] || ' is ' || left(coalesce(x.result::text, 'null'), 300) || ' but ' || pair[2] || ' ' || left(coalesce(y.state, y.result::text, 'null'), 300);
+		END IF;
+	END LOOP;
+END $$;
+SQL
+}
+
+# Try a batch; returns the lines of the answer, or undef if there is none.
+sub run_batch {
+	my ($batch) = @_;
+	print $to "TRUNCATE raw, batch, tried;\nCOPY raw FROM STDIN;\n";
+	print $to join("\t", map { s/\\/\\\\/gr } @$_), "\n" for @$batch;
+	print $to <<'SQL';
+\.
+INSERT INTO batch (s, a, b) SELECT s::jsonb, a::jsonb, b::jsonb FROM raw;
+SELECT regexp_replace(f || '  s=' || left(s::text, 2500) || '  a=' || left(a::text, 1500) || '  b=' || left(b::text, 1500), '\n', ' ', 'g')
+  FROM batch, pg_temp.check(batch) f;
+SELECT concat_ws(' ', 'counts', count(*) FILTER (WHERE accepted), sum(valid)) FROM tried;
+\echo done
+SQL
+	$to->flush;
+	my @lines;
+	while (defined(my $line = <$from>)) {
+		chomp $line;
+		return \@lines if $line eq 'done';
+		push @lines, $line;
+	}
+	return undef;
+}
+
+# Leave the batch that ended the session where it can be looked at.
+sub keep {
+	my ($batch) = @_;
+	my $file = File::Spec->catfile(File::Spec->tmpdir, "promote-schema-fuzz.$$");
+	open my $out, '>', $file or return;
+	print $out map { join("\t", @$_) . "\n" } @$batch;
+	close $out;
+	print "the batch that was running is in $file, a schema with its documents on each line\n";
+	return;
+}
