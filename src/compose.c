@@ -87,7 +87,8 @@ noncopyable_marks(const Jsonb *document, const Jsonb *schema, const Jsonb *const
 	JsonbValue	view;
 
 	root.node = marks_of(document, schema, SCHEMA_NONCOPYABLE);
-	if (!json_has_placeholders(document))
+	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE) ||
+		!json_has_placeholders(document))
 		return root.node;
 	json_root(document, &view);
 	for (int i = 0; i < 2; i++)
@@ -138,6 +139,8 @@ apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
 
 	if (!is_empty(overrides))
 		result = json_merge(base, overrides, JSON_NULL_REMOVES);
+	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE))
+		return result;
 	for (int i = 0; i < max_rounds; i++)
 	{
 		Jsonb	   *next = overlay_own(result, destination, schema, variables);

@@ -268,6 +268,16 @@ collect_marks(MarkWalk *walk, const SchemaNode *node, MarkFrame *frame)
 }
 
 /*
+ * Can two documents with values at the same places have these marks at
+ * different ones?  If not, a place is marked or not whatever is in it.
+ */
+bool
+schema_marks_vary(const Schema *schema, uint32 wanted)
+{
+	return (schema->varying & wanted) != 0;
+}
+
+/*
  * The marks of a document, of those that are wanted (SCHEMA_NONCOPYABLE and
  * so on): a tree in the current memory context, NULL where there are none.
  * The document need not be valid.

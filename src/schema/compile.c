@@ -122,6 +122,24 @@ make_table(MemoryContext context)
 }
 
 /*
+ * Note which marks depend on more than names and positions: those that are
+ * reached through a branch, a dependency or what an array contains.
+ */
+static void
+note_varying_marks(Schema *schema)
+{
+	for (SchemaNode *node = schema->nodes; node; node = node->next)
+	{
+		const SchemaLogicRules *logic = node->logic;
+
+		if ((logic && (logic->any.count > 0 || logic->one.count > 0 || logic->condition)) ||
+			(node->array && node->array->contains) ||
+			(node->object && node->object->has_dependencies))
+			schema->varying |= node->reach;
+	}
+}
+
+/*
  * Compile a document into the current memory context, which keeps source.
  * Raises PM_INVALID_SCHEMA, and leaves it to the caller to drop the context.
  */
@@ -143,5 +161,6 @@ schema_build(Jsonb *source)
 	MemoryContextDelete(scratch);
 	schema_refuse_circles(compiler.schema);
 	schema_spread_marks(compiler.schema);
+	note_varying_marks(compiler.schema);
 	return compiler.schema;
 }

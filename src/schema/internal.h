@@ -156,6 +156,7 @@ struct Schema
 	SchemaNode *root;
 	SchemaNode *nodes;			/* newest first */
 	Size		pattern_space;	/* estimate of what regexes hold outside the context */
+	uint8		varying;		/* marks that a document's values decide about */
 };
 
 /* What one compilation knows; current memory context is the schema's. */

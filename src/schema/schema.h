@@ -38,6 +38,7 @@ typedef void (*SchemaCollector) (void *state, const SchemaViolation *violation);
 extern const Schema *schema_compile(const Jsonb *schema);
 extern bool schema_validate(const Schema *schema, const JsonbValue *document,
 							SchemaCollector collect, void *state);
+extern bool schema_marks_vary(const Schema *schema, uint32 wanted);
 extern JsonMark *schema_marks(const Schema *schema, const JsonbValue *document,
 							  uint32 wanted);
 

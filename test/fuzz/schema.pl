@@ -554,6 +554,8 @@ DECLARE
 	params boolean := jsonb_typeof(r.a) = 'object' AND jsonb_typeof(r.b) = 'object';
 	-- what refers to its root means something else within another schema
 	embeddable boolean := r.s::text !~ '"\$(ref|id)": ';
+	-- whether marks stand at names alone: a branch may be another one of what comes out, an array may stay whole
+	named boolean := r.s::text !~ '"(if|anyOf|oneOf|contains|dependencies|items|additionalItems|not)": ';
 	-- whether what is filtered can change which branch, or which item, a mark is for
 	decided boolean := r.s::text !~ '"(if|anyOf|oneOf|contains|dependencies)": |"items": \[';
 BEGIN
@@ -580,9 +582,10 @@ BEGIN
 		['promote.compose_params(b, b, s)', 'b', 'params'],
 		['promote.compose_params(a, b, s)', 'a', 'params unmarked'],
 		-- either all of the empty destination is its own, or none
-		['(SELECT c IN (''{}'', f) FROM promote.compose_params(a, ''{}'', s) c, promote.jsonb_filter_copyable(a, s) f)', 'true', 'params'],
-		['pg_temp.odd_composition(a, b, s)', 'null::text', 'params'],
-		['promote.compose_params(a, b, s, b)', 'promote.jsonb_merge_patch(promote.compose_params(a, b, s), b)', 'params'],
+		['(SELECT c IN (''{}'', f) FROM promote.compose_params(a, ''{}'', s) c, promote.jsonb_filter_copyable(a, s) f)', 'true', 'params named'],
+		['pg_temp.odd_composition(a, b, s)', 'null::text', 'params named'],
+		['promote.compose_params(a, b, s, b)', 'promote.jsonb_merge_patch(promote.compose_params(a, b, s), b)', 'params named'],
+		['promote.compose_params(a, promote.compose_params(a, b, s), s)', 'promote.compose_params(a, b, s)', 'params named'],
 		['promote.jsonb_schema_valid(a, jsonb_build_object(''const'', b))', 'a = b', ''],
 		['promote.jsonb_schema_valid(a, jsonb_build_object(''enum'', jsonb_build_array(b, 1)))', 'a IN (b, 1::text::jsonb)', ''],
 		['promote.jsonb_schema_valid(jsonb_build_array(0, a, 1, b), ''{"uniqueItems": true}'')', 'a <> b AND NOT a IN (''0'', ''1'') AND NOT b IN (''0'', ''1'')', ''],
@@ -611,7 +614,7 @@ BEGIN
 	] LOOP
 		CONTINUE WHEN pair[3] ~ 'params' AND NOT params OR pair[3] ~ 'embeddable' AND NOT embeddable
 			OR pair[3] ~ 'object' AND jsonb_typeof(r.s) <> 'object'
-			OR pair[3] ~ 'decided' AND NOT decided OR pair[3] ~ 'unmarked' AND r.s::text ~ 'copyable';
+			OR pair[3] ~ 'decided' AND NOT decided OR pair[3] ~ 'named' AND NOT named OR pair[3] ~ 'unmarked' AND r.s::text ~ 'copyable';
 		x := pg_temp.try(pair[1], r);
 		CONTINUE WHEN x.state = '54001' OR pair[3] ~ 'params' AND x.state IN ('PM101', 'PM102');
 		IF x.state IS NOT NULL THEN
