@@ -19,7 +19,6 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(promote_compose_params);
 PG_FUNCTION_INFO_V1(promote_jsonb_filter_copyable);
@@ -126,9 +125,8 @@ is_same(const Jsonb *a, const Jsonb *b)
  * The base with the overrides, a merge patch, on top.  What comes out may be
  * in another branch of the schema than either document was, where more is not
  * copyable: those places get the destination's own values too, and the
- * overrides their last word, until nothing changes any more.  Every round
- * takes back at least one value, so that they end; the bound is for
- * documents that nobody reviews.
+ * overrides their last word, until nothing changes any more.  The bound is for
+ * schemas and overrides that pull to and fro.
  */
 static Jsonb *
 apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
