@@ -1,9 +1,9 @@
 -- Pure functions over jsonb: no tables, no clock.
 
-CREATE FUNCTION promote.jsonb_deep_merge(target jsonb, patch jsonb) RETURNS jsonb
+CREATE FUNCTION promote.jsonb_deep_merge(target jsonb, patch jsonb, arrays text DEFAULT 'replace') RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_jsonb_deep_merge';
-COMMENT ON FUNCTION promote.jsonb_deep_merge(jsonb, jsonb) IS
+COMMENT ON FUNCTION promote.jsonb_deep_merge(jsonb, jsonb, text) IS
 'target with patch on top: objects merge at every level, everything else replaces; null is a value like any other';
 
 CREATE FUNCTION promote.jsonb_merge_patch(target jsonb, patch jsonb) RETURNS jsonb

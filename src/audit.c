@@ -15,7 +15,7 @@
 #include "audit.h"
 #include "json/digest.h"
 #include "json/reader.h"
-#include "json/writer.h"
+#include "json/builder.h"
 #include "spi.h"
 
 #include "access/htup_details.h"
@@ -65,25 +65,25 @@ utc_text(TimestampTz at)
 bytea *
 audit_hash(const AuditEvent *event)
 {
-	JsonWriter	writer;
+	JsonBuilder	builder;
 	JsonbValue	data;
 
 	json_root(event->data, &data);
-	json_writer_init(&writer);
-	json_write_begin_object(&writer);
-	json_write_field(&writer, "project", event->project);
-	json_write_field(&writer, "subject", event->subject);
-	json_write_key(&writer, "seq", 3);
-	json_write_integer(&writer, event->seq);
-	json_write_field(&writer, "at", utc_text(event->at));
-	json_write_field(&writer, "actor", event->actor);
-	json_write_field(&writer, "database_role", event->database_role);
-	json_write_field(&writer, "event", event->event);
-	json_write_key(&writer, "data", 4);
-	json_write_value(&writer, &data);
-	json_write_field(&writer, "previous_hash", hex(event->previous_hash));
-	json_write_end_object(&writer);
-	return json_digest(json_writer_finish(&writer));
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_field(&builder, "project", event->project);
+	json_build_field(&builder, "subject", event->subject);
+	json_build_key(&builder, "seq", 3);
+	json_build_integer(&builder, event->seq);
+	json_build_field(&builder, "at", utc_text(event->at));
+	json_build_field(&builder, "actor", event->actor);
+	json_build_field(&builder, "database_role", event->database_role);
+	json_build_field(&builder, "event", event->event);
+	json_build_key(&builder, "data", 4);
+	json_build_value(&builder, &data);
+	json_build_field(&builder, "previous_hash", hex(event->previous_hash));
+	json_build_end_object(&builder);
+	return json_digest(json_builder_finish(&builder));
 }
 
 /* One row of audit_log as ten parameters. */
@@ -168,7 +168,7 @@ promote_audit_hash(PG_FUNCTION_ARGS)
 
 /* Write a column's value as the facts have it. */
 static void
-write_fact(JsonWriter *writer, Oid type, Datum value)
+write_fact(JsonBuilder *builder, Oid type, Datum value)
 {
 	Oid			output;
 	bool		is_varlena;
@@ -177,13 +177,13 @@ write_fact(JsonWriter *writer, Oid type, Datum value)
 	switch (type)
 	{
 		case INT4OID:
-			json_write_integer(writer, DatumGetInt32(value));
+			json_build_integer(builder, DatumGetInt32(value));
 			return;
 		case INT8OID:
-			json_write_integer(writer, DatumGetInt64(value));
+			json_build_integer(builder, DatumGetInt64(value));
 			return;
 		case BOOLOID:
-			json_write_bool(writer, DatumGetBool(value));
+			json_build_bool(builder, DatumGetBool(value));
 			return;
 		case BYTEAOID:
 			written = hex(DatumGetByteaPP(value));
@@ -201,7 +201,7 @@ write_fact(JsonWriter *writer, Oid type, Datum value)
 			getTypeOutputInfo(type, &output, &is_varlena);
 			written = OidOutputFunctionCall(output, value);
 	}
-	json_write_string(writer, written, strlen(written));
+	json_build_string(builder, written, strlen(written));
 }
 
 /* Is the column among those that are left out? */
@@ -227,7 +227,7 @@ audit_facts(HeapTupleHeader row, const Datum *without, int count)
 	Datum	   *values = palloc(row_type->natts * sizeof(Datum));
 	bool	   *nulls = palloc(row_type->natts * sizeof(bool));
 	HeapTupleData tuple;
-	JsonWriter	writer;
+	JsonBuilder	builder;
 	Jsonb	   *facts;
 
 	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
@@ -235,8 +235,8 @@ audit_facts(HeapTupleHeader row, const Datum *without, int count)
 	tuple.t_tableOid = InvalidOid;
 	tuple.t_data = row;
 	heap_deform_tuple(&tuple, row_type, values, nulls);
-	json_writer_init(&writer);
-	json_write_begin_object(&writer);
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
 	for (int i = 0; i < row_type->natts; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(row_type, i);
@@ -244,11 +244,11 @@ audit_facts(HeapTupleHeader row, const Datum *without, int count)
 
 		if (nulls[i] || column->attisdropped || is_without(name, without, count))
 			continue;
-		json_write_key(&writer, name, strlen(name));
-		write_fact(&writer, getBaseType(column->atttypid), values[i]);
+		json_build_key(&builder, name, strlen(name));
+		write_fact(&builder, getBaseType(column->atttypid), values[i]);
 	}
-	json_write_end_object(&writer);
-	facts = json_writer_finish(&writer);
+	json_build_end_object(&builder);
+	facts = json_builder_finish(&builder);
 	ReleaseTupleDesc(row_type);
 	return facts;
 }

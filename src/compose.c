@@ -9,6 +9,7 @@
 
 #include "compose.h"
 #include "errors.h"
+#include "json/builder.h"
 #include "json/limits.h"
 #include "json/merge.h"
 #include "json/overlay.h"
@@ -136,7 +137,7 @@ apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
 	Jsonb	   *result = base;
 
 	if (!is_empty(overrides))
-		result = json_merge(base, overrides, JSON_NULL_REMOVES);
+		result = json_merge_patch(base, overrides);
 	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE))
 		return result;
 	for (int i = 0; i < max_rounds; i++)
@@ -144,7 +145,7 @@ apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
 		Jsonb	   *next = overlay_own(result, destination, schema, variables);
 
 		if (next != result && !is_empty(overrides))
-			next = json_merge(next, overrides, JSON_NULL_REMOVES);
+			next = json_merge_patch(next, overrides);
 		if (next == result || is_same(next, result))
 			break;
 		result = next;
@@ -312,39 +313,39 @@ compose_shown(const JsonbValue *value, uint32 flags, JsonbValue *mask)
 
 /* Write one side of a change under its key; a missing value has no key. */
 static void
-write_shown(JsonWriter *writer, const char *key, const JsonbValue *value, uint32 flags)
+write_shown(JsonBuilder *builder, const char *key, const JsonbValue *value, uint32 flags)
 {
 	JsonbValue	mask;
 
 	value = compose_shown(value, flags, &mask);
 	if (value == NULL)
 		return;
-	json_write_key(writer, key, strlen(key));
-	json_write_value(writer, value);
+	json_build_key(builder, key, strlen(key));
+	json_build_value(builder, value);
 }
 
 /* Collector of changes: an object each, in the array that is open. */
 static void
 write_change(void *state, const JsonChange *change)
 {
-	JsonWriter *writer = state;
+	JsonBuilder *builder = state;
 
-	json_write_begin_object(writer);
-	json_write_field(writer, "path", pstrdup(change->path));
-	json_write_field(writer, "change", json_change_name(change));
-	write_shown(writer, "old", change->old_value, change->flags);
-	write_shown(writer, "new", change->new_value, change->flags);
+	json_build_begin_object(builder);
+	json_build_field(builder, "path", pstrdup(change->path));
+	json_build_field(builder, "change", json_change_name(change));
+	write_shown(builder, "old", change->old_value, change->flags);
+	write_shown(builder, "new", change->new_value, change->flags);
 	if (change->flags & SCHEMA_IMMUTABLE)
 	{
-		json_write_key(writer, "immutable", strlen("immutable"));
-		json_write_bool(writer, true);
+		json_build_key(builder, "immutable", strlen("immutable"));
+		json_build_bool(builder, true);
 	}
 	if (change->flags & SCHEMA_SENSITIVE)
 	{
-		json_write_key(writer, "sensitive", strlen("sensitive"));
-		json_write_bool(writer, true);
+		json_build_key(builder, "sensitive", strlen("sensitive"));
+		json_build_bool(builder, true);
 	}
-	json_write_end_object(writer);
+	json_build_end_object(builder);
 }
 
 /*
@@ -355,14 +356,14 @@ write_change(void *state, const JsonChange *change)
 Jsonb *
 compose_diff(const Proposal *proposal)
 {
-	JsonWriter	writer;
+	JsonBuilder	builder;
 
-	json_writer_init(&writer);
-	json_write_begin_array(&writer);
+	json_builder_init(&builder);
+	json_build_begin_array(&builder);
 	json_leaf_diff(proposal->planned, proposal->planned_marks,
-				   proposal->rendered, proposal->marks, write_change, &writer);
-	json_write_end_array(&writer);
-	return json_writer_finish(&writer);
+				   proposal->rendered, proposal->marks, write_change, &builder);
+	json_build_end_array(&builder);
+	return json_builder_finish(&builder);
 }
 
 /* Fetch an argument that must be an object within the limits. */

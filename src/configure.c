@@ -62,8 +62,8 @@ promote_configure_instance(PG_FUNCTION_ARGS)
 	if (proposed.version_constraint == NULL)
 		stage_read(&key, key.environment, "latest", "stable", false, &proposed);
 	stage_check_revision(fcinfo, 4, &proposed);
-	proposal->params = json_merge(proposal->params ? proposal->params : empty_object(),
-								  staging.overrides, JSON_NULL_REMOVES);
+	proposal->params = json_merge_patch(proposal->params ? proposal->params : empty_object(),
+										staging.overrides);
 	proposal->allow_replace = argument_bool(fcinfo, 6, false);
 	proposed.plan = argument_bool(fcinfo, 5, true);
 	stage_write(&staging, &proposed, scope.caller, &staged);

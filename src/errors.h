@@ -30,6 +30,7 @@
 #define PM_INVALID_YAML			PM_ERRCODE('1', '0', '7')	/* not a YAML document of JSON's values */
 
 /* Versions */
+#define PM_CANNOT_PATCH			PM_ERRCODE('1', '0', '8')	/* a patch that cannot be made or applied */
 #define PM_INVALID_VERSION		PM_ERRCODE('2', '0', '1')	/* not a version, or not a constraint */
 #define PM_NO_RELEASE			PM_ERRCODE('2', '0', '2')	/* nothing matches the constraint */
 

@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "errors.h"
 #include "history.h"
+#include "json/builder.h"
 #include "json/diff.h"
 #include "json/digest.h"
 #include "json/reader.h"
@@ -152,22 +153,22 @@ check_key(const char *key)
 static bytea *
 request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 {
-	JsonWriter	writer;
+	JsonBuilder	builder;
 	JsonbValue	overrides;
 
 	json_root(promotion->overrides, &overrides);
-	json_writer_init(&writer);
-	json_write_begin_object(&writer);
-	json_write_field(&writer, "source", instance_key_name(&promotion->source));
-	json_write_key(&writer, "overrides", strlen("overrides"));
-	json_write_value(&writer, &overrides);
-	json_write_key(&writer, "plan", strlen("plan"));
-	json_write_bool(&writer, argument_bool(fcinfo, 5, true));
-	json_write_field(&writer, "message", argument_text(fcinfo, 6));
-	json_write_key(&writer, "allow_replace", strlen("allow_replace"));
-	json_write_bool(&writer, argument_bool(fcinfo, 9, false));
-	json_write_end_object(&writer);
-	return json_digest(json_writer_finish(&writer));
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_field(&builder, "source", instance_key_name(&promotion->source));
+	json_build_key(&builder, "overrides", strlen("overrides"));
+	json_build_value(&builder, &overrides);
+	json_build_key(&builder, "plan", strlen("plan"));
+	json_build_bool(&builder, argument_bool(fcinfo, 5, true));
+	json_build_field(&builder, "message", argument_text(fcinfo, 6));
+	json_build_key(&builder, "allow_replace", strlen("allow_replace"));
+	json_build_bool(&builder, argument_bool(fcinfo, 9, false));
+	json_build_end_object(&builder);
+	return json_digest(json_builder_finish(&builder));
 }
 
 /*

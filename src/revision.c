@@ -11,7 +11,7 @@
 #include "errors.h"
 #include "history.h"
 #include "json/digest.h"
-#include "json/writer.h"
+#include "json/builder.h"
 #include "revision.h"
 #include "trigger.h"
 
@@ -178,21 +178,21 @@ queue_plan(const ProposedRevision *proposed, const Jsonb *diff)
 static void
 notify(const ProposedRevision *proposed)
 {
-	JsonWriter	writer;
+	JsonBuilder	builder;
 	Jsonb	   *payload;
 
-	json_writer_init(&writer);
-	json_write_begin_object(&writer);
-	json_write_field(&writer, "instance", proposed->proposal.instance);
-	json_write_key(&writer, "revision", strlen("revision"));
-	json_write_integer(&writer, proposed->revision);
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_field(&builder, "instance", proposed->proposal.instance);
+	json_build_key(&builder, "revision", strlen("revision"));
+	json_build_integer(&builder, proposed->revision);
 	if (proposed->plan)
 	{
-		json_write_key(&writer, "deployment", strlen("deployment"));
-		json_write_integer(&writer, proposed->current_deployment + 1);
+		json_build_key(&builder, "deployment", strlen("deployment"));
+		json_build_integer(&builder, proposed->current_deployment + 1);
 	}
-	json_write_end_object(&writer);
-	payload = json_writer_finish(&writer);
+	json_build_end_object(&builder);
+	payload = json_builder_finish(&builder);
 	Async_Notify(NOTIFY_CHANNEL, JsonbToCString(NULL, &payload->root, VARSIZE(payload)));
 }
 
@@ -378,7 +378,7 @@ column_is(TupleTableSlot *row, const char *column, const char *expected)
 }
 
 /*
- * Is the row the one that was judged?  Its writer made it so, but a trigger
+ * Is the row the one that was judged?  Its builder made it so, but a trigger
  * that a user added may have changed it on the way.
  */
 static bool

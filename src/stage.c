@@ -8,7 +8,7 @@
 #include "errors.h"
 #include "json/digest.h"
 #include "json/limits.h"
-#include "json/writer.h"
+#include "json/builder.h"
 #include "revision.h"
 #include "stage.h"
 
@@ -214,13 +214,13 @@ static Jsonb *
 empty_diff(MemoryContext context)
 {
 	MemoryContext outer = MemoryContextSwitchTo(context);
-	JsonWriter	writer;
+	JsonBuilder	builder;
 	Jsonb	   *diff;
 
-	json_writer_init(&writer);
-	json_write_begin_array(&writer);
-	json_write_end_array(&writer);
-	diff = json_writer_finish(&writer);
+	json_builder_init(&builder);
+	json_build_begin_array(&builder);
+	json_build_end_array(&builder);
+	diff = json_builder_finish(&builder);
 	MemoryContextSwitchTo(outer);
 	return diff;
 }

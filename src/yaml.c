@@ -7,7 +7,7 @@
  * or an attack than a configuration.
  *
  * The events become a tree of YamlNode, in which an alias is a pointer to its
- * anchor's node; only the writer, at the end, walks an alias once per use.
+ * anchor's node; only the builder, at the end, walks an alias once per use.
  * Every node knows what it comes to when it is written out, so that a bomb of
  * aliases is refused at the alias that passes the limit, before anything is
  * expanded.
@@ -25,7 +25,7 @@
 #include "compat.h"
 #include "errors.h"
 #include "fmgr.h"
-#include "json/writer.h"
+#include "json/builder.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -150,7 +150,7 @@ typedef struct YamlReader
 
 static YamlNode *read_value(YamlReader *reader, int depth);
 static void order_mapping(YamlNode *mapping);
-static void write_node(JsonWriter *writer, const YamlNode *node);
+static void write_node(JsonBuilder *builder, const YamlNode *node);
 
 PG_FUNCTION_INFO_V1(promote_yaml_to_jsonb);
 
@@ -1117,61 +1117,61 @@ read_text(const char *input)
 
 /* Write a scalar; its text must live until the document is finished. */
 static void
-write_scalar(JsonWriter *writer, const YamlNode *node)
+write_scalar(JsonBuilder *builder, const YamlNode *node)
 {
 	JsonbValue	value;
 
 	switch (node->type)
 	{
 		case YAML_STRING:
-			json_write_string(writer, node->u.scalar.text, node->u.scalar.length);
+			json_build_string(builder, node->u.scalar.text, node->u.scalar.length);
 			break;
 		case YAML_NULL:
-			json_write_null(writer);
+			json_build_null(builder);
 			break;
 		case YAML_TRUE:
 		case YAML_FALSE:
-			json_write_bool(writer, node->type == YAML_TRUE);
+			json_build_bool(builder, node->type == YAML_TRUE);
 			break;
 		default:
 			value.type = jbvNumeric;
 			value.val.numeric = node->u.scalar.number;
-			json_write_value(writer, &value);
+			json_build_value(builder, &value);
 	}
 }
 
 /* Write the children of a mapping. */
 static void
-write_mapping(JsonWriter *writer, const YamlNode *node)
+write_mapping(JsonBuilder *builder, const YamlNode *node)
 {
-	json_write_begin_object(writer);
+	json_build_begin_object(builder);
 	for (uint32 i = 0; i < node->u.children.count; i += 2)
 	{
 		const YamlNode *key = resolve(node->u.children.items[i]);
 
-		json_write_key(writer, key->u.scalar.text, key->u.scalar.length);
-		write_node(writer, node->u.children.items[i + 1]);
+		json_build_key(builder, key->u.scalar.text, key->u.scalar.length);
+		write_node(builder, node->u.children.items[i + 1]);
 	}
-	json_write_end_object(writer);
+	json_build_end_object(builder);
 }
 
 /* Write a node, and what is in it; an alias as what it stands for. */
 static void
-write_node(JsonWriter *writer, const YamlNode *node)
+write_node(JsonBuilder *builder, const YamlNode *node)
 {
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
 	node = resolve(unconstify(YamlNode *, node));
 	if (node->kind == YAML_SCALAR)
-		write_scalar(writer, node);
+		write_scalar(builder, node);
 	else if (node->kind == YAML_MAPPING)
-		write_mapping(writer, node);
+		write_mapping(builder, node);
 	else
 	{
-		json_write_begin_array(writer);
+		json_build_begin_array(builder);
 		for (uint32 i = 0; i < node->u.children.count; i++)
-			write_node(writer, node->u.children.items[i]);
-		json_write_end_array(writer);
+			write_node(builder, node->u.children.items[i]);
+		json_build_end_array(builder);
 	}
 }
 
@@ -1196,7 +1196,7 @@ promote_yaml_to_jsonb(PG_FUNCTION_ARGS)
 {
 	MemoryContext work;
 	MemoryContext caller;
-	JsonWriter	writer;
+	JsonBuilder	builder;
 	Jsonb	   *result;
 	char	   *input;
 
@@ -1206,10 +1206,10 @@ promote_yaml_to_jsonb(PG_FUNCTION_ARGS)
 	caller = MemoryContextSwitchTo(work);
 	input = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	input = pg_server_to_any(input, strlen(input), PG_UTF8);
-	json_writer_init(&writer);
-	write_node(&writer, read_text(input));
+	json_builder_init(&builder);
+	write_node(&builder, read_text(input));
 	MemoryContextSwitchTo(caller);
-	result = json_writer_finish(&writer);
+	result = json_builder_finish(&builder);
 	MemoryContextDelete(work);
 	PG_RETURN_JSONB_P(result);
 }

@@ -6,6 +6,7 @@
 #include "json/diff.h"
 #include "json/path.h"
 #include "json/reader.h"
+#include "json/writer.h"
 
 #include "compat.h"
 #include "fmgr.h"

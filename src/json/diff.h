@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "json/marks.h"
-#include "json/writer.h"
 #include "utils/jsonb.h"
 
 typedef struct JsonChange

@@ -1,90 +1,321 @@
 /*
  * merge.c: a patch on top of a document.
  *
- * One walk over two sorted key lists serves both meanings of null.  Objects
- * merge; everything else, arrays too, is replaced whole.
+ * Objects merge key by key and everything else is replaced, unless arrays are
+ * to be joined.  Of an object only the patch's keys are looked at one by one;
+ * what lies between them in the target is copied as it is.
  */
 #include "postgres.h"
 
+#include "errors.h"
 #include "json/merge.h"
 #include "json/reader.h"
+#include "json/splice.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_deep_merge);
 PG_FUNCTION_INFO_V1(promote_jsonb_merge_patch);
 
-static void merge_value(JsonWriter *writer, const JsonbValue *target,
-						const JsonbValue *patch, JsonMergeNulls nulls);
+/* One call. */
+typedef struct Merge
+{
+	const JsonMergeRules *rules;
+	JsonSplices splices;
+} Merge;
+
+/* An element of an array whose elements have names. */
+typedef struct Named
+{
+	JsonbValue	name;
+	uint32		ordinal;
+	bool		merged;			/* with one of the other array's */
+} Named;
+
+static void merge_value(void *state, JsonWriter *writer,
+						const JsonbValue *target, uint32 target_index,
+						const JsonbValue *patch, uint32 patch_index);
 
 /*
- * Merge two objects key by key.  A target that is no object counts as an
- * empty one: RFC 7396 section 2, "if Target is not an Object".
+ * Does a value of the patch become anything but itself?  found: the target
+ * has something under the same key.
  */
-static void
-merge_objects(JsonWriter *writer, const JsonbValue *target, const JsonbValue *patch,
-			  JsonMergeNulls nulls)
+static bool
+needs_work(const Merge *merge, const JsonbValue *value, bool found)
 {
-	JsonJoin	join;
-
-	json_join_init(&join, target && json_is_object(target) ? target : NULL, patch);
-	json_write_begin_object(writer);
-	while (json_join_next(&join))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (join.right && join.right->type == jbvNull && nulls == JSON_NULL_REMOVES)
-			continue;
-		json_write_key(writer, join.key->val.string.val, join.key->val.string.len);
-		if (join.right)
-			merge_value(writer, join.left, join.right, nulls);
-		else
-			json_write_value(writer, join.left);
-	}
-	json_write_end_object(writer);
+	if (value->type != jbvBinary)
+		return false;
+	if (json_is_object(value))
+		return found || merge->rules->nulls == JSON_NULL_REMOVES;
+	return found && merge->rules->arrays != JSON_ARRAYS_REPLACE;
 }
 
-/* Write what patch makes of target; a target of NULL is a missing one. */
+/* Plan what becomes of an object; target is NULL where there is none. */
 static void
-merge_value(JsonWriter *writer, const JsonbValue *target, const JsonbValue *patch,
-			JsonMergeNulls nulls)
+plan_object(const Merge *merge, JsonSplice *splice, const JsonbContainer *target,
+			const JsonbContainer *patch)
 {
+	uint32		copied = 0;		/* of the target's pairs */
+	JsonSeeker	seeker;
+	JsonCursor	cursor;
+	JsonbValue	key,
+				value;
+
+	json_seeker_init(&seeker, target, JsonContainerSize(patch));
+	json_cursor_init(&cursor, patch);
+	while (json_next_pair(&cursor, &key, &value))
+	{
+		bool		found = json_seek(&seeker, &key);
+		uint32		ordinal = cursor.next - 1;
+
+		CHECK_FOR_INTERRUPTS();
+		json_splice_left(splice, copied, seeker.next);
+		copied = seeker.next + found;
+		if (value.type == jbvNull && merge->rules->nulls == JSON_NULL_REMOVES)
+			continue;
+		if (needs_work(merge, &value, found))
+			json_splice_work(splice, found ? seeker.next : JSON_SPLICE_NONE, ordinal);
+		else
+			json_splice_right(splice, ordinal, ordinal + 1);
+	}
+	if (target)
+		json_splice_left(splice, copied, JsonContainerSize(target));
+}
+
+/*
+ * Merge two objects.  A target that is no object counts as an empty one: RFC
+ * 7396 section 2, "if Target is not an Object".
+ */
+static void
+merge_objects(Merge *merge, JsonWriter *writer, const JsonbValue *target,
+			  const JsonbValue *patch)
+{
+	const JsonbContainer *left = target && json_is_object(target) ? target->val.binary.data : NULL;
+	JsonSplice	splice;
+
+	if (left && json_count(patch) == 0)
+	{
+		json_write_value(writer, target);
+		return;
+	}
+	json_splice_begin(&splice, &merge->splices, left, patch->val.binary.data);
+	plan_object(merge, &splice, left, patch->val.binary.data);
+	json_splice_write(&splice, writer, true, merge_value, merge);
+}
+
+/* Order of named elements: by name. */
+static int
+compare_named(const void *a, const void *b)
+{
+	CHECK_FOR_INTERRUPTS();
+	return json_compare(&((const Named *) a)->name, &((const Named *) b)->name);
+}
+
+/* Refuse to guess which of several elements is meant. */
+static void
+refuse_ambiguous(const Merge *merge)
+{
+	ereport(ERROR,
+			(errcode(PM_CANNOT_PATCH),
+			 errmsg("arrays cannot be merged by a key that is not unique"),
+			 errdetail("Two elements of an array have the same value of \"%.*s\".",
+					   merge->rules->key_length, merge->rules->key),
+			 errhint("Merge arrays by another key, or with 'append' or 'replace'.")));
+}
+
+/*
+ * The elements of an array by name, in the current memory context; NULL where
+ * one of them has none.  Raises where two have the same.
+ */
+static Named *
+name_elements(const Merge *merge, const JsonbValue *array)
+{
+	uint32		count = json_count(array);
+	Named	   *elements = palloc_extended(Max(count, 1) * sizeof(Named), MCXT_ALLOC_HUGE);
+	JsonCursor	cursor;
+	JsonbValue	element;
+
+	json_cursor_init(&cursor, array->val.binary.data);
+	for (uint32 i = 0; json_next_element(&cursor, &element); i++)
+	{
+		if (!json_is_object(&element) ||
+			!getKeyJsonValueFromContainer(element.val.binary.data, merge->rules->key,
+										  merge->rules->key_length, &elements[i].name))
+			return NULL;
+		elements[i].ordinal = i;
+		elements[i].merged = false;
+	}
+	qsort(elements, count, sizeof(Named), compare_named);
+	for (uint32 i = 1; i < count; i++)
+		if (compare_named(&elements[i - 1], &elements[i]) == 0)
+			refuse_ambiguous(merge);
+	return elements;
+}
+
+/*
+ * For each element of the target the ordinal of the patch's element of the
+ * same name, or JSON_SPLICE_NONE.  Marks those as merged.
+ */
+static uint32 *
+match_elements(const Named *targets, uint32 target_count, Named *patches, uint32 patch_count)
+{
+	uint32	   *matches = palloc_extended(Max(target_count, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
+
+	for (uint32 i = 0; i < target_count; i++)
+	{
+		Named	   *patch = bsearch(&targets[i], patches, patch_count, sizeof(Named), compare_named);
+
+		matches[targets[i].ordinal] = patch ? patch->ordinal : JSON_SPLICE_NONE;
+		if (patch)
+			patch->merged = true;
+	}
+	return matches;
+}
+
+/* Order of named elements: as in their array. */
+static int
+compare_ordinals(const void *a, const void *b)
+{
+	uint32		left = ((const Named *) a)->ordinal;
+	uint32		right = ((const Named *) b)->ordinal;
+
+	return (left > right) - (left < right);
+}
+
+/* Plan the target's elements, each merged with its namesake, and the rest of the patch's. */
+static void
+plan_named(JsonSplice *splice, const Named *targets, uint32 target_count,
+		   Named *patches, uint32 patch_count)
+{
+	uint32	   *matches = match_elements(targets, target_count, patches, patch_count);
+
+	for (uint32 i = 0; i < target_count; i++)
+	{
+		if (matches[i] == JSON_SPLICE_NONE)
+			json_splice_left(splice, i, i + 1);
+		else
+			json_splice_work(splice, i, matches[i]);
+	}
+	qsort(patches, patch_count, sizeof(Named), compare_ordinals);
+	for (uint32 i = 0; i < patch_count; i++)
+		if (!patches[i].merged)
+			json_splice_right(splice, i, i + 1);
+	pfree(matches);
+}
+
+/*
+ * Merge two arrays whose elements are all objects with the key.  Others have
+ * no names to go by, and the patch's replaces the target's.
+ */
+static void
+merge_named(Merge *merge, JsonWriter *writer, const JsonbValue *target, const JsonbValue *patch)
+{
+	Named	   *targets = name_elements(merge, target);
+	Named	   *patches = name_elements(merge, patch);
+	JsonSplice	splice;
+
+	if (targets == NULL || patches == NULL)
+	{
+		json_write_value(writer, patch);
+		return;
+	}
+	json_splice_begin(&splice, &merge->splices, target->val.binary.data, patch->val.binary.data);
+	plan_named(&splice, targets, json_count(target), patches, json_count(patch));
+	pfree(targets);
+	pfree(patches);
+	json_splice_write(&splice, writer, false, merge_value, merge);
+}
+
+/* Write the target's elements and those of the patch behind them. */
+static void
+append_array(Merge *merge, JsonWriter *writer, const JsonbValue *target, const JsonbValue *patch)
+{
+	JsonSplice	splice;
+
+	json_splice_begin(&splice, &merge->splices, target->val.binary.data, patch->val.binary.data);
+	json_splice_left(&splice, 0, json_count(target));
+	json_splice_right(&splice, 0, json_count(patch));
+	json_splice_write(&splice, writer, false, merge_value, merge);
+}
+
+/* Write what patch makes of target, which may be NULL; a JsonSpliceWorker. */
+static void
+merge_value(void *state, JsonWriter *writer,
+			const JsonbValue *target, uint32 target_index,
+			const JsonbValue *patch, uint32 patch_index)
+{
+	Merge	   *merge = state;
+	bool		both_arrays = target && json_is_array(target) && json_is_array(patch);
+
 	check_stack_depth();
-	if (json_is_object(patch))
-		merge_objects(writer, target, patch, nulls);
+	CHECK_FOR_INTERRUPTS();
+	if (json_is_object(patch) &&
+		(merge->rules->nulls == JSON_NULL_REMOVES || (target && json_is_object(target))))
+		merge_objects(merge, writer, target, patch);
+	else if (both_arrays && merge->rules->arrays == JSON_ARRAYS_APPEND)
+		append_array(merge, writer, target, patch);
+	else if (both_arrays && merge->rules->arrays == JSON_ARRAYS_BY_KEY)
+		merge_named(merge, writer, target, patch);
 	else
 		json_write_value(writer, patch);
 }
 
-/*
- * The document that patch makes of target, in the current memory context.
- */
+/* The document that patch makes of target, in the current memory context. */
 Jsonb *
-json_merge(const Jsonb *target, const Jsonb *patch, JsonMergeNulls nulls)
+json_merge(const Jsonb *target, const Jsonb *patch, const JsonMergeRules *rules)
 {
+	Merge		merge = {.rules = rules};
 	JsonWriter	writer;
 	JsonbValue	target_view,
 				patch_view;
 
 	json_root(target, &target_view);
 	json_root(patch, &patch_view);
-	json_writer_init(&writer);
-	merge_value(&writer, &target_view, &patch_view, nulls);
+	json_writer_init(&writer, (Size) VARSIZE(target) + VARSIZE(patch) + 64);
+	merge_value(&merge, &writer, &target_view, 0, &patch_view, 0);
+	if (merge.splices.parts)
+		pfree(merge.splices.parts);
 	return json_writer_finish(&writer);
 }
 
-/* promote.jsonb_deep_merge(target jsonb, patch jsonb) returns jsonb */
+/* The same for a JSON Merge Patch: RFC 7396. */
+Jsonb *
+json_merge_patch(const Jsonb *target, const Jsonb *patch)
+{
+	static const JsonMergeRules rules = {JSON_NULL_REMOVES, JSON_ARRAYS_REPLACE, NULL, 0};
+
+	return json_merge(target, patch, &rules);
+}
+
+/* Take the rule for arrays: 'replace', 'append', or the name of a key. */
+static void
+read_rule(const text *arrays, JsonMergeRules *rules)
+{
+	rules->key = VARDATA_ANY(arrays);
+	rules->key_length = VARSIZE_ANY_EXHDR(arrays);
+	if (rules->key_length == 7 && memcmp(rules->key, "replace", 7) == 0)
+		rules->arrays = JSON_ARRAYS_REPLACE;
+	else if (rules->key_length == 6 && memcmp(rules->key, "append", 6) == 0)
+		rules->arrays = JSON_ARRAYS_APPEND;
+	else
+		rules->arrays = JSON_ARRAYS_BY_KEY;
+}
+
+/* promote.jsonb_deep_merge(target jsonb, patch jsonb, arrays text) returns jsonb */
 Datum
 promote_jsonb_deep_merge(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_JSONB_P(json_merge(PG_GETARG_JSONB_P(0), PG_GETARG_JSONB_P(1),
-								 JSON_NULL_IS_VALUE));
+	JsonMergeRules rules = {JSON_NULL_IS_VALUE, JSON_ARRAYS_REPLACE, NULL, 0};
+
+	read_rule(PG_GETARG_TEXT_PP(2), &rules);
+	PG_RETURN_JSONB_P(json_merge(PG_GETARG_JSONB_P(0), PG_GETARG_JSONB_P(1), &rules));
 }
 
 /* promote.jsonb_merge_patch(target jsonb, patch jsonb) returns jsonb */
 Datum
 promote_jsonb_merge_patch(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_JSONB_P(json_merge(PG_GETARG_JSONB_P(0), PG_GETARG_JSONB_P(1),
-								 JSON_NULL_REMOVES));
+	PG_RETURN_JSONB_P(json_merge_patch(PG_GETARG_JSONB_P(0), PG_GETARG_JSONB_P(1)));
 }

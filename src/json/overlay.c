@@ -15,7 +15,7 @@
 
 #include "json/overlay.h"
 #include "json/reader.h"
-#include "json/writer.h"
+#include "json/splice.h"
 
 #include "miscadmin.h"
 
@@ -26,174 +26,228 @@ typedef struct Side
 	const JsonMark *marks;
 } Side;
 
-static bool write_unmarked(JsonWriter *writer, const JsonbValue *value,
-						   const JsonMark *marks, uint32 mask);
-static void write_overlay(JsonWriter *writer, Side source, Side own, uint32 mask,
-						  const JsonbValue *key);
-
-/* Write the key, where the value that follows is a pair's. */
-static void
-write_optional_key(JsonWriter *writer, const JsonbValue *key)
+/* One call. */
+typedef struct Overlay
 {
-	if (key)
-		json_write_key(writer, key->val.string.val, key->val.string.len);
+	JsonSplices splices;
+	uint32		mask;			/* the flags that claim a location */
+} Overlay;
+
+/* A container that is worked on, for what is done with its children. */
+typedef struct Level
+{
+	Overlay    *overlay;
+	const JsonMark *source;		/* marks of the containers */
+	const JsonMark *own;
+} Level;
+
+static void write_unmarked(Overlay *overlay, JsonWriter *writer, Side side);
+static void write_kept(Overlay *overlay, JsonWriter *writer, Side side);
+static void write_overlay(Overlay *overlay, JsonWriter *writer, Side source, Side own);
+
+/* Is the location itself claimed? */
+static inline bool
+is_marked(const Overlay *overlay, const JsonMark *marks)
+{
+	return (json_mark_flags(marks) & overlay->mask) != 0;
 }
 
-/* Write an object's pairs that are not marked themselves. */
-static void
-write_unmarked_pairs(JsonWriter *writer, const JsonbValue *object,
-					 const JsonMark *marks, uint32 mask)
+/* Is anything claimed here or below? */
+static inline bool
+has_marks(const Overlay *overlay, const JsonMark *marks)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				value;
+	return (json_mark_within(marks) & overlay->mask) != 0;
+}
 
-	json_cursor_init(&cursor, object->val.binary.data);
-	while (json_next_pair(&cursor, &key, &value))
+/* The side of a child. */
+static inline Side
+child_of(const JsonMark *marks, const JsonbValue *value, uint32 index)
+{
+	return (Side) {value, value ? json_mark_child(marks, index) : NULL};
+}
+
+/* Start a splice of the containers of one or two sides. */
+static void
+begin(Overlay *overlay, JsonSplice *splice, const JsonbValue *source, const JsonbValue *own)
+{
+	json_splice_begin(splice, &overlay->splices, source ? source->val.binary.data : NULL,
+					  own ? own->val.binary.data : NULL);
+}
+
+/* A child of which only a part is marked; a JsonSpliceWorker. */
+static void
+work_unmarked(void *state, JsonWriter *writer, const JsonbValue *source, uint32 source_index,
+			  const JsonbValue *own, uint32 own_index)
+{
+	Level	   *level = state;
+
+	write_unmarked(level->overlay, writer, child_of(level->source, source, source_index));
+}
+
+/* Write what of a container is not marked; something in it is. */
+static void
+write_unmarked_children(Overlay *overlay, JsonWriter *writer, Side side)
+{
+	Level		level = {overlay, side.marks, NULL};
+	uint32		count = json_count(side.value);
+	JsonSplice	splice;
+
+	begin(overlay, &splice, side.value, NULL);
+	for (uint32 i = 0; i < count; i++)
 	{
-		const JsonMark *mark = json_mark_child(marks, cursor.next - 1);
+		const JsonMark *mark = json_mark_child(side.marks, i);
 
-		if (json_mark_flags(mark) & mask)
+		if (is_marked(overlay, mark))
 			continue;
-		write_optional_key(writer, &key);
-		write_unmarked(writer, &value, mark, mask);
+		if (has_marks(overlay, mark))
+			json_splice_work(&splice, i, JSON_SPLICE_NONE);
+		else
+			json_splice_left(&splice, i, i + 1);
 	}
+	json_splice_write(&splice, writer, json_is_object(side.value), work_unmarked, &level);
 }
 
-/*
- * Write what of value is not marked; false, and nothing written, where the
- * whole of it is.
- */
-static bool
-write_unmarked(JsonWriter *writer, const JsonbValue *value, const JsonMark *marks,
-			   uint32 mask)
+/* Write what of a value is not marked, which itself is not. */
+static void
+write_unmarked(Overlay *overlay, JsonWriter *writer, Side side)
 {
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
-	if (json_mark_flags(marks) & mask)
-		return false;
-	if (!(json_mark_within(marks) & mask))
-		json_write_value(writer, value);
-	else if (json_is_object(value))
-	{
-		json_write_begin_object(writer);
-		write_unmarked_pairs(writer, value, marks, mask);
-		json_write_end_object(writer);
-	}
+	if (has_marks(overlay, side.marks))
+		write_unmarked_children(overlay, writer, side);
 	else
-	{
-		JsonCursor	cursor;
-		JsonbValue	element;
-
-		json_write_begin_array(writer);
-		json_cursor_init(&cursor, value->val.binary.data);
-		while (json_next_element(&cursor, &element))
-			write_unmarked(writer, &element, json_mark_child(marks, cursor.next - 1), mask);
-		json_write_end_array(writer);
-	}
-	return true;
+		json_write_value(writer, side.value);
 }
 
 /* Is an element of the array marked itself? */
 static bool
-has_marked_element(const JsonMark *array, uint32 mask)
+has_marked_element(const Overlay *overlay, const JsonMark *array)
 {
-	if (!(json_mark_within(array) & mask))
+	if (!has_marks(overlay, array))
 		return false;
 	for (uint32 i = 0; i < array->count; i++)
-		if (json_mark_flags(json_mark_child(array, i)) & mask)
+		if (is_marked(overlay, json_mark_child(array, i)))
 			return true;
 	return false;
 }
 
 /* Does a document keep anything here that the other one has no place for? */
 static bool
-keeps(const JsonbValue *value, const JsonMark *marks, uint32 mask)
+keeps(const Overlay *overlay, Side side)
 {
 	bool		found = false;
+	JsonCursor	cursor;
+	JsonbValue	key,
+				child;
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
-	if (json_mark_flags(marks) & mask)
+	if (is_marked(overlay, side.marks))
 		return true;
-	if (!(json_mark_within(marks) & mask))
+	if (!has_marks(overlay, side.marks))
 		return false;
-	if (json_is_object(value))
-	{
-		JsonCursor	cursor;
-		JsonbValue	key,
-					child;
-
-		json_cursor_init(&cursor, value->val.binary.data);
-		while (!found && json_next_pair(&cursor, &key, &child))
-			found = keeps(&child, json_mark_child(marks, cursor.next - 1), mask);
-	}
-	else
-		found = has_marked_element(marks, mask);
+	if (!json_is_object(side.value))
+		return has_marked_element(overlay, side.marks);
+	json_cursor_init(&cursor, side.value->val.binary.data);
+	while (!found && json_next_pair(&cursor, &key, &child))
+		found = keeps(overlay, child_of(side.marks, &child, cursor.next - 1));
 	return found;
+}
+
+/* A child of which something is kept; a JsonSpliceWorker. */
+static void
+work_kept(void *state, JsonWriter *writer, const JsonbValue *source, uint32 source_index,
+		  const JsonbValue *own, uint32 own_index)
+{
+	Level	   *level = state;
+
+	write_kept(level->overlay, writer, child_of(level->own, own, own_index));
+}
+
+/* Write what of an object is kept. */
+static void
+write_kept_pairs(Overlay *overlay, JsonWriter *writer, Side side)
+{
+	Level		level = {overlay, NULL, side.marks};
+	JsonSplice	splice;
+	JsonCursor	cursor;
+	JsonbValue	key,
+				value;
+
+	begin(overlay, &splice, NULL, side.value);
+	json_cursor_init(&cursor, side.value->val.binary.data);
+	while (json_next_pair(&cursor, &key, &value))
+	{
+		uint32		ordinal = cursor.next - 1;
+
+		if (keeps(overlay, child_of(side.marks, &value, ordinal)))
+			json_splice_work(&splice, JSON_SPLICE_NONE, ordinal);
+	}
+	json_splice_write(&splice, writer, true, work_kept, &level);
 }
 
 /* Write what the document keeps here; the caller knows that it keeps something. */
 static void
-write_kept(JsonWriter *writer, const JsonbValue *value, const JsonMark *marks,
-		   uint32 mask)
+write_kept(Overlay *overlay, JsonWriter *writer, Side side)
 {
 	check_stack_depth();
-	if (json_mark_flags(marks) & mask)
-		json_write_value(writer, value);
-	else if (json_is_object(value))
-	{
-		JsonCursor	cursor;
-		JsonbValue	key,
-					child;
-
-		json_write_begin_object(writer);
-		json_cursor_init(&cursor, value->val.binary.data);
-		while (json_next_pair(&cursor, &key, &child))
-			if (keeps(&child, json_mark_child(marks, cursor.next - 1), mask))
-			{
-				write_optional_key(writer, &key);
-				write_kept(writer, &child, json_mark_child(marks, cursor.next - 1), mask);
-			}
-		json_write_end_object(writer);
-	}
+	if (is_marked(overlay, side.marks) || !json_is_object(side.value))
+		json_write_value(writer, side.value);
 	else
-		json_write_value(writer, value);
-}
-
-/* Overlay two objects, side by side in key order. */
-static void
-write_overlay_objects(JsonWriter *writer, Side source, Side own, uint32 mask)
-{
-	JsonJoin	join;
-
-	json_join_init(&join, source.value, own.value);
-	json_write_begin_object(writer);
-	while (json_join_next(&join))
-	{
-		Side		source_side = {join.left, NULL};
-		Side		own_side = {join.right, NULL};
-
-		if (join.left)
-			source_side.marks = json_mark_child(source.marks, join.left_index);
-		if (join.right)
-			own_side.marks = json_mark_child(own.marks, join.right_index);
-		write_overlay(writer, source_side, own_side, mask, join.key);
-	}
-	json_write_end_object(writer);
+		write_kept_pairs(overlay, writer, side);
 }
 
 /* Is the location claimed by the marks of this side? */
 static bool
-is_claimed(Side side, uint32 mask)
+is_claimed(const Overlay *overlay, Side side)
 {
-	return (json_mark_flags(side.marks) & mask) != 0 ||
-		(side.value && json_is_array(side.value) && has_marked_element(side.marks, mask));
+	return is_marked(overlay, side.marks) ||
+		(side.value && json_is_array(side.value) && has_marked_element(overlay, side.marks));
 }
 
-/* Overlay two arrays, element by element; see the file's comment. */
+/*
+ * Plan one child: the source's value, but the document's own (or nothing)
+ * wherever either side's marks claim it.
+ */
 static void
-write_overlay_arrays(JsonWriter *writer, Side source, Side own, uint32 mask)
+plan_child(const Overlay *overlay, JsonSplice *splice, Side source, uint32 source_index,
+		   Side own, uint32 own_index)
+{
+	if (is_claimed(overlay, source) || is_claimed(overlay, own))
+	{
+		if (own.value)
+			json_splice_right(splice, own_index, own_index + 1);
+	}
+	else if (source.value == NULL)
+	{
+		if (keeps(overlay, own))
+			json_splice_work(splice, JSON_SPLICE_NONE, own_index);
+	}
+	else if (has_marks(overlay, source.marks) || has_marks(overlay, own.marks))
+		json_splice_work(splice, source_index, own.value ? own_index : JSON_SPLICE_NONE);
+	else
+		json_splice_left(splice, source_index, source_index + 1);
+}
+
+/* Plan two objects, side by side in key order. */
+static void
+plan_objects(const Overlay *overlay, JsonSplice *splice, Side source, Side own)
+{
+	JsonJoin	join;
+
+	json_join_init(&join, source.value, own.value);
+	while (json_join_next(&join))
+	{
+		CHECK_FOR_INTERRUPTS();
+		plan_child(overlay, splice,
+				   child_of(source.marks, join.left, join.left_index), join.left_index,
+				   child_of(own.marks, join.right, join.right_index), join.right_index);
+	}
+}
+
+/* Plan two arrays, element by element; see the file's comment. */
+static void
+plan_arrays(const Overlay *overlay, JsonSplice *splice, Side source, Side own)
 {
 	JsonCursor	left,
 				right;
@@ -202,92 +256,120 @@ write_overlay_arrays(JsonWriter *writer, Side source, Side own, uint32 mask)
 
 	json_cursor_init(&left, source.value->val.binary.data);
 	json_cursor_init(&right, own.value->val.binary.data);
-	json_write_begin_array(writer);
 	while (json_next_element(&left, &left_value))
 	{
-		uint32		ordinal = left.next - 1;
-		Side		source_side = {&left_value, json_mark_child(source.marks, ordinal)};
-		Side		own_side = {NULL, json_mark_child(own.marks, ordinal)};
+		uint32		i = left.next - 1;
+		bool		both = json_next_element(&right, &right_value);
 
-		if (json_next_element(&right, &right_value))
-			own_side.value = &right_value;
-		write_overlay(writer, source_side, own_side, mask, NULL);
+		CHECK_FOR_INTERRUPTS();
+		plan_child(overlay, splice, child_of(source.marks, &left_value, i), i,
+				   (Side) {both ? &right_value : NULL, json_mark_child(own.marks, i)}, i);
 	}
-	json_write_end_array(writer);
 }
 
-/*
- * Write one location: the source's value, but the document's own (or nothing)
- * wherever either side's marks claim it.  key is NULL for elements and at the
- * root.
- */
+/* A child that both sides may have a part in; a JsonSpliceWorker. */
 static void
-write_overlay(JsonWriter *writer, Side source, Side own, uint32 mask,
-			  const JsonbValue *key)
+work_overlay(void *state, JsonWriter *writer, const JsonbValue *source, uint32 source_index,
+			 const JsonbValue *own, uint32 own_index)
+{
+	Level	   *level = state;
+	Side		own_side = child_of(level->own, own, own_index);
+
+	if (source)
+		write_overlay(level->overlay, writer, child_of(level->source, source, source_index),
+					  own_side);
+	else
+		write_kept(level->overlay, writer, own_side);
+}
+
+/* Write the source with the document's own children where they are claimed. */
+static void
+write_overlay_children(Overlay *overlay, JsonWriter *writer, Side source, Side own)
+{
+	Level		level = {overlay, source.marks, own.marks};
+	bool		object = json_is_object(source.value);
+	JsonSplice	splice;
+
+	begin(overlay, &splice, source.value, own.value);
+	if (object)
+		plan_objects(overlay, &splice, source, own);
+	else
+		plan_arrays(overlay, &splice, source, own);
+	json_splice_write(&splice, writer, object, work_overlay, &level);
+}
+
+/* Write a location that is not claimed as a whole, and that the source has. */
+static void
+write_overlay(Overlay *overlay, JsonWriter *writer, Side source, Side own)
 {
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
-	if (is_claimed(source, mask) || is_claimed(own, mask))
-	{
-		if (own.value)
-		{
-			write_optional_key(writer, key);
-			json_write_value(writer, own.value);
-		}
-	}
-	else if (source.value == NULL)
-	{
-		if (keeps(own.value, own.marks, mask))
-		{
-			write_optional_key(writer, key);
-			write_kept(writer, own.value, own.marks, mask);
-		}
-	}
+	if (own.value && source.value->type == jbvBinary && own.value->type == jbvBinary &&
+		json_is_object(source.value) == json_is_object(own.value))
+		write_overlay_children(overlay, writer, source, own);
 	else
-	{
-		write_optional_key(writer, key);
-		if (own.value && json_is_object(source.value) && json_is_object(own.value))
-			write_overlay_objects(writer, source, own, mask);
-		else if (own.value && json_is_array(source.value) && json_is_array(own.value))
-			write_overlay_arrays(writer, source, own, mask);
-		else
-			write_unmarked(writer, source.value, source.marks, mask);
-	}
+		write_unmarked(overlay, writer, source);
+}
+
+/* Start a document made of parts of others, of some size altogether. */
+static void
+start(Overlay *overlay, JsonWriter *writer, uint32 mask, Size size)
+{
+	*overlay = (Overlay) {.mask = mask};
+	json_writer_init(writer, size + 64);
+}
+
+/* The finished document. */
+static Jsonb *
+finish(Overlay *overlay, JsonWriter *writer)
+{
+	if (overlay->splices.parts)
+		pfree(overlay->splices.parts);
+	return json_writer_finish(writer);
 }
 
 /* The document without its marked values; {} where the whole of it is marked. */
 Jsonb *
 json_remove_marked(const Jsonb *document, const JsonMark *marks, uint32 mask)
 {
+	Overlay		overlay;
 	JsonWriter	writer;
+	JsonWriterFrame frame;
 	JsonbValue	view;
 
+	start(&overlay, &writer, mask, VARSIZE(document));
 	json_root(document, &view);
-	json_writer_init(&writer);
-	if (!write_unmarked(&writer, &view, marks, mask))
+	if (is_marked(&overlay, marks))
 	{
-		json_write_begin_object(&writer);
-		json_write_end_object(&writer);
+		json_open_object(&writer, &frame, 0);
+		json_close(&writer);
 	}
-	return json_writer_finish(&writer);
+	else
+		write_unmarked(&overlay, &writer, (Side) {&view, marks});
+	return finish(&overlay, &writer);
 }
 
 /*
  * The source, with own's values at every location that either one's marks
- * claim.  A root that is marked is own's as a whole.
+ * claim.  A root that is claimed is own's as a whole.
  */
 Jsonb *
 json_overlay_marked(const Jsonb *source, const JsonMark *source_marks,
 					const Jsonb *own, const JsonMark *own_marks, uint32 mask)
 {
+	Overlay		overlay;
 	JsonWriter	writer;
 	JsonbValue	source_view,
 				own_view;
+	Side		source_side = {&source_view, source_marks};
+	Side		own_side = {&own_view, own_marks};
 
+	start(&overlay, &writer, mask, (Size) VARSIZE(source) + VARSIZE(own));
 	json_root(source, &source_view);
 	json_root(own, &own_view);
-	json_writer_init(&writer);
-	write_overlay(&writer, (Side) {&source_view, source_marks},
-				  (Side) {&own_view, own_marks}, mask, NULL);
-	return json_writer_finish(&writer);
+	if (is_claimed(&overlay, source_side) || is_claimed(&overlay, own_side))
+		json_write_value(&writer, &own_view);
+	else
+		write_overlay(&overlay, &writer, source_side, own_side);
+	return finish(&overlay, &writer);
 }

@@ -66,6 +66,29 @@ json_root(const Jsonb *document, JsonbValue *view)
 	view->val.binary.len = VARSIZE(document) - VARHDRSZ;
 }
 
+/*
+ * View an object's value or an array's element by its ordinal.  It is found
+ * in a bounded number of steps, but a cursor is the way to see all of them.
+ */
+void
+json_view_child(const JsonbContainer *container, uint32 ordinal, JsonbValue *view)
+{
+	uint32		count = JsonContainerSize(container);
+	bool		object = JsonContainerIsObject(container);
+	uint32		index = object ? count + ordinal : ordinal;
+
+	view_child(container, index, (const char *) &container->children[object ? count * 2 : count],
+			   getJsonbOffset(container, index), view);
+}
+
+/* View an object's key by its ordinal. */
+void
+json_view_key(const JsonbContainer *object, uint32 ordinal, JsonbValue *view)
+{
+	view_child(object, ordinal, (const char *) &object->children[JsonContainerSize(object) * 2],
+			   getJsonbOffset(object, ordinal), view);
+}
+
 /* Start walking a container from its first child. */
 void
 json_cursor_init(JsonCursor *cursor, const JsonbContainer *container)
@@ -165,6 +188,108 @@ json_join_next(JsonJoin *join)
 	join->left_index = order <= 0 ? join->cursors[0].next - 1 : 0;
 	join->right_index = order >= 0 ? join->cursors[1].next - 1 : 0;
 	return true;
+}
+
+/*
+ * Start looking for keys in an object, NULL for one without any.  Walking
+ * costs a step for each key of the object, halving some twenty for each key
+ * asked for; what is cheaper is done.
+ */
+void
+json_seeker_init(JsonSeeker *seeker, const JsonbContainer *object, uint32 questions)
+{
+	seeker->object = object;
+	seeker->count = object ? JsonContainerSize(object) : 0;
+	seeker->next = 0;
+	seeker->offset = 0;
+	seeker->walks = seeker->count / 20 < questions;
+}
+
+/* Compare the object's key that lies at offset with key. */
+static inline int
+compare_key_at(const JsonSeeker *seeker, uint32 offset, uint32 length, const JsonbValue *key)
+{
+	const char *text = (const char *) &seeker->object->children[seeker->count * 2] + offset;
+
+	return json_key_compare(text, length, key->val.string.val, key->val.string.len);
+}
+
+/* Move key by key up to the first that is not before key. */
+static bool
+seek_walking(JsonSeeker *seeker, const JsonbValue *key)
+{
+	while (seeker->next < seeker->count)
+	{
+		uint32		end = seeker->offset;
+		int			order;
+
+		JBE_ADVANCE_OFFSET(end, seeker->object->children[seeker->next]);
+		order = compare_key_at(seeker, seeker->offset, end - seeker->offset, key);
+		if (order >= 0)
+			return order == 0;
+		seeker->next++;
+		seeker->offset = end;
+	}
+	return false;
+}
+
+/* Move to the first key that is not before key by halving what is left. */
+static bool
+seek_halving(JsonSeeker *seeker, const JsonbValue *key)
+{
+	uint32		high = seeker->count;
+	bool		found = false;
+
+	while (seeker->next < high)
+	{
+		uint32		middle = seeker->next + (high - seeker->next) / 2;
+		int			order = compare_key_at(seeker, getJsonbOffset(seeker->object, middle),
+										   getJsonbLength(seeker->object, middle), key);
+
+		if (order < 0)
+			seeker->next = middle + 1;
+		else
+			high = middle;
+		found |= order == 0;
+	}
+	return found;
+}
+
+/*
+ * Is the key there?  seeker->next becomes its ordinal, or that of the first
+ * key behind it.  Keys must be asked for in ascending order.
+ */
+bool
+json_seek(JsonSeeker *seeker, const JsonbValue *key)
+{
+	return seeker->walks ? seek_walking(seeker, key) : seek_halving(seeker, key);
+}
+
+/*
+ * A total order of values in which equal ones are neighbours: by type, strings
+ * as keys are ordered, containers as jsonb's own order has them.
+ */
+int
+json_compare(const JsonbValue *a, const JsonbValue *b)
+{
+	if (a->type != b->type)
+		return a->type < b->type ? -1 : 1;
+	switch (a->type)
+	{
+		case jbvBool:
+			return (int) a->val.boolean - (int) b->val.boolean;
+		case jbvNumeric:
+			return DatumGetInt32(DirectFunctionCall2(numeric_cmp,
+													 NumericGetDatum(a->val.numeric),
+													 NumericGetDatum(b->val.numeric)));
+		case jbvString:
+			return json_key_compare(a->val.string.val, a->val.string.len,
+									b->val.string.val, b->val.string.len);
+		case jbvBinary:
+			return compareJsonbContainers(a->val.binary.data, b->val.binary.data);
+		default:
+			return 0;
+	}
 }
 
 /*

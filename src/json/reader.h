@@ -47,12 +47,27 @@ typedef struct JsonJoin
 	bool		more[2];
 } JsonJoin;
 
+/* A search for keys of one object that are asked for in their order. */
+typedef struct JsonSeeker
+{
+	const JsonbContainer *object;	/* NULL: one without keys */
+	uint32		count;
+	uint32		next;			/* ordinal of the first key not before the last asked for */
+	uint32		offset;			/* of that key's text; kept where keys are walked */
+	bool		walks;			/* key by key, or by halving? */
+} JsonSeeker;
+
 extern void json_root(const Jsonb *document, JsonbValue *view);
+extern void json_view_child(const JsonbContainer *container, uint32 ordinal, JsonbValue *view);
+extern void json_view_key(const JsonbContainer *object, uint32 ordinal, JsonbValue *view);
 extern void json_cursor_init(JsonCursor *cursor, const JsonbContainer *container);
 extern bool json_next_pair(JsonCursor *cursor, JsonbValue *key, JsonbValue *value);
 extern bool json_next_element(JsonCursor *cursor, JsonbValue *element);
 extern void json_join_init(JsonJoin *join, const JsonbValue *left, const JsonbValue *right);
 extern bool json_join_next(JsonJoin *join);
+extern void json_seeker_init(JsonSeeker *seeker, const JsonbContainer *object, uint32 questions);
+extern bool json_seek(JsonSeeker *seeker, const JsonbValue *key);
+extern int	json_compare(const JsonbValue *a, const JsonbValue *b);
 extern bool json_equal(const JsonbValue *a, const JsonbValue *b);
 
 /* Is the view an object? */

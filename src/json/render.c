@@ -18,7 +18,7 @@
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
-#include "json/writer.h"
+#include "json/splice.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -29,11 +29,23 @@ PG_FUNCTION_INFO_V1(promote_jsonb_render);
 
 typedef struct Render
 {
-	JsonWriter	writer;
 	JsonbValue	variables;		/* an object */
-	StringInfoData path;		/* where the walk is */
+	const char *document;		/* its bytes, */
+	uint32	   *braces;			/* and where in them {{ stands, ascending */
+	uint32		braces_count;
+	JsonSplices splices;
+	StringInfoData text;		/* of the string that is rendered */
 	List	   *problems;		/* sentences, char *; empty when all is well */
 } Render;
+
+/* The way to the value that is rendered, on the walker's stack. */
+typedef struct Step
+{
+	Render	   *render;
+	const struct Step *parent;	/* NULL at the root */
+	const JsonbContainer *container;	/* whose child is rendered */
+	uint32		ordinal;
+} Step;
 
 /* Where in a string the walk is. */
 typedef struct Scan
@@ -42,7 +54,7 @@ typedef struct Scan
 	const char *end;
 } Scan;
 
-static void render_value(Render *render, const JsonbValue *value);
+static void render_value(Step *step, JsonWriter *writer, const JsonbValue *value);
 
 #define MAX_PROBLEMS 1000		/* that one error lists */
 
@@ -60,6 +72,35 @@ add_problem(Render *render, char *problem)
 	if (list_length(render->problems) == MAX_PROBLEMS)
 		problem = "And more.";
 	render->problems = lappend(render->problems, problem);
+}
+
+/* Spell the way from the root to a step. */
+static void
+append_steps(StringInfo path, const Step *step)
+{
+	JsonbValue	key;
+
+	if (step->parent == NULL)
+		return;
+	append_steps(path, step->parent);
+	if (JsonContainerIsObject(step->parent->container))
+	{
+		json_view_key(step->parent->container, step->parent->ordinal, &key);
+		json_path_add_key(path, key.val.string.val, key.val.string.len);
+	}
+	else
+		json_path_add_index(path, step->parent->ordinal);
+}
+
+/* Where the walk is, for a message. */
+static const char *
+path_of(const Step *step)
+{
+	StringInfoData path;
+
+	initStringInfo(&path);
+	append_steps(&path, step);
+	return json_path_text(&path);
 }
 
 static bool
@@ -113,7 +154,7 @@ find_variable(Render *render, const char *name, int length, JsonbValue *value)
 
 /* Append a variable's value as text. */
 static void
-append_variable(Render *render, StringInfo out, const char *name, int length,
+append_variable(const Step *step, StringInfo out, const char *name, int length,
 				const JsonbValue *value)
 {
 	switch (value->type)
@@ -130,14 +171,14 @@ append_variable(Render *render, StringInfo out, const char *name, int length,
 			appendStringInfoString(out, value->val.boolean ? "true" : "false");
 			break;
 		default:
-			add_problem(render, psprintf("Parameter \"%s\" is neither a string, a number nor a boolean and cannot be a part of the string at %s.",
-										 pnstrdup(name, length), json_path_text(&render->path)));
+			add_problem(step->render, psprintf("Parameter \"%s\" is neither a string, a number nor a boolean and cannot be a part of the string at %s.",
+											   pnstrdup(name, length), path_of(step)));
 	}
 }
 
 /* Append one placeholder's value; what cannot be rendered stays as it is. */
 static void
-append_placeholder(Render *render, StringInfo out, Scan *scan)
+append_placeholder(const Step *step, StringInfo out, Scan *scan)
 {
 	const char *start = scan->at;
 	const char *name;
@@ -147,13 +188,13 @@ append_placeholder(Render *render, StringInfo out, Scan *scan)
 	name = take_placeholder(scan, &length);
 	if (name == NULL)
 	{
-		add_problem(render, psprintf("The string at %s has {{ without a name and }} behind it.",
-									 json_path_text(&render->path)));
+		add_problem(step->render, psprintf("The string at %s has {{ without a name and }} behind it.",
+										   path_of(step)));
 		scan->at += 2;
 		appendStringInfoString(out, "{{");
 	}
-	else if (find_variable(render, name, length, &value))
-		append_variable(render, out, name, length, &value);
+	else if (find_variable(step->render, name, length, &value))
+		append_variable(step, out, name, length, &value);
 	else
 		appendBinaryStringInfo(out, start, scan->at - start);
 }
@@ -199,109 +240,168 @@ lone_placeholder(const JsonbValue *string, int *length)
 	return scan.at == scan.end ? name : NULL;
 }
 
+/* Append what is up to the next backslash or brace, if anything. */
+static void
+append_plain(StringInfo out, Scan *scan)
+{
+	const char *start = scan->at;
+
+	while (scan->at < scan->end && *scan->at != '\\' && *scan->at != '{')
+		scan->at++;
+	appendBinaryStringInfo(out, start, scan->at - start);
+}
+
 /* Render the text of a string that is more than a lone placeholder. */
 static void
-render_text(Render *render, const JsonbValue *string)
+render_text(const Step *step, JsonWriter *writer, const JsonbValue *string)
 {
-	StringInfoData out;
+	StringInfo	out = &step->render->text;
 	Scan		scan;
+	JsonbValue	rendered;
 
 	scan.at = string->val.string.val;
 	scan.end = scan.at + string->val.string.len;
-	initStringInfo(&out);
+	resetStringInfo(out);
 	while (scan.at < scan.end)
 	{
+		append_plain(out, &scan);
+		if (scan.at == scan.end)
+			break;
 		if (*scan.at == '\\')
-			append_backslashes(&out, &scan);
-		else if (scan.end - scan.at >= 2 && scan.at[0] == '{' && scan.at[1] == '{')
-			append_placeholder(render, &out, &scan);
+			append_backslashes(out, &scan);
+		else if (scan.end - scan.at >= 2 && scan.at[1] == '{')
+			append_placeholder(step, out, &scan);
 		else
-			appendStringInfoCharMacro(&out, *scan.at++);
+			appendStringInfoCharMacro(out, *scan.at++);
 	}
-	json_write_string(&render->writer, out.data, out.len);
+	rendered.type = jbvString;
+	rendered.val.string.val = out->data;
+	rendered.val.string.len = out->len;
+	json_write_value(writer, &rendered);
 }
 
-/* Does the string hold two opening braces in a row? */
-static bool
-has_braces(const char *text, Size length)
-{
-	return memmem(text, length, "{{", 2) != NULL;
-}
-
-/* Render a string. */
+/* Render a string that has braces. */
 static void
-render_string(Render *render, const JsonbValue *string)
+render_string(const Step *step, JsonWriter *writer, const JsonbValue *string)
 {
 	JsonbValue	value;
 	const char *name;
 	int			length;
 
-	if (!has_braces(string->val.string.val, string->val.string.len))
-		json_write_value(&render->writer, string);
-	else if ((name = lone_placeholder(string, &length)) == NULL)
-		render_text(render, string);
-	else if (find_variable(render, name, length, &value))
-		json_write_value(&render->writer, &value);
+	if ((name = lone_placeholder(string, &length)) == NULL)
+		render_text(step, writer, string);
+	else if (find_variable(step->render, name, length, &value))
+		json_write_value(writer, &value);
 	else
-		json_write_value(&render->writer, string);
+		json_write_value(writer, string);
 }
 
-/* Render the values of an object's pairs. */
+/*
+ * Note where in the document's bytes two opening braces stand in a row, so
+ * that each value can be asked whether it has any.
+ */
 static void
-render_object(Render *render, const JsonbValue *object)
+find_braces(Render *render, const Jsonb *document)
 {
+	const char *start = (const char *) document;
+	const char *end = start + VARSIZE(document);
+	const char *at = start + VARHDRSZ;
+	uint32		room = 64;
+
+	render->document = start;
+	render->braces = palloc(room * sizeof(uint32));
+	render->braces_count = 0;
+	while ((at = memmem(at, end - at, "{{", 2)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (render->braces_count == room)
+		{
+			room *= 2;
+			render->braces = repalloc_huge(render->braces, room * sizeof(uint32));
+		}
+		render->braces[render->braces_count++] = at++ - start;
+	}
+}
+
+/* Are there braces among these bytes of the document? */
+static bool
+has_braces(const Render *render, const char *bytes, int length)
+{
+	Size		from = bytes - render->document;
+	uint32		low = 0;
+	uint32		high = render->braces_count;
+
+	while (low < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+
+		if (render->braces[middle] < from)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < render->braces_count && render->braces[low] + 2 <= from + length;
+}
+
+/* Can the value be anything but itself once it is rendered? */
+static bool
+is_rendered(const Render *render, const JsonbValue *value)
+{
+	if (value->type == jbvString)
+		return has_braces(render, value->val.string.val, value->val.string.len);
+	return value->type == jbvBinary &&
+		has_braces(render, (char *) value->val.binary.data, value->val.binary.len);
+}
+
+/* Render a child; a JsonSpliceWorker. */
+static void
+render_child(void *state, JsonWriter *writer, const JsonbValue *value, uint32 index,
+			 const JsonbValue *nothing, uint32 no_index)
+{
+	Step	   *parent = state;
+	Step		step = {parent->render, parent, NULL, 0};
+
+	parent->ordinal = index;
+	render_value(&step, writer, value);
+}
+
+/* Render a container, of which only children that have braces are looked into. */
+static void
+render_container(Step *step, JsonWriter *writer, const JsonbValue *container)
+{
+	bool		object = json_is_object(container);
+	JsonSplice	splice;
 	JsonCursor	cursor;
 	JsonbValue	key,
 				value;
-	int			length = render->path.len;
 
-	json_write_begin_object(&render->writer);
-	json_cursor_init(&cursor, object->val.binary.data);
-	while (json_next_pair(&cursor, &key, &value))
+	step->container = container->val.binary.data;
+	json_splice_begin(&splice, &step->render->splices, step->container, NULL);
+	json_cursor_init(&cursor, step->container);
+	while (object ? json_next_pair(&cursor, &key, &value) : json_next_element(&cursor, &value))
 	{
-		json_write_key(&render->writer, key.val.string.val, key.val.string.len);
-		json_path_add_key(&render->path, key.val.string.val, key.val.string.len);
-		render_value(render, &value);
-		render->path.len = length;
-		render->path.data[length] = '\0';
-	}
-	json_write_end_object(&render->writer);
-}
+		uint32		i = cursor.next - 1;
 
-/* Render the elements of an array. */
-static void
-render_array(Render *render, const JsonbValue *array)
-{
-	JsonCursor	cursor;
-	JsonbValue	element;
-	int			length = render->path.len;
-
-	json_write_begin_array(&render->writer);
-	json_cursor_init(&cursor, array->val.binary.data);
-	while (json_next_element(&cursor, &element))
-	{
-		json_path_add_index(&render->path, cursor.next - 1);
-		render_value(render, &element);
-		render->path.len = length;
-		render->path.data[length] = '\0';
+		if (is_rendered(step->render, &value))
+			json_splice_work(&splice, i, JSON_SPLICE_NONE);
+		else
+			json_splice_left(&splice, i, i + 1);
 	}
-	json_write_end_array(&render->writer);
+	json_splice_write(&splice, writer, object, render_child, step);
 }
 
 /* Render any value. */
 static void
-render_value(Render *render, const JsonbValue *value)
+render_value(Step *step, JsonWriter *writer, const JsonbValue *value)
 {
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
-	if (value->type == jbvString)
-		render_string(render, value);
-	else if (value->type != jbvBinary)
-		json_write_value(&render->writer, value);
-	else if (json_is_object(value))
-		render_object(render, value);
+	if (!is_rendered(step->render, value))
+		json_write_value(writer, value);
+	else if (value->type == jbvString)
+		render_string(step, writer, value);
 	else
-		render_array(render, value);
+		render_container(step, writer, value);
 }
 
 /* Refuse with every problem found. */
@@ -332,7 +432,7 @@ report_problems(const Render *render)
 bool
 json_has_placeholders(const Jsonb *document)
 {
-	return has_braces((const char *) &document->root, VARSIZE(document) - VARHDRSZ);
+	return memmem(&document->root, VARSIZE(document) - VARHDRSZ, "{{", 2) != NULL;
 }
 
 /*
@@ -344,7 +444,9 @@ json_has_placeholders(const Jsonb *document)
 Jsonb *
 json_render(const Jsonb *document, const Jsonb *variables, bool lenient)
 {
-	Render		render;
+	Render		render = {0};
+	Step		root = {&render, NULL, NULL, 0};
+	JsonWriter	writer;
 	JsonbValue	view;
 
 	json_root(variables, &render.variables);
@@ -357,14 +459,16 @@ json_render(const Jsonb *document, const Jsonb *variables, bool lenient)
 				 errhint("Pass an object whose keys are the placeholders' names.")));
 	if (!json_has_placeholders(document))
 		return (Jsonb *) document;
-	json_writer_init(&render.writer);
-	initStringInfo(&render.path);
-	render.problems = NIL;
+	find_braces(&render, document);
+	initStringInfo(&render.text);
+	json_writer_init(&writer, (Size) VARSIZE(document) + VARSIZE(document) / 4);
 	json_root(document, &view);
-	render_value(&render, &view);
+	render_value(&root, &writer, &view);
 	if (render.problems != NIL && !lenient)
 		report_problems(&render);
-	return json_writer_finish(&render.writer);
+	pfree(render.text.data);
+	pfree(render.braces);
+	return json_writer_finish(&writer);
 }
 
 /* promote.jsonb_render(document jsonb, variables jsonb) returns jsonb */

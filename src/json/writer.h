@@ -1,13 +1,23 @@
 /*
- * writer.h: the one place where jsonb is built.
+ * writer.h: jsonb laid out directly.
  *
- * A writer takes a document depth first: keys and values, in any key order
- * (a later equal key wins, as in jsonb's own parser).  Values may be views
- * into other documents; nothing is copied before json_writer_finish, so
- * their documents must live until then.
+ * A writer puts the bytes of a document where they belong, in one pass and
+ * without an intermediate form: its buffer is the document.  What comes from
+ * another document is copied as it lies there, a run of neighbours at a time.
+ * The bytes are those that PostgreSQL's own builder (jsonb_util.c) makes of
+ * the same value.
  *
- * PostgreSQL's own builder is behind it; everything that builds jsonb goes
- * through here, so that another builder is a change of one file.
+ * The writer must be told before a container is opened how many children it
+ * will have, and an object's keys come before its values and in their order
+ * (json/reader.h, json_key_compare).  Who knows neither uses json/builder.h;
+ * who makes a document out of runs of others may use json/splice.h.
+ *
+ *	json_open_object(&writer, &frame, 2);
+ *	json_write_key(&writer, "a", 1);
+ *	json_write_key(&writer, "b", 1);
+ *	json_write_value(&writer, &value_of_a);
+ *	json_write_value(&writer, &value_of_b);
+ *	json_close(&writer);
  */
 #ifndef PROMOTE_JSON_WRITER_H
 #define PROMOTE_JSON_WRITER_H
@@ -16,36 +26,34 @@
 
 #include "utils/jsonb.h"
 
+/* A container that is being written; lives on its writer's stack. */
+typedef struct JsonWriterFrame
+{
+	struct JsonWriterFrame *parent; /* NULL for the root */
+	Size		start;			/* of its padding and itself, in the buffer */
+	Size		header;			/* of its header, in the buffer */
+	Size		base;			/* of its children's data, in the buffer */
+	uint32		count;			/* JEntries it is to have */
+	uint32		written;		/* JEntries it has */
+} JsonWriterFrame;
+
 typedef struct JsonWriter
 {
-	JsonbParseState *state;		/* NULL outside every container */
-	JsonbValue *result;			/* the finished root container */
-	JsonbValue	scalar;			/* the root, where it is no container */
+	char	   *data;			/* the document, from its varlena header on */
+	Size		length;
+	Size		room;
+	JsonWriterFrame *top;		/* the innermost open container, or NULL */
 } JsonWriter;
 
-extern void json_writer_init(JsonWriter *writer);
-extern void json_write_begin_object(JsonWriter *writer);
-extern void json_write_end_object(JsonWriter *writer);
-extern void json_write_begin_array(JsonWriter *writer);
-extern void json_write_end_array(JsonWriter *writer);
+extern void json_writer_init(JsonWriter *writer, Size expected);
+extern void json_open_object(JsonWriter *writer, JsonWriterFrame *frame, uint32 pairs);
+extern void json_open_array(JsonWriter *writer, JsonWriterFrame *frame, uint32 elements);
+extern void json_close(JsonWriter *writer);
 extern void json_write_key(JsonWriter *writer, const char *key, int length);
 extern void json_write_value(JsonWriter *writer, const JsonbValue *value);
-extern void json_write_string(JsonWriter *writer, const char *string, int length);
-extern void json_write_integer(JsonWriter *writer, int64 integer);
-extern void json_write_bool(JsonWriter *writer, bool boolean);
-extern void json_write_null(JsonWriter *writer);
+extern void json_write_run(JsonWriter *writer, const JsonbContainer *container,
+						   uint32 from, uint32 to);
 extern Jsonb *json_writer_finish(JsonWriter *writer);
 extern Jsonb *json_from_view(const JsonbValue *view);
-
-/* A key and a string value, both C strings; no value is JSON null. */
-static inline void
-json_write_field(JsonWriter *writer, const char *key, const char *string)
-{
-	json_write_key(writer, key, strlen(key));
-	if (string)
-		json_write_string(writer, string, strlen(string));
-	else
-		json_write_null(writer);
-}
 
 #endif							/* PROMOTE_JSON_WRITER_H */

@@ -37,6 +37,55 @@ SELECT is(promote.jsonb_merge_patch(target::jsonb, patch::jsonb), result::jsonb,
     ('{}', '{"a":{"bb":{"ccc":null}}}', '{"a":{"bb":{}}}'),
     ('{"a":1}', '{}', '{"a":1}')) AS v(target, patch, result);
 
+-- ---- jsonb_deep_merge: arrays ----
+SELECT is(promote.jsonb_deep_merge(target::jsonb, patch::jsonb, arrays), result::jsonb,
+          format('arrays => %L: %s + %s', arrays, target, patch))
+  FROM (VALUES
+    ('replace', '{"a": [1, 2]}', '{"a": [3]}', '{"a": [3]}'),
+    ('append', '{"a": [1, 2]}', '{"a": [3, null]}', '{"a": [1, 2, 3, null]}'),
+    ('append', '[1]', '[[2]]', '[1, [2]]'),
+    ('append', '{"a": []}', '{"a": []}', '{"a": []}'),
+    ('append', '{"a": {"b": [{"x": 1}]}}', '{"a": {"b": [{"x": 1}], "c": [0]}}', '{"a": {"b": [{"x": 1}, {"x": 1}], "c": [0]}}'),
+    ('append', '{"a": 1}', '{"a": [3]}', '{"a": [3]}'),
+    ('append', '{"a": [3]}', '{"a": {"b": 1}}', '{"a": {"b": 1}}'),
+    ('name', '[{"name": "a", "v": 1}, {"name": "b", "v": 2}]', '[{"name": "c"}, {"name": "b", "w": null}]',
+             '[{"name": "a", "v": 1}, {"name": "b", "v": 2, "w": null}, {"name": "c"}]'),
+    ('name', '[{"name": 1, "l": [{"name": "x", "p": {"q": 1}}]}]', '[{"name": 1.0, "l": [{"name": "x", "p": {"r": 2}}]}]',
+             '[{"name": 1.0, "l": [{"name": "x", "p": {"q": 1, "r": 2}}]}]'),
+    ('name', '[{"name": "a"}, {"other": "b"}]', '[{"name": "a", "v": 1}]', '[{"name": "a", "v": 1}]'),
+    ('name', '[1, 2]', '[3]', '[3]'),
+    ('name', '[]', '[{"name": "a"}]', '[{"name": "a"}]'),
+    ('name', '[{"name": "a"}]', '[]', '[{"name": "a"}]'),
+    ('name', '[{"name": {"k": [1, 2]}}]', '[{"name": {"k": [1, 2]}, "v": 1}]', '[{"name": {"k": [1, 2]}, "v": 1}]'),
+    ('', '[{"": "a"}]', '[{"": "a", "v": 1}]', '[{"": "a", "v": 1}]')) AS v(arrays, target, patch, result);
+SELECT throws_ok(format($$SELECT promote.jsonb_deep_merge(%L, %L, 'name')$$, target, patch), 'PM108',
+                 'arrays cannot be merged by a key that is not unique', 'refused: ' || target || ' + ' || patch)
+  FROM (VALUES
+    ('[{"name": "a"}, {"name": "a"}]', '[{"name": "b"}]'),
+    ('[{"name": "a"}]', '[{"name": 1}, {"name": 2}, {"name": 1.0}]')) AS v(target, patch);
+SELECT is(promote.jsonb_deep_merge('[{"name": "a"}, {"name": "a"}]', '{"x": 1}', 'name'), '{"x": 1}',
+          'names matter only where two arrays meet');
+
+-- ---- the bytes are those of PostgreSQL's own builder ----
+-- *= compares the bytes of rows, and text makes PostgreSQL build a document anew.
+CREATE FUNCTION pg_temp.own_bytes(document jsonb) RETURNS boolean LANGUAGE sql AS $$
+SELECT a OPERATOR (pg_catalog.*=) b FROM (SELECT document) AS a, (SELECT document::text::jsonb) AS b
+$$;
+CREATE FUNCTION pg_temp.keys(first int, last int, prefix text, value jsonb) RETURNS jsonb LANGUAGE sql AS $$
+SELECT COALESCE(jsonb_object_agg(prefix || i, CASE WHEN i % 3 = 0 THEN to_jsonb(repeat('x', i % 7)) ELSE value END), '{}')
+  FROM generate_series(first, last) AS i
+$$;
+SELECT is(count(*), 0::bigint, 'objects of every size merge into the bytes that PostgreSQL makes')
+  FROM unnest(ARRAY[0, 1, 2, 15, 16, 17, 31, 32, 33, 34, 63, 64, 65, 96, 129]) AS a,
+       unnest(ARRAY[0, 1, 2, 16, 31, 32, 33, 65]) AS b,
+       unnest(ARRAY['{"in": [1, {"n": null}]}', '1.50', '"s"', 'true', '123456789012345678901234567890.12345', '[]']::jsonb[]) AS value,
+       unnest(ARRAY['k', 'kk', 'a long prefix of keys ']) AS prefix,
+       unnest(ARRAY[0, 7, 20]) AS start,
+       LATERAL (SELECT pg_temp.keys(1, a, 'k', value) AS target, pg_temp.keys(start, start + b - 1, prefix, '{"in": [2.0]}') AS patch) AS d
+ WHERE pg_temp.own_bytes(promote.jsonb_merge_patch(target, patch)) IS NOT TRUE
+    OR promote.jsonb_deep_merge(target, patch) IS DISTINCT FROM promote.jsonb_merge_patch(target, patch)
+    OR pg_temp.own_bytes(promote.jsonb_deep_merge(to_jsonb(ARRAY[target, patch]), to_jsonb(ARRAY[patch, target, '1']), 'append')) IS NOT TRUE;
+
 -- ---- jsonb_deep_merge: null is a value ----
 SELECT is(promote.jsonb_deep_merge(target::jsonb, patch::jsonb), result::jsonb, 'deep merge: ' || target || ' + ' || patch)
   FROM (VALUES

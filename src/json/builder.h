@@ -1,0 +1,52 @@
+/*
+ * builder.h: making documents of which nothing is known before.
+ *
+ * A builder takes a document depth first: keys and values, in any key order
+ * (a later equal key wins, as in jsonb's own parser), containers of any size.
+ * It keeps a note for each of them and hands all to a writer at the end.
+ * Values may be views into other documents; nothing is copied before
+ * json_builder_finish, so keys, strings and documents must live until then.
+ */
+#ifndef PROMOTE_JSON_BUILDER_H
+#define PROMOTE_JSON_BUILDER_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+/* One key, value, or container that is opened here. */
+typedef struct JsonNote JsonNote;
+
+typedef struct JsonBuilder
+{
+	JsonNote   *notes;			/* in the order they came */
+	Size		count;
+	Size		room;
+	Size		open;			/* the innermost open container's note, or none */
+} JsonBuilder;
+
+extern void json_builder_init(JsonBuilder *builder);
+extern void json_build_begin_object(JsonBuilder *builder);
+extern void json_build_end_object(JsonBuilder *builder);
+extern void json_build_begin_array(JsonBuilder *builder);
+extern void json_build_end_array(JsonBuilder *builder);
+extern void json_build_key(JsonBuilder *builder, const char *key, int length);
+extern void json_build_value(JsonBuilder *builder, const JsonbValue *value);
+extern void json_build_string(JsonBuilder *builder, const char *string, int length);
+extern void json_build_integer(JsonBuilder *builder, int64 integer);
+extern void json_build_bool(JsonBuilder *builder, bool boolean);
+extern void json_build_null(JsonBuilder *builder);
+extern Jsonb *json_builder_finish(JsonBuilder *builder);
+
+/* A key and a string value, both C strings; no value is JSON null. */
+static inline void
+json_build_field(JsonBuilder *builder, const char *key, const char *string)
+{
+	json_build_key(builder, key, strlen(key));
+	if (string)
+		json_build_string(builder, string, strlen(string));
+	else
+		json_build_null(builder);
+}
+
+#endif							/* PROMOTE_JSON_BUILDER_H */

@@ -1,0 +1,165 @@
+/*
+ * splice.c: containers made of parts of two others.
+ */
+#include "postgres.h"
+
+#include "json/reader.h"
+#include "json/splice.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+/* Start planning; right may be NULL. */
+void
+json_splice_begin(JsonSplice *splice, JsonSplices *all,
+				  const JsonbContainer *left, const JsonbContainer *right)
+{
+	splice->all = all;
+	splice->first = all->count;
+	splice->left = left;
+	splice->right = right;
+}
+
+/* Add a part. */
+static void
+add_part(JsonSplices *all, JsonPart part)
+{
+	if (all->count == all->room)
+	{
+		all->room = Max(all->room * 2, 64);
+		all->parts = all->parts == NULL ?
+			MemoryContextAllocHuge(CurrentMemoryContext, all->room * sizeof(JsonPart)) :
+			repalloc_huge(all->parts, all->room * sizeof(JsonPart));
+	}
+	all->parts[all->count++] = part;
+}
+
+/* The last part of the splice, if it copies from that side; else NULL. */
+static JsonPart *
+last_copy(const JsonSplice *splice, bool left)
+{
+	JsonPart   *last;
+
+	if (splice->all->count == splice->first)
+		return NULL;
+	last = &splice->all->parts[splice->all->count - 1];
+	return last->count > 0 && (last->left != JSON_SPLICE_NONE) == left ? last : NULL;
+}
+
+/* Next come the left container's children from up to to, as they are. */
+void
+json_splice_left(JsonSplice *splice, uint32 from, uint32 to)
+{
+	JsonPart   *last = last_copy(splice, true);
+
+	if (last && last->left + last->count == from)
+		last->count += to - from;
+	else if (from < to)
+		add_part(splice->all, (JsonPart) {from, JSON_SPLICE_NONE, to - from});
+}
+
+/* Next come the right container's children from up to to, as they are. */
+void
+json_splice_right(JsonSplice *splice, uint32 from, uint32 to)
+{
+	JsonPart   *last = last_copy(splice, false);
+
+	if (last && last->right + last->count == from)
+		last->count += to - from;
+	else if (from < to)
+		add_part(splice->all, (JsonPart) {JSON_SPLICE_NONE, from, to - from});
+}
+
+/* Next comes one child, made of those of both containers or of one. */
+void
+json_splice_work(JsonSplice *splice, uint32 left, uint32 right)
+{
+	add_part(splice->all, (JsonPart) {left, right, 0});
+}
+
+/* How many children the splice makes. */
+static uint64
+count_children(const JsonSplice *splice, Size end)
+{
+	uint64		count = 0;
+
+	for (Size i = splice->first; i < end; i++)
+		count += Max(splice->all->parts[i].count, 1);
+	return count;
+}
+
+/* Write the keys of a part. */
+static void
+write_keys(const JsonSplice *splice, JsonWriter *writer, const JsonPart *part)
+{
+	uint32		count = Max(part->count, 1);
+
+	if (part->left != JSON_SPLICE_NONE)
+		json_write_run(writer, splice->left, part->left, part->left + count);
+	else
+		json_write_run(writer, splice->right, part->right, part->right + count);
+}
+
+/* Copy a part's values or elements. */
+static void
+copy_children(JsonWriter *writer, const JsonbContainer *container, uint32 from, uint32 count)
+{
+	if (JsonContainerIsObject(container))
+		from += JsonContainerSize(container);
+	json_write_run(writer, container, from, from + count);
+}
+
+/* Write what becomes of a child to work on. */
+static void
+work_on(const JsonSplice *splice, JsonWriter *writer, JsonPart part,
+		JsonSpliceWorker work, void *state)
+{
+	JsonbValue	left,
+				right;
+	bool		has_left = part.left != JSON_SPLICE_NONE;
+	bool		has_right = part.right != JSON_SPLICE_NONE;
+
+	if (has_left)
+		json_view_child(splice->left, part.left, &left);
+	if (has_right)
+		json_view_child(splice->right, part.right, &right);
+	work(state, writer, has_left ? &left : NULL, part.left,
+		 has_right ? &right : NULL, part.right);
+}
+
+/*
+ * Write the container that was planned, an object or an array, and forget
+ * the plan.  work may plan and write splices of its own.
+ */
+void
+json_splice_write(JsonSplice *splice, JsonWriter *writer, bool object,
+				  JsonSpliceWorker work, void *state)
+{
+	JsonSplices *all = splice->all;
+	Size		end = all->count;
+	uint64		count = Min(count_children(splice, end), PG_UINT32_MAX);
+	JsonWriterFrame frame;
+
+	if (object)
+	{
+		json_open_object(writer, &frame, count);
+		for (Size i = splice->first; i < end; i++)
+			write_keys(splice, writer, &all->parts[i]);
+	}
+	else
+		json_open_array(writer, &frame, count);
+	for (Size i = splice->first; i < end; i++)
+	{
+		JsonPart	part = all->parts[i];	/* work may move them */
+
+		CHECK_FOR_INTERRUPTS();
+		if (part.count == 0)
+			work_on(splice, writer, part, work, state);
+		else if (part.left != JSON_SPLICE_NONE)
+			copy_children(writer, splice->left, part.left, part.count);
+		else
+			copy_children(writer, splice->right, part.right, part.count);
+	}
+	json_close(writer);
+	all->count = splice->first;
+}
