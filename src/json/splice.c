@@ -88,25 +88,40 @@ count_children(const JsonSplice *splice, Size end)
 	return count;
 }
 
-/* Write the keys of a part. */
-static void
-write_keys(const JsonSplice *splice, JsonWriter *writer, const JsonPart *part)
+/* Where the writer of a splice stands in both containers. */
+typedef struct Origins
 {
-	uint32		count = Max(part->count, 1);
+	JsonOrigin	left;
+	JsonOrigin	right;
+} Origins;
 
-	if (part->left != JSON_SPLICE_NONE)
-		json_write_run(writer, splice->left, part->left, part->left + count);
-	else
-		json_write_run(writer, splice->right, part->right, part->right + count);
+/* Copy keys, or values or elements; where a child is worked on, its key. */
+static void
+copy_part(JsonWriter *writer, JsonOrigin *origin, uint32 ordinal, uint32 count, bool values)
+{
+	if (values && JsonContainerIsObject(origin->container))
+		ordinal += JsonContainerSize(origin->container);
+	json_write_run(writer, origin, ordinal, ordinal + Max(count, 1));
 }
 
-/* Copy a part's values or elements. */
+/* Copy the keys or the values of a part. */
 static void
-copy_children(JsonWriter *writer, const JsonbContainer *container, uint32 from, uint32 count)
+write_part(JsonWriter *writer, Origins *origins, const JsonPart *part, bool values)
 {
-	if (JsonContainerIsObject(container))
-		from += JsonContainerSize(container);
-	json_write_run(writer, container, from, from + count);
+	if (part->left != JSON_SPLICE_NONE)
+		copy_part(writer, &origins->left, part->left, part->count, values);
+	else
+		copy_part(writer, &origins->right, part->right, part->count, values);
+}
+
+/* Start at the beginning of both containers. */
+static void
+init_origins(Origins *origins, const JsonSplice *splice)
+{
+	if (splice->left)
+		json_origin_init(&origins->left, splice->left);
+	if (splice->right)
+		json_origin_init(&origins->right, splice->right);
 }
 
 /* Write what becomes of a child to work on. */
@@ -139,12 +154,14 @@ json_splice_write(JsonSplice *splice, JsonWriter *writer, bool object,
 	Size		end = all->count;
 	uint64		count = Min(count_children(splice, end), PG_UINT32_MAX);
 	JsonWriterFrame frame;
+	Origins		origins;
 
+	init_origins(&origins, splice);
 	if (object)
 	{
 		json_open_object(writer, &frame, count);
 		for (Size i = splice->first; i < end; i++)
-			write_keys(splice, writer, &all->parts[i]);
+			write_part(writer, &origins, &all->parts[i], false);
 	}
 	else
 		json_open_array(writer, &frame, count);
@@ -155,10 +172,8 @@ json_splice_write(JsonSplice *splice, JsonWriter *writer, bool object,
 		CHECK_FOR_INTERRUPTS();
 		if (part.count == 0)
 			work_on(splice, writer, part, work, state);
-		else if (part.left != JSON_SPLICE_NONE)
-			copy_children(writer, splice->left, part.left, part.count);
 		else
-			copy_children(writer, splice->right, part.right, part.count);
+			write_part(writer, &origins, &part, true);
 	}
 	json_close(writer);
 	all->count = splice->first;

@@ -252,135 +252,139 @@ json_write_value(JsonWriter *writer, const JsonbValue *value)
 		enter_child(writer, type, start);
 }
 
-/* A run of children of one container, and where it is copied to. */
-typedef struct Run
+/* Start copying out of a container. */
+void
+json_origin_init(JsonOrigin *origin, const JsonbContainer *container)
 {
-	const JsonbContainer *container;
-	uint32		from;			/* numbers of entries */
-	uint32		to;
-	uint32		aligned;		/* the first number or container, or to */
-	Size		start;			/* of its data, from the container's base */
-	Size		end;
-	uint32		shift;			/* to add to where a child ends, modulo 2^32: */
-	uint32		aligned_shift;	/* before, and from aligned on */
-} Run;
+	uint32		entries = JsonContainerSize(container) * (JsonContainerIsObject(container) ? 2 : 1);
 
-/* The number of the first entry from which on alignment matters, or to. */
-static uint32
-first_aligned(const JsonbContainer *container, uint32 from, uint32 to)
+	origin->container = container;
+	origin->base = (const char *) &container->children[entries];
+	origin->entry = 0;
+	origin->offset = 0;
+}
+
+/* Move an origin to the child of that entry. */
+static inline void
+move_origin(JsonOrigin *origin, uint32 entry)
 {
-	while (from < to && !JBE_ISNUMERIC(container->children[from]) &&
-		   !JBE_ISCONTAINER(container->children[from]))
-		from++;
-	return from;
+	if (entry < origin->entry || entry - origin->entry > JB_OFFSET_STRIDE / 2)
+		origin->offset = getJsonbOffset(origin->container, entry);
+	else
+		for (uint32 i = origin->entry; i < entry; i++)
+			JBE_ADVANCE_OFFSET(origin->offset, origin->container->children[i]);
+	origin->entry = entry;
+}
+
+/* How far it is to the next number that is a multiple of the stride. */
+static inline uint32
+to_stride(uint32 number)
+{
+	return -number % JB_OFFSET_STRIDE;
 }
 
 /*
- * Append the run's data.  What is aligned stays so relative to its neighbours;
- * so two pieces are copied, with new padding in between, or one where the
- * padding is the same.
+ * Copy the entries of the origin's children up to to, which are going to lie
+ * shift bytes (modulo 2^32) further on than in their own container, and move
+ * the origin behind them.  Between two multiples of the stride, of either
+ * container, entries are lengths and stay what they are.
  */
 static void
-append_run(JsonWriter *writer, Run *run)
+copy_entries(JsonWriter *writer, JsonOrigin *origin, uint32 to, uint32 shift)
 {
-	const JsonbContainer *container = run->container;
-	const char *base = (const char *) &container->children[JsonContainerSize(container) *
-														   (JsonContainerIsObject(container) ? 2 : 1)];
-	Size		start = writer->length - writer->top->base;
-	Size		middle = run->end;
-	Size		behind = run->end;	/* the padding that lies behind middle */
+	const JEntry *from = origin->container->children;
+	JEntry	   *entries = entry_of(writer, writer->top, 0);
+	uint32		number = writer->top->written;
+	uint32		offset = origin->offset;
+	uint32		i = origin->entry;
 
-	run->shift = run->aligned_shift = (uint32) (start - run->start);
-	run->aligned = run->to;
-	if (run->shift % ALIGNOF_INT != 0)
-		run->aligned = first_aligned(container, run->from, run->to);
-	if (run->aligned < run->to)
+	while (i < to)
 	{
-		middle = getJsonbOffset(container, run->aligned);
-		behind = INTALIGN(middle);
+		uint32		stop = i + Min(to - i, Min(to_stride(i), to_stride(number)));
+		uint32		end;
+
+		for (; i < stop; i++)
+		{
+			entries[number++] = from[i];
+			offset += JBE_OFFLENFLD(from[i]);
+		}
+		if (i == to)
+			break;
+		end = offset;
+		JBE_ADVANCE_OFFSET(end, from[i]);
+		entries[number] = (from[i] & JENTRY_TYPEMASK) |
+			(number % JB_OFFSET_STRIDE == 0 ? (end + shift) | JENTRY_HAS_OFF : end - offset);
+		offset = end;
+		number++;
+		i++;
 	}
-	append(writer, base + run->start, middle - run->start);
-	if (run->aligned == run->to)
-		return;
-	pad(writer);
-	run->aligned_shift = (uint32) (writer->length - writer->top->base - behind);
-	append(writer, base + behind, run->end - behind);
+	writer->top->written = number;
+	origin->entry = to;
+	origin->offset = offset;
 }
 
-/* Where the child ends in the container that it is copied to. */
-static inline uint32
-new_end(const Run *run, uint32 number)
-{
-	return getJsonbOffset(run->container, number + 1) +
-		(number < run->aligned ? run->shift : run->aligned_shift);
-}
-
-/* The entry of a child that was copied, as a length. */
-static JEntry
-length_entry(const Run *run, uint32 number)
-{
-	uint32		length = getJsonbLength(run->container, number);
-
-	if (number == run->aligned)
-		length += run->aligned_shift - run->shift;
-	return (run->container->children[number] & JENTRY_TYPEMASK) | length;
-}
-
-/* The entry of a child that was copied, as where it ends. */
-static JEntry
-offset_entry(const Run *run, uint32 number)
-{
-	return (run->container->children[number] & JENTRY_TYPEMASK) | new_end(run, number) |
-		JENTRY_HAS_OFF;
-}
-
-/* The first number from there on that is a multiple of the stride. */
-static inline uint32
-next_stride(uint32 number)
-{
-	return (number + JB_OFFSET_STRIDE - 1) / JB_OFFSET_STRIDE * JB_OFFSET_STRIDE;
-}
-
-/*
- * Copy the run's entries.  All that need a look are those that are offsets in
- * either container, and that of the child whose padding changed.
- */
+/* Copy the origin's children up to to, all by one shift. */
 static void
-copy_entries(JsonWriter *writer, const Run *run)
+copy_children(JsonWriter *writer, JsonOrigin *origin, uint32 to)
 {
-	uint32		first = writer->top->written;
-	uint32		count = run->to - run->from;
-	JEntry	   *entries = entry_of(writer, writer->top, first);
+	uint32		start = origin->offset;
 
-	memcpy(entries, &run->container->children[run->from], count * sizeof(JEntry));
-	if (first % JB_OFFSET_STRIDE != run->from % JB_OFFSET_STRIDE)
-		for (uint32 i = next_stride(run->from); i < run->to; i += JB_OFFSET_STRIDE)
-			entries[i - run->from] = length_entry(run, i);
-	if (run->aligned < run->to)
-		entries[run->aligned - run->from] = length_entry(run, run->aligned);
-	for (uint32 i = next_stride(first); i < first + count; i += JB_OFFSET_STRIDE)
-		entries[i - first] = offset_entry(run, run->from + (i - first));
+	copy_entries(writer, origin, to, (uint32) (writer->length - writer->top->base) - start);
+	append(writer, origin->base + start, origin->offset - start);
+	(void) children_size(writer, writer->top);
+}
+
+/* The first number or container from the origin on, or to. */
+static uint32
+first_aligned(const JsonOrigin *origin, uint32 to)
+{
+	uint32		i = origin->entry;
+
+	while (i < to && !JBE_ISNUMERIC(origin->container->children[i]) &&
+		   !JBE_ISCONTAINER(origin->container->children[i]))
+		i++;
+	return i;
+}
+
+/* Copy the origin's child, which is aligned, with other padding before it. */
+static void
+copy_aligned_child(JsonWriter *writer, JsonOrigin *origin)
+{
+	JEntry		entry = origin->container->children[origin->entry];
+	Size		start = writer->length;
+	uint32		end = origin->offset;
+
+	JBE_ADVANCE_OFFSET(end, entry);
+	pad(writer);
+	append(writer, origin->base + INTALIGN(origin->offset), end - INTALIGN(origin->offset));
+	enter_child(writer, entry & JENTRY_TYPEMASK, start);
+	origin->entry++;
+	origin->offset = end;
 }
 
 /*
- * The next children are copies of another container's, which has them as its
- * entries from up to to.  An object's keys are its entries from 0, its
- * values those from JsonContainerSize on.
+ * The next children are copies of the origin's, those that it has as its
+ * entries from up to to.  An object's keys are its entries from 0, its values
+ * those from JsonContainerSize on.
+ *
+ * What is aligned stays so relative to its neighbours; so all can be copied
+ * at once, or, where the run's own alignment changes, up to the first child
+ * that has any and from behind it.
  */
 void
-json_write_run(JsonWriter *writer, const JsonbContainer *container, uint32 from, uint32 to)
+json_write_run(JsonWriter *writer, JsonOrigin *origin, uint32 from, uint32 to)
 {
-	Run			run = {.container = container,.from = from,.to = to};
-
 	if (from >= to)
 		return;
 	Assert(writer->top->written + (to - from) <= writer->top->count);
-	run.start = getJsonbOffset(container, from);
-	run.end = getJsonbOffset(container, to);
-	append_run(writer, &run);
-	(void) children_size(writer, writer->top);
-	copy_entries(writer, &run);
-	writer->top->written += to - from;
+	move_origin(origin, from);
+	if ((writer->length - writer->top->base - origin->offset) % ALIGNOF_INT != 0)
+	{
+		copy_children(writer, origin, first_aligned(origin, to));
+		if (origin->entry < to)
+			copy_aligned_child(writer, origin);
+	}
+	copy_children(writer, origin, to);
 }
 
 /* The finished document; the writer is not to be used again. */

@@ -37,6 +37,18 @@ typedef struct JsonWriterFrame
 	uint32		written;		/* JEntries it has */
 } JsonWriterFrame;
 
+/*
+ * Where copying runs out of a container stands.  Runs that are asked for in
+ * order are found without a search.
+ */
+typedef struct JsonOrigin
+{
+	const JsonbContainer *container;
+	const char *base;			/* of its children's data */
+	uint32		entry;			/* the number of the next child's entry, */
+	uint32		offset;			/* and of its data, with its padding, from base */
+} JsonOrigin;
+
 typedef struct JsonWriter
 {
 	char	   *data;			/* the document, from its varlena header on */
@@ -51,8 +63,8 @@ extern void json_open_array(JsonWriter *writer, JsonWriterFrame *frame, uint32 e
 extern void json_close(JsonWriter *writer);
 extern void json_write_key(JsonWriter *writer, const char *key, int length);
 extern void json_write_value(JsonWriter *writer, const JsonbValue *value);
-extern void json_write_run(JsonWriter *writer, const JsonbContainer *container,
-						   uint32 from, uint32 to);
+extern void json_origin_init(JsonOrigin *origin, const JsonbContainer *container);
+extern void json_write_run(JsonWriter *writer, JsonOrigin *origin, uint32 from, uint32 to);
 extern Jsonb *json_writer_finish(JsonWriter *writer);
 extern Jsonb *json_from_view(const JsonbValue *view);
 
