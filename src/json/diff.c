@@ -74,6 +74,9 @@ diff_objects(Diff *diff, Side old_side, Side new_side, uint32 flags)
 	json_join_init(&join, old_side.value, new_side.value);
 	while (json_join_next(&join))
 	{
+		CHECK_FOR_INTERRUPTS();
+		if (join.left && join.right && json_same(join.left, join.right))
+			continue;
 		json_path_add_key(&diff->path, join.key->val.string.val, join.key->val.string.len);
 		diff_child(diff, child(join.left, old_side.marks, join.left_index),
 				   child(join.right, new_side.marks, join.right_index), flags, length);
@@ -101,6 +104,8 @@ diff_arrays(Diff *diff, Side old_side, Side new_side, uint32 flags)
 		bool		have_left = i < old_count && json_next_element(&left, &left_value);
 		bool		have_right = i < new_count && json_next_element(&right, &right_value);
 
+		if (have_left && have_right && json_same(&left_value, &right_value))
+			continue;
 		json_path_add_index(&diff->path, i);
 		diff_child(diff, child(have_left ? &left_value : NULL, old_side.marks, i),
 				   child(have_right ? &right_value : NULL, new_side.marks, i), flags, length);
@@ -146,12 +151,7 @@ diff_value(Diff *diff, Side old_side, Side new_side, uint32 flags)
 			report(diff, a, b, flags);
 	}
 	else if (!json_is_leaf(a) && !json_is_leaf(b) && json_is_object(a) == json_is_object(b))
-	{
-		/* the same bytes are the same document, whatever is in them */
-		if (a->val.binary.len != b->val.binary.len ||
-			memcmp(a->val.binary.data, b->val.binary.data, a->val.binary.len) != 0)
-			diff_containers(diff, old_side, new_side, flags);
-	}
+		diff_containers(diff, old_side, new_side, flags);
 	else
 	{
 		diff_one_side(diff, old_side, absent, flags);
@@ -178,7 +178,6 @@ json_leaf_diff(const Jsonb *old_document, const JsonMark *old_marks,
 	Side		old_side = {NULL, old_marks};
 	Side		new_side = {&new_view, new_marks};
 
-	initStringInfo(&diff.path);
 	diff.collect = collect;
 	diff.state = state;
 	json_root(new_document, &new_view);
@@ -186,7 +185,10 @@ json_leaf_diff(const Jsonb *old_document, const JsonMark *old_marks,
 	{
 		json_root(old_document, &old_view);
 		old_side.value = &old_view;
+		if (json_same(&old_view, &new_view))
+			return;
 	}
+	initStringInfo(&diff.path);
 	if (json_is_object(&new_view) && (!old_document || json_is_object(&old_view)))
 		diff_objects(&diff, old_side, new_side,
 					 json_mark_flags(old_marks) | json_mark_flags(new_marks));

@@ -292,12 +292,19 @@ json_compare(const JsonbValue *a, const JsonbValue *b)
 	}
 }
 
+/* Are these bytes the same? */
+static inline bool
+same_bytes(const void *a, Size a_length, const void *b, Size b_length)
+{
+	return a_length == b_length && memcmp(a, b, a_length) == 0;
+}
+
 /*
- * Equality as jsonb's own = defines it: numbers by value (1.0 = 1.00), keys
- * in any order.  Identical bytes are equal, which is the common case.
+ * Are two values the same bytes?  Then they are equal; equal ones may differ
+ * in their bytes if they hold numbers (1.0 and 1.00).
  */
 bool
-json_equal(const JsonbValue *a, const JsonbValue *b)
+json_same(const JsonbValue *a, const JsonbValue *b)
 {
 	if (a->type != b->type)
 		return false;
@@ -308,19 +315,31 @@ json_equal(const JsonbValue *a, const JsonbValue *b)
 		case jbvBool:
 			return a->val.boolean == b->val.boolean;
 		case jbvString:
-			return a->val.string.len == b->val.string.len &&
-				memcmp(a->val.string.val, b->val.string.val, a->val.string.len) == 0;
+			return same_bytes(a->val.string.val, a->val.string.len,
+							  b->val.string.val, b->val.string.len);
 		case jbvNumeric:
-			return DatumGetBool(DirectFunctionCall2(numeric_eq,
-													NumericGetDatum(a->val.numeric),
-													NumericGetDatum(b->val.numeric)));
+			return same_bytes(a->val.numeric, VARSIZE_ANY(a->val.numeric),
+							  b->val.numeric, VARSIZE_ANY(b->val.numeric));
 		case jbvBinary:
-			if (a->val.binary.len == b->val.binary.len &&
-				memcmp(a->val.binary.data, b->val.binary.data, a->val.binary.len) == 0)
-				return true;
-			return compareJsonbContainers(a->val.binary.data, b->val.binary.data) == 0;
+			return same_bytes(a->val.binary.data, a->val.binary.len,
+							  b->val.binary.data, b->val.binary.len);
 		default:
 			elog(ERROR, "unexpected jsonb value type %d", (int) a->type);
 	}
 	return false;
+}
+
+/* Equality as jsonb's own = defines it: numbers by value (1.0 = 1.00). */
+bool
+json_equal(const JsonbValue *a, const JsonbValue *b)
+{
+	if (json_same(a, b))
+		return true;
+	if (a->type != b->type)
+		return false;
+	if (a->type == jbvNumeric)
+		return DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(a->val.numeric),
+												NumericGetDatum(b->val.numeric)));
+	return a->type == jbvBinary &&
+		compareJsonbContainers(a->val.binary.data, b->val.binary.data) == 0;
 }

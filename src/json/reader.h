@@ -68,6 +68,7 @@ extern bool json_join_next(JsonJoin *join);
 extern void json_seeker_init(JsonSeeker *seeker, const JsonbContainer *object, uint32 questions);
 extern bool json_seek(JsonSeeker *seeker, const JsonbValue *key);
 extern int	json_compare(const JsonbValue *a, const JsonbValue *b);
+extern bool json_same(const JsonbValue *a, const JsonbValue *b);
 extern bool json_equal(const JsonbValue *a, const JsonbValue *b);
 
 /* Is the view an object? */
