@@ -1,5 +1,5 @@
 /*
- * digest.h: canonical JSON and its SHA-256.
+ * digest.h: the SHA-256 of canonical JSON.
  */
 #ifndef PROMOTE_JSON_DIGEST_H
 #define PROMOTE_JSON_DIGEST_H
@@ -11,6 +11,5 @@
 #define JSON_DIGEST_LENGTH 32	/* bytes of a SHA-256 */
 
 extern bytea *json_digest(const Jsonb *document);
-extern char *json_canonical_number(Numeric number);
 
 #endif							/* PROMOTE_JSON_DIGEST_H */

@@ -2,124 +2,214 @@
  * number.c: the canonical spelling of a number.
  *
  * RFC 8785 section 3.2.2.3 spells a number as ECMAScript's Number::toString
- * does (ECMA-262, "Number::toString", radix 10).  That algorithm lays out the
- * significant digits of a decimal; here they are the number's own digits, all
- * of them.  The spelling is therefore the RFC's for every number that is the
- * shortest spelling of a double, and exact for all others, which a double
- * could not tell apart.
+ * does (ECMA-262, radix 10).  That algorithm lays out the significant digits
+ * of a decimal; here they are the number's own digits, all of them.  The
+ * spelling is therefore the RFC's for every number that is the shortest
+ * spelling of a double, and exact for all others, which a double could not
+ * tell apart.  doc/digest.md states the rule for readers.
+ *
+ * This is the one file that knows how numeric is stored, which is much faster
+ * than to take its text apart.  The format is that of struct NumericData in
+ * PostgreSQL's src/backend/utils/adt/numeric.c, the same from PostgreSQL 9.1
+ * on: pg_upgrade depends on it.  After the varlena header come
+ *
+ *   long form:  uint16  sign (0x0000 or 0x4000) and display scale
+ *               int16   weight
+ *   short form: uint16  0x8000, sign (0x2000), display scale (6 bits),
+ *                       weight (7 bits, two's complement)
+ *   both:       int16[] digits to base 10000
+ *
+ * and the value is the sum of digit[i] * 10000 ^ (weight - i).  0xC000 marks
+ * NaN and the infinities, which jsonb cannot hold.
  */
 #include "postgres.h"
 
-#include "json/digest.h"
+#include "json/number.h"
 
-#include "fmgr.h"
-#include "lib/stringinfo.h"
-#include "utils/builtins.h"
+#define HEADER_FORM 0xC000
+#define HEADER_NEGATIVE 0x4000	/* these two are forms of the long header */
+#define HEADER_SHORT 0x8000
+#define HEADER_SPECIAL 0xC000
+#define SHORT_NEGATIVE 0x2000
+#define SHORT_WEIGHT 0x003F
+#define SHORT_WEIGHT_SIGN 0x0040
 
-/* A positive decimal: 0.d1 d2 ... dk times 10 to the power of exponent. */
+#define GROUP_DIGITS 4			/* decimal digits in a digit to base 10000 */
+#define LAYOUT_ROOM 40			/* sign, point, zeros and exponent */
+
+/* A number as it is stored. */
 typedef struct Decimal
 {
-	char	   *digits;			/* d1 and dk are not 0 */
-	int			count;			/* k; 0 for zero */
-	int			exponent;
+	const char *groups;			/* digits to base 10000, perhaps not aligned */
+	int			count;			/* the first and the last are not 0 */
+	int			weight;
 	bool		negative;
 } Decimal;
 
-/* Take apart numeric's output, which has no exponent: -00012.3400 */
-static void
-parse_decimal(char *text, Decimal *decimal)
+/* The 16 bits at an address that need not be aligned. */
+static inline uint16
+load16(const char *at)
 {
-	char	   *from = text;
-	int			whole = 0;
-	bool		in_fraction = false;
+	uint16		bits;
 
-	decimal->negative = (*from == '-');
-	if (decimal->negative)
-		from++;
-	decimal->digits = text;
-	decimal->count = 0;
-	for (; *from; from++)
-	{
-		if (*from == '.')
-			in_fraction = true;
-		else
-		{
-			/* a leading zero is dropped; in the fraction it moves the point */
-			if (decimal->count > 0 || *from != '0')
-			{
-				text[decimal->count++] = *from;
-				whole += in_fraction ? 0 : 1;
-			}
-			else if (in_fraction)
-				whole--;
-		}
-	}
-	while (decimal->count > 0 && text[decimal->count - 1] == '0')
-		decimal->count--;
-	decimal->exponent = whole;
+	memcpy(&bits, at, sizeof(bits));
+	return bits;
 }
 
-/* Append n zeros. */
-static void
-append_zeros(StringInfo out, int n)
+/* A digit to base 10000. */
+static inline int
+group(const Decimal *decimal, int index)
 {
-	while (n-- > 0)
-		appendStringInfoChar(out, '0');
+	return load16(decimal->groups + index * sizeof(int16));
 }
 
-/* Steps 6 to 10 of Number::toString, with n the exponent and k the count. */
-static void
-append_decimal(StringInfo out, const Decimal *decimal)
+/* Take a number apart. */
+static inline void
+read_decimal(Numeric number, Decimal *decimal)
 {
-	const char *digits = decimal->digits;
-	int			k = decimal->count;
-	int			n = decimal->exponent;
+	const char *data = VARDATA_ANY(number);
+	const char *end = data + VARSIZE_ANY_EXHDR(number);
+	uint16		header = load16(data);
 
-	if (k <= n && n <= 21)
+	if ((header & HEADER_FORM) == HEADER_SPECIAL)
+		elog(ERROR, "a number in a document is not finite");
+	if (header & HEADER_SHORT)
 	{
-		appendBinaryStringInfo(out, digits, k);
-		append_zeros(out, n - k);
-	}
-	else if (0 < n && n <= 21)
-	{
-		appendBinaryStringInfo(out, digits, n);
-		appendStringInfoChar(out, '.');
-		appendBinaryStringInfo(out, digits + n, k - n);
-	}
-	else if (-6 < n && n <= 0)
-	{
-		appendStringInfoString(out, "0.");
-		append_zeros(out, -n);
-		appendBinaryStringInfo(out, digits, k);
+		decimal->negative = (header & SHORT_NEGATIVE) != 0;
+		decimal->weight = (header & SHORT_WEIGHT) -
+			((header & SHORT_WEIGHT_SIGN) ? SHORT_WEIGHT + 1 : 0);
+		decimal->groups = data + sizeof(uint16);
 	}
 	else
 	{
-		appendStringInfoChar(out, digits[0]);
-		if (k > 1)
-		{
-			appendStringInfoChar(out, '.');
-			appendBinaryStringInfo(out, digits + 1, k - 1);
-		}
-		appendStringInfo(out, "e%+d", n - 1);
+		decimal->negative = (header & HEADER_FORM) == HEADER_NEGATIVE;
+		decimal->weight = (int16) load16(data + sizeof(uint16));
+		decimal->groups = data + 2 * sizeof(uint16);
+	}
+	decimal->count = (end - decimal->groups) / sizeof(int16);
+}
+
+/* Drop zeros at both ends, which numeric does not store; it costs nothing to be sure. */
+static inline void
+strip_zeros(Decimal *decimal)
+{
+	while (decimal->count > 0 && group(decimal, decimal->count - 1) == 0)
+		decimal->count--;
+	while (decimal->count > 0 && group(decimal, 0) == 0)
+	{
+		decimal->groups += sizeof(int16);
+		decimal->count--;
+		decimal->weight--;
 	}
 }
 
-/* The number's canonical spelling, allocated in the current memory context. */
-char *
-json_canonical_number(Numeric number)
+/* The decimal digits of a digit to base 10000, without leading zeros. */
+static inline int
+group_length(int value)
 {
-	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out,
-														   NumericGetDatum(number)));
-	StringInfoData out;
-	Decimal		decimal;
+	return value >= 1000 ? 4 : value >= 100 ? 3 : value >= 10 ? 2 : 1;
+}
 
-	parse_decimal(text, &decimal);
+/* Write the last `length` decimal digits of a digit to base 10000; returns their end. */
+static inline char *
+write_group(char *to, int value, int length)
+{
+	for (int i = length - 1; i >= 0; i--)
+	{
+		to[i] = '0' + value % 10;
+		value /= 10;
+	}
+	return to + length;
+}
+
+/* Write all significant digits, from the first to the last that is not 0; returns their end. */
+static inline char *
+write_digits(char *to, const Decimal *decimal)
+{
+	int			first = group(decimal, 0);
+
+	to = write_group(to, first, group_length(first));
+	for (int i = 1; i < decimal->count; i++)
+		to = write_group(to, group(decimal, i), GROUP_DIGITS);
+	while (to[-1] == '0')
+		to--;
+	return to;
+}
+
+/* Write n zeros; returns their end. */
+static inline char *
+write_zeros(char *to, int n)
+{
+	memset(to, '0', n);
+	return to + n;
+}
+
+/* Put a point before `at`, where the digits up to `end` make room; returns their new end. */
+static inline char *
+insert_point(char *at, char *end)
+{
+	memmove(at + 1, at, end - at);
+	*at = '.';
+	return end + 1;
+}
+
+/* Write an exponent with its sign; returns its end. */
+static char *
+write_exponent(char *to, int exponent)
+{
+	char		digits[12];
+	int			length = 0;
+	unsigned int rest = abs(exponent);
+
+	*to++ = 'e';
+	*to++ = exponent < 0 ? '-' : '+';
+	do
+		digits[length++] = '0' + rest % 10;
+	while ((rest /= 10) > 0);
+	while (length > 0)
+		*to++ = digits[--length];
+	return to;
+}
+
+/* Bytes that are enough for the number's canonical spelling. */
+Size
+json_number_room(Numeric number)
+{
+	return VARSIZE_ANY(number) / sizeof(int16) * GROUP_DIGITS + LAYOUT_ROOM;
+}
+
+/*
+ * Write the number's canonical spelling, without a terminating NUL; returns
+ * its end.  After the sign these are steps 6 to 10 of Number::toString: n is
+ * its n, and k is the number of digits.
+ */
+char *
+json_write_number(char *to, Numeric number)
+{
+	Decimal		decimal;
+	char	   *digits;
+	int			n,
+				k;
+
+	read_decimal(number, &decimal);
+	strip_zeros(&decimal);
 	if (decimal.count == 0)
-		return pstrdup("0");
-	initStringInfo(&out);
+		return write_zeros(to, 1);
 	if (decimal.negative)
-		appendStringInfoChar(&out, '-');
-	append_decimal(&out, &decimal);
-	pfree(text);
-	return out.data;
+		*to++ = '-';
+	n = decimal.weight * GROUP_DIGITS + group_length(group(&decimal, 0));
+	if (-6 < n && n <= 0)
+	{
+		*to++ = '0';
+		*to++ = '.';
+		return write_digits(write_zeros(to, -n), &decimal);
+	}
+	digits = to;
+	to = write_digits(to, &decimal);
+	k = to - digits;
+	if (-6 < n && n <= 21)
+		return k <= n ? write_zeros(to, n - k) : insert_point(digits + n, to);
+	if (k > 1)
+		to = insert_point(digits + 1, to);
+	return write_exponent(to, n - 1);
 }

@@ -1,0 +1,461 @@
+/*
+ * canonical.c: canonical JSON (RFC 8785, the JSON Canonicalization Scheme).
+ *
+ * Equal documents have equal texts however they are spelled, and different
+ * ones have different texts.  Numbers: see number.c; keys: see key_order.c.
+ * The text is UTF-8 whatever the database's encoding.
+ *
+ * Reads the document's bytes where they are (the format is described in
+ * PostgreSQL's src/include/utils/jsonb.h) and writes through a pointer into a
+ * buffer in which there is room for the worst case: this runs for every
+ * document that is stored or compared.
+ */
+#include "postgres.h"
+
+#include "json/canonical.h"
+#include "json/key_order.h"
+#include "json/number.h"
+
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(promote_jsonb_canonical);
+
+#define WORD sizeof(uint64)
+
+/* A long string is written in slices of this many bytes, six bytes a byte at the worst. */
+#define SLICE 1024
+#define ESCAPE_ROOM 6
+
+/* The eight bytes of a word, all the same. */
+#define EACH_BYTE(byte) (UINT64CONST(0x0101010101010101) * (byte))
+
+/* What a walk over a document needs. */
+typedef struct Writer
+{
+	CanonicalSink *sink;
+	bool		is_utf8;		/* strings are as they have to be */
+
+	/*
+	 * A stack: the keys of the objects that are being written, the innermost
+	 * last.  It moves when it grows, and so does the next one.
+	 */
+	JsonKey    *keys;
+	Size		used;
+	Size		room;
+
+	/* The text of those keys, each with a NUL, where it had to be converted. */
+	StringInfoData converted;
+} Writer;
+
+static void write_container(Writer *writer, const JsonbContainer *container);
+
+/* Have room for that many bytes; returns where they go. */
+static inline char *
+reserve(CanonicalSink *sink, Size room)
+{
+	if ((Size) (sink->end - sink->at) < room)
+		sink->make_room(sink, room);
+	return sink->at;
+}
+
+/* Write one byte. */
+static inline void
+write_byte(CanonicalSink *sink, char byte)
+{
+	*reserve(sink, 1) = byte;
+	sink->at++;
+}
+
+/* Write bytes as they are. */
+static inline void
+write_bytes(CanonicalSink *sink, const char *bytes, int length)
+{
+	memcpy(reserve(sink, length), bytes, length);
+	sink->at += length;
+}
+
+/* Write a byte that has to be escaped, as section 3.2.2.2 says; returns its end. */
+static char *
+write_escape(char *to, unsigned char byte)
+{
+	static const char short_form[32] = {
+		['\b'] = 'b',['\t'] = 't',['\n'] = 'n',['\f'] = 'f',['\r'] = 'r'
+	};
+
+	*to++ = '\\';
+	if (byte >= 0x20)
+		*to++ = byte;
+	else if (short_form[byte])
+		*to++ = short_form[byte];
+	else
+	{
+		memcpy(to, byte < 0x10 ? "u000" : "u001", 4);
+		to[4] = "0123456789abcdef"[byte & 0x0F];
+		to += 5;
+	}
+	return to;
+}
+
+/* Write a few bytes of a string; returns their end. */
+static inline char *
+write_characters(char *to, const char *from, int length)
+{
+	for (int i = 0; i < length; i++)
+	{
+		unsigned char byte = from[i];
+
+		if (byte < 0x20 || byte == '"' || byte == '\\')
+			to = write_escape(to, byte);
+		else
+			*to++ = byte;
+	}
+	return to;
+}
+
+/* Is any byte of a word 0?  (The usual trick: borrow from it.) */
+static inline uint64
+zero_bytes(uint64 word)
+{
+	return (word - EACH_BYTE(0x01)) & ~word & EACH_BYTE(0x80);
+}
+
+/* Has any byte of a word to be escaped?  Those below 0x20 borrow from a word of 0x20s. */
+static inline bool
+needs_escape(uint64 word)
+{
+	uint64		control = (word - EACH_BYTE(0x20)) & ~word & EACH_BYTE(0x80);
+
+	return (control | zero_bytes(word ^ EACH_BYTE('"')) | zero_bytes(word ^ EACH_BYTE('\\'))) != 0;
+}
+
+/* Write a slice of a string, in UTF-8, for which there is room; returns its end. */
+static inline char *
+write_slice(char *to, const char *from, int length)
+{
+	for (; length >= WORD; from += WORD, length -= WORD)
+	{
+		uint64		word;
+
+		memcpy(&word, from, WORD);
+		if (needs_escape(word))
+			to = write_characters(to, from, WORD);
+		else
+		{
+			memcpy(to, &word, WORD);
+			to += WORD;
+		}
+	}
+	return write_characters(to, from, length);
+}
+
+/* Write a string of UTF-8 without quotes. */
+static inline void
+write_text(CanonicalSink *sink, const char *text, int length)
+{
+	for (; length > SLICE; text += SLICE, length -= SLICE)
+		sink->at = write_slice(reserve(sink, SLICE * ESCAPE_ROOM), text, SLICE);
+	sink->at = write_slice(reserve(sink, length * ESCAPE_ROOM), text, length);
+}
+
+/* Write a string in the database's encoding without quotes, in slices of whole characters. */
+static void
+write_converted(CanonicalSink *sink, const char *text, int length)
+{
+	while (length > 0)
+	{
+		int			slice = pg_mbcliplen(text, length, SLICE);
+		char	   *utf8 = pg_server_to_any(text, slice, PG_UTF8);
+
+		write_text(sink, utf8, utf8 == text ? slice : strlen(utf8));
+		if (utf8 != text)
+			pfree(utf8);
+		text += slice;
+		length -= slice;
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* Write a string value. */
+static inline void
+write_string(Writer *writer, const char *text, int length)
+{
+	write_byte(writer->sink, '"');
+	if (writer->is_utf8)
+		write_text(writer->sink, text, length);
+	else
+		write_converted(writer->sink, text, length);
+	write_byte(writer->sink, '"');
+}
+
+/* Write the value that an entry describes, whose data starts offset bytes after base. */
+static inline void
+write_value(Writer *writer, JEntry entry, const char *base, uint32 offset)
+{
+	CanonicalSink *sink = writer->sink;
+
+	if (JBE_ISSTRING(entry))
+		write_string(writer, base + offset, JBE_OFFLENFLD(entry) - (JBE_HAS_OFF(entry) ? offset : 0));
+	else if (JBE_ISNUMERIC(entry))
+	{
+		Numeric		number = (Numeric) (base + INTALIGN(offset));
+
+		sink->at = json_write_number(reserve(sink, json_number_room(number)), number);
+	}
+	else if (JBE_ISCONTAINER(entry))
+		write_container(writer, (const JsonbContainer *) (base + INTALIGN(offset)));
+	else if (JBE_ISBOOL_TRUE(entry))
+		write_bytes(sink, "true", 4);
+	else if (JBE_ISBOOL_FALSE(entry))
+		write_bytes(sink, "false", 5);
+	else
+		write_bytes(sink, "null", 4);
+}
+
+/* Write an array's elements; the root's brackets are left out where it stands for a scalar. */
+static void
+write_array(Writer *writer, const JsonbContainer *array)
+{
+	uint32		count = JsonContainerSize(array);
+	const char *base = (const char *) &array->children[count];
+	bool		is_scalar = JsonContainerIsScalar(array);
+	uint32		offset = 0;
+
+	if (!is_scalar)
+		write_byte(writer->sink, '[');
+	for (uint32 i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (i > 0)
+			write_byte(writer->sink, ',');
+		write_value(writer, array->children[i], base, offset);
+		JBE_ADVANCE_OFFSET(offset, array->children[i]);
+	}
+	if (!is_scalar)
+		write_byte(writer->sink, ']');
+}
+
+/* Have room on the stack for that many keys more. */
+static void
+reserve_keys(Writer *writer, Size count)
+{
+	if (writer->room - writer->used >= count)
+		return;
+	writer->room = Max(writer->used + count, writer->room * 2);
+	writer->keys = repalloc_huge(writer->keys, writer->room * sizeof(JsonKey));
+}
+
+/* Append a key in UTF-8 to the converted ones; returns its offset among them. */
+static uint32
+convert_key(Writer *writer, const char *text, int length)
+{
+	uint32		offset = writer->converted.len;
+	char	   *utf8 = pg_server_to_any(text, length, PG_UTF8);
+
+	appendBinaryStringInfo(&writer->converted, utf8, utf8 == text ? length : strlen(utf8));
+	appendStringInfoChar(&writer->converted, '\0');
+	if (utf8 != text)
+		pfree(utf8);
+	return offset;
+}
+
+/* The text of an object's keys; it is looked up again after every value, for it may have moved. */
+static inline JsonKeyText
+key_text(const Writer *writer, const JsonbContainer *object)
+{
+	JsonKeyText text;
+
+	if (writer->is_utf8)
+	{
+		text.base = (const char *) &object->children[JsonContainerSize(object) * 2];
+		text.entries = object->children;
+	}
+	else
+	{
+		text.base = writer->converted.data;
+		text.entries = NULL;
+	}
+	return text;
+}
+
+/* Put an object's keys on the stack, as they are stored; returns where they end and values begin. */
+static uint32
+collect_keys(Writer *writer, const JsonbContainer *object, JsonKey *keys)
+{
+	uint32		count = JsonContainerSize(object);
+	const char *base = (const char *) &object->children[count * 2];
+	uint32		offset = 0;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		const char *key = base + offset;
+		uint32		start = offset;
+
+		JBE_ADVANCE_OFFSET(offset, object->children[i]);
+		keys[i].index = i;
+		keys[i].offset = start;
+		if (writer->is_utf8)
+			keys[i].head = json_key_head(key, offset - start);
+		else
+		{
+			keys[i].offset = convert_key(writer, key, offset - start);
+			key = writer->converted.data + keys[i].offset;
+			keys[i].head = json_key_head(key, strlen(key));
+		}
+	}
+	return offset;
+}
+
+/* Note where each of an object's values starts, the first one at offset. */
+static void
+locate_values(const JsonbContainer *object, uint32 offset, uint32 *offsets)
+{
+	uint32		count = JsonContainerSize(object);
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		offsets[i] = offset;
+		JBE_ADVANCE_OFFSET(offset, object->children[count + i]);
+	}
+}
+
+/*
+ * Put an object's keys on the stack in canonical order, and above them where
+ * its values start, by their place in the object; the same room serves before
+ * for sorting.  Returns the index of the first key.
+ */
+static Size
+push_object(Writer *writer, const JsonbContainer *object)
+{
+	uint32		count = JsonContainerSize(object);
+	Size		first = writer->used;
+	JsonKey    *keys;
+	JsonKeyText text;
+	uint32		values;
+
+	reserve_keys(writer, (Size) count * 2);
+	keys = writer->keys + first;
+	values = collect_keys(writer, object, keys);
+	text = key_text(writer, object);
+	json_sort_keys(&text, keys, count, keys + count);
+	locate_values(object, values, (uint32 *) (keys + count));
+	writer->used += (Size) count * 2;
+	return first;
+}
+
+/* Write a key with its quotes and the colon. */
+static inline void
+write_key(CanonicalSink *sink, const JsonKeyText *text, const JsonKey *key)
+{
+	write_byte(sink, '"');
+	write_text(sink, text->base + key->offset, json_key_length(text, key));
+	write_bytes(sink, "\":", 2);
+}
+
+/* Write an object's pairs in canonical order. */
+static void
+write_object(Writer *writer, const JsonbContainer *object)
+{
+	uint32		count = JsonContainerSize(object);
+	const char *base = (const char *) &object->children[count * 2];
+	int			converted = writer->converted.len;
+	Size		first = push_object(writer, object);
+
+	write_byte(writer->sink, '{');
+	for (uint32 i = 0; i < count; i++)
+	{
+		const JsonKey *key = &writer->keys[first + i];
+		const uint32 *offsets = (const uint32 *) &writer->keys[first + count];
+		JsonKeyText text = key_text(writer, object);
+
+		CHECK_FOR_INTERRUPTS();
+		if (i > 0)
+			write_byte(writer->sink, ',');
+		write_key(writer->sink, &text, key);
+		write_value(writer, object->children[count + key->index], base, offsets[key->index]);
+	}
+	write_byte(writer->sink, '}');
+	writer->used = first;
+	writer->converted.len = converted;
+}
+
+/* Write an array or object. */
+static void
+write_container(Writer *writer, const JsonbContainer *container)
+{
+	check_stack_depth();
+	if (JsonContainerIsObject(container))
+		write_object(writer, container);
+	else
+		write_array(writer, container);
+}
+
+/* Write a document's canonical text; what the sink still holds at the end is its caller's to take. */
+void
+json_write_canonical(CanonicalSink *sink, const Jsonb *document)
+{
+	Writer		writer = {.sink = sink, .is_utf8 = GetDatabaseEncoding() == PG_UTF8, .room = 32};
+
+	writer.keys = palloc(writer.room * sizeof(JsonKey));
+	if (!writer.is_utf8)
+		initStringInfo(&writer.converted);
+	write_container(&writer, &document->root);
+	pfree(writer.keys);
+	if (!writer.is_utf8)
+		pfree(writer.converted.data);
+}
+
+/* Enlarge the buffer by half. */
+static void
+enlarge(CanonicalSink *sink, Size room)
+{
+	Size		length = sink->at - sink->start;
+	Size		size = sink->end - sink->start;
+
+	size = Max(length + room, Min(size + size / 2, MaxAllocSize));
+	if (size > MaxAllocSize)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the canonical text of a document is too long"),
+				 errdetail("It would have more than %zu bytes.", MaxAllocSize),
+				 errhint("Use jsonb_digest, which has no such limit.")));
+	sink->start = repalloc(sink->start, size);
+	sink->at = sink->start + length;
+	sink->end = sink->start + size;
+}
+
+/* A document's canonical text in UTF-8, as a text value, in the current memory context. */
+static text *
+canonical_text(const Jsonb *document)
+{
+	Size		size = VARSIZE(document) + 64;	/* most texts fit */
+	CanonicalSink sink = {.start = palloc(size), .make_room = enlarge};
+
+	sink.at = sink.start + VARHDRSZ;
+	sink.end = sink.start + size;
+	json_write_canonical(&sink, document);
+	SET_VARSIZE(sink.start, sink.at - sink.start);
+	return (text *) sink.start;
+}
+
+/*
+ * promote.jsonb_canonical(document jsonb) returns text, in the database's
+ * encoding; it fails where that lacks a character only if the document does.
+ */
+Datum
+promote_jsonb_canonical(PG_FUNCTION_ARGS)
+{
+	text	   *canonical = canonical_text(PG_GETARG_JSONB_P(0));
+	char	   *data = VARDATA(canonical);
+	char	   *converted;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		PG_RETURN_TEXT_P(canonical);
+	converted = pg_any_to_server(data, VARSIZE(canonical) - VARHDRSZ, PG_UTF8);
+	if (converted == data)
+		PG_RETURN_TEXT_P(canonical);
+	PG_RETURN_TEXT_P(cstring_to_text(converted));
+}
