@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "errors.h"
 #include "json/canonical.h"
 #include "json/key_order.h"
 #include "json/number.h"
@@ -29,6 +30,9 @@ PG_FUNCTION_INFO_V1(promote_jsonb_canonical);
 /* A long string is written in slices of this many bytes, six bytes a byte at the worst. */
 #define SLICE 1024
 #define ESCAPE_ROOM 6
+
+/* Quotes, colon, bracket and comma, with some to spare: asked for with what they stand around. */
+#define PUNCTUATION 8
 
 /* The eight bytes of a word, all the same. */
 #define EACH_BYTE(byte) (UINT64CONST(0x0101010101010101) * (byte))
@@ -51,34 +55,23 @@ typedef struct Writer
 	StringInfoData converted;
 } Writer;
 
-static void write_container(Writer *writer, const JsonbContainer *container);
+static char *write_container(Writer *writer, char *to, const JsonbContainer *container);
 
-/* Have room for that many bytes; returns where they go. */
+/*
+ * Have room for that many bytes.  Functions that write take where to write and
+ * return where they ended, which so stays in a register.
+ */
 static inline char *
-reserve(CanonicalSink *sink, Size room)
+reserve(CanonicalSink *sink, char *to, Size room)
 {
-	if ((Size) (sink->end - sink->at) < room)
-		sink->make_room(sink, room);
+	if ((Size) (sink->end - to) >= room)
+		return to;
+	sink->at = to;
+	sink->make_room(sink, room);
 	return sink->at;
 }
 
-/* Write one byte. */
-static inline void
-write_byte(CanonicalSink *sink, char byte)
-{
-	*reserve(sink, 1) = byte;
-	sink->at++;
-}
-
-/* Write bytes as they are. */
-static inline void
-write_bytes(CanonicalSink *sink, const char *bytes, int length)
-{
-	memcpy(reserve(sink, length), bytes, length);
-	sink->at += length;
-}
-
-/* Write a byte that has to be escaped, as section 3.2.2.2 says; returns its end. */
+/* Write a byte that has to be escaped, as section 3.2.2.2 says. */
 static char *
 write_escape(char *to, unsigned char byte)
 {
@@ -100,9 +93,9 @@ write_escape(char *to, unsigned char byte)
 	return to;
 }
 
-/* Write a few bytes of a string; returns their end. */
-static inline char *
-write_characters(char *to, const char *from, int length)
+/* Write a few bytes of a string, of which some have to be escaped. */
+static char *
+write_escaping(char *to, const char *from, int length)
 {
 	for (int i = 0; i < length; i++)
 	{
@@ -132,7 +125,23 @@ needs_escape(uint64 word)
 	return (control | zero_bytes(word ^ EACH_BYTE('"')) | zero_bytes(word ^ EACH_BYTE('\\'))) != 0;
 }
 
-/* Write a slice of a string, in UTF-8, for which there is room; returns its end. */
+/* Write four to seven bytes of a string: two halves, which may overlap. */
+static inline char *
+write_half(char *to, const char *from, int length)
+{
+	uint32		first,
+				last;
+
+	memcpy(&first, from, sizeof(first));
+	memcpy(&last, from + length - sizeof(last), sizeof(last));
+	if (needs_escape((uint64) first << 32 | last))
+		return write_escaping(to, from, length);
+	memcpy(to, &first, sizeof(first));
+	memcpy(to + length - sizeof(last), &last, sizeof(last));
+	return to + length;
+}
+
+/* Write a slice of a string, in UTF-8, for which there is room. */
 static inline char *
 write_slice(char *to, const char *from, int length)
 {
@@ -142,100 +151,127 @@ write_slice(char *to, const char *from, int length)
 
 		memcpy(&word, from, WORD);
 		if (needs_escape(word))
-			to = write_characters(to, from, WORD);
+			to = write_escaping(to, from, WORD);
 		else
 		{
 			memcpy(to, &word, WORD);
 			to += WORD;
 		}
 	}
-	return write_characters(to, from, length);
+	if (length >= WORD / 2)
+		return write_half(to, from, length);
+	return write_escaping(to, from, length);
 }
 
-/* Write a string of UTF-8 without quotes. */
-static inline void
-write_text(CanonicalSink *sink, const char *text, int length)
+/* Write a string of UTF-8 without quotes; there is room for PUNCTUATION behind it. */
+static inline char *
+write_text(CanonicalSink *sink, char *to, const char *text, int length)
 {
 	for (; length > SLICE; text += SLICE, length -= SLICE)
-		sink->at = write_slice(reserve(sink, SLICE * ESCAPE_ROOM), text, SLICE);
-	sink->at = write_slice(reserve(sink, length * ESCAPE_ROOM), text, length);
+		to = write_slice(reserve(sink, to, SLICE * ESCAPE_ROOM), text, SLICE);
+	return write_slice(reserve(sink, to, length * ESCAPE_ROOM + PUNCTUATION), text, length);
 }
 
-/* Write a string in the database's encoding without quotes, in slices of whole characters. */
-static void
-write_converted(CanonicalSink *sink, const char *text, int length)
+/*
+ * The same for a string in the database's encoding, in slices of whole
+ * characters.  SQL_ASCII does not know where those end, but there the string
+ * is only checked, which takes no memory.
+ */
+static char *
+write_converted(CanonicalSink *sink, char *to, const char *text, int length)
 {
 	while (length > 0)
 	{
-		int			slice = pg_mbcliplen(text, length, SLICE);
+		int			slice = GetDatabaseEncoding() == PG_SQL_ASCII ? length :
+			pg_mbcliplen(text, length, SLICE);
 		char	   *utf8 = pg_server_to_any(text, slice, PG_UTF8);
 
-		write_text(sink, utf8, utf8 == text ? slice : strlen(utf8));
+		to = write_text(sink, to, utf8, utf8 == text ? slice : strlen(utf8));
 		if (utf8 != text)
 			pfree(utf8);
 		text += slice;
 		length -= slice;
 		CHECK_FOR_INTERRUPTS();
 	}
+	return reserve(sink, to, PUNCTUATION);
 }
 
 /* Write a string value. */
-static inline void
-write_string(Writer *writer, const char *text, int length)
+static inline char *
+write_string(Writer *writer, char *to, const char *text, int length)
 {
-	write_byte(writer->sink, '"');
+	to = reserve(writer->sink, to, PUNCTUATION);
+	*to++ = '"';
 	if (writer->is_utf8)
-		write_text(writer->sink, text, length);
+		to = write_text(writer->sink, to, text, length);
 	else
-		write_converted(writer->sink, text, length);
-	write_byte(writer->sink, '"');
+		to = write_converted(writer->sink, to, text, length);
+	*to++ = '"';
+	return to;
 }
 
-/* Write the value that an entry describes, whose data starts offset bytes after base. */
-static inline void
-write_value(Writer *writer, JEntry entry, const char *base, uint32 offset)
+/* Write a number. */
+static inline char *
+write_number(CanonicalSink *sink, char *to, Numeric number)
 {
-	CanonicalSink *sink = writer->sink;
-
-	if (JBE_ISSTRING(entry))
-		write_string(writer, base + offset, JBE_OFFLENFLD(entry) - (JBE_HAS_OFF(entry) ? offset : 0));
-	else if (JBE_ISNUMERIC(entry))
-	{
-		Numeric		number = (Numeric) (base + INTALIGN(offset));
-
-		sink->at = json_write_number(reserve(sink, json_number_room(number)), number);
-	}
-	else if (JBE_ISCONTAINER(entry))
-		write_container(writer, (const JsonbContainer *) (base + INTALIGN(offset)));
-	else if (JBE_ISBOOL_TRUE(entry))
-		write_bytes(sink, "true", 4);
-	else if (JBE_ISBOOL_FALSE(entry))
-		write_bytes(sink, "false", 5);
-	else
-		write_bytes(sink, "null", 4);
+	return json_write_number(reserve(sink, to, json_number_room(number) + PUNCTUATION), number);
 }
 
-/* Write an array's elements; the root's brackets are left out where it stands for a scalar. */
-static void
-write_array(Writer *writer, const JsonbContainer *array)
+/* Write true, false or null. */
+static inline char *
+write_literal(CanonicalSink *sink, char *to, JEntry entry)
+{
+	const char *literal = JBE_ISNULL(entry) ? "null" : JBE_ISBOOL_TRUE(entry) ? "true" : "false";
+	int			length = JBE_ISBOOL_FALSE(entry) ? 5 : 4;
+
+	to = reserve(sink, to, length + PUNCTUATION);
+	memcpy(to, literal, length);
+	return to + length;
+}
+
+/*
+ * Write the value that an entry describes, whose data starts offset bytes
+ * after base.  There is room for one byte behind it, for something follows
+ * every value: a comma or a bracket.
+ */
+static inline char *
+write_value(Writer *writer, char *to, JEntry entry, const char *base, uint32 offset)
+{
+	if (JBE_ISSTRING(entry))
+		return write_string(writer, to, base + offset,
+							JBE_OFFLENFLD(entry) - (JBE_HAS_OFF(entry) ? offset : 0));
+	if (JBE_ISNUMERIC(entry))
+		return write_number(writer->sink, to, (Numeric) (base + INTALIGN(offset)));
+	if (JBE_ISCONTAINER(entry))
+		return write_container(writer, to, (const JsonbContainer *) (base + INTALIGN(offset)));
+	return write_literal(writer->sink, to, entry);
+}
+
+/* Write an array's elements; without brackets where it is a root that stands for a scalar. */
+static char *
+write_array(Writer *writer, char *to, const JsonbContainer *array)
 {
 	uint32		count = JsonContainerSize(array);
 	const char *base = (const char *) &array->children[count];
 	bool		is_scalar = JsonContainerIsScalar(array);
 	uint32		offset = 0;
 
+	to = reserve(writer->sink, to, PUNCTUATION);
 	if (!is_scalar)
-		write_byte(writer->sink, '[');
+		*to++ = '[';
 	for (uint32 i = 0; i < count; i++)
 	{
+		JEntry		entry = array->children[i];
+
 		CHECK_FOR_INTERRUPTS();
 		if (i > 0)
-			write_byte(writer->sink, ',');
-		write_value(writer, array->children[i], base, offset);
-		JBE_ADVANCE_OFFSET(offset, array->children[i]);
+			*to++ = ',';
+		to = write_value(writer, to, entry, base, offset);
+		JBE_ADVANCE_OFFSET(offset, entry);
 	}
 	if (!is_scalar)
-		write_byte(writer->sink, ']');
+		*to++ = ']';
+	return to;
 }
 
 /* Have room on the stack for that many keys more. */
@@ -262,7 +298,7 @@ convert_key(Writer *writer, const char *text, int length)
 	return offset;
 }
 
-/* The text of an object's keys; it is looked up again after every value, for it may have moved. */
+/* The text of an object's keys. */
 static inline JsonKeyText
 key_text(const Writer *writer, const JsonbContainer *object)
 {
@@ -347,50 +383,55 @@ push_object(Writer *writer, const JsonbContainer *object)
 }
 
 /* Write a key with its quotes and the colon. */
-static inline void
-write_key(CanonicalSink *sink, const JsonKeyText *text, const JsonKey *key)
+static inline char *
+write_key(CanonicalSink *sink, char *to, const JsonKeyText *text, const JsonKey *key)
 {
-	write_byte(sink, '"');
-	write_text(sink, text->base + key->offset, json_key_length(text, key));
-	write_bytes(sink, "\":", 2);
+	to = reserve(sink, to, PUNCTUATION);
+	*to++ = '"';
+	to = write_text(sink, to, text->base + key->offset, json_key_length(text, key));
+	*to++ = '"';
+	*to++ = ':';
+	return to;
 }
 
 /* Write an object's pairs in canonical order. */
-static void
-write_object(Writer *writer, const JsonbContainer *object)
+static char *
+write_object(Writer *writer, char *to, const JsonbContainer *object)
 {
 	uint32		count = JsonContainerSize(object);
 	const char *base = (const char *) &object->children[count * 2];
 	int			converted = writer->converted.len;
 	Size		first = push_object(writer, object);
 
-	write_byte(writer->sink, '{');
+	to = reserve(writer->sink, to, PUNCTUATION);
+	*to++ = '{';
 	for (uint32 i = 0; i < count; i++)
 	{
+		/* looked up for each pair: both stacks may have moved */
 		const JsonKey *key = &writer->keys[first + i];
 		const uint32 *offsets = (const uint32 *) &writer->keys[first + count];
 		JsonKeyText text = key_text(writer, object);
 
 		CHECK_FOR_INTERRUPTS();
 		if (i > 0)
-			write_byte(writer->sink, ',');
-		write_key(writer->sink, &text, key);
-		write_value(writer, object->children[count + key->index], base, offsets[key->index]);
+			*to++ = ',';
+		to = write_key(writer->sink, to, &text, key);
+		to = write_value(writer, to, object->children[count + key->index], base, offsets[key->index]);
 	}
-	write_byte(writer->sink, '}');
+	*to++ = '}';
 	writer->used = first;
 	writer->converted.len = converted;
+	return to;
 }
 
-/* Write an array or object. */
-static void
-write_container(Writer *writer, const JsonbContainer *container)
+/* Write an array or object; there is room for one byte behind it. */
+static char *
+write_container(Writer *writer, char *to, const JsonbContainer *container)
 {
 	check_stack_depth();
-	if (JsonContainerIsObject(container))
-		write_object(writer, container);
-	else
-		write_array(writer, container);
+	to = JsonContainerIsObject(container) ? write_object(writer, to, container) :
+		write_array(writer, to, container);
+	return reserve(writer->sink, to, 1);
 }
 
 /* Write a document's canonical text; what the sink still holds at the end is its caller's to take. */
@@ -402,7 +443,7 @@ json_write_canonical(CanonicalSink *sink, const Jsonb *document)
 	writer.keys = palloc(writer.room * sizeof(JsonKey));
 	if (!writer.is_utf8)
 		initStringInfo(&writer.converted);
-	write_container(&writer, &document->root);
+	sink->at = write_container(&writer, sink->at, &document->root);
 	pfree(writer.keys);
 	if (!writer.is_utf8)
 		pfree(writer.converted.data);
@@ -418,10 +459,10 @@ enlarge(CanonicalSink *sink, Size room)
 	size = Max(length + room, Min(size + size / 2, MaxAllocSize));
 	if (size > MaxAllocSize)
 		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				(errcode(PM_TOO_LARGE),
 				 errmsg("the canonical text of a document is too long"),
-				 errdetail("It would have more than %zu bytes.", MaxAllocSize),
-				 errhint("Use jsonb_digest, which has no such limit.")));
+				 errdetail("It would have more than %zu bytes.", (Size) MaxAllocSize),
+				 errhint("Use jsonb_digest, which does not need the whole text.")));
 	sink->start = repalloc(sink->start, size);
 	sink->at = sink->start + length;
 	sink->end = sink->start + size;
@@ -431,7 +472,7 @@ enlarge(CanonicalSink *sink, Size room)
 static text *
 canonical_text(const Jsonb *document)
 {
-	Size		size = VARSIZE(document) + 64;	/* most texts fit */
+	Size		size = Min(VARSIZE(document) + 64, MaxAllocSize);	/* most texts fit */
 	CanonicalSink sink = {.start = palloc(size), .make_room = enlarge};
 
 	sink.at = sink.start + VARHDRSZ;

@@ -28,20 +28,38 @@ utf16_rank(unsigned char byte)
 	return byte >= 0xF0 ? byte - 2 : byte + 5;
 }
 
-/* Up to eight bytes, the first in the highest place, with zeros behind; none of them is 0 in a key. */
+/* Four bytes, the first in the highest place. */
+static inline uint64
+load_half(const char *text)
+{
+	uint32		half;
+
+	memcpy(&half, text, sizeof(half));
+	return pg_ntoh32(half);
+}
+
+/*
+ * Up to eight bytes, the first in the highest place, with zeros behind; none
+ * of them is 0 in a key.  Fewer than eight are loaded in parts that overlap,
+ * so that nothing behind them is read.
+ */
 static inline uint64
 load_head(const char *text, uint32 length)
 {
-	uint64		head = 0;
+	const unsigned char *byte = (const unsigned char *) text;
+	uint64		head;
 
 	if (length >= HEAD_BYTES)
 	{
 		memcpy(&head, text, HEAD_BYTES);
 		return pg_ntoh64(head);
 	}
-	for (uint32 i = 0; i < length; i++)
-		head |= (uint64) (unsigned char) text[i] << (56 - 8 * i);
-	return head;
+	if (length >= 4)
+		return load_half(text) << 32 | load_half(text + length - 4) << (64 - 8 * length);
+	if (length == 0)
+		return 0;
+	return (uint64) byte[0] << 56 | (uint64) byte[length / 2] << (56 - 8 * (length / 2)) |
+		(uint64) byte[length - 1] << (64 - 8 * length);
 }
 
 /*

@@ -110,27 +110,41 @@ group_length(int value)
 	return value >= 1000 ? 4 : value >= 100 ? 3 : value >= 10 ? 2 : 1;
 }
 
-/* Write the last `length` decimal digits of a digit to base 10000; returns their end. */
+/* Write all four decimal digits of a digit to base 10000; returns their end. */
 static inline char *
-write_group(char *to, int value, int length)
+write_group(char *to, unsigned int value)
 {
-	for (int i = length - 1; i >= 0; i--)
-	{
-		to[i] = '0' + value % 10;
-		value /= 10;
-	}
-	return to + length;
+	unsigned int high = value / 100;
+	unsigned int low = value % 100;
+
+	to[0] = '0' + high / 10;
+	to[1] = '0' + high % 10;
+	to[2] = '0' + low / 10;
+	to[3] = '0' + low % 10;
+	return to + GROUP_DIGITS;
+}
+
+/* Write the first digit to base 10000, without leading zeros; returns its end. */
+static inline char *
+write_first_group(char *to, unsigned int value)
+{
+	if (value >= 1000)
+		return write_group(to, value);
+	if (value >= 100)
+		*to++ = '0' + value / 100;
+	if (value >= 10)
+		*to++ = '0' + value / 10 % 10;
+	*to++ = '0' + value % 10;
+	return to;
 }
 
 /* Write all significant digits, from the first to the last that is not 0; returns their end. */
 static inline char *
 write_digits(char *to, const Decimal *decimal)
 {
-	int			first = group(decimal, 0);
-
-	to = write_group(to, first, group_length(first));
+	to = write_first_group(to, group(decimal, 0));
 	for (int i = 1; i < decimal->count; i++)
-		to = write_group(to, group(decimal, i), GROUP_DIGITS);
+		to = write_group(to, group(decimal, i));
 	while (to[-1] == '0')
 		to--;
 	return to;
