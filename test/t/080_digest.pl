@@ -6,6 +6,7 @@ use warnings;
 use utf8;
 use Test::More;
 use PromoteTest;
+use RandomJson;
 
 binmode Test::More->builder->$_, ':encoding(UTF-8)' for qw(output failure_output todo_output);
 
@@ -14,7 +15,7 @@ $node->create_database('utf8');
 $node->query('utf8', 'CREATE EXTENSION promote');
 
 srand(8785);
-my @documents = (picked(), map { document(4) } 1 .. 400);
+my @documents = (picked(), map { RandomJson::spell(RandomJson::document(5)) } 1 .. 400);
 my $expected = server('utf8', @documents);
 is(scalar(split /\n/, $expected), scalar(@documents), 'the server knows all documents: ' . @documents);
 
@@ -110,33 +111,3 @@ sub picked {
 		'{' . join(', ', map { "\"key$_\": $_" } 1 .. 2000) . '}', '["' . 'x' x 50000 . '\\n' . 'ü' x 50000 . '"]', '[' x 300 . ']' x 300,
 	);
 }
-
-sub document {
-	my ($depth) = @_;
-	my $kind = int rand($depth > 0 ? 8 : 5);
-	return pick(qw(null true false)) if $kind == 0;
-	return number() if $kind <= 2;
-	return string() if $kind <= 4;
-	my $space = pick('', '', ' ');
-	return '[' . join(",$space", map { document($depth - 1) } 1 .. rand 6) . ']' if $kind == 5;
-	my $count = rand() < 0.1 ? 40 : 8;
-	return '{' . join(",$space", map { string() . ":$space" . document($depth - 1) } 1 .. rand $count) . '}';
-}
-
-# Half of them with more digits or a larger exponent than a double has.
-sub number {
-	my $digits = sub { join '', map { pick(0, 0, 1 .. 9) } 1 .. $_[0] };
-	my $text = pick('', '-') . pick('0', pick(1 .. 9) . $digits->(rand(rand() < 0.5 ? 4 : 40)));
-	$text .= '.' . $digits->(1 + rand(rand() < 0.5 ? 4 : 40)) if rand() < 0.5;
-	$text .= pick('e', 'E') . pick('', '+', '-') . int(rand(rand() < 0.5 ? 25 : 1000)) if rand() < 0.5;
-	return $text;
-}
-
-sub string {
-	my @pieces = ('a' .. 'e', 'z', 'A', '0', '9', ' ', '_', '/', 'é', 'ÿ', '€', '日', "\x{7F}", "\x{80}", "\x{D7FF}", "\x{E000}", "\x{FFFD}", '😀', "\x{10FFFF}",
-		'\\"', '\\\\', '\\/', '\\b', '\\f', '\\n', '\\r', '\\t', '\\u0001', '\\u001F', '\\u0041', '\\u00e9', '\\ue000', '\\ud83d\\ude00');
-	my $short = rand() < 0.3;
-	return '"' . join('', map { $short ? $pieces[rand 8] : $pieces[rand @pieces] } 1 .. rand(rand() < 0.9 ? 12 : 60)) . '"';
-}
-
-sub pick { return $_[rand @_] }
