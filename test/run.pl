@@ -3,7 +3,8 @@
 #
 #   perl test/run.pl [--log SERVER-LOG] [AREA...]
 #
-# What a suite prints is shown only where something failed. The last line is "N passed, N failed": pgTAP and TAP
+# What a suite prints is shown only where something failed, but for comments that start with "result: " and the reason
+# why a whole file is skipped. The last line is "N passed, N failed": pgTAP and TAP
 # assertions, and one for each pg_regress and isolation test. An assertion that never came to run has failed; so
 # has a file that ended badly in any other way, and a suite that could not run. Skipped ones count as neither.
 use strict;
@@ -152,7 +153,13 @@ sub run_tap {
 	$failed++ if @problems && !$failed;
 
 	$total{skipped} += $skipped;
+	if ($parser->skip_all && !$failed) {
+		$total{skipped}++;
+		printf "%-40s skipped: %s\n", $name, $parser->skip_all;
+		return;
+	}
 	report($name, $passed, $failed);
+	print map { "    $_\n" } $output =~ /^# result: (.*)$/mg if !$failed;
 	print $output, map { "$name: $_\n" } @problems if $failed;
 }
 
