@@ -22,6 +22,7 @@ my %is_of_interest = map { ("optional/$_.json" => 1) } qw(anchor bignum cross-dr
 my %at_least = ('draft7' => 850, 'draft2020-12' => 1150);
 
 my $json = JSON::PP->new->utf8;
+binmode $_, ':utf8' for map { Test::More->builder->$_ } qw(output failure_output todo_output);
 my $node = PromoteTest->new;
 $node->create_database('suite');
 $node->query('suite', 'CREATE EXTENSION promote;' . PromoteTest::slurp('test/conformance/suite.sql'));
