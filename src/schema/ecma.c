@@ -9,16 +9,26 @@
  * only where a back reference needs them.
  *
  * Under the C collation the engine's \d and \w are ASCII's, as ECMA's are.
+ *
+ * The same walk judges whether a pattern is well formed.  It then writes
+ * nothing, passes over what the engine lacks, and insists on what patterns
+ * of schemas are forgiven.
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "schema/internal.h"
+#include "schema/unicode.h"
+#include "utils/memutils.h"
 
 /* The most that the engine repeats with one quantifier. */
 #define ENGINE_REPEAT_MAX	255
+
+/* The weight of a class of Unicode: the engine keeps its hundreds of ranges once. */
+#define PROPERTY_WEIGHT		1
 
 /*
  * The most characters and classes a pattern may come to once its repetitions
@@ -51,9 +61,27 @@ typedef struct Translator
 	int			group_count;
 	Group	   *groups;
 	uint64		weight;			/* of what is written so far */
+	bool		judging;		/* only: is it well formed? */
+	int			highest;		/* when judging: of the groups referred to by number */
+	int			reference_count;
+	Group	   *references;		/* when judging: those by name */
 } Translator;
 
 #define REFUSE_PATTERN(t, ...) SCHEMA_REFUSE((t)->place, SCHEMA_PATTERN_HINT, __VA_ARGS__)
+
+/* Refuse what is well formed but has no equal in the engine. */
+#define REFUSE_UNSUPPORTED(t, ...) \
+	do { \
+		if (!(t)->judging) \
+			REFUSE_PATTERN(t, __VA_ARGS__); \
+	} while (0)
+
+/* Refuse what is not well formed but has one evident meaning. */
+#define REFUSE_SLOPPY(t) \
+	do { \
+		if ((t)->judging) \
+			REFUSE_PATTERN(t, "is not well formed."); \
+	} while (0)
 
 static void translate_alternatives(Translator *t);
 
@@ -69,7 +97,8 @@ static const pg_wchar spaces[][2] = {
 static void
 emit(Translator *t, pg_wchar c)
 {
-	appendBinaryStringInfo(&t->out, (const char *) &c, sizeof(c));
+	if (!t->judging)
+		appendBinaryStringInfo(&t->out, (const char *) &c, sizeof(c));
 }
 
 static void
@@ -183,8 +212,10 @@ character_of(Translator *t, uint32 code)
 	unsigned char bytes[MAX_UNICODE_EQUIVALENT_STRING + 1];
 	pg_wchar	wide[MAX_UNICODE_EQUIVALENT_STRING + 1];
 
-	if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+	if (code > 0x10ffff)
 		REFUSE_PATTERN(t, "has an escape for something that is no Unicode character.");
+	if (code >= 0xd800 && code <= 0xdfff)
+		REFUSE_UNSUPPORTED(t, "has an escape for half of a character.");
 	if (code < 0x80 || t->utf8)
 		return code;
 	if (!convert_code_point(code, bytes))
@@ -259,6 +290,8 @@ read_character_escape(Translator *t)
 		default:
 			if (c < 0x80 && isalnum((int) c))
 				REFUSE_PATTERN(t, "has the unknown escape \\%c.", (int) c);
+			if (c >= 0x80 || !strchr("^$\\.*+?()[]{}|/", (int) c))
+				REFUSE_SLOPPY(t);
 			return c;
 	}
 }
@@ -283,37 +316,108 @@ emit_spaces(Translator *t, bool negated)
 		emit_range(t, first, LAST_CHARACTER);
 }
 
+/* The code point of a byte in the database's encoding, which is not UTF-8; 0 if it stands for none. */
+static uint32
+code_point_of_byte(unsigned char byte, Oid conversion)
+{
+	unsigned char bytes[2] = {byte, '\0'};
+	unsigned char converted[MAX_CONVERSION_GROWTH + 1];
+
+	if (byte < 0x80)
+		return byte;
+	if (!OidIsValid(conversion) ||
+		pg_do_encoding_conversion_buf(conversion, GetDatabaseEncoding(), PG_UTF8, bytes, 1,
+									  converted, sizeof(converted), true) != 1)
+		return 0;
+	return utf8_to_unicode(converted);
+}
+
 /*
- * If \d, \w, \s or one of their opposites comes, write it for the inside of
- * a bracket expression.
+ * Write those characters of a database with one byte for each that are in
+ * the ranges, which are in order.  Where a byte has no meaning it is in none.
+ */
+static void
+emit_bytes_in(Translator *t, const UnicodeRange *ranges, int count)
+{
+	Oid			conversion = FindDefaultConversionProc(GetDatabaseEncoding(), PG_UTF8);
+	int			byte;
+	int			i;
+
+	for (byte = 1; byte <= 0xff; byte++)
+	{
+		uint32		code = code_point_of_byte(byte, conversion);
+
+		for (i = 0; i < count && code != 0 && ranges[i].first <= code; i++)
+			if (code <= ranges[i].last)
+				emit_literal(t, byte);
+	}
+}
+
+/*
+ * Write the characters that have a property, or have it not, for the inside
+ * of a bracket expression.  A character that no string has goes with them,
+ * for brackets may not be empty.
+ */
+static void
+emit_property(Translator *t, const char *name, bool negated)
+{
+	int			count;
+	UnicodeRange *ranges = unicode_property_ranges(name, negated, &count);
+	int			i;
+
+	emit_literal(t, LAST_CHARACTER);
+	for (i = 0; t->utf8 && i < count; i++)
+		emit_range(t, ranges[i].first, ranges[i].last);
+	if (!t->utf8)
+		emit_bytes_in(t, ranges, count);
+	t->weight += PROPERTY_WEIGHT;
+	pfree(ranges);
+}
+
+/* What follows \p, or \P: a property's name in braces. */
+static void
+translate_property(Translator *t, bool negated)
+{
+	char		name[UNICODE_NAME_SPACE];
+	int			length = 0;
+
+	if (!skip(t, "{"))
+		REFUSE_PATTERN(t, "has \\p without a property in braces.");
+	while (length < UNICODE_NAME_SPACE - 1 && peek(t, 0) < 0x80 && peek(t, 0) > ' ' &&
+		   peek(t, 0) != '}')
+		name[length++] = *t->next++;
+	name[length] = '\0';
+	if (!skip(t, "}") || !unicode_property_known(name))
+		REFUSE_PATTERN(t, "has \\p{%s: that is no property of Unicode that ECMA-262 names.", name);
+	if (t->judging)
+		return;
+	if (!t->utf8 && pg_database_encoding_max_length() > 1)
+		REFUSE_PATTERN(t, "has \\p, which is supported in databases with UTF-8 or one byte"
+					   " for each character only.");
+	emit_property(t, name, negated);
+}
+
+/*
+ * If \d, \w, \s, \p{...} or one of their opposites comes, write it for the
+ * inside of a bracket expression.
  */
 static bool
 translate_class_escape(Translator *t)
 {
 	pg_wchar	c = peek(t, 0) == '\\' ? peek(t, 1) : NO_CHARACTER;
 
-	switch (c)
-	{
-		case 'd':
-		case 'D':
-		case 'w':
-		case 'W':
-			emit(t, '\\');
-			emit(t, c);
-			break;
-		case 's':
-		case 'S':
-			emit_spaces(t, c == 'S');
-			break;
-		case 'p':
-		case 'P':
-			REFUSE_PATTERN(t, "has the escape \\%c: Unicode properties are not supported.",
-						   (int) c);
-			break;
-		default:
-			return false;
-	}
+	if (c == NO_CHARACTER || c >= 0x80 || !strchr("dDwWsSpP", (int) c))
+		return false;
 	t->next += 2;
+	if (c == 's' || c == 'S')
+		emit_spaces(t, c == 'S');
+	else if (c == 'p' || c == 'P')
+		translate_property(t, c == 'P');
+	else
+	{
+		emit(t, '\\');
+		emit(t, c);
+	}
 	return true;
 }
 
@@ -327,6 +431,8 @@ read_class_character(Translator *t)
 		return *t->next++;
 	if (skip(t, "b"))
 		return '\b';
+	if (skip(t, "-"))
+		return '-';
 	return read_character_escape(t);
 }
 
@@ -338,7 +444,11 @@ translate_class_member(Translator *t)
 	pg_wchar	last;
 
 	if (translate_class_escape(t))
+	{
+		if (peek(t, 0) == '-' && peek(t, 1) != ']')
+			REFUSE_SLOPPY(t);
 		return;
+	}
 	first = read_class_character(t);
 	if (peek(t, 0) != '-' || peek(t, 1) == ']' || peek(t, 1) == NO_CHARACTER)
 	{
@@ -349,6 +459,7 @@ translate_class_member(Translator *t)
 	if (translate_class_escape(t))
 	{
 		/* [a-\d] is no range: all three stand for themselves */
+		REFUSE_SLOPPY(t);
 		emit_literal(t, first);
 		emit_literal(t, '-');
 		return;
@@ -373,7 +484,10 @@ translate_class(Translator *t)
 	}
 	emit_text(t, negated ? "[^" : "[");
 	while (!skip(t, "]"))
+	{
+		CHECK_FOR_INTERRUPTS();
 		translate_class_member(t);
+	}
 	emit(t, ']');
 }
 
@@ -387,13 +501,29 @@ emit_any(Translator *t)
 	emit(t, ']');
 }
 
+/* A character of a group's name.  What is beyond ASCII is known in UTF-8 only. */
+static bool
+skip_name_character(Translator *t, bool first)
+{
+	pg_wchar	c = peek(t, 0);
+
+	if (t->judging && skip(t, "\\u"))
+		c = read_unicode(t);
+	else if (c != NO_CHARACTER)
+		t->next++;
+	if (c == NO_CHARACTER || (c >= 0x80 && !t->utf8))
+		return c != NO_CHARACTER;
+	return first ? unicode_starts_name(c) : unicode_continues_name(c);
+}
+
 /* A group's name, up to the closing bracket. */
 static void
 read_name(Translator *t, const pg_wchar **name, int *length)
 {
 	*name = t->next;
 	while (t->next < t->end && *t->next != '>')
-		t->next++;
+		if (!skip_name_character(t, t->next == *name))
+			REFUSE_PATTERN(t, "has a group whose name is not an identifier.");
 	*length = t->next - *name;
 	if (!skip(t, ">") || *length == 0)
 		REFUSE_PATTERN(t, "has a group whose name is empty or does not end.");
@@ -421,6 +551,8 @@ emit_back_reference(Translator *t, const Group *group)
 {
 	char		text[32];
 
+	if (t->judging)
+		return;
 	if (group == NULL || !group->closed)
 		REFUSE_PATTERN(t, "has a back reference to a group that does not end before it.");
 	if (group->number == 0 || t->lookarounds > 0)
@@ -428,6 +560,34 @@ emit_back_reference(Translator *t, const Group *group)
 					   " which is not supported.");
 	snprintf(text, sizeof(text), "(?:\\%d)", group->number);
 	emit_text(t, text);
+}
+
+/* Digits as a number; what is too large for any pattern is cut off. */
+static bool
+read_count(Translator *t, int *count)
+{
+	if (!(peek(t, 0) >= '0' && peek(t, 0) <= '9'))
+		return false;
+	*count = 0;
+	for (; peek(t, 0) >= '0' && peek(t, 0) <= '9'; t->next++)
+		*count = Min(*count * 10 + (int) (peek(t, 0) - '0'), 1000000);
+	return true;
+}
+
+/* A reference by name; when judging, whether there is such a group is seen at the end. */
+static void
+refer_by_name(Translator *t, const pg_wchar *name, int length)
+{
+	Group	   *reference;
+
+	if (!t->judging)
+	{
+		emit_back_reference(t, find_group(t, name, length));
+		return;
+	}
+	reference = &t->references[t->reference_count++];
+	reference->name = name;
+	reference->name_length = length;
 }
 
 /* An escape outside of brackets; false if it takes no quantifier. */
@@ -444,10 +604,11 @@ translate_escape(Translator *t)
 	}
 	if (c >= '1' && c <= '9')
 	{
-		int			number = 0;
+		int			number;
 
-		for (t->next++; peek(t, 0) >= '0' && peek(t, 0) <= '9' && number < 100000; t->next++)
-			number = number * 10 + (peek(t, 0) - '0');
+		t->next++;
+		read_count(t, &number);
+		t->highest = Max(t->highest, number);
 		emit_back_reference(t, number <= t->group_count ? &t->groups[number - 1] : NULL);
 		return true;
 	}
@@ -458,7 +619,7 @@ translate_escape(Translator *t)
 
 		t->next += 3;
 		read_name(t, &name, &length);
-		emit_back_reference(t, find_group(t, name, length));
+		refer_by_name(t, name, length);
 		return true;
 	}
 	if (c == 's' || c == 'S' || c == 'd' || c == 'D' || c == 'w' || c == 'W' ||
@@ -480,7 +641,7 @@ open_group(Translator *t, const pg_wchar *name, int length)
 {
 	Group	   *group = &t->groups[t->group_count];
 
-	if (name && find_group(t, name, length))
+	if (name && !t->judging && find_group(t, name, length))
 		REFUSE_PATTERN(t, "has two groups of one name.");
 	group->name = name;
 	group->name_length = length;
@@ -532,18 +693,6 @@ translate_group(Translator *t)
 	index = open_group(t, name, length);
 	translate_group_body(t);
 	t->groups[index].closed = true;
-	return true;
-}
-
-/* Digits as a number; what is too large for any pattern is cut off. */
-static bool
-read_count(Translator *t, int *count)
-{
-	if (!(peek(t, 0) >= '0' && peek(t, 0) <= '9'))
-		return false;
-	*count = 0;
-	for (; peek(t, 0) >= '0' && peek(t, 0) <= '9'; t->next++)
-		*count = Min(*count * 10 + (int) (peek(t, 0) - '0'), 1000000);
 	return true;
 }
 
@@ -653,6 +802,8 @@ emit_quantifier(Translator *t, int start, int captures, int least, int most)
 {
 	char		bounds[32];
 
+	if (t->judging)
+		return;
 	if (least > ENGINE_REPEAT_MAX || most > ENGINE_REPEAT_MAX)
 	{
 		rewrite_bounds(t, start, captures, least, most);
@@ -671,7 +822,7 @@ weigh(Translator *t, uint64 before, int times)
 {
 	if (times > 1)
 		t->weight = before + (t->weight - before) * times;
-	if (t->weight > PATTERN_WEIGHT_MAX)
+	if (t->weight > PATTERN_WEIGHT_MAX && !t->judging)
 		SCHEMA_REFUSE(t->place, "Repeat less, or bound the length with \"maxLength\".",
 					  "is too large once its repetitions are written out.");
 }
@@ -702,6 +853,12 @@ translate_atom(Translator *t)
 			return true;
 		case '.':
 			emit_any(t);
+			return true;
+		case '{':
+		case '}':
+		case ']':
+			REFUSE_SLOPPY(t);
+			emit_literal(t, c);
 			return true;
 		default:
 			emit_literal(t, c);
@@ -748,21 +905,37 @@ translate_alternatives(Translator *t)
 	}
 }
 
-/* Count what may be groups, and see whether any is referred back to. */
+/* Count what may be groups and references, and see whether there are any of these. */
 static void
 survey(Translator *t)
 {
 	const pg_wchar *c;
 	int			groups = 0;
+	int			names = 0;
 
 	for (c = t->next; c < t->end; c++)
 	{
 		if (*c == '(')
 			groups++;
 		else if (*c == '\\' && ++c < t->end)
+		{
+			names += *c == 'k';
 			t->capturing |= (*c >= '1' && *c <= '9') || *c == 'k';
+		}
 	}
 	t->groups = schema_allocate(sizeof(Group), Max(groups, 1));
+	t->references = schema_allocate(sizeof(Group), Max(names, 1));
+}
+
+/* Translate or judge all of the pattern. */
+static void
+translate_pattern(Translator *t)
+{
+	initStringInfo(&t->out);
+	survey(t);
+	translate_alternatives(t);
+	if (t->next < t->end)
+		REFUSE_PATTERN(t, "has a closing parenthesis that was not opened.");
 }
 
 /*
@@ -780,13 +953,89 @@ schema_translate_pattern(const char *source, int length, const SchemaPlace *plac
 	t.next = wide;
 	t.end = wide + pg_mb2wchar_with_len(source, wide, length);
 	t.utf8 = GetDatabaseEncoding() == PG_UTF8;
-	initStringInfo(&t.out);
-	survey(&t);
-	translate_alternatives(&t);
-	if (t.next < t.end)
-		REFUSE_PATTERN(&t, "has a closing parenthesis that was not opened.");
+	translate_pattern(&t);
 	pfree(wide);
 	pfree(t.groups);
+	pfree(t.references);
 	*out = t.out;
 	return t.weight;
+}
+
+/* The order of two groups by their names, of which any may be absent; for qsort and bsearch. */
+static int
+compare_names(const void *left, const void *right)
+{
+	const Group *a = left;
+	const Group *b = right;
+
+	if (a->name_length != b->name_length)
+		return a->name_length < b->name_length ? -1 : 1;
+	return a->name_length == 0 ? 0 :
+		memcmp(a->name, b->name, a->name_length * sizeof(pg_wchar));
+}
+
+/* When judging, at the end: have groups different names, and is there a group for each reference? */
+static bool
+references_hold(Translator *t)
+{
+	int			i;
+
+	if (t->highest > t->group_count)
+		return false;
+	qsort(t->groups, t->group_count, sizeof(Group), compare_names);
+	for (i = 1; i < t->group_count; i++)
+		if (t->groups[i].name && compare_names(&t->groups[i - 1], &t->groups[i]) == 0)
+			return false;
+	for (i = 0; i < t->reference_count; i++)
+		if (!bsearch(&t->references[i], t->groups, t->group_count, sizeof(Group), compare_names))
+			return false;
+	return true;
+}
+
+/* Judge a pattern in UTF-8; allocates, and raises PM_INVALID_SCHEMA or returns false if it is malformed. */
+static bool
+judge_pattern(const char *source, int length)
+{
+	Translator	t = {0};
+	pg_wchar   *wide = schema_allocate(sizeof(pg_wchar), (Size) length + 1);
+
+	t.next = wide;
+	t.end = wide + pg_encoding_mb2wchar_with_len(PG_UTF8, source, wide, length);
+	t.utf8 = true;
+	t.judging = true;
+	translate_pattern(&t);
+	return references_hold(&t);
+}
+
+/*
+ * Is that, in UTF-8, a regular expression of ECMA-262 with the flag "u",
+ * whether the engine can carry it out or not?  One that is nested deeper
+ * than the stack allows counts as none.
+ */
+bool
+schema_pattern_well_formed(const char *source, int length)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(caller, "promote pattern",
+												  ALLOCSET_DEFAULT_SIZES);
+	volatile bool result = false;
+
+	PG_TRY();
+	{
+		MemoryContextSwitchTo(scratch);
+		result = judge_pattern(source, length);
+	}
+	PG_CATCH();
+	{
+		int			code = geterrcode();
+
+		/* only memory is held, so no subtransaction has to be rolled back */
+		if (code != PM_INVALID_SCHEMA && code != ERRCODE_STATEMENT_TOO_COMPLEX)
+			PG_RE_THROW();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(scratch);
+	return result;
 }

@@ -235,6 +235,7 @@ extern void schema_spread_marks(const Schema *schema);
 /* ecma.c */
 extern uint64 schema_translate_pattern(const char *source, int length,
 									   const SchemaPlace *place, StringInfo out);
+extern bool schema_pattern_well_formed(const char *source, int length);
 
 /* pattern.c */
 extern SchemaPattern *schema_pattern_compile(const char *source, int length,
