@@ -57,9 +57,10 @@ installcheck: | test/output
 test/output:
 	mkdir -p $@
 
-# Needs a running server (PGHOST and so on); `./dev bench` brings its own.
+# Needs a running server (PGHOST and so on); `./dev bench` brings its own. BENCH=json runs that one alone.
+BENCH ?= run json
 bench:
-	@PG_CONFIG='$(PG_CONFIG)' bench/run
+	@set -e; for each in $(BENCH); do PG_CONFIG='$(PG_CONFIG)' bench/$$each; done
 
 FORCE:
 .PHONY: bench FORCE
