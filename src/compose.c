@@ -125,9 +125,10 @@ is_same(const Jsonb *a, const Jsonb *b)
 /*
  * The base with the overrides, a merge patch, on top.  What comes out may be
  * in another branch of the schema than either document was, where more is not
- * copyable: those places get the destination's own values too, and the
- * overrides their last word, until nothing changes any more.  The bound is for
- * schemas and overrides that pull to and fro.
+ * copyable, or have objects that the source had no place for: those places
+ * get the destination's own values too, and the overrides their last word,
+ * until nothing changes any more.  The bound is for schemas and overrides that
+ * pull to and fro.
  */
 static Jsonb *
 apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
@@ -138,7 +139,8 @@ apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
 
 	if (!is_empty(overrides))
 		result = json_merge_patch(base, overrides);
-	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE))
+	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE) &&
+		!json_patch_makes_objects(base, overrides))
 		return result;
 	for (int i = 0; i < max_rounds; i++)
 	{

@@ -289,6 +289,44 @@ json_merge_patch(const Jsonb *target, const Jsonb *patch)
 	return json_merge(target, patch, &rules);
 }
 
+/* Does a merge patch make an object where target, which may be NULL, has none? */
+static bool
+makes_objects(const JsonbValue *target, const JsonbValue *patch)
+{
+	JsonCursor	cursor;
+	JsonbValue	key,
+				value,
+				own;
+
+	check_stack_depth();
+	if (!json_is_object(patch))
+		return false;
+	if (target == NULL || !json_is_object(target))
+		return true;
+	json_cursor_init(&cursor, patch->val.binary.data);
+	while (json_next_pair(&cursor, &key, &value))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (json_is_object(&value) &&
+			makes_objects(getKeyJsonValueFromContainer(target->val.binary.data, key.val.string.val,
+													   key.val.string.len, &own), &value))
+			return true;
+	}
+	return false;
+}
+
+/* The same for documents. */
+bool
+json_patch_makes_objects(const Jsonb *target, const Jsonb *patch)
+{
+	JsonbValue	target_view,
+				patch_view;
+
+	json_root(target, &target_view);
+	json_root(patch, &patch_view);
+	return makes_objects(&target_view, &patch_view);
+}
+
 /* Take the rule for arrays: 'replace', 'append', or the name of a key. */
 static void
 read_rule(const text *arrays, JsonMergeRules *rules)

@@ -32,6 +32,7 @@ typedef struct JsonMergeRules
 } JsonMergeRules;
 
 extern Jsonb *json_merge(const Jsonb *target, const Jsonb *patch, const JsonMergeRules *rules);
+extern bool json_patch_makes_objects(const Jsonb *target, const Jsonb *patch);
 extern Jsonb *json_merge_patch(const Jsonb *target, const Jsonb *patch);
 
 #endif							/* PROMOTE_JSON_MERGE_H */
