@@ -1,14 +1,15 @@
--- What a promotion means, as pure functions over documents and their schema.
+-- What a promotion means, as functions of documents and their schema.  STABLE, for a schema may refer to documents
+-- that are registered.
 
 CREATE FUNCTION promote.jsonb_filter_copyable(params jsonb, schema jsonb) RETURNS jsonb
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_jsonb_filter_copyable';
 COMMENT ON FUNCTION promote.jsonb_filter_copyable(jsonb, jsonb) IS
 'The params without the values whose location in the schema is "$md.copyable": false';
 
 CREATE FUNCTION promote.compose_params(
     source jsonb, destination jsonb, schema jsonb, overrides jsonb DEFAULT '{}') RETURNS jsonb
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_compose_params';
 COMMENT ON FUNCTION promote.compose_params(jsonb, jsonb, jsonb, jsonb) IS
 'What promoting source makes of destination: the source''s params, the destination''s own where the schema says "$md.copyable": false, and the overrides, a merge patch (RFC 7396), on top';

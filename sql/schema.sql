@@ -1,38 +1,41 @@
 /*
  * JSON Schema: validating a document, and a schema itself.
  *
- * Pure functions over jsonb: anybody may call them, also from a constraint.
+ * Anybody may call them.  They look at nothing but their arguments and, where a schema refers to other documents,
+ * at promote.schema_document; so only the check of a schema, which leaves such references open, is for constraints.
  */
 
 CREATE FUNCTION promote.jsonb_schema_errors(
 	document jsonb,
 	schema jsonb,
+	assert_format boolean DEFAULT false,
 	OUT instance_path text,
 	OUT schema_path text,
 	OUT keyword text,
-	OUT message text
+	OUT message text,
+	OUT expected jsonb
 )
 RETURNS SETOF record
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE C STABLE STRICT PARALLEL SAFE
 ROWS 10
 AS 'MODULE_PATHNAME', 'promote_jsonb_schema_errors';
 
-REVOKE ALL ON FUNCTION promote.jsonb_schema_errors(jsonb, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION promote.jsonb_schema_errors(jsonb, jsonb) TO PUBLIC;
+REVOKE ALL ON FUNCTION promote.jsonb_schema_errors(jsonb, jsonb, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION promote.jsonb_schema_errors(jsonb, jsonb, boolean) TO PUBLIC;
 
-COMMENT ON FUNCTION promote.jsonb_schema_errors(jsonb, jsonb) IS
-	'every violation of a JSON Schema (draft-07) by a document; no row if it is valid';
+COMMENT ON FUNCTION promote.jsonb_schema_errors(jsonb, jsonb, boolean) IS
+	'every violation of a JSON Schema (draft-07 or 2020-12) by a document; no row if it is valid';
 
-CREATE FUNCTION promote.jsonb_schema_valid(document jsonb, schema jsonb)
+CREATE FUNCTION promote.jsonb_schema_valid(document jsonb, schema jsonb, assert_format boolean DEFAULT false)
 RETURNS boolean
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE C STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'promote_jsonb_schema_valid';
 
-REVOKE ALL ON FUNCTION promote.jsonb_schema_valid(jsonb, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION promote.jsonb_schema_valid(jsonb, jsonb) TO PUBLIC;
+REVOKE ALL ON FUNCTION promote.jsonb_schema_valid(jsonb, jsonb, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION promote.jsonb_schema_valid(jsonb, jsonb, boolean) TO PUBLIC;
 
-COMMENT ON FUNCTION promote.jsonb_schema_valid(jsonb, jsonb) IS
-	'is the document valid against the JSON Schema (draft-07)?';
+COMMENT ON FUNCTION promote.jsonb_schema_valid(jsonb, jsonb, boolean) IS
+	'is the document valid against the JSON Schema (draft-07 or 2020-12)?';
 
 CREATE FUNCTION promote.jsonb_schema_check(schema jsonb)
 RETURNS boolean
@@ -43,4 +46,4 @@ REVOKE ALL ON FUNCTION promote.jsonb_schema_check(jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION promote.jsonb_schema_check(jsonb) TO PUBLIC;
 
 COMMENT ON FUNCTION promote.jsonb_schema_check(jsonb) IS
-	'true if the document is a usable JSON Schema (draft-07), an error that names the place if not';
+	'true if the document is a JSON Schema (draft-07 or 2020-12), an error that names the place if not; other documents it refers to are not looked at';

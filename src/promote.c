@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "actor.h"
+#include "schema_document.h"
 
 #include "fmgr.h"
 #include "utils/guc.h"
@@ -17,5 +18,6 @@ void
 _PG_init(void)
 {
 	actor_init();
+	schema_document_init();
 	MarkGUCPrefixReserved("promote");
 }

@@ -1,10 +1,11 @@
 /*
  * cache.c: compiled schemas, kept for the life of the backend.
  *
- * Keyed by the schema's bytes, so that nothing ever has to be invalidated;
- * bounded in number and memory, least recently used first out.  A schema is
- * compiled in a context of the caller's, which is moved under the cache's
- * only once all has gone well: an error leaves nothing behind.
+ * Keyed by the schema's bytes, so that nothing has to be invalidated but what
+ * was compiled with other documents, once those may have changed; bounded in
+ * number and memory, least recently used first out.  A schema is compiled in
+ * a context of the caller's, which is moved under the cache's only once all
+ * has gone well: an error leaves nothing behind.
  */
 #include "postgres.h"
 
@@ -26,6 +27,7 @@ typedef struct CacheEntry
 	uint32		hash;
 	Size		size;			/* of the document */
 	Size		space;			/* of all that is kept */
+	uint64		documents;		/* the state of documents when it was made */
 	Schema	   *schema;
 } CacheEntry;
 
@@ -33,12 +35,41 @@ static MemoryContext cache_context = NULL;
 static dlist_head cache = DLIST_STATIC_INIT(cache);	/* last used first */
 static int	cache_count = 0;
 static Size cache_space = 0;
+static uint64 documents = 0;	/* counts how often they may have changed */
+
+/*
+ * Other documents may have changed: what was compiled with them is not used
+ * again.  May be called at any time; frees nothing.
+ */
+void
+schema_forget_documents(void)
+{
+	documents++;
+}
 
 /* Is the entry's document byte for byte this one? */
 static bool
 is_entry_of(const CacheEntry *entry, const Jsonb *document, Size size)
 {
 	return entry->size == size && memcmp(entry->schema->source, document, size) == 0;
+}
+
+/* Can the entry be used, for more than to say that it is well-formed if is_open is not set? */
+static bool
+is_usable(const CacheEntry *entry, bool is_open)
+{
+	return (is_open || !entry->schema->is_open) &&
+		(!entry->schema->uses_documents || entry->documents == documents);
+}
+
+/* Take an entry out of the cache, and drop it. */
+static void
+drop_entry(CacheEntry *entry)
+{
+	dlist_delete(&entry->node);
+	cache_count--;
+	cache_space -= entry->space;
+	MemoryContextDelete(entry->context);
 }
 
 /* The entry for a document, NULL if there is none. */
@@ -59,8 +90,9 @@ find_entry(const Jsonb *document, Size size, uint32 hash)
 
 /* Compile into a context of its own, below the current one. */
 static CacheEntry *
-make_entry(const Jsonb *document, Size size, uint32 hash)
+make_entry(const Jsonb *document, Size size, uint32 hash, bool is_open)
 {
+	SchemaText	nowhere = {"", 0};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "promote schema",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
@@ -71,7 +103,8 @@ make_entry(const Jsonb *document, Size size, uint32 hash)
 	entry->context = context;
 	entry->hash = hash;
 	entry->size = size;
-	entry->schema = schema_build(source);
+	entry->documents = documents;
+	entry->schema = schema_build(source, &nowhere, is_open);
 	MemoryContextSwitchTo(caller);
 	entry->space = MemoryContextMemAllocated(context, true) + entry->schema->pattern_space;
 	return entry;
@@ -83,14 +116,7 @@ shrink_cache(void)
 {
 	while (cache_count > 1 &&
 		   (cache_count > CACHE_SCHEMAS_MAX || cache_space > CACHE_SPACE_MAX))
-	{
-		CacheEntry *entry = dlist_container(CacheEntry, node, dlist_tail_node(&cache));
-
-		dlist_delete(&entry->node);
-		cache_count--;
-		cache_space -= entry->space;
-		MemoryContextDelete(entry->context);
-	}
+		drop_entry(dlist_container(CacheEntry, node, dlist_tail_node(&cache)));
 }
 
 /* Hand an entry over to the cache; nothing here can fail. */
@@ -104,6 +130,46 @@ keep_entry(CacheEntry *entry)
 	shrink_cache();
 }
 
+/* The entry for a schema that was not the last to be used. */
+static CacheEntry *
+look_up(const Jsonb *schema, Size size, bool is_open)
+{
+	CacheEntry *entry;
+	uint32		hash;
+
+	if (cache_context == NULL)
+		cache_context = AllocSetContextCreate(TopMemoryContext, "promote schemas",
+											  ALLOCSET_SMALL_SIZES);
+	hash = hash_bytes((const unsigned char *) schema, (int) size);
+	entry = find_entry(schema, size, hash);
+	if (entry && is_usable(entry, is_open))
+	{
+		dlist_move_head(&cache, &entry->node);
+		return entry;
+	}
+	if (entry)
+		drop_entry(entry);
+	entry = make_entry(schema, size, hash, is_open);
+	keep_entry(entry);
+	return entry;
+}
+
+/* The compiled form of a schema, which may be open if is_open. */
+static const Schema *
+compile(const Jsonb *schema, bool is_open)
+{
+	Size		size = VARSIZE(schema);
+
+	if (!dlist_is_empty(&cache))
+	{
+		CacheEntry *entry = dlist_container(CacheEntry, node, dlist_head_node(&cache));
+
+		if (is_entry_of(entry, schema, size) && is_usable(entry, is_open))
+			return entry->schema;
+	}
+	return look_up(schema, size, is_open)->schema;
+}
+
 /*
  * The compiled form of a schema, which must be detoasted.  Raises
  * PM_INVALID_SCHEMA with the place that is wrong.  The result is the cache's
@@ -112,24 +178,29 @@ keep_entry(CacheEntry *entry)
 const Schema *
 schema_compile(const Jsonb *schema)
 {
-	Size		size = VARSIZE(schema);
-	CacheEntry *entry;
-	uint32		hash;
+	return compile(schema, false);
+}
 
-	if (!dlist_is_empty(&cache))
-	{
-		entry = dlist_container(CacheEntry, node, dlist_head_node(&cache));
-		if (is_entry_of(entry, schema, size))
-			return entry->schema;
-	}
-	if (cache_context == NULL)
-		cache_context = AllocSetContextCreate(TopMemoryContext, "promote schemas",
-											  ALLOCSET_SMALL_SIZES);
-	hash = hash_bytes((const unsigned char *) schema, (int) size);
-	entry = find_entry(schema, size, hash);
-	if (entry)
-		dlist_move_head(&cache, &entry->node);
-	else
-		keep_entry(entry = make_entry(schema, size, hash));
-	return entry->schema;
+/*
+ * Raise PM_INVALID_SCHEMA unless the schema is one, as far as it can be said
+ * without looking at other documents.
+ */
+void
+schema_check(const Jsonb *schema)
+{
+	compile(schema, true);
+}
+
+/* The same for a document that is registered under a URI. */
+void
+schema_check_document(const Jsonb *document, const char *uri, int length)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "promote schema",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	SchemaText	name = {uri, length};
+
+	schema_build(document, &name, true);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
 }

@@ -11,13 +11,6 @@
 #include "schema/internal.h"
 #include "utils/memutils.h"
 
-/* An entry of the table of compiled locations. */
-typedef struct CompiledEntry
-{
-	const JsonbContainer *container;	/* key: objects have an address of their own */
-	SchemaNode *node;
-} CompiledEntry;
-
 /* A zeroed array in the current memory context; raises on overflow. */
 void *
 schema_allocate(Size size, Size count)
@@ -39,29 +32,12 @@ make_node(SchemaCompiler *compiler, const SchemaPlace *place, const char *applie
 	SchemaNode *node = palloc0(sizeof(SchemaNode));
 
 	node->place = place;
+	node->resource = compiler->resource;
 	node->applied_by = applied_by;
+	node->number = compiler->schema->node_count++;
 	node->next = compiler->schema->nodes;
 	compiler->schema->nodes = node;
 	return node;
-}
-
-/*
- * Make value the compiler's base, if it is an object that starts a document
- * of its own, to which the references in it are relative.  Draft-07 ignores
- * $id beside $ref, and "#name" is an anchor.
- */
-void
-schema_enter(SchemaCompiler *compiler, const JsonbValue *value, const SchemaPlace *place)
-{
-	JsonbValue	id;
-
-	if (json_is_object(value) && json_find(value, "$id", &id) &&
-		id.type == jbvString && id.val.string.len > 0 &&
-		id.val.string.val[0] != '#' && !json_find(value, "$ref", &id))
-	{
-		compiler->base = *value;
-		compiler->base_place = place;
-	}
 }
 
 /* Compile an object that was not met before. */
@@ -69,20 +45,17 @@ static SchemaNode *
 compile_object(SchemaCompiler *compiler, const JsonbValue *object,
 			   const SchemaPlace *place, const char *applied_by)
 {
-	JsonbValue	base = compiler->base;
-	const SchemaPlace *base_place = compiler->base_place;
-	CompiledEntry *entry;
-	SchemaNode *node;
-	bool		found;
+	SchemaResource *resource = compiler->resource;
+	SchemaEntry *entry = schema_index(compiler, object, place, resource);
+	SchemaNode *node = entry->node;
 
-	entry = hash_search(compiler->compiled, &object->val.binary.data, HASH_ENTER, &found);
-	if (found)
-		return entry->node;
+	if (node)
+		return node;
+	compiler->resource = entry->resource;
 	node = entry->node = make_node(compiler, place, applied_by);
-	schema_enter(compiler, object, place);
+	node->keywords = object->val.binary.data;
 	schema_compile_keywords(compiler, node, object);
-	compiler->base = base;
-	compiler->base_place = base_place;
+	compiler->resource = resource;
 	return node;
 }
 
@@ -108,22 +81,10 @@ schema_compile_node(SchemaCompiler *compiler, const JsonbValue *value,
 	return node;
 }
 
-/* The table of compiled locations; dropped with its memory context. */
-static HTAB *
-make_table(MemoryContext context)
-{
-	HASHCTL		control;
-
-	control.keysize = sizeof(const JsonbContainer *);
-	control.entrysize = sizeof(CompiledEntry);
-	control.hcxt = context;
-	return hash_create("promote schema locations", 64, &control,
-					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
 /*
  * Note which marks depend on more than names and positions: those that are
- * reached through a branch, a dependency or what an array contains.
+ * reached through a branch, a dependency, what an array contains or what
+ * nothing else evaluated.
  */
 static void
 note_varying_marks(Schema *schema)
@@ -133,34 +94,60 @@ note_varying_marks(Schema *schema)
 		const SchemaLogicRules *logic = node->logic;
 
 		if ((logic && (logic->any.count > 0 || logic->one.count > 0 || logic->condition)) ||
-			(node->array && node->array->contains) ||
+			(node->array && node->array->contains) || node->unevaluated ||
 			(node->object && node->object->has_dependencies))
-			schema->varying |= node->reach;
+			schema->varying |= schema->reach[node->number];
+	}
+}
+
+/* Note which nodes are not just to be evaluated as they are. */
+static void
+note_care(Schema *schema)
+{
+	for (SchemaNode *node = schema->nodes; node; node = node->next)
+	{
+		node->careful = node->shared || node->unevaluated || node->resource->bindings != NULL;
+		node->refers = !node->only_ref && (node->ref || node->dynamic_ref);
 	}
 }
 
 /*
- * Compile a document into the current memory context, which keeps source.
- * Raises PM_INVALID_SCHEMA, and leaves it to the caller to drop the context.
+ * What a schema is that does not say: draft-07; and what it refers to then is
+ * of its own dialect.  A document by itself may come to be of any.
+ */
+static SchemaDialect
+unsaid_dialect(const SchemaText *uri)
+{
+	return (SchemaDialect) {uri->length > 0 ? SCHEMA_ALL : SCHEMA_DRAFT_07, false};
+}
+
+/*
+ * Compile a document into the current memory context, which keeps source; uri
+ * is what it is registered as, empty if it is not.  If is_open, references to
+ * other documents are left open, and the schema can only be said to be
+ * well-formed.  Raises PM_INVALID_SCHEMA, and leaves it to the
+ * caller to drop the context.
  */
 Schema *
-schema_build(Jsonb *source)
+schema_build(const Jsonb *source, const SchemaText *uri, bool is_open)
 {
-	SchemaCompiler compiler;
+	SchemaCompiler compiler = {.is_open = is_open, .unsaid = unsaid_dialect(uri)};
 	MemoryContext scratch;
 
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "promote schema compiler",
 									ALLOCSET_DEFAULT_SIZES);
 	compiler.schema = palloc0(sizeof(Schema));
 	compiler.schema->source = source;
-	compiler.compiled = make_table(scratch);
-	json_root(source, &compiler.base);
-	compiler.base_place = schema_place_step(NULL, NULL, 0);
-	compiler.schema->root = schema_compile_node(&compiler, &compiler.base,
-												compiler.base_place, "false");
+	schema_resources_init(&compiler, scratch);
+	compiler.resource = schema_add_document(&compiler, source, uri);
+	compiler.unsaid = compiler.resource->dialect;
+	compiler.schema->root = schema_compile_node(&compiler, &compiler.resource->root,
+												compiler.resource->place, "false");
+	schema_bind_dynamics(&compiler);
 	MemoryContextDelete(scratch);
 	schema_refuse_circles(compiler.schema);
 	schema_spread_marks(compiler.schema);
 	note_varying_marks(compiler.schema);
+	note_care(compiler.schema);
 	return compiler.schema;
 }

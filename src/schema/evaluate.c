@@ -13,15 +13,20 @@
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "schema/format.h"
 #include "schema/internal.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 /* Arrays up to this size are checked for uniqueness on the stack. */
 #define UNIQUE_STACK_ITEMS	32
 
 /* Is there anything to find out after what was found so far? */
-#define GOES_ON(evaluation, valid) ((valid) || (evaluation)->collect != NULL)
+#define GOES_ON(evaluation, valid) ((valid) || (evaluation)->thorough)
+
+static bool accepts_as_it_is(SchemaEvaluation *evaluation, const SchemaNode *node,
+							 const SchemaFrame *at);
 
 /* Numbers of the document against those of the schema. */
 static int
@@ -85,7 +90,7 @@ check_type(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFra
 	if (evaluation->collect)
 	{
 		schema_begin_report(evaluation);
-		schema_report(evaluation, node, at, "type", NULL, "expected %s, found %s",
+		schema_report(evaluation, node, at, "type", NULL, NULL, "expected %s, found %s",
 					  schema_types_text(node->types), schema_types_text(type));
 	}
 	return false;
@@ -127,7 +132,7 @@ check_enum(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFra
 	if (evaluation->collect)
 	{
 		schema_begin_report(evaluation);
-		schema_report(evaluation, node, at, "enum", NULL, "%s", enum_text(node));
+		schema_report(evaluation, node, at, "enum", NULL, NULL, "%s", enum_text(node));
 	}
 	return false;
 }
@@ -143,7 +148,7 @@ check_const(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFr
 		return false;
 	schema_begin_report(evaluation);
 	text = schema_value_text(node->constant);
-	schema_report(evaluation, node, at, "const", NULL, "expected %s",
+	schema_report(evaluation, node, at, "const", NULL, NULL, "expected %s",
 				  text ? text : "the constant that the schema gives");
 	return false;
 }
@@ -169,7 +174,7 @@ refuse_number(SchemaEvaluation *evaluation, const SchemaNode *node, const Schema
 	if (evaluation->collect)
 	{
 		schema_begin_report(evaluation);
-		schema_report(evaluation, node, at, keyword, NULL, "expected %s %s",
+		schema_report(evaluation, node, at, keyword, NULL, NULL, "expected %s %s",
 					  expected, number_text(bound));
 	}
 	return false;
@@ -178,7 +183,7 @@ refuse_number(SchemaEvaluation *evaluation, const SchemaNode *node, const Schema
 static bool
 check_number(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
-	const SchemaNumberRules *rules = node->number;
+	const SchemaNumberRules *rules = node->number_rules;
 	Numeric		number = at->value->val.numeric;
 	bool		valid = true;
 
@@ -205,7 +210,7 @@ refuse_count(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaF
 			 const char *keyword, int64 bound, const char *one, const char *many)
 {
 	if (evaluation->collect)
-		schema_report(evaluation, node, at, keyword, NULL, "expected at %s " INT64_FORMAT " %s",
+		schema_report(evaluation, node, at, keyword, NULL, NULL, "expected at %s " INT64_FORMAT " %s",
 					  strncmp(keyword, "min", 3) == 0 ? "least" : "most",
 					  bound, bound == 1 ? one : many);
 	return false;
@@ -236,20 +241,50 @@ check_length(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaF
 }
 
 static bool
-check_string(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+check_pattern(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
 	const SchemaPattern *pattern = node->string->pattern;
-	bool		valid = check_length(evaluation, node, at);
 	const char *source;
 	int			length;
 
-	if (pattern == NULL || !GOES_ON(evaluation, valid) ||
-		schema_pattern_matches(pattern, at->value->val.string.val, at->value->val.string.len))
-		return valid;
+	if (schema_pattern_matches(pattern, at->value->val.string.val, at->value->val.string.len))
+		return true;
 	source = schema_pattern_source(pattern, &length);
-	schema_report(evaluation, node, at, "pattern", NULL, "expected a string that matches %.*s",
-				  length, source);
+	schema_report(evaluation, node, at, "pattern", NULL, NULL,
+				  "expected a string that matches %.*s", length, source);
 	return false;
+}
+
+/* A format, where it is asserted at all. */
+static bool
+check_format(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaStringRules *rules = node->string;
+	JsonbValue	name;
+
+	if (!(rules->asserts_format || evaluation->asserts_formats) ||
+		schema_format_accepts(rules->format, at->value->val.string.val, at->value->val.string.len))
+		return true;
+	if (evaluation->collect == NULL)
+		return false;
+	schema_begin_report(evaluation);
+	getKeyJsonValueFromContainer((JsonbContainer *) node->keywords, "format", strlen("format"),
+								 &name);
+	schema_report(evaluation, node, at, "format", NULL, NULL,
+				  "expected a string of the format %s", schema_value_text(&name));
+	return false;
+}
+
+static bool
+check_string(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	bool		valid = check_length(evaluation, node, at);
+
+	if (node->string->pattern && GOES_ON(evaluation, valid))
+		valid &= check_pattern(evaluation, node, at);
+	if (node->string->format != SCHEMA_NO_FORMAT && GOES_ON(evaluation, valid))
+		valid &= check_format(evaluation, node, at);
+	return valid;
 }
 
 /*
@@ -308,44 +343,73 @@ all_unique(const JsonbValue *array)
 	return unique;
 }
 
-/* What an array's item at that position must satisfy; NULL for nothing. */
-static const SchemaNode *
-item_schema(const SchemaArrayRules *rules, uint32 index)
+/* Are there as many items as "contains" wants?  found of them match it. */
+static bool
+check_contained(SchemaEvaluation *evaluation, const SchemaNode *node, int64 found,
+				const SchemaFrame *at)
 {
-	if (!rules->is_tuple)
-		return rules->items;
-	return index < rules->tuple.count ? rules->tuple.nodes[index] : rules->additional;
+	const SchemaArrayRules *rules = node->array;
+
+	if (found < rules->min_contains && !rules->says_min_contains)
+		schema_report(evaluation, node, at, "contains", NULL, NULL,
+					  "expected an item that matches the schema under \"contains\"");
+	else if (found < rules->min_contains)
+		refuse_count(evaluation, node, at, "minContains", rules->min_contains,
+					 "item that matches the schema under \"contains\"",
+					 "items that match the schema under \"contains\"");
+	else if (rules->max_contains != SCHEMA_UNBOUNDED && found > rules->max_contains)
+		refuse_count(evaluation, node, at, "maxContains", rules->max_contains,
+					 "item that matches the schema under \"contains\"",
+					 "items that match the schema under \"contains\"");
+	else
+		return true;
+	return false;
 }
 
-/* The items one by one, and whether one of them is what is to be contained. */
+/* Does it matter whether one more item is what is to be contained? */
+static bool
+counts_on(const SchemaArrayRules *rules, int64 found, const SchemaSeen *seen)
+{
+	return rules->contains &&
+		(found < rules->min_contains || seen ||
+		 (rules->max_contains != SCHEMA_UNBOUNDED && found <= rules->max_contains));
+}
+
+/* The items one by one, and how many of them are what is to be contained. */
 static bool
 check_items(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
 	const SchemaArrayRules *rules = node->array;
-	bool		contained = rules->contains == NULL;
+	SchemaSeen *seen = evaluation->seen;
+	int64		found = 0;
 	bool		valid = true;
 	JsonCursor	cursor;
 	JsonbValue	item;
 	SchemaFrame frame = {at, &item, NULL, 0, false};
 
+	evaluation->seen = NULL;
 	json_cursor_init(&cursor, at->value->val.binary.data);
 	while (GOES_ON(evaluation, valid) && json_next_element(&cursor, &item))
 	{
-		const SchemaNode *schema;
+		uint32		index = frame.index = cursor.next - 1;
+		const SchemaNode *schema = index < rules->tuple.count ? rules->tuple.nodes[index] :
+			rules->rest;
 
-		frame.index = cursor.next - 1;
-		schema = item_schema(rules, frame.index);
 		if (schema)
+		{
+			schema_seen_add(seen, index);
 			valid &= schema_evaluate(evaluation, schema, &frame);
-		if (!contained)
-			contained = schema_accepts(evaluation, rules->contains, &frame);
+		}
+		if (counts_on(rules, found, seen) && schema_accepts(evaluation, rules->contains, &frame))
+		{
+			/* in draft-07 there is no "unevaluatedItems" that could ask */
+			schema_seen_add(seen, index);
+			found++;
+		}
 	}
-	if (GOES_ON(evaluation, valid) && !contained)
-	{
-		schema_report(evaluation, node, at, "contains", NULL,
-					  "expected an item that matches the schema under \"contains\"");
-		valid = false;
-	}
+	evaluation->seen = seen;
+	if (rules->contains && GOES_ON(evaluation, valid))
+		valid &= check_contained(evaluation, node, found, at);
 	return valid;
 }
 
@@ -364,37 +428,55 @@ check_array(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFr
 							 "item", "items");
 	if (GOES_ON(evaluation, valid) && rules->unique && !all_unique(at->value))
 	{
-		schema_report(evaluation, node, at, "uniqueItems", NULL,
+		schema_report(evaluation, node, at, "uniqueItems", NULL, NULL,
 					  "expected items that are all different");
 		valid = false;
 	}
 	if (GOES_ON(evaluation, valid) &&
-		(rules->items || rules->is_tuple || rules->contains))
+		(rules->rest || rules->tuple.count > 0 || rules->contains))
 		valid &= check_items(evaluation, node, at);
 	return valid;
 }
 
-/* Names that must be there since property is. */
+/* Names that must be there since property is; keyword is 0 for "dependencies". */
 static bool
 check_needs(SchemaEvaluation *evaluation, const SchemaNode *node,
-			const SchemaProperty *property, const SchemaFrame *at)
+			const SchemaProperty *property, int keyword, const SchemaFrame *at)
 {
 	JsonCursor	cursor;
 	JsonbValue	name;
 	JsonbValue	value;
 	bool		valid = true;
 
-	json_cursor_init(&cursor, property->needs);
+	json_cursor_init(&cursor, property->needs[keyword]);
 	while (GOES_ON(evaluation, valid) && json_next_element(&cursor, &name))
 	{
 		if (getKeyJsonValueFromContainer(at->value->val.binary.data, name.val.string.val,
 										 name.val.string.len, &value))
 			continue;
-		schema_report(evaluation, node, at, "dependencies", property,
-					  "property \"%.*s\" is required where \"%.*s\" is present",
+		schema_report(evaluation, node, at, keyword == 0 ? "dependencies" : "dependentRequired",
+					  property, &name, "property \"%.*s\" is required where \"%.*s\" is present",
 					  name.val.string.len, name.val.string.val,
 					  property->length, property->name);
 		valid = false;
+	}
+	return valid;
+}
+
+/* What the presence of a property demands of the object. */
+static bool
+check_dependencies(SchemaEvaluation *evaluation, const SchemaNode *node,
+				   const SchemaProperty *known, const SchemaFrame *at)
+{
+	bool		valid = true;
+	int			i;
+
+	for (i = 0; i < lengthof(known->needs); i++)
+	{
+		if (known->needs[i] && GOES_ON(evaluation, valid))
+			valid &= check_needs(evaluation, node, known, i, at);
+		if (known->dependent[i] && GOES_ON(evaluation, valid))
+			valid &= schema_evaluate(evaluation, known->dependent[i], at);
 	}
 	return valid;
 }
@@ -412,11 +494,12 @@ check_name(SchemaEvaluation *evaluation, const SchemaNode *names, const SchemaFr
 
 /*
  * One property of an object: what its name, a pattern, or else
- * "additionalProperties" says of its value, and what its presence demands.
+ * "additionalProperties" says of its value.  Notes in seen, unless NULL, that
+ * one of them did.
  */
 static bool
 check_property(SchemaEvaluation *evaluation, const SchemaNode *node,
-			   const SchemaProperty *known, const SchemaFrame *at)
+			   const SchemaProperty *known, const SchemaFrame *at, SchemaSeen *seen)
 {
 	const SchemaObjectRules *rules = node->object;
 	bool		matched = known && known->schema;
@@ -438,11 +521,12 @@ check_property(SchemaEvaluation *evaluation, const SchemaNode *node,
 		valid &= schema_evaluate(evaluation, entry->schema, at);
 	}
 	if (rules->additional && !matched && GOES_ON(evaluation, valid))
+	{
+		matched = true;
 		valid &= schema_evaluate(evaluation, rules->additional, at);
-	if (known && known->needs && GOES_ON(evaluation, valid))
-		valid &= check_needs(evaluation, node, known, at->parent);
-	if (known && known->dependent && GOES_ON(evaluation, valid))
-		valid &= schema_evaluate(evaluation, known->dependent, at->parent);
+	}
+	if (matched)
+		schema_seen_add(seen, at->index);
 	return valid;
 }
 
@@ -455,9 +539,14 @@ check_missing(SchemaEvaluation *evaluation, const SchemaNode *node,
 
 	for (; first < end && GOES_ON(evaluation, valid); first++)
 	{
+		JsonbValue	name;
+
 		if (!first->required)
 			continue;
-		schema_report(evaluation, node, at, "required", NULL,
+		name.type = jbvString;
+		name.val.string.val = (char *) first->name;
+		name.val.string.len = first->length;
+		schema_report(evaluation, node, at, "required", NULL, &name,
 					  "required property \"%.*s\" is missing", first->length, first->name);
 		valid = false;
 	}
@@ -470,6 +559,7 @@ check_properties(SchemaEvaluation *evaluation, const SchemaNode *node, const Sch
 {
 	const SchemaProperty *next = node->object->properties;
 	const SchemaProperty *end = next + node->object->property_count;
+	SchemaSeen *seen = evaluation->seen;
 	bool		valid = true;
 	JsonCursor	cursor;
 	JsonbValue	key;
@@ -485,8 +575,13 @@ check_properties(SchemaEvaluation *evaluation, const SchemaNode *node, const Sch
 		CHECK_FOR_INTERRUPTS();
 		frame.index = cursor.next - 1;
 		valid &= check_missing(evaluation, node, passed, known ? known : next, at);
-		if (GOES_ON(evaluation, valid))
-			valid &= check_property(evaluation, node, known, &frame);
+		if (!GOES_ON(evaluation, valid))
+			break;
+		evaluation->seen = NULL;
+		valid &= check_property(evaluation, node, known, &frame, seen);
+		evaluation->seen = seen;
+		if (known && node->object->has_dependencies && GOES_ON(evaluation, valid))
+			valid &= check_dependencies(evaluation, node, known, at);
 	}
 	if (GOES_ON(evaluation, valid))
 		valid &= check_missing(evaluation, node, next, end, at);
@@ -522,7 +617,37 @@ check_all(SchemaEvaluation *evaluation, const SchemaList *all, const SchemaFrame
 	return valid;
 }
 
-/* How many branches accept the value, counting no further than limit. */
+/* Does a branch accept the value?  What it evaluated counts only if it does. */
+static pg_noinline bool
+accepts_tracking(SchemaEvaluation *evaluation, const SchemaNode *branch, const SchemaFrame *at)
+{
+	SchemaSeen *outer = evaluation->seen;
+	SchemaSeen	own;
+	bool		accepts;
+
+	schema_seen_init(&own, at->value);
+	evaluation->seen = &own;
+	accepts = accepts_as_it_is(evaluation, branch, at);
+	evaluation->seen = outer;
+	if (accepts)
+		schema_seen_merge(outer, own.bits);
+	schema_seen_free(&own);
+	return accepts;
+}
+
+/* Does a branch that applies to the same location accept the value? */
+static bool
+accepts_branch(SchemaEvaluation *evaluation, const SchemaNode *branch, const SchemaFrame *at)
+{
+	if (evaluation->seen)
+		return accepts_tracking(evaluation, branch, at);
+	return accepts_as_it_is(evaluation, branch, at);
+}
+
+/*
+ * How many branches accept the value, counting no further than limit, unless
+ * it matters what they evaluate.
+ */
 static uint32
 count_accepting(SchemaEvaluation *evaluation, const SchemaList *branches,
 				const SchemaFrame *at, uint32 limit)
@@ -530,8 +655,8 @@ count_accepting(SchemaEvaluation *evaluation, const SchemaList *branches,
 	uint32		accepting = 0;
 	uint32		i;
 
-	for (i = 0; i < branches->count && accepting < limit; i++)
-		accepting += schema_accepts(evaluation, branches->nodes[i], at);
+	for (i = 0; i < branches->count && (accepting < limit || evaluation->seen); i++)
+		accepting += accepts_branch(evaluation, branches->nodes[i], at);
 	return accepting;
 }
 
@@ -546,7 +671,7 @@ is_ruled_out(SchemaEvaluation *evaluation, const SchemaNode *branch, const Schem
 	const SchemaProperty *property;
 	uint32		i;
 
-	while (branch->ref)
+	while (branch->ref && (branch->only_ref || branch->object == NULL))
 		branch = branch->ref;
 	if (branch->object == NULL || !json_is_object(at->value))
 		return true;
@@ -596,7 +721,7 @@ check_any(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFram
 		return true;
 	if (evaluation->collect == NULL)
 		return false;
-	schema_report(evaluation, node, at, "anyOf", NULL,
+	schema_report(evaluation, node, at, "anyOf", NULL, NULL,
 				  "expected at least one of %u alternatives to match, and none does",
 				  any->count);
 	report_likely(evaluation, any, at);
@@ -617,12 +742,12 @@ check_one(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFram
 	if (evaluation->collect == NULL)
 		return false;
 	if (accepting > 0)
-		schema_report(evaluation, node, at, "oneOf", NULL,
+		schema_report(evaluation, node, at, "oneOf", NULL, NULL,
 					  "expected exactly one of %u alternatives to match, and %u do",
 					  one->count, accepting);
 	else
 	{
-		schema_report(evaluation, node, at, "oneOf", NULL,
+		schema_report(evaluation, node, at, "oneOf", NULL, NULL,
 					  "expected exactly one of %u alternatives to match, and none does",
 					  one->count);
 		report_likely(evaluation, one, at);
@@ -637,9 +762,10 @@ check_condition(SchemaEvaluation *evaluation, const SchemaLogicRules *logic,
 {
 	const SchemaNode *chosen;
 
-	if (logic->condition == NULL || (logic->consequence == NULL && logic->alternative == NULL))
+	if (logic->condition == NULL ||
+		(logic->consequence == NULL && logic->alternative == NULL && evaluation->seen == NULL))
 		return true;
-	chosen = schema_accepts(evaluation, logic->condition, at) ?
+	chosen = accepts_branch(evaluation, logic->condition, at) ?
 		logic->consequence : logic->alternative;
 	return chosen == NULL || schema_evaluate(evaluation, chosen, at);
 }
@@ -657,7 +783,7 @@ check_logic(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFr
 	if (GOES_ON(evaluation, valid) && logic->negated &&
 		schema_accepts(evaluation, logic->negated, at))
 	{
-		schema_report(evaluation, node, at, "not", NULL,
+		schema_report(evaluation, node, at, "not", NULL, NULL,
 					  "expected a value that does not match the schema under \"not\"");
 		valid = false;
 	}
@@ -672,11 +798,13 @@ refuse_value(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaF
 {
 	const char *message = "no value is allowed here";
 
-	if (strcmp(node->applied_by, "additionalProperties") == 0)
+	if (strcmp(node->applied_by, "additionalProperties") == 0 ||
+		strcmp(node->applied_by, "unevaluatedProperties") == 0)
 		message = "the schema does not know this property";
-	else if (strcmp(node->applied_by, "additionalItems") == 0)
+	else if (strcmp(node->applied_by, "additionalItems") == 0 ||
+			 strcmp(node->applied_by, "unevaluatedItems") == 0)
 		message = "the schema does not know this item";
-	schema_report(evaluation, node, at, node->applied_by, NULL, "%s", message);
+	schema_report(evaluation, node, at, node->applied_by, NULL, NULL, "%s", message);
 	return false;
 }
 
@@ -687,7 +815,7 @@ check_by_type(SchemaEvaluation *evaluation, const SchemaNode *node, const Schema
 	switch (at->value->type)
 	{
 		case jbvNumeric:
-			return node->number == NULL || check_number(evaluation, node, at);
+			return node->number_rules == NULL || check_number(evaluation, node, at);
 		case jbvString:
 			return node->string == NULL || check_string(evaluation, node, at);
 		case jbvBinary:
@@ -699,13 +827,30 @@ check_by_type(SchemaEvaluation *evaluation, const SchemaNode *node, const Schema
 	}
 }
 
-/* A node that is not to be looked up in the memo, or was not found there. */
+/* What applies to the same location by reference. */
+static bool
+check_references(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	bool		valid = true;
+	SchemaFollowing frame;
+
+	if (node->ref)
+		valid = schema_evaluate(evaluation, node->ref, at);
+	if (node->dynamic_ref && GOES_ON(evaluation, valid))
+	{
+		valid &= schema_evaluate(evaluation, schema_follow(evaluation, node, at, &frame), at);
+		schema_unfollow(evaluation, &frame);
+	}
+	return valid;
+}
+
+/* A node's own keywords, but for what they leave unevaluated. */
 static bool
 evaluate_node(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
 	bool		valid;
 
-	if (node->ref)
+	if (node->only_ref)
 		return schema_evaluate(evaluation, node->ref, at);
 	if (node->never)
 		return refuse_value(evaluation, node, at);
@@ -718,6 +863,96 @@ evaluate_node(SchemaEvaluation *evaluation, const SchemaNode *node, const Schema
 		valid &= check_by_type(evaluation, node, at);
 	if (node->logic && GOES_ON(evaluation, valid))
 		valid &= check_logic(evaluation, node, at);
+	if (node->refers && GOES_ON(evaluation, valid))
+		valid &= check_references(evaluation, node, at);
+	return valid;
+}
+
+/* Every child that is not in seen must satisfy the schema; all are then. */
+static bool
+check_unevaluated(SchemaEvaluation *evaluation, const SchemaNode *schema,
+				  const SchemaFrame *at, SchemaSeen *seen)
+{
+	bool		is_object = json_is_object(at->value);
+	bool		valid = true;
+	JsonCursor	cursor;
+	JsonbValue	key;
+	JsonbValue	value;
+	SchemaFrame frame = {at, &value, is_object ? &key : NULL, 0, false};
+
+	evaluation->seen = NULL;
+	json_cursor_init(&cursor, at->value->val.binary.data);
+	while (GOES_ON(evaluation, valid) &&
+		   (is_object ? json_next_pair(&cursor, &key, &value) : json_next_element(&cursor, &value)))
+	{
+		CHECK_FOR_INTERRUPTS();
+		frame.index = cursor.next - 1;
+		if (schema_seen_has(seen, frame.index))
+			continue;
+		schema_seen_add(seen, frame.index);
+		valid &= schema_evaluate(evaluation, schema, &frame);
+	}
+	evaluation->seen = seen;
+	return valid;
+}
+
+/* What a node says of the children that nothing else evaluated; NULL for nothing. */
+static const SchemaNode *
+unevaluated_schema(const SchemaNode *node, const JsonbValue *value)
+{
+	if (json_is_object(value))
+		return node->object ? node->object->unevaluated : NULL;
+	return json_is_array(value) && node->array ? node->array->unevaluated : NULL;
+}
+
+/* A node with a word about what is left unevaluated. */
+static pg_noinline bool
+evaluate_rest(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaNode *rest = unevaluated_schema(node, at->value);
+	SchemaSeen *outer = evaluation->seen;
+	SchemaSeen	own;
+	bool		valid;
+
+	if (rest == NULL)
+		return evaluate_node(evaluation, node, at);
+	schema_seen_init(&own, at->value);
+	evaluation->seen = &own;
+	valid = evaluate_node(evaluation, node, at);
+	if (GOES_ON(evaluation, valid))
+		valid &= check_unevaluated(evaluation, rest, at, &own);
+	evaluation->seen = outer;
+	if (outer)
+		schema_seen_merge(outer, own.bits);
+	schema_seen_free(&own);
+	return valid;
+}
+
+/* A node that is not to be looked up in the memo, or was not found there. */
+static bool
+evaluate_whole(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	return node->unevaluated ? evaluate_rest(evaluation, node, at) :
+		evaluate_node(evaluation, node, at);
+}
+
+/* A node that is evaluated for the memo together with what it evaluates. */
+static pg_noinline bool
+evaluate_for_memo(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
+				  SchemaMemo *memo)
+{
+	SchemaSeen *outer = evaluation->seen;
+	SchemaSeen	own;
+	bool		valid;
+
+	schema_seen_init(&own, at->value);
+	evaluation->seen = &own;
+	valid = evaluate_whole(evaluation, node, at);
+	evaluation->seen = outer;
+	if (valid)
+		schema_memo_keep_seen(evaluation, memo, &own);
+	schema_seen_merge(outer, own.bits);
+	schema_seen_free(&own);
 	return valid;
 }
 
@@ -725,17 +960,40 @@ evaluate_node(SchemaEvaluation *evaluation, const SchemaNode *node, const Schema
 static bool
 evaluate_shared(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
-	uint8	   *memo = schema_memo(evaluation, node, at);
+	SchemaMemo *memo = schema_memo(evaluation, node, at);
 	bool		valid;
 
-	if (memo && (*memo & SCHEMA_MEMO_VALID))
+	if (memo == NULL)
+		return evaluate_whole(evaluation, node, at);
+	if ((memo->answer & SCHEMA_MEMO_VALID) && (evaluation->seen == NULL || memo->seen))
+	{
+		if (evaluation->seen)
+			schema_seen_merge(evaluation->seen, memo->seen);
 		return true;
-	if (memo && (*memo & (evaluation->collect ? SCHEMA_MEMO_REPORTED : SCHEMA_MEMO_INVALID)))
+	}
+	if (memo->answer & (evaluation->thorough ? SCHEMA_MEMO_REPORTED : SCHEMA_MEMO_INVALID))
 		return false;
-	valid = evaluate_node(evaluation, node, at);
-	if (memo)
-		*memo |= valid ? SCHEMA_MEMO_VALID :
-			SCHEMA_MEMO_INVALID | (evaluation->collect ? SCHEMA_MEMO_REPORTED : 0);
+	valid = evaluation->seen ? evaluate_for_memo(evaluation, node, at, memo) :
+		evaluate_whole(evaluation, node, at);
+	memo->answer |= valid ? SCHEMA_MEMO_VALID :
+		SCHEMA_MEMO_INVALID | (evaluation->thorough ? SCHEMA_MEMO_REPORTED : 0);
+	return valid;
+}
+
+/* A node for which more has to be done than to look at its keywords. */
+static bool
+evaluate_carefully(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	SchemaScopeMark mark;
+	bool		valid;
+
+	if (node->resource->bindings == NULL)
+		return node->shared ? evaluate_shared(evaluation, node, at) :
+			evaluate_rest(evaluation, node, at);
+	mark = schema_enter_resource(evaluation, node->resource);
+	valid = node->shared ? evaluate_shared(evaluation, node, at) :
+		evaluate_whole(evaluation, node, at);
+	schema_leave_resource(evaluation, mark);
 	return valid;
 }
 
@@ -748,22 +1006,87 @@ schema_evaluate(SchemaEvaluation *evaluation, const SchemaNode *node, const Sche
 {
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
-	if (node->shared)
-		return evaluate_shared(evaluation, node, at);
+	if (node->careful)
+		return evaluate_carefully(evaluation, node, at);
 	return evaluate_node(evaluation, node, at);
 }
 
 /* The same without a report, for branches that need not match. */
-bool
-schema_accepts(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+static bool
+accepts_as_it_is(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
 	SchemaCollector collect = evaluation->collect;
+	bool		thorough = evaluation->thorough;
 	bool		accepts;
 
 	evaluation->collect = NULL;
+	evaluation->thorough = false;
 	accepts = schema_evaluate(evaluation, node, at);
 	evaluation->collect = collect;
+	evaluation->thorough = thorough;
 	return accepts;
+}
+
+/* Does the node accept the value?  What it evaluates does not count. */
+bool
+schema_accepts(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	SchemaSeen *seen = evaluation->seen;
+	bool		accepts;
+
+	evaluation->seen = NULL;
+	accepts = accepts_as_it_is(evaluation, node, at);
+	evaluation->seen = seen;
+	return accepts;
+}
+
+/*
+ * Which children of the value the node evaluates, besides what it says of
+ * those that nothing else does.  The value need not be valid: only branches
+ * that do not match count for nothing.
+ */
+void
+schema_find_seen(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
+				 SchemaSeen *seen)
+{
+	evaluation->seen = seen;
+	evaluation->thorough = true;
+	evaluate_node(evaluation, node, at);
+	evaluation->thorough = false;
+	evaluation->seen = NULL;
+}
+
+/* Make ready to evaluate; what is set in evaluation stays. */
+void
+schema_begin_evaluation(SchemaEvaluation *evaluation, const Schema *schema)
+{
+	evaluation->schema = schema;
+	evaluation->thorough = evaluation->collect != NULL;
+	schema_begin_scope(evaluation);
+}
+
+/* Give back what the evaluation kept. */
+void
+schema_end_evaluation(SchemaEvaluation *evaluation)
+{
+	schema_end_scope(evaluation);
+	if (evaluation->memo)
+		MemoryContextDelete(evaluation->memo_context);
+	if (evaluation->scratch)
+		MemoryContextDelete(evaluation->scratch);
+}
+
+/* Validate, with formats asserted or not. */
+static bool
+validate(SchemaEvaluation *evaluation, const Schema *schema, const JsonbValue *document)
+{
+	SchemaFrame root = {NULL, document, NULL, 0, false};
+	bool		valid;
+
+	schema_begin_evaluation(evaluation, schema);
+	valid = schema_evaluate(evaluation, schema->root, &root);
+	schema_end_evaluation(evaluation);
+	return valid;
 }
 
 /*
@@ -775,9 +1098,16 @@ schema_validate(const Schema *schema, const JsonbValue *document,
 				SchemaCollector collect, void *state)
 {
 	SchemaEvaluation evaluation = {.collect = collect, .state = state};
-	SchemaFrame root = {NULL, document, NULL, 0, false};
-	bool		valid = schema_evaluate(&evaluation, schema->root, &root);
 
-	schema_end_evaluation(&evaluation);
-	return valid;
+	return validate(&evaluation, schema, document);
+}
+
+/* The same, where strings must also be of the format that the schema names. */
+bool
+schema_validate_formats(const Schema *schema, const JsonbValue *document,
+						SchemaCollector collect, void *state)
+{
+	SchemaEvaluation evaluation = {.collect = collect, .state = state, .asserts_formats = true};
+
+	return validate(&evaluation, schema, document);
 }

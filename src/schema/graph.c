@@ -33,7 +33,18 @@ visit_list(const SchemaList *list, NodeVisitor visitor, void *state)
 		visitor(list->nodes[i], state);
 }
 
-/* The nodes that apply to the same location as node, except under "not". */
+/* Does the node's $dynamicRef, if it has one, always mean the same? */
+static bool
+is_fixed(const SchemaNode *node)
+{
+	return node->dynamic == NULL ||
+		(node->dynamic->targets && node->dynamic->targets->next_target == NULL);
+}
+
+/*
+ * The nodes that apply to the same location as node, except under "not", and
+ * but for a $dynamicRef that can mean several.
+ */
 static void
 visit_beside(const SchemaNode *node, NodeVisitor visitor, void *state)
 {
@@ -41,9 +52,14 @@ visit_beside(const SchemaNode *node, NodeVisitor visitor, void *state)
 	uint32		i;
 
 	visit(node->ref, visitor, state);
+	if (is_fixed(node))
+		visit(node->dynamic_ref, visitor, state);
 	if (node->object && node->object->has_dependencies)
 		for (i = 0; i < node->object->property_count; i++)
-			visit(node->object->properties[i].dependent, visitor, state);
+		{
+			visit(node->object->properties[i].dependent[0], visitor, state);
+			visit(node->object->properties[i].dependent[1], visitor, state);
+		}
 	if (logic == NULL)
 		return;
 	visit_list(&logic->all, visitor, state);
@@ -70,6 +86,7 @@ visit_below(const SchemaNode *node, NodeVisitor visitor, void *state)
 		visit(array->items, visitor, state);
 		visit(array->additional, visitor, state);
 		visit(array->contains, visitor, state);
+		visit(array->unevaluated, visitor, state);
 		visit_list(&array->tuple, visitor, state);
 	}
 	if (object == NULL)
@@ -79,21 +96,22 @@ visit_below(const SchemaNode *node, NodeVisitor visitor, void *state)
 	for (i = 0; i < object->pattern_count; i++)
 		visit(object->patterns[i].schema, visitor, state);
 	visit(object->additional, visitor, state);
+	visit(object->unevaluated, visitor, state);
 }
 
 /*
- * Refuse a circle, naming the $ref that closes it: a schema that is one tree
- * has none without a $ref.
+ * Refuse a circle, naming the reference that closes it: a schema that is one
+ * tree has none without one.
  */
 static void
 refuse_circle(const CircleFrame *frame)
 {
-	const SchemaNode *node;
+	const char *keyword;
 
-	while (frame->parent && frame->node->ref == NULL)
+	while (frame->parent && frame->node->ref == NULL && frame->node->dynamic_ref == NULL)
 		frame = frame->parent;
-	node = frame->node;
-	SCHEMA_REFUSE(schema_place_step(node->place, "$ref", strlen("$ref")),
+	keyword = frame->node->ref ? "$ref" : "$dynamicRef";
+	SCHEMA_REFUSE(schema_place_step(frame->node->place, keyword, strlen(keyword)),
 				  "Refer to a schema from within \"properties\" or \"items\" of it, so that"
 				  " each round goes one step down.",
 				  "leads round in a circle to the same place of the document.");
@@ -120,7 +138,8 @@ search_circle(SchemaNode *node, void *state)
 
 /*
  * Refuse a schema that would be evaluated for ever: one where following
- * keywords that stay at one location of the document leads back.
+ * keywords that stay at one location of the document leads back.  Where a
+ * $dynamicRef can mean several, that is found out when it is evaluated.
  */
 void
 schema_refuse_circles(const Schema *schema)
@@ -131,36 +150,71 @@ schema_refuse_circles(const Schema *schema)
 		search_circle(node, NULL);
 }
 
-/* Add a child's reach to that of its parent, which state points to. */
+/* What is being spread, for one node at a time. */
+typedef struct Spread
+{
+	const uint8 *reach;			/* by the node's number */
+	uint8		sum;
+} Spread;
+
+/* Add a child's reach to that of its parent. */
 static void
 add_reach(SchemaNode *node, void *state)
 {
-	*(uint8 *) state |= node->reach;
+	Spread	   *spread = state;
+
+	spread->sum |= spread->reach[node->number];
+}
+
+/* What can be met by each dynamic name, which may be any of its targets. */
+static void
+spread_dynamics(const Schema *schema, const uint8 *reach, uint8 *dynamics)
+{
+	const SchemaDynamic *dynamic;
+	const SchemaBinding *target;
+
+	for (dynamic = schema->dynamics; dynamic; dynamic = dynamic->next)
+		for (target = dynamic->targets; target; target = target->next_target)
+			dynamics[dynamic->number] |= reach[target->node->number];
 }
 
 /*
- * Fill in which marks can be met from each node.  Nodes come children first,
- * so one round is enough but for what references close: rounds go on while
- * anything changes.
+ * Make of flags of each node, by its number, those of all nodes that can be
+ * met from it.  Nodes come children first, so one round is enough but for
+ * what references close: rounds go on while anything changes.
  */
 void
-schema_spread_marks(const Schema *schema)
+schema_spread(const Schema *schema, uint8 *reach)
 {
-	SchemaNode *node;
+	uint8	   *dynamics = schema_allocate(1, Max(schema->dynamic_count, 1));
+	Spread		spread = {reach, 0};
 	bool		changed = true;
 
 	while (changed)
 	{
 		changed = false;
 		CHECK_FOR_INTERRUPTS();
-		for (node = schema->nodes; node; node = node->next)
+		spread_dynamics(schema, reach, dynamics);
+		for (SchemaNode *node = schema->nodes; node; node = node->next)
 		{
-			uint8		reach = node->reach | node->marks;
-
-			visit_beside(node, add_reach, &reach);
-			visit_below(node, add_reach, &reach);
-			changed |= reach != node->reach;
-			node->reach = reach;
+			spread.sum = reach[node->number];
+			visit_beside(node, add_reach, &spread);
+			visit_below(node, add_reach, &spread);
+			if (node->dynamic)
+				spread.sum |= dynamics[node->dynamic->number];
+			changed |= spread.sum != reach[node->number];
+			reach[node->number] = spread.sum;
 		}
 	}
+	pfree(dynamics);
+}
+
+/* Fill in which marks can be met from each node. */
+void
+schema_spread_marks(Schema *schema)
+{
+	schema->reach = schema_allocate(1, schema->node_count);
+	for (const SchemaNode *node = schema->nodes; node; node = node->next)
+		schema->reach[node->number] = node->marks;
+	schema_spread(schema, schema->reach);
 }

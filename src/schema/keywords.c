@@ -3,12 +3,14 @@
  *
  * A table leads from a keyword to its handler, which refuses a value of the
  * wrong shape and stores one of the right.  Keywords that are not in the
- * table say nothing to a validator, and neither does what is in them.
+ * table, or not in the schema's dialect, say nothing to a validator, and
+ * neither does what is in them.
  */
 #include "postgres.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "schema/format.h"
 #include "schema/internal.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
@@ -20,12 +22,31 @@ typedef void (*KeywordHandler) (SchemaCompiler *compiler, SchemaNode *node,
 								const Keyword *keyword, const JsonbValue *value,
 								const SchemaPlace *place);
 
+/* How a keyword's value holds subschemas. */
+typedef enum KeywordHolds
+{
+	HOLDS_NONE,
+	HOLDS_ONE,					/* it is one */
+	HOLDS_LIST,					/* its items are */
+	HOLDS_MAP,					/* the values of its members are, unless arrays */
+	HOLDS_EITHER				/* one or a list */
+} KeywordHolds;
+
 struct Keyword
 {
 	const char *name;
 	KeywordHandler handle;
 	Size		field;			/* where handlers of several keywords store */
+	uint8		where;			/* the dialects that know it, as SchemaDialect has them */
+	KeywordHolds holds;
 };
+
+/* Does the schema that is being compiled follow draft-07? */
+static bool
+is_draft_07(const SchemaCompiler *compiler)
+{
+	return (compiler->resource->dialect.keywords & SCHEMA_DRAFT_07) != 0;
+}
 
 /* A copy of a place on the stack, for nodes to refer to. */
 static const SchemaPlace *
@@ -38,9 +59,9 @@ keep_place(const SchemaPlace *place)
 static SchemaNumberRules *
 number_rules(SchemaNode *node)
 {
-	if (node->number == NULL)
-		node->number = palloc0(sizeof(SchemaNumberRules));
-	return node->number;
+	if (node->number_rules == NULL)
+		node->number_rules = palloc0(sizeof(SchemaNumberRules));
+	return node->number_rules;
 }
 
 static SchemaStringRules *
@@ -50,6 +71,7 @@ string_rules(SchemaNode *node)
 	{
 		node->string = palloc0(sizeof(SchemaStringRules));
 		node->string->max_length = SCHEMA_UNBOUNDED;
+		node->string->format = SCHEMA_NO_FORMAT;
 	}
 	return node->string;
 }
@@ -61,6 +83,8 @@ array_rules(SchemaNode *node)
 	{
 		node->array = palloc0(sizeof(SchemaArrayRules));
 		node->array->max_items = SCHEMA_UNBOUNDED;
+		node->array->min_contains = 1;
+		node->array->max_contains = SCHEMA_UNBOUNDED;
 	}
 	return node->array;
 }
@@ -214,8 +238,11 @@ finish_properties(SchemaObjectRules *rules)
 		}
 		last->required |= next->required;
 		last->schema = next->schema ? next->schema : last->schema;
-		last->dependent = next->dependent ? next->dependent : last->dependent;
-		last->needs = next->needs ? next->needs : last->needs;
+		for (int k = 0; k < lengthof(last->dependent); k++)
+		{
+			last->dependent[k] = next->dependent[k] ? next->dependent[k] : last->dependent[k];
+			last->needs[k] = next->needs[k] ? next->needs[k] : last->needs[k];
+		}
 	}
 	if (rules->property_count > 0)
 		rules->property_count = kept + 1;
@@ -294,12 +321,79 @@ handle_definitions(SchemaCompiler *compiler, SchemaNode *node, const Keyword *ke
 		compile_member(compiler, keyword, place, &name, &definition);
 }
 
+/* A subschema that says something of what a string holds, which is not looked at. */
+static void
+handle_aside(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
+			 const JsonbValue *value, const SchemaPlace *place)
+{
+	schema_compile_node(compiler, value, keep_place(place), keyword->name);
+}
+
+/* Names of schemas.  What they mean is found out before; see resource.c. */
+static void
+handle_id(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
+		  const JsonbValue *value, const SchemaPlace *place)
+{
+	const char *fragment;
+
+	require_string(value, place);
+	fragment = memchr(value->val.string.val, '#', value->val.string.len);
+	if (!is_draft_07(compiler) && fragment &&
+		fragment < value->val.string.val + value->val.string.len - 1)
+		SCHEMA_REFUSE(place, "Name the place by \"$anchor\".", "must not have a fragment.");
+}
+
+static void
+handle_anchor(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
+			  const JsonbValue *value, const SchemaPlace *place)
+{
+	static const char first[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
+	static const char other[] = "0123456789-.";
+	const char *text = value->val.string.val;
+	int			i;
+
+	require_string(value, place);
+	for (i = 0; i < value->val.string.len; i++)
+		if (strchr(first, text[i]) == NULL && (i == 0 || strchr(other, text[i]) == NULL))
+			break;
+	if (i == 0 || i < value->val.string.len)
+		SCHEMA_REFUSE(place, "Begin with a letter or _, and go on with letters, digits, _, - and dots.",
+					  "must be a plain name.");
+}
+
+static void
+handle_vocabulary(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
+				  const JsonbValue *value, const SchemaPlace *place)
+{
+	JsonCursor	cursor;
+	JsonbValue	name;
+	JsonbValue	required;
+
+	require_object(value, place);
+	json_cursor_init(&cursor, value->val.binary.data);
+	while (json_next_pair(&cursor, &name, &required))
+	{
+		SchemaPlace step = {place, name.val.string.val, name.val.string.len};
+
+		require_boolean(&required, &step);
+	}
+}
+
 static void
 handle_ref(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 		   const JsonbValue *value, const SchemaPlace *place)
 {
 	require_string(value, place);
 	node->ref = schema_resolve(compiler, value, place);
+	node->only_ref = is_draft_07(compiler);
+}
+
+static void
+handle_dynamic_ref(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
+				   const JsonbValue *value, const SchemaPlace *place)
+{
+	require_string(value, place);
+	schema_resolve_dynamic(compiler, node, value, place);
 }
 
 /* Annotations: a flag where the keyword has the value that means something. */
@@ -493,6 +587,21 @@ handle_pattern(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keywor
 														 &compiler->schema->pattern_space);
 }
 
+/* A format is kept where it could be asserted: by the caller's wish, or the dialect's. */
+static void
+handle_format(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
+			  const JsonbValue *value, const SchemaPlace *place)
+{
+	int			format;
+
+	require_string(value, place);
+	format = schema_format_find(value->val.string.val, value->val.string.len);
+	if (format < 0)
+		return;
+	string_rules(node)->format = format;
+	node->string->asserts_format = compiler->resource->dialect.asserts_formats;
+}
+
 /* Arrays. */
 static void
 handle_unique(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
@@ -513,8 +622,26 @@ handle_items(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 		rules->items = schema_compile_node(compiler, value, keep_place(place), keyword->name);
 		return;
 	}
+	if (!is_draft_07(compiler))
+		SCHEMA_REFUSE(place, "In 2020-12 the schemas of items by position stand under"
+					  " \"prefixItems\".", "must be a schema: an object or a boolean.");
 	rules->is_tuple = true;
 	compile_list(compiler, keyword, value, place, &rules->tuple);
+}
+
+static void
+handle_prefix(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
+			  const JsonbValue *value, const SchemaPlace *place)
+{
+	compile_list(compiler, keyword, value, place, &array_rules(node)->tuple);
+}
+
+static void
+handle_min_contains(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
+					const JsonbValue *value, const SchemaPlace *place)
+{
+	array_rules(node)->says_min_contains = true;
+	array_rules(node)->min_contains = count_of(value, place);
 }
 
 static void
@@ -524,6 +651,7 @@ handle_item_schema(SchemaCompiler *compiler, SchemaNode *node, const Keyword *ke
 	SchemaNode **field = (SchemaNode **) ((char *) array_rules(node) + keyword->field);
 
 	*field = schema_compile_node(compiler, value, keep_place(place), keyword->name);
+	node->unevaluated |= node->array->unevaluated != NULL;
 }
 
 /* Objects. */
@@ -563,6 +691,10 @@ handle_properties(SchemaCompiler *compiler, SchemaNode *node, const Keyword *key
 															&name, &schema);
 }
 
+/*
+ * "dependencies", whose values are schemas or arrays of names, and the two
+ * keywords that took its place; field says which of the two kept apart it is.
+ */
 static void
 handle_dependencies(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 					const JsonbValue *value, const SchemaPlace *place)
@@ -580,13 +712,14 @@ handle_dependencies(SchemaCompiler *compiler, SchemaNode *node, const Keyword *k
 	{
 		SchemaProperty *property = add_property(rules, &name);
 
-		if (json_is_array(&needed))
+		if (keyword->holds == HOLDS_NONE || (json_is_array(&needed) && keyword->field == 0))
 		{
 			require_names(&needed, schema_place_step(place, property->name, property->length));
-			property->needs = needed.val.binary.data;
+			property->needs[keyword->field] = needed.val.binary.data;
 		}
 		else
-			property->dependent = compile_member(compiler, keyword, place, &name, &needed);
+			property->dependent[keyword->field] = compile_member(compiler, keyword, place,
+																 &name, &needed);
 	}
 	rules->has_dependencies = true;
 }
@@ -624,6 +757,7 @@ handle_property_schema(SchemaCompiler *compiler, SchemaNode *node, const Keyword
 	SchemaNode **field = (SchemaNode **) ((char *) object_rules(node) + keyword->field);
 
 	*field = schema_compile_node(compiler, value, keep_place(place), keyword->name);
+	node->unevaluated |= node->object->unevaluated != NULL;
 }
 
 /* Logic. */
@@ -651,82 +785,189 @@ handle_branch(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword
 #define OBJECT(field) offsetof(SchemaObjectRules, field)
 #define LOGIC(field) offsetof(SchemaLogicRules, field)
 
+#define D7 SCHEMA_DRAFT_07
+#define CORE SCHEMA_CORE
+#define APPLICATOR SCHEMA_APPLICATOR
+#define UNEVALUATED SCHEMA_UNEVALUATED
+#define VALIDATION SCHEMA_VALIDATION
+#define META_DATA SCHEMA_META_DATA
+#define CONTENT SCHEMA_CONTENT
+#define ANYWHERE 0xff
+
 /* In the order of jsonb's keys, so that one pass over both finds them. */
 static const Keyword keywords[] = {
-	{"if", handle_branch, LOGIC(condition)},
-	{"$id", handle_text, 0},
-	{"$md", handle_marks, 0},
-	{"not", handle_branch, LOGIC(negated)},
-	{"$ref", handle_ref, 0},
-	{"else", handle_branch, LOGIC(alternative)},
-	{"enum", handle_enum, 0},
-	{"then", handle_branch, LOGIC(consequence)},
-	{"type", handle_type, 0},
-	{"allOf", handle_branches, LOGIC(all)},
-	{"anyOf", handle_branches, LOGIC(any)},
-	{"const", handle_const, 0},
-	{"items", handle_items, 0},
-	{"oneOf", handle_branches, LOGIC(one)},
-	{"title", handle_text, 0},
-	{"format", handle_text, 0},
-	{"$schema", handle_text, 0},
-	{"maximum", handle_number, NUMBER(maximum)},
-	{"minimum", handle_number, NUMBER(minimum)},
-	{"pattern", handle_pattern, 0},
-	{"$comment", handle_text, 0},
-	{"contains", handle_item_schema, ARRAY(contains)},
-	{"examples", handle_examples, 0},
-	{"maxItems", handle_item_count, ARRAY(max_items)},
-	{"minItems", handle_item_count, ARRAY(min_items)},
-	{"readOnly", handle_flag, 0},
-	{"required", handle_required, 0},
-	{"maxLength", handle_length, STRING(max_length)},
-	{"minLength", handle_length, STRING(min_length)},
-	{"writeOnly", handle_flag, 0},
-	{"multipleOf", handle_multiple, NUMBER(multiple_of)},
-	{"properties", handle_properties, 0},
-	{"definitions", handle_definitions, 0},
-	{"description", handle_text, 0},
-	{"uniqueItems", handle_unique, 0},
-	{"$md.copyable", handle_mark, 0},
-	{"dependencies", handle_dependencies, 0},
-	{"$md.immutable", handle_mark, 0},
-	{"$md.sensitive", handle_mark, 0},
-	{"maxProperties", handle_property_count, OBJECT(max_properties)},
-	{"minProperties", handle_property_count, OBJECT(min_properties)},
-	{"propertyNames", handle_property_schema, OBJECT(names)},
-	{"additionalItems", handle_item_schema, ARRAY(additional)},
-	{"contentEncoding", handle_text, 0},
-	{"contentMediaType", handle_text, 0},
-	{"exclusiveMaximum", handle_number, NUMBER(exclusive_maximum)},
-	{"exclusiveMinimum", handle_number, NUMBER(exclusive_minimum)},
-	{"patternProperties", handle_patterns, 0},
-	{"additionalProperties", handle_property_schema, OBJECT(additional)},
+	{"if", handle_branch, LOGIC(condition), D7 | APPLICATOR, HOLDS_ONE},
+	{"$id", handle_id, 0, D7 | CORE},
+	{"$md", handle_marks, 0, ANYWHERE},
+	{"not", handle_branch, LOGIC(negated), D7 | APPLICATOR, HOLDS_ONE},
+	{"$ref", handle_ref, 0, D7 | CORE},
+	{"else", handle_branch, LOGIC(alternative), D7 | APPLICATOR, HOLDS_ONE},
+	{"enum", handle_enum, 0, D7 | VALIDATION},
+	{"then", handle_branch, LOGIC(consequence), D7 | APPLICATOR, HOLDS_ONE},
+	{"type", handle_type, 0, D7 | VALIDATION},
+	{"$defs", handle_definitions, 0, CORE, HOLDS_MAP},
+	{"allOf", handle_branches, LOGIC(all), D7 | APPLICATOR, HOLDS_LIST},
+	{"anyOf", handle_branches, LOGIC(any), D7 | APPLICATOR, HOLDS_LIST},
+	{"const", handle_const, 0, D7 | VALIDATION},
+	{"items", handle_items, 0, D7 | APPLICATOR, HOLDS_EITHER},
+	{"oneOf", handle_branches, LOGIC(one), D7 | APPLICATOR, HOLDS_LIST},
+	{"title", handle_text, 0, D7 | META_DATA},
+	{"format", handle_format, 0, D7 | SCHEMA_FORMAT},
+	{"$anchor", handle_anchor, 0, CORE},
+	{"$schema", handle_text, 0, D7 | CORE},
+	{"maximum", handle_number, NUMBER(maximum), D7 | VALIDATION},
+	{"minimum", handle_number, NUMBER(minimum), D7 | VALIDATION},
+	{"pattern", handle_pattern, 0, D7 | VALIDATION},
+	{"$comment", handle_text, 0, D7 | CORE},
+	{"contains", handle_item_schema, ARRAY(contains), D7 | APPLICATOR, HOLDS_ONE},
+	{"examples", handle_examples, 0, D7 | META_DATA},
+	{"maxItems", handle_item_count, ARRAY(max_items), D7 | VALIDATION},
+	{"minItems", handle_item_count, ARRAY(min_items), D7 | VALIDATION},
+	{"readOnly", handle_flag, 0, D7 | META_DATA},
+	{"required", handle_required, 0, D7 | VALIDATION},
+	{"maxLength", handle_length, STRING(max_length), D7 | VALIDATION},
+	{"minLength", handle_length, STRING(min_length), D7 | VALIDATION},
+	{"writeOnly", handle_flag, 0, D7 | META_DATA},
+	{"deprecated", handle_flag, 0, META_DATA},
+	{"multipleOf", handle_multiple, NUMBER(multiple_of), D7 | VALIDATION},
+	{"properties", handle_properties, 0, D7 | APPLICATOR, HOLDS_MAP},
+	{"$dynamicRef", handle_dynamic_ref, 0, CORE},
+	{"$vocabulary", handle_vocabulary, 0, CORE},
+	{"definitions", handle_definitions, 0, D7 | CORE, HOLDS_MAP},
+	{"description", handle_text, 0, D7 | META_DATA},
+	{"maxContains", handle_item_count, ARRAY(max_contains), VALIDATION},
+	{"minContains", handle_min_contains, 0, VALIDATION},
+	{"prefixItems", handle_prefix, 0, APPLICATOR, HOLDS_LIST},
+	{"uniqueItems", handle_unique, 0, D7 | VALIDATION},
+	{"$md.copyable", handle_mark, 0, ANYWHERE},
+	{"dependencies", handle_dependencies, 0, D7 | APPLICATOR, HOLDS_MAP},
+	{"$md.immutable", handle_mark, 0, ANYWHERE},
+	{"$md.sensitive", handle_mark, 0, ANYWHERE},
+	{"contentSchema", handle_aside, 0, CONTENT, HOLDS_ONE},
+	{"maxProperties", handle_property_count, OBJECT(max_properties), D7 | VALIDATION},
+	{"minProperties", handle_property_count, OBJECT(min_properties), D7 | VALIDATION},
+	{"propertyNames", handle_property_schema, OBJECT(names), D7 | APPLICATOR, HOLDS_ONE},
+	{"$dynamicAnchor", handle_anchor, 0, CORE},
+	{"additionalItems", handle_item_schema, ARRAY(additional), D7, HOLDS_ONE},
+	{"contentEncoding", handle_text, 0, D7 | CONTENT},
+	{"contentMediaType", handle_text, 0, D7 | CONTENT},
+	{"dependentSchemas", handle_dependencies, 1, APPLICATOR, HOLDS_MAP},
+	{"exclusiveMaximum", handle_number, NUMBER(exclusive_maximum), D7 | VALIDATION},
+	{"exclusiveMinimum", handle_number, NUMBER(exclusive_minimum), D7 | VALIDATION},
+	{"unevaluatedItems", handle_item_schema, ARRAY(unevaluated), UNEVALUATED, HOLDS_ONE},
+	{"dependentRequired", handle_dependencies, 1, VALIDATION},
+	{"patternProperties", handle_patterns, 0, D7 | APPLICATOR, HOLDS_MAP},
+	{"additionalProperties", handle_property_schema, OBJECT(additional), D7 | APPLICATOR, HOLDS_ONE},
+	{"unevaluatedProperties", handle_property_schema, OBJECT(unevaluated), UNEVALUATED, HOLDS_ONE},
 };
+
+/*
+ * The keyword of that name, if these dialects know it, of those in order from
+ * *next on, which is moved past all that sort before it.
+ */
+static const Keyword *
+next_keyword(const Keyword **next, const JsonbValue *name, uint8 where)
+{
+	const Keyword *end = keywords + lengthof(keywords);
+
+	for (; *next < end; (*next)++)
+	{
+		int			order = json_key_compare((*next)->name, strlen((*next)->name),
+											 name->val.string.val, name->val.string.len);
+
+		if (order == 0 && ((*next)->where & where))
+			return *next;
+		if (order >= 0)
+			return NULL;
+	}
+	return NULL;
+}
+
+/* What the keywords together mean for the items past the tuple. */
+static void
+finish_items(SchemaArrayRules *rules)
+{
+	rules->rest = rules->is_tuple ? rules->additional : rules->items;
+}
 
 /* Compile all that an object of keywords says into its node. */
 void
 schema_compile_keywords(SchemaCompiler *compiler, SchemaNode *node, const JsonbValue *object)
 {
-	const Keyword *keyword = keywords;
-	const Keyword *end = keywords + lengthof(keywords);
+	const Keyword *next = keywords;
+	uint8		where = compiler->resource->dialect.keywords;
 	JsonCursor	cursor;
 	JsonbValue	key;
 	JsonbValue	value;
 
 	json_cursor_init(&cursor, object->val.binary.data);
-	while (keyword < end && json_next_pair(&cursor, &key, &value))
+	while (json_next_pair(&cursor, &key, &value))
 	{
 		SchemaPlace place = {node->place, key.val.string.val, key.val.string.len};
-		int			order = -1;
+		const Keyword *keyword = next_keyword(&next, &key, where);
 
-		while (keyword < end &&
-			   (order = json_key_compare(keyword->name, strlen(keyword->name),
-										 key.val.string.val, key.val.string.len)) < 0)
-			keyword++;
-		if (order == 0)
+		if (keyword)
 			keyword->handle(compiler, node, keyword, &value, &place);
 	}
 	if (node->object)
 		finish_properties(node->object);
+	if (node->array)
+		finish_items(node->array);
+}
+
+/* Visit the items or the members of a keyword's value. */
+static void
+visit_members(SchemaCompiler *compiler, const JsonbValue *value, const SchemaPlace *place,
+			  SchemaChildVisitor visit, void *state)
+{
+	JsonCursor	cursor;
+	JsonbValue	key;
+	JsonbValue	child;
+	char		index[12];
+
+	json_cursor_init(&cursor, value->val.binary.data);
+	if (json_is_object(value))
+		while (json_next_pair(&cursor, &key, &child))
+		{
+			SchemaPlace step = {place, key.val.string.val, key.val.string.len};
+
+			visit(compiler, &child, &step, state);
+		}
+	else
+		while (json_next_element(&cursor, &child))
+		{
+			SchemaPlace step = {place, index, sprintf(index, "%u", cursor.next - 1)};
+
+			visit(compiler, &child, &step, state);
+		}
+}
+
+/*
+ * Visit what stands where an object of keywords holds subschemas, by the
+ * keywords of these dialects, whatever its shape.  Places last for the call.
+ */
+void
+schema_visit_children(SchemaCompiler *compiler, const JsonbValue *object,
+					  const SchemaPlace *place, uint8 where, SchemaChildVisitor visit,
+					  void *state)
+{
+	const Keyword *next = keywords;
+	JsonCursor	cursor;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	json_cursor_init(&cursor, object->val.binary.data);
+	while (json_next_pair(&cursor, &key, &value))
+	{
+		SchemaPlace step = {place, key.val.string.val, key.val.string.len};
+		const Keyword *keyword = next_keyword(&next, &key, where);
+
+		if (keyword == NULL || keyword->holds == HOLDS_NONE)
+			continue;
+		if (keyword->holds == HOLDS_ONE ||
+			(keyword->holds == HOLDS_EITHER && json_is_object(&value)))
+			visit(compiler, &value, &step, state);
+		else if (keyword->holds == HOLDS_MAP ? json_is_object(&value) : json_is_array(&value))
+			visit_members(compiler, &value, &step, visit, state);
+	}
 }

@@ -20,54 +20,62 @@
 #define MEMO_THRESHOLD			20000
 #define MEMO_COLLECT_THRESHOLD	1000
 
-/* The most that is kept, so that memory is bounded: about 20 MB. */
+/* The most that is kept, so that memory is bounded: about 20 MB, and as much of sets. */
 #define MEMO_MAX				250000
+#define MEMO_SPACE_MAX			((Size) 20 * 1024 * 1024)
 
-/* A node and a location: a child by its ordinal in its container. */
+/*
+ * A node and a location: a child by its ordinal in its container.  What a
+ * node says also depends on which dynamic names are bound.
+ */
 typedef struct MemoKey
 {
 	const SchemaNode *node;
 	const JsonbContainer *container;	/* NULL at the root */
-	uint64		index;
+	uint32		index;
+	int			state;
 } MemoKey;
 
 typedef struct MemoEntry
 {
 	MemoKey		key;
-	uint8		answer;
+	SchemaMemo	memo;
 } MemoEntry;
 
-/* The evaluation's table, in the current memory context. */
-static HTAB *
-make_memo(void)
+/* Make the evaluation's table, in a context of its own. */
+static void
+make_memo(SchemaEvaluation *evaluation)
 {
 	HASHCTL		control;
 
+	evaluation->memo_context = AllocSetContextCreate(CurrentMemoryContext, "promote schema memo",
+													 ALLOCSET_DEFAULT_SIZES);
+
 	control.keysize = sizeof(MemoKey);
 	control.entrysize = sizeof(MemoEntry);
-	control.hcxt = CurrentMemoryContext;
-	return hash_create("promote schema memo", 1024, &control,
-					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	control.hcxt = evaluation->memo_context;
+	evaluation->memo = hash_create("promote schema memo", 1024, &control,
+								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 /*
  * Where the answer for a node at a location is kept, zero if there is none
  * yet; NULL where none is to be kept.  Good until the evaluation ends.
  */
-uint8 *
+SchemaMemo *
 schema_memo(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
-	MemoKey		key = {node, NULL, 0};
+	MemoKey		key = {node, NULL, 0, schema_scope_state(evaluation)};
 	MemoEntry  *entry;
 	bool		found;
 
 	if (evaluation->memo == NULL &&
 		++evaluation->steps < (evaluation->collect ? MEMO_COLLECT_THRESHOLD : MEMO_THRESHOLD))
 		return NULL;
-	if (at->is_name)
+	if (at->is_name || key.state < 0)
 		return NULL;
 	if (evaluation->memo == NULL)
-		evaluation->memo = make_memo();
+		make_memo(evaluation);
 	if (at->parent)
 	{
 		key.container = at->parent->value->val.binary.data;
@@ -79,16 +87,19 @@ schema_memo(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFr
 	if (entry == NULL)
 		return NULL;
 	if (!found)
-		entry->answer = 0;
-	return &entry->answer;
+		memset(&entry->memo, 0, sizeof(entry->memo));
+	return &entry->memo;
 }
 
-/* Give back what the evaluation kept. */
+/* Keep with a node's answer which children it evaluated, while there is room. */
 void
-schema_end_evaluation(SchemaEvaluation *evaluation)
+schema_memo_keep_seen(SchemaEvaluation *evaluation, SchemaMemo *memo, const SchemaSeen *seen)
 {
-	if (evaluation->memo)
-		hash_destroy(evaluation->memo);
-	if (evaluation->scratch)
-		MemoryContextDelete(evaluation->scratch);
+	Size		size = sizeof(uint64) * seen->words;
+
+	if (memo->seen || evaluation->memo_space + size > MEMO_SPACE_MAX)
+		return;
+	memo->seen = MemoryContextAlloc(evaluation->memo_context, Max(size, 1));
+	memcpy(memo->seen, seen->bits, size);
+	evaluation->memo_space += size + 16;
 }

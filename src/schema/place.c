@@ -1,5 +1,5 @@
 /*
- * place.c: places in a schema's document, spelled as JSON pointers.
+ * place.c: places in a schema and in what it refers to, spelled as references.
  *
  * Compiling keeps a chain of steps per node instead of its text, which is
  * made only for an error or a violation.
@@ -59,26 +59,33 @@ append_token(StringInfo text, const char *token, int length)
 	}
 }
 
-/* The steps from the root to place. */
+/* The document's URI, unless it is the schema's own, and the steps from its root. */
 static void
 append_place(StringInfo text, const SchemaPlace *place)
 {
 	check_stack_depth();
-	if (place == NULL || place->token == NULL)
+	if (place == NULL || place->parent == NULL)
+	{
+		if (place && place->token)
+			appendBinaryStringInfo(text, place->token, place->length);
+		appendStringInfoChar(text, '#');
 		return;
+	}
 	append_place(text, place->parent);
 	appendStringInfoChar(text, '/');
 	append_token(text, place->token, place->length);
 }
 
-/* #/properties/x, allocated in the current memory context; # for the root. */
+/*
+ * #/properties/x, allocated in the current memory context; # for the root,
+ * with the URI before it in a document that is referred to.
+ */
 const char *
 schema_place_text(const SchemaPlace *place)
 {
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfoChar(&text, '#');
 	append_place(&text, place);
 	return text.data;
 }

@@ -1,15 +1,29 @@
 /*
- * reference.c: what a $ref refers to.
+ * reference.c: what a $ref or a $dynamicRef refers to.
  *
- * Only places of the schema's own document: "#", and "#/..." as a JSON
- * pointer (RFC 6901, section 6).  Nothing is ever fetched.
+ * First which resource, by its URI: of the schema itself, or of a document
+ * that the document source has.  Then which place of it: its root, a JSON
+ * pointer (RFC 6901, section 6), or an anchor.  Nothing is ever fetched.
  */
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "schema/internal.h"
 
 #define LOCAL_HINT "Refer to a place of this schema, as in \"#/definitions/name\"."
+
+/* What a reference leads to. */
+typedef struct Target
+{
+	SchemaResource *resource;	/* NULL: it is left open */
+	JsonbValue	value;
+	const SchemaPlace *place;	/* NULL: there is nothing */
+	const SchemaName *anchor;	/* that it was found by, or NULL */
+} Target;
+
+/* The owner of the names that dynamic references look for. */
+static const SchemaResource dynamic_owner;
 
 /* The value of a hexadecimal digit, or -1. */
 static int
@@ -117,64 +131,233 @@ step(JsonbValue *value, const char *token, int length)
 }
 
 /*
- * Walk a decoded JSON pointer from the compiler's base to *value; tokens are
- * unescaped within pointer, which must live as long as the place that is
- * returned.  NULL if it leads nowhere.  Leaves the compiler with the base
- * that holds where the pointer ends.
+ * Walk a decoded JSON pointer from the target's resource; tokens are unescaped
+ * within pointer, which must live as long as the place.  Leaves the place
+ * NULL if it leads nowhere, and the resource that holds where it ends.
  */
-static const SchemaPlace *
-walk(SchemaCompiler *compiler, JsonbValue *value, char *pointer, int length)
+static void
+walk(SchemaCompiler *compiler, Target *target, char *pointer, int length)
 {
-	const SchemaPlace *place = compiler->base_place;
+	const SchemaPlace *place = target->resource->place;
 	char	   *next = pointer;
 	char	   *end = pointer + length;
+	const SchemaEntry *entry;
 
+	target->value = target->resource->root;
 	while (next < end)
 	{
 		char	   *token = next + 1;
 		int			token_length;
 
 		if (*next != '/')
-			return NULL;
+			return;
 		for (next = token; next < end && *next != '/';)
 			next++;
 		token_length = unescape_token(token, next - token);
-		if (token_length < 0 || !step(value, token, token_length))
-			return NULL;
+		if (token_length < 0 || !step(&target->value, token, token_length))
+			return;
 		place = schema_place_step(place, token, token_length);
-		schema_enter(compiler, value, place);
+		if (json_is_object(&target->value) &&
+			(entry = schema_find_entry(compiler, &target->value)) != NULL)
+			target->resource = entry->resource;
 	}
-	return place;
+	target->place = place;
 }
 
-/* The node a $ref leads to; place is that of the $ref itself. */
+/* Read a document that is referred to, and index it; raises if there is none. */
+static SchemaResource *
+load_document(SchemaCompiler *compiler, const SchemaText *uri, const SchemaPlace *place)
+{
+	const Jsonb *document;
+
+	if (!schema_uri_is_absolute(uri))
+		SCHEMA_REFUSE(place, "Give the schema an \"$id\", or refer to the other document by its whole URI.",
+					  "is relative, and the schema has no URI that it could be relative to.");
+	if (compiler->is_open)
+	{
+		compiler->schema->is_open = true;
+		return NULL;
+	}
+	document = schema_fetch_document(compiler, uri);
+	if (document == NULL)
+		SCHEMA_REFUSE(place, "Nothing is fetched: insert the document into promote.schema_document.",
+					  "refers to a document that is not registered: %.*s.",
+					  uri->length, uri->text);
+	return schema_add_document(compiler, document, uri);
+}
+
+/* The resource that a URI names, NULL if it is left open. */
+static SchemaResource *
+find_resource(SchemaCompiler *compiler, const SchemaText *uri, const SchemaPlace *place)
+{
+	const SchemaName *name = schema_find_name(compiler, NULL, uri);
+
+	if (name == NULL)
+		return load_document(compiler, uri, place);
+	if (name->is_ambiguous)
+		SCHEMA_REFUSE(place, "Give each subschema an \"$id\" of its own.",
+					  "is ambiguous: several schemas have the URI %.*s.", uri->length, uri->text);
+	return name->resource;
+}
+
+/* Find an anchor of the target's resource. */
+static void
+find_anchor(SchemaCompiler *compiler, Target *target, const char *anchor, int length,
+			const SchemaPlace *place)
+{
+	SchemaText	text = {anchor, length};
+	const SchemaName *name = schema_find_name(compiler, target->resource, &text);
+
+	if (name == NULL)
+	{
+		/* what an unknown dialect has for anchors is not known */
+		if (target->resource->dialect.keywords == 0)
+			target->resource = NULL;
+		return;
+	}
+	if (name->is_ambiguous)
+		SCHEMA_REFUSE(place, "Give each subschema an anchor of its own.",
+					  "is ambiguous: several schemas have the anchor \"%.*s\".", length, anchor);
+	target->value = name->target;
+	target->place = name->place;
+	target->anchor = name;
+}
+
+/* What a reference at that place leads to; raises where that is no schema. */
+static Target
+find_target(SchemaCompiler *compiler, const JsonbValue *reference, const SchemaPlace *place)
+{
+	const char *text = reference->val.string.val;
+	Target		target = {compiler->resource};
+	SchemaText	fragment = {text + 1, reference->val.string.len - 1};
+	SchemaText	uri;
+	char	   *decoded;
+	int			length;
+
+	if (reference->val.string.len == 0)
+		fragment.length = 0;
+	else if (text[0] != '#')
+	{
+		uri = schema_uri_resolve(&compiler->resource->uri, text, reference->val.string.len,
+								 &fragment);
+		target.resource = find_resource(compiler, &uri, place);
+	}
+	if (target.resource == NULL)
+		return target;
+	decoded = decode_fragment(fragment.text, fragment.length, place, &length);
+	if (length > 0 && decoded[0] != '/')
+		find_anchor(compiler, &target, decoded, length, place);
+	else
+		walk(compiler, &target, decoded, length);
+	if (target.resource == NULL)
+		return target;
+	if (target.place == NULL)
+		SCHEMA_REFUSE(place, LOCAL_HINT, "leads nowhere: the schema has no place \"%.*s\".",
+					  reference->val.string.len, text);
+	if (!json_is_object(&target.value) && target.value.type != jbvBool)
+		SCHEMA_REFUSE(place, "A schema is an object of keywords, true or false.",
+					  "leads to something that is no schema.");
+	return target;
+}
+
+/* The node of what a reference leads to. */
+static SchemaNode *
+compile_target(SchemaCompiler *compiler, const Target *target, const char *keyword)
+{
+	SchemaResource *resource = compiler->resource;
+	SchemaNode *node;
+
+	compiler->resource = target->resource;
+	node = schema_compile_node(compiler, &target->value, target->place, keyword);
+	node->shared = true;
+	compiler->resource = resource;
+	return node;
+}
+
+/* The node a $ref leads to, NULL if it is left open; place is that of the $ref itself. */
 SchemaNode *
 schema_resolve(SchemaCompiler *compiler, const JsonbValue *reference, const SchemaPlace *place)
 {
-	const char *text = reference->val.string.val;
-	int			length = reference->val.string.len;
-	JsonbValue	base = compiler->base;
-	JsonbValue	target = base;
-	const SchemaPlace *base_place = compiler->base_place;
-	const SchemaPlace *target_place;
-	SchemaNode *node;
-	char	   *pointer;
+	Target		target = find_target(compiler, reference, place);
 
-	if (length > 0 && text[0] != '#')
-		SCHEMA_REFUSE(place, "Nothing is fetched: copy the other schema under \"definitions\""
-					  " and refer to it as \"#/definitions/name\".",
-					  "refers to another document.");
-	pointer = decode_fragment(text + 1, Max(length - 1, 0), place, &length);
-	target_place = walk(compiler, &target, pointer, length);
-	if (target_place == NULL)
-		SCHEMA_REFUSE(place, LOCAL_HINT, "leads nowhere: the schema has no place \"%.*s\".",
-					  reference->val.string.len, text);
-	if (!json_is_object(&target) && target.type != jbvBool)
-		SCHEMA_REFUSE(place, "A schema is an object of keywords, true or false.",
-					  "leads to something that is no schema.");
-	node = schema_compile_node(compiler, &target, target_place, "$ref");
-	node->shared = true;
-	compiler->base = base;
-	compiler->base_place = base_place;
-	return node;
+	return target.resource ? compile_target(compiler, &target, "$ref") : NULL;
+}
+
+/* The dynamic name of that text, made if it is new. */
+static SchemaDynamic *
+intern_dynamic(SchemaCompiler *compiler, const SchemaText *text)
+{
+	Schema	   *schema = compiler->schema;
+	SchemaName *name = schema_find_name(compiler, &dynamic_owner, text);
+	SchemaDynamic *dynamic;
+
+	if (name)
+		return name->dynamic;
+	name = schema_enter_name(compiler, &dynamic_owner, text);
+	dynamic = palloc0(sizeof(SchemaDynamic));
+	dynamic->number = schema->dynamic_count++;
+	dynamic->next = schema->dynamics;
+	schema->dynamics = dynamic;
+	name->dynamic = dynamic;
+	return dynamic;
+}
+
+/*
+ * What a $dynamicRef of the node leads to.  Only one that leads to a
+ * "$dynamicAnchor" looks for others of that name when it is evaluated.
+ */
+void
+schema_resolve_dynamic(SchemaCompiler *compiler, SchemaNode *node, const JsonbValue *reference,
+					   const SchemaPlace *place)
+{
+	Target		target = find_target(compiler, reference, place);
+
+	if (target.resource == NULL)
+		return;
+	if (target.anchor && target.anchor->is_dynamic)
+		node->dynamic = intern_dynamic(compiler, &target.anchor->text);
+	node->dynamic_ref = compile_target(compiler, &target, "$dynamicRef");
+}
+
+/* Note what a dynamic name means in the resource of one of its anchors. */
+static void
+bind_name(SchemaCompiler *compiler, SchemaName *name, SchemaDynamic *dynamic)
+{
+	SchemaResource *owner = (SchemaResource *) name->owner;
+	Target		target = {owner, name->target, name->place, name};
+	SchemaBinding *binding = palloc0(sizeof(SchemaBinding));
+
+	name->is_bound = true;
+	binding->dynamic = dynamic;
+	binding->node = compile_target(compiler, &target, "$dynamicRef");
+	binding->next = owner->bindings;
+	owner->bindings = binding;
+	binding->next_target = dynamic->targets;
+	dynamic->targets = binding;
+}
+
+/*
+ * Compile all that the schema's dynamic references could lead to.  That may
+ * bring more of them, so it goes on until there is nothing new.
+ */
+void
+schema_bind_dynamics(SchemaCompiler *compiler)
+{
+	bool		changed = true;
+
+	while (changed)
+	{
+		changed = false;
+		for (SchemaName *name = compiler->dynamic_names; name; name = name->next_dynamic)
+		{
+			SchemaName *wanted = name->is_bound ? NULL :
+				schema_find_name(compiler, &dynamic_owner, &name->text);
+
+			CHECK_FOR_INTERRUPTS();
+			if (wanted == NULL)
+				continue;
+			bind_name(compiler, name, wanted->dynamic);
+			changed = true;
+		}
+	}
 }

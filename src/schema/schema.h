@@ -4,9 +4,11 @@
  * A compiled schema is kept per backend, keyed by the schema's bytes, within
  * a bound; a pointer to one stays good until the next call of
  * schema_compile.  Evaluation reads views into the document (json/reader.h)
- * and allocates nothing for a valid one.
+ * and allocates nothing for a valid one, unless the schema says what is
+ * "unevaluated" of more than 256 children.
  *
- * Nothing here reads tables or the clock.
+ * Nothing here reads tables or the clock.  Other documents that a schema
+ * refers to are asked for at a source that whoever knows tables sets.
  */
 #ifndef PROMOTE_SCHEMA_H
 #define PROMOTE_SCHEMA_H
@@ -31,13 +33,28 @@ typedef struct SchemaViolation
 								 * behind a $ref that of its target */
 	const char *keyword;		/* which keyword is violated */
 	const char *message;		/* what was expected; never the value found */
+	const JsonbValue *expected; /* the same as a value of the schema; NULL
+								 * where it is large */
 } SchemaViolation;
 
 typedef void (*SchemaCollector) (void *state, const SchemaViolation *violation);
 
+/*
+ * The document of a URI, which is absolute and without a fragment, in the
+ * current memory context; NULL if there is none.
+ */
+typedef const Jsonb *(*SchemaDocumentSource) (const char *uri, int length);
+
+extern void schema_set_document_source(SchemaDocumentSource source);
+extern void schema_forget_documents(void);
+
 extern const Schema *schema_compile(const Jsonb *schema);
+extern void schema_check(const Jsonb *schema);
+extern void schema_check_document(const Jsonb *document, const char *uri, int length);
 extern bool schema_validate(const Schema *schema, const JsonbValue *document,
 							SchemaCollector collect, void *state);
+extern bool schema_validate_formats(const Schema *schema, const JsonbValue *document,
+									SchemaCollector collect, void *state);
 extern bool schema_marks_vary(const Schema *schema, uint32 wanted);
 extern JsonMark *schema_marks(const Schema *schema, const JsonbValue *document,
 							  uint32 wanted);

@@ -83,16 +83,54 @@ format_message(const char *format, va_list arguments)
 	return message.data;
 }
 
+/* How large a value that is told as expected may be, in bytes. */
+#define EXPECTED_SIZE_MAX	4096
+
+/* Is the value small enough to be told? */
+static bool
+is_small(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return value->val.string.len <= EXPECTED_SIZE_MAX;
+		case jbvNumeric:
+			return VARSIZE_ANY(value->val.numeric) <= EXPECTED_SIZE_MAX;
+		case jbvBinary:
+			return value->val.binary.len <= EXPECTED_SIZE_MAX;
+		default:
+			return true;
+	}
+}
+
+/* What the keyword expects: its value, in *value; NULL if that is large. */
+static const JsonbValue *
+expected_value(const SchemaNode *node, const char *keyword, JsonbValue *value)
+{
+	if (node->never)
+	{
+		value->type = jbvBool;
+		value->val.boolean = false;
+	}
+	else if (!getKeyJsonValueFromContainer((JsonbContainer *) node->keywords, keyword,
+										   strlen(keyword), value))
+		return NULL;
+	return is_small(value) ? value : NULL;
+}
+
 /*
  * Report a violation, if violations are collected at all.  property is given
- * where the keyword's value has an entry for it that is violated.
+ * where the keyword's value has an entry for it that is violated, and
+ * expected where that is not the keyword's value as a whole.
  */
 void
 schema_report(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
-			  const char *keyword, const SchemaProperty *property, const char *format,...)
+			  const char *keyword, const SchemaProperty *property,
+			  const JsonbValue *expected, const char *format,...)
 {
 	SchemaViolation violation;
 	StringInfoData path;
+	JsonbValue	value;
 	va_list		arguments;
 
 	if (evaluation->collect == NULL)
@@ -103,6 +141,7 @@ schema_report(SchemaEvaluation *evaluation, const SchemaNode *node, const Schema
 	violation.instance_path = json_path_text(&path);
 	violation.schema_path = schema_place_text(violated_place(node, keyword, property));
 	violation.keyword = keyword;
+	violation.expected = expected ? expected : expected_value(node, keyword, &value);
 	va_start(arguments, format);
 	violation.message = format_message(format, arguments);
 	va_end(arguments);

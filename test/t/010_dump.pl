@@ -21,7 +21,10 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES
         "password": {"$md.sensitive": true}, "region": {"$md.immutable": true}}, "required": ["size"]}}}'),
     ('postgres', '1.10.0', '{"properties": {"zone": {"type": "string", "$md.copyable": false}}}'),
     ('postgres', '1.11.0-dev.20260915T101500Z', '{}'),
-    ('redis', '7.0.0', 'true');
+    ('redis', '7.0.0', '{"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": "https://example.com/cache.json"}');
+INSERT INTO promote.schema_document (uri, document) VALUES
+    ('https://example.com/cache.json', '{"properties": {"a": {"$ref": "types.json#a"}}}'),
+    ('https://example.com/types.json', '{"$defs": {"a": {"$anchor": "a", "type": "object"}}}');
 INSERT INTO promote.project (project, description, attributes)
 VALUES ('shop', E'tab\there, \\N, \\., newline\nthere', '{"größe": "ünïcode €"}'), ('blog', NULL, '{}');
 INSERT INTO promote.environment (project, environment, parameters) VALUES

@@ -1,0 +1,342 @@
+/*
+ * walk.c: which subschemas apply to which locations of a document.
+ *
+ * What JSON Schema calls annotation collection, for documents that need not
+ * be valid.  Of branches those that match apply; where none does, all do, so
+ * that a doubt never leaks a value.  What stands beside a $ref says nothing
+ * of validity in draft-07, but applies all the same.
+ *
+ * Subschemas from which none that is wanted can be met are passed over, and
+ * with them the part of the document that only they apply to.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "schema/internal.h"
+
+static void apply(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location);
+
+/* Is there anything to be met from the node, which may be NULL? */
+static bool
+is_wanted(const SchemaWalk *walk, const SchemaNode *node)
+{
+	return node && (walk->reach[node->number] & walk->wanted);
+}
+
+/* Make child the location of the child of parent whose view and key it has. */
+static void
+enter_child(SchemaLocation *child, SchemaLocation *frame, uint32 index)
+{
+	child->mark.parent = &frame->mark;
+	child->mark.index = child->at.index = index;
+	child->mark.count = child->at.value->type == jbvBinary ? json_count(child->at.value) : 0;
+	child->mark.node = NULL;
+}
+
+static bool
+any_wanted(const SchemaWalk *walk, const SchemaList *list)
+{
+	uint32		i;
+
+	for (i = 0; i < list->count; i++)
+		if (is_wanted(walk, list->nodes[i]))
+			return true;
+	return false;
+}
+
+/* Does a walk over the object's properties pay? */
+static bool
+properties_wanted(const SchemaWalk *walk, const SchemaObjectRules *rules)
+{
+	uint32		i;
+
+	if (is_wanted(walk, rules->additional))
+		return true;
+	for (i = 0; i < rules->pattern_count; i++)
+		if (is_wanted(walk, rules->patterns[i].schema))
+			return true;
+	for (i = 0; i < rules->property_count; i++)
+		if (is_wanted(walk, rules->properties[i].schema) ||
+			is_wanted(walk, rules->properties[i].dependent[0]) ||
+			is_wanted(walk, rules->properties[i].dependent[1]))
+			return true;
+	return false;
+}
+
+/* What applies to one property, and to the object since it is there. */
+static void
+apply_property(SchemaWalk *walk, const SchemaObjectRules *rules, const SchemaProperty *known,
+			  SchemaLocation *object, SchemaLocation *property)
+{
+	const JsonbValue *key = property->at.key;
+	bool		matched = known && known->schema;
+	uint32		i;
+
+	if (matched)
+		apply(walk, known->schema, property);
+	for (i = 0; i < rules->pattern_count; i++)
+	{
+		const SchemaPatternProperty *entry = &rules->patterns[i];
+
+		/* one without marks matters where it keeps others from applying */
+		if (!is_wanted(walk, entry->schema) &&
+			(matched || !is_wanted(walk, rules->additional)))
+			continue;
+		if (!schema_pattern_matches(entry->pattern, key->val.string.val, key->val.string.len))
+			continue;
+		matched = true;
+		apply(walk, entry->schema, property);
+	}
+	if (!matched && rules->additional)
+		apply(walk, rules->additional, property);
+	for (i = 0; known && i < lengthof(known->dependent); i++)
+		if (known->dependent[i])
+			apply(walk, known->dependent[i], object);
+}
+
+static void
+apply_properties(SchemaWalk *walk, const SchemaObjectRules *rules, SchemaLocation *frame)
+{
+	const SchemaProperty *next = rules->properties;
+	const SchemaProperty *end = next + rules->property_count;
+	JsonCursor	cursor;
+	JsonbValue	key;
+	JsonbValue	value;
+	SchemaLocation child = {.at = {&frame->at, &value, &key, 0, false}};
+
+	if (!properties_wanted(walk, rules))
+		return;
+	json_cursor_init(&cursor, frame->at.value->val.binary.data);
+	while (json_next_pair(&cursor, &key, &value))
+	{
+		const SchemaProperty *known = schema_next_property(&next, end, &key);
+
+		CHECK_FOR_INTERRUPTS();
+		enter_child(&child, frame, cursor.next - 1);
+		apply_property(walk, rules, known, frame, &child);
+	}
+}
+
+/*
+ * The items that match "contains", or all of them where none does.
+ */
+static void
+apply_contained(SchemaWalk *walk, const SchemaNode *contains, SchemaLocation *frame)
+{
+	JsonCursor	cursor;
+	JsonbValue	item;
+	SchemaLocation child = {.at = {&frame->at, &item, NULL, 0, false}};
+	bool		all = false;
+	bool		found = false;
+
+	if (!is_wanted(walk, contains))
+		return;
+	do
+	{
+		json_cursor_init(&cursor, frame->at.value->val.binary.data);
+		while (json_next_element(&cursor, &item))
+		{
+			enter_child(&child, frame, cursor.next - 1);
+			if (!all && !schema_accepts(&walk->evaluation, contains, &child.at))
+				continue;
+			found = true;
+			apply(walk, contains, &child);
+		}
+		all = !all;
+	} while (all && !found);
+}
+
+static void
+apply_items(SchemaWalk *walk, const SchemaArrayRules *rules, SchemaLocation *frame)
+{
+	JsonCursor	cursor;
+	JsonbValue	item;
+	SchemaLocation child = {.at = {&frame->at, &item, NULL, 0, false}};
+	const SchemaNode *rest = rules->rest;
+
+	apply_contained(walk, rules->contains, frame);
+	if (!is_wanted(walk, rest) && !any_wanted(walk, &rules->tuple))
+		return;
+	json_cursor_init(&cursor, frame->at.value->val.binary.data);
+	while (json_next_element(&cursor, &item))
+	{
+		uint32		index = cursor.next - 1;
+		const SchemaNode *schema = index < rules->tuple.count ? rules->tuple.nodes[index] : rest;
+
+		if (!is_wanted(walk, schema))
+			continue;
+		enter_child(&child, frame, index);
+		apply(walk, schema, &child);
+	}
+}
+
+/* The branches that match, or all of them where none does. */
+static void
+apply_branches(SchemaWalk *walk, const SchemaList *branches, SchemaLocation *frame)
+{
+	bool		matched = false;
+	uint32		i;
+
+	if (!any_wanted(walk, branches))
+		return;
+	for (i = 0; i < branches->count; i++)
+	{
+		if (!schema_accepts(&walk->evaluation, branches->nodes[i], &frame->at))
+			continue;
+		matched = true;
+		apply(walk, branches->nodes[i], frame);
+	}
+	for (i = 0; i < branches->count && !matched; i++)
+		apply(walk, branches->nodes[i], frame);
+}
+
+/* "if" and "then" where "if" holds, "else" where it does not. */
+static void
+apply_condition(SchemaWalk *walk, const SchemaLogicRules *logic, SchemaLocation *frame)
+{
+	if (!is_wanted(walk, logic->condition) && !is_wanted(walk, logic->consequence) &&
+		!is_wanted(walk, logic->alternative))
+		return;
+	if (schema_accepts(&walk->evaluation, logic->condition, &frame->at))
+	{
+		apply(walk, logic->condition, frame);
+		if (logic->consequence)
+			apply(walk, logic->consequence, frame);
+	}
+	else if (logic->alternative)
+		apply(walk, logic->alternative, frame);
+}
+
+static void
+apply_logic(SchemaWalk *walk, const SchemaLogicRules *logic, SchemaLocation *frame)
+{
+	uint32		i;
+
+	for (i = 0; i < logic->all.count; i++)
+		apply(walk, logic->all.nodes[i], frame);
+	apply_branches(walk, &logic->any, frame);
+	apply_branches(walk, &logic->one, frame);
+	if (logic->condition)
+		apply_condition(walk, logic, frame);
+}
+
+/* What is said of the children that the node evaluates in no other way. */
+static void
+apply_unevaluated(SchemaWalk *walk, const SchemaNode *node, const SchemaNode *rest,
+				  SchemaLocation *frame)
+{
+	bool		is_object = json_is_object(frame->at.value);
+	SchemaSeen	seen;
+	JsonCursor	cursor;
+	JsonbValue	key;
+	JsonbValue	value;
+	SchemaLocation child = {.at = {&frame->at, &value, is_object ? &key : NULL, 0, false}};
+
+	if (!is_wanted(walk, rest))
+		return;
+	schema_seen_init(&seen, frame->at.value);
+	schema_find_seen(&walk->evaluation, node, &frame->at, &seen);
+	json_cursor_init(&cursor, frame->at.value->val.binary.data);
+	while (is_object ? json_next_pair(&cursor, &key, &value) : json_next_element(&cursor, &value))
+	{
+		if (schema_seen_has(&seen, cursor.next - 1))
+			continue;
+		enter_child(&child, frame, cursor.next - 1);
+		apply(walk, rest, &child);
+	}
+	schema_seen_free(&seen);
+}
+
+/* What applies to the same location by reference. */
+static void
+apply_references(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *frame)
+{
+	SchemaFollowing following;
+
+	if (node->ref)
+		apply(walk, node->ref, frame);
+	if (node->dynamic_ref == NULL)
+		return;
+	apply(walk, schema_follow(&walk->evaluation, node, &frame->at, &following), frame);
+	schema_unfollow(&walk->evaluation, &following);
+}
+
+/* Was all of this done before, on another way to the same location? */
+static bool
+is_known(SchemaWalk *walk, const SchemaNode *node, const SchemaLocation *frame)
+{
+	SchemaMemo *memo = node->shared ? schema_memo(&walk->evaluation, node, &frame->at) : NULL;
+
+	if (memo == NULL)
+		return false;
+	if (memo->answer & SCHEMA_MEMO_WALKED)
+		return true;
+	memo->answer |= SCHEMA_MEMO_WALKED;
+	return false;
+}
+
+/* All that the node's keywords make apply, to its location and below. */
+static void
+apply_keywords(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *frame)
+{
+	const JsonbValue *value = frame->at.value;
+
+	apply_references(walk, node, frame);
+	if (node->object && json_is_object(value))
+	{
+		apply_properties(walk, node->object, frame);
+		apply_unevaluated(walk, node, node->object->unevaluated, frame);
+	}
+	if (node->array && json_is_array(value))
+	{
+		apply_items(walk, node->array, frame);
+		apply_unevaluated(walk, node, node->array->unevaluated, frame);
+	}
+	if (node->logic)
+		apply_logic(walk, node->logic, frame);
+}
+
+/* Visit the node at a location, and whatever it makes apply there and below. */
+static void
+apply(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *frame)
+{
+	SchemaScopeMark mark;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (!is_wanted(walk, node))
+		return;
+	if (node->resource->bindings)
+		mark = schema_enter_resource(&walk->evaluation, node->resource);
+	if (!is_known(walk, node, frame))
+	{
+		walk->visit(walk, node, frame);
+		apply_keywords(walk, node, frame);
+	}
+	if (node->resource->bindings)
+		schema_leave_resource(&walk->evaluation, mark);
+}
+
+/*
+ * Visit every node that applies to a location of the document, with that
+ * location, once for each way that leads there or more rarely.  Only nodes
+ * are visited from which one that is wanted can be met: walk says by reach,
+ * which schema_spread fills in, and wanted which those are.
+ */
+void
+schema_walk(SchemaWalk *walk, const Schema *schema, SchemaLocation *root)
+{
+	schema_begin_evaluation(&walk->evaluation, schema);
+	apply(walk, schema->root, root);
+	schema_end_evaluation(&walk->evaluation);
+}
+
+/* The location that is the whole document. */
+SchemaLocation
+schema_root_location(const JsonbValue *document)
+{
+	SchemaLocation root = {.at = {NULL, document, NULL, 0, false}};
+
+	root.mark.count = document->type == jbvBinary ? json_count(document) : 0;
+	return root;
+}

@@ -1,0 +1,109 @@
+/*
+ * schema_document.c: the documents that schemas refer to, from their table.
+ *
+ * promote.schema_document is only appended to, so what a schema means does
+ * not change; but a document that was registered can be gone again where its
+ * transaction rolled back.  The trigger on the table sends an invalidation
+ * for it, which reaches this backend at a rollback, too, and makes the cache
+ * of compiled schemas forget what it made of documents.
+ */
+#include "postgres.h"
+
+#include "errors.h"
+#include "schema/schema.h"
+#include "schema_document.h"
+#include "spi.h"
+#include "trigger.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+
+PG_FUNCTION_INFO_V1(promote_forget_schemas);
+PG_FUNCTION_INFO_V1(promote_schema_document_check);
+
+/* The table, once a document was looked up; invalid before. */
+static Oid	table = InvalidOid;
+
+/* Called where a table, or all of them (InvalidOid), may have changed. */
+static void
+table_changed(Datum argument, Oid relation)
+{
+	if (relation == table || !OidIsValid(relation))
+		schema_forget_documents();
+}
+
+/*
+ * The document registered under a URI, in the current memory context; NULL
+ * if there is none.  A SchemaDocumentSource.
+ */
+static const Jsonb *
+find_document(const char *uri, int length)
+{
+	static Statement look = {
+		.text = "SELECT d.document, d.tableoid FROM promote.schema_document AS d WHERE d.uri = $1",
+		.parameters = 1,
+		.types = {TEXTOID}
+	};
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		values[1];
+	Jsonb	   *document = NULL;
+	SpiScope	scope;
+
+	spi_enter(&scope);
+	values[0] = PointerGetDatum(cstring_to_text_with_len(uri, length));
+	statement_run(&look, values, NULL, true);
+	if (SPI_processed > 0)
+	{
+		bool		isnull;
+		Jsonb	   *found = spi_jsonb(SPI_tuptable, 0, 1);
+
+		table = DatumGetObjectId(spi_value(SPI_tuptable, 0, 2, &isnull));
+		document = MemoryContextAllocHuge(caller, VARSIZE(found));
+		memcpy(document, found, VARSIZE(found));
+	}
+	spi_leave(&scope);
+	return document;
+}
+
+/* Called once per backend, when the library is loaded. */
+void
+schema_document_init(void)
+{
+	schema_set_document_source(find_document);
+	CacheRegisterRelcacheCallback(table_changed, (Datum) 0);
+}
+
+/*
+ * promote.forget_schemas() returns trigger
+ *
+ * BEFORE INSERT of schema_document, for each statement: what was compiled
+ * with the documents of before is not used again, neither after this nor,
+ * should it roll back, after that.
+ */
+Datum
+promote_forget_schemas(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "forget_schemas", "schema_document",
+									 TRIGGER_EVENT_BEFORE);
+
+	CacheInvalidateRelcache(data->tg_relation);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * schema_document_check(uri, document): true, or an error that says what is
+ * wrong with the document as a schema under that URI.  Documents that it
+ * refers to are not looked at.
+ */
+Datum
+promote_schema_document_check(PG_FUNCTION_ARGS)
+{
+	text	   *uri = PG_GETARG_TEXT_PP(0);
+	Jsonb	   *document = PG_GETARG_JSONB_P(1);
+
+	schema_check_document(document, VARDATA_ANY(uri), VARSIZE_ANY_EXHDR(uri));
+	PG_RETURN_BOOL(true);
+}
