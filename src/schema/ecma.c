@@ -20,6 +20,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/bitmapset.h"
 #include "schema/internal.h"
 #include "schema/unicode.h"
 #include "utils/memutils.h"
@@ -27,14 +28,24 @@
 /* The most that the engine repeats with one quantifier. */
 #define ENGINE_REPEAT_MAX	255
 
-/* The weight of a class of Unicode: the engine keeps its hundreds of ranges once. */
-#define PROPERTY_WEIGHT		1
 
 /*
  * The most characters and classes a pattern may come to once its repetitions
  * are written out.  The engine takes seconds and tens of megabytes beyond.
  */
 #define PATTERN_WEIGHT_MAX	10000
+
+/*
+ * The most that its classes, written out, may come to, times the characters
+ * that the pattern tells from others: each class is an edge for each kind of
+ * character in it.  The engine takes a second or two at this, and from there
+ * on with the square and more.
+ */
+#define PATTERN_EDGES_MAX	300000
+
+/* Kinds of characters that a class of Unicode adds, and that \d and \w do. */
+#define PROPERTY_KINDS		1
+#define ESCAPE_KINDS		10
 
 #define NO_CHARACTER		((pg_wchar) -1)
 #define LAST_CHARACTER		((pg_wchar) 0x7ffffffe)
@@ -61,6 +72,9 @@ typedef struct Translator
 	int			group_count;
 	Group	   *groups;
 	uint64		weight;			/* of what is written so far */
+	uint64		classes;		/* and how many classes are in it */
+	Bitmapset  *characters;		/* that are named */
+	uint64		kinds;			/* of characters that the engine tells apart */
 	bool		judging;		/* only: is it well formed? */
 	int			highest;		/* when judging: of the groups referred to by number */
 	int			reference_count;
@@ -108,9 +122,21 @@ emit_text(Translator *t, const char *text)
 		emit(t, (unsigned char) *text);
 }
 
+/* Take down that the pattern tells a character from others. */
+static void
+distinguish(Translator *t, pg_wchar c)
+{
+	int			member = c & 0x1fffff;
+
+	if (t->judging || c == LAST_CHARACTER || bms_is_member(member, t->characters))
+		return;
+	t->characters = bms_add_member(t->characters, member);
+	t->kinds++;
+}
+
 /* A character that stands for itself, inside brackets or not. */
 static void
-emit_literal(Translator *t, pg_wchar c)
+write_literal(Translator *t, pg_wchar c)
 {
 	if (c > ' ' && c < 0x7f && strchr("\\^$.|?*+()[]{}-", (int) c))
 		emit(t, '\\');
@@ -118,14 +144,29 @@ emit_literal(Translator *t, pg_wchar c)
 }
 
 static void
-emit_range(Translator *t, pg_wchar first, pg_wchar last)
+emit_literal(Translator *t, pg_wchar c)
 {
-	emit_literal(t, first);
+	distinguish(t, c);
+	write_literal(t, c);
+}
+
+static void
+write_range(Translator *t, pg_wchar first, pg_wchar last)
+{
+	write_literal(t, first);
 	if (last != first)
 	{
 		emit(t, '-');
-		emit_literal(t, last);
+		write_literal(t, last);
 	}
+}
+
+static void
+emit_range(Translator *t, pg_wchar first, pg_wchar last)
+{
+	distinguish(t, first);
+	distinguish(t, last);
+	write_range(t, first, last);
 }
 
 /* Reading: the character that comes n from here, without moving. */
@@ -215,7 +256,7 @@ character_of(Translator *t, uint32 code)
 	if (code > 0x10ffff)
 		REFUSE_PATTERN(t, "has an escape for something that is no Unicode character.");
 	if (code >= 0xd800 && code <= 0xdfff)
-		REFUSE_UNSUPPORTED(t, "has an escape for half of a character.");
+		REFUSE_UNSUPPORTED(t, "has an escape for something that is no Unicode character.");
 	if (code < 0x80 || t->utf8)
 		return code;
 	if (!convert_code_point(code, bytes))
@@ -349,7 +390,7 @@ emit_bytes_in(Translator *t, const UnicodeRange *ranges, int count)
 
 		for (i = 0; i < count && code != 0 && ranges[i].first <= code; i++)
 			if (code <= ranges[i].last)
-				emit_literal(t, byte);
+				write_literal(t, byte);
 	}
 }
 
@@ -365,12 +406,12 @@ emit_property(Translator *t, const char *name, bool negated)
 	UnicodeRange *ranges = unicode_property_ranges(name, negated, &count);
 	int			i;
 
-	emit_literal(t, LAST_CHARACTER);
+	write_literal(t, LAST_CHARACTER);
 	for (i = 0; t->utf8 && i < count; i++)
-		emit_range(t, ranges[i].first, ranges[i].last);
+		write_range(t, ranges[i].first, ranges[i].last);
 	if (!t->utf8)
 		emit_bytes_in(t, ranges, count);
-	t->weight += PROPERTY_WEIGHT;
+	t->kinds += PROPERTY_KINDS;
 	pfree(ranges);
 }
 
@@ -388,7 +429,7 @@ translate_property(Translator *t, bool negated)
 		name[length++] = *t->next++;
 	name[length] = '\0';
 	if (!skip(t, "}") || !unicode_property_known(name))
-		REFUSE_PATTERN(t, "has \\p{%s: that is no property of Unicode that ECMA-262 names.", name);
+		REFUSE_PATTERN(t, "asks for the property \"%s\", which ECMA-262 does not name.", name);
 	if (t->judging)
 		return;
 	if (!t->utf8 && pg_database_encoding_max_length() > 1)
@@ -476,6 +517,7 @@ translate_class(Translator *t)
 {
 	bool		negated = skip(t, "^");
 
+	t->classes++;
 	if (skip(t, "]"))
 	{
 		/* [] matches nothing, and [^] anything; neither can be said in brackets */
@@ -495,6 +537,7 @@ translate_class(Translator *t)
 static void
 emit_any(Translator *t)
 {
+	t->classes++;
 	emit_text(t, "[^\n\r");
 	if (t->utf8)
 		emit_range(t, 0x2028, 0x2029);
@@ -625,6 +668,7 @@ translate_escape(Translator *t)
 	if (c == 's' || c == 'S' || c == 'd' || c == 'D' || c == 'w' || c == 'W' ||
 		c == 'p' || c == 'P')
 	{
+		t->classes++;
 		emit(t, '[');
 		translate_class_escape(t);
 		emit(t, ']');
@@ -818,11 +862,16 @@ emit_quantifier(Translator *t, int start, int captures, int least, int most)
 
 /* The weight of a pattern so far, with the last atom so many times. */
 static void
-weigh(Translator *t, uint64 before, int times)
+weigh(Translator *t, uint64 weight_before, uint64 classes_before, int times)
 {
 	if (times > 1)
-		t->weight = before + (t->weight - before) * times;
-	if (t->weight > PATTERN_WEIGHT_MAX && !t->judging)
+	{
+		t->weight = weight_before + (t->weight - weight_before) * times;
+		t->classes = classes_before + (t->classes - classes_before) * times;
+	}
+	if (t->judging)
+		return;
+	if (t->weight > PATTERN_WEIGHT_MAX || t->classes * t->kinds > PATTERN_EDGES_MAX)
 		SCHEMA_REFUSE(t->place, "Repeat less, or bound the length with \"maxLength\".",
 					  "is too large once its repetitions are written out.");
 }
@@ -873,6 +922,7 @@ translate_term(Translator *t)
 	int			start = t->out.len;
 	int			captures = t->captures;
 	uint64		weight = t->weight;
+	uint64		classes = t->classes;
 	bool		repeatable = translate_atom(t);
 	int			least = 1;
 	int			most = 1;
@@ -884,10 +934,10 @@ translate_term(Translator *t)
 		if (most != SCHEMA_UNBOUNDED && most < least)
 			REFUSE_PATTERN(t, "has a quantifier whose bounds are out of order.");
 		skip(t, "?");
-		weigh(t, weight, Max(least, most));
+		weigh(t, weight, classes, Max(least, most));
 		emit_quantifier(t, start, captures, least, most);
 	}
-	weigh(t, weight, 1);
+	weigh(t, weight, classes, 1);
 }
 
 /* Alternatives, up to the end or a closing parenthesis. */
@@ -932,6 +982,7 @@ static void
 translate_pattern(Translator *t)
 {
 	initStringInfo(&t->out);
+	t->kinds = ESCAPE_KINDS;
 	survey(t);
 	translate_alternatives(t);
 	if (t->next < t->end)
@@ -957,6 +1008,7 @@ schema_translate_pattern(const char *source, int length, const SchemaPlace *plac
 	pfree(wide);
 	pfree(t.groups);
 	pfree(t.references);
+	bms_free(t.characters);
 	*out = t.out;
 	return t.weight;
 }

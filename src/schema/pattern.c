@@ -21,6 +21,9 @@
 /* Strings up to this length are matched without an allocation. */
 #define PATTERN_STACK_CHARS		512
 
+/* So many bytes of a pattern are shown in an error. */
+#define PATTERN_SHOWN			100
+
 struct SchemaPattern
 {
 	const char *source;
@@ -92,7 +95,9 @@ schema_pattern_matches(const SchemaPattern *pattern, const char *string, int len
 		ereport(ERROR,
 				(errcode(PM_TOO_LARGE),
 				 errmsg("matching a pattern of the JSON Schema failed: %s", reason),
-				 errdetail("The pattern is %.*s.", pattern->length, pattern->source),
+				 errdetail("The pattern starts with %.*s.",
+						   pg_mbcliplen(pattern->source, pattern->length, PATTERN_SHOWN),
+						   pattern->source),
 				 errhint("Simplify the pattern.")));
 	}
 	return result == REG_OKAY;
