@@ -15,7 +15,7 @@
 
 /* Names and what they stand for */
 #define PM_INVALID_NAME			PM_ERRCODE('0', '0', '1')	/* a name that is not well formed */
-#define PM_NOT_FOUND			PM_ERRCODE('0', '0', '2')	/* no such project, environment, ... */
+#define PM_NOT_FOUND			PM_ERRCODE('0', '0', '2')	/* no such project, environment, format, ... */
 #define PM_SAME_INSTANCE		PM_ERRCODE('0', '0', '3')	/* source and destination are one */
 #define PM_COMPONENT_MISMATCH	PM_ERRCODE('0', '0', '4')	/* different components or projects */
 #define PM_NOT_CONFIGURED		PM_ERRCODE('0', '0', '5')	/* the instance has no revision yet */
