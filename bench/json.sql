@@ -75,7 +75,8 @@ CREATE FUNCTION bench.leaves(services integer, seed integer, every integer, touc
                              OUT service text, OUT path text[], OUT value jsonb) RETURNS SETOF record
 LANGUAGE sql IMMUTABLE AS $$
     SELECT 'service_' || s, path, bench.value(leaf, s, seed, CASE WHEN picked THEN touched ELSE 0 END)
-      FROM generate_series(1, services) AS s, bench.leaf, LATERAL (SELECT bench.is_touched(leaf, s, services, every) AS picked) p
+      FROM generate_series(1, services) AS s, bench.leaf,
+           LATERAL (SELECT bench.is_touched(leaf, s, services, every) AS picked) AS x
      WHERE picked OR NOT only_touched
 $$;
 
@@ -140,7 +141,8 @@ CREATE FUNCTION bench.schema() RETURNS jsonb LANGUAGE sql IMMUTABLE RETURN '{
           "account_id": {"type": "string", "$md.copyable": false}, "description": {"type": "string"},
           "resources": {
             "type": "object", "additionalProperties": false,
-            "properties": {"cpu": {"type": "integer"}, "memory": {"type": "string"}, "limits": {"$ref": "#/definitions/quantity"}}},
+            "properties": {"cpu": {"type": "integer"}, "memory": {"type": "string"},
+                           "limits": {"$ref": "#/definitions/quantity"}}},
           "probe": {
             "type": "object", "required": ["path"],
             "properties": {"path": {"type": "string", "minLength": 1}, "interval": {"type": "number", "minimum": 1},
@@ -154,6 +156,13 @@ CREATE FUNCTION bench.schema() RETURNS jsonb LANGUAGE sql IMMUTABLE RETURN '{
             "type": "array", "maxItems": 10,
             "items": {"type": "object", "required": ["port"],
                       "properties": {"name": {"type": "string"}, "port": {"type": "integer", "minimum": 1}}}}}}}}'::jsonb;
+
+-- Where a document is not valid, validation ends early and is fast for nothing.
+DO $$
+BEGIN
+    ASSERT promote.jsonb_schema_valid(bench.nested(50, 1), bench.schema()), 'the documents are not valid';
+END
+$$;
 
 -- ---- peers ----
 
@@ -201,17 +210,21 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION bench.change(a jsonb, b jsonb) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN a IS NULL THEN 'add' WHEN b IS NULL THEN 'remove' ELSE 'change' END;
+
 -- Goes through all of both, as it is usually written. For the documents measured here: no leaf becomes a container.
 CREATE FUNCTION bench.plpgsql_diff(a jsonb, b jsonb, at text DEFAULT '')
 RETURNS TABLE (path text, change text, old_value jsonb, new_value jsonb) LANGUAGE plpgsql IMMUTABLE ROWS 20 AS $$
 DECLARE
     m record;
 BEGIN
-    FOR m IN SELECT step, x.value AS x, y.value AS y FROM bench.members(a) AS x FULL JOIN bench.members(b) AS y USING (step) LOOP
+    FOR m IN SELECT step, x.value AS x, y.value AS y
+               FROM bench.members(a) AS x FULL JOIN bench.members(b) AS y USING (step) LOOP
         IF jsonb_typeof(m.x) IN ('object', 'array') AND jsonb_typeof(m.x) = jsonb_typeof(m.y) THEN
             RETURN QUERY SELECT * FROM bench.plpgsql_diff(m.x, m.y, at || m.step);
         ELSIF m.x IS DISTINCT FROM m.y THEN
-            RETURN QUERY SELECT at || m.step, CASE WHEN m.x IS NULL THEN 'add' WHEN m.y IS NULL THEN 'remove' ELSE 'change' END, m.x, m.y;
+            RETURN QUERY SELECT at || m.step, bench.change(m.x, m.y), m.x, m.y;
         END IF;
     END LOOP;
 END
@@ -226,12 +239,13 @@ BEGIN
     IF a = b THEN
         RETURN;
     END IF;
-    FOR m IN SELECT step, x.value AS x, y.value AS y FROM bench.members(a) AS x FULL JOIN bench.members(b) AS y USING (step)
+    FOR m IN SELECT step, x.value AS x, y.value AS y
+               FROM bench.members(a) AS x FULL JOIN bench.members(b) AS y USING (step)
               WHERE x.value IS DISTINCT FROM y.value LOOP
         IF jsonb_typeof(m.x) IN ('object', 'array') AND jsonb_typeof(m.x) = jsonb_typeof(m.y) THEN
             RETURN QUERY SELECT * FROM bench.plpgsql_diff_pruned(m.x, m.y, at || m.step);
         ELSE
-            RETURN QUERY SELECT at || m.step, CASE WHEN m.x IS NULL THEN 'add' WHEN m.y IS NULL THEN 'remove' ELSE 'change' END, m.x, m.y;
+            RETURN QUERY SELECT at || m.step, bench.change(m.x, m.y), m.x, m.y;
         END IF;
     END LOOP;
 END
@@ -315,7 +329,8 @@ CREATE TABLE bench.task (
     up_to integer NOT NULL DEFAULT 1000000  -- KB up to which it is measured
 );
 
-CREATE VIEW bench.share AS SELECT * FROM (VALUES ('1 key', -1), ('1 %', 100), ('10 %', 10), ('100 %', 1)) AS x (touched, every);
+CREATE VIEW bench.share AS
+SELECT * FROM (VALUES ('1 key', -1), ('1 %', 100), ('10 %', 10), ('100 %', 1)) AS x (touched, every);
 
 INSERT INTO bench.task (function, shape, touched, call, columns, floor, peers, wanted)
 SELECT f, 'flat', touched, format('promote.%s(w.a, w.b)', f),
@@ -326,7 +341,8 @@ SELECT f, 'flat', touched, format('promote.%s(w.a, w.b)', f),
  WHERE f = 'jsonb_merge_patch' OR every IN (1, 10);
 INSERT INTO bench.task (function, shape, touched, call, columns, floor, peers, wanted)
 SELECT f, 'flat', 'new key', format('promote.%s(w.a, w.b)', f),
-       ARRAY['bench.flat(n, seed)', $$jsonb_build_object('service_' || (n + 1) / 2 || '_quota', 7)$$], 'bench.copy2(w.a, w.b)',
+       ARRAY['bench.flat(n, seed)', $$jsonb_build_object('service_' || (n + 1) / 2 || '_quota', 7)$$],
+       'bench.copy2(w.a, w.b)',
        '{"||": "w.a || w.b"}', '{"floor": [1.3, 100]}'
   FROM unnest(ARRAY['jsonb_merge_patch', 'jsonb_deep_merge']) AS f;
 INSERT INTO bench.task (function, shape, touched, call, columns, floor, peers, wanted)
@@ -341,7 +357,8 @@ SELECT f, 'nested', touched, format('promote.%s(w.a, w.b)', f),
        CASE touched WHEN 'new key' THEN '{"floor": [1.3, 100]}' ELSE '{}' END::jsonb
   FROM unnest(ARRAY['jsonb_merge_patch', 'jsonb_deep_merge']) AS f,
        (SELECT 'new key', 'bench.new_key(n)'
-         UNION ALL SELECT touched, format('bench.nested(n, seed, %s, 1, true)', every) FROM bench.share) AS x (touched, patch)
+         UNION ALL
+        SELECT touched, format('bench.nested(n, seed, %s, 1, true)', every) FROM bench.share) AS x (touched, patch)
  WHERE f = 'jsonb_merge_patch' OR touched IN ('new key', '10 %');
 
 INSERT INTO bench.task (function, shape, touched, call, columns, floor, peers, fixed, wanted)
@@ -354,12 +371,15 @@ SELECT 'jsonb_leaf_diff', 'nested', touched, 'promote.jsonb_leaf_diff(w.a, w.b)'
        ARRAY['bench.nested(n, seed)', format('bench.nested(n, seed, %s)', every)], 'bench.copy2(w.a, w.b)',
        '{"*rows": "bench.copy2_rows(w.a, w.b)", "plpgsql": "bench.plpgsql_diff(w.a, w.b)",
          "pruned": "bench.plpgsql_diff_pruned(w.a, w.b)"}', 'rows',
-       CASE touched WHEN 'equal' THEN '{"floor": [2, 10], "rows": [2]}' WHEN '1 %' THEN '{"plpgsql": [0.02]}' ELSE '{}' END::jsonb
+       CASE touched WHEN 'equal' THEN '{"floor": [2, 10], "rows": [2]}'
+                    WHEN '1 %' THEN '{"plpgsql": [0.02]}' ELSE '{}' END::jsonb
   FROM (SELECT 'equal', 0 UNION ALL SELECT touched, every FROM bench.share) AS x (touched, every);
 
 INSERT INTO bench.task (function, shape, touched, call, columns, floor, peers, fixed, wanted)
-VALUES ('jsonb_render', 'nested', '5 %', 'promote.jsonb_render(w.a, $1)', ARRAY['bench.nested(n, seed, 1, 2)'], 'bench.copy(w.a)',
-        '{"replace": "replace(replace(w.a::text, ''{{registry}}'', $1 ->> ''registry''), ''{{domain}}'', $1 ->> ''domain'')::jsonb"}',
+VALUES ('jsonb_render', 'nested', '5 %', 'promote.jsonb_render(w.a, $1)', ARRAY['bench.nested(n, seed, 1, 2)'],
+        'bench.copy(w.a)',
+        jsonb_build_object('replace', $$replace(replace(w.a::text, '{{registry}}', $1 ->> 'registry'),
+                                                '{{domain}}', $1 ->> 'domain')::jsonb$$),
         '{"registry": "registry.production.example.com", "domain": "production.example.com"}', '{"replace": [0.2]}'),
        ('jsonb_digest', 'nested', 'all', 'promote.jsonb_digest(w.a)', ARRAY['bench.nested(n, seed)'], 'bench.copy(w.a)',
         '{"*sha256": "sha256(convert_to(w.a::text, ''UTF8''))"}', '{}', '{"sha256": [1]}'),
@@ -370,7 +390,8 @@ VALUES ('jsonb_render', 'nested', '5 %', 'promote.jsonb_render(w.a, $1)', ARRAY[
               $$(SELECT jsonb_object_agg(key, jsonb_build_object('account_id', value -> 'account_id'))
                    FROM jsonb_each(bench.nested(n, seed, 7)))$$],
         'bench.both(bench.copy(w.b), bench.copy2(w.a, w.c))',
-        '{"parts": "bench.both(promote.jsonb_filter_copyable(w.b, $1), promote.jsonb_merge_patch(promote.jsonb_merge_patch(w.d, promote.jsonb_filter_copyable(w.a, $1)), w.c))"}',
+        jsonb_build_object('parts', $$bench.both(promote.jsonb_filter_copyable(w.b, $1),
+            promote.jsonb_merge_patch(promote.jsonb_merge_patch(w.d, promote.jsonb_filter_copyable(w.a, $1)), w.c))$$),
         bench.schema(), '{"parts": [1.5]}');
 INSERT INTO bench.task (function, shape, touched, call, columns, floor, peers, up_to)
 SELECT 'jsonb_apply_patch', 'nested', touched, 'promote.jsonb_apply_patch(w.a, w.b)',
@@ -389,12 +410,12 @@ CREATE TABLE bench.verdict (storage text, kb integer, what text, ok boolean);
 
 -- How many services make a document of so many KB.
 CREATE TABLE bench.service_bytes AS
-SELECT pg_column_size(bench.copy(bench.nested(100, 1))) / 100.0 AS nested, pg_column_size(bench.copy(bench.flat(100, 1))) / 100.0 AS flat;
+SELECT pg_column_size(bench.nested(100, 1)) / 100.0 AS nested, pg_column_size(bench.flat(100, 1)) / 100.0 AS flat;
 
 -- Makes bench.work: different documents, some MB in all, stored as the tables of promote store them, or EXTERNAL.
 CREATE FUNCTION bench.prepare(t bench.task, kb integer, storage text) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
-    documents integer := CASE WHEN kb <= 1 THEN 400 WHEN kb <= 10 THEN 100 WHEN kb <= 100 THEN 12 ELSE 3 END;
+    documents integer := CASE WHEN kb <= 1 THEN 400 WHEN kb <= 10 THEN 100 WHEN kb <= 100 THEN 12 ELSE 2 END;
     services integer := (SELECT greatest(round(kb * 1024 / CASE t.shape WHEN 'flat' THEN flat ELSE nested END), 1)
                            FROM bench.service_bytes);
 BEGIN
@@ -404,7 +425,8 @@ BEGIN
         ALTER TABLE bench.work ALTER a SET STORAGE EXTERNAL, ALTER b SET STORAGE EXTERNAL,
                                ALTER c SET STORAGE EXTERNAL, ALTER d SET STORAGE EXTERNAL;
     END IF;
-    EXECUTE (SELECT format('INSERT INTO bench.work SELECT seed, %s FROM (SELECT $1 AS n, seed FROM generate_series(1, $2) AS seed) AS x',
+    EXECUTE (SELECT format('INSERT INTO bench.work SELECT seed, %s
+                      FROM (SELECT $1 AS n, seed FROM generate_series(1, $2) AS seed) AS x',
                            string_agg(format('bench.copy(%s)', coalesce(t.columns[i], 'NULL')), ', ' ORDER BY i))
                FROM generate_series(1, 4) AS i) USING services, documents;
     ANALYZE bench.work;
@@ -460,8 +482,8 @@ CREATE TYPE bench.figure AS (name text, median float8, least float8, most float8
 
 -- Lets the candidates take turns: the median time of a call in microseconds, its spread, and the median of the ratios
 -- of the first candidate to this one within a round, which what else the machine does changes least.
-CREATE FUNCTION bench.race(names text[], queries text[], fixed jsonb, documents integer, rounds integer, microseconds integer)
-RETURNS SETOF bench.figure LANGUAGE plpgsql AS $$
+CREATE FUNCTION bench.race(names text[], queries text[], fixed jsonb, documents integer, rounds integer,
+                           microseconds integer) RETURNS SETOF bench.figure LANGUAGE plpgsql AS $$
 DECLARE
     rows_of integer[];
     times float8[] := '{}';
@@ -477,7 +499,8 @@ BEGIN
     RETURN QUERY
         SELECT names[i], percentile_disc(0.5) WITHIN GROUP (ORDER BY us), min(us), max(us),
                percentile_disc(0.5) WITHIN GROUP (ORDER BY times[n - i + 1] / us)
-          FROM unnest(times) WITH ORDINALITY AS x (us, n), LATERAL (SELECT ((n - 1) % cardinality(names) + 1)::integer AS i) AS y
+          FROM unnest(times) WITH ORDINALITY AS x (us, n),
+               LATERAL (SELECT ((n - 1) % cardinality(names) + 1)::integer AS i) AS y
          GROUP BY i ORDER BY i;
 END
 $$;
@@ -487,17 +510,22 @@ CREATE FUNCTION bench.short(number float8) RETURNS text LANGUAGE sql IMMUTABLE R
     CASE WHEN number >= 100 THEN round(number)::text WHEN number >= 10 THEN round(number::numeric, 1)::text
          WHEN number >= 0.1 THEN round(number::numeric, 2)::text ELSE round(number::numeric, 4)::text END;
 
+-- What a line begins with.
+CREATE FUNCTION bench.label(t bench.task, kb integer) RETURNS text LANGUAGE sql IMMUTABLE RETURN
+    format('%s %s %s %s', rpad((t).function, 21), rpad((t).shape, 8), lpad(kb || ' KB', 7), lpad((t).touched, 7));
+
 -- Notes whether a ratio is what was wanted, and spells it.
-CREATE FUNCTION bench.judge(storage text, kb integer, what text, ratio float8, most float8) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION bench.judge(storage text, kb integer, what text, ratio float8, most float8) RETURNS text
+LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO bench.verdict VALUES (storage, kb, what, ratio <= most);
     RETURN format('<= %s %s', bench.short(most), CASE WHEN ratio <= most THEN 'ok' ELSE 'MISS' END);
 END
 $$;
 
--- A line of the table; nothing, with wanted_only, if nothing is wanted there.
-CREATE FUNCTION bench.measure(task integer, kb integer, storage text, rounds integer, microseconds integer, wanted_only boolean)
-RETURNS SETOF text LANGUAGE plpgsql AS $$
+-- A line of the table; with wanted_only nothing if nothing is wanted there, and only those peers.
+CREATE FUNCTION bench.measure(task integer, kb integer, storage text, rounds integer, microseconds integer,
+                              wanted_only boolean) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     t bench.task;
     label text;
@@ -517,7 +545,7 @@ BEGIN
     IF kb > t.up_to OR (wanted_only AND t.wanted = '{}') THEN
         RETURN;
     END IF;
-    label := format('%s %s %s %s', rpad(t.function, 21), rpad(t.shape, 8), lpad(kb || ' KB', 7), lpad(t.touched, 7));
+    label := bench.label(t, kb);
     documents := bench.prepare(t, kb, storage);
     IF bench.exists(bench.query(t.kind, t.call), t.fixed) IS NULL THEN
         RETURN NEXT label || '  skipped: there is no such function in this version';
@@ -525,6 +553,7 @@ BEGIN
     END IF;
     queries := ARRAY[bench.query(t.kind, t.call), bench.query('value', t.floor)];
     FOR peer IN SELECT ltrim(key, '*') AS name, key LIKE '*%' AS differs, value FROM jsonb_each_text(t.peers) LOOP
+        CONTINUE WHEN wanted_only AND NOT t.wanted ? peer.name;
         IF bench.exists(bench.query(t.kind, peer.value), t.fixed) IS NULL THEN
             missing := missing || format('  %s -', peer.name);
         ELSE
@@ -568,14 +597,16 @@ BEGIN
         RETURN;
     END IF;
     taken := bench.peak(bench.query(t.kind, t.call), t.fixed);
-    SELECT pg_column_size(bench.copy(a)) + coalesce(pg_column_size(bench.copy(b)), 0) + coalesce(pg_column_size(bench.copy(c)), 0)
+    SELECT pg_column_size(bench.copy(a)) + coalesce(pg_column_size(bench.copy(b)), 0) +
+           coalesce(pg_column_size(bench.copy(c)), 0)
       INTO given FROM bench.work WHERE id = 1;
     EXECUTE format(CASE t.kind
-                       WHEN 'rows' THEN 'SELECT coalesce(sum(pg_column_size(r)), 0) FROM bench.work AS w, LATERAL %s AS r WHERE w.id = 1'
+                       WHEN 'rows' THEN 'SELECT coalesce(sum(pg_column_size(r)), 0)
+                                           FROM bench.work AS w, LATERAL %s AS r WHERE w.id = 1'
                        ELSE 'SELECT pg_column_size(%s) FROM bench.work AS w WHERE w.id = 1' END, t.call)
        INTO result USING t.fixed;
-    RETURN NEXT format('%s %s %s %s  peak %s KB  in and out %s KB  %s', rpad(t.function, 21), rpad(t.shape, 8), lpad(kb || ' KB', 7),
-                       lpad(t.touched, 7), lpad(coalesce((taken / 1024)::text, '?'), 6), lpad(((given + result) / 1024)::text, 6),
+    RETURN NEXT format('%s  peak %s KB  in and out %s KB  %s', bench.label(t, kb), lpad(coalesce((taken / 1024)::text, '?'), 6),
+                       lpad(((given + result) / 1024)::text, 6),
                        CASE WHEN taken IS NULL THEN 'not told by this system'
                             ELSE 'ratio ' || bench.short(taken::float8 / (given + result)) || ' ' ||
                                  bench.judge(storage, kb, t.function || ' memory', taken::float8 / (given + result), 2) END);
@@ -591,8 +622,8 @@ BEGIN
                     string_agg(format('%s KB: %s', kb, bench.short(us / bytes * 1000)), ', ' ORDER BY kb) AS each
                FROM bench.result JOIN bench.task USING (task)
               WHERE function = 'jsonb_schema_valid' AND kb >= 10 GROUP BY storage HAVING count(*) > 1 LOOP
-        RETURN NEXT format('jsonb_schema_valid, %s, ns per byte: %s  most to least %s %s', r.storage, r.each, bench.short(r.ratio),
-                           bench.judge(r.storage, 0, 'validation per byte', r.ratio, 1.5));
+        RETURN NEXT format('jsonb_schema_valid, %s, ns per byte: %s  most to least %s %s', r.storage, r.each,
+                           bench.short(r.ratio), bench.judge(r.storage, 0, 'validation per byte', r.ratio, 1.5));
     END LOOP;
 END
 $$;
