@@ -14,6 +14,11 @@
 #error "promote needs PostgreSQL 15 or newer"
 #endif
 
+/* PostgreSQL 16 took the layout of variable-length values out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* PostgreSQL 18 gave up its spelling of this attribute for C11's keyword. */
 #if PG_VERSION_NUM >= 180000
 #define pg_attribute_noreturn() __attribute__((noreturn))

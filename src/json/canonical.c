@@ -367,18 +367,19 @@ static Size
 push_object(Writer *writer, const JsonbContainer *object)
 {
 	uint32		count = JsonContainerSize(object);
+	Size		room = (Size) count + (count + 1) / 2;
 	Size		first = writer->used;
 	JsonKey    *keys;
 	JsonKeyText text;
 	uint32		values;
 
-	reserve_keys(writer, (Size) count * 2);
+	reserve_keys(writer, room);
 	keys = writer->keys + first;
 	values = collect_keys(writer, object, keys);
 	text = key_text(writer, object);
 	json_sort_keys(&text, keys, count, keys + count);
 	locate_values(object, values, (uint32 *) (keys + count));
-	writer->used += (Size) count * 2;
+	writer->used += room;
 	return first;
 }
 

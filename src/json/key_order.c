@@ -130,9 +130,9 @@ run_end(const JsonKeyText *text, const JsonKey *keys, uint32 from, uint32 count)
 	return end;
 }
 
-/* Merge the runs that end at middle and at end; spare has room for the first one. */
+/* Merge the runs that end at middle and at end, from the start; spare takes the first one. */
 static void
-merge_runs(const JsonKeyText *text, JsonKey *keys, uint32 middle, uint32 end, JsonKey *spare)
+merge_forward(const JsonKeyText *text, JsonKey *keys, uint32 middle, uint32 end, JsonKey *spare)
 {
 	uint32		left = 0;
 	uint32		right = middle;
@@ -149,11 +149,42 @@ merge_runs(const JsonKeyText *text, JsonKey *keys, uint32 middle, uint32 end, Js
 	memcpy(&keys[to], &spare[left], (middle - left) * sizeof(JsonKey));
 }
 
+/* The same from the end; spare takes the second one. */
+static void
+merge_backward(const JsonKeyText *text, JsonKey *keys, uint32 middle, uint32 end, JsonKey *spare)
+{
+	uint32		left = middle;
+	uint32		right = end - middle;
+
+	memcpy(spare, &keys[middle], right * sizeof(JsonKey));
+	while (left > 0 && right > 0)
+	{
+		uint32		to = left + right - 1;
+
+		if (before(text, &spare[right - 1], &keys[left - 1]))
+			keys[to] = keys[--left];
+		else
+			keys[to] = spare[--right];
+	}
+	memcpy(&keys[left], spare, right * sizeof(JsonKey));
+}
+
+/* Merge two runs; the shorter one is copied, so that spare needs half their room. */
+static void
+merge_runs(const JsonKeyText *text, JsonKey *keys, uint32 middle, uint32 end, JsonKey *spare)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (middle <= end - middle)
+		merge_forward(text, keys, middle, end, spare);
+	else
+		merge_backward(text, keys, middle, end, spare);
+}
+
 /*
  * Sort an object's keys.  jsonb stores them by length and then by bytes, which
  * makes one ascending run per length, almost always; so runs are found and
- * merged, in pairs, until there is one.  spare has room for as many keys; it
- * is not used for a few.
+ * merged, in pairs, until there is one.  spare has room for half as many keys;
+ * it is not used for a few.
  */
 void
 json_sort_keys(const JsonKeyText *text, JsonKey *keys, uint32 count, JsonKey *spare)
@@ -171,7 +202,6 @@ json_sort_keys(const JsonKeyText *text, JsonKey *keys, uint32 count, JsonKey *sp
 		{
 			uint32		middle = run_end(text, keys, from, count);
 
-			CHECK_FOR_INTERRUPTS();
 			end = middle < count ? run_end(text, keys, middle, count) : middle;
 			if (end > middle)
 				merge_runs(text, keys + from, middle - from, end - from, spare);
