@@ -19,18 +19,15 @@
 use strict;
 use warnings;
 no warnings 'recursion';
-use File::Basename qw(dirname);
-use File::Spec;
-use IPC::Open2;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Fuzz qw(parse_json write_json copy_json copy_rows);
 
 use constant BATCH => 100;
 use constant MAX_LENGTH => 60000;
-use constant SHOWN_EACH => 3;
 
-my $seconds = shift // 60;
-my $seed = shift // time;
-my %shown;
-my @corpus = map { parse($_) } read_corpus(dirname(__FILE__) . '/json');
+my $fuzz = Fuzz->new(name => 'json', kept => 'a pair with its variables and schema on each line');
+my @corpus = map { parse_json($_) } $fuzz->corpus('json');
 my @keys = ('', 'a', 'b', 'c', 'size', 'nodes', 'id', 'network', 'cidr', 'account', 'properties', 'items', '$md', '$md.copyable',
 	'copyable', 'path', 'change', 'old', 'new', 'immutable', 'domain', 'port', 'x', 'é', '😀', 'ﬀ', 'a b', '\\"', '\\\\', 'k' x 130);
 my @scalars = ('null', 'true', 'false', '0', '-0', '-0.0', '1', '1.0', '1.00', '1e0', '10e-1', '1e1', '10', '0.1', '0.10', '-1.5',
@@ -39,90 +36,25 @@ my @scalars = ('null', 'true', 'false', '0', '-0', '-0.0', '1', '1.0', '1.00', '
 	'"{{domain}}"', '"{{ port }}"', '"x{{domain}}y"', '"\\\\{{domain}}"', '"\\\\\\\\{{obj}}"', '"{{"', '"{{nope}}"', '"a{{obj}}"',
 	'"{{domain}}{{port}}"', '"' . 'x' x 126 . '"', '"' . 'y' x 5000 . '"', '"{{{domain}}}"', '"{{long}}"', '"{{0}}"', '"{{a.b-c}}"');
 
-srand($seed);
-my ($from, $to);
-my $psql = open2($from, $to, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose');
-$SIG{PIPE} = 'IGNORE';
-print $to prepare();
+$fuzz->tell(prepare());
+my $documents = 0;
+$fuzz->run(\&batch, \&question, sub { return $_[0] });
+$fuzz->finish("$documents pairs");
 
-my ($documents, $findings, $batches, $lost) = (0, 0, 0, 0);
-my $end = time + $seconds;
-while (time < $end && !$lost) {
-	my @batch = map { [map { write_json($_) } related()] } 1 .. BATCH;
-	$batches++;
-	my $answer = run_batch(\@batch);
-	if (!defined $answer) {
-		$lost = 1;
-		keep(\@batch);
-		last;
-	}
-	$documents += @batch;
-	for (@$answer) {
-		my ($what) = /^(.*?\))[: ]/;
-		$findings++;
-		print "finding: $_\n" if $shown{$what // ''}++ < SHOWN_EACH;
-	}
-}
-close $to;
-waitpid $psql, 0;
-printf "json: %d pairs in %d seconds, %d findings%s (seed %s)\n",
-	$documents, $seconds, $findings, $lost ? ", connection lost in batch $batches" : '', $seed;
-exit($findings || $lost ? 1 : 0);
-
-# The documents to start from.
-sub read_corpus {
-	my ($directory) = @_;
-	my @found;
-	for my $file (sort glob("$directory/*.json")) {
-		open my $in, '<:raw', $file or die "$file: $!\n";
-		local $/;
-		push @found, scalar(<$in>) // '';
-	}
-	die "no documents in $directory\n" unless @found;
-	return @found;
+# The lines of a batch.
+sub batch {
+	$documents += BATCH;
+	return [map { join "\t", map { write_json($_) } related() } 1 .. BATCH];
 }
 
-# A text as a tree: [o => [key, value], ...], [a => value, ...] or [s => token].
-sub parse {
-	my ($text) = @_;
-	my @tokens = $text =~ /("(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+)/g;
-	my $tree = parse_value(\@tokens);
-	die "not JSON: $text\n" if @tokens;
-	return $tree;
-}
-
-sub parse_value {
-	my ($tokens) = @_;
-	my $token = shift @$tokens;
-	return ['s', $token] if $token !~ /^[\[{]$/;
-	my @node = ($token eq '{' ? 'o' : 'a');
-	while ($tokens->[0] !~ /^[\]}]$/) {
-		if ($token eq '{') {
-			my $key = substr(shift @$tokens, 1, -1);
-			shift @$tokens;
-			push @node, [$key, parse_value($tokens)];
-		} else {
-			push @node, parse_value($tokens);
-		}
-		shift @$tokens if $tokens->[0] eq ',';
-	}
-	shift @$tokens;
-	return \@node;
-}
-
-sub write_json {
-	my ($node) = @_;
-	my ($kind, @children) = @$node;
-	return $children[0] if $kind eq 's';
-	return '[' . join(',', map { write_json($_) } @children) . ']' if $kind eq 'a';
-	return '{' . join(',', map { "\"$_->[0]\":" . write_json($_->[1]) } @children) . '}';
-}
-
-sub copy {
-	my ($node) = @_;
-	my ($kind, @children) = @$node;
-	return ['s', @children] if $kind eq 's';
-	return [$kind, map { $kind eq 'o' ? [$_->[0], copy($_->[1])] : copy($_) } @children];
+# What is asked of them.
+sub question {
+	my ($rows) = @_;
+	return "TRUNCATE raw;\nTRUNCATE batch;\n" . copy_rows('raw', @$rows) . <<'SQL';
+INSERT INTO batch (a, b, v, s) SELECT a::jsonb, b::jsonb, v::jsonb, s::jsonb FROM raw;
+SELECT regexp_replace(f || '  a=' || left(a::text, 1500) || '  b=' || left(b::text, 1500) || '  v=' || left(v::text, 800) || '  s=' || left(s::text, 1500), '\n', ' ', 'g')
+  FROM batch, pg_temp.check(batch) f;
+SQL
 }
 
 # Two documents that have something in common, variables and a schema.
@@ -136,7 +68,7 @@ sub related {
 
 # A document changed in none to eight places.
 sub mutate {
-	my $tree = copy($_[0]);
+	my $tree = copy_json($_[0]);
 	for (1 .. rand(rand() < 0.5 ? 3 : 9)) {
 		my $changed = change($tree);
 		$tree = $changed if length write_json($changed) < MAX_LENGTH;
@@ -185,7 +117,7 @@ sub piece {
 		my $child = $node->[1 + rand $#$node];
 		$node = $node->[0] eq 'o' ? $child->[1] : $child;
 	}
-	return copy($node);
+	return copy_json($node);
 }
 
 # The table of a batch, the same functions in PL/pgSQL, and the one that tries a row.
@@ -357,35 +289,3 @@ END $$;
 SQL
 }
 
-# Try a batch; returns the lines of the answer, or undef if there is none.
-sub run_batch {
-	my ($batch) = @_;
-	print $to "TRUNCATE raw;\nTRUNCATE batch;\nCOPY raw FROM STDIN;\n";
-	print $to join("\t", map { s/\\/\\\\/gr } @$_), "\n" for @$batch;
-	print $to <<'SQL';
-\.
-INSERT INTO batch (a, b, v, s) SELECT a::jsonb, b::jsonb, v::jsonb, s::jsonb FROM raw;
-SELECT regexp_replace(f || '  a=' || left(a::text, 1500) || '  b=' || left(b::text, 1500) || '  v=' || left(v::text, 800) || '  s=' || left(s::text, 1500), '\n', ' ', 'g')
-  FROM batch, pg_temp.check(batch) f;
-\echo done
-SQL
-	$to->flush;
-	my @lines;
-	while (defined(my $line = <$from>)) {
-		chomp $line;
-		return \@lines if $line eq 'done';
-		push @lines, $line;
-	}
-	return undef;
-}
-
-# Leave the batch that ended the session where it can be looked at.
-sub keep {
-	my ($batch) = @_;
-	my $file = File::Spec->catfile(File::Spec->tmpdir, "promote-json-fuzz.$$");
-	open my $out, '>', $file or return;
-	print $out map { join("\t", @$_) . "\n" } @$batch;
-	close $out;
-	print "the batch that was running is in $file, a pair with its variables and schema on each line\n";
-	return;
-}

@@ -24,18 +24,15 @@
 use strict;
 use warnings;
 no warnings 'recursion';
-use File::Basename qw(dirname);
-use File::Spec;
-use IPC::Open2;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Fuzz qw(parse_json write_json copy_json copy_rows);
 
 use constant BATCH => 100;
 use constant MAX_LENGTH => 20000;
-use constant SHOWN_EACH => 3;
 
-my $seconds = shift // 60;
-my $seed = shift // time;
-my %shown;
-my @corpus = map { pair($_) } read_corpus(dirname(__FILE__) . '/schema');
+my $fuzz = Fuzz->new(name => 'schema', kept => 'a schema with its documents on each line');
+my @corpus = map { pair($_) } $fuzz->corpus('schema');
 my @keys = ('', 'a', 'b', 'c', 'ab', 'abc', 'id', 'own', 'name', 'kind', 'type', '$ref', '$md.copyable', 'items', 'a/b', 'm~n', 'x%y',
 	'é', '😀', 'a b', '\\"', '\\\\', '0', '1', '\\n', 'k' x 130);
 # "hush" is in documents only, so that a message that tells it is seen
@@ -58,105 +55,45 @@ my @keywords = (@one, @list, @map, @bounds, @counts, qw(type type enum const req
 	uniqueItems if anyOf oneOf $ref $ref md md md default text));
 my %holds = ((map { $_ => 'one' } @one), (map { $_ => 'list' } @list), (map { $_ => 'map' } @map), items => 'either');
 
-srand($seed);
-my ($from, $to);
-my $psql = open2($from, $to, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose');
-$SIG{PIPE} = 'IGNORE';
-print $to prepare();
+$fuzz->tell(prepare());
+my ($pairs, $accepted, $valid) = (0, 0, 0);
+$fuzz->run(\&batch, \&question, \&answered);
+$fuzz->finish(sprintf '%d pairs, %d%% of the schemas usable, %d%% of their documents valid,', $pairs, 200 * $accepted / ($pairs || 1),
+	50 * $valid / ($accepted || 1));
 
-my ($pairs, $findings, $batches, $accepted, $valid, $lost) = (0, 0, 0, 0, 0, 0);
-my $start = time;
-while (time < $start + $seconds && !$lost) {
-	my @batch = map { [map { write_json($_) } related()] } 1 .. BATCH;
-	$batches++;
-	my $answer = run_batch(\@batch);
-	if (!defined $answer) {
-		$lost = 1;
-		keep(\@batch);
-		last;
-	}
-	$pairs += 2 * @batch;
-	for (@$answer) {
-		if (/^counts (\d+) (\d+)$/) {
-			$accepted += $1;
-			$valid += $2;
-			next;
-		}
-		my ($what) = /^(.*?\))[: ]/;
-		$findings++;
-		print "finding: $_\n" if $shown{$what // ''}++ < SHOWN_EACH;
-	}
+# The lines of a batch.
+sub batch {
+	$pairs += 2 * BATCH;
+	return [map { join "\t", map { write_json($_) } related() } 1 .. BATCH];
 }
-close $to;
-waitpid $psql, 0;
-printf "schema: %d pairs in %d seconds, %d%% of the schemas usable, %d%% of their documents valid, %d findings%s (seed %s)\n",
-	$pairs, time - $start, 200 * $accepted / ($pairs || 1), 50 * $valid / ($accepted || 1), $findings,
-	$lost ? ", connection lost in batch $batches" : '', $seed;
-exit($findings || $lost ? 1 : 0);
 
-# The files to start from.
-sub read_corpus {
-	my ($directory) = @_;
-	my @found;
-	for my $file (sort glob("$directory/*.json")) {
-		open my $in, '<:raw', $file or die "$file: $!\n";
-		local $/;
-		push @found, scalar(<$in>) // '';
-	}
-	die "no documents in $directory\n" unless @found;
-	return @found;
+# What is asked of them.
+sub question {
+	my ($rows) = @_;
+	return "TRUNCATE raw, batch, tried;\n" . copy_rows('raw', @$rows) . <<'SQL';
+INSERT INTO batch (s, a, b) SELECT s::jsonb, a::jsonb, b::jsonb FROM raw;
+SELECT regexp_replace(f || '  s=' || left(s::text, 2500) || '  a=' || left(a::text, 1500) || '  b=' || left(b::text, 1500), '\n', ' ', 'g')
+  FROM batch, pg_temp.check(batch) f;
+SELECT concat_ws(' ', 'counts', count(*) FILTER (WHERE accepted), sum(valid)) FROM tried;
+SQL
+}
+
+# Counts, or a finding.
+sub answered {
+	my ($line) = @_;
+	return $line if $line !~ /^counts (\d+) (\d+)$/;
+	$accepted += $1;
+	$valid += $2;
+	return;
 }
 
 # A file as [schema, document, ...].
 sub pair {
 	my ($text) = @_;
-	my $tree = parse($text);
+	my $tree = parse_json($text);
 	return [@$tree[1 .. $#$tree]] if $tree->[0] eq 'a';
 	my %part = map { @$_ } @$tree[1 .. $#$tree];
 	return [$part{schema}, @{ $part{documents} }[1 .. $#{ $part{documents} }]];
-}
-
-# A text as a tree: [o => [key, value], ...], [a => value, ...] or [s => token].
-sub parse {
-	my ($text) = @_;
-	my @tokens = $text =~ /("(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+)/g;
-	my $tree = parse_value(\@tokens);
-	die "not JSON: $text\n" if @tokens;
-	return $tree;
-}
-
-sub parse_value {
-	my ($tokens) = @_;
-	my $token = shift @$tokens;
-	return ['s', $token] if $token !~ /^[\[{]$/;
-	my @node = ($token eq '{' ? 'o' : 'a');
-	while ($tokens->[0] !~ /^[\]}]$/) {
-		if ($token eq '{') {
-			my $key = substr(shift @$tokens, 1, -1);
-			shift @$tokens;
-			push @node, [$key, parse_value($tokens)];
-		} else {
-			push @node, parse_value($tokens);
-		}
-		shift @$tokens if $tokens->[0] eq ',';
-	}
-	shift @$tokens;
-	return \@node;
-}
-
-sub write_json {
-	my ($node) = @_;
-	my ($kind, @children) = @$node;
-	return $children[0] if $kind eq 's';
-	return '[' . join(',', map { write_json($_) } @children) . ']' if $kind eq 'a';
-	return '{' . join(',', map { "\"$_->[0]\":" . write_json($_->[1]) } @children) . '}';
-}
-
-sub copy {
-	my ($node) = @_;
-	my ($kind, @children) = @$node;
-	return ['s', @children] if $kind eq 's';
-	return [$kind, map { $kind eq 'o' ? [$_->[0], copy($_->[1])] : copy($_) } @children];
 }
 
 sub pick {
@@ -202,7 +139,7 @@ sub nested {
 
 # A document changed in none to eight places.
 sub mutate {
-	my $tree = copy($_[0]);
+	my $tree = copy_json($_[0]);
 	for (1 .. rand(rand() < 0.5 ? 3 : 9)) {
 		my $changed = change($tree);
 		$tree = $changed if length write_json($changed) < MAX_LENGTH;
@@ -230,7 +167,7 @@ sub changed_node {
 	return scalar_node() if $kind == 0 || ($kind > 4 && $node->[0] eq 's');
 	return rand() < 0.5 ? ['o'] : ['a'] if $kind == 1;
 	return ['o', [pick(@keys), $node]] if $kind == 2;
-	return ['a', map { copy($node) } 0 .. rand(rand() < 0.05 ? 100 : 3)] if $kind == 3;
+	return ['a', map { copy_json($node) } 0 .. rand(rand() < 0.05 ? 100 : 3)] if $kind == 3;
 	return piece() if $kind == 4;
 	my $child = rand() < 0.6 ? scalar_node() : piece();
 	my $index = 1 + int rand @$node;
@@ -256,14 +193,14 @@ sub piece {
 		my $child = $node->[1 + rand $#$node];
 		$node = $node->[0] eq 'o' ? $child->[1] : $child;
 	}
-	return copy($node);
+	return copy_json($node);
 }
 
 # A schema changed in none to eight places.
 sub mutate_schema {
-	my $tree = copy($_[0]);
+	my $tree = copy_json($_[0]);
 	for (1 .. rand(rand() < 0.5 ? 3 : 9)) {
-		my $changed = change_schema(copy($tree));
+		my $changed = change_schema(copy_json($tree));
 		$tree = $changed if length write_json($changed) < MAX_LENGTH;
 	}
 	return $tree;
@@ -308,7 +245,7 @@ sub change_schema {
 	} elsif ($kind < 0.25) {
 		$$at = wrapped($$at);
 	} elsif ($kind < 0.33) {
-		$$at = copy(${ pick(@places)->[0] });
+		$$at = copy_json(${ pick(@places)->[0] });
 	} elsif ($kind < 0.43) {
 		splice @$$at, 1 + rand $#$$at, 1 if $$at->[0] eq 'o' && @$$at > 1;
 	} elsif ($kind < 0.53) {
@@ -633,36 +570,3 @@ END $$;
 SQL
 }
 
-# Try a batch; returns the lines of the answer, or undef if there is none.
-sub run_batch {
-	my ($batch) = @_;
-	print $to "TRUNCATE raw, batch, tried;\nCOPY raw FROM STDIN;\n";
-	print $to join("\t", map { s/\\/\\\\/gr } @$_), "\n" for @$batch;
-	print $to <<'SQL';
-\.
-INSERT INTO batch (s, a, b) SELECT s::jsonb, a::jsonb, b::jsonb FROM raw;
-SELECT regexp_replace(f || '  s=' || left(s::text, 2500) || '  a=' || left(a::text, 1500) || '  b=' || left(b::text, 1500), '\n', ' ', 'g')
-  FROM batch, pg_temp.check(batch) f;
-SELECT concat_ws(' ', 'counts', count(*) FILTER (WHERE accepted), sum(valid)) FROM tried;
-\echo done
-SQL
-	$to->flush;
-	my @lines;
-	while (defined(my $line = <$from>)) {
-		chomp $line;
-		return \@lines if $line eq 'done';
-		push @lines, $line;
-	}
-	return undef;
-}
-
-# Leave the batch that ended the session where it can be looked at.
-sub keep {
-	my ($batch) = @_;
-	my $file = File::Spec->catfile(File::Spec->tmpdir, "promote-schema-fuzz.$$");
-	open my $out, '>', $file or return;
-	print $out map { join("\t", @$_) . "\n" } @$batch;
-	close $out;
-	print "the batch that was running is in $file, a schema with its documents on each line\n";
-	return;
-}

@@ -16,17 +16,15 @@
 #
 use strict;
 use warnings;
-use File::Basename qw(dirname);
-use File::Spec;
-use IPC::Open2;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Fuzz qw(copy_rows);
 
 use constant BATCH => 500;
 use constant MAX_LENGTH => 20000;
-use constant SHOWN => 10;
 
-my $seconds = shift // 60;
-my $seed = shift // time;
-my @corpus = read_corpus(dirname(__FILE__) . '/yaml');
+my $fuzz = Fuzz->new(name => 'yaml', kept => 'a document in hexadecimal on each line', shown => 10);
+my @corpus = $fuzz->corpus('yaml');
 my @tokens = (
 	(map { $_, "$_ " } '-', '?', ':', ',', '[', ']', '{', '}', '#', '&a', '*a', '!', '!!str', '!!int', '!!float',
 		'!!bool', '!!null', '!!seq', '!!map', '!x', '|', '>', "'", '"', '%', '@', '`', '<<:', '---', '...', '~'),
@@ -36,48 +34,33 @@ my @tokens = (
 	"\xef\xbb\xbf", "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9", "\xc3\xa9", "\xf0\x9f\x98\x80", "\xff", "\xc0\x80", "\xed\xa0\x80",
 	"\x00", "\x01", "\x7f", '[' x 500, '{a: ' x 300, '- ' x 400, ']' x 500, '!<tag:yaml.org,2002:str> ', '|2-', '>+1');
 
-srand($seed);
-my ($from, $to);
-my $psql = open2($from, $to, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose');
-binmode $to;
-$SIG{PIPE} = 'IGNORE';
-print $to prepare();
+$fuzz->tell(prepare());
+my ($documents, $accepted) = (0, 0);
+$fuzz->run(\&batch, \&question, \&answered);
+$fuzz->finish("$documents documents, $accepted accepted,");
 
-my ($documents, $accepted, $findings, $batches) = (0, 0, 0, 0);
-my $lost = 0;
-my $end = time + $seconds;
-while (time < $end && !$lost) {
-	my @batch = map { mutate() } 1 .. BATCH;
-	$batches++;
-	my $answer = run_batch(\@batch);
-	if (!defined $answer) {
-		$lost = 1;
-		keep(\@batch);
-		last;
-	}
-	$documents += @batch;
-	for (@$answer) {
-		if (/^accepted (\d+)$/) { $accepted += $1; next; }
-		print "finding: $_\n" if $findings++ < SHOWN;
-	}
+# The lines of a batch.
+sub batch {
+	$documents += BATCH;
+	return [map { unpack 'H*', mutate() } 1 .. BATCH];
 }
-close $to;
-waitpid $psql, 0;
-printf "yaml: %d documents in %d seconds, %d accepted, %d findings%s (seed %s)\n",
-	$documents, $seconds, $accepted, $findings, $lost ? ", connection lost in batch $batches" : '', $seed;
-exit($findings || $lost ? 1 : 0);
 
-# The documents to start from.
-sub read_corpus {
-	my ($directory) = @_;
-	my @found;
-	for my $file (sort glob("$directory/*.yaml")) {
-		open my $in, '<:raw', $file or die "$file: $!\n";
-		local $/;
-		push @found, scalar(<$in>) // '';
-	}
-	die "no documents in $directory\n" unless @found;
-	return @found;
+# What is asked of them.
+sub question {
+	my ($rows) = @_;
+	return "TRUNCATE batch;\n" . copy_rows('batch', map { "\\x$_" } @$rows) . <<'SQL';
+WITH tried AS MATERIALIZED (SELECT doc, t.* FROM batch, pg_temp.try(doc) t)
+SELECT 'accepted ' || count(*) FILTER (WHERE accepted) FROM tried
+UNION ALL SELECT finding || ' ' || encode(doc, 'hex') FROM tried WHERE finding IS NOT NULL;
+SQL
+}
+
+# A count, or a finding.
+sub answered {
+	my ($line) = @_;
+	return $line if $line !~ /^accepted (\d+)$/;
+	$accepted += $1;
+	return;
 }
 
 # The table of a batch and the function that tries one document.
@@ -126,37 +109,6 @@ BEGIN
 END
 $$;
 SQL
-}
-
-# Try a batch; returns the lines of the answer, or undef if there is none.
-sub run_batch {
-	my ($batch) = @_;
-	print $to "TRUNCATE batch;\nCOPY batch FROM STDIN;\n", (map { '\\\\x' . unpack('H*', $_) . "\n" } @$batch), "\\.\n";
-	print $to <<'SQL';
-WITH tried AS MATERIALIZED (SELECT doc, t.* FROM batch, pg_temp.try(doc) t)
-SELECT 'accepted ' || count(*) FILTER (WHERE accepted) FROM tried
-UNION ALL SELECT finding || ' ' || encode(doc, 'hex') FROM tried WHERE finding IS NOT NULL;
-\echo done
-SQL
-	$to->flush;
-	my @lines;
-	while (defined(my $line = <$from>)) {
-		chomp $line;
-		return \@lines if $line eq 'done';
-		push @lines, $line;
-	}
-	return undef;
-}
-
-# Leave the batch that ended the session where it can be looked at.
-sub keep {
-	my ($batch) = @_;
-	my $file = File::Spec->catfile(File::Spec->tmpdir, "promote-yaml-fuzz.$$");
-	open my $out, '>', $file or return;
-	print $out map { unpack('H*', $_) . "\n" } @$batch;
-	close $out;
-	print "the batch that was running is in $file, a document in hexadecimal on each line\n";
-	return;
 }
 
 # A document of the corpus, changed in one to eight places.
