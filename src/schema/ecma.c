@@ -740,6 +740,34 @@ translate_group(Translator *t)
 	return true;
 }
 
+/* Is the number whose digits end at end greater than the other, though both be too large to count? */
+static bool
+is_greater(const pg_wchar *digits, const pg_wchar *end, const pg_wchar *other, const pg_wchar *other_end)
+{
+	while (digits < end && *digits == '0')
+		digits++;
+	while (other < other_end && *other == '0')
+		other++;
+	if (end - digits != other_end - other)
+		return end - digits > other_end - other;
+	while (digits < end && *digits == *other)
+		digits++, other++;
+	return digits < end && *digits > *other;
+}
+
+/* m of {n,m}, or nothing for no upper bound; n is raised above an m that is less. */
+static void
+read_upper_bound(Translator *t, const pg_wchar *lower, int *least, int *most)
+{
+	const pg_wchar *lower_end = t->next - 1;
+	const pg_wchar *upper = t->next;
+
+	if (!read_count(t, most))
+		*most = SCHEMA_UNBOUNDED;
+	else if (is_greater(lower, lower_end, upper, t->next))
+		*least = *most + 1;
+}
+
 /*
  * {n}, {n,} or {n,m}, with -1 for no upper bound.  False, without moving,
  * where the brace does not start a quantifier and so stands for itself.
@@ -752,8 +780,8 @@ read_bounds(Translator *t, int *least, int *most)
 	if (skip(t, "{") && read_count(t, least))
 	{
 		*most = *least;
-		if (skip(t, ",") && !read_count(t, most))
-			*most = SCHEMA_UNBOUNDED;
+		if (skip(t, ","))
+			read_upper_bound(t, start + 1, least, most);
 		if (skip(t, "}"))
 			return true;
 	}
@@ -1044,7 +1072,10 @@ references_hold(Translator *t)
 	return true;
 }
 
-/* Judge a pattern in UTF-8; allocates, and raises PM_INVALID_SCHEMA or returns false if it is malformed. */
+/*
+ * Judge a pattern in UTF-8.  Allocates, and either raises PM_INVALID_SCHEMA or
+ * returns false if it is malformed.
+ */
 static bool
 judge_pattern(const char *source, int length)
 {

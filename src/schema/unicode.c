@@ -19,7 +19,10 @@ typedef struct Property
 	bool		all;			/* every code point: not a property of ICU's */
 } Property;
 
-/* The binary properties of ECMA-262 (table "Binary Unicode property aliases") but ASCII, Any and Assigned. */
+/*
+ * The binary properties of ECMA-262 (table "Binary Unicode property aliases"),
+ * but ASCII, Any and Assigned.
+ */
 static const UProperty binary_properties[] = {
 	UCHAR_ASCII_HEX_DIGIT, UCHAR_ALPHABETIC, UCHAR_BIDI_CONTROL, UCHAR_BIDI_MIRRORED,
 	UCHAR_CASE_IGNORABLE, UCHAR_CASED, UCHAR_CHANGES_WHEN_CASEFOLDED,
