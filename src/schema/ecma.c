@@ -265,6 +265,14 @@ character_of(Translator *t, uint32 code)
 	return wide[0];
 }
 
+/* Does the escape of a surrogate's second half come, \udc00 to \udfff? */
+static bool
+is_low_surrogate(const Translator *t)
+{
+	return peek(t, 0) == '\\' && peek(t, 1) == 'u' && hex_value(peek(t, 2)) == 0xd &&
+		hex_value(peek(t, 3)) >= 0xc && hex_value(peek(t, 4)) >= 0 && hex_value(peek(t, 5)) >= 0;
+}
+
 /* What follows \u: XXXX, a surrogate pair of two of these, or {X...}. */
 static pg_wchar
 read_unicode(Translator *t)
@@ -283,12 +291,10 @@ read_unicode(Translator *t)
 		return character_of(t, code);
 	}
 	code = read_hex(t, 4);
-	if (code >= 0xd800 && code <= 0xdbff && skip(t, "\\u"))
+	if (code >= 0xd800 && code <= 0xdbff && is_low_surrogate(t))
 	{
-		uint32		low = read_hex(t, 4);
-
-		if (low >= 0xdc00 && low <= 0xdfff)
-			return character_of(t, 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00));
+		t->next += 2;
+		code = 0x10000 + ((code - 0xd800) << 10) + (read_hex(t, 4) - 0xdc00);
 	}
 	return character_of(t, code);
 }
