@@ -47,3 +47,55 @@ GRANT EXECUTE ON FUNCTION promote.jsonb_schema_check(jsonb) TO PUBLIC;
 
 COMMENT ON FUNCTION promote.jsonb_schema_check(jsonb) IS
 	'true if the document is a JSON Schema (draft-07 or 2020-12), an error that names the place if not; other documents it refers to are not looked at';
+
+CREATE FUNCTION promote.jsonb_schema_defaults(document jsonb, schema jsonb)
+RETURNS jsonb
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'promote_jsonb_schema_defaults';
+
+REVOKE ALL ON FUNCTION promote.jsonb_schema_defaults(jsonb, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION promote.jsonb_schema_defaults(jsonb, jsonb) TO PUBLIC;
+
+COMMENT ON FUNCTION promote.jsonb_schema_defaults(jsonb, jsonb) IS
+	'the document with the JSON Schema''s defaults for properties that its objects lack; nothing is replaced';
+
+CREATE FUNCTION promote.jsonb_schema_annotations(
+	document jsonb,
+	schema jsonb,
+	OUT instance_path text,
+	OUT schema_path text,
+	OUT keyword text,
+	OUT value jsonb
+)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+ROWS 100
+AS 'MODULE_PATHNAME', 'promote_jsonb_schema_annotations';
+
+REVOKE ALL ON FUNCTION promote.jsonb_schema_annotations(jsonb, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION promote.jsonb_schema_annotations(jsonb, jsonb) TO PUBLIC;
+
+COMMENT ON FUNCTION promote.jsonb_schema_annotations(jsonb, jsonb) IS
+	'what the JSON Schema tells of the document''s locations without asserting it: titles, defaults, marks, keywords of one''s own';
+
+CREATE FUNCTION promote.jsonb_filter_annotated(params jsonb, schema jsonb, keyword text, value jsonb)
+RETURNS jsonb
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'promote_jsonb_filter_annotated';
+
+REVOKE ALL ON FUNCTION promote.jsonb_filter_annotated(jsonb, jsonb, text, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION promote.jsonb_filter_annotated(jsonb, jsonb, text, jsonb) TO PUBLIC;
+
+COMMENT ON FUNCTION promote.jsonb_filter_annotated(jsonb, jsonb, text, jsonb) IS
+	'the params without the values at whose location the JSON Schema has the keyword with that value, flat ("a.b": 1) or nested ("a": {"b": 1})';
+
+CREATE FUNCTION promote.jsonb_keep_annotated(params jsonb, schema jsonb, keyword text, value jsonb)
+RETURNS jsonb
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'promote_jsonb_keep_annotated';
+
+REVOKE ALL ON FUNCTION promote.jsonb_keep_annotated(jsonb, jsonb, text, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION promote.jsonb_keep_annotated(jsonb, jsonb, text, jsonb) TO PUBLIC;
+
+COMMENT ON FUNCTION promote.jsonb_keep_annotated(jsonb, jsonb, text, jsonb) IS
+	'the complement of jsonb_filter_annotated: only those values, with the objects and arrays that lead to them';

@@ -119,6 +119,41 @@ write_unmarked(Overlay *overlay, JsonWriter *writer, Side side)
 		json_write_value(writer, side.value);
 }
 
+static void write_marked(Overlay *overlay, JsonWriter *writer, Side side);
+
+/* A child of which only a part is marked, and only that part wanted; a JsonSpliceWorker. */
+static void
+work_marked(void *state, JsonWriter *writer, const JsonbValue *source, uint32 source_index,
+			const JsonbValue *own, uint32 own_index)
+{
+	Level	   *level = state;
+
+	write_marked(level->overlay, writer, child_of(level->source, source, source_index));
+}
+
+/* Write what of a container is marked; something in it is, but not itself. */
+static void
+write_marked(Overlay *overlay, JsonWriter *writer, Side side)
+{
+	Level		level = {overlay, side.marks, NULL};
+	uint32		count = json_count(side.value);
+	JsonSplice	splice;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	begin(overlay, &splice, side.value, NULL);
+	for (uint32 i = 0; i < count; i++)
+	{
+		const JsonMark *mark = json_mark_child(side.marks, i);
+
+		if (is_marked(overlay, mark))
+			json_splice_left(&splice, i, i + 1);
+		else if (has_marks(overlay, mark))
+			json_splice_work(&splice, i, JSON_SPLICE_NONE);
+	}
+	json_splice_write(&splice, writer, json_is_object(side.value), work_marked, &level);
+}
+
 /* Is an element of the array marked itself? */
 static bool
 has_marked_element(const Overlay *overlay, const JsonMark *array)
@@ -328,24 +363,52 @@ finish(Overlay *overlay, JsonWriter *writer)
 	return json_writer_finish(writer);
 }
 
+/* Write {}. */
+static void
+write_nothing(JsonWriter *writer)
+{
+	JsonWriterFrame frame;
+
+	json_open_object(writer, &frame, 0);
+	json_close(writer);
+}
+
 /* The document without its marked values; {} where the whole of it is marked. */
 Jsonb *
 json_remove_marked(const Jsonb *document, const JsonMark *marks, uint32 mask)
 {
 	Overlay		overlay;
 	JsonWriter	writer;
-	JsonWriterFrame frame;
 	JsonbValue	view;
 
 	start(&overlay, &writer, mask, VARSIZE(document));
 	json_root(document, &view);
 	if (is_marked(&overlay, marks))
-	{
-		json_open_object(&writer, &frame, 0);
-		json_close(&writer);
-	}
+		write_nothing(&writer);
 	else
 		write_unmarked(&overlay, &writer, (Side) {&view, marks});
+	return finish(&overlay, &writer);
+}
+
+/*
+ * The document's marked values alone, with the containers that lead to them;
+ * {} where nothing is marked.
+ */
+Jsonb *
+json_keep_marked(const Jsonb *document, const JsonMark *marks, uint32 mask)
+{
+	Overlay		overlay;
+	JsonWriter	writer;
+	JsonbValue	view;
+
+	start(&overlay, &writer, mask, VARSIZE(document));
+	json_root(document, &view);
+	if (is_marked(&overlay, marks))
+		json_write_value(&writer, &view);
+	else if (has_marks(&overlay, marks))
+		write_marked(&overlay, &writer, (Side) {&view, marks});
+	else
+		write_nothing(&writer);
 	return finish(&overlay, &writer);
 }
 

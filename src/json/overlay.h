@@ -11,6 +11,7 @@
 
 extern Jsonb *json_remove_marked(const Jsonb *document, const JsonMark *marks,
 								 uint32 mask);
+extern Jsonb *json_keep_marked(const Jsonb *document, const JsonMark *marks, uint32 mask);
 extern Jsonb *json_overlay_marked(const Jsonb *source, const JsonMark *source_marks,
 								  const Jsonb *own, const JsonMark *own_marks,
 								  uint32 mask);

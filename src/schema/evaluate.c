@@ -665,8 +665,8 @@ count_accepting(SchemaEvaluation *evaluation, const SchemaList *branches,
  * object has another value for, which is how schemas tell their branches
  * apart, or if it knows nothing of objects.
  */
-static bool
-is_ruled_out(SchemaEvaluation *evaluation, const SchemaNode *branch, const SchemaFrame *at)
+bool
+schema_is_ruled_out(SchemaEvaluation *evaluation, const SchemaNode *branch, const SchemaFrame *at)
 {
 	const SchemaProperty *property;
 	uint32		i;
@@ -702,7 +702,7 @@ report_likely(SchemaEvaluation *evaluation, const SchemaList *branches, const Sc
 
 	for (i = 0; i < branches->count; i++)
 	{
-		if (is_ruled_out(evaluation, branches->nodes[i], at))
+		if (schema_is_ruled_out(evaluation, branches->nodes[i], at))
 			continue;
 		if (likely)
 			return;

@@ -76,6 +76,8 @@ typedef struct SchemaDialect
 
 typedef struct SchemaNode SchemaNode;
 typedef struct SchemaPattern SchemaPattern;
+typedef struct SchemaQuestion SchemaQuestion;
+typedef struct SchemaDefaults SchemaDefaults;
 
 /*
  * A name of "$dynamicAnchor" that a "$dynamicRef" looks for when it is
@@ -241,6 +243,8 @@ struct Schema
 	SchemaNode *nodes;			/* newest first */
 	uint32		node_count;
 	uint8	   *reach;			/* marks that can be met, by the node's number */
+	SchemaQuestion *questions;	/* put to it so far: see annotations.c */
+	SchemaDefaults *defaults;	/* NULL before they are asked for: see defaults.c */
 	SchemaDynamic *dynamics;
 	uint32		dynamic_count;
 	Size		pattern_space;	/* estimate of what regexes hold outside the context */
@@ -367,6 +371,7 @@ typedef struct SchemaWalk
 	SchemaEvaluation evaluation;	/* of branches; collects nothing */
 	const uint8 *reach;			/* what can be met from each node, by its number */
 	uint8		wanted;			/* where none of these can be is passed over */
+	bool		only_meant;		/* pass over branches that cannot be meant */
 	void		(*visit) (struct SchemaWalk *walk, const SchemaNode *node,
 						  SchemaLocation *location);
 	void	   *state;			/* the visitor's */
@@ -426,6 +431,7 @@ typedef void (*SchemaChildVisitor) (SchemaCompiler *compiler, const JsonbValue *
 									const SchemaPlace *place, void *state);
 extern void schema_compile_keywords(SchemaCompiler *compiler, SchemaNode *node,
 									const JsonbValue *object);
+extern bool schema_is_annotation(const SchemaNode *node, const JsonbValue *name);
 extern void schema_visit_children(SchemaCompiler *compiler, const JsonbValue *object,
 								  const SchemaPlace *place, uint8 where,
 								  SchemaChildVisitor visit, void *state);
@@ -459,6 +465,8 @@ extern bool schema_evaluate(SchemaEvaluation *evaluation, const SchemaNode *node
 							const SchemaFrame *at);
 extern bool schema_accepts(SchemaEvaluation *evaluation, const SchemaNode *node,
 						   const SchemaFrame *at);
+extern bool schema_is_ruled_out(SchemaEvaluation *evaluation, const SchemaNode *branch,
+								const SchemaFrame *at);
 extern void schema_find_seen(SchemaEvaluation *evaluation, const SchemaNode *node,
 							 const SchemaFrame *at, SchemaSeen *seen);
 extern void schema_begin_evaluation(SchemaEvaluation *evaluation, const Schema *schema);
@@ -486,6 +494,7 @@ extern void schema_report(SchemaEvaluation *evaluation, const SchemaNode *node,
 						  const SchemaFrame *at, const char *keyword,
 						  const SchemaProperty *property, const JsonbValue *expected,
 						  const char *format,...) pg_attribute_printf(7, 8);
+extern const char *schema_instance_path(const SchemaFrame *at);
 extern const char *schema_value_text(const JsonbValue *value);
 extern const char *schema_types_text(uint8 types);
 

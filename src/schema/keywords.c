@@ -971,3 +971,28 @@ schema_visit_children(SchemaCompiler *compiler, const JsonbValue *object,
 			visit_members(compiler, &value, &step, visit, state);
 	}
 }
+
+/* Order of the keywords' table. */
+static int
+compare_keyword(const void *name, const void *keyword)
+{
+	const JsonbValue *key = name;
+	const char *other = ((const Keyword *) keyword)->name;
+
+	return json_key_compare(key->val.string.val, key->val.string.len, other, strlen(other));
+}
+
+/*
+ * Does a keyword of that name only tell something of the location?  So do
+ * those that the node's dialect does not know (2020-12 core, section 6.5).
+ */
+bool
+schema_is_annotation(const SchemaNode *node, const JsonbValue *name)
+{
+	const Keyword *keyword = bsearch(name, keywords, lengthof(keywords), sizeof(Keyword),
+									 compare_keyword);
+
+	return keyword == NULL || keyword->where == ANYWHERE ||
+		(keyword->where & node->resource->dialect.keywords) == 0 ||
+		(keyword->where & (META_DATA | SCHEMA_FORMAT | CONTENT)) != 0;
+}

@@ -29,6 +29,17 @@ append_path(StringInfo path, const SchemaFrame *at)
 		json_path_add_index(path, at->index);
 }
 
+/* .nodes[0].size, in the current memory context. */
+const char *
+schema_instance_path(const SchemaFrame *at)
+{
+	StringInfoData path;
+
+	initStringInfo(&path);
+	append_path(&path, at);
+	return json_path_text(&path);
+}
+
 /*
  * The place that is reported: the keyword's, and within it that of a
  * property; without a keyword of its own (the schema false) the node's.
@@ -129,16 +140,13 @@ schema_report(SchemaEvaluation *evaluation, const SchemaNode *node, const Schema
 			  const JsonbValue *expected, const char *format,...)
 {
 	SchemaViolation violation;
-	StringInfoData path;
 	JsonbValue	value;
 	va_list		arguments;
 
 	if (evaluation->collect == NULL)
 		return;
 	schema_begin_report(evaluation);
-	initStringInfo(&path);
-	append_path(&path, at);
-	violation.instance_path = json_path_text(&path);
+	violation.instance_path = schema_instance_path(at);
 	violation.schema_path = schema_place_text(violated_place(node, keyword, property));
 	violation.keyword = keyword;
 	violation.expected = expected ? expected : expected_value(node, keyword, &value);

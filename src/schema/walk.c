@@ -170,6 +170,13 @@ apply_items(SchemaWalk *walk, const SchemaArrayRules *rules, SchemaLocation *fra
 	}
 }
 
+/* Does a branch apply where none matches? */
+static bool
+is_meant(SchemaWalk *walk, const SchemaNode *branch, const SchemaLocation *frame)
+{
+	return !walk->only_meant || !schema_is_ruled_out(&walk->evaluation, branch, &frame->at);
+}
+
 /* The branches that match, or all of them where none does. */
 static void
 apply_branches(SchemaWalk *walk, const SchemaList *branches, SchemaLocation *frame)
@@ -187,7 +194,8 @@ apply_branches(SchemaWalk *walk, const SchemaList *branches, SchemaLocation *fra
 		apply(walk, branches->nodes[i], frame);
 	}
 	for (i = 0; i < branches->count && !matched; i++)
-		apply(walk, branches->nodes[i], frame);
+		if (is_meant(walk, branches->nodes[i], frame))
+			apply(walk, branches->nodes[i], frame);
 }
 
 /* "if" and "then" where "if" holds, "else" where it does not. */

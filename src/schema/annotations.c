@@ -1,0 +1,315 @@
+/*
+ * annotations.c: what a schema tells of the locations of a document.
+ *
+ * Any keyword may be asked for, also one that no dialect knows; which
+ * subschemas apply to a location is the business of walk.c, as it is for the
+ * marks of annotate.c.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "json/overlay.h"
+#include "json/path.h"
+#include "json/writer.h"
+#include "miscadmin.h"
+#include "schema/internal.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_jsonb_filter_annotated);
+PG_FUNCTION_INFO_V1(promote_jsonb_keep_annotated);
+PG_FUNCTION_INFO_V1(promote_jsonb_schema_annotations);
+
+/* Of questions to one schema, as many are remembered. */
+#define QUESTIONS_MAX 8
+
+/* The flag of locations that are asked for. */
+#define ASKED_FOR 0x01
+
+/*
+ * A question that was put to a schema: where is it told that a keyword has
+ * this value?  Lives in the schema's memory context.
+ */
+struct SchemaQuestion
+{
+	struct SchemaQuestion *next;
+	text	   *keyword;
+	Jsonb	   *value;
+	uint8	   *reach;			/* ASKED_FOR, by the node's number */
+};
+
+/* Is what lies under the key the value that is asked for? */
+static bool
+holds_value(JsonbContainer *object, const char *key, int length, const JsonbValue *value)
+{
+	JsonbValue	found;
+
+	return getKeyJsonValueFromContainer(object, key, length, &found) != NULL &&
+		json_equal(&found, value);
+}
+
+/*
+ * Does the object have the keyword with that value?  The keyword "a.b" is
+ * spelled flat, {"a.b": value}, or nested, {"a": {"b": value}}.
+ */
+static bool
+has_keyword(JsonbContainer *object, const char *keyword, int length, const JsonbValue *value)
+{
+	JsonbValue	inner;
+
+	check_stack_depth();
+	if (holds_value(object, keyword, length, value))
+		return true;
+	for (int i = 0; i < length; i++)
+		if (keyword[i] == '.' &&
+			getKeyJsonValueFromContainer(object, keyword, i, &inner) != NULL &&
+			json_is_object(&inner) &&
+			has_keyword(inner.val.binary.data, keyword + i + 1, length - i - 1, value))
+			return true;
+	return false;
+}
+
+/* Does the node tell of its location what is asked for? */
+static bool
+node_tells(const SchemaNode *node, const SchemaQuestion *question)
+{
+	JsonbValue	value;
+
+	json_root(question->value, &value);
+	return node->keywords && has_keyword(unconstify(JsonbContainer *, node->keywords),
+										 VARDATA_ANY(question->keyword),
+										 VARSIZE_ANY_EXHDR(question->keyword), &value);
+}
+
+/* A question, put for the first time; in the current memory context. */
+static SchemaQuestion *
+make_question(const Schema *schema, const text *keyword, const Jsonb *value)
+{
+	SchemaQuestion *question = palloc0(sizeof(SchemaQuestion));
+
+	question->keyword = palloc(VARSIZE_ANY(keyword));
+	memcpy(question->keyword, keyword, VARSIZE_ANY(keyword));
+	question->value = palloc(VARSIZE(value));
+	memcpy(question->value, value, VARSIZE(value));
+	question->reach = schema_allocate(1, schema->node_count);
+	for (const SchemaNode *node = schema->nodes; node; node = node->next)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (node_tells(node, question))
+			question->reach[node->number] = ASKED_FOR;
+	}
+	schema_spread(schema, question->reach);
+	return question;
+}
+
+/* The question, if the schema remembers it; counts those that it does. */
+static SchemaQuestion *
+find_question(const Schema *schema, const text *keyword, const Jsonb *value, int *count)
+{
+	SchemaQuestion *question;
+
+	*count = 0;
+	for (question = schema->questions; question; question = question->next, (*count)++)
+		if (VARSIZE_ANY_EXHDR(question->keyword) == VARSIZE_ANY_EXHDR(keyword) &&
+			VARSIZE(question->value) == VARSIZE(value) &&
+			memcmp(VARDATA_ANY(question->keyword), VARDATA_ANY(keyword),
+				   VARSIZE_ANY_EXHDR(keyword)) == 0 &&
+			memcmp(question->value, value, VARSIZE(value)) == 0)
+			return question;
+	return NULL;
+}
+
+/*
+ * A question to a schema, which is asked again with each document.  What is
+ * remembered lives as long as the schema.
+ */
+static const SchemaQuestion *
+ask(const Schema *schema, const text *keyword, const Jsonb *value)
+{
+	int			count;
+	SchemaQuestion *question = find_question(schema, keyword, value, &count);
+	MemoryContext caller;
+
+	if (question)
+		return question;
+	if (count >= QUESTIONS_MAX)
+		return make_question(schema, keyword, value);
+	caller = MemoryContextSwitchTo(GetMemoryChunkContext(unconstify(Schema *, schema)));
+	question = make_question(schema, keyword, value);
+	question->next = schema->questions;
+	unconstify(Schema *, schema)->questions = question;
+	MemoryContextSwitchTo(caller);
+	return question;
+}
+
+/* Mark the location of a node that tells what is asked for. */
+static void
+mark_location(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location)
+{
+	if (node_tells(node, walk->state))
+		json_mark_set(&location->mark, ASKED_FOR);
+}
+
+/* Where in the document that is so, in the current memory context; NULL for nowhere. */
+static JsonMark *
+locations_told(const Jsonb *document, const Jsonb *schema_document, const text *keyword,
+			   const Jsonb *value)
+{
+	const Schema *schema = schema_compile(schema_document);
+	const SchemaQuestion *question = ask(schema, keyword, value);
+	SchemaWalk	walk = {.reach = question->reach,.wanted = ASKED_FOR,.visit = mark_location,
+	.state = unconstify(SchemaQuestion *, question)};
+	SchemaLocation root;
+	JsonbValue	view;
+
+	json_root(document, &view);
+	root = schema_root_location(&view);
+	schema_walk(&walk, schema, &root);
+	return root.mark.node;
+}
+
+/*
+ * promote.jsonb_filter_annotated(params jsonb, schema jsonb, keyword text,
+ * value jsonb) returns jsonb
+ */
+Datum
+promote_jsonb_filter_annotated(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *params = PG_GETARG_JSONB_P(0);
+	JsonMark   *marks = locations_told(params, PG_GETARG_JSONB_P(1), PG_GETARG_TEXT_PP(2),
+									   PG_GETARG_JSONB_P(3));
+
+	PG_RETURN_JSONB_P(marks ? json_remove_marked(params, marks, ASKED_FOR) : params);
+}
+
+/*
+ * promote.jsonb_keep_annotated(params jsonb, schema jsonb, keyword text,
+ * value jsonb) returns jsonb
+ */
+Datum
+promote_jsonb_keep_annotated(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *params = PG_GETARG_JSONB_P(0);
+	JsonMark   *marks = locations_told(params, PG_GETARG_JSONB_P(1), PG_GETARG_TEXT_PP(2),
+									   PG_GETARG_JSONB_P(3));
+
+	PG_RETURN_JSONB_P(json_keep_marked(params, marks, ASKED_FOR));
+}
+
+/* A node that was met at a location. */
+typedef struct Meeting
+{
+	const SchemaNode *node;
+	const JsonbContainer *container;	/* the location's, NULL at the root */
+	uint64		index;
+} Meeting;
+
+/* Where rows go, and which nodes were met already. */
+typedef struct Rows
+{
+	ReturnSetInfo *result;
+	HTAB	   *met;
+	MemoryContext scratch;
+} Rows;
+
+/* The table of meetings, in the current memory context. */
+static HTAB *
+make_table(void)
+{
+	HASHCTL		control;
+
+	control.keysize = sizeof(Meeting);
+	control.entrysize = sizeof(Meeting);
+	control.hcxt = CurrentMemoryContext;
+	return hash_create("promote schema annotations", 256, &control,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* Was the node met at this location before, on another way? */
+static bool
+was_met(Rows *rows, const SchemaNode *node, const SchemaFrame *at)
+{
+	Meeting		meeting = {node, at->parent ? at->parent->value->val.binary.data : NULL,
+	at->parent ? at->index : 0};
+	bool		found;
+
+	hash_search(rows->met, &meeting, HASH_ENTER, &found);
+	return found;
+}
+
+/* Add the row of one annotation. */
+static void
+put_annotation(Rows *rows, const SchemaNode *node, const SchemaFrame *at,
+			   const JsonbValue *keyword, const JsonbValue *value)
+{
+	MemoryContext caller = MemoryContextSwitchTo(rows->scratch);
+	const char *name = pnstrdup(keyword->val.string.val, keyword->val.string.len);
+	Datum		values[4];
+	bool		nulls[4] = {false, false, false, false};
+
+	values[0] = CStringGetTextDatum(schema_instance_path(at));
+	values[1] = CStringGetTextDatum(schema_place_text(schema_place_step(node->place, name,
+																		keyword->val.string.len)));
+	values[2] = CStringGetTextDatum(name);
+	values[3] = JsonbPGetDatum(json_from_view(value));
+	tuplestore_putvalues(rows->result->setResult, rows->result->setDesc, values, nulls);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(rows->scratch);
+}
+
+/* Add a row for each thing that a node tells of its location. */
+static void
+put_annotations(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location)
+{
+	Rows	   *rows = walk->state;
+	JsonCursor	cursor;
+	JsonbValue	keyword,
+				value;
+
+	if (node->keywords == NULL || was_met(rows, node, &location->at))
+		return;
+	json_cursor_init(&cursor, node->keywords);
+	while (json_next_pair(&cursor, &keyword, &value))
+		if (schema_is_annotation(node, &keyword))
+			put_annotation(rows, node, &location->at, &keyword, &value);
+}
+
+/* The nodes from which there is anything to be told: all of them. */
+static uint8 *
+reach_all(const Schema *schema)
+{
+	uint8	   *reach = schema_allocate(1, schema->node_count);
+
+	memset(reach, ASKED_FOR, schema->node_count);
+	return reach;
+}
+
+/*
+ * promote.jsonb_schema_annotations(document jsonb, schema jsonb) returns
+ * table(instance_path text, schema_path text, keyword text, value jsonb)
+ */
+Datum
+promote_jsonb_schema_annotations(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *document = PG_GETARG_JSONB_P(0);
+	const Schema *schema = schema_compile(PG_GETARG_JSONB_P(1));
+	Rows		rows;
+	SchemaWalk	walk = {.wanted = ASKED_FOR,.visit = put_annotations,.state = &rows};
+	SchemaLocation root;
+	JsonbValue	view;
+
+	InitMaterializedSRF(fcinfo, 0);
+	rows.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	rows.met = make_table();
+	rows.scratch = AllocSetContextCreate(CurrentMemoryContext, "promote schema annotations",
+										 ALLOCSET_SMALL_SIZES);
+	walk.reach = reach_all(schema);
+	json_root(document, &view);
+	root = schema_root_location(&view);
+	schema_walk(&walk, schema, &root);
+	hash_destroy(rows.met);
+	MemoryContextDelete(rows.scratch);
+	return (Datum) 0;
+}
