@@ -23,7 +23,7 @@ CREATE FUNCTION promote.jsonb_canonical(document jsonb) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_jsonb_canonical';
 COMMENT ON FUNCTION promote.jsonb_canonical(jsonb) IS
-'The document in canonical JSON (RFC 8785); numbers that no double spells exactly keep all their digits';
+'The document in canonical JSON (RFC 8785); a number is never rounded';
 
 CREATE FUNCTION promote.jsonb_digest(document jsonb) RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

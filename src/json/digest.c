@@ -8,6 +8,7 @@
 
 #include "json/canonical.h"
 #include "json/digest.h"
+#include "json/escape.h"
 
 #include "common/cryptohash.h"
 #include "common/sha2.h"
@@ -99,7 +100,8 @@ remember(const Jsonb *document, const bytea *digest)
 static void
 compute_digest(const Jsonb *document, uint8 *digest)
 {
-	Size		size = Min(VARSIZE(document) + 64, FLUSH_AT);
+	/* no more than what the longest string of a small document may need */
+	Size		size = Min((Size) VARSIZE(document) * JSON_ESCAPE_ROOM + 64, FLUSH_AT);
 	HashSink	to = {.sink = {.start = palloc(size), .make_room = flush_for_room}};
 
 	to.sink.at = to.sink.start;
