@@ -228,8 +228,18 @@ put_row(void *state, const JsonChange *change)
 Datum
 promote_jsonb_leaf_diff(PG_FUNCTION_ARGS)
 {
+	Jsonb	   *old_document = PG_GETARG_JSONB_P(0);
+	Jsonb	   *new_document = PG_GETARG_JSONB_P(1);
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	/* no rows, without so much as a place to keep them */
+	if (result && IsA(result, ReturnSetInfo) && VARSIZE(old_document) == VARSIZE(new_document) &&
+		memcmp(old_document, new_document, VARSIZE(old_document)) == 0)
+	{
+		result->isDone = ExprEndResult;
+		PG_RETURN_NULL();
+	}
 	InitMaterializedSRF(fcinfo, 0);
-	json_leaf_diff(PG_GETARG_JSONB_P(0), NULL, PG_GETARG_JSONB_P(1), NULL,
-				   put_row, fcinfo->resultinfo);
+	json_leaf_diff(old_document, NULL, new_document, NULL, put_row, fcinfo->resultinfo);
 	return (Datum) 0;
 }
