@@ -12,6 +12,54 @@ CREATE FUNCTION promote.jsonb_merge_patch(target jsonb, patch jsonb) RETURNS jso
 COMMENT ON FUNCTION promote.jsonb_merge_patch(jsonb, jsonb) IS
 'target with the JSON Merge Patch applied (RFC 7396): as jsonb_deep_merge, but null removes the key';
 
+CREATE FUNCTION promote.jsonb_merge_diff(old_document jsonb, new_document jsonb) RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_jsonb_merge_diff';
+COMMENT ON FUNCTION promote.jsonb_merge_diff(jsonb, jsonb) IS
+'The smallest JSON Merge Patch (RFC 7396) with which jsonb_merge_patch makes the new document of the old; PM108 where it would have to set a null';
+
+CREATE FUNCTION promote.jsonb_deep_merge_layer(target jsonb, patch jsonb) RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_jsonb_deep_merge_layer';
+COMMENT ON FUNCTION promote.jsonb_deep_merge_layer(jsonb, jsonb) IS
+'jsonb_deep_merge of two arguments, which jsonb_deep_merge_agg(jsonb) is made of';
+
+CREATE AGGREGATE promote.jsonb_merge_patch_agg(layer jsonb) (
+    SFUNC = promote.jsonb_merge_patch,
+    STYPE = jsonb,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE promote.jsonb_merge_patch_agg(jsonb) IS
+'The first document with all that follow applied to it as JSON Merge Patches, in the order of input; nulls of SQL are skipped';
+
+CREATE AGGREGATE promote.jsonb_deep_merge_agg(layer jsonb) (
+    SFUNC = promote.jsonb_deep_merge_layer,
+    STYPE = jsonb,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE promote.jsonb_deep_merge_agg(jsonb) IS
+'The documents merged on top of each other by jsonb_deep_merge, in the order of input; nulls of SQL are skipped';
+
+CREATE AGGREGATE promote.jsonb_deep_merge_agg(layer jsonb, arrays text) (
+    SFUNC = promote.jsonb_deep_merge,
+    STYPE = jsonb,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE promote.jsonb_deep_merge_agg(jsonb, text) IS
+'The same with jsonb_deep_merge''s rule for arrays';
+
+CREATE FUNCTION promote.jsonb_diff_patch(old_document jsonb, new_document jsonb) RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_jsonb_diff_patch';
+COMMENT ON FUNCTION promote.jsonb_diff_patch(jsonb, jsonb) IS
+'A JSON Patch (RFC 6902) of add, remove and replace that makes the new document of the old; [] where they are equal';
+
+CREATE FUNCTION promote.jsonb_apply_patch(document jsonb, patch jsonb) RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_jsonb_apply_patch';
+COMMENT ON FUNCTION promote.jsonb_apply_patch(jsonb, jsonb) IS
+'The document with a JSON Patch (RFC 6902) applied, all of it or, with PM108 and the operation that does not fit, nothing';
+
 CREATE FUNCTION promote.jsonb_leaf_diff(old_document jsonb, new_document jsonb)
     RETURNS TABLE (path text, change text, old_value jsonb, new_value jsonb)
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 20

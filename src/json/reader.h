@@ -71,6 +71,7 @@ extern bool json_seek(JsonSeeker *seeker, const JsonbValue *key);
 extern int	json_compare(const JsonbValue *a, const JsonbValue *b);
 extern bool json_same(const JsonbValue *a, const JsonbValue *b);
 extern bool json_equal(const JsonbValue *a, const JsonbValue *b);
+extern bool json_same_below(const JsonbValue *a, const JsonbValue *b, Size *compared);
 
 /* Is the view an object? */
 static inline bool
