@@ -7,11 +7,11 @@
 
 #include "fmgr.h"
 
-PG_FUNCTION_INFO_V1(promote_jsonb_deep_merge_layer);
+PG_FUNCTION_INFO_V1(promote_jsonb_deep_merge_transition);
 
-/* promote.jsonb_deep_merge_layer(target jsonb, patch jsonb) returns jsonb */
+/* promote.jsonb_deep_merge_transition(target jsonb, patch jsonb) returns jsonb */
 Datum
-promote_jsonb_deep_merge_layer(PG_FUNCTION_ARGS)
+promote_jsonb_deep_merge_transition(PG_FUNCTION_ARGS)
 {
 	static const JsonMergeRules rules = {JSON_NULL_IS_VALUE, JSON_ARRAYS_REPLACE, NULL, 0};
 
