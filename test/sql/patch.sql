@@ -144,6 +144,11 @@ SELECT ok(pg_temp.refusal($$SELECT promote.jsonb_apply_patch('{"a": {}}',
 SELECT is(promote.jsonb_apply_patch('{"a": [1]}', (SELECT jsonb_agg(jsonb_build_object('op', op, 'path', path, 'from', '', 'value', 2))
                                                      FROM generate_series(1, 60) AS i, (VALUES (1, 'copy', '/b'), (2, 'replace', '/b/a/0'), (3, 'remove', '/b')) AS o(n, op, path))),
           '{"a": [1]}', 'what is copied, changed and removed leaves nothing behind');
+SELECT is(pg_temp.refusal($$
+    SELECT promote.jsonb_apply_patch(jsonb_build_object('a', repeat('x', 100000), 'l', '[]'::jsonb),
+                                     (SELECT jsonb_agg(jsonb_build_object('op', op, 'path', path, 'from', '/a') ORDER BY i, n) FROM generate_series(1, 1500) AS i,
+                                        (VALUES (1, 'copy', '/b'), (2, 'copy', '/b'), (3, 'remove', '/b'), (4, 'copy', '/l/0'), (5, 'remove', '/l/0')) AS o(n, op, path)))$$),
+          'none', 'what was removed or replaced does not count');
 
 -- ---- jsonb_diff_patch: examples ----
 SELECT is(promote.jsonb_diff_patch(a::jsonb, b::jsonb), patch::jsonb, format('from %s to %s', a, b))
