@@ -11,6 +11,7 @@
 #include "json/edit.h"
 #include "json/reader.h"
 
+#include "compat.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"

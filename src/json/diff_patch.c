@@ -116,6 +116,7 @@ add_operation(Diff *diff, const char *name, uint32 step, const JsonbValue *value
 {
 	Operation  *operation;
 
+	CHECK_FOR_INTERRUPTS();
 	diff->operations = grow(diff->operations, diff->count, &diff->room, sizeof(Operation));
 	operation = &diff->operations[diff->count++];
 	operation->name = name;

@@ -30,6 +30,7 @@ typedef struct Level
 static void
 append_way(StringInfo path, const Level *level)
 {
+	check_stack_depth();
 	if (level->parent == NULL)
 		return;
 	append_way(path, level->parent);
@@ -70,6 +71,7 @@ refuse_nulls(const Level *level, const JsonbValue *value)
 static void
 begin_level(JsonBuilder *builder, Level *level)
 {
+	check_stack_depth();
 	if (level->begun)
 		return;
 	level->begun = true;
