@@ -17,45 +17,24 @@
 use strict;
 use warnings;
 no warnings 'recursion';
-use File::Basename qw(dirname);
-use File::Temp ();
-use IPC::Open2;
-use lib dirname(__FILE__) . '/../t/lib';
+use FindBin;
+use lib "$FindBin::Bin/lib", "$FindBin::Bin/../t/lib";
+use Fuzz qw(copy_rows);
 use RandomJson;
 
 use constant BATCH => 200;
-use constant SHOWN => 10;
 use constant LARGE => 30000;    # spelled; what is larger is not copied
 
-my $seconds = shift // 60;
-my $seed = shift // time;
-srand($seed);
+my $fuzz = Fuzz->new(name => 'patch', kept => 'a document, a patch, its result and another document on each line');
+my ($patches, $operations, $misfits) = (0, 0, 0);
+$fuzz->tell(prepare());
+$fuzz->run(\&batch, \&question, sub { return $_[0] });
+$fuzz->finish("$patches patches of $operations operations, $misfits of which do not fit");
 
-$SIG{PIPE} = 'IGNORE';
-my ($from, $to);
-my $psql = open2($from, $to, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose');
-print $to prepare();
-
-my ($patches, $operations, $misfits, $findings) = (0, 0, 0, 0);
-my $end = time + $seconds;
-while (time < $end) {
-	my @batch = map { example() } 1 .. BATCH;
-	my $answer = run_batch(\@batch);
-	if (!defined $answer) {
-		my $file = File::Temp->new(TEMPLATE => 'promote-patch-fuzz.XXXXXX', TMPDIR => 1, UNLINK => 0);
-		print $file map { join("\t", @$_) . "\n" } @batch;
-		print "the session ended; the batch is in $file\n";
-		$findings++;
-		last;
-	}
-	$patches += @batch;
-	print map { "finding: $_\n" } grep { $findings++ < SHOWN } @$answer;
+sub batch {
+	$patches += BATCH;
+	return [map { join "\t", example() } 1 .. BATCH];
 }
-close $to;
-waitpid $psql, 0;
-printf "patch: %d documents and patches, %d operations of which %d do not fit, in %d seconds, %d findings (seed %s)\n",
-  $patches, $operations, $misfits, $seconds, $findings, $seed;
-exit($findings ? 1 : 0);
 
 # ---- documents and patches ----
 
@@ -98,8 +77,8 @@ sub example {
 		}
 		$tree = $root;
 	}
-	return [map { bytes($_) } RandomJson::spell($document), '[' . join(',', @patch) . ']', defined $misfit ? '' : RandomJson::spell($tree), $misfit // -1,
-		RandomJson::spell($other)];
+	return map { bytes($_) } RandomJson::spell($document), '[' . join(',', @patch) . ']', defined $misfit ? '' : RandomJson::spell($tree), $misfit // -1,
+	  RandomJson::spell($other);
 }
 
 # An operation, as a hash; its pointers are lists of tokens.
@@ -284,49 +263,36 @@ DECLARE
 BEGIN
 	x := pg_temp.try('promote.jsonb_apply_patch(document, patch)', r);
 	IF r.misfit >= 0 AND (x.state IS DISTINCT FROM 'PM108' OR x.detail !~ format('^Operation %s[ :]', r.misfit)) THEN
-		RETURN NEXT format('operation %s does not fit: %s %s', r.misfit, x.state, x.detail);
+		RETURN NEXT format('apply(misfit %s): %s %s', r.misfit, x.state, x.detail);
 	ELSIF r.misfit < 0 AND (x.result IS DISTINCT FROM r.result OR pg_temp.own_bytes(x.result) IS NOT TRUE) THEN
-		RETURN NEXT format('applied: %s %s %s instead of %s', x.state, x.detail, left(x.result::text, 500), left(r.result::text, 500));
+		RETURN NEXT format('apply(patch): %s %s %s instead of %s', x.state, x.detail, left(x.result::text, 500), left(r.result::text, 500));
 	END IF;
 	FOREACH a IN ARRAY ARRAY[r.document, r.result] LOOP
 		CONTINUE WHEN a IS NULL;
 		x := pg_temp.try(format('promote.jsonb_diff_patch(%L, other)', a), r);
 		IF x.state IS NOT NULL OR pg_temp.own_bytes(x.result) IS NOT TRUE OR (x.result = '[]') <> (a = r.other) THEN
-			RETURN NEXT format('diff: %s %s %s', x.state, x.detail, left(x.result::text, 500));
+			RETURN NEXT format('diff(a, b): %s %s %s', x.state, x.detail, left(x.result::text, 500));
 			CONTINUE;
 		END IF;
 		x := pg_temp.try(format('promote.jsonb_apply_patch(%L, %L)', a, x.result), r);
 		IF x.result IS DISTINCT FROM r.other THEN
-			RETURN NEXT format('applied diff: %s %s %s', x.state, x.detail, left(x.result::text, 500));
+			RETURN NEXT format('apply(diff): %s %s %s', x.state, x.detail, left(x.result::text, 500));
 		END IF;
 		x := pg_temp.try(format('promote.jsonb_merge_diff(%L, other)', a), r);
 		IF x.state IS DISTINCT FROM (CASE WHEN r.other <> 'null' AND pg_temp.has_null(a, r.other) THEN 'PM108' END)
 			OR x.state IS NULL AND (pg_temp.own_bytes(x.result) IS NOT TRUE OR promote.jsonb_merge_patch(a, x.result) <> r.other) THEN
-			RETURN NEXT format('merge diff: %s %s %s', x.state, x.detail, left(x.result::text, 500));
+			RETURN NEXT format('merge(diff): %s %s %s', x.state, x.detail, left(x.result::text, 500));
 		END IF;
 	END LOOP;
 END $$;
 SQL
 }
 
-# Try a batch; returns the lines of the answer, or undef if there is none.
-sub run_batch {
-	my ($batch) = @_;
-	print $to "TRUNCATE raw RESTART IDENTITY;\nTRUNCATE batch;\nCOPY raw (document, patch, result, misfit, other) FROM STDIN;\n";
-	print $to join("\t", map { s/\\/\\\\/gr } @$_), "\n" for @$batch;
-	print $to <<'SQL';
-\.
+sub question {
+	my ($rows) = @_;
+	return "TRUNCATE raw RESTART IDENTITY;\nTRUNCATE batch;\n" . copy_rows('raw (document, patch, result, misfit, other)', @$rows) . <<'SQL';
 INSERT INTO batch SELECT id, document::jsonb, patch::jsonb, NULLIF(result, '')::jsonb, misfit, other::jsonb FROM raw;
 SELECT regexp_replace(f || '  document=' || left(document::text, 1500) || '  patch=' || left(patch::text, 3000) || '  other=' || left(other::text, 1500), '\n', ' ', 'g')
   FROM batch, pg_temp.check(batch) f;
-\echo done
 SQL
-	$to->flush;
-	my @lines;
-	while (defined(my $line = <$from>)) {
-		chomp $line;
-		return \@lines if $line eq 'done';
-		push @lines, $line;
-	}
-	return undef;
 }
