@@ -30,7 +30,7 @@ typedef struct Diff
 	void	   *state;
 } Diff;
 
-static void diff_value(Diff *diff, Side old_side, Side new_side, uint32 flags);
+static void diff_value(Diff *diff, Side old_side, Side new_side, uint32 flags, Size compared);
 
 /* Report a leaf. */
 static void
@@ -57,16 +57,30 @@ child(const JsonbValue *value, const JsonMark *marks, uint32 index)
 
 /* Compare one child, whose step is on the path, and take the step back. */
 static void
-diff_child(Diff *diff, Side old_side, Side new_side, uint32 flags, int length)
+diff_child(Diff *diff, Side old_side, Side new_side, uint32 flags, Size compared, int length)
 {
-	diff_value(diff, old_side, new_side, flags);
+	diff_value(diff, old_side, new_side, flags, compared);
 	diff->path.len = length;
 	diff->path.data[length] = '\0';
 }
 
+/*
+ * Need two children not be looked into, as they are the same?  compared is
+ * json_same_below's, of their containers and then of them.
+ */
+static bool
+is_same(const JsonbValue *a, const JsonbValue *b, Size *compared)
+{
+	if (a == NULL || b == NULL)
+		return false;
+	if (a->type == jbvBinary && b->type == jbvBinary)
+		return json_same_below(a, b, compared);
+	return json_same(a, b);
+}
+
 /* Walk the pairs of one or two objects in key order. */
 static void
-diff_objects(Diff *diff, Side old_side, Side new_side, uint32 flags)
+diff_objects(Diff *diff, Side old_side, Side new_side, uint32 flags, Size compared)
 {
 	int			length = diff->path.len;
 	JsonJoin	join;
@@ -74,18 +88,20 @@ diff_objects(Diff *diff, Side old_side, Side new_side, uint32 flags)
 	json_join_init(&join, old_side.value, new_side.value);
 	while (json_join_next(&join))
 	{
+		Size		below = compared;
+
 		CHECK_FOR_INTERRUPTS();
-		if (join.left && join.right && json_same(join.left, join.right))
+		if (is_same(join.left, join.right, &below))
 			continue;
 		json_path_add_key(&diff->path, join.key->val.string.val, join.key->val.string.len);
 		diff_child(diff, child(join.left, old_side.marks, join.left_index),
-				   child(join.right, new_side.marks, join.right_index), flags, length);
+				   child(join.right, new_side.marks, join.right_index), flags, below, length);
 	}
 }
 
 /* Walk the elements of one or two arrays by their ordinals. */
 static void
-diff_arrays(Diff *diff, Side old_side, Side new_side, uint32 flags)
+diff_arrays(Diff *diff, Side old_side, Side new_side, uint32 flags, Size compared)
 {
 	uint32		old_count = old_side.value ? json_count(old_side.value) : 0;
 	uint32		new_count = new_side.value ? json_count(new_side.value) : 0;
@@ -103,23 +119,26 @@ diff_arrays(Diff *diff, Side old_side, Side new_side, uint32 flags)
 	{
 		bool		have_left = i < old_count && json_next_element(&left, &left_value);
 		bool		have_right = i < new_count && json_next_element(&right, &right_value);
+		Size		below = compared;
 
-		if (have_left && have_right && json_same(&left_value, &right_value))
+		CHECK_FOR_INTERRUPTS();
+		if (have_left && have_right && is_same(&left_value, &right_value, &below))
 			continue;
 		json_path_add_index(&diff->path, i);
 		diff_child(diff, child(have_left ? &left_value : NULL, old_side.marks, i),
-				   child(have_right ? &right_value : NULL, new_side.marks, i), flags, length);
+				   child(have_right ? &right_value : NULL, new_side.marks, i), flags, below,
+				   length);
 	}
 }
 
 /* Walk the children of one or two containers of the same kind. */
 static void
-diff_containers(Diff *diff, Side old_side, Side new_side, uint32 flags)
+diff_containers(Diff *diff, Side old_side, Side new_side, uint32 flags, Size compared)
 {
 	if (json_is_object(old_side.value ? old_side.value : new_side.value))
-		diff_objects(diff, old_side, new_side, flags);
+		diff_objects(diff, old_side, new_side, flags, compared);
 	else
-		diff_arrays(diff, old_side, new_side, flags);
+		diff_arrays(diff, old_side, new_side, flags, compared);
 }
 
 /* Report all leaves of a value that only one document has. */
@@ -129,12 +148,12 @@ diff_one_side(Diff *diff, Side old_side, Side new_side, uint32 flags)
 	if (json_is_leaf(old_side.value ? old_side.value : new_side.value))
 		report(diff, old_side.value, new_side.value, flags);
 	else
-		diff_containers(diff, old_side, new_side, flags);
+		diff_containers(diff, old_side, new_side, flags, SIZE_MAX);
 }
 
 /* Compare one location; at least one side is present. */
 static void
-diff_value(Diff *diff, Side old_side, Side new_side, uint32 flags)
+diff_value(Diff *diff, Side old_side, Side new_side, uint32 flags, Size compared)
 {
 	const Side	absent = {NULL, NULL};
 	const JsonbValue *a = old_side.value;
@@ -151,7 +170,7 @@ diff_value(Diff *diff, Side old_side, Side new_side, uint32 flags)
 			report(diff, a, b, flags);
 	}
 	else if (!json_is_leaf(a) && !json_is_leaf(b) && json_is_object(a) == json_is_object(b))
-		diff_containers(diff, old_side, new_side, flags);
+		diff_containers(diff, old_side, new_side, flags, compared);
 	else
 	{
 		diff_one_side(diff, old_side, absent, flags);
@@ -191,9 +210,9 @@ json_leaf_diff(const Jsonb *old_document, const JsonMark *old_marks,
 	initStringInfo(&diff.path);
 	if (json_is_object(&new_view) && (!old_document || json_is_object(&old_view)))
 		diff_objects(&diff, old_side, new_side,
-					 json_mark_flags(old_marks) | json_mark_flags(new_marks));
+					 json_mark_flags(old_marks) | json_mark_flags(new_marks), SIZE_MAX);
 	else
-		diff_value(&diff, old_side, new_side, 0);
+		diff_value(&diff, old_side, new_side, 0, SIZE_MAX);
 	pfree(diff.path.data);
 }
 
