@@ -238,6 +238,9 @@ put_row(void *state, const JsonChange *change)
 	values[2] = nulls[2] ? (Datum) 0 : JsonbPGetDatum(json_from_view(change->old_value));
 	values[3] = nulls[3] ? (Datum) 0 : JsonbPGetDatum(json_from_view(change->new_value));
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	for (int i = 0; i < lengthof(values); i++)
+		if (!nulls[i])
+			pfree(DatumGetPointer(values[i]));
 }
 
 /*
