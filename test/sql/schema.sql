@@ -415,6 +415,183 @@ SELECT ok(promote.jsonb_schema_check('{"allOf": [{"properties": {"a": {"$ref": "
 	'a circle that goes down is none');
 
 ------------------------------------------------------------------------
+-- 2020-12
+
+-- the same schema with "$schema" said
+CREATE FUNCTION pg_temp.new(schema jsonb) RETURNS jsonb
+LANGUAGE sql AS $$ SELECT '{"$schema": "https://json-schema.org/draft/2020-12/schema"}' || schema $$;
+
+SELECT pg_temp.decides(pg_temp.new('{"prefixItems": [{"type": "integer"}, {"type": "string"}]}'),
+	'[[], [1], [1, "a", null], {}]', '[["a"], [1, 2]]', 'prefixItems');
+SELECT pg_temp.decides(pg_temp.new('{"prefixItems": [{}], "items": {"type": "integer"}}'), '[[], ["a"], ["a", 1]]', '[["a", "b"]]', 'items past the prefix');
+SELECT pg_temp.decides(pg_temp.new('{"items": {"type": "integer"}}'), '[[], [1, 2]]', '[["a"], [1, null]]', 'items without a prefix');
+SELECT pg_temp.decides(pg_temp.new('{"items": {}, "additionalItems": false}'), '[[1, 2]]', '[]', 'additionalItems is no keyword any more');
+SELECT pg_temp.decides('{"prefixItems": [false], "dependentRequired": {"a": ["b"]}, "minContains": 2, "contains": {}, "unevaluatedProperties": false}',
+	'[[1], {"a": 1}]', '[]', 'nor is what is new one in draft-07');
+SELECT pg_temp.decides(pg_temp.new('{"contains": {"minimum": 5}, "minContains": 2}'), '[[5, 6], [5, 1, 6], "a"]', '[[], [5], [1, 2, 5]]', 'minContains');
+SELECT pg_temp.decides(pg_temp.new('{"contains": {"minimum": 5}, "maxContains": 1}'), '[[5], [1, 5]]', '[[], [5, 6]]', 'maxContains');
+SELECT pg_temp.decides(pg_temp.new('{"contains": {"minimum": 5}, "minContains": 0, "maxContains": 1}'), '[[], [1], [5]]', '[[5, 6]]', 'minContains 0');
+SELECT pg_temp.decides(pg_temp.new('{"minContains": 2, "maxContains": 0}'), '[[], [1]]', '[]', 'minContains and maxContains need contains');
+SELECT pg_temp.decides(pg_temp.new('{"dependentRequired": {"a": ["b", "c"]}}'), '[{}, {"b": 1}, {"a": 1, "b": 1, "c": 1}, []]', '[{"a": 1, "b": 1}]', 'dependentRequired');
+SELECT pg_temp.decides(pg_temp.new('{"dependentSchemas": {"a": {"required": ["b"]}, "z": false}}'), '[{}, {"a": 1, "b": 1}, "a"]', '[{"a": 1}, {"z": 1}]', 'dependentSchemas');
+SELECT pg_temp.decides(pg_temp.new('{"dependentSchemas": {"a": {"required": ["b"]}}, "dependentRequired": {"a": ["c"]}, "dependencies": {"a": ["d"], "b": {"maxProperties": 4}}}'),
+	'[{"a": 1, "b": 1, "c": 1, "d": 1}]', '[{"a": 1, "b": 1, "c": 1}, {"a": 1, "c": 1, "d": 1}, {"a": 1, "b": 1, "d": 1}, {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}]',
+	'all three kinds of dependencies at once');
+SELECT pg_temp.decides(pg_temp.new('{"$defs": {"n": {"type": "integer"}}, "properties": {"a": {"$ref": "#/$defs/n", "minimum": 5}}}'),
+	'[{"a": 5}]', '[{"a": 4}, {"a": "x"}]', 'what stands beside $ref counts');
+SELECT pg_temp.decides(pg_temp.new('{"contentMediaType": "application/json", "contentEncoding": "base64", "contentSchema": {"type": "array"}}'),
+	'["%", "e30="]', '[]', 'what a string holds is not looked at');
+
+-- what is left unevaluated
+SELECT pg_temp.decides(pg_temp.new('{"properties": {"a": {}}, "patternProperties": {"^x": {}}, "unevaluatedProperties": false}'),
+	'[{}, {"a": 1, "xy": 1}, [1]]', '[{"b": 1}]', 'unevaluatedProperties, beside its like');
+SELECT pg_temp.decides(pg_temp.new('{"allOf": [{"properties": {"a": {}}}, {"$ref": "#/$defs/b"}], "$defs": {"b": {"properties": {"b": {}}}}, "unevaluatedProperties": {"type": "string"}}'),
+	'[{"a": 1, "b": 1, "c": "x"}]', '[{"a": 1, "c": 1}]', '... through allOf and $ref');
+SELECT pg_temp.decides(pg_temp.new('{"anyOf": [{"properties": {"a": {"const": 1}}, "required": ["a"]}, {"properties": {"b": {"const": 1}}, "required": ["b"]}], "unevaluatedProperties": false}'),
+	'[{"a": 1}, {"b": 1}, {"a": 1, "b": 1}]', '[{"a": 1, "b": 2}, {"a": 2, "b": 1}, {"a": 1, "c": 1}]', '... by all branches of anyOf that match, and no others');
+SELECT pg_temp.decides(pg_temp.new('{"oneOf": [{"properties": {"a": {}, "b": {"const": 1}}, "required": ["b"]}, {"properties": {"a": {}, "c": {}}, "required": ["c"]}], "unevaluatedProperties": false}'),
+	'[{"a": 1, "b": 1}, {"a": 1, "c": 1}]', '[{"a": 1}, {"b": 1, "d": 1}, {"b": 2, "c": 1}]', '... by the one of oneOf');
+SELECT pg_temp.decides(pg_temp.new('{"if": {"properties": {"a": {"const": 1}}, "required": ["a"]}, "then": {"properties": {"b": {}}}, "else": {"properties": {"c": {}}}, "unevaluatedProperties": false}'),
+	'[{"a": 1, "b": 1}, {"c": 1}]', '[{"a": 2}, {"a": 1, "c": 1}, {"b": 1}]', '... by if, then and else');
+SELECT pg_temp.decides(pg_temp.new('{"if": {"properties": {"a": {"const": 1}}}, "unevaluatedProperties": false}'), '[{"a": 1}]', '[{"a": 2}]', '... by if alone');
+SELECT pg_temp.decides(pg_temp.new('{"dependentSchemas": {"a": {"properties": {"a": {}, "b": {}}}}, "unevaluatedProperties": false}'), '[{"a": 1, "b": 1}]', '[{"b": 1}]',
+	'... by dependentSchemas');
+SELECT pg_temp.decides(pg_temp.new('{"not": {"not": {"properties": {"a": {}}}}, "unevaluatedProperties": false}'), '[{}]', '[{"a": 1}]', '... never by not');
+SELECT pg_temp.decides(pg_temp.new('{"properties": {"a": {}}, "allOf": [{"unevaluatedProperties": false}]}'), '[{}]', '[{"a": 1}]', '... nor by what stands around it');
+SELECT pg_temp.decides(pg_temp.new('{"properties": {"a": {"properties": {"b": {}}}}, "unevaluatedProperties": false}'), '[{"a": {"c": 1}}]', '[{"b": 1}]', '... each level by itself');
+SELECT pg_temp.decides(pg_temp.new('{"allOf": [{"unevaluatedProperties": true}], "unevaluatedProperties": false}'), '[{"a": 1}]', '[]', '... or by another one further in');
+SELECT pg_temp.decides(pg_temp.new('{"prefixItems": [{}], "contains": {"const": 7}, "unevaluatedItems": false}'), '[[1, 7], [7, 7, 7], {"a": 1}]', '[[1, 7, 2], [1, 2]]',
+	'unevaluatedItems, with prefixItems and contains');
+SELECT pg_temp.decides(pg_temp.new('{"allOf": [{"prefixItems": [{}, {}]}], "unevaluatedItems": {"type": "integer"}}'), '[["a", "b"], ["a", "b", 1]]', '[["a", "b", "c"]]',
+	'... through allOf');
+SELECT pg_temp.decides(pg_temp.new('{"anyOf": [{"items": {"type": "integer"}}, {"prefixItems": [{"type": "string"}]}], "unevaluatedItems": false}'),
+	'[[], [1, 2], ["a"]]', '[["a", 1]]', '... through anyOf');
+SELECT pg_temp.decides(
+	(SELECT pg_temp.new(jsonb_build_object('allOf', jsonb_build_array(jsonb_build_object('properties', jsonb_object_agg('k' || n, true))), 'unevaluatedProperties', false))
+	 FROM generate_series(1, 1000) n),
+	jsonb_build_array((SELECT jsonb_object_agg('k' || n, n) FROM generate_series(1, 1000) n)),
+	jsonb_build_array((SELECT jsonb_object_agg('k' || n, n) FROM generate_series(1, 1001) n)), 'a thousand properties');
+SELECT is(pg_temp.violations('{"a": 1, "b": 2}', pg_temp.new('{"properties": {"a": {"type": "string"}}, "unevaluatedProperties": false}')),
+	'{.a type,.b unevaluatedProperties}', 'a property of the wrong type is not thereby unknown');
+SELECT results_eq(
+	$$SELECT schema_path, keyword, message, expected FROM promote.jsonb_schema_errors('[1]',
+		'{"$schema": "https://json-schema.org/draft/2020-12/schema", "unevaluatedItems": false}')$$,
+	$$VALUES ('#/unevaluatedItems', 'unevaluatedItems', 'the schema does not know this item', 'false'::jsonb)$$, 'how that is told');
+
+------------------------------------------------------------------------
+-- names: $id, anchors
+
+SELECT pg_temp.decides(pg_temp.new('{"$defs": {"n": {"$anchor": "num", "type": "integer"}}, "items": {"$ref": "#num"}}'), '[[1]]', '[["a"]]', '$anchor');
+SELECT pg_temp.decides(pg_temp.new('{"$id": "http://h/a/b", "$defs": {"n": {"$id": "c/d", "type": "integer", "$defs": {"e": {"$anchor": "s", "type": "string"}}}},
+	"items": {"$ref": "c/d"}, "properties": {"x": {"$ref": "http://h/a/c/d#/$defs/e"}, "y": {"$ref": "/a/c/d#s"}, "z": {"$ref": "//h/a/x/../c/d"}}}'),
+	'[[1], {"x": "s", "y": "s", "z": 1}]', '[["a"], {"x": 1}, {"y": 1}, {"z": "s"}]', '$id: relative to what is around it');
+SELECT pg_temp.decides('{"definitions": {"n": {"$id": "#num", "type": "integer"}, "m": {"$id": "http://h/m#text", "type": "string"}},
+	"items": {"$ref": "#num"}, "properties": {"x": {"$ref": "http://h/m#text"}, "y": {"$ref": "http://h/m"}}}',
+	'[[1], {"x": "a", "y": "b"}]', '[["a"], {"x": 1}, {"y": 1}]', 'draft-07 has anchors in $id');
+SELECT pg_temp.decides('{"$id": "http://h/base/", "definitions": {"foo": {"$id": "foo", "type": "integer"}},
+	"items": {"$id": "http://elsewhere/", "$ref": "foo"}}', '[[1]]', '[["a"]]', 'and ignores $id beside $ref');
+SELECT pg_temp.decides(pg_temp.new('{"$id": "urn:example:root", "$defs": {"a": {"$id": "urn:example:a", "minimum": 1}}, "allOf": [{"$ref": "urn:example:a"}, {"$ref": "#/$defs/a"}, {"$ref": "urn:example:root#/$defs/a"}]}'),
+	'[1]', '[0]', 'URNs');
+SELECT pg_temp.decides(pg_temp.new('{"$defs": {"old": {"$id": "http://h/old", "$schema": "http://json-schema.org/draft-07/schema#", "allOf": [{"$ref": "#/definitions/t", "minimum": 5}], "definitions": {"t": {"items": [{"type": "integer"}]}}}}, "$ref": "http://h/old"}'),
+	'[[1, "a"], 1]', '[["a"]]', 'a part of another dialect');
+SELECT pg_temp.decides(pg_temp.new('{"const": {"$id": "http://h/x", "$anchor": "x"}, "$defs": {"x": {"$id": "http://h/x"}}, "not": {"$ref": "http://h/x#/nothing"}}') - 'not',
+	'[{"$id": "http://h/x", "$anchor": "x"}]', '[1]', 'a constant names nothing');
+SELECT pg_temp.refuses(pg_temp.new('{"$defs": {"a": {"$id": "http://h/x"}, "b": {"$id": "http://h/x"}}, "$ref": "http://h/x"}'), '#/$ref is ambiguous: several schemas have the URI http://h/x.');
+SELECT pg_temp.refuses(pg_temp.new('{"$defs": {"a": {"$anchor": "x"}, "b": {"$anchor": "x"}}, "$ref": "#x"}'), '#/$ref is ambiguous: several schemas have the anchor "x".');
+SELECT pg_temp.refuses(pg_temp.new('{"$id": "http://h/x#y"}'), '#/$id must not have a fragment.');
+SELECT pg_temp.refuses(pg_temp.new('{"$anchor": "1"}'), '#/$anchor must be a plain name.');
+SELECT pg_temp.refuses(pg_temp.new('{"$dynamicAnchor": "a b"}'), '#/$dynamicAnchor must be a plain name.');
+SELECT pg_temp.refuses(pg_temp.new('{"$ref": "#nowhere"}'), '#/$ref leads nowhere: the schema has no place "#nowhere".');
+SELECT pg_temp.refuses(pg_temp.new('{"items": [{}]}'), '#/items must be a schema: an object or a boolean.');
+SELECT pg_temp.refuses(pg_temp.new('{"prefixItems": []}'), '#/prefixItems must be an array of at least one schema.');
+SELECT pg_temp.refuses(pg_temp.new('{"dependentRequired": {"a": {}}}'), '#/dependentRequired/a must be an array.');
+SELECT pg_temp.refuses(pg_temp.new('{"dependentSchemas": {"a": []}}'), '#/dependentSchemas/a must be a schema: an object or a boolean.');
+SELECT pg_temp.refuses(pg_temp.new('{"minContains": -1}'), '#/minContains must be a whole number that is not negative.');
+SELECT pg_temp.refuses(pg_temp.new('{"maxContains": "1"}'), '#/maxContains must be a number.');
+SELECT pg_temp.refuses(pg_temp.new('{"unevaluatedItems": 1}'), '#/unevaluatedItems must be a schema: an object or a boolean.');
+SELECT pg_temp.refuses(pg_temp.new('{"unevaluatedProperties": 1}'), '#/unevaluatedProperties must be a schema: an object or a boolean.');
+SELECT pg_temp.refuses(pg_temp.new('{"contentSchema": 1}'), '#/contentSchema must be a schema: an object or a boolean.');
+SELECT pg_temp.refuses(pg_temp.new('{"$vocabulary": {"a": 1}}'), '#/$vocabulary/a must be a boolean.');
+SELECT pg_temp.refuses(pg_temp.new('{"$defs": {"a": {"deprecated": 1}}}'), '#/$defs/a/deprecated must be a boolean.');
+SELECT pg_temp.refuses('{"$schema": 1}', '#/$schema must be a string.');
+SELECT pg_temp.refuses(pg_temp.new('{"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#"}}}'), '#/$ref leads round in a circle to the same place of the document.');
+
+------------------------------------------------------------------------
+-- dynamic references
+
+-- a list whose items whoever refers to it decides
+CREATE FUNCTION pg_temp.list(items jsonb) RETURNS jsonb
+LANGUAGE sql AS $$
+	SELECT pg_temp.new(jsonb_build_object('$id', 'http://h/strict', '$ref', 'list', '$defs', jsonb_build_object(
+		'item', items || '{"$dynamicAnchor": "item"}',
+		'list', '{"$id": "list", "type": "array", "items": {"$dynamicRef": "#item"}, "$defs": {"item": {"$dynamicAnchor": "item"}}}'::jsonb)))
+$$;
+SELECT pg_temp.decides(pg_temp.list('{"type": "string"}'), '[[], ["a"]]', '[1, [1]]', '$dynamicRef: the outermost anchor');
+SELECT pg_temp.decides(pg_temp.list('{}') #- '{$defs,item,$dynamicAnchor}', '[["a"], [1]]', '[1]', '... or its own');
+SELECT pg_temp.decides(pg_temp.new('{"$id": "http://h/tree", "$dynamicAnchor": "node", "properties": {"value": {}, "children": {"items": {"$dynamicRef": "#node"}}},
+	"$defs": {"strict": {"$id": "strict", "$dynamicAnchor": "node", "$ref": "tree", "unevaluatedProperties": false}}}') || '{"$id": "http://h/tree"}',
+	'[{"children": [{"x": 1}]}]', '[]', 'a tree that may be extended');
+SELECT pg_temp.decides(pg_temp.new('{"$id": "http://h/strict", "$dynamicAnchor": "node", "$ref": "tree", "unevaluatedProperties": false,
+	"$defs": {"tree": {"$id": "tree", "$dynamicAnchor": "node", "properties": {"value": {}, "children": {"items": {"$dynamicRef": "#node"}}}}}}'),
+	'[{"value": 1, "children": [{"children": [{"value": 2}]}]}]', '[{"x": 1}, {"children": [{"x": 1}]}, {"children": [{"children": [{"x": 1}]}]}]', '... and is');
+SELECT pg_temp.refuses(pg_temp.new('{"$dynamicAnchor": "a", "allOf": [{"$dynamicRef": "#a"}]}'),
+	'#/allOf/0/$dynamicRef leads round in a circle to the same place of the document.');
+-- which of two is meant is known when it is evaluated, and so is that it never ends
+CREATE FUNCTION pg_temp.round() RETURNS jsonb
+LANGUAGE sql AS $$
+	SELECT pg_temp.new('{"$id": "http://h/outer", "$dynamicAnchor": "a", "$ref": "inner",
+		"$defs": {"inner": {"$id": "inner", "properties": {"x": {"$ref": "other"}}, "$ref": "other", "$defs": {
+			"other": {"$id": "other", "allOf": [{"$dynamicRef": "#a"}], "$defs": {"a": {"$dynamicAnchor": "a"}}}}}}}')
+$$;
+SELECT ok(promote.jsonb_schema_check(pg_temp.round()), 'a dynamic circle is not seen before');
+SELECT throws_ok('SELECT promote.jsonb_schema_valid(''1'', pg_temp.round())', 'PM106', 'invalid JSON Schema', '... but refused when it is met');
+SELECT throws_ok('SELECT * FROM promote.jsonb_schema_errors(''1'', pg_temp.round())', 'PM106', 'invalid JSON Schema', '... by every function');
+SELECT throws_ok('SELECT promote.jsonb_filter_copyable(''{}'', pg_temp.round() || ''{"$md.copyable": false}'')', 'PM106', 'invalid JSON Schema',
+	'... also by those that look for marks');
+
+------------------------------------------------------------------------
+-- formats, and what was expected
+
+SELECT ok(promote.jsonb_schema_valid('"x"', '{"format": "uuid"}'), 'a format is not asserted');
+SELECT ok(NOT promote.jsonb_schema_valid('"x"', '{"format": "uuid"}', true), '... but on request');
+SELECT ok(promote.jsonb_schema_valid('"2EB8AA08-AA98-11EA-B4AA-73B441D16380"', '{"format": "uuid"}', assert_format => true), '... it can be kept');
+SELECT ok(promote.jsonb_schema_valid('1', '{"format": "uuid"}', true), '... is of strings only');
+SELECT ok(promote.jsonb_schema_valid('"x"', '{"format": "no-such-format"}', true), '... and must be known');
+SELECT results_eq($$SELECT * FROM promote.jsonb_schema_errors('"x"', '{"format": "uuid"}', true)$$,
+	$$VALUES ('.', '#/format', 'format', 'expected a string of the format "uuid"', '"uuid"'::jsonb)$$, 'how that is told');
+SELECT results_eq($$SELECT keyword, expected FROM promote.jsonb_schema_errors('{"a": 1.5, "s": "x"}',
+	'{"required": ["b", "c"], "dependencies": {"a": ["d"]}, "properties": {"s": false, "a": {"type": ["string", "null"], "enum": [1, {"x": 2}], "minimum": 3, "const": [], "multipleOf": 2,
+	  "not": {}, "anyOf": [false], "oneOf": [true, true]}}, "maxProperties": 1}')$$,
+	$$VALUES ('maxProperties', '1'::jsonb), ('type', '["string", "null"]'), ('const', '[]'), ('enum', '[1, {"x": 2}]'), ('minimum', '3'), ('multipleOf', '2'),
+		('anyOf', '[false]'), ('oneOf', '[true, true]'), ('not', '{}'), ('dependencies', '"d"'),
+		('required', '"b"'), ('required', '"c"'), ('properties', 'false')$$, 'what was expected, of each kind');
+SELECT is((SELECT expected FROM promote.jsonb_schema_errors('1', jsonb_build_object('const', repeat('x', 5000)))), NULL, 'nothing large is told');
+SELECT is((SELECT expected FROM promote.jsonb_schema_errors('1', jsonb_build_object('const', repeat('x', 1000)))), to_jsonb(repeat('x', 1000)), 'but what is not');
+
+------------------------------------------------------------------------
+-- marks, through what is new
+
+CREATE FUNCTION pg_temp.kept(params jsonb, schema jsonb) RETURNS jsonb
+LANGUAGE sql AS $$ SELECT promote.jsonb_filter_copyable(params, pg_temp.new(schema)) $$;
+
+SELECT is(pg_temp.kept('{"a": [1, 2, 3]}', '{"properties": {"a": {"prefixItems": [{}, {"$md.copyable": false}]}}}'), '{"a": [1, 3]}', 'marks: prefixItems');
+SELECT is(pg_temp.kept('{"a": [1, 2, 3]}', '{"properties": {"a": {"prefixItems": [{}], "items": {"$md.copyable": false}}}}'), '{"a": [1]}', 'marks: items past it');
+SELECT is(pg_temp.kept('{"a": 1, "b": 2}', '{"dependentSchemas": {"a": {"properties": {"b": {"$md.copyable": false}}}}}'), '{"a": 1}', 'marks: dependentSchemas');
+SELECT is(pg_temp.kept('{"b": 2}', '{"dependentSchemas": {"a": {"properties": {"b": {"$md.copyable": false}}}}}'), '{"b": 2}', '... where the property is there');
+SELECT is(pg_temp.kept('{"a": 1, "b": 2}', '{"properties": {"a": {}}, "unevaluatedProperties": {"$md.copyable": false}}'), '{"a": 1}', 'marks: unevaluatedProperties');
+SELECT is(pg_temp.kept('{"a": 1, "b": 2, "c": 3}', '{"properties": {"a": {"type": "string"}}, "allOf": [{"properties": {"b": {"type": "string"}}}], "unevaluatedProperties": {"$md.copyable": false}}'),
+	'{"a": 1, "b": 2}', '... of those that nothing knows, also where the params are invalid');
+SELECT is(pg_temp.kept('{"a": 1, "b": 2}', '{"oneOf": [{"properties": {"a": {"const": 1}}, "required": ["a", "x"]}, {"properties": {"a": {"const": 2}}}], "unevaluatedProperties": {"$md.copyable": false}}'),
+	'{}', '... where no branch matches, no branch knows them');
+SELECT is(pg_temp.kept('{"l": [1, 2, 3]}', '{"properties": {"l": {"prefixItems": [{}], "unevaluatedItems": {"$md.copyable": false}}}}'), '{"l": [1]}', 'marks: unevaluatedItems');
+SELECT is(pg_temp.kept('{"a": {"b": 1, "c": 2}}', '{"properties": {"a": {"$ref": "#/$defs/a", "properties": {"b": {"$md.copyable": false}}}}, "$defs": {"a": {"properties": {"c": {"$md.copyable": false}}}}}'),
+	'{"a": {}}', 'marks: $ref and what stands beside it');
+SELECT is(promote.jsonb_filter_copyable('["a"]', pg_temp.list('{"$md.copyable": false}')), '[]', 'marks: $dynamicRef');
+SELECT is(promote.jsonb_filter_copyable('["a"]', pg_temp.list('{}')), '["a"]', '... of the outermost anchor');
+SELECT is(pg_temp.kept('{"a": 1}', '{"contentSchema": {"properties": {"a": {"$md.copyable": false}}}, "$defs": {"x": {"properties": {"a": {"$md.copyable": false}}}}}'),
+	'{"a": 1}', 'marks: not by what does not apply');
+
+------------------------------------------------------------------------
 -- limits
 
 -- each level asks the next twice: 2^200 steps without a memory of them
