@@ -263,6 +263,7 @@ typedef struct SchemaCompiler
 	struct SchemaName *dynamic_names;	/* that have a "$dynamicAnchor" */
 	SchemaResource *resource;	/* that is being compiled */
 	SchemaDialect unsaid;		/* of documents that say nothing */
+	Size		uri_space;		/* what the resources' URIs take */
 } SchemaCompiler;
 
 /* What is known of an object that is a schema. */
@@ -403,6 +404,9 @@ extern SchemaText schema_uri_resolve(const SchemaText *base, const char *referen
 									 SchemaText *fragment);
 extern bool schema_uri_is_absolute(const SchemaText *uri);
 
+/* No longer ones are taken, so that many relative to a long one stay within bounds. */
+#define SCHEMA_URI_LENGTH_MAX	2048
+
 /* dialect.c */
 extern SchemaDialect schema_dialect(SchemaCompiler *compiler, const JsonbValue *uri,
 									const SchemaPlace *place);
@@ -418,6 +422,8 @@ extern SchemaName *schema_find_name(SchemaCompiler *compiler, const SchemaResour
 									const SchemaText *text);
 extern SchemaName *schema_enter_name(SchemaCompiler *compiler, const SchemaResource *owner,
 									 const SchemaText *text);
+extern SchemaText schema_resolve_uri(const SchemaResource *resource, const SchemaText *reference,
+									 const SchemaPlace *place, SchemaText *fragment);
 extern const Jsonb *schema_fetch_document(SchemaCompiler *compiler, const SchemaText *uri);
 
 /* compile.c */

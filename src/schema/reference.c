@@ -186,17 +186,34 @@ load_document(SchemaCompiler *compiler, const SchemaText *uri, const SchemaPlace
 	return schema_add_document(compiler, document, uri);
 }
 
-/* The resource that a URI names, NULL if it is left open. */
+/*
+ * The resource that a reference leads to, NULL if that is left open; and the
+ * fragment that says where in it.
+ */
 static SchemaResource *
-find_resource(SchemaCompiler *compiler, const SchemaText *uri, const SchemaPlace *place)
+find_resource(SchemaCompiler *compiler, const SchemaText *reference, const SchemaPlace *place,
+			  SchemaText *fragment)
 {
-	const SchemaName *name = schema_find_name(compiler, NULL, uri);
+	const SchemaName *name;
+	SchemaText	uri;
 
+	*fragment = *reference;
+	if (reference->length == 0)
+		return compiler->resource;
+	if (reference->text[0] == '#')
+	{
+		fragment->text++;
+		fragment->length--;
+		return compiler->resource;
+	}
+	uri = schema_resolve_uri(compiler->resource, reference, place, fragment);
+	name = schema_find_name(compiler, NULL, &uri);
 	if (name == NULL)
-		return load_document(compiler, uri, place);
+		return load_document(compiler, &uri, place);
 	if (name->is_ambiguous)
 		SCHEMA_REFUSE(place, "Give each subschema an \"$id\" of its own.",
-					  "is ambiguous: several schemas have the URI %.*s.", uri->length, uri->text);
+					  "is ambiguous: several schemas have the URI %.*s.", uri.length, uri.text);
+	pfree((char *) uri.text);
 	return name->resource;
 }
 
@@ -227,21 +244,14 @@ find_anchor(SchemaCompiler *compiler, Target *target, const char *anchor, int le
 static Target
 find_target(SchemaCompiler *compiler, const JsonbValue *reference, const SchemaPlace *place)
 {
-	const char *text = reference->val.string.val;
-	Target		target = {compiler->resource};
-	SchemaText	fragment = {text + 1, reference->val.string.len - 1};
-	SchemaText	uri;
+	SchemaText	text = {reference->val.string.val, reference->val.string.len};
+	Target		target;
+	SchemaText	fragment;
 	char	   *decoded;
 	int			length;
 
-	if (reference->val.string.len == 0)
-		fragment.length = 0;
-	else if (text[0] != '#')
-	{
-		uri = schema_uri_resolve(&compiler->resource->uri, text, reference->val.string.len,
-								 &fragment);
-		target.resource = find_resource(compiler, &uri, place);
-	}
+	memset(&target, 0, sizeof(target));
+	target.resource = find_resource(compiler, &text, place, &fragment);
 	if (target.resource == NULL)
 		return target;
 	decoded = decode_fragment(fragment.text, fragment.length, place, &length);
@@ -253,7 +263,7 @@ find_target(SchemaCompiler *compiler, const JsonbValue *reference, const SchemaP
 		return target;
 	if (target.place == NULL)
 		SCHEMA_REFUSE(place, LOCAL_HINT, "leads nowhere: the schema has no place \"%.*s\".",
-					  reference->val.string.len, text);
+					  text.length, text.text);
 	if (!json_is_object(&target.value) && target.value.type != jbvBool)
 		SCHEMA_REFUSE(place, "A schema is an object of keywords, true or false.",
 					  "leads to something that is no schema.");

@@ -13,6 +13,9 @@
 #include "miscadmin.h"
 #include "schema/internal.h"
 
+/* What the URIs of one schema's resources may take together. */
+#define URI_SPACE_MAX	((Size) 64 * 1024 * 1024)
+
 /* What an object's index is made with. */
 typedef struct IndexState
 {
@@ -185,12 +188,33 @@ make_resource(SchemaCompiler *compiler, const JsonbValue *root, const SchemaPlac
 {
 	SchemaResource *resource = palloc0(sizeof(SchemaResource));
 
+	compiler->uri_space += uri.length;
+	if (compiler->uri_space > URI_SPACE_MAX)
+		ereport(ERROR,
+				(errcode(PM_TOO_LARGE),
+				 errmsg("JSON Schema is too large"),
+				 errdetail("The URIs of its parts take more than %zu MB.", URI_SPACE_MAX >> 20),
+				 errhint("Give fewer parts an \"$id\", or shorter ones.")));
 	resource->root = *root;
 	resource->place = place;
 	resource->dialect = dialect;
 	resource->uri = uri;
 	name_resource(compiler, resource, &uri);
 	return resource;
+}
+
+/*
+ * The URI that a reference at a place of a resource means, and its fragment;
+ * see schema_uri_resolve.
+ */
+SchemaText
+schema_resolve_uri(const SchemaResource *resource, const SchemaText *reference,
+				   const SchemaPlace *place, SchemaText *fragment)
+{
+	if (resource->uri.length + reference->length > SCHEMA_URI_LENGTH_MAX)
+		SCHEMA_REFUSE(place, "Use shorter URIs.", "makes a URI of more than %d bytes.",
+					  SCHEMA_URI_LENGTH_MAX);
+	return schema_uri_resolve(&resource->uri, reference->text, reference->length, fragment);
 }
 
 /*
@@ -205,6 +229,8 @@ enter_resource(SchemaCompiler *compiler, const JsonbValue *object, const SchemaP
 	SchemaText	id;
 	SchemaText	uri;
 	SchemaText	fragment = {NULL, 0};
+	SchemaText	none = {"", 0};
+	SchemaPlace step = {place, "$id", strlen("$id")};
 	JsonbValue	reference;
 
 	if (!find_text(object, "$id", &id) || id.length == 0)
@@ -213,9 +239,15 @@ enter_resource(SchemaCompiler *compiler, const JsonbValue *object, const SchemaP
 		dialect_of(compiler, object, place, resource->dialect);
 	if ((dialect.keywords & SCHEMA_DRAFT_07) && json_find(object, "$ref", &reference))
 		return resource;
-	uri = schema_uri_resolve(&resource->uri, id.text, id.length, &fragment);
-	if (id.text[0] != '#' && resource->root.val.binary.data != object->val.binary.data)
-		resource = make_resource(compiler, object, keep_way(place), dialect, uri);
+	/* that of a document's root was looked at before */
+	if (resource->root.val.binary.data == object->val.binary.data)
+		schema_uri_resolve(&none, id.text, id.length, &fragment);
+	else
+	{
+		uri = schema_resolve_uri(resource, &id, &step, &fragment);
+		if (id.text[0] != '#')
+			resource = make_resource(compiler, object, keep_way(place), dialect, uri);
+	}
 	if ((dialect.keywords & SCHEMA_DRAFT_07) && fragment.length > 0 && fragment.text[0] != '/')
 		name_anchor(compiler, resource, &fragment, object, place, false);
 	return resource;
@@ -287,6 +319,7 @@ schema_add_document(SchemaCompiler *compiler, const Jsonb *document, const Schem
 	const SchemaPlace *place = schema_place_step(NULL, uri->length > 0 ? uri->text : NULL,
 												 uri->length);
 	SchemaDialect dialect;
+	SchemaPlace step = {place, "$id", strlen("$id")};
 	SchemaResource *resource;
 	SchemaText	id;
 	JsonbValue	root;
@@ -300,7 +333,7 @@ schema_add_document(SchemaCompiler *compiler, const Jsonb *document, const Schem
 	if (find_text(&root, "$id", &id) &&
 		!((dialect.keywords & SCHEMA_DRAFT_07) && json_find(&root, "$ref", &reference)))
 	{
-		resource->uri = schema_uri_resolve(uri, id.text, id.length, NULL);
+		resource->uri = schema_resolve_uri(resource, &id, &step, NULL);
 		name_resource(compiler, resource, &resource->uri);
 	}
 	schema_index(compiler, &root, place, resource);

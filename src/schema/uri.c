@@ -219,15 +219,18 @@ merge_paths(const UriParts *base, const SchemaText *path)
 	return (SchemaText) {merged.data, merged.len};
 }
 
-/* Fill in from the base what the reference lacks (RFC 3986, section 5.2.2). */
-static void
+/*
+ * Fill in from the base what the reference lacks (RFC 3986, section 5.2.2).
+ * Returns what was allocated for that, or NULL.
+ */
+static char *
 transform(UriParts *reference, const UriParts *base)
 {
 	if (reference->scheme.text)
-		return;
+		return NULL;
 	reference->scheme = base->scheme;
 	if (reference->authority.text)
-		return;
+		return NULL;
 	reference->authority = base->authority;
 	if (reference->path.length == 0)
 	{
@@ -236,7 +239,11 @@ transform(UriParts *reference, const UriParts *base)
 			reference->query = base->query;
 	}
 	else if (reference->path.text[0] != '/')
+	{
 		reference->path = merge_paths(base, &reference->path);
+		return (char *) reference->path.text;
+	}
+	return NULL;
 }
 
 /*
@@ -251,12 +258,13 @@ schema_uri_resolve(const SchemaText *base, const char *reference, int length,
 	UriParts	base_parts;
 	UriParts	parts;
 	StringInfoData uri;
+	char	   *merged;
 
 	split(base->text, base->length, &base_parts);
 	split(reference, length, &parts);
 	if (fragment)
 		*fragment = parts.fragment;
-	transform(&parts, &base_parts);
+	merged = transform(&parts, &base_parts);
 	initStringInfo(&uri);
 	if (parts.scheme.text)
 	{
@@ -269,6 +277,8 @@ schema_uri_resolve(const SchemaText *base, const char *reference, int length,
 		append_authority(&uri, &parts.authority);
 	}
 	append_path(&uri, parts.path);
+	if (merged)
+		pfree(merged);
 	if (parts.query.text)
 	{
 		appendStringInfoChar(&uri, '?');
@@ -317,7 +327,7 @@ promote_is_schema_uri(PG_FUNCTION_ARGS)
 	SchemaText	fragment;
 	SchemaText	normal = schema_uri_resolve(&none, uri.text, uri.length, &fragment);
 
-	PG_RETURN_BOOL(schema_uri_is_absolute(&uri) && fragment.text == NULL &&
+	PG_RETURN_BOOL(uri.length <= SCHEMA_URI_LENGTH_MAX && schema_uri_is_absolute(&uri) && fragment.text == NULL &&
 				   has_uri_characters(&uri) && normal.length == uri.length &&
 				   memcmp(normal.text, uri.text, uri.length) == 0);
 }

@@ -617,6 +617,61 @@ SELECT ok(NOT promote.jsonb_schema_valid(
 	(repeat('[', 1000) || '1' || repeat(']', 1000))::jsonb, '{"type": "array", "items": {"$ref": "#"}}'),
 	'a deep document with a flaw at its end');
 
+-- the same with what is evaluated to be remembered, and with names that are bound
+SELECT ok(promote.jsonb_schema_valid('{"a": 1}', jsonb_set(pg_temp.new(pg_temp.doubling(keyword, 200) || '{"unevaluatedProperties": false}'),
+	'{definitions,l200}', '{"properties": {"a": {"type": "integer"}}}')), 'references that double, with what they evaluate: ' || keyword)
+FROM unnest('{allOf,anyOf}'::text[]) keyword;
+SELECT ok(NOT promote.jsonb_schema_valid('{"a": 1}', jsonb_set(pg_temp.new(pg_temp.doubling(keyword, 200) || '{"unevaluatedProperties": false}'),
+	'{definitions,l200}', '{"properties": {"b": {}}}')), '... and what they do not: ' || keyword)
+FROM unnest('{allOf,anyOf}'::text[]) keyword;
+
+-- what takes long can be cancelled, at once
+CREATE FUNCTION pg_temp.cancelled(document jsonb, schema jsonb) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+	started timestamptz := clock_timestamp();
+BEGIN
+	PERFORM promote.jsonb_schema_valid(document, schema);
+	RETURN false;
+EXCEPTION WHEN query_canceled THEN
+	RETURN clock_timestamp() - started < '3 s';
+END
+$$;
+-- resources that refer to each other in every order, each with a name that those within must look for
+SET LOCAL statement_timeout = '1s';
+SELECT ok(pg_temp.cancelled((repeat('[', 14) || '1' || repeat(']', 14))::jsonb,
+	(SELECT pg_temp.new(jsonb_build_object('$id', 'http://h/r', '$ref', 'l1', '$defs', jsonb_object_agg('l' || n,
+		jsonb_build_object('$id', 'l' || n, '$defs', jsonb_build_object('x', jsonb_build_object('$dynamicAnchor', 'd' || n)),
+			'type', 'array', 'contains', jsonb_build_object('$dynamicRef', '#d' || n),
+			'items', jsonb_build_object('anyOf', (SELECT jsonb_agg(jsonb_build_object('$ref', 'l' || m)) FROM generate_series(1, 12) m))))))
+	 FROM generate_series(1, 12) n)), 'what a schema can make explode can be cancelled');
+SET LOCAL statement_timeout = 0;
+
+SET LOCAL statement_timeout = '60s';
+SELECT ok(promote.jsonb_schema_valid((SELECT jsonb_object_agg('k' || n, n) FROM generate_series(1, 100000) n),
+	(SELECT jsonb_build_object('properties', jsonb_object_agg('k' || n, '{"type": "integer", "minimum": 1, "description": "some words more"}'::jsonb))
+	 FROM generate_series(1, 150000) n)), 'a schema of 10 MB');
+SELECT ok(promote.jsonb_schema_valid('1',
+	(SELECT pg_temp.new(jsonb_build_object('$id', 'http://h/', 'allOf', jsonb_agg(jsonb_build_object('$ref', 'k' || n)),
+		'$defs', jsonb_object_agg('k' || n, jsonb_build_object('$id', 'k' || n, '$dynamicAnchor', 'a', 'items', '{"$dynamicRef": "#a"}'::jsonb))))
+	 FROM generate_series(1, 20000) n)), 'twenty thousand resources');
+SELECT throws_ok($$SELECT promote.jsonb_schema_valid('1', (SELECT jsonb_build_object('$ref', '#/definitions/l1', 'definitions',
+	jsonb_object_agg('l' || n, jsonb_build_object('$ref', '#/definitions/l' || n + 1)) || '{"l100001": {}}') FROM generate_series(1, 100000) n))$$,
+	'54001', NULL, 'a chain of a hundred thousand references');
+SELECT throws_ok($$SELECT promote.jsonb_schema_check((repeat('{"items":', 10000) || '{}' || repeat('}', 10000))::jsonb)$$, '54001', NULL, 'a schema 10,000 levels deep');
+SELECT throws_ok($$SELECT promote.jsonb_schema_valid((repeat('[', 10000) || repeat(']', 10000))::jsonb,
+	'{"$schema": "https://json-schema.org/draft/2020-12/schema", "$dynamicAnchor": "a", "items": {"$dynamicRef": "#a"}, "unevaluatedItems": false}')$$,
+	'54001', NULL, 'a document 10,000 levels deep');
+SELECT ok(promote.jsonb_schema_valid('1e1000', '{"multipleOf": 1e-1000}'), 'multipleOf of extreme scale');
+SELECT ok(NOT promote.jsonb_schema_valid(to_jsonb(repeat('9', 131000)::numeric), jsonb_build_object('multipleOf', ('0.' || repeat('0', 16000) || '7')::numeric)),
+	'... and both extremes');
+SELECT pg_temp.refuses(jsonb_build_object('$id', 'http://h/' || repeat('a', 2050)), '#/$id makes a URI of more than 2048 bytes.');
+SELECT pg_temp.refuses(jsonb_build_object('items', jsonb_build_object('$ref', 'http://h/' || repeat('b', 2100))),
+	'#/items/$ref makes a URI of more than 2048 bytes.');
+SELECT throws_ok($$SELECT promote.jsonb_schema_check((SELECT jsonb_build_object('$id', 'http://h/' || repeat('a', 1900) || '/', 'definitions',
+	jsonb_object_agg('k' || n, jsonb_build_object('$id', 'k' || n))) FROM generate_series(1, 40000) n))$$, 'PM102', 'JSON Schema is too large', 'URIs are bounded together');
+SET LOCAL statement_timeout = 0;
+
 -- more schemas than are kept
 SELECT is((SELECT count(*) FROM generate_series(1, 2) r, generate_series(1, 200) n
 		   WHERE promote.jsonb_schema_valid(to_jsonb(n), jsonb_build_object('const', n))
