@@ -193,6 +193,7 @@ compare_pairs(const void *a, const void *b)
 	const JsonNote *right = *(const JsonNote *const *) b;
 	int			order = compare_keys(left, right);
 
+	CHECK_FOR_INTERRUPTS();
 	if (order != 0)
 		return order;
 	return left > right ? -1 : 1;

@@ -126,8 +126,8 @@ refuse_ambiguous(const Merge *merge)
 }
 
 /*
- * The elements of an array by name, in the current memory context; NULL where
- * one of them has none.  Raises where two have the same.
+ * The elements of an array by name, for the caller to free; NULL where one of
+ * them has none.  Raises where two have the same.
  */
 static Named *
 name_elements(const Merge *merge, const JsonbValue *array)
@@ -140,10 +140,14 @@ name_elements(const Merge *merge, const JsonbValue *array)
 	json_cursor_init(&cursor, array->val.binary.data);
 	for (uint32 i = 0; json_next_element(&cursor, &element); i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (!json_is_object(&element) ||
 			!getKeyJsonValueFromContainer(element.val.binary.data, merge->rules->key,
 										  merge->rules->key_length, &elements[i].name))
+		{
+			pfree(elements);
 			return NULL;
+		}
 		elements[i].ordinal = i;
 		elements[i].merged = false;
 	}
@@ -213,11 +217,13 @@ static void
 merge_named(Merge *merge, JsonWriter *writer, const JsonbValue *target, const JsonbValue *patch)
 {
 	Named	   *targets = name_elements(merge, target);
-	Named	   *patches = name_elements(merge, patch);
+	Named	   *patches = targets ? name_elements(merge, patch) : NULL;
 	JsonSplice	splice;
 
-	if (targets == NULL || patches == NULL)
+	if (patches == NULL)
 	{
+		if (targets)
+			pfree(targets);
 		json_write_value(writer, patch);
 		return;
 	}

@@ -58,19 +58,38 @@ static void render_value(Step *step, JsonWriter *writer, const JsonbValue *value
 
 #define MAX_PROBLEMS 1000		/* that one error lists */
 
-/* Note a problem once; the message is taken over. */
-static void
-add_problem(Render *render, char *problem)
+/* Has the problem been noted, or so many others that it is not to be told? */
+static bool
+is_noted(const Render *render, const char *problem)
 {
 	ListCell   *cell;
 
 	if (list_length(render->problems) > MAX_PROBLEMS)
-		return;
+		return true;
 	foreach(cell, render->problems)
 		if (strcmp(lfirst(cell), problem) == 0)
-			return;
+			return true;
+	return false;
+}
+
+/*
+ * Note a problem once; the message is taken over.  A document may have one at
+ * every few bytes, so that what is not kept is freed at once.
+ */
+static void
+add_problem(Render *render, char *problem)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (is_noted(render, problem))
+	{
+		pfree(problem);
+		return;
+	}
 	if (list_length(render->problems) == MAX_PROBLEMS)
-		problem = "And more.";
+	{
+		pfree(problem);
+		problem = pstrdup("And more.");
+	}
 	render->problems = lappend(render->problems, problem);
 }
 
@@ -92,15 +111,31 @@ append_steps(StringInfo path, const Step *step)
 		json_path_add_index(path, step->parent->ordinal);
 }
 
-/* Where the walk is, for a message. */
-static const char *
-path_of(const Step *step)
+/* Note that a variable cannot be a part of the string that is rendered. */
+static void
+add_unfit_variable(const Step *step, const char *name, int length)
 {
 	StringInfoData path;
 
 	initStringInfo(&path);
 	append_steps(&path, step);
-	return json_path_text(&path);
+	add_problem(step->render,
+				psprintf("Parameter \"%.*s\" is neither a string, a number nor a boolean and cannot be a part of the string at %s.",
+						 length, name, json_path_text(&path)));
+	pfree(path.data);
+}
+
+/* Note that the string that is rendered has braces that name nothing. */
+static void
+add_unnamed(const Step *step)
+{
+	StringInfoData path;
+
+	initStringInfo(&path);
+	append_steps(&path, step);
+	add_problem(step->render, psprintf("The string at %s has {{ without a name and }} behind it.",
+									   json_path_text(&path)));
+	pfree(path.data);
 }
 
 static bool
@@ -148,7 +183,7 @@ find_variable(Render *render, const char *name, int length, JsonbValue *value)
 	if (getKeyJsonValueFromContainer(render->variables.val.binary.data,
 									 name, length, value) != NULL)
 		return true;
-	add_problem(render, psprintf("Parameter \"%s\" is missing.", pnstrdup(name, length)));
+	add_problem(render, psprintf("Parameter \"%.*s\" is missing.", length, name));
 	return false;
 }
 
@@ -157,22 +192,24 @@ static void
 append_variable(const Step *step, StringInfo out, const char *name, int length,
 				const JsonbValue *value)
 {
+	char	   *number;
+
 	switch (value->type)
 	{
 		case jbvString:
 			appendBinaryStringInfo(out, value->val.string.val, value->val.string.len);
 			break;
 		case jbvNumeric:
-			appendStringInfoString(out,
-								   DatumGetCString(DirectFunctionCall1(numeric_out,
-																	   NumericGetDatum(value->val.numeric))));
+			number = DatumGetCString(DirectFunctionCall1(numeric_out,
+														 NumericGetDatum(value->val.numeric)));
+			appendStringInfoString(out, number);
+			pfree(number);
 			break;
 		case jbvBool:
 			appendStringInfoString(out, value->val.boolean ? "true" : "false");
 			break;
 		default:
-			add_problem(step->render, psprintf("Parameter \"%s\" is neither a string, a number nor a boolean and cannot be a part of the string at %s.",
-											   pnstrdup(name, length), path_of(step)));
+			add_unfit_variable(step, name, length);
 	}
 }
 
@@ -188,8 +225,7 @@ append_placeholder(const Step *step, StringInfo out, Scan *scan)
 	name = take_placeholder(scan, &length);
 	if (name == NULL)
 	{
-		add_problem(step->render, psprintf("The string at %s has {{ without a name and }} behind it.",
-										   path_of(step)));
+		add_unnamed(step);
 		scan->at += 2;
 		appendStringInfoString(out, "{{");
 	}
@@ -264,6 +300,7 @@ render_text(const Step *step, JsonWriter *writer, const JsonbValue *string)
 	resetStringInfo(out);
 	while (scan.at < scan.end)
 	{
+		CHECK_FOR_INTERRUPTS();
 		append_plain(out, &scan);
 		if (scan.at == scan.end)
 			break;
@@ -382,6 +419,7 @@ render_container(Step *step, JsonWriter *writer, const JsonbValue *container)
 	{
 		uint32		i = cursor.next - 1;
 
+		CHECK_FOR_INTERRUPTS();
 		if (is_rendered(step->render, &value))
 			json_splice_work(&splice, i, JSON_SPLICE_NONE);
 		else

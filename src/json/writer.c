@@ -170,13 +170,19 @@ json_open_array(JsonWriter *writer, JsonWriterFrame *frame, uint32 elements)
 	open_container(writer, frame, elements | JB_FARRAY, elements);
 }
 
-/* Close the innermost open container, all of whose children were written. */
+/*
+ * Close the innermost open container, all of whose children were written.  To
+ * the limit of its size its own header, entries and padding count, too, and
+ * even where it is the root, which no entry tells the size of.
+ */
 void
 json_close(JsonWriter *writer)
 {
 	JsonWriterFrame *frame = writer->top;
 
 	Assert(frame->written == frame->count);
+	if (unlikely(writer->length - frame->start > JENTRY_OFFLENMASK))
+		refuse_size(writer, frame);
 	writer->top = frame->parent;
 	if (frame->parent)
 		enter_child(writer, JENTRY_ISCONTAINER, frame->start);
