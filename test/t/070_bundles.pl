@@ -53,6 +53,8 @@ for my $bundle (@bundles) {
 		'... and ' . ($remote ? 'refused for what it refers to when it is used' : 'can be used'));
 
 	for my $preset (@$presets) {
+		is($node->query('bundles', 'SELECT promote.jsonb_schema_defaults(' . literal($preset->{params}) . ', ' . literal($schema)
+				. ') = ' . literal($preset->{params_with_defaults})), 't', "$name, $preset->{preset}: with the defaults filled in");
 		for my $form (['params', 'valid_as_written'], ['params_with_defaults', 'valid_with_defaults']) {
 			my ($params, $flag) = @$form;
 			is($node->query('bundles', 'SELECT promote.jsonb_schema_valid(' . literal($preset->{$params}) . ', ' . literal($schema) . ')'),
