@@ -346,6 +346,9 @@ typedef struct SchemaEvaluation
 	MemoryContext caller;		/* to go back to from scratch */
 } SchemaEvaluation;
 
+/* Is there anything to find out after what was found so far? */
+#define GOES_ON(evaluation, valid) ((valid) || (evaluation)->thorough)
+
 /* What the memo knows of a node at a location. */
 typedef struct SchemaMemo
 {
@@ -471,12 +474,34 @@ extern bool schema_evaluate(SchemaEvaluation *evaluation, const SchemaNode *node
 							const SchemaFrame *at);
 extern bool schema_accepts(SchemaEvaluation *evaluation, const SchemaNode *node,
 						   const SchemaFrame *at);
-extern bool schema_is_ruled_out(SchemaEvaluation *evaluation, const SchemaNode *branch,
-								const SchemaFrame *at);
+extern bool schema_accepts_branch(SchemaEvaluation *evaluation, const SchemaNode *branch,
+								  const SchemaFrame *at);
 extern void schema_find_seen(SchemaEvaluation *evaluation, const SchemaNode *node,
 							 const SchemaFrame *at, SchemaSeen *seen);
 extern void schema_begin_evaluation(SchemaEvaluation *evaluation, const Schema *schema);
 extern void schema_end_evaluation(SchemaEvaluation *evaluation);
+
+/* value.c */
+extern bool schema_check_type(SchemaEvaluation *evaluation, const SchemaNode *node,
+							  const SchemaFrame *at);
+extern bool schema_check_enum(SchemaEvaluation *evaluation, const SchemaNode *node,
+							  const SchemaFrame *at);
+extern bool schema_check_const(SchemaEvaluation *evaluation, const SchemaNode *node,
+							   const SchemaFrame *at);
+extern bool schema_check_number(SchemaEvaluation *evaluation, const SchemaNode *node,
+								const SchemaFrame *at);
+extern bool schema_check_string(SchemaEvaluation *evaluation, const SchemaNode *node,
+								const SchemaFrame *at);
+extern bool schema_refuse_count(SchemaEvaluation *evaluation, const SchemaNode *node,
+								const SchemaFrame *at, const char *keyword, int64 bound,
+								const char *one, const char *many);
+extern bool schema_all_unique(const JsonbValue *array);
+
+/* logic.c */
+extern bool schema_is_ruled_out(SchemaEvaluation *evaluation, const SchemaNode *branch,
+								const SchemaFrame *at);
+extern bool schema_check_logic(SchemaEvaluation *evaluation, const SchemaNode *node,
+							   const SchemaFrame *at);
 
 /* scope.c */
 extern void schema_begin_scope(SchemaEvaluation *evaluation);
@@ -523,6 +548,25 @@ static inline bool
 schema_seen_has(const SchemaSeen *seen, uint32 index)
 {
 	return (seen->bits[index / 64] >> (index % 64)) & 1;
+}
+
+/* The value's type as a flag; a number's is number, integral or not. */
+static inline uint8
+schema_type_of(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvNull:
+			return SCHEMA_TYPE_NULL;
+		case jbvBool:
+			return SCHEMA_TYPE_BOOLEAN;
+		case jbvNumeric:
+			return SCHEMA_TYPE_NUMBER;
+		case jbvString:
+			return SCHEMA_TYPE_STRING;
+		default:
+			return json_is_object(value) ? SCHEMA_TYPE_OBJECT : SCHEMA_TYPE_ARRAY;
+	}
 }
 
 /*

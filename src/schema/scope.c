@@ -32,14 +32,12 @@ struct SchemaScope
 	const SchemaFollowing *following;	/* innermost first */
 };
 
-/* Make an evaluation's scope, if its schema has dynamic references. */
+/* Make an evaluation's scope.  Its schema has dynamic references. */
 void
 schema_begin_scope(SchemaEvaluation *evaluation)
 {
 	uint32		count = evaluation->schema->dynamic_count;
 
-	if (count == 0)
-		return;
 	evaluation->scope = palloc0(sizeof(SchemaScope));
 	evaluation->scope->bound = schema_allocate(sizeof(SchemaNode *), count);
 	evaluation->scope->trail = schema_allocate(sizeof(uint32), count);
@@ -49,8 +47,6 @@ schema_begin_scope(SchemaEvaluation *evaluation)
 void
 schema_end_scope(SchemaEvaluation *evaluation)
 {
-	if (evaluation->scope == NULL)
-		return;
 	pfree(evaluation->scope->bound);
 	pfree(evaluation->scope->trail);
 	pfree(evaluation->scope);

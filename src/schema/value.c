@@ -1,0 +1,317 @@
+/*
+ * value.c: what a value must be by itself: keywords without subschemas.
+ *
+ * Nothing here goes down into the document but to compare it.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "schema/format.h"
+#include "schema/internal.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+/* Arrays up to this size are checked for uniqueness on the stack. */
+#define UNIQUE_STACK_ITEMS	32
+
+/* Numbers of the document against those of the schema. */
+static int
+compare_numbers(Numeric a, Numeric b)
+{
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a),
+											 NumericGetDatum(b)));
+}
+
+/* Integral by value: 1.0 and 1e3 are. */
+static bool
+is_integral(Numeric number)
+{
+	return DatumGetInt32(DirectFunctionCall1(numeric_min_scale, NumericGetDatum(number))) == 0;
+}
+
+/* Is the number a multiple of step, which is positive? */
+static bool
+is_multiple(Numeric number, Numeric step)
+{
+	Numeric		rest = DatumGetNumeric(DirectFunctionCall2(numeric_mod,
+														   NumericGetDatum(number),
+														   NumericGetDatum(step)));
+	Numeric		zero = int64_to_numeric(0);
+	bool		multiple = compare_numbers(rest, zero) == 0;
+
+	pfree(zero);
+	pfree(rest);
+	return multiple;
+}
+
+/* "type", of a node that says it. */
+bool
+schema_check_type(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	uint8		type = schema_type_of(at->value);
+
+	if (node->types & type)
+		return true;
+	if (type == SCHEMA_TYPE_NUMBER && (node->types & SCHEMA_TYPE_INTEGER) &&
+		is_integral(at->value->val.numeric))
+		return true;
+	if (evaluation->collect)
+	{
+		schema_begin_report(evaluation);
+		schema_report(evaluation, node, at, "type", NULL, NULL, "expected %s, found %s",
+					  schema_types_text(node->types), schema_types_text(type));
+	}
+	return false;
+}
+
+/* The values of "enum" as a message says them: a few, short ones. */
+static const char *
+enum_text(const SchemaNode *node)
+{
+	StringInfoData text;
+	const char *value;
+	uint32		i;
+
+	if (node->value_count == 0 || node->value_count > 20)
+		return "expected one of the values that the schema lists";
+	initStringInfo(&text);
+	appendStringInfoString(&text, node->value_count == 1 ? "expected " : "expected one of ");
+	for (i = 0; i < node->value_count; i++)
+	{
+		value = schema_value_text(&node->values[i]);
+		if (value == NULL || text.len > 500)
+			return "expected one of the values that the schema lists";
+		appendStringInfo(&text, i == 0 ? "%s" : ", %s", value);
+	}
+	return text.data;
+}
+
+/* "enum" */
+bool
+schema_check_enum(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	uint32		i;
+
+	for (i = 0; i < node->value_count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (json_equal(&node->values[i], at->value))
+			return true;
+	}
+	if (evaluation->collect)
+	{
+		schema_begin_report(evaluation);
+		schema_report(evaluation, node, at, "enum", NULL, NULL, "%s", enum_text(node));
+	}
+	return false;
+}
+
+/* "const" */
+bool
+schema_check_const(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const char *text;
+
+	if (json_equal(node->constant, at->value))
+		return true;
+	if (evaluation->collect == NULL)
+		return false;
+	schema_begin_report(evaluation);
+	text = schema_value_text(node->constant);
+	schema_report(evaluation, node, at, "const", NULL, NULL, "expected %s",
+				  text ? text : "the constant that the schema gives");
+	return false;
+}
+
+/* A number as messages give the schema's. */
+static const char *
+number_text(Numeric number)
+{
+	JsonbValue	value;
+	const char *text;
+
+	value.type = jbvNumeric;
+	value.val.numeric = number;
+	text = schema_value_text(&value);
+	return text ? text : "the bound that the schema gives";
+}
+
+/* Report a bound that a number does not keep; false for the caller to return. */
+static bool
+refuse_number(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
+			  const char *keyword, const char *expected, Numeric bound)
+{
+	if (evaluation->collect)
+	{
+		schema_begin_report(evaluation);
+		schema_report(evaluation, node, at, keyword, NULL, NULL, "expected %s %s",
+					  expected, number_text(bound));
+	}
+	return false;
+}
+
+/* The bounds of a number, and "multipleOf". */
+bool
+schema_check_number(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaNumberRules *rules = node->number_rules;
+	Numeric		number = at->value->val.numeric;
+	bool		valid = true;
+
+	if (rules->minimum && compare_numbers(number, rules->minimum) < 0)
+		valid = refuse_number(evaluation, node, at, "minimum", "at least", rules->minimum);
+	if (rules->maximum && compare_numbers(number, rules->maximum) > 0)
+		valid = refuse_number(evaluation, node, at, "maximum", "at most", rules->maximum);
+	if (rules->exclusive_minimum && compare_numbers(number, rules->exclusive_minimum) <= 0)
+		valid = refuse_number(evaluation, node, at, "exclusiveMinimum", "more than",
+							  rules->exclusive_minimum);
+	if (rules->exclusive_maximum && compare_numbers(number, rules->exclusive_maximum) >= 0)
+		valid = refuse_number(evaluation, node, at, "exclusiveMaximum", "less than",
+							  rules->exclusive_maximum);
+	if (rules->multiple_of && GOES_ON(evaluation, valid) &&
+		!is_multiple(number, rules->multiple_of))
+		valid = refuse_number(evaluation, node, at, "multipleOf", "a multiple of",
+							  rules->multiple_of);
+	return valid;
+}
+
+/* Report a count out of bounds: "expected at least 3 items". */
+bool
+schema_refuse_count(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
+					const char *keyword, int64 bound, const char *one, const char *many)
+{
+	if (evaluation->collect)
+		schema_report(evaluation, node, at, keyword, NULL, NULL, "expected at %s " INT64_FORMAT " %s",
+					  strncmp(keyword, "min", 3) == 0 ? "least" : "most",
+					  bound, bound == 1 ? one : many);
+	return false;
+}
+
+/*
+ * Length in characters.  They are counted only where the length in bytes
+ * does not decide: a character has at least one byte.
+ */
+static bool
+check_length(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaStringRules *rules = node->string;
+	const JsonbValue *string = at->value;
+	int64		length = string->val.string.len;
+	bool		valid = true;
+
+	if (rules->min_length > 0 ||
+		(rules->max_length != SCHEMA_UNBOUNDED && length > rules->max_length))
+		length = pg_mbstrlen_with_len(string->val.string.val, string->val.string.len);
+	if (length < rules->min_length)
+		valid = schema_refuse_count(evaluation, node, at, "minLength", rules->min_length,
+									"character", "characters");
+	if (rules->max_length != SCHEMA_UNBOUNDED && length > rules->max_length)
+		valid = schema_refuse_count(evaluation, node, at, "maxLength", rules->max_length,
+									"character", "characters");
+	return valid;
+}
+
+/* "pattern" */
+static bool
+check_pattern(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaPattern *pattern = node->string->pattern;
+	const char *source;
+	int			length;
+
+	if (schema_pattern_matches(pattern, at->value->val.string.val, at->value->val.string.len))
+		return true;
+	source = schema_pattern_source(pattern, &length);
+	schema_report(evaluation, node, at, "pattern", NULL, NULL,
+				  "expected a string that matches %.*s", length, source);
+	return false;
+}
+
+/* A format, where it is asserted at all. */
+static bool
+check_format(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaStringRules *rules = node->string;
+	JsonbValue	name;
+
+	if (!(rules->asserts_format || evaluation->asserts_formats) ||
+		schema_format_accepts(rules->format, at->value->val.string.val, at->value->val.string.len))
+		return true;
+	if (evaluation->collect == NULL)
+		return false;
+	schema_begin_report(evaluation);
+	getKeyJsonValueFromContainer((JsonbContainer *) node->keywords, "format", strlen("format"),
+								 &name);
+	schema_report(evaluation, node, at, "format", NULL, NULL,
+				  "expected a string of the format %s", schema_value_text(&name));
+	return false;
+}
+
+/* The length of a string, "pattern" and "format". */
+bool
+schema_check_string(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	bool		valid = check_length(evaluation, node, at);
+
+	if (node->string->pattern && GOES_ON(evaluation, valid))
+		valid &= check_pattern(evaluation, node, at);
+	if (node->string->format != SCHEMA_NO_FORMAT && GOES_ON(evaluation, valid))
+		valid &= check_format(evaluation, node, at);
+	return valid;
+}
+
+/*
+ * An order in which equal items are neighbours: by type, strings as keys are
+ * ordered, containers as jsonb's own order has them.
+ */
+static int
+compare_items(const void *x, const void *y)
+{
+	const JsonbValue *a = x;
+	const JsonbValue *b = y;
+
+	CHECK_FOR_INTERRUPTS();
+	if (a->type != b->type)
+		return a->type < b->type ? -1 : 1;
+	switch (a->type)
+	{
+		case jbvBool:
+			return (int) a->val.boolean - (int) b->val.boolean;
+		case jbvNumeric:
+			return compare_numbers(a->val.numeric, b->val.numeric);
+		case jbvString:
+			return json_key_compare(a->val.string.val, a->val.string.len,
+									b->val.string.val, b->val.string.len);
+		case jbvBinary:
+			return compareJsonbContainers(a->val.binary.data, b->val.binary.data);
+		default:
+			return 0;
+	}
+}
+
+/*
+ * Are all items different?  Sorts views of them, at n log n.
+ */
+bool
+schema_all_unique(const JsonbValue *array)
+{
+	JsonbValue	buffer[UNIQUE_STACK_ITEMS];
+	JsonbValue *items = buffer;
+	JsonCursor	cursor;
+	uint32		count = json_count(array);
+	bool		unique = true;
+	uint32		i = 0;
+
+	if (count > UNIQUE_STACK_ITEMS)
+		items = schema_allocate(sizeof(JsonbValue), count);
+	json_cursor_init(&cursor, array->val.binary.data);
+	while (i < count && json_next_element(&cursor, &items[i]))
+		i++;
+	qsort(items, count, sizeof(JsonbValue), compare_items);
+	for (i = 1; i < count && unique; i++)
+		unique = compare_items(&items[i - 1], &items[i]) != 0;
+	if (items != buffer)
+		pfree(items);
+	return unique;
+}
