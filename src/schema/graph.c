@@ -17,6 +17,7 @@ typedef struct CircleFrame
 	SchemaNode *node;
 } CircleFrame;
 
+/* Visit a node, if there is one. */
 static void
 visit(SchemaNode *node, NodeVisitor visitor, void *state)
 {
@@ -24,6 +25,7 @@ visit(SchemaNode *node, NodeVisitor visitor, void *state)
 		visitor(node, state);
 }
 
+/* Visit all nodes of a list. */
 static void
 visit_list(const SchemaList *list, NodeVisitor visitor, void *state)
 {

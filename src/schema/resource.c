@@ -32,7 +32,7 @@ schema_set_document_source(SchemaDocumentSource source)
 	document_source = source;
 }
 
-/* Names are hashed and compared by owner and text. */
+/* Names are hashed by owner and text, */
 static uint32
 hash_name(const void *key, Size size)
 {
@@ -42,6 +42,7 @@ hash_name(const void *key, Size size)
 						hash_bytes((const unsigned char *) &name->owner, sizeof(name->owner)));
 }
 
+/* and compared by them. */
 static int
 match_name(const void *a, const void *b, Size size)
 {

@@ -25,12 +25,14 @@ typedef struct UriParts
 	SchemaText	fragment;
 } UriParts;
 
+/* The characters that RFC 3986 calls ALPHA */
 static bool
 is_letter(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+/* and HEXDIG. */
 static bool
 is_hex_digit(char c)
 {

@@ -25,14 +25,15 @@ is_wanted(const SchemaWalk *walk, const SchemaNode *node)
 
 /* Make child the location of the child of parent whose view and key it has. */
 static void
-enter_child(SchemaLocation *child, SchemaLocation *frame, uint32 index)
+enter_child(SchemaLocation *child, SchemaLocation *parent, uint32 index)
 {
-	child->mark.parent = &frame->mark;
+	child->mark.parent = &parent->mark;
 	child->mark.index = child->at.index = index;
 	child->mark.count = child->at.value->type == jbvBinary ? json_count(child->at.value) : 0;
 	child->mark.node = NULL;
 }
 
+/* Is there from any node of the list? */
 static bool
 any_wanted(const SchemaWalk *walk, const SchemaList *list)
 {
@@ -94,26 +95,27 @@ apply_property(SchemaWalk *walk, const SchemaObjectRules *rules, const SchemaPro
 			apply(walk, known->dependent[i], object);
 }
 
+/* What applies to the object's properties, and to it since they are there. */
 static void
-apply_properties(SchemaWalk *walk, const SchemaObjectRules *rules, SchemaLocation *frame)
+apply_properties(SchemaWalk *walk, const SchemaObjectRules *rules, SchemaLocation *location)
 {
 	const SchemaProperty *next = rules->properties;
 	const SchemaProperty *end = next + rules->property_count;
 	JsonCursor	cursor;
 	JsonbValue	key;
 	JsonbValue	value;
-	SchemaLocation child = {.at = {&frame->at, &value, &key, 0, false}};
+	SchemaLocation child = {.at = {&location->at, &value, &key, 0, false}};
 
 	if (!properties_wanted(walk, rules))
 		return;
-	json_cursor_init(&cursor, frame->at.value->val.binary.data);
+	json_cursor_init(&cursor, location->at.value->val.binary.data);
 	while (json_next_pair(&cursor, &key, &value))
 	{
 		const SchemaProperty *known = schema_next_property(&next, end, &key);
 
 		CHECK_FOR_INTERRUPTS();
-		enter_child(&child, frame, cursor.next - 1);
-		apply_property(walk, rules, known, frame, &child);
+		enter_child(&child, location, cursor.next - 1);
+		apply_property(walk, rules, known, location, &child);
 	}
 }
 
@@ -121,11 +123,11 @@ apply_properties(SchemaWalk *walk, const SchemaObjectRules *rules, SchemaLocatio
  * The items that match "contains", or all of them where none does.
  */
 static void
-apply_contained(SchemaWalk *walk, const SchemaNode *contains, SchemaLocation *frame)
+apply_contained(SchemaWalk *walk, const SchemaNode *contains, SchemaLocation *location)
 {
 	JsonCursor	cursor;
 	JsonbValue	item;
-	SchemaLocation child = {.at = {&frame->at, &item, NULL, 0, false}};
+	SchemaLocation child = {.at = {&location->at, &item, NULL, 0, false}};
 	bool		all = false;
 	bool		found = false;
 
@@ -133,10 +135,10 @@ apply_contained(SchemaWalk *walk, const SchemaNode *contains, SchemaLocation *fr
 		return;
 	do
 	{
-		json_cursor_init(&cursor, frame->at.value->val.binary.data);
+		json_cursor_init(&cursor, location->at.value->val.binary.data);
 		while (json_next_element(&cursor, &item))
 		{
-			enter_child(&child, frame, cursor.next - 1);
+			enter_child(&child, location, cursor.next - 1);
 			if (!all && !schema_accepts(&walk->evaluation, contains, &child.at))
 				continue;
 			found = true;
@@ -146,18 +148,19 @@ apply_contained(SchemaWalk *walk, const SchemaNode *contains, SchemaLocation *fr
 	} while (all && !found);
 }
 
+/* What applies to the array's items. */
 static void
-apply_items(SchemaWalk *walk, const SchemaArrayRules *rules, SchemaLocation *frame)
+apply_items(SchemaWalk *walk, const SchemaArrayRules *rules, SchemaLocation *location)
 {
 	JsonCursor	cursor;
 	JsonbValue	item;
-	SchemaLocation child = {.at = {&frame->at, &item, NULL, 0, false}};
+	SchemaLocation child = {.at = {&location->at, &item, NULL, 0, false}};
 	const SchemaNode *rest = rules->rest;
 
-	apply_contained(walk, rules->contains, frame);
+	apply_contained(walk, rules->contains, location);
 	if (!is_wanted(walk, rest) && !any_wanted(walk, &rules->tuple))
 		return;
-	json_cursor_init(&cursor, frame->at.value->val.binary.data);
+	json_cursor_init(&cursor, location->at.value->val.binary.data);
 	while (json_next_element(&cursor, &item))
 	{
 		uint32		index = cursor.next - 1;
@@ -165,21 +168,21 @@ apply_items(SchemaWalk *walk, const SchemaArrayRules *rules, SchemaLocation *fra
 
 		if (!is_wanted(walk, schema))
 			continue;
-		enter_child(&child, frame, index);
+		enter_child(&child, location, index);
 		apply(walk, schema, &child);
 	}
 }
 
 /* Does a branch apply where none matches? */
 static bool
-is_meant(SchemaWalk *walk, const SchemaNode *branch, const SchemaLocation *frame)
+is_meant(SchemaWalk *walk, const SchemaNode *branch, const SchemaLocation *location)
 {
-	return !walk->only_meant || !schema_is_ruled_out(&walk->evaluation, branch, &frame->at);
+	return !walk->only_meant || !schema_is_ruled_out(&walk->evaluation, branch, &location->at);
 }
 
 /* The branches that match, or all of them where none does. */
 static void
-apply_branches(SchemaWalk *walk, const SchemaList *branches, SchemaLocation *frame)
+apply_branches(SchemaWalk *walk, const SchemaList *branches, SchemaLocation *location)
 {
 	bool		matched = false;
 	uint32		i;
@@ -188,68 +191,69 @@ apply_branches(SchemaWalk *walk, const SchemaList *branches, SchemaLocation *fra
 		return;
 	for (i = 0; i < branches->count; i++)
 	{
-		if (!schema_accepts(&walk->evaluation, branches->nodes[i], &frame->at))
+		if (!schema_accepts(&walk->evaluation, branches->nodes[i], &location->at))
 			continue;
 		matched = true;
-		apply(walk, branches->nodes[i], frame);
+		apply(walk, branches->nodes[i], location);
 	}
 	for (i = 0; i < branches->count && !matched; i++)
-		if (is_meant(walk, branches->nodes[i], frame))
-			apply(walk, branches->nodes[i], frame);
+		if (is_meant(walk, branches->nodes[i], location))
+			apply(walk, branches->nodes[i], location);
 }
 
 /* "if" and "then" where "if" holds, "else" where it does not. */
 static void
-apply_condition(SchemaWalk *walk, const SchemaLogicRules *logic, SchemaLocation *frame)
+apply_condition(SchemaWalk *walk, const SchemaLogicRules *logic, SchemaLocation *location)
 {
 	if (!is_wanted(walk, logic->condition) && !is_wanted(walk, logic->consequence) &&
 		!is_wanted(walk, logic->alternative))
 		return;
-	if (schema_accepts(&walk->evaluation, logic->condition, &frame->at))
+	if (schema_accepts(&walk->evaluation, logic->condition, &location->at))
 	{
-		apply(walk, logic->condition, frame);
+		apply(walk, logic->condition, location);
 		if (logic->consequence)
-			apply(walk, logic->consequence, frame);
+			apply(walk, logic->consequence, location);
 	}
 	else if (logic->alternative)
-		apply(walk, logic->alternative, frame);
+		apply(walk, logic->alternative, location);
 }
 
+/* What the keywords of logic make apply to the same location. */
 static void
-apply_logic(SchemaWalk *walk, const SchemaLogicRules *logic, SchemaLocation *frame)
+apply_logic(SchemaWalk *walk, const SchemaLogicRules *logic, SchemaLocation *location)
 {
 	uint32		i;
 
 	for (i = 0; i < logic->all.count; i++)
-		apply(walk, logic->all.nodes[i], frame);
-	apply_branches(walk, &logic->any, frame);
-	apply_branches(walk, &logic->one, frame);
+		apply(walk, logic->all.nodes[i], location);
+	apply_branches(walk, &logic->any, location);
+	apply_branches(walk, &logic->one, location);
 	if (logic->condition)
-		apply_condition(walk, logic, frame);
+		apply_condition(walk, logic, location);
 }
 
 /* What is said of the children that the node evaluates in no other way. */
 static void
 apply_unevaluated(SchemaWalk *walk, const SchemaNode *node, const SchemaNode *rest,
-				  SchemaLocation *frame)
+				  SchemaLocation *location)
 {
-	bool		is_object = json_is_object(frame->at.value);
+	bool		is_object = json_is_object(location->at.value);
 	SchemaSeen	seen;
 	JsonCursor	cursor;
 	JsonbValue	key;
 	JsonbValue	value;
-	SchemaLocation child = {.at = {&frame->at, &value, is_object ? &key : NULL, 0, false}};
+	SchemaLocation child = {.at = {&location->at, &value, is_object ? &key : NULL, 0, false}};
 
 	if (!is_wanted(walk, rest))
 		return;
-	schema_seen_init(&seen, frame->at.value);
-	schema_find_seen(&walk->evaluation, node, &frame->at, &seen);
-	json_cursor_init(&cursor, frame->at.value->val.binary.data);
+	schema_seen_init(&seen, location->at.value);
+	schema_find_seen(&walk->evaluation, node, &location->at, &seen);
+	json_cursor_init(&cursor, location->at.value->val.binary.data);
 	while (is_object ? json_next_pair(&cursor, &key, &value) : json_next_element(&cursor, &value))
 	{
 		if (schema_seen_has(&seen, cursor.next - 1))
 			continue;
-		enter_child(&child, frame, cursor.next - 1);
+		enter_child(&child, location, cursor.next - 1);
 		apply(walk, rest, &child);
 	}
 	schema_seen_free(&seen);
@@ -257,23 +261,23 @@ apply_unevaluated(SchemaWalk *walk, const SchemaNode *node, const SchemaNode *re
 
 /* What applies to the same location by reference. */
 static void
-apply_references(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *frame)
+apply_references(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location)
 {
 	SchemaFollowing following;
 
 	if (node->ref)
-		apply(walk, node->ref, frame);
+		apply(walk, node->ref, location);
 	if (node->dynamic_ref == NULL)
 		return;
-	apply(walk, schema_follow(&walk->evaluation, node, &frame->at, &following), frame);
+	apply(walk, schema_follow(&walk->evaluation, node, &location->at, &following), location);
 	schema_unfollow(&walk->evaluation, &following);
 }
 
 /* Was all of this done before, on another way to the same location? */
 static bool
-is_known(SchemaWalk *walk, const SchemaNode *node, const SchemaLocation *frame)
+is_known(SchemaWalk *walk, const SchemaNode *node, const SchemaLocation *location)
 {
-	SchemaMemo *memo = node->shared ? schema_memo(&walk->evaluation, node, &frame->at) : NULL;
+	SchemaMemo *memo = node->shared ? schema_memo(&walk->evaluation, node, &location->at) : NULL;
 
 	if (memo == NULL)
 		return false;
@@ -285,28 +289,28 @@ is_known(SchemaWalk *walk, const SchemaNode *node, const SchemaLocation *frame)
 
 /* All that the node's keywords make apply, to its location and below. */
 static void
-apply_keywords(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *frame)
+apply_keywords(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location)
 {
-	const JsonbValue *value = frame->at.value;
+	const JsonbValue *value = location->at.value;
 
-	apply_references(walk, node, frame);
+	apply_references(walk, node, location);
 	if (node->object && json_is_object(value))
 	{
-		apply_properties(walk, node->object, frame);
-		apply_unevaluated(walk, node, node->object->unevaluated, frame);
+		apply_properties(walk, node->object, location);
+		apply_unevaluated(walk, node, node->object->unevaluated, location);
 	}
 	if (node->array && json_is_array(value))
 	{
-		apply_items(walk, node->array, frame);
-		apply_unevaluated(walk, node, node->array->unevaluated, frame);
+		apply_items(walk, node->array, location);
+		apply_unevaluated(walk, node, node->array->unevaluated, location);
 	}
 	if (node->logic)
-		apply_logic(walk, node->logic, frame);
+		apply_logic(walk, node->logic, location);
 }
 
 /* Visit the node at a location, and whatever it makes apply there and below. */
 static void
-apply(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *frame)
+apply(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location)
 {
 	SchemaScopeMark mark;
 
@@ -316,10 +320,10 @@ apply(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *frame)
 		return;
 	if (node->resource->bindings)
 		mark = schema_enter_resource(&walk->evaluation, node->resource);
-	if (!is_known(walk, node, frame))
+	if (!is_known(walk, node, location))
 	{
-		walk->visit(walk, node, frame);
-		apply_keywords(walk, node, frame);
+		walk->visit(walk, node, location);
+		apply_keywords(walk, node, location);
 	}
 	if (node->resource->bindings)
 		schema_leave_resource(&walk->evaluation, mark);
