@@ -210,9 +210,8 @@ sub calls {
 
 # The tables, the definitions, and the function that makes all calls on one pair.
 sub prepare {
-	my %there = map { $_ => 1 } @{ $fuzz->ask(<<'SQL') };
-SELECT 'promote.' || proname FROM pg_proc WHERE pronamespace = 'promote'::regnamespace;
-SQL
+	my $names = $fuzz->ask("SELECT 'promote.' || proname FROM pg_proc WHERE pronamespace = 'promote'::regnamespace;\n");
+	my %there = map { $_ => 1 } @{ $names // die "no database with the extension\n" };
 	my @calls = map { try_call(@$_) } grep { my $call = $_->[0]; !grep { !$there{$_} } $call =~ /(promote\.\w+)/g } calls();
 	return definitions() . <<"SQL";
 CREATE FUNCTION pg_temp.check(a jsonb, b jsonb, s jsonb, o jsonb, v jsonb, near boolean, compared boolean)
