@@ -35,6 +35,9 @@ SELECT is(promote.jsonb_deep_merge('{"a": 1}', jsonb_build_object('b', plain)), 
 SELECT is(promote.jsonb_digest(plain), sha256(convert_to('"' || repeat('x', 5000000) || '"', 'UTF8')), 'hashed') FROM long;
 SELECT is((SELECT row(d.*)::text FROM promote.jsonb_leaf_diff(plain, '1') d), format('(.,change,%s,1)', quote_ident(plain::text)), 'compared') FROM long;
 SELECT is(promote.jsonb_render(jsonb_build_array(plain, '{{x}}'), jsonb_build_object('x', plain)), jsonb_build_array(plain, plain), 'rendered') FROM long;
+SELECT is(pg_temp.outcome(format('SELECT promote.jsonb_render(%s, jsonb_build_object(''x'', plain)) FROM long', document)),
+          '54000 total size of jsonb array elements exceeds the maximum of 268435455 bytes', 'rendered to more than fits: ' || document)
+  FROM unnest(ARRAY['to_jsonb(array_fill(''{{x}}''::text, ARRAY[54]))', 'to_jsonb(repeat(''a{{x}}'', 54))']) AS document;
 
 -- ---- a million keys ----
 -- Made in parts, for PostgreSQL needs twenty times the memory to build an object that it needs to keep it.
@@ -92,7 +95,7 @@ BEGIN
 END
 $$;
 SET statement_timeout = '100ms';
-SELECT format('SELECT pg_temp.cancelled(%L)', call) FROM call \gexec
+SELECT format('SELECT pg_temp.cancelled(%L)', call) FROM call WHERE state = 'ok' \gexec
 RESET statement_timeout;
 
 -- ---- ten thousand levels ----
