@@ -31,6 +31,7 @@ typedef struct Overlay
 {
 	JsonSplices splices;
 	uint32		mask;			/* the flags that claim a location */
+	bool		selects_marked; /* or what is not marked? */
 } Overlay;
 
 /* A container that is worked on, for what is done with its children. */
@@ -41,7 +42,7 @@ typedef struct Level
 	const JsonMark *own;
 } Level;
 
-static void write_unmarked(Overlay *overlay, JsonWriter *writer, Side side);
+static void write_selected(Overlay *overlay, JsonWriter *writer, Side side);
 static void write_kept(Overlay *overlay, JsonWriter *writer, Side side);
 static void write_overlay(Overlay *overlay, JsonWriter *writer, Side source, Side own);
 
@@ -74,84 +75,50 @@ begin(Overlay *overlay, JsonSplice *splice, const JsonbValue *source, const Json
 					  own ? own->val.binary.data : NULL);
 }
 
-/* A child of which only a part is marked; a JsonSpliceWorker. */
+/* A child of which a part is marked; a JsonSpliceWorker. */
 static void
-work_unmarked(void *state, JsonWriter *writer, const JsonbValue *source, uint32 source_index,
+work_selected(void *state, JsonWriter *writer, const JsonbValue *source, uint32 source_index,
 			  const JsonbValue *own, uint32 own_index)
 {
 	Level	   *level = state;
 
-	write_unmarked(level->overlay, writer, child_of(level->source, source, source_index));
+	write_selected(level->overlay, writer, child_of(level->source, source, source_index));
 }
 
-/* Write what of a container is not marked; something in it is. */
+/*
+ * Write what of a container is marked, or what is not, as the overlay has it;
+ * something in the container is marked, but not itself.
+ */
 static void
-write_unmarked_children(Overlay *overlay, JsonWriter *writer, Side side)
+write_selected(Overlay *overlay, JsonWriter *writer, Side side)
 {
 	Level		level = {overlay, side.marks, NULL};
 	uint32		count = json_count(side.value);
 	JsonSplice	splice;
 
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
 	begin(overlay, &splice, side.value, NULL);
 	for (uint32 i = 0; i < count; i++)
 	{
 		const JsonMark *mark = json_mark_child(side.marks, i);
 
-		if (is_marked(overlay, mark))
-			continue;
-		if (has_marks(overlay, mark))
+		if (!is_marked(overlay, mark) && has_marks(overlay, mark))
 			json_splice_work(&splice, i, JSON_SPLICE_NONE);
-		else
+		else if (is_marked(overlay, mark) == overlay->selects_marked)
 			json_splice_left(&splice, i, i + 1);
 	}
-	json_splice_write(&splice, writer, json_is_object(side.value), work_unmarked, &level);
+	json_splice_write(&splice, writer, json_is_object(side.value), work_selected, &level);
 }
 
 /* Write what of a value is not marked, which itself is not. */
 static void
 write_unmarked(Overlay *overlay, JsonWriter *writer, Side side)
 {
-	check_stack_depth();
-	CHECK_FOR_INTERRUPTS();
 	if (has_marks(overlay, side.marks))
-		write_unmarked_children(overlay, writer, side);
+		write_selected(overlay, writer, side);
 	else
 		json_write_value(writer, side.value);
-}
-
-static void write_marked(Overlay *overlay, JsonWriter *writer, Side side);
-
-/* A child of which only a part is marked, and only that part wanted; a JsonSpliceWorker. */
-static void
-work_marked(void *state, JsonWriter *writer, const JsonbValue *source, uint32 source_index,
-			const JsonbValue *own, uint32 own_index)
-{
-	Level	   *level = state;
-
-	write_marked(level->overlay, writer, child_of(level->source, source, source_index));
-}
-
-/* Write what of a container is marked; something in it is, but not itself. */
-static void
-write_marked(Overlay *overlay, JsonWriter *writer, Side side)
-{
-	Level		level = {overlay, side.marks, NULL};
-	uint32		count = json_count(side.value);
-	JsonSplice	splice;
-
-	check_stack_depth();
-	CHECK_FOR_INTERRUPTS();
-	begin(overlay, &splice, side.value, NULL);
-	for (uint32 i = 0; i < count; i++)
-	{
-		const JsonMark *mark = json_mark_child(side.marks, i);
-
-		if (is_marked(overlay, mark))
-			json_splice_left(&splice, i, i + 1);
-		else if (has_marks(overlay, mark))
-			json_splice_work(&splice, i, JSON_SPLICE_NONE);
-	}
-	json_splice_write(&splice, writer, json_is_object(side.value), work_marked, &level);
 }
 
 /* Is an element of the array marked itself? */
@@ -402,11 +369,12 @@ json_keep_marked(const Jsonb *document, const JsonMark *marks, uint32 mask)
 	JsonbValue	view;
 
 	start(&overlay, &writer, mask, VARSIZE(document));
+	overlay.selects_marked = true;
 	json_root(document, &view);
 	if (is_marked(&overlay, marks))
 		json_write_value(&writer, &view);
 	else if (has_marks(&overlay, marks))
-		write_marked(&overlay, &writer, (Side) {&view, marks});
+		write_selected(&overlay, &writer, (Side) {&view, marks});
 	else
 		write_nothing(&writer);
 	return finish(&overlay, &writer);

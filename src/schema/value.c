@@ -261,33 +261,12 @@ schema_check_string(SchemaEvaluation *evaluation, const SchemaNode *node, const 
 	return valid;
 }
 
-/*
- * An order in which equal items are neighbours: by type, strings as keys are
- * ordered, containers as jsonb's own order has them.
- */
+/* Order of items: one in which equal ones are neighbours. */
 static int
-compare_items(const void *x, const void *y)
+compare_items(const void *a, const void *b)
 {
-	const JsonbValue *a = x;
-	const JsonbValue *b = y;
-
 	CHECK_FOR_INTERRUPTS();
-	if (a->type != b->type)
-		return a->type < b->type ? -1 : 1;
-	switch (a->type)
-	{
-		case jbvBool:
-			return (int) a->val.boolean - (int) b->val.boolean;
-		case jbvNumeric:
-			return compare_numbers(a->val.numeric, b->val.numeric);
-		case jbvString:
-			return json_key_compare(a->val.string.val, a->val.string.len,
-									b->val.string.val, b->val.string.len);
-		case jbvBinary:
-			return compareJsonbContainers(a->val.binary.data, b->val.binary.data);
-		default:
-			return 0;
-	}
+	return json_compare(a, b);
 }
 
 /*
