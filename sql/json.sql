@@ -20,7 +20,7 @@ COMMENT ON FUNCTION promote.jsonb_merge_diff(jsonb, jsonb) IS
 
 CREATE FUNCTION promote.jsonb_deep_merge_transition(target jsonb, patch jsonb) RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'promote_jsonb_deep_merge_transition';
+    AS 'MODULE_PATHNAME', 'promote_jsonb_deep_merge';
 COMMENT ON FUNCTION promote.jsonb_deep_merge_transition(jsonb, jsonb) IS
 'jsonb_deep_merge of two arguments, which jsonb_deep_merge_agg(jsonb) is made of';
 

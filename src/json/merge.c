@@ -347,13 +347,17 @@ read_rule(const text *arrays, JsonMergeRules *rules)
 		rules->arrays = JSON_ARRAYS_BY_KEY;
 }
 
-/* promote.jsonb_deep_merge(target jsonb, patch jsonb, arrays text) returns jsonb */
+/*
+ * promote.jsonb_deep_merge(target jsonb, patch jsonb, arrays text) returns
+ * jsonb, and without the last argument promote.jsonb_deep_merge_transition.
+ */
 Datum
 promote_jsonb_deep_merge(PG_FUNCTION_ARGS)
 {
 	JsonMergeRules rules = {JSON_NULL_IS_VALUE, JSON_ARRAYS_REPLACE, NULL, 0};
 
-	read_rule(PG_GETARG_TEXT_PP(2), &rules);
+	if (PG_NARGS() > 2)
+		read_rule(PG_GETARG_TEXT_PP(2), &rules);
 	PG_RETURN_JSONB_P(json_merge(PG_GETARG_JSONB_P(0), PG_GETARG_JSONB_P(1), &rules));
 }
 
