@@ -165,7 +165,7 @@ sub run_tap {
 
 # A crash restarts the server and need not fail any test: the log tells.
 sub check_log {
-	my $trouble = qr/was terminated by signal|^PANIC:|\bPANIC:  |^TRAP:|runtime error:|AddressSanitizer/;
+	my $trouble = qr/was terminated by signal|^PANIC:|\bPANIC:  |^TRAP:|runtime error:|AddressSanitizer|write past chunk end|problem in alloc set/;
 	my @lines = grep { /$trouble/ } split /^/, slurp($log);
 	count_failure("the server's log tells of a crash\n" . join('', @lines)) if @lines;
 }
