@@ -103,7 +103,7 @@ for my $page (sort glob 'doc/*.md') {
 }
 
 my @functions = split /\n/, $node->query('json', q{SELECT DISTINCT proname FROM pg_proc
-	WHERE pronamespace = 'promote'::regnamespace AND prosrc !~ '_(?:transition|final)$'
+	WHERE pronamespace = 'promote'::regnamespace AND proname !~ '_(?:transition|final)$'
 		AND (proname ~ '^jsonb_' OR proname IN ('compose_params', 'check_params')) ORDER BY 1});
 cmp_ok(scalar(@functions), '>=', 12, 'the functions of documents are found');
 ok($shown{$_}, "$_ has an example with its result") for @functions;

@@ -215,10 +215,11 @@ sub first_line {
 	return $text =~ /$wanted(.+)/ ? " ($+)" : '';
 }
 
+# The files of JSON below a directory. Those of vocabularies are called "core" and so on where Debian 13 has them.
 sub json_files {
 	my ($top) = @_;
 	my @files;
-	File::Find::find({ no_chdir => 1, wanted => sub { push @files, $_ if /\.json$/ && -f } }, $top) if -d $top;
+	File::Find::find({ no_chdir => 1, wanted => sub { push @files, $_ if m{\.json$|/vocabularies/[\w-]+$} && -f } }, $top) if -d $top;
 	return sort @files;
 }
 
