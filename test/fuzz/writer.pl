@@ -195,7 +195,7 @@ sub calls {
 		["promote.jsonb_deep_merge(a, b, 'append')", 'true', '', "pg_temp.merge(a, b, false, 'append')"],
 		["promote.jsonb_deep_merge(a, b, 'name')", 'true', 'PM108', "pg_temp.merge(a, b, false, 'name')"],
 		['promote.jsonb_merge_patch(a, b)', 'true', '', "pg_temp.merge(a, b, true, 'replace')"],
-		['promote.compose_params(a, b, s, o)', 'objects', 'PM102', "pg_temp.merge(pg_temp.compose(a, b, s), o, true, 'replace')"],
+		['promote.compose_params(a, b, s, o)', 'objects', 'PM102', 'pg_temp.compose(a, b, s, o)'],
 		['promote.jsonb_filter_copyable(a, s)', 'near', '', 'pg_temp.filter(a, s)'],
 		['promote.jsonb_render(a, v)', 'near', 'PM105', 'pg_temp.render(a, v)'],
 		['promote.jsonb_render(a, v || b)', 'objects', 'PM105', ''],
@@ -378,9 +378,19 @@ BEGIN
 	END IF;
 	RETURN pg_temp.filter_value(x, s);
 END $$;
-CREATE FUNCTION pg_temp.compose(a jsonb, b jsonb, s jsonb) RETURNS jsonb LANGUAGE sql AS $$
-	SELECT pg_temp.overlay_value(a, b, s)
-$$;
+-- Where an override makes an object, b may have something that stays in it: so it is looked at until nothing changes.
+CREATE FUNCTION pg_temp.compose(a jsonb, b jsonb, s jsonb, o jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	result jsonb := pg_temp.merge(pg_temp.overlay_value(a, b, s), o, true, 'replace');
+	next jsonb;
+BEGIN
+	LOOP
+		next := pg_temp.merge(pg_temp.overlay_value(result, b, s), o, true, 'replace');
+		EXIT WHEN next = result;
+		result := next;
+	END LOOP;
+	RETURN result;
+END $$;
 
 -- Of a text, all but what a problem would be.
 CREATE FUNCTION pg_temp.render_text(t text, v jsonb) RETURNS text LANGUAGE plpgsql AS $$
