@@ -34,6 +34,7 @@ static void check_value(const JsonbValue *value, const Step *step, const char *w
 static void
 append_steps(StringInfo path, const Step *step)
 {
+	check_stack_depth();
 	if (step->parent == NULL)
 		return;
 	append_steps(path, step->parent);

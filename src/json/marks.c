@@ -5,12 +5,15 @@
 
 #include "json/marks.h"
 
+#include "miscadmin.h"
+
 /* The frame's node, made together with those that lead to it. */
 static JsonMark *
 materialize(JsonMarkFrame *frame)
 {
 	JsonMark   *parent;
 
+	check_stack_depth();
 	if (frame->node)
 		return frame->node;
 	if (frame->parent)

@@ -99,6 +99,7 @@ append_steps(StringInfo path, const Step *step)
 {
 	JsonbValue	key;
 
+	check_stack_depth();
 	if (step->parent == NULL)
 		return;
 	append_steps(path, step->parent);

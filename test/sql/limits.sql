@@ -124,6 +124,11 @@ SELECT matches(pg_temp.outcome(format('SELECT set_config(''max_stack_depth'', %L
                     'jsonb_schema_valid(''1'', objects)', 'jsonb_schema_check(jsonb_build_object(''properties'', objects))',
                     'jsonb_schema_valid(objects, jsonb_build_object(''enum'', jsonb_build_array(objects)))']) AS call;
 
+-- What is wrong at a place is spelled when almost all of the stack is used already.
+SELECT matches(pg_temp.outcome(format('SELECT set_config(''max_stack_depth'', ''7680kB'', true), promote.jsonb_render((repeat(''{"a":'', %s) || ''"x{{x}}"'' || repeat(''}'', %1$s))::jsonb, ''{"x": []}'')', levels)),
+               '^(54001 |PM105 |22023 )', 'a problem ' || levels || ' levels down')
+  FROM generate_series(8000, 13000, 100) AS levels;
+
 -- ---- the limits of the format: the errors are PostgreSQL's own ----
 -- Two strings that fill an array with its header and entries to the last byte but three.
 CREATE TEMP TABLE half AS SELECT jsonb_build_array(repeat('x', 134217720)) AS a;
