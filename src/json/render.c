@@ -36,6 +36,8 @@ typedef struct Render
 	JsonSplices splices;
 	StringInfoData text;		/* of the string that is rendered */
 	List	   *problems;		/* sentences, char *; empty when all is well */
+	bool		full;			/* no more of them are told */
+	Size		long_problems;	/* bytes of those that are long, told or not */
 } Render;
 
 /* The way to the value that is rendered, on the walker's stack. */
@@ -57,15 +59,32 @@ typedef struct Scan
 static void render_value(Step *step, JsonWriter *writer, const JsonbValue *value);
 
 #define MAX_PROBLEMS 1000		/* that one error lists */
+#define LONG_PROBLEM 1000		/* bytes; a name or a key may have millions */
+#define MAX_LONG_PROBLEMS (1024 * 1024) /* bytes of long problems that are looked at */
 
-/* Has the problem been noted, or so many others that it is not to be told? */
+/* Say that there are more problems, and tell none of them. */
+static void
+tell_no_more(Render *render)
+{
+	render->full = true;
+	render->problems = lappend(render->problems, "And more.");
+}
+
+/* Is a problem not to be told, whatever it is?  Then it need not be spelled. */
+static bool
+is_full(Render *render)
+{
+	if (!render->full && render->long_problems > MAX_LONG_PROBLEMS)
+		tell_no_more(render);
+	return render->full;
+}
+
+/* Has the problem been noted? */
 static bool
 is_noted(const Render *render, const char *problem)
 {
 	ListCell   *cell;
 
-	if (list_length(render->problems) > MAX_PROBLEMS)
-		return true;
 	foreach(cell, render->problems)
 		if (strcmp(lfirst(cell), problem) == 0)
 			return true;
@@ -79,18 +98,20 @@ is_noted(const Render *render, const char *problem)
 static void
 add_problem(Render *render, char *problem)
 {
+	Size		length = strlen(problem);
+
 	CHECK_FOR_INTERRUPTS();
+	if (length > LONG_PROBLEM)
+		render->long_problems += length;
 	if (is_noted(render, problem))
+		pfree(problem);
+	else if (list_length(render->problems) < MAX_PROBLEMS)
+		render->problems = lappend(render->problems, problem);
+	else
 	{
 		pfree(problem);
-		return;
+		tell_no_more(render);
 	}
-	if (list_length(render->problems) == MAX_PROBLEMS)
-	{
-		pfree(problem);
-		problem = pstrdup("And more.");
-	}
-	render->problems = lappend(render->problems, problem);
 }
 
 /* Spell the way from the root to a step. */
@@ -118,6 +139,8 @@ add_unfit_variable(const Step *step, const char *name, int length)
 {
 	StringInfoData path;
 
+	if (is_full(step->render))
+		return;
 	initStringInfo(&path);
 	append_steps(&path, step);
 	add_problem(step->render,
@@ -132,6 +155,8 @@ add_unnamed(const Step *step)
 {
 	StringInfoData path;
 
+	if (is_full(step->render))
+		return;
 	initStringInfo(&path);
 	append_steps(&path, step);
 	add_problem(step->render, psprintf("The string at %s has {{ without a name and }} behind it.",
@@ -184,7 +209,8 @@ find_variable(Render *render, const char *name, int length, JsonbValue *value)
 	if (getKeyJsonValueFromContainer(render->variables.val.binary.data,
 									 name, length, value) != NULL)
 		return true;
-	add_problem(render, psprintf("Parameter \"%.*s\" is missing.", length, name));
+	if (!is_full(render))
+		add_problem(render, psprintf("Parameter \"%.*s\" is missing.", length, name));
 	return false;
 }
 
@@ -483,7 +509,7 @@ json_has_placeholders(const Jsonb *document)
 Jsonb *
 json_render(const Jsonb *document, const Jsonb *variables, bool lenient)
 {
-	Render		render = {0};
+	Render		render = {.full = lenient};
 	Step		root = {&render, NULL, NULL, 0};
 	JsonWriter	writer;
 	JsonbValue	view;
@@ -503,7 +529,7 @@ json_render(const Jsonb *document, const Jsonb *variables, bool lenient)
 	json_writer_init(&writer, (Size) VARSIZE(document) + VARSIZE(document) / 4);
 	json_root(document, &view);
 	render_value(&root, &writer, &view);
-	if (render.problems != NIL && !lenient)
+	if (render.problems != NIL)
 		report_problems(&render);
 	pfree(render.text.data);
 	pfree(render.braces);

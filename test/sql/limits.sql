@@ -31,6 +31,12 @@ SELECT pg_temp.most_memory() AS before \gset
 SELECT is(pg_temp.outcome('SELECT promote.jsonb_render(braces, ''{}'') FROM long'), 'PM105 the placeholders cannot be rendered', 'millions of braces without a name are refused');
 SELECT is(pg_temp.outcome('SELECT promote.jsonb_render(lists, ''{"l": []}'') FROM long'), 'PM105 the placeholders cannot be rendered', 'so is a list as a part of a string, a million times');
 SELECT pg_temp.needed_less_than(200, :before, 'what is not told takes no memory');
+SET statement_timeout = '10s';
+SELECT format('SELECT is(pg_temp.outcome(%L), ''PM105 the placeholders cannot be rendered'', %L)',
+              format('SELECT promote.jsonb_render(jsonb_build_object(repeat(''k'', 5000000), %s), ''{"l": []}'')', strings), 'problems at places with very long names: ' || strings)
+  FROM unnest(ARRAY['(SELECT jsonb_agg(''{{'' || i) FROM generate_series(1, 1000) i)', 'repeat(''{{'', 100000)', 'repeat(''{{l}}'', 100000)']) AS strings \gexec
+RESET statement_timeout;
+SELECT pg_temp.needed_less_than(200, :before, 'take no memory either');
 SELECT is(promote.jsonb_deep_merge('{"a": 1}', jsonb_build_object('b', plain)), jsonb_build_object('a', 1, 'b', plain), 'merged') FROM long;
 SELECT is(promote.jsonb_digest(plain), sha256(convert_to('"' || repeat('x', 5000000) || '"', 'UTF8')), 'hashed') FROM long;
 SELECT is((SELECT row(d.*)::text FROM promote.jsonb_leaf_diff(plain, '1') d), format('(.,change,%s,1)', quote_ident(plain::text)), 'compared') FROM long;
