@@ -314,6 +314,18 @@ append_plain(StringInfo out, Scan *scan)
 	appendBinaryStringInfo(out, start, scan->at - start);
 }
 
+/* Refuse a text that is no longer to be a string, in PostgreSQL's words; a gigabyte may be still to come. */
+static void
+check_length(const StringInfoData *out)
+{
+	if (unlikely(out->len > JENTRY_OFFLENMASK))
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("string too long to represent as jsonb string"),
+				 errdetail("Due to an implementation restriction, jsonb strings cannot exceed %d bytes.",
+						   JENTRY_OFFLENMASK)));
+}
+
 /* Render the text of a string that is more than a lone placeholder. */
 static void
 render_text(const Step *step, JsonWriter *writer, const JsonbValue *string)
@@ -337,6 +349,7 @@ render_text(const Step *step, JsonWriter *writer, const JsonbValue *string)
 			append_placeholder(step, out, &scan);
 		else
 			appendStringInfoCharMacro(out, *scan.at++);
+		check_length(out);
 	}
 	rendered.type = jbvString;
 	rendered.val.string.val = out->data;

@@ -41,9 +41,12 @@ SELECT is(promote.jsonb_deep_merge('{"a": 1}', jsonb_build_object('b', plain)), 
 SELECT is(promote.jsonb_digest(plain), sha256(convert_to('"' || repeat('x', 5000000) || '"', 'UTF8')), 'hashed') FROM long;
 SELECT is((SELECT row(d.*)::text FROM promote.jsonb_leaf_diff(plain, '1') d), format('(.,change,%s,1)', quote_ident(plain::text)), 'compared') FROM long;
 SELECT is(promote.jsonb_render(jsonb_build_array(plain, '{{x}}'), jsonb_build_object('x', plain)), jsonb_build_array(plain, plain), 'rendered') FROM long;
-SELECT is(pg_temp.outcome(format('SELECT promote.jsonb_render(%s, jsonb_build_object(''x'', plain)) FROM long', document)),
-          '54000 total size of jsonb array elements exceeds the maximum of 268435455 bytes', 'rendered to more than fits: ' || document)
-  FROM unnest(ARRAY['to_jsonb(array_fill(''{{x}}''::text, ARRAY[54]))', 'to_jsonb(repeat(''a{{x}}'', 54))']) AS document;
+SELECT pg_temp.most_memory() AS before \gset
+SELECT is(pg_temp.outcome(format('SELECT promote.jsonb_render(%s, jsonb_build_object(''x'', plain)) FROM long', document)), state, 'rendered to more than fits: ' || document)
+  FROM (VALUES ('to_jsonb(array_fill(''{{x}}''::text, ARRAY[54]))', '54000 total size of jsonb array elements exceeds the maximum of 268435455 bytes'),
+               ('to_jsonb(repeat(''a{{x}}'', 54))', '22001 string too long to represent as jsonb string'),
+               ('to_jsonb(repeat(''{{x}}'', 1000))', '22001 string too long to represent as jsonb string')) AS too_much(document, state);
+SELECT pg_temp.needed_less_than(700, :before, 'and refused before it takes gigabytes');
 
 -- ---- a million keys ----
 -- Made in parts, for PostgreSQL needs twenty times the memory to build an object that it needs to keep it.
