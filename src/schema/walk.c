@@ -120,11 +120,13 @@ apply_properties(SchemaWalk *walk, const SchemaObjectRules *rules, SchemaLocatio
 }
 
 /*
- * The items that match "contains", or all of them where none does.
+ * The items that match "contains", or all of them where none does although
+ * one must.
  */
 static void
-apply_contained(SchemaWalk *walk, const SchemaNode *contains, SchemaLocation *location)
+apply_contained(SchemaWalk *walk, const SchemaArrayRules *rules, SchemaLocation *location)
 {
+	const SchemaNode *contains = rules->contains;
 	JsonCursor	cursor;
 	JsonbValue	item;
 	SchemaLocation child = {.at = {&location->at, &item, NULL, 0, false}};
@@ -145,7 +147,7 @@ apply_contained(SchemaWalk *walk, const SchemaNode *contains, SchemaLocation *lo
 			apply(walk, contains, &child);
 		}
 		all = !all;
-	} while (all && !found);
+	} while (all && !found && rules->min_contains > 0);
 }
 
 /* What applies to the array's items. */
@@ -157,7 +159,7 @@ apply_items(SchemaWalk *walk, const SchemaArrayRules *rules, SchemaLocation *loc
 	SchemaLocation child = {.at = {&location->at, &item, NULL, 0, false}};
 	const SchemaNode *rest = rules->rest;
 
-	apply_contained(walk, rules->contains, location);
+	apply_contained(walk, rules, location);
 	if (!is_wanted(walk, rest) && !any_wanted(walk, &rules->tuple))
 		return;
 	json_cursor_init(&cursor, location->at.value->val.binary.data);

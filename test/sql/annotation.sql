@@ -24,6 +24,10 @@ INSERT INTO split VALUES
     ('a circle', '{"properties": {"n": {"$ref": "#"}, "v": {"$md.copyable": false}}}', '{"v": 1, "n": {"v": 2, "n": {"v": 3, "w": 4}}}', '{"n": {"n": {"w": 4}}}', '{"v": 1, "n": {"v": 2, "n": {"v": 3}}}'),
     ('2020-12', '{"$schema": "https://json-schema.org/draft/2020-12/schema", "$dynamicAnchor": "n", "properties": {"l": {"prefixItems": [true], "items": {"$dynamicRef": "#n"}}, "v": {"$md.copyable": false}}, "unevaluatedProperties": {"properties": {"x": {"$md.copyable": false}}}}', '{"v": 1, "l": [{"v": 2}, {"v": 3, "w": 4}], "u": {"x": 1, "y": 2}}', '{"l": [{"v": 2}, {"w": 4}], "u": {"y": 2}}', '{"v": 1, "l": [{"v": 3}], "u": {"x": 1}}');
 INSERT INTO split VALUES
+    ('what an array contains', '{"contains": {"minimum": 5, "$md.copyable": false}}', '[1, 5, 6]', '[1]', '[5, 6]'),
+    ('what an array should contain', '{"contains": {"minimum": 5, "$md.copyable": false}}', '[1, 2]', '[]', '[1, 2]'),
+    ('what an array need not contain', '{"$schema": "https://json-schema.org/draft/2020-12/schema", "contains": {"minimum": 5, "$md.copyable": false}, "minContains": 0}', '[1, 2]', '[1, 2]', '{}');
+INSERT INTO split VALUES
     ('a keyword of one''s own', '{"properties": {"a": {"x-owner": "dba"}, "b": {"x-owner": "dev"}}}', '{"a": 1, "b": 2, "c": 3}', '{"b": 2, "c": 3}', '{"a": 1}', 'x-owner', '"dba"'),
     ('a value that is a document', '{"properties": {"a": {"tags": [1.0, {"k": null}]}}}', '{"a": 1, "b": 2}', '{"b": 2}', '{"a": 1}', 'tags', '[1, {"k": null}]'),
     ('several dots', '{"properties": {"a": {"x": {"y.z": 1}}, "b": {"x.y": {"z": 1}}, "c": {"x": {"y": {"z": 1}}}, "d": {"x.y.z": 1}, "e": {"x": {"y": 1}}}}', '{"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}', '{"e": 1}', '{"a": 1, "b": 1, "c": 1, "d": 1}', 'x.y.z', '1'),
