@@ -22,15 +22,18 @@ PG_FUNCTION_INFO_V1(promote_jsonb_filter_annotated);
 PG_FUNCTION_INFO_V1(promote_jsonb_keep_annotated);
 PG_FUNCTION_INFO_V1(promote_jsonb_schema_annotations);
 
-/* Of questions to one schema, as many are remembered. */
+/* Of questions to one schema, as many are remembered, */
 #define QUESTIONS_MAX 8
+
+/* of keywords and values that take so many bytes at most. */
+#define QUESTION_SIZE_MAX 1024
 
 /* The flag of locations that are asked for. */
 #define ASKED_FOR 0x01
 
 /*
  * A question that was put to a schema: where is it told that a keyword has
- * this value?  Lives in the schema's memory context.
+ * this value?  Lives in a memory context below the schema's if it is remembered.
  */
 struct SchemaQuestion
 {
@@ -130,17 +133,23 @@ ask(const Schema *schema, const text *keyword, const Jsonb *value)
 {
 	int			count;
 	SchemaQuestion *question = find_question(schema, keyword, value, &count);
+	MemoryContext own;
 	MemoryContext caller;
 
 	if (question)
 		return question;
-	if (count >= QUESTIONS_MAX)
+	if (count >= QUESTIONS_MAX ||
+		VARSIZE_ANY_EXHDR(keyword) + VARSIZE(value) > QUESTION_SIZE_MAX)
 		return make_question(schema, keyword, value);
-	caller = MemoryContextSwitchTo(GetMemoryChunkContext(unconstify(Schema *, schema)));
+	/* the schema's only once all has gone well */
+	own = AllocSetContextCreate(CurrentMemoryContext, "promote schema question",
+								ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(own);
 	question = make_question(schema, keyword, value);
+	MemoryContextSwitchTo(caller);
+	MemoryContextSetParent(own, GetMemoryChunkContext(unconstify(Schema *, schema)));
 	question->next = schema->questions;
 	unconstify(Schema *, schema)->questions = question;
-	MemoryContextSwitchTo(caller);
 	return question;
 }
 

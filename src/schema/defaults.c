@@ -25,6 +25,16 @@ PG_FUNCTION_INFO_V1(promote_jsonb_schema_defaults);
 /* Looks at the document before its defaults are said to have no end. */
 #define MAX_ROUNDS 100
 
+/*
+ * What one look may build, before equal keys are one.  Schemas can double
+ * what there is to build with each reference; this ends it before it takes
+ * much memory, and is more than a document within the limits can need.
+ */
+#define MAX_BUILT (4 * (Size) JSON_MAX_BYTES)
+
+/* What a pair takes while it is built, besides its key and its value. */
+#define PAIR_SPACE 64
+
 /* The flag of locations where something is added. */
 #define FILLED 0x01
 
@@ -38,7 +48,7 @@ typedef enum Giving
 	GIVING_OBJECT				/* made of its properties' values */
 } Giving;
 
-/* What is known of a schema's defaults; lives in its memory context. */
+/* What is known of a schema's defaults; lives in a memory context below its own. */
 struct SchemaDefaults
 {
 	uint8	   *giving;			/* of type Giving, by the node's number */
@@ -65,6 +75,7 @@ typedef struct Filling
 {
 	const SchemaDefaults *defaults;
 	HTAB	   *additions;
+	Size		built;			/* what it takes so far, in bytes */
 	JsonSplices splices;
 } Filling;
 
@@ -189,15 +200,21 @@ find_defaults(const Schema *schema)
 static const SchemaDefaults *
 defaults_of(const Schema *schema)
 {
+	SchemaDefaults *defaults;
+	MemoryContext own;
 	MemoryContext caller;
 
-	if (schema->defaults == NULL)
-	{
-		caller = MemoryContextSwitchTo(GetMemoryChunkContext(unconstify(Schema *, schema)));
-		unconstify(Schema *, schema)->defaults = find_defaults(schema);
-		MemoryContextSwitchTo(caller);
-	}
-	return schema->defaults;
+	if (schema->defaults)
+		return schema->defaults;
+	/* the schema's only once all has gone well */
+	own = AllocSetContextCreate(CurrentMemoryContext, "promote schema defaults",
+								ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(own);
+	defaults = find_defaults(schema);
+	MemoryContextSwitchTo(caller);
+	MemoryContextSetParent(own, GetMemoryChunkContext(unconstify(Schema *, schema)));
+	unconstify(Schema *, schema)->defaults = defaults;
+	return defaults;
 }
 
 /* Has the node a value to give? */
@@ -207,8 +224,54 @@ gives(const SchemaDefaults *defaults, const SchemaNode *node)
 	return node && defaults->giving[node->number] > GIVING_NOTHING;
 }
 
-static void build_value(JsonBuilder *builder, const SchemaDefaults *defaults,
-						const SchemaNode *node);
+/* Refuse a document that grows past all measure. */
+static void
+refuse_growth(void)
+{
+	ereport(ERROR,
+			(errcode(PM_TOO_LARGE),
+			 errmsg("the document becomes too large by the defaults of the JSON Schema"),
+			 errdetail("They add more than %d bytes.", JSON_MAX_BYTES),
+			 errhint("Leave out the default of a property whose schema contains itself, or of"
+					 " one that many others refer to.")));
+}
+
+/* Count what is built. */
+static void
+count_built(Filling *filling, Size size)
+{
+	filling->built += size;
+	if (filling->built > MAX_BUILT)
+		refuse_growth();
+}
+
+/* What a default takes, about. */
+static Size
+size_of(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return value->val.string.len;
+		case jbvNumeric:
+			return VARSIZE_ANY(value->val.numeric);
+		case jbvBinary:
+			return value->val.binary.len;
+		default:
+			return 0;
+	}
+}
+
+static void build_value(JsonBuilder *builder, Filling *filling, const SchemaNode *node);
+
+/* Build a property with the value that it has to give. */
+static void
+build_pair(JsonBuilder *builder, Filling *filling, const SchemaProperty *property)
+{
+	count_built(filling, PAIR_SPACE + property->length);
+	json_build_key(builder, property->name, property->length);
+	build_value(builder, filling, property->schema);
+}
 
 /* The default said by the node or those that apply together with it; the caller knows of one. */
 static JsonbValue *
@@ -231,39 +294,39 @@ find_default(const SchemaDefaults *defaults, const SchemaNode *node, JsonbValue 
  * own come last.
  */
 static void
-build_pairs(JsonBuilder *builder, const SchemaDefaults *defaults, const SchemaNode *node)
+build_pairs(JsonBuilder *builder, Filling *filling, const SchemaNode *node)
 {
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
 	for (uint32 i = node->logic ? node->logic->all.count : 0; i-- > 0;)
-		build_pairs(builder, defaults, node->logic->all.nodes[i]);
+		build_pairs(builder, filling, node->logic->all.nodes[i]);
 	if (node->ref)
-		build_pairs(builder, defaults, node->ref);
+		build_pairs(builder, filling, node->ref);
 	for (uint32 i = 0; node->object && i < node->object->property_count; i++)
 	{
 		const SchemaProperty *property = &node->object->properties[i];
 
-		if (!gives(defaults, property->schema))
-			continue;
-		json_build_key(builder, property->name, property->length);
-		build_value(builder, defaults, property->schema);
+		if (gives(filling->defaults, property->schema))
+			build_pair(builder, filling, property);
 	}
 }
 
 /* Build the value that a node has to give. */
 static void
-build_value(JsonBuilder *builder, const SchemaDefaults *defaults, const SchemaNode *node)
+build_value(JsonBuilder *builder, Filling *filling, const SchemaNode *node)
 {
 	JsonbValue	value;
 
 	check_stack_depth();
-	if (defaults->giving[node->number] == GIVING_DEFAULT)
+	if (filling->defaults->giving[node->number] == GIVING_DEFAULT)
 	{
-		json_build_value(builder, find_default(defaults, node, &value));
+		(void) find_default(filling->defaults, node, &value);
+		count_built(filling, size_of(&value));
+		json_build_value(builder, &value);
 		return;
 	}
 	json_build_begin_object(builder);
-	build_pairs(builder, defaults, node);
+	build_pairs(builder, filling, node);
 	json_build_end_object(builder);
 }
 
@@ -297,7 +360,7 @@ note_additions(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *locatio
 
 /* What is added to an object, as an object; NULL for nothing. */
 static Jsonb *
-additions_to(const Filling *filling, const JsonbValue *object)
+additions_to(Filling *filling, const JsonbValue *object)
 {
 	AdditionsEntry *entry = hash_search(filling->additions, &object->val.binary.data,
 										HASH_FIND, NULL);
@@ -309,12 +372,7 @@ additions_to(const Filling *filling, const JsonbValue *object)
 	json_build_begin_object(&builder);
 	/* the builder keeps the last of equal keys, and the first met counts */
 	for (int i = list_length(entry->properties); i-- > 0;)
-	{
-		const SchemaProperty *property = list_nth(entry->properties, i);
-
-		json_build_key(&builder, property->name, property->length);
-		build_value(&builder, filling->defaults, property->schema);
-	}
+		build_pair(&builder, filling, list_nth(entry->properties, i));
 	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
@@ -446,17 +504,6 @@ refuse_endless(void)
 			 errhint("Leave out the default of a property whose schema contains itself.")));
 }
 
-/* Refuse a document that grew past all measure. */
-static void
-refuse_growth(Size size)
-{
-	ereport(ERROR,
-			(errcode(PM_TOO_LARGE),
-			 errmsg("the document becomes too large by the defaults of the JSON Schema"),
-			 errdetail("They add more than %d bytes; it has %zu already.", JSON_MAX_BYTES, size),
-			 errhint("Leave out the default of a property whose schema contains itself.")));
-}
-
 /*
  * The document with the defaults filled in, in the current memory context;
  * itself where there are none to fill in.
@@ -482,7 +529,7 @@ fill_all(const Schema *schema, Jsonb *document)
 			pfree(result);
 		result = next;
 		if (VARSIZE(result) - VARSIZE(document) > JSON_MAX_BYTES)
-			refuse_growth(VARSIZE(result));
+			refuse_growth();
 		if (round == MAX_ROUNDS)
 			refuse_endless();
 	}

@@ -89,7 +89,46 @@ SELECT throws_ok($$SELECT promote.jsonb_schema_defaults('{}', '{"properties": {"
 SET LOCAL statement_timeout = '30s';
 SELECT throws_ok($$SELECT promote.jsonb_schema_defaults('{}', '{"properties": {"a": {"$ref": "#", "default": {}}, "b": {"$ref": "#", "default": {}}}}')$$, 'PM102',
                  'the document becomes too large by the defaults of the JSON Schema', 'defaults that double with each round');
+-- a value of two of the next, and so on for n levels
+CREATE FUNCTION pg_temp.doubled(n integer, pair jsonb) RETURNS jsonb LANGUAGE sql AS $$
+SELECT jsonb_build_object('properties', jsonb_build_object('o', jsonb_build_object('$ref', '#/definitions/' || n)),
+    'definitions', jsonb_object_agg(i, CASE i WHEN 0 THEN '{"properties": {"x": {"default": 1}}}' ELSE replace(pair::text, 'next', '#/definitions/' || i - 1)::jsonb END))
+  FROM generate_series(0, n) AS i
+$$;
+SELECT is(promote.jsonb_schema_defaults('{}', pg_temp.doubled(2, '{"properties": {"a": {"$ref": "next"}, "b": {"$ref": "next"}}}')),
+          '{"o": {"a": {"a": {"x": 1}, "b": {"x": 1}}, "b": {"a": {"x": 1}, "b": {"x": 1}}}}', 'an object that doubles with each level');
+SELECT is(promote.jsonb_schema_defaults('{}', pg_temp.doubled(2, '{"allOf": [{"$ref": "next"}, {"$ref": "next"}]}')), '{"o": {"x": 1}}', 'one that is told twice with each level');
+SELECT throws_ok(format('SELECT promote.jsonb_schema_defaults(%L, pg_temp.doubled(40, %L))', '{}', pair), 'PM102',
+                 'the document becomes too large by the defaults of the JSON Schema', what)
+  FROM (VALUES ('{"properties": {"a": {"$ref": "next"}, "b": {"$ref": "next"}}}', '40 levels are too many'),
+               ('{"allOf": [{"$ref": "next"}, {"$ref": "next"}]}', '... of either')) AS v(pair, what);
 SET LOCAL statement_timeout = 0;
+
+-- ---- what is kept of a schema ----
+CREATE FUNCTION pg_temp.kept(statement text) RETURNS numeric LANGUAGE plpgsql AS $$
+DECLARE
+    before numeric;
+BEGIN
+    FOR i IN 0..5 LOOP
+        IF i = 1 THEN
+            SELECT sum(total_bytes) INTO before FROM pg_backend_memory_contexts;
+        END IF;
+        BEGIN
+            EXECUTE statement;
+        EXCEPTION WHEN statement_too_complex THEN NULL;
+        END;
+    END LOOP;
+    RETURN sum(total_bytes) - before FROM pg_backend_memory_contexts;
+END
+$$;
+SELECT cmp_ok(pg_temp.kept($$SELECT promote.jsonb_filter_annotated('{"a": 1}', '{"properties": {"a": {"x": 1}}}', 'x', to_jsonb(repeat('x', 1000000) || random()))$$),
+              '<', 1000000::numeric, 'a large question is not remembered');
+CREATE TEMPORARY TABLE chain AS SELECT jsonb_build_object('definitions', jsonb_object_agg('d' || lpad(i::text, 6, '0'), CASE i WHEN 0 THEN '{"default": 1}'
+    ELSE jsonb_build_object('properties', jsonb_build_object('a', jsonb_build_object('$ref', '#/definitions/d' || lpad((i - 1)::text, 6, '0')))) END)) AS schema
+  FROM generate_series(0, 60000) AS i;
+SELECT throws_ok($$SELECT promote.jsonb_schema_defaults('{}', schema) FROM chain$$, '54001', NULL, 'defaults that are too far down');
+SELECT cmp_ok(pg_temp.kept($$SELECT promote.jsonb_schema_defaults('{}', schema) FROM chain$$),
+              '<', 1000000::numeric, '... leave nothing behind');
 
 -- ---- jsonb_schema_annotations ----
 SELECT results_eq(
