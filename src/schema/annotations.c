@@ -281,7 +281,7 @@ put_annotations(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *locati
 		return;
 	json_cursor_init(&cursor, node->keywords);
 	while (json_next_pair(&cursor, &keyword, &value))
-		if (schema_is_annotation(node, &keyword))
+		if (schema_is_annotation(node, &keyword, location->at.value))
 			put_annotation(rows, node, &location->at, &keyword, &value);
 }
 

@@ -440,7 +440,8 @@ typedef void (*SchemaChildVisitor) (SchemaCompiler *compiler, const JsonbValue *
 									const SchemaPlace *place, void *state);
 extern void schema_compile_keywords(SchemaCompiler *compiler, SchemaNode *node,
 									const JsonbValue *object);
-extern bool schema_is_annotation(const SchemaNode *node, const JsonbValue *name);
+extern bool schema_is_annotation(const SchemaNode *node, const JsonbValue *name,
+								 const JsonbValue *location);
 extern void schema_visit_children(SchemaCompiler *compiler, const JsonbValue *object,
 								  const SchemaPlace *place, uint8 where,
 								  SchemaChildVisitor visit, void *state);

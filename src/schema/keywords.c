@@ -985,14 +985,23 @@ compare_keyword(const void *name, const void *keyword)
 /*
  * Does a keyword of that name only tell something of the location?  So do
  * those that the node's dialect does not know (2020-12 core, section 6.5).
+ * What strings contain is told of strings only, and its schema only beside
+ * its type (2020-12 validation, section 8).
  */
 bool
-schema_is_annotation(const SchemaNode *node, const JsonbValue *name)
+schema_is_annotation(const SchemaNode *node, const JsonbValue *name, const JsonbValue *location)
 {
 	const Keyword *keyword = bsearch(name, keywords, lengthof(keywords), sizeof(Keyword),
 									 compare_keyword);
+	JsonbValue	type;
 
-	return keyword == NULL || keyword->where == ANYWHERE ||
-		(keyword->where & node->resource->dialect.keywords) == 0 ||
-		(keyword->where & (META_DATA | SCHEMA_FORMAT | CONTENT)) != 0;
+	if (keyword == NULL || keyword->where == ANYWHERE ||
+		(keyword->where & node->resource->dialect.keywords) == 0)
+		return true;
+	if (keyword->where & CONTENT)
+		return location->type == jbvString &&
+			(keyword->holds == HOLDS_NONE ||
+			 getKeyJsonValueFromContainer(unconstify(JsonbContainer *, node->keywords),
+										  "contentMediaType", strlen("contentMediaType"), &type));
+	return (keyword->where & (META_DATA | SCHEMA_FORMAT)) != 0;
 }

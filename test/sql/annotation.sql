@@ -155,6 +155,12 @@ SELECT results_eq(
 SELECT results_eq(
     $$SELECT keyword FROM promote.jsonb_schema_annotations('1', '{"deprecated": true, "prefixItems": [], "unevaluatedItems": 3}') ORDER BY 1$$,
     $$VALUES ('deprecated'), ('prefixItems'), ('unevaluatedItems')$$, 'what draft-07 does not know is told');
+SELECT results_eq(
+    $$SELECT instance_path, keyword FROM promote.jsonb_schema_annotations('["{}", 1]', '{"$schema": "https://json-schema.org/draft/2020-12/schema",
+        "items": {"contentEncoding": "base64", "contentMediaType": "application/json", "contentSchema": {"title": "of what is in it"}}}') ORDER BY 1, 2$$,
+    $$VALUES ('.[0]', 'contentEncoding'), ('.[0]', 'contentMediaType'), ('.[0]', 'contentSchema')$$, 'what a string contains is told of strings');
+SELECT is_empty($$SELECT * FROM promote.jsonb_schema_annotations('"{}"', '{"$schema": "https://json-schema.org/draft/2020-12/schema", "contentSchema": {}}')$$,
+    '... and its schema only beside its type');
 SELECT is_empty($$SELECT * FROM promote.jsonb_schema_annotations('{"a": 1}', 'true')$$, 'true tells nothing');
 SELECT is_empty($$SELECT * FROM promote.jsonb_schema_annotations('{"a": 1}', '{"type": "object", "properties": {"a": {"minimum": 0}}}')$$, 'assertions are not told');
 
