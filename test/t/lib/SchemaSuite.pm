@@ -22,7 +22,7 @@ use JSON::PP;
 
 my $commit = '44401e0c046704b476ec9d2e2fccdaee618f259d';
 # Of the files that are read at that commit: see `digest`.
-my $suite_sha256 = '377dd33952e0b65ca27ec913ac7dda7764f4638e5255302e532dc2533059c798';
+my $suite_sha256 = '6a9dcd2bba4ab7e8ff581fac835ebd6d6c023456bb0ad8485c9409cd5623e2cd';
 my $ajv = 'ajv@8.17.1';    # for the meta-schemas that it holds
 my $ajv_sha512 = 'B/gBuNg5SiMTrPkC+A2+cW0RszwxYmn6VYxB/inlBStS5nx6xHIt/ehKRhIMhqusl7a8LjQoZnjCs5vhwxOQ1g';
 
@@ -58,6 +58,13 @@ sub files {
 sub text {
 	my ($self, $dialect, $file) = @_;
 	return slurp("$self->{directory}/tests/$dialect/$file");
+}
+
+# The files of tests of annotations, as text, by their names; older suites have none.
+sub annotations {
+	my ($self) = @_;
+	my $top = "$self->{directory}/annotations/tests";
+	return map { substr($_, 1 + length $top) => slurp($_) } json_files($top);
 }
 
 # What the tests refer to: the documents, as text, by their URIs.
@@ -96,7 +103,7 @@ sub digest {
 	my ($self) = @_;
 	my $sha = Digest::SHA->new(256);
 	my $top = $self->{directory};
-	for my $path (map { json_files($_) } "$top/remotes", map { "$top/tests/$_" } @dialects) {
+	for my $path (map { json_files($_) } "$top/annotations/tests", "$top/remotes", map { "$top/tests/$_" } @dialects) {
 		$sha->add(substr($path, length $top), "\0", slurp($path), "\0");
 	}
 	return $sha->hexdigest;
