@@ -279,6 +279,7 @@ find_default(const SchemaDefaults *defaults, const SchemaNode *node, JsonbValue 
 {
 	JsonbValue *found = own_default(node, value);
 
+	check_stack_depth();
 	if (found == NULL && node->ref &&
 		defaults->giving[node->ref->number] == GIVING_DEFAULT)
 		found = find_default(defaults, node->ref, value);

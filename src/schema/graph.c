@@ -152,63 +152,126 @@ schema_refuse_circles(const Schema *schema)
 		search_circle(node, NULL);
 }
 
-/* What is being spread, for one node at a time. */
-typedef struct Spread
+/*
+ * The schema's edges the other way round: from which nodes a node is met.
+ * Dynamic names are nodes here, with the numbers behind those of the nodes.
+ */
+typedef struct Reversal
 {
-	const uint8 *reach;			/* by the node's number */
-	uint8		sum;
-} Spread;
+	uint32	   *first;			/* where a node's sources begin; those of the next are their end */
+	uint32	   *sources;		/* NULL while they are counted */
+	uint32		source;			/* whose edges are visited */
+} Reversal;
 
-/* Add a child's reach to that of its parent. */
+/* Count an edge to the node of that number, or enter it: from the last place to the first. */
 static void
-add_reach(SchemaNode *node, void *state)
+note_edge(Reversal *reversal, uint32 target)
 {
-	Spread	   *spread = state;
-
-	spread->sum |= spread->reach[node->number];
+	if (reversal->sources)
+		reversal->sources[--reversal->first[target]] = reversal->source;
+	else
+		reversal->first[target]++;
 }
 
-/* What can be met by each dynamic name, which may be any of its targets. */
+/* The same; a NodeVisitor. */
 static void
-spread_dynamics(const Schema *schema, const uint8 *reach, uint8 *dynamics)
+note_target(SchemaNode *node, void *state)
 {
-	const SchemaDynamic *dynamic;
-	const SchemaBinding *target;
+	note_edge(state, node->number);
+}
 
-	for (dynamic = schema->dynamics; dynamic; dynamic = dynamic->next)
-		for (target = dynamic->targets; target; target = target->next_target)
-			dynamics[dynamic->number] |= reach[target->node->number];
+/* Note all edges.  A dynamic name may be any of its targets. */
+static void
+note_edges(const Schema *schema, Reversal *reversal)
+{
+	for (const SchemaNode *node = schema->nodes; node; node = node->next)
+	{
+		CHECK_FOR_INTERRUPTS();
+		reversal->source = node->number;
+		visit_beside(node, note_target, reversal);
+		visit_below(node, note_target, reversal);
+		if (node->dynamic)
+			note_edge(reversal, schema->node_count + node->dynamic->number);
+	}
+	for (const SchemaDynamic *dynamic = schema->dynamics; dynamic; dynamic = dynamic->next)
+	{
+		reversal->source = schema->node_count + dynamic->number;
+		for (const SchemaBinding *target = dynamic->targets; target; target = target->next_target)
+			note_target(target->node, reversal);
+	}
+}
+
+/* Turn the edges round, in the current memory context. */
+static void
+reverse_edges(const Schema *schema, Reversal *reversal, uint32 count)
+{
+	reversal->first = schema_allocate(sizeof(uint32), (Size) count + 1);
+	reversal->sources = NULL;
+	note_edges(schema, reversal);
+	for (uint32 i = 1; i <= count; i++)
+		reversal->first[i] += reversal->first[i - 1];
+	reversal->sources = schema_allocate(sizeof(uint32), Max(reversal->first[count], 1));
+	note_edges(schema, reversal);
+}
+
+/* Spread flags along the edges; each node is looked at again only when it has a new one. */
+static void
+spread_back(const Reversal *reversal, uint8 *flags, uint32 count)
+{
+	uint32	   *waiting = schema_allocate(sizeof(uint32), count);
+	bool	   *is_waiting = schema_allocate(sizeof(bool), count);
+	uint32		length = 0;
+
+	for (uint32 i = 0; i < count; i++)
+		if ((is_waiting[i] = flags[i] != 0))
+			waiting[length++] = i;
+	while (length > 0)
+	{
+		uint32		target = waiting[--length];
+
+		CHECK_FOR_INTERRUPTS();
+		is_waiting[target] = false;
+		for (uint32 i = reversal->first[target]; i < reversal->first[target + 1]; i++)
+		{
+			uint32		source = reversal->sources[i];
+
+			if ((flags[target] & ~flags[source]) == 0)
+				continue;
+			flags[source] |= flags[target];
+			if (!is_waiting[source])
+				waiting[length++] = source;
+			is_waiting[source] = true;
+		}
+	}
+	pfree(is_waiting);
+	pfree(waiting);
 }
 
 /*
  * Make of flags of each node, by its number, those of all nodes that can be
- * met from it.  Nodes come children first, so one round is enough but for
- * what references close: rounds go on while anything changes.
+ * met from it.  The work is in proportion to the schema, whatever refers to
+ * what in which order.
  */
 void
 schema_spread(const Schema *schema, uint8 *reach)
 {
-	uint8	   *dynamics = schema_allocate(1, Max(schema->dynamic_count, 1));
-	Spread		spread = {reach, 0};
-	bool		changed = true;
+	uint32		count = schema->node_count + schema->dynamic_count;
+	uint8	   *flags;
+	Reversal	reversal;
+	uint32		i = 0;
 
-	while (changed)
-	{
-		changed = false;
-		CHECK_FOR_INTERRUPTS();
-		spread_dynamics(schema, reach, dynamics);
-		for (SchemaNode *node = schema->nodes; node; node = node->next)
-		{
-			spread.sum = reach[node->number];
-			visit_beside(node, add_reach, &spread);
-			visit_below(node, add_reach, &spread);
-			if (node->dynamic)
-				spread.sum |= dynamics[node->dynamic->number];
-			changed |= spread.sum != reach[node->number];
-			reach[node->number] = spread.sum;
-		}
-	}
-	pfree(dynamics);
+	while (i < schema->node_count && reach[i] == 0)
+		i++;
+	if (i == schema->node_count)
+		return;
+	flags = schema_allocate(1, count);
+	memcpy(flags, reach, schema->node_count);
+	reverse_edges(schema, &reversal, count);
+	spread_back(&reversal, flags, count);
+	memcpy(reach, flags, schema->node_count);
+	pfree(reversal.sources);
+	pfree(reversal.first);
+	pfree(flags);
 }
 
 /* Fill in which marks can be met from each node. */

@@ -129,6 +129,10 @@ CREATE TEMPORARY TABLE chain AS SELECT jsonb_build_object('definitions', jsonb_o
 SELECT throws_ok($$SELECT promote.jsonb_schema_defaults('{}', schema) FROM chain$$, '54001', NULL, 'defaults that are too far down');
 SELECT cmp_ok(pg_temp.kept($$SELECT promote.jsonb_schema_defaults('{}', schema) FROM chain$$),
               '<', 1000000::numeric, '... leave nothing behind');
+SET LOCAL statement_timeout = '20s';
+SELECT is(promote.jsonb_filter_annotated('{"a": 1}', schema || '{"additionalProperties": {"$ref": "#/definitions/d060000"}}', 'default', '1'), '{"a": 1}',
+          'a question to sixty thousand references in a row') FROM chain;
+SET LOCAL statement_timeout = 0;
 
 -- ---- jsonb_schema_annotations ----
 SELECT results_eq(
