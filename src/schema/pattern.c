@@ -18,6 +18,9 @@
 #define PATTERN_SPACE			4096
 #define PATTERN_WEIGHT_SPACE	128
 
+/* What the patterns of one schema may take together. */
+#define PATTERN_SPACE_MAX		((Size) 256 * 1024 * 1024)
+
 /* Strings up to this length are matched without an allocation. */
 #define PATTERN_STACK_CHARS		512
 
@@ -39,6 +42,19 @@ release_pattern(void *pattern)
 	pg_regfree(&((SchemaPattern *) pattern)->regex);
 }
 
+/* Add to space what a pattern of that weight takes; raises where it is too much. */
+static void
+count_space(Size *space, uint64 weight)
+{
+	*space += PATTERN_SPACE + weight * PATTERN_WEIGHT_SPACE;
+	if (*space > PATTERN_SPACE_MAX)
+		ereport(ERROR,
+				(errcode(PM_TOO_LARGE),
+				 errmsg("JSON Schema is too large"),
+				 errdetail("Its patterns take more than %zu MB.", PATTERN_SPACE_MAX >> 20),
+				 errhint("Refer to patterns that are used in several places by \"$ref\", or repeat less in them.")));
+}
+
 /*
  * Compile a pattern in the current memory context, which frees it when it is
  * reset; source must live as long.  Adds to space what is not counted there.
@@ -53,6 +69,7 @@ schema_pattern_compile(const char *source, int length, const SchemaPlace *place,
 	int			result;
 
 	weight = schema_translate_pattern(source, length, place, &translated);
+	count_space(space, weight);
 	pattern->source = source;
 	pattern->length = length;
 	result = pg_regcomp(&pattern->regex, (const pg_wchar *) translated.data,
@@ -69,7 +86,6 @@ schema_pattern_compile(const char *source, int length, const SchemaPlace *place,
 	pattern->release.arg = pattern;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &pattern->release);
 	pfree(translated.data);
-	*space += PATTERN_SPACE + weight * PATTERN_WEIGHT_SPACE;
 	return pattern;
 }
 

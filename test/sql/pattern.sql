@@ -120,5 +120,8 @@ SELECT is(pg_temp.failure(repeat('a', 1500) || 'bab', :'nested'),
 SET LOCAL max_stack_depth = '7MB';
 SELECT pg_temp.matches(:'nested', ARRAY[repeat('a', 1500) || 'bab'], '{ab}');
 
+SELECT throws_ok($$SELECT promote.jsonb_schema_check(jsonb_build_object('patternProperties', jsonb_object_agg('a' || i, true))) FROM generate_series(1, 70000) AS i$$,
+	'PM102', 'JSON Schema is too large', 'more patterns than a schema may have');
+
 SELECT * FROM finish();
 ROLLBACK;
