@@ -336,6 +336,7 @@ add_path(void *state, const JsonChange *change)
 	set->paths[set->count++] = pstrdup(change->path);
 }
 
+/* Order of paths. */
 static int
 compare_paths(const void *a, const void *b)
 {
@@ -354,6 +355,7 @@ differing_paths(const Jsonb *a, const Jsonb *b)
 	return set;
 }
 
+/* Is the path one of the set? */
 static bool
 has_path(const PathSet *set, const char *path)
 {

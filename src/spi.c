@@ -195,6 +195,7 @@ spi_text(SPITupleTable *rows, uint64 row, int column)
 	return isnull ? NULL : TextDatumGetCString(value);
 }
 
+/* A column that is jsonb, detoasted; NULL for SQL NULL. */
 Jsonb *
 spi_jsonb(SPITupleTable *rows, uint64 row, int column)
 {
@@ -204,6 +205,7 @@ spi_jsonb(SPITupleTable *rows, uint64 row, int column)
 	return isnull ? NULL : DatumGetJsonbP(value);
 }
 
+/* A column that is bytea, detoasted; NULL for SQL NULL. */
 bytea *
 spi_bytea(SPITupleTable *rows, uint64 row, int column)
 {

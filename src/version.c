@@ -92,6 +92,7 @@ begin(VersionReader *reader, const char *text, VersionKey *key)
 	return true;
 }
 
+/* Append a byte to a key, which has room for the longest version. */
 static void
 key_add_byte(VersionKey *key, unsigned char byte)
 {
@@ -99,6 +100,7 @@ key_add_byte(VersionKey *key, unsigned char byte)
 	key->bytes[key->length++] = byte;
 }
 
+/* Append text to a key. */
 static void
 key_add_text(VersionKey *key, const char *text, int length)
 {
@@ -255,6 +257,7 @@ read_constraint(VersionReader *reader, const char *text, VersionKey *key)
 	return read_version(reader, text, key);
 }
 
+/* Is it the constraint "latest"? */
 static bool
 is_latest(const char *text)
 {
@@ -274,6 +277,7 @@ clip(const char *text)
 	return pnstrdup(text, pg_mbcliplen(text, length, Min(length, NAMEDATALEN - 1)));
 }
 
+/* Refuse a version, for the part and the reason that the parser noted. */
 static void pg_attribute_noreturn()
 refuse_version(const char *text, const VersionProblem *problem)
 {
@@ -284,6 +288,7 @@ refuse_version(const char *text, const VersionProblem *problem)
 			 errhint("A version is MAJOR.MINOR.PATCH, such as 1.2.3 or 1.2.3-rc.1, as semver.org 2.0.0 has it.")));
 }
 
+/* Refuse a constraint, likewise. */
 static void pg_attribute_noreturn()
 refuse_constraint(const char *text, const VersionProblem *problem)
 {

@@ -394,6 +394,7 @@ hash_anchor(const void *key, Size size)
 	return DatumGetUInt32(hash_any((const unsigned char *) name, strlen(name)));
 }
 
+/* Are two anchors of the same name?  The key is a pointer to it. */
 static int
 match_anchor(const void *a, const void *b, Size size)
 {
@@ -580,6 +581,7 @@ scalar_type(const YamlNode *node)
 	return type;
 }
 
+/* Refuse a number that would be longer than is allowed. */
 static void pg_attribute_noreturn()
 refuse_digits(const YamlNode *node)
 {
@@ -806,6 +808,7 @@ open_collection(YamlReader *reader, YamlKind kind, const yaml_char_t *anchor,
 	return node;
 }
 
+/* Close a collection; from now on it knows how much is in it. */
 static void
 close_collection(const YamlReader *reader, YamlNode *node)
 {
@@ -954,6 +957,7 @@ compare_pairs(const void *a, const void *b)
 	return order;
 }
 
+/* Refuse a mapping that has a key twice, at the second. */
 static void pg_attribute_noreturn()
 refuse_duplicate(const YamlNode *at, const YamlNode *key)
 {
@@ -962,6 +966,7 @@ refuse_duplicate(const YamlNode *at, const YamlNode *key)
 				"Remove one of the two, or rename it.");
 }
 
+/* Append a pair to a list that grows. */
 static void
 add_pair(YamlPairs *list, YamlNode *key, YamlNode *value)
 {

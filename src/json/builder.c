@@ -91,24 +91,28 @@ end(JsonBuilder *builder)
 	note->end = builder->count;
 }
 
+/* Open an object. */
 void
 json_build_begin_object(JsonBuilder *builder)
 {
 	begin(builder, jbvObject);
 }
 
+/* Close the innermost open container, an object. */
 void
 json_build_end_object(JsonBuilder *builder)
 {
 	end(builder);
 }
 
+/* Open an array. */
 void
 json_build_begin_array(JsonBuilder *builder)
 {
 	begin(builder, jbvArray);
 }
 
+/* Close the innermost open container, an array. */
 void
 json_build_end_array(JsonBuilder *builder)
 {
@@ -136,6 +140,7 @@ json_build_value(JsonBuilder *builder, const JsonbValue *value)
 	add_note(builder)->value = *value;
 }
 
+/* A string; the bytes must live until the document is finished. */
 void
 json_build_string(JsonBuilder *builder, const char *string, int length)
 {
@@ -158,6 +163,7 @@ json_build_integer(JsonBuilder *builder, int64 integer)
 	json_build_value(builder, &value);
 }
 
+/* true or false. */
 void
 json_build_bool(JsonBuilder *builder, bool boolean)
 {
@@ -168,6 +174,7 @@ json_build_bool(JsonBuilder *builder, bool boolean)
 	json_build_value(builder, &value);
 }
 
+/* null. */
 void
 json_build_null(JsonBuilder *builder)
 {

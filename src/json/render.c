@@ -164,12 +164,14 @@ add_unnamed(const Step *step)
 	pfree(path.data);
 }
 
+/* May a placeholder's name begin with it? */
 static bool
 is_name_start(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
+/* May it go on with it? */
 static bool
 is_name_part(char c)
 {

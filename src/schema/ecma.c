@@ -115,6 +115,7 @@ emit(Translator *t, pg_wchar c)
 		appendBinaryStringInfo(&t->out, (const char *) &c, sizeof(c));
 }
 
+/* Write ASCII text of the engine's own syntax. */
 static void
 emit_text(Translator *t, const char *text)
 {
@@ -143,6 +144,7 @@ write_literal(Translator *t, pg_wchar c)
 	emit(t, c);
 }
 
+/* Write a character that stands for itself, and take it down. */
 static void
 emit_literal(Translator *t, pg_wchar c)
 {
@@ -150,6 +152,7 @@ emit_literal(Translator *t, pg_wchar c)
 	write_literal(t, c);
 }
 
+/* Write a range within brackets, or its only character. */
 static void
 write_range(Translator *t, pg_wchar first, pg_wchar last)
 {
@@ -161,6 +164,7 @@ write_range(Translator *t, pg_wchar first, pg_wchar last)
 	}
 }
 
+/* Write a range, and take down where it begins and ends. */
 static void
 emit_range(Translator *t, pg_wchar first, pg_wchar last)
 {
@@ -190,6 +194,7 @@ skip(Translator *t, const char *text)
 	return true;
 }
 
+/* The value of a hexadecimal digit, or -1. */
 static int
 hex_value(pg_wchar c)
 {

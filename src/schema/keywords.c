@@ -64,6 +64,7 @@ number_rules(SchemaNode *node)
 	return node->number_rules;
 }
 
+/* Those of strings. */
 static SchemaStringRules *
 string_rules(SchemaNode *node)
 {
@@ -76,6 +77,7 @@ string_rules(SchemaNode *node)
 	return node->string;
 }
 
+/* Those of arrays. */
 static SchemaArrayRules *
 array_rules(SchemaNode *node)
 {
@@ -89,6 +91,7 @@ array_rules(SchemaNode *node)
 	return node->array;
 }
 
+/* Those of objects. */
 static SchemaObjectRules *
 object_rules(SchemaNode *node)
 {
@@ -100,6 +103,7 @@ object_rules(SchemaNode *node)
 	return node->object;
 }
 
+/* Those that combine schemas. */
 static SchemaLogicRules *
 logic_rules(SchemaNode *node)
 {
@@ -116,6 +120,7 @@ require_string(const JsonbValue *value, const SchemaPlace *place)
 		SCHEMA_REFUSE(place, "Put the value in quotes.", "must be a string.");
 }
 
+/* Refuse what is no boolean. */
 static void
 require_boolean(const JsonbValue *value, const SchemaPlace *place)
 {
@@ -123,6 +128,7 @@ require_boolean(const JsonbValue *value, const SchemaPlace *place)
 		SCHEMA_REFUSE(place, "Write true or false, without quotes.", "must be a boolean.");
 }
 
+/* Refuse what is no array. */
 static void
 require_array(const JsonbValue *value, const SchemaPlace *place)
 {
@@ -130,6 +136,7 @@ require_array(const JsonbValue *value, const SchemaPlace *place)
 		SCHEMA_REFUSE(place, "Put the value in square brackets.", "must be an array.");
 }
 
+/* Refuse what is no object. */
 static void
 require_object(const JsonbValue *value, const SchemaPlace *place)
 {
@@ -137,6 +144,7 @@ require_object(const JsonbValue *value, const SchemaPlace *place)
 		SCHEMA_REFUSE(place, "Write an object, {...}, here.", "must be an object.");
 }
 
+/* Refuse what is no number. */
 static void
 require_number(const JsonbValue *value, const SchemaPlace *place)
 {
@@ -158,6 +166,7 @@ compare_strings(const void *a, const void *b)
 							y->val.string.val, y->val.string.len);
 }
 
+/* Refuse what is no array of strings, or says one of them twice. */
 static void
 require_names(const JsonbValue *value, const SchemaPlace *place)
 {
@@ -209,6 +218,7 @@ add_property(SchemaObjectRules *rules, const JsonbValue *name)
 	return property;
 }
 
+/* Order of properties: that of jsonb's keys. */
 static int
 compare_properties(const void *a, const void *b)
 {
@@ -291,6 +301,7 @@ handle_text(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 	require_string(value, place);
 }
 
+/* "readOnly", "writeOnly" and "deprecated": shape only. */
 static void
 handle_flag(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 			const JsonbValue *value, const SchemaPlace *place)
@@ -298,6 +309,7 @@ handle_flag(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 	require_boolean(value, place);
 }
 
+/* "examples": shape only. */
 static void
 handle_examples(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 				const JsonbValue *value, const SchemaPlace *place)
@@ -343,6 +355,7 @@ handle_id(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 		SCHEMA_REFUSE(place, "Name the place by \"$anchor\".", "must not have a fragment.");
 }
 
+/* "$anchor" and "$dynamicAnchor": shape only, for they were indexed before (resource.c). */
 static void
 handle_anchor(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 			  const JsonbValue *value, const SchemaPlace *place)
@@ -361,6 +374,7 @@ handle_anchor(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword
 					  "must be a plain name.");
 }
 
+/* "$vocabulary": shape only; what it means is in dialect.c. */
 static void
 handle_vocabulary(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 				  const JsonbValue *value, const SchemaPlace *place)
@@ -379,6 +393,7 @@ handle_vocabulary(SchemaCompiler *compiler, SchemaNode *node, const Keyword *key
 	}
 }
 
+/* "$ref". */
 static void
 handle_ref(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 		   const JsonbValue *value, const SchemaPlace *place)
@@ -388,6 +403,7 @@ handle_ref(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 	node->only_ref = is_draft_07(compiler);
 }
 
+/* "$dynamicRef". */
 static void
 handle_dynamic_ref(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 				   const JsonbValue *value, const SchemaPlace *place)
@@ -409,6 +425,7 @@ note_mark(SchemaNode *node, const char *name, const JsonbValue *value, const Sch
 		node->marks |= SCHEMA_SENSITIVE;
 }
 
+/* A mark that is spelled flat: "$md.copyable" and so on. */
 static void
 handle_mark(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 			const JsonbValue *value, const SchemaPlace *place)
@@ -416,6 +433,7 @@ handle_mark(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 	note_mark(node, keyword->name + strlen("$md."), value, place);
 }
 
+/* "$md", in which marks are nested. */
 static void
 handle_marks(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 			 const JsonbValue *value, const SchemaPlace *place)
@@ -458,6 +476,7 @@ type_flag(const JsonbValue *name, const SchemaPlace *place)
 	return 0;
 }
 
+/* "type": the name of one, or an array of names. */
 static void
 handle_type(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 			const JsonbValue *value, const SchemaPlace *place)
@@ -484,6 +503,7 @@ handle_type(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 	}
 }
 
+/* "enum": values, as views into the schema. */
 static void
 handle_enum(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 			const JsonbValue *value, const SchemaPlace *place)
@@ -500,6 +520,7 @@ handle_enum(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 		i++;
 }
 
+/* "const": a value, as a view into the schema. */
 static void
 handle_const(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 			 const JsonbValue *value, const SchemaPlace *place)
@@ -528,6 +549,7 @@ sign_of(Numeric number)
 											 NumericGetDatum(int64_to_numeric(0))));
 }
 
+/* "multipleOf": a number above zero. */
 static void
 handle_multiple(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 				const JsonbValue *value, const SchemaPlace *place)
@@ -556,6 +578,7 @@ count_of(const JsonbValue *value, const SchemaPlace *place)
 	return DatumGetInt64(DirectFunctionCall1(numeric_int8, number));
 }
 
+/* "minLength" and "maxLength". */
 static void
 handle_length(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 			  const JsonbValue *value, const SchemaPlace *place)
@@ -563,6 +586,7 @@ handle_length(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword
 	*(int64 *) ((char *) string_rules(node) + keyword->field) = count_of(value, place);
 }
 
+/* "minItems", "maxItems" and "maxContains". */
 static void
 handle_item_count(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 				  const JsonbValue *value, const SchemaPlace *place)
@@ -570,6 +594,7 @@ handle_item_count(SchemaCompiler *compiler, SchemaNode *node, const Keyword *key
 	*(int64 *) ((char *) array_rules(node) + keyword->field) = count_of(value, place);
 }
 
+/* "minProperties" and "maxProperties". */
 static void
 handle_property_count(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 					  const JsonbValue *value, const SchemaPlace *place)
@@ -577,6 +602,7 @@ handle_property_count(SchemaCompiler *compiler, SchemaNode *node, const Keyword 
 	*(int64 *) ((char *) object_rules(node) + keyword->field) = count_of(value, place);
 }
 
+/* "pattern". */
 static void
 handle_pattern(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 			   const JsonbValue *value, const SchemaPlace *place)
@@ -611,6 +637,7 @@ handle_unique(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword
 	array_rules(node)->unique = value->val.boolean;
 }
 
+/* "items": one schema, or in draft-07 a tuple of them. */
 static void
 handle_items(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 			 const JsonbValue *value, const SchemaPlace *place)
@@ -629,6 +656,7 @@ handle_items(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 	compile_list(compiler, keyword, value, place, &rules->tuple);
 }
 
+/* "prefixItems": the tuple of 2020-12. */
 static void
 handle_prefix(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 			  const JsonbValue *value, const SchemaPlace *place)
@@ -636,6 +664,7 @@ handle_prefix(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword
 	compile_list(compiler, keyword, value, place, &array_rules(node)->tuple);
 }
 
+/* "minContains", which may be 0 and so has to be told from one that is not said. */
 static void
 handle_min_contains(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 					const JsonbValue *value, const SchemaPlace *place)
@@ -644,6 +673,7 @@ handle_min_contains(SchemaCompiler *compiler, SchemaNode *node, const Keyword *k
 	array_rules(node)->min_contains = count_of(value, place);
 }
 
+/* "contains", "additionalItems" and "unevaluatedItems". */
 static void
 handle_item_schema(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 				   const JsonbValue *value, const SchemaPlace *place)
@@ -673,6 +703,7 @@ handle_required(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keywo
 		add_property(rules, &name)->required = true;
 }
 
+/* "properties". */
 static void
 handle_properties(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 				  const JsonbValue *value, const SchemaPlace *place)
@@ -724,6 +755,7 @@ handle_dependencies(SchemaCompiler *compiler, SchemaNode *node, const Keyword *k
 	rules->has_dependencies = true;
 }
 
+/* "patternProperties". */
 static void
 handle_patterns(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 				const JsonbValue *value, const SchemaPlace *place)
@@ -750,6 +782,7 @@ handle_patterns(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keywo
 	}
 }
 
+/* "propertyNames", "additionalProperties" and "unevaluatedProperties". */
 static void
 handle_property_schema(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 					   const JsonbValue *value, const SchemaPlace *place)
@@ -770,6 +803,7 @@ handle_branches(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keywo
 	compile_list(compiler, keyword, value, place, field);
 }
 
+/* "not", "if", "then" and "else". */
 static void
 handle_branch(SchemaCompiler *compiler, SchemaNode *node, const Keyword *keyword,
 			  const JsonbValue *value, const SchemaPlace *place)
