@@ -7,7 +7,7 @@ package SchemaModel;
 #   my $schema = SchemaModel->new($tree);         # a tree of Fuzz::parse_json
 #   my $document = SchemaModel::decode($tree);
 #   $schema->valid($document);                    # true or false
-#   $schema->applying($document);                 # {"instance path\tschema path" => 1}: which subschemas apply where
+#   $schema->applying($document);                 # {"instance path\tschema path" => keywords}: which subschemas apply where
 #   $schema->copyable($document);                 # what is left of the document, decoded
 #   $document->{text};                            # the same text for equal values
 #
@@ -65,7 +65,7 @@ sub copyable {
 	my ($self, $document) = @_;
 	$self->applying($document);
 	my $left = $self->left($document, '');
-	return defined $left && $left !~ /^(\{\}|\[\])$/ ? $left : '{}';
+	return $left // '{}';
 }
 
 # ---- documents ----
@@ -315,11 +315,11 @@ sub evaluate {
 	return $at->{seen};
 }
 
-# The subschema that is so many steps below; undefined if it is not there.
+# The subschema that is so many steps below.
 sub below {
 	my ($self, $at, @steps) = @_;
 	my $pointer = join '/', $at->{place}{pointer}, map { token($_) } @steps;
-	return $self->{places}{$pointer};
+	return $self->{places}{$pointer} // die "no place $pointer\n";
 }
 
 # Does the subschema below accept the value?  With "seen", what it evaluates of it counts as evaluated.
@@ -550,7 +550,7 @@ sub apply {
 	$self->spend($scope);
 	my ($node, $of) = ($place->{node}, $place->{node}{value});
 	return if $node->{type} ne 'object';
-	$self->{applying}{ ($path eq '' ? '.' : $path) . "\t#" . ($place->{pointer} =~ s/%/%25/gr) } = 1;
+	$self->{applying}{ ($path eq '' ? '.' : $path) . "\t#" . ($place->{pointer} =~ s/%/%25/gr) } = $of;
 	$self->{held}{$path} = 1 if holds_back($of);
 	my $at = { place => $place, of => $of, value => $value, scope => [@$scope, $place->{base}], seen => {} };
 	$self->apply($_, $value, $path, $at->{scope}) for $self->referred($at), $self->branches($at), $self->dependent($at);
@@ -589,7 +589,8 @@ sub apply_below {
 	my @keys = $is_object ? sort keys %$children : 0 .. $#$children;
 	my %places = map { $_ => [grep { $_ } $is_object ? $self->of_property($at, $_) : $self->of_item($at, $_)] } @keys;
 	my @contained = !$is_object && $of->{contains} ? $self->contained($at) : ();
-	my $rest = $self->{modern} ? $self->below($at, $is_object ? 'unevaluatedProperties' : 'unevaluatedItems') : undef;
+	my $unevaluated = $is_object ? 'unevaluatedProperties' : 'unevaluatedItems';
+	my $rest = $self->{modern} && $of->{$unevaluated} && $self->below($at, $unevaluated);
 	if ($rest) {
 		$self->in_place($at);
 		$at->{seen}{$_} = 1 for @contained;
