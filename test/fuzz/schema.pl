@@ -168,7 +168,7 @@ sub quoted {
 
 # A schema and two documents that may have something to do with it.
 sub related {
-	$dialect = pick(values %dialects);
+	$dialect = $dialects{ pick(qw(old modern)) };
 	my $modern = $dialect == $dialects{modern};
 	my ($schema, @documents) = @{ pick($modern && rand() < 0.6 ? @modern_corpus : @corpus) };
 	return deep() if rand() < 0.003;
@@ -351,13 +351,18 @@ sub change_schema {
 	return $tree;
 }
 
+sub is_text {
+	my ($node) = @_;
+	return $node->[0] eq 's' && $node->[1] =~ /^"/;
+}
+
 # The references to a subschema by its names.
 sub named {
 	my ($node) = @_;
 	return if $node->[0] ne 'o';
 	my %of = map { @$_ } @$node[1 .. $#$node];
-	my @found = map { '#' . text_of($of{$_}) } grep { $of{$_} && $of{$_}[1] =~ /^"/ } qw($anchor $dynamicAnchor);
-	return @found if !$of{'$id'} || $of{'$id'}[1] !~ /^"/;
+	my @found = map { '#' . text_of($of{$_}) } grep { $of{$_} && is_text($of{$_}) } qw($anchor $dynamicAnchor);
+	return @found if !$of{'$id'} || !is_text($of{'$id'});
 	my $id = text_of($of{'$id'});
 	return (@found, $id, map { "$id$_" } @found);
 }

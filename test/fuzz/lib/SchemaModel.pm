@@ -257,7 +257,7 @@ sub pointed {
 	my ($self, $place, $fragment) = @_;
 	my $text = Encode::encode_utf8($fragment) =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ger;
 	my ($at, $pointer, $base) = ($place->{node}, $place->{pointer}, $place->{base});
-	for my $token (split /\//, substr(decode_utf8($text), 1), -1) {
+	for my $token (map { substr $_, 1 } decode_utf8($text) =~ /\/[^\/]*/g) {
 		my $key = $token =~ s/~1/\//gr =~ s/~0/~/gr;
 		$at = $at->{type} eq 'object' ? $at->{value}{$key} : $at->{type} eq 'array' && $key =~ /^\d+$/ ? $at->{value}[$key] : undef;
 		die "doubt: nothing is at $fragment\n" if !$at;
@@ -583,27 +583,63 @@ sub branches {
 sub apply_below {
 	my ($self, $at, $path) = @_;
 	my ($of, $value) = @$at{qw(of value)};
-	return if $value->{type} !~ /^(object|array)$/;
 	my $is_object = $value->{type} eq 'object';
 	my $children = $value->{value};
-	my @keys = $is_object ? sort keys %$children : 0 .. $#$children;
-	my %places = map { $_ => [grep { $_ } $is_object ? $self->of_property($at, $_) : $self->of_item($at, $_)] } @keys;
-	my @contained = !$is_object && $of->{contains} ? $self->contained($at) : ();
-	my $unevaluated = $is_object ? 'unevaluatedProperties' : 'unevaluatedItems';
-	my $rest = $self->{modern} && $of->{$unevaluated} && $self->below($at, $unevaluated);
-	if ($rest) {
-		$self->in_place($at);
-		$at->{seen}{$_} = 1 for @contained;
-		push @{ $places{$_} }, $rest for grep { !@{ $places{$_} } && !$at->{seen}{$_} } @keys;
-	}
-	if (!$is_object && $of->{contains}) {
-		push @{ $places{$_} }, $self->below($at, 'contains') for @contained ? @contained : @keys;
-	}
-	for my $key (@keys) {
+	my $contains = $value->{type} eq 'array' && $of->{contains} && $self->below($at, 'contains');
+	my @contained = $contains ? $self->contained($at) : ();
+	my $rest = $self->rest($at);
+	my $mentioned = $rest ? $self->mentioned($at) : {};
+	for my $key (keys_of($value)) {
 		my ($child, $below) = $is_object ? ($children->{$key}, step($path, $key)) : ($children->[$key], item($path, $key));
-		$self->apply($_, $child, $below, $at->{scope}) for @{ $places{$key} };
+		my @places = $self->of_child($at, $key);
+		push @places, $contains if $contains && (!@contained || grep { $_ == $key } @contained);
+		push @places, $rest if $rest && !$mentioned->{$key};
+		$self->apply($_, $child, $below, $at->{scope}) for @places;
 	}
 	return;
+}
+
+# The keys or the positions of a value's children.
+sub keys_of {
+	my ($value) = @_;
+	return $value->{type} eq 'object' ? sort keys %{ $value->{value} } : $value->{type} eq 'array' ? 0 .. $#{ $value->{value} } : ();
+}
+
+# Which subschemas apply to a child by its name or position.
+sub of_child {
+	my ($self, $at, $key) = @_;
+	return $self->of_property($at, $key) if $at->{value}{type} eq 'object';
+	return grep { $_ } $self->of_item($at, $key);
+}
+
+# The subschema for children that nothing else evaluates, if there is one.
+sub rest {
+	my ($self, $at) = @_;
+	my $keyword = { object => 'unevaluatedProperties', array => 'unevaluatedItems' }->{ $at->{value}{type} };
+	return $self->{modern} && $keyword && $at->{of}{$keyword} && $self->below($at, $keyword);
+}
+
+# The children of a value, valid or not, that are evaluated by anything but what is said of the rest: where a schema
+# does not say that something else may hold as well, it counts though it fails.
+sub mentioned {
+	my ($self, $at) = @_;
+	my ($of, $value, $scope) = @$at{qw(of value scope)};
+	my @sure = ($self->referred($at), $self->dependent($at), map { $self->below($at, 'allOf', $_) } $of->{allOf} ? 0 .. $#{ $of->{allOf}{value} } : ());
+	my @found = grep { $self->of_child($at, $_) } keys_of($value);
+	push @found, $self->contained($at) if $value->{type} eq 'array' && $of->{contains};
+	for my $keyword (grep { $of->{$_} } qw(anyOf oneOf)) {
+		push @sure, grep { defined $self->evaluate($_, $value, $scope) } map { $self->below($at, $keyword, $_) } 0 .. $#{ $of->{$keyword}{value} };
+	}
+	if ($of->{if}) {
+		my @chosen = $self->accepts($at, $value, 'if') ? qw(if then) : 'else';
+		push @sure, map { $self->below($at, $_) } grep { $of->{$_} } @chosen;
+	}
+	for my $place (grep { $_->{node}{type} eq 'object' } @sure) {
+		$self->spend($scope);
+		my $there = { place => $place, of => $place->{node}{value}, value => $value, scope => [@$scope, $place->{base}] };
+		push @found, $self->rest($there) ? keys_of($value) : keys %{ $self->mentioned($there) };
+	}
+	return { map { $_ => 1 } @found };
 }
 
 # The text of what is left of the value when what is held back is gone; undefined if all of it is.
