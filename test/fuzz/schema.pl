@@ -37,6 +37,7 @@ use constant MAX_LENGTH => 20000;
 my $fuzz = Fuzz->new(name => 'schema', kept => 'a schema with its documents on each line');
 my @corpus = map { pair($_) } $fuzz->corpus('schema');
 my @modern_corpus = grep { write_json($_->[0]) =~ /2020-12/ } @corpus;
+my @old_corpus = grep { write_json($_->[0]) !~ /2020-12/ } @corpus;
 my @keys = ('', 'a', 'b', 'c', 'ab', 'abc', 'id', 'own', 'name', 'kind', 'type', '$ref', '$md.copyable', 'items', 'a/b', 'm~n', 'x%y',
 	'é', '😀', 'a b', '\\"', '\\\\', '0', '1', '\\n', 'k' x 130);
 # "hush" is in documents only, so that a message that tells it is seen
@@ -170,8 +171,9 @@ sub quoted {
 sub related {
 	$dialect = $dialects{ pick(qw(old modern)) };
 	my $modern = $dialect == $dialects{modern};
-	my ($schema, @documents) = @{ pick($modern && rand() < 0.6 ? @modern_corpus : @corpus) };
+	my ($schema, @documents) = @{ pick(rand() < 0.1 ? @corpus : $modern && rand() < 0.6 ? @modern_corpus : @old_corpus) };
 	return deep() if rand() < 0.003;
+	return (in_dialect(combined_root()), small_document(2), small_document(2)) if rand() < 0.25;
 	$schema = rand() < 0.2 ? random_schema(0) : mutate_schema($modern ? modernized(copy_json($schema)) : $schema);
 	@documents = map { @$_[1 .. $#$_] } @corpus if rand() < 0.3;
 	my $first = mutate(pick(@documents));
@@ -397,29 +399,88 @@ sub random_schema {
 	my $holder = $dialect->{definitions};
 	@names = ('#', map { "#/$_" } "$holder/a", "$holder/b", "$holder/m~0n", $depth == 0 && rand() < 0.2 ? qw(properties/a items nowhere %61 definitions/%zz) : ())
 	  if $depth == 0;
-	my $definitions = definitions() if $depth == 0;
+	my $definitions = definitions(\&random_schema) if $depth == 0;
 	put($schema, keyword($depth + 1)) for 1 .. 1 + rand 4;
 	put($schema, $holder, $definitions) if $depth == 0;
 	put($schema, '$dynamicAnchor', quoted('dy')) if $depth == 0 && $dialect == $dialects{modern};
 	return $schema;
 }
 
-# Definitions that may have names, which are used in them and from then on.
+# Definitions that may have names, which are used in them and from then on; make makes a schema at a depth.
 sub definitions {
+	my ($make) = @_;
 	my $modern = $dialect == $dialects{modern};
 	my $anchored = rand() < 0.3;
-	my $resource = rand() < 0.3;
+	my $resource = rand() < 0.5;
 	push @names, $modern ? '#dy' : ();
-	push @names, $modern ? '#an' : '#an' if $anchored;
+	push @names, '#an' if $anchored;
 	push @names, 'http://x.test/res', $modern ? 'http://x.test/res#dy' : () if $resource;
-	my %of = map { $_ => random_schema(2) } 'a', 'b', 'm~n';
+	my %of = map { $_ => $make->(2) } 'a', 'b', 'm~n';
 	put($of{a}, $modern ? ('$anchor', quoted('an')) : ('$id', quoted('#an'))) if $anchored;
 	@{ $of{a} } = ('o', [$modern ? ('$anchor', quoted('an')) : ('$id', quoted('#an'))]) if $anchored && $of{a}[0] ne 'o';
 	@{ $of{b} } = ('o') if $resource && $of{b}[0] ne 'o';
 	put($of{b}, '$id', quoted('http://x.test/res')) if $resource;
-	put($of{b}, $dialect->{definitions}, ['o', map { my $name = $_; [$name, random_schema(2)] } 'a', 'b', 'm~n']) if $resource;
+	put($of{b}, $dialect->{definitions}, ['o', map { my $name = $_; [$name, $make->(2)] } 'a', 'b', 'm~n']) if $resource;
 	put($of{b}, pick('$dynamicAnchor', '$dynamicAnchor', '$anchor'), quoted('dy')) if $resource && $modern;
 	return ['o', map { [$_, $of{$_}] } sort keys %of];
+}
+
+# A schema of few names and small values, where much depends on which of its parts apply: for what no part evaluates.
+sub combined_root {
+	my $holder = $dialect->{definitions};
+	@names = ('#', map { "#/$holder/$_" } qw(a b m~0n));
+	my $definitions = definitions(\&combined);
+	my $schema = combined(0);
+	put($schema, $holder, $definitions);
+	put($schema, '$dynamicAnchor', quoted('dy')) if rand() < 0.5;
+	put($schema, $_, pick(['s', 'false'], ['s', 'false'], ['o', ['title', quoted('rest')]], small_schema()))
+	  for grep { rand() < 0.6 } qw(unevaluatedProperties unevaluatedItems);
+	return $schema;
+}
+
+sub combined {
+	my ($depth) = @_;
+	my $schema = ['o'];
+	for (1 .. 1 + rand($depth > 2 ? 1 : 3)) {
+		my $kind = int rand($depth > 2 ? 7 : 14);
+		put($schema, 'properties', ['o', map { [$_, small_schema()] } small_keys()]) if $kind < 2;
+		put($schema, 'patternProperties', ['o', ['^a', small_schema()]]) if $kind == 2;
+		put($schema, 'required', ['a', map { quoted($_) } small_keys()]) if $kind == 3;
+		put($schema, 'prefixItems', ['a', map { small_schema() } 0 .. rand 2]) if $kind == 4;
+		put($schema, @$_) for $kind == 5 ? (['contains', small_schema()], rand() < 0.7 ? ['minContains', ['s', 0]] : ()) : ();
+		put($schema, reference()) if $kind == 6;
+		put($schema, pick(qw(allOf anyOf anyOf oneOf)), ['a', map { combined($depth + 1) } 0 .. rand 3]) if $kind == 7 || $kind == 8;
+		put($schema, @$_) for $kind == 9 || $kind == 10 ? map({ [$_, combined($depth + 1)] } 'if', grep { rand() < 0.6 } qw(then else)) : ();
+		put($schema, 'dependentSchemas', ['o', map { [$_, combined($depth + 1)] } small_keys()]) if $kind == 11;
+		put($schema, 'not', combined($depth + 1)) if $kind == 12;
+		put($schema, pick(qw(unevaluatedProperties unevaluatedItems items additionalProperties)), small_schema()) if $kind == 13;
+	}
+	return $schema;
+}
+
+sub small_schema {
+	return pick(['s', 'true'], ['s', 'true'], ['o', ['title', quoted('t')]], ['o', ['type', quoted(pick('integer', 'string', 'object'))]],
+		['o', ['const', ['s', 1]]], ['o', ['$md.copyable', ['s', 'false']]], ['o', ['$ref', quoted(pick(@names))]]);
+}
+
+sub small_keys {
+	return grep { rand() < 0.5 } qw(a b c ab);
+}
+
+sub small_document {
+	my ($depth) = @_;
+	my $kind = $depth ? rand : 0;
+	return ['o', map { [$_, small_document(rand() < 0.3 ? $depth - 1 : 0)] } small_keys()] if $kind > 0.4;
+	return ['a', map { small_document(rand() < 0.3 ? $depth - 1 : 0) } 1 .. rand 5] if $kind > 0;
+	return ['s', pick(1, 1, 2, '"a"', 'true')];
+}
+
+# A reference, and what refers; a dynamic one mostly by an anchor, without which it is like any other.
+sub reference {
+	my ($key) = @_;
+	$key //= $dialect == $dialects{modern} ? pick('$ref', '$dynamicRef') : '$ref';
+	my @anchors = $key eq '$dynamicRef' && rand() < 0.7 ? grep { /#\w/ } @names : ();
+	return ($key, quoted(pick(@anchors ? @anchors : @names)));
 }
 
 # A subschema; below a few levels a small one.
@@ -452,7 +513,7 @@ sub keyword {
 	return ($key, names()) if $key eq 'required';
 	return ($key, quoted(a_pattern())) if $key eq 'pattern';
 	return ($key, ['s', pick('true', 'true', 'false')]) if $key eq 'uniqueItems';
-	return ($key, quoted(pick(@names))) if $key =~ /ref$/i;
+	return reference($key) if $key =~ /ref$/i;
 	return ($key, quoted(pick('an', 'dy', 'x'))) if $key eq '$anchor';
 	return ($key, value());
 }
