@@ -399,7 +399,7 @@ sub random_schema {
 	my $holder = $dialect->{definitions};
 	@names = ('#', map { "#/$_" } "$holder/a", "$holder/b", "$holder/m~0n", $depth == 0 && rand() < 0.2 ? qw(properties/a items nowhere %61 definitions/%zz) : ())
 	  if $depth == 0;
-	my $definitions = definitions(\&random_schema) if $depth == 0;
+	my $definitions = $depth == 0 ? definitions(\&random_schema) : undef;
 	put($schema, keyword($depth + 1)) for 1 .. 1 + rand 4;
 	put($schema, $holder, $definitions) if $depth == 0;
 	put($schema, '$dynamicAnchor', quoted('dy')) if $depth == 0 && $dialect == $dialects{modern};
@@ -460,7 +460,7 @@ sub combined {
 
 sub small_schema {
 	return pick(['s', 'true'], ['s', 'true'], ['o', ['title', quoted('t')]], ['o', ['type', quoted(pick('integer', 'string', 'object'))]],
-		['o', ['const', ['s', 1]]], ['o', ['$md.copyable', ['s', 'false']]], ['o', ['$ref', quoted(pick(@names))]]);
+		['o', ['const', ['s', 1]]], ['o', ['$md.copyable', ['s', 'false']]], ['o', [reference()]]);
 }
 
 sub small_keys {
