@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "json/pointer.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "schema/internal.h"
@@ -72,91 +73,48 @@ decode_fragment(const char *text, int length, const SchemaPlace *place, int *dec
 	return decoded;
 }
 
-/* Undo ~1 and ~0 in place; the new length, or -1 where a ~ stands alone. */
-static int
-unescape_token(char *token, int length)
-{
-	int			n = 0;
-	int			i;
-
-	for (i = 0; i < length; i++)
-	{
-		if (token[i] != '~')
-			token[n++] = token[i];
-		else if (i + 1 < length && (token[i + 1] == '0' || token[i + 1] == '1'))
-			token[n++] = token[++i] == '0' ? '~' : '/';
-		else
-			return -1;
-	}
-	return n;
-}
-
-/* Step into an array by a token of digits; false if that leads nowhere. */
-static bool
-step_item(JsonbValue *value, const char *token, int length)
-{
-	JsonbValue *item;
-	uint32		index = 0;
-	int			i;
-
-	if (length == 0 || length > 9 || (length > 1 && token[0] == '0'))
-		return false;
-	for (i = 0; i < length; i++)
-	{
-		if (token[i] < '0' || token[i] > '9')
-			return false;
-		index = index * 10 + (token[i] - '0');
-	}
-	item = getIthJsonbValueFromContainer(value->val.binary.data, index);
-	if (item == NULL)
-		return false;
-	*value = *item;
-	pfree(item);
-	return true;
-}
-
 /* Replace value by its child that the token names; false if there is none. */
 static bool
-step(JsonbValue *value, const char *token, int length)
+step(JsonbValue *value, const JsonToken *token)
 {
 	JsonbValue	child;
+	uint32		index;
 
 	if (json_is_array(value))
-		return step_item(value, token, length);
-	if (!json_is_object(value) ||
-		!getKeyJsonValueFromContainer(value->val.binary.data, token, length, &child))
+	{
+		if (!json_token_index(token, json_count(value), &index) || index >= json_count(value))
+			return false;
+		json_view_child(value->val.binary.data, index, &child);
+	}
+	else if (!json_is_object(value) ||
+			 !getKeyJsonValueFromContainer(value->val.binary.data, token->text, token->length,
+										   &child))
 		return false;
 	*value = child;
 	return true;
 }
 
 /*
- * Walk a decoded JSON pointer from the target's resource; tokens are unescaped
- * within pointer, which must live as long as the place.  Leaves the place
- * NULL if it leads nowhere, and the resource that holds where it ends.
+ * Walk a decoded JSON pointer from the target's resource; it must live as long
+ * as the place.  Leaves the place NULL if it leads nowhere, and the resource
+ * that holds where it ends.
  */
 static void
-walk(SchemaCompiler *compiler, Target *target, char *pointer, int length)
+walk(SchemaCompiler *compiler, Target *target, const char *text, int length)
 {
 	const SchemaPlace *place = target->resource->place;
-	char	   *next = pointer;
-	char	   *end = pointer + length;
 	const SchemaEntry *entry;
+	JsonPointer pointer;
+	JsonToken	token;
 
 	target->value = target->resource->root;
-	while (next < end)
+	if (!json_pointer_init(&pointer, text, length))
+		return;
+	while (json_pointer_next(&pointer, &token))
 	{
-		char	   *token = next + 1;
-		int			token_length;
-
-		if (*next != '/')
+		if (!step(&target->value, &token))
 			return;
-		for (next = token; next < end && *next != '/';)
-			next++;
-		token_length = unescape_token(token, next - token);
-		if (token_length < 0 || !step(&target->value, token, token_length))
-			return;
-		place = schema_place_step(place, token, token_length);
+		place = schema_place_step(place, token.text, token.length);
 		if (json_is_object(&target->value) &&
 			(entry = schema_find_entry(compiler, &target->value)) != NULL)
 			target->resource = entry->resource;
