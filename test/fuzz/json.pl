@@ -21,7 +21,7 @@ use warnings;
 no warnings 'recursion';
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Fuzz qw(parse_json write_json copy_json copy_rows);
+use Fuzz qw(parse_json write_json copy_json copy_rows change_json);
 
 use constant BATCH => 100;
 use constant MAX_LENGTH => 60000;
@@ -70,23 +70,9 @@ sub related {
 sub mutate {
 	my $tree = copy_json($_[0]);
 	for (1 .. rand(rand() < 0.5 ? 3 : 9)) {
-		my $changed = change($tree);
+		my $changed = change_json($tree, 2000, \&changed_node);
 		$tree = $changed if length write_json($changed) < MAX_LENGTH;
 	}
-	return $tree;
-}
-
-# A new node in place of one at random; the tree is changed in place below its root.
-sub change {
-	my ($tree) = @_;
-	my @places = ([\$tree]);
-	for (my $i = 0; $i < @places && $i < 2000; $i++) {
-		my $node = ${ $places[$i][0] };
-		next if $node->[0] eq 's';
-		push @places, map { [$node->[0] eq 'o' ? \$node->[$_][1] : \$node->[$_]] } 1 .. $#$node;
-	}
-	my $at = $places[rand @places][0];
-	$$at = changed_node($$at);
 	return $tree;
 }
 

@@ -22,7 +22,7 @@ use warnings;
 no warnings 'recursion';
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Fuzz qw(parse_json write_json copy_json copy_rows);
+use Fuzz qw(parse_json write_json copy_json copy_rows change_json);
 
 use constant BATCH => 60;          # documents; the pairs are the square
 use constant CHECKED_EACH => 17;   # of so many pairs one is compared with the definitions
@@ -157,15 +157,7 @@ sub long {
 # A document changed in one to four places.
 sub mutate {
 	my $tree = copy_json($_[0]);
-	for (1 .. 1 + rand 4) {
-		my @places = (\$tree);
-		for (my $i = 0; $i < @places && $i < 500; $i++) {
-			my $node = ${ $places[$i] };
-			push @places, map { $node->[0] eq 'o' ? \$node->[$_][1] : \$node->[$_] } 1 .. $#$node if $node->[0] ne 's';
-		}
-		my $at = pick(@places);
-		$$at = changed($$at);
-	}
+	$tree = change_json($tree, 500, \&changed) for 1 .. 1 + rand 4;
 	return $tree;
 }
 

@@ -20,7 +20,7 @@ use File::Basename qw(dirname);
 use File::Spec;
 use IPC::Open2;
 
-our @EXPORT_OK = qw(parse_json write_json copy_json copy_rows);
+our @EXPORT_OK = qw(parse_json write_json copy_json change_json copy_rows);
 
 # Starts the session.  "kept" says what is on a line of the file that a lost batch is left in, and "shown" how many
 # findings of a kind are printed.
@@ -172,6 +172,21 @@ sub copy_json {
 	my ($kind, @children) = @$node;
 	return ['s', @children] if $kind eq 's';
 	return [$kind, map { $kind eq 'o' ? [$_->[0], copy_json($_->[1])] : copy_json($_) } @children];
+}
+
+# A tree with what a function makes of one of its nodes, of which the first so many are taken into account, in that
+# node's place. It is changed in place, below its root.
+sub change_json {
+	my ($tree, $limit, $changed) = @_;
+	my @places = (\$tree);
+	for (my $i = 0; $i < @places && $i < $limit; $i++) {
+		my $node = ${ $places[$i] };
+		next if $node->[0] eq 's';
+		push @places, map { $node->[0] eq 'o' ? \$node->[$_][1] : \$node->[$_] } 1 .. $#$node;
+	}
+	my $at = $places[rand @places];
+	$$at = $changed->($$at);
+	return $tree;
 }
 
 1;
