@@ -452,7 +452,7 @@ sub of_item {
 	my ($self, $at, $index) = @_;
 	my $of = $at->{of};
 	my ($tuple, $rest) = $self->{modern} ? qw(prefixItems items) : $of->{items} && $of->{items}{type} eq 'array' ? qw(items additionalItems) : ('', 'items');
-	return $self->below($at, $tuple, $index) if $of->{$tuple} && $index < @{ $of->{$tuple}{value} };
+	return $self->below($at, $tuple, $index) if $tuple ne '' && $of->{$tuple} && $index < @{ $of->{$tuple}{value} };
 	return $of->{$rest} && $self->below($at, $rest);
 }
 
@@ -587,12 +587,14 @@ sub apply_below {
 	my $children = $value->{value};
 	my $contains = $value->{type} eq 'array' && $of->{contains} && $self->below($at, 'contains');
 	my @contained = $contains ? $self->contained($at) : ();
+	# Where none is, all are in doubt, unless none has to be.
+	@contained = 0 .. $#$children if $contains && !@contained && !$self->enough($of, 0);
 	my $rest = $self->rest($at);
 	my $mentioned = $rest ? $self->mentioned($at) : {};
 	for my $key (keys_of($value)) {
 		my ($child, $below) = $is_object ? ($children->{$key}, step($path, $key)) : ($children->[$key], item($path, $key));
 		my @places = $self->of_child($at, $key);
-		push @places, $contains if $contains && (!@contained || grep { $_ == $key } @contained);
+		push @places, $contains if $contains && grep { $_ == $key } @contained;
 		push @places, $rest if $rest && !$mentioned->{$key};
 		$self->apply($_, $child, $below, $at->{scope}) for @places;
 	}
