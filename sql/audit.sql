@@ -69,8 +69,21 @@ CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
               FROM promote.revision r
             UNION ALL
             SELECT d.project, d.project || '-' || d.environment || '-' || d.component,
-                   'deployment.created', promote.audit_facts(d, 'status'), 'deployment ' || d.deployment
+                   CASE WHEN d.status = 'PROPOSED' OR d.status = 'REJECTED' OR d.approved_by IS NOT NULL
+                        THEN 'deployment.proposed' ELSE 'deployment.created' END,
+                   promote.deployment_facts(d), 'deployment ' || d.deployment
               FROM promote.deployment d
+        ),
+        -- how far the log has each deployment come
+        step AS (
+            SELECT DISTINCT ON (a.project, a.subject, (a.data ->> 'deployment')::integer)
+                   a.project, a.subject, a.seq, (a.data ->> 'deployment')::integer AS deployment, a.data
+              FROM promote.audit_log a
+             WHERE ($1 IS NULL OR a.subject = $1)
+               AND a.event IN ('deployment.approved', 'deployment.rejected', 'deployment.started',
+                               'deployment.released', 'deployment.lost', 'deployment.completed',
+                               'deployment.failed', 'deployment.aborted', 'plan.recorded')
+             ORDER BY a.project, a.subject, (a.data ->> 'deployment')::integer, a.seq DESC
         ),
         chained AS (
             SELECT a.*,
@@ -105,10 +118,27 @@ CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
           FULL JOIN (SELECT a.project::text, a.subject, a.seq, a.event, a.data
                        FROM promote.audit_log a
                       WHERE ($1 IS NULL OR a.subject = $1)
-                        AND a.event IN ('revision.created', 'deployment.created')) a
+                        AND a.event IN ('revision.created', 'deployment.created', 'deployment.proposed')) a
             ON a.project = r.project AND a.subject = r.subject AND a.event = r.event
                AND a.data = r.facts
          WHERE a.project IS NULL OR r.project IS NULL
+        UNION ALL
+        -- deployments have come as far as the log says
+        SELECT COALESCE(d.project, s.project), COALESCE(d.subject, s.subject), s.seq,
+               'deployment ' || COALESCE(d.deployment, s.deployment)
+               || ': it has not come as far as the log says, or further'
+          FROM (SELECT d.*, d.project || '-' || d.environment || '-' || d.component AS subject
+                  FROM promote.deployment d) AS d
+          FULL JOIN step AS s
+            ON s.project = d.project AND s.subject = d.subject AND s.deployment = d.deployment
+         WHERE ($1 IS NULL OR COALESCE(d.subject, s.subject) = $1)
+           AND CASE WHEN s.seq IS NULL
+                    THEN d.status NOT IN ('PENDING', 'PROPOSED') OR d.fencing > 0 OR d.reason IS NOT NULL
+                         OR d.plan IS NULL AND d.plan_digest IS NOT NULL
+                    ELSE s.data IS DISTINCT FROM (SELECT promote.deployment_state(o) FROM promote.deployment o
+                                                   WHERE o.project = d.project AND o.environment = d.environment
+                                                     AND o.component = d.component
+                                                     AND o.deployment = d.deployment) END
         UNION ALL
         -- configurations are what their digests say, and are there
         SELECT h.project, h.subject, NULL, h.what || ': its configuration is not there or was changed'
@@ -138,8 +168,28 @@ CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
                        FROM promote.deployment d GROUP BY 1, 2, 3) planned
             ON planned.project = i.project AND planned.environment = i.environment
                AND planned.component = i.component
+          LEFT JOIN LATERAL (
+            SELECT d.deployment, d.revision, d.action, d.status FROM promote.deployment d
+             WHERE d.project = i.project AND d.environment = i.environment
+               AND d.component = i.component AND d.deployment = i.changed_by) change ON true
+          LEFT JOIN LATERAL (
+            SELECT d.deployment, d.revision, d.action FROM promote.deployment d
+             WHERE d.project = i.project AND d.environment = i.environment
+               AND d.component = i.component AND d.action <> 'PLAN' AND d.status = 'COMPLETED'
+             ORDER BY d.finished_at DESC LIMIT 1) done ON true
          WHERE ($1 IS NULL OR i.name = $1)
-           AND (i.revision <> COALESCE(last.revision, 0)
+           AND (i.status <> CASE WHEN i.changed_by = 0 THEN 'INITIALIZED'
+                                 WHEN change.status <> 'COMPLETED' THEN 'FAILED'
+                                 WHEN change.action = 'PROVISION' THEN 'PROVISIONED'
+                                 WHEN change.action = 'DECOMMISSION' THEN 'DECOMMISSIONED'
+                                 ELSE '' END
+                OR i.changed_by <> COALESCE(change.deployment, 0)
+                OR change.status = 'COMPLETED' AND change.deployment <> done.deployment
+                OR i.deployed_by IS DISTINCT FROM
+                   CASE WHEN done.action = 'PROVISION' THEN done.deployment END
+                OR i.deployed_revision IS DISTINCT FROM
+                   CASE WHEN done.action = 'PROVISION' THEN done.revision END
+                OR i.revision <> COALESCE(last.revision, 0)
                 OR i.deployment <> COALESCE(planned.deployment, 0)
                 OR i.version_constraint IS DISTINCT FROM r.version_constraint
                 OR i.release_channel IS DISTINCT FROM r.release_channel)

@@ -103,62 +103,6 @@ COMMENT ON COLUMN promote.revision.actor IS 'Who, by the setting promote.actor; 
 COMMENT ON COLUMN promote.revision.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.revision.created_at IS 'When';
 
-CREATE TABLE promote.deployment (
-    project          promote.project_name NOT NULL,
-    environment      promote.environment_name NOT NULL,
-    component        promote.component_name NOT NULL,
-    deployment       integer NOT NULL,
-    action           text COLLATE "C" NOT NULL,
-    status           text COLLATE "C" NOT NULL DEFAULT 'PENDING',
-    revision         integer NOT NULL,
-    base_revision    integer,
-    bundle           promote.bundle_name NOT NULL,
-    version          promote.semantic_version NOT NULL,
-    previous_version promote.semantic_version,
-    rendered_digest  bytea NOT NULL,
-    diff             jsonb NOT NULL,
-    destructive      boolean NOT NULL DEFAULT false,
-    actor            text NOT NULL DEFAULT promote.current_actor(),
-    database_role    text NOT NULL DEFAULT promote.current_database_role(),
-    created_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    CONSTRAINT deployment_pkey PRIMARY KEY (project, environment, component, deployment),
-    CONSTRAINT deployment_revision_fkey FOREIGN KEY (project, environment, component, revision)
-        REFERENCES promote.revision (project, environment, component, revision),
-    CONSTRAINT deployment_rendered_fkey FOREIGN KEY (project, rendered_digest)
-        REFERENCES promote.config (project, digest),
-    CONSTRAINT deployment_release_fkey FOREIGN KEY (bundle, version)
-        REFERENCES promote.bundle_release (bundle, version),
-    CONSTRAINT deployment_deployment_check CHECK (deployment > 0),
-    CONSTRAINT deployment_action_check CHECK (action IN ('PLAN', 'PROVISION', 'DECOMMISSION')),
-    CONSTRAINT deployment_status_check
-        CHECK (status IN ('PROPOSED', 'APPROVED', 'REJECTED', 'PENDING', 'RUNNING',
-                          'COMPLETED', 'FAILED', 'ABORTED')),
-    CONSTRAINT deployment_diff_check CHECK (pg_catalog.jsonb_typeof(diff) = 'array')
-);
-CREATE INDEX deployment_plan_idx
-    ON promote.deployment (project, environment, component, revision, deployment)
-    WHERE action = 'PLAN';
-COMMENT ON INDEX promote.deployment_plan_idx IS 'Finds the plans of a revision';
-SELECT pg_catalog.pg_extension_config_dump('promote.deployment', '');
-COMMENT ON TABLE promote.deployment IS 'Attempts to plan, provision or decommission a revision, numbered from 1 per instance';
-COMMENT ON COLUMN promote.deployment.project IS 'The instance''s project';
-COMMENT ON COLUMN promote.deployment.environment IS 'The instance''s environment';
-COMMENT ON COLUMN promote.deployment.component IS 'The instance''s component';
-COMMENT ON COLUMN promote.deployment.deployment IS 'Number';
-COMMENT ON COLUMN promote.deployment.action IS 'PLAN, PROVISION or DECOMMISSION';
-COMMENT ON COLUMN promote.deployment.status IS 'PROPOSED, APPROVED, REJECTED, PENDING, RUNNING, COMPLETED, FAILED or ABORTED';
-COMMENT ON COLUMN promote.deployment.revision IS 'Revision it is about';
-COMMENT ON COLUMN promote.deployment.base_revision IS 'Revision that the diff starts from, that of the plan before; NULL: there was none';
-COMMENT ON COLUMN promote.deployment.bundle IS 'Bundle of the release';
-COMMENT ON COLUMN promote.deployment.version IS 'Release that the version constraint stood for';
-COMMENT ON COLUMN promote.deployment.previous_version IS 'The release of the plan before; NULL: there was none';
-COMMENT ON COLUMN promote.deployment.rendered_digest IS 'Configuration with the placeholders replaced by the environment''s parameters';
-COMMENT ON COLUMN promote.deployment.diff IS 'Leaf diff of the rendered configurations: an array of objects with path, change, old, new, immutable and sensitive; sensitive values are masked';
-COMMENT ON COLUMN promote.deployment.destructive IS 'Does it change an immutable value of a provisioned instance?';
-COMMENT ON COLUMN promote.deployment.actor IS 'Who, by the setting promote.actor; else the database role';
-COMMENT ON COLUMN promote.deployment.database_role IS 'Role that the session acted as';
-COMMENT ON COLUMN promote.deployment.created_at IS 'When it was queued';
-
 CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.config
     FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.config
@@ -172,17 +116,6 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.revision
     FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
 ALTER TABLE promote.revision ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.revision ENABLE ALWAYS TRIGGER refuse_truncate;
-
-CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.deployment
-    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.deployment
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
-ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER refuse_rewrite;
-ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER refuse_truncate;
-
-CREATE TRIGGER guard_record BEFORE INSERT ON promote.deployment
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
-ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER guard_record;
 
 CREATE TRIGGER guard_registry BEFORE UPDATE ON promote.bundle_release
     FOR EACH ROW EXECUTE FUNCTION promote.guard_registry();
@@ -200,7 +133,6 @@ ALTER TABLE promote.instance ENABLE ALWAYS TRIGGER guard_instance;
 DO $$
 BEGIN
     ALTER TABLE promote.config ALTER COLUMN params SET COMPRESSION lz4;
-    ALTER TABLE promote.deployment ALTER COLUMN diff SET COMPRESSION lz4;
     ALTER TABLE promote.bundle_release ALTER COLUMN params_schema SET COMPRESSION lz4;
 EXCEPTION WHEN feature_not_supported THEN
     NULL;

@@ -22,6 +22,9 @@ CREATE TABLE promote.environment (
     description text,
     parameters  jsonb NOT NULL DEFAULT '{}',
     attributes  jsonb NOT NULL DEFAULT '{}',
+    require_plan          boolean NOT NULL DEFAULT true,
+    decommission_protection boolean NOT NULL DEFAULT false,
+    max_lost_leases       integer NOT NULL DEFAULT 3,
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT environment_pkey PRIMARY KEY (project, environment),
     CONSTRAINT environment_project_fkey FOREIGN KEY (project)
@@ -29,7 +32,8 @@ CREATE TABLE promote.environment (
     CONSTRAINT environment_parameters_check
         CHECK (pg_catalog.jsonb_typeof(parameters) = 'object'),
     CONSTRAINT environment_attributes_check
-        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object')
+        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object'),
+    CONSTRAINT environment_max_lost_leases_check CHECK (max_lost_leases > 0)
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.environment', '');
 COMMENT ON TABLE promote.environment IS 'A stage of a project: staging, production, prod-uswest';
@@ -38,6 +42,9 @@ COMMENT ON COLUMN promote.environment.environment IS 'Name, the middle part of i
 COMMENT ON COLUMN promote.environment.description IS 'For people';
 COMMENT ON COLUMN promote.environment.parameters IS 'Values of the {{name}} placeholders in the params of its instances, by name';
 COMMENT ON COLUMN promote.environment.attributes IS 'An object of the user''s own, for selecting by containment';
+COMMENT ON COLUMN promote.environment.require_plan IS 'Does a PROVISION have to follow a PLAN that a worker has completed?';
+COMMENT ON COLUMN promote.environment.decommission_protection IS 'Are its instances not to be decommissioned?';
+COMMENT ON COLUMN promote.environment.max_lost_leases IS 'A deployment of which that many workers have lost the lease has failed';
 COMMENT ON COLUMN promote.environment.created_at IS 'When the row was inserted';
 
 CREATE TABLE promote.bundle (
@@ -58,6 +65,8 @@ CREATE TABLE promote.bundle_release (
     sort_key      bytea NOT NULL GENERATED ALWAYS AS (promote.version_key(version)) STORED,
     prerelease    boolean NOT NULL GENERATED ALWAYS AS (promote.version_is_prerelease(version)) STORED,
     params_schema jsonb NOT NULL,
+    stateful_types text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    block_reason  text,
     published_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT bundle_release_pkey PRIMARY KEY (bundle, version),
     -- also refuses two versions that differ in nothing but build metadata
@@ -81,6 +90,8 @@ COMMENT ON COLUMN promote.bundle_release.version IS 'Semantic version (semver.or
 COMMENT ON COLUMN promote.bundle_release.sort_key IS 'Sorts as the versions'' precedence does';
 COMMENT ON COLUMN promote.bundle_release.prerelease IS 'Is it for the development channel only?';
 COMMENT ON COLUMN promote.bundle_release.params_schema IS 'JSON Schema that the params must satisfy, with the $md annotations';
+COMMENT ON COLUMN promote.bundle_release.stateful_types IS 'Types of resources that hold data, beside those of promote.stateful_type; * stands for any characters';
+COMMENT ON COLUMN promote.bundle_release.block_reason IS 'Why nothing may be deployed by it; NULL: it may';
 COMMENT ON COLUMN promote.bundle_release.published_at IS 'When the row was inserted';
 
 CREATE TABLE promote.component (
@@ -120,6 +131,8 @@ CREATE TABLE promote.instance (
     version_constraint promote.version_constraint,
     release_channel    promote.release_channel,
     deployed_revision  integer,
+    deployed_by        integer,
+    changed_by         integer NOT NULL DEFAULT 0,
     created_at         timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT instance_pkey PRIMARY KEY (project, environment, component),
     CONSTRAINT instance_environment_fkey FOREIGN KEY (project, environment)
@@ -137,7 +150,13 @@ CREATE TABLE promote.instance (
     CONSTRAINT instance_release_channel_check
         CHECK ((release_channel IS NULL) = (revision = 0)),
     CONSTRAINT instance_deployed_revision_check
-        CHECK (deployed_revision BETWEEN 1 AND revision)
+        CHECK (deployed_revision BETWEEN 1 AND revision),
+    CONSTRAINT instance_deployed_by_check
+        CHECK (deployed_by BETWEEN 1 AND deployment),
+    CONSTRAINT instance_deployed_check
+        CHECK ((deployed_by IS NULL) = (deployed_revision IS NULL)
+               AND (deployed_by IS NULL OR changed_by > 0)),
+    CONSTRAINT instance_changed_by_check CHECK (changed_by BETWEEN 0 AND deployment)
 )
 -- counters move at every promotion: room for the new row on the same page
 WITH (fillfactor = 80);
@@ -150,12 +169,14 @@ COMMENT ON COLUMN promote.instance.environment IS 'Environment it is in';
 COMMENT ON COLUMN promote.instance.component IS 'Component it is an instance of';
 COMMENT ON COLUMN promote.instance.name IS 'What it is called: project, environment and component with dashes between them';
 COMMENT ON COLUMN promote.instance.attributes IS 'An object of the user''s own, for selecting by containment';
-COMMENT ON COLUMN promote.instance.status IS 'INITIALIZED, PROVISIONED, FAILED or DECOMMISSIONED';
+COMMENT ON COLUMN promote.instance.status IS 'INITIALIZED, PROVISIONED, FAILED or DECOMMISSIONED. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.revision IS 'Its desired revision, the last one; 0: none yet. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.deployment IS 'Number of its last deployment; 0: none yet. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.version_constraint IS 'The desired revision''s. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.release_channel IS 'The desired revision''s. Kept by the triggers';
-COMMENT ON COLUMN promote.instance.deployed_revision IS 'Revision that it runs; NULL: it is not provisioned';
+COMMENT ON COLUMN promote.instance.deployed_revision IS 'Revision that it runs; NULL: it is not provisioned. Kept by the triggers';
+COMMENT ON COLUMN promote.instance.deployed_by IS 'PROVISION deployment that brought that about. Kept by the triggers';
+COMMENT ON COLUMN promote.instance.changed_by IS 'Last PROVISION or DECOMMISSION that a worker has begun to carry out and that is over, whatever came of it; 0: none yet. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.created_at IS 'When the row was inserted';
 
 CREATE FUNCTION promote.resolve_release(

@@ -104,6 +104,32 @@ audit_values(const AuditEvent *row, const bytea *hash, Datum *values, bool *null
 }
 
 /*
+ * Read the head of a subject's chain.  Runs inside a scope of spi.h, under
+ * the lock on the subject.
+ */
+void
+audit_read_head(const char *project, const char *subject, AuditHead *head)
+{
+	static Statement read = {
+		.text = "SELECT a.seq, a.hash FROM promote.audit_log AS a"
+		" WHERE a.project = $1 AND a.subject = $2"
+		" ORDER BY a.project DESC, a.subject DESC, a.seq DESC LIMIT 1",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2] = {CStringGetTextDatum(project), CStringGetTextDatum(subject)};
+	bool		isnull;
+
+	*head = (AuditHead) {0, NULL};
+	statement_run(&read, values, NULL, false);
+	if (SPI_processed > 0)
+	{
+		head->seq = DatumGetInt64(spi_value(SPI_tuptable, 0, 1, &isnull));
+		head->hash = spi_bytea(SPI_tuptable, 0, 2);
+	}
+}
+
+/*
  * Append events to the chain whose head is given, in one statement, and move
  * the head.  Runs inside a scope of spi.h; the caller holds the lock on the
  * subject.
@@ -204,37 +230,30 @@ write_fact(JsonBuilder *builder, Oid type, Datum value)
 	json_build_string(builder, written, strlen(written));
 }
 
-/* Is the column among those that are left out? */
+/* Is the name among these? */
 static bool
-is_without(const char *column, const Datum *without, int count)
+is_named(const char *name, const char *const *names, int count)
 {
 	for (int i = 0; i < count; i++)
-		if (strcmp(column, TextDatumGetCString(without[i])) == 0)
+		if (strcmp(name, names[i]) == 0)
 			return true;
 	return false;
 }
 
 /*
- * What the audit log says of a row: its columns without those named.  Null
- * columns are left out, so that a column that a later version adds changes
- * nothing of what was recorded.
+ * What the audit log says of a row: of its columns those named, or all others.
+ * Null columns are left out, so that a column that a later version adds
+ * changes nothing of what was recorded.
  */
 Jsonb *
-audit_facts(HeapTupleHeader row, const Datum *without, int count)
+audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *names,
+			int count)
 {
-	TupleDesc	row_type = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row),
-												  HeapTupleHeaderGetTypMod(row));
 	Datum	   *values = palloc(row_type->natts * sizeof(Datum));
 	bool	   *nulls = palloc(row_type->natts * sizeof(bool));
-	HeapTupleData tuple;
 	JsonBuilder	builder;
-	Jsonb	   *facts;
 
-	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
-	ItemPointerSetInvalid(&tuple.t_self);
-	tuple.t_tableOid = InvalidOid;
-	tuple.t_data = row;
-	heap_deform_tuple(&tuple, row_type, values, nulls);
+	heap_deform_tuple(row, row_type, values, nulls);
 	json_builder_init(&builder);
 	json_build_begin_object(&builder);
 	for (int i = 0; i < row_type->natts; i++)
@@ -242,13 +261,29 @@ audit_facts(HeapTupleHeader row, const Datum *without, int count)
 		Form_pg_attribute column = TupleDescAttr(row_type, i);
 		const char *name = NameStr(column->attname);
 
-		if (nulls[i] || column->attisdropped || is_without(name, without, count))
+		if (nulls[i] || column->attisdropped || is_named(name, names, count) != named)
 			continue;
 		json_build_key(&builder, name, strlen(name));
 		write_fact(&builder, getBaseType(column->atttypid), values[i]);
 	}
 	json_build_end_object(&builder);
-	facts = json_builder_finish(&builder);
+	return json_builder_finish(&builder);
+}
+
+/* The same of a row that is a value. */
+Jsonb *
+audit_facts_of_value(HeapTupleHeader row, bool named, const char *const *names, int count)
+{
+	TupleDesc	row_type = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row),
+												  HeapTupleHeaderGetTypMod(row));
+	HeapTupleData tuple;
+	Jsonb	   *facts;
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = row;
+	facts = audit_facts(&tuple, row_type, named, names, count);
 	ReleaseTupleDesc(row_type);
 	return facts;
 }
@@ -259,12 +294,15 @@ promote_audit_facts(PG_FUNCTION_ARGS)
 {
 	Datum	   *without;
 	bool	   *nulls;
+	const char **names;
 	int			count;
+	int			named = 0;
 
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT,
 					  &without, &nulls, &count);
-	for (int i = count - 1; i >= 0; i--)
-		if (nulls[i])
-			without[i] = without[--count];
-	PG_RETURN_JSONB_P(audit_facts(PG_GETARG_HEAPTUPLEHEADER(0), without, count));
+	names = palloc((count + 1) * sizeof(char *));
+	for (int i = 0; i < count; i++)
+		if (!nulls[i])
+			names[named++] = TextDatumGetCString(without[i]);
+	PG_RETURN_JSONB_P(audit_facts_of_value(PG_GETARG_HEAPTUPLEHEADER(0), false, names, named));
 }

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "access/htup.h"
+#include "access/tupdesc.h"
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
@@ -41,7 +42,11 @@ typedef struct AuditEntry
 #define AUDIT_MAX_ENTRIES 2		/* that can be appended at once */
 
 extern bytea *audit_hash(const AuditEvent *event);
-extern Jsonb *audit_facts(HeapTupleHeader row, const Datum *without, int count);
+extern Jsonb *audit_facts(HeapTuple row, TupleDesc row_type, bool named,
+						  const char *const *names, int count);
+extern Jsonb *audit_facts_of_value(HeapTupleHeader row, bool named, const char *const *names,
+								   int count);
+extern void audit_read_head(const char *project, const char *subject, AuditHead *head);
 extern void audit_append(AuditHead *head, const char *project, const char *subject,
 						 const AuditEntry *entries, int count);
 

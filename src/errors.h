@@ -43,5 +43,16 @@
 #define PM_REVISION_MOVED		PM_ERRCODE('4', '0', '1')	/* expected_revision does not hold */
 #define PM_KEY_REUSED			PM_ERRCODE('4', '0', '2')	/* idempotency key of another call */
 #define PM_NOT_AVAILABLE		PM_ERRCODE('4', '0', '3')	/* this release cannot carry that out */
+#define PM_INVALID_ARGUMENT		PM_ERRCODE('4', '0', '4')	/* missing, or out of its bounds */
+
+/* Deployments */
+#define PM_ILLEGAL_STEP			PM_ERRCODE('5', '0', '1')	/* not from the state it is in */
+#define PM_NO_CLAIM				PM_ERRCODE('5', '0', '2')	/* the worker's claim does not hold */
+#define PM_PLAN_MOVED			PM_ERRCODE('5', '0', '3')	/* what was reviewed is not what would run */
+#define PM_PLAN_REQUIRED		PM_ERRCODE('5', '0', '4')	/* there is no completed plan */
+#define PM_PROTECTED			PM_ERRCODE('5', '0', '5')	/* not to be decommissioned */
+#define PM_DEFECTIVE_PLAN		PM_ERRCODE('5', '0', '7')	/* errored, incomplete or deferred */
+#define PM_NOT_DEPLOYED			PM_ERRCODE('5', '0', '8')	/* nothing has run that this is about */
+#define PM_RELEASE_BLOCKED		PM_ERRCODE('5', '1', '0')	/* nothing may be deployed by the release */
 
 #endif							/* PROMOTE_ERRORS_H */

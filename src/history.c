@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "errors.h"
 #include "history.h"
 #include "spi.h"
@@ -38,6 +39,46 @@ guard_open(bool open)
 
 	recording = open;
 	return was;
+}
+
+/* Are they open? */
+bool
+guard_is_open(void)
+{
+	return recording;
+}
+
+/* Run a statement past the guards. */
+int
+guarded_run(Statement *statement, Datum *values, const bool *nulls)
+{
+	bool		was = guard_open(true);
+	volatile int result = 0;
+
+	PG_TRY();
+	{
+		result = statement_run(statement, values, nulls, false);
+	}
+	PG_FINALLY();
+	{
+		guard_open(was);
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/*
+ * Are two values of a column the same?  Of two pointers to one stored value
+ * that is seen without fetching it.
+ */
+bool
+same_value(Datum a, Datum b, bool byval, int16 length)
+{
+	if (!byval && length == -1 &&
+		VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(a)) && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(b)) &&
+		memcmp(DatumGetPointer(a), DatumGetPointer(b), VARSIZE_EXTERNAL(DatumGetPointer(a))) == 0)
+		return true;
+	return datum_image_eq(a, b, byval, length);
 }
 
 /* The level that a trigger of this event has: TRUNCATE knows no rows. */
@@ -74,8 +115,9 @@ promote_refuse_rewrite(PG_FUNCTION_ARGS)
 
 /* The instance's columns that only the recording trigger moves. */
 static const char *const guarded_columns[] = {
-	"project", "environment", "component",
-	"revision", "deployment", "version_constraint", "release_channel"
+	"project", "environment", "component", "status",
+	"revision", "deployment", "version_constraint", "release_channel",
+	"deployed_revision", "deployed_by", "changed_by"
 };
 
 /* Has the update another value in that column? */
@@ -92,7 +134,7 @@ column_differs(TriggerData *data, const char *column)
 
 	if (old_null || new_null)
 		return old_null != new_null;
-	return !datum_image_eq(old_value, new_value, attribute->attbyval, attribute->attlen);
+	return !same_value(old_value, new_value, attribute->attbyval, attribute->attlen);
 }
 
 /* Refuse a value for a column that the triggers keep. */
@@ -143,14 +185,15 @@ check_deleted_instance(TriggerData *data)
 				(errcode(PM_APPEND_ONLY),
 				 errmsg("an instance with a history cannot be deleted"),
 				 errdetail("Its revisions, deployments and audit rows are kept."),
-				 errhint("Set its status to DECOMMISSIONED.")));
+				 errhint("Decommission it by promote.decommission_instance.")));
 }
 
 /*
  * promote.guard_instance() returns trigger
  *
  * BEFORE INSERT, UPDATE OR DELETE of instance, for each row: what an instance
- * desires changes by a revision and in no other way, and its key never.
+ * desires changes by a revision, what it runs by a deployment, and its key
+ * never.
  */
 Datum
 promote_guard_instance(PG_FUNCTION_ARGS)
@@ -171,7 +214,7 @@ promote_guard_instance(PG_FUNCTION_ARGS)
 	for (int i = 0; !recording && i < lengthof(guarded_columns); i++)
 		if (column_differs(data, guarded_columns[i]))
 			refuse_column(data, guarded_columns[i],
-						  "Use promote.configure_instance or promote.promote_instance.");
+						  "It moves by revisions and deployments: promote.configure_instance, promote.promote_instance, promote.deploy_instance.");
 	return PointerGetDatum(data->tg_newtuple);
 }
 
@@ -225,7 +268,7 @@ promote_guard_record(PG_FUNCTION_ARGS)
 			(errcode(PM_GUARDED_COLUMN),
 			 errmsg("rows of \"%s\" are written by promote", table),
 			 errdetail("They record what happens, as it happens."),
-			 errhint("Use promote.configure_instance or promote.promote_instance.")));
+			 errhint("Use the verbs: promote.promote_instance, promote.deploy_instance and others.")));
 	return (Datum) 0;
 }
 

@@ -6,6 +6,11 @@
 
 #include "postgres.h"
 
+#include "spi.h"
+
 extern bool guard_open(bool open);
+extern bool guard_is_open(void);
+extern int	guarded_run(Statement *statement, Datum *values, const bool *nulls);
+extern bool same_value(Datum a, Datum b, bool byval, int16 length);
 
 #endif							/* PROMOTE_HISTORY_H */

@@ -85,6 +85,15 @@ instance_key_name(const InstanceKey *key)
 	return psprintf("%s-%s-%s", key->project, key->environment, key->component);
 }
 
+/* The key as the first three parameters of a statement. */
+void
+instance_key_values(const InstanceKey *key, Datum *values)
+{
+	values[0] = CStringGetTextDatum(key->project);
+	values[1] = CStringGetTextDatum(key->environment);
+	values[2] = CStringGetTextDatum(key->component);
+}
+
 /* The order in which rows of instances are locked. */
 int
 instance_key_compare(const InstanceKey *a, const InstanceKey *b)

@@ -76,17 +76,6 @@ take_arguments(FunctionCallInfo fcinfo, Promotion *promotion)
 	promotion->overrides = argument_params(fcinfo, 2, "overrides");
 }
 
-/* Refuse an instance that has no revision. */
-static void
-refuse_unconfigured(const InstanceKey *key, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(PM_NOT_CONFIGURED),
-			 errmsg("instance \"%s\" has no configuration yet", instance_key_name(key)),
-			 errdetail("It has no revision."),
-			 errhint("%s", hint)));
-}
-
 /*
  * Read both instances and compose what the destination is to desire.  Runs
  * inside a scope of spi.h.

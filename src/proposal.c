@@ -9,7 +9,6 @@
 #include "postgres.h"
 
 #include "errors.h"
-#include "json/render.h"
 #include "proposal.h"
 
 #include "catalog/pg_type.h"
@@ -56,13 +55,13 @@
 	"  AND a.subject = x.name AND a.seq = x.head)," \
 	" x.plan_revision, x.plan_digest, x.plan_bundle, x.plan_version, x.plan_destructive," \
 	" CASE WHEN x.plan_digest <> x.own_digest THEN " PARAMS_OF("x", "x.plan_digest") " END," \
-	" x.deployed_revision, x.parameters, x.source_revision, x.source_parameters," \
+	" x.deployed_by, x.parameters, x.source_revision, x.source_parameters," \
 	" x.source_bundle, x.source_version, x.new_revision, x.plan, x.allow_replace, x.fits," \
 	" x.digest, x.facts, x.actor, x.database_role, x.created_at" \
 	" FROM (SELECT i.project, i.environment, i.component, i.name," \
 	" i.revision AS current_revision, i.deployment AS current_deployment," \
 	" i.version_constraint AS current_constraint, i.release_channel AS current_channel," \
-	" i.deployed_revision, n.params, n.version_constraint, n.release_channel, n.bundle," \
+	" i.deployed_by, n.params, n.version_constraint, n.release_channel, n.bundle," \
 	" n.version, n.params_schema, n.source_revision, n.source_parameters, n.source_bundle," \
 	" n.source_version, n.revision AS new_revision, n.plan, n.allow_replace, n.fits," \
 	" n.digest, n.facts, n.actor, n.database_role, n.created_at," \
@@ -248,40 +247,31 @@ read_schema(const Proposal *proposal, const Release *release, bool read_only)
 }
 
 /*
- * What may run: the deployed revision, in every way in which it was planned,
- * for which of them was carried out is not known here; or as it stands.
+ * What may run: what was provisioned last, and whatever a PROVISION began
+ * since that did not complete.
  */
 static List *
-read_deployed(const ProposedRevision *proposed, int32 revision, bool read_only)
+read_deployed(const ProposedRevision *proposed, int32 deployed_by, bool read_only)
 {
 	static Statement statement = {
-		.text = "SELECT c.params, p.rendered_digest IS NOT NULL FROM promote.revision AS r"
-		" LEFT JOIN LATERAL (SELECT DISTINCT d.rendered_digest FROM promote.deployment AS d"
-		"  WHERE " SAME_INSTANCE("d", "r") " AND d.revision = r.revision AND d.action = 'PLAN'"
-		"  LIMIT 100) AS p ON true"
-		" CROSS JOIN LATERAL (SELECT c.params FROM promote.config AS c WHERE c.project = r.project"
-		"  AND c.digest = COALESCE(p.rendered_digest, r.digest) LIMIT 1) AS c"
-		" WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision = $4",
+		.text = "SELECT c.params FROM promote.deployment AS b"
+		" JOIN promote.deployment AS d ON " SAME_INSTANCE("d", "b")
+		"  AND d.action <> 'PLAN' AND d.started_at >= b.started_at AND d.action = 'PROVISION'"
+		" CROSS JOIN LATERAL (SELECT c.params FROM promote.config AS c WHERE c.project = d.project"
+		"  AND c.digest = d.rendered_digest LIMIT 1) AS c"
+		" WHERE b.project = $1 AND b.environment = $2 AND b.component = $3 AND b.deployment = $4",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};
-	Datum		values[4] = {
-		CStringGetTextDatum(proposed->key.project),
-		CStringGetTextDatum(proposed->key.environment),
-		CStringGetTextDatum(proposed->key.component),
-		Int32GetDatum(revision)
-	};
+	Datum		values[4];
 	List	   *deployed = NIL;
 
+	instance_key_values(&proposed->key, values);
+	values[3] = Int32GetDatum(deployed_by);
 	statement_run(&statement, values, NULL, read_only);
 	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		Jsonb	   *params = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(SPI_tuptable, i, 1)));
-
-		if (!spi_bool(SPI_tuptable, i, 2))
-			params = json_render(params, proposed->proposal.parameters, true);
-		deployed = lappend(deployed, params);
-	}
+		deployed = lappend(deployed,
+						   DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(SPI_tuptable, i, 1))));
 	SPI_freetuptable(SPI_tuptable);
 	return deployed;
 }
@@ -295,7 +285,7 @@ proposal_read(SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision 
 {
 	Proposal   *proposal = &proposed->proposal;
 	Release		releases[lengthof(proposal->other_schemas)];
-	int32		deployed_revision;
+	int32		deployed_by;
 	bool		isnull;
 	int			column = 0;
 
@@ -328,7 +318,7 @@ proposal_read(SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision 
 	proposal->planned = spi_jsonb(rows, row, ++column);
 	if (proposal->planned == NULL && proposed->planned_digest)
 		proposal->planned = proposal->own_params;
-	deployed_revision = spi_integer(rows, row, ++column);
+	deployed_by = spi_integer(rows, row, ++column);
 	proposal->parameters = spi_jsonb(rows, row, ++column);
 	proposed->source_revision = spi_integer(rows, row, ++column);
 	proposed->source_parameters = spi_jsonb(rows, row, ++column);
@@ -345,8 +335,8 @@ proposal_read(SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision 
 	proposed->created_at = DatumGetTimestampTz(spi_value(rows, row, ++column, &isnull));
 	for (int i = 0; i < lengthof(releases); i++)
 		proposal->other_schemas[i] = read_schema(proposal, &releases[i], read_only);
-	if (deployed_revision > 0)
-		proposal->deployed = read_deployed(proposed, deployed_revision, read_only);
+	if (deployed_by > 0)
+		proposal->deployed = read_deployed(proposed, deployed_by, read_only);
 }
 
 /* The newest releases of a bundle, for a message; "" where it has none. */

@@ -51,6 +51,8 @@ typedef struct ProposedRevision
 	char	   *actor;
 	char	   *database_role;
 	TimestampTz created_at;
+
+	const char *message;		/* for the plan; NULL: none */
 } ProposedRevision;
 
 extern uint64 proposal_lock_new(void);

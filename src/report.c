@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "deployment.h"
 #include "errors.h"
 #include "stage.h"
 
@@ -16,43 +17,6 @@
 
 PG_FUNCTION_INFO_V1(promote_plan_text);
 PG_FUNCTION_INFO_V1(promote_config_as_of);
-
-/* Number of the instance's last deployment, 0 for none.  Raises PM_NOT_FOUND. */
-static int32
-last_deployment(const InstanceKey *key)
-{
-	static Statement read = {
-		.text = "SELECT i.deployment FROM promote.instance AS i WHERE i.project = $1"
-		" AND i.environment = $2 AND i.component = $3",
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3] = {
-		CStringGetTextDatum(key->project),
-		CStringGetTextDatum(key->environment),
-		CStringGetTextDatum(key->component)
-	};
-
-	statement_run(&read, values, NULL, true);
-	if (SPI_processed == 0)
-		require_instance(key);
-	return spi_integer(SPI_tuptable, 0, 1);
-}
-
-/* Refuse a deployment that is not there. */
-static void
-refuse_unknown_deployment(const InstanceKey *key, int32 last, int32 deployment)
-{
-	ereport(ERROR,
-			(errcode(PM_NOT_FOUND),
-			 deployment == 0 ?
-			 errmsg("\"%s\" has no deployment", instance_key_name(key)) :
-			 errmsg("\"%s\" has no deployment %d", instance_key_name(key), deployment),
-			 last == 0 ?
-			 errdetail("Nothing was planned for it yet.") :
-			 errdetail("Its deployments are numbered from 1 to %d.", last),
-			 errhint("The numbers are in promote.deployment and in promote.promotion_history.")));
-}
 
 /*
  * promote.plan_text(instance text, deployment integer) returns text; without
@@ -74,7 +38,6 @@ promote_plan_text(PG_FUNCTION_ARGS)
 	};
 	InstanceKey key;
 	SpiScope	scope;
-	int32		last;
 	int32		deployment;
 	Datum		values[5];
 	text	   *result;
@@ -82,8 +45,7 @@ promote_plan_text(PG_FUNCTION_ARGS)
 
 	argument_instance(fcinfo, 0, "instance", &key);
 	spi_enter(&scope);
-	last = last_deployment(&key);
-	deployment = PG_ARGISNULL(1) ? last : PG_GETARG_INT32(1);
+	deployment = PG_ARGISNULL(1) ? deployment_last(&key) : PG_GETARG_INT32(1);
 	values[0] = CStringGetTextDatum(key.project);
 	values[1] = CStringGetTextDatum(key.environment);
 	values[2] = CStringGetTextDatum(key.component);
@@ -91,7 +53,7 @@ promote_plan_text(PG_FUNCTION_ARGS)
 	values[4] = CStringGetTextDatum(instance_key_name(&key));
 	statement_run(&read, values, NULL, true);
 	if (SPI_processed == 0)
-		refuse_unknown_deployment(&key, last, deployment);
+		refuse_unknown_deployment(&key, deployment);
 	inner = MemoryContextSwitchTo(scope.caller);
 	result = cstring_to_text(spi_text(SPI_tuptable, 0, 1));
 	MemoryContextSwitchTo(inner);
@@ -126,7 +88,7 @@ promote_config_as_of(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);
-	(void) last_deployment(&key);
+	(void) deployment_last(&key);
 	values[0] = CStringGetTextDatum(key.project);
 	values[1] = CStringGetTextDatum(key.environment);
 	values[2] = CStringGetTextDatum(key.component);

@@ -8,16 +8,16 @@
 #include "postgres.h"
 
 #include "actor.h"
+#include "deployment.h"
 #include "errors.h"
 #include "history.h"
 #include "json/digest.h"
-#include "json/builder.h"
+#include "notify.h"
 #include "revision.h"
 #include "trigger.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "commands/async.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -32,7 +32,6 @@
 PG_FUNCTION_INFO_V1(promote_complete_revision);
 PG_FUNCTION_INFO_V1(promote_record_revision);
 
-#define NOTIFY_CHANNEL "promote"
 #define ROWS_AT_ONCE 100		/* proposals held in memory together */
 
 /* Who writes the next revision and wants to know; NULL: nobody asks. */
@@ -111,8 +110,8 @@ move_instance(const ProposedRevision *proposed)
  * The digest under which the rendered params are stored; where placeholders
  * made them differ from the revision's own they are stored first.
  */
-static bytea *
-store_rendered(const ProposedRevision *proposed)
+bytea *
+revision_store_rendered(const ProposedRevision *proposed)
 {
 	static Statement store = {
 		.text = "INSERT INTO promote.config (project, params) VALUES ($1, $2)"
@@ -136,64 +135,22 @@ store_rendered(const ProposedRevision *proposed)
 static Jsonb *
 queue_plan(const ProposedRevision *proposed, const Jsonb *diff)
 {
-	static Statement queue = {
-		.text = "INSERT INTO promote.deployment AS d (project, environment, component, deployment,"
-		" action, revision, base_revision, bundle, version, previous_version,"
-		" rendered_digest, diff, destructive)"
-		" VALUES ($1, $2, $3, $4, 'PLAN', $5, $6, $7, $8, $9, $10, $11, $12)"
-		" RETURNING promote.audit_facts(d, 'status')",
-		.parameters = 12,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID, TEXTOID,
-		TEXTOID, TEXTOID, BYTEAOID, JSONBOID, BOOLOID}
-	};
 	const Proposal *proposal = &proposed->proposal;
-	bool		nulls[12] = {
-		[5] = proposed->base_revision == 0,
-		[8] = proposed->previous_version == NULL
-	};
-	Datum		values[12] = {
-		CStringGetTextDatum(proposed->key.project),
-		CStringGetTextDatum(proposed->key.environment),
-		CStringGetTextDatum(proposed->key.component),
-		Int32GetDatum(proposed->current_deployment + 1),
-		Int32GetDatum(proposed->revision),
-		Int32GetDatum(proposed->base_revision),
-		CStringGetTextDatum(proposal->bundle),
-		CStringGetTextDatum(proposal->version),
-		nulls[8] ? (Datum) 0 : CStringGetTextDatum(proposed->previous_version),
-		PointerGetDatum(store_rendered(proposed)),
-		JsonbPGetDatum(diff),
-		BoolGetDatum(proposal->destructive)
+	DeploymentOrder order = {
+		.action = "PLAN",
+		.status = "PENDING",
+		.revision = proposed->revision,
+		.base_revision = proposed->base_revision,
+		.bundle = proposal->bundle,
+		.version = proposal->version,
+		.previous_version = proposed->previous_version,
+		.rendered_digest = revision_store_rendered(proposed),
+		.diff = diff,
+		.destructive = proposal->destructive,
+		.message = proposed->message
 	};
 
-	Jsonb	   *facts;
-
-	statement_run(&queue, values, nulls, false);
-	facts = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(SPI_tuptable, 0, 1)));
-	SPI_freetuptable(SPI_tuptable);
-	return facts;
-}
-
-/* Notify listeners, at commit, with nothing but ids. */
-static void
-notify(const ProposedRevision *proposed)
-{
-	JsonBuilder	builder;
-	Jsonb	   *payload;
-
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
-	json_build_field(&builder, "instance", proposed->proposal.instance);
-	json_build_key(&builder, "revision", strlen("revision"));
-	json_build_integer(&builder, proposed->revision);
-	if (proposed->plan)
-	{
-		json_build_key(&builder, "deployment", strlen("deployment"));
-		json_build_integer(&builder, proposed->current_deployment + 1);
-	}
-	json_build_end_object(&builder);
-	payload = json_builder_finish(&builder);
-	Async_Notify(NOTIFY_CHANNEL, JsonbToCString(NULL, &payload->root, VARSIZE(payload)));
+	return deployment_insert(&proposed->key, proposed->current_deployment + 1, &order);
 }
 
 /* Leave a copy of what was recorded with who asked for it. */
@@ -274,6 +231,7 @@ write_records(ProposedRevision *proposed, RevisionRecord *record)
 	AuditEntry	entries[AUDIT_MAX_ENTRIES];
 	int			count = 0;
 	Jsonb	   *diff = NULL;
+	Notice		notice;
 
 	move_instance(proposed);
 	if (proposed->plan || record)
@@ -284,7 +242,9 @@ write_records(ProposedRevision *proposed, RevisionRecord *record)
 		entries[count++] = (AuditEntry) {"deployment.created", queue_plan(proposed, diff)};
 	audit_append(&proposed->head, proposed->key.project, proposed->proposal.instance,
 				 entries, count);
-	notify(proposed);
+	notice = (Notice) {proposed->proposal.instance, proposed->revision,
+		proposed->plan ? proposed->current_deployment + 1 : 0, NULL, NULL};
+	notify(&notice);
 	if (record)
 		leave_record(record, proposed, diff);
 }
@@ -428,8 +388,8 @@ take_judged(TriggerData *data, ProposedRevision *judged)
 	row = MakeSingleTupleTableSlot(RelationGetDescr(data->tg_relation), &TTSOpsMinimalTuple);
 	if (tuplestore_gettupleslot(rows, true, true, row) && is_judged(row, judged))
 	{
-		judged->facts = audit_facts(DatumGetHeapTupleHeader(ExecFetchSlotHeapTupleDatum(row)),
-									NULL, 0);
+		judged->facts = audit_facts_of_value(DatumGetHeapTupleHeader(ExecFetchSlotHeapTupleDatum(row)),
+											 false, NULL, 0);
 		found = true;
 	}
 	ExecDropSingleTupleTableSlot(row);

@@ -17,15 +17,6 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 
-/* The key as the first parameters of a statement. */
-static void
-key_values(const InstanceKey *key, Datum *values)
-{
-	values[0] = CStringGetTextDatum(key->project);
-	values[1] = CStringGetTextDatum(key->environment);
-	values[2] = CStringGetTextDatum(key->component);
-}
-
 /*
  * Refuse the instance if it is not there, naming the first part of it that is
  * not there either.  Runs inside a scope of spi.h.
@@ -47,7 +38,7 @@ require_instance(const InstanceKey *key)
 	Datum		values[3];
 	int			missing;
 
-	key_values(key, values);
+	instance_key_values(key, values);
 	statement_run(&look, values, NULL, true);
 	for (missing = 0; missing < 3; missing++)
 		if (!spi_bool(SPI_tuptable, 0, missing + 1))
@@ -61,6 +52,17 @@ require_instance(const InstanceKey *key)
 			 missing == 3 ? errdetail("Its project, environment and component exist.") :
 			 errdetail("Project \"%s\" has no %s \"%s\".", names[0], parts[missing], names[missing]),
 			 errhint("Check the spelling, or INSERT the row into promote.%s.", parts[missing])));
+}
+
+/* Refuse an instance that has no revision. */
+void
+refuse_unconfigured(const InstanceKey *key, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(PM_NOT_CONFIGURED),
+			 errmsg("instance \"%s\" has no configuration yet", instance_key_name(key)),
+			 errdetail("It has no revision."),
+			 errhint("%s", hint)));
 }
 
 /*
@@ -78,7 +80,7 @@ stage_lock(const InstanceKey *key, bool for_update)
 	};
 	Datum		values[3];
 
-	key_values(key, values);
+	instance_key_values(key, values);
 	statement_run(&statements[for_update ? 1 : 0], values, NULL, false);
 	if (SPI_processed == 0)
 		require_instance(key);
@@ -191,7 +193,7 @@ insert_revision(const Staging *staging, const ProposedRevision *proposed)
 		[12] = staging->message == NULL
 	};
 
-	key_values(&proposed->key, values);
+	instance_key_values(&proposed->key, values);
 	values[3] = Int32GetDatum(proposed->revision);
 	values[4] = JsonbPGetDatum(proposed->proposal.params);
 	values[5] = PointerGetDatum(proposed->digest);
@@ -351,4 +353,52 @@ argument_params(FunctionCallInfo fcinfo, int argument, const char *what)
 	document = PG_GETARG_JSONB_P(argument);
 	json_check_params(document, what);
 	return document;
+}
+
+/* Refuse an argument that says nothing. */
+static void
+refuse_missing(const char *name)
+{
+	ereport(ERROR,
+			(errcode(PM_INVALID_ARGUMENT),
+			 errmsg("the %s is missing", name),
+			 errdetail("The argument is null or empty."),
+			 errhint("Pass it.")));
+}
+
+/* A text argument that must say something. */
+char *
+argument_required(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	char	   *value = argument_text(fcinfo, argument);
+
+	if (value == NULL || value[strspn(value, " \t\r\n")] == '\0')
+		refuse_missing(name);
+	return value;
+}
+
+/* A number of a deployment, or of a claim. */
+int32
+argument_number(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	if (PG_ARGISNULL(argument))
+		refuse_missing(name);
+	return PG_GETARG_INT32(argument);
+}
+
+/* One of the actions of deployments. */
+const char *
+argument_action(const char *action)
+{
+	static const char *const actions[] = {"PLAN", "PROVISION", "DECOMMISSION"};
+
+	for (int i = 0; i < lengthof(actions); i++)
+		if (strcmp(action, actions[i]) == 0)
+			return actions[i];
+	ereport(ERROR,
+			(errcode(PM_INVALID_ARGUMENT),
+			 errmsg("\"%s\" is not an action of deployments", action),
+			 errdetail("Actions are PLAN, PROVISION and DECOMMISSION."),
+			 errhint("Write it in capitals.")));
+	return NULL;
 }

@@ -33,6 +33,7 @@ typedef struct Staged
 } Staged;
 
 extern void require_instance(const InstanceKey *key);
+extern void refuse_unconfigured(const InstanceKey *key, const char *hint);
 extern void stage_lock(const InstanceKey *key, bool for_update);
 extern void stage_read(const InstanceKey *destination, const char *source_environment,
 					   const char *version_constraint, const char *release_channel,
@@ -44,6 +45,9 @@ extern void stage_write(const Staging *staging, ProposedRevision *proposed,
 extern Datum stage_result(FunctionCallInfo fcinfo, const Staged *staged);
 
 extern char *argument_text(FunctionCallInfo fcinfo, int argument);
+extern char *argument_required(FunctionCallInfo fcinfo, int argument, const char *name);
+extern int32 argument_number(FunctionCallInfo fcinfo, int argument, const char *name);
+extern const char *argument_action(const char *action);
 extern bool argument_bool(FunctionCallInfo fcinfo, int argument, bool otherwise);
 extern void argument_instance(FunctionCallInfo fcinfo, int argument, const char *name,
 							  InstanceKey *key);

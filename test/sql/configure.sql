@@ -2,6 +2,7 @@
 BEGIN;
 SELECT no_plan();
 \ir ../fixtures/ecomm.sql
+\ir ../fixtures/deploy.sql
 
 SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"size": "small"}')$$, 'PM103', '"tier" is missing', 'the first constraint is latest');
 SELECT is(pg_temp.lines($$SELECT destination, old_revision, new_revision, deployment, changed, diff FROM promote.configure_instance('ecomm-prod-uswest-db', '{"size": "small", "tier": "x"}', message => 'born')$$),
@@ -29,7 +30,7 @@ SELECT pg_temp.refuses(format('SELECT promote.configure_instance(%L, %s, %s, exp
     ('ecomm-prod-uswest-db', '''{}''', 'NULL', '3', 'PM401', 'revision is 7', 'an expectation that does not hold'),
     ('ecomm-nowhere-db', '''{}''', 'NULL', 'NULL', 'PM002', 'environment', 'an unknown instance'),
     ('db', '''{}''', 'NULL', 'NULL', 'PM001', 'three parts', 'no instance name')) AS v(i, p, c, r, state, detail, what);
-UPDATE promote.instance SET status = 'PROVISIONED', deployed_revision = 1 WHERE name = 'ecomm-production-db';
+SELECT ok(pg_temp.deploy('ecomm-production-db') > 0, 'deployed');
 SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-db', '{"subnet": "private"}')$$, 'PM104', 'subnet', 'an immutable value of what runs');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-db', '{"subnet": "private"}', allow_replace => true)$$, 'unless it may be replaced');
 SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-db', '{"replicas": 4}')$$, 'PM104', 'subnet', 'while it is to be replaced, every change of the plan says so again');

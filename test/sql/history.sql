@@ -5,11 +5,11 @@ SELECT no_plan();
 
 SELECT pg_temp.refuses(replace(statement, '@', t), 'PM301', 'never', t || ': ' || statement)
   FROM unnest(ARRAY['config', 'revision', 'deployment', 'audit_log']) AS t,
-       unnest(ARRAY['UPDATE promote.@ SET project = project', 'DELETE FROM promote.@', 'TRUNCATE promote.@ CASCADE']) AS statement;
+       unnest(ARRAY['UPDATE promote.@ SET project = ''other''', 'DELETE FROM promote.@', 'TRUNCATE promote.@ CASCADE']) AS statement;
 SET LOCAL session_replication_role = replica;
 SELECT pg_temp.refuses(replace(statement, '@', t), 'PM301', 'never', t || ' as a replica: ' || statement)
   FROM unnest(ARRAY['config', 'revision', 'deployment', 'audit_log']) AS t,
-       unnest(ARRAY['UPDATE promote.@ SET project = project', 'DELETE FROM promote.@', 'TRUNCATE promote.@ CASCADE']) AS statement;
+       unnest(ARRAY['UPDATE promote.@ SET project = ''other''', 'DELETE FROM promote.@', 'TRUNCATE promote.@ CASCADE']) AS statement;
 SELECT throws_ok('TRUNCATE promote.project CASCADE', 'PM301', NULL, 'a cascade is no way round');
 SELECT throws_ok($$UPDATE promote.instance SET revision = 7 WHERE name = 'ecomm-staging-db'$$, 'PM303', NULL, 'nor is it for the counters');
 SELECT throws_ok($$DELETE FROM promote.instance WHERE name = 'ecomm-staging-db'$$, 'PM301', NULL, 'nor for the instance itself');

@@ -2,6 +2,7 @@
 BEGIN;
 SELECT no_plan();
 \ir ../fixtures/ecomm.sql
+\ir ../fixtures/deploy.sql
 SET LOCAL promote.actor = 'ada';
 
 -- ---- the preview ----
@@ -79,7 +80,7 @@ SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-st
 -- ---- immutable values ----
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"subnet": "private"}', plan => false)$$), '(t)', 'before it is provisioned an immutable value may change');
 SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db')$$, 'and back');
-UPDATE promote.instance SET status = 'PROVISIONED', deployed_revision = revision WHERE name = 'ecomm-production-db';
+SELECT ok(pg_temp.deploy('ecomm-production-db') > 0, 'deployed');
 SELECT pg_temp.refuses($$SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"subnet": "private", "network": {"cidr": "10.1.0.0/16"}}')$$, 'PM104', E'^\\.subnet\n\\.network\\.cidr$', 'after that it is refused, all of them named');
 SELECT is(pg_temp.lines($$SELECT path FROM promote.preview_promotion('ecomm-staging-db', 'ecomm-production-db', '{"subnet": "private"}') WHERE immutable AND change = 'change'$$), '(.subnet)', 'the preview marks it');
 SELECT is(pg_temp.lines($$SELECT d.destructive FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"subnet": "private"}', allow_replace => true) p

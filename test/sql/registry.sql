@@ -2,6 +2,7 @@
 BEGIN;
 SELECT no_plan();
 \ir ../fixtures/ecomm.sql
+\ir ../fixtures/deploy.sql
 
 -- ---- releases ----
 SELECT pg_temp.refuses(format('INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES (%L, %L, %L)', 'postgres', '9.0.0', s), 'PM106', place, 'schema ' || s)
@@ -52,9 +53,11 @@ SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component
 SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('other', 'production', 'db')$$, '23505', NULL, 'an instance once');
 SELECT throws_ok($$DELETE FROM promote.instance WHERE name = 'ecomm-staging-db'$$, 'PM301', NULL, 'an instance with a history stays');
 SELECT lives_ok($$DELETE FROM promote.instance WHERE name = 'other-production-db'$$, 'one without may go');
-SELECT lives_ok($$UPDATE promote.instance SET attributes = '{"tenant":"acme"}', status = 'PROVISIONED', deployed_revision = 1 WHERE name = 'ecomm-staging-db'$$, 'attributes and status are plain columns');
+SELECT lives_ok($$UPDATE promote.instance SET attributes = '{"tenant":"acme"}' WHERE name = 'ecomm-staging-db'$$, 'attributes are a plain column');
+SELECT throws_ok(format('UPDATE promote.instance SET %s WHERE name = ''ecomm-staging-db''', a), 'PM303', NULL, a || ' is kept by promote')
+  FROM unnest(ARRAY['status = ''PROVISIONED''', 'deployed_revision = 1', 'deployed_by = 1', 'changed_by = 1', 'deployment = 9']) a;
 SELECT throws_ok(format('UPDATE promote.%s SET %s', t, a), '23514', NULL, t || ': ' || a)
-  FROM (VALUES ('instance', $$status = 'RUNNING'$$), ('instance', 'deployed_revision = 99'), ('instance', $$attributes = '[]'$$), ('environment', $$parameters = '1'$$),
+  FROM (VALUES ('environment', 'max_lost_leases = 0'), ('instance', $$attributes = '[]'$$), ('environment', $$parameters = '1'$$),
                ('environment', $$attributes = 'null'$$), ('project', $$attributes = '[]'$$), ('component', $$attributes = '"x"'$$)) AS v(t, a);
 
 -- Every constraint has a name of its own, every object a comment, every table is dumped.
@@ -72,7 +75,7 @@ SELECT is(array_agg(c.conname), NULL, 'foreign keys never delete or set anything
 SELECT is(array_agg(c.oid::regclass || '.' || a.attname), NULL, 'columns are of types that survive pg_upgrade and are written to a dump as they are')
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid
  WHERE c.relnamespace = 'promote'::regnamespace AND c.relkind = 'r' AND a.attnum > 0
-   AND COALESCE(NULLIF(t.typbasetype, 0), t.oid)::regtype::text NOT IN ('text', 'integer', 'bigint', 'boolean', 'jsonb', 'bytea', 'timestamp with time zone');
+   AND COALESCE(NULLIF(t.typbasetype, 0), t.oid)::regtype::text NOT IN ('text', 'integer', 'bigint', 'boolean', 'jsonb', 'bytea', 'timestamp with time zone', 'text[]');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -2,6 +2,7 @@
 BEGIN;
 SELECT no_plan();
 \ir ../fixtures/ecomm.sql
+\ir ../fixtures/deploy.sql
 SET LOCAL promote.actor = 'dba';
 INSERT INTO promote.config (project, params) VALUES ('ecomm', '{"size": "large"}'), ('ecomm', '{"size": "huge"}'), ('ecomm', '{"size": "{{nowhere}}"}'),
     ('ecomm', '{"size": "large", "subnet": "private"}');
@@ -35,7 +36,7 @@ SELECT throws_ok($$INSERT INTO promote.revision (project, environment, component
     SELECT 'ecomm', 'production', 'db', r, promote.jsonb_digest('{"size": "large"}'), '~1' FROM generate_series(4, 5) r$$, 'PM302', NULL, 'two for one instance in one statement');
 
 -- ---- immutable values of what runs ----
-UPDATE promote.instance SET status = 'PROVISIONED', deployed_revision = 1 WHERE name = 'ecomm-production-db';
+SELECT ok(pg_temp.deploy('ecomm-production-db') > 0, 'deployed');
 SELECT pg_temp.refuses(pg_temp.insert_revision('', '', '{"size": "large", "subnet": "private"}'), 'PM104', E'^\\.subnet\n\\.network\\.cidr$|^\\.network\\.cidr\n\\.subnet$|subnet', 'immutable values');
 SELECT lives_ok(pg_temp.insert_revision('allow_replace', 'true', '{"size": "large", "subnet": "private"}'), 'unless it may replace');
 SELECT results_eq($$SELECT revision, destructive FROM promote.deployment WHERE environment = 'production' ORDER BY deployment DESC LIMIT 1$$, 'VALUES (4, true)', 'which the plan says');

@@ -2,6 +2,7 @@
 BEGIN;
 SELECT no_plan();
 \ir ../fixtures/ecomm.sql
+\ir ../fixtures/deploy.sql
 INSERT INTO promote.bundle VALUES ('lk'), ('kp'), ('ph');
 INSERT INTO promote.bundle_release (bundle, version, params_schema)
 VALUES ('lk', '1.0.0', '{}'), ('lk', '2.0.0', '{"properties": {"token": {"$md.sensitive": true}, "o": {"$md.sensitive": true}, "l": {"items": {"properties": {"k": {"$md.sensitive": true}}}}}}'), ('lk', '3.0.0', '{}'),
@@ -58,16 +59,16 @@ SELECT is(pg_temp.lines($$SELECT path, change FROM promote.preview_promotion('ec
 SELECT is(pg_temp.lines($$SELECT changed, deployment FROM promote.promote_instance('ecomm-staging-ph', 'ecomm-production-ph')$$), '(f,2)', 'the parameters changed: a new plan for the same revision');
 SELECT is(pg_temp.lines($$SELECT changed, deployment FROM promote.promote_instance('ecomm-staging-ph', 'ecomm-production-ph')$$), '(f,)', 'but only one');
 SELECT is((SELECT c.params ->> 'mode' FROM promote.deployment d JOIN promote.config c ON c.project = d.project AND c.digest = d.rendered_digest WHERE d.component = 'ph' AND d.environment = 'production' AND d.deployment = 2), 'dev', 'rendered anew');
-UPDATE promote.instance SET status = 'PROVISIONED', deployed_revision = 1 WHERE name = 'ecomm-production-ph';
+SELECT ok(pg_temp.deploy('ecomm-production-ph') > 0, 'deployed');
 UPDATE promote.environment SET parameters = '{"mode": "dev", "x": 2}' WHERE environment = 'production' AND project = 'ecomm';
 SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-ph', '{"n": 1}')$$, 'PM104', '^\.s$', 'a parameter cannot change an immutable value either');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-ph', '{"n": 1}', allow_replace => true)$$, 'unless it may');
 SELECT is((SELECT jsonb_agg(c ORDER BY c ->> 'path') FROM (SELECT diff, destructive FROM promote.deployment WHERE component = 'ph' AND environment = 'production' ORDER BY deployment DESC LIMIT 1) d, jsonb_array_elements(d.diff) c WHERE destructive),
     '[{"path": ".n", "change": "add", "new": 1}, {"path": ".s", "change": "change", "old": 1, "new": 2, "immutable": true}]', 'and then the plan says what the parameter did');
 
--- ---- what may run is every way in which it was planned ----
+-- ---- what runs is what was deployed, not what was planned ----
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-ph', '{"s": "{{x}}", "n": 2}', allow_replace => true)$$, 'a revision');
-UPDATE promote.instance SET deployed_revision = revision WHERE name = 'ecomm-production-ph';
+SELECT ok(pg_temp.deploy('ecomm-production-ph') > 0, 'deployed');
 UPDATE promote.environment SET parameters = '{"mode": "dev", "x": 3}' WHERE environment = 'production' AND project = 'ecomm';
 SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-ph')$$, 'PM104', '^\.s$', 'a plan of the parameter alone would replace');
 SELECT is(pg_temp.lines($$SELECT changed, deployment IS NOT NULL, diff FROM promote.configure_instance('ecomm-production-ph', allow_replace => true)$$),

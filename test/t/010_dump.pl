@@ -48,7 +48,20 @@ BEGIN
     PERFORM promote.configure_instance('blog-staging-db', '{"size": 3}');
     PERFORM promote.configure_instance('blog-production-db', '{"size": 4}');
 END $$;
-UPDATE promote.instance SET status = 'PROVISIONED', deployed_revision = 1 WHERE name = 'blog-production-db';
+UPDATE promote.instance SET attributes = '{"work": true}' WHERE name = 'blog-production-db';
+DO $$
+DECLARE
+    claim record;
+BEGIN
+    FOR i IN 1 .. 2 LOOP
+        SELECT * INTO claim FROM promote.claim_deployment('worker', selector => '{"work": true}');
+        PERFORM promote.append_deployment_log(claim.instance, claim.deployment, 'done', claim.fencing);
+        PERFORM promote.complete_deployment(claim.instance, claim.deployment, claim.fencing);
+        EXIT WHEN i = 2;
+        PERFORM promote.deploy_instance('blog-production-db');
+    END LOOP;
+    PERFORM promote.propose_deployment('blog-production-db', 'DECOMMISSION', message => 'no longer');
+END $$;
 
 SET promote.actor = 'Ada "the boss" O''Neil <ada@example.com>';
 DO $$

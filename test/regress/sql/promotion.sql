@@ -48,7 +48,21 @@ SELECT promote.promote_instance('shop-staging-web', 'shop-prod uction-web');
 SELECT promote.promote_instance('shop-staging-web', 'shop-production-web', '{"image": null, "replicas": 50, "hosts": ["WWW"], "token": ["hidden"], "extra": 1}');
 SELECT promote.promote_instance('shop-staging-web', 'shop-production-web', '{"image": "{{tag}} {{branch}}"}');
 SELECT promote.promote_instance('shop-staging-web', 'shop-production-web', expected_revision => 1);
-UPDATE promote.instance SET status = 'PROVISIONED', deployed_revision = 2 WHERE name = 'shop-production-web';
+DO $$
+DECLARE
+    claim record;
+BEGIN
+    FOR i IN 1 .. 2 LOOP
+        LOOP
+            SELECT * INTO claim FROM promote.claim_deployment('test');
+            EXIT WHEN NOT FOUND;
+            PERFORM promote.complete_deployment(claim.instance, claim.deployment, claim.fencing);
+        END LOOP;
+        EXIT WHEN i = 2;
+        PERFORM promote.deploy_instance('shop-production-web');
+    END LOOP;
+END $$;
+SELECT name, status, deployed_revision, deployed_by FROM promote.instance ORDER BY name;
 SELECT promote.promote_instance('shop-staging-web', 'shop-production-web', '{"region": "asia"}');
 SELECT destination, new_revision, changed FROM promote.promote_instance('shop-staging-web', 'shop-production-web', '{"region": "asia"}', allow_replace => true);
 SELECT promote.plan_text('shop-production-web');

@@ -1,0 +1,183 @@
+-- Deployments: the queue that workers empty, and what each step does.
+-- That plan is a deployment of the same instance is seen to by what writes
+-- it: a foreign key to the table itself would be a cycle to pg_dump.
+
+CREATE TABLE promote.deployment (
+    project          promote.project_name NOT NULL,
+    environment      promote.environment_name NOT NULL,
+    component        promote.component_name NOT NULL,
+    deployment       integer NOT NULL,
+    action           text COLLATE "C" NOT NULL,
+    status           text COLLATE "C" NOT NULL DEFAULT 'PENDING',
+    -- what it carries: written when it is queued, and never changed
+    revision         integer NOT NULL,
+    base_revision    integer,
+    bundle           promote.bundle_name NOT NULL,
+    version          promote.semantic_version NOT NULL,
+    previous_version promote.semantic_version,
+    rendered_digest  bytea NOT NULL,
+    diff             jsonb NOT NULL,
+    destructive      boolean NOT NULL DEFAULT false,
+    plan             integer,
+    message          text,
+    actor            text NOT NULL DEFAULT promote.current_actor(),
+    database_role    text NOT NULL DEFAULT promote.current_database_role(),
+    created_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    -- how far it has come: moves with its steps
+    queued_at        timestamptz,
+    due_at           timestamptz,
+    worker           text,
+    fencing          integer NOT NULL DEFAULT 0,
+    lost_leases      integer NOT NULL DEFAULT 0,
+    seen_change      integer,
+    started_at       timestamptz,
+    finished_at      timestamptz,
+    approved_by      text,
+    reason           text,
+    plan_digest      bytea,
+    plan_facts       jsonb,
+    plan_defects     text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    CONSTRAINT deployment_pkey PRIMARY KEY (project, environment, component, deployment),
+    CONSTRAINT deployment_revision_fkey FOREIGN KEY (project, environment, component, revision)
+        REFERENCES promote.revision (project, environment, component, revision),
+    CONSTRAINT deployment_rendered_fkey FOREIGN KEY (project, rendered_digest)
+        REFERENCES promote.config (project, digest),
+    CONSTRAINT deployment_release_fkey FOREIGN KEY (bundle, version)
+        REFERENCES promote.bundle_release (bundle, version),
+    CONSTRAINT deployment_deployment_check CHECK (deployment > 0),
+    CONSTRAINT deployment_action_check CHECK (action IN ('PLAN', 'PROVISION', 'DECOMMISSION')),
+    CONSTRAINT deployment_status_check
+        CHECK (status IN ('PROPOSED', 'APPROVED', 'REJECTED', 'PENDING', 'RUNNING',
+                          'COMPLETED', 'FAILED', 'ABORTED')),
+    CONSTRAINT deployment_diff_check CHECK (pg_catalog.jsonb_typeof(diff) = 'array'),
+    CONSTRAINT deployment_plan_check
+        CHECK (plan IS NULL OR plan < deployment AND action = 'PROVISION'),
+    CONSTRAINT deployment_queued_at_check
+        CHECK (status NOT IN ('PENDING', 'APPROVED', 'RUNNING') OR queued_at IS NOT NULL),
+    CONSTRAINT deployment_due_at_check
+        CHECK (CASE WHEN status = 'RUNNING' THEN due_at IS NOT NULL
+                    WHEN status NOT IN ('PENDING', 'APPROVED') THEN due_at IS NULL
+                    ELSE true END),
+    CONSTRAINT deployment_claim_check
+        CHECK ((fencing > 0) = (started_at IS NOT NULL) AND (fencing > 0) = (worker IS NOT NULL)
+               AND (status NOT IN ('RUNNING', 'COMPLETED', 'FAILED') OR fencing > 0)),
+    CONSTRAINT deployment_lost_leases_check CHECK (lost_leases BETWEEN 0 AND fencing),
+    CONSTRAINT deployment_finished_at_check
+        CHECK ((finished_at IS NOT NULL)
+               = (status IN ('REJECTED', 'COMPLETED', 'FAILED', 'ABORTED'))),
+    CONSTRAINT deployment_plan_digest_check CHECK (pg_catalog.octet_length(plan_digest) = 32),
+    CONSTRAINT deployment_plan_facts_check CHECK (pg_catalog.jsonb_typeof(plan_facts) = 'object')
+);
+CREATE INDEX deployment_plan_idx
+    ON promote.deployment (project, environment, component, revision, deployment)
+    WHERE action = 'PLAN';
+COMMENT ON INDEX promote.deployment_plan_idx IS 'Finds the plans of a revision';
+CREATE INDEX deployment_open_idx
+    ON promote.deployment (project, environment, component, queued_at, deployment)
+    WHERE status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING');
+COMMENT ON INDEX promote.deployment_open_idx IS 'Finds what is not over, and what is next in an instance''s queue';
+CREATE INDEX deployment_run_idx
+    ON promote.deployment (project, environment, component, started_at)
+    WHERE action <> 'PLAN' AND started_at IS NOT NULL;
+COMMENT ON INDEX promote.deployment_run_idx IS 'Finds what may have changed an instance, in order';
+CREATE UNIQUE INDEX deployment_head_key
+    ON promote.deployment (project, environment, component)
+    WHERE due_at IS NOT NULL;
+COMMENT ON INDEX promote.deployment_head_key IS 'One deployment of an instance runs, or else one may be claimed';
+CREATE INDEX deployment_due_idx ON promote.deployment (due_at)
+    WHERE due_at IS NOT NULL;
+COMMENT ON INDEX promote.deployment_due_idx IS 'Finds what may be claimed, the longest due first';
+SELECT pg_catalog.pg_extension_config_dump('promote.deployment', '');
+COMMENT ON TABLE promote.deployment IS 'Attempts to plan, provision or decommission a revision, numbered from 1 per instance';
+COMMENT ON COLUMN promote.deployment.project IS 'The instance''s project';
+COMMENT ON COLUMN promote.deployment.environment IS 'The instance''s environment';
+COMMENT ON COLUMN promote.deployment.component IS 'The instance''s component';
+COMMENT ON COLUMN promote.deployment.deployment IS 'Number';
+COMMENT ON COLUMN promote.deployment.action IS 'PLAN, PROVISION or DECOMMISSION';
+COMMENT ON COLUMN promote.deployment.status IS 'PROPOSED, APPROVED, REJECTED, PENDING, RUNNING, COMPLETED, FAILED or ABORTED';
+COMMENT ON COLUMN promote.deployment.revision IS 'Revision it is about';
+COMMENT ON COLUMN promote.deployment.base_revision IS 'Revision that the diff starts from: of a revision''s first plan that of the plan before, else what is deployed; NULL: there was none';
+COMMENT ON COLUMN promote.deployment.bundle IS 'Bundle of the release';
+COMMENT ON COLUMN promote.deployment.version IS 'Release that the version constraint stood for';
+COMMENT ON COLUMN promote.deployment.previous_version IS 'The release that the diff starts from; NULL: there was none';
+COMMENT ON COLUMN promote.deployment.rendered_digest IS 'Configuration with the placeholders replaced by the environment''s parameters';
+COMMENT ON COLUMN promote.deployment.diff IS 'Leaf diff of the rendered configurations: an array of objects with path, change, old, new, immutable and sensitive; sensitive values are masked';
+COMMENT ON COLUMN promote.deployment.destructive IS 'Does it change an immutable value of a provisioned instance?';
+COMMENT ON COLUMN promote.deployment.plan IS 'PLAN deployment that a PROVISION follows: what was reviewed; NULL: none';
+COMMENT ON COLUMN promote.deployment.message IS 'Why, in the actor''s words';
+COMMENT ON COLUMN promote.deployment.actor IS 'Who, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.deployment.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.deployment.created_at IS 'When it was queued or proposed';
+COMMENT ON COLUMN promote.deployment.queued_at IS 'Since when it waits for a worker, its place among the instance''s others; NULL: it is or was a proposal';
+COMMENT ON COLUMN promote.deployment.due_at IS 'Waiting: from when on it may be claimed; running: until when the claim holds; NULL: it is not its turn, or over';
+COMMENT ON COLUMN promote.deployment.worker IS 'Who has claimed it last';
+COMMENT ON COLUMN promote.deployment.fencing IS 'How often it was claimed; the number of the last claim, which alone may write';
+COMMENT ON COLUMN promote.deployment.lost_leases IS 'How many claims ran out';
+COMMENT ON COLUMN promote.deployment.seen_change IS 'The instance''s changed_by when it was last claimed: the state of things that a plan has seen';
+COMMENT ON COLUMN promote.deployment.started_at IS 'When it was last claimed';
+COMMENT ON COLUMN promote.deployment.finished_at IS 'When it came to its end';
+COMMENT ON COLUMN promote.deployment.approved_by IS 'Who approved the proposal';
+COMMENT ON COLUMN promote.deployment.reason IS 'What was said at its last step: why it was approved, rejected, aborted or released, why it failed, how it ended';
+COMMENT ON COLUMN promote.deployment.plan_digest IS 'Of a PLAN the digest of the document that was recorded, or of its diff where it was completed without one; of a PROVISION that of the plan it follows';
+COMMENT ON COLUMN promote.deployment.plan_facts IS 'What the recorded document says of itself: its versions, time and counts; never a value';
+COMMENT ON COLUMN promote.deployment.plan_defects IS 'Why the recorded plan cannot be deployed: errored, incomplete, deferred';
+
+DO $$
+BEGIN
+    ALTER TABLE promote.deployment ALTER COLUMN diff SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;
+END
+$$;
+
+CREATE FUNCTION promote.guard_deployment() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_deployment';
+REVOKE ALL ON FUNCTION promote.guard_deployment() FROM PUBLIC;
+COMMENT ON FUNCTION promote.guard_deployment() IS
+'Refuses illegal steps of a deployment, PM501, and changes of what it carries, PM301; fills in what a step implies';
+
+CREATE FUNCTION promote.record_deployment() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_deployment';
+REVOKE ALL ON FUNCTION promote.record_deployment() FROM PUBLIC;
+COMMENT ON FUNCTION promote.record_deployment() IS
+'Records a deployment''s step: moves the instance and its queue, appends to the audit log and notifies';
+
+CREATE FUNCTION promote.deployment_steps(
+    OUT action text, OUT from_status text, OUT to_status text, OUT event text,
+    OUT instance_status text)
+    RETURNS SETOF record
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 36
+    AS 'MODULE_PATHNAME', 'promote_deployment_steps';
+COMMENT ON FUNCTION promote.deployment_steps() IS
+'The legal steps of deployments: the event that the audit log calls each, and what the instance''s status becomes; NULL: what it was';
+
+CREATE FUNCTION promote.deployment_facts(deployment promote.deployment) RETURNS jsonb
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_deployment_facts';
+COMMENT ON FUNCTION promote.deployment_facts(promote.deployment) IS
+'What the audit log says of a deployment when it is queued or proposed: what it carries, which never changes';
+
+CREATE FUNCTION promote.deployment_state(deployment promote.deployment) RETURNS jsonb
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_deployment_state';
+COMMENT ON FUNCTION promote.deployment_state(promote.deployment) IS
+'What the audit log says of a deployment''s step: how far it has come, but for its place in the queue';
+
+CREATE TRIGGER guard_record BEFORE INSERT ON promote.deployment
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER guard_record;
+
+CREATE TRIGGER guard_deployment BEFORE UPDATE ON promote.deployment
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_deployment();
+ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER guard_deployment;
+
+CREATE TRIGGER record_deployment AFTER UPDATE ON promote.deployment
+    FOR EACH ROW EXECUTE FUNCTION promote.record_deployment();
+ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER record_deployment;
+
+CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.deployment
+    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.deployment
+    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER refuse_rewrite;
+ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER refuse_truncate;

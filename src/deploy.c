@@ -1,0 +1,353 @@
+/*
+ * deploy.c: the steps of deployments that people take.
+ *
+ * Each verb locks the instance, judges, and writes; the triggers of
+ * deployment.c record.  Each is natural to repeat: what is there already is
+ * returned.
+ */
+#include "postgres.h"
+
+#include "deployment.h"
+#include "errors.h"
+#include "json/builder.h"
+#include "review.h"
+#include "revision.h"
+#include "stage.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(promote_plan_instance);
+PG_FUNCTION_INFO_V1(promote_deploy_instance);
+PG_FUNCTION_INFO_V1(promote_decommission_instance);
+PG_FUNCTION_INFO_V1(promote_propose_deployment);
+PG_FUNCTION_INFO_V1(promote_approve_deployment);
+PG_FUNCTION_INFO_V1(promote_reject_deployment);
+PG_FUNCTION_INFO_V1(promote_abort_deployment);
+
+/* What is asked for. */
+typedef struct Request
+{
+	InstanceKey key;
+	const char *action;
+	const char *status;			/* PENDING, or PROPOSED */
+	int32		plan;			/* 0: none is named */
+	const char *message;		/* NULL: none */
+} Request;
+
+/*
+ * Number of a deployment of the same content that is not over; 0: none.  What
+ * is proposed is not queued, so that the one does not stand for the other.
+ */
+static int32
+find_open(const InstanceKey *key, const DeploymentOrder *order)
+{
+	static Statement read = {
+		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE d.project = $1"
+		" AND d.environment = $2 AND d.component = $3"
+		" AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')"
+		" AND (d.status = 'PROPOSED') = $4 AND d.action = $5 AND d.revision = $6 AND d.version = $7"
+		" AND d.rendered_digest = $8 AND COALESCE(d.plan, 0) = $9"
+		" ORDER BY d.queued_at, d.deployment LIMIT 1",
+		.parameters = 9,
+		.types = {TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID, INT4OID}
+	};
+	Datum		values[9];
+
+	instance_key_values(key, values);
+	values[3] = BoolGetDatum(strcmp(order->status, "PROPOSED") == 0);
+	values[4] = CStringGetTextDatum(order->action);
+	values[5] = Int32GetDatum(order->revision);
+	values[6] = CStringGetTextDatum(order->version);
+	values[7] = PointerGetDatum(order->rendered_digest);
+	values[8] = Int32GetDatum(order->plan);
+	statement_run(&read, values, NULL, false);
+	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
+}
+
+/* Write the order, unless it stands already; returns its number. */
+static int32
+write_order(Review *review, const DeploymentOrder *order)
+{
+	ProposedRevision *proposed = &review->proposed;
+	int32		number = find_open(&proposed->key, order);
+
+	if (number == 0)
+	{
+		number = proposed->current_deployment + 1;
+		deployment_queue(&proposed->key, number, &proposed->head, order);
+	}
+	return number;
+}
+
+/*
+ * Let the diff start from what is deployed, whatever was planned last.  The
+ * review is judged.
+ */
+static void
+diff_from_deployed(Review *review)
+{
+	ProposedRevision *proposed = &review->proposed;
+	Proposal   *proposal = &proposed->proposal;
+	Carried	runs;
+
+	proposal->planned = NULL;
+	proposed->base_revision = 0;
+	proposed->previous_version = NULL;
+	if (review->deployed_by > 0 && deployment_carries(&proposed->key, review->deployed_by, &runs))
+	{
+		proposal->planned = runs.params;
+		proposal->other_schemas[1] = strcmp(runs.version, proposal->version) == 0 ? NULL : runs.schema;
+		proposed->base_revision = runs.revision;
+		proposed->previous_version = runs.version;
+	}
+	proposal->marks = compose_marks(proposal, proposal->rendered);
+	proposal->planned_marks = compose_marks(proposal, proposal->planned);
+}
+
+/* The order to plan or provision what is desired. */
+static void
+fill_order(Review *review, const Request *request, DeploymentOrder *order)
+{
+	ProposedRevision *proposed = &review->proposed;
+
+	diff_from_deployed(review);
+	*order = (DeploymentOrder) {
+		.action = request->action,
+		.status = request->status,
+		.revision = proposed->current_revision,
+		.base_revision = proposed->base_revision,
+		.bundle = proposed->proposal.bundle,
+		.version = proposed->proposal.version,
+		.previous_version = proposed->previous_version,
+		.rendered_digest = review->rendered_digest,
+		.diff = compose_diff(&proposed->proposal),
+		.destructive = proposed->proposal.destructive,
+		.message = request->message
+	};
+}
+
+/* Plan what the instance desires. */
+static int32
+order_plan(Review *review, const Request *request)
+{
+	DeploymentOrder order;
+
+	review_judge(review);
+	fill_order(review, request, &order);
+	revision_store_rendered(&review->proposed);
+	return write_order(review, &order);
+}
+
+/* Did the last change of the instance carry out that very plan, to its end? */
+static bool
+is_carried_out(const Review *review, int32 plan)
+{
+	Deployment	change;
+
+	return plan > 0 && review->changed_by > 0 &&
+		deployment_find(&review->proposed.key, review->changed_by, &change) &&
+		change.plan == plan && strcmp(change.status, "COMPLETED") == 0;
+}
+
+/* Provision what the instance desires, by the plan that was reviewed. */
+static int32
+order_provision(Review *review, const Request *request)
+{
+	DeploymentOrder order;
+	Deployment	plan;
+
+	/* by its number alone: the change itself has moved what the plan has seen */
+	if (is_carried_out(review, request->plan != 0 ? request->plan : review_last_plan(review)))
+		return review->changed_by;
+	review_judge(review);
+	review_find_plan(review, request->plan, &plan);
+	fill_order(review, request, &order);
+	order.plan = plan.deployment;
+	order.plan_digest = plan.plan_digest;
+	revision_store_rendered(&review->proposed);
+	return write_order(review, &order);
+}
+
+/* The diff that takes everything away. */
+static Jsonb *
+diff_to_nothing(const Carried *runs)
+{
+	Proposal	proposal = {.schema = runs->schema,.planned = runs->params};
+	JsonBuilder	builder;
+
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_end_object(&builder);
+	proposal.rendered = json_builder_finish(&builder);
+	proposal.planned_marks = compose_marks(&proposal, proposal.planned);
+	return compose_diff(&proposal);
+}
+
+/* Decommission what the instance runs; by whatever changed it last. */
+static int32
+order_decommission(Review *review, const Request *request)
+{
+	DeploymentOrder order;
+	Carried	runs;
+
+	if (strcmp(review->status, "DECOMMISSIONED") == 0)
+		return review->changed_by;
+	review_decommission(review);
+	if (!deployment_carries(&review->proposed.key, review->changed_by, &runs))
+		elog(ERROR, "deployment %d is not there", review->changed_by);
+	order = (DeploymentOrder) {
+		.action = request->action,
+		.status = request->status,
+		.revision = runs.revision,
+		.base_revision = runs.revision,
+		.bundle = runs.bundle,
+		.version = runs.version,
+		.previous_version = runs.version,
+		.rendered_digest = runs.rendered_digest,
+		.diff = diff_to_nothing(&runs),
+		.destructive = true,
+		.message = request->message
+	};
+	return write_order(review, &order);
+}
+
+/*
+ * Queue or propose what is asked for; expected is the argument that names the
+ * revision to be expected, -1 where there is none.
+ */
+static Datum
+place_order(FunctionCallInfo fcinfo, const Request *request, int expected)
+{
+	SpiScope	scope;
+	Review		review;
+	int32		number;
+
+	spi_enter(&scope);
+	stage_lock(&request->key, true);
+	review_open(&request->key, &review);
+	if (expected >= 0)
+		stage_check_revision(fcinfo, expected, &review.proposed);
+	if (strcmp(request->action, "PLAN") == 0)
+		number = order_plan(&review, request);
+	else if (strcmp(request->action, "PROVISION") == 0)
+		number = order_provision(&review, request);
+	else
+		number = order_decommission(&review, request);
+	return deployment_result(&scope, deployment_row(&request->key, number));
+}
+
+/*
+ * promote.plan_instance(instance text, message text, expected_revision
+ * integer) returns promote.deployment
+ */
+Datum
+promote_plan_instance(PG_FUNCTION_ARGS)
+{
+	Request		request = {.action = "PLAN",.status = "PENDING",.message = argument_text(fcinfo, 1)};
+
+	argument_instance(fcinfo, 0, "instance", &request.key);
+	return place_order(fcinfo, &request, 2);
+}
+
+/*
+ * promote.deploy_instance(instance text, plan integer, message text,
+ * expected_revision integer) returns promote.deployment
+ */
+Datum
+promote_deploy_instance(PG_FUNCTION_ARGS)
+{
+	Request		request = {.action = "PROVISION",.status = "PENDING",.message = argument_text(fcinfo, 2)};
+
+	argument_instance(fcinfo, 0, "instance", &request.key);
+	request.plan = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");
+	return place_order(fcinfo, &request, 3);
+}
+
+/* promote.decommission_instance(instance text, message text) returns promote.deployment */
+Datum
+promote_decommission_instance(PG_FUNCTION_ARGS)
+{
+	Request		request = {.action = "DECOMMISSION",.status = "PENDING",.message = argument_text(fcinfo, 1)};
+
+	argument_instance(fcinfo, 0, "instance", &request.key);
+	return place_order(fcinfo, &request, -1);
+}
+
+/*
+ * promote.propose_deployment(instance text, action text, plan integer,
+ * message text, expected_revision integer) returns promote.deployment
+ */
+Datum
+promote_propose_deployment(PG_FUNCTION_ARGS)
+{
+	Request		request = {.status = "PROPOSED",.message = argument_text(fcinfo, 3)};
+
+	argument_instance(fcinfo, 0, "instance", &request.key);
+	request.action = argument_action(PG_ARGISNULL(1) ? "PROVISION" : argument_text(fcinfo, 1));
+	request.plan = PG_ARGISNULL(2) ? 0 : argument_number(fcinfo, 2, "deployment");
+	if (request.plan != 0 && strcmp(request.action, "PROVISION") != 0)
+		ereport(ERROR,
+				(errcode(PM_INVALID_ARGUMENT),
+				 errmsg("a %s follows no plan", request.action),
+				 errdetail("Only a PROVISION does."),
+				 errhint("Leave the plan out.")));
+	return place_order(fcinfo, &request, 4);
+}
+
+/*
+ * Take a deployment from a state, or from any (NULL), to another, unless it
+ * is there already.
+ */
+static Datum
+take_step(FunctionCallInfo fcinfo, const char *from, const char *to)
+{
+	char	   *reason = argument_text(fcinfo, 2);
+	int32		number;
+	SpiScope	scope;
+	InstanceKey key;
+	Deployment	deployment;
+
+	argument_instance(fcinfo, 0, "instance", &key);
+	number = argument_number(fcinfo, 1, "deployment");
+	spi_enter(&scope);
+	stage_lock(&key, true);
+	deployment_load(&key, number, &deployment);
+	if (strcmp(deployment.status, to) == 0)
+		return deployment_result(&scope, deployment_row(&key, number));
+	if (from && strcmp(deployment.status, from) != 0)
+		refuse_step(instance_key_name(&key), number, deployment.status, to);
+	return deployment_result(&scope, deployment_step(&deployment, to, reason));
+}
+
+/*
+ * promote.approve_deployment(instance text, deployment integer, message text)
+ * returns promote.deployment
+ */
+Datum
+promote_approve_deployment(PG_FUNCTION_ARGS)
+{
+	return take_step(fcinfo, "PROPOSED", "APPROVED");
+}
+
+/*
+ * promote.reject_deployment(instance text, deployment integer, reason text)
+ * returns promote.deployment
+ */
+Datum
+promote_reject_deployment(PG_FUNCTION_ARGS)
+{
+	(void) argument_required(fcinfo, 2, "reason");
+	return take_step(fcinfo, "PROPOSED", "REJECTED");
+}
+
+/*
+ * promote.abort_deployment(instance text, deployment integer, reason text)
+ * returns promote.deployment
+ */
+Datum
+promote_abort_deployment(PG_FUNCTION_ARGS)
+{
+	return take_step(fcinfo, NULL, "ABORTED");
+}

@@ -1,0 +1,80 @@
+/*
+ * deployment.h: attempts to plan, provision or decommission, and their steps.
+ */
+#ifndef PROMOTE_DEPLOYMENT_H
+#define PROMOTE_DEPLOYMENT_H
+
+#include "postgres.h"
+
+#include "audit.h"
+#include "compat.h"
+#include "name.h"
+#include "spi.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+/* What a new deployment carries. */
+typedef struct DeploymentOrder
+{
+	const char *action;
+	const char *status;			/* PENDING or PROPOSED */
+	int32		revision;
+	int32		base_revision;	/* that the diff starts from; 0: none */
+	const char *bundle;
+	const char *version;
+	const char *previous_version;	/* NULL: none */
+	bytea	   *rendered_digest;
+	const Jsonb *diff;
+	bool		destructive;
+	int32		plan;			/* that it follows; 0: none */
+	bytea	   *plan_digest;	/* of that one; NULL with it */
+	const char *message;		/* NULL: none */
+} DeploymentOrder;
+
+/* A row of the table, as far as steps are judged by it. */
+typedef struct Deployment
+{
+	InstanceKey key;
+	int32		deployment;
+	char	   *action;
+	char	   *status;
+	int32		revision;
+	char	   *version;
+	bytea	   *rendered_digest;
+	int32		plan;			/* 0: none */
+	bytea	   *plan_digest;	/* NULL: none */
+	char	   *worker;			/* NULL: never claimed */
+	int32		fencing;
+	TimestampTz due_at;			/* 0: not due */
+	int32		seen_change;	/* 0: never claimed, or before any change */
+	char	   *plan_defects;	/* NULL: none */
+} Deployment;
+
+/* What a deployment carries. */
+typedef struct Carried
+{
+	int32		revision;
+	char	   *bundle;
+	char	   *version;
+	bytea	   *rendered_digest;
+	Jsonb	   *params;			/* rendered */
+	Jsonb	   *schema;			/* of its release */
+} Carried;
+
+extern Jsonb *deployment_insert(const InstanceKey *key, int32 deployment,
+								const DeploymentOrder *order);
+extern void deployment_queue(const InstanceKey *key, int32 deployment, AuditHead *head,
+							 const DeploymentOrder *order);
+extern bool deployment_find(const InstanceKey *key, int32 deployment, Deployment *found);
+extern void deployment_load(const InstanceKey *key, int32 deployment, Deployment *found);
+extern bool deployment_carries(const InstanceKey *key, int32 deployment, Carried *carried);
+extern int32 deployment_last(const InstanceKey *key);
+extern void refuse_unknown_deployment(const InstanceKey *key, int32 deployment) pg_attribute_noreturn();
+extern Datum deployment_step(const Deployment *deployment, const char *status,
+							 const char *reason);
+extern void refuse_step(const char *instance, int32 deployment, const char *from,
+						const char *to) pg_attribute_noreturn();
+extern Datum deployment_row(const InstanceKey *key, int32 deployment);
+extern Datum deployment_result(SpiScope *scope, Datum row);
+
+#endif							/* PROMOTE_DEPLOYMENT_H */

@@ -1,0 +1,52 @@
+/*
+ * notify.c: telling listeners, at commit, that something happened.
+ *
+ * The payload holds names and numbers and never a value: who may listen need
+ * not be who may read.
+ */
+#include "postgres.h"
+
+#include "json/builder.h"
+#include "notify.h"
+
+#include "commands/async.h"
+#include "utils/jsonb.h"
+
+#define CHANNEL "promote"
+
+/* Add a number, unless it is 0. */
+static void
+add_number(JsonBuilder *builder, const char *name, int32 number)
+{
+	if (number == 0)
+		return;
+	json_build_key(builder, name, strlen(name));
+	json_build_integer(builder, number);
+}
+
+/* Add a word, unless it is NULL. */
+static void
+add_word(JsonBuilder *builder, const char *name, const char *word)
+{
+	if (word)
+		json_build_field(builder, name, word);
+}
+
+/* Notify the listeners of the channel promote, at commit. */
+void
+notify(const Notice *notice)
+{
+	JsonBuilder	builder;
+	Jsonb	   *payload;
+
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_field(&builder, "instance", notice->instance);
+	add_number(&builder, "revision", notice->revision);
+	add_number(&builder, "deployment", notice->deployment);
+	add_word(&builder, "action", notice->action);
+	add_word(&builder, "status", notice->status);
+	json_build_end_object(&builder);
+	payload = json_builder_finish(&builder);
+	Async_Notify(CHANNEL, JsonbToCString(NULL, &payload->root, VARSIZE(payload)));
+}

@@ -1,0 +1,21 @@
+/*
+ * notify.h: telling listeners, at commit, that something happened.
+ */
+#ifndef PROMOTE_NOTIFY_H
+#define PROMOTE_NOTIFY_H
+
+#include "postgres.h"
+
+/* What happened to which instance; what is 0 or NULL is not said. */
+typedef struct Notice
+{
+	const char *instance;
+	int32		revision;
+	int32		deployment;
+	const char *action;
+	const char *status;
+} Notice;
+
+extern void notify(const Notice *notice);
+
+#endif							/* PROMOTE_NOTIFY_H */

@@ -1,0 +1,358 @@
+/*
+ * review.c: what was reviewed is what runs.
+ *
+ * A PROVISION is bound to the PLAN that it follows, and a proposal to what
+ * was proposed.  Both say what would run: a revision, a release, the rendered
+ * params, and the plan's result.  Here that is held against what would run
+ * now, under the instance's lock, and refused with all that has moved.
+ */
+#include "postgres.h"
+
+#include "errors.h"
+#include "json/digest.h"
+#include "review.h"
+#include "stage.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+/*
+ * Read what an instance desires, with the rules of its environment and where
+ * it stands.  Runs inside a scope of spi.h, under the instance's lock.
+ * Raises PM_NOT_CONFIGURED where it desires nothing yet.
+ */
+void
+review_open(const InstanceKey *key, Review *review)
+{
+	static Statement read = {
+		.text = "SELECT i.status, i.deployed_by, i.changed_by, e.require_plan,"
+		" e.decommission_protection, r.allow_replace FROM promote.instance AS i"
+		" JOIN promote.environment AS e ON e.project = $1 AND e.environment = $2"
+		" LEFT JOIN LATERAL (SELECT r.allow_replace FROM promote.revision AS r"
+		"  WHERE r.project = $1 AND r.environment = $2 AND r.component = $3"
+		"  AND r.revision = i.revision LIMIT 1) AS r ON true"
+		" WHERE i.project = $1 AND i.environment = $2 AND i.component = $3",
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3];
+
+	stage_read(key, key->environment, NULL, NULL, false, &review->proposed);
+	if (review->proposed.current_revision == 0)
+		refuse_unconfigured(key, "Give it its first revision by promote.configure_instance.");
+	instance_key_values(key, values);
+	statement_run(&read, values, NULL, false);
+	review->status = spi_text(SPI_tuptable, 0, 1);
+	review->deployed_by = spi_integer(SPI_tuptable, 0, 2);
+	review->changed_by = spi_integer(SPI_tuptable, 0, 3);
+	review->require_plan = spi_bool(SPI_tuptable, 0, 4);
+	review->protected = spi_bool(SPI_tuptable, 0, 5);
+	review->proposed.proposal.allow_replace = spi_bool(SPI_tuptable, 0, 6);
+	review->proposed.revision = review->proposed.current_revision;
+	review->rendered_digest = NULL;
+}
+
+/* Refuse a release that was taken out of use. */
+void
+release_require_unblocked(const char *bundle, const char *version)
+{
+	static Statement read = {
+		.text = "SELECT f.block_reason FROM promote.bundle_release AS f"
+		" WHERE f.bundle = $1 AND f.version = $2",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2] = {CStringGetTextDatum(bundle), CStringGetTextDatum(version)};
+	char	   *reason;
+
+	statement_run(&read, values, NULL, false);
+	reason = SPI_processed > 0 ? spi_text(SPI_tuptable, 0, 1) : NULL;
+	if (reason)
+		ereport(ERROR,
+				(errcode(PM_RELEASE_BLOCKED),
+				 errmsg("release %s of bundle \"%s\" is blocked", version, bundle),
+				 errdetail("The reason given is: %s", reason),
+				 errhint("Use another release, or clear block_reason in promote.bundle_release.")));
+}
+
+/*
+ * Judge what the instance desires as any revision is, by the release and the
+ * parameters of now.  Raises what compose_check raises, PM_NO_RELEASE and
+ * PM_RELEASE_BLOCKED.
+ */
+void
+review_judge(Review *review)
+{
+	Proposal   *proposal = &review->proposed.proposal;
+
+	proposal_require_release(&review->proposed);
+	release_require_unblocked(proposal->bundle, proposal->version);
+	compose_check(proposal);
+	review->proposed.digest = review->proposed.current_digest;
+	review->rendered_digest = json_digest(proposal->rendered);
+}
+
+/* Add a line to what has moved. */
+static void
+add_line(StringInfo lines, const char *line)
+{
+	appendStringInfo(lines, "%s%s", lines->len > 0 ? "\n" : "", line);
+}
+
+/* Are two digests the same? */
+static bool
+same_digest(const bytea *a, const bytea *b)
+{
+	return memcmp(VARDATA_ANY(a), VARDATA_ANY(b), JSON_DIGEST_LENGTH) == 0;
+}
+
+/* Add what has moved between a deployment's snapshot and now. */
+static void
+add_moved(StringInfo lines, const Review *review, const Deployment *reviewed)
+{
+	const ProposedRevision *now = &review->proposed;
+
+	if (reviewed->revision != now->current_revision)
+		add_line(lines, psprintf("The desired revision is %d; what was reviewed is revision %d.",
+								 now->current_revision, reviewed->revision));
+	if (strcmp(reviewed->version, now->proposal.version) != 0)
+		add_line(lines, psprintf("The version is %s; what was reviewed is version %s.",
+								 now->proposal.version, reviewed->version));
+	if (reviewed->revision == now->current_revision &&
+		!same_digest(reviewed->rendered_digest, review->rendered_digest))
+		add_line(lines, "The params render differently: the environment's parameters have changed.");
+}
+
+/* Add it where a later plan of the same revision came to another result. */
+static void
+add_newer_plan(StringInfo lines, const InstanceKey *key, const Deployment *plan)
+{
+	static Statement read = {
+		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE d.project = $1"
+		" AND d.environment = $2 AND d.component = $3 AND d.action = 'PLAN' AND d.revision = $4"
+		" AND d.deployment > $5 AND d.status = 'COMPLETED' AND d.plan_digest <> $6"
+		" ORDER BY d.deployment DESC LIMIT 1",
+		.parameters = 6,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, BYTEAOID}
+	};
+	Datum		values[6];
+
+	instance_key_values(key, values);
+	values[3] = Int32GetDatum(plan->revision);
+	values[4] = Int32GetDatum(plan->deployment);
+	values[5] = PointerGetDatum(plan->plan_digest);
+	statement_run(&read, values, NULL, false);
+	if (SPI_processed > 0)
+		add_line(lines, psprintf("The plan has another digest: plan %d of the same revision came to another result.",
+								 spi_integer(SPI_tuptable, 0, 1)));
+}
+
+/* Refuse what was reviewed where anything has moved since. */
+static void
+refuse_moved(const char *what, const Deployment *reviewed, const char *lines)
+{
+	ereport(ERROR,
+			(errcode(PM_PLAN_MOVED),
+			 errmsg("%s %d of \"%s\" is not what would be deployed now", what,
+					reviewed->deployment, instance_key_name(&reviewed->key)),
+			 errdetail_internal("%s", lines),
+			 errhint("Plan again by promote.plan_instance, review that, and deploy it.")));
+}
+
+/* All that has moved since a plan was made; "" where nothing has. */
+static char *
+moved_since(const Review *review, const Deployment *plan)
+{
+	StringInfoData lines;
+
+	initStringInfo(&lines);
+	add_moved(&lines, review, plan);
+	add_newer_plan(&lines, &plan->key, plan);
+	if (plan->seen_change != review->changed_by)
+		add_line(&lines, psprintf("Deployment %d has changed the instance since.", review->changed_by));
+	return lines.data;
+}
+
+/* Refuse a plan that its tool could not finish. */
+static void
+check_defects(const Deployment *plan)
+{
+	if (plan->plan_defects == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(PM_DEFECTIVE_PLAN),
+			 errmsg("plan %d of \"%s\" cannot be deployed", plan->deployment,
+					instance_key_name(&plan->key)),
+			 errdetail("The recorded plan is %s.", plan->plan_defects),
+			 errhint("Mend what keeps it from being planned whole, and plan again by promote.plan_instance.")));
+}
+
+/* Refuse a deployment that is no plan, or none that has come to its end. */
+static void
+check_is_plan(const Deployment *plan)
+{
+	bool		is_plan = strcmp(plan->action, "PLAN") == 0;
+
+	if (is_plan && strcmp(plan->status, "COMPLETED") == 0)
+		return;
+	ereport(ERROR,
+			(errcode(PM_PLAN_REQUIRED),
+			 errmsg("deployment %d of \"%s\" is not a completed plan", plan->deployment,
+					instance_key_name(&plan->key)),
+			 is_plan ? errdetail("It is %s.", plan->status) :
+			 errdetail("It is a %s.", plan->action),
+			 errhint("Name a PLAN that is COMPLETED, or none: the last one of the desired revision is taken.")));
+}
+
+/* Number of the desired revision's last plan; 0: none. */
+static int32
+last_plan(const ProposedRevision *proposed, bool completed)
+{
+	static Statement read = {
+		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE d.project = $1"
+		" AND d.environment = $2 AND d.component = $3 AND d.action = 'PLAN' AND d.revision = $4"
+		" AND (d.status = 'COMPLETED' OR NOT $5) ORDER BY d.deployment DESC LIMIT 1",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, BOOLOID}
+	};
+	Datum		values[5];
+
+	instance_key_values(&proposed->key, values);
+	values[3] = Int32GetDatum(proposed->current_revision);
+	values[4] = BoolGetDatum(completed);
+	statement_run(&read, values, NULL, false);
+	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
+}
+
+/* Number of the desired revision's last completed plan; 0: none. */
+int32
+review_last_plan(const Review *review)
+{
+	return last_plan(&review->proposed, true);
+}
+
+/* Refuse to deploy without a plan where the environment wants one. */
+static void
+refuse_unplanned(const Review *review)
+{
+	const InstanceKey *key = &review->proposed.key;
+	int32		number = last_plan(&review->proposed, false);
+	Deployment	plan;
+
+	if (number > 0)
+		deployment_load(key, number, &plan);
+	ereport(ERROR,
+			(errcode(PM_PLAN_REQUIRED),
+			 errmsg("revision %d of \"%s\" has no completed plan",
+					review->proposed.current_revision, review->proposed.proposal.instance),
+			 number == 0 ? errdetail("It was never planned.") :
+			 errdetail("Its last plan, deployment %d, is %s.", number, plan.status),
+			 errhint("Plan it by promote.plan_instance and let a worker carry that out, or set require_plan of the environment to false.")));
+}
+
+/*
+ * The plan that a PROVISION follows: the one named (0: none is), or the last
+ * completed one of the desired revision; number 0 where there is none and
+ * the environment asks for none.  The review is judged.  Raises
+ * PM_PLAN_MOVED, PM_PLAN_REQUIRED and PM_DEFECTIVE_PLAN.
+ */
+void
+review_find_plan(const Review *review, int32 named, Deployment *plan)
+{
+	const InstanceKey *key = &review->proposed.key;
+	int32		number = named != 0 ? named : review_last_plan(review);
+	bool		optional = named == 0 && !review->require_plan;
+	char	   *moved;
+
+	*plan = (Deployment) {.deployment = 0};
+	if (number == 0 && !optional)
+		refuse_unplanned(review);
+	if (number == 0)
+		return;
+	deployment_load(key, number, plan);
+	check_is_plan(plan);
+	moved = moved_since(review, plan);
+	if (optional && (moved[0] || plan->plan_defects))
+		*plan = (Deployment) {.deployment = 0};
+	else if (moved[0])
+		refuse_moved("plan", plan, moved);
+	else
+		check_defects(plan);
+}
+
+/*
+ * Refuse to decommission what is protected, PM_PROTECTED, or what nothing has
+ * run of, PM_NOT_DEPLOYED.
+ */
+void
+review_decommission(const Review *review)
+{
+	const char *instance = review->proposed.proposal.instance;
+
+	if (review->protected)
+		ereport(ERROR,
+				(errcode(PM_PROTECTED),
+				 errmsg("\"%s\" is protected from being decommissioned", instance),
+				 errdetail("Environment \"%s\" of project \"%s\" protects its instances.",
+						   review->proposed.key.environment, review->proposed.key.project),
+				 errhint("Set decommission_protection of the environment to false first.")));
+	if (review->changed_by == 0 || strcmp(review->status, "DECOMMISSIONED") == 0)
+		ereport(ERROR,
+				(errcode(PM_NOT_DEPLOYED),
+				 errmsg("nothing of \"%s\" is deployed", instance),
+				 errdetail("It is %s.", review->status),
+				 errhint("There is nothing to decommission.")));
+}
+
+/* Refuse a proposal to decommission that is not about what runs now. */
+static void
+check_decommission(const Review *review, const Deployment *proposal)
+{
+	Carried	runs;
+
+	review_decommission(review);
+	if (!deployment_carries(&proposal->key, review->changed_by, &runs))
+		elog(ERROR, "deployment %d is not there", review->changed_by);
+	if (!same_digest(runs.rendered_digest, proposal->rendered_digest) ||
+		strcmp(runs.version, proposal->version) != 0)
+		refuse_moved("proposal", proposal, psprintf("Deployment %d has changed the instance since.",
+													review->changed_by));
+}
+
+/* Refuse a proposal to plan or provision that is not what would be queued now. */
+static void
+check_provision(Review *review, const Deployment *proposal)
+{
+	Deployment	plan;
+	StringInfoData lines;
+
+	review_judge(review);
+	initStringInfo(&lines);
+	add_moved(&lines, review, proposal);
+	if (lines.len > 0)
+		refuse_moved("proposal", proposal, lines.data);
+	if (strcmp(proposal->action, "PROVISION") == 0 && (proposal->plan > 0 || review->require_plan))
+		review_find_plan(review, proposal->plan, &plan);
+}
+
+/*
+ * Judge a proposal that is to be approved: is it what would be queued now?
+ * Has a scope of spi.h of its own; the caller holds the instance's lock.
+ */
+void
+review_proposal(const InstanceKey *key, int32 deployment)
+{
+	SpiScope	scope;
+	Review		review;
+	Deployment	proposal;
+
+	spi_enter(&scope);
+	deployment_load(key, deployment, &proposal);
+	review_open(key, &review);
+	if (strcmp(proposal.action, "DECOMMISSION") == 0)
+		check_decommission(&review, &proposal);
+	else
+		check_provision(&review, &proposal);
+	spi_leave(&scope);
+}

@@ -1,0 +1,33 @@
+/*
+ * review.h: what was reviewed is what runs.
+ */
+#ifndef PROMOTE_REVIEW_H
+#define PROMOTE_REVIEW_H
+
+#include "postgres.h"
+
+#include "deployment.h"
+#include "name.h"
+#include "proposal.h"
+
+/* What would be deployed of an instance now, and by which rules. */
+typedef struct Review
+{
+	ProposedRevision proposed;	/* judged, so that it is rendered */
+	bytea	   *rendered_digest;
+	char	   *status;			/* the instance's */
+	int32		deployed_by;	/* 0: it is not provisioned */
+	int32		changed_by;		/* 0: nothing has run yet */
+	bool		require_plan;
+	bool		protected;		/* from being decommissioned */
+} Review;
+
+extern void release_require_unblocked(const char *bundle, const char *version);
+extern void review_open(const InstanceKey *key, Review *review);
+extern void review_judge(Review *review);
+extern int32 review_last_plan(const Review *review);
+extern void review_find_plan(const Review *review, int32 named, Deployment *plan);
+extern void review_decommission(const Review *review);
+extern void review_proposal(const InstanceKey *key, int32 deployment);
+
+#endif							/* PROMOTE_REVIEW_H */
