@@ -160,8 +160,9 @@ BEGIN
     UPDATE bench.instance i SET revision = new_revision, deployment = new_revision
      WHERE i.project = 'bench' AND i.environment = 'production' AND i.component = c;
     INSERT INTO bench.deployment (project, environment, component, deployment, action, revision, base_revision, bundle,
-                                  version, rendered_digest, diff)
-    VALUES ('bench', 'production', c, new_revision, 'PLAN', new_revision, dst.revision, 'bench', '1.0.0', new_digest, the_diff);
+                                  version, rendered_digest, diff, queued_at)
+    VALUES ('bench', 'production', c, new_revision, 'PLAN', new_revision, dst.revision, 'bench', '1.0.0', new_digest, the_diff,
+            clock_timestamp());
     SELECT seq, hash INTO last, previous FROM bench.audit_log
      WHERE project = 'bench' AND subject = dst.name ORDER BY seq DESC LIMIT 1;
     sealed := sha256(previous || convert_to(overrides::text, 'UTF8'));
@@ -190,9 +191,9 @@ BEGIN
     INSERT INTO promote.revision (project, environment, component, revision, digest, version_constraint, bundle, version)
     SELECT 'bench', tag || '-' || t, 'c4', r, digest, '1.0.0', 'bench', '1.0.0' FROM generate_series(1, each) r, generate_series(1, tenants) t;
     INSERT INTO promote.deployment (project, environment, component, deployment, action, revision, bundle, version,
-                                    rendered_digest, diff)
+                                    rendered_digest, diff, status, worker, fencing, queued_at, started_at, finished_at)
     SELECT 'bench', tag || '-' || t, 'c4', r, 'PLAN', r, 'bench', '1.0.0', digest,
-           '[{"path": ".replicas", "change": "change", "old": 1, "new": 2}]'
+           '[{"path": ".replicas", "change": "change", "old": 1, "new": 2}]', 'COMPLETED', 'bench', 1, now(), now(), now()
       FROM generate_series(1, each) r, generate_series(1, tenants) t;
     INSERT INTO promote.audit_log (project, subject, seq, at, actor, database_role, event, data, previous_hash, hash)
     SELECT 'bench', 'bench-' || tag || '-' || t || '-c4', s, now(), 'bench', 'bench', 'revision.created',
@@ -231,14 +232,29 @@ BEGIN
     UPDATE bench.instance SET revision = round, deployment = round, version_constraint = '1.0.0', release_channel = 'stable'
      WHERE environment LIKE 't%' AND component = 'c4';
     INSERT INTO bench.deployment (project, environment, component, deployment, action, revision, bundle, version,
-                                  rendered_digest, diff)
+                                  rendered_digest, diff, queued_at)
     SELECT 'bench', 't' || t, 'c4', round, 'PLAN', round, 'bench', '1.0.0', d,
            (SELECT p.diff FROM promote.deployment p WHERE p.project = 'bench' AND p.environment = 't1' AND p.component = 'c4'
-             AND p.deployment = round)
+             AND p.deployment = round), clock_timestamp()
       FROM generate_series(1, 10000) t;
     INSERT INTO bench.audit_log
     SELECT a.project, a.subject, a.seq, a.at, a.actor, a.database_role, a.event, a.data, a.previous_hash, a.hash
       FROM promote.audit_log a WHERE a.subject LIKE 'bench-t%-c4' AND a.seq IN (2 * round - 1, 2 * round);
     PERFORM pg_notify('bench', t::text) FROM generate_series(1, 10000) t;
+END
+$$;
+
+-- Work that waits, a plan of each of so many instances, and the same rows for the floor.
+CREATE FUNCTION bench.fill(count integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO promote.environment (project, environment) SELECT 'bench', 'q' || t FROM generate_series(1, count) t;
+    INSERT INTO promote.instance (project, environment, component) SELECT 'bench', 'q' || t, 'c4' FROM generate_series(1, count) t;
+    INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
+    SELECT 'bench', 'q' || t, 'c4', (SELECT digest FROM promote.config WHERE params = bench.document(4) || '{"account_id": "a-source"}'), '1.0.0'
+      FROM generate_series(1, count) t;
+    ALTER TABLE bench.deployment DISABLE TRIGGER ALL;
+    INSERT INTO bench.deployment SELECT * FROM promote.deployment WHERE environment LIKE 'q%';
+    ALTER TABLE bench.deployment ENABLE TRIGGER ALL;
+    UPDATE promote.deployment SET status = 'ABORTED' WHERE environment NOT LIKE 'q%' AND status = 'PENDING';
 END
 $$;

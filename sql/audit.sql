@@ -1,6 +1,12 @@
 -- Audit: who did what to which subject, each subject's rows chained by their
 -- hashes.
 
+CREATE FUNCTION promote.check_audit(seq bigint, previous_hash bytea, hash bytea) RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_check_audit';
+COMMENT ON FUNCTION promote.check_audit(bigint, bytea, bytea) IS
+'Can a row be a link of a chain? Its place counts from 1, hashes have 32 bytes, and only the first has none before it';
+
 CREATE TABLE promote.audit_log (
     project       promote.project_name NOT NULL,
     subject       text COLLATE "C" NOT NULL,
@@ -13,11 +19,7 @@ CREATE TABLE promote.audit_log (
     previous_hash bytea,
     hash          bytea NOT NULL,
     CONSTRAINT audit_log_pkey PRIMARY KEY (project, subject, seq),
-    CONSTRAINT audit_log_seq_check CHECK (seq > 0),
-    CONSTRAINT audit_log_previous_hash_check
-        CHECK ((previous_hash IS NULL) = (seq = 1)
-               AND pg_catalog.octet_length(previous_hash) = 32),
-    CONSTRAINT audit_log_hash_check CHECK (pg_catalog.octet_length(hash) = 32)
+    CONSTRAINT audit_log_check CHECK (promote.check_audit(seq, previous_hash, hash))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.audit_log', '');
 COMMENT ON TABLE promote.audit_log IS 'What happened, a chain of rows per subject';

@@ -2,6 +2,15 @@
 -- That plan is a deployment of the same instance is seen to by what writes
 -- it: a foreign key to the table itself would be a cycle to pg_dump.
 
+CREATE FUNCTION promote.check_deployment(
+    deployment integer, action text, status text, plan integer, queued_at timestamptz, due_at timestamptz,
+    worker text, fencing integer, lost_leases integer, started_at timestamptz, finished_at timestamptz,
+    plan_digest bytea) RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_check_deployment';
+COMMENT ON FUNCTION promote.check_deployment(integer, text, text, integer, timestamptz, timestamptz, text, integer, integer, timestamptz, timestamptz, bytea) IS
+'Does a deployment''s row make sense? An action and a status that there are; what is queued has a time; what runs is due and claimed; what is over is neither due nor without an end; only a PROVISION follows a plan, an earlier one';
+
 CREATE TABLE promote.deployment (
     project          promote.project_name NOT NULL,
     environment      promote.environment_name NOT NULL,
@@ -44,29 +53,10 @@ CREATE TABLE promote.deployment (
         REFERENCES promote.config (project, digest),
     CONSTRAINT deployment_release_fkey FOREIGN KEY (bundle, version)
         REFERENCES promote.bundle_release (bundle, version),
-    CONSTRAINT deployment_deployment_check CHECK (deployment > 0),
-    CONSTRAINT deployment_action_check CHECK (action IN ('PLAN', 'PROVISION', 'DECOMMISSION')),
-    CONSTRAINT deployment_status_check
-        CHECK (status IN ('PROPOSED', 'APPROVED', 'REJECTED', 'PENDING', 'RUNNING',
-                          'COMPLETED', 'FAILED', 'ABORTED')),
-    CONSTRAINT deployment_diff_check CHECK (pg_catalog.jsonb_typeof(diff) = 'array'),
-    CONSTRAINT deployment_plan_check
-        CHECK (plan IS NULL OR plan < deployment AND action = 'PROVISION'),
-    CONSTRAINT deployment_queued_at_check
-        CHECK (status NOT IN ('PENDING', 'APPROVED', 'RUNNING') OR queued_at IS NOT NULL),
-    CONSTRAINT deployment_due_at_check
-        CHECK (CASE WHEN status = 'RUNNING' THEN due_at IS NOT NULL
-                    WHEN status NOT IN ('PENDING', 'APPROVED') THEN due_at IS NULL
-                    ELSE true END),
-    CONSTRAINT deployment_claim_check
-        CHECK ((fencing > 0) = (started_at IS NOT NULL) AND (fencing > 0) = (worker IS NOT NULL)
-               AND (status NOT IN ('RUNNING', 'COMPLETED', 'FAILED') OR fencing > 0)),
-    CONSTRAINT deployment_lost_leases_check CHECK (lost_leases BETWEEN 0 AND fencing),
-    CONSTRAINT deployment_finished_at_check
-        CHECK ((finished_at IS NOT NULL)
-               = (status IN ('REJECTED', 'COMPLETED', 'FAILED', 'ABORTED'))),
-    CONSTRAINT deployment_plan_digest_check CHECK (pg_catalog.octet_length(plan_digest) = 32),
-    CONSTRAINT deployment_plan_facts_check CHECK (pg_catalog.jsonb_typeof(plan_facts) = 'object')
+    -- one function, because PostgreSQL reads the text of every check anew for every statement: see deployment.c
+    CONSTRAINT deployment_check
+        CHECK (promote.check_deployment(deployment, action, status, plan, queued_at, due_at, worker, fencing,
+                                        lost_leases, started_at, finished_at, plan_digest))
 );
 CREATE INDEX deployment_plan_idx
     ON promote.deployment (project, environment, component, revision, deployment)
@@ -118,7 +108,7 @@ COMMENT ON COLUMN promote.deployment.started_at IS 'When it was last claimed';
 COMMENT ON COLUMN promote.deployment.finished_at IS 'When it came to its end';
 COMMENT ON COLUMN promote.deployment.approved_by IS 'Who approved the proposal';
 COMMENT ON COLUMN promote.deployment.reason IS 'What was said at its last step: why it was approved, rejected, aborted or released, why it failed, how it ended';
-COMMENT ON COLUMN promote.deployment.plan_digest IS 'Of a PLAN the digest of the document that was recorded, or of its diff where it was completed without one; of a PROVISION that of the plan it follows';
+COMMENT ON COLUMN promote.deployment.plan_digest IS 'Of a PLAN the digest of the document that was recorded, or of its rendered params where it was completed without one; of a PROVISION that of the plan it follows';
 COMMENT ON COLUMN promote.deployment.plan_facts IS 'What the recorded document says of itself: its versions, time and counts; never a value';
 COMMENT ON COLUMN promote.deployment.plan_defects IS 'Why the recorded plan cannot be deployed: errored, incomplete, deferred';
 

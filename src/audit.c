@@ -29,6 +29,7 @@
 
 PG_FUNCTION_INFO_V1(promote_audit_hash);
 PG_FUNCTION_INFO_V1(promote_audit_facts);
+PG_FUNCTION_INFO_V1(promote_check_audit);
 
 /* Bytes as hexadecimal digits; NULL for none. */
 static char *
@@ -305,4 +306,25 @@ promote_audit_facts(PG_FUNCTION_ARGS)
 		if (!nulls[i])
 			names[named++] = TextDatumGetCString(without[i]);
 	PG_RETURN_JSONB_P(audit_facts_of_value(PG_GETARG_HEAPTUPLEHEADER(0), false, names, named));
+}
+
+/* Is it a hash? */
+static bool
+is_hash(const bytea *hash)
+{
+	return VARSIZE_ANY_EXHDR(hash) == JSON_DIGEST_LENGTH;
+}
+
+/*
+ * promote.check_audit(seq bigint, previous_hash bytea, hash bytea) returns
+ * boolean; one function, for the reason given at promote.check_deployment
+ */
+Datum
+promote_check_audit(PG_FUNCTION_ARGS)
+{
+	int64		seq = PG_GETARG_INT64(0);
+
+	PG_RETURN_BOOL(seq > 0 && PG_ARGISNULL(1) == (seq == 1) &&
+				   (PG_ARGISNULL(1) || is_hash(PG_GETARG_BYTEA_PP(1))) &&
+				   is_hash(PG_GETARG_BYTEA_PP(2)));
 }

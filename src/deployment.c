@@ -39,6 +39,7 @@
 PG_FUNCTION_INFO_V1(promote_guard_deployment);
 PG_FUNCTION_INFO_V1(promote_record_deployment);
 PG_FUNCTION_INFO_V1(promote_deployment_steps);
+PG_FUNCTION_INFO_V1(promote_check_deployment);
 PG_FUNCTION_INFO_V1(promote_deployment_facts);
 PG_FUNCTION_INFO_V1(promote_deployment_state);
 
@@ -76,7 +77,7 @@ static const Step steps[] = {
 /* The columns that the steps are about; those from the status on move. */
 typedef enum Column
 {
-	PROJECT, ENVIRONMENT, COMPONENT, DEPLOYMENT, ACTION, REVISION, DIFF,
+	PROJECT, ENVIRONMENT, COMPONENT, DEPLOYMENT, ACTION, REVISION, RENDERED_DIGEST,
 	STATUS, QUEUED_AT, DUE_AT, WORKER, FENCING, LOST_LEASES, SEEN_CHANGE, STARTED_AT,
 	FINISHED_AT, APPROVED_BY, REASON, PLAN_FACTS, PLAN_DEFECTS, PLAN_DIGEST,
 	COLUMNS
@@ -85,7 +86,7 @@ typedef enum Column
 #define PROGRESS STATUS			/* the first that moves */
 
 static const char *const column_names[COLUMNS] = {
-	"project", "environment", "component", "deployment", "action", "revision", "diff",
+	"project", "environment", "component", "deployment", "action", "revision", "rendered_digest",
 	"status", "queued_at", "due_at", "worker", "fencing", "lost_leases", "seen_change", "started_at",
 	"finished_at", "approved_by", "reason", "plan_facts", "plan_defects", "plan_digest"
 };
@@ -435,13 +436,12 @@ finish(Update *update)
 	set_null(update, DUE_AT);
 }
 
-/* A PLAN that ends well without a document has shown its diff. */
+/* A PLAN that ends well without a document promises its params and no more. */
 static void
 seal_plan(Update *update)
 {
 	if (strcmp(new_text(update, ACTION), "PLAN") == 0 && is_null(update, PLAN_DIGEST))
-		set_value(update, PLAN_DIGEST,
-				  PointerGetDatum(json_digest(DatumGetJsonbP(update->new_values[update->number[DIFF]]))));
+		set_value(update, PLAN_DIGEST, update->new_values[update->number[RENDERED_DIGEST]]);
 }
 
 /* Refuse an end that a worker reports whose lease is over. */
@@ -606,25 +606,48 @@ move_instance(const Update *update, const InstanceKey *key)
 	statement_run(&move, values, nulls, false);
 }
 
-/* Where nothing of the instance runs or is due, make due what was queued first. */
+#define OF_INSTANCE(as) as ".project = $1 AND " as ".environment = $2 AND " as ".component = $3"
+
+/*
+ * What was queued first and waits, where nothing of the instance runs or is
+ * due; 0: there is no such.
+ */
+static int32
+next_in_queue(const InstanceKey *key)
+{
+	static Statement look = {
+		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
+		" AND d.status IN ('PENDING', 'APPROVED') AND NOT EXISTS (SELECT FROM promote.deployment AS h"
+		"  WHERE " OF_INSTANCE("h") " AND h.due_at IS NOT NULL)"
+		" ORDER BY d.queued_at, d.deployment LIMIT 1",
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3];
+
+	instance_key_values(key, values);
+	statement_run(&look, values, NULL, false);
+	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
+}
+
+/* Let the instance's next deployment be due, if it has one. */
 static void
 advance_queue(const InstanceKey *key, TimestampTz now)
 {
-#define OF_INSTANCE(as) as ".project = $1 AND " as ".environment = $2 AND " as ".component = $3"
 	static Statement advance = {
-		.text = "UPDATE promote.deployment AS d SET due_at = $4 WHERE " OF_INSTANCE("d")
-		" AND d.deployment = (SELECT q.deployment FROM promote.deployment AS q"
-		"  WHERE " OF_INSTANCE("q") " AND q.status IN ('PENDING', 'APPROVED')"
-		"  ORDER BY q.queued_at, q.deployment LIMIT 1)"
-		" AND NOT EXISTS (SELECT FROM promote.deployment AS h"
-		"  WHERE " OF_INSTANCE("h") " AND h.due_at IS NOT NULL)",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
+		.text = "UPDATE promote.deployment AS d SET due_at = $5 WHERE " OF_INSTANCE("d")
+		" AND d.deployment = $4",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
 	};
-	Datum		values[4];
+	int32		next = next_in_queue(key);
+	Datum		values[5];
 
+	if (next == 0)
+		return;
 	instance_key_values(key, values);
-	values[3] = TimestampTzGetDatum(now);
+	values[3] = Int32GetDatum(next);
+	values[4] = TimestampTzGetDatum(now);
 	statement_run(&advance, values, NULL, false);
 }
 
@@ -654,6 +677,9 @@ write_step(const Update *update, const char *event)
 	audit_append(&head, key.project, instance, &entry, 1);
 	if (moves_queue(update))
 		advance_queue(&key, update->now);
+	/* that work was claimed wakes nobody, and all who notify commit one after the other */
+	if (strcmp(new_text(update, STATUS), "RUNNING") == 0)
+		return;
 	notice = (Notice) {instance, 0, new_integer(update, DEPLOYMENT), new_text(update, ACTION),
 		new_text(update, STATUS)};
 	notify(&notice);
@@ -721,6 +747,63 @@ promote_deployment_steps(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* Is the word one of the list, which ends with NULL? */
+static bool
+is_one_of(const text *word, const char *const *list)
+{
+	for (int i = 0; list[i]; i++)
+		if (VARSIZE_ANY_EXHDR(word) == strlen(list[i]) &&
+			memcmp(VARDATA_ANY(word), list[i], strlen(list[i])) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * promote.check_deployment(deployment integer, action text, status text, plan
+ * integer, queued_at timestamptz, due_at timestamptz, worker text, fencing
+ * integer, lost_leases integer, started_at timestamptz, finished_at
+ * timestamptz, plan_digest bytea) returns boolean
+ *
+ * A CHECK is stored as the text of an expression, which PostgreSQL takes in
+ * anew for every statement (ExecRelCheck in execMain.c), each byte of each
+ * constant as a word of its own.  Written out, these cost as much as the rest
+ * of an UPDATE.
+ */
+Datum
+promote_check_deployment(PG_FUNCTION_ARGS)
+{
+	static const char *const actions[] = {"PLAN", "PROVISION", "DECOMMISSION", NULL};
+	static const char *const provision[] = {"PROVISION", NULL};
+	static const char *const running[] = {"RUNNING", NULL};
+	static const char *const waiting[] = {"PENDING", "APPROVED", NULL};
+	static const char *const over[] = {"REJECTED", "COMPLETED", "FAILED", "ABORTED", NULL};
+	static const char *const carried_out[] = {"RUNNING", "COMPLETED", "FAILED", NULL};
+	static const char *const proposed[] = {"PROPOSED", NULL};
+	int32		number = PG_GETARG_INT32(0);
+	text	   *action = PG_GETARG_TEXT_PP(1);
+	text	   *status = PG_GETARG_TEXT_PP(2);
+	bool		follows = !PG_ARGISNULL(3);
+	bool		queued = !PG_ARGISNULL(4);
+	bool		due = !PG_ARGISNULL(5);
+	bool		claimed = PG_GETARG_INT32(7) > 0;
+	int32		lost = PG_GETARG_INT32(8);
+	bool		runs = is_one_of(status, running);
+	bool		waits = is_one_of(status, waiting);
+	bool		ended = is_one_of(status, over);
+
+	PG_RETURN_BOOL(number > 0 && is_one_of(action, actions) &&
+				   (runs || waits || ended || is_one_of(status, proposed)) &&
+				   (!follows || (PG_GETARG_INT32(3) < number && is_one_of(action, provision))) &&
+				   (queued || !(runs || waits)) &&
+				   (runs ? due : waits || !due) &&
+				   claimed == !PG_ARGISNULL(6) && claimed == !PG_ARGISNULL(9) &&
+				   (claimed || !is_one_of(status, carried_out)) &&
+				   lost >= 0 && lost <= PG_GETARG_INT32(7) &&
+				   ended == !PG_ARGISNULL(10) &&
+				   (PG_ARGISNULL(11) ||
+					VARSIZE_ANY_EXHDR(PG_GETARG_BYTEA_PP(11)) == JSON_DIGEST_LENGTH));
 }
 
 /*

@@ -320,16 +320,10 @@ no_claim(const Deployment *deployment, int32 fencing)
 	return psprintf("The lease ended at %s.", timestamptz_to_str(deployment->due_at));
 }
 
-/*
- * Refuse what a worker does whose claim does not hold: PM_NO_CLAIM.  The
- * deployment's row is locked.
- */
-void
-claim_require(const Deployment *deployment, int32 fencing)
+/* Refuse what a worker does whose claim does not hold: PM_NO_CLAIM. */
+static void
+claim_refuse(const Deployment *deployment, int32 fencing)
 {
-	if (strcmp(deployment->status, "RUNNING") == 0 && fencing == deployment->fencing &&
-		deployment->due_at > GetCurrentTimestamp())
-		return;
 	ereport(ERROR,
 			(errcode(PM_NO_CLAIM),
 			 errmsg("claim %d of deployment %d of \"%s\" does not hold", fencing,
@@ -338,26 +332,46 @@ claim_require(const Deployment *deployment, int32 fencing)
 			 errhint("Leave the work alone: it belongs to whoever claims it next, or is over. Claim by promote.claim_deployment.")));
 }
 
+/* Refuse it unless the claim holds; the deployment's row is locked. */
+void
+claim_require(const Deployment *deployment, int32 fencing)
+{
+	if (strcmp(deployment->status, "RUNNING") != 0 || fencing != deployment->fencing ||
+		deployment->due_at <= GetCurrentTimestamp())
+		claim_refuse(deployment, fencing);
+}
+
 /*
  * What the verbs of workers begin with: the instance and the number are the
- * first two arguments.  Enters the scope, locks the instance and reads the
- * deployment; returns the claim's fencing number, unjudged.
+ * first two arguments.  Enters the scope, locks the instance, and names the
+ * deployment, which is not read; returns the claim's fencing number, unjudged.
  */
-int32
+static int32
 claim_open(FunctionCallInfo fcinfo, int fencing_argument, SpiScope *scope,
 		   Deployment *deployment)
 {
-	InstanceKey key;
-	int32		number;
 	int32		fencing;
 
-	argument_instance(fcinfo, 0, "instance", &key);
-	number = argument_number(fcinfo, 1, "deployment");
+	argument_instance(fcinfo, 0, "instance", &deployment->key);
+	deployment->deployment = argument_number(fcinfo, 1, "deployment");
 	fencing = argument_number(fcinfo, fencing_argument, "fencing number");
 	spi_enter(scope);
-	stage_lock(&key, true);
-	deployment_load(&key, number, deployment);
+	stage_lock(&deployment->key, true);
 	return fencing;
+}
+
+/*
+ * The same, with the deployment, of which the claim holds; else PM_NO_CLAIM.
+ * Its fencing number is the argument's.
+ */
+void
+claim_load(FunctionCallInfo fcinfo, int fencing_argument, SpiScope *scope,
+		   Deployment *deployment)
+{
+	int32		fencing = claim_open(fcinfo, fencing_argument, scope, deployment);
+
+	deployment_load(&deployment->key, deployment->deployment, deployment);
+	claim_require(deployment, fencing);
 }
 
 /*
@@ -472,14 +486,33 @@ promote_append_deployment_log(PG_FUNCTION_ARGS)
 static Datum
 end_claim(FunctionCallInfo fcinfo, int fencing_argument, const char *status, const char *reason)
 {
-	SpiScope	scope;
+	static Statement end = {
+		.text = "UPDATE promote.deployment AS d SET status = $6, reason = $7 WHERE d.project = $1"
+		" AND d.environment = $2 AND d.component = $3 AND d.deployment = $4 AND d.fencing = $5"
+		" AND d.status = 'RUNNING' AND d.due_at > $8 RETURNING d",
+		.parameters = 8,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
+	};
 	Deployment	deployment;
+	SpiScope	scope;
 	int32		fencing = claim_open(fcinfo, fencing_argument, &scope, &deployment);
+	bool		nulls[8] = {[6] = reason == NULL};
+	Datum		values[8];
+	bool		isnull;
 
-	if (strcmp(deployment.status, status) == 0 && deployment.fencing == fencing)
-		return deployment_result(&scope, deployment_row(&deployment.key, deployment.deployment));
-	claim_require(&deployment, fencing);
-	return deployment_result(&scope, deployment_step(&deployment, status, reason));
+	instance_key_values(&deployment.key, values);
+	values[3] = Int32GetDatum(deployment.deployment);
+	values[4] = Int32GetDatum(fencing);
+	values[5] = CStringGetTextDatum(status);
+	values[6] = nulls[6] ? (Datum) 0 : CStringGetTextDatum(reason);
+	values[7] = TimestampTzGetDatum(GetCurrentTimestamp());
+	guarded_run(&end, values, nulls);
+	if (SPI_processed == 1)
+		return deployment_result(&scope, spi_value(SPI_tuptable, 0, 1, &isnull));
+	deployment_load(&deployment.key, deployment.deployment, &deployment);
+	if (strcmp(deployment.status, status) != 0 || deployment.fencing != fencing)
+		claim_refuse(&deployment, fencing);
+	return deployment_result(&scope, deployment_row(&deployment.key, deployment.deployment));
 }
 
 /*
@@ -521,12 +554,11 @@ promote_release_deployment(PG_FUNCTION_ARGS)
 	TimestampTz due_at = time_ahead(fcinfo, 4, "delay", 0);
 	SpiScope	scope;
 	Deployment	deployment;
-	int32		fencing = claim_open(fcinfo, 2, &scope, &deployment);
 	bool		nulls[6] = {[4] = reason == NULL};
 	Datum		values[6];
 	bool		isnull;
 
-	claim_require(&deployment, fencing);
+	claim_load(fcinfo, 2, &scope, &deployment);
 	instance_key_values(&deployment.key, values);
 	values[3] = Int32GetDatum(deployment.deployment);
 	values[4] = nulls[4] ? (Datum) 0 : CStringGetTextDatum(reason);

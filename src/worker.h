@@ -11,7 +11,7 @@
 #include "fmgr.h"
 
 extern void claim_require(const Deployment *deployment, int32 fencing);
-extern int32 claim_open(FunctionCallInfo fcinfo, int fencing_argument, SpiScope *scope,
-						Deployment *deployment);
+extern void claim_load(FunctionCallInfo fcinfo, int fencing_argument, SpiScope *scope,
+					   Deployment *deployment);
 
 #endif							/* PROMOTE_WORKER_H */

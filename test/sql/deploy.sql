@@ -24,7 +24,7 @@ SELECT pg_temp.no($$deploy_instance('ecomm-production-db')$$, 'PM504', 'deployme
 SELECT pg_temp.no($$deploy_instance('ecomm-production-db', 1)$$, 'PM504', 'It is PENDING', 'also by its number');
 SELECT pg_temp.no($$deploy_instance('ecomm-production-db', 7)$$, 'PM002', 'from 1 to 1', 'one that is not there');
 SELECT is(pg_temp.work('ecomm-production-db'), 1, 'a worker plans');
-SELECT is(pg_temp.last('status, reason, finished_at IS NOT NULL, due_at, worker, fencing, plan_digest = promote.jsonb_digest(diff)'), '(COMPLETED,,t,,test,1,t)', 'the plan is done; without a document its digest is that of the diff');
+SELECT is(pg_temp.last('status, reason, finished_at IS NOT NULL, due_at, worker, fencing, plan_digest = rendered_digest'), '(COMPLETED,,t,,test,1,t)', 'the plan is done; without a document its digest is that of what it renders');
 SELECT is(pg_temp.lines($$SELECT status, deployed_revision, deployed_by, changed_by FROM promote.instance WHERE name = 'ecomm-production-db'$$), '(INITIALIZED,,,0)', 'a plan does nothing to the instance');
 SELECT pg_temp.no($$deploy_instance('ecomm-production-db', expected_revision => 7)$$, 'PM401', 'revision is 1', 'another revision is expected');
 
