@@ -219,7 +219,7 @@ note(sprintf 'result: %d deployments by %d workers in %.1f seconds; %d killed, %
 
 my $instance = 'shop-tenant-1-db';
 sql("SELECT promote.configure_instance('$instance', '{\"round\": 0}')");
-my ($old) = split /\n/, sql("SELECT deployment || ', ' || fencing FROM promote.claim_deployment('old', lease => '1 ms')");
+my ($old) = split /\n/, sql("SELECT deployment || ', ' || fencing FROM promote.claim_deployment('old', lease => '50 ms')");
 my ($deployment, $fencing) = split /, /, $old;
 my %writes = (
 	heartbeat => "SELECT promote.heartbeat_deployment('$instance', $old)",
@@ -238,7 +238,7 @@ sub refused {
 	return;
 }
 
-sleep 0.01;
+sleep 0.06;
 refused('the lease is over');
 is(sql("SELECT fencing FROM promote.claim_deployment('new')"), $fencing + 1, 'somebody else has it');
 refused('the claim is another\'s');
