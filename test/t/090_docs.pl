@@ -19,7 +19,7 @@ my $registry = q{
 	INSERT INTO promote.component (project, component, bundle) VALUES ('ecomm', 'db', 'postgres');
 	INSERT INTO promote.instance (project, environment, component)
 	VALUES ('ecomm', 'staging', 'db'), ('ecomm', 'production', 'db')};
-my %setup = (configure => $registry, report => $registry, audit => $registry, promotion => 'CREATE ROLE release_bot');
+my %setup = (configure => $registry, report => $registry, audit => $registry, workers => $registry, promotion => 'CREATE ROLE release_bot');
 
 my %shown;    # the functions that an example with its result calls
 
