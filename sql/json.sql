@@ -67,6 +67,12 @@ CREATE FUNCTION promote.jsonb_leaf_diff(old_document jsonb, new_document jsonb)
 COMMENT ON FUNCTION promote.jsonb_leaf_diff(jsonb, jsonb) IS
 'A row per leaf that differs: its path as jq spells it, add, change or remove, and both values; SQL NULL is missing, JSON null is null. Leaves are scalars and empty containers; arrays are compared by position';
 
+CREATE FUNCTION promote.jsonb_at_path(document jsonb, path text) RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_jsonb_at_path';
+COMMENT ON FUNCTION promote.jsonb_at_path(jsonb, text) IS
+'The value at a path as jsonb_leaf_diff spells it; SQL NULL where there is none';
+
 CREATE FUNCTION promote.jsonb_canonical(document jsonb) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_jsonb_canonical';

@@ -51,6 +51,7 @@
 #define PM_PLAN_MOVED			PM_ERRCODE('5', '0', '3')	/* what was reviewed is not what would run */
 #define PM_PLAN_REQUIRED		PM_ERRCODE('5', '0', '4')	/* there is no completed plan */
 #define PM_PROTECTED			PM_ERRCODE('5', '0', '5')	/* not to be decommissioned */
+#define PM_NOT_A_PLAN			PM_ERRCODE('5', '0', '6')	/* not a plan document */
 #define PM_DEFECTIVE_PLAN		PM_ERRCODE('5', '0', '7')	/* errored, incomplete or deferred */
 #define PM_NOT_DEPLOYED			PM_ERRCODE('5', '0', '8')	/* nothing has run that this is about */
 #define PM_RELEASE_BLOCKED		PM_ERRCODE('5', '1', '0')	/* nothing may be deployed by the release */

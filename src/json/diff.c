@@ -179,41 +179,49 @@ diff_value(Diff *diff, Side old_side, Side new_side, uint32 flags, Size compared
 }
 
 /*
- * Report every leaf that differs, in the order of the documents' keys.  An
- * old document of NULL is one that is not there.  The marks of either may be
- * NULL; a change carries the flags of both.
+ * Report every leaf that differs between two values, in the order of their
+ * keys.  An old value of NULL is one that is not there.  The marks of either
+ * may be NULL; a change carries the flags of both.
  *
  * A root that is an object in both is never a leaf: it is there before and
  * after, however many keys it has.
  */
 void
-json_leaf_diff(const Jsonb *old_document, const JsonMark *old_marks,
-			   const Jsonb *new_document, const JsonMark *new_marks,
-			   JsonChangeCollector collect, void *state)
+json_leaf_diff_values(const JsonbValue *old_value, const JsonMark *old_marks,
+					  const JsonbValue *new_value, const JsonMark *new_marks,
+					  JsonChangeCollector collect, void *state)
 {
 	Diff		diff;
-	JsonbValue	old_view,
-				new_view;
-	Side		old_side = {NULL, old_marks};
-	Side		new_side = {&new_view, new_marks};
+	Side		old_side = {old_value, old_marks};
+	Side		new_side = {new_value, new_marks};
 
+	if (old_value && json_same(old_value, new_value))
+		return;
 	diff.collect = collect;
 	diff.state = state;
-	json_root(new_document, &new_view);
-	if (old_document)
-	{
-		json_root(old_document, &old_view);
-		old_side.value = &old_view;
-		if (json_same(&old_view, &new_view))
-			return;
-	}
 	initStringInfo(&diff.path);
-	if (json_is_object(&new_view) && (!old_document || json_is_object(&old_view)))
+	if (json_is_object(new_value) && (!old_value || json_is_object(old_value)))
 		diff_objects(&diff, old_side, new_side,
 					 json_mark_flags(old_marks) | json_mark_flags(new_marks), SIZE_MAX);
 	else
 		diff_value(&diff, old_side, new_side, 0, SIZE_MAX);
 	pfree(diff.path.data);
+}
+
+/* The same of two documents; an old document of NULL is one that is not there. */
+void
+json_leaf_diff(const Jsonb *old_document, const JsonMark *old_marks,
+			   const Jsonb *new_document, const JsonMark *new_marks,
+			   JsonChangeCollector collect, void *state)
+{
+	JsonbValue	old_value,
+				new_value;
+
+	json_root(new_document, &new_value);
+	if (old_document)
+		json_root(old_document, &old_value);
+	json_leaf_diff_values(old_document ? &old_value : NULL, old_marks, &new_value, new_marks,
+						  collect, state);
 }
 
 /* The change's kind, as users of the tables and views read it. */

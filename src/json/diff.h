@@ -23,6 +23,9 @@ typedef struct JsonChange
 
 typedef void (*JsonChangeCollector) (void *state, const JsonChange *change);
 
+extern void json_leaf_diff_values(const JsonbValue *old_value, const JsonMark *old_marks,
+								  const JsonbValue *new_value, const JsonMark *new_marks,
+								  JsonChangeCollector collect, void *state);
 extern void json_leaf_diff(const Jsonb *old_document, const JsonMark *old_marks,
 						   const Jsonb *new_document, const JsonMark *new_marks,
 						   JsonChangeCollector collect, void *state);

@@ -2,13 +2,21 @@
  * path.c: locations of a document, spelled as jq spells them.
  *
  * A path is built in a StringInfo, empty at the root; a walker appends a step
- * on the way down and truncates on the way up.
+ * on the way down and truncates on the way up.  What is built here is also
+ * read here, step by step.
  */
 #include "postgres.h"
 
 #include "json/path.h"
+#include "json/reader.h"
+#include "json/writer.h"
 
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
 #include "utils/json.h"
+
+PG_FUNCTION_INFO_V1(promote_jsonb_at_path);
 
 /* May the key be written without quotes?  As jq's manual, "Object Identifier-Index". */
 static bool
@@ -56,4 +64,174 @@ const char *
 json_path_text(const StringInfoData *path)
 {
 	return path->len == 0 ? "." : path->data;
+}
+
+/* Refuse what is no path. */
+static void
+refuse_path(const JsonPathReader *reader)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("not a path"),
+			 errdetail("It cannot be read from character %d on.",
+					   pg_mbstrlen_with_len(reader->start, reader->at - reader->start) + 1),
+			 errhint("A path looks like .nodes[0].size or .[\"a key\"]; . is the whole document.")));
+}
+
+/* Start to read a path; its text must live as long as its steps are used. */
+void
+json_path_reader_init(JsonPathReader *reader, const char *path, int length)
+{
+	reader->start = reader->at = path;
+	reader->end = path + length;
+	if (length == 0 || *path != '.')
+		refuse_path(reader);
+	/* the root's own point, but for .key, whose point is the step's */
+	if (length == 1 || path[1] == '[')
+		reader->at++;
+}
+
+/* The end of the quoted key that starts at the reader, behind its quotation mark. */
+static const char *
+quoted_end(const JsonPathReader *reader)
+{
+	const char *at = reader->at + 1;
+
+	for (; at < reader->end && *at != '"'; at++)
+		if (*at == '\\')
+			at++;
+	if (at >= reader->end)
+		refuse_path(reader);
+	return at + 1;
+}
+
+/* Read a quoted key, with JSON's escapes. */
+static void
+read_quoted(JsonPathReader *reader, JsonPathStep *step)
+{
+	const char *end = quoted_end(reader);
+	int			length = end - reader->at;
+	JsonbValue	key;
+
+	step->key = reader->at + 1;
+	step->length = length - 2;
+	if (memchr(reader->at, '\\', length))
+	{
+		json_root(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(reader->at, length)))),
+				  &key);
+		step->key = key.val.string.val;
+		step->length = key.val.string.len;
+	}
+	reader->at = end;
+}
+
+/* Read an index. */
+static void
+read_index(JsonPathReader *reader, JsonPathStep *step)
+{
+	const char *from = reader->at;
+	uint64		index = 0;
+
+	for (; reader->at < reader->end && *reader->at >= '0' && *reader->at <= '9'; reader->at++)
+		index = Min(index * 10 + (*reader->at - '0'), (uint64) PG_UINT32_MAX);
+	if (reader->at == from)
+		refuse_path(reader);
+	step->key = NULL;
+	step->index = (uint32) index;
+}
+
+/* Read what stands in brackets. */
+static void
+read_bracket(JsonPathReader *reader, JsonPathStep *step)
+{
+	reader->at++;
+	if (reader->at < reader->end && *reader->at == '"')
+		read_quoted(reader, step);
+	else
+		read_index(reader, step);
+	if (reader->at >= reader->end || *reader->at != ']')
+		refuse_path(reader);
+	reader->at++;
+}
+
+/* Read a key without quotes. */
+static void
+read_identifier(JsonPathReader *reader, JsonPathStep *step)
+{
+	const char *from = ++reader->at;
+
+	while (reader->at < reader->end && *reader->at != '.' && *reader->at != '[')
+		reader->at++;
+	step->key = from;
+	step->length = reader->at - from;
+	if (!is_identifier(step->key, step->length))
+	{
+		reader->at = from;
+		refuse_path(reader);
+	}
+}
+
+/*
+ * Read the next step; false at the end.  A key points into the path, or, where
+ * it had escapes, into the current memory context.
+ */
+bool
+json_path_next(JsonPathReader *reader, JsonPathStep *step)
+{
+	if (reader->at >= reader->end)
+		return false;
+	if (*reader->at == '[')
+		read_bracket(reader, step);
+	else if (*reader->at == '.')
+		read_identifier(reader, step);
+	else
+		refuse_path(reader);
+	return true;
+}
+
+/* Take one step down from a value; false where it leads nowhere.  Both may be the same. */
+static bool
+take_step(const JsonbValue *from, const JsonPathStep *step, JsonbValue *value)
+{
+	if (step->key)
+		return json_is_object(from) &&
+			getKeyJsonValueFromContainer(from->val.binary.data, step->key, step->length, value);
+	if (!json_is_array(from) || step->index >= json_count(from))
+		return false;
+	json_view_child(from->val.binary.data, step->index, value);
+	return true;
+}
+
+/* The value at a path, as a view into the document; false where there is none. */
+bool
+json_path_look_up(const JsonbValue *root, const char *path, int length, JsonbValue *value)
+{
+	JsonPathReader reader;
+	JsonPathStep step;
+	JsonbValue	from;
+	bool		found = true;
+
+	*value = *root;
+	json_path_reader_init(&reader, path, length);
+	/* a path is read to its end, so that a wrong one is refused whatever is in the document */
+	while (json_path_next(&reader, &step))
+	{
+		from = *value;
+		found = found && take_step(&from, &step, value);
+	}
+	return found;
+}
+
+/* promote.jsonb_at_path(document jsonb, path text) returns jsonb */
+Datum
+promote_jsonb_at_path(PG_FUNCTION_ARGS)
+{
+	text	   *path = PG_GETARG_TEXT_PP(1);
+	JsonbValue	root,
+				value;
+
+	json_root(PG_GETARG_JSONB_P(0), &root);
+	if (!json_path_look_up(&root, VARDATA_ANY(path), VARSIZE_ANY_EXHDR(path), &value))
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(json_from_view(&value));
 }

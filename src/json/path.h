@@ -9,9 +9,30 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "utils/jsonb.h"
+
+/* One step of a path that is read. */
+typedef struct JsonPathStep
+{
+	const char *key;			/* NULL: an index; not NUL-terminated */
+	int			length;			/* of the key */
+	uint32		index;
+} JsonPathStep;
+
+/* What of a path is still to be read. */
+typedef struct JsonPathReader
+{
+	const char *start;
+	const char *at;
+	const char *end;
+} JsonPathReader;
 
 extern void json_path_add_key(StringInfo path, const char *key, int length);
 extern void json_path_add_index(StringInfo path, uint32 index);
 extern const char *json_path_text(const StringInfoData *path);
+extern void json_path_reader_init(JsonPathReader *reader, const char *path, int length);
+extern bool json_path_next(JsonPathReader *reader, JsonPathStep *step);
+extern bool json_path_look_up(const JsonbValue *root, const char *path, int length,
+							  JsonbValue *value);
 
 #endif							/* PROMOTE_JSON_PATH_H */

@@ -1,0 +1,402 @@
+/*
+ * secrets.c: values that must not be seen, found wherever they turn up.
+ *
+ * A set of texts: every string and number that is secret, those that people
+ * declared also as tools spell them inside other texts.  A value is one of them
+ * if it is equal to one, or contains one of some length; shorter ones are in
+ * every text.  true, false and null are no secrets: knowing one tells nothing
+ * of where it comes from.
+ *
+ * Looking for a hundred secrets costs no more than looking for one: texts are
+ * hashed by their first bytes.  Pure: no tables, no clock.
+ */
+#include "postgres.h"
+
+#include "json/number.h"
+#include "json/path.h"
+#include "json/reader.h"
+#include "secrets.h"
+
+#include "common/base64.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/numeric.h"
+
+#define HEAD 4					/* bytes that are hashed */
+#define NONE PG_UINT32_MAX
+
+/* Bytes of a secret that is looked for at all, and inside texts; by kind. */
+static const int min_whole[] = {1, 4};
+static const int min_part[] = {HEAD, 6};
+
+/* One text, in a chain of those with the same hash. */
+typedef struct SecretText
+{
+	const char *text;			/* not NUL-terminated */
+	int			length;
+	uint32		next;
+} SecretText;
+
+struct Secrets
+{
+	SecretsKind kind;
+	SecretText *texts;
+	uint32		count;
+	uint32		room;			/* a power of 2 */
+	bool		has_short;		/* one that is not looked for inside texts? */
+	bool		has_long;		/* one that is? */
+	uint32	   *heads;			/* of the chains, as many as there is room for texts */
+};
+
+/* The chain of a text, by its first bytes. */
+static inline uint32 *
+chain_of(const Secrets *secrets, const char *text, int length)
+{
+	uint32		head = 0;
+
+	memcpy(&head, text, Min(length, HEAD));
+	head *= 0x9E3779B1U;
+	return &secrets->heads[(head ^ head >> 15) & (secrets->room - 1)];
+}
+
+/* Put a text into its chain. */
+static void
+enter_chain(Secrets *secrets, uint32 index)
+{
+	SecretText *text = &secrets->texts[index];
+	uint32	   *head = chain_of(secrets, text->text, text->length);
+
+	text->next = *head;
+	*head = index;
+}
+
+/* Make room for as many texts, and as many chains. */
+static void
+make_room(Secrets *secrets, uint32 room)
+{
+	secrets->room = room;
+	secrets->texts = secrets->texts ?
+		repalloc_huge(secrets->texts, room * sizeof(SecretText)) :
+		palloc(room * sizeof(SecretText));
+	secrets->heads = secrets->heads ?
+		repalloc_huge(secrets->heads, room * sizeof(uint32)) :
+		palloc(room * sizeof(uint32));
+	memset(secrets->heads, 0xFF, room * sizeof(uint32));
+	for (uint32 i = 0; i < secrets->count; i++)
+		enter_chain(secrets, i);
+}
+
+/* An empty set, in the current memory context, where all that is added goes too. */
+Secrets *
+secrets_create(SecretsKind kind)
+{
+	Secrets    *secrets = palloc0(sizeof(Secrets));
+
+	secrets->kind = kind;
+	make_room(secrets, 1024);
+	return secrets;
+}
+
+/* Is the text one of the set? */
+static bool
+has_text(const Secrets *secrets, const char *text, int length)
+{
+	for (uint32 i = *chain_of(secrets, text, length); i != NONE; i = secrets->texts[i].next)
+		if (secrets->texts[i].length == length &&
+			memcmp(secrets->texts[i].text, text, length) == 0)
+			return true;
+	return false;
+}
+
+/* Add a text, unless it is too short or there already; it must live as long as the set. */
+static void
+add_text(Secrets *secrets, const char *text, int length)
+{
+	if (length < min_whole[secrets->kind] || has_text(secrets, text, length))
+		return;
+	if (secrets->count == secrets->room)
+		make_room(secrets, secrets->room * 2);
+	secrets->texts[secrets->count] = (SecretText) {text, length, NONE};
+	enter_chain(secrets, secrets->count++);
+	if (length < min_part[secrets->kind])
+		secrets->has_short = true;
+	else
+		secrets->has_long = true;
+}
+
+/* Add a string as it stands inside another string of JSON: Terraform's jsonencode, and escape_json. */
+static void
+add_escaped(Secrets *secrets, const char *text, int length)
+{
+	StringInfoData escaped;
+	StringInfoData strict;
+
+	initStringInfo(&escaped);
+	initStringInfo(&strict);
+	escape_json(&escaped, pnstrdup(text, length));
+	add_text(secrets, escaped.data + 1, escaped.len - 2);
+	for (char *c = escaped.data + 1; c < escaped.data + escaped.len - 1; c++)
+	{
+		if (*c == '<' || *c == '>' || *c == '&')
+			appendStringInfo(&strict, "\\u%04x", *c);
+		else
+			appendStringInfoChar(&strict, *c);
+	}
+	add_text(secrets, strict.data, strict.len);
+}
+
+/* Add a string as it stands in a URL. */
+static void
+add_percent_encoded(Secrets *secrets, const char *text, int length)
+{
+	StringInfoData encoded;
+
+	initStringInfo(&encoded);
+	for (int i = 0; i < length; i++)
+	{
+		unsigned char c = text[i];
+
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+			strchr("-_.~", c))
+			appendStringInfoChar(&encoded, c);
+		else
+			appendStringInfo(&encoded, "%%%02X", c);
+	}
+	add_text(secrets, encoded.data, encoded.len);
+}
+
+/* Add a string in base64, as user data and Kubernetes' secrets have it. */
+static void
+add_base64(Secrets *secrets, const char *text, int length)
+{
+	int			room = pg_b64_enc_len(length);
+	char	   *encoded = palloc(room);
+
+	add_text(secrets, encoded, pg_b64_encode((const void *) text, length, encoded, room));
+}
+
+/* Add a string in all its spellings. */
+static void
+add_string(Secrets *secrets, const char *text, int length)
+{
+	add_text(secrets, text, length);
+	/* of a file's content, what is left without the end of its last line */
+	while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r'))
+		length--;
+	add_text(secrets, text, length);
+	if (secrets->kind != SECRETS_DECLARED || length < min_part[secrets->kind])
+		return;
+	add_escaped(secrets, text, length);
+	add_percent_encoded(secrets, text, length);
+	add_base64(secrets, text, length);
+}
+
+/* A number as canonical text, by which equal ones are the same, in the current memory context. */
+static char *
+canonical_number(Numeric number, int *length)
+{
+	char	   *text = palloc(json_number_room(number));
+
+	*length = json_write_number(text, number) - text;
+	return text;
+}
+
+/* A number as it is written. */
+static char *
+written_number(Numeric number)
+{
+	return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+}
+
+/* Add a number, as it is written too: tools make strings of numbers. */
+static void
+add_number(Secrets *secrets, Numeric number)
+{
+	int			length;
+	char	   *text = canonical_number(number, &length);
+
+	add_text(secrets, text, length);
+	text = written_number(number);
+	add_text(secrets, text, strlen(text));
+}
+
+/* Add every scalar of a value. */
+static void
+add_value(Secrets *secrets, const JsonbValue *value)
+{
+	JsonCursor	cursor;
+	JsonbValue	key,
+				child;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (value->type == jbvString)
+		add_string(secrets, value->val.string.val, value->val.string.len);
+	else if (value->type == jbvNumeric)
+		add_number(secrets, value->val.numeric);
+	if (value->type != jbvBinary)
+		return;
+	json_cursor_init(&cursor, value->val.binary.data);
+	while (json_is_object(value) ? json_next_pair(&cursor, &key, &child) :
+		   json_next_element(&cursor, &child))
+		add_value(secrets, &child);
+}
+
+/*
+ * Add every scalar at or below a location that has the flag; the document must
+ * live as long as the set.
+ */
+void
+secrets_add_marked(Secrets *secrets, const JsonbValue *value, const JsonMark *marks, uint32 flag)
+{
+	JsonCursor	cursor;
+	JsonbValue	key,
+				child;
+
+	check_stack_depth();
+	if (json_mark_flags(marks) & flag)
+		add_value(secrets, value);
+	else if ((json_mark_within(marks) & flag) && value->type == jbvBinary)
+	{
+		json_cursor_init(&cursor, value->val.binary.data);
+		while (json_is_object(value) ? json_next_pair(&cursor, &key, &child) :
+			   json_next_element(&cursor, &child))
+			secrets_add_marked(secrets, &child, json_mark_child(marks, cursor.next - 1), flag);
+	}
+}
+
+/* The length of the longest secret that starts at a place of a text; 0 if there is none. */
+static inline int
+secret_at(const Secrets *secrets, const char *at, const char *end)
+{
+	int			longest = 0;
+
+	for (uint32 i = *chain_of(secrets, at, HEAD); i != NONE; i = secrets->texts[i].next)
+	{
+		const SecretText *text = &secrets->texts[i];
+
+		if (text->length >= min_part[secrets->kind] && text->length > longest && text->length <= end - at &&
+			memcmp(text->text, at, text->length) == 0)
+			longest = text->length;
+	}
+	return longest;
+}
+
+/* The first place of a text where a secret starts, and its length; NULL if there is none. */
+static const char *
+find_secret(const Secrets *secrets, const char *from, const char *end, int *length)
+{
+	for (const char *at = from; secrets->has_long && end - at >= HEAD; at++)
+		if ((*length = secret_at(secrets, at, end)) > 0)
+			return at;
+	return NULL;
+}
+
+/* Is the text a secret, or is one in it? */
+static bool
+holds_text(const Secrets *secrets, const char *text, int length)
+{
+	int			found;
+
+	return has_text(secrets, text, length) ||
+		find_secret(secrets, text, text + length, &found) != NULL;
+}
+
+/* Is the number a secret, by its value or as it is written? */
+static bool
+is_secret_number(const Secrets *secrets, Numeric number)
+{
+	int			length;
+	char	   *canonical = canonical_number(number, &length);
+	char	   *written = written_number(number);
+	bool		found = has_text(secrets, canonical, length) ||
+		has_text(secrets, written, strlen(written));
+
+	pfree(canonical);
+	pfree(written);
+	return found;
+}
+
+/* Is a value that shows a secret in this one, or below it?  secrets may be NULL. */
+bool
+secrets_hold(const Secrets *secrets, const JsonbValue *value)
+{
+	if (secrets == NULL || secrets->count == 0)
+		return false;
+	if (value->type == jbvString)
+		return holds_text(secrets, value->val.string.val, value->val.string.len);
+	return value->type == jbvNumeric && is_secret_number(secrets, value->val.numeric);
+}
+
+/* Is a quoted part of a text, which may start here, a secret?  The length includes the quotation marks. */
+static int
+quoted_secret_at(const Secrets *secrets, const char *at, const char *end)
+{
+	const char *closing;
+
+	if (*at != '"' || (closing = memchr(at + 1, '"', end - at - 1)) == NULL ||
+		!has_text(secrets, at + 1, closing - at - 1))
+		return 0;
+	return closing + 1 - at;
+}
+
+/*
+ * A text with every secret in it replaced, and every quoted part that is one:
+ * itself where there is none.  It is not NUL-terminated.  secrets may be NULL.
+ */
+const char *
+secrets_mask_text(const Secrets *secrets, const char *text, int *length)
+{
+	const char *end = text + *length;
+	StringInfoData masked;
+	int			found;
+
+	if (secrets == NULL || secrets->count == 0)
+		return text;
+	initStringInfo(&masked);
+	for (const char *at = text; at < end;)
+	{
+		if (end - at >= HEAD && (found = secret_at(secrets, at, end)) > 0)
+			appendStringInfoString(&masked, SENSITIVE_MASK);
+		else if (secrets->has_short && (found = quoted_secret_at(secrets, at, end)) > 0)
+			appendStringInfoString(&masked, "\"" SENSITIVE_MASK "\"");
+		else
+		{
+			appendStringInfoChar(&masked, *at);
+			found = 1;
+		}
+		at += found;
+	}
+	*length = masked.len;
+	return masked.data;
+}
+
+/* A path with every key that is or holds a secret replaced: itself where there is none. */
+const char *
+secrets_mask_path(const Secrets *secrets, const char *path)
+{
+	JsonPathReader reader;
+	JsonPathStep step;
+	StringInfoData masked;
+	int			length = strlen(path);
+	int			found;
+
+	if (secrets == NULL || secrets->count == 0 ||
+		(!secrets->has_short && !find_secret(secrets, path, path + length, &found)))
+		return path;
+	initStringInfo(&masked);
+	json_path_reader_init(&reader, path, length);
+	while (json_path_next(&reader, &step))
+	{
+		if (step.key == NULL)
+			json_path_add_index(&masked, step.index);
+		else if (holds_text(secrets, step.key, step.length))
+			json_path_add_key(&masked, SENSITIVE_MASK, strlen(SENSITIVE_MASK));
+		else
+			json_path_add_key(&masked, step.key, step.length);
+	}
+	return json_path_text(&masked);
+}
