@@ -30,6 +30,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/rel.h"
@@ -380,11 +381,23 @@ check_claim(const Update *update)
 				 errhint("Use promote.claim_deployment.")));
 }
 
+/* A PLAN that is claimed again is planned again: what the claim before recorded counts no more. */
+static void
+unseal_plan(Update *update)
+{
+	if (strcmp(new_text(update, ACTION), "PLAN") != 0 || is_null(update, PLAN_DIGEST))
+		return;
+	set_null(update, PLAN_DIGEST);
+	set_null(update, PLAN_FACTS);
+	set_value(update, PLAN_DEFECTS, PointerGetDatum(construct_empty_array(TEXTOID)));
+}
+
 /* Fill in what being claimed implies. */
 static void
 start(Update *update)
 {
 	check_claim(update);
+	unseal_plan(update);
 	set_value(update, FENCING, Int32GetDatum(new_integer(update, FENCING) + 1));
 	set_value(update, STARTED_AT, TimestampTzGetDatum(update->now));
 }

@@ -54,6 +54,7 @@
 #define PM_NOT_A_PLAN			PM_ERRCODE('5', '0', '6')	/* not a plan document */
 #define PM_DEFECTIVE_PLAN		PM_ERRCODE('5', '0', '7')	/* errored, incomplete or deferred */
 #define PM_NOT_DEPLOYED			PM_ERRCODE('5', '0', '8')	/* nothing has run that this is about */
+#define PM_OTHER_PLAN			PM_ERRCODE('5', '0', '9')	/* another plan is recorded already */
 #define PM_RELEASE_BLOCKED		PM_ERRCODE('5', '1', '0')	/* nothing may be deployed by the release */
 
 #endif							/* PROMOTE_ERRORS_H */

@@ -5,12 +5,13 @@
  *   + .storage.iops             3000
  *   - .backup.window            "03:00"
  *
- * Reads the diff that compose.c wrote, in which sensitive values are masked
- * already.
+ * Reads the diffs that compose.c and plan_change.c wrote, in which sensitive
+ * values are masked already.
  */
 #include "postgres.h"
 
 #include "json/reader.h"
+#include "plan_text.h"
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
@@ -29,44 +30,70 @@ typedef struct Change
 	bool		has_old;
 	bool		has_new;
 	bool		immutable;
+	bool		sensitive;
+	bool		unknown;
+	bool		unexpected;
 	JsonbValue	old_value;
 	JsonbValue	new_value;
 } Change;
 
 /*
- * A path as it may be shown: one that promote wrote has no control characters,
- * but a diff may come from anywhere.
+ * Append a text as it may be shown: what promote wrote has no control
+ * characters, but it may come from anywhere.
  */
+void
+append_printable(StringInfo out, const char *text, int length)
+{
+	for (int i = 0; i < length; i++)
+		appendStringInfoChar(out, (unsigned char) text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i]);
+}
+
+/* Make a path printable, in a copy. */
 static void
 make_printable(JsonbValue *path)
 {
-	char	   *copy = pnstrdup(path->val.string.val, path->val.string.len);
+	StringInfoData copy;
 
-	for (char *c = copy; *c; c++)
-		if ((unsigned char) *c < 0x20 || *c == 0x7f)
-			*c = '?';
-	path->val.string.val = copy;
+	initStringInfo(&copy);
+	append_printable(&copy, path->val.string.val, path->val.string.len);
+	path->val.string.val = copy.data;
+}
+
+/* Refuse what is no diff. */
+static void
+refuse_diff(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("not a diff"),
+			 errdetail("%s", detail),
+			 errhint("Pass the diff of a promotion or a deployment.")));
+}
+
+/* Is there such a key, and true? */
+static bool
+has_flag(const JsonbValue *object, const char *key)
+{
+	JsonbValue	flag;
+
+	return json_find(object, key, &flag) && flag.type == jbvBool && flag.val.boolean;
 }
 
 /* Take a change apart; one that is not of the shape compose.c writes is an error. */
 static void
 read_change(const JsonbValue *object, Change *change)
 {
-	JsonbValue	flag;
-
 	if (!json_is_object(object) ||
 		!json_find(object, "path", &change->path) || change->path.type != jbvString ||
 		!json_find(object, "change", &change->kind) || change->kind.type != jbvString)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("not a diff"),
-				 errdetail("Every element must be an object with a path and a change."),
-				 errhint("Pass the diff of a promotion or a deployment.")));
+		refuse_diff("Every element must be an object with a path and a change.");
 	make_printable(&change->path);
 	change->has_old = json_find(object, "old", &change->old_value);
 	change->has_new = json_find(object, "new", &change->new_value);
-	change->immutable = json_find(object, "immutable", &flag) &&
-		flag.type == jbvBool && flag.val.boolean;
+	change->immutable = has_flag(object, "immutable");
+	change->sensitive = has_flag(object, "sensitive");
+	change->unknown = has_flag(object, "unknown");
+	change->unexpected = has_flag(object, "unexpected");
 }
 
 /* Width of a path on a terminal. */
@@ -109,72 +136,135 @@ append_json(StringInfo out, const JsonbValue *value)
 	}
 }
 
+/* Append one side of a change; what stands for a value of a resource goes without quotes. */
+static void
+append_side(StringInfo out, const JsonbValue *value, bool stands_for_one)
+{
+	if (stands_for_one && value->type == jbvString)
+		append_printable(out, value->val.string.val, value->val.string.len);
+	else
+		append_json(out, value);
+}
+
+/* Append a remark, behind those that are there. */
+void
+append_remark(StringInfo out, bool *first, const char *remark)
+{
+	appendStringInfoString(out, *first ? "  # " : ", ");
+	append_printable(out, remark, strlen(remark));
+	*first = false;
+}
+
+/* Is the path one of those, or below one? */
+static bool
+is_within(const JsonbValue *path, const JsonbValue *paths)
+{
+	JsonCursor	cursor;
+	JsonbValue	above;
+
+	if (paths == NULL || !json_is_array(paths))
+		return false;
+	json_cursor_init(&cursor, paths->val.binary.data);
+	while (json_next_element(&cursor, &above))
+	{
+		int			length = above.type == jbvString ? above.val.string.len : PG_INT32_MAX;
+
+		if (length <= path->val.string.len &&
+			memcmp(path->val.string.val, above.val.string.val, length) == 0 &&
+			(length == path->val.string.len || strchr(".[", path->val.string.val[length])))
+			return true;
+	}
+	return false;
+}
+
+/* Append what is to be remarked of a change. */
+static void
+append_remarks(StringInfo out, const Change *change, const LeafStyle *style)
+{
+	bool		first = true;
+
+	if (change->immutable)
+		append_remark(out, &first, style->immutable);
+	if (is_within(&change->path, style->replace_paths))
+		append_remark(out, &first, "forces replacement");
+	if (change->unexpected)
+		append_remark(out, &first, "unexpected");
+}
+
 /* Append a change's line, its value in the column after width. */
 static void
-append_change(StringInfo out, const Change *change, int width, const char *remark)
+append_change(StringInfo out, const Change *change, int width, const LeafStyle *style)
 {
 	char		sign = !change->has_old ? '+' : !change->has_new ? '-' : '~';
+	bool		masked = style->of_resource && change->sensitive;
 
-	appendStringInfo(out, "  %c ", sign);
+	appendStringInfoSpaces(out, style->indent);
+	appendStringInfo(out, "%c ", sign);
 	appendBinaryStringInfo(out, change->path.val.string.val, change->path.val.string.len);
 	appendStringInfoSpaces(out, width - path_width(&change->path) + 2);
 	if (change->has_old)
-		append_json(out, &change->old_value);
+		append_side(out, &change->old_value, masked);
 	if (change->has_old && change->has_new)
 		appendStringInfoString(out, " -> ");
 	if (change->has_new)
-		append_json(out, &change->new_value);
-	if (change->immutable)
-		appendStringInfo(out, "  # %s", remark);
+		append_side(out, &change->new_value, masked || change->unknown);
+	append_remarks(out, change, style);
 	appendStringInfoChar(out, '\n');
+}
+
+/* Append a diff's changes, a line each, and count them. */
+void
+append_leaves(StringInfo out, const JsonbValue *diff, const LeafStyle *style,
+			  LeafCounts *counts)
+{
+	JsonbValue	element;
+	JsonCursor	cursor;
+	Change		change;
+	int			width = 0;
+
+	if (!json_is_array(diff))
+		refuse_diff("A diff is an array of changes.");
+	json_cursor_init(&cursor, diff->val.binary.data);
+	while (json_next_element(&cursor, &element))
+	{
+		read_change(&element, &change);
+		width = Max(width, path_width(&change.path));
+		*(!change.has_old ? &counts->added : change.has_new ? &counts->changed :
+		  &counts->removed) += 1;
+	}
+	json_cursor_init(&cursor, diff->val.binary.data);
+	while (json_next_element(&cursor, &element))
+	{
+		CHECK_FOR_INTERRUPTS();
+		read_change(&element, &change);
+		append_change(out, &change, width, style);
+	}
 }
 
 /* Append the line that counts. */
 static void
-append_summary(StringInfo out, const int *counts)
+append_summary(StringInfo out, const LeafCounts *counts)
 {
-	if (counts[0] + counts[1] + counts[2] == 0)
+	if (counts->added + counts->changed + counts->removed == 0)
 		appendStringInfoString(out, "No changes. The params are the same.");
 	else
 		appendStringInfo(out, "\nPlan: %d to add, %d to change, %d to remove.",
-						 counts[0], counts[1], counts[2]);
+						 counts->added, counts->changed, counts->removed);
 }
 
 /* promote.format_diff(diff jsonb, replaces boolean) returns text */
 Datum
 promote_format_diff(PG_FUNCTION_ARGS)
 {
-	const char *remark = PG_GETARG_BOOL(1) ? "immutable, forces replacement" : "immutable";
-	int			counts[3] = {0, 0, 0};
-	int			width = 0;
+	LeafStyle	style = {.indent = 2};
+	LeafCounts	counts = {0};
 	StringInfoData out;
-	JsonbValue	diff,
-				element;
-	JsonCursor	cursor;
-	Change		change;
+	JsonbValue	diff;
 
+	style.immutable = PG_GETARG_BOOL(1) ? "immutable, forces replacement" : "immutable";
 	json_root(PG_GETARG_JSONB_P(0), &diff);
-	if (!json_is_array(&diff))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("not a diff"),
-				 errdetail("A diff is an array of changes."),
-				 errhint("Pass the diff of a promotion or a deployment.")));
-	json_cursor_init(&cursor, diff.val.binary.data);
-	while (json_next_element(&cursor, &element))
-	{
-		read_change(&element, &change);
-		width = Max(width, path_width(&change.path));
-		counts[!change.has_old ? 0 : change.has_new ? 1 : 2]++;
-	}
 	initStringInfo(&out);
-	json_cursor_init(&cursor, diff.val.binary.data);
-	while (json_next_element(&cursor, &element))
-	{
-		CHECK_FOR_INTERRUPTS();
-		read_change(&element, &change);
-		append_change(&out, &change, width, remark);
-	}
-	append_summary(&out, counts);
+	append_leaves(&out, &diff, &style, &counts);
+	append_summary(&out, &counts);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
 }

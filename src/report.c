@@ -19,6 +19,33 @@ PG_FUNCTION_INFO_V1(promote_plan_text);
 PG_FUNCTION_INFO_V1(promote_config_as_of);
 
 /*
+ * The deployment's diff, with a flag where upstream never ran with that value.
+ * Where it never ran at all, that would be said of everything, and tell nothing.
+ */
+#define MARKED_DIFF \
+	"COALESCE((SELECT pg_catalog.jsonb_agg(CASE WHEN u.leaf IS NULL THEN e.value" \
+	"   ELSE e.value || '{\"unexpected\": true}' END ORDER BY e.ordinality)" \
+	"  FROM pg_catalog.jsonb_array_elements(d.diff) WITH ORDINALITY AS e" \
+	"  LEFT JOIN (SELECT c.leaf FROM promote.config_changes AS c" \
+	"   WHERE c.instance = $5 AND c.deployment = $4 AND c.unexpected" \
+	"   AND EXISTS (SELECT FROM promote.revision AS r JOIN promote.deployment AS p" \
+	"    ON p.project = r.project AND p.environment = r.source_environment" \
+	"    AND p.component = r.component WHERE r.project = d.project" \
+	"    AND r.environment = d.environment AND r.component = d.component" \
+	"    AND r.revision = d.revision AND p.action = 'PROVISION' AND p.status = 'COMPLETED')" \
+	"  ) AS u ON u.leaf = e.ordinality), d.diff)"
+
+/* What a worker recorded of the plan, or of the one that a PROVISION follows; NULL: nothing. */
+#define RECORDED_PLAN \
+	"(SELECT E'\\n\\n' || promote.format_plan_changes((SELECT COALESCE(pg_catalog.jsonb_agg(" \
+	"   pg_catalog.to_jsonb(c) ORDER BY c.change), '[]') FROM promote.plan_changes AS c" \
+	"   WHERE c.instance = $5 AND c.deployment = p.deployment))" \
+	"  || COALESCE(E'\\nIt cannot be deployed: ' || NULLIF(pg_catalog.array_to_string(p.plan_defects, ', '), '') || '.', '')" \
+	"  FROM promote.deployment AS p WHERE p.project = d.project AND p.environment = d.environment" \
+	"  AND p.component = d.component AND p.deployment = COALESCE(d.plan, d.deployment)" \
+	"  AND p.plan_facts IS NOT NULL)"
+
+/*
  * promote.plan_text(instance text, deployment integer) returns text; without
  * a deployment, that of the last one
  */
@@ -30,7 +57,8 @@ promote_plan_text(PG_FUNCTION_ARGS)
 		" || COALESCE(d.base_revision || ' -> ', '') || d.revision || ', ' || d.bundle || ' '"
 		" || COALESCE(NULLIF(d.previous_version, d.version) || ' -> ', '') || d.version"
 		" || CASE WHEN d.destructive THEN E'\\nWhat runs would be replaced: an immutable value of it changes.' ELSE '' END"
-		" || E'\\n\\n' || promote.format_diff(d.diff, d.destructive)"
+		" || E'\\n\\n' || promote.format_diff(" MARKED_DIFF ", d.destructive)"
+		" || COALESCE(" RECORDED_PLAN ", '')"
 		" FROM promote.deployment AS d WHERE d.project = $1 AND d.environment = $2"
 		" AND d.component = $3 AND d.deployment = $4",
 		.parameters = 5,
