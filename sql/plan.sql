@@ -19,7 +19,7 @@ COMMENT ON FUNCTION promote.format_plan_changes(jsonb) IS
 
 CREATE FUNCTION promote.type_pattern(pattern text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    RETURN pg_catalog.replace(pg_catalog.regexp_replace($1, '([\\%_])', '\\\1', 'g'), '*', '%');
+    RETURN pg_catalog.replace(pg_catalog.regexp_replace($1, E'([\\\\%_])', E'\\\\\\1', 'g'), '*', '%');
 COMMENT ON FUNCTION promote.type_pattern(text) IS
 'A pattern of resource types, in which * stands for any characters, as LIKE takes it';
 
@@ -258,7 +258,7 @@ SELECT known.pattern, vendor.description, true
       vault_transit_secret_backend_key wasabi_bucket'),
     ('Values that cannot be made again',
      'random_password tls_private_key')) AS vendor (description, patterns),
-       pg_catalog.regexp_split_to_table(vendor.patterns, '\s+') AS known (pattern);
+       pg_catalog.regexp_split_to_table(vendor.patterns, E'\\s+') AS known (pattern);
 
 CREATE FUNCTION promote.guard_stateful_type() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_stateful_type';

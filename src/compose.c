@@ -16,6 +16,7 @@
 #include "json/reader.h"
 #include "json/render.h"
 #include "schema/schema.h"
+#include "secrets.h"
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
@@ -23,9 +24,6 @@
 
 PG_FUNCTION_INFO_V1(promote_compose_params);
 PG_FUNCTION_INFO_V1(promote_jsonb_filter_copyable);
-
-/* What stands for a value that is marked sensitive. */
-#define SENSITIVE_MASK "(sensitive value)"
 
 /* The marks that a schema puts on a document. */
 static JsonMark *

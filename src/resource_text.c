@@ -117,8 +117,8 @@ is_destructive(const JsonbValue *row)
 static bool
 is_in_part(const JsonbValue *row, const Part *part)
 {
-	const char *origin = row_text(row, "origin");
 	int			action = row_action(row);
+	const char *origin = row_text(row, "origin");
 
 	if (origin == NULL)
 		refuse_rows();

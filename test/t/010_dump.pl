@@ -22,6 +22,7 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES
     ('postgres', '1.10.0', '{"properties": {"zone": {"type": "string", "$md.copyable": false}}}'),
     ('postgres', '1.11.0-dev.20260915T101500Z', '{}'),
     ('redis', '7.0.0', '{"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": "https://example.com/cache.json"}');
+INSERT INTO promote.stateful_type (pattern, description) VALUES ('my_*', 'ours'), ('aws_db_instance', NULL);
 INSERT INTO promote.schema_document (uri, document) VALUES
     ('https://example.com/cache.json', '{"properties": {"a": {"$ref": "types.json#a"}}}'),
     ('https://example.com/types.json', '{"$defs": {"a": {"$anchor": "a", "type": "object"}}}');
@@ -55,6 +56,10 @@ DECLARE
 BEGIN
     FOR i IN 1 .. 2 LOOP
         SELECT * INTO claim FROM promote.claim_deployment('worker', selector => '{"work": true}');
+        IF claim.action = 'PLAN' THEN
+            PERFORM promote.record_plan(claim.instance, claim.deployment, '{"format_version": "1.2", "resource_changes": [{"address": "a.b[\"ü\"]",
+                "change": {"actions": ["create", "delete"], "before": {"x": 1.0}, "after": {"x": 1e2}, "replace_paths": [["x"]]}}]}', claim.fencing);
+        END IF;
         PERFORM promote.append_deployment_log(claim.instance, claim.deployment, 'done', claim.fencing);
         PERFORM promote.complete_deployment(claim.instance, claim.deployment, claim.fencing);
         EXIT WHEN i = 2;
