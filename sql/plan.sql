@@ -43,11 +43,11 @@ CREATE TABLE promote.planned_change (
     replace_paths         text[] COLLATE "C",
     diff                  jsonb NOT NULL,
     fingerprint           bytea,
-    -- no foreign key to deployment, which would cost more than all the rest of
-    -- recording a large plan: record_plan, the only one to write rows, holds
-    -- the deployment's lock, and deployments are never deleted
     CONSTRAINT planned_change_pkey
         PRIMARY KEY (project, environment, component, deployment, fencing, change),
+    CONSTRAINT planned_change_deployment_fkey
+        FOREIGN KEY (project, environment, component, deployment)
+        REFERENCES promote.deployment (project, environment, component, deployment),
     CONSTRAINT planned_change_change_check CHECK (change > 0),
     CONSTRAINT planned_change_origin_check CHECK (origin IN ('change', 'drift', 'deferred')),
     CONSTRAINT planned_change_action_check
