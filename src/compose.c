@@ -299,6 +299,86 @@ compose_check(Proposal *proposal)
 	check_immutable(proposal);
 }
 
+/* Where obstacles go, on the way through what finds them. */
+typedef struct Obstacles
+{
+	ObstacleCollector collect;
+	void	   *state;
+	bool		immutable;		/* was an immutable value among them? */
+} Obstacles;
+
+/* Tell one obstacle. */
+static void
+tell(const Obstacles *obstacles, int sqlstate, const char *path, const char *message)
+{
+	Obstacle	obstacle = {sqlstate, path, message};
+
+	obstacles->collect(obstacles->state, &obstacle);
+}
+
+/* Collector of violations: an obstacle each. */
+static void
+tell_violation(void *state, const SchemaViolation *violation)
+{
+	tell(state, PM_INVALID_PARAMS, violation->instance_path, violation->message);
+}
+
+/* Collector of changes: those of immutable values are obstacles. */
+static void
+tell_immutable(void *state, const JsonChange *change)
+{
+	Obstacles  *obstacles = state;
+
+	if (!(change->flags & SCHEMA_IMMUTABLE))
+		return;
+	tell(obstacles, PM_IMMUTABLE, change->path, "what runs has another value, which is immutable");
+	obstacles->immutable = true;
+}
+
+/* Tell where a proposal that is rendered changes an immutable value of what may run. */
+static void
+tell_immutables(Obstacles *obstacles, const Proposal *proposal)
+{
+	ListCell   *cell;
+
+	foreach(cell, proposal->deployed)
+	{
+		Jsonb	   *deployed = lfirst(cell);
+
+		if (!obstacles->immutable)
+			json_leaf_diff(deployed, marks_of(deployed, proposal->schema, SCHEMA_IMMUTABLE),
+						   proposal->rendered, proposal->marks, tell_immutable, obstacles);
+	}
+}
+
+/*
+ * Tell everything for which compose_check would refuse the proposal, but for
+ * limits of size, which are raised; and fill in what it fills in, with
+ * placeholders that have no value left as they are.
+ */
+void
+compose_obstacles(Proposal *proposal, ObstacleCollector collect, void *state)
+{
+	Obstacles	obstacles = {collect, state, false};
+	JsonbValue	view;
+	List	   *problems;
+	ListCell   *cell;
+
+	json_check_params(proposal->params, "params");
+	proposal->rendered = json_render_noting(proposal->params, proposal->parameters, &problems);
+	json_check_params(proposal->rendered, "rendered params");
+	foreach(cell, problems)
+		tell(&obstacles, PM_INVALID_PLACEHOLDER, NULL, lfirst(cell));
+	json_root(proposal->rendered, &view);
+	/* a placeholder that is still there would be judged as the string that it is */
+	if (problems == NIL)
+		schema_validate(schema_compile(proposal->schema), &view, tell_violation, &obstacles);
+	proposal->marks = compose_marks(proposal, proposal->rendered);
+	proposal->planned_marks = compose_marks(proposal, proposal->planned);
+	tell_immutables(&obstacles, proposal);
+	proposal->destructive = obstacles.immutable;
+}
+
 /* What may be shown of a value: itself, or the mask that the caller lends. */
 const JsonbValue *
 compose_shown(const JsonbValue *value, uint32 flags, JsonbValue *mask)

@@ -39,12 +39,25 @@ typedef struct Proposal
 	bool		destructive;	/* an immutable value of what runs changes */
 } Proposal;
 
+/*
+ * Why a proposal may not be.  The strings live until the collector returns.
+ */
+typedef struct Obstacle
+{
+	int			sqlstate;		/* what compose_check would raise */
+	const char *path;			/* where, jq style; NULL: the message says it */
+	const char *message;		/* a sentence; never a value */
+} Obstacle;
+
+typedef void (*ObstacleCollector) (void *state, const Obstacle *obstacle);
+
 extern Jsonb *compose_params(const Jsonb *source, const Jsonb *destination,
 							 const Jsonb *schema, const Jsonb *overrides);
 extern Jsonb *compose_base(const Proposal *proposal, const Jsonb *source_parameters);
 extern Jsonb *compose_overrides(const Proposal *proposal, Jsonb *base,
 								const Jsonb *overrides);
 extern void compose_check(Proposal *proposal);
+extern void compose_obstacles(Proposal *proposal, ObstacleCollector collect, void *state);
 extern JsonMark *compose_marks(const Proposal *proposal, const Jsonb *document);
 extern Jsonb *compose_diff(const Proposal *proposal);
 extern const JsonbValue *compose_shown(const JsonbValue *value, uint32 flags,

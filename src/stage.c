@@ -190,6 +190,7 @@ insert_revision(const Staging *staging, const ProposedRevision *proposed)
 	bool		nulls[17] = {
 		[9] = staging->source_environment == NULL,
 		[10] = staging->source_environment == NULL,
+		[11] = staging->overrides == NULL,
 		[12] = staging->message == NULL
 	};
 
@@ -202,7 +203,7 @@ insert_revision(const Staging *staging, const ProposedRevision *proposed)
 	values[8] = CStringGetTextDatum(staging->origin);
 	values[9] = nulls[9] ? (Datum) 0 : CStringGetTextDatum(staging->source_environment);
 	values[10] = Int32GetDatum(proposed->source_revision);
-	values[11] = JsonbPGetDatum(staging->overrides);
+	values[11] = PointerGetDatum(staging->overrides);
 	values[12] = nulls[12] ? (Datum) 0 : CStringGetTextDatum(staging->message);
 	values[13] = BoolGetDatum(proposed->plan);
 	values[14] = BoolGetDatum(proposed->proposal.allow_replace);

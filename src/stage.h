@@ -16,8 +16,8 @@
 typedef struct Staging
 {
 	const char *origin;
-	const char *source_environment; /* NULL: not from another instance */
-	const Jsonb *overrides;
+	const char *source_environment; /* NULL: from nowhere but what is desired */
+	const Jsonb *overrides;		/* NULL: none can be */
 	const char *message;		/* NULL: none */
 } Staging;
 

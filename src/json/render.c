@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "errors.h"
+#include "json/builder.h"
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
@@ -515,6 +516,55 @@ json_has_placeholders(const Jsonb *document)
 	return memmem(&document->root, VARSIZE(document) - VARHDRSZ, "{{", 2) != NULL;
 }
 
+/* Refuse variables that are not an object. */
+static void
+check_variables(JsonbValue *variables)
+{
+	if (json_is_object(variables))
+		return;
+	ereport(ERROR,
+			(errcode(PM_NOT_AN_OBJECT),
+			 errmsg("the variables must be a JSON object"),
+			 errdetail("They are of type %s.", variables->type == jbvBinary ?
+					   "array" : JsonbTypeName(variables)),
+			 errhint("Pass an object whose keys are the placeholders' names.")));
+}
+
+/*
+ * Render the document, noting what cannot be.  Returns the document itself
+ * where there is nothing to replace.
+ */
+static Jsonb *
+render_document(Render *render, const Jsonb *document, const Jsonb *variables)
+{
+	Step		root = {render, NULL, NULL, 0};
+	JsonWriter	writer;
+	JsonbValue	view;
+
+	json_root(variables, &render->variables);
+	check_variables(&render->variables);
+	if (!json_has_placeholders(document))
+		return (Jsonb *) document;
+	find_braces(render, document);
+	initStringInfo(&render->text);
+	json_writer_init(&writer, (Size) VARSIZE(document) + VARSIZE(document) / 4);
+	json_root(document, &view);
+	render_value(&root, &writer, &view);
+	pfree(render->text.data);
+	pfree(render->braces);
+	return json_writer_finish(&writer);
+}
+
+/* Are there braces among the value's bytes, so that it may have a placeholder? */
+bool
+json_may_render(const JsonbValue *value)
+{
+	if (value->type == jbvString)
+		return memmem(value->val.string.val, value->val.string.len, "{{", 2) != NULL;
+	return value->type == jbvBinary &&
+		memmem(value->val.binary.data, value->val.binary.len, "{{", 2) != NULL;
+}
+
 /*
  * The document with its placeholders replaced by the values of variables, an
  * object.  Where some cannot be, all problems are raised in one error, or, if
@@ -525,30 +575,93 @@ Jsonb *
 json_render(const Jsonb *document, const Jsonb *variables, bool lenient)
 {
 	Render		render = {.full = lenient};
-	Step		root = {&render, NULL, NULL, 0};
-	JsonWriter	writer;
-	JsonbValue	view;
+	Jsonb	   *rendered = render_document(&render, document, variables);
 
-	json_root(variables, &render.variables);
-	if (!json_is_object(&render.variables))
-		ereport(ERROR,
-				(errcode(PM_NOT_AN_OBJECT),
-				 errmsg("the variables must be a JSON object"),
-				 errdetail("They are of type %s.", render.variables.type == jbvBinary ?
-						   "array" : JsonbTypeName(&render.variables)),
-				 errhint("Pass an object whose keys are the placeholders' names.")));
-	if (!json_has_placeholders(document))
-		return (Jsonb *) document;
-	find_braces(&render, document);
-	initStringInfo(&render.text);
-	json_writer_init(&writer, (Size) VARSIZE(document) + VARSIZE(document) / 4);
-	json_root(document, &view);
-	render_value(&root, &writer, &view);
 	if (render.problems != NIL)
 		report_problems(&render);
-	pfree(render.text.data);
-	pfree(render.braces);
-	return json_writer_finish(&writer);
+	return rendered;
+}
+
+/*
+ * The same, lenient, with what could not be replaced as sentences, char *, in
+ * problems.
+ */
+Jsonb *
+json_render_noting(const Jsonb *document, const Jsonb *variables, List **problems)
+{
+	Render		render = {.full = false};
+	Jsonb	   *rendered = render_document(&render, document, variables);
+
+	*problems = render.problems;
+	return rendered;
+}
+
+/* Append a string so that rendering it gives it back. */
+static void
+append_literal(StringInfo out, const JsonbValue *string)
+{
+	const char *at = string->val.string.val;
+	const char *end = at + string->val.string.len;
+
+	while (at < end)
+	{
+		const char *braces = memmem(at, end - at, "{{", 2);
+		const char *backslashes;
+
+		if (braces == NULL)
+			break;
+		backslashes = braces;
+		while (backslashes > at && backslashes[-1] == '\\')
+			backslashes--;
+		appendBinaryStringInfo(out, at, braces - at);
+		appendBinaryStringInfo(out, backslashes, braces - backslashes);
+		appendStringInfoString(out, "\\{{");
+		at = braces + 2;
+	}
+	appendBinaryStringInfo(out, at, end - at);
+}
+
+/*
+ * Add a value to a builder so that rendering gives back just that, though it
+ * may have braces that look like a placeholder's.
+ */
+void
+json_build_literal(JsonBuilder *builder, const JsonbValue *value)
+{
+	JsonCursor	cursor;
+	JsonbValue	key,
+				child;
+	StringInfoData text;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (!json_may_render(value))
+		json_build_value(builder, value);
+	else if (value->type == jbvString)
+	{
+		initStringInfo(&text);
+		append_literal(&text, value);
+		json_build_string(builder, text.data, text.len);
+	}
+	else if (json_is_array(value))
+	{
+		json_build_begin_array(builder);
+		json_cursor_init(&cursor, value->val.binary.data);
+		while (json_next_element(&cursor, &child))
+			json_build_literal(builder, &child);
+		json_build_end_array(builder);
+	}
+	else
+	{
+		json_build_begin_object(builder);
+		json_cursor_init(&cursor, value->val.binary.data);
+		while (json_next_pair(&cursor, &key, &child))
+		{
+			json_build_key(builder, key.val.string.val, key.val.string.len);
+			json_build_literal(builder, &child);
+		}
+		json_build_end_object(builder);
+	}
 }
 
 /* promote.jsonb_render(document jsonb, variables jsonb) returns jsonb */

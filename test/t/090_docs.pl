@@ -19,7 +19,28 @@ my $registry = q{
 	INSERT INTO promote.component (project, component, bundle) VALUES ('ecomm', 'db', 'postgres');
 	INSERT INTO promote.instance (project, environment, component)
 	VALUES ('ecomm', 'staging', 'db'), ('ecomm', 'production', 'db')};
-my %setup = (configure => $registry, report => $registry, audit => $registry, workers => $registry, promotion => 'CREATE ROLE release_bot');
+# Two instances that were deployed twice, and what a worker does for that.
+my $deployed = $registry . q{;
+	CREATE FUNCTION pg_temp.deploy(name text, params jsonb) RETURNS void LANGUAGE plpgsql AS $$
+	DECLARE
+		claim record;
+	BEGIN
+		PERFORM promote.configure_instance(name, params);
+		FOR i IN 1 .. 2 LOOP
+			SELECT * INTO STRICT claim FROM promote.claim_deployment('worker');
+			PERFORM promote.complete_deployment(claim.instance, claim.deployment, claim.fencing);
+			IF i = 1 THEN
+				PERFORM promote.deploy_instance(name);
+			END IF;
+		END LOOP;
+	END
+	$$;
+	SELECT pg_temp.deploy(name, params::jsonb) FROM (VALUES
+		('ecomm-production-db', '{"size": "small", "replicas": 3}'), ('ecomm-staging-db', '{"size": "small", "replicas": 2}'),
+		('ecomm-production-db', '{"replicas": 6}'), ('ecomm-staging-db', '{"replicas": 5}')) AS v(name, params);
+};
+my %setup = (configure => $registry, report => $deployed, audit => $registry, workers => $registry, promotion => 'CREATE ROLE release_bot',
+	drift => $deployed, rollback => $deployed);
 
 my %shown;    # the functions that an example with its result calls
 

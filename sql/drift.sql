@@ -1,0 +1,171 @@
+-- Drift: what is there, against what was deployed.
+
+CREATE TABLE promote.observation (
+    project     promote.project_name NOT NULL,
+    environment promote.environment_name NOT NULL,
+    component   promote.component_name NOT NULL,
+    digest      bytea NOT NULL,
+    document    bytea,
+    document_at timestamptz,
+    differences integer NOT NULL,
+    changed_by  integer NOT NULL,
+    source      text NOT NULL,
+    reported_at timestamptz NOT NULL,
+    CONSTRAINT observation_pkey PRIMARY KEY (project, environment, component),
+    CONSTRAINT observation_instance_fkey FOREIGN KEY (project, environment, component)
+        REFERENCES promote.instance (project, environment, component),
+    CONSTRAINT observation_document_fkey FOREIGN KEY (project, document)
+        REFERENCES promote.config (project, digest),
+    CONSTRAINT observation_digest_check CHECK (pg_catalog.octet_length(digest) = 32),
+    CONSTRAINT observation_document_at_check
+        CHECK ((document_at IS NULL) = (document IS NULL)),
+    CONSTRAINT observation_differences_check CHECK (differences >= 0)
+)
+-- the time moves with every report
+WITH (fillfactor = 80);
+SELECT pg_catalog.pg_extension_config_dump('promote.observation', '');
+COMMENT ON TABLE promote.observation IS 'What was reported last of an instance';
+COMMENT ON COLUMN promote.observation.project IS 'The instance''s project';
+COMMENT ON COLUMN promote.observation.environment IS 'The instance''s environment';
+COMMENT ON COLUMN promote.observation.component IS 'The instance''s component';
+COMMENT ON COLUMN promote.observation.digest IS 'Digest of the configuration that was observed';
+COMMENT ON COLUMN promote.observation.document IS 'The last one of which more than the digest is known; NULL: none is';
+COMMENT ON COLUMN promote.observation.document_at IS 'When that was reported last';
+COMMENT ON COLUMN promote.observation.differences IS 'How many differences the last report showed';
+COMMENT ON COLUMN promote.observation.changed_by IS 'The instance''s changed_by at that time; where it has moved on, the report is of what is no longer there';
+COMMENT ON COLUMN promote.observation.source IS 'Who reported it, in the reporter''s words';
+COMMENT ON COLUMN promote.observation.reported_at IS 'When it was reported last';
+
+CREATE TRIGGER guard_record BEFORE INSERT ON promote.observation
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+ALTER TABLE promote.observation ENABLE ALWAYS TRIGGER guard_record;
+
+CREATE TABLE promote.drift_item (
+    project          promote.project_name NOT NULL,
+    environment      promote.environment_name NOT NULL,
+    component        promote.component_name NOT NULL,
+    item             integer NOT NULL,
+    kind             text COLLATE "C" NOT NULL,
+    path             text COLLATE "C" NOT NULL,
+    deployed         jsonb,
+    observed         jsonb,
+    sensitive        boolean NOT NULL,
+    changed_by       integer NOT NULL,
+    source           text NOT NULL,
+    since            timestamptz NOT NULL,
+    closed_at        timestamptz,
+    how              text COLLATE "C",
+    adopted_revision integer,
+    dismissed_at     timestamptz,
+    dismissed_by     text,
+    reason           text,
+    CONSTRAINT drift_item_pkey PRIMARY KEY (project, environment, component, item),
+    CONSTRAINT drift_item_instance_fkey FOREIGN KEY (project, environment, component)
+        REFERENCES promote.instance (project, environment, component),
+    CONSTRAINT drift_item_adopted_fkey
+        FOREIGN KEY (project, environment, component, adopted_revision)
+        REFERENCES promote.revision (project, environment, component, revision),
+    CONSTRAINT drift_item_item_check CHECK (item > 0),
+    CONSTRAINT drift_item_kind_check CHECK (kind IN ('config', 'digest', 'resource')),
+    CONSTRAINT drift_item_how_check CHECK (how IN ('gone', 'deployed')),
+    CONSTRAINT drift_item_closed_at_check CHECK ((closed_at IS NULL) = (how IS NULL)),
+    CONSTRAINT drift_item_dismissed_check
+        CHECK ((dismissed_at IS NULL) = (dismissed_by IS NULL)
+               AND (dismissed_at IS NULL) = (reason IS NULL))
+);
+CREATE INDEX drift_item_open_idx ON promote.drift_item (project, environment, component)
+    WHERE closed_at IS NULL;
+COMMENT ON INDEX promote.drift_item_open_idx IS 'Finds what differs now';
+SELECT pg_catalog.pg_extension_config_dump('promote.drift_item', '');
+COMMENT ON TABLE promote.drift_item IS 'Differences between what was deployed and what was observed, numbered from 1 per instance; promote.drift shows those that last';
+COMMENT ON COLUMN promote.drift_item.project IS 'The instance''s project';
+COMMENT ON COLUMN promote.drift_item.environment IS 'The instance''s environment';
+COMMENT ON COLUMN promote.drift_item.component IS 'The instance''s component';
+COMMENT ON COLUMN promote.drift_item.item IS 'Number';
+COMMENT ON COLUMN promote.drift_item.kind IS 'config: a leaf of the params; digest: all that is known is that the params are others; resource: a recorded plan says that a resource was changed, written when it is dismissed';
+COMMENT ON COLUMN promote.drift_item.path IS 'The leaf''s path, jq style, or the resource''s address';
+COMMENT ON COLUMN promote.drift_item.deployed IS 'Value that was deployed, masked where it is sensitive; NULL: there was none';
+COMMENT ON COLUMN promote.drift_item.observed IS 'Value that is there, masked where it is sensitive; NULL: there is none';
+COMMENT ON COLUMN promote.drift_item.sensitive IS 'Are the values masked?';
+COMMENT ON COLUMN promote.drift_item.changed_by IS 'The instance''s changed_by when it was seen: once something else was provisioned it is over';
+COMMENT ON COLUMN promote.drift_item.source IS 'Who reported the value, in the reporter''s words';
+COMMENT ON COLUMN promote.drift_item.since IS 'When it was reported first';
+COMMENT ON COLUMN promote.drift_item.closed_at IS 'When a report showed it no more; NULL: none has';
+COMMENT ON COLUMN promote.drift_item.how IS 'gone: it was put right; deployed: something was provisioned since';
+COMMENT ON COLUMN promote.drift_item.adopted_revision IS 'Revision that adopted it; NULL: none';
+COMMENT ON COLUMN promote.drift_item.dismissed_at IS 'When it was dismissed; NULL: it was not, or the value has changed since';
+COMMENT ON COLUMN promote.drift_item.dismissed_by IS 'Who dismissed it, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.drift_item.reason IS 'Why, in that person''s words';
+
+CREATE TRIGGER guard_record BEFORE INSERT ON promote.drift_item
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+ALTER TABLE promote.drift_item ENABLE ALWAYS TRIGGER guard_record;
+
+CREATE FUNCTION promote.report_observed(instance text, observed jsonb, source text)
+    RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_report_observed';
+REVOKE ALL ON FUNCTION promote.report_observed(text, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.report_observed(text, jsonb, text) IS
+'Tells what configuration was found at an instance; returns in how many leaves it differs from what was deployed';
+
+CREATE FUNCTION promote.report_observed(instance text, observed bytea, source text)
+    RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_report_observed_digest';
+REVOKE ALL ON FUNCTION promote.report_observed(text, bytea, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.report_observed(text, bytea, text) IS
+'The same where only the configuration''s promote.jsonb_digest is known; returns 1 where that is all that can be said of the difference';
+
+CREATE VIEW promote.drift AS
+    SELECT i.name AS instance,
+           x.kind,
+           x.path,
+           x.deployed AS deployed_value,
+           x.observed AS observed_value,
+           x.sensitive,
+           x.since,
+           CASE x.kind WHEN 'config' THEN o.document_at ELSE o.reported_at END AS last_seen,
+           x.source,
+           x.dismissed_at IS NOT NULL AS dismissed,
+           x.dismissed_by,
+           x.reason,
+           x.adopted_revision
+      FROM promote.drift_item AS x
+      JOIN promote.instance AS i USING (project, environment, component)
+      JOIN promote.observation AS o USING (project, environment, component)
+     WHERE x.closed_at IS NULL AND x.kind <> 'resource' AND x.changed_by = i.changed_by;
+COMMENT ON VIEW promote.drift IS 'What differs from what was deployed, as far as it was reported since; sensitive values are masked';
+COMMENT ON COLUMN promote.drift.instance IS 'Instance';
+COMMENT ON COLUMN promote.drift.kind IS 'config: a leaf of the params; digest: all that is known is that the params are others; resource: the last recorded plan says that a resource was changed';
+COMMENT ON COLUMN promote.drift.path IS 'The leaf''s path, jq style, or the resource''s address';
+COMMENT ON COLUMN promote.drift.deployed_value IS 'Value that was deployed; SQL NULL: there was none';
+COMMENT ON COLUMN promote.drift.observed_value IS 'Value that is there; SQL NULL: there is none';
+COMMENT ON COLUMN promote.drift.sensitive IS 'Are the values masked?';
+COMMENT ON COLUMN promote.drift.since IS 'Since when it is known';
+COMMENT ON COLUMN promote.drift.last_seen IS 'When it was reported last';
+COMMENT ON COLUMN promote.drift.source IS 'Who reported the value';
+COMMENT ON COLUMN promote.drift.dismissed IS 'Was it dismissed?';
+COMMENT ON COLUMN promote.drift.dismissed_by IS 'By whom';
+COMMENT ON COLUMN promote.drift.reason IS 'Why';
+COMMENT ON COLUMN promote.drift.adopted_revision IS 'Revision that adopted it: it lasts until that is deployed; NULL: none';
+
+CREATE FUNCTION promote.adopt_drift(
+    instance text, message text DEFAULT NULL, expected_revision integer DEFAULT NULL,
+    plan boolean DEFAULT true, allow_replace boolean DEFAULT false,
+    OUT destination text, OUT old_revision integer, OUT new_revision integer,
+    OUT deployment integer, OUT changed boolean, OUT diff jsonb)
+    RETURNS record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_adopt_drift';
+REVOKE ALL ON FUNCTION promote.adopt_drift(text, text, integer, boolean, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote.adopt_drift(text, text, integer, boolean, boolean) IS
+'Makes what was observed the desired state: sets every leaf of the params that differs and was not dismissed as it was observed, and leaves all others as they are';
+
+CREATE FUNCTION promote.dismiss_drift(instance text, reason text, path text DEFAULT NULL)
+    RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_dismiss_drift';
+REVOKE ALL ON FUNCTION promote.dismiss_drift(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.dismiss_drift(text, text, text) IS
+'Says why a difference, or all there are, need not be put right, until its value changes; returns how many';

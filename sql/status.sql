@@ -1,0 +1,164 @@
+-- What instances desire, against what they run.
+
+CREATE FUNCTION promote.rendered_digest(params jsonb, parameters jsonb) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_rendered_digest';
+COMMENT ON FUNCTION promote.rendered_digest(jsonb, jsonb) IS
+'Digest of the params with their placeholders replaced by the parameters, as far as there are any: it refuses none';
+
+-- Everything is looked up by whole keys in lateral subqueries of one row, so that a page of instances costs a page of
+-- look-ups.  The release that a constraint stands for is that of promote.resolve_release, which a reader of the view
+-- need not be allowed to call.
+CREATE VIEW promote.instance_status AS
+    SELECT x.instance,
+           x.project,
+           x.environment,
+           x.component,
+           x.word AS status,
+           CASE x.word
+               WHEN 'deploying' THEN x.started_at
+               WHEN 'failed' THEN x.changed_at
+               WHEN 'decommissioned' THEN x.changed_at
+               WHEN 'never_deployed' THEN x.created_at
+               WHEN 'drifted' THEN x.drifted_at
+               WHEN 'stale' THEN GREATEST(x.deployed_at, LEAST(x.moved_at, x.published_at))
+               WHEN 'in_sync' THEN x.deployed_at
+           END AS since,
+           x.desired_revision,
+           x.desired_digest,
+           x.desired_version,
+           x.deployed_revision,
+           x.deployed_digest,
+           x.rendered_digest,
+           x.deployed_version,
+           x.observed_digest,
+           x.running_deployment,
+           x.running_action,
+           x.worker
+      FROM (
+        SELECT i.name AS instance,
+               i.project,
+               i.environment,
+               i.component,
+               CASE
+                   WHEN running.action <> 'PLAN' THEN 'deploying'
+                   WHEN i.status = 'FAILED' THEN 'failed'
+                   WHEN i.status = 'DECOMMISSIONED' THEN 'decommissioned'
+                   WHEN i.deployed_by IS NULL THEN 'never_deployed'
+                   WHEN drifted.at IS NOT NULL THEN 'drifted'
+                   WHEN desired.digest <> deployed.digest OR rel.version <> run.version THEN 'stale'
+                   -- nothing was replaced where the rendered params are the params
+                   WHEN run.rendered_digest <> deployed.digest
+                        AND run.rendered_digest <> promote.rendered_digest(
+                            (SELECT c.params FROM promote.config AS c
+                              WHERE c.project = i.project AND c.digest = desired.digest),
+                            (SELECT e.parameters FROM promote.environment AS e
+                              WHERE e.project = i.project AND e.environment = i.environment))
+                   THEN 'stale'
+                   ELSE 'in_sync'
+               END AS word,
+               i.created_at,
+               running.started_at,
+               changed.finished_at AS changed_at,
+               run.finished_at AS deployed_at,
+               drifted.at AS drifted_at,
+               next.created_at AS moved_at,
+               CASE WHEN rel.version <> run.version THEN rel.published_at END AS published_at,
+               NULLIF(i.revision, 0) AS desired_revision,
+               desired.digest AS desired_digest,
+               COALESCE(rel.version, desired.version)::text AS desired_version,
+               i.deployed_revision,
+               deployed.digest AS deployed_digest,
+               run.rendered_digest,
+               run.version::text AS deployed_version,
+               seen.digest AS observed_digest,
+               running.deployment AS running_deployment,
+               running.action AS running_action,
+               running.worker
+          FROM promote.instance AS i
+          LEFT JOIN LATERAL (
+              SELECT r.digest, r.bundle, r.version
+                FROM promote.revision AS r
+               WHERE r.project = i.project AND r.environment = i.environment
+                 AND r.component = i.component AND r.revision = i.revision
+               LIMIT 1) AS desired ON true
+          LEFT JOIN LATERAL (
+              SELECT r.digest
+                FROM promote.revision AS r
+               WHERE r.project = i.project AND r.environment = i.environment
+                 AND r.component = i.component AND r.revision = i.deployed_revision
+               LIMIT 1) AS deployed ON true
+          LEFT JOIN LATERAL (
+              SELECT r.created_at
+                FROM promote.revision AS r
+               WHERE r.project = i.project AND r.environment = i.environment
+                 AND r.component = i.component AND r.revision = i.deployed_revision + 1
+               LIMIT 1) AS next ON true
+          LEFT JOIN LATERAL (
+              SELECT d.rendered_digest, d.version, d.finished_at
+                FROM promote.deployment AS d
+               WHERE d.project = i.project AND d.environment = i.environment
+                 AND d.component = i.component AND d.deployment = i.deployed_by
+               LIMIT 1) AS run ON true
+          LEFT JOIN LATERAL (
+              SELECT d.finished_at
+                FROM promote.deployment AS d
+               WHERE d.project = i.project AND d.environment = i.environment
+                 AND d.component = i.component AND d.deployment = i.changed_by
+               LIMIT 1) AS changed ON true
+          LEFT JOIN LATERAL (
+              SELECT d.deployment, d.action, d.worker, d.started_at
+                FROM promote.deployment AS d
+               WHERE d.project = i.project AND d.environment = i.environment
+                 AND d.component = i.component AND d.due_at IS NOT NULL
+                 AND d.status = 'RUNNING'
+               LIMIT 1) AS running ON true
+          LEFT JOIN LATERAL (
+              (SELECT f.version, f.published_at
+                 FROM promote.bundle_release AS f
+                WHERE i.release_channel = 'stable' AND i.version_constraint !~ '^[0-9]'
+                  AND f.bundle = desired.bundle AND NOT f.prerelease
+                  AND f.sort_key >= (promote.version_range(i.version_constraint)).lower
+                  AND f.sort_key < (promote.version_range(i.version_constraint)).upper
+                ORDER BY f.bundle DESC, f.sort_key DESC LIMIT 1)
+              UNION ALL
+              (SELECT f.version, f.published_at
+                 FROM promote.bundle_release AS f
+                WHERE (i.release_channel = 'development' OR i.version_constraint ~ '^[0-9]')
+                  AND f.bundle = desired.bundle
+                  AND f.sort_key >= (promote.version_range(i.version_constraint)).lower
+                  AND f.sort_key < (promote.version_range(i.version_constraint)).upper
+                ORDER BY f.bundle DESC, f.sort_key DESC LIMIT 1)
+              LIMIT 1) AS rel ON true
+          LEFT JOIN LATERAL (
+              SELECT o.digest
+                FROM promote.observation AS o
+               WHERE o.project = i.project AND o.environment = i.environment
+                 AND o.component = i.component AND o.changed_by = i.changed_by
+               LIMIT 1) AS seen ON true
+          LEFT JOIN LATERAL (
+              SELECT pg_catalog.min(d.since) AS at
+                FROM promote.drift_item AS d
+               WHERE d.project = i.project AND d.environment = i.environment
+                 AND d.component = i.component AND d.closed_at IS NULL
+                 AND d.kind <> 'resource' AND d.changed_by = i.changed_by
+                 AND d.dismissed_at IS NULL
+                 AND d.adopted_revision IS DISTINCT FROM i.revision) AS drifted ON true) AS x;
+COMMENT ON VIEW promote.instance_status IS 'Instances: what they desire against what they run';
+COMMENT ON COLUMN promote.instance_status.instance IS 'Name';
+COMMENT ON COLUMN promote.instance_status.project IS 'Project';
+COMMENT ON COLUMN promote.instance_status.environment IS 'Environment';
+COMMENT ON COLUMN promote.instance_status.component IS 'Component';
+COMMENT ON COLUMN promote.instance_status.status IS 'The first that applies of: deploying, failed, decommissioned, never_deployed, drifted, stale, in_sync';
+COMMENT ON COLUMN promote.instance_status.since IS 'When that began; of stale NULL where nothing has changed but parameters of the environment';
+COMMENT ON COLUMN promote.instance_status.desired_revision IS 'Revision that is desired; NULL: none yet';
+COMMENT ON COLUMN promote.instance_status.desired_digest IS 'Digest of its configuration, with the placeholders';
+COMMENT ON COLUMN promote.instance_status.desired_version IS 'Release that its constraint stands for now';
+COMMENT ON COLUMN promote.instance_status.deployed_revision IS 'Revision that runs; NULL: it is not provisioned';
+COMMENT ON COLUMN promote.instance_status.deployed_digest IS 'Digest of its configuration, with the placeholders';
+COMMENT ON COLUMN promote.instance_status.rendered_digest IS 'Digest of its configuration as it was rendered and deployed';
+COMMENT ON COLUMN promote.instance_status.deployed_version IS 'Release that runs';
+COMMENT ON COLUMN promote.instance_status.observed_digest IS 'Digest of what was reported since; NULL: nothing was';
+COMMENT ON COLUMN promote.instance_status.running_deployment IS 'Deployment that a worker carries out; NULL: none';
+COMMENT ON COLUMN promote.instance_status.running_action IS 'PLAN, PROVISION or DECOMMISSION';
+COMMENT ON COLUMN promote.instance_status.worker IS 'Who carries it out';

@@ -1,0 +1,514 @@
+/*
+ * rollback.c: going back to what ran before.
+ *
+ * A rollback is one more new revision: it carries the configuration of an
+ * old one and is bound to the release that ran with it.  rollback_instance and
+ * rehearse_rollback read the same proposal and find the same obstacles; one of
+ * them writes.
+ */
+#include "postgres.h"
+
+#include "actor.h"
+#include "audit.h"
+#include "compat.h"
+#include "errors.h"
+#include "history.h"
+#include "json/builder.h"
+#include "json/digest.h"
+#include "json/render.h"
+#include "json/writer.h"
+#include "schema/schema.h"
+#include "stage.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_rollback_instance);
+PG_FUNCTION_INFO_V1(promote_rehearse_rollback);
+
+/* A rollback as it is asked for, and what is read for it. */
+typedef struct Rollback
+{
+	InstanceKey key;
+	int32		wanted;			/* revision that is asked for; 0: the last that differs */
+	int32		desired;		/* the instance's revision; 0: none */
+
+	/* where it leads to; 0 and NULLs where nothing ran that it could be */
+	int32		revision;
+	char	   *bundle;
+	char	   *version;		/* release that ran */
+	char	   *channel;
+	char	   *judged_version; /* release that the revision was judged by, */
+	Jsonb	   *judged_schema;	/* and its schema, where it is another one */
+	char	   *block_reason;	/* NULL: the release may be deployed */
+
+	ProposedRevision proposed;
+	List	   *obstacles;		/* Obstacle * */
+} Rollback;
+
+/* Take the arguments that both functions begin with. */
+static void
+take_arguments(FunctionCallInfo fcinfo, Rollback *rollback)
+{
+	memset(rollback, 0, sizeof(*rollback));
+	argument_instance(fcinfo, 0, "instance", &rollback->key);
+	if (PG_ARGISNULL(1))
+		return;
+	rollback->wanted = PG_GETARG_INT32(1);
+	if (rollback->wanted < 1)
+		ereport(ERROR,
+				(errcode(PM_NOT_FOUND),
+				 errmsg("\"%s\" has no revision %d", instance_key_name(&rollback->key), rollback->wanted),
+				 errdetail("Revisions are numbered from 1."),
+				 errhint("promote.revision lists them; leave the number out to go back to what ran before.")));
+}
+
+/* The instance's key and the revision that is asked for, as a statement's first parameters. */
+static void
+key_values(const Rollback *rollback, Datum *values)
+{
+	instance_key_values(&rollback->key, values);
+	values[3] = Int32GetDatum(rollback->wanted);
+}
+
+/*
+ * Read where the rollback leads to: the configuration and the release of the
+ * last PROVISION of the revision that was completed, or, where no revision is
+ * asked for, of any revision but the desired one.
+ */
+static Jsonb *
+read_target(Rollback *rollback)
+{
+	static Statement read = {
+		.text = "SELECT i.revision, d.revision, d.bundle, d.version, r.release_channel, r.version,"
+		" (SELECT f.params_schema FROM promote.bundle_release AS f"
+		"  WHERE f.bundle = r.bundle AND f.version = r.version AND r.version <> d.version),"
+		" (SELECT f.block_reason FROM promote.bundle_release AS f"
+		"  WHERE f.bundle = d.bundle AND f.version = d.version),"
+		" (SELECT c.params FROM promote.config AS c WHERE c.project = r.project AND c.digest = r.digest)"
+		" FROM promote.instance AS i"
+		" LEFT JOIN LATERAL (SELECT d.revision, d.bundle, d.version FROM promote.deployment AS d"
+		"  WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component"
+		"  AND d.action = 'PROVISION' AND d.status = 'COMPLETED'"
+		"  AND CASE WHEN $4 = 0 THEN d.revision <> i.revision ELSE d.revision = $4 END"
+		"  ORDER BY d.finished_at DESC, d.deployment DESC LIMIT 1) AS d ON true"
+		" LEFT JOIN LATERAL (SELECT r.* FROM promote.revision AS r"
+		"  WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component"
+		"  AND r.revision = d.revision LIMIT 1) AS r ON true"
+		" WHERE i.project = $1 AND i.environment = $2 AND i.component = $3",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	Datum		values[4];
+	SPITupleTable *rows;
+
+	key_values(rollback, values);
+	statement_run(&read, values, NULL, false);
+	if (SPI_processed == 0)
+		require_instance(&rollback->key);
+	rows = SPI_tuptable;
+	rollback->desired = spi_integer(rows, 0, 1);
+	rollback->revision = spi_integer(rows, 0, 2);
+	rollback->bundle = spi_text(rows, 0, 3);
+	rollback->version = spi_text(rows, 0, 4);
+	rollback->channel = spi_text(rows, 0, 5);
+	rollback->judged_version = spi_text(rows, 0, 6);
+	rollback->judged_schema = spi_jsonb(rows, 0, 7);
+	rollback->block_reason = spi_text(rows, 0, 8);
+	return spi_jsonb(rows, 0, 9);
+}
+
+/* The revisions that were deployed, the newest first, for a message; "" for none. */
+static char *
+deployed_revisions(const Rollback *rollback)
+{
+	static Statement read = {
+		.text = "SELECT DISTINCT d.revision FROM promote.deployment AS d"
+		" WHERE d.project = $1 AND d.environment = $2 AND d.component = $3"
+		" AND d.action = 'PROVISION' AND d.status = 'COMPLETED'"
+		" ORDER BY d.revision DESC LIMIT 21",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	Datum		values[4];
+	StringInfoData revisions;
+
+	key_values(rollback, values);
+	statement_run(&read, values, NULL, true);
+	initStringInfo(&revisions);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		if (i < 20)
+			appendStringInfo(&revisions, "%s%d", i > 0 ? ", " : "", spi_integer(SPI_tuptable, i, 1));
+		else
+			appendStringInfoString(&revisions, " and older ones");
+	return revisions.data;
+}
+
+/* Refuse a revision that the instance does not have. */
+static void
+check_wanted(const Rollback *rollback)
+{
+	if (rollback->wanted <= rollback->desired)
+		return;
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 errmsg("\"%s\" has no revision %d", instance_key_name(&rollback->key), rollback->wanted),
+			 rollback->desired == 0 ?
+			 errdetail("It has none at all.") :
+			 errdetail("Its revisions are numbered from 1 to %d.", rollback->desired),
+			 errhint("promote.revision lists them; leave the number out to go back to what ran before.")));
+}
+
+/* Note an obstacle; an ObstacleCollector whose state is the rollback. */
+static void
+add_obstacle(void *state, const Obstacle *obstacle)
+{
+	Rollback   *rollback = state;
+	Obstacle   *copy = palloc(sizeof(Obstacle));
+
+	copy->sqlstate = obstacle->sqlstate;
+	copy->path = obstacle->path ? pstrdup(obstacle->path) : NULL;
+	copy->message = pstrdup(obstacle->message);
+	rollback->obstacles = lappend(rollback->obstacles, copy);
+}
+
+/* Note an obstacle that is at no place of the params. */
+static void
+add_sentence(Rollback *rollback, int sqlstate, char *message)
+{
+	Obstacle	obstacle = {sqlstate, NULL, message};
+
+	add_obstacle(rollback, &obstacle);
+}
+
+/* Note that nothing ran that the rollback could lead to. */
+static void
+add_nothing_deployed(Rollback *rollback)
+{
+	char	   *deployed = deployed_revisions(rollback);
+
+	add_sentence(rollback, PM_NOT_DEPLOYED,
+				 deployed[0] == '\0' ? psprintf("Nothing was deployed at \"%s\" yet.",
+												instance_key_name(&rollback->key)) :
+				 rollback->wanted > 0 ? psprintf("Revision %d was never deployed; these were: %s.",
+												 rollback->wanted, deployed) :
+				 psprintf("Nothing was deployed but revision %s, which is desired already.", deployed));
+}
+
+/*
+ * Make the proposal: the old configuration by the release that ran with it,
+ * from the old channel.  What is desired already stays as it is, whatever its
+ * constraint would stand for now.
+ */
+static void
+propose(Rollback *rollback, Jsonb *params)
+{
+	bool		desired = rollback->revision == rollback->desired;
+	ProposedRevision *proposed = &rollback->proposed;
+
+	stage_read(&rollback->key, rollback->key.environment,
+			   desired ? rollback->judged_version : rollback->version, rollback->channel,
+			   false, proposed);
+	if (rollback->revision == 0)
+		return;
+	if (desired)
+		proposed->version_constraint = proposed->current_constraint;
+	proposed->proposal.params = params;
+	proposed->proposal.other_schemas[2] = rollback->judged_schema;
+	proposed->source_revision = rollback->revision;
+	proposed->source_version = rollback->judged_version;
+}
+
+/*
+ * Read the proposal and find what stands in its way.  allow_replace says that
+ * immutable values do not.  Runs inside a scope of spi.h.
+ */
+static void
+read_rollback(Rollback *rollback, bool allow_replace)
+{
+	Jsonb	   *params = read_target(rollback);
+	Proposal   *proposal = &rollback->proposed.proposal;
+
+	check_wanted(rollback);
+	propose(rollback, params);
+	proposal->allow_replace = allow_replace;
+	if (rollback->revision == 0)
+	{
+		add_nothing_deployed(rollback);
+		return;
+	}
+	if (rollback->block_reason)
+		add_sentence(rollback, PM_RELEASE_BLOCKED,
+					 psprintf("Release %s %s is blocked: %s", rollback->bundle, rollback->version,
+							  rollback->block_reason));
+	if (proposal->version == NULL)
+		add_sentence(rollback, PM_NO_RELEASE,
+					 psprintf("Release %s %s is no longer there.", rollback->bundle, rollback->version));
+	else
+		compose_obstacles(proposal, add_obstacle, rollback);
+}
+
+/* What to do about an obstacle. */
+static const char *
+way_out(int sqlstate)
+{
+	switch (sqlstate)
+	{
+		case PM_NOT_DEPLOYED:
+			return "Only what ran can be gone back to; promote.configure_instance edits what is desired.";
+		case PM_RELEASE_BLOCKED:
+			return "Roll back to another revision, or clear the release's block_reason.";
+		case PM_NO_RELEASE:
+			return "Publish the release again, or roll back to another revision.";
+		case PM_INVALID_PLACEHOLDER:
+			return "Give the environment the parameters named above.";
+		case PM_IMMUTABLE:
+			return "Roll back to another revision, or pass allow_replace => true: what runs would be replaced.";
+		default:
+			return "Roll back to another revision; promote.rehearse_rollback shows what each would change.";
+	}
+}
+
+/* Does the obstacle stop the rollback, where it may replace what runs or may not? */
+static bool
+is_in_the_way(const Rollback *rollback, const Obstacle *obstacle)
+{
+	return obstacle->sqlstate != PM_IMMUTABLE || !rollback->proposed.proposal.allow_replace;
+}
+
+/* Refuse a rollback, for all reasons, by the SQLSTATE of the first. */
+static void
+check_obstacles(const Rollback *rollback)
+{
+	int			sqlstate = 0;
+	StringInfoData reasons;
+	ListCell   *cell;
+
+	initStringInfo(&reasons);
+	foreach(cell, rollback->obstacles)
+	{
+		const Obstacle *obstacle = lfirst(cell);
+
+		if (!is_in_the_way(rollback, obstacle))
+			continue;
+		if (sqlstate == 0)
+			sqlstate = obstacle->sqlstate;
+		appendStringInfo(&reasons, "%s%s%s%s", reasons.len > 0 ? "\n" : "",
+						 obstacle->path ? obstacle->path : "", obstacle->path ? ": " : "",
+						 obstacle->message);
+	}
+	if (sqlstate)
+		ereport(ERROR,
+				(errcode(sqlstate),
+				 errmsg("\"%s\" cannot be rolled back", instance_key_name(&rollback->key)),
+				 errdetail_internal("%s", reasons.data),
+				 errhint("%s", way_out(sqlstate))));
+}
+
+/*
+ * promote.rollback_instance(instance text, to_revision integer, message text,
+ * expected_revision integer, plan boolean, allow_replace boolean) returns a
+ * row, see sql/rollback.sql
+ */
+Datum
+promote_rollback_instance(PG_FUNCTION_ARGS)
+{
+	Rollback	rollback;
+	Staging		staging = {.origin = "rollback",.message = argument_text(fcinfo, 2)};
+	SpiScope	scope;
+	Staged		staged;
+
+	take_arguments(fcinfo, &rollback);
+	staging.source_environment = rollback.key.environment;
+	spi_enter(&scope);
+	stage_lock(&rollback.key, true);
+	read_rollback(&rollback, argument_bool(fcinfo, 5, false));
+	stage_check_revision(fcinfo, 3, &rollback.proposed);
+	check_obstacles(&rollback);
+	rollback.proposed.plan = argument_bool(fcinfo, 4, true);
+	stage_write(&staging, &rollback.proposed, scope.caller, &staged);
+	spi_leave(&scope);
+	return stage_result(fcinfo, &staged);
+}
+
+/* What the rows of a rehearsal are made of. */
+typedef struct Rehearsal
+{
+	ReturnSetInfo *result;
+	int			changes;
+} Rehearsal;
+
+/* A text, or NULL. */
+static Datum
+text_or_null(const char *text, bool *isnull)
+{
+	*isnull = text == NULL;
+	return text ? CStringGetTextDatum(text) : (Datum) 0;
+}
+
+/* A value, or NULL. */
+static Datum
+value_or_null(const JsonbValue *value, bool *isnull)
+{
+	*isnull = value == NULL;
+	return value ? JsonbPGetDatum(json_from_view(value)) : (Datum) 0;
+}
+
+/* Collector of changes: a row each; sensitive values are masked. */
+static void
+put_change(void *state, const JsonChange *change)
+{
+	Rehearsal  *rehearsal = state;
+	JsonbValue	mask;
+	bool		nulls[9] = {[1] = true,[8] = true};
+	Datum		values[9] = {0};
+
+	values[0] = CStringGetTextDatum("change");
+	values[2] = text_or_null(change->path, &nulls[2]);
+	values[3] = text_or_null(json_change_name(change), &nulls[3]);
+	values[4] = value_or_null(compose_shown(change->old_value, change->flags, &mask), &nulls[4]);
+	values[5] = value_or_null(compose_shown(change->new_value, change->flags, &mask), &nulls[5]);
+	values[6] = BoolGetDatum((change->flags & SCHEMA_IMMUTABLE) != 0);
+	values[7] = BoolGetDatum((change->flags & SCHEMA_SENSITIVE) != 0);
+	tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
+	rehearsal->changes++;
+}
+
+/* Put an obstacle's row. */
+static void
+put_obstacle(const Rehearsal *rehearsal, const Obstacle *obstacle)
+{
+	bool		nulls[9] = {[3] = true,[4] = true,[5] = true,[6] = true,[7] = true};
+	Datum		values[9] = {0};
+
+	values[0] = CStringGetTextDatum("obstacle");
+	values[1] = CStringGetTextDatum(unpack_sql_state(obstacle->sqlstate));
+	values[2] = text_or_null(obstacle->path, &nulls[2]);
+	values[8] = CStringGetTextDatum(obstacle->message);
+	tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
+}
+
+/* Put all rows: what would change, as far as it can be said, and what stands in the way. */
+static void
+put_rehearsal(Rehearsal *rehearsal, const Rollback *rollback)
+{
+	const Proposal *proposal = &rollback->proposed.proposal;
+	ListCell   *cell;
+
+	if (proposal->rendered)
+		json_leaf_diff(proposal->planned, proposal->planned_marks, proposal->rendered,
+					   proposal->marks, put_change, rehearsal);
+	foreach(cell, rollback->obstacles)
+		put_obstacle(rehearsal, lfirst(cell));
+}
+
+/* Add a number to the object that is open; 0 is none. */
+static void
+add_number(JsonBuilder *builder, const char *key, int32 number)
+{
+	if (number == 0)
+		return;
+	json_build_key(builder, key, strlen(key));
+	json_build_integer(builder, number);
+}
+
+/* Add the digest of a document to the object that is open, in hexadecimal. */
+static void
+add_digest(JsonBuilder *builder, const char *key, const Jsonb *document)
+{
+	bytea	   *digest;
+	char	   *text;
+
+	if (document == NULL)
+		return;
+	digest = json_digest(document);
+	text = palloc0(2 * JSON_DIGEST_LENGTH + 1);
+	hex_encode(VARDATA_ANY(digest), JSON_DIGEST_LENGTH, text);
+	json_build_field(builder, key, text);
+}
+
+/*
+ * What the audit log says of a rehearsal: where it would lead to and by which
+ * release, the digests of what was shown, and the codes of the obstacles.
+ */
+static Jsonb *
+rehearsal_facts(const Rehearsal *rehearsal, const Rollback *rollback)
+{
+	const Proposal *proposal = &rollback->proposed.proposal;
+	JsonBuilder	builder;
+	ListCell   *cell;
+
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_field(&builder, "actor", current_actor());
+	json_build_field(&builder, "database_role", current_database_role());
+	add_number(&builder, "revision", rollback->desired);
+	add_number(&builder, "to_revision", rollback->revision);
+	if (rollback->version)
+		json_build_field(&builder, "version", rollback->version);
+	add_digest(&builder, "rendered_digest", proposal->rendered);
+	if (proposal->rendered)
+		add_digest(&builder, "diff", compose_diff(proposal));
+	json_build_key(&builder, "changes", strlen("changes"));
+	json_build_integer(&builder, rehearsal->changes);
+	json_build_key(&builder, "obstacles", strlen("obstacles"));
+	json_build_begin_array(&builder);
+	foreach(cell, rollback->obstacles)
+	{
+		const Obstacle *obstacle = lfirst(cell);
+
+		/* the function's answer is one buffer, used again by the next call */
+		json_build_string(&builder, pstrdup(unpack_sql_state(obstacle->sqlstate)), 5);
+	}
+	json_build_end_array(&builder);
+	json_build_end_object(&builder);
+	return json_builder_finish(&builder);
+}
+
+/* Append the rehearsal to the instance's chain, which is locked. */
+static void
+record_rehearsal(const Rehearsal *rehearsal, Rollback *rollback)
+{
+	AuditEntry	entry = {"rollback.rehearsed", rehearsal_facts(rehearsal, rollback)};
+	bool		was = guard_open(true);
+
+	PG_TRY();
+	{
+		audit_append(&rollback->proposed.head, rollback->key.project,
+					 instance_key_name(&rollback->key), &entry, 1);
+	}
+	PG_FINALLY();
+	{
+		guard_open(was);
+	}
+	PG_END_TRY();
+}
+
+/*
+ * promote.rehearse_rollback(instance text, to_revision integer, record
+ * boolean) returns table, see sql/rollback.sql
+ */
+Datum
+promote_rehearse_rollback(PG_FUNCTION_ARGS)
+{
+	bool		record = argument_bool(fcinfo, 2, false);
+	Rehearsal	rehearsal = {NULL, 0};
+	Rollback	rollback;
+	SpiScope	scope;
+
+	take_arguments(fcinfo, &rollback);
+	InitMaterializedSRF(fcinfo, 0);
+	rehearsal.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	spi_enter(&scope);
+	if (record)
+		stage_lock(&rollback.key, true);
+	read_rollback(&rollback, false);
+	put_rehearsal(&rehearsal, &rollback);
+	if (record)
+		record_rehearsal(&rehearsal, &rollback);
+	spi_leave(&scope);
+	return (Datum) 0;
+}
