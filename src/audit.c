@@ -133,7 +133,9 @@ audit_read_head(const char *project, const char *subject, AuditHead *head)
 /*
  * Append events to the chain whose head is given, in one statement, and move
  * the head.  Runs inside a scope of spi.h; the caller holds the lock on the
- * subject.
+ * subject.  A row that is there already can then only be one that a REPEATABLE
+ * READ snapshot does not show; ON CONFLICT makes that the 40001 that such
+ * transactions are ready for.
  */
 void
 audit_append(AuditHead *head, const char *project, const char *subject,
@@ -143,12 +145,13 @@ audit_append(AuditHead *head, const char *project, const char *subject,
 	"INSERT INTO promote.audit_log (project, subject, seq, at, actor," \
 	" database_role, event, data, previous_hash, hash)" \
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+#define ONCE " ON CONFLICT DO NOTHING"
 #define ROW_TYPES \
 	TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID, \
 	TEXTOID, TEXTOID, JSONBOID, BYTEAOID, BYTEAOID
 	static Statement inserts[AUDIT_MAX_ENTRIES] = {
-		{.text = INSERT_ROW,.parameters = 10,.types = {ROW_TYPES}},
-		{.text = INSERT_ROW ", ($11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+		{.text = INSERT_ROW ONCE,.parameters = 10,.types = {ROW_TYPES}},
+		{.text = INSERT_ROW ", ($11, $12, $13, $14, $15, $16, $17, $18, $19, $20)" ONCE,
 		.parameters = 20,.types = {ROW_TYPES, ROW_TYPES}}
 	};
 	Datum		values[AUDIT_MAX_ENTRIES * 10];
@@ -166,6 +169,8 @@ audit_append(AuditHead *head, const char *project, const char *subject,
 		head->hash = hash;
 	}
 	statement_run(&inserts[count - 1], values, nulls, false);
+	if (SPI_processed != count)
+		elog(ERROR, "the audit rows of \"%s\" were not all written", subject);
 }
 
 /*

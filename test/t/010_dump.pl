@@ -66,6 +66,10 @@ BEGIN
         PERFORM promote.deploy_instance('blog-production-db');
     END LOOP;
     PERFORM promote.propose_deployment('blog-production-db', 'DECOMMISSION', message => 'no longer');
+    PERFORM promote.report_observed('blog-production-db', '{"size": 5, "n": null}'::jsonb, 'scan');
+    PERFORM promote.dismiss_drift('blog-production-db', 'never mind', '.size');
+    PERFORM promote.adopt_drift('blog-production-db');
+    PERFORM promote.report_observed('blog-production-db', sha256('x'), 'scan');
 END $$;
 
 SET promote.actor = 'Ada "the boss" O''Neil <ada@example.com>';
