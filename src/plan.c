@@ -290,10 +290,9 @@ promote_record_plan(PG_FUNCTION_ARGS)
 	Jsonb	   *plan = argument_plan(fcinfo, 2);
 	PlanTarget	target;
 	SpiScope	scope;
-	int32		fencing = claim_open(fcinfo, 3, &scope, &target.deployment);
 	bytea	   *digest;
 
-	claim_require(&target.deployment, fencing);
+	claim_load(fcinfo, 3, &scope, &target.deployment);
 	require_plan_action(&target.deployment);
 	digest = json_digest(plan);
 	if (is_recorded(&target.deployment, digest))
