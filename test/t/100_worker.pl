@@ -308,7 +308,7 @@ SKIP: {
 	$plan = queue_plan('real');
 	(undef, undef, $err) = work('');
 	is(outcome('real', $plan), 'COMPLETED: changes', 'Terraform plans') or diag($err, logged('real', $plan));
-	is(sql(q{SELECT address, actions FROM promote.plan_changes WHERE instance = 'shop-real-db'}), 'terraform_data.db|{create}',
+	is(sql(q{SELECT address, action FROM promote.plan_changes WHERE instance = 'shop-real-db'}), 'terraform_data.db|create',
 		'... what is recorded');
 	unlike(logged('real', $plan) . sql('SELECT string_agg(c::text, $$ $$) FROM promote.plan_changes c'), qr/hush-9137/,
 		'... without the secret');
