@@ -50,7 +50,10 @@ TF
 @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE)} = ($node->dir, 5432, 'runner', 'worker');
 @ENV{qw(TERRAFORM TF_CLI_CONFIG_FILE)} = ($stand_in, '/dev/null');
 my ($psql) = $node->psql_command('worker');
-$ENV{PATH} = ($psql =~ s{/[^/]*\z}{}r) . ":$ENV{PATH}";
+# What everybody may read of a process is written down.
+write_file("$dir/psql", qq{#!/bin/sh\necho "\$*" >>'$dir/exposed'\nenv >>'$dir/exposed'\nexec '$psql' "\$@"\n});
+chmod 0755, "$dir/psql";
+$ENV{PATH} = "$dir:$ENV{PATH}";
 
 sub write_file {
 	my ($path, $text) = @_;
@@ -142,9 +145,11 @@ is(noted('staging', 'seen'), qq({"size": "size 1", "password": "hush-9137"}\n), 
 is(sql(q{SELECT address FROM promote.plan_changes}), 'terraform_data.db', '... and recorded');
 like(logged('staging', $plan), qr/\A\$ terraform init .*Initialized!\n\$ terraform plan .*Plan: 1 to add\n.* caf\x{c3}\x{a9}\nSaved\z/s,
 	'what was printed is in the log, but for what is no UTF-8');
-is(noted('staging', 'exposed'), '', 'no secret is in a command line or an environment');
+my $exposed = PromoteTest::slurp("$dir/exposed");
+like($exposed, qr/instance=shop-staging-db/, 'command lines');
+unlike($exposed . noted('staging', 'calls') . noted('staging', 'environment'), qr/hush-9137/, '... and environments have no secret');
 unlike("$out$err", qr/hush-9137/, '... or printed');
-unlike($node->log_text, qr/a \\"quoted/, 'the plan is in no statement that the server logs');
+unlike($node->log_text, qr/quoted/, 'the plan is in no statement that the server logs');
 is(join(' ', grep { (stat)[2] & 077 } glob "$work $work/* $work/*/* $work/*/.plans/* $work/*/.plans/*/*"), '',
 	'nobody else can read the files');
 ok(!-e "$work/shop-staging-db/terraform.tfvars.json", 'the params do not stay');
