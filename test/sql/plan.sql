@@ -60,11 +60,11 @@ CREATE TEMP TABLE doc AS SELECT pg_temp.plan('[["aws_db_instance.main", ["delete
         {"type": "aws_db_instance", "action_reason": "replace_because_cannot_update", "change": {"replace_paths": [["name"]], "after_unknown": {"id": true}}}],
     ["x.quiet", ["no-op"], {"a": 1}, {"a": 1}], ["data.d", ["read"], null, null, {"mode": "data"}], ["x.url", ["update"], {"url": "pg://u:secret@h/", "n": 1}, {"url": "pg://u:hush@h/", "n": 2}]]',
     '{"timestamp": "2026-11-20T15:42:34Z", "resource_drift": [{"address": "x.url", "change": {"actions": ["update"], "before": {"n": 0}, "after": {"n": 1}}}]}') AS plan;
-SELECT is((d).plan_digest, (SELECT promote.jsonb_digest(plan) FROM doc), 'the digest of the document'),
-       is((d).plan_facts, '{"format_version": "1.2", "terraform_version": "1.11.4", "timestamp": "2026-11-20T15:42:34Z", "applyable": true, "complete": true, "errored": false,
-                            "actions": {"replace": 1, "update": 1, "no-op": 1, "read": 1}, "drift": 1, "deferred": 0}', 'and what it says of itself'),
-       is((d).plan_defects, '{}', 'no defects')
-  FROM (SELECT promote.record_plan('ecomm-production-db', 2, plan, 1) AS d FROM doc OFFSET 0) AS r;
+CREATE TEMP TABLE recorded ON COMMIT DROP AS SELECT r.* FROM doc, promote.record_plan('ecomm-production-db', 2, plan, 1) AS r;
+SELECT is(plan_digest, (SELECT promote.jsonb_digest(plan) FROM doc), 'the digest of the document') FROM recorded;
+SELECT is(plan_facts, '{"format_version": "1.2", "terraform_version": "1.11.4", "timestamp": "2026-11-20T15:42:34Z", "applyable": true, "complete": true, "errored": false,
+                            "actions": {"replace": 1, "update": 1, "no-op": 1, "read": 1}, "drift": 1, "deferred": 0}', 'and what it says of itself') FROM recorded;
+SELECT is(plan_defects, '{}', 'no defects') FROM recorded;
 SELECT pg_temp.says('SELECT deployment, fencing, change, origin, address, mode, type, action, create_before_destroy, replace_paths, fingerprint IS NOT NULL FROM promote.planned_change ORDER BY change',
     '(2,1,1,change,aws_db_instance.main,managed,aws_db_instance,replace,f,{.name},t)
 (2,1,2,change,x.quiet,managed,aws_instance,no-op,,,f)
