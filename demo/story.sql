@@ -28,15 +28,16 @@ VALUES ('ecomm', 'db', 'aws-rds-postgres');
 INSERT INTO promote.instance (project, environment, component)
 VALUES ('ecomm', 'staging', 'db'), ('ecomm', 'production', 'db');
 
+-- Both have run since spring. What waits is carried out by a worker, whose tool is a stand-in for Terraform.
 SELECT destination, new_revision, deployment AS plan
   FROM promote.configure_instance('ecomm-staging-db', '{
-    "database": {"username": "shop", "engine_version": "14.3", "instance_class": "db.t3.medium",
+    "database": {"username": "root", "engine_version": "13.7", "instance_class": "db.t3.small",
                  "deletion_protection": false},
     "networking": {"subnet_type": "internal"},
-    "storage": {"type": "gp2", "allocated": 200, "max_allocated": 0},
-    "backup": {"retention_period": 14, "skip_final_snapshot": false},
-    "observability": {"enhanced_monitoring_interval": 30, "performance_insights_retention_period": 7}
-}', 'latest+dev', 'tuned for the autumn sale')
+    "storage": {"type": "io1", "allocated": 100, "max_allocated": 1000, "iops": 3000},
+    "backup": {"retention_period": 7},
+    "observability": {"enhanced_monitoring_interval": 60}
+}', '1.0.0', 'as it has been since spring')
 UNION ALL
 SELECT destination, new_revision, deployment
   FROM promote.configure_instance('ecomm-production-db', '{
@@ -47,6 +48,26 @@ SELECT destination, new_revision, deployment
     "backup": {"retention_period": 7},
     "observability": {"enhanced_monitoring_interval": 0}
 }', '1.0.0', 'as it has been since spring');
+\set work `mktemp -d`
+\setenv WORK :work
+\setenv WORKER 'TERRAFORM=$PWD/demo/terraform examples/worker/worker -1 -n worker-1 -m demo/modules -w "$WORK"'
+\! eval "$WORKER"
+SELECT d.action, d.status, d.plan FROM promote.instance AS i, promote.deploy_instance(i.name) AS d ORDER BY i.name;
+\! eval "$WORKER"
+
+\echo
+\echo '-- Staging is tuned for the autumn sale, by the newest development build, and runs it.'
+\echo
+SELECT destination, new_revision, deployment AS plan
+  FROM promote.configure_instance('ecomm-staging-db', '{
+    "database": {"username": "shop", "engine_version": "14.3", "instance_class": "db.t3.medium"},
+    "storage": {"type": "gp2", "allocated": 200, "max_allocated": 0, "iops": null},
+    "backup": {"retention_period": 14, "skip_final_snapshot": false},
+    "observability": {"enhanced_monitoring_interval": 30, "performance_insights_retention_period": 7}
+}', 'latest+dev', 'tuned for the autumn sale');
+\! eval "$WORKER"
+SELECT action, status, plan FROM promote.deploy_instance('ecomm-staging-db');
+\! eval "$WORKER"
 
 \echo
 \echo '== 1. What would change? Nothing is written.'
@@ -69,7 +90,7 @@ SELECT destination, old_revision, new_revision, deployment, changed, jsonb_array
 \echo
 \pset tuples_only on
 \pset format unaligned
-SELECT promote.plan_text('ecomm-production-db', 2);
+SELECT promote.plan_text('ecomm-production-db', 3);
 \pset format aligned
 \pset tuples_only off
 
@@ -106,3 +127,35 @@ SELECT revision, version_constraint, params -> 'storage' AS storage
 SELECT subject, seq, actor, event, left(encode(hash, 'hex'), 12) AS hash
   FROM promote.audit_log ORDER BY subject, seq;
 SELECT * FROM promote.verify_audit();
+
+\echo
+\echo '== 7. A worker plans with its tool, and the reviewer sees what will really happen.'
+\echo
+\! eval "$WORKER"
+\echo
+\pset tuples_only on
+\pset format unaligned
+SELECT promote.plan_text('ecomm-production-db');
+\pset format aligned
+\pset tuples_only off
+
+\echo
+\echo '== 8. Deploy what was reviewed.'
+\echo
+SELECT deployment, action, status, plan, revision FROM promote.deploy_instance('ecomm-production-db', message => 'reviewed by Grace');
+\! eval "$WORKER"
+\echo
+SELECT instance, status, desired_revision, deployed_revision, deployed_version FROM promote.instance_status ORDER BY instance;
+
+\echo
+\echo '== 9. And back: what would stand in the way? Nothing does.'
+\echo
+SELECT kind, path, old_value, new_value, message FROM promote.rehearse_rollback('ecomm-production-db') WHERE kind = 'obstacle' OR path ~ 'database';
+SELECT destination, old_revision, new_revision, deployment AS plan FROM promote.rollback_instance('ecomm-production-db', message => 'too slow');
+\! eval "$WORKER"
+SELECT deployment, action, status, plan FROM promote.deploy_instance('ecomm-production-db');
+\! eval "$WORKER"
+\echo
+SELECT instance, status, desired_revision, deployed_revision, deployed_version FROM promote.instance_status ORDER BY instance;
+SELECT * FROM promote.verify_audit();
+\! rm -rf "$WORK"

@@ -35,6 +35,21 @@ PG_FUNCTION_INFO_V1(promote_config_as_of);
 	"    AND r.revision = d.revision AND p.action = 'PROVISION' AND p.status = 'COMPLETED')" \
 	"  ) AS u ON u.leaf = e.ordinality), d.diff)"
 
+/*
+ * Where what runs is neither what the diff starts from nor what it leads to:
+ * what that is, and what shows the rest; NULL: it is one of them.
+ */
+#define RUNNING \
+	"(SELECT E'\\nWhat runs is revision ' || i.deployed_revision || ', ' || run.bundle || ' ' || run.version" \
+	"  || E': promote.compare_deployments(\\'' || $5 || '/' || run.deployment || E'\\', \\'' || $5 || '/'" \
+	"  || d.deployment || E'\\') shows all that would change.'" \
+	"  FROM promote.instance AS i JOIN promote.deployment AS run ON run.project = i.project" \
+	"  AND run.environment = i.environment AND run.component = i.component" \
+	"  AND run.deployment = i.deployed_by" \
+	"  WHERE i.project = d.project AND i.environment = d.environment AND i.component = d.component" \
+	"  AND d.deployment > run.deployment AND d.revision <> run.revision" \
+	"  AND d.base_revision IS DISTINCT FROM run.revision)"
+
 /* What a worker recorded of the plan, or of the one that a PROVISION follows; NULL: nothing. */
 #define RECORDED_PLAN \
 	"(SELECT E'\\n\\n' || promote.format_plan_changes((SELECT COALESCE(pg_catalog.jsonb_agg(" \
@@ -53,10 +68,11 @@ Datum
 promote_plan_text(PG_FUNCTION_ARGS)
 {
 	static Statement read = {
-		.text = "SELECT $5 || ', plan ' || d.deployment || ': revision '"
+		.text = "SELECT $5 || ', ' || pg_catalog.lower(d.action) || ' ' || d.deployment || ': revision '"
 		" || COALESCE(d.base_revision || ' -> ', '') || d.revision || ', ' || d.bundle || ' '"
 		" || COALESCE(NULLIF(d.previous_version, d.version) || ' -> ', '') || d.version"
 		" || CASE WHEN d.destructive THEN E'\\nWhat runs would be replaced: an immutable value of it changes.' ELSE '' END"
+		" || COALESCE(" RUNNING ", '')"
 		" || E'\\n\\n' || promote.format_diff(" MARKED_DIFF ", d.destructive)"
 		" || COALESCE(" RECORDED_PLAN ", '')"
 		" FROM promote.deployment AS d WHERE d.project = $1 AND d.environment = $2"

@@ -48,6 +48,8 @@ SELECT pg_temp.work('ecomm-production-db');
 SELECT is(pg_temp.lines($$SELECT deployment, revision, base_revision, plan, diff FROM promote.deploy_instance('ecomm-production-db')$$),
     '(4,3,1,3,"[{""new"": ""x"", ""path"": "".tier"", ""change"": ""add""}, {""new"": 2, ""path"": "".replicas"", ""change"": ""add""}]")', 'the diff starts from what is deployed, not from what was planned last');
 
+SELECT matches(promote.plan_text('ecomm-production-db', 4), E'^ecomm-production-db, provision 4: revision 1 -> 3, postgres 1.0.0\n\n', 'that of a provision need not');
+
 -- ---- bound to the review ----
 SELECT lives_ok($$SELECT promote.abort_deployment('ecomm-production-db', 4, 'not now')$$, 'ended before it began');
 SELECT is(pg_temp.last('status, reason, finished_at IS NOT NULL'), '(ABORTED,"not now",t)', 'with the reason');
@@ -55,6 +57,7 @@ SELECT is((promote.abort_deployment('ecomm-production-db', 4, 'again')).reason, 
 SELECT is(pg_temp.lines($$SELECT status, changed_by FROM promote.instance WHERE name = 'ecomm-production-db'$$), '(PROVISIONED,2)', 'which did nothing to the instance');
 SAVEPOINT reviewed;
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-db', '{"tier": "y"}')$$, 'the desired revision moves');
+SELECT matches(promote.plan_text('ecomm-production-db'), E'^ecomm-production-db, plan 5: revision 3 -> 4, postgres 1.0.0\nWhat runs is revision 1, postgres 1.0.0: promote.compare_deployments\\(''ecomm-production-db/2'', ''ecomm-production-db/5''\\) shows all that would change\\.\n\n', 'the text of a plan whose diff starts elsewhere says what runs');
 SELECT pg_temp.no($$deploy_instance('ecomm-production-db', 3)$$, 'PM503', 'desired revision is 4; what was reviewed is revision 3', 'the revision has moved');
 ROLLBACK TO reviewed;
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-db', '{}', 'latest+dev')$$, 'a constraint that moves');
