@@ -347,19 +347,26 @@ CREATE VIEW promote.config_changes AS
            CASE WHEN r.source_environment <> d.environment THEN NOT EXISTS (
                SELECT FROM promote.deployment AS u
                  JOIN promote.config AS k ON k.project = u.project AND k.digest = u.rendered_digest
+                 JOIN promote.revision AS v ON v.project = u.project AND v.environment = u.environment
+                      AND v.component = u.component AND v.revision = u.revision
+                 JOIN promote.config AS w ON w.project = v.project AND w.digest = v.digest
                 WHERE u.project = d.project AND u.environment = r.source_environment
                   AND u.component = d.component
-                  AND u.action = 'PROVISION' AND u.status = 'COMPLETED'
+                  AND u.action = 'PROVISION' AND u.status = 'COMPLETED' AND u.started_at IS NOT NULL
                   AND CASE WHEN leaf.value ->> 'change' = 'remove'
                            THEN promote.jsonb_at_path(k.params, leaf.value ->> 'path') IS NULL
                            WHEN leaf.value ? 'sensitive'
                            THEN promote.jsonb_at_path(k.params, leaf.value ->> 'path') IS NOT NULL
-                           ELSE promote.jsonb_at_path(k.params, leaf.value ->> 'path') = leaf.value -> 'new' END)
+                           -- placeholders stand for other values in other environments
+                           ELSE promote.jsonb_at_path(k.params, leaf.value ->> 'path') = leaf.value -> 'new'
+                                OR promote.jsonb_at_path(w.params, leaf.value ->> 'path')
+                                   = promote.jsonb_at_path(own.params, leaf.value ->> 'path') END)
            END AS unexpected
       FROM promote.deployment AS d
       JOIN promote.instance AS i USING (project, environment, component)
       JOIN promote.revision AS r ON r.project = d.project AND r.environment = d.environment
            AND r.component = d.component AND r.revision = d.revision
+      JOIN promote.config AS own ON own.project = r.project AND own.digest = r.digest
      CROSS JOIN pg_catalog.jsonb_array_elements(d.diff) WITH ORDINALITY AS leaf;
 COMMENT ON VIEW promote.config_changes IS 'What deployments change of the configuration, leaf by leaf';
 COMMENT ON COLUMN promote.config_changes.instance IS 'Instance';
@@ -371,4 +378,4 @@ COMMENT ON COLUMN promote.config_changes.old_value IS 'Value before; masked wher
 COMMENT ON COLUMN promote.config_changes.new_value IS 'Value after; masked where it is sensitive';
 COMMENT ON COLUMN promote.config_changes.immutable IS 'Is it marked immutable?';
 COMMENT ON COLUMN promote.config_changes.sensitive IS 'Is it marked sensitive?';
-COMMENT ON COLUMN promote.config_changes.unexpected IS 'Has the instance that the revision came from never run with that value there, rendered as it was? Of a sensitive leaf: with any. NULL where it came from none';
+COMMENT ON COLUMN promote.config_changes.unexpected IS 'Has the instance that the revision came from never run with that value there, before or after placeholders were replaced? Of a sensitive leaf: with any. NULL where it came from none';

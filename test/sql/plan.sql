@@ -170,6 +170,11 @@ SELECT pg_temp.deploy('ecomm-staging-db') \g /dev/null
 SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"nodes": null}', allow_replace => true) \g /dev/null
 SELECT is((SELECT string_agg(path || ' ' || unexpected, ', ' ORDER BY path) FROM promote.config_changes WHERE instance = 'ecomm-production-db' AND deployment = (SELECT deployment FROM promote.instance WHERE name = 'ecomm-production-db')
     AND path IN ('.tier', '.replicas', '.nodes[0].role')), '.nodes[0].role true, .replicas false, .tier false', 'removals: of what the source has run without, or not');
+SELECT promote.configure_instance('ecomm-staging-db', '{"tier": "x.{{domain}}"}') \g /dev/null
+SELECT pg_temp.deploy('ecomm-staging-db') \g /dev/null
+SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', allow_replace => true) \g /dev/null
+SELECT pg_temp.says($$SELECT new_value, unexpected FROM promote.config_changes WHERE instance = 'ecomm-production-db' AND deployment = (SELECT deployment FROM promote.instance WHERE name = 'ecomm-production-db') AND path = '.tier'$$,
+    '("""x.example.com""",f)', 'a placeholder stands for another value there');
 
 -- ---- text ----
 SELECT is(promote.format_plan_changes((SELECT jsonb_agg(to_jsonb(c)) FROM promote.plan_document_changes(pg_temp.plan('[["x.a", ["create"], null, {"name": "n"}], ["x.b", ["update"], {"p": "o-secret", "q": 1}, {"p": "n-secret"}, {"change": {"before_sensitive": {"p": true}, "after_unknown": {"q": true}}}],
