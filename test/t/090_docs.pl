@@ -39,8 +39,9 @@ my $deployed = $registry . q{;
 		('ecomm-production-db', '{"size": "small", "replicas": 3}'), ('ecomm-staging-db', '{"size": "small", "replicas": 2}'),
 		('ecomm-production-db', '{"replicas": 6}'), ('ecomm-staging-db', '{"replicas": 5}')) AS v(name, params);
 };
-my %setup = (configure => $registry, report => $deployed, audit => $registry, workers => $registry, deployments => $registry, promotion => 'CREATE ROLE release_bot',
-	drift => $deployed, rollback => $deployed);
+my %setup = (
+	(map { $_ => $registry } qw(configure audit workers deployments plans)), (map { $_ => $deployed } qw(report drift rollback)),
+	promotion => 'CREATE ROLE release_bot');
 
 my %shown;    # the functions that an example with its result calls
 
