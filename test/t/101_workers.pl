@@ -1,5 +1,6 @@
-# Eight workers empty a queue of ten thousand deployments while some of them are killed at any moment: each deployment is
-# done exactly once, none is lost, and those of an instance are done one after the other in their order.
+# Eight workers empty a queue of ten thousand deployments while they are killed at any moment and sleep through their
+# leases: each deployment is done exactly once, none is lost, and those of an instance are done one after the other in
+# their order.
 
 use strict;
 use warnings;
@@ -13,7 +14,8 @@ my $instances = 1000;
 my $rounds    = 10;      # deployments of each: plans, and at the end what provisions it
 my $workers   = 8;
 my $deaths    = 30;      # of each worker
-my $lease     = '1.5 seconds';
+my $naps      = 2;       # of each, longer than a lease
+my $lease     = 1.5;     # seconds
 my $total     = $instances * $rounds;
 
 my $node = PromoteTest->new;
@@ -82,7 +84,7 @@ sub end_session {
 	return;
 }
 
-my $claim = "SELECT instance, deployment, fencing FROM promote.claim_deployment('%s', lease => '$lease');";
+my $claim = "SELECT instance, deployment, fencing FROM promote.claim_deployment('%s', lease => '$lease s');";
 my $complete = "SELECT status FROM promote.complete_deployment('%s', %d, %d);";
 
 # The moments at which a worker is killed; the numbers say what is left to the database. The session is ended.
@@ -129,7 +131,7 @@ sub run_worker {
 	my ($number, $path) = @_;
 	srand 4000 + $number;
 	open my $notes, '>', $path or die "cannot open $path: $!\n";
-	my ($session, $died, $deadline) = (connect_worker(), 0, time + 240);
+	my ($session, $died, $slept, $deadline) = (connect_worker(), 0, 0, time + 240);
 	while (time < $deadline) {
 		if ($died < $deaths && rand() < 0.05) {
 			$deaths[ rand @deaths ]->($session, "worker $number");
@@ -142,10 +144,11 @@ sub run_worker {
 			sleep 0.05;
 			next;
 		}
+		sleep $lease + 0.1 if $slept < $naps && rand() < 0.01 && ++$slept;
 		my ($status) = ask($session, sprintf $complete, split / /, $claimed);
 		print $notes $status // 'refused', " $claimed\n";
 	}
-	print $notes "died $died\n";
+	print $notes "died $died\nslept $slept\n";
 	end_session($session);
 	close $notes or die "cannot write $path: $!\n";
 	return;
@@ -172,9 +175,12 @@ is($ended_well, $workers, "$workers workers go on until nothing is left");
 my @notes  = map { split /\n/, PromoteTest::slurp("$notes{$_}") } 1 .. $workers;
 my @done   = map { /^COMPLETED (.*)/ ? $1 : () } @notes;
 my $late   = grep { /^refused/ } @notes;
-my $killed = 0;
+my ($killed, $slept) = (0, 0);
 $killed += $_ for map { /^died (\d+)/ ? $1 : () } @notes;
-is($killed, $workers * $deaths, '... though they are killed at any moment');
+$slept += $_ for map { /^slept (\d+)/ ? $1 : () } @notes;
+is("$killed, $slept", join(', ', $workers * $deaths, $workers * $naps),
+	'... though they are killed at any moment, and sleep through their leases');
+cmp_ok($late, '>=', $slept, '... after which they are refused');
 
 # ---- what is there then ----
 
