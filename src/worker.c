@@ -117,7 +117,7 @@ typedef struct Wish
 {
 	const char *worker;
 	Datum		actions;
-	TimestampTz until;			/* when the lease ends */
+	int64		lease;			/* in microseconds */
 	Jsonb	   *selector;		/* NULL: any instance */
 } Wish;
 
@@ -252,7 +252,8 @@ take(const Candidate *candidate, const Wish *wish, ReturnSetInfo *result)
 	values[3] = Int32GetDatum(candidate->deployment.deployment);
 	values[4] = TimestampTzGetDatum(candidate->deployment.due_at);
 	values[5] = CStringGetTextDatum(wish->worker);
-	values[6] = TimestampTzGetDatum(wish->until);
+	/* from now: waiting and looking may have taken long */
+	values[6] = TimestampTzGetDatum(GetCurrentTimestamp() + wish->lease);
 	values[7] = Int32GetDatum(candidate->changed_by);
 	guarded_run(&claim, values, NULL);
 	if (SPI_processed == 0)
@@ -295,7 +296,7 @@ promote_claim_deployment(PG_FUNCTION_ARGS)
 
 	wish.worker = argument_worker(fcinfo);
 	wish.actions = argument_actions(fcinfo, 1);
-	wish.until = time_ahead(fcinfo, 2, "lease", 1000);
+	wish.lease = time_ahead(fcinfo, 2, "lease", 1000) - GetCurrentTimestamp();
 	wish.selector = argument_selector(fcinfo, 3);
 	InitMaterializedSRF(fcinfo, 0);
 	spi_enter(&scope);
