@@ -72,8 +72,6 @@ extern int32 deployment_last(const InstanceKey *key);
 extern void refuse_unknown_deployment(const InstanceKey *key, int32 deployment) pg_attribute_noreturn();
 extern Datum deployment_step(const Deployment *deployment, const char *status,
 							 const char *reason);
-extern void refuse_step(const char *instance, int32 deployment, const char *from,
-						const char *to) pg_attribute_noreturn();
 extern Datum deployment_row(const InstanceKey *key, int32 deployment);
 extern Datum deployment_result(SpiScope *scope, Datum row);
 

@@ -6,6 +6,9 @@
 
 #include "postgres.h"
 
+/* Rows of the instance whose key is a statement's first three parameters. */
+#define OF_INSTANCE(as) as ".project = $1 AND " as ".environment = $2 AND " as ".component = $3"
+
 #define NAME_MAX_LENGTH 63		/* of a project, environment or component */
 
 /* The key of an instance; the strings are allocated with it. */

@@ -99,7 +99,7 @@ read_target(PlanTarget *target)
 		" LEFT JOIN promote.deployment AS r ON r.project = i.project"
 		"  AND r.environment = i.environment AND r.component = i.component"
 		"  AND r.deployment = i.deployed_by"
-		" WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4",
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};
@@ -206,7 +206,7 @@ update_deployment(const Deployment *deployment, bytea *digest, const PlanSummary
 {
 	static Statement update = {
 		.text = "UPDATE promote.deployment AS d SET plan_digest = $5, plan_facts = $6, plan_defects = $7"
-		" WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4"
 		" RETURNING d",
 		.parameters = 7,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, BYTEAOID, JSONBOID, TEXTARRAYOID}

@@ -75,8 +75,7 @@ promote_plan_text(PG_FUNCTION_ARGS)
 		" || COALESCE(" RUNNING ", '')"
 		" || E'\\n\\n' || promote.format_diff(" MARKED_DIFF ", d.destructive)"
 		" || COALESCE(" RECORDED_PLAN ", '')"
-		" FROM promote.deployment AS d WHERE d.project = $1 AND d.environment = $2"
-		" AND d.component = $3 AND d.deployment = $4",
+		" FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
 		.parameters = 5,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID}
 	};
@@ -117,7 +116,7 @@ promote_config_as_of(PG_FUNCTION_ARGS)
 		" r.release_channel, r.created_at, r.actor"
 		" FROM promote.revision AS r"
 		" JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest"
-		" WHERE r.project = $1 AND r.environment = $2 AND r.component = $3"
+		" WHERE " OF_INSTANCE("r") ""
 		" AND r.created_at <= $4"
 		" ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.revision DESC LIMIT 1",
 		.parameters = 4,

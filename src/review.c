@@ -30,9 +30,9 @@ review_open(const InstanceKey *key, Review *review)
 		" e.decommission_protection, r.allow_replace FROM promote.instance AS i"
 		" JOIN promote.environment AS e ON e.project = $1 AND e.environment = $2"
 		" LEFT JOIN LATERAL (SELECT r.allow_replace FROM promote.revision AS r"
-		"  WHERE r.project = $1 AND r.environment = $2 AND r.component = $3"
+		"  WHERE " OF_INSTANCE("r")
 		"  AND r.revision = i.revision LIMIT 1) AS r ON true"
-		" WHERE i.project = $1 AND i.environment = $2 AND i.component = $3",
+		" WHERE " OF_INSTANCE("i"),
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, TEXTOID}
 	};
@@ -129,8 +129,8 @@ static void
 add_newer_plan(StringInfo lines, const InstanceKey *key, const Deployment *plan)
 {
 	static Statement read = {
-		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE d.project = $1"
-		" AND d.environment = $2 AND d.component = $3 AND d.action = 'PLAN' AND d.revision = $4"
+		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
+		" AND d.action = 'PLAN' AND d.revision = $4"
 		" AND d.deployment > $5 AND d.status = 'COMPLETED' AND d.plan_digest <> $6"
 		" ORDER BY d.deployment DESC LIMIT 1",
 		.parameters = 6,
@@ -210,8 +210,8 @@ static int32
 last_plan(const ProposedRevision *proposed, bool completed)
 {
 	static Statement read = {
-		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE d.project = $1"
-		" AND d.environment = $2 AND d.component = $3 AND d.action = 'PLAN' AND d.revision = $4"
+		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
+		" AND d.action = 'PLAN' AND d.revision = $4"
 		" AND (d.status = 'COMPLETED' OR NOT $5) ORDER BY d.deployment DESC LIMIT 1",
 		.parameters = 5,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, BOOLOID}

@@ -236,8 +236,8 @@ take(const Candidate *candidate, const Wish *wish, ReturnSetInfo *result)
 {
 	static Statement claim = {
 		.text = "UPDATE promote.deployment AS d SET status = 'RUNNING', worker = $6, due_at = $7,"
-		" seen_change = $8, reason = NULL WHERE d.project = $1 AND d.environment = $2"
-		" AND d.component = $3 AND d.deployment = $4 AND d.due_at = $5"
+		" seen_change = $8, reason = NULL WHERE " OF_INSTANCE("d")
+		" AND d.deployment = $4 AND d.due_at = $5"
 		" RETURNING pg_catalog.concat_ws('-', $1, $2, $3), d.deployment, d.action, d.fencing, d.due_at,"
 		" d.project::pg_catalog.text, d.environment::pg_catalog.text, d.component::pg_catalog.text,"
 		" d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text,"
@@ -383,8 +383,8 @@ static void
 lock_claim(const InstanceKey *key, int32 number, int32 fencing)
 {
 	static Statement lock = {
-		.text = "SELECT FROM promote.deployment AS d WHERE d.project = $1 AND d.environment = $2"
-		" AND d.component = $3 AND d.deployment = $4 FOR NO KEY UPDATE",
+		.text = "SELECT FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
+		" AND d.deployment = $4 FOR NO KEY UPDATE",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};
@@ -406,8 +406,8 @@ Datum
 promote_heartbeat_deployment(PG_FUNCTION_ARGS)
 {
 	static Statement extend = {
-		.text = "UPDATE promote.deployment AS d SET due_at = $5 WHERE d.project = $1"
-		" AND d.environment = $2 AND d.component = $3 AND d.deployment = $4 RETURNING d",
+		.text = "UPDATE promote.deployment AS d SET due_at = $5 WHERE " OF_INSTANCE("d")
+		" AND d.deployment = $4 RETURNING d",
 		.parameters = 5,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
 	};
@@ -488,8 +488,8 @@ static Datum
 end_claim(FunctionCallInfo fcinfo, int fencing_argument, const char *status, const char *reason)
 {
 	static Statement end = {
-		.text = "UPDATE promote.deployment AS d SET status = $6, reason = $7 WHERE d.project = $1"
-		" AND d.environment = $2 AND d.component = $3 AND d.deployment = $4 AND d.fencing = $5"
+		.text = "UPDATE promote.deployment AS d SET status = $6, reason = $7 WHERE " OF_INSTANCE("d")
+		" AND d.deployment = $4 AND d.fencing = $5"
 		" AND d.status = 'RUNNING' AND d.due_at > $8 RETURNING d",
 		.parameters = 8,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
@@ -546,7 +546,7 @@ promote_release_deployment(PG_FUNCTION_ARGS)
 	static Statement release = {
 		.text = "UPDATE promote.deployment AS d SET reason = $5, due_at = $6,"
 		" status = CASE WHEN d.approved_by IS NULL THEN 'PENDING' ELSE 'APPROVED' END"
-		" WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4"
 		" RETURNING d",
 		.parameters = 6,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TIMESTAMPTZOID}
