@@ -45,7 +45,7 @@ static int32
 find_open(const InstanceKey *key, const DeploymentOrder *order)
 {
 	static Statement read = {
-		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d") ""
+		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
 		" AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')"
 		" AND (d.status = 'PROPOSED') = $4 AND d.action = $5 AND d.revision = $6 AND d.version = $7"
 		" AND d.rendered_digest = $8 AND COALESCE(d.plan, 0) = $9"

@@ -116,7 +116,7 @@ promote_config_as_of(PG_FUNCTION_ARGS)
 		" r.release_channel, r.created_at, r.actor"
 		" FROM promote.revision AS r"
 		" JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest"
-		" WHERE " OF_INSTANCE("r") ""
+		" WHERE " OF_INSTANCE("r")
 		" AND r.created_at <= $4"
 		" ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.revision DESC LIMIT 1",
 		.parameters = 4,
