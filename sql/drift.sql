@@ -73,9 +73,9 @@ CREATE TABLE promote.drift_item (
         CHECK ((dismissed_at IS NULL) = (dismissed_by IS NULL)
                AND (dismissed_at IS NULL) = (reason IS NULL))
 );
-CREATE INDEX drift_item_open_idx ON promote.drift_item (project, environment, component)
+CREATE INDEX drift_item_open_idx ON promote.drift_item (project, environment, component, since)
     WHERE closed_at IS NULL;
-COMMENT ON INDEX promote.drift_item_open_idx IS 'Finds what differs now';
+COMMENT ON INDEX promote.drift_item_open_idx IS 'Finds what differs now, and what has longest';
 SELECT pg_catalog.pg_extension_config_dump('promote.drift_item', '');
 COMMENT ON TABLE promote.drift_item IS 'Differences between what was deployed and what was observed, numbered from 1 per instance; promote.drift shows those that last';
 COMMENT ON COLUMN promote.drift_item.project IS 'The instance''s project';

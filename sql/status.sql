@@ -40,23 +40,7 @@ CREATE VIEW promote.instance_status AS
                i.project,
                i.environment,
                i.component,
-               CASE
-                   WHEN running.action <> 'PLAN' THEN 'deploying'
-                   WHEN i.status = 'FAILED' THEN 'failed'
-                   WHEN i.status = 'DECOMMISSIONED' THEN 'decommissioned'
-                   WHEN i.deployed_by IS NULL THEN 'never_deployed'
-                   WHEN drifted.at IS NOT NULL THEN 'drifted'
-                   WHEN desired.digest <> deployed.digest OR rel.version <> run.version THEN 'stale'
-                   -- nothing was replaced where the rendered params are the params
-                   WHEN run.rendered_digest <> deployed.digest
-                        AND run.rendered_digest <> promote.rendered_digest(
-                            (SELECT c.params FROM promote.config AS c
-                              WHERE c.project = i.project AND c.digest = desired.digest),
-                            (SELECT e.parameters FROM promote.environment AS e
-                              WHERE e.project = i.project AND e.environment = i.environment))
-                   THEN 'stale'
-                   ELSE 'in_sync'
-               END AS word,
+               w.word,
                i.created_at,
                running.started_at,
                changed.finished_at AS changed_at,
@@ -137,13 +121,34 @@ CREATE VIEW promote.instance_status AS
                  AND o.component = i.component AND o.changed_by = i.changed_by
                LIMIT 1) AS seen ON true
           LEFT JOIN LATERAL (
-              SELECT pg_catalog.min(d.since) AS at
+              SELECT d.since AS at
                 FROM promote.drift_item AS d
                WHERE d.project = i.project AND d.environment = i.environment
                  AND d.component = i.component AND d.closed_at IS NULL
                  AND d.kind <> 'resource' AND d.changed_by = i.changed_by
                  AND d.dismissed_at IS NULL
-                 AND d.adopted_revision IS DISTINCT FROM i.revision) AS drifted ON true) AS x;
+                 AND d.adopted_revision IS DISTINCT FROM i.revision
+               ORDER BY d.project, d.environment, d.component, d.since
+               LIMIT 1) AS drifted ON true
+         CROSS JOIN LATERAL (
+              -- OFFSET: rendered once, however often the word is looked at
+              SELECT CASE
+                   WHEN running.action <> 'PLAN' THEN 'deploying'
+                   WHEN i.status = 'FAILED' THEN 'failed'
+                   WHEN i.status = 'DECOMMISSIONED' THEN 'decommissioned'
+                   WHEN i.deployed_by IS NULL THEN 'never_deployed'
+                   WHEN drifted.at IS NOT NULL THEN 'drifted'
+                   WHEN desired.digest <> deployed.digest OR rel.version <> run.version THEN 'stale'
+                   -- nothing was replaced where the rendered params are the params
+                   WHEN run.rendered_digest <> deployed.digest
+                        AND run.rendered_digest <> promote.rendered_digest(
+                            (SELECT c.params FROM promote.config AS c
+                              WHERE c.project = i.project AND c.digest = desired.digest),
+                            (SELECT e.parameters FROM promote.environment AS e
+                              WHERE e.project = i.project AND e.environment = i.environment))
+                   THEN 'stale'
+                   ELSE 'in_sync'
+               END AS word OFFSET 0) AS w) AS x;
 COMMENT ON VIEW promote.instance_status IS 'Instances: what they desire against what they run';
 COMMENT ON COLUMN promote.instance_status.instance IS 'Name';
 COMMENT ON COLUMN promote.instance_status.project IS 'Project';
