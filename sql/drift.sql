@@ -85,7 +85,7 @@ COMMENT ON COLUMN promote.drift_item.item IS 'Number';
 COMMENT ON COLUMN promote.drift_item.kind IS 'config: a leaf of the params; digest: all that is known is that the params are others; resource: a recorded plan says that a resource was changed, written when it is dismissed';
 COMMENT ON COLUMN promote.drift_item.path IS 'The leaf''s path, jq style, or the resource''s address';
 COMMENT ON COLUMN promote.drift_item.deployed IS 'Value that was deployed, masked where it is sensitive; NULL: there was none';
-COMMENT ON COLUMN promote.drift_item.observed IS 'Value that is there, masked where it is sensitive; NULL: there is none';
+COMMENT ON COLUMN promote.drift_item.observed IS 'Value that is there, masked where it is sensitive; NULL: there is none. Of a resource what has changed of it';
 COMMENT ON COLUMN promote.drift_item.sensitive IS 'Are the values masked?';
 COMMENT ON COLUMN promote.drift_item.changed_by IS 'The instance''s changed_by when it was seen: once something else was provisioned it is over';
 COMMENT ON COLUMN promote.drift_item.source IS 'Who reported the value, in the reporter''s words';
@@ -134,17 +134,60 @@ CREATE VIEW promote.drift AS
       FROM promote.drift_item AS x
       JOIN promote.instance AS i USING (project, environment, component)
       JOIN promote.observation AS o USING (project, environment, component)
-     WHERE x.closed_at IS NULL AND x.kind <> 'resource' AND x.changed_by = i.changed_by;
-COMMENT ON VIEW promote.drift IS 'What differs from what was deployed, as far as it was reported since; sensitive values are masked';
+     WHERE x.closed_at IS NULL AND x.kind <> 'resource' AND x.changed_by = i.changed_by
+    UNION ALL
+    SELECT i.name,
+           'resource',
+           c.address,
+           NULL,
+           c.diff,
+           false,
+           first.started_at,
+           p.started_at,
+           'plan ' || p.deployment,
+           x.dismissed_at IS NOT NULL,
+           x.dismissed_by,
+           x.reason,
+           NULL
+      FROM promote.instance AS i
+     CROSS JOIN LATERAL (
+          SELECT d.project, d.environment, d.component, d.deployment, d.fencing, d.started_at
+            FROM promote.deployment AS d
+           WHERE d.project = i.project AND d.environment = i.environment
+             AND d.component = i.component AND d.deployment > i.changed_by
+             AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL AND d.seen_change = i.changed_by
+           ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.deployment DESC
+           LIMIT 1) AS p
+      JOIN promote.planned_change AS c
+           ON c.project = p.project AND c.environment = p.environment
+              AND c.component = p.component AND c.deployment = p.deployment
+              AND c.fencing = p.fencing AND c.origin = 'drift'
+     CROSS JOIN LATERAL (
+          SELECT d.started_at
+            FROM promote.deployment AS d
+            JOIN promote.planned_change AS u
+                 ON u.project = d.project AND u.environment = d.environment
+                    AND u.component = d.component AND u.deployment = d.deployment
+                    AND u.fencing = d.fencing AND u.origin = 'drift' AND u.address = c.address
+           WHERE d.project = i.project AND d.environment = i.environment
+             AND d.component = i.component AND d.deployment > i.changed_by
+             AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL AND d.seen_change = i.changed_by
+           ORDER BY d.deployment LIMIT 1) AS first
+      LEFT JOIN promote.drift_item AS x
+           ON x.project = p.project AND x.environment = p.environment
+              AND x.component = p.component AND x.closed_at IS NULL AND x.kind = 'resource'
+              AND x.path = c.address AND x.observed = c.diff AND x.changed_by = i.changed_by
+     WHERE i.deployed_by IS NOT NULL;
+COMMENT ON VIEW promote.drift IS 'What differs from what was deployed, as far as it was reported, or recorded with a plan, since; sensitive values are masked';
 COMMENT ON COLUMN promote.drift.instance IS 'Instance';
 COMMENT ON COLUMN promote.drift.kind IS 'config: a leaf of the params; digest: all that is known is that the params are others; resource: the last recorded plan says that a resource was changed';
 COMMENT ON COLUMN promote.drift.path IS 'The leaf''s path, jq style, or the resource''s address';
-COMMENT ON COLUMN promote.drift.deployed_value IS 'Value that was deployed; SQL NULL: there was none';
-COMMENT ON COLUMN promote.drift.observed_value IS 'Value that is there; SQL NULL: there is none';
+COMMENT ON COLUMN promote.drift.deployed_value IS 'Value that was deployed; SQL NULL: there was none, or it is a resource';
+COMMENT ON COLUMN promote.drift.observed_value IS 'Value that is there; SQL NULL: there is none. Of a resource what has changed of it, as in promote.plan_changes';
 COMMENT ON COLUMN promote.drift.sensitive IS 'Are the values masked?';
 COMMENT ON COLUMN promote.drift.since IS 'Since when it is known';
 COMMENT ON COLUMN promote.drift.last_seen IS 'When it was reported last';
-COMMENT ON COLUMN promote.drift.source IS 'Who reported the value';
+COMMENT ON COLUMN promote.drift.source IS 'Who reported the value, or which plan';
 COMMENT ON COLUMN promote.drift.dismissed IS 'Was it dismissed?';
 COMMENT ON COLUMN promote.drift.dismissed_by IS 'By whom';
 COMMENT ON COLUMN promote.drift.reason IS 'Why';

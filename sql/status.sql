@@ -45,7 +45,7 @@ CREATE VIEW promote.instance_status AS
                running.started_at,
                changed.finished_at AS changed_at,
                run.finished_at AS deployed_at,
-               drifted.at AS drifted_at,
+               LEAST(drifted.at, found.at) AS drifted_at,
                next.created_at AS moved_at,
                CASE WHEN rel.version <> run.version THEN rel.published_at END AS published_at,
                NULLIF(i.revision, 0) AS desired_revision,
@@ -130,6 +130,30 @@ CREATE VIEW promote.instance_status AS
                  AND d.adopted_revision IS DISTINCT FROM i.revision
                ORDER BY d.project, d.environment, d.component, d.since
                LIMIT 1) AS drifted ON true
+          -- by the last recorded plan, as promote.drift has it
+          LEFT JOIN LATERAL (
+              SELECT p.started_at AS at
+                FROM (SELECT d.deployment, d.fencing, d.started_at
+                        FROM promote.deployment AS d
+                       WHERE d.project = i.project AND d.environment = i.environment
+                         AND d.component = i.component AND d.deployment > i.changed_by
+                         AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL
+                         AND d.seen_change = i.changed_by
+                       ORDER BY d.project DESC, d.environment DESC, d.component DESC,
+                                d.deployment DESC
+                       LIMIT 1) AS p
+               WHERE EXISTS (
+                   SELECT FROM promote.planned_change AS c
+                    WHERE c.project = i.project AND c.environment = i.environment
+                      AND c.component = i.component AND c.deployment = p.deployment
+                      AND c.fencing = p.fencing AND c.origin = 'drift'
+                      AND NOT EXISTS (
+                          SELECT FROM promote.drift_item AS x
+                           WHERE x.project = i.project AND x.environment = i.environment
+                             AND x.component = i.component AND x.closed_at IS NULL
+                             AND x.kind = 'resource' AND x.path = c.address
+                             AND x.observed = c.diff AND x.changed_by = i.changed_by))
+              ) AS found ON true
          CROSS JOIN LATERAL (
               -- OFFSET: rendered once, however often the word is looked at
               SELECT CASE
@@ -137,7 +161,7 @@ CREATE VIEW promote.instance_status AS
                    WHEN i.status = 'FAILED' THEN 'failed'
                    WHEN i.status = 'DECOMMISSIONED' THEN 'decommissioned'
                    WHEN i.deployed_by IS NULL THEN 'never_deployed'
-                   WHEN drifted.at IS NOT NULL THEN 'drifted'
+                   WHEN drifted.at IS NOT NULL OR found.at IS NOT NULL THEN 'drifted'
                    WHEN desired.digest <> deployed.digest OR rel.version <> run.version THEN 'stale'
                    -- nothing was replaced where the rendered params are the params
                    WHEN run.rendered_digest <> deployed.digest

@@ -35,6 +35,7 @@ typedef struct Side
 	char	   *version;
 	Jsonb	   *params;			/* rendered */
 	Jsonb	   *schema;			/* of the release */
+	int32		recorded;		/* PLAN deployment that was recorded for it; 0: none */
 } Side;
 
 /* Refuse two that are not of one component. */
@@ -91,8 +92,11 @@ static void
 read_deployment(Side *side)
 {
 	static Statement read = {
-		.text = "SELECT d.action, d.status FROM promote.deployment AS d"
-		" WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4",
+		.text = "SELECT d.action, d.status, (SELECT p.deployment FROM promote.deployment AS p"
+		"  WHERE p.project = d.project AND p.environment = d.environment AND p.component = d.component"
+		"  AND p.deployment = CASE d.action WHEN 'PLAN' THEN d.deployment ELSE d.plan END"
+		"  AND p.plan_facts IS NOT NULL)"
+		" FROM promote.deployment AS d WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};
@@ -113,23 +117,29 @@ read_deployment(Side *side)
 	statement_run(&read, values, NULL, true);
 	side->action = spi_text(SPI_tuptable, 0, 1);
 	side->status = spi_text(SPI_tuptable, 0, 2);
+	side->recorded = spi_integer(SPI_tuptable, 0, 3);
 }
 
-/* An instance's status. */
-static char *
-read_status(const InstanceKey *key)
+/* Read an instance's status, and the last recorded plan of what it desires. */
+static void
+read_instance(Side *side)
 {
 	static Statement read = {
-		.text = "SELECT i.status FROM promote.instance AS i"
+		.text = "SELECT i.status, (SELECT d.deployment FROM promote.deployment AS d"
+		"  WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component"
+		"  AND d.revision = i.revision AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL"
+		"  ORDER BY d.deployment DESC LIMIT 1)"
+		" FROM promote.instance AS i"
 		" WHERE i.project = $1 AND i.environment = $2 AND i.component = $3",
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, TEXTOID}
 	};
 	Datum		values[3];
 
-	instance_key_values(key, values);
+	instance_key_values(&side->key, values);
 	statement_run(&read, values, NULL, true);
-	return SPI_processed > 0 ? spi_text(SPI_tuptable, 0, 1) : NULL;
+	side->status = spi_text(SPI_tuptable, 0, 1);
+	side->recorded = spi_integer(SPI_tuptable, 0, 2);
 }
 
 /* Read what an instance desires, as it would be rendered now. */
@@ -142,7 +152,7 @@ read_desired(Side *side)
 	if (proposed.current_revision == 0)
 		refuse_unconfigured(&side->key, "Configure it first, with promote.configure_instance.");
 	proposal_require_release(&proposed);
-	side->status = read_status(&side->key);
+	read_instance(side);
 	side->revision = proposed.current_revision;
 	side->version_constraint = strcmp(proposed.release_channel, "development") == 0 ?
 		psprintf("%s+dev", proposed.version_constraint) : proposed.version_constraint;
@@ -218,6 +228,45 @@ put_leaves(ReturnSetInfo *result, const Side *a, const Side *b)
 				   b->params, compose_marks(&proposal, b->params), put_leaf, result);
 }
 
+/*
+ * Put the resources of which two recorded plans say different things.  Where
+ * one of the sides has none, nothing is known of the difference.
+ */
+static void
+put_resources(ReturnSetInfo *result, const Side *a, const Side *b)
+{
+#define PLANNED(environment, deployment) \
+	"(SELECT c.address, COALESCE(c.deposed, '') AS deposed," \
+	" pg_catalog.jsonb_build_object('action', c.action, 'diff', c.diff) AS value" \
+	" FROM promote.planned_change AS c JOIN promote.deployment AS d" \
+	"  USING (project, environment, component, deployment, fencing)" \
+	" WHERE c.project = $1 AND c.component = $2 AND c.environment = " environment \
+	" AND c.deployment = " deployment " AND c.origin = 'change' AND c.action <> 'no-op')"
+	static Statement read = {
+		.text = "SELECT 'resource', COALESCE(a.address, b.address), CASE WHEN a.address IS NULL"
+		"  THEN 'add' WHEN b.address IS NULL THEN 'remove' ELSE 'change' END, a.value, b.value, false"
+		" FROM " PLANNED("$3", "$4") " AS a FULL JOIN " PLANNED("$5", "$6") " AS b"
+		" ON b.address = a.address AND b.deposed = a.deposed"
+		" WHERE a.value IS DISTINCT FROM b.value ORDER BY 2",
+		.parameters = 6,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, INT4OID}
+	};
+	Datum		values[6] = {
+		CStringGetTextDatum(a->key.project),
+		CStringGetTextDatum(a->key.component),
+		CStringGetTextDatum(a->key.environment),
+		Int32GetDatum(a->recorded),
+		CStringGetTextDatum(b->key.environment),
+		Int32GetDatum(b->recorded)
+	};
+
+	if (a->recorded == 0 || b->recorded == 0)
+		return;
+	statement_run(&read, values, NULL, true);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+}
+
 /* Put all rows. */
 static void
 put_all(ReturnSetInfo *result, const Side *a, const Side *b)
@@ -228,6 +277,7 @@ put_all(ReturnSetInfo *result, const Side *a, const Side *b)
 	put_words(result, "constraint", a->version_constraint, b->version_constraint);
 	put_words(result, "version", a->version, b->version);
 	put_leaves(result, a, b);
+	put_resources(result, a, b);
 }
 
 /* promote.compare_deployments(a text, b text) returns table, see sql/compare.sql */

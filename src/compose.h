@@ -44,7 +44,7 @@ typedef struct Proposal
  */
 typedef struct Obstacle
 {
-	int			sqlstate;		/* what compose_check would raise */
+	int			sqlstate;		/* what compose_check would raise; 0: it would not */
 	const char *path;			/* where, jq style; NULL: the message says it */
 	const char *message;		/* a sentence; never a value */
 } Obstacle;

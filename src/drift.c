@@ -622,26 +622,72 @@ promote_adopt_drift(PG_FUNCTION_ARGS)
 	return stage_result(fcinfo, &staged);
 }
 
-/* Dismiss what differs there, or anywhere; returns how many were not dismissed for that reason before. */
+/* The parameters of what dismisses: the instance, the reason, the path if there is one, and who. */
+static void
+dismissal_values(const Observed *observed, const char *reason, const char *path,
+				 Datum *values, bool *nulls)
+{
+	instance_key_values(&observed->key, values);
+	values[3] = Int32GetDatum(observed->changed_by);
+	values[4] = CStringGetTextDatum(reason);
+	nulls[5] = path == NULL;
+	values[5] = path ? CStringGetTextDatum(path) : (Datum) 0;
+	values[6] = CStringGetTextDatum(current_actor());
+	values[7] = CStringGetTextDatum(instance_key_name(&observed->key));
+}
+
+/*
+ * Dismiss what reports show there, or anywhere; returns how many were not
+ * dismissed for that reason before.
+ */
 static int32
-dismiss(const Observed *observed, const char *reason, const char *path)
+dismiss_reported(const Observed *observed, const char *reason, const char *path)
 {
 	static Statement write = {
 		.text = "UPDATE promote.drift_item AS d SET dismissed_at = pg_catalog.clock_timestamp(),"
 		" dismissed_by = $7, reason = $5 WHERE " OPEN_ITEMS("d")
-		" AND d.changed_by = $4 AND d.reason IS DISTINCT FROM $5"
+		" AND d.changed_by = $4 AND d.kind <> 'resource' AND d.reason IS DISTINCT FROM $5"
 		" AND ($6 IS NULL AND d.dismissed_at IS NULL OR d.path = $6)",
 		.parameters = 7,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID}
 	};
-	bool		nulls[7] = {[5] = path == NULL};
-	Datum		values[7];
+	bool		nulls[8] = {false};
+	Datum		values[8];
 
-	instance_key_values(&observed->key, values);
-	values[3] = Int32GetDatum(observed->changed_by);
-	values[4] = CStringGetTextDatum(reason);
-	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(path);
-	values[6] = CStringGetTextDatum(current_actor());
+	dismissal_values(observed, reason, path, values, nulls);
+	statement_run(&write, values, nulls, false);
+	return SPI_processed;
+}
+
+/*
+ * The same of what recorded plans show, which becomes an item by being
+ * dismissed.  An item of before, dismissed for another reason or with another
+ * value, is over.
+ */
+static int32
+dismiss_planned(const Observed *observed, const char *reason, const char *path)
+{
+	static Statement write = {
+		.text = "WITH shown AS MATERIALIZED (SELECT v.path, v.observed_value, v.since, v.source"
+		" FROM promote.drift AS v WHERE v.instance = $8 AND v.kind = 'resource'"
+		" AND v.reason IS DISTINCT FROM $5 AND ($6 IS NULL AND NOT v.dismissed OR v.path = $6)),"
+		" ended AS (UPDATE promote.drift_item AS d SET how = 'gone',"
+		" closed_at = pg_catalog.clock_timestamp() WHERE " OPEN_ITEMS("d")
+		" AND d.kind = 'resource' AND (d.path IN (SELECT s.path FROM shown AS s)) IS TRUE)"
+		" INSERT INTO promote.drift_item (project, environment, component, item, kind, path,"
+		" observed, sensitive, changed_by, source, since, dismissed_at, dismissed_by, reason)"
+		" SELECT $1, $2, $3, COALESCE((SELECT d.item FROM promote.drift_item AS d"
+		"  WHERE d.project = $1 AND d.environment = $2 AND d.component = $3"
+		"  ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.item DESC LIMIT 1), 0)"
+		" + pg_catalog.row_number() OVER (), 'resource', s.path, s.observed_value, false, $4,"
+		" s.source, s.since, pg_catalog.clock_timestamp(), $7, $5 FROM shown AS s",
+		.parameters = 8,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	bool		nulls[8] = {false};
+	Datum		values[8];
+
+	dismissal_values(observed, reason, path, values, nulls);
 	statement_run(&write, values, nulls, false);
 	return SPI_processed;
 }
@@ -651,16 +697,15 @@ static void
 check_path(const Observed *observed, const char *path)
 {
 	static Statement look = {
-		.text = "SELECT EXISTS (SELECT FROM promote.drift_item AS d WHERE " OPEN_ITEMS("d")
-		" AND d.changed_by = $4 AND d.path = $5)",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID}
+		.text = "SELECT EXISTS (SELECT FROM promote.drift AS v WHERE v.instance = $1 AND v.path = $2)",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
 	};
-	Datum		values[5];
+	Datum		values[2] = {
+		CStringGetTextDatum(instance_key_name(&observed->key)),
+		CStringGetTextDatum(path)
+	};
 
-	instance_key_values(&observed->key, values);
-	values[3] = Int32GetDatum(observed->changed_by);
-	values[4] = CStringGetTextDatum(path);
 	statement_run(&look, values, NULL, false);
 	if (!spi_bool(SPI_tuptable, 0, 1))
 		ereport(ERROR,
@@ -706,7 +751,8 @@ promote_dismiss_drift(PG_FUNCTION_ARGS)
 	was = guard_open(true);
 	PG_TRY();
 	{
-		count = dismiss(&observed, reason, path);
+		count = dismiss_reported(&observed, reason, path) +
+			dismiss_planned(&observed, reason, path);
 		if (count > 0)
 			record_dismissal(&observed, reason, path, count);
 	}

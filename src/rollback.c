@@ -272,11 +272,54 @@ way_out(int sqlstate)
 	}
 }
 
+/* What an obstacle is called: its SQLSTATE, or a word where it stops nothing. */
+static char *
+obstacle_code(const Obstacle *obstacle)
+{
+	return pstrdup(obstacle->sqlstate ? unpack_sql_state(obstacle->sqlstate) : "destructive");
+}
+
+/*
+ * Note what the last recorded plan deletes or replaces.  It stops no rollback,
+ * but who rehearses one has to know: what is lost does not come back by it.
+ */
+static void
+add_destructive(Rollback *rollback)
+{
+	static Statement read = {
+		.text = "SELECT c.address, 'plan ' || c.deployment || ' says ' || c.action"
+		" || CASE WHEN c.stateful THEN ', and resources of its type hold data' ELSE '' END"
+		" FROM promote.plan_changes AS c WHERE c.instance = $4 AND c.destructive AND c.deployment ="
+		" (SELECT d.deployment FROM promote.deployment AS d WHERE d.project = $1"
+		"  AND d.environment = $2 AND d.component = $3 AND d.action = 'PLAN'"
+		"  AND d.plan_facts IS NOT NULL ORDER BY d.deployment DESC LIMIT 1)"
+		" ORDER BY c.change",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[4];
+	SPITupleTable *rows;
+	uint64		count;
+
+	instance_key_values(&rollback->key, values);
+	values[3] = CStringGetTextDatum(instance_key_name(&rollback->key));
+	statement_run(&read, values, NULL, false);
+	rows = SPI_tuptable;
+	count = SPI_processed;
+	for (uint64 i = 0; i < count; i++)
+	{
+		Obstacle	obstacle = {0, spi_text(rows, i, 1), spi_text(rows, i, 2)};
+
+		add_obstacle(rollback, &obstacle);
+	}
+}
+
 /* Does the obstacle stop the rollback, where it may replace what runs or may not? */
 static bool
 is_in_the_way(const Rollback *rollback, const Obstacle *obstacle)
 {
-	return obstacle->sqlstate != PM_IMMUTABLE || !rollback->proposed.proposal.allow_replace;
+	return obstacle->sqlstate != 0 &&
+		(obstacle->sqlstate != PM_IMMUTABLE || !rollback->proposed.proposal.allow_replace);
 }
 
 /* Refuse a rollback, for all reasons, by the SQLSTATE of the first. */
@@ -385,7 +428,7 @@ put_obstacle(const Rehearsal *rehearsal, const Obstacle *obstacle)
 	Datum		values[9] = {0};
 
 	values[0] = CStringGetTextDatum("obstacle");
-	values[1] = CStringGetTextDatum(unpack_sql_state(obstacle->sqlstate));
+	values[1] = CStringGetTextDatum(obstacle_code(obstacle));
 	values[2] = text_or_null(obstacle->path, &nulls[2]);
 	values[8] = CStringGetTextDatum(obstacle->message);
 	tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
@@ -458,10 +501,9 @@ rehearsal_facts(const Rehearsal *rehearsal, const Rollback *rollback)
 	json_build_begin_array(&builder);
 	foreach(cell, rollback->obstacles)
 	{
-		const Obstacle *obstacle = lfirst(cell);
+		char	   *code = obstacle_code(lfirst(cell));
 
-		/* the function's answer is one buffer, used again by the next call */
-		json_build_string(&builder, pstrdup(unpack_sql_state(obstacle->sqlstate)), 5);
+		json_build_string(&builder, code, strlen(code));
 	}
 	json_build_end_array(&builder);
 	json_build_end_object(&builder);
@@ -506,6 +548,7 @@ promote_rehearse_rollback(PG_FUNCTION_ARGS)
 	if (record)
 		stage_lock(&rollback.key, true);
 	read_rollback(&rollback, false);
+	add_destructive(&rollback);
 	put_rehearsal(&rehearsal, &rollback);
 	if (record)
 		record_rehearsal(&rehearsal, &rollback);

@@ -3,6 +3,7 @@ BEGIN;
 SELECT no_plan();
 \ir ../fixtures/ecomm.sql
 \ir ../fixtures/deploy.sql
+\ir ../fixtures/plan.sql
 
 -- ---- instances ----
 SELECT is(pg_temp.lines($$SELECT * FROM promote.compare_instances('ecomm-staging-db', 'ecomm-production-db') ORDER BY kind, path COLLATE "C"$$), $$(constraint,,change,"""~1+dev""","""1.0.0""",f)
@@ -32,6 +33,18 @@ SELECT is(pg_temp.lines($$SELECT * FROM promote.compare_deployments('ecomm-produ
 SELECT is((SELECT count(*) FROM promote.compare_deployments('ecomm-production-db/1', 'ecomm-production-db/3') WHERE kind = 'params'), (SELECT jsonb_array_length(diff)::bigint FROM promote.deployment WHERE environment = 'production' AND component = 'db' AND project = 'ecomm' AND deployment = 2), 'and the leaves of what they carry');
 SELECT is(pg_temp.lines($$SELECT kind, a_value, b_value FROM promote.compare_deployments('ecomm-staging-db', 'ecomm-production-db/2') WHERE kind = 'status'$$), '(status,"""PENDING""","""COMPLETED""")', 'of two instances');
 SELECT is((SELECT count(*) FROM promote.compare_deployments('ecomm-production-db/1', 'ecomm-production-db/2') WHERE path = '.password' AND sensitive AND a_value = '"(sensitive value)"' AND b_value = '"(sensitive value)"'), 1::bigint, 'sensitive values are masked');
+
+-- ---- resources ----
+SELECT is((SELECT count(*) FROM promote.compare_instances('ecomm-staging-db', 'ecomm-production-db') WHERE kind = 'resource'), 0::bigint, 'no plan was recorded');
+SELECT pg_temp.planned('ecomm-staging-db', '[["r.same", ["update"], {"x": 1}, {"x": 2}], ["r.other", ["update"], {"x": 1}, {"x": 2}], ["r.a", ["create"], null, {"x": 2}], ["r.none", ["no-op"], {"x": 2}, {"x": 2}]]', '[["r.drift", ["update"], {"x": 1}, {"x": 2}]]') AS a \gset
+SELECT is((SELECT count(*) FROM promote.compare_instances('ecomm-staging-db', 'ecomm-production-db') WHERE kind = 'resource'), 0::bigint, 'one alone says nothing of the difference');
+SELECT pg_temp.planned('ecomm-production-db', '[["r.same", ["update"], {"x": 1}, {"x": 2}], ["r.other", ["delete"], {"x": 1}, null], ["r.b", ["create"], null, {"x": 2}]]') AS b \gset
+CREATE TEMP TABLE resources AS SELECT path, change, a_value, b_value FROM promote.compare_instances('ecomm-staging-db', 'ecomm-production-db') WHERE kind = 'resource';
+SELECT is(pg_temp.lines($$SELECT path, change, a_value -> 'action', b_value -> 'action' FROM resources ORDER BY path COLLATE "C"$$), E'(r.a,remove,"""create""",)\n(r.b,add,,"""create""")\n(r.other,change,"""update""","""delete""")', 'resources of which the plans say different things');
+SELECT is((SELECT jsonb_array_length(a_value -> 'diff') FROM resources WHERE path = 'r.other'), 1, 'with their diffs');
+SELECT results_eq(format('SELECT path, change, a_value, b_value FROM promote.compare_deployments(%L, %L) WHERE kind = ''resource'' ORDER BY 1', 'ecomm-staging-db/' || :a, 'ecomm-production-db/' || :b), 'SELECT * FROM resources ORDER BY 1', 'of deployments, too');
+SELECT promote.deploy_instance('ecomm-production-db', :b) \g /dev/null
+SELECT results_eq($$SELECT path, change, a_value, b_value FROM promote.compare_deployments('ecomm-staging-db', 'ecomm-production-db') WHERE kind = 'resource' ORDER BY 1$$, 'SELECT * FROM resources ORDER BY 1', 'a PROVISION has those of the plan that it follows');
 
 -- a value that only one of the releases calls sensitive
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('redis', '2.0.0', '{"properties": {"token": {"$md.sensitive": true}}}');

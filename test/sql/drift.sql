@@ -3,6 +3,7 @@ BEGIN;
 SELECT no_plan();
 \ir ../fixtures/ecomm.sql
 \ir ../fixtures/deploy.sql
+\ir ../fixtures/plan.sql
 SET LOCAL promote.actor = 'ada';
 
 CREATE FUNCTION pg_temp.seen(patch jsonb, source text DEFAULT 'scan') RETURNS integer LANGUAGE sql AS $$
@@ -107,6 +108,33 @@ SELECT is(pg_temp.seen('{"network": {"zones": ["a", "d"]}}'), 1, 'in an object')
 SELECT pg_temp.refuses($$SELECT promote.adopt_drift('ecomm-production-db')$$, 'PM108', 'no such object or array', 'that is no longer desired');
 SELECT is(promote.dismiss_drift('ecomm-production-db', 'moot'), 1, 'dismissed');
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.adopt_drift('ecomm-production-db')$$), '(f)', 'there is nothing to adopt');
+
+-- ---- resources ----
+SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
+SELECT is(pg_temp.planned('ecomm-production-db', '[]', '[["aws_db_instance.a", ["update"], {"x": 1, "y": 1}, {"x": 2, "y": 1}], ["aws_db_instance.b", ["delete"], {"x": 1}, null]]') > 0, true, 'a plan finds that resources were changed');
+SELECT is(pg_temp.lines($$SELECT kind, path, deployed_value, jsonb_array_length(observed_value), sensitive, source ~ '^plan \d+$', dismissed, since = last_seen FROM promote.drift ORDER BY path$$), E'(resource,aws_db_instance.a,,1,f,t,f,t)\n(resource,aws_db_instance.b,,1,f,t,f,t)', 'that is drift, too');
+SELECT is((SELECT status FROM promote.instance_status WHERE instance = 'ecomm-production-db'), 'drifted', 'and drifted');
+SELECT is((SELECT since FROM promote.instance_status WHERE instance = 'ecomm-production-db'), (SELECT min(since) FROM promote.drift), 'since the plan');
+SELECT is(promote.dismiss_drift('ecomm-production-db', 'by hand', 'aws_db_instance.a'), 1, 'it can be dismissed');
+SELECT is(pg_temp.lines('SELECT path, dismissed, reason FROM promote.drift ORDER BY path'), E'(aws_db_instance.a,t,"by hand")\n(aws_db_instance.b,f,)', 'by its address');
+SELECT is(promote.dismiss_drift('ecomm-production-db', 'by hand', 'aws_db_instance.a'), 0, 'once');
+SELECT is(promote.dismiss_drift('ecomm-production-db', 'on purpose', 'aws_db_instance.a'), 1, 'or for another reason');
+SELECT is(promote.dismiss_drift('ecomm-production-db', 'all of it'), 1, 'or all');
+SELECT is((SELECT status FROM promote.instance_status WHERE instance = 'ecomm-production-db'), 'in_sync', 'dismissed');
+CREATE TEMP TABLE known AS SELECT path, since FROM promote.drift;
+SELECT pg_temp.planned('ecomm-production-db', '[]', '[["aws_db_instance.a", ["update"], {"x": 1, "y": 1}, {"x": 2, "y": 1}], ["aws_db_instance.b", ["update"], {"x": 1}, {"x": 3}]]') \g /dev/null
+SELECT is(pg_temp.lines('SELECT d.path, d.dismissed, d.reason, d.since = k.since, d.last_seen > d.since FROM promote.drift d JOIN known k USING (path) ORDER BY path'), E'(aws_db_instance.a,t,"on purpose",t,t)\n(aws_db_instance.b,f,,t,t)', 'the next plan finds the same, and something else');
+SELECT is(pg_temp.seen('{"replicas": 1}'), 1, 'a report');
+SELECT is(pg_temp.lines('SELECT kind, path FROM promote.drift ORDER BY path COLLATE "C"'), E'(config,.replicas)\n(resource,aws_db_instance.a)\n(resource,aws_db_instance.b)', 'is beside that');
+SELECT is(pg_temp.seen('{}'), 0, 'and its end');
+SELECT is((SELECT count(*) FROM promote.drift), 2::bigint, 'ends only that');
+SELECT pg_temp.planned('ecomm-production-db', '[]') \g /dev/null
+SELECT is((SELECT count(*) FROM promote.drift), 0::bigint, 'a plan that finds nothing ends it');
+SELECT pg_temp.planned('ecomm-production-db', '[]', '[["aws_db_instance.a", ["update"], {"x": 1}, {"x": 2}]]') \g /dev/null
+SELECT is((SELECT count(*) FROM promote.drift), 1::bigint, 'there again');
+SELECT promote.deploy_instance('ecomm-production-db') \g /dev/null
+SELECT pg_temp.work('ecomm-production-db') \g /dev/null
+SELECT is((SELECT count(*) FROM promote.drift), 0::bigint, 'and deploying ends it, too');
 
 -- ---- large documents, and nulls ----
 SELECT is(pg_temp.seen(jsonb_build_object('many', (SELECT jsonb_object_agg('k' || i, i) FROM generate_series(1, 5000) AS i))), 5000, 'many leaves');

@@ -3,6 +3,7 @@ BEGIN;
 SELECT no_plan();
 \ir ../fixtures/ecomm.sql
 \ir ../fixtures/deploy.sql
+\ir ../fixtures/plan.sql
 SET LOCAL promote.actor = 'ada';
 
 CREATE FUNCTION pg_temp.back(arguments text DEFAULT '') RETURNS text LANGUAGE sql AS $$
@@ -87,6 +88,13 @@ SELECT is((SELECT count(*) FROM promote.rehearse_rollback('ecomm-production-db')
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.rollback_instance('ecomm-production-db', allow_replace => true)$$), '(t)', 'unless it may be replaced');
 SELECT is((SELECT destructive FROM promote.deployment WHERE project = 'ecomm' AND environment = 'production' AND component = 'db' ORDER BY deployment DESC LIMIT 1), true, 'and the plan says so');
 SELECT is((SELECT params ->> 'password' FROM promote.config c JOIN promote.deployment d ON d.rendered_digest = c.digest AND d.project = c.project WHERE d.project = 'ecomm' AND d.environment = 'production' AND d.component = 'db' ORDER BY deployment DESC LIMIT 1), 'new.example.com', 'rendered with the parameters of today');
+
+-- ---- what the last plan destroys ----
+SELECT pg_temp.planned('ecomm-production-db', '[["aws_db_instance.a", ["delete", "create"], {"x": 1}, {"x": 2}], ["aws_db_instance.b", ["update"], {"x": 1}, {"x": 2}]]') AS plan \gset
+SELECT is(pg_temp.lines($$SELECT code, path, message FROM promote.rehearse_rollback('ecomm-production-db', 1) WHERE code = 'destructive'$$), format('(destructive,aws_db_instance.a,"plan %s says replace, and resources of its type hold data")', :plan), 'what the last recorded plan destroys is told');
+SELECT is(pg_temp.lines($$SELECT changed FROM promote.rollback_instance('ecomm-production-db', 4, plan => false, allow_replace => true)$$), '(f)', 'but stops nothing');
+SELECT pg_temp.planned('ecomm-production-db', '[]') \g /dev/null
+SELECT is((SELECT count(*) FROM promote.rehearse_rollback('ecomm-production-db', 1) WHERE code = 'destructive'), 0::bigint, 'by the last one only');
 
 -- ---- evidence ----
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE event = 'rollback.rehearsed'), 0::bigint, 'a rehearsal leaves no trace');
