@@ -148,9 +148,9 @@ SELECT deployment, action, status, plan, revision FROM promote.deploy_instance('
 SELECT instance, status, desired_revision, deployed_revision, deployed_version FROM promote.instance_status ORDER BY instance;
 
 \echo
-\echo '== 9. And back: what would stand in the way? Nothing does.'
+\echo '== 9. And back. A rehearsal first: what the last plan replaced would be replaced once more.'
 \echo
-SELECT kind, path, old_value, new_value, message FROM promote.rehearse_rollback('ecomm-production-db') WHERE kind = 'obstacle' OR path ~ 'database';
+SELECT kind, code, path, old_value, new_value, message FROM promote.rehearse_rollback('ecomm-production-db') WHERE kind = 'obstacle' OR path ~ 'database';
 SELECT destination, old_revision, new_revision, deployment AS plan FROM promote.rollback_instance('ecomm-production-db', message => 'too slow');
 \! eval "$WORKER"
 SELECT deployment, action, status, plan FROM promote.deploy_instance('ecomm-production-db');
