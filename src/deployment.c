@@ -79,6 +79,14 @@ promote_check_deployment(PG_FUNCTION_ARGS)
 					VARSIZE_ANY_EXHDR(PG_GETARG_BYTEA_PP(11)) == JSON_DIGEST_LENGTH));
 }
 
+/* A deployment's key as the first four parameters of a statement. */
+void
+deployment_values(const InstanceKey *key, int32 deployment, Datum *values)
+{
+	instance_key_values(key, values);
+	values[3] = Int32GetDatum(deployment);
+}
+
 /*
  * Insert a deployment, due if nothing else of the instance is; returns what
  * the audit log says of it.  Runs inside a scope of spi.h, past the guards,
@@ -111,8 +119,7 @@ deployment_insert(const InstanceKey *key, int32 deployment, const DeploymentOrde
 	Datum		values[17];
 	Jsonb	   *facts;
 
-	instance_key_values(key, values);
-	values[3] = Int32GetDatum(deployment);
+	deployment_values(key, deployment, values);
 	values[4] = CStringGetTextDatum(order->action);
 	values[5] = CStringGetTextDatum(order->status);
 	values[6] = Int32GetDatum(order->revision);
@@ -143,8 +150,7 @@ count_deployment(const InstanceKey *key, int32 deployment)
 	};
 	Datum		values[4];
 
-	instance_key_values(key, values);
-	values[3] = Int32GetDatum(deployment);
+	deployment_values(key, deployment, values);
 	statement_run(&count, values, NULL, false);
 }
 
@@ -191,8 +197,7 @@ deployment_find(const InstanceKey *key, int32 deployment, Deployment *found)
 	Datum		values[4];
 	bool		isnull;
 
-	instance_key_values(key, values);
-	values[3] = Int32GetDatum(deployment);
+	deployment_values(key, deployment, values);
 	statement_run(&read, values, NULL, false);
 	if (SPI_processed == 0)
 		return false;
@@ -275,8 +280,7 @@ deployment_carries(const InstanceKey *key, int32 deployment, Carried *carried)
 	};
 	Datum		values[4];
 
-	instance_key_values(key, values);
-	values[3] = Int32GetDatum(deployment);
+	deployment_values(key, deployment, values);
 	statement_run(&read, values, NULL, true);
 	if (SPI_processed == 0)
 		return false;
@@ -306,8 +310,7 @@ deployment_step(const Deployment *deployment, const char *status, const char *re
 	Datum		values[6];
 	bool		isnull;
 
-	instance_key_values(&deployment->key, values);
-	values[3] = Int32GetDatum(deployment->deployment);
+	deployment_values(&deployment->key, deployment->deployment, values);
 	values[4] = CStringGetTextDatum(status);
 	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(reason);
 	guarded_run(&step, values, nulls);
@@ -328,8 +331,7 @@ deployment_row(const InstanceKey *key, int32 deployment)
 	Datum		values[4];
 	bool		isnull;
 
-	instance_key_values(key, values);
-	values[3] = Int32GetDatum(deployment);
+	deployment_values(key, deployment, values);
 	statement_run(&read, values, NULL, false);
 	if (SPI_processed == 0)
 		elog(ERROR, "deployment %d is not there", deployment);

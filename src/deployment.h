@@ -61,6 +61,7 @@ typedef struct Carried
 	Jsonb	   *schema;			/* of its release */
 } Carried;
 
+extern void deployment_values(const InstanceKey *key, int32 deployment, Datum *values);
 extern Jsonb *deployment_insert(const InstanceKey *key, int32 deployment,
 								const DeploymentOrder *order);
 extern void deployment_queue(const InstanceKey *key, int32 deployment, AuditHead *head,

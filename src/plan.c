@@ -73,14 +73,6 @@ make_row_type(void)
 	return BlessTupleDesc(row_type);
 }
 
-/* The deployment's key as the first parameters of a statement. */
-static void
-deployment_values(const Deployment *deployment, Datum *values)
-{
-	instance_key_values(&deployment->key, values);
-	values[3] = Int32GetDatum(deployment->deployment);
-}
-
 /* Read what secrets are known by: what the deployment carries, and what runs. */
 static void
 read_target(PlanTarget *target)
@@ -105,7 +97,7 @@ read_target(PlanTarget *target)
 	};
 	Datum		values[4];
 
-	deployment_values(&target->deployment, values);
+	deployment_values(&target->deployment.key, target->deployment.deployment, values);
 	statement_run(&read, values, NULL, false);
 	for (int i = 0; i < 2; i++)
 	{
@@ -173,7 +165,7 @@ insert_rows(const Deployment *deployment, Tuplestorestate *rows, TupleDesc row_t
 	Datum		values[5];
 
 	register_rows(rows, row_type);
-	deployment_values(deployment, values);
+	deployment_values(&deployment->key, deployment->deployment, values);
 	values[4] = Int32GetDatum(deployment->fencing);
 	guarded_run(&insert, values, NULL);
 	if (SPI_processed != tuplestore_tuple_count(rows))
@@ -214,7 +206,7 @@ update_deployment(const Deployment *deployment, bytea *digest, const PlanSummary
 	Datum		values[7];
 	bool		isnull;
 
-	deployment_values(deployment, values);
+	deployment_values(&deployment->key, deployment->deployment, values);
 	values[4] = PointerGetDatum(digest);
 	values[5] = JsonbPGetDatum(summary->facts);
 	values[6] = defects_array(summary);

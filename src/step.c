@@ -148,7 +148,7 @@ read_update(TriggerData *data, Update *update)
 	heap_deform_tuple(data->tg_newtuple, update->row_type, update->new_values, update->new_nulls);
 }
 
-/* A text column of the old or the new row; NULL where it is NULL. */
+/* A text column of the old row; NULL where it is NULL. */
 static char *
 old_text(const Update *update, Column column)
 {
@@ -157,6 +157,7 @@ old_text(const Update *update, Column column)
 	return update->old_nulls[at] ? NULL : TextDatumGetCString(update->old_values[at]);
 }
 
+/* The same of the new row. */
 static char *
 new_text(const Update *update, Column column)
 {
@@ -174,7 +175,7 @@ new_integer(const Update *update, Column column)
 	return update->new_nulls[at] ? 0 : DatumGetInt32(update->new_values[at]);
 }
 
-/* A time of the old or the new row; NULL is the end of time. */
+/* A time of the old row; NULL is the end of time. */
 static TimestampTz
 old_time(const Update *update, Column column)
 {
@@ -183,6 +184,7 @@ old_time(const Update *update, Column column)
 	return update->old_nulls[at] ? DT_NOEND : DatumGetTimestampTz(update->old_values[at]);
 }
 
+/* The same of the new row. */
 static TimestampTz
 new_time(const Update *update, Column column)
 {

@@ -248,8 +248,7 @@ take(const Candidate *candidate, const Wish *wish, ReturnSetInfo *result)
 	};
 	Datum		values[8];
 
-	instance_key_values(&candidate->deployment.key, values);
-	values[3] = Int32GetDatum(candidate->deployment.deployment);
+	deployment_values(&candidate->deployment.key, candidate->deployment.deployment, values);
 	values[4] = TimestampTzGetDatum(candidate->deployment.due_at);
 	values[5] = CStringGetTextDatum(wish->worker);
 	/* from now: waiting and looking may have taken long */
@@ -391,8 +390,7 @@ lock_claim(const InstanceKey *key, int32 number, int32 fencing)
 	Datum		values[4];
 	Deployment	deployment;
 
-	instance_key_values(key, values);
-	values[3] = Int32GetDatum(number);
+	deployment_values(key, number, values);
 	statement_run(&lock, values, NULL, false);
 	deployment_load(key, number, &deployment);
 	claim_require(&deployment, fencing);
@@ -422,8 +420,7 @@ promote_heartbeat_deployment(PG_FUNCTION_ARGS)
 	argument_instance(fcinfo, 0, "instance", &key);
 	spi_enter(&scope);
 	lock_claim(&key, number, fencing);
-	instance_key_values(&key, values);
-	values[3] = Int32GetDatum(number);
+	deployment_values(&key, number, values);
 	values[4] = TimestampTzGetDatum(until);
 	guarded_run(&extend, values, NULL);
 	return deployment_result(&scope, spi_value(SPI_tuptable, 0, 1, &isnull));
@@ -470,8 +467,7 @@ promote_append_deployment_log(PG_FUNCTION_ARGS)
 	check_log(message);
 	spi_enter(&scope);
 	lock_claim(&key, number, fencing);
-	instance_key_values(&key, values);
-	values[3] = Int32GetDatum(number);
+	deployment_values(&key, number, values);
 	values[4] = Int32GetDatum(fencing);
 	values[5] = CStringGetTextDatum(message);
 	guarded_run(&append, values, NULL);
@@ -501,8 +497,7 @@ end_claim(FunctionCallInfo fcinfo, int fencing_argument, const char *status, con
 	Datum		values[8];
 	bool		isnull;
 
-	instance_key_values(&deployment.key, values);
-	values[3] = Int32GetDatum(deployment.deployment);
+	deployment_values(&deployment.key, deployment.deployment, values);
 	values[4] = Int32GetDatum(fencing);
 	values[5] = CStringGetTextDatum(status);
 	values[6] = nulls[6] ? (Datum) 0 : CStringGetTextDatum(reason);
@@ -560,8 +555,7 @@ promote_release_deployment(PG_FUNCTION_ARGS)
 	bool		isnull;
 
 	claim_load(fcinfo, 2, &scope, &deployment);
-	instance_key_values(&deployment.key, values);
-	values[3] = Int32GetDatum(deployment.deployment);
+	deployment_values(&deployment.key, deployment.deployment, values);
 	values[4] = nulls[4] ? (Datum) 0 : CStringGetTextDatum(reason);
 	values[5] = TimestampTzGetDatum(due_at);
 	guarded_run(&release, values, nulls);
