@@ -106,7 +106,7 @@ read_deployment(Side *side)
 
 	if (side->deployment == 0)
 		side->deployment = last;
-	if (!deployment_carries(&side->key, side->deployment, &carried))
+	if (!deployment_carries(&side->key, side->deployment, true, &carried))
 		refuse_unknown_deployment(&side->key, side->deployment);
 	side->revision = carried.revision;
 	side->version = carried.version;

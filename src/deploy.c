@@ -95,7 +95,7 @@ diff_from_deployed(Review *review)
 	proposal->planned = NULL;
 	proposed->base_revision = 0;
 	proposed->previous_version = NULL;
-	if (review->deployed_by > 0 && deployment_carries(&proposed->key, review->deployed_by, &runs))
+	if (review->deployed_by > 0 && deployment_carries(&proposed->key, review->deployed_by, false, &runs))
 	{
 		proposal->planned = runs.params;
 		proposal->other_schemas[1] = strcmp(runs.version, proposal->version) == 0 ? NULL : runs.schema;
@@ -195,7 +195,7 @@ order_decommission(Review *review, const Request *request)
 	if (strcmp(review->status, "DECOMMISSIONED") == 0)
 		return review->changed_by;
 	review_decommission(review);
-	if (!deployment_carries(&review->proposed.key, review->changed_by, &runs))
+	if (!deployment_carries(&review->proposed.key, review->changed_by, false, &runs))
 		elog(ERROR, "deployment %d is not there", review->changed_by);
 	order = (DeploymentOrder) {
 		.action = request->action,

@@ -262,10 +262,11 @@ deployment_load(const InstanceKey *key, int32 deployment, Deployment *found)
 
 /*
  * What a deployment carries, with its configuration and its release's schema.
- * False where there is no such deployment.
+ * False where there is no such deployment.  Who has waited for a lock does not
+ * read by the snapshot from before, read_only.
  */
 bool
-deployment_carries(const InstanceKey *key, int32 deployment, Carried *carried)
+deployment_carries(const InstanceKey *key, int32 deployment, bool read_only, Carried *carried)
 {
 	static Statement read = {
 		.text = "SELECT d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text,"
@@ -281,7 +282,7 @@ deployment_carries(const InstanceKey *key, int32 deployment, Carried *carried)
 	Datum		values[4];
 
 	deployment_values(key, deployment, values);
-	statement_run(&read, values, NULL, true);
+	statement_run(&read, values, NULL, read_only);
 	if (SPI_processed == 0)
 		return false;
 	carried->revision = spi_integer(SPI_tuptable, 0, 1);

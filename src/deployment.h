@@ -68,7 +68,8 @@ extern void deployment_queue(const InstanceKey *key, int32 deployment, AuditHead
 							 const DeploymentOrder *order);
 extern bool deployment_find(const InstanceKey *key, int32 deployment, Deployment *found);
 extern void deployment_load(const InstanceKey *key, int32 deployment, Deployment *found);
-extern bool deployment_carries(const InstanceKey *key, int32 deployment, Carried *carried);
+extern bool deployment_carries(const InstanceKey *key, int32 deployment, bool read_only,
+							   Carried *carried);
 extern int32 deployment_last(const InstanceKey *key);
 extern void refuse_unknown_deployment(const InstanceKey *key, int32 deployment) pg_attribute_noreturn();
 extern Datum deployment_step(const Deployment *deployment, const char *status,

@@ -133,7 +133,8 @@ check_provisioned(const Observed *observed)
 static void
 read_deployed(Observed *observed)
 {
-	if (!deployment_carries(&observed->key, observed->deployed_by, &observed->deployed))
+	if (!deployment_carries(&observed->key, observed->deployed_by, false,
+							&observed->deployed))
 		refuse_unknown_deployment(&observed->key, observed->deployed_by);
 }
 

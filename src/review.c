@@ -312,7 +312,7 @@ check_decommission(const Review *review, const Deployment *proposal)
 	Carried	runs;
 
 	review_decommission(review);
-	if (!deployment_carries(&proposal->key, review->changed_by, &runs))
+	if (!deployment_carries(&proposal->key, review->changed_by, false, &runs))
 		elog(ERROR, "deployment %d is not there", review->changed_by);
 	if (!same_digest(runs.rendered_digest, proposal->rendered_digest) ||
 		strcmp(runs.version, proposal->version) != 0)

@@ -137,7 +137,7 @@ deployed_revisions(const Rollback *rollback)
 	StringInfoData revisions;
 
 	key_values(rollback, values);
-	statement_run(&read, values, NULL, true);
+	statement_run(&read, values, NULL, false);
 	initStringInfo(&revisions);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		if (i < 20)

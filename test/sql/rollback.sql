@@ -106,6 +106,19 @@ SELECT is((SELECT count(*) FROM promote.audit_log WHERE event = 'rollback.rehear
 SELECT lives_ok($$SELECT promote.rehearse_rollback('ecomm-prod-uswest-db', NULL, true)$$, 'that nothing was deployed is evidence, too');
 SELECT is(pg_temp.lines($$SELECT data -> 'obstacles', data ? 'to_revision' FROM promote.audit_log WHERE subject = 'ecomm-prod-uswest-db' AND event = 'rollback.rehearsed'$$), '("[""PM508""]",f)', 'of its own');
 
+-- ---- releases that came between judging and deploying ----
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('redis', '1.1.0', '{"properties": {"token": {"$md.sensitive": true}}}');
+SELECT promote.configure_instance('ecomm-production-cache', '{"token": "old"}', '~1') \g /dev/null
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('redis', '1.2.0', '{}');
+SELECT pg_temp.deploy('ecomm-production-cache') \g /dev/null
+SELECT is((SELECT deployed_version FROM promote.instance_status WHERE instance = 'ecomm-production-cache'), '1.2.0', 'it runs a newer release than it was judged by');
+SELECT is(pg_temp.lines($$SELECT changed FROM promote.rollback_instance('ecomm-production-cache', 1)$$), '(f)', 'and is desired for all that');
+SELECT promote.configure_instance('ecomm-production-cache', '{"token": "new"}', '1.2.0') \g /dev/null
+SELECT pg_temp.deploy('ecomm-production-cache') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT path, old_value, new_value, sensitive FROM promote.rehearse_rollback('ecomm-production-cache', 1)$$), '(.token,"""(sensitive value)""","""(sensitive value)""",t)', 'what the release it was judged by calls sensitive is masked');
+SELECT promote.rollback_instance('ecomm-production-cache') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT version, version_constraint FROM promote.revision WHERE component = 'cache' AND environment = 'production' AND revision = 3$$), '(1.2.0,1.2.0)', 'and the one that ran is what it goes back to');
+
 -- ---- bad input ----
 SELECT pg_temp.refuses(format('SELECT * FROM promote.%s', f), state, detail, f)
   FROM (VALUES ('rollback_instance(NULL)', 'PM001', 'null'), ('rehearse_rollback(NULL)', 'PM001', 'null'), ('rollback_instance(''db'')', 'PM001', 'three parts'),
