@@ -195,26 +195,35 @@ pick(const Wish *wish, Candidate *candidate)
 }
 
 /*
- * Is the candidate as it was picked?  Then take the step; false where another
- * session was faster.
+ * Take the step, if the candidate is as it was picked; false where another
+ * session was faster.  That may be a heartbeat, which does not lock the
+ * instance and is not committed yet: so it is the UPDATE itself that looks.
  */
 static bool
 step_candidate(const Candidate *candidate, const char *status, const char *reason)
 {
-	Deployment	now;
+	static Statement step = {
+		.text = "UPDATE promote.deployment AS d SET status = $6, reason = $7 WHERE d.project = $1"
+		" AND d.environment = $2 AND d.component = $3 AND d.deployment = $4 AND d.due_at = $5",
+		.parameters = 7,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[7];
 
-	if (!deployment_find(&candidate->deployment.key, candidate->deployment.deployment, &now) ||
-		now.due_at != candidate->deployment.due_at)
-		return false;
-	(void) deployment_step(&candidate->deployment, status, reason);
-	return true;
+	instance_key_values(&candidate->deployment.key, values);
+	values[3] = Int32GetDatum(candidate->deployment.deployment);
+	values[4] = TimestampTzGetDatum(candidate->deployment.due_at);
+	values[5] = CStringGetTextDatum(status);
+	values[6] = CStringGetTextDatum(reason);
+	guarded_run(&step, values, NULL);
+	return SPI_processed > 0;
 }
 
 /*
  * Take back what a worker has lost the lease of: to the queue, or, once too
  * many have, to its end.
  */
-static void
+static bool
 take_back(const Candidate *candidate)
 {
 	int32		lost = candidate->lost_leases + 1;
@@ -222,9 +231,8 @@ take_back(const Candidate *candidate)
 								  lost == 1 ? "time" : "times", candidate->deployment.worker);
 
 	if (lost >= candidate->max_lost_leases)
-		(void) step_candidate(candidate, "FAILED", reason);
-	else
-		(void) step_candidate(candidate, candidate->approved ? "APPROVED" : "PENDING", reason);
+		return step_candidate(candidate, "FAILED", reason);
+	return step_candidate(candidate, candidate->approved ? "APPROVED" : "PENDING", reason);
 }
 
 /*
@@ -261,11 +269,26 @@ take(const Candidate *candidate, const Wish *wish, ReturnSetInfo *result)
 	return true;
 }
 
+/*
+ * Refuse to go on for ever: what could not be updated, though nobody else
+ * was faster, a trigger or a rule that a user added has kept from it.
+ */
+static void
+require_moved(const Candidate *candidate)
+{
+	Deployment	now;
+
+	if (deployment_find(&candidate->deployment.key, candidate->deployment.deployment, &now) &&
+		now.due_at == candidate->deployment.due_at)
+		elog(ERROR, "deployment %d was not updated", now.deployment);
+}
+
 /* Claim something that is due, if anything is, and put its row. */
 static void
 claim(const Wish *wish, ReturnSetInfo *result)
 {
 	Candidate	candidate;
+	bool		moved;
 
 	for (;;)
 	{
@@ -273,13 +296,17 @@ claim(const Wish *wish, ReturnSetInfo *result)
 		if (!pick(wish, &candidate))
 			return;
 		if (strcmp(candidate.deployment.status, "RUNNING") == 0)
-			take_back(&candidate);
+			moved = take_back(&candidate);
 		else if (candidate.stale)
-			(void) step_candidate(&candidate, "ABORTED",
-								  psprintf("deployment %d has changed the instance since it was planned",
-										   candidate.changed_by));
+			moved = step_candidate(&candidate, "ABORTED",
+								   psprintf("deployment %d has changed the instance since it was planned",
+											candidate.changed_by));
 		else if (take(&candidate, wish, result))
 			return;
+		else
+			moved = false;
+		if (!moved)
+			require_moved(&candidate);
 	}
 }
 
