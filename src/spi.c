@@ -155,10 +155,15 @@ statement_open(Statement *statement, Datum *values, const bool *nulls, bool read
 						   null_flags(statement, nulls, flags), read_only);
 }
 
-/* A column, counted from 1, of a row. */
+/*
+ * A column, counted from 1, of a row.  A row that was to be written may be
+ * missing: a trigger that a user added can skip it.
+ */
 Datum
 spi_value(SPITupleTable *rows, uint64 row, int column, bool *isnull)
 {
+	if (rows == NULL || row >= rows->numvals)
+		elog(ERROR, "a row of promote was not written: a trigger or a rule has skipped it");
 	return SPI_getbinval(rows->vals[row], rows->tupdesc, column, isnull);
 }
 

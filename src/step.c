@@ -577,6 +577,27 @@ promote_guard_deployment(PG_FUNCTION_ARGS)
 											 update.new_nulls, update.replaced));
 }
 
+/*
+ * Refuse what the guard has not seen: a trigger that a user added, and that
+ * fires after it, may have changed the row on the way.
+ */
+static void
+check_written(const Update *update)
+{
+	char	   *from = old_text(update, STATUS);
+	char	   *to = new_text(update, STATUS);
+	InstanceKey key;
+
+	for (int at = 0; at < update->row_type->natts; at++)
+		if (!TupleDescAttr(update->row_type, at)->attisdropped && !is_same(update, at) &&
+			moving_column(update, at) == COLUMNS)
+			refuse_change(NameStr(TupleDescAttr(update->row_type, at)->attname));
+	if (strcmp(from, to) == 0 || find_step(from, to))
+		return;
+	read_key(update, &key);
+	refuse_step(instance_key_name(&key), new_integer(update, DEPLOYMENT), from, to);
+}
+
 /* What the audit log calls what happened; NULL: nothing that it says anything of. */
 static const char *
 event_of(const Update *update)
@@ -714,6 +735,7 @@ promote_record_deployment(PG_FUNCTION_ARGS)
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(NULL);
 	read_update(data, &update);
+	check_written(&update);
 	event = event_of(&update);
 	if (event == NULL)
 		return PointerGetDatum(NULL);

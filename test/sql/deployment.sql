@@ -161,6 +161,39 @@ GRANT INSERT ON promote.deployment_log TO pm_writer;
 SET LOCAL ROLE pm_writer;
 SELECT throws_ok($$INSERT INTO promote.deployment_log (project, environment, component, deployment, entry, fencing, message) VALUES ('ecomm', 's9001', 'db', 1, 1, 1, 'x')$$, 'PM303', NULL, 'nor what a worker said');
 RESET ROLE;
+SELECT is(promote.check_deployment(1, action, status, NULL, NULL, NULL, NULL, fencing, lost, NULL, NULL, NULL), expected, 'whoever asks: a row that lacks what it must have makes no sense')
+  FROM (VALUES (NULL, 'PROPOSED', 0, 0, false), ('PLAN', NULL, 0, 0, false), ('PLAN', 'PROPOSED', NULL, 0, false), ('PLAN', 'PROPOSED', 0, NULL, false), ('PLAN', 'PROPOSED', 0, 0, true)) AS v (action, status, fencing, lost, expected);
+
+-- ---- triggers that a user added ----
+CREATE FUNCTION pg_temp.skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION pg_temp.alter() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW := jsonb_populate_record(NEW, TG_ARGV[0]::jsonb);
+    RETURN NEW;
+END
+$$;
+SELECT pg_temp.instance_with(9002, 'PROVISION', 'PENDING') AS waiting \gset
+-- What is tried, with a trigger on that table for as long as that takes.
+CREATE FUNCTION pg_temp.with_trigger(name text, event text, target text, body text, statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    result text;
+BEGIN
+    EXECUTE format('CREATE TRIGGER %I BEFORE %s ON promote.%s FOR EACH ROW EXECUTE FUNCTION pg_temp.%s', name, event, target, body);
+    result := (pg_temp.state_of(statement)).state;
+    EXECUTE format('DROP TRIGGER %I ON promote.%s', name, target);
+    RETURN result;
+END
+$$;
+SELECT is(pg_temp.with_trigger('aaa', event, target, 'skip()', 'SELECT promote.' || call), 'XX000', 'a row that a trigger skips: ' || call)
+  FROM (VALUES ('UPDATE', 'deployment', $$heartbeat_deployment('ecomm-s9001-db', 1, 1)$$),
+               ('UPDATE', 'deployment', $$release_deployment('ecomm-s9001-db', 1, 1)$$),
+               ('UPDATE', 'deployment', $$abort_deployment('ecomm-s9001-db', 1)$$),
+               ('UPDATE', 'deployment', $$claim_deployment('w', selector => '{"case": 9002}')$$),
+               ('INSERT', 'deployment', $$plan_instance('ecomm-s9001-db')$$),
+               ('INSERT', 'deployment_log', $$append_deployment_log('ecomm-s9001-db', 1, 'x', 1)$$)) AS v (event, target, call);
+SELECT is(pg_temp.with_trigger('zzz', 'UPDATE', 'deployment', format('alter(%L)', new), $$SELECT promote.claim_deployment('w', selector => '{"case": 9002}')$$), state, 'a row that a trigger changes: ' || new)
+  FROM (VALUES ('{"status": "APPROVED"}', 'PM501'), ('{"status": "COMPLETED", "finished_at": "2026-01-01", "due_at": null}', 'PM501'), ('{"message": "x"}', 'PM301')) AS v (new, state);
+SELECT is((SELECT status FROM promote.deployment WHERE environment = 's9002'), 'PENDING', 'nothing has come of it');
 
 SELECT * FROM finish();
 ROLLBACK;
