@@ -125,6 +125,7 @@ target_secrets(const PlanTarget *target)
 						   schema_marks(schema_compile(schema), &view, SCHEMA_SENSITIVE),
 						   SCHEMA_SENSITIVE);
 	}
+	secrets_finish(secrets);
 	return secrets;
 }
 

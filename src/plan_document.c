@@ -569,6 +569,7 @@ secrets_of(const Jsonb *params, const Jsonb *schema)
 	json_root(params, &view);
 	secrets_add_marked(secrets, &view, schema_marks(schema_compile(schema), &view, SCHEMA_SENSITIVE),
 					   SCHEMA_SENSITIVE);
+	secrets_finish(secrets);
 	return secrets;
 }
 

@@ -119,5 +119,6 @@ plan_secrets(const JsonbValue *plan)
 	add_changes(secrets, plan, "deferred_changes", "resource_change");
 	add_outputs(secrets, plan);
 	add_variables(secrets, plan);
+	secrets_finish(secrets);
 	return secrets;
 }

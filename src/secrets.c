@@ -7,8 +7,8 @@
  * every text.  true, false and null are no secrets: knowing one tells nothing
  * of where it comes from.
  *
- * Looking for a hundred secrets costs no more than looking for one: texts are
- * hashed by their first bytes.  Pure: no tables, no clock.
+ * The texts are sorted, so that thousands of them, with a beginning in common as
+ * tokens and keys have, cost little more than one.  Pure: no tables, no clock.
  */
 #include "postgres.h"
 
@@ -25,69 +25,32 @@
 #include "utils/json.h"
 #include "utils/numeric.h"
 
-#define HEAD 4					/* bytes that are hashed */
+#define HEAD 4					/* bytes by which places of a text are passed over */
+#define HEAD_BITS 16			/* of their hash */
 #define NONE PG_UINT32_MAX
 
 /* Bytes of a secret that is looked for at all, and inside texts; by kind. */
 static const int min_whole[] = {1, 4};
 static const int min_part[] = {HEAD, 6};
 
-/* One text, in a chain of those with the same hash. */
+/* One text. */
 typedef struct SecretText
 {
 	const char *text;			/* not NUL-terminated */
 	int			length;
-	uint32		next;
+	uint32		beginning;		/* the longest other text that it begins with, or none */
 } SecretText;
 
 struct Secrets
 {
 	SecretsKind kind;
-	SecretText *texts;
+	SecretText *texts;			/* sorted once all are there */
 	uint32		count;
-	uint32		room;			/* a power of 2 */
+	uint32		room;
 	bool		has_short;		/* one that is not looked for inside texts? */
 	bool		has_long;		/* one that is? */
-	uint32	   *heads;			/* of the chains, as many as there is room for texts */
+	uint8		heads[(1 << HEAD_BITS) / 8];	/* bits: does one begin like that? */
 };
-
-/* The chain of a text, by its first bytes. */
-static inline uint32 *
-chain_of(const Secrets *secrets, const char *text, int length)
-{
-	uint32		head = 0;
-
-	memcpy(&head, text, Min(length, HEAD));
-	head *= 0x9E3779B1U;
-	return &secrets->heads[(head ^ head >> 15) & (secrets->room - 1)];
-}
-
-/* Put a text into its chain. */
-static void
-enter_chain(Secrets *secrets, uint32 index)
-{
-	SecretText *text = &secrets->texts[index];
-	uint32	   *head = chain_of(secrets, text->text, text->length);
-
-	text->next = *head;
-	*head = index;
-}
-
-/* Make room for as many texts, and as many chains. */
-static void
-make_room(Secrets *secrets, uint32 room)
-{
-	secrets->room = room;
-	secrets->texts = secrets->texts ?
-		repalloc_huge(secrets->texts, room * sizeof(SecretText)) :
-		palloc(room * sizeof(SecretText));
-	secrets->heads = secrets->heads ?
-		repalloc_huge(secrets->heads, room * sizeof(uint32)) :
-		palloc(room * sizeof(uint32));
-	memset(secrets->heads, 0xFF, room * sizeof(uint32));
-	for (uint32 i = 0; i < secrets->count; i++)
-		enter_chain(secrets, i);
-}
 
 /* An empty set, in the current memory context, where all that is added goes too. */
 Secrets *
@@ -96,35 +59,134 @@ secrets_create(SecretsKind kind)
 	Secrets    *secrets = palloc0(sizeof(Secrets));
 
 	secrets->kind = kind;
-	make_room(secrets, 1024);
+	secrets->room = 16;
+	secrets->texts = palloc_array(SecretText, secrets->room);
 	return secrets;
+}
+
+/* The hash of a text's first HEAD bytes. */
+static inline uint32
+head_of(const char *text)
+{
+	uint32		head;
+
+	memcpy(&head, text, HEAD);
+	return head * 0x9E3779B1U >> (32 - HEAD_BITS);
+}
+
+/* The order of two texts: by bytes, and what another one begins with before that. */
+static inline int
+compare_texts(const char *a, int a_length, const char *b, int b_length)
+{
+	int			order = memcmp(a, b, Min(a_length, b_length));
+
+	return order != 0 ? order : (a_length > b_length) - (a_length < b_length);
+}
+
+/* The same, for sorting. */
+static int
+compare_secrets(const void *a, const void *b)
+{
+	const SecretText *left = a;
+	const SecretText *right = b;
+
+	CHECK_FOR_INTERRUPTS();
+	return compare_texts(left->text, left->length, right->text, right->length);
+}
+
+/* The last text that is not behind this one; none where all are. */
+static uint32
+last_up_to(const Secrets *secrets, const char *text, int length)
+{
+	uint32		low = 0;
+	uint32		high = secrets->count;
+
+	while (low < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+		const SecretText *candidate = &secrets->texts[middle];
+
+		if (compare_texts(candidate->text, candidate->length, text, length) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low == 0 ? NONE : low - 1;
 }
 
 /* Is the text one of the set? */
 static bool
 has_text(const Secrets *secrets, const char *text, int length)
 {
-	for (uint32 i = *chain_of(secrets, text, length); i != NONE; i = secrets->texts[i].next)
-		if (secrets->texts[i].length == length &&
-			memcmp(secrets->texts[i].text, text, length) == 0)
-			return true;
-	return false;
+	uint32		found = last_up_to(secrets, text, length);
+
+	return found != NONE && secrets->texts[found].length == length &&
+		memcmp(secrets->texts[found].text, text, length) == 0;
 }
 
-/* Add a text, unless it is too short or there already; it must live as long as the set. */
+/*
+ * The longest text that a text begins with, of those up to `from` and what
+ * they begin with: what is between a beginning and the whole in the order
+ * begins alike, so that no other can be it.
+ */
+static uint32
+longest_beginning(const Secrets *secrets, uint32 from, const char *text, Size length)
+{
+	while (from != NONE && (secrets->texts[from].length > length ||
+							memcmp(secrets->texts[from].text, text, secrets->texts[from].length) != 0))
+		from = secrets->texts[from].beginning;
+	return from;
+}
+
+/* Note of a text of the sorted set how it begins. */
+static void
+enter_text(Secrets *secrets, uint32 index)
+{
+	SecretText *text = &secrets->texts[index];
+	uint32		head;
+
+	text->beginning = longest_beginning(secrets, index == 0 ? NONE : index - 1,
+										text->text, text->length);
+	if (text->length < min_part[secrets->kind])
+	{
+		secrets->has_short = true;
+		return;
+	}
+	secrets->has_long = true;
+	head = head_of(text->text);
+	secrets->heads[head / 8] |= 1 << head % 8;
+}
+
+/* Make the set ready to be asked; nothing is added to it any more. */
+void
+secrets_finish(Secrets *secrets)
+{
+	uint32		count = secrets->count;
+
+	qsort(secrets->texts, count, sizeof(SecretText), compare_secrets);
+	secrets->count = 0;
+	for (uint32 i = 0; i < count; i++)
+	{
+		if (secrets->count > 0 &&
+			compare_secrets(&secrets->texts[secrets->count - 1], &secrets->texts[i]) == 0)
+			continue;
+		secrets->texts[secrets->count] = secrets->texts[i];
+		enter_text(secrets, secrets->count++);
+	}
+}
+
+/* Add a text, unless it is too short; it must live as long as the set. */
 static void
 add_text(Secrets *secrets, const char *text, int length)
 {
-	if (length < min_whole[secrets->kind] || has_text(secrets, text, length))
+	if (length < min_whole[secrets->kind])
 		return;
 	if (secrets->count == secrets->room)
-		make_room(secrets, secrets->room * 2);
-	secrets->texts[secrets->count] = (SecretText) {text, length, NONE};
-	enter_chain(secrets, secrets->count++);
-	if (length < min_part[secrets->kind])
-		secrets->has_short = true;
-	else
-		secrets->has_long = true;
+	{
+		secrets->room *= 2;
+		secrets->texts = repalloc_huge(secrets->texts, secrets->room * sizeof(SecretText));
+	}
+	secrets->texts[secrets->count++] = (SecretText) {text, length, NONE};
 }
 
 /* Add a string as it stands inside another string of JSON: Terraform's jsonencode, and escape_json. */
@@ -272,17 +334,15 @@ secrets_add_marked(Secrets *secrets, const JsonbValue *value, const JsonMark *ma
 static inline int
 secret_at(const Secrets *secrets, const char *at, const char *end)
 {
-	int			longest = 0;
+	uint32		head = head_of(at);
+	uint32		found;
 
-	for (uint32 i = *chain_of(secrets, at, HEAD); i != NONE; i = secrets->texts[i].next)
-	{
-		const SecretText *text = &secrets->texts[i];
-
-		if (text->length >= min_part[secrets->kind] && text->length > longest && text->length <= end - at &&
-			memcmp(text->text, at, text->length) == 0)
-			longest = text->length;
-	}
-	return longest;
+	if (!(secrets->heads[head / 8] & 1 << head % 8))
+		return 0;
+	found = longest_beginning(secrets, last_up_to(secrets, at, end - at), at, end - at);
+	if (found == NONE || secrets->texts[found].length < min_part[secrets->kind])
+		return 0;
+	return secrets->texts[found].length;
 }
 
 /* The first place of a text where a secret starts, and its length; NULL if there is none. */

@@ -28,6 +28,7 @@ typedef enum SecretsKind
 extern Secrets *secrets_create(SecretsKind kind);
 extern void secrets_add_marked(Secrets *secrets, const JsonbValue *value, const JsonMark *marks,
 							   uint32 flag);
+extern void secrets_finish(Secrets *secrets);
 extern bool secrets_hold(const Secrets *secrets, const JsonbValue *value);
 extern const char *secrets_mask_text(const Secrets *secrets, const char *text, int *length);
 extern const char *secrets_mask_path(const Secrets *secrets, const char *path);

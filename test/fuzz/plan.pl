@@ -135,6 +135,8 @@ CREATE FUNCTION pg_temp.changes(plan jsonb) RETURNS TABLE (number bigint, change
 		UNION ALL SELECT 2, ordinality, value -> 'change' FROM jsonb_array_elements(COALESCE(NULLIF(plan -> 'resource_drift', 'null'), '[]')) WITH ORDINALITY
 		UNION ALL SELECT 3, ordinality, value -> 'resource_change' -> 'change' FROM jsonb_array_elements(COALESCE(NULLIF(plan -> 'deferred_changes', 'null'), '[]')) WITH ORDINALITY) AS x
 $$;
+-- A path without its indexes, which are no values.
+CREATE FUNCTION pg_temp.keys(path text) RETURNS text LANGUAGE sql AS $$ SELECT regexp_replace(path, '\[\d+\]', '[]', 'g') $$;
 CREATE FUNCTION pg_temp.whole(side jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT COALESCE(NULLIF(side, 'null'), '{}') $$;
 -- Does a leaf show a secret?  Numbers are secret as a whole.
 CREATE FUNCTION pg_temp.shows(leaf jsonb, secret text) RETURNS boolean LANGUAGE sql AS $$
@@ -159,7 +161,7 @@ BEGIN
 		FOR leaf IN SELECT jsonb_array_elements(r.diff) LOOP
 			-- secrets of the params
 			FOR secret IN SELECT s FROM pg_temp.strings(b.secrets) AS s WHERE s <> '' LOOP
-				IF pg_temp.shows(leaf, secret) OR octet_length(secret) >= 4 AND leaf ->> 'path' !~ '\[\d{4,}\]' AND strpos(leaf ->> 'path', secret) > 0 THEN
+				IF pg_temp.shows(leaf, secret) OR octet_length(secret) >= 4 AND strpos(pg_temp.keys(leaf ->> 'path'), secret) > 0 THEN
 					RETURN NEXT format('plan_document_changes(): shows the secret %s in %s', secret, leaf);
 				END IF;
 			END LOOP;
@@ -180,7 +182,7 @@ BEGIN
 			END IF;
 		END LOOP;
 		FOR secret IN SELECT s FROM pg_temp.strings(b.secrets) AS s WHERE octet_length(s) >= 4 LOOP
-			IF strpos(concat_ws(' ', r.address, r.previous_address, r.deposed, r.action_reason, r.replace_paths::text), secret) > 0 THEN
+			IF strpos(concat_ws(' ', r.address, r.previous_address, r.deposed, r.action_reason, pg_temp.keys(array_to_string(r.replace_paths, ' '))), secret) > 0 THEN
 				RETURN NEXT format('plan_document_changes(): shows the secret %s in %s', secret, r.address);
 			END IF;
 		END LOOP;
