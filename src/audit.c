@@ -332,7 +332,7 @@ promote_check_audit(PG_FUNCTION_ARGS)
 {
 	int64		seq = PG_GETARG_INT64(0);
 
-	PG_RETURN_BOOL(seq > 0 && PG_ARGISNULL(1) == (seq == 1) &&
+	PG_RETURN_BOOL(seq > 0 && !PG_ARGISNULL(2) && PG_ARGISNULL(1) == (seq == 1) &&
 				   (PG_ARGISNULL(1) || is_hash(PG_GETARG_BYTEA_PP(1))) &&
 				   is_hash(PG_GETARG_BYTEA_PP(2)));
 }

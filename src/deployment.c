@@ -22,6 +22,16 @@
 
 PG_FUNCTION_INFO_V1(promote_check_deployment);
 
+/* Is one of these arguments NULL? */
+static bool
+lacks_argument(FunctionCallInfo fcinfo, const int *arguments, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (PG_ARGISNULL(arguments[i]))
+			return true;
+	return false;
+}
+
 /* Is the word one of the list, which ends with NULL? */
 static bool
 is_one_of(const text *word, const char *const *list)
@@ -54,18 +64,26 @@ promote_check_deployment(PG_FUNCTION_ARGS)
 	static const char *const over[] = {"REJECTED", "COMPLETED", "FAILED", "ABORTED", NULL};
 	static const char *const carried_out[] = {"RUNNING", "COMPLETED", "FAILED", NULL};
 	static const char *const proposed[] = {"PROPOSED", NULL};
+	static const int required[] = {0, 1, 2, 7, 8};
 	int32		number = PG_GETARG_INT32(0);
-	text	   *action = PG_GETARG_TEXT_PP(1);
-	text	   *status = PG_GETARG_TEXT_PP(2);
 	bool		follows = !PG_ARGISNULL(3);
 	bool		queued = !PG_ARGISNULL(4);
 	bool		due = !PG_ARGISNULL(5);
 	bool		claimed = PG_GETARG_INT32(7) > 0;
 	int32		lost = PG_GETARG_INT32(8);
-	bool		runs = is_one_of(status, running);
-	bool		waits = is_one_of(status, waiting);
-	bool		ended = is_one_of(status, over);
+	text	   *action;
+	text	   *status;
+	bool		runs,
+				waits,
+				ended;
 
+	if (lacks_argument(fcinfo, required, lengthof(required)))
+		PG_RETURN_BOOL(false);
+	action = PG_GETARG_TEXT_PP(1);
+	status = PG_GETARG_TEXT_PP(2);
+	runs = is_one_of(status, running);
+	waits = is_one_of(status, waiting);
+	ended = is_one_of(status, over);
 	PG_RETURN_BOOL(number > 0 && is_one_of(action, actions) &&
 				   (runs || waits || ended || is_one_of(status, proposed)) &&
 				   (!follows || (PG_GETARG_INT32(3) < number && is_one_of(action, provision))) &&
