@@ -133,11 +133,10 @@ typedef struct Candidate
 } Candidate;
 
 /*
- * Pick what has been due longest, and lock its instance; what another session
- * has locked is passed over.  False where nothing is due.
- *
- * What is read besides the instance is as of before the lock.  It holds as
- * long as due_at does, which every step moves: see take.
+ * Pick what has been due longest, and lock it and its instance; what another
+ * session has locked, be it only by a heartbeat that is not committed yet, is
+ * passed over.  False where nothing is due.  Others lock these two in the
+ * other order, but who waits for nobody is in no deadlock.
  */
 static bool
 pick(const Wish *wish, Candidate *candidate)
@@ -154,7 +153,7 @@ pick(const Wish *wish, Candidate *candidate)
 	"  WHERE " SAME_KEY("p", "d") " AND p.deployment = d.plan) <> i.changed_by END" \
 	" FROM promote.deployment AS d JOIN promote.instance AS i ON " SAME_KEY("i", "d") \
 	" WHERE d.due_at <= $2 AND d.action = ANY ($1)" selection \
-	" ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE OF i SKIP LOCKED"
+	" ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE OF d, i SKIP LOCKED"
 	static Statement any = {
 		.text = PICK(""),
 		.parameters = 2,
@@ -195,92 +194,47 @@ pick(const Wish *wish, Candidate *candidate)
 }
 
 /*
- * Take the step, if the candidate is as it was picked; false where another
- * session was faster.  That may be a heartbeat, which does not lock the
- * instance and is not committed yet: so it is the UPDATE itself that looks.
- */
-static bool
-step_candidate(const Candidate *candidate, const char *status, const char *reason)
-{
-	static Statement step = {
-		.text = "UPDATE promote.deployment AS d SET status = $6, reason = $7 WHERE d.project = $1"
-		" AND d.environment = $2 AND d.component = $3 AND d.deployment = $4 AND d.due_at = $5",
-		.parameters = 7,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[7];
-
-	instance_key_values(&candidate->deployment.key, values);
-	values[3] = Int32GetDatum(candidate->deployment.deployment);
-	values[4] = TimestampTzGetDatum(candidate->deployment.due_at);
-	values[5] = CStringGetTextDatum(status);
-	values[6] = CStringGetTextDatum(reason);
-	guarded_run(&step, values, NULL);
-	return SPI_processed > 0;
-}
-
-/*
  * Take back what a worker has lost the lease of: to the queue, or, once too
  * many have, to its end.
  */
-static bool
+static void
 take_back(const Candidate *candidate)
 {
 	int32		lost = candidate->lost_leases + 1;
 	char	   *reason = psprintf("the lease was lost %d %s, the last time by %s", lost,
 								  lost == 1 ? "time" : "times", candidate->deployment.worker);
 
-	if (lost >= candidate->max_lost_leases)
-		return step_candidate(candidate, "FAILED", reason);
-	return step_candidate(candidate, candidate->approved ? "APPROVED" : "PENDING", reason);
+	(void) deployment_step(&candidate->deployment,
+						   lost >= candidate->max_lost_leases ? "FAILED" :
+						   candidate->approved ? "APPROVED" : "PENDING", reason);
 }
 
-/*
- * Claim the candidate, if it is as it was picked, and put the row that its
- * worker gets.
- */
-static bool
+/* Claim the candidate, and put the row that its worker gets. */
+static void
 take(const Candidate *candidate, const Wish *wish, ReturnSetInfo *result)
 {
 	static Statement claim = {
-		.text = "UPDATE promote.deployment AS d SET status = 'RUNNING', worker = $6, due_at = $7,"
-		" seen_change = $8, reason = NULL WHERE " OF_INSTANCE("d")
-		" AND d.deployment = $4 AND d.due_at = $5"
+		.text = "UPDATE promote.deployment AS d SET status = 'RUNNING', worker = $5, due_at = $6,"
+		" seen_change = $7, reason = NULL WHERE " OF_INSTANCE("d") " AND d.deployment = $4"
 		" RETURNING pg_catalog.concat_ws('-', $1, $2, $3), d.deployment, d.action, d.fencing, d.due_at,"
 		" d.project::pg_catalog.text, d.environment::pg_catalog.text, d.component::pg_catalog.text,"
 		" d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text,"
 		" (SELECT c.params FROM promote.config AS c WHERE c.project = d.project"
 		"  AND c.digest = d.rendered_digest), d.rendered_digest, d.plan, d.plan_digest",
-		.parameters = 8,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, INT4OID}
+		.parameters = 7,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TIMESTAMPTZOID, INT4OID}
 	};
-	Datum		values[8];
+	Datum		values[7];
 
 	deployment_values(&candidate->deployment.key, candidate->deployment.deployment, values);
-	values[4] = TimestampTzGetDatum(candidate->deployment.due_at);
-	values[5] = CStringGetTextDatum(wish->worker);
+	values[4] = CStringGetTextDatum(wish->worker);
 	/* from now: waiting and looking may have taken long */
-	values[6] = TimestampTzGetDatum(GetCurrentTimestamp() + wish->lease);
-	values[7] = Int32GetDatum(candidate->changed_by);
+	values[5] = TimestampTzGetDatum(GetCurrentTimestamp() + wish->lease);
+	values[6] = Int32GetDatum(candidate->changed_by);
 	guarded_run(&claim, values, NULL);
-	if (SPI_processed == 0)
-		return false;
+	if (SPI_processed != 1)
+		elog(ERROR, "deployment %d was not updated", candidate->deployment.deployment);
 	tuplestore_puttuple(result->setResult, SPI_tuptable->vals[0]);
-	return true;
-}
-
-/*
- * Refuse to go on for ever: what could not be updated, though nobody else
- * was faster, a trigger or a rule that a user added has kept from it.
- */
-static void
-require_moved(const Candidate *candidate)
-{
-	Deployment	now;
-
-	if (deployment_find(&candidate->deployment.key, candidate->deployment.deployment, &now) &&
-		now.due_at == candidate->deployment.due_at)
-		elog(ERROR, "deployment %d was not updated", now.deployment);
 }
 
 /* Claim something that is due, if anything is, and put its row. */
@@ -288,25 +242,21 @@ static void
 claim(const Wish *wish, ReturnSetInfo *result)
 {
 	Candidate	candidate;
-	bool		moved;
 
-	for (;;)
+	while (pick(wish, &candidate))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!pick(wish, &candidate))
-			return;
 		if (strcmp(candidate.deployment.status, "RUNNING") == 0)
-			moved = take_back(&candidate);
+			take_back(&candidate);
 		else if (candidate.stale)
-			moved = step_candidate(&candidate, "ABORTED",
+			(void) deployment_step(&candidate.deployment, "ABORTED",
 								   psprintf("deployment %d has changed the instance since it was planned",
 											candidate.changed_by));
-		else if (take(&candidate, wish, result))
-			return;
 		else
-			moved = false;
-		if (!moved)
-			require_moved(&candidate);
+		{
+			take(&candidate, wish, result);
+			return;
+		}
 	}
 }
 
