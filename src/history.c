@@ -153,8 +153,11 @@ refuse_column(TriggerData *data, const char *column, const char *hint)
 static void
 check_new_instance(TriggerData *data)
 {
+	static const char *const hint =
+		"Insert the instance without it; promote.configure_instance gives it its first revision.";
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 	static const char *const counters[] = {"revision", "deployment"};
+	char	   *status = SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, "status"));
 
 	for (int i = 0; i < lengthof(counters); i++)
 	{
@@ -163,9 +166,10 @@ check_new_instance(TriggerData *data)
 										  SPI_fnumber(row_type, counters[i]), &isnull);
 
 		if (!isnull && DatumGetInt32(value) != 0 && !am_tables_owner())
-			refuse_column(data, counters[i],
-						  "Insert the instance without it; promote.configure_instance gives it its first revision.");
+			refuse_column(data, counters[i], hint);
 	}
+	if (status && strcmp(status, "INITIALIZED") != 0 && !am_tables_owner())
+		refuse_column(data, "status", hint);
 }
 
 /*

@@ -39,6 +39,7 @@ SET LOCAL ROLE promote_test_registrar;
 SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component, revision, version_constraint, release_channel) VALUES ('ecomm', 'staging', 'bare', 3, '1.0.0', 'stable')$$,
                  'PM303', NULL, 'one with revisions is refused');
 SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component, deployment) VALUES ('ecomm', 'staging', 'bare', 3)$$, 'PM303', NULL, 'and one with deployments');
+SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component, status) VALUES ('ecomm', 'staging', 'bare', 'PROVISIONED')$$, 'PM303', NULL, 'and one that runs');
 SELECT lives_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'staging', 'bare')$$, 'an honest one is not');
 RESET ROLE;
 
