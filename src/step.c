@@ -408,6 +408,8 @@ approve(Update *update)
 {
 	set_value(update, APPROVED_BY, CStringGetTextDatum(current_actor()));
 	set_value(update, QUEUED_AT, TimestampTzGetDatum(update->now));
+	/* its turn comes when the queue says so, whatever else was asked for */
+	set_null(update, DUE_AT);
 }
 
 /* Refuse to make a proposal of what was none, or the other way round. */
@@ -499,6 +501,19 @@ is_end(const char *status)
 	return true;
 }
 
+/* Refuse to begin what promote.claim_deployment would abort. */
+static void
+refuse_outdated(const InstanceKey *key, int32 deployment, const char *reason)
+{
+	if (reason)
+		ereport(ERROR,
+				(errcode(PM_PLAN_MOVED),
+				 errmsg("deployment %d of \"%s\" is not what was reviewed", deployment,
+						instance_key_name(key)),
+				 errdetail("The reason: %s.", reason),
+				 errhint("End it by promote.abort_deployment, and queue another one.")));
+}
+
 /*
  * A step that somebody takes by an UPDATE of their own: lock what the verbs
  * have locked, and look at what a worker sees.
@@ -506,22 +521,33 @@ is_end(const char *status)
 static void
 take_by_hand(Update *update)
 {
-	static Statement read = {
+	static Statement lock = {
 		.text = "SELECT i.changed_by FROM promote.instance AS i WHERE " OF_INSTANCE("i")
 		" FOR NO KEY UPDATE",
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, TEXTOID}
 	};
+	static Statement judge = {
+		.text = "SELECT " OUTDATED " FROM promote.deployment AS d, promote.instance AS i"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND " OF_INSTANCE("i"),
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
 	InstanceKey key;
 	SpiScope	scope;
-	Datum		values[3];
+	Datum		values[4];
 
 	read_key(update, &key);
 	instance_key_values(&key, values);
+	values[3] = Int32GetDatum(new_integer(update, DEPLOYMENT));
 	spi_enter(&scope);
-	statement_run(&read, values, NULL, false);
+	statement_run(&lock, values, NULL, false);
 	if (strcmp(new_text(update, STATUS), "RUNNING") == 0)
+	{
 		set_value(update, SEEN_CHANGE, Int32GetDatum(spi_integer(SPI_tuptable, 0, 1)));
+		statement_run(&judge, values, NULL, false);
+		refuse_outdated(&key, new_integer(update, DEPLOYMENT), spi_text(SPI_tuptable, 0, 1));
+	}
 	spi_leave(&scope);
 }
 

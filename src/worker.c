@@ -11,6 +11,7 @@
 #include "errors.h"
 #include "history.h"
 #include "json/limits.h"
+#include "review.h"
 #include "stage.h"
 #include "worker.h"
 
@@ -129,7 +130,7 @@ typedef struct Candidate
 	int32		lost_leases;
 	int32		max_lost_leases;	/* of the environment; only where it runs */
 	bool		approved;
-	bool		stale;			/* its plan has seen another state */
+	char	   *outdated;		/* why it must not be begun; NULL: it may */
 } Candidate;
 
 /*
@@ -141,16 +142,13 @@ typedef struct Candidate
 static bool
 pick(const Wish *wish, Candidate *candidate)
 {
-#define SAME_KEY(a, b) a ".project = " b ".project AND " a ".environment = " b ".environment" \
-	" AND " a ".component = " b ".component"
 #define PICK(selection) \
 	"SELECT d.project::pg_catalog.text, d.environment::pg_catalog.text, d.component::pg_catalog.text," \
 	" d.deployment, d.action, d.status, d.worker, d.due_at, i.changed_by, d.lost_leases," \
 	" CASE WHEN d.status = 'RUNNING' THEN (SELECT e.max_lost_leases FROM promote.environment AS e" \
 	"  WHERE e.project = d.project AND e.environment = d.environment) END," \
 	" d.approved_by IS NOT NULL," \
-	" CASE WHEN d.plan IS NOT NULL THEN (SELECT p.seen_change FROM promote.deployment AS p" \
-	"  WHERE " SAME_KEY("p", "d") " AND p.deployment = d.plan) <> i.changed_by END" \
+	" CASE WHEN d.status <> 'RUNNING' THEN " OUTDATED " END" \
 	" FROM promote.deployment AS d JOIN promote.instance AS i ON " SAME_KEY("i", "d") \
 	" WHERE d.due_at <= $2 AND d.action = ANY ($1)" selection \
 	" ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE OF d, i SKIP LOCKED"
@@ -189,7 +187,7 @@ pick(const Wish *wish, Candidate *candidate)
 	candidate->lost_leases = spi_integer(SPI_tuptable, 0, 10);
 	candidate->max_lost_leases = spi_integer(SPI_tuptable, 0, 11);
 	candidate->approved = spi_bool(SPI_tuptable, 0, 12);
-	candidate->stale = spi_bool(SPI_tuptable, 0, 13);
+	candidate->outdated = spi_text(SPI_tuptable, 0, 13);
 	return true;
 }
 
@@ -248,10 +246,8 @@ claim(const Wish *wish, ReturnSetInfo *result)
 		CHECK_FOR_INTERRUPTS();
 		if (strcmp(candidate.deployment.status, "RUNNING") == 0)
 			take_back(&candidate);
-		else if (candidate.stale)
-			(void) deployment_step(&candidate.deployment, "ABORTED",
-								   psprintf("deployment %d has changed the instance since it was planned",
-											candidate.changed_by));
+		else if (candidate.outdated)
+			(void) deployment_step(&candidate.deployment, "ABORTED", candidate.outdated);
 		else
 		{
 			take(&candidate, wish, result);

@@ -108,6 +108,22 @@ SELECT lives_ok($$SELECT promote.approve_deployment('ecomm-production-db', 6)$$,
 SELECT is(pg_temp.work('ecomm-production-db'), 1, 'one is carried out');
 SELECT is(pg_temp.last('deployment, status, reason, fencing'), '(6,ABORTED,"deployment 5 has changed the instance since it was planned",0)', 'the other is not, and says why');
 ROLLBACK TO reviewed;
+-- A release that is blocked by then is not deployed, either, and what is protected by then not taken away; nor is something else taken away than what was to be.
+SELECT is((promote.deploy_instance('ecomm-production-db', 3)).deployment, 5, 'a provision');
+SAVEPOINT queued;
+UPDATE promote.bundle_release SET block_reason = 'CVE-1' WHERE bundle = 'postgres' AND version = (SELECT version FROM promote.deployment WHERE environment = 'production' AND project = 'ecomm' AND component = 'db' AND deployment = 5);
+SELECT throws_ok($$UPDATE promote.deployment SET status = 'RUNNING', worker = 'w', due_at = 'infinity' WHERE project = 'ecomm' AND environment = 'production' AND deployment = 5$$, 'PM503', NULL, 'blocked by then: not by hand');
+SELECT is(pg_temp.work('ecomm-production-db'), 0, 'nor by a claim');
+SELECT matches(pg_temp.last('deployment, status, reason, fencing'), '^\(5,ABORTED,"release [^ ]* is blocked: CVE-1",0\)$', 'which says why');
+ROLLBACK TO queued;
+SELECT is((promote.decommission_instance('ecomm-production-db')).revision, (SELECT deployed_revision FROM promote.instance WHERE name = 'ecomm-production-db'), 'what runs is to be taken away');
+SELECT is(pg_temp.work('ecomm-production-db'), 1, 'but something else runs when its turn comes');
+SELECT is(pg_temp.last('deployment, action, status, reason, fencing'), '(6,DECOMMISSION,ABORTED,"deployment 5 has changed the instance since it was queued",0)', 'so that is not taken away unseen');
+SELECT is((promote.decommission_instance('ecomm-production-db')).deployment, 7, 'that is, too');
+UPDATE promote.environment SET decommission_protection = true WHERE project = 'ecomm' AND environment = 'production';
+SELECT is(pg_temp.work('ecomm-production-db'), 0, 'unless it is protected by then');
+SELECT is(pg_temp.last('deployment, status, reason, fencing'), '(7,ABORTED,"the instance is protected from being decommissioned by now",0)', 'which is said');
+ROLLBACK TO reviewed;
 
 -- ---- without plans ----
 UPDATE promote.environment SET require_plan = false WHERE project = 'ecomm' AND environment = 'production';

@@ -164,6 +164,12 @@ RESET ROLE;
 SELECT is(promote.check_deployment(1, action, status, NULL, NULL, NULL, NULL, fencing, lost, NULL, NULL, NULL), expected, 'whoever asks: a row that lacks what it must have makes no sense')
   FROM (VALUES (NULL, 'PROPOSED', 0, 0, false), ('PLAN', NULL, 0, 0, false), ('PLAN', 'PROPOSED', NULL, 0, false), ('PLAN', 'PROPOSED', 0, NULL, false), ('PLAN', 'PROPOSED', 0, 0, true)) AS v (action, status, fencing, lost, expected);
 
+SELECT pg_temp.instance_with(9003, 'PLAN', 'PENDING'), pg_temp.instance_with(9004, 'PLAN', 'PROPOSED') \g /dev/null
+SELECT is((promote.propose_deployment('ecomm-s9003-db', 'PROVISION')).status, 'PROPOSED', 'a proposal behind what waits');
+UPDATE promote.deployment SET status = 'APPROVED', due_at = 'infinity' WHERE environment IN ('s9003', 's9004') AND status = 'PROPOSED';
+SELECT is(pg_temp.lines($$SELECT environment, deployment, status, due_at <= clock_timestamp() FROM promote.deployment WHERE environment IN ('s9003', 's9004') ORDER BY 1, 2$$),
+    E'(s9003,1,PENDING,t)\n(s9003,2,APPROVED,)\n(s9004,1,APPROVED,t)', 'whoever approves has no say in whose turn it is');
+
 -- ---- triggers that a user added ----
 CREATE FUNCTION pg_temp.skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE FUNCTION pg_temp.alter() RETURNS trigger LANGUAGE plpgsql AS $$
