@@ -87,6 +87,32 @@ CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
                                'deployment.failed', 'deployment.aborted', 'plan.recorded')
              ORDER BY a.project, a.subject, (a.data ->> 'deployment')::integer, a.seq DESC
         ),
+        -- what was carried out, to its end or not, in the order of the log: clocks may have been set back
+        ran AS (
+            SELECT d.project, s.subject, s.seq, d.deployment, d.revision, d.action, d.status
+              FROM (SELECT a.project, a.subject, a.seq, (a.data ->> 'deployment')::integer AS deployment,
+                           a.data ->> 'status' AS status,
+                           pg_catalog.lag(a.data ->> 'status') OVER (
+                               PARTITION BY a.project, a.subject, (a.data ->> 'deployment')::integer
+                               ORDER BY a.seq) AS status_before
+                      FROM promote.audit_log a
+                     WHERE ($1 IS NULL OR a.subject = $1)
+                       AND a.event IN ('deployment.approved', 'deployment.started', 'deployment.released',
+                                       'deployment.lost', 'deployment.completed', 'deployment.failed',
+                                       'deployment.aborted')) s
+              JOIN promote.deployment d
+                ON d.project = s.project AND d.project || '-' || d.environment || '-' || d.component = s.subject
+                   AND d.deployment = s.deployment
+             WHERE s.status_before = 'RUNNING' AND s.status IN ('COMPLETED', 'FAILED', 'ABORTED')
+               AND d.action <> 'PLAN'
+        ),
+        change AS (
+            SELECT DISTINCT ON (r.project, r.subject) r.* FROM ran r ORDER BY r.project, r.subject, r.seq DESC
+        ),
+        done AS (
+            SELECT DISTINCT ON (r.project, r.subject) r.* FROM ran r WHERE r.status = 'COMPLETED'
+             ORDER BY r.project, r.subject, r.seq DESC
+        ),
         chained AS (
             SELECT a.*,
                    pg_catalog.lag(a.seq, 1, 0::bigint) OVER chain AS before,
@@ -170,23 +196,15 @@ CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
                        FROM promote.deployment d GROUP BY 1, 2, 3) planned
             ON planned.project = i.project AND planned.environment = i.environment
                AND planned.component = i.component
-          LEFT JOIN LATERAL (
-            SELECT d.deployment, d.revision, d.action, d.status FROM promote.deployment d
-             WHERE d.project = i.project AND d.environment = i.environment
-               AND d.component = i.component AND d.deployment = i.changed_by) change ON true
-          LEFT JOIN LATERAL (
-            SELECT d.deployment, d.revision, d.action FROM promote.deployment d
-             WHERE d.project = i.project AND d.environment = i.environment
-               AND d.component = i.component AND d.action <> 'PLAN' AND d.status = 'COMPLETED'
-             ORDER BY d.finished_at DESC LIMIT 1) done ON true
+          LEFT JOIN change ON change.project = i.project AND change.subject = i.name
+          LEFT JOIN done ON done.project = i.project AND done.subject = i.name
          WHERE ($1 IS NULL OR i.name = $1)
-           AND (i.status <> CASE WHEN i.changed_by = 0 THEN 'INITIALIZED'
+           AND (i.status <> CASE WHEN change.deployment IS NULL THEN 'INITIALIZED'
                                  WHEN change.status <> 'COMPLETED' THEN 'FAILED'
                                  WHEN change.action = 'PROVISION' THEN 'PROVISIONED'
                                  WHEN change.action = 'DECOMMISSION' THEN 'DECOMMISSIONED'
                                  ELSE '' END
                 OR i.changed_by <> COALESCE(change.deployment, 0)
-                OR change.status = 'COMPLETED' AND change.deployment <> done.deployment
                 OR i.deployed_by IS DISTINCT FROM
                    CASE WHEN done.action = 'PROVISION' THEN done.deployment END
                 OR i.deployed_revision IS DISTINCT FROM
@@ -195,6 +213,15 @@ CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
                 OR i.deployment <> COALESCE(planned.deployment, 0)
                 OR i.version_constraint IS DISTINCT FROM r.version_constraint
                 OR i.release_channel IS DISTINCT FROM r.release_channel)
+        UNION ALL
+        -- and what waits comes to its turn
+        SELECT d.project, d.project || '-' || d.environment || '-' || d.component, NULL,
+               'its queue stands still: deployments wait, and none is due'
+          FROM promote.deployment d
+         WHERE d.status IN ('PENDING', 'APPROVED', 'RUNNING')
+           AND ($1 IS NULL OR d.project || '-' || d.environment || '-' || d.component = $1)
+         GROUP BY d.project, d.environment, d.component
+        HAVING pg_catalog.count(d.due_at) FILTER (WHERE pg_catalog.isfinite(d.due_at)) = 0
         UNION ALL
         SELECT NULL, $1, NULL, 'there is no such instance, and nothing is recorded of it'
          WHERE $1 IS NOT NULL

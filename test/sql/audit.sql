@@ -95,5 +95,40 @@ SELECT throws_ok($$INSERT INTO promote.deployment (project, environment, compone
 
 SELECT is(promote.check_audit(1, NULL, NULL), false, 'a row without a hash is no link');
 
+-- ---- where an instance stands, by what its log says was carried out ----
+\ir ../fixtures/deploy.sql
+CREATE FUNCTION pg_temp.fail_next() RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    claim record;
+BEGIN
+    PERFORM promote.plan_instance('ecomm-production-db');
+    PERFORM pg_temp.work('ecomm-production-db');
+    PERFORM promote.deploy_instance('ecomm-production-db');
+    SELECT * INTO STRICT claim FROM promote.claim_deployment('test', '{PROVISION}');
+    PERFORM promote.fail_deployment(claim.instance, claim.deployment, 'broken', claim.fencing);
+    RETURN claim.deployment;
+END
+$$;
+-- What is found after a statement that goes past the triggers.
+CREATE FUNCTION pg_temp.found_after(statement text, OUT problem text) LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+    SELECT string_agg(v.problem, '; ') INTO problem FROM promote.verify_audit('ecomm-production-db') AS v;
+    RAISE EXCEPTION USING ERRCODE = 'ZZ000';
+EXCEPTION WHEN SQLSTATE 'ZZ000' THEN
+    NULL;
+END
+$$;
+SELECT pg_temp.deploy('ecomm-production-db') AS good \gset
+SELECT pg_temp.fail_next() AS first \gset
+SELECT pg_temp.fail_next() > :first AS later, (promote.plan_instance('ecomm-production-db')).status \g /dev/null
+SELECT is_empty($$SELECT * FROM promote.verify_audit()$$, 'one was deployed, two have failed');
+ALTER TABLE promote.instance DISABLE TRIGGER guard_instance;
+ALTER TABLE promote.deployment DISABLE TRIGGER guard_deployment;
+SELECT is(pg_temp.found_after('UPDATE promote.instance SET ' || change || ' WHERE name = ''ecomm-production-db'''), 'the instance does not say what its history says', 'found: ' || change)
+  FROM unnest(ARRAY['changed_by = ' || :first, 'changed_by = 1', 'status = ''PROVISIONED'', changed_by = ' || :good]) AS change;
+SELECT is(pg_temp.found_after('UPDATE promote.deployment SET due_at = ' || due || ' WHERE due_at IS NOT NULL AND project = ''ecomm'' AND environment = ''production'''),
+          'its queue stands still: deployments wait, and none is due', 'found: due at ' || due) FROM unnest(ARRAY['NULL', '''infinity''']) AS due;
+
 SELECT * FROM finish();
 ROLLBACK;
