@@ -224,5 +224,20 @@ SELECT pg_temp.record('ecomm-production-db', pg_temp.plan('[["x.same", ["update"
 SELECT promote.deploy_instance('ecomm-production-db', :d) \g /dev/null
 SELECT alike(promote.plan_text('ecomm-production-db'), '%Resources: 1 to update.', 'a PROVISION shows the plan that it follows');
 
+-- ---- what runs has secrets, too, whatever the new release says of them ----
+SELECT pg_temp.work('ecomm-production-db') \g /dev/null
+SELECT k.params ->> 'password' AS running FROM promote.instance AS i JOIN promote.deployment AS d USING (project, environment, component) JOIN promote.config AS k ON k.project = d.project AND k.digest = d.rendered_digest
+ WHERE i.name = 'ecomm-production-db' AND d.deployment = i.deployed_by \gset
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '3.0.0', '{}');
+SELECT promote.configure_instance('ecomm-production-db', '{"password": "brand-new-pass"}', '3.0.0', allow_replace => true) \g /dev/null
+SELECT pg_temp.record('ecomm-production-db', pg_temp.plan(jsonb_build_array(jsonb_build_array('x.secret', '["update"]'::jsonb, jsonb_build_object('dsn', 'was:' || :'running'), '{"dsn": "is:brand-new-pass"}'::jsonb)))) AS d \gset
+SELECT is((SELECT diff FROM promote.plan_changes WHERE instance = 'ecomm-production-db' AND deployment = :d), '[{"path": ".dsn", "change": "change", "old": "(sensitive value)", "new": "(sensitive value)", "sensitive": true}]', 'both are masked');
+SELECT pg_temp.work('ecomm-production-db') \g /dev/null
+SELECT promote.plan_instance('ecomm-production-db') \g /dev/null
+SELECT pg_temp.record('ecomm-production-db', pg_temp.plan(jsonb_build_array(jsonb_build_array('x.secret', '["create"]'::jsonb, NULL, jsonb_build_object('was', 'was:' || :'running'))))) AS d \gset
+SELECT unalike((SELECT diff::text FROM promote.plan_changes WHERE instance = 'ecomm-production-db' AND deployment = :d), '%was:%', 'what runs alone');
+SELECT pg_temp.record('ecomm-production-db', pg_temp.plan('[["x.secret", ["create"], null, {"is": "is:brand-new-pass"}]]')) AS d \gset
+SELECT unalike((SELECT diff::text FROM promote.plan_changes WHERE instance = 'ecomm-production-db' AND deployment = :d), '%brand-new%', 'what is planned alone');
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -65,6 +65,7 @@ SELECT is(pg_temp.leaves(before::jsonb, after::jsonb, notes::jsonb), expected, f
   FROM (VALUES ('{"p": "olds", "a": 1}', '{"p": "news", "a": 2}', '{"before_sensitive": {"p": true}, "after_sensitive": {}}', E'.a change 1 -> 2\n.p change "(sensitive value)" -> "(sensitive value)" sensitive'),
                ('{"p": "olds", "a": 1}', '{"p": "news", "a": 2}', '{"before_sensitive": false, "after_sensitive": {"p": true}}', E'.a change 1 -> 2\n.p change "(sensitive value)" -> "(sensitive value)" sensitive'),
                ('{"p": "olds"}', '{}', '{"after_sensitive": {"p": true}}', '.p remove "(sensitive value)" -> sensitive'),
+               ('{}', '{"p": "news"}', '{"before_sensitive": {"p": true}}', '.p add -> "(sensitive value)" sensitive'),
                ('{"p": {"x": [1, 2]}}', '{"p": {"x": [1, 3]}}', '{"after_sensitive": {"p": true}}', '.p.x[1] change "(sensitive value)" -> "(sensitive value)" sensitive'),
                ('{"a": 1}', '{"a": 2}', '{"before_sensitive": true}', '.a change "(sensitive value)" -> "(sensitive value)" sensitive'),
                ('{"a": 1}', '{"a": 2}', '{"before_sensitive": false, "after_sensitive": null}', '.a change 1 -> 2'),
