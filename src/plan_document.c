@@ -68,6 +68,7 @@ typedef struct PlanReader
 	Tuplestorestate *rows;
 	TupleDesc	row_type;
 	MemoryContext change_context;	/* reset after each change */
+	MemoryContext path_context; /* reset after each path that forces replacement */
 	pg_cryptohash_ctx *hash;
 
 	const char *origin;			/* of the changes that are read now */
@@ -254,6 +255,8 @@ set_replace_paths(const PlanReader *reader, Datum *values, bool *nulls, const Js
 	JsonCursor	cursor;
 	Datum	   *paths;
 	int			count = 0;
+	MemoryContext outer;
+	const char *path;
 
 	get_field(reader, change, "replace_paths", IS_ARRAY, ".change.replace_paths", &list);
 	if (list.type == jbvNull)
@@ -266,7 +269,11 @@ set_replace_paths(const PlanReader *reader, Datum *values, bool *nulls, const Js
 		if (!json_is_array(&steps))
 			refuse_plan(place_in_change(reader, psprintf(".change.replace_paths[%d]", count)),
 						"is not an array");
-		paths[count++] = CStringGetTextDatum(path_text(reader, &steps));
+		outer = MemoryContextSwitchTo(reader->path_context);
+		path = path_text(reader, &steps);
+		MemoryContextSwitchTo(outer);
+		paths[count++] = CStringGetTextDatum(path);
+		MemoryContextReset(reader->path_context);
 	}
 	values[PLAN_REPLACE_PATHS] =
 		PointerGetDatum(construct_array(paths, count, TEXTOID, -1, false, TYPALIGN_INT));
@@ -548,11 +555,14 @@ plan_document_read(const Jsonb *plan, const Secrets *secrets, Tuplestorestate *r
 	reader.own = plan_secrets(&root);
 	reader.change_context = AllocSetContextCreate(CurrentMemoryContext, "promote planned change",
 												  ALLOCSET_DEFAULT_SIZES);
+	reader.path_context = AllocSetContextCreate(CurrentMemoryContext, "promote path of replacement",
+												ALLOCSET_DEFAULT_SIZES);
 	reader.hash = pg_cryptohash_create(PG_SHA256);
 	if (reader.hash == NULL)
 		elog(ERROR, "could not make a SHA-256");
 	read_plan(&reader, &root, summary);
 	pg_cryptohash_free(reader.hash);
+	MemoryContextDelete(reader.path_context);
 	MemoryContextDelete(reader.change_context);
 }
 

@@ -12,12 +12,14 @@
  */
 #include "postgres.h"
 
+#include "json/limits.h"
 #include "json/number.h"
 #include "json/path.h"
 #include "json/reader.h"
 #include "secrets.h"
 
 #include "common/base64.h"
+#include "common/hashfn.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -189,17 +191,26 @@ add_text(Secrets *secrets, const char *text, int length)
 	secrets->texts[secrets->count++] = (SecretText) {text, length, NONE};
 }
 
+/* Add a copy of how a text is spelled, which is of no use where that is as it is written. */
+static void
+add_spelling(Secrets *secrets, const char *text, int length, const char *spelling, int spelling_length)
+{
+	if (spelling_length != length || memcmp(spelling, text, length) != 0)
+		add_text(secrets, pnstrdup(spelling, spelling_length), spelling_length);
+}
+
 /* Add a string as it stands inside another string of JSON: Terraform's jsonencode, and escape_json. */
 static void
 add_escaped(Secrets *secrets, const char *text, int length)
 {
 	StringInfoData escaped;
 	StringInfoData strict;
+	char	   *copy = pnstrdup(text, length);
 
 	initStringInfo(&escaped);
 	initStringInfo(&strict);
-	escape_json(&escaped, pnstrdup(text, length));
-	add_text(secrets, escaped.data + 1, escaped.len - 2);
+	escape_json(&escaped, copy);
+	add_spelling(secrets, text, length, escaped.data + 1, escaped.len - 2);
 	for (char *c = escaped.data + 1; c < escaped.data + escaped.len - 1; c++)
 	{
 		if (*c == '<' || *c == '>' || *c == '&')
@@ -207,7 +218,10 @@ add_escaped(Secrets *secrets, const char *text, int length)
 		else
 			appendStringInfoChar(&strict, *c);
 	}
-	add_text(secrets, strict.data, strict.len);
+	add_spelling(secrets, text, length, strict.data, strict.len);
+	pfree(copy);
+	pfree(escaped.data);
+	pfree(strict.data);
 }
 
 /* Add a string as it stands in a URL. */
@@ -227,7 +241,8 @@ add_percent_encoded(Secrets *secrets, const char *text, int length)
 		else
 			appendStringInfo(&encoded, "%%%02X", c);
 	}
-	add_text(secrets, encoded.data, encoded.len);
+	add_spelling(secrets, text, length, encoded.data, encoded.len);
+	pfree(encoded.data);
 }
 
 /* Add a string in base64, as user data and Kubernetes' secrets have it. */
@@ -256,6 +271,25 @@ add_string(Secrets *secrets, const char *text, int length)
 	add_base64(secrets, text, length);
 }
 
+/*
+ * A number's text, or what stands for it where it is longer than any of the
+ * params: 1e100000 takes a few bytes in a document, and a hundred thousand
+ * when it is written out.  Frees what it replaces.
+ */
+static char *
+shortened(char *text, int *length)
+{
+	uint64		hashes[2];
+
+	if (*length <= JSON_MAX_DIGITS)
+		return text;
+	for (int i = 0; i < lengthof(hashes); i++)
+		hashes[i] = hash_bytes_extended((const unsigned char *) text, *length, i);
+	pfree(text);
+	*length = sizeof(hashes);
+	return memcpy(palloc(sizeof(hashes)), hashes, sizeof(hashes));
+}
+
 /* A number as canonical text, by which equal ones are the same, in the current memory context. */
 static char *
 canonical_number(Numeric number, int *length)
@@ -263,14 +297,17 @@ canonical_number(Numeric number, int *length)
 	char	   *text = palloc(json_number_room(number));
 
 	*length = json_write_number(text, number) - text;
-	return text;
+	return shortened(text, length);
 }
 
 /* A number as it is written. */
 static char *
-written_number(Numeric number)
+written_number(Numeric number, int *length)
 {
-	return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+
+	*length = strlen(text);
+	return shortened(text, length);
 }
 
 /* Add a number, as it is written too: tools make strings of numbers. */
@@ -281,8 +318,8 @@ add_number(Secrets *secrets, Numeric number)
 	char	   *text = canonical_number(number, &length);
 
 	add_text(secrets, text, length);
-	text = written_number(number);
-	add_text(secrets, text, strlen(text));
+	text = written_number(number, &length);
+	add_text(secrets, text, length);
 }
 
 /* Add every scalar of a value. */
@@ -350,8 +387,11 @@ static const char *
 find_secret(const Secrets *secrets, const char *from, const char *end, int *length)
 {
 	for (const char *at = from; secrets->has_long && end - at >= HEAD; at++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		if ((*length = secret_at(secrets, at, end)) > 0)
 			return at;
+	}
 	return NULL;
 }
 
@@ -369,11 +409,12 @@ holds_text(const Secrets *secrets, const char *text, int length)
 static bool
 is_secret_number(const Secrets *secrets, Numeric number)
 {
-	int			length;
+	int			length,
+				written_length;
 	char	   *canonical = canonical_number(number, &length);
-	char	   *written = written_number(number);
+	char	   *written = written_number(number, &written_length);
 	bool		found = has_text(secrets, canonical, length) ||
-		has_text(secrets, written, strlen(written));
+		has_text(secrets, written, written_length);
 
 	pfree(canonical);
 	pfree(written);
@@ -419,6 +460,7 @@ secrets_mask_text(const Secrets *secrets, const char *text, int *length)
 	initStringInfo(&masked);
 	for (const char *at = text; at < end;)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (end - at >= HEAD && (found = secret_at(secrets, at, end)) > 0)
 			appendStringInfoString(&masked, SENSITIVE_MASK);
 		else if (secrets->has_short && (found = quoted_secret_at(secrets, at, end)) > 0)
@@ -443,6 +485,7 @@ secrets_mask_path(const Secrets *secrets, const char *path)
 	StringInfoData masked;
 	int			length = strlen(path);
 	int			found;
+	bool		any = false;
 
 	if (secrets == NULL || secrets->count == 0 ||
 		(!secrets->has_short && !find_secret(secrets, path, path + length, &found)))
@@ -454,9 +497,16 @@ secrets_mask_path(const Secrets *secrets, const char *path)
 		if (step.key == NULL)
 			json_path_add_index(&masked, step.index);
 		else if (holds_text(secrets, step.key, step.length))
+		{
 			json_path_add_key(&masked, SENSITIVE_MASK, strlen(SENSITIVE_MASK));
+			any = true;
+		}
 		else
 			json_path_add_key(&masked, step.key, step.length);
 	}
-	return json_path_text(&masked);
+	/* it may be one of millions: what it does not need is given back */
+	if (any)
+		path = pstrdup(masked.data);
+	pfree(masked.data);
+	return path;
 }
