@@ -30,8 +30,8 @@ INSERT INTO promote.project VALUES ('shop');
 INSERT INTO promote.environment (project, environment, parameters)
 VALUES ('shop', 'staging', '{"hint": "à gauche"}'), ('shop', 'production', '{"hint": "à droite"}');
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres');
-INSERT INTO promote.instance (project, environment, component)
-SELECT project, environment, 'db' FROM promote.environment;
+INSERT INTO promote.instance (project, environment, component, attributes)
+SELECT project, environment, 'db', jsonb_build_object('at', environment) FROM promote.environment;
 SQL
 
 my $story = <<'SQL';
@@ -47,6 +47,33 @@ SELECT params ->> 'v' FROM promote.config c JOIN promote.deployment d
 	ON c.digest = d.rendered_digest WHERE d.environment = 'production' AND d.deployment = 2;
 INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
 SELECT project, environment, component, digest, 'latest' FROM promote.revision WHERE environment = 'staging' RETURNING revision;
+SELECT action, deployment FROM promote.claim_deployment('wörker', '{PLAN}', selector => '{"at": "staging"}');
+SELECT extract(epoch FROM due_at - clock_timestamp()) > 3000 FROM promote.heartbeat_deployment('shop-staging-db', 1, 1, '1 hour');
+SELECT promote.append_deployment_log('shop-staging-db', 1, 'prüft', 1);
+SELECT status FROM promote.fail_deployment('shop-staging-db', 1, 'kaputt', 1);
+SELECT action, deployment, params ->> 'größe' FROM promote.claim_deployment('wörker', '{PLAN}', selector => '{"at": "staging"}');
+SELECT plan_facts ->> 'actions' FROM promote.record_plan('shop-staging-db', 2, '{"format_version": "1.2",
+	"resource_changes": [{"address": "größe.b", "change": {"actions": ["create"], "after": {"naïve": "é"}}}]}', 1);
+SELECT status FROM promote.complete_deployment('shop-staging-db', 2, 1);
+SELECT promote.plan_text('shop-staging-db', 2) LIKE '%  +   größe.b%';
+SELECT status FROM promote.propose_deployment('shop-staging-db');
+SELECT status FROM promote.approve_deployment('shop-staging-db', 3);
+SELECT action, plan, fencing FROM promote.claim_deployment('wörker', selector => '{"at": "staging"}');
+SELECT status FROM promote.release_deployment('shop-staging-db', 3, 1);
+SELECT action, plan, fencing FROM promote.claim_deployment('wörker', selector => '{"at": "staging"}');
+SELECT status FROM promote.complete_deployment('shop-staging-db', 3, 2);
+SELECT promote.report_observed('shop-staging-db', '{"größe": 3, "naïve": "ê", "v": "à gauche"}'::jsonb, 'gucker');
+SELECT promote.dismiss_drift('shop-staging-db', 'so ist es', '.["naïve"]');
+SELECT new_revision, deployment FROM promote.adopt_drift('shop-staging-db');
+SELECT path, deployed_value, observed_value, dismissed FROM promote.drift ORDER BY path;
+SELECT status FROM promote.plan_instance('shop-staging-db');
+SELECT status FROM promote.abort_deployment('shop-staging-db', 4, 'nein');
+SELECT kind, code, path, change FROM promote.rehearse_rollback('shop-staging-db', 2, record => true) ORDER BY kind, path;
+SELECT old_revision, new_revision FROM promote.rollback_instance('shop-staging-db', 2);
+SELECT kind, path, a_value, b_value FROM promote.compare_instances('shop-staging-db', 'shop-production-db') ORDER BY kind, path;
+SELECT kind, a_value, b_value FROM promote.compare_deployments('shop-staging-db/2', 'shop-staging-db/3');
+SELECT status FROM promote.decommission_instance('shop-staging-db');
+SELECT instance, status FROM promote.instance_status ORDER BY instance;
 SELECT count(*) FROM promote.audit_log;
 SELECT count(*) FROM promote.verify_audit();
 SQL
@@ -62,7 +89,39 @@ shop-production-db, plan 2: revision 1 -> 2, postgres 1.0.0
 2|2|é
 à droite
 2
-8
+PLAN|1
+t
+1
+FAILED
+PLAN|2|1
+{"create": 1}
+COMPLETED
+t
+PROPOSED
+APPROVED
+PROVISION|2|1
+APPROVED
+PROVISION|2|2
+COMPLETED
+2
+1
+3|4
+.["größe"]|1|3|f
+.["naïve"]|"é"|"ê"|t
+PENDING
+ABORTED
+change||.["größe"]|change
+3|4
+constraint||"1.0.0"|"latest"
+params|.["größe"]|1|2
+params|.v|"à gauche"|"à droite"
+revision||4|2
+status||"PROVISIONED"|"INITIALIZED"
+action|"PLAN"|"PROVISION"
+PENDING
+shop-production-db|never_deployed
+shop-staging-db|drifted
+29
 0
 END
 
