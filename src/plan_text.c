@@ -37,6 +37,13 @@ typedef struct Change
 	JsonbValue	new_value;
 } Change;
 
+/* Is a byte no control character? */
+static inline bool
+is_printable(char c)
+{
+	return (unsigned char) c >= 0x20 && c != 0x7f;
+}
+
 /*
  * Append a text as it may be shown: what promote wrote has no control
  * characters, but it may come from anywhere.
@@ -45,18 +52,24 @@ void
 append_printable(StringInfo out, const char *text, int length)
 {
 	for (int i = 0; i < length; i++)
-		appendStringInfoChar(out, (unsigned char) text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i]);
+		appendStringInfoChar(out, is_printable(text[i]) ? text[i] : '?');
 }
 
-/* Make a path printable, in a copy. */
+/* Make a path printable, in a copy where it is not: there may be millions. */
 static void
 make_printable(JsonbValue *path)
 {
 	StringInfoData copy;
 
-	initStringInfo(&copy);
-	append_printable(&copy, path->val.string.val, path->val.string.len);
-	path->val.string.val = copy.data;
+	for (int i = 0; i < path->val.string.len; i++)
+		if (!is_printable(path->val.string.val[i]))
+		{
+			initStringInfo(&copy);
+			append_printable(&copy, path->val.string.val, path->val.string.len);
+			path->val.string.val = pnstrdup(copy.data, copy.len);
+			pfree(copy.data);
+			return;
+		}
 }
 
 /* Refuse what is no diff. */
