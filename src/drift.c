@@ -504,18 +504,18 @@ read_paths(const Observed *observed, const Jsonb *rendered, const Jsonb *documen
 	static Statement read = {
 		.text = "SELECT d.path FROM promote.drift_item AS d WHERE " OPEN_ITEMS("d")
 		" AND d.changed_by = $4 AND d.kind = 'config' AND d.dismissed_at IS NULL"
-		/* IS TRUE keeps it a look-up in a hash table, rather than a join by who knows what */
-		" AND (d.path IN (SELECT p.path FROM pg_catalog.unnest($5) AS p (path))) IS TRUE"
+		" AND promote.jsonb_at_path($5, d.path) IS DISTINCT FROM promote.jsonb_at_path($6, d.path)"
 		" ORDER BY d.path",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTARRAYOID}
+		.parameters = 6,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, JSONBOID}
 	};
-	Datum		values[5];
+	Datum		values[6];
 	char	  **paths;
 
 	instance_key_values(&observed->key, values);
 	values[3] = Int32GetDatum(observed->changed_by);
-	values[4] = differing_paths(rendered, document);
+	values[4] = JsonbPGetDatum(rendered);
+	values[5] = JsonbPGetDatum(document);
 	statement_run(&read, values, NULL, false);
 	*count = SPI_processed;
 	paths = palloc_extended(Max(*count, 1) * sizeof(char *), MCXT_ALLOC_HUGE);

@@ -174,6 +174,11 @@ $$;
 SELECT is(pg_temp.adoption(jsonb_build_object('x', pg_temp.random_value(3, ARRAY['{{domain}}', 'at {{domain}}', '{{zones}}', '{{count}}', E'\\{{a}}'])),
                            jsonb_build_object('x', pg_temp.random_value(3, ARRAY['{{domain}}', E'\\{{a}}', E'{{{', 'example.com']))), NULL, 'adoption ' || i)
   FROM generate_series(1, 60) AS i;
+SELECT is(pg_temp.adoption('{"x": {"a": 1, "b": 1, "c": [0, 1]}}', '{"x": {"a": 1, "b": 1, "c": [0, 1]}}'), NULL, 'as it was deployed');
+SELECT promote.configure_instance('ecomm-production-cache', '{"x": {"a": 1, "b": {"k": 1}, "c": [0, {"k": 1}]}}') \g /dev/null
+SELECT is(promote.report_observed('ecomm-production-cache', '{"x": {"a": 1, "c": [0]}}'::jsonb, 's'), 2, 'leaves that are gone, where an object is desired by now');
+SELECT promote.adopt_drift('ecomm-production-cache', plan => false) \g /dev/null
+SELECT is(pg_temp.params('ecomm-production-cache'), '{"x": {"a": 1, "c": [0]}}', '... go with all that is in it');
 
 -- ---- bad input ----
 SELECT pg_temp.refuses(format('SELECT promote.%s', f), state, detail, f)
