@@ -30,6 +30,8 @@
 #define HEAD 4					/* bytes by which places of a text are passed over */
 #define HEAD_BITS 16			/* of their hash */
 #define NONE PG_UINT32_MAX
+#define MIN_IN_BASE64 6			/* bytes of a secret that is looked for inside base64 */
+#define MIN_LINE 16				/* bytes of a line that gives its text away */
 
 /* Bytes of a secret that is looked for at all, and inside texts; by kind. */
 static const int min_whole[] = {1, 4};
@@ -199,34 +201,53 @@ add_spelling(Secrets *secrets, const char *text, int length, const char *spellin
 		add_text(secrets, pnstrdup(spelling, spelling_length), spelling_length);
 }
 
-/* Add a string as it stands inside another string of JSON: Terraform's jsonencode, and escape_json. */
-static void
-add_escaped(Secrets *secrets, const char *text, int length)
+/* A text's length without the ends of lines that it ends with. */
+static int
+without_line_end(const char *text, int length)
+{
+	while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r'))
+		length--;
+	return length;
+}
+
+/* Add a string as escape_json writes it, and with what Terraform's jsonencode escapes besides; returns the latter. */
+static StringInfo
+add_escaped_once(Secrets *secrets, const char *text, int length)
 {
 	StringInfoData escaped;
-	StringInfoData strict;
+	StringInfo	strict = makeStringInfo();
 	char	   *copy = pnstrdup(text, length);
 
 	initStringInfo(&escaped);
-	initStringInfo(&strict);
 	escape_json(&escaped, copy);
 	add_spelling(secrets, text, length, escaped.data + 1, escaped.len - 2);
 	for (char *c = escaped.data + 1; c < escaped.data + escaped.len - 1; c++)
 	{
 		if (*c == '<' || *c == '>' || *c == '&')
-			appendStringInfo(&strict, "\\u%04x", *c);
+			appendStringInfo(strict, "\\u%04x", *c);
 		else
-			appendStringInfoChar(&strict, *c);
+			appendStringInfoChar(strict, *c);
 	}
-	add_spelling(secrets, text, length, strict.data, strict.len);
+	add_spelling(secrets, text, length, strict->data, strict->len);
 	pfree(copy);
 	pfree(escaped.data);
-	pfree(strict.data);
+	return strict;
 }
 
-/* Add a string as it stands in a URL. */
+/* Add a string as it stands inside another string of JSON, and inside one of JSON that is in a string itself. */
 static void
-add_percent_encoded(Secrets *secrets, const char *text, int length)
+add_escaped(Secrets *secrets, const char *text, int length)
+{
+	StringInfo	once = add_escaped_once(secrets, text, length);
+
+	if (once->len != length)
+		pfree(add_escaped_once(secrets, once->data, once->len)->data);
+	pfree(once->data);
+}
+
+/* Add a string as it stands in a URL: in a query, as urlencode writes it, a space is a plus sign. */
+static void
+add_percent_encoded(Secrets *secrets, const char *text, int length, const char *space)
 {
 	StringInfoData encoded;
 
@@ -235,8 +256,10 @@ add_percent_encoded(Secrets *secrets, const char *text, int length)
 	{
 		unsigned char c = text[i];
 
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-			strchr("-_.~", c))
+		if (c == ' ')
+			appendStringInfoString(&encoded, space);
+		else if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+				 strchr("-_.~", c))
 			appendStringInfoChar(&encoded, c);
 		else
 			appendStringInfo(&encoded, "%%%02X", c);
@@ -245,7 +268,27 @@ add_percent_encoded(Secrets *secrets, const char *text, int length)
 	pfree(encoded.data);
 }
 
-/* Add a string in base64, as user data and Kubernetes' secrets have it. */
+/* Add what base64 has of a string that stands behind so many bytes: the characters that depend on nothing else. */
+static void
+add_base64_behind(Secrets *secrets, const char *text, int length, int offset)
+{
+	int			room = pg_b64_enc_len(offset + length);
+	char	   *encoded = palloc(room);
+	char	   *bytes = palloc0(offset + length);
+	int			first = (offset * 8 + 5) / 6;
+	int			last = (offset + length) * 8 / 6;
+
+	memcpy(bytes + offset, text, length);
+	(void) pg_b64_encode((const void *) bytes, offset + length, encoded, room);
+	add_text(secrets, encoded + first, last - first);
+	pfree(bytes);
+}
+
+/*
+ * Add a string in base64, as user data and Kubernetes' secrets have it.
+ * Three bytes become four characters, so there are three ways to stand in a
+ * longer text, user:password for one; short ones are known as a whole only.
+ */
 static void
 add_base64(Secrets *secrets, const char *text, int length)
 {
@@ -253,22 +296,51 @@ add_base64(Secrets *secrets, const char *text, int length)
 	char	   *encoded = palloc(room);
 
 	add_text(secrets, encoded, pg_b64_encode((const void *) text, length, encoded, room));
+	for (int offset = 0; length >= MIN_IN_BASE64 && offset < 3; offset++)
+		add_base64_behind(secrets, text, length, offset);
+}
+
+/* Add the longest line of a text of several: indented, as in YAML, they no longer follow each other. */
+static void
+add_longest_line(Secrets *secrets, const char *text, int length)
+{
+	const char *end = text + length;
+	const char *longest = text;
+	int			longest_length = 0;
+
+	for (const char *line = text; line < end;)
+	{
+		const char *line_end = memchr(line, '\n', end - line);
+		int			line_length = (line_end ? line_end : end) - line;
+
+		if (line_length > longest_length)
+		{
+			longest = line;
+			longest_length = line_length;
+		}
+		line += line_length + 1;
+	}
+	if (longest_length < length && longest_length >= MIN_LINE)
+		add_text(secrets, longest, without_line_end(longest, longest_length));
 }
 
 /* Add a string in all its spellings. */
 static void
 add_string(Secrets *secrets, const char *text, int length)
 {
+	int			stripped = without_line_end(text, length);
+
 	add_text(secrets, text, length);
 	/* of a file's content, what is left without the end of its last line */
-	while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r'))
-		length--;
-	add_text(secrets, text, length);
-	if (secrets->kind != SECRETS_DECLARED || length < min_part[secrets->kind])
+	add_text(secrets, text, stripped);
+	if (secrets->kind != SECRETS_DECLARED || stripped < min_part[secrets->kind])
 		return;
-	add_escaped(secrets, text, length);
-	add_percent_encoded(secrets, text, length);
+	add_escaped(secrets, text, stripped);
+	add_percent_encoded(secrets, text, stripped, "+");
+	add_percent_encoded(secrets, text, stripped, "%20");
 	add_base64(secrets, text, length);
+	add_base64(secrets, text, stripped);
+	add_longest_line(secrets, text, stripped);
 }
 
 /*

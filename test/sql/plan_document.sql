@@ -97,7 +97,12 @@ SELECT is(pg_temp.shown(secret::jsonb, value::jsonb) LIKE '%sensitive', masked, 
                ('15432', '"host:15432/db"', true), ('12', '"host:12"', false), ('"1234"', '1234', true), ('"1234"', '12345', false),
                ('true', 'true', false), ('null', 'null', false), ('false', '"false"', false),
                ('"pa\"ss<&\\x"', '"{\"p\": \"pa\\\"ss<&\\\\x\"}"', true), ('"pa\"ss<&\\x"', '"{\"p\": \"pa\\\"ss\\u003c\\u0026\\\\x\"}"', true), ('"p@ss w%rd"', '"pg://u:p%40ss%20w%25rd@h/"', true),
-               ('"swordfish"', '"data: c3dvcmRmaXNo"', true), ('"-----KEY\nabc\n"', '"-----KEY\nabc"', true), ('"größe!"', '"die größe!"', true), ('"größe!"', '"die größe?"', false)) AS v(secret, value, masked);
+               ('"swordfish"', '"data: c3dvcmRmaXNo"', true), ('"-----KEY\nabc\n"', '"-----KEY\nabc"', true), ('"größe!"', '"die größe!"', true), ('"größe!"', '"die größe?"', false),
+               ('"my pass word"', '"u=my+pass+word&x"', true), ('"-----KEY\nabc\n"', '"LS0tLS1LRVkKYWJjCg=="', true), ('"-----KEY\nabc\n"', '"LS0tLS1LRVkKYWJj"', true),
+               ('"swordfish"', '"dXNlcjpzd29yZGZpc2g="', true), ('"swordfish"', '"dTpzd29yZGZpc2gK"', true), ('"swordfish"', '"Y2F0OnN3b3JkZmlzaCEh"', true), ('"swordfish"', '"Y2F0OnN3b3JkZmlzSCEh"', false),
+               ('"abcd"', '"YWJjZA=="', true), ('"abcd"', '"YWJjIGRl"', false),
+               ('"a\"b\\c"', '"{\"p\": \"{\\\"q\\\": \\\"a\\\\\\\"b\\\\\\\\c\\\"}\"}"', true),
+               ('"KEY-----\nMIIEvQIBADANBgkqhkiG\r\nMIIE\n"', '"p: |\n  KEY-----\n  MIIEvQIBADANBgkqhkiG\n  MIIE\n"', true), ('"KEY-----\nabc\n"', '"p: |\n  KEY-----\n  abc\n"', false)) AS v(secret, value, masked);
 SELECT is((SELECT ARRAY[address, previous_address, deposed, action_reason, type, array_to_string(replace_paths, ' '), diff::text] FROM promote.plan_document_changes(pg_temp.plan(
         '{"actions": ["create", "delete"], "before": {"swordfish-1": 1, "abc": 2, "abcd": 3, "s_swordfish": {"abc": [4]}}, "replace_paths": [["tags", "swordfish-1", 0, "abc"]]}',
         '{"address": "module.m[\"swordfish\"].x.swordfish_1[\"abc\"]", "previous_address": "x[\"a swordfish\"]", "deposed": "swordfish", "action_reason": "for swordfish", "type": "a_swordfish"}'),
