@@ -136,7 +136,7 @@ judge(const Carry *carry, const Trio *trio)
 		return CARRY_DESCEND;
 	}
 	/* a placeholder stood for all that is below */
-	if (trio->own && trio->own->type == jbvString && json_may_render(trio->own))
+	if (trio->own && json_is_placeholder(trio->own))
 		return CARRY_SET;
 	refuse(carry, "What is desired has no such object or array there any more.");
 }

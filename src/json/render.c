@@ -306,6 +306,15 @@ lone_placeholder(const JsonbValue *string, int *length)
 	return scan.at == scan.end ? name : NULL;
 }
 
+/* Is a value nothing but one placeholder, which may stand for a value of any kind? */
+bool
+json_is_placeholder(const JsonbValue *value)
+{
+	int			length;
+
+	return value->type == jbvString && lone_placeholder(value, &length) != NULL;
+}
+
 /* Append what is up to the next backslash or brace, if anything. */
 static void
 append_plain(StringInfo out, Scan *scan)

@@ -108,6 +108,12 @@ SELECT is(pg_temp.seen('{"network": {"zones": ["a", "d"]}}'), 1, 'in an object')
 SELECT pg_temp.refuses($$SELECT promote.adopt_drift('ecomm-production-db')$$, 'PM108', 'no such object or array', 'that is no longer desired');
 SELECT is(promote.dismiss_drift('ecomm-production-db', 'moot'), 1, 'dismissed');
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.adopt_drift('ecomm-production-db')$$), '(f)', 'there is nothing to adopt');
+SELECT promote.configure_instance('ecomm-production-db', '{"extra": {"a": 1}}') \g /dev/null
+SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
+SELECT promote.configure_instance('ecomm-production-db', '{"extra": "a {{domain}}"}') \g /dev/null
+SELECT is(pg_temp.seen('{"extra": {"a": 2}}'), 1, 'in what is a text by now');
+SELECT pg_temp.refuses($$SELECT promote.adopt_drift('ecomm-production-db')$$, 'PM108', 'no such object or array', 'a text with a placeholder in it stands for no object');
+SELECT promote.configure_instance('ecomm-production-db', '{"extra": null}') \g /dev/null
 
 -- ---- resources ----
 SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
