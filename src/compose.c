@@ -231,6 +231,18 @@ add_immutable(void *state, const JsonChange *change)
 	appendStringInfoString(lines, change->path);
 }
 
+/* The paths of the immutable values in which a rendered document differs from what runs, a line each. */
+char *
+compose_replaced(const Jsonb *runs, const Jsonb *rendered, Jsonb *schema)
+{
+	StringInfoData paths;
+
+	initStringInfo(&paths);
+	json_leaf_diff(runs, marks_of(runs, schema, SCHEMA_IMMUTABLE),
+				   rendered, marks_of(rendered, schema, SCHEMA_IMMUTABLE), add_immutable, &paths);
+	return paths.data;
+}
+
 /*
  * Where the instance is provisioned, find what the proposal would change
  * although it is immutable: refused, or marked where it was allowed.

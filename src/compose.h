@@ -60,6 +60,7 @@ extern void compose_check(Proposal *proposal);
 extern void compose_obstacles(Proposal *proposal, ObstacleCollector collect, void *state);
 extern JsonMark *compose_marks(const Proposal *proposal, const Jsonb *document);
 extern Jsonb *compose_diff(const Proposal *proposal);
+extern char *compose_replaced(const Jsonb *runs, const Jsonb *rendered, Jsonb *schema);
 extern const JsonbValue *compose_shown(const JsonbValue *value, uint32 flags,
 									   JsonbValue *mask);
 

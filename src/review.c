@@ -356,3 +356,37 @@ review_proposal(const InstanceKey *key, int32 deployment)
 		check_provision(&review, &proposal);
 	spi_leave(&scope);
 }
+
+/*
+ * Why a PROVISION without a plan must not be begun, where something else was
+ * provisioned since it was queued: it would change an immutable value of what
+ * runs, and its revision does not allow that.  NULL: it may.  Runs inside a
+ * scope of spi.h, under the instance's lock.
+ */
+char *
+review_replaces(const InstanceKey *key, int32 deployment)
+{
+	static Statement read = {
+		.text = "SELECT i.deployed_by, r.allow_replace FROM promote.instance AS i, promote.deployment AS d"
+		" JOIN promote.revision AS r ON " SAME_KEY("r", "d") " AND r.revision = d.revision"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND " OF_INSTANCE("i"),
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	Datum		values[4];
+	int32		deployed_by;
+	Carried		runs,
+				carried;
+	char	   *paths;
+
+	deployment_values(key, deployment, values);
+	statement_run(&read, values, NULL, false);
+	deployed_by = spi_integer(SPI_tuptable, 0, 1);
+	if (deployed_by == 0 || spi_bool(SPI_tuptable, 0, 2) ||
+		!deployment_carries(key, deployed_by, false, &runs) || !deployment_carries(key, deployment, false, &carried))
+		return NULL;
+	paths = compose_replaced(runs.params, carried.params, carried.schema);
+	return paths[0] == '\0' ? NULL :
+		psprintf("immutable values of what deployment %d has provisioned since would change: %s",
+				 deployed_by, paths);
+}

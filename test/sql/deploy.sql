@@ -132,6 +132,25 @@ SELECT is((promote.deploy_instance('ecomm-production-db')).plan, NULL, 'where th
 SELECT is((SELECT count(*) FROM promote.deployment WHERE environment = 'production' AND action = 'PROVISION' AND status = 'PENDING'), 1::bigint, 'it is queued');
 SELECT pg_temp.no($$deploy_instance('ecomm-production-db', 3)$$, 'PM503', 'revision', 'a plan that is named binds all the same');
 ROLLBACK TO reviewed;
+-- Two wait, of which neither knew of the other: what runs is not replaced unless the revision says so.
+UPDATE promote.environment SET require_plan = false WHERE project = 'ecomm' AND environment = 'prod-uswest';
+CREATE FUNCTION pg_temp.two(allow boolean) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM promote.configure_instance('ecomm-prod-uswest-db', '{"size": "small", "subnet": "a"}', '1.0.0', plan => false);
+    PERFORM promote.deploy_instance('ecomm-prod-uswest-db');
+    PERFORM promote.configure_instance('ecomm-prod-uswest-db', '{"subnet": "b"}', plan => false, allow_replace => allow);
+    PERFORM promote.deploy_instance('ecomm-prod-uswest-db');
+    PERFORM promote.configure_instance('ecomm-prod-uswest-db', '{"subnet": "a", "tier": "x"}', plan => false);
+    PERFORM promote.deploy_instance('ecomm-prod-uswest-db');
+    PERFORM pg_temp.work('ecomm-prod-uswest-db');
+    RETURN pg_temp.lines($q$SELECT deployment, status, reason FROM promote.deployment WHERE environment = 'prod-uswest' ORDER BY 1$q$);
+END
+$$;
+SAVEPOINT unplanned;
+SELECT is(pg_temp.two(false), E'(1,COMPLETED,)\n(2,ABORTED,"immutable values of what deployment 1 has provisioned since would change: .subnet")\n(3,COMPLETED,)', 'one that would replace what runs is aborted when its turn comes');
+ROLLBACK TO unplanned;
+SELECT is(pg_temp.two(true), E'(1,COMPLETED,)\n(2,COMPLETED,)\n(3,ABORTED,"immutable values of what deployment 2 has provisioned since would change: .subnet")', 'unless its revision may');
+ROLLBACK TO reviewed;
 
 -- ---- a plan that cannot be deployed ----
 ALTER TABLE promote.deployment DISABLE TRIGGER guard_deployment;
