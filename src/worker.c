@@ -36,6 +36,14 @@ PG_FUNCTION_INFO_V1(promote_release_deployment);
 
 /* ---- arguments ---- */
 
+/* Can the interval be added to any time of these centuries? */
+static bool
+is_sane(const Interval *span)
+{
+	return span->month >= -12 && span->month <= 12 && span->day >= -366 && span->day <= 366 &&
+		span->time >= -366 * USECS_PER_DAY && span->time <= 366 * USECS_PER_DAY;
+}
+
 /*
  * The time that lies an interval ahead; least is the shortest it may be, in
  * microseconds.
@@ -44,13 +52,13 @@ static TimestampTz
 time_ahead(FunctionCallInfo fcinfo, int argument, const char *name, int64 least)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz then = now;
+	TimestampTz then = now - 1;
 
-	if (!PG_ARGISNULL(argument))
+	if (!PG_ARGISNULL(argument) && is_sane(PG_GETARG_INTERVAL_P(argument)))
 		then = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 													   TimestampTzGetDatum(now),
 													   PG_GETARG_DATUM(argument)));
-	if (PG_ARGISNULL(argument) || then < now + least || then > now + MAX_LEASE_DAYS * USECS_PER_DAY)
+	if (then < now + least || then > now + MAX_LEASE_DAYS * USECS_PER_DAY)
 		ereport(ERROR,
 				(errcode(PM_INVALID_ARGUMENT),
 				 errmsg("the %s is out of bounds", name),
@@ -148,7 +156,9 @@ pick(const Wish *wish, Candidate *candidate)
 	" CASE WHEN d.status = 'RUNNING' THEN (SELECT e.max_lost_leases FROM promote.environment AS e" \
 	"  WHERE e.project = d.project AND e.environment = d.environment) END," \
 	" d.approved_by IS NOT NULL," \
-	" CASE WHEN d.status <> 'RUNNING' THEN " OUTDATED " END" \
+	" CASE WHEN d.status <> 'RUNNING' THEN " OUTDATED " END," \
+	" d.status <> 'RUNNING' AND d.action = 'PROVISION' AND d.plan IS NULL" \
+	" AND d.base_revision IS DISTINCT FROM i.deployed_revision" \
 	" FROM promote.deployment AS d JOIN promote.instance AS i ON " SAME_KEY("i", "d") \
 	" WHERE d.due_at <= $2 AND d.action = ANY ($1)" selection \
 	" ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE OF d, i SKIP LOCKED"
@@ -188,6 +198,8 @@ pick(const Wish *wish, Candidate *candidate)
 	candidate->max_lost_leases = spi_integer(SPI_tuptable, 0, 11);
 	candidate->approved = spi_bool(SPI_tuptable, 0, 12);
 	candidate->outdated = spi_text(SPI_tuptable, 0, 13);
+	if (candidate->outdated == NULL && spi_bool(SPI_tuptable, 0, 14))
+		candidate->outdated = review_replaces(&deployment->key, deployment->deployment);
 	return true;
 }
 

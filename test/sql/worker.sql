@@ -55,6 +55,8 @@ SELECT pg_temp.no(call, state, detail, call) FROM (VALUES
     ($$complete_deployment('ecomm-staging-db', NULL, 1)$$, 'PM404', 'null'),
     ($$heartbeat_deployment('ecomm-nowhere-db', 1, 1)$$, 'PM002', 'environment'),
     ($$heartbeat_deployment('ecomm-staging-db', 2, 1, NULL)$$, 'PM404', 'millisecond'),
+    ($$heartbeat_deployment('ecomm-staging-db', 2, 1, '178000000 years')$$, 'PM404', 'millisecond'),
+    ($$claim_deployment('w', lease => '-178000000 years')$$, 'PM404', 'millisecond'),
     ($$append_deployment_log('ecomm-staging-db', 2, repeat('x', 1048577), 1)$$, 'PM102', '1048577 bytes'),
     ($$append_deployment_log('ecomm-staging-db', 2, NULL, 1)$$, 'PM404', 'null'),
     ($$claim_deployment(NULL)$$, 'PM404', 'null'),
