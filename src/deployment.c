@@ -106,8 +106,8 @@ deployment_values(const InstanceKey *key, int32 deployment, Datum *values)
 }
 
 /*
- * Insert a deployment, due if nothing else of the instance is; returns what
- * the audit log says of it.  Runs inside a scope of spi.h, past the guards,
+ * Insert a deployment, due if nothing else of the instance waits or runs;
+ * returns what the audit log says of it.  Runs inside a scope of spi.h, past the guards,
  * under the instance's lock; the counter and the log are the caller's.
  */
 Jsonb *
@@ -120,7 +120,7 @@ deployment_insert(const InstanceKey *key, int32 deployment, const DeploymentOrde
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,"
 		" CASE WHEN $6 = 'PENDING' THEN pg_catalog.clock_timestamp() END,"
 		" CASE WHEN $6 = 'PENDING' AND NOT EXISTS (SELECT FROM promote.deployment AS h"
-		"  WHERE " OF_INSTANCE("h") " AND h.due_at IS NOT NULL)"
+		"  WHERE " OF_INSTANCE("h") " AND h.status IN ('PENDING', 'APPROVED', 'RUNNING'))"
 		"  THEN pg_catalog.clock_timestamp() END)"
 		" RETURNING promote.deployment_facts(d)",
 		.parameters = 17,

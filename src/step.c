@@ -730,8 +730,9 @@ write_step(const Update *update, const char *event)
 
 	read_key(update, &key);
 	instance = instance_key_name(&key);
-	audit_read_head(key.project, instance, &head);
 	move_instance(update, &key);
+	/* now: a trigger that a user added to the instance may have appended, too */
+	audit_read_head(key.project, instance, &head);
 	audit_append(&head, key.project, instance, &entry, 1);
 	if (moves_queue(update))
 		advance_queue(&key, update->now);

@@ -201,5 +201,32 @@ SELECT is(pg_temp.with_trigger('zzz', 'UPDATE', 'deployment', format('alter(%L)'
   FROM (VALUES ('{"status": "APPROVED"}', 'PM501'), ('{"status": "COMPLETED", "finished_at": "2026-01-01", "due_at": null}', 'PM501'), ('{"message": "x"}', 'PM301')) AS v (new, state);
 SELECT is((SELECT status FROM promote.deployment WHERE environment = 's9002'), 'PENDING', 'nothing has come of it');
 
+-- What one queues where a step is taken waits behind what waits already.
+SELECT pg_temp.instance_with(9005, 'PLAN', 'PENDING'), pg_temp.instance_with(9006, 'PROVISION', 'PENDING') \g /dev/null
+SELECT (promote.propose_deployment('ecomm-s9005-db', 'PROVISION')).deployment, (promote.approve_deployment('ecomm-s9005-db', 2)).status \g /dev/null
+CREATE FUNCTION pg_temp.deploy_next() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM promote.deploy_instance('ecomm-s9005-db');
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION pg_temp.plan() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM promote.plan_instance('ecomm-s9006-db');
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER auto AFTER UPDATE ON promote.deployment FOR EACH ROW WHEN (NEW.environment = 's9005' AND NEW.action = 'PLAN' AND NEW.status = 'COMPLETED') EXECUTE FUNCTION pg_temp.deploy_next();
+CREATE TRIGGER auto AFTER UPDATE ON promote.instance FOR EACH ROW WHEN (NEW.environment = 's9006' AND NEW.status IS DISTINCT FROM OLD.status) EXECUTE FUNCTION pg_temp.plan();
+SELECT is(promote.complete_deployment(c.instance, c.deployment, c.fencing) IS NULL, false, 'a step is taken')
+  FROM unnest('{9005,9006}'::integer[]) AS n, promote.claim_deployment('w', selector => jsonb_build_object('case', n)) AS c;
+SELECT is(pg_temp.lines($$SELECT environment, deployment, action, status, due_at IS NOT NULL FROM promote.deployment WHERE environment IN ('s9005', 's9006') ORDER BY 1, 2$$),
+E'(s9005,1,PLAN,COMPLETED,f)
+(s9005,2,PROVISION,APPROVED,t)
+(s9005,3,PROVISION,PENDING,f)
+(s9006,1,PROVISION,COMPLETED,f)
+(s9006,2,PLAN,PENDING,t)', 'a trigger queues behind what waits');
+SELECT is_empty('SELECT * FROM promote.verify_audit()', 'and the record is whole');
+
 SELECT * FROM finish();
 ROLLBACK;
