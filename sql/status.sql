@@ -21,7 +21,9 @@ CREATE VIEW promote.instance_status AS
                WHEN 'decommissioned' THEN x.changed_at
                WHEN 'never_deployed' THEN x.created_at
                WHEN 'drifted' THEN x.drifted_at
-               WHEN 'stale' THEN GREATEST(x.deployed_at, LEAST(x.moved_at, x.published_at))
+               -- of parameters that have changed no time is known
+               WHEN 'stale' THEN CASE WHEN COALESCE(x.moved_at, x.published_at) IS NOT NULL
+                                      THEN GREATEST(x.deployed_at, LEAST(x.moved_at, x.published_at)) END
                WHEN 'in_sync' THEN x.deployed_at
            END AS since,
            x.desired_revision,
