@@ -339,7 +339,8 @@ add_string(Secrets *secrets, const char *text, int length)
 	add_percent_encoded(secrets, text, stripped, "+");
 	add_percent_encoded(secrets, text, stripped, "%20");
 	add_base64(secrets, text, length);
-	add_base64(secrets, text, stripped);
+	if (stripped < length)
+		add_base64(secrets, text, stripped);
 	add_longest_line(secrets, text, stripped);
 }
 
