@@ -305,15 +305,19 @@ CREATE VIEW promote.plan_changes AS
            CASE WHEN c.origin = 'change' AND r.source_environment <> c.environment
                 THEN c.fingerprint IS NOT NULL AND NOT EXISTS (
                     SELECT FROM promote.planned_change AS u
+                      JOIN promote.deployment AS p USING (project, environment, component, deployment, fencing)
                      WHERE u.project = c.project AND u.environment = r.source_environment
-                       AND u.component = c.component AND u.fingerprint = c.fingerprint)
+                       AND u.component = c.component AND u.fingerprint = c.fingerprint
+                       AND p.plan_facts IS NOT NULL)
            END AS unexpected
       FROM promote.planned_change AS c
       JOIN promote.deployment AS d USING (project, environment, component, deployment, fencing)
       JOIN promote.instance AS i USING (project, environment, component)
       JOIN promote.revision AS r ON r.project = d.project AND r.environment = d.environment
            AND r.component = d.component AND r.revision = d.revision
-      JOIN promote.bundle_release AS b ON b.bundle = d.bundle AND b.version = d.version;
+      JOIN promote.bundle_release AS b ON b.bundle = d.bundle AND b.version = d.version
+     -- what a claim recorded that was given back counts no more
+     WHERE d.plan_facts IS NOT NULL;
 COMMENT ON VIEW promote.plan_changes IS 'What recorded plans would do, resource by resource, with marks for who reviews them';
 COMMENT ON COLUMN promote.plan_changes.instance IS 'Instance';
 COMMENT ON COLUMN promote.plan_changes.deployment IS 'PLAN deployment';

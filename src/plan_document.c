@@ -313,19 +313,30 @@ set_resource(const PlanReader *reader, Datum *values, bool *nulls, const JsonbVa
 	}
 }
 
+/* The word by which a change is told from others: a replace that destroys nothing has one of its own. */
+static const char *
+action_word(const PlanAction *action)
+{
+	bool		forgets = strcmp(action->first, "forget") == 0 ||
+		(action->second && strcmp(action->second, "forget") == 0);
+
+	return forgets && action->second ? "forget, create" : action->name;
+}
+
 /*
  * Set the column by which upstream's same change is found: of what is
  * planned and does something.  What is deleted or forgotten goes as a whole,
  * whatever it had; a name that deposed objects have is made up each time.
  */
 static void
-set_fingerprint(const PlanReader *reader, Datum *values, bool *nulls, const char *action,
+set_fingerprint(const PlanReader *reader, Datum *values, bool *nulls, const PlanAction *action,
 				const PlanLeaves *found)
 {
 	static const PlanLeaves none = {0};
-	bool		goes = strcmp(action, "delete") == 0 || strcmp(action, "forget") == 0;
-	bool		does_nothing = strcmp(action, "read") == 0 || strcmp(action, "no-op") == 0;
-	const char *words[3] = {NULL, nulls[PLAN_DEPOSED] ? "" : "deposed", action};
+	const char *name = action->name;
+	bool		goes = strcmp(name, "delete") == 0 || strcmp(name, "forget") == 0;
+	bool		does_nothing = strcmp(name, "read") == 0 || strcmp(name, "no-op") == 0;
+	const char *words[3] = {NULL, nulls[PLAN_DEPOSED] ? "" : "deposed", action_word(action)};
 	bytea	   *fingerprint;
 
 	if (strcmp(reader->origin, "change") != 0 ||
@@ -359,7 +370,7 @@ set_change(const PlanReader *reader, Datum *values, bool *nulls, const JsonbValu
 	set_replace_paths(reader, values, nulls, change);
 	values[PLAN_DIFF] = JsonbPGetDatum(plan_leaves_diff(&found));
 	nulls[PLAN_DIFF] = false;
-	set_fingerprint(reader, values, nulls, action->name, &found);
+	set_fingerprint(reader, values, nulls, action, &found);
 }
 
 /* Count an action. */

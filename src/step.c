@@ -381,7 +381,7 @@ check_claim(const Update *update)
 				 errhint("Use promote.claim_deployment.")));
 }
 
-/* A PLAN that is claimed again is planned again: what the claim before recorded counts no more. */
+/* A PLAN whose claim is over is planned again: what that claim recorded counts no more. */
 static void
 unseal_plan(Update *update)
 {
@@ -439,6 +439,7 @@ go_back(Update *update, bool lost)
 
 	if (approved != (strcmp(new_text(update, STATUS), "APPROVED") == 0))
 		refuse_other_queue(update, approved);
+	unseal_plan(update);
 	if (!lost && (is_null(update, DUE_AT) || is_same(update, update->number[DUE_AT])))
 		set_value(update, DUE_AT, TimestampTzGetDatum(update->now));
 }

@@ -83,6 +83,7 @@ SELECT pg_temp.refuses($$SELECT promote.record_plan('ecomm-production-db', 2, pg
 
 -- ---- a claim that is given up takes its plan along ----
 SELECT promote.release_deployment('ecomm-production-db', 2, 1) \g /dev/null
+SELECT is_empty('SELECT * FROM promote.plan_changes', 'at once');
 SELECT fencing AS fencing FROM pg_temp.claim('ecomm-production-db') \gset
 SELECT is((SELECT (plan_digest IS NULL, plan_facts IS NULL, plan_defects)::text FROM promote.deployment WHERE deployment = 2 AND environment = 'production'), '(t,t,{})', 'whoever claims it next plans anew');
 SELECT is_empty('SELECT * FROM promote.plan_changes', 'what was recorded before does not count');
@@ -138,15 +139,18 @@ SELECT is((SELECT string_agg(address, ' ' ORDER BY change) FROM promote.plan_cha
 
 -- ---- unexpected ----
 SELECT is((SELECT count(*) FROM promote.plan_changes WHERE instance = 'ecomm-staging-db' AND unexpected IS NOT NULL), 0::bigint, 'NULL where it came from nowhere');
+SELECT deployment AS given_up FROM promote.plan_instance('ecomm-staging-db') \gset
+SELECT promote.record_plan('ecomm-staging-db', :given_up, pg_temp.plan('[["x.given_up", ["delete"], {"a": 1}, null]]'), c.fencing) FROM pg_temp.claim('ecomm-staging-db') AS c \g /dev/null
+SELECT promote.release_deployment('ecomm-staging-db', :given_up, 1) \g /dev/null
 SELECT pg_temp.record('ecomm-staging-db', pg_temp.plan('[["x.same", ["update"], {"a": 1, "t": "s1"}, {"a": 2, "t": "s2"}], ["x.other_path", ["update"], {"a": 1}, {"a": 2}], ["x.other_action", ["update"], {"a": 1}, {"a": 2}],
     ["x.gone", ["delete"], {"a": 1}, null], ["x.deposed", ["delete"], {"a": 1}, null], ["x.quiet", ["update"], {"a": 1}, {"a": 2}]]')) \g /dev/null
 SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"tier": "gold", "replicas": 7}') \g /dev/null
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT pg_temp.record('ecomm-production-db', pg_temp.plan('[["x.same", ["update"], {"a": 8, "t": "p1"}, {"a": 9, "t": "p2"}], ["x.other_path", ["update"], {"b": 1}, {"b": 2}], ["x.other_action", ["delete", "create"], {"a": 1}, {"a": 2}],
-    ["x.new", ["create"], null, {"a": 1}], ["x.gone", ["delete"], {"b": 1}, null], ["x.deposed", ["delete"], null, null, {"deposed": "00"}], ["x.quiet", ["no-op"]], ["data.x", ["read"]]]',
+    ["x.new", ["create"], null, {"a": 1}], ["x.gone", ["delete"], {"b": 1}, null], ["x.deposed", ["delete"], null, null, {"deposed": "00"}], ["x.quiet", ["no-op"]], ["data.x", ["read"]], ["x.given_up", ["delete"], {"a": 1}, null]]',
     '{"resource_drift": [{"address": "x.new", "change": {"actions": ["update"]}}]}')) AS d \gset
 SELECT is((SELECT string_agg(address || ' ' || COALESCE(unexpected::text, 'null'), ', ' ORDER BY change) FROM promote.plan_changes WHERE instance = 'ecomm-production-db' AND deployment = :d),
-    'x.same false, x.other_path true, x.other_action true, x.new true, x.gone false, x.deposed true, x.quiet false, data.x false, x.new null', 'what no plan of the source had');
+    'x.same false, x.other_path true, x.other_action true, x.new true, x.gone false, x.deposed true, x.quiet false, data.x false, x.given_up true, x.new null', 'what no plan of the source had that counts');
 
 -- ---- the configuration's leaves ----
 SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"tier": "gold", "replicas": 8, "password": "other", "network": {"cidr": "10.8.0.0/16"}}', allow_replace => true) \g /dev/null

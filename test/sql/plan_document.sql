@@ -126,6 +126,8 @@ SELECT is(pg_temp.fingerprint(a, c::jsonb) = pg_temp.fingerprint(b, d::jsonb), s
     ('{"actions": ["update"], "before": {"a": 1}, "after": {"a": 2}}', '{}', '{"actions": ["update"], "before": {"a": 1, "b": 1}, "after": {"a": 2}}', '{}', false),
     ('{"actions": ["update"], "before": {"a": 1}, "after": {"a": 2}}', '{}', '{"actions": ["delete", "create"], "before": {"a": 1}, "after": {"a": 2}}', '{}', false),
     ('{"actions": ["delete", "create"]}', '{}', '{"actions": ["create", "delete"]}', '{}', true),
+    ('{"actions": ["forget", "create"]}', '{}', '{"actions": ["create", "forget"]}', '{}', true),
+    ('{"actions": ["forget", "create"]}', '{}', '{"actions": ["delete", "create"]}', '{}', false),
     ('{"actions": ["update"]}', '{}', '{"actions": ["update"]}', '{"address": "x.z"}', false),
     ('{"actions": ["delete"], "before": {"a": 1}}', '{}', '{"actions": ["delete"], "before": {"b": 1}}', '{}', true),
     ('{"actions": ["delete"]}', '{}', '{"actions": ["delete"]}', '{"deposed": "a"}', false),
