@@ -363,8 +363,8 @@ review_proposal(const InstanceKey *key, int32 deployment)
  * runs, and its revision does not allow that.  NULL: it may.  Runs inside a
  * scope of spi.h, under the instance's lock.
  */
-char *
-review_replaces(const InstanceKey *key, int32 deployment)
+static char *
+replaces(const InstanceKey *key, int32 deployment)
 {
 	static Statement read = {
 		.text = "SELECT i.deployed_by, r.allow_replace FROM promote.instance AS i, promote.deployment AS d"
@@ -389,4 +389,40 @@ review_replaces(const InstanceKey *key, int32 deployment)
 	return paths[0] == '\0' ? NULL :
 		psprintf("immutable values of what deployment %d has provisioned since would change: %s",
 				 deployed_by, paths);
+}
+
+/*
+ * Why what waits must not be begun any more: what was reviewed, or allowed,
+ * when it was queued is so no longer.  NULL: it may be.  Runs inside a scope
+ * of spi.h, under the instance's lock.
+ */
+char *
+review_outdated(const InstanceKey *key, int32 deployment)
+{
+	static Statement judge = {
+		.text = "SELECT CASE WHEN d.plan IS NOT NULL AND (SELECT p.seen_change FROM promote.deployment AS p"
+		"  WHERE " SAME_KEY("p", "d") " AND p.deployment = d.plan) <> i.changed_by"
+		" THEN pg_catalog.concat('deployment ', i.changed_by, ' has changed the instance since it was planned')"
+		" WHEN d.action = 'PROVISION' THEN (SELECT pg_catalog.concat('release ', f.version, ' is blocked: ', f.block_reason)"
+		"  FROM promote.bundle_release AS f WHERE f.bundle = d.bundle AND f.version = d.version"
+		"  AND f.block_reason IS NOT NULL)"
+		" WHEN d.action = 'DECOMMISSION' AND (SELECT e.decommission_protection FROM promote.environment AS e"
+		"  WHERE e.project = d.project AND e.environment = d.environment)"
+		" THEN 'the instance is protected from being decommissioned by now'"
+		" WHEN d.action = 'DECOMMISSION' AND (SELECT p.rendered_digest <> d.rendered_digest OR p.version <> d.version"
+		"  FROM promote.deployment AS p WHERE " SAME_KEY("p", "d") " AND p.deployment = i.changed_by)"
+		" THEN pg_catalog.concat('deployment ', i.changed_by, ' has changed the instance since it was queued')"
+		" END, d.action = 'PROVISION' AND d.plan IS NULL AND d.base_revision IS DISTINCT FROM i.deployed_revision"
+		" FROM promote.deployment AS d, promote.instance AS i"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND " OF_INSTANCE("i"),
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	Datum		values[4];
+	char	   *reason;
+
+	deployment_values(key, deployment, values);
+	statement_run(&judge, values, NULL, false);
+	reason = spi_text(SPI_tuptable, 0, 1);
+	return reason == NULL && spi_bool(SPI_tuptable, 0, 2) ? replaces(key, deployment) : reason;
 }

@@ -25,26 +25,6 @@ typedef struct Review
 #define SAME_KEY(a, b) a ".project = " b ".project AND " a ".environment = " b ".environment" \
 	" AND " a ".component = " b ".component"
 
-/*
- * SQL for why what waits must not be begun any more, where d is the
- * deployment and i its instance: what was reviewed, or allowed, when it was
- * queued is so no longer.  NULL: it may be.
- */
-#define OUTDATED \
-	"CASE WHEN d.plan IS NOT NULL AND (SELECT p.seen_change FROM promote.deployment AS p" \
-	"  WHERE " SAME_KEY("p", "d") " AND p.deployment = d.plan) <> i.changed_by" \
-	" THEN pg_catalog.concat('deployment ', i.changed_by, ' has changed the instance since it was planned')" \
-	" WHEN d.action = 'PROVISION' THEN (SELECT pg_catalog.concat('release ', f.version, ' is blocked: ', f.block_reason)" \
-	"  FROM promote.bundle_release AS f WHERE f.bundle = d.bundle AND f.version = d.version" \
-	"  AND f.block_reason IS NOT NULL)" \
-	" WHEN d.action = 'DECOMMISSION' AND (SELECT e.decommission_protection FROM promote.environment AS e" \
-	"  WHERE e.project = d.project AND e.environment = d.environment)" \
-	" THEN 'the instance is protected from being decommissioned by now'" \
-	" WHEN d.action = 'DECOMMISSION' AND (SELECT p.rendered_digest <> d.rendered_digest OR p.version <> d.version" \
-	"  FROM promote.deployment AS p WHERE " SAME_KEY("p", "d") " AND p.deployment = i.changed_by)" \
-	" THEN pg_catalog.concat('deployment ', i.changed_by, ' has changed the instance since it was queued')" \
-	" END"
-
 extern void release_require_unblocked(const char *bundle, const char *version);
 extern void review_open(const InstanceKey *key, Review *review);
 extern void review_judge(Review *review);
@@ -52,6 +32,6 @@ extern int32 review_last_plan(const Review *review);
 extern void review_find_plan(const Review *review, int32 named, Deployment *plan);
 extern void review_decommission(const Review *review);
 extern void review_proposal(const InstanceKey *key, int32 deployment);
-extern char *review_replaces(const InstanceKey *key, int32 deployment);
+extern char *review_outdated(const InstanceKey *key, int32 deployment);
 
 #endif							/* PROMOTE_REVIEW_H */

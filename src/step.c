@@ -522,32 +522,25 @@ refuse_outdated(const InstanceKey *key, int32 deployment, const char *reason)
 static void
 take_by_hand(Update *update)
 {
-	static Statement lock = {
+	static Statement read = {
 		.text = "SELECT i.changed_by FROM promote.instance AS i WHERE " OF_INSTANCE("i")
 		" FOR NO KEY UPDATE",
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, TEXTOID}
 	};
-	static Statement judge = {
-		.text = "SELECT " OUTDATED " FROM promote.deployment AS d, promote.instance AS i"
-		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND " OF_INSTANCE("i"),
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
 	InstanceKey key;
 	SpiScope	scope;
-	Datum		values[4];
+	Datum		values[3];
 
 	read_key(update, &key);
 	instance_key_values(&key, values);
-	values[3] = Int32GetDatum(new_integer(update, DEPLOYMENT));
 	spi_enter(&scope);
-	statement_run(&lock, values, NULL, false);
+	statement_run(&read, values, NULL, false);
 	if (strcmp(new_text(update, STATUS), "RUNNING") == 0)
 	{
 		set_value(update, SEEN_CHANGE, Int32GetDatum(spi_integer(SPI_tuptable, 0, 1)));
-		statement_run(&judge, values, NULL, false);
-		refuse_outdated(&key, new_integer(update, DEPLOYMENT), spi_text(SPI_tuptable, 0, 1));
+		refuse_outdated(&key, new_integer(update, DEPLOYMENT),
+						review_outdated(&key, new_integer(update, DEPLOYMENT)));
 	}
 	spi_leave(&scope);
 }

@@ -155,10 +155,7 @@ pick(const Wish *wish, Candidate *candidate)
 	" d.deployment, d.action, d.status, d.worker, d.due_at, i.changed_by, d.lost_leases," \
 	" CASE WHEN d.status = 'RUNNING' THEN (SELECT e.max_lost_leases FROM promote.environment AS e" \
 	"  WHERE e.project = d.project AND e.environment = d.environment) END," \
-	" d.approved_by IS NOT NULL," \
-	" CASE WHEN d.status <> 'RUNNING' THEN " OUTDATED " END," \
-	" d.status <> 'RUNNING' AND d.action = 'PROVISION' AND d.plan IS NULL" \
-	" AND d.base_revision IS DISTINCT FROM i.deployed_revision" \
+	" d.approved_by IS NOT NULL" \
 	" FROM promote.deployment AS d JOIN promote.instance AS i ON " SAME_KEY("i", "d") \
 	" WHERE d.due_at <= $2 AND d.action = ANY ($1)" selection \
 	" ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE OF d, i SKIP LOCKED"
@@ -197,9 +194,8 @@ pick(const Wish *wish, Candidate *candidate)
 	candidate->lost_leases = spi_integer(SPI_tuptable, 0, 10);
 	candidate->max_lost_leases = spi_integer(SPI_tuptable, 0, 11);
 	candidate->approved = spi_bool(SPI_tuptable, 0, 12);
-	candidate->outdated = spi_text(SPI_tuptable, 0, 13);
-	if (candidate->outdated == NULL && spi_bool(SPI_tuptable, 0, 14))
-		candidate->outdated = review_replaces(&deployment->key, deployment->deployment);
+	if (strcmp(deployment->status, "RUNNING") != 0 && strcmp(deployment->action, "PLAN") != 0)
+		candidate->outdated = review_outdated(&deployment->key, deployment->deployment);
 	return true;
 }
 
