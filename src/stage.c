@@ -310,11 +310,23 @@ stage_result(FunctionCallInfo fcinfo, const Staged *staged)
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, nulls));
 }
 
-/* A text argument as a C string; NULL where it is NULL. */
+/* A text argument as a C string; NULL where it is NULL.  Words, not documents: PM_TOO_LARGE. */
 char *
 argument_text(FunctionCallInfo fcinfo, int argument)
 {
-	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
+	text	   *value;
+
+	if (PG_ARGISNULL(argument))
+		return NULL;
+	value = PG_GETARG_TEXT_PP(argument);
+	if (VARSIZE_ANY_EXHDR(value) > ARGUMENT_MAX_BYTES)
+		ereport(ERROR,
+				(errcode(PM_TOO_LARGE),
+				 errmsg("a text is too large"),
+				 errdetail("It has %zu bytes, and may have %d.", VARSIZE_ANY_EXHDR(value),
+						   ARGUMENT_MAX_BYTES),
+				 errhint("Say it in fewer words, or in parts.")));
+	return text_to_cstring(value);
 }
 
 /* A boolean argument; NULL stands for the default. */

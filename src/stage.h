@@ -12,6 +12,8 @@
 #include "proposal.h"
 #include "utils/jsonb.h"
 
+#define ARGUMENT_MAX_BYTES (1024 * 1024)	/* of a text argument */
+
 /* The words that a new desired state is recorded with. */
 typedef struct Staging
 {

@@ -32,7 +32,6 @@ PG_FUNCTION_INFO_V1(promote_release_deployment);
 
 #define WORKER_MAX_LENGTH 255
 #define MAX_LEASE_DAYS 31
-#define MAX_LOG_BYTES (1024 * 1024)
 
 /* ---- arguments ---- */
 
@@ -407,19 +406,6 @@ promote_heartbeat_deployment(PG_FUNCTION_ARGS)
 	return deployment_result(&scope, spi_value(SPI_tuptable, 0, 1, &isnull));
 }
 
-/* Refuse more at once than a log's entry holds. */
-static void
-check_log(const char *message)
-{
-	if (strlen(message) <= MAX_LOG_BYTES)
-		return;
-	ereport(ERROR,
-			(errcode(PM_TOO_LARGE),
-			 errmsg("an entry of a deployment's log is too large"),
-			 errdetail("It has %zu bytes, and may have %d.", strlen(message), MAX_LOG_BYTES),
-			 errhint("Add it in parts.")));
-}
-
 /*
  * promote.append_deployment_log(instance text, deployment integer, message
  * text, fencing integer) returns integer
@@ -445,7 +431,6 @@ promote_append_deployment_log(PG_FUNCTION_ARGS)
 	int32		entry;
 
 	argument_instance(fcinfo, 0, "instance", &key);
-	check_log(message);
 	spi_enter(&scope);
 	lock_claim(&key, number, fencing);
 	deployment_values(&key, number, values);

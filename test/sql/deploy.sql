@@ -238,6 +238,7 @@ SELECT pg_temp.no($$deploy_instance('ecomm-production-db')$$, 'PM503', '^Deploym
 SELECT is(pg_temp.deploy('ecomm-production-db') > 5, true, 'a new one is');
 SELECT is(pg_temp.lines($$SELECT status, deployed_revision FROM promote.instance WHERE name = 'ecomm-production-db'$$), '(PROVISIONED,3)', 'and all is well');
 SELECT pg_temp.no($$abort_deployment('ecomm-production-db', 99)$$, 'PM002', 'from 1 to 7', 'none of that number');
+SELECT pg_temp.no($$abort_deployment('ecomm-production-db', 7, repeat('x', 1048577))$$, 'PM102', '1048577 bytes', 'a reason is not a book');
 SELECT pg_temp.no($$abort_deployment('ecomm-production-db', NULL)$$, 'PM404', 'null', 'no number');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 ROLLBACK TO reviewed;
