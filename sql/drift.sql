@@ -162,6 +162,8 @@ CREATE VIEW promote.drift AS
            ON c.project = p.project AND c.environment = p.environment
               AND c.component = p.component AND c.deployment = p.deployment
               AND c.fencing = p.fencing AND c.origin = 'drift'
+              -- one that was only given another address by the configuration
+              AND c.action <> 'no-op'
      CROSS JOIN LATERAL (
           SELECT d.started_at
             FROM promote.deployment AS d

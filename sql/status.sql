@@ -148,7 +148,7 @@ CREATE VIEW promote.instance_status AS
                    SELECT FROM promote.planned_change AS c
                     WHERE c.project = i.project AND c.environment = i.environment
                       AND c.component = i.component AND c.deployment = p.deployment
-                      AND c.fencing = p.fencing AND c.origin = 'drift'
+                      AND c.fencing = p.fencing AND c.origin = 'drift' AND c.action <> 'no-op'
                       AND NOT EXISTS (
                           SELECT FROM promote.drift_item AS x
                            WHERE x.project = i.project AND x.environment = i.environment

@@ -136,6 +136,9 @@ SELECT is(pg_temp.seen('{}'), 0, 'and its end');
 SELECT is((SELECT count(*) FROM promote.drift), 2::bigint, 'ends only that');
 SELECT pg_temp.planned('ecomm-production-db', '[]') \g /dev/null
 SELECT is((SELECT count(*) FROM promote.drift), 0::bigint, 'a plan that finds nothing ends it');
+SELECT pg_temp.planned('ecomm-production-db', '[]', '[["aws_db_instance.moved", ["no-op"], {"x": 1}, {"x": 1}]]') \g /dev/null
+SELECT is_empty('SELECT * FROM promote.drift', 'nor is that drift which was only given another address, as a refresh-only plan says');
+SELECT is((SELECT status FROM promote.instance_status WHERE instance = 'ecomm-production-db'), 'in_sync', 'in the status neither');
 SELECT pg_temp.planned('ecomm-production-db', '[]', '[["aws_db_instance.a", ["update"], {"x": 1}, {"x": 2}]]') \g /dev/null
 SELECT is((SELECT count(*) FROM promote.drift), 1::bigint, 'there again');
 SELECT promote.deploy_instance('ecomm-production-db') \g /dev/null
