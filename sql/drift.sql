@@ -164,21 +164,29 @@ CREATE VIEW promote.drift AS
               AND c.fencing = p.fencing AND c.origin = 'drift'
               -- one that was only given another address by the configuration
               AND c.action <> 'no-op'
+     -- the first of the plans that all found it
      CROSS JOIN LATERAL (
-          SELECT d.started_at
-            FROM promote.deployment AS d
-            JOIN promote.planned_change AS u
-                 ON u.project = d.project AND u.environment = d.environment
-                    AND u.component = d.component AND u.deployment = d.deployment
-                    AND u.fencing = d.fencing AND u.origin = 'drift' AND u.address = c.address
-           WHERE d.project = i.project AND d.environment = i.environment
-             AND d.component = i.component AND d.deployment > i.changed_by
-             AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL AND d.seen_change = i.changed_by
-           ORDER BY d.deployment LIMIT 1) AS first
+          SELECT pg_catalog.min(g.started_at) AS started_at
+            FROM (SELECT d.started_at,
+                         pg_catalog.bool_and(EXISTS (
+                             SELECT FROM promote.planned_change AS u
+                              WHERE u.project = d.project AND u.environment = d.environment
+                                AND u.component = d.component AND u.deployment = d.deployment
+                                AND u.fencing = d.fencing AND u.origin = 'drift'
+                                AND u.action <> 'no-op' AND u.address = c.address))
+                             OVER (ORDER BY d.deployment DESC) AS found
+                    FROM promote.deployment AS d
+                   WHERE d.project = i.project AND d.environment = i.environment
+                     AND d.component = i.component AND d.deployment > i.changed_by
+                     AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL
+                     AND d.seen_change = i.changed_by) AS g
+           WHERE g.found) AS first
       LEFT JOIN promote.drift_item AS x
            ON x.project = p.project AND x.environment = p.environment
               AND x.component = p.component AND x.closed_at IS NULL AND x.kind = 'resource'
               AND x.path = c.address AND x.observed = c.diff AND x.changed_by = i.changed_by
+              -- what was dismissed and then gone is another one when it is there again
+              AND x.dismissed_at > first.started_at
      WHERE i.deployed_by IS NOT NULL;
 COMMENT ON VIEW promote.drift IS 'What differs from what was deployed, as far as it was reported, or recorded with a plan, since; sensitive values are masked';
 COMMENT ON COLUMN promote.drift.instance IS 'Instance';

@@ -134,8 +134,9 @@ CREATE VIEW promote.instance_status AS
                LIMIT 1) AS drifted ON true
           -- by the last recorded plan, as promote.drift has it
           LEFT JOIN LATERAL (
-              SELECT p.started_at AS at
-                FROM (SELECT d.deployment, d.fencing, d.started_at
+              SELECT (SELECT pg_catalog.min(v.since) FROM promote.drift AS v
+                       WHERE v.instance = i.name AND v.kind = 'resource' AND NOT v.dismissed) AS at
+                FROM (SELECT d.deployment, d.fencing
                         FROM promote.deployment AS d
                        WHERE d.project = i.project AND d.environment = i.environment
                          AND d.component = i.component AND d.deployment > i.changed_by
@@ -148,13 +149,7 @@ CREATE VIEW promote.instance_status AS
                    SELECT FROM promote.planned_change AS c
                     WHERE c.project = i.project AND c.environment = i.environment
                       AND c.component = i.component AND c.deployment = p.deployment
-                      AND c.fencing = p.fencing AND c.origin = 'drift' AND c.action <> 'no-op'
-                      AND NOT EXISTS (
-                          SELECT FROM promote.drift_item AS x
-                           WHERE x.project = i.project AND x.environment = i.environment
-                             AND x.component = i.component AND x.closed_at IS NULL
-                             AND x.kind = 'resource' AND x.path = c.address
-                             AND x.observed = c.diff AND x.changed_by = i.changed_by))
+                      AND c.fencing = p.fencing AND c.origin = 'drift' AND c.action <> 'no-op')
               ) AS found ON true
          CROSS JOIN LATERAL (
               -- OFFSET: rendered once, however often the word is looked at

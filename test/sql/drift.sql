@@ -141,6 +141,11 @@ SELECT is_empty('SELECT * FROM promote.drift', 'nor is that drift which was only
 SELECT is((SELECT status FROM promote.instance_status WHERE instance = 'ecomm-production-db'), 'in_sync', 'in the status neither');
 SELECT pg_temp.planned('ecomm-production-db', '[]', '[["aws_db_instance.a", ["update"], {"x": 1}, {"x": 2}]]') \g /dev/null
 SELECT is((SELECT count(*) FROM promote.drift), 1::bigint, 'there again');
+SELECT is(pg_temp.lines('SELECT d.since > k.since, d.dismissed FROM promote.drift d JOIN known k USING (path)'), '(t,f)', 'and new');
+SELECT since AS again FROM promote.drift \gset
+SELECT pg_temp.planned('ecomm-production-db', '[]', '[["aws_db_instance.a", ["update"], {"x": 1}, {"x": 2}]]') \g /dev/null
+SELECT is((SELECT since FROM promote.drift), :'again', 'it goes on');
+SELECT is((SELECT since FROM promote.instance_status WHERE instance = 'ecomm-production-db'), :'again', 'and so does what is drifted');
 SELECT promote.deploy_instance('ecomm-production-db') \g /dev/null
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT is((SELECT count(*) FROM promote.drift), 0::bigint, 'and deploying ends it, too');
