@@ -142,51 +142,43 @@ CREATE VIEW promote.drift AS
            NULL,
            c.diff,
            false,
-           first.started_at,
-           p.started_at,
-           'plan ' || p.deployment,
+           c.since,
+           c.started_at,
+           'plan ' || c.deployment,
            x.dismissed_at IS NOT NULL,
            x.dismissed_by,
            x.reason,
            NULL
       FROM promote.instance AS i
+     -- what the last plan found, since the first of the plans that found it without one between that did not
      CROSS JOIN LATERAL (
-          SELECT d.project, d.environment, d.component, d.deployment, d.fencing, d.started_at
-            FROM promote.deployment AS d
-           WHERE d.project = i.project AND d.environment = i.environment
-             AND d.component = i.component AND d.deployment > i.changed_by
-             AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL AND d.seen_change = i.changed_by
-           ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.deployment DESC
-           LIMIT 1) AS p
-      JOIN promote.planned_change AS c
-           ON c.project = p.project AND c.environment = p.environment
-              AND c.component = p.component AND c.deployment = p.deployment
-              AND c.fencing = p.fencing AND c.origin = 'drift'
-              -- one that was only given another address by the configuration
-              AND c.action <> 'no-op'
-     -- the first of the plans that all found it
-     CROSS JOIN LATERAL (
-          SELECT pg_catalog.min(g.started_at) AS started_at
-            FROM (SELECT d.started_at,
-                         pg_catalog.bool_and(EXISTS (
-                             SELECT FROM promote.planned_change AS u
-                              WHERE u.project = d.project AND u.environment = d.environment
-                                AND u.component = d.component AND u.deployment = d.deployment
-                                AND u.fencing = d.fencing AND u.origin = 'drift'
-                                AND u.action <> 'no-op' AND u.address = c.address))
-                             OVER (ORDER BY d.deployment DESC) AS found
-                    FROM promote.deployment AS d
-                   WHERE d.project = i.project AND d.environment = i.environment
-                     AND d.component = i.component AND d.deployment > i.changed_by
-                     AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL
-                     AND d.seen_change = i.changed_by) AS g
-           WHERE g.found) AS first
+          SELECT s.*
+            FROM (SELECT f.*,
+                         pg_catalog.min(f.started_at) FILTER (WHERE f.nth = f.back)
+                             OVER (PARTITION BY f.address) AS since
+                    FROM (SELECT p.deployment, p.started_at, p.back, u.address, u.diff,
+                                 pg_catalog.dense_rank()
+                                     OVER (PARTITION BY u.address ORDER BY p.back) AS nth
+                            FROM (SELECT d.*,
+                                         pg_catalog.row_number() OVER (ORDER BY d.deployment DESC) AS back
+                                    FROM promote.deployment AS d
+                                   WHERE d.project = i.project AND d.environment = i.environment
+                                     AND d.component = i.component AND d.deployment > i.changed_by
+                                     AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL
+                                     AND d.seen_change = i.changed_by) AS p
+                            JOIN promote.planned_change AS u
+                                 ON u.project = p.project AND u.environment = p.environment
+                                    AND u.component = p.component AND u.deployment = p.deployment
+                                    AND u.fencing = p.fencing AND u.origin = 'drift'
+                                    -- one that was only given another address by the configuration
+                                    AND u.action <> 'no-op') AS f) AS s
+           WHERE s.back = 1) AS c
       LEFT JOIN promote.drift_item AS x
-           ON x.project = p.project AND x.environment = p.environment
-              AND x.component = p.component AND x.closed_at IS NULL AND x.kind = 'resource'
+           ON x.project = i.project AND x.environment = i.environment
+              AND x.component = i.component AND x.closed_at IS NULL AND x.kind = 'resource'
               AND x.path = c.address AND x.observed = c.diff AND x.changed_by = i.changed_by
               -- what was dismissed and then gone is another one when it is there again
-              AND x.dismissed_at > first.started_at
+              AND x.dismissed_at > c.since
      WHERE i.deployed_by IS NOT NULL;
 COMMENT ON VIEW promote.drift IS 'What differs from what was deployed, as far as it was reported, or recorded with a plan, since; sensitive values are masked';
 COMMENT ON COLUMN promote.drift.instance IS 'Instance';
