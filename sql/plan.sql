@@ -4,7 +4,7 @@ CREATE FUNCTION promote.plan_document_changes(
     plan jsonb, params jsonb DEFAULT NULL, schema jsonb DEFAULT NULL)
     RETURNS TABLE (change integer, origin text, address text, previous_address text, deposed text,
                    mode text, type text, provider text, action text,
-                   create_before_destroy boolean, action_reason text, replace_paths text[],
+                   create_before_destroy boolean, importing boolean, action_reason text, replace_paths text[],
                    diff jsonb, fingerprint bytea)
     LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 100
     AS 'MODULE_PATHNAME', 'promote_plan_document_changes';
@@ -39,6 +39,7 @@ CREATE TABLE promote.planned_change (
     provider              text COLLATE "C",
     action                text COLLATE "C" NOT NULL,
     create_before_destroy boolean,
+    importing             boolean NOT NULL,
     action_reason         text COLLATE "C",
     replace_paths         text[] COLLATE "C",
     diff                  jsonb NOT NULL,
@@ -77,6 +78,7 @@ COMMENT ON COLUMN promote.planned_change.type IS 'The resource''s type';
 COMMENT ON COLUMN promote.planned_change.provider IS 'Its provider''s source address';
 COMMENT ON COLUMN promote.planned_change.action IS 'no-op, create, read, update, delete, replace or forget';
 COMMENT ON COLUMN promote.planned_change.create_before_destroy IS 'Of a replace: is the new one made before the old one goes?';
+COMMENT ON COLUMN promote.planned_change.importing IS 'Does it take a resource over that is there already?';
 COMMENT ON COLUMN promote.planned_change.action_reason IS 'Why, by a word of the tool''s';
 COMMENT ON COLUMN promote.planned_change.replace_paths IS 'Paths that force a replace';
 COMMENT ON COLUMN promote.planned_change.diff IS 'Leaf diff: an array of objects with path, change, old, new, sensitive and unknown; what is sensitive or only known after the apply is shown as such';
@@ -292,6 +294,7 @@ CREATE VIEW promote.plan_changes AS
            c.provider,
            c.action,
            c.create_before_destroy,
+           c.importing,
            c.action_reason,
            c.replace_paths,
            c.diff,
@@ -331,6 +334,7 @@ COMMENT ON COLUMN promote.plan_changes.type IS 'The resource''s type';
 COMMENT ON COLUMN promote.plan_changes.provider IS 'Its provider''s source address';
 COMMENT ON COLUMN promote.plan_changes.action IS 'no-op, create, read, update, delete, replace or forget';
 COMMENT ON COLUMN promote.plan_changes.create_before_destroy IS 'Of a replace: is the new one made before the old one goes?';
+COMMENT ON COLUMN promote.plan_changes.importing IS 'Does it take a resource over that is there already?';
 COMMENT ON COLUMN promote.plan_changes.action_reason IS 'Why, by a word of the tool''s';
 COMMENT ON COLUMN promote.plan_changes.replace_paths IS 'Paths that force a replace';
 COMMENT ON COLUMN promote.plan_changes.diff IS 'Leaf diff, what is sensitive masked';

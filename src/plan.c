@@ -56,6 +56,7 @@ static const struct
 	[PLAN_PROVIDER] = {"provider", TEXTOID},
 	[PLAN_ACTION] = {"action", TEXTOID},
 	[PLAN_CREATE_BEFORE_DESTROY] = {"create_before_destroy", BOOLOID},
+	[PLAN_IMPORTING] = {"importing", BOOLOID},
 	[PLAN_ACTION_REASON] = {"action_reason", TEXTOID},
 	[PLAN_REPLACE_PATHS] = {"replace_paths", TEXTARRAYOID},
 	[PLAN_DIFF] = {"diff", JSONBOID},
@@ -152,10 +153,10 @@ insert_rows(const Deployment *deployment, Tuplestorestate *rows, TupleDesc row_t
 	static Statement insert = {
 		.text = "INSERT INTO promote.planned_change (project, environment, component, deployment,"
 		" fencing, change, origin, address, previous_address, deposed, mode, type, provider,"
-		" action, create_before_destroy, action_reason, replace_paths, diff, fingerprint)"
+		" action, create_before_destroy, importing, action_reason, replace_paths, diff, fingerprint)"
 		" SELECT k.project, k.environment, k.component, $4, $5, p.change, p.origin, p.address,"
 		" p.previous_address, p.deposed, p.mode, p.type, p.provider, p.action,"
-		" p.create_before_destroy, p.action_reason, p.replace_paths, p.diff, p.fingerprint"
+		" p.create_before_destroy, p.importing, p.action_reason, p.replace_paths, p.diff, p.fingerprint"
 		" FROM (SELECT $1::promote.project_name AS project,"
 		"  $2::promote.environment_name AS environment, $3::promote.component_name AS component"
 		"  OFFSET 0) AS k"

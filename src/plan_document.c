@@ -336,11 +336,13 @@ set_fingerprint(const PlanReader *reader, Datum *values, bool *nulls, const Plan
 	const char *name = action->name;
 	bool		goes = strcmp(name, "delete") == 0 || strcmp(name, "forget") == 0;
 	bool		does_nothing = strcmp(name, "read") == 0 || strcmp(name, "no-op") == 0;
-	const char *words[3] = {NULL, nulls[PLAN_DEPOSED] ? "" : "deposed", action_word(action)};
+	bool		imports = DatumGetBool(values[PLAN_IMPORTING]);
+	const char *words[4] = {NULL, nulls[PLAN_DEPOSED] ? "" : "deposed", action_word(action),
+		imports ? "import" : ""};
 	bytea	   *fingerprint;
 
 	if (strcmp(reader->origin, "change") != 0 ||
-		(does_nothing && nulls[PLAN_PREVIOUS_ADDRESS]))
+		(does_nothing && nulls[PLAN_PREVIOUS_ADDRESS] && !imports))
 		return;
 	fingerprint = palloc(VARHDRSZ + PLAN_FINGERPRINT_LENGTH);
 	SET_VARSIZE(fingerprint, VARHDRSZ + PLAN_FINGERPRINT_LENGTH);
@@ -358,6 +360,7 @@ set_change(const PlanReader *reader, Datum *values, bool *nulls, const JsonbValu
 {
 	PlanSides	sides;
 	PlanLeaves	found;
+	JsonbValue	importing;
 
 	plan_sides_read(change, &sides);
 	plan_leaves_find(&sides, reader->secrets, reader->own, &found);
@@ -367,6 +370,9 @@ set_change(const PlanReader *reader, Datum *values, bool *nulls, const JsonbValu
 		values[PLAN_CREATE_BEFORE_DESTROY] = BoolGetDatum(action->create_before_destroy);
 		nulls[PLAN_CREATE_BEFORE_DESTROY] = false;
 	}
+	values[PLAN_IMPORTING] = BoolGetDatum(json_find(change, "importing", &importing) &&
+										  importing.type != jbvNull);
+	nulls[PLAN_IMPORTING] = false;
 	set_replace_paths(reader, values, nulls, change);
 	values[PLAN_DIFF] = JsonbPGetDatum(plan_leaves_diff(&found));
 	nulls[PLAN_DIFF] = false;

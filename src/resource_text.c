@@ -126,7 +126,8 @@ is_in_part(const JsonbValue *row, const Part *part)
 		return false;
 	if (strcmp(origin, "change") != 0)
 		return true;
-	if (action == READ || (action == NO_OP && row_text(row, "previous_address") == NULL))
+	if (action == READ ||
+		(action == NO_OP && row_text(row, "previous_address") == NULL && !row_flag(row, "importing")))
 		return false;
 	return is_destructive(row) == part->destructive;
 }
@@ -144,6 +145,8 @@ append_row_remarks(StringInfo out, const JsonbValue *row)
 		append_remark(out, &first, "stateful");
 	if (row_flag(row, "unexpected"))
 		append_remark(out, &first, "unexpected");
+	if (row_flag(row, "importing"))
+		append_remark(out, &first, "imported");
 	if (deposed)
 		append_remark(out, &first, psprintf("deposed object %s", deposed));
 	if (previous)
@@ -204,12 +207,22 @@ append_counts(StringInfo out, const JsonbValue *rows)
 	int			counts[lengthof(action_texts)] = {0};
 	JsonCursor	cursor;
 	JsonbValue	row;
+	int			imported = 0;
 	int			shown = 0;
 
 	json_cursor_init(&cursor, rows->val.binary.data);
 	while (json_next_element(&cursor, &row))
-		if (strcmp(row_text(&row, "origin"), "change") == 0)
+	{
+		bool		importing = row_flag(&row, "importing");
+
+		if (strcmp(row_text(&row, "origin"), "change") != 0)
+			continue;
+		imported += importing ? 1 : 0;
+		if (!importing || row_action(&row) != NO_OP)
 			counts[row_action(&row)]++;
+	}
+	if (imported > 0)
+		appendStringInfo(out, "%s%d to import", shown++ == 0 ? "\nResources: " : ", ", imported);
 	for (int i = 0; i < lengthof(action_texts); i++)
 		if (action_texts[i].counted && counts[i] > 0)
 			appendStringInfo(out, "%s%d %s", shown++ == 0 ? "\nResources: " : ", ", counts[i],

@@ -15,11 +15,19 @@ CREATE FUNCTION pg_temp.leaves(before jsonb, after jsonb, notes jsonb DEFAULT '{
 $$;
 
 -- ---- rows ----
+SELECT is(promote.format_plan_changes((SELECT jsonb_agg(to_jsonb(c)) FROM promote.plan_document_changes('{"format_version": "1.2", "resource_changes": [
+    {"address": "a.b", "change": {"actions": ["no-op"], "before": {"n": 1}, "after": {"n": 1}, "importing": {"id": "i-1"}}},
+    {"address": "a.c", "change": {"actions": ["no-op"], "before": {"n": 1}, "after": {"n": 1}, "importing": null}},
+    {"address": "a.d", "change": {"actions": ["update"], "before": {"n": 1}, "after": {"n": 2}, "importing": {"id": "i-2"}}}]}') AS c)),
+E'  >   a.b  # imported\n  ~   a.d  # imported\n        ~ .n  1 -> 2\n\nResources: 2 to import, 1 to update; 1 unchanged.', 'what is imported is shown and counted, though nothing else happens to it');
+SELECT is((SELECT array_agg(fingerprint IS NOT NULL ORDER BY change) FROM promote.plan_document_changes('{"format_version": "1.2", "resource_changes": [
+    {"address": "a.b", "change": {"actions": ["no-op"], "before": {"n": 1}, "after": {"n": 1}, "importing": {"id": "i-1"}}},
+    {"address": "a.c", "change": {"actions": ["no-op"], "before": {"n": 1}, "after": {"n": 1}}}]}')), '{t,f}', 'and is something that upstream may not have planned');
 SELECT is((SELECT to_jsonb(c) - 'fingerprint' FROM promote.plan_document_changes(pg_temp.plan(
               '{"actions": ["update"], "before": {"a": 1, "b": "x"}, "after": {"a": 2, "b": "x"}, "importing": {"id": "i"}}',
               '{"previous_address": "x.z", "deposed": "6ae94a57", "action_reason": "replace_by_request", "index": 3, "module_address": "m"}')) AS c),
     '{"change": 1, "origin": "change", "address": "x.y", "previous_address": "x.z", "deposed": "6ae94a57", "mode": "managed", "type": "x", "provider": "p", "action": "update",
-      "create_before_destroy": null, "action_reason": "replace_by_request", "replace_paths": null, "diff": [{"path": ".a", "change": "change", "old": 1, "new": 2}]}', 'all columns');
+      "create_before_destroy": null, "importing": true, "action_reason": "replace_by_request", "replace_paths": null, "diff": [{"path": ".a", "change": "change", "old": 1, "new": 2}]}', 'all columns');
 SELECT is((SELECT action || ' ' || COALESCE(create_before_destroy::text, '-') FROM promote.plan_document_changes(pg_temp.plan(jsonb_build_object('actions', actions::jsonb)))), expected, actions)
   FROM (VALUES ('["no-op"]', 'no-op -'), ('["create"]', 'create -'), ('["read"]', 'read -'), ('["open"]', 'read -'), ('["update"]', 'update -'), ('["delete"]', 'delete -'), ('["forget"]', 'forget -'),
                ('["delete", "create"]', 'replace false'), ('["create", "delete"]', 'replace true'), ('["create", "forget"]', 'replace true'), ('["forget", "create"]', 'replace false')) AS v(actions, expected);
