@@ -70,6 +70,10 @@ CREATE INDEX deployment_run_idx
     ON promote.deployment (project, environment, component, started_at)
     WHERE action <> 'PLAN' AND started_at IS NOT NULL;
 COMMENT ON INDEX promote.deployment_run_idx IS 'Finds what may have changed an instance, in order';
+CREATE INDEX deployment_seen_idx
+    ON promote.deployment (project, environment, component, seen_change, started_at)
+    WHERE action = 'PLAN' AND plan_facts IS NOT NULL;
+COMMENT ON INDEX promote.deployment_seen_idx IS 'Finds what plans have found of an instance since it was changed last';
 CREATE UNIQUE INDEX deployment_head_key
     ON promote.deployment (project, environment, component)
     WHERE due_at IS NOT NULL;

@@ -160,10 +160,10 @@ CREATE VIEW promote.drift AS
                                  pg_catalog.dense_rank()
                                      OVER (PARTITION BY u.address ORDER BY p.back) AS nth
                             FROM (SELECT d.*,
-                                         pg_catalog.row_number() OVER (ORDER BY d.deployment DESC) AS back
+                                         pg_catalog.row_number() OVER (ORDER BY d.started_at DESC) AS back
                                     FROM promote.deployment AS d
                                    WHERE d.project = i.project AND d.environment = i.environment
-                                     AND d.component = i.component AND d.deployment > i.changed_by
+                                     AND d.component = i.component
                                      AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL
                                      AND d.seen_change = i.changed_by) AS p
                             JOIN promote.planned_change AS u

@@ -139,11 +139,11 @@ CREATE VIEW promote.instance_status AS
                 FROM (SELECT d.deployment, d.fencing
                         FROM promote.deployment AS d
                        WHERE d.project = i.project AND d.environment = i.environment
-                         AND d.component = i.component AND d.deployment > i.changed_by
+                         AND d.component = i.component
                          AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL
                          AND d.seen_change = i.changed_by
                        ORDER BY d.project DESC, d.environment DESC, d.component DESC,
-                                d.deployment DESC
+                                d.seen_change DESC, d.started_at DESC
                        LIMIT 1) AS p
                WHERE EXISTS (
                    SELECT FROM promote.planned_change AS c

@@ -150,6 +150,19 @@ SELECT promote.deploy_instance('ecomm-production-db') \g /dev/null
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT is((SELECT count(*) FROM promote.drift), 0::bigint, 'and deploying ends it, too');
 
+-- A plan that was proposed before the instance was changed, and carried out after that, knows better than its number.
+SELECT (promote.propose_deployment('ecomm-production-db', 'PLAN')).deployment AS early \gset
+SELECT pg_temp.deploy('ecomm-production-db') > :early AS later \gset
+SELECT is((promote.approve_deployment('ecomm-production-db', :early)).status, 'APPROVED', 'an early plan');
+UPDATE promote.instance SET attributes = '{"early": true}' WHERE name = 'ecomm-production-db';
+SELECT is((promote.record_plan(c.instance, c.deployment, jsonb_build_object('format_version', '1.2', 'resource_changes', '[]'::jsonb,
+    'resource_drift', pg_temp.resources('[["aws_db_instance.a", ["update"], {"x": 1}, {"x": 2}]]')), c.fencing)).deployment, :early, 'finds something late')
+  FROM promote.claim_deployment('w', selector => '{"early": true}') AS c;
+SELECT is((promote.complete_deployment('ecomm-production-db', :early, 1)).deployment, :early, 'and ends');
+SELECT is(pg_temp.lines('SELECT kind, path, source FROM promote.drift'), '(resource,aws_db_instance.a,"plan ' || :early || '")', 'which is drift');
+SELECT is((SELECT status FROM promote.instance_status WHERE instance = 'ecomm-production-db'), 'drifted', 'and in the status');
+SELECT pg_temp.planned('ecomm-production-db', '[]') \g /dev/null
+
 -- ---- large documents, and nulls ----
 SELECT is(pg_temp.seen(jsonb_build_object('many', (SELECT jsonb_object_agg('k' || i, i) FROM generate_series(1, 5000) AS i))), 5000, 'many leaves');
 SELECT is(pg_temp.seen(jsonb_build_object('many', (SELECT jsonb_object_agg('k' || i, i + i % 2) FROM generate_series(2, 5001) AS i))), 5000, 'and again');
