@@ -78,6 +78,7 @@
 	"  AND r.revision = i.revision LIMIT 1) AS b ON true" \
 	" LEFT JOIN LATERAL (SELECT d.revision, d.rendered_digest, d.bundle, d.version, d.destructive" \
 	"  FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "i") " AND d.action = 'PLAN'" \
+	"  AND d.status NOT IN ('FAILED', 'ABORTED', 'REJECTED')" \
 	"  ORDER BY d.revision DESC, d.deployment DESC LIMIT 1) AS p ON true" \
 	condition " OFFSET 0) AS x"
 

@@ -31,7 +31,7 @@ typedef struct ProposedRevision
 	char	   *current_version;
 	AuditHead	head;			/* of its chain */
 
-	/* its last plan, which the diff starts from; 0 is none */
+	/* its last plan that came to something, which the diff starts from; 0 is none */
 	int32		base_revision;
 	bytea	   *planned_digest; /* of what it rendered */
 	char	   *previous_version;

@@ -125,6 +125,13 @@ SELECT is(pg_temp.work('ecomm-production-db'), 0, 'unless it is protected by the
 SELECT is(pg_temp.last('deployment, status, reason, fencing'), '(7,ABORTED,"the instance is protected from being decommissioned by now",0)', 'which is said');
 ROLLBACK TO reviewed;
 
+-- ---- a plan that came to nothing is no plan ----
+SELECT is((promote.configure_instance('ecomm-production-db', '{"tier": "f"}')).deployment, 5, 'a revision with its plan');
+SELECT is((promote.abort_deployment('ecomm-production-db', 5)).status, 'ABORTED', 'which is aborted');
+SELECT is(pg_temp.lines($$SELECT changed, deployment, diff FROM promote.configure_instance('ecomm-production-db')$$), '(f,6,"[{""new"": ""f"", ""old"": ""x"", ""path"": "".tier"", ""change"": ""change""}]")', 'asked for again it gets another, which shows the same');
+SELECT is(pg_temp.lines($$SELECT changed, deployment FROM promote.configure_instance('ecomm-production-db')$$), '(f,)', 'once');
+ROLLBACK TO reviewed;
+
 -- ---- without plans ----
 UPDATE promote.environment SET require_plan = false WHERE project = 'ecomm' AND environment = 'production';
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-db', '{"tier": "n"}', plan => false)$$, 'a revision that nobody planned');
