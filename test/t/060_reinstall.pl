@@ -110,7 +110,6 @@ COMPLETED
 .["naïve"]|"é"|"ê"|t
 PENDING
 ABORTED
-change||.["größe"]|change
 3|4
 constraint||"1.0.0"|"latest"
 params|.["größe"]|1|2
