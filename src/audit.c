@@ -33,8 +33,8 @@ PG_FUNCTION_INFO_V1(promote_audit_facts);
 PG_FUNCTION_INFO_V1(promote_check_audit);
 
 /* Bytes as hexadecimal digits; NULL for none. */
-static char *
-hex(const bytea *bytes)
+char *
+audit_hex(const bytea *bytes)
 {
 	char	   *digits;
 
@@ -75,15 +75,14 @@ audit_hash(const AuditEvent *event)
 	json_build_begin_object(&builder);
 	json_build_field(&builder, "project", event->project);
 	json_build_field(&builder, "subject", event->subject);
-	json_build_key(&builder, "seq", 3);
-	json_build_integer(&builder, event->seq);
+	json_build_number(&builder, "seq", event->seq);
 	json_build_field(&builder, "at", utc_text(event->at));
 	json_build_field(&builder, "actor", event->actor);
 	json_build_field(&builder, "database_role", event->database_role);
 	json_build_field(&builder, "event", event->event);
 	json_build_key(&builder, "data", 4);
 	json_build_value(&builder, &data);
-	json_build_field(&builder, "previous_hash", hex(event->previous_hash));
+	json_build_field(&builder, "previous_hash", audit_hex(event->previous_hash));
 	json_build_end_object(&builder);
 	return json_digest(json_builder_finish(&builder));
 }
@@ -221,10 +220,10 @@ write_fact(JsonBuilder *builder, Oid type, Datum value)
 			json_build_bool(builder, DatumGetBool(value));
 			return;
 		case BYTEAOID:
-			written = hex(DatumGetByteaPP(value));
+			written = audit_hex(DatumGetByteaPP(value));
 			break;
 		case JSONBOID:
-			written = hex(json_digest(DatumGetJsonbP(value)));
+			written = audit_hex(json_digest(DatumGetJsonbP(value)));
 			break;
 		case TIMESTAMPTZOID:
 			written = utc_text(DatumGetTimestampTz(value));

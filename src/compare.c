@@ -96,12 +96,12 @@ read_deployment(Side *side)
 		"  WHERE p.project = d.project AND p.environment = d.environment AND p.component = d.component"
 		"  AND p.deployment = CASE d.action WHEN 'PLAN' THEN d.deployment ELSE d.plan END"
 		"  AND p.plan_facts IS NOT NULL)"
-		" FROM promote.deployment AS d WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4",
+		" FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};
 	int32		last = deployment_last(&side->key);
-	Carried	carried;
+	Carried		carried;
 	Datum		values[4];
 
 	if (side->deployment == 0)
@@ -112,8 +112,7 @@ read_deployment(Side *side)
 	side->version = carried.version;
 	side->params = carried.params;
 	side->schema = carried.schema;
-	instance_key_values(&side->key, values);
-	values[3] = Int32GetDatum(side->deployment);
+	deployment_values(&side->key, side->deployment, values);
 	statement_run(&read, values, NULL, true);
 	side->action = spi_text(SPI_tuptable, 0, 1);
 	side->status = spi_text(SPI_tuptable, 0, 2);
@@ -130,7 +129,7 @@ read_instance(Side *side)
 		"  AND d.revision = i.revision AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL"
 		"  ORDER BY d.deployment DESC LIMIT 1)"
 		" FROM promote.instance AS i"
-		" WHERE i.project = $1 AND i.environment = $2 AND i.component = $3",
+		" WHERE " OF_INSTANCE("i"),
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, TEXTOID}
 	};

@@ -1,8 +1,8 @@
 /*
  * deploy.c: the steps of deployments that people take.
  *
- * Each verb locks the instance, judges, and writes; the triggers of
- * deployment.c record.  Each is natural to repeat: what is there already is
+ * Each verb locks the instance, judges, and writes; the triggers of step.c
+ * record.  Each is natural to repeat: what is there already is
  * returned.
  */
 #include "postgres.h"
@@ -71,11 +71,14 @@ static int32
 write_order(Review *review, const DeploymentOrder *order)
 {
 	ProposedRevision *proposed = &review->proposed;
+	Proposal   *proposal = &proposed->proposal;
 	int32		number = find_open(&proposed->key, order);
 
 	if (number == 0)
 	{
 		number = proposed->current_deployment + 1;
+		if (proposal->rendered && proposal->rendered != proposal->params)
+			config_store(proposed->key.project, proposal->rendered);
 		deployment_queue(&proposed->key, number, &proposed->head, order);
 	}
 	return number;
@@ -90,7 +93,7 @@ diff_from_deployed(Review *review)
 {
 	ProposedRevision *proposed = &review->proposed;
 	Proposal   *proposal = &proposed->proposal;
-	Carried	runs;
+	Carried		runs;
 
 	proposal->planned = NULL;
 	proposed->base_revision = 0;
@@ -136,7 +139,6 @@ order_plan(Review *review, const Request *request)
 
 	review_judge(review);
 	fill_order(review, request, &order);
-	revision_store_rendered(&review->proposed);
 	return write_order(review, &order);
 }
 
@@ -166,7 +168,6 @@ order_provision(Review *review, const Request *request)
 	fill_order(review, request, &order);
 	order.plan = plan.deployment;
 	order.plan_digest = plan.plan_digest;
-	revision_store_rendered(&review->proposed);
 	return write_order(review, &order);
 }
 
@@ -190,7 +191,7 @@ static int32
 order_decommission(Review *review, const Request *request)
 {
 	DeploymentOrder order;
-	Carried	runs;
+	Carried		runs;
 
 	if (strcmp(review->status, "DECOMMISSIONED") == 0)
 		return review->changed_by;

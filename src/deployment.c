@@ -107,8 +107,9 @@ deployment_values(const InstanceKey *key, int32 deployment, Datum *values)
 
 /*
  * Insert a deployment, due if nothing else of the instance waits or runs;
- * returns what the audit log says of it.  Runs inside a scope of spi.h, past the guards,
- * under the instance's lock; the counter and the log are the caller's.
+ * returns what the audit log says of it.  Runs inside a scope of spi.h, past
+ * the guards, under the instance's lock; the counter and the log are the
+ * caller's.
  */
 Jsonb *
 deployment_insert(const InstanceKey *key, int32 deployment, const DeploymentOrder *order)

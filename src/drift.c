@@ -21,6 +21,7 @@
 #include "json/diff.h"
 #include "json/digest.h"
 #include "json/render.h"
+#include "revision.h"
 #include "stage.h"
 
 #include "catalog/pg_type.h"
@@ -34,8 +35,6 @@ PG_FUNCTION_INFO_V1(promote_report_observed_digest);
 PG_FUNCTION_INFO_V1(promote_adopt_drift);
 PG_FUNCTION_INFO_V1(promote_dismiss_drift);
 
-#define MAX_WORDS 10000			/* bytes of a source, a reason or a path */
-
 /* An instance and what was observed of it last. */
 typedef struct Observed
 {
@@ -45,7 +44,7 @@ typedef struct Observed
 	bytea	   *digest;			/* of the last report since then; NULL: none */
 	bytea	   *document;		/* of the last whole one since then; NULL: none */
 	int32		differences;	/* that the last report showed */
-	Carried	deployed;		/* what deployed_by carries */
+	Carried		deployed;		/* what deployed_by carries */
 } Observed;
 
 /* A report. */
@@ -66,28 +65,6 @@ typedef struct Outcome
 	int32		gone;
 } Outcome;
 
-/* Are two digests the same?  NULL is none. */
-static bool
-same_digest(const bytea *a, const bytea *b)
-{
-	return a && b && memcmp(VARDATA_ANY(a), VARDATA_ANY(b), JSON_DIGEST_LENGTH) == 0;
-}
-
-/* An argument in words, which has to say something.  Raises PM_INVALID_ARGUMENT. */
-static char *
-argument_words(FunctionCallInfo fcinfo, int argument, const char *name)
-{
-	char	   *words = argument_required(fcinfo, argument, name);
-
-	if (strlen(words) > MAX_WORDS)
-		ereport(ERROR,
-				(errcode(PM_INVALID_ARGUMENT),
-				 errmsg("the %s is too long", name),
-				 errdetail("It has %zu bytes; %d are allowed.", strlen(words), MAX_WORDS),
-				 errhint("Say it in fewer words.")));
-	return words;
-}
-
 /*
  * Lock the instance and read what was observed of it since something was
  * provisioned last.  Runs inside a scope of spi.h.
@@ -101,7 +78,7 @@ read_observed(Observed *observed)
 		" LEFT JOIN promote.observation AS o ON o.project = i.project"
 		"  AND o.environment = i.environment AND o.component = i.component"
 		"  AND o.changed_by = i.changed_by"
-		" WHERE i.project = $1 AND i.environment = $2 AND i.component = $3",
+		" WHERE " OF_INSTANCE("i"),
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, TEXTOID}
 	};
@@ -155,20 +132,6 @@ read_config(const InstanceKey *key, const bytea *digest)
 	return SPI_processed > 0 ? spi_jsonb(SPI_tuptable, 0, 1) : NULL;
 }
 
-/* Store what was observed, unless it is there. */
-static void
-store_config(const InstanceKey *key, const Jsonb *document)
-{
-	static Statement store = {
-		.text = "INSERT INTO promote.config (project, params) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-		.parameters = 2,
-		.types = {TEXTOID, JSONBOID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(key->project), JsonbPGetDatum(document)};
-
-	statement_run(&store, values, NULL, false);
-}
-
 /*
  * Note the report.  An UPDATE of a row that a REPEATABLE READ snapshot does not
  * show as it is raises 40001, so this comes before anything that builds on
@@ -212,7 +175,7 @@ touch_observation(const Report *report)
 		.text = "UPDATE promote.observation AS o SET source = $4, reported_at = t.now,"
 		" document_at = CASE WHEN o.document = o.digest THEN t.now ELSE o.document_at END"
 		" FROM pg_catalog.clock_timestamp() AS t (now)"
-		" WHERE o.project = $1 AND o.environment = $2 AND o.component = $3",
+		" WHERE " OF_INSTANCE("o"),
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	};
@@ -238,16 +201,6 @@ drift_of(const Carried *deployed, Jsonb *document)
 	return compose_diff(&proposal);
 }
 
-/* A digest in hexadecimal. */
-static char *
-hex(const bytea *digest)
-{
-	char	   *text = palloc0(2 * JSON_DIGEST_LENGTH + 1);
-
-	hex_encode(VARDATA_ANY(digest), JSON_DIGEST_LENGTH, text);
-	return text;
-}
-
 /* The same where only the digest is known: one difference, at the root. */
 static Jsonb *
 drift_of_digest(const Carried *deployed, const bytea *digest)
@@ -258,8 +211,8 @@ drift_of_digest(const Carried *deployed, const bytea *digest)
 	json_build_begin_array(&builder);
 	json_build_begin_object(&builder);
 	json_build_field(&builder, "path", ".");
-	json_build_field(&builder, "old", hex(deployed->rendered_digest));
-	json_build_field(&builder, "new", hex(digest));
+	json_build_field(&builder, "old", audit_hex(deployed->rendered_digest));
+	json_build_field(&builder, "new", audit_hex(digest));
 	json_build_end_object(&builder);
 	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
@@ -308,8 +261,7 @@ static void
 write_items(const Report *report, const Jsonb *diff, Outcome *outcome)
 {
 #define OPEN_ITEMS(row) \
-	row ".project = $1 AND " row ".environment = $2 AND " row ".component = $3" \
-	" AND " row ".closed_at IS NULL"
+	OF_INSTANCE(row) " AND " row ".closed_at IS NULL"
 	static Statement write = {
 		.text = "WITH shown AS MATERIALIZED (SELECT (x.change ->> 'path') COLLATE \"C\" AS path,"
 		" x.change -> 'old' AS deployed, x.change -> 'new' AS observed,"
@@ -330,12 +282,12 @@ write_items(const Report *report, const Jsonb *diff, Outcome *outcome)
 		" RETURNING d.item),"
 		" moved AS (UPDATE promote.drift_item AS d SET observed = s.observed, sensitive = s.sensitive,"
 		" source = $8, adopted_revision = NULL, dismissed_at = NULL, dismissed_by = NULL, reason = NULL"
-		" FROM step AS s WHERE d.project = $1 AND d.environment = $2 AND d.component = $3"
+		" FROM step AS s WHERE " OF_INSTANCE("d")
 		" AND d.item = s.item AND s.moved RETURNING d.item),"
 		" opened AS (INSERT INTO promote.drift_item (project, environment, component, item, kind,"
 		" path, deployed, observed, sensitive, changed_by, source, since)"
 		" SELECT $1, $2, $3, COALESCE((SELECT d.item FROM promote.drift_item AS d"
-		"  WHERE d.project = $1 AND d.environment = $2 AND d.component = $3"
+		"  WHERE " OF_INSTANCE("d")
 		"  ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.item DESC LIMIT 1), 0)"
 		" + pg_catalog.row_number() OVER (ORDER BY s.place), $7, s.path, s.deployed, s.observed,"
 		" s.sensitive, $4, $8, pg_catalog.clock_timestamp()"
@@ -360,14 +312,6 @@ write_items(const Report *report, const Jsonb *diff, Outcome *outcome)
 	outcome->gone = spi_integer(SPI_tuptable, 0, 3);
 }
 
-/* Add a number to the object that is open. */
-static void
-add_number(JsonBuilder *builder, const char *key, int32 number)
-{
-	json_build_key(builder, key, strlen(key));
-	json_build_integer(builder, number);
-}
-
 /* Begin what the audit log says of drift: who says it, and of what. */
 static void
 begin_facts(JsonBuilder *builder, const Observed *observed)
@@ -376,7 +320,7 @@ begin_facts(JsonBuilder *builder, const Observed *observed)
 	json_build_begin_object(builder);
 	json_build_field(builder, "actor", current_actor());
 	json_build_field(builder, "database_role", current_database_role());
-	add_number(builder, "deployment", observed->deployed_by);
+	json_build_number(builder, "deployment", observed->deployed_by);
 }
 
 /* End it, and append it to the instance's chain. */
@@ -400,12 +344,12 @@ record_report(const Report *report, const Outcome *outcome)
 	JsonBuilder	builder;
 
 	begin_facts(&builder, &report->before);
-	json_build_field(&builder, "digest", hex(report->digest));
+	json_build_field(&builder, "digest", audit_hex(report->digest));
 	json_build_field(&builder, "source", report->source);
-	add_number(&builder, "differences", outcome->differences);
-	add_number(&builder, "opened", outcome->opened);
-	add_number(&builder, "moved", outcome->moved);
-	add_number(&builder, "gone", outcome->gone);
+	json_build_number(&builder, "differences", outcome->differences);
+	json_build_number(&builder, "opened", outcome->opened);
+	json_build_number(&builder, "moved", outcome->moved);
+	json_build_number(&builder, "gone", outcome->gone);
 	append_facts(&builder, &report->before, "drift.reported");
 }
 
@@ -419,8 +363,8 @@ write_report(Report *report, Outcome *outcome)
 	read_deployed(before);
 	if (report->document == NULL)
 		report->document = read_config(&before->key, report->digest);
-	else if (!same_digest(report->digest, before->deployed.rendered_digest))
-		store_config(&before->key, report->document);
+	else if (!json_digest_equal(report->digest, before->deployed.rendered_digest))
+		config_store(before->key.project, report->document);
 	diff = report->document ? drift_of(&before->deployed, report->document) :
 		drift_of_digest(&before->deployed, report->digest);
 	outcome->differences = JB_ROOT_COUNT(diff);
@@ -445,8 +389,8 @@ take_report(Report *report)
 	was = guard_open(true);
 	PG_TRY();
 	{
-		if (same_digest(report->digest, before->digest) &&
-			(report->document == NULL || same_digest(before->document, report->digest)))
+		if (json_digest_equal(report->digest, before->digest) &&
+			(report->document == NULL || json_digest_equal(before->document, report->digest)))
 		{
 			touch_observation(report);
 			outcome.differences = before->differences;
@@ -472,7 +416,7 @@ promote_report_observed(PG_FUNCTION_ARGS)
 	argument_instance(fcinfo, 0, "instance", &report.before.key);
 	report.document = argument_params(fcinfo, 1, "observed params");
 	report.digest = json_digest(report.document);
-	report.source = argument_words(fcinfo, 2, "source");
+	report.source = argument_required(fcinfo, 2, "source");
 	PG_RETURN_INT32(take_report(&report));
 }
 
@@ -490,7 +434,7 @@ promote_report_observed_digest(PG_FUNCTION_ARGS)
 				 errmsg("the digest is %s", report.digest ? "not one" : "missing"),
 				 errdetail("It has to have %d bytes.", JSON_DIGEST_LENGTH),
 				 errhint("Pass promote.jsonb_digest of what was observed.")));
-	report.source = argument_words(fcinfo, 2, "source");
+	report.source = argument_required(fcinfo, 2, "source");
 	PG_RETURN_INT32(take_report(&report));
 }
 
@@ -545,7 +489,7 @@ adopt(const Observed *observed, Proposal *proposal)
 static void
 check_document(const Observed *observed)
 {
-	if (same_digest(observed->digest, observed->document))
+	if (json_digest_equal(observed->digest, observed->document))
 		return;
 	ereport(ERROR,
 			(errcode(PM_NOT_FOUND),
@@ -576,9 +520,9 @@ record_adoption(const Observed *observed, const Staged *staged, int count)
 	if (!staged->changed)
 		return;
 	begin_facts(&builder, observed);
-	json_build_field(&builder, "digest", hex(observed->digest));
-	add_number(&builder, "revision", staged->new_revision);
-	add_number(&builder, "adopted", count);
+	json_build_field(&builder, "digest", audit_hex(observed->digest));
+	json_build_number(&builder, "revision", staged->new_revision);
+	json_build_number(&builder, "adopted", count);
 	append_facts(&builder, observed, "drift.adopted");
 }
 
@@ -678,7 +622,7 @@ dismiss_planned(const Observed *observed, const char *reason, const char *path)
 		" INSERT INTO promote.drift_item (project, environment, component, item, kind, path,"
 		" observed, sensitive, changed_by, source, since, dismissed_at, dismissed_by, reason)"
 		" SELECT $1, $2, $3, COALESCE((SELECT d.item FROM promote.drift_item AS d"
-		"  WHERE d.project = $1 AND d.environment = $2 AND d.component = $3"
+		"  WHERE " OF_INSTANCE("d")
 		"  ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.item DESC LIMIT 1), 0)"
 		" + pg_catalog.row_number() OVER (), 'resource', s.path, s.observed_value, false, $4,"
 		" s.source, s.since, pg_catalog.clock_timestamp(), $7, $5 FROM shown AS s",
@@ -726,7 +670,7 @@ record_dismissal(const Observed *observed, const char *reason, const char *path,
 	json_build_field(&builder, "reason", reason);
 	if (path)
 		json_build_field(&builder, "path", path);
-	add_number(&builder, "dismissed", count);
+	json_build_number(&builder, "dismissed", count);
 	append_facts(&builder, observed, "drift.dismissed");
 }
 
@@ -742,8 +686,8 @@ promote_dismiss_drift(PG_FUNCTION_ARGS)
 	bool		was;
 
 	argument_instance(fcinfo, 0, "instance", &observed.key);
-	reason = argument_words(fcinfo, 1, "reason");
-	path = PG_ARGISNULL(2) ? NULL : argument_words(fcinfo, 2, "path");
+	reason = argument_required(fcinfo, 1, "reason");
+	path = PG_ARGISNULL(2) ? NULL : argument_required(fcinfo, 2, "path");
 	spi_enter(&scope);
 	read_observed(&observed);
 	check_provisioned(&observed);

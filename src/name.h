@@ -9,6 +9,11 @@
 /* Rows of the instance whose key is a statement's first three parameters. */
 #define OF_INSTANCE(as) as ".project = $1 AND " as ".environment = $2 AND " as ".component = $3"
 
+/* Rows of one instance. */
+#define SAME_INSTANCE(row, as) \
+	row ".project = " as ".project AND " row ".environment = " as ".environment" \
+	" AND " row ".component = " as ".component"
+
 #define NAME_MAX_LENGTH 63		/* of a project, environment or component */
 
 /* The key of an instance; the strings are allocated with it. */

@@ -18,10 +18,8 @@
 static void
 add_number(JsonBuilder *builder, const char *name, int32 number)
 {
-	if (number == 0)
-		return;
-	json_build_key(builder, name, strlen(name));
-	json_build_integer(builder, number);
+	if (number != 0)
+		json_build_number(builder, name, number);
 }
 
 /* Add a word, unless it is NULL. */

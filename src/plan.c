@@ -251,7 +251,7 @@ is_recorded(const Deployment *deployment, const bytea *digest)
 {
 	if (deployment->plan_digest == NULL)
 		return false;
-	if (memcmp(VARDATA_ANY(deployment->plan_digest), VARDATA_ANY(digest), JSON_DIGEST_LENGTH) == 0)
+	if (json_digest_equal(deployment->plan_digest, digest))
 		return true;
 	ereport(ERROR,
 			(errcode(PM_OTHER_PLAN),

@@ -188,7 +188,7 @@ find_result(const Promotion *promotion, const char *key, const bytea *request,
 	if (SPI_processed == 0)
 		return false;
 	rows = SPI_tuptable;
-	if (memcmp(VARDATA_ANY(spi_bytea(rows, 0, 1)), VARDATA_ANY(request), JSON_DIGEST_LENGTH) != 0)
+	if (!json_digest_equal(spi_bytea(rows, 0, 1), request))
 		ereport(ERROR,
 				(errcode(PM_KEY_REUSED),
 				 errmsg("idempotency key \"%s\" was used for another call", key),

@@ -22,9 +22,6 @@
  * was when the plan was made, it cannot become a scan over a part of a key.
  * Scalar ones where one column is wanted, for they cost less to start.
  */
-#define SAME_INSTANCE(row, as) \
-	row ".project = " as ".project AND " row ".environment = " as ".environment" \
-	" AND " row ".component = " as ".component"
 #define PARAMS_OF(instance, digest) \
 	"(SELECT c.params FROM promote.config AS c WHERE c.project = " instance ".project" \
 	" AND c.digest = " digest ")"

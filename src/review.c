@@ -89,8 +89,8 @@ review_judge(Review *review)
 	proposal_require_release(&review->proposed);
 	release_require_unblocked(proposal->bundle, proposal->version);
 	compose_check(proposal);
-	review->proposed.digest = review->proposed.current_digest;
-	review->rendered_digest = json_digest(proposal->rendered);
+	review->rendered_digest = proposal->rendered == proposal->params ?
+		review->proposed.current_digest : json_digest(proposal->rendered);
 }
 
 /* Add a line to what has moved. */
@@ -98,13 +98,6 @@ static void
 add_line(StringInfo lines, const char *line)
 {
 	appendStringInfo(lines, "%s%s", lines->len > 0 ? "\n" : "", line);
-}
-
-/* Are two digests the same? */
-static bool
-same_digest(const bytea *a, const bytea *b)
-{
-	return memcmp(VARDATA_ANY(a), VARDATA_ANY(b), JSON_DIGEST_LENGTH) == 0;
 }
 
 /* Add what has moved between a deployment's snapshot and now. */
@@ -120,7 +113,7 @@ add_moved(StringInfo lines, const Review *review, const Deployment *reviewed)
 		add_line(lines, psprintf("The version is %s; what was reviewed is version %s.",
 								 now->proposal.version, reviewed->version));
 	if (reviewed->revision == now->current_revision &&
-		!same_digest(reviewed->rendered_digest, review->rendered_digest))
+		!json_digest_equal(reviewed->rendered_digest, review->rendered_digest))
 		add_line(lines, "The params render differently: the environment's parameters have changed.");
 }
 
@@ -309,12 +302,12 @@ review_decommission(const Review *review)
 static void
 check_decommission(const Review *review, const Deployment *proposal)
 {
-	Carried	runs;
+	Carried		runs;
 
 	review_decommission(review);
 	if (!deployment_carries(&proposal->key, review->changed_by, false, &runs))
 		elog(ERROR, "deployment %d is not there", review->changed_by);
-	if (!same_digest(runs.rendered_digest, proposal->rendered_digest) ||
+	if (!json_digest_equal(runs.rendered_digest, proposal->rendered_digest) ||
 		strcmp(runs.version, proposal->version) != 0)
 		refuse_moved("proposal", proposal, psprintf("Deployment %d has changed the instance since.",
 													review->changed_by));
@@ -368,7 +361,7 @@ replaces(const InstanceKey *key, int32 deployment)
 {
 	static Statement read = {
 		.text = "SELECT i.deployed_by, r.allow_replace FROM promote.instance AS i, promote.deployment AS d"
-		" JOIN promote.revision AS r ON " SAME_KEY("r", "d") " AND r.revision = d.revision"
+		" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "d") " AND r.revision = d.revision"
 		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND " OF_INSTANCE("i"),
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
@@ -401,7 +394,7 @@ review_outdated(const InstanceKey *key, int32 deployment)
 {
 	static Statement judge = {
 		.text = "SELECT CASE WHEN d.plan IS NOT NULL AND (SELECT p.seen_change FROM promote.deployment AS p"
-		"  WHERE " SAME_KEY("p", "d") " AND p.deployment = d.plan) <> i.changed_by"
+		"  WHERE " SAME_INSTANCE("p", "d") " AND p.deployment = d.plan) <> i.changed_by"
 		" THEN pg_catalog.concat('deployment ', i.changed_by, ' has changed the instance since it was planned')"
 		" WHEN d.action = 'PROVISION' THEN (SELECT pg_catalog.concat('release ', f.version, ' is blocked: ', f.block_reason)"
 		"  FROM promote.bundle_release AS f WHERE f.bundle = d.bundle AND f.version = d.version"
@@ -410,7 +403,7 @@ review_outdated(const InstanceKey *key, int32 deployment)
 		"  WHERE e.project = d.project AND e.environment = d.environment)"
 		" THEN 'the instance is protected from being decommissioned by now'"
 		" WHEN d.action = 'DECOMMISSION' AND (SELECT p.rendered_digest <> d.rendered_digest OR p.version <> d.version"
-		"  FROM promote.deployment AS p WHERE " SAME_KEY("p", "d") " AND p.deployment = i.changed_by)"
+		"  FROM promote.deployment AS p WHERE " SAME_INSTANCE("p", "d") " AND p.deployment = i.changed_by)"
 		" THEN pg_catalog.concat('deployment ', i.changed_by, ' has changed the instance since it was queued')"
 		" END, d.action = 'PROVISION' AND d.plan IS NULL AND d.base_revision IS DISTINCT FROM i.deployed_revision"
 		" FROM promote.deployment AS d, promote.instance AS i"

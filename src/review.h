@@ -22,9 +22,6 @@ typedef struct Review
 	bool		protected;		/* from being decommissioned */
 } Review;
 
-#define SAME_KEY(a, b) a ".project = " b ".project AND " a ".environment = " b ".environment" \
-	" AND " a ".component = " b ".component"
-
 extern void release_require_unblocked(const char *bundle, const char *version);
 extern void review_open(const InstanceKey *key, Review *review);
 extern void review_judge(Review *review);

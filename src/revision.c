@@ -106,12 +106,9 @@ move_instance(const ProposedRevision *proposed)
 	statement_run(&move, values, NULL, false);
 }
 
-/*
- * The digest under which the rendered params are stored; where placeholders
- * made them differ from the revision's own they are stored first.
- */
-bytea *
-revision_store_rendered(const ProposedRevision *proposed)
+/* Store a configuration, unless it is there. */
+void
+config_store(const char *project, const Jsonb *params)
 {
 	static Statement store = {
 		.text = "INSERT INTO promote.config (project, params) VALUES ($1, $2)"
@@ -119,15 +116,23 @@ revision_store_rendered(const ProposedRevision *proposed)
 		.parameters = 2,
 		.types = {TEXTOID, JSONBOID}
 	};
+	Datum		values[2] = {CStringGetTextDatum(project), JsonbPGetDatum(params)};
+
+	statement_run(&store, values, NULL, false);
+}
+
+/*
+ * The digest under which the rendered params are stored; where placeholders
+ * made them differ from the revision's own they are stored first.
+ */
+static bytea *
+store_rendered(const ProposedRevision *proposed)
+{
 	const Proposal *proposal = &proposed->proposal;
-	Datum		values[2] = {
-		CStringGetTextDatum(proposed->key.project),
-		JsonbPGetDatum(proposal->rendered)
-	};
 
 	if (proposal->rendered == proposal->params)
 		return proposed->digest;
-	statement_run(&store, values, NULL, false);
+	config_store(proposed->key.project, proposal->rendered);
 	return json_digest(proposal->rendered);
 }
 
@@ -144,7 +149,7 @@ queue_plan(const ProposedRevision *proposed, const Jsonb *diff)
 		.bundle = proposal->bundle,
 		.version = proposal->version,
 		.previous_version = proposed->previous_version,
-		.rendered_digest = revision_store_rendered(proposed),
+		.rendered_digest = store_rendered(proposed),
 		.diff = diff,
 		.destructive = proposal->destructive,
 		.message = proposed->message

@@ -23,7 +23,7 @@ typedef struct RevisionRecord
 } RevisionRecord;
 
 extern RevisionRecord *revision_record_to(RevisionRecord *record);
-extern bytea *revision_store_rendered(const ProposedRevision *proposed);
+extern void config_store(const char *project, const Jsonb *params);
 extern void revision_plan_again(ProposedRevision *proposed, RevisionRecord *record);
 
 #endif							/* PROMOTE_REVISION_H */

@@ -99,7 +99,7 @@ read_target(Rollback *rollback)
 		" LEFT JOIN LATERAL (SELECT r.* FROM promote.revision AS r"
 		"  WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component"
 		"  AND r.revision = d.revision LIMIT 1) AS r ON true"
-		" WHERE i.project = $1 AND i.environment = $2 AND i.component = $3",
+		" WHERE " OF_INSTANCE("i"),
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};
@@ -128,7 +128,7 @@ deployed_revisions(const Rollback *rollback)
 {
 	static Statement read = {
 		.text = "SELECT DISTINCT d.revision FROM promote.deployment AS d"
-		" WHERE d.project = $1 AND d.environment = $2 AND d.component = $3"
+		" WHERE " OF_INSTANCE("d")
 		" AND d.action = 'PROVISION' AND d.status = 'COMPLETED'"
 		" ORDER BY d.revision DESC LIMIT 21",
 		.parameters = 4,
@@ -453,25 +453,16 @@ put_rehearsal(Rehearsal *rehearsal, const Rollback *rollback)
 static void
 add_number(JsonBuilder *builder, const char *key, int32 number)
 {
-	if (number == 0)
-		return;
-	json_build_key(builder, key, strlen(key));
-	json_build_integer(builder, number);
+	if (number != 0)
+		json_build_number(builder, key, number);
 }
 
-/* Add the digest of a document to the object that is open, in hexadecimal. */
+/* Add the digest of a document to the object that is open; NULL is none. */
 static void
 add_digest(JsonBuilder *builder, const char *key, const Jsonb *document)
 {
-	bytea	   *digest;
-	char	   *text;
-
-	if (document == NULL)
-		return;
-	digest = json_digest(document);
-	text = palloc0(2 * JSON_DIGEST_LENGTH + 1);
-	hex_encode(VARDATA_ANY(digest), JSON_DIGEST_LENGTH, text);
-	json_build_field(builder, key, text);
+	if (document)
+		json_build_field(builder, key, audit_hex(json_digest(document)));
 }
 
 /*
@@ -496,8 +487,7 @@ rehearsal_facts(const Rehearsal *rehearsal, const Rollback *rollback)
 	add_digest(&builder, "rendered_digest", proposal->rendered);
 	if (proposal->rendered)
 		add_digest(&builder, "diff", compose_diff(proposal));
-	json_build_key(&builder, "changes", strlen("changes"));
-	json_build_integer(&builder, rehearsal->changes);
+	json_build_number(&builder, "changes", rehearsal->changes);
 	json_build_key(&builder, "obstacles", strlen("obstacles"));
 	json_build_begin_array(&builder);
 	foreach(cell, rollback->obstacles)

@@ -130,13 +130,6 @@ stage_check_revision(FunctionCallInfo fcinfo, int argument, const ProposedRevisi
 						 proposed->current_revision)));
 }
 
-/* Are two digests the same?  NULL is none. */
-static bool
-same_digest(const bytea *a, const bytea *b)
-{
-	return a && b && memcmp(VARDATA_ANY(a), VARDATA_ANY(b), JSON_DIGEST_LENGTH) == 0;
-}
-
 /*
  * Is what is proposed what is desired already?  By the same release, too: a
  * newer one that the constraint stands for now is a change.
@@ -145,7 +138,7 @@ static bool
 is_unchanged(const ProposedRevision *proposed)
 {
 	return proposed->current_revision > 0 &&
-		same_digest(proposed->digest, proposed->current_digest) &&
+		json_digest_equal(proposed->digest, proposed->current_digest) &&
 		strcmp(proposed->version_constraint, proposed->current_constraint) == 0 &&
 		strcmp(proposed->release_channel, proposed->current_channel) == 0 &&
 		strcmp(proposed->proposal.version, proposed->current_version) == 0;
@@ -167,7 +160,7 @@ is_planned(ProposedRevision *proposed)
 	proposal->allow_replace = true;
 	compose_check(proposal);
 	proposal->allow_replace = allow_replace;
-	return same_digest(json_digest(proposal->rendered), proposed->planned_digest) &&
+	return json_digest_equal(json_digest(proposal->rendered), proposed->planned_digest) &&
 		proposal->destructive == proposed->planned_destructive;
 }
 

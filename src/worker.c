@@ -155,7 +155,7 @@ pick(const Wish *wish, Candidate *candidate)
 	" CASE WHEN d.status = 'RUNNING' THEN (SELECT e.max_lost_leases FROM promote.environment AS e" \
 	"  WHERE e.project = d.project AND e.environment = d.environment) END," \
 	" d.approved_by IS NOT NULL" \
-	" FROM promote.deployment AS d JOIN promote.instance AS i ON " SAME_KEY("i", "d") \
+	" FROM promote.deployment AS d JOIN promote.instance AS i ON " SAME_INSTANCE("i", "d") \
 	" WHERE d.due_at <= $2 AND d.action = ANY ($1)" selection \
 	" ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE OF d, i SKIP LOCKED"
 	static Statement any = {

@@ -49,4 +49,12 @@ json_build_field(JsonBuilder *builder, const char *key, const char *string)
 		json_build_null(builder);
 }
 
+/* A key and an integer. */
+static inline void
+json_build_number(JsonBuilder *builder, const char *key, int64 number)
+{
+	json_build_key(builder, key, strlen(key));
+	json_build_integer(builder, number);
+}
+
 #endif							/* PROMOTE_JSON_BUILDER_H */

@@ -211,7 +211,7 @@ SELECT is(pg_temp.params('ecomm-production-cache'), '{"x": {"a": 1, "c": [0]}}',
 SELECT pg_temp.refuses(format('SELECT promote.%s', f), state, detail, f)
   FROM (VALUES ('report_observed(NULL, ''{}''::jsonb, ''s'')', 'PM001', 'null'), ('report_observed(''ecomm-production-db'', NULL::jsonb, ''s'')', 'PM101', 'null'),
                ('report_observed(''ecomm-production-db'', ''[]''::jsonb, ''s'')', 'PM101', 'array'), ('report_observed(''ecomm-production-db'', ''{}''::jsonb, NULL)', 'PM404', 'null'),
-               ('report_observed(''ecomm-production-db'', ''{}''::jsonb, '''')', 'PM404', 'null or empty'), ('report_observed(''ecomm-production-db'', ''{}''::jsonb, repeat(''x'', 10001))', 'PM404', '10001 bytes'),
+               ('report_observed(''ecomm-production-db'', ''{}''::jsonb, '''')', 'PM404', 'null or empty'), ('report_observed(''ecomm-production-db'', ''{}''::jsonb, repeat(''x'', 1048577))', 'PM102', '1048577 bytes'),
                ('report_observed(''ecomm-production-db'', jsonb_build_object(''a'', repeat(''x'', 17000000)), ''s'')', 'PM102', 'bytes'),
                ('report_observed(''ecomm-production-db'', NULL::bytea, ''s'')', 'PM404', '32 bytes'), ('report_observed(''ecomm-production-db'', ''abc''::bytea, ''s'')', 'PM404', '32 bytes'),
                ('report_observed(''ecomm-nowhere-db'', sha256(''''), ''s'')', 'PM002', 'environment'), ('report_observed(''ecomm-nowhere-db'', ''{}''::jsonb, ''s'')', 'PM002', 'environment'),
