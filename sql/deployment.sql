@@ -46,6 +46,7 @@ CREATE TABLE promote.deployment (
     plan_digest      bytea,
     plan_facts       jsonb,
     plan_defects     text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    gates            jsonb,
     CONSTRAINT deployment_pkey PRIMARY KEY (project, environment, component, deployment),
     CONSTRAINT deployment_revision_fkey FOREIGN KEY (project, environment, component, revision)
         REFERENCES promote.revision (project, environment, component, revision),
@@ -115,6 +116,7 @@ COMMENT ON COLUMN promote.deployment.reason IS 'What was said at its last step: 
 COMMENT ON COLUMN promote.deployment.plan_digest IS 'Of a PLAN the digest of the document that was recorded, or of its rendered params where it was completed without one; of a PROVISION that of the plan it follows';
 COMMENT ON COLUMN promote.deployment.plan_facts IS 'What the recorded document says of itself: its versions, time and counts; never a value';
 COMMENT ON COLUMN promote.deployment.plan_defects IS 'Why the recorded plan cannot be deployed: errored, incomplete, deferred';
+COMMENT ON COLUMN promote.deployment.gates IS 'How its gates were judged when it was queued: the time, the gates that were looked at, and what was overridden or approved by whom; NULL: a PLAN, or not queued';
 
 DO $$
 BEGIN

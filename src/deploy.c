@@ -9,9 +9,11 @@
 
 #include "deployment.h"
 #include "errors.h"
+#include "gate.h"
 #include "json/builder.h"
 #include "review.h"
 #include "revision.h"
+#include "rule.h"
 #include "stage.h"
 #include "step.h"
 
@@ -66,9 +68,22 @@ find_open(const InstanceKey *key, const DeploymentOrder *order)
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
 }
 
+/* Refuse an order that a gate is closed for, and keep with it how it was judged. */
+static void
+pass_gates(const InstanceKey *key, DeploymentOrder *order)
+{
+	GateCase	gate;
+
+	if (strcmp(order->action, "PLAN") == 0 || strcmp(order->status, "PROPOSED") == 0)
+		return;
+	gate_open_order(key, order, &gate);
+	gate_require(&gate);
+	order->gates = gate_verdict(&gate);
+}
+
 /* Write the order, unless it stands already; returns its number. */
 static int32
-write_order(Review *review, const DeploymentOrder *order)
+write_order(Review *review, DeploymentOrder *order)
 {
 	ProposedRevision *proposed = &review->proposed;
 	Proposal   *proposal = &proposed->proposal;
@@ -76,6 +91,7 @@ write_order(Review *review, const DeploymentOrder *order)
 
 	if (number == 0)
 	{
+		pass_gates(&proposed->key, order);
 		number = proposed->current_deployment + 1;
 		if (proposal->rendered && proposal->rendered != proposal->params)
 			config_store(proposed->key.project, proposal->rendered);
@@ -226,7 +242,10 @@ place_order(FunctionCallInfo fcinfo, const Request *request, int expected)
 	int32		number;
 
 	spi_enter(&scope);
-	stage_lock(&request->key, true);
+	if (strcmp(request->action, "PLAN") == 0)
+		stage_lock(&request->key, true);
+	else
+		rule_lock_case(&request->key);
 	review_open(&request->key, &review);
 	if (expected >= 0)
 		stage_check_revision(fcinfo, expected, &review.proposed);
@@ -313,7 +332,10 @@ take_step(FunctionCallInfo fcinfo, const char *from, const char *to)
 	argument_instance(fcinfo, 0, "instance", &key);
 	number = argument_number(fcinfo, 1, "deployment");
 	spi_enter(&scope);
-	stage_lock(&key, true);
+	if (strcmp(to, "APPROVED") == 0)
+		rule_lock_case(&key);
+	else
+		stage_lock(&key, true);
 	deployment_load(&key, number, &deployment);
 	if (strcmp(deployment.status, to) == 0)
 		return deployment_result(&scope, deployment_row(&key, number));

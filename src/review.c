@@ -329,6 +329,19 @@ check_provision(Review *review, const Deployment *proposal)
 		review_find_plan(review, proposal->plan, &plan);
 }
 
+/* Refuse a proposal that is not what would be queued now. */
+static void
+check_proposal(const Deployment *proposal)
+{
+	Review		review;
+
+	review_open(&proposal->key, &review);
+	if (strcmp(proposal->action, "DECOMMISSION") == 0)
+		check_decommission(&review, proposal);
+	else
+		check_provision(&review, proposal);
+}
+
 /*
  * Judge a proposal that is to be approved: is it what would be queued now?
  * Has a scope of spi.h of its own; the caller holds the instance's lock.
@@ -337,16 +350,11 @@ void
 review_proposal(const InstanceKey *key, int32 deployment)
 {
 	SpiScope	scope;
-	Review		review;
 	Deployment	proposal;
 
 	spi_enter(&scope);
 	deployment_load(key, deployment, &proposal);
-	review_open(key, &review);
-	if (strcmp(proposal.action, "DECOMMISSION") == 0)
-		check_decommission(&review, &proposal);
-	else
-		check_provision(&review, &proposal);
+	check_proposal(&proposal);
 	spi_leave(&scope);
 }
 
@@ -418,4 +426,46 @@ review_outdated(const InstanceKey *key, int32 deployment)
 	statement_run(&judge, values, NULL, false);
 	reason = spi_text(SPI_tuptable, 0, 1);
 	return reason == NULL && spi_bool(SPI_tuptable, 0, 2) ? replaces(key, deployment) : reason;
+}
+
+/*
+ * Refuse to begin what promote.claim_deployment would abort: PM_PLAN_MOVED.
+ * Runs inside a scope of spi.h.
+ */
+void
+review_require_current(const InstanceKey *key, int32 deployment)
+{
+	char	   *reason = review_outdated(key, deployment);
+
+	if (reason)
+		ereport(ERROR,
+				(errcode(PM_PLAN_MOVED),
+				 errmsg("deployment %d of \"%s\" is not what was reviewed", deployment,
+						instance_key_name(key)),
+				 errdetail("The reason: %s.", reason),
+				 errhint("End it by promote.abort_deployment, and queue another one.")));
+}
+
+/*
+ * Refuse a deployment that is no PLAN where it could not go on: a proposal that
+ * is outdated, what waits and is, and what does neither.  Runs inside a scope
+ * of spi.h.
+ */
+void
+review_deployment(const Deployment *deployment)
+{
+	bool		waits = strcmp(deployment->status, "PENDING") == 0 ||
+		strcmp(deployment->status, "APPROVED") == 0;
+
+	if (strcmp(deployment->status, "PROPOSED") == 0)
+		check_proposal(deployment);
+	else if (waits)
+		review_require_current(&deployment->key, deployment->deployment);
+	else
+		ereport(ERROR,
+				(errcode(PM_ILLEGAL_STEP),
+				 errmsg("deployment %d of \"%s\" is %s", deployment->deployment,
+						instance_key_name(&deployment->key), deployment->status),
+				 errdetail("What runs or is over passes no gates any more."),
+				 errhint("Queue another one by promote.deploy_instance.")));
 }

@@ -29,6 +29,8 @@ extern int32 review_last_plan(const Review *review);
 extern void review_find_plan(const Review *review, int32 named, Deployment *plan);
 extern void review_decommission(const Review *review);
 extern void review_proposal(const InstanceKey *key, int32 deployment);
+extern void review_deployment(const Deployment *deployment);
+extern void review_require_current(const InstanceKey *key, int32 deployment);
 extern char *review_outdated(const InstanceKey *key, int32 deployment);
 
 #endif							/* PROMOTE_REVIEW_H */

@@ -322,6 +322,21 @@ argument_text(FunctionCallInfo fcinfo, int argument)
 	return text_to_cstring(value);
 }
 
+/* An argument that is a time; NULL is now.  Refuses the ends of time. */
+TimestampTz
+argument_time(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	TimestampTz at = PG_ARGISNULL(argument) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(argument);
+
+	if (TIMESTAMP_NOT_FINITE(at))
+		ereport(ERROR,
+				(errcode(PM_INVALID_ARGUMENT),
+				 errmsg("the time \"%s\" is out of bounds", name),
+				 errdetail("It is infinite."),
+				 errhint("Pass a point in time.")));
+	return at;
+}
+
 /* A boolean argument; NULL stands for the default. */
 bool
 argument_bool(FunctionCallInfo fcinfo, int argument, bool otherwise)

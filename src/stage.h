@@ -11,6 +11,7 @@
 #include "name.h"
 #include "proposal.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 
 #define ARGUMENT_MAX_BYTES (1024 * 1024)	/* of a text argument */
 
@@ -50,6 +51,7 @@ extern char *argument_text(FunctionCallInfo fcinfo, int argument);
 extern char *argument_required(FunctionCallInfo fcinfo, int argument, const char *name);
 extern int32 argument_number(FunctionCallInfo fcinfo, int argument, const char *name);
 extern const char *argument_action(const char *action);
+extern TimestampTz argument_time(FunctionCallInfo fcinfo, int argument, const char *name);
 extern bool argument_bool(FunctionCallInfo fcinfo, int argument, bool otherwise);
 extern void argument_instance(FunctionCallInfo fcinfo, int argument, const char *name,
 							  InstanceKey *key);
