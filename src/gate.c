@@ -12,6 +12,7 @@
 #include "json/builder.h"
 #include "json/digest.h"
 #include "override.h"
+#include "promotion_path.h"
 #include "review.h"
 #include "stage.h"
 
@@ -43,6 +44,7 @@ typedef struct Gate
 } Gate;
 
 static const Gate gates[] = {
+	{"path", GATE_STATIC, false, false, gate_path},
 	{"component", GATE_STATIC, false, false, gate_component},
 	{"params", GATE_STATIC, false, false, NULL},
 	{"plan", GATE_STATIC, false, true, NULL}

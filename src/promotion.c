@@ -16,6 +16,7 @@
 #include "json/reader.h"
 #include "json/render.h"
 #include "json/writer.h"
+#include "promotion_path.h"
 #include "proposal.h"
 #include "schema/schema.h"
 #include "stage.h"
@@ -26,6 +27,7 @@
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_promote_instance);
+PG_FUNCTION_INFO_V1(promote_promote_to_next);
 PG_FUNCTION_INFO_V1(promote_preview_promotion);
 
 #define MAX_KEY_LENGTH 255		/* bytes of an idempotency key */
@@ -36,6 +38,7 @@ typedef struct Promotion
 	InstanceKey source;
 	InstanceKey destination;
 	Jsonb	   *overrides;
+	int			options;		/* the first argument behind the overrides */
 	Jsonb	   *source_params;	/* what the source desires */
 	Jsonb	   *base;			/* what becomes of them before the overrides */
 	ProposedRevision proposed;
@@ -66,7 +69,14 @@ check_pair(const Promotion *promotion)
 				 errhint("Name another destination; promote.configure_instance edits an instance in place.")));
 }
 
-/* Take the arguments that both functions begin with. */
+/* The arguments behind the overrides, counted from promotion->options on. */
+enum Option
+{
+	COPY_SECRETS, COPY_REMOTE_REFERENCES, PLAN, MESSAGE, EXPECTED_REVISION, IDEMPOTENCY_KEY,
+	ALLOW_REPLACE
+};
+
+/* Take the arguments that the functions over two instances begin with. */
 static void
 take_arguments(FunctionCallInfo fcinfo, Promotion *promotion)
 {
@@ -74,6 +84,7 @@ take_arguments(FunctionCallInfo fcinfo, Promotion *promotion)
 	argument_instance(fcinfo, 1, "destination", &promotion->destination);
 	check_pair(promotion);
 	promotion->overrides = argument_params(fcinfo, 2, "overrides");
+	promotion->options = 3;
 }
 
 /*
@@ -113,10 +124,11 @@ lock_promotion(const Promotion *promotion)
 
 /* Refuse what a promotion cannot carry along. */
 static void
-check_extras(FunctionCallInfo fcinfo)
+check_extras(FunctionCallInfo fcinfo, const Promotion *promotion)
 {
-	const char *what = argument_bool(fcinfo, 3, false) ? "secrets" :
-		argument_bool(fcinfo, 4, false) ? "remote references" : NULL;
+	int			options = promotion->options;
+	const char *what = argument_bool(fcinfo, options + COPY_SECRETS, false) ? "secrets" :
+		argument_bool(fcinfo, options + COPY_REMOTE_REFERENCES, false) ? "remote references" : NULL;
 
 	if (what)
 		ereport(ERROR,
@@ -152,10 +164,10 @@ request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 	json_build_key(&builder, "overrides", strlen("overrides"));
 	json_build_value(&builder, &overrides);
 	json_build_key(&builder, "plan", strlen("plan"));
-	json_build_bool(&builder, argument_bool(fcinfo, 5, true));
-	json_build_field(&builder, "message", argument_text(fcinfo, 6));
+	json_build_bool(&builder, argument_bool(fcinfo, promotion->options + PLAN, true));
+	json_build_field(&builder, "message", argument_text(fcinfo, promotion->options + MESSAGE));
 	json_build_key(&builder, "allow_replace", strlen("allow_replace"));
-	json_build_bool(&builder, argument_bool(fcinfo, 9, false));
+	json_build_bool(&builder, argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false));
 	json_build_end_object(&builder);
 	return json_digest(json_builder_finish(&builder));
 }
@@ -259,12 +271,35 @@ write_promotion(FunctionCallInfo fcinfo, Promotion *promotion, MemoryContext cal
 		.origin = "promotion",
 		.source_environment = promotion->source.environment,
 		.overrides = promotion->overrides,
-		.message = argument_text(fcinfo, 6)
+		.message = argument_text(fcinfo, promotion->options + MESSAGE)
 	};
 
-	promotion->proposed.plan = argument_bool(fcinfo, 5, true);
-	promotion->proposed.proposal.allow_replace = argument_bool(fcinfo, 9, false);
+	promotion->proposed.plan = argument_bool(fcinfo, promotion->options + PLAN, true);
+	promotion->proposed.proposal.allow_replace = argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false);
 	stage_write(&staging, &promotion->proposed, caller, staged);
+}
+
+/*
+ * Promote, unless the call was made before, by its idempotency key.  Runs
+ * inside a scope of spi.h.
+ */
+static void
+promote(FunctionCallInfo fcinfo, Promotion *promotion, MemoryContext caller, Staged *staged)
+{
+	char	   *key = argument_text(fcinfo, promotion->options + IDEMPOTENCY_KEY);
+	bytea	   *request = NULL;
+
+	check_key(key);
+	lock_promotion(promotion);
+	if (key)
+		request = request_digest(fcinfo, promotion);
+	if (key && find_result(promotion, key, request, caller, staged))
+		return;
+	read_promotion(promotion, false);
+	stage_check_revision(fcinfo, promotion->options + EXPECTED_REVISION, &promotion->proposed);
+	write_promotion(fcinfo, promotion, caller, staged);
+	if (key)
+		keep_result(promotion, key, request, staged);
 }
 
 /*
@@ -279,24 +314,35 @@ promote_promote_instance(PG_FUNCTION_ARGS)
 	Promotion	promotion;
 	SpiScope	scope;
 	Staged		staged;
-	char	   *key = argument_text(fcinfo, 8);
-	bytea	   *request = NULL;
 
 	take_arguments(fcinfo, &promotion);
-	check_extras(fcinfo);
-	check_key(key);
+	check_extras(fcinfo, &promotion);
 	spi_enter(&scope);
-	lock_promotion(&promotion);
-	if (key)
-		request = request_digest(fcinfo, &promotion);
-	if (key == NULL || !find_result(&promotion, key, request, scope.caller, &staged))
-	{
-		read_promotion(&promotion, false);
-		stage_check_revision(fcinfo, 7, &promotion.proposed);
-		write_promotion(fcinfo, &promotion, scope.caller, &staged);
-		if (key)
-			keep_result(&promotion, key, request, &staged);
-	}
+	promote(fcinfo, &promotion, scope.caller, &staged);
+	spi_leave(&scope);
+	return stage_result(fcinfo, &staged);
+}
+
+/*
+ * promote.promote_to_next(instance text, overrides jsonb, and the further
+ * arguments of promote_instance) returns the same row, see
+ * sql/promotion_path.sql
+ */
+Datum
+promote_promote_to_next(PG_FUNCTION_ARGS)
+{
+	Promotion	promotion;
+	SpiScope	scope;
+	Staged		staged;
+
+	argument_instance(fcinfo, 0, "instance", &promotion.source);
+	promotion.overrides = argument_params(fcinfo, 1, "overrides");
+	promotion.options = 2;
+	check_extras(fcinfo, &promotion);
+	spi_enter(&scope);
+	promotion.destination = promotion.source;
+	promotion.destination.environment = path_next(&promotion.source);
+	promote(fcinfo, &promotion, scope.caller, &staged);
 	spi_leave(&scope);
 	return stage_result(fcinfo, &staged);
 }

@@ -13,6 +13,7 @@
 #include "history.h"
 #include "json/digest.h"
 #include "notify.h"
+#include "promotion_path.h"
 #include "revision.h"
 #include "trigger.h"
 
@@ -213,6 +214,7 @@ judge(ProposedRevision *proposed)
 	}
 	check_stored(proposed);
 	check_source(proposed);
+	path_require(proposed);
 	proposal_require_history(proposed);
 	if (!proposed->fits)
 		ereport(ERROR,

@@ -9,6 +9,7 @@
 #include "json/digest.h"
 #include "json/limits.h"
 #include "json/builder.h"
+#include "promotion_path.h"
 #include "revision.h"
 #include "stage.h"
 
@@ -88,7 +89,8 @@ stage_lock(const InstanceKey *key, bool for_update)
 
 /*
  * Read a proposal for the destination, see proposal_from.  Raises
- * PM_NOT_FOUND where it or the source is not there.
+ * PM_NOT_FOUND where it or the source is not there, and PM_NO_PATH where the
+ * source must be on a path and is not.
  */
 void
 stage_read(const InstanceKey *destination, const char *source_environment,
@@ -101,6 +103,7 @@ stage_read(const InstanceKey *destination, const char *source_environment,
 					  read_only, proposed))
 	{
 		proposal_require_history(proposed);
+		path_require(proposed);
 		return;
 	}
 	source.environment = (char *) source_environment;

@@ -32,6 +32,7 @@ INSERT INTO promote.environment (project, environment, parameters) VALUES
     ('shop', 'staging', '{"region": "eu", "n": 1.50}'), ('shop', 'production', '{"region": "us", "n": 2}'),
     ('shop', 'prod-us-west', '{"region": "us-west", "n": 3}'),
     ('blog', 'staging', '{}'), ('blog', 'production', '{}');
+INSERT INTO promote.promotion_path VALUES ('shop', 'staging', 'production', 'a path'), ('shop', 'prod-us-west', 'staging', NULL);
 INSERT INTO promote.component (project, component, bundle)
 VALUES ('shop', 'db', 'postgres'), ('shop', 'cache', 'redis'), ('blog', 'db', 'postgres');
 INSERT INTO promote.instance (project, environment, component)
