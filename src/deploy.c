@@ -158,17 +158,6 @@ order_plan(Review *review, const Request *request)
 	return write_order(review, &order);
 }
 
-/* Did the last change of the instance carry out that very plan, to its end? */
-static bool
-is_carried_out(const Review *review, int32 plan)
-{
-	Deployment	change;
-
-	return plan > 0 && review->changed_by > 0 &&
-		deployment_find(&review->proposed.key, review->changed_by, &change) &&
-		change.plan == plan && strcmp(change.status, "COMPLETED") == 0;
-}
-
 /* Provision what the instance desires, by the plan that was reviewed. */
 static int32
 order_provision(Review *review, const Request *request)
@@ -177,7 +166,7 @@ order_provision(Review *review, const Request *request)
 	Deployment	plan;
 
 	/* by its number alone: the change itself has moved what the plan has seen */
-	if (is_carried_out(review, request->plan != 0 ? request->plan : review_last_plan(review)))
+	if (review_is_carried_out(review, request->plan != 0 ? request->plan : review_last_plan(review)))
 		return review->changed_by;
 	review_judge(review);
 	review_find_plan(review, request->plan, &plan);

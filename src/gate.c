@@ -285,7 +285,10 @@ gate_component(GateCase *gate)
 							gate->key.component, spi_text(SPI_tuptable, 0, 1), gate->bundle));
 }
 
-/* Judge what would be reviewed when it is deployed; errors say what is wrong. */
+/*
+ * Judge what would be reviewed when it is deployed; errors say what is wrong.
+ * What is carried out already would not be queued again.
+ */
 static void
 review_case(const GateCase *gate)
 {
@@ -302,6 +305,8 @@ review_case(const GateCase *gate)
 		}
 	}
 	review_open(&gate->key, &review);
+	if (review_is_carried_out(&review, gate->plan))
+		return;
 	review_judge(&review);
 	review_find_plan(&review, gate->deployment, &deployment);
 }

@@ -225,6 +225,17 @@ review_last_plan(const Review *review)
 	return last_plan(&review->proposed, true);
 }
 
+/* Did the last change of the instance carry out that very plan, to its end? */
+bool
+review_is_carried_out(const Review *review, int32 plan)
+{
+	Deployment	change;
+
+	return plan > 0 && review->changed_by > 0 &&
+		deployment_find(&review->proposed.key, review->changed_by, &change) &&
+		change.plan == plan && strcmp(change.status, "COMPLETED") == 0;
+}
+
 /* Refuse to deploy without a plan where the environment wants one. */
 static void
 refuse_unplanned(const Review *review)

@@ -26,6 +26,7 @@ extern void release_require_unblocked(const char *bundle, const char *version);
 extern void review_open(const InstanceKey *key, Review *review);
 extern void review_judge(Review *review);
 extern int32 review_last_plan(const Review *review);
+extern bool review_is_carried_out(const Review *review, int32 plan);
 extern void review_find_plan(const Review *review, int32 named, Deployment *plan);
 extern void review_decommission(const Review *review);
 extern void review_proposal(const InstanceKey *key, int32 deployment);
