@@ -162,7 +162,7 @@ CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
          WHERE ($1 IS NULL OR COALESCE(d.subject, s.subject) = $1)
            AND CASE WHEN s.seq IS NULL
                     THEN d.status NOT IN ('PENDING', 'PROPOSED') OR d.fencing > 0 OR d.reason IS NOT NULL
-                         OR d.plan IS NULL AND d.plan_digest IS NOT NULL
+                         OR d.action = 'PLAN' AND d.plan_digest IS NOT NULL
                     ELSE s.data IS DISTINCT FROM (SELECT promote.deployment_state(o) FROM promote.deployment o
                                                    WHERE o.project = d.project AND o.environment = d.environment
                                                      AND o.component = d.component

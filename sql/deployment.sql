@@ -48,6 +48,9 @@ CREATE TABLE promote.deployment (
     plan_defects     text[] COLLATE "C" NOT NULL DEFAULT '{}',
     gates            jsonb,
     CONSTRAINT deployment_pkey PRIMARY KEY (project, environment, component, deployment),
+    -- what approvals refer to
+    CONSTRAINT deployment_plan_digest_key
+        UNIQUE (project, environment, component, deployment, plan_digest),
     CONSTRAINT deployment_revision_fkey FOREIGN KEY (project, environment, component, revision)
         REFERENCES promote.revision (project, environment, component, revision),
     CONSTRAINT deployment_rendered_fkey FOREIGN KEY (project, rendered_digest)
@@ -113,7 +116,7 @@ COMMENT ON COLUMN promote.deployment.started_at IS 'When it was last claimed';
 COMMENT ON COLUMN promote.deployment.finished_at IS 'When it came to its end';
 COMMENT ON COLUMN promote.deployment.approved_by IS 'Who approved the proposal';
 COMMENT ON COLUMN promote.deployment.reason IS 'What was said at its last step: why it was approved, rejected, aborted or released, why it failed, how it ended';
-COMMENT ON COLUMN promote.deployment.plan_digest IS 'Of a PLAN the digest of the document that was recorded, or of its rendered params where it was completed without one; of a PROVISION that of the plan it follows';
+COMMENT ON COLUMN promote.deployment.plan_digest IS 'Of a PLAN the digest of the document that was recorded, or of its rendered params where it was completed without one; of a PROVISION that of the plan it follows; of a DECOMMISSION one of what it takes away';
 COMMENT ON COLUMN promote.deployment.plan_facts IS 'What the recorded document says of itself: its versions, time and counts; never a value';
 COMMENT ON COLUMN promote.deployment.plan_defects IS 'Why the recorded plan cannot be deployed: errored, incomplete, deferred';
 COMMENT ON COLUMN promote.deployment.gates IS 'How its gates were judged when it was queued: the time, the gates that were looked at, and what was overridden or approved by whom; NULL: a PLAN, or not queued';

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "approval.h"
 #include "deployment.h"
 #include "errors.h"
 #include "gate.h"
@@ -214,6 +215,7 @@ order_decommission(Review *review, const Request *request)
 		.rendered_digest = runs.rendered_digest,
 		.diff = diff_to_nothing(&runs),
 		.destructive = true,
+		.plan_digest = approval_decommission_digest(runs.rendered_digest, review->changed_by),
 		.message = request->message
 	};
 	return write_order(review, &order);
@@ -306,12 +308,13 @@ promote_propose_deployment(PG_FUNCTION_ARGS)
 }
 
 /*
- * Take a deployment from a state, or from any (NULL), to another, unless it
- * is there already.
+ * Approve or reject: a completed PLAN is voted on and stays what it is, a
+ * proposal goes on as far as its gates let it.
  */
 static Datum
-take_step(FunctionCallInfo fcinfo, const char *from, const char *to)
+decide(FunctionCallInfo fcinfo, bool approved)
 {
+	const char *to = approved ? "APPROVED" : "REJECTED";
 	char	   *reason = argument_text(fcinfo, 2);
 	int32		number;
 	SpiScope	scope;
@@ -321,16 +324,18 @@ take_step(FunctionCallInfo fcinfo, const char *from, const char *to)
 	argument_instance(fcinfo, 0, "instance", &key);
 	number = argument_number(fcinfo, 1, "deployment");
 	spi_enter(&scope);
-	if (strcmp(to, "APPROVED") == 0)
-		rule_lock_case(&key);
-	else
-		stage_lock(&key, true);
+	rule_lock_case(&key);
 	deployment_load(&key, number, &deployment);
-	if (strcmp(deployment.status, to) == 0)
-		return deployment_result(&scope, deployment_row(&key, number));
-	if (from && strcmp(deployment.status, from) != 0)
-		refuse_step(instance_key_name(&key), number, deployment.status, to);
-	return deployment_result(&scope, deployment_step(&deployment, to, reason));
+	if (approval_votes_on(&deployment))
+		approval_vote_plan(&deployment, approved, reason);
+	else if (strcmp(deployment.status, to) != 0)
+	{
+		if (strcmp(deployment.status, "PROPOSED") != 0)
+			refuse_step(instance_key_name(&key), number, deployment.status, to);
+		if (!approved || !approval_vote_proposal(&deployment, reason))
+			return deployment_result(&scope, deployment_step(&deployment, to, reason));
+	}
+	return deployment_result(&scope, deployment_row(&key, number));
 }
 
 /*
@@ -340,7 +345,7 @@ take_step(FunctionCallInfo fcinfo, const char *from, const char *to)
 Datum
 promote_approve_deployment(PG_FUNCTION_ARGS)
 {
-	return take_step(fcinfo, "PROPOSED", "APPROVED");
+	return decide(fcinfo, true);
 }
 
 /*
@@ -351,7 +356,7 @@ Datum
 promote_reject_deployment(PG_FUNCTION_ARGS)
 {
 	(void) argument_required(fcinfo, 2, "reason");
-	return take_step(fcinfo, "PROPOSED", "REJECTED");
+	return decide(fcinfo, false);
 }
 
 /*
@@ -361,5 +366,18 @@ promote_reject_deployment(PG_FUNCTION_ARGS)
 Datum
 promote_abort_deployment(PG_FUNCTION_ARGS)
 {
-	return take_step(fcinfo, NULL, "ABORTED");
+	char	   *reason = argument_text(fcinfo, 2);
+	int32		number;
+	SpiScope	scope;
+	InstanceKey key;
+	Deployment	deployment;
+
+	argument_instance(fcinfo, 0, "instance", &key);
+	number = argument_number(fcinfo, 1, "deployment");
+	spi_enter(&scope);
+	stage_lock(&key, true);
+	deployment_load(&key, number, &deployment);
+	if (strcmp(deployment.status, "ABORTED") == 0)
+		return deployment_result(&scope, deployment_row(&key, number));
+	return deployment_result(&scope, deployment_step(&deployment, "ABORTED", reason));
 }

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "approval.h"
 #include "errors.h"
 #include "gate.h"
 #include "json/builder.h"
@@ -47,7 +48,9 @@ static const Gate gates[] = {
 	{"path", GATE_STATIC, false, false, gate_path},
 	{"component", GATE_STATIC, false, false, gate_component},
 	{"params", GATE_STATIC, false, false, NULL},
-	{"plan", GATE_STATIC, false, true, NULL}
+	{"plan", GATE_STATIC, false, true, NULL},
+	{"approval", GATE_PEOPLE, true, true, gate_approval},
+	{"rejected", GATE_PEOPLE, true, true, NULL}		/* with approval */
 };
 
 static const char *const kind_names[] = {"static", "time", "state", "people", "lock"};
@@ -524,6 +527,8 @@ gate_verdict(const GateCase *gate)
 	foreach(cell, gate->blockers)
 		build_overridden(&builder, lfirst(cell));
 	json_build_end_array(&builder);
+	json_build_key(&builder, "approvals", strlen("approvals"));
+	approvals_counted(gate, &builder);
 	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }

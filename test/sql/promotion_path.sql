@@ -119,7 +119,17 @@ SELECT lives_ok(s, s)
 SELECT ok(pg_temp.deploy('ecomm-production-db') > 0, 'deployed');
 SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 4}')$$, 'promoted again');
 SELECT ok(pg_temp.deploy('ecomm-production-db') > 0, '... and deployed');
+SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 6}')$$, 'promoted once more');
+SELECT ok(pg_temp.work('ecomm-production-db') > 0, '... and planned');
+SELECT is_empty($$SELECT * FROM promote.blockers('ecomm-production-db')$$, 'what came along a path may be deployed');
+DELETE FROM promote.promotion_path WHERE source_environment = 'staging' AND destination_environment = 'production';
+SELECT is(pg_temp.lines($$SELECT * FROM promote.blockers('ecomm-production-db')$$), '(path,"there is no promotion path from ""staging"" to ""production"", only from qa",,,"whoever adds the path",f)', '... until the path is gone');
+SELECT pg_temp.refuses($$SELECT promote.deploy_instance('ecomm-production-db')$$, 'PM601', '^path: there is no promotion path', '... when it is refused');
 DELETE FROM promote.promotion_path WHERE destination_environment = 'production';
+SELECT is(pg_temp.lines($$SELECT message FROM promote.blockers('ecomm-production-db')$$), '("there is no promotion path from ""staging"" to ""production"", and no other")', '... or none is left');
+UPDATE promote.environment SET source_policy = 'any' WHERE environment = 'production';
+SELECT is_empty($$SELECT * FROM promote.blockers('ecomm-production-db')$$, '... and it has to be one');
+UPDATE promote.environment SET source_policy = 'path' WHERE environment = 'production';
 SELECT lives_ok($$SELECT promote.rollback_instance('ecomm-production-db')$$, 'a rollback takes from the instance itself');
 SELECT pg_temp.path('staging', 'production');
 UPDATE promote.environment SET source_policy = 'path';
