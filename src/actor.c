@@ -11,6 +11,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 
 PG_FUNCTION_INFO_V1(promote_current_actor);
 PG_FUNCTION_INFO_V1(promote_current_database_role);
@@ -90,9 +91,13 @@ role_exists(const char *role)
 bool
 role_is_member(const char *member, const char *role)
 {
-	Oid			member_oid = get_role_oid(member, true);
-	Oid			role_oid = get_role_oid(role, true);
+	Oid			member_oid;
+	Oid			role_oid;
 
+	/* what was revoked while the session waited for a lock is not known to its caches yet */
+	AcceptInvalidationMessages();
+	member_oid = get_role_oid(member, true);
+	role_oid = get_role_oid(role, true);
 	return OidIsValid(member_oid) && OidIsValid(role_oid) &&
 		is_member_of_role_nosuper(member_oid, role_oid);
 }
