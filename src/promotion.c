@@ -106,6 +106,7 @@ read_promotion(Promotion *promotion, bool read_only)
 		refuse_unconfigured(&promotion->destination,
 							"Give it its first configuration with promote.configure_instance: only then has it values of its own to keep.");
 	proposal_require_release(proposed);
+	proposal_require_unblocked(proposed, "promotion");
 	promotion->source_params = proposal->params;
 	promotion->base = compose_base(proposal, proposed->source_parameters);
 	proposal->params = compose_overrides(proposal, promotion->base, promotion->overrides);

@@ -10,6 +10,7 @@
 
 #include "errors.h"
 #include "json/digest.h"
+#include "release.h"
 #include "review.h"
 #include "stage.h"
 
@@ -51,29 +52,6 @@ review_open(const InstanceKey *key, Review *review)
 	review->proposed.proposal.allow_replace = spi_bool(SPI_tuptable, 0, 6);
 	review->proposed.revision = review->proposed.current_revision;
 	review->rendered_digest = NULL;
-}
-
-/* Refuse a release that was taken out of use. */
-void
-release_require_unblocked(const char *bundle, const char *version)
-{
-	static Statement read = {
-		.text = "SELECT f.block_reason FROM promote.bundle_release AS f"
-		" WHERE f.bundle = $1 AND f.version = $2",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(bundle), CStringGetTextDatum(version)};
-	char	   *reason;
-
-	statement_run(&read, values, NULL, false);
-	reason = SPI_processed > 0 ? spi_text(SPI_tuptable, 0, 1) : NULL;
-	if (reason)
-		ereport(ERROR,
-				(errcode(PM_RELEASE_BLOCKED),
-				 errmsg("release %s of bundle \"%s\" is blocked", version, bundle),
-				 errdetail("The reason given is: %s", reason),
-				 errhint("Use another release, or clear block_reason in promote.bundle_release.")));
 }
 
 /*

@@ -22,7 +22,6 @@ typedef struct Review
 	bool		protected;		/* from being decommissioned */
 } Review;
 
-extern void release_require_unblocked(const char *bundle, const char *version);
 extern void review_open(const InstanceKey *key, Review *review);
 extern void review_judge(Review *review);
 extern int32 review_last_plan(const Review *review);

@@ -261,7 +261,7 @@ way_out(int sqlstate)
 		case PM_NOT_DEPLOYED:
 			return "Only what ran can be gone back to; promote.configure_instance edits what is desired.";
 		case PM_RELEASE_BLOCKED:
-			return "Roll back to another revision, or clear the release's block_reason.";
+			return "Roll back to another revision, or put the release back to use by promote.unblock_release.";
 		case PM_NO_RELEASE:
 			return "Publish the release again, or roll back to another revision.";
 		case PM_INVALID_PLACEHOLDER:

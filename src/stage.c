@@ -232,6 +232,7 @@ write_revision(const Staging *staging, ProposedRevision *proposed, RevisionRecor
 
 	compose_check(&proposed->proposal);
 	proposed->revision = proposed->current_revision + 1;
+	proposed->origin = staging->origin;
 	record->judged = proposed;
 	was = revision_record_to(record);
 	PG_TRY();
