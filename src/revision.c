@@ -237,6 +237,8 @@ judge(ProposedRevision *proposed)
 						   proposed->proposal.bundle, proposed->proposal.version,
 						   proposed->version_constraint, proposed->release_channel),
 				 errhint("Leave bundle and version out, they are filled in.")));
+	if (proposed->revision > proposed->current_revision)
+		proposal_require_unblocked(proposed, proposed->origin);
 	compose_check(&proposed->proposal);
 }
 
