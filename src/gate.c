@@ -10,10 +10,14 @@
 #include "approval.h"
 #include "errors.h"
 #include "gate.h"
+#include "gate_state.h"
+#include "health.h"
 #include "json/builder.h"
 #include "json/digest.h"
 #include "override.h"
+#include "policy.h"
 #include "promotion_path.h"
+#include "release.h"
 #include "review.h"
 #include "stage.h"
 
@@ -48,7 +52,15 @@ static const Gate gates[] = {
 	{"path", GATE_STATIC, false, false, gate_path},
 	{"component", GATE_STATIC, false, false, gate_component},
 	{"params", GATE_STATIC, false, false, NULL},
+	{"release", GATE_STATIC, false, false, gate_release},
 	{"plan", GATE_STATIC, false, true, NULL},
+	{"soak", GATE_TIME, true, false, gate_soak},
+	{"source_in_sync", GATE_STATE, true, false, gate_source_in_sync},
+	{"drift", GATE_STATE, true, false, gate_drift},
+	{"health", GATE_STATE, true, false, gate_health},
+	{"destructive", GATE_STATE, true, false, gate_destructive},
+	{"unexpected", GATE_STATE, true, false, gate_unexpected},
+	{"policy", GATE_STATE, true, true, gate_policies},
 	{"approval", GATE_PEOPLE, true, true, gate_approval},
 	{"rejected", GATE_PEOPLE, true, true, NULL}		/* with approval */
 };

@@ -167,7 +167,7 @@ promote_check_policy(PG_FUNCTION_ARGS)
 	(void) find_function(name, &problem);
 	if (problem)
 		ereport(ERROR,
-				(errcode(PM_POLICY_UNUSABLE),
+				(errcode(PM_INVALID_POLICY),
 				 errmsg("\"%s\" cannot be a policy", name),
 				 errdetail("The function: %s.", problem),
 				 errhint("Write a function " SIGNATURE ", STABLE or IMMUTABLE, and name it with its schema.")));
@@ -428,7 +428,7 @@ refuse_recursion(const Policy *policy, Oid function)
 	for (Run *run = running; run; run = run->outer, depth++)
 		if (run->function == function || depth == MAX_RUNNING)
 			ereport(ERROR,
-					(errcode(PM_POLICY_UNUSABLE),
+					(errcode(PM_INVALID_POLICY),
 					 errmsg("policy \"%s\" %s", policy->name,
 							run->function == function ? "asks for itself" : "is asked by too many others in turn"),
 					 errdetail("A policy asks for the blockers of an instance that it is in scope of."),
