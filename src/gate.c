@@ -320,6 +320,7 @@ review_case(const GateCase *gate)
 		}
 	}
 	review_open(&gate->key, &review);
+	review.asking = true;
 	if (review_is_carried_out(&review, gate->plan))
 		return;
 	review_judge(&review);
@@ -333,10 +334,7 @@ error_text(const ErrorData *error)
 	return error->detail ? psprintf("%s: %s", error->message, error->detail) : pstrdup(error->message);
 }
 
-/*
- * What review.c refuses, as reasons: of the plan, or of the params.  That a
- * release is blocked has a gate of its own.
- */
+/* What review.c refuses, as a reason: of the plan, or of the params. */
 static void
 block_refused(GateCase *gate, const ErrorData *error)
 {
@@ -344,8 +342,6 @@ block_refused(GateCase *gate, const ErrorData *error)
 		error->sqlerrcode == PM_DEFECTIVE_PLAN || error->sqlerrcode == PM_ILLEGAL_STEP ||
 		error->sqlerrcode == PM_PROTECTED || error->sqlerrcode == PM_NOT_DEPLOYED;
 
-	if (error->sqlerrcode == PM_RELEASE_BLOCKED)
-		return;
 	gate_block(gate, plan ? "plan" : "params", false, GATE_NO_TIME, GATE_NO_TIME,
 			   plan ? "promote.plan_instance and a worker" : "whoever configures it", error_text(error));
 }

@@ -52,6 +52,7 @@ review_open(const InstanceKey *key, Review *review)
 	review->proposed.proposal.allow_replace = spi_bool(SPI_tuptable, 0, 6);
 	review->proposed.revision = review->proposed.current_revision;
 	review->rendered_digest = NULL;
+	review->asking = false;
 }
 
 /*
@@ -65,7 +66,8 @@ review_judge(Review *review)
 	Proposal   *proposal = &review->proposed.proposal;
 
 	proposal_require_release(&review->proposed);
-	release_require_unblocked(proposal->bundle, proposal->version);
+	if (!review->asking)
+		release_require_unblocked(proposal->bundle, proposal->version);
 	compose_check(proposal);
 	review->rendered_digest = proposal->rendered == proposal->params ?
 		review->proposed.current_digest : json_digest(proposal->rendered);
@@ -318,13 +320,14 @@ check_provision(Review *review, const Deployment *proposal)
 		review_find_plan(review, proposal->plan, &plan);
 }
 
-/* Refuse a proposal that is not what would be queued now. */
+/* Refuse a proposal that is not what would be queued now; asking locks nothing. */
 static void
-check_proposal(const Deployment *proposal)
+check_proposal(const Deployment *proposal, bool asking)
 {
 	Review		review;
 
 	review_open(&proposal->key, &review);
+	review.asking = asking;
 	if (strcmp(proposal->action, "DECOMMISSION") == 0)
 		check_decommission(&review, proposal);
 	else
@@ -343,7 +346,7 @@ review_proposal(const InstanceKey *key, int32 deployment)
 
 	spi_enter(&scope);
 	deployment_load(key, deployment, &proposal);
-	check_proposal(&proposal);
+	check_proposal(&proposal, false);
 	spi_leave(&scope);
 }
 
@@ -437,8 +440,8 @@ review_require_current(const InstanceKey *key, int32 deployment)
 
 /*
  * Refuse a deployment that is no PLAN where it could not go on: a proposal that
- * is outdated, what waits and is, and what does neither.  Runs inside a scope
- * of spi.h.
+ * is outdated, what waits and is, and what does neither.  Locks nothing.
+ * Runs inside a scope of spi.h.
  */
 void
 review_deployment(const Deployment *deployment)
@@ -447,7 +450,7 @@ review_deployment(const Deployment *deployment)
 		strcmp(deployment->status, "APPROVED") == 0;
 
 	if (strcmp(deployment->status, "PROPOSED") == 0)
-		check_proposal(deployment);
+		check_proposal(deployment, true);
 	else if (waits)
 		review_require_current(&deployment->key, deployment->deployment);
 	else

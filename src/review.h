@@ -20,6 +20,7 @@ typedef struct Review
 	int32		changed_by;		/* 0: nothing has run yet */
 	bool		require_plan;
 	bool		protected;		/* from being decommissioned */
+	bool		asking;			/* nothing is to be locked: gates look at the release */
 } Review;
 
 extern void review_open(const InstanceKey *key, Review *review);

@@ -57,6 +57,7 @@ SELECT is((SELECT count(*) FROM promote.deployment WHERE action = 'PROVISION' AN
 -- ---- beyond two environments ----
 SELECT promote.configure_instance(name, '{"size": "small"}', '1.0.0') FROM promote.instance WHERE environment IN ('prod-uswest', 'prod-useast', 'recovery') \g /dev/null
 SELECT promote.configure_instance(name, '{}', '1.0.0') FROM promote.instance WHERE environment IN ('template', 'acme') \g /dev/null
+SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
 SELECT lives_ok($$SELECT promote.promote_instance('ecomm-prod-uswest-db', 'ecomm-prod-useast-db')$$, 'region rollouts');
 SELECT lives_ok($$SELECT promote.promote_instance('ecomm-template-cache', 'ecomm-acme-cache')$$, 'per-tenant updates');
 SELECT lives_ok($$SELECT promote.promote_instance('ecomm-production-db', 'ecomm-recovery-db')$$, 'disaster recovery rehearsals: promote prod into a parallel env');
