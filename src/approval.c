@@ -358,7 +358,7 @@ block_rejected(GateCase *gate, const Poll *poll, List **named)
 
 		if (vote->approved || vote->void_because || is_among(poll, &vote->by, *named))
 			continue;
-		gate_block(gate, "rejected", true, vote->at, GATE_NO_TIME, vote->by.actor,
+		gate_block(gate, "rejected", false, vote->at, GATE_NO_TIME, vote->by.actor,
 				   psprintf("%s has rejected it: %s", vote->by.actor, vote->reason));
 		gate_about(gate, vote->by.actor);
 		*named = lappend(*named, &vote->by);

@@ -62,7 +62,7 @@ static const Gate gates[] = {
 	{"unexpected", GATE_STATE, true, false, gate_unexpected},
 	{"policy", GATE_STATE, true, true, gate_policies},
 	{"approval", GATE_PEOPLE, true, true, gate_approval},
-	{"rejected", GATE_PEOPLE, true, true, NULL}		/* with approval */
+	{"rejected", GATE_PEOPLE, false, true, NULL}		/* with approval */
 };
 
 static const char *const kind_names[] = {"static", "time", "state", "people", "lock"};

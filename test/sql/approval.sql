@@ -181,14 +181,22 @@ ROLLBACK TO lifted;
 REVOKE test_dba, test_owner FROM test_carol;
 SELECT is(pg_temp.blocked(:plan3), NULL, 'or has none of the roles any more');
 ROLLBACK TO lifted;
-SELECT is((SELECT count(*) FROM promote.gates() WHERE kind = 'people' AND overridable), 2::bigint, 'both can be overridden where a rule allows it');
-INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('ecomm', 'production', 'rejected', 'test_owner');
-SELECT is(pg_temp.as_role('test_service', format($$SELECT (promote.override_gate('ecomm-production-db', %s, 'rejected', 'she has left')).code$$, :plan3)), 'rejected', 'an override');
-SELECT is(pg_temp.blocked(:plan3), NULL, '... lets it pass');
+SELECT is((SELECT string_agg(format('%s %s %s', code, overridable, decommission), ', ') FROM promote.gates() WHERE kind = 'people'), 'approval t t, rejected f t', 'a rejection is never overridden');
+SELECT is(pg_temp.approve('test_carol', :plan3), 'COMPLETED', 'it is taken back');
 SELECT is(pg_temp.as_role('none', format('SELECT (promote.deploy_instance(''ecomm-production-db'', %s)).status', :plan3)), 'PENDING', 'it is deployed');
 SELECT is((SELECT jsonb_agg(jsonb_build_object('rule', a -> 'rule', 'votes', (SELECT jsonb_agg(v - 'at' - 'vote') FROM jsonb_array_elements(a -> 'votes') AS v))) FROM promote.deployment, jsonb_array_elements(gates -> 'approvals') AS a WHERE environment = 'production' AND action = 'PROVISION'),
-    '[{"rule": "dba", "votes": [{"actor": "test_ann", "database_role": "test_ann"}, {"actor": "test_bob", "database_role": "test_bob"}]}, {"rule": "owner", "votes": [{"actor": "test_service", "database_role": "test_service"}]}]', '... with who has approved it');
+    '[{"rule": "dba", "votes": [{"actor": "test_ann", "database_role": "test_ann"}, {"actor": "test_bob", "database_role": "test_bob"}, {"actor": "test_carol", "database_role": "test_carol"}]}, {"rule": "owner", "votes": [{"actor": "test_service", "database_role": "test_service"}, {"actor": "test_carol", "database_role": "test_carol"}]}]', '... with who has approved it');
 SELECT ok(pg_temp.work('ecomm-production-db') > 0, 'and carried out');
+
+-- ---- overriding ----
+DO $$ BEGIN PERFORM promote.configure_instance('ecomm-production-db', '{"replicas": 5}'); END $$;
+SELECT pg_temp.planned('ecomm-production-db', '[["a.b", ["update"], {"x": 3}, {"x": 9}]]') AS urgent \gset
+INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('ecomm', 'production', 'approval', 'test_owner');
+SELECT is(pg_temp.as_role('test_service', format($$SELECT (promote.override_gate('ecomm-production-db', %s, 'approval', 'it burns')).subjects$$, :urgent)), '{dba,owner}', 'missing approvals can be overridden where a rule says so');
+SELECT is(pg_temp.blocked(:urgent), NULL, '... rule by rule');
+SELECT pg_temp.rule('late', 'test_owner');
+SELECT is(pg_temp.blocked(:urgent) ~ 'rule "late"', true, '... so that one that is added blocks');
+DELETE FROM promote.approval_rule WHERE rule = 'late';
 
 -- ---- proposals ----
 DO $$ BEGIN PERFORM promote.configure_instance('ecomm-production-db', '{"replicas": 3}'); END $$;
