@@ -67,6 +67,14 @@ BEGIN
         PERFORM promote.deploy_instance('blog-production-db');
     END LOOP;
     PERFORM promote.propose_deployment('blog-production-db', 'DECOMMISSION', message => 'no longer');
+    CREATE ROLE approver LOGIN;
+    GRANT USAGE ON SCHEMA promote TO approver;
+    GRANT EXECUTE ON FUNCTION promote.approve_deployment, promote.reject_deployment TO approver;
+    INSERT INTO promote.approval_rule (project, environment, rule, role, quorum, expires_after, component, selector)
+    VALUES ('blog', 'production', 'it''s "a rule"', 'approver', 1, '1 mon 2 days', 'db', '{"work": true}');
+    SET LOCAL ROLE approver;
+    PERFORM promote.approve_deployment('blog-production-db', 1, E'fine\n\\N');
+    RESET ROLE;
     PERFORM promote.report_observed('blog-production-db', '{"size": 5, "n": null}'::jsonb, 'scan');
     PERFORM promote.dismiss_drift('blog-production-db', 'never mind', '.size');
     PERFORM promote.adopt_drift('blog-production-db');

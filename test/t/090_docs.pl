@@ -41,6 +41,9 @@ my $deployed = $registry . q{;
 };
 my %setup = (
 	(map { $_ => $registry } qw(configure audit workers deployments plans paths)), (map { $_ => $deployed } qw(report drift rollback)),
+	approvals => $registry . q{;
+	SELECT promote.configure_instance('ecomm-production-db', '{"size": "small"}');
+	SELECT promote.complete_deployment(c.instance, c.deployment, c.fencing) FROM promote.claim_deployment('worker') AS c},
 	promotion => 'CREATE ROLE release_bot');
 
 my %shown;    # the functions that an example with its result calls
