@@ -8,8 +8,6 @@
 #include "postgres.h"
 
 #include "gate_state.h"
-#include "json/path.h"
-#include "json/reader.h"
 #include "stage.h"
 
 #include "catalog/pg_type.h"
@@ -171,107 +169,49 @@ gate_destructive(GateCase *gate)
 				   psprintf("plan %d deletes or replaces resources that hold data: %s", gate->plan, result_names(1)));
 }
 
-/*
- * Did the overrides, a merge patch, have a say at that path?  They had where
- * they hold it, or anything but an object above it, which replaces all there
- * was.
- */
-static bool
-is_overridden(const Jsonb *overrides, const char *path)
-{
-	JsonPathReader reader;
-	JsonPathStep step;
-	JsonbValue	found;
-
-	json_root(overrides, &found);
-	json_path_reader_init(&reader, path, strlen(path));
-	while (json_path_next(&reader, &step))
-	{
-		JsonbValue	object = found;
-
-		if (!json_is_object(&object))
-			return true;
-		if (step.key == NULL ||
-			getKeyJsonValueFromContainer(object.val.binary.data, step.key, step.length, &found) == NULL)
-			return false;
-	}
-	return true;
-}
-
-/* The overrides that the revision was promoted with; NULL: none. */
-static Jsonb *
-read_overrides(const GateCase *gate)
-{
-	static Statement read = {
-		.text = "SELECT r.overrides FROM promote.revision AS r WHERE " OF_INSTANCE("r")
-		" AND r.revision = $4 AND r.overrides <> '{}'",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
-
-	instance_key_values(&gate->key, values);
-	values[3] = Int32GetDatum(gate->revision);
-	statement_run(&read, values, NULL, true);
-	return SPI_processed > 0 ? spi_jsonb(SPI_tuptable, 0, 1) : NULL;
-}
-
-/* Add a name to those that a message shows; count is how many there were before. */
+/* Block because of changes, in the result, that the source never had. */
 static void
-add_name(StringInfo names, const char *name, int count)
+block_unexpected(GateCase *gate, const char *what)
 {
-	if (count < NAMES_SHOWN)
-		appendStringInfo(names, "%s%s", count > 0 ? ", " : "", name);
-}
-
-/* Block because of changes that the source never had. */
-static void
-block_unexpected(GateCase *gate, const char *what, const StringInfoData *names, int count)
-{
-	if (count == 0)
+	if (SPI_processed == 0)
 		return;
 	gate_block(gate, "unexpected", true, GATE_NO_TIME, GATE_NO_TIME,
 			   psprintf("whoever deploys it at \"%s\" first", gate_source_name(gate)),
-			   psprintf("%s that \"%s\" never had: %s%s", what, gate_source_name(gate), names->data,
-						count > NAMES_SHOWN ? psprintf(" and %d more", count - NAMES_SHOWN) : ""));
+			   psprintf("%s that \"%s\" never had: %s", what, gate_source_name(gate), result_names(1)));
 }
 
 /*
- * Block where the configuration gets a value that the source has never run
- * with, and that no override gave it.  Where nothing ever ran at the source
- * there is nothing to compare with.
+ * Block where the configuration gets a value from the source that it has
+ * never run with.  What the destination has for itself, overrides gave it, or
+ * its environment's parameters, is meant.  Where nothing ever ran at the
+ * source there is nothing to compare with.
  */
 static void
-judge_config(GateCase *gate, const Jsonb *overrides)
+judge_config(GateCase *gate)
 {
 	static Statement read = {
-		.text = "SELECT c.path FROM promote.config_changes AS c"
+		.text = "SELECT c.path FROM promote.config_changes AS c, promote.config AS own, promote.config AS theirs"
 		" WHERE c.instance = $5 AND c.deployment = $6 AND c.unexpected"
+		" AND own.project = $1 AND own.digest = $7 AND theirs.project = $1 AND theirs.digest = $8"
+		" AND CASE c.change WHEN 'remove' THEN promote.jsonb_at_path(theirs.params, c.path) IS NULL"
+		"  ELSE promote.jsonb_at_path(theirs.params, c.path) = promote.jsonb_at_path(own.params, c.path) END"
 		" AND EXISTS (SELECT FROM promote.deployment AS u WHERE u.project = $1 AND u.environment = $4"
 		"  AND u.component = $3 AND u.action = 'PROVISION' AND u.status = 'COMPLETED'"
 		"  AND u.started_at IS NOT NULL AND u.environment <> $2)"
 		" ORDER BY c.leaf",
-		.parameters = 6,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID}
+		.parameters = 8,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, BYTEAOID, BYTEAOID}
 	};
-	Datum		values[6];
-	StringInfoData names;
-	int			count = 0;
+	Datum		values[8];
 
 	instance_key_values(&gate->key, values);
 	values[3] = CStringGetTextDatum(gate->source_environment);
 	values[4] = CStringGetTextDatum(gate->instance);
 	values[5] = Int32GetDatum(judged_deployment(gate));
+	values[6] = PointerGetDatum(gate->digest);
+	values[7] = PointerGetDatum(gate->source_digest);
 	statement_run(&read, values, NULL, true);
-	initStringInfo(&names);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		char	   *path = spi_text(SPI_tuptable, i, 1);
-
-		if (overrides == NULL || !is_overridden(overrides, path))
-			add_name(&names, path, count++);
-	}
-	block_unexpected(gate, "the configuration gets values", &names, count);
+	block_unexpected(gate, "the configuration gets values");
 }
 
 /*
@@ -280,30 +220,28 @@ judge_config(GateCase *gate, const Jsonb *overrides)
  * updated in the same way: there only what is made or taken away counts.
  */
 static void
-judge_plan(GateCase *gate, const Jsonb *overrides)
+judge_plan(GateCase *gate)
 {
 	static Statement read = {
 		.text = "SELECT c.address FROM promote.plan_changes AS c"
-		" WHERE c.instance = $4 AND c.deployment = $5 AND c.unexpected AND (c.action <> 'update' OR NOT $6)"
-		" AND EXISTS (SELECT FROM promote.deployment AS u WHERE u.project = $1 AND u.environment = $2"
+		" WHERE c.instance = $5 AND c.deployment = $6 AND c.unexpected"
+		" AND (c.action <> 'update' OR EXISTS (SELECT FROM promote.revision AS r WHERE " OF_INSTANCE("r")
+		"  AND r.revision = $7 AND (r.overrides = '{}') IS NOT FALSE))"
+		" AND EXISTS (SELECT FROM promote.deployment AS u WHERE u.project = $1 AND u.environment = $4"
 		"  AND u.component = $3 AND u.action = 'PLAN' AND u.plan_facts IS NOT NULL)"
 		" ORDER BY c.change",
-		.parameters = 6,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, BOOLOID}
+		.parameters = 7,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID}
 	};
-	Datum		values[6];
-	StringInfoData names;
+	Datum		values[7];
 
 	instance_key_values(&gate->key, values);
-	values[1] = CStringGetTextDatum(gate->source_environment);
-	values[3] = CStringGetTextDatum(gate->instance);
-	values[4] = Int32GetDatum(gate->plan);
-	values[5] = BoolGetDatum(overrides != NULL);
+	values[3] = CStringGetTextDatum(gate->source_environment);
+	values[4] = CStringGetTextDatum(gate->instance);
+	values[5] = Int32GetDatum(gate->plan);
+	values[6] = Int32GetDatum(gate->revision);
 	statement_run(&read, values, NULL, true);
-	initStringInfo(&names);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		add_name(&names, spi_text(SPI_tuptable, i, 1), i);
-	block_unexpected(gate, psprintf("plan %d makes changes", gate->plan), &names, SPI_processed);
+	block_unexpected(gate, psprintf("plan %d makes changes", gate->plan));
 }
 
 /*
@@ -313,12 +251,9 @@ judge_plan(GateCase *gate, const Jsonb *overrides)
 void
 gate_unexpected(GateCase *gate)
 {
-	Jsonb	   *overrides;
-
 	if (!gate->require_expected || !gate_has_source(gate) || judged_deployment(gate) == 0)
 		return;
-	overrides = read_overrides(gate);
-	judge_config(gate, overrides);
+	judge_config(gate);
 	if (gate->plan != 0)
-		judge_plan(gate, overrides);
+		judge_plan(gate);
 }
