@@ -368,6 +368,25 @@ result_time(int column)
 	return isnull ? GATE_NO_TIME : DatumGetTimestampTz(value);
 }
 
+/* The first check of the source whose last report is of ill health, and not from before it ran that; NULL: none. */
+static char *
+read_failing(const GateCase *gate, TimestampTz since)
+{
+	static Statement read = {
+		.text = "SELECT v.check_name FROM promote.instance_health AS v WHERE " OF_INSTANCE("v")
+		" AND NOT v.healthy AND v.reported_at >= $4 ORDER BY v.check_name LIMIT 1",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
+	};
+	Datum		values[4];
+
+	instance_key_values(&gate->key, values);
+	values[1] = CStringGetTextDatum(gate->source_environment);
+	values[3] = TimestampTzGetDatum(since);
+	statement_run(&read, values, NULL, true);
+	return SPI_processed > 0 ? spi_text(SPI_tuptable, 0, 1) : NULL;
+}
+
 /*
  * Read what the source has been through.  A run begins with the first
  * completed PROVISION behind the last thing that may have made it another one:
@@ -379,7 +398,7 @@ read_soak(const GateCase *gate, Soak *soak)
 #define DIGEST_OF(d) \
 	"(SELECT r.digest FROM promote.revision AS r WHERE " SAME_INSTANCE("r", d) " AND r.revision = " d ".revision)"
 	static Statement read = {
-		.text = "SELECT i.status, i.deployed_revision, run.version, run.same, began.at, bad.at, failing.check_name"
+		.text = "SELECT i.status, i.deployed_revision, run.version, run.same, began.at, bad.at"
 		" FROM promote.instance AS i"
 		" LEFT JOIN LATERAL (SELECT d.version, d.rendered_digest, d.version = $5 AND " DIGEST_OF("d") " = $4 AS same"
 		"  FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "i") " AND d.deployment = i.deployed_by LIMIT 1) AS run ON true"
@@ -395,8 +414,6 @@ read_soak(const GateCase *gate, Soak *soak)
 		" LEFT JOIN LATERAL (SELECT h.reported_at AS at FROM promote.health_report AS h WHERE " SAME_INSTANCE("h", "i")
 		"  AND NOT h.healthy AND h.reported_at >= began.at"
 		"  ORDER BY h.project DESC, h.environment DESC, h.component DESC, h.reported_at DESC LIMIT 1) AS bad ON true"
-		" LEFT JOIN LATERAL (SELECT v.check_name FROM promote.instance_health AS v WHERE " SAME_INSTANCE("v", "i")
-		"  AND bad.at IS NOT NULL AND NOT v.healthy AND v.reported_at >= began.at ORDER BY v.check_name LIMIT 1) AS failing ON true"
 		" WHERE " OF_INSTANCE("i"),
 		.parameters = 5,
 		.types = {TEXTOID, TEXTOID, TEXTOID, BYTEAOID, TEXTOID}
@@ -418,9 +435,10 @@ read_soak(const GateCase *gate, Soak *soak)
 		.version = spi_text(SPI_tuptable, 0, 3),
 		.same = spi_bool(SPI_tuptable, 0, 4),
 		.since = result_time(5),
-		.unhealthy_at = result_time(6),
-		.failing = spi_text(SPI_tuptable, 0, 7)
+		.unhealthy_at = result_time(6)
 	};
+	if (soak->unhealthy_at != GATE_NO_TIME)
+		soak->failing = read_failing(gate, soak->since);
 	return true;
 }
 
