@@ -24,7 +24,7 @@ CREATE TABLE promote.audit_log (
 SELECT pg_catalog.pg_extension_config_dump('promote.audit_log', '');
 COMMENT ON TABLE promote.audit_log IS 'What happened, a chain of rows per subject';
 COMMENT ON COLUMN promote.audit_log.project IS 'Project of the subject';
-COMMENT ON COLUMN promote.audit_log.subject IS 'What it happened to: an instance''s name';
+COMMENT ON COLUMN promote.audit_log.subject IS 'What it happened to: an instance''s name, or a project''s of what happened to all of it';
 COMMENT ON COLUMN promote.audit_log.seq IS 'Place in the subject''s chain, from 1';
 COMMENT ON COLUMN promote.audit_log.at IS 'When';
 COMMENT ON COLUMN promote.audit_log.actor IS 'Who, by the setting promote.actor; else the database role';

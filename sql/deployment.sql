@@ -85,6 +85,9 @@ COMMENT ON INDEX promote.deployment_head_key IS 'One deployment of an instance r
 CREATE INDEX deployment_due_idx ON promote.deployment (due_at)
     WHERE due_at IS NOT NULL;
 COMMENT ON INDEX promote.deployment_due_idx IS 'Finds what may be claimed, the longest due first';
+CREATE INDEX deployment_queued_idx ON promote.deployment (queued_at)
+    WHERE action <> 'PLAN' AND queued_at IS NOT NULL;
+COMMENT ON INDEX promote.deployment_queued_idx IS 'Finds what was queued while a change window was open';
 SELECT pg_catalog.pg_extension_config_dump('promote.deployment', '');
 COMMENT ON TABLE promote.deployment IS 'Attempts to plan, provision or decommission a revision, numbered from 1 per instance';
 COMMENT ON COLUMN promote.deployment.project IS 'The instance''s project';

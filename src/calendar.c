@@ -15,6 +15,8 @@
 #include "calendar.h"
 #include "errors.h"
 
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"

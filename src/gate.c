@@ -20,6 +20,7 @@
 #include "release.h"
 #include "review.h"
 #include "stage.h"
+#include "window.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -54,7 +55,11 @@ static const Gate gates[] = {
 	{"params", GATE_STATIC, false, false, NULL},
 	{"release", GATE_STATIC, false, false, gate_release},
 	{"plan", GATE_STATIC, false, true, NULL},
+	{"stopped", GATE_TIME, false, true, gate_stopped},
+	{"freeze", GATE_TIME, true, true, gate_freeze},
+	{"window", GATE_TIME, true, true, gate_window},
 	{"soak", GATE_TIME, true, false, gate_soak},
+	{"budget", GATE_TIME, true, true, gate_budget},
 	{"source_in_sync", GATE_STATE, true, false, gate_source_in_sync},
 	{"drift", GATE_STATE, true, false, gate_drift},
 	{"health", GATE_STATE, true, false, gate_health},
@@ -496,6 +501,7 @@ gate_refuse(const GateCase *gate)
 void
 gate_require(GateCase *gate)
 {
+	window_lock_budgets(gate);
 	gate_judge(gate, true);
 	if (gate_is_closed(gate))
 		gate_refuse(gate);

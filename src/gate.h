@@ -42,6 +42,7 @@ typedef struct GateCase
 	Interval   *required_soak;
 	TimestampTz at;				/* what it is judged for */
 	TimestampTz now;
+	struct WindowSet *windows;	/* that time is judged by; NULL: not read yet, see window.c */
 	const char *code;			/* of the gate that is at work */
 	List	   *blockers;		/* of Blocker *, in order */
 } GateCase;

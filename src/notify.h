@@ -17,5 +17,6 @@ typedef struct Notice
 } Notice;
 
 extern void notify(const Notice *notice);
+extern void notify_line(const char *project, const char *event);
 
 #endif							/* PROMOTE_NOTIFY_H */

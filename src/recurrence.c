@@ -19,6 +19,7 @@
 #include <ctype.h>
 #include <libical/ical.h>
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"

@@ -22,7 +22,8 @@ SELECT format('SELECT promote.%I(%s)', min(p.proname), string_agg(
  CROSS JOIN unnest(p.proargtypes) WITH ORDINALITY AS a (type, place)
   LEFT JOIN (VALUES ('boolean', 'true'), ('bytea', $v$'\x00'$v$), ('bigint', '1'), ('integer', '1'),
                     ('interval', $v$'1 min'$v$), ('jsonb', $v$'{"a": 1}'$v$), ('text', $v$'a-b-c'$v$),
-                    ('text[]', $v$'{PLAN}'$v$), ('timestamp with time zone', 'now()')) AS sample (type, value)
+                    ('text[]', $v$'{PLAN}'$v$), ('timestamp with time zone', 'now()'),
+                    ('timestamp without time zone', $v$'2026-01-01'$v$), ('timestamp without time zone[]', $v$'{}'$v$)) AS sample (type, value)
     ON sample.type = format_type(a.type, NULL)
  WHERE p.oid = function
  GROUP BY mask
