@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "approval.h"
+#include "deploy.h"
 #include "deployment.h"
 #include "errors.h"
 #include "gate.h"
@@ -219,6 +220,23 @@ order_decommission(Review *review, const Request *request)
 		.message = request->message
 	};
 	return write_order(review, &order);
+}
+
+/*
+ * Queue what an instance desires: a PLAN, or a PROVISION by that plan (0: the
+ * last one); returns its number, also where it was queued before.  Runs inside
+ * a scope of spi.h.
+ */
+int32
+deploy_order(const InstanceKey *key, const char *action, int32 plan, const char *message)
+{
+	Request		request = {*key, action, "PENDING", plan, message};
+	Review		review;
+
+	stage_lock(key, true);
+	review_open(key, &review);
+	return strcmp(action, "PLAN") == 0 ? order_plan(&review, &request) :
+		order_provision(&review, &request);
 }
 
 /*

@@ -49,7 +49,9 @@ notify(const Notice *notice)
 
 	json_builder_init(&builder);
 	json_build_begin_object(&builder);
-	json_build_field(&builder, "instance", notice->instance);
+	add_word(&builder, "instance", notice->instance);
+	add_word(&builder, "project", notice->project);
+	add_number(&builder, "request", notice->request);
 	add_number(&builder, "revision", notice->revision);
 	add_number(&builder, "deployment", notice->deployment);
 	add_word(&builder, "action", notice->action);

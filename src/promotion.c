@@ -16,10 +16,9 @@
 #include "json/reader.h"
 #include "json/render.h"
 #include "json/writer.h"
+#include "promotion.h"
 #include "promotion_path.h"
-#include "proposal.h"
 #include "schema/schema.h"
-#include "stage.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -31,18 +30,6 @@ PG_FUNCTION_INFO_V1(promote_promote_to_next);
 PG_FUNCTION_INFO_V1(promote_preview_promotion);
 
 #define MAX_KEY_LENGTH 255		/* bytes of an idempotency key */
-
-/* A promotion as it is asked for, and what is read for it. */
-typedef struct Promotion
-{
-	InstanceKey source;
-	InstanceKey destination;
-	Jsonb	   *overrides;
-	int			options;		/* the first argument behind the overrides */
-	Jsonb	   *source_params;	/* what the source desires */
-	Jsonb	   *base;			/* what becomes of them before the overrides */
-	ProposedRevision proposed;
-} Promotion;
 
 /* Refuse a pair that cannot be promoted. */
 static void
@@ -91,8 +78,8 @@ take_arguments(FunctionCallInfo fcinfo, Promotion *promotion)
  * Read both instances and compose what the destination is to desire.  Runs
  * inside a scope of spi.h.
  */
-static void
-read_promotion(Promotion *promotion, bool read_only)
+void
+promotion_read(Promotion *promotion, bool read_only)
 {
 	ProposedRevision *proposed = &promotion->proposed;
 	Proposal   *proposal = &proposed->proposal;
@@ -113,8 +100,8 @@ read_promotion(Promotion *promotion, bool read_only)
 }
 
 /* Lock both instances in key order: the source against edits only. */
-static void
-lock_promotion(const Promotion *promotion)
+void
+promotion_lock(const Promotion *promotion)
 {
 	bool		source_first = instance_key_compare(&promotion->source,
 													&promotion->destination) < 0;
@@ -263,20 +250,21 @@ keep_result(const Promotion *promotion, const char *key, const bytea *request,
 	PG_END_TRY();
 }
 
-/* Write what the destination is to desire. */
-static void
-write_promotion(FunctionCallInfo fcinfo, Promotion *promotion, MemoryContext caller,
+/*
+ * Write what the destination is to desire; what was read says whether to plan
+ * it and whether it may replace what runs.
+ */
+void
+promotion_write(Promotion *promotion, const char *message, MemoryContext caller,
 				Staged *staged)
 {
 	Staging		staging = {
 		.origin = "promotion",
 		.source_environment = promotion->source.environment,
 		.overrides = promotion->overrides,
-		.message = argument_text(fcinfo, promotion->options + MESSAGE)
+		.message = message
 	};
 
-	promotion->proposed.plan = argument_bool(fcinfo, promotion->options + PLAN, true);
-	promotion->proposed.proposal.allow_replace = argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false);
 	stage_write(&staging, &promotion->proposed, caller, staged);
 }
 
@@ -291,14 +279,16 @@ promote(FunctionCallInfo fcinfo, Promotion *promotion, MemoryContext caller, Sta
 	bytea	   *request = NULL;
 
 	check_key(key);
-	lock_promotion(promotion);
+	promotion_lock(promotion);
 	if (key)
 		request = request_digest(fcinfo, promotion);
 	if (key && find_result(promotion, key, request, caller, staged))
 		return;
-	read_promotion(promotion, false);
+	promotion_read(promotion, false);
 	stage_check_revision(fcinfo, promotion->options + EXPECTED_REVISION, &promotion->proposed);
-	write_promotion(fcinfo, promotion, caller, staged);
+	promotion->proposed.plan = argument_bool(fcinfo, promotion->options + PLAN, true);
+	promotion->proposed.proposal.allow_replace = argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false);
+	promotion_write(promotion, argument_text(fcinfo, promotion->options + MESSAGE), caller, staged);
 	if (key)
 		keep_result(promotion, key, request, staged);
 }
@@ -487,7 +477,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);
-	read_promotion(&promotion, true);
+	promotion_read(&promotion, true);
 	/* a change of an immutable value is marked, not refused */
 	promotion.proposed.proposal.allow_replace = true;
 	compose_check(&promotion.proposed.proposal);

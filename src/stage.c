@@ -135,10 +135,11 @@ stage_check_revision(FunctionCallInfo fcinfo, int argument, const ProposedRevisi
 
 /*
  * Is what is proposed what is desired already?  By the same release, too: a
- * newer one that the constraint stands for now is a change.
+ * newer one that the constraint stands for now is a change.  The digest of the
+ * params is filled in.
  */
-static bool
-is_unchanged(const ProposedRevision *proposed)
+bool
+stage_is_unchanged(const ProposedRevision *proposed)
 {
 	return proposed->current_revision > 0 &&
 		json_digest_equal(proposed->digest, proposed->current_digest) &&
@@ -270,7 +271,7 @@ stage_write(const Staging *staging, ProposedRevision *proposed, MemoryContext ca
 	proposed->digest = json_digest(proposed->proposal.params);
 	staged->destination = MemoryContextStrdup(caller, proposed->proposal.instance);
 	staged->old_revision = proposed->current_revision;
-	staged->changed = !is_unchanged(proposed);
+	staged->changed = !stage_is_unchanged(proposed);
 	if (staged->changed)
 		write_revision(staging, proposed, &record);
 	else if (proposed->plan && !is_planned(proposed))

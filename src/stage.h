@@ -43,6 +43,7 @@ extern void stage_read(const InstanceKey *destination, const char *source_enviro
 					   bool read_only, ProposedRevision *proposed);
 extern void stage_check_revision(FunctionCallInfo fcinfo, int argument,
 								 const ProposedRevision *proposed);
+extern bool stage_is_unchanged(const ProposedRevision *proposed);
 extern void stage_write(const Staging *staging, ProposedRevision *proposed,
 						MemoryContext caller, Staged *staged);
 extern Datum stage_result(FunctionCallInfo fcinfo, const Staged *staged);
