@@ -233,7 +233,10 @@ deploy_order(const InstanceKey *key, const char *action, int32 plan, const char 
 	Request		request = {*key, action, "PENDING", plan, message};
 	Review		review;
 
-	stage_lock(key, true);
+	if (strcmp(action, "PLAN") == 0)
+		stage_lock(key, true);
+	else
+		rule_lock_case(key);
 	review_open(key, &review);
 	return strcmp(action, "PLAN") == 0 ? order_plan(&review, &request) :
 		order_provision(&review, &request);

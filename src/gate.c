@@ -18,6 +18,7 @@
 #include "policy.h"
 #include "promotion_path.h"
 #include "release.h"
+#include "request_gate.h"
 #include "review.h"
 #include "stage.h"
 #include "window.h"
@@ -67,7 +68,8 @@ static const Gate gates[] = {
 	{"unexpected", GATE_STATE, true, false, gate_unexpected},
 	{"policy", GATE_STATE, true, true, gate_policies},
 	{"approval", GATE_PEOPLE, true, true, gate_approval},
-	{"rejected", GATE_PEOPLE, false, true, NULL}		/* with approval */
+	{"rejected", GATE_PEOPLE, false, true, NULL},	/* with approval */
+	{"request", GATE_LOCK, true, true, gate_request}
 };
 
 static const char *const kind_names[] = {"static", "time", "state", "people", "lock"};
