@@ -564,8 +564,10 @@ gate_pass(const InstanceKey *key, int32 deployment)
 	spi_enter(&scope);
 	gate_open(key, deployment, GetCurrentTimestamp(), &gate);
 	gate_require(&gate);
-	inner = MemoryContextSwitchTo(scope.caller);
 	verdict = gate_verdict(&gate);
+	/* a copy: making it runs statements, and SPI goes on in a context of its own after each */
+	inner = MemoryContextSwitchTo(scope.caller);
+	verdict = DatumGetJsonbPCopy(JsonbPGetDatum(verdict));
 	MemoryContextSwitchTo(inner);
 	spi_leave(&scope);
 	return verdict;
