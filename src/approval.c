@@ -374,6 +374,7 @@ gate_approval(GateCase *gate)
 {
 	List	   *polls = read_polls(gate);
 	List	   *named = NIL;
+	TimestampTz since = GATE_NO_TIME;
 	ListCell   *cell;
 
 	if (polls != NIL && gate->plan_digest == NULL)
@@ -388,7 +389,9 @@ gate_approval(GateCase *gate)
 
 		if (poll->given >= poll->quorum)
 			continue;
-		gate_block(gate, "approval", true, planned_at(gate), GATE_NO_TIME,
+		if (since == GATE_NO_TIME)
+			since = planned_at(gate);
+		gate_block(gate, "approval", true, since, GATE_NO_TIME,
 				   psprintf("role %s", poll->role), describe(poll));
 		gate_about(gate, poll->rule);
 	}

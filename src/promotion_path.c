@@ -74,14 +74,14 @@ static Statement comes_from = {
 	.types = {TEXTOID, TEXTOID}
 };
 
-/* The names that a statement has for an environment, by the active snapshot. */
+/* The names that a statement has for an environment; read_only: by the active snapshot. */
 static List *
-environments_of(Statement *statement, const char *project, const char *environment)
+environments_of(Statement *statement, const char *project, const char *environment, bool read_only)
 {
 	Datum		values[2] = {CStringGetTextDatum(project), CStringGetTextDatum(environment)};
 	List	   *names = NIL;
 
-	statement_run(statement, values, NULL, true);
+	statement_run(statement, values, NULL, read_only);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		names = lappend(names, spi_text(SPI_tuptable, i, 1));
 	SPI_freetuptable(SPI_tuptable);
@@ -143,7 +143,7 @@ go_on(Walk *walk, List *way, Place *place)
 
 	place->on_way = true;
 	hop->place = place;
-	hop->neighbours = environments_of(walk->neighbours, walk->project, place->environment);
+	hop->neighbours = environments_of(walk->neighbours, walk->project, place->environment, true);
 	hop->next = 0;
 	return lappend(way, hop);
 }
@@ -226,7 +226,7 @@ walk_away(Walk *walk, const char *environment)
 	for (int i = 0; i < list_length(found); i++)
 	{
 		const Place *from = list_nth(found, i);
-		List	   *names = environments_of(walk->neighbours, walk->project, from->environment);
+		List	   *names = environments_of(walk->neighbours, walk->project, from->environment, true);
 		ListCell   *cell;
 
 		CHECK_FOR_INTERRUPTS();
@@ -448,9 +448,9 @@ has_name(const List *names, const char *name)
  * not, sources has the names of those that it may be taken from.
  */
 static bool
-is_on_path(const InstanceKey *key, const char *source, List **sources)
+is_on_path(const InstanceKey *key, const char *source, bool read_only, List **sources)
 {
-	*sources = environments_of(&comes_from, key->project, key->environment);
+	*sources = environments_of(&comes_from, key->project, key->environment, read_only);
 	return has_name(*sources, source);
 }
 
@@ -460,7 +460,7 @@ is_on_path(const InstanceKey *key, const char *source, List **sources)
  * spi.h.
  */
 void
-path_require(const ProposedRevision *proposed)
+path_require(const ProposedRevision *proposed, bool read_only)
 {
 	const InstanceKey *key = &proposed->key;
 	List	   *sources;
@@ -468,8 +468,7 @@ path_require(const ProposedRevision *proposed)
 	if (!proposed->path_only || proposed->source_environment == NULL ||
 		strcmp(proposed->source_environment, key->environment) == 0)
 		return;
-	PushActiveSnapshot(GetLatestSnapshot());
-	if (!is_on_path(key, proposed->source_environment, &sources))
+	if (!is_on_path(key, proposed->source_environment, read_only, &sources))
 		ereport(ERROR,
 				(errcode(PM_NO_PATH),
 				 errmsg("there is no promotion path from \"%s\" to \"%s\"",
@@ -480,7 +479,6 @@ path_require(const ProposedRevision *proposed)
 				 errdetail("Environment \"%s\" of project \"%s\" takes from where a path leads from: %s.",
 						   key->environment, key->project, join_names(sources)),
 				 errhint("Promote along a path, or add one to promote.promotion_path.")));
-	PopActiveSnapshot();
 }
 
 /* The gate: what is desired was taken from where a path leads from, if it has to be. */
@@ -490,7 +488,7 @@ gate_path(GateCase *gate)
 	List	   *sources;
 
 	if (!gate->path_only || gate->source_environment == NULL ||
-		is_on_path(&gate->key, gate->source_environment, &sources))
+		is_on_path(&gate->key, gate->source_environment, true, &sources))
 		return;
 	gate_block(gate, "path", false, GATE_NO_TIME, GATE_NO_TIME, "whoever adds the path",
 			   psprintf("there is no promotion path from \"%s\" to \"%s\", %s%s",
@@ -503,7 +501,7 @@ gate_path(GateCase *gate)
 static void
 refuse_no_next(const InstanceKey *source)
 {
-	const List *names = environments_of(&leads_to, source->project, source->environment);
+	const List *names = environments_of(&leads_to, source->project, source->environment, false);
 
 	ereport(ERROR,
 			(errcode(PM_NO_PATH),

@@ -10,7 +10,7 @@
 #include "name.h"
 #include "proposal.h"
 
-extern void path_require(const ProposedRevision *proposed);
+extern void path_require(const ProposedRevision *proposed, bool read_only);
 extern void gate_path(GateCase *gate);
 extern char *path_next(const InstanceKey *source);
 

@@ -345,7 +345,7 @@ check_path(const PromotionRequest *request)
 
 	statement_run(&read, values, NULL, false);
 	proposed.path_only = SPI_processed > 0;
-	path_require(&proposed);
+	path_require(&proposed, false);
 }
 
 /*

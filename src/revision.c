@@ -226,7 +226,7 @@ judge(ProposedRevision *proposed)
 	}
 	check_stored(proposed);
 	check_source(proposed);
-	path_require(proposed);
+	path_require(proposed, false);
 	proposal_require_history(proposed);
 	if (!proposed->fits)
 		ereport(ERROR,

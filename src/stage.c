@@ -103,7 +103,7 @@ stage_read(const InstanceKey *destination, const char *source_environment,
 					  read_only, proposed))
 	{
 		proposal_require_history(proposed);
-		path_require(proposed);
+		path_require(proposed, read_only);
 		return;
 	}
 	source.environment = (char *) source_environment;
