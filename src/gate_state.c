@@ -18,14 +18,11 @@
 
 #define NAMES_SHOWN 5			/* in a message, of what may be many */
 
-/*
- * Would something be deployed that was promoted from another instance?  What
- * is decommissioned has to be neither in sync nor expected.
- */
+/* Would something be deployed that was promoted from another instance, whose revision is there? */
 bool
 gate_has_source(const GateCase *gate)
 {
-	return gate->source_environment && gate->source_digest && strcmp(gate->action, "DECOMMISSION") != 0;
+	return gate->source_environment && gate->source_digest;
 }
 
 /* Name of the instance that the revision was promoted from. */
@@ -65,6 +62,7 @@ gate_source_in_sync(GateCase *gate)
 	char	   *source;
 	char	   *status;
 	char	   *version;
+	const char *subject = "release";
 	char	   *problem;
 
 	if (!gate->require_source_in_sync || !gate_has_source(gate))
@@ -78,27 +76,34 @@ gate_source_in_sync(GateCase *gate)
 	status = spi_text(SPI_tuptable, 0, 1);
 	version = spi_text(SPI_tuptable, 0, 4);
 	if (strcmp(status, "in_sync") != 0)
+	{
+		subject = status;
 		problem = psprintf("the source \"%s\" is %s, not in_sync", source, status);
+	}
 	else if (!spi_bool(SPI_tuptable, 0, 5))
+	{
+		subject = "configuration";
 		problem = psprintf("the source \"%s\" runs revision %d, not the configuration of revision %d that was promoted",
 						   source, spi_integer(SPI_tuptable, 0, 3), gate->source_revision);
+	}
 	else if (gate->version && version && strcmp(gate->version, version) != 0)
 		problem = psprintf("the source \"%s\" runs release %s, not %s", source, version, gate->version);
 	else
 		return;
 	gate_block(gate, "source_in_sync", true, result_time(2), GATE_NO_TIME,
 			   psprintf("whoever deploys \"%s\", or promotes what it runs", source), problem);
+	gate_about(gate, subject);
 }
 
-/* The first few texts of a column of the result, and how many more there are. */
+/* The first few texts of the result's first column, and how many more there are. */
 static char *
-result_names(int column)
+result_names(void)
 {
 	StringInfoData names;
 
 	initStringInfo(&names);
 	for (uint64 i = 0; i < SPI_processed && i < NAMES_SHOWN; i++)
-		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", spi_text(SPI_tuptable, i, column));
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", spi_text(SPI_tuptable, i, 1));
 	if (SPI_processed > NAMES_SHOWN)
 		appendStringInfo(&names, " and " UINT64_FORMAT " more", SPI_processed - NAMES_SHOWN);
 	return names.data;
@@ -175,8 +180,9 @@ gate_drift(GateCase *gate)
 	};
 	Drift		drift;
 	Datum		values[6];
+	char	   *names;
 
-	if (!gate->require_no_drift || strcmp(gate->action, "DECOMMISSION") == 0)
+	if (!gate->require_no_drift)
 		return;
 	read_drift(gate, &drift);
 	if (drift.repaired || !(drift.reported || drift.found))
@@ -186,10 +192,13 @@ gate_drift(GateCase *gate)
 	values[4] = CStringGetTextDatum(gate->instance);
 	values[5] = BoolGetDatum(drift.found);
 	statement_run(&read, values, NULL, true);
-	/* of what a plan has found all may be dismissed */
-	if (SPI_processed > 0)
-		gate_block(gate, "drift", true, result_time(2), GATE_NO_TIME, "whoever adopts or dismisses it",
-				   psprintf("\"%s\" differs from what was deployed: %s", gate->instance, result_names(1)));
+	/* all that a plan has found may be dismissed */
+	if (SPI_processed == 0)
+		return;
+	names = result_names();
+	gate_block(gate, "drift", true, result_time(2), GATE_NO_TIME, "whoever adopts or dismisses it",
+			   psprintf("\"%s\" differs from what was deployed: %s", gate->instance, names));
+	gate_about(gate, names);
 }
 
 /* The deployment whose changes are judged: the plan, or what was asked for; 0: none. */
@@ -224,26 +233,35 @@ gate_destructive(GateCase *gate)
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};
 	Datum		values[4];
+	char	   *names;
 
-	if (gate->plan == 0 || strcmp(gate->action, "DECOMMISSION") == 0)
+	if (gate->plan == 0)
 		return;
 	instance_key_values(&gate->key, values);
 	values[3] = Int32GetDatum(gate->plan);
 	statement_run(&read, values, NULL, true);
-	if (SPI_processed > 0)
-		gate_block(gate, "destructive", true, GATE_NO_TIME, GATE_NO_TIME, "whoever changes what is desired, so that another plan does not",
-				   psprintf("plan %d deletes or replaces resources that hold data: %s", gate->plan, result_names(1)));
+	if (SPI_processed == 0)
+		return;
+	names = result_names();
+	gate_block(gate, "destructive", true, GATE_NO_TIME, GATE_NO_TIME,
+			   "whoever changes what is desired, so that another plan does not",
+			   psprintf("plan %d deletes or replaces resources that hold data: %s", gate->plan, names));
+	gate_about(gate, names);
 }
 
 /* Block because of changes, in the result, that the source never had. */
 static void
 block_unexpected(GateCase *gate, const char *what)
 {
+	char	   *names;
+
 	if (SPI_processed == 0)
 		return;
+	names = result_names();
 	gate_block(gate, "unexpected", true, GATE_NO_TIME, GATE_NO_TIME,
 			   psprintf("whoever deploys it at \"%s\" first", gate_source_name(gate)),
-			   psprintf("%s that \"%s\" never had: %s", what, gate_source_name(gate), result_names(1)));
+			   psprintf("%s that \"%s\" never had: %s", what, gate_source_name(gate), names));
+	gate_about(gate, names);
 }
 
 /*

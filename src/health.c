@@ -259,6 +259,7 @@ block_missing(GateCase *gate, const Missing *missing)
 {
 	const char *of = missing->revision == 0 ? psprintf("\"%s\"", missing->instance) :
 		psprintf("revision %d of \"%s\"", missing->revision, missing->instance);
+	const char *state = "never reported";
 	const char *message;
 	TimestampTz since = GATE_NO_TIME;
 
@@ -268,15 +269,18 @@ block_missing(GateCase *gate, const Missing *missing)
 	{
 		message = psprintf("check \"%s\" has failed of %s%s%s", missing->check, of,
 						   missing->message ? ": " : "", missing->message ? missing->message : "");
+		state = "failed";
 		since = missing->since;
 	}
 	else
 	{
 		message = psprintf("the last report of check \"%s\" of %s has expired", missing->check, of);
+		state = "expired";
 		since = missing->expired_at;
 	}
 	gate_block(gate, "health", true, since, GATE_NO_TIME,
 			   psprintf("whoever reports check \"%s\" of \"%s\" healthy", missing->check, missing->instance), message);
+	gate_about(gate, psprintf("%s of %s: %s", missing->check, missing->instance, state));
 }
 
 /* Read a row of the gate's statement. */
@@ -326,8 +330,6 @@ gate_health(GateCase *gate)
 	Datum		values[8];
 	uint64		count;
 
-	if (strcmp(gate->action, "DECOMMISSION") == 0)
-		return;
 	instance_key_values(&gate->key, values);
 	values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(gate->source_environment);
 	values[4] = Int32GetDatum(gate->revision);
@@ -488,6 +490,7 @@ gate_soak(GateCase *gate)
 	if (problem)
 	{
 		gate_block(gate, "soak", true, soak.unhealthy_at, GATE_NO_TIME, psprintf("whoever sees to \"%s\"", soak.source), problem);
+		gate_about(gate, problem);
 		return;
 	}
 	from = soak.unhealthy_at != GATE_NO_TIME ? soak.unhealthy_at : soak.since;

@@ -414,8 +414,11 @@ block_reasons(GateCase *gate, const Policy *policy, List *reasons)
 		if (foreach_current_index(cell) == MAX_REASONS)
 			block_policy(gate, policy, psprintf("gives more than %d reasons", MAX_REASONS));
 		else
+		{
 			gate_block(gate, reason->code, reason->overridable, reason->since, reason->until,
 					   reason->liftable_by, reason->message);
+			gate_about(gate, policy->name);
+		}
 	}
 }
 

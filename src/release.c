@@ -19,6 +19,7 @@
 #include "stage.h"
 #include "trigger.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
@@ -50,21 +51,21 @@ refuse_blocked_release(const char *bundle, const char *version, const char *reas
 
 /*
  * Refuse to go on with a blocked release, and keep it from being blocked until
- * the transaction ends.  Runs inside a scope of spi.h.
+ * the transaction ends.  Who only asks, in a read-only transaction, writes
+ * nothing that would have to be kept from it.  Runs inside a scope of spi.h.
  */
 void
 release_require_unblocked(const char *bundle, const char *version)
 {
-	static Statement read = {
-		.text = "SELECT f.block_reason FROM promote.bundle_release AS f"
-		" WHERE " OF_RELEASE("f") " FOR KEY SHARE OF f",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
+#define BLOCK_REASON "SELECT f.block_reason FROM promote.bundle_release AS f WHERE " OF_RELEASE("f")
+	static Statement reads[] = {
+		{.text = BLOCK_REASON,.parameters = 2,.types = {TEXTOID, TEXTOID}},
+		{.text = BLOCK_REASON " FOR KEY SHARE",.parameters = 2,.types = {TEXTOID, TEXTOID}}
 	};
 	Datum		values[2] = {CStringGetTextDatum(bundle), CStringGetTextDatum(version)};
 	char	   *reason;
 
-	statement_run(&read, values, NULL, false);
+	statement_run(&reads[XactReadOnly ? 0 : 1], values, NULL, false);
 	reason = SPI_processed > 0 ? spi_text(SPI_tuptable, 0, 1) : NULL;
 	if (reason)
 		refuse_blocked_release(bundle, version, reason);
@@ -86,7 +87,7 @@ gate_release(GateCase *gate)
 	Datum		since;
 	bool		isnull;
 
-	if (strcmp(gate->action, "DECOMMISSION") == 0 || gate->version == NULL)
+	if (gate->version == NULL)
 		return;
 	values[0] = CStringGetTextDatum(gate->bundle);
 	values[1] = CStringGetTextDatum(gate->version);

@@ -20,8 +20,8 @@ SELECT is_empty($$SELECT pg_temp.blocked('source_in_sync')$$, 'an edit has no so
 SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db') \g /dev/null
 SELECT is_empty($$SELECT pg_temp.blocked('source_in_sync')$$, 'nor does everybody ask for that');
 SELECT pg_temp.rule('require_source_in_sync', 'true') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT message, since IS NOT NULL, until, liftable_by, overridable FROM promote.blockers('ecomm-production-db') WHERE code = 'source_in_sync'$$),
-    '("the source ""ecomm-staging-db"" is never_deployed, not in_sync",t,,"whoever deploys ""ecomm-staging-db"", or promotes what it runs",t)', 'a source that does not run blocks');
+SELECT is(pg_temp.lines($$SELECT message, since IS NOT NULL, until, liftable_by FROM promote.blockers('ecomm-production-db') WHERE code = 'source_in_sync'$$),
+    '("the source ""ecomm-staging-db"" is never_deployed, not in_sync",t,,"whoever deploys ""ecomm-staging-db"", or promotes what it runs")', 'a source that does not run blocks');
 SELECT pg_temp.deploy('ecomm-staging-db', true) \g /dev/null
 SELECT is_empty($$SELECT pg_temp.blocked('source_in_sync')$$, 'one that runs what was promoted does not');
 SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 3}') \g /dev/null
@@ -48,8 +48,8 @@ SELECT pg_temp.deploy('ecomm-production-db', true) \g /dev/null
 SELECT promote.report_observed('ecomm-production-db', pg_temp.params('ecomm-production-db') || '{"replicas": 8, "tier": "x"}', 'scan') \g /dev/null
 SELECT is_empty($$SELECT pg_temp.blocked('drift')$$, 'deploying what was deployed puts it right');
 SELECT promote.configure_instance('ecomm-production-db', '{"replicas": 2}') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT message, since = (SELECT min(since) FROM promote.drift WHERE instance = 'ecomm-production-db'), until, liftable_by, overridable FROM promote.blockers('ecomm-production-db') WHERE code = 'drift'$$),
-    '("""ecomm-production-db"" differs from what was deployed: .replicas, .tier",t,,"whoever adopts or dismisses it",t)', 'deploying something else would overwrite it unseen');
+SELECT is(pg_temp.lines($$SELECT message, since = (SELECT min(since) FROM promote.drift WHERE instance = 'ecomm-production-db'), until, liftable_by FROM promote.blockers('ecomm-production-db') WHERE code = 'drift'$$),
+    '("""ecomm-production-db"" differs from what was deployed: .replicas, .tier",t,,"whoever adopts or dismisses it")', 'deploying something else would overwrite it unseen');
 SELECT pg_temp.rule('require_no_drift', 'false') \g /dev/null
 SELECT is_empty($$SELECT pg_temp.blocked('drift')$$, '... where that matters');
 SELECT pg_temp.rule('require_no_drift', 'true') \g /dev/null
@@ -81,8 +81,8 @@ SELECT promote.dismiss_drift('ecomm-production-db', 'start again') \g /dev/null
 -- ---- what destroys data ----
 SELECT is_empty($$SELECT pg_temp.blocked('destructive')$$, 'a plan that does nothing destroys nothing');
 SELECT pg_temp.planned('ecomm-production-db', '[["aws_db_instance.a", ["update"], {"a": 1}, {"a": 2}], ["aws_db_instance.b", ["delete"], {"a": 1}, null], ["aws_db_instance.c", ["delete", "create"], {"a": 1}, {"a": 2}]]') AS plan \gset
-SELECT is(pg_temp.lines($$SELECT message, since, until, liftable_by, overridable FROM promote.blockers('ecomm-production-db') WHERE code = 'destructive'$$),
-    format('("plan %s deletes or replaces resources that hold data: aws_db_instance.b, aws_db_instance.c",,,"whoever changes what is desired, so that another plan does not",t)', :plan), 'what deletes or replaces blocks');
+SELECT is(pg_temp.lines($$SELECT message, since, until, liftable_by FROM promote.blockers('ecomm-production-db') WHERE code = 'destructive'$$),
+    format('("plan %s deletes or replaces resources that hold data: aws_db_instance.b, aws_db_instance.c",,,"whoever changes what is desired, so that another plan does not")', :plan), 'what deletes or replaces blocks');
 SELECT pg_temp.planned('ecomm-production-db', (SELECT jsonb_agg(jsonb_build_array('aws_db_instance.x[' || i || ']', '["delete"]'::jsonb, '{"a": 1}'::jsonb, NULL)) FROM generate_series(0, 6) AS i)) AS plan \gset
 SELECT is((SELECT pg_temp.blocked('destructive')), format('plan %s deletes or replaces resources that hold data: aws_db_instance.x[0], aws_db_instance.x[1], aws_db_instance.x[2], aws_db_instance.x[3], aws_db_instance.x[4] and 2 more', :plan), 'of many the first are named');
 SELECT is((SELECT message FROM promote.blockers('ecomm-production-db', :plan - 1) WHERE code = 'destructive'), format('plan %s deletes or replaces resources that hold data: aws_db_instance.b, aws_db_instance.c', :plan - 1), 'of the deployment that is asked for');

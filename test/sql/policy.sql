@@ -136,7 +136,7 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA promote TO policy_deployer, policy_owne
 SELECT pg_temp.only('rules.says') \g /dev/null
 SELECT promote.configure_instance('ecomm-production-db', '{"tier": "x"}') \g /dev/null
 SET ROLE policy_deployer;
-SELECT is((SELECT message FROM promote.blockers('ecomm-production-db', 7) WHERE code = 'said'), 'ecomm-production-db 7 policy_deployer ' || session_user || ' pg_catalog, pg_temp on',
+SELECT is((SELECT message FROM promote.blockers('ecomm-production-db', 2) WHERE code = 'said'), 'ecomm-production-db 2 policy_deployer ' || session_user || ' pg_catalog, pg_temp on',
     'it is asked with the caller''s rights, read-only, by a pinned path');
 SELECT is(current_user, 'policy_deployer', '... and the caller is who it was');
 RESET ROLE;
