@@ -370,8 +370,6 @@ gate_review(GateCase *gate)
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
-	/* to the subtransaction's end: who asks locks nothing either, see release.c */
-	XactReadOnly = true;
 	PG_TRY();
 	{
 		review_case(gate);

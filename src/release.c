@@ -19,7 +19,6 @@
 #include "stage.h"
 #include "trigger.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
@@ -51,21 +50,21 @@ refuse_blocked_release(const char *bundle, const char *version, const char *reas
 
 /*
  * Refuse to go on with a blocked release, and keep it from being blocked until
- * the transaction ends.  Who only asks, in a read-only transaction, writes
- * nothing that would have to be kept from it.  Runs inside a scope of spi.h.
+ * the transaction ends.  Runs inside a scope of spi.h.
  */
 void
 release_require_unblocked(const char *bundle, const char *version)
 {
-#define BLOCK_REASON "SELECT f.block_reason FROM promote.bundle_release AS f WHERE " OF_RELEASE("f")
-	static Statement reads[] = {
-		{.text = BLOCK_REASON,.parameters = 2,.types = {TEXTOID, TEXTOID}},
-		{.text = BLOCK_REASON " FOR KEY SHARE",.parameters = 2,.types = {TEXTOID, TEXTOID}}
+	static Statement read = {
+		.text = "SELECT f.block_reason FROM promote.bundle_release AS f"
+		" WHERE " OF_RELEASE("f") " FOR KEY SHARE OF f",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
 	};
 	Datum		values[2] = {CStringGetTextDatum(bundle), CStringGetTextDatum(version)};
 	char	   *reason;
 
-	statement_run(&reads[XactReadOnly ? 0 : 1], values, NULL, false);
+	statement_run(&read, values, NULL, false);
 	reason = SPI_processed > 0 ? spi_text(SPI_tuptable, 0, 1) : NULL;
 	if (reason)
 		refuse_blocked_release(bundle, version, reason);
