@@ -141,6 +141,18 @@ extern RequestItem *request_items(const PromotionRequest *request, RequestPart p
 extern int32 request_next_wave(const PromotionRequest *request);
 extern void request_save_item(const PromotionRequest *request, const RequestItem *item);
 
+/* What is known of the health of what was deployed. */
+typedef enum RequestHealth
+{
+	REQUEST_HEALTHY,
+	REQUEST_UNVERIFIED,			/* not yet reported to be */
+	REQUEST_UNHEALTHY
+} RequestHealth;
+
+/* request_verify.c */
+extern RequestHealth request_health(const PromotionRequest *request, const RequestItem *item,
+									char **words);
+
 /* request_preview.c */
 extern void request_propose(const PromotionRequest *request, const RequestItem *item,
 							bool read_only, ItemProposal *proposal);

@@ -472,15 +472,26 @@ is_together(const Advance *advance)
 static void
 verify(Advance *advance, RequestItem *item)
 {
-	if (!item->soaked)
+	RequestHealth health;
+	SpiScope	scope;
+	char	   *words = NULL;
+
+	spi_enter(&scope);
+	health = request_health(&advance->request, item, &words);
+	spi_leave(&scope);
+	if (health == REQUEST_UNHEALTHY)
+		fail_item(advance, item, words);
+	else if (health == REQUEST_HEALTHY && item->soaked)
+		save(advance, DONE, item, "DONE");
+	else
 	{
 		advance->in_flight++;
 		if (is_shown(advance))
-			wait_for(advance, psprintf("wave %d: \"%s\" soaks until %s", item->wave, name_of(advance, item),
-									   item->soaks_until));
-		return;
+			wait_for(advance, health == REQUEST_HEALTHY ?
+					 psprintf("wave %d: \"%s\" soaks until %s", item->wave, name_of(advance, item), item->soaks_until) :
+					 psprintf("wave %d: \"%s\" is not verified: to be reported healthy since its deployment: %s",
+							  item->wave, name_of(advance, item), words));
 	}
-	save(advance, DONE, item, "DONE");
 }
 
 /*

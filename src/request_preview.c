@@ -231,17 +231,17 @@ request_item_document(const RequestItem *item, const ItemProposal *proposal)
 
 /* ---- what stands in the way ---- */
 
-/* Gates that can only be judged by what is staged and planned, and the request's own. */
-static const char *const later_gates[] = {
-	"params", "plan", "destructive", "unexpected", "approval", "rejected", "request"
+/* Gates that can be judged before there is a plan, and that are not the request's own. */
+static const char *const early_gates[] = {
+	"path", "release", "stopped", "freeze", "window", "soak", "budget", "source_in_sync", "drift", "health"
 };
 
 /* Is it one of those? */
 static bool
-is_later_gate(const char *code)
+is_early_gate(const char *code)
 {
-	for (int i = 0; i < lengthof(later_gates); i++)
-		if (strcmp(code, later_gates[i]) == 0)
+	for (int i = 0; i < lengthof(early_gates); i++)
+		if (strcmp(code, early_gates[i]) == 0)
 			return true;
 	return false;
 }
@@ -259,6 +259,7 @@ judge_proposal(const PromotionRequest *request, const ItemProposal *proposal, Ga
 	gate->plan = 0;
 	gate->plan_digest = NULL;
 	gate->origin = "promotion";
+	gate->revision = proposed->current_revision + (stage_is_unchanged(proposed) ? 0 : 1);
 	gate->digest = proposed->digest;
 	gate->version = proposed->proposal.version;
 	gate->source_environment = request->source_environment;
@@ -307,7 +308,7 @@ item_blockers(const PromotionRequest *request, const ItemProposal *proposal)
 	{
 		const Blocker *blocker = lfirst(cell);
 
-		if (!blocker->overridden && !is_later_gate(blocker->code))
+		if (!blocker->overridden && is_early_gate(blocker->code))
 			add_blocker(&builder, blocker->code, blocker->message, blocker->until, blocker->liftable_by);
 	}
 	json_build_end_array(&builder);

@@ -298,6 +298,43 @@ SELECT is(pg_temp.advance(19), 'FAILED 1 2', 'it fails, and cannot be rolled bac
 SELECT is((SELECT reason FROM promote.promotion_request_item WHERE request = 19), 'nothing ran there before the request: it cannot be rolled back', '... for that reason');
 SELECT is(pg_temp.cancel(19), 'CANCELLED', 'it can be cancelled');
 
+-- ---- a wave is done when what it has deployed is verified healthy ----
+INSERT INTO promote.required_check (project, environment, check_name, per_revision, component) VALUES ('shop', 'production', 'migrated', true, 's1'), ('shop', 'production', 'smoke', false, 's1');
+SELECT promote.report_health('shop-production-s1', 'smoke', true), promote.report_health('shop-production-s1', 'load', true) \g /dev/null
+SELECT promote.configure_instance('shop-staging-s1', '{"size": 50}') \g /dev/null
+SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s1"]}', checks => '{load}', rollback_mode => 'wave')), 20, 'with a check of its own');
+SELECT is((SELECT blockers -> 0 ->> 'code' FROM promote.preview_request('shop', 20)), 'health', 'the preview says what the environment requires before');
+SELECT promote.advance_request('shop', 20) \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.advance(20), 'BLOCKED 1 0', 'which blocks');
+SELECT matches(pg_temp.waits(20), '^wave 1: "shop-production-s1": .*health: check "migrated" was never reported', '... with the gate''s reason');
+SELECT promote.report_health('shop-production-s1', 'migrated', true) \g /dev/null
+SELECT is(pg_temp.advance(20), 'RUNNING 1 1', 'until it is reported');
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.advance(20), 'RUNNING 1 1', 'deployed, it is not done');
+SELECT is(pg_temp.waits(20), 'wave 1: "shop-production-s1" is not verified: to be reported healthy since its deployment: "load", "smoke"', 'what was green before is no verification, unless it is about the revision');
+SELECT promote.report_health('shop-production-s1', 'smoke', true) \g /dev/null
+SELECT is(pg_temp.advance(20), 'RUNNING 1 0', 'one of two');
+SELECT promote.report_health('shop-production-s1', 'pager', false, 'it rang') \g /dev/null
+SELECT is(pg_temp.advance(20), 'ROLLING_BACK 1 2', 'whatever fails meanwhile is a failure of the request');
+SELECT is((SELECT reason FROM promote.promotion_request WHERE project = 'shop' AND request = 20), '"shop-production-s1": check "pager" has failed since its deployment: it rang', '... with its reason');
+SELECT is(pg_temp.drain(20), 'ROLLING_BACK', 'the rollback has the same gates');
+SELECT matches(pg_temp.waits(20), 'health: check "migrated" was never reported of revision', '... and says so');
+SELECT promote.report_health('shop-production-s1', 'migrated', true) \g /dev/null
+SELECT is(pg_temp.drain(20), 'ROLLED_BACK', 'rolled back');
+SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s1"]}')), 21, 'once more');
+SELECT is(pg_temp.preview(21), 1::bigint, 'previewed');
+SELECT promote.advance_request('shop', 21) \g /dev/null
+SELECT promote.report_health('shop-production-s1', 'migrated', true) \g /dev/null
+SELECT pg_temp.drain(21) \g /dev/null
+SELECT promote.report_health('shop-production-s1', 'smoke', false) \g /dev/null
+SELECT is(pg_temp.advance(21), 'FAILED 1 1', 'a required check fails');
+SELECT is((SELECT status FROM promote.resume_request('shop', 21)), 'RUNNING', 'resumed');
+SELECT is(pg_temp.advance(21), 'RUNNING 1 0', 'it is verified from then on');
+SELECT promote.report_health('shop-production-s1', 'smoke', true) \g /dev/null
+SELECT is(pg_temp.advance(21), 'COMPLETED 1 1', 'and done');
+DELETE FROM promote.required_check;
+
 -- ---- nobody writes them by hand ----
 SELECT is((pg_temp.refusal(statement)).state, state, statement) FROM (VALUES
     ($$UPDATE promote.promotion_request SET scope = '{"components": ["s1"]}' WHERE project = 'shop'$$, 'PM301'),
