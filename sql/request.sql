@@ -284,3 +284,125 @@ CREATE FUNCTION promote.cancel_request(project text, request integer, reason tex
 REVOKE ALL ON FUNCTION promote.cancel_request(text, integer, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.cancel_request(text, integer, text) IS
 'Ends a request and lets its instances go. Its deployments that no worker has begun are aborted; what is deployed stays, and what is staged stays desired';
+
+CREATE FUNCTION promote.request_evidence(project text, request integer) RETURNS jsonb
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        SELECT pg_catalog.to_jsonb(r) - 'overrides' - 'preview_digest' || pg_catalog.jsonb_build_object(
+                   'preview_digest', pg_catalog.encode(r.preview_digest, 'hex'),
+                   -- they may hold sensitive values: what they change is in the previews, masked
+                   'overrides', (SELECT COALESCE(pg_catalog.jsonb_object_agg(o.component, pg_catalog.encode(promote.jsonb_digest(o.patch), 'hex')), '{}')
+                                   FROM pg_catalog.jsonb_each(r.overrides) AS o (component, patch)),
+                   'previews', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                                           'preview', v.preview, 'digest', pg_catalog.encode(v.digest, 'hex'), 'actor', v.actor,
+                                           'database_role', v.database_role, 'created_at', v.created_at, 'items', v.items)
+                                           ORDER BY v.preview), '[]')
+                                  FROM promote.promotion_request_preview AS v
+                                 WHERE v.project = r.project AND v.request = r.request),
+                   'items', (SELECT COALESCE(pg_catalog.jsonb_agg(e.item ORDER BY t.wave, t.component), '[]')
+                               FROM promote.promotion_request_item AS t
+                              CROSS JOIN LATERAL (
+                                SELECT pg_catalog.to_jsonb(t) - 'project' - 'request' - 'destination_environment' - 'preview_digest'
+                                       - 'plan' - 'deployment' - 'rollback_plan' - 'rollback_deployment'
+                                       || pg_catalog.jsonb_build_object(
+                                           'instance', t.project || '-' || t.destination_environment || '-' || t.component,
+                                           -- plans, deployments and rollbacks, with their gates as they were judged
+                                           'deployments', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                                                'deployment', d.deployment, 'action', d.action, 'status', d.status, 'revision', d.revision,
+                                                'version', d.version, 'plan', d.plan,
+                                                'rendered_digest', pg_catalog.encode(d.rendered_digest, 'hex'),
+                                                'plan_digest', pg_catalog.encode(d.plan_digest, 'hex'), 'plan_facts', d.plan_facts,
+                                                'plan_defects', d.plan_defects, 'diff', d.diff, 'destructive', d.destructive,
+                                                'gates', d.gates, 'actor', d.actor, 'database_role', d.database_role,
+                                                'created_at', d.created_at, 'worker', d.worker, 'started_at', d.started_at,
+                                                'finished_at', d.finished_at, 'reason', d.reason) ORDER BY d.deployment), '[]')
+                                              FROM promote.deployment AS d
+                                             WHERE d.project = t.project AND d.environment = t.destination_environment
+                                               AND d.component = t.component
+                                               AND (d.revision IN (t.revision, t.rollback_revision))),
+                                           'approvals', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                                                'rule', a.rule, 'decision', a.decision, 'reason', a.reason, 'deployment', a.deployment,
+                                                'plan_digest', pg_catalog.encode(a.plan_digest, 'hex'), 'actor', a.actor,
+                                                'database_role', a.database_role, 'created_at', a.created_at) ORDER BY a.vote), '[]')
+                                              FROM promote.approval AS a
+                                             WHERE a.project = t.project AND a.environment = t.destination_environment
+                                               AND a.component = t.component
+                                               AND a.plan_digest IN (SELECT d.plan_digest FROM promote.deployment AS d
+                                                     WHERE d.project = t.project AND d.environment = t.destination_environment
+                                                       AND d.component = t.component AND d.revision IN (t.revision, t.rollback_revision))),
+                                           'gate_overrides', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                                                'code', o.code, 'deployment', o.deployment, 'messages', o.messages, 'reason', o.reason,
+                                                'actor', o.actor, 'database_role', o.database_role, 'created_at', o.created_at)
+                                                ORDER BY o.deployment, o.code, o.override), '[]')
+                                              FROM promote.gate_override AS o
+                                              JOIN promote.deployment AS d
+                                                ON d.project = o.project AND d.environment = o.environment AND d.component = o.component
+                                                   AND d.deployment = o.deployment
+                                             WHERE o.project = t.project AND o.environment = t.destination_environment
+                                               AND o.component = t.component AND d.revision IN (t.revision, t.rollback_revision)),
+                                           -- from its deployment to the end of the request
+                                           'health', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                                                'check', h.check_name, 'healthy', h.healthy, 'message', h.message, 'revision', h.revision,
+                                                'reported_at', h.reported_at, 'actor', h.actor, 'database_role', h.database_role)
+                                                ORDER BY h.reported_at), '[]')
+                                              FROM promote.health_report AS h
+                                             WHERE h.project = t.project AND h.environment = t.destination_environment
+                                               AND h.component = t.component AND h.reported_at >= t.staged_at
+                                               AND h.reported_at <= COALESCE(r.finished_at, 'infinity')),
+                                           'audit', (SELECT pg_catalog.jsonb_build_object('subject', a.subject, 'seq', a.seq,
+                                                'hash', pg_catalog.encode(a.hash, 'hex'))
+                                              FROM promote.audit_log AS a
+                                             WHERE a.project = t.project
+                                               AND a.subject = t.project || '-' || t.destination_environment || '-' || t.component
+                                               AND a.at <= COALESCE(r.finished_at, 'infinity')
+                                             ORDER BY a.seq DESC LIMIT 1)) AS item) AS e
+                              WHERE t.project = r.project AND t.request = r.request),
+                   'audit', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                                        'seq', a.seq, 'at', a.at, 'actor', a.actor, 'database_role', a.database_role,
+                                        'event', a.event, 'data', a.data, 'hash', pg_catalog.encode(a.hash, 'hex')) ORDER BY a.seq), '[]')
+                               FROM promote.audit_log AS a
+                              WHERE a.project = r.project AND a.subject = 'request ' || r.project || '/' || r.request))
+          FROM promote.promotion_request AS r
+         WHERE r.project = $1 AND r.request = $2;
+    END;
+REVOKE ALL ON FUNCTION promote.request_evidence(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote.request_evidence(text, integer) IS
+'All that is known of a request as one document: what was asked for, previews, and of each item plans and deployments with their gates as they were judged, approvals, overrides of gates, outcomes, health and the head of its audit chain; and the request''s own chain. NULL: there is no such request. Nothing sensitive';
+
+CREATE FUNCTION promote.handoff_text(project text, request integer) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        SELECT pg_catalog.concat_ws(E'\n',
+                   'Request: ' || r.project || '/' || r.request || COALESCE(' (' || r.ticket || ')', ''),
+                   'Source environment: ' || r.source_environment,
+                   'Target environment: ' || r.destination_environment,
+                   'Scope (tenants/services): ' || COALESCE((r.scope -> 'selector')::text || ': ', '')
+                   || (SELECT pg_catalog.string_agg(t.component || CASE WHEN t.status = 'SKIPPED' THEN ' (skipped: ' || t.skip_reason || ')' ELSE '' END,
+                                                    ', ' ORDER BY t.wave, t.component)
+                         FROM promote.promotion_request_item AS t WHERE t.project = r.project AND t.request = r.request),
+                   'Strategy: ' || r.strategy || ', rollback: ' || r.rollback_mode || ', soak: ' || r.soak,
+                   'Approvals required: '
+                   || COALESCE((SELECT pg_catalog.string_agg(a.rule || ': ' || a.quorum || ' of ' || a.role
+                                           || COALESCE(', for ' || a.component, '')
+                                           || CASE WHEN a.selector <> '{}' THEN ', where ' || a.selector::text ELSE '' END,
+                                           '; ' ORDER BY a.rule)
+                                  FROM promote.approval_rule AS a
+                                 WHERE a.project = r.project AND a.environment = r.destination_environment
+                                   AND (a.component IS NULL OR EXISTS (
+                                         SELECT FROM promote.promotion_request_item AS t
+                                          WHERE t.project = r.project AND t.request = r.request
+                                            AND t.component = a.component AND t.wave IS NOT NULL))), 'none'),
+                   'Execution window: ' || COALESCE(r.execution_window::text, 'any time'),
+                   'Verification owner: ' || COALESCE(r.verification_owner, 'none named'),
+                   'Fallback owner: ' || COALESCE(r.fallback_owner, 'none named'),
+                   'State: ' || r.status || CASE WHEN r.wave > 0 THEN ', wave ' || r.wave || ' of '
+                       || (SELECT pg_catalog.max(t.wave) FROM promote.promotion_request_item AS t
+                            WHERE t.project = r.project AND t.request = r.request) ELSE '' END
+                   || COALESCE(': ' || r.reason, ''),
+                   'Waits for: ' || NULLIF(pg_catalog.array_to_string(r.waits_for, E'\n           '), ''))
+          FROM promote.promotion_request AS r
+         WHERE r.project = $1 AND r.request = $2;
+    END;
+REVOKE ALL ON FUNCTION promote.handoff_text(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote.handoff_text(text, integer) IS
+'A request as the hand-over sheet that people keep: source, target, scope, approvals required, execution window, owners and state. NULL: there is no such request';
