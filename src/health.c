@@ -321,6 +321,8 @@ gate_health(GateCase *gate)
 		" CROSS JOIN LATERAL (SELECT LEAST(l.expires_at, " LATER("l.reported_at", "c.expires_after") ")) AS x (expires_at)"
 		" WHERE c.project = $1 AND c.environment = $2 AND (c.component = $3 OR c.component IS NULL)"
 		" AND c.selector <@ $7 AND w.environment IS NOT NULL"
+		/* of a revision that is not there yet nothing can be reported */
+		" AND (c.of = 'source' OR NOT c.per_revision OR $5 > 0)"
 		" AND (l.healthy AND (x.expires_at > $8 OR x.expires_at IS NULL)) IS NOT TRUE"
 		" ORDER BY c.check_name, c.of",
 		.parameters = 8,
