@@ -87,7 +87,7 @@ INSERT INTO bench.candidate VALUES
         + (SELECT count(i) FROM promote.instance AS i JOIN promote.revision AS r USING (project, environment, component, revision)
              JOIN promote.deployment AS d USING (project, environment, component) WHERE i.project = 'q')$$, NULL),
     ('matrix', 'subject', $$SELECT count(m) FROM promote.promotion_matrix AS m WHERE project = 'p'$$, NULL),
-    ('matrix', 'floor', $$SELECT count(*) FROM (SELECT i.environment, i.component, count(*), max(i.status), max(r.revision), max(d.version), max(d.finished_at), max(c.digest), max(p.destination_environment)
+    ('matrix', 'floor', $$SELECT count(*) FROM (SELECT i.environment, i.component, count(*), max(i.status), max(r.revision), max(d.version), max(d.finished_at), count(c.digest), max(p.destination_environment)
         FROM promote.instance AS i JOIN promote.revision AS r USING (project, environment, component, revision)
         JOIN promote.config AS c ON c.project = i.project AND c.digest = r.digest
         JOIN promote.deployment AS d ON d.project = i.project AND d.environment = i.environment AND d.component = i.component AND d.deployment = i.deployed_by
