@@ -273,7 +273,7 @@ gate_stopped(GateCase *gate)
 {
 	for (Window *stop = NULL; (stop = next_window(gate, WINDOW_STOP, stop)) != NULL;)
 	{
-		gate_block(gate, "stopped", false, stop->since, GATE_NO_TIME, "promote.resume_line",
+		gate_block(gate, "stopped", true, stop->since, GATE_NO_TIME, "promote.resume_line",
 				   psprintf("%s was stopped by %s%s",
 							stop->project ? psprintf("project \"%s\"", stop->project) : "everything",
 							stop->actor, because(stop->reason)));
