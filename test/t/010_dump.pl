@@ -32,6 +32,10 @@ INSERT INTO promote.environment (project, environment, parameters) VALUES
     ('shop', 'staging', '{"region": "eu", "n": 1.50}'), ('shop', 'production', '{"region": "us", "n": 2}'),
     ('shop', 'prod-us-west', '{"region": "us-west", "n": 3}'),
     ('blog', 'staging', '{}'), ('blog', 'production', '{}');
+INSERT INTO promote.freeze_window (name, environment, selector, reason, rule, zone, starts_at, duration, exdates) VALUES
+    (E'Weihnachten\t☃', 'production', '{"größe": 1.0}', 'ü', 'FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=24', 'europe/berlin', '2021-12-24 00:00:00.5', '1 mon 2 days 03:04:05', '{2022-12-24 00:00:00.5}');
+INSERT INTO promote.change_window (name, project, during, max_deployments_per_window) VALUES ('ever', 'blog', '(2020-01-01,)', 100);
+SELECT promote.stop_line('a "reason"'), promote.resume_line(), promote.stop_line('only a word', 'blog'), promote.resume_line('blog', 'another');
 INSERT INTO promote.promotion_path VALUES ('shop', 'staging', 'production', 'a path'), ('shop', 'prod-us-west', 'staging', NULL);
 INSERT INTO promote.component (project, component, bundle)
 VALUES ('shop', 'db', 'postgres'), ('shop', 'cache', 'redis'), ('blog', 'db', 'postgres');
