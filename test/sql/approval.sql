@@ -266,6 +266,17 @@ SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db', 'zoe') ~ '^PM603
 SELECT is(pg_temp.approve('test_dave', :own, 'ecomm-staging-db'), 'APPROVED', '... but anybody else''s');
 
 -- ---- history ----
+SELECT is_empty('SELECT * FROM promote.verify_audit()', 'every vote is in the audit log');
+SAVEPOINT forged;
+INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision)
+SELECT project, environment, component, 99, deployment, plan_digest, rule, decision FROM promote.approval WHERE component = 'db' AND environment = 'production' AND vote = 1;
+SELECT is(pg_temp.lines('SELECT problem FROM promote.verify_audit()'), '("vote 99 has no row: the row was removed, or vote 99 was changed")', 'one that was forged is found');
+ROLLBACK TO forged;
+ALTER TABLE promote.approval DISABLE TRIGGER refuse_rewrite;
+DELETE FROM promote.approval WHERE environment = 'production' AND vote = 1;
+UPDATE promote.approval SET actor = 'test_ann' WHERE environment = 'production' AND vote = 2;
+SELECT is(pg_temp.lines('SELECT problem FROM promote.verify_audit() ORDER BY problem'), E'("vote 2 has no row: the row was removed, or vote 2 was changed")\n("what it records is not there or was changed")\n("what it records is not there or was changed")', 'and one that was taken away, or changed');
+ROLLBACK TO forged;
 SELECT throws_ok(s, 'PM301', NULL, s) FROM unnest(ARRAY['UPDATE promote.approval SET actor = ''me''', 'DELETE FROM promote.approval', 'TRUNCATE promote.approval']) AS s;
 GRANT INSERT ON promote.approval TO test_dave;
 SELECT is(pg_temp.as_role('test_dave', format($$INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision, actor) SELECT project, environment, component, 99, deployment, plan_digest, rule, decision, 'test_bob' FROM promote.approval LIMIT 1$$)) ~ '^PM303', true, 'votes are written by promote');
