@@ -58,7 +58,7 @@ test/output:
 	mkdir -p $@
 
 # Needs a running server (PGHOST and so on); `./dev bench` brings its own. BENCH=json runs that one alone.
-BENCH ?= run queue plan gate json
+BENCH ?= run queue plan gate request json
 bench:
 	@set -e; for each in $(BENCH); do PG_CONFIG='$(PG_CONFIG)' bench/$$each; done
 
