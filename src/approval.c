@@ -187,14 +187,22 @@ read_votes(const GateCase *gate, const List *polls)
 	}
 }
 
-/* Those who have asked for the case: who made its revision, its plan, its proposal. */
+/*
+ * Those who have asked for the case: who made its revision, its plan, its
+ * proposal, and who opened the request that holds the instance and has staged
+ * the revision: whoever moves that on need not be the same.
+ */
 static List *
 read_requesters(const GateCase *gate)
 {
 	static Statement read = {
 		.text = "SELECT r.actor, r.database_role FROM promote.revision AS r WHERE " OF_INSTANCE("r")
 		" AND r.revision = $4 UNION ALL SELECT d.actor, d.database_role FROM promote.deployment AS d"
-		" WHERE " OF_INSTANCE("d") " AND d.deployment IN ($5, $6)",
+		" WHERE " OF_INSTANCE("d") " AND d.deployment IN ($5, $6)"
+		" UNION ALL SELECT q.actor, q.database_role FROM promote.promotion_request_item AS t"
+		" JOIN promote.promotion_request AS q ON q.project = t.project AND q.request = t.request"
+		" WHERE t.project = $1 AND t.destination_environment = $2 AND t.component = $3 AND t.holds"
+		" AND $4 IN (t.revision, t.rollback_revision)",
 		.parameters = 6,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID}
 	};

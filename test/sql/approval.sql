@@ -265,16 +265,32 @@ SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db'), 'PM603: Its env
 SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db', 'zoe') ~ '^PM603', true, '... by another name');
 SELECT is(pg_temp.approve('test_dave', :own, 'ecomm-staging-db'), 'APPROVED', '... but anybody else''s');
 
+-- ---- requests ----
+SELECT ok(pg_temp.work('ecomm-staging-db') >= 0, 'nothing waits');
+DELETE FROM promote.approval_rule;
+\ir ../fixtures/shop.sql
+INSERT INTO promote.approval_rule (project, environment, rule, role, requester_counts) VALUES ('shop', 'production', 'dba', 'test_dba', false);
+SELECT is(pg_temp.as_role('test_ann', $$SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s1"]}')$$), '1', 'somebody opens a request');
+SELECT is(pg_temp.as_role('test_ann', $$SELECT count(*) FROM promote.preview_request('shop', 1)$$), '1', '... and previews it');
+SET LOCAL promote.actor = 'motor';
+SELECT is(pg_temp.advance(1), 'RUNNING 1 2', 'somebody else moves it on');
+SELECT ok(pg_temp.work_all() > 0, 'planned');
+SELECT deployment AS requested FROM promote.instance WHERE name = 'shop-production-s1' \gset
+SELECT is(pg_temp.approve('test_ann', :requested, 'shop-production-s1'), 'PM603: Rule "dba" does not count who has asked for it, as "test_ann" has.', 'who has opened it has asked for it');
+SELECT is(pg_temp.approve('test_bob', :requested, 'shop-production-s1'), 'COMPLETED', 'another one approves');
+SELECT is(pg_temp.advance(1), 'RUNNING 1 1', 'and it goes on');
+SELECT is((SELECT count(*) FROM promote.deployment WHERE project = 'shop' AND environment = 'production' AND component = 's1' AND plan = :requested), 1::bigint, '... to be deployed');
+
 -- ---- history ----
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'every vote is in the audit log');
 SAVEPOINT forged;
 INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision)
-SELECT project, environment, component, 99, deployment, plan_digest, rule, decision FROM promote.approval WHERE component = 'db' AND environment = 'production' AND vote = 1;
+SELECT project, environment, component, 99, deployment, plan_digest, rule, decision FROM promote.approval WHERE project = 'ecomm' AND environment = 'production' AND vote = 1;
 SELECT is(pg_temp.lines('SELECT problem FROM promote.verify_audit()'), '("vote 99 has no row: the row was removed, or vote 99 was changed")', 'one that was forged is found');
 ROLLBACK TO forged;
 ALTER TABLE promote.approval DISABLE TRIGGER refuse_rewrite;
-DELETE FROM promote.approval WHERE environment = 'production' AND vote = 1;
-UPDATE promote.approval SET actor = 'test_ann' WHERE environment = 'production' AND vote = 2;
+DELETE FROM promote.approval WHERE project = 'ecomm' AND environment = 'production' AND vote = 1;
+UPDATE promote.approval SET actor = 'test_ann' WHERE project = 'ecomm' AND environment = 'production' AND vote = 2;
 SELECT is(pg_temp.lines('SELECT problem FROM promote.verify_audit() ORDER BY problem'), E'("vote 2 has no row: the row was removed, or vote 2 was changed")\n("what it records is not there or was changed")\n("what it records is not there or was changed")', 'and one that was taken away, or changed');
 ROLLBACK TO forged;
 SELECT throws_ok(s, 'PM301', NULL, s) FROM unnest(ARRAY['UPDATE promote.approval SET actor = ''me''', 'DELETE FROM promote.approval', 'TRUNCATE promote.approval']) AS s;
