@@ -56,7 +56,7 @@ static const Gate gates[] = {
 	{"params", GATE_STATIC, false, false, NULL},
 	{"release", GATE_STATIC, false, false, gate_release},
 	{"plan", GATE_STATIC, false, true, NULL},
-	{"stopped", GATE_TIME, true, true, gate_stopped},
+	{"stopped", GATE_TIME, false, true, gate_stopped},
 	{"freeze", GATE_TIME, true, true, gate_freeze},
 	{"window", GATE_TIME, true, true, gate_window},
 	{"soak", GATE_TIME, true, false, gate_soak},

@@ -73,12 +73,15 @@ BEGIN
     PERFORM promote.propose_deployment('blog-production-db', 'DECOMMISSION', message => 'no longer');
     CREATE ROLE approver LOGIN;
     GRANT USAGE ON SCHEMA promote TO approver;
-    GRANT EXECUTE ON FUNCTION promote.approve_deployment, promote.reject_deployment TO approver;
+    GRANT EXECUTE ON FUNCTION promote.approve_deployment, promote.reject_deployment, promote.override_gate TO approver;
+    INSERT INTO promote.override_rule (project, environment, code, role, description) VALUES ('blog', 'production', 'approval', 'approver', 'naïve');
     INSERT INTO promote.approval_rule (project, environment, rule, role, quorum, expires_after, component, selector)
     VALUES ('blog', 'production', 'it''s "a rule"', 'approver', 1, '1 mon 2 days', 'db', '{"work": true}');
     SET LOCAL ROLE approver;
     PERFORM promote.approve_deployment('blog-production-db', 1, E'fine\n\\N');
+    PERFORM promote.override_gate('blog-production-db', 3, 'approval', E'nobody\\tis there');
     RESET ROLE;
+    PERFORM promote.review_override('blog-production-db', 3, 'approval', 'é');
     PERFORM promote.report_observed('blog-production-db', '{"size": 5, "n": null}'::jsonb, 'scan');
     PERFORM promote.dismiss_drift('blog-production-db', 'never mind', '.size');
     PERFORM promote.adopt_drift('blog-production-db');
@@ -108,6 +111,8 @@ BEGIN
     PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache', plan => false);
     PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache');   -- plans what has no plan yet
     PERFORM promote.promote_instance('blog-staging-db', 'blog-production-db', '{"region": "x"}', allow_replace => true);
+    PERFORM promote.open_request('blog', 'staging', 'production', '{"components": ["db"]}', ticket => 'naïve', include_other_changes => true);
+    PERFORM promote.preview_request('blog', 1);
 END $$;
 RESET promote.actor;
 DO $$
