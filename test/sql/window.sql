@@ -214,5 +214,64 @@ SELECT pg_temp.refuses($$TRUNCATE promote.line_stop$$, 'PM301', 'never truncated
 SELECT throws_ok($$INSERT INTO promote.line_stop (stop, project, reason) VALUES (9, 'ecomm', 'twice')$$, '23505', NULL, 'nor stopped twice');
 SELECT throws_ok($$SELECT promote.guard_line_stop()$$, '39P01', NULL, 'a trigger is not called');
 
+-- ---- what is queued already ----
+CREATE FUNCTION pg_temp.claimed(name text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    claim record;
+    tag jsonb := jsonb_build_object('worked', name);
+BEGIN
+    UPDATE promote.instance AS i SET attributes = i.attributes || tag WHERE i.name = claimed.name;
+    SELECT * INTO claim FROM promote.claim_deployment('test', selector => tag);
+    RETURN claim.action;
+END
+$$;
+-- Puts another one into the queue of an instance that runs nothing.
+CREATE FUNCTION pg_temp.requeue(name text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM promote.abort_deployment(i.name, i.deployment, 'again') FROM promote.instance AS i WHERE i.name = requeue.name AND i.deployment > 0
+        AND EXISTS (SELECT FROM promote.deployment d WHERE (d.project, d.environment, d.component, d.deployment) = (i.project, i.environment, i.component, i.deployment) AND d.finished_at IS NULL);
+    RETURN (promote.deploy_instance(name)).status;
+END
+$$;
+SELECT promote.resume_line('ecomm') \g /dev/null
+SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"size": "small", "tier": "x"}', plan => false) \g /dev/null
+CREATE TEMP TABLE way (statement text, undone text);
+INSERT INTO way VALUES
+    ($$INSERT INTO promote.freeze_window (name, environment, during) VALUES ('f', 'prod-uswest', tstzrange(now() - '1 h'::interval, now() + '1 day'::interval))$$, 'DELETE FROM promote.freeze_window'),
+    ($$INSERT INTO promote.change_window (name, during) VALUES ('c', tstzrange(now() - '2 h'::interval, now() - '1 h'::interval))$$, 'DELETE FROM promote.change_window'),
+    ($$SELECT promote.stop_line('x', 'ecomm')$$, $$SELECT promote.resume_line('ecomm')$$);
+CREATE FUNCTION pg_temp.held(statement text, undone text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN NEXT is(pg_temp.requeue('ecomm-prod-uswest-db'), 'PENDING', 'queued before: ' || statement);
+    EXECUTE statement;
+    RETURN NEXT is(pg_temp.claimed('ecomm-prod-uswest-db'), NULL, 'held back');
+    RETURN NEXT cmp_ok((SELECT max(d.due_at) FROM promote.deployment d WHERE d.environment = 'prod-uswest'), '>', clock_timestamp(), 'for some time');
+    EXECUTE undone;
+    RETURN NEXT is(pg_temp.requeue('ecomm-prod-uswest-db'), 'PENDING', 'another one');
+    RETURN NEXT is(pg_temp.claimed('ecomm-prod-uswest-db'), 'PROVISION', 'is not, afterwards');
+    PERFORM promote.fail_deployment('ecomm-prod-uswest-db', i.deployment, 'x', 1) FROM promote.instance i WHERE i.name = 'ecomm-prod-uswest-db';
+END
+$$;
+SELECT h FROM way, pg_temp.held(statement, undone) AS h;
+SELECT is(pg_temp.requeue('ecomm-prod-uswest-db'), 'PENDING', 'one more');
+INSERT INTO promote.freeze_window (name, environment, during) VALUES ('elsewhere', 'staging', tstzrange(now() - '1 h'::interval, now() + '1 day'::interval));
+INSERT INTO promote.freeze_window (name, selector, during) VALUES ('others', '{"tier": "nobody"}', tstzrange(now() - '1 h'::interval, now() + '1 day'::interval));
+INSERT INTO promote.change_window (name, during, max_deployments_per_window) VALUES ('full', tstzrange(now() - '2 h'::interval, now() + '1 h'::interval), 1);
+SELECT is(pg_temp.claimed('ecomm-prod-uswest-db'), 'PROVISION', 'freezes of others, and budgets, hold nothing back');
+DELETE FROM promote.change_window;
+DELETE FROM promote.freeze_window;
+INSERT INTO promote.freeze_window (name, during) VALUES ('f', tstzrange(now() - '1 h'::interval, now() + '1 day'::interval));
+SELECT promote.plan_instance('ecomm-staging-db') \g /dev/null
+SELECT is(pg_temp.claimed('ecomm-staging-db'), 'PLAN', 'a plan is never held back');
+SELECT promote.complete_deployment('ecomm-staging-db', i.deployment, 1) FROM promote.instance i WHERE i.name = 'ecomm-staging-db' \g /dev/null
+INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('ecomm', 'staging', 'freeze', current_user);
+SELECT promote.override_gate('ecomm-staging-db', (SELECT deployment FROM promote.instance WHERE name = 'ecomm-staging-db'), 'freeze', 'fire') \g /dev/null
+SELECT is(pg_temp.gates(clock_timestamp(), 'ecomm-staging-db'), NULL, 'a freeze that was overridden');
+SELECT is((promote.deploy_instance('ecomm-staging-db', (SELECT deployment FROM promote.instance WHERE name = 'ecomm-staging-db'))).status, 'PENDING', 'does not block');
+SELECT is(pg_temp.claimed('ecomm-staging-db'), 'PROVISION', 'nor hold back');
+INSERT INTO promote.freeze_window (name, during) VALUES ('g', tstzrange(now() - '1 h'::interval, now() + '1 day'::interval));
+SELECT is(pg_temp.gates(clock_timestamp(), 'ecomm-staging-db') ~ '^freeze: freeze "g" is on', true, 'another one blocks again');
+DELETE FROM promote.freeze_window;
+
 SELECT * FROM finish();
 ROLLBACK;
