@@ -418,6 +418,42 @@ calendar_state(const Calendar *calendar, TimestampTz at, CalendarState *state)
 	calendar_release(&cursor);
 }
 
+/* The end of the last occurrence that was over by a time, of those that end after another. */
+static TimestampTz
+last_end(const Calendar *calendar, TimestampTz from, TimestampTz at)
+{
+	TimestampTz ended = DT_NOBEGIN;
+	CalendarCursor cursor;
+	Occurrence	occurrence;
+
+	calendar_seek(&cursor, calendar, from);
+	while (calendar_next(&cursor, &occurrence) && occurrence.begin < at)
+		if (occurrence.end <= at)
+			ended = Max(ended, occurrence.end);
+	calendar_release(&cursor);
+	return ended;
+}
+
+/*
+ * When it was open last, of a calendar that is not at that time; DT_NOBEGIN
+ * where it never was, or not for thirty years.
+ */
+TimestampTz
+calendar_ended(const Calendar *calendar, TimestampTz at)
+{
+	static const int days[] = {3, 40, 400, 30 * 366};
+	TimestampTz from = at;
+	TimestampTz ended = DT_NOBEGIN;
+
+	if (TIMESTAMP_NOT_FINITE(at))
+		return ended;
+	if (calendar->rule.until != DT_NOEND)
+		from = Min(from, calendar->rule.until + longest(&calendar->duration) + SHIFT);
+	for (int i = 0; i < lengthof(days) && ended == DT_NOBEGIN; i++)
+		ended = last_end(calendar, from - days[i] * USECS_PER_DAY, at);
+	return ended;
+}
+
 /* ---- checking ---- */
 
 /* Refuse an exception at which nothing would occur: it was meant to leave something out. */

@@ -67,6 +67,7 @@ extern const char *calendar_zone(const char *name);
 extern void calendar_parse(const CalendarText *text, Calendar *calendar);
 extern void calendar_check(const CalendarText *text, const Calendar *calendar, bool must_end);
 extern void calendar_state(const Calendar *calendar, TimestampTz at, CalendarState *state);
+extern TimestampTz calendar_ended(const Calendar *calendar, TimestampTz at);
 extern void calendar_seek(CalendarCursor *cursor, const Calendar *calendar, TimestampTz from);
 extern bool calendar_next(CalendarCursor *cursor, Occurrence *occurrence);
 extern void calendar_release(CalendarCursor *cursor);

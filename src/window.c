@@ -54,6 +54,8 @@ typedef struct Window
 	bool		judged;			/* is state that at judged_at? */
 	TimestampTz judged_at;
 	CalendarState state;
+	bool		looked_back;	/* is ended known for that time, too? */
+	TimestampTz ended;			/* when it was open last; DT_NOBEGIN: not known */
 } Window;
 
 struct WindowSet
@@ -244,7 +246,23 @@ state_at(Window *window, TimestampTz at)
 	}
 	window->judged = true;
 	window->judged_at = at;
+	window->looked_back = false;
 	return &window->state;
+}
+
+/* When a window that state_at found closed was open last. */
+static TimestampTz
+ended_before(Window *window)
+{
+	if (!window->looked_back)
+	{
+		if (window->text.during)
+			window->ended = window->upper <= window->judged_at ? window->upper : DT_NOBEGIN;
+		else
+			window->ended = calendar_ended(window->calendar, window->judged_at);
+		window->looked_back = true;
+	}
+	return window->ended;
 }
 
 /* The next window of a kind that concerns the case, behind one (NULL: the first); NULL: none. */
@@ -305,11 +323,23 @@ add_name(StringInfo names, const Window *window)
 	appendStringInfo(names, "%s\"%s\"", names->len > 0 ? ", " : "", window->name);
 }
 
+/* Since when none of the change windows is open; DT_NOBEGIN: not known. */
+static TimestampTz
+closed_since(GateCase *gate)
+{
+	TimestampTz since = DT_NOBEGIN;
+
+	for (Window *window = NULL; (window = next_window(gate, WINDOW_CHANGE, window)) != NULL;)
+		since = Max(since, ended_before(window));
+	return since;
+}
+
 /* Where there are change windows, one is open. */
 void
 gate_window(GateCase *gate)
 {
 	TimestampTz next = DT_NOEND;
+	TimestampTz since;
 	StringInfoData names;
 
 	initStringInfo(&names);
@@ -324,7 +354,8 @@ gate_window(GateCase *gate)
 	}
 	if (names.len == 0)
 		return;
-	gate_block(gate, "window", true, GATE_NO_TIME, next, "whoever changes promote.change_window",
+	since = closed_since(gate);
+	gate_block(gate, "window", true, since == DT_NOBEGIN ? GATE_NO_TIME : since, next, "whoever changes promote.change_window",
 			   psprintf("no change window is open, of %s", names.data));
 	gate_about(gate, names.data);
 }

@@ -107,17 +107,24 @@ SELECT is((SELECT array_agg(message) FROM promote.blockers('ecomm-production-db'
 -- ---- change windows ----
 DELETE FROM promote.freeze_window;
 INSERT INTO promote.change_window (name, environment, rule, zone, starts_at, duration) VALUES ('nights', 'production', 'FREQ=DAILY', 'Europe/Berlin', '2022-01-01 22:00', '6 hours');
-SELECT is(pg_temp.gates(), 'window: no change window is open, of "nights" until 2027-06-01 20:00:00+00', 'closed by day');
+SELECT is(pg_temp.gates(), 'window: no change window is open, of "nights" since 2027-06-01 02:00:00+00 until 2027-06-01 20:00:00+00', 'closed by day');
 SELECT is(pg_temp.gates('2027-06-01 20:00'), NULL, 'open by night');
 SELECT is(pg_temp.gates(name => 'ecomm-staging-db'), NULL, 'where there is none it is always open');
+UPDATE promote.change_window SET rule = 'FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=1';
+SELECT is(pg_temp.gates(), 'window: no change window is open, of "nights" since 2026-12-02 03:00:00+00 until 2027-12-01 21:00:00+00', 'since long ago');
+UPDATE promote.change_window SET rule = 'FREQ=DAILY;UNTIL=20230228';
+SELECT is(pg_temp.gates(), 'window: no change window is open, of "nights" since 2023-03-01 03:00:00+00', 'since it ended for good');
+UPDATE promote.change_window SET rule = 'FREQ=DAILY', starts_at = '2027-06-01 22:00';
+SELECT is(pg_temp.gates(), 'window: no change window is open, of "nights" until 2027-06-01 20:00:00+00', 'it never was');
+UPDATE promote.change_window SET starts_at = '2022-01-01 22:00';
 INSERT INTO promote.change_window (name, project, during) VALUES ('lunch', 'ecomm', '[2027-06-01 12:00, 2027-06-01 13:00)');
 SELECT is(pg_temp.gates(), NULL, 'one that is open is enough');
-SELECT is(pg_temp.gates('2027-06-01 11:00'), 'window: no change window is open, of "lunch", "nights" until 2027-06-01 12:00:00+00', 'until the next of them opens');
+SELECT is(pg_temp.gates('2027-06-01 11:00'), 'window: no change window is open, of "lunch", "nights" since 2027-06-01 02:00:00+00 until 2027-06-01 12:00:00+00', 'until the next of them opens');
 SELECT is(pg_temp.gates('2027-06-01 11:00', 'ecomm-staging-db'), 'window: no change window is open, of "lunch" until 2027-06-01 12:00:00+00', 'of those in scope');
-SELECT is(pg_temp.gates('2027-06-01 13:00', 'ecomm-staging-db'), 'window: no change window is open, of "lunch"', 'one that is over never opens');
+SELECT is(pg_temp.gates('2027-06-01 13:00', 'ecomm-staging-db'), 'window: no change window is open, of "lunch" since 2027-06-01 13:00:00+00', 'one that is over never opens');
 INSERT INTO promote.freeze_window (name, during) VALUES ('fair', '[2027-06-01, 2027-06-02)');
 SELECT is(pg_temp.gates(), 'freeze: freeze "fair" is on since 2027-06-01 00:00:00+00 until 2027-06-02 00:00:00+00', 'a freeze beats an open window');
-SELECT is(pg_temp.gates('2027-06-01 14:00'), E'freeze: freeze "fair" is on since 2027-06-01 00:00:00+00 until 2027-06-02 00:00:00+00\nwindow: no change window is open, of "lunch", "nights" until 2027-06-01 20:00:00+00', 'and both are reasons');
+SELECT is(pg_temp.gates('2027-06-01 14:00'), E'freeze: freeze "fair" is on since 2027-06-01 00:00:00+00 until 2027-06-02 00:00:00+00\nwindow: no change window is open, of "lunch", "nights" since 2027-06-01 13:00:00+00 until 2027-06-01 20:00:00+00', 'and both are reasons');
 SELECT is(promote.next_possible('ecomm-production-db', at => '2027-06-01 05:00'), '2027-06-02 00:00Z', 'the freeze ends while the window is open');
 SELECT is(promote.next_possible('ecomm-production-db', at => '2027-06-02 12:00'), '2027-06-02 20:00Z', 'the window opens');
 SELECT is(promote.next_possible('ecomm-production-db', at => '2027-06-02 21:00'), '2027-06-02 21:00Z', 'it is open');
