@@ -24,7 +24,7 @@ CREATE VIEW promote.promotion_matrix AS
            m.promotable,
            m.why_not
       FROM promote.matrix() AS m;
-COMMENT ON VIEW promote.promotion_matrix IS 'Where each component stands in each environment, and whether it may be promoted on now; ready for \crosstabview';
+COMMENT ON VIEW promote.promotion_matrix IS 'Where each component stands in each environment, and whether it may be promoted on now; ready for psql''s crosstabview';
 COMMENT ON COLUMN promote.promotion_matrix.project IS 'Project';
 COMMENT ON COLUMN promote.promotion_matrix.component IS 'Component';
 COMMENT ON COLUMN promote.promotion_matrix.environment IS 'Environment; those that paths lead from come first';
