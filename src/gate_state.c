@@ -201,7 +201,7 @@ gate_drift(GateCase *gate)
 	gate_about(gate, names);
 }
 
-/* The deployment whose changes are judged: the plan, or what was asked for; 0: none. */
+/* The deployment whose changes are judged: the plan, or what was asked for; 0: there is none yet. */
 static int32
 judged_deployment(const GateCase *gate)
 {
@@ -269,7 +269,8 @@ block_unexpected(GateCase *gate, const char *what)
  * never run with.  What the destination has for itself, overrides gave it, or
  * its environment's parameters, is meant.  Where nothing ever ran at the
  * source there is nothing to compare with.  The source's last runs are looked
- * at first: mostly they have it.
+ * at first: mostly they have it.  Where nothing was planned, what is desired is
+ * held against what was deployed.
  */
 static void
 judge_config(GateCase *gate)
@@ -282,12 +283,15 @@ judge_config(GateCase *gate)
 #define CONFIG(digest_of) "(SELECT k.params FROM promote.config AS k WHERE k.project = $1 AND k.digest = " digest_of ")"
 #define AT(document) "promote.jsonb_at_path(" document ", l.path)"
 	static Statement read = {
-		.text = "SELECT l.path FROM (SELECT d.diff FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
-		"  AND d.deployment = $4 LIMIT 1) AS d"
-		" CROSS JOIN (SELECT " CONFIG("$6") " AS own, " CONFIG("$7") " AS theirs OFFSET 0) AS c"
+		.text = "SELECT l.path FROM (SELECT " CONFIG("$6") " AS own, " CONFIG("$7") " AS theirs OFFSET 0) AS c"
 		" CROSS JOIN LATERAL (SELECT x.value ->> 'path' AS path, x.value ->> 'change' AS change, x.value -> 'new' AS new_value,"
-		"  x.value ? 'sensitive' AS sensitive, x.place"
-		"  FROM pg_catalog.jsonb_array_elements(d.diff) WITH ORDINALITY AS x (value, place) OFFSET 0) AS l"
+		"  x.value ? 'sensitive' AS sensitive, x.place FROM pg_catalog.jsonb_array_elements("
+		"  (SELECT d.diff FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4))"
+		"  WITH ORDINALITY AS x (value, place)"
+		" UNION ALL SELECT f.path, f.change, NULL, false, f.place FROM promote.jsonb_leaf_diff("
+		"  COALESCE(" CONFIG("(SELECT r.digest FROM promote.revision AS r WHERE " OF_INSTANCE("r") " AND r.revision ="
+							  " (SELECT i.deployed_revision FROM promote.instance AS i WHERE " OF_INSTANCE("i") "))") ", '{}'), c.own)"
+		"  WITH ORDINALITY AS f (path, change, old_value, new_value, place) WHERE $4 = 0) AS l"
 		" WHERE CASE l.change WHEN 'remove' THEN " AT("c.theirs") " IS NULL ELSE " AT("c.theirs") " = " AT("c.own") " END"
 		" AND EXISTS (SELECT FROM " RUNS_OF_SOURCE ")"
 		" AND NOT EXISTS (SELECT FROM " RUNS_OF_SOURCE " WHERE CASE"
@@ -351,7 +355,7 @@ judge_plan(GateCase *gate)
 void
 gate_unexpected(GateCase *gate)
 {
-	if (!gate->require_expected || !gate_has_source(gate) || judged_deployment(gate) == 0)
+	if (!gate->require_expected || !gate_has_source(gate))
 		return;
 	judge_config(gate);
 	if (gate->plan != 0)

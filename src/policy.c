@@ -18,6 +18,7 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -438,6 +439,18 @@ refuse_recursion(const Policy *policy, Oid function)
 					 errhint("Let it look at the tables and views instead, or narrow its scope.")));
 }
 
+/*
+ * May the caller execute it?  PostgreSQL asks that when a call is parsed and
+ * run, but not of a kept plan that was parsed, or the function inlined, for
+ * another user.
+ */
+static bool
+may_execute(Oid function)
+{
+	return object_aclcheck(NamespaceRelationId, get_func_namespace(function), GetOuterUserId(), ACL_USAGE) == ACLCHECK_OK &&
+		object_aclcheck(ProcedureRelationId, function, GetOuterUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+}
+
 /* Ask a policy, and block for what comes of it. */
 static void
 judge_policy(GateCase *gate, const Policy *policy)
@@ -452,8 +465,7 @@ judge_policy(GateCase *gate, const Policy *policy)
 		block_policy(gate, policy, psprintf("cannot be asked, function %s: %s", policy->function, problem));
 		return;
 	}
-	/* the executor asks that again, but not of a function that was inlined for another user */
-	if (object_aclcheck(ProcedureRelationId, run.function, GetOuterUserId(), ACL_EXECUTE) != ACLCHECK_OK)
+	if (!may_execute(run.function))
 	{
 		block_policy(gate, policy, psprintf("cannot be asked, function %s: permission denied", policy->function));
 		return;

@@ -151,6 +151,12 @@ SET ROLE policy_deployer;
 SELECT is((SELECT message FROM promote.blockers('ecomm-production-db') WHERE code = 'policy'), 'policy "it" cannot be asked, function rules.says: permission denied', 'who may not execute it is blocked');
 RESET ROLE;
 SELECT is((SELECT count(*) FROM promote.blockers('ecomm-production-db') WHERE code = 'said'), 1::bigint, '... and no other');
+GRANT EXECUTE ON FUNCTION rules.says TO policy_deployer;
+REVOKE USAGE ON SCHEMA rules FROM policy_deployer;
+SET ROLE policy_deployer;
+SELECT matches((SELECT message FROM promote.blockers('ecomm-production-db') WHERE code = 'policy'), 'permission denied', 'nor who may not use its schema');
+RESET ROLE;
+GRANT USAGE ON SCHEMA rules TO policy_deployer;
 CREATE FUNCTION rules.reads(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
     AS $$ SELECT 'said', 'found', NULL::timestamptz, NULL::timestamptz, NULL, false FROM rules.written $$;
 SELECT pg_temp.only('rules.reads') \g /dev/null
