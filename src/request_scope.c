@@ -14,6 +14,7 @@
 #include "json/writer.h"
 #include "promotion_path.h"
 #include "request.h"
+#include "rule.h"
 #include "stage.h"
 
 #include "catalog/pg_type.h"
@@ -712,6 +713,8 @@ promote_open_request(PG_FUNCTION_ARGS)
 	spi_enter(&scope);
 	check_times(fcinfo);
 	take_number(&opening.request);
+	/* a deployment is either judged before, or sees what holds its instance */
+	rule_lock(opening.request.project, opening.request.destination_environment);
 	require_environment(&opening.request, opening.request.source_environment);
 	require_environment(&opening.request, opening.request.destination_environment);
 	check_path(&opening.request);
