@@ -342,7 +342,7 @@ CREATE FUNCTION promote.request_evidence(project text, request integer) RETURNS 
                                                AND o.component = t.component AND d.revision IN (t.revision, t.rollback_revision)),
                                            -- from its deployment to the end of the request
                                            'health', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-                                                'check', h.check_name, 'healthy', h.healthy, 'message', h.message, 'revision', h.revision,
+                                                'check', h.check_name, 'healthy', h.healthy, 'revision', h.revision,
                                                 'reported_at', h.reported_at, 'actor', h.actor, 'database_role', h.database_role)
                                                 ORDER BY h.reported_at), '[]')
                                               FROM promote.health_report AS h

@@ -235,6 +235,15 @@ lock_item(const PromotionRequest *request, const RequestItem *item)
 		promotion_lock(&promotion);
 }
 
+/* Skip an item. */
+static void
+skip_item(Advance *advance, RequestItem *item, const char *reason)
+{
+	item->status = "SKIPPED";
+	item->skip_reason = request_copy(&advance->request, reason);
+	request_save_item(&advance->request, item);
+}
+
 /* Stage an item, or skip it. */
 static void
 stage_item(Advance *advance, RequestItem *item)
@@ -247,9 +256,7 @@ stage_item(Advance *advance, RequestItem *item)
 	request_propose(request, item, false, &proposal);
 	if (proposal.skip_reason)
 	{
-		item->status = "SKIPPED";
-		item->skip_reason = request_copy(request, proposal.skip_reason);
-		request_save_item(request, item);
+		skip_item(advance, item, proposal.skip_reason);
 		return;
 	}
 	advance->refused = unlike_preview(request, item, &proposal);
@@ -282,14 +289,21 @@ plan_item(Advance *advance, RequestItem *item)
 	request_save_item(request, item);
 }
 
-/* Deploy by its plan what is staged, if its gates are open. */
+/* Deploy by its plan what is staged, if its gates are open and it has not left the scope. */
 static void
 deploy_item(Advance *advance, RequestItem *item)
 {
 	const PromotionRequest *request = &advance->request;
 	InstanceKey key = request_instance(request, item->component);
-	int32		deployment = deploy_order(&key, "PROVISION", item->last_plan, message_of(request));
+	char	   *left = item->rollback_revision > 0 ? NULL : request_left_scope(request, item);
+	int32		deployment;
 
+	if (left)
+	{
+		skip_item(advance, item, left);
+		return;
+	}
+	deployment = deploy_order(&key, "PROVISION", item->last_plan, message_of(request));
 	if (item->rollback_revision > 0)
 	{
 		item->rollback_plan = item->last_plan;
@@ -515,7 +529,8 @@ advance_staged(Advance *advance, RequestItem *item)
 		fail_item(advance, item, ending("plan", item->last_plan, item->plan_status, item->plan_reason));
 	else if (strcmp(item->plan_status, "COMPLETED") != 0)
 		in_flight(advance, item, "plan", item->last_plan, item->plan_status, item->plan_worker);
-	else if (!is_together(advance) && may_begin(advance) && attempt(advance, item, deploy_item))
+	else if (!is_together(advance) && may_begin(advance) && attempt(advance, item, deploy_item) &&
+			 strcmp(item->status, "SKIPPED") != 0)
 		queued(advance, item, "deployment",
 			   item->rollback_revision > 0 ? item->rollback_deployment : item->deployment);
 }

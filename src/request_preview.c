@@ -116,6 +116,24 @@ missing(const PromotionRequest *request, const ItemFacts *facts, const char *com
 }
 
 /*
+ * Why what was staged must not be deployed any more; NULL: it may.  Runs
+ * inside a scope of spi.h.
+ */
+char *
+request_left_scope(const PromotionRequest *request, const RequestItem *item)
+{
+	ItemFacts	facts;
+
+	/* what has a history cannot be deleted: nothing but attributes can take it away */
+	if (request->selector == NULL)
+		return NULL;
+	read_facts(request, item->component, false, &facts);
+	return facts.in_scope ? NULL :
+		psprintf("left the scope: its attributes no longer match the selector; revision %d stays desired",
+				 item->revision);
+}
+
+/*
  * What rides along: a desired state that does not run and was not staged by
  * this request.  An instance that runs nothing has nothing to compare with.
  */

@@ -27,8 +27,9 @@ request_health(const PromotionRequest *request, const RequestItem *item, char **
 		" FROM promote.promotion_request AS r"
 		" JOIN promote.promotion_request_item AS t ON t.project = $1 AND t.request = $2 AND t.component = $3"
 		" CROSS JOIN pg_catalog.clock_timestamp() AS n (now)"
+		/* without the reporter's words, which may quote anything */
 		" LEFT JOIN LATERAL (SELECT 'check \"' || h.check_name || '\" has failed since its deployment'"
-		"  || COALESCE(': ' || h.message, '') AS words FROM promote.health_report AS h WHERE " OF_ITEM("h")
+		"  AS words FROM promote.health_report AS h WHERE " OF_ITEM("h")
 		"  AND NOT h.healthy AND h.reported_at >= t.verified_from"
 		"  ORDER BY h.project, h.environment, h.component, h.reported_at LIMIT 1) AS bad ON true"
 		" CROSS JOIN LATERAL (SELECT p.attributes || e.attributes || m.attributes || i.attributes AS attributes"

@@ -317,7 +317,7 @@ SELECT promote.report_health('shop-production-s1', 'smoke', true) \g /dev/null
 SELECT is(pg_temp.advance(20), 'RUNNING 1 0', 'one of two');
 SELECT promote.report_health('shop-production-s1', 'pager', false, 'it rang') \g /dev/null
 SELECT is(pg_temp.advance(20), 'ROLLING_BACK 1 2', 'whatever fails meanwhile is a failure of the request');
-SELECT is((SELECT reason FROM promote.promotion_request WHERE project = 'shop' AND request = 20), '"shop-production-s1": check "pager" has failed since its deployment: it rang', '... with its reason');
+SELECT is((SELECT reason FROM promote.promotion_request WHERE project = 'shop' AND request = 20), '"shop-production-s1": check "pager" has failed since its deployment', '... with its reason');
 SELECT is(pg_temp.drain(20), 'ROLLING_BACK', 'the rollback has the same gates');
 SELECT matches(pg_temp.waits(20), 'health: check "migrated" was never reported of revision', '... and says so');
 SELECT promote.report_health('shop-production-s1', 'migrated', true) \g /dev/null
@@ -334,6 +334,58 @@ SELECT is(pg_temp.advance(21), 'RUNNING 1 0', 'it is verified from then on');
 SELECT promote.report_health('shop-production-s1', 'smoke', true) \g /dev/null
 SELECT is(pg_temp.advance(21), 'COMPLETED 1 1', 'and done');
 DELETE FROM promote.required_check;
+
+-- ---- what has left the scope behind its preview, or when it was staged ----
+INSERT INTO promote.component (project, component, bundle, attributes) VALUES ('shop', 's9', 'service', '{"tenant": "late"}');
+INSERT INTO promote.instance (project, environment, component) VALUES ('shop', 'staging', 's9'), ('shop', 'production', 's9');
+SELECT promote.configure_instance('shop-staging-s' || n, '{"size": 60}') FROM generate_series(2, 3) AS n \g /dev/null
+UPDATE promote.component SET attributes = '{"tenant": "late"}' WHERE project = 'shop' AND component IN ('s2', 's3');
+SELECT is(pg_temp.open('{"selector": {"tenant": "late"}}', 'waves', '[3]'), 22, 'three of a tenant');
+SELECT is(pg_temp.preview(22), 2::bigint, 'two are configured');
+SELECT pg_temp.advance(22) \g /dev/null
+SELECT is(pg_temp.items(22), 's2 1 STAGED, s3 1 STAGED, s9 1 SKIPPED', 'and staged');
+UPDATE promote.component SET attributes = '{"tenant": "moved"}' WHERE project = 'shop' AND component = 's3';
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.advance(22), 'RUNNING 1 2', 'one leaves, and is not deployed');
+SELECT is((SELECT skip_reason FROM promote.promotion_request_item WHERE request = 22 AND component = 's3'), 'left the scope: its attributes no longer match the selector; revision '
+    || (SELECT revision FROM promote.instance WHERE name = 'shop-production-s3') || ' stays desired', '... but skipped, with the reason');
+SELECT is(pg_temp.drain(22), 'COMPLETED', 'the other is');
+SELECT is(pg_temp.open('{"components": ["s9"]}'), 23, 'an instance without a history');
+DELETE FROM promote.instance WHERE name = 'shop-production-s9';
+SELECT is((SELECT skip_reason FROM promote.preview_request('shop', 23)), 'left the scope: "shop-production-s9" is gone', 'can be deleted');
+SELECT is(pg_temp.advance(23), 'COMPLETED 1 2', 'and is skipped');
+SELECT promote.rollback_instance('shop-production-s3') \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+UPDATE promote.component SET attributes = '{"tenant": "rest"}' WHERE project = 'shop' AND component = 's3';
+
+-- ---- the rules of the moment hold, and the caller's rights ----
+SELECT is(pg_temp.open('{"components": ["s3"]}'), 24, 'a request');
+UPDATE promote.environment SET source_policy = 'path' WHERE project = 'shop' AND environment = 'production';
+SELECT is((SELECT blockers -> 0 ->> 'code' FROM promote.preview_request('shop', 24)), 'path', 'a path that is not there is a blocker');
+SELECT is(pg_temp.advance(24), 'BLOCKED 1 1', '... and blocks');
+INSERT INTO promote.promotion_path (project, source_environment, destination_environment) VALUES ('shop', 'staging', 'production');
+SELECT is(pg_temp.preview(24), 1::bigint, 'with a path');
+CREATE ROLE bot;
+GRANT USAGE ON SCHEMA promote TO bot;
+GRANT EXECUTE ON FUNCTION promote.advance_request TO bot;
+CREATE FUNCTION public.ask(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE AS $$
+    SELECT 'policy', 'asked by ' || current_user, NULL::timestamptz, NULL::timestamptz, NULL, true WHERE current_user = 'bot'
+$$;
+INSERT INTO promote.policy (policy, function, project, environment) VALUES ('ask', 'public.ask', 'shop', 'production');
+SET LOCAL ROLE bot;
+SET LOCAL promote.actor = '';
+SELECT promote.advance_request('shop', 24) \g /dev/null
+RESET ROLE;
+SELECT is((SELECT actor FROM promote.audit_log WHERE subject = 'request shop/24' ORDER BY seq DESC LIMIT 1), 'bot', 'who may only call it advances it');
+SELECT pg_temp.work_all() \g /dev/null
+SET LOCAL ROLE bot;
+SELECT promote.advance_request('shop', 24) \g /dev/null
+RESET ROLE;
+SELECT matches(pg_temp.waits(24), 'policy: asked by bot', 'what gates run is run with the rights of the caller');
+SET LOCAL promote.actor = 'ada';
+SELECT is(pg_temp.drain(24), 'COMPLETED', 'by another caller it is open');
+SELECT is((pg_temp.refusal($$SET LOCAL ROLE bot; SELECT promote.cancel_request('shop', 24, 'x')$$)).state, '42501', 'other verbs are not open to it');
+RESET ROLE;
 
 -- ---- nobody writes them by hand ----
 SELECT is((pg_temp.refusal(statement)).state, state, statement) FROM (VALUES
