@@ -122,6 +122,11 @@ BEGIN
         PERFORM promote.promote_instance('shop-staging-db', 'shop-production-db', idempotency_key => 'k' || i);
     END LOOP;
 END $$;
+SELECT promote.open_request('shop', 'staging', 'prod-us-west', '{"components": ["db"]}', 'canary', '1', '{"db": {"text": "ünï"}}', '[2026-01-01,)',
+    'all', '1 day 02:00', '{smoke,"a b"}', 'vera', 'frank', 'CHG-7', E'tab\t');
+SELECT promote.open_request('blog', 'staging', 'production', include_other_changes => true);
+SELECT count(*) FROM promote.preview_request('blog', 1);
+SELECT promote.advance_request('blog', 1);
 CREATE ROLE dba;
 GRANT USAGE ON SCHEMA promote TO dba;
 GRANT SELECT, INSERT ON promote.config, promote.revision TO dba;

@@ -91,4 +91,9 @@ is(told(q{INSERT INTO promote.revision (project, environment, component, digest,
 is(told(q{SET session_replication_role = replica; SELECT promote.configure_instance('shop-testing-db', '{"size": 8}')}),
 	'(0) ' . of('shop-testing-db', 6, 6), 'nobody can keep it quiet');
 
+$node->query('listen', q{SELECT promote.open_request('shop', 'staging', 'production'); SELECT count(*) FROM promote.preview_request('shop', 1)});
+is(told(q{SELECT promote.pause_request('shop', 1, 'confidential')}),
+	'(0) {"action":"request.paused","project":"shop","request":1,"status":"PAUSED"}', 'each step of a request');
+is(told(q{SELECT promote.advance_request('shop', 1)}), '(0)', 'nothing where none is taken');
+
 done_testing;
