@@ -74,6 +74,9 @@ CREATE INDEX deployment_run_idx
     ON promote.deployment (project, environment, component, started_at)
     WHERE action <> 'PLAN' AND started_at IS NOT NULL;
 COMMENT ON INDEX promote.deployment_run_idx IS 'Finds what may have changed an instance, in order';
+CREATE INDEX deployment_queued_idx ON promote.deployment (queued_at)
+    WHERE action <> 'PLAN' AND queued_at IS NOT NULL;
+COMMENT ON INDEX promote.deployment_queued_idx IS 'Finds what was queued to change an instance, in a change window';
 CREATE INDEX deployment_seen_idx
     ON promote.deployment (project, environment, component, seen_change, started_at)
     WHERE action = 'PLAN' AND plan_facts IS NOT NULL;
