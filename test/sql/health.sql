@@ -119,6 +119,14 @@ SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db') \g /d
 SELECT is((SELECT pg_temp.blocked('health')), 'check "tests" was never reported of revision 2 of "ecomm-staging-db"', '... which the next one was not');
 INSERT INTO promote.required_check (project, environment, check_name, "of") VALUES ('ecomm', 'production', 'tests', 'destination'), ('ecomm', 'production', 'also', 'destination');
 SELECT results_eq($$SELECT pg_temp.blocked('health')$$, ARRAY['check "also" was never reported of "ecomm-production-db"', 'check "tests" was never reported of revision 2 of "ecomm-staging-db"'], 'all that is missing is listed');
+DELETE FROM promote.required_check WHERE "of" = 'source' OR check_name = 'tests';
+INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('ecomm', 'production', 'health', current_user);
+SELECT pg_temp.work('ecomm-production-db') \g /dev/null
+SELECT max(deployment) AS plan FROM promote.deployment WHERE project = 'ecomm' AND environment = 'production' AND component = 'db' AND action = 'PLAN' AND status = 'COMPLETED' \gset
+SELECT promote.override_gate('ecomm-production-db', :plan, 'health', 'nobody is there to report it') \g /dev/null
+SELECT is_empty($$SELECT pg_temp.blocked('health')$$, 'a missing report is overridden');
+SELECT pg_temp.report(false, 'also') \g /dev/null
+SELECT is((SELECT pg_temp.blocked('health')), 'check "also" has failed of "ecomm-production-db"', '... which does not hold for a failure that is reported later');
 DELETE FROM promote.required_check;
 
 -- ---- soaking ----
