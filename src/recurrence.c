@@ -24,6 +24,10 @@
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
+#if ICAL_MAJOR_VERSION > 3
+#error "promote reads recurrence rules with libical 3; later ones have another interface"
+#endif
+
 #define LAST_YEAR 9999			/* of RFC 5545's dates */
 
 /* ---- reading ---- */
