@@ -74,9 +74,6 @@ CREATE INDEX deployment_run_idx
     ON promote.deployment (project, environment, component, started_at)
     WHERE action <> 'PLAN' AND started_at IS NOT NULL;
 COMMENT ON INDEX promote.deployment_run_idx IS 'Finds what may have changed an instance, in order';
-CREATE INDEX deployment_queued_idx ON promote.deployment (queued_at)
-    WHERE action <> 'PLAN' AND queued_at IS NOT NULL;
-COMMENT ON INDEX promote.deployment_queued_idx IS 'Finds what was queued to change an instance, in a change window';
 CREATE INDEX deployment_seen_idx
     ON promote.deployment (project, environment, component, seen_change, started_at)
     WHERE action = 'PLAN' AND plan_facts IS NOT NULL;
@@ -88,7 +85,7 @@ COMMENT ON INDEX promote.deployment_head_key IS 'One deployment of an instance r
 CREATE INDEX deployment_due_idx ON promote.deployment (due_at)
     WHERE due_at IS NOT NULL;
 COMMENT ON INDEX promote.deployment_due_idx IS 'Finds what may be claimed, the longest due first';
-CREATE INDEX deployment_queued_idx ON promote.deployment (queued_at)
+CREATE INDEX deployment_queued_idx ON promote.deployment (project, queued_at)
     WHERE action <> 'PLAN' AND queued_at IS NOT NULL;
 COMMENT ON INDEX promote.deployment_queued_idx IS 'Finds what was queued while a change window was open';
 SELECT pg_catalog.pg_extension_config_dump('promote.deployment', '');
