@@ -111,8 +111,6 @@ BEGIN
     PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache', plan => false);
     PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache');   -- plans what has no plan yet
     PERFORM promote.promote_instance('blog-staging-db', 'blog-production-db', '{"region": "x"}', allow_replace => true);
-    PERFORM promote.open_request('blog', 'staging', 'production', '{"components": ["db"]}', ticket => 'naïve', include_other_changes => true);
-    PERFORM promote.preview_request('blog', 1);
 END $$;
 RESET promote.actor;
 DO $$
