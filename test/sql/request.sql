@@ -335,36 +335,81 @@ SELECT promote.report_health('shop-production-s1', 'smoke', true) \g /dev/null
 SELECT is(pg_temp.advance(21), 'COMPLETED 1 1', 'and done');
 DELETE FROM promote.required_check;
 
+-- ---- all at once: none is deployed before the gates of all are open ----
+SELECT promote.configure_instance('shop-staging-s' || n, '{"size": 55}') FROM generate_series(4, 5) AS n \g /dev/null
+SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s4", "s5"]}', 'all_at_once')), 22, 'two at once');
+SELECT is((SELECT status || ' ' || COALESCE(reason, '') FROM promote.pause_request('shop', 22)), 'PAUSED ', 'what has not begun can be paused');
+SELECT is((SELECT status FROM promote.resume_request('shop', 22)), 'OPEN', '... and resumed');
+SELECT is(pg_temp.preview(22), 2::bigint, 'previewed');
+SELECT pg_temp.advance(22) \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+INSERT INTO promote.required_check (project, environment, check_name, component) VALUES ('shop', 'production', 'migrated', 's5');
+SELECT is(pg_temp.advance(22), 'BLOCKED 1 0', 'a gate of one is closed');
+SELECT is(pg_temp.items(22), 's4 1 STAGED, s5 1 STAGED', '... and none is deployed');
+SELECT matches(pg_temp.waits(22), '^wave 1: "shop-production-s5": .*health: check "migrated" was never reported of "shop-production-s5"[^\n]*$', '... for the reason of the one');
+SELECT promote.report_health('shop-production-s5', 'migrated', true) \g /dev/null
+SELECT is((promote.plan_instance('shop-production-s4')).status, 'PENDING', 'planned again by hand');
+SELECT is(pg_temp.advance(22), 'RUNNING 1 0', 'the last plan is waited for');
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.advance(22), 'RUNNING 1 2', 'then both are deployed');
+DELETE FROM promote.required_check;
+SELECT is((SELECT plan FROM promote.promotion_request_item WHERE request = 22 AND component = 's4'), (SELECT plan FROM promote.deployment WHERE project = 'shop' AND environment = 'production' AND component = 's4' ORDER BY deployment DESC LIMIT 1), 'by that');
+SELECT is(pg_temp.drain(22), 'COMPLETED', 'done');
+
+-- ---- what somebody else deploys of it is its own ----
+SELECT promote.configure_instance('shop-staging-s4', '{"size": 56}') \g /dev/null
+SELECT is(pg_temp.open('{"components": ["s4"]}'), 23, 'a request');
+SELECT is(pg_temp.preview(23), 1::bigint, 'previewed');
+SELECT pg_temp.advance(23) \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is((promote.deploy_instance('shop-production-s4')).status, 'PENDING', 'deployed by hand');
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.drain(23), 'COMPLETED', 'the request goes on with it');
+
+-- ---- many: twenty are named ----
+INSERT INTO promote.project (project) VALUES ('many');
+INSERT INTO promote.environment (project, environment) VALUES ('many', 'staging'), ('many', 'production');
+INSERT INTO promote.component (project, component, bundle) SELECT 'many', 'c' || n, 'service' FROM generate_series(1, 25) AS n;
+INSERT INTO promote.instance (project, environment, component) SELECT 'many', e, 'c' || n FROM generate_series(1, 25) AS n, unnest(ARRAY['staging', 'production']) AS e;
+SELECT promote.configure_instance(name, jsonb_build_object('size', length(environment)), plan => false) FROM promote.instance WHERE project = 'many' \g /dev/null
+SELECT promote.open_request('many', 'staging', 'production', strategy => 'waves', waves => '[25]') \g /dev/null
+SELECT is((pg_temp.refusal($$SELECT promote.open_request('many', 'staging', 'production')$$)).detail ~ E'\nand 5 more$', true, 'of those that are held');
+SELECT count(*) FROM promote.preview_request('many', 1) \g /dev/null
+SELECT is((SELECT array_length(waits_for, 1) || ' ' || waits_for[21] FROM promote.advance_request('many', 1)), '21 and 5 more', 'of those that are waited for');
+SELECT promote.configure_instance(name, '{"size": 99}') FROM promote.instance WHERE project = 'many' AND environment = 'production' \g /dev/null
+SELECT is((SELECT status || ' ' || (SELECT count(*) FROM promote.preview_request('many', 1) WHERE skip_reason IS NULL) FROM promote.advance_request('many', 1)), 'BLOCKED 25', 'all are staged again after another preview');
+SELECT is((SELECT status || ' ' || moved FROM promote.advance_request('many', 1)), 'RUNNING 25', 'at once');
+
 -- ---- what has left the scope behind its preview, or when it was staged ----
 INSERT INTO promote.component (project, component, bundle, attributes) VALUES ('shop', 's9', 'service', '{"tenant": "late"}');
 INSERT INTO promote.instance (project, environment, component) VALUES ('shop', 'staging', 's9'), ('shop', 'production', 's9');
 SELECT promote.configure_instance('shop-staging-s' || n, '{"size": 60}') FROM generate_series(2, 3) AS n \g /dev/null
 UPDATE promote.component SET attributes = '{"tenant": "late"}' WHERE project = 'shop' AND component IN ('s2', 's3');
-SELECT is(pg_temp.open('{"selector": {"tenant": "late"}}', 'waves', '[3]'), 22, 'three of a tenant');
-SELECT is(pg_temp.preview(22), 2::bigint, 'two are configured');
-SELECT pg_temp.advance(22) \g /dev/null
-SELECT is(pg_temp.items(22), 's2 1 STAGED, s3 1 STAGED, s9 1 SKIPPED', 'and staged');
+SELECT is(pg_temp.open('{"selector": {"tenant": "late"}}', 'waves', '[3]'), 24, 'three of a tenant');
+SELECT is(pg_temp.preview(24), 2::bigint, 'two are configured');
+SELECT pg_temp.advance(24) \g /dev/null
+SELECT is(pg_temp.items(24), 's2 1 STAGED, s3 1 STAGED, s9 1 SKIPPED', 'and staged');
 UPDATE promote.component SET attributes = '{"tenant": "moved"}' WHERE project = 'shop' AND component = 's3';
 SELECT pg_temp.work_all() \g /dev/null
-SELECT is(pg_temp.advance(22), 'RUNNING 1 2', 'one leaves, and is not deployed');
-SELECT is((SELECT skip_reason FROM promote.promotion_request_item WHERE request = 22 AND component = 's3'), 'left the scope: its attributes no longer match the selector; revision '
+SELECT is(pg_temp.advance(24), 'RUNNING 1 2', 'one leaves, and is not deployed');
+SELECT is((SELECT skip_reason FROM promote.promotion_request_item WHERE request = 24 AND component = 's3'), 'left the scope: its attributes no longer match the selector; revision '
     || (SELECT revision FROM promote.instance WHERE name = 'shop-production-s3') || ' stays desired', '... but skipped, with the reason');
-SELECT is(pg_temp.drain(22), 'COMPLETED', 'the other is');
-SELECT is(pg_temp.open('{"components": ["s9"]}'), 23, 'an instance without a history');
+SELECT is(pg_temp.drain(24), 'COMPLETED', 'the other is');
+SELECT is(pg_temp.open('{"components": ["s9"]}'), 25, 'an instance without a history');
 DELETE FROM promote.instance WHERE name = 'shop-production-s9';
-SELECT is((SELECT skip_reason FROM promote.preview_request('shop', 23)), 'left the scope: "shop-production-s9" is gone', 'can be deleted');
-SELECT is(pg_temp.advance(23), 'COMPLETED 1 2', 'and is skipped');
+SELECT is((SELECT skip_reason FROM promote.preview_request('shop', 25)), 'left the scope: "shop-production-s9" is gone', 'can be deleted');
+SELECT is(pg_temp.advance(25), 'COMPLETED 1 2', 'and is skipped');
 SELECT promote.rollback_instance('shop-production-s3') \g /dev/null
 SELECT pg_temp.work_all() \g /dev/null
 UPDATE promote.component SET attributes = '{"tenant": "rest"}' WHERE project = 'shop' AND component = 's3';
 
 -- ---- the rules of the moment hold, and the caller's rights ----
-SELECT is(pg_temp.open('{"components": ["s3"]}'), 24, 'a request');
+SELECT is(pg_temp.open('{"components": ["s3"]}'), 26, 'a request');
 UPDATE promote.environment SET source_policy = 'path' WHERE project = 'shop' AND environment = 'production';
-SELECT is((SELECT blockers -> 0 ->> 'code' FROM promote.preview_request('shop', 24)), 'path', 'a path that is not there is a blocker');
-SELECT is(pg_temp.advance(24), 'BLOCKED 1 1', '... and blocks');
+SELECT is((SELECT blockers -> 0 ->> 'code' FROM promote.preview_request('shop', 26)), 'path', 'a path that is not there is a blocker');
+SELECT is(pg_temp.advance(26), 'BLOCKED 1 1', '... and blocks');
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment) VALUES ('shop', 'staging', 'production');
-SELECT is(pg_temp.preview(24), 1::bigint, 'with a path');
+SELECT is(pg_temp.preview(26), 1::bigint, 'with a path');
 CREATE ROLE bot;
 GRANT USAGE ON SCHEMA promote TO bot;
 GRANT EXECUTE ON FUNCTION promote.advance_request TO bot;
@@ -374,17 +419,17 @@ $$;
 INSERT INTO promote.policy (policy, function, project, environment) VALUES ('ask', 'public.ask', 'shop', 'production');
 SET LOCAL ROLE bot;
 SET LOCAL promote.actor = '';
-SELECT promote.advance_request('shop', 24) \g /dev/null
+SELECT promote.advance_request('shop', 26) \g /dev/null
 RESET ROLE;
-SELECT is((SELECT actor FROM promote.audit_log WHERE subject = 'request shop/24' ORDER BY seq DESC LIMIT 1), 'bot', 'who may only call it advances it');
+SELECT is((SELECT actor FROM promote.audit_log WHERE subject = 'request shop/26' ORDER BY seq DESC LIMIT 1), 'bot', 'who may only call it advances it');
 SELECT pg_temp.work_all() \g /dev/null
 SET LOCAL ROLE bot;
-SELECT promote.advance_request('shop', 24) \g /dev/null
+SELECT promote.advance_request('shop', 26) \g /dev/null
 RESET ROLE;
-SELECT matches(pg_temp.waits(24), 'policy: asked by bot', 'what gates run is run with the rights of the caller');
+SELECT matches(pg_temp.waits(26), 'policy: asked by bot', 'what gates run is run with the rights of the caller');
 SET LOCAL promote.actor = 'ada';
-SELECT is(pg_temp.drain(24), 'COMPLETED', 'by another caller it is open');
-SELECT is((pg_temp.refusal($$SET LOCAL ROLE bot; SELECT promote.cancel_request('shop', 24, 'x')$$)).state, '42501', 'other verbs are not open to it');
+SELECT is(pg_temp.drain(26), 'COMPLETED', 'by another caller it is open');
+SELECT is((pg_temp.refusal($$SET LOCAL ROLE bot; SELECT promote.cancel_request('shop', 26, 'x')$$)).state, '42501', 'other verbs are not open to it');
 RESET ROLE;
 
 -- ---- nobody writes them by hand ----
