@@ -155,7 +155,7 @@ extern RequestHealth request_health(const PromotionRequest *request, const Reque
 
 /* request_preview.c */
 extern void request_propose(const PromotionRequest *request, const RequestItem *item,
-							bool read_only, ItemProposal *proposal);
+							ItemProposal *proposal);
 extern char *request_left_scope(const PromotionRequest *request, const RequestItem *item);
 extern Jsonb *request_item_document(const RequestItem *item, const ItemProposal *proposal);
 

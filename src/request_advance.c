@@ -253,7 +253,7 @@ stage_item(Advance *advance, RequestItem *item)
 	Staged		staged;
 
 	lock_item(request, item);
-	request_propose(request, item, false, &proposal);
+	request_propose(request, item, &proposal);
 	if (proposal.skip_reason)
 	{
 		skip_item(advance, item, proposal.skip_reason);
@@ -817,7 +817,7 @@ check_item(void *state)
 	SpiScope	scope;
 
 	spi_enter(&scope);
-	request_propose(request, check->item, true, &proposal);
+	request_propose(request, check->item, &proposal);
 	check->moved = !json_digest_equal(json_digest(request_item_document(check->item, &proposal)),
 									  check->item->preview_digest);
 	if (proposal.skip_reason == NULL)

@@ -50,7 +50,7 @@ typedef struct ItemFacts
 
 /* Read them.  Runs inside a scope of spi.h. */
 static void
-read_facts(const PromotionRequest *request, const char *component, bool read_only, ItemFacts *facts)
+read_facts(const PromotionRequest *request, const char *component, ItemFacts *facts)
 {
 	static Statement read = {
 		.text = "SELECT s.project IS NOT NULL, i.project IS NOT NULL, $5 IS NULL"
@@ -80,7 +80,7 @@ read_facts(const PromotionRequest *request, const char *component, bool read_onl
 		JsonbPGetDatum(request->selector)
 	};
 
-	statement_run(&read, values, nulls, read_only);
+	statement_run(&read, values, nulls, false);
 	facts->has_source = spi_bool(SPI_tuptable, 0, 1);
 	facts->has_destination = spi_bool(SPI_tuptable, 0, 2);
 	facts->in_scope = spi_bool(SPI_tuptable, 0, 3);
@@ -127,7 +127,7 @@ request_left_scope(const PromotionRequest *request, const RequestItem *item)
 	/* what has a history cannot be deleted: nothing but attributes can take it away */
 	if (request->selector == NULL)
 		return NULL;
-	read_facts(request, item->component, false, &facts);
+	read_facts(request, item->component, &facts);
 	return facts.in_scope ? NULL :
 		psprintf("left the scope: its attributes no longer match the selector; revision %d stays desired",
 				 item->revision);
@@ -174,11 +174,10 @@ is_nothing(const ItemFacts *facts, const ItemProposal *proposal)
 
 /*
  * Propose an item: what would be staged now, or why nothing would be.  Runs
- * inside a scope of spi.h; read_only is for who holds no locks.
+ * inside a scope of spi.h.
  */
 void
-request_propose(const PromotionRequest *request, const RequestItem *item, bool read_only,
-				ItemProposal *proposal)
+request_propose(const PromotionRequest *request, const RequestItem *item, ItemProposal *proposal)
 {
 	Promotion  *promotion = &proposal->promotion;
 	ProposedRevision *proposed = &promotion->proposed;
@@ -189,7 +188,7 @@ request_propose(const PromotionRequest *request, const RequestItem *item, bool r
 	memset(proposal, 0, sizeof(*proposal));
 	promotion->source = (InstanceKey) {request->project, request->source_environment, item->component};
 	promotion->destination = request_instance(request, item->component);
-	read_facts(request, item->component, read_only, &facts);
+	read_facts(request, item->component, &facts);
 	proposal->deployed_revision = facts.deployed_revision;
 	proposal->source_digest = facts.source_digest;
 	proposal->skip_reason = missing(request, &facts, item->component);
@@ -198,7 +197,7 @@ request_propose(const PromotionRequest *request, const RequestItem *item, bool r
 	json_root(request->overrides, &overrides);
 	promotion->overrides = json_find(&overrides, item->component, &patch) ? json_from_view(&patch) :
 		DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-	promotion_read(promotion, read_only);
+	promotion_read(promotion, false);
 	proposed->digest = json_digest(proposed->proposal.params);
 	compose_obstacles(&proposed->proposal, add_obstacle, proposal);
 	proposal->rendered_digest = json_digest(proposed->proposal.rendered);
@@ -459,7 +458,7 @@ propose_current(void *state)
 	SpiScope	scope;
 
 	spi_enter(&scope);
-	request_propose(&preview->request, item, true, &proposal);
+	request_propose(&preview->request, item, &proposal);
 	keep_item(preview, &proposal, request_item_document(item, &proposal),
 			  item_blockers(&preview->request, &proposal));
 	spi_leave(&scope);

@@ -151,20 +151,27 @@ take_scope(Opening *opening)
 	}
 }
 
-/* Is the view a whole number above 0?  Then that. */
+/* A number of a document as it is compared. */
+static Datum
+number_of(int32 number)
+{
+	return DirectFunctionCall1(int4_numeric, Int32GetDatum(number));
+}
+
+/* Is the view a whole number above 0, and no larger than an integer?  Then that; otherwise 0. */
 static int
 wave_size(const JsonbValue *view)
 {
-	int64		size;
+	Datum		size;
 
 	if (view->type != jbvNumeric)
 		return 0;
-	size = DatumGetInt64(DirectFunctionCall1(numeric_int8, DirectFunctionCall1(numeric_floor, NumericGetDatum(view->val.numeric))));
-	if (size < 1 || size > PG_INT32_MAX ||
-		DatumGetBool(DirectFunctionCall2(numeric_ne, NumericGetDatum(view->val.numeric),
-										 DirectFunctionCall1(int8_numeric, Int64GetDatum(size)))))
+	size = NumericGetDatum(view->val.numeric);
+	if (DatumGetBool(DirectFunctionCall2(numeric_lt, size, number_of(1))) ||
+		DatumGetBool(DirectFunctionCall2(numeric_gt, size, number_of(PG_INT32_MAX))) ||
+		DatumGetBool(DirectFunctionCall2(numeric_ne, size, DirectFunctionCall1(numeric_floor, size))))
 		return 0;
-	return (int) size;
+	return DatumGetInt32(DirectFunctionCall1(numeric_int4, size));
 }
 
 /* Refuse waves that are no array of sizes and selectors, or do not go with the strategy. */

@@ -40,6 +40,8 @@ SELECT pg_temp.refuses(format('SELECT promote.open_request(%s)', arguments), sta
     ($$'shop', 'staging', 'production', strategy => 'waves', waves => '[]'$$, 'PM404', 'empty one'),
     ($$'shop', 'staging', 'production', strategy => 'waves', waves => '[1, 0]'$$, 'PM404', 'Wave 2 is neither'),
     ($$'shop', 'staging', 'production', strategy => 'waves', waves => '[1.5]'$$, 'PM404', 'Wave 1 is neither'),
+    ($$'shop', 'staging', 'production', strategy => 'waves', waves => '[1e30]'$$, 'PM404', 'Wave 1 is neither'),
+    ($$'shop', 'staging', 'production', strategy => 'waves', waves => '[2, -1e30]'$$, 'PM404', 'Wave 2 is neither'),
     ($$'shop', 'staging', 'production', strategy => 'waves', waves => '[{}]'$$, 'PM404', 'Wave 1 is neither'),
     ($$'shop', 'staging', 'production', strategy => 'waves', waves => '["a"]'$$, 'PM404', 'Wave 1 is neither'),
     ($$'shop', 'staging', 'production', strategy => 'waves', waves => '[2, {"tenant": "amce"}]'$$, 'PM404', 'Wave 2 matches no component'),
