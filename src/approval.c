@@ -108,15 +108,36 @@ read_rules(const GateCase *gate)
 	return polls;
 }
 
+/* May whoever has one of the database roles act as the other? */
+static bool
+shares_role(const Person *a, const Person *b)
+{
+	return strcmp(a->database_role, b->database_role) == 0 ||
+		role_is_member(a->database_role, b->database_role) ||
+		role_is_member(b->database_role, a->database_role);
+}
+
 /*
  * Are both the same person?  A name that anybody can set makes nobody another
- * one, but where the rule trusts it.
+ * one, but where the rule trusts it; nor does SET ROLE to a group.
  */
 static bool
 is_same_person(const Poll *poll, const Person *a, const Person *b)
 {
-	return strcmp(a->actor, b->actor) == 0 ||
-		(!poll->trust_actor && strcmp(a->database_role, b->database_role) == 0);
+	return strcmp(a->actor, b->actor) == 0 || (!poll->trust_actor && shares_role(a, b));
+}
+
+/*
+ * Does a vote take the place of an earlier one?  What is refused by somebody is
+ * not approved by whoever has but set that one's name, or a group's role.
+ */
+static bool
+takes_place(const Poll *poll, const Vote *vote, const Vote *earlier)
+{
+	bool		lifts = vote->approved && !earlier->approved;
+
+	return is_same_person(poll, &vote->by, &earlier->by) &&
+		(!lifts || poll->trust_actor || strcmp(vote->by.database_role, earlier->by.database_role) == 0);
 }
 
 /* Is it one of these people? */
@@ -138,7 +159,7 @@ add_vote(Poll *poll, Vote *vote)
 	ListCell   *cell;
 
 	foreach(cell, poll->votes)
-		if (is_same_person(poll, &vote->by, &((Vote *) lfirst(cell))->by))
+		if (takes_place(poll, vote, lfirst(cell)))
 			poll->votes = foreach_delete_current(poll->votes, cell);
 	poll->votes = lappend(poll->votes, vote);
 }
@@ -155,22 +176,31 @@ find_poll(const List *polls, const char *rule)
 	return NULL;
 }
 
-/* Read the votes on the case's plan and its equals. */
+/*
+ * Read the votes on the case's plan and its equals.  What was planned without
+ * a document has the digest of its params, and that of another release is not
+ * its equal.
+ */
 static void
 read_votes(const GateCase *gate, const List *polls)
 {
 	static Statement read = {
 		.text = "SELECT a.vote, a.rule, a.actor, a.database_role, a.decision = 'approved', a.created_at, a.reason"
-		" FROM promote.approval AS a WHERE " OF_INSTANCE("a") " AND a.plan_digest = $4 ORDER BY a.vote",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, BYTEAOID}
+		" FROM promote.approval AS a WHERE " OF_INSTANCE("a") " AND a.plan_digest = $4"
+		" AND EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "a")
+		"  AND d.deployment = a.deployment AND d.bundle = $5 AND d.version = $6) ORDER BY a.vote",
+		.parameters = 6,
+		.types = {TEXTOID, TEXTOID, TEXTOID, BYTEAOID, TEXTOID, TEXTOID}
 	};
-	Datum		values[4];
+	bool		nulls[6] = {[5] = gate->version == NULL};
+	Datum		values[6];
 	bool		isnull;
 
 	instance_key_values(&gate->key, values);
 	values[3] = PointerGetDatum(gate->plan_digest);
-	statement_run(&read, values, NULL, true);
+	values[4] = CStringGetTextDatum(gate->bundle);
+	values[5] = gate->version ? CStringGetTextDatum(gate->version) : (Datum) 0;
+	statement_run(&read, values, nulls, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		Poll	   *poll = find_poll(polls, spi_text(SPI_tuptable, i, 2));
@@ -483,16 +513,24 @@ approval_votes_on(const Deployment *deployment)
 	return strcmp(deployment->action, "PLAN") == 0 && strcmp(deployment->status, "COMPLETED") == 0;
 }
 
-/* The vote of a person that stands under a rule; NULL: none. */
+/* The vote of a person that stands under a rule, a rejection of theirs before all; NULL: none. */
 static const Vote *
 vote_of(const Poll *poll, const Person *person)
 {
+	const Vote	approval = {.by = *person,.approved = true};
+	const Vote *last = NULL;
 	ListCell   *cell;
 
 	foreach(cell, poll->votes)
-		if (is_same_person(poll, person, &((Vote *) lfirst(cell))->by))
-			return lfirst(cell);
-	return NULL;
+	{
+		const Vote *vote = lfirst(cell);
+
+		if (!vote->approved && takes_place(poll, &approval, vote))
+			return vote;
+		if (is_same_person(poll, person, &vote->by))
+			last = vote;
+	}
+	return last;
 }
 
 /* Why somebody cannot vote under a rule, as a sentence; NULL: they can. */
@@ -623,9 +661,12 @@ approval_vote_plan(const Deployment *plan, bool approved, const char *reason)
 	notify_vote(&gate, approved);
 }
 
-/* Refuse to approve one's own where that never counts, and no rule asks for others. */
-static void
-check_own(const GateCase *gate)
+/*
+ * Refuse to approve one's own proposal where that never counts, and no rule
+ * asks for others: PM_INVALID_APPROVAL.
+ */
+void
+approval_check_own(const GateCase *gate)
 {
 	const Poll	anybody = {.trust_actor = false};
 	const Person person = {current_actor(), current_database_role()};
@@ -662,7 +703,7 @@ approval_vote_proposal(const Deployment *proposal, const char *message)
 		return false;
 	initStringInfo(&refused);
 	gate_open(&proposal->key, proposal->deployment, GetCurrentTimestamp(), &gate);
-	check_own(&gate);
+	approval_check_own(&gate);
 	if (gate.plan_digest == NULL || write_votes(&gate, true, message, &refused) == 0)
 		return false;
 	notify_vote(&gate, true);

@@ -13,6 +13,7 @@
 extern bool approval_votes_on(const Deployment *deployment);
 extern void approval_vote_plan(const Deployment *plan, bool approved, const char *reason);
 extern bool approval_vote_proposal(const Deployment *proposal, const char *message);
+extern void approval_check_own(const GateCase *gate);
 extern bytea *approval_decommission_digest(const bytea *rendered_digest, int32 changed_by);
 
 extern void gate_approval(GateCase *gate);

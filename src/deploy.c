@@ -53,11 +53,14 @@ find_open(const InstanceKey *key, const DeploymentOrder *order)
 		" AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')"
 		" AND (d.status = 'PROPOSED') = $4 AND d.action = $5 AND d.revision = $6 AND d.version = $7"
 		" AND d.rendered_digest = $8 AND COALESCE(d.plan, 0) = $9"
+		/* who votes to take something away votes on what is there now */
+		" AND (d.status <> 'PROPOSED' OR d.action <> 'DECOMMISSION' OR d.plan_digest = $10)"
 		" ORDER BY d.queued_at, d.deployment LIMIT 1",
-		.parameters = 9,
-		.types = {TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID, INT4OID}
+		.parameters = 10,
+		.types = {TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID, INT4OID, BYTEAOID}
 	};
-	Datum		values[9];
+	bool		nulls[10] = {[9] = order->plan_digest == NULL};
+	Datum		values[10];
 
 	instance_key_values(key, values);
 	values[3] = BoolGetDatum(strcmp(order->status, "PROPOSED") == 0);
@@ -66,7 +69,8 @@ find_open(const InstanceKey *key, const DeploymentOrder *order)
 	values[6] = CStringGetTextDatum(order->version);
 	values[7] = PointerGetDatum(order->rendered_digest);
 	values[8] = Int32GetDatum(order->plan);
-	statement_run(&read, values, NULL, false);
+	values[9] = PointerGetDatum(order->plan_digest);
+	statement_run(&read, values, nulls, false);
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
 }
 

@@ -550,7 +550,8 @@ gate_verdict(const GateCase *gate)
 }
 
 /*
- * Refuse a proposal that gates are closed for; returns how it was judged.
+ * Refuse a proposal that gates are closed for, or that is one's own where
+ * duties are separated; returns how it was judged.
  * Has a scope of spi.h of its own, and is allocated outside.
  */
 Jsonb *
@@ -563,6 +564,7 @@ gate_pass(const InstanceKey *key, int32 deployment)
 
 	spi_enter(&scope);
 	gate_open(key, deployment, GetCurrentTimestamp(), &gate);
+	approval_check_own(&gate);
 	gate_require(&gate);
 	verdict = gate_verdict(&gate);
 	/* a copy: making it runs statements, and SPI goes on in a context of its own after each */

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "approval.h"
 #include "errors.h"
 #include "json/digest.h"
 #include "release.h"
@@ -298,8 +299,11 @@ check_decommission(const Review *review, const Deployment *proposal)
 	review_decommission(review);
 	if (!deployment_carries(&proposal->key, review->changed_by, false, &runs))
 		elog(ERROR, "deployment %d is not there", review->changed_by);
+	/* votes are on what was brought about by one deployment */
 	if (!json_digest_equal(runs.rendered_digest, proposal->rendered_digest) ||
-		strcmp(runs.version, proposal->version) != 0)
+		strcmp(runs.version, proposal->version) != 0 || proposal->plan_digest == NULL ||
+		!json_digest_equal(proposal->plan_digest,
+						   approval_decommission_digest(runs.rendered_digest, review->changed_by)))
 		refuse_moved("proposal", proposal, psprintf("Deployment %d has changed the instance since.",
 													review->changed_by));
 }

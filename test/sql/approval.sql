@@ -265,6 +265,63 @@ SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db'), 'PM603: Its env
 SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db', 'zoe') ~ '^PM603', true, '... by another name');
 SELECT is(pg_temp.approve('test_dave', :own, 'ecomm-staging-db'), 'APPROVED', '... but anybody else''s');
 
+-- ---- names and roles of others ----
+SELECT pg_temp.rule('west', 'test_dba', 2);
+UPDATE promote.approval_rule SET environment = 'prod-uswest' WHERE rule = 'west';
+DO $$ BEGIN PERFORM promote.configure_instance('ecomm-prod-uswest-db', '{"size": "small"}', '1.0.0'); END $$;
+SELECT ok(pg_temp.work('ecomm-prod-uswest-db') > 0, 'a plan without a document');
+CREATE FUNCTION pg_temp.west() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(code || ': ' || message, E'\n') FROM promote.blockers('ecomm-prod-uswest-db') WHERE code IN ('approval', 'rejected')
+$$;
+SELECT (promote.plan_instance('ecomm-prod-uswest-db')).deployment AS west \gset
+SELECT pg_temp.work('ecomm-prod-uswest-db');
+SAVEPOINT others;
+SELECT is(pg_temp.approve('test_ann', :west, 'ecomm-prod-uswest-db'), 'COMPLETED', 'somebody approves');
+SELECT is(pg_temp.approve('test_dba', :west, 'ecomm-prod-uswest-db') ~ '"test_ann" has approved it already', true, 'and not once more by SET ROLE to their group');
+SELECT is(pg_temp.west(), 'approval: rule "west" asks for 2 of role "test_dba": 1 given, by test_ann', '... which counts once');
+ROLLBACK TO others;
+SELECT is(pg_temp.approve('test_senior_dba', :west, 'ecomm-prod-uswest-db'), 'COMPLETED', 'a group approves');
+SELECT is(pg_temp.approve('test_bob', :west, 'ecomm-prod-uswest-db') ~ '"test_senior_dba" has approved it already', true, '... and not one of it again');
+SELECT is(pg_temp.approve('test_ann', :west, 'ecomm-prod-uswest-db'), 'COMPLETED', '... but somebody else');
+SELECT is(pg_temp.west(), NULL, 'those are two');
+ROLLBACK TO others;
+UPDATE promote.environment SET separation_of_duty = true WHERE environment = 'prod-uswest';
+SELECT pg_temp.as_role('test_ann', $$SELECT (promote.plan_instance('ecomm-prod-uswest-db')).deployment$$) AS hers \gset
+SELECT pg_temp.work('ecomm-prod-uswest-db');
+SELECT is(pg_temp.approve('test_dba', :hers, 'ecomm-prod-uswest-db') ~ 'does not count who has asked for it', true, 'nor is one''s own approved by SET ROLE to a group');
+ROLLBACK TO others;
+SELECT pg_temp.as_role('test_ann', format($$SELECT (promote.reject_deployment('ecomm-prod-uswest-db', %s, 'no')).status$$, :west));
+SELECT is(pg_temp.approve('test_bob', :west, 'ecomm-prod-uswest-db', 'test_ann'), 'COMPLETED', 'who has but taken the name of somebody who has rejected it');
+SELECT is(pg_temp.west() ~ 'rejected: test_ann has rejected it: no', true, '... does not lift that');
+SELECT is(pg_temp.approve('test_dba', :west, 'ecomm-prod-uswest-db') ~ 'PM603', true, '... nor who has taken their group''s role');
+SELECT is(pg_temp.approve('test_ann', :west, 'ecomm-prod-uswest-db'), 'COMPLETED', 'who has rejected it does');
+SELECT is(pg_temp.west() ~ 'rejected', false, '... by approving');
+ROLLBACK TO others;
+
+-- ---- another release ----
+UPDATE promote.approval_rule SET quorum = 1 WHERE rule = 'west';
+SELECT is(pg_temp.approve('test_ann', :west, 'ecomm-prod-uswest-db'), 'COMPLETED', 'a plan without a document is approved');
+SELECT is(pg_temp.west(), NULL, '... which is enough');
+DO $$ BEGIN PERFORM promote.configure_instance('ecomm-prod-uswest-db', '{}', '1.1.0'); END $$;
+SELECT ok(pg_temp.work('ecomm-prod-uswest-db') > 0, 'the same params are planned by another release');
+SELECT is((SELECT count(DISTINCT plan_digest) FROM promote.deployment WHERE environment = 'prod-uswest'), 1::bigint, '... and have the same digest');
+SELECT is(pg_temp.west(), 'approval: rule "west" asks for 1 of role "test_dba": 0 given', '... but nobody has approved that release');
+ROLLBACK TO others;
+
+-- ---- a proposal that is one's own, or outdated ----
+DELETE FROM promote.approval_rule WHERE rule = 'west';
+UPDATE promote.environment SET separation_of_duty = true, decommission_protection = false WHERE environment = 'prod-uswest';
+SELECT (promote.propose_deployment('ecomm-prod-uswest-db')).deployment AS mine \gset
+SELECT throws_ok(format($$UPDATE promote.deployment SET status = 'APPROVED' WHERE environment = 'prod-uswest' AND deployment = %s$$, :mine), 'PM603', NULL, 'one''s own proposal is not approved by an UPDATE either');
+UPDATE promote.environment SET separation_of_duty = false WHERE environment = 'prod-uswest';
+SELECT pg_temp.deploy('ecomm-prod-uswest-db');
+SELECT (promote.propose_deployment('ecomm-prod-uswest-db', 'DECOMMISSION')).deployment AS away \gset
+SELECT is((promote.propose_deployment('ecomm-prod-uswest-db', 'DECOMMISSION')).deployment, :away, 'a DECOMMISSION is proposed once');
+SELECT pg_temp.deploy('ecomm-prod-uswest-db');
+SELECT pg_temp.refuses(format($$SELECT promote.approve_deployment('ecomm-prod-uswest-db', %s)$$, :away), 'PM503', 'has changed the instance since', 'what was deployed again is not what was to be taken away');
+SELECT isnt((promote.propose_deployment('ecomm-prod-uswest-db', 'DECOMMISSION')).deployment, :away, '... and is proposed anew');
+ROLLBACK TO others;
+
 -- ---- requests ----
 SELECT ok(pg_temp.work('ecomm-staging-db') >= 0, 'nothing waits');
 DELETE FROM promote.approval_rule;
