@@ -109,6 +109,18 @@ result_names(void)
 	return names.data;
 }
 
+/* All texts of the result's first column: what an override of them covers. */
+static char *
+all_names(void)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", spi_text(SPI_tuptable, i, 1));
+	return names.data;
+}
+
 /* What gate_drift looks at. */
 typedef struct Drift
 {
@@ -198,7 +210,7 @@ gate_drift(GateCase *gate)
 	names = result_names();
 	gate_block(gate, "drift", true, result_time(2), GATE_NO_TIME, "whoever adopts or dismisses it",
 			   psprintf("\"%s\" differs from what was deployed: %s", gate->instance, names));
-	gate_about(gate, names);
+	gate_about(gate, all_names());
 }
 
 /* The deployment whose changes are judged: the plan, or what was asked for; 0: there is none yet. */
@@ -246,7 +258,7 @@ gate_destructive(GateCase *gate)
 	gate_block(gate, "destructive", true, GATE_NO_TIME, GATE_NO_TIME,
 			   "whoever changes what is desired, so that another plan does not",
 			   psprintf("plan %d deletes or replaces resources that hold data: %s", gate->plan, names));
-	gate_about(gate, names);
+	gate_about(gate, all_names());
 }
 
 /* Block because of changes, in the result, that the source never had. */
@@ -261,7 +273,7 @@ block_unexpected(GateCase *gate, const char *what)
 	gate_block(gate, "unexpected", true, GATE_NO_TIME, GATE_NO_TIME,
 			   psprintf("whoever deploys it at \"%s\" first", gate_source_name(gate)),
 			   psprintf("%s that \"%s\" never had: %s", what, gate_source_name(gate), names));
-	gate_about(gate, names);
+	gate_about(gate, all_names());
 }
 
 /*

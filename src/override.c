@@ -132,24 +132,33 @@ apply_row(GateCase *gate, SPITupleTable *rows, uint64 row)
 	}
 }
 
-/* Let the overrides of the case's plan count, of those who may still override. */
+/*
+ * Let the overrides of the case's plan count, and of its equals, of those who
+ * may still override; not where it had come to no result yet, or was of
+ * another release.
+ */
 static void
 apply_rows(GateCase *gate)
 {
 	static Statement read = {
 		.text = "SELECT o.code, o.subjects, o.deployment, o.override, o.database_role FROM promote.gate_override AS o"
 		" WHERE " OF_INSTANCE("o") " AND (o.deployment IN ($4, $5) OR o.plan_digest = $6)"
+		" AND o.plan_digest IS NOT DISTINCT FROM $6"
+		" AND EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "o")
+		"  AND d.deployment = o.deployment AND d.bundle = $7 AND d.version = $8)"
 		" ORDER BY o.deployment, o.override",
-		.parameters = 6,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, BYTEAOID}
+		.parameters = 8,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, BYTEAOID, TEXTOID, TEXTOID}
 	};
-	bool		nulls[6] = {[5] = gate->plan_digest == NULL};
-	Datum		values[6];
+	bool		nulls[8] = {[5] = gate->plan_digest == NULL,[7] = gate->version == NULL};
+	Datum		values[8];
 	SPITupleTable *rows;
 
 	deployment_values(&gate->key, gate->deployment, values);
 	values[4] = Int32GetDatum(gate->plan);
 	values[5] = PointerGetDatum(gate->plan_digest);
+	values[6] = CStringGetTextDatum(gate->bundle);
+	values[7] = gate->version ? CStringGetTextDatum(gate->version) : (Datum) 0;
 	statement_run(&read, values, nulls, true);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)

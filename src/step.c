@@ -23,6 +23,7 @@
 #include "spi.h"
 #include "step.h"
 #include "trigger.h"
+#include "window.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
@@ -504,6 +505,23 @@ is_end(const char *status)
 	return true;
 }
 
+/* Refuse to begin what the line, a freeze or a closed window holds back: PM_GATES_CLOSED. */
+static void
+check_held(const InstanceKey *key, const Update *update)
+{
+	int32		deployment = new_integer(update, DEPLOYMENT);
+	TimestampTz until;
+
+	if (strcmp(new_text(update, ACTION), "PLAN") == 0 ||
+		!window_holds(key, deployment, update->now, &until))
+		return;
+	ereport(ERROR,
+			(errcode(PM_GATES_CLOSED),
+			 errmsg("deployment %d of \"%s\" is held back now", deployment, instance_key_name(key)),
+			 errdetail("The line is stopped, a freeze is on, or its change windows are closed."),
+			 errhint("promote.blockers shows what holds it back.")));
+}
+
 /*
  * A step that somebody takes by an UPDATE of their own: lock what the verbs
  * have locked, and look at what a worker sees.
@@ -531,6 +549,7 @@ take_by_hand(Update *update)
 	{
 		set_value(update, SEEN_CHANGE, Int32GetDatum(spi_integer(SPI_tuptable, 0, 1)));
 		review_require_current(&key, new_integer(update, DEPLOYMENT));
+		check_held(&key, update);
 	}
 	spi_leave(&scope);
 }

@@ -47,6 +47,7 @@ typedef struct Window
 	Jsonb	   *selector;
 	TimestampTz since;			/* of a stop */
 	int32		budget;			/* of a change window, each time; 0: no bound */
+	int32		stop;			/* number of a stop */
 	WindowText	text;
 	TimestampTz lower;			/* of one that is once */
 	TimestampTz upper;
@@ -127,7 +128,10 @@ read_window(uint64 row, Window *window)
 	window->environment = spi_text(SPI_tuptable, row, 6);
 	window->component = spi_text(SPI_tuptable, row, 7);
 	window->selector = spi_jsonb(SPI_tuptable, row, 8);
-	window->budget = spi_integer(SPI_tuptable, row, 15);
+	if (window->kind == WINDOW_STOP)
+		window->stop = spi_integer(SPI_tuptable, row, 15);
+	else
+		window->budget = spi_integer(SPI_tuptable, row, 15);
 	window->since = DatumGetTimestampTz(value_or_zero(row, 16));
 	if (window->kind != WINDOW_STOP)
 		read_when(row, window);
@@ -158,7 +162,7 @@ window_read(const char *project, const char *environment, const char *component)
 	static Statement read = {
 		.text = "SELECT 0, s.project::pg_catalog.text, s.reason, s.actor, s.project::pg_catalog.text,"
 		" NULL, NULL, NULL::pg_catalog.jsonb, NULL::pg_catalog.tstzrange, NULL, NULL,"
-		" NULL::pg_catalog.timestamp, NULL::pg_catalog.interval, NULL::pg_catalog.timestamp[], 0, s.stopped_at"
+		" NULL::pg_catalog.timestamp, NULL::pg_catalog.interval, NULL::pg_catalog.timestamp[], s.stop, s.stopped_at"
 		" FROM promote.line_stop AS s WHERE s.lifted_at IS NULL AND (s.project IS NULL OR s.project = $1)"
 		" UNION ALL SELECT 1, f.name, f.reason, f.actor, " SCOPE("f") ", " WHEN("f") ", 0, f.created_at"
 		" FROM promote.freeze_window AS f WHERE" IN_SCOPE("f")
@@ -295,7 +299,7 @@ gate_stopped(GateCase *gate)
 				   psprintf("%s was stopped by %s%s",
 							stop->project ? psprintf("project \"%s\"", stop->project) : "everything",
 							stop->actor, because(stop->reason)));
-		gate_about(gate, stop->project ? stop->project : "");
+		gate_about(gate, psprintf("stop %d", stop->stop));
 	}
 }
 

@@ -280,5 +280,32 @@ INSERT INTO promote.freeze_window (name, during) VALUES ('g', tstzrange(now() - 
 SELECT is(pg_temp.gates(clock_timestamp(), 'ecomm-staging-db') ~ '^freeze: freeze "g" is on', true, 'another one blocks again');
 DELETE FROM promote.freeze_window;
 
+-- ---- by hand ----
+DELETE FROM promote.freeze_window;
+DELETE FROM promote.change_window;
+SELECT promote.resume_line(p) FROM unnest(ARRAY[NULL, 'ecomm']) AS p \g /dev/null
+SELECT pg_temp.work('ecomm-production-db') \g /dev/null
+DO $$ BEGIN PERFORM promote.configure_instance('ecomm-production-db', '{"replicas": 7}', plan => false); END $$;
+SELECT (promote.deploy_instance('ecomm-production-db')).deployment AS held \gset
+CREATE FUNCTION pg_temp.begin(deployment integer) RETURNS text LANGUAGE sql AS $$
+    SELECT state FROM pg_temp.refusal(format('UPDATE promote.deployment SET status = ''RUNNING'', worker = ''me'', due_at = clock_timestamp() + ''1 h'' WHERE environment = ''production'' AND component = ''db'' AND deployment = %s', deployment))
+$$;
+SAVEPOINT hand;
+INSERT INTO promote.freeze_window (name, during) VALUES ('now', tstzrange(now() - interval '1 h', now() + interval '1 h'));
+SELECT pg_temp.begin(:held) AS state \gset
+ROLLBACK TO hand;
+SELECT is(:'state'::text, 'PM601', 'what a freeze holds back is not begun by an UPDATE');
+SELECT promote.stop_line('fire') \g /dev/null
+SELECT pg_temp.begin(:held) AS state \gset
+ROLLBACK TO hand;
+SELECT is(:'state'::text, 'PM601', '... nor when the line is stopped');
+INSERT INTO promote.change_window (name, during) VALUES ('later', tstzrange(now() + interval '1 h', now() + interval '2 h'));
+SELECT pg_temp.begin(:held) AS state \gset
+ROLLBACK TO hand;
+SELECT is(:'state'::text, 'PM601', '... nor outside of all windows');
+SELECT pg_temp.begin(:held) AS state \gset
+ROLLBACK TO hand;
+SELECT is(:'state'::text, 'accepted', 'nothing holds it back');
+
 SELECT * FROM finish();
 ROLLBACK;
