@@ -21,7 +21,7 @@ CREATE TABLE promote.approval_rule (
     CONSTRAINT approval_rule_rule_check CHECK (rule <> ''),
     CONSTRAINT approval_rule_role_check CHECK (role <> ''),
     CONSTRAINT approval_rule_quorum_check CHECK (quorum >= 1),
-    CONSTRAINT approval_rule_expires_after_check CHECK (expires_after > '0'),
+    CONSTRAINT approval_rule_expires_after_check CHECK (expires_after > '0' AND expires_after <= '100 years'),
     CONSTRAINT approval_rule_selector_check CHECK (pg_catalog.jsonb_typeof(selector) = 'object')
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.approval_rule', '');

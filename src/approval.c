@@ -264,9 +264,9 @@ expiry(const Poll *poll, const Vote *vote)
 {
 	if (poll->expires_after == NULL)
 		return GATE_NO_TIME;
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												   TimestampTzGetDatum(vote->at),
-												   IntervalPGetDatum(poll->expires_after)));
+	/* in UTC, whatever the session's time zone: a timestamp counts the same microseconds */
+	return DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval, TimestampGetDatum(vote->at),
+												 IntervalPGetDatum(poll->expires_after)));
 }
 
 /* Why a vote does not count; NULL: it does.  Rejections neither expire nor are anybody's own. */

@@ -61,7 +61,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 SELECT is(pg_temp.warned(format('INSERT INTO promote.approval_rule (project, environment, rule, role, %s) VALUES (''ecomm'', ''production'', ''r'', ''test_dba'', %s)', c, v)), '23514', c || ' ' || v)
-  FROM (VALUES ('quorum', '0'), ('quorum', '-1'), ('expires_after', '''0'''), ('expires_after', '''-1 day'''), ('selector', '''[]''')) AS v(c, v);
+  FROM (VALUES ('quorum', '0'), ('quorum', '-1'), ('expires_after', '''0'''), ('expires_after', '''-1 day'''), ('expires_after', '''101 years'''), ('selector', '''[]''')) AS v(c, v);
 SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'production', '', 'test_dba')$$), '23514', 'a rule without a name');
 SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'production', 'r', '')$$), '23514', 'a rule without a role');
 SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'nowhere', 'r', 'test_dba')$$), '23503', 'an unknown environment');
@@ -296,6 +296,16 @@ SELECT is(pg_temp.west() ~ 'rejected: test_ann has rejected it: no', true, '... 
 SELECT is(pg_temp.approve('test_dba', :west, 'ecomm-prod-uswest-db') ~ 'PM603', true, '... nor who has taken their group''s role');
 SELECT is(pg_temp.approve('test_ann', :west, 'ecomm-prod-uswest-db'), 'COMPLETED', 'who has rejected it does');
 SELECT is(pg_temp.west() ~ 'rejected', false, '... by approving');
+ROLLBACK TO others;
+
+-- ---- days are days in UTC ----
+UPDATE promote.approval_rule SET quorum = 1, expires_after = '1 day' WHERE rule = 'west';
+INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision, actor, database_role, created_at)
+SELECT project, environment, component, 1, deployment, plan_digest, 'west', 'approved', 'test_ann', 'test_ann', '2026-03-28 12:00+00'
+  FROM promote.deployment WHERE environment = 'prod-uswest' AND deployment = :west;
+SET LOCAL timezone = 'Europe/Berlin';
+SELECT is_empty(format($$SELECT * FROM promote.blockers('ecomm-prod-uswest-db', %s, '2026-03-29 11:30+00')$$, :west), 'an approval counts for 24 hours a day');
+SELECT isnt_empty(format($$SELECT * FROM promote.blockers('ecomm-prod-uswest-db', %s, '2026-03-29 12:00+00')$$, :west), '... and no longer, wherever one is');
 ROLLBACK TO others;
 
 -- ---- another release ----

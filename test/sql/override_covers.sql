@@ -40,7 +40,6 @@ SELECT is((SELECT count(DISTINCT plan_digest) FROM promote.deployment WHERE envi
 SELECT is(pg_temp.closed(), 'freeze: freeze "night" is on', '... what was overridden');
 DELETE FROM promote.freeze_window;
 
-
 -- ---- more drift than a message names ----
 SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
 SELECT promote.report_observed('ecomm-production-db', params || '{"a1": 1, "a2": 1, "a3": 1, "a4": 1, "a5": 1, "a6": 1}', 'probe')

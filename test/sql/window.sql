@@ -283,7 +283,7 @@ DELETE FROM promote.freeze_window;
 -- ---- by hand ----
 DELETE FROM promote.freeze_window;
 DELETE FROM promote.change_window;
-SELECT promote.resume_line(p) FROM unnest(ARRAY[NULL, 'ecomm']) AS p \g /dev/null
+SELECT promote.resume_line(), promote.resume_line('ecomm') \g /dev/null
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 DO $$ BEGIN PERFORM promote.configure_instance('ecomm-production-db', '{"replicas": 7}', plan => false); END $$;
 SELECT (promote.deploy_instance('ecomm-production-db')).deployment AS held \gset
