@@ -40,6 +40,7 @@ typedef struct Place
 	GateCase	rules;			/* the part of a case that is the environment's */
 	List	   *next;			/* environments that paths lead to, of char * */
 	bool		has_checks;
+	int			leading;		/* paths to it, from environments that are not put in order yet */
 	int			depth;			/* paths that lead to it, one after the other, at most */
 } Place;
 
@@ -138,27 +139,34 @@ read_places(Matrix *matrix, const char *project)
 		};
 		place->has_checks = spi_bool(rows, i, 6);
 		place->next = NIL;
-		place->depth = 0;
+		place->leading = place->depth = 0;
 	}
 }
 
-/* Put an environment behind those that lead to it, and what it leads to behind it. */
+/*
+ * Put each environment behind those that lead to it, once all of these have
+ * been put: there are far more ways through many paths than paths.
+ */
 static void
-push_down(Matrix *matrix, Place *place, int depth)
+push_down(Matrix *matrix, List *places)
 {
-	ListCell   *cell;
-
-	check_stack_depth();
-	CHECK_FOR_INTERRUPTS();
-	if (place->depth >= depth && depth > 0)
-		return;
-	place->depth = depth;
-	foreach(cell, place->next)
+	/* the list grows under way */
+	for (int i = 0; i < list_length(places); i++)
 	{
-		Place	   *next = find(matrix->places, place->rules.key.project, lfirst(cell), NULL, false);
+		const Place *place = list_nth(places, i);
+		ListCell   *cell;
 
-		if (next)
-			push_down(matrix, next, depth + 1);
+		CHECK_FOR_INTERRUPTS();
+		foreach(cell, place->next)
+		{
+			Place	   *next = find(matrix->places, place->rules.key.project, lfirst(cell), NULL, false);
+
+			if (next == NULL)
+				continue;
+			next->depth = Max(next->depth, place->depth + 1);
+			if (--next->leading == 0)
+				places = lappend(places, next);
+		}
 	}
 }
 
@@ -168,28 +176,35 @@ read_paths(Matrix *matrix, const char *project)
 {
 	static Statement read = {
 		.text = "SELECT p.project::pg_catalog.text, p.source_environment::pg_catalog.text,"
-		" p.destination_environment::pg_catalog.text, NOT EXISTS (SELECT FROM promote.promotion_path AS u"
-		"  WHERE u.project = p.project AND u.destination_environment = p.source_environment)"
+		" p.destination_environment::pg_catalog.text"
 		" FROM promote.promotion_path AS p WHERE $1 IS NULL OR p.project = $1 ORDER BY 1, 2, 3",
 		.parameters = 1,
 		.types = {TEXTOID}
 	};
 	bool		nulls[1] = {project == NULL};
 	Datum		values[1] = {project ? CStringGetTextDatum(project) : (Datum) 0};
+	HASH_SEQ_STATUS each;
+	List	   *first = NIL;
+	Place	   *place;
 	SPITupleTable *rows;
 
 	statement_run(&read, values, nulls, true);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{
-		Place	   *place = find(matrix->places, spi_text(rows, i, 1), spi_text(rows, i, 2), NULL, false);
+		Place	   *to = find(matrix->places, spi_text(rows, i, 1), spi_text(rows, i, 3), NULL, false);
 
-		if (place)
-			place->next = lappend(place->next, spi_text(rows, i, 3));
+		place = find(matrix->places, spi_text(rows, i, 1), spi_text(rows, i, 2), NULL, false);
+		if (place == NULL || to == NULL)
+			continue;
+		place->next = lappend(place->next, spi_text(rows, i, 3));
+		to->leading++;
 	}
-	for (uint64 i = 0; i < rows->numvals; i++)
-		if (spi_bool(rows, i, 4))
-			push_down(matrix, find(matrix->places, spi_text(rows, i, 1), spi_text(rows, i, 2), NULL, false), 0);
+	hash_seq_init(&each, matrix->places);
+	while ((place = hash_seq_search(&each)) != NULL)
+		if (place->leading == 0)
+			first = lappend(first, place);
+	push_down(matrix, first);
 }
 
 /* Take a row of the cells. */
