@@ -69,7 +69,7 @@ static const Gate gates[] = {
 	{"policy", GATE_STATE, true, true, gate_policies},
 	{"approval", GATE_PEOPLE, true, true, gate_approval},
 	{"rejected", GATE_PEOPLE, false, true, NULL},	/* with approval */
-	{"request", GATE_LOCK, false, true, gate_request}
+	{"request", GATE_LOCK, true, true, gate_request}
 };
 
 static const char *const kind_names[] = {"static", "time", "state", "people", "lock"};

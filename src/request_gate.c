@@ -39,7 +39,7 @@ gate_request(GateCase *gate)
 	if (SPI_processed == 0)
 		return;
 	request = spi_integer(SPI_tuptable, 0, 1);
-	gate_block(gate, "request", false, DatumGetTimestampTz(spi_value(SPI_tuptable, 0, 2, &isnull)),
+	gate_block(gate, "request", true, DatumGetTimestampTz(spi_value(SPI_tuptable, 0, 2, &isnull)),
 			   GATE_NO_TIME, psprintf("whoever ends request %d by promote.cancel_request", request),
 			   spi_text(SPI_tuptable, 0, 3));
 	gate_about(gate, psprintf("request %d", request));
