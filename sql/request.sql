@@ -120,6 +120,7 @@ CREATE TABLE promote.promotion_request_item (
     source_revision         integer,
     base_revision           integer,
     version                 promote.semantic_version,
+    rendered_digest         bytea,
     previous_revision       integer,
     revision                integer,
     plan                    integer,
@@ -164,6 +165,7 @@ COMMENT ON COLUMN promote.promotion_request_item.preview_digest IS 'Digest of wh
 COMMENT ON COLUMN promote.promotion_request_item.source_revision IS 'Revision that is promoted, by the last preview';
 COMMENT ON COLUMN promote.promotion_request_item.base_revision IS 'Desired revision of the destination before, by the last preview';
 COMMENT ON COLUMN promote.promotion_request_item.version IS 'Release that would run, by the last preview';
+COMMENT ON COLUMN promote.promotion_request_item.rendered_digest IS 'Digest of the params that it would run with, the placeholders replaced, by the last preview';
 COMMENT ON COLUMN promote.promotion_request_item.previous_revision IS 'Revision that ran when it was staged; NULL: none did';
 COMMENT ON COLUMN promote.promotion_request_item.revision IS 'Revision that was staged at the destination';
 COMMENT ON COLUMN promote.promotion_request_item.plan IS 'Its PLAN deployment';
@@ -302,7 +304,7 @@ CREATE FUNCTION promote.request_evidence(project text, request integer) RETURNS 
                    'items', (SELECT COALESCE(pg_catalog.jsonb_agg(e.item ORDER BY t.wave, t.component), '[]')
                                FROM promote.promotion_request_item AS t
                               CROSS JOIN LATERAL (
-                                SELECT pg_catalog.to_jsonb(t) - 'project' - 'request' - 'destination_environment' - 'preview_digest'
+                                SELECT pg_catalog.to_jsonb(t) - 'project' - 'request' - 'destination_environment' - 'preview_digest' - 'rendered_digest'
                                        - 'plan' - 'deployment' - 'rollback_plan' - 'rollback_deployment'
                                        || pg_catalog.jsonb_build_object(
                                            'instance', t.project || '-' || t.destination_environment || '-' || t.component,
@@ -373,7 +375,8 @@ CREATE FUNCTION promote.handoff_text(project text, request integer) RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         SELECT pg_catalog.concat_ws(E'\n',
-                   'Request: ' || r.project || '/' || r.request || COALESCE(' (' || r.ticket || ')', ''),
+                   -- a line stays a line, whatever people write
+                   'Request: ' || r.project || '/' || r.request || COALESCE(' (' || pg_catalog.translate(r.ticket, E'\n\r', '  ') || ')', ''),
                    'Source environment: ' || r.source_environment,
                    'Target environment: ' || r.destination_environment,
                    'Scope (tenants/services): ' || COALESCE((r.scope -> 'selector')::text || ': ', '')
@@ -393,13 +396,13 @@ CREATE FUNCTION promote.handoff_text(project text, request integer) RETURNS text
                                           WHERE t.project = r.project AND t.request = r.request
                                             AND t.component = a.component AND t.wave IS NOT NULL))), 'none'),
                    'Execution window: ' || COALESCE(r.execution_window::text, 'any time'),
-                   'Verification owner: ' || COALESCE(r.verification_owner, 'none named'),
-                   'Fallback owner: ' || COALESCE(r.fallback_owner, 'none named'),
+                   'Verification owner: ' || COALESCE(pg_catalog.translate(r.verification_owner, E'\n\r', '  '), 'none named'),
+                   'Fallback owner: ' || COALESCE(pg_catalog.translate(r.fallback_owner, E'\n\r', '  '), 'none named'),
                    'State: ' || r.status || CASE WHEN r.wave > 0 THEN ', wave ' || r.wave || ' of '
                        || (SELECT pg_catalog.max(t.wave) FROM promote.promotion_request_item AS t
                             WHERE t.project = r.project AND t.request = r.request) ELSE '' END
-                   || COALESCE(': ' || r.reason, ''),
-                   'Waits for: ' || NULLIF(pg_catalog.array_to_string(r.waits_for, E'\n           '), ''))
+                   || COALESCE(': ' || pg_catalog.translate(r.reason, E'\n\r', '  '), ''),
+                   'Waits for: ' || NULLIF(pg_catalog.replace(pg_catalog.array_to_string(r.waits_for, E'\n'), E'\n', E'\n           '), ''))
           FROM promote.promotion_request AS r
          WHERE r.project = $1 AND r.request = $2;
     END;

@@ -390,12 +390,19 @@ request_attempt(void (*step) (void *state), void *state, Refusal *refusal)
 	return done;
 }
 
-/* The request's row, as the result of a verb: leaves the scope with a copy of it. */
+/*
+ * The request's row, as the result of a verb: leaves the scope with a copy of
+ * it.  Overrides may be sensitive, and who may call a verb need not be who gave
+ * them: they are there by their digests.
+ */
 Datum
 request_result(SpiScope *scope, const PromotionRequest *request)
 {
 	static Statement read = {
-		.text = "SELECT r FROM promote.promotion_request AS r WHERE " OF_REQUEST("r"),
+		.text = "SELECT pg_catalog.jsonb_populate_record(r, pg_catalog.jsonb_build_object('overrides',"
+		" (SELECT COALESCE(pg_catalog.jsonb_object_agg(o.component, pg_catalog.encode(promote.jsonb_digest(o.patch), 'hex')), '{}')"
+		"  FROM pg_catalog.jsonb_each(r.overrides) AS o (component, patch))))"
+		" FROM promote.promotion_request AS r WHERE " OF_REQUEST("r"),
 		.parameters = 2,
 		.types = {TEXTOID, INT4OID}
 	};
@@ -493,7 +500,7 @@ reset_failed(const PromotionRequest *request)
 		" plan = CASE WHEN $3 OR t.verified_from IS NOT NULL THEN t.plan END,"
 		" deployment = CASE WHEN $3 OR t.verified_from IS NOT NULL THEN t.deployment END,"
 		" verified_from = CASE WHEN t.verified_from IS NOT NULL THEN pg_catalog.clock_timestamp() END,"
-		" rollback_plan = NULL, rollback_deployment = NULL, reason = NULL"
+		" rollback_revision = NULL, rollback_plan = NULL, rollback_deployment = NULL, reason = NULL"
 		" WHERE " OF_REQUEST("t") " AND t.status = 'FAILED'",
 		.parameters = 3,
 		.types = {TEXTOID, INT4OID, BOOLOID}

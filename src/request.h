@@ -57,6 +57,7 @@ typedef struct RequestItem
 	int32		source_revision;
 	int32		base_revision;
 	const char *version;
+	bytea	   *rendered_digest;	/* NULL: it was not previewed, or nothing would be staged */
 	int32		previous_revision;
 	int32		revision;
 	int32		plan;
@@ -73,12 +74,15 @@ typedef struct RequestItem
 	const char *plan_status;
 	const char *plan_worker;
 	const char *plan_reason;
+	bool		as_previewed;	/* has it planned the release and the params that were previewed? */
 	const char *deployment_status;	/* of what was queued; NULL: nothing was */
 	const char *deployment_worker;
 	const char *deployment_reason;
 	bool		deployment_began;	/* has a worker begun to carry it out? */
 	bool		soaked;
 	const char *soaks_until;	/* for people */
+
+	bool		plan_moved;		/* was it not deployed, for its plan does not hold any more? */
 } RequestItem;
 
 /* Which items are read. */

@@ -246,13 +246,37 @@ act_plan(Advance *advance, RequestItem *item)
 	request_save_item(request, item);
 }
 
+/*
+ * Note which revision runs at an item's instance, which is locked: something
+ * else may have been deployed since it was staged.  Where that is itself, by
+ * somebody's hand, it is no place to go back to.
+ */
+static void
+note_running(const InstanceKey *key, RequestItem *item)
+{
+	static Statement read = {
+		.text = "SELECT i.deployed_revision FROM promote.instance AS i WHERE " OF_INSTANCE("i"),
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3];
+	int32		running;
+
+	instance_key_values(key, values);
+	statement_run(&read, values, NULL, false);
+	running = spi_integer(SPI_tuptable, 0, 1);
+	if (running != item->revision)
+		item->previous_revision = running;
+}
+
 /* Deploy by its plan what is staged, if its gates are open and it has not left the scope. */
 void
 act_deploy(Advance *advance, RequestItem *item)
 {
 	const PromotionRequest *request = &advance->request;
 	InstanceKey key = request_instance(request, item->component);
-	char	   *left = item->rollback_revision > 0 ? NULL : request_left_scope(request, item);
+	bool		back = item->rollback_revision > 0;
+	char	   *left = back ? NULL : request_left_scope(request, item);
 	int32		deployment;
 
 	if (left)
@@ -260,14 +284,21 @@ act_deploy(Advance *advance, RequestItem *item)
 		skip_item(advance, item, left);
 		return;
 	}
+	if (!back && !item->as_previewed)
+	{
+		advance->refused = psprintf("plan %d has another release or other params than preview %d shows: take another by promote.preview_request",
+									item->last_plan, request->preview);
+		return;
+	}
 	deployment = deploy_order(&key, "PROVISION", item->last_plan, message_of(request));
-	if (item->rollback_revision > 0)
+	if (back)
 	{
 		item->rollback_plan = item->last_plan;
 		item->rollback_deployment = deployment;
 	}
 	else
 	{
+		note_running(&key, item);
 		item->plan = item->last_plan;
 		item->deployment = deployment;
 		item->status = "DEPLOYING";
@@ -300,6 +331,12 @@ act_rollback(Advance *advance, RequestItem *item)
 		return;
 	}
 	rollback_stage(&key, item->previous_revision, message_of(request), CurrentMemoryContext, &staged);
+	if (request_has_run(item) && staged.new_revision == item->revision && staged.deployment == 0)
+	{
+		advance->refused = psprintf("it cannot be rolled back: revision %d ran before, too, and what its placeholders stand for was changed since; change that back",
+									item->revision);
+		return;
+	}
 	item->rollback_revision = staged.new_revision;
 	item->last_plan = staged.deployment;
 	item->rollback_plan = staged.deployment ? staged.deployment : last_plan(&key, staged.new_revision);
@@ -355,6 +392,7 @@ act_on(Advance *advance, RequestItem *item, void (*act) (Advance *, RequestItem 
 	if (!done || advance->refused)
 	{
 		*item = before;
+		item->plan_moved = !done && refusal.sqlstate == PM_PLAN_MOVED;
 		advance_block(advance, item, advance->refused ? advance->refused : refusal.message);
 		done = false;
 	}
@@ -412,6 +450,8 @@ act_on_all(Advance *advance, const char *status, void (*act) (Advance *, Request
 		moves[i] = list_copy(advance->moves[i]);
 	if (request_attempt(act_together, &together, &refusal))
 		return true;
+	for (int i = 0; i < advance->count; i++)
+		before[i].plan_moved = advance->items[i].plan_moved;
 	memcpy(advance->items, before, advance->count * sizeof(RequestItem));
 	memcpy(advance->moves, moves, sizeof(moves));
 	advance->moved = moved;

@@ -77,6 +77,14 @@ verify(Advance *advance, RequestItem *item)
 	}
 }
 
+/* Plan what is staged: what has no plan, or one that does not hold any more. */
+static void
+plan_again(Advance *advance, RequestItem *item)
+{
+	if (act_on(advance, item, act_plan))
+		advance_queued(advance, item, "plan", item->rollback_revision > 0 ? item->rollback_plan : item->plan);
+}
+
 /*
  * Move what is staged: by its plan, which a worker has to make.  What is
  * desired has to be what was staged.
@@ -84,24 +92,25 @@ verify(Advance *advance, RequestItem *item)
 static void
 advance_staged(Advance *advance, RequestItem *item)
 {
-	int32		staged = item->rollback_revision > 0 ? item->rollback_revision : item->revision;
+	bool		back = item->rollback_revision > 0;
 
-	if (item->desired != staged)
+	if (back && item->desired != item->rollback_revision)
+		advance_fail(advance, item, psprintf("revision %d was staged there since, behind revision %d that rolls it back",
+											 item->desired, item->rollback_revision));
+	else if (!back && item->desired != item->revision)
 		advance_block(advance, item, psprintf("revision %d was staged there since, behind this request's revision %d: take another preview by promote.preview_request",
-									  item->desired, staged));
+											  item->desired, item->revision));
 	else if (item->last_plan == 0)
-	{
-		if (act_on(advance, item, act_plan))
-			advance_queued(advance, item, "plan", item->rollback_revision > 0 ? item->rollback_plan : item->plan);
-	}
+		plan_again(advance, item);
 	else if (deployment_has_failed(item->plan_status))
 		advance_fail(advance, item, deployment_ending("plan", item->last_plan, item->plan_status, item->plan_reason));
 	else if (strcmp(item->plan_status, "COMPLETED") != 0)
 		advance_in_flight(advance, item, "plan", item->last_plan, item->plan_status, item->plan_worker);
 	else if (!is_together(advance) && may_begin(advance) && act_on(advance, item, act_deploy) &&
 			 strcmp(item->status, "SKIPPED") != 0)
-		advance_queued(advance, item, "deployment",
-			   item->rollback_revision > 0 ? item->rollback_deployment : item->deployment);
+		advance_queued(advance, item, "deployment", back ? item->rollback_deployment : item->deployment);
+	else if (item->plan_moved)
+		plan_again(advance, item);
 }
 
 /* Move what is queued to be deployed: true where it has come to its end. */
@@ -235,13 +244,23 @@ advance_together(Advance *advance)
 		read_items(advance);
 }
 
-/* Move the items that were read. */
+/* Can moving the item begin something, instead of only finding out what has come of it? */
+static bool
+begins(const RequestItem *item)
+{
+	return strcmp(item->status, "PENDING") == 0 ||
+		(strcmp(item->status, "STAGED") == 0 && (item->last_plan == 0 || !deployment_has_failed(item->plan_status)));
+}
+
+/*
+ * Move the items of the wave: first those that are on their way, and the
+ * others only if none of these has failed.
+ */
 static void
-advance_items(Advance *advance)
+advance_wave(Advance *advance)
 {
 	if (is_together(advance))
 		advance_together(advance);
-	advance->open = 0;
 	for (int i = 0; i < advance->count; i++)
 	{
 		RequestItem *item = &advance->items[i];
@@ -249,13 +268,43 @@ advance_items(Advance *advance)
 		CHECK_FOR_INTERRUPTS();
 		if (strcmp(item->status, "FAILED") == 0)
 			advance->failed++;
-		else if (advance->request.rolling_back)
-			advance_rollback(advance, item);
-		else
+		else if (!begins(item))
 			advance_item(advance, item);
-		if (!is_over(item))
-			advance->open++;
 	}
+	for (int i = 0; i < advance->count && advance->failed == 0; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (begins(&advance->items[i]))
+			advance_item(advance, &advance->items[i]);
+	}
+}
+
+/* Move the items that are rolled back. */
+static void
+advance_back(Advance *advance)
+{
+	for (int i = 0; i < advance->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (strcmp(advance->items[i].status, "FAILED") == 0)
+			advance->failed++;
+		else
+			advance_rollback(advance, &advance->items[i]);
+	}
+}
+
+/* Move the items that were read. */
+static void
+advance_items(Advance *advance)
+{
+	if (advance->request.rolling_back)
+		advance_back(advance);
+	else
+		advance_wave(advance);
+	advance->open = 0;
+	for (int i = 0; i < advance->count; i++)
+		if (!is_over(&advance->items[i]))
+			advance->open++;
 }
 
 /* Go on to the next wave; false where there is none. */
@@ -280,7 +329,7 @@ begin_rollback(Advance *advance)
 	static Statement mark = {
 		.text = "UPDATE promote.promotion_request_item AS t SET status = 'ROLLING_BACK', finished_at = NULL"
 		" WHERE " OF_REQUEST("t") " AND (t.wave = $3 OR $4)"
-		" AND t.status IN ('STAGED', 'VERIFYING', 'DONE', 'FAILED') AND t.revision IS NOT NULL",
+		" AND t.status IN ('PENDING', 'STAGED', 'VERIFYING', 'DONE', 'FAILED') AND t.revision IS NOT NULL",
 		.parameters = 4,
 		.types = {TEXTOID, INT4OID, INT4OID, BOOLOID}
 	};

@@ -25,18 +25,19 @@
  */
 #define READ_ITEMS(condition) \
 	"SELECT t.component::pg_catalog.text, t.wave, t.status, t.skip_reason, t.preview_digest," \
-	" t.source_revision, t.base_revision, t.version::pg_catalog.text, t.previous_revision, t.revision," \
+	" t.source_revision, t.base_revision, t.version::pg_catalog.text, t.rendered_digest, t.previous_revision, t.revision," \
 	" t.plan, t.deployment, t.rollback_revision, t.rollback_plan, t.rollback_deployment, t.reason," \
 	" (SELECT i.revision FROM promote.instance AS i WHERE " SAME_DESTINATION("i") ")," \
 	" (SELECT i.revision FROM promote.instance AS i WHERE i.project = t.project" \
 	"  AND i.environment = r.source_environment AND i.component = t.component)," \
-	" p.deployment, p.status, p.worker, p.reason, d.status, d.worker, d.reason," \
+	" p.deployment, p.status, p.worker, p.reason," \
+	" p.version = t.version AND p.rendered_digest = t.rendered_digest, d.status, d.worker, d.reason," \
 	" d.started_at IS NOT NULL, COALESCE(t.verified_from, d.finished_at) + r.soak <= n.now," \
 	" pg_catalog.to_char((COALESCE(t.verified_from, d.finished_at) + r.soak) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')" \
 	" FROM promote.promotion_request AS r" \
 	" CROSS JOIN pg_catalog.clock_timestamp() AS n (now)" \
 	" JOIN promote.promotion_request_item AS t ON t.project = r.project AND t.request = r.request" \
-	" LEFT JOIN LATERAL (SELECT d.deployment, d.status, d.worker, d.reason" \
+	" LEFT JOIN LATERAL (SELECT d.deployment, d.status, d.worker, d.reason, d.version, d.rendered_digest" \
 	"  FROM promote.deployment AS d WHERE " SAME_DESTINATION("d") " AND d.action = 'PLAN'" \
 	"  AND d.revision = COALESCE(t.rollback_revision, t.revision)" \
 	"  AND d.deployment >= CASE WHEN t.rollback_revision IS NULL THEN t.plan ELSE t.rollback_plan END" \
@@ -66,6 +67,9 @@ take_item(SPITupleTable *rows, uint64 row, RequestItem *item)
 	item->source_revision = spi_integer(rows, row, ++column);
 	item->base_revision = spi_integer(rows, row, ++column);
 	item->version = spi_text(rows, row, ++column);
+	item->rendered_digest = spi_bytea(rows, row, ++column);
+	if (item->rendered_digest)
+		item->rendered_digest = DatumGetByteaPCopy(PointerGetDatum(item->rendered_digest));
 	item->previous_revision = spi_integer(rows, row, ++column);
 	item->revision = spi_integer(rows, row, ++column);
 	item->plan = spi_integer(rows, row, ++column);
@@ -80,12 +84,14 @@ take_item(SPITupleTable *rows, uint64 row, RequestItem *item)
 	item->plan_status = spi_text(rows, row, ++column);
 	item->plan_worker = spi_text(rows, row, ++column);
 	item->plan_reason = spi_text(rows, row, ++column);
+	item->as_previewed = spi_bool(rows, row, ++column);
 	item->deployment_status = spi_text(rows, row, ++column);
 	item->deployment_worker = spi_text(rows, row, ++column);
 	item->deployment_reason = spi_text(rows, row, ++column);
 	item->deployment_began = spi_bool(rows, row, ++column);
 	item->soaked = spi_bool(rows, row, ++column);
 	item->soaks_until = spi_text(rows, row, ++column);
+	item->plan_moved = false;
 }
 
 /*

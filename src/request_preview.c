@@ -140,8 +140,8 @@ request_left_scope(const PromotionRequest *request, const RequestItem *item)
 static char *
 other_changes(const PromotionRequest *request, const RequestItem *item, const ItemFacts *facts)
 {
-	if (facts->deployed_revision == 0 || facts->is_deployed || facts->revision == item->revision ||
-		facts->revision == item->rollback_revision)
+	if (facts->deployed_revision == 0 || facts->is_deployed || facts->revision == facts->deployed_revision ||
+		facts->revision == item->revision || facts->revision == item->rollback_revision)
 		return NULL;
 	return psprintf("revision %d (%s by %s) is desired at \"%s\" and not deployed: revision %d runs",
 					facts->revision, facts->origin, facts->author,
@@ -373,14 +373,24 @@ typedef struct Preview
 	Jsonb	  **documents;		/* of the items, in the request's memory */
 	PreviewRow *rows;
 	int			current;		/* the item that is proposed */
+	bool		as_staged;		/* does what the preview before says of it stand? */
 } Preview;
 
-/* Can it still be previewed?  What was staged and is desired no longer is staged again. */
+/* Is it staged, and still desired? */
 static bool
-is_open(const RequestItem *item)
+is_staged(const RequestItem *item)
 {
-	return strcmp(item->status, "PENDING") == 0 ||
-		(strcmp(item->status, "STAGED") == 0 && item->desired != item->revision);
+	return strcmp(item->status, "STAGED") == 0 && item->desired == item->revision;
+}
+
+/* Is what is staged still what was previewed?  What is not is staged once more. */
+static bool
+is_as_staged(const RequestItem *item, const ItemProposal *proposal)
+{
+	return is_staged(item) &&
+		(proposal->skip_reason || item->version == NULL ||
+		 (strcmp(item->version, proposal->promotion.proposed.proposal.version) == 0 &&
+		  json_digest_equal(item->rendered_digest, proposal->rendered_digest)));
 }
 
 /* Put a text into a row; NULL leaves it NULL. */
@@ -430,12 +440,17 @@ keep_item(Preview *preview, const ItemProposal *proposal, const Jsonb *document,
 	RequestItem *item = &preview->items[preview->current];
 	PreviewRow *row = &preview->rows[preview->current];
 
+	/* what it has staged is its own as long as it is desired */
+	if (item->desired != item->revision)
+		item->revision = 0;
 	item->status = "PENDING";
 	item->skip_reason = proposal && proposal->skip_reason ? pstrdup(proposal->skip_reason) : NULL;
 	item->source_revision = proposal ? proposal->promotion.proposed.source_revision : 0;
 	item->base_revision = proposal ? proposal->promotion.proposed.current_revision : 0;
 	item->version = proposal && proposal->skip_reason == NULL ?
 		pstrdup(proposal->promotion.proposed.proposal.version) : NULL;
+	item->rendered_digest = item->version ?
+		DatumGetByteaPCopy(PointerGetDatum(proposal->rendered_digest)) : NULL;
 	item->preview_digest = json_digest(document);
 	preview->documents[preview->current] = DatumGetJsonbPCopy(JsonbPGetDatum(document));
 	put_item(preview, item, row);
@@ -446,22 +461,6 @@ keep_item(Preview *preview, const ItemProposal *proposal, const Jsonb *document,
 	}
 	put_document(row, BLOCKERS, blockers);
 	MemoryContextSwitchTo(inner);
-}
-
-/* Propose the current item, in a scope; a step of request_attempt. */
-static void
-propose_current(void *state)
-{
-	Preview    *preview = state;
-	const RequestItem *item = &preview->items[preview->current];
-	ItemProposal proposal;
-	SpiScope	scope;
-
-	spi_enter(&scope);
-	request_propose(&preview->request, item, &proposal);
-	keep_item(preview, &proposal, request_item_document(item, &proposal),
-			  item_blockers(&preview->request, &proposal));
-	spi_leave(&scope);
 }
 
 /* What the preview before says of an item that has gone on since, or why it was skipped. */
@@ -488,6 +487,24 @@ keep_former(Preview *preview)
 		put_document(row, DIFF, json_from_view(&diff));
 }
 
+/* Propose the current item, in a scope; a step of request_attempt. */
+static void
+propose_current(void *state)
+{
+	Preview    *preview = state;
+	const RequestItem *item = &preview->items[preview->current];
+	ItemProposal proposal;
+	SpiScope	scope;
+
+	spi_enter(&scope);
+	request_propose(&preview->request, item, &proposal);
+	preview->as_staged = is_as_staged(item, &proposal);
+	if (!preview->as_staged)
+		keep_item(preview, &proposal, request_item_document(item, &proposal),
+				  item_blockers(&preview->request, &proposal));
+	spi_leave(&scope);
+}
+
 /* Take the preview of all items, one after the other. */
 static void
 preview_items(Preview *preview)
@@ -504,16 +521,19 @@ preview_items(Preview *preview)
 		const RequestItem *item = &preview->items[preview->current];
 
 		CHECK_FOR_INTERRUPTS();
-		if (!is_open(item))
-		{
-			keep_former(preview);
-			continue;
-		}
 		MemoryContextSwitchTo(context);
-		if (!request_attempt(propose_current, preview, &refusal))
-			keep_item(preview, NULL, request_item_document(item, NULL), refusal_blocker(&refusal));
+		preview->as_staged = strcmp(item->status, "PENDING") != 0 && strcmp(item->status, "STAGED") != 0;
+		if (!preview->as_staged && !request_attempt(propose_current, preview, &refusal))
+		{
+			/* what is staged is deployed as it is, if its gates let it */
+			preview->as_staged = is_staged(item);
+			if (!preview->as_staged)
+				keep_item(preview, NULL, request_item_document(item, NULL), refusal_blocker(&refusal));
+		}
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(context);
+		if (preview->as_staged)
+			keep_former(preview);
 	}
 	MemoryContextDelete(context);
 }
@@ -551,12 +571,14 @@ write_item(const Preview *preview, const RequestItem *item)
 	static Statement write = {
 		.text = "UPDATE promote.promotion_request_item AS t SET status = 'PENDING', preview_digest = $4,"
 		" source_revision = NULLIF($5, 0), base_revision = NULLIF($6, 0), version = $7, skip_reason = $8,"
-		" revision = NULL, plan = NULL, reason = NULL WHERE " OF_REQUEST("t") " AND t.component = $3",
-		.parameters = 8,
-		.types = {TEXTOID, INT4OID, TEXTOID, BYTEAOID, INT4OID, INT4OID, TEXTOID, TEXTOID}
+		" rendered_digest = $9, revision = NULLIF($10, 0), plan = NULL, reason = NULL"
+		" WHERE " OF_REQUEST("t") " AND t.component = $3",
+		.parameters = 10,
+		.types = {TEXTOID, INT4OID, TEXTOID, BYTEAOID, INT4OID, INT4OID, TEXTOID, TEXTOID, BYTEAOID, INT4OID}
 	};
-	bool		nulls[8] = {[6] = item->version == NULL,[7] = item->skip_reason == NULL};
-	Datum		values[8];
+	bool		nulls[10] = {[6] = item->version == NULL,[7] = item->skip_reason == NULL,
+		[8] = item->rendered_digest == NULL};
+	Datum		values[10];
 
 	request_values(&preview->request, values);
 	values[2] = CStringGetTextDatum(item->component);
@@ -565,6 +587,8 @@ write_item(const Preview *preview, const RequestItem *item)
 	values[5] = Int32GetDatum(item->base_revision);
 	values[6] = nulls[6] ? (Datum) 0 : CStringGetTextDatum(item->version);
 	values[7] = nulls[7] ? (Datum) 0 : CStringGetTextDatum(item->skip_reason);
+	values[8] = PointerGetDatum(item->rendered_digest);
+	values[9] = Int32GetDatum(item->revision);
 	guarded_run(&write, values, nulls);
 }
 
@@ -626,7 +650,7 @@ keep_preview(Preview *preview)
 	spi_enter(&scope);
 	digest = write_preview(preview);
 	for (int i = 0; i < preview->count; i++)
-		if (is_open(&preview->items[i]))
+		if (strcmp(preview->items[i].status, "PENDING") == 0)
 			write_item(preview, &preview->items[i]);
 	request_facts(&facts, request);
 	json_build_number(&facts, "preview", request->preview);
