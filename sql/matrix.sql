@@ -35,5 +35,5 @@ COMMENT ON COLUMN promote.promotion_matrix.revision IS 'Revision that is desired
 COMMENT ON COLUMN promote.promotion_matrix.version IS 'Release that its constraint stands for now';
 COMMENT ON COLUMN promote.promotion_matrix.digest IS 'Digest of its configuration, with the placeholders';
 COMMENT ON COLUMN promote.promotion_matrix.next IS 'Environments that paths lead to from here where the component is, too; NULL: none';
-COMMENT ON COLUMN promote.promotion_matrix.promotable IS 'May what is desired here be promoted to one of them now, and be deployed there but for what only a plan can tell and approvals? NULL: there is none';
+COMMENT ON COLUMN promote.promotion_matrix.promotable IS 'May what is desired here be promoted to one of them now, and be deployed there but for what only its params, a plan, policies and approvals can tell? NULL: there is none';
 COMMENT ON COLUMN promote.promotion_matrix.why_not IS 'What stands in the way, for each of them that it may not be promoted to; NULL: nothing';

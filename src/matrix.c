@@ -305,6 +305,7 @@ make_case(Place *to, const Cell *cell, const Cell *at, GateCase *gate)
 	gate->instance = at->name;
 	gate->bundle = cell->bundle;
 	gate->version = cell->version;
+	gate->revision = at->revision + 1;	/* that it would be */
 	gate->source_environment = cell->key.environment;
 	gate->source_revision = cell->revision;
 	gate->source_digest = cell->digest;
