@@ -11,13 +11,13 @@ EXTENSION = promote
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" promote.control)
 
 # The install script's parts, sql/<part>.sql, each after those it refers to.
-SQL_PARTS = prelude version name json schema format yaml compose actor registry history deployment schema_document audit revision promotion configure deploy worker plan report rollback drift compare status
+SQL_PARTS = prelude version name json schema format yaml compose actor registry history deployment schema_document audit revision promotion configure deploy worker plan gate override report rollback drift compare status promotion_path approval release health policy window request matrix verify
 
 MODULE_big = promote
 SOURCES := $(wildcard src/*.c src/json/*.c src/schema/*.c)
 HEADER_FILES := $(wildcard src/*.h src/json/*.h src/schema/*.h)
 OBJS = $(SOURCES:.c=.o)
-SHLIB_LINK = -lyaml -licuuc
+SHLIB_LINK = -lyaml -licuuc -lical
 
 PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
@@ -58,7 +58,7 @@ test/output:
 	mkdir -p $@
 
 # Needs a running server (PGHOST and so on); `./dev bench` brings its own. BENCH=json runs that one alone.
-BENCH ?= run queue plan json
+BENCH ?= run queue plan gate request json
 bench:
 	@set -e; for each in $(BENCH); do PG_CONFIG='$(PG_CONFIG)' bench/$$each; done
 

@@ -66,6 +66,12 @@ SELECT destination, new_revision, deployment AS plan
     "observability": {"enhanced_monitoring_interval": 30, "performance_insights_retention_period": 7}
 }', 'latest+dev', 'tuned for the autumn sale');
 \! eval "$WORKER"
+-- Another user name means another password, and a replaced password is a loss: a gate blocks, which a DBA may override.
+CREATE ROLE dba;
+GRANT dba TO CURRENT_USER;
+INSERT INTO promote.override_rule (project, environment, code, role)
+SELECT 'ecomm', environment, 'destructive', 'dba' FROM promote.environment;
+SELECT code, messages, reason FROM promote.override_gate('ecomm-staging-db', 3, 'destructive', 'nobody else knows staging''s password');
 SELECT action, status, plan FROM promote.deploy_instance('ecomm-staging-db');
 \! eval "$WORKER"
 
@@ -140,8 +146,12 @@ SELECT promote.plan_text('ecomm-production-db');
 \pset tuples_only off
 
 \echo
-\echo '== 8. Deploy what was reviewed.'
+\echo '== 8. Deploy what was reviewed. That a password is replaced blocks, until somebody who may says why not.'
 \echo
+\set ON_ERROR_STOP off
+SELECT deployment, action, status, plan, revision FROM promote.deploy_instance('ecomm-production-db', message => 'reviewed by Grace');
+\set ON_ERROR_STOP on
+SELECT code, actor, reason FROM promote.override_gate('ecomm-production-db', 4, 'destructive', 'the shop reads it anew');
 SELECT deployment, action, status, plan, revision FROM promote.deploy_instance('ecomm-production-db', message => 'reviewed by Grace');
 \! eval "$WORKER"
 \echo
@@ -153,9 +163,85 @@ SELECT instance, status, desired_revision, deployed_revision, deployed_version F
 SELECT kind, code, path, old_value, new_value, message FROM promote.rehearse_rollback('ecomm-production-db') WHERE kind = 'obstacle' OR path ~ 'database';
 SELECT destination, old_revision, new_revision, deployment AS plan FROM promote.rollback_instance('ecomm-production-db', message => 'too slow');
 \! eval "$WORKER"
+SELECT code, actor, reason FROM promote.override_gate('ecomm-production-db', 6, 'destructive', 'as rehearsed');
 SELECT deployment, action, status, plan FROM promote.deploy_instance('ecomm-production-db');
 \! eval "$WORKER"
 \echo
 SELECT instance, status, desired_revision, deployed_revision, deployed_version FROM promote.instance_status ORDER BY instance;
+SELECT * FROM promote.verify_audit();
+
+\echo
+\echo '== 10. Production gets gates: one path, a reviewer who is not who asks, a load test, and peace at Christmas.'
+\echo
+CREATE ROLE grace LOGIN IN ROLE dba;
+GRANT USAGE ON SCHEMA promote TO dba;
+GRANT EXECUTE ON FUNCTION promote.approve_deployment, promote.override_gate TO dba;
+INSERT INTO promote.promotion_path (project, source_environment, destination_environment) VALUES ('ecomm', 'staging', 'production');
+UPDATE promote.environment SET source_policy = 'path', separation_of_duty = true WHERE environment = 'production';
+INSERT INTO promote.approval_rule (project, environment, rule, role, quorum) VALUES ('ecomm', 'production', 'plan review', 'dba', 1);
+INSERT INTO promote.required_check (project, environment, check_name, "of") VALUES ('ecomm', 'production', 'load test', 'source');
+INSERT INTO promote.freeze_window (name, project, environment, rule, zone, starts_at, duration, reason)
+VALUES ('christmas', 'ecomm', 'production', 'FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=20', 'Europe/Berlin', '2030-12-20 00:00', '18 days', 'nobody is there');
+
+\echo '== 11. A request: its scope is previewed before anything moves.'
+\echo
+SELECT request, status, strategy, rollback_mode FROM promote.open_request('ecomm', 'staging', 'production', '{"components": ["db"]}',
+    overrides => '{"db": {"database": {"instance_class": "db.r6g.xlarge"}}}', rollback_mode => 'wave',
+    verification_owner => 'Vera', fallback_owner => 'Frank', ticket => 'SHOP-7', message => 'autumn sale, once more');
+SELECT wave, instance, jsonb_array_length(diff) AS changes, blockers -> 0 ->> 'message' AS blocked_by, preview FROM promote.preview_request('ecomm', 1);
+SELECT status, wave, moved, waits_for FROM promote.advance_request('ecomm', 1);
+
+\echo
+\echo '== 12. A worker plans. The deployment is blocked; every reason at once.'
+\echo
+\! eval "$WORKER"
+\echo
+SELECT deployment AS plan FROM promote.instance WHERE name = 'ecomm-production-db' \gset
+SELECT code, message, liftable_by FROM promote.blockers('ecomm-production-db', :plan);
+\set ON_ERROR_STOP off
+SELECT * FROM promote.deploy_instance('ecomm-production-db');
+\set ON_ERROR_STOP on
+\echo
+\echo '-- On Christmas Eve there would be one more:'
+\echo
+SELECT code, message, until FROM promote.blockers('ecomm-production-db', :plan, '2030-12-24 12:00+01') WHERE code = 'freeze';
+
+\echo
+\echo '== 13. The load test is green. Grace approves what she has read, and answers for the password.'
+\echo
+SELECT check_name, healthy FROM promote.report_health('ecomm-staging-db', 'load test', true, '4000 requests a second');
+SELECT instance, rule, given, quorum, missing FROM promote.approval_status WHERE instance = 'ecomm-production-db' AND deployment = :plan;
+SET promote.actor = 'grace@example.com';
+SET ROLE grace;
+SELECT deployment, action, status FROM promote.approve_deployment('ecomm-production-db', :plan, 'as in staging');
+SELECT code, actor, reason FROM promote.override_gate('ecomm-production-db', :plan, 'destructive', 'the shop reads it anew');
+RESET ROLE;
+SET promote.actor = 'ada@example.com';
+SELECT * FROM promote.blockers('ecomm-production-db', :plan);
+
+\echo
+\echo '== 14. The request goes on, to its end.'
+\echo
+SELECT status, wave, moved, waits_for FROM promote.advance_request('ecomm', 1);
+\! eval "$WORKER"
+SELECT promote.report_health('ecomm-production-db', 'load test', true) \g /dev/null
+SELECT status, wave, moved, waits_for FROM promote.advance_request('ecomm', 1);
+SELECT component, environment, status, revision, version, next, promotable, why_not FROM promote.promotion_matrix WHERE component = 'db';
+
+\echo
+\echo '== 15. The evidence.'
+\echo
+\pset tuples_only on
+\pset format unaligned
+SELECT promote.handoff_text('ecomm', 1);
+\echo
+SELECT 'In the evidence: ' || string_agg(key, ', ') FROM promote.request_evidence('ecomm', 1) AS e, jsonb_object_keys(e) AS key;
+SELECT jsonb_pretty(gates - 'gates') FROM promote.deployment WHERE environment = 'production' AND action = 'PROVISION' ORDER BY deployment DESC LIMIT 1;
+\pset format aligned
+\pset tuples_only off
+\echo
+\echo '-- What was overridden, and nobody else has looked at yet:'
+\echo
+SELECT instance, deployment, code, actor, reason, deployed FROM promote.overrides WHERE reviewed_at IS NULL ORDER BY created_at;
 SELECT * FROM promote.verify_audit();
 \! rm -rf "$WORK"

@@ -46,7 +46,11 @@ CREATE TABLE promote.deployment (
     plan_digest      bytea,
     plan_facts       jsonb,
     plan_defects     text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    gates            jsonb,
     CONSTRAINT deployment_pkey PRIMARY KEY (project, environment, component, deployment),
+    -- what approvals refer to
+    CONSTRAINT deployment_plan_digest_key
+        UNIQUE (project, environment, component, deployment, plan_digest),
     CONSTRAINT deployment_revision_fkey FOREIGN KEY (project, environment, component, revision)
         REFERENCES promote.revision (project, environment, component, revision),
     CONSTRAINT deployment_rendered_fkey FOREIGN KEY (project, rendered_digest)
@@ -81,6 +85,9 @@ COMMENT ON INDEX promote.deployment_head_key IS 'One deployment of an instance r
 CREATE INDEX deployment_due_idx ON promote.deployment (due_at)
     WHERE due_at IS NOT NULL;
 COMMENT ON INDEX promote.deployment_due_idx IS 'Finds what may be claimed, the longest due first';
+CREATE INDEX deployment_queued_idx ON promote.deployment (project, queued_at)
+    WHERE action <> 'PLAN' AND queued_at IS NOT NULL;
+COMMENT ON INDEX promote.deployment_queued_idx IS 'Finds what was queued while a change window was open';
 SELECT pg_catalog.pg_extension_config_dump('promote.deployment', '');
 COMMENT ON TABLE promote.deployment IS 'Attempts to plan, provision or decommission a revision, numbered from 1 per instance';
 COMMENT ON COLUMN promote.deployment.project IS 'The instance''s project';
@@ -112,9 +119,10 @@ COMMENT ON COLUMN promote.deployment.started_at IS 'When it was last claimed';
 COMMENT ON COLUMN promote.deployment.finished_at IS 'When it came to its end';
 COMMENT ON COLUMN promote.deployment.approved_by IS 'Who approved the proposal';
 COMMENT ON COLUMN promote.deployment.reason IS 'What was said at its last step: why it was approved, rejected, aborted or released, why it failed, how it ended';
-COMMENT ON COLUMN promote.deployment.plan_digest IS 'Of a PLAN the digest of the document that was recorded, or of its rendered params where it was completed without one; of a PROVISION that of the plan it follows';
+COMMENT ON COLUMN promote.deployment.plan_digest IS 'Of a PLAN the digest of the document that was recorded, or of its rendered params where it was completed without one; of a PROVISION that of the plan it follows; of a DECOMMISSION one of what it takes away';
 COMMENT ON COLUMN promote.deployment.plan_facts IS 'What the recorded document says of itself: its versions, time and counts; never a value';
 COMMENT ON COLUMN promote.deployment.plan_defects IS 'Why the recorded plan cannot be deployed: errored, incomplete, deferred';
+COMMENT ON COLUMN promote.deployment.gates IS 'How its gates were judged when it was queued: the time, the gates that were looked at, and what was overridden or approved by whom; NULL: a PLAN, or not queued';
 
 DO $$
 BEGIN

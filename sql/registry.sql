@@ -4,16 +4,19 @@ CREATE TABLE promote.project (
     project     promote.project_name NOT NULL,
     description text,
     attributes  jsonb NOT NULL DEFAULT '{}',
+    request     integer NOT NULL DEFAULT 0,
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT project_pkey PRIMARY KEY (project),
     CONSTRAINT project_attributes_check
-        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object')
+        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object'),
+    CONSTRAINT project_request_check CHECK (request >= 0)
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.project', '');
 COMMENT ON TABLE promote.project IS 'The boundary of promotion: nothing is promoted from one project to another';
 COMMENT ON COLUMN promote.project.project IS 'Name, the first part of its instances'' names';
 COMMENT ON COLUMN promote.project.description IS 'For people';
 COMMENT ON COLUMN promote.project.attributes IS 'An object of the user''s own, for selecting by containment';
+COMMENT ON COLUMN promote.project.request IS 'Number of its last promotion request; 0: none yet. Kept by promote';
 COMMENT ON COLUMN promote.project.created_at IS 'When the row was inserted';
 
 CREATE TABLE promote.environment (
@@ -25,6 +28,12 @@ CREATE TABLE promote.environment (
     require_plan          boolean NOT NULL DEFAULT true,
     decommission_protection boolean NOT NULL DEFAULT false,
     max_lost_leases       integer NOT NULL DEFAULT 3,
+    source_policy          text COLLATE "C" NOT NULL DEFAULT 'any',
+    require_source_in_sync boolean NOT NULL DEFAULT false,
+    required_soak          interval NOT NULL DEFAULT '0',
+    require_no_drift       boolean NOT NULL DEFAULT true,
+    require_expected       boolean NOT NULL DEFAULT true,
+    separation_of_duty     boolean NOT NULL DEFAULT false,
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT environment_pkey PRIMARY KEY (project, environment),
     CONSTRAINT environment_project_fkey FOREIGN KEY (project)
@@ -33,7 +42,10 @@ CREATE TABLE promote.environment (
         CHECK (pg_catalog.jsonb_typeof(parameters) = 'object'),
     CONSTRAINT environment_attributes_check
         CHECK (pg_catalog.jsonb_typeof(attributes) = 'object'),
-    CONSTRAINT environment_max_lost_leases_check CHECK (max_lost_leases > 0)
+    CONSTRAINT environment_max_lost_leases_check CHECK (max_lost_leases > 0),
+    CONSTRAINT environment_source_policy_check CHECK (source_policy IN ('any', 'path')),
+    CONSTRAINT environment_required_soak_check
+        CHECK (required_soak >= '0'::interval AND required_soak <= '1 year'::interval)
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.environment', '');
 COMMENT ON TABLE promote.environment IS 'A stage of a project: staging, production, prod-uswest';
@@ -45,6 +57,12 @@ COMMENT ON COLUMN promote.environment.attributes IS 'An object of the user''s ow
 COMMENT ON COLUMN promote.environment.require_plan IS 'Does a PROVISION have to follow a PLAN that a worker has completed?';
 COMMENT ON COLUMN promote.environment.decommission_protection IS 'Are its instances not to be decommissioned?';
 COMMENT ON COLUMN promote.environment.max_lost_leases IS 'A deployment of which that many workers have lost the lease has failed';
+COMMENT ON COLUMN promote.environment.source_policy IS 'From where may be promoted to it? any: from every environment; path: along promotion paths only';
+COMMENT ON COLUMN promote.environment.require_source_in_sync IS 'Does what is deployed to it have to be what its source runs, in sync?';
+COMMENT ON COLUMN promote.environment.required_soak IS 'How long its source must have run the very configuration without an unhealthy report';
+COMMENT ON COLUMN promote.environment.require_no_drift IS 'Is nothing deployed to an instance with open drift?';
+COMMENT ON COLUMN promote.environment.require_expected IS 'Is nothing deployed that would change what no plan of its source had?';
+COMMENT ON COLUMN promote.environment.separation_of_duty IS 'Does the approval of who asked for a deployment never count?';
 COMMENT ON COLUMN promote.environment.created_at IS 'When the row was inserted';
 
 CREATE TABLE promote.bundle (

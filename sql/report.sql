@@ -40,6 +40,14 @@ CREATE VIEW promote.promotion_history AS
            plan.diff,
            plan.deployment AS plan,
            plan.status AS plan_status,
+           (SELECT pg_catalog.array_agg(DISTINCT o.code::text)
+              FROM promote.deployment AS d
+              JOIN promote.gate_override AS o
+                ON o.project = d.project AND o.environment = d.environment
+                   AND o.component = d.component AND o.deployment = d.deployment
+             WHERE d.project = r.project AND d.environment = r.environment
+               AND d.component = r.component AND d.revision = r.revision
+               AND d.action = 'PLAN') AS overridden,
            r.message
       FROM promote.revision AS r
       JOIN promote.instance AS i USING (project, environment, component)
@@ -67,4 +75,5 @@ COMMENT ON COLUMN promote.promotion_history.changes IS 'Number of leaves that ch
 COMMENT ON COLUMN promote.promotion_history.diff IS 'The changes, sensitive values masked; NULL where no plan was asked for';
 COMMENT ON COLUMN promote.promotion_history.plan IS 'Number of the first PLAN deployment; NULL where none was asked for';
 COMMENT ON COLUMN promote.promotion_history.plan_status IS 'Its status';
+COMMENT ON COLUMN promote.promotion_history.overridden IS 'Gates that were overridden for its plans; NULL: none';
 COMMENT ON COLUMN promote.promotion_history.message IS 'Why';

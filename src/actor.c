@@ -8,8 +8,10 @@
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 
 PG_FUNCTION_INFO_V1(promote_current_actor);
 PG_FUNCTION_INFO_V1(promote_current_database_role);
@@ -72,6 +74,32 @@ const char *
 current_actor(void)
 {
 	return actor_setting && actor_setting[0] ? actor_setting : current_database_role();
+}
+
+/* Is there a database role of that name? */
+bool
+role_exists(const char *role)
+{
+	return OidIsValid(get_role_oid(role, true));
+}
+
+/*
+ * Is a database role another one, or a member of it, directly or through
+ * others?  Being a superuser makes nobody a member.  Both by their names, as
+ * they are now: a role that is gone is no member of any.
+ */
+bool
+role_is_member(const char *member, const char *role)
+{
+	Oid			member_oid;
+	Oid			role_oid;
+
+	/* what was revoked while the session waited for a lock is not known to its caches yet */
+	AcceptInvalidationMessages();
+	member_oid = get_role_oid(member, true);
+	role_oid = get_role_oid(role, true);
+	return OidIsValid(member_oid) && OidIsValid(role_oid) &&
+		is_member_of_role_nosuper(member_oid, role_oid);
 }
 
 /* promote.current_actor() returns text */

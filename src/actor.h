@@ -9,5 +9,7 @@
 extern void actor_init(void);
 extern const char *current_actor(void);
 extern const char *current_database_role(void);
+extern bool role_exists(const char *role);
+extern bool role_is_member(const char *member, const char *role);
 
 #endif							/* PROMOTE_ACTOR_H */

@@ -49,8 +49,8 @@ audit_hex(const bytea *bytes)
  * A time as 2026-09-15T10:15:00.000000Z, whatever the session's time zone
  * and DateStyle.
  */
-static char *
-utc_text(TimestampTz at)
+char *
+audit_time(TimestampTz at)
 {
 	struct pg_tm tm;
 	fsec_t		fraction;
@@ -76,7 +76,7 @@ audit_hash(const AuditEvent *event)
 	json_build_field(&builder, "project", event->project);
 	json_build_field(&builder, "subject", event->subject);
 	json_build_number(&builder, "seq", event->seq);
-	json_build_field(&builder, "at", utc_text(event->at));
+	json_build_field(&builder, "at", audit_time(event->at));
 	json_build_field(&builder, "actor", event->actor);
 	json_build_field(&builder, "database_role", event->database_role);
 	json_build_field(&builder, "event", event->event);
@@ -226,7 +226,7 @@ write_fact(JsonBuilder *builder, Oid type, Datum value)
 			written = audit_hex(json_digest(DatumGetJsonbP(value)));
 			break;
 		case TIMESTAMPTZOID:
-			written = utc_text(DatumGetTimestampTz(value));
+			written = audit_time(DatumGetTimestampTz(value));
 			break;
 		case TEXTOID:
 			written = TextDatumGetCString(value);

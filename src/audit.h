@@ -42,6 +42,7 @@ typedef struct AuditEntry
 #define AUDIT_MAX_ENTRIES 2		/* that can be appended at once */
 
 extern char *audit_hex(const bytea *bytes);
+extern char *audit_time(TimestampTz at);
 extern bytea *audit_hash(const AuditEvent *event);
 extern Jsonb *audit_facts(HeapTuple row, TupleDesc row_type, bool named,
 						  const char *const *names, int count);

@@ -19,6 +19,21 @@
 #include "varatt.h"
 #endif
 
+/* PostgreSQL 16 asks for any object's privileges in one way. */
+#if PG_VERSION_NUM < 160000
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "utils/acl.h"
+
+static inline AclResult
+object_aclcheck(Oid class, Oid object, Oid role, AclMode mode)
+{
+	Assert(class == ProcedureRelationId || class == NamespaceRelationId);
+	return class == ProcedureRelationId ? pg_proc_aclcheck(object, role, mode) :
+		pg_namespace_aclcheck(object, role, mode);
+}
+#endif
+
 /* PostgreSQL 18 gave up its spelling of this attribute for C11's keyword. */
 #if PG_VERSION_NUM >= 180000
 #define pg_attribute_noreturn() __attribute__((noreturn))

@@ -7,11 +7,15 @@
  */
 #include "postgres.h"
 
+#include "approval.h"
+#include "deploy.h"
 #include "deployment.h"
 #include "errors.h"
+#include "gate.h"
 #include "json/builder.h"
 #include "review.h"
 #include "revision.h"
+#include "rule.h"
 #include "stage.h"
 #include "step.h"
 
@@ -49,11 +53,14 @@ find_open(const InstanceKey *key, const DeploymentOrder *order)
 		" AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')"
 		" AND (d.status = 'PROPOSED') = $4 AND d.action = $5 AND d.revision = $6 AND d.version = $7"
 		" AND d.rendered_digest = $8 AND COALESCE(d.plan, 0) = $9"
+		/* who votes to take something away votes on what is there now */
+		" AND (d.status <> 'PROPOSED' OR d.action <> 'DECOMMISSION' OR d.plan_digest = $10)"
 		" ORDER BY d.queued_at, d.deployment LIMIT 1",
-		.parameters = 9,
-		.types = {TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID, INT4OID}
+		.parameters = 10,
+		.types = {TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID, INT4OID, BYTEAOID}
 	};
-	Datum		values[9];
+	bool		nulls[10] = {[9] = order->plan_digest == NULL};
+	Datum		values[10];
 
 	instance_key_values(key, values);
 	values[3] = BoolGetDatum(strcmp(order->status, "PROPOSED") == 0);
@@ -62,13 +69,27 @@ find_open(const InstanceKey *key, const DeploymentOrder *order)
 	values[6] = CStringGetTextDatum(order->version);
 	values[7] = PointerGetDatum(order->rendered_digest);
 	values[8] = Int32GetDatum(order->plan);
-	statement_run(&read, values, NULL, false);
+	values[9] = PointerGetDatum(order->plan_digest);
+	statement_run(&read, values, nulls, false);
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
+}
+
+/* Refuse an order that a gate is closed for, and keep with it how it was judged. */
+static void
+pass_gates(const InstanceKey *key, DeploymentOrder *order)
+{
+	GateCase	gate;
+
+	if (strcmp(order->action, "PLAN") == 0 || strcmp(order->status, "PROPOSED") == 0)
+		return;
+	gate_open_order(key, order, &gate);
+	gate_require(&gate);
+	order->gates = gate_verdict(&gate);
 }
 
 /* Write the order, unless it stands already; returns its number. */
 static int32
-write_order(Review *review, const DeploymentOrder *order)
+write_order(Review *review, DeploymentOrder *order)
 {
 	ProposedRevision *proposed = &review->proposed;
 	Proposal   *proposal = &proposed->proposal;
@@ -76,6 +97,7 @@ write_order(Review *review, const DeploymentOrder *order)
 
 	if (number == 0)
 	{
+		pass_gates(&proposed->key, order);
 		number = proposed->current_deployment + 1;
 		if (proposal->rendered && proposal->rendered != proposal->params)
 			config_store(proposed->key.project, proposal->rendered);
@@ -142,17 +164,6 @@ order_plan(Review *review, const Request *request)
 	return write_order(review, &order);
 }
 
-/* Did the last change of the instance carry out that very plan, to its end? */
-static bool
-is_carried_out(const Review *review, int32 plan)
-{
-	Deployment	change;
-
-	return plan > 0 && review->changed_by > 0 &&
-		deployment_find(&review->proposed.key, review->changed_by, &change) &&
-		change.plan == plan && strcmp(change.status, "COMPLETED") == 0;
-}
-
 /* Provision what the instance desires, by the plan that was reviewed. */
 static int32
 order_provision(Review *review, const Request *request)
@@ -161,7 +172,7 @@ order_provision(Review *review, const Request *request)
 	Deployment	plan;
 
 	/* by its number alone: the change itself has moved what the plan has seen */
-	if (is_carried_out(review, request->plan != 0 ? request->plan : review_last_plan(review)))
+	if (review_is_carried_out(review, request->plan != 0 ? request->plan : review_last_plan(review)))
 		return review->changed_by;
 	review_judge(review);
 	review_find_plan(review, request->plan, &plan);
@@ -209,9 +220,30 @@ order_decommission(Review *review, const Request *request)
 		.rendered_digest = runs.rendered_digest,
 		.diff = diff_to_nothing(&runs),
 		.destructive = true,
+		.plan_digest = approval_decommission_digest(runs.rendered_digest, review->changed_by),
 		.message = request->message
 	};
 	return write_order(review, &order);
+}
+
+/*
+ * Queue what an instance desires: a PLAN, or a PROVISION by that plan (0: the
+ * last one); returns its number, also where it was queued before.  Runs inside
+ * a scope of spi.h.
+ */
+int32
+deploy_order(const InstanceKey *key, const char *action, int32 plan, const char *message)
+{
+	Request		request = {*key, action, "PENDING", plan, message};
+	Review		review;
+
+	if (strcmp(action, "PLAN") == 0)
+		stage_lock(key, true);
+	else
+		rule_lock_case(key);
+	review_open(key, &review);
+	return strcmp(action, "PLAN") == 0 ? order_plan(&review, &request) :
+		order_provision(&review, &request);
 }
 
 /*
@@ -226,7 +258,10 @@ place_order(FunctionCallInfo fcinfo, const Request *request, int expected)
 	int32		number;
 
 	spi_enter(&scope);
-	stage_lock(&request->key, true);
+	if (strcmp(request->action, "PLAN") == 0)
+		stage_lock(&request->key, true);
+	else
+		rule_lock_case(&request->key);
 	review_open(&request->key, &review);
 	if (expected >= 0)
 		stage_check_revision(fcinfo, expected, &review.proposed);
@@ -298,11 +333,63 @@ promote_propose_deployment(PG_FUNCTION_ARGS)
 }
 
 /*
- * Take a deployment from a state, or from any (NULL), to another, unless it
- * is there already.
+ * Approve or reject: a completed PLAN is voted on and stays what it is, a
+ * proposal goes on as far as its gates let it.
  */
 static Datum
-take_step(FunctionCallInfo fcinfo, const char *from, const char *to)
+decide(FunctionCallInfo fcinfo, bool approved)
+{
+	const char *to = approved ? "APPROVED" : "REJECTED";
+	char	   *reason = argument_text(fcinfo, 2);
+	int32		number;
+	SpiScope	scope;
+	InstanceKey key;
+	Deployment	deployment;
+
+	argument_instance(fcinfo, 0, "instance", &key);
+	number = argument_number(fcinfo, 1, "deployment");
+	spi_enter(&scope);
+	rule_lock_case(&key);
+	deployment_load(&key, number, &deployment);
+	if (approval_votes_on(&deployment))
+		approval_vote_plan(&deployment, approved, reason);
+	else if (strcmp(deployment.status, to) != 0)
+	{
+		if (strcmp(deployment.status, "PROPOSED") != 0)
+			refuse_step(instance_key_name(&key), number, deployment.status, to);
+		if (!approved || !approval_vote_proposal(&deployment, reason))
+			return deployment_result(&scope, deployment_step(&deployment, to, reason));
+	}
+	return deployment_result(&scope, deployment_row(&key, number));
+}
+
+/*
+ * promote.approve_deployment(instance text, deployment integer, message text)
+ * returns promote.deployment
+ */
+Datum
+promote_approve_deployment(PG_FUNCTION_ARGS)
+{
+	return decide(fcinfo, true);
+}
+
+/*
+ * promote.reject_deployment(instance text, deployment integer, reason text)
+ * returns promote.deployment
+ */
+Datum
+promote_reject_deployment(PG_FUNCTION_ARGS)
+{
+	(void) argument_required(fcinfo, 2, "reason");
+	return decide(fcinfo, false);
+}
+
+/*
+ * promote.abort_deployment(instance text, deployment integer, reason text)
+ * returns promote.deployment
+ */
+Datum
+promote_abort_deployment(PG_FUNCTION_ARGS)
 {
 	char	   *reason = argument_text(fcinfo, 2);
 	int32		number;
@@ -315,40 +402,7 @@ take_step(FunctionCallInfo fcinfo, const char *from, const char *to)
 	spi_enter(&scope);
 	stage_lock(&key, true);
 	deployment_load(&key, number, &deployment);
-	if (strcmp(deployment.status, to) == 0)
+	if (strcmp(deployment.status, "ABORTED") == 0)
 		return deployment_result(&scope, deployment_row(&key, number));
-	if (from && strcmp(deployment.status, from) != 0)
-		refuse_step(instance_key_name(&key), number, deployment.status, to);
-	return deployment_result(&scope, deployment_step(&deployment, to, reason));
-}
-
-/*
- * promote.approve_deployment(instance text, deployment integer, message text)
- * returns promote.deployment
- */
-Datum
-promote_approve_deployment(PG_FUNCTION_ARGS)
-{
-	return take_step(fcinfo, "PROPOSED", "APPROVED");
-}
-
-/*
- * promote.reject_deployment(instance text, deployment integer, reason text)
- * returns promote.deployment
- */
-Datum
-promote_reject_deployment(PG_FUNCTION_ARGS)
-{
-	(void) argument_required(fcinfo, 2, "reason");
-	return take_step(fcinfo, "PROPOSED", "REJECTED");
-}
-
-/*
- * promote.abort_deployment(instance text, deployment integer, reason text)
- * returns promote.deployment
- */
-Datum
-promote_abort_deployment(PG_FUNCTION_ARGS)
-{
-	return take_step(fcinfo, NULL, "ABORTED");
+	return deployment_result(&scope, deployment_step(&deployment, "ABORTED", reason));
 }

@@ -8,7 +8,9 @@
 #include "deployment.h"
 #include "errors.h"
 #include "history.h"
+#include "json/builder.h"
 #include "json/digest.h"
+#include "json/reader.h"
 #include "notify.h"
 #include "stage.h"
 
@@ -117,25 +119,26 @@ deployment_insert(const InstanceKey *key, int32 deployment, const DeploymentOrde
 	static Statement insert = {
 		.text = "INSERT INTO promote.deployment AS d (project, environment, component, deployment,"
 		" action, status, revision, base_revision, bundle, version, previous_version,"
-		" rendered_digest, diff, destructive, plan, plan_digest, message, queued_at, due_at)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,"
+		" rendered_digest, diff, destructive, plan, plan_digest, message, gates, queued_at, due_at)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,"
 		" CASE WHEN $6 = 'PENDING' THEN pg_catalog.clock_timestamp() END,"
 		" CASE WHEN $6 = 'PENDING' AND NOT EXISTS (SELECT FROM promote.deployment AS h"
 		"  WHERE " OF_INSTANCE("h") " AND h.status IN ('PENDING', 'APPROVED', 'RUNNING'))"
 		"  THEN pg_catalog.clock_timestamp() END)"
 		" RETURNING promote.deployment_facts(d)",
-		.parameters = 17,
+		.parameters = 18,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID,
-		TEXTOID, TEXTOID, BYTEAOID, JSONBOID, BOOLOID, INT4OID, BYTEAOID, TEXTOID}
+		TEXTOID, TEXTOID, BYTEAOID, JSONBOID, BOOLOID, INT4OID, BYTEAOID, TEXTOID, JSONBOID}
 	};
-	bool		nulls[17] = {
+	bool		nulls[18] = {
 		[7] = order->base_revision == 0,
 		[10] = order->previous_version == NULL,
 		[14] = order->plan == 0,
 		[15] = order->plan_digest == NULL,
-		[16] = order->message == NULL
+		[16] = order->message == NULL,
+		[17] = order->gates == NULL
 	};
-	Datum		values[17];
+	Datum		values[18];
 	Jsonb	   *facts;
 
 	deployment_values(key, deployment, values);
@@ -152,10 +155,28 @@ deployment_insert(const InstanceKey *key, int32 deployment, const DeploymentOrde
 	values[14] = Int32GetDatum(order->plan);
 	values[15] = PointerGetDatum(order->plan_digest);
 	values[16] = nulls[16] ? (Datum) 0 : CStringGetTextDatum(order->message);
+	values[17] = PointerGetDatum(order->gates);
 	statement_run(&insert, values, nulls, false);
 	facts = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(SPI_tuptable, 0, 1)));
 	SPI_freetuptable(SPI_tuptable);
 	return facts;
+}
+
+/* How a deployment's gates were judged, for the audit log. */
+Jsonb *
+deployment_gates(int32 deployment, const Jsonb *gates)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_root(gates, &value);
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_number(&builder, "deployment", deployment);
+	json_build_key(&builder, "gates", strlen("gates"));
+	json_build_value(&builder, &value);
+	json_build_end_object(&builder);
+	return json_builder_finish(&builder);
 }
 
 /* Count a deployment at its instance. */
@@ -183,15 +204,19 @@ deployment_queue(const InstanceKey *key, int32 deployment, AuditHead *head,
 {
 	char	   *instance = instance_key_name(key);
 	Notice		notice = {instance, 0, deployment, order->action, order->status};
-	AuditEntry	entry = {.event = strcmp(order->status, "PENDING") == 0 ?
-		"deployment.created" : "deployment.proposed"};
+	AuditEntry	entries[2] = {
+		{.event = strcmp(order->status, "PENDING") == 0 ? "deployment.created" : "deployment.proposed"},
+		{.event = GATES_JUDGED_EVENT}
+	};
 	bool		was = guard_open(true);
 
 	PG_TRY();
 	{
-		entry.data = deployment_insert(key, deployment, order);
+		entries[0].data = deployment_insert(key, deployment, order);
+		if (order->gates)
+			entries[1].data = deployment_gates(deployment, order->gates);
 		count_deployment(key, deployment);
-		audit_append(head, key->project, instance, &entry, 1);
+		audit_append(head, key->project, instance, entries, order->gates ? 2 : 1);
 	}
 	PG_FINALLY();
 	{

@@ -13,6 +13,8 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#define GATES_JUDGED_EVENT "gates.judged"	/* in the audit log */
+
 /* What a new deployment carries. */
 typedef struct DeploymentOrder
 {
@@ -29,6 +31,7 @@ typedef struct DeploymentOrder
 	int32		plan;			/* that it follows; 0: none */
 	bytea	   *plan_digest;	/* of that one; NULL with it */
 	const char *message;		/* NULL: none */
+	Jsonb	   *gates;			/* how its gates were judged; NULL: they were not */
 } DeploymentOrder;
 
 /* A row of the table, as far as steps are judged by it. */
@@ -64,6 +67,7 @@ typedef struct Carried
 extern void deployment_values(const InstanceKey *key, int32 deployment, Datum *values);
 extern Jsonb *deployment_insert(const InstanceKey *key, int32 deployment,
 								const DeploymentOrder *order);
+extern Jsonb *deployment_gates(int32 deployment, const Jsonb *gates);
 extern void deployment_queue(const InstanceKey *key, int32 deployment, AuditHead *head,
 							 const DeploymentOrder *order);
 extern bool deployment_find(const InstanceKey *key, int32 deployment, Deployment *found);

@@ -57,4 +57,16 @@
 #define PM_OTHER_PLAN			PM_ERRCODE('5', '0', '9')	/* another plan is recorded already */
 #define PM_RELEASE_BLOCKED		PM_ERRCODE('5', '1', '0')	/* nothing may be deployed by the release */
 
+/* The pipeline */
+#define PM_GATES_CLOSED			PM_ERRCODE('6', '0', '1')	/* a gate blocks the deployment */
+#define PM_INVALID_WINDOW		PM_ERRCODE('6', '0', '2')	/* not a window, recurrence or zone */
+#define PM_INVALID_APPROVAL		PM_ERRCODE('6', '0', '3')	/* one's own, a second one, or without the role */
+#define PM_NOT_OVERRIDABLE		PM_ERRCODE('6', '0', '4')	/* a gate that is not to be overridden, or not by that role */
+#define PM_NO_PATH				PM_ERRCODE('6', '0', '5')	/* a cycle, no allowed path, or several */
+#define PM_REQUEST_STATE		PM_ERRCODE('6', '0', '6')	/* a request is in no state for that */
+#define PM_PREVIEW_MOVED		PM_ERRCODE('6', '0', '7')	/* no preview was taken, or it does not hold any more */
+#define PM_REQUEST_HOLDS		PM_ERRCODE('6', '0', '8')	/* another request holds the instance */
+#define PM_OTHER_CHANGES		PM_ERRCODE('6', '0', '9')	/* other changes would ride along */
+#define PM_INVALID_POLICY		PM_ERRCODE('6', '1', '0')	/* a function that cannot be a policy */
+
 #endif							/* PROMOTE_ERRORS_H */

@@ -121,7 +121,7 @@ static const char *const guarded_columns[] = {
 };
 
 /* Has the update another value in that column? */
-static bool
+bool
 column_differs(TriggerData *data, const char *column)
 {
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);

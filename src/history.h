@@ -6,11 +6,13 @@
 
 #include "postgres.h"
 
+#include "commands/trigger.h"
 #include "spi.h"
 
 extern bool guard_open(bool open);
 extern bool guard_is_open(void);
 extern int	guarded_run(Statement *statement, Datum *values, const bool *nulls);
+extern bool column_differs(TriggerData *data, const char *column);
 extern bool same_value(Datum a, Datum b, bool byval, int16 length);
 
 #endif							/* PROMOTE_HISTORY_H */

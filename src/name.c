@@ -1,5 +1,5 @@
 /*
- * name.c: instances' names, taken apart and put together.
+ * name.c: instances' and environments' names, taken apart and put together.
  *
  * The first segment is the project, the last the component, and all between
  * is the environment.  Whether they exist is not asked here.  The rules are
@@ -20,16 +20,24 @@ PG_FUNCTION_INFO_V1(promote_parse_instance_name);
 
 #define QUOTED_LENGTH 200		/* bytes of a name that a message quotes back */
 
+/* A name as it is given, and what it is to name. */
+typedef struct GivenName
+{
+	const char *text;
+	const char *kind;			/* "instance", "environment" */
+	const char *rule;			/* a sentence: how one is called */
+} GivenName;
+
 /* Refuse a name for what is wrong with one of its parts. */
 static void
-refuse(const char *name, const char *problem)
+refuse(const GivenName *name, const char *problem)
 {
 	ereport(ERROR,
 			(errcode(PM_INVALID_NAME),
-			 errmsg("invalid instance name \"%s\"",
-					pnstrdup(name, pg_mbcliplen(name, strlen(name), QUOTED_LENGTH))),
+			 errmsg("invalid %s name \"%s\"", name->kind,
+					pnstrdup(name->text, pg_mbcliplen(name->text, strlen(name->text), QUOTED_LENGTH))),
 			 errdetail("%s", problem),
-			 errhint("An instance is called project-environment-component, as in ecomm-staging-db or api-prod-uswest-db.")));
+			 errhint("%s", name->rule)));
 }
 
 /*
@@ -37,7 +45,7 @@ refuse(const char *name, const char *problem)
  * dashes between them where dashes are allowed.
  */
 static void
-check_part(const char *name, const char *what, const char *part, bool dashes)
+check_part(const GivenName *name, const char *what, const char *part, bool dashes)
 {
 	Size		length = strlen(part);
 
@@ -63,19 +71,41 @@ check_part(const char *name, const char *what, const char *part, bool dashes)
  * Raises PM_INVALID_NAME, saying which part is wrong.
  */
 void
-instance_key_parse(const char *name, InstanceKey *key)
+instance_key_parse(const char *text, InstanceKey *key)
 {
-	const char *first = strchr(name, '-');
-	const char *last = strrchr(name, '-');
+	const GivenName	name = {text, "instance",
+	"An instance is called project-environment-component, as in ecomm-staging-db or api-prod-uswest-db."};
+	const char *first = strchr(text, '-');
+	const char *last = strrchr(text, '-');
 
 	if (first == NULL || first == last)
-		refuse(name, "It has fewer than three parts.");
-	key->project = pnstrdup(name, first - name);
+		refuse(&name, "It has fewer than three parts.");
+	key->project = pnstrdup(text, first - text);
 	key->environment = pnstrdup(first + 1, last - first - 1);
 	key->component = pstrdup(last + 1);
-	check_part(name, "project", key->project, false);
-	check_part(name, "environment", key->environment, true);
-	check_part(name, "component", key->component, false);
+	check_part(&name, "project", key->project, false);
+	check_part(&name, "environment", key->environment, true);
+	check_part(&name, "component", key->component, false);
+}
+
+/*
+ * Take an environment's name apart: its project, a dash, and what it is called
+ * there.  The key has no component.
+ */
+void
+environment_name_parse(const char *text, InstanceKey *key)
+{
+	const GivenName	name = {text, "environment",
+	"An environment is called project-environment, as in ecomm-staging or api-prod-uswest."};
+	const char *dash = strchr(text, '-');
+
+	if (dash == NULL)
+		refuse(&name, "It has fewer than two parts.");
+	key->project = pnstrdup(text, dash - text);
+	key->environment = pstrdup(dash + 1);
+	key->component = NULL;
+	check_part(&name, "project", key->project, false);
+	check_part(&name, "environment", key->environment, true);
 }
 
 /* The instance's name, allocated in the current memory context. */

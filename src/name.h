@@ -25,6 +25,7 @@ typedef struct InstanceKey
 } InstanceKey;
 
 extern void instance_key_parse(const char *name, InstanceKey *key);
+extern void environment_name_parse(const char *name, InstanceKey *key);
 extern char *instance_key_name(const InstanceKey *key);
 extern void instance_key_values(const InstanceKey *key, Datum *values);
 extern int	instance_key_compare(const InstanceKey *a, const InstanceKey *b);

@@ -30,21 +30,44 @@ add_word(JsonBuilder *builder, const char *name, const char *word)
 		json_build_field(builder, name, word);
 }
 
+/* End the payload and send it, at commit. */
+static void
+send_payload(JsonBuilder *builder)
+{
+	Jsonb	   *payload;
+
+	json_build_end_object(builder);
+	payload = json_builder_finish(builder);
+	Async_Notify(CHANNEL, JsonbToCString(NULL, &payload->root, VARSIZE(payload)));
+}
+
 /* Notify the listeners of the channel promote, at commit. */
 void
 notify(const Notice *notice)
 {
 	JsonBuilder	builder;
-	Jsonb	   *payload;
 
 	json_builder_init(&builder);
 	json_build_begin_object(&builder);
-	json_build_field(&builder, "instance", notice->instance);
+	add_word(&builder, "instance", notice->instance);
+	add_word(&builder, "project", notice->project);
+	add_number(&builder, "request", notice->request);
 	add_number(&builder, "revision", notice->revision);
 	add_number(&builder, "deployment", notice->deployment);
 	add_word(&builder, "action", notice->action);
 	add_word(&builder, "status", notice->status);
-	json_build_end_object(&builder);
-	payload = json_builder_finish(&builder);
-	Async_Notify(CHANNEL, JsonbToCString(NULL, &payload->root, VARSIZE(payload)));
+	send_payload(&builder);
+}
+
+/* The same of something that happened to a project's line; NULL: to all. */
+void
+notify_line(const char *project, const char *event)
+{
+	JsonBuilder	builder;
+
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_field(&builder, "event", event);
+	add_word(&builder, "project", project);
+	send_payload(&builder);
 }

@@ -6,7 +6,7 @@
 
 #include "postgres.h"
 
-/* What happened to which instance; what is 0 or NULL is not said. */
+/* What happened to which instance or request; what is 0 or NULL is not said. */
 typedef struct Notice
 {
 	const char *instance;
@@ -14,8 +14,11 @@ typedef struct Notice
 	int32		deployment;
 	const char *action;
 	const char *status;
+	const char *project;		/* of a request, which is numbered within it */
+	int32		request;
 } Notice;
 
 extern void notify(const Notice *notice);
+extern void notify_line(const char *project, const char *event);
 
 #endif							/* PROMOTE_NOTIFY_H */

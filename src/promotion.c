@@ -16,9 +16,9 @@
 #include "json/reader.h"
 #include "json/render.h"
 #include "json/writer.h"
-#include "proposal.h"
+#include "promotion.h"
+#include "promotion_path.h"
 #include "schema/schema.h"
-#include "stage.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -26,20 +26,10 @@
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_promote_instance);
+PG_FUNCTION_INFO_V1(promote_promote_to_next);
 PG_FUNCTION_INFO_V1(promote_preview_promotion);
 
 #define MAX_KEY_LENGTH 255		/* bytes of an idempotency key */
-
-/* A promotion as it is asked for, and what is read for it. */
-typedef struct Promotion
-{
-	InstanceKey source;
-	InstanceKey destination;
-	Jsonb	   *overrides;
-	Jsonb	   *source_params;	/* what the source desires */
-	Jsonb	   *base;			/* what becomes of them before the overrides */
-	ProposedRevision proposed;
-} Promotion;
 
 /* Refuse a pair that cannot be promoted. */
 static void
@@ -66,7 +56,14 @@ check_pair(const Promotion *promotion)
 				 errhint("Name another destination; promote.configure_instance edits an instance in place.")));
 }
 
-/* Take the arguments that both functions begin with. */
+/* The arguments behind the overrides, counted from promotion->options on. */
+enum Option
+{
+	COPY_SECRETS, COPY_REMOTE_REFERENCES, PLAN, MESSAGE, EXPECTED_REVISION, IDEMPOTENCY_KEY,
+	ALLOW_REPLACE
+};
+
+/* Take the arguments that the functions over two instances begin with. */
 static void
 take_arguments(FunctionCallInfo fcinfo, Promotion *promotion)
 {
@@ -74,14 +71,15 @@ take_arguments(FunctionCallInfo fcinfo, Promotion *promotion)
 	argument_instance(fcinfo, 1, "destination", &promotion->destination);
 	check_pair(promotion);
 	promotion->overrides = argument_params(fcinfo, 2, "overrides");
+	promotion->options = 3;
 }
 
 /*
  * Read both instances and compose what the destination is to desire.  Runs
  * inside a scope of spi.h.
  */
-static void
-read_promotion(Promotion *promotion, bool read_only)
+void
+promotion_read(Promotion *promotion, bool read_only)
 {
 	ProposedRevision *proposed = &promotion->proposed;
 	Proposal   *proposal = &proposed->proposal;
@@ -95,14 +93,15 @@ read_promotion(Promotion *promotion, bool read_only)
 		refuse_unconfigured(&promotion->destination,
 							"Give it its first configuration with promote.configure_instance: only then has it values of its own to keep.");
 	proposal_require_release(proposed);
+	proposal_require_unblocked(proposed, "promotion");
 	promotion->source_params = proposal->params;
 	promotion->base = compose_base(proposal, proposed->source_parameters);
 	proposal->params = compose_overrides(proposal, promotion->base, promotion->overrides);
 }
 
 /* Lock both instances in key order: the source against edits only. */
-static void
-lock_promotion(const Promotion *promotion)
+void
+promotion_lock(const Promotion *promotion)
 {
 	bool		source_first = instance_key_compare(&promotion->source,
 													&promotion->destination) < 0;
@@ -113,10 +112,11 @@ lock_promotion(const Promotion *promotion)
 
 /* Refuse what a promotion cannot carry along. */
 static void
-check_extras(FunctionCallInfo fcinfo)
+check_extras(FunctionCallInfo fcinfo, const Promotion *promotion)
 {
-	const char *what = argument_bool(fcinfo, 3, false) ? "secrets" :
-		argument_bool(fcinfo, 4, false) ? "remote references" : NULL;
+	int			options = promotion->options;
+	const char *what = argument_bool(fcinfo, options + COPY_SECRETS, false) ? "secrets" :
+		argument_bool(fcinfo, options + COPY_REMOTE_REFERENCES, false) ? "remote references" : NULL;
 
 	if (what)
 		ereport(ERROR,
@@ -152,10 +152,10 @@ request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 	json_build_key(&builder, "overrides", strlen("overrides"));
 	json_build_value(&builder, &overrides);
 	json_build_key(&builder, "plan", strlen("plan"));
-	json_build_bool(&builder, argument_bool(fcinfo, 5, true));
-	json_build_field(&builder, "message", argument_text(fcinfo, 6));
+	json_build_bool(&builder, argument_bool(fcinfo, promotion->options + PLAN, true));
+	json_build_field(&builder, "message", argument_text(fcinfo, promotion->options + MESSAGE));
 	json_build_key(&builder, "allow_replace", strlen("allow_replace"));
-	json_build_bool(&builder, argument_bool(fcinfo, 9, false));
+	json_build_bool(&builder, argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false));
 	json_build_end_object(&builder);
 	return json_digest(json_builder_finish(&builder));
 }
@@ -250,21 +250,47 @@ keep_result(const Promotion *promotion, const char *key, const bytea *request,
 	PG_END_TRY();
 }
 
-/* Write what the destination is to desire. */
-static void
-write_promotion(FunctionCallInfo fcinfo, Promotion *promotion, MemoryContext caller,
+/*
+ * Write what the destination is to desire; what was read says whether to plan
+ * it and whether it may replace what runs.
+ */
+void
+promotion_write(Promotion *promotion, const char *message, MemoryContext caller,
 				Staged *staged)
 {
 	Staging		staging = {
 		.origin = "promotion",
 		.source_environment = promotion->source.environment,
 		.overrides = promotion->overrides,
-		.message = argument_text(fcinfo, 6)
+		.message = message
 	};
 
-	promotion->proposed.plan = argument_bool(fcinfo, 5, true);
-	promotion->proposed.proposal.allow_replace = argument_bool(fcinfo, 9, false);
 	stage_write(&staging, &promotion->proposed, caller, staged);
+}
+
+/*
+ * Promote, unless the call was made before, by its idempotency key.  Runs
+ * inside a scope of spi.h.
+ */
+static void
+promote(FunctionCallInfo fcinfo, Promotion *promotion, MemoryContext caller, Staged *staged)
+{
+	char	   *key = argument_text(fcinfo, promotion->options + IDEMPOTENCY_KEY);
+	bytea	   *request = NULL;
+
+	check_key(key);
+	promotion_lock(promotion);
+	if (key)
+		request = request_digest(fcinfo, promotion);
+	if (key && find_result(promotion, key, request, caller, staged))
+		return;
+	promotion_read(promotion, false);
+	stage_check_revision(fcinfo, promotion->options + EXPECTED_REVISION, &promotion->proposed);
+	promotion->proposed.plan = argument_bool(fcinfo, promotion->options + PLAN, true);
+	promotion->proposed.proposal.allow_replace = argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false);
+	promotion_write(promotion, argument_text(fcinfo, promotion->options + MESSAGE), caller, staged);
+	if (key)
+		keep_result(promotion, key, request, staged);
 }
 
 /*
@@ -279,24 +305,35 @@ promote_promote_instance(PG_FUNCTION_ARGS)
 	Promotion	promotion;
 	SpiScope	scope;
 	Staged		staged;
-	char	   *key = argument_text(fcinfo, 8);
-	bytea	   *request = NULL;
 
 	take_arguments(fcinfo, &promotion);
-	check_extras(fcinfo);
-	check_key(key);
+	check_extras(fcinfo, &promotion);
 	spi_enter(&scope);
-	lock_promotion(&promotion);
-	if (key)
-		request = request_digest(fcinfo, &promotion);
-	if (key == NULL || !find_result(&promotion, key, request, scope.caller, &staged))
-	{
-		read_promotion(&promotion, false);
-		stage_check_revision(fcinfo, 7, &promotion.proposed);
-		write_promotion(fcinfo, &promotion, scope.caller, &staged);
-		if (key)
-			keep_result(&promotion, key, request, &staged);
-	}
+	promote(fcinfo, &promotion, scope.caller, &staged);
+	spi_leave(&scope);
+	return stage_result(fcinfo, &staged);
+}
+
+/*
+ * promote.promote_to_next(instance text, overrides jsonb, and the further
+ * arguments of promote_instance) returns the same row, see
+ * sql/promotion_path.sql
+ */
+Datum
+promote_promote_to_next(PG_FUNCTION_ARGS)
+{
+	Promotion	promotion;
+	SpiScope	scope;
+	Staged		staged;
+
+	argument_instance(fcinfo, 0, "instance", &promotion.source);
+	promotion.overrides = argument_params(fcinfo, 1, "overrides");
+	promotion.options = 2;
+	check_extras(fcinfo, &promotion);
+	spi_enter(&scope);
+	promotion.destination = promotion.source;
+	promotion.destination.environment = path_next(&promotion.source);
+	promote(fcinfo, &promotion, scope.caller, &staged);
 	spi_leave(&scope);
 	return stage_result(fcinfo, &staged);
 }
@@ -440,7 +477,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);
-	read_promotion(&promotion, true);
+	promotion_read(&promotion, true);
 	/* a change of an immutable value is marked, not refused */
 	promotion.proposed.proposal.allow_replace = true;
 	compose_check(&promotion.proposed.proposal);

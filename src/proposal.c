@@ -10,6 +10,7 @@
 
 #include "errors.h"
 #include "proposal.h"
+#include "release.h"
 
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
@@ -54,22 +55,27 @@
 	" CASE WHEN x.plan_digest <> x.own_digest THEN " PARAMS_OF("x", "x.plan_digest") " END," \
 	" x.deployed_by, x.parameters, x.source_revision, x.source_parameters," \
 	" x.source_bundle, x.source_version, x.new_revision, x.plan, x.allow_replace, x.fits," \
-	" x.digest, x.facts, x.actor, x.database_role, x.created_at" \
+	" x.digest, x.facts, x.actor, x.database_role, x.created_at, x.source_environment," \
+	" x.path_only, x.origin," \
+	" (SELECT f.block_reason FROM promote.bundle_release AS f" \
+	"  WHERE f.bundle = x.bundle AND f.version = x.version)" \
 	" FROM (SELECT i.project, i.environment, i.component, i.name," \
 	" i.revision AS current_revision, i.deployment AS current_deployment," \
 	" i.version_constraint AS current_constraint, i.release_channel AS current_channel," \
 	" i.deployed_by, n.params, n.version_constraint, n.release_channel, n.bundle," \
 	" n.version, n.params_schema, n.source_revision, n.source_parameters, n.source_bundle," \
 	" n.source_version, n.revision AS new_revision, n.plan, n.allow_replace, n.fits," \
-	" n.digest, n.facts, n.actor, n.database_role, n.created_at," \
+	" n.digest, n.facts, n.actor, n.database_role, n.created_at, n.source_environment, n.origin," \
 	" b.digest AS own_digest, b.bundle AS own_bundle, b.version AS own_version," \
 	" p.revision AS plan_revision, p.rendered_digest AS plan_digest, p.bundle AS plan_bundle," \
 	" p.version AS plan_version, p.destructive AS plan_destructive," \
-	" " PARAMETERS_OF("i") " AS parameters," \
+	" e.parameters, e.source_policy = 'path' AS path_only," \
 	" (SELECT a.seq FROM promote.audit_log AS a WHERE a.project = i.project" \
 	"  AND a.subject = i.name ORDER BY a.seq DESC LIMIT 1) AS head" \
 	" FROM (" source ") AS n" \
 	" JOIN promote.instance AS i ON " SAME_INSTANCE("i", "n") \
+	" LEFT JOIN LATERAL (SELECT e.parameters, e.source_policy FROM promote.environment AS e" \
+	"  WHERE e.project = i.project AND e.environment = i.environment LIMIT 1) AS e ON true" \
 	" LEFT JOIN LATERAL (SELECT r.digest, r.bundle, r.version" \
 	"  FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "i") \
 	"  AND r.revision = i.revision LIMIT 1) AS b ON true" \
@@ -93,7 +99,7 @@
 	" AND promote.version_key(r.version) < (promote.version_range(r.version_constraint)).upper" \
 	" AND (r.release_channel = 'development' OR r.version_constraint ~ '^[0-9]'" \
 	"  OR NOT promote.version_is_prerelease(r.version)) AS fits," \
-	" r.digest, r.facts, r.actor, r.database_role, r.created_at" \
+	" r.digest, r.facts, r.actor, r.database_role, r.created_at, r.source_environment, r.origin" \
 	" FROM " table " AS k" \
 	" CROSS JOIN LATERAL (SELECT r.*, promote.audit_facts(r) AS facts" \
 	"  FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "k") \
@@ -115,7 +121,7 @@
 	" AS source_parameters, d.bundle AS source_bundle, d.version AS source_version," \
 	" false AS plan, false AS allow_replace, true AS fits, NULL::bytea AS digest," \
 	" NULL::jsonb AS facts, NULL::text AS actor, NULL::text AS database_role," \
-	" NULL::timestamptz AS created_at" \
+	" NULL::timestamptz AS created_at, s.environment AS source_environment, NULL::text AS origin" \
 	" FROM promote.instance AS s" \
 	" CROSS JOIN LATERAL " BUNDLE_OF("s") " AS m" \
 	" LEFT JOIN LATERAL (SELECT r.digest, r.bundle, r.version FROM promote.revision AS r" \
@@ -331,6 +337,10 @@ proposal_read(SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision 
 	proposed->actor = spi_text(rows, row, ++column);
 	proposed->database_role = spi_text(rows, row, ++column);
 	proposed->created_at = DatumGetTimestampTz(spi_value(rows, row, ++column, &isnull));
+	proposed->source_environment = spi_text(rows, row, ++column);
+	proposed->path_only = spi_bool(rows, row, ++column);
+	proposed->origin = spi_text(rows, row, ++column);
+	proposed->block_reason = spi_text(rows, row, ++column);
 	for (int i = 0; i < lengthof(releases); i++)
 		proposal->other_schemas[i] = read_schema(proposal, &releases[i], read_only);
 	if (deployed_by > 0)
@@ -381,6 +391,19 @@ refuse_no_release(const char *bundle, const char *version_constraint,
 					version_constraint, dev),
 			 errdetail("The newest releases are %s.", versions),
 			 errhint("Use a constraint that one of them satisfies; prereleases need +dev behind it.")));
+}
+
+/*
+ * Refuse a proposal to take over, as a promotion, a fork or a rollback does, a
+ * state by a release that is blocked.  Edits and adopted drift may be of one:
+ * they say what is there, or what is to be once it is unblocked.
+ */
+void
+proposal_require_unblocked(const ProposedRevision *proposed, const char *origin)
+{
+	if (proposed->block_reason && strcmp(origin, "edit") != 0 && strcmp(origin, "adoption") != 0)
+		refuse_blocked_release(proposed->proposal.bundle, proposed->proposal.version,
+							   proposed->block_reason);
 }
 
 /* Refuse a proposal whose constraint stands for no release. */

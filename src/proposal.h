@@ -41,17 +41,21 @@ typedef struct ProposedRevision
 	int32		source_revision;	/* 0: it has none */
 	char	   *source_version; /* NULL with it, or where it is not there */
 	Jsonb	   *source_parameters;
+	char	   *source_environment;	/* may be the instance's own; NULL with it */
+	bool		path_only;		/* another one must be on a path to its */
 
 	/* of a row of revision; otherwise filled in when one is written */
 	int32		revision;
 	bool		plan;
 	bool		fits;			/* its release, to constraint and component */
+	const char *origin;			/* edit, promotion, ... */
 	bytea	   *digest;			/* of the params */
 	Jsonb	   *facts;			/* for the audit log */
 	char	   *actor;
 	char	   *database_role;
 	TimestampTz created_at;
 
+	char	   *block_reason;	/* of the release; NULL: it is not blocked */
 	const char *message;		/* for the plan; NULL: none */
 } ProposedRevision;
 
@@ -64,6 +68,7 @@ extern void proposal_read(SPITupleTable *rows, uint64 row, bool read_only,
 						  ProposedRevision *proposed);
 extern void proposal_require_history(const ProposedRevision *proposed);
 extern void proposal_require_release(const ProposedRevision *proposed);
+extern void proposal_require_unblocked(const ProposedRevision *proposed, const char *origin);
 extern void refuse_no_release(const char *bundle, const char *version_constraint,
 							  const char *release_channel);
 

@@ -60,6 +60,13 @@ PG_FUNCTION_INFO_V1(promote_config_as_of);
 	"  AND p.component = d.component AND p.deployment = COALESCE(d.plan, d.deployment)" \
 	"  AND p.plan_facts IS NOT NULL)"
 
+/* Gates that were overridden for it, or for the plan that it follows; NULL: none. */
+#define OVERRIDDEN \
+	"(SELECT E'\\n' || pg_catalog.string_agg(pg_catalog.format(E'\\nOverridden by %s, gate %s (%s): %s', o.actor, o.code," \
+	"   pg_catalog.array_to_string(o.messages, '; '), o.reason), '' ORDER BY o.created_at)" \
+	"  FROM promote.gate_override AS o WHERE o.project = d.project AND o.environment = d.environment" \
+	"  AND o.component = d.component AND o.deployment IN (d.deployment, d.plan))"
+
 /*
  * promote.plan_text(instance text, deployment integer) returns text; without
  * a deployment, that of the last one
@@ -75,6 +82,7 @@ promote_plan_text(PG_FUNCTION_ARGS)
 		" || COALESCE(" RUNNING ", '')"
 		" || E'\\n\\n' || promote.format_diff(" MARKED_DIFF ", d.destructive)"
 		" || COALESCE(" RECORDED_PLAN ", '')"
+		" || COALESCE(" OVERRIDDEN ", '')"
 		" FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
 		.parameters = 5,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID}

@@ -8,8 +8,10 @@
  */
 #include "postgres.h"
 
+#include "approval.h"
 #include "errors.h"
 #include "json/digest.h"
+#include "release.h"
 #include "review.h"
 #include "stage.h"
 
@@ -51,29 +53,7 @@ review_open(const InstanceKey *key, Review *review)
 	review->proposed.proposal.allow_replace = spi_bool(SPI_tuptable, 0, 6);
 	review->proposed.revision = review->proposed.current_revision;
 	review->rendered_digest = NULL;
-}
-
-/* Refuse a release that was taken out of use. */
-void
-release_require_unblocked(const char *bundle, const char *version)
-{
-	static Statement read = {
-		.text = "SELECT f.block_reason FROM promote.bundle_release AS f"
-		" WHERE f.bundle = $1 AND f.version = $2",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(bundle), CStringGetTextDatum(version)};
-	char	   *reason;
-
-	statement_run(&read, values, NULL, false);
-	reason = SPI_processed > 0 ? spi_text(SPI_tuptable, 0, 1) : NULL;
-	if (reason)
-		ereport(ERROR,
-				(errcode(PM_RELEASE_BLOCKED),
-				 errmsg("release %s of bundle \"%s\" is blocked", version, bundle),
-				 errdetail("The reason given is: %s", reason),
-				 errhint("Use another release, or clear block_reason in promote.bundle_release.")));
+	review->asking = false;
 }
 
 /*
@@ -87,7 +67,8 @@ review_judge(Review *review)
 	Proposal   *proposal = &review->proposed.proposal;
 
 	proposal_require_release(&review->proposed);
-	release_require_unblocked(proposal->bundle, proposal->version);
+	if (!review->asking)
+		release_require_unblocked(proposal->bundle, proposal->version);
 	compose_check(proposal);
 	review->rendered_digest = proposal->rendered == proposal->params ?
 		review->proposed.current_digest : json_digest(proposal->rendered);
@@ -225,6 +206,17 @@ review_last_plan(const Review *review)
 	return last_plan(&review->proposed, true);
 }
 
+/* Did the last change of the instance carry out that very plan, to its end? */
+bool
+review_is_carried_out(const Review *review, int32 plan)
+{
+	Deployment	change;
+
+	return plan > 0 && review->changed_by > 0 &&
+		deployment_find(&review->proposed.key, review->changed_by, &change) &&
+		change.plan == plan && strcmp(change.status, "COMPLETED") == 0;
+}
+
 /* Refuse to deploy without a plan where the environment wants one. */
 static void
 refuse_unplanned(const Review *review)
@@ -307,8 +299,11 @@ check_decommission(const Review *review, const Deployment *proposal)
 	review_decommission(review);
 	if (!deployment_carries(&proposal->key, review->changed_by, false, &runs))
 		elog(ERROR, "deployment %d is not there", review->changed_by);
+	/* votes are on what was brought about by one deployment */
 	if (!json_digest_equal(runs.rendered_digest, proposal->rendered_digest) ||
-		strcmp(runs.version, proposal->version) != 0)
+		strcmp(runs.version, proposal->version) != 0 || proposal->plan_digest == NULL ||
+		!json_digest_equal(proposal->plan_digest,
+						   approval_decommission_digest(runs.rendered_digest, review->changed_by)))
 		refuse_moved("proposal", proposal, psprintf("Deployment %d has changed the instance since.",
 													review->changed_by));
 }
@@ -329,6 +324,20 @@ check_provision(Review *review, const Deployment *proposal)
 		review_find_plan(review, proposal->plan, &plan);
 }
 
+/* Refuse a proposal that is not what would be queued now; asking locks nothing. */
+static void
+check_proposal(const Deployment *proposal, bool asking)
+{
+	Review		review;
+
+	review_open(&proposal->key, &review);
+	review.asking = asking;
+	if (strcmp(proposal->action, "DECOMMISSION") == 0)
+		check_decommission(&review, proposal);
+	else
+		check_provision(&review, proposal);
+}
+
 /*
  * Judge a proposal that is to be approved: is it what would be queued now?
  * Has a scope of spi.h of its own; the caller holds the instance's lock.
@@ -337,16 +346,11 @@ void
 review_proposal(const InstanceKey *key, int32 deployment)
 {
 	SpiScope	scope;
-	Review		review;
 	Deployment	proposal;
 
 	spi_enter(&scope);
 	deployment_load(key, deployment, &proposal);
-	review_open(key, &review);
-	if (strcmp(proposal.action, "DECOMMISSION") == 0)
-		check_decommission(&review, &proposal);
-	else
-		check_provision(&review, &proposal);
+	check_proposal(&proposal, false);
 	spi_leave(&scope);
 }
 
@@ -418,4 +422,46 @@ review_outdated(const InstanceKey *key, int32 deployment)
 	statement_run(&judge, values, NULL, false);
 	reason = spi_text(SPI_tuptable, 0, 1);
 	return reason == NULL && spi_bool(SPI_tuptable, 0, 2) ? replaces(key, deployment) : reason;
+}
+
+/*
+ * Refuse to begin what promote.claim_deployment would abort: PM_PLAN_MOVED.
+ * Runs inside a scope of spi.h.
+ */
+void
+review_require_current(const InstanceKey *key, int32 deployment)
+{
+	char	   *reason = review_outdated(key, deployment);
+
+	if (reason)
+		ereport(ERROR,
+				(errcode(PM_PLAN_MOVED),
+				 errmsg("deployment %d of \"%s\" is not what was reviewed", deployment,
+						instance_key_name(key)),
+				 errdetail("The reason: %s.", reason),
+				 errhint("End it by promote.abort_deployment, and queue another one.")));
+}
+
+/*
+ * Refuse a deployment that is no PLAN where it could not go on: a proposal that
+ * is outdated, what waits and is, and what does neither.  Locks nothing.
+ * Runs inside a scope of spi.h.
+ */
+void
+review_deployment(const Deployment *deployment)
+{
+	bool		waits = strcmp(deployment->status, "PENDING") == 0 ||
+		strcmp(deployment->status, "APPROVED") == 0;
+
+	if (strcmp(deployment->status, "PROPOSED") == 0)
+		check_proposal(deployment, true);
+	else if (waits)
+		review_require_current(&deployment->key, deployment->deployment);
+	else
+		ereport(ERROR,
+				(errcode(PM_ILLEGAL_STEP),
+				 errmsg("deployment %d of \"%s\" is %s", deployment->deployment,
+						instance_key_name(&deployment->key), deployment->status),
+				 errdetail("What runs or is over passes no gates any more."),
+				 errhint("Queue another one by promote.deploy_instance.")));
 }

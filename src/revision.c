@@ -13,6 +13,7 @@
 #include "history.h"
 #include "json/digest.h"
 #include "notify.h"
+#include "promotion_path.h"
 #include "revision.h"
 #include "trigger.h"
 
@@ -82,28 +83,40 @@ check_author(const ProposedRevision *proposed)
 				 errhint("Leave it out; the setting promote.actor names the person you act for.")));
 }
 
-/* Move the instance's counters and what it desires. */
+/*
+ * Move the instance's counters and what it desires.  By now the revision's
+ * foreign key holds its release, so that whoever blocks that waits: whether
+ * it is blocked is read here once more.
+ */
 static void
-move_instance(const ProposedRevision *proposed)
+move_instance(ProposedRevision *proposed)
 {
 	static Statement move = {
 		.text = "UPDATE promote.instance SET revision = $4, deployment = $5,"
 		" version_constraint = $6, release_channel = $7"
-		" WHERE project = $1 AND environment = $2 AND component = $3",
-		.parameters = 7,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID}
+		" WHERE project = $1 AND environment = $2 AND component = $3"
+		" RETURNING (SELECT f.block_reason FROM promote.bundle_release AS f"
+		"  WHERE f.bundle = $8 AND f.version = $9)",
+		.parameters = 9,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	};
-	Datum		values[7] = {
+	Datum		values[9] = {
 		CStringGetTextDatum(proposed->key.project),
 		CStringGetTextDatum(proposed->key.environment),
 		CStringGetTextDatum(proposed->key.component),
 		Int32GetDatum(proposed->revision),
 		Int32GetDatum(proposed->current_deployment + (proposed->plan ? 1 : 0)),
 		CStringGetTextDatum(proposed->version_constraint),
-		CStringGetTextDatum(proposed->release_channel)
+		CStringGetTextDatum(proposed->release_channel),
+		CStringGetTextDatum(proposed->proposal.bundle),
+		CStringGetTextDatum(proposed->proposal.version)
 	};
 
 	statement_run(&move, values, NULL, false);
+	if (proposed->revision == proposed->current_revision)
+		return;
+	proposed->block_reason = spi_text(SPI_tuptable, 0, 1);
+	proposal_require_unblocked(proposed, proposed->origin);
 }
 
 /* Store a configuration, unless it is there. */
@@ -213,6 +226,7 @@ judge(ProposedRevision *proposed)
 	}
 	check_stored(proposed);
 	check_source(proposed);
+	path_require(proposed, false);
 	proposal_require_history(proposed);
 	if (!proposed->fits)
 		ereport(ERROR,
@@ -223,6 +237,8 @@ judge(ProposedRevision *proposed)
 						   proposed->proposal.bundle, proposed->proposal.version,
 						   proposed->version_constraint, proposed->release_channel),
 				 errhint("Leave bundle and version out, they are filled in.")));
+	if (proposed->revision > proposed->current_revision)
+		proposal_require_unblocked(proposed, proposed->origin);
 	compose_check(&proposed->proposal);
 }
 

@@ -17,8 +17,8 @@
 #include "json/digest.h"
 #include "json/render.h"
 #include "json/writer.h"
+#include "rollback.h"
 #include "schema/schema.h"
-#include "stage.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -261,7 +261,7 @@ way_out(int sqlstate)
 		case PM_NOT_DEPLOYED:
 			return "Only what ran can be gone back to; promote.configure_instance edits what is desired.";
 		case PM_RELEASE_BLOCKED:
-			return "Roll back to another revision, or clear the release's block_reason.";
+			return "Roll back to another revision, or put the release back to use by promote.unblock_release.";
 		case PM_NO_RELEASE:
 			return "Publish the release again, or roll back to another revision.";
 		case PM_INVALID_PLACEHOLDER:
@@ -350,6 +350,28 @@ check_obstacles(const Rollback *rollback)
 				 errmsg("\"%s\" cannot be rolled back", instance_key_name(&rollback->key)),
 				 errdetail_internal("%s", reasons.data),
 				 errhint("%s", way_out(sqlstate))));
+}
+
+/*
+ * Stage a rollback to a revision, with its plan.  Runs inside a scope of
+ * spi.h; caller is where what is staged goes.
+ */
+void
+rollback_stage(const InstanceKey *key, int32 revision, const char *message,
+			   MemoryContext caller, Staged *staged)
+{
+	Rollback	rollback = {.key = *key,.wanted = revision};
+	Staging		staging = {
+		.origin = "rollback",
+		.source_environment = key->environment,
+		.message = message
+	};
+
+	stage_lock(key, true);
+	read_rollback(&rollback, false);
+	check_obstacles(&rollback);
+	rollback.proposed.plan = true;
+	stage_write(&staging, &rollback.proposed, caller, staged);
 }
 
 /*

@@ -82,6 +82,8 @@ spi_enter(SpiScope *scope)
 		set_local("search_path", PINNED_PATH);
 		/* plans outlive the day when a table was small enough to be read whole */
 		set_local("enable_seqscan", "off");
+		/* compiling a plan takes longer than any of them runs */
+		set_local("jit", "off");
 	}
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

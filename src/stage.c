@@ -9,6 +9,7 @@
 #include "json/digest.h"
 #include "json/limits.h"
 #include "json/builder.h"
+#include "promotion_path.h"
 #include "revision.h"
 #include "stage.h"
 
@@ -88,7 +89,8 @@ stage_lock(const InstanceKey *key, bool for_update)
 
 /*
  * Read a proposal for the destination, see proposal_from.  Raises
- * PM_NOT_FOUND where it or the source is not there.
+ * PM_NOT_FOUND where it or the source is not there, and PM_NO_PATH where the
+ * source must be on a path and is not.
  */
 void
 stage_read(const InstanceKey *destination, const char *source_environment,
@@ -101,6 +103,7 @@ stage_read(const InstanceKey *destination, const char *source_environment,
 					  read_only, proposed))
 	{
 		proposal_require_history(proposed);
+		path_require(proposed, read_only);
 		return;
 	}
 	source.environment = (char *) source_environment;
@@ -132,10 +135,11 @@ stage_check_revision(FunctionCallInfo fcinfo, int argument, const ProposedRevisi
 
 /*
  * Is what is proposed what is desired already?  By the same release, too: a
- * newer one that the constraint stands for now is a change.
+ * newer one that the constraint stands for now is a change.  The digest of the
+ * params is filled in.
  */
-static bool
-is_unchanged(const ProposedRevision *proposed)
+bool
+stage_is_unchanged(const ProposedRevision *proposed)
 {
 	return proposed->current_revision > 0 &&
 		json_digest_equal(proposed->digest, proposed->current_digest) &&
@@ -229,6 +233,7 @@ write_revision(const Staging *staging, ProposedRevision *proposed, RevisionRecor
 
 	compose_check(&proposed->proposal);
 	proposed->revision = proposed->current_revision + 1;
+	proposed->origin = staging->origin;
 	record->judged = proposed;
 	was = revision_record_to(record);
 	PG_TRY();
@@ -266,7 +271,7 @@ stage_write(const Staging *staging, ProposedRevision *proposed, MemoryContext ca
 	proposed->digest = json_digest(proposed->proposal.params);
 	staged->destination = MemoryContextStrdup(caller, proposed->proposal.instance);
 	staged->old_revision = proposed->current_revision;
-	staged->changed = !is_unchanged(proposed);
+	staged->changed = !stage_is_unchanged(proposed);
 	if (staged->changed)
 		write_revision(staging, proposed, &record);
 	else if (proposed->plan && !is_planned(proposed))
@@ -320,6 +325,21 @@ argument_text(FunctionCallInfo fcinfo, int argument)
 						   ARGUMENT_MAX_BYTES),
 				 errhint("Say it in fewer words, or in parts.")));
 	return text_to_cstring(value);
+}
+
+/* An argument that is a time; NULL is now.  Refuses the ends of time. */
+TimestampTz
+argument_time(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	TimestampTz at = PG_ARGISNULL(argument) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(argument);
+
+	if (TIMESTAMP_NOT_FINITE(at))
+		ereport(ERROR,
+				(errcode(PM_INVALID_ARGUMENT),
+				 errmsg("the time \"%s\" is out of bounds", name),
+				 errdetail("It is infinite."),
+				 errhint("Pass a point in time.")));
+	return at;
 }
 
 /* A boolean argument; NULL stands for the default. */

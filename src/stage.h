@@ -11,6 +11,7 @@
 #include "name.h"
 #include "proposal.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 
 #define ARGUMENT_MAX_BYTES (1024 * 1024)	/* of a text argument */
 
@@ -42,6 +43,7 @@ extern void stage_read(const InstanceKey *destination, const char *source_enviro
 					   bool read_only, ProposedRevision *proposed);
 extern void stage_check_revision(FunctionCallInfo fcinfo, int argument,
 								 const ProposedRevision *proposed);
+extern bool stage_is_unchanged(const ProposedRevision *proposed);
 extern void stage_write(const Staging *staging, ProposedRevision *proposed,
 						MemoryContext caller, Staged *staged);
 extern Datum stage_result(FunctionCallInfo fcinfo, const Staged *staged);
@@ -50,6 +52,7 @@ extern char *argument_text(FunctionCallInfo fcinfo, int argument);
 extern char *argument_required(FunctionCallInfo fcinfo, int argument, const char *name);
 extern int32 argument_number(FunctionCallInfo fcinfo, int argument, const char *name);
 extern const char *argument_action(const char *action);
+extern TimestampTz argument_time(FunctionCallInfo fcinfo, int argument, const char *name);
 extern bool argument_bool(FunctionCallInfo fcinfo, int argument, bool otherwise);
 extern void argument_instance(FunctionCallInfo fcinfo, int argument, const char *name,
 							  InstanceKey *key);

@@ -14,13 +14,16 @@
 #include "audit.h"
 #include "compat.h"
 #include "errors.h"
+#include "gate.h"
 #include "history.h"
 #include "name.h"
 #include "notify.h"
 #include "review.h"
+#include "rule.h"
 #include "spi.h"
 #include "step.h"
 #include "trigger.h"
+#include "window.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
@@ -78,7 +81,7 @@ typedef enum Column
 {
 	PROJECT, ENVIRONMENT, COMPONENT, DEPLOYMENT, ACTION, REVISION, RENDERED_DIGEST,
 	STATUS, QUEUED_AT, DUE_AT, WORKER, FENCING, LOST_LEASES, SEEN_CHANGE, STARTED_AT,
-	FINISHED_AT, APPROVED_BY, REASON, PLAN_FACTS, PLAN_DEFECTS, PLAN_DIGEST,
+	FINISHED_AT, APPROVED_BY, REASON, GATES, PLAN_FACTS, PLAN_DEFECTS, PLAN_DIGEST,
 	COLUMNS
 } Column;
 
@@ -87,7 +90,7 @@ typedef enum Column
 static const char *const column_names[COLUMNS] = {
 	"project", "environment", "component", "deployment", "action", "revision", "rendered_digest",
 	"status", "queued_at", "due_at", "worker", "fencing", "lost_leases", "seen_change", "started_at",
-	"finished_at", "approved_by", "reason", "plan_facts", "plan_defects", "plan_digest"
+	"finished_at", "approved_by", "reason", "gates", "plan_facts", "plan_defects", "plan_digest"
 };
 
 /* What the audit log says of a step: not the place in the queue, which moves without one. */
@@ -502,17 +505,21 @@ is_end(const char *status)
 	return true;
 }
 
-/* Refuse to begin what promote.claim_deployment would abort. */
+/* Refuse to begin what the line, a freeze or a closed window holds back: PM_GATES_CLOSED. */
 static void
-refuse_outdated(const InstanceKey *key, int32 deployment, const char *reason)
+check_held(const InstanceKey *key, const Update *update)
 {
-	if (reason)
-		ereport(ERROR,
-				(errcode(PM_PLAN_MOVED),
-				 errmsg("deployment %d of \"%s\" is not what was reviewed", deployment,
-						instance_key_name(key)),
-				 errdetail("The reason: %s.", reason),
-				 errhint("End it by promote.abort_deployment, and queue another one.")));
+	int32		deployment = new_integer(update, DEPLOYMENT);
+	TimestampTz until;
+
+	if (strcmp(new_text(update, ACTION), "PLAN") == 0 ||
+		!window_holds(key, deployment, update->now, &until))
+		return;
+	ereport(ERROR,
+			(errcode(PM_GATES_CLOSED),
+			 errmsg("deployment %d of \"%s\" is held back now", deployment, instance_key_name(key)),
+			 errdetail("The line is stopped, a freeze is on, or its change windows are closed."),
+			 errhint("promote.blockers shows what holds it back.")));
 }
 
 /*
@@ -535,12 +542,14 @@ take_by_hand(Update *update)
 	read_key(update, &key);
 	instance_key_values(&key, values);
 	spi_enter(&scope);
+	if (strcmp(new_text(update, STATUS), "APPROVED") == 0)
+		rule_lock_case(&key);
 	statement_run(&read, values, NULL, false);
 	if (strcmp(new_text(update, STATUS), "RUNNING") == 0)
 	{
 		set_value(update, SEEN_CHANGE, Int32GetDatum(spi_integer(SPI_tuptable, 0, 1)));
-		refuse_outdated(&key, new_integer(update, DEPLOYMENT),
-						review_outdated(&key, new_integer(update, DEPLOYMENT)));
+		review_require_current(&key, new_integer(update, DEPLOYMENT));
+		check_held(&key, update);
 	}
 	spi_leave(&scope);
 }
@@ -565,6 +574,8 @@ take_step(Update *update)
 	else if (strcmp(to, "APPROVED") == 0)
 	{
 		review_proposal(&key, new_integer(update, DEPLOYMENT));
+		if (strcmp(new_text(update, ACTION), "PLAN") != 0)
+			set_value(update, GATES, JsonbPGetDatum(gate_pass(&key, new_integer(update, DEPLOYMENT))));
 		approve(update);
 	}
 	if (is_end(to))
@@ -718,8 +729,9 @@ write_step(const Update *update, const char *event)
 	InstanceKey key;
 	char	   *instance;
 	AuditHead	head;
-	AuditEntry	entry = {event, audit_facts(update->data->tg_newtuple, update->row_type, true,
-											state_names, lengthof(state_names))};
+	AuditEntry	entries[2] = {{event, audit_facts(update->data->tg_newtuple, update->row_type, true,
+												  state_names, lengthof(state_names))}};
+	int			count = 1;
 	Notice		notice;
 
 	read_key(update, &key);
@@ -727,7 +739,11 @@ write_step(const Update *update, const char *event)
 	move_instance(update, &key);
 	/* now: a trigger that a user added to the instance may have appended, too */
 	audit_read_head(key.project, instance, &head);
-	audit_append(&head, key.project, instance, &entry, 1);
+	if (!is_same(update, update->number[GATES]))
+		entries[count++] = (AuditEntry) {GATES_JUDGED_EVENT,
+			deployment_gates(new_integer(update, DEPLOYMENT),
+							 DatumGetJsonbP(update->new_values[update->number[GATES]]))};
+	audit_append(&head, key.project, instance, entries, count);
 	if (moves_queue(update))
 		advance_queue(&key, update->now);
 	/* that work was claimed wakes nobody, and all who notify commit one after the other */

@@ -13,6 +13,7 @@
 #include "json/limits.h"
 #include "review.h"
 #include "stage.h"
+#include "window.h"
 #include "worker.h"
 
 #include "catalog/pg_type.h"
@@ -32,6 +33,7 @@ PG_FUNCTION_INFO_V1(promote_release_deployment);
 
 #define WORKER_MAX_LENGTH 255
 #define MAX_LEASE_DAYS 31
+#define HELD_MICROSECONDS (30 * USECS_PER_SEC)	/* at most, before it is looked at again */
 
 /* ---- arguments ---- */
 
@@ -138,6 +140,8 @@ typedef struct Candidate
 	int32		max_lost_leases;	/* of the environment; only where it runs */
 	bool		approved;
 	char	   *outdated;		/* why it must not be begun; NULL: it may */
+	bool		held;			/* by a stopped line, a freeze or closed change windows */
+	TimestampTz held_until;		/* GATE_NO_TIME: nobody knows */
 } Candidate;
 
 /*
@@ -194,8 +198,33 @@ pick(const Wish *wish, Candidate *candidate)
 	candidate->max_lost_leases = spi_integer(SPI_tuptable, 0, 11);
 	candidate->approved = spi_bool(SPI_tuptable, 0, 12);
 	if (strcmp(deployment->status, "RUNNING") != 0 && strcmp(deployment->action, "PLAN") != 0)
+	{
 		candidate->outdated = review_outdated(&deployment->key, deployment->deployment);
+		candidate->held = candidate->outdated == NULL &&
+			window_holds(&deployment->key, deployment->deployment, GetCurrentTimestamp(),
+						 &candidate->held_until);
+	}
 	return true;
+}
+
+/*
+ * Let what must not be begun now be due again when it may be, or in a little
+ * while: a freeze can be lifted before its time.
+ */
+static void
+hold_back(const Candidate *candidate)
+{
+	static Statement hold = {
+		.text = "UPDATE promote.deployment AS d SET due_at = $5 WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
+	};
+	TimestampTz again = GetCurrentTimestamp() + HELD_MICROSECONDS;
+	Datum		values[5];
+
+	deployment_values(&candidate->deployment.key, candidate->deployment.deployment, values);
+	values[4] = TimestampTzGetDatum(Min(again, candidate->held_until));
+	guarded_run(&hold, values, NULL);
 }
 
 /*
@@ -255,6 +284,8 @@ claim(const Wish *wish, ReturnSetInfo *result)
 			take_back(&candidate);
 		else if (candidate.outdated)
 			(void) deployment_step(&candidate.deployment, "ABORTED", candidate.outdated);
+		else if (candidate.held)
+			hold_back(&candidate);
 		else
 		{
 			take(&candidate, wish, result);

@@ -43,6 +43,9 @@ CREATE TEMP TABLE resources AS SELECT path, change, a_value, b_value FROM promot
 SELECT is(pg_temp.lines($$SELECT path, change, a_value -> 'action', b_value -> 'action' FROM resources ORDER BY path COLLATE "C"$$), E'(r.a,remove,"""create""",)\n(r.b,add,,"""create""")\n(r.other,change,"""update""","""delete""")', 'resources of which the plans say different things');
 SELECT is((SELECT jsonb_array_length(a_value -> 'diff') FROM resources WHERE path = 'r.other'), 1, 'with their diffs');
 SELECT results_eq(format('SELECT path, change, a_value, b_value FROM promote.compare_deployments(%L, %L) WHERE kind = ''resource'' ORDER BY 1', 'ecomm-staging-db/' || :a, 'ecomm-production-db/' || :b), 'SELECT * FROM resources ORDER BY 1', 'of deployments, too');
+UPDATE promote.environment SET require_expected = false;
+INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('ecomm', 'production', 'destructive', current_user);
+SELECT promote.override_gate('ecomm-production-db', :b, 'destructive', 'nothing is in it') \g /dev/null
 SELECT promote.deploy_instance('ecomm-production-db', :b) \g /dev/null
 SELECT results_eq($$SELECT path, change, a_value, b_value FROM promote.compare_deployments('ecomm-staging-db', 'ecomm-production-db') WHERE kind = 'resource' ORDER BY 1$$, 'SELECT * FROM resources ORDER BY 1', 'a PROVISION has those of the plan that it follows');
 

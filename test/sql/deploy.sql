@@ -37,7 +37,7 @@ SELECT is(pg_temp.work('ecomm-production-db'), 1, 'a worker provisions');
 SELECT is(pg_temp.lines($$SELECT status, deployed_revision, deployed_by, changed_by FROM promote.instance WHERE name = 'ecomm-production-db'$$), '(PROVISIONED,1,2,2)', 'the instance runs it');
 SELECT is(pg_temp.lines($$SELECT deployment, status FROM promote.deploy_instance('ecomm-production-db')$$), '(2,COMPLETED)', 'again: it is done already');
 SELECT is(pg_temp.lines($$SELECT event, data ->> 'status', actor FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND (data ->> 'deployment')::integer = 2 ORDER BY seq$$),
-    E'(deployment.created,,ada)\n(deployment.started,RUNNING,ada)\n(deployment.completed,COMPLETED,ada)', 'each step is in the audit log');
+    E'(deployment.created,,ada)\n(gates.judged,,ada)\n(deployment.started,RUNNING,ada)\n(deployment.completed,COMPLETED,ada)', 'each step is in the audit log');
 
 -- ---- the next one shows what changes against what runs ----
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-db', '{"replicas": 2}', plan => false)$$, 'revision 2');
@@ -198,7 +198,7 @@ SELECT is((SELECT due_at IS NOT NULL FROM promote.deployment WHERE project = 'ec
 SELECT is(pg_temp.work('ecomm-production-db'), 1, 'and carried out');
 SELECT is((SELECT deployed_by FROM promote.instance WHERE name = 'ecomm-production-db'), 5, 'to its end');
 SELECT is((SELECT array_agg(event ORDER BY seq) FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND (data ->> 'deployment')::integer = 5),
-    ARRAY['deployment.proposed', 'deployment.approved', 'deployment.started', 'deployment.completed'], 'as the audit log says');
+    ARRAY['deployment.proposed', 'deployment.approved', 'gates.judged', 'deployment.started', 'deployment.completed'], 'as the audit log says');
 ROLLBACK TO reviewed;
 SELECT is((promote.propose_deployment('ecomm-production-db')).deployment, 5, 'a proposal');
 SELECT pg_temp.no($$reject_deployment('ecomm-production-db', 5, ' ')$$, 'PM404', 'null or empty', 'a rejection has a reason');

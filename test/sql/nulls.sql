@@ -12,7 +12,8 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- Every call of a function with some arguments NULL, as a statement.
+-- Every call of a function with some arguments NULL, as a statement; of one with very many arguments, those with up to
+-- two NULLs and those with all but two.
 CREATE FUNCTION pg_temp.calls(function oid) RETURNS SETOF text LANGUAGE sql AS $$
 SELECT format('SELECT promote.%I(%s)', min(p.proname), string_agg(
            CASE WHEN (mask >> (a.place::integer - 1)) & 1 = 1 THEN 'NULL' ELSE sample.value END
@@ -22,9 +23,12 @@ SELECT format('SELECT promote.%I(%s)', min(p.proname), string_agg(
  CROSS JOIN unnest(p.proargtypes) WITH ORDINALITY AS a (type, place)
   LEFT JOIN (VALUES ('boolean', 'true'), ('bytea', $v$'\x00'$v$), ('bigint', '1'), ('integer', '1'),
                     ('interval', $v$'1 min'$v$), ('jsonb', $v$'{"a": 1}'$v$), ('text', $v$'a-b-c'$v$),
-                    ('text[]', $v$'{PLAN}'$v$), ('timestamp with time zone', 'now()')) AS sample (type, value)
+                    ('text[]', $v$'{PLAN}'$v$), ('timestamp with time zone', 'now()'),
+                    ('timestamp without time zone', $v$'2026-01-01'$v$), ('timestamp without time zone[]', $v$'{}'$v$),
+                    ('tstzrange', $v$'(,)'$v$)) AS sample (type, value)
     ON sample.type = format_type(a.type, NULL)
  WHERE p.oid = function
+   AND (p.pronargs <= 12 OR bit_count(mask::bit(32)) <= 2 OR bit_count(mask::bit(32)) >= p.pronargs - 2)
  GROUP BY mask
 $$;
 

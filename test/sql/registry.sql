@@ -75,7 +75,8 @@ SELECT is(array_agg(c.conname), NULL, 'foreign keys never delete or set anything
 SELECT is(array_agg(c.oid::regclass || '.' || a.attname), NULL, 'columns are of types that survive pg_upgrade and are written to a dump as they are')
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid
  WHERE c.relnamespace = 'promote'::regnamespace AND c.relkind = 'r' AND a.attnum > 0
-   AND COALESCE(NULLIF(t.typbasetype, 0), t.oid)::regtype::text NOT IN ('text', 'integer', 'bigint', 'boolean', 'jsonb', 'bytea', 'timestamp with time zone', 'text[]');
+   AND COALESCE(NULLIF(t.typbasetype, 0), t.oid)::regtype::text NOT IN ('text', 'integer', 'bigint', 'boolean', 'jsonb', 'bytea', 'timestamp with time zone', 'text[]',
+       'interval', 'tstzrange', 'timestamp without time zone', 'timestamp without time zone[]');
 
 SELECT * FROM finish();
 ROLLBACK;

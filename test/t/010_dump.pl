@@ -32,6 +32,11 @@ INSERT INTO promote.environment (project, environment, parameters) VALUES
     ('shop', 'staging', '{"region": "eu", "n": 1.50}'), ('shop', 'production', '{"region": "us", "n": 2}'),
     ('shop', 'prod-us-west', '{"region": "us-west", "n": 3}'),
     ('blog', 'staging', '{}'), ('blog', 'production', '{}');
+INSERT INTO promote.freeze_window (name, environment, selector, reason, rule, zone, starts_at, duration, exdates) VALUES
+    (E'Weihnachten\t☃', 'production', '{"größe": 1.0}', 'ü', 'FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=24', 'europe/berlin', '2021-12-24 00:00:00.5', '1 mon 2 days 03:04:05', '{2022-12-24 00:00:00.5}');
+INSERT INTO promote.change_window (name, project, during, max_deployments_per_window) VALUES ('ever', 'blog', '(2020-01-01,)', 100);
+SELECT promote.stop_line('a "reason"'), promote.resume_line(), promote.stop_line('only a word', 'blog'), promote.resume_line('blog', 'another');
+INSERT INTO promote.promotion_path VALUES ('shop', 'staging', 'production', 'a path'), ('shop', 'prod-us-west', 'staging', NULL);
 INSERT INTO promote.component (project, component, bundle)
 VALUES ('shop', 'db', 'postgres'), ('shop', 'cache', 'redis'), ('blog', 'db', 'postgres');
 INSERT INTO promote.instance (project, environment, component)
@@ -66,11 +71,36 @@ BEGIN
         PERFORM promote.deploy_instance('blog-production-db');
     END LOOP;
     PERFORM promote.propose_deployment('blog-production-db', 'DECOMMISSION', message => 'no longer');
+    CREATE ROLE approver LOGIN;
+    GRANT USAGE ON SCHEMA promote TO approver;
+    GRANT EXECUTE ON FUNCTION promote.approve_deployment, promote.reject_deployment, promote.override_gate TO approver;
+    INSERT INTO promote.override_rule (project, environment, code, role, description) VALUES ('blog', 'production', 'approval', 'approver', 'naïve');
+    INSERT INTO promote.approval_rule (project, environment, rule, role, quorum, expires_after, component, selector)
+    VALUES ('blog', 'production', 'it''s "a rule"', 'approver', 1, '1 mon 2 days', 'db', '{"work": true}');
+    SET LOCAL ROLE approver;
+    PERFORM promote.approve_deployment('blog-production-db', 1, E'fine\n\\N');
+    PERFORM promote.override_gate('blog-production-db', 3, 'approval', E'nobody\\tis there');
+    RESET ROLE;
+    PERFORM promote.review_override('blog-production-db', 3, 'approval', 'é');
     PERFORM promote.report_observed('blog-production-db', '{"size": 5, "n": null}'::jsonb, 'scan');
     PERFORM promote.dismiss_drift('blog-production-db', 'never mind', '.size');
     PERFORM promote.adopt_drift('blog-production-db');
     PERFORM promote.report_observed('blog-production-db', sha256('x'), 'scan');
+    PERFORM promote.report_health('blog-production-db', 'größe', false, E'tab\there', '1 day');
+    PERFORM promote.report_health('blog-production-db', 'größe', true);
+    PERFORM promote.block_release('postgres', '1.11.0-dev.20260915T101500Z', 'naïve');
+    PERFORM promote.block_release('postgres', '1.0.0', 'for now');
+    PERFORM promote.unblock_release('postgres', '1.0.0');
 END $$;
+INSERT INTO promote.required_check (project, environment, check_name, "of", expires_after, component, selector)
+VALUES ('blog', 'production', 'größe', 'source', '1 mon 2 days', 'db', '{"größe": "ü"}');
+CREATE FUNCTION "a rule"(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+    AS 'SELECT NULL::promote.blocker WHERE false';
+INSERT INTO promote.policy (policy, function, project) VALUES ('a rule', 'public."a rule"', 'blog'), ('gone', 'public."a rule"', NULL);
+CREATE FUNCTION gone(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+    AS 'SELECT NULL::promote.blocker WHERE false';
+UPDATE promote.policy SET function = 'public.gone' WHERE policy = 'gone';
+DROP FUNCTION gone;
 
 SET promote.actor = 'Ada "the boss" O''Neil <ada@example.com>';
 DO $$
@@ -90,6 +120,11 @@ BEGIN
         PERFORM promote.promote_instance('shop-staging-db', 'shop-production-db', idempotency_key => 'k' || i);
     END LOOP;
 END $$;
+SELECT promote.open_request('shop', 'staging', 'prod-us-west', '{"components": ["db"]}', 'canary', '1', '{"db": {"text": "ünï"}}', '[2026-01-01,)',
+    'all', '1 day 02:00', '{smoke,"a b"}', 'vera', 'frank', 'CHG-7', E'tab\t');
+SELECT promote.open_request('blog', 'staging', 'production', include_other_changes => true);
+SELECT count(*) FROM promote.preview_request('blog', 1);
+SELECT promote.advance_request('blog', 1);
 CREATE ROLE dba;
 GRANT USAGE ON SCHEMA promote TO dba;
 GRANT SELECT, INSERT ON promote.config, promote.revision TO dba;

@@ -66,6 +66,10 @@ sub of {
 
 my $promotion = q{SELECT promote.promote_instance('shop-staging-db', 'shop-production-db', '{"note": "%s"}', message => 'why');};
 is(told(sprintf $promotion, 'a'), '(0) ' . of('shop-production-db', 2, 2), 'a promotion: instance, revision and deployment');
+is(told(q{SELECT promote.stop_line('fire', 'shop'), promote.stop_line('again', 'shop'); SELECT promote.resume_line('shop'), promote.resume_line('shop')}),
+	'(0) {"event":"line.stopped","project":"shop"} {"event":"line.resumed","project":"shop"}', 'the line, once each');
+is(told(q{SELECT promote.stop_line('fire')}), '(0) {"event":"line.stopped"}', 'all of it');
+is(told(q{SELECT promote.resume_line()}), '(0) {"event":"line.resumed"}', '... goes on');
 is(told(q{SELECT promote.configure_instance('shop-testing-db', '{"size": 5}')}), '(0) ' . of('shop-testing-db', 2, 2), 'an edit');
 is(told(q{SELECT promote.configure_instance('shop-testing-db', '{"size": 6}', plan => false)}), '(0) ' . of('shop-testing-db', 3),
 	'without a plan there is no deployment to name');
@@ -86,5 +90,10 @@ is(told(q{INSERT INTO promote.revision (project, environment, component, digest,
 	'(0) ' . of('shop-production-db', 5, 5) . ' ' . of('shop-testing-db', 5, 5), q{one for each row of a DBA's own INSERT});
 is(told(q{SET session_replication_role = replica; SELECT promote.configure_instance('shop-testing-db', '{"size": 8}')}),
 	'(0) ' . of('shop-testing-db', 6, 6), 'nobody can keep it quiet');
+
+$node->query('listen', q{SELECT promote.open_request('shop', 'staging', 'production'); SELECT count(*) FROM promote.preview_request('shop', 1)});
+is(told(q{SELECT promote.pause_request('shop', 1, 'confidential')}),
+	'(0) {"action":"request.paused","project":"shop","request":1,"status":"PAUSED"}', 'each step of a request');
+is(told(q{SELECT promote.advance_request('shop', 1)}), '(0)', 'nothing where none is taken');
 
 done_testing;

@@ -74,6 +74,12 @@ SELECT kind, path, a_value, b_value FROM promote.compare_instances('shop-staging
 SELECT kind, a_value, b_value FROM promote.compare_deployments('shop-staging-db/2', 'shop-staging-db/3');
 SELECT status FROM promote.decommission_instance('shop-staging-db');
 SELECT instance, status FROM promote.instance_status ORDER BY instance;
+INSERT INTO promote.promotion_path (project, source_environment, destination_environment) VALUES ('shop', 'staging', 'production');
+INSERT INTO promote.freeze_window (name, project, rule, zone, starts_at, duration, reason)
+VALUES ('nächtlich', 'shop', 'FREQ=DAILY', 'Europe/Berlin', '2026-01-01', '23 h', 'spät');
+SELECT healthy, message FROM promote.report_health('shop-production-db', 'prüfung', true, 'läuft');
+SELECT code, message FROM promote.blockers('shop-production-db', at => '2026-07-01 12:00+02');
+SELECT environment, next, promotable IS NULL FROM promote.promotion_matrix ORDER BY environment DESC;
 SELECT count(*) FROM promote.audit_log;
 SELECT count(*) FROM promote.verify_audit();
 SQL
@@ -120,7 +126,12 @@ action|"PLAN"|"PROVISION"
 PENDING
 shop-production-db|never_deployed
 shop-staging-db|drifted
-29
+t|läuft
+plan|revision 2 of "shop-production-db" has no completed plan: Its last plan, deployment 2, is PENDING.
+freeze|freeze "nächtlich" is on: spät
+staging|{production}|f
+production||t
+32
 0
 END
 

@@ -1,0 +1,139 @@
+-- Approvals: who has to agree to what is planned, and who has.
+
+CREATE TABLE promote.approval_rule (
+    project          promote.project_name NOT NULL,
+    environment      promote.environment_name NOT NULL,
+    rule             text COLLATE "C" NOT NULL,
+    role             text COLLATE "C" NOT NULL,
+    quorum           integer NOT NULL DEFAULT 1,
+    expires_after    interval,
+    requester_counts boolean NOT NULL DEFAULT true,
+    trust_actor      boolean NOT NULL DEFAULT false,
+    component        promote.component_name,
+    selector         jsonb NOT NULL DEFAULT '{}',
+    description      text,
+    created_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT approval_rule_pkey PRIMARY KEY (project, environment, rule),
+    CONSTRAINT approval_rule_environment_fkey FOREIGN KEY (project, environment)
+        REFERENCES promote.environment (project, environment),
+    CONSTRAINT approval_rule_component_fkey FOREIGN KEY (project, component)
+        REFERENCES promote.component (project, component),
+    CONSTRAINT approval_rule_rule_check CHECK (rule <> ''),
+    CONSTRAINT approval_rule_role_check CHECK (role <> ''),
+    CONSTRAINT approval_rule_quorum_check CHECK (quorum >= 1),
+    CONSTRAINT approval_rule_expires_after_check CHECK (expires_after > '0' AND expires_after <= '100 years'),
+    CONSTRAINT approval_rule_selector_check CHECK (pg_catalog.jsonb_typeof(selector) = 'object')
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.approval_rule', '');
+COMMENT ON TABLE promote.approval_rule IS 'Who has to approve what is deployed in an environment; all rules have to be met';
+COMMENT ON COLUMN promote.approval_rule.project IS 'Project';
+COMMENT ON COLUMN promote.approval_rule.environment IS 'Environment';
+COMMENT ON COLUMN promote.approval_rule.rule IS 'What the rule is called';
+COMMENT ON COLUMN promote.approval_rule.role IS 'Database role whose members approve';
+COMMENT ON COLUMN promote.approval_rule.quorum IS 'How many of them have to';
+COMMENT ON COLUMN promote.approval_rule.expires_after IS 'How long an approval counts; NULL: as long as the plan''s digest holds';
+COMMENT ON COLUMN promote.approval_rule.requester_counts IS 'Do those count who have made the revision, the plan or the proposal? Never where the environment''s separation_of_duty says so';
+COMMENT ON COLUMN promote.approval_rule.trust_actor IS 'Are the actors of one database role different people? Only where it is the role of a service that sets promote.actor for them';
+COMMENT ON COLUMN promote.approval_rule.component IS 'Only instances of that component; NULL: of all';
+COMMENT ON COLUMN promote.approval_rule.selector IS 'Only instances whose attributes, with those of their project, environment and component, contain it';
+COMMENT ON COLUMN promote.approval_rule.description IS 'For people';
+COMMENT ON COLUMN promote.approval_rule.created_at IS 'When the row was inserted';
+
+CREATE TRIGGER lock_scope BEFORE INSERT OR UPDATE OR DELETE ON promote.approval_rule
+    FOR EACH ROW EXECUTE FUNCTION promote.lock_scope();
+ALTER TABLE promote.approval_rule ENABLE ALWAYS TRIGGER lock_scope;
+
+CREATE FUNCTION promote.check_approval_rule() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_check_approval_rule';
+REVOKE ALL ON FUNCTION promote.check_approval_rule() FROM PUBLIC;
+COMMENT ON FUNCTION promote.check_approval_rule() IS
+'Warns of roles that are not there, and of those with fewer members than have to approve';
+CREATE TRIGGER check_approval_rule BEFORE INSERT OR UPDATE ON promote.approval_rule
+    FOR EACH ROW EXECUTE FUNCTION promote.check_approval_rule();
+
+CREATE TABLE promote.approval (
+    project       promote.project_name NOT NULL,
+    environment   promote.environment_name NOT NULL,
+    component     promote.component_name NOT NULL,
+    vote          integer NOT NULL,
+    deployment    integer NOT NULL,
+    plan_digest   bytea NOT NULL,
+    rule          text COLLATE "C" NOT NULL,
+    decision      text COLLATE "C" NOT NULL,
+    reason        text,
+    actor         text NOT NULL DEFAULT promote.current_actor(),
+    database_role text NOT NULL DEFAULT promote.current_database_role(),
+    created_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT approval_pkey PRIMARY KEY (project, environment, component, vote),
+    CONSTRAINT approval_plan_fkey
+        FOREIGN KEY (project, environment, component, deployment, plan_digest)
+        REFERENCES promote.deployment (project, environment, component, deployment, plan_digest),
+    CONSTRAINT approval_vote_check CHECK (vote > 0),
+    CONSTRAINT approval_decision_check CHECK (decision IN ('approved', 'rejected')),
+    CONSTRAINT approval_reason_check CHECK (decision = 'approved' OR (reason <> '') IS TRUE)
+);
+CREATE INDEX approval_plan_idx
+    ON promote.approval (project, environment, component, plan_digest, vote);
+COMMENT ON INDEX promote.approval_plan_idx IS 'Finds who has voted on a plan and its equals';
+SELECT pg_catalog.pg_extension_config_dump('promote.approval', '');
+COMMENT ON TABLE promote.approval IS 'Who has approved or rejected which plan, by which rule; whether that counts is judged when something is deployed';
+COMMENT ON COLUMN promote.approval.project IS 'The instance''s project';
+COMMENT ON COLUMN promote.approval.environment IS 'The instance''s environment';
+COMMENT ON COLUMN promote.approval.component IS 'The instance''s component';
+COMMENT ON COLUMN promote.approval.vote IS 'Number, from 1 per instance';
+COMMENT ON COLUMN promote.approval.deployment IS 'The PLAN that was voted on, or the proposal';
+COMMENT ON COLUMN promote.approval.plan_digest IS 'The plan''s: it counts for every plan of the instance with an equal digest';
+COMMENT ON COLUMN promote.approval.rule IS 'The rule of promote.approval_rule that asked';
+COMMENT ON COLUMN promote.approval.decision IS 'approved or rejected; of one person and rule the last counts';
+COMMENT ON COLUMN promote.approval.reason IS 'Why, in the actor''s words';
+COMMENT ON COLUMN promote.approval.actor IS 'Who, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.approval.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.approval.created_at IS 'When';
+
+CREATE TRIGGER guard_record BEFORE INSERT ON promote.approval
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+ALTER TABLE promote.approval ENABLE ALWAYS TRIGGER guard_record;
+CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.approval
+    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.approval
+    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+ALTER TABLE promote.approval ENABLE ALWAYS TRIGGER refuse_rewrite;
+ALTER TABLE promote.approval ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE FUNCTION promote.approvals(instance text, deployment integer DEFAULT NULL)
+    RETURNS TABLE (rule text, role text, quorum integer, given integer, missing integer,
+                   approved_by text[], rejected_by text[], not_counted text[])
+    LANGUAGE c STABLE PARALLEL UNSAFE ROWS 5
+    AS 'MODULE_PATHNAME', 'promote_approvals';
+REVOKE ALL ON FUNCTION promote.approvals(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote.approvals(text, integer) IS
+'The rules that ask for approvals of a plan or a proposal, or of what deploy_instance would queue now, and who has given them; a row per rule';
+
+CREATE VIEW promote.approval_status AS
+    SELECT i.name AS instance, d.deployment, a.*
+      FROM promote.instance AS i
+     CROSS JOIN LATERAL (
+          (SELECT p.deployment
+             FROM promote.deployment AS p
+            WHERE p.project = i.project AND p.environment = i.environment AND p.component = i.component
+              AND p.action = 'PLAN' AND p.status = 'COMPLETED' AND p.revision = i.revision
+            ORDER BY p.deployment DESC LIMIT 1)
+          UNION ALL
+          SELECT p.deployment
+            FROM promote.deployment AS p
+           WHERE p.project = i.project AND p.environment = i.environment AND p.component = i.component
+             AND p.status = 'PROPOSED' AND p.action <> 'PLAN') AS d
+     CROSS JOIN LATERAL promote.approvals(i.name, d.deployment) AS a
+     WHERE EXISTS (SELECT FROM promote.approval_rule AS r
+                    WHERE r.project = i.project AND r.environment = i.environment);
+COMMENT ON VIEW promote.approval_status IS 'What the last plans of the desired revisions, and the proposals, need of approvals and have; its readers need to be granted promote.approvals';
+COMMENT ON COLUMN promote.approval_status.instance IS 'Instance';
+COMMENT ON COLUMN promote.approval_status.deployment IS 'PLAN or proposal';
+COMMENT ON COLUMN promote.approval_status.rule IS 'Rule';
+COMMENT ON COLUMN promote.approval_status.role IS 'Database role whose members approve';
+COMMENT ON COLUMN promote.approval_status.quorum IS 'How many of them have to';
+COMMENT ON COLUMN promote.approval_status.given IS 'How many have, as it counts now';
+COMMENT ON COLUMN promote.approval_status.missing IS 'How many more have to';
+COMMENT ON COLUMN promote.approval_status.approved_by IS 'Who has, as it counts now';
+COMMENT ON COLUMN promote.approval_status.rejected_by IS 'Who has rejected it';
+COMMENT ON COLUMN promote.approval_status.not_counted IS 'Whose vote does not count, and why not';

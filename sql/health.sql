@@ -1,0 +1,170 @@
+-- Health: what others report of instances, and what has to be reported before an environment's are deployed.
+
+CREATE TABLE promote.health_report (
+    project       promote.project_name NOT NULL,
+    environment   promote.environment_name NOT NULL,
+    component     promote.component_name NOT NULL,
+    check_name    text COLLATE "C" NOT NULL,
+    report        integer NOT NULL,
+    healthy       boolean NOT NULL,
+    message       text,
+    revision      integer,
+    deployed_by   integer,
+    since         timestamptz NOT NULL,
+    reported_at   timestamptz NOT NULL,
+    expires_at    timestamptz,
+    actor         text NOT NULL,
+    database_role text NOT NULL,
+    CONSTRAINT health_report_pkey PRIMARY KEY (project, environment, component, check_name, report),
+    CONSTRAINT health_report_instance_fkey FOREIGN KEY (project, environment, component)
+        REFERENCES promote.instance (project, environment, component),
+    CONSTRAINT health_report_revision_fkey FOREIGN KEY (project, environment, component, revision)
+        REFERENCES promote.revision (project, environment, component, revision),
+    CONSTRAINT health_report_deployed_by_fkey FOREIGN KEY (project, environment, component, deployed_by)
+        REFERENCES promote.deployment (project, environment, component, deployment),
+    CONSTRAINT health_report_report_check CHECK (report > 0),
+    CONSTRAINT health_report_since_check CHECK (since <= reported_at),
+    CONSTRAINT health_report_expires_at_check CHECK (expires_at > reported_at)
+);
+CREATE INDEX health_report_revision_idx
+    ON promote.health_report (project, environment, component, check_name, revision, report);
+COMMENT ON INDEX promote.health_report_revision_idx IS 'Finds the last report about a revision';
+CREATE INDEX health_report_unhealthy_idx
+    ON promote.health_report (project, environment, component, reported_at)
+    WHERE NOT healthy;
+COMMENT ON INDEX promote.health_report_unhealthy_idx IS 'Finds when an instance was last reported unhealthy';
+SELECT pg_catalog.pg_extension_config_dump('promote.health_report', '');
+COMMENT ON TABLE promote.health_report IS 'What was reported of instances, numbered from 1 per instance and check; the last report of a check counts, see promote.instance_health';
+COMMENT ON COLUMN promote.health_report.project IS 'The instance''s project';
+COMMENT ON COLUMN promote.health_report.environment IS 'The instance''s environment';
+COMMENT ON COLUMN promote.health_report.component IS 'The instance''s component';
+COMMENT ON COLUMN promote.health_report.check_name IS 'What was checked: smoke test, schema migration, ticket';
+COMMENT ON COLUMN promote.health_report.report IS 'Number';
+COMMENT ON COLUMN promote.health_report.healthy IS 'Was it found in order?';
+COMMENT ON COLUMN promote.health_report.message IS 'What the reporter says of it';
+COMMENT ON COLUMN promote.health_report.revision IS 'Revision that it is about; NULL: there was none yet';
+COMMENT ON COLUMN promote.health_report.deployed_by IS 'PROVISION that the instance ran by; NULL: it was not provisioned';
+COMMENT ON COLUMN promote.health_report.since IS 'When the first of the reports was made that have said the same of the check without a break; one that had expired is a break';
+COMMENT ON COLUMN promote.health_report.reported_at IS 'When';
+COMMENT ON COLUMN promote.health_report.expires_at IS 'When it stops to count; NULL: never';
+COMMENT ON COLUMN promote.health_report.actor IS 'Who, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.health_report.database_role IS 'Role that the session acted as';
+
+CREATE TRIGGER guard_record BEFORE INSERT ON promote.health_report
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.health_report
+    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.health_report
+    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+ALTER TABLE promote.health_report ENABLE ALWAYS TRIGGER guard_record;
+ALTER TABLE promote.health_report ENABLE ALWAYS TRIGGER refuse_rewrite;
+ALTER TABLE promote.health_report ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE TABLE promote.required_check (
+    project       promote.project_name NOT NULL,
+    environment   promote.environment_name NOT NULL,
+    check_name    text COLLATE "C" NOT NULL,
+    "of"          text COLLATE "C" NOT NULL DEFAULT 'destination',
+    per_revision  boolean NOT NULL DEFAULT false,
+    expires_after interval,
+    component     promote.component_name,
+    selector      jsonb NOT NULL DEFAULT '{}',
+    description   text,
+    created_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT required_check_pkey PRIMARY KEY (project, environment, check_name, "of"),
+    CONSTRAINT required_check_environment_fkey FOREIGN KEY (project, environment)
+        REFERENCES promote.environment (project, environment),
+    CONSTRAINT required_check_component_fkey FOREIGN KEY (project, component)
+        REFERENCES promote.component (project, component),
+    CONSTRAINT required_check_check_name_check
+        CHECK (pg_catalog.octet_length(check_name) BETWEEN 1 AND 255
+               AND pg_catalog.btrim(check_name, E' \t\r\n') = check_name),
+    CONSTRAINT required_check_of_check CHECK ("of" IN ('destination', 'source')),
+    CONSTRAINT required_check_expires_after_check
+        CHECK (expires_after > '0' AND expires_after <= '100 years'),
+    CONSTRAINT required_check_selector_check
+        CHECK (pg_catalog.jsonb_typeof(selector) = 'object')
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.required_check', '');
+COMMENT ON TABLE promote.required_check IS 'Checks that must have been reported healthy before an environment''s instances are deployed';
+COMMENT ON COLUMN promote.required_check.project IS 'Project of the environment';
+COMMENT ON COLUMN promote.required_check.environment IS 'Environment that is deployed to';
+COMMENT ON COLUMN promote.required_check.check_name IS 'Check, as reports name it';
+COMMENT ON COLUMN promote.required_check."of" IS 'Whose reports count: destination, of the instance that is deployed; source, of the one that its revision was promoted from, if it was';
+COMMENT ON COLUMN promote.required_check.per_revision IS 'Do only reports count about the revision that is to be deployed, or was promoted?';
+COMMENT ON COLUMN promote.required_check.expires_after IS 'How long a report counts at most; NULL: until it expires by itself';
+COMMENT ON COLUMN promote.required_check.component IS 'Component that it is required of; NULL: all';
+COMMENT ON COLUMN promote.required_check.selector IS 'Effective attributes of the instances that it is required of, by containment';
+COMMENT ON COLUMN promote.required_check.description IS 'For people';
+COMMENT ON COLUMN promote.required_check.created_at IS 'When the row was inserted';
+
+CREATE TRIGGER lock_scope BEFORE INSERT OR UPDATE OR DELETE ON promote.required_check
+    FOR EACH ROW EXECUTE FUNCTION promote.lock_scope();
+ALTER TABLE promote.required_check ENABLE ALWAYS TRIGGER lock_scope;
+
+CREATE FUNCTION promote.report_health(
+    instance text, check_name text, healthy boolean, message text DEFAULT NULL,
+    expires_after interval DEFAULT NULL, revision integer DEFAULT NULL)
+    RETURNS promote.health_report
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_report_health';
+REVOKE ALL ON FUNCTION promote.report_health(text, text, boolean, text, interval, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote.report_health(text, text, boolean, text, interval, integer) IS
+'Tells what a check of an instance came to; about the revision that it desires, unless another is named';
+
+-- A check's last report is one look into the primary key, and so is the next check's name.
+CREATE VIEW promote.instance_health AS
+    SELECT i.name AS instance,
+           i.project,
+           i.environment,
+           i.component,
+           h.check_name,
+           h.healthy,
+           COALESCE(h.expires_at <= pg_catalog.now(), false) AS expired,
+           h.message,
+           h.since,
+           h.reported_at,
+           h.expires_at,
+           h.revision,
+           h.deployed_by,
+           h.deployed_by IS NOT DISTINCT FROM i.deployed_by AS current,
+           h.report,
+           h.actor,
+           h.database_role
+      FROM promote.instance AS i
+     CROSS JOIN LATERAL (
+          WITH RECURSIVE name (check_name) AS (
+              (SELECT f.check_name FROM promote.health_report AS f
+                WHERE f.project = i.project AND f.environment = i.environment AND f.component = i.component
+                ORDER BY f.check_name LIMIT 1)
+              UNION ALL
+              SELECT (SELECT f.check_name FROM promote.health_report AS f
+                       WHERE f.project = i.project AND f.environment = i.environment
+                         AND f.component = i.component AND f.check_name > name.check_name
+                       ORDER BY f.check_name LIMIT 1)
+                FROM name WHERE name.check_name IS NOT NULL)
+          SELECT name.check_name FROM name WHERE name.check_name IS NOT NULL) AS n
+     CROSS JOIN LATERAL (
+          SELECT r.* FROM promote.health_report AS r
+           WHERE r.project = i.project AND r.environment = i.environment
+             AND r.component = i.component AND r.check_name = n.check_name
+           ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.check_name DESC, r.report DESC
+           LIMIT 1) AS h;
+COMMENT ON VIEW promote.instance_health IS 'What was reported last of instances, check by check';
+COMMENT ON COLUMN promote.instance_health.instance IS 'Instance';
+COMMENT ON COLUMN promote.instance_health.project IS 'Project';
+COMMENT ON COLUMN promote.instance_health.environment IS 'Environment';
+COMMENT ON COLUMN promote.instance_health.component IS 'Component';
+COMMENT ON COLUMN promote.instance_health.check_name IS 'Check';
+COMMENT ON COLUMN promote.instance_health.healthy IS 'Was it found in order?';
+COMMENT ON COLUMN promote.instance_health.expired IS 'Does the report count no more? A required check may let it expire sooner';
+COMMENT ON COLUMN promote.instance_health.message IS 'What the reporter says of it';
+COMMENT ON COLUMN promote.instance_health.since IS 'Since when reports have said the same';
+COMMENT ON COLUMN promote.instance_health.reported_at IS 'When';
+COMMENT ON COLUMN promote.instance_health.expires_at IS 'When it stops to count; NULL: never';
+COMMENT ON COLUMN promote.instance_health.revision IS 'Revision that it is about';
+COMMENT ON COLUMN promote.instance_health.deployed_by IS 'PROVISION that the instance ran by at that time';
+COMMENT ON COLUMN promote.instance_health.current IS 'Does it run by the same one now?';
+COMMENT ON COLUMN promote.instance_health.report IS 'Number of the report';
+COMMENT ON COLUMN promote.instance_health.actor IS 'Who reported it';
+COMMENT ON COLUMN promote.instance_health.database_role IS 'Role that the session acted as';

@@ -1,0 +1,86 @@
+-- Promotion paths: which environments lead to which.
+
+CREATE TABLE promote.promotion_path (
+    project                 promote.project_name NOT NULL,
+    source_environment      promote.environment_name NOT NULL,
+    destination_environment promote.environment_name NOT NULL,
+    description             text,
+    created_at              timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT promotion_path_pkey
+        PRIMARY KEY (project, source_environment, destination_environment),
+    CONSTRAINT promotion_path_source_fkey FOREIGN KEY (project, source_environment)
+        REFERENCES promote.environment (project, environment),
+    CONSTRAINT promotion_path_destination_fkey FOREIGN KEY (project, destination_environment)
+        REFERENCES promote.environment (project, environment)
+);
+CREATE INDEX promotion_path_destination_idx
+    ON promote.promotion_path (project, destination_environment, source_environment);
+COMMENT ON INDEX promote.promotion_path_destination_idx IS 'Finds what leads to an environment';
+SELECT pg_catalog.pg_extension_config_dump('promote.promotion_path', '');
+COMMENT ON TABLE promote.promotion_path IS 'Ways from one environment of a project to another; followed any number of times they never come back';
+COMMENT ON COLUMN promote.promotion_path.project IS 'Project of both environments';
+COMMENT ON COLUMN promote.promotion_path.source_environment IS 'Environment that is promoted from';
+COMMENT ON COLUMN promote.promotion_path.destination_environment IS 'Environment that is promoted to';
+COMMENT ON COLUMN promote.promotion_path.description IS 'For people';
+COMMENT ON COLUMN promote.promotion_path.created_at IS 'When the row was inserted';
+
+CREATE FUNCTION promote.lock_project() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_lock_project';
+REVOKE ALL ON FUNCTION promote.lock_project() FROM PUBLIC;
+COMMENT ON FUNCTION promote.lock_project() IS
+'Lets those who write paths of one project follow each other';
+
+CREATE FUNCTION promote.check_paths() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_check_paths';
+REVOKE ALL ON FUNCTION promote.check_paths() FROM PUBLIC;
+COMMENT ON FUNCTION promote.check_paths() IS
+'Refuses paths that close a cycle, PM605';
+
+CREATE TRIGGER lock_project BEFORE INSERT OR UPDATE ON promote.promotion_path
+    FOR EACH ROW EXECUTE FUNCTION promote.lock_project();
+ALTER TABLE promote.promotion_path ENABLE ALWAYS TRIGGER lock_project;
+
+-- behind lock_project: a project before its environments
+CREATE TRIGGER lock_scope BEFORE INSERT OR UPDATE OR DELETE ON promote.promotion_path
+    FOR EACH ROW EXECUTE FUNCTION promote.lock_scope();
+ALTER TABLE promote.promotion_path ENABLE ALWAYS TRIGGER lock_scope;
+
+CREATE TRIGGER check_inserted AFTER INSERT ON promote.promotion_path
+    REFERENCING NEW TABLE AS new_path
+    FOR EACH STATEMENT EXECUTE FUNCTION promote.check_paths();
+ALTER TABLE promote.promotion_path ENABLE ALWAYS TRIGGER check_inserted;
+CREATE TRIGGER check_updated AFTER UPDATE ON promote.promotion_path
+    REFERENCING NEW TABLE AS new_path
+    FOR EACH STATEMENT EXECUTE FUNCTION promote.check_paths();
+ALTER TABLE promote.promotion_path ENABLE ALWAYS TRIGGER check_updated;
+
+CREATE FUNCTION promote.next_environments(environment text)
+    RETURNS TABLE (environment text, description text)
+    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 5
+    AS 'MODULE_PATHNAME', 'promote_next_environments';
+REVOKE ALL ON FUNCTION promote.next_environments(text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.next_environments(text) IS
+'The environments that paths lead to from one, which is called by its project and its name with a dash between them; in order of their names';
+
+CREATE FUNCTION promote.upstream_environments(environment text)
+    RETURNS TABLE (environment text, distance integer)
+    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 5
+    AS 'MODULE_PATHNAME', 'promote_upstream_environments';
+REVOKE ALL ON FUNCTION promote.upstream_environments(text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.upstream_environments(text) IS
+'The environments that one can be reached from along paths, and by how many at least; the nearest first, then by their names';
+
+CREATE FUNCTION promote.promote_to_next(
+    instance text, overrides jsonb DEFAULT '{}',
+    copy_secrets boolean DEFAULT false, copy_remote_references boolean DEFAULT false,
+    plan boolean DEFAULT true, message text DEFAULT NULL,
+    expected_revision integer DEFAULT NULL, idempotency_key text DEFAULT NULL,
+    allow_replace boolean DEFAULT false,
+    OUT destination text, OUT old_revision integer, OUT new_revision integer,
+    OUT deployment integer, OUT changed boolean, OUT diff jsonb)
+    RETURNS record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_promote_to_next';
+REVOKE ALL ON FUNCTION promote.promote_to_next(text, jsonb, boolean, boolean, boolean, text, integer, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote.promote_to_next(text, jsonb, boolean, boolean, boolean, text, integer, text, boolean) IS
+'Does what promote_instance does, along the only path out of the instance''s environment to one that has the component too; refused, PM605, with the choices, where there are several, or none';

@@ -1,0 +1,411 @@
+-- Requests: a scope of components, promoted from one environment to another
+-- in waves.  promote.advance_request moves them.
+
+CREATE FUNCTION promote.guard_request() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_request';
+REVOKE ALL ON FUNCTION promote.guard_request() FROM PUBLIC;
+COMMENT ON FUNCTION promote.guard_request() IS
+'Refuses to change how far a request has come by hand, PM303, and the columns that it is given, what was asked for, at all, PM301';
+
+CREATE TABLE promote.promotion_request (
+    project                 promote.project_name NOT NULL,
+    request                 integer NOT NULL,
+    -- what was asked for: never changed
+    source_environment      promote.environment_name NOT NULL,
+    destination_environment promote.environment_name NOT NULL,
+    scope                   jsonb NOT NULL,
+    strategy                text COLLATE "C" NOT NULL,
+    waves                   jsonb,
+    overrides               jsonb NOT NULL,
+    execution_window        tstzrange,
+    rollback_mode           text COLLATE "C" NOT NULL,
+    soak                    interval NOT NULL,
+    checks                  text[] COLLATE "C" NOT NULL,
+    verification_owner      text,
+    fallback_owner          text,
+    ticket                  text,
+    message                 text,
+    include_other_changes   boolean NOT NULL,
+    actor                   text NOT NULL DEFAULT promote.current_actor(),
+    database_role           text NOT NULL DEFAULT promote.current_database_role(),
+    created_at              timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    -- how far it has come: kept by promote
+    status                  text COLLATE "C" NOT NULL DEFAULT 'OPEN',
+    wave                    integer NOT NULL DEFAULT 0,
+    rolling_back            boolean NOT NULL DEFAULT false,
+    reason                  text,
+    waits_for               text[] NOT NULL DEFAULT '{}',
+    preview                 integer NOT NULL DEFAULT 0,
+    preview_digest          bytea,
+    previewed_at            timestamptz,
+    previewed_by            text,
+    started_at              timestamptz,
+    finished_at             timestamptz,
+    CONSTRAINT promotion_request_pkey PRIMARY KEY (project, request),
+    CONSTRAINT promotion_request_source_fkey FOREIGN KEY (project, source_environment)
+        REFERENCES promote.environment (project, environment),
+    CONSTRAINT promotion_request_destination_fkey FOREIGN KEY (project, destination_environment)
+        REFERENCES promote.environment (project, environment),
+    CONSTRAINT promotion_request_number_check CHECK (request > 0 AND wave >= 0 AND preview >= 0),
+    CONSTRAINT promotion_request_strategy_check
+        CHECK (strategy IN ('one_by_one', 'waves', 'canary', 'all_at_once')),
+    CONSTRAINT promotion_request_rollback_mode_check CHECK (rollback_mode IN ('none', 'wave', 'all')),
+    CONSTRAINT promotion_request_status_check
+        CHECK (status IN ('OPEN', 'RUNNING', 'BLOCKED', 'PAUSED', 'FAILED', 'ROLLING_BACK', 'ROLLED_BACK',
+                          'COMPLETED', 'CANCELLED')),
+    CONSTRAINT promotion_request_preview_check CHECK ((preview = 0) = (preview_digest IS NULL)),
+    CONSTRAINT promotion_request_finished_check
+        CHECK ((status IN ('ROLLED_BACK', 'COMPLETED', 'CANCELLED')) = (finished_at IS NOT NULL))
+);
+CREATE INDEX promotion_request_open_idx ON promote.promotion_request (project, request)
+    WHERE finished_at IS NULL;
+COMMENT ON INDEX promote.promotion_request_open_idx IS 'Finds the requests that are not over';
+SELECT pg_catalog.pg_extension_config_dump('promote.promotion_request', '');
+COMMENT ON TABLE promote.promotion_request IS 'Promotions of a scope from one environment to another, numbered from 1 per project';
+COMMENT ON COLUMN promote.promotion_request.project IS 'Project that it is of';
+COMMENT ON COLUMN promote.promotion_request.request IS 'Number, from 1 per project';
+COMMENT ON COLUMN promote.promotion_request.source_environment IS 'Environment that is promoted from';
+COMMENT ON COLUMN promote.promotion_request.destination_environment IS 'Environment that is promoted to';
+COMMENT ON COLUMN promote.promotion_request.scope IS 'What it is limited to: an object with the keys components, an array of names, and selector, what effective attributes must contain; both may be missing';
+COMMENT ON COLUMN promote.promotion_request.strategy IS 'one_by_one, waves, canary or all_at_once';
+COMMENT ON COLUMN promote.promotion_request.waves IS 'Sizes or selectors of the waves, in order; the rest is one more. NULL: the strategy has none';
+COMMENT ON COLUMN promote.promotion_request.overrides IS 'Merge patches by component, on top of what is promoted';
+COMMENT ON COLUMN promote.promotion_request.execution_window IS 'When anything may be staged or deployed; NULL: at any time';
+COMMENT ON COLUMN promote.promotion_request.rollback_mode IS 'What is rolled back when something fails: none, wave or all';
+COMMENT ON COLUMN promote.promotion_request.soak IS 'How long what is deployed has to stay healthy before its wave is done';
+COMMENT ON COLUMN promote.promotion_request.checks IS 'Health checks that have to be green after a deployment, beside those that the environment requires';
+COMMENT ON COLUMN promote.promotion_request.verification_owner IS 'Who verifies the outcome';
+COMMENT ON COLUMN promote.promotion_request.fallback_owner IS 'Who is called where that one cannot be reached';
+COMMENT ON COLUMN promote.promotion_request.ticket IS 'Where it was asked for';
+COMMENT ON COLUMN promote.promotion_request.message IS 'Why, in the actor''s words';
+COMMENT ON COLUMN promote.promotion_request.include_other_changes IS 'May what was staged at a destination before, and not deployed, be deployed with it?';
+COMMENT ON COLUMN promote.promotion_request.actor IS 'Who opened it, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.promotion_request.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.promotion_request.created_at IS 'When it was opened';
+COMMENT ON COLUMN promote.promotion_request.status IS 'OPEN, RUNNING, BLOCKED, PAUSED, FAILED, ROLLING_BACK, ROLLED_BACK, COMPLETED or CANCELLED';
+COMMENT ON COLUMN promote.promotion_request.wave IS 'Wave that it is at; 0: it has not begun';
+COMMENT ON COLUMN promote.promotion_request.rolling_back IS 'Has a failure started its rollback?';
+COMMENT ON COLUMN promote.promotion_request.reason IS 'Why it is paused, cancelled or failed';
+COMMENT ON COLUMN promote.promotion_request.waits_for IS 'What it waited for when it was advanced last, for people';
+COMMENT ON COLUMN promote.promotion_request.preview IS 'Number of its last preview; 0: none was taken';
+COMMENT ON COLUMN promote.promotion_request.preview_digest IS 'Digest of that one';
+COMMENT ON COLUMN promote.promotion_request.previewed_at IS 'When it was taken';
+COMMENT ON COLUMN promote.promotion_request.previewed_by IS 'Who took it';
+COMMENT ON COLUMN promote.promotion_request.started_at IS 'When it was begun';
+COMMENT ON COLUMN promote.promotion_request.finished_at IS 'When it came to its end';
+
+CREATE TRIGGER guard_record BEFORE INSERT ON promote.promotion_request
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+CREATE TRIGGER guard_request BEFORE UPDATE ON promote.promotion_request
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_request('project', 'request', 'source_environment', 'destination_environment', 'scope', 'strategy', 'waves', 'overrides', 'execution_window', 'rollback_mode', 'soak', 'checks', 'verification_owner', 'fallback_owner', 'ticket', 'message', 'include_other_changes', 'actor', 'database_role', 'created_at');
+CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.promotion_request
+    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.promotion_request
+    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+ALTER TABLE promote.promotion_request ENABLE ALWAYS TRIGGER guard_record;
+ALTER TABLE promote.promotion_request ENABLE ALWAYS TRIGGER guard_request;
+ALTER TABLE promote.promotion_request ENABLE ALWAYS TRIGGER refuse_rewrite;
+ALTER TABLE promote.promotion_request ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE TABLE promote.promotion_request_item (
+    project                 promote.project_name NOT NULL,
+    request                 integer NOT NULL,
+    component               promote.component_name NOT NULL,
+    destination_environment promote.environment_name NOT NULL,
+    wave                    integer,
+    status                  text COLLATE "C" NOT NULL DEFAULT 'PENDING',
+    skip_reason             text,
+    holds                   boolean NOT NULL DEFAULT true,
+    preview_digest          bytea,
+    source_revision         integer,
+    base_revision           integer,
+    version                 promote.semantic_version,
+    rendered_digest         bytea,
+    previous_revision       integer,
+    revision                integer,
+    plan                    integer,
+    deployment              integer,
+    verified_from           timestamptz,
+    rollback_revision       integer,
+    rollback_plan           integer,
+    rollback_deployment     integer,
+    reason                  text,
+    staged_at               timestamptz,
+    deploying_at            timestamptz,
+    finished_at             timestamptz,
+    CONSTRAINT promotion_request_item_pkey PRIMARY KEY (project, request, component),
+    CONSTRAINT promotion_request_item_request_fkey FOREIGN KEY (project, request)
+        REFERENCES promote.promotion_request (project, request),
+    CONSTRAINT promotion_request_item_status_check
+        CHECK (status IN ('PENDING', 'STAGED', 'DEPLOYING', 'VERIFYING', 'DONE', 'SKIPPED', 'FAILED', 'ROLLING_BACK',
+                          'ROLLED_BACK')),
+    CONSTRAINT promotion_request_item_wave_check CHECK (wave > 0 AND wave IS NOT NULL OR status = 'SKIPPED'),
+    CONSTRAINT promotion_request_item_revision_check
+        CHECK (revision IS NOT NULL OR status IN ('PENDING', 'SKIPPED', 'FAILED'))
+);
+CREATE UNIQUE INDEX promotion_request_item_holds_key
+    ON promote.promotion_request_item (project, destination_environment, component)
+    WHERE holds;
+COMMENT ON INDEX promote.promotion_request_item_holds_key IS 'An instance is held by one open request';
+CREATE INDEX promotion_request_item_open_idx
+    ON promote.promotion_request_item (project, request, wave, component)
+    WHERE status NOT IN ('DONE', 'SKIPPED', 'ROLLED_BACK');
+COMMENT ON INDEX promote.promotion_request_item_open_idx IS 'Finds the next wave that is not over, and what is open of it';
+SELECT pg_catalog.pg_extension_config_dump('promote.promotion_request_item', '');
+COMMENT ON TABLE promote.promotion_request_item IS 'What a request promotes, a row per component: frozen when it was opened';
+COMMENT ON COLUMN promote.promotion_request_item.project IS 'The request''s project';
+COMMENT ON COLUMN promote.promotion_request_item.request IS 'The request';
+COMMENT ON COLUMN promote.promotion_request_item.component IS 'Component that is promoted';
+COMMENT ON COLUMN promote.promotion_request_item.destination_environment IS 'The request''s destination';
+COMMENT ON COLUMN promote.promotion_request_item.wave IS 'Wave that it belongs to; NULL: it was skipped from the start';
+COMMENT ON COLUMN promote.promotion_request_item.status IS 'PENDING, STAGED, DEPLOYING, VERIFYING, DONE, SKIPPED, FAILED, ROLLING_BACK or ROLLED_BACK';
+COMMENT ON COLUMN promote.promotion_request_item.skip_reason IS 'Why there is nothing to promote; of a PENDING item, by the last preview';
+COMMENT ON COLUMN promote.promotion_request_item.holds IS 'Is the instance kept from other requests?';
+COMMENT ON COLUMN promote.promotion_request_item.preview_digest IS 'Digest of what the last preview says of it; NULL: none was taken';
+COMMENT ON COLUMN promote.promotion_request_item.source_revision IS 'Revision that is promoted, by the last preview';
+COMMENT ON COLUMN promote.promotion_request_item.base_revision IS 'Desired revision of the destination before, by the last preview';
+COMMENT ON COLUMN promote.promotion_request_item.version IS 'Release that would run, by the last preview';
+COMMENT ON COLUMN promote.promotion_request_item.rendered_digest IS 'Digest of the params that it would run with, the placeholders replaced, by the last preview';
+COMMENT ON COLUMN promote.promotion_request_item.previous_revision IS 'Revision that ran when it was staged; NULL: none did';
+COMMENT ON COLUMN promote.promotion_request_item.revision IS 'Revision that was staged at the destination';
+COMMENT ON COLUMN promote.promotion_request_item.plan IS 'Its PLAN deployment';
+COMMENT ON COLUMN promote.promotion_request_item.deployment IS 'Its PROVISION deployment';
+COMMENT ON COLUMN promote.promotion_request_item.verified_from IS 'Since when it has to be healthy';
+COMMENT ON COLUMN promote.promotion_request_item.rollback_revision IS 'Revision that was staged to roll it back';
+COMMENT ON COLUMN promote.promotion_request_item.rollback_plan IS 'PLAN deployment of that one';
+COMMENT ON COLUMN promote.promotion_request_item.rollback_deployment IS 'PROVISION deployment of that one';
+COMMENT ON COLUMN promote.promotion_request_item.reason IS 'Why it failed, or what it waits for that is not a worker or time';
+COMMENT ON COLUMN promote.promotion_request_item.staged_at IS 'When it was staged';
+COMMENT ON COLUMN promote.promotion_request_item.deploying_at IS 'When its PROVISION was queued';
+COMMENT ON COLUMN promote.promotion_request_item.finished_at IS 'When it was done, skipped or rolled back';
+
+CREATE TRIGGER guard_record BEFORE INSERT ON promote.promotion_request_item
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+CREATE TRIGGER guard_request BEFORE UPDATE ON promote.promotion_request_item
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_request('project', 'request', 'component', 'destination_environment', 'wave');
+CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.promotion_request_item
+    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.promotion_request_item
+    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+ALTER TABLE promote.promotion_request_item ENABLE ALWAYS TRIGGER guard_record;
+ALTER TABLE promote.promotion_request_item ENABLE ALWAYS TRIGGER guard_request;
+ALTER TABLE promote.promotion_request_item ENABLE ALWAYS TRIGGER refuse_rewrite;
+ALTER TABLE promote.promotion_request_item ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE TABLE promote.promotion_request_preview (
+    project       promote.project_name NOT NULL,
+    request       integer NOT NULL,
+    preview       integer NOT NULL,
+    digest        bytea NOT NULL GENERATED ALWAYS AS (promote.jsonb_digest(items)) STORED,
+    items         jsonb NOT NULL,
+    actor         text NOT NULL DEFAULT promote.current_actor(),
+    database_role text NOT NULL DEFAULT promote.current_database_role(),
+    created_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT promotion_request_preview_pkey PRIMARY KEY (project, request, preview),
+    CONSTRAINT promotion_request_preview_request_fkey FOREIGN KEY (project, request)
+        REFERENCES promote.promotion_request (project, request),
+    CONSTRAINT promotion_request_preview_items_check
+        CHECK (preview > 0 AND pg_catalog.jsonb_typeof(items) = 'array')
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.promotion_request_preview', '');
+COMMENT ON TABLE promote.promotion_request_preview IS 'Every preview that was taken of a request';
+COMMENT ON COLUMN promote.promotion_request_preview.project IS 'The request''s project';
+COMMENT ON COLUMN promote.promotion_request_preview.request IS 'The request';
+COMMENT ON COLUMN promote.promotion_request_preview.preview IS 'Number, from 1 per request';
+COMMENT ON COLUMN promote.promotion_request_preview.digest IS 'SHA-256 of the items'' canonical form';
+COMMENT ON COLUMN promote.promotion_request_preview.items IS 'What would be staged: an object per item with component, wave and skip_reason, or revisions, version, digests and the diff, masked';
+COMMENT ON COLUMN promote.promotion_request_preview.actor IS 'Who took it, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.promotion_request_preview.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.promotion_request_preview.created_at IS 'When';
+
+CREATE TRIGGER guard_record BEFORE INSERT ON promote.promotion_request_preview
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.promotion_request_preview
+    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.promotion_request_preview
+    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+ALTER TABLE promote.promotion_request_preview ENABLE ALWAYS TRIGGER guard_record;
+ALTER TABLE promote.promotion_request_preview ENABLE ALWAYS TRIGGER refuse_rewrite;
+ALTER TABLE promote.promotion_request_preview ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE FUNCTION promote.open_request(
+    project text, source_environment text, destination_environment text,
+    scope jsonb DEFAULT '{}', strategy text DEFAULT 'one_by_one', waves jsonb DEFAULT NULL,
+    overrides jsonb DEFAULT '{}', execution_window tstzrange DEFAULT NULL,
+    rollback_mode text DEFAULT 'none', soak interval DEFAULT '0', checks text[] DEFAULT '{}',
+    verification_owner text DEFAULT NULL, fallback_owner text DEFAULT NULL,
+    ticket text DEFAULT NULL, message text DEFAULT NULL,
+    include_other_changes boolean DEFAULT false)
+    RETURNS promote.promotion_request
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_open_request';
+REVOKE ALL ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean) IS
+'Asks for the promotion of a scope from one environment to another: freezes it into items, in the waves of the strategy, and holds their instances. Changes nothing of these';
+
+CREATE FUNCTION promote.preview_request(project text, request integer)
+    RETURNS TABLE (wave integer, component text, instance text, status text, skip_reason text,
+                   other_changes text, source_revision integer, base_revision integer, version text,
+                   diff jsonb, blockers jsonb, preview integer, digest bytea)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100
+    AS 'MODULE_PATHNAME', 'promote_preview_request';
+REVOKE ALL ON FUNCTION promote.preview_request(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote.preview_request(text, integer) IS
+'What each item of a request would change, in order, with why it would be skipped, what stands in its way, and changes that ride along; sensitive values are masked. Keeps the preview, whose digest execution is bound to';
+
+CREATE FUNCTION promote.advance_request(
+    project text, request integer,
+    OUT status text, OUT wave integer, OUT moved integer, OUT waits_for text[])
+    RETURNS record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_advance_request';
+REVOKE ALL ON FUNCTION promote.advance_request(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote.advance_request(text, integer) IS
+'Moves what may move of a request: stages, deploys, verifies, goes on to the next wave, or rolls back; returns how many steps that were, and what it waits for. To be called from anywhere, as often as you like';
+
+CREATE FUNCTION promote.pause_request(project text, request integer, reason text DEFAULT NULL)
+    RETURNS promote.promotion_request
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_pause_request';
+REVOKE ALL ON FUNCTION promote.pause_request(text, integer, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.pause_request(text, integer, text) IS
+'Keeps a request from moving until it is resumed; what is queued already goes on';
+
+CREATE FUNCTION promote.resume_request(project text, request integer, reason text DEFAULT NULL)
+    RETURNS promote.promotion_request
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_resume_request';
+REVOKE ALL ON FUNCTION promote.resume_request(text, integer, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.resume_request(text, integer, text) IS
+'Lets a request that is paused, blocked or failed go on where it stood: what failed is planned again, or verified again';
+
+CREATE FUNCTION promote.cancel_request(project text, request integer, reason text)
+    RETURNS promote.promotion_request
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_cancel_request';
+REVOKE ALL ON FUNCTION promote.cancel_request(text, integer, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.cancel_request(text, integer, text) IS
+'Ends a request and lets its instances go. Its deployments that no worker has begun are aborted; what is deployed stays, and what is staged stays desired';
+
+CREATE FUNCTION promote.request_evidence(project text, request integer) RETURNS jsonb
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        SELECT pg_catalog.to_jsonb(r) - 'overrides' - 'preview_digest' || pg_catalog.jsonb_build_object(
+                   'preview_digest', pg_catalog.encode(r.preview_digest, 'hex'),
+                   -- they may hold sensitive values: what they change is in the previews, masked
+                   'overrides', (SELECT COALESCE(pg_catalog.jsonb_object_agg(o.component, pg_catalog.encode(promote.jsonb_digest(o.patch), 'hex')), '{}')
+                                   FROM pg_catalog.jsonb_each(r.overrides) AS o (component, patch)),
+                   'previews', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                                           'preview', v.preview, 'digest', pg_catalog.encode(v.digest, 'hex'), 'actor', v.actor,
+                                           'database_role', v.database_role, 'created_at', v.created_at, 'items', v.items)
+                                           ORDER BY v.preview), '[]')
+                                  FROM promote.promotion_request_preview AS v
+                                 WHERE v.project = r.project AND v.request = r.request),
+                   'items', (SELECT COALESCE(pg_catalog.jsonb_agg(e.item ORDER BY t.wave, t.component), '[]')
+                               FROM promote.promotion_request_item AS t
+                              CROSS JOIN LATERAL (
+                                SELECT pg_catalog.to_jsonb(t) - 'project' - 'request' - 'destination_environment' - 'preview_digest' - 'rendered_digest'
+                                       - 'plan' - 'deployment' - 'rollback_plan' - 'rollback_deployment'
+                                       || pg_catalog.jsonb_build_object(
+                                           'instance', t.project || '-' || t.destination_environment || '-' || t.component,
+                                           -- plans, deployments and rollbacks, with their gates as they were judged
+                                           'deployments', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                                                'deployment', d.deployment, 'action', d.action, 'status', d.status, 'revision', d.revision,
+                                                'version', d.version, 'plan', d.plan,
+                                                'rendered_digest', pg_catalog.encode(d.rendered_digest, 'hex'),
+                                                'plan_digest', pg_catalog.encode(d.plan_digest, 'hex'), 'plan_facts', d.plan_facts,
+                                                'plan_defects', d.plan_defects, 'diff', d.diff, 'destructive', d.destructive,
+                                                'gates', d.gates, 'actor', d.actor, 'database_role', d.database_role,
+                                                'created_at', d.created_at, 'worker', d.worker, 'started_at', d.started_at,
+                                                'finished_at', d.finished_at, 'reason', d.reason) ORDER BY d.deployment), '[]')
+                                              FROM promote.deployment AS d
+                                             WHERE d.project = t.project AND d.environment = t.destination_environment
+                                               AND d.component = t.component
+                                               AND (d.revision IN (t.revision, t.rollback_revision))),
+                                           'approvals', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                                                'rule', a.rule, 'decision', a.decision, 'reason', a.reason, 'deployment', a.deployment,
+                                                'plan_digest', pg_catalog.encode(a.plan_digest, 'hex'), 'actor', a.actor,
+                                                'database_role', a.database_role, 'created_at', a.created_at) ORDER BY a.vote), '[]')
+                                              FROM promote.approval AS a
+                                             WHERE a.project = t.project AND a.environment = t.destination_environment
+                                               AND a.component = t.component
+                                               AND a.plan_digest IN (SELECT d.plan_digest FROM promote.deployment AS d
+                                                     WHERE d.project = t.project AND d.environment = t.destination_environment
+                                                       AND d.component = t.component AND d.revision IN (t.revision, t.rollback_revision))),
+                                           'gate_overrides', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                                                'code', o.code, 'deployment', o.deployment, 'messages', o.messages, 'reason', o.reason,
+                                                'actor', o.actor, 'database_role', o.database_role, 'created_at', o.created_at)
+                                                ORDER BY o.deployment, o.code, o.override), '[]')
+                                              FROM promote.gate_override AS o
+                                              JOIN promote.deployment AS d
+                                                ON d.project = o.project AND d.environment = o.environment AND d.component = o.component
+                                                   AND d.deployment = o.deployment
+                                             WHERE o.project = t.project AND o.environment = t.destination_environment
+                                               AND o.component = t.component AND d.revision IN (t.revision, t.rollback_revision)),
+                                           -- from its deployment to the end of the request
+                                           'health', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                                                'check', h.check_name, 'healthy', h.healthy, 'revision', h.revision,
+                                                'reported_at', h.reported_at, 'actor', h.actor, 'database_role', h.database_role)
+                                                ORDER BY h.reported_at), '[]')
+                                              FROM promote.health_report AS h
+                                             WHERE h.project = t.project AND h.environment = t.destination_environment
+                                               AND h.component = t.component AND h.reported_at >= t.staged_at
+                                               AND h.reported_at <= COALESCE(r.finished_at, 'infinity')),
+                                           'audit', (SELECT pg_catalog.jsonb_build_object('subject', a.subject, 'seq', a.seq,
+                                                'hash', pg_catalog.encode(a.hash, 'hex'))
+                                              FROM promote.audit_log AS a
+                                             WHERE a.project = t.project
+                                               AND a.subject = t.project || '-' || t.destination_environment || '-' || t.component
+                                               AND a.at <= COALESCE(r.finished_at, 'infinity')
+                                             ORDER BY a.seq DESC LIMIT 1)) AS item) AS e
+                              WHERE t.project = r.project AND t.request = r.request),
+                   'audit', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                                        'seq', a.seq, 'at', a.at, 'actor', a.actor, 'database_role', a.database_role,
+                                        'event', a.event, 'data', a.data, 'hash', pg_catalog.encode(a.hash, 'hex')) ORDER BY a.seq), '[]')
+                               FROM promote.audit_log AS a
+                              WHERE a.project = r.project AND a.subject = 'request ' || r.project || '/' || r.request))
+          FROM promote.promotion_request AS r
+         WHERE r.project = $1 AND r.request = $2;
+    END;
+REVOKE ALL ON FUNCTION promote.request_evidence(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote.request_evidence(text, integer) IS
+'All that is known of a request as one document: what was asked for, previews, and of each item plans and deployments with their gates as they were judged, approvals, overrides of gates, outcomes, health and the head of its audit chain; and the request''s own chain. NULL: there is no such request. Nothing sensitive';
+
+CREATE FUNCTION promote.handoff_text(project text, request integer) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        SELECT pg_catalog.concat_ws(E'\n',
+                   -- a line stays a line, whatever people write
+                   'Request: ' || r.project || '/' || r.request || COALESCE(' (' || pg_catalog.translate(r.ticket, E'\n\r', '  ') || ')', ''),
+                   'Source environment: ' || r.source_environment,
+                   'Target environment: ' || r.destination_environment,
+                   'Scope (tenants/services): ' || COALESCE((r.scope -> 'selector')::text || ': ', '')
+                   || (SELECT pg_catalog.string_agg(t.component || CASE WHEN t.status = 'SKIPPED' THEN ' (skipped: ' || t.skip_reason || ')' ELSE '' END,
+                                                    ', ' ORDER BY t.wave, t.component)
+                         FROM promote.promotion_request_item AS t WHERE t.project = r.project AND t.request = r.request),
+                   'Strategy: ' || r.strategy || ', rollback: ' || r.rollback_mode || ', soak: ' || r.soak,
+                   'Approvals required: '
+                   || COALESCE((SELECT pg_catalog.string_agg(a.rule || ': ' || a.quorum || ' of ' || a.role
+                                           || COALESCE(', for ' || a.component, '')
+                                           || CASE WHEN a.selector <> '{}' THEN ', where ' || a.selector::text ELSE '' END,
+                                           '; ' ORDER BY a.rule)
+                                  FROM promote.approval_rule AS a
+                                 WHERE a.project = r.project AND a.environment = r.destination_environment
+                                   AND (a.component IS NULL OR EXISTS (
+                                         SELECT FROM promote.promotion_request_item AS t
+                                          WHERE t.project = r.project AND t.request = r.request
+                                            AND t.component = a.component AND t.wave IS NOT NULL))), 'none'),
+                   'Execution window: ' || COALESCE(r.execution_window::text, 'any time'),
+                   'Verification owner: ' || COALESCE(pg_catalog.translate(r.verification_owner, E'\n\r', '  '), 'none named'),
+                   'Fallback owner: ' || COALESCE(pg_catalog.translate(r.fallback_owner, E'\n\r', '  '), 'none named'),
+                   'State: ' || r.status || CASE WHEN r.wave > 0 THEN ', wave ' || r.wave || ' of '
+                       || (SELECT pg_catalog.max(t.wave) FROM promote.promotion_request_item AS t
+                            WHERE t.project = r.project AND t.request = r.request) ELSE '' END
+                   || COALESCE(': ' || pg_catalog.translate(r.reason, E'\n\r', '  '), ''),
+                   'Waits for: ' || NULLIF(pg_catalog.replace(pg_catalog.array_to_string(r.waits_for, E'\n'), E'\n', E'\n           '), ''))
+          FROM promote.promotion_request AS r
+         WHERE r.project = $1 AND r.request = $2;
+    END;
+REVOKE ALL ON FUNCTION promote.handoff_text(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote.handoff_text(text, integer) IS
+'A request as the hand-over sheet that people keep: source, target, scope, approvals required, execution window, owners and state. NULL: there is no such request';

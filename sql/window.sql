@@ -1,0 +1,200 @@
+-- Windows: when nothing may be deployed, and when alone something may; and stopping the line.
+
+CREATE FUNCTION promote.check_window() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_check_window';
+REVOKE ALL ON FUNCTION promote.check_window() FROM PUBLIC;
+COMMENT ON FUNCTION promote.check_window() IS
+'Refuses windows that are none, PM602: neither once nor recurring or both, backward, endless or never; spells the zone as pg_timezone_names does';
+
+CREATE TABLE promote.freeze_window (
+    name        text COLLATE "C" NOT NULL,
+    project     promote.project_name,
+    environment promote.environment_name,
+    component   promote.component_name,
+    selector    jsonb NOT NULL DEFAULT '{}',
+    reason      text,
+    during      tstzrange,
+    rule        text,
+    zone        text,
+    starts_at   timestamp,
+    duration    interval,
+    exdates     timestamp[] NOT NULL DEFAULT '{}',
+    actor       text NOT NULL DEFAULT promote.current_actor(),
+    created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT freeze_window_pkey PRIMARY KEY (name),
+    CONSTRAINT freeze_window_project_fkey FOREIGN KEY (project)
+        REFERENCES promote.project (project),
+    CONSTRAINT freeze_window_environment_fkey FOREIGN KEY (project, environment)
+        REFERENCES promote.environment (project, environment),
+    CONSTRAINT freeze_window_component_fkey FOREIGN KEY (project, component)
+        REFERENCES promote.component (project, component)
+);
+CREATE INDEX freeze_window_project_idx ON promote.freeze_window (project);
+COMMENT ON INDEX promote.freeze_window_project_idx IS 'Finds those of a project';
+SELECT pg_catalog.pg_extension_config_dump('promote.freeze_window', '');
+COMMENT ON TABLE promote.freeze_window IS 'When nothing may be deployed; it beats any change window';
+COMMENT ON COLUMN promote.freeze_window.name IS 'Name';
+COMMENT ON COLUMN promote.freeze_window.project IS 'Project; NULL: all';
+COMMENT ON COLUMN promote.freeze_window.environment IS 'Environment; NULL: all';
+COMMENT ON COLUMN promote.freeze_window.component IS 'Component; NULL: all';
+COMMENT ON COLUMN promote.freeze_window.selector IS 'Only instances whose effective attributes contain this';
+COMMENT ON COLUMN promote.freeze_window.reason IS 'Why, for people';
+COMMENT ON COLUMN promote.freeze_window.during IS 'When, if it is once; NULL: it recurs';
+COMMENT ON COLUMN promote.freeze_window.rule IS 'RRULE of RFC 5545 by which it recurs; NULL: it is once, in local time';
+COMMENT ON COLUMN promote.freeze_window.zone IS 'Time zone, one of pg_timezone_names';
+COMMENT ON COLUMN promote.freeze_window.starts_at IS 'Local time before which nothing occurs, and the time of day at which it does';
+COMMENT ON COLUMN promote.freeze_window.duration IS 'How long each lasts: months and days by the calendar, the rest by the clock';
+COMMENT ON COLUMN promote.freeze_window.exdates IS 'Local times at which it would occur, and does not';
+COMMENT ON COLUMN promote.freeze_window.actor IS 'Who made it, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.freeze_window.created_at IS 'When the row was inserted';
+
+CREATE TRIGGER check_window BEFORE INSERT OR UPDATE ON promote.freeze_window
+    FOR EACH ROW EXECUTE FUNCTION promote.check_window();
+ALTER TABLE promote.freeze_window ENABLE ALWAYS TRIGGER check_window;
+CREATE TRIGGER lock_scope BEFORE INSERT OR UPDATE OR DELETE ON promote.freeze_window
+    FOR EACH ROW EXECUTE FUNCTION promote.lock_scope();
+ALTER TABLE promote.freeze_window ENABLE ALWAYS TRIGGER lock_scope;
+
+CREATE TABLE promote.change_window (
+    name        text COLLATE "C" NOT NULL,
+    project     promote.project_name,
+    environment promote.environment_name,
+    component   promote.component_name,
+    selector    jsonb NOT NULL DEFAULT '{}',
+    reason      text,
+    during      tstzrange,
+    rule        text,
+    zone        text,
+    starts_at   timestamp,
+    duration    interval,
+    exdates     timestamp[] NOT NULL DEFAULT '{}',
+    max_deployments_per_window integer,
+    actor       text NOT NULL DEFAULT promote.current_actor(),
+    created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT change_window_pkey PRIMARY KEY (name),
+    CONSTRAINT change_window_project_fkey FOREIGN KEY (project)
+        REFERENCES promote.project (project),
+    CONSTRAINT change_window_environment_fkey FOREIGN KEY (project, environment)
+        REFERENCES promote.environment (project, environment),
+    CONSTRAINT change_window_component_fkey FOREIGN KEY (project, component)
+        REFERENCES promote.component (project, component),
+    CONSTRAINT change_window_max_deployments_check CHECK (max_deployments_per_window > 0)
+);
+CREATE INDEX change_window_project_idx ON promote.change_window (project);
+COMMENT ON INDEX promote.change_window_project_idx IS 'Finds those of a project';
+SELECT pg_catalog.pg_extension_config_dump('promote.change_window', '');
+COMMENT ON TABLE promote.change_window IS 'When something may be deployed: where there is one in scope, only while one is open';
+COMMENT ON COLUMN promote.change_window.name IS 'Name';
+COMMENT ON COLUMN promote.change_window.project IS 'Project; NULL: all';
+COMMENT ON COLUMN promote.change_window.environment IS 'Environment; NULL: all';
+COMMENT ON COLUMN promote.change_window.component IS 'Component; NULL: all';
+COMMENT ON COLUMN promote.change_window.selector IS 'Only instances whose effective attributes contain this';
+COMMENT ON COLUMN promote.change_window.reason IS 'Why, for people';
+COMMENT ON COLUMN promote.change_window.during IS 'When, if it is once; NULL: it recurs';
+COMMENT ON COLUMN promote.change_window.rule IS 'RRULE of RFC 5545 by which it recurs; NULL: it is once, in local time';
+COMMENT ON COLUMN promote.change_window.zone IS 'Time zone, one of pg_timezone_names';
+COMMENT ON COLUMN promote.change_window.starts_at IS 'Local time before which nothing occurs, and the time of day at which it does';
+COMMENT ON COLUMN promote.change_window.duration IS 'How long each lasts: months and days by the calendar, the rest by the clock';
+COMMENT ON COLUMN promote.change_window.exdates IS 'Local times at which it would occur, and does not';
+COMMENT ON COLUMN promote.change_window.max_deployments_per_window IS 'How many deployments within the scope may be queued each time; NULL: no bound';
+COMMENT ON COLUMN promote.change_window.actor IS 'Who made it, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.change_window.created_at IS 'When the row was inserted';
+
+CREATE TRIGGER check_window BEFORE INSERT OR UPDATE ON promote.change_window
+    FOR EACH ROW EXECUTE FUNCTION promote.check_window();
+ALTER TABLE promote.change_window ENABLE ALWAYS TRIGGER check_window;
+CREATE TRIGGER lock_scope BEFORE INSERT OR UPDATE OR DELETE ON promote.change_window
+    FOR EACH ROW EXECUTE FUNCTION promote.lock_scope();
+ALTER TABLE promote.change_window ENABLE ALWAYS TRIGGER lock_scope;
+
+CREATE TABLE promote.line_stop (
+    stop          integer NOT NULL,
+    project       promote.project_name,
+    reason        text NOT NULL,
+    actor         text NOT NULL DEFAULT promote.current_actor(),
+    database_role text NOT NULL DEFAULT promote.current_database_role(),
+    stopped_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    lifted_at     timestamptz,
+    lifted_by     text,
+    lifted_role   text,
+    message       text,
+    CONSTRAINT line_stop_pkey PRIMARY KEY (stop),
+    CONSTRAINT line_stop_project_fkey FOREIGN KEY (project)
+        REFERENCES promote.project (project),
+    CONSTRAINT line_stop_stop_check CHECK (stop > 0),
+    CONSTRAINT line_stop_reason_check CHECK (reason <> ''),
+    CONSTRAINT line_stop_lifted_check
+        CHECK ((lifted_at IS NULL) = (lifted_by IS NULL) AND (lifted_at IS NULL) = (lifted_role IS NULL))
+);
+CREATE UNIQUE INDEX line_stop_open_key ON promote.line_stop (project) NULLS NOT DISTINCT
+    WHERE lifted_at IS NULL;
+COMMENT ON INDEX promote.line_stop_open_key IS 'A project is stopped once, and so is everything';
+SELECT pg_catalog.pg_extension_config_dump('promote.line_stop', '');
+COMMENT ON TABLE promote.line_stop IS 'When the line was stopped, by whom and why, and who let it go on';
+COMMENT ON COLUMN promote.line_stop.stop IS 'Number, from 1';
+COMMENT ON COLUMN promote.line_stop.project IS 'Project; NULL: everything';
+COMMENT ON COLUMN promote.line_stop.reason IS 'Why, in the actor''s words';
+COMMENT ON COLUMN promote.line_stop.actor IS 'Who stopped it, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.line_stop.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.line_stop.stopped_at IS 'Since when';
+COMMENT ON COLUMN promote.line_stop.lifted_at IS 'Until when; NULL: it stands';
+COMMENT ON COLUMN promote.line_stop.lifted_by IS 'Who lifted it, as in actor';
+COMMENT ON COLUMN promote.line_stop.lifted_role IS 'Role that the session acted as that lifted it';
+COMMENT ON COLUMN promote.line_stop.message IS 'What was said then';
+
+CREATE FUNCTION promote.guard_line_stop() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_line_stop';
+REVOKE ALL ON FUNCTION promote.guard_line_stop() FROM PUBLIC;
+COMMENT ON FUNCTION promote.guard_line_stop() IS
+'Refuses to change what was stopped other than by promote.resume_line, PM301';
+
+CREATE TRIGGER lock_scope BEFORE INSERT OR UPDATE OR DELETE ON promote.line_stop
+    FOR EACH ROW EXECUTE FUNCTION promote.lock_scope();
+ALTER TABLE promote.line_stop ENABLE ALWAYS TRIGGER lock_scope;
+CREATE TRIGGER guard_record BEFORE INSERT ON promote.line_stop
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+ALTER TABLE promote.line_stop ENABLE ALWAYS TRIGGER guard_record;
+CREATE TRIGGER guard_line_stop BEFORE UPDATE ON promote.line_stop
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_line_stop();
+ALTER TABLE promote.line_stop ENABLE ALWAYS TRIGGER guard_line_stop;
+CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.line_stop
+    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+ALTER TABLE promote.line_stop ENABLE ALWAYS TRIGGER refuse_rewrite;
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.line_stop
+    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+ALTER TABLE promote.line_stop ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE FUNCTION promote.stop_line(reason text, project text DEFAULT NULL)
+    RETURNS promote.line_stop
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_stop_line';
+REVOKE ALL ON FUNCTION promote.stop_line(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.stop_line(text, text) IS
+'Stops the line: nothing of the project, or nothing at all, is deployed until promote.resume_line. What is stopped already stays so, for the reason it has';
+
+CREATE FUNCTION promote.resume_line(project text DEFAULT NULL, message text DEFAULT NULL)
+    RETURNS promote.line_stop
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_resume_line';
+REVOKE ALL ON FUNCTION promote.resume_line(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.resume_line(text, text) IS
+'Lifts what promote.stop_line has stopped with the same argument; returns NULL where that is nothing';
+
+CREATE FUNCTION promote.next_possible(
+    instance text, deployment integer DEFAULT NULL, at timestamptz DEFAULT pg_catalog.now())
+    RETURNS timestamptz
+    LANGUAGE c STABLE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_next_possible';
+REVOKE ALL ON FUNCTION promote.next_possible(text, integer, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION promote.next_possible(text, integer, timestamptz) IS
+'The first moment from a time on at which no gate of time stands in the way: stopped, freeze, window, soak, budget. NULL: time alone does not open them. For the arguments see promote.blockers';
+
+CREATE FUNCTION promote.window_occurrences(
+    rule text, zone text, starts_at timestamp, duration interval, exdates timestamp[] DEFAULT '{}',
+    after timestamptz DEFAULT pg_catalog.now(), before timestamptz DEFAULT NULL, max_rows integer DEFAULT 10,
+    OUT opens_at timestamptz, OUT closes_at timestamptz)
+    RETURNS SETOF record
+    LANGUAGE c STABLE PARALLEL SAFE ROWS 10
+    AS 'MODULE_PATHNAME', 'promote_window_occurrences';
+COMMENT ON FUNCTION promote.window_occurrences(text, text, timestamp, interval, timestamp[], timestamptz, timestamptz, integer) IS
+'When a window opens and closes that recurs by such columns: the occurrences that end after one time and begin before another, at most so many';

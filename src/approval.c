@@ -1,0 +1,847 @@
+/*
+ * approval.c: who has to agree to what is planned, and who has.
+ *
+ * A vote is recorded for a plan's digest and a rule, and never changed.
+ * Whether it counts is judged whenever it is used: whose it is, which roles
+ * that one has by then, and how old it is.  Everything is read by a snapshot
+ * taken under the locks of the case, see rule.c; who is a member of which
+ * role is what the catalogs say now.
+ */
+#include "postgres.h"
+
+#include "actor.h"
+#include "approval.h"
+#include "audit.h"
+#include "errors.h"
+#include "history.h"
+#include "json/digest.h"
+#include "notify.h"
+#include "spi.h"
+#include "stage.h"
+#include "trigger.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_check_approval_rule);
+PG_FUNCTION_INFO_V1(promote_approvals);
+
+/* Somebody, by both their names. */
+typedef struct Person
+{
+	const char *actor;
+	const char *database_role;
+} Person;
+
+/* A vote under a rule. */
+typedef struct Vote
+{
+	int32		number;
+	Person		by;
+	bool		approved;		/* else rejected */
+	TimestampTz at;
+	const char *reason;			/* NULL: none was given */
+	const char *void_because;	/* why it does not count; NULL: it does */
+} Vote;
+
+/* A rule that is about the case, and the votes that stand under it. */
+typedef struct Poll
+{
+	char	   *rule;
+	char	   *role;
+	int32		quorum;
+	Interval   *expires_after;	/* NULL: never */
+	bool		requester_counts;
+	bool		trust_actor;
+	List	   *votes;			/* of Vote *, the last one of each person, in order */
+	int32		given;			/* of them, approvals that count */
+} Poll;
+
+/* ---- reading ---- */
+
+/* Look at what is committed now, and at what this transaction has written. */
+static void
+push_snapshot(void)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+}
+
+/* The rules that are about the case, without votes. */
+static List *
+read_rules(const GateCase *gate)
+{
+	static Statement read = {
+		.text = "SELECT r.rule, r.role, r.quorum, r.expires_after, r.requester_counts, r.trust_actor"
+		" FROM promote.approval_rule AS r WHERE r.project = $1 AND r.environment = $2"
+		" AND (r.component IS NULL OR r.component = $3) AND $4 @> r.selector ORDER BY r.rule",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, JSONBOID}
+	};
+	Datum		values[4];
+	List	   *polls = NIL;
+
+	instance_key_values(&gate->key, values);
+	values[3] = JsonbPGetDatum(gate->attributes);
+	statement_run(&read, values, NULL, true);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		Poll	   *poll = palloc0(sizeof(Poll));
+		bool		forever;
+		Datum		expires_after = spi_value(SPI_tuptable, i, 4, &forever);
+
+		poll->rule = spi_text(SPI_tuptable, i, 1);
+		poll->role = spi_text(SPI_tuptable, i, 2);
+		poll->quorum = spi_integer(SPI_tuptable, i, 3);
+		poll->expires_after = forever ? NULL : DatumGetIntervalP(expires_after);
+		poll->requester_counts = spi_bool(SPI_tuptable, i, 5) && !gate->separation_of_duty;
+		poll->trust_actor = spi_bool(SPI_tuptable, i, 6);
+		polls = lappend(polls, poll);
+	}
+	return polls;
+}
+
+/* May whoever has one of the database roles act as the other? */
+static bool
+shares_role(const Person *a, const Person *b)
+{
+	return strcmp(a->database_role, b->database_role) == 0 ||
+		role_is_member(a->database_role, b->database_role) ||
+		role_is_member(b->database_role, a->database_role);
+}
+
+/*
+ * Are both the same person?  A name that anybody can set makes nobody another
+ * one, but where the rule trusts it; nor does SET ROLE to a group.
+ */
+static bool
+is_same_person(const Poll *poll, const Person *a, const Person *b)
+{
+	return strcmp(a->actor, b->actor) == 0 || (!poll->trust_actor && shares_role(a, b));
+}
+
+/*
+ * Does a vote take the place of an earlier one?  What is refused by somebody is
+ * not approved by whoever has but set that one's name, or a group's role.
+ */
+static bool
+takes_place(const Poll *poll, const Vote *vote, const Vote *earlier)
+{
+	bool		lifts = vote->approved && !earlier->approved;
+
+	return is_same_person(poll, &vote->by, &earlier->by) &&
+		(!lifts || poll->trust_actor || strcmp(vote->by.database_role, earlier->by.database_role) == 0);
+}
+
+/* Is it one of these people? */
+static bool
+is_among(const Poll *poll, const Person *person, const List *people)
+{
+	ListCell   *cell;
+
+	foreach(cell, people)
+		if (is_same_person(poll, person, lfirst(cell)))
+			return true;
+	return false;
+}
+
+/* Let a vote stand for its person, and no earlier one. */
+static void
+add_vote(Poll *poll, Vote *vote)
+{
+	ListCell   *cell;
+
+	foreach(cell, poll->votes)
+		if (takes_place(poll, vote, lfirst(cell)))
+			poll->votes = foreach_delete_current(poll->votes, cell);
+	poll->votes = lappend(poll->votes, vote);
+}
+
+/* The poll of a rule; NULL: no such rule is about the case any more. */
+static Poll *
+find_poll(const List *polls, const char *rule)
+{
+	ListCell   *cell;
+
+	foreach(cell, polls)
+		if (strcmp(((Poll *) lfirst(cell))->rule, rule) == 0)
+			return lfirst(cell);
+	return NULL;
+}
+
+/*
+ * Read the votes on the case's plan and its equals.  What was planned without
+ * a document has the digest of its params, and that of another release is not
+ * its equal.
+ */
+static void
+read_votes(const GateCase *gate, const List *polls)
+{
+	static Statement read = {
+		.text = "SELECT a.vote, a.rule, a.actor, a.database_role, a.decision = 'approved', a.created_at, a.reason"
+		" FROM promote.approval AS a WHERE " OF_INSTANCE("a") " AND a.plan_digest = $4"
+		" AND EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "a")
+		"  AND d.deployment = a.deployment AND d.bundle = $5 AND d.version = $6) ORDER BY a.vote",
+		.parameters = 6,
+		.types = {TEXTOID, TEXTOID, TEXTOID, BYTEAOID, TEXTOID, TEXTOID}
+	};
+	bool		nulls[6] = {[5] = gate->version == NULL};
+	Datum		values[6];
+	bool		isnull;
+
+	instance_key_values(&gate->key, values);
+	values[3] = PointerGetDatum(gate->plan_digest);
+	values[4] = CStringGetTextDatum(gate->bundle);
+	values[5] = gate->version ? CStringGetTextDatum(gate->version) : (Datum) 0;
+	statement_run(&read, values, nulls, true);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		Poll	   *poll = find_poll(polls, spi_text(SPI_tuptable, i, 2));
+		Vote	   *vote = palloc0(sizeof(Vote));
+
+		vote->number = spi_integer(SPI_tuptable, i, 1);
+		vote->by.actor = spi_text(SPI_tuptable, i, 3);
+		vote->by.database_role = spi_text(SPI_tuptable, i, 4);
+		vote->approved = spi_bool(SPI_tuptable, i, 5);
+		vote->at = DatumGetTimestampTz(spi_value(SPI_tuptable, i, 6, &isnull));
+		vote->reason = spi_text(SPI_tuptable, i, 7);
+		if (poll)
+			add_vote(poll, vote);
+	}
+}
+
+/*
+ * Those who have asked for the case: who made its revision, its plan, its
+ * proposal, and who opened the request that holds the instance and has staged
+ * the revision: whoever moves that on need not be the same.
+ */
+static List *
+read_requesters(const GateCase *gate)
+{
+	static Statement read = {
+		.text = "SELECT r.actor, r.database_role FROM promote.revision AS r WHERE " OF_INSTANCE("r")
+		" AND r.revision = $4 UNION ALL SELECT d.actor, d.database_role FROM promote.deployment AS d"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment IN ($5, $6)"
+		" UNION ALL SELECT q.actor, q.database_role FROM promote.promotion_request_item AS t"
+		" JOIN promote.promotion_request AS q ON q.project = t.project AND q.request = t.request"
+		" WHERE t.project = $1 AND t.destination_environment = $2 AND t.component = $3 AND t.holds"
+		" AND $4 IN (t.revision, t.rollback_revision)",
+		.parameters = 6,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID}
+	};
+	Datum		values[6];
+	List	   *people = NIL;
+
+	instance_key_values(&gate->key, values);
+	/* whoever made what is taken away has not asked for that */
+	values[3] = Int32GetDatum(strcmp(gate->action, "PROVISION") == 0 ? gate->revision : 0);
+	values[4] = Int32GetDatum(gate->plan);
+	values[5] = Int32GetDatum(gate->deployment);
+	statement_run(&read, values, NULL, true);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		Person	   *person = palloc(sizeof(Person));
+
+		person->actor = spi_text(SPI_tuptable, i, 1);
+		person->database_role = spi_text(SPI_tuptable, i, 2);
+		people = lappend(people, person);
+	}
+	return people;
+}
+
+/* ---- judging ---- */
+
+/* When a vote ends to count; GATE_NO_TIME: never. */
+static TimestampTz
+expiry(const Poll *poll, const Vote *vote)
+{
+	if (poll->expires_after == NULL)
+		return GATE_NO_TIME;
+	/* in UTC, whatever the session's time zone: a timestamp counts the same microseconds */
+	return DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval, TimestampGetDatum(vote->at),
+												 IntervalPGetDatum(poll->expires_after)));
+}
+
+/* Why a vote does not count; NULL: it does.  Rejections neither expire nor are anybody's own. */
+static const char *
+void_because(const GateCase *gate, const Poll *poll, const Vote *vote, const List *requesters)
+{
+	const char *role = vote->by.database_role;
+
+	if (!role_exists(role))
+		return psprintf("role \"%s\" does not exist any more", role);
+	if (!role_is_member(role, poll->role))
+		return psprintf("role \"%s\" is no member of \"%s\" any more", role, poll->role);
+	if (vote->approved && expiry(poll, vote) <= gate->at)
+		return psprintf("it expired at %s", timestamptz_to_str(expiry(poll, vote)));
+	if (vote->approved && !poll->requester_counts && is_among(poll, &vote->by, requesters))
+		return "it is the requester's own";
+	return NULL;
+}
+
+/* Judge the votes of a rule, and count. */
+static void
+judge_votes(const GateCase *gate, Poll *poll, const List *requesters)
+{
+	ListCell   *cell;
+
+	poll->given = 0;
+	foreach(cell, poll->votes)
+	{
+		Vote	   *vote = lfirst(cell);
+
+		vote->void_because = void_because(gate, poll, vote, requesters);
+		if (vote->approved && vote->void_because == NULL)
+			poll->given++;
+	}
+}
+
+/*
+ * The rules that are about the case, with the votes as they count.  Runs
+ * under the snapshot that the case is judged by.
+ */
+static List *
+read_polls(const GateCase *gate)
+{
+	List	   *polls = read_rules(gate);
+	List	   *requesters;
+	ListCell   *cell;
+
+	if (polls == NIL || gate->plan_digest == NULL)
+		return polls;
+	read_votes(gate, polls);
+	requesters = read_requesters(gate);
+	foreach(cell, polls)
+		judge_votes(gate, lfirst(cell), requesters);
+	return polls;
+}
+
+/* Since when there is what has to be approved; GATE_NO_TIME: it is not queued yet. */
+static TimestampTz
+planned_at(const GateCase *gate)
+{
+	static Statement read = {
+		.text = "SELECT COALESCE(d.finished_at, d.created_at) FROM promote.deployment AS d"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	Datum		values[4];
+	bool		isnull;
+
+	deployment_values(&gate->key, gate->plan > 0 ? gate->plan : gate->deployment, values);
+	statement_run(&read, values, NULL, true);
+	return SPI_processed > 0 ?
+		DatumGetTimestampTz(spi_value(SPI_tuptable, 0, 1, &isnull)) : GATE_NO_TIME;
+}
+
+/* Who of a poll approved, or rejected, as it counts, with commas between them. */
+static char *
+names_of(const Poll *poll, bool approved)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, poll->votes)
+	{
+		const Vote *vote = lfirst(cell);
+
+		if (vote->void_because == NULL && vote->approved == approved)
+			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", vote->by.actor);
+	}
+	return names.data;
+}
+
+/* How far a rule is met, in words. */
+static char *
+describe(const Poll *poll)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "rule \"%s\" asks for %d of role \"%s\": %d given", poll->rule,
+					 poll->quorum, poll->role, poll->given);
+	if (poll->given > 0)
+		appendStringInfo(&text, ", by %s", names_of(poll, true));
+	foreach(cell, poll->votes)
+	{
+		const Vote *vote = lfirst(cell);
+
+		if (vote->approved && vote->void_because)
+			appendStringInfo(&text, "; that of %s does not count: %s", vote->by.actor, vote->void_because);
+	}
+	if (!role_exists(poll->role))
+		appendStringInfo(&text, "; there is no role \"%s\"", poll->role);
+	return text.data;
+}
+
+/* Add whoever has rejected the case under a rule, unless a rule before has said so. */
+static void
+block_rejected(GateCase *gate, const Poll *poll, List **named)
+{
+	ListCell   *cell;
+
+	foreach(cell, poll->votes)
+	{
+		Vote	   *vote = lfirst(cell);
+
+		if (vote->approved || vote->void_because || is_among(poll, &vote->by, *named))
+			continue;
+		gate_block(gate, "rejected", false, vote->at, GATE_NO_TIME, vote->by.actor,
+				   psprintf("%s has rejected it: %s", vote->by.actor, vote->reason));
+		gate_about(gate, vote->by.actor);
+		*named = lappend(*named, &vote->by);
+	}
+}
+
+/*
+ * The gates approval and rejected: every rule of the environment is met, and
+ * nobody whose approval is asked for has said no.
+ */
+void
+gate_approval(GateCase *gate)
+{
+	List	   *polls = read_polls(gate);
+	List	   *named = NIL;
+	TimestampTz since = GATE_NO_TIME;
+	ListCell   *cell;
+
+	if (polls != NIL && gate->plan_digest == NULL)
+	{
+		gate_block(gate, "approval", true, GATE_NO_TIME, GATE_NO_TIME, "promote.plan_instance and a worker",
+				   "it cannot be approved: plan it first");
+		return;
+	}
+	foreach(cell, polls)
+	{
+		const Poll *poll = lfirst(cell);
+
+		if (poll->given >= poll->quorum)
+			continue;
+		if (since == GATE_NO_TIME)
+			since = planned_at(gate);
+		gate_block(gate, "approval", true, since, GATE_NO_TIME,
+				   psprintf("role %s", poll->role), describe(poll));
+		gate_about(gate, poll->rule);
+	}
+	foreach(cell, polls)
+		block_rejected(gate, lfirst(cell), &named);
+}
+
+/* The votes of a rule that count, as an array. */
+static void
+build_votes(JsonBuilder *builder, const Poll *poll)
+{
+	ListCell   *cell;
+
+	json_build_key(builder, "votes", strlen("votes"));
+	json_build_begin_array(builder);
+	foreach(cell, poll->votes)
+	{
+		const Vote *vote = lfirst(cell);
+
+		if (!vote->approved || vote->void_because)
+			continue;
+		json_build_begin_object(builder);
+		json_build_number(builder, "vote", vote->number);
+		json_build_field(builder, "actor", vote->by.actor);
+		json_build_field(builder, "database_role", vote->by.database_role);
+		json_build_field(builder, "at", audit_time(vote->at));
+		json_build_end_object(builder);
+	}
+	json_build_end_array(builder);
+}
+
+/* Put which approvals count for the case, an array of its rules.  Runs inside a scope of spi.h. */
+void
+approvals_counted(const GateCase *gate, JsonBuilder *builder)
+{
+	List	   *polls;
+	ListCell   *cell;
+
+	push_snapshot();
+	polls = read_polls(gate);
+	PopActiveSnapshot();
+	json_build_begin_array(builder);
+	foreach(cell, polls)
+	{
+		const Poll *poll = lfirst(cell);
+
+		json_build_begin_object(builder);
+		json_build_field(builder, "rule", poll->rule);
+		json_build_field(builder, "role", poll->role);
+		json_build_number(builder, "quorum", poll->quorum);
+		build_votes(builder, poll);
+		json_build_end_object(builder);
+	}
+	json_build_end_array(builder);
+}
+
+/* ---- voting ---- */
+
+/*
+ * What is voted on where something is to be taken away: it, and which
+ * deployment has brought it about.  No plan has that digest, and none after
+ * another deployment.
+ */
+bytea *
+approval_decommission_digest(const bytea *rendered_digest, int32 changed_by)
+{
+	JsonBuilder builder;
+
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_field(&builder, "decommission", audit_hex(rendered_digest));
+	json_build_number(&builder, "changed_by", changed_by);
+	json_build_end_object(&builder);
+	return json_digest(json_builder_finish(&builder));
+}
+
+/* Is it a PLAN that has come to its end, which is voted on and stays as it is? */
+bool
+approval_votes_on(const Deployment *deployment)
+{
+	return strcmp(deployment->action, "PLAN") == 0 && strcmp(deployment->status, "COMPLETED") == 0;
+}
+
+/* The vote of a person that stands under a rule, a rejection of theirs before all; NULL: none. */
+static const Vote *
+vote_of(const Poll *poll, const Person *person)
+{
+	const Vote	approval = {.by = *person,.approved = true};
+	const Vote *last = NULL;
+	ListCell   *cell;
+
+	foreach(cell, poll->votes)
+	{
+		const Vote *vote = lfirst(cell);
+
+		if (!vote->approved && takes_place(poll, &approval, vote))
+			return vote;
+		if (is_same_person(poll, person, &vote->by))
+			last = vote;
+	}
+	return last;
+}
+
+/* Why somebody cannot vote under a rule, as a sentence; NULL: they can. */
+static char *
+no_vote_because(const GateCase *gate, const Poll *poll, const Person *person, bool approved,
+				const List *requesters)
+{
+	const Vote *vote = vote_of(poll, person);
+
+	if (!role_is_member(person->database_role, poll->role))
+		return psprintf("Rule \"%s\" asks for role \"%s\", which \"%s\" is no member of.",
+						poll->rule, poll->role, person->database_role);
+	if (approved && !poll->requester_counts && is_among(poll, person, requesters))
+		return psprintf("Rule \"%s\" does not count who has asked for it, as \"%s\" has.",
+						poll->rule, person->actor);
+	if (vote && vote->approved == approved && (!approved || expiry(poll, vote) > gate->at))
+		return psprintf("By rule \"%s\" \"%s\" has %s it already, by vote %d.", poll->rule,
+						vote->by.actor, approved ? "approved" : "rejected", vote->number);
+	return NULL;
+}
+
+/* Number of the instance's last vote; 0: none. */
+static int32
+last_vote(const InstanceKey *key)
+{
+	static Statement read = {
+		.text = "SELECT a.vote FROM promote.approval AS a WHERE " OF_INSTANCE("a")
+		" ORDER BY a.project DESC, a.environment DESC, a.component DESC, a.vote DESC LIMIT 1",
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3];
+
+	instance_key_values(key, values);
+	statement_run(&read, values, NULL, true);
+	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
+}
+
+/* Write a vote of the caller's, and what the audit log says of it. */
+static void
+write_vote(const GateCase *gate, const Poll *poll, int32 number, bool approved, const char *reason)
+{
+	static Statement insert = {
+		.text = "INSERT INTO promote.approval AS a (project, environment, component, deployment, vote, plan_digest,"
+		" rule, decision, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING promote.audit_facts(a, '{}')",
+		.parameters = 9,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, BYTEAOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	bool		nulls[9] = {[8] = reason == NULL};
+	Datum		values[9];
+	AuditEntry	entry = {approved ? "approval.given" : "approval.refused"};
+	AuditHead	head;
+
+	deployment_values(&gate->key, gate->deployment, values);
+	values[4] = Int32GetDatum(number);
+	values[5] = PointerGetDatum(gate->plan_digest);
+	values[6] = CStringGetTextDatum(poll->rule);
+	values[7] = CStringGetTextDatum(approved ? "approved" : "rejected");
+	values[8] = nulls[8] ? (Datum) 0 : CStringGetTextDatum(reason);
+	guarded_run(&insert, values, nulls);
+	entry.data = spi_jsonb(SPI_tuptable, 0, 1);
+	audit_read_head(gate->key.project, gate->instance, &head);
+	audit_append(&head, gate->key.project, gate->instance, &entry, 1);
+}
+
+/*
+ * Record the caller's vote under every rule where they have one.  Returns how
+ * many; why there is none under the others goes to refused, a line each.
+ * Runs inside a scope of spi.h, under the locks of the case.
+ */
+static int32
+write_votes(const GateCase *gate, bool approved, const char *reason, StringInfo refused)
+{
+	const Person person = {current_actor(), current_database_role()};
+	List	   *polls;
+	List	   *requesters;
+	ListCell   *cell;
+	int32		last;
+	int32		count = 0;
+
+	push_snapshot();
+	polls = read_polls(gate);
+	requesters = read_requesters(gate);
+	last = last_vote(&gate->key);
+	PopActiveSnapshot();
+	foreach(cell, polls)
+	{
+		char	   *why = no_vote_because(gate, lfirst(cell), &person, approved, requesters);
+
+		if (why)
+			appendStringInfo(refused, "%s%s", refused->len > 0 ? "\n" : "", why);
+		else
+			write_vote(gate, lfirst(cell), last + ++count, approved, reason);
+	}
+	return count;
+}
+
+/* Tell listeners that there was a vote. */
+static void
+notify_vote(const GateCase *gate, bool approved)
+{
+	Notice		notice = {gate->instance, 0, gate->deployment, approved ? "APPROVE" : "REJECT", NULL};
+
+	notify(&notice);
+}
+
+/*
+ * Record the caller's vote on a completed plan.  Raises PM_INVALID_APPROVAL
+ * where it would count under no rule.  Runs inside a scope of spi.h, under
+ * the locks of the case.
+ */
+void
+approval_vote_plan(const Deployment *plan, bool approved, const char *reason)
+{
+	GateCase	gate;
+	StringInfoData refused;
+
+	initStringInfo(&refused);
+	gate_open(&plan->key, plan->deployment, GetCurrentTimestamp(), &gate);
+	if (write_votes(&gate, approved, reason, &refused) == 0)
+		ereport(ERROR,
+				(errcode(PM_INVALID_APPROVAL),
+				 errmsg("\"%s\" has no vote on plan %d of \"%s\"", current_actor(), plan->deployment,
+						gate.instance),
+				 refused.len > 0 ? errdetail_internal("%s", refused.data) :
+				 errdetail("No rule of environment \"%s\" asks for approvals of it.", plan->key.environment),
+				 errhint("promote.approval_status shows whose approval is asked for; the rules are in promote.approval_rule.")));
+	notify_vote(&gate, approved);
+}
+
+/*
+ * Refuse to approve one's own proposal where that never counts, and no rule
+ * asks for others: PM_INVALID_APPROVAL.
+ */
+void
+approval_check_own(const GateCase *gate)
+{
+	const Poll	anybody = {.trust_actor = false};
+	const Person person = {current_actor(), current_database_role()};
+	bool		own = false;
+
+	if (!gate->separation_of_duty)
+		return;
+	push_snapshot();
+	if (read_rules(gate) == NIL)
+		own = is_among(&anybody, &person, read_requesters(gate));
+	PopActiveSnapshot();
+	if (own)
+		ereport(ERROR,
+				(errcode(PM_INVALID_APPROVAL),
+				 errmsg("\"%s\" cannot approve deployment %d of \"%s\"", person.actor, gate->deployment,
+						gate->instance),
+				 errdetail("Its environment separates duties, and \"%s\" has asked for it.", person.actor),
+				 errhint("Let somebody else approve it.")));
+}
+
+/*
+ * Record the caller's vote on a proposal.  True where it has to stay one,
+ * because others have to approve, too, or another gate is closed: a NOTICE
+ * says so.  Where nothing was recorded it is up to the gates.  Runs inside a
+ * scope of spi.h, under the locks of the case.
+ */
+bool
+approval_vote_proposal(const Deployment *proposal, const char *message)
+{
+	GateCase	gate;
+	StringInfoData refused;
+
+	if (strcmp(proposal->action, "PLAN") == 0)
+		return false;
+	initStringInfo(&refused);
+	gate_open(&proposal->key, proposal->deployment, GetCurrentTimestamp(), &gate);
+	approval_check_own(&gate);
+	if (gate.plan_digest == NULL || write_votes(&gate, true, message, &refused) == 0)
+		return false;
+	notify_vote(&gate, true);
+	gate_judge(&gate, false);
+	if (!gate_is_closed(&gate))
+		return false;
+	ereport(NOTICE,
+			(errmsg("deployment %d of \"%s\" stays a proposal", proposal->deployment, gate.instance),
+			 errdetail_internal("%s", gate_reasons(&gate)),
+			 errhint("The approval is kept.")));
+	return true;
+}
+
+/* ---- rules ---- */
+
+/* How many may approve by a role: its members that can log in, superusers left out. */
+static int64
+members_of(const char *role)
+{
+	static Statement read = {
+		.text = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_roles AS r WHERE r.rolcanlogin AND NOT r.rolsuper"
+		" AND pg_catalog.pg_has_role(r.oid, (SELECT o.oid FROM pg_catalog.pg_roles AS o WHERE o.rolname = $1), 'MEMBER')",
+		.parameters = 1,
+		.types = {TEXTOID}
+	};
+	SpiScope	scope;
+	Datum		values[1];
+	bool		isnull;
+	int64		count;
+
+	spi_enter(&scope);
+	values[0] = CStringGetTextDatum(role);
+	statement_run(&read, values, NULL, false);
+	count = DatumGetInt64(spi_value(SPI_tuptable, 0, 1, &isnull));
+	spi_leave(&scope);
+	return count;
+}
+
+/*
+ * promote.check_approval_rule() returns trigger
+ *
+ * BEFORE INSERT or UPDATE of approval_rule, for each row.  A role that is not
+ * there approves nothing: no error, for a dump may be restored before its
+ * roles are.
+ */
+Datum
+promote_check_approval_rule(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "check_approval_rule", "approval_rule",
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	char	   *rule = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "rule"));
+	char	   *role = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "role"));
+	bool		isnull;
+	int32		quorum = DatumGetInt32(SPI_getbinval(row, row_type, SPI_fnumber(row_type, "quorum"), &isnull));
+	int64		members;
+
+	if (rule == NULL || role == NULL || isnull)
+		return PointerGetDatum(row);
+	members = role_exists(role) ? members_of(role) : 0;
+	if (!role_exists(role))
+		ereport(WARNING,
+				(errmsg("role \"%s\" does not exist", role),
+				 errdetail("Nobody can approve by rule \"%s\".", rule),
+				 errhint("CREATE ROLE, or name another one.")));
+	else if (quorum > members)
+		ereport(WARNING,
+				(errmsg("rule \"%s\" asks for more than there are", rule),
+				 errdetail("The quorum is %d, and role \"%s\" has " INT64_FORMAT " members that can log in.",
+						   quorum, role, members),
+				 errhint("GRANT the role to more, or ask for fewer.")));
+	return PointerGetDatum(row);
+}
+
+/* ---- for SQL ---- */
+
+/* Some of a poll's votes, as an array of names: approvals that count, rejections that count, or what does not. */
+static Datum
+names_array(const Poll *poll, bool counts, bool approved)
+{
+	Datum	   *names = palloc(Max(list_length(poll->votes), 1) * sizeof(Datum));
+	int			count = 0;
+	ListCell   *cell;
+
+	foreach(cell, poll->votes)
+	{
+		const Vote *vote = lfirst(cell);
+
+		if (!counts && vote->void_because)
+			names[count++] = CStringGetTextDatum(psprintf("%s: %s", vote->by.actor, vote->void_because));
+		else if (counts && vote->void_because == NULL && vote->approved == approved)
+			names[count++] = CStringGetTextDatum(vote->by.actor);
+	}
+	return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* Put a row for each rule. */
+static void
+put_polls(ReturnSetInfo *result, const List *polls)
+{
+	ListCell   *cell;
+
+	foreach(cell, polls)
+	{
+		const Poll *poll = lfirst(cell);
+		bool		nulls[8] = {false};
+		Datum		values[8] = {
+			CStringGetTextDatum(poll->rule),
+			CStringGetTextDatum(poll->role),
+			Int32GetDatum(poll->quorum),
+			Int32GetDatum(poll->given),
+			Int32GetDatum(Max(poll->quorum - poll->given, 0)),
+			names_array(poll, true, true),
+			names_array(poll, true, false),
+			names_array(poll, false, false)
+		};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+}
+
+/* promote.approvals(instance text, deployment integer) returns table, see sql/approval.sql */
+Datum
+promote_approvals(PG_FUNCTION_ARGS)
+{
+	InstanceKey key;
+	int32		deployment = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");
+	GateCase	gate;
+	SpiScope	scope;
+
+	argument_instance(fcinfo, 0, "instance", &key);
+	InitMaterializedSRF(fcinfo, 0);
+	spi_enter(&scope);
+	gate_open(&key, deployment, GetCurrentTimestamp(), &gate);
+	push_snapshot();
+	put_polls((ReturnSetInfo *) fcinfo->resultinfo, read_polls(&gate));
+	PopActiveSnapshot();
+	spi_leave(&scope);
+	return (Datum) 0;
+}

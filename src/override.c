@@ -1,0 +1,391 @@
+/*
+ * override.c: gates that are overridden: for one plan, for the reasons that
+ * stood, by a role that a rule names, and in the open.
+ */
+#include "postgres.h"
+
+#include "actor.h"
+#include "audit.h"
+#include "errors.h"
+#include "history.h"
+#include "json/builder.h"
+#include "json/digest.h"
+#include "notify.h"
+#include "override.h"
+#include "rule.h"
+#include "spi.h"
+#include "stage.h"
+#include "trigger.h"
+
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+PG_FUNCTION_INFO_V1(promote_guard_override_rule);
+PG_FUNCTION_INFO_V1(promote_override_gate);
+PG_FUNCTION_INFO_V1(promote_review_override);
+
+/* ---- rules ---- */
+
+/*
+ * promote.guard_override_rule() returns trigger
+ *
+ * BEFORE INSERT or UPDATE of override_rule, for each row.  A role that is not
+ * there lets nobody override: no error, for a dump may be restored before its
+ * roles are.
+ */
+Datum
+promote_guard_override_rule(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "guard_override_rule", "override_rule",
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	char	   *code = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "code"));
+	char	   *role = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "role"));
+
+	if (code && !gate_is_overridable(code))
+		ereport(ERROR,
+				(errcode(PM_NOT_OVERRIDABLE),
+				 errmsg("gate \"%s\" is never overridden", code),
+				 errdetail("What it blocks would not be what was reviewed, or not be possible."),
+				 errhint("promote.gates() shows which may be.")));
+	if (role && !role_exists(role))
+		ereport(WARNING,
+				(errmsg("role \"%s\" does not exist", role),
+				 errdetail("Nobody may override gate \"%s\" by this rule.", code),
+				 errhint("CREATE ROLE, or name another one.")));
+	return PointerGetDatum(row);
+}
+
+/* The roles that may override a gate in the instance's environment, a row each. */
+static void
+read_roles(const InstanceKey *key, const char *code)
+{
+	static Statement read = {
+		.text = "SELECT o.role FROM promote.override_rule AS o WHERE o.project = $1 AND o.environment = $2"
+		" AND o.code = $3 ORDER BY o.role",
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3] = {
+		CStringGetTextDatum(key->project),
+		CStringGetTextDatum(key->environment),
+		CStringGetTextDatum(code)
+	};
+
+	statement_run(&read, values, NULL, true);
+}
+
+/* Is a database role one of those that may override the gate? */
+static bool
+may_override(const InstanceKey *key, const char *code, const char *database_role)
+{
+	read_roles(key, code);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		if (role_is_member(database_role, spi_text(SPI_tuptable, i, 1)))
+			return true;
+	return false;
+}
+
+/* ---- what was overridden ---- */
+
+/* Is a text one of an array's? */
+static bool
+contains_text(Datum array, const char *sought)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		if (!nulls[i] && strcmp(TextDatumGetCString(elements[i]), sought) == 0)
+			return true;
+	return false;
+}
+
+/* Let one row of gate_override count for the reasons that it covers. */
+static void
+apply_row(GateCase *gate, SPITupleTable *rows, uint64 row)
+{
+	char	   *code = spi_text(rows, row, 1);
+	bool		isnull;
+	Datum		subjects = spi_value(rows, row, 2, &isnull);
+	ListCell   *cell;
+
+	foreach(cell, gate->blockers)
+	{
+		Blocker    *blocker = lfirst(cell);
+
+		if (!blocker->overridable || strcmp(blocker->code, code) != 0 ||
+			!contains_text(subjects, blocker->subject))
+			continue;
+		blocker->overridden = true;
+		blocker->override_deployment = spi_integer(rows, row, 3);
+		blocker->override = spi_integer(rows, row, 4);
+	}
+}
+
+/*
+ * Let the overrides of the case's plan count, and of its equals, of those who
+ * may still override; not where it had come to no result yet, or was of
+ * another release.
+ */
+static void
+apply_rows(GateCase *gate)
+{
+	static Statement read = {
+		.text = "SELECT o.code, o.subjects, o.deployment, o.override, o.database_role FROM promote.gate_override AS o"
+		" WHERE " OF_INSTANCE("o") " AND (o.deployment IN ($4, $5) OR o.plan_digest = $6)"
+		" AND o.plan_digest IS NOT DISTINCT FROM $6"
+		" AND EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "o")
+		"  AND d.deployment = o.deployment AND d.bundle = $7 AND d.version = $8)"
+		" ORDER BY o.deployment, o.override",
+		.parameters = 8,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, BYTEAOID, TEXTOID, TEXTOID}
+	};
+	bool		nulls[8] = {[5] = gate->plan_digest == NULL,[7] = gate->version == NULL};
+	Datum		values[8];
+	SPITupleTable *rows;
+
+	deployment_values(&gate->key, gate->deployment, values);
+	values[4] = Int32GetDatum(gate->plan);
+	values[5] = PointerGetDatum(gate->plan_digest);
+	values[6] = CStringGetTextDatum(gate->bundle);
+	values[7] = gate->version ? CStringGetTextDatum(gate->version) : (Datum) 0;
+	statement_run(&read, values, nulls, true);
+	rows = SPI_tuptable;
+	for (uint64 i = 0; i < rows->numvals; i++)
+		if (may_override(&gate->key, spi_text(rows, i, 1), spi_text(rows, i, 5)))
+			apply_row(gate, rows, i);
+}
+
+/*
+ * Hold a judged case against what was overridden: mark the reasons that may
+ * be and those that are.  Runs inside a scope of spi.h.
+ */
+void
+override_apply(GateCase *gate)
+{
+	ListCell   *cell;
+	bool		any = false;
+
+	foreach(cell, gate->blockers)
+	{
+		Blocker    *blocker = lfirst(cell);
+
+		if (blocker->overridable)
+		{
+			read_roles(&gate->key, blocker->code);
+			blocker->overridable = SPI_processed > 0;
+		}
+		any |= blocker->overridable;
+	}
+	if (any)
+		apply_rows(gate);
+}
+
+/* ---- the verbs ---- */
+
+/* Refuse to override, saying why and what there is to do. */
+static void
+refuse_override(const GateCase *gate, const char *code, const char *why, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(PM_NOT_OVERRIDABLE),
+			 errmsg("gate \"%s\" of \"%s\" cannot be overridden", code, gate->instance),
+			 errdetail_internal("%s", why),
+			 errhint("%s", hint)));
+}
+
+/* The reasons at a gate that stand, and may be overridden by the caller. */
+static List *
+standing(const GateCase *gate, const char *code)
+{
+	List	   *found = NIL;
+	ListCell   *cell;
+
+	foreach(cell, gate->blockers)
+	{
+		Blocker    *blocker = lfirst(cell);
+
+		if (strcmp(blocker->code, code) != 0 || blocker->overridden)
+			continue;
+		if (!blocker->overridable)
+			refuse_override(gate, code, "No override_rule of its environment allows it.",
+							"Mend what blocks, or have a row in promote.override_rule.");
+		found = lappend(found, blocker);
+	}
+	if (found != NIL && !may_override(&gate->key, code, current_database_role()))
+		refuse_override(gate, code,
+						psprintf("Role \"%s\" is no member of a role that may.", current_database_role()),
+						"promote.override_rule has those who may.");
+	return found;
+}
+
+/* Texts as an array. */
+static Datum
+text_array(const List *blockers, bool subjects)
+{
+	Datum	   *elements = palloc(list_length(blockers) * sizeof(Datum));
+	int			count = 0;
+	ListCell   *cell;
+
+	foreach(cell, blockers)
+	{
+		const Blocker *blocker = lfirst(cell);
+
+		elements[count++] = CStringGetTextDatum(subjects ? blocker->subject : blocker->message);
+	}
+	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* Append what happened at a gate to the instance's chain. */
+static void
+record(const GateCase *gate, const char *event, Jsonb *data)
+{
+	AuditHead	head;
+	AuditEntry	entry = {event, data};
+	Notice		notice = {gate->instance, 0, gate->deployment, "OVERRIDE", NULL};
+
+	audit_read_head(gate->key.project, gate->instance, &head);
+	audit_append(&head, gate->key.project, gate->instance, &entry, 1);
+	notify(&notice);
+}
+
+/* Write an override of these reasons; returns its row, in SPI's memory. */
+static Datum
+write_override(const GateCase *gate, const char *code, const char *reason, const List *blockers)
+{
+	static Statement insert = {
+		.text = "INSERT INTO promote.gate_override AS o (project, environment, component, deployment, code,"
+		" override, plan_digest, subjects, messages, reason) VALUES ($1, $2, $3, $4, $5,"
+		" 1 + (SELECT pg_catalog.count(*) FROM promote.gate_override AS b WHERE " OF_INSTANCE("b")
+		"  AND b.deployment = $4 AND b.code = $5), $6, $7, $8, $9) RETURNING o, promote.audit_facts(o, '{}')",
+		.parameters = 9,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID}
+	};
+	bool		nulls[9] = {[5] = gate->plan_digest == NULL};
+	Datum		values[9];
+	bool		isnull;
+	Datum		row;
+
+	deployment_values(&gate->key, gate->deployment, values);
+	values[4] = CStringGetTextDatum(code);
+	values[5] = PointerGetDatum(gate->plan_digest);
+	values[6] = text_array(blockers, true);
+	values[7] = text_array(blockers, false);
+	values[8] = CStringGetTextDatum(reason);
+	guarded_run(&insert, values, nulls);
+	row = spi_value(SPI_tuptable, 0, 1, &isnull);
+	record(gate, "gate.overridden", spi_jsonb(SPI_tuptable, 0, 2));
+	return row;
+}
+
+/* The last override of a gate of a deployment; refuses where there is none. */
+static Datum
+last_override(const GateCase *gate, const char *code)
+{
+	static Statement read = {
+		.text = "SELECT o FROM promote.gate_override AS o WHERE " OF_INSTANCE("o")
+		" AND o.deployment = $4 AND o.code = $5 ORDER BY o.override DESC LIMIT 1",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID}
+	};
+	Datum		values[5];
+	bool		isnull;
+
+	deployment_values(&gate->key, gate->deployment, values);
+	values[4] = CStringGetTextDatum(code);
+	statement_run(&read, values, NULL, false);
+	if (SPI_processed == 0)
+		refuse_override(gate, code, "It does not block.",
+						"promote.blockers shows what does; an override is for what somebody has seen.");
+	return spi_value(SPI_tuptable, 0, 1, &isnull);
+}
+
+/*
+ * promote.override_gate(instance text, deployment integer, code text, reason
+ * text) returns promote.gate_override
+ */
+Datum
+promote_override_gate(PG_FUNCTION_ARGS)
+{
+	InstanceKey key;
+	SpiScope	scope;
+	GateCase	gate;
+	int32		deployment;
+	char	   *code = argument_required(fcinfo, 2, "code");
+	char	   *reason = argument_required(fcinfo, 3, "reason");
+	List	   *blockers;
+
+	argument_instance(fcinfo, 0, "instance", &key);
+	deployment = argument_number(fcinfo, 1, "deployment");
+	spi_enter(&scope);
+	rule_lock_case(&key);
+	gate_open(&key, deployment, GetCurrentTimestamp(), &gate);
+	gate_judge(&gate, false);
+	blockers = standing(&gate, code);
+	return deployment_result(&scope, blockers == NIL ? last_override(&gate, code) :
+							 write_override(&gate, code, reason, blockers));
+}
+
+/* Note that the overrides of a gate that nobody has looked at were looked at. */
+static int64
+write_reviews(const GateCase *gate, const char *code, const char *review)
+{
+	static Statement insert = {
+		.text = "INSERT INTO promote.override_review AS v (project, environment, component, deployment, code,"
+		" override, review) SELECT $1, $2, $3, $4, $5, o.override, $6 FROM promote.gate_override AS o"
+		" WHERE " OF_INSTANCE("o") " AND o.deployment = $4 AND o.code = $5 AND o.actor <> $7"
+		" AND NOT EXISTS (SELECT FROM promote.override_review AS x WHERE " OF_INSTANCE("x")
+		"  AND x.deployment = $4 AND x.code = $5 AND x.override = o.override)"
+		" ORDER BY o.override RETURNING promote.audit_facts(v, '{}')",
+		.parameters = 7,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	bool		nulls[7] = {[5] = review == NULL};
+	Datum		values[7];
+	SPITupleTable *rows;
+
+	deployment_values(&gate->key, gate->deployment, values);
+	values[4] = CStringGetTextDatum(code);
+	values[5] = review ? CStringGetTextDatum(review) : (Datum) 0;
+	values[6] = CStringGetTextDatum(current_actor());
+	guarded_run(&insert, values, nulls);
+	rows = SPI_tuptable;
+	for (uint64 i = 0; i < rows->numvals; i++)
+		record(gate, "override.reviewed", spi_jsonb(rows, i, 1));
+	return rows->numvals;
+}
+
+/*
+ * promote.review_override(instance text, deployment integer, code text,
+ * review text) returns integer
+ */
+Datum
+promote_review_override(PG_FUNCTION_ARGS)
+{
+	SpiScope	scope;
+	GateCase	gate = {.code = NULL};
+	Deployment	deployment;
+	char	   *code = argument_required(fcinfo, 2, "code");
+	int64		count;
+
+	argument_instance(fcinfo, 0, "instance", &gate.key);
+	gate.deployment = argument_number(fcinfo, 1, "deployment");
+	gate.instance = instance_key_name(&gate.key);
+	spi_enter(&scope);
+	stage_lock(&gate.key, true);
+	deployment_load(&gate.key, gate.deployment, &deployment);
+	(void) last_override(&gate, code);
+	count = write_reviews(&gate, code, argument_text(fcinfo, 3));
+	spi_leave(&scope);
+	PG_RETURN_INT32((int32) count);
+}

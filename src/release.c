@@ -1,0 +1,272 @@
+/*
+ * release.c: releases that are taken out of use, and put back.
+ *
+ * bundle_release.block_reason is the one place that says whether a release is
+ * blocked; it may be set by an UPDATE as well as by the verbs, and triggers
+ * do the rest.
+ *
+ * Locks: all that is staged or queued with a release refers to it by a
+ * foreign key, and so holds its row FOR KEY SHARE.  Whoever blocks it takes the
+ * row FOR UPDATE: that waits for what is under way, and what comes later
+ * waits for it, and reads block_reason behind that lock.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "errors.h"
+#include "history.h"
+#include "release.h"
+#include "stage.h"
+#include "trigger.h"
+
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/rel.h"
+
+PG_FUNCTION_INFO_V1(promote_block_release);
+PG_FUNCTION_INFO_V1(promote_unblock_release);
+PG_FUNCTION_INFO_V1(promote_lock_release);
+PG_FUNCTION_INFO_V1(promote_record_release);
+
+#define OF_RELEASE(as) as ".bundle = $1 AND " as ".version = $2"
+
+/* What is said while the verb unblocks, for the trigger that records; NULL: nothing. */
+static const char *unblock_message = NULL;
+
+/* Refuse a release that was taken out of use. */
+void
+refuse_blocked_release(const char *bundle, const char *version, const char *reason)
+{
+	ereport(ERROR,
+			(errcode(PM_RELEASE_BLOCKED),
+			 errmsg("release %s of bundle \"%s\" is blocked", version, bundle),
+			 errdetail("The reason given is: %s", reason),
+			 errhint("Use another release, or put this one back to use by promote.unblock_release.")));
+	pg_unreachable();
+}
+
+/*
+ * Refuse to go on with a blocked release, and keep it from being blocked until
+ * the transaction ends.  Runs inside a scope of spi.h.
+ */
+void
+release_require_unblocked(const char *bundle, const char *version)
+{
+	static Statement read = {
+		.text = "SELECT f.block_reason FROM promote.bundle_release AS f"
+		" WHERE " OF_RELEASE("f") " FOR KEY SHARE OF f",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2] = {CStringGetTextDatum(bundle), CStringGetTextDatum(version)};
+	char	   *reason;
+
+	statement_run(&read, values, NULL, false);
+	reason = SPI_processed > 0 ? spi_text(SPI_tuptable, 0, 1) : NULL;
+	if (reason)
+		refuse_blocked_release(bundle, version, reason);
+}
+
+/* Gate "release": what would be deployed must not be blocked. */
+void
+gate_release(GateCase *gate)
+{
+	static Statement read = {
+		.text = "SELECT f.block_reason, (SELECT e.at FROM promote.release_event AS e"
+		"  WHERE " OF_RELEASE("e") " AND e.event = 'blocked'"
+		"  ORDER BY e.bundle DESC, e.version DESC, e.seq DESC LIMIT 1)"
+		" FROM promote.bundle_release AS f WHERE " OF_RELEASE("f") " AND f.block_reason IS NOT NULL",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2];
+	Datum		since;
+	bool		isnull;
+
+	if (gate->version == NULL)
+		return;
+	values[0] = CStringGetTextDatum(gate->bundle);
+	values[1] = CStringGetTextDatum(gate->version);
+	statement_run(&read, values, NULL, true);
+	if (SPI_processed == 0)
+		return;
+	since = spi_value(SPI_tuptable, 0, 2, &isnull);
+	gate_block(gate, "release", false, isnull ? GATE_NO_TIME : DatumGetTimestampTz(since), GATE_NO_TIME,
+			   "whoever unblocks the release",
+			   psprintf("release %s of bundle \"%s\" is blocked: %s", gate->version, gate->bundle,
+						spi_text(SPI_tuptable, 0, 1)));
+}
+
+/* Refuse a release that is not there. */
+static void
+refuse_unknown_release(const char *bundle, const char *version)
+{
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 errmsg("bundle \"%s\" has no release %s", bundle, version),
+			 errdetail("There is no such row in promote.bundle_release."),
+			 errhint("Check the spelling; a release is named by its whole version, as in 1.2.3.")));
+}
+
+/* Set the block reason, or clear it, where it is another one; returns the row. */
+static Datum
+set_block_reason(FunctionCallInfo fcinfo, const char *reason)
+{
+	static Statement set = {
+		.text = "UPDATE promote.bundle_release AS f SET block_reason = $3"
+		" WHERE " OF_RELEASE("f") " AND f.block_reason IS DISTINCT FROM $3",
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	static Statement read = {
+		.text = "SELECT f FROM promote.bundle_release AS f WHERE " OF_RELEASE("f"),
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	char	   *bundle = argument_required(fcinfo, 0, "bundle");
+	char	   *version = argument_required(fcinfo, 1, "version");
+	Datum		values[3] = {CStringGetTextDatum(bundle), CStringGetTextDatum(version)};
+	bool		nulls[3] = {[2] = reason == NULL};
+	SpiScope	scope;
+	Datum		row;
+	bool		isnull;
+
+	if (reason)
+		values[2] = CStringGetTextDatum(reason);
+	spi_enter(&scope);
+	statement_run(&set, values, nulls, false);
+	statement_run(&read, values, NULL, false);
+	if (SPI_processed == 0)
+		refuse_unknown_release(bundle, version);
+	row = SPI_datumTransfer(spi_value(SPI_tuptable, 0, 1, &isnull), false, -1);
+	spi_leave(&scope);
+	return row;
+}
+
+/* promote.block_release(bundle text, version text, reason text) returns promote.bundle_release */
+Datum
+promote_block_release(PG_FUNCTION_ARGS)
+{
+	return set_block_reason(fcinfo, argument_required(fcinfo, 2, "reason"));
+}
+
+/* promote.unblock_release(bundle text, version text, message text) returns promote.bundle_release */
+Datum
+promote_unblock_release(PG_FUNCTION_ARGS)
+{
+	volatile Datum row = (Datum) 0;
+
+	unblock_message = argument_text(fcinfo, 2);
+	PG_TRY();
+	{
+		row = set_block_reason(fcinfo, NULL);
+	}
+	PG_FINALLY();
+	{
+		unblock_message = NULL;
+	}
+	PG_END_TRY();
+	return row;
+}
+
+/* The block reason of one of a trigger's rows; NULL: none. */
+static char *
+reason_of(TriggerData *data, HeapTuple row)
+{
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+
+	return SPI_getvalue(row, row_type, SPI_fnumber(row_type, "block_reason"));
+}
+
+/* Has the update another block reason? */
+static bool
+reason_differs(TriggerData *data)
+{
+	char	   *before = reason_of(data, data->tg_trigtuple);
+	char	   *after = reason_of(data, data->tg_newtuple);
+
+	return before == NULL || after == NULL ? before != after : strcmp(before, after) != 0;
+}
+
+/* The key of the trigger's release, as a statement's first parameters. */
+static void
+release_values(TriggerData *data, Datum *values)
+{
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	bool		isnull;
+
+	values[0] = SPI_getbinval(data->tg_trigtuple, row_type, SPI_fnumber(row_type, "bundle"), &isnull);
+	values[1] = SPI_getbinval(data->tg_trigtuple, row_type, SPI_fnumber(row_type, "version"), &isnull);
+}
+
+/*
+ * promote.lock_release() returns trigger
+ *
+ * BEFORE UPDATE of bundle_release, for each row: whoever blocks it waits for
+ * what is under way with it.
+ */
+Datum
+promote_lock_release(PG_FUNCTION_ARGS)
+{
+	static Statement lock = {
+		.text = "SELECT FROM promote.bundle_release AS f WHERE " OF_RELEASE("f") " FOR UPDATE",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	TriggerData *data = trigger_data(fcinfo, "lock_release", "bundle_release",
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	Datum		values[2];
+	SpiScope	scope;
+
+	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+		return PointerGetDatum(data->tg_trigtuple);
+	if (reason_of(data, data->tg_newtuple) && reason_differs(data))
+	{
+		release_values(data, values);
+		spi_enter(&scope);
+		statement_run(&lock, values, NULL, false);
+		spi_leave(&scope);
+	}
+	return PointerGetDatum(data->tg_newtuple);
+}
+
+/*
+ * promote.record_release() returns trigger
+ *
+ * AFTER UPDATE of bundle_release, for each row: records that it was blocked
+ * or unblocked.
+ */
+Datum
+promote_record_release(PG_FUNCTION_ARGS)
+{
+	static Statement record = {
+		.text = "INSERT INTO promote.release_event (bundle, version, seq, event, reason)"
+		" SELECT $1, $2, COALESCE((SELECT e.seq FROM promote.release_event AS e WHERE " OF_RELEASE("e")
+		"  ORDER BY e.bundle DESC, e.version DESC, e.seq DESC LIMIT 1), 0) + 1, $3, $4",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	TriggerData *data = trigger_data(fcinfo, "record_release", "bundle_release",
+									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	Datum		values[4];
+	bool		nulls[4] = {false};
+	SpiScope	scope;
+	char	   *reason;
+
+	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event) || !reason_differs(data))
+		return PointerGetDatum(NULL);
+	reason = reason_of(data, data->tg_newtuple);
+	release_values(data, values);
+	values[2] = CStringGetTextDatum(reason ? "blocked" : "unblocked");
+	if (reason == NULL)
+		reason = (char *) unblock_message;
+	nulls[3] = reason == NULL;
+	values[3] = reason ? CStringGetTextDatum(reason) : (Datum) 0;
+	spi_enter(&scope);
+	guarded_run(&record, values, nulls);
+	spi_leave(&scope);
+	return PointerGetDatum(NULL);
+}

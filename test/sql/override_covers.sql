@@ -1,0 +1,60 @@
+-- Overrides: what they cover, and what not.
+BEGIN;
+SELECT no_plan();
+\ir ../fixtures/ecomm.sql
+\ir ../fixtures/deploy.sql
+\ir ../fixtures/plan.sql
+SET LOCAL client_min_messages = 'warning';
+
+CREATE ROLE test_duty;
+DO $$ BEGIN EXECUTE format('GRANT test_duty TO %I', current_user); END $$;
+INSERT INTO promote.override_rule (project, environment, code, role)
+SELECT 'ecomm', 'production', code, 'test_duty' FROM unnest(ARRAY['freeze', 'drift']) AS code;
+
+-- Overrides a gate; returns what was overridden.
+CREATE FUNCTION pg_temp.override(deployment integer, code text) RETURNS text LANGUAGE sql AS $$
+    SELECT subjects::text FROM promote.override_gate('ecomm-production-db', deployment, code, 'it burns')
+$$;
+-- The gates that are closed.
+CREATE FUNCTION pg_temp.closed(deployment integer DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(code || ': ' || message, E'\n') FROM promote.blockers('ecomm-production-db', deployment)
+$$;
+CREATE FUNCTION pg_temp.freeze() RETURNS void LANGUAGE sql AS $$
+    INSERT INTO promote.freeze_window (name, during) VALUES ('night', tstzrange(now() - interval '1 h', now() + interval '1 h'))
+$$;
+
+-- ---- a plan without a result ----
+SELECT pg_temp.freeze();
+SELECT (promote.plan_instance('ecomm-production-db')).deployment AS plan \gset
+SELECT is(pg_temp.override(:plan, 'freeze'), '{night}', 'what is not planned yet');
+SELECT ok(pg_temp.work('ecomm-production-db') > 0, '... and then is');
+SELECT is(pg_temp.closed(:plan), 'freeze: freeze "night" is on', '... has nothing overridden that nobody has seen');
+SELECT is(pg_temp.override(:plan, 'freeze'), '{night}', 'what was planned');
+SELECT is(pg_temp.closed(:plan), NULL, '... has');
+SELECT is((promote.plan_instance('ecomm-production-db')).deployment > :plan, true, 'another plan');
+SELECT pg_temp.work('ecomm-production-db') \g /dev/null
+SELECT is(pg_temp.closed(), NULL, '... of an equal digest, too');
+DO $$ BEGIN PERFORM promote.configure_instance('ecomm-production-db', '{}', '1.1.0'); END $$;
+SELECT pg_temp.work('ecomm-production-db') \g /dev/null
+SELECT is((SELECT count(DISTINCT plan_digest) FROM promote.deployment WHERE environment = 'production'), 1::bigint, 'nor is a plan of another release');
+SELECT is(pg_temp.closed(), 'freeze: freeze "night" is on', '... what was overridden');
+DELETE FROM promote.freeze_window;
+
+-- ---- more drift than a message names ----
+SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
+SELECT promote.report_observed('ecomm-production-db', params || '{"a1": 1, "a2": 1, "a3": 1, "a4": 1, "a5": 1, "a6": 1}', 'probe')
+  FROM promote.config_as_of('ecomm-production-db', 'infinity') \g /dev/null
+DO $$ BEGIN PERFORM promote.configure_instance('ecomm-production-db', '{"replicas": 4}'); END $$;
+SELECT pg_temp.work('ecomm-production-db') \g /dev/null
+SELECT max(deployment) AS plan FROM promote.deployment WHERE environment = 'production' \gset
+SELECT matches(pg_temp.closed(), '^drift: .*: .a1, .a2, .a3, .a4, .a5 and 1 more$', 'much differs');
+SELECT is(pg_temp.override(:plan, 'drift'), '{".a1, .a2, .a3, .a4, .a5, .a6"}', '... and is overridden');
+SELECT is(pg_temp.closed(), NULL, '... all of it');
+SELECT promote.report_observed('ecomm-production-db', params || '{"a1": 1, "a2": 1, "a3": 1, "a4": 1, "a5": 1, "a7": 1}', 'probe')
+  FROM promote.config AS c JOIN promote.deployment AS d ON c.digest = d.rendered_digest AND c.project = d.project
+  JOIN promote.instance AS i ON d.deployment = i.deployed_by AND d.environment = i.environment AND d.component = i.component AND i.name = 'ecomm-production-db' \g /dev/null
+SELECT matches(pg_temp.closed(), '^drift: .*: .a1, .a2, .a3, .a4, .a5 and ', 'what differs later is not');
+
+SELECT is_empty('SELECT * FROM promote.verify_audit()', 'all is in the audit log');
+SELECT * FROM finish();
+ROLLBACK;
