@@ -11,6 +11,7 @@
 #include "errors.h"
 #include "history.h"
 #include "json/limits.h"
+#include "line.h"
 #include "review.h"
 #include "stage.h"
 #include "window.h"
@@ -200,9 +201,12 @@ pick(const Wish *wish, Candidate *candidate)
 	if (strcmp(deployment->status, "RUNNING") != 0 && strcmp(deployment->action, "PLAN") != 0)
 	{
 		candidate->outdated = review_outdated(&deployment->key, deployment->deployment);
+		/* as long as nobody knows, where the line is about to be stopped */
+		candidate->held_until = GATE_NO_TIME;
 		candidate->held = candidate->outdated == NULL &&
-			window_holds(&deployment->key, deployment->deployment, GetCurrentTimestamp(),
-						 &candidate->held_until);
+			(!line_keep_going() ||
+			 window_holds(&deployment->key, deployment->deployment, GetCurrentTimestamp(),
+						  &candidate->held_until));
 	}
 	return true;
 }

@@ -159,6 +159,7 @@ DELETE FROM promote.freeze_window;
 INSERT INTO promote.change_window (name, environment, during, max_deployments_per_window) VALUES ('today', 'production', tstzrange(now() - '1 hour'::interval, now() + '1 day'::interval), 2);
 SELECT is(pg_temp.gates(clock_timestamp()), NULL, 'what was aborted before it began counts for nothing');
 SELECT is((promote.deploy_instance('ecomm-production-db')).status, 'PENDING', 'the first');
+SELECT is((SELECT string_agg(locktype, ' ') FROM pg_locks WHERE pid = pg_backend_pid() AND mode = 'ExclusiveLock' AND locktype IN ('advisory', 'object') AND objid > 0), 'object', 'its place is locked, by no lock that anybody can take');
 SELECT is(pg_temp.gates(clock_timestamp()), NULL, 'one is left');
 SELECT is((promote.deploy_instance('other-production-db')).status, 'PENDING', 'the second, of another project');
 SELECT is(pg_temp.gates(clock_timestamp()) ~ '^budget: change window "today" has had its 2 since', true, 'none is left');
