@@ -136,16 +136,31 @@ SELECT is((SELECT status FROM promote.resume_request('shop', 10)), 'ROLLING_BACK
 SELECT is(pg_temp.drain(10), 'ROLLED_BACK', 'it is rolled back once more');
 SELECT is((SELECT c.params ->> 'size' FROM promote.config_as_of('shop-production-s2', 'infinity') AS c), '3', 'to what ran');
 
+-- ---- what was done and becomes unhealthy before its wave is over ----
+SELECT promote.configure_instance('shop-staging-' || s, '{"size": 8}') FROM unnest('{s4,s5,s6}'::text[]) AS s \g /dev/null
+SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s4", "s5", "s6"]}', 'waves', '[2]', rollback_mode => 'wave', include_other_changes => true)), 11, 'two, then one');
+SELECT is(pg_temp.preview(11), 3::bigint, 'previewed');
+SELECT promote.advance_request('shop', 11) \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT promote.advance_request('shop', 11) \g /dev/null
+SELECT promote.complete_deployment(c.instance, c.deployment, c.fencing) FROM promote.claim_deployment('worker') AS c \g /dev/null
+SELECT promote.advance_request('shop', 11) \g /dev/null
+SELECT is(pg_temp.items(11), 's4 1 DONE, s5 1 DEPLOYING, s6 2 PENDING', 'one is done, the other is on its way');
+SELECT promote.report_health('shop-production-s4', 'pager', false) \g /dev/null
+SELECT is(pg_temp.drain(11), 'ROLLED_BACK', 'the one is not healthy: the wave was not over');
+SELECT is(pg_temp.items(11), 's4 1 ROLLED_BACK, s5 1 ROLLED_BACK, s6 2 PENDING', '... and the next one is not begun');
+SELECT is((SELECT reason FROM promote.promotion_request WHERE project = 'shop' AND request = 11), '"shop-production-s4": check "pager" has failed since its deployment', '... for that reason');
+
 -- ---- waves that are no sizes at all ----
 SELECT pg_temp.refuses(format('SELECT promote.open_request(%L, %L, %L, strategy => %L, waves => %L)', 'shop', 'staging', 'production', 'waves', waves), 'PM404', 'Wave 1 is neither', waves)
   FROM unnest('{[1e30],[-1e400],[0.5],[2147483648]}'::text[]) AS waves;
 
 -- ---- what verbs return and people read ----
 SELECT is((SELECT (promote.open_request('shop', 'staging', 'production', '{"components": ["s3"]}', overrides => '{"s3": {"password": "topsecret"}}',
-    ticket => E'T\n1', verification_owner => E'vera\nState: COMPLETED')).request), 11, 'a request with a sensitive override');
-SELECT is((SELECT overrides FROM promote.promotion_request WHERE project = 'shop' AND request = 11), '{"s3": {"password": "topsecret"}}', 'it is kept');
-SELECT is((promote.pause_request('shop', 11, E'lunch\nState: x')).overrides, jsonb_build_object('s3', encode(promote.jsonb_digest('{"password": "topsecret"}'), 'hex')), 'but not given to whoever may pause it');
-SELECT is((SELECT count(*) FROM regexp_matches(promote.handoff_text('shop', 11), '^State:', 'gn')), 1::bigint, 'nobody writes lines of their own into the sheet');
+    ticket => E'T\n1', verification_owner => E'vera\nState: COMPLETED')).request), 12, 'a request with a sensitive override');
+SELECT is((SELECT overrides FROM promote.promotion_request WHERE project = 'shop' AND request = 12), '{"s3": {"password": "topsecret"}}', 'it is kept');
+SELECT is((promote.pause_request('shop', 12, E'lunch\nState: x')).overrides, jsonb_build_object('s3', encode(promote.jsonb_digest('{"password": "topsecret"}'), 'hex')), 'but not given to whoever may pause it');
+SELECT is((SELECT count(*) FROM regexp_matches(promote.handoff_text('shop', 12), '^State:', 'gn')), 1::bigint, 'nobody writes lines of their own into the sheet');
 
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'after all that the chains are whole');
 SELECT * FROM finish();
