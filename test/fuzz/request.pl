@@ -303,9 +303,13 @@ BEGIN
 END
 $$;
 CREATE FUNCTION fuzz.stop() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+	why text := 'fire ' || random();
 BEGIN
-	PERFORM promote.stop_line('fire', 'shop');
-	PERFORM fuzz.begin('stopped', 'shop');
+	-- what is stopped already stays so, and may just be lifted by somebody else
+	IF (promote.stop_line(why, 'shop')).reason = why THEN
+		PERFORM fuzz.begin('stopped', 'shop');
+	END IF;
 END
 $$;
 CREATE FUNCTION fuzz.lift() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -318,7 +322,7 @@ END
 $$;
 CREATE FUNCTION fuzz.block() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-	PERFORM promote.block_release('service', '1.1.0', 'bad');
+	PERFORM promote.block_release('service', '1.1.0', 'bad ' || random());
 	PERFORM fuzz.begin('release', '1.1.0');
 END
 $$;
