@@ -388,7 +388,8 @@ static bool
 is_as_staged(const RequestItem *item, const ItemProposal *proposal)
 {
 	return is_staged(item) &&
-		(proposal->skip_reason || item->version == NULL ||
+		(proposal->skip_reason ? item->as_previewed || item->last_plan == 0 :
+		 item->version == NULL ||
 		 (strcmp(item->version, proposal->promotion.proposed.proposal.version) == 0 &&
 		  json_digest_equal(item->rendered_digest, proposal->rendered_digest)));
 }

@@ -161,16 +161,31 @@ SELECT is(pg_temp.drain(12), 'ROLLED_BACK', 'the one is not healthy: the wave wa
 SELECT is(pg_temp.items(12), 's4 1 ROLLED_BACK, s5 1 ROLLED_BACK, s6 2 PENDING', '... and the next one is not begun');
 SELECT is((SELECT reason FROM promote.promotion_request WHERE project = 'shop' AND request = 12), '"shop-production-s4": check "pager" has failed since its deployment', '... for that reason');
 
+SELECT is(pg_temp.waits(12), '', 'what is over waits for nothing');
+
+-- ---- somebody else deploys by hand what was staged, with what was not previewed ----
+SELECT promote.configure_instance('shop-staging-s1', '{"size": 44}') \g /dev/null
+SELECT is(pg_temp.open('{s1}'), 13, 'one');
+SELECT is(pg_temp.preview(13), 1::bigint, 'previewed');
+SELECT promote.advance_request('shop', 13) \g /dev/null
+UPDATE promote.environment SET parameters = '{"host": "d"}' WHERE project = 'shop' AND environment = 'production';
+SELECT is(pg_temp.drain(13), 'BLOCKED', 'planned with another parameter');
+SELECT promote.deploy_instance('shop-production-s1') \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.drain(13), 'BLOCKED', '... and deployed so by hand');
+SELECT is((SELECT skip_reason FROM promote.preview_request('shop', 13)), 'nothing to do: "shop-production-s1" runs it already', 'which another preview says');
+SELECT is(pg_temp.drain(13), 'COMPLETED', 'and it goes on');
+
 -- ---- waves that are no sizes at all ----
 SELECT pg_temp.refuses(format('SELECT promote.open_request(%L, %L, %L, strategy => %L, waves => %L)', 'shop', 'staging', 'production', 'waves', waves), 'PM404', 'Wave 1 is neither', waves)
   FROM unnest('{[1e30],[-1e400],[0.5],[2147483648]}'::text[]) AS waves;
 
 -- ---- what verbs return and people read ----
 SELECT is((SELECT (promote.open_request('shop', 'staging', 'production', '{"components": ["s3"]}', overrides => '{"s3": {"password": "topsecret"}}',
-    ticket => E'T\n1', verification_owner => E'vera\nState: COMPLETED')).request), 13, 'a request with a sensitive override');
-SELECT is((SELECT overrides FROM promote.promotion_request WHERE project = 'shop' AND request = 13), '{"s3": {"password": "topsecret"}}', 'it is kept');
-SELECT is((promote.pause_request('shop', 13, E'lunch\nState: x')).overrides, jsonb_build_object('s3', encode(promote.jsonb_digest('{"password": "topsecret"}'), 'hex')), 'but not given to whoever may pause it');
-SELECT is((SELECT count(*) FROM regexp_matches(promote.handoff_text('shop', 13), '^State:', 'gn')), 1::bigint, 'nobody writes lines of their own into the sheet');
+    ticket => E'T\n1', verification_owner => E'vera\nState: COMPLETED')).request), 14, 'a request with a sensitive override');
+SELECT is((SELECT overrides FROM promote.promotion_request WHERE project = 'shop' AND request = 14), '{"s3": {"password": "topsecret"}}', 'it is kept');
+SELECT is((promote.pause_request('shop', 14, E'lunch\nState: x')).overrides, jsonb_build_object('s3', encode(promote.jsonb_digest('{"password": "topsecret"}'), 'hex')), 'but not given to whoever may pause it');
+SELECT is((SELECT count(*) FROM regexp_matches(promote.handoff_text('shop', 14), '^State:', 'gn')), 1::bigint, 'nobody writes lines of their own into the sheet');
 
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'after all that the chains are whole');
 SELECT * FROM finish();
