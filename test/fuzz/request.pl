@@ -285,6 +285,15 @@ $$;
 CREATE FUNCTION fuzz.opened(request promote.promotion_request) RETURNS void LANGUAGE sql AS $$
 	SELECT fuzz.begin('request', request.request::text)
 $$;
+-- The revisions that a request has staged, for its own deployments.
+CREATE TABLE fuzz.staged (request integer, component text, revision integer);
+CREATE FUNCTION fuzz.note_staged() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+	INSERT INTO fuzz.staged VALUES (NEW.request, NEW.component, NEW.revision), (NEW.request, NEW.component, NEW.rollback_revision);
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER note_staged AFTER UPDATE ON promote.promotion_request_item FOR EACH ROW EXECUTE FUNCTION fuzz.note_staged();
 CREATE FUNCTION fuzz.freeze() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
 	called text := 'f' || (random() * 1e9)::integer;
@@ -376,10 +385,8 @@ BEGIN
 			WHEN 'request' THEN EXISTS (SELECT FROM promote.promotion_request_item AS t JOIN promote.promotion_request AS q USING (project, request)
 					 WHERE t.request = f.subject::integer AND t.component = j.component AND t.status <> 'SKIPPED'
 					   AND q.status NOT IN ('ROLLED_BACK', 'COMPLETED', 'CANCELLED'))
-				AND NOT (j.action = 'PROVISION' AND EXISTS (SELECT FROM promote.promotion_request_item AS t
-					 WHERE t.request = f.subject::integer AND t.component = j.component AND j.revision IN (t.revision, t.rollback_revision)))
-				AND NOT (j.action = 'PROVISION' AND (SELECT r.message FROM promote.revision AS r WHERE r.project = j.project AND r.environment = j.environment
-					AND r.component = j.component AND r.revision = j.revision) ~ ('^request ' || f.subject || '\M'))
+				AND NOT (j.action = 'PROVISION' AND EXISTS (SELECT FROM fuzz.staged AS s
+					 WHERE s.request = f.subject::integer AND s.component = j.component AND s.revision = j.revision))
 			ELSE false END
 	UNION ALL
 	SELECT concat_ws(' | ', 'queued without approval', j.name, j.deployment, j.action, j.gates) FROM judged AS j
