@@ -234,17 +234,6 @@ read_facts(GateCase *gate)
 }
 
 /*
- * Look at what is committed now, whatever the transaction's own snapshot
- * shows: who has waited for a lock has to see what it was waited for.
- */
-static void
-push_snapshot(void)
-{
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-}
-
-/*
  * Read the case of a deployment, or (0) of what would be deployed if nothing
  * is named; to be judged for a time.  Runs inside a scope of spi.h.  Raises
  * PM_NOT_FOUND and PM_NOT_CONFIGURED.
@@ -253,7 +242,7 @@ void
 gate_open(const InstanceKey *key, int32 deployment, TimestampTz at, GateCase *gate)
 {
 	*gate = (GateCase) {.key = *key,.deployment = deployment,.at = at,.now = GetCurrentTimestamp()};
-	push_snapshot();
+	spi_push_latest();
 	if (deployment == 0)
 		target_desired(gate);
 	else
@@ -279,7 +268,7 @@ gate_open_order(const InstanceKey *key, const DeploymentOrder *order, GateCase *
 		.at = now,
 		.now = now
 	};
-	push_snapshot();
+	spi_push_latest();
 	read_facts(gate);
 	PopActiveSnapshot();
 }
@@ -427,7 +416,7 @@ void
 gate_judge(GateCase *gate, bool reviewed)
 {
 	gate->blockers = NIL;
-	push_snapshot();
+	spi_push_latest();
 	for (int i = 0; i < lengthof(gates); i++)
 	{
 		if (is_review(&gates[i]) && !reviewed)
@@ -444,7 +433,7 @@ gate_judge_time(GateCase *gate, TimestampTz at)
 {
 	gate->at = at;
 	gate->blockers = NIL;
-	push_snapshot();
+	spi_push_latest();
 	for (int i = 0; i < lengthof(gates); i++)
 		if (gates[i].kind == GATE_TIME)
 			judge(&gates[i], gate);

@@ -106,8 +106,7 @@ find_stop(const char *project)
 	bool		nulls[1];
 
 	values[0] = text_or_null(project, nulls);
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
+	spi_push_latest();
 	statement_run(&find, values, nulls, true);
 	PopActiveSnapshot();
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
@@ -121,7 +120,7 @@ last_stop(void)
 		.text = "SELECT s.stop FROM promote.line_stop AS s ORDER BY s.stop DESC LIMIT 1"
 	};
 
-	PushActiveSnapshot(GetLatestSnapshot());
+	spi_push_latest();
 	statement_run(&find, NULL, NULL, true);
 	PopActiveSnapshot();
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
@@ -217,8 +216,7 @@ stop_result(SpiScope *scope, int32 stop)
 	Datum		values[1] = {Int32GetDatum(stop)};
 	bool		isnull;
 
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
+	spi_push_latest();
 	statement_run(&read, values, NULL, true);
 	PopActiveSnapshot();
 	return deployment_result(scope, spi_value(SPI_tuptable, 0, 1, &isnull));

@@ -465,8 +465,7 @@ window_lock_budgets(GateCase *gate)
 	uint32	   *hashes;
 	int			count = 0;
 
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
+	spi_push_latest();
 	set = set_of(gate);
 	hashes = palloc((set->count + 1) * sizeof(uint32));
 	for (Window *window = NULL; (window = next_window(gate, WINDOW_CHANGE, window)) != NULL;)
@@ -582,7 +581,7 @@ window_holds(const InstanceKey *key, int32 deployment, TimestampTz at, Timestamp
 	ListCell   *cell;
 	bool		held = false;
 
-	PushActiveSnapshot(GetLatestSnapshot());
+	spi_push_latest();
 	set = window_read(key->project, key->environment, key->component);
 	PopActiveSnapshot();
 	if (!may_hold(set, at))
