@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "audit.h"
 #include "errors.h"
 #include "spi.h"
 #include "stage.h"
@@ -318,7 +319,9 @@ gate_freeze(GateCase *gate)
 		gate_block(gate, "freeze", true, state->since, state->until,
 				   "whoever changes promote.freeze_window",
 				   psprintf("freeze \"%s\" is on%s", freeze->name, because(freeze->reason)));
-		gate_about(gate, freeze->name);
+		/* another time that it is on is another reason */
+		gate_about(gate, freeze->text.during ? freeze->name :
+				   psprintf("%s since %s", freeze->name, audit_time(state->since)));
 	}
 }
 

@@ -40,6 +40,15 @@ SELECT is((SELECT count(DISTINCT plan_digest) FROM promote.deployment WHERE envi
 SELECT is(pg_temp.closed(), 'freeze: freeze "night" is on', '... what was overridden');
 DELETE FROM promote.freeze_window;
 
+-- ---- another time that a freeze is on ----
+INSERT INTO promote.freeze_window (name, rule, zone, starts_at, duration)
+VALUES ('nightly', 'FREQ=DAILY', 'UTC', (now() AT TIME ZONE 'UTC') - interval '1 h', '2 h');
+SELECT max(deployment) AS plan FROM promote.deployment WHERE environment = 'production' \gset
+SELECT matches(pg_temp.override(:plan, 'freeze'), '^{"nightly since ', 'a freeze that recurs');
+SELECT is(pg_temp.closed(), NULL, '... is overridden');
+SELECT is((SELECT string_agg(code, ' ') FROM promote.blockers('ecomm-production-db', at => now() + interval '1 day')), 'freeze', '... but not tomorrow''s');
+DELETE FROM promote.freeze_window;
+
 -- ---- more drift than a message names ----
 SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
 SELECT promote.report_observed('ecomm-production-db', params || '{"a1": 1, "a2": 1, "a3": 1, "a4": 1, "a5": 1, "a6": 1}', 'probe')
