@@ -280,7 +280,8 @@ refuse_unlike_preview(const PromotionRequest *request, const RequestItem *item)
 			(errcode(PM_PREVIEW_MOVED),
 			 errmsg("plan %d has another release or other params than preview %d shows: take another by promote.preview_request",
 					item->last_plan, request->preview),
-			 errhint("Nothing is deployed that was not previewed.")));
+			 errdetail("Nothing is deployed that was not previewed."),
+			 errhint("Take another preview by promote.preview_request, and look at it.")));
 }
 
 /* Deploy by its plan what is staged, if its gates are open and it has not left the scope. */
