@@ -49,6 +49,7 @@ CREATE TABLE promote.promotion_request (
     CONSTRAINT promotion_request_number_check CHECK (request > 0 AND wave >= 0 AND preview >= 0),
     CONSTRAINT promotion_request_strategy_check
         CHECK (strategy IN ('one_by_one', 'waves', 'canary', 'all_at_once')),
+    CONSTRAINT promotion_request_overrides_check CHECK (pg_catalog.jsonb_typeof(overrides) = 'object'),
     CONSTRAINT promotion_request_rollback_mode_check CHECK (rollback_mode IN ('none', 'wave', 'all')),
     CONSTRAINT promotion_request_status_check
         CHECK (status IN ('OPEN', 'RUNNING', 'BLOCKED', 'PAUSED', 'FAILED', 'ROLLING_BACK', 'ROLLED_BACK',
@@ -150,6 +151,10 @@ COMMENT ON INDEX promote.promotion_request_item_holds_key IS 'An instance is hel
 CREATE INDEX promotion_request_item_open_idx
     ON promote.promotion_request_item (project, request, wave, component)
     WHERE status NOT IN ('DONE', 'SKIPPED', 'ROLLED_BACK');
+CREATE INDEX promotion_request_item_done_idx
+    ON promote.promotion_request_item (project, request, wave, component)
+    WHERE status = 'DONE';
+COMMENT ON INDEX promote.promotion_request_item_done_idx IS 'Finds what is done of a wave, which may have become unhealthy';
 COMMENT ON INDEX promote.promotion_request_item_open_idx IS 'Finds the next wave that is not over, and what is open of it';
 SELECT pg_catalog.pg_extension_config_dump('promote.promotion_request_item', '');
 COMMENT ON TABLE promote.promotion_request_item IS 'What a request promotes, a row per component: frozen when it was opened';

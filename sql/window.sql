@@ -27,7 +27,10 @@ CREATE TABLE promote.freeze_window (
     CONSTRAINT freeze_window_environment_fkey FOREIGN KEY (project, environment)
         REFERENCES promote.environment (project, environment),
     CONSTRAINT freeze_window_component_fkey FOREIGN KEY (project, component)
-        REFERENCES promote.component (project, component)
+        REFERENCES promote.component (project, component),
+    -- check_window says more, but triggers of others may come behind it
+    CONSTRAINT freeze_window_when_check
+        CHECK (during IS NOT NULL OR zone IS NOT NULL AND starts_at IS NOT NULL AND duration IS NOT NULL)
 );
 CREATE INDEX freeze_window_project_idx ON promote.freeze_window (project);
 COMMENT ON INDEX promote.freeze_window_project_idx IS 'Finds those of a project';
@@ -78,6 +81,9 @@ CREATE TABLE promote.change_window (
         REFERENCES promote.environment (project, environment),
     CONSTRAINT change_window_component_fkey FOREIGN KEY (project, component)
         REFERENCES promote.component (project, component),
+    -- check_window says more, but triggers of others may come behind it
+    CONSTRAINT change_window_when_check
+        CHECK (during IS NOT NULL OR zone IS NOT NULL AND starts_at IS NOT NULL AND duration IS NOT NULL),
     CONSTRAINT change_window_max_deployments_check CHECK (max_deployments_per_window > 0)
 );
 CREATE INDEX change_window_project_idx ON promote.change_window (project);

@@ -66,14 +66,6 @@ typedef struct Poll
 
 /* ---- reading ---- */
 
-/* Look at what is committed now, and at what this transaction has written. */
-static void
-push_snapshot(void)
-{
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-}
-
 /* The rules that are about the case, without votes. */
 static List *
 read_rules(const GateCase *gate)
@@ -468,7 +460,7 @@ approvals_counted(const GateCase *gate, JsonBuilder *builder)
 	List	   *polls;
 	ListCell   *cell;
 
-	push_snapshot();
+	spi_push_latest();
 	polls = read_polls(gate);
 	PopActiveSnapshot();
 	json_build_begin_array(builder);
@@ -611,7 +603,7 @@ write_votes(const GateCase *gate, bool approved, const char *reason, StringInfo 
 	int32		last;
 	int32		count = 0;
 
-	push_snapshot();
+	spi_push_latest();
 	polls = read_polls(gate);
 	requesters = read_requesters(gate);
 	last = last_vote(&gate->key);
@@ -674,7 +666,7 @@ approval_check_own(const GateCase *gate)
 
 	if (!gate->separation_of_duty)
 		return;
-	push_snapshot();
+	spi_push_latest();
 	if (read_rules(gate) == NIL)
 		own = is_among(&anybody, &person, read_requesters(gate));
 	PopActiveSnapshot();
@@ -839,7 +831,7 @@ promote_approvals(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	spi_enter(&scope);
 	gate_open(&key, deployment, GetCurrentTimestamp(), &gate);
-	push_snapshot();
+	spi_push_latest();
 	put_polls((ReturnSetInfo *) fcinfo->resultinfo, read_polls(&gate));
 	PopActiveSnapshot();
 	spi_leave(&scope);

@@ -68,18 +68,22 @@ typedef enum GateKind
 	GATE_STATIC, GATE_TIME, GATE_STATE, GATE_PEOPLE, GATE_LOCK
 } GateKind;
 
-extern bool gate_is_overridable(const char *code);
+/* gate.c */
 extern void gate_block(GateCase *gate, const char *code, bool overridable, TimestampTz since,
 					   TimestampTz until, const char *liftable_by, const char *message);
 extern void gate_about(GateCase *gate, const char *subject);
-
-extern void gate_open(const InstanceKey *key, int32 deployment, TimestampTz at, GateCase *gate);
-extern void gate_open_order(const InstanceKey *key, const DeploymentOrder *order, GateCase *gate);
-extern void gate_judge(GateCase *gate, bool reviewed);
-extern void gate_judge_time(GateCase *gate, TimestampTz at);
 extern bool gate_is_closed(const GateCase *gate);
 extern char *gate_reasons(const GateCase *gate);
 extern void gate_refuse(const GateCase *gate);
+
+/* gate_case.c */
+extern void gate_open(const InstanceKey *key, int32 deployment, TimestampTz at, GateCase *gate);
+extern void gate_open_order(const InstanceKey *key, const DeploymentOrder *order, GateCase *gate);
+
+/* gate_judge.c */
+extern bool gate_is_overridable(const char *code);
+extern void gate_judge(GateCase *gate, bool reviewed);
+extern void gate_judge_time(GateCase *gate, TimestampTz at);
 extern void gate_require(GateCase *gate);
 extern Jsonb *gate_verdict(const GateCase *gate);
 extern Jsonb *gate_pass(const InstanceKey *key, int32 deployment);

@@ -498,8 +498,12 @@ gate_soak(GateCase *gate)
 	from = soak.unhealthy_at != GATE_NO_TIME ? soak.unhealthy_at : soak.since;
 	until = later(from, gate->required_soak);
 	if (until > gate->at)
+	{
 		gate_block(gate, "soak", true, from, until, NULL,
 				   psprintf("the source \"%s\" has not run it for %s%s", soak.source,
 							DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(gate->required_soak))),
 							soak.unhealthy_at != GATE_NO_TIME ? " since it was last reported unhealthy" : " yet"));
+		/* another run, or another report of ill health, is another reason */
+		gate_about(gate, psprintf("since %s", audit_time(from)));
+	}
 }

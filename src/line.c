@@ -9,15 +9,19 @@
 #include "errors.h"
 #include "history.h"
 #include "json/builder.h"
+#include "line.h"
 #include "notify.h"
 #include "spi.h"
 #include "stage.h"
 #include "trigger.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(promote_stop_line);
@@ -32,10 +36,29 @@ text_or_null(const char *value, bool *isnull)
 	return value ? CStringGetTextDatum(value) : (Datum) 0;
 }
 
+/* What stands for the line as it goes on: held shared by what begins, and alone by who stops it. */
+static Oid
+line_object(void)
+{
+	return get_relname_relid("line_stop", get_namespace_oid("promote", false));
+}
+
 /*
- * Let nobody else stop or lift anything until the end of the transaction, and
- * lock the projects concerned, whose chains of the audit log are appended to.
- * Raises PM_NOT_FOUND.  Returns their names.
+ * Keep the line from being stopped until the end of the transaction.  False
+ * where somebody is just about that: who asks is not to wait for it, since
+ * that one waits for whatever has begun.
+ */
+bool
+line_keep_going(void)
+{
+	return ConditionalLockDatabaseObject(line_object(), 0, 0, ShareLock);
+}
+
+/*
+ * Let nobody else stop or lift anything until the end of the transaction, nor
+ * begin any work, wait for what is being begun, and lock the projects
+ * concerned, whose chains of the audit log are appended to.  Raises
+ * PM_NOT_FOUND.  Returns their names.
  */
 static List *
 lock_line(const char *project)
@@ -53,6 +76,8 @@ lock_line(const char *project)
 	bool		nulls[1];
 	List	   *names = NIL;
 
+	/* before all else: who begins work may go on to what is locked below */
+	LockDatabaseObject(line_object(), 0, 0, ExclusiveLock);
 	statement_run(&lock, NULL, NULL, false);
 	values[0] = text_or_null(project, nulls);
 	statement_run(&projects, values, nulls, false);
@@ -81,8 +106,7 @@ find_stop(const char *project)
 	bool		nulls[1];
 
 	values[0] = text_or_null(project, nulls);
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
+	spi_push_latest();
 	statement_run(&find, values, nulls, true);
 	PopActiveSnapshot();
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
@@ -96,7 +120,7 @@ last_stop(void)
 		.text = "SELECT s.stop FROM promote.line_stop AS s ORDER BY s.stop DESC LIMIT 1"
 	};
 
-	PushActiveSnapshot(GetLatestSnapshot());
+	spi_push_latest();
 	statement_run(&find, NULL, NULL, true);
 	PopActiveSnapshot();
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
@@ -192,8 +216,7 @@ stop_result(SpiScope *scope, int32 stop)
 	Datum		values[1] = {Int32GetDatum(stop)};
 	bool		isnull;
 
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
+	spi_push_latest();
 	statement_run(&read, values, NULL, true);
 	PopActiveSnapshot();
 	return deployment_result(scope, spi_value(SPI_tuptable, 0, 1, &isnull));

@@ -3,8 +3,9 @@
  *
  * A policy is asked with the caller's rights and a pinned search path, for a
  * limited time, in a read-only subtransaction that is rolled back whatever
- * came of it: nothing of it stays but its answer.  A policy that raises,
- * loops, writes, or cannot be asked at all, blocks.  What is not the policy's
+ * came of it: nothing of it stays but its answer, and a session's advisory
+ * lock if it takes one.  A policy that raises, loops, writes, or cannot be
+ * asked at all, blocks.  What is not the policy's
  * own fault passes through: a cancelled or timed-out statement, memory or disk
  * running out, a transaction that has to be tried again.
  */

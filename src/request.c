@@ -324,6 +324,8 @@ request_set_status(PromotionRequest *request, const char *status, const char *re
 
 	request->status = request_copy(request, status);
 	request->reason = request_copy(request, reason);
+	if (request_is_over(request))
+		request->waits = NIL;
 	request_values(request, values);
 	values[2] = CStringGetTextDatum(status);
 	values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(reason);

@@ -89,6 +89,7 @@ typedef struct RequestItem
 typedef enum RequestPart
 {
 	REQUEST_WAVE,				/* those of the current wave that are not over */
+	REQUEST_RELAPSED,			/* those that are done, and were reported unhealthy since */
 	REQUEST_ROLLBACK,			/* those that were begun and are not rolled back */
 	REQUEST_ALL
 } RequestPart;

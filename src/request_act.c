@@ -269,6 +269,21 @@ note_running(const InstanceKey *key, RequestItem *item)
 		item->previous_revision = running;
 }
 
+/*
+ * Refuse a plan that holds, and is not what was previewed.  One that does not
+ * hold is refused for that before, and made again.
+ */
+static void
+refuse_unlike_preview(const PromotionRequest *request, const RequestItem *item)
+{
+	ereport(ERROR,
+			(errcode(PM_PREVIEW_MOVED),
+			 errmsg("plan %d has another release or other params than preview %d shows: take another by promote.preview_request",
+					item->last_plan, request->preview),
+			 errdetail("Nothing is deployed that was not previewed."),
+			 errhint("Take another preview by promote.preview_request, and look at it.")));
+}
+
 /* Deploy by its plan what is staged, if its gates are open and it has not left the scope. */
 void
 act_deploy(Advance *advance, RequestItem *item)
@@ -284,13 +299,9 @@ act_deploy(Advance *advance, RequestItem *item)
 		skip_item(advance, item, left);
 		return;
 	}
-	if (!back && !item->as_previewed)
-	{
-		advance->refused = psprintf("plan %d has another release or other params than preview %d shows: take another by promote.preview_request",
-									item->last_plan, request->preview);
-		return;
-	}
 	deployment = deploy_order(&key, "PROVISION", item->last_plan, message_of(request));
+	if (!back && !item->as_previewed)
+		refuse_unlike_preview(request, item);
 	if (back)
 	{
 		item->rollback_plan = item->last_plan;

@@ -252,6 +252,29 @@ begins(const RequestItem *item)
 		(strcmp(item->status, "STAGED") == 0 && (item->last_plan == 0 || !deployment_has_failed(item->plan_status)));
 }
 
+/* What was done is no longer, where it was reported unhealthy before its wave was over. */
+static void
+fail_relapsed(Advance *advance)
+{
+	PromotionRequest *request = &advance->request;
+	RequestItem *items;
+	SpiScope	scope;
+	int			count;
+
+	spi_enter(&scope);
+	items = request_items(request, REQUEST_RELAPSED, &count);
+	spi_leave(&scope);
+	for (int i = 0; i < count; i++)
+	{
+		char	   *words = NULL;
+
+		spi_enter(&scope);
+		(void) request_health(request, &items[i], &words);
+		spi_leave(&scope);
+		advance_fail(advance, &items[i], words);
+	}
+}
+
 /*
  * Move the items of the wave: first those that are on their way, and the
  * others only if none of these has failed.
@@ -259,6 +282,7 @@ begins(const RequestItem *item)
 static void
 advance_wave(Advance *advance)
 {
+	fail_relapsed(advance);
 	if (is_together(advance))
 		advance_together(advance);
 	for (int i = 0; i < advance->count; i++)

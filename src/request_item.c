@@ -103,6 +103,9 @@ request_items(const PromotionRequest *request, RequestPart part, int *count)
 {
 	static Statement reads[] = {
 		{.text = READ_ITEMS(" AND t.wave = $3" NOT_OVER),.parameters = 3,.types = {TEXTOID, INT4OID, INT4OID}},
+		{.text = READ_ITEMS(" AND t.wave = $3 AND t.status = 'DONE' AND EXISTS (SELECT FROM promote.health_report AS h"
+							" WHERE " SAME_DESTINATION("h") " AND NOT h.healthy AND h.reported_at >= t.verified_from)"),
+		.parameters = 3,.types = {TEXTOID, INT4OID, INT4OID}},
 		{.text = READ_ITEMS(" AND t.wave <= $3" NOT_OVER " AND t.status <> 'PENDING'"),.parameters = 3,.types = {TEXTOID, INT4OID, INT4OID}},
 		{.text = READ_ITEMS(""),.parameters = 2,.types = {TEXTOID, INT4OID}}
 	};

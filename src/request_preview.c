@@ -388,7 +388,8 @@ static bool
 is_as_staged(const RequestItem *item, const ItemProposal *proposal)
 {
 	return is_staged(item) &&
-		(proposal->skip_reason || item->version == NULL ||
+		(proposal->skip_reason ? item->as_previewed || item->last_plan == 0 :
+		 item->version == NULL ||
 		 (strcmp(item->version, proposal->promotion.proposed.proposal.version) == 0 &&
 		  json_digest_equal(item->rendered_digest, proposal->rendered_digest)));
 }
@@ -463,6 +464,26 @@ keep_item(Preview *preview, const ItemProposal *proposal, const Jsonb *document,
 	MemoryContextSwitchTo(inner);
 }
 
+/* View what the preview before says of the current item. */
+static void
+find_former(const Preview *preview, JsonbValue *document)
+{
+	JsonbValue	items;
+
+	if (preview->former)
+	{
+		json_root(preview->former, &items);
+		if (json_count(&items) == preview->count)
+		{
+			json_view_child(items.val.binary.data, preview->current, document);
+			if (json_is_object(document))
+				return;
+		}
+	}
+	elog(ERROR, "preview %d of request %d does not say what it has seen: a trigger or a rule has changed it",
+		 preview->request.preview, preview->request.number);
+}
+
 /* What the preview before says of an item that has gone on since, or why it was skipped. */
 static void
 keep_former(Preview *preview)
@@ -470,18 +491,16 @@ keep_former(Preview *preview)
 	RequestItem *item = &preview->items[preview->current];
 	PreviewRow *row = &preview->rows[preview->current];
 	ItemProposal skipped = {.skip_reason = item->skip_reason};
-	JsonbValue	items;
 	JsonbValue	document;
 	JsonbValue	diff;
 
 	put_item(preview, item, row);
-	if (preview->former == NULL || strcmp(item->status, "SKIPPED") == 0)
+	if (strcmp(item->status, "SKIPPED") == 0)
 	{
 		preview->documents[preview->current] = request_item_document(item, &skipped);
 		return;
 	}
-	json_root(preview->former, &items);
-	json_view_child(items.val.binary.data, preview->current, &document);
+	find_former(preview, &document);
 	preview->documents[preview->current] = json_from_view(&document);
 	if (json_find(&document, "diff", &diff))
 		put_document(row, DIFF, json_from_view(&diff));

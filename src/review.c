@@ -308,6 +308,18 @@ check_decommission(const Review *review, const Deployment *proposal)
 													review->changed_by));
 }
 
+/* Refuse a proposal that follows no plan where the environment has come to want one. */
+static void
+refuse_planless(const Deployment *proposal)
+{
+	ereport(ERROR,
+			(errcode(PM_PLAN_REQUIRED),
+			 errmsg("proposal %d of \"%s\" follows no plan", proposal->deployment,
+					instance_key_name(&proposal->key)),
+			 errdetail("Environment \"%s\" wants one by now.", proposal->key.environment),
+			 errhint("Plan it by promote.plan_instance, and propose that.")));
+}
+
 /* Refuse a proposal to plan or provision that is not what would be queued now. */
 static void
 check_provision(Review *review, const Deployment *proposal)
@@ -320,8 +332,12 @@ check_provision(Review *review, const Deployment *proposal)
 	add_moved(&lines, review, proposal);
 	if (lines.len > 0)
 		refuse_moved("proposal", proposal, lines.data);
-	if (strcmp(proposal->action, "PROVISION") == 0 && (proposal->plan > 0 || review->require_plan))
+	if (strcmp(proposal->action, "PROVISION") != 0)
+		return;
+	if (proposal->plan > 0)
 		review_find_plan(review, proposal->plan, &plan);
+	else if (review->require_plan)
+		refuse_planless(proposal);
 }
 
 /* Refuse a proposal that is not what would be queued now; asking locks nothing. */

@@ -12,6 +12,7 @@
 #include "audit.h"
 #include "compat.h"
 #include "errors.h"
+#include "gate.h"
 #include "history.h"
 #include "json/builder.h"
 #include "json/digest.h"
@@ -457,6 +458,35 @@ put_obstacle(const Rehearsal *rehearsal, const Obstacle *obstacle)
 	tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
 }
 
+/*
+ * Put the gates of time that would keep the way back from being deployed now.
+ * The others are judged by a plan, which there is none of yet.
+ */
+static void
+put_gates(const Rehearsal *rehearsal, const Rollback *rollback)
+{
+	DeploymentOrder order = {.action = "PROVISION",.revision = rollback->revision,
+		.bundle = rollback->bundle,.version = rollback->version};
+	GateCase	gate;
+	ListCell   *cell;
+
+	gate_open_order(&rollback->key, &order, &gate);
+	/* it comes back from nowhere but the instance itself */
+	gate.source_environment = NULL;
+	gate_judge_time(&gate, gate.now);
+	foreach(cell, gate.blockers)
+	{
+		const Blocker *blocker = lfirst(cell);
+		bool		nulls[9] = {[2] = true,[3] = true,[4] = true,[5] = true,[6] = true,[7] = true};
+		Datum		values[9] = {0};
+
+		values[0] = CStringGetTextDatum("gate");
+		values[1] = CStringGetTextDatum(blocker->code);
+		values[8] = CStringGetTextDatum(blocker->message);
+		tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
+	}
+}
+
 /* Put all rows: what would change, as far as it can be said, and what stands in the way. */
 static void
 put_rehearsal(Rehearsal *rehearsal, const Rollback *rollback)
@@ -469,6 +499,8 @@ put_rehearsal(Rehearsal *rehearsal, const Rollback *rollback)
 					   proposal->marks, put_change, rehearsal);
 	foreach(cell, rollback->obstacles)
 		put_obstacle(rehearsal, lfirst(cell));
+	if (rollback->version)
+		put_gates(rehearsal, rollback);
 }
 
 /* Add a number to the object that is open; 0 is none. */

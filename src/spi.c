@@ -6,6 +6,7 @@
 #include "spi.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
@@ -15,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #define PINNED_PATH "pg_catalog, pg_temp"
@@ -98,6 +100,19 @@ spi_leave(SpiScope *scope)
 	if (scope->guc_level > 0)
 		AtEOXact_GUC(false, scope->guc_level);
 	SetUserIdAndSecContext(scope->user, scope->security_context);
+}
+
+/*
+ * Look at what is committed now, and at what the transaction itself has done,
+ * whatever its own snapshot shows, with statements that are read_only: who
+ * has waited for a lock has to see what it was waited for.  PopActiveSnapshot
+ * ends it.
+ */
+void
+spi_push_latest(void)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
 }
 
 /*

@@ -46,6 +46,7 @@ extern bool spi_bool(SPITupleTable *rows, uint64 row, int column);
 extern char *spi_text(SPITupleTable *rows, uint64 row, int column);
 extern Jsonb *spi_jsonb(SPITupleTable *rows, uint64 row, int column);
 extern bytea *spi_bytea(SPITupleTable *rows, uint64 row, int column);
+extern void spi_push_latest(void);
 extern bool am_tables_owner(void);
 
 #endif							/* PROMOTE_SPI_H */

@@ -9,25 +9,28 @@
  */
 #include "postgres.h"
 
+#include "audit.h"
 #include "errors.h"
 #include "spi.h"
 #include "stage.h"
 #include "window.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(promote_next_possible);
 
 #define MAX_JUMPS 1000			/* from one closed moment to the next, before it is given up */
-#define BUDGET_LOCKS INT64CONST(0x70726d7400000000)	/* above a name's hash: "prmt" */
 
 typedef enum WindowKind
 {
@@ -316,7 +319,9 @@ gate_freeze(GateCase *gate)
 		gate_block(gate, "freeze", true, state->since, state->until,
 				   "whoever changes promote.freeze_window",
 				   psprintf("freeze \"%s\" is on%s", freeze->name, because(freeze->reason)));
-		gate_about(gate, freeze->name);
+		/* another time that it is on is another reason */
+		gate_about(gate, freeze->text.during ? freeze->name :
+				   psprintf("%s since %s", freeze->name, audit_time(state->since)));
 	}
 }
 
@@ -438,41 +443,42 @@ gate_budget(GateCase *gate)
 	gate_about(gate, names.data);
 }
 
-/* The order of numbers, for qsort. */
+/* The order of names' hashes, for qsort. */
 static int
-compare_keys(const void *a, const void *b)
+compare_hashes(const void *a, const void *b)
 {
-	int64		one = *(const int64 *) a;
-	int64		other = *(const int64 *) b;
+	uint32		one = *(const uint32 *) a;
+	uint32		other = *(const uint32 *) b;
 
 	return one < other ? -1 : one > other;
 }
 
 /*
  * Lock the budgets that the case takes a place of, to the end of the
- * transaction: others that would take one are judged behind it.  By advisory
- * locks, since whoever changes a window holds its row while it waits for the
- * environment, which is locked already here.  Runs inside a scope of spi.h.
+ * transaction: others that would take one are judged behind it.  Not by the
+ * rows, since whoever changes a window holds its row while it waits for the
+ * environment, which is locked already here; nor by advisory locks, which
+ * anybody can hold who knows a name.  Runs inside a scope of spi.h.
  */
 void
 window_lock_budgets(GateCase *gate)
 {
 	const WindowSet *set;
-	int64	   *keys;
+	Oid			table = get_relname_relid("change_window", get_namespace_oid("promote", false));
+	uint32	   *hashes;
 	int			count = 0;
 
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
+	spi_push_latest();
 	set = set_of(gate);
-	keys = palloc((set->count + 1) * sizeof(int64));
+	hashes = palloc((set->count + 1) * sizeof(uint32));
 	for (Window *window = NULL; (window = next_window(gate, WINDOW_CHANGE, window)) != NULL;)
 		if (window->budget > 0)
-			keys[count++] = BUDGET_LOCKS |
-				hash_bytes((const unsigned char *) window->name, strlen(window->name));
+			hashes[count++] = hash_bytes((const unsigned char *) window->name, strlen(window->name));
 	PopActiveSnapshot();
-	qsort(keys, count, sizeof(int64), compare_keys);
+	qsort(hashes, count, sizeof(uint32), compare_hashes);
+	/* the class is no catalog: nothing else is locked by that */
 	for (int i = 0; i < count; i++)
-		DirectFunctionCall1(pg_advisory_xact_lock_int8, Int64GetDatum(keys[i]));
+		LockDatabaseObject(table, hashes[i], 1, ExclusiveLock);
 }
 
 /* ---- forecasts ---- */
@@ -578,7 +584,7 @@ window_holds(const InstanceKey *key, int32 deployment, TimestampTz at, Timestamp
 	ListCell   *cell;
 	bool		held = false;
 
-	PushActiveSnapshot(GetLatestSnapshot());
+	spi_push_latest();
 	set = window_read(key->project, key->environment, key->component);
 	PopActiveSnapshot();
 	if (!may_hold(set, at))

@@ -11,6 +11,7 @@
 #include "errors.h"
 #include "history.h"
 #include "json/limits.h"
+#include "line.h"
 #include "review.h"
 #include "stage.h"
 #include "window.h"
@@ -144,6 +145,23 @@ typedef struct Candidate
 	TimestampTz held_until;		/* GATE_NO_TIME: nobody knows */
 } Candidate;
 
+/* Is what waits outdated, or held back?  Plans are neither, and what runs was judged. */
+static void
+judge_candidate(Candidate *candidate)
+{
+	const Deployment *deployment = &candidate->deployment;
+
+	if (strcmp(deployment->status, "RUNNING") == 0 || strcmp(deployment->action, "PLAN") == 0)
+		return;
+	candidate->outdated = review_outdated(&deployment->key, deployment->deployment);
+	/* as long as nobody knows, where the line is about to be stopped */
+	candidate->held_until = GATE_NO_TIME;
+	candidate->held = candidate->outdated == NULL &&
+		(!line_keep_going() ||
+		 window_holds(&deployment->key, deployment->deployment, GetCurrentTimestamp(),
+					  &candidate->held_until));
+}
+
 /*
  * Pick what has been due longest, and lock it and its instance; what another
  * session has locked, be it only by a heartbeat that is not committed yet, is
@@ -197,13 +215,7 @@ pick(const Wish *wish, Candidate *candidate)
 	candidate->lost_leases = spi_integer(SPI_tuptable, 0, 10);
 	candidate->max_lost_leases = spi_integer(SPI_tuptable, 0, 11);
 	candidate->approved = spi_bool(SPI_tuptable, 0, 12);
-	if (strcmp(deployment->status, "RUNNING") != 0 && strcmp(deployment->action, "PLAN") != 0)
-	{
-		candidate->outdated = review_outdated(&deployment->key, deployment->deployment);
-		candidate->held = candidate->outdated == NULL &&
-			window_holds(&deployment->key, deployment->deployment, GetCurrentTimestamp(),
-						 &candidate->held_until);
-	}
+	judge_candidate(candidate);
 	return true;
 }
 

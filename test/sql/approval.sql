@@ -323,7 +323,13 @@ DELETE FROM promote.approval_rule WHERE rule = 'west';
 UPDATE promote.environment SET separation_of_duty = true, decommission_protection = false WHERE environment = 'prod-uswest';
 SELECT (promote.propose_deployment('ecomm-prod-uswest-db')).deployment AS mine \gset
 SELECT throws_ok(format($$UPDATE promote.deployment SET status = 'APPROVED' WHERE environment = 'prod-uswest' AND deployment = %s$$, :mine), 'PM603', NULL, 'one''s own proposal is not approved by an UPDATE either');
-UPDATE promote.environment SET separation_of_duty = false WHERE environment = 'prod-uswest';
+UPDATE promote.environment SET separation_of_duty = false, require_plan = false WHERE environment = 'prod-uswest';
+DO $$ BEGIN PERFORM promote.configure_instance('ecomm-prod-uswest-db', '{"tier": "x"}', plan => false); END $$;
+SELECT (promote.propose_deployment('ecomm-prod-uswest-db')).deployment AS planless \gset
+UPDATE promote.environment SET require_plan = true WHERE environment = 'prod-uswest';
+SELECT promote.plan_instance('ecomm-prod-uswest-db') \g /dev/null
+SELECT ok(pg_temp.work('ecomm-prod-uswest-db') > 0, 'it was planned since it was proposed without a plan');
+SELECT pg_temp.refuses(format($$SELECT promote.approve_deployment('ecomm-prod-uswest-db', %s)$$, :planless), 'PM504', 'wants one by now', 'what follows no plan, where one has come to be wanted');
 SELECT pg_temp.deploy('ecomm-prod-uswest-db');
 SELECT (promote.propose_deployment('ecomm-prod-uswest-db', 'DECOMMISSION')).deployment AS away \gset
 SELECT is((promote.propose_deployment('ecomm-prod-uswest-db', 'DECOMMISSION')).deployment, :away, 'a DECOMMISSION is proposed once');

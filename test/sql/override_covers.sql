@@ -9,7 +9,7 @@ SET LOCAL client_min_messages = 'warning';
 CREATE ROLE test_duty;
 DO $$ BEGIN EXECUTE format('GRANT test_duty TO %I', current_user); END $$;
 INSERT INTO promote.override_rule (project, environment, code, role)
-SELECT 'ecomm', 'production', code, 'test_duty' FROM unnest(ARRAY['freeze', 'drift']) AS code;
+SELECT 'ecomm', 'production', code, 'test_duty' FROM unnest(ARRAY['freeze', 'drift', 'soak']) AS code;
 
 -- Overrides a gate; returns what was overridden.
 CREATE FUNCTION pg_temp.override(deployment integer, code text) RETURNS text LANGUAGE sql AS $$
@@ -40,6 +40,15 @@ SELECT is((SELECT count(DISTINCT plan_digest) FROM promote.deployment WHERE envi
 SELECT is(pg_temp.closed(), 'freeze: freeze "night" is on', '... what was overridden');
 DELETE FROM promote.freeze_window;
 
+-- ---- another time that a freeze is on ----
+INSERT INTO promote.freeze_window (name, rule, zone, starts_at, duration)
+VALUES ('nightly', 'FREQ=DAILY', 'UTC', (now() AT TIME ZONE 'UTC') - interval '1 h', '2 h');
+SELECT max(deployment) AS plan FROM promote.deployment WHERE environment = 'production' \gset
+SELECT matches(pg_temp.override(:plan, 'freeze'), '^{"nightly since ', 'a freeze that recurs');
+SELECT is(pg_temp.closed(), NULL, '... is overridden');
+SELECT is((SELECT string_agg(code, ' ') FROM promote.blockers('ecomm-production-db', at => now() + interval '1 day')), 'freeze', '... but not tomorrow''s');
+DELETE FROM promote.freeze_window;
+
 -- ---- more drift than a message names ----
 SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
 SELECT promote.report_observed('ecomm-production-db', params || '{"a1": 1, "a2": 1, "a3": 1, "a4": 1, "a5": 1, "a6": 1}', 'probe')
@@ -54,6 +63,18 @@ SELECT promote.report_observed('ecomm-production-db', params || '{"a1": 1, "a2":
   FROM promote.config AS c JOIN promote.deployment AS d ON c.digest = d.rendered_digest AND c.project = d.project
   JOIN promote.instance AS i ON d.deployment = i.deployed_by AND d.environment = i.environment AND d.component = i.component AND i.name = 'ecomm-production-db' \g /dev/null
 SELECT matches(pg_temp.closed(), '^drift: .*: .a1, .a2, .a3, .a4, .a5 and ', 'what differs later is not');
+
+-- ---- ill health after that of which was known ----
+UPDATE promote.environment SET require_no_drift = false, required_soak = '1 day' WHERE environment = 'production';
+SELECT pg_temp.deploy('ecomm-staging-db') \g /dev/null
+SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', allow_replace => true) \g /dev/null
+SELECT pg_temp.work('ecomm-production-db') \g /dev/null
+SELECT max(deployment) AS plan FROM promote.deployment WHERE environment = 'production' \gset
+SELECT matches(pg_temp.closed(), '^soak: the source "ecomm-staging-db" has not run it for 1 day yet$', 'the source has not run it for long');
+SELECT is(pg_temp.override(:plan, 'soak') ~ '^\{"since ', true, '... which is overridden');
+SELECT is(pg_temp.closed(), NULL, '... and no matter any more');
+SELECT promote.report_health('ecomm-staging-db', 'smoke', false), promote.report_health('ecomm-staging-db', 'smoke', true) \g /dev/null
+SELECT matches(pg_temp.closed(), '^soak: .* since it was last reported unhealthy$', 'that it was ill since is another reason');
 
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'all is in the audit log');
 SELECT * FROM finish();

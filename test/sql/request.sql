@@ -434,6 +434,21 @@ SELECT is(pg_temp.drain(26), 'COMPLETED', 'by another caller it is open');
 SELECT is((pg_temp.refusal($$SET LOCAL ROLE bot; SELECT promote.cancel_request('shop', 26, 'x')$$)).state, '42501', 'other verbs are not open to it');
 RESET ROLE;
 
+-- ---- what triggers of others change is not believed ----
+CREATE FUNCTION pg_temp.change_overrides() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.overrides := '1'; RETURN NEW; END $$;
+CREATE FUNCTION pg_temp.change_items() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.items := '[1]'; RETURN NEW; END $$;
+CREATE TRIGGER z_mine BEFORE INSERT ON promote.promotion_request FOR EACH ROW EXECUTE FUNCTION pg_temp.change_overrides();
+SELECT is((pg_temp.refusal($$SELECT pg_temp.open('{"components": ["s1"]}')$$)).state, '23514', 'overrides that are no object');
+DROP TRIGGER z_mine ON promote.promotion_request;
+SELECT promote.configure_instance('shop-staging-s1', '{"size": 77}') \g /dev/null
+SELECT pg_temp.open('{"components": ["s1"]}') AS changed \gset
+CREATE TRIGGER z_mine BEFORE INSERT ON promote.promotion_request_preview FOR EACH ROW EXECUTE FUNCTION pg_temp.change_items();
+SELECT pg_temp.preview(:changed), pg_temp.advance(:changed) \g /dev/null
+SELECT is(pg_temp.items(:changed), 's1 1 STAGED', 'an item that has gone on');
+SELECT is((pg_temp.refusal(format('SELECT pg_temp.preview(%s)', :changed))).state, 'XX000', 'what a changed preview says of it is not read');
+DROP TRIGGER z_mine ON promote.promotion_request_preview;
+SELECT is(pg_temp.cancel(:changed), 'CANCELLED', 'cancelled');
+
 -- ---- nobody writes them by hand ----
 SELECT is((pg_temp.refusal(statement)).state, state, statement) FROM (VALUES
     ($$UPDATE promote.promotion_request SET scope = '{"components": ["s1"]}' WHERE project = 'shop'$$, 'PM301'),

@@ -126,5 +126,11 @@ SELECT pg_temp.refuses(format('SELECT * FROM promote.%s', f), state, detail, f)
                ('rollback_instance(''ecomm-production-db'', -1)', 'PM002', 'from 1')) AS v(f, state, detail);
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 
+-- ---- gates ----
+INSERT INTO promote.freeze_window (name, project, during) VALUES ('now', 'ecomm', tstzrange(now() - interval '1 h', now() + interval '1 h'));
+SELECT is((SELECT string_agg(kind || ' ' || code || ': ' || message, '') FROM promote.rehearse_rollback('ecomm-production-db') WHERE kind = 'gate'), 'gate freeze: freeze "now" is on',
+    'a rehearsal says which gates of time are closed');
+DELETE FROM promote.freeze_window;
+SELECT is_empty($$SELECT FROM promote.rehearse_rollback('ecomm-production-db') WHERE kind = 'gate'$$, 'or none');
 SELECT * FROM finish();
 ROLLBACK;
