@@ -326,12 +326,10 @@ planned_at(const GateCase *gate)
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};
 	Datum		values[4];
-	bool		isnull;
 
 	deployment_values(&gate->key, gate->plan > 0 ? gate->plan : gate->deployment, values);
 	statement_run(&read, values, NULL, true);
-	return SPI_processed > 0 ?
-		DatumGetTimestampTz(spi_value(SPI_tuptable, 0, 1, &isnull)) : GATE_NO_TIME;
+	return SPI_processed > 0 ? spi_time(SPI_tuptable, 0, 1) : GATE_NO_TIME;
 }
 
 /* Who of a poll approved, or rejected, as it counts, with commas between them. */

@@ -43,7 +43,6 @@ typedef struct GateCase
 	TimestampTz at;				/* what it is judged for */
 	TimestampTz now;
 	struct WindowSet *windows;	/* that time is judged by; NULL: not read yet, see window.c */
-	const char *code;			/* of the gate that is at work */
 	List	   *blockers;		/* of Blocker *, in order */
 } GateCase;
 
@@ -83,6 +82,7 @@ extern void gate_open_order(const InstanceKey *key, const DeploymentOrder *order
 /* gate_judge.c */
 extern bool gate_is_overridable(const char *code);
 extern void gate_judge(GateCase *gate, bool reviewed);
+extern void gate_judge_early(GateCase *gate);
 extern void gate_judge_time(GateCase *gate, TimestampTz at);
 extern void gate_require(GateCase *gate);
 extern Jsonb *gate_verdict(const GateCase *gate);

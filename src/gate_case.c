@@ -80,7 +80,7 @@ read_facts(GateCase *gate)
 	static Statement read = {
 		.text = "SELECT r.origin, r.digest, NULLIF(r.source_environment, r.environment)::pg_catalog.text,"
 		" r.source_revision, s.digest, r.actor, d.actor, r.created_at,"
-		" p.attributes || e.attributes || c.attributes || i.attributes, e.source_policy = 'path',"
+		" " EFFECTIVE_ATTRIBUTES ", e.source_policy = 'path',"
 		" e.require_source_in_sync, e.require_no_drift, e.require_expected, e.separation_of_duty, e.required_soak"
 		" FROM promote.instance AS i"
 		" JOIN promote.project AS p ON p.project = i.project"

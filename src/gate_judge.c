@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "approval.h"
+#include "attempt.h"
 #include "errors.h"
 #include "gate.h"
 #include "gate_state.h"
@@ -21,14 +22,11 @@
 #include "stage.h"
 #include "window.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
@@ -44,29 +42,30 @@ typedef struct Gate
 	GateKind	kind;
 	bool		overridable;	/* can it be, where a rule allows it? */
 	bool		decommission;	/* does a DECOMMISSION pass through it? */
+	bool		early;			/* can it be judged before there is a plan? */
 	void		(*judge) (GateCase *gate);	/* NULL: judged by what review.c says */
 } Gate;
 
 static const Gate gates[] = {
-	{"path", GATE_STATIC, false, false, gate_path},
-	{"component", GATE_STATIC, false, false, gate_component},
-	{"params", GATE_STATIC, false, false, NULL},
-	{"release", GATE_STATIC, false, false, gate_release},
-	{"plan", GATE_STATIC, false, true, NULL},
-	{"stopped", GATE_TIME, false, true, gate_stopped},
-	{"freeze", GATE_TIME, true, true, gate_freeze},
-	{"window", GATE_TIME, true, true, gate_window},
-	{"soak", GATE_TIME, true, false, gate_soak},
-	{"budget", GATE_TIME, true, true, gate_budget},
-	{"source_in_sync", GATE_STATE, true, false, gate_source_in_sync},
-	{"drift", GATE_STATE, true, false, gate_drift},
-	{"health", GATE_STATE, true, false, gate_health},
-	{"destructive", GATE_STATE, true, false, gate_destructive},
-	{"unexpected", GATE_STATE, true, false, gate_unexpected},
-	{"policy", GATE_STATE, true, true, gate_policies},
-	{"approval", GATE_PEOPLE, true, true, gate_approval},
-	{"rejected", GATE_PEOPLE, false, true, NULL},	/* with approval */
-	{"request", GATE_LOCK, true, true, gate_request}
+	{"path", GATE_STATIC, false, false, true, gate_path},
+	{"component", GATE_STATIC, false, false, true, gate_component},
+	{"params", GATE_STATIC, false, false, false, NULL},
+	{"release", GATE_STATIC, false, false, true, gate_release},
+	{"plan", GATE_STATIC, false, true, false, NULL},
+	{"stopped", GATE_TIME, false, true, true, gate_stopped},
+	{"freeze", GATE_TIME, true, true, true, gate_freeze},
+	{"window", GATE_TIME, true, true, true, gate_window},
+	{"soak", GATE_TIME, true, false, true, gate_soak},
+	{"budget", GATE_TIME, true, true, true, gate_budget},
+	{"source_in_sync", GATE_STATE, true, false, true, gate_source_in_sync},
+	{"drift", GATE_STATE, true, false, true, gate_drift},
+	{"health", GATE_STATE, true, false, true, gate_health},
+	{"destructive", GATE_STATE, true, false, false, gate_destructive},
+	{"unexpected", GATE_STATE, true, false, false, gate_unexpected},
+	{"policy", GATE_STATE, true, true, false, gate_policies},
+	{"approval", GATE_PEOPLE, true, true, false, gate_approval},
+	{"rejected", GATE_PEOPLE, false, true, false, NULL},	/* with approval */
+	{"request", GATE_LOCK, true, true, false, gate_request}
 };
 
 static const char *const kind_names[] = {"static", "time", "state", "people", "lock"};
@@ -106,11 +105,13 @@ gate_component(GateCase *gate)
 
 /*
  * Judge what would be reviewed when it is deployed; errors say what is wrong.
+ * A step of attempt.
  * What is carried out already would not be queued again.
  */
 static void
-review_case(const GateCase *gate)
+review_case(void *state)
 {
+	const GateCase *gate = state;
 	Review		review;
 	Deployment	deployment;
 
@@ -131,61 +132,26 @@ review_case(const GateCase *gate)
 	review_find_plan(&review, gate->deployment, &deployment);
 }
 
-/* An error's message and DETAIL as one reason. */
-static char *
-error_text(const ErrorData *error)
-{
-	return error->detail ? psprintf("%s: %s", error->message, error->detail) : pstrdup(error->message);
-}
-
 /* What review.c refuses, as a reason: of the plan, or of the params. */
 static void
-block_refused(GateCase *gate, const ErrorData *error)
+block_refused(GateCase *gate, const Refusal *refusal)
 {
-	bool		plan = error->sqlerrcode == PM_PLAN_MOVED || error->sqlerrcode == PM_PLAN_REQUIRED ||
-		error->sqlerrcode == PM_DEFECTIVE_PLAN || error->sqlerrcode == PM_ILLEGAL_STEP ||
-		error->sqlerrcode == PM_PROTECTED || error->sqlerrcode == PM_NOT_DEPLOYED;
+	bool		plan = refusal->sqlstate == PM_PLAN_MOVED || refusal->sqlstate == PM_PLAN_REQUIRED ||
+		refusal->sqlstate == PM_DEFECTIVE_PLAN || refusal->sqlstate == PM_ILLEGAL_STEP ||
+		refusal->sqlstate == PM_PROTECTED || refusal->sqlstate == PM_NOT_DEPLOYED;
 
 	gate_block(gate, plan ? "plan" : "params", false, GATE_NO_TIME, GATE_NO_TIME,
-			   plan ? "promote.plan_instance and a worker" : "whoever configures it", error_text(error));
+			   plan ? "promote.plan_instance and a worker" : "whoever configures it", refusal->message);
 }
 
-/* Is it an error of ours? */
-static bool
-is_refusal(int sqlstate)
-{
-	return (sqlstate & 0xfff) == (PM_INVALID_NAME & 0xfff);
-}
-
-/* Let review.c judge the case in a subtransaction, and turn what it refuses into reasons. */
+/* Let review.c judge the case, and turn what it refuses into a reason. */
 static void
 gate_review(GateCase *gate)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	Refusal		refusal;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		review_case(gate);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	if (error && !is_refusal(error->sqlerrcode))
-		ReThrowError(error);
-	if (error)
-		block_refused(gate, error);
+	if (!attempt(review_case, gate, &refusal))
+		block_refused(gate, &refusal);
 }
 
 /* ---- judging ---- */
@@ -204,7 +170,6 @@ judge(const Gate *each, GateCase *gate)
 	if (each->judge == NULL || !concerns(each, gate))
 		return;
 	CHECK_FOR_INTERRUPTS();
-	gate->code = each->code;
 	each->judge(gate);
 }
 
@@ -235,18 +200,46 @@ gate_judge(GateCase *gate, bool reviewed)
 	PopActiveSnapshot();
 }
 
-/* Judge the case by the gates of time alone, for another time. */
+/* Is the gate one of time? */
+static bool
+is_of_time(const Gate *each)
+{
+	return each->kind == GATE_TIME;
+}
+
+/* Is it one that needs no plan? */
+static bool
+is_early(const Gate *each)
+{
+	return each->early;
+}
+
+/* Judge the case by some of the gates alone. */
+static void
+judge_some(GateCase *gate, bool (*wanted) (const Gate *each))
+{
+	gate->blockers = NIL;
+	spi_push_latest();
+	for (int i = 0; i < lengthof(gates); i++)
+		if (wanted(&gates[i]))
+			judge(&gates[i], gate);
+	override_apply(gate);
+	PopActiveSnapshot();
+}
+
+/* Judge the case by the gates of time, for another time. */
 void
 gate_judge_time(GateCase *gate, TimestampTz at)
 {
 	gate->at = at;
-	gate->blockers = NIL;
-	spi_push_latest();
-	for (int i = 0; i < lengthof(gates); i++)
-		if (gates[i].kind == GATE_TIME)
-			judge(&gates[i], gate);
-	override_apply(gate);
-	PopActiveSnapshot();
+	judge_some(gate, is_of_time);
+}
+
+/* Judge the case of something that there is no plan of yet, by the gates that need none. */
+void
+gate_judge_early(GateCase *gate)
+{
+	judge_some(gate, is_early);
 }
 
 /* Judge a case that review.c has passed, and refuse it where a gate is closed. */

@@ -35,16 +35,6 @@ gate_source_name(const GateCase *gate)
 	return instance_key_name(&source);
 }
 
-/* A time of the result in SPI_tuptable. */
-static TimestampTz
-result_time(int column)
-{
-	bool		isnull;
-	Datum		value = spi_value(SPI_tuptable, 0, column, &isnull);
-
-	return isnull ? GATE_NO_TIME : DatumGetTimestampTz(value);
-}
-
 /*
  * Gate "source_in_sync": where the environment asks for it, the source has to
  * be in sync, and run the configuration and the release that were promoted.
@@ -90,7 +80,7 @@ gate_source_in_sync(GateCase *gate)
 		problem = psprintf("the source \"%s\" runs release %s, not %s", source, version, gate->version);
 	else
 		return;
-	gate_block(gate, "source_in_sync", true, result_time(2), GATE_NO_TIME,
+	gate_block(gate, "source_in_sync", true, spi_time(SPI_tuptable, 0, 2), GATE_NO_TIME,
 			   psprintf("whoever deploys \"%s\", or promotes what it runs", source), problem);
 	gate_about(gate, subject);
 }
@@ -208,7 +198,7 @@ gate_drift(GateCase *gate)
 	if (SPI_processed == 0)
 		return;
 	names = result_names();
-	gate_block(gate, "drift", true, result_time(2), GATE_NO_TIME, "whoever adopts or dismisses it",
+	gate_block(gate, "drift", true, spi_time(SPI_tuptable, 0, 2), GATE_NO_TIME, "whoever adopts or dismisses it",
 			   psprintf("\"%s\" differs from what was deployed: %s", gate->instance, names));
 	gate_about(gate, all_names());
 }

@@ -362,16 +362,6 @@ typedef struct Soak
 	char	   *failing;		/* check whose last report that is; NULL: none */
 } Soak;
 
-/* A time of the result; NULL is no time. */
-static TimestampTz
-result_time(int column)
-{
-	bool		isnull;
-	Datum		value = spi_value(SPI_tuptable, 0, column, &isnull);
-
-	return isnull ? GATE_NO_TIME : DatumGetTimestampTz(value);
-}
-
 /* The first check of the source whose last report is of ill health, and not from before it ran that; NULL: none. */
 static char *
 read_failing(const GateCase *gate, TimestampTz since)
@@ -438,8 +428,8 @@ read_soak(const GateCase *gate, Soak *soak)
 		.revision = spi_integer(SPI_tuptable, 0, 2),
 		.version = spi_text(SPI_tuptable, 0, 3),
 		.same = spi_bool(SPI_tuptable, 0, 4),
-		.since = result_time(5),
-		.unhealthy_at = result_time(6)
+		.since = spi_time(SPI_tuptable, 0, 5),
+		.unhealthy_at = spi_time(SPI_tuptable, 0, 6)
 	};
 	if (soak->unhealthy_at != GATE_NO_TIME)
 		soak->failing = read_failing(gate, soak->since);

@@ -28,14 +28,6 @@ PG_FUNCTION_INFO_V1(promote_stop_line);
 PG_FUNCTION_INFO_V1(promote_resume_line);
 PG_FUNCTION_INFO_V1(promote_guard_line_stop);
 
-/* A text, or NULL, as a parameter. */
-static Datum
-text_or_null(const char *value, bool *isnull)
-{
-	*isnull = value == NULL;
-	return value ? CStringGetTextDatum(value) : (Datum) 0;
-}
-
 /* What stands for the line as it goes on: held shared by what begins, and alone by who stops it. */
 static Oid
 line_object(void)

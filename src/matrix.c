@@ -93,16 +93,6 @@ find(HTAB *hash, const char *project, const char *environment, const char *compo
 	return hash_search(hash, name, make ? HASH_ENTER : HASH_FIND, &found);
 }
 
-/* A time of the result in SPI_tuptable. */
-static TimestampTz
-result_time(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = spi_value(SPI_tuptable, row, column, &isnull);
-
-	return isnull ? GATE_NO_TIME : DatumGetTimestampTz(value);
-}
-
 /* Read the environments with their rules. */
 static void
 read_places(Matrix *matrix, const char *project)
@@ -218,7 +208,7 @@ take_cell(Matrix *matrix, SPITupleTable *rows, uint64 i)
 
 	cell->key = (InstanceKey) {project, environment, component};
 	cell->status = spi_text(rows, i, 4);
-	cell->since = result_time(i, 5);
+	cell->since = spi_time(rows, i, 5);
 	cell->revision = spi_integer(rows, i, 6);
 	cell->version = spi_text(rows, i, 7);
 	cell->digest = spi_bytea(rows, i, 8);
@@ -239,7 +229,7 @@ read_cells(Matrix *matrix, const char *project)
 		.text = "SELECT s.project::pg_catalog.text, s.environment::pg_catalog.text, s.component::pg_catalog.text,"
 		" s.status, s.since, s.desired_revision, s.desired_version, s.desired_digest, r.bundle,"
 		" r.source_environment, r.source_revision, f.block_reason, h.held_by,"
-		" p.attributes || e.attributes || c.attributes || i.attributes"
+		" " EFFECTIVE_ATTRIBUTES
 		" FROM promote.instance_status AS s"
 		" JOIN promote.instance AS i ON " SAME_INSTANCE("i", "s")
 		" JOIN promote.project AS p ON p.project = s.project"

@@ -373,7 +373,7 @@ Datum
 promote_review_override(PG_FUNCTION_ARGS)
 {
 	SpiScope	scope;
-	GateCase	gate = {.code = NULL};
+	GateCase	gate = {.blockers = NIL};
 	Deployment	deployment;
 	char	   *code = argument_required(fcinfo, 2, "code");
 	int64		count;

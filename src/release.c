@@ -83,8 +83,6 @@ gate_release(GateCase *gate)
 		.types = {TEXTOID, TEXTOID}
 	};
 	Datum		values[2];
-	Datum		since;
-	bool		isnull;
 
 	if (gate->version == NULL)
 		return;
@@ -93,8 +91,7 @@ gate_release(GateCase *gate)
 	statement_run(&read, values, NULL, true);
 	if (SPI_processed == 0)
 		return;
-	since = spi_value(SPI_tuptable, 0, 2, &isnull);
-	gate_block(gate, "release", false, isnull ? GATE_NO_TIME : DatumGetTimestampTz(since), GATE_NO_TIME,
+	gate_block(gate, "release", false, spi_time(SPI_tuptable, 0, 2), GATE_NO_TIME,
 			   "whoever unblocks the release",
 			   psprintf("release %s of bundle \"%s\" is blocked: %s", gate->version, gate->bundle,
 						spi_text(SPI_tuptable, 0, 1)));

@@ -339,59 +339,6 @@ request_set_status(PromotionRequest *request, const char *status, const char *re
 		release_items(request);
 }
 
-/* Can the error be a reason that a request stops for?  All others are the caller's. */
-static bool
-is_refusal(int sqlstate)
-{
-	int			category = ERRCODE_TO_CATEGORY(sqlstate);
-
-	return category == ERRCODE_TO_CATEGORY(PM_NOT_FOUND) ||
-		category == ERRCODE_TO_CATEGORY(ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION) ||
-		category == ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION) ||
-		category == ERRCODE_TO_CATEGORY(ERRCODE_RAISE_EXCEPTION);
-}
-
-/*
- * Do something in a subtransaction.  False where it was refused, with nothing
- * of it left; what is no refusal, such as a deadlock, is raised.  The refusal's
- * words are in the current memory context.
- */
-bool
-request_attempt(void (*step) (void *state), void *state, Refusal *refusal)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = false;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		step(state);
-		ReleaseCurrentSubTransaction();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (!is_refusal(error->sqlerrcode))
-			ReThrowError(error);
-		MemoryContextSwitchTo(caller);
-		refusal->sqlstate = error->sqlerrcode;
-		refusal->message = error->detail && error->detail[0] ?
-			psprintf("%s: %s", error->message, error->detail) : error->message;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-	return done;
-}
-
 /*
  * The request's row, as the result of a verb: leaves the scope with a copy of
  * it.  Overrides may be sensitive, and who may call a verb need not be who gave

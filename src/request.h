@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "attempt.h"
 #include "audit.h"
 #include "fmgr.h"
 #include "json/builder.h"
@@ -114,13 +115,6 @@ typedef struct ItemObstacle
 	char	   *message;
 } ItemObstacle;
 
-/* What was refused, in the words for people. */
-typedef struct Refusal
-{
-	int			sqlstate;
-	char	   *message;		/* with its detail */
-} Refusal;
-
 /* request.c */
 extern void argument_request(FunctionCallInfo fcinfo, PromotionRequest *request);
 extern void request_lock(PromotionRequest *request);
@@ -137,7 +131,6 @@ extern void request_require_status(const PromotionRequest *request, const char *
 extern void request_abort_queued(const PromotionRequest *request, const char *reason);
 extern Datum request_waits(const PromotionRequest *request);
 extern bool request_is_over(const PromotionRequest *request);
-extern bool request_attempt(void (*step) (void *state), void *state, Refusal *refusal);
 extern char *request_copy(const PromotionRequest *request, const char *text);
 extern Datum request_result(SpiScope *scope, const PromotionRequest *request);
 

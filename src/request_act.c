@@ -358,7 +358,7 @@ act_rollback(Advance *advance, RequestItem *item)
 
 /* ---- trying it ---- */
 
-/* Do what is tried with the item, in a scope; a step of request_attempt. */
+/* Do what is tried with the item, in a scope; a step of attempt. */
 static void
 act_in_scope(void *state)
 {
@@ -399,7 +399,7 @@ act_on(Advance *advance, RequestItem *item, void (*act) (Advance *, RequestItem 
 	advance->act = act;
 	advance->refused = NULL;
 	MemoryContextSwitchTo(context);
-	done = request_attempt(act_in_scope, advance, &refusal);
+	done = attempt(act_in_scope, advance, &refusal);
 	if (!done || advance->refused)
 	{
 		*item = before;
@@ -422,7 +422,7 @@ typedef struct Together
 	void		(*act) (Advance *, RequestItem *);
 } Together;
 
-/* Try it with each, to know all reasons; a step of request_attempt. */
+/* Try it with each, to know all reasons; a step of attempt. */
 static void
 act_together(void *state)
 {
@@ -459,7 +459,7 @@ act_on_all(Advance *advance, const char *status, void (*act) (Advance *, Request
 	memcpy(before, advance->items, advance->count * sizeof(RequestItem));
 	for (int i = 0; i < MOVES; i++)
 		moves[i] = list_copy(advance->moves[i]);
-	if (request_attempt(act_together, &together, &refusal))
+	if (attempt(act_together, &together, &refusal))
 		return true;
 	for (int i = 0; i < advance->count; i++)
 		before[i].plan_moved = advance->items[i].plan_moved;

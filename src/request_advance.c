@@ -449,7 +449,7 @@ typedef struct Check
 	char	   *other_changes;	/* in the request's memory */
 } Check;
 
-/* Hold an item against its preview; a step of request_attempt. */
+/* Hold an item against its preview; a step of attempt. */
 static void
 check_item(void *state)
 {
@@ -492,7 +492,7 @@ check_items(Advance *advance, StringInfo moved, StringInfo others)
 		if (strcmp(check.item->status, "PENDING") != 0)
 			continue;
 		MemoryContextSwitchTo(context);
-		if (!request_attempt(check_item, &check, &refusal))
+		if (!attempt(check_item, &check, &refusal))
 			check.moved = !was_refused(check.item);
 		MemoryContextSwitchTo(outer);
 		if (check.moved)

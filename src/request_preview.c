@@ -54,16 +54,16 @@ read_facts(const PromotionRequest *request, const char *component, ItemFacts *fa
 {
 	static Statement read = {
 		.text = "SELECT s.project IS NOT NULL, i.project IS NOT NULL, $5 IS NULL"
-		"  OR p.attributes || e.attributes || m.attributes || i.attributes @> $5,"
+		"  OR " EFFECTIVE_ATTRIBUTES " @> $5,"
 		" s.revision, i.revision, i.deployed_revision, q.digest, d.rendered_digest,"
-		" d.version::pg_catalog.text, o.digest = c.digest AND d.version = c.version, c.origin, c.actor"
+		" d.version::pg_catalog.text, o.digest = n.digest AND d.version = n.version, n.origin, n.actor"
 		" FROM promote.project AS p"
 		" JOIN promote.environment AS e ON e.project = $1 AND e.environment = $3"
-		" LEFT JOIN promote.component AS m ON m.project = $1 AND m.component = $4"
+		" LEFT JOIN promote.component AS c ON c.project = $1 AND c.component = $4"
 		" LEFT JOIN promote.instance AS s ON s.project = $1 AND s.environment = $2 AND s.component = $4"
 		" LEFT JOIN promote.instance AS i ON i.project = $1 AND i.environment = $3 AND i.component = $4"
 		REVISION_OF("q", "s", "s.revision")
-		REVISION_OF("c", "i", "i.revision")
+		REVISION_OF("n", "i", "i.revision")
 		REVISION_OF("o", "i", "i.deployed_revision")
 		" LEFT JOIN LATERAL (SELECT d.rendered_digest, d.version FROM promote.deployment AS d"
 		"  WHERE " SAME_INSTANCE("d", "i") " AND d.deployment = i.deployed_by LIMIT 1) AS d ON i.status = 'PROVISIONED'"
@@ -248,21 +248,6 @@ request_item_document(const RequestItem *item, const ItemProposal *proposal)
 
 /* ---- what stands in the way ---- */
 
-/* Gates that can be judged before there is a plan, and that are not the request's own. */
-static const char *const early_gates[] = {
-	"path", "release", "stopped", "freeze", "window", "soak", "budget", "source_in_sync", "drift", "health"
-};
-
-/* Is it one of those? */
-static bool
-is_early_gate(const char *code)
-{
-	for (int i = 0; i < lengthof(early_gates); i++)
-		if (strcmp(code, early_gates[i]) == 0)
-			return true;
-	return false;
-}
-
 /*
  * Judge what would be staged by the gates of which that can be said already:
  * the case is that of the destination, with what would be promoted to it.
@@ -282,7 +267,7 @@ judge_proposal(const PromotionRequest *request, const ItemProposal *proposal, Ga
 	gate->source_environment = request->source_environment;
 	gate->source_revision = proposed->source_revision;
 	gate->source_digest = proposal->source_digest;
-	gate_judge(gate, true);
+	gate_judge_early(gate);
 }
 
 /* Add a reason to the array that is open. */
@@ -325,7 +310,7 @@ item_blockers(const PromotionRequest *request, const ItemProposal *proposal)
 	{
 		const Blocker *blocker = lfirst(cell);
 
-		if (!blocker->overridden && is_early_gate(blocker->code))
+		if (!blocker->overridden)
 			add_blocker(&builder, blocker->code, blocker->message, blocker->until, blocker->liftable_by);
 	}
 	json_build_end_array(&builder);
@@ -506,7 +491,7 @@ keep_former(Preview *preview)
 		put_document(row, DIFF, json_from_view(&diff));
 }
 
-/* Propose the current item, in a scope; a step of request_attempt. */
+/* Propose the current item, in a scope; a step of attempt. */
 static void
 propose_current(void *state)
 {
@@ -542,7 +527,7 @@ preview_items(Preview *preview)
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(context);
 		preview->as_staged = strcmp(item->status, "PENDING") != 0 && strcmp(item->status, "STAGED") != 0;
-		if (!preview->as_staged && !request_attempt(propose_current, preview, &refusal))
+		if (!preview->as_staged && !attempt(propose_current, preview, &refusal))
 		{
 			/* what is staged is deployed as it is, if its gates let it */
 			preview->as_staged = is_staged(item);

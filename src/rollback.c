@@ -408,14 +408,6 @@ typedef struct Rehearsal
 	int			changes;
 } Rehearsal;
 
-/* A text, or NULL. */
-static Datum
-text_or_null(const char *text, bool *isnull)
-{
-	*isnull = text == NULL;
-	return text ? CStringGetTextDatum(text) : (Datum) 0;
-}
-
 /* A value, or NULL. */
 static Datum
 value_or_null(const JsonbValue *value, bool *isnull)

@@ -236,3 +236,21 @@ spi_bytea(SPITupleTable *rows, uint64 row, int column)
 
 	return isnull ? NULL : DatumGetByteaP(value);
 }
+
+/* A column that is a time; NULL is the end of time. */
+TimestampTz
+spi_time(SPITupleTable *rows, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = spi_value(rows, row, column, &isnull);
+
+	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
+}
+
+/* A text, or NULL, as a parameter or a column. */
+Datum
+text_or_null(const char *value, bool *isnull)
+{
+	*isnull = value == NULL;
+	return value ? CStringGetTextDatum(value) : (Datum) 0;
+}

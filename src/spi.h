@@ -13,6 +13,7 @@
 
 #include "executor/spi.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 
 #define STATEMENT_MAX_PARAMETERS 20
 
@@ -45,6 +46,8 @@ extern int32 spi_integer(SPITupleTable *rows, uint64 row, int column);
 extern bool spi_bool(SPITupleTable *rows, uint64 row, int column);
 extern char *spi_text(SPITupleTable *rows, uint64 row, int column);
 extern Jsonb *spi_jsonb(SPITupleTable *rows, uint64 row, int column);
+extern TimestampTz spi_time(SPITupleTable *rows, uint64 row, int column);
+extern Datum text_or_null(const char *value, bool *isnull);
 extern bytea *spi_bytea(SPITupleTable *rows, uint64 row, int column);
 extern void spi_push_latest(void);
 extern bool am_tables_owner(void);

@@ -140,14 +140,6 @@ read_window(uint64 row, Window *window)
 		read_when(row, window);
 }
 
-/* A text, or NULL, as a parameter. */
-static Datum
-text_or_null(const char *value, bool *isnull)
-{
-	*isnull = value == NULL;
-	return value ? CStringGetTextDatum(value) : (Datum) 0;
-}
-
 /*
  * Read what there is for a project, and, unless they are NULL, for an
  * environment and a component of it.  Runs inside a scope of spi.h with a
@@ -388,7 +380,7 @@ count_queued(const GateCase *gate, const Window *window, const Occurrence *occur
 		" AND (d.status <> 'ABORTED' OR d.started_at IS NOT NULL)"
 		" AND ($4 IS NULL OR d.environment = $4)"
 		" AND ($5 IS NULL OR d.component = $5)"
-		" AND ($6 IS NULL OR (SELECT p.attributes || e.attributes || c.attributes || i.attributes @> $6"
+		" AND ($6 IS NULL OR (SELECT " EFFECTIVE_ATTRIBUTES " @> $6"
 		"  FROM promote.instance AS i"
 		"  JOIN promote.project AS p ON p.project = i.project"
 		"  JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment"

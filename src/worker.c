@@ -186,7 +186,7 @@ pick(const Wish *wish, Candidate *candidate)
 		.types = {TEXTARRAYOID, TIMESTAMPTZOID}
 	};
 	static Statement selected = {
-		.text = PICK(" AND (SELECT p.attributes || e.attributes || c.attributes || i.attributes"
+		.text = PICK(" AND (SELECT " EFFECTIVE_ATTRIBUTES
 					 "  FROM promote.project AS p, promote.environment AS e, promote.component AS c"
 					 "  WHERE p.project = i.project AND e.project = i.project"
 					 "  AND e.environment = i.environment AND c.project = i.project"

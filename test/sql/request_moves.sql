@@ -187,6 +187,14 @@ SELECT is((SELECT overrides FROM promote.promotion_request WHERE project = 'shop
 SELECT is((promote.pause_request('shop', 14, E'lunch\nState: x')).overrides, jsonb_build_object('s3', encode(promote.jsonb_digest('{"password": "topsecret"}'), 'hex')), 'but not given to whoever may pause it');
 SELECT is((SELECT count(*) FROM regexp_matches(promote.handoff_text('shop', 14), '^State:', 'gn')), 1::bigint, 'nobody writes lines of their own into the sheet');
 
+-- ---- a preview asks no policies, whatever they call their reasons: these judge plans ----
+CREATE SCHEMA rules;
+CREATE FUNCTION rules.freezes(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+    AS $$ SELECT 'freeze', 'by a policy', NULL::timestamptz, NULL::timestamptz, NULL, false $$;
+INSERT INTO promote.policy (policy, function, project) VALUES ('freezes', 'rules.freezes', 'shop');
+SELECT is((SELECT string_agg(blockers ->> 0, '') FROM promote.preview_request('shop', 14)), NULL, 'no reason of a policy in a preview');
+DELETE FROM promote.policy;
+
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'after all that the chains are whole');
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,0 +1,18 @@
+/*
+ * attempt.h: doing something that may be refused.
+ */
+#ifndef PROMOTE_ATTEMPT_H
+#define PROMOTE_ATTEMPT_H
+
+#include "postgres.h"
+
+/* Why something was refused. */
+typedef struct Refusal
+{
+	int			sqlstate;
+	char	   *message;		/* with its detail */
+} Refusal;
+
+extern bool attempt(void (*step) (void *state), void *state, Refusal *refusal);
+
+#endif							/* PROMOTE_ATTEMPT_H */
