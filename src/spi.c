@@ -42,7 +42,7 @@ table_oid(const char *table)
 }
 
 /* Who owns the extension's tables. */
-static Oid
+Oid
 tables_owner(void)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table_oid("instance")));

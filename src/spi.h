@@ -51,5 +51,6 @@ extern Datum text_or_null(const char *value, bool *isnull);
 extern bytea *spi_bytea(SPITupleTable *rows, uint64 row, int column);
 extern void spi_push_latest(void);
 extern bool am_tables_owner(void);
+extern Oid tables_owner(void);
 
 #endif							/* PROMOTE_SPI_H */
