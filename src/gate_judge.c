@@ -19,6 +19,7 @@
 #include "release.h"
 #include "request_gate.h"
 #include "review.h"
+#include "secret.h"
 #include "stage.h"
 #include "window.h"
 
@@ -51,6 +52,7 @@ static const Gate gates[] = {
 	{"component", GATE_STATIC, false, false, true, gate_component},
 	{"params", GATE_STATIC, false, false, false, NULL},
 	{"release", GATE_STATIC, false, false, true, gate_release},
+	{"secrets", GATE_STATIC, false, false, true, gate_secrets},
 	{"plan", GATE_STATIC, false, true, false, NULL},
 	{"stopped", GATE_TIME, false, true, true, gate_stopped},
 	{"freeze", GATE_TIME, true, true, true, gate_freeze},

@@ -5,6 +5,7 @@
 
 #include "actor.h"
 #include "schema_document.h"
+#include "secret_key.h"
 
 #include "fmgr.h"
 #include "utils/guc.h"
@@ -19,5 +20,6 @@ _PG_init(void)
 {
 	actor_init();
 	schema_document_init();
+	secret_key_init();
 	MarkGUCPrefixReserved("promote");
 }
