@@ -57,5 +57,6 @@ CREATE FUNCTION promote.audit_facts(row_of_history record, VARIADIC without text
     RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_audit_facts';
+GRANT EXECUTE ON FUNCTION promote.audit_facts(record, text[]) TO PUBLIC;
 COMMENT ON FUNCTION promote.audit_facts(record, text[]) IS
 'What the audit log says of a row: its columns that are not null, without those named; bytes in hexadecimal, documents as their digests, times as UTC with microseconds';

@@ -156,12 +156,14 @@ COMMENT ON FUNCTION promote.deployment_steps() IS
 CREATE FUNCTION promote.deployment_facts(deployment promote.deployment) RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_deployment_facts';
+GRANT EXECUTE ON FUNCTION promote.deployment_facts(promote.deployment) TO PUBLIC;
 COMMENT ON FUNCTION promote.deployment_facts(promote.deployment) IS
 'What the audit log says of a deployment when it is queued or proposed: what it carries, which never changes';
 
 CREATE FUNCTION promote.deployment_state(deployment promote.deployment) RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_deployment_state';
+GRANT EXECUTE ON FUNCTION promote.deployment_state(promote.deployment) TO PUBLIC;
 COMMENT ON FUNCTION promote.deployment_state(promote.deployment) IS
 'What the audit log says of a deployment''s step: how far it has come, but for its place in the queue';
 
