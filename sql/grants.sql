@@ -76,21 +76,26 @@ REVOKE ALL ON FUNCTION promote.refresh_grants(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.refresh_grants(text) IS
 'Opens functions and tables to a role that was created after its grants were, or anew to all that have them open, where an update brought new ones; returns to how many. Takes the grant admin everywhere';
 
+-- Row-level security asks them as whoever reads, and whoever was granted nothing learns just that.
+
 CREATE FUNCTION promote.may(action text, project text DEFAULT NULL, environment text DEFAULT NULL)
     RETURNS boolean
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_may';
+GRANT EXECUTE ON FUNCTION promote.may(text, text, text) TO PUBLIC;
 COMMENT ON FUNCTION promote.may(text, text, text) IS
 'May the current role do that in an environment; with NULL in all of a project, or everywhere?';
 
 CREATE FUNCTION promote.may_view(project text, environment text) RETURNS boolean
     LANGUAGE c STABLE PARALLEL RESTRICTED COST 1
     AS 'MODULE_PATHNAME', 'promote_may_view';
+GRANT EXECUTE ON FUNCTION promote.may_view(text, text) TO PUBLIC;
 COMMENT ON FUNCTION promote.may_view(text, text) IS
 'May the current role see a row of that project and environment? Without an environment, whoever sees anything of the project; without a project, whoever sees anything';
 
 CREATE FUNCTION promote.visible_projects() RETURNS text[]
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_visible_projects';
+GRANT EXECUTE ON FUNCTION promote.visible_projects() TO PUBLIC;
 COMMENT ON FUNCTION promote.visible_projects() IS
 'The projects of which the current role sees anything';

@@ -87,8 +87,7 @@ move_door(const char *role, bool open)
 	rows = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
-		if (SPI_execute(spi_text(rows, i, 1), false, 0) < 0)
-			elog(ERROR, "could not change privileges of role \"%s\"", role);
+		spi_command(spi_text(rows, i, 1));
 }
 
 /* Has the role any grant left?  Runs inside a scope of spi.h. */

@@ -168,6 +168,16 @@ statement_run(Statement *statement, Datum *values, const bool *nulls, bool read_
 	return result;
 }
 
+/* Run a command that cannot be prepared, such as GRANT. */
+void
+spi_command(const char *text)
+{
+	int			result = SPI_execute(text, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "command failed: %s", SPI_result_code_string(result));
+}
+
 /* Open a cursor over a statement's rows. */
 Portal
 statement_open(Statement *statement, Datum *values, const bool *nulls, bool read_only)
