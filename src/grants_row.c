@@ -26,6 +26,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(promote_guard_grant);
 PG_FUNCTION_INFO_V1(promote_open_door);
@@ -66,10 +67,18 @@ static Statement door = {
 /* ---- the door ---- */
 
 /*
- * Open or close the door for a role.  Who does it at the same time waits: two
- * sessions that change one object's privileges would fail.  Runs inside a
- * scope of spi.h.
+ * Wait for whoever else gives or takes grants, to the end of the transaction:
+ * what one sees as the last grant of a role the other may add to, and two
+ * sessions that change one object's privileges would fail.
  */
+static void
+lock_doors(void)
+{
+	LockDatabaseObject(ExtensionRelationId, get_extension_oid("promote", false), 0,
+					   ShareUpdateExclusiveLock);
+}
+
+/* Open or close the door for a role.  Runs inside a scope of spi.h, under the lock. */
 static void
 move_door(const char *role, bool open)
 {
@@ -81,8 +90,6 @@ move_door(const char *role, bool open)
 	SPITupleTable *rows;
 	uint64		count;
 
-	LockDatabaseObject(ExtensionRelationId, get_extension_oid("promote", false), 0,
-					   ShareUpdateExclusiveLock);
 	statement_run(&door, values, NULL, false);
 	rows = SPI_tuptable;
 	count = SPI_processed;
@@ -90,7 +97,7 @@ move_door(const char *role, bool open)
 		spi_command(spi_text(rows, i, 1));
 }
 
-/* Has the role any grant left?  Runs inside a scope of spi.h. */
+/* Has the role any grant now, whatever the transaction's snapshot shows?  Runs inside a scope of spi.h. */
 static bool
 has_grants(const char *role)
 {
@@ -101,7 +108,9 @@ has_grants(const char *role)
 	};
 	Datum		values[1] = {CStringGetTextDatum(role)};
 
-	statement_run(&look, values, NULL, false);
+	spi_push_latest();
+	statement_run(&look, values, NULL, true);
+	PopActiveSnapshot();
 	return SPI_processed > 0;
 }
 
@@ -121,6 +130,7 @@ promote_open_door(PG_FUNCTION_ARGS)
 	Oid			oid = get_role_oid(role, true);
 	SpiScope	scope;
 
+	lock_doors();
 	spi_enter(&scope);
 	if (OidIsValid(oid) && TRIGGER_FIRED_BY_INSERT(data->tg_event) && !access_is_marked(oid))
 		move_door(role, true);
@@ -345,6 +355,7 @@ promote_refresh_grants(PG_FUNCTION_ARGS)
 	SpiScope	scope;
 
 	access_require_in("admin", NULL, NULL);
+	lock_doors();
 	spi_enter(&scope);
 	roles = role ? named_role(role) : open_roles();
 	foreach(cell, roles)
