@@ -7,6 +7,7 @@
 #include "compose.h"
 #include "deployment.h"
 #include "errors.h"
+#include "grants.h"
 #include "json/builder.h"
 #include "json/diff.h"
 #include "json/reader.h"
@@ -79,12 +80,13 @@ argument_deployment(FunctionCallInfo fcinfo, int argument, Side *side)
 	memset(side, 0, sizeof(*side));
 	if (slash == NULL)
 	{
-		argument_instance(fcinfo, argument, "deployment", &side->key);
+		argument_instance_for(fcinfo, argument, "deployment", "view", &side->key);
 		return;
 	}
 	side->deployment = parse_number(name, slash + 1);
 	*slash = '\0';
 	instance_key_parse(name, &side->key);
+	access_require("view", &side->key);
 }
 
 /* Read a deployment.  Runs inside a scope of spi.h. */
@@ -307,8 +309,8 @@ promote_compare_instances(PG_FUNCTION_ARGS)
 	Side		b = {{NULL}};
 	SpiScope	scope;
 
-	argument_instance(fcinfo, 0, "instance", &a.key);
-	argument_instance(fcinfo, 1, "instance", &b.key);
+	argument_instance_for(fcinfo, 0, "instance", "view", &a.key);
+	argument_instance_for(fcinfo, 1, "instance", "view", &b.key);
 	check_pair(&a, &b);
 	InitMaterializedSRF(fcinfo, 0);
 	spi_enter(&scope);

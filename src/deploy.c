@@ -283,7 +283,7 @@ promote_plan_instance(PG_FUNCTION_ARGS)
 {
 	Request		request = {.action = "PLAN",.status = "PENDING",.message = argument_text(fcinfo, 1)};
 
-	argument_instance(fcinfo, 0, "instance", &request.key);
+	argument_instance_for(fcinfo, 0, "instance", "plan", &request.key);
 	return place_order(fcinfo, &request, 2);
 }
 
@@ -296,7 +296,7 @@ promote_deploy_instance(PG_FUNCTION_ARGS)
 {
 	Request		request = {.action = "PROVISION",.status = "PENDING",.message = argument_text(fcinfo, 2)};
 
-	argument_instance(fcinfo, 0, "instance", &request.key);
+	argument_instance_for(fcinfo, 0, "instance", "deploy", &request.key);
 	request.plan = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");
 	return place_order(fcinfo, &request, 3);
 }
@@ -307,8 +307,16 @@ promote_decommission_instance(PG_FUNCTION_ARGS)
 {
 	Request		request = {.action = "DECOMMISSION",.status = "PENDING",.message = argument_text(fcinfo, 1)};
 
-	argument_instance(fcinfo, 0, "instance", &request.key);
+	argument_instance_for(fcinfo, 0, "instance", "decommission", &request.key);
 	return place_order(fcinfo, &request, -1);
+}
+
+/* The grant that it takes to propose something: the same as to do it. */
+static const char *
+proposing(const char *action)
+{
+	return strcmp(action, "PLAN") == 0 ? "plan" :
+		strcmp(action, "DECOMMISSION") == 0 ? "decommission" : "deploy";
 }
 
 /*
@@ -320,8 +328,8 @@ promote_propose_deployment(PG_FUNCTION_ARGS)
 {
 	Request		request = {.status = "PROPOSED",.message = argument_text(fcinfo, 3)};
 
-	argument_instance(fcinfo, 0, "instance", &request.key);
 	request.action = argument_action(PG_ARGISNULL(1) ? "PROVISION" : argument_text(fcinfo, 1));
+	argument_instance_for(fcinfo, 0, "instance", proposing(request.action), &request.key);
 	request.plan = PG_ARGISNULL(2) ? 0 : argument_number(fcinfo, 2, "deployment");
 	if (request.plan != 0 && strcmp(request.action, "PROVISION") != 0)
 		ereport(ERROR,
@@ -346,7 +354,7 @@ decide(FunctionCallInfo fcinfo, bool approved)
 	InstanceKey key;
 	Deployment	deployment;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "approve", &key);
 	number = argument_number(fcinfo, 1, "deployment");
 	spi_enter(&scope);
 	rule_lock_case(&key);
@@ -397,7 +405,7 @@ promote_abort_deployment(PG_FUNCTION_ARGS)
 	InstanceKey key;
 	Deployment	deployment;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "deploy", &key);
 	number = argument_number(fcinfo, 1, "deployment");
 	spi_enter(&scope);
 	stage_lock(&key, true);

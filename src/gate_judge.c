@@ -362,7 +362,7 @@ promote_blockers(PG_FUNCTION_ARGS)
 	GateCase	gate;
 	SpiScope	scope;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "view", &key);
 	InitMaterializedSRF(fcinfo, 0);
 	spi_enter(&scope);
 	gate_open(&key, deployment, argument_time(fcinfo, 2, "at"), &gate);

@@ -324,18 +324,30 @@ scope_words(const char *project, const char *environment)
 		psprintf("all of project \"%s\"", project);
 }
 
+/* Refuse a role for what it has not been granted where. */
+static void
+refuse_access(Oid role, const char *action, const char *where)
+{
+	ereport(ERROR,
+			(errcode(PM_NOT_GRANTED),
+			 errmsg("not allowed: %s", action),
+			 errdetail("Role \"%s\" has no grant \"%s\" for %s.", GetUserNameFromId(role, false), action, where),
+			 errhint("Who has \"admin\" there can give it: promote.grant_action.")));
+}
+
+/* Refuse a role where the action is not granted. */
+void
+access_require_of(Oid role, const char *action, const char *project, const char *environment)
+{
+	if (!access_role_may(role, action, project, environment))
+		refuse_access(role, action, scope_words(project, environment));
+}
+
 /* Refuse the current user where the action is not granted. */
 void
 access_require_in(const char *action, const char *project, const char *environment)
 {
-	if (access_allowed(action, project, environment))
-		return;
-	ereport(ERROR,
-			(errcode(PM_NOT_GRANTED),
-			 errmsg("not allowed: %s", action),
-			 errdetail("Role \"%s\" has no grant \"%s\" for %s.",
-					   GetUserNameFromId(GetUserId(), false), action, scope_words(project, environment)),
-			 errhint("Who has \"admin\" there can give it: promote.grant_action.")));
+	access_require_of(GetUserId(), action, project, environment);
 }
 
 /* The same for an instance. */
@@ -343,6 +355,49 @@ void
 access_require(const char *action, const InstanceKey *key)
 {
 	access_require_in(action, key->project, key->environment);
+}
+
+/* Does a role see anything of a project; with NULL, anything at all? */
+bool
+access_sees(Oid role, const char *project)
+{
+	load_access(role);
+	if (held.exempt)
+		return true;
+	if (project == NULL)
+		return allows(held.anywhere, VIEW);
+	return allows(granted_in(NULL, NULL, true) | granted_in(project, NULL, true), VIEW);
+}
+
+/* Refuse the current user who sees nothing of a project, whether or not there is one. */
+void
+access_require_sight(const char *project)
+{
+	if (!access_sees(GetUserId(), project))
+		refuse_access(GetUserId(), "view", project ? psprintf("anything of project \"%s\"", project) : "anything");
+}
+
+/* Where the current user may do something; NULL: everywhere.  Refuses who may nowhere. */
+ArrayType *
+access_scopes(const char *action)
+{
+	ArrayBuildState *state = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+	uint32		bit = action_bit(action);
+	HASH_SEQ_STATUS scan;
+	Granted    *entry;
+
+	if (access_allowed(action, NULL, NULL))
+		return NULL;
+	if (!allows(held.anywhere, bit))
+		refuse_access(GetUserId(), action, "anything");
+	hash_seq_init(&scan, held.scopes);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		if (allows(entry->actions, bit))
+			accumArrayResult(state, CStringGetTextDatum(psprintf("%s-%s",
+																 entry->scope.project[0] ? entry->scope.project : "*",
+																 entry->scope.environment[0] ? entry->scope.environment : "*")),
+							 false, TEXTOID, CurrentMemoryContext);
+	return DatumGetArrayTypeP(makeArrayResult(state, CurrentMemoryContext));
 }
 
 /* ---- the same questions from SQL ---- */
@@ -384,12 +439,7 @@ promote_may_view(PG_FUNCTION_ARGS)
 
 	if (environment && project)
 		PG_RETURN_BOOL(access_allowed("view", project, environment));
-	load_access(GetUserId());
-	if (held.exempt)
-		PG_RETURN_BOOL(true);
-	if (project)
-		PG_RETURN_BOOL(allows(granted_in(NULL, NULL, true) | granted_in(project, NULL, true), VIEW));
-	PG_RETURN_BOOL(allows(held.anywhere, VIEW));
+	PG_RETURN_BOOL(access_sees(GetUserId(), project));
 }
 
 /* Add all projects there are to an array. */
@@ -410,17 +460,25 @@ add_all_projects(ArrayBuildState *state, MemoryContext context)
 	spi_leave(&scope);
 }
 
-/* Add those to an array that grants name. */
-static void
-add_granted_projects(ArrayBuildState *state, MemoryContext context)
+/*
+ * The projects of which the current user sees something, as far as grants name
+ * them; NULL: all there are.
+ */
+ArrayType *
+access_projects(void)
 {
+	ArrayBuildState *state = initArrayResult(TEXTOID, CurrentMemoryContext, false);
 	HASH_SEQ_STATUS scan;
 	Granted    *entry;
 
+	load_access(GetUserId());
+	if (held.exempt || allows(granted_in(NULL, NULL, true), VIEW))
+		return NULL;
 	hash_seq_init(&scan, held.scopes);
 	while ((entry = hash_seq_search(&scan)) != NULL)
-		if (entry->scope.project[0] && allows(entry->within, VIEW))
-			accumArrayResult(state, CStringGetTextDatum(entry->scope.project), false, TEXTOID, context);
+		if (entry->scope.project[0] && entry->scope.environment[0] == '\0' && allows(entry->within, VIEW))
+			accumArrayResult(state, CStringGetTextDatum(entry->scope.project), false, TEXTOID, CurrentMemoryContext);
+	return DatumGetArrayTypeP(makeArrayResult(state, CurrentMemoryContext));
 }
 
 /*
@@ -432,12 +490,12 @@ add_granted_projects(ArrayBuildState *state, MemoryContext context)
 Datum
 promote_visible_projects(PG_FUNCTION_ARGS)
 {
-	ArrayBuildState *state = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+	ArrayType  *granted = access_projects();
+	ArrayBuildState *state;
 
-	load_access(GetUserId());
-	if (held.exempt || allows(granted_in(NULL, NULL, true), VIEW))
-		add_all_projects(state, CurrentMemoryContext);
-	else
-		add_granted_projects(state, CurrentMemoryContext);
+	if (granted)
+		PG_RETURN_ARRAYTYPE_P(granted);
+	state = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+	add_all_projects(state, CurrentMemoryContext);
 	PG_RETURN_DATUM(makeArrayResult(state, CurrentMemoryContext));
 }

@@ -325,7 +325,7 @@ promote_override_gate(PG_FUNCTION_ARGS)
 	char	   *reason = argument_required(fcinfo, 3, "reason");
 	List	   *blockers;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "override", &key);
 	deployment = argument_number(fcinfo, 1, "deployment");
 	spi_enter(&scope);
 	rule_lock_case(&key);
@@ -378,7 +378,7 @@ promote_review_override(PG_FUNCTION_ARGS)
 	char	   *code = argument_required(fcinfo, 2, "code");
 	int64		count;
 
-	argument_instance(fcinfo, 0, "instance", &gate.key);
+	argument_instance_for(fcinfo, 0, "instance", "override", &gate.key);
 	gate.deployment = argument_number(fcinfo, 1, "deployment");
 	gate.instance = instance_key_name(&gate.key);
 	spi_enter(&scope);

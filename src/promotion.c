@@ -9,6 +9,7 @@
 
 #include "compat.h"
 #include "errors.h"
+#include "grants.h"
 #include "history.h"
 #include "json/builder.h"
 #include "json/diff.h"
@@ -63,12 +64,12 @@ enum Option
 	ALLOW_REPLACE
 };
 
-/* Take the arguments that the functions over two instances begin with. */
+/* Take the arguments that the functions over two instances begin with; action is what is done to the destination. */
 static void
-take_arguments(FunctionCallInfo fcinfo, Promotion *promotion)
+take_arguments(FunctionCallInfo fcinfo, const char *action, Promotion *promotion)
 {
-	argument_instance(fcinfo, 0, "source", &promotion->source);
-	argument_instance(fcinfo, 1, "destination", &promotion->destination);
+	argument_instance_for(fcinfo, 0, "source", "view", &promotion->source);
+	argument_instance_for(fcinfo, 1, "destination", action, &promotion->destination);
 	check_pair(promotion);
 	promotion->overrides = argument_params(fcinfo, 2, "overrides");
 	promotion->options = 3;
@@ -306,7 +307,7 @@ promote_promote_instance(PG_FUNCTION_ARGS)
 	SpiScope	scope;
 	Staged		staged;
 
-	take_arguments(fcinfo, &promotion);
+	take_arguments(fcinfo, "promote", &promotion);
 	check_extras(fcinfo, &promotion);
 	spi_enter(&scope);
 	promote(fcinfo, &promotion, scope.caller, &staged);
@@ -326,13 +327,14 @@ promote_promote_to_next(PG_FUNCTION_ARGS)
 	SpiScope	scope;
 	Staged		staged;
 
-	argument_instance(fcinfo, 0, "instance", &promotion.source);
+	argument_instance_for(fcinfo, 0, "instance", "view", &promotion.source);
 	promotion.overrides = argument_params(fcinfo, 1, "overrides");
 	promotion.options = 2;
 	check_extras(fcinfo, &promotion);
 	spi_enter(&scope);
 	promotion.destination = promotion.source;
 	promotion.destination.environment = path_next(&promotion.source);
+	access_require_of(scope.user, "promote", promotion.destination.project, promotion.destination.environment);
 	promote(fcinfo, &promotion, scope.caller, &staged);
 	spi_leave(&scope);
 	return stage_result(fcinfo, &staged);
@@ -473,7 +475,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	Preview		preview;
 	SpiScope	scope;
 
-	take_arguments(fcinfo, &promotion);
+	take_arguments(fcinfo, "view", &promotion);
 	InitMaterializedSRF(fcinfo, 0);
 	preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);

@@ -94,7 +94,7 @@ promote_plan_text(PG_FUNCTION_ARGS)
 	text	   *result;
 	MemoryContext inner;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "view", &key);
 	spi_enter(&scope);
 	deployment = PG_ARGISNULL(1) ? deployment_last(&key) : PG_GETARG_INT32(1);
 	values[0] = CStringGetTextDatum(key.project);
@@ -135,7 +135,7 @@ promote_config_as_of(PG_FUNCTION_ARGS)
 	SpiScope	scope;
 	Datum		values[4];
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "view", &key);
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);

@@ -12,6 +12,7 @@
 #include "compat.h"
 #include "deployment.h"
 #include "errors.h"
+#include "grants.h"
 #include "history.h"
 #include "notify.h"
 #include "request.h"
@@ -42,14 +43,32 @@ request_copy(const PromotionRequest *request, const char *text)
 	return text ? MemoryContextStrdup(request->context, text) : NULL;
 }
 
-/* The arguments that the verbs begin with; what is read later lives as long as the call. */
+/*
+ * The arguments that the verbs begin with; what is read later lives as long
+ * as the call.  Who sees nothing of the project is not told what there is.
+ */
 void
 argument_request(FunctionCallInfo fcinfo, PromotionRequest *request)
 {
 	memset(request, 0, sizeof(*request));
 	request->context = CurrentMemoryContext;
 	request->project = argument_required(fcinfo, 0, "project");
+	access_require_sight(request->project);
 	request->number = argument_number(fcinfo, 1, "request");
+}
+
+/*
+ * Refuse a role that may not have this request moved: it takes the grant
+ * promote where it leads to, with view where it comes from, and the action
+ * beside it that is done there, or NULL.  The request is read.
+ */
+void
+request_access(const PromotionRequest *request, Oid role, const char *action)
+{
+	access_require_of(role, "promote", request->project, request->destination_environment);
+	access_require_of(role, "view", request->project, request->source_environment);
+	if (action)
+		access_require_of(role, action, request->project, request->destination_environment);
 }
 
 /* What its audit rows are about. */
@@ -395,14 +414,18 @@ promote_guard_request(PG_FUNCTION_ARGS)
 	return PointerGetDatum(data->tg_newtuple);
 }
 
-/* What a verb that people stop a request by begins with: its arguments, lock and row. */
+/*
+ * What a verb that people stop a request by begins with: its arguments, lock
+ * and row; action is what it takes beside promote, or NULL.
+ */
 static void
-open_verb(FunctionCallInfo fcinfo, SpiScope *scope, PromotionRequest *request)
+open_verb(FunctionCallInfo fcinfo, SpiScope *scope, const char *action, PromotionRequest *request)
 {
 	argument_request(fcinfo, request);
 	spi_enter(scope);
 	request_lock(request);
 	request_read(request);
+	request_access(request, scope->user, action);
 }
 
 /* What it ends with: another status, which is recorded. */
@@ -427,7 +450,7 @@ promote_pause_request(PG_FUNCTION_ARGS)
 	PromotionRequest request;
 	SpiScope	scope;
 
-	open_verb(fcinfo, &scope, &request);
+	open_verb(fcinfo, &scope, NULL, &request);
 	request_require_status(&request, allowed, "paused");
 	if (strcmp(request.status, "PAUSED") == 0)
 		return request_result(&scope, &request);
@@ -470,7 +493,7 @@ promote_resume_request(PG_FUNCTION_ARGS)
 	PromotionRequest request;
 	SpiScope	scope;
 
-	open_verb(fcinfo, &scope, &request);
+	open_verb(fcinfo, &scope, "deploy", &request);
 	request_require_status(&request, allowed, "resumed");
 	if (strcmp(request.status, "PAUSED") != 0 && strcmp(request.status, "BLOCKED") != 0 &&
 		strcmp(request.status, "FAILED") != 0)
@@ -530,7 +553,7 @@ promote_cancel_request(PG_FUNCTION_ARGS)
 	PromotionRequest request;
 	SpiScope	scope;
 
-	open_verb(fcinfo, &scope, &request);
+	open_verb(fcinfo, &scope, "deploy", &request);
 	request_require_status(&request, allowed, "cancelled");
 	if (strcmp(request.status, "CANCELLED") == 0)
 		return request_result(&scope, &request);

@@ -117,6 +117,7 @@ typedef struct ItemObstacle
 
 /* request.c */
 extern void argument_request(FunctionCallInfo fcinfo, PromotionRequest *request);
+extern void request_access(const PromotionRequest *request, Oid role, const char *action);
 extern void request_lock(PromotionRequest *request);
 extern void request_read(PromotionRequest *request);
 extern char *request_subject(const PromotionRequest *request);

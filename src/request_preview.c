@@ -680,6 +680,7 @@ promote_preview_request(PG_FUNCTION_ARGS)
 	spi_enter(&scope);
 	request_lock(&preview.request);
 	request_read(&preview.request);
+	request_access(&preview.request, scope.user, NULL);
 	request_require_status(&preview.request, allowed, "previewed");
 	preview.items = request_items(&preview.request, REQUEST_ALL, &preview.count);
 	preview.former = read_former(&preview.request);

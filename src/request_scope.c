@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "errors.h"
+#include "grants.h"
 #include "history.h"
 #include "json/limits.h"
 #include "json/reader.h"
@@ -233,6 +234,8 @@ take_arguments(FunctionCallInfo fcinfo, Opening *opening)
 	request->project = argument_required(fcinfo, PROJECT, "project");
 	request->source_environment = argument_required(fcinfo, SOURCE, "source environment");
 	request->destination_environment = argument_required(fcinfo, DESTINATION, "destination environment");
+	access_require_in("promote", request->project, request->destination_environment);
+	access_require_in("view", request->project, request->source_environment);
 	opening->scope = argument_object(fcinfo, SCOPE, "scope");
 	request->strategy = argument_word(fcinfo, STRATEGY, "strategy", "one_by_one", strategies);
 	opening->waves = argument_waves(fcinfo);

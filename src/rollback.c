@@ -50,12 +50,12 @@ typedef struct Rollback
 	List	   *obstacles;		/* Obstacle * */
 } Rollback;
 
-/* Take the arguments that both functions begin with. */
+/* Take the arguments that both functions begin with; action is what is done to the instance. */
 static void
-take_arguments(FunctionCallInfo fcinfo, Rollback *rollback)
+take_arguments(FunctionCallInfo fcinfo, const char *action, Rollback *rollback)
 {
 	memset(rollback, 0, sizeof(*rollback));
-	argument_instance(fcinfo, 0, "instance", &rollback->key);
+	argument_instance_for(fcinfo, 0, "instance", action, &rollback->key);
 	if (PG_ARGISNULL(1))
 		return;
 	rollback->wanted = PG_GETARG_INT32(1);
@@ -388,7 +388,7 @@ promote_rollback_instance(PG_FUNCTION_ARGS)
 	SpiScope	scope;
 	Staged		staged;
 
-	take_arguments(fcinfo, &rollback);
+	take_arguments(fcinfo, "promote", &rollback);
 	staging.source_environment = rollback.key.environment;
 	spi_enter(&scope);
 	stage_lock(&rollback.key, true);
@@ -578,7 +578,7 @@ promote_rehearse_rollback(PG_FUNCTION_ARGS)
 	Rollback	rollback;
 	SpiScope	scope;
 
-	take_arguments(fcinfo, &rollback);
+	take_arguments(fcinfo, record ? "promote" : "view", &rollback);
 	InitMaterializedSRF(fcinfo, 0);
 	rehearsal.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);

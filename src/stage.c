@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "errors.h"
+#include "grants.h"
 #include "json/digest.h"
 #include "json/limits.h"
 #include "json/builder.h"
@@ -361,6 +362,15 @@ argument_instance(FunctionCallInfo fcinfo, int argument, const char *name,
 				 errdetail("The argument is null."),
 				 errhint("Name an instance, as in 'ecomm-staging-db'.")));
 	instance_key_parse(argument_text(fcinfo, argument), key);
+}
+
+/* The same, for a verb: refuses who may not do that to the instance, whether or not there is one. */
+void
+argument_instance_for(FunctionCallInfo fcinfo, int argument, const char *name,
+					  const char *action, InstanceKey *key)
+{
+	argument_instance(fcinfo, argument, name, key);
+	access_require(action, key);
 }
 
 /* An argument that is an object within the limits. */

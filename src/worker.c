@@ -9,6 +9,7 @@
 
 #include "actor.h"
 #include "errors.h"
+#include "grants.h"
 #include "history.h"
 #include "json/limits.h"
 #include "line.h"
@@ -130,6 +131,7 @@ typedef struct Wish
 	Datum		actions;
 	int64		lease;			/* in microseconds */
 	Jsonb	   *selector;		/* NULL: any instance */
+	ArrayType  *scopes;			/* where the caller may; NULL: everywhere */
 } Wish;
 
 /* A deployment that is due, its instance locked. */
@@ -180,26 +182,30 @@ pick(const Wish *wish, Candidate *candidate)
 	" FROM promote.deployment AS d JOIN promote.instance AS i ON " SAME_INSTANCE("i", "d") \
 	" WHERE d.due_at <= $2 AND d.action = ANY ($1)" selection \
 	" ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE OF d, i SKIP LOCKED"
+#define SELECTED " AND ($3 IS NULL OR (SELECT " EFFECTIVE_ATTRIBUTES \
+	"  FROM promote.project AS p, promote.environment AS e, promote.component AS c" \
+	"  WHERE p.project = i.project AND e.project = i.project" \
+	"  AND e.environment = i.environment AND c.project = i.project" \
+	"  AND c.component = i.component) @> $3)"
+#define GRANTED " AND ($4 IS NULL OR $4 OPERATOR(pg_catalog.&&) ARRAY[pg_catalog.concat_ws('-', d.project, d.environment)," \
+	" d.project || '-*', '*-' || d.environment])"
 	static Statement any = {
 		.text = PICK(""),
 		.parameters = 2,
 		.types = {TEXTARRAYOID, TIMESTAMPTZOID}
 	};
-	static Statement selected = {
-		.text = PICK(" AND (SELECT " EFFECTIVE_ATTRIBUTES
-					 "  FROM promote.project AS p, promote.environment AS e, promote.component AS c"
-					 "  WHERE p.project = i.project AND e.project = i.project"
-					 "  AND e.environment = i.environment AND c.project = i.project"
-					 "  AND c.component = i.component) @> $3"),
-		.parameters = 3,
-		.types = {TEXTARRAYOID, TIMESTAMPTZOID, JSONBOID}
+	static Statement some = {
+		.text = PICK(SELECTED GRANTED),
+		.parameters = 4,
+		.types = {TEXTARRAYOID, TIMESTAMPTZOID, JSONBOID, TEXTARRAYOID}
 	};
-	Datum		values[3] = {wish->actions, TimestampTzGetDatum(GetCurrentTimestamp()),
-		PointerGetDatum(wish->selector)};
+	bool		nulls[4] = {[2] = wish->selector == NULL,[3] = wish->scopes == NULL};
+	Datum		values[4] = {wish->actions, TimestampTzGetDatum(GetCurrentTimestamp()),
+		PointerGetDatum(wish->selector), PointerGetDatum(wish->scopes)};
 	Deployment *deployment = &candidate->deployment;
 	bool		isnull;
 
-	statement_run(wish->selector ? &selected : &any, values, NULL, false);
+	statement_run(wish->selector || wish->scopes ? &some : &any, values, nulls, false);
 	if (SPI_processed == 0)
 		return false;
 	memset(candidate, 0, sizeof(*candidate));
@@ -316,6 +322,7 @@ promote_claim_deployment(PG_FUNCTION_ARGS)
 	Wish		wish;
 	SpiScope	scope;
 
+	wish.scopes = access_scopes("work");
 	wish.worker = argument_worker(fcinfo);
 	wish.actions = argument_actions(fcinfo, 1);
 	wish.lease = time_ahead(fcinfo, 2, "lease", 1000) - GetCurrentTimestamp();
@@ -375,7 +382,7 @@ claim_open(FunctionCallInfo fcinfo, int fencing_argument, SpiScope *scope,
 {
 	int32		fencing;
 
-	argument_instance(fcinfo, 0, "instance", &deployment->key);
+	argument_instance_for(fcinfo, 0, "instance", "work", &deployment->key);
 	deployment->deployment = argument_number(fcinfo, 1, "deployment");
 	fencing = argument_number(fcinfo, fencing_argument, "fencing number");
 	spi_enter(scope);
@@ -440,7 +447,7 @@ promote_heartbeat_deployment(PG_FUNCTION_ARGS)
 	Datum		values[5];
 	bool		isnull;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "work", &key);
 	spi_enter(&scope);
 	lock_claim(&key, number, fencing);
 	deployment_values(&key, number, values);
@@ -473,7 +480,7 @@ promote_append_deployment_log(PG_FUNCTION_ARGS)
 	Datum		values[6];
 	int32		entry;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "work", &key);
 	spi_enter(&scope);
 	lock_claim(&key, number, fencing);
 	deployment_values(&key, number, values);
