@@ -15,9 +15,9 @@ CREATE ROLE test_carol LOGIN IN ROLE test_dba, test_owner;
 CREATE ROLE test_dave LOGIN;
 CREATE ROLE test_super SUPERUSER LOGIN;
 CREATE ROLE test_service LOGIN IN ROLE test_owner;
-GRANT USAGE ON SCHEMA promote TO PUBLIC;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA promote TO PUBLIC;
-GRANT SELECT ON ALL TABLES IN SCHEMA promote TO PUBLIC;
+-- What rules ask for comes on top of what is granted to everybody here.
+CREATE ROLE test_everybody ROLE test_dba, test_senior_dba, test_owner, test_ann, test_bob, test_carol, test_dave, test_service;
+INSERT INTO promote.grants (role, action, project) SELECT 'test_everybody', a, 'ecomm' FROM unnest('{approve,override,plan,deploy,decommission}'::text[]) AS a;
 
 -- Runs a statement as a database role, for an actor if one is named, and returns its one value, or how it was refused.
 CREATE FUNCTION pg_temp.as_role(role text, statement text, actor text DEFAULT '') RETURNS text LANGUAGE plpgsql AS $$
@@ -342,6 +342,7 @@ ROLLBACK TO others;
 SELECT ok(pg_temp.work('ecomm-staging-db') >= 0, 'nothing waits');
 DELETE FROM promote.approval_rule;
 \ir ../fixtures/shop.sql
+INSERT INTO promote.grants (role, action, project) SELECT 'test_everybody', a, 'shop' FROM unnest('{promote,approve,deploy}'::text[]) AS a;
 INSERT INTO promote.approval_rule (project, environment, rule, role, requester_counts) VALUES ('shop', 'production', 'dba', 'test_dba', false);
 SELECT is(pg_temp.as_role('test_ann', $$SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s1"]}')$$), '1', 'somebody opens a request');
 SELECT is(pg_temp.as_role('test_ann', $$SELECT count(*) FROM promote.preview_request('shop', 1)$$), '1', '... and previews it');

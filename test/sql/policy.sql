@@ -131,8 +131,8 @@ ALTER FUNCTION rules.calm RENAME TO two;
 -- ---- rights ----
 CREATE ROLE policy_deployer;
 CREATE ROLE policy_owner;
-GRANT USAGE ON SCHEMA promote, rules TO policy_deployer, policy_owner;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA promote TO policy_deployer, policy_owner;
+GRANT USAGE ON SCHEMA rules TO policy_deployer, policy_owner;
+INSERT INTO promote.grants (role, action, project) VALUES ('policy_deployer', 'view', 'ecomm'), ('policy_owner', 'view', 'ecomm');
 SELECT pg_temp.only('rules.says') \g /dev/null
 SELECT promote.configure_instance('ecomm-production-db', '{"tier": "x"}') \g /dev/null
 SET ROLE policy_deployer;

@@ -72,8 +72,8 @@ BEGIN
     END LOOP;
     PERFORM promote.propose_deployment('blog-production-db', 'DECOMMISSION', message => 'no longer');
     CREATE ROLE approver LOGIN;
-    GRANT USAGE ON SCHEMA promote TO approver;
-    GRANT EXECUTE ON FUNCTION promote.approve_deployment, promote.reject_deployment, promote.override_gate TO approver;
+    INSERT INTO promote.grants (role, action, project, environment)
+    VALUES ('approver', 'approve', 'blog', 'production'), ('approver', 'override', 'blog', NULL);
     INSERT INTO promote.override_rule (project, environment, code, role, description) VALUES ('blog', 'production', 'approval', 'approver', 'naïve');
     INSERT INTO promote.approval_rule (project, environment, rule, role, quorum, expires_after, component, selector)
     VALUES ('blog', 'production', 'it''s "a rule"', 'approver', 1, '1 mon 2 days', 'db', '{"work": true}');

@@ -44,7 +44,7 @@ my %setup = (
 	approvals => $registry . q{;
 	SELECT promote.configure_instance('ecomm-production-db', '{"size": "small"}');
 	SELECT promote.complete_deployment(c.instance, c.deployment, c.fencing) FROM promote.claim_deployment('worker') AS c},
-	promotion => 'CREATE ROLE release_bot');
+	promotion => "$registry; CREATE ROLE release_bot");
 
 my %shown;    # the functions that an example with its result calls
 

@@ -25,8 +25,7 @@ INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db',
 INSERT INTO promote.instance (project, environment, component)
 SELECT project, environment, 'db' FROM promote.environment;
 CREATE ROLE runner LOGIN;
-GRANT EXECUTE ON FUNCTION promote.claim_deployment, promote.heartbeat_deployment, promote.append_deployment_log,
-	promote.record_plan, promote.complete_deployment, promote.fail_deployment, promote.release_deployment TO runner;
+INSERT INTO promote.grants (role, action) VALUES ('runner', 'work');
 SQL
 
 my $dir     = tempdir(CLEANUP => 1);
@@ -296,12 +295,12 @@ work('');
 is(outcome('staging', $decommission), 'COMPLETED: changes', 'an instance is decommissioned');
 like(noted('staging', 'calls'), qr/^plan .* -destroy\napply .*\n\z/m, '... by a plan to destroy it that is applied');
 is(sql(q{SELECT status FROM promote.instance WHERE environment = 'staging'}), 'DECOMMISSIONED', '... and says so');
-sql(q{REVOKE EXECUTE ON FUNCTION promote.claim_deployment FROM runner});
+sql(q{DELETE FROM promote.grants WHERE role = 'runner'});
 ($rc, undef, $err) = work('');
 is($rc, 1, 'a worker that may not claim');
 like($err, qr/42501: permission denied for function claim_deployment/, '... says so');
 is(sql('SELECT * FROM promote.verify_audit()'), '', 'the audit log is whole');
-sql(q{GRANT EXECUTE ON FUNCTION promote.claim_deployment TO runner});
+sql(q{INSERT INTO promote.grants (role, action) VALUES ('runner', 'work')});
 
 # ---- Terraform ----
 
