@@ -4,7 +4,6 @@
 CREATE FUNCTION promote.secret_key_id(ciphertext bytea) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_secret_key_id';
-REVOKE ALL ON FUNCTION promote.secret_key_id(bytea) FROM PUBLIC;
 COMMENT ON FUNCTION promote.secret_key_id(bytea) IS
 'Id of the key that a secret is sealed with; NULL for what promote has not sealed';
 

@@ -125,6 +125,11 @@ SELECT promote.open_request('shop', 'staging', 'prod-us-west', '{"components": [
 SELECT promote.open_request('blog', 'staging', 'production', include_other_changes => true);
 SELECT count(*) FROM promote.preview_request('blog', 1);
 SELECT promote.advance_request('blog', 1);
+INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets)
+VALUES ('postgres', '1.12.0', '{}', '{"password": {"description": "größe"}, "config": {"format": "json"}}');
+SELECT promote.configure_instance('blog-staging-db', '{}', '1.12.0', plan => false);
+SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';
+SELECT promote.set_secret('blog-staging-db', 'password', 'naïve'), promote.set_secret('blog-staging-db', 'config', '[]');
 CREATE ROLE dba;
 GRANT USAGE ON SCHEMA promote TO dba;
 GRANT SELECT, INSERT ON promote.config, promote.revision TO dba;
