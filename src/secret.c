@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "deployment.h"
 #include "errors.h"
+#include "grants.h"
 #include "seal.h"
 #include "secret.h"
 #include "secret_row.h"
@@ -196,6 +197,7 @@ promote_set_secret(PG_FUNCTION_ARGS)
 	char	   *fingerprint;
 
 	argument_instance(fcinfo, 0, "instance", &key);
+	access_require("secrets", &key);
 	take_value(fcinfo, 2, &value);
 	spi_enter(&scope);
 	stage_lock(&key, true);
@@ -221,6 +223,7 @@ promote_remove_secret(PG_FUNCTION_ARGS)
 	bool		removed;
 
 	argument_instance(fcinfo, 0, "instance", &key);
+	access_require("secrets", &key);
 	spi_enter(&scope);
 	stage_lock(&key, true);
 	removed = secret_row_delete(&key, name);
@@ -361,6 +364,8 @@ promote_deployment_secrets(PG_FUNCTION_ARGS)
 	Deployment	deployment;
 	List	   *names;
 
+	argument_instance(fcinfo, 0, "instance", &deployment.key);
+	access_require("work", &deployment.key);
 	begin_result(fcinfo);
 	claim_load(fcinfo, 2, &scope, &deployment);
 	names = put_secrets((ReturnSetInfo *) fcinfo->resultinfo, &deployment.key,

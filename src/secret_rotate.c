@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "errors.h"
+#include "grants.h"
 #include "history.h"
 #include "json/builder.h"
 #include "seal.h"
@@ -198,6 +199,7 @@ promote_rotate_secrets(PG_FUNCTION_ARGS)
 	int32		rotated = 0;
 	int64		remaining;
 
+	access_require_in("admin", NULL, NULL);
 	spi_enter(&scope);
 	keys = secret_keys_load();
 	for (char *id = ""; rotated < batch && (id = next_old_key(keys->keys[0].id, id)) != NULL;)

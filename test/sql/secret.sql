@@ -190,6 +190,21 @@ BEGIN
 END
 $$;
 SELECT is(pg_temp.as_intruder($$INSERT INTO promote.secret (project, environment, component, secret, ciphertext, fingerprint, format) SELECT project, environment, component, 'x', ciphertext, fingerprint, format FROM promote.secret WHERE secret = 'fresh'$$), 'PM303', 'nobody else does');
+SELECT is(pg_temp.as_intruder($$SELECT promote.set_secret('ecomm-production-db', 'fresh', 'x')$$), '42501', 'nor calls any verb');
+-- each verb asks for its own grant, of the instance's environment
+SELECT promote.grant_action('intruder', action, 'ecomm') FROM unnest(ARRAY['view', 'configure', 'promote', 'plan', 'deploy', 'approve', 'override', 'decommission']) AS action \g /dev/null
+SELECT promote.grant_action('intruder', action, 'ecomm', 'staging') FROM unnest(ARRAY['secrets', 'work', 'admin']) AS action \g /dev/null
+CREATE FUNCTION pg_temp.tried() RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', pg_temp.as_intruder('SELECT promote.set_secret(''ecomm-production-db'', ''fresh'', ''x'')'), pg_temp.as_intruder('SELECT promote.remove_secret(''ecomm-production-db'', ''x'')'),
+        pg_temp.as_intruder('SELECT promote.deployment_secrets(''ecomm-production-db'', 99, 1)'), pg_temp.as_intruder('SELECT promote.rotate_secrets()'))
+$$;
+SELECT is(pg_temp.tried(), 'PM701 PM701 PM701 PM701', 'without the grant none of them works');
+SELECT promote.grant_action('intruder', 'secrets', 'ecomm', 'production') \g /dev/null
+SELECT is(pg_temp.tried(), 'accepted accepted PM701 PM701', 'who may set them may not read them');
+SELECT promote.revoke_action('intruder', 'secrets', 'ecomm', 'production'), promote.grant_action('intruder', 'work', 'ecomm', 'production') \g /dev/null
+SELECT is(pg_temp.tried(), 'PM701 PM701 PM002 PM701', 'a worker asks for those of its deployments');
+SELECT promote.revoke_action('intruder', 'work', 'ecomm', 'production'), promote.grant_action('intruder', 'admin') \g /dev/null
+SELECT is(pg_temp.tried(), 'PM701 PM701 PM701 accepted', 'an admin of everything rotates, and no more');
 SELECT is(pg_temp.as_intruder($$SHOW promote.secret_key_command$$), '42501', 'the settings are for superusers to see');
 SELECT is(pg_temp.as_intruder($$SET promote.secret_key_command = 'id'$$), '42501', 'and to set');
 SELECT is(pg_temp.as_intruder($$SET promote.secret_key_file = '/dev/null'$$), '42501', '... both');
