@@ -375,7 +375,9 @@ CREATE VIEW promote.config_changes AS
       JOIN promote.revision AS r ON r.project = d.project AND r.environment = d.environment
            AND r.component = d.component AND r.revision = d.revision
       JOIN promote.config AS own ON own.project = r.project AND own.digest = r.digest
-     CROSS JOIN pg_catalog.jsonb_array_elements(d.diff) WITH ORDINALITY AS leaf;
+     CROSS JOIN pg_catalog.jsonb_array_elements(d.diff) WITH ORDINALITY AS leaf
+     -- what is behind the leaves is no place of the configuration
+     WHERE NOT leaf.value ? 'kind';
 COMMENT ON VIEW promote.config_changes IS 'What deployments change of the configuration, leaf by leaf';
 COMMENT ON COLUMN promote.config_changes.instance IS 'Instance';
 COMMENT ON COLUMN promote.config_changes.deployment IS 'Deployment';

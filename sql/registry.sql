@@ -83,6 +83,12 @@ CREATE FUNCTION promote.secret_declarations_check(secrets jsonb) RETURNS boolean
 COMMENT ON FUNCTION promote.secret_declarations_check(jsonb) IS
 'Is it an object of declarations of secrets? Refuses one that is not well formed and says what is wrong with it, PM404';
 
+CREATE FUNCTION promote.check_slots(slots jsonb) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_check_slots';
+COMMENT ON FUNCTION promote.check_slots(jsonb) IS
+'Are these slots for remote references, each with whether it is required and a description? true, or an error that says what is wrong';
+
 CREATE TABLE promote.bundle_release (
     bundle        promote.bundle_name NOT NULL,
     version       promote.semantic_version NOT NULL,
@@ -91,6 +97,7 @@ CREATE TABLE promote.bundle_release (
     params_schema jsonb NOT NULL,
     stateful_types text[] COLLATE "C" NOT NULL DEFAULT '{}',
     secrets       jsonb NOT NULL DEFAULT '{}',
+    remote_references jsonb NOT NULL DEFAULT '{}',
     block_reason  text,
     published_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT bundle_release_pkey PRIMARY KEY (bundle, version),
@@ -104,7 +111,9 @@ CREATE TABLE promote.bundle_release (
     CONSTRAINT bundle_release_params_schema_check
         CHECK (promote.jsonb_schema_check(params_schema)),
     CONSTRAINT bundle_release_secrets_check
-        CHECK (promote.secret_declarations_check(secrets))
+        CHECK (promote.secret_declarations_check(secrets)),
+    CONSTRAINT bundle_release_remote_references_check
+        CHECK (promote.check_slots(remote_references))
 );
 -- latest stable, however many development builds came after it
 CREATE INDEX bundle_release_stable_idx ON promote.bundle_release (bundle, sort_key)
@@ -119,6 +128,7 @@ COMMENT ON COLUMN promote.bundle_release.prerelease IS 'Is it for the developmen
 COMMENT ON COLUMN promote.bundle_release.params_schema IS 'JSON Schema that the params must satisfy, with the $md annotations';
 COMMENT ON COLUMN promote.bundle_release.stateful_types IS 'Types of resources that hold data, beside those of promote.stateful_type; * stands for any characters';
 COMMENT ON COLUMN promote.bundle_release.secrets IS 'Secrets that it declares: an object of names, each with an object of required, format (text or json) and description';
+COMMENT ON COLUMN promote.bundle_release.remote_references IS 'Slots for what others provide, by name: is it required, and a description';
 COMMENT ON COLUMN promote.bundle_release.block_reason IS 'Why nothing may be deployed by it; NULL: it may';
 COMMENT ON COLUMN promote.bundle_release.published_at IS 'When the row was inserted';
 

@@ -71,7 +71,7 @@ COMMENT ON COLUMN promote.promotion_history.revision IS 'Revision that it made t
 COMMENT ON COLUMN promote.promotion_history.version_constraint IS 'Version constraint with its channel, as in latest+dev';
 COMMENT ON COLUMN promote.promotion_history.previous_version IS 'Release before';
 COMMENT ON COLUMN promote.promotion_history.version IS 'Release that the constraint stood for';
-COMMENT ON COLUMN promote.promotion_history.changes IS 'Number of leaves that changed; NULL where no plan was asked for';
+COMMENT ON COLUMN promote.promotion_history.changes IS 'Number of leaves, remote references and copied secrets that changed; NULL where no plan was asked for';
 COMMENT ON COLUMN promote.promotion_history.diff IS 'The changes, sensitive values masked; NULL where no plan was asked for';
 COMMENT ON COLUMN promote.promotion_history.plan IS 'Number of the first PLAN deployment; NULL where none was asked for';
 COMMENT ON COLUMN promote.promotion_history.plan_status IS 'Its status';

@@ -170,8 +170,8 @@ find_poll(const List *polls, const char *rule)
 
 /*
  * Read the votes on the case's plan and its equals.  What was planned without
- * a document has the digest of its params, and that of another release is not
- * its equal.
+ * a document has the digest of its params, and that of another release, or with
+ * other remote references, is not its equal.
  */
 static void
 read_votes(const GateCase *gate, const List *polls)
@@ -180,18 +180,21 @@ read_votes(const GateCase *gate, const List *polls)
 		.text = "SELECT a.vote, a.rule, a.actor, a.database_role, a.decision = 'approved', a.created_at, a.reason"
 		" FROM promote.approval AS a WHERE " OF_INSTANCE("a") " AND a.plan_digest = $4"
 		" AND EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "a")
-		"  AND d.deployment = a.deployment AND d.bundle = $5 AND d.version = $6) ORDER BY a.vote",
-		.parameters = 6,
-		.types = {TEXTOID, TEXTOID, TEXTOID, BYTEAOID, TEXTOID, TEXTOID}
+		"  AND d.deployment = a.deployment AND d.bundle = $5 AND d.version = $6"
+		"  AND ($7 = 0 OR d.remote_references IS NOT DISTINCT FROM (SELECT p.remote_references"
+		"   FROM promote.deployment AS p WHERE " OF_INSTANCE("p") " AND p.deployment = $7))) ORDER BY a.vote",
+		.parameters = 7,
+		.types = {TEXTOID, TEXTOID, TEXTOID, BYTEAOID, TEXTOID, TEXTOID, INT4OID}
 	};
-	bool		nulls[6] = {[5] = gate->version == NULL};
-	Datum		values[6];
+	bool		nulls[7] = {[5] = gate->version == NULL};
+	Datum		values[7];
 	bool		isnull;
 
 	instance_key_values(&gate->key, values);
 	values[3] = PointerGetDatum(gate->plan_digest);
 	values[4] = CStringGetTextDatum(gate->bundle);
 	values[5] = gate->version ? CStringGetTextDatum(gate->version) : (Datum) 0;
+	values[6] = Int32GetDatum(gate->plan);
 	statement_run(&read, values, nulls, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "approval.h"
+#include "carry.h"
 #include "deploy.h"
 #include "deployment.h"
 #include "errors.h"
@@ -53,14 +54,16 @@ find_open(const InstanceKey *key, const DeploymentOrder *order)
 		" AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')"
 		" AND (d.status = 'PROPOSED') = $4 AND d.action = $5 AND d.revision = $6 AND d.version = $7"
 		" AND d.rendered_digest = $8 AND COALESCE(d.plan, 0) = $9"
+		" AND d.remote_references IS NOT DISTINCT FROM $11"
 		/* who votes to take something away votes on what is there now */
 		" AND (d.status <> 'PROPOSED' OR d.action <> 'DECOMMISSION' OR d.plan_digest = $10)"
 		" ORDER BY d.queued_at, d.deployment LIMIT 1",
-		.parameters = 10,
-		.types = {TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID, INT4OID, BYTEAOID}
+		.parameters = 11,
+		.types = {TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID, INT4OID, BYTEAOID,
+		JSONBOID}
 	};
-	bool		nulls[10] = {[9] = order->plan_digest == NULL};
-	Datum		values[10];
+	bool		nulls[11] = {[9] = order->plan_digest == NULL,[10] = order->references == NULL};
+	Datum		values[11];
 
 	instance_key_values(key, values);
 	values[3] = BoolGetDatum(strcmp(order->status, "PROPOSED") == 0);
@@ -70,6 +73,7 @@ find_open(const InstanceKey *key, const DeploymentOrder *order)
 	values[7] = PointerGetDatum(order->rendered_digest);
 	values[8] = Int32GetDatum(order->plan);
 	values[9] = PointerGetDatum(order->plan_digest);
+	values[10] = PointerGetDatum(order->references);
 	statement_run(&read, values, nulls, false);
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
 }
@@ -118,17 +122,20 @@ diff_from_deployed(Review *review)
 	Carried		runs;
 
 	proposal->planned = NULL;
+	proposed->planned_references = NULL;
 	proposed->base_revision = 0;
 	proposed->previous_version = NULL;
 	if (review->deployed_by > 0 && deployment_carries(&proposed->key, review->deployed_by, false, &runs))
 	{
 		proposal->planned = runs.params;
+		proposed->planned_references = runs.references;
 		proposal->other_schemas[1] = strcmp(runs.version, proposal->version) == 0 ? NULL : runs.schema;
 		proposed->base_revision = runs.revision;
 		proposed->previous_version = runs.version;
 	}
 	proposal->marks = compose_marks(proposal, proposal->rendered);
 	proposal->planned_marks = compose_marks(proposal, proposal->planned);
+	carry_judge(proposed, false);
 }
 
 /* The order to plan or provision what is desired. */
@@ -147,7 +154,8 @@ fill_order(Review *review, const Request *request, DeploymentOrder *order)
 		.version = proposed->proposal.version,
 		.previous_version = proposed->previous_version,
 		.rendered_digest = review->rendered_digest,
-		.diff = compose_diff(&proposed->proposal),
+		.references = proposed->references,
+		.diff = carry_diff(proposed),
 		.destructive = proposed->proposal.destructive,
 		.message = request->message
 	};
@@ -194,7 +202,7 @@ diff_to_nothing(const Carried *runs)
 	json_build_end_object(&builder);
 	proposal.rendered = json_builder_finish(&builder);
 	proposal.planned_marks = compose_marks(&proposal, proposal.planned);
-	return compose_diff(&proposal);
+	return carry_added_to(compose_diff(&proposal), carry_differences(runs->references, NULL));
 }
 
 /* Decommission what the instance runs; by whatever changed it last. */
@@ -218,6 +226,7 @@ order_decommission(Review *review, const Request *request)
 		.version = runs.version,
 		.previous_version = runs.version,
 		.rendered_digest = runs.rendered_digest,
+		.references = runs.references,
 		.diff = diff_to_nothing(&runs),
 		.destructive = true,
 		.plan_digest = approval_decommission_digest(runs.rendered_digest, review->changed_by),

@@ -42,7 +42,6 @@
 /* Calls */
 #define PM_REVISION_MOVED		PM_ERRCODE('4', '0', '1')	/* expected_revision does not hold */
 #define PM_KEY_REUSED			PM_ERRCODE('4', '0', '2')	/* idempotency key of another call */
-#define PM_NOT_AVAILABLE		PM_ERRCODE('4', '0', '3')	/* this release cannot carry that out */
 #define PM_INVALID_ARGUMENT		PM_ERRCODE('4', '0', '4')	/* missing, or out of its bounds */
 
 /* Deployments */

@@ -16,6 +16,7 @@
 #include "override.h"
 #include "policy.h"
 #include "promotion_path.h"
+#include "reference.h"
 #include "release.h"
 #include "request_gate.h"
 #include "review.h"
@@ -53,6 +54,7 @@ static const Gate gates[] = {
 	{"params", GATE_STATIC, false, false, false, NULL},
 	{"release", GATE_STATIC, false, false, true, gate_release},
 	{"secrets", GATE_STATIC, false, false, true, gate_secrets},
+	{"references", GATE_STATIC, false, false, true, gate_references},
 	{"plan", GATE_STATIC, false, true, false, NULL},
 	{"stopped", GATE_TIME, false, true, true, gate_stopped},
 	{"freeze", GATE_TIME, true, true, true, gate_freeze},

@@ -286,7 +286,7 @@ promote_guard_record(PG_FUNCTION_ARGS)
 Datum
 promote_guard_registry(PG_FUNCTION_ARGS)
 {
-	static const char *const columns[] = {"bundle", "version", "params_schema", "secrets"};
+	static const char *const columns[] = {"bundle", "version", "params_schema", "secrets", "remote_references"};
 	TriggerData *data = trigger_data(fcinfo, "guard_registry", NULL,
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);

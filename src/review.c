@@ -9,8 +9,10 @@
 #include "postgres.h"
 
 #include "approval.h"
+#include "carry.h"
 #include "errors.h"
 #include "json/digest.h"
+#include "reference.h"
 #include "release.h"
 #include "review.h"
 #include "stage.h"
@@ -81,6 +83,19 @@ add_line(StringInfo lines, const char *line)
 	appendStringInfo(lines, "%s%s", lines->len > 0 ? "\n" : "", line);
 }
 
+/* The names of the slots in which two sets of references differ; "": they do not. */
+static char *
+differing_slots(const Jsonb *a, const Jsonb *b)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, carry_differences(a, b))
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", ((CarriedChange *) lfirst(cell))->name);
+	return names.data;
+}
+
 /* Add what has moved between a deployment's snapshot and now. */
 static void
 add_moved(StringInfo lines, const Review *review, const Deployment *reviewed)
@@ -96,6 +111,9 @@ add_moved(StringInfo lines, const Review *review, const Deployment *reviewed)
 	if (reviewed->revision == now->current_revision &&
 		!json_digest_equal(reviewed->rendered_digest, review->rendered_digest))
 		add_line(lines, "The params render differently: the environment's parameters have changed.");
+	if (!reference_same(reviewed->references, now->references))
+		add_line(lines, psprintf("Remote references have changed: %s.",
+								 differing_slots(reviewed->references, now->references)));
 }
 
 /* Add it where a later plan of the same revision came to another result. */
@@ -214,7 +232,8 @@ review_is_carried_out(const Review *review, int32 plan)
 
 	return plan > 0 && review->changed_by > 0 &&
 		deployment_find(&review->proposed.key, review->changed_by, &change) &&
-		change.plan == plan && strcmp(change.status, "COMPLETED") == 0;
+		change.plan == plan && strcmp(change.status, "COMPLETED") == 0 &&
+		reference_same(change.references, review->proposed.references);
 }
 
 /* Refuse to deploy without a plan where the environment wants one. */

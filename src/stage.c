@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "carry.h"
 #include "errors.h"
 #include "grants.h"
 #include "json/digest.h"
@@ -165,8 +166,9 @@ is_planned(ProposedRevision *proposed)
 	proposal->allow_replace = true;
 	compose_check(proposal);
 	proposal->allow_replace = allow_replace;
+	carry_judge(proposed, false);
 	return json_digest_equal(json_digest(proposal->rendered), proposed->planned_digest) &&
-		proposal->destructive == proposed->planned_destructive;
+		proposal->destructive == proposed->planned_destructive && carry_is_planned(proposed);
 }
 
 /* Store the configuration, unless it is there, and the revision. */
@@ -272,14 +274,16 @@ stage_write(const Staging *staging, ProposedRevision *proposed, MemoryContext ca
 	proposed->digest = json_digest(proposed->proposal.params);
 	staged->destination = MemoryContextStrdup(caller, proposed->proposal.instance);
 	staged->old_revision = proposed->current_revision;
-	staged->changed = !stage_is_unchanged(proposed);
-	if (staged->changed)
+	staged->changed = !stage_is_unchanged(proposed) || proposed->carried;
+	if (!stage_is_unchanged(proposed))
 		write_revision(staging, proposed, &record);
 	else if (proposed->plan && !is_planned(proposed))
 	{
 		compose_check(&proposed->proposal);
 		revision_plan_again(proposed, &record);
 	}
+	else if (proposed->carried)
+		revision_tell(proposed, &record);
 	staged->new_revision = proposed->revision ? proposed->revision : proposed->current_revision;
 	staged->deployment = record.deployment;
 	staged->diff = record.diff ? record.diff : empty_diff(caller);

@@ -272,7 +272,7 @@ take(const Candidate *candidate, const Wish *wish, ReturnSetInfo *result)
 		" d.project::pg_catalog.text, d.environment::pg_catalog.text, d.component::pg_catalog.text,"
 		" d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text,"
 		" (SELECT c.params FROM promote.config AS c WHERE c.project = d.project"
-		"  AND c.digest = d.rendered_digest), d.rendered_digest, d.plan, d.plan_digest",
+		"  AND c.digest = d.rendered_digest), d.rendered_digest, d.plan, d.plan_digest, COALESCE(d.remote_references, '{}')",
 		.parameters = 7,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TIMESTAMPTZOID, INT4OID}
 	};

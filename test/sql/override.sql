@@ -35,7 +35,7 @@ $$;
 
 -- ---- the table ----
 SELECT is((SELECT string_agg(code, ' ' ORDER BY gate) FROM promote.gates()),
-    'path component params release secrets plan stopped freeze window soak budget source_in_sync drift health destructive unexpected policy approval rejected request', 'the gates in their order');
+    'path component params release secrets references plan stopped freeze window soak budget source_in_sync drift health destructive unexpected policy approval rejected request', 'the gates in their order');
 SELECT is((SELECT string_agg(DISTINCT kind, ' ') FROM promote.gates()), 'lock people state static time', 'of five kinds');
 SELECT is((SELECT string_agg(kind, ' ') FROM (SELECT kind, min(gate) AS first FROM promote.gates() GROUP BY kind ORDER BY first) AS k), 'static time state people lock', '... one behind the other');
 

@@ -131,8 +131,6 @@ SELECT pg_temp.refuses(format('SELECT * FROM promote.%s(%L, %L, %s)', f, s, d, o
     ('ecomm-staging-db', 'ecomm-production-db', 'jsonb_build_object(''tier'', repeat(''x'', 17000000))', 'PM102', '16777216', 'overrides too large'),
     ('ecomm-staging-db', 'ecomm-production-db', '(''{"n":'' || repeat(''7'', 10000) || ''}'')::jsonb', 'PM102', '\.n has 10000 digits', 'a number too long')) AS v(s, d, o, state, detail, what);
 SELECT pg_temp.refuses(format('SELECT * FROM promote.%s(NULL, %L)', f, 'ecomm-production-db'), 'PM001', 'null', f || ': no source') FROM unnest(ARRAY['promote_instance', 'preview_promotion']) AS f;
-SELECT pg_temp.refuses(format('SELECT * FROM promote.promote_instance(%L, %L, %s => true)', 'ecomm-staging-db', 'ecomm-production-db', a), 'PM403', 'does not keep', a)
-  FROM unnest(ARRAY['copy_secrets', 'copy_remote_references']) AS a;
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-cache')$$, 'a source with a first revision');
 SELECT pg_temp.refuses($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache')$$, 'PM005', 'no revision', 'a destination without a revision');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-db', '{"password": "hush"}', '~1.1')$$, 'staging moves');
