@@ -67,7 +67,7 @@ COMMENT ON FUNCTION promote.remove_remote_reference(text, text, boolean) IS
 CREATE VIEW promote.remote_references AS
     SELECT i.name AS instance,
            s.field,
-           COALESCE(slot.value @> '{"required": true}', false) AS required,
+           slot.value IS NOT NULL AND NOT slot.value @> '{"required": false}' AS required,
            slot.value IS NOT NULL AS declared,
            slot.value ->> 'description' AS description,
            r.reference,

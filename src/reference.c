@@ -618,7 +618,7 @@ gate_references(GateCase *gate)
 	static Statement read = {
 		.text = "SELECT pg_catalog.string_agg(k.field, ', ' ORDER BY k.field COLLATE \"C\")"
 		" FROM promote.bundle_release AS f, pg_catalog.jsonb_each(f.remote_references) AS k (field, slot)"
-		" WHERE f.bundle = $4 AND f.version = $5 AND k.slot @> '{\"required\": true}'"
+		" WHERE f.bundle = $4 AND f.version = $5 AND NOT k.slot @> '{\"required\": false}'"
 		" AND NOT COALESCE($6 ? k.field, false)"
 		" AND NOT EXISTS (SELECT FROM promote.remote_reference AS r WHERE " OF_INSTANCE("r")
 		"  AND r.field = k.field)",
