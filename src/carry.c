@@ -347,14 +347,16 @@ check_replaced(const ProposedRevision *proposed, const List *changes, const Json
 static void
 take_references(Carry *carry, const InstanceKey *source, ProposedRevision *proposed, bool write)
 {
+	/* the proposal may have been asked before what would become of them */
+	Jsonb	   *present = reference_read(&proposed->key, proposed->slots, !write);
 	Jsonb	   *references;
 	List	   *changes;
 	JsonBuilder	builder;
 	ListCell   *cell;
 
 	carry->source_references = reference_read(source, proposed->slots, !write);
-	references = reference_over(proposed->references, carry->source_references);
-	changes = carry_differences(proposed->references, references);
+	references = reference_over(present, carry->source_references);
+	changes = carry_differences(present, references);
 	if (changes != NIL && write)
 	{
 		check_replaced(proposed, changes, references);

@@ -14,6 +14,7 @@
 #include "json/digest.h"
 #include "json/reader.h"
 #include "json/writer.h"
+#include "reference.h"
 #include "request.h"
 
 #include "catalog/pg_type.h"
@@ -39,6 +40,7 @@ typedef struct ItemFacts
 	bytea	   *source_digest;
 	bytea	   *deployed_digest;	/* rendered; NULL with it */
 	char	   *deployed_version;
+	Jsonb	   *deployed_references;	/* remote ones; NULL: none */
 	bool		is_deployed;	/* is what is desired what runs? */
 	char	   *origin;			/* of what is desired */
 	char	   *author;
@@ -56,7 +58,8 @@ read_facts(const PromotionRequest *request, const char *component, ItemFacts *fa
 		.text = "SELECT s.project IS NOT NULL, i.project IS NOT NULL, $5 IS NULL"
 		"  OR " EFFECTIVE_ATTRIBUTES " @> $5,"
 		" s.revision, i.revision, i.deployed_revision, q.digest, d.rendered_digest,"
-		" d.version::pg_catalog.text, o.digest = n.digest AND d.version = n.version, n.origin, n.actor"
+		" d.version::pg_catalog.text, o.digest = n.digest AND d.version = n.version, n.origin, n.actor,"
+		" d.remote_references"
 		" FROM promote.project AS p"
 		" JOIN promote.environment AS e ON e.project = $1 AND e.environment = $3"
 		" LEFT JOIN promote.component AS c ON c.project = $1 AND c.component = $4"
@@ -65,7 +68,7 @@ read_facts(const PromotionRequest *request, const char *component, ItemFacts *fa
 		REVISION_OF("q", "s", "s.revision")
 		REVISION_OF("n", "i", "i.revision")
 		REVISION_OF("o", "i", "i.deployed_revision")
-		" LEFT JOIN LATERAL (SELECT d.rendered_digest, d.version FROM promote.deployment AS d"
+		" LEFT JOIN LATERAL (SELECT d.rendered_digest, d.version, d.remote_references FROM promote.deployment AS d"
 		"  WHERE " SAME_INSTANCE("d", "i") " AND d.deployment = i.deployed_by LIMIT 1) AS d ON i.status = 'PROVISIONED'"
 		" WHERE p.project = $1",
 		.parameters = 5,
@@ -93,6 +96,7 @@ read_facts(const PromotionRequest *request, const char *component, ItemFacts *fa
 	facts->is_deployed = spi_bool(SPI_tuptable, 0, 10);
 	facts->origin = spi_text(SPI_tuptable, 0, 11);
 	facts->author = spi_text(SPI_tuptable, 0, 12);
+	facts->deployed_references = spi_jsonb(SPI_tuptable, 0, 13);
 }
 
 /* Why there is nothing that could be promoted; NULL: there is. */
@@ -167,7 +171,7 @@ is_nothing(const ItemFacts *facts, const ItemProposal *proposal)
 {
 	const ProposedRevision *proposed = &proposal->promotion.proposed;
 
-	return stage_is_unchanged(proposed) &&
+	return stage_is_unchanged(proposed) && reference_same(facts->deployed_references, proposed->references) &&
 		json_digest_equal(facts->deployed_digest, proposal->rendered_digest) &&
 		strcmp(facts->deployed_version, proposed->proposal.version) == 0;
 }
@@ -200,13 +204,14 @@ request_propose(const PromotionRequest *request, const RequestItem *item, ItemPr
 	promotion_read(promotion, false);
 	proposed->digest = json_digest(proposed->proposal.params);
 	compose_obstacles(&proposed->proposal, add_obstacle, proposal);
+	carry_judge(proposed, false);
 	proposal->rendered_digest = json_digest(proposed->proposal.rendered);
 	proposal->other_changes = other_changes(request, item, &facts);
 	if (is_nothing(&facts, proposal))
 		proposal->skip_reason = psprintf("nothing to do: \"%s\" runs it already",
 										 request_instance_name(request, item->component));
 	else
-		proposal->diff = compose_diff(&proposed->proposal);
+		proposal->diff = carry_diff(proposed);
 }
 
 /*

@@ -20,8 +20,10 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES
         "size": {"type": "number", "minimum": 1}, "zone": {"type": "string", "$md.copyable": false},
         "password": {"$md.sensitive": true}, "region": {"$md.immutable": true}}, "required": ["size"]}}}'),
     ('postgres', '1.10.0', '{"properties": {"zone": {"type": "string", "$md.copyable": false}}}'),
-    ('postgres', '1.11.0-dev.20260915T101500Z', '{}'),
-    ('redis', '7.0.0', '{"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": "https://example.com/cache.json"}');
+    ('postgres', '1.11.0-dev.20260915T101500Z', '{}');
+INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references) VALUES
+    ('redis', '7.0.0', '{"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": "https://example.com/cache.json"}',
+     '{"network": {"required": false, "description": "naïve"}, "dns": {"required": false}}');
 INSERT INTO promote.stateful_type (pattern, description) VALUES ('my_*', 'ours'), ('aws_db_instance', NULL);
 INSERT INTO promote.schema_document (uri, document) VALUES
     ('https://example.com/cache.json', '{"properties": {"a": {"$ref": "types.json#a"}}}'),
@@ -109,6 +111,10 @@ BEGIN
         message => E'autumn\nsale', idempotency_key => 'sale');
     PERFORM promote.promote_instance('shop-staging-db', 'shop-prod-us-west-db', plan => false, idempotency_key => 'sale');
     PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache', plan => false);
+    PERFORM promote.set_remote_reference('shop-staging-cache', 'network', E'urn:größe:\\N "x"');
+    PERFORM promote.set_remote_reference('shop-production-cache', 'dns', 'gone');
+    PERFORM promote.remove_remote_reference('shop-production-cache', 'dns');
+    PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache', copy_remote_references => true, plan => false);
     PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache');   -- plans what has no plan yet
     PERFORM promote.promote_instance('blog-staging-db', 'blog-production-db', '{"region": "x"}', allow_replace => true);
 END $$;

@@ -1,0 +1,93 @@
+-- Secrets that promotions carry: what is said of them, and what is not.
+BEGIN;
+SELECT no_plan();
+\ir ../fixtures/ecomm.sql
+\ir ../fixtures/deploy.sql
+SET LOCAL promote.actor = 'ada';
+
+INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, remote_references) VALUES
+    ('redis', '2.0.0', '{}', '{"password": {"required": false}, "token": {"required": false}, "tls": {"required": false, "format": "json"}}', '{"network": {"required": false}}'),
+    ('redis', '2.1.0', '{}', '{"password": {"required": true}}', '{}');
+SELECT promote.configure_instance('ecomm-staging-cache', '{"a": 1}', '2.0.0') \g /dev/null
+SELECT promote.configure_instance('ecomm-production-cache', '{"a": 1}', '2.0.0') \g /dev/null
+
+CREATE FUNCTION pg_temp.fingerprint(environment text, name text) RETURNS bytea LANGUAGE sql AS $$
+    SELECT s.fingerprint FROM promote.secret s WHERE s.component = 'cache' AND s.environment = $1 AND s.secret = $2
+$$;
+CREATE FUNCTION pg_temp.promoted(options text DEFAULT '') RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.lines('SELECT old_revision, new_revision, deployment, changed, diff FROM promote.promote_instance(''ecomm-staging-cache'', ''ecomm-production-cache'', copy_secrets => true' || options || ')')
+$$;
+CREATE FUNCTION pg_temp.previewed() RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.lines('SELECT path, change, old_value, new_value, origin, immutable, sensitive FROM promote.preview_promotion(''ecomm-staging-cache'', ''ecomm-production-cache'', copy_secrets => true)')
+$$;
+
+-- ---- without a key ----
+SELECT is(pg_temp.promoted(), '(1,1,,f,[])', 'nothing to copy needs no key');
+
+SET LOCAL promote.secret_key_command = 'echo one:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=';
+SELECT promote.set_secret('ecomm-staging-cache', 'password', 'hush-hush') \g /dev/null
+SELECT promote.set_secret('ecomm-staging-cache', 'token', 'tick-tock') \g /dev/null
+SELECT promote.set_secret('ecomm-production-cache', 'token', 'other-tock') \g /dev/null
+SELECT promote.set_secret('ecomm-production-cache', 'tls', '{"key": "prod-key"}') \g /dev/null
+SET LOCAL promote.secret_key_command = '';
+SELECT pg_temp.refuses($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true)$$, 'PM711', 'Neither', 'without a key secrets are not copied');
+SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache')$$), '(f)', 'all else is as ever');
+SET LOCAL promote.secret_key_command = 'echo one:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=';
+
+-- ---- the preview ----
+SELECT is(pg_temp.previewed(),
+E'("secret password",add,,"""(sensitive value)""",source,f,t)
+("secret tls",keep,"""(sensitive value)""","""(sensitive value)""",destination,f,t)
+("secret token",change,"""(sensitive value)""","""(sensitive value)""",source,f,t)', 'the preview says of each what would become of it');
+SELECT is(pg_temp.fingerprint('production', 'password'), NULL, '... and copies none');
+SELECT is(pg_temp.lines($$SELECT * FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache')$$), NULL, 'nothing is copied unasked');
+
+-- ---- the promotion ----
+SELECT is(pg_temp.promoted(', expected_revision => 1'),
+'(1,1,2,t,"[{""new"": ""(sensitive value)"", ""kind"": ""secret"", ""path"": ""secret password"", ""change"": ""add"", ""sensitive"": true}, {""new"": ""(sensitive value)"", ""old"": ""(sensitive value)"", ""kind"": ""secret"", ""path"": ""secret token"", ""change"": ""change"", ""sensitive"": true}]")',
+    'secrets alone are a change without a revision, and are planned');
+SELECT is(pg_temp.fingerprint('production', 'password'), sha256('hush-hush'), 'one is set');
+SELECT is(pg_temp.fingerprint('production', 'token'), sha256('tick-tock'), 'one is replaced');
+SELECT is(pg_temp.lines($$SELECT name, is_set, set_by FROM promote.secret_status WHERE instance = 'ecomm-production-cache' ORDER BY name$$), E'(password,t,ada)\n(tls,t,ada)\n(token,t,ada)', 'what the source lacks stays');
+SELECT is((SELECT data - 'actor' - 'database_role' FROM promote.audit_log WHERE event = 'secrets.copied'),
+    '{"source": "ecomm-staging-cache", "secrets": [{"name": "password", "change": "set"}, {"name": "tls", "change": "kept"}, {"name": "token", "change": "replaced"}]}', 'the record says names and what became of each');
+SELECT is(promote.plan_text('ecomm-production-cache'), E'ecomm-production-cache, plan 2: revision 1 -> 1, redis 2.0.0\n\n  + secret password  "(sensitive value)"\n  ~ secret token     "(sensitive value)" -> "(sensitive value)"\n\nPlan: 1 to add, 1 to change, 0 to remove.', 'the plan''s text shows the names');
+SELECT is(pg_temp.lines($$SELECT path FROM promote.config_changes WHERE instance = 'ecomm-production-cache' AND deployment = 2$$), NULL, 'they are no leaves of the configuration');
+SELECT is(pg_temp.promoted(), '(1,1,,f,[])', 'once');
+SELECT is(pg_temp.previewed(), '("secret tls",keep,"""(sensitive value)""","""(sensitive value)""",destination,f,t)', 'nothing is left to be copied');
+SELECT is((SELECT count(*) FROM promote.audit_log WHERE event = 'secrets.copied'), 1::bigint, '... and recorded once');
+SELECT is((SELECT count(*) FROM promote.audit_log WHERE data::text ~ 'hush-hush|tick-tock|other-tock|prod-key')
+        + (SELECT count(*) FROM promote.deployment d WHERE d::text ~ ('hush-hush|tick-tock|other-tock|prod-key|' || encode(sha256('hush-hush'), 'hex'))), 0::bigint, 'no value and no fingerprint is in a plan');
+
+-- ---- bound to nothing ----
+SELECT is(pg_temp.work('ecomm-production-cache') > 0, true, 'planned');
+SELECT promote.set_secret('ecomm-production-cache', 'password', 'rotated') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT status FROM promote.deploy_instance('ecomm-production-cache')$$), '(PENDING)', 'a secret that was rotated since does not move what was reviewed');
+
+-- ---- without a plan; with a revision; with references ----
+SELECT is(pg_temp.promoted(', plan => false'), '(1,1,,t,"[{""new"": ""(sensitive value)"", ""old"": ""(sensitive value)"", ""kind"": ""secret"", ""path"": ""secret password"", ""change"": ""change"", ""sensitive"": true}]")', 'staged without a plan');
+SELECT promote.set_secret('ecomm-staging-cache', 'token', 'again') \g /dev/null
+SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-1') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT new_revision, changed, (SELECT string_agg(c ->> 'path' || ' ' || (c ->> 'change'), ', ') FROM jsonb_array_elements(diff) c) FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', '{"a": 2}', copy_secrets => true, copy_remote_references => true)$$),
+    '(2,t,".a change, reference network add, secret token change")', 'all in one diff, the leaves first');
+SELECT is((SELECT d.diff FROM promote.instance i JOIN promote.deployment d USING (project, environment, component, deployment) WHERE i.name = 'ecomm-production-cache') -> 2,
+    '{"path": "secret token", "change": "change", "kind": "secret", "old": "(sensitive value)", "new": "(sensitive value)", "sensitive": true}', '... which the plan has, too');
+SELECT is(pg_temp.lines($$SELECT plan_status, changes FROM promote.promotion_history WHERE destination = 'ecomm-production-cache' AND revision = 2$$), '(PENDING,3)', 'the history counts them');
+
+-- ---- of the destination's release only ----
+SELECT promote.configure_instance('ecomm-staging-cache', '{}', '2.1.0') \g /dev/null
+SELECT promote.set_secret('ecomm-staging-cache', 'password', 'newer') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT path, change FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true) WHERE sensitive$$), '("secret password",change)', 'what the release to come does not declare is not copied');
+SELECT promote.set_secret('ecomm-production-cache', 'token', 'own') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true)$$), '(t)', 'promoted');
+SELECT is(pg_temp.fingerprint('production', 'token'), sha256('own'), '... it stays');
+SELECT is((SELECT data -> 'secrets' FROM promote.audit_log WHERE event = 'secrets.copied' ORDER BY seq DESC LIMIT 1), '[{"name": "password", "change": "replaced"}, {"name": "token", "change": "undeclared"}]', '... which the record says');
+
+-- ---- along a path ----
+INSERT INTO promote.promotion_path VALUES ('ecomm', 'staging', 'production');
+SELECT promote.set_secret('ecomm-staging-cache', 'password', 'newest') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT changed, diff -> 0 ->> 'path' FROM promote.promote_to_next('ecomm-staging-cache', copy_secrets => true)$$), '(t,"secret password")', 'promote_to_next copies as well');
+SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
+
+SELECT * FROM finish();
+ROLLBACK;
