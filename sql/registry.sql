@@ -6,6 +6,7 @@ CREATE TABLE promote.project (
     attributes  jsonb NOT NULL DEFAULT '{}',
     request     integer NOT NULL DEFAULT 0,
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    pruned      bigint,
     CONSTRAINT project_pkey PRIMARY KEY (project),
     CONSTRAINT project_attributes_check
         CHECK (pg_catalog.jsonb_typeof(attributes) = 'object'),
@@ -18,6 +19,7 @@ COMMENT ON COLUMN promote.project.description IS 'For people';
 COMMENT ON COLUMN promote.project.attributes IS 'An object of the user''s own, for selecting by containment';
 COMMENT ON COLUMN promote.project.request IS 'Number of its last promotion request; 0: none yet. Kept by promote';
 COMMENT ON COLUMN promote.project.created_at IS 'When the row was inserted';
+COMMENT ON COLUMN promote.project.pruned IS 'Row of its chain in the audit log that tells of the last pruning; NULL: none was pruned. Kept by promote';
 
 CREATE TABLE promote.environment (
     project     promote.project_name NOT NULL,
