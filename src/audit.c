@@ -13,6 +13,7 @@
 
 #include "actor.h"
 #include "audit.h"
+#include "history.h"
 #include "json/digest.h"
 #include "json/reader.h"
 #include "json/builder.h"
@@ -171,7 +172,7 @@ audit_append(AuditHead *head, const char *project, const char *subject,
 		head->seq = row.seq;
 		head->hash = hash;
 	}
-	statement_run(&inserts[IsolationUsesXactSnapshot() ? 1 : 0][count - 1], values, nulls, false);
+	guarded_run(&inserts[IsolationUsesXactSnapshot() ? 1 : 0][count - 1], values, nulls);
 	if (SPI_processed != count)
 		elog(ERROR, "the audit rows of \"%s\" were not all written", subject);
 }
