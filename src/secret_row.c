@@ -68,7 +68,7 @@ secret_row_find(const List *rows, const char *name)
 	return NULL;
 }
 
-/* What is stored of a secret's value. */
+/* What is stored of a secret's value, a copy to be freed. */
 static bytea *
 read_sealed(const InstanceKey *key, const char *name, bool read_only)
 {
@@ -79,11 +79,12 @@ read_sealed(const InstanceKey *key, const char *name, bool read_only)
 		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	};
 	Datum		values[4];
+	bool		isnull;
 
 	instance_key_values(key, values);
 	values[3] = CStringGetTextDatum(name);
 	statement_run(&read, values, NULL, read_only);
-	return spi_bytea(SPI_tuptable, 0, 1);
+	return DatumGetByteaPCopy(spi_value(SPI_tuptable, 0, 1, &isnull));
 }
 
 /* Refuse a value whose row has the fingerprint of another. */

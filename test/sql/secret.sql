@@ -120,6 +120,16 @@ SELECT is(pg_temp.recorded(1), format('ecomm-production-db secrets.read ada {"wo
 SELECT count(*) AS n FROM promote.audit_log WHERE event = 'secrets.read' \gset
 SELECT is(pg_temp.handed(:deployment, :fencing) IS NOT NULL, true, 'it may ask again');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE event = 'secrets.read'), :n + 1::bigint, 'which is recorded again');
+CREATE FUNCTION pg_temp.round_trip(deployment integer, fencing integer, given text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM promote.set_secret('ecomm-production-db', 'db_password', given);
+    RETURN given = s.value FROM promote.deployment_secrets('ecomm-production-db', round_trip.deployment, round_trip.fencing) AS s WHERE s.name = 'db_password';
+END
+$$;
+SELECT is(string_agg(length::text, ' '), NULL, 'values of all lengths come back as they were, however their rows are stored')
+  FROM unnest(ARRAY[1, 15, 16, 17, 93, 94, 95, 96, 97, 98, 126, 127, 128, 500, 1900, 1950, 1960, 1970, 1980, 1990, 1996, 2000, 2032, 2048, 8000, 8192, 100000, 1048576]) AS length
+ WHERE NOT pg_temp.round_trip(:deployment, :fencing, repeat('x', length));
+SELECT promote.set_secret('ecomm-production-db', 'db_password', 'hush') \g /dev/null
 SELECT pg_temp.refuses(format('SELECT pg_temp.handed(%s, %s)', :deployment, :fencing + 1), 'PM502', 'not the last', 'another claim');
 SELECT pg_temp.refuses(format('SELECT pg_temp.handed(%s, 0)', :deployment), 'PM502', 'not the last', 'no claim');
 SELECT pg_temp.refuses('SELECT pg_temp.handed(99, 1)', 'PM002', '.', 'no deployment');
