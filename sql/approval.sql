@@ -109,7 +109,7 @@ REVOKE ALL ON FUNCTION promote.approvals(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.approvals(text, integer) IS
 'The rules that ask for approvals of a plan or a proposal, or of what deploy_instance would queue now, and who has given them; a row per rule';
 
-CREATE VIEW promote.approval_status AS
+CREATE VIEW promote.approval_status WITH (security_invoker = true) AS
     SELECT i.name AS instance, d.deployment, a.*
       FROM promote.instance AS i
      CROSS JOIN LATERAL (

@@ -22,7 +22,7 @@ REVOKE ALL ON FUNCTION promote.config_as_of(text, timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION promote.config_as_of(text, timestamptz) IS
 'What the instance desired at that moment, or now: its revision, whole and unmasked; no row where it had none yet';
 
-CREATE VIEW promote.promotion_history AS
+CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
     SELECT r.created_at AS at,
            r.actor,
            r.database_role,

@@ -6,10 +6,25 @@ CREATE FUNCTION promote.rendered_digest(params jsonb, parameters jsonb) RETURNS 
 COMMENT ON FUNCTION promote.rendered_digest(jsonb, jsonb) IS
 'Digest of the params with their placeholders replaced by the parameters, as far as there are any: it refuses none';
 
+-- With the owner's rights, for it reads what is withheld from others; what it shows of that is a digest.
+CREATE VIEW promote.config_rendered WITH (security_barrier = true) AS
+    SELECT c.project,
+           e.environment,
+           c.digest,
+           promote.rendered_digest(c.params, e.parameters) AS rendered_digest
+      FROM promote.config AS c
+      JOIN promote.environment AS e ON e.project = c.project
+     WHERE promote.may_view(e.project, e.environment);
+COMMENT ON VIEW promote.config_rendered IS 'What each configuration would be in each environment of its project now, with placeholders replaced: its digest';
+COMMENT ON COLUMN promote.config_rendered.project IS 'Project';
+COMMENT ON COLUMN promote.config_rendered.environment IS 'Environment whose parameters replace the placeholders';
+COMMENT ON COLUMN promote.config_rendered.digest IS 'Digest of the configuration';
+COMMENT ON COLUMN promote.config_rendered.rendered_digest IS 'Digest of what it would be; placeholders without a parameter stay';
+
 -- Everything is looked up by whole keys in lateral subqueries of one row, so that a page of instances costs a page of
 -- look-ups.  The release that a constraint stands for is that of promote.resolve_release, which a reader of the view
 -- need not be allowed to call.
-CREATE VIEW promote.instance_status AS
+CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
     SELECT x.instance,
            x.project,
            x.environment,
@@ -162,11 +177,10 @@ CREATE VIEW promote.instance_status AS
                    WHEN desired.digest <> deployed.digest OR rel.version <> run.version THEN 'stale'
                    -- nothing was replaced where the rendered params are the params
                    WHEN run.rendered_digest <> deployed.digest
-                        AND run.rendered_digest <> promote.rendered_digest(
-                            (SELECT c.params FROM promote.config AS c
-                              WHERE c.project = i.project AND c.digest = desired.digest),
-                            (SELECT e.parameters FROM promote.environment AS e
-                              WHERE e.project = i.project AND e.environment = i.environment))
+                        AND run.rendered_digest <> (
+                            SELECT c.rendered_digest FROM promote.config_rendered AS c
+                             WHERE c.project = i.project AND c.environment = i.environment
+                               AND c.digest = desired.digest)
                    THEN 'stale'
                    ELSE 'in_sync'
                END AS word OFFSET 0) AS w) AS x;

@@ -44,7 +44,7 @@ static Statement door = {
 	" JOIN pg_catalog.pg_extension AS e ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"
 	" AND d.refobjid = e.oid WHERE d.deptype = 'e' AND e.extname = 'promote'),"
 	" withheld (relation, attribute) AS (VALUES ('config', 'params'), ('revision', 'overrides'),"
-	" ('secret', 'ciphertext'))"
+	" ('environment', 'parameters'), ('promotion_request', 'overrides'), ('secret', 'ciphertext'))"
 	" SELECT pg_catalog.format('%s EXECUTE ON ROUTINE %s %s %I', $1,"
 	" pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::pg_catalog.text, ', '), $2, $3)"
 	" FROM member AS m JOIN pg_catalog.pg_proc AS p ON p.oid = m.objid"
