@@ -20,7 +20,7 @@ CREATE FUNCTION promote.config_as_of(instance text, at timestamptz DEFAULT NULL)
     AS 'MODULE_PATHNAME', 'promote_config_as_of';
 REVOKE ALL ON FUNCTION promote.config_as_of(text, timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION promote.config_as_of(text, timestamptz) IS
-'What the instance desired at that moment, or now: its revision, whole and unmasked; no row where it had none yet';
+'What the instance desired at that moment, or now: its revision, whole; sensitive values are masked but for the owner and for workers, who get them anyway; no row where it had none yet';
 
 CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
     SELECT r.created_at AS at,

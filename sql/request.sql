@@ -292,8 +292,9 @@ REVOKE ALL ON FUNCTION promote.cancel_request(text, integer, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.cancel_request(text, integer, text) IS
 'Ends a request and lets its instances go. Its deployments that no worker has begun are aborted; what is deployed stays, and what is staged stays desired';
 
-CREATE FUNCTION promote.request_evidence(project text, request integer) RETURNS jsonb
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- With the rights of who calls it, which are enough only for the owner: promote.request_evidence does.
+CREATE FUNCTION promote.request_document(project text, request integer) RETURNS jsonb
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         SELECT pg_catalog.to_jsonb(r) - 'overrides' - 'preview_digest' || pg_catalog.jsonb_build_object(
                    'preview_digest', pg_catalog.encode(r.preview_digest, 'hex'),
@@ -372,12 +373,19 @@ CREATE FUNCTION promote.request_evidence(project text, request integer) RETURNS 
           FROM promote.promotion_request AS r
          WHERE r.project = $1 AND r.request = $2;
     END;
+REVOKE ALL ON FUNCTION promote.request_document(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote.request_document(text, integer) IS
+'What promote.request_evidence returns to those who see the request';
+
+CREATE FUNCTION promote.request_evidence(project text, request integer) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'promote_request_evidence';
 REVOKE ALL ON FUNCTION promote.request_evidence(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.request_evidence(text, integer) IS
 'All that is known of a request as one document: what was asked for, previews, and of each item plans and deployments with their gates as they were judged, approvals, overrides of gates, outcomes, health and the head of its audit chain; and the request''s own chain. NULL: there is no such request. Nothing sensitive';
 
 CREATE FUNCTION promote.handoff_text(project text, request integer) RETURNS text
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         SELECT pg_catalog.concat_ws(E'\n',
                    -- a line stays a line, whatever people write
@@ -413,4 +421,4 @@ CREATE FUNCTION promote.handoff_text(project text, request integer) RETURNS text
     END;
 REVOKE ALL ON FUNCTION promote.handoff_text(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.handoff_text(text, integer) IS
-'A request as the hand-over sheet that people keep: source, target, scope, approvals required, execution window, owners and state. NULL: there is no such request';
+'A request as the hand-over sheet that people keep: source, target, scope, approvals required, execution window, owners and state. NULL: there is no such request, or none that the caller may see';

@@ -1,8 +1,9 @@
 -- Whether the record is whole: behind all that is recorded.
 
-CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
+-- With the rights of who calls it, which are enough only for the owner: promote.verify_audit does.
+CREATE FUNCTION promote.audit_problems(subject text)
     RETURNS TABLE (project text, subject text, seq bigint, problem text)
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = on
     BEGIN ATOMIC
         WITH recorded AS (
             SELECT r.project::text, r.project || '-' || r.environment || '-' || r.component AS subject,
@@ -183,6 +184,14 @@ CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
            AND NOT EXISTS (SELECT FROM promote.instance i WHERE i.name = $1)
         ORDER BY 1, 2, 3;
     END;
+REVOKE ALL ON FUNCTION promote.audit_problems(text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.audit_problems(text) IS
+'What promote.verify_audit returns to those who may ask it';
+
+CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
+    RETURNS TABLE (project text, subject text, seq bigint, problem text)
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'promote_verify_audit';
 REVOKE ALL ON FUNCTION promote.verify_audit(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.verify_audit(text) IS
 'What is wrong with the record of one subject or of all: a row per problem, none where every chain is whole, every revision, deployment, vote and override is recorded as it stands, with its configuration, and every instance is where they brought it';

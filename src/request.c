@@ -35,6 +35,7 @@ PG_FUNCTION_INFO_V1(promote_guard_request);
 PG_FUNCTION_INFO_V1(promote_pause_request);
 PG_FUNCTION_INFO_V1(promote_resume_request);
 PG_FUNCTION_INFO_V1(promote_cancel_request);
+PG_FUNCTION_INFO_V1(promote_request_evidence);
 
 /* A copy of a text in the request's memory; NULL stays NULL. */
 char *
@@ -559,4 +560,36 @@ promote_cancel_request(PG_FUNCTION_ARGS)
 		return request_result(&scope, &request);
 	request_abort_queued(&request, psprintf("request %d is cancelled: %s", request.number, reason));
 	return close_verb(&scope, &request, "CANCELLED", reason, "request.cancelled");
+}
+
+/* promote.request_evidence(project text, request integer) returns jsonb; NULL: there is no such request */
+Datum
+promote_request_evidence(PG_FUNCTION_ARGS)
+{
+	static Statement read = {
+		.text = "SELECT r.destination_environment::pg_catalog.text, promote.request_document($1, $2)"
+		" FROM promote.promotion_request AS r WHERE " OF_REQUEST("r"),
+		.parameters = 2,
+		.types = {TEXTOID, INT4OID}
+	};
+	char	   *project = argument_text(fcinfo, 0);
+	Datum		values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
+	SpiScope	scope;
+	Datum		document = (Datum) 0;
+	bool		isnull;
+
+	access_require_sight(project);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	spi_enter(&scope);
+	statement_run(&read, values, NULL, true);
+	if (SPI_processed > 0)
+	{
+		access_require_of(scope.user, "view", project, spi_text(SPI_tuptable, 0, 1));
+		document = SPI_datumTransfer(spi_value(SPI_tuptable, 0, 2, &isnull), false, -1);
+	}
+	spi_leave(&scope);
+	if (document == (Datum) 0)
+		PG_RETURN_NULL();
+	return document;
 }
