@@ -96,7 +96,7 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                  AND r.component = i.component AND r.revision = i.deployed_revision + 1
                LIMIT 1) AS next ON true
           LEFT JOIN LATERAL (
-              SELECT d.rendered_digest, d.version, d.finished_at
+              SELECT d.rendered_digest, d.version, d.finished_at, d.remote_references
                 FROM promote.deployment AS d
                WHERE d.project = i.project AND d.environment = i.environment
                  AND d.component = i.component AND d.deployment = i.deployed_by
@@ -115,7 +115,7 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                  AND d.status = 'RUNNING'
                LIMIT 1) AS running ON true
           LEFT JOIN LATERAL (
-              (SELECT f.version, f.published_at
+              (SELECT f.version, f.published_at, f.remote_references
                  FROM promote.bundle_release AS f
                 WHERE i.release_channel = 'stable' AND i.version_constraint !~ '^[0-9]'
                   AND f.bundle = desired.bundle AND NOT f.prerelease
@@ -123,7 +123,7 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                   AND f.sort_key < (promote.version_range(i.version_constraint)).upper
                 ORDER BY f.bundle DESC, f.sort_key DESC LIMIT 1)
               UNION ALL
-              (SELECT f.version, f.published_at
+              (SELECT f.version, f.published_at, f.remote_references
                  FROM promote.bundle_release AS f
                 WHERE (i.release_channel = 'development' OR i.version_constraint ~ '^[0-9]')
                   AND f.bundle = desired.bundle
@@ -175,6 +175,14 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                    WHEN i.deployed_by IS NULL THEN 'never_deployed'
                    WHEN drifted.at IS NOT NULL OR found.at IS NOT NULL THEN 'drifted'
                    WHEN desired.digest <> deployed.digest OR rel.version <> run.version THEN 'stale'
+                   WHEN (run.remote_references IS NOT NULL OR rel.remote_references <> '{}')
+                        AND run.remote_references IS DISTINCT FROM (
+                            SELECT pg_catalog.jsonb_object_agg(o.field, o.reference)
+                              FROM promote.remote_reference AS o
+                             WHERE o.project = i.project AND o.environment = i.environment
+                               AND o.component = i.component AND rel.remote_references ? o.field)
+                        AND rel.version IS NOT NULL
+                   THEN 'stale'
                    -- nothing was replaced where the rendered params are the params
                    WHEN run.rendered_digest <> deployed.digest
                         AND run.rendered_digest <> (

@@ -317,10 +317,10 @@ deployment_carries(const InstanceKey *key, int32 deployment, bool read_only, Car
 {
 	static Statement read = {
 		.text = "SELECT d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text,"
-		" d.rendered_digest, c.params, f.params_schema, d.remote_references FROM promote.deployment AS d"
+		" d.rendered_digest, c.params, f.params_schema, f.slots, d.remote_references FROM promote.deployment AS d"
 		" CROSS JOIN LATERAL (SELECT c.params FROM promote.config AS c"
 		"  WHERE c.project = d.project AND c.digest = d.rendered_digest LIMIT 1) AS c"
-		" CROSS JOIN LATERAL (SELECT f.params_schema FROM promote.bundle_release AS f"
+		" CROSS JOIN LATERAL (SELECT f.params_schema, NULLIF(f.remote_references, '{}') AS slots FROM promote.bundle_release AS f"
 		"  WHERE f.bundle = d.bundle AND f.version = d.version LIMIT 1) AS f"
 		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
 		.parameters = 4,
@@ -338,7 +338,8 @@ deployment_carries(const InstanceKey *key, int32 deployment, bool read_only, Car
 	carried->rendered_digest = spi_bytea(SPI_tuptable, 0, 4);
 	carried->params = spi_jsonb(SPI_tuptable, 0, 5);
 	carried->schema = spi_jsonb(SPI_tuptable, 0, 6);
-	carried->references = spi_jsonb(SPI_tuptable, 0, 7);
+	carried->slots = spi_jsonb(SPI_tuptable, 0, 7);
+	carried->references = spi_jsonb(SPI_tuptable, 0, 8);
 	return true;
 }
 

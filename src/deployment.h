@@ -64,7 +64,8 @@ typedef struct Carried
 	bytea	   *rendered_digest;
 	Jsonb	   *params;			/* rendered */
 	Jsonb	   *schema;			/* of its release */
-	Jsonb	   *references;		/* remote ones; NULL: none */
+	Jsonb	   *slots;			/* of its release, for remote references; NULL: none */
+	Jsonb	   *references;		/* NULL: none */
 } Carried;
 
 extern void deployment_values(const InstanceKey *key, int32 deployment, Datum *values);

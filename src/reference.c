@@ -539,7 +539,7 @@ promote_set_remote_reference(PG_FUNCTION_ARGS)
 	Jsonb	   *set;
 	bool		changed;
 
-	argument_instance(fcinfo, 0, "instance", &slot.key);
+	argument_instance_for(fcinfo, 0, "instance", "configure", &slot.key);
 	spi_enter(&scope);
 	open_slot(&slot);
 	if (!has_slot(slot.slots, slot.field))
@@ -568,7 +568,7 @@ promote_remove_remote_reference(PG_FUNCTION_ARGS)
 	Slot		slot = {.field = argument_required(fcinfo, 1, "field")};
 	SpiScope	scope;
 
-	argument_instance(fcinfo, 0, "instance", &slot.key);
+	argument_instance_for(fcinfo, 0, "instance", "configure", &slot.key);
 	spi_enter(&scope);
 	open_slot(&slot);
 	if (slot.reference == NULL && !has_slot(slot.slots, slot.field))

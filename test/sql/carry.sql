@@ -87,6 +87,27 @@ SELECT is((SELECT data -> 'secrets' FROM promote.audit_log WHERE event = 'secret
 INSERT INTO promote.promotion_path VALUES ('ecomm', 'staging', 'production');
 SELECT promote.set_secret('ecomm-staging-cache', 'password', 'newest') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT changed, diff -> 0 ->> 'path' FROM promote.promote_to_next('ecomm-staging-cache', copy_secrets => true)$$), '(t,"secret password")', 'promote_to_next copies as well');
+
+-- ---- who may ----
+CREATE ROLE promote_test_carrier;
+INSERT INTO promote.grants (role, project, environment, action) VALUES ('promote_test_carrier', 'ecomm', 'staging', 'view'), ('promote_test_carrier', 'ecomm', 'production', 'promote');
+SET LOCAL ROLE promote_test_carrier;
+SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true)$$, 'who may promote may copy references');
+SELECT throws_ok(format('SELECT * FROM promote.%s, copy_secrets => true)', call), 'PM701', NULL, call) FROM unnest(ARRAY[$$promote_instance('ecomm-staging-cache', 'ecomm-production-cache'$$, $$promote_to_next('ecomm-staging-cache'$$, $$preview_promotion('ecomm-staging-cache', 'ecomm-production-cache'$$]) AS call;
+RESET ROLE;
+INSERT INTO promote.grants (role, project, environment, action) VALUES ('promote_test_carrier', 'ecomm', 'production', 'secrets');
+SET LOCAL ROLE promote_test_carrier;
+SELECT throws_ok(format('SELECT * FROM promote.%s, copy_secrets => true)', call), 'PM701', NULL, '... of the source, too: ' || call) FROM unnest(ARRAY[$$promote_instance('ecomm-staging-cache', 'ecomm-production-cache'$$, $$promote_to_next('ecomm-staging-cache'$$]) AS call;
+RESET ROLE;
+DELETE FROM promote.grants WHERE action = 'secrets';
+INSERT INTO promote.grants (role, project, environment, action) VALUES ('promote_test_carrier', 'ecomm', 'staging', 'secrets');
+SET LOCAL ROLE promote_test_carrier;
+SELECT throws_ok(format('SELECT * FROM promote.%s, copy_secrets => true)', call), 'PM701', NULL, '... and of the destination: ' || call) FROM unnest(ARRAY[$$promote_instance('ecomm-staging-cache', 'ecomm-production-cache'$$, $$promote_to_next('ecomm-staging-cache'$$]) AS call;
+RESET ROLE;
+INSERT INTO promote.grants (role, project, environment, action) VALUES ('promote_test_carrier', 'ecomm', 'production', 'secrets');
+SET LOCAL ROLE promote_test_carrier;
+SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true)$$, 'who may both may');
+RESET ROLE;
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 
 SELECT * FROM finish();

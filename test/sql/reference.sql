@@ -220,7 +220,50 @@ SELECT is(pg_temp.carries('ecomm-staging-cache'), '{"network": "vpc-s"}', '... a
 SELECT is(pg_temp.lines($$SELECT remote_references, diff @> '[{"path": "reference vault", "change": "remove", "old": "v"}]' FROM promote.decommission_instance('ecomm-staging-cache')$$), '("{""vault"": ""v"", ""network"": ""vpc-s""}",t)', 'what is taken away is so with what it ran with');
 SELECT ok(pg_temp.work('ecomm-staging-cache') > 0, 'taken away');
 SELECT is(promote.set_remote_reference('ecomm-staging-cache', 'network', 'free'), true, 'what does not run is not fixed');
--- votes are on the references, too
+
+-- ---- what was queued before something else was provisioned ----
+UPDATE promote.environment SET require_plan = false;
+INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'prod-uswest', 'cache');
+SELECT promote.configure_instance('ecomm-prod-uswest-cache', '{}', '2.0.0', plan => false) \g /dev/null
+SELECT promote.set_remote_reference('ecomm-prod-uswest-cache', 'network', 'one') \g /dev/null
+SELECT is((SELECT d.status FROM promote.deploy_instance('ecomm-prod-uswest-cache') d), 'PENDING', 'a deployment without a plan');
+SELECT promote.set_remote_reference('ecomm-prod-uswest-cache', 'network', 'two') \g /dev/null
+SELECT is((SELECT d.deployment FROM promote.deploy_instance('ecomm-prod-uswest-cache') d), 2, 'with another reference it is another');
+SELECT is(pg_temp.work('ecomm-prod-uswest-cache'), 1, 'the first is carried out');
+SELECT is(pg_temp.lines($$SELECT status, reason FROM promote.deployment WHERE environment = 'prod-uswest' AND deployment = 2$$), '(ABORTED,"remote references of what deployment 1 has provisioned since would change: network")', '... and the other would replace it');
+SELECT is((SELECT status FROM promote.instance_status WHERE instance = 'ecomm-prod-uswest-cache'), 'stale', 'what runs has other references than are desired');
+SELECT promote.set_remote_reference('ecomm-prod-uswest-cache', 'network', 'two') \g /dev/null
+SELECT is((SELECT d.deployment FROM promote.deploy_instance('ecomm-prod-uswest-cache') d), 3, 'deployed by intent it is not refused');
+SELECT is(pg_temp.work('ecomm-prod-uswest-cache'), 1, '... and runs');
+SELECT is((SELECT status FROM promote.instance_status WHERE instance = 'ecomm-prod-uswest-cache'), 'in_sync', '... as desired');
+SELECT is((SELECT destructive FROM promote.deployment WHERE environment = 'prod-uswest' AND deployment = 3), true, '... known to replace');
+
+-- ---- votes are on the references, too ----
+UPDATE promote.environment SET require_plan = true;
+INSERT INTO promote.approval_rule (project, environment, rule, role, quorum, trust_actor) VALUES ('ecomm', 'prod-uswest', 'owner', current_user, 1, true);
+SELECT promote.set_remote_reference('ecomm-prod-uswest-cache', 'dns', 'a', true) \g /dev/null
+SELECT promote.plan_instance('ecomm-prod-uswest-cache') \g /dev/null
+SELECT pg_temp.work('ecomm-prod-uswest-cache') \g /dev/null
+SELECT promote.approve_deployment('ecomm-prod-uswest-cache', 4) \g /dev/null
+SELECT is(pg_temp.lines($$SELECT code FROM promote.blockers('ecomm-prod-uswest-cache')$$), NULL, 'approved');
+SELECT promote.set_remote_reference('ecomm-prod-uswest-cache', 'dns', 'b', true) \g /dev/null
+SELECT promote.plan_instance('ecomm-prod-uswest-cache') \g /dev/null
+SELECT pg_temp.work('ecomm-prod-uswest-cache') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT code FROM promote.blockers('ecomm-prod-uswest-cache')$$), '(approval)', 'a plan with other references is another, though its params are the same');
+SELECT promote.set_remote_reference('ecomm-prod-uswest-cache', 'dns', 'a', true) \g /dev/null
+SELECT promote.plan_instance('ecomm-prod-uswest-cache') \g /dev/null
+SELECT pg_temp.work('ecomm-prod-uswest-cache') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT code FROM promote.blockers('ecomm-prod-uswest-cache')$$), NULL, 'one with those is not');
+
+-- ---- who may ----
+CREATE ROLE promote_test_setter;
+INSERT INTO promote.grants (role, project, environment, action) VALUES ('promote_test_setter', 'ecomm', 'staging', 'configure'), ('promote_test_setter', 'ecomm', 'production', 'view');
+SET LOCAL ROLE promote_test_setter;
+SELECT throws_ok(format('SELECT promote.%s', call), 'PM701', NULL, call) FROM unnest(ARRAY[$$set_remote_reference('ecomm-production-cache', 'network', 'x')$$, $$remove_remote_reference('ecomm-production-cache', 'network')$$]) AS call;
+SELECT lives_ok($$SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'mine')$$, 'who may configure may set references');
+SELECT lives_ok($$SELECT promote.remove_remote_reference('ecomm-staging-cache', 'network')$$, '... and remove them');
+RESET ROLE;
+
 SELECT throws_ok(format($$UPDATE promote.deployment SET remote_references = '{"network": "forged"}' WHERE environment = 'production' AND component = 'cache' AND deployment = %s$$, (SELECT deployment FROM queued)), 'PM301', NULL, 'what a deployment carries is never changed');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole after all this');
 ALTER TABLE promote.deployment DISABLE TRIGGER ALL;
