@@ -226,6 +226,22 @@ carry_diff(const ProposedRevision *proposed)
 	return carry_added_to(compose_diff(&proposed->proposal), carry_changes(proposed, NULL));
 }
 
+/* Does a promotion change secrets, or would it? */
+bool
+carry_has_secrets(const ProposedRevision *proposed)
+{
+	ListCell   *cell;
+
+	foreach(cell, proposed->copied_secrets)
+	{
+		const SecretCopy *copy = lfirst(cell);
+
+		if (copy->change == SECRET_SET || copy->change == SECRET_REPLACED)
+			return true;
+	}
+	return false;
+}
+
 /* Does the last plan show the references as they are, and are no secrets to be shown? */
 bool
 carry_is_planned(const ProposedRevision *proposed)
@@ -246,26 +262,30 @@ carry_judge(ProposedRevision *proposed, bool read_only)
 		proposed->proposal.destructive = true;
 }
 
-/* Add the names of one kind to what listeners are told; as many as there is room for. */
+/* Add the names of one kind, if any, to what listeners are told; as many as there is room for. */
 static void
 add_names(JsonBuilder *builder, const List *changes, const char *kind, const char *key)
 {
 	int			bytes = 0;
 	ListCell   *cell;
 
-	json_build_key(builder, key, strlen(key));
-	json_build_begin_array(builder);
 	foreach(cell, changes)
 	{
 		const CarriedChange *change = lfirst(cell);
 
 		if (strcmp(change->kind, kind) != 0)
 			continue;
+		if (bytes == 0)
+		{
+			json_build_key(builder, key, strlen(key));
+			json_build_begin_array(builder);
+		}
 		bytes += strlen(change->name) + strlen("\"\", ");
 		if (bytes <= NAMES_MAX_BYTES)
 			json_build_string(builder, change->name, strlen(change->name));
 	}
-	json_build_end_array(builder);
+	if (bytes > 0)
+		json_build_end_array(builder);
 }
 
 /* What listeners are told: the names of references and of secrets that change; NULL: none do. */
@@ -321,17 +341,17 @@ begin_copy(JsonBuilder *builder, const InstanceKey *source, const char *key)
 	json_build_begin_array(builder);
 }
 
-/* Refuse to copy references over what runs, of which all are named, unless it may be replaced. */
-static void
-check_replaced(const ProposedRevision *proposed, const List *changes, const Jsonb *references)
+/* The slots in which copying references would replace what runs, although it may not: char *. */
+static List *
+find_refused(const ProposedRevision *proposed, const List *changes, const Jsonb *references, bool read_only)
 {
 	List	   *refused = NIL;
 	ListCell   *cell;
 	const List *replaced;
 
-	if (proposed->proposal.allow_replace)
-		return;
-	replaced = reference_replaced(&proposed->key, proposed->slots, references, false);
+	if (proposed->proposal.allow_replace || changes == NIL)
+		return NIL;
+	replaced = reference_replaced(&proposed->key, proposed->slots, references, read_only);
 	foreach(cell, changes)
 	{
 		const CarriedChange *change = lfirst(cell);
@@ -339,8 +359,7 @@ check_replaced(const ProposedRevision *proposed, const List *changes, const Json
 		if (has_name(replaced, change->name))
 			refused = lappend(refused, unconstify(char *, change->name));
 	}
-	if (refused != NIL)
-		refuse_replaced(&proposed->key, refused);
+	return refused;
 }
 
 /* Copy references: those of slots that the destination's release has. */
@@ -357,9 +376,11 @@ take_references(Carry *carry, const InstanceKey *source, ProposedRevision *propo
 	carry->source_references = reference_read(source, proposed->slots, !write);
 	references = reference_over(present, carry->source_references);
 	changes = carry_differences(present, references);
+	carry->refused = find_refused(proposed, changes, references, !write);
 	if (changes != NIL && write)
 	{
-		check_replaced(proposed, changes, references);
+		if (carry->refused != NIL)
+			refuse_replaced(&proposed->key, carry->refused);
 		(void) reference_store(&proposed->key, carry->source_references);
 		begin_copy(&builder, source, "references");
 		foreach(cell, changes)
@@ -394,25 +415,22 @@ take_secrets(const InstanceKey *source, ProposedRevision *proposed, bool write)
 {
 	JsonBuilder	builder;
 	ListCell   *cell;
-	bool		changed = false;
 
 	proposed->copied_secrets = secret_copy(source, &proposed->key, read_declared(proposed, !write), write);
-	if (!write)
+	if (!write || !carry_has_secrets(proposed))
 		return;
 	begin_copy(&builder, source, "secrets");
 	foreach(cell, proposed->copied_secrets)
 	{
 		const SecretCopy *copy = lfirst(cell);
 
-		changed |= copy->change == SECRET_SET || copy->change == SECRET_REPLACED;
 		json_build_begin_object(&builder);
 		json_build_field(&builder, "name", copy->name);
 		json_build_field(&builder, "change", secret_change_word(copy->change));
 		json_build_end_object(&builder);
 	}
-	if (changed)
-		record_copy(proposed, "secrets.copied", &builder);
-	proposed->carried |= changed;
+	record_copy(proposed, "secrets.copied", &builder);
+	proposed->carried = true;
 }
 
 /*

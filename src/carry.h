@@ -16,6 +16,7 @@ typedef struct Carry
 	bool		secrets;
 	bool		references;
 	Jsonb	   *source_references;	/* of the slots that the destination's release has; NULL: none */
+	List	   *refused;		/* slots in which that would replace what runs, and may not: char * */
 } Carry;
 
 /* What becomes of a reference or a secret. */
@@ -34,6 +35,7 @@ extern void carry_take(Carry *carry, const InstanceKey *source, ProposedRevision
 					   bool write);
 extern void carry_judge(ProposedRevision *proposed, bool read_only);
 extern bool carry_is_planned(const ProposedRevision *proposed);
+extern bool carry_has_secrets(const ProposedRevision *proposed);
 extern List *carry_changes(const ProposedRevision *proposed, const Carry *carry);
 extern char *carry_path(const CarriedChange *change);
 extern Jsonb *carry_diff(const ProposedRevision *proposed);

@@ -171,6 +171,7 @@ take_row(PromotionRequest *request, SPITupleTable *row)
 	request->rolling_back = spi_bool(row, 0, 15);
 	request->reason = spi_text(row, 0, 16);
 	request->preview = spi_integer(row, 0, 17);
+	request->carry = (Carry) {spi_bool(row, 0, 18), spi_bool(row, 0, 19)};
 	MemoryContextSwitchTo(inner);
 }
 
@@ -189,7 +190,8 @@ request_read(PromotionRequest *request)
 		"  THEN 'the execution window opens at ' || " AT("pg_catalog.lower(r.execution_window)")
 		"  WHEN NOT r.execution_window @> t.now"
 		"  THEN 'the execution window closed at ' || " AT("pg_catalog.upper(r.execution_window)") " END,"
-		" r.status, r.wave, r.started_at IS NOT NULL, r.rolling_back, r.reason, r.preview"
+		" r.status, r.wave, r.started_at IS NOT NULL, r.rolling_back, r.reason, r.preview,"
+		" r.copy_secrets, r.copy_remote_references"
 		" FROM promote.promotion_request AS r, pg_catalog.clock_timestamp() AS t (now)"
 		" WHERE " OF_REQUEST("r"),
 		.parameters = 2,

@@ -34,6 +34,7 @@ typedef struct PromotionRequest
 	char	   *message;		/* NULL: none */
 	char	   *actor;
 	bool		include_other_changes;
+	Carry		carry;			/* what else is to come from the source */
 	bool		window_open;	/* is now within the execution window? */
 	char	   *window;			/* when it opens or that it is over, for people; NULL with it */
 

@@ -23,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
@@ -165,13 +166,42 @@ add_obstacle(void *state, const Obstacle *obstacle)
 	proposal->obstacles = lappend(proposal->obstacles, added);
 }
 
+/* Note the slots in which copying would replace what runs: a request never may. */
+static void
+add_replaced(ItemProposal *proposal)
+{
+	ListCell   *cell;
+
+	foreach(cell, proposal->promotion.carry.refused)
+	{
+		ItemObstacle *added = palloc(sizeof(ItemObstacle));
+
+		added->code = "references";
+		added->message = psprintf("remote reference %s: what runs has another one", (char *) lfirst(cell));
+		proposal->obstacles = lappend(proposal->obstacles, added);
+	}
+}
+
+/* Propose what is to be carried besides, as it is now: staging may have waited for it. */
+static void
+propose_carry(const PromotionRequest *request, ItemProposal *proposal)
+{
+	Promotion  *promotion = &proposal->promotion;
+
+	promotion->carry = request->carry;
+	spi_push_latest();
+	carry_take(&promotion->carry, &promotion->source, &promotion->proposed, false);
+	PopActiveSnapshot();
+	add_replaced(proposal);
+}
+
 /* Is what would be staged what is desired and what runs? */
 static bool
 is_nothing(const ItemFacts *facts, const ItemProposal *proposal)
 {
 	const ProposedRevision *proposed = &proposal->promotion.proposed;
 
-	return stage_is_unchanged(proposed) && reference_same(facts->deployed_references, proposed->references) &&
+	return stage_is_unchanged(proposed) && !carry_has_secrets(proposed) && reference_same(facts->deployed_references, proposed->references) &&
 		json_digest_equal(facts->deployed_digest, proposal->rendered_digest) &&
 		strcmp(facts->deployed_version, proposed->proposal.version) == 0;
 }
@@ -204,6 +234,7 @@ request_propose(const PromotionRequest *request, const RequestItem *item, ItemPr
 	promotion_read(promotion, false);
 	proposed->digest = json_digest(proposed->proposal.params);
 	compose_obstacles(&proposed->proposal, add_obstacle, proposal);
+	propose_carry(request, proposal);
 	carry_judge(proposed, false);
 	proposal->rendered_digest = json_digest(proposed->proposal.rendered);
 	proposal->other_changes = other_changes(request, item, &facts);
@@ -269,6 +300,8 @@ judge_proposal(const PromotionRequest *request, const ItemProposal *proposal, Ga
 	gate->revision = proposed->current_revision + (stage_is_unchanged(proposed) ? 0 : 1);
 	gate->digest = proposed->digest;
 	gate->version = proposed->proposal.version;
+	gate->references = proposed->references;
+	gate->secrets = proposed->copied_secrets;
 	gate->source_environment = request->source_environment;
 	gate->source_revision = proposed->source_revision;
 	gate->source_digest = proposal->source_digest;

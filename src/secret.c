@@ -402,6 +402,22 @@ block(GateCase *gate, const SecretDeclaration *declared, const char *message)
 	gate_about(gate, declared->name);
 }
 
+/* Would a promotion bring the secret first? */
+static bool
+would_come(const GateCase *gate, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, gate->secrets)
+	{
+		const SecretCopy *copy = lfirst(cell);
+
+		if (strcmp(copy->name, name) == 0)
+			return copy->change == SECRET_SET || copy->change == SECRET_REPLACED;
+	}
+	return false;
+}
+
 /* Gate "secrets": what the release that would be deployed requires has to be set, and JSON where it says so. */
 void
 gate_secrets(GateCase *gate)
@@ -421,6 +437,8 @@ gate_secrets(GateCase *gate)
 		const SecretDeclaration *declared = lfirst(cell);
 		const SecretRow *row = secret_row_find(rows, declared->name);
 
+		if (would_come(gate, declared->name))
+			continue;
 		if (row == NULL && declared->required)
 			block(gate, declared, psprintf("secret \"%s\", which release %s requires, is not set", declared->name,
 										   gate->version));

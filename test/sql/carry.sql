@@ -110,5 +110,49 @@ SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-
 RESET ROLE;
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 
+
+-- ---- in requests ----
+INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, remote_references) VALUES
+    ('redis', '2.4.0', '{}', '{"password": {}, "token": {}}', '{"network": {}, "dns": {"required": false}}');
+SELECT promote.configure_instance('ecomm-staging-cache', '{"a": 7}', '2.4.0') \g /dev/null
+SELECT promote.set_secret('ecomm-staging-cache', 'token', 'asked-for') \g /dev/null
+SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-7') \g /dev/null
+DELETE FROM promote.promotion_path;
+SELECT promote.remove_secret('ecomm-production-cache', 'token') \g /dev/null
+SELECT promote.remove_remote_reference('ecomm-production-cache', 'network') \g /dev/null
+DELETE FROM promote.grants WHERE role = 'promote_test_carrier' AND environment = 'production' AND action = 'secrets';
+SET LOCAL ROLE promote_test_carrier;
+SELECT throws_ok($$SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}', copy_secrets => true)$$, 'PM701', NULL, 'who asks for secrets has to be allowed to handle them');
+RESET ROLE;
+SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT b ->> 'code', b ->> 'message' FROM promote.preview_request('ecomm', 1), jsonb_array_elements(blockers) b WHERE b ->> 'code' ~ 'secrets|references'$$),
+    E'(secrets,"secret ""token"", which release 2.4.0 requires, is not set")\n(references,"""ecomm-production-cache"" lacks remote references that release 2.4.0 requires: network")', 'what a request does not carry stands in its way');
+SELECT promote.cancel_request('ecomm', 1, 'without') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT copy_secrets, copy_remote_references FROM promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}', copy_secrets => true, copy_remote_references => true)$$), '(t,t)', 'asked for');
+SELECT throws_ok($$UPDATE promote.promotion_request SET copy_secrets = false WHERE request = 2$$, 'PM301', NULL, '... for good');
+SELECT is(pg_temp.lines($$SELECT (SELECT string_agg(c ->> 'path', ', ') FROM jsonb_array_elements(diff) c), (SELECT string_agg(b ->> 'code', ', ') FROM jsonb_array_elements(blockers) b) FROM promote.preview_request('ecomm', 2)$$),
+    '(".a, reference network, secret token",)', 'the preview shows what would be carried, and nothing is in its way');
+SELECT is(pg_temp.fingerprint('production', 'token'), NULL, '... which it is not yet');
+SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-8') \g /dev/null
+SELECT throws_ok($$SELECT promote.advance_request('ecomm', 2)$$, 'PM607', NULL, 'what has moved since the preview is not staged');
+SELECT count(*) FROM promote.preview_request('ecomm', 2) \g /dev/null
+SELECT is((SELECT moved FROM promote.advance_request('ecomm', 2)), 2, 'staged');
+SELECT is(pg_temp.fingerprint('production', 'token'), sha256('asked-for'), 'with the secret');
+SELECT is((SELECT reference FROM promote.remote_reference WHERE environment = 'production' AND field = 'network'), 'vpc-8', 'and the reference');
+SELECT ok(pg_temp.work('ecomm-production-cache') > 0, 'planned');
+SELECT is((SELECT moved FROM promote.advance_request('ecomm', 2)), 1, 'deployed');
+SELECT ok(pg_temp.work('ecomm-production-cache') > 0, 'carried out');
+SELECT is((SELECT status FROM promote.advance_request('ecomm', 2)), 'COMPLETED', 'done');
+SELECT is((SELECT remote_references FROM promote.deployment d JOIN promote.instance i USING (project, environment, component) WHERE i.name = 'ecomm-production-cache' AND d.deployment = i.deployed_by), '{"network": "vpc-8"}', '... with it');
+SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-9') \g /dev/null
+SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}', copy_remote_references => true) \g /dev/null
+SELECT is(pg_temp.lines($$SELECT b ->> 'code', b ->> 'message' FROM promote.preview_request('ecomm', 3), jsonb_array_elements(blockers) b WHERE b ->> 'code' = 'references'$$), '(references,"remote reference network: what runs has another one")', 'a request never replaces what runs');
+SELECT promote.cancel_request('ecomm', 3, 'no') \g /dev/null
+SELECT promote.set_secret('ecomm-staging-cache', 'token', 'the-next') \g /dev/null
+SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}', copy_secrets => true) \g /dev/null
+SELECT is(pg_temp.lines($$SELECT skip_reason, (SELECT string_agg(c ->> 'path', ', ') FROM jsonb_array_elements(diff) c) FROM promote.preview_request('ecomm', 4)$$), '(,"secret token")', 'a secret alone is something to do');
+SELECT is((SELECT moved FROM promote.advance_request('ecomm', 4)), 2, '... and done');
+SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole after all this');
+
 SELECT * FROM finish();
 ROLLBACK;
