@@ -14,7 +14,6 @@
 #include "actor.h"
 #include "audit.h"
 #include "carry.h"
-#include "history.h"
 #include "json/builder.h"
 #include "json/reader.h"
 #include "reference.h"
@@ -312,20 +311,11 @@ static void
 record_copy(ProposedRevision *proposed, const char *event, JsonBuilder *builder)
 {
 	AuditEntry	entry = {event};
-	bool		was = guard_open(true);
 
-	PG_TRY();
-	{
-		json_build_end_array(builder);
-		json_build_end_object(builder);
-		entry.data = json_builder_finish(builder);
-		audit_append(&proposed->head, proposed->key.project, proposed->proposal.instance, &entry, 1);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
+	json_build_end_array(builder);
+	json_build_end_object(builder);
+	entry.data = json_builder_finish(builder);
+	audit_append(&proposed->head, proposed->key.project, proposed->proposal.instance, &entry, 1);
 }
 
 /* Begin the facts of a copy: who, from where, and an array under a key. */

@@ -23,6 +23,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
@@ -113,12 +114,25 @@ promotion_lock(const Promotion *promotion)
 
 /* Take what is to be carried besides. */
 static void
-take_carry(FunctionCallInfo fcinfo, Promotion *promotion, int argument)
+take_carry(FunctionCallInfo fcinfo, Promotion *promotion)
 {
 	promotion->carry = (Carry) {
-		.secrets = argument_bool(fcinfo, argument + COPY_SECRETS, false),
-		.references = argument_bool(fcinfo, argument + COPY_REMOTE_REFERENCES, false)
+		.secrets = argument_bool(fcinfo, promotion->options + COPY_SECRETS, false),
+		.references = argument_bool(fcinfo, promotion->options + COPY_REMOTE_REFERENCES, false)
 	};
+}
+
+/* Refuse to carry secrets from where, or to where, the role has nothing to do with them: PM701. */
+static void
+require_carry(Oid role, const Promotion *promotion)
+{
+	const InstanceKey *source = &promotion->source;
+	const InstanceKey *destination = &promotion->destination;
+
+	if (!promotion->carry.secrets)
+		return;
+	access_require_of(role, "secrets", source->project, source->environment);
+	access_require_of(role, "secrets", destination->project, destination->environment);
 }
 
 /* Refuse an idempotency key that is none. */
@@ -308,7 +322,8 @@ promote_promote_instance(PG_FUNCTION_ARGS)
 	Staged		staged;
 
 	take_arguments(fcinfo, "promote", &promotion);
-	take_carry(fcinfo, &promotion, promotion.options);
+	take_carry(fcinfo, &promotion);
+	require_carry(GetUserId(), &promotion);
 	spi_enter(&scope);
 	promote(fcinfo, &promotion, scope.caller, &staged);
 	spi_leave(&scope);
@@ -330,11 +345,12 @@ promote_promote_to_next(PG_FUNCTION_ARGS)
 	argument_instance_for(fcinfo, 0, "instance", "view", &promotion.source);
 	promotion.overrides = argument_params(fcinfo, 1, "overrides");
 	promotion.options = 2;
-	take_carry(fcinfo, &promotion, promotion.options);
+	take_carry(fcinfo, &promotion);
 	spi_enter(&scope);
 	promotion.destination = promotion.source;
 	promotion.destination.environment = path_next(&promotion.source);
 	access_require_of(scope.user, "promote", promotion.destination.project, promotion.destination.environment);
+	require_carry(scope.user, &promotion);
 	promote(fcinfo, &promotion, scope.caller, &staged);
 	spi_leave(&scope);
 	return stage_result(fcinfo, &staged);
@@ -510,7 +526,8 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	SpiScope	scope;
 
 	take_arguments(fcinfo, "view", &promotion);
-	take_carry(fcinfo, &promotion, promotion.options);
+	take_carry(fcinfo, &promotion);
+	require_carry(GetUserId(), &promotion);
 	InitMaterializedSRF(fcinfo, 0);
 	preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);

@@ -498,32 +498,23 @@ static void
 record_slot(const Slot *slot, const char *event, const char *reference)
 {
 	char	   *name = instance_key_name(&slot->key);
-	bool		was = guard_open(true);
 	AuditEntry	entry = {event};
 	AuditHead	head;
 	JsonBuilder	builder;
 
-	PG_TRY();
-	{
-		json_builder_init(&builder);
-		json_build_begin_object(&builder);
-		json_build_field(&builder, "actor", current_actor());
-		json_build_field(&builder, "database_role", current_database_role());
-		json_build_field(&builder, "field", slot->field);
-		if (slot->reference)
-			json_build_field(&builder, "old", slot->reference);
-		if (reference)
-			json_build_field(&builder, "new", reference);
-		json_build_end_object(&builder);
-		entry.data = json_builder_finish(&builder);
-		audit_read_head(slot->key.project, name, &head);
-		audit_append(&head, slot->key.project, name, &entry, 1);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_field(&builder, "actor", current_actor());
+	json_build_field(&builder, "database_role", current_database_role());
+	json_build_field(&builder, "field", slot->field);
+	if (slot->reference)
+		json_build_field(&builder, "old", slot->reference);
+	if (reference)
+		json_build_field(&builder, "new", reference);
+	json_build_end_object(&builder);
+	entry.data = json_builder_finish(&builder);
+	audit_read_head(slot->key.project, name, &head);
+	audit_append(&head, slot->key.project, name, &entry, 1);
 }
 
 /*
