@@ -308,5 +308,38 @@ SELECT pg_temp.keys('k3') \g /dev/null
 SELECT is(pg_temp.handed(:deployment, :fencing), 'fresh=x (text)', 'the old keys can go');
 SELECT is(count(*), 0::bigint, 'the audit log is whole') FROM promote.verify_audit();
 
+-- ---- copied ----
+SELECT pg_temp.work('ecomm-production-db') \g /dev/null
+SELECT promote.complete_deployment('ecomm-production-db', :deployment, :fencing) \g /dev/null
+-- who copies secrets can read them where they go to, and overwrites what is there: the grant is asked for at both ends
+CREATE FUNCTION pg_temp.copied(function text DEFAULT 'promote_instance(''ecomm-staging-db'', ''ecomm-production-db'', ') RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.as_intruder('SELECT promote.' || function || 'copy_secrets => true, plan => false, allow_replace => true)')
+$$;
+SELECT promote.revoke_action('intruder', 'admin'), promote.revoke_action('intruder', 'secrets', 'ecomm', 'staging'), promote.grant_action('intruder', 'secrets', 'ecomm', 'production') \g /dev/null
+INSERT INTO promote.promotion_path VALUES ('ecomm', 'staging', 'production');
+SELECT is(pg_temp.copied() || pg_temp.copied('promote_to_next(''ecomm-staging-db'', '), 'PM701PM701', 'secrets of the source are not to be copied by who may only view it');
+SELECT promote.revoke_action('intruder', 'secrets', 'ecomm', 'production'), promote.grant_action('intruder', 'secrets', 'ecomm', 'staging') \g /dev/null
+SELECT is(pg_temp.copied() || pg_temp.copied('promote_to_next(''ecomm-staging-db'', '), 'PM701PM701', 'nor those of the destination overwritten');
+SELECT promote.grant_action('intruder', 'secrets', 'ecomm', 'production') \g /dev/null
+SELECT is(pg_temp.copied(), 'accepted', 'with both it works');
+SELECT pg_temp.work('ecomm-production-db') \g /dev/null
+SELECT promote.plan_instance('ecomm-production-db') \g /dev/null
+SELECT deployment, fencing FROM pg_temp.claim() \gset
+SELECT is(pg_temp.handed(:deployment, :fencing), '_a9=a (text), config={} (json), db_password=stage (text)', 'what was copied opens where it is');
+SELECT isnt(p.ciphertext, s.ciphertext, 'it is sealed anew') FROM promote.secret AS p, promote.secret AS s WHERE (p.environment, p.secret, s.environment, s.secret) = ('production', 'db_password', 'staging', 'db_password');
+SELECT is((promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', copy_secrets => true, plan => false)).changed, false, 'the same again is no change');
+SELECT promote.configure_instance('ecomm-staging-db', '{}', '3.0.0') \g /dev/null
+SELECT promote.set_secret('ecomm-staging-db', 'db_password', 'xyzzy'), promote.remove_secret('ecomm-production-db', '_a9') \g /dev/null
+SELECT pg_temp.refuses($$SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', copy_secrets => true)$$, 'PM715', 'declares it as JSON, and it is none', 'what was text is not copied to where JSON is declared');
+SELECT pg_temp.refuses($$SELECT * FROM promote.preview_promotion('ecomm-staging-db', 'ecomm-production-db', copy_secrets => true)$$, 'PM715', 'declares it as JSON, and it is none', '... as the preview says, too');
+SELECT promote.set_secret('ecomm-staging-db', '_a9', '[]') \g /dev/null
+SELECT pg_temp.keys('k3=other') \g /dev/null
+SELECT pg_temp.refuses($$SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', copy_secrets => true)$$, 'PM713', 'another key of that id', 'what does not open is not copied');
+SELECT pg_temp.refuses($$SELECT * FROM promote.preview_promotion('ecomm-staging-db', 'ecomm-production-db', copy_secrets => true)$$, 'PM713', 'another key of that id', '... which the preview knows');
+SELECT pg_temp.keys('k4', 'k3') \g /dev/null
+SELECT is((promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', copy_secrets => true, plan => false)).changed, true, 'with the right one it is');
+SELECT is(pg_temp.lines($$SELECT name, key_id FROM promote.secret_status WHERE instance = 'ecomm-production-db' AND is_set ORDER BY name$$), E'(_a9,k4)\n(config,k3)\n(db_password,k4)\n(fresh,k3)', 'sealed with the key that counts; what the source lacks stays as it was');
+SELECT is(count(*), 0::bigint, 'the audit log is whole') FROM promote.verify_audit();
+
 SELECT * FROM finish();
 ROLLBACK;
