@@ -44,6 +44,9 @@ my %setup = (
 	approvals => $registry . q{;
 	SELECT promote.configure_instance('ecomm-production-db', '{"size": "small"}');
 	SELECT promote.complete_deployment(c.instance, c.deployment, c.fencing) FROM promote.claim_deployment('worker') AS c},
+	secrets => $registry . q{;
+	SELECT promote.configure_instance(name, '{}', plan => false) FROM promote.instance;
+	ALTER DATABASE secrets SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='},
 	promotion => "$registry; CREATE ROLE release_bot");
 
 my %shown;    # the functions that an example with its result calls
