@@ -14,7 +14,9 @@
 #include "gate_state.h"
 #include "grants.h"
 #include "health.h"
+#include "reference.h"
 #include "release.h"
+#include "secret.h"
 #include "spi.h"
 #include "stage.h"
 #include "window.h"
@@ -61,6 +63,7 @@ typedef struct Cell
 	int32		came_revision;
 	char	   *held_by;		/* the request that holds it, in words; NULL: none */
 	Jsonb	   *attributes;		/* effective */
+	bool		declares;		/* does the release declare secrets or slots for references? */
 } Cell;
 
 /* All that was read. */
@@ -226,6 +229,7 @@ take_cell(Matrix *matrix, SPITupleTable *rows, uint64 i)
 	cell->block_reason = spi_text(rows, i, 12);
 	cell->held_by = spi_text(rows, i, 13);
 	cell->attributes = spi_jsonb(rows, i, 14);
+	cell->declares = spi_bool(rows, i, 15);
 	return cell;
 }
 
@@ -237,7 +241,7 @@ read_cells(Matrix *matrix)
 	"SELECT s.project::pg_catalog.text, s.environment::pg_catalog.text, s.component::pg_catalog.text," \
 	" s.status, s.since, s.desired_revision, s.desired_version, s.desired_digest, r.bundle," \
 	" r.source_environment, r.source_revision, f.block_reason, h.held_by," \
-	" " EFFECTIVE_ATTRIBUTES \
+	" " EFFECTIVE_ATTRIBUTES ", f.declares" \
 	" FROM promote.instance_status AS s" \
 	" JOIN promote.instance AS i ON " SAME_INSTANCE("i", "s") \
 	" JOIN promote.project AS p ON p.project = s.project" \
@@ -245,7 +249,8 @@ read_cells(Matrix *matrix)
 	" JOIN promote.component AS c ON c.project = s.project AND c.component = s.component" \
 	" LEFT JOIN LATERAL (SELECT r.bundle::pg_catalog.text, r.source_environment::pg_catalog.text, r.source_revision" \
 	"  FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "s") " AND r.revision = s.desired_revision LIMIT 1) AS r ON true" \
-	" LEFT JOIN LATERAL (SELECT f.block_reason FROM promote.bundle_release AS f" \
+	" LEFT JOIN LATERAL (SELECT f.block_reason, f.secrets <> '{}' OR f.remote_references <> '{}' AS declares" \
+	"  FROM promote.bundle_release AS f" \
 	"  WHERE f.bundle = r.bundle AND f.version = s.desired_version LIMIT 1) AS f ON true" \
 	" LEFT JOIN LATERAL (SELECT 'request ' || t.request AS held_by FROM promote.promotion_request_item AS t" \
 	"  WHERE t.project = s.project AND t.destination_environment = s.environment AND t.component = s.component" \
@@ -269,6 +274,11 @@ judge_gates(const Place *to, const Cell *cell, const Cell *at, GateCase *gate)
 	if (cell->block_reason)
 		gate_block(gate, "release", false, GATE_NO_TIME, GATE_NO_TIME, NULL,
 				   psprintf("release %s is blocked: %s", cell->version, cell->block_reason));
+	if (cell->declares)
+	{
+		gate_secrets(gate);
+		gate_references(gate);
+	}
 	gate_stopped(gate);
 	gate_freeze(gate);
 	gate_window(gate);
