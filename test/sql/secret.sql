@@ -199,7 +199,7 @@ BEGIN
     RETURN result;
 END
 $$;
-SELECT is(pg_temp.as_intruder($$INSERT INTO promote.secret (project, environment, component, secret, ciphertext, fingerprint, format) SELECT project, environment, component, 'x', ciphertext, fingerprint, format FROM promote.secret WHERE secret = 'fresh'$$), 'PM303', 'nobody else does');
+SELECT is(pg_temp.as_intruder(format($$INSERT INTO promote.secret (project, environment, component, secret, ciphertext, fingerprint, format) VALUES ('ecomm', 'production', 'db', 'x', %L, %L, 'text')$$, ciphertext, fingerprint)), 'PM303', 'nobody else does') FROM promote.secret WHERE secret = 'fresh';
 SELECT is(pg_temp.as_intruder($$SELECT promote.set_secret('ecomm-production-db', 'fresh', 'x')$$), '42501', 'nor calls any verb');
 -- each verb asks for its own grant, of the instance's environment
 SELECT promote.grant_action('intruder', action, 'ecomm') FROM unnest(ARRAY['view', 'configure', 'promote', 'plan', 'deploy', 'approve', 'override', 'decommission']) AS action \g /dev/null
