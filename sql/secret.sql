@@ -145,9 +145,12 @@ CREATE VIEW promote.secret_status AS
            WHERE x.project = i.project AND x.environment = i.environment AND x.component = i.component) AS n
      CROSS JOIN LATERAL (SELECT rel.secrets -> n.name AS declaration) AS d
      CROSS JOIN LATERAL (SELECT made.secrets -> n.name AS declaration) AS o
-      LEFT JOIN promote.secret AS s
-             ON s.project = i.project AND s.environment = i.environment
-                AND s.component = i.component AND s.secret = n.name;
+      LEFT JOIN LATERAL (
+          SELECT x.secret, x.format, x.fingerprint, x.key_id, x.set_at, x.actor, x.database_role
+            FROM promote.secret AS x
+           WHERE x.project = i.project AND x.environment = i.environment
+             AND x.component = i.component AND x.secret = n.name
+           LIMIT 1) AS s ON true;
 COMMENT ON VIEW promote.secret_status IS 'Secrets that instances have, and that their releases declare; never a value';
 COMMENT ON COLUMN promote.secret_status.instance IS 'Instance';
 COMMENT ON COLUMN promote.secret_status.project IS 'Its project';

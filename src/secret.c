@@ -277,10 +277,28 @@ put_secret(ReturnSetInfo *result, const SecretDeclaration *declared, const char 
 	wiped_free(whole);
 }
 
+/*
+ * Refuse to provision without what is required: it was there when the
+ * deployment was queued.
+ */
+static void
+check_missing(const Deployment *deployment, const SecretDeclaration *declared)
+{
+	if (declared->required && strcmp(deployment->action, "PROVISION") == 0)
+		ereport(ERROR,
+				(errcode(PM_GATES_CLOSED),
+				 errmsg("secret \"%s\" of \"%s\" is not set any more", declared->name,
+						instance_key_name(&deployment->key)),
+				 errdetail("Release %s requires it, and deployment %d cannot be carried out without.",
+						   deployment->version, deployment->deployment),
+				 errhint("Set it by promote.set_secret and ask again, or fail the deployment.")));
+}
+
 /* Put those of the instance's secrets that are declared; returns those that were, as a list of names. */
 static List *
-put_secrets(ReturnSetInfo *result, const InstanceKey *key, const List *declarations)
+put_secrets(ReturnSetInfo *result, const Deployment *deployment, const List *declarations)
 {
+	const InstanceKey *key = &deployment->key;
 	List	   *rows = secret_rows(key, false);
 	List	   *names = NIL;
 	SecretKeys *keys = NULL;
@@ -295,7 +313,10 @@ put_secrets(ReturnSetInfo *result, const InstanceKey *key, const List *declarati
 
 		CHECK_FOR_INTERRUPTS();
 		if (row == NULL)
+		{
+			check_missing(deployment, declared);
 			continue;
+		}
 		/* without any secret no key is needed */
 		if (keys == NULL)
 			keys = secret_keys_load();
@@ -368,7 +389,7 @@ promote_deployment_secrets(PG_FUNCTION_ARGS)
 	access_require("work", &deployment.key);
 	begin_result(fcinfo);
 	claim_load(fcinfo, 2, &scope, &deployment);
-	names = put_secrets((ReturnSetInfo *) fcinfo->resultinfo, &deployment.key,
+	names = put_secrets((ReturnSetInfo *) fcinfo->resultinfo, &deployment,
 						deployment_declarations(&deployment));
 	if (names)
 		record_reading(&deployment, names);

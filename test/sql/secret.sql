@@ -144,7 +144,11 @@ SELECT promote.set_secret('ecomm-production-db', '_a9', '{}') \g /dev/null
 SELECT deployment, fencing, action FROM pg_temp.claim() \gset
 SELECT is(:'action'::text, 'PROVISION', 'a provision of the release before');
 SELECT is(pg_temp.handed(:deployment, :fencing), '_a9={} (text), config={"password": "xyzzy"} (json), db_password=hush (text)', 'has formats of its own');
-SELECT promote.remove_secret('ecomm-production-db', 'db_password'), promote.remove_secret('ecomm-production-db', 'config'), promote.remove_secret('ecomm-production-db', '_a9') \g /dev/null
+SELECT promote.remove_secret('ecomm-production-db', 'config'), promote.remove_secret('ecomm-production-db', '_a9'), promote.remove_secret('ecomm-production-db', 'db_password') \g /dev/null
+SELECT pg_temp.refuses(format('SELECT pg_temp.handed(%s, %s)', :deployment, :fencing), 'PM601', 'cannot be carried out without', 'what was removed since it was queued, and is required, is missed');
+SELECT promote.fail_deployment('ecomm-production-db', :deployment, 'a secret is missing', :fencing), promote.plan_instance('ecomm-production-db') \g /dev/null
+SELECT deployment, fencing, action FROM pg_temp.claim() \gset
+SELECT is(:'action'::text, 'PLAN', 'but a plan needs none');
 SELECT count(*) AS n FROM promote.audit_log WHERE event = 'secrets.read' \gset
 SET LOCAL promote.secret_key_command = '';
 SELECT is(pg_temp.handed(:deployment, :fencing), NULL, 'where nothing is set no key is needed');
