@@ -40,7 +40,7 @@ my $deployed = $registry . q{;
 		('ecomm-production-db', '{"replicas": 6}'), ('ecomm-staging-db', '{"replicas": 5}')) AS v(name, params);
 };
 my %setup = (
-	(map { $_ => $registry } qw(configure audit workers deployments plans paths)), (map { $_ => $deployed } qw(report drift rollback windows gates health policies releases requests matrix)),
+	(map { $_ => $registry } qw(configure audit workers deployments plans paths references)), (map { $_ => $deployed } qw(report drift rollback windows gates health policies releases requests matrix)),
 	approvals => $registry . q{;
 	SELECT promote.configure_instance('ecomm-production-db', '{"size": "small"}');
 	SELECT promote.complete_deployment(c.instance, c.deployment, c.fencing) FROM promote.claim_deployment('worker') AS c},
