@@ -200,6 +200,10 @@ SELECT is(pg_temp.lines($$SELECT destructive, diff, remote_references FROM promo
 -- ---- of the destination's release only ----
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true, allow_replace => true)$$), '(t)', 'promoted with its release');
 SELECT is(pg_temp.references('ecomm-production-cache'), 'dns=own logs=l network=vpc-s', 'slots are those of the release to come');
+SELECT is(pg_temp.lines($$SELECT path, change, a_value, b_value FROM promote.compare_instances('ecomm-staging-cache', 'ecomm-production-cache') WHERE kind = 'reference'$$), '(dns,add,,"""own""")', 'instances are compared by them, too');
+SELECT is(pg_temp.lines($$SELECT path, change, a_value, b_value FROM promote.compare_deployments('ecomm-production-cache/3', 'ecomm-production-cache') WHERE kind = 'reference' ORDER BY path$$), E'(dns,add,,"""own""")\n(logs,add,,"""l""")\n(network,change,"""urn:net:2""","""vpc-s""")', '... and deployments');
+SELECT ok(pg_temp.work('ecomm-production-cache') > 0, 'planned');
+SELECT is(pg_temp.lines($$SELECT message FROM promote.blockers('ecomm-production-cache') WHERE code = 'unexpected'$$), NULL, 'they are no values that the source has to have run with');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-cache', '{}', '2.3.0')$$, 'a release that has fewer');
 SELECT is(pg_temp.lines($$SELECT field, declared, required, reference FROM promote.remote_references WHERE instance = 'ecomm-staging-cache' ORDER BY field$$), E'(dns,t,f,)\n(logs,f,f,l)\n(network,f,f,vpc-s)', 'what fills others is kept, and given to nobody');
 SELECT is(pg_temp.carries('ecomm-staging-cache'), NULL, '... not to a worker');
@@ -214,6 +218,7 @@ SELECT is(pg_temp.lines($$SELECT message FROM promote.blockers('ecomm-staging-ca
 -- ---- on the way back, and at the end ----
 SELECT is(promote.set_remote_reference('ecomm-staging-cache', 'vault', 'v'), true, 'filled');
 SELECT ok(pg_temp.deploy('ecomm-staging-cache') > 0, 'deployed');
+SELECT is(pg_temp.lines($$SELECT kind, path, change, old_value, new_value FROM promote.rehearse_rollback('ecomm-staging-cache') WHERE kind = 'change' AND path ~ 'reference'$$), '(change,"reference vault",remove,"""v""",)', 'a rehearsal shows what would go with the release');
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.rollback_instance('ecomm-staging-cache')$$), '(t)', 'rolled back');
 SELECT is(pg_temp.references('ecomm-staging-cache'), 'network=vpc-s vault=v', 'references stay what they are');
 SELECT is(pg_temp.carries('ecomm-staging-cache'), '{"network": "vpc-s"}', '... and are those of the slots of the release');
