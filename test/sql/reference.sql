@@ -168,6 +168,9 @@ SELECT is(promote.set_remote_reference('ecomm-production-cache', 'dns', 'own'), 
 -- ---- provisioned ----
 SELECT pg_temp.refuses($$SELECT promote.deploy_instance('ecomm-production-cache', plan => 1)$$, 'PM503', 'Remote references have changed', 'a plan of before');
 SELECT is((SELECT deployment FROM promote.deploy_instance('ecomm-production-cache')), (SELECT deployment FROM queued), 'what runs is not deployed again');
+SELECT promote.set_remote_reference('ecomm-production-cache', 'dns', 'other', true) \g /dev/null
+SELECT pg_temp.refuses($$SELECT promote.deploy_instance('ecomm-production-cache')$$, 'PM503', 'Remote references have changed: dns\.', 'what was carried out with others is not what is desired');
+SELECT promote.set_remote_reference('ecomm-production-cache', 'dns', 'own') \g /dev/null
 SELECT pg_temp.refuses(s, 'PM721', '^What runs has others in: network\.$', s) FROM unnest(ARRAY[$$SELECT promote.set_remote_reference('ecomm-production-cache', 'network', 'vpc-9')$$,
     $$SELECT promote.set_remote_reference('ecomm-production-cache', 'network', 'vpc-9', NULL)$$, $$SELECT promote.remove_remote_reference('ecomm-production-cache', 'network')$$, $$SELECT promote.remove_remote_reference('ecomm-production-cache', 'network', false)$$]) AS s;
 SELECT is(promote.set_remote_reference('ecomm-production-cache', 'network', 'vpc-4'), false, 'the same again changes nothing');
@@ -259,6 +262,16 @@ SELECT promote.set_remote_reference('ecomm-prod-uswest-cache', 'dns', 'a', true)
 SELECT promote.plan_instance('ecomm-prod-uswest-cache') \g /dev/null
 SELECT pg_temp.work('ecomm-prod-uswest-cache') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT code FROM promote.blockers('ecomm-prod-uswest-cache')$$), NULL, 'one with those is not');
+
+-- ---- what may run: also what was begun and has failed ----
+SELECT promote.set_remote_reference('ecomm-prod-uswest-cache', 'network', 'three', true) \g /dev/null
+SELECT promote.plan_instance('ecomm-prod-uswest-cache') \g /dev/null
+SELECT pg_temp.work('ecomm-prod-uswest-cache') \g /dev/null
+SELECT promote.approve_deployment('ecomm-prod-uswest-cache', deployment) FROM promote.instance WHERE name = 'ecomm-prod-uswest-cache' \g /dev/null
+SELECT promote.deploy_instance('ecomm-prod-uswest-cache') \g /dev/null
+UPDATE promote.instance SET attributes = '{"mine": 2}' WHERE name = 'ecomm-prod-uswest-cache';
+SELECT is((SELECT f.status FROM promote.claim_deployment('w', selector => '{"mine": 2}') AS c, promote.fail_deployment(c.instance, c.deployment, 'broken', c.fencing) AS f), 'FAILED', 'a deployment with another reference fails half way');
+SELECT pg_temp.refuses($$SELECT promote.set_remote_reference('ecomm-prod-uswest-cache', 'network', 'two')$$, 'PM721', 'network', '... so that to go back is a change of what may run');
 
 -- ---- who may ----
 CREATE ROLE promote_test_setter;
