@@ -15,8 +15,8 @@ $node->create_database('worker');
 $node->query('worker', <<'SQL');
 CREATE EXTENSION promote;
 INSERT INTO promote.bundle VALUES ('postgres');
-INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES
-	('postgres', '1.0.0', '{"properties": {"password": {"$md.sensitive": true}}}'), ('postgres', '2.0.0', '{}');
+INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references) VALUES
+	('postgres', '1.0.0', '{"properties": {"password": {"$md.sensitive": true}}}', '{"network": {"required": false}}'), ('postgres', '2.0.0', '{}', '{}');
 INSERT INTO promote.project VALUES ('shop');
 INSERT INTO promote.environment (project, environment, parameters, require_plan)
 VALUES ('shop', 'staging', '{"password": "hush-9137"}', true), ('shop', 'real', '{"password": "hush-9137"}', true),
@@ -148,6 +148,11 @@ my $exposed = PromoteTest::slurp("$dir/exposed");
 like($exposed, qr/instance=shop-staging-db/, 'command lines');
 unlike($exposed . noted('staging', 'calls') . noted('staging', 'environment'), qr/hush-9137/, '... and environments have no secret');
 unlike("$out$err", qr/hush-9137/, '... or printed');
+$node->query('worker', q{SELECT promote.set_remote_reference('shop-staging-db', 'network', 'urn:vpc-7')});
+queue_plan('staging');
+work('');
+is(noted('staging', 'seen'), qq({"size": "size 2", "network": "urn:vpc-7", "password": "hush-9137"}\n), 'what fills the slots of the release is a variable, too');
+$node->query('worker', q{SELECT promote.remove_remote_reference('shop-staging-db', 'network')});
 unlike($node->log_text, qr/quoted/, 'the plan is in no statement that the server logs');
 is(join(' ', grep { (stat)[2] & 077 } glob "$work $work/* $work/*/* $work/*/.plans/* $work/*/.plans/*/*"), '',
 	'nobody else can read the files');
