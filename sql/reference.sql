@@ -64,7 +64,7 @@ COMMENT ON FUNCTION promote.remove_remote_reference(text, text, boolean) IS
 
 -- The release that a constraint stands for is that of promote.resolve_release, which a reader of the view need not be
 -- allowed to call.
-CREATE VIEW promote.remote_references AS
+CREATE VIEW promote.remote_references WITH (security_invoker = true) AS
     SELECT i.name AS instance,
            s.field,
            slot.value IS NOT NULL AND NOT slot.value @> '{"required": false}' AS required,

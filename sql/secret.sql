@@ -91,7 +91,7 @@ COMMENT ON FUNCTION promote.deployment_secrets(text, integer, integer) IS
 
 -- Of the columns of promote.secret it reads all but the ciphertext.  What is declared is declared by the release that
 -- the version constraint stands for, as in promote.instance_status, and by the one that the revision was made with.
-CREATE VIEW promote.secret_status AS
+CREATE VIEW promote.secret_status WITH (security_invoker = true) AS
     SELECT i.name AS instance,
            i.project,
            i.environment,
