@@ -87,7 +87,7 @@ COMMENT ON FUNCTION promote.may(text, text, text) IS
 'May the current role do that in an environment; with NULL in all of a project, or everywhere?';
 
 CREATE FUNCTION promote.may_view(project text, environment text) RETURNS boolean
-    LANGUAGE c STABLE PARALLEL RESTRICTED COST 1
+    LANGUAGE c STABLE PARALLEL RESTRICTED COST 10
     AS 'MODULE_PATHNAME', 'promote_may_view';
 GRANT EXECUTE ON FUNCTION promote.may_view(text, text) TO PUBLIC;
 COMMENT ON FUNCTION promote.may_view(text, text) IS
