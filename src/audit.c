@@ -395,13 +395,15 @@ is_project(const text *project)
 Datum
 promote_check_audit(PG_FUNCTION_ARGS)
 {
-	text	   *event = PG_GETARG_TEXT_PP(2);
-	bool		checkpoint = VARSIZE_ANY_EXHDR(event) == strlen(AUDIT_CHECKPOINT) &&
-		memcmp(VARDATA_ANY(event), AUDIT_CHECKPOINT, strlen(AUDIT_CHECKPOINT)) == 0;
 	int64		seq = PG_GETARG_INT64(1);
+	bool		first;
 
+	for (int i = 0; i < 3; i++)
+		if (PG_ARGISNULL(i))
+			PG_RETURN_NULL();
+	first = seq == 1 && strcmp(text_to_cstring(PG_GETARG_TEXT_PP(2)), AUDIT_CHECKPOINT) != 0;
 	PG_RETURN_BOOL(is_project(PG_GETARG_TEXT_PP(0)) &&
-				   seq > 0 && !PG_ARGISNULL(4) && PG_ARGISNULL(3) == (seq == 1 && !checkpoint) &&
+				   seq > 0 && !PG_ARGISNULL(4) && PG_ARGISNULL(3) == first &&
 				   (PG_ARGISNULL(3) || is_hash(PG_GETARG_BYTEA_PP(3))) &&
 				   is_hash(PG_GETARG_BYTEA_PP(4)));
 }

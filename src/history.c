@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "errors.h"
 #include "history.h"
+#include "prune.h"
 #include "spi.h"
 #include "trigger.h"
 
@@ -107,20 +108,24 @@ level(FunctionCallInfo fcinfo)
 /*
  * promote.refuse_rewrite() returns trigger
  *
- * BEFORE UPDATE, DELETE or TRUNCATE of a table of history: always refuses.
+ * BEFORE UPDATE, DELETE or TRUNCATE of a table of history: always refuses,
+ * but for rows of the audit log that are pruned.
  */
 Datum
 promote_refuse_rewrite(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "refuse_rewrite", NULL,
 									 TRIGGER_EVENT_BEFORE | level(fcinfo));
+	const char *table = RelationGetRelationName(data->tg_relation);
 	const char *verb = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? "updated" :
 		TRIGGER_FIRED_BY_DELETE(data->tg_event) ? "deleted" : "truncated";
 
+	if (prune_is_at_work() && strcmp(table, "audit_log") == 0 && TRIGGER_FIRED_FOR_ROW(data->tg_event))
+		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
+							   data->tg_newtuple : data->tg_trigtuple);
 	ereport(ERROR,
 			(errcode(PM_APPEND_ONLY),
-			 errmsg("\"%s\" is history and only appended to",
-					RelationGetRelationName(data->tg_relation)),
+			 errmsg("\"%s\" is history and only appended to", table),
 			 errdetail("Its rows are never %s.", verb),
 			 errhint("Add what corrects it: an edit, or a promotion of a former state, makes a new revision.")));
 	return (Datum) 0;

@@ -281,7 +281,7 @@ record_updated(const char *table, const RecordedRow *before, const RecordedRow *
 	append(&head, table, "updated", after, change_facts(before, after, NULL, NULL));
 }
 
-/* Record what a trigger was fired by.  Runs inside a scope of spi.h, past the guards. */
+/* Record what a trigger was fired by.  Runs inside a scope of spi.h. */
 static void
 record(TriggerData *data, bool loading)
 {
@@ -313,21 +313,11 @@ promote_record_change(PG_FUNCTION_ARGS)
 									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	bool		loading = loading_rows();
 	SpiScope	scope;
-	bool		was;
 
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event) && !changes_anything(data))
 		return PointerGetDatum(NULL);
 	spi_enter(&scope);
-	was = guard_open(true);
-	PG_TRY();
-	{
-		record(data, loading);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
+	record(data, loading);
 	spi_leave(&scope);
 	return PointerGetDatum(NULL);
 }
@@ -401,19 +391,9 @@ promote_record_deletion(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "record_deletion", NULL, TRIGGER_EVENT_AFTER);
 	SpiScope	scope;
-	bool		was;
 
 	spi_enter(&scope);
-	was = guard_open(true);
-	PG_TRY();
-	{
-		record_counts(data);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
+	record_counts(data);
 	spi_leave(&scope);
 	return PointerGetDatum(NULL);
 }

@@ -85,7 +85,7 @@ SELECT is(pg_temp.as_role('test_ann', format('SELECT (promote.deploy_instance(''
 SELECT is(pg_temp.approve('test_ann', :plan), 'COMPLETED', 'a member approves; the plan stays what it is');
 SELECT is(pg_temp.lines(format($$SELECT vote, rule, decision, reason, actor, database_role, deployment = %s, plan_digest = (SELECT plan_digest FROM promote.deployment d WHERE d.environment = 'production' AND d.deployment = %1$s) FROM promote.approval$$, :plan)),
     '(1,dba,approved,fine,test_ann,test_ann,t,t)', '... under the rule that asks for the role');
-SELECT is(pg_temp.lines($$SELECT event, actor, database_role, data - 'created_at' - 'plan_digest' FROM promote.audit_log WHERE event ~ 'approval'$$),
+SELECT is(pg_temp.lines($$SELECT event, actor, database_role, data - 'created_at' - 'plan_digest' FROM promote.audit_log WHERE event ~ '^approval[.]'$$),
     format('(approval.given,test_ann,test_ann,"{""rule"": ""dba"", ""vote"": 1, ""actor"": ""test_ann"", ""reason"": ""fine"", ""project"": ""ecomm"", ""decision"": ""approved"", ""component"": ""db"", ""deployment"": %s, ""environment"": ""production"", ""database_role"": ""test_ann""}")', :plan), '... and in the audit log');
 SELECT is(pg_temp.approve('test_ann', :plan), E'PM603: By rule "dba" "test_ann" has approved it already, by vote 1.\nRule "owner" asks for role "test_owner", which "test_ann" is no member of.', 'nobody approves twice');
 SELECT is(pg_temp.approve('test_ann', :plan, actor => 'zoe'), E'PM603: By rule "dba" "test_ann" has approved it already, by vote 1.\nRule "owner" asks for role "test_owner", which "test_ann" is no member of.', '... by another name');
@@ -159,7 +159,9 @@ SELECT is(pg_temp.blocked(:equal), NULL, '... with an equal digest keeps the app
 SELECT is(pg_temp.approve('test_ann', :equal) ~ 'by vote', true, '... and those who gave them need not again');
 SELECT pg_temp.planned('ecomm-production-db', '[["a.b", ["create"], null, {"x": 3}]]') AS plan3 \gset
 SELECT is(pg_temp.blocked(:plan3) ~ 'rule "dba" asks for 2 of role "test_dba": 0 given \(', true, 'one with another digest has none');
+SET LOCAL row_security = off;
 SELECT throws_ok(format($$INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision) VALUES ('ecomm', 'production', 'db', 99, %s, sha256('x'), 'dba', 'approved')$$, :plan), '23503', NULL, 'an approval is of a plan by its digest');
+RESET row_security;
 SELECT is(pg_temp.lines($$SELECT * FROM promote.approvals('ecomm-production-db')$$), pg_temp.lines(format($$SELECT * FROM promote.approvals('ecomm-production-db', %s)$$, :plan3)), 'without a number it is what would be deployed');
 
 -- ---- rejections ----
@@ -300,9 +302,11 @@ ROLLBACK TO others;
 
 -- ---- days are days in UTC ----
 UPDATE promote.approval_rule SET quorum = 1, expires_after = '1 day' WHERE rule = 'west';
+SET LOCAL row_security = off;
 INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision, actor, database_role, created_at)
 SELECT project, environment, component, 1, deployment, plan_digest, 'west', 'approved', 'test_ann', 'test_ann', '2026-03-28 12:00+00'
   FROM promote.deployment WHERE environment = 'prod-uswest' AND deployment = :west;
+RESET row_security;
 SET LOCAL timezone = 'Europe/Berlin';
 SELECT is_empty(format($$SELECT * FROM promote.blockers('ecomm-prod-uswest-db', %s, '2026-03-29 11:30+00')$$, :west), 'an approval counts for 24 hours a day');
 SELECT isnt_empty(format($$SELECT * FROM promote.blockers('ecomm-prod-uswest-db', %s, '2026-03-29 12:00+00')$$, :west), '... and no longer, wherever one is');
@@ -358,6 +362,7 @@ SELECT is((SELECT count(*) FROM promote.deployment WHERE project = 'shop' AND en
 -- ---- history ----
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'every vote is in the audit log');
 SAVEPOINT forged;
+SET LOCAL row_security = off;
 INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision)
 SELECT project, environment, component, 99, deployment, plan_digest, rule, decision FROM promote.approval WHERE project = 'ecomm' AND environment = 'production' AND vote = 1;
 SELECT is(pg_temp.lines('SELECT problem FROM promote.verify_audit()'), '("vote 99 has no row: the row was removed, or vote 99 was changed")', 'one that was forged is found');

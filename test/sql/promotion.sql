@@ -154,7 +154,9 @@ SELECT pg_temp.refuses(format('SELECT * FROM promote.%s', c), 'PM103', 'zone', c
 SELECT throws_ok($$UPDATE promote.component SET bundle = 'postgres' WHERE component = 'cache'$$, 'PM301', NULL, 'a component stays its bundle''s');
 
 -- ---- results are not forged ----
+SET LOCAL row_security = off;
 SELECT throws_ok($$INSERT INTO promote.idempotency_key SELECT project, environment, component, 'x' || idempotency_key, '\x', 1, 2, 3, true, '[]' FROM promote.idempotency_key$$, '23514', NULL, 'a digest of no length');
+RESET row_security;
 CREATE ROLE promote_test_cheat;
 GRANT INSERT, SELECT ON promote.idempotency_key TO promote_test_cheat;
 SET LOCAL ROLE promote_test_cheat;
