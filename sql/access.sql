@@ -5,6 +5,7 @@
 CREATE FUNCTION promote.may_view_audit(project text, subject text) RETURNS boolean
     LANGUAGE c STABLE PARALLEL RESTRICTED COST 20
     AS 'MODULE_PATHNAME', 'promote_may_view_audit';
+GRANT EXECUTE ON FUNCTION promote.may_view_audit(text, text) TO PUBLIC;
 COMMENT ON FUNCTION promote.may_view_audit(text, text) IS
 'May the current role see what was recorded of a subject? As promote.may_view of the environment that the subject is in; where it is in none, or belongs to a rule, of the whole project';
 

@@ -43,11 +43,11 @@ BEGIN
         'schema_document',
         'grants'
     ] LOOP
-        word := string_to_array(line, ' ');
-        EXECUTE format('CREATE TRIGGER record_change AFTER INSERT OR UPDATE OR DELETE ON promote.%I
+        word := pg_catalog.string_to_array(line, ' ');
+        EXECUTE pg_catalog.format('CREATE TRIGGER record_change AFTER INSERT OR UPDATE OR DELETE ON promote.%I
                             FOR EACH ROW EXECUTE FUNCTION promote.record_change(%s)',
-                       word[1], array_to_string(ARRAY(SELECT quote_literal(w) FROM unnest(word[2:]) AS w), ', '));
-        EXECUTE format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER record_change', word[1]);
+                       word[1], pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_literal(w) FROM pg_catalog.unnest(word[2:]) AS w), ', '));
+        EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER record_change', word[1]);
     END LOOP;
     -- what verbs keep, by columns or as a whole
     FOREACH line IN ARRAY ARRAY[
@@ -55,32 +55,32 @@ BEGIN
         'observation',
         'drift_item'
     ] LOOP
-        word := string_to_array(line, ' ');
-        EXECUTE format('CREATE TRIGGER guard_kept BEFORE INSERT OR UPDATE OR DELETE ON promote.%I
+        word := pg_catalog.string_to_array(line, ' ');
+        EXECUTE pg_catalog.format('CREATE TRIGGER guard_kept BEFORE INSERT OR UPDATE OR DELETE ON promote.%I
                             FOR EACH ROW EXECUTE FUNCTION promote.guard_kept(%s)',
-                       word[1], array_to_string(ARRAY(SELECT quote_literal(w) FROM unnest(word[2:]) AS w), ', '));
-        EXECUTE format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER guard_kept', word[1]);
+                       word[1], pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_literal(w) FROM pg_catalog.unnest(word[2:]) AS w), ', '));
+        EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER guard_kept', word[1]);
     END LOOP;
     -- what may be thrown away, and is not changed
     FOREACH line IN ARRAY ARRAY['idempotency_key', 'deployment_log'] LOOP
-        EXECUTE format('CREATE TRIGGER refuse_rewrite BEFORE UPDATE ON promote.%I
+        EXECUTE pg_catalog.format('CREATE TRIGGER refuse_rewrite BEFORE UPDATE ON promote.%I
                             FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite()', line);
-        EXECUTE format('CREATE TRIGGER record_deletion AFTER DELETE ON promote.%I
+        EXECUTE pg_catalog.format('CREATE TRIGGER record_deletion AFTER DELETE ON promote.%I
                             REFERENCING OLD TABLE AS old_row
                             FOR EACH STATEMENT EXECUTE FUNCTION promote.record_deletion()', line);
-        EXECUTE format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER refuse_rewrite', line);
-        EXECUTE format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER record_deletion', line);
+        EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER refuse_rewrite', line);
+        EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER record_deletion', line);
     END LOOP;
     -- TRUNCATE knows no rows, so that nothing would be recorded: no table of promote's is emptied
     FOR line IN
         SELECT c.relname
-          FROM pg_class AS c
-         WHERE c.relnamespace = 'promote'::regnamespace AND c.relkind = 'r'
-           AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgname = 'refuse_truncate')
+          FROM pg_catalog.pg_class AS c
+         WHERE c.relnamespace = 'promote'::pg_catalog.regnamespace AND c.relkind = 'r'
+           AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgname = 'refuse_truncate')
     LOOP
-        EXECUTE format('CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.%I
+        EXECUTE pg_catalog.format('CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.%I
                             FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite()', line);
-        EXECUTE format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER refuse_truncate', line);
+        EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER refuse_truncate', line);
     END LOOP;
 END
 $$;

@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "record.h"
+#include "grants.h"
 #include "spi.h"
 
 #include "access/htup_details.h"
@@ -173,7 +174,7 @@ put_table(const Asked *asked, Relation table)
 		appendStringInfoString(&query, key ? " AND NOT t.builtin" : " WHERE NOT t.builtin");
 	for (int i = 0; i < list_length(key); i++)
 		types[i] = TEXTOID;
-	cursor = SPI_cursor_open_with_args(NULL, query.data, list_length(key), types, values, NULL, true, 0);
+	cursor = spi_open(query.data, list_length(key), types, values);
 	put_rows(asked, table, record_trigger(table), cursor);
 	SPI_cursor_close(cursor);
 }
@@ -196,6 +197,7 @@ promote_recorded_rows(PG_FUNCTION_ARGS)
 	SpiScope	scope;
 	bool		isnull;
 
+	access_require_in("admin", NULL, NULL);
 	InitMaterializedSRF(fcinfo, 0);
 	asked.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);

@@ -178,6 +178,13 @@ spi_command(const char *text)
 		elog(ERROR, "command failed: %s", SPI_result_code_string(result));
 }
 
+/* Open a cursor over the rows of a query that is put together at run time. */
+Portal
+spi_open(const char *text, int parameters, Oid *types, Datum *values)
+{
+	return SPI_cursor_open_with_args(NULL, text, parameters, types, values, NULL, true, 0);
+}
+
 /* Open a cursor over a statement's rows. */
 Portal
 statement_open(Statement *statement, Datum *values, const bool *nulls, bool read_only)

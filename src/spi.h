@@ -40,6 +40,7 @@ extern void spi_leave(SpiScope *scope);
 extern int	statement_run(Statement *statement, Datum *values, const bool *nulls,
 						  bool read_only);
 extern void spi_command(const char *text);
+extern Portal spi_open(const char *text, int parameters, Oid *types, Datum *values);
 extern Portal statement_open(Statement *statement, Datum *values, const bool *nulls,
 							 bool read_only);
 extern Datum spi_value(SPITupleTable *rows, uint64 row, int column, bool *isnull);

@@ -53,7 +53,7 @@ OWN_SPI = ("src/spi.c", "src/policy.c")
 
 # A relation that exists in one statement only: the rows that C hands to it, see src/plan.c. Those of triggers, after
 # REFERENCING, are read from the scripts.
-NAMED_ROWS = {"promote_planned_rows"}
+NAMED_ROWS = {"promote_planned_rows", "old_row"}
 
 COMMENTED = {
     ObjectType.OBJECT_TABLE: "table", ObjectType.OBJECT_VIEW: "view", ObjectType.OBJECT_INDEX: "index", ObjectType.OBJECT_COLUMN: "column",
@@ -167,7 +167,8 @@ class Linter:
                 self.report("backslash", "write E'...'")
             self.text(sql)
             line += match[0].count("\n")
-        if found != expected:
+        # a text in a macro stands for several
+        if found < expected:
             self.report("syntax", f"{expected} texts of statements, and {found} of them can be read")
 
     def text(self, sql):

@@ -196,10 +196,11 @@ my %takes = (
 	(map { $_ => 'work' } qw(claim_deployment heartbeat_deployment append_deployment_log complete_deployment fail_deployment release_deployment
 		record_plan report_observed report_health deployment_secrets)),
 	(map { $_ => 'secrets' } qw(set_secret remove_secret)),
-	(map { $_ => 'admin' } qw(grant_action revoke_action stop_line resume_line verify_audit)),
+	(map { $_ => 'admin' } qw(grant_action revoke_action stop_line resume_line verify_audit prune_audit)),
 	(map { $_ => 'admin everywhere' } qw(refresh_grants block_release unblock_release rotate_secrets)),
-	(map { $_ => 'rows' } qw(resolve_release handoff_text)),
-	(map { $_ => 'nobody' } qw(request_document audit_problems)),
+	(map { $_ => 'rows' } qw(resolve_release handoff_text audit_head verify_audit_head)),
+	(map { $_ => 'nobody' } qw(request_document audit_problems audit_of revisions_of deployments_of approvals_of overrides_of
+		reviews_of recorded_rows)),
 	plan_instance => 'plan',
 	decommission_instance => 'decommission',
 );
@@ -220,7 +221,7 @@ my %argument = (
 	actions => q{'{PLAN}'}, selector => q{'{}'}, lease => q{'5 min'}, delay => q{'0'}, path => q{'.size'}, observed => q{'{"size": 1}'}, waves => 'NULL', expected_revision => 'NULL',
 	idempotency_key => q{'k'}, record => 'true', copy_secrets => 'false', execution_window => 'NULL', checks => q{'{}'}, to_revision => 'NULL', at => 'now()', deployment => '1',
 	plan => undef, revision => 'NULL', expires_after => 'NULL', soak => q{'0'}, batch => '1', source => q{'scan'}, value => q{'v'});
-my %of_type = (text => q{'text'}, integer => '1', jsonb => q{'{}'}, boolean => 'false', bytea => q{sha256('x')}, interval => 'NULL',
+my %of_type = (text => q{'text'}, integer => '1', bigint => '1', jsonb => q{'{}'}, boolean => 'false', bytea => q{sha256('x')}, interval => 'NULL',
 	'timestamp with time zone' => 'now()', tstzrange => 'NULL', 'text[]' => q{'{}'});
 
 # The arguments of a function in a place: mine, other, or mine-hidden, where the destination is hidden.
@@ -229,7 +230,7 @@ sub arguments {
 	my ($project, $hidden) = $place =~ /^(\w+)(-hidden)?$/;
 	my $to = $hidden ? 'hidden' : 'production';
 	my %placed = (project => "'$project'", destination_environment => "'$to'", request => $hidden ? 1 : 2,
-		environment => $function->{name} =~ /environments/ ? "'$project-$to'" : "'$to'", subject => "'$project-$to-db'",
+		before => q{now()}, environment => $function->{name} =~ /environments/ ? "'$project-$to'" : "'$to'", subject => "'$project-$to-db'",
 		(map { $_ => "'$project-$to-db'" } qw(instance dst b)), (map { $_ => "'$project-staging-db'" } qw(src a)));
 	# what is promoted on comes from where it is seen, and leads to production
 	$placed{instance} = "'$project-staging-db'" if $function->{name} eq 'promote_to_next';
@@ -350,7 +351,7 @@ sub may_call {
 	return 0 if $takes[0] eq 'nobody';
 	return is_granted($role, 'admin') if ($takes[1] // '') eq 'everywhere';
 	# a project as a whole, and what is somewhere in it
-	my $environment = $function =~ /_line$|verify_audit/ ? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
+	my $environment = $function =~ /_line$|verify_audit|prune_audit/ ? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'view', $project, 'staging') || is_granted($role, 'view', $project, 'hidden') if $function eq 'matrix';
 	return scalar(grep { $_->[0] eq 'work' } @{ $grants{$role} }) if $anywhere{$function};
 	return 0 if $function =~ /^(?:preview_promotion|promote_instance|open_request|compare_\w+|\w+_request)$/ && !is_granted($role, 'view', $project, 'staging');
