@@ -47,6 +47,7 @@ my %setup = (
 	secrets => $registry . q{;
 	SELECT promote.configure_instance(name, '{}', plan => false) FROM promote.instance;
 	ALTER DATABASE secrets SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='},
+	grants => "$registry; SELECT promote.configure_instance('ecomm-staging-db', '{\"size\": \"large\"}'), promote.configure_instance('ecomm-production-db', '{\"size\": \"small\"}')",
 	promotion => "$registry; CREATE ROLE release_bot");
 
 my %shown;    # the functions that an example with its result calls
