@@ -126,7 +126,7 @@ CREATE VIEW promote.approval_status WITH (security_invoker = true) AS
      CROSS JOIN LATERAL promote.approvals(i.name, d.deployment) AS a
      WHERE EXISTS (SELECT FROM promote.approval_rule AS r
                     WHERE r.project = i.project AND r.environment = i.environment);
-COMMENT ON VIEW promote.approval_status IS 'What the last plans of the desired revisions, and the proposals, need of approvals and have; its readers need to be granted promote.approvals';
+COMMENT ON VIEW promote.approval_status IS 'What the last plans of the desired revisions, and the proposals, need of approvals and have';
 COMMENT ON COLUMN promote.approval_status.instance IS 'Instance';
 COMMENT ON COLUMN promote.approval_status.deployment IS 'PLAN or proposal';
 COMMENT ON COLUMN promote.approval_status.rule IS 'Rule';
