@@ -234,9 +234,10 @@ CREATE FUNCTION pg_temp.spoil(spoilt bytea, what text) RETURNS SETOF text LANGUA
 DECLARE
     d integer := (SELECT deployment FROM promote.deployment WHERE due_at IS NOT NULL AND status = 'RUNNING' AND project = 'ecomm' AND environment = 'production' AND component = 'db');
 BEGIN
-    UPDATE promote.secret SET ciphertext = spoilt WHERE secret = 'fresh';
+    UPDATE promote.secret SET ciphertext = spoilt WHERE secret = 'fresh' AND (project, environment, component) = ('ecomm', 'production', 'db');
     RETURN QUERY SELECT pg_temp.refuses(format('SELECT pg_temp.handed(%s, 1)', d), 'PM713', 'another key of that id or for another owner, or was changed', what);
-    UPDATE promote.secret AS s SET ciphertext = k.ciphertext FROM sealed AS k WHERE s.secret = 'fresh' AND k.secret = 'fresh';
+    UPDATE promote.secret AS s SET ciphertext = k.ciphertext FROM sealed AS k
+     WHERE s.secret = 'fresh' AND (s.project, s.environment, s.component, s.secret) = (k.project, k.environment, k.component, k.secret);
 END
 $$;
 SELECT is(pg_temp.handed(:deployment, :fencing), 'fresh=x (text)', 'it opens') FROM (SELECT promote.remove_secret('ecomm-production-db', 'db_password')) AS r;
@@ -245,6 +246,14 @@ SELECT pg_temp.spoil(substr(ciphertext, 1, length(ciphertext) - 1) || '\x00', 'a
 SELECT pg_temp.spoil(ciphertext || '\x00', 'longer') FROM sealed WHERE secret = 'fresh';
 SELECT pg_temp.spoil(substr(k.ciphertext, 1, 4) || substr(c.ciphertext, 5), 'of another secret') FROM sealed AS k, sealed AS c WHERE k.secret = 'fresh' AND c.secret = 'config';
 SELECT pg_temp.spoil(c.ciphertext, 'of another row') FROM sealed AS c WHERE c.secret = '_a9';
+-- the same value of the same name, of another environment, component and project
+INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets) VALUES ('redis', '3.0.0', '{}', '{"fresh": {}}');
+SELECT promote.configure_instance(name, '{}', '~3', plan => false), promote.set_secret(name, 'fresh', 'x') FROM unnest(ARRAY['ecomm-prod-uswest-db', 'ecomm-production-cache', 'other-production-db']) AS name \g /dev/null
+INSERT INTO sealed SELECT * FROM promote.secret WHERE secret = 'fresh' AND (project, environment, component) <> ('ecomm', 'production', 'db');
+SELECT is(count(*), 3::bigint, 'three others have it') FROM sealed WHERE secret = 'fresh' AND (project, environment, component) <> ('ecomm', 'production', 'db');
+SELECT pg_temp.spoil(ciphertext, format('of %s-%s-%s', project, environment, component)) FROM sealed WHERE secret = 'fresh' AND (project, environment, component) <> ('ecomm', 'production', 'db');
+DELETE FROM promote.secret WHERE (project, environment, component) <> ('ecomm', 'production', 'db');
+DELETE FROM sealed WHERE (project, environment, component) <> ('ecomm', 'production', 'db');
 SELECT throws_ok(format($$UPDATE promote.secret SET ciphertext = %L WHERE secret = 'fresh'$$, substr(ciphertext, 1, n)), '23502', NULL, 'cut after ' || n) FROM sealed, unnest(ARRAY[0, 1, 2, 3, 4, 15, 16, 31, 32]) AS n WHERE secret = 'fresh';
 SELECT pg_temp.spoil(substr(ciphertext, 1, n), 'cut after ' || n) FROM sealed, unnest(ARRAY[33, 40]) AS n WHERE secret = '_a9' AND n < length(ciphertext);
 SELECT throws_ok(format($$UPDATE promote.secret SET ciphertext = %L WHERE secret = 'fresh'$$, set_byte(ciphertext, n, b)), '23502', NULL, 'not even the form: byte ' || n) FROM sealed, (VALUES (0, 0), (0, 2), (1, 0), (1, 64), (1, 255), (2, 0), (2, 58), (3, 10)) AS v(n, b) WHERE secret = 'fresh';
