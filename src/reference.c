@@ -582,14 +582,14 @@ promote_remove_remote_reference(PG_FUNCTION_ARGS)
  * promote.guard_reference() returns trigger
  *
  * BEFORE INSERT, UPDATE OR DELETE of remote_reference, for each row: they are
- * written by the verbs, or loaded as they are by the tables' owner.
+ * written by the verbs, or loaded as they are from a dump.
  */
 Datum
 promote_guard_reference(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "guard_reference", "remote_reference",
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	bool		loaded = TRIGGER_FIRED_BY_INSERT(data->tg_event) && am_tables_owner();
+	bool		loaded = TRIGGER_FIRED_BY_INSERT(data->tg_event) && loading_rows();
 
 	if (!guard_is_open() && !loaded)
 		ereport(ERROR,

@@ -85,10 +85,15 @@ SELECT throws_ok('TRUNCATE promote.remote_reference', 'PM301', NULL, 'nor emptie
 SET LOCAL session_replication_role = replica;
 SELECT throws_ok(s, 'PM303', NULL, s || ' by a replica') FROM unnest(ARRAY[$$UPDATE promote.remote_reference SET reference = 'x'$$, $$DELETE FROM promote.remote_reference$$]) AS s;
 RESET session_replication_role;
-SELECT lives_ok($$INSERT INTO promote.remote_reference VALUES ('ecomm', 'production', 'db', 'x', 'y', 'a', 'b')$$, 'the owner may load a dump');
+SELECT throws_ok($$INSERT INTO promote.remote_reference VALUES ('ecomm', 'production', 'db', 'x', 'y', 'a', 'b')$$, 'PM303', NULL, 'nor the owner adds to it');
+SET LOCAL row_security = off;
+SELECT lives_ok($$INSERT INTO promote.remote_reference VALUES ('ecomm', 'production', 'db', 'x', 'y', 'a', 'b')$$, '... who may load a dump');
+RESET row_security;
 SELECT is(pg_temp.lines($$SELECT field, required, declared, reference FROM promote.remote_references WHERE instance = 'ecomm-production-db'$$), '(x,f,f,y)', 'what no slot is declared for is shown as that');
 SELECT is(promote.remove_remote_reference('ecomm-production-db', 'x'), true, '... and may be removed');
+SET LOCAL row_security = off;
 SELECT throws_ok($$INSERT INTO promote.remote_reference VALUES ('ecomm', 'production', 'db', 'x', '', 'a', 'b')$$, '23514', NULL, '... but not with nothing');
+RESET row_security;
 SELECT throws_ok($$CREATE TRIGGER t BEFORE UPDATE ON promote.project FOR EACH ROW EXECUTE FUNCTION promote.guard_reference(); UPDATE promote.project SET project = project$$, '39P01', NULL, 'the guard is not for other tables');
 SET LOCAL ROLE promote_test_cheat;
 SELECT throws_ok($$INSERT INTO promote.remote_reference VALUES ('ecomm', 'production', 'cache', 'network', 'y', 'a', 'b')$$, 'PM303', NULL, 'who may write the table may not');

@@ -20,7 +20,7 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_refer
 INSERT INTO promote.project VALUES ('shop');
 INSERT INTO promote.environment (project, environment, parameters, require_plan)
 VALUES ('shop', 'staging', '{"password": "hush-9137"}', true), ('shop', 'real', '{"password": "hush-9137"}', true),
-	('shop', 'free', '{"password": "hush-9137"}', false);
+	('shop', 'free', '{"password": "hush-9137"}', false), ('shop', 'linked', '{"password": "hush-9137"}', true);
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres');
 INSERT INTO promote.instance (project, environment, component)
 SELECT project, environment, 'db' FROM promote.environment;
@@ -148,17 +148,18 @@ my $exposed = PromoteTest::slurp("$dir/exposed");
 like($exposed, qr/instance=shop-staging-db/, 'command lines');
 unlike($exposed . noted('staging', 'calls') . noted('staging', 'environment'), qr/hush-9137/, '... and environments have no secret');
 unlike("$out$err", qr/hush-9137/, '... or printed');
-$node->query('worker', q{SELECT promote.set_remote_reference('shop-staging-db', 'network', 'urn:vpc-7')});
-queue_plan('staging');
-work('');
-is(noted('staging', 'seen'), qq({"size": "size 2", "network": "urn:vpc-7", "password": "hush-9137"}\n), 'what fills the slots of the release is a variable, too');
-$node->query('worker', q{SELECT promote.remove_remote_reference('shop-staging-db', 'network')});
 unlike($node->log_text, qr/quoted/, 'the plan is in no statement that the server logs');
 is(join(' ', grep { (stat)[2] & 077 } glob "$work $work/* $work/*/* $work/*/.plans/* $work/*/.plans/*/*"), '',
 	'nobody else can read the files');
 ok(!-e "$work/shop-staging-db/terraform.tfvars.json", 'the params do not stay');
 my $digest = sql("SELECT plan_digest FROM promote.deployment WHERE environment = 'staging' AND deployment = $plan");
 is(noted('staging', ".plans/$plan/digest"), "$digest\n", 'the plan stays, under the digest that the database has');
+
+queue_plan('linked');
+work('');
+$node->query('worker', q{SELECT promote.set_remote_reference('shop-linked-db', 'network', 'urn:vpc-7'), promote.plan_instance('shop-linked-db')});
+work('');
+is(noted('linked', 'seen'), qq({"size": "size 2", "network": "urn:vpc-7", "password": "hush-9137"}\n), 'what fills the slots of the release is a variable, too');
 
 # ---- applying it ----
 
