@@ -159,6 +159,7 @@ SELECT throws_ok($$INSERT INTO promote.idempotency_key SELECT project, environme
 RESET row_security;
 CREATE ROLE promote_test_cheat;
 GRANT INSERT, SELECT ON promote.idempotency_key TO promote_test_cheat;
+INSERT INTO promote.grants (role, action) VALUES ('promote_test_cheat', 'view');
 SET LOCAL ROLE promote_test_cheat;
 SELECT throws_ok($$INSERT INTO promote.idempotency_key SELECT project, environment, component, 'x' || idempotency_key, request, 1, 2, 3, true, '[]' FROM promote.idempotency_key$$, 'PM303', NULL, 'by one who may write the table');
 RESET ROLE;

@@ -136,9 +136,7 @@ VALUES ('postgres', '1.12.0', '{}', '{"password": {"description": "größe"}, "c
 SELECT promote.configure_instance('blog-staging-db', '{}', '1.12.0', plan => false);
 SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';
 SELECT promote.set_secret('blog-staging-db', 'password', 'naïve'), promote.set_secret('blog-staging-db', 'config', '[]');
-CREATE ROLE dba;
-GRANT USAGE ON SCHEMA promote TO dba;
-GRANT SELECT, INSERT ON promote.config, promote.revision TO dba;
+CREATE ROLE dba IN ROLE postgres;
 SET ROLE dba;
 INSERT INTO promote.config (project, params) VALUES ('blog', '{"size": 99}');
 INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
