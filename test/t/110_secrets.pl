@@ -298,6 +298,14 @@ my ($dead, $dead_out) = $node->psql('secrets', q{BEGIN; SELECT promote.plan_inst
 	SELECT count(*) FROM promote.deployment_secrets('p-e-c1', :deployment, :fencing); ROLLBACK});
 like($node->log_text, qr/3 secrets of "p-e-c1" were read under claim 1 of deployment 2/, '... also one whose transaction was rolled back');
 
+$node->query('secrets', qq[
+	SET work_mem = '64kB';
+	SELECT promote.plan_instance('p-e-c2') \\g /dev/null
+	SELECT deployment, fencing FROM promote.claim_deployment('worker', selector => '{"a": "$other"}') \\gset
+	SELECT length(value) FROM promote.deployment_secrets('p-e-c2', :deployment, :fencing) WHERE name = 'one']);
+like($node->log_text, qr/secrets of "p-e-c2" were read/, 'a large secret is read with little work_mem');
+unlike($node->log_text, qr/temporary file/, '... and was never written to a temporary file');
+
 my @places = (
 	[ 'the server\'s log' => sub { $node->log_text } ],
 	[ 'pg_dump\'s output' => sub { $node->dump('secrets', $node->dir . '/dump.sql'); PromoteTest::slurp($node->dir . '/dump.sql') } ],
