@@ -41,6 +41,7 @@ BEGIN
         'policy',
         'stateful_type',
         'schema_document',
+        'remote_reference',
         'grants'
     ] LOOP
         word := pg_catalog.string_to_array(line, ' ');

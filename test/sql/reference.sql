@@ -289,6 +289,7 @@ RESET ROLE;
 
 SELECT throws_ok(format($$UPDATE promote.deployment SET remote_references = '{"network": "forged"}' WHERE environment = 'production' AND component = 'cache' AND deployment = %s$$, (SELECT deployment FROM queued)), 'PM301', NULL, 'what a deployment carries is never changed');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole after all this');
+SELECT is((SELECT string_agg(event, ' ' ORDER BY seq) FROM promote.audit_log WHERE subject = 'remote_reference ecomm/prod-uswest/cache/dns'), 'remote_reference.inserted remote_reference.updated remote_reference.updated', 'each row has its record, too');
 ALTER TABLE promote.deployment DISABLE TRIGGER ALL;
 UPDATE promote.deployment SET remote_references = '{"network": "forged"}' FROM queued WHERE environment = 'production' AND component = 'cache' AND deployment.deployment = queued.deployment;
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER guard_deployment;
