@@ -468,3 +468,29 @@ gate_secrets(GateCase *gate)
 										   declared->name, gate->version));
 	}
 }
+
+/*
+ * Does a PROVISION that waits lack what its release requires?  It was there
+ * when that was queued, and may have been removed since.  Runs inside a scope
+ * of spi.h, under the instance's lock, which whoever removes it takes as well.
+ */
+bool
+secret_is_lacking(const InstanceKey *key, int32 deployment)
+{
+	static Statement read = {
+		.text = "SELECT EXISTS (SELECT FROM promote.deployment AS d"
+		" JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version"
+		" CROSS JOIN LATERAL pg_catalog.jsonb_each(f.secrets) AS k (name, declaration)"
+		" LEFT JOIN promote.secret AS s ON " SAME_INSTANCE("s", "d") " AND s.secret = k.name"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND d.action = 'PROVISION'"
+		" AND CASE WHEN s.secret IS NULL THEN NOT k.declaration @> '{\"required\": false}'"
+		"  ELSE k.declaration @> '{\"format\": \"json\"}' AND s.format <> 'json' END)",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	Datum		values[4];
+
+	deployment_values(key, deployment, values);
+	statement_run(&read, values, NULL, false);
+	return spi_bool(SPI_tuptable, 0, 1);
+}

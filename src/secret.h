@@ -32,5 +32,6 @@ extern List *secret_copy(const InstanceKey *source, const InstanceKey *destinati
 						 const Jsonb *declared, bool write);
 extern const char *secret_change_word(SecretChange change);
 extern void gate_secrets(GateCase *gate);
+extern bool secret_is_lacking(const InstanceKey *key, int32 deployment);
 
 #endif							/* PROMOTE_SECRET_H */

@@ -14,6 +14,7 @@
 #include "json/limits.h"
 #include "line.h"
 #include "review.h"
+#include "secret.h"
 #include "stage.h"
 #include "window.h"
 #include "worker.h"
@@ -143,7 +144,7 @@ typedef struct Candidate
 	int32		max_lost_leases;	/* of the environment; only where it runs */
 	bool		approved;
 	char	   *outdated;		/* why it must not be begun; NULL: it may */
-	bool		held;			/* by a stopped line, a freeze or closed change windows */
+	bool		held;			/* by a stopped line, a missing secret, a freeze or closed change windows */
 	TimestampTz held_until;		/* GATE_NO_TIME: nobody knows */
 } Candidate;
 
@@ -156,10 +157,10 @@ judge_candidate(Candidate *candidate)
 	if (strcmp(deployment->status, "RUNNING") == 0 || strcmp(deployment->action, "PLAN") == 0)
 		return;
 	candidate->outdated = review_outdated(&deployment->key, deployment->deployment);
-	/* as long as nobody knows, where the line is about to be stopped */
+	/* as long as nobody knows, where the line is about to be stopped or a secret is missing */
 	candidate->held_until = GATE_NO_TIME;
 	candidate->held = candidate->outdated == NULL &&
-		(!line_keep_going() ||
+		(!line_keep_going() || secret_is_lacking(&deployment->key, deployment->deployment) ||
 		 window_holds(&deployment->key, deployment->deployment, GetCurrentTimestamp(),
 					  &candidate->held_until));
 }

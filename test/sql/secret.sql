@@ -166,6 +166,14 @@ SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT throws_ok($$SELECT promote.deploy_instance('ecomm-production-db')$$, 'PM601', NULL, 'deploying is refused');
 SELECT promote.set_secret('ecomm-production-db', '_a9', '{}') \g /dev/null
 SELECT is(pg_temp.gate(), NULL, 'set again');
+-- the gate was open when it was queued: what is removed since holds it back
+SELECT is((promote.deploy_instance('ecomm-production-db')).status, 'PENDING', 'deploying is not refused any more');
+SELECT promote.remove_secret('ecomm-production-db', 'db_password') \g /dev/null
+SELECT is((SELECT deployment FROM pg_temp.claim()), NULL, 'without a required secret nothing is begun');
+SELECT is(pg_temp.lines($$SELECT status, due_at > clock_timestamp() + '20 s'::interval FROM promote.deployment WHERE project = 'ecomm' AND environment = 'production' AND component = 'db' AND action = 'PROVISION' ORDER BY deployment DESC LIMIT 1$$), '(PENDING,t)', '... it waits');
+SELECT throws_ok($$UPDATE promote.deployment SET status = 'RUNNING', worker = 'w', due_at = now() + '1 h'::interval WHERE status = 'PENDING' AND action = 'PROVISION'$$, 'PM601', NULL, '... nor is it by hand');
+SELECT promote.set_secret('ecomm-production-db', 'db_password', 'hush') \g /dev/null
+SELECT is((promote.abort_deployment('ecomm-production-db', deployment)).status, 'ABORTED', 'given up') FROM promote.deployment WHERE status = 'PENDING' AND action = 'PROVISION';
 SELECT promote.configure_instance('ecomm-production-db', '{}', '1.0.0') \g /dev/null
 SELECT is(pg_temp.gate(), NULL, 'a release that declares nothing');
 SELECT is(pg_temp.lines($$SELECT name, declared, required, format, is_set FROM promote.secret_status WHERE instance = 'ecomm-production-db' ORDER BY name$$),
