@@ -207,21 +207,32 @@ read_grants(Oid role)
 	spi_leave(&scope);
 }
 
-/* Begin anew, and watch what changes whose grants count. */
+/* Watch what changes whose grants count, from the first question on. */
+static void
+watch_changes(void)
+{
+	static bool watching = false;
+
+	if (watching)
+		return;
+	watching = true;
+	CacheRegisterSyscacheCallback(AUTHOID, forget_roles, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_roles, (Datum) 0);
+	CacheRegisterRelcacheCallback(forget_grants, (Datum) 0);
+}
+
+/* Begin anew.  An error on the way leaves nothing behind that is gone. */
 static void
 empty_access(void)
 {
 	HASHCTL		control = {.keysize = sizeof(Scope),.entrysize = sizeof(Granted)};
+	HTAB	   *old = held.scopes;
 
-	if (held.scopes)
-		hash_destroy(held.scopes);
-	else
-	{
-		CacheRegisterSyscacheCallback(AUTHOID, forget_roles, (Datum) 0);
-		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_roles, (Datum) 0);
-		CacheRegisterRelcacheCallback(forget_grants, (Datum) 0);
-	}
+	watch_changes();
 	held.anywhere = 0;
+	held.scopes = NULL;
+	if (old)
+		hash_destroy(old);
 	held.table = grants_oid();
 	held.scopes = hash_create("what promote grants to a role", 16, &control, HASH_ELEM | HASH_BLOBS);
 }

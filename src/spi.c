@@ -106,15 +106,15 @@ spi_leave(SpiScope *scope)
  * Look at what is committed now, and at what the transaction itself has done,
  * whatever its own snapshot shows, with statements that are read_only: who
  * has waited for a lock has to see what it was waited for.  PopActiveSnapshot
- * ends it.  A statement that has parallel workers shares its snapshot with
- * them and takes no other; it locks nothing either.
+ * ends it.  Beside parallel workers nothing has been done since they began, and
+ * the snapshot is one as catalogs are read by, which may be taken there.
  */
 void
 spi_push_latest(void)
 {
 	if (IsInParallelMode())
 	{
-		PushActiveSnapshot(GetActiveSnapshot());
+		PushActiveSnapshot(GetCatalogSnapshot(InvalidOid));
 		return;
 	}
 	CommandCounterIncrement();
