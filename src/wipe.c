@@ -2,9 +2,9 @@
  * wipe.c: memory that is overwritten before it is given back.
  *
  * What is in use is in a list.  It leaves the list when its memory context
- * goes, and is overwritten then; and when a transaction or subtransaction is
- * aborted what was allocated in it is overwritten at once, for its memory may
- * stay until somebody says ROLLBACK.
+ * goes, and is overwritten then.  PostgreSQL frees what a failed
+ * subtransaction leaves at once, but that of a transaction may stay until
+ * somebody says ROLLBACK: so when one is aborted all is overwritten.
  */
 #include "postgres.h"
 
@@ -20,7 +20,6 @@ typedef struct WipedHeader
 	dlist_node	node;
 	MemoryContextCallback callback;
 	MemoryContext context;		/* of its own, which goes with it */
-	SubTransactionId made_in;
 	Size		size;			/* of what follows */
 } WipedHeader;
 
@@ -45,35 +44,15 @@ wipe_finally(void *argument)
 	dlist_delete(&header->node);
 }
 
-/* Overwrite all that was allocated in that subtransaction or since. */
-static void
-wipe_since(SubTransactionId first)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &in_use)
-	{
-		WipedHeader *header = dlist_container(WipedHeader, node, iter.cur);
-
-		if (header->made_in >= first)
-			wipe(header);
-	}
-}
-
-/* A transaction ends. */
+/* A transaction ends: where it is aborted, overwrite all. */
 static void
 at_end(XactEvent event, void *argument)
 {
-	if (event == XACT_EVENT_ABORT)
-		wipe_since(TopSubTransactionId);
-}
+	dlist_iter	iter;
 
-/* A subtransaction begins or ends. */
-static void
-at_end_of_part(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *argument)
-{
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		wipe_since(mine);
+	if (event == XACT_EVENT_ABORT)
+		dlist_foreach(iter, &in_use)
+			wipe(dlist_container(WipedHeader, node, iter.cur));
 }
 
 /* Be told when transactions are aborted. */
@@ -81,7 +60,6 @@ void
 wipe_init(void)
 {
 	RegisterXactCallback(at_end, NULL);
-	RegisterSubXactCallback(at_end_of_part, NULL);
 }
 
 /* Zeroed memory that lives as long as the current memory context, at most, and is wiped at its end. */
@@ -93,7 +71,6 @@ wiped_alloc(Size size)
 	WipedHeader *header = MemoryContextAllocZero(context, HEADER_ROOM + size);
 
 	header->context = context;
-	header->made_in = GetCurrentSubTransactionId();
 	header->size = size;
 	header->callback.func = wipe_finally;
 	header->callback.arg = header;
