@@ -125,6 +125,7 @@ LOAD 'promote';
 CREATE TEMP TABLE command AS SELECT 'printf "$command\\n"' AS good;
 SQL
 SET log_min_messages = fatal;
+SET promote.secret_key_file = '';
 SELECT set_config('promote.secret_key_command', good, false) FROM command \g /dev/null
 CREATE TEMP TABLE batch (kind text, bytes bytea);
 DO $$
