@@ -169,6 +169,25 @@ SELECT matches((SELECT message FROM promote.blockers('ecomm-production-db') WHER
 RESET search_path;
 RESET ROLE;
 
+-- ---- whose function it is ----
+CREATE FUNCTION rules.theirs(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+    AS $$ SELECT 'said', 'as ' || current_user, NULL::timestamptz, NULL::timestamptz, NULL, false $$;
+SELECT pg_temp.only('rules.theirs') \g /dev/null
+ALTER FUNCTION rules.theirs OWNER TO policy_owner;
+SELECT is((SELECT message FROM promote.blockers('ecomm-production-db') WHERE code = 'policy'),
+    'policy "it" cannot be asked, function rules.theirs: its owner may not act with all callers'' rights; it is owned by who owns the tables, or SECURITY DEFINER',
+    'the function of somebody else is not run with the caller''s rights');
+SELECT throws_ok($$INSERT INTO promote.policy (policy, function) VALUES ('theirs', 'rules.theirs')$$, 'PM610', NULL, '... nor taken');
+ALTER FUNCTION rules.theirs SECURITY DEFINER;
+SELECT is((SELECT message FROM promote.blockers('ecomm-production-db') WHERE code = 'said'), 'as policy_owner', '... but with its owner''s');
+ALTER FUNCTION rules.theirs SECURITY INVOKER;
+SELECT format('GRANT %I TO policy_owner', (SELECT tableowner FROM pg_tables WHERE schemaname = 'promote' AND tablename = 'instance')) \gexec
+SELECT is((SELECT message FROM promote.blockers('ecomm-production-db') WHERE code = 'said'), 'as policy_owner',
+    'that of a member of the tables'' owner is, but never with a superuser''s');
+SET ROLE policy_deployer;
+SELECT is((SELECT message FROM promote.blockers('ecomm-production-db') WHERE code = 'said'), 'as policy_deployer', '... only with those of others');
+RESET ROLE;
+
 -- ---- the statement's own end is not the policy's ----
 UPDATE promote.policy SET function = 'rules.sleeps', timeout = '1 min';
 CREATE FUNCTION pg_temp.ended(statement text) RETURNS text LANGUAGE plpgsql AS $$
