@@ -104,6 +104,7 @@ CREATE FUNCTION gone(instance text, deployment integer, at timestamptz) RETURNS 
 UPDATE promote.policy SET function = 'public.gone' WHERE policy = 'gone';
 DROP FUNCTION gone;
 
+SELECT promote.grant_action('approver', 'deploy', 'blog', 'production'), promote.grant_action('approver', 'view');
 SET promote.actor = 'Ada "the boss" O''Neil <ada@example.com>';
 DO $$
 BEGIN
