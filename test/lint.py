@@ -48,8 +48,9 @@ TYPES = {"name", "oid", "regclass", "record", "trigger", "event_trigger", "void"
 
 OPERATORS = set("= <> != < > <= >= + - * / % ^ || -> ->> #> #>> @> <@ ? ?| ?& @? @@ #- ~ ~* !~ !~* ~~ ~~* !~~ !~~* && -|- << >> &< &> ^@".split())
 
-# Who else calls SPI by itself: src/policy.c, which is there to run what users wrote, with the caller's rights.
-OWN_SPI = ("src/spi.c", "src/policy.c")
+# Who else calls SPI by itself: src/policy.c, which is there to run what users wrote, with the caller's rights; and
+# src/grants_row.c, which runs GRANT and REVOKE inside a scope of src/spi.h.
+OWN_SPI = ("src/spi.c", "src/policy.c", "src/grants_row.c")
 
 # A relation that exists in one statement only: the rows that C hands to it, see src/plan.c. Those of triggers, after
 # REFERENCING, are read from the scripts.

@@ -16,7 +16,15 @@ CREATE FUNCTION pg_temp.wrapped() RETURNS text LANGUAGE sql SECURITY DEFINER AS 
 SET LOCAL ROLE promote_test_person;
 SELECT is(promote.current_database_role(), 'promote_test_person', 'the role of SET ROLE');
 SELECT is(pg_temp.wrapped(), 'promote_test_person', 'even in a SECURITY DEFINER function');
-SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 4}')$$, 'the grant is enough');
+SELECT throws_ok($$SELECT promote.current_actor()$$, 'PM703', NULL, 'nobody is named without the grant "impersonate"');
+SELECT throws_ok($$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 4}')$$, 'PM703', NULL, '... by no verb');
+SET LOCAL promote.actor = 'promote_test_person';
+SELECT is(promote.current_actor(), 'promote_test_person', '... but oneself');
+RESET ROLE;
+SELECT promote.grant_action('promote_test_person', 'impersonate') \g /dev/null
+SET LOCAL promote.actor = 'Ada Lovelace <ada@example.com>';
+SET LOCAL ROLE promote_test_person;
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 4}')$$, 'with it, the grants are enough');
 SELECT is(current_user::text, 'promote_test_person', 'and the caller is itself again');
 SELECT throws_ok($$INSERT INTO promote.config (project, params) VALUES ('ecomm', '{}')$$, '42501', NULL, 'who may write no table');
 RESET ROLE;

@@ -88,11 +88,11 @@ SELECT is(pg_temp.lines(format($$SELECT vote, rule, decision, reason, actor, dat
 SELECT is(pg_temp.lines($$SELECT event, actor, database_role, data - 'created_at' - 'plan_digest' FROM promote.audit_log WHERE event ~ '^approval[.]'$$),
     format('(approval.given,test_ann,test_ann,"{""rule"": ""dba"", ""vote"": 1, ""actor"": ""test_ann"", ""reason"": ""fine"", ""project"": ""ecomm"", ""decision"": ""approved"", ""component"": ""db"", ""deployment"": %s, ""environment"": ""production"", ""database_role"": ""test_ann""}")', :plan), '... and in the audit log');
 SELECT is(pg_temp.approve('test_ann', :plan), E'PM603: By rule "dba" "test_ann" has approved it already, by vote 1.\nRule "owner" asks for role "test_owner", which "test_ann" is no member of.', 'nobody approves twice');
-SELECT is(pg_temp.approve('test_ann', :plan, actor => 'zoe'), E'PM603: By rule "dba" "test_ann" has approved it already, by vote 1.\nRule "owner" asks for role "test_owner", which "test_ann" is no member of.', '... by another name');
+SELECT is(pg_temp.approve('test_ann', :plan, actor => 'zoe') ~ '^PM703: The setting promote.actor names another than "test_ann"', true, '... by another name');
 SELECT is(pg_temp.approve('test_dave', :plan), E'PM603: Rule "dba" asks for role "test_dba", which "test_dave" is no member of.\nRule "owner" asks for role "test_owner", which "test_dave" is no member of.', 'who has none of the roles has no vote');
-SELECT is(pg_temp.approve('test_dave', :plan, actor => 'test_ann') ~ '^PM603', true, '... in no name');
+SELECT is(pg_temp.approve('test_dave', :plan, actor => 'test_ann') ~ '^PM703', true, '... in no name');
 SELECT is(pg_temp.approve('test_super', :plan) ~ '^PM603', true, 'nor is a superuser a member of everything');
-SELECT is(pg_temp.approve('test_bob', :plan, actor => 'test_ann') ~ '^PM603', true, 'another role of the same person');
+SELECT is(pg_temp.approve('test_bob', :plan, actor => 'test_ann') ~ '^PM703', true, 'nor in that of somebody who has');
 SELECT is(pg_temp.approve('test_bob', :plan), 'COMPLETED', 'a member through another role');
 SELECT is(pg_temp.blocked(:plan), 'approval: rule "owner" asks for 1 of role "test_owner": 0 given (role test_owner)', 'one rule is met');
 SELECT is(pg_temp.approve('test_carol', :plan), 'COMPLETED', 'one who has both roles');
@@ -252,19 +252,24 @@ SELECT is(pg_temp.lines($$SELECT rule FROM promote.approvals('ecomm-staging-db')
 -- ---- a service that acts for people ----
 DELETE FROM promote.approval_rule WHERE environment = 'staging';
 INSERT INTO promote.approval_rule (project, environment, rule, role, quorum) VALUES ('ecomm', 'staging', 'owner', 'test_owner', 2);
+SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db', 'kim') ~ '^PM703', true, 'nobody names others without a grant');
+INSERT INTO promote.grants (role, action) VALUES ('test_service', 'impersonate');
 SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db', 'kim'), 'COMPLETED', 'one person');
-SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db', 'lee') ~ '^PM603', true, 'the same role by another name is the same person');
-UPDATE promote.approval_rule SET trust_actor = true WHERE environment = 'staging';
-SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db', 'lee'), 'COMPLETED', '... unless the rule trusts it');
+SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db') ~ '^PM603', true, 'the service itself, unnamed, may be any of them');
+SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db', 'lee'), 'COMPLETED', 'another person, of the same role');
 SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db', 'kim') ~ '"kim" has approved it already', true, '... though not twice');
 SELECT is(pg_temp.lines($$SELECT given, approved_by FROM promote.approvals('ecomm-staging-db')$$), '(2,"{kim,lee}")', 'both count');
+SAVEPOINT impersonate;
+SELECT promote.revoke_action('test_service', 'impersonate') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT given, approved_by, not_counted FROM promote.approvals('ecomm-staging-db')$$), '(0,{},"{""kim: role \\""test_service\\"" may not act for \\""kim\\"" any more"",""lee: role \\""test_service\\"" may not act for \\""lee\\"" any more""}")', '... for as long as the service may name them');
+ROLLBACK TO impersonate;
 
 -- ---- duties are separated ----
 DELETE FROM promote.approval_rule WHERE environment = 'staging';
 UPDATE promote.environment SET separation_of_duty = true, require_plan = false WHERE environment = 'staging';
 SELECT pg_temp.as_role('test_ann', $$SELECT (promote.propose_deployment('ecomm-staging-db')).deployment$$) AS own \gset
 SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db'), 'PM603: Its environment separates duties, and "test_ann" has asked for it.', 'without rules nobody approves their own proposal');
-SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db', 'zoe') ~ '^PM603', true, '... by another name');
+SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db', 'zoe') ~ '^PM703', true, '... by another name');
 SELECT is(pg_temp.approve('test_dave', :own, 'ecomm-staging-db'), 'APPROVED', '... but anybody else''s');
 
 -- ---- names and roles of others ----
@@ -278,6 +283,21 @@ $$;
 SELECT (promote.plan_instance('ecomm-prod-uswest-db')).deployment AS west \gset
 SELECT pg_temp.work('ecomm-prod-uswest-db');
 SAVEPOINT others;
+-- who has logged in is who they are, whatever role they take
+SET SESSION AUTHORIZATION test_ann;
+SELECT promote.approve_deployment('ecomm-prod-uswest-db', :west) \g /dev/null
+SET ROLE test_dba;
+SELECT promote.current_actor() AS actor \gset
+RESET SESSION AUTHORIZATION;
+SELECT is(:'actor'::text, 'test_ann', 'SET ROLE makes nobody another person');
+SELECT is(pg_temp.lines(format('SELECT actor, database_role FROM promote.approval WHERE deployment = %s AND environment = ''prod-uswest''', :west)), '(test_ann,test_ann)', '... as votes say');
+ROLLBACK TO others;
+SET SESSION AUTHORIZATION test_service;
+SET ROLE test_everybody;
+SELECT promote.current_actor() AS actor \gset
+RESET SESSION AUTHORIZATION;
+SELECT is(:'actor'::text, 'test_everybody', '... unless the login may say who acts: a pooler''s does it by SET ROLE');
+ROLLBACK TO others;
 SELECT is(pg_temp.approve('test_ann', :west, 'ecomm-prod-uswest-db'), 'COMPLETED', 'somebody approves');
 SELECT is(pg_temp.approve('test_dba', :west, 'ecomm-prod-uswest-db') ~ '"test_ann" has approved it already', true, 'and not once more by SET ROLE to their group');
 SELECT is(pg_temp.west(), 'approval: rule "west" asks for 2 of role "test_dba": 1 given, by test_ann', '... which counts once');
@@ -293,9 +313,9 @@ SELECT pg_temp.work('ecomm-prod-uswest-db');
 SELECT is(pg_temp.approve('test_dba', :hers, 'ecomm-prod-uswest-db') ~ 'does not count who has asked for it', true, 'nor is one''s own approved by SET ROLE to a group');
 ROLLBACK TO others;
 SELECT pg_temp.as_role('test_ann', format($$SELECT (promote.reject_deployment('ecomm-prod-uswest-db', %s, 'no')).status$$, :west));
-SELECT is(pg_temp.approve('test_bob', :west, 'ecomm-prod-uswest-db', 'test_ann'), 'COMPLETED', 'who has but taken the name of somebody who has rejected it');
+SELECT is(pg_temp.approve('test_bob', :west, 'ecomm-prod-uswest-db', 'test_ann') ~ '^PM703', true, 'nobody takes the name of somebody who has rejected it');
+SELECT is(pg_temp.approve('test_dba', :west, 'ecomm-prod-uswest-db'), 'COMPLETED', '... and who acts as their group');
 SELECT is(pg_temp.west() ~ 'rejected: test_ann has rejected it: no', true, '... does not lift that');
-SELECT is(pg_temp.approve('test_dba', :west, 'ecomm-prod-uswest-db') ~ 'PM603', true, '... nor who has taken their group''s role');
 SELECT is(pg_temp.approve('test_ann', :west, 'ecomm-prod-uswest-db'), 'COMPLETED', 'who has rejected it does');
 SELECT is(pg_temp.west() ~ 'rejected', false, '... by approving');
 ROLLBACK TO others;

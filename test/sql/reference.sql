@@ -253,7 +253,7 @@ SELECT is((SELECT destructive FROM promote.deployment WHERE environment = 'prod-
 
 -- ---- votes are on the references, too ----
 UPDATE promote.environment SET require_plan = true;
-INSERT INTO promote.approval_rule (project, environment, rule, role, quorum, trust_actor) VALUES ('ecomm', 'prod-uswest', 'owner', current_user, 1, true);
+INSERT INTO promote.approval_rule (project, environment, rule, role, quorum) VALUES ('ecomm', 'prod-uswest', 'owner', current_user, 1);
 SELECT promote.set_remote_reference('ecomm-prod-uswest-cache', 'dns', 'a', true) \g /dev/null
 SELECT promote.plan_instance('ecomm-prod-uswest-cache') \g /dev/null
 SELECT pg_temp.work('ecomm-prod-uswest-cache') \g /dev/null
@@ -281,6 +281,7 @@ SELECT pg_temp.refuses($$SELECT promote.set_remote_reference('ecomm-prod-uswest-
 -- ---- who may ----
 CREATE ROLE promote_test_setter;
 INSERT INTO promote.grants (role, project, environment, action) VALUES ('promote_test_setter', 'ecomm', 'staging', 'configure'), ('promote_test_setter', 'ecomm', 'production', 'view');
+SET LOCAL promote.actor = '';
 SET LOCAL ROLE promote_test_setter;
 SELECT throws_ok(format('SELECT promote.%s', call), 'PM701', NULL, call) FROM unnest(ARRAY[$$set_remote_reference('ecomm-production-cache', 'network', 'x')$$, $$remove_remote_reference('ecomm-production-cache', 'network')$$]) AS call;
 SELECT lives_ok($$SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'mine')$$, 'who may configure may set references');
