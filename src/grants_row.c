@@ -146,6 +146,49 @@ promote_open_door(PG_FUNCTION_ARGS)
 
 /* ---- rows ---- */
 
+/* Refuse a grant for the reason given. */
+static void
+refuse_grant(const char *detail, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(PM_INVALID_GRANT),
+			 errmsg("this cannot be granted"),
+			 errdetail("%s", detail),
+			 errhint("%s", hint)));
+}
+
+/*
+ * Refuse to open the door to a role to whose name others were granted: rows of
+ * one of that name that is gone, or from before there was one, would count
+ * with the new one.  What the statement itself has inserted is not seen.
+ */
+static void
+refuse_inherited(const char *role)
+{
+	static Statement look = {
+		.text = "SELECT FROM promote.grants AS g WHERE g.role = $1 LIMIT 1",
+		.parameters = 1,
+		.types = {TEXTOID}
+	};
+	Datum		values[1] = {CStringGetTextDatum(role)};
+	SpiScope	scope;
+
+	if (access_is_marked(get_role_oid(role, false)))
+		return;
+	/* whoever opens it at this moment is waited for */
+	lock_doors();
+	if (access_is_marked(get_role_oid(role, false)))
+		return;
+	spi_enter(&scope);
+	PushActiveSnapshot(GetLatestSnapshot());
+	statement_run(&look, values, NULL, true);
+	PopActiveSnapshot();
+	if (SPI_processed > 0)
+		refuse_grant(psprintf("Grants of role \"%s\" are there already, but were not given to this role of that name.", role),
+					 "Take them back by promote.revoke_action, or let them count by promote.refresh_grants(role).");
+	spi_leave(&scope);
+}
+
 /*
  * promote.guard_grant() returns trigger
  *
@@ -166,7 +209,9 @@ promote_guard_grant(PG_FUNCTION_ARGS)
 				 errmsg("a grant is not changed"),
 				 errdetail("It is given and taken back, and both are recorded."),
 				 errhint("DELETE the one and INSERT the other.")));
-	if (role && !role_exists(role))
+	if (role && role_exists(role))
+		refuse_inherited(role);
+	else if (role)
 		ereport(WARNING,
 				(errmsg("role \"%s\" does not exist", role),
 				 errdetail("The grant counts for nobody."),
@@ -182,17 +227,6 @@ typedef struct Grant
 	char	   *project;		/* NULL: all */
 	char	   *environment;	/* NULL: all */
 } Grant;
-
-/* Refuse a grant for the reason given. */
-static void
-refuse_grant(const char *detail, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(PM_INVALID_GRANT),
-			 errmsg("this cannot be granted"),
-			 errdetail("%s", detail),
-			 errhint("%s", hint)));
-}
 
 /* Is one of those that the session could act as a member of the role? */
 static bool
