@@ -390,6 +390,7 @@ promote_refresh_grants(PG_FUNCTION_ARGS)
 	List	   *roles;
 	ListCell   *cell;
 	SpiScope	scope;
+	int			count;
 
 	access_require_in("admin", NULL, NULL);
 	lock_doors();
@@ -397,7 +398,9 @@ promote_refresh_grants(PG_FUNCTION_ARGS)
 	roles = role ? named_role(role) : open_roles();
 	foreach(cell, roles)
 		move_door(lfirst(cell), true);
+	/* the list goes with the scope */
+	count = list_length(roles);
 	spi_leave(&scope);
 	access_changed();
-	PG_RETURN_INT32(list_length(roles));
+	PG_RETURN_INT32(count);
 }
