@@ -222,7 +222,7 @@ CREATE FUNCTION promote.audit_problems(subject text)
                     OR NOT EXISTS (SELECT FROM promote.audit_log p
                                     WHERE p.project = c.project AND p.subject = c.project
                                       AND (p.seq = (c.data ->> 'pruning')::bigint AND p.event = 'audit.pruned'
-                                           OR p.seq > (c.data ->> 'pruning')::bigint AND p.event = 'audit.checkpoint')))
+                                           OR p.seq >= (c.data ->> 'pruning')::bigint AND p.event = 'audit.checkpoint')))
             UNION ALL
             SELECT 'its author is not the one in its data'
              WHERE c.actor <> c.data ->> 'actor' OR c.database_role <> c.data ->> 'database_role'

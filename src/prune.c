@@ -271,7 +271,7 @@ read_carried(const Chain *chain)
 		"   AND s.status IN ('COMPLETED', 'FAILED', 'ABORTED'))"
 		" SELECT pg_catalog.count(*),"
 		" COALESCE((SELECT (l.data ->> 'rows')::bigint - 1 FROM last AS l), 0),"
-		" X,"
+		" pg_catalog.max((g.data ->> 'revision')::integer) FILTER (WHERE g.event IN ('revision.created', '" AUDIT_CHECKPOINT "')),"
 		" pg_catalog.max((g.data ->> 'deployment')::integer) FILTER (WHERE g.event IN"
 		"  ('deployment.created', 'deployment.proposed', '" AUDIT_CHECKPOINT "')),"
 		" pg_catalog.max((g.data ->> 'vote')::integer) FILTER (WHERE g.event IN"
