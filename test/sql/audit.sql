@@ -87,7 +87,7 @@ SELECT is(pg_temp.lines($$SELECT subject, problem FROM promote.verify_audit('eco
 -- ---- nobody writes a record of nothing ----
 CREATE ROLE promote_test_forger;
 GRANT INSERT, SELECT ON ALL TABLES IN SCHEMA promote TO promote_test_forger;
-INSERT INTO promote.grants (role, action) VALUES ('promote_test_forger', 'view');
+INSERT INTO promote.grants (role, action) VALUES ('promote_test_forger', 'view'), ('promote_test_forger', 'impersonate');
 SET LOCAL ROLE promote_test_forger;
 SELECT throws_ok($$INSERT INTO promote.audit_log VALUES ('ecomm', 'ecomm-production-db', 7, now(), 'mallory', 'mallory', 'approval.granted', '{}', sha256('x'), sha256('y'))$$, 'PM303', NULL, 'not into the audit log');
 SELECT throws_ok($$INSERT INTO promote.deployment (project, environment, component, deployment, action, revision, bundle, version, rendered_digest, diff) SELECT project, environment, component, 4, action, revision, bundle, version, rendered_digest, diff FROM promote.deployment WHERE environment = 'production' AND deployment = 3$$, 'PM303', NULL, 'nor a deployment');

@@ -201,6 +201,7 @@ CREATE FUNCTION pg_temp.as_intruder(statement text) RETURNS text LANGUAGE plpgsq
 DECLARE
     result text := 'accepted';
 BEGIN
+    SET LOCAL promote.actor = '';
     SET LOCAL ROLE intruder;
     BEGIN
         EXECUTE statement;
@@ -208,6 +209,7 @@ BEGIN
         result := SQLSTATE;
     END;
     RESET ROLE;
+    SET LOCAL promote.actor = 'ada';
     RETURN result;
 END
 $$;
