@@ -252,7 +252,7 @@ promote_guard_secret(PG_FUNCTION_ARGS)
 									 TRIGGER_EVENT_BEFORE | (truncate ? 0 : TRIGGER_EVENT_ROW));
 	bool		insert = TRIGGER_FIRED_BY_INSERT(data->tg_event);
 
-	if (!truncate && (guard_is_open() || (insert && am_tables_owner())))
+	if (!truncate && (guard_is_open() || (insert && loading_rows())))
 		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple);
 	ereport(ERROR,
 			(errcode(PM_GUARDED_COLUMN),

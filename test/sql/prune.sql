@@ -127,7 +127,7 @@ SELECT is(pg_temp.forged($$DELETE FROM promote.audit_log WHERE subject = 'enviro
     E'environment ecomm/prod-uswest: the chain is gone\ninstance ecomm/prod-uswest/db: the chain is gone', 'a row removed with its whole chain');
 SELECT is(pg_temp.forged($$WITH last AS (SELECT a.*, jsonb_set(a.data, '{after,description}', '"forged"') AS forged FROM promote.audit_log a WHERE subject = 'environment ecomm/production' ORDER BY seq DESC LIMIT 1)
     UPDATE promote.audit_log a SET data = l.forged, hash = promote.audit_hash(l.project, l.subject, l.seq, l.at, l.actor, l.database_role, l.event, l.forged, l.previous_hash) FROM last l WHERE a.subject = l.subject AND a.seq = l.seq;
-    UPDATE promote.environment SET description = 'forged' WHERE environment = 'production'$$),
+    UPDATE promote.environment SET description = 'forged' WHERE project = 'ecomm' AND environment = 'production'$$),
     'environment ecomm/production: the row has another hash: the chain was rewritten', 'a chain rewritten with its row');
 SELECT is(pg_temp.forged($$DELETE FROM promote.audit_log a WHERE subject = 'ecomm' AND seq = (SELECT max(seq) FROM promote.audit_log WHERE subject = 'ecomm')$$) ~ 'ecomm: the chain ends before it', true, 'the end of a chain removed');
 

@@ -193,7 +193,9 @@ SELECT pg_temp.refuses($$SELECT promote.set_secret('ecomm-production-db', 'db_pa
 SELECT pg_temp.refuses($$UPDATE promote.secret SET secret = 'x'$$, 'PM303', 'sealed', 'an UPDATE');
 SELECT pg_temp.refuses($$DELETE FROM promote.secret$$, 'PM303', 'sealed', 'a DELETE');
 SELECT pg_temp.refuses($$TRUNCATE promote.secret$$, 'PM303', 'sealed', 'a TRUNCATE');
+SET LOCAL row_security = off;
 SELECT lives_ok($$INSERT INTO promote.secret (project, environment, component, secret, ciphertext, fingerprint, format) SELECT project, environment, component, 'restored', ciphertext, fingerprint, format FROM promote.secret WHERE secret = 'fresh'$$, 'the owner restores rows');
+RESET row_security;
 CREATE ROLE intruder;
 GRANT USAGE ON SCHEMA promote TO intruder;
 GRANT ALL ON promote.secret TO intruder;
