@@ -9,8 +9,10 @@
 #include "postgres.h"
 
 #include "actor.h"
+#include "audit.h"
 #include "errors.h"
 #include "grants.h"
+#include "json/builder.h"
 #include "spi.h"
 #include "stage.h"
 #include "trigger.h"
@@ -376,6 +378,30 @@ named_role(char *role)
 	return list_make1(role);
 }
 
+/* Record for whom the door was opened, in the chain of what belongs to no project. */
+static void
+record_refreshed(const List *roles)
+{
+	AuditEntry	entry = {"grants.refreshed"};
+	AuditHead	head;
+	JsonBuilder facts;
+	ListCell   *cell;
+
+	json_builder_init(&facts);
+	json_build_begin_object(&facts);
+	json_build_field(&facts, "actor", current_actor());
+	json_build_field(&facts, "database_role", current_database_role());
+	json_build_key(&facts, "roles", strlen("roles"));
+	json_build_begin_array(&facts);
+	foreach(cell, roles)
+		json_build_string(&facts, lfirst(cell), strlen(lfirst(cell)));
+	json_build_end_array(&facts);
+	json_build_end_object(&facts);
+	entry.data = json_builder_finish(&facts);
+	audit_read_head("*", "*", &head);
+	audit_append(&head, "*", "*", &entry, 1);
+}
+
 /*
  * promote.refresh_grants(role text) returns integer
  *
@@ -398,6 +424,7 @@ promote_refresh_grants(PG_FUNCTION_ARGS)
 	roles = role ? named_role(role) : open_roles();
 	foreach(cell, roles)
 		move_door(lfirst(cell), true);
+	record_refreshed(roles);
 	/* the list goes with the scope */
 	count = list_length(roles);
 	spi_leave(&scope);

@@ -105,6 +105,8 @@ SELECT ok(NOT pg_temp.may('g_gone', 'approve', 'ecomm', NULL), '... so that no o
 SELECT is(promote.refresh_grants(), 4, 'refreshing opens the door anew to all for whom it is open');
 SELECT ok(NOT pg_temp.may('g_gone', 'approve', 'ecomm', NULL), '... and to no other');
 SELECT is(promote.refresh_grants('g_gone'), 1, '... unless it is named');
+SELECT is((SELECT data -> 'roles' FROM promote.audit_log WHERE project = '*' AND event = 'grants.refreshed' ORDER BY seq DESC LIMIT 1), '["g_gone"]', '... which is recorded');
+SELECT is_empty('SELECT * FROM promote.verify_audit()', '... and is in order');
 SELECT ok(pg_temp.may('g_gone', 'approve', 'ecomm', NULL), 'which says that it is the same');
 
 -- beside parallel workers no snapshot may be taken

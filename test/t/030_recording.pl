@@ -29,7 +29,7 @@ CREATE ROLE caller LOGIN;
 CREATE ROLE wrapper;
 CREATE ROLE visitor LOGIN;
 INSERT INTO promote.grants (role, action)
-VALUES ('caller', 'promote'), ('caller', 'configure'), ('caller', 'admin'), ('wrapper', 'promote');
+VALUES ('caller', 'promote'), ('caller', 'configure'), ('caller', 'admin'), ('caller', 'impersonate'), ('wrapper', 'promote');
 CREATE SCHEMA work AUTHORIZATION wrapper;
 GRANT USAGE ON SCHEMA work TO visitor;
 SET ROLE wrapper;
@@ -156,8 +156,11 @@ is(as_role('postgres', 'SET ROLE caller; ' . $promote->('set role')), 8, 'after 
 is_recorded(8, 'caller/caller', '... it is that role that is recorded');
 is(as_role('visitor', q{SELECT work.deploy('by a wrapper')}), 9, 'through a SECURITY DEFINER function');
 is_recorded(9, 'visitor/visitor', '... it is who called that');
-is(as_role('visitor', q{SET promote.actor = 'eve'; SELECT work.deploy('by a wrapper again')}), 10,
-	'... whatever name it gives');
+is(as_role('visitor', q{SET promote.actor = 'eve'; SELECT work.deploy('by a wrapper again')}), 'PM703',
+	'... and who called it may not name others');
+$node->query('recording', q{SELECT promote.grant_action('visitor', 'impersonate')});
+is(as_role('visitor', q{SET promote.actor = 'eve'; SELECT work.deploy('by a wrapper again')}), 10, '... but with a grant: the name');
+$node->query('recording', q{SELECT promote.revoke_action('visitor', 'impersonate')});
 is_recorded(10, 'eve/visitor', '... is beside the role, not in its place');
 is(as_role('caller', $promote->('loaded') . q{; SET promote.actor = E'x\ny'}), '22023',
 	'a name with control characters is refused');
