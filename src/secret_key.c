@@ -142,12 +142,16 @@ static int
 read_command(char *text)
 {
 	FILE	   *pipe = OpenPipeStream(key_command, "r");
+	bool		failed;
 	int			length;
 
 	if (pipe == NULL)
 		refuse_by_system("The command could not be started");
 	length = read_all(fileno(pipe), text);
-	if (ClosePipeStream(pipe) != 0)
+	failed = ClosePipeStream(pipe) != 0;
+	/* what is cancelled takes its command with it: that is not why it failed */
+	CHECK_FOR_INTERRUPTS();
+	if (failed)
 		refuse_keys("The command failed; what it has to say of that is in the server's log.");
 	return length;
 }

@@ -214,6 +214,8 @@ $node->query('secrets', "COPY (SELECT 1) TO '" . $node->data . "/keys_here'");
 write_file($node->data . '/keys_here', line('k1'));
 like(with_file('keys_here'), $good, 'a relative path begins at the data directory');
 
+like(outcome("SET promote.secret_key_file = ''; SET promote.secret_key_command = 'sleep 20'; SET statement_timeout = '300ms'; $set"), qr/^57014 /, 'a command that hangs is ended with the statement, which says so');
+
 # A changed file counts at once, in a session that goes on.
 my $session = session();
 my $changing = write_file('changing', line('k1'));
