@@ -27,6 +27,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_set_secret);
@@ -58,7 +59,7 @@ static List *
 read_declarations(const InstanceKey *key)
 {
 	static Statement read = {
-		.text = "SELECT f.secrets, o.secrets FROM promote.instance AS i"
+		.text = "SELECT f.secrets, NULLIF(o.secrets, f.secrets) FROM promote.instance AS i"
 		" JOIN promote.component AS c ON c.project = i.project AND c.component = i.component"
 		" JOIN LATERAL (SELECT r.bundle, r.version FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "i")
 		"  AND r.revision = i.revision LIMIT 1) AS r ON true"
@@ -491,6 +492,8 @@ secret_is_lacking(const InstanceKey *key, int32 deployment)
 	Datum		values[4];
 
 	deployment_values(key, deployment, values);
-	statement_run(&read, values, NULL, false);
+	spi_push_latest();
+	statement_run(&read, values, NULL, true);
+	PopActiveSnapshot();
 	return spi_bool(SPI_tuptable, 0, 1);
 }
