@@ -46,14 +46,17 @@ judge(const Copying *copying, const char *name)
 {
 	const SecretRow *from = secret_row_find(copying->from, name);
 	const SecretRow *to = secret_row_find(copying->to, name);
+	const SecretDeclaration *declared = secret_declared(copying->declared, name);
 
 	if (from == NULL)
 		return to ? SECRET_KEPT : SECRET_MISSING;
-	if (secret_declared(copying->declared, name) == NULL)
+	if (declared == NULL)
 		return SECRET_UNDECLARED;
 	if (to == NULL)
 		return SECRET_SET;
-	return json_digest_equal(from->fingerprint, to->fingerprint) ? SECRET_SAME : SECRET_REPLACED;
+	/* what was set as text, and is declared as JSON by now, is set again as that */
+	return json_digest_equal(from->fingerprint, to->fingerprint) && (!declared->json || to->json) ?
+		SECRET_SAME : SECRET_REPLACED;
 }
 
 /*

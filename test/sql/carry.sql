@@ -154,5 +154,15 @@ SELECT is(pg_temp.lines($$SELECT skip_reason, (SELECT string_agg(c ->> 'path', '
 SELECT is((SELECT moved FROM promote.advance_request('ecomm', 4)), 2, '... and done');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole after all this');
 
+-- ---- the same value, as JSON by now ----
+INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets) VALUES
+    ('redis', '3.0.0', '{}', '{"mode": {}}'), ('redis', '3.1.0', '{}', '{"mode": {"format": "json"}}');
+SELECT promote.configure_instance('ecomm-' || e || '-cache', '{"a": 1}', '3.0.0', plan => false) FROM unnest('{staging,production}'::text[]) AS e \g /dev/null
+SELECT promote.set_secret('ecomm-' || e || '-cache', 'mode', '{"x": 1}') FROM unnest('{staging,production}'::text[]) AS e \g /dev/null
+SELECT promote.configure_instance('ecomm-staging-cache', '{}', '3.1.0', plan => false) \g /dev/null
+SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true) \g /dev/null
+SELECT is(pg_temp.lines($$SELECT format FROM promote.secret WHERE environment = 'production' AND secret = 'mode'$$), '(json)', 'an equal value that was set as text is set again as what is declared');
+SELECT is((SELECT count(*) FROM promote.blockers('ecomm-production-cache') WHERE code = 'secrets'), 0::bigint, '... and blocks no more');
+
 SELECT * FROM finish();
 ROLLBACK;
