@@ -153,7 +153,7 @@ END
 $$;
 SELECT pg_temp.records(call, event) FROM (VALUES
     (1, $$promote.configure_instance('ecomm-production-db', '{"replicas": 5}')$$, 'revision.created'),
-    (2, $$promote.plan_instance('ecomm-production-db')$$, 'deployment.created'),
+    (2, $$promote.configure_instance('ecomm-production-db', '{"replicas": 6}')$$, 'deployment.created'),
     (4, $$promote.rehearse_rollback('ecomm-production-db', 2, record => true)$$, 'rollback.rehearsed'),
     (5, $$promote.claim_deployment('w', '{PLAN}')$$, 'deployment.started'),
     (6, $$promote.block_release('redis', '1.0.0', 'why')$$, 'bundle_release.updated'),
