@@ -137,6 +137,7 @@ VALUES ('postgres', '1.12.0', '{}', '{"password": {"description": "größe"}, "c
 SELECT promote.configure_instance('blog-staging-db', '{}', '1.12.0', plan => false);
 SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';
 SELECT promote.set_secret('blog-staging-db', 'password', 'naïve'), promote.set_secret('blog-staging-db', 'config', '[]');
+SELECT count(*) FROM promote.prune_audit(clock_timestamp(), 'shop');
 CREATE ROLE dba IN ROLE postgres;
 SET ROLE dba;
 INSERT INTO promote.config (project, params) VALUES ('blog', '{"size": 99}');
@@ -219,6 +220,7 @@ $node->dump('second', $node->dir . '/second.sql');
 # Newer versions put a random word into every dump.
 my ($first, $second) =
   map { (PromoteTest::slurp($node->dir . "/$_.sql")) =~ s/^\\(?:un)?restrict .*\n//gmr } 'first', 'second';
-is($second, $first, 'dumping what was restored gives the same dump');
+# Where a page had room left, a row may have come to lie in another place.
+is(join("\n", sort split /\n/, $second), join("\n", sort split /\n/, $first), 'dumping what was restored gives the same dump');
 
 done_testing;
