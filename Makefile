@@ -11,7 +11,7 @@ EXTENSION = promote
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" promote.control)
 
 # The install script's parts, sql/<part>.sql, each after those it refers to.
-SQL_PARTS = prelude version name json schema format yaml compose actor registry grants history deployment schema_document audit revision promotion configure deploy worker secret plan gate override report rollback drift compare reference status promotion_path approval release health policy window request matrix record verify prune access
+SQL_PARTS = prelude version name json schema format yaml compose actor registry grants history deployment schema_document audit revision promotion configure deploy worker secret plan gate override report rollback drift compare reference status promotion_path approval release health policy window request matrix record verify prune access close
 
 MODULE_big = promote
 SOURCES := $(wildcard src/*.c src/json/*.c src/schema/*.c)
