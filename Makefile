@@ -11,13 +11,13 @@ EXTENSION = promote
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" promote.control)
 
 # The install script's parts, sql/<part>.sql, each after those it refers to.
-SQL_PARTS = prelude version name json schema format yaml compose actor registry history deployment schema_document audit revision promotion configure deploy worker plan gate override report rollback drift compare status promotion_path approval release health policy window request matrix verify
+SQL_PARTS = prelude version name json schema format yaml compose actor registry grants history deployment schema_document audit revision promotion configure deploy worker secret plan gate override report rollback drift compare reference status promotion_path approval release health policy window request matrix record verify prune access close
 
 MODULE_big = promote
 SOURCES := $(wildcard src/*.c src/json/*.c src/schema/*.c)
 HEADER_FILES := $(wildcard src/*.h src/json/*.h src/schema/*.h)
 OBJS = $(SOURCES:.c=.o)
-SHLIB_LINK = -lyaml -licuuc -lical
+SHLIB_LINK = -lyaml -licuuc -lical -lcrypto
 
 PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers

@@ -177,7 +177,7 @@ END
 $$;
 
 -- Histories, loaded as a dump is: instances with their counters first, then what the triggers would have recorded.
-CREATE FUNCTION bench.grow(revisions integer) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION bench.grow(revisions integer) RETURNS void LANGUAGE plpgsql SET row_security = off AS $$
 DECLARE
     tenants integer := greatest(revisions / 1000, 1);
     each integer := revisions / tenants;

@@ -12,13 +12,14 @@ CREATE EXTENSION promote;
 -- The schema of a public bundle where it is at hand, else our own. It gets three marks that the story needs.
 \set schema `cat "${PROMOTE_DATA:-../shared/data}/bundles/aws-rds-postgres/params.schema.published.json" 2>/dev/null || cat demo/postgres.schema.json`
 INSERT INTO promote.bundle VALUES ('aws-rds-postgres', 'PostgreSQL on Amazon RDS');
-INSERT INTO promote.bundle_release (bundle, version, params_schema)
-SELECT 'aws-rds-postgres', version,
+INSERT INTO promote.bundle_release (bundle, version, secrets, params_schema)
+SELECT 'aws-rds-postgres', version, secrets,
        jsonb_set(jsonb_set(jsonb_set(:'schema'::jsonb,
            '{properties,database,properties,deletion_protection,$md.copyable}', 'false'),
            '{properties,database,properties,username,$md.sensitive}', 'true'),
            '{properties,storage,properties,max_allocated,default}', '0')
-  FROM unnest(ARRAY['1.0.0', '1.4.0-dev.20260915T101500Z']) AS version;
+  FROM (VALUES ('1.0.0', '{}'::jsonb),
+               ('1.4.0-dev.20260915T101500Z', '{"replication_password": {"required": true}}')) AS r (version, secrets);
 
 INSERT INTO promote.project VALUES ('ecomm', 'The shop');
 INSERT INTO promote.environment (project, environment)
@@ -72,6 +73,9 @@ GRANT dba TO CURRENT_USER;
 INSERT INTO promote.override_rule (project, environment, code, role)
 SELECT 'ecomm', environment, 'destructive', 'dba' FROM promote.environment;
 SELECT code, messages, reason FROM promote.override_gate('ecomm-staging-db', 3, 'destructive', 'nobody else knows staging''s password');
+-- The new release wants a password. Nobody knows this one; a driver would pass it as a parameter.
+\set password `head -c 15 /dev/urandom | base64`
+SELECT changed AS "password set" FROM promote.set_secret('ecomm-staging-db', 'replication_password', :'password');
 SELECT action, status, plan FROM promote.deploy_instance('ecomm-staging-db');
 \! eval "$WORKER"
 
@@ -88,7 +92,7 @@ SET promote.actor = 'ada@example.com';
 SELECT destination, old_revision, new_revision, deployment, changed, jsonb_array_length(diff) AS changes
   FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db',
                                 '{"database": {"instance_class": "db.r6g.xlarge"}}',
-                                message => 'autumn sale');
+                                copy_secrets => true, message => 'autumn sale');
 \pset expanded off
 
 \echo
@@ -174,8 +178,8 @@ SELECT * FROM promote.verify_audit();
 \echo '== 10. Production gets gates: one path, a reviewer who is not who asks, a load test, and peace at Christmas.'
 \echo
 CREATE ROLE grace LOGIN IN ROLE dba;
-GRANT USAGE ON SCHEMA promote TO dba;
-GRANT EXECUTE ON FUNCTION promote.approve_deployment, promote.override_gate TO dba;
+INSERT INTO promote.grants (role, project, environment, action)
+VALUES ('dba', 'ecomm', 'production', 'approve'), ('dba', 'ecomm', 'production', 'override');
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment) VALUES ('ecomm', 'staging', 'production');
 UPDATE promote.environment SET source_policy = 'path', separation_of_duty = true WHERE environment = 'production';
 INSERT INTO promote.approval_rule (project, environment, rule, role, quorum) VALUES ('ecomm', 'production', 'plan review', 'dba', 1);
@@ -211,7 +215,7 @@ SELECT code, message, until FROM promote.blockers('ecomm-production-db', :plan, 
 \echo
 SELECT check_name, healthy FROM promote.report_health('ecomm-staging-db', 'load test', true, '4000 requests a second');
 SELECT instance, rule, given, quorum, missing FROM promote.approval_status WHERE instance = 'ecomm-production-db' AND deployment = :plan;
-SET promote.actor = 'grace@example.com';
+RESET promote.actor;
 SET ROLE grace;
 SELECT deployment, action, status FROM promote.approve_deployment('ecomm-production-db', :plan, 'as in staging');
 SELECT code, actor, reason FROM promote.override_gate('ecomm-production-db', :plan, 'destructive', 'the shop reads it anew');
@@ -244,4 +248,12 @@ SELECT jsonb_pretty(gates - 'gates') FROM promote.deployment WHERE environment =
 \echo
 SELECT instance, deployment, code, actor, reason, deployed FROM promote.overrides WHERE reviewed_at IS NULL ORDER BY created_at;
 SELECT * FROM promote.verify_audit();
+
+\echo
+\echo '== 16. Staging''s password went with the promotion. What shows it?'
+\echo
+SELECT instance, name, required, is_set, set_by, left(fingerprint, 12) || '...' AS fingerprint
+  FROM promote.secret_status ORDER BY instance;
+\setenv PASSWORD :password
+\! for where in "${STORY:-/dev/null}" "$PGHOST/log" dump; do case $where in dump) pg_dump ;; *) cat "$where" ;; esac | grep -cF "$PASSWORD" | sed "s,^,lines that hold it in the ${where##*/}: ,"; done
 \! rm -rf "$WORK"

@@ -3,11 +3,13 @@
 CREATE FUNCTION promote.current_actor() RETURNS text
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_current_actor';
+GRANT EXECUTE ON FUNCTION promote.current_actor() TO PUBLIC;
 COMMENT ON FUNCTION promote.current_actor() IS
-'The setting promote.actor, or the database role where it is empty';
+'Who is acting: the setting promote.actor, PM703 where the role has no grant "impersonate"; where it is empty the database role, or the login of who has taken a role without that grant';
 
 CREATE FUNCTION promote.current_database_role() RETURNS text
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_current_database_role';
+GRANT EXECUTE ON FUNCTION promote.current_database_role() TO PUBLIC;
 COMMENT ON FUNCTION promote.current_database_role() IS
 'The role that the session acts as: of its login or of SET ROLE, even inside a SECURITY DEFINER function';

@@ -8,7 +8,6 @@ CREATE TABLE promote.approval_rule (
     quorum           integer NOT NULL DEFAULT 1,
     expires_after    interval,
     requester_counts boolean NOT NULL DEFAULT true,
-    trust_actor      boolean NOT NULL DEFAULT false,
     component        promote.component_name,
     selector         jsonb NOT NULL DEFAULT '{}',
     description      text,
@@ -33,7 +32,6 @@ COMMENT ON COLUMN promote.approval_rule.role IS 'Database role whose members app
 COMMENT ON COLUMN promote.approval_rule.quorum IS 'How many of them have to';
 COMMENT ON COLUMN promote.approval_rule.expires_after IS 'How long an approval counts; NULL: as long as the plan''s digest holds';
 COMMENT ON COLUMN promote.approval_rule.requester_counts IS 'Do those count who have made the revision, the plan or the proposal? Never where the environment''s separation_of_duty says so';
-COMMENT ON COLUMN promote.approval_rule.trust_actor IS 'Are the actors of one database role different people? Only where it is the role of a service that sets promote.actor for them';
 COMMENT ON COLUMN promote.approval_rule.component IS 'Only instances of that component; NULL: of all';
 COMMENT ON COLUMN promote.approval_rule.selector IS 'Only instances whose attributes, with those of their project, environment and component, contain it';
 COMMENT ON COLUMN promote.approval_rule.description IS 'For people';
@@ -109,7 +107,7 @@ REVOKE ALL ON FUNCTION promote.approvals(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.approvals(text, integer) IS
 'The rules that ask for approvals of a plan or a proposal, or of what deploy_instance would queue now, and who has given them; a row per rule';
 
-CREATE VIEW promote.approval_status AS
+CREATE VIEW promote.approval_status WITH (security_invoker = true) AS
     SELECT i.name AS instance, d.deployment, a.*
       FROM promote.instance AS i
      CROSS JOIN LATERAL (
@@ -126,7 +124,7 @@ CREATE VIEW promote.approval_status AS
      CROSS JOIN LATERAL promote.approvals(i.name, d.deployment) AS a
      WHERE EXISTS (SELECT FROM promote.approval_rule AS r
                     WHERE r.project = i.project AND r.environment = i.environment);
-COMMENT ON VIEW promote.approval_status IS 'What the last plans of the desired revisions, and the proposals, need of approvals and have; its readers need to be granted promote.approvals';
+COMMENT ON VIEW promote.approval_status IS 'What the last plans of the desired revisions, and the proposals, need of approvals and have';
 COMMENT ON COLUMN promote.approval_status.instance IS 'Instance';
 COMMENT ON COLUMN promote.approval_status.deployment IS 'PLAN or proposal';
 COMMENT ON COLUMN promote.approval_status.rule IS 'Rule';

@@ -1,14 +1,15 @@
 -- Audit: who did what to which subject, each subject's rows chained by their
 -- hashes.
 
-CREATE FUNCTION promote.check_audit(seq bigint, previous_hash bytea, hash bytea) RETURNS boolean
+CREATE FUNCTION promote.check_audit(project text, seq bigint, event text, previous_hash bytea, hash bytea)
+    RETURNS boolean
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_check_audit';
-COMMENT ON FUNCTION promote.check_audit(bigint, bytea, bytea) IS
-'Can a row be a link of a chain? Its place counts from 1, hashes have 32 bytes, and only the first has none before it';
+COMMENT ON FUNCTION promote.check_audit(text, bigint, text, bytea, bytea) IS
+'Can a row be a link of a chain? Its project is a name or *, its place counts from 1, hashes have 32 bytes, and only the first has none before it';
 
 CREATE TABLE promote.audit_log (
-    project       promote.project_name NOT NULL,
+    project       text COLLATE "C" NOT NULL,
     subject       text COLLATE "C" NOT NULL,
     seq           bigint NOT NULL,
     at            timestamptz NOT NULL,
@@ -19,20 +20,25 @@ CREATE TABLE promote.audit_log (
     previous_hash bytea,
     hash          bytea NOT NULL,
     CONSTRAINT audit_log_pkey PRIMARY KEY (project, subject, seq),
-    CONSTRAINT audit_log_check CHECK (promote.check_audit(seq, previous_hash, hash))
+    CONSTRAINT audit_log_check CHECK (promote.check_audit(project, seq, event, previous_hash, hash))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.audit_log', '');
 COMMENT ON TABLE promote.audit_log IS 'What happened, a chain of rows per subject';
-COMMENT ON COLUMN promote.audit_log.project IS 'Project of the subject';
-COMMENT ON COLUMN promote.audit_log.subject IS 'What it happened to: an instance''s name, or a project''s of what happened to all of it';
+COMMENT ON COLUMN promote.audit_log.project IS 'Project of the subject; *: it belongs to none';
+COMMENT ON COLUMN promote.audit_log.subject IS 'What it happened to: an instance''s name, or a project''s of what happened to all of it; request and its key; a table of the registry, of rules or grants and a row''s key';
 COMMENT ON COLUMN promote.audit_log.seq IS 'Place in the subject''s chain, from 1';
 COMMENT ON COLUMN promote.audit_log.at IS 'When';
 COMMENT ON COLUMN promote.audit_log.actor IS 'Who, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.audit_log.database_role IS 'Role that the session acted as';
-COMMENT ON COLUMN promote.audit_log.event IS 'What: revision.created, deployment.created';
+COMMENT ON COLUMN promote.audit_log.event IS 'What: revision.created, deployment.started, environment.updated';
 COMMENT ON COLUMN promote.audit_log.data IS 'The facts; never a value of a configuration';
-COMMENT ON COLUMN promote.audit_log.previous_hash IS 'Hash of the row before; NULL in the first';
-COMMENT ON COLUMN promote.audit_log.hash IS 'SHA-256 over all other columns, see promote.audit_hash';
+COMMENT ON COLUMN promote.audit_log.previous_hash IS 'Hash of the row before; NULL in the first. Of a checkpoint, the hash over its other columns';
+COMMENT ON COLUMN promote.audit_log.hash IS 'SHA-256 over all other columns, see promote.audit_hash. Of a checkpoint, that of the last row that it stands for';
+
+-- pg_dump orders tables by foreign keys: by this one the log comes before all that it records,
+-- so that rows that are restored are known to be recorded already
+ALTER TABLE promote.project ADD CONSTRAINT project_pruned_fkey FOREIGN KEY (project, project, pruned)
+    REFERENCES promote.audit_log (project, subject, seq);
 
 CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.audit_log
     FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
@@ -57,5 +63,6 @@ CREATE FUNCTION promote.audit_facts(row_of_history record, VARIADIC without text
     RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_audit_facts';
+GRANT EXECUTE ON FUNCTION promote.audit_facts(record, text[]) TO PUBLIC;
 COMMENT ON FUNCTION promote.audit_facts(record, text[]) IS
 'What the audit log says of a row: its columns that are not null, without those named; bytes in hexadecimal, documents as their digests, times as UTC with microseconds';

@@ -4,6 +4,7 @@
 CREATE FUNCTION promote.jsonb_filter_copyable(params jsonb, schema jsonb) RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_jsonb_filter_copyable';
+GRANT EXECUTE ON FUNCTION promote.jsonb_filter_copyable(jsonb, jsonb) TO PUBLIC;
 COMMENT ON FUNCTION promote.jsonb_filter_copyable(jsonb, jsonb) IS
 'The params without the values whose location in the schema is "$md.copyable": false';
 
@@ -11,5 +12,6 @@ CREATE FUNCTION promote.compose_params(
     source jsonb, destination jsonb, schema jsonb, overrides jsonb DEFAULT '{}') RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_compose_params';
+GRANT EXECUTE ON FUNCTION promote.compose_params(jsonb, jsonb, jsonb, jsonb) TO PUBLIC;
 COMMENT ON FUNCTION promote.compose_params(jsonb, jsonb, jsonb, jsonb) IS
 'What promoting source makes of destination: the source''s params, the destination''s own where the schema says "$md.copyable": false, and the overrides, a merge patch (RFC 7396), on top';

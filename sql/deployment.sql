@@ -25,6 +25,7 @@ CREATE TABLE promote.deployment (
     version          promote.semantic_version NOT NULL,
     previous_version promote.semantic_version,
     rendered_digest  bytea NOT NULL,
+    remote_references jsonb,
     diff             jsonb NOT NULL,
     destructive      boolean NOT NULL DEFAULT false,
     plan             integer,
@@ -102,7 +103,8 @@ COMMENT ON COLUMN promote.deployment.bundle IS 'Bundle of the release';
 COMMENT ON COLUMN promote.deployment.version IS 'Release that the version constraint stood for';
 COMMENT ON COLUMN promote.deployment.previous_version IS 'The release that the diff starts from; NULL: there was none';
 COMMENT ON COLUMN promote.deployment.rendered_digest IS 'Configuration with the placeholders replaced by the environment''s parameters';
-COMMENT ON COLUMN promote.deployment.diff IS 'Leaf diff of the rendered configurations: an array of objects with path, change, old, new, immutable and sensitive; sensitive values are masked';
+COMMENT ON COLUMN promote.deployment.remote_references IS 'What fills the release''s slots, by their names; NULL: nothing';
+COMMENT ON COLUMN promote.deployment.diff IS 'Leaf diff of the rendered configurations: an array of objects with path, change, old, new, immutable and sensitive; sensitive values are masked. Behind the leaves, with a kind, what has become of remote references and of secrets that were copied';
 COMMENT ON COLUMN promote.deployment.destructive IS 'Does it change an immutable value of a provisioned instance?';
 COMMENT ON COLUMN promote.deployment.plan IS 'PLAN deployment that a PROVISION follows: what was reviewed; NULL: none';
 COMMENT ON COLUMN promote.deployment.message IS 'Why, in the actor''s words';
@@ -156,12 +158,14 @@ COMMENT ON FUNCTION promote.deployment_steps() IS
 CREATE FUNCTION promote.deployment_facts(deployment promote.deployment) RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_deployment_facts';
+GRANT EXECUTE ON FUNCTION promote.deployment_facts(promote.deployment) TO PUBLIC;
 COMMENT ON FUNCTION promote.deployment_facts(promote.deployment) IS
 'What the audit log says of a deployment when it is queued or proposed: what it carries, which never changes';
 
 CREATE FUNCTION promote.deployment_state(deployment promote.deployment) RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_deployment_state';
+GRANT EXECUTE ON FUNCTION promote.deployment_state(promote.deployment) TO PUBLIC;
 COMMENT ON FUNCTION promote.deployment_state(promote.deployment) IS
 'What the audit log says of a deployment''s step: how far it has come, but for its place in the queue';
 

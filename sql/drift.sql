@@ -117,7 +117,7 @@ REVOKE ALL ON FUNCTION promote.report_observed(text, bytea, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.report_observed(text, bytea, text) IS
 'The same where only the configuration''s promote.jsonb_digest is known; returns 1 where that is all that can be said of the difference';
 
-CREATE VIEW promote.drift AS
+CREATE VIEW promote.drift WITH (security_invoker = true) AS
     SELECT i.name AS instance,
            x.kind,
            x.path,

@@ -113,7 +113,7 @@ COMMENT ON FUNCTION promote.report_health(text, text, boolean, text, interval, i
 'Tells what a check of an instance came to; about the revision that it desires, unless another is named';
 
 -- A check's last report is one look into the primary key, and so is the next check's name.
-CREATE VIEW promote.instance_health AS
+CREATE VIEW promote.instance_health WITH (security_invoker = true) AS
     SELECT i.name AS instance,
            i.project,
            i.environment,

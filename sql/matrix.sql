@@ -10,7 +10,7 @@ REVOKE ALL ON FUNCTION promote.matrix(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.matrix(text) IS
 'The rows of promote.promotion_matrix, of one project alone where it is named';
 
-CREATE VIEW promote.promotion_matrix AS
+CREATE VIEW promote.promotion_matrix WITH (security_invoker = true) AS
     SELECT m.project,
            m.component,
            m.environment,

@@ -139,7 +139,7 @@ REVOKE ALL ON FUNCTION promote.review_override(text, integer, text, text) FROM P
 COMMENT ON FUNCTION promote.review_override(text, integer, text, text) IS
 'Notes that somebody else has looked at what was overridden at that gate of that deployment; returns how many overrides were still open';
 
-CREATE VIEW promote.overrides AS
+CREATE VIEW promote.overrides WITH (security_invoker = true) AS
     SELECT i.name AS instance,
            o.deployment,
            o.code,

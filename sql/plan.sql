@@ -281,7 +281,7 @@ REVOKE ALL ON FUNCTION promote.record_plan(text, integer, jsonb, integer) FROM P
 COMMENT ON FUNCTION promote.record_plan(text, integer, jsonb, integer) IS
 'Records the JSON of a Terraform or OpenTofu plan for a claimed PLAN deployment: its changes as rows of planned_change, masked, its digest and facts with the deployment; the same document again changes nothing';
 
-CREATE VIEW promote.plan_changes AS
+CREATE VIEW promote.plan_changes WITH (security_invoker = true) AS
     SELECT i.name AS instance,
            c.deployment,
            c.change,
@@ -342,7 +342,17 @@ COMMENT ON COLUMN promote.plan_changes.destructive IS 'Is a managed resource del
 COMMENT ON COLUMN promote.plan_changes.stateful IS 'Does a resource of its type hold data, by the release or by promote.stateful_type?';
 COMMENT ON COLUMN promote.plan_changes.unexpected IS 'Did no recorded plan of the instance that the revision came from have the same address, action and changed paths? NULL where it came from none, and of what is not planned';
 
-CREATE VIEW promote.config_changes AS
+CREATE VIEW promote.visible_instance WITH (security_invoker = true) AS
+    SELECT i.project, i.environment, i.component, i.name
+      FROM promote.instance AS i;
+COMMENT ON VIEW promote.visible_instance IS 'The instances that the current role may see, also in views with the owner''s rights';
+COMMENT ON COLUMN promote.visible_instance.project IS 'The instance''s project';
+COMMENT ON COLUMN promote.visible_instance.environment IS 'The instance''s environment';
+COMMENT ON COLUMN promote.visible_instance.component IS 'The instance''s component';
+COMMENT ON COLUMN promote.visible_instance.name IS 'The instance''s name';
+
+-- With the owner's rights, for it compares params, which are withheld from others; what it shows of them is masked.
+CREATE VIEW promote.config_changes WITH (security_barrier = true) AS
     SELECT i.name AS instance,
            d.deployment,
            leaf.ordinality::integer AS leaf,
@@ -371,11 +381,13 @@ CREATE VIEW promote.config_changes AS
                                    = promote.jsonb_at_path(own.params, leaf.value ->> 'path') END)
            END AS unexpected
       FROM promote.deployment AS d
-      JOIN promote.instance AS i USING (project, environment, component)
+      JOIN promote.visible_instance AS i USING (project, environment, component)
       JOIN promote.revision AS r ON r.project = d.project AND r.environment = d.environment
            AND r.component = d.component AND r.revision = d.revision
       JOIN promote.config AS own ON own.project = r.project AND own.digest = r.digest
-     CROSS JOIN pg_catalog.jsonb_array_elements(d.diff) WITH ORDINALITY AS leaf;
+     CROSS JOIN pg_catalog.jsonb_array_elements(d.diff) WITH ORDINALITY AS leaf
+     -- what is behind the leaves is no place of the configuration
+     WHERE NOT leaf.value ? 'kind';
 COMMENT ON VIEW promote.config_changes IS 'What deployments change of the configuration, leaf by leaf';
 COMMENT ON COLUMN promote.config_changes.instance IS 'Instance';
 COMMENT ON COLUMN promote.config_changes.deployment IS 'Deployment';

@@ -3,6 +3,37 @@
 -- Whatever the installing session's path is, names below mean what they say: unqualified ones are pg_catalog's.
 SET LOCAL search_path TO pg_catalog, pg_temp;
 
+-- Who can make functions and tables in the schema can make better matches of those below, which would then be called with
+-- the owner's rights. CREATE EXTENSION takes a schema that is there already: not this one, if it is anybody else's.
+DO $$
+DECLARE
+    problem text;
+BEGIN
+    SELECT CASE
+               WHEN o.oid <> u.oid AND NOT o.rolsuper
+                   THEN pg_catalog.format('It belongs to role "%s".', o.rolname)
+               WHEN EXISTS (SELECT FROM pg_catalog.aclexplode(n.nspacl) AS a
+                             WHERE a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner)
+                   THEN 'Others than its owner may create in it.'
+               WHEN EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+                             WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
+                               AND d.refobjid = n.oid
+                               AND d.classid <> 'pg_catalog.pg_extension'::pg_catalog.regclass)
+                   THEN 'There is something in it.'
+           END
+      INTO problem
+      FROM pg_catalog.pg_namespace AS n
+      JOIN pg_catalog.pg_roles AS o ON o.oid = n.nspowner
+      JOIN pg_catalog.pg_roles AS u ON u.rolname = CURRENT_USER
+     WHERE n.nspname = 'promote';
+    IF problem IS NOT NULL THEN
+        RAISE EXCEPTION 'schema "promote" is there already' USING
+            ERRCODE = 'object_not_in_prerequisite_state', DETAIL = problem,
+            HINT = 'Drop it, or have it empty, a superuser''s, and closed to what others would create.';
+    END IF;
+END
+$$;
+
 COMMENT ON SCHEMA promote IS 'promotion of validated configuration between environments';
 
 -- Pure functions (merging, comparing, validating) are for everyone, and USAGE lets everyone name them. It opens

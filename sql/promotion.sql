@@ -37,14 +37,15 @@ COMMENT ON COLUMN promote.idempotency_key.diff IS 'Result; sensitive values are 
 COMMENT ON COLUMN promote.idempotency_key.created_at IS 'When the call was made';
 
 CREATE FUNCTION promote.preview_promotion(
-    src text, dst text, overrides jsonb DEFAULT '{}')
+    src text, dst text, overrides jsonb DEFAULT '{}',
+    copy_secrets boolean DEFAULT false, copy_remote_references boolean DEFAULT false)
     RETURNS TABLE (path text, change text, old_value jsonb, new_value jsonb, origin text,
                    immutable boolean, sensitive boolean)
     LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 20
     AS 'MODULE_PATHNAME', 'promote_preview_promotion';
-REVOKE ALL ON FUNCTION promote.preview_promotion(text, text, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION promote.preview_promotion(text, text, jsonb) IS
-'What promote_instance with the same arguments would change, a row per leaf, and what the destination would keep; refuses what it would refuse. SQL NULL is a missing value, JSON null is null; sensitive values are masked. Writes nothing';
+REVOKE ALL ON FUNCTION promote.preview_promotion(text, text, jsonb, boolean, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote.preview_promotion(text, text, jsonb, boolean, boolean) IS
+'What promote_instance with the same arguments would change, a row per leaf, reference and secret, and what the destination would keep; refuses what it would refuse. SQL NULL is a missing value, JSON null is null; sensitive values are masked. Writes nothing';
 
 CREATE FUNCTION promote.promote_instance(
     src text, dst text, overrides jsonb DEFAULT '{}',

@@ -6,6 +6,7 @@ CREATE TABLE promote.project (
     attributes  jsonb NOT NULL DEFAULT '{}',
     request     integer NOT NULL DEFAULT 0,
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    pruned      bigint,
     CONSTRAINT project_pkey PRIMARY KEY (project),
     CONSTRAINT project_attributes_check
         CHECK (pg_catalog.jsonb_typeof(attributes) = 'object'),
@@ -18,6 +19,7 @@ COMMENT ON COLUMN promote.project.description IS 'For people';
 COMMENT ON COLUMN promote.project.attributes IS 'An object of the user''s own, for selecting by containment';
 COMMENT ON COLUMN promote.project.request IS 'Number of its last promotion request; 0: none yet. Kept by promote';
 COMMENT ON COLUMN promote.project.created_at IS 'When the row was inserted';
+COMMENT ON COLUMN promote.project.pruned IS 'Row of its chain in the audit log that tells of the last pruning; NULL: none was pruned. Kept by promote';
 
 CREATE TABLE promote.environment (
     project     promote.project_name NOT NULL,
@@ -77,6 +79,18 @@ COMMENT ON COLUMN promote.bundle.bundle IS 'Name';
 COMMENT ON COLUMN promote.bundle.description IS 'For people';
 COMMENT ON COLUMN promote.bundle.created_at IS 'When the row was inserted';
 
+CREATE FUNCTION promote.secret_declarations_check(secrets jsonb) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_secret_declarations_check';
+COMMENT ON FUNCTION promote.secret_declarations_check(jsonb) IS
+'Is it an object of declarations of secrets? Refuses one that is not well formed and says what is wrong with it, PM404';
+
+CREATE FUNCTION promote.check_slots(slots jsonb) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_check_slots';
+COMMENT ON FUNCTION promote.check_slots(jsonb) IS
+'Are these slots for remote references, each with whether it is required and a description? true, or an error that says what is wrong';
+
 CREATE TABLE promote.bundle_release (
     bundle        promote.bundle_name NOT NULL,
     version       promote.semantic_version NOT NULL,
@@ -84,6 +98,8 @@ CREATE TABLE promote.bundle_release (
     prerelease    boolean NOT NULL GENERATED ALWAYS AS (promote.version_is_prerelease(version)) STORED,
     params_schema jsonb NOT NULL,
     stateful_types text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    secrets       jsonb NOT NULL DEFAULT '{}',
+    remote_references jsonb NOT NULL DEFAULT '{}',
     block_reason  text,
     published_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT bundle_release_pkey PRIMARY KEY (bundle, version),
@@ -95,7 +111,11 @@ CREATE TABLE promote.bundle_release (
     CONSTRAINT bundle_release_version_check
         CHECK (pg_catalog.strpos(version, '+') = 0),
     CONSTRAINT bundle_release_params_schema_check
-        CHECK (promote.jsonb_schema_check(params_schema))
+        CHECK (promote.jsonb_schema_check(params_schema)),
+    CONSTRAINT bundle_release_secrets_check
+        CHECK (promote.secret_declarations_check(secrets)),
+    CONSTRAINT bundle_release_remote_references_check
+        CHECK (promote.check_slots(remote_references))
 );
 -- latest stable, however many development builds came after it
 CREATE INDEX bundle_release_stable_idx ON promote.bundle_release (bundle, sort_key)
@@ -109,6 +129,8 @@ COMMENT ON COLUMN promote.bundle_release.sort_key IS 'Sorts as the versions'' pr
 COMMENT ON COLUMN promote.bundle_release.prerelease IS 'Is it for the development channel only?';
 COMMENT ON COLUMN promote.bundle_release.params_schema IS 'JSON Schema that the params must satisfy, with the $md annotations';
 COMMENT ON COLUMN promote.bundle_release.stateful_types IS 'Types of resources that hold data, beside those of promote.stateful_type; * stands for any characters';
+COMMENT ON COLUMN promote.bundle_release.secrets IS 'Secrets that it declares: an object of names, each with an object of required, format (text or json) and description';
+COMMENT ON COLUMN promote.bundle_release.remote_references IS 'Slots for what others provide, by name: is it required, and a description';
 COMMENT ON COLUMN promote.bundle_release.block_reason IS 'Why nothing may be deployed by it; NULL: it may';
 COMMENT ON COLUMN promote.bundle_release.published_at IS 'When the row was inserted';
 

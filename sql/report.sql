@@ -20,9 +20,9 @@ CREATE FUNCTION promote.config_as_of(instance text, at timestamptz DEFAULT NULL)
     AS 'MODULE_PATHNAME', 'promote_config_as_of';
 REVOKE ALL ON FUNCTION promote.config_as_of(text, timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION promote.config_as_of(text, timestamptz) IS
-'What the instance desired at that moment, or now: its revision, whole and unmasked; no row where it had none yet';
+'What the instance desired at that moment, or now: its revision, whole; sensitive values are masked but for the owner and for workers, who get them anyway; no row where it had none yet';
 
-CREATE VIEW promote.promotion_history AS
+CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
     SELECT r.created_at AS at,
            r.actor,
            r.database_role,
@@ -71,7 +71,7 @@ COMMENT ON COLUMN promote.promotion_history.revision IS 'Revision that it made t
 COMMENT ON COLUMN promote.promotion_history.version_constraint IS 'Version constraint with its channel, as in latest+dev';
 COMMENT ON COLUMN promote.promotion_history.previous_version IS 'Release before';
 COMMENT ON COLUMN promote.promotion_history.version IS 'Release that the constraint stood for';
-COMMENT ON COLUMN promote.promotion_history.changes IS 'Number of leaves that changed; NULL where no plan was asked for';
+COMMENT ON COLUMN promote.promotion_history.changes IS 'Number of leaves, remote references and copied secrets that changed; NULL where no plan was asked for';
 COMMENT ON COLUMN promote.promotion_history.diff IS 'The changes, sensitive values masked; NULL where no plan was asked for';
 COMMENT ON COLUMN promote.promotion_history.plan IS 'Number of the first PLAN deployment; NULL where none was asked for';
 COMMENT ON COLUMN promote.promotion_history.plan_status IS 'Its status';

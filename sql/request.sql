@@ -26,6 +26,8 @@ CREATE TABLE promote.promotion_request (
     ticket                  text,
     message                 text,
     include_other_changes   boolean NOT NULL,
+    copy_secrets            boolean NOT NULL DEFAULT false,
+    copy_remote_references  boolean NOT NULL DEFAULT false,
     actor                   text NOT NULL DEFAULT promote.current_actor(),
     database_role           text NOT NULL DEFAULT promote.current_database_role(),
     created_at              timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -80,6 +82,8 @@ COMMENT ON COLUMN promote.promotion_request.fallback_owner IS 'Who is called whe
 COMMENT ON COLUMN promote.promotion_request.ticket IS 'Where it was asked for';
 COMMENT ON COLUMN promote.promotion_request.message IS 'Why, in the actor''s words';
 COMMENT ON COLUMN promote.promotion_request.include_other_changes IS 'May what was staged at a destination before, and not deployed, be deployed with it?';
+COMMENT ON COLUMN promote.promotion_request.copy_secrets IS 'Are secrets copied as well?';
+COMMENT ON COLUMN promote.promotion_request.copy_remote_references IS 'Are remote references copied as well?';
 COMMENT ON COLUMN promote.promotion_request.actor IS 'Who opened it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.promotion_request.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.promotion_request.created_at IS 'When it was opened';
@@ -98,7 +102,7 @@ COMMENT ON COLUMN promote.promotion_request.finished_at IS 'When it came to its 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.promotion_request
     FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
 CREATE TRIGGER guard_request BEFORE UPDATE ON promote.promotion_request
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_request('project', 'request', 'source_environment', 'destination_environment', 'scope', 'strategy', 'waves', 'overrides', 'execution_window', 'rollback_mode', 'soak', 'checks', 'verification_owner', 'fallback_owner', 'ticket', 'message', 'include_other_changes', 'actor', 'database_role', 'created_at');
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_request('project', 'request', 'source_environment', 'destination_environment', 'scope', 'strategy', 'waves', 'overrides', 'execution_window', 'rollback_mode', 'soak', 'checks', 'verification_owner', 'fallback_owner', 'ticket', 'message', 'include_other_changes', 'copy_secrets', 'copy_remote_references', 'actor', 'database_role', 'created_at');
 CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.promotion_request
     FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.promotion_request
@@ -240,12 +244,13 @@ CREATE FUNCTION promote.open_request(
     rollback_mode text DEFAULT 'none', soak interval DEFAULT '0', checks text[] DEFAULT '{}',
     verification_owner text DEFAULT NULL, fallback_owner text DEFAULT NULL,
     ticket text DEFAULT NULL, message text DEFAULT NULL,
-    include_other_changes boolean DEFAULT false)
+    include_other_changes boolean DEFAULT false,
+    copy_secrets boolean DEFAULT false, copy_remote_references boolean DEFAULT false)
     RETURNS promote.promotion_request
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'promote_open_request';
-REVOKE ALL ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean) IS
+REVOKE ALL ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean) IS
 'Asks for the promotion of a scope from one environment to another: freezes it into items, in the waves of the strategy, and holds their instances. Changes nothing of these';
 
 CREATE FUNCTION promote.preview_request(project text, request integer)
@@ -292,8 +297,9 @@ REVOKE ALL ON FUNCTION promote.cancel_request(text, integer, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.cancel_request(text, integer, text) IS
 'Ends a request and lets its instances go. Its deployments that no worker has begun are aborted; what is deployed stays, and what is staged stays desired';
 
-CREATE FUNCTION promote.request_evidence(project text, request integer) RETURNS jsonb
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- With the rights of who calls it, which are enough only for the owner: promote.request_evidence does.
+CREATE FUNCTION promote.request_document(project text, request integer) RETURNS jsonb
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         SELECT pg_catalog.to_jsonb(r) - 'overrides' - 'preview_digest' || pg_catalog.jsonb_build_object(
                    'preview_digest', pg_catalog.encode(r.preview_digest, 'hex'),
@@ -372,12 +378,19 @@ CREATE FUNCTION promote.request_evidence(project text, request integer) RETURNS 
           FROM promote.promotion_request AS r
          WHERE r.project = $1 AND r.request = $2;
     END;
+REVOKE ALL ON FUNCTION promote.request_document(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote.request_document(text, integer) IS
+'What promote.request_evidence returns to those who see the request';
+
+CREATE FUNCTION promote.request_evidence(project text, request integer) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'promote_request_evidence';
 REVOKE ALL ON FUNCTION promote.request_evidence(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.request_evidence(text, integer) IS
 'All that is known of a request as one document: what was asked for, previews, and of each item plans and deployments with their gates as they were judged, approvals, overrides of gates, outcomes, health and the head of its audit chain; and the request''s own chain. NULL: there is no such request. Nothing sensitive';
 
 CREATE FUNCTION promote.handoff_text(project text, request integer) RETURNS text
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         SELECT pg_catalog.concat_ws(E'\n',
                    -- a line stays a line, whatever people write
@@ -413,4 +426,4 @@ CREATE FUNCTION promote.handoff_text(project text, request integer) RETURNS text
     END;
 REVOKE ALL ON FUNCTION promote.handoff_text(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.handoff_text(text, integer) IS
-'A request as the hand-over sheet that people keep: source, target, scope, approvals required, execution window, owners and state. NULL: there is no such request';
+'A request as the hand-over sheet that people keep: source, target, scope, approvals required, execution window, owners and state. NULL: there is no such request, or none that the caller may see';

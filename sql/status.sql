@@ -6,10 +6,25 @@ CREATE FUNCTION promote.rendered_digest(params jsonb, parameters jsonb) RETURNS 
 COMMENT ON FUNCTION promote.rendered_digest(jsonb, jsonb) IS
 'Digest of the params with their placeholders replaced by the parameters, as far as there are any: it refuses none';
 
+-- With the owner's rights, for it reads what is withheld from others; what it shows of that is a digest.
+CREATE VIEW promote.config_rendered WITH (security_barrier = true) AS
+    SELECT c.project,
+           e.environment,
+           c.digest,
+           promote.rendered_digest(c.params, e.parameters) AS rendered_digest
+      FROM promote.config AS c
+      JOIN promote.environment AS e ON e.project = c.project
+     WHERE promote.may_view(e.project, e.environment);
+COMMENT ON VIEW promote.config_rendered IS 'What each configuration would be in each environment of its project now, with placeholders replaced: its digest';
+COMMENT ON COLUMN promote.config_rendered.project IS 'Project';
+COMMENT ON COLUMN promote.config_rendered.environment IS 'Environment whose parameters replace the placeholders';
+COMMENT ON COLUMN promote.config_rendered.digest IS 'Digest of the configuration';
+COMMENT ON COLUMN promote.config_rendered.rendered_digest IS 'Digest of what it would be; placeholders without a parameter stay';
+
 -- Everything is looked up by whole keys in lateral subqueries of one row, so that a page of instances costs a page of
 -- look-ups.  The release that a constraint stands for is that of promote.resolve_release, which a reader of the view
 -- need not be allowed to call.
-CREATE VIEW promote.instance_status AS
+CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
     SELECT x.instance,
            x.project,
            x.environment,
@@ -81,7 +96,7 @@ CREATE VIEW promote.instance_status AS
                  AND r.component = i.component AND r.revision = i.deployed_revision + 1
                LIMIT 1) AS next ON true
           LEFT JOIN LATERAL (
-              SELECT d.rendered_digest, d.version, d.finished_at
+              SELECT d.rendered_digest, d.version, d.finished_at, d.remote_references
                 FROM promote.deployment AS d
                WHERE d.project = i.project AND d.environment = i.environment
                  AND d.component = i.component AND d.deployment = i.deployed_by
@@ -100,7 +115,7 @@ CREATE VIEW promote.instance_status AS
                  AND d.status = 'RUNNING'
                LIMIT 1) AS running ON true
           LEFT JOIN LATERAL (
-              (SELECT f.version, f.published_at
+              (SELECT f.version, f.published_at, f.remote_references
                  FROM promote.bundle_release AS f
                 WHERE i.release_channel = 'stable' AND i.version_constraint !~ '^[0-9]'
                   AND f.bundle = desired.bundle AND NOT f.prerelease
@@ -108,7 +123,7 @@ CREATE VIEW promote.instance_status AS
                   AND f.sort_key < (promote.version_range(i.version_constraint)).upper
                 ORDER BY f.bundle DESC, f.sort_key DESC LIMIT 1)
               UNION ALL
-              (SELECT f.version, f.published_at
+              (SELECT f.version, f.published_at, f.remote_references
                  FROM promote.bundle_release AS f
                 WHERE (i.release_channel = 'development' OR i.version_constraint ~ '^[0-9]')
                   AND f.bundle = desired.bundle
@@ -160,13 +175,20 @@ CREATE VIEW promote.instance_status AS
                    WHEN i.deployed_by IS NULL THEN 'never_deployed'
                    WHEN drifted.at IS NOT NULL OR found.at IS NOT NULL THEN 'drifted'
                    WHEN desired.digest <> deployed.digest OR rel.version <> run.version THEN 'stale'
+                   WHEN (run.remote_references IS NOT NULL OR rel.remote_references <> '{}')
+                        AND run.remote_references IS DISTINCT FROM (
+                            SELECT pg_catalog.jsonb_object_agg(o.field, o.reference)
+                              FROM promote.remote_reference AS o
+                             WHERE o.project = i.project AND o.environment = i.environment
+                               AND o.component = i.component AND rel.remote_references ? o.field)
+                        AND rel.version IS NOT NULL
+                   THEN 'stale'
                    -- nothing was replaced where the rendered params are the params
                    WHEN run.rendered_digest <> deployed.digest
-                        AND run.rendered_digest <> promote.rendered_digest(
-                            (SELECT c.params FROM promote.config AS c
-                              WHERE c.project = i.project AND c.digest = desired.digest),
-                            (SELECT e.parameters FROM promote.environment AS e
-                              WHERE e.project = i.project AND e.environment = i.environment))
+                        AND run.rendered_digest <> (
+                            SELECT c.rendered_digest FROM promote.config_rendered AS c
+                             WHERE c.project = i.project AND c.environment = i.environment
+                               AND c.digest = desired.digest)
                    THEN 'stale'
                    ELSE 'in_sync'
                END AS word OFFSET 0) AS w) AS x;

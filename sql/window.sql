@@ -202,5 +202,6 @@ CREATE FUNCTION promote.window_occurrences(
     RETURNS SETOF record
     LANGUAGE c STABLE PARALLEL SAFE ROWS 10
     AS 'MODULE_PATHNAME', 'promote_window_occurrences';
+GRANT EXECUTE ON FUNCTION promote.window_occurrences(text, text, timestamp, interval, timestamp[], timestamptz, timestamptz, integer) TO PUBLIC;
 COMMENT ON FUNCTION promote.window_occurrences(text, text, timestamp, interval, timestamp[], timestamptz, timestamptz, integer) IS
 'When a window opens and closes that recurs by such columns: the occurrences that end after one time and begin before another, at most so many';

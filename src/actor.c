@@ -1,10 +1,19 @@
 /*
- * actor.c: who is acting: the database role, which nobody can choose, and the
- * person that the setting promote.actor names beside it.
+ * actor.c: who is acting: the database role, which nobody can choose, and
+ * beside it the actor, who is the person.
+ *
+ * Whoever may impersonate (promote.grants) says who the person is, by the
+ * setting promote.actor or by SET ROLE.  Anybody else is who they logged in
+ * as, whatever role they take: a group that one is a member of makes nobody
+ * another person.  All that is judged at every use, for a setting may be there
+ * before its rules are: from ALTER ROLE, a connection's options, or another
+ * role.
  */
 #include "postgres.h"
 
 #include "actor.h"
+#include "errors.h"
+#include "grants.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -48,8 +57,8 @@ actor_init(void)
 	DefineCustomStringVariable("promote.actor",
 							   "Sets who is recorded as the actor.",
 							   "The person or program on whose behalf the session acts, at most 255 bytes. "
-							   "It is recorded beside the database role, which nobody can choose; "
-							   "where it is empty the role stands for it.",
+							   "It is recorded beside the database role, which nobody can choose, and takes "
+							   "the grant impersonate; where it is empty the role stands for it.",
 							   &actor_setting,
 							   "",
 							   PGC_USERSET,
@@ -69,11 +78,52 @@ current_database_role(void)
 	return GetUserNameFromId(GetOuterUserId(), false);
 }
 
-/* The actor, or the role where none is set. */
+/* May a role say that somebody else is acting? */
+static bool
+may_impersonate(Oid role)
+{
+	return access_role_may(role, "impersonate", NULL, NULL);
+}
+
+/*
+ * Who acts where promote.actor names nobody: the role that the session acts
+ * as, if its login may impersonate; else the login.
+ */
+static const char *
+own_name(void)
+{
+	Oid			login = GetSessionUserId();
+	Oid			role = GetOuterUserId();
+
+	return GetUserNameFromId(login == role || may_impersonate(login) ? role : login, false);
+}
+
+/* The actor; PM_IMPERSONATION where promote.actor names one without the right to. */
 const char *
 current_actor(void)
 {
-	return actor_setting && actor_setting[0] ? actor_setting : current_database_role();
+	const char *own;
+
+	if (actor_setting == NULL || actor_setting[0] == '\0')
+		return own_name();
+	if (may_impersonate(GetOuterUserId()))
+		return actor_setting;
+	own = own_name();
+	if (strcmp(own, actor_setting) != 0)
+		ereport(ERROR,
+				(errcode(PM_IMPERSONATION),
+				 errmsg("not allowed: to act as \"%s\"", actor_setting),
+				 errdetail("The setting promote.actor names another than \"%s\", and role \"%s\" has no grant \"impersonate\".",
+						   own, current_database_role()),
+				 errhint("RESET promote.actor, or let whoever administers the grants give it: promote.grant_action.")));
+	return own;
+}
+
+/* Who is acting, by both names. */
+Person
+current_person(void)
+{
+	return (Person) {.actor = current_actor(),.database_role = current_database_role()};
 }
 
 /* Is there a database role of that name? */
@@ -100,6 +150,55 @@ role_is_member(const char *member, const char *role)
 	role_oid = get_role_oid(role, true);
 	return OidIsValid(member_oid) && OidIsValid(role_oid) &&
 		is_member_of_role_nosuper(member_oid, role_oid);
+}
+
+/* May whoever is one of the roles act as the other? */
+static bool
+shares_role(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0 || role_is_member(a, b) || role_is_member(b, a);
+}
+
+/* Did nobody say who acted by that role? */
+static bool
+is_unnamed(const Person *person)
+{
+	return strcmp(person->actor, person->database_role) == 0;
+}
+
+/*
+ * Are both the same person, as far as is known?  By their actors, who may be
+ * roles that one of them can take.  And whoever acts by a service's role
+ * without being named may be any of those that it names.
+ */
+bool
+same_person(const Person *a, const Person *b)
+{
+	return shares_role(a->actor, b->actor) ||
+		((is_unnamed(a) || is_unnamed(b)) && shares_role(a->database_role, b->database_role));
+}
+
+/*
+ * Why somebody does not speak as a member of a role, as the catalogs and the
+ * grants are now; NULL: they do.  The role that they acted as has to be one;
+ * and if it cannot vouch for the actor, the actor has to be able to take it.
+ */
+const char *
+not_member_because(const Person *person, const char *role)
+{
+	const char *own = person->database_role;
+
+	if (!role_exists(own))
+		return psprintf("role \"%s\" does not exist any more", own);
+	if (!role_is_member(own, role))
+		return psprintf("role \"%s\" is no member of \"%s\" any more", own, role);
+	if (is_unnamed(person) || may_impersonate(get_role_oid(own, false)))
+		return NULL;
+	if (!role_exists(person->actor))
+		return psprintf("role \"%s\" may not act for \"%s\" any more", own, person->actor);
+	if (!role_is_member(person->actor, own))
+		return psprintf("role \"%s\" is no member of \"%s\" any more", person->actor, own);
+	return NULL;
 }
 
 /* promote.current_actor() returns text */

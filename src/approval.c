@@ -33,13 +33,6 @@
 PG_FUNCTION_INFO_V1(promote_check_approval_rule);
 PG_FUNCTION_INFO_V1(promote_approvals);
 
-/* Somebody, by both their names. */
-typedef struct Person
-{
-	const char *actor;
-	const char *database_role;
-} Person;
-
 /* A vote under a rule. */
 typedef struct Vote
 {
@@ -59,7 +52,6 @@ typedef struct Poll
 	int32		quorum;
 	Interval   *expires_after;	/* NULL: never */
 	bool		requester_counts;
-	bool		trust_actor;
 	List	   *votes;			/* of Vote *, the last one of each person, in order */
 	int32		given;			/* of them, approvals that count */
 } Poll;
@@ -71,7 +63,7 @@ static List *
 read_rules(const GateCase *gate)
 {
 	static Statement read = {
-		.text = "SELECT r.rule, r.role, r.quorum, r.expires_after, r.requester_counts, r.trust_actor"
+		.text = "SELECT r.rule, r.role, r.quorum, r.expires_after, r.requester_counts"
 		" FROM promote.approval_rule AS r WHERE r.project = $1 AND r.environment = $2"
 		" AND (r.component IS NULL OR r.component = $3) AND $4 @> r.selector ORDER BY r.rule",
 		.parameters = 4,
@@ -94,52 +86,31 @@ read_rules(const GateCase *gate)
 		poll->quorum = spi_integer(SPI_tuptable, i, 3);
 		poll->expires_after = forever ? NULL : DatumGetIntervalP(expires_after);
 		poll->requester_counts = spi_bool(SPI_tuptable, i, 5) && !gate->separation_of_duty;
-		poll->trust_actor = spi_bool(SPI_tuptable, i, 6);
 		polls = lappend(polls, poll);
 	}
 	return polls;
 }
 
-/* May whoever has one of the database roles act as the other? */
-static bool
-shares_role(const Person *a, const Person *b)
-{
-	return strcmp(a->database_role, b->database_role) == 0 ||
-		role_is_member(a->database_role, b->database_role) ||
-		role_is_member(b->database_role, a->database_role);
-}
-
-/*
- * Are both the same person?  A name that anybody can set makes nobody another
- * one, but where the rule trusts it; nor does SET ROLE to a group.
- */
-static bool
-is_same_person(const Poll *poll, const Person *a, const Person *b)
-{
-	return strcmp(a->actor, b->actor) == 0 || (!poll->trust_actor && shares_role(a, b));
-}
-
 /*
  * Does a vote take the place of an earlier one?  What is refused by somebody is
- * not approved by whoever has but set that one's name, or a group's role.
+ * not approved by whoever can but take a role of theirs.
  */
 static bool
-takes_place(const Poll *poll, const Vote *vote, const Vote *earlier)
+takes_place(const Vote *vote, const Vote *earlier)
 {
 	bool		lifts = vote->approved && !earlier->approved;
 
-	return is_same_person(poll, &vote->by, &earlier->by) &&
-		(!lifts || poll->trust_actor || strcmp(vote->by.database_role, earlier->by.database_role) == 0);
+	return lifts ? strcmp(vote->by.actor, earlier->by.actor) == 0 : same_person(&vote->by, &earlier->by);
 }
 
 /* Is it one of these people? */
 static bool
-is_among(const Poll *poll, const Person *person, const List *people)
+is_among(const Person *person, const List *people)
 {
 	ListCell   *cell;
 
 	foreach(cell, people)
-		if (is_same_person(poll, person, lfirst(cell)))
+		if (same_person(person, lfirst(cell)))
 			return true;
 	return false;
 }
@@ -151,7 +122,7 @@ add_vote(Poll *poll, Vote *vote)
 	ListCell   *cell;
 
 	foreach(cell, poll->votes)
-		if (takes_place(poll, vote, lfirst(cell)))
+		if (takes_place(vote, lfirst(cell)))
 			poll->votes = foreach_delete_current(poll->votes, cell);
 	poll->votes = lappend(poll->votes, vote);
 }
@@ -170,8 +141,8 @@ find_poll(const List *polls, const char *rule)
 
 /*
  * Read the votes on the case's plan and its equals.  What was planned without
- * a document has the digest of its params, and that of another release is not
- * its equal.
+ * a document has the digest of its params, and that of another release, or with
+ * other remote references, is not its equal.
  */
 static void
 read_votes(const GateCase *gate, const List *polls)
@@ -180,18 +151,21 @@ read_votes(const GateCase *gate, const List *polls)
 		.text = "SELECT a.vote, a.rule, a.actor, a.database_role, a.decision = 'approved', a.created_at, a.reason"
 		" FROM promote.approval AS a WHERE " OF_INSTANCE("a") " AND a.plan_digest = $4"
 		" AND EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "a")
-		"  AND d.deployment = a.deployment AND d.bundle = $5 AND d.version = $6) ORDER BY a.vote",
-		.parameters = 6,
-		.types = {TEXTOID, TEXTOID, TEXTOID, BYTEAOID, TEXTOID, TEXTOID}
+		"  AND d.deployment = a.deployment AND d.bundle = $5 AND d.version = $6"
+		"  AND ($7 = 0 OR d.remote_references IS NOT DISTINCT FROM (SELECT p.remote_references"
+		"   FROM promote.deployment AS p WHERE " OF_INSTANCE("p") " AND p.deployment = $7))) ORDER BY a.vote",
+		.parameters = 7,
+		.types = {TEXTOID, TEXTOID, TEXTOID, BYTEAOID, TEXTOID, TEXTOID, INT4OID}
 	};
-	bool		nulls[6] = {[5] = gate->version == NULL};
-	Datum		values[6];
+	bool		nulls[7] = {[5] = gate->version == NULL};
+	Datum		values[7];
 	bool		isnull;
 
 	instance_key_values(&gate->key, values);
 	values[3] = PointerGetDatum(gate->plan_digest);
 	values[4] = CStringGetTextDatum(gate->bundle);
 	values[5] = gate->version ? CStringGetTextDatum(gate->version) : (Datum) 0;
+	values[6] = Int32GetDatum(gate->plan);
 	statement_run(&read, values, nulls, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -265,15 +239,13 @@ expiry(const Poll *poll, const Vote *vote)
 static const char *
 void_because(const GateCase *gate, const Poll *poll, const Vote *vote, const List *requesters)
 {
-	const char *role = vote->by.database_role;
+	const char *why = not_member_because(&vote->by, poll->role);
 
-	if (!role_exists(role))
-		return psprintf("role \"%s\" does not exist any more", role);
-	if (!role_is_member(role, poll->role))
-		return psprintf("role \"%s\" is no member of \"%s\" any more", role, poll->role);
+	if (why)
+		return why;
 	if (vote->approved && expiry(poll, vote) <= gate->at)
 		return psprintf("it expired at %s", timestamptz_to_str(expiry(poll, vote)));
-	if (vote->approved && !poll->requester_counts && is_among(poll, &vote->by, requesters))
+	if (vote->approved && !poll->requester_counts && is_among(&vote->by, requesters))
 		return "it is the requester's own";
 	return NULL;
 }
@@ -384,7 +356,7 @@ block_rejected(GateCase *gate, const Poll *poll, List **named)
 	{
 		Vote	   *vote = lfirst(cell);
 
-		if (vote->approved || vote->void_because || is_among(poll, &vote->by, *named))
+		if (vote->approved || vote->void_because || is_among(&vote->by, *named))
 			continue;
 		gate_block(gate, "rejected", false, vote->at, GATE_NO_TIME, vote->by.actor,
 				   psprintf("%s has rejected it: %s", vote->by.actor, vote->reason));
@@ -515,9 +487,9 @@ vote_of(const Poll *poll, const Person *person)
 	{
 		const Vote *vote = lfirst(cell);
 
-		if (!vote->approved && takes_place(poll, &approval, vote))
+		if (!vote->approved && takes_place(&approval, vote))
 			return vote;
-		if (is_same_person(poll, person, &vote->by))
+		if (same_person(person, &vote->by))
 			last = vote;
 	}
 	return last;
@@ -533,7 +505,7 @@ no_vote_because(const GateCase *gate, const Poll *poll, const Person *person, bo
 	if (!role_is_member(person->database_role, poll->role))
 		return psprintf("Rule \"%s\" asks for role \"%s\", which \"%s\" is no member of.",
 						poll->rule, poll->role, person->database_role);
-	if (approved && !poll->requester_counts && is_among(poll, person, requesters))
+	if (approved && !poll->requester_counts && is_among(person, requesters))
 		return psprintf("Rule \"%s\" does not count who has asked for it, as \"%s\" has.",
 						poll->rule, person->actor);
 	if (vote && vote->approved == approved && (!approved || expiry(poll, vote) > gate->at))
@@ -594,7 +566,7 @@ write_vote(const GateCase *gate, const Poll *poll, int32 number, bool approved, 
 static int32
 write_votes(const GateCase *gate, bool approved, const char *reason, StringInfo refused)
 {
-	const Person person = {current_actor(), current_database_role()};
+	const Person person = current_person();
 	List	   *polls;
 	List	   *requesters;
 	ListCell   *cell;
@@ -658,15 +630,14 @@ approval_vote_plan(const Deployment *plan, bool approved, const char *reason)
 void
 approval_check_own(const GateCase *gate)
 {
-	const Poll	anybody = {.trust_actor = false};
-	const Person person = {current_actor(), current_database_role()};
+	const Person person = current_person();
 	bool		own = false;
 
 	if (!gate->separation_of_duty)
 		return;
 	spi_push_latest();
 	if (read_rules(gate) == NIL)
-		own = is_among(&anybody, &person, read_requesters(gate));
+		own = is_among(&person, read_requesters(gate));
 	PopActiveSnapshot();
 	if (own)
 		ereport(ERROR,
@@ -825,7 +796,7 @@ promote_approvals(PG_FUNCTION_ARGS)
 	GateCase	gate;
 	SpiScope	scope;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "view", &key);
 	InitMaterializedSRF(fcinfo, 0);
 	spi_enter(&scope);
 	gate_open(&key, deployment, GetCurrentTimestamp(), &gate);

@@ -13,6 +13,7 @@
 
 #include "actor.h"
 #include "audit.h"
+#include "history.h"
 #include "json/digest.h"
 #include "json/reader.h"
 #include "json/builder.h"
@@ -24,6 +25,7 @@
 #include "fmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
@@ -170,7 +172,7 @@ audit_append(AuditHead *head, const char *project, const char *subject,
 		head->seq = row.seq;
 		head->hash = hash;
 	}
-	statement_run(&inserts[IsolationUsesXactSnapshot() ? 1 : 0][count - 1], values, nulls, false);
+	guarded_run(&inserts[IsolationUsesXactSnapshot() ? 1 : 0][count - 1], values, nulls);
 	if (SPI_processed != count)
 		elog(ERROR, "the audit rows of \"%s\" were not all written", subject);
 }
@@ -200,12 +202,53 @@ promote_audit_hash(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(audit_hash(&event));
 }
 
+/* A value by its type's output function, whatever the session's settings are. */
+static char *
+pinned_output(Oid type, Datum value)
+{
+	static const char *const settings[][2] = {
+		{"DateStyle", "ISO, YMD"}, {"IntervalStyle", "iso_8601"}, {"TimeZone", "UTC"}
+	};
+	Oid			output;
+	bool		is_varlena;
+	char	   *written;
+	int			level;
+
+	getTypeOutputInfo(type, &output, &is_varlena);
+	if (type == TEXTARRAYOID || type == INT4OID || type == BOOLOID)
+		return OidOutputFunctionCall(output, value);
+	level = NewGUCNestLevel();
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	written = OidOutputFunctionCall(output, value);
+	AtEOXact_GUC(false, level);
+	return written;
+}
+
+/* A column's value in words: digests in place of documents. */
+char *
+audit_text(Oid type, Datum value)
+{
+	switch (type)
+	{
+		case BYTEAOID:
+			return audit_hex(DatumGetByteaPP(value));
+		case JSONBOID:
+			return audit_hex(json_digest(DatumGetJsonbP(value)));
+		case TIMESTAMPTZOID:
+			return audit_time(DatumGetTimestampTz(value));
+		case TEXTOID:
+			return TextDatumGetCString(value);
+		default:
+			return pinned_output(type, value);
+	}
+}
+
 /* Write a column's value as the facts have it. */
 static void
 write_fact(JsonBuilder *builder, Oid type, Datum value)
 {
-	Oid			output;
-	bool		is_varlena;
 	char	   *written;
 
 	switch (type)
@@ -219,23 +262,29 @@ write_fact(JsonBuilder *builder, Oid type, Datum value)
 		case BOOLOID:
 			json_build_bool(builder, DatumGetBool(value));
 			return;
-		case BYTEAOID:
-			written = audit_hex(DatumGetByteaPP(value));
-			break;
-		case JSONBOID:
-			written = audit_hex(json_digest(DatumGetJsonbP(value)));
-			break;
-		case TIMESTAMPTZOID:
-			written = audit_time(DatumGetTimestampTz(value));
-			break;
-		case TEXTOID:
-			written = TextDatumGetCString(value);
-			break;
 		default:
-			getTypeOutputInfo(type, &output, &is_varlena);
-			written = OidOutputFunctionCall(output, value);
+			written = audit_text(type, value);
 	}
 	json_build_string(builder, written, strlen(written));
+}
+
+/*
+ * Write a document that tells whom something is about, a selector or
+ * attributes, as it is; a long one is there by its digest like all others.
+ */
+static bool
+write_label(JsonBuilder *builder, const char *name, Datum value)
+{
+	Jsonb	   *document = DatumGetJsonbP(value);
+	JsonbValue *view;
+
+	if ((strcmp(name, "selector") != 0 && strcmp(name, "attributes") != 0) ||
+		VARSIZE(document) > AUDIT_MAX_LABEL)
+		return false;
+	view = palloc(sizeof(JsonbValue));
+	json_root(document, view);
+	json_build_value(builder, view);
+	return true;
 }
 
 /* Is the name among these? */
@@ -272,7 +321,8 @@ audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *na
 		if (nulls[i] || column->attisdropped || is_named(name, names, count) != named)
 			continue;
 		json_build_key(&builder, name, strlen(name));
-		write_fact(&builder, getBaseType(column->atttypid), values[i]);
+		if (column->atttypid != JSONBOID || !write_label(&builder, name, values[i]))
+			write_fact(&builder, getBaseType(column->atttypid), values[i]);
 	}
 	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
@@ -322,16 +372,38 @@ is_hash(const bytea *hash)
 	return VARSIZE_ANY_EXHDR(hash) == JSON_DIGEST_LENGTH;
 }
 
+/* Is it the name of a project, or the * of what belongs to none? */
+static bool
+is_project(const text *project)
+{
+	const char *name = VARDATA_ANY(project);
+	int			length = VARSIZE_ANY_EXHDR(project);
+
+	if (length == 1 && name[0] == '*')
+		return true;
+	for (int i = 0; i < length; i++)
+		if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9') || name[i] == '_'))
+			return false;
+	return length > 0 && length <= 63;
+}
+
 /*
- * promote.check_audit(seq bigint, previous_hash bytea, hash bytea) returns
- * boolean; one function, for the reason given at promote.check_deployment
+ * promote.check_audit(project text, seq bigint, event text,
+ * previous_hash bytea, hash bytea) returns boolean; one function, for the
+ * reason given at promote.check_deployment
  */
 Datum
 promote_check_audit(PG_FUNCTION_ARGS)
 {
-	int64		seq = PG_GETARG_INT64(0);
+	int64		seq = PG_GETARG_INT64(1);
+	bool		first;
 
-	PG_RETURN_BOOL(seq > 0 && !PG_ARGISNULL(2) && PG_ARGISNULL(1) == (seq == 1) &&
-				   (PG_ARGISNULL(1) || is_hash(PG_GETARG_BYTEA_PP(1))) &&
-				   is_hash(PG_GETARG_BYTEA_PP(2)));
+	for (int i = 0; i < 3; i++)
+		if (PG_ARGISNULL(i))
+			PG_RETURN_NULL();
+	first = seq == 1 && strcmp(text_to_cstring(PG_GETARG_TEXT_PP(2)), AUDIT_CHECKPOINT) != 0;
+	PG_RETURN_BOOL(is_project(PG_GETARG_TEXT_PP(0)) &&
+				   seq > 0 && !PG_ARGISNULL(4) && PG_ARGISNULL(3) == first &&
+				   (PG_ARGISNULL(3) || is_hash(PG_GETARG_BYTEA_PP(3))) &&
+				   is_hash(PG_GETARG_BYTEA_PP(4)));
 }

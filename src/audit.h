@@ -40,9 +40,13 @@ typedef struct AuditEntry
 } AuditEntry;
 
 #define AUDIT_MAX_ENTRIES 2		/* that can be appended at once */
+#define AUDIT_MAX_LABEL 1000	/* bytes of a selector or attributes that are shown as they are */
+#define AUDIT_CHECKPOINT "audit.checkpoint"	/* stands for the rows of a chain that were pruned */
+#define AUDIT_NO_PROJECT "*"	/* in the place of a project: what belongs to none */
 
 extern char *audit_hex(const bytea *bytes);
 extern char *audit_time(TimestampTz at);
+extern char *audit_text(Oid type, Datum value);
 extern bytea *audit_hash(const AuditEvent *event);
 extern Jsonb *audit_facts(HeapTuple row, TupleDesc row_type, bool named,
 						  const char *const *names, int count);

@@ -4,9 +4,11 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "carry.h"
 #include "compose.h"
 #include "deployment.h"
 #include "errors.h"
+#include "grants.h"
 #include "json/builder.h"
 #include "json/diff.h"
 #include "json/reader.h"
@@ -35,6 +37,7 @@ typedef struct Side
 	char	   *version;
 	Jsonb	   *params;			/* rendered */
 	Jsonb	   *schema;			/* of the release */
+	Jsonb	   *references;		/* remote ones; NULL: none */
 	int32		recorded;		/* PLAN deployment that was recorded for it; 0: none */
 } Side;
 
@@ -79,12 +82,13 @@ argument_deployment(FunctionCallInfo fcinfo, int argument, Side *side)
 	memset(side, 0, sizeof(*side));
 	if (slash == NULL)
 	{
-		argument_instance(fcinfo, argument, "deployment", &side->key);
+		argument_instance_for(fcinfo, argument, "deployment", "view", &side->key);
 		return;
 	}
 	side->deployment = parse_number(name, slash + 1);
 	*slash = '\0';
 	instance_key_parse(name, &side->key);
+	access_require("view", &side->key);
 }
 
 /* Read a deployment.  Runs inside a scope of spi.h. */
@@ -112,6 +116,7 @@ read_deployment(Side *side)
 	side->version = carried.version;
 	side->params = carried.params;
 	side->schema = carried.schema;
+	side->references = carried.references;
 	deployment_values(&side->key, side->deployment, values);
 	statement_run(&read, values, NULL, true);
 	side->action = spi_text(SPI_tuptable, 0, 1);
@@ -158,6 +163,7 @@ read_desired(Side *side)
 	side->version = (char *) proposed.proposal.version;
 	side->params = json_render(proposed.proposal.params, proposed.proposal.parameters, true);
 	side->schema = proposed.proposal.schema;
+	side->references = proposed.references;
 }
 
 /* Put one row. */
@@ -227,6 +233,34 @@ put_leaves(ReturnSetInfo *result, const Side *a, const Side *b)
 				   b->params, compose_marks(&proposal, b->params), put_leaf, result);
 }
 
+/* A text as a value that lives as long as it; NULL for none. */
+static const JsonbValue *
+text_value(const char *text, JsonbValue *value)
+{
+	if (text == NULL)
+		return NULL;
+	value->type = jbvString;
+	value->val.string.val = unconstify(char *, text);
+	value->val.string.len = strlen(text);
+	return value;
+}
+
+/* Put the remote references that differ. */
+static void
+put_references(ReturnSetInfo *result, const Side *a, const Side *b)
+{
+	ListCell   *cell;
+
+	foreach(cell, carry_differences(a->references, b->references))
+	{
+		const CarriedChange *change = lfirst(cell);
+		JsonbValue	values[2];
+
+		put_row(result, change->kind, change->name, change->change,
+				text_value(change->old_value, &values[0]), text_value(change->new_value, &values[1]), false);
+	}
+}
+
 /*
  * Put the resources of which two recorded plans say different things.  Where
  * one of the sides has none, nothing is known of the difference.
@@ -276,6 +310,7 @@ put_all(ReturnSetInfo *result, const Side *a, const Side *b)
 	put_words(result, "constraint", a->version_constraint, b->version_constraint);
 	put_words(result, "version", a->version, b->version);
 	put_leaves(result, a, b);
+	put_references(result, a, b);
 	put_resources(result, a, b);
 }
 
@@ -307,8 +342,8 @@ promote_compare_instances(PG_FUNCTION_ARGS)
 	Side		b = {{NULL}};
 	SpiScope	scope;
 
-	argument_instance(fcinfo, 0, "instance", &a.key);
-	argument_instance(fcinfo, 1, "instance", &b.key);
+	argument_instance_for(fcinfo, 0, "instance", "view", &a.key);
+	argument_instance_for(fcinfo, 1, "instance", "view", &b.key);
 	check_pair(&a, &b);
 	InitMaterializedSRF(fcinfo, 0);
 	spi_enter(&scope);

@@ -34,6 +34,19 @@ object_aclcheck(Oid class, Oid object, Oid role, AclMode mode)
 }
 #endif
 
+/* PostgreSQL 17 lets the caller own the lexer of JSON. */
+#include "common/jsonapi.h"
+
+static inline JsonLexContext *
+json_lexer(const char *text, size_t length, int encoding)
+{
+#if PG_VERSION_NUM >= 170000
+	return makeJsonLexContextCstringLen(NULL, text, length, encoding, false);
+#else
+	return makeJsonLexContextCstringLen(unconstify(char *, text), length, encoding, false);
+#endif
+}
+
 /* PostgreSQL 18 gave up its spelling of this attribute for C11's keyword. */
 #if PG_VERSION_NUM >= 180000
 #define pg_attribute_noreturn() __attribute__((noreturn))

@@ -403,6 +403,60 @@ compose_shown(const JsonbValue *value, uint32 flags, JsonbValue *mask)
 	return mask;
 }
 
+static void write_masked_children(JsonBuilder *builder, const JsonbValue *container, const JsonMark *marks);
+
+/* Write a value with what is sensitive of it masked. */
+static void
+write_masked(JsonBuilder *builder, const JsonbValue *value, const JsonMark *marks)
+{
+	JsonbValue	mask;
+
+	check_stack_depth();
+	if ((json_mark_flags(marks) & SCHEMA_SENSITIVE) || !(json_mark_within(marks) & SCHEMA_SENSITIVE))
+		json_build_value(builder, compose_shown(value, json_mark_flags(marks), &mask));
+	else
+		write_masked_children(builder, value, marks);
+}
+
+/* The same of what a container holds, with the container around it. */
+static void
+write_masked_children(JsonBuilder *builder, const JsonbValue *container, const JsonMark *marks)
+{
+	JsonCursor	cursor;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	json_cursor_init(&cursor, container->val.binary.data);
+	if (json_is_array(container))
+	{
+		json_build_begin_array(builder);
+		for (uint32 i = 0; json_next_element(&cursor, &value); i++)
+			write_masked(builder, &value, json_mark_child(marks, i));
+		json_build_end_array(builder);
+		return;
+	}
+	json_build_begin_object(builder);
+	for (uint32 i = 0; json_next_pair(&cursor, &key, &value); i++)
+	{
+		json_build_key(builder, key.val.string.val, key.val.string.len);
+		write_masked(builder, &value, json_mark_child(marks, i));
+	}
+	json_build_end_object(builder);
+}
+
+/* A document, with every value masked that the schema calls sensitive. */
+Jsonb *
+compose_masked(const Jsonb *document, const Jsonb *schema)
+{
+	JsonBuilder builder;
+	JsonbValue	view;
+
+	json_root(document, &view);
+	json_builder_init(&builder);
+	write_masked(&builder, &view, marks_of(document, schema, SCHEMA_SENSITIVE));
+	return json_builder_finish(&builder);
+}
+
 /* Write one side of a change under its key; a missing value has no key. */
 static void
 write_shown(JsonBuilder *builder, const char *key, const JsonbValue *value, uint32 flags)

@@ -61,6 +61,7 @@ extern void compose_obstacles(Proposal *proposal, ObstacleCollector collect, voi
 extern JsonMark *compose_marks(const Proposal *proposal, const Jsonb *document);
 extern Jsonb *compose_diff(const Proposal *proposal);
 extern char *compose_replaced(const Jsonb *runs, const Jsonb *rendered, Jsonb *schema);
+extern Jsonb *compose_masked(const Jsonb *document, const Jsonb *schema);
 extern const JsonbValue *compose_shown(const JsonbValue *value, uint32 flags,
 									   JsonbValue *mask);
 

@@ -53,7 +53,7 @@ promote_configure_instance(PG_FUNCTION_ARGS)
 	SpiScope	scope;
 	Staged		staged;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "configure", &key);
 	staging.overrides = argument_params(fcinfo, 1, "patch");
 	take_constraint(argument_text(fcinfo, 2), &constraint, &channel);
 	spi_enter(&scope);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "approval.h"
+#include "carry.h"
 #include "deploy.h"
 #include "deployment.h"
 #include "errors.h"
@@ -53,14 +54,16 @@ find_open(const InstanceKey *key, const DeploymentOrder *order)
 		" AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')"
 		" AND (d.status = 'PROPOSED') = $4 AND d.action = $5 AND d.revision = $6 AND d.version = $7"
 		" AND d.rendered_digest = $8 AND COALESCE(d.plan, 0) = $9"
+		" AND d.remote_references IS NOT DISTINCT FROM $11"
 		/* who votes to take something away votes on what is there now */
 		" AND (d.status <> 'PROPOSED' OR d.action <> 'DECOMMISSION' OR d.plan_digest = $10)"
 		" ORDER BY d.queued_at, d.deployment LIMIT 1",
-		.parameters = 10,
-		.types = {TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID, INT4OID, BYTEAOID}
+		.parameters = 11,
+		.types = {TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID, INT4OID, BYTEAOID,
+		JSONBOID}
 	};
-	bool		nulls[10] = {[9] = order->plan_digest == NULL};
-	Datum		values[10];
+	bool		nulls[11] = {[9] = order->plan_digest == NULL,[10] = order->references == NULL};
+	Datum		values[11];
 
 	instance_key_values(key, values);
 	values[3] = BoolGetDatum(strcmp(order->status, "PROPOSED") == 0);
@@ -70,6 +73,7 @@ find_open(const InstanceKey *key, const DeploymentOrder *order)
 	values[7] = PointerGetDatum(order->rendered_digest);
 	values[8] = Int32GetDatum(order->plan);
 	values[9] = PointerGetDatum(order->plan_digest);
+	values[10] = PointerGetDatum(order->references);
 	statement_run(&read, values, nulls, false);
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
 }
@@ -118,17 +122,20 @@ diff_from_deployed(Review *review)
 	Carried		runs;
 
 	proposal->planned = NULL;
+	proposed->planned_references = NULL;
 	proposed->base_revision = 0;
 	proposed->previous_version = NULL;
 	if (review->deployed_by > 0 && deployment_carries(&proposed->key, review->deployed_by, false, &runs))
 	{
 		proposal->planned = runs.params;
+		proposed->planned_references = runs.references;
 		proposal->other_schemas[1] = strcmp(runs.version, proposal->version) == 0 ? NULL : runs.schema;
 		proposed->base_revision = runs.revision;
 		proposed->previous_version = runs.version;
 	}
 	proposal->marks = compose_marks(proposal, proposal->rendered);
 	proposal->planned_marks = compose_marks(proposal, proposal->planned);
+	carry_judge(proposed, false);
 }
 
 /* The order to plan or provision what is desired. */
@@ -147,7 +154,8 @@ fill_order(Review *review, const Request *request, DeploymentOrder *order)
 		.version = proposed->proposal.version,
 		.previous_version = proposed->previous_version,
 		.rendered_digest = review->rendered_digest,
-		.diff = compose_diff(&proposed->proposal),
+		.references = proposed->references,
+		.diff = carry_diff(proposed),
 		.destructive = proposed->proposal.destructive,
 		.message = request->message
 	};
@@ -194,7 +202,7 @@ diff_to_nothing(const Carried *runs)
 	json_build_end_object(&builder);
 	proposal.rendered = json_builder_finish(&builder);
 	proposal.planned_marks = compose_marks(&proposal, proposal.planned);
-	return compose_diff(&proposal);
+	return carry_added_to(compose_diff(&proposal), carry_differences(runs->references, NULL));
 }
 
 /* Decommission what the instance runs; by whatever changed it last. */
@@ -218,6 +226,7 @@ order_decommission(Review *review, const Request *request)
 		.version = runs.version,
 		.previous_version = runs.version,
 		.rendered_digest = runs.rendered_digest,
+		.references = runs.references,
 		.diff = diff_to_nothing(&runs),
 		.destructive = true,
 		.plan_digest = approval_decommission_digest(runs.rendered_digest, review->changed_by),
@@ -283,7 +292,7 @@ promote_plan_instance(PG_FUNCTION_ARGS)
 {
 	Request		request = {.action = "PLAN",.status = "PENDING",.message = argument_text(fcinfo, 1)};
 
-	argument_instance(fcinfo, 0, "instance", &request.key);
+	argument_instance_for(fcinfo, 0, "instance", "plan", &request.key);
 	return place_order(fcinfo, &request, 2);
 }
 
@@ -296,7 +305,7 @@ promote_deploy_instance(PG_FUNCTION_ARGS)
 {
 	Request		request = {.action = "PROVISION",.status = "PENDING",.message = argument_text(fcinfo, 2)};
 
-	argument_instance(fcinfo, 0, "instance", &request.key);
+	argument_instance_for(fcinfo, 0, "instance", "deploy", &request.key);
 	request.plan = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");
 	return place_order(fcinfo, &request, 3);
 }
@@ -307,8 +316,16 @@ promote_decommission_instance(PG_FUNCTION_ARGS)
 {
 	Request		request = {.action = "DECOMMISSION",.status = "PENDING",.message = argument_text(fcinfo, 1)};
 
-	argument_instance(fcinfo, 0, "instance", &request.key);
+	argument_instance_for(fcinfo, 0, "instance", "decommission", &request.key);
 	return place_order(fcinfo, &request, -1);
+}
+
+/* The grant that it takes to propose something: the same as to do it. */
+static const char *
+proposing(const char *action)
+{
+	return strcmp(action, "PLAN") == 0 ? "plan" :
+		strcmp(action, "DECOMMISSION") == 0 ? "decommission" : "deploy";
 }
 
 /*
@@ -320,8 +337,8 @@ promote_propose_deployment(PG_FUNCTION_ARGS)
 {
 	Request		request = {.status = "PROPOSED",.message = argument_text(fcinfo, 3)};
 
-	argument_instance(fcinfo, 0, "instance", &request.key);
 	request.action = argument_action(PG_ARGISNULL(1) ? "PROVISION" : argument_text(fcinfo, 1));
+	argument_instance_for(fcinfo, 0, "instance", proposing(request.action), &request.key);
 	request.plan = PG_ARGISNULL(2) ? 0 : argument_number(fcinfo, 2, "deployment");
 	if (request.plan != 0 && strcmp(request.action, "PROVISION") != 0)
 		ereport(ERROR,
@@ -346,7 +363,7 @@ decide(FunctionCallInfo fcinfo, bool approved)
 	InstanceKey key;
 	Deployment	deployment;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "approve", &key);
 	number = argument_number(fcinfo, 1, "deployment");
 	spi_enter(&scope);
 	rule_lock_case(&key);
@@ -397,7 +414,7 @@ promote_abort_deployment(PG_FUNCTION_ARGS)
 	InstanceKey key;
 	Deployment	deployment;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "deploy", &key);
 	number = argument_number(fcinfo, 1, "deployment");
 	spi_enter(&scope);
 	stage_lock(&key, true);

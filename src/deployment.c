@@ -119,26 +119,27 @@ deployment_insert(const InstanceKey *key, int32 deployment, const DeploymentOrde
 	static Statement insert = {
 		.text = "INSERT INTO promote.deployment AS d (project, environment, component, deployment,"
 		" action, status, revision, base_revision, bundle, version, previous_version,"
-		" rendered_digest, diff, destructive, plan, plan_digest, message, gates, queued_at, due_at)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,"
+		" rendered_digest, diff, destructive, plan, plan_digest, message, gates, remote_references, queued_at, due_at)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,"
 		" CASE WHEN $6 = 'PENDING' THEN pg_catalog.clock_timestamp() END,"
 		" CASE WHEN $6 = 'PENDING' AND NOT EXISTS (SELECT FROM promote.deployment AS h"
 		"  WHERE " OF_INSTANCE("h") " AND h.status IN ('PENDING', 'APPROVED', 'RUNNING'))"
 		"  THEN pg_catalog.clock_timestamp() END)"
 		" RETURNING promote.deployment_facts(d)",
-		.parameters = 18,
+		.parameters = 19,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID,
-		TEXTOID, TEXTOID, BYTEAOID, JSONBOID, BOOLOID, INT4OID, BYTEAOID, TEXTOID, JSONBOID}
+		TEXTOID, TEXTOID, BYTEAOID, JSONBOID, BOOLOID, INT4OID, BYTEAOID, TEXTOID, JSONBOID, JSONBOID}
 	};
-	bool		nulls[18] = {
+	bool		nulls[19] = {
 		[7] = order->base_revision == 0,
 		[10] = order->previous_version == NULL,
 		[14] = order->plan == 0,
 		[15] = order->plan_digest == NULL,
 		[16] = order->message == NULL,
-		[17] = order->gates == NULL
+		[17] = order->gates == NULL,
+		[18] = order->references == NULL
 	};
-	Datum		values[18];
+	Datum		values[19];
 	Jsonb	   *facts;
 
 	deployment_values(key, deployment, values);
@@ -156,6 +157,7 @@ deployment_insert(const InstanceKey *key, int32 deployment, const DeploymentOrde
 	values[15] = PointerGetDatum(order->plan_digest);
 	values[16] = nulls[16] ? (Datum) 0 : CStringGetTextDatum(order->message);
 	values[17] = PointerGetDatum(order->gates);
+	values[18] = PointerGetDatum(order->references);
 	statement_run(&insert, values, nulls, false);
 	facts = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(SPI_tuptable, 0, 1)));
 	SPI_freetuptable(SPI_tuptable);
@@ -233,7 +235,7 @@ deployment_find(const InstanceKey *key, int32 deployment, Deployment *found)
 	static Statement read = {
 		.text = "SELECT d.action, d.status, d.revision, d.version::pg_catalog.text, d.rendered_digest,"
 		" d.plan, d.plan_digest, d.worker, d.fencing, d.due_at, d.seen_change,"
-		" NULLIF(pg_catalog.array_to_string(d.plan_defects, ', '), '') FROM promote.deployment AS d"
+		" NULLIF(pg_catalog.array_to_string(d.plan_defects, ', '), ''), d.remote_references FROM promote.deployment AS d"
 		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
@@ -258,6 +260,7 @@ deployment_find(const InstanceKey *key, int32 deployment, Deployment *found)
 	found->due_at = DatumGetTimestampTz(spi_value(SPI_tuptable, 0, 10, &isnull));
 	found->seen_change = spi_integer(SPI_tuptable, 0, 11);
 	found->plan_defects = spi_text(SPI_tuptable, 0, 12);
+	found->references = spi_jsonb(SPI_tuptable, 0, 13);
 	return true;
 }
 
@@ -314,10 +317,10 @@ deployment_carries(const InstanceKey *key, int32 deployment, bool read_only, Car
 {
 	static Statement read = {
 		.text = "SELECT d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text,"
-		" d.rendered_digest, c.params, f.params_schema FROM promote.deployment AS d"
+		" d.rendered_digest, c.params, f.params_schema, f.slots, d.remote_references FROM promote.deployment AS d"
 		" CROSS JOIN LATERAL (SELECT c.params FROM promote.config AS c"
 		"  WHERE c.project = d.project AND c.digest = d.rendered_digest LIMIT 1) AS c"
-		" CROSS JOIN LATERAL (SELECT f.params_schema FROM promote.bundle_release AS f"
+		" CROSS JOIN LATERAL (SELECT f.params_schema, NULLIF(f.remote_references, '{}') AS slots FROM promote.bundle_release AS f"
 		"  WHERE f.bundle = d.bundle AND f.version = d.version LIMIT 1) AS f"
 		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
 		.parameters = 4,
@@ -335,6 +338,8 @@ deployment_carries(const InstanceKey *key, int32 deployment, bool read_only, Car
 	carried->rendered_digest = spi_bytea(SPI_tuptable, 0, 4);
 	carried->params = spi_jsonb(SPI_tuptable, 0, 5);
 	carried->schema = spi_jsonb(SPI_tuptable, 0, 6);
+	carried->slots = spi_jsonb(SPI_tuptable, 0, 7);
+	carried->references = spi_jsonb(SPI_tuptable, 0, 8);
 	return true;
 }
 

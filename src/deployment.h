@@ -26,6 +26,7 @@ typedef struct DeploymentOrder
 	const char *version;
 	const char *previous_version;	/* NULL: none */
 	bytea	   *rendered_digest;
+	const Jsonb *references;	/* remote ones; NULL: none */
 	const Jsonb *diff;
 	bool		destructive;
 	int32		plan;			/* that it follows; 0: none */
@@ -44,6 +45,7 @@ typedef struct Deployment
 	int32		revision;
 	char	   *version;
 	bytea	   *rendered_digest;
+	Jsonb	   *references;		/* remote ones; NULL: none */
 	int32		plan;			/* 0: none */
 	bytea	   *plan_digest;	/* NULL: none */
 	char	   *worker;			/* NULL: never claimed */
@@ -62,6 +64,8 @@ typedef struct Carried
 	bytea	   *rendered_digest;
 	Jsonb	   *params;			/* rendered */
 	Jsonb	   *schema;			/* of its release */
+	Jsonb	   *slots;			/* of its release, for remote references; NULL: none */
+	Jsonb	   *references;		/* NULL: none */
 } Carried;
 
 extern void deployment_values(const InstanceKey *key, int32 deployment, Datum *values);

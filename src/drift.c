@@ -413,7 +413,7 @@ promote_report_observed(PG_FUNCTION_ARGS)
 {
 	Report		report = {0};
 
-	argument_instance(fcinfo, 0, "instance", &report.before.key);
+	argument_instance_for(fcinfo, 0, "instance", "work", &report.before.key);
 	report.document = argument_params(fcinfo, 1, "observed params");
 	report.digest = json_digest(report.document);
 	report.source = argument_required(fcinfo, 2, "source");
@@ -426,7 +426,7 @@ promote_report_observed_digest(PG_FUNCTION_ARGS)
 {
 	Report		report = {0};
 
-	argument_instance(fcinfo, 0, "instance", &report.before.key);
+	argument_instance_for(fcinfo, 0, "instance", "work", &report.before.key);
 	report.digest = PG_ARGISNULL(1) ? NULL : PG_GETARG_BYTEA_PP(1);
 	if (report.digest == NULL || VARSIZE_ANY_EXHDR(report.digest) != JSON_DIGEST_LENGTH)
 		ereport(ERROR,
@@ -541,7 +541,7 @@ promote_adopt_drift(PG_FUNCTION_ARGS)
 	int			count;
 	bool		was;
 
-	argument_instance(fcinfo, 0, "instance", &observed.key);
+	argument_instance_for(fcinfo, 0, "instance", "configure", &observed.key);
 	spi_enter(&scope);
 	read_observed(&observed);
 	check_provisioned(&observed);
@@ -685,7 +685,7 @@ promote_dismiss_drift(PG_FUNCTION_ARGS)
 	volatile int32 count = 0;
 	bool		was;
 
-	argument_instance(fcinfo, 0, "instance", &observed.key);
+	argument_instance_for(fcinfo, 0, "instance", "configure", &observed.key);
 	reason = argument_required(fcinfo, 1, "reason");
 	path = PG_ARGISNULL(2) ? NULL : argument_required(fcinfo, 2, "path");
 	spi_enter(&scope);

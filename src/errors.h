@@ -42,7 +42,6 @@
 /* Calls */
 #define PM_REVISION_MOVED		PM_ERRCODE('4', '0', '1')	/* expected_revision does not hold */
 #define PM_KEY_REUSED			PM_ERRCODE('4', '0', '2')	/* idempotency key of another call */
-#define PM_NOT_AVAILABLE		PM_ERRCODE('4', '0', '3')	/* this release cannot carry that out */
 #define PM_INVALID_ARGUMENT		PM_ERRCODE('4', '0', '4')	/* missing, or out of its bounds */
 
 /* Deployments */
@@ -68,5 +67,21 @@
 #define PM_REQUEST_HOLDS		PM_ERRCODE('6', '0', '8')	/* another request holds the instance */
 #define PM_OTHER_CHANGES		PM_ERRCODE('6', '0', '9')	/* other changes would ride along */
 #define PM_INVALID_POLICY		PM_ERRCODE('6', '1', '0')	/* a function that cannot be a policy */
+
+/* Who may do what */
+#define PM_NOT_GRANTED			PM_ERRCODE('7', '0', '1')	/* the caller has no grant for it */
+#define PM_INVALID_GRANT		PM_ERRCODE('7', '0', '2')	/* to oneself, or to or for what is not there */
+#define PM_IMPERSONATION		PM_ERRCODE('7', '0', '3')	/* promote.actor is another's name */
+
+/* What else a promotion carries */
+#define PM_NO_SECRET_KEY		PM_ERRCODE('7', '1', '1')	/* no key is configured */
+#define PM_UNUSABLE_SECRET_KEY	PM_ERRCODE('7', '1', '2')	/* readable by others, malformed, not the one */
+#define PM_SECRET_SEALED		PM_ERRCODE('7', '1', '3')	/* a ciphertext does not open */
+#define PM_UNDECLARED			PM_ERRCODE('7', '1', '4')	/* the release declares no such secret or slot */
+#define PM_INVALID_SECRET		PM_ERRCODE('7', '1', '5')	/* empty, too large, or not JSON */
+#define PM_REFERENCE_FIXED		PM_ERRCODE('7', '2', '1')	/* a reference of what is provisioned */
+
+/* Evidence */
+#define PM_CANNOT_PRUNE			PM_ERRCODE('7', '3', '1')	/* audit rows that have to stay */
 
 #endif							/* PROMOTE_ERRORS_H */

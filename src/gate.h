@@ -28,6 +28,8 @@ typedef struct GateCase
 	bytea	   *digest;			/* of the revision's configuration */
 	const char *bundle;
 	const char *version;		/* release that would be deployed; NULL: there is none */
+	const Jsonb *references;	/* remote ones that would come to it first; NULL: none */
+	const List *secrets;		/* the same of secrets: SecretCopy * */
 	const char *source_environment; /* another one that the revision was promoted from; NULL: none */
 	int32		source_revision;	/* 0 with it */
 	bytea	   *source_digest;	/* of that revision's configuration; NULL with it */

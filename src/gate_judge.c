@@ -16,9 +16,11 @@
 #include "override.h"
 #include "policy.h"
 #include "promotion_path.h"
+#include "reference.h"
 #include "release.h"
 #include "request_gate.h"
 #include "review.h"
+#include "secret.h"
 #include "stage.h"
 #include "window.h"
 
@@ -51,6 +53,8 @@ static const Gate gates[] = {
 	{"component", GATE_STATIC, false, false, true, gate_component},
 	{"params", GATE_STATIC, false, false, false, NULL},
 	{"release", GATE_STATIC, false, false, true, gate_release},
+	{"secrets", GATE_STATIC, false, false, true, gate_secrets},
+	{"references", GATE_STATIC, false, false, true, gate_references},
 	{"plan", GATE_STATIC, false, true, false, NULL},
 	{"stopped", GATE_TIME, false, true, true, gate_stopped},
 	{"freeze", GATE_TIME, true, true, true, gate_freeze},
@@ -360,7 +364,7 @@ promote_blockers(PG_FUNCTION_ARGS)
 	GateCase	gate;
 	SpiScope	scope;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "view", &key);
 	InitMaterializedSRF(fcinfo, 0);
 	spi_enter(&scope);
 	gate_open(&key, deployment, argument_time(fcinfo, 2, "at"), &gate);

@@ -289,7 +289,7 @@ judge_config(GateCase *gate)
 		" CROSS JOIN LATERAL (SELECT x.value ->> 'path' AS path, x.value ->> 'change' AS change, x.value -> 'new' AS new_value,"
 		"  x.value ? 'sensitive' AS sensitive, x.place FROM pg_catalog.jsonb_array_elements("
 		"  (SELECT d.diff FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4))"
-		"  WITH ORDINALITY AS x (value, place)"
+		"  WITH ORDINALITY AS x (value, place) WHERE NOT x.value ? 'kind'"
 		" UNION ALL SELECT f.path, f.change, NULL, false, f.place FROM promote.jsonb_leaf_diff("
 		"  COALESCE(" CONFIG("(SELECT r.digest FROM promote.revision AS r WHERE " OF_INSTANCE("r") " AND r.revision ="
 							  " (SELECT i.deployed_revision FROM promote.instance AS i WHERE " OF_INSTANCE("i") "))") ", '{}'), c.own)"

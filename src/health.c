@@ -210,7 +210,7 @@ promote_report_health(PG_FUNCTION_ARGS)
 	volatile Datum row = (Datum) 0;
 	bool		was;
 
-	argument_instance(fcinfo, 0, "instance", &health.key);
+	argument_instance_for(fcinfo, 0, "instance", "work", &health.key);
 	health.check = argument_check(fcinfo, 1);
 	if (PG_ARGISNULL(2))
 		ereport(ERROR,

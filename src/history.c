@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "errors.h"
 #include "history.h"
+#include "prune.h"
 #include "spi.h"
 #include "trigger.h"
 
@@ -19,9 +20,11 @@
 #include "fmgr.h"
 #include "utils/datum.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 
 PG_FUNCTION_INFO_V1(promote_refuse_rewrite);
 PG_FUNCTION_INFO_V1(promote_guard_instance);
+PG_FUNCTION_INFO_V1(promote_guard_kept);
 PG_FUNCTION_INFO_V1(promote_guard_record);
 PG_FUNCTION_INFO_V1(promote_guard_registry);
 
@@ -46,6 +49,17 @@ bool
 guard_is_open(void)
 {
 	return recording;
+}
+
+/*
+ * Are rows loaded as they are, by the tables' owner?  A dump says so by
+ * row_security = off, and so can whoever may switch the triggers off; without
+ * it the owner's hands are bound like everybody's.
+ */
+bool
+loading_rows(void)
+{
+	return !row_security && am_tables_owner();
 }
 
 /* Run a statement past the guards. */
@@ -94,20 +108,24 @@ level(FunctionCallInfo fcinfo)
 /*
  * promote.refuse_rewrite() returns trigger
  *
- * BEFORE UPDATE, DELETE or TRUNCATE of a table of history: always refuses.
+ * BEFORE UPDATE, DELETE or TRUNCATE of a table of history: always refuses,
+ * but for rows of the audit log that are pruned.
  */
 Datum
 promote_refuse_rewrite(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "refuse_rewrite", NULL,
 									 TRIGGER_EVENT_BEFORE | level(fcinfo));
+	const char *table = RelationGetRelationName(data->tg_relation);
 	const char *verb = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? "updated" :
 		TRIGGER_FIRED_BY_DELETE(data->tg_event) ? "deleted" : "truncated";
 
+	if (prune_is_at_work() && strcmp(table, "audit_log") == 0 && TRIGGER_FIRED_FOR_ROW(data->tg_event))
+		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
+							   data->tg_newtuple : data->tg_trigtuple);
 	ereport(ERROR,
 			(errcode(PM_APPEND_ONLY),
-			 errmsg("\"%s\" is history and only appended to",
-					RelationGetRelationName(data->tg_relation)),
+			 errmsg("\"%s\" is history and only appended to", table),
 			 errdetail("Its rows are never %s.", verb),
 			 errhint("Add what corrects it: an edit, or a promotion of a former state, makes a new revision.")));
 	return (Datum) 0;
@@ -165,10 +183,10 @@ check_new_instance(TriggerData *data)
 		Datum		value = SPI_getbinval(data->tg_trigtuple, row_type,
 										  SPI_fnumber(row_type, counters[i]), &isnull);
 
-		if (!isnull && DatumGetInt32(value) != 0 && !am_tables_owner())
+		if (!isnull && DatumGetInt32(value) != 0 && !loading_rows())
 			refuse_column(data, counters[i], hint);
 	}
-	if (status && strcmp(status, "INITIALIZED") != 0 && !am_tables_owner())
+	if (status && strcmp(status, "INITIALIZED") != 0 && !loading_rows())
 		refuse_column(data, "status", hint);
 }
 
@@ -266,7 +284,7 @@ promote_guard_record(PG_FUNCTION_ARGS)
 	const char *table = RelationGetRelationName(data->tg_relation);
 
 	if (recording ||
-		(am_tables_owner() && (strcmp(table, "deployment") != 0 || !is_new_deployment(data))))
+		(loading_rows() && (strcmp(table, "deployment") != 0 || !is_new_deployment(data))))
 		return PointerGetDatum(data->tg_trigtuple);
 	ereport(ERROR,
 			(errcode(PM_GUARDED_COLUMN),
@@ -274,6 +292,52 @@ promote_guard_record(PG_FUNCTION_ARGS)
 			 errdetail("They record what happens, as it happens."),
 			 errhint("Use the verbs: promote.promote_instance, promote.deploy_instance and others.")));
 	return (Datum) 0;
+}
+
+/* Refuse a new row that has a value other than none or 0 in a column that is kept by promote. */
+static void
+check_kept_column(TriggerData *data, const char *column)
+{
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	char	   *value = SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, column));
+
+	if (value && strcmp(value, "0") != 0 && !loading_rows())
+		refuse_column(data, column, "Leave it out.");
+}
+
+/* Refuse to change or delete a row that is kept by promote as a whole. */
+static void
+refuse_kept_row(TriggerData *data)
+{
+	ereport(ERROR,
+			(errcode(PM_GUARDED_COLUMN),
+			 errmsg("rows of \"%s\" are kept by promote", RelationGetRelationName(data->tg_relation)),
+			 errdetail("They say what was reported, and what became of it."),
+			 errhint("Use the verbs: promote.report_observed, promote.dismiss_drift and others.")));
+}
+
+/*
+ * promote.guard_kept() returns trigger
+ *
+ * BEFORE INSERT, UPDATE or DELETE, for each row: the columns that are the
+ * trigger's arguments are only moved by promote; without arguments, the row.
+ */
+Datum
+promote_guard_kept(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "guard_kept", NULL,
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	bool		update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
+	const Trigger *trigger = data->tg_trigger;
+
+	if (!recording && trigger->tgnargs == 0 && !TRIGGER_FIRED_BY_INSERT(data->tg_event))
+		refuse_kept_row(data);
+	for (int i = 0; !recording && i < trigger->tgnargs; i++)
+		if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
+			check_kept_column(data, trigger->tgargs[i]);
+		else if (update && column_differs(data, trigger->tgargs[i]))
+			refuse_column(data, trigger->tgargs[i], "Use the verbs that move it.");
+	return PointerGetDatum(update ? data->tg_newtuple : data->tg_trigtuple);
 }
 
 /*
@@ -286,7 +350,7 @@ promote_guard_record(PG_FUNCTION_ARGS)
 Datum
 promote_guard_registry(PG_FUNCTION_ARGS)
 {
-	static const char *const columns[] = {"bundle", "version", "params_schema"};
+	static const char *const columns[] = {"bundle", "version", "params_schema", "secrets", "remote_references"};
 	TriggerData *data = trigger_data(fcinfo, "guard_registry", NULL,
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);

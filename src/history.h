@@ -11,6 +11,7 @@
 
 extern bool guard_open(bool open);
 extern bool guard_is_open(void);
+extern bool loading_rows(void);
 extern int	guarded_run(Statement *statement, Datum *values, const bool *nulls);
 extern bool column_differs(TriggerData *data, const char *column);
 extern bool same_value(Datum a, Datum b, bool byval, int16 length);

@@ -7,6 +7,7 @@
 #include "audit.h"
 #include "deployment.h"
 #include "errors.h"
+#include "grants.h"
 #include "history.h"
 #include "json/builder.h"
 #include "line.h"
@@ -224,6 +225,7 @@ promote_stop_line(PG_FUNCTION_ARGS)
 	List	   *projects;
 	int32		stop;
 
+	access_require_in("admin", project, NULL);
 	spi_enter(&scope);
 	projects = lock_line(project);
 	stop = find_stop(project);
@@ -245,6 +247,7 @@ promote_resume_line(PG_FUNCTION_ARGS)
 	List	   *projects;
 	int32		stop;
 
+	access_require_in("admin", project, NULL);
 	spi_enter(&scope);
 	projects = lock_line(project);
 	stop = find_stop(project);

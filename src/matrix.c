@@ -12,8 +12,11 @@
 #include "errors.h"
 #include "gate.h"
 #include "gate_state.h"
+#include "grants.h"
 #include "health.h"
+#include "reference.h"
 #include "release.h"
+#include "secret.h"
 #include "spi.h"
 #include "stage.h"
 #include "window.h"
@@ -60,6 +63,7 @@ typedef struct Cell
 	int32		came_revision;
 	char	   *held_by;		/* the request that holds it, in words; NULL: none */
 	Jsonb	   *attributes;		/* effective */
+	bool		declares;		/* does the release declare secrets or slots for references? */
 } Cell;
 
 /* All that was read. */
@@ -67,6 +71,8 @@ typedef struct Matrix
 {
 	HTAB	   *places;
 	HTAB	   *cells;
+	Oid			role;			/* who asks, and is shown what it may see */
+	ArrayType  *projects;		/* NULL: all */
 	Cell	  **rows;			/* the cells in the order they are shown in */
 	uint64		count;
 	TimestampTz now;
@@ -93,23 +99,32 @@ find(HTAB *hash, const char *project, const char *environment, const char *compo
 	return hash_search(hash, name, make ? HASH_ENTER : HASH_FIND, &found);
 }
 
+/* Run the first of two statements for all projects, the second for those that are shown: plans of both are kept. */
+static void
+read_all(const Matrix *matrix, Statement *statements)
+{
+	Datum		values[1] = {PointerGetDatum(matrix->projects)};
+
+	statement_run(&statements[matrix->projects ? 1 : 0], values, NULL, true);
+}
+
+/* The two statements; selection is what the second has beside the first. */
+#define BOTH(text_of, selection) \
+	{{.text = text_of("")}, {.text = text_of(selection),.parameters = 1,.types = {TEXTARRAYOID}}}
+
 /* Read the environments with their rules. */
 static void
-read_places(Matrix *matrix, const char *project)
+read_places(Matrix *matrix)
 {
-	static Statement read = {
-		.text = "SELECT e.project::pg_catalog.text, e.environment::pg_catalog.text, e.require_source_in_sync,"
-		" e.require_no_drift, e.required_soak, EXISTS (SELECT FROM promote.required_check AS c"
-		"  WHERE c.project = e.project AND c.environment = e.environment)"
-		" FROM promote.environment AS e WHERE $1 IS NULL OR e.project = $1 ORDER BY 1, 2",
-		.parameters = 1,
-		.types = {TEXTOID}
-	};
-	bool		nulls[1] = {project == NULL};
-	Datum		values[1] = {project ? CStringGetTextDatum(project) : (Datum) 0};
+#define PLACES(selection) \
+	"SELECT e.project::pg_catalog.text, e.environment::pg_catalog.text, e.require_source_in_sync," \
+	" e.require_no_drift, e.required_soak, EXISTS (SELECT FROM promote.required_check AS c" \
+	"  WHERE c.project = e.project AND c.environment = e.environment)" \
+	" FROM promote.environment AS e " selection " ORDER BY 1, 2"
+	static Statement read[] = BOTH(PLACES, "WHERE e.project = ANY ($1)");
 	SPITupleTable *rows;
 
-	statement_run(&read, values, nulls, true);
+	read_all(matrix, read);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{
@@ -162,23 +177,19 @@ push_down(Matrix *matrix, List *places)
 
 /* Read the paths, and how deep down each environment is. */
 static void
-read_paths(Matrix *matrix, const char *project)
+read_paths(Matrix *matrix)
 {
-	static Statement read = {
-		.text = "SELECT p.project::pg_catalog.text, p.source_environment::pg_catalog.text,"
-		" p.destination_environment::pg_catalog.text"
-		" FROM promote.promotion_path AS p WHERE $1 IS NULL OR p.project = $1 ORDER BY 1, 2, 3",
-		.parameters = 1,
-		.types = {TEXTOID}
-	};
-	bool		nulls[1] = {project == NULL};
-	Datum		values[1] = {project ? CStringGetTextDatum(project) : (Datum) 0};
+#define PATHS(selection) \
+	"SELECT p.project::pg_catalog.text, p.source_environment::pg_catalog.text," \
+	" p.destination_environment::pg_catalog.text" \
+	" FROM promote.promotion_path AS p " selection " ORDER BY 1, 2, 3"
+	static Statement read[] = BOTH(PATHS, "WHERE p.project = ANY ($1)");
 	HASH_SEQ_STATUS each;
 	List	   *first = NIL;
 	Place	   *place;
 	SPITupleTable *rows;
 
-	statement_run(&read, values, nulls, true);
+	read_all(matrix, read);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{
@@ -218,42 +229,40 @@ take_cell(Matrix *matrix, SPITupleTable *rows, uint64 i)
 	cell->block_reason = spi_text(rows, i, 12);
 	cell->held_by = spi_text(rows, i, 13);
 	cell->attributes = spi_jsonb(rows, i, 14);
+	cell->declares = spi_bool(rows, i, 15);
 	return cell;
 }
 
-/* Read the instances. */
+/* Read the instances that are shown to who asks: what is not shown is nowhere to go on to, either. */
 static void
-read_cells(Matrix *matrix, const char *project)
+read_cells(Matrix *matrix)
 {
-	static Statement read = {
-		.text = "SELECT s.project::pg_catalog.text, s.environment::pg_catalog.text, s.component::pg_catalog.text,"
-		" s.status, s.since, s.desired_revision, s.desired_version, s.desired_digest, r.bundle,"
-		" r.source_environment, r.source_revision, f.block_reason, h.held_by,"
-		" " EFFECTIVE_ATTRIBUTES
-		" FROM promote.instance_status AS s"
-		" JOIN promote.instance AS i ON " SAME_INSTANCE("i", "s")
-		" JOIN promote.project AS p ON p.project = s.project"
-		" JOIN promote.environment AS e ON e.project = s.project AND e.environment = s.environment"
-		" JOIN promote.component AS c ON c.project = s.project AND c.component = s.component"
-		" LEFT JOIN LATERAL (SELECT r.bundle::pg_catalog.text, r.source_environment::pg_catalog.text, r.source_revision"
-		"  FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "s") " AND r.revision = s.desired_revision LIMIT 1) AS r ON true"
-		" LEFT JOIN LATERAL (SELECT f.block_reason FROM promote.bundle_release AS f"
-		"  WHERE f.bundle = r.bundle AND f.version = s.desired_version LIMIT 1) AS f ON true"
-		" LEFT JOIN LATERAL (SELECT 'request ' || t.request AS held_by FROM promote.promotion_request_item AS t"
-		"  WHERE t.project = s.project AND t.destination_environment = s.environment AND t.component = s.component"
-		"  AND t.holds LIMIT 1) AS h ON true"
-		" WHERE $1 IS NULL OR s.project = $1 ORDER BY 1, 2, 3",
-		.parameters = 1,
-		.types = {TEXTOID}
-	};
-	bool		nulls[1] = {project == NULL};
-	Datum		values[1] = {project ? CStringGetTextDatum(project) : (Datum) 0};
+#define CELLS(selection) \
+	"SELECT s.project::pg_catalog.text, s.environment::pg_catalog.text, s.component::pg_catalog.text," \
+	" s.status, s.since, s.desired_revision, s.desired_version, s.desired_digest, r.bundle," \
+	" r.source_environment, r.source_revision, f.block_reason, h.held_by," \
+	" " EFFECTIVE_ATTRIBUTES ", f.declares" \
+	" FROM promote.instance_status AS s" \
+	" JOIN promote.instance AS i ON " SAME_INSTANCE("i", "s") \
+	" JOIN promote.project AS p ON p.project = s.project" \
+	" JOIN promote.environment AS e ON e.project = s.project AND e.environment = s.environment" \
+	" JOIN promote.component AS c ON c.project = s.project AND c.component = s.component" \
+	" LEFT JOIN LATERAL (SELECT r.bundle::pg_catalog.text, r.source_environment::pg_catalog.text, r.source_revision" \
+	"  FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "s") " AND r.revision = s.desired_revision LIMIT 1) AS r ON true" \
+	" LEFT JOIN LATERAL (SELECT f.block_reason, f.secrets <> '{}' OR f.remote_references <> '{}' AS declares" \
+	"  FROM promote.bundle_release AS f" \
+	"  WHERE f.bundle = r.bundle AND f.version = s.desired_version LIMIT 1) AS f ON true" \
+	" LEFT JOIN LATERAL (SELECT 'request ' || t.request AS held_by FROM promote.promotion_request_item AS t" \
+	"  WHERE t.project = s.project AND t.destination_environment = s.environment AND t.component = s.component" \
+	"  AND t.holds LIMIT 1) AS h ON true" \
+	" " selection " ORDER BY 1, 2, 3"
+	static Statement read[] = BOTH(CELLS, "WHERE s.project = ANY ($1)");
 
-	statement_run(&read, values, nulls, true);
-	matrix->count = SPI_processed;
-	matrix->rows = palloc_extended((matrix->count + 1) * sizeof(Cell *), MCXT_ALLOC_HUGE);
-	for (uint64 i = 0; i < matrix->count; i++)
-		matrix->rows[i] = take_cell(matrix, SPI_tuptable, i);
+	read_all(matrix, read);
+	matrix->rows = palloc_extended((SPI_processed + 1) * sizeof(Cell *), MCXT_ALLOC_HUGE);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		if (access_role_may(matrix->role, "view", spi_text(SPI_tuptable, i, 1), spi_text(SPI_tuptable, i, 2)))
+			matrix->rows[matrix->count++] = take_cell(matrix, SPI_tuptable, i);
 }
 
 /* ---- may it be promoted on? ---- */
@@ -265,6 +274,11 @@ judge_gates(const Place *to, const Cell *cell, const Cell *at, GateCase *gate)
 	if (cell->block_reason)
 		gate_block(gate, "release", false, GATE_NO_TIME, GATE_NO_TIME, NULL,
 				   psprintf("release %s is blocked: %s", cell->version, cell->block_reason));
+	if (cell->declares)
+	{
+		gate_secrets(gate);
+		gate_references(gate);
+	}
 	gate_stopped(gate);
 	gate_freeze(gate);
 	gate_window(gate);
@@ -420,24 +434,35 @@ compare_cells(const void *a, const void *b, void *places)
 	return order != 0 ? order : strcmp(one->key.component, other->key.component);
 }
 
+/* An array of one text. */
+static ArrayType *
+text_array(const char *text)
+{
+	Datum		elements[1] = {CStringGetTextDatum(text)};
+
+	return construct_array(elements, 1, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
 /* promote.matrix(project text) returns table, see sql/matrix.sql */
 Datum
 promote_matrix(PG_FUNCTION_ARGS)
 {
-	char	   *project = PG_ARGISNULL(0) ? NULL : argument_text(fcinfo, 0);
+	char	   *project = argument_text(fcinfo, 0);
 	ReturnSetInfo *result;
 	SpiScope	scope;
-	Matrix		matrix = {.now = GetCurrentTimestamp()};
+	Matrix		matrix = {.now = GetCurrentTimestamp(),.role = GetUserId()};
 
+	access_require_sight(project);
+	matrix.projects = project ? text_array(project) : access_projects();
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);
 	PushActiveSnapshot(GetActiveSnapshot());
 	matrix.places = make_hash("environments", sizeof(Place));
 	matrix.cells = make_hash("instances", sizeof(Cell));
-	read_places(&matrix, project);
-	read_paths(&matrix, project);
-	read_cells(&matrix, project);
+	read_places(&matrix);
+	read_paths(&matrix);
+	read_cells(&matrix);
 	qsort_arg(matrix.rows, matrix.count, sizeof(Cell *), compare_cells, matrix.places);
 	for (uint64 i = 0; i < matrix.count; i++)
 	{

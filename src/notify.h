@@ -6,6 +6,8 @@
 
 #include "postgres.h"
 
+#include "utils/jsonb.h"
+
 /* What happened to which instance or request; what is 0 or NULL is not said. */
 typedef struct Notice
 {
@@ -16,6 +18,7 @@ typedef struct Notice
 	const char *status;
 	const char *project;		/* of a request, which is numbered within it */
 	int32		request;
+	const Jsonb *carried;		/* names of references and of secrets, by their kinds */
 } Notice;
 
 extern void notify(const Notice *notice);

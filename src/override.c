@@ -325,7 +325,7 @@ promote_override_gate(PG_FUNCTION_ARGS)
 	char	   *reason = argument_required(fcinfo, 3, "reason");
 	List	   *blockers;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "override", &key);
 	deployment = argument_number(fcinfo, 1, "deployment");
 	spi_enter(&scope);
 	rule_lock_case(&key);
@@ -336,19 +336,49 @@ promote_override_gate(PG_FUNCTION_ARGS)
 							 write_override(&gate, code, reason, blockers));
 }
 
-/* Note that the overrides of a gate that nobody has looked at were looked at. */
+/* The overrides of a gate that nobody has looked at, and others than the caller made: their numbers. */
+static ArrayType *
+open_overrides(const GateCase *gate, const char *code)
+{
+	static Statement read = {
+		.text = "SELECT o.override, o.actor, o.database_role FROM promote.gate_override AS o"
+		" WHERE " OF_INSTANCE("o") " AND o.deployment = $4 AND o.code = $5"
+		" AND NOT EXISTS (SELECT FROM promote.override_review AS x WHERE " OF_INSTANCE("x")
+		"  AND x.deployment = $4 AND x.code = $5 AND x.override = o.override)",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID}
+	};
+	const Person person = current_person();
+	SPITupleTable *rows;
+	Datum		values[5];
+	Datum	   *numbers;
+	int			count = 0;
+
+	deployment_values(&gate->key, gate->deployment, values);
+	values[4] = CStringGetTextDatum(code);
+	statement_run(&read, values, NULL, false);
+	rows = SPI_tuptable;
+	numbers = palloc(Max(rows->numvals, 1) * sizeof(Datum));
+	for (uint64 i = 0; i < rows->numvals; i++)
+	{
+		Person		by = {.actor = spi_text(rows, i, 2),.database_role = spi_text(rows, i, 3)};
+
+		if (!same_person(&person, &by))
+			numbers[count++] = Int32GetDatum(spi_integer(rows, i, 1));
+	}
+	return construct_array(numbers, count, INT4OID, sizeof(int32), true, TYPALIGN_INT);
+}
+
+/* Note that they were looked at.  Returns how many. */
 static int64
 write_reviews(const GateCase *gate, const char *code, const char *review)
 {
 	static Statement insert = {
 		.text = "INSERT INTO promote.override_review AS v (project, environment, component, deployment, code,"
-		" override, review) SELECT $1, $2, $3, $4, $5, o.override, $6 FROM promote.gate_override AS o"
-		" WHERE " OF_INSTANCE("o") " AND o.deployment = $4 AND o.code = $5 AND o.actor <> $7"
-		" AND NOT EXISTS (SELECT FROM promote.override_review AS x WHERE " OF_INSTANCE("x")
-		"  AND x.deployment = $4 AND x.code = $5 AND x.override = o.override)"
-		" ORDER BY o.override RETURNING promote.audit_facts(v, '{}')",
+		" override, review) SELECT $1, $2, $3, $4, $5, o.override, $6"
+		" FROM pg_catalog.unnest($7) AS o (override) ORDER BY o.override RETURNING promote.audit_facts(v, '{}')",
 		.parameters = 7,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID}
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, INT4ARRAYOID}
 	};
 	bool		nulls[7] = {[5] = review == NULL};
 	Datum		values[7];
@@ -357,7 +387,7 @@ write_reviews(const GateCase *gate, const char *code, const char *review)
 	deployment_values(&gate->key, gate->deployment, values);
 	values[4] = CStringGetTextDatum(code);
 	values[5] = review ? CStringGetTextDatum(review) : (Datum) 0;
-	values[6] = CStringGetTextDatum(current_actor());
+	values[6] = PointerGetDatum(open_overrides(gate, code));
 	guarded_run(&insert, values, nulls);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
@@ -378,7 +408,7 @@ promote_review_override(PG_FUNCTION_ARGS)
 	char	   *code = argument_required(fcinfo, 2, "code");
 	int64		count;
 
-	argument_instance(fcinfo, 0, "instance", &gate.key);
+	argument_instance_for(fcinfo, 0, "instance", "override", &gate.key);
 	gate.deployment = argument_number(fcinfo, 1, "deployment");
 	gate.instance = instance_key_name(&gate.key);
 	spi_enter(&scope);

@@ -1,7 +1,8 @@
 /*
  * policy.c: gates that users write, as SQL functions.
  *
- * A policy is asked with the caller's rights and a pinned search path, for a
+ * A policy is asked with the caller's rights, so that its owner has to be one
+ * whom all callers trust, and with a pinned search path, for a
  * limited time, in a read-only subtransaction that is rolled back whatever
  * came of it: nothing of it stays but its answer, and a session's advisory
  * lock if it takes one.  A policy that raises, loops, writes, or cannot be
@@ -14,6 +15,7 @@
 #include "compat.h"
 #include "errors.h"
 #include "policy.h"
+#include "spi.h"
 #include "trigger.h"
 
 #include "access/htup_details.h"
@@ -99,10 +101,22 @@ blocker_type(void)
 						   ObjectIdGetDatum(get_namespace_oid("promote", false)));
 }
 
+/*
+ * May a role have all callers run what it writes?  A policy that runs with
+ * their rights could do whatever each of them may.
+ */
+static bool
+is_trusted(Oid role)
+{
+	return superuser_arg(role) || has_privs_of_role(role, tables_owner());
+}
+
 /* What keeps a function from being a policy; NULL: nothing. */
 static const char *
 unusable(Form_pg_proc function)
 {
+	if (!function->prosecdef && !is_trusted(function->proowner))
+		return "its owner may not act with all callers' rights; it is owned by who owns the tables, or SECURITY DEFINER";
 	if (function->prokind != PROKIND_FUNCTION)
 		return "it is not a plain function";
 	if (!function->proretset || function->prorettype != blocker_type())
@@ -307,18 +321,35 @@ ask_function(const GateCase *gate, const Policy *policy, Oid function, MemoryCon
 	return reasons;
 }
 
+/* Whose rights a policy has: the caller's, but not a superuser's where its owner is none. */
+static Oid
+whose_rights(Oid function)
+{
+	HeapTuple	tuple;
+	Oid			owner;
+
+	if (!superuser_arg(GetOuterUserId()))
+		return GetOuterUserId();
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+	return superuser_arg(owner) ? GetOuterUserId() : owner;
+}
+
 /*
  * Become the caller, unable to write or to leave anything behind.  The end of
  * the subtransaction takes it all back.
  */
 static void
-drop_rights(void)
+drop_rights(Oid function)
 {
 	Oid			user;
 	int			security_context;
 
 	GetUserIdAndSecContext(&user, &security_context);
-	SetUserIdAndSecContext(GetOuterUserId(), security_context |
+	SetUserIdAndSecContext(whose_rights(function), security_context |
 						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	XactReadOnly = true;
 }
@@ -339,7 +370,7 @@ run_policy(const GateCase *gate, const Policy *policy, Run *run, bool *timed_out
 	PG_TRY();
 	{
 		running = run;
-		drop_rights();
+		drop_rights(run->function);
 		start_clock(run, policy->timeout);
 		run->reasons = ask_function(gate, policy, run->function, context);
 		*timed_out = stop_clock(run);

@@ -5,6 +5,8 @@
 
 #include "actor.h"
 #include "schema_document.h"
+#include "secret_key.h"
+#include "wipe.h"
 
 #include "fmgr.h"
 #include "utils/guc.h"
@@ -19,5 +21,7 @@ _PG_init(void)
 {
 	actor_init();
 	schema_document_init();
+	secret_key_init();
+	wipe_init();
 	MarkGUCPrefixReserved("promote");
 }

@@ -9,6 +9,7 @@
 
 #include "compat.h"
 #include "errors.h"
+#include "grants.h"
 #include "history.h"
 #include "json/builder.h"
 #include "json/diff.h"
@@ -22,6 +23,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
@@ -63,12 +65,12 @@ enum Option
 	ALLOW_REPLACE
 };
 
-/* Take the arguments that the functions over two instances begin with. */
+/* Take the arguments that the functions over two instances begin with; action is what is done to the destination. */
 static void
-take_arguments(FunctionCallInfo fcinfo, Promotion *promotion)
+take_arguments(FunctionCallInfo fcinfo, const char *action, Promotion *promotion)
 {
-	argument_instance(fcinfo, 0, "source", &promotion->source);
-	argument_instance(fcinfo, 1, "destination", &promotion->destination);
+	argument_instance_for(fcinfo, 0, "source", "view", &promotion->source);
+	argument_instance_for(fcinfo, 1, "destination", action, &promotion->destination);
 	check_pair(promotion);
 	promotion->overrides = argument_params(fcinfo, 2, "overrides");
 	promotion->options = 3;
@@ -110,20 +112,27 @@ promotion_lock(const Promotion *promotion)
 	stage_lock(source_first ? &promotion->destination : &promotion->source, source_first);
 }
 
-/* Refuse what a promotion cannot carry along. */
+/* Take what is to be carried besides. */
 static void
-check_extras(FunctionCallInfo fcinfo, const Promotion *promotion)
+take_carry(FunctionCallInfo fcinfo, Promotion *promotion)
 {
-	int			options = promotion->options;
-	const char *what = argument_bool(fcinfo, options + COPY_SECRETS, false) ? "secrets" :
-		argument_bool(fcinfo, options + COPY_REMOTE_REFERENCES, false) ? "remote references" : NULL;
+	promotion->carry = (Carry) {
+		.secrets = argument_bool(fcinfo, promotion->options + COPY_SECRETS, false),
+		.references = argument_bool(fcinfo, promotion->options + COPY_REMOTE_REFERENCES, false)
+	};
+}
 
-	if (what)
-		ereport(ERROR,
-				(errcode(PM_NOT_AVAILABLE),
-				 errmsg("%s cannot be copied", what),
-				 errdetail("This version of promote does not keep %s.", what),
-				 errhint("Leave the argument out and carry them over by the means they were set with.")));
+/* Refuse to carry secrets from where, or to where, the role has nothing to do with them: PM701. */
+static void
+require_carry(Oid role, const Promotion *promotion)
+{
+	const InstanceKey *source = &promotion->source;
+	const InstanceKey *destination = &promotion->destination;
+
+	if (!promotion->carry.secrets)
+		return;
+	access_require_of(role, "secrets", source->project, source->environment);
+	access_require_of(role, "secrets", destination->project, destination->environment);
 }
 
 /* Refuse an idempotency key that is none. */
@@ -156,6 +165,11 @@ request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 	json_build_field(&builder, "message", argument_text(fcinfo, promotion->options + MESSAGE));
 	json_build_key(&builder, "allow_replace", strlen("allow_replace"));
 	json_build_bool(&builder, argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false));
+	/* only where it is asked for: keys of calls of before stay good */
+	if (promotion->carry.secrets)
+		json_build_field(&builder, "copy_secrets", "true");
+	if (promotion->carry.references)
+		json_build_field(&builder, "copy_remote_references", "true");
 	json_build_end_object(&builder);
 	return json_digest(json_builder_finish(&builder));
 }
@@ -251,8 +265,8 @@ keep_result(const Promotion *promotion, const char *key, const bytea *request,
 }
 
 /*
- * Write what the destination is to desire; what was read says whether to plan
- * it and whether it may replace what runs.
+ * Carry what else was asked for, and write what the destination is to desire;
+ * what was read says whether to plan it and whether it may replace what runs.
  */
 void
 promotion_write(Promotion *promotion, const char *message, MemoryContext caller,
@@ -265,6 +279,7 @@ promotion_write(Promotion *promotion, const char *message, MemoryContext caller,
 		.message = message
 	};
 
+	carry_take(&promotion->carry, &promotion->source, &promotion->proposed, true);
 	stage_write(&staging, &promotion->proposed, caller, staged);
 }
 
@@ -306,8 +321,9 @@ promote_promote_instance(PG_FUNCTION_ARGS)
 	SpiScope	scope;
 	Staged		staged;
 
-	take_arguments(fcinfo, &promotion);
-	check_extras(fcinfo, &promotion);
+	take_arguments(fcinfo, "promote", &promotion);
+	take_carry(fcinfo, &promotion);
+	require_carry(GetUserId(), &promotion);
 	spi_enter(&scope);
 	promote(fcinfo, &promotion, scope.caller, &staged);
 	spi_leave(&scope);
@@ -326,13 +342,15 @@ promote_promote_to_next(PG_FUNCTION_ARGS)
 	SpiScope	scope;
 	Staged		staged;
 
-	argument_instance(fcinfo, 0, "instance", &promotion.source);
+	argument_instance_for(fcinfo, 0, "instance", "view", &promotion.source);
 	promotion.overrides = argument_params(fcinfo, 1, "overrides");
 	promotion.options = 2;
-	check_extras(fcinfo, &promotion);
+	take_carry(fcinfo, &promotion);
 	spi_enter(&scope);
 	promotion.destination = promotion.source;
 	promotion.destination.environment = path_next(&promotion.source);
+	access_require_of(scope.user, "promote", promotion.destination.project, promotion.destination.environment);
+	require_carry(scope.user, &promotion);
 	promote(fcinfo, &promotion, scope.caller, &staged);
 	spi_leave(&scope);
 	return stage_result(fcinfo, &staged);
@@ -446,6 +464,37 @@ put_kept(void *state, const JsonChange *change)
 						"destination");
 }
 
+/* A text as JSON; NULL for none. */
+static Datum
+json_text(const char *text, bool *isnull)
+{
+	JsonbValue	value = {.type = jbvString};
+
+	*isnull = text == NULL;
+	if (text == NULL)
+		return (Datum) 0;
+	value.val.string.val = unconstify(char *, text);
+	value.val.string.len = strlen(text);
+	return JsonbPGetDatum(json_from_view(&value));
+}
+
+/* Put what becomes of a reference or a secret. */
+static void
+put_carried(const Preview *preview, const CarriedChange *change)
+{
+	bool		nulls[7] = {false};
+	Datum		values[7];
+
+	values[0] = CStringGetTextDatum(carry_path(change));
+	values[1] = CStringGetTextDatum(change->change);
+	values[2] = json_text(change->old_value, &nulls[2]);
+	values[3] = json_text(change->new_value, &nulls[3]);
+	values[4] = CStringGetTextDatum(change->from_source ? "source" : "destination");
+	values[5] = BoolGetDatum(change->replaces);
+	values[6] = BoolGetDatum(strcmp(change->kind, "secret") == 0);
+	tuplestore_putvalues(preview->result->setResult, preview->result->setDesc, values, nulls);
+}
+
 /* Put all rows of a promotion whose proposal is checked. */
 static void
 put_preview(Preview *preview, const Promotion *promotion)
@@ -453,6 +502,7 @@ put_preview(Preview *preview, const Promotion *promotion)
 	const Proposal *proposal = &promotion->proposed.proposal;
 	Jsonb	   *source = json_render(promotion->source_params, proposal->parameters, true);
 	Jsonb	   *rendered_base = json_render(promotion->base, proposal->parameters, true);
+	ListCell   *cell;
 
 	preview->changed = differing_paths(proposal->planned, proposal->rendered);
 	preview->overridden = differing_paths(rendered_base, proposal->rendered);
@@ -460,11 +510,13 @@ put_preview(Preview *preview, const Promotion *promotion)
 				   proposal->marks, put_change, preview);
 	json_leaf_diff(source, compose_marks(proposal, source), rendered_base,
 				   compose_marks(proposal, rendered_base), put_kept, preview);
+	foreach(cell, carry_changes(&promotion->proposed, &promotion->carry))
+		put_carried(preview, lfirst(cell));
 }
 
 /*
- * promote.preview_promotion(src text, dst text, overrides jsonb)
- * returns table, see sql/promotion.sql
+ * promote.preview_promotion(src text, dst text, overrides jsonb, copy_secrets
+ * boolean, copy_remote_references boolean) returns table, see sql/promotion.sql
  */
 Datum
 promote_preview_promotion(PG_FUNCTION_ARGS)
@@ -473,7 +525,9 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	Preview		preview;
 	SpiScope	scope;
 
-	take_arguments(fcinfo, &promotion);
+	take_arguments(fcinfo, "view", &promotion);
+	take_carry(fcinfo, &promotion);
+	require_carry(GetUserId(), &promotion);
 	InitMaterializedSRF(fcinfo, 0);
 	preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);
@@ -481,6 +535,8 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	/* a change of an immutable value is marked, not refused */
 	promotion.proposed.proposal.allow_replace = true;
 	compose_check(&promotion.proposed.proposal);
+	carry_take(&promotion.carry, &promotion.source, &promotion.proposed, false);
+	carry_judge(&promotion.proposed, true);
 	put_preview(&preview, &promotion);
 	spi_leave(&scope);
 	return (Datum) 0;

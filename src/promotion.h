@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "carry.h"
 #include "name.h"
 #include "proposal.h"
 #include "stage.h"
@@ -17,6 +18,7 @@ typedef struct Promotion
 	InstanceKey source;
 	InstanceKey destination;
 	Jsonb	   *overrides;
+	Carry		carry;			/* what else is to come from the source */
 	int			options;		/* the first argument behind the overrides */
 	Jsonb	   *source_params;	/* what the source desires */
 	Jsonb	   *base;			/* what becomes of them before the overrides */

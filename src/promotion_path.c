@@ -11,6 +11,7 @@
 
 #include "compat.h"
 #include "errors.h"
+#include "grants.h"
 #include "promotion_path.h"
 #include "spi.h"
 #include "stage.h"
@@ -345,11 +346,11 @@ promote_check_paths(PG_FUNCTION_ARGS)
  */
 
 /*
- * Take an argument that names an environment.  Raises PM_INVALID_NAME, or
- * PM_NOT_FOUND where there is none.  Runs inside a scope of spi.h.
+ * Refuse an environment that is not there, PM_NOT_FOUND.  Runs inside a scope
+ * of spi.h.
  */
 static void
-take_environment(FunctionCallInfo fcinfo, InstanceKey *key)
+require_environment(const InstanceKey *key)
 {
 	static Statement look = {
 		.text = "SELECT EXISTS (SELECT FROM promote.project AS p WHERE p.project = $1),"
@@ -360,7 +361,6 @@ take_environment(FunctionCallInfo fcinfo, InstanceKey *key)
 	Datum		values[2];
 	bool		has_project;
 
-	environment_name_parse(argument_required(fcinfo, 0, "environment"), key);
 	values[0] = CStringGetTextDatum(key->project);
 	values[1] = CStringGetTextDatum(key->environment);
 	statement_run(&look, values, NULL, true);
@@ -375,6 +375,14 @@ take_environment(FunctionCallInfo fcinfo, InstanceKey *key)
 				 errhint("Name it by its project and what it is called there, as in ecomm-staging.")));
 }
 
+/* Take the argument that names an environment, and refuse who does not see it. */
+static void
+argument_environment(FunctionCallInfo fcinfo, InstanceKey *key)
+{
+	environment_name_parse(argument_required(fcinfo, 0, "environment"), key);
+	access_require_in("view", key->project, key->environment);
+}
+
 /* promote.next_environments(environment text) returns table (environment text, description text) */
 Datum
 promote_next_environments(PG_FUNCTION_ARGS)
@@ -386,8 +394,9 @@ promote_next_environments(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
+	argument_environment(fcinfo, &key);
 	spi_enter(&scope);
-	take_environment(fcinfo, &key);
+	require_environment(&key);
 	values[0] = CStringGetTextDatum(key.project);
 	values[1] = CStringGetTextDatum(key.environment);
 	statement_run(&leads_to, values, NULL, true);
@@ -410,8 +419,9 @@ promote_upstream_environments(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
+	argument_environment(fcinfo, &key);
 	spi_enter(&scope);
-	take_environment(fcinfo, &key);
+	require_environment(&key);
 	begin_walk(&walk, key.project, &comes_from);
 	places = walk_away(&walk, key.environment);
 	list_sort(places, compare_places);

@@ -10,6 +10,7 @@
 
 #include "errors.h"
 #include "proposal.h"
+#include "reference.h"
 #include "release.h"
 
 #include "catalog/pg_type.h"
@@ -58,7 +59,9 @@
 	" x.digest, x.facts, x.actor, x.database_role, x.created_at, x.source_environment," \
 	" x.path_only, x.origin," \
 	" (SELECT f.block_reason FROM promote.bundle_release AS f" \
-	"  WHERE f.bundle = x.bundle AND f.version = x.version)" \
+	"  WHERE f.bundle = x.bundle AND f.version = x.version)," \
+	" (SELECT NULLIF(f.remote_references, '{}') FROM promote.bundle_release AS f" \
+	"  WHERE f.bundle = x.bundle AND f.version = x.version), x.plan_references" \
 	" FROM (SELECT i.project, i.environment, i.component, i.name," \
 	" i.revision AS current_revision, i.deployment AS current_deployment," \
 	" i.version_constraint AS current_constraint, i.release_channel AS current_channel," \
@@ -69,6 +72,7 @@
 	" b.digest AS own_digest, b.bundle AS own_bundle, b.version AS own_version," \
 	" p.revision AS plan_revision, p.rendered_digest AS plan_digest, p.bundle AS plan_bundle," \
 	" p.version AS plan_version, p.destructive AS plan_destructive," \
+	" p.remote_references AS plan_references," \
 	" e.parameters, e.source_policy = 'path' AS path_only," \
 	" (SELECT a.seq FROM promote.audit_log AS a WHERE a.project = i.project" \
 	"  AND a.subject = i.name ORDER BY a.seq DESC LIMIT 1) AS head" \
@@ -79,7 +83,8 @@
 	" LEFT JOIN LATERAL (SELECT r.digest, r.bundle, r.version" \
 	"  FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "i") \
 	"  AND r.revision = i.revision LIMIT 1) AS b ON true" \
-	" LEFT JOIN LATERAL (SELECT d.revision, d.rendered_digest, d.bundle, d.version, d.destructive" \
+	" LEFT JOIN LATERAL (SELECT d.revision, d.rendered_digest, d.bundle, d.version, d.destructive," \
+	"  d.remote_references" \
 	"  FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "i") " AND d.action = 'PLAN'" \
 	"  AND d.status NOT IN ('FAILED', 'ABORTED', 'REJECTED')" \
 	"  ORDER BY d.revision DESC, d.deployment DESC LIMIT 1) AS p ON true" \
@@ -341,6 +346,9 @@ proposal_read(SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision 
 	proposed->path_only = spi_bool(rows, row, ++column);
 	proposed->origin = spi_text(rows, row, ++column);
 	proposed->block_reason = spi_text(rows, row, ++column);
+	proposed->slots = spi_jsonb(rows, row, ++column);
+	proposed->planned_references = spi_jsonb(rows, row, ++column);
+	proposed->references = reference_read(&proposed->key, proposed->slots, read_only);
 	for (int i = 0; i < lengthof(releases); i++)
 		proposal->other_schemas[i] = read_schema(proposal, &releases[i], read_only);
 	if (deployed_by > 0)

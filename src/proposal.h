@@ -55,6 +55,14 @@ typedef struct ProposedRevision
 	char	   *database_role;
 	TimestampTz created_at;
 
+	/* what fills the slots of the release; of all NULL is none */
+	Jsonb	   *slots;
+	Jsonb	   *references;
+	Jsonb	   *planned_references; /* as last planned */
+	List	   *replaced;		/* slots in which what runs has another one: char *; see carry_judge */
+	List	   *copied_secrets; /* SecretCopy *: what a promotion does to secrets */
+	bool		carried;		/* it has changed references or secrets already */
+
 	char	   *block_reason;	/* of the release; NULL: it is not blocked */
 	const char *message;		/* for the plan; NULL: none */
 } ProposedRevision;

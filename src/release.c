@@ -14,6 +14,7 @@
 
 #include "compat.h"
 #include "errors.h"
+#include "grants.h"
 #include "history.h"
 #include "release.h"
 #include "stage.h"
@@ -131,6 +132,8 @@ set_block_reason(FunctionCallInfo fcinfo, const char *reason)
 	Datum		row;
 	bool		isnull;
 
+	/* a release belongs to no project */
+	access_require_in("admin", NULL, NULL);
 	if (reason)
 		values[2] = CStringGetTextDatum(reason);
 	spi_enter(&scope);

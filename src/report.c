@@ -5,8 +5,10 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "compose.h"
 #include "deployment.h"
 #include "errors.h"
+#include "grants.h"
 #include "stage.h"
 
 #include "catalog/pg_type.h"
@@ -94,7 +96,7 @@ promote_plan_text(PG_FUNCTION_ARGS)
 	text	   *result;
 	MemoryContext inner;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "view", &key);
 	spi_enter(&scope);
 	deployment = PG_ARGISNULL(1) ? deployment_last(&key) : PG_GETARG_INT32(1);
 	values[0] = CStringGetTextDatum(key.project);
@@ -113,6 +115,23 @@ promote_plan_text(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Put the row that was read.  What is sensitive in the params is masked,
+ * unless the caller gets it anyway: by claiming deployments.
+ */
+static void
+put_config(ReturnSetInfo *result, bool shown)
+{
+	Datum		values[6];
+	bool		nulls[6];
+
+	for (int i = 0; i < 6; i++)
+		values[i] = spi_value(SPI_tuptable, 0, i + 1, &nulls[i]);
+	if (!shown)
+		values[1] = JsonbPGetDatum(compose_masked(spi_jsonb(SPI_tuptable, 0, 2), spi_jsonb(SPI_tuptable, 0, 7)));
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
  * promote.config_as_of(instance text, at timestamptz) returns table, see
  * sql/report.sql; no row where the instance had no revision yet
  */
@@ -121,9 +140,10 @@ promote_config_as_of(PG_FUNCTION_ARGS)
 {
 	static Statement read = {
 		.text = "SELECT r.revision, c.params, r.version_constraint::pg_catalog.text,"
-		" r.release_channel, r.created_at, r.actor"
+		" r.release_channel, r.created_at, r.actor, f.params_schema"
 		" FROM promote.revision AS r"
 		" JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest"
+		" JOIN promote.bundle_release AS f ON f.bundle = r.bundle AND f.version = r.version"
 		" WHERE " OF_INSTANCE("r")
 		" AND r.created_at <= $4"
 		" ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.revision DESC LIMIT 1",
@@ -134,8 +154,10 @@ promote_config_as_of(PG_FUNCTION_ARGS)
 	InstanceKey key;
 	SpiScope	scope;
 	Datum		values[4];
+	bool		shown;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "view", &key);
+	shown = access_allowed("work", key.project, key.environment);
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);
@@ -146,7 +168,7 @@ promote_config_as_of(PG_FUNCTION_ARGS)
 	values[3] = TimestampTzGetDatum(PG_ARGISNULL(1) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(1));
 	statement_run(&read, values, NULL, true);
 	if (SPI_processed > 0)
-		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[0]);
+		put_config(result, shown);
 	spi_leave(&scope);
 	return (Datum) 0;
 }

@@ -12,6 +12,7 @@
 #include "compat.h"
 #include "deployment.h"
 #include "errors.h"
+#include "grants.h"
 #include "history.h"
 #include "notify.h"
 #include "request.h"
@@ -34,6 +35,7 @@ PG_FUNCTION_INFO_V1(promote_guard_request);
 PG_FUNCTION_INFO_V1(promote_pause_request);
 PG_FUNCTION_INFO_V1(promote_resume_request);
 PG_FUNCTION_INFO_V1(promote_cancel_request);
+PG_FUNCTION_INFO_V1(promote_request_evidence);
 
 /* A copy of a text in the request's memory; NULL stays NULL. */
 char *
@@ -42,14 +44,32 @@ request_copy(const PromotionRequest *request, const char *text)
 	return text ? MemoryContextStrdup(request->context, text) : NULL;
 }
 
-/* The arguments that the verbs begin with; what is read later lives as long as the call. */
+/*
+ * The arguments that the verbs begin with; what is read later lives as long
+ * as the call.  Who sees nothing of the project is not told what there is.
+ */
 void
 argument_request(FunctionCallInfo fcinfo, PromotionRequest *request)
 {
 	memset(request, 0, sizeof(*request));
 	request->context = CurrentMemoryContext;
 	request->project = argument_required(fcinfo, 0, "project");
+	access_require_sight(request->project);
 	request->number = argument_number(fcinfo, 1, "request");
+}
+
+/*
+ * Refuse a role that may not have this request moved: it takes the grant
+ * promote where it leads to, with view where it comes from, and the action
+ * beside it that is done there, or NULL.  The request is read.
+ */
+void
+request_access(const PromotionRequest *request, Oid role, const char *action)
+{
+	access_require_of(role, "promote", request->project, request->destination_environment);
+	access_require_of(role, "view", request->project, request->source_environment);
+	if (action)
+		access_require_of(role, action, request->project, request->destination_environment);
 }
 
 /* What its audit rows are about. */
@@ -151,6 +171,7 @@ take_row(PromotionRequest *request, SPITupleTable *row)
 	request->rolling_back = spi_bool(row, 0, 15);
 	request->reason = spi_text(row, 0, 16);
 	request->preview = spi_integer(row, 0, 17);
+	request->carry = (Carry) {spi_bool(row, 0, 18), spi_bool(row, 0, 19)};
 	MemoryContextSwitchTo(inner);
 }
 
@@ -169,7 +190,8 @@ request_read(PromotionRequest *request)
 		"  THEN 'the execution window opens at ' || " AT("pg_catalog.lower(r.execution_window)")
 		"  WHEN NOT r.execution_window @> t.now"
 		"  THEN 'the execution window closed at ' || " AT("pg_catalog.upper(r.execution_window)") " END,"
-		" r.status, r.wave, r.started_at IS NOT NULL, r.rolling_back, r.reason, r.preview"
+		" r.status, r.wave, r.started_at IS NOT NULL, r.rolling_back, r.reason, r.preview,"
+		" r.copy_secrets, r.copy_remote_references"
 		" FROM promote.promotion_request AS r, pg_catalog.clock_timestamp() AS t (now)"
 		" WHERE " OF_REQUEST("r"),
 		.parameters = 2,
@@ -395,14 +417,18 @@ promote_guard_request(PG_FUNCTION_ARGS)
 	return PointerGetDatum(data->tg_newtuple);
 }
 
-/* What a verb that people stop a request by begins with: its arguments, lock and row. */
+/*
+ * What a verb that people stop a request by begins with: its arguments, lock
+ * and row; action is what it takes beside promote, or NULL.
+ */
 static void
-open_verb(FunctionCallInfo fcinfo, SpiScope *scope, PromotionRequest *request)
+open_verb(FunctionCallInfo fcinfo, SpiScope *scope, const char *action, PromotionRequest *request)
 {
 	argument_request(fcinfo, request);
 	spi_enter(scope);
 	request_lock(request);
 	request_read(request);
+	request_access(request, scope->user, action);
 }
 
 /* What it ends with: another status, which is recorded. */
@@ -427,7 +453,7 @@ promote_pause_request(PG_FUNCTION_ARGS)
 	PromotionRequest request;
 	SpiScope	scope;
 
-	open_verb(fcinfo, &scope, &request);
+	open_verb(fcinfo, &scope, NULL, &request);
 	request_require_status(&request, allowed, "paused");
 	if (strcmp(request.status, "PAUSED") == 0)
 		return request_result(&scope, &request);
@@ -470,7 +496,7 @@ promote_resume_request(PG_FUNCTION_ARGS)
 	PromotionRequest request;
 	SpiScope	scope;
 
-	open_verb(fcinfo, &scope, &request);
+	open_verb(fcinfo, &scope, "deploy", &request);
 	request_require_status(&request, allowed, "resumed");
 	if (strcmp(request.status, "PAUSED") != 0 && strcmp(request.status, "BLOCKED") != 0 &&
 		strcmp(request.status, "FAILED") != 0)
@@ -530,10 +556,42 @@ promote_cancel_request(PG_FUNCTION_ARGS)
 	PromotionRequest request;
 	SpiScope	scope;
 
-	open_verb(fcinfo, &scope, &request);
+	open_verb(fcinfo, &scope, "deploy", &request);
 	request_require_status(&request, allowed, "cancelled");
 	if (strcmp(request.status, "CANCELLED") == 0)
 		return request_result(&scope, &request);
 	request_abort_queued(&request, psprintf("request %d is cancelled: %s", request.number, reason));
 	return close_verb(&scope, &request, "CANCELLED", reason, "request.cancelled");
+}
+
+/* promote.request_evidence(project text, request integer) returns jsonb; NULL: there is no such request */
+Datum
+promote_request_evidence(PG_FUNCTION_ARGS)
+{
+	static Statement read = {
+		.text = "SELECT r.destination_environment::pg_catalog.text, promote.request_document($1, $2)"
+		" FROM promote.promotion_request AS r WHERE " OF_REQUEST("r"),
+		.parameters = 2,
+		.types = {TEXTOID, INT4OID}
+	};
+	char	   *project = argument_text(fcinfo, 0);
+	Datum		values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
+	SpiScope	scope;
+	Datum		document = (Datum) 0;
+	bool		isnull;
+
+	access_require_sight(project);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	spi_enter(&scope);
+	statement_run(&read, values, NULL, true);
+	if (SPI_processed > 0)
+	{
+		access_require_of(scope.user, "view", project, spi_text(SPI_tuptable, 0, 1));
+		document = SPI_datumTransfer(spi_value(SPI_tuptable, 0, 2, &isnull), false, -1);
+	}
+	spi_leave(&scope);
+	if (document == (Datum) 0)
+		PG_RETURN_NULL();
+	return document;
 }

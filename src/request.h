@@ -34,6 +34,7 @@ typedef struct PromotionRequest
 	char	   *message;		/* NULL: none */
 	char	   *actor;
 	bool		include_other_changes;
+	Carry		carry;			/* what else is to come from the source */
 	bool		window_open;	/* is now within the execution window? */
 	char	   *window;			/* when it opens or that it is over, for people; NULL with it */
 
@@ -117,6 +118,7 @@ typedef struct ItemObstacle
 
 /* request.c */
 extern void argument_request(FunctionCallInfo fcinfo, PromotionRequest *request);
+extern void request_access(const PromotionRequest *request, Oid role, const char *action);
 extern void request_lock(PromotionRequest *request);
 extern void request_read(PromotionRequest *request);
 extern char *request_subject(const PromotionRequest *request);

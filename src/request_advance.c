@@ -637,6 +637,7 @@ enter_request(Advance *advance)
 	spi_enter(&scope);
 	request_lock(request);
 	request_read(request);
+	request_access(request, scope.user, "deploy");
 	values[0] = CStringGetTextDatum(request->project);
 	values[1] = CStringGetTextDatum(request->destination_environment);
 	if (!request_is_over(request))

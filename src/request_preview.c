@@ -14,6 +14,7 @@
 #include "json/digest.h"
 #include "json/reader.h"
 #include "json/writer.h"
+#include "reference.h"
 #include "request.h"
 
 #include "catalog/pg_type.h"
@@ -22,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
@@ -39,6 +41,7 @@ typedef struct ItemFacts
 	bytea	   *source_digest;
 	bytea	   *deployed_digest;	/* rendered; NULL with it */
 	char	   *deployed_version;
+	Jsonb	   *deployed_references;	/* remote ones; NULL: none */
 	bool		is_deployed;	/* is what is desired what runs? */
 	char	   *origin;			/* of what is desired */
 	char	   *author;
@@ -56,7 +59,8 @@ read_facts(const PromotionRequest *request, const char *component, ItemFacts *fa
 		.text = "SELECT s.project IS NOT NULL, i.project IS NOT NULL, $5 IS NULL"
 		"  OR " EFFECTIVE_ATTRIBUTES " @> $5,"
 		" s.revision, i.revision, i.deployed_revision, q.digest, d.rendered_digest,"
-		" d.version::pg_catalog.text, o.digest = n.digest AND d.version = n.version, n.origin, n.actor"
+		" d.version::pg_catalog.text, o.digest = n.digest AND d.version = n.version, n.origin, n.actor,"
+		" d.remote_references"
 		" FROM promote.project AS p"
 		" JOIN promote.environment AS e ON e.project = $1 AND e.environment = $3"
 		" LEFT JOIN promote.component AS c ON c.project = $1 AND c.component = $4"
@@ -65,7 +69,7 @@ read_facts(const PromotionRequest *request, const char *component, ItemFacts *fa
 		REVISION_OF("q", "s", "s.revision")
 		REVISION_OF("n", "i", "i.revision")
 		REVISION_OF("o", "i", "i.deployed_revision")
-		" LEFT JOIN LATERAL (SELECT d.rendered_digest, d.version FROM promote.deployment AS d"
+		" LEFT JOIN LATERAL (SELECT d.rendered_digest, d.version, d.remote_references FROM promote.deployment AS d"
 		"  WHERE " SAME_INSTANCE("d", "i") " AND d.deployment = i.deployed_by LIMIT 1) AS d ON i.status = 'PROVISIONED'"
 		" WHERE p.project = $1",
 		.parameters = 5,
@@ -93,6 +97,7 @@ read_facts(const PromotionRequest *request, const char *component, ItemFacts *fa
 	facts->is_deployed = spi_bool(SPI_tuptable, 0, 10);
 	facts->origin = spi_text(SPI_tuptable, 0, 11);
 	facts->author = spi_text(SPI_tuptable, 0, 12);
+	facts->deployed_references = spi_jsonb(SPI_tuptable, 0, 13);
 }
 
 /* Why there is nothing that could be promoted; NULL: there is. */
@@ -161,13 +166,42 @@ add_obstacle(void *state, const Obstacle *obstacle)
 	proposal->obstacles = lappend(proposal->obstacles, added);
 }
 
+/* Note the slots in which copying would replace what runs: a request never may. */
+static void
+add_replaced(ItemProposal *proposal)
+{
+	ListCell   *cell;
+
+	foreach(cell, proposal->promotion.carry.refused)
+	{
+		ItemObstacle *added = palloc(sizeof(ItemObstacle));
+
+		added->code = "references";
+		added->message = psprintf("remote reference %s: what runs has another one", (char *) lfirst(cell));
+		proposal->obstacles = lappend(proposal->obstacles, added);
+	}
+}
+
+/* Propose what is to be carried besides, as it is now: staging may have waited for it. */
+static void
+propose_carry(const PromotionRequest *request, ItemProposal *proposal)
+{
+	Promotion  *promotion = &proposal->promotion;
+
+	promotion->carry = request->carry;
+	spi_push_latest();
+	carry_take(&promotion->carry, &promotion->source, &promotion->proposed, false);
+	PopActiveSnapshot();
+	add_replaced(proposal);
+}
+
 /* Is what would be staged what is desired and what runs? */
 static bool
 is_nothing(const ItemFacts *facts, const ItemProposal *proposal)
 {
 	const ProposedRevision *proposed = &proposal->promotion.proposed;
 
-	return stage_is_unchanged(proposed) &&
+	return stage_is_unchanged(proposed) && !carry_has_secrets(proposed) && reference_same(facts->deployed_references, proposed->references) &&
 		json_digest_equal(facts->deployed_digest, proposal->rendered_digest) &&
 		strcmp(facts->deployed_version, proposed->proposal.version) == 0;
 }
@@ -200,13 +234,15 @@ request_propose(const PromotionRequest *request, const RequestItem *item, ItemPr
 	promotion_read(promotion, false);
 	proposed->digest = json_digest(proposed->proposal.params);
 	compose_obstacles(&proposed->proposal, add_obstacle, proposal);
+	propose_carry(request, proposal);
+	carry_judge(proposed, false);
 	proposal->rendered_digest = json_digest(proposed->proposal.rendered);
 	proposal->other_changes = other_changes(request, item, &facts);
 	if (is_nothing(&facts, proposal))
 		proposal->skip_reason = psprintf("nothing to do: \"%s\" runs it already",
 										 request_instance_name(request, item->component));
 	else
-		proposal->diff = compose_diff(&proposed->proposal);
+		proposal->diff = carry_diff(proposed);
 }
 
 /*
@@ -264,6 +300,8 @@ judge_proposal(const PromotionRequest *request, const ItemProposal *proposal, Ga
 	gate->revision = proposed->current_revision + (stage_is_unchanged(proposed) ? 0 : 1);
 	gate->digest = proposed->digest;
 	gate->version = proposed->proposal.version;
+	gate->references = proposed->references;
+	gate->secrets = proposed->copied_secrets;
 	gate->source_environment = request->source_environment;
 	gate->source_revision = proposed->source_revision;
 	gate->source_digest = proposal->source_digest;
@@ -680,6 +718,7 @@ promote_preview_request(PG_FUNCTION_ARGS)
 	spi_enter(&scope);
 	request_lock(&preview.request);
 	request_read(&preview.request);
+	request_access(&preview.request, scope.user, NULL);
 	request_require_status(&preview.request, allowed, "previewed");
 	preview.items = request_items(&preview.request, REQUEST_ALL, &preview.count);
 	preview.former = read_former(&preview.request);

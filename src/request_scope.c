@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "errors.h"
+#include "grants.h"
 #include "history.h"
 #include "json/limits.h"
 #include "json/reader.h"
@@ -31,7 +32,7 @@ PG_FUNCTION_INFO_V1(promote_open_request);
 enum
 {
 	PROJECT, SOURCE, DESTINATION, SCOPE, STRATEGY, WAVES, OVERRIDES, EXECUTION_WINDOW, ROLLBACK_MODE,
-	SOAK, CHECKS, VERIFICATION_OWNER, FALLBACK_OWNER, TICKET, MESSAGE, INCLUDE_OTHER_CHANGES
+	SOAK, CHECKS, VERIFICATION_OWNER, FALLBACK_OWNER, TICKET, MESSAGE, INCLUDE_OTHER_CHANGES, COPY_SECRETS, COPY_REMOTE_REFERENCES
 };
 
 /* A component that may be in the scope. */
@@ -220,6 +221,21 @@ argument_waves(FunctionCallInfo fcinfo)
 	return json_builder_finish(&builder);
 }
 
+/*
+ * Take what is to be carried besides.  Who asks for secrets has to be allowed
+ * to handle them at both ends; who moves the request need not be.
+ */
+static void
+take_carry(FunctionCallInfo fcinfo, PromotionRequest *request)
+{
+	request->carry.secrets = argument_bool(fcinfo, COPY_SECRETS, false);
+	request->carry.references = argument_bool(fcinfo, COPY_REMOTE_REFERENCES, false);
+	if (!request->carry.secrets)
+		return;
+	access_require_in("secrets", request->project, request->source_environment);
+	access_require_in("secrets", request->project, request->destination_environment);
+}
+
 /* Take the arguments that are judged by themselves. */
 static void
 take_arguments(FunctionCallInfo fcinfo, Opening *opening)
@@ -233,6 +249,8 @@ take_arguments(FunctionCallInfo fcinfo, Opening *opening)
 	request->project = argument_required(fcinfo, PROJECT, "project");
 	request->source_environment = argument_required(fcinfo, SOURCE, "source environment");
 	request->destination_environment = argument_required(fcinfo, DESTINATION, "destination environment");
+	access_require_in("promote", request->project, request->destination_environment);
+	access_require_in("view", request->project, request->source_environment);
 	opening->scope = argument_object(fcinfo, SCOPE, "scope");
 	request->strategy = argument_word(fcinfo, STRATEGY, "strategy", "one_by_one", strategies);
 	opening->waves = argument_waves(fcinfo);
@@ -240,6 +258,7 @@ take_arguments(FunctionCallInfo fcinfo, Opening *opening)
 	request->rollback_mode = argument_word(fcinfo, ROLLBACK_MODE, "rollback mode", "none", rollback_modes);
 	request->message = argument_text(fcinfo, MESSAGE);
 	request->include_other_changes = argument_bool(fcinfo, INCLUDE_OTHER_CHANGES, false);
+	take_carry(fcinfo, request);
 	take_scope(opening);
 	check_waves(opening);
 	if (strcmp(request->source_environment, request->destination_environment) == 0)
@@ -635,17 +654,18 @@ write_request(FunctionCallInfo fcinfo, const Opening *opening)
 	static Statement write = {
 		.text = "INSERT INTO promote.promotion_request (project, request, source_environment,"
 		" destination_environment, scope, strategy, waves, overrides, execution_window, rollback_mode,"
-		" soak, checks, verification_owner, fallback_owner, ticket, message, include_other_changes)"
+		" soak, checks, verification_owner, fallback_owner, ticket, message, include_other_changes, copy_secrets,"
+		" copy_remote_references)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, COALESCE($11, '0'), COALESCE($12, '{}'),"
-		" $13, $14, $15, $16, $17)",
-		.parameters = 17,
+		" $13, $14, $15, $16, $17, $18, $19)",
+		.parameters = 19,
 		.types = {TEXTOID, INT4OID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, JSONBOID, JSONBOID, TSTZRANGEOID,
-		TEXTOID, INTERVALOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID}
+		TEXTOID, INTERVALOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, BOOLOID, BOOLOID}
 	};
 	const PromotionRequest *request = &opening->request;
-	bool		nulls[17] = {[6] = opening->waves == NULL,[8] = PG_ARGISNULL(EXECUTION_WINDOW),
+	bool		nulls[19] = {[6] = opening->waves == NULL,[8] = PG_ARGISNULL(EXECUTION_WINDOW),
 		[10] = PG_ARGISNULL(SOAK),[11] = PG_ARGISNULL(CHECKS)};
-	Datum		values[17];
+	Datum		values[19];
 
 	request_values(request, values);
 	values[2] = CStringGetTextDatum(request->source_environment);
@@ -664,6 +684,8 @@ write_request(FunctionCallInfo fcinfo, const Opening *opening)
 		values[12 + i] = PG_GETARG_DATUM(VERIFICATION_OWNER + i);
 	}
 	values[16] = BoolGetDatum(request->include_other_changes);
+	values[17] = BoolGetDatum(request->carry.secrets);
+	values[18] = BoolGetDatum(request->carry.references);
 	guarded_run(&write, values, nulls);
 }
 

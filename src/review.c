@@ -9,8 +9,10 @@
 #include "postgres.h"
 
 #include "approval.h"
+#include "carry.h"
 #include "errors.h"
 #include "json/digest.h"
+#include "reference.h"
 #include "release.h"
 #include "review.h"
 #include "stage.h"
@@ -81,6 +83,19 @@ add_line(StringInfo lines, const char *line)
 	appendStringInfo(lines, "%s%s", lines->len > 0 ? "\n" : "", line);
 }
 
+/* The names of the slots in which two sets of references differ; "": they do not. */
+static char *
+differing_slots(const Jsonb *a, const Jsonb *b)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, carry_differences(a, b))
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", ((CarriedChange *) lfirst(cell))->name);
+	return names.data;
+}
+
 /* Add what has moved between a deployment's snapshot and now. */
 static void
 add_moved(StringInfo lines, const Review *review, const Deployment *reviewed)
@@ -96,6 +111,9 @@ add_moved(StringInfo lines, const Review *review, const Deployment *reviewed)
 	if (reviewed->revision == now->current_revision &&
 		!json_digest_equal(reviewed->rendered_digest, review->rendered_digest))
 		add_line(lines, "The params render differently: the environment's parameters have changed.");
+	if (!reference_same(reviewed->references, now->references))
+		add_line(lines, psprintf("Remote references have changed: %s.",
+								 differing_slots(reviewed->references, now->references)));
 }
 
 /* Add it where a later plan of the same revision came to another result. */
@@ -214,7 +232,8 @@ review_is_carried_out(const Review *review, int32 plan)
 
 	return plan > 0 && review->changed_by > 0 &&
 		deployment_find(&review->proposed.key, review->changed_by, &change) &&
-		change.plan == plan && strcmp(change.status, "COMPLETED") == 0;
+		change.plan == plan && strcmp(change.status, "COMPLETED") == 0 &&
+		reference_same(change.references, review->proposed.references);
 }
 
 /* Refuse to deploy without a plan where the environment wants one. */
@@ -370,11 +389,24 @@ review_proposal(const InstanceKey *key, int32 deployment)
 	spi_leave(&scope);
 }
 
+/* The names of the slots in which a deployment replaces what runs; "": it does not. */
+static char *
+replaced_slots(const InstanceKey *key, const Carried *carried)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, reference_replaced(key, carried->slots, carried->references, false))
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", (char *) lfirst(cell));
+	return names.data;
+}
+
 /*
  * Why a PROVISION without a plan must not be begun, where something else was
  * provisioned since it was queued: it would change an immutable value of what
- * runs, and its revision does not allow that.  NULL: it may.  Runs inside a
- * scope of spi.h, under the instance's lock.
+ * runs, or a remote reference, and its revision does not allow that.  NULL: it
+ * may.  Runs inside a scope of spi.h, under the instance's lock.
  */
 static char *
 replaces(const InstanceKey *key, int32 deployment)
@@ -399,8 +431,12 @@ replaces(const InstanceKey *key, int32 deployment)
 		!deployment_carries(key, deployed_by, false, &runs) || !deployment_carries(key, deployment, false, &carried))
 		return NULL;
 	paths = compose_replaced(runs.params, carried.params, carried.schema);
+	if (paths[0])
+		return psprintf("immutable values of what deployment %d has provisioned since would change: %s",
+						deployed_by, paths);
+	paths = replaced_slots(key, &carried);
 	return paths[0] == '\0' ? NULL :
-		psprintf("immutable values of what deployment %d has provisioned since would change: %s",
+		psprintf("remote references of what deployment %d has provisioned since would change: %s",
 				 deployed_by, paths);
 }
 
@@ -425,7 +461,9 @@ review_outdated(const InstanceKey *key, int32 deployment)
 		" WHEN d.action = 'DECOMMISSION' AND (SELECT p.rendered_digest <> d.rendered_digest OR p.version <> d.version"
 		"  FROM promote.deployment AS p WHERE " SAME_INSTANCE("p", "d") " AND p.deployment = i.changed_by)"
 		" THEN pg_catalog.concat('deployment ', i.changed_by, ' has changed the instance since it was queued')"
-		" END, d.action = 'PROVISION' AND d.plan IS NULL AND d.base_revision IS DISTINCT FROM i.deployed_revision"
+		" END, d.action = 'PROVISION' AND d.plan IS NULL AND (d.base_revision IS DISTINCT FROM i.deployed_revision"
+		"  OR NOT d.destructive AND d.remote_references IS DISTINCT FROM (SELECT u.remote_references"
+		"   FROM promote.deployment AS u WHERE " SAME_INSTANCE("u", "d") " AND u.deployment = i.deployed_by))"
 		" FROM promote.deployment AS d, promote.instance AS i"
 		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND " OF_INSTANCE("i"),
 		.parameters = 4,

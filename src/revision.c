@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "actor.h"
+#include "carry.h"
 #include "deployment.h"
 #include "errors.h"
 #include "history.h"
@@ -163,6 +164,7 @@ queue_plan(const ProposedRevision *proposed, const Jsonb *diff)
 		.version = proposal->version,
 		.previous_version = proposed->previous_version,
 		.rendered_digest = store_rendered(proposed),
+		.references = proposed->references,
 		.diff = diff,
 		.destructive = proposal->destructive,
 		.message = proposed->message
@@ -256,7 +258,10 @@ write_records(ProposedRevision *proposed, RevisionRecord *record)
 
 	move_instance(proposed);
 	if (proposed->plan || record)
-		diff = compose_diff(&proposed->proposal);
+	{
+		carry_judge(proposed, false);
+		diff = carry_diff(proposed);
+	}
 	if (proposed->revision > proposed->current_revision)
 		entries[count++] = (AuditEntry) {"revision.created", proposed->facts};
 	if (proposed->plan)
@@ -265,6 +270,7 @@ write_records(ProposedRevision *proposed, RevisionRecord *record)
 				 entries, count);
 	notice = (Notice) {proposed->proposal.instance, proposed->revision,
 		proposed->plan ? proposed->current_deployment + 1 : 0, NULL, NULL};
+	notice.carried = carry_names(proposed);
 	notify(&notice);
 	if (record)
 		leave_record(record, proposed, diff);
@@ -346,6 +352,24 @@ revision_plan_again(ProposedRevision *proposed, RevisionRecord *record)
 	proposed->revision = proposed->current_revision;
 	proposed->plan = true;
 	record_proposal(proposed, record);
+}
+
+/*
+ * Tell, and leave with who asks, what references and secrets were changed by a
+ * promotion that changed nothing else and plans nothing.  Runs inside a scope
+ * of spi.h.
+ */
+void
+revision_tell(ProposedRevision *proposed, RevisionRecord *record)
+{
+	Notice		notice = {proposed->proposal.instance, proposed->current_revision};
+
+	compose_check(&proposed->proposal);
+	carry_judge(proposed, false);
+	notice.carried = carry_names(proposed);
+	notify(&notice);
+	proposed->plan = false;
+	leave_record(record, proposed, carry_diff(proposed));
 }
 
 /* Has the row that text in that column? */

@@ -25,5 +25,6 @@ typedef struct RevisionRecord
 extern RevisionRecord *revision_record_to(RevisionRecord *record);
 extern void config_store(const char *project, const Jsonb *params);
 extern void revision_plan_again(ProposedRevision *proposed, RevisionRecord *record);
+extern void revision_tell(ProposedRevision *proposed, RevisionRecord *record);
 
 #endif							/* PROMOTE_REVISION_H */

@@ -10,6 +10,7 @@
 
 #include "actor.h"
 #include "audit.h"
+#include "carry.h"
 #include "compat.h"
 #include "errors.h"
 #include "gate.h"
@@ -50,12 +51,12 @@ typedef struct Rollback
 	List	   *obstacles;		/* Obstacle * */
 } Rollback;
 
-/* Take the arguments that both functions begin with. */
+/* Take the arguments that both functions begin with; action is what is done to the instance. */
 static void
-take_arguments(FunctionCallInfo fcinfo, Rollback *rollback)
+take_arguments(FunctionCallInfo fcinfo, const char *action, Rollback *rollback)
 {
 	memset(rollback, 0, sizeof(*rollback));
-	argument_instance(fcinfo, 0, "instance", &rollback->key);
+	argument_instance_for(fcinfo, 0, "instance", action, &rollback->key);
 	if (PG_ARGISNULL(1))
 		return;
 	rollback->wanted = PG_GETARG_INT32(1);
@@ -250,7 +251,10 @@ read_rollback(Rollback *rollback, bool allow_replace)
 		add_sentence(rollback, PM_NO_RELEASE,
 					 psprintf("Release %s %s is no longer there.", rollback->bundle, rollback->version));
 	else
+	{
 		compose_obstacles(proposal, add_obstacle, rollback);
+		carry_judge(&rollback->proposed, false);
+	}
 }
 
 /* What to do about an obstacle. */
@@ -388,7 +392,7 @@ promote_rollback_instance(PG_FUNCTION_ARGS)
 	SpiScope	scope;
 	Staged		staged;
 
-	take_arguments(fcinfo, &rollback);
+	take_arguments(fcinfo, "promote", &rollback);
 	staging.source_environment = rollback.key.environment;
 	spi_enter(&scope);
 	stage_lock(&rollback.key, true);
@@ -432,6 +436,32 @@ put_change(void *state, const JsonChange *change)
 	values[5] = value_or_null(compose_shown(change->new_value, change->flags, &mask), &nulls[5]);
 	values[6] = BoolGetDatum((change->flags & SCHEMA_IMMUTABLE) != 0);
 	values[7] = BoolGetDatum((change->flags & SCHEMA_SENSITIVE) != 0);
+	tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
+	rehearsal->changes++;
+}
+
+/* Put what becomes of a remote reference: the release of then may have other slots. */
+static void
+put_reference(Rehearsal *rehearsal, const CarriedChange *change)
+{
+	JsonbValue	value = {.type = jbvString};
+	const char *texts[2] = {change->old_value, change->new_value};
+	bool		nulls[9] = {[1] = true,[4] = texts[0] == NULL,[5] = texts[1] == NULL,[8] = true};
+	Datum		values[9] = {0};
+
+	values[0] = CStringGetTextDatum("change");
+	values[2] = CStringGetTextDatum(carry_path(change));
+	values[3] = CStringGetTextDatum(change->change);
+	for (int i = 0; i < 2; i++)
+	{
+		if (texts[i] == NULL)
+			continue;
+		value.val.string.val = unconstify(char *, texts[i]);
+		value.val.string.len = strlen(texts[i]);
+		values[4 + i] = JsonbPGetDatum(json_from_view(&value));
+	}
+	values[6] = BoolGetDatum(change->replaces);
+	values[7] = BoolGetDatum(false);
 	tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
 	rehearsal->changes++;
 }
@@ -489,6 +519,8 @@ put_rehearsal(Rehearsal *rehearsal, const Rollback *rollback)
 	if (proposal->rendered)
 		json_leaf_diff(proposal->planned, proposal->planned_marks, proposal->rendered,
 					   proposal->marks, put_change, rehearsal);
+	foreach(cell, carry_changes(&rollback->proposed, NULL))
+		put_reference(rehearsal, lfirst(cell));
 	foreach(cell, rollback->obstacles)
 		put_obstacle(rehearsal, lfirst(cell));
 	if (rollback->version)
@@ -532,7 +564,7 @@ rehearsal_facts(const Rehearsal *rehearsal, const Rollback *rollback)
 		json_build_field(&builder, "version", rollback->version);
 	add_digest(&builder, "rendered_digest", proposal->rendered);
 	if (proposal->rendered)
-		add_digest(&builder, "diff", compose_diff(proposal));
+		add_digest(&builder, "diff", carry_diff(&rollback->proposed));
 	json_build_number(&builder, "changes", rehearsal->changes);
 	json_build_key(&builder, "obstacles", strlen("obstacles"));
 	json_build_begin_array(&builder);
@@ -578,7 +610,7 @@ promote_rehearse_rollback(PG_FUNCTION_ARGS)
 	Rollback	rollback;
 	SpiScope	scope;
 
-	take_arguments(fcinfo, &rollback);
+	take_arguments(fcinfo, record ? "promote" : "view", &rollback);
 	InitMaterializedSRF(fcinfo, 0);
 	rehearsal.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);

@@ -42,7 +42,7 @@ table_oid(const char *table)
 }
 
 /* Who owns the extension's tables. */
-static Oid
+Oid
 tables_owner(void)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table_oid("instance")));
@@ -106,11 +106,17 @@ spi_leave(SpiScope *scope)
  * Look at what is committed now, and at what the transaction itself has done,
  * whatever its own snapshot shows, with statements that are read_only: who
  * has waited for a lock has to see what it was waited for.  PopActiveSnapshot
- * ends it.
+ * ends it.  Beside parallel workers nothing has been done since they began, and
+ * the snapshot is one as catalogs are read by, which may be taken there.
  */
 void
 spi_push_latest(void)
 {
+	if (IsInParallelMode())
+	{
+		PushActiveSnapshot(GetCatalogSnapshot(InvalidOid));
+		return;
+	}
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
 }
@@ -160,6 +166,23 @@ statement_run(Statement *statement, Datum *values, const bool *nulls, bool read_
 	if (result < 0)
 		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
 	return result;
+}
+
+/* Run a command that cannot be prepared, such as GRANT. */
+void
+spi_command(const char *text)
+{
+	int			result = SPI_execute(text, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "command failed: %s", SPI_result_code_string(result));
+}
+
+/* Open a cursor over the rows of a query that is put together at run time. */
+Portal
+spi_open(const char *text, int parameters, Oid *types, Datum *values)
+{
+	return SPI_cursor_open_with_args(NULL, text, parameters, types, values, NULL, true, 0);
 }
 
 /* Open a cursor over a statement's rows. */

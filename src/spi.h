@@ -39,6 +39,8 @@ extern void spi_enter(SpiScope *scope);
 extern void spi_leave(SpiScope *scope);
 extern int	statement_run(Statement *statement, Datum *values, const bool *nulls,
 						  bool read_only);
+extern void spi_command(const char *text);
+extern Portal spi_open(const char *text, int parameters, Oid *types, Datum *values);
 extern Portal statement_open(Statement *statement, Datum *values, const bool *nulls,
 							 bool read_only);
 extern Datum spi_value(SPITupleTable *rows, uint64 row, int column, bool *isnull);
@@ -51,5 +53,6 @@ extern Datum text_or_null(const char *value, bool *isnull);
 extern bytea *spi_bytea(SPITupleTable *rows, uint64 row, int column);
 extern void spi_push_latest(void);
 extern bool am_tables_owner(void);
+extern Oid tables_owner(void);
 
 #endif							/* PROMOTE_SPI_H */

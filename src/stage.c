@@ -5,7 +5,9 @@
  */
 #include "postgres.h"
 
+#include "carry.h"
 #include "errors.h"
+#include "grants.h"
 #include "json/digest.h"
 #include "json/limits.h"
 #include "json/builder.h"
@@ -164,8 +166,9 @@ is_planned(ProposedRevision *proposed)
 	proposal->allow_replace = true;
 	compose_check(proposal);
 	proposal->allow_replace = allow_replace;
+	carry_judge(proposed, false);
 	return json_digest_equal(json_digest(proposal->rendered), proposed->planned_digest) &&
-		proposal->destructive == proposed->planned_destructive;
+		proposal->destructive == proposed->planned_destructive && carry_is_planned(proposed);
 }
 
 /* Store the configuration, unless it is there, and the revision. */
@@ -271,14 +274,16 @@ stage_write(const Staging *staging, ProposedRevision *proposed, MemoryContext ca
 	proposed->digest = json_digest(proposed->proposal.params);
 	staged->destination = MemoryContextStrdup(caller, proposed->proposal.instance);
 	staged->old_revision = proposed->current_revision;
-	staged->changed = !stage_is_unchanged(proposed);
-	if (staged->changed)
+	staged->changed = !stage_is_unchanged(proposed) || proposed->carried;
+	if (!stage_is_unchanged(proposed))
 		write_revision(staging, proposed, &record);
 	else if (proposed->plan && !is_planned(proposed))
 	{
 		compose_check(&proposed->proposal);
 		revision_plan_again(proposed, &record);
 	}
+	else if (proposed->carried)
+		revision_tell(proposed, &record);
 	staged->new_revision = proposed->revision ? proposed->revision : proposed->current_revision;
 	staged->deployment = record.deployment;
 	staged->diff = record.diff ? record.diff : empty_diff(caller);
@@ -361,6 +366,15 @@ argument_instance(FunctionCallInfo fcinfo, int argument, const char *name,
 				 errdetail("The argument is null."),
 				 errhint("Name an instance, as in 'ecomm-staging-db'.")));
 	instance_key_parse(argument_text(fcinfo, argument), key);
+}
+
+/* The same, for a verb: refuses who may not do that to the instance, whether or not there is one. */
+void
+argument_instance_for(FunctionCallInfo fcinfo, int argument, const char *name,
+					  const char *action, InstanceKey *key)
+{
+	argument_instance(fcinfo, argument, name, key);
+	access_require(action, key);
 }
 
 /* An argument that is an object within the limits. */

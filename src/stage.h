@@ -56,6 +56,8 @@ extern TimestampTz argument_time(FunctionCallInfo fcinfo, int argument, const ch
 extern bool argument_bool(FunctionCallInfo fcinfo, int argument, bool otherwise);
 extern void argument_instance(FunctionCallInfo fcinfo, int argument, const char *name,
 							  InstanceKey *key);
+extern void argument_instance_for(FunctionCallInfo fcinfo, int argument, const char *name,
+								  const char *action, InstanceKey *key);
 extern Jsonb *argument_params(FunctionCallInfo fcinfo, int argument, const char *what);
 
 #endif							/* PROMOTE_STAGE_H */

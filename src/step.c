@@ -21,6 +21,7 @@
 #include "notify.h"
 #include "review.h"
 #include "rule.h"
+#include "secret.h"
 #include "spi.h"
 #include "step.h"
 #include "trigger.h"
@@ -506,7 +507,7 @@ is_end(const char *status)
 	return true;
 }
 
-/* Refuse to begin what the line, a freeze or a closed window holds back: PM_GATES_CLOSED. */
+/* Refuse to begin what the line, a secret, a freeze or a closed window holds back: PM_GATES_CLOSED. */
 static void
 check_held(const InstanceKey *key, const Update *update)
 {
@@ -514,12 +515,12 @@ check_held(const InstanceKey *key, const Update *update)
 	TimestampTz until;
 
 	if (strcmp(new_text(update, ACTION), "PLAN") == 0 ||
-		(line_keep_going() && !window_holds(key, deployment, update->now, &until)))
+		(line_keep_going() && !secret_is_lacking(key, deployment) && !window_holds(key, deployment, update->now, &until)))
 		return;
 	ereport(ERROR,
 			(errcode(PM_GATES_CLOSED),
 			 errmsg("deployment %d of \"%s\" is held back now", deployment, instance_key_name(key)),
-			 errdetail("The line is stopped, a freeze is on, or its change windows are closed."),
+			 errdetail("The line is stopped, a required secret is missing, a freeze is on, or its change windows are closed."),
 			 errhint("promote.blockers shows what holds it back.")));
 }
 

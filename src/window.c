@@ -526,7 +526,7 @@ promote_next_possible(PG_FUNCTION_ARGS)
 	GateCase	gate;
 	SpiScope	scope;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "view", &key);
 	spi_enter(&scope);
 	gate_open(&key, deployment, at, &gate);
 	at = first_open(&gate, at);

@@ -9,10 +9,12 @@
 
 #include "actor.h"
 #include "errors.h"
+#include "grants.h"
 #include "history.h"
 #include "json/limits.h"
 #include "line.h"
 #include "review.h"
+#include "secret.h"
 #include "stage.h"
 #include "window.h"
 #include "worker.h"
@@ -130,6 +132,7 @@ typedef struct Wish
 	Datum		actions;
 	int64		lease;			/* in microseconds */
 	Jsonb	   *selector;		/* NULL: any instance */
+	ArrayType  *scopes;			/* where the caller may; NULL: everywhere */
 } Wish;
 
 /* A deployment that is due, its instance locked. */
@@ -141,7 +144,7 @@ typedef struct Candidate
 	int32		max_lost_leases;	/* of the environment; only where it runs */
 	bool		approved;
 	char	   *outdated;		/* why it must not be begun; NULL: it may */
-	bool		held;			/* by a stopped line, a freeze or closed change windows */
+	bool		held;			/* by a stopped line, a missing secret, a freeze or closed change windows */
 	TimestampTz held_until;		/* GATE_NO_TIME: nobody knows */
 } Candidate;
 
@@ -154,10 +157,10 @@ judge_candidate(Candidate *candidate)
 	if (strcmp(deployment->status, "RUNNING") == 0 || strcmp(deployment->action, "PLAN") == 0)
 		return;
 	candidate->outdated = review_outdated(&deployment->key, deployment->deployment);
-	/* as long as nobody knows, where the line is about to be stopped */
+	/* as long as nobody knows, where the line is about to be stopped or a secret is missing */
 	candidate->held_until = GATE_NO_TIME;
 	candidate->held = candidate->outdated == NULL &&
-		(!line_keep_going() ||
+		(!line_keep_going() || secret_is_lacking(&deployment->key, deployment->deployment) ||
 		 window_holds(&deployment->key, deployment->deployment, GetCurrentTimestamp(),
 					  &candidate->held_until));
 }
@@ -180,26 +183,30 @@ pick(const Wish *wish, Candidate *candidate)
 	" FROM promote.deployment AS d JOIN promote.instance AS i ON " SAME_INSTANCE("i", "d") \
 	" WHERE d.due_at <= $2 AND d.action = ANY ($1)" selection \
 	" ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE OF d, i SKIP LOCKED"
+#define SELECTED " AND ($3 IS NULL OR (SELECT " EFFECTIVE_ATTRIBUTES \
+	"  FROM promote.project AS p, promote.environment AS e, promote.component AS c" \
+	"  WHERE p.project = i.project AND e.project = i.project" \
+	"  AND e.environment = i.environment AND c.project = i.project" \
+	"  AND c.component = i.component) @> $3)"
+#define GRANTED " AND ($4 IS NULL OR $4 OPERATOR(pg_catalog.&&) ARRAY[pg_catalog.concat_ws('-', d.project, d.environment)," \
+	" d.project || '-*', '*-' || d.environment])"
 	static Statement any = {
 		.text = PICK(""),
 		.parameters = 2,
 		.types = {TEXTARRAYOID, TIMESTAMPTZOID}
 	};
-	static Statement selected = {
-		.text = PICK(" AND (SELECT " EFFECTIVE_ATTRIBUTES
-					 "  FROM promote.project AS p, promote.environment AS e, promote.component AS c"
-					 "  WHERE p.project = i.project AND e.project = i.project"
-					 "  AND e.environment = i.environment AND c.project = i.project"
-					 "  AND c.component = i.component) @> $3"),
-		.parameters = 3,
-		.types = {TEXTARRAYOID, TIMESTAMPTZOID, JSONBOID}
+	static Statement some = {
+		.text = PICK(SELECTED GRANTED),
+		.parameters = 4,
+		.types = {TEXTARRAYOID, TIMESTAMPTZOID, JSONBOID, TEXTARRAYOID}
 	};
-	Datum		values[3] = {wish->actions, TimestampTzGetDatum(GetCurrentTimestamp()),
-		PointerGetDatum(wish->selector)};
+	bool		nulls[4] = {[2] = wish->selector == NULL,[3] = wish->scopes == NULL};
+	Datum		values[4] = {wish->actions, TimestampTzGetDatum(GetCurrentTimestamp()),
+		PointerGetDatum(wish->selector), PointerGetDatum(wish->scopes)};
 	Deployment *deployment = &candidate->deployment;
 	bool		isnull;
 
-	statement_run(wish->selector ? &selected : &any, values, NULL, false);
+	statement_run(wish->selector || wish->scopes ? &some : &any, values, nulls, false);
 	if (SPI_processed == 0)
 		return false;
 	memset(candidate, 0, sizeof(*candidate));
@@ -266,7 +273,7 @@ take(const Candidate *candidate, const Wish *wish, ReturnSetInfo *result)
 		" d.project::pg_catalog.text, d.environment::pg_catalog.text, d.component::pg_catalog.text,"
 		" d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text,"
 		" (SELECT c.params FROM promote.config AS c WHERE c.project = d.project"
-		"  AND c.digest = d.rendered_digest), d.rendered_digest, d.plan, d.plan_digest",
+		"  AND c.digest = d.rendered_digest), d.rendered_digest, d.plan, d.plan_digest, COALESCE(d.remote_references, '{}')",
 		.parameters = 7,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TIMESTAMPTZOID, INT4OID}
 	};
@@ -316,6 +323,7 @@ promote_claim_deployment(PG_FUNCTION_ARGS)
 	Wish		wish;
 	SpiScope	scope;
 
+	wish.scopes = access_scopes("work");
 	wish.worker = argument_worker(fcinfo);
 	wish.actions = argument_actions(fcinfo, 1);
 	wish.lease = time_ahead(fcinfo, 2, "lease", 1000) - GetCurrentTimestamp();
@@ -375,7 +383,7 @@ claim_open(FunctionCallInfo fcinfo, int fencing_argument, SpiScope *scope,
 {
 	int32		fencing;
 
-	argument_instance(fcinfo, 0, "instance", &deployment->key);
+	argument_instance_for(fcinfo, 0, "instance", "work", &deployment->key);
 	deployment->deployment = argument_number(fcinfo, 1, "deployment");
 	fencing = argument_number(fcinfo, fencing_argument, "fencing number");
 	spi_enter(scope);
@@ -440,7 +448,7 @@ promote_heartbeat_deployment(PG_FUNCTION_ARGS)
 	Datum		values[5];
 	bool		isnull;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "work", &key);
 	spi_enter(&scope);
 	lock_claim(&key, number, fencing);
 	deployment_values(&key, number, values);
@@ -473,7 +481,7 @@ promote_append_deployment_log(PG_FUNCTION_ARGS)
 	Datum		values[6];
 	int32		entry;
 
-	argument_instance(fcinfo, 0, "instance", &key);
+	argument_instance_for(fcinfo, 0, "instance", "work", &key);
 	spi_enter(&scope);
 	lock_claim(&key, number, fencing);
 	deployment_values(&key, number, values);

@@ -11,14 +11,22 @@ SELECT throws_ok(format('SET LOCAL promote.actor = %L', a), '22023', NULL, 'refu
 SELECT throws_ok($$SET LOCAL promote.no_such_setting = 1$$, '42602', NULL, 'the prefix is reserved');
 
 CREATE ROLE promote_test_person;
-GRANT EXECUTE ON FUNCTION promote.configure_instance TO promote_test_person;
+INSERT INTO promote.grants (role, action, project, environment) VALUES ('promote_test_person', 'configure', 'ecomm', 'staging');
 CREATE FUNCTION pg_temp.wrapped() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT promote.current_database_role()';
 SET LOCAL ROLE promote_test_person;
 SELECT is(promote.current_database_role(), 'promote_test_person', 'the role of SET ROLE');
 SELECT is(pg_temp.wrapped(), 'promote_test_person', 'even in a SECURITY DEFINER function');
-SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 4}')$$, 'EXECUTE on the verb is enough');
+SELECT throws_ok($$SELECT promote.current_actor()$$, 'PM703', NULL, 'nobody is named without the grant "impersonate"');
+SELECT throws_ok($$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 4}')$$, 'PM703', NULL, '... by no verb');
+SET LOCAL promote.actor = 'promote_test_person';
+SELECT is(promote.current_actor(), 'promote_test_person', '... but oneself');
+RESET ROLE;
+SELECT promote.grant_action('promote_test_person', 'impersonate') \g /dev/null
+SET LOCAL promote.actor = 'Ada Lovelace <ada@example.com>';
+SET LOCAL ROLE promote_test_person;
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 4}')$$, 'with it, the grants are enough');
 SELECT is(current_user::text, 'promote_test_person', 'and the caller is itself again');
-SELECT throws_ok($$SELECT * FROM promote.revision$$, '42501', NULL, 'who may read nothing');
+SELECT throws_ok($$INSERT INTO promote.config (project, params) VALUES ('ecomm', '{}')$$, '42501', NULL, 'who may write no table');
 RESET ROLE;
 SELECT is(pg_temp.lines($$SELECT actor, database_role FROM promote.revision WHERE environment = 'staging' ORDER BY revision DESC LIMIT 1$$), '("Ada Lovelace <ada@example.com>",promote_test_person)', 'the revision has both');
 SELECT is(pg_temp.lines($$SELECT DISTINCT actor, database_role FROM promote.audit_log WHERE subject = 'ecomm-staging-db' AND seq > 2$$), '("Ada Lovelace <ada@example.com>",promote_test_person)', 'and so has the audit log');

@@ -15,9 +15,9 @@ CREATE ROLE test_carol LOGIN IN ROLE test_dba, test_owner;
 CREATE ROLE test_dave LOGIN;
 CREATE ROLE test_super SUPERUSER LOGIN;
 CREATE ROLE test_service LOGIN IN ROLE test_owner;
-GRANT USAGE ON SCHEMA promote TO PUBLIC;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA promote TO PUBLIC;
-GRANT SELECT ON ALL TABLES IN SCHEMA promote TO PUBLIC;
+-- What rules ask for comes on top of what is granted to everybody here.
+CREATE ROLE test_everybody ROLE test_dba, test_senior_dba, test_owner, test_ann, test_bob, test_carol, test_dave, test_service;
+INSERT INTO promote.grants (role, action, project) SELECT 'test_everybody', a, 'ecomm' FROM unnest('{approve,override,plan,deploy,decommission}'::text[]) AS a;
 
 -- Runs a statement as a database role, for an actor if one is named, and returns its one value, or how it was refused.
 CREATE FUNCTION pg_temp.as_role(role text, statement text, actor text DEFAULT '') RETURNS text LANGUAGE plpgsql AS $$
@@ -85,14 +85,14 @@ SELECT is(pg_temp.as_role('test_ann', format('SELECT (promote.deploy_instance(''
 SELECT is(pg_temp.approve('test_ann', :plan), 'COMPLETED', 'a member approves; the plan stays what it is');
 SELECT is(pg_temp.lines(format($$SELECT vote, rule, decision, reason, actor, database_role, deployment = %s, plan_digest = (SELECT plan_digest FROM promote.deployment d WHERE d.environment = 'production' AND d.deployment = %1$s) FROM promote.approval$$, :plan)),
     '(1,dba,approved,fine,test_ann,test_ann,t,t)', '... under the rule that asks for the role');
-SELECT is(pg_temp.lines($$SELECT event, actor, database_role, data - 'created_at' - 'plan_digest' FROM promote.audit_log WHERE event ~ 'approval'$$),
+SELECT is(pg_temp.lines($$SELECT event, actor, database_role, data - 'created_at' - 'plan_digest' FROM promote.audit_log WHERE event ~ '^approval[.]'$$),
     format('(approval.given,test_ann,test_ann,"{""rule"": ""dba"", ""vote"": 1, ""actor"": ""test_ann"", ""reason"": ""fine"", ""project"": ""ecomm"", ""decision"": ""approved"", ""component"": ""db"", ""deployment"": %s, ""environment"": ""production"", ""database_role"": ""test_ann""}")', :plan), '... and in the audit log');
 SELECT is(pg_temp.approve('test_ann', :plan), E'PM603: By rule "dba" "test_ann" has approved it already, by vote 1.\nRule "owner" asks for role "test_owner", which "test_ann" is no member of.', 'nobody approves twice');
-SELECT is(pg_temp.approve('test_ann', :plan, actor => 'zoe'), E'PM603: By rule "dba" "test_ann" has approved it already, by vote 1.\nRule "owner" asks for role "test_owner", which "test_ann" is no member of.', '... by another name');
+SELECT is(pg_temp.approve('test_ann', :plan, actor => 'zoe') ~ '^PM703: The setting promote.actor names another than "test_ann"', true, '... by another name');
 SELECT is(pg_temp.approve('test_dave', :plan), E'PM603: Rule "dba" asks for role "test_dba", which "test_dave" is no member of.\nRule "owner" asks for role "test_owner", which "test_dave" is no member of.', 'who has none of the roles has no vote');
-SELECT is(pg_temp.approve('test_dave', :plan, actor => 'test_ann') ~ '^PM603', true, '... in no name');
+SELECT is(pg_temp.approve('test_dave', :plan, actor => 'test_ann') ~ '^PM703', true, '... in no name');
 SELECT is(pg_temp.approve('test_super', :plan) ~ '^PM603', true, 'nor is a superuser a member of everything');
-SELECT is(pg_temp.approve('test_bob', :plan, actor => 'test_ann') ~ '^PM603', true, 'another role of the same person');
+SELECT is(pg_temp.approve('test_bob', :plan, actor => 'test_ann') ~ '^PM703', true, 'nor in that of somebody who has');
 SELECT is(pg_temp.approve('test_bob', :plan), 'COMPLETED', 'a member through another role');
 SELECT is(pg_temp.blocked(:plan), 'approval: rule "owner" asks for 1 of role "test_owner": 0 given (role test_owner)', 'one rule is met');
 SELECT is(pg_temp.approve('test_carol', :plan), 'COMPLETED', 'one who has both roles');
@@ -159,7 +159,9 @@ SELECT is(pg_temp.blocked(:equal), NULL, '... with an equal digest keeps the app
 SELECT is(pg_temp.approve('test_ann', :equal) ~ 'by vote', true, '... and those who gave them need not again');
 SELECT pg_temp.planned('ecomm-production-db', '[["a.b", ["create"], null, {"x": 3}]]') AS plan3 \gset
 SELECT is(pg_temp.blocked(:plan3) ~ 'rule "dba" asks for 2 of role "test_dba": 0 given \(', true, 'one with another digest has none');
+SET LOCAL row_security = off;
 SELECT throws_ok(format($$INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision) VALUES ('ecomm', 'production', 'db', 99, %s, sha256('x'), 'dba', 'approved')$$, :plan), '23503', NULL, 'an approval is of a plan by its digest');
+RESET row_security;
 SELECT is(pg_temp.lines($$SELECT * FROM promote.approvals('ecomm-production-db')$$), pg_temp.lines(format($$SELECT * FROM promote.approvals('ecomm-production-db', %s)$$, :plan3)), 'without a number it is what would be deployed');
 
 -- ---- rejections ----
@@ -250,19 +252,24 @@ SELECT is(pg_temp.lines($$SELECT rule FROM promote.approvals('ecomm-staging-db')
 -- ---- a service that acts for people ----
 DELETE FROM promote.approval_rule WHERE environment = 'staging';
 INSERT INTO promote.approval_rule (project, environment, rule, role, quorum) VALUES ('ecomm', 'staging', 'owner', 'test_owner', 2);
+SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db', 'kim') ~ '^PM703', true, 'nobody names others without a grant');
+INSERT INTO promote.grants (role, action) VALUES ('test_service', 'impersonate');
 SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db', 'kim'), 'COMPLETED', 'one person');
-SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db', 'lee') ~ '^PM603', true, 'the same role by another name is the same person');
-UPDATE promote.approval_rule SET trust_actor = true WHERE environment = 'staging';
-SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db', 'lee'), 'COMPLETED', '... unless the rule trusts it');
+SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db') ~ '^PM603', true, 'the service itself, unnamed, may be any of them');
+SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db', 'lee'), 'COMPLETED', 'another person, of the same role');
 SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db', 'kim') ~ '"kim" has approved it already', true, '... though not twice');
 SELECT is(pg_temp.lines($$SELECT given, approved_by FROM promote.approvals('ecomm-staging-db')$$), '(2,"{kim,lee}")', 'both count');
+SAVEPOINT impersonate;
+SELECT promote.revoke_action('test_service', 'impersonate') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT given, approved_by, not_counted FROM promote.approvals('ecomm-staging-db')$$), '(0,{},"{""kim: role \\""test_service\\"" may not act for \\""kim\\"" any more"",""lee: role \\""test_service\\"" may not act for \\""lee\\"" any more""}")', '... for as long as the service may name them');
+ROLLBACK TO impersonate;
 
 -- ---- duties are separated ----
 DELETE FROM promote.approval_rule WHERE environment = 'staging';
 UPDATE promote.environment SET separation_of_duty = true, require_plan = false WHERE environment = 'staging';
 SELECT pg_temp.as_role('test_ann', $$SELECT (promote.propose_deployment('ecomm-staging-db')).deployment$$) AS own \gset
 SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db'), 'PM603: Its environment separates duties, and "test_ann" has asked for it.', 'without rules nobody approves their own proposal');
-SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db', 'zoe') ~ '^PM603', true, '... by another name');
+SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db', 'zoe') ~ '^PM703', true, '... by another name');
 SELECT is(pg_temp.approve('test_dave', :own, 'ecomm-staging-db'), 'APPROVED', '... but anybody else''s');
 
 -- ---- names and roles of others ----
@@ -276,6 +283,21 @@ $$;
 SELECT (promote.plan_instance('ecomm-prod-uswest-db')).deployment AS west \gset
 SELECT pg_temp.work('ecomm-prod-uswest-db');
 SAVEPOINT others;
+-- who has logged in is who they are, whatever role they take
+SET SESSION AUTHORIZATION test_ann;
+SELECT promote.approve_deployment('ecomm-prod-uswest-db', :west) \g /dev/null
+SET ROLE test_dba;
+SELECT promote.current_actor() AS actor \gset
+RESET SESSION AUTHORIZATION;
+SELECT is(:'actor'::text, 'test_ann', 'SET ROLE makes nobody another person');
+SELECT is(pg_temp.lines(format('SELECT actor, database_role FROM promote.approval WHERE deployment = %s AND environment = ''prod-uswest''', :west)), '(test_ann,test_ann)', '... as votes say');
+ROLLBACK TO others;
+SET SESSION AUTHORIZATION test_service;
+SET ROLE test_everybody;
+SELECT promote.current_actor() AS actor \gset
+RESET SESSION AUTHORIZATION;
+SELECT is(:'actor'::text, 'test_everybody', '... unless the login may say who acts: a pooler''s does it by SET ROLE');
+ROLLBACK TO others;
 SELECT is(pg_temp.approve('test_ann', :west, 'ecomm-prod-uswest-db'), 'COMPLETED', 'somebody approves');
 SELECT is(pg_temp.approve('test_dba', :west, 'ecomm-prod-uswest-db') ~ '"test_ann" has approved it already', true, 'and not once more by SET ROLE to their group');
 SELECT is(pg_temp.west(), 'approval: rule "west" asks for 2 of role "test_dba": 1 given, by test_ann', '... which counts once');
@@ -291,18 +313,20 @@ SELECT pg_temp.work('ecomm-prod-uswest-db');
 SELECT is(pg_temp.approve('test_dba', :hers, 'ecomm-prod-uswest-db') ~ 'does not count who has asked for it', true, 'nor is one''s own approved by SET ROLE to a group');
 ROLLBACK TO others;
 SELECT pg_temp.as_role('test_ann', format($$SELECT (promote.reject_deployment('ecomm-prod-uswest-db', %s, 'no')).status$$, :west));
-SELECT is(pg_temp.approve('test_bob', :west, 'ecomm-prod-uswest-db', 'test_ann'), 'COMPLETED', 'who has but taken the name of somebody who has rejected it');
+SELECT is(pg_temp.approve('test_bob', :west, 'ecomm-prod-uswest-db', 'test_ann') ~ '^PM703', true, 'nobody takes the name of somebody who has rejected it');
+SELECT is(pg_temp.approve('test_dba', :west, 'ecomm-prod-uswest-db'), 'COMPLETED', '... and who acts as their group');
 SELECT is(pg_temp.west() ~ 'rejected: test_ann has rejected it: no', true, '... does not lift that');
-SELECT is(pg_temp.approve('test_dba', :west, 'ecomm-prod-uswest-db') ~ 'PM603', true, '... nor who has taken their group''s role');
 SELECT is(pg_temp.approve('test_ann', :west, 'ecomm-prod-uswest-db'), 'COMPLETED', 'who has rejected it does');
 SELECT is(pg_temp.west() ~ 'rejected', false, '... by approving');
 ROLLBACK TO others;
 
 -- ---- days are days in UTC ----
 UPDATE promote.approval_rule SET quorum = 1, expires_after = '1 day' WHERE rule = 'west';
+SET LOCAL row_security = off;
 INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision, actor, database_role, created_at)
 SELECT project, environment, component, 1, deployment, plan_digest, 'west', 'approved', 'test_ann', 'test_ann', '2026-03-28 12:00+00'
   FROM promote.deployment WHERE environment = 'prod-uswest' AND deployment = :west;
+RESET row_security;
 SET LOCAL timezone = 'Europe/Berlin';
 SELECT is_empty(format($$SELECT * FROM promote.blockers('ecomm-prod-uswest-db', %s, '2026-03-29 11:30+00')$$, :west), 'an approval counts for 24 hours a day');
 SELECT isnt_empty(format($$SELECT * FROM promote.blockers('ecomm-prod-uswest-db', %s, '2026-03-29 12:00+00')$$, :west), '... and no longer, wherever one is');
@@ -342,6 +366,7 @@ ROLLBACK TO others;
 SELECT ok(pg_temp.work('ecomm-staging-db') >= 0, 'nothing waits');
 DELETE FROM promote.approval_rule;
 \ir ../fixtures/shop.sql
+INSERT INTO promote.grants (role, action, project) SELECT 'test_everybody', a, 'shop' FROM unnest('{promote,approve,deploy}'::text[]) AS a;
 INSERT INTO promote.approval_rule (project, environment, rule, role, requester_counts) VALUES ('shop', 'production', 'dba', 'test_dba', false);
 SELECT is(pg_temp.as_role('test_ann', $$SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s1"]}')$$), '1', 'somebody opens a request');
 SELECT is(pg_temp.as_role('test_ann', $$SELECT count(*) FROM promote.preview_request('shop', 1)$$), '1', '... and previews it');
@@ -357,6 +382,7 @@ SELECT is((SELECT count(*) FROM promote.deployment WHERE project = 'shop' AND en
 -- ---- history ----
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'every vote is in the audit log');
 SAVEPOINT forged;
+SET LOCAL row_security = off;
 INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision)
 SELECT project, environment, component, 99, deployment, plan_digest, rule, decision FROM promote.approval WHERE project = 'ecomm' AND environment = 'production' AND vote = 1;
 SELECT is(pg_temp.lines('SELECT problem FROM promote.verify_audit()'), '("vote 99 has no row: the row was removed, or vote 99 was changed")', 'one that was forged is found');
@@ -369,7 +395,9 @@ ROLLBACK TO forged;
 SELECT throws_ok(s, 'PM301', NULL, s) FROM unnest(ARRAY['UPDATE promote.approval SET actor = ''me''', 'DELETE FROM promote.approval', 'TRUNCATE promote.approval']) AS s;
 GRANT INSERT ON promote.approval TO test_dave;
 SELECT is(pg_temp.as_role('test_dave', format($$INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision, actor) SELECT project, environment, component, 99, deployment, plan_digest, rule, decision, 'test_bob' FROM promote.approval LIMIT 1$$)) ~ '^PM303', true, 'votes are written by promote');
+SET LOCAL row_security = off;
 SELECT throws_ok($$INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision) SELECT project, environment, component, 99, deployment, plan_digest, rule, 'maybe' FROM promote.approval LIMIT 1$$, '23514', NULL, 'there are two decisions');
+RESET row_security;
 SELECT pg_temp.refuses(s, state, detail, s) FROM (VALUES
     ($$SELECT promote.approve_deployment('ecomm-production-db', 999)$$, 'PM002', 'numbered from 1'), ($$SELECT * FROM promote.approvals('ecomm-nowhere-db')$$, 'PM002', 'no environment'),
     ($$SELECT * FROM promote.approvals('ecomm-production-db', 999)$$, 'PM002', 'numbered from 1'), ($$SELECT * FROM promote.approvals(NULL)$$, 'PM001', 'null')) AS v(s, state, detail);

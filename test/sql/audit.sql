@@ -87,13 +87,14 @@ SELECT is(pg_temp.lines($$SELECT subject, problem FROM promote.verify_audit('eco
 -- ---- nobody writes a record of nothing ----
 CREATE ROLE promote_test_forger;
 GRANT INSERT, SELECT ON ALL TABLES IN SCHEMA promote TO promote_test_forger;
+INSERT INTO promote.grants (role, action) VALUES ('promote_test_forger', 'view'), ('promote_test_forger', 'impersonate');
 SET LOCAL ROLE promote_test_forger;
 SELECT throws_ok($$INSERT INTO promote.audit_log VALUES ('ecomm', 'ecomm-production-db', 7, now(), 'mallory', 'mallory', 'approval.granted', '{}', sha256('x'), sha256('y'))$$, 'PM303', NULL, 'not into the audit log');
 SELECT throws_ok($$INSERT INTO promote.deployment (project, environment, component, deployment, action, revision, bundle, version, rendered_digest, diff) SELECT project, environment, component, 4, action, revision, bundle, version, rendered_digest, diff FROM promote.deployment WHERE environment = 'production' AND deployment = 3$$, 'PM303', NULL, 'nor a deployment');
 RESET ROLE;
 SELECT throws_ok($$INSERT INTO promote.deployment (project, environment, component, deployment, action, revision, bundle, version, rendered_digest, diff) SELECT project, environment, component, 4, action, revision, bundle, version, rendered_digest, diff FROM promote.deployment WHERE environment = 'production' AND deployment = 3$$, 'PM303', NULL, 'nor the owner one that is new');
 
-SELECT is(promote.check_audit(1, NULL, NULL), false, 'a row without a hash is no link');
+SELECT is(promote.check_audit('p', 1, 'e', NULL, NULL), false, 'a row without a hash is no link');
 
 -- ---- where an instance stands, by what its log says was carried out ----
 \ir ../fixtures/deploy.sql

@@ -43,8 +43,7 @@ SELECT is((SELECT c.params ->> 'endpoint' FROM promote.instance_status AS s JOIN
 UPDATE promote.environment SET source_policy = 'path', require_source_in_sync = true, separation_of_duty = true WHERE project = 'infra' AND environment = 'prod';
 CREATE ROLE reviewer;
 CREATE ROLE rita LOGIN IN ROLE reviewer;
-GRANT USAGE ON SCHEMA promote TO rita;
-GRANT EXECUTE ON FUNCTION promote.approve_deployment, promote.reject_deployment TO rita;
+INSERT INTO promote.grants (role, action, project) VALUES ('reviewer', 'approve', 'infra');
 INSERT INTO promote.approval_rule (project, environment, rule, role, quorum) VALUES ('infra', 'prod', 'plan review', 'reviewer', 1);
 INSERT INTO promote.required_check (project, environment, check_name, "of") VALUES ('infra', 'prod', 'integration tests', 'source');
 INSERT INTO promote.required_check (project, environment, check_name, per_revision) VALUES ('infra', 'prod', 'schema migration', true);

@@ -19,8 +19,7 @@ SELECT is_empty($$SELECT code FROM promote.blockers('shop-production-s1')$$, 'th
 CREATE ROLE approvers;
 CREATE ROLE rita LOGIN IN ROLE approvers;
 CREATE ROLE ruth LOGIN IN ROLE approvers;
-GRANT USAGE ON SCHEMA promote TO rita, ruth;
-GRANT EXECUTE ON FUNCTION promote.approve_deployment, promote.reject_deployment TO rita, ruth;
+INSERT INTO promote.grants (role, action, project) VALUES ('approvers', 'approve', 'shop');
 INSERT INTO promote.approval_rule (project, environment, rule, role, quorum) VALUES ('shop', 'production', 'change board', 'approvers', 2);
 
 -- ---- 1. select source and target environments according to the configured progression chain ----

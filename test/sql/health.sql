@@ -36,12 +36,11 @@ SELECT throws_ok('UPDATE promote.health_report SET healthy = true', 'PM301', NUL
 SELECT throws_ok('DELETE FROM promote.health_report', 'PM301', NULL, '... there');
 SELECT throws_ok('TRUNCATE promote.health_report', 'PM301', NULL, '... all of it');
 CREATE ROLE health_reporter;
-GRANT USAGE ON SCHEMA promote TO health_reporter;
+INSERT INTO promote.grants (role, action, project) VALUES ('health_reporter', 'work', 'ecomm'), ('health_reporter', 'impersonate', NULL);
 GRANT ALL ON promote.health_report TO health_reporter;
-GRANT EXECUTE ON FUNCTION promote.report_health TO health_reporter;
 SET ROLE health_reporter;
 SELECT throws_ok($$INSERT INTO promote.health_report SELECT * FROM promote.health_report LIMIT 1$$, 'PM303', NULL, 'reports are made by the verb');
-SELECT is((promote.report_health('ecomm-production-db', 'smoke', true)).database_role, 'health_reporter', '... by whoever may call it');
+SELECT is((promote.report_health('ecomm-production-db', 'smoke', true)).database_role, 'health_reporter', '... by whoever is granted "work"');
 RESET ROLE;
 
 -- ---- bad input ----

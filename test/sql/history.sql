@@ -40,8 +40,9 @@ SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component
                  'PM303', NULL, 'one with revisions is refused');
 SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component, deployment) VALUES ('ecomm', 'staging', 'bare', 3)$$, 'PM303', NULL, 'and one with deployments');
 SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component, status) VALUES ('ecomm', 'staging', 'bare', 'PROVISIONED')$$, 'PM303', NULL, 'and one that runs');
-SELECT lives_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'staging', 'bare')$$, 'an honest one is not');
+SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'staging', 'bare')$$, '42501', NULL, 'an honest one is the owner''s to insert');
 RESET ROLE;
+SELECT lives_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'staging', 'bare')$$, '... who is not refused');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -58,7 +58,15 @@ DELETE FROM promote.change_window;
 SELECT promote.report_observed('shop-production-s4', '{"size": 77}'::jsonb, 'scan') \g /dev/null
 SELECT promote.open_request('shop', 'staging', 'production', '{"components": ["s5"]}') \g /dev/null
 SELECT is(pg_temp.lies(), NULL, 'drift, and what a request holds');
-SELECT promote.block_release('service', '1.0.0', 'bad') \g /dev/null
+INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, remote_references)
+SELECT 'service', '1.1.0', params_schema, '{"token": {}}', '{"network": {}}' FROM promote.bundle_release WHERE bundle = 'service';
+SET LOCAL promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';
+SELECT promote.set_secret('shop-production-s' || n, 'token', 'x') FROM unnest(ARRAY[2, 3]) AS n \g /dev/null
+SELECT promote.set_remote_reference('shop-production-s' || n, 'network', 'vpc') FROM unnest(ARRAY[1, 3]) AS n \g /dev/null
+SELECT is(pg_temp.lies(), NULL, 'a release that requires a secret and a reference, which some lack');
+SELECT is((SELECT string_agg(concat_ws(' ', instance, COALESCE(why_not, '') ~ 'secrets: ', COALESCE(why_not, '') ~ 'references: '), ', ' ORDER BY instance) FROM promote.matrix('shop') WHERE instance ~ 'staging-s[123]'),
+    'shop-staging-s1 t f, shop-staging-s2 f t, shop-staging-s3 f f', 'the matrix says which');
+SELECT promote.block_release('service', '1.1.0', 'bad'), promote.block_release('service', '1.0.0', 'bad') \g /dev/null
 SELECT is(pg_temp.lies(), NULL, 'a blocked release');
 
 -- ---- environments in order, however many ways lead through them ----

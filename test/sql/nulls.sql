@@ -46,7 +46,7 @@ SELECT is_empty($$SELECT call, outcome FROM called WHERE outcome <> 'ok' AND out
     '... and answered, or refused it by a code of promote''s');
 SELECT is(promote.check_deployment(1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL), false,
     'a deployment without anything makes no sense');
-SELECT is(promote.check_audit(1, NULL, NULL), false, 'nor does an audit row without a hash');
+SELECT is(promote.check_audit('p', 1, 'e', NULL, NULL), false, 'nor does an audit row without a hash');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -8,8 +8,7 @@ SET LOCAL promote.actor = 'ada';
 CREATE ROLE test_duty;
 CREATE ROLE test_ivy LOGIN IN ROLE test_duty;
 CREATE ROLE test_joe LOGIN;
-GRANT USAGE ON SCHEMA promote TO test_ivy, test_joe;
-GRANT EXECUTE ON FUNCTION promote.override_gate, promote.review_override, promote.deploy_instance TO test_ivy, test_joe;
+INSERT INTO promote.grants (role, action, project) SELECT r, a, 'ecomm' FROM unnest('{test_ivy,test_joe}'::text[]) AS r, unnest('{override,deploy}'::text[]) AS a;
 
 -- What a statement comes to, as a role: a value, or the refusal's code, message and detail.
 CREATE FUNCTION pg_temp.as_role(name text, statement text) RETURNS text LANGUAGE plpgsql AS $$
@@ -36,7 +35,7 @@ $$;
 
 -- ---- the table ----
 SELECT is((SELECT string_agg(code, ' ' ORDER BY gate) FROM promote.gates()),
-    'path component params release plan stopped freeze window soak budget source_in_sync drift health destructive unexpected policy approval rejected request', 'the gates in their order');
+    'path component params release secrets references plan stopped freeze window soak budget source_in_sync drift health destructive unexpected policy approval rejected request', 'the gates in their order');
 SELECT is((SELECT string_agg(DISTINCT kind, ' ') FROM promote.gates()), 'lock people state static time', 'of five kinds');
 SELECT is((SELECT string_agg(kind, ' ') FROM (SELECT kind, min(gate) AS first FROM promote.gates() GROUP BY kind ORDER BY first) AS k), 'static time state people lock', '... one behind the other');
 

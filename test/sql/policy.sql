@@ -131,8 +131,8 @@ ALTER FUNCTION rules.calm RENAME TO two;
 -- ---- rights ----
 CREATE ROLE policy_deployer;
 CREATE ROLE policy_owner;
-GRANT USAGE ON SCHEMA promote, rules TO policy_deployer, policy_owner;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA promote TO policy_deployer, policy_owner;
+GRANT USAGE ON SCHEMA rules TO policy_deployer, policy_owner;
+INSERT INTO promote.grants (role, action, project) VALUES ('policy_deployer', 'view', 'ecomm'), ('policy_owner', 'view', 'ecomm');
 SELECT pg_temp.only('rules.says') \g /dev/null
 SELECT promote.configure_instance('ecomm-production-db', '{"tier": "x"}') \g /dev/null
 SET ROLE policy_deployer;
@@ -167,6 +167,25 @@ CREATE TEMP TABLE lookalike AS SELECT 1 AS x;
 SET search_path = pg_temp, public;
 SELECT matches((SELECT message FROM promote.blockers('ecomm-production-db') WHERE code = 'policy'), 'permission denied for table written', 'whatever the caller''s path');
 RESET search_path;
+RESET ROLE;
+
+-- ---- whose function it is ----
+CREATE FUNCTION rules.theirs(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+    AS $$ SELECT 'said', 'as ' || current_user, NULL::timestamptz, NULL::timestamptz, NULL, false $$;
+SELECT pg_temp.only('rules.theirs') \g /dev/null
+ALTER FUNCTION rules.theirs OWNER TO policy_owner;
+SELECT is((SELECT message FROM promote.blockers('ecomm-production-db') WHERE code = 'policy'),
+    'policy "it" cannot be asked, function rules.theirs: its owner may not act with all callers'' rights; it is owned by who owns the tables, or SECURITY DEFINER',
+    'the function of somebody else is not run with the caller''s rights');
+SELECT throws_ok($$INSERT INTO promote.policy (policy, function) VALUES ('theirs', 'rules.theirs')$$, 'PM610', NULL, '... nor taken');
+ALTER FUNCTION rules.theirs SECURITY DEFINER;
+SELECT is((SELECT message FROM promote.blockers('ecomm-production-db') WHERE code = 'said'), 'as policy_owner', '... but with its owner''s');
+ALTER FUNCTION rules.theirs SECURITY INVOKER;
+SELECT format('GRANT %I TO policy_owner', (SELECT tableowner FROM pg_tables WHERE schemaname = 'promote' AND tablename = 'instance')) \gexec
+SELECT is((SELECT message FROM promote.blockers('ecomm-production-db') WHERE code = 'said'), 'as policy_owner',
+    'that of a member of the tables'' owner is, but never with a superuser''s');
+SET ROLE policy_deployer;
+SELECT is((SELECT message FROM promote.blockers('ecomm-production-db') WHERE code = 'said'), 'as policy_deployer', '... only with those of others');
 RESET ROLE;
 
 -- ---- the statement's own end is not the policy's ----

@@ -83,8 +83,6 @@ SELECT is(pg_temp.lines($$SELECT new_revision, deployment FROM promote.promote_t
 SELECT is(pg_temp.lines($$SELECT new_revision FROM promote.promote_to_next('ecomm-staging-db', plan => false, idempotency_key => 'k')$$), '(3)', 'the call that was made before');
 SELECT is(pg_temp.lines($$SELECT new_revision FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', plan => false, idempotency_key => 'k')$$), '(3)', '... by either name');
 SELECT pg_temp.refuses($$SELECT promote.promote_to_next('ecomm-staging-db', '{"size": "small"}', expected_revision => 9)$$, 'PM401', 'revision is 3', 'an expectation that does not hold');
-SELECT pg_temp.refuses($$SELECT promote.promote_to_next('ecomm-staging-db', copy_secrets => true)$$, 'PM403', 'secrets', 'secrets');
-SELECT pg_temp.refuses($$SELECT promote.promote_to_next('ecomm-staging-db', copy_remote_references => true)$$, 'PM403', 'references', 'remote references');
 SELECT pg_temp.refuses($$SELECT promote.promote_to_next('ecomm-staging-db', NULL)$$, 'PM101', 'null', 'overrides that were never set');
 SELECT lives_ok($$SELECT promote.promote_to_next('ecomm-staging-db', '{"subnet": "other"}', allow_replace => true)$$, 'which may replace');
 INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'dev', 'db'), ('ecomm', 'dev', 'bare'), ('ecomm', 'e1', 'db');

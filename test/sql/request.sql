@@ -413,8 +413,8 @@ SELECT is(pg_temp.advance(26), 'BLOCKED 1 1', '... and blocks');
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment) VALUES ('shop', 'staging', 'production');
 SELECT is(pg_temp.preview(26), 1::bigint, 'with a path');
 CREATE ROLE bot;
-GRANT USAGE ON SCHEMA promote TO bot;
-GRANT EXECUTE ON FUNCTION promote.advance_request TO bot;
+INSERT INTO promote.grants (role, action, project, environment)
+VALUES ('bot', 'promote', 'shop', 'production'), ('bot', 'deploy', 'shop', 'production'), ('bot', 'view', 'shop', 'staging');
 CREATE FUNCTION public.ask(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE AS $$
     SELECT 'policy', 'asked by ' || current_user, NULL::timestamptz, NULL::timestamptz, NULL, true WHERE current_user = 'bot'
 $$;
@@ -423,7 +423,7 @@ SET LOCAL ROLE bot;
 SET LOCAL promote.actor = '';
 SELECT promote.advance_request('shop', 26) \g /dev/null
 RESET ROLE;
-SELECT is((SELECT actor FROM promote.audit_log WHERE subject = 'request shop/26' ORDER BY seq DESC LIMIT 1), 'bot', 'who may only call it advances it');
+SELECT is((SELECT actor FROM promote.audit_log WHERE subject = 'request shop/26' ORDER BY seq DESC LIMIT 1), 'bot', 'who may promote and deploy there advances it');
 SELECT pg_temp.work_all() \g /dev/null
 SET LOCAL ROLE bot;
 SELECT promote.advance_request('shop', 26) \g /dev/null
@@ -431,7 +431,7 @@ RESET ROLE;
 SELECT matches(pg_temp.waits(26), 'policy: asked by bot', 'what gates run is run with the rights of the caller');
 SET LOCAL promote.actor = 'ada';
 SELECT is(pg_temp.drain(26), 'COMPLETED', 'by another caller it is open');
-SELECT is((pg_temp.refusal($$SET LOCAL ROLE bot; SELECT promote.cancel_request('shop', 26, 'x')$$)).state, '42501', 'other verbs are not open to it');
+SELECT is((pg_temp.refusal($$SET LOCAL ROLE bot; SELECT promote.stop_line('shop', 'x')$$)).state, 'PM701', 'other verbs are not open to it');
 RESET ROLE;
 
 -- ---- what triggers of others change is not believed ----

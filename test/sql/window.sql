@@ -219,7 +219,7 @@ SELECT is_empty($$SELECT * FROM promote.verify_audit('ecomm')$$, 'by themselves,
 SELECT pg_temp.refuses($$UPDATE promote.line_stop SET reason = 'none'$$, 'PM301', 'who stopped', 'a stop is not rewritten');
 SELECT pg_temp.refuses($$DELETE FROM promote.line_stop$$, 'PM301', 'never deleted', 'nor deleted');
 SELECT pg_temp.refuses($$TRUNCATE promote.line_stop$$, 'PM301', 'never truncated', 'nor truncated');
-SELECT throws_ok($$INSERT INTO promote.line_stop (stop, project, reason) VALUES (9, 'ecomm', 'twice')$$, '23505', NULL, 'nor stopped twice');
+SELECT throws_ok($$INSERT INTO promote.line_stop (stop, project, reason) VALUES (9, 'ecomm', 'twice')$$, 'PM303', NULL, 'nor stopped by hand');
 SELECT throws_ok($$SELECT promote.guard_line_stop()$$, '39P01', NULL, 'a trigger is not called');
 
 -- ---- what is queued already ----

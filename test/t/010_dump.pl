@@ -20,8 +20,10 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES
         "size": {"type": "number", "minimum": 1}, "zone": {"type": "string", "$md.copyable": false},
         "password": {"$md.sensitive": true}, "region": {"$md.immutable": true}}, "required": ["size"]}}}'),
     ('postgres', '1.10.0', '{"properties": {"zone": {"type": "string", "$md.copyable": false}}}'),
-    ('postgres', '1.11.0-dev.20260915T101500Z', '{}'),
-    ('redis', '7.0.0', '{"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": "https://example.com/cache.json"}');
+    ('postgres', '1.11.0-dev.20260915T101500Z', '{}');
+INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references) VALUES
+    ('redis', '7.0.0', '{"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": "https://example.com/cache.json"}',
+     '{"network": {"required": false, "description": "naïve"}, "dns": {"required": false}}');
 INSERT INTO promote.stateful_type (pattern, description) VALUES ('my_*', 'ours'), ('aws_db_instance', NULL);
 INSERT INTO promote.schema_document (uri, document) VALUES
     ('https://example.com/cache.json', '{"properties": {"a": {"$ref": "types.json#a"}}}'),
@@ -72,8 +74,8 @@ BEGIN
     END LOOP;
     PERFORM promote.propose_deployment('blog-production-db', 'DECOMMISSION', message => 'no longer');
     CREATE ROLE approver LOGIN;
-    GRANT USAGE ON SCHEMA promote TO approver;
-    GRANT EXECUTE ON FUNCTION promote.approve_deployment, promote.reject_deployment, promote.override_gate TO approver;
+    INSERT INTO promote.grants (role, action, project, environment)
+    VALUES ('approver', 'approve', 'blog', 'production'), ('approver', 'override', 'blog', NULL);
     INSERT INTO promote.override_rule (project, environment, code, role, description) VALUES ('blog', 'production', 'approval', 'approver', 'naïve');
     INSERT INTO promote.approval_rule (project, environment, rule, role, quorum, expires_after, component, selector)
     VALUES ('blog', 'production', 'it''s "a rule"', 'approver', 1, '1 mon 2 days', 'db', '{"work": true}');
@@ -102,6 +104,7 @@ CREATE FUNCTION gone(instance text, deployment integer, at timestamptz) RETURNS 
 UPDATE promote.policy SET function = 'public.gone' WHERE policy = 'gone';
 DROP FUNCTION gone;
 
+SELECT promote.grant_action('approver', 'deploy', 'blog', 'production'), promote.grant_action('approver', 'view');
 SET promote.actor = 'Ada "the boss" O''Neil <ada@example.com>';
 DO $$
 BEGIN
@@ -109,6 +112,10 @@ BEGIN
         message => E'autumn\nsale', idempotency_key => 'sale');
     PERFORM promote.promote_instance('shop-staging-db', 'shop-prod-us-west-db', plan => false, idempotency_key => 'sale');
     PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache', plan => false);
+    PERFORM promote.set_remote_reference('shop-staging-cache', 'network', E'urn:größe:\\N "x"');
+    PERFORM promote.set_remote_reference('shop-production-cache', 'dns', 'gone');
+    PERFORM promote.remove_remote_reference('shop-production-cache', 'dns');
+    PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache', copy_remote_references => true, plan => false);
     PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache');   -- plans what has no plan yet
     PERFORM promote.promote_instance('blog-staging-db', 'blog-production-db', '{"region": "x"}', allow_replace => true);
 END $$;
@@ -125,9 +132,13 @@ SELECT promote.open_request('shop', 'staging', 'prod-us-west', '{"components": [
 SELECT promote.open_request('blog', 'staging', 'production', include_other_changes => true);
 SELECT count(*) FROM promote.preview_request('blog', 1);
 SELECT promote.advance_request('blog', 1);
-CREATE ROLE dba;
-GRANT USAGE ON SCHEMA promote TO dba;
-GRANT SELECT, INSERT ON promote.config, promote.revision TO dba;
+INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets)
+VALUES ('postgres', '1.12.0', '{}', '{"password": {"description": "größe"}, "config": {"format": "json"}}');
+SELECT promote.configure_instance('blog-staging-db', '{}', '1.12.0', plan => false);
+SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';
+SELECT promote.set_secret('blog-staging-db', 'password', 'naïve'), promote.set_secret('blog-staging-db', 'config', '[]');
+SELECT count(*) FROM promote.prune_audit(clock_timestamp(), 'shop');
+CREATE ROLE dba IN ROLE postgres;
 SET ROLE dba;
 INSERT INTO promote.config (project, params) VALUES ('blog', '{"size": 99}');
 INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
@@ -209,6 +220,7 @@ $node->dump('second', $node->dir . '/second.sql');
 # Newer versions put a random word into every dump.
 my ($first, $second) =
   map { (PromoteTest::slurp($node->dir . "/$_.sql")) =~ s/^\\(?:un)?restrict .*\n//gmr } 'first', 'second';
-is($second, $first, 'dumping what was restored gives the same dump');
+# Where a page had room left, a row may have come to lie in another place.
+is(join("\n", sort split /\n/, $second), join("\n", sort split /\n/, $first), 'dumping what was restored gives the same dump');
 
 done_testing;

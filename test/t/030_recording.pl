@@ -28,9 +28,8 @@ END $$;
 CREATE ROLE caller LOGIN;
 CREATE ROLE wrapper;
 CREATE ROLE visitor LOGIN;
-GRANT USAGE ON SCHEMA promote TO caller, wrapper;
-GRANT EXECUTE ON FUNCTION promote.promote_instance, promote.configure_instance, promote.preview_promotion,
-	promote.plan_text, promote.config_as_of, promote.verify_audit TO caller, wrapper;
+INSERT INTO promote.grants (role, action)
+VALUES ('caller', 'promote'), ('caller', 'configure'), ('caller', 'admin'), ('caller', 'impersonate'), ('wrapper', 'promote');
 CREATE SCHEMA work AUTHORIZATION wrapper;
 GRANT USAGE ON SCHEMA work TO visitor;
 SET ROLE wrapper;
@@ -111,9 +110,9 @@ is(as_role('postgres', q{SET session_replication_role = replica;
 	ON CONFLICT (project, digest) DO UPDATE SET created_at = now()}), 'PM301', 'refused: UPDATE by INSERT ... ON CONFLICT');
 is(as_role('postgres', 'SELECT * FROM promote.verify_audit()'), '', 'and all is as it was');
 
-# ---- a role that may call the API and nothing else ----
+# ---- a role that has grants and no other rights ----
 
-is(as_role('caller', $promote->('caller')), 5, 'a role with EXECUTE on the API promotes');
+is(as_role('caller', $promote->('caller')), 5, 'a role that was granted it promotes');
 is_recorded(5, 'caller/caller', '... in its own name');
 is(as_role('caller', q{SET promote.actor = 'ada'; } . $promote->('ada')), 6, '... on behalf of somebody');
 is_recorded(6, 'ada/caller', '... and both are recorded');
@@ -132,7 +131,7 @@ my @tables = split /\n/, $node->query('recording', q{SELECT relname FROM pg_clas
 for my $table (@tables) {
 	my $column = $node->query('recording', qq{SELECT attname FROM pg_attribute
 		WHERE attrelid = 'promote.$table'::regclass AND attnum = 1});
-	for my $sql ("SELECT FROM promote.$table", "INSERT INTO promote.$table DEFAULT VALUES",
+	for my $sql ("INSERT INTO promote.$table DEFAULT VALUES",
 		"UPDATE promote.$table SET $column = $column", "DELETE FROM promote.$table", "TRUNCATE promote.$table CASCADE",
 		"BEGIN; LOCK promote.$table IN ACCESS EXCLUSIVE MODE", "ALTER TABLE promote.$table DISABLE TRIGGER ALL",
 		"ALTER TABLE promote.$table DISABLE TRIGGER USER", "DROP TABLE promote.$table CASCADE",
@@ -147,7 +146,7 @@ is(as_role('caller', $_), $denied, "it may not: $_")
   for 'DROP EXTENSION promote', 'DROP TRIGGER record_revision ON promote.revision',
   'ALTER FUNCTION promote.record_revision() OWNER TO caller',
   'CREATE OR REPLACE FUNCTION promote.record_revision() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$',
-  'CREATE TABLE promote.t ()', 'SELECT promote.resolve_release(NULL, NULL, NULL)',
+  'CREATE TABLE promote.t ()',
   'CREATE TEMP TABLE t (); CREATE TRIGGER t AFTER INSERT ON t EXECUTE FUNCTION promote.record_revision()';
 is(as_role('visitor', $promote->('visitor')), $denied, 'a role without privileges may not call it');
 
@@ -157,8 +156,11 @@ is(as_role('postgres', 'SET ROLE caller; ' . $promote->('set role')), 8, 'after 
 is_recorded(8, 'caller/caller', '... it is that role that is recorded');
 is(as_role('visitor', q{SELECT work.deploy('by a wrapper')}), 9, 'through a SECURITY DEFINER function');
 is_recorded(9, 'visitor/visitor', '... it is who called that');
-is(as_role('visitor', q{SET promote.actor = 'eve'; SELECT work.deploy('by a wrapper again')}), 10,
-	'... whatever name it gives');
+is(as_role('visitor', q{SET promote.actor = 'eve'; SELECT work.deploy('by a wrapper again')}), 'PM703',
+	'... and who called it may not name others');
+$node->query('recording', q{SELECT promote.grant_action('visitor', 'impersonate')});
+is(as_role('visitor', q{SET promote.actor = 'eve'; SELECT work.deploy('by a wrapper again')}), 10, '... but with a grant: the name');
+$node->query('recording', q{SELECT promote.revoke_action('visitor', 'impersonate')});
 is_recorded(10, 'eve/visitor', '... is beside the role, not in its place');
 is(as_role('caller', $promote->('loaded') . q{; SET promote.actor = E'x\ny'}), '22023',
 	'a name with control characters is refused');

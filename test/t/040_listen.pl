@@ -91,6 +91,24 @@ is(told(q{INSERT INTO promote.revision (project, environment, component, digest,
 is(told(q{SET session_replication_role = replica; SELECT promote.configure_instance('shop-testing-db', '{"size": 8}')}),
 	'(0) ' . of('shop-testing-db', 6, 6), 'nobody can keep it quiet');
 
+# What is carried is told by its names alone, as many as a notification has room for.
+$node->query('listen', q{INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references) VALUES ('postgres', '1.1.0',
+	'{}', '{"network": {}, "dns": {"required": false}}'), ('postgres', '1.2.0', '{}',
+	(SELECT jsonb_object_agg(n || repeat('x', 60), '{"required": false}'::jsonb) FROM generate_series(100, 299) AS n))});
+$node->query('listen', q{SELECT promote.configure_instance('shop-staging-db', '{}', '1.1.0'), promote.configure_instance('shop-production-db', '{}', '1.1.0')});
+is(told(q{SELECT promote.set_remote_reference('shop-staging-db', 'network', 'confidential')}), '(0)', 'what is set for the next plan is no news');
+$node->query('listen', q{SELECT promote.promote_instance('shop-staging-db', 'shop-production-db', plan => false)});
+like(told(q{SELECT promote.promote_instance('shop-staging-db', 'shop-production-db', copy_remote_references => true)}),
+	qr/^\(0\) \{"deployment":\d+,"instance":"shop-production-db","references":\["network"\],"revision":\d+\}$/, 'the names of references');
+$node->query('listen', q{SELECT promote.set_remote_reference('shop-staging-db', 'dns', 'confidential')});
+like(told(q{SELECT promote.promote_instance('shop-staging-db', 'shop-production-db', copy_remote_references => true, plan => false)}),
+	qr/^\(0\) \{"instance":"shop-production-db","references":\["dns"\],"revision":\d+\}$/, '... without a plan as well');
+$node->query('listen', q{SELECT promote.configure_instance('shop-staging-db', '{}', '1.2.0')});
+$node->query('listen', q{SELECT promote.set_remote_reference('shop-staging-db', n || repeat('x', 60), 'confidential') FROM generate_series(100, 299) AS n});
+my $many = told(q{SELECT promote.promote_instance('shop-staging-db', 'shop-production-db', copy_remote_references => true)});
+like($many, qr/^\(0\) .*"100x{60}"/, 'many of them');
+cmp_ok(() = $many =~ /"\d{3}x{60}"/g, '<', 100, '... not all');
+
 $node->query('listen', q{SELECT promote.open_request('shop', 'staging', 'production'); SELECT count(*) FROM promote.preview_request('shop', 1)});
 is(told(q{SELECT promote.pause_request('shop', 1, 'confidential')}),
 	'(0) {"action":"request.paused","project":"shop","request":1,"status":"PAUSED"}', 'each step of a request');

@@ -80,7 +80,7 @@ VALUES ('nächtlich', 'shop', 'FREQ=DAILY', 'Europe/Berlin', '2026-01-01', '23 h
 SELECT healthy, message FROM promote.report_health('shop-production-db', 'prüfung', true, 'läuft');
 SELECT code, message FROM promote.blockers('shop-production-db', at => '2026-07-01 12:00+02');
 SELECT environment, next, promotable IS NULL FROM promote.promotion_matrix ORDER BY environment DESC;
-SELECT count(*) FROM promote.audit_log;
+SELECT count(*) FROM promote.audit_log WHERE subject LIKE 'shop-%';
 SELECT count(*) FROM promote.verify_audit();
 SQL
 my $told = <<'END';

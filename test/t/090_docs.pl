@@ -40,11 +40,15 @@ my $deployed = $registry . q{;
 		('ecomm-production-db', '{"replicas": 6}'), ('ecomm-staging-db', '{"replicas": 5}')) AS v(name, params);
 };
 my %setup = (
-	(map { $_ => $registry } qw(configure audit workers deployments plans paths)), (map { $_ => $deployed } qw(report drift rollback windows gates health policies releases requests matrix)),
+	(map { $_ => $registry } qw(configure audit workers deployments plans paths references)), (map { $_ => $deployed } qw(report drift rollback windows gates health policies releases requests matrix)),
 	approvals => $registry . q{;
 	SELECT promote.configure_instance('ecomm-production-db', '{"size": "small"}');
 	SELECT promote.complete_deployment(c.instance, c.deployment, c.fencing) FROM promote.claim_deployment('worker') AS c},
-	promotion => 'CREATE ROLE release_bot');
+	secrets => $registry . q{;
+	SELECT promote.configure_instance(name, '{}', plan => false) FROM promote.instance;
+	ALTER DATABASE secrets SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='},
+	grants => "$registry; SELECT promote.configure_instance('ecomm-staging-db', '{\"size\": \"large\"}'), promote.configure_instance('ecomm-production-db', '{\"size\": \"small\"}')",
+	promotion => "$registry; CREATE ROLE release_bot");
 
 my %shown;    # the functions that an example with its result calls
 

@@ -15,18 +15,17 @@ $node->create_database('worker');
 $node->query('worker', <<'SQL');
 CREATE EXTENSION promote;
 INSERT INTO promote.bundle VALUES ('postgres');
-INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES
-	('postgres', '1.0.0', '{"properties": {"password": {"$md.sensitive": true}}}'), ('postgres', '2.0.0', '{}');
+INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references) VALUES
+	('postgres', '1.0.0', '{"properties": {"password": {"$md.sensitive": true}}}', '{"network": {"required": false}}'), ('postgres', '2.0.0', '{}', '{}');
 INSERT INTO promote.project VALUES ('shop');
 INSERT INTO promote.environment (project, environment, parameters, require_plan)
 VALUES ('shop', 'staging', '{"password": "hush-9137"}', true), ('shop', 'real', '{"password": "hush-9137"}', true),
-	('shop', 'free', '{"password": "hush-9137"}', false);
+	('shop', 'free', '{"password": "hush-9137"}', false), ('shop', 'linked', '{"password": "hush-9137"}', true);
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres');
 INSERT INTO promote.instance (project, environment, component)
 SELECT project, environment, 'db' FROM promote.environment;
 CREATE ROLE runner LOGIN;
-GRANT EXECUTE ON FUNCTION promote.claim_deployment, promote.heartbeat_deployment, promote.append_deployment_log,
-	promote.record_plan, promote.complete_deployment, promote.fail_deployment, promote.release_deployment TO runner;
+INSERT INTO promote.grants (role, action) VALUES ('runner', 'work');
 SQL
 
 my $dir     = tempdir(CLEANUP => 1);
@@ -155,6 +154,12 @@ is(join(' ', grep { (stat)[2] & 077 } glob "$work $work/* $work/*/* $work/*/.pla
 ok(!-e "$work/shop-staging-db/terraform.tfvars.json", 'the params do not stay');
 my $digest = sql("SELECT plan_digest FROM promote.deployment WHERE environment = 'staging' AND deployment = $plan");
 is(noted('staging', ".plans/$plan/digest"), "$digest\n", 'the plan stays, under the digest that the database has');
+
+queue_plan('linked');
+work('');
+$node->query('worker', q{SELECT promote.set_remote_reference('shop-linked-db', 'network', 'urn:vpc-7'), promote.plan_instance('shop-linked-db')});
+work('');
+is(noted('linked', 'seen'), qq({"size": "size 2", "network": "urn:vpc-7", "password": "hush-9137"}\n), 'what fills the slots of the release is a variable, too');
 
 # ---- applying it ----
 
@@ -296,12 +301,12 @@ work('');
 is(outcome('staging', $decommission), 'COMPLETED: changes', 'an instance is decommissioned');
 like(noted('staging', 'calls'), qr/^plan .* -destroy\napply .*\n\z/m, '... by a plan to destroy it that is applied');
 is(sql(q{SELECT status FROM promote.instance WHERE environment = 'staging'}), 'DECOMMISSIONED', '... and says so');
-sql(q{REVOKE EXECUTE ON FUNCTION promote.claim_deployment FROM runner});
+sql(q{DELETE FROM promote.grants WHERE role = 'runner'});
 ($rc, undef, $err) = work('');
 is($rc, 1, 'a worker that may not claim');
 like($err, qr/42501: permission denied for function claim_deployment/, '... says so');
 is(sql('SELECT * FROM promote.verify_audit()'), '', 'the audit log is whole');
-sql(q{GRANT EXECUTE ON FUNCTION promote.claim_deployment TO runner});
+sql(q{INSERT INTO promote.grants (role, action) VALUES ('runner', 'work')});
 
 # ---- Terraform ----
 

@@ -37,7 +37,7 @@ SELECT promote.plan_text('shop-production-web', 2);
 SELECT actor, source, source_revision, destination, revision, version_constraint, previous_version, version, changes, plan, plan_status, message
   FROM promote.promotion_history;
 SELECT revision, params FROM promote.config_as_of('shop-production-web', 'infinity');
-SELECT subject, seq, actor, event, data - 'created_at' - 'database_role' AS data FROM promote.audit_log ORDER BY subject, seq;
+SELECT subject, seq, actor, event, data - 'created_at' - 'database_role' AS data FROM promote.audit_log WHERE subject LIKE 'shop-%' ORDER BY subject, seq;
 SELECT * FROM promote.verify_audit();
 
 -- refusals

@@ -1,0 +1,101 @@
+-- Who may do what: grants, and what is read by them.
+
+CREATE TABLE promote.grants (
+    role          text COLLATE "C" NOT NULL,
+    project       promote.project_name,
+    environment   promote.environment_name,
+    action        text COLLATE "C" NOT NULL,
+    scope         text COLLATE "C" NOT NULL
+        GENERATED ALWAYS AS (COALESCE(project, '*') || '-' || COALESCE(environment, '*')) STORED,
+    actor         text NOT NULL DEFAULT promote.current_actor(),
+    database_role text NOT NULL DEFAULT promote.current_database_role(),
+    created_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT grants_pkey PRIMARY KEY (scope, role, action),
+    CONSTRAINT grants_project_fkey FOREIGN KEY (project)
+        REFERENCES promote.project (project),
+    CONSTRAINT grants_environment_fkey FOREIGN KEY (project, environment)
+        REFERENCES promote.environment (project, environment),
+    CONSTRAINT grants_role_check CHECK (role <> ''),
+    CONSTRAINT grants_action_check
+        CHECK (action IN ('view', 'configure', 'promote', 'plan', 'deploy', 'approve', 'override',
+                          'decommission', 'secrets', 'work', 'admin', 'impersonate')),
+    -- a name that a session acts by counts in all projects
+    CONSTRAINT grants_impersonate_check
+        CHECK (action <> 'impersonate' OR (project IS NULL AND environment IS NULL))
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.grants', '');
+COMMENT ON TABLE promote.grants IS 'Which role may do what, and where. The tables'' owner and superusers need none';
+COMMENT ON COLUMN promote.grants.role IS 'Database role; whoever has its privileges has the grant';
+COMMENT ON COLUMN promote.grants.project IS 'Where: a project; NULL: all';
+COMMENT ON COLUMN promote.grants.environment IS 'Where: an environment; NULL: all, and what belongs to none';
+COMMENT ON COLUMN promote.grants.action IS 'view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, admin, impersonate; each but the last implies view';
+COMMENT ON COLUMN promote.grants.scope IS 'Where, in one: ecomm-production, ecomm-*, *-*';
+COMMENT ON COLUMN promote.grants.actor IS 'Who gave it, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.grants.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.grants.created_at IS 'When';
+
+CREATE FUNCTION promote.guard_grant() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_grant';
+REVOKE ALL ON FUNCTION promote.guard_grant() FROM PUBLIC;
+COMMENT ON FUNCTION promote.guard_grant() IS
+'Refuses to change a grant, PM702, and warns of roles that are not there';
+CREATE TRIGGER guard_grant BEFORE INSERT OR UPDATE ON promote.grants
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_grant();
+
+CREATE FUNCTION promote.open_door() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_open_door';
+REVOKE ALL ON FUNCTION promote.open_door() FROM PUBLIC;
+COMMENT ON FUNCTION promote.open_door() IS
+'Gives a role the privileges that its grants need, with the first one, and takes them with the last';
+CREATE TRIGGER open_door AFTER INSERT OR DELETE ON promote.grants
+    FOR EACH ROW EXECUTE FUNCTION promote.open_door();
+ALTER TABLE promote.grants ENABLE ALWAYS TRIGGER open_door;
+
+CREATE FUNCTION promote.grant_action(
+    role text, action text, project text DEFAULT NULL, environment text DEFAULT NULL)
+    RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_grant_action';
+REVOKE ALL ON FUNCTION promote.grant_action(text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.grant_action(text, text, text, text) IS
+'Grants a role an action in an environment, in all of a project, or everywhere, and opens the functions and tables to it; false: it had it already. Takes the grant admin there, and nobody grants themselves';
+
+CREATE FUNCTION promote.revoke_action(
+    role text, action text, project text DEFAULT NULL, environment text DEFAULT NULL)
+    RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_revoke_action';
+REVOKE ALL ON FUNCTION promote.revoke_action(text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.revoke_action(text, text, text, text) IS
+'Takes back a grant of that very scope; false: there was none. Takes the grant admin there';
+
+CREATE FUNCTION promote.refresh_grants(role text DEFAULT NULL) RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_refresh_grants';
+REVOKE ALL ON FUNCTION promote.refresh_grants(text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.refresh_grants(text) IS
+'Opens functions and tables to a role that was created after its grants were, or anew to all that have them open, where an update brought new ones; returns to how many. Takes the grant admin everywhere';
+
+-- Row-level security asks them as whoever reads, and whoever was granted nothing learns just that.
+
+CREATE FUNCTION promote.may(action text, project text DEFAULT NULL, environment text DEFAULT NULL)
+    RETURNS boolean
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'promote_may';
+GRANT EXECUTE ON FUNCTION promote.may(text, text, text) TO PUBLIC;
+COMMENT ON FUNCTION promote.may(text, text, text) IS
+'May the current role do that in an environment; with NULL in all of a project, or everywhere?';
+
+CREATE FUNCTION promote.may_view(project text, environment text) RETURNS boolean
+    LANGUAGE c STABLE PARALLEL RESTRICTED COST 10
+    AS 'MODULE_PATHNAME', 'promote_may_view';
+GRANT EXECUTE ON FUNCTION promote.may_view(text, text) TO PUBLIC;
+COMMENT ON FUNCTION promote.may_view(text, text) IS
+'May the current role see a row of that project and environment? Without an environment, whoever sees anything of the project; without a project, whoever sees anything';
+
+CREATE FUNCTION promote.visible_projects() RETURNS text[]
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'promote_visible_projects';
+GRANT EXECUTE ON FUNCTION promote.visible_projects() TO PUBLIC;
+COMMENT ON FUNCTION promote.visible_projects() IS
+'The projects of which the current role sees anything';

@@ -1,0 +1,24 @@
+/*
+ * reference.h: what fills the input slots of instances.
+ */
+#ifndef PROMOTE_REFERENCE_H
+#define PROMOTE_REFERENCE_H
+
+#include "postgres.h"
+
+#include "gate.h"
+#include "name.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+/* Slots are objects of a release, field to declaration; references objects, field to text. */
+extern Jsonb *reference_read(const InstanceKey *key, const Jsonb *slots, bool read_only);
+extern List *reference_replaced(const InstanceKey *key, const Jsonb *slots,
+								const Jsonb *references, bool read_only);
+extern Jsonb *reference_over(const Jsonb *references, const Jsonb *over);
+extern bool reference_same(const Jsonb *a, const Jsonb *b);
+extern bool reference_store(const InstanceKey *key, const Jsonb *references);
+extern void refuse_replaced(const InstanceKey *key, const List *fields) pg_attribute_noreturn();
+extern void gate_references(GateCase *gate);
+
+#endif							/* PROMOTE_REFERENCE_H */

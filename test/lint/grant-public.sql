@@ -1,0 +1,6 @@
+GRANT INSERT ON promote.thing TO PUBLIC; -- bad
+GRANT ALL ON promote.thing TO somebody, PUBLIC; -- bad
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA promote TO PUBLIC; -- bad
+GRANT CREATE ON SCHEMA promote TO PUBLIC; -- bad
+GRANT USAGE ON SCHEMA promote TO PUBLIC;
+REVOKE ALL ON promote.thing FROM PUBLIC;

@@ -1,0 +1,1 @@
+/* For the cases: what the preprocessor wants to find. */

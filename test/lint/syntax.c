@@ -1,0 +1,3 @@
+#include "spi.h"
+static Statement one = {.text = "SELECT 1 +"};	/* bad */
+static Statement two = {.text = elsewhere};	/* bad */

@@ -1,0 +1,3 @@
+SELECT 1;
+DO $$ BEGIN FOR undeclared IN SELECT 1 LOOP NULL; END LOOP; END $$; -- bad
+DO $$ BEGIN IF 1 + THEN NULL; END IF; END $$; -- bad

@@ -1,0 +1,2 @@
+#include "spi.h"
+static Statement one = {.text = "SELECT pg_catalog.now(), now()"};	/* bad */

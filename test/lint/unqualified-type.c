@@ -1,0 +1,2 @@
+#include "spi.h"
+static Statement one = {.text = "SELECT $1::project_name"};	/* bad */
