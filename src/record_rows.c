@@ -79,6 +79,24 @@ is_about(const Asked *asked, const char *table)
 }
 
 /*
+ * How a column is compared with its text in a key, which is that of its type's
+ * output: the cast of a boolean to text spells the word out.
+ */
+static const char *
+key_cast(Oid type)
+{
+	switch (getBaseType(type))
+	{
+		case TEXTOID:
+			return "";
+		case BOOLOID:
+			return "::pg_catalog.text::pg_catalog.bpchar(1)::pg_catalog.text";
+		default:
+			return "::pg_catalog.text";
+	}
+}
+
+/*
  * The condition that finds the row with a key, given as parameters: by the
  * index, as far as its columns are texts.  False: no row has such a key.
  */
@@ -98,8 +116,7 @@ append_condition(StringInfo query, Relation table, List *key, Datum *values)
 			TupleDescAttr(row_type, column + FirstLowInvalidHeapAttributeNumber - 1);
 
 		appendStringInfo(query, "%s t.%s%s = $%d", count == 0 ? " WHERE" : " AND",
-						 quote_identifier(NameStr(attribute->attname)),
-						 getBaseType(attribute->atttypid) == TEXTOID ? "" : "::pg_catalog.text", count + 1);
+						 quote_identifier(NameStr(attribute->attname)), key_cast(attribute->atttypid), count + 1);
 		values[count] = CStringGetTextDatum(list_nth(key, count));
 		count++;
 	}
