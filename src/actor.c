@@ -16,6 +16,7 @@
 #include "grants.h"
 
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -30,24 +31,65 @@ PG_FUNCTION_INFO_V1(promote_current_database_role);
 /* promote.actor: the person on whose behalf the session acts; '' for none. */
 static char *actor_setting;
 
-/* An actor is a printable name: it ends up in reports and on terminals. */
+/*
+ * Is a character one that is not seen, or that changes how others are seen?
+ * Controls, blanks that are none of ASCII's, what joins, parts or turns text,
+ * and what is ignored: by them one name would look like another.
+ */
+static bool
+is_hidden(pg_wchar c)
+{
+	static const struct
+	{
+		pg_wchar	first;
+		pg_wchar	last;
+	}			hidden[] = {
+		{0x00, 0x1f}, {0x7f, 0xa0}, {0xad, 0xad}, {0x34f, 0x34f}, {0x61c, 0x61c}, {0x115f, 0x1160},
+		{0x1680, 0x1680}, {0x17b4, 0x17b5}, {0x180b, 0x180f}, {0x2000, 0x200f}, {0x2028, 0x202f},
+		{0x205f, 0x206f}, {0x2800, 0x2800}, {0x3000, 0x3000}, {0x3164, 0x3164}, {0xfe00, 0xfe0f},
+		{0xfeff, 0xfeff}, {0xffa0, 0xffa0}, {0xfff0, 0xfffb}, {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff}
+	};
+
+	for (int i = 0; i < lengthof(hidden); i++)
+		if (c >= hidden[i].first && c <= hidden[i].last)
+			return true;
+	return false;
+}
+
+/* Does a name hold such a character?  In encodings other than UTF-8, ASCII's alone are known. */
+static bool
+holds_hidden(const char *name)
+{
+	bool		unicode = GetDatabaseEncoding() == PG_UTF8;
+
+	for (; *name; name += unicode ? pg_utf_mblen((const unsigned char *) name) : 1)
+		if ((unicode || (unsigned char) *name < 0x80) &&
+			is_hidden(unicode ? utf8_to_unicode((const unsigned char *) name) : (unsigned char) *name))
+			return true;
+	return false;
+}
+
+/*
+ * An actor is a printable name: it ends up in reports and on terminals, where
+ * it has to be told from others.  A connection's options come as bytes that
+ * nobody has looked at.
+ */
 static bool
 check_actor(char **newval, void **extra, GucSource source)
 {
 	Size		length = strlen(*newval);
 
 	if (length > ACTOR_MAX_LENGTH)
-	{
 		GUC_check_errdetail("An actor's name has at most %d bytes.", ACTOR_MAX_LENGTH);
-		return false;
-	}
-	for (Size i = 0; i < length; i++)
-		if ((unsigned char) (*newval)[i] < 0x20 || (*newval)[i] == 0x7f)
-		{
-			GUC_check_errdetail("An actor's name holds no control characters.");
-			return false;
-		}
-	return true;
+	else if (!pg_verify_mbstr(GetDatabaseEncoding(), *newval, length, true))
+		GUC_check_errdetail("An actor's name is text in the encoding of the database.");
+	else if (holds_hidden(*newval))
+		GUC_check_errdetail("An actor's name holds no control characters, and none that cannot be seen.");
+	else if (length > 0 && ((*newval)[0] == ' ' || (*newval)[length - 1] == ' '))
+		GUC_check_errdetail("An actor's name neither begins nor ends with a blank.");
+	else
+		return true;
+	return false;
 }
 
 /* Define the setting promote.actor. */

@@ -8,6 +8,11 @@ SET LOCAL promote.actor = 'Ada Lovelace <ada@example.com>';
 SELECT is(promote.current_actor(), 'Ada Lovelace <ada@example.com>', 'the setting');
 SELECT throws_ok(format('SET LOCAL promote.actor = %L', a), '22023', NULL, 'refused: ' || left(a, 9))
   FROM unnest(ARRAY[repeat('x', 256), E'a\nb', E'a\x1b[31m', E'a\x7f']) AS a;
+SELECT throws_ok(format('SET LOCAL promote.actor = %L', a), '22023', NULL, 'one that looks like another is refused: U+' || to_hex(ascii(trim(a, 'an'))))
+  FROM unnest(ARRAY['ann ', ' ann', ' ', U&'ann\202E', U&'\200Bann', U&'a\2060nn', U&'ann\00A0', U&'a\00ADnn', U&'\009B31mann', U&'ann\2028', U&'\FEFFann', U&'ann\+0E0061']) AS a;
+SELECT lives_ok(format('SET LOCAL promote.actor = %L', a), 'a name: ' || a)
+  FROM unnest(ARRAY[U&'Ann \00D6sterreich', U&'\5C71\7530 \592A\90CE', U&'\+01F600']) AS a;
+SET LOCAL promote.actor = 'Ada Lovelace <ada@example.com>';
 SELECT throws_ok($$SET LOCAL promote.no_such_setting = 1$$, '42602', NULL, 'the prefix is reserved');
 
 CREATE ROLE promote_test_person;
