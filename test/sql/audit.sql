@@ -131,5 +131,35 @@ SELECT is(pg_temp.found_after('UPDATE promote.instance SET ' || change || ' WHER
 SELECT is(pg_temp.found_after('UPDATE promote.deployment SET due_at = ' || due || ' WHERE due_at IS NOT NULL AND project = ''ecomm'' AND environment = ''production'''),
           'its queue stands still: deployments wait, and none is due', 'found: due at ' || due) FROM unnest(ARRAY['NULL', '''infinity''']) AS due;
 
+-- ---- stops of the line ----
+SELECT promote.stop_line('fire', 'ecomm'), promote.stop_line('flood') \g /dev/null
+SELECT promote.resume_line('ecomm', 'put out') \g /dev/null
+SELECT is_empty($$SELECT * FROM promote.verify_audit()$$, 'the line was stopped twice, and one stop lifted');
+SELECT is_empty($$SELECT * FROM promote.verify_audit('ecomm')$$, '... by the project''s chain, too');
+CREATE FUNCTION pg_temp.forged_stop(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    found text;
+BEGIN
+    SET CONSTRAINTS ALL IMMEDIATE;
+    ALTER TABLE promote.line_stop DISABLE TRIGGER ALL;
+    EXECUTE statement;
+    SELECT string_agg(DISTINCT problem, '; ') INTO found FROM promote.verify_audit();
+    RAISE SQLSTATE 'UNDO1' USING MESSAGE = COALESCE(found, 'nothing found');
+EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
+    RETURN SQLERRM;
+END
+$$;
+SELECT is(pg_temp.forged_stop(statement), problem, 'found: ' || statement)
+  FROM (VALUES ('DELETE FROM promote.line_stop WHERE stop = 2', 'stop 2 of the line is not what it records'),
+    ('UPDATE promote.line_stop SET reason = ''drill'' WHERE stop = 1', 'stop 1 of the line is not what it records'),
+    ('UPDATE promote.line_stop SET actor = ''eve'' WHERE stop = 1', 'stop 1 of the line is not what it records'),
+    ('UPDATE promote.line_stop SET project = NULL WHERE stop = 1', 'stop 1 of the line is not what it records'),
+    ('UPDATE promote.line_stop SET message = NULL WHERE stop = 1', 'stop 1 of the line is not what it records'),
+    ('UPDATE promote.line_stop SET lifted_at = NULL, lifted_by = NULL, lifted_role = NULL WHERE stop = 1', 'stop 1 of the line is not what it records'),
+    ('UPDATE promote.line_stop SET lifted_at = clock_timestamp(), lifted_by = ''eve'', lifted_role = ''eve'' WHERE stop = 2', 'stop 2 of the line: nothing records that it was lifted'),
+    ('INSERT INTO promote.line_stop (stop, project, reason) VALUES (3, ''ecomm'', ''never'')', 'stop 3 of the line: nothing records that it was made')) AS v(statement, problem);
+SELECT isnt_empty($$SELECT * FROM promote.prune_audit(clock_timestamp())$$, 'pruned');
+SELECT is_empty($$SELECT * FROM promote.verify_audit()$$, 'what the chains no longer tell of the stops is not missed');
+
 SELECT * FROM finish();
 ROLLBACK;
