@@ -422,17 +422,19 @@ CREATE FUNCTION promote.verify_audit_head(project text, subject text, seq bigint
     BEGIN ATOMIC
         SELECT CASE WHEN a.seq IS NULL AND l.seq IS NULL THEN 'the chain is gone'
                     WHEN a.seq IS NULL AND l.seq < $3 THEN 'the chain ends before it: rows were removed'
+                    -- whoever can write here can write a checkpoint, too: it excuses nothing
+                    WHEN a.seq IS NULL AND l.checkpoint > $3
+                        THEN 'it was pruned: the chain begins with a checkpoint in place ' || l.checkpoint
+                             || ', and only a head of there or later proves anything'
                     WHEN a.seq IS NULL THEN 'the row is gone'
                     ELSE 'the row has another hash: the chain was rewritten' END
-          FROM (SELECT pg_catalog.max(m.seq) AS seq FROM promote.audit_log AS m
+          FROM (SELECT pg_catalog.max(m.seq) AS seq,
+                       pg_catalog.max(m.seq) FILTER (WHERE m.event = 'audit.checkpoint') AS checkpoint
+                  FROM promote.audit_log AS m
                  WHERE m.project = $1 AND m.subject = $2) AS l
           LEFT JOIN promote.audit_log AS a ON a.project = $1 AND a.subject = $2 AND a.seq = $3
-         WHERE a.hash IS DISTINCT FROM $4
-           -- behind a checkpoint there is nothing to compare it with
-           AND NOT (a.seq IS NULL AND EXISTS (
-                SELECT FROM promote.audit_log AS c
-                 WHERE c.project = $1 AND c.subject = $2 AND c.seq > $3 AND c.event = 'audit.checkpoint'));
+         WHERE a.hash IS DISTINCT FROM $4;
     END;
 REVOKE ALL ON FUNCTION promote.verify_audit_head(text, text, bigint, bytea) FROM PUBLIC;
 COMMENT ON FUNCTION promote.verify_audit_head(text, text, bigint, bytea) IS
-'What is wrong with a chain by a head of it that was kept elsewhere: no row where it still has that hash in that place, or was pruned beyond it';
+'What is wrong with a chain by a head of it that was kept elsewhere: no row where it still has that hash in that place. That it was pruned beyond it is told as well';

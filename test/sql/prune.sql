@@ -75,7 +75,11 @@ SELECT is_empty('SELECT * FROM promote.verify_audit()', '... all is whole');
 SELECT promote.heartbeat_deployment('ecomm-production-db', :running, :fencing) \g /dev/null
 SELECT promote.complete_deployment('ecomm-production-db', :running, :fencing) \g /dev/null
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'what ran across the checkpoint is known to have run');
-SELECT is_empty('wrong', 'heads of before the checkpoint are behind it');
+SELECT is((SELECT count(*) FROM kept AS k WHERE NOT EXISTS (SELECT FROM promote.audit_log AS a WHERE a.project = k.project AND a.subject = k.subject AND a.seq = k.seq)) > 0, true, 'some of the heads are of before a checkpoint');
+SELECT is((SELECT string_agg(DISTINCT regexp_replace(v.problem, '\d+', 'N'), ' ') FROM kept k CROSS JOIN LATERAL promote.verify_audit_head(k.project, k.subject, k.seq, k.hash) v),
+    'it was pruned: the chain begins with a checkpoint in place N, and only a head of there or later proves anything', '... which is told of them, and nothing of the others');
+SELECT is((SELECT count(*) FROM kept k CROSS JOIN LATERAL promote.verify_audit_head(k.project, k.subject, k.seq, k.hash) v),
+    (SELECT count(*) FROM kept AS k WHERE NOT EXISTS (SELECT FROM promote.audit_log AS a WHERE a.project = k.project AND a.subject = k.subject AND a.seq = k.seq)), '... one by one');
 
 -- ---- what a checkpoint is no cover for ----
 CREATE FUNCTION pg_temp.tampered(statement text) RETURNS text LANGUAGE plpgsql AS $$
