@@ -543,8 +543,6 @@ write_vote(const GateCase *gate, const Poll *poll, int32 number, bool approved, 
 	};
 	bool		nulls[9] = {[8] = reason == NULL};
 	Datum		values[9];
-	AuditEntry	entry = {approved ? "approval.given" : "approval.refused"};
-	AuditHead	head;
 
 	deployment_values(&gate->key, gate->deployment, values);
 	values[4] = Int32GetDatum(number);
@@ -553,9 +551,8 @@ write_vote(const GateCase *gate, const Poll *poll, int32 number, bool approved, 
 	values[7] = CStringGetTextDatum(approved ? "approved" : "rejected");
 	values[8] = nulls[8] ? (Datum) 0 : CStringGetTextDatum(reason);
 	guarded_run(&insert, values, nulls);
-	entry.data = spi_jsonb(SPI_tuptable, 0, 1);
-	audit_read_head(gate->key.project, gate->instance, &head);
-	audit_append(&head, gate->key.project, gate->instance, &entry, 1);
+	audit_note(gate->key.project, gate->instance, approved ? "approval.given" : "approval.refused",
+			   spi_jsonb(SPI_tuptable, 0, 1));
 }
 
 /*

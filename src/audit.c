@@ -177,6 +177,40 @@ audit_append(AuditHead *head, const char *project, const char *subject,
 		elog(ERROR, "the audit rows of \"%s\" were not all written", subject);
 }
 
+/* Begin the facts of an event: an object with who does it.  audit_note_facts ends it, or whoever has the head. */
+void
+audit_begin(JsonBuilder *facts)
+{
+	json_builder_init(facts);
+	json_build_begin_object(facts);
+	json_build_field(facts, "actor", current_actor());
+	json_build_field(facts, "database_role", current_database_role());
+}
+
+/*
+ * Append one event to the chain of a subject whose head nobody has read yet.
+ * Runs inside a scope of spi.h, under the lock on the subject.  Returns the
+ * row's number.
+ */
+int64
+audit_note(const char *project, const char *subject, const char *event, const Jsonb *data)
+{
+	AuditEntry	entry = {event, data};
+	AuditHead	head;
+
+	audit_read_head(project, subject, &head);
+	audit_append(&head, project, subject, &entry, 1);
+	return head.seq;
+}
+
+/* The same with facts that audit_begin began, or that are an object without its end. */
+int64
+audit_note_facts(const char *project, const char *subject, const char *event, JsonBuilder *facts)
+{
+	json_build_end_object(facts);
+	return audit_note(project, subject, event, json_builder_finish(facts));
+}
+
 /*
  * promote.audit_hash(project text, subject text, seq bigint, at timestamptz,
  * actor text, database_role text, event text, data jsonb, previous_hash bytea)

@@ -9,6 +9,7 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
+#include "json/builder.h"
 #include "utils/jsonb.h"
 
 /* The last row of a subject's chain. */
@@ -55,5 +56,10 @@ extern Jsonb *audit_facts_of_value(HeapTupleHeader row, bool named, const char *
 extern void audit_read_head(const char *project, const char *subject, AuditHead *head);
 extern void audit_append(AuditHead *head, const char *project, const char *subject,
 						 const AuditEntry *entries, int count);
+extern void audit_begin(JsonBuilder *facts);
+extern int64 audit_note(const char *project, const char *subject, const char *event,
+						const Jsonb *data);
+extern int64 audit_note_facts(const char *project, const char *subject, const char *event,
+							  JsonBuilder *facts);
 
 #endif							/* PROMOTE_AUDIT_H */

@@ -11,7 +11,6 @@
  */
 #include "postgres.h"
 
-#include "actor.h"
 #include "audit.h"
 #include "carry.h"
 #include "json/builder.h"
@@ -322,10 +321,7 @@ record_copy(ProposedRevision *proposed, const char *event, JsonBuilder *builder)
 static void
 begin_copy(JsonBuilder *builder, const InstanceKey *source, const char *key)
 {
-	json_builder_init(builder);
-	json_build_begin_object(builder);
-	json_build_field(builder, "actor", current_actor());
-	json_build_field(builder, "database_role", current_database_role());
+	audit_begin(builder);
 	json_build_field(builder, "source", instance_key_name(source));
 	json_build_key(builder, key, strlen(key));
 	json_build_begin_array(builder);

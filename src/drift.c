@@ -316,10 +316,7 @@ write_items(const Report *report, const Jsonb *diff, Outcome *outcome)
 static void
 begin_facts(JsonBuilder *builder, const Observed *observed)
 {
-	json_builder_init(builder);
-	json_build_begin_object(builder);
-	json_build_field(builder, "actor", current_actor());
-	json_build_field(builder, "database_role", current_database_role());
+	audit_begin(builder);
 	json_build_number(builder, "deployment", observed->deployed_by);
 }
 
@@ -328,13 +325,8 @@ static void
 append_facts(JsonBuilder *builder, const Observed *observed, const char *event)
 {
 	const char *name = instance_key_name(&observed->key);
-	AuditEntry	entry = {event};
-	AuditHead	head;
 
-	json_build_end_object(builder);
-	entry.data = json_builder_finish(builder);
-	audit_read_head(observed->key.project, name, &head);
-	audit_append(&head, observed->key.project, name, &entry, 1);
+	audit_note_facts(observed->key.project, name, event, builder);
 }
 
 /* Record a report that changed what is known; never a value of it. */

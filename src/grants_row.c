@@ -301,6 +301,26 @@ write_grant(Statement *statement, const Grant *grant)
 	return SPI_processed > 0;
 }
 
+/* Give a grant or take it back, by the statement; true if that has changed something. */
+static Datum
+change_grant(FunctionCallInfo fcinfo, Statement *statement, bool give)
+{
+	Grant		grant;
+	SpiScope	scope;
+	bool		changed;
+
+	take_grant_arguments(fcinfo, &grant);
+	if (give && !access_is_exempt() && is_oneself(grant.role))
+		refuse_grant(psprintf("Role \"%s\" is the caller's own, or one that the caller is a member of.", grant.role),
+					 "Let somebody else who is \"admin\" there grant it.");
+	spi_enter(&scope);
+	if (give)
+		check_grant(&grant);
+	changed = write_grant(statement, &grant);
+	spi_leave(&scope);
+	PG_RETURN_BOOL(changed);
+}
+
 /* promote.grant_action(role, action, project, environment) returns boolean */
 Datum
 promote_grant_action(PG_FUNCTION_ARGS)
@@ -311,19 +331,8 @@ promote_grant_action(PG_FUNCTION_ARGS)
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	};
-	Grant		grant;
-	SpiScope	scope;
-	bool		changed;
 
-	take_grant_arguments(fcinfo, &grant);
-	if (!access_is_exempt() && is_oneself(grant.role))
-		refuse_grant(psprintf("Role \"%s\" is the caller's own, or one that the caller is a member of.", grant.role),
-					 "Let somebody else who is \"admin\" there grant it.");
-	spi_enter(&scope);
-	check_grant(&grant);
-	changed = write_grant(&insert, &grant);
-	spi_leave(&scope);
-	PG_RETURN_BOOL(changed);
+	return change_grant(fcinfo, &insert, true);
 }
 
 /* promote.revoke_action(role, action, project, environment) returns boolean */
@@ -336,15 +345,8 @@ promote_revoke_action(PG_FUNCTION_ARGS)
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	};
-	Grant		grant;
-	SpiScope	scope;
-	bool		changed;
 
-	take_grant_arguments(fcinfo, &grant);
-	spi_enter(&scope);
-	changed = write_grant(&delete, &grant);
-	spi_leave(&scope);
-	PG_RETURN_BOOL(changed);
+	return change_grant(fcinfo, &delete, false);
 }
 
 /* The roles that have grants and whose door is open. */
@@ -382,24 +384,16 @@ named_role(char *role)
 static void
 record_refreshed(const List *roles)
 {
-	AuditEntry	entry = {"grants.refreshed"};
-	AuditHead	head;
 	JsonBuilder facts;
 	ListCell   *cell;
 
-	json_builder_init(&facts);
-	json_build_begin_object(&facts);
-	json_build_field(&facts, "actor", current_actor());
-	json_build_field(&facts, "database_role", current_database_role());
+	audit_begin(&facts);
 	json_build_key(&facts, "roles", strlen("roles"));
 	json_build_begin_array(&facts);
 	foreach(cell, roles)
 		json_build_string(&facts, lfirst(cell), strlen(lfirst(cell)));
 	json_build_end_array(&facts);
-	json_build_end_object(&facts);
-	entry.data = json_builder_finish(&facts);
-	audit_read_head("*", "*", &head);
-	audit_append(&head, "*", "*", &entry, 1);
+	audit_note_facts("*", "*", "grants.refreshed", &facts);
 }
 
 /*

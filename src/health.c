@@ -157,24 +157,16 @@ static void
 record_report(const Health *health, int32 report, int32 revision, int32 deployed_by)
 {
 	const char *name = instance_key_name(&health->key);
-	AuditEntry	entry = {"health.reported"};
-	AuditHead	head;
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
-	json_build_field(&builder, "actor", current_actor());
-	json_build_field(&builder, "database_role", current_database_role());
+	audit_begin(&builder);
 	json_build_field(&builder, "check", health->check);
 	json_build_number(&builder, "report", report);
 	json_build_key(&builder, "healthy", strlen("healthy"));
 	json_build_bool(&builder, health->healthy);
 	json_build_number(&builder, "revision", revision);
 	json_build_number(&builder, "deployment", deployed_by);
-	json_build_end_object(&builder);
-	entry.data = json_builder_finish(&builder);
-	audit_read_head(health->key.project, name, &head);
-	audit_append(&head, health->key.project, name, &entry, 1);
+	audit_note_facts(health->key.project, name, "health.reported", &builder);
 	notify(&(Notice) {name, revision, 0, "HEALTH", health->healthy ? "HEALTHY" : "UNHEALTHY"});
 }
 

@@ -159,41 +159,24 @@ write_lift(int32 stop, const char *message)
 static void
 append_event(const char *project, const char *event, int32 stop, bool everything, const char *words)
 {
-	AuditEntry	entry = {event};
-	AuditHead	head;
 	JsonBuilder builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
-	json_build_field(&builder, "actor", current_actor());
-	json_build_field(&builder, "database_role", current_database_role());
+	audit_begin(&builder);
 	json_build_number(&builder, "stop", stop);
 	json_build_field(&builder, "scope", everything ? "everything" : "project");
 	if (words)
 		json_build_field(&builder, "reason", words);
-	json_build_end_object(&builder);
-	entry.data = json_builder_finish(&builder);
-	audit_read_head(project, project, &head);
-	audit_append(&head, project, project, &entry, 1);
+	audit_note_facts(project, project, event, &builder);
 }
 
 /* Append what happened to the chain of every project concerned, and tell listeners. */
 static void
 record(List *projects, const char *project, const char *event, int32 stop, const char *words)
 {
-	bool		was = guard_open(true);
 	ListCell   *cell;
 
-	PG_TRY();
-	{
-		foreach(cell, projects)
-			append_event(lfirst(cell), event, stop, project == NULL, words);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
+	foreach(cell, projects)
+		append_event(lfirst(cell), event, stop, project == NULL, words);
 	notify_line(project, event);
 }
 

@@ -250,12 +250,9 @@ text_array(const List *blockers, bool subjects)
 static void
 record(const GateCase *gate, const char *event, Jsonb *data)
 {
-	AuditHead	head;
-	AuditEntry	entry = {event, data};
 	Notice		notice = {gate->instance, 0, gate->deployment, "OVERRIDE", NULL};
 
-	audit_read_head(gate->key.project, gate->instance, &head);
-	audit_append(&head, gate->key.project, gate->instance, &entry, 1);
+	audit_note(gate->key.project, gate->instance, event, data);
 	notify(&notice);
 }
 

@@ -306,10 +306,7 @@ checkpoint_facts(Chain *chain, SPITupleTable *carried)
 	char	   *last_at = spi_text(carried, 0, 9);
 
 	chain->pruned = DatumGetInt64(spi_value(carried, 0, 1, &isnull));
-	json_builder_init(&facts);
-	json_build_begin_object(&facts);
-	json_build_field(&facts, "actor", current_actor());
-	json_build_field(&facts, "database_role", current_database_role());
+	audit_begin(&facts);
 	json_build_number(&facts, "pruning", chain->pruning);
 	json_build_number(&facts, "rows", chain->pruned + DatumGetInt64(spi_value(carried, 0, 2, &isnull)));
 	/* written alike, times sort as texts */
@@ -433,23 +430,16 @@ note_pruning(const char *project, int64 seq)
 static int64
 record_pruning(const char *project, int chains, TimestampTz before)
 {
-	AuditEntry	entry = {"audit.pruned"};
-	AuditHead	head;
 	JsonBuilder facts;
+	int64		seq;
 
 	lock_project(project);
-	json_builder_init(&facts);
-	json_build_begin_object(&facts);
-	json_build_field(&facts, "actor", current_actor());
-	json_build_field(&facts, "database_role", current_database_role());
+	audit_begin(&facts);
 	json_build_field(&facts, "pruned_before", audit_time(before));
 	json_build_number(&facts, "chains", chains);
-	json_build_end_object(&facts);
-	entry.data = json_builder_finish(&facts);
-	audit_read_head(project, project, &head);
-	audit_append(&head, project, project, &entry, 1);
-	note_pruning(project, head.seq);
-	return head.seq;
+	seq = audit_note_facts(project, project, "audit.pruned", &facts);
+	note_pruning(project, seq);
+	return seq;
 }
 
 /* How many of the chains, from one on, are of its project. */

@@ -15,7 +15,6 @@
  */
 #include "postgres.h"
 
-#include "actor.h"
 #include "audit.h"
 #include "history.h"
 #include "json/builder.h"
@@ -350,19 +349,11 @@ count_deleted(TriggerData *data)
 static void
 record_count(const char *table, const char *project, int64 rows)
 {
-	AuditEntry	entry = {psprintf("%s.deleted", table)};
-	AuditHead	head;
 	JsonBuilder facts;
 
-	json_builder_init(&facts);
-	json_build_begin_object(&facts);
-	json_build_field(&facts, "actor", current_actor());
-	json_build_field(&facts, "database_role", current_database_role());
+	audit_begin(&facts);
 	json_build_number(&facts, "rows", rows);
-	json_build_end_object(&facts);
-	entry.data = json_builder_finish(&facts);
-	audit_read_head(project, project, &head);
-	audit_append(&head, project, project, &entry, 1);
+	audit_note_facts(project, project, psprintf("%s.deleted", table), &facts);
 }
 
 /* Record deletions in the chains of the projects that they are of. */

@@ -498,23 +498,15 @@ static void
 record_slot(const Slot *slot, const char *event, const char *reference)
 {
 	char	   *name = instance_key_name(&slot->key);
-	AuditEntry	entry = {event};
-	AuditHead	head;
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
-	json_build_field(&builder, "actor", current_actor());
-	json_build_field(&builder, "database_role", current_database_role());
+	audit_begin(&builder);
 	json_build_field(&builder, "field", slot->field);
 	if (slot->reference)
 		json_build_field(&builder, "old", slot->reference);
 	if (reference)
 		json_build_field(&builder, "new", reference);
-	json_build_end_object(&builder);
-	entry.data = json_builder_finish(&builder);
-	audit_read_head(slot->key.project, name, &head);
-	audit_append(&head, slot->key.project, name, &entry, 1);
+	audit_note_facts(slot->key.project, name, event, &builder);
 }
 
 /*

@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "actor.h"
 #include "compat.h"
 #include "deployment.h"
 #include "errors.h"
@@ -253,10 +252,7 @@ request_require_status(const PromotionRequest *request, const char *const *allow
 void
 request_facts(JsonBuilder *facts, const PromotionRequest *request)
 {
-	json_builder_init(facts);
-	json_build_begin_object(facts);
-	json_build_field(facts, "actor", current_actor());
-	json_build_field(facts, "database_role", current_database_role());
+	audit_begin(facts);
 	json_build_field(facts, "status", request->status);
 	json_build_number(facts, "wave", request->wave);
 	if (request->reason)
@@ -278,19 +274,10 @@ request_record(PromotionRequest *request, const char *event, JsonBuilder *facts)
 		.request = request->number
 	};
 	MemoryContext inner = MemoryContextSwitchTo(request->context);
-	bool		was = guard_open(true);
 
-	PG_TRY();
-	{
-		json_build_end_object(facts);
-		entry.data = json_builder_finish(facts);
-		audit_append(&request->head, request->project, request_subject(request), &entry, 1);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
+	json_build_end_object(facts);
+	entry.data = json_builder_finish(facts);
+	audit_append(&request->head, request->project, request_subject(request), &entry, 1);
 	MemoryContextSwitchTo(inner);
 	notify(&notice);
 }

@@ -8,13 +8,11 @@
  */
 #include "postgres.h"
 
-#include "actor.h"
 #include "audit.h"
 #include "carry.h"
 #include "compat.h"
 #include "errors.h"
 #include "gate.h"
-#include "history.h"
 #include "json/builder.h"
 #include "json/digest.h"
 #include "json/render.h"
@@ -554,10 +552,7 @@ rehearsal_facts(const Rehearsal *rehearsal, const Rollback *rollback)
 	JsonBuilder	builder;
 	ListCell   *cell;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
-	json_build_field(&builder, "actor", current_actor());
-	json_build_field(&builder, "database_role", current_database_role());
+	audit_begin(&builder);
 	add_number(&builder, "revision", rollback->desired);
 	add_number(&builder, "to_revision", rollback->revision);
 	if (rollback->version)
@@ -584,18 +579,8 @@ static void
 record_rehearsal(const Rehearsal *rehearsal, Rollback *rollback)
 {
 	AuditEntry	entry = {"rollback.rehearsed", rehearsal_facts(rehearsal, rollback)};
-	bool		was = guard_open(true);
 
-	PG_TRY();
-	{
-		audit_append(&rollback->proposed.head, rollback->key.project,
-					 instance_key_name(&rollback->key), &entry, 1);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
+	audit_append(&rollback->proposed.head, rollback->key.project, instance_key_name(&rollback->key), &entry, 1);
 }
 
 /*

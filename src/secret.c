@@ -150,7 +150,6 @@ record_set(const InstanceKey *key, const SecretRow *row, const char *key_id, boo
 	json_build_field(&builder, "key_id", key_id);
 	json_build_key(&builder, "changed", strlen("changed"));
 	json_build_bool(&builder, changed);
-	json_build_end_object(&builder);
 	secret_record(key, "secret.set", &builder);
 }
 
@@ -233,7 +232,6 @@ promote_remove_secret(PG_FUNCTION_ARGS)
 		json_builder_init(&builder);
 		json_build_begin_object(&builder);
 		json_build_field(&builder, "secret", name);
-		json_build_end_object(&builder);
 		secret_record(&key, "secret.removed", &builder);
 	}
 	spi_leave(&scope);
@@ -352,7 +350,6 @@ record_reading(const Deployment *deployment, List *names)
 	foreach(cell, names)
 		json_build_string(&builder, lfirst(cell), strlen(lfirst(cell)));
 	json_build_end_array(&builder);
-	json_build_end_object(&builder);
 	secret_record(&deployment->key, "secrets.read", &builder);
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("%d secrets of \"%s\" were read under claim %d of deployment %d", list_length(names),

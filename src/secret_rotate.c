@@ -123,7 +123,6 @@ record_turned(const Turned *turned, const char *id)
 	foreach(cell, turned->names)
 		json_build_string(&builder, lfirst(cell), strlen(lfirst(cell)));
 	json_build_end_array(&builder);
-	json_build_end_object(&builder);
 	secret_record(&turned->key, "secrets.rotated", &builder);
 }
 

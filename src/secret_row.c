@@ -163,16 +163,11 @@ secret_row_delete(const InstanceKey *key, const char *name)
 	return SPI_processed > 0;
 }
 
-/* Append to the instance's chain what was done to its secrets. */
+/* Append to the instance's chain what was done to its secrets: an object without its end. */
 void
 secret_record(const InstanceKey *key, const char *event, JsonBuilder *data)
 {
-	const char *subject = instance_key_name(key);
-	AuditEntry	entry = {event, json_builder_finish(data)};
-	AuditHead	head;
-
-	audit_read_head(key->project, subject, &head);
-	audit_append(&head, key->project, subject, &entry, 1);
+	audit_note_facts(key->project, instance_key_name(key), event, data);
 }
 
 /* ---- what a value has to be ---- */
