@@ -2,13 +2,14 @@
  * policy.c: gates that users write, as SQL functions.
  *
  * A policy is asked with the caller's rights, so that its owner has to be one
- * whom all callers trust, and with a pinned search path, for a
- * limited time, in a read-only subtransaction that is rolled back whatever
- * came of it: nothing of it stays but its answer, and a session's advisory
- * lock if it takes one.  A policy that raises, loops, writes, or cannot be
- * asked at all, blocks.  What is not the policy's
- * own fault passes through: a cancelled or timed-out statement, memory or disk
- * running out, a transaction that has to be tried again.
+ * whom all callers trust, and with a pinned search path, for a limited time, in
+ * a read-only subtransaction that is rolled back whatever came of it: nothing
+ * of it stays but its answer, and a session's advisory lock if it takes one.
+ * A policy that raises, writes, cannot be asked at all, or has not answered in
+ * time, blocks, whatever it says then; one that will not end takes the session
+ * along.  What is not the policy's own fault passes through, also where it was
+ * caught: a cancelled or timed-out statement, memory or disk running out, a
+ * transaction that has to be tried again.
  */
 #include "postgres.h"
 
@@ -41,12 +42,15 @@
 #include "utils/timeout.h"
 #include "utils/varlena.h"
 
+#include <signal.h>
+
 PG_FUNCTION_INFO_V1(promote_check_policy);
 
 #define MAX_REASONS 100			/* that a policy may give at once */
 #define MAX_RUNNING 8			/* policies that ask for blockers in turn */
 #define QUOTED_LENGTH 1000		/* bytes of an error that a message quotes */
 #define CANCEL_AGAIN_MS 100		/* to the next cancel, where a policy has caught one */
+#define MAX_CANCELS 20			/* that it may catch; then the session ends */
 #define SIGNATURE "(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker"
 
 /* A row of the table, as far as it is asked. */
@@ -73,8 +77,10 @@ typedef struct Reason
 typedef struct Run
 {
 	struct Run *outer;			/* NULL: none */
+	const Policy *policy;
 	Oid			function;
 	TimestampTz deadline;
+	int			cancels_before;
 	bool		has_statement_timeout;
 	List	   *reasons;		/* of Reason *; one more than MAX_REASONS: there are more */
 } Run;
@@ -82,6 +88,11 @@ typedef struct Run
 static Run *running = NULL;
 static TimeoutId clock_id = MAX_TIMEOUTS;	/* not registered yet */
 static volatile sig_atomic_t time_is_up = false;
+static volatile sig_atomic_t cancels = 0;	/* that were heard, the one under way among them */
+
+/* How cancels from outside arrive, while policies are asked; and that one has. */
+static struct sigaction cancel_action;
+static volatile sig_atomic_t cancelled_from_outside = false;
 
 /* A prepared call. */
 typedef struct Call
@@ -190,14 +201,56 @@ promote_check_policy(PG_FUNCTION_ARGS)
 	return PointerGetDatum(row);
 }
 
-/* Ends a policy's time: a cancel, as the user would send it.  Runs in a signal handler. */
+/*
+ * Ends a policy's time: a cancel, as the user would send it.  One that is
+ * still pending was not heard, as in a language that does not look for it; who
+ * has heard enough of them and goes on is ended with the session, by what no
+ * exception handler catches.  Runs in a signal handler.
+ */
 static void
 end_time(void)
 {
 	time_is_up = true;
+	if (!QueryCancelPending && ++cancels > MAX_CANCELS)
+		ProcDiePending = true;
 	InterruptPending = true;
 	QueryCancelPending = true;
 	SetLatch(MyLatch);
+}
+
+/*
+ * Takes a cancel from outside, of a person or a statement_timeout, which both
+ * come as this signal: a policy may catch its error, but not that it came.  A
+ * lock_timeout comes the same way, and is the policy's own affair.  Runs in a
+ * signal handler.
+ */
+static void
+note_cancel(int signal_number, siginfo_t *info, void *context)
+{
+	if (!get_timeout_indicator(LOCK_TIMEOUT, false))
+		cancelled_from_outside = true;
+	if (cancel_action.sa_flags & SA_SIGINFO)
+		cancel_action.sa_sigaction(signal_number, info, context);
+	else if (cancel_action.sa_handler != SIG_IGN && cancel_action.sa_handler != SIG_DFL)
+		cancel_action.sa_handler(signal_number);
+}
+
+/* Listen for cancels from outside, from the outermost policy's beginning to its end. */
+static void
+listen_for_cancels(void)
+{
+	struct sigaction listening;
+
+	cancels = 0;
+	cancelled_from_outside = false;
+	sigaction(SIGINT, NULL, &cancel_action);
+	listening = cancel_action;
+	listening.sa_flags |= SA_SIGINFO;
+	listening.sa_sigaction = note_cancel;
+	sigaction(SIGINT, &listening, NULL);
+	/* one that came before and is still to be seen */
+	if (QueryCancelPending)
+		cancelled_from_outside = true;
 }
 
 /* Let the clock ring at a time, and again, until it is stopped. */
@@ -210,14 +263,17 @@ set_clock(TimestampTz deadline)
 
 /* Give a run its time, within that of the one that asked for it. */
 static void
-start_clock(Run *run, int timeout)
+start_clock(Run *run)
 {
 	if (clock_id == MAX_TIMEOUTS)
 		clock_id = RegisterTimeout(USER_TIMEOUT, end_time);
 	run->has_statement_timeout = get_timeout_active(STATEMENT_TIMEOUT);
-	run->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
+	run->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), run->policy->timeout);
 	if (run->outer && run->outer->deadline < run->deadline)
 		run->deadline = run->outer->deadline;
+	if (run->outer == NULL)
+		listen_for_cancels();
+	run->cancels_before = cancels;
 	set_clock(run->deadline);
 }
 
@@ -236,7 +292,21 @@ stop_clock(const Run *run)
 	if (rang)
 		QueryCancelPending = false;
 	time_is_up = false;
+	if (run->outer == NULL)
+		sigaction(SIGINT, &cancel_action, NULL);
+	else if (run->deadline < run->outer->deadline)
+		cancels = run->cancels_before;	/* it has heard what was for itself */
 	return rang || GetCurrentTimestamp() >= run->deadline;
+}
+
+/* Say where an error came from that ends more than the policy. */
+static void
+tell_overdue(void *argument)
+{
+	const Run  *run = argument;
+
+	if (time_is_up)
+		errcontext("policy \"%s\", which goes on after the %d ms that it has", run->policy->name, run->policy->timeout);
 }
 
 /* The plan of a call of that function, prepared once per backend. */
@@ -359,20 +429,23 @@ drop_rights(Oid function)
  * that it ended with; NULL: none, and its reasons are in the run.
  */
 static ErrorData *
-run_policy(const GateCase *gate, const Policy *policy, Run *run, bool *timed_out)
+run_policy(const GateCase *gate, Run *run, bool *timed_out)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile error = NULL;
+	ErrorContextCallback teller = {error_context_stack, tell_overdue, run};
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
 		running = run;
+		start_clock(run);
 		drop_rights(run->function);
-		start_clock(run, policy->timeout);
-		run->reasons = ask_function(gate, policy, run->function, context);
+		error_context_stack = &teller;
+		run->reasons = ask_function(gate, run->policy, run->function, context);
+		error_context_stack = teller.previous;
 		*timed_out = stop_clock(run);
 	}
 	PG_CATCH();
@@ -392,6 +465,19 @@ run_policy(const GateCase *gate, const Policy *policy, Run *run, bool *timed_out
 	return error;
 }
 
+/* End the statement by a cancel that came from outside, and that the policy has caught. */
+static void
+pass_cancel(const Run *run)
+{
+	bool		by_timeout = run->has_statement_timeout && !get_timeout_active(STATEMENT_TIMEOUT);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 by_timeout ? errmsg("canceling statement due to statement timeout") :
+			 errmsg("canceling statement due to user request"),
+			 errcontext("policy \"%s\", which has caught it", run->policy->name)));
+}
+
 /* Is an error one that whoever called has to see? */
 static bool
 passes_through(const ErrorData *error, const Run *run, bool timed_out)
@@ -403,10 +489,9 @@ passes_through(const ErrorData *error, const Run *run, bool timed_out)
 		case ERRCODE_TRANSACTION_ROLLBACK:
 			return true;
 		case ERRCODE_OPERATOR_INTERVENTION:
-			/* a cancel is ours if our clock rang, and no other, nor that of the run around it */
-			return error->sqlerrcode != ERRCODE_QUERY_CANCELED || !timed_out ||
-				(run->has_statement_timeout && !get_timeout_active(STATEMENT_TIMEOUT)) ||
-				(run->outer && run->outer->deadline <= run->deadline);
+			/* a cancel is from outside, of our clock, of the clock of the run around it, or raised by the policy */
+			return error->sqlerrcode != ERRCODE_QUERY_CANCELED || cancelled_from_outside ||
+				(timed_out && run->outer && run->outer->deadline <= run->deadline);
 		default:
 			return false;
 	}
@@ -423,14 +508,11 @@ block_policy(GateCase *gate, const Policy *policy, const char *message)
 
 /* Block because a policy ended with an error. */
 static void
-block_failed(GateCase *gate, const Policy *policy, ErrorData *error, bool timed_out)
+block_failed(GateCase *gate, const Policy *policy, ErrorData *error)
 {
 	const char *message = error->message ? error->message : "it does not say why";
 
-	if (timed_out && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-		block_policy(gate, policy, psprintf("was still running after %d ms", policy->timeout));
-	else
-		block_policy(gate, policy, psprintf("has failed: %s", pnstrdup(message, pg_mbcliplen(message, strlen(message), QUOTED_LENGTH))));
+	block_policy(gate, policy, psprintf("has failed: %s", pnstrdup(message, pg_mbcliplen(message, strlen(message), QUOTED_LENGTH))));
 	FreeErrorData(error);
 }
 
@@ -488,7 +570,7 @@ static void
 judge_policy(GateCase *gate, const Policy *policy)
 {
 	const char *problem;
-	Run			run = {.outer = running,.function = find_function(policy->function, &problem)};
+	Run			run = {.outer = running,.policy = policy,.function = find_function(policy->function, &problem)};
 	ErrorData  *error;
 	bool		timed_out = false;
 
@@ -503,11 +585,16 @@ judge_policy(GateCase *gate, const Policy *policy)
 		return;
 	}
 	refuse_recursion(policy, run.function);
-	error = run_policy(gate, policy, &run, &timed_out);
+	error = run_policy(gate, &run, &timed_out);
 	if (error && passes_through(error, &run, timed_out))
 		ReThrowError(error);
-	if (error)
-		block_failed(gate, policy, error, timed_out);
+	if (cancelled_from_outside)
+		pass_cancel(&run);
+	/* whatever it said then: who was cut off may have said half of it, or that nothing is in the way */
+	if (timed_out)
+		block_policy(gate, policy, psprintf("was still running after %d ms", policy->timeout));
+	else if (error)
+		block_failed(gate, policy, error);
 	else
 		block_reasons(gate, policy, run.reasons);
 }

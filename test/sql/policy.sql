@@ -34,6 +34,14 @@ CREATE FUNCTION rules.many(instance text, deployment integer, at timestamptz) RE
     AS $$ SELECT 'many', i::text, NULL::timestamptz, NULL::timestamptz, NULL, true FROM generate_series(1, 1000) AS i $$;
 CREATE FUNCTION rules.swallows(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
     AS $$ BEGIN BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END; PERFORM pg_sleep(60); END $$;
+-- Hear that their time is up, and answer all the same.
+CREATE FUNCTION rules.gulps(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+    AS $$ BEGIN BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END; END $$;
+CREATE FUNCTION rules.gulps_and_says(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+    AS $$ BEGIN BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END;
+          RETURN QUERY SELECT 'said', 'what may be overridden', NULL::timestamptz, NULL::timestamptz, NULL, true; END $$;
+CREATE FUNCTION rules.pretends(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+    AS $$ BEGIN RAISE query_canceled; END $$;
 
 -- What blocks one instance, as far as policies do.
 CREATE FUNCTION pg_temp.blocked(name text DEFAULT 'ecomm-production-db', at timestamptz DEFAULT '2030-01-01 12:00:00+00')
@@ -81,6 +89,12 @@ SELECT pg_temp.only('rules.sleeps') \g /dev/null
 SELECT is((SELECT message FROM pg_temp.blocked()), 'policy "it" was still running after 200 ms', 'so does sleep');
 SELECT pg_temp.only('rules.swallows') \g /dev/null
 SELECT is((SELECT message FROM pg_temp.blocked()), 'policy "it" was still running after 200 ms', '... and who does not hear it the first time');
+SELECT pg_temp.only('rules.gulps') \g /dev/null
+SELECT results_eq('SELECT * FROM pg_temp.blocked()', $$VALUES ('policy', 'policy "it" was still running after 200 ms', false)$$, 'who catches that, and says that nothing is in the way, blocks');
+SELECT pg_temp.only('rules.gulps_and_says') \g /dev/null
+SELECT results_eq('SELECT * FROM pg_temp.blocked()', $$VALUES ('policy', 'policy "it" was still running after 200 ms', false)$$, '... and so does who gives a reason that may be overridden');
+SELECT pg_temp.only('rules.pretends') \g /dev/null
+SELECT results_eq('SELECT * FROM pg_temp.blocked()', $$VALUES ('policy', 'policy "it" has failed: query_canceled', false)$$, 'one that says that it was cancelled has failed');
 SELECT pg_temp.only('rules.writes') \g /dev/null
 SELECT is((SELECT message FROM pg_temp.blocked()), 'policy "it" has failed: cannot execute INSERT in a read-only transaction', 'writing blocks');
 SELECT is_empty('SELECT * FROM rules.written', '... and nothing is written');
@@ -109,6 +123,14 @@ UPDATE promote.policy SET timeout = '100 ms' WHERE policy = 'it';
 SELECT is((SELECT message FROM pg_temp.blocked()), 'policy "it" was still running after 100 ms', '... in the time that it has itself');
 UPDATE promote.policy SET timeout = CASE policy WHEN 'it' THEN interval '10 s' ELSE '100 ms' END;
 SELECT is((SELECT message FROM pg_temp.blocked()), 'policy "other" was still running after 100 ms', '... of which the other may have less');
+CREATE OR REPLACE FUNCTION rules.itself(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+    AS $$ BEGIN FOR i IN 1 .. 30 LOOP PERFORM promote.blockers('ecomm-staging-db', NULL, $3); END LOOP; END $$;
+UPDATE promote.policy SET timeout = CASE policy WHEN 'it' THEN interval '10 s' ELSE '5 ms' END;
+SELECT is_empty('SELECT * FROM pg_temp.blocked()', '... and what the other was told so often is not held against the one');
+CREATE OR REPLACE FUNCTION rules.itself(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+    AS $$ BEGIN PERFORM promote.blockers('ecomm-staging-db', NULL, $3); EXCEPTION WHEN query_canceled THEN NULL; END $$;
+UPDATE promote.policy SET timeout = CASE policy WHEN 'it' THEN interval '100 ms' ELSE '10 s' END;
+SELECT is((SELECT message FROM pg_temp.blocked()), 'policy "it" was still running after 100 ms', 'nor does one catch that its own time is up in the other');
 
 -- ---- a function that has changed ----
 SELECT pg_temp.only('rules.calm') \g /dev/null
@@ -201,10 +223,24 @@ $$;
 SET statement_timeout = '150 ms';
 SELECT is(pg_temp.ended($$SELECT * FROM promote.blockers('ecomm-production-db')$$), 'canceling statement due to statement timeout', 'statement_timeout ends the statement');
 SET statement_timeout = 0;
+UPDATE promote.policy SET function = 'rules.gulps';
+SET statement_timeout = '150 ms';
+SELECT is(pg_temp.ended($$SELECT * FROM promote.blockers('ecomm-production-db')$$), 'canceling statement due to statement timeout', '... also where a policy catches it');
+SET statement_timeout = 0;
 CREATE FUNCTION rules.cancels(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
     AS $$ BEGIN PERFORM pg_cancel_backend(pg_backend_pid()); PERFORM pg_sleep(60); END $$;
 UPDATE promote.policy SET function = 'rules.cancels';
 SELECT is(pg_temp.ended($$SELECT * FROM promote.blockers('ecomm-production-db')$$), 'canceling statement due to user request', 'and so does whoever cancels it');
+CREATE OR REPLACE FUNCTION rules.cancels(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+    AS $$ BEGIN PERFORM pg_cancel_backend(pg_backend_pid()); PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END $$;
+SELECT is(pg_temp.ended($$SELECT * FROM promote.blockers('ecomm-production-db')$$), 'canceling statement due to user request', '... also where a policy catches it');
+CREATE OR REPLACE FUNCTION rules.itself(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+    AS $$ BEGIN PERFORM promote.blockers('ecomm-staging-db', NULL, $3); EXCEPTION WHEN query_canceled THEN NULL; END $$;
+UPDATE promote.policy SET environment = 'staging';
+INSERT INTO promote.policy (policy, function, environment) VALUES ('outer', 'rules.itself', 'production');
+SELECT is(pg_temp.ended($$SELECT * FROM promote.blockers('ecomm-production-db')$$), 'canceling statement due to user request', '... and the one that asked for it');
+DELETE FROM promote.policy WHERE policy = 'outer';
+UPDATE promote.policy SET environment = NULL;
 UPDATE promote.policy SET function = 'rules.sleeps';
 UPDATE promote.policy SET timeout = '100 ms';
 SET statement_timeout = '10 s';
