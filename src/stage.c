@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "carry.h"
+#include "compat.h"
 #include "errors.h"
 #include "grants.h"
 #include "json/digest.h"
