@@ -3,19 +3,27 @@
 #   make && make install && make installcheck      (PG_CONFIG=... picks the server)
 #
 # The last one needs a running server with promote installed. `./dev test` brings a server of its own.
+# All of it works in another directory, too: make -f THIS-DIRECTORY/Makefile
 
 PG_CONFIG ?= pg_config
 
+# Where the sources are, by the rule by which PGXS finds its srcdir.
+TOP := $(patsubst %/,%,$(or $(VPATH),$(dir $(firstword $(MAKEFILE_LIST)))))
+in_top = $(patsubst $(TOP)/%,%,$(wildcard $(1:%=$(TOP)/%)))
+
 EXTENSION = promote
 # promote.control is the one place that says which version this is.
-EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" promote.control)
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" '$(TOP)/promote.control')
 
 # The install script's parts, sql/<part>.sql, each after those it refers to.
 SQL_PARTS = prelude version name json schema format yaml compose actor registry grants history deployment schema_document audit revision promotion configure deploy worker secret plan gate override report rollback drift compare reference status promotion_path approval release health policy window request matrix record verify prune access close
 
 MODULE_big = promote
-SOURCES := $(wildcard src/*.c src/json/*.c src/schema/*.c)
-HEADER_FILES := $(wildcard src/*.h src/json/*.h src/schema/*.h)
+SOURCES := $(call in_top,src/*.c src/json/*.c src/schema/*.c)
+ifeq ($(SOURCES),)
+$(error no sources in "$(TOP)/src": call make there, or by -f with the path of the Makefile there, which may have no blanks)
+endif
+HEADER_FILES := $(wildcard $(TOP)/src/*.h $(TOP)/src/json/*.h $(TOP)/src/schema/*.h)
 OBJS = $(SOURCES:.c=.o)
 SHLIB_LINK = -lyaml -licuuc -lical -lcrypto
 
@@ -27,25 +35,35 @@ endif
 
 EXTENSION_SQL = promote--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SQL)
-DATA = $(wildcard sql/promote--*--*.sql)
+DATA = $(call in_top,sql/promote--*--*.sql)
 
 # := because PGXS asks whether these are defined: a kind of test of which there is none yet must not be.
-REGRESS := $(patsubst test/regress/sql/%.sql,%,$(wildcard test/regress/sql/*.sql))
-REGRESS_OPTS = --inputdir=test/regress --outputdir=test/output/regress --load-extension=promote
-ISOLATION := $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec))
-ISOLATION_OPTS = --inputdir=test --outputdir=test/output/isolation --load-extension=promote
+REGRESS := $(patsubst test/regress/sql/%.sql,%,$(call in_top,test/regress/sql/*.sql))
+REGRESS_OPTS = --inputdir=$(TOP)/test/regress --outputdir=test/output/regress --load-extension=promote
+ISOLATION := $(patsubst test/specs/%.spec,%,$(call in_top,test/specs/*.spec))
+ISOLATION_OPTS = --inputdir=$(TOP)/test --outputdir=test/output/isolation --load-extension=promote
 
 EXTRA_CLEAN = promote--*.sql .build-for test/output
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-$(EXTENSION_SQL): $(SQL_PARTS:%=sql/%.sql) Makefile promote.control
-	cat $(SQL_PARTS:%=sql/%.sql) >$@.tmp
+# What is made is looked for here alone: objects that lie beside the sources were made for another build.
+override VPATH :=
+vpath %.c $(TOP)
+vpath %.control $(TOP)
+
+$(EXTENSION_SQL): $(SQL_PARTS:%=$(TOP)/sql/%.sql) $(TOP)/Makefile $(TOP)/promote.control
+	cat $(SQL_PARTS:%=$(TOP)/sql/%.sql) >$@.tmp
 	mv $@.tmp $@
 
 # PGXS tracks headers only where the server was configured with --enable-depend, and Debian's is not.
 $(OBJS) $(OBJS:.o=.bc): $(HEADER_FILES)
+
+OBJECT_DIRECTORIES = $(sort $(dir $(OBJS)))
+$(OBJS) $(OBJS:.o=.bc): | $(OBJECT_DIRECTORIES)
+$(OBJECT_DIRECTORIES):
+	mkdir -p $@
 
 # Objects made for another major version, or with other flags, must not be linked into this build.
 $(OBJS): .build-for
@@ -60,7 +78,7 @@ test/output:
 # Needs a running server (PGHOST and so on); `./dev bench` brings its own. BENCH=json runs that one alone.
 BENCH ?= run queue plan gate request json
 bench:
-	@set -e; for each in $(BENCH); do PG_CONFIG='$(PG_CONFIG)' bench/$$each; done
+	@set -e; for each in $(BENCH); do PG_CONFIG='$(PG_CONFIG)' $(TOP)/bench/$$each; done
 
 FORCE:
 .PHONY: bench FORCE

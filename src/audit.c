@@ -13,6 +13,7 @@
 
 #include "actor.h"
 #include "audit.h"
+#include "compat.h"
 #include "history.h"
 #include "json/digest.h"
 #include "json/reader.h"

@@ -3,7 +3,6 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
 #include "carry.h"
 #include "compose.h"
 #include "deployment.h"
@@ -19,6 +18,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 

@@ -1,5 +1,5 @@
 /*
- * compat.h: all that differs between PostgreSQL's majors, 15 to 18.
+ * compat.h: all that differs between PostgreSQL's majors, 15 to 19.
  *
  * Names the newest interface and supplies it where an older server lacks it.
  */
@@ -7,8 +7,6 @@
 #define PROMOTE_COMPAT_H
 
 #include "postgres.h"
-
-#include "funcapi.h"
 
 #if PG_VERSION_NUM < 150000
 #error "promote needs PostgreSQL 15 or newer"
@@ -47,9 +45,17 @@ json_lexer(const char *text, size_t length, int encoding)
 #endif
 }
 
-/* PostgreSQL 18 gave up its spelling of this attribute for C11's keyword. */
-#if PG_VERSION_NUM >= 180000
-#define pg_attribute_noreturn() __attribute__((noreturn))
+/* PostgreSQL 18 says before a function that it does not return, as C11 does, and no longer behind. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
+/* PostgreSQL 19 wants to be told that a row's description is complete, before it is used for anything. */
+#if PG_VERSION_NUM < 190000
+static inline void
+TupleDescFinalize(TupleDesc row_type)
+{
+}
 #endif
 
 #endif							/* PROMOTE_COMPAT_H */

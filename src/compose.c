@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "compose.h"
 #include "errors.h"
 #include "json/builder.h"

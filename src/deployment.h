@@ -79,7 +79,7 @@ extern void deployment_load(const InstanceKey *key, int32 deployment, Deployment
 extern bool deployment_carries(const InstanceKey *key, int32 deployment, bool read_only,
 							   Carried *carried);
 extern int32 deployment_last(const InstanceKey *key);
-extern void refuse_unknown_deployment(const InstanceKey *key, int32 deployment) pg_attribute_noreturn();
+pg_noreturn extern void refuse_unknown_deployment(const InstanceKey *key, int32 deployment);
 extern Datum deployment_step(const Deployment *deployment, const char *status,
 							 const char *reason);
 extern Datum deployment_row(const InstanceKey *key, int32 deployment);

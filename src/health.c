@@ -54,8 +54,9 @@ argument_check(FunctionCallInfo fcinfo, int argument)
 		ereport(ERROR,
 				(errcode(PM_INVALID_ARGUMENT),
 				 errmsg("not the name of a check"),
-				 errdetail("It has %zu bytes, and may have %d; white space neither begins nor ends it.", length,
-						   CHECK_NAME_MAX_LENGTH),
+				 errdetail_plural("It has %zu byte, and may have %d; white space neither begins nor ends it.",
+								  "It has %zu bytes, and may have %d; white space neither begins nor ends it.",
+								  length, length, CHECK_NAME_MAX_LENGTH),
 				 errhint("Say in a few words what was checked, as in 'smoke test'.")));
 	return check;
 }

@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "json/builder.h"
 #include "json/reader.h"
 #include "notify.h"

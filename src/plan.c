@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "errors.h"
 #include "history.h"
 #include "json/digest.h"
@@ -21,6 +22,7 @@
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/array.h"
@@ -71,6 +73,7 @@ make_row_type(void)
 
 	for (int i = 0; i < PLAN_COLUMNS; i++)
 		TupleDescInitEntry(row_type, i + 1, row_columns[i].name, row_columns[i].type, -1, 0);
+	TupleDescFinalize(row_type);
 	return BlessTupleDesc(row_type);
 }
 

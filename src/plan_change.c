@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
 #include "errors.h"
 #include "json/builder.h"
 #include "json/diff.h"

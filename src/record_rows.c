@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
 #include "record.h"
 #include "grants.h"
 #include "spi.h"
@@ -26,6 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_recorded_rows);
 

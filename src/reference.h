@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "gate.h"
 #include "name.h"
 #include "nodes/pg_list.h"
@@ -18,7 +19,7 @@ extern List *reference_replaced(const InstanceKey *key, const Jsonb *slots,
 extern Jsonb *reference_over(const Jsonb *references, const Jsonb *over);
 extern bool reference_same(const Jsonb *a, const Jsonb *b);
 extern bool reference_store(const InstanceKey *key, const Jsonb *references);
-extern void refuse_replaced(const InstanceKey *key, const List *fields) pg_attribute_noreturn();
+pg_noreturn extern void refuse_replaced(const InstanceKey *key, const List *fields);
 extern void gate_references(GateCase *gate);
 
 #endif							/* PROMOTE_REFERENCE_H */

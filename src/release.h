@@ -6,9 +6,10 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "gate.h"
 
-extern void refuse_blocked_release(const char *bundle, const char *version, const char *reason) pg_attribute_noreturn();
+pg_noreturn extern void refuse_blocked_release(const char *bundle, const char *version, const char *reason);
 extern void release_require_unblocked(const char *bundle, const char *version);
 extern void gate_release(GateCase *gate);
 

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
 #include "compose.h"
 #include "deployment.h"
 #include "errors.h"
@@ -13,6 +12,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"

@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
 #include "deployment.h"
 #include "errors.h"
 #include "grants.h"

@@ -12,7 +12,6 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
 #include "errors.h"
 #include "history.h"
 #include "json/digest.h"

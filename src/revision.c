@@ -9,6 +9,7 @@
 
 #include "actor.h"
 #include "carry.h"
+#include "compat.h"
 #include "deployment.h"
 #include "errors.h"
 #include "history.h"
@@ -18,6 +19,7 @@
 #include "revision.h"
 #include "trigger.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"

@@ -10,7 +10,6 @@
 
 #include "audit.h"
 #include "carry.h"
-#include "compat.h"
 #include "errors.h"
 #include "gate.h"
 #include "json/builder.h"
@@ -22,6 +21,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"

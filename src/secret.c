@@ -352,7 +352,9 @@ record_reading(const Deployment *deployment, List *names)
 	json_build_end_array(&builder);
 	secret_record(&deployment->key, "secrets.read", &builder);
 	ereport(LOG_SERVER_ONLY,
-			(errmsg("%d secrets of \"%s\" were read under claim %d of deployment %d", list_length(names),
+			(errmsg_plural("%d secret of \"%s\" was read under claim %d of deployment %d",
+						   "%d secrets of \"%s\" were read under claim %d of deployment %d",
+						   list_length(names), list_length(names),
 					instance_key_name(&deployment->key), deployment->fencing, deployment->deployment),
 			 errhidestmt(true), errhidecontext(true)));
 }

@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
 #include "errors.h"
 #include "grants.h"
 #include "history.h"

@@ -268,18 +268,29 @@ add_percent_encoded(Secrets *secrets, const char *text, int length, const char *
 	pfree(encoded.data);
 }
 
+/* Bytes in base64, allocated. */
+static char *
+to_base64(const char *bytes, int length)
+{
+	int			room = pg_b64_enc_len(length);
+	char	   *encoded = palloc0(room + 1);
+
+	if (pg_b64_encode((const void *) bytes, length, encoded, room) < 0)
+		elog(ERROR, "base64 of %d bytes does not fit into %d", length, room);
+	return encoded;
+}
+
 /* Add what base64 has of a string that stands behind so many bytes: the characters that depend on nothing else. */
 static void
 add_base64_behind(Secrets *secrets, const char *text, int length, int offset)
 {
-	int			room = pg_b64_enc_len(offset + length);
-	char	   *encoded = palloc(room);
 	char	   *bytes = palloc0(offset + length);
+	char	   *encoded;
 	int			first = (offset * 8 + 5) / 6;
 	int			last = (offset + length) * 8 / 6;
 
 	memcpy(bytes + offset, text, length);
-	(void) pg_b64_encode((const void *) bytes, offset + length, encoded, room);
+	encoded = to_base64(bytes, offset + length);
 	add_text(secrets, encoded + first, last - first);
 	pfree(bytes);
 }
@@ -292,10 +303,9 @@ add_base64_behind(Secrets *secrets, const char *text, int length, int offset)
 static void
 add_base64(Secrets *secrets, const char *text, int length)
 {
-	int			room = pg_b64_enc_len(length);
-	char	   *encoded = palloc(room);
+	char	   *encoded = to_base64(text, length);
 
-	add_text(secrets, encoded, pg_b64_encode((const void *) text, length, encoded, room));
+	add_text(secrets, encoded, strlen(encoded));
 	for (int offset = 0; length >= MIN_IN_BASE64 && offset < 3; offset++)
 		add_base64_behind(secrets, text, length, offset);
 }

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "carry.h"
+#include "compat.h"
 #include "errors.h"
 #include "grants.h"
 #include "json/digest.h"
@@ -388,8 +389,8 @@ argument_params(FunctionCallInfo fcinfo, int argument, const char *what)
 		ereport(ERROR,
 				(errcode(PM_NOT_AN_OBJECT),
 				 errmsg("the %s must be a JSON object", what),
-				 errdetail("They are null."),
-				 errhint("Pass '{}' where there are none.")));
+				 errdetail("%s null.", json_by_number(what, "It is", "They are")),
+				 errhint("Pass '{}' where there %s none.", json_by_number(what, "is", "are"))));
 	document = PG_GETARG_JSONB_P(argument);
 	json_check_params(document, what);
 	return document;

@@ -8,7 +8,7 @@
 
 #include "compat.h"
 
-extern void refuse_step(const char *instance, int32 deployment, const char *from,
-						const char *to) pg_attribute_noreturn();
+pg_noreturn extern void refuse_step(const char *instance, int32 deployment, const char *from,
+								const char *to);
 
 #endif							/* PROMOTE_STEP_H */

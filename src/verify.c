@@ -4,13 +4,13 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
 #include "grants.h"
 #include "spi.h"
 #include "stage.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 

@@ -21,6 +21,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "compat.h"
 #include "errors.h"
 #include "fmgr.h"
@@ -278,7 +279,7 @@ clip(const char *text)
 }
 
 /* Refuse a version, for the part and the reason that the parser noted. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_version(const char *text, const VersionProblem *problem)
 {
 	ereport(ERROR,
@@ -289,7 +290,7 @@ refuse_version(const char *text, const VersionProblem *problem)
 }
 
 /* Refuse a constraint, likewise. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_constraint(const char *text, const VersionProblem *problem)
 {
 	ereport(ERROR,

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
 #include "errors.h"
 #include "stage.h"
 #include "trigger.h"

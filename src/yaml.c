@@ -159,7 +159,7 @@ PG_FUNCTION_INFO_V1(promote_yaml_to_jsonb);
  */
 
 /* Refuse the document at a place of it; line and column count from 1. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse(int code, int line, int column,
 	   const char *message, const char *detail, const char *hint)
 {
@@ -171,7 +171,7 @@ refuse(int code, int line, int column,
 }
 
 /* Refuse the document at a node of it as something that is no YAML for JSON. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_node(const YamlNode *node,
 			const char *message, const char *detail, const char *hint)
 {
@@ -198,7 +198,7 @@ locate_byte(const char *input, size_t offset, int *line, int *column)
 }
 
 /* Raise what libyaml reports.  Its texts are constants without values. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_syntax(const YamlReader *reader)
 {
 	const yaml_parser_t *parser = &reader->parser;
@@ -462,7 +462,7 @@ read_tag(const YamlNode *node, const yaml_char_t *tag)
 }
 
 /* Refuse a node whose tag says that it is something else. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_tag(const YamlNode *node)
 {
 	refuse_node(node, "YAML value does not fit its tag",
@@ -582,7 +582,7 @@ scalar_type(const YamlNode *node)
 }
 
 /* Refuse a number that would be longer than is allowed. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_digits(const YamlNode *node)
 {
 	refuse(PM_TOO_LARGE, node->line, node->column, "number in YAML is too long",
@@ -958,7 +958,7 @@ compare_pairs(const void *a, const void *b)
 }
 
 /* Refuse a mapping that has a key twice, at the second. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_duplicate(const YamlNode *at, const YamlNode *key)
 {
 	refuse_node(at, "duplicate key in YAML",

@@ -70,7 +70,7 @@ title(const Operation *operation)
 }
 
 /* Refuse the patch because of an operation; what is wrong with it, and a hint. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse(const Operation *operation, const char *wrong, const char *hint)
 {
 	ereport(ERROR,
@@ -81,7 +81,7 @@ refuse(const Operation *operation, const char *wrong, const char *hint)
 }
 
 /* Refuse an operation because of where a pointer leads. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_place(const Operation *operation, const JsonPointer *pointer, const JsonPlace *place)
 {
 	char	   *where = shown(pointer->rest, place->rest - pointer->rest);

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "errors.h"
 #include "json/builder.h"
 #include "json/carry.h"
@@ -111,7 +112,7 @@ are_alike(const JsonbValue *a, const JsonbValue *b)
 }
 
 /* Refuse where the document has moved on so far that the place is gone. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse(const Carry *carry, const char *why)
 {
 	ereport(ERROR,

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "errors.h"
 #include "json/limits.h"
 #include "json/path.h"
@@ -29,6 +30,13 @@ typedef struct Step
 } Step;
 
 static void check_value(const JsonbValue *value, const Step *step, const char *what);
+
+/* The word that goes with what a document is called: the "patch" is, the "params" are. */
+const char *
+json_by_number(const char *what, const char *one, const char *many)
+{
+	return what[strlen(what) - 1] == 's' ? many : one;
+}
 
 /* Spell the way from the root. */
 static void
@@ -111,15 +119,15 @@ check_value(const JsonbValue *value, const Step *step, const char *what)
 	if (step->depth > JSON_MAX_DEPTH)
 		ereport(ERROR,
 				(errcode(PM_TOO_LARGE),
-				 errmsg("the %s are nested too deeply", what),
-				 errdetail("They have more than %d levels.", JSON_MAX_DEPTH),
+				 errmsg("the %s %s nested too deeply", what, json_by_number(what, "is", "are")),
+				 errdetail("%s more than %d levels.", json_by_number(what, "It has", "They have"), JSON_MAX_DEPTH),
 				 errhint("Flatten the document.")));
 	check_children(value, step, what);
 }
 
 /*
  * Raise an error unless the document is an object within the limits.  what
- * names it in messages, in the plural: "params", "overrides".
+ * names it in messages: "params", "patch".
  */
 void
 json_check_params(const Jsonb *document, const char *what)
@@ -132,13 +140,14 @@ json_check_params(const Jsonb *document, const char *what)
 		ereport(ERROR,
 				(errcode(PM_NOT_AN_OBJECT),
 				 errmsg("the %s must be a JSON object", what),
-				 errdetail("They are of type %s.", view.type == jbvBinary ? "array" : JsonbTypeName(&view)),
+				 errdetail("%s of type %s.", json_by_number(what, "It is", "They are"),
+						   view.type == jbvBinary ? "array" : JsonbTypeName(&view)),
 				 errhint("Pass an object such as '{\"replicas\": 3}'; '{}' is an empty one.")));
 	if (VARSIZE(document) > JSON_MAX_BYTES)
 		ereport(ERROR,
 				(errcode(PM_TOO_LARGE),
-				 errmsg("the %s are too large", what),
-				 errdetail("They take %zu bytes; %d are allowed.",
+				 errmsg("the %s %s too large", what, json_by_number(what, "is", "are")),
+				 errdetail("%s %zu bytes; %d are allowed.", json_by_number(what, "It takes", "They take"),
 						   (Size) VARSIZE(document), JSON_MAX_BYTES),
 				 errhint("Keep files and other bulk out of the configuration and refer to them.")));
 	check_value(&view, &root, what);

@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "json/reader.h"
 #include "json/writer.h"
 

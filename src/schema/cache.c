@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
+#include "compat.h"
 #include "lib/ilist.h"
 #include "schema/internal.h"
 #include "utils/memutils.h"

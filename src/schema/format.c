@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "compat.h"
 #include "errors.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"

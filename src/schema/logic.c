@@ -96,8 +96,8 @@ check_any(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFram
 	if (evaluation->collect == NULL)
 		return false;
 	schema_report(evaluation, node, at, "anyOf", NULL, NULL,
-				  "expected at least one of %u alternatives to match, and none does",
-				  any->count);
+				  "expected at least one of %u alternative%s to match, and none does",
+				  any->count, any->count == 1 ? "" : "s");
 	report_likely(evaluation, any, at);
 	return false;
 }
@@ -123,8 +123,8 @@ check_one(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFram
 	else
 	{
 		schema_report(evaluation, node, at, "oneOf", NULL, NULL,
-					  "expected exactly one of %u alternatives to match, and none does",
-					  one->count);
+					  "expected exactly one of %u alternative%s to match, and none does",
+					  one->count, one->count == 1 ? "" : "s");
 		report_likely(evaluation, one, at);
 	}
 	return false;

@@ -20,8 +20,10 @@ SELECT is(pg_temp.lines($$SELECT changed, deployment FROM promote.configure_inst
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-cache')$$, 'an empty configuration is one');
 SELECT pg_temp.refuses(format('SELECT promote.configure_instance(%L, %s, %s, expected_revision => %s)', i, p, c, r), state, detail, what)
   FROM (VALUES
-    ('ecomm-prod-uswest-db', '''[1]''', 'NULL', 'NULL', 'PM101', 'array', 'a patch that is no object'),
-    ('ecomm-prod-uswest-db', 'NULL', 'NULL', 'NULL', 'PM101', 'null', 'a patch that is null'),
+    ('ecomm-prod-uswest-db', '''[1]''', 'NULL', 'NULL', 'PM101', 'It is of type array', 'a patch that is no object'),
+    ('ecomm-prod-uswest-db', 'NULL', 'NULL', 'NULL', 'PM101', 'It is null', 'a patch that is null'),
+    ('ecomm-prod-uswest-db', '(repeat(''{"a":'', 1001) || 1 || repeat(''}'', 1001))::jsonb', 'NULL', 'NULL', 'PM102', 'It has more than 1000 levels', 'a patch that is too deep'),
+    ('ecomm-prod-uswest-db', 'jsonb_build_object(''a'', repeat(''x'', 17000000))', 'NULL', 'NULL', 'PM102', 'It takes 170000', 'a patch that is too large'),
     ('ecomm-prod-uswest-db', '''{}''', '''soon''', 'NULL', 'PM201', 'not a number', 'no constraint'),
     ('ecomm-prod-uswest-db', '''{}''', '''~1.2.3''', 'NULL', 'PM201', 'more than a major', 'a constraint that is not offered'),
     ('ecomm-prod-uswest-db', '''{}''', '''~7''', 'NULL', 'PM202', '2\.0\.0', 'no release'),
@@ -30,6 +32,7 @@ SELECT pg_temp.refuses(format('SELECT promote.configure_instance(%L, %s, %s, exp
     ('ecomm-prod-uswest-db', '''{}''', 'NULL', '3', 'PM401', 'revision is 7', 'an expectation that does not hold'),
     ('ecomm-nowhere-db', '''{}''', 'NULL', 'NULL', 'PM002', 'environment', 'an unknown instance'),
     ('db', '''{}''', 'NULL', 'NULL', 'PM001', 'three parts', 'no instance name')) AS v(i, p, c, r, state, detail, what);
+SELECT throws_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-db', jsonb_build_object('a', repeat('x', 17000000)))$$, 'PM102', 'the patch is too large', '... in so many words');
 SELECT ok(pg_temp.deploy('ecomm-production-db') > 0, 'deployed');
 SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-db', '{"subnet": "private"}')$$, 'PM104', 'subnet', 'an immutable value of what runs');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-db', '{"subnet": "private"}', allow_replace => true)$$, 'unless it may be replaced');

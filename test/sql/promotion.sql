@@ -124,9 +124,9 @@ SELECT pg_temp.refuses(format('SELECT * FROM promote.%s(%L, %L, %s)', f, s, d, o
     ('ecomm-staging-cache', 'ecomm-production-cache', '''{}''', 'PM005', 'no revision', 'a source without a revision'),
     ('nonsense', 'ecomm-production-db', '''{}''', 'PM001', 'three parts', 'a malformed source'),
     ('ecomm-staging-db', 'Ecomm-production-db', '''{}''', 'PM001', 'project', 'a malformed destination'),
-    ('ecomm-staging-db', 'ecomm-production-db', '''[]''', 'PM101', 'array', 'overrides that are an array'),
+    ('ecomm-staging-db', 'ecomm-production-db', '''[]''', 'PM101', 'They are of type array', 'overrides that are an array'),
     ('ecomm-staging-db', 'ecomm-production-db', '''"x"''', 'PM101', 'string', 'overrides that are a string'),
-    ('ecomm-staging-db', 'ecomm-production-db', 'NULL', 'PM101', 'null', 'overrides that were never set'),
+    ('ecomm-staging-db', 'ecomm-production-db', 'NULL', 'PM101', 'They are null', 'overrides that were never set'),
     ('ecomm-staging-db', 'ecomm-production-db', '(repeat(''{"a":'', 1001) || ''1'' || repeat(''}'', 1001))::jsonb', 'PM102', '1000 levels', 'overrides too deep'),
     ('ecomm-staging-db', 'ecomm-production-db', 'jsonb_build_object(''tier'', repeat(''x'', 17000000))', 'PM102', '16777216', 'overrides too large'),
     ('ecomm-staging-db', 'ecomm-production-db', '(''{"n":'' || repeat(''7'', 10000) || ''}'')::jsonb', 'PM102', '\.n has 10000 digits', 'a number too long')) AS v(s, d, o, state, detail, what);

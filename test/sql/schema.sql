@@ -284,6 +284,10 @@ SELECT results_eq(
 	$$SELECT instance_path, schema_path, keyword, message FROM promote.jsonb_schema_errors('{"a": 1}', '{"properties": {"a": false}}')$$,
 	$$VALUES ('.a', '#/properties/a', 'properties', 'no value is allowed here')$$, 'a property that must not be');
 SELECT results_eq(
+	$$SELECT keyword, message FROM promote.jsonb_schema_errors('1', '{"anyOf": [false], "oneOf": [{"const": 2}]}') WHERE keyword LIKE '%Of'$$,
+	$$VALUES ('anyOf', 'expected at least one of 1 alternative to match, and none does'),
+		('oneOf', 'expected exactly one of 1 alternative to match, and none does')$$, 'a single alternative');
+SELECT results_eq(
 	$$SELECT keyword, message FROM promote.jsonb_schema_errors('{"n": 1}',
 		'{"not": {}, "anyOf": [false, false], "oneOf": [true, {}, false]}')$$,
 	$$VALUES ('anyOf', 'expected at least one of 2 alternatives to match, and none does'),

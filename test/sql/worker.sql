@@ -69,8 +69,8 @@ SELECT pg_temp.no(call, state, detail, call) FROM (VALUES
     ($$claim_deployment('w', lease => '-1 hour')$$, 'PM404', 'millisecond'),
     ($$claim_deployment('w', lease => '32 days')$$, 'PM404', '31 days'),
     ($$claim_deployment('w', lease => NULL)$$, 'PM404', '31 days'),
-    ($$claim_deployment('w', selector => NULL)$$, 'PM101', 'null'),
-    ($$claim_deployment('w', selector => '[]')$$, 'PM101', 'array')) AS v(call, state, detail);
+    ($$claim_deployment('w', selector => NULL)$$, 'PM101', 'It is null'),
+    ($$claim_deployment('w', selector => '[]')$$, 'PM101', 'It is of type array')) AS v(call, state, detail);
 
 -- ---- which work a worker takes on ----
 SELECT is(pg_temp.claims($$'w', '{PROVISION,DECOMMISSION}'$$), NULL, 'no action of those');

@@ -306,8 +306,13 @@ $node->query('secrets', qq[
 	SET work_mem = '64kB';
 	SELECT promote.plan_instance('p-e-c2') \\g /dev/null
 	SELECT deployment, fencing FROM promote.claim_deployment('worker', selector => '{"a": "$other"}') \\gset
-	SELECT length(value) FROM promote.deployment_secrets('p-e-c2', :deployment, :fencing) WHERE name = 'one']);
-like($node->log_text, qr/secrets of "p-e-c2" were read/, 'a large secret is read with little work_mem');
+	SELECT length(value) FROM promote.deployment_secrets('p-e-c2', :deployment, :fencing) WHERE name = 'one';
+	BEGIN;
+	SELECT promote.remove_secret('p-e-c2', name) FROM promote.secret_status WHERE instance = 'p-e-c2' AND is_set AND name <> 'one' \\g /dev/null
+	SELECT count(*) FROM promote.deployment_secrets('p-e-c2', :deployment, :fencing);
+	ROLLBACK]);
+like($node->log_text, qr/2 secrets of "p-e-c2" were read/, 'a large secret is read with little work_mem');
+like($node->log_text, qr/1 secret of "p-e-c2" was read/, '... and alone');
 unlike($node->log_text, qr/temporary file/, '... and was never written to a temporary file');
 
 my @places = (
