@@ -13,11 +13,12 @@
 #include "name.h"
 #include "utils/array.h"
 
-#define ACTION_NAMES "view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, admin and impersonate"
+#define ACTION_NAMES "view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, admin, audit and impersonate"
 
 /*
- * Refuse the current user where the action is not granted, PM701.  A verb
- * calls it before it becomes the owner, that is before spi_enter.
+ * Refuse the current user where the action is not granted, PM701, and one whose
+ * code may not act in this session, see require_accountable.  A verb calls it
+ * before it becomes the owner, that is before spi_enter.
  */
 extern void access_require(const char *action, const InstanceKey *key);
 extern void access_require_in(const char *action, const char *project, const char *environment);
@@ -29,8 +30,13 @@ extern void access_require_in(const char *action, const char *project, const cha
 extern void access_require_of(Oid role, const char *action, const char *project,
 							  const char *environment);
 
-/* Does the role see anything of a project; with NULL, anything at all? */
-extern bool access_sees(Oid role, const char *project);
+/*
+ * Does the current user see rows of anything of a project, with NULL of
+ * anything at all; of an environment, with NULL of the project as a whole?
+ * Beside who may view that is who may audit.
+ */
+extern bool access_sees(const char *project);
+extern bool access_sees_in(const char *project, const char *environment);
 extern void access_require_sight(const char *project);
 
 /*

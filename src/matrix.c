@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "actor.h"
 #include "errors.h"
 #include "gate.h"
 #include "gate_state.h"
@@ -450,7 +451,7 @@ promote_matrix(PG_FUNCTION_ARGS)
 	char	   *project = argument_text(fcinfo, 0);
 	ReturnSetInfo *result;
 	SpiScope	scope;
-	Matrix		matrix = {.now = GetCurrentTimestamp(),.role = GetUserId()};
+	Matrix		matrix = {.now = GetCurrentTimestamp(),.role = rights_role()};
 
 	access_require_sight(project);
 	matrix.projects = project ? text_array(project) : access_projects();
