@@ -96,7 +96,7 @@ promote_may_view_audit(PG_FUNCTION_ARGS)
 
 	if (project == NULL || strcmp(project, "*") == 0)
 		PG_RETURN_BOOL(access_sees(NULL));
-	if (access_sees_in(project, NULL))
+	if (access_allowed(ACCESS_ROWS, project, NULL))
 		PG_RETURN_BOOL(true);
 	if (PG_ARGISNULL(1) || !access_sees(project))
 		PG_RETURN_BOOL(false);
@@ -104,5 +104,5 @@ promote_may_view_audit(PG_FUNCTION_ARGS)
 	if (is_project(project, subject))
 		PG_RETURN_BOOL(true);
 	environment = subject_environment(project, subject);
-	PG_RETURN_BOOL(environment && access_sees_in(project, environment));
+	PG_RETURN_BOOL(environment && access_allowed(ACCESS_ROWS, project, environment));
 }

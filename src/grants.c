@@ -133,10 +133,12 @@ access_is_marked(Oid role)
 	return found;
 }
 
-/* The bit of an action; 0: there is none of that name. */
+/* The bit of an action, or of what actions imply; 0: there is none of that name. */
 static uint32
 action_bit(const char *action)
 {
+	if (strcmp(action, ACCESS_ROWS) == 0)
+		return ROWS;
 	for (int i = 0; i < lengthof(actions); i++)
 		if (strcmp(actions[i], action) == 0)
 			return 1 << i;
@@ -147,7 +149,7 @@ action_bit(const char *action)
 bool
 access_is_action(const char *action)
 {
-	return action_bit(action) != 0;
+	return (action_bit(action) & ~ROWS) != 0;
 }
 
 /* A scope as the key of what is granted there; NULL stands for all. */
@@ -297,14 +299,17 @@ allows(uint32 mask, uint32 action)
 }
 
 /*
- * Is a role allowed that in an environment; in all of a project, NULL
- * environment; everywhere, NULL project?
+ * May a role do that in an environment; in all of a project, NULL environment;
+ * everywhere, NULL project?
  */
-static bool
-role_is_allowed(Oid role, uint32 bit, const char *project, const char *environment)
+bool
+access_role_may(Oid role, const char *action, const char *project, const char *environment)
 {
+	uint32		bit = action_bit(action);
 	uint32		mask;
 
+	if (bit == 0)
+		elog(ERROR, "\"%s\" is not an action", action);
 	load_access(role);
 	if (held.exempt)
 		return true;
@@ -316,17 +321,6 @@ role_is_allowed(Oid role, uint32 bit, const char *project, const char *environme
 	if (project && environment)
 		mask |= granted_in(project, environment, false);
 	return allows(mask, bit);
-}
-
-/* May a role do that there? */
-bool
-access_role_may(Oid role, const char *action, const char *project, const char *environment)
-{
-	uint32		bit = action_bit(action);
-
-	if (bit == 0)
-		elog(ERROR, "\"%s\" is not an action", action);
-	return role_is_allowed(role, bit, project, environment);
 }
 
 /* May the current user? */
@@ -359,6 +353,8 @@ scope_words(const char *project, const char *environment)
 static void
 refuse_access(Oid role, const char *action, const char *where)
 {
+	if (strcmp(action, ACCESS_ROWS) == 0)
+		action = "view";
 	ereport(ERROR,
 			(errcode(PM_NOT_GRANTED),
 			 errmsg("not allowed: %s", action),
@@ -373,7 +369,7 @@ refuse_access(Oid role, const char *action, const char *where)
 static void
 require_actor(Oid role, const char *action)
 {
-	if ((action_bit(action) & (VIEW | AUDIT)) == 0)
+	if ((action_bit(action) & (ROWS | VIEW | AUDIT)) == 0)
 		require_accountable(role);
 }
 
@@ -400,37 +396,23 @@ access_require(const char *action, const InstanceKey *key)
 	access_require_in(action, key->project, key->environment);
 }
 
-/* Is a role allowed that anywhere in a project; with NULL, anywhere at all? */
-static bool
-is_allowed_somewhere(Oid role, uint32 bit, const char *project)
-{
-	load_access(role);
-	if (held.exempt)
-		return true;
-	if (project == NULL)
-		return allows(held.anywhere, bit);
-	return allows(granted_in(NULL, NULL, true) | granted_in(project, NULL, true), bit);
-}
-
-/* Does the current user see rows of an environment; of a project as a whole, NULL environment? */
-bool
-access_sees_in(const char *project, const char *environment)
-{
-	return role_is_allowed(rights_role(), ROWS, project, environment);
-}
-
 /* Does the current user see rows of anything of a project; with NULL, of anything at all? */
 bool
 access_sees(const char *project)
 {
-	return is_allowed_somewhere(rights_role(), ROWS, project);
+	load_access(rights_role());
+	if (held.exempt)
+		return true;
+	if (project == NULL)
+		return allows(held.anywhere, ROWS);
+	return allows(granted_in(NULL, NULL, true) | granted_in(project, NULL, true), ROWS);
 }
 
-/* Refuse the current user who may view nothing of a project, whether or not there is one. */
+/* Refuse the current user who sees nothing of a project, whether or not there is one. */
 void
 access_require_sight(const char *project)
 {
-	if (!is_allowed_somewhere(rights_role(), VIEW, project))
+	if (!access_sees(project))
 		refuse_access(rights_role(), "view", project ? psprintf("anything of project \"%s\"", project) : "anything");
 }
 
@@ -496,7 +478,7 @@ promote_may_view(PG_FUNCTION_ARGS)
 	char	   *environment = name_argument(fcinfo, 1);
 
 	if (environment && project)
-		PG_RETURN_BOOL(access_sees_in(project, environment));
+		PG_RETURN_BOOL(access_allowed(ACCESS_ROWS, project, environment));
 	PG_RETURN_BOOL(access_sees(project));
 }
 

@@ -15,6 +15,9 @@
 
 #define ACTION_NAMES "view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, admin, audit and impersonate"
 
+/* Asked for like an action, and granted with all of them but impersonating: to see rows. */
+#define ACCESS_ROWS "rows"
+
 /*
  * Refuse the current user where the action is not granted, PM701, and one whose
  * code may not act in this session, see require_accountable.  A verb calls it
@@ -30,13 +33,8 @@ extern void access_require_in(const char *action, const char *project, const cha
 extern void access_require_of(Oid role, const char *action, const char *project,
 							  const char *environment);
 
-/*
- * Does the current user see rows of anything of a project, with NULL of
- * anything at all; of an environment, with NULL of the project as a whole?
- * Beside who may view that is who may audit.
- */
+/* Does the current user see rows of anything of a project; with NULL, of anything at all? */
 extern bool access_sees(const char *project);
-extern bool access_sees_in(const char *project, const char *environment);
 extern void access_require_sight(const char *project);
 
 /*

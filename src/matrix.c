@@ -262,7 +262,7 @@ read_cells(Matrix *matrix)
 	read_all(matrix, read);
 	matrix->rows = palloc_extended((SPI_processed + 1) * sizeof(Cell *), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < SPI_processed; i++)
-		if (access_role_may(matrix->role, "view", spi_text(SPI_tuptable, i, 1), spi_text(SPI_tuptable, i, 2)))
+		if (access_role_may(matrix->role, ACCESS_ROWS, spi_text(SPI_tuptable, i, 1), spi_text(SPI_tuptable, i, 2)))
 			matrix->rows[matrix->count++] = take_cell(matrix, SPI_tuptable, i);
 }
 

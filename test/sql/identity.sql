@@ -96,7 +96,11 @@ CREATE FUNCTION low.wrapper() RETURNS text LANGUAGE sql SECURITY DEFINER AS $$ S
 GRANT EXECUTE ON FUNCTION low.wrapper() TO i_low;
 UPDATE low.wanted SET statement = 'SELECT low.wrapper()' WHERE place = 1;
 SELECT is(left(pg_temp.came_of('ANALYZE low.t'), 5), 'PM704', 'nor by the rights of a DBA''s function');
-SELECT is(left(pg_temp.came_of('DELETE FROM low.parent'), 5), NULL, '... which is called by nothing where no row is deleted');
+SET LOCAL ROLE i_low;
+INSERT INTO low.parent VALUES (1);
+INSERT INTO low.child VALUES (1);
+RESET ROLE;
+SELECT is(left(pg_temp.came_of('DELETE FROM low.parent'), 5), 'PM704', '... nor where a foreign key deletes');
 UPDATE low.wanted SET statement = $$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 7}')$$ WHERE place = 1;
 
 -- Policies are not asked for it: they would answer with the session's rights.
@@ -241,6 +245,12 @@ RESET promote.actor;
 RESET ROLE;
 RESET SESSION AUTHORIZATION;
 
+-- a function that takes a role itself
+CREATE FUNCTION pg_temp.taken() RETURNS text LANGUAGE sql SET role = 'i_ann' AS $$ SELECT promote.current_actor() || '/' || promote.current_database_role() $$;
+SELECT is(pg_temp.taken(), 'i_ann/i_ann', 'a function''s SET clause takes a role as SET ROLE does');
+ALTER FUNCTION pg_temp.taken() SECURITY DEFINER;
+SELECT throws_ok('SELECT pg_temp.taken()', '42501', NULL, '... which a SECURITY DEFINER function may not');
+
 -- ---- what was made before SET ROLE, and is used after ----
 
 SET LOCAL ROLE i_app;
@@ -271,6 +281,14 @@ SELECT is(pg_temp.acts('i_ann', 'INSERT INTO low.rows VALUES (9) RETURNING i'), 
 SET LOCAL ROLE i_ann;
 SELECT throws_ok('SET CONSTRAINTS ALL IMMEDIATE', 'PM703', NULL, '... does not either');
 RESET ROLE;
+
+CREATE FUNCTION low.on_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN PERFORM promote.configure_instance('ecomm-staging-db', '{"replicas": 9}'); END $$;
+CREATE EVENT TRIGGER on_ddl ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION low.on_ddl();
+SET LOCAL ROLE i_ann;
+CREATE TEMP TABLE made ();
+RESET ROLE;
+DROP EVENT TRIGGER on_ddl;
+SELECT is(pg_temp.recorded(), 'i_ann/i_ann i_ann/i_ann', 'an event trigger of a DBA''s acts for whoever it fires for');
 
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'all that was recorded is in order');
 SELECT * FROM finish();
