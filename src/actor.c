@@ -26,6 +26,7 @@
 #include "grants.h"
 #include "policy.h"
 
+#include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
@@ -45,6 +46,7 @@ PG_FUNCTION_INFO_V1(promote_current_database_role);
 /* promote.actor: the person on whose behalf the session acts; '' for none. */
 static char *actor_setting;
 static struct config_generic *actor_variable;	/* what PostgreSQL knows of the setting */
+static bool is_unheard = false; /* it named somebody, and was not taken over */
 
 /*
  * Is a character one that is not seen, or that changes how others are seen?
@@ -107,10 +109,24 @@ check_actor(char **newval, void **extra, GucSource source)
 	return false;
 }
 
-/* Define the setting promote.actor. */
+/* What is set is known. */
+static void
+assign_actor(const char *newval, void *extra)
+{
+	is_unheard = false;
+}
+
+/*
+ * Define the setting promote.actor.  What was set before the library was loaded
+ * PostgreSQL hands over, but not beside parallel workers: then nobody is named
+ * before it is set again.
+ */
 void
 actor_init(void)
 {
+	const char *before = IsInParallelMode() ? GetConfigOption("promote.actor", true, false) : NULL;
+	bool		names = before && before[0];
+
 	DefineCustomStringVariable("promote.actor",
 							   "Sets who is recorded as the actor.",
 							   "The person or program on whose behalf the session acts, at most 255 bytes. "
@@ -121,9 +137,10 @@ actor_init(void)
 							   PGC_USERSET,
 							   0,
 							   check_actor,
-							   NULL,
+							   assign_actor,
 							   NULL);
 	actor_variable = setting_by_name("promote.actor");
+	is_unheard = names && actor_setting[0] == '\0';
 }
 
 /*
@@ -271,6 +288,18 @@ own_name(void)
 	return GetUserNameFromId(login == role || may_impersonate(login) ? role : login, false);
 }
 
+/* Refuse to name somebody where the setting named another, whom nobody knows any more. */
+static void
+refuse_unheard(void)
+{
+	if (is_unheard)
+		ereport(ERROR,
+				(errcode(PM_IMPERSONATION),
+				 errmsg("it is not known whom promote.actor names"),
+				 errdetail("It was set before promote was loaded, which then was beside parallel workers."),
+				 errhint("Set it again, or add promote to session_preload_libraries.")));
+}
+
 /*
  * The actor; PM_IMPERSONATION where promote.actor names one without the right
  * to: that takes the role that the session acts as, for it is recorded as the
@@ -284,6 +313,7 @@ current_actor(void)
 	Oid			unfit;
 
 	refuse_uncalled();
+	refuse_unheard();
 	if (actor_setting == NULL || actor_setting[0] == '\0')
 		return own_name();
 	unfit = unfit_to_name();

@@ -14,7 +14,7 @@ CREATE EXTENSION promote;
 INSERT INTO promote.bundle VALUES ('postgres');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0', '{}');
 INSERT INTO promote.project (project) VALUES ('shop');
-INSERT INTO promote.environment (project, environment, separation_of_duties) VALUES ('shop', 'staging', true);
+INSERT INTO promote.environment (project, environment, separation_of_duty) VALUES ('shop', 'staging', true);
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres');
 INSERT INTO promote.instance (project, environment, component) VALUES ('shop', 'staging', 'db');
 CREATE ROLE low LOGIN;
@@ -31,7 +31,6 @@ SQL
 $node->query('identity', <<'SQL');
 SET ROLE low;
 SELECT promote.configure_instance('shop-staging-db', '{"size": 1}');
-SELECT promote.plan_instance('shop-staging-db', 'low');
 RESET ROLE;
 SQL
 sub as_role {
@@ -46,7 +45,7 @@ SELECT promote.record_plan(:'instance', :deployment, '{"format_version": "1.2", 
 SELECT promote.complete_deployment(:'instance', :deployment, :fencing);
 SQL
 my $approve = "SELECT (promote.approve_deployment('shop-staging-db', 1, 'fine')).status";
-is(as_role('low', $approve), 'PM603', 'one''s own proposal cannot be approved');
+is(as_role('low', $approve), 'PM603', 'one\'s own proposal cannot be approved');
 
 # Tries to approve it as the reviewer, and to act by other ways, and keeps what came of it.
 my $bait = <<'SQL';
@@ -152,9 +151,12 @@ GRANT USAGE ON SCHEMA low TO PUBLIC;
 SQL
 my $ask = "SET parallel_leader_participation = off; SET $force = on; SELECT set_config('my.pid', pg_backend_pid()::text, false) \\g /dev/null
 SELECT DISTINCT public.who() FROM public.rows;";
-is(as_role('app', "SET promote.actor = 'zoe'; $ask"), 'zoe/app worker', 'a parallel worker knows whom the setting names');
+my $loaded = 'SELECT promote.current_actor() \g /dev/null';
+is(as_role('app', "SET promote.actor = 'zoe'; $loaded\n$ask"), 'zoe/app worker', 'a parallel worker knows whom the setting names');
 is(as_role('app', "SET ROLE mia; $ask"), 'mia/mia worker', '... and the role that was taken');
-is(as_role('app', "SELECT low.names('zoe'); SET client_min_messages = error; $ask"), 'PM703', '... and that the setting is not its role\'s word');
+is(as_role('app', "$loaded\nSELECT low.names('zoe') \\g /dev/null\n$ask"), 'PM703', '... and that the setting is not its role\'s word');
+is(as_role('app', "SET promote.actor = 'zoe'; SET client_min_messages = error; $ask"), 'PM703',
+	'where the library is loaded by the worker alone, which cannot take the setting over, nobody is named in its place');
 
 # ---- whose word the setting is ----
 
@@ -173,7 +175,8 @@ is(as_role('app', "SET ROLE mia; $who"), 'PM703', '... nor may the role that it 
 $node->query('identity', q{ALTER ROLE app RESET promote.actor; ALTER ROLE mia RESET promote.actor; ALTER ROLE app IN DATABASE identity SET promote.actor = 'zoe'});
 is(as_role('app', $who), 'zoe/app', 'the same in one database');
 $node->query('identity', q{ALTER ROLE app IN DATABASE identity RESET promote.actor; ALTER DATABASE identity OWNER TO low});
-is(as_role('low', q{ALTER DATABASE identity SET promote.actor = 'ann'}), '', 'who owns the database can set it for all');
+is(as_role('low', q{SELECT promote.current_actor() \g /dev/null
+	ALTER DATABASE identity SET promote.actor = 'ann'}), '', 'who owns the database can set it for all');
 is(as_role($_, $who), 'PM703', "... which is not the word of $_") for 'postgres', 'app', 'mia', 'low';
 is(as_role('app', "SET promote.actor = 'zoe'; $who"), 'zoe/app', '... who says another');
 $node->query('identity', q{ALTER DATABASE identity OWNER TO app});
