@@ -18,7 +18,7 @@ CREATE TABLE promote.grants (
     CONSTRAINT grants_role_check CHECK (role <> ''),
     CONSTRAINT grants_action_check
         CHECK (action IN ('view', 'configure', 'promote', 'plan', 'deploy', 'approve', 'override',
-                          'decommission', 'secrets', 'work', 'admin', 'impersonate')),
+                          'decommission', 'secrets', 'work', 'admin', 'audit', 'impersonate')),
     -- a name that a session acts by counts in all projects
     CONSTRAINT grants_impersonate_check
         CHECK (action <> 'impersonate' OR (project IS NULL AND environment IS NULL))
@@ -28,7 +28,7 @@ COMMENT ON TABLE promote.grants IS 'Which role may do what, and where. The table
 COMMENT ON COLUMN promote.grants.role IS 'Database role; whoever has its privileges has the grant';
 COMMENT ON COLUMN promote.grants.project IS 'Where: a project; NULL: all';
 COMMENT ON COLUMN promote.grants.environment IS 'Where: an environment; NULL: all, and what belongs to none';
-COMMENT ON COLUMN promote.grants.action IS 'view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, admin, impersonate; each but the last implies view';
+COMMENT ON COLUMN promote.grants.action IS 'view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, admin, audit, impersonate; each but the last two implies view, and admin audit';
 COMMENT ON COLUMN promote.grants.scope IS 'Where, in one: ecomm-production, ecomm-*, *-*';
 COMMENT ON COLUMN promote.grants.actor IS 'Who gave it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.grants.database_role IS 'Role that the session acted as';

@@ -11,7 +11,6 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(promote_may_view_audit);
@@ -96,14 +95,14 @@ promote_may_view_audit(PG_FUNCTION_ARGS)
 	char	   *environment;
 
 	if (project == NULL || strcmp(project, "*") == 0)
-		PG_RETURN_BOOL(access_sees(GetUserId(), NULL));
-	if (access_allowed("view", project, NULL))
+		PG_RETURN_BOOL(access_sees(NULL));
+	if (access_allowed(ACCESS_ROWS, project, NULL))
 		PG_RETURN_BOOL(true);
-	if (PG_ARGISNULL(1) || !access_sees(GetUserId(), project))
+	if (PG_ARGISNULL(1) || !access_sees(project))
 		PG_RETURN_BOOL(false);
 	subject = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	if (is_project(project, subject))
 		PG_RETURN_BOOL(true);
 	environment = subject_environment(project, subject);
-	PG_RETURN_BOOL(environment && access_allowed("view", project, environment));
+	PG_RETURN_BOOL(environment && access_allowed(ACCESS_ROWS, project, environment));
 }

@@ -1,6 +1,11 @@
 /*
- * actor.c: who is acting: the database role, which nobody can choose, and
- * beside it the actor, who is the person.
+ * actor.c: who is acting.  All else asks here, and no other file asks
+ * PostgreSQL.
+ *
+ * Rights are those of whom the code that runs runs as: of the role that was
+ * logged in as or taken by SET ROLE, or of the owner of a SECURITY DEFINER
+ * function.  What is recorded is whose session it is: the database role, by
+ * login or SET ROLE, and beside it the actor, who is the person.
  *
  * Whoever may impersonate (promote.grants) says who the person is, by the
  * setting promote.actor or by SET ROLE.  Anybody else is who they logged in
@@ -8,20 +13,30 @@
  * another person.  All that is judged at every use, for a setting may be there
  * before its rules are: from ALTER ROLE, a connection's options, or another
  * role.
+ *
+ * Code that is not the session's acts in its name only if its role may
+ * impersonate, and nobody is named where PostgreSQL itself runs somebody's
+ * code in a session that has not called it.
  */
 #include "postgres.h"
 
 #include "actor.h"
+#include "compat.h"
 #include "errors.h"
 #include "grants.h"
+#include "policy.h"
 
+#include "access/xact.h"
+#include "catalog/pg_database.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/inval.h"
+#include "utils/syscache.h"
 
 PG_FUNCTION_INFO_V1(promote_current_actor);
 PG_FUNCTION_INFO_V1(promote_current_database_role);
@@ -30,6 +45,8 @@ PG_FUNCTION_INFO_V1(promote_current_database_role);
 
 /* promote.actor: the person on whose behalf the session acts; '' for none. */
 static char *actor_setting;
+static struct config_generic *actor_variable;	/* what PostgreSQL knows of the setting */
+static bool is_unheard = false; /* it named somebody, and was not taken over */
 
 /*
  * Is a character one that is not seen, or that changes how others are seen?
@@ -92,10 +109,24 @@ check_actor(char **newval, void **extra, GucSource source)
 	return false;
 }
 
-/* Define the setting promote.actor. */
+/* What is set is known. */
+static void
+assign_actor(const char *newval, void *extra)
+{
+	is_unheard = false;
+}
+
+/*
+ * Define the setting promote.actor.  What was set before the library was loaded
+ * PostgreSQL hands over, but not beside parallel workers: then nobody is named
+ * before it is set again.
+ */
 void
 actor_init(void)
 {
+	const char *before = IsInParallelMode() ? GetConfigOption("promote.actor", true, false) : NULL;
+	bool		names = before && before[0];
+
 	DefineCustomStringVariable("promote.actor",
 							   "Sets who is recorded as the actor.",
 							   "The person or program on whose behalf the session acts, at most 255 bytes. "
@@ -106,18 +137,63 @@ actor_init(void)
 							   PGC_USERSET,
 							   0,
 							   check_actor,
-							   NULL,
+							   assign_actor,
 							   NULL);
+	actor_variable = setting_by_name("promote.actor");
+	is_unheard = names && actor_setting[0] == '\0';
+}
+
+/*
+ * Whose rights count: those of the role that the code runs as.  Inside a scope
+ * of spi.h that is the tables' owner, so ask before, or take SpiScope.user.
+ */
+Oid
+rights_role(void)
+{
+	return GetUserId();
 }
 
 /*
  * The role that the session acts as: the one of SET ROLE or of the login,
  * not that of a SECURITY DEFINER function on the way.
  */
-const char *
-current_database_role(void)
+Oid
+session_role(void)
 {
-	return GetUserNameFromId(GetOuterUserId(), false);
+	return GetOuterUserId();
+}
+
+/* Could whoever calls act as a member of the role, by the code's role, the session's, or the login? */
+bool
+is_caller_member(Oid role)
+{
+	return is_member_of_role_nosuper(rights_role(), role) || is_member_of_role_nosuper(session_role(), role) ||
+		is_member_of_role_nosuper(GetSessionUserId(), role);
+}
+
+/*
+ * Is this code that PostgreSQL runs as its owner, in a session that has not
+ * called it?  That of a table's indexes and of materialized views, in ANALYZE,
+ * REFRESH and the like, and that of triggers on what a foreign key changes.
+ * Policies are restricted in the same way, by ourselves, and have been asked.
+ */
+bool
+is_uncalled(void)
+{
+	return (InSecurityRestrictedOperation() || InNoForceRLSOperation()) && !policy_is_asked();
+}
+
+/* Refuse to name anybody for code that the session has not called. */
+static void
+refuse_uncalled(void)
+{
+	if (is_uncalled())
+		ereport(ERROR,
+				(errcode(PM_UNCALLED),
+				 errmsg("not allowed: to act in what the server does with the objects of role \"%s\"",
+						GetUserNameFromId(rights_role(), false)),
+				 errdetail("Functions of indexes, of materialized views and of what follows foreign keys run in sessions that have not called them."),
+				 errhint("Call it in a statement of your own.")));
 }
 
 /* May a role say that somebody else is acting? */
@@ -128,6 +204,78 @@ may_impersonate(Oid role)
 }
 
 /*
+ * Refuse a role whose code acts in a session that is another's: nobody has
+ * called it, or it is a SECURITY DEFINER function of who may not act for
+ * others.  With rights_role() as it was before any scope of spi.h.
+ */
+void
+require_accountable(Oid role)
+{
+	refuse_uncalled();
+	if (role == session_role() || may_impersonate(role))
+		return;
+	ereport(ERROR,
+			(errcode(PM_IMPERSONATION),
+			 errmsg("not allowed: to act for role \"%s\"", GetUserNameFromId(session_role(), false)),
+			 errdetail("This is code of role \"%s\", in a session of another's, and the role has no grant \"impersonate\".",
+					   GetUserNameFromId(role, false)),
+			 errhint("Let whoever may act for others own the SECURITY DEFINER function, or have it granted: promote.grant_action.")));
+}
+
+/* The name of the role that the session acts as; PM_UNCALLED where it has not called the code that runs. */
+const char *
+current_database_role(void)
+{
+	refuse_uncalled();
+	return GetUserNameFromId(session_role(), false);
+}
+
+/* Who owns the database. */
+static Oid
+database_owner(void)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
+	owner = ((Form_pg_database) GETSTRUCT(tuple))->datdba;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * Whose word the setting promote.actor is.  PostgreSQL keeps which role has
+ * made it, also for parallel workers, but takes what ALTER DATABASE and ALTER
+ * ROLE say for the server's own.
+ */
+static Oid
+named_by(void)
+{
+	switch (actor_variable->source)
+	{
+		case PGC_S_DATABASE:
+			return database_owner();
+		case PGC_S_USER:
+		case PGC_S_DATABASE_USER:
+			return GetSessionUserId();
+		default:
+			return actor_variable->srole;
+	}
+}
+
+/* The role that may not name others, of the two that it takes; InvalidOid: both may. */
+static Oid
+unfit_to_name(void)
+{
+	Oid			by = named_by();
+
+	if (!may_impersonate(session_role()))
+		return session_role();
+	return by == session_role() || may_impersonate(by) ? InvalidOid : by;
+}
+
+/*
  * Who acts where promote.actor names nobody: the role that the session acts
  * as, if its login may impersonate; else the login.
  */
@@ -135,28 +283,50 @@ static const char *
 own_name(void)
 {
 	Oid			login = GetSessionUserId();
-	Oid			role = GetOuterUserId();
+	Oid			role = session_role();
 
 	return GetUserNameFromId(login == role || may_impersonate(login) ? role : login, false);
 }
 
-/* The actor; PM_IMPERSONATION where promote.actor names one without the right to. */
+/* Refuse to name somebody where the setting named another, whom nobody knows any more. */
+static void
+refuse_unheard(void)
+{
+	if (is_unheard)
+		ereport(ERROR,
+				(errcode(PM_IMPERSONATION),
+				 errmsg("it is not known whom promote.actor names"),
+				 errdetail("It was set before promote was loaded, which then was beside parallel workers."),
+				 errhint("Set it again, or add promote to session_preload_libraries.")));
+}
+
+/*
+ * The actor; PM_IMPERSONATION where promote.actor names one without the right
+ * to: that takes the role that the session acts as, for it is recorded as the
+ * one that vouches, and the one that has made the setting.
+ */
 const char *
 current_actor(void)
 {
 	const char *own;
+	const char *role;
+	Oid			unfit;
 
+	refuse_uncalled();
+	refuse_unheard();
 	if (actor_setting == NULL || actor_setting[0] == '\0')
 		return own_name();
-	if (may_impersonate(GetOuterUserId()))
+	unfit = unfit_to_name();
+	if (!OidIsValid(unfit))
 		return actor_setting;
 	own = own_name();
+	role = GetUserNameFromId(unfit, true);
 	if (strcmp(own, actor_setting) != 0)
 		ereport(ERROR,
 				(errcode(PM_IMPERSONATION),
 				 errmsg("not allowed: to act as \"%s\"", actor_setting),
 				 errdetail("The setting promote.actor names another than \"%s\", and role \"%s\" has no grant \"impersonate\".",
-						   own, current_database_role()),
+						   own, role ? role : "that is gone"),
 				 errhint("RESET promote.actor, or let whoever administers the grants give it: promote.grant_action.")));
 	return own;
 }

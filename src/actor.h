@@ -14,6 +14,11 @@ typedef struct Person
 } Person;
 
 extern void actor_init(void);
+extern Oid	rights_role(void);
+extern Oid	session_role(void);
+extern bool is_caller_member(Oid role);
+extern bool is_uncalled(void);
+extern void require_accountable(Oid role);
 extern const char *current_actor(void);
 extern const char *current_database_role(void);
 extern Person current_person(void);

@@ -13,6 +13,7 @@
 #include "approval.h"
 #include "audit.h"
 #include "errors.h"
+#include "grants.h"
 #include "history.h"
 #include "json/digest.h"
 #include "notify.h"
@@ -794,7 +795,7 @@ promote_approvals(PG_FUNCTION_ARGS)
 	GateCase	gate;
 	SpiScope	scope;
 
-	argument_instance_for(fcinfo, 0, "instance", "view", &key);
+	argument_instance_for(fcinfo, 0, "instance", ACCESS_ROWS, &key);
 	InitMaterializedSRF(fcinfo, 0);
 	spi_enter(&scope);
 	gate_open(&key, deployment, GetCurrentTimestamp(), &gate);

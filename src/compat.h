@@ -32,6 +32,26 @@ object_aclcheck(Oid class, Oid object, Oid role, AclMode mode)
 }
 #endif
 
+/* PostgreSQL 16 tells what it knows of a setting by its name. */
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
+
+static inline struct config_generic *
+setting_by_name(const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	return find_option(name, false, false, ERROR);
+#else
+	struct config_generic **settings = get_guc_variables();
+
+	for (int i = 0; i < GetNumConfigOptions(); i++)
+		if (strcmp(settings[i]->name, name) == 0)
+			return settings[i];
+	elog(ERROR, "there is no setting \"%s\"", name);
+	return NULL;
+#endif
+}
+
 /* PostgreSQL 17 lets the caller own the lexer of JSON. */
 #include "common/jsonapi.h"
 

@@ -72,6 +72,7 @@
 #define PM_NOT_GRANTED			PM_ERRCODE('7', '0', '1')	/* the caller has no grant for it */
 #define PM_INVALID_GRANT		PM_ERRCODE('7', '0', '2')	/* to oneself, or to or for what is not there */
 #define PM_IMPERSONATION		PM_ERRCODE('7', '0', '3')	/* promote.actor is another's name */
+#define PM_UNCALLED				PM_ERRCODE('7', '0', '4')	/* code that the session has not called */
 
 /* What else a promotion carries */
 #define PM_NO_SECRET_KEY		PM_ERRCODE('7', '1', '1')	/* no key is configured */

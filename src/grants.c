@@ -40,11 +40,14 @@ PG_FUNCTION_INFO_V1(promote_visible_projects);
 /* The actions; the bit of each in a mask is that of its place. */
 static const char *const actions[] = {
 	"view", "configure", "promote", "plan", "deploy", "approve", "override", "decommission",
-	"secrets", "work", "admin", "impersonate"
+	"secrets", "work", "admin", "audit", "impersonate"
 };
 
 #define VIEW 1
 #define IMPERSONATE (1 << (lengthof(actions) - 1))
+#define AUDIT (1 << (lengthof(actions) - 2))
+#define ADMIN (1 << (lengthof(actions) - 3))
+#define ROWS (1 << lengthof(actions))	/* to see rows: no action, but what actions imply */
 
 /* Where actions are granted: '' stands for all. */
 typedef struct Scope
@@ -130,10 +133,12 @@ access_is_marked(Oid role)
 	return found;
 }
 
-/* The bit of an action; 0: there is none of that name. */
+/* The bit of an action, or of what actions imply; 0: there is none of that name. */
 static uint32
 action_bit(const char *action)
 {
+	if (strcmp(action, ACCESS_ROWS) == 0)
+		return ROWS;
 	for (int i = 0; i < lengthof(actions); i++)
 		if (strcmp(actions[i], action) == 0)
 			return 1 << i;
@@ -144,7 +149,7 @@ action_bit(const char *action)
 bool
 access_is_action(const char *action)
 {
-	return action_bit(action) != 0;
+	return (action_bit(action) & ~ROWS) != 0;
 }
 
 /* A scope as the key of what is granted there; NULL stands for all. */
@@ -277,11 +282,20 @@ granted_in(const char *project, const char *environment, bool within)
 	return entry == NULL ? 0 : within ? entry->within : entry->actions;
 }
 
-/* Do the actions in a mask allow one?  Each but impersonating implies to view. */
+/*
+ * Do the actions in a mask allow one?  Each but impersonating implies to see
+ * rows, and each but that and auditing to view; an admin may audit.
+ */
 static bool
 allows(uint32 mask, uint32 action)
 {
-	return (mask & action) != 0 || (action == VIEW && (mask & ~IMPERSONATE) != 0);
+	if (action == ROWS)
+		return (mask & ~IMPERSONATE) != 0;
+	if (action == VIEW)
+		return (mask & ~(IMPERSONATE | AUDIT)) != 0;
+	if (action == AUDIT)
+		return (mask & (AUDIT | ADMIN)) != 0;
+	return (mask & action) != 0;
 }
 
 /*
@@ -313,14 +327,14 @@ access_role_may(Oid role, const char *action, const char *project, const char *e
 bool
 access_allowed(const char *action, const char *project, const char *environment)
 {
-	return access_role_may(GetUserId(), action, project, environment);
+	return access_role_may(rights_role(), action, project, environment);
 }
 
 /* Does the current user need no grants? */
 bool
 access_is_exempt(void)
 {
-	load_access(GetUserId());
+	load_access(rights_role());
 	return held.exempt;
 }
 
@@ -339,6 +353,8 @@ scope_words(const char *project, const char *environment)
 static void
 refuse_access(Oid role, const char *action, const char *where)
 {
+	if (strcmp(action, ACCESS_ROWS) == 0)
+		action = "view";
 	ereport(ERROR,
 			(errcode(PM_NOT_GRANTED),
 			 errmsg("not allowed: %s", action),
@@ -346,10 +362,22 @@ refuse_access(Oid role, const char *action, const char *where)
 			 errhint("Who has \"admin\" there can give it: promote.grant_action.")));
 }
 
+/*
+ * Refuse a role whose code may not act in this session, if it would: to view
+ * and to audit is to ask, and leaves nothing behind.
+ */
+static void
+require_actor(Oid role, const char *action)
+{
+	if ((action_bit(action) & (ROWS | VIEW | AUDIT)) == 0)
+		require_accountable(role);
+}
+
 /* Refuse a role where the action is not granted. */
 void
 access_require_of(Oid role, const char *action, const char *project, const char *environment)
 {
+	require_actor(role, action);
 	if (!access_role_may(role, action, project, environment))
 		refuse_access(role, action, scope_words(project, environment));
 }
@@ -358,7 +386,7 @@ access_require_of(Oid role, const char *action, const char *project, const char 
 void
 access_require_in(const char *action, const char *project, const char *environment)
 {
-	access_require_of(GetUserId(), action, project, environment);
+	access_require_of(rights_role(), action, project, environment);
 }
 
 /* The same for an instance. */
@@ -368,24 +396,24 @@ access_require(const char *action, const InstanceKey *key)
 	access_require_in(action, key->project, key->environment);
 }
 
-/* Does a role see anything of a project; with NULL, anything at all? */
+/* Does the current user see rows of anything of a project; with NULL, of anything at all? */
 bool
-access_sees(Oid role, const char *project)
+access_sees(const char *project)
 {
-	load_access(role);
+	load_access(rights_role());
 	if (held.exempt)
 		return true;
 	if (project == NULL)
-		return allows(held.anywhere, VIEW);
-	return allows(granted_in(NULL, NULL, true) | granted_in(project, NULL, true), VIEW);
+		return allows(held.anywhere, ROWS);
+	return allows(granted_in(NULL, NULL, true) | granted_in(project, NULL, true), ROWS);
 }
 
 /* Refuse the current user who sees nothing of a project, whether or not there is one. */
 void
 access_require_sight(const char *project)
 {
-	if (!access_sees(GetUserId(), project))
-		refuse_access(GetUserId(), "view", project ? psprintf("anything of project \"%s\"", project) : "anything");
+	if (!access_sees(project))
+		refuse_access(rights_role(), "view", project ? psprintf("anything of project \"%s\"", project) : "anything");
 }
 
 /* Where the current user may do something; NULL: everywhere.  Refuses who may nowhere. */
@@ -397,10 +425,11 @@ access_scopes(const char *action)
 	HASH_SEQ_STATUS scan;
 	Granted    *entry;
 
+	require_actor(rights_role(), action);
 	if (access_allowed(action, NULL, NULL))
 		return NULL;
 	if (!allows(held.anywhere, bit))
-		refuse_access(GetUserId(), action, "anything");
+		refuse_access(rights_role(), action, "anything");
 	hash_seq_init(&scan, held.scopes);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 		if (allows(entry->actions, bit))
@@ -449,8 +478,8 @@ promote_may_view(PG_FUNCTION_ARGS)
 	char	   *environment = name_argument(fcinfo, 1);
 
 	if (environment && project)
-		PG_RETURN_BOOL(access_allowed("view", project, environment));
-	PG_RETURN_BOOL(access_sees(GetUserId(), project));
+		PG_RETURN_BOOL(access_allowed(ACCESS_ROWS, project, environment));
+	PG_RETURN_BOOL(access_sees(project));
 }
 
 /* Add all projects there are to an array. */
@@ -482,12 +511,12 @@ access_projects(void)
 	HASH_SEQ_STATUS scan;
 	Granted    *entry;
 
-	load_access(GetUserId());
-	if (held.exempt || allows(granted_in(NULL, NULL, true), VIEW))
+	load_access(rights_role());
+	if (held.exempt || allows(granted_in(NULL, NULL, true), ROWS))
 		return NULL;
 	hash_seq_init(&scan, held.scopes);
 	while ((entry = hash_seq_search(&scan)) != NULL)
-		if (entry->scope.project[0] && entry->scope.environment[0] == '\0' && allows(entry->within, VIEW))
+		if (entry->scope.project[0] && entry->scope.environment[0] == '\0' && allows(entry->within, ROWS))
 			accumArrayResult(state, CStringGetTextDatum(entry->scope.project), false, TEXTOID, CurrentMemoryContext);
 	return DatumGetArrayTypeP(makeArrayResult(state, CurrentMemoryContext));
 }

@@ -13,11 +13,15 @@
 #include "name.h"
 #include "utils/array.h"
 
-#define ACTION_NAMES "view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, admin and impersonate"
+#define ACTION_NAMES "view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, admin, audit and impersonate"
+
+/* Asked for like an action, and granted with all of them but impersonating: to see rows. */
+#define ACCESS_ROWS "rows"
 
 /*
- * Refuse the current user where the action is not granted, PM701.  A verb
- * calls it before it becomes the owner, that is before spi_enter.
+ * Refuse the current user where the action is not granted, PM701, and one whose
+ * code may not act in this session, see require_accountable.  A verb calls it
+ * before it becomes the owner, that is before spi_enter.
  */
 extern void access_require(const char *action, const InstanceKey *key);
 extern void access_require_in(const char *action, const char *project, const char *environment);
@@ -29,8 +33,8 @@ extern void access_require_in(const char *action, const char *project, const cha
 extern void access_require_of(Oid role, const char *action, const char *project,
 							  const char *environment);
 
-/* Does the role see anything of a project; with NULL, anything at all? */
-extern bool access_sees(Oid role, const char *project);
+/* Does the current user see rows of anything of a project; with NULL, of anything at all? */
+extern bool access_sees(const char *project);
 extern void access_require_sight(const char *project);
 
 /*

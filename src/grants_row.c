@@ -23,7 +23,6 @@
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -236,9 +235,7 @@ is_oneself(const char *role)
 {
 	Oid			oid = get_role_oid(role, true);
 
-	return OidIsValid(oid) &&
-		(is_member_of_role_nosuper(GetUserId(), oid) || is_member_of_role_nosuper(GetOuterUserId(), oid) ||
-		 is_member_of_role_nosuper(GetSessionUserId(), oid));
+	return OidIsValid(oid) && is_caller_member(oid);
 }
 
 /* Take the arguments, and refuse who may not grant there. */

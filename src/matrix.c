@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "actor.h"
 #include "errors.h"
 #include "gate.h"
 #include "gate_state.h"
@@ -261,7 +262,7 @@ read_cells(Matrix *matrix)
 	read_all(matrix, read);
 	matrix->rows = palloc_extended((SPI_processed + 1) * sizeof(Cell *), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < SPI_processed; i++)
-		if (access_role_may(matrix->role, "view", spi_text(SPI_tuptable, i, 1), spi_text(SPI_tuptable, i, 2)))
+		if (access_role_may(matrix->role, ACCESS_ROWS, spi_text(SPI_tuptable, i, 1), spi_text(SPI_tuptable, i, 2)))
 			matrix->rows[matrix->count++] = take_cell(matrix, SPI_tuptable, i);
 }
 
@@ -450,7 +451,7 @@ promote_matrix(PG_FUNCTION_ARGS)
 	char	   *project = argument_text(fcinfo, 0);
 	ReturnSetInfo *result;
 	SpiScope	scope;
-	Matrix		matrix = {.now = GetCurrentTimestamp(),.role = GetUserId()};
+	Matrix		matrix = {.now = GetCurrentTimestamp(),.role = rights_role()};
 
 	access_require_sight(project);
 	matrix.projects = project ? text_array(project) : access_projects();

@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "actor.h"
 #include "compat.h"
 #include "errors.h"
 #include "policy.h"
@@ -398,14 +399,14 @@ whose_rights(Oid function)
 	HeapTuple	tuple;
 	Oid			owner;
 
-	if (!superuser_arg(GetOuterUserId()))
-		return GetOuterUserId();
+	if (!superuser_arg(session_role()))
+		return session_role();
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for function %u", function);
 	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
 	ReleaseSysCache(tuple);
-	return superuser_arg(owner) ? GetOuterUserId() : owner;
+	return superuser_arg(owner) ? session_role() : owner;
 }
 
 /*
@@ -561,8 +562,8 @@ refuse_recursion(const Policy *policy, Oid function)
 static bool
 may_execute(Oid function)
 {
-	return object_aclcheck(NamespaceRelationId, get_func_namespace(function), GetOuterUserId(), ACL_USAGE) == ACLCHECK_OK &&
-		object_aclcheck(ProcedureRelationId, function, GetOuterUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+	return object_aclcheck(NamespaceRelationId, get_func_namespace(function), session_role(), ACL_USAGE) == ACLCHECK_OK &&
+		object_aclcheck(ProcedureRelationId, function, session_role(), ACL_EXECUTE) == ACLCHECK_OK;
 }
 
 /* Ask a policy, and block for what comes of it. */
@@ -577,6 +578,11 @@ judge_policy(GateCase *gate, const Policy *policy)
 	if (problem)
 	{
 		block_policy(gate, policy, psprintf("cannot be asked, function %s: %s", policy->function, problem));
+		return;
+	}
+	if (is_uncalled())
+	{
+		block_policy(gate, policy, "cannot be asked in what the server does with somebody's objects");
 		return;
 	}
 	if (!may_execute(run.function))
@@ -597,6 +603,13 @@ judge_policy(GateCase *gate, const Policy *policy)
 		block_failed(gate, policy, error);
 	else
 		block_reasons(gate, policy, run.reasons);
+}
+
+/* Is a policy being asked, with the session's rights and unable to write? */
+bool
+policy_is_asked(void)
+{
+	return running != NULL;
 }
 
 /* The enabled policies whose scope the instance is in, by name. */

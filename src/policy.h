@@ -9,5 +9,6 @@
 #include "gate.h"
 
 extern void gate_policies(GateCase *gate);
+extern bool policy_is_asked(void);
 
 #endif							/* PROMOTE_POLICY_H */

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "actor.h"
 #include "errors.h"
 #include "grants.h"
 #include "history.h"
@@ -23,7 +24,6 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
@@ -323,7 +323,7 @@ promote_promote_instance(PG_FUNCTION_ARGS)
 
 	take_arguments(fcinfo, "promote", &promotion);
 	take_carry(fcinfo, &promotion);
-	require_carry(GetUserId(), &promotion);
+	require_carry(rights_role(), &promotion);
 	spi_enter(&scope);
 	promote(fcinfo, &promotion, scope.caller, &staged);
 	spi_leave(&scope);
@@ -527,7 +527,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 
 	take_arguments(fcinfo, "view", &promotion);
 	take_carry(fcinfo, &promotion);
-	require_carry(GetUserId(), &promotion);
+	require_carry(rights_role(), &promotion);
 	InitMaterializedSRF(fcinfo, 0);
 	preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);

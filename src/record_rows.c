@@ -214,7 +214,7 @@ promote_recorded_rows(PG_FUNCTION_ARGS)
 	SpiScope	scope;
 	bool		isnull;
 
-	access_require_in("admin", NULL, NULL);
+	access_require_in("audit", NULL, NULL);
 	InitMaterializedSRF(fcinfo, 0);
 	asked.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);

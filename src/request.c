@@ -573,7 +573,7 @@ promote_request_evidence(PG_FUNCTION_ARGS)
 	statement_run(&read, values, NULL, true);
 	if (SPI_processed > 0)
 	{
-		access_require_of(scope.user, "view", project, spi_text(SPI_tuptable, 0, 1));
+		access_require_of(scope.user, ACCESS_ROWS, project, spi_text(SPI_tuptable, 0, 1));
 		document = SPI_datumTransfer(spi_value(SPI_tuptable, 0, 2, &isnull), false, -1);
 	}
 	spi_leave(&scope);

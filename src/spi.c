@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "actor.h"
 #include "spi.h"
 
 #include "access/htup_details.h"
@@ -62,7 +63,7 @@ tables_owner(void)
 bool
 am_tables_owner(void)
 {
-	return has_privs_of_role(GetUserId(), tables_owner()) || superuser();
+	return has_privs_of_role(rights_role(), tables_owner()) || superuser_arg(rights_role());
 }
 
 /*

@@ -36,7 +36,7 @@ subject_project(const char *subject)
 /*
  * promote.verify_audit(subject text) returns table, see sql/verify.sql
  *
- * Who verifies sees what is wrong with anything of the project: its admins.
+ * Who verifies sees what is wrong with anything of the project: its auditors and admins.
  */
 Datum
 promote_verify_audit(PG_FUNCTION_ARGS)
@@ -52,7 +52,7 @@ promote_verify_audit(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result;
 	SpiScope	scope;
 
-	access_require_in("admin", subject ? subject_project(subject) : NULL, NULL);
+	access_require_in("audit", subject ? subject_project(subject) : NULL, NULL);
 	values[0] = text_or_null(subject, &nulls[0]);
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;

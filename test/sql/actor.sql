@@ -26,6 +26,8 @@ SELECT throws_ok($$SELECT promote.configure_instance('ecomm-staging-db', '{"repl
 SET LOCAL promote.actor = 'promote_test_person';
 SELECT is(promote.current_actor(), 'promote_test_person', '... but oneself');
 RESET ROLE;
+SELECT throws_ok($$SELECT promote.current_actor()$$, 'PM703', NULL, '... which is not the word of another role');
+RESET promote.actor;
 SELECT promote.grant_action('promote_test_person', 'impersonate') \g /dev/null
 SET LOCAL promote.actor = 'Ada Lovelace <ada@example.com>';
 SET LOCAL ROLE promote_test_person;

@@ -29,7 +29,7 @@ CREATE ROLE caller LOGIN;
 CREATE ROLE wrapper;
 CREATE ROLE visitor LOGIN;
 INSERT INTO promote.grants (role, action)
-VALUES ('caller', 'promote'), ('caller', 'configure'), ('caller', 'admin'), ('caller', 'impersonate'), ('wrapper', 'promote');
+VALUES ('caller', 'promote'), ('caller', 'configure'), ('caller', 'admin'), ('caller', 'impersonate'), ('wrapper', 'promote'), ('wrapper', 'impersonate');
 CREATE SCHEMA work AUTHORIZATION wrapper;
 GRANT USAGE ON SCHEMA work TO visitor;
 SET ROLE wrapper;

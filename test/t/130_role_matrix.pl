@@ -130,7 +130,7 @@ SQL
 
 # ---- roles ----
 
-my @actions = qw(view configure promote plan deploy approve override decommission secrets work admin);
+my @actions = qw(view configure promote plan deploy approve override decommission secrets work admin audit);
 
 # Where each role has which actions: [action, project, environment].
 my %grants = (
@@ -160,12 +160,13 @@ SQL
 my @exempt = ('dba', 'postgres');
 my @roles = (sort(keys %grants), 'postgres');
 
-# Is the action granted to the role in a place?
+# Is the action granted to the role in a place? Every grant but the last lets see rows, which is no action.
+my %implied = (view => qr/^(?!impersonate|audit)/, see => qr/^(?!impersonate)/, audit => qr/^admin/);
 sub is_granted {
 	my ($role, $action, $project, $environment) = @_;
 	return 1 if grep { $_ eq $role } @exempt;
 	return scalar grep {
-		($_->[0] eq $action || ($action eq 'view' && $_->[0] ne 'impersonate'))
+		($_->[0] eq $action || ($implied{$action} && $_->[0] =~ $implied{$action}))
 		  && (!defined $_->[1] || (defined $project && $_->[1] eq $project))
 		  && (!defined $_->[2] || (defined $environment && $_->[2] eq $environment))
 	} @{ $grants{$role} };
@@ -175,9 +176,9 @@ sub is_granted {
 sub forbidden {
 	my ($role) = @_;
 	return (
-		is_granted($role, 'view', 'other') ? () : $word{other},
-		is_granted($role, 'view', 'mine', 'hidden') ? () : $word{'mine-hidden'},
-		is_granted($role, 'view', 'mine', 'staging') ? () : $word{mine});
+		is_granted($role, 'see', 'other') ? () : $word{other},
+		is_granted($role, 'see', 'mine', 'hidden') ? () : $word{'mine-hidden'},
+		is_granted($role, 'see', 'mine', 'staging') ? () : $word{mine});
 }
 
 # ---- functions ----
@@ -186,7 +187,8 @@ sub forbidden {
 # lets it find what the caller sees, or "nobody" where it is not for anybody but the owner.
 my %takes = (
 	(map { $_ => 'view' } qw(preview_promotion blockers plan_text config_as_of rehearse_rollback compare_deployments compare_instances
-		next_environments upstream_environments approvals next_possible request_evidence matrix)),
+		next_environments upstream_environments next_possible)),
+	(map { $_ => 'see' } qw(approvals request_evidence matrix)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference remove_remote_reference)),
 	(map { $_ => 'promote' } qw(promote_instance promote_to_next rollback_instance open_request preview_request pause_request)),
 	(map { $_ => 'promote deploy' } qw(advance_request resume_request cancel_request)),
@@ -196,7 +198,8 @@ my %takes = (
 	(map { $_ => 'work' } qw(claim_deployment heartbeat_deployment append_deployment_log complete_deployment fail_deployment release_deployment
 		record_plan report_observed report_health deployment_secrets)),
 	(map { $_ => 'secrets' } qw(set_secret remove_secret)),
-	(map { $_ => 'admin' } qw(grant_action revoke_action stop_line resume_line verify_audit prune_audit)),
+	(map { $_ => 'admin' } qw(grant_action revoke_action stop_line resume_line prune_audit)),
+	verify_audit => 'audit',
 	(map { $_ => 'admin everywhere' } qw(refresh_grants block_release unblock_release rotate_secrets)),
 	(map { $_ => 'rows' } qw(resolve_release handoff_text audit_head verify_audit_head)),
 	(map { $_ => 'nobody' } qw(request_document audit_problems audit_of revisions_of deployments_of approvals_of overrides_of
@@ -352,7 +355,7 @@ sub may_call {
 	return is_granted($role, 'admin') if ($takes[1] // '') eq 'everywhere';
 	# a project as a whole, and what is somewhere in it
 	my $environment = $function =~ /_line$|verify_audit|prune_audit/ ? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
-	return is_granted($role, 'view', $project, 'staging') || is_granted($role, 'view', $project, 'hidden') if $function eq 'matrix';
+	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function eq 'matrix';
 	return scalar(grep { $_->[0] eq 'work' } @{ $grants{$role} }) if $anywhere{$function};
 	return 0 if $function =~ /^(?:preview_promotion|promote_instance|open_request|compare_\w+|\w+_request)$/ && !is_granted($role, 'view', $project, 'staging');
 	return !grep { !is_granted($role, $_, $project, $environment) } @takes;
@@ -415,6 +418,28 @@ none('a value that is sensitive is shown to nobody but the owner and workers', m
 none('... and by nothing but what is made for it', map { $tell->() }
 	tried("said ~ '$sensitive' AND role NOT IN ('dba', 'postgres') AND name !~ 'claim_deployment|config_as_of'"));
 none('a secret is shown by nothing', map { $tell->() } tried("said ~ '$secret'"));
+
+# ---- by code that nobody has called ----
+
+# As the owner, to whom everything is allowed, in what refreshes a materialized view.
+$node->query('matrix', 'CREATE TABLE public.uncalled (name text, volatile boolean, statement text)');
+$node->query('matrix', join '', map { my $try = $_; sprintf "INSERT INTO public.uncalled SELECT %s, provolatile = 'v', %s FROM pg_proc WHERE oid = %s::regprocedure;\n",
+	map { quoted($_) } @$try[ 1, 3, 1 ] } grep { $_->[0] eq 'function' && $_->[2] eq 'mine' } @tries);
+$node->query('matrix', <<'SQL');
+CREATE FUNCTION public.attempt_uncalled(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE statement;
+	RETURN 'ok';
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE;
+END $$;
+CREATE MATERIALIZED VIEW public.came_uncalled AS SELECT u.name, u.volatile, public.attempt_uncalled(u.statement) AS state FROM public.uncalled AS u;
+SQL
+# rehearsing is tried without recording it, which only asks
+none('what changes something is refused in what the server does with somebody\'s objects',
+	$node->query('matrix', q{SELECT name || ' ' || state FROM public.came_uncalled WHERE volatile AND state <> 'PM704' AND name !~ 'rehearse'}) || ());
+none('... and what only asks is not', $node->query('matrix', q{SELECT name || ' ' || state FROM public.came_uncalled WHERE NOT volatile AND state = 'PM704'}) || ());
+cmp_ok($node->query('matrix', q{SELECT count(*) FROM public.came_uncalled WHERE volatile}), '>', 40, '... and both are many');
 
 # ---- COPY ----
 
