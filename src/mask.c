@@ -537,10 +537,10 @@ inherited_marks(const Mask *mask, const Jsonb *document, const Secrets *lost)
 	return root.node;
 }
 
-/* Add the paths of leaves that one tree marks, and not both of the others, to the array that is open. */
+/* Add the paths of leaves that one tree marks and the other does not to the array that is open. */
 static void
 add_paths(JsonBuilder *builder, StringInfo path, const JsonbValue *value, const JsonMark *marks,
-		  const JsonMark *own, const JsonMark *rendered)
+		  const JsonMark *own)
 {
 	int			length = path->len;
 	JsonCursor	cursor;
@@ -548,12 +548,11 @@ add_paths(JsonBuilder *builder, StringInfo path, const JsonbValue *value, const 
 				below;
 
 	check_stack_depth();
-	if (json_mark_within(marks) == 0 ||
-		(json_mark_flags(own) & json_mark_flags(rendered) & SCHEMA_SENSITIVE))
+	if (json_mark_within(marks) == 0 || (json_mark_flags(own) & SCHEMA_SENSITIVE))
 		return;
 	if (json_is_leaf(value))
 	{
-		const char *text = json_path_text(path);
+		const char *text = pstrdup(json_path_text(path));
 
 		json_build_string(builder, text, strlen(text));
 		return;
@@ -567,28 +566,10 @@ add_paths(JsonBuilder *builder, StringInfo path, const JsonbValue *value, const 
 			json_path_add_key(path, key.val.string.val, key.val.string.len);
 		else
 			json_path_add_index(path, index);
-		add_paths(builder, path, &below, json_mark_child(marks, index), json_mark_child(own, index),
-				  json_mark_child(rendered, index));
+		add_paths(builder, path, &below, json_mark_child(marks, index), json_mark_child(own, index));
 		path->len = length;
 		path->data[length] = '\0';
 	}
-}
-
-/*
- * The marks of a document's own schema, set on those of another one that
- * differs from it by its placeholders alone.
- */
-static JsonMark *
-own_marks(const Jsonb *document, const Jsonb *schema, const Jsonb *params)
-{
-	JsonMarkFrame root = {NULL, 0, 0, NULL};
-	JsonbValue	view,
-				other;
-
-	json_root(params, &view);
-	json_root(document, &other);
-	json_mark_unite(&root, &view, &other, marks_of(document, schema, SCHEMA_SENSITIVE));
-	return root.node;
 }
 
 /* What is marked in an origin and in neither of two documents; NULL: nothing. */
@@ -604,15 +585,17 @@ lost_secrets(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *
 
 /*
  * The leaves of new params, which rendered is made of, that have a value of a
- * marked place of an origin and are not marked by their own schema any more, or
- * in one of the two documents alone: an array of paths, NULL for none.  What a
- * release has ceased to mark is no secret by its word: the mask is by that
- * schema, too, and by what the origins have kept themselves.
+ * marked place of an origin and are not marked by their own schema any more:
+ * an array of paths, NULL for none.  Where placeholders may decide what is
+ * marked all are, for what renders them next is not known.  What a release has
+ * ceased to mark is no secret by its word: the mask is by that schema, too, and
+ * by what the origins have kept themselves.
  */
 Jsonb *
 mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *rendered)
 {
 	const Secrets *lost = lost_secrets(mask, schema, params, rendered);
+	bool		varies = marks_vary(mask);
 	JsonMarkFrame root = {NULL, 0, 0, NULL};
 	JsonBuilder builder;
 	StringInfoData path;
@@ -620,7 +603,7 @@ mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *ren
 				other;
 	Jsonb	   *paths;
 
-	if (lost == NULL && !marks_vary(mask))
+	if (lost == NULL && !varies)
 		return NULL;
 	json_root(params, &view);
 	root.node = inherited_marks(mask, params, lost);
@@ -632,8 +615,8 @@ mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *ren
 	initStringInfo(&path);
 	json_builder_init(&builder);
 	json_build_begin_array(&builder);
-	add_paths(&builder, &path, &view, root.node, own_marks(params, schema, params),
-			  own_marks(rendered, schema, params));
+	add_paths(&builder, &path, &view, root.node,
+			  varies && rendered != params ? NULL : marks_of(params, schema, SCHEMA_SENSITIVE));
 	json_build_end_array(&builder);
 	paths = json_builder_finish(&builder);
 	return JB_ROOT_COUNT(paths) > 0 ? paths : NULL;
