@@ -57,6 +57,7 @@ CREATE TABLE promote.revision (
     source_environment promote.environment_name,
     source_revision    integer,
     overrides          jsonb,
+    kept_marks         jsonb,
     plan               boolean NOT NULL DEFAULT true,
     allow_replace      boolean NOT NULL DEFAULT false,
     message            text,
@@ -79,7 +80,9 @@ CREATE TABLE promote.revision (
         CHECK ((source_environment IS NULL) = (source_revision IS NULL)
                AND (origin <> 'promotion' OR source_environment <> environment) IS TRUE),
     CONSTRAINT revision_overrides_check
-        CHECK (pg_catalog.jsonb_typeof(overrides) = 'object')
+        CHECK (pg_catalog.jsonb_typeof(overrides) = 'object'),
+    CONSTRAINT revision_kept_marks_check
+        CHECK (pg_catalog.jsonb_typeof(kept_marks) = 'array')
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.revision', '');
 COMMENT ON TABLE promote.revision IS 'Desired states of an instance, numbered from 1; the last one is what is desired now';
@@ -96,6 +99,7 @@ COMMENT ON COLUMN promote.revision.origin IS 'edit, promotion, fork, rollback or
 COMMENT ON COLUMN promote.revision.source_environment IS 'Environment of the instance that it was promoted from';
 COMMENT ON COLUMN promote.revision.source_revision IS 'The source''s desired revision at that moment';
 COMMENT ON COLUMN promote.revision.overrides IS 'Merge patch that was laid on top; of an edit, the patch itself';
+COMMENT ON COLUMN promote.revision.kept_marks IS 'Paths of leaves that the release marks nowhere in this configuration, but whose values come from where it does: they are masked, too; NULL: none';
 COMMENT ON COLUMN promote.revision.plan IS 'Was a PLAN deployment asked for?';
 COMMENT ON COLUMN promote.revision.allow_replace IS 'May it change immutable values of a provisioned instance?';
 COMMENT ON COLUMN promote.revision.message IS 'Why, in the actor''s words';

@@ -13,14 +13,15 @@ REVOKE ALL ON FUNCTION promote.plan_text(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.plan_text(text, integer) IS
 'What a deployment would change, for people; of the last one where none is named';
 
-CREATE FUNCTION promote.config_as_of(instance text, at timestamptz DEFAULT NULL)
+CREATE FUNCTION promote.config_as_of(
+    instance text, at timestamptz DEFAULT NULL, state text DEFAULT 'desired')
     RETURNS TABLE (revision integer, params jsonb, version_constraint text,
-                   release_channel text, since timestamptz, actor text)
+                   release_channel text, since timestamptz, actor text, version text, deployment integer)
     LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
     AS 'MODULE_PATHNAME', 'promote_config_as_of';
-REVOKE ALL ON FUNCTION promote.config_as_of(text, timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION promote.config_as_of(text, timestamptz) IS
-'What the instance desired at that moment, or now: its revision, whole; sensitive values are masked but for the owner and for workers, who get them anyway; no row where it had none yet';
+REVOKE ALL ON FUNCTION promote.config_as_of(text, timestamptz, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.config_as_of(text, timestamptz, text) IS
+'What the instance desired at that moment, or now: its revision, whole, and the release that it was judged by; or, with state => ''running'', what it ran: the revision as it was rendered and the release that it was deployed by, since when, by whose order and by which deployment. Sensitive values are masked but for the owner and for workers, who get them anyway; no row where it had none yet, or ran nothing';
 
 CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
     SELECT r.created_at AS at,

@@ -4,7 +4,6 @@
 #include "postgres.h"
 
 #include "carry.h"
-#include "compose.h"
 #include "deployment.h"
 #include "errors.h"
 #include "grants.h"
@@ -13,6 +12,7 @@
 #include "json/reader.h"
 #include "json/render.h"
 #include "json/writer.h"
+#include "mask.h"
 #include "schema/schema.h"
 #include "stage.h"
 
@@ -37,6 +37,8 @@ typedef struct Side
 	char	   *version;
 	Jsonb	   *params;			/* rendered */
 	Jsonb	   *schema;			/* of the release */
+	Jsonb	   *raw;			/* what params are made of; NULL: that is not known */
+	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
 	Jsonb	   *references;		/* remote ones; NULL: none */
 	int32		recorded;		/* PLAN deployment that was recorded for it; 0: none */
 } Side;
@@ -116,6 +118,7 @@ read_deployment(Side *side)
 	side->version = carried.version;
 	side->params = carried.params;
 	side->schema = carried.schema;
+	side->kept = carried.kept;
 	side->references = carried.references;
 	deployment_values(&side->key, side->deployment, values);
 	statement_run(&read, values, NULL, true);
@@ -163,6 +166,8 @@ read_desired(Side *side)
 	side->version = (char *) proposed.proposal.version;
 	side->params = json_render(proposed.proposal.params, proposed.proposal.parameters, true);
 	side->schema = proposed.proposal.schema;
+	side->raw = proposed.proposal.params;
+	side->kept = proposed.proposal.own_kept;
 	side->references = proposed.references;
 }
 
@@ -218,19 +223,25 @@ put_leaf(void *state, const JsonChange *change)
 	JsonbValue	mask;
 
 	put_row(state, "params", change->path, json_change_name(change),
-			compose_shown(change->old_value, change->flags, &mask),
-			compose_shown(change->new_value, change->flags, &mask),
+			mask_shown(change->old_value, change->flags, &mask),
+			mask_shown(change->new_value, change->flags, &mask),
 			(change->flags & SCHEMA_SENSITIVE) != 0);
 }
 
-/* Put the leaves that differ; what either release calls sensitive is masked. */
+/* Put the leaves that differ; what either release calls sensitive of either is masked. */
 static void
 put_leaves(ReturnSetInfo *result, const Side *a, const Side *b)
 {
-	Proposal	proposal = {.schema = a->schema,.other_schemas = {b->schema}};
+	const Side *sides[] = {a, b};
+	Mask	   *mask = mask_create(a->schema);
 
-	json_leaf_diff(a->params, compose_marks(&proposal, a->params),
-				   b->params, compose_marks(&proposal, b->params), put_leaf, result);
+	mask_add_schema(mask, b->schema);
+	for (int i = 0; i < lengthof(sides); i++)
+	{
+		mask_add_origin(mask, sides[i]->raw, sides[i]->kept);
+		mask_add_origin(mask, sides[i]->params, sides[i]->kept);
+	}
+	mask_leaf_diff(mask, a->params, b->params, put_leaf, result);
 }
 
 /* A text as a value that lives as long as it; NULL for none. */

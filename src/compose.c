@@ -43,37 +43,6 @@ is_empty(const Jsonb *document)
 	return JB_ROOT_IS_OBJECT(document) && JB_ROOT_COUNT(document) == 0;
 }
 
-/* Set on the marks of a document what another tree says of the same places. */
-static void
-add_marks(JsonMarkFrame *frame, const JsonbValue *document, const JsonMark *from)
-{
-	JsonCursor	cursor;
-	JsonbValue	key,
-				value;
-	JsonMarkFrame child = {frame, 0, 0, NULL};
-
-	check_stack_depth();
-	if (from == NULL)
-		return;
-	/* what a placeholder became may have marks below, where it has no places */
-	if (json_is_leaf(document))
-	{
-		json_mark_set(frame, json_mark_within(from));
-		return;
-	}
-	if (from->flags)
-		json_mark_set(frame, from->flags);
-	frame->count = json_count(document);
-	json_cursor_init(&cursor, document->val.binary.data);
-	while (json_is_object(document) ? json_next_pair(&cursor, &key, &value) :
-		   json_next_element(&cursor, &value))
-	{
-		child.index = cursor.next - 1;
-		child.node = NULL;
-		add_marks(&child, &value, json_mark_child(from, child.index));
-	}
-}
-
 /*
  * Where a document is not copyable: as it stands, and as it is with its
  * placeholders replaced, by which a branch of the schema may be decided.
@@ -83,7 +52,8 @@ static JsonMark *
 noncopyable_marks(const Jsonb *document, const Jsonb *schema, const Jsonb *const *variables)
 {
 	JsonMarkFrame root = {NULL, 0, 0, NULL};
-	JsonbValue	view;
+	JsonbValue	view,
+				other;
 
 	root.node = marks_of(document, schema, SCHEMA_NONCOPYABLE);
 	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE) ||
@@ -91,9 +61,14 @@ noncopyable_marks(const Jsonb *document, const Jsonb *schema, const Jsonb *const
 		return root.node;
 	json_root(document, &view);
 	for (int i = 0; i < 2; i++)
-		if (variables[i])
-			add_marks(&root, &view, marks_of(json_render(document, variables[i], true),
-											 schema, SCHEMA_NONCOPYABLE));
+	{
+		Jsonb	   *rendered = variables[i] ? json_render(document, variables[i], true) : NULL;
+
+		if (rendered == NULL)
+			continue;
+		json_root(rendered, &other);
+		json_mark_unite(&root, &view, &other, marks_of(rendered, schema, SCHEMA_NONCOPYABLE));
+	}
 	return root.node;
 }
 
@@ -159,9 +134,9 @@ apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
  * proposal's params are still the source's.
  */
 Jsonb *
-compose_base(const Proposal *proposal, const Jsonb *source_parameters)
+compose_base(const Proposal *proposal)
 {
-	const Jsonb *variables[2] = {proposal->parameters, source_parameters};
+	const Jsonb *variables[2] = {proposal->parameters, proposal->source_parameters};
 
 	return overlay_own(proposal->params, proposal->own_params, proposal->schema, variables);
 }
@@ -244,6 +219,16 @@ compose_replaced(const Jsonb *runs, const Jsonb *rendered, Jsonb *schema)
 	return paths.data;
 }
 
+/* Report in which leaves a proposal differs from what may run, with marks that say what is immutable. */
+static void
+diff_immutable(const Proposal *proposal, const DeployedParams *deployed,
+			   JsonChangeCollector collect, void *state)
+{
+	json_leaf_diff(deployed->params, marks_of(deployed->params, proposal->schema, SCHEMA_IMMUTABLE),
+				   proposal->rendered, marks_of(proposal->rendered, proposal->schema, SCHEMA_IMMUTABLE),
+				   collect, state);
+}
+
 /*
  * Where the instance is provisioned, find what the proposal would change
  * although it is immutable: refused, or marked where it was allowed.
@@ -255,15 +240,10 @@ check_immutable(Proposal *proposal)
 	ListCell   *cell;
 
 	initStringInfo(&paths);
+	/* one that was planned in several ways is compared with each */
 	foreach(cell, proposal->deployed)
-	{
-		Jsonb	   *deployed = lfirst(cell);
-
-		/* one that was planned in several ways is compared with each */
 		if (paths.len == 0)
-			json_leaf_diff(deployed, marks_of(deployed, proposal->schema, SCHEMA_IMMUTABLE),
-						   proposal->rendered, proposal->marks, add_immutable, &paths);
-	}
+			diff_immutable(proposal, lfirst(cell), add_immutable, &paths);
 	proposal->destructive = paths.len > 0;
 	if (proposal->destructive && !proposal->allow_replace)
 		ereport(ERROR,
@@ -274,25 +254,51 @@ check_immutable(Proposal *proposal)
 	pfree(paths.data);
 }
 
-/*
- * The marks that decide what of a rendered document is shown, and how.  What
- * any of the releases concerned calls sensitive is never shown.
- */
-JsonMark *
-compose_marks(const Proposal *proposal, const Jsonb *document)
+/* A mask by a schema, with all that a proposal's values come from. */
+static Mask *
+mask_by(const Proposal *proposal, const Jsonb *schema)
 {
-	JsonMarkFrame root = {NULL, 0, 0, NULL};
-	JsonbValue	view;
+	Mask	   *mask = mask_create(schema);
+	ListCell   *cell;
 
-	if (document == NULL)
-		return NULL;
-	json_root(document, &view);
-	root.node = marks_of(document, proposal->schema, SCHEMA_IMMUTABLE | SCHEMA_SENSITIVE);
+	mask_add_both(mask, proposal->source_params, proposal->source_parameters, proposal->source_kept);
+	mask_add_both(mask, proposal->source_params, proposal->parameters, proposal->source_kept);
+	mask_add_both(mask, proposal->own_params, proposal->parameters, proposal->own_kept);
+	mask_add_origin(mask, proposal->planned, proposal->planned_kept);
+	foreach(cell, proposal->deployed)
+	{
+		const DeployedParams *deployed = lfirst(cell);
+
+		mask_add_origin(mask, deployed->params, deployed->kept);
+	}
+	mask_add_origin(mask, proposal->params, proposal->kept);
+	mask_add_origin(mask, proposal->rendered, proposal->kept);
+	return mask;
+}
+
+/*
+ * What of a proposal, which is checked, must not be seen: by the schemas of all
+ * releases concerned.
+ */
+Mask *
+compose_mask(const Proposal *proposal)
+{
+	Mask	   *mask = mask_by(proposal, proposal->schema);
+	ListCell   *cell;
+
 	for (int i = 0; i < lengthof(proposal->other_schemas); i++)
-		if (proposal->other_schemas[i])
-			add_marks(&root, &view, marks_of(document, proposal->other_schemas[i],
-											 SCHEMA_SENSITIVE));
-	return root.node;
+		mask_add_schema(mask, proposal->other_schemas[i]);
+	foreach(cell, proposal->deployed)
+		mask_add_schema(mask, ((const DeployedParams *) lfirst(cell))->schema);
+	return mask;
+}
+
+/* The paths that keep marks in a checked proposal's params: see mask_kept. */
+Jsonb *
+compose_kept(const Proposal *proposal)
+{
+	return mask_kept(mask_by(proposal, proposal->schema), proposal->schema,
+					 proposal->params, proposal->rendered);
 }
 
 /*
@@ -307,8 +313,6 @@ compose_check(Proposal *proposal)
 	if (proposal->rendered != proposal->params)
 		json_check_params(proposal->rendered, "rendered params");
 	check_valid(proposal);
-	proposal->marks = compose_marks(proposal, proposal->rendered);
-	proposal->planned_marks = compose_marks(proposal, proposal->planned);
 	check_immutable(proposal);
 }
 
@@ -355,13 +359,8 @@ tell_immutables(Obstacles *obstacles, const Proposal *proposal)
 	ListCell   *cell;
 
 	foreach(cell, proposal->deployed)
-	{
-		Jsonb	   *deployed = lfirst(cell);
-
 		if (!obstacles->immutable)
-			json_leaf_diff(deployed, marks_of(deployed, proposal->schema, SCHEMA_IMMUTABLE),
-						   proposal->rendered, proposal->marks, tell_immutable, obstacles);
-	}
+			diff_immutable(proposal, lfirst(cell), tell_immutable, obstacles);
 }
 
 /*
@@ -386,76 +385,8 @@ compose_obstacles(Proposal *proposal, ObstacleCollector collect, void *state)
 	/* a placeholder that is still there would be judged as the string that it is */
 	if (problems == NIL)
 		schema_validate(schema_compile(proposal->schema), &view, tell_violation, &obstacles);
-	proposal->marks = compose_marks(proposal, proposal->rendered);
-	proposal->planned_marks = compose_marks(proposal, proposal->planned);
 	tell_immutables(&obstacles, proposal);
 	proposal->destructive = obstacles.immutable;
-}
-
-/* What may be shown of a value: itself, or the mask that the caller lends. */
-const JsonbValue *
-compose_shown(const JsonbValue *value, uint32 flags, JsonbValue *mask)
-{
-	if (value == NULL || !(flags & SCHEMA_SENSITIVE))
-		return value;
-	mask->type = jbvString;
-	mask->val.string.val = SENSITIVE_MASK;
-	mask->val.string.len = strlen(SENSITIVE_MASK);
-	return mask;
-}
-
-static void write_masked_children(JsonBuilder *builder, const JsonbValue *container, const JsonMark *marks);
-
-/* Write a value with what is sensitive of it masked. */
-static void
-write_masked(JsonBuilder *builder, const JsonbValue *value, const JsonMark *marks)
-{
-	JsonbValue	mask;
-
-	check_stack_depth();
-	if ((json_mark_flags(marks) & SCHEMA_SENSITIVE) || !(json_mark_within(marks) & SCHEMA_SENSITIVE))
-		json_build_value(builder, compose_shown(value, json_mark_flags(marks), &mask));
-	else
-		write_masked_children(builder, value, marks);
-}
-
-/* The same of what a container holds, with the container around it. */
-static void
-write_masked_children(JsonBuilder *builder, const JsonbValue *container, const JsonMark *marks)
-{
-	JsonCursor	cursor;
-	JsonbValue	key;
-	JsonbValue	value;
-
-	json_cursor_init(&cursor, container->val.binary.data);
-	if (json_is_array(container))
-	{
-		json_build_begin_array(builder);
-		for (uint32 i = 0; json_next_element(&cursor, &value); i++)
-			write_masked(builder, &value, json_mark_child(marks, i));
-		json_build_end_array(builder);
-		return;
-	}
-	json_build_begin_object(builder);
-	for (uint32 i = 0; json_next_pair(&cursor, &key, &value); i++)
-	{
-		json_build_key(builder, key.val.string.val, key.val.string.len);
-		write_masked(builder, &value, json_mark_child(marks, i));
-	}
-	json_build_end_object(builder);
-}
-
-/* A document, with every value masked that the schema calls sensitive. */
-Jsonb *
-compose_masked(const Jsonb *document, const Jsonb *schema)
-{
-	JsonBuilder builder;
-	JsonbValue	view;
-
-	json_root(document, &view);
-	json_builder_init(&builder);
-	write_masked(&builder, &view, marks_of(document, schema, SCHEMA_SENSITIVE));
-	return json_builder_finish(&builder);
 }
 
 /* Write one side of a change under its key; a missing value has no key. */
@@ -464,7 +395,7 @@ write_shown(JsonBuilder *builder, const char *key, const JsonbValue *value, uint
 {
 	JsonbValue	mask;
 
-	value = compose_shown(value, flags, &mask);
+	value = mask_shown(value, flags, &mask);
 	if (value == NULL)
 		return;
 	json_build_key(builder, key, strlen(key));
@@ -496,21 +427,27 @@ write_change(void *state, const JsonChange *change)
 }
 
 /*
- * What a checked proposal changes since the last plan: an array of objects with path, change
+ * How two documents differ: an array of objects with path, change
  * (add, change, remove), old and new (each only where there is a value; the
  * sensitive ones masked), immutable and sensitive (only where true).
  */
 Jsonb *
-compose_diff(const Proposal *proposal)
+compose_masked_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document)
 {
 	JsonBuilder	builder;
 
 	json_builder_init(&builder);
 	json_build_begin_array(&builder);
-	json_leaf_diff(proposal->planned, proposal->planned_marks,
-				   proposal->rendered, proposal->marks, write_change, &builder);
+	mask_leaf_diff(mask, old_document, new_document, write_change, &builder);
 	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
+}
+
+/* What a checked proposal changes since the last plan. */
+Jsonb *
+compose_diff(const Proposal *proposal)
+{
+	return compose_masked_diff(compose_mask(proposal), proposal->planned, proposal->rendered);
 }
 
 /* Fetch an argument that must be an object within the limits. */

@@ -7,8 +7,17 @@
 #include "postgres.h"
 
 #include "json/diff.h"
+#include "mask.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
+
+/* What may run. */
+typedef struct DeployedParams
+{
+	Jsonb	   *params;			/* rendered */
+	Jsonb	   *schema;			/* of its release */
+	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
+} DeployedParams;
 
 /*
  * A desired state that is proposed for an instance, with what it is judged
@@ -19,9 +28,11 @@ typedef struct Proposal
 	const char *instance;		/* name, for messages */
 	Jsonb	   *params;			/* proposed */
 	Jsonb	   *own_params;		/* desired until now; NULL: none */
+	Jsonb	   *source_params;	/* that params are made of; NULL: none are known */
 	Jsonb	   *planned;		/* rendered, as last planned; NULL: never */
-	List	   *deployed;		/* what may run, rendered: Jsonb *; NIL: nothing */
+	List	   *deployed;		/* DeployedParams *; NIL: nothing */
 	Jsonb	   *parameters;		/* the environment's, for placeholders */
+	Jsonb	   *source_parameters;	/* the same of the source; NULL with it */
 	const char *bundle;
 	const char *version;		/* release that it would run */
 	Jsonb	   *schema;			/* of that release */
@@ -31,11 +42,15 @@ typedef struct Proposal
 	 * destination's until now, the one last planned, the source's.
 	 */
 	Jsonb	   *other_schemas[3];
+
+	/* The paths that keep marks in these, see mask.h; NULL: none do. */
+	Jsonb	   *kept;			/* in params, of a row of revision */
+	Jsonb	   *own_kept;
+	Jsonb	   *source_kept;
+	Jsonb	   *planned_kept;
 	bool		allow_replace;	/* may immutable values change? */
 
 	Jsonb	   *rendered;		/* params with placeholders replaced */
-	JsonMark   *marks;			/* of rendered */
-	JsonMark   *planned_marks;	/* of planned */
 	bool		destructive;	/* an immutable value of what runs changes */
 } Proposal;
 
@@ -53,16 +68,15 @@ typedef void (*ObstacleCollector) (void *state, const Obstacle *obstacle);
 
 extern Jsonb *compose_params(const Jsonb *source, const Jsonb *destination,
 							 const Jsonb *schema, const Jsonb *overrides);
-extern Jsonb *compose_base(const Proposal *proposal, const Jsonb *source_parameters);
+extern Jsonb *compose_base(const Proposal *proposal);
 extern Jsonb *compose_overrides(const Proposal *proposal, Jsonb *base,
 								const Jsonb *overrides);
 extern void compose_check(Proposal *proposal);
 extern void compose_obstacles(Proposal *proposal, ObstacleCollector collect, void *state);
-extern JsonMark *compose_marks(const Proposal *proposal, const Jsonb *document);
+extern Mask *compose_mask(const Proposal *proposal);
+extern Jsonb *compose_kept(const Proposal *proposal);
 extern Jsonb *compose_diff(const Proposal *proposal);
+extern Jsonb *compose_masked_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document);
 extern char *compose_replaced(const Jsonb *runs, const Jsonb *rendered, Jsonb *schema);
-extern Jsonb *compose_masked(const Jsonb *document, const Jsonb *schema);
-extern const JsonbValue *compose_shown(const JsonbValue *value, uint32 flags,
-									   JsonbValue *mask);
 
 #endif							/* PROMOTE_COMPOSE_H */

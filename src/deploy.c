@@ -128,13 +128,12 @@ diff_from_deployed(Review *review)
 	if (review->deployed_by > 0 && deployment_carries(&proposed->key, review->deployed_by, false, &runs))
 	{
 		proposal->planned = runs.params;
+		proposal->planned_kept = runs.kept;
 		proposed->planned_references = runs.references;
 		proposal->other_schemas[1] = strcmp(runs.version, proposal->version) == 0 ? NULL : runs.schema;
 		proposed->base_revision = runs.revision;
 		proposed->previous_version = runs.version;
 	}
-	proposal->marks = compose_marks(proposal, proposal->rendered);
-	proposal->planned_marks = compose_marks(proposal, proposal->planned);
 	carry_judge(proposed, false);
 }
 
@@ -194,15 +193,15 @@ order_provision(Review *review, const Request *request)
 static Jsonb *
 diff_to_nothing(const Carried *runs)
 {
-	Proposal	proposal = {.schema = runs->schema,.planned = runs->params};
+	Mask	   *mask = mask_create(runs->schema);
 	JsonBuilder	builder;
 
 	json_builder_init(&builder);
 	json_build_begin_object(&builder);
 	json_build_end_object(&builder);
-	proposal.rendered = json_builder_finish(&builder);
-	proposal.planned_marks = compose_marks(&proposal, proposal.planned);
-	return carry_added_to(compose_diff(&proposal), carry_differences(runs->references, NULL));
+	mask_add_origin(mask, runs->params, runs->kept);
+	return carry_added_to(compose_masked_diff(mask, runs->params, json_builder_finish(&builder)),
+						  carry_differences(runs->references, NULL));
 }
 
 /* Decommission what the instance runs; by whatever changed it last. */

@@ -317,7 +317,9 @@ deployment_carries(const InstanceKey *key, int32 deployment, bool read_only, Car
 {
 	static Statement read = {
 		.text = "SELECT d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text,"
-		" d.rendered_digest, c.params, f.params_schema, f.slots, d.remote_references FROM promote.deployment AS d"
+		" d.rendered_digest, c.params, f.params_schema, f.slots, d.remote_references,"
+		" (SELECT r.kept_marks FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "d")
+		"  AND r.revision = d.revision) FROM promote.deployment AS d"
 		" CROSS JOIN LATERAL (SELECT c.params FROM promote.config AS c"
 		"  WHERE c.project = d.project AND c.digest = d.rendered_digest LIMIT 1) AS c"
 		" CROSS JOIN LATERAL (SELECT f.params_schema, NULLIF(f.remote_references, '{}') AS slots FROM promote.bundle_release AS f"
@@ -340,6 +342,7 @@ deployment_carries(const InstanceKey *key, int32 deployment, bool read_only, Car
 	carried->schema = spi_jsonb(SPI_tuptable, 0, 6);
 	carried->slots = spi_jsonb(SPI_tuptable, 0, 7);
 	carried->references = spi_jsonb(SPI_tuptable, 0, 8);
+	carried->kept = spi_jsonb(SPI_tuptable, 0, 9);
 	return true;
 }
 

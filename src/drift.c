@@ -190,15 +190,11 @@ touch_observation(const Report *report)
 static Jsonb *
 drift_of(const Carried *deployed, Jsonb *document)
 {
-	Proposal	proposal = {
-		.planned = deployed->params,
-		.rendered = document,
-		.schema = deployed->schema
-	};
+	Mask	   *mask = mask_create(deployed->schema);
 
-	proposal.planned_marks = compose_marks(&proposal, deployed->params);
-	proposal.marks = compose_marks(&proposal, document);
-	return compose_diff(&proposal);
+	mask_add_origin(mask, deployed->params, deployed->kept);
+	mask_add_origin(mask, document, NULL);
+	return compose_masked_diff(mask, deployed->params, document);
 }
 
 /* The same where only the digest is known: one difference, at the root. */

@@ -11,8 +11,8 @@
 #include "history.h"
 #include "json/digest.h"
 #include "json/reader.h"
+#include "mask.h"
 #include "plan_document.h"
-#include "schema/schema.h"
 #include "secrets.h"
 #include "stage.h"
 #include "trigger.h"
@@ -40,6 +40,7 @@ typedef struct PlanTarget
 	Deployment	deployment;
 	Jsonb	   *documents[2];	/* rendered params: those planned, and those that run */
 	Jsonb	   *schemas[2];		/* of the releases of both */
+	Jsonb	   *kept[2];		/* paths that keep marks in both; NULL: none */
 } PlanTarget;
 
 /* The rows' columns. */
@@ -81,12 +82,15 @@ make_row_type(void)
 static void
 read_target(PlanTarget *target)
 {
+#define KEPT_OF(deployment) \
+	"(SELECT v.kept_marks FROM promote.revision AS v WHERE " SAME_INSTANCE("v", deployment) \
+	" AND v.revision = " deployment ".revision)"
 	static Statement read = {
 		.text = "SELECT c.params, b.params_schema,"
 		" (SELECT k.params FROM promote.config AS k WHERE k.project = r.project"
 		"  AND k.digest = r.rendered_digest),"
 		" (SELECT f.params_schema FROM promote.bundle_release AS f WHERE f.bundle = r.bundle"
-		"  AND f.version = r.version)"
+		"  AND f.version = r.version), " KEPT_OF("d") ", " KEPT_OF("r")
 		" FROM promote.deployment AS d"
 		" JOIN promote.config AS c ON c.project = d.project AND c.digest = d.rendered_digest"
 		" JOIN promote.bundle_release AS b ON b.bundle = d.bundle AND b.version = d.version"
@@ -107,6 +111,7 @@ read_target(PlanTarget *target)
 	{
 		target->documents[i] = spi_jsonb(SPI_tuptable, 0, 1 + 2 * i);
 		target->schemas[i] = spi_jsonb(SPI_tuptable, 0, 2 + 2 * i);
+		target->kept[i] = spi_jsonb(SPI_tuptable, 0, 5 + i);
 	}
 }
 
@@ -114,23 +119,14 @@ read_target(PlanTarget *target)
 static Secrets *
 target_secrets(const PlanTarget *target)
 {
-	Secrets    *secrets = secrets_create(SECRETS_DECLARED);
-	JsonbValue	view;
+	Mask	   *mask = mask_create(NULL);
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 2; i++)
 	{
-		const Jsonb *document = target->documents[i / 2];
-		const Jsonb *schema = target->schemas[i % 2];
-
-		if (document == NULL || schema == NULL)
-			continue;
-		json_root(document, &view);
-		secrets_add_marked(secrets, &view,
-						   schema_marks(schema_compile(schema), &view, SCHEMA_SENSITIVE),
-						   SCHEMA_SENSITIVE);
+		mask_add_schema(mask, target->schemas[i]);
+		mask_add_origin(mask, target->documents[i], target->kept[i]);
 	}
-	secrets_finish(secrets);
-	return secrets;
+	return mask_secrets(mask, SECRETS_DECLARED);
 }
 
 /* Make the rows known to statements of this scope. */

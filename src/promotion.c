@@ -14,6 +14,7 @@
 #include "json/builder.h"
 #include "json/diff.h"
 #include "json/digest.h"
+#include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
 #include "json/writer.h"
@@ -97,7 +98,7 @@ promotion_read(Promotion *promotion, bool read_only)
 	proposal_require_release(proposed);
 	proposal_require_unblocked(proposed, "promotion");
 	promotion->source_params = proposal->params;
-	promotion->base = compose_base(proposal, proposed->source_parameters);
+	promotion->base = compose_base(proposal);
 	proposal->params = compose_overrides(proposal, promotion->base, promotion->overrides);
 }
 
@@ -411,9 +412,44 @@ has_path(const PathSet *set, const char *path)
 typedef struct Preview
 {
 	ReturnSetInfo *result;
+	const Promotion *promotion;
+	JsonbValue	overrides;
+	Mask	   *mask;
 	PathSet		changed;		/* differ between the old and the new state */
-	PathSet		overridden;		/* set or removed by the overrides */
+	bool		is_literal;		/* do the overrides stand for nothing but themselves? */
+	bool		at_old;			/* are leaves of the old state gone through, or of the new one? */
 } Preview;
+
+/* The value that a step leads to in the overrides; false where they say nothing of it. */
+static bool
+find_override(const JsonbValue *overrides, const JsonPathStep *step, JsonbValue *below)
+{
+	return step->key &&
+		getKeyJsonValueFromContainer(overrides->val.binary.data, step->key, step->length, below);
+}
+
+/*
+ * Do the overrides say what is at a path?  That is asked of them alone: whether
+ * they say what would be there anyway is nobody's business who cannot see it.
+ */
+static bool
+is_overridden(const Preview *preview, const char *path)
+{
+	JsonbValue	at = preview->overrides;
+	JsonbValue	below;
+	JsonPathReader reader;
+	JsonPathStep step;
+
+	json_path_reader_init(&reader, path, strlen(path));
+	/* what is no object replaces what is there, with all that is below it */
+	while (json_is_object(&at) && json_path_next(&reader, &step))
+	{
+		if (!find_override(&at, &step, &below))
+			return false;
+		at = below;
+	}
+	return true;
+}
 
 /* Put one row of a preview; sensitive values are masked. */
 static void
@@ -422,8 +458,8 @@ put_preview_row(Preview *preview, const JsonChange *change, const char *kind,
 				const char *origin)
 {
 	JsonbValue	mask;
-	const JsonbValue *old_shown = compose_shown(old_value, change->flags, &mask);
-	const JsonbValue *new_shown = compose_shown(new_value, change->flags, &mask);
+	const JsonbValue *old_shown = mask_shown(old_value, change->flags, &mask);
+	const JsonbValue *new_shown = mask_shown(new_value, change->flags, &mask);
 	bool		nulls[7] = {[2] = old_shown == NULL,[3] = new_shown == NULL};
 	Datum		values[7];
 
@@ -437,15 +473,69 @@ put_preview_row(Preview *preview, const JsonChange *change, const char *kind,
 	tuplestore_putvalues(preview->result->setResult, preview->result->setDesc, values, nulls);
 }
 
+/*
+ * Is a leaf one that the overrides say, and that its old state does not show?
+ * Such a one has its row whether they say anything new or not (put_hidden).
+ */
+static bool
+is_hidden(const JsonChange *change, bool overridden)
+{
+	return overridden && (change->flags & SCHEMA_SENSITIVE) && !(change->flags & MASK_NEW_ALONE);
+}
+
 /* Collector of what changes at the destination. */
 static void
 put_change(void *state, const JsonChange *change)
 {
 	Preview    *preview = state;
+	bool		overridden = is_overridden(preview, change->path);
+	JsonChange	shown = *change;
 
-	put_preview_row(preview, change, json_change_name(change),
-					change->old_value, change->new_value,
-					has_path(&preview->overridden, change->path) ? "override" : "source");
+	if (is_hidden(change, overridden))
+		return;
+	/* masked, it would say that the override is what it should not know */
+	if (overridden && preview->is_literal)
+		shown.flags &= ~(SCHEMA_SENSITIVE | MASK_NEW_ALONE);
+	put_preview_row(preview, &shown, json_change_name(change),
+					change->old_value, change->new_value, overridden ? "override" : "source");
+}
+
+/* The leaf at a path of a document; NULL where there is none. */
+static const JsonbValue *
+leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
+{
+	JsonbValue	root;
+
+	if (document == NULL)
+		return NULL;
+	json_root(document, &root);
+	return json_path_look_up(&root, path, strlen(path), value) && json_is_leaf(value) ? value : NULL;
+}
+
+/*
+ * Collector of the leaves of one state: those that the overrides say and nobody
+ * is to see, each once.
+ */
+static void
+put_hidden(void *state, const JsonChange *leaf)
+{
+	Preview    *preview = state;
+	const Proposal *proposal = &preview->promotion->proposed.proposal;
+	JsonChange	change = *leaf;
+	JsonbValue	old_value,
+				new_value;
+
+	if (!is_overridden(preview, leaf->path))
+		return;
+	change.old_value = leaf_at(proposal->planned, leaf->path, &old_value);
+	change.new_value = leaf_at(proposal->rendered, leaf->path, &new_value);
+	if (preview->at_old && change.new_value)
+		return;
+	if (mask_holds(preview->mask, change.old_value))
+		change.flags = (change.flags | SCHEMA_SENSITIVE) & ~MASK_NEW_ALONE;
+	if (is_hidden(&change, true))
+		put_preview_row(preview, &change, json_change_name(&change), change.old_value,
+						change.new_value, "override");
 }
 
 /*
@@ -458,8 +548,7 @@ put_kept(void *state, const JsonChange *change)
 {
 	Preview    *preview = state;
 
-	if (!has_path(&preview->overridden, change->path) &&
-		!has_path(&preview->changed, change->path))
+	if (!is_overridden(preview, change->path) && !has_path(&preview->changed, change->path))
 		put_preview_row(preview, change, "keep", change->new_value, change->new_value,
 						"destination");
 }
@@ -497,21 +586,52 @@ put_carried(const Preview *preview, const CarriedChange *change)
 
 /* Put all rows of a promotion whose proposal is checked. */
 static void
-put_preview(Preview *preview, const Promotion *promotion)
+put_preview(Preview *preview)
 {
+	const Promotion *promotion = preview->promotion;
 	const Proposal *proposal = &promotion->proposed.proposal;
 	Jsonb	   *source = json_render(promotion->source_params, proposal->parameters, true);
 	Jsonb	   *rendered_base = json_render(promotion->base, proposal->parameters, true);
 	ListCell   *cell;
 
+	json_root(promotion->overrides, &preview->overrides);
+	preview->is_literal = !json_strings_may_render(&preview->overrides);
 	preview->changed = differing_paths(proposal->planned, proposal->rendered);
-	preview->overridden = differing_paths(rendered_base, proposal->rendered);
-	json_leaf_diff(proposal->planned, proposal->planned_marks, proposal->rendered,
-				   proposal->marks, put_change, preview);
-	json_leaf_diff(source, compose_marks(proposal, source), rendered_base,
-				   compose_marks(proposal, rendered_base), put_kept, preview);
+	preview->mask = compose_mask(proposal);
+	mask_leaf_diff(preview->mask, proposal->planned, proposal->rendered, put_change, preview);
+	/* behind all others, in an order that does not tell which of them are new */
+	if (json_count(&preview->overrides) > 0)
+	{
+		mask_leaf_diff(preview->mask, NULL, proposal->rendered, put_hidden, preview);
+		preview->at_old = true;
+		if (proposal->planned)
+			mask_leaf_diff(preview->mask, NULL, proposal->planned, put_hidden, preview);
+	}
+	mask_leaf_diff(preview->mask, source, rendered_base, put_kept, preview);
 	foreach(cell, carry_changes(&promotion->proposed, &promotion->carry))
 		put_carried(preview, lfirst(cell));
+}
+
+/*
+ * Refuse overrides with placeholders from who may not promote there: rendered,
+ * they would show parameters that only who may set them, or use them, is to see.
+ */
+static void
+require_own_placeholders(const Promotion *promotion)
+{
+	const InstanceKey *destination = &promotion->destination;
+	JsonbValue	overrides;
+
+	json_root(promotion->overrides, &overrides);
+	if (!json_strings_may_render(&overrides) ||
+		access_allowed("promote", destination->project, destination->environment))
+		return;
+	ereport(ERROR,
+			(errcode(PM_NOT_GRANTED),
+			 errmsg("not allowed: placeholders in overrides"),
+			 errdetail("Role \"%s\" has no grant \"promote\" for \"%s\", whose parameters would replace them.",
+					   GetUserNameFromId(GetUserId(), false), instance_key_name(destination)),
+			 errhint("Preview without strings that hold \"{{\". Who has \"admin\" there can give the grant: promote.grant_action.")));
 }
 
 /*
@@ -522,10 +642,11 @@ Datum
 promote_preview_promotion(PG_FUNCTION_ARGS)
 {
 	Promotion	promotion;
-	Preview		preview;
+	Preview		preview = {.promotion = &promotion};
 	SpiScope	scope;
 
 	take_arguments(fcinfo, "view", &promotion);
+	require_own_placeholders(&promotion);
 	take_carry(fcinfo, &promotion);
 	require_carry(rights_role(), &promotion);
 	InitMaterializedSRF(fcinfo, 0);
@@ -537,7 +658,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	compose_check(&promotion.proposed.proposal);
 	carry_take(&promotion.carry, &promotion.source, &promotion.proposed, false);
 	carry_judge(&promotion.proposed, true);
-	put_preview(&preview, &promotion);
+	put_preview(&preview);
 	spi_leave(&scope);
 	return (Datum) 0;
 }

@@ -61,7 +61,10 @@
 	" (SELECT f.block_reason FROM promote.bundle_release AS f" \
 	"  WHERE f.bundle = x.bundle AND f.version = x.version)," \
 	" (SELECT NULLIF(f.remote_references, '{}') FROM promote.bundle_release AS f" \
-	"  WHERE f.bundle = x.bundle AND f.version = x.version), x.plan_references" \
+	"  WHERE f.bundle = x.bundle AND f.version = x.version), x.plan_references," \
+	" x.kept_marks, x.own_kept, x.source_kept, CASE WHEN x.plan_revision <> x.current_revision" \
+	"  THEN (SELECT r.kept_marks FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "x") \
+	"  AND r.revision = x.plan_revision) ELSE x.own_kept END" \
 	" FROM (SELECT i.project, i.environment, i.component, i.name," \
 	" i.revision AS current_revision, i.deployment AS current_deployment," \
 	" i.version_constraint AS current_constraint, i.release_channel AS current_channel," \
@@ -69,7 +72,7 @@
 	" n.version, n.params_schema, n.source_revision, n.source_parameters, n.source_bundle," \
 	" n.source_version, n.revision AS new_revision, n.plan, n.allow_replace, n.fits," \
 	" n.digest, n.facts, n.actor, n.database_role, n.created_at, n.source_environment, n.origin," \
-	" b.digest AS own_digest, b.bundle AS own_bundle, b.version AS own_version," \
+	" n.kept_marks, n.source_kept, b.kept_marks AS own_kept, b.digest AS own_digest, b.bundle AS own_bundle, b.version AS own_version," \
 	" p.revision AS plan_revision, p.rendered_digest AS plan_digest, p.bundle AS plan_bundle," \
 	" p.version AS plan_version, p.destructive AS plan_destructive," \
 	" p.remote_references AS plan_references," \
@@ -80,7 +83,7 @@
 	" JOIN promote.instance AS i ON " SAME_INSTANCE("i", "n") \
 	" LEFT JOIN LATERAL (SELECT e.parameters, e.source_policy FROM promote.environment AS e" \
 	"  WHERE e.project = i.project AND e.environment = i.environment LIMIT 1) AS e ON true" \
-	" LEFT JOIN LATERAL (SELECT r.digest, r.bundle, r.version" \
+	" LEFT JOIN LATERAL (SELECT r.digest, r.bundle, r.version, r.kept_marks" \
 	"  FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "i") \
 	"  AND r.revision = i.revision LIMIT 1) AS b ON true" \
 	" LEFT JOIN LATERAL (SELECT d.revision, d.rendered_digest, d.bundle, d.version, d.destructive," \
@@ -104,12 +107,13 @@
 	" AND promote.version_key(r.version) < (promote.version_range(r.version_constraint)).upper" \
 	" AND (r.release_channel = 'development' OR r.version_constraint ~ '^[0-9]'" \
 	"  OR NOT promote.version_is_prerelease(r.version)) AS fits," \
-	" r.digest, r.facts, r.actor, r.database_role, r.created_at, r.source_environment, r.origin" \
+	" r.digest, r.facts, r.actor, r.database_role, r.created_at, r.source_environment, r.origin," \
+	" r.kept_marks, s.kept_marks AS source_kept" \
 	" FROM " table " AS k" \
 	" CROSS JOIN LATERAL (SELECT r.*, promote.audit_facts(r) AS facts" \
 	"  FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "k") \
 	"  AND r.revision = k.revision LIMIT 1) AS r" \
-	" LEFT JOIN LATERAL (SELECT s.bundle, s.version FROM promote.revision AS s" \
+	" LEFT JOIN LATERAL (SELECT s.bundle, s.version, s.kept_marks FROM promote.revision AS s" \
 	"  WHERE s.project = k.project AND s.environment = r.source_environment" \
 	"  AND s.component = k.component AND s.revision = r.source_revision LIMIT 1) AS s ON true"
 
@@ -126,10 +130,11 @@
 	" AS source_parameters, d.bundle AS source_bundle, d.version AS source_version," \
 	" false AS plan, false AS allow_replace, true AS fits, NULL::bytea AS digest," \
 	" NULL::jsonb AS facts, NULL::text AS actor, NULL::text AS database_role," \
-	" NULL::timestamptz AS created_at, s.environment AS source_environment, NULL::text AS origin" \
+	" NULL::timestamptz AS created_at, s.environment AS source_environment, NULL::text AS origin," \
+	" NULL::jsonb AS kept_marks, d.kept_marks AS source_kept" \
 	" FROM promote.instance AS s" \
 	" CROSS JOIN LATERAL " BUNDLE_OF("s") " AS m" \
-	" LEFT JOIN LATERAL (SELECT r.digest, r.bundle, r.version FROM promote.revision AS r" \
+	" LEFT JOIN LATERAL (SELECT r.digest, r.bundle, r.version, r.kept_marks FROM promote.revision AS r" \
 	"  WHERE " SAME_INSTANCE("r", "s") " AND r.revision = s.revision LIMIT 1) AS d ON true" \
 	" LEFT JOIN LATERAL promote.resolve_release(m.bundle," \
 	"  COALESCE($5, s.version_constraint), COALESCE($6, s.release_channel)) AS rel ON true" \
@@ -255,6 +260,13 @@ read_schema(const Proposal *proposal, const Release *release, bool read_only)
 	return schema;
 }
 
+/* A copy of a document, which may be NULL. */
+static Jsonb *
+copy_of(const Jsonb *document)
+{
+	return document ? DatumGetJsonbPCopy(JsonbPGetDatum(document)) : NULL;
+}
+
 /*
  * What may run: what was provisioned last, and whatever a PROVISION began
  * since that did not complete.
@@ -263,11 +275,15 @@ static List *
 read_deployed(const ProposedRevision *proposed, int32 deployed_by, bool read_only)
 {
 	static Statement statement = {
-		.text = "SELECT c.params FROM promote.deployment AS b"
+		.text = "SELECT c.params, f.params_schema, r.kept_marks FROM promote.deployment AS b"
 		" JOIN promote.deployment AS d ON " SAME_INSTANCE("d", "b")
 		"  AND d.action <> 'PLAN' AND d.started_at >= b.started_at AND d.action = 'PROVISION'"
 		" CROSS JOIN LATERAL (SELECT c.params FROM promote.config AS c WHERE c.project = d.project"
 		"  AND c.digest = d.rendered_digest LIMIT 1) AS c"
+		" CROSS JOIN LATERAL (SELECT f.params_schema FROM promote.bundle_release AS f"
+		"  WHERE f.bundle = d.bundle AND f.version = d.version LIMIT 1) AS f"
+		" CROSS JOIN LATERAL (SELECT r.kept_marks FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "d")
+		"  AND r.revision = d.revision LIMIT 1) AS r"
 		" WHERE b.project = $1 AND b.environment = $2 AND b.component = $3 AND b.deployment = $4",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
@@ -279,8 +295,14 @@ read_deployed(const ProposedRevision *proposed, int32 deployed_by, bool read_onl
 	values[3] = Int32GetDatum(deployed_by);
 	statement_run(&statement, values, NULL, read_only);
 	for (uint64 i = 0; i < SPI_processed; i++)
-		deployed = lappend(deployed,
-						   DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(SPI_tuptable, i, 1))));
+	{
+		DeployedParams *runs = palloc(sizeof(DeployedParams));
+
+		runs->params = copy_of(spi_jsonb(SPI_tuptable, i, 1));
+		runs->schema = copy_of(spi_jsonb(SPI_tuptable, i, 2));
+		runs->kept = copy_of(spi_jsonb(SPI_tuptable, i, 3));
+		deployed = lappend(deployed, runs);
+	}
 	SPI_freetuptable(SPI_tuptable);
 	return deployed;
 }
@@ -303,7 +325,7 @@ proposal_read(SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision 
 	proposed->key.environment = spi_text(rows, row, ++column);
 	proposed->key.component = spi_text(rows, row, ++column);
 	proposal->instance = spi_text(rows, row, ++column);
-	proposal->params = spi_jsonb(rows, row, ++column);
+	proposal->params = proposal->source_params = spi_jsonb(rows, row, ++column);
 	proposed->version_constraint = spi_text(rows, row, ++column);
 	proposed->release_channel = spi_text(rows, row, ++column);
 	proposal->bundle = spi_text(rows, row, ++column);
@@ -330,7 +352,7 @@ proposal_read(SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision 
 	deployed_by = spi_integer(rows, row, ++column);
 	proposal->parameters = spi_jsonb(rows, row, ++column);
 	proposed->source_revision = spi_integer(rows, row, ++column);
-	proposed->source_parameters = spi_jsonb(rows, row, ++column);
+	proposal->source_parameters = spi_jsonb(rows, row, ++column);
 	releases[2].bundle = spi_text(rows, row, ++column);
 	releases[2].version = proposed->source_version = spi_text(rows, row, ++column);
 	proposed->revision = spi_integer(rows, row, ++column);
@@ -348,6 +370,10 @@ proposal_read(SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision 
 	proposed->block_reason = spi_text(rows, row, ++column);
 	proposed->slots = spi_jsonb(rows, row, ++column);
 	proposed->planned_references = spi_jsonb(rows, row, ++column);
+	proposal->kept = spi_jsonb(rows, row, ++column);
+	proposal->own_kept = spi_jsonb(rows, row, ++column);
+	proposal->source_kept = spi_jsonb(rows, row, ++column);
+	proposal->planned_kept = spi_jsonb(rows, row, ++column);
 	proposed->references = reference_read(&proposed->key, proposed->slots, read_only);
 	for (int i = 0; i < lengthof(releases); i++)
 		proposal->other_schemas[i] = read_schema(proposal, &releases[i], read_only);

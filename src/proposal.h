@@ -40,7 +40,6 @@ typedef struct ProposedRevision
 	/* where it comes from */
 	int32		source_revision;	/* 0: it has none */
 	char	   *source_version; /* NULL with it, or where it is not there */
-	Jsonb	   *source_parameters;
 	char	   *source_environment;	/* may be the instance's own; NULL with it */
 	bool		path_only;		/* another one must be on a path to its */
 

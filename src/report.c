@@ -4,10 +4,12 @@
  */
 #include "postgres.h"
 
-#include "compose.h"
 #include "deployment.h"
 #include "errors.h"
 #include "grants.h"
+#include "json/reader.h"
+#include "json/writer.h"
+#include "mask.h"
 #include "stage.h"
 
 #include "catalog/pg_type.h"
@@ -116,57 +118,111 @@ promote_plan_text(PG_FUNCTION_ARGS)
 
 /*
  * Put the row that was read.  What is sensitive in the params is masked,
- * unless the caller gets it anyway: by claiming deployments.
+ * unless the caller gets it anyway: by claiming deployments.  The other
+ * columns of the statement say what that is: a path's marks, and schemas.
  */
 static void
 put_config(ReturnSetInfo *result, bool shown)
 {
-	Datum		values[6];
-	bool		nulls[6];
+	Mask	   *mask = mask_create(spi_jsonb(SPI_tuptable, 0, 9));
+	Jsonb	   *params = spi_jsonb(SPI_tuptable, 0, 2);
+	Jsonb	   *others = spi_jsonb(SPI_tuptable, 0, 10);
+	JsonbValue	array;
+	JsonbValue	schema;
+	JsonCursor	cursor;
+	Datum		values[8];
+	bool		nulls[8];
 
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 8; i++)
 		values[i] = spi_value(SPI_tuptable, 0, i + 1, &nulls[i]);
+	json_root(others, &array);
+	json_cursor_init(&cursor, array.val.binary.data);
+	while (json_next_element(&cursor, &schema))
+		mask_add_schema(mask, json_from_view(&schema));
+	mask_add_origin(mask, params, spi_jsonb(SPI_tuptable, 0, 11));
 	if (!shown)
-		values[1] = JsonbPGetDatum(compose_masked(spi_jsonb(SPI_tuptable, 0, 2), spi_jsonb(SPI_tuptable, 0, 7)));
+		values[1] = JsonbPGetDatum(mask_document(mask, params));
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+/* What an instance desired at a moment, by the revision that was its last. */
+#define DESIRED \
+	"SELECT r.revision, c.params, r.version_constraint::pg_catalog.text," \
+	" r.release_channel, r.created_at, r.actor, r.version::pg_catalog.text, NULL::integer, f.params_schema," \
+	" (SELECT COALESCE(pg_catalog.jsonb_agg(o.params_schema), '[]') FROM promote.bundle_release AS o" \
+	"  WHERE (o.bundle, o.version) IN (SELECT d.bundle, d.version FROM promote.deployment AS d" \
+	"   WHERE " SAME_INSTANCE("d", "r") " AND d.revision = r.revision))," \
+	" r.kept_marks" \
+	" FROM promote.revision AS r" \
+	" JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest" \
+	" JOIN promote.bundle_release AS f ON f.bundle = r.bundle AND f.version = r.version" \
+	" WHERE " OF_INSTANCE("r") \
+	" AND r.created_at <= $4" \
+	" ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.revision DESC LIMIT 1"
+
 /*
- * promote.config_as_of(instance text, at timestamptz) returns table, see
- * sql/report.sql; no row where the instance had no revision yet
+ * What it ran: by the PROVISION that was its last completed change, unless that
+ * was a DECOMMISSION.
+ */
+#define RUNNING_THEN \
+	"SELECT d.revision, c.params, r.version_constraint::pg_catalog.text," \
+	" r.release_channel, d.finished_at, d.actor, d.version::pg_catalog.text, d.deployment, f.params_schema," \
+	" (SELECT COALESCE(pg_catalog.jsonb_agg(o.params_schema), '[]') FROM promote.bundle_release AS o" \
+	"  WHERE o.bundle = r.bundle AND o.version = r.version)," \
+	" r.kept_marks" \
+	" FROM (SELECT d.* FROM promote.deployment AS d WHERE " OF_INSTANCE("d") \
+	"  AND d.action <> 'PLAN' AND d.status = 'COMPLETED' AND d.finished_at <= $4" \
+	"  ORDER BY d.finished_at DESC, d.deployment DESC LIMIT 1) AS d" \
+	" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "d") " AND r.revision = d.revision" \
+	" JOIN promote.config AS c ON c.project = d.project AND c.digest = d.rendered_digest" \
+	" JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version" \
+	" WHERE d.action = 'PROVISION'"
+
+/* Is a state the one that ran?  Refuses words that name none. */
+static bool
+is_running(FunctionCallInfo fcinfo, int argument)
+{
+	char	   *state = argument_text(fcinfo, argument);
+
+	if (state && strcmp(state, "running") == 0)
+		return true;
+	if (state == NULL || strcmp(state, "desired") != 0)
+		ereport(ERROR,
+				(errcode(PM_INVALID_ARGUMENT),
+				 state ? errmsg("\"%s\" is not a state of configurations", state) :
+				 errmsg("the state is missing"),
+				 errdetail("States are desired and running."),
+				 errhint("Leave it out for what was desired; pass state => 'running' for what ran.")));
+	return false;
+}
+
+/*
+ * promote.config_as_of(instance text, at timestamptz, state text) returns
+ * table, see sql/report.sql; no row where the instance had no revision yet, or
+ * ran nothing
  */
 Datum
 promote_config_as_of(PG_FUNCTION_ARGS)
 {
-	static Statement read = {
-		.text = "SELECT r.revision, c.params, r.version_constraint::pg_catalog.text,"
-		" r.release_channel, r.created_at, r.actor, f.params_schema"
-		" FROM promote.revision AS r"
-		" JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest"
-		" JOIN promote.bundle_release AS f ON f.bundle = r.bundle AND f.version = r.version"
-		" WHERE " OF_INSTANCE("r")
-		" AND r.created_at <= $4"
-		" ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.revision DESC LIMIT 1",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
-	};
+#define STATE_STATEMENT(query) {.text = query,.parameters = 4,.types = {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}}
+	static Statement reads[] = {STATE_STATEMENT(DESIRED), STATE_STATEMENT(RUNNING_THEN)};
 	ReturnSetInfo *result;
 	InstanceKey key;
 	SpiScope	scope;
 	Datum		values[4];
 	bool		shown;
+	bool		running;
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &key);
+	running = is_running(fcinfo, 2);
 	shown = access_allowed("work", key.project, key.environment);
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);
 	(void) deployment_last(&key);
-	values[0] = CStringGetTextDatum(key.project);
-	values[1] = CStringGetTextDatum(key.environment);
-	values[2] = CStringGetTextDatum(key.component);
+	instance_key_values(&key, values);
 	values[3] = TimestampTzGetDatum(PG_ARGISNULL(1) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(1));
-	statement_run(&read, values, NULL, true);
+	statement_run(&reads[running], values, NULL, true);
 	if (SPI_processed > 0)
 		put_config(result, shown);
 	spi_leave(&scope);

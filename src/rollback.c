@@ -44,6 +44,7 @@ typedef struct Rollback
 	char	   *judged_version; /* release that the revision was judged by, */
 	Jsonb	   *judged_schema;	/* and its schema, where it is another one */
 	char	   *block_reason;	/* NULL: the release may be deployed */
+	Jsonb	   *kept;			/* paths of the revision that keep marks; NULL: none */
 
 	ProposedRevision proposed;
 	List	   *obstacles;		/* Obstacle * */
@@ -88,7 +89,7 @@ read_target(Rollback *rollback)
 		"  WHERE f.bundle = r.bundle AND f.version = r.version AND r.version <> d.version),"
 		" (SELECT f.block_reason FROM promote.bundle_release AS f"
 		"  WHERE f.bundle = d.bundle AND f.version = d.version),"
-		" (SELECT c.params FROM promote.config AS c WHERE c.project = r.project AND c.digest = r.digest)"
+		" (SELECT c.params FROM promote.config AS c WHERE c.project = r.project AND c.digest = r.digest), r.kept_marks"
 		" FROM promote.instance AS i"
 		" LEFT JOIN LATERAL (SELECT d.revision, d.bundle, d.version FROM promote.deployment AS d"
 		"  WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component"
@@ -119,6 +120,7 @@ read_target(Rollback *rollback)
 	rollback->judged_version = spi_text(rows, 0, 6);
 	rollback->judged_schema = spi_jsonb(rows, 0, 7);
 	rollback->block_reason = spi_text(rows, 0, 8);
+	rollback->kept = spi_jsonb(rows, 0, 10);
 	return spi_jsonb(rows, 0, 9);
 }
 
@@ -217,7 +219,8 @@ propose(Rollback *rollback, Jsonb *params)
 		return;
 	if (desired)
 		proposed->version_constraint = proposed->current_constraint;
-	proposed->proposal.params = params;
+	proposed->proposal.params = proposed->proposal.source_params = params;
+	proposed->proposal.source_kept = rollback->kept;
 	proposed->proposal.other_schemas[2] = rollback->judged_schema;
 	proposed->source_revision = rollback->revision;
 	proposed->source_version = rollback->judged_version;
@@ -430,8 +433,8 @@ put_change(void *state, const JsonChange *change)
 	values[0] = CStringGetTextDatum("change");
 	values[2] = text_or_null(change->path, &nulls[2]);
 	values[3] = text_or_null(json_change_name(change), &nulls[3]);
-	values[4] = value_or_null(compose_shown(change->old_value, change->flags, &mask), &nulls[4]);
-	values[5] = value_or_null(compose_shown(change->new_value, change->flags, &mask), &nulls[5]);
+	values[4] = value_or_null(mask_shown(change->old_value, change->flags, &mask), &nulls[4]);
+	values[5] = value_or_null(mask_shown(change->new_value, change->flags, &mask), &nulls[5]);
 	values[6] = BoolGetDatum((change->flags & SCHEMA_IMMUTABLE) != 0);
 	values[7] = BoolGetDatum((change->flags & SCHEMA_SENSITIVE) != 0);
 	tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
@@ -515,8 +518,8 @@ put_rehearsal(Rehearsal *rehearsal, const Rollback *rollback)
 	ListCell   *cell;
 
 	if (proposal->rendered)
-		json_leaf_diff(proposal->planned, proposal->planned_marks, proposal->rendered,
-					   proposal->marks, put_change, rehearsal);
+		mask_leaf_diff(compose_mask(proposal), proposal->planned, proposal->rendered,
+					   put_change, rehearsal);
 	foreach(cell, carry_changes(&rollback->proposed, NULL))
 		put_reference(rehearsal, lfirst(cell));
 	foreach(cell, rollback->obstacles)

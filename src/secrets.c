@@ -34,8 +34,8 @@
 #define MIN_LINE 16				/* bytes of a line that gives its text away */
 
 /* Bytes of a secret that is looked for at all, and inside texts; by kind. */
-static const int min_whole[] = {1, 4};
-static const int min_part[] = {HEAD, 6};
+static const int min_whole[] = {1, 4, 6};
+static const int min_part[] = {HEAD, 6, 8};
 
 /* One text. */
 typedef struct SecretText
@@ -193,6 +193,27 @@ add_text(Secrets *secrets, const char *text, int length)
 	secrets->texts[secrets->count++] = (SecretText) {text, length, NONE};
 }
 
+/* What is in one set and not in another, both finished, of their kind; NULL: nothing. */
+const Secrets *
+secrets_without(const Secrets *secrets, const Secrets *others)
+{
+	Secrets    *rest = NULL;
+
+	for (uint32 i = 0; i < secrets->count; i++)
+	{
+		const SecretText *text = &secrets->texts[i];
+
+		if (has_text(others, text->text, text->length))
+			continue;
+		if (rest == NULL)
+			rest = secrets_create(secrets->kind);
+		add_text(rest, text->text, text->length);
+	}
+	if (rest)
+		secrets_finish(rest);
+	return rest;
+}
+
 /* Add a copy of how a text is spelled, which is of no use where that is as it is written. */
 static void
 add_spelling(Secrets *secrets, const char *text, int length, const char *spelling, int spelling_length)
@@ -343,7 +364,7 @@ add_string(Secrets *secrets, const char *text, int length)
 	add_text(secrets, text, length);
 	/* of a file's content, what is left without the end of its last line */
 	add_text(secrets, text, stripped);
-	if (secrets->kind != SECRETS_DECLARED || stripped < min_part[secrets->kind])
+	if (secrets->kind == SECRETS_DERIVED || stripped < min_part[secrets->kind])
 		return;
 	add_escaped(secrets, text, stripped);
 	add_percent_encoded(secrets, text, stripped, "+");

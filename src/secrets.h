@@ -22,13 +22,15 @@ typedef struct Secrets Secrets;
 typedef enum SecretsKind
 {
 	SECRETS_DECLARED,			/* by people, in a schema: all of them, in all spellings */
-	SECRETS_DERIVED				/* by a tool, of whatever a secret went into */
+	SECRETS_DERIVED,			/* by a tool, of whatever a secret went into */
+	SECRETS_PARAMS				/* by people, and looked for beside their places: in all spellings, but no common words */
 } SecretsKind;
 
 extern Secrets *secrets_create(SecretsKind kind);
 extern void secrets_add_marked(Secrets *secrets, const JsonbValue *value, const JsonMark *marks,
 							   uint32 flag);
 extern void secrets_finish(Secrets *secrets);
+extern const Secrets *secrets_without(const Secrets *secrets, const Secrets *others);
 extern bool secrets_hold(const Secrets *secrets, const JsonbValue *value);
 extern const char *secrets_mask_text(const Secrets *secrets, const char *text, int *length);
 extern const char *secrets_mask_path(const Secrets *secrets, const char *path);

@@ -181,18 +181,20 @@ insert_revision(const Staging *staging, const ProposedRevision *proposed)
 		" VALUES ($1, $5) ON CONFLICT DO NOTHING)"
 		" INSERT INTO promote.revision (project, environment, component, revision, digest,"
 		" version_constraint, release_channel, origin, source_environment, source_revision,"
-		" overrides, message, plan, allow_replace, bundle, version)"
-		" VALUES ($1, $2, $3, $4, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-		.parameters = 17,
+		" overrides, message, plan, allow_replace, bundle, version, kept_marks)"
+		" VALUES ($1, $2, $3, $4, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+		.parameters = 18,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, BYTEAOID, TEXTOID, TEXTOID,
-		TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID, BOOLOID, BOOLOID, TEXTOID, TEXTOID}
+		TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID, BOOLOID, BOOLOID, TEXTOID, TEXTOID, JSONBOID}
 	};
-	Datum		values[17];
-	bool		nulls[17] = {
+	const Jsonb *kept = compose_kept(&proposed->proposal);
+	Datum		values[18];
+	bool		nulls[18] = {
 		[9] = staging->source_environment == NULL,
 		[10] = staging->source_environment == NULL,
 		[11] = staging->overrides == NULL,
-		[12] = staging->message == NULL
+		[12] = staging->message == NULL,
+		[17] = kept == NULL
 	};
 
 	instance_key_values(&proposed->key, values);
@@ -210,6 +212,7 @@ insert_revision(const Staging *staging, const ProposedRevision *proposed)
 	values[14] = BoolGetDatum(proposed->proposal.allow_replace);
 	values[15] = CStringGetTextDatum(proposed->proposal.bundle);
 	values[16] = CStringGetTextDatum(proposed->proposal.version);
+	values[17] = PointerGetDatum(kept);
 	statement_run(&insert, values, nulls, false);
 }
 

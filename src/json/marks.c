@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "json/marks.h"
+#include "json/reader.h"
 
 #include "miscadmin.h"
 
@@ -42,4 +43,71 @@ json_mark_set(JsonMarkFrame *frame, uint32 flags)
 	materialize(frame)->flags |= flags;
 	for (up = frame->parent; up; up = up->parent)
 		up->node->below |= flags;
+}
+
+/* Unite the marks of objects, key by key. */
+static void
+unite_pairs(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other, const JsonMark *from)
+{
+	JsonMarkFrame child = {frame, 0, 0, NULL};
+	JsonJoin	join;
+
+	json_join_init(&join, value, other);
+	while (json_join_next(&join))
+	{
+		if (join.left == NULL || join.right == NULL)
+			continue;
+		child.index = join.left_index;
+		child.node = NULL;
+		json_mark_unite(&child, join.left, join.right, json_mark_child(from, join.right_index));
+	}
+}
+
+/* Unite the marks of arrays, by position. */
+static void
+unite_elements(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other, const JsonMark *from)
+{
+	JsonMarkFrame child = {frame, 0, 0, NULL};
+	JsonCursor	left,
+				right;
+	JsonbValue	element,
+				beside;
+
+	json_cursor_init(&left, value->val.binary.data);
+	json_cursor_init(&right, other->val.binary.data);
+	while (json_next_element(&left, &element) && json_next_element(&right, &beside))
+	{
+		child.index = left.next - 1;
+		child.node = NULL;
+		json_mark_unite(&child, &element, &beside, json_mark_child(from, right.next - 1));
+	}
+}
+
+/*
+ * Set on the marks of a value what another tree says of the same places of
+ * another value, which may be the same one.  Where that has marks below and
+ * this one no places, as where a placeholder became a container, they are this
+ * one's.
+ */
+void
+json_mark_unite(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other, const JsonMark *from)
+{
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (json_mark_within(from) == 0)
+		return;
+	if (json_is_leaf(value))
+	{
+		json_mark_set(frame, json_mark_within(from));
+		return;
+	}
+	frame->count = json_count(value);
+	if (from->flags)
+		json_mark_set(frame, from->flags);
+	if (from->below == 0 || json_is_leaf(other) || json_is_object(value) != json_is_object(other))
+		return;
+	if (json_is_object(value))
+		unite_pairs(frame, value, other, from);
+	else
+		unite_elements(frame, value, other, from);
 }

@@ -12,6 +12,8 @@
 
 #include "postgres.h"
 
+#include "utils/jsonb.h"
+
 typedef struct JsonMark
 {
 	uint32		flags;			/* of this very location */
@@ -33,6 +35,8 @@ typedef struct JsonMarkFrame
 } JsonMarkFrame;
 
 extern void json_mark_set(JsonMarkFrame *frame, uint32 flags);
+extern void json_mark_unite(JsonMarkFrame *frame, const JsonbValue *value,
+							const JsonbValue *other, const JsonMark *from);
 
 /* The node of the n-th child; NULL where there is none. */
 static inline const JsonMark *

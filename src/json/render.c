@@ -575,6 +575,25 @@ json_may_render(const JsonbValue *value)
 		memmem(value->val.binary.data, value->val.binary.len, "{{", 2) != NULL;
 }
 
+/* Is there a string in the value, keys aside, that has braces? */
+bool
+json_strings_may_render(const JsonbValue *value)
+{
+	JsonCursor	cursor;
+	JsonbValue	key,
+				child;
+
+	check_stack_depth();
+	/* a container's bytes may have them where two strings meet */
+	if (!json_may_render(value) || value->type != jbvBinary)
+		return json_may_render(value);
+	json_cursor_init(&cursor, value->val.binary.data);
+	while (json_is_object(value) ? json_next_pair(&cursor, &key, &child) : json_next_element(&cursor, &child))
+		if (json_strings_may_render(&child))
+			return true;
+	return false;
+}
+
 /*
  * The document with its placeholders replaced by the values of variables, an
  * object.  Where some cannot be, all problems are raised in one error, or, if

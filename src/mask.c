@@ -1,0 +1,623 @@
+/*
+ * mask.c: what of documents must not be seen, by where their values come from.
+ *
+ * A schema marks places of one document, and which ones may depend on what
+ * else is in it: an override, a placeholder or another release puts the
+ * document into another branch, and the marks are gone while the value is
+ * still there.  So a value keeps the marks that it has in every document that
+ * it may come from: the origins.  Each is looked at under every schema
+ * concerned; then a place is masked that is marked in any of them, and a value
+ * that is, or holds, one that is marked anywhere: places move.
+ *
+ * What a composed document has of such values, but does not mark itself, is
+ * written down with its revision (mask_kept), so that the next one who shows it
+ * need not know where that came from.
+ *
+ * Everybody who shows values of configurations goes through mask_leaf_diff or
+ * mask_document.  Pure: no tables, no clock.
+ */
+#include "postgres.h"
+
+#include "json/builder.h"
+#include "json/path.h"
+#include "json/reader.h"
+#include "json/render.h"
+#include "mask.h"
+#include "schema/schema.h"
+
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+
+/* A document that values come from. */
+typedef struct Origin
+{
+	const Jsonb *document;
+	List	   *kept;			/* Jsonb *: arrays of paths that keep their marks */
+	bool		is_marked;		/* are the marks filled in? */
+	JsonMarkFrame root;			/* SCHEMA_SENSITIVE, by all schemas and what is kept */
+} Origin;
+
+struct Mask
+{
+	MemoryContext context;		/* that it lives in, with its documents */
+	List	   *schemas;		/* Jsonb *; the first one says what is immutable */
+	List	   *origins;		/* Origin * */
+	bool		has_kept;
+	Secrets    *secrets;		/* marked values; NULL: not gathered yet */
+};
+
+/* Are two documents the same bytes, and so the same? */
+static bool
+is_same(const Jsonb *a, const Jsonb *b)
+{
+	return a == b || (VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0);
+}
+
+/* A mask by a schema, without origins, in the current memory context. */
+Mask *
+mask_create(const Jsonb *schema)
+{
+	Mask	   *mask = palloc0(sizeof(Mask));
+
+	mask->context = CurrentMemoryContext;
+	mask_add_schema(mask, schema);
+	return mask;
+}
+
+/* Add a schema, unless it is there; NULL is none.  It comes before the first use. */
+void
+mask_add_schema(Mask *mask, const Jsonb *schema)
+{
+	ListCell   *cell;
+
+	if (schema == NULL)
+		return;
+	foreach(cell, mask->schemas)
+		if (is_same(lfirst(cell), schema))
+			return;
+	mask->schemas = lappend(mask->schemas, unconstify(Jsonb *, schema));
+}
+
+/* The origin that is a document; NULL: there is none. */
+static Origin *
+find_origin(const Mask *mask, const Jsonb *document)
+{
+	ListCell   *cell;
+
+	foreach(cell, mask->origins)
+	{
+		Origin	   *origin = lfirst(cell);
+
+		if (is_same(origin->document, document))
+			return origin;
+	}
+	return NULL;
+}
+
+/*
+ * Add a document that values come from, which lives as long as the mask, with
+ * the paths that keep marks in it; NULL is none.  Origins come before the first use.
+ */
+void
+mask_add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept)
+{
+	Origin	   *origin;
+
+	if (document == NULL)
+		return;
+	origin = find_origin(mask, document);
+	if (origin == NULL)
+	{
+		origin = palloc0(sizeof(Origin));
+		origin->document = document;
+		mask->origins = lappend(mask->origins, origin);
+	}
+	if (kept == NULL)
+		return;
+	origin->kept = lappend(origin->kept, unconstify(Jsonb *, kept));
+	mask->has_kept = true;
+}
+
+/* Add params as they stand and as parameters render them; either may be NULL. */
+void
+mask_add_both(Mask *mask, const Jsonb *document, const Jsonb *parameters, const Jsonb *kept)
+{
+	mask_add_origin(mask, document, kept);
+	if (document && parameters)
+		mask_add_origin(mask, json_render(document, parameters, true), kept);
+}
+
+/* ---- marks ---- */
+
+/* The marks that a schema puts on a document. */
+static JsonMark *
+marks_of(const Jsonb *document, const Jsonb *schema, uint32 wanted)
+{
+	JsonbValue	view;
+
+	json_root(document, &view);
+	return schema_marks(schema_compile(schema), &view, wanted);
+}
+
+/* The child of a container that a step leads to; false where there is none. */
+static bool
+step_into(const JsonbValue *value, const JsonPathStep *step, JsonbValue *child, uint32 *index)
+{
+	JsonCursor	cursor;
+	JsonbValue	key;
+
+	if (value->type != jbvBinary || (step->key != NULL) != json_is_object(value))
+		return false;
+	*index = step->index;
+	if (step->key == NULL)
+	{
+		if (step->index >= json_count(value))
+			return false;
+		json_view_child(value->val.binary.data, step->index, child);
+		return true;
+	}
+	json_cursor_init(&cursor, value->val.binary.data);
+	while (json_next_pair(&cursor, &key, child))
+		if (json_key_compare(key.val.string.val, key.val.string.len, step->key, step->length) == 0)
+		{
+			*index = cursor.next - 1;
+			return true;
+		}
+	return false;
+}
+
+/* Mark what a path leads to, or the last there is on the way, which a placeholder may have become. */
+static void
+mark_path(JsonMarkFrame *frame, const JsonbValue *value, JsonPathReader *path)
+{
+	JsonPathStep step;
+	JsonbValue	next;
+	JsonMarkFrame child = {frame, 0, 0, NULL};
+
+	check_stack_depth();
+	if (!json_path_next(path, &step))
+	{
+		json_mark_set(frame, SCHEMA_SENSITIVE);
+		return;
+	}
+	if (json_is_leaf(value))
+		json_mark_set(frame, SCHEMA_SENSITIVE);
+	else if (step_into(value, &step, &next, &child.index))
+	{
+		frame->count = json_count(value);
+		mark_path(&child, &next, path);
+	}
+}
+
+/* Mark all paths of an array of them. */
+static void
+mark_paths(JsonMarkFrame *root, const JsonbValue *document, const Jsonb *paths)
+{
+	JsonbValue	array,
+				path;
+	JsonCursor	cursor;
+	JsonPathReader reader;
+
+	json_root(paths, &array);
+	json_cursor_init(&cursor, array.val.binary.data);
+	while (json_next_element(&cursor, &path))
+	{
+		if (path.type != jbvString)
+			continue;
+		json_path_reader_init(&reader, path.val.string.val, path.val.string.len);
+		mark_path(root, document, &reader);
+	}
+}
+
+/* The marks of an origin, worked out once. */
+static const JsonMark *
+origin_marks(const Mask *mask, Origin *origin)
+{
+	MemoryContext outer;
+	JsonbValue	view;
+	ListCell   *cell;
+
+	if (origin->is_marked)
+		return origin->root.node;
+	outer = MemoryContextSwitchTo(mask->context);
+	json_root(origin->document, &view);
+	foreach(cell, mask->schemas)
+		json_mark_unite(&origin->root, &view, &view,
+						marks_of(origin->document, lfirst(cell), SCHEMA_SENSITIVE));
+	foreach(cell, origin->kept)
+		mark_paths(&origin->root, &view, lfirst(cell));
+	origin->is_marked = true;
+	MemoryContextSwitchTo(outer);
+	return origin->root.node;
+}
+
+/* Can a place be marked in one document and not in another? */
+static bool
+marks_vary(const Mask *mask)
+{
+	ListCell   *cell;
+
+	foreach(cell, mask->schemas)
+		if (schema_marks_vary(schema_compile(lfirst(cell)), SCHEMA_SENSITIVE))
+			return true;
+	return mask->has_kept;
+}
+
+/*
+ * The marks of a document that is shown: sensitive where it or any origin is, at
+ * that place; immutable where the first schema says so.
+ */
+static JsonMark *
+shown_marks(const Mask *mask, const Jsonb *document)
+{
+	JsonMarkFrame root = {NULL, 0, 0, NULL};
+	JsonbValue	view,
+				other;
+	ListCell   *cell;
+
+	if (document == NULL || mask->schemas == NIL)
+		return NULL;
+	json_root(document, &view);
+	foreach(cell, mask->schemas)
+		json_mark_unite(&root, &view, &view,
+						marks_of(document, lfirst(cell), cell == list_head(mask->schemas) ?
+								 SCHEMA_SENSITIVE | SCHEMA_IMMUTABLE : SCHEMA_SENSITIVE));
+	if (!marks_vary(mask))
+		return root.node;
+	foreach(cell, mask->origins)
+	{
+		Origin	   *origin = lfirst(cell);
+
+		json_root(origin->document, &other);
+		json_mark_unite(&root, &view, &other, origin_marks(mask, origin));
+	}
+	return root.node;
+}
+
+/* ---- values ---- */
+
+/* All values that are marked in an origin, as a set of a kind. */
+Secrets *
+mask_secrets(Mask *mask, SecretsKind kind)
+{
+	MemoryContext outer = MemoryContextSwitchTo(mask->context);
+	Secrets    *secrets = secrets_create(kind);
+	JsonbValue	view;
+	ListCell   *cell;
+
+	foreach(cell, mask->origins)
+	{
+		Origin	   *origin = lfirst(cell);
+
+		json_root(origin->document, &view);
+		secrets_add_marked(secrets, &view, origin_marks(mask, origin), SCHEMA_SENSITIVE);
+	}
+	secrets_finish(secrets);
+	MemoryContextSwitchTo(outer);
+	return secrets;
+}
+
+/* Is a value, which may be NULL, one that is marked somewhere, or does it hold one? */
+bool
+mask_holds(Mask *mask, const JsonbValue *value)
+{
+	if (value == NULL)
+		return false;
+	if (mask->secrets == NULL)
+		mask->secrets = mask_secrets(mask, SECRETS_PARAMS);
+	return secrets_hold(mask->secrets, value);
+}
+
+/* ---- showing ---- */
+
+/* A value as it is shown: what is marked sensitive as a mask.  Both may be NULL. */
+const JsonbValue *
+mask_shown(const JsonbValue *value, uint32 flags, JsonbValue *mask)
+{
+	if (value == NULL || !(flags & SCHEMA_SENSITIVE))
+		return value;
+	mask->type = jbvString;
+	mask->val.string.val = SENSITIVE_MASK;
+	mask->val.string.len = strlen(SENSITIVE_MASK);
+	return mask;
+}
+
+/* Who is told of the leaves that differ. */
+typedef struct Audience
+{
+	Mask	   *mask;
+	JsonChangeCollector collect;
+	void	   *state;
+} Audience;
+
+/* Collector of changes: pass them on, with the flags of their values. */
+static void
+pass_on(void *state, const JsonChange *change)
+{
+	Audience   *audience = state;
+	JsonChange	flagged = *change;
+
+	if (!(flagged.flags & SCHEMA_SENSITIVE))
+	{
+		if (mask_holds(audience->mask, change->old_value))
+			flagged.flags |= SCHEMA_SENSITIVE;
+		else if (mask_holds(audience->mask, change->new_value))
+			flagged.flags |= SCHEMA_SENSITIVE | MASK_NEW_ALONE;
+	}
+	audience->collect(audience->state, &flagged);
+}
+
+/*
+ * Report the leaves in which two documents differ, with flags that say which
+ * must not be seen: see json_leaf_diff.  An old document of NULL is none.
+ */
+void
+mask_leaf_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document,
+			   JsonChangeCollector collect, void *state)
+{
+	Audience	audience = {mask, collect, state};
+
+	json_leaf_diff(old_document, shown_marks(mask, old_document),
+				   new_document, shown_marks(mask, new_document), pass_on, &audience);
+}
+
+static void write_masked_children(Mask *mask, JsonBuilder *builder, const JsonbValue *container,
+								  const JsonMark *marks);
+
+/* Write a value with what must not be seen of it masked. */
+static void
+write_masked(Mask *mask, JsonBuilder *builder, const JsonbValue *value, const JsonMark *marks)
+{
+	uint32		flags = json_mark_flags(marks);
+	JsonbValue	place;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (!(flags & SCHEMA_SENSITIVE) && value->type == jbvBinary)
+		write_masked_children(mask, builder, value, marks);
+	else
+		json_build_value(builder, mask_shown(value, mask_holds(mask, value) ? SCHEMA_SENSITIVE : flags, &place));
+}
+
+/* The same of what a container holds, with the container around it. */
+static void
+write_masked_children(Mask *mask, JsonBuilder *builder, const JsonbValue *container, const JsonMark *marks)
+{
+	JsonCursor	cursor;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	json_cursor_init(&cursor, container->val.binary.data);
+	if (json_is_array(container))
+	{
+		json_build_begin_array(builder);
+		for (uint32 i = 0; json_next_element(&cursor, &value); i++)
+			write_masked(mask, builder, &value, json_mark_child(marks, i));
+		json_build_end_array(builder);
+		return;
+	}
+	json_build_begin_object(builder);
+	for (uint32 i = 0; json_next_pair(&cursor, &key, &value); i++)
+	{
+		json_build_key(builder, key.val.string.val, key.val.string.len);
+		write_masked(mask, builder, &value, json_mark_child(marks, i));
+	}
+	json_build_end_object(builder);
+}
+
+/* A document with every value masked that must not be seen. */
+Jsonb *
+mask_document(Mask *mask, const Jsonb *document)
+{
+	JsonBuilder builder;
+	JsonbValue	view;
+
+	json_root(document, &view);
+	json_builder_init(&builder);
+	write_masked(mask, &builder, &view, shown_marks(mask, document));
+	return json_builder_finish(&builder);
+}
+
+/* ---- what keeps its marks ---- */
+
+static void mark_equal(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other,
+					   const JsonMark *marks, bool marked);
+
+/* The same of what two objects have in common. */
+static void
+mark_equal_pairs(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other,
+				 const JsonMark *marks, bool marked)
+{
+	JsonMarkFrame child = {frame, 0, 0, NULL};
+	JsonJoin	join;
+
+	json_join_init(&join, value, other);
+	while (json_join_next(&join))
+	{
+		if (join.left == NULL || join.right == NULL)
+			continue;
+		child.index = join.left_index;
+		child.node = NULL;
+		mark_equal(&child, join.left, join.right, json_mark_child(marks, join.right_index), marked);
+	}
+}
+
+/* The same of two arrays, by position. */
+static void
+mark_equal_elements(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other,
+					const JsonMark *marks, bool marked)
+{
+	JsonMarkFrame child = {frame, 0, 0, NULL};
+	JsonCursor	left,
+				right;
+	JsonbValue	element,
+				beside;
+
+	json_cursor_init(&left, value->val.binary.data);
+	json_cursor_init(&right, other->val.binary.data);
+	while (json_next_element(&left, &element) && json_next_element(&right, &beside))
+	{
+		child.index = left.next - 1;
+		child.node = NULL;
+		mark_equal(&child, &element, &beside, json_mark_child(marks, child.index), marked);
+	}
+}
+
+/* Mark the leaves that have the same value as the other document has there, where that is marked. */
+static void
+mark_equal(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other,
+		   const JsonMark *marks, bool marked)
+{
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	marked |= (json_mark_flags(marks) & SCHEMA_SENSITIVE) != 0;
+	if (!marked && json_mark_within(marks) == 0)
+		return;
+	if (json_is_leaf(value) || json_is_leaf(other))
+	{
+		if (marked && json_equal(value, other))
+			json_mark_set(frame, SCHEMA_SENSITIVE);
+		return;
+	}
+	if (json_is_object(value) != json_is_object(other))
+		return;
+	frame->count = json_count(value);
+	if (json_is_object(value))
+		mark_equal_pairs(frame, value, other, marks, marked);
+	else
+		mark_equal_elements(frame, value, other, marks, marked);
+}
+
+/* Mark the leaves whose values are, or hold, one of the secrets. */
+static void
+mark_held(JsonMarkFrame *frame, const JsonbValue *value, const Secrets *secrets)
+{
+	JsonMarkFrame child = {frame, 0, 0, NULL};
+	JsonCursor	cursor;
+	JsonbValue	key,
+				below;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (value->type != jbvBinary)
+	{
+		if (secrets_hold(secrets, value))
+			json_mark_set(frame, SCHEMA_SENSITIVE);
+		return;
+	}
+	frame->count = json_count(value);
+	json_cursor_init(&cursor, value->val.binary.data);
+	while (json_is_object(value) ? json_next_pair(&cursor, &key, &below) : json_next_element(&cursor, &below))
+	{
+		child.index = cursor.next - 1;
+		child.node = NULL;
+		mark_held(&child, &below, secrets);
+	}
+}
+
+/* A document's leaves that come from a marked place of an origin, as marks. */
+static JsonMark *
+inherited_marks(const Mask *mask, const Jsonb *document, const Secrets *lost)
+{
+	JsonMarkFrame root = {NULL, 0, 0, NULL};
+	JsonbValue	view,
+				other;
+	ListCell   *cell;
+
+	json_root(document, &view);
+	foreach(cell, mask->origins)
+	{
+		Origin	   *origin = lfirst(cell);
+
+		json_root(origin->document, &other);
+		mark_equal(&root, &view, &other, origin_marks(mask, origin), false);
+	}
+	if (lost)
+		mark_held(&root, &view, lost);
+	return root.node;
+}
+
+/* Add the paths of leaves that one tree marks and the other does not to the array that is open. */
+static void
+add_paths(JsonBuilder *builder, StringInfo path, const JsonbValue *value, const JsonMark *marks,
+		  const JsonMark *own)
+{
+	int			length = path->len;
+	JsonCursor	cursor;
+	JsonbValue	key,
+				below;
+
+	check_stack_depth();
+	if (json_mark_within(marks) == 0 || (json_mark_flags(own) & SCHEMA_SENSITIVE))
+		return;
+	if (json_is_leaf(value))
+	{
+		const char *text = pstrdup(json_path_text(path));
+
+		json_build_string(builder, text, strlen(text));
+		return;
+	}
+	json_cursor_init(&cursor, value->val.binary.data);
+	while (json_is_object(value) ? json_next_pair(&cursor, &key, &below) : json_next_element(&cursor, &below))
+	{
+		uint32		index = cursor.next - 1;
+
+		if (json_is_object(value))
+			json_path_add_key(path, key.val.string.val, key.val.string.len);
+		else
+			json_path_add_index(path, index);
+		add_paths(builder, path, &below, json_mark_child(marks, index), json_mark_child(own, index));
+		path->len = length;
+		path->data[length] = '\0';
+	}
+}
+
+/* What is marked in an origin and in neither of two documents; NULL: nothing. */
+static const Secrets *
+lost_secrets(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *rendered)
+{
+	Mask	   *own = mask_create(schema);
+
+	mask_add_origin(own, params, NULL);
+	mask_add_origin(own, rendered, NULL);
+	return secrets_without(mask_secrets(mask, SECRETS_PARAMS), mask_secrets(own, SECRETS_PARAMS));
+}
+
+/*
+ * The leaves of new params, which rendered is made of, that have a value of a
+ * marked place of an origin and are not marked by their own schema any more:
+ * an array of paths, NULL for none.  Where placeholders may decide what is
+ * marked all are, for what renders them next is not known.  What a release has
+ * ceased to mark is no secret by its word: the mask is by that schema, too, and
+ * by what the origins have kept themselves.
+ */
+Jsonb *
+mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *rendered)
+{
+	const Secrets *lost = lost_secrets(mask, schema, params, rendered);
+	bool		varies = marks_vary(mask);
+	JsonMarkFrame root = {NULL, 0, 0, NULL};
+	JsonBuilder builder;
+	StringInfoData path;
+	JsonbValue	view,
+				other;
+	Jsonb	   *paths;
+
+	if (lost == NULL && !varies)
+		return NULL;
+	json_root(params, &view);
+	root.node = inherited_marks(mask, params, lost);
+	json_root(rendered, &other);
+	if (rendered != params)
+		json_mark_unite(&root, &view, &other, inherited_marks(mask, rendered, lost));
+	if (root.node == NULL)
+		return NULL;
+	initStringInfo(&path);
+	json_builder_init(&builder);
+	json_build_begin_array(&builder);
+	add_paths(&builder, &path, &view, root.node,
+			  varies && rendered != params ? NULL : marks_of(params, schema, SCHEMA_SENSITIVE));
+	json_build_end_array(&builder);
+	paths = json_builder_finish(&builder);
+	return JB_ROOT_COUNT(paths) > 0 ? paths : NULL;
+}

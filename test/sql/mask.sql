@@ -1,0 +1,127 @@
+-- A value keeps the marks of every document that it comes from, whoever turns which branch of a schema: what a role that may
+-- only view, or only promote, can make a value show itself by.
+BEGIN;
+SELECT no_plan();
+\ir ../fixtures/ecomm.sql
+\ir ../fixtures/deploy.sql
+CREATE FUNCTION pg_temp.as_role(role text, statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    result text;
+    state text;
+    message text;
+    detail text;
+    hint text;
+BEGIN
+    PERFORM set_config('role', role, true);
+    EXECUTE 'SELECT string_agg(x::text, E''\n'') FROM (' || statement || ') AS x' INTO result;
+    PERFORM set_config('role', 'none', true);
+    RETURN result;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    RETURN concat_ws(': ', state, message, detail, hint);
+END
+$$;
+CREATE ROLE m_viewer;
+CREATE ROLE m_promoter;
+INSERT INTO promote.grants (role, action, project) VALUES ('m_viewer', 'view', 'ecomm'), ('m_promoter', 'promote', 'ecomm');
+INSERT INTO promote.bundle VALUES ('cond');
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES
+    ('cond', '1.0.0', '{"if": {"properties": {"mode": {"const": "open"}}, "required": ["mode"]},
+        "else": {"properties": {"token": {"$md.sensitive": true}, "list": {"items": {"$md.sensitive": true}}}},
+        "oneOf": [{"properties": {"kind": {"const": "a"}, "key": {"$md.sensitive": true}}, "required": ["kind"]},
+                  {"properties": {"kind": {"const": "b"}}, "required": ["kind"]}, {"not": {"required": ["kind"]}}]}');
+INSERT INTO promote.component (project, component, bundle) VALUES ('ecomm', 'cond', 'cond');
+INSERT INTO promote.instance (project, environment, component) SELECT 'ecomm', e, 'cond' FROM unnest(ARRAY['staging', 'production', 'prod-uswest']) AS e;
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-cond', '{"mode": "closed", "token": "SECRET-of-staging", "list": ["SECRET-listed"], "kind": "a", "key": "SECRET-keyed"}')$$, 'a source');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-cond', '{"mode": "closed", "token": "SECRET-of-production", "kind": "a"}')$$, 'a destination');
+
+-- ---- a preview by who may only view ----
+SELECT unalike(pg_temp.as_role('m_viewer', format('SELECT * FROM promote.preview_promotion(%L, %L, %L)', 'ecomm-staging-cond', 'ecomm-production-cond', overrides)), '%SECRET%', 'overrides turn no mark off: ' || overrides)
+  FROM unnest(ARRAY['{"mode": "open"}', '{"kind": "b"}', '{"kind": null}', '{"mode": "open", "kind": "b"}', '{"mode": "open", "kind": null, "token": {}}']) AS overrides;
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, new_value, sensitive FROM promote.preview_promotion('ecomm-staging-cond', 'ecomm-production-cond', '{"mode": "open", "kind": "b"}') WHERE path IN ('.token', '.key', '.mode')$$),
+    E'(.key,"""(sensitive value)""",t)\n(.mode,"""open""",f)\n(.token,"""(sensitive value)""",t)', 'what they set themselves is shown');
+
+-- ---- placeholders that the viewer brings ----
+UPDATE promote.environment SET parameters = '{"NAME": "PARAM-withheld", "MODE": "closed"}' WHERE project = 'ecomm';
+SELECT matches(pg_temp.as_role('m_viewer', format('SELECT * FROM promote.preview_promotion(%L, %L, %L)', 'ecomm-staging-cond', 'ecomm-production-cond', overrides)),
+    '^PM701: not allowed: placeholders in overrides: Role "m_viewer" has no grant "promote" for "ecomm-production-cond", whose parameters would replace them\.: .', 'who may only view renders nothing: ' || overrides)
+  FROM unnest(ARRAY['{"free": "{{NAME}}"}', '{"free": ["x", {"deep": "a {{ NAME }} b"}]}', '{"free": "\\{{NAME}}"}', '{"token": "{{NAME}}"}']) AS overrides;
+SELECT alike(pg_temp.as_role('m_viewer', format('SELECT * FROM promote.preview_promotion(%L, %L, %L)', 'ecomm-staging-cond', 'ecomm-production-cond', overrides)), '(%', 'braces that are no placeholder are shown as they are: ' || overrides)
+  FROM unnest(ARRAY['{"{{NAME}}": 1}', '{"a": "x{", "b": "{NAME}}"}', '{"a": "{", "b": ["{NAME}}", "{", "{"]}']) AS overrides;
+SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.preview_promotion('ecomm-staging-cond', 'ecomm-production-cond', '{"{{NAME}}": "x{", "y": "{NAME}}"}')$$), '%PARAM%', '... and render nothing');
+SELECT alike(pg_temp.as_role('m_promoter', $$SELECT * FROM promote.preview_promotion('ecomm-staging-cond', 'ecomm-production-cond', '{"free": "{{NAME}}"}')$$), '%PARAM-withheld%', 'who may promote there may see what they would promote');
+
+-- ---- guessing ----
+CREATE FUNCTION pg_temp.preview(overrides jsonb) RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.as_role('m_viewer', format('SELECT * FROM promote.preview_promotion(%L, %L, %L)', 'ecomm-staging-cond', 'ecomm-production-cond', overrides)) $$;
+SELECT is(pg_temp.preview(guess), pg_temp.preview(wrong), 'an override that is what nobody may see says no more than another one: ' || guess::text)
+  FROM (VALUES ('{"token": "SECRET-of-production"}'::jsonb, '{"token": "wrong"}'::jsonb), ('{"token": "SECRET-of-staging"}', '{"token": "wrong"}'), ('{"token": "SECRET-of-production", "mode": "open"}', '{"token": "wrong", "mode": "open"}'),
+               ('{"key": "SECRET-keyed"}', '{"key": "wrong"}'), ('{"list": ["SECRET-listed"]}', '{"list": ["wrong"]}')) AS v (guess, wrong);
+SELECT is(replace(pg_temp.preview(jsonb_build_object('note', guess)), guess, '#'), replace(pg_temp.preview('{"note": "wrong"}'), 'wrong', '#'), 'nor at a place that is open: ' || guess)
+  FROM unnest(ARRAY['SECRET-of-production', 'SECRET-of-staging', 'x SECRET-of-staging y']) AS guess;
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, change, old_value, new_value, origin FROM promote.preview_promotion('ecomm-staging-cond', 'ecomm-production-cond', '{"token": "SECRET-of-production"}') WHERE path = '.token'$$),
+    '(.token,change,"""(sensitive value)""","""(sensitive value)""",override)', 'it has its row, as any other');
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT count(*) FROM promote.preview_promotion('ecomm-staging-cond', 'ecomm-production-cond', '{"kind": "a"}') WHERE path = '.kind'$$), '(0)', 'what may be seen and does not change has none');
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, change, origin FROM promote.preview_promotion('ecomm-staging-cond', 'ecomm-production-cond', '{"token": null}') WHERE path = '.token'$$), '(.token,remove,override)', 'what is taken away is said to be');
+
+-- ---- what is promoted keeps its marks ----
+CREATE FUNCTION pg_temp.all_shown(role text) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(pg_temp.as_role(role, s), E'\n') FROM unnest(ARRAY[
+        'SELECT d.instance, x.* FROM promote.instance_status AS d CROSS JOIN LATERAL promote.config_as_of(d.instance) AS x',
+        'SELECT d.instance, x.* FROM promote.instance_status AS d CROSS JOIN LATERAL promote.config_as_of(d.instance, state => ''running'') AS x',
+        'SELECT d.instance, promote.plan_text(d.instance) FROM promote.instance_status AS d WHERE d.instance ~ ''cond''', 'SELECT * FROM promote.config_changes',
+        'SELECT * FROM promote.deployment', 'SELECT diff FROM promote.idempotency_key', 'SELECT * FROM promote.promotion_history', 'SELECT * FROM promote.audit_log', 'SELECT * FROM promote.drift', 'SELECT * FROM promote.drift_item',
+        'SELECT * FROM promote.compare_instances(''ecomm-staging-cond'', ''ecomm-production-cond'')', 'SELECT * FROM promote.compare_instances(''ecomm-production-cond'', ''ecomm-staging-cond'')',
+        'SELECT * FROM promote.compare_deployments(''ecomm-production-cond'', ''ecomm-staging-cond'')', 'SELECT * FROM promote.preview_promotion(''ecomm-production-cond'', ''ecomm-staging-cond'')',
+        'SELECT * FROM promote.rehearse_rollback(''ecomm-production-cond'')', 'SELECT kept_marks FROM promote.revision']) AS s $$;
+SELECT unalike(pg_temp.as_role('m_promoter', $$SELECT * FROM promote.promote_instance('ecomm-staging-cond', 'ecomm-production-cond', '{"mode": "open", "kind": "b"}', idempotency_key => 'k')$$), '%SECRET%', 'who promotes is not shown it either');
+SELECT is((SELECT kept_marks FROM promote.revision WHERE environment = 'production' AND component = 'cond' ORDER BY revision DESC LIMIT 1), '[".key", ".list[0]", ".token"]', 'the revision knows what keeps its marks');
+SELECT unalike(pg_temp.all_shown('m_viewer'), '%SECRET%', 'nobody sees it afterwards');
+SELECT ok(pg_temp.deploy('ecomm-production-cond') > 0, 'deployed');
+SELECT unalike(pg_temp.all_shown('m_viewer'), '%SECRET%', '... nor once it runs');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-cond', '{"note": 1}')$$, 'edited');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-cond', '{"note": 2, "copied": "in SECRET-of-staging!"}')$$, '... twice, with a copy of it');
+SELECT unalike(pg_temp.all_shown('m_viewer'), '%SECRET%', '... nor by what was made of that');
+SELECT is((SELECT kept_marks FROM promote.revision WHERE environment = 'production' AND component = 'cond' ORDER BY revision DESC LIMIT 1), '[".key", ".list[0]", ".token", ".copied"]', 'the copy as well');
+SELECT lives_ok($$SELECT promote.promote_instance('ecomm-production-cond', 'ecomm-staging-cond')$$, 'and on from there');
+SELECT unalike(pg_temp.all_shown('m_viewer'), '%SECRET%', '... nor there');
+SELECT lives_ok($$SELECT promote.report_observed('ecomm-production-cond', '{"mode": "open", "token": "SECRET-of-staging", "elsewhere": "SECRET-keyed"}'::jsonb, 'test')$$, 'drifted');
+SELECT unalike(pg_temp.all_shown('m_viewer'), '%SECRET%', '... nor in what has drifted');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-cond', '{"token": "plain now", "copied": null, "key": "plain key", "list": null}')$$, 'other values');
+SELECT is((SELECT kept_marks FROM promote.revision WHERE environment = 'production' AND component = 'cond' ORDER BY revision DESC LIMIT 1), NULL, '... keep nothing');
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT params ->> 'token' FROM promote.config_as_of('ecomm-production-cond')$$), '("plain now")', '... and are shown');
+
+-- ---- a placeholder decides the branch ----
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"mode": "{{MODE}}", "token": "SECRET-rendered"}')$$, 'a placeholder is the discriminator');
+UPDATE promote.environment SET parameters = '{"MODE": "open"}' WHERE project = 'ecomm' AND environment = 'prod-uswest';
+SELECT ok(pg_temp.deploy('ecomm-prod-uswest-cond') > 0, 'deployed where it says otherwise');
+SELECT unalike(pg_temp.all_shown('m_viewer'), '%SECRET%', 'what the params as they stand, or as they were rendered, mark is masked');
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('cond', '2.0.0', '{"if": {"properties": {"mode": {"const": "open"}}}, "then": {"properties": {"token": {"$md.sensitive": true}}}}');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"token": "SECRET-by-rendering"}', '2.0.0')$$, 'sensitive only as it is rendered');
+SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-prod-uswest-cond')$$), '%SECRET%', 'config_as_of knows');
+
+-- ---- what is short, and what is common ----
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('cond', '3.0.0', '{"properties": {"db": {"$md.sensitive": true}}}');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"mode": null, "token": null, "db": {"port": 5432, "ssl": true, "user": "admin", "password": "SECRET-in-db"}}', '3.0.0')$$, 'all of a container');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"port": 5432, "ssl": true, "who": "admin", "url": "x://u:SECRET-in-db@h/", "b64": "eDpTRUNSRVQtaW4tZGI6eQ==", "urls": ["a%2FSECRET-in-db"]}')$$, 'and the like beside it');
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT params - 'db' FROM promote.config_as_of('ecomm-prod-uswest-cond')$$),
+    $$("{""b64"": ""(sensitive value)"", ""ssl"": true, ""url"": ""(sensitive value)"", ""who"": ""admin"", ""port"": 5432, ""urls"": [""(sensitive value)""]}")$$, 'long values are known anywhere, also inside others; words and numbers of less than six bytes at their places alone');
+
+-- ---- what ran ----
+SELECT is(pg_temp.lines($$SELECT revision, params, version, deployment IS NOT NULL AS by FROM promote.config_as_of('ecomm-prod-uswest-cond', state => 'running')$$), '(1,"{""mode"": ""open"", ""token"": ""SECRET-rendered""}",1.0.0,t)', 'what ran is what was rendered');
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT revision, params, version FROM promote.config_as_of('ecomm-prod-uswest-cond', state => 'running')$$), '(1,"{""mode"": ""open"", ""token"": ""(sensitive value)""}",1.0.0)', '... masked for who views');
+SELECT is(pg_temp.lines($$SELECT revision, version FROM promote.config_as_of('ecomm-prod-uswest-cond')$$), '(4,3.0.0)', '... and not what is desired');
+SELECT is_empty($$SELECT * FROM promote.config_as_of('ecomm-staging-cond', state => 'running')$$, 'no row where nothing ran');
+SELECT is_empty($$SELECT * FROM promote.config_as_of('ecomm-prod-uswest-cond', (SELECT finished_at - interval '1 microsecond' FROM promote.deployment WHERE environment = 'prod-uswest' AND component = 'cond' AND action = 'PROVISION'), 'running')$$, '... or did yet');
+SELECT ok(pg_temp.deploy('ecomm-prod-uswest-cond') > 0, 'deployed anew');
+SELECT is(pg_temp.lines(format('SELECT revision, version, since = %L, deployment = %s FROM promote.config_as_of(%L, %L, %L)', d.finished_at, d.deployment, 'ecomm-prod-uswest-cond', d.finished_at, 'running')), format('(%s,%s,t,t)', d.revision, d.version), 'at each moment what ran then')
+  FROM promote.deployment AS d WHERE d.environment = 'prod-uswest' AND d.component = 'cond' AND d.action = 'PROVISION';
+SELECT lives_ok($$SELECT promote.decommission_instance('ecomm-prod-uswest-cond')$$, 'decommissioned');
+SELECT ok(pg_temp.work('ecomm-prod-uswest-cond') > 0, '... by a worker');
+SELECT is_empty($$SELECT * FROM promote.config_as_of('ecomm-prod-uswest-cond', 'infinity', 'running')$$, 'nothing runs any more');
+SELECT pg_temp.refuses(format('SELECT * FROM promote.config_as_of(%L, state => %L)', 'ecomm-prod-uswest-cond', s), 'PM404', '^States are desired and running\.$', 'a state that is none: ' || COALESCE(s, 'null'))
+  FROM unnest(ARRAY['planned', '', NULL]) AS s;
+SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
+
+SELECT * FROM finish();
+ROLLBACK;
