@@ -21,7 +21,6 @@
 #include "spi.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/array.h"
@@ -136,9 +135,7 @@ audit_read_head(const char *project, const char *subject, AuditHead *head)
 /*
  * Append events to the chain whose head is given, in one statement, and move
  * the head.  Runs inside a scope of spi.h; the caller holds the lock on the
- * subject.  A row that is there already can then only be one that the snapshot
- * of a REPEATABLE READ transaction does not show; ON CONFLICT makes that the
- * 40001 that such transactions are ready for.
+ * subject.
  */
 void
 audit_append(AuditHead *head, const char *project, const char *subject,
@@ -148,16 +145,13 @@ audit_append(AuditHead *head, const char *project, const char *subject,
 	"INSERT INTO promote.audit_log (project, subject, seq, at, actor," \
 	" database_role, event, data, previous_hash, hash)" \
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-#define ONCE " ON CONFLICT DO NOTHING"
 #define ROW_TYPES \
 	TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID, \
 	TEXTOID, TEXTOID, JSONBOID, BYTEAOID, BYTEAOID
 #define TWO_ROWS INSERT_ROW ", ($11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
-	static Statement inserts[2][AUDIT_MAX_ENTRIES] = {
-		{{.text = INSERT_ROW,.parameters = 10,.types = {ROW_TYPES}},
-		{.text = TWO_ROWS,.parameters = 20,.types = {ROW_TYPES, ROW_TYPES}}},
-		{{.text = INSERT_ROW ONCE,.parameters = 10,.types = {ROW_TYPES}},
-		{.text = TWO_ROWS ONCE,.parameters = 20,.types = {ROW_TYPES, ROW_TYPES}}}
+	static Statement inserts[AUDIT_MAX_ENTRIES] = {
+		{.text = INSERT_ROW,.parameters = 10,.types = {ROW_TYPES}},
+		{.text = TWO_ROWS,.parameters = 20,.types = {ROW_TYPES, ROW_TYPES}}
 	};
 	Datum		values[AUDIT_MAX_ENTRIES * 10];
 	bool		nulls[AUDIT_MAX_ENTRIES * 10] = {false};
@@ -173,7 +167,7 @@ audit_append(AuditHead *head, const char *project, const char *subject,
 		head->seq = row.seq;
 		head->hash = hash;
 	}
-	guarded_run(&inserts[IsolationUsesXactSnapshot() ? 1 : 0][count - 1], values, nulls);
+	guarded_run(&inserts[count - 1], values, nulls);
 	if (SPI_processed != count)
 		elog(ERROR, "the audit rows of \"%s\" were not all written", subject);
 }

@@ -132,11 +132,7 @@ read_config(const InstanceKey *key, const bytea *digest)
 	return SPI_processed > 0 ? spi_jsonb(SPI_tuptable, 0, 1) : NULL;
 }
 
-/*
- * Note the report.  An UPDATE of a row that a REPEATABLE READ snapshot does not
- * show as it is raises 40001, so this comes before anything that builds on
- * what was read.
- */
+/* Note the report. */
 static void
 write_observation(const Report *report, int32 differences)
 {

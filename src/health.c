@@ -106,8 +106,7 @@ check_revision(const Health *health)
 
 /*
  * Write the report, under the instance's lock.  The result has the row, its
- * number, revision and deployment, and whether it says something new.  ON
- * CONFLICT makes what a REPEATABLE READ snapshot does not show a 40001.
+ * number, revision and deployment, and whether it says something new.
  */
 static void
 write_report(const Health *health)
@@ -124,7 +123,6 @@ write_report(const Health *health)
 		/* a clock that was set back does not make a report older than the one before */
 		" CROSS JOIN LATERAL (SELECT GREATEST(pg_catalog.clock_timestamp(), l.reported_at)) AS t (now)"
 		" WHERE " OF_INSTANCE("i")
-		" ON CONFLICT DO NOTHING"
 		" RETURNING h, h.report, h.revision, h.deployed_by, h.since = h.reported_at"
 		" OR NOT EXISTS (SELECT FROM promote.health_report AS r WHERE " OF_INSTANCE("r") " AND r.check_name = $4"
 		"  AND r.report = h.report - 1 AND r.revision IS NOT DISTINCT FROM h.revision"

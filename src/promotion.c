@@ -221,11 +221,7 @@ find_result(const Promotion *promotion, const char *key, const bytea *request,
 	return true;
 }
 
-/*
- * Keep the result under the idempotency key.  Under the destination's lock a
- * conflict can only be with a row that a REPEATABLE READ snapshot does not
- * show; ON CONFLICT makes it the 40001 that such transactions are ready for.
- */
+/* Keep the result under the idempotency key, under the destination's lock. */
 static void
 keep_result(const Promotion *promotion, const char *key, const bytea *request,
 			const Staged *staged)
@@ -233,7 +229,7 @@ keep_result(const Promotion *promotion, const char *key, const bytea *request,
 	static Statement keep = {
 		.text = "INSERT INTO promote.idempotency_key (project, environment, component,"
 		" idempotency_key, request, old_revision, new_revision, deployment, changed, diff)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 		.parameters = 10,
 		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, INT4OID, INT4OID, INT4OID,
 		BOOLOID, JSONBOID}

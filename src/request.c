@@ -101,7 +101,7 @@ request_instance_name(const PromotionRequest *request, const char *component)
 	return instance_key_name(&key);
 }
 
-/* Refuse a request that is not there, saying how many there are. */
+/* Refuse a request that is not there, saying how many there are; one that came after the snapshot is 40001. */
 static void
 refuse_unknown(const PromotionRequest *request)
 {
@@ -115,6 +115,8 @@ refuse_unknown(const PromotionRequest *request)
 
 	statement_run(&read, values, NULL, false);
 	there = SPI_processed > 0;
+	if (there && request->number > 0 && request->number <= spi_integer(SPI_tuptable, 0, 1))
+		refuse_unseen();
 	ereport(ERROR,
 			(errcode(PM_NOT_FOUND),
 			 errmsg("there is no request %d of project \"%s\"", request->number, request->project),
@@ -137,8 +139,7 @@ request_lock(PromotionRequest *request)
 	Datum		values[2];
 
 	request_values(request, values);
-	statement_run(&lock, values, NULL, false);
-	if (SPI_processed == 0)
+	if (statement_lock(&lock, values) == 0)
 		refuse_unknown(request);
 }
 

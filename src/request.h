@@ -156,6 +156,7 @@ extern RequestHealth request_health(const PromotionRequest *request, const Reque
 /* request_preview.c */
 extern void request_propose(const PromotionRequest *request, const RequestItem *item,
 							ItemProposal *proposal);
+extern bool request_is_as_staged(const RequestItem *item, const ItemProposal *proposal);
 extern char *request_left_scope(const PromotionRequest *request, const RequestItem *item);
 extern Jsonb *request_item_document(const RequestItem *item, const ItemProposal *proposal);
 

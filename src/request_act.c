@@ -231,6 +231,23 @@ act_stage(Advance *advance, RequestItem *item)
 	request_save_item(request, item);
 }
 
+/*
+ * Refuse to stage others together with what was staged before, where that is
+ * not what would be staged now: all stand for the same moment.
+ */
+static void
+act_hold(Advance *advance, RequestItem *item)
+{
+	const PromotionRequest *request = &advance->request;
+	ItemProposal proposal;
+
+	lock_item(request, item);
+	request_propose(request, item, &proposal);
+	item->desired = proposal.promotion.proposed.current_revision;
+	if (!request_is_as_staged(item, &proposal))
+		advance->refused = "it has moved since it was staged: take another preview by promote.preview_request";
+}
+
 /* Plan again what is staged. */
 void
 act_plan(Advance *advance, RequestItem *item)
@@ -407,7 +424,7 @@ act_on(Advance *advance, RequestItem *item, void (*act) (Advance *, RequestItem 
 		advance_block(advance, item, advance->refused ? advance->refused : refusal.message);
 		done = false;
 	}
-	else
+	else if (act != act_hold)
 		note_move(advance, move_of(advance, item), item);
 	MemoryContextSwitchTo(outer);
 	MemoryContextDelete(context);
@@ -422,7 +439,10 @@ typedef struct Together
 	void		(*act) (Advance *, RequestItem *);
 } Together;
 
-/* Try it with each, to know all reasons; a step of attempt. */
+/*
+ * Try it with each, to know all reasons; a step of attempt.  Where some are
+ * staged, what was staged before has to hold.
+ */
 static void
 act_together(void *state)
 {
@@ -433,9 +453,11 @@ act_together(void *state)
 	for (int i = 0; i < advance->count; i++)
 	{
 		RequestItem *item = &advance->items[i];
+		bool		holds = together->act == act_stage && strcmp(item->status, "STAGED") == 0;
 
 		CHECK_FOR_INTERRUPTS();
-		if (strcmp(item->status, together->status) == 0 && !act_on(advance, item, together->act))
+		if ((holds || strcmp(item->status, together->status) == 0) &&
+			!act_on(advance, item, holds ? act_hold : together->act))
 			refused++;
 	}
 	if (refused > 0)

@@ -407,8 +407,8 @@ is_staged(const RequestItem *item)
 }
 
 /* Is what is staged still what was previewed?  What is not is staged once more. */
-static bool
-is_as_staged(const RequestItem *item, const ItemProposal *proposal)
+bool
+request_is_as_staged(const RequestItem *item, const ItemProposal *proposal)
 {
 	return is_staged(item) &&
 		(proposal->skip_reason ? item->as_previewed || item->last_plan == 0 :
@@ -540,7 +540,7 @@ propose_current(void *state)
 
 	spi_enter(&scope);
 	request_propose(&preview->request, item, &proposal);
-	preview->as_staged = is_as_staged(item, &proposal);
+	preview->as_staged = request_is_as_staged(item, &proposal);
 	if (!preview->as_staged)
 		keep_item(preview, &proposal, request_item_document(item, &proposal),
 				  item_blockers(&preview->request, &proposal));

@@ -485,6 +485,27 @@ typedef struct Completion
 } Completion;
 
 /*
+ * Refuse to fill in a release, 40001, that came after the snapshot of a
+ * transaction that has only one: the row's own foreign key does not see it.
+ */
+static void
+require_seen(const Completion *completion)
+{
+	static Statement look = {
+		.text = "SELECT FROM promote.bundle_release AS f WHERE f.bundle = $1 AND f.version = $2",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2] = {CStringGetTextDatum(completion->bundle), CStringGetTextDatum(completion->version)};
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	statement_run(&look, values, NULL, true);
+	if (SPI_processed == 0)
+		refuse_unseen();
+}
+
+/*
  * Find a revision's completion, and lock the instance.  False where there is
  * no such instance; PM_NO_RELEASE where there is no such release.
  */
@@ -526,6 +547,7 @@ complete(HeapTuple row, TupleDesc row_type, Completion *completion)
 							  TextDatumGetCString(values[4]));
 		completion->bundle = MemoryContextStrdup(scope.caller, completion->bundle);
 		completion->version = MemoryContextStrdup(scope.caller, completion->version);
+		require_seen(completion);
 	}
 	spi_leave(&scope);
 	return found;

@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(promote_forget_schemas);
 PG_FUNCTION_INFO_V1(promote_schema_document_check);
@@ -55,7 +56,10 @@ find_document(const char *uri, int length)
 
 	spi_enter(&scope);
 	values[0] = PointerGetDatum(cstring_to_text_with_len(uri, length));
+	/* one that a release of now refers to may be younger than the snapshot of who asks */
+	spi_push_latest();
 	statement_run(&look, values, NULL, true);
+	PopActiveSnapshot();
 	if (SPI_processed > 0)
 	{
 		bool		isnull;

@@ -155,18 +155,98 @@ null_flags(const Statement *statement, const bool *nulls, char *flags)
 	return flags;
 }
 
-/* Run a statement to its end; the result is in SPI_tuptable. */
+/* Raise 40001: the transaction's own snapshot does not show what is there now. */
+void
+refuse_unseen(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to concurrent update"),
+			 errdetail("It is about a row that was committed after the snapshot of this transaction was taken."),
+			 errhint("Try the transaction again.")));
+}
+
+/* Is the error, in a PG_CATCH, that a row of ours refers to one that is not there? */
+static bool
+is_unseen(void)
+{
+	ErrorData  *error;
+
+	if (geterrcode() != ERRCODE_FOREIGN_KEY_VIOLATION)
+		return false;
+	error = CopyErrorData();
+	return error->schema_name && strcmp(error->schema_name, "promote") == 0;
+}
+
+/*
+ * Run a statement in a transaction that has one snapshot, which may be from
+ * before what there is to look at, in the way of foreign keys' cascades: it
+ * reads what is committed now, and to write over a row that the transaction's
+ * own snapshot does not show is 40001.  So is to refer to one: all that we
+ * refer to was found, and foreign keys look for it by that snapshot alone.
+ */
+static int
+run_latest(SPIPlanPtr plan, Datum *values, const char *flags)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile int result = 0;
+
+	PG_TRY();
+	{
+		result = SPI_execute_snapshot(plan, values, flags, GetLatestSnapshot(),
+									  GetTransactionSnapshot(), false, true, 0);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		if (!is_unseen())
+			PG_RE_THROW();
+		FlushErrorState();
+		refuse_unseen();
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/* Does the transaction read by one snapshot that others have to be held against? */
+static bool
+is_behind(bool read_only)
+{
+	/* beside parallel workers nothing is written, and no snapshot may be taken */
+	return !read_only && IsolationUsesXactSnapshot() && !IsInParallelMode();
+}
+
+/*
+ * Run a statement to its end; the result is in SPI_tuptable.  What is
+ * read_only reads by the active snapshot: that of whoever asks, or one that was
+ * pushed.  All else reads what is committed now, at every isolation level.
+ */
 int
 statement_run(Statement *statement, Datum *values, const bool *nulls, bool read_only)
 {
-	char		flags[STATEMENT_MAX_PARAMETERS];
-	int			result = SPI_execute_plan(statement_plan(statement), values,
-										  null_flags(statement, nulls, flags),
-										  read_only, 0);
+	char		buffer[STATEMENT_MAX_PARAMETERS];
+	const char *flags = null_flags(statement, nulls, buffer);
+	SPIPlanPtr	plan = statement_plan(statement);
+	int			result = is_behind(read_only) ? run_latest(plan, values, flags) :
+		SPI_execute_plan(plan, values, flags, read_only, 0);
 
 	if (result < 0)
 		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
 	return result;
+}
+
+/*
+ * Lock rows that the caller's transaction is about, as it has seen them: where
+ * its snapshot does not show them as they are now that is 40001, so that what
+ * it was decided by and what is done do not fall apart.  Returns how many; none
+ * can mean that they were not there yet when the snapshot was taken.
+ */
+uint64
+statement_lock(Statement *statement, Datum *values)
+{
+	if (SPI_execute_plan(statement_plan(statement), values, NULL, false, 0) < 0)
+		elog(ERROR, "lock failed: %s", SPI_result_code_string(SPI_result));
+	return SPI_processed;
 }
 
 /* Run a command that cannot be prepared, such as GRANT. */
@@ -186,14 +266,21 @@ spi_open(const char *text, int parameters, Oid *types, Datum *values)
 	return SPI_cursor_open_with_args(NULL, text, parameters, types, values, NULL, true, 0);
 }
 
-/* Open a cursor over a statement's rows. */
+/* Open a cursor over the rows of a statement that only reads: by which snapshot says statement_run. */
 Portal
 statement_open(Statement *statement, Datum *values, const bool *nulls, bool read_only)
 {
-	char		flags[STATEMENT_MAX_PARAMETERS];
+	char		buffer[STATEMENT_MAX_PARAMETERS];
+	const char *flags = null_flags(statement, nulls, buffer);
+	SPIPlanPtr	plan = statement_plan(statement);
+	Portal		cursor;
 
-	return SPI_cursor_open(NULL, statement_plan(statement), values,
-						   null_flags(statement, nulls, flags), read_only);
+	if (!is_behind(read_only))
+		return SPI_cursor_open(NULL, plan, values, flags, read_only);
+	spi_push_latest();
+	cursor = SPI_cursor_open(NULL, plan, values, flags, true);
+	PopActiveSnapshot();
+	return cursor;
 }
 
 /*

@@ -39,6 +39,7 @@ extern void spi_enter(SpiScope *scope);
 extern void spi_leave(SpiScope *scope);
 extern int	statement_run(Statement *statement, Datum *values, const bool *nulls,
 						  bool read_only);
+extern uint64 statement_lock(Statement *statement, Datum *values);
 extern void spi_command(const char *text);
 extern Portal spi_open(const char *text, int parameters, Oid *types, Datum *values);
 extern Portal statement_open(Statement *statement, Datum *values, const bool *nulls,
@@ -52,6 +53,7 @@ extern TimestampTz spi_time(SPITupleTable *rows, uint64 row, int column);
 extern Datum text_or_null(const char *value, bool *isnull);
 extern bytea *spi_bytea(SPITupleTable *rows, uint64 row, int column);
 extern void spi_push_latest(void);
+extern void refuse_unseen(void) pg_attribute_noreturn();
 extern bool am_tables_owner(void);
 extern Oid tables_owner(void);
 

@@ -43,7 +43,7 @@ require_instance(const InstanceKey *key)
 	int			missing;
 
 	instance_key_values(key, values);
-	statement_run(&look, values, NULL, true);
+	statement_run(&look, values, NULL, false);
 	for (missing = 0; missing < 3; missing++)
 		if (!spi_bool(SPI_tuptable, 0, missing + 1))
 			break;
@@ -71,7 +71,8 @@ refuse_unconfigured(const InstanceKey *key, const char *hint)
 
 /*
  * Lock the instance's row: for update, or only against updates, as a source
- * is.  Raises PM_NOT_FOUND where there is none.
+ * is.  Raises PM_NOT_FOUND where there is none, and 40001 where the snapshot of
+ * the transaction does not show it as it is.
  */
 void
 stage_lock(const InstanceKey *key, bool for_update)
@@ -85,9 +86,10 @@ stage_lock(const InstanceKey *key, bool for_update)
 	Datum		values[3];
 
 	instance_key_values(key, values);
-	statement_run(&statements[for_update ? 1 : 0], values, NULL, false);
-	if (SPI_processed == 0)
-		require_instance(key);
+	if (statement_lock(&statements[for_update ? 1 : 0], values) > 0)
+		return;
+	require_instance(key);
+	refuse_unseen();
 }
 
 /*

@@ -195,6 +195,31 @@ INSERT INTO promote.policy (policy, function, project) VALUES ('freezes', 'rules
 SELECT is((SELECT string_agg(blockers ->> 0, '') FROM promote.preview_request('shop', 14)), NULL, 'no reason of a policy in a preview');
 DELETE FROM promote.policy;
 
+-- ---- all at once, of which one has moved: it is staged again where the others are what they were staged as ----
+CREATE FUNCTION pg_temp.desired() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg((pg_temp.params(name) ->> 'size'), ' ' ORDER BY name) FROM promote.instance WHERE name IN ('shop-production-s4', 'shop-production-s5')
+$$;
+SELECT promote.configure_instance('shop-staging-' || s, '{"size": 3}') FROM unnest('{s4,s5}'::text[]) AS s \g /dev/null
+SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s4", "s5"]}', 'all_at_once', include_other_changes => true)), 15, 'two');
+SELECT is(pg_temp.preview(15), 2::bigint, 'previewed');
+SELECT is(pg_temp.advance(15), 'RUNNING 1 3', 'staged');
+SELECT pg_temp.work_all() \g /dev/null
+SELECT promote.configure_instance('shop-staging-s4', '{"size": 5}') \g /dev/null
+SELECT is((SELECT string_agg(status, ' ') FROM promote.preview_request('shop', 15)), 'PENDING STAGED', 'one has moved');
+SELECT promote.configure_instance('shop-staging-s5', '{"size": 5}') \g /dev/null
+SELECT is(pg_temp.advance(15), 'BLOCKED 1 0', 'then the other: neither is staged');
+SELECT is(pg_temp.desired(), '3 3', '... so that both desire what they desired');
+SELECT is(pg_temp.waits(15), 'wave 1: "shop-production-s5": it has moved since it was staged: take another preview by promote.preview_request', '... because of that');
+SELECT promote.configure_instance('shop-staging-s5', '{"size": 3}') \g /dev/null
+SELECT is(pg_temp.advance(15), 'RUNNING 1 1', 'back to what it was: the one is staged again');
+SELECT is(pg_temp.desired(), '5 3', '... beside what is staged');
+SELECT promote.configure_instance('shop-staging-' || s, '{"size": 6}') FROM unnest('{s4,s5}'::text[]) AS s \g /dev/null
+SELECT is((SELECT string_agg(status, ' ') FROM promote.preview_request('shop', 15)), 'PENDING PENDING', 'both have moved');
+SELECT promote.configure_instance('shop-staging-s5', '{"size": 7}') \g /dev/null
+SELECT is(pg_temp.advance(15), 'BLOCKED 1 0', 'and one of them again');
+SELECT is(pg_temp.desired(), '5 3', '... neither is staged');
+SELECT is(pg_temp.cancel(15), 'CANCELLED', 'cancelled');
+
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'after all that the chains are whole');
 SELECT * FROM finish();
 ROLLBACK;
