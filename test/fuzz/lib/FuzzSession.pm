@@ -2,7 +2,7 @@ package FuzzSession;
 
 # One psql session that a fuzzer talks to: it sends SQL, and reads lines up to a mark.
 #
-#   my $session = FuzzSession->new;            # by the usual PG* variables
+#   my $session = FuzzSession->new;            # by the usual PG* variables, and psql's arguments, if any are given
 #   $session->send("SELECT 1;\n");
 #   my $lines = $session->answer;              # what came since the last answer; undef if the session was lost
 #   $session->end;
@@ -13,10 +13,10 @@ no warnings 'nonchar';
 use IPC::Open2;
 
 sub new {
-	my ($class) = @_;
+	my ($class, @arguments) = @_;
 	$SIG{PIPE} = 'IGNORE';
 	my ($from, $to);
-	my $pid = open2($from, $to, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose');
+	my $pid = open2($from, $to, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', @arguments);
 	binmode $_, ':utf8' for $from, $to;
 	return bless { from => $from, to => $to, pid => $pid }, $class;
 }

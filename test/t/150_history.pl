@@ -1,0 +1,215 @@
+# Eight sessions call all verbs at random, at all isolation levels, and what they are told is held against what the pages
+# promise: no lost update, one result per key, one that runs, nothing begun under a rule in force, budgets, quorums, chains.
+# test/fuzz/history.pl is the long form. Before that, the checker itself: a history that is good passes, and whatever is
+# made wrong in it is found.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../fuzz/lib";
+use JSON::PP ();
+use Test::More;
+use PromoteTest;
+use HistoryCheck;
+use HistoryWork;
+
+my $seconds = 12;
+my $seed = $ENV{PROMOTE_SEED} // time % 100_000;
+my $json = JSON::PP->new->canonical;
+my $documented = HistoryCheck::documented("$FindBin::Bin/../../doc/errors.md");
+
+my $node = PromoteTest->new('max_connections = 50');
+$node->create_database('history');
+chomp(my $bindir = `@{[$ENV{PG_CONFIG} || 'pg_config']} --bindir`);
+$ENV{PATH} = "$bindir:$ENV{PATH}";
+@ENV{qw(PGHOST PGPORT PGUSER PGDATABASE)} = ($node->dir, 5432, 'postgres', 'history');
+
+# ---- a history that is good ----
+
+HistoryWork::prepare();
+my @sessions = map { HistoryWork->new($_, $seed) } 1 .. 3;
+my @transactions;
+
+# One call by one of them, in a transaction of its own.
+sub call {
+	my ($session, $verb, %args) = @_;
+	my $transaction = $sessions[$session - 1]->alone({ verb => $verb, args => \%args });
+	push @transactions, $transaction;
+	return $transaction->{calls}[0];
+}
+
+# Claims all there is, and completes it.
+sub carry_out {
+	while (my ($claim) = @{ call(1, 'claim_deployment', worker => 'w', lease => '1 minute')->{rows} // [] }) {
+		call(1, 'complete_deployment', map { $_ => $claim->{$_} } qw(instance deployment fencing));
+	}
+	return;
+}
+
+my $began = HistoryWork::now();
+my $at = 'shop-production-a';
+my %production = (project => 'shop', environment => 'production');
+carry_out();
+call(1, 'configure_instance', instance => 'shop-staging-a', patch => '{"size": 2}', message => 'one', expected_revision => 1);
+call(2, 'configure_instance', instance => 'shop-staging-a', patch => '{"size": 3}', message => 'two', expected_revision => 99);
+call(2, 'configure_instance', instance => 'shop-staging-a', patch => '{"size": 3}', message => 'three', expected_revision => 2);
+my ($staged) = map { call($_, 'promote_instance', src => 'shop-staging-a', dst => $at, overrides => '{"size": 5}', message => 'k', idempotency_key => 'k')->{rows}[0] } 1, 2;
+carry_out();
+call(1, 'hist.ask', %production, rule => 'somebody', quorum => 1, counts => 't');
+call(1, 'hist.open_window', %production, name => 'busy', most => 3);
+call(2, 'approve_deployment', instance => $at, deployment => $staged->{deployment}, message => 'fine');
+call(1, 'deploy_instance', instance => $at, message => 'go');
+carry_out();
+call(2, 'deploy_instance', instance => $at, message => 'again');
+call(1, 'hist.unask', rule => 'somebody');
+call(1, 'decommission_instance', instance => $at, message => 'enough');
+carry_out();
+call(1, 'hist.freeze', name => 'holidays', %production);
+call(1, 'hist.thaw', name => 'holidays');
+call(1, 'stop_line', reason => 'fire', project => 'shop');
+call(1, 'resume_line', project => 'shop');
+call(1, 'block_release', bundle => 'service', version => '1.1.0', reason => 'bad');
+call(1, 'unblock_release', bundle => 'service', version => '1.1.0');
+call(1, 'hist.set', %production, what => 'decommission_protection', value => 't');
+call(1, 'hist.require_check', %production, required => 't');
+call(1, 'report_health', instance => $at, check_name => 'smoke', healthy => 'f');
+call(1, 'open_request', project => 'shop', source_environment => 'staging', destination_environment => 'production', message => 'all');
+$_->{psql} && $_->{psql}->end for @sessions;
+is(join(', ', map { "$_->{verb}: $_->{state}" } grep { $_->{state} ne '00000' } map { @{ $_->{calls} } } @transactions), 'configure_instance: PM401',
+	'calls, of which one is refused');
+my $good = $json->encode(HistoryWork::finished(began => $began, seed => $seed, transactions => \@transactions));
+
+my @found = HistoryCheck::check($json->decode($good), $documented);
+is(join('', map { HistoryCheck::told($_) } @found), '', 'a good history passes');
+
+# ---- what is made wrong in it is found ----
+
+# The calls of a verb, of a history; the last of them is the one that most is done to.
+sub of {
+	my ($history, $verb) = @_;
+	return grep { $_->{verb} eq $verb } map { @{ $_->{calls} } } @{ $history->{transactions} };
+}
+
+sub transaction_of {
+	my ($history, $call) = @_;
+	return (grep { $_->{calls}[0] == $call } @{ $history->{transactions} })[0];
+}
+
+# Moves a call and its transaction: when it begins, when COMMIT is sent, when that is answered.
+sub move {
+	my ($history, $call, $begun, $commit_sent, $ended) = @_;
+	my $transaction = transaction_of($history, $call);
+	@$transaction{qw(begun commit_sent ended)} = ($begun, $commit_sent, $ended);
+	@$call{qw(sent got)} = ($begun, $commit_sent);
+	return;
+}
+
+# Lets what a verb has made be there before the transaction of another call begins.
+sub before {
+	my ($history, $verb, $call) = @_;
+	my $begun = transaction_of($history, $call)->{begun};
+	move($history, (of($history, $verb))[-1], $begun - 3, $begun - 2, $begun - 1);
+	return;
+}
+
+# The same call by another session, a little after its transaction has ended.
+sub again {
+	my ($history, $call, $session) = @_;
+	my $other = $json->decode($json->encode(transaction_of($history, $call)));
+	$other->{session} = $session;
+	push @{ $history->{transactions} }, $other;
+	move($history, $other->{calls}[0], map { $other->{ended} + $_ } 1 .. 3);
+	return $other->{calls}[0];
+}
+
+# The call that has claimed what is an action, the first such.
+sub claim_of {
+	my ($history, $action) = @_;
+	return (grep { @{ $_->{rows} } && $_->{rows}[0]{action} eq $action } of($history, 'claim_deployment'))[0];
+}
+
+sub end_of {
+	my ($history, $claim) = @_;
+	my ($row) = @{ $claim->{rows} };
+	return (grep { $_->{args}{instance} eq $row->{instance} && $_->{args}{deployment} == $row->{deployment} } of($history, 'complete_deployment'))[0];
+}
+
+my @wrong = (
+	['a revision is gone', 'lost update', sub { my ($h) = @_; @{ $h->{final}{revision} } = grep { ($_->{message} // '') ne 'three' } @{ $h->{final}{revision} } }],
+	['... and leaves a gap', 'revisions', sub { my ($h) = @_; @{ $h->{final}{revision} } = grep { ($_->{message} // '') ne 'three' } @{ $h->{final}{revision} } }],
+	['a revision is there twice', 'done twice', sub { my ($h) = @_; push @{ $h->{final}{revision} }, map { { %$_, revision => 4 } } grep { ($_->{message} // '') eq 'three' } @{ $h->{final}{revision} } }],
+	['a refused edit is there', 'not done, and there', sub { my ($h) = @_; $_->{message} = 'two' for grep { ($_->{message} // '') eq 'three' } @{ $h->{final}{revision} } }],
+	['a revision holds something else', 'another content', sub { my ($h) = @_; $_->{params}{size} = 4 for grep { ($_->{message} // '') eq 'three' } @{ $h->{final}{revision} } }],
+	['a source that was not desired any more', 'promoted what was desired before', sub { my ($h) = @_; $_->{source_revision} = 2 for grep { $_->{origin} eq 'promotion' } @{ $h->{final}{revision} } }],
+	['two expectations of one revision hold', 'expected revision', sub { my ($h) = @_; (of($h, 'configure_instance'))[2]{args}{expected_revision} = 1 }],
+	['an expectation that holds is refused', 'refused without a reason', sub { my ($h) = @_; (of($h, 'configure_instance'))[1]{args}{expected_revision} = 2 }],
+	['a key has another answer', 'one result per key', sub { my ($h) = @_; (of($h, 'promote_instance'))[1]{rows}[0]{new_revision} = 3 }],
+	['a key takes other arguments', 'one result per key', sub { my ($h) = @_; (of($h, 'promote_instance'))[1]{args}{overrides} = '{}' }],
+	['a row of the log is gone', 'chain', sub { my ($h) = @_; my ($row) = grep { $h->{final}{audit}[$_]{event} eq 'deployment.started' } 0 .. $#{ $h->{final}{audit} }; splice @{ $h->{final}{audit} }, $row, 1 }],
+	['... which had been told', 'acknowledged, and not recorded', sub { my ($h) = @_; my ($row) = grep { $h->{final}{audit}[$_]{event} eq 'deployment.started' } 0 .. $#{ $h->{final}{audit} }; splice @{ $h->{final}{audit} }, $row, 1 }],
+	['a row of the log is another', 'chain', sub { my ($h) = @_; $h->{final}{audit}[-1]{data}{actor} = 'mallory' }],
+	['a row of the log is there twice', 'recorded twice', sub { my ($h) = @_; push @{ $h->{final}{audit} }, map { { %$_, seq => 99 } } grep { $_->{event} eq 'revision.created' && $_->{subject} eq $at } @{ $h->{final}{audit} } }],
+	['verify_audit finds something', 'verify_audit', sub { my ($h) = @_; push @{ $h->{final}{problem} }, { subject => $at } }],
+	['an event of nobody\'s', 'event without a call', sub { my ($h) = @_; $h->{final}{audit}[-1]{at} += 3_600_000_000 }],
+	['what was refused is recorded', 'recorded, and not done', sub { my ($h) = @_; (of($h, 'deploy_instance'))[0]{state} = 'PM601' }],
+	['a result that is another call\'s', 'acknowledged, and recorded for another call', sub { my ($h) = @_; again($h, claim_of($h, 'PROVISION'), 3) }],
+	['an internal error', 'undocumented SQLSTATE', sub { my ($h) = @_; (of($h, 'configure_instance'))[1]{state} = 'XX000' }],
+	['a duplicate', 'undocumented SQLSTATE', sub { my ($h) = @_; (of($h, 'configure_instance'))[1]{state} = '23505' }],
+	['a deployment is claimed while it runs', 'two that run', sub { my ($h) = @_; my $claim = claim_of($h, 'PROVISION'); again($h, $claim, 3)->{rows}[0]{fencing} = 2; end_of($h, $claim)->{args}{fencing} = 9 }],
+	['a step without the one before', 'steps', sub { my ($h) = @_; $_->{data}{status} = 'PENDING' for grep { $_->{event} eq 'deployment.started' } @{ $h->{final}{audit} } }],
+	['a number comes again', 'fencing', sub { my ($h) = @_; again($h, claim_of($h, 'PROVISION'), 3) }],
+	['an end under an old number', 'old fencing', sub { my ($h) = @_; again($h, claim_of($h, 'PROVISION'), 3)->{rows}[0]{fencing} = 2 }],
+	['an end after the lease', 'lease over', sub { my ($h) = @_; my $claim = claim_of($h, 'PROVISION'); $claim->{rows}[0]{lease_until} =~ s/^\d+/2020/ }],
+	['an answer from before', 'old answer', sub { my ($h) = @_; (of($h, 'deploy_instance'))[1]{rows}[0]{status} = 'PENDING' }],
+	['an answer from the future', 'answer from the future', sub { my ($h) = @_; (of($h, 'deploy_instance'))[0]{rows}[0]{status} = 'COMPLETED' }],
+	['an earlier one waits', 'order of the queue', sub { my ($h) = @_; $_->{event} = 'deployment.created' for grep { $_->{event} eq 'deployment.completed' && $_->{subject} eq $at } @{ $h->{final}{audit} }; my $n = 90; $_->{data}{deployment} = $n++ for grep { $_->{event} eq 'deployment.created' && $_->{data}{status} } @{ $h->{final}{audit} } }],
+	['it is queued under a freeze', 'queued under a freeze', sub { my ($h) = @_; before($h, 'hist.freeze', (of($h, 'deploy_instance'))[0]) }],
+	['a freeze comes before its COMMIT', 'queued under a freeze, which came between the call and its COMMIT', sub {
+			my ($h) = @_;
+			my ($call) = of($h, 'deploy_instance');
+			my $freeze = transaction_of($h, of($h, 'hist.freeze'));
+			@{ transaction_of($h, $call) }{qw(commit_sent ended)} = ($freeze->{ended} + 1, $freeze->{ended} + 2);
+			transaction_of($h, of($h, 'hist.thaw'))->{commit_sent} = $freeze->{ended} + 3;
+		}],
+	['it is claimed under a freeze', 'claimed under a freeze', sub { my ($h) = @_; before($h, 'hist.freeze', claim_of($h, 'PROVISION')) }],
+	['it is claimed under a stop', 'claimed under a stop', sub { my ($h) = @_; before($h, 'stop_line', claim_of($h, 'DECOMMISSION')) }],
+	['a stop of another project is none', '', sub { my ($h) = @_; before($h, 'stop_line', claim_of($h, 'PROVISION')); (of($h, 'stop_line'))[0]{args}{project} = 'depot' }],
+	['it is queued by a blocked release', 'queued under a blocked release', sub { my ($h) = @_; before($h, 'block_release', (of($h, 'deploy_instance'))[0]) }],
+	['it is staged by a blocked release', 'staged by a blocked release', sub { my ($h) = @_; before($h, 'block_release', (of($h, 'promote_instance'))[0]) }],
+	['what is protected is taken away', 'queued under a protection', sub { my ($h) = @_; before($h, 'hist.set', (of($h, 'decommission_instance'))[0]) }],
+	['it is queued under a red light', 'queued under a red light', sub { my ($h) = @_; before($h, $_, (of($h, 'deploy_instance'))[0]) for 'hist.require_check', 'report_health' }],
+	['nobody has approved', 'queued without approval', sub { my ($h) = @_; transaction_of($h, of($h, 'approve_deployment'))->{outcome} = 'rolled back' }],
+	['two were asked for', 'queued without approval', sub { my ($h) = @_; (of($h, 'hist.ask'))[0]{args}{quorum} = 2 }],
+	['... and one comes twice', 'queued without approval', sub { my ($h) = @_; (of($h, 'hist.ask'))[0]{args}{quorum} = 2; again($h, (of($h, 'approve_deployment'))[0], 2) }],
+	['who approves is no reviewer', 'queued without approval', sub { my ($h) = @_; transaction_of($h, of($h, 'approve_deployment'))->{session} = 8 }],
+	['a plan was rejected', 'queued in spite of a rejection', sub { my ($h) = @_; my ($vote) = of($h, 'approve_deployment'); my $no = again($h, $vote, 3); $no->{verb} = 'reject_deployment'; $_->{event} = 'approval.refused' for grep { $_->{event} eq 'approval.given' } @{ $h->{final}{audit} }; $_->{actor} = 'history_3', $_->{at} = $no->{sent} for grep { $_->{event} eq 'approval.refused' } @{ $h->{final}{audit} } }],
+	['more than there are places', 'budget', sub { my ($h) = @_; (of($h, 'hist.open_window'))[0]{args}{most} = 1 }],
+	['another request holds it', 'queued against a request', sub { my ($h) = @_; before($h, 'open_request', (of($h, 'deploy_instance'))[0]) }]);
+
+for my $case (@wrong) {
+	my ($name, $kind, $change) = @$case;
+	my $history = $json->decode($good);
+	$change->($history);
+	my %kinds = map { $_->{kind} => 1 } HistoryCheck::check($history, $documented);
+	if ($kind ne '') {
+		ok($kinds{$kind}, "$name: found") or diag('only these are: ' . join('; ', sort keys %kinds));
+	} else {
+		ok(!grep({ /under/ } keys %kinds), "$name: not found") or diag(join('; ', sort keys %kinds));
+	}
+}
+
+# ---- eight sessions at random ----
+
+HistoryWork::prepare();
+my $history = HistoryWork::record(seconds => $seconds, seed => $seed);
+my @calls = map { @{ $_->{calls} } } @{ $history->{transactions} };
+my %done;
+$done{ $_->{verb} }++ for grep { $_->{state} eq '00000' } @calls;
+note("result: @{[scalar @calls]} calls in $seconds seconds, seed $seed");
+cmp_ok(scalar(@calls), '>', 300, 'they get somewhere');
+ok($done{$_}, "... with $_") for qw(promote_instance configure_instance deploy_instance claim_deployment complete_deployment);
+@found = HistoryCheck::check($history, $documented);
+is(scalar(@found), 0, "what they were told is what is promised (PROMOTE_SEED=$seed)")
+  or diag(map { HistoryCheck::told($_) } @found > 20 ? @found[0 .. 19] : @found);
+
+done_testing();
