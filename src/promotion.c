@@ -25,6 +25,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
@@ -626,7 +627,7 @@ require_own_placeholders(const Promotion *promotion)
 			(errcode(PM_NOT_GRANTED),
 			 errmsg("not allowed: placeholders in overrides"),
 			 errdetail("Role \"%s\" has no grant \"promote\" for \"%s\", whose parameters would replace them.",
-					   GetUserNameFromId(GetUserId(), false), instance_key_name(destination)),
+					   GetUserNameFromId(rights_role(), false), instance_key_name(destination)),
 			 errhint("Preview without strings that hold \"{{\". Who has \"admin\" there can give the grant: promote.grant_action.")));
 }
 
