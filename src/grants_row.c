@@ -10,6 +10,7 @@
 
 #include "actor.h"
 #include "audit.h"
+#include "compat.h"
 #include "errors.h"
 #include "grants.h"
 #include "json/builder.h"
@@ -190,7 +191,6 @@ refuse_inherited(const char *role)
 	spi_leave(&scope);
 }
 
-#if PG_VERSION_NUM < 160000
 /*
  * Warn where "admin" goes to somebody with CREATEROLE, by the role itself, one
  * that it can take, or a member.  Before PostgreSQL 16 that makes any role but
@@ -220,7 +220,6 @@ warn_of_createrole(const char *role)
 				 errhint("Let somebody without CREATEROLE be \"admin\", or update to PostgreSQL 16.")));
 	spi_leave(&scope);
 }
-#endif
 
 /*
  * promote.guard_grant() returns trigger
@@ -250,10 +249,8 @@ promote_guard_grant(PG_FUNCTION_ARGS)
 				(errmsg("role \"%s\" does not exist", role),
 				 errdetail("The grant counts for nobody."),
 				 errhint("CREATE ROLE, and then promote.refresh_grants(role).")));
-#if PG_VERSION_NUM < 160000
-	if (role && action && strcmp(action, "admin") == 0 && role_exists(role))
+	if (CREATEROLE_IS_ANY_ROLE && role && action && strcmp(action, "admin") == 0 && role_exists(role))
 		warn_of_createrole(role);
-#endif
 	return PointerGetDatum(data->tg_trigtuple);
 }
 
