@@ -32,6 +32,9 @@ object_aclcheck(Oid class, Oid object, Oid role, AclMode mode)
 }
 #endif
 
+/* Before PostgreSQL 16 whoever has CREATEROLE can be a member of any role but superusers. */
+#define CREATEROLE_IS_ANY_ROLE (PG_VERSION_NUM < 160000)
+
 /* PostgreSQL 16 tells what it knows of a setting by its name. */
 #include "utils/guc.h"
 #include "utils/guc_tables.h"

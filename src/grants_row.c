@@ -10,6 +10,7 @@
 
 #include "actor.h"
 #include "audit.h"
+#include "compat.h"
 #include "errors.h"
 #include "grants.h"
 #include "json/builder.h"
@@ -191,6 +192,36 @@ refuse_inherited(const char *role)
 }
 
 /*
+ * Warn where "admin" goes to somebody with CREATEROLE, by the role itself, one
+ * that it can take, or a member.  Before PostgreSQL 16 that makes any role but
+ * a superuser, and a member of any: also of one that was granted the rest.
+ */
+static void
+warn_of_createrole(const char *role)
+{
+	static Statement look = {
+		.text = "SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r"
+		" WHERE r.rolcreaterole AND NOT r.rolsuper AND (pg_catalog.pg_has_role(r.oid, $1::pg_catalog.name, 'MEMBER')"
+		" OR pg_catalog.pg_has_role($1::pg_catalog.name, r.oid, 'MEMBER'))"
+		" AND NOT (SELECT s.rolsuper FROM pg_catalog.pg_roles AS s WHERE s.rolname = $1) ORDER BY r.rolname <> $1, r.rolname LIMIT 1",
+		.parameters = 1,
+		.types = {TEXTOID}
+	};
+	Datum		values[1] = {CStringGetTextDatum(role)};
+	SpiScope	scope;
+
+	spi_enter(&scope);
+	statement_run(&look, values, NULL, true);
+	if (SPI_processed > 0)
+		ereport(WARNING,
+				(errmsg("\"admin\" is every action for who can make roles"),
+				 errdetail("Role \"%s\" has CREATEROLE: it can be a member of any role, and grant that what it may not grant itself.",
+						   spi_text(SPI_tuptable, 0, 1)),
+				 errhint("Let somebody without CREATEROLE be \"admin\", or update to PostgreSQL 16.")));
+	spi_leave(&scope);
+}
+
+/*
  * promote.guard_grant() returns trigger
  *
  * BEFORE INSERT OR UPDATE of grants, for each row.  A grant is given and taken
@@ -203,6 +234,7 @@ promote_guard_grant(PG_FUNCTION_ARGS)
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 	char	   *role = SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, "role"));
+	char	   *action = SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, "action"));
 
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		ereport(ERROR,
@@ -217,6 +249,8 @@ promote_guard_grant(PG_FUNCTION_ARGS)
 				(errmsg("role \"%s\" does not exist", role),
 				 errdetail("The grant counts for nobody."),
 				 errhint("CREATE ROLE, and then promote.refresh_grants(role).")));
+	if (CREATEROLE_IS_ANY_ROLE && role && action && strcmp(action, "admin") == 0 && role_exists(role))
+		warn_of_createrole(role);
 	return PointerGetDatum(data->tg_trigtuple);
 }
 

@@ -105,12 +105,58 @@ SELECT is(pg_temp.as_role('a_dev', format('SELECT promote.may_view_audit(%L, %L)
                ('ecomm', 'approval_rule ecomm/staging/two', 't'), ('ecomm', 'approval_rule ecomm/production/two', 'f'), ('ecomm', 'environment ecomm/staging', 't'),
                ('ecomm', 'freeze_window xmas', 'f'), ('ecomm', 'freeze_window ecomm', 'f'), ('ecomm', 'request ecomm/77', 'f'), ('ecomm', 'request ecomm/x', 'f'), ('ecomm', '', 'f'), ('ecomm', 'ecomm-', 'f'), ('ecomm', 'ecommerce-staging-db', 'f'),
                ('*', 'bundle postgres', 't'), ('ecomm', NULL, 'f')) AS v (project, subject, seen);
-SELECT is(pg_temp.as_role('a_dev', format('SELECT 1 FROM promote.verify_audit(%L)', subject)) ~ '^PM701', true, format('verifying takes admin: %s', subject))
+SELECT is(pg_temp.as_role('a_dev', format('SELECT 1 FROM promote.verify_audit(%L)', subject)) ~ '^PM701', true, format('verifying takes audit: %s', subject))
   FROM (VALUES ('ecomm-staging-db'), (NULL), ('project ecomm'), ('bundle postgres'), ('freeze_window ecomm-x')) AS v (subject);
 INSERT INTO promote.grants (role, action, project) VALUES ('a_dev', 'admin', 'ecomm');
 SELECT is(pg_temp.as_role('a_dev', $$SELECT count(*) FROM promote.verify_audit('ecomm-staging-db')$$), '(0)', '... of the project');
 SELECT is(pg_temp.as_role('a_dev', $$SELECT count(*) FROM promote.verify_audit('other-production-db')$$) ~ '^PM701', true, '... and of no other');
 SELECT is(pg_temp.as_role('a_dev', $$SELECT count(*) FROM promote.verify_audit('freeze_window ecomm-x')$$) ~ '^PM701', true, '... nor of what may be another''s');
+
+-- ---- an auditor ----
+CREATE ROLE a_auditor;
+INSERT INTO promote.grants (role, action, project) VALUES ('a_auditor', 'audit', 'ecomm');
+SELECT is(pg_temp.as_role('a_auditor', $$SELECT promote.may('audit', 'ecomm', 'staging'), promote.may('view', 'ecomm', 'staging'), promote.may('audit', 'other')$$), '(t,f,f)', 'who may audit need not view');
+SELECT is(pg_temp.as_role('a_dev', $$SELECT promote.may('audit', 'ecomm'), promote.may('audit', 'other')$$), '(t,f)', 'an admin may audit');
+SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.audit_log WHERE project = 'ecomm'$$), format('(%s)', (SELECT count(*) FROM promote.audit_log WHERE project = 'ecomm')), 'an auditor sees all of the log of a project');
+SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.revision WHERE project = 'ecomm'$$), format('(%s)', (SELECT count(*) FROM promote.revision WHERE project = 'ecomm')), '... and its history');
+SELECT is(pg_temp.as_role('a_auditor', format('SELECT count(*) FROM promote.%I WHERE project = ''other''', t)), '(0)', '... and of no other: ' || t) FROM unnest('{audit_log,instance,revision}'::text[]) AS t;
+SELECT is(pg_temp.as_role('a_auditor', $$SELECT v.problem FROM promote.audit_head('ecomm') AS h, promote.verify_audit_head(h.project, h.subject, h.seq, h.hash) AS v$$), NULL, 'takes heads and verifies by them');
+SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) > 0 FROM promote.audit_head('ecomm')$$), '(t)', '... which there are');
+SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_audit('ecomm-staging-db')$$), '(0)', 'verifies what is of the project');
+SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_audit('other-production-db')$$), 'PM701: Role "a_auditor" has no grant "audit" for all of project "other".', '... and no other');
+SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_audit()$$) ~ '^PM701', true, '... nor everything');
+SELECT is(pg_temp.as_role('a_auditor', $$SELECT promote.request_evidence('ecomm', 1) ->> 'request'$$), '(1)', 'reads the evidence of a request');
+SELECT is(pg_temp.as_role('a_auditor', statement), format('PM701: Role "a_auditor" has no grant "%s" for environment "staging" of project "ecomm".', action), 'but nothing that shows values, nor does anything: ' || statement)
+  FROM (VALUES ('view', $$SELECT 1 FROM promote.config_as_of('ecomm-staging-db')$$), ('view', $$SELECT 1 FROM promote.preview_promotion('ecomm-staging-db', 'ecomm-production-db')$$),
+               ('view', $$SELECT 1 FROM promote.compare_instances('ecomm-staging-db', 'ecomm-production-db')$$), ('view', $$SELECT promote.plan_text('ecomm-staging-db', 1)$$),
+               ('view', $$SELECT 1 FROM promote.blockers('ecomm-staging-db')$$), ('configure', $$SELECT 1 FROM promote.configure_instance('ecomm-staging-db', '{}')$$)) AS v (action, statement);
+SELECT is(pg_temp.as_role('a_auditor', 'SELECT ' || c) ~ '^42501', true, '... nor what is withheld: ' || c)
+  FROM unnest('{params FROM promote.config,overrides FROM promote.revision,parameters FROM promote.environment}'::text[]) AS c;
+SELECT throws_ok($$SELECT promote.may('rows')$$, 'PM404', NULL, 'to see rows is no action');
+DELETE FROM promote.grants WHERE role = 'a_auditor';
+INSERT INTO promote.grants (role, action, project, environment) VALUES ('a_auditor', 'audit', 'ecomm', 'staging');
+SELECT is(pg_temp.as_role('a_auditor', $$SELECT DISTINCT environment FROM promote.revision$$), '(staging)', 'of an environment, its rows alone');
+SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_audit('ecomm-staging-db')$$) ~ '^PM701', true, '... which are not verified without the project');
+
+-- ---- views of users ----
+CREATE SCHEMA views;
+GRANT ALL ON SCHEMA views TO PUBLIC;
+CREATE ROLE a_reader;
+SET LOCAL ROLE a_dev;
+CREATE VIEW views.plain AS SELECT DISTINCT project, environment FROM promote.instance;
+CREATE VIEW views.invoker WITH (security_invoker = true) AS SELECT DISTINCT project, environment FROM promote.instance;
+RESET ROLE;
+CREATE VIEW views.dba AS SELECT DISTINCT i.project, i.environment FROM promote.instance AS i;
+CREATE VIEW views.dba_invoker WITH (security_invoker = true) AS SELECT DISTINCT project, environment FROM promote.instance;
+GRANT SELECT ON ALL TABLES IN SCHEMA views TO PUBLIC;
+CREATE FUNCTION pg_temp.seen(role text, name text) RETURNS text LANGUAGE sql AS $$ SELECT pg_temp.as_role(role, format('SELECT * FROM views.%I ORDER BY 1, 2', name)) $$;
+SELECT is(pg_temp.seen('a_nobody', 'plain'), '(other,production)', 'a view of somebody''s shows its readers what they may see themselves');
+SELECT is(pg_temp.seen('a_reader', 'plain'), NULL, '... and no row to who has no grant, without an error');
+SELECT is(pg_temp.seen('a_nobody', 'invoker'), '(other,production)', 'with security_invoker, too');
+SELECT is(pg_temp.seen('a_reader', 'invoker') ~ '^42501', true, '... but for whom the tables are closed');
+SELECT is(pg_temp.seen('a_reader', 'dba'), pg_temp.as_role('none', 'SELECT DISTINCT i.project, i.environment FROM promote.instance AS i ORDER BY 1, 2'), 'a view of the tables'' owner shows everything to everybody');
+SELECT is(pg_temp.seen('a_nobody', 'dba_invoker'), '(other,production)', '... unless it asks as its reader');
+DROP SCHEMA views CASCADE;
 
 -- ---- what a DBA wraps ----
 CREATE SCHEMA wrapped;

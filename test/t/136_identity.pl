@@ -6,6 +6,10 @@ use warnings;
 use Test::More;
 use PromoteTest;
 
+# There is one notion of who acts.
+is(join(' ', grep { !m{/actor\.c$} && PromoteTest::slurp($_) =~ /\bGet(?:Outer|Session|Authenticated)?UserId\(|\bsuperuser\(/ } glob('src/*.c src/json/*.c src/schema/*.c')),
+	'', 'no file but one asks PostgreSQL for the roles of the session');
+
 my $node = PromoteTest->new('wal_level = logical', 'autovacuum_naptime = 1s', 'max_parallel_workers = 8');
 my $major = $node->query('postgres', 'SHOW server_version_num') / 10000;
 $node->create_database('identity');
@@ -158,6 +162,9 @@ is(as_role('app', "$loaded\nSELECT low.names('zoe') \\g /dev/null\n$ask"), 'PM70
 is(as_role('app', "SET promote.actor = 'zoe'; SET client_min_messages = error; $ask"), 'PM703',
 	'where the library is loaded by the worker alone, which cannot take the setting over, nobody is named in its place');
 
+is(as_role('app', "SELECT low.names('zoe') \\g /dev/null\nSELECT promote.current_actor()"), 'PM703',
+	'whose word it is is known of what was set before the library was loaded, too');
+
 # ---- whose word the setting is ----
 
 my $who = "SELECT promote.current_actor() || '/' || promote.current_database_role()";
@@ -182,5 +189,25 @@ is(as_role('app', "SET promote.actor = 'zoe'; $who"), 'zoe/app', '... who says a
 $node->query('identity', q{ALTER DATABASE identity OWNER TO app});
 is(as_role('app', $who), 'ann/app', 'but where the owner may name others it counts');
 $node->query('identity', 'ALTER DATABASE identity RESET promote.actor');
+
+# ---- who can make roles ----
+
+# Before 16 whoever has CREATEROLE is a member of any role they like.
+$node->query('identity', 'CREATE ROLE boss LOGIN CREATEROLE; CREATE ROLE makers CREATEROLE; CREATE ROLE chief LOGIN IN ROLE makers;
+	CREATE ROLE chiefs; GRANT chiefs TO boss; CREATE ROLE root SUPERUSER CREATEROLE; CREATE ROLE plain');
+sub warned {
+	my ($sql) = @_;
+	my ($rc, undef, $err) = $node->psql('identity', $sql);
+	return $rc == 0 ? $err =~ /WARNING:  "admin" is every action for who can make roles\nDETAIL:  Role "(\w+)" has CREATEROLE/ ? $1 : $err : die $err;
+}
+for (['boss', 'boss', 'who has CREATEROLE'], ['chief', 'makers', 'who can take a role that has it'], ['chiefs', 'boss', 'a role with a member that has it']) {
+	my ($role, $named, $what) = @$_;
+	is(warned("SELECT promote.grant_action('$role', 'admin', 'shop')"), $major >= 16 ? '' : $named, "\"admin\" is granted to $what with a warning, where that is every action");
+}
+is(warned("INSERT INTO promote.grants (role, action) VALUES ('boss', 'admin')"), $major >= 16 ? '' : 'boss', '... also by plain DML');
+is(warned("SELECT promote.grant_action('$_', 'admin', 'shop')"), '', "... and to $_ without one") for 'root', 'plain', 'mia';
+is(warned("SELECT promote.grant_action('boss', 'view', 'shop')"), '', '... nor does another action warn');
+is(as_role('boss', q{CREATE ROLE tool; SELECT promote.grant_action('tool', 'approve', 'shop') \g /dev/null
+	GRANT tool TO boss; SELECT promote.may('approve', 'shop')}), $major >= 16 ? 'PM702' : 't', 'for there they reach any');
 
 done_testing;
