@@ -75,6 +75,8 @@ json_lexer(const char *text, size_t length, int encoding)
 
 /* PostgreSQL 19 wants to be told that a row's description is complete, before it is used for anything. */
 #if PG_VERSION_NUM < 190000
+#include "access/tupdesc.h"
+
 static inline void
 TupleDescFinalize(TupleDesc row_type)
 {

@@ -9,6 +9,8 @@
 #ifndef PROMOTE_ERRORS_H
 #define PROMOTE_ERRORS_H
 
+#include "postgres.h"
+
 #include "utils/elog.h"
 
 #define PM_ERRCODE(a, b, c) MAKE_SQLSTATE('P', 'M', a, b, c)

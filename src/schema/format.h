@@ -4,6 +4,8 @@
 #ifndef PROMOTE_SCHEMA_FORMAT_H
 #define PROMOTE_SCHEMA_FORMAT_H
 
+#include "postgres.h"
+
 /* The format of that name, or -1; the name need not be NUL-terminated. */
 extern int	schema_format_find(const char *name, int length);
 

@@ -8,6 +8,8 @@
 #ifndef PROMOTE_SCHEMA_FORMAT_CHECK_H
 #define PROMOTE_SCHEMA_FORMAT_CHECK_H
 
+#include "postgres.h"
+
 typedef bool (*FormatCheck) (const char *string, const char *end);
 
 static inline bool

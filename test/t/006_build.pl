@@ -1,6 +1,7 @@
 # The extension can be built in another directory than that of its sources: the library has all that the install script
 # asks of it, out of objects of its own, and what is installed and tested is the same. A Makefile without its sources
-# says so, instead of linking a library with nothing in it.
+# says so, instead of linking a library with nothing in it. And a file that uses what differs between PostgreSQL's majors
+# includes compat.h, instead of compiling by luck on one of them.
 
 use strict;
 use warnings;
@@ -32,7 +33,7 @@ sub slurp { return PromoteTest::slurp(@_) }
 chomp(my $processors = `nproc`);
 my @cheaply = ('with_llvm=no', 'COPT=-O0 -g0 -w', "-j$processors");
 my ($rc, $out) = make("$top/Makefile", @cheaply, "DESTDIR=$directory/installed", 'install');
-is($rc, 0, 'it is built and installed from another directory') or BAIL_OUT($out);
+is($rc, 0, 'it is built and installed from another directory') or diag($out);
 is_deeply([ grep { !-e "$directory/$_.o" } @sources ], [], 'every source has its object there, whatever lies beside the sources');
 
 my ($script) = map { s{.*/}{}r } glob "$directory/promote--*.sql";
@@ -63,5 +64,19 @@ copy($_, $bare) or die "cannot copy $_: $!\n" for 'Makefile', 'promote.control';
 ($rc, $out) = make("$bare/Makefile");
 isnt($rc, 0, 'a Makefile whose sources are elsewhere is refused');
 like($out, qr/no sources in "\Q$bare\E\/src"/, '... and says why');
+
+# ---- other majors ----
+
+# What compat.h supplies where a server does not, and what moved from postgres.h into varatt.h, which it includes.
+my $compat = slurp('src/compat.h');
+my @supplied = ($compat =~ /^#define (?!PROMOTE_)(\w+)/mg, $compat =~ /^static inline [\w ]+\*?\n(\w+)\(/mg);
+cmp_ok(scalar @supplied, '>', 3, 'compat.h supplies something');
+my $word = join '|', @supplied, '(?:SET_)?VAR(?:DATA|SIZE|TAG|ATT)[A-Z0-9_]*', 'VARHDRSZ_\w+';
+my @lucky;
+for my $path (glob 'src/*.[ch] src/json/*.[ch] src/schema/*.[ch]') {
+	my $text = slurp($path) =~ s{/\*.*?\*/|"(?:[^"\\]|\\.)*"}{$& eq '"compat.h"' ? $& : ''}gesr;
+	push @lucky, "$path uses $1" if $path ne 'src/compat.h' && $text !~ /^#include "compat\.h"$/m && $text =~ /\b($word)\b/;
+}
+is_deeply(\@lucky, [], '... and who uses that includes it');
 
 done_testing;
