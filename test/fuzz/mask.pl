@@ -11,8 +11,8 @@
 #
 # Every value is a word or a number that occurs nowhere else, so that the oracle is a search: a value that was marked
 # where it turned up first, by the params as they stand or as they are rendered, is never seen again, whatever became of
-# it; nor is a parameter that no configuration refers to.  One that they have ceased to refer to comes anew from the
-# environment, the next time, and not from where it was marked.  What a release has ceased to mark is not looked at: releases
+# it; nor is a parameter that no configuration refers to.  One that no marked place refers to any more
+# comes from the environment the next time, and not from where it was marked.  What a release has ceased to mark is not looked at: releases
 # mark more, never less.  What somebody brings along themselves is theirs to see.
 #
 # The connection is taken from the usual PG* variables; the database must have the extension, and the driver makes roles
@@ -321,7 +321,7 @@ CREATE FUNCTION fuzz.note(p text) RETURNS SETOF text LANGUAGE sql AS $$
     SELECT 'note f ' || w FROM (SELECT fuzz.words(n.rendered) AS w FROM now AS n UNION SELECT fuzz.words(n.raw) FROM now AS n EXCEPT SELECT w FROM secret) AS x
     UNION ALL
     SELECT 'note x ' || v.value FROM promote.environment AS e CROSS JOIN LATERAL jsonb_each_text(e.parameters - 'HIDDEN') AS v
-     WHERE e.project = p AND NOT EXISTS (SELECT FROM now AS n CROSS JOIN LATERAL fuzz.words(n.rendered) AS w WHERE w = v.value) $$;
+     WHERE e.project = p AND v.value NOT IN (SELECT w FROM secret) $$;
 
 -- Operations of a JSON Patch, as far as they apply.
 CREATE FUNCTION fuzz.moved(document jsonb, operations jsonb[]) RETURNS jsonb LANGUAGE plpgsql AS $$
