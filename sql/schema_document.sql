@@ -42,3 +42,11 @@ CREATE TRIGGER forget_schemas BEFORE INSERT ON promote.schema_document
 ALTER TABLE promote.schema_document ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.schema_document ENABLE ALWAYS TRIGGER refuse_truncate;
 ALTER TABLE promote.schema_document ENABLE ALWAYS TRIGGER forget_schemas;
+
+CREATE FUNCTION promote.warn_unmet() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_warn_unmet';
+REVOKE ALL ON FUNCTION promote.warn_unmet() FROM PUBLIC;
+COMMENT ON FUNCTION promote.warn_unmet() IS
+'Warns of marks in a release''s schema that say nothing, because they stand in a keyword that its dialect does not know';
+CREATE TRIGGER warn_unmet AFTER INSERT ON promote.bundle_release
+    FOR EACH ROW EXECUTE FUNCTION promote.warn_unmet();

@@ -237,10 +237,7 @@ put_leaves(ReturnSetInfo *result, const Side *a, const Side *b)
 
 	mask_add_schema(mask, b->schema);
 	for (int i = 0; i < lengthof(sides); i++)
-	{
-		mask_add_origin(mask, sides[i]->raw, sides[i]->kept);
-		mask_add_origin(mask, sides[i]->params, sides[i]->kept);
-	}
+		mask_add_pair(mask, sides[i]->raw, sides[i]->params, sides[i]->kept);
 	mask_leaf_diff(mask, a->params, b->params, put_leaf, result);
 }
 

@@ -271,8 +271,7 @@ mask_by(const Proposal *proposal, const Jsonb *schema)
 
 		mask_add_origin(mask, deployed->params, deployed->kept);
 	}
-	mask_add_origin(mask, proposal->params, proposal->kept);
-	mask_add_origin(mask, proposal->rendered, proposal->kept);
+	mask_add_pair(mask, proposal->params, proposal->rendered, proposal->kept);
 	return mask;
 }
 

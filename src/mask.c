@@ -33,6 +33,7 @@ typedef struct Origin
 {
 	const Jsonb *document;
 	List	   *kept;			/* Jsonb *: arrays of paths that keep their marks */
+	List	   *twins;			/* Origin *: the same but for its placeholders, whose marks it shares */
 	bool		is_marked;		/* are the marks filled in? */
 	JsonMarkFrame root;			/* SCHEMA_SENSITIVE, by all schemas and what is kept */
 } Origin;
@@ -94,6 +95,26 @@ find_origin(const Mask *mask, const Jsonb *document)
 	return NULL;
 }
 
+/* Make a document an origin, with the paths that keep marks in it. */
+static Origin *
+add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept)
+{
+	Origin	   *origin = find_origin(mask, document);
+
+	if (origin == NULL)
+	{
+		origin = palloc0(sizeof(Origin));
+		origin->document = document;
+		mask->origins = lappend(mask->origins, origin);
+	}
+	if (kept)
+	{
+		origin->kept = lappend(origin->kept, unconstify(Jsonb *, kept));
+		mask->has_kept = true;
+	}
+	return origin;
+}
+
 /*
  * Add a document that values come from, which lives as long as the mask, with
  * the paths that keep marks in it; NULL is none.  Origins come before the first use.
@@ -101,30 +122,32 @@ find_origin(const Mask *mask, const Jsonb *document)
 void
 mask_add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept)
 {
-	Origin	   *origin;
-
-	if (document == NULL)
-		return;
-	origin = find_origin(mask, document);
-	if (origin == NULL)
-	{
-		origin = palloc0(sizeof(Origin));
-		origin->document = document;
-		mask->origins = lappend(mask->origins, origin);
-	}
-	if (kept == NULL)
-		return;
-	origin->kept = lappend(origin->kept, unconstify(Jsonb *, kept));
-	mask->has_kept = true;
+	if (document)
+		(void) add_origin(mask, document, kept);
 }
 
-/* Add params as they stand and as parameters render them; either may be NULL. */
+/* The same of params as they stand and as they are rendered, which share their marks. */
 void
-mask_add_both(Mask *mask, const Jsonb *document, const Jsonb *parameters, const Jsonb *kept)
+mask_add_pair(Mask *mask, const Jsonb *params, const Jsonb *rendered, const Jsonb *kept)
 {
-	mask_add_origin(mask, document, kept);
-	if (document && parameters)
-		mask_add_origin(mask, json_render(document, parameters, true), kept);
+	Origin	   *origins[2];
+
+	if (params == NULL || rendered == NULL || params == rendered)
+	{
+		mask_add_origin(mask, params ? params : rendered, kept);
+		return;
+	}
+	origins[0] = add_origin(mask, params, kept);
+	origins[1] = add_origin(mask, rendered, kept);
+	for (int i = 0; i < 2; i++)
+		origins[i]->twins = list_append_unique_ptr(origins[i]->twins, origins[1 - i]);
+}
+
+/* The same of params that parameters render; either may be NULL. */
+void
+mask_add_both(Mask *mask, const Jsonb *params, const Jsonb *parameters, const Jsonb *kept)
+{
+	mask_add_pair(mask, params, params && parameters ? json_render(params, parameters, true) : NULL, kept);
 }
 
 /* ---- marks ---- */
@@ -209,23 +232,37 @@ mark_paths(JsonMarkFrame *root, const JsonbValue *document, const Jsonb *paths)
 	}
 }
 
-/* The marks of an origin, worked out once. */
+/* Add the marks that an origin has by itself to those of another one, or its own. */
+static void
+add_own_marks(const Mask *mask, const Origin *from, Origin *origin)
+{
+	JsonMarkFrame own = {NULL, 0, 0, NULL};
+	JsonbValue	view,
+				other;
+	ListCell   *cell;
+
+	json_root(origin->document, &view);
+	json_root(from->document, &other);
+	foreach(cell, mask->schemas)
+		json_mark_unite(&own, &other, &other, marks_of(from->document, lfirst(cell), SCHEMA_SENSITIVE));
+	foreach(cell, from->kept)
+		mark_paths(&own, &other, lfirst(cell));
+	json_mark_unite(&origin->root, &view, &other, own.node);
+}
+
+/* The marks of an origin and its twins, worked out once. */
 static const JsonMark *
 origin_marks(const Mask *mask, Origin *origin)
 {
 	MemoryContext outer;
-	JsonbValue	view;
 	ListCell   *cell;
 
 	if (origin->is_marked)
 		return origin->root.node;
 	outer = MemoryContextSwitchTo(mask->context);
-	json_root(origin->document, &view);
-	foreach(cell, mask->schemas)
-		json_mark_unite(&origin->root, &view, &view,
-						marks_of(origin->document, lfirst(cell), SCHEMA_SENSITIVE));
-	foreach(cell, origin->kept)
-		mark_paths(&origin->root, &view, lfirst(cell));
+	add_own_marks(mask, origin, origin);
+	foreach(cell, origin->twins)
+		add_own_marks(mask, lfirst(cell), origin);
 	origin->is_marked = true;
 	MemoryContextSwitchTo(outer);
 	return origin->root.node;
@@ -578,8 +615,7 @@ lost_secrets(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *
 {
 	Mask	   *own = mask_create(schema);
 
-	mask_add_origin(own, params, NULL);
-	mask_add_origin(own, rendered, NULL);
+	mask_add_pair(own, params, rendered, NULL);
 	return secrets_without(mask_secrets(mask, SECRETS_PARAMS), mask_secrets(own, SECRETS_PARAMS));
 }
 

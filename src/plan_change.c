@@ -317,7 +317,7 @@ apply_secrets(PlanLeaves *found, const Secrets *declared, const Secrets *derived
 		PlanLeaf   *leaf = &found->leaves[i];
 
 		CHECK_FOR_INTERRUPTS();
-		leaf->path = secrets_mask_path(declared, leaf->path);
+		leaf->path = secrets_mask_path(derived, secrets_mask_path(declared, leaf->path));
 		leaf->sensitive = leaf->sensitive ||
 			secrets_hold(declared, &leaf->old_value) ||
 			secrets_hold(declared, &leaf->new_value) ||

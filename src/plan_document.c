@@ -192,14 +192,23 @@ set_string(Datum *values, bool *nulls, PlanColumn column, const JsonbValue *stri
 	nulls[column] = false;
 }
 
+/* Mask every secret of either set in a string. */
+static void
+mask_string(const PlanReader *reader, JsonbValue *string)
+{
+	const Secrets *sets[] = {reader->secrets, reader->own};
+
+	for (int i = 0; string->type == jbvString && i < lengthof(sets); i++)
+		string->val.string.val = (char *) secrets_mask_text(sets[i], string->val.string.val,
+															&string->val.string.len);
+}
+
 /* The same of a string in which there may be a secret. */
 static void
 set_masked(const PlanReader *reader, Datum *values, bool *nulls, PlanColumn column,
 		   JsonbValue *string)
 {
-	if (string->type == jbvString)
-		string->val.string.val = (char *) secrets_mask_text(reader->secrets, string->val.string.val,
-															&string->val.string.len);
+	mask_string(reader, string);
 	set_string(values, nulls, column, string);
 }
 
@@ -244,7 +253,7 @@ path_text(const PlanReader *reader, const JsonbValue *steps)
 		else
 			break;
 	}
-	return secrets_mask_path(reader->secrets, json_path_text(&path));
+	return secrets_mask_path(reader->own, secrets_mask_path(reader->secrets, json_path_text(&path)));
 }
 
 /* Set the column of the paths that force replacement. */
@@ -479,8 +488,7 @@ add_text_fact(const PlanReader *reader, const JsonbValue *plan, const char *key,
 	get_field(NULL, plan, key, IS_STRING, psprintf(".%s", key), &value);
 	if (value.type == jbvNull)
 		return;
-	value.val.string.val = (char *) secrets_mask_text(reader->secrets, value.val.string.val,
-													  &value.val.string.len);
+	mask_string(reader, &value);
 	json_build_key(facts, key, strlen(key));
 	json_build_value(facts, &value);
 }

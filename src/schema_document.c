@@ -17,6 +17,7 @@
 #include "trigger.h"
 
 #include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -24,6 +25,7 @@
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(promote_forget_schemas);
+PG_FUNCTION_INFO_V1(promote_warn_unmet);
 PG_FUNCTION_INFO_V1(promote_schema_document_check);
 
 /* The table, once a document was looked up; invalid before. */
@@ -95,6 +97,55 @@ promote_forget_schemas(PG_FUNCTION_ARGS)
 									 TRIGGER_EVENT_BEFORE);
 
 	CacheInvalidateRelcache(data->tg_relation);
+	return PointerGetDatum(NULL);
+}
+
+/* What a release is called in warnings. */
+typedef struct Published
+{
+	const char *bundle;
+	const char *version;
+	int			warnings;
+} Published;
+
+/* Warn of a mark that says nothing; a SchemaUnmetCollector. */
+static void
+warn_unmet(void *state, const char *place, const char *keyword)
+{
+	const int	max_warnings = 100;
+	Published  *published = state;
+
+	if (published->warnings++ >= max_warnings)
+		return;
+	ereport(WARNING,
+			(errmsg("a mark in the schema of %s %s says nothing: %s", published->bundle,
+					published->version, place),
+			 errdetail("In this schema's dialect nothing in \"%s\" applies to a value there.", keyword),
+			 errhint("Say by \"$schema\" which dialect it is written in, or use a keyword of this one.")));
+}
+
+/*
+ * promote.warn_unmet() returns trigger
+ *
+ * AFTER INSERT of bundle_release, for each row: a schema that is published is
+ * never changed, so that its author is told now.
+ */
+Datum
+promote_warn_unmet(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "warn_unmet", "bundle_release",
+									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	HeapTuple	row = data->tg_trigtuple;
+	bool		isnull;
+	Jsonb	   *schema = DatumGetJsonbP(SPI_getbinval(row, row_type, SPI_fnumber(row_type, "params_schema"), &isnull));
+	Published	published = {
+		SPI_getvalue(row, row_type, SPI_fnumber(row_type, "bundle")),
+		SPI_getvalue(row, row_type, SPI_fnumber(row_type, "version"))
+	};
+
+	/* it may be restored before the documents that it refers to */
+	schema_find_unmet(schema_check(schema), warn_unmet, &published);
 	return PointerGetDatum(NULL);
 }
 

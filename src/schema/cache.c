@@ -184,12 +184,13 @@ schema_compile(const Jsonb *schema)
 
 /*
  * Raise PM_INVALID_SCHEMA unless the schema is one, as far as it can be said
- * without looking at other documents.
+ * without looking at other documents.  What is returned may be open there, and
+ * is good until the next call, too.
  */
-void
+const Schema *
 schema_check(const Jsonb *schema)
 {
-	compile(schema, true);
+	return compile(schema, true);
 }
 
 /* The same for a document that is registered under a URI. */

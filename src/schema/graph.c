@@ -274,6 +274,34 @@ schema_spread(const Schema *schema, uint8 *reach)
 	pfree(flags);
 }
 
+/* Note that a walk meets a node, and all that it leads to. */
+static void
+reach(SchemaNode *node, void *state)
+{
+	bool	   *met = state;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (met[node->number])
+		return;
+	met[node->number] = true;
+	visit_beside(node, reach, met);
+	visit_below(node, reach, met);
+	if (node->dynamic)
+		for (const SchemaBinding *target = node->dynamic->targets; target; target = target->next_target)
+			reach(target->node, met);
+}
+
+/* Which nodes a walk from the root can meet, by their numbers, in the current memory context. */
+bool *
+schema_reached(const Schema *schema)
+{
+	bool	   *met = schema_allocate(sizeof(bool), Max(schema->node_count, 1));
+
+	reach(schema->root, met);
+	return met;
+}
+
 /* Fill in which marks can be met from each node. */
 void
 schema_spread_marks(Schema *schema)

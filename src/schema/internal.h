@@ -457,6 +457,7 @@ extern void schema_bind_dynamics(SchemaCompiler *compiler);
 extern void schema_refuse_circles(const Schema *schema);
 extern void schema_spread(const Schema *schema, uint8 *reach);
 extern void schema_spread_marks(Schema *schema);
+extern bool *schema_reached(const Schema *schema);
 
 /* ecma.c */
 extern uint64 schema_translate_pattern(const char *source, int length,

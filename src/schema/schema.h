@@ -45,16 +45,20 @@ typedef void (*SchemaCollector) (void *state, const SchemaViolation *violation);
  */
 typedef const Jsonb *(*SchemaDocumentSource) (const char *uri, int length);
 
+/* A mark that says nothing: its place, #/properties/x, and the keyword that keeps walks away. */
+typedef void (*SchemaUnmetCollector) (void *state, const char *place, const char *keyword);
+
 extern void schema_set_document_source(SchemaDocumentSource source);
 extern void schema_forget_documents(void);
 
 extern const Schema *schema_compile(const Jsonb *schema);
-extern void schema_check(const Jsonb *schema);
+extern const Schema *schema_check(const Jsonb *schema);
 extern void schema_check_document(const Jsonb *document, const char *uri, int length);
 extern bool schema_validate(const Schema *schema, const JsonbValue *document,
 							SchemaCollector collect, void *state);
 extern bool schema_validate_formats(const Schema *schema, const JsonbValue *document,
 									SchemaCollector collect, void *state);
+extern void schema_find_unmet(const Schema *schema, SchemaUnmetCollector collect, void *state);
 extern bool schema_marks_vary(const Schema *schema, uint32 wanted);
 extern JsonMark *schema_marks(const Schema *schema, const JsonbValue *document,
 							  uint32 wanted);

@@ -119,6 +119,13 @@ SELECT is((SELECT ARRAY[address, previous_address, deposed, action_reason, type,
           '.tags["(sensitive value)"][0]["(sensitive value)"]',
           '[{"old": 2, "path": ".[\"(sensitive value)\"]", "change": "remove"}, {"old": 3, "path": ".abcd", "change": "remove"}, {"old": 4, "path": ".[\"(sensitive value)\"][\"(sensitive value)\"][0]", "change": "remove"}, {"old": 1, "path": ".[\"(sensitive value)\"]", "change": "remove"}]'],
     'addresses, reasons and keys; a type is a provider''s word');
+SELECT is((SELECT ARRAY[address, previous_address, deposed, action_reason, type, array_to_string(replace_paths, ' '), diff::text] FROM promote.plan_document_changes(pg_temp.plan(
+        '{"actions": ["create", "delete"], "before": {"p": "swordfish", "q": "abcd", "swordfish": 1, "abcd": 2, "x": {"a swordfish": [4]}}, "before_sensitive": {"p": true, "q": true}, "replace_paths": [["tags", "swordfish", 0, "abcd"]]}',
+        '{"address": "module.m[\"swordfish\"].x.swordfish_1[\"abcd\"]", "previous_address": "x[\"a swordfish\"]", "deposed": "swordfish", "action_reason": "for swordfish", "type": "a_swordfish"}', '{"terraform_version": "1.1.swordfish"}'))),
+    ARRAY['module.m["(sensitive value)"].x.(sensitive value)_1["(sensitive value)"]', 'x["a (sensitive value)"]', '(sensitive value)', 'for (sensitive value)', 'a_swordfish',
+          '.tags["(sensitive value)"][0]["(sensitive value)"]',
+          '[{"old": "(sensitive value)", "path": ".p", "change": "remove", "sensitive": true}, {"old": "(sensitive value)", "path": ".q", "change": "remove", "sensitive": true}, {"old": 4, "path": ".x[\"(sensitive value)\"][0]", "change": "remove"}, {"old": 2, "path": ".[\"(sensitive value)\"]", "change": "remove"}, {"old": 1, "path": ".[\"(sensitive value)\"]", "change": "remove"}]'],
+    'the same of what the plan alone calls sensitive');
 SELECT is(pg_temp.leaves('{"a": 1}', '{"a": 2}', '{}', params::jsonb, schema::jsonb), '.a change 1 -> 2', 'nothing is secret without both') FROM (VALUES ('{"x": 1}', NULL), (NULL, '{"$md.sensitive": true}'), ('{"x": 1}', '{}')) AS v(params, schema);
 SELECT is((SELECT count(*) FROM generate_series(1, 5000) AS i, LATERAL (SELECT 1) AS one,
     (SELECT c.diff::text AS diff FROM promote.plan_document_changes(pg_temp.plan((SELECT jsonb_build_object('actions', '["create"]'::jsonb, 'after', jsonb_object_agg('k' || n, 'v-' || md5(n::text) || '-w')) FROM generate_series(1, 5000) AS n)),

@@ -1,0 +1,69 @@
+# What is marked stays masked: the driver test/fuzz/mask.pl for some seconds, and the warnings of marks that say nothing.
+#
+# PROMOTE_MASK_SECONDS and PROMOTE_MASK_SEED choose a longer run, and another one.
+
+use strict;
+use warnings;
+use Test::More;
+use PromoteTest;
+
+my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
+chomp(my $bindir = `$pg_config --bindir`);
+my $node = PromoteTest->new;
+$node->create_database('masks');
+$node->query('masks', 'CREATE EXTENSION promote;');
+
+# ---- the driver ----
+
+my ($rc, $out, $err) = $node->run('env', 'PGHOST=' . $node->dir, 'PGPORT=5432', 'PGUSER=postgres', 'PGDATABASE=masks', "PATH=$bindir:$ENV{PATH}",
+	$^X, 'test/fuzz/mask.pl', $ENV{PROMOTE_MASK_SECONDS} // 8, $ENV{PROMOTE_MASK_SEED} // 1);
+is("$rc$err", '0', 'no marked value is seen') or diag($out);
+my ($rounds, $previews, $answers, $masks, $values) = $out =~ /^mask: (\d+) rounds, (\d+) previews, (\d+) answers with (\d+) masks looked through for (\d+) values/m;
+note("result: " . ($out =~ s/\n\z//r));
+cmp_ok($rounds // 0, '>', 0, 'there were rounds');
+cmp_ok($masks // 0, '>', 100 * ($rounds // 1), 'in which much was masked');
+cmp_ok($values // 0, '>', 2 * ($rounds // 1), '... of what was looked for');
+
+# ---- marks that say nothing ----
+
+# What publishing a release with a schema warns of: places, each with the keyword that is to blame.
+my $version = 0;
+
+sub warned {
+	my ($schema) = @_;
+	$version++;
+	my (undef, undef, $said) = $node->psql('masks', "INSERT INTO promote.bundle VALUES ('b') ON CONFLICT DO NOTHING;
+		INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('b', '$version.0.0', '$schema');");
+	return join ' ', $said =~ /says nothing: (\S+)\nDETAIL:  In this schema's dialect nothing in ("[^"]*") applies/g if $said !~ /ERROR/;
+	return $said;
+}
+
+my $mark = '{"$md.sensitive": true}';
+my $new = '"$schema": "https://json-schema.org/draft/2020-12/schema"';
+for (['{"properties": {"l": {"prefixItems": [{}, ' . $mark . ']}}}', '#/properties/l/prefixItems/1 "prefixItems"'],
+	["{$new, \"properties\": {\"l\": {\"prefixItems\": [{}, $mark]}}}", ''],
+	["{\"dependentSchemas\": {\"a\": {\"properties\": {\"b\": $mark}}}}", '#/dependentSchemas/a/properties/b "dependentSchemas"'],
+	["{$new, \"dependentSchemas\": {\"a\": {\"properties\": {\"b\": $mark}}}}", ''],
+	["{\"unevaluatedProperties\": $mark, \"unevaluatedItems\": {\"\$md\": {\"sensitive\": true}}}", '#/unevaluatedItems "unevaluatedItems" #/unevaluatedProperties "unevaluatedProperties"'],
+	["{$new, \"unevaluatedProperties\": $mark}", ''],
+	["{$new, \"additionalItems\": $mark}", '#/additionalItems "additionalItems"'],
+	["{\"items\": [{}], \"additionalItems\": $mark}", ''],
+	["{\"propertyNames\": $mark, \"not\": {\"properties\": {\"a\": $mark}}}", '#/not/properties/a "not" #/propertyNames "propertyNames"'],
+	["{\"then\": {\"properties\": {\"a\": $mark}}}", '#/then/properties/a "then"'],
+	["{\"if\": true, \"then\": {\"properties\": {\"a\": $mark}}}", ''],
+	["{\"propertes\": {\"a\": $mark}, \"x\": [{\"\$md.copyable\": false}], \"y\": {\"\$md.immutable\": true}}", '#/x/0 "x" #/y "y" #/propertes/a "propertes"'],
+	["{\"propertes\": {\"a\": {\"\$md.sensitive\": false, \"\$md.copyable\": true, \"\$md\": {\"immutable\": false}}}}", ''],
+	["{\"\$defs\": {\"a\": $mark}, \"properties\": {\"a\": {\"\$ref\": \"#/\$defs/a\"}}}", ''],
+	["{\"definitions\": {\"unused\": $mark}, \"\$defs\": {\"unused\": {\"properties\": {\"a\": $mark}}}}", ''],
+	["{\"x\": {\"a\": $mark}, \"properties\": {\"a\": {\"\$ref\": \"#/x/a\"}}}", ''],
+	["{\"enum\": [$mark], \"const\": $mark, \"default\": $mark, \"examples\": [$mark]}", ''],
+	["{\"properties\": {\"default\": $mark, \"not\": $mark, \"\$md.sensitive\": true, \"const\": {\"properties\": {\"a\": $mark}}}}", ''],
+	["{\"contains\": $mark, \"oneOf\": [$mark], \"anyOf\": [$mark], \"allOf\": [$mark], \"patternProperties\": {\"x\": $mark}, \"additionalProperties\": $mark, \"dependencies\": {\"a\": $mark, \"b\": [\"c\"]}}", ''],
+	["{$new, \"properties\": {\"a\": {\"\$dynamicRef\": \"#d\"}}, \"\$defs\": {\"d\": {\"\$dynamicAnchor\": \"d\", \"properties\": {\"b\": $mark}}}}", ''],
+	['{"properties": {"a": {"$ref": "https://example.com/not-there"}, "b": {"prefixItems": [' . $mark . ']}}}', '#/properties/b/prefixItems/0 "prefixItems"']) {
+	my ($schema, $expected) = @$_;
+	is(warned($schema), $expected, $schema);
+}
+is(scalar(() = warned('{"x": [' . join(',', ($mark) x 150) . ']}') =~ /"x"/g), 100, 'no more than a hundred are told');
+
+done_testing;
