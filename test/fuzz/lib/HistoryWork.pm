@@ -29,7 +29,7 @@ use FuzzSession;
 our @EXPORT_OK = qw(SESSIONS INSTANCES person is_reviewer instance_parts);
 
 use constant SESSIONS => 8;
-use constant INSTANCES => (map({ my $environment = $_; map { "shop-$environment-$_" } qw(a b c) } qw(staging production)), 'depot-staging-a', 'depot-production-a');
+use constant INSTANCES => (map({ my $environment = $_; map { "shop-$environment-$_" } qw(a b c d e) } qw(staging production)), 'depot-staging-a', 'depot-production-a');
 use constant REVIEWERS => 5;    # the first so many sessions
 use constant TRIES => 4;        # of a transaction that is told to try again
 use constant STALE => 4;        # claims that are over and remembered nevertheless
@@ -231,30 +231,31 @@ sub word {
 # One call, by what was known a moment ago.
 sub choose {
 	my ($self, $known) = @_;
-	return $self->choose_work if @{ $self->{claims} } && chance(0.6);
+	return $self->choose_work if @{ $self->{claims} } && chance(0.7);
 	my $name = pick(INSTANCES);
-	my @ready = @{ $known->{ready} };
+	my ($ready, $unplanned) = @$known{qw(ready unplanned)};
 	my $production = pick(grep { /production/ } INSTANCES);
 	my $instance = $known->{instances}{$name};
 	my $choice = weighted(
-		14 => sub { $self->choose_configure($known, chance(0.7) ? $name =~ s/production/staging/r : $name) },
-		9 => sub { $self->choose_promote($known, $production) },
-		4 => sub { $self->choose_next($production) },
+		8 => sub { $self->choose_configure($known, chance(0.7) ? $name =~ s/production/staging/r : $name) },
+		7 => sub { $self->choose_promote($known, $production) },
+		3 => sub { $self->choose_next($production) },
 		3 => sub { call('rollback_instance', instance => $name, message => $self->word, chance(0.3) && $instance->{revision} > 1 ? (to_revision => 1 + int rand $instance->{revision} - 1) : ()) },
-		3 => sub { call('plan_instance', instance => $name, message => $self->word) },
-		16 => sub { call('deploy_instance', instance => @ready && chance(0.7) ? pick(@ready) : $name, message => $self->word, chance(0.3) ? (expected_revision => $instance->{revision}) : ()) },
+		(@$unplanned ? 9 : 1) => sub { call('plan_instance', instance => @$unplanned && chance(0.9) ? pick(@$unplanned) : $name, message => $self->word) },
+		(@$ready ? 20 : 8) => sub { call('deploy_instance', instance => @$ready && chance(0.8) ? pick(@$ready) : $name, message => $self->word, chance(0.3) ? (expected_revision => $instance->{revision}) : ()) },
 		3 => sub { call('propose_deployment', instance => $name, action => pick('PROVISION', 'PROVISION', 'DECOMMISSION'), message => $self->word) },
 		(@{ $known->{rules} } ? 16 : 3) => sub { $self->choose_vote($known) },
 		3 => sub { $self->choose_abort($known, $name) },
 		2 => sub { call('decommission_instance', instance => $name, message => $self->word) },
-		18 => sub { call('claim_deployment', worker => $self->word, lease => pick('300 ms', '3 s', '3 s', '3 s', '3 s')) },
-		2 => sub { $self->choose_begin($known, $name) },
+		28 => sub { call('claim_deployment', worker => $self->word, lease => pick('200 ms', ('1 s') x 5)) },
+		4 => sub { $self->choose_begin($known) },
 		(in_force($known) || @{ $known->{rules} } ? 4 : 1) => sub { call('override_gate', instance => $production, deployment => $known->{instances}{$production}{plan} // 1, code => pick(qw(freeze approval budget health drift)), reason => $self->word) },
 		1 => sub { call('review_override', instance => $production, deployment => $known->{instances}{$production}{plan} // 1, code => 'freeze', review => $self->word) },
-		5 + 6 * in_force($known) => sub { $self->choose_rule($known) },
+		4 + 8 * in_force($known) => sub { $self->choose_rule($known) },
 		6 => sub { call('report_health', instance => $name, check_name => 'smoke', healthy => chance(0.7) ? 't' : 'f') },
-		2 => sub { call('report_observed', instance => $name, observed => $json->encode({ size => int rand 4 }), source => 'eyes') },
-		1 => sub { call('dismiss_drift', instance => $name, reason => $self->word) },
+		1 => sub { call('report_observed', instance => $name, observed => $json->encode({ size => int rand 4 }), source => 'eyes') },
+		2 => sub { call('dismiss_drift', instance => $name, reason => $self->word) },
+		1 => sub { call('adopt_drift', instance => $name, message => $self->word) },
 		14 => sub { $self->choose_request($known) });
 	return $choice->();
 }
@@ -272,7 +273,7 @@ sub choose_work {
 	my $old = @$stale && chance(0.1);
 	my $claim = $old ? pick(@$stale) : pick(@$claims);
 	my %which = (instance => $claim->{instance}, deployment => $claim->{deployment}, fencing => $claim->{fencing});
-	return call('heartbeat_deployment', %which, lease => pick('1 s', '3 s')) if !$old && chance(0.12);
+	return call('heartbeat_deployment', %which, lease => pick('300 ms', '1 s')) if !$old && chance(0.12);
 	return call('append_deployment_log', %which, message => 'at it') if !$old && chance(0.04);
 	return call('record_plan', %which, plan => plan_document(int rand 2)) if $claim->{action} eq 'PLAN' && chance(0.15);
 	if (!$old) {
@@ -299,27 +300,28 @@ sub choose_configure {
 	$patch{extra} = chance(0.5) ? undef : int rand 5 if chance(0.3);
 	return call('configure_instance', instance => $name, patch => $json->encode(\%patch), message => $self->word,
 		chance(0.15) ? (version_constraint => pick('1.0.0', '1.1.0', 'latest')) : (),
-		chance(0.4) ? (expected_revision => $known->{instances}{$name}{revision}) : (), chance(0.1) ? (plan => 'f') : ());
+		chance(0.4) ? (expected_revision => $known->{instances}{$name}{revision}) : (), chance(0.9) ? (plan => 'f') : ());
 }
 
 # The same key comes again and again for a while, mostly with the same arguments.
 sub choose_promote {
 	my ($self, $known, $production) = @_;
 	my $source = $production =~ s/production/staging/r;
-	my %args = (src => $source, dst => $production, chance(0.3) ? (expected_revision => $known->{instances}{$production}{revision}) : ());
+	my %args = (src => $source, dst => $production, plan => 'f', chance(0.3) ? (expected_revision => $known->{instances}{$production}{revision}) : ());
 	if (chance(0.5)) {
 		my $number = $self->key_number;
 		return call('promote_instance', %args, idempotency_key => "k$number", message => "key k$number", overrides => $json->encode({ size => $number % 80 + (chance(0.1) ? 1 : 0) }));
 	}
+	$args{plan} = 't' if chance(0.1);
 	return call('promote_instance', %args, message => $self->word, chance(0.5) ? (overrides => $json->encode({ size => int rand 92 })) : ());
 }
 
 sub choose_next {
 	my ($self, $production) = @_;
 	my $source = $production =~ s/production/staging/r;
-	return call('promote_to_next', instance => $source, message => $self->word) if chance(0.5);
+	return call('promote_to_next', instance => $source, message => $self->word, plan => chance(0.1) ? 't' : 'f') if chance(0.5);
 	my $number = $self->key_number;
-	return call('promote_to_next', instance => $source, idempotency_key => "n$number", message => "key n$number");
+	return call('promote_to_next', instance => $source, plan => 'f', idempotency_key => "n$number", message => "key n$number");
 }
 
 # Moves on three times a second; older ones come again.
@@ -346,11 +348,13 @@ sub choose_abort {
 	return call('abort_deployment', instance => $name, deployment => @$live ? pick(@$live)->[0] : 1, reason => $self->word);
 }
 
-# The owner's own UPDATE of something that waits.
+# The owner's own UPDATE of something whose turn it is, which a worker that was held back comes to after half a minute only.
 sub choose_begin {
-	my ($self, $known, $name) = @_;
-	my ($waiting) = map { $_->[0] } grep { $_->[1] =~ /PENDING|APPROVED/ } @{ $known->{instances}{$name}{live} };
-	return call('hist.begin', instance => $name, deployment => $waiting // 1);
+	my ($self, $known) = @_;
+	my %heads = map { my ($head) = grep { $_->[1] ne 'PROPOSED' } @{ $known->{instances}{$_}{live} }; ($_ => $head) } INSTANCES;
+	my @names = grep { $heads{$_} && $heads{$_}[1] ne 'RUNNING' && $heads{$_}[2] ne 'PLAN' } INSTANCES;
+	my $name = @names ? pick(@names) : pick(INSTANCES);
+	return call('hist.begin', instance => $name, deployment => $heads{$name} ? $heads{$name}[0] : 1);
 }
 
 # Makes a rule, or takes back one that is known: most are soon taken back, for they stand in everybody's way.
@@ -431,9 +435,10 @@ sub start {
 	my ($work) = @_;
 	my $pid = fork // die "cannot fork: $!\n";
 	return $pid if $pid;
+	open my $told, '>&', \*STDERR or POSIX::_exit(1);
 	# What the statements are refused for is expected, and so are lost connections.
 	open STDERR, '>', '/dev/null' if !$ENV{FUZZ_SEEN};
-	POSIX::_exit(eval { $work->(); 1 } ? 0 : do { print STDOUT "session: $@"; 1 });
+	POSIX::_exit(eval { $work->(); 1 } ? 0 : do { syswrite $told, $@; 1 });
 }
 
 sub lines {
@@ -513,7 +518,8 @@ INSERT INTO promote.environment (project, environment, require_plan) SELECT p, e
 FROM unnest('{shop,depot}'::text[]) AS p, unnest('{staging,production}'::text[]) AS e;
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
 SELECT project, 'staging', 'production' FROM promote.project;
-INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'a', 'service'), ('shop', 'b', 'service'), ('shop', 'c', 'service'), ('depot', 'a', 'service');
+INSERT INTO promote.component (project, component, bundle) VALUES ('depot', 'a', 'service');
+INSERT INTO promote.component (project, component, bundle) SELECT 'shop', c, 'service' FROM unnest('{a,b,c,d,e}'::text[]) AS c;
 INSERT INTO promote.instance (project, environment, component) SELECT project, environment, component FROM promote.environment JOIN promote.component USING (project);
 INSERT INTO promote.override_rule (project, environment, code, role)
 SELECT project, environment, code, 'history_reviewers' FROM promote.environment, unnest('{freeze,approval,budget,health,drift}'::text[]) AS code;
@@ -533,11 +539,14 @@ CREATE FUNCTION hist.state() RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER 
 	'instances', (SELECT jsonb_object_agg(i.name, jsonb_build_object('revision', i.revision, 'plan',
 			(SELECT max(d.deployment) FROM promote.deployment AS d WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
 				AND d.action = 'PLAN' AND d.status = 'COMPLETED'),
-		'live', COALESCE((SELECT jsonb_agg(jsonb_build_array(d.deployment, d.status) ORDER BY d.queued_at, d.deployment) FROM promote.deployment AS d
+		'live', COALESCE((SELECT jsonb_agg(jsonb_build_array(d.deployment, d.status, d.action) ORDER BY d.queued_at, d.deployment) FROM promote.deployment AS d
 			WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component) AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')), '[]'))) FROM promote.instance AS i),
 	'ready', COALESCE((SELECT jsonb_agg(i.name) FROM promote.instance AS i WHERE i.deployed_revision IS DISTINCT FROM i.revision
 		AND EXISTS (SELECT FROM promote.deployment AS d WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
 			AND d.action = 'PLAN' AND d.status = 'COMPLETED' AND d.revision = i.revision)), '[]'),
+	'unplanned', COALESCE((SELECT jsonb_agg(i.name) FROM promote.instance AS i
+		WHERE NOT EXISTS (SELECT FROM promote.deployment AS d WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
+			AND d.action = 'PLAN' AND d.revision = i.revision)), '[]'),
 	'environments', (SELECT jsonb_object_agg(project || '/' || environment, to_jsonb(e)) FROM promote.environment AS e),
 	'requests', COALESCE((SELECT jsonb_agg(jsonb_build_array(project, request)) FROM promote.promotion_request WHERE finished_at IS NULL), '[]'),
 	'stops', COALESCE((SELECT jsonb_agg(project) FROM promote.line_stop WHERE lifted_at IS NULL), '[]'),
