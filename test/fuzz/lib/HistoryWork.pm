@@ -409,6 +409,11 @@ sub record {
 	push @pids, start(sub { storm($how{seed}, $until, @{ $how{storms} }) }) if @{ $how{storms} // [] };
 	my $broken = grep { waitpid($_, 0) && $? != 0 } @pids;
 	die "$broken sessions did not come to their end\n" if $broken;
+	# The server may still be recovering.
+	for (1 .. 600) {
+		last if eval { as_owner('SELECT 1') };
+		sleep 0.1;
+	}
 	my @transactions = map { $json->decode($_) } map { lines("$_") } @files;
 	return finished(seed => $how{seed}, began => $began, transactions => \@transactions);
 }
@@ -419,7 +424,7 @@ sub storm {
 	srand $seed;
 	my %pause = (cancel => 0.1, terminate => 0.5, crash => 8);
 	my %next = map { $_ => now() + rand 2 * $pause{$_} * 1_000_000 } @kinds;
-	my $victim = "SELECT pid FROM pg_stat_activity WHERE application_name = 'history' ORDER BY random() LIMIT 1";
+	my $victim = "SELECT pid FROM pg_stat_activity WHERE application_name = 'history' AND datname = current_database() ORDER BY random() LIMIT 1";
 	while (now() < $until) {
 		sleep 0.02;
 		for my $kind (grep { $next{$_} <= now() } @kinds) {
