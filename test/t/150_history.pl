@@ -134,35 +134,72 @@ sub end_of {
 	return (grep { $_->{args}{instance} eq $row->{instance} && $_->{args}{deployment} == $row->{deployment} } of($history, 'complete_deployment'))[0];
 }
 
+# Rows of the end: of the revisions that carry a message, and of the events of a name.
+sub with_message {
+	my ($history, $message) = @_;
+	return grep { ($_->{message} // '') eq $message } @{ $history->{final}{revision} };
+}
+
+sub events {
+	my ($history, $event) = @_;
+	return grep { $_->{event} eq $event } @{ $history->{final}{audit} };
+}
+
+# Takes rows away, or adds copies of them that differ.
+sub without {
+	my ($rows, @gone) = @_;
+	my %gone = map { $_ => 1 } @gone;
+	@$rows = grep { !$gone{$_} } @$rows;
+	return;
+}
+
+sub besides {
+	my ($rows, $row, %other) = @_;
+	push @$rows, { %$row, %other };
+	return;
+}
+
+# What is wrong, the kind of what has to be found, and what makes it so; where nothing must be found, no kind.
 my @wrong = (
-	['a revision is gone', 'lost update', sub { my ($h) = @_; @{ $h->{final}{revision} } = grep { ($_->{message} // '') ne 'three' } @{ $h->{final}{revision} } }],
-	['... and leaves a gap', 'revisions', sub { my ($h) = @_; @{ $h->{final}{revision} } = grep { ($_->{message} // '') ne 'three' } @{ $h->{final}{revision} } }],
-	['a revision is there twice', 'done twice', sub { my ($h) = @_; push @{ $h->{final}{revision} }, map { { %$_, revision => 4 } } grep { ($_->{message} // '') eq 'three' } @{ $h->{final}{revision} } }],
-	['a refused edit is there', 'not done, and there', sub { my ($h) = @_; $_->{message} = 'two' for grep { ($_->{message} // '') eq 'three' } @{ $h->{final}{revision} } }],
-	['a revision holds something else', 'another content', sub { my ($h) = @_; $_->{params}{size} = 4 for grep { ($_->{message} // '') eq 'three' } @{ $h->{final}{revision} } }],
-	['a source that was not desired any more', 'promoted what was desired before', sub { my ($h) = @_; $_->{source_revision} = 2 for grep { $_->{origin} eq 'promotion' } @{ $h->{final}{revision} } }],
+	['a revision is gone', 'lost update', sub { my ($h) = @_; without($h->{final}{revision}, with_message($h, 'three')) }],
+	['... and leaves a gap', 'revisions', sub { my ($h) = @_; without($h->{final}{revision}, with_message($h, 'three')) }],
+	['a revision is there twice', 'done twice', sub { my ($h) = @_; besides($h->{final}{revision}, with_message($h, 'three'), revision => 4) }],
+	['a refused edit is there', 'not done, and there', sub { my ($h) = @_; $_->{message} = 'two' for with_message($h, 'three') }],
+	['a revision holds something else', 'another content', sub { my ($h) = @_; $_->{params}{size} = 4 for with_message($h, 'three') }],
+	['a source that was not desired any more', 'promoted what was desired before', sub { my ($h) = @_; $_->{source_revision} = 2 for with_message($h, 'k') }],
 	['two expectations of one revision hold', 'expected revision', sub { my ($h) = @_; (of($h, 'configure_instance'))[2]{args}{expected_revision} = 1 }],
 	['an expectation that holds is refused', 'refused without a reason', sub { my ($h) = @_; (of($h, 'configure_instance'))[1]{args}{expected_revision} = 2 }],
 	['a key has another answer', 'one result per key', sub { my ($h) = @_; (of($h, 'promote_instance'))[1]{rows}[0]{new_revision} = 3 }],
 	['a key takes other arguments', 'one result per key', sub { my ($h) = @_; (of($h, 'promote_instance'))[1]{args}{overrides} = '{}' }],
-	['a row of the log is gone', 'chain', sub { my ($h) = @_; my ($row) = grep { $h->{final}{audit}[$_]{event} eq 'deployment.started' } 0 .. $#{ $h->{final}{audit} }; splice @{ $h->{final}{audit} }, $row, 1 }],
-	['... which had been told', 'acknowledged, and not recorded', sub { my ($h) = @_; my ($row) = grep { $h->{final}{audit}[$_]{event} eq 'deployment.started' } 0 .. $#{ $h->{final}{audit} }; splice @{ $h->{final}{audit} }, $row, 1 }],
-	['a row of the log is another', 'chain', sub { my ($h) = @_; $h->{final}{audit}[-1]{data}{actor} = 'mallory' }],
-	['a row of the log is there twice', 'recorded twice', sub { my ($h) = @_; push @{ $h->{final}{audit} }, map { { %$_, seq => 99 } } grep { $_->{event} eq 'revision.created' && $_->{subject} eq $at } @{ $h->{final}{audit} } }],
+	['a row of the log is gone', 'chain', sub { my ($h) = @_; without($h->{final}{audit}, (events($h, 'deployment.started'))[0]) }],
+	['... which had been told', 'acknowledged, and not recorded', sub { my ($h) = @_; without($h->{final}{audit}, (events($h, 'deployment.started'))[0]) }],
+	['a row of the log is another', 'chain', sub { my ($h) = @_; $_->{data}{actor} = 'mallory' for events($h, 'line.stopped') }],
+	['a row of the log is there twice', 'recorded twice', sub { my ($h) = @_; besides($h->{final}{audit}, (grep { $_->{subject} eq $at } events($h, 'revision.created'))[-1], seq => 99) }],
 	['verify_audit finds something', 'verify_audit', sub { my ($h) = @_; push @{ $h->{final}{problem} }, { subject => $at } }],
-	['an event of nobody\'s', 'event without a call', sub { my ($h) = @_; $h->{final}{audit}[-1]{at} += 3_600_000_000 }],
+	['an event of nobody\'s', 'event without a call', sub { my ($h) = @_; $_->{at} += 3_600_000_000 for events($h, 'line.stopped') }],
 	['what was refused is recorded', 'recorded, and not done', sub { my ($h) = @_; (of($h, 'deploy_instance'))[0]{state} = 'PM601' }],
 	['a result that is another call\'s', 'acknowledged, and recorded for another call', sub { my ($h) = @_; again($h, claim_of($h, 'PROVISION'), 3) }],
 	['an internal error', 'undocumented SQLSTATE', sub { my ($h) = @_; (of($h, 'configure_instance'))[1]{state} = 'XX000' }],
 	['a duplicate', 'undocumented SQLSTATE', sub { my ($h) = @_; (of($h, 'configure_instance'))[1]{state} = '23505' }],
-	['a deployment is claimed while it runs', 'two that run', sub { my ($h) = @_; my $claim = claim_of($h, 'PROVISION'); again($h, $claim, 3)->{rows}[0]{fencing} = 2; end_of($h, $claim)->{args}{fencing} = 9 }],
-	['a step without the one before', 'steps', sub { my ($h) = @_; $_->{data}{status} = 'PENDING' for grep { $_->{event} eq 'deployment.started' } @{ $h->{final}{audit} } }],
+	['a deployment is claimed while it runs', 'two that run', sub {
+			my ($h) = @_;
+			my $claim = claim_of($h, 'PROVISION');
+			again($h, $claim, 3)->{rows}[0]{fencing} = 2;
+			end_of($h, $claim)->{args}{fencing} = 9;
+		}],
+	['a step without the one before', 'steps', sub { my ($h) = @_; $_->{data}{status} = 'PENDING' for events($h, 'deployment.started') }],
+	['an earlier one waits', 'order of the queue', sub {
+			my ($h) = @_;
+			my ($plan, $provision) = (grep { $_->{subject} eq $at } events($h, 'deployment.started'))[1, 2];
+			@{ $_->[0]{data} }{qw(deployment fencing)} = ($_->[1], 1) for [$plan, 3], [$provision, 2];
+			my ($made) = grep { $_->{subject} eq $at && $_->{data}{deployment} == 3 } events($h, 'deployment.created');
+			$made->{seq} = $plan->{seq} - 0.5;
+		}],
 	['a number comes again', 'fencing', sub { my ($h) = @_; again($h, claim_of($h, 'PROVISION'), 3) }],
 	['an end under an old number', 'old fencing', sub { my ($h) = @_; again($h, claim_of($h, 'PROVISION'), 3)->{rows}[0]{fencing} = 2 }],
-	['an end after the lease', 'lease over', sub { my ($h) = @_; my $claim = claim_of($h, 'PROVISION'); $claim->{rows}[0]{lease_until} =~ s/^\d+/2020/ }],
+	['an end after the lease', 'lease over', sub { my ($h) = @_; claim_of($h, 'PROVISION')->{rows}[0]{lease_until} =~ s/^\d+/2020/ }],
 	['an answer from before', 'old answer', sub { my ($h) = @_; (of($h, 'deploy_instance'))[1]{rows}[0]{status} = 'PENDING' }],
 	['an answer from the future', 'answer from the future', sub { my ($h) = @_; (of($h, 'deploy_instance'))[0]{rows}[0]{status} = 'COMPLETED' }],
-	['an earlier one waits', 'order of the queue', sub { my ($h) = @_; $_->{event} = 'deployment.created' for grep { $_->{event} eq 'deployment.completed' && $_->{subject} eq $at } @{ $h->{final}{audit} }; my $n = 90; $_->{data}{deployment} = $n++ for grep { $_->{event} eq 'deployment.created' && $_->{data}{status} } @{ $h->{final}{audit} } }],
 	['it is queued under a freeze', 'queued under a freeze', sub { my ($h) = @_; before($h, 'hist.freeze', (of($h, 'deploy_instance'))[0]) }],
 	['a freeze comes before its COMMIT', 'queued under a freeze, which came between the call and its COMMIT', sub {
 			my ($h) = @_;
@@ -173,16 +210,32 @@ my @wrong = (
 		}],
 	['it is claimed under a freeze', 'claimed under a freeze', sub { my ($h) = @_; before($h, 'hist.freeze', claim_of($h, 'PROVISION')) }],
 	['it is claimed under a stop', 'claimed under a stop', sub { my ($h) = @_; before($h, 'stop_line', claim_of($h, 'DECOMMISSION')) }],
-	['a stop of another project is none', '', sub { my ($h) = @_; before($h, 'stop_line', claim_of($h, 'PROVISION')); (of($h, 'stop_line'))[0]{args}{project} = 'depot' }],
+	['a stop of another project is none', '', sub {
+			my ($h) = @_;
+			before($h, 'stop_line', claim_of($h, 'PROVISION'));
+			(of($h, 'stop_line'))[0]{args}{project} = 'depot';
+		}],
 	['it is queued by a blocked release', 'queued under a blocked release', sub { my ($h) = @_; before($h, 'block_release', (of($h, 'deploy_instance'))[0]) }],
 	['it is staged by a blocked release', 'staged by a blocked release', sub { my ($h) = @_; before($h, 'block_release', (of($h, 'promote_instance'))[0]) }],
 	['what is protected is taken away', 'queued under a protection', sub { my ($h) = @_; before($h, 'hist.set', (of($h, 'decommission_instance'))[0]) }],
-	['it is queued under a red light', 'queued under a red light', sub { my ($h) = @_; before($h, $_, (of($h, 'deploy_instance'))[0]) for 'hist.require_check', 'report_health' }],
+	['it is queued under a red light', 'queued under a red light', sub {
+			my ($h) = @_;
+			before($h, $_, (of($h, 'deploy_instance'))[0]) for 'hist.require_check', 'report_health';
+		}],
 	['nobody has approved', 'queued without approval', sub { my ($h) = @_; transaction_of($h, of($h, 'approve_deployment'))->{outcome} = 'rolled back' }],
 	['two were asked for', 'queued without approval', sub { my ($h) = @_; (of($h, 'hist.ask'))[0]{args}{quorum} = 2 }],
-	['... and one comes twice', 'queued without approval', sub { my ($h) = @_; (of($h, 'hist.ask'))[0]{args}{quorum} = 2; again($h, (of($h, 'approve_deployment'))[0], 2) }],
+	['... and one comes twice', 'queued without approval', sub {
+			my ($h) = @_;
+			(of($h, 'hist.ask'))[0]{args}{quorum} = 2;
+			again($h, (of($h, 'approve_deployment'))[0], 2);
+		}],
 	['who approves is no reviewer', 'queued without approval', sub { my ($h) = @_; transaction_of($h, of($h, 'approve_deployment'))->{session} = 8 }],
-	['a plan was rejected', 'queued in spite of a rejection', sub { my ($h) = @_; my ($vote) = of($h, 'approve_deployment'); my $no = again($h, $vote, 3); $no->{verb} = 'reject_deployment'; $_->{event} = 'approval.refused' for grep { $_->{event} eq 'approval.given' } @{ $h->{final}{audit} }; $_->{actor} = 'history_3', $_->{at} = $no->{sent} for grep { $_->{event} eq 'approval.refused' } @{ $h->{final}{audit} } }],
+	['a plan was rejected', 'queued in spite of a rejection', sub {
+			my ($h) = @_;
+			my $no = again($h, (of($h, 'approve_deployment'))[0], 3);
+			$no->{verb} = 'reject_deployment';
+			@$_{qw(event actor at)} = ('approval.refused', 'history_3', $no->{sent}) for events($h, 'approval.given');
+		}],
 	['more than there are places', 'budget', sub { my ($h) = @_; (of($h, 'hist.open_window'))[0]{args}{most} = 1 }],
 	['another request holds it', 'queued against a request', sub { my ($h) = @_; before($h, 'open_request', (of($h, 'deploy_instance'))[0]) }]);
 

@@ -20,6 +20,7 @@ use warnings;
 use Digest::SHA qw(sha256_hex);
 use Encode qw(encode_utf8);
 use JSON::PP ();
+use Time::Local qw(timegm);
 use HistoryWork qw(SESSIONS person is_reviewer instance_parts);
 
 my $json = JSON::PP->new->canonical->allow_nonref;
@@ -72,7 +73,8 @@ sub call_text {
 sub brief {
 	my ($row) = @_;
 	return $json->encode($row) if ref $row ne 'HASH';
-	my @told = grep { defined $row->{$_} } qw(instance destination old_revision new_revision changed deployment action status revision plan fencing lease_until request stop version block_reason);
+	my @told = grep { defined $row->{$_} } qw(instance destination old_revision new_revision changed deployment action status revision plan
+	  fencing lease_until request stop version block_reason);
 	return '(' . join(', ', map { "$_ $row->{$_}" } @told) . ')';
 }
 
@@ -129,8 +131,9 @@ sub call_of {
 # Gives events to the calls that made them.  A transaction whose outcome nobody was told took effect if there is one.
 sub find_events {
 	my ($self) = @_;
-	$self->{final}{audit} = [sort { "$a->{project} $a->{subject}" cmp "$b->{project} $b->{subject}" || $a->{seq} <=> $b->{seq} } @{ $self->{final}{audit} }];
-	for my $row (@{ $self->{final}{audit} }) {
+	my $rows = $self->{final}{audit};
+	@$rows = sort { "$a->{project} $a->{subject}" cmp "$b->{project} $b->{subject}" || $a->{seq} <=> $b->{seq} } @$rows;
+	for my $row (@$rows) {
 		push @{ $self->{of_event}{ $row->{event} } }, $row;
 		push @{ $self->{of_subject}{ $row->{subject} } }, $row;
 		next if $row->{at} < $self->{began};
@@ -155,7 +158,8 @@ sub states {
 	}
 	for my $transaction (@{ $self->{transactions} }) {
 		my $state = $transaction->{commit_state} // '00000';
-		$self->found('undocumented SQLSTATE', "COMMIT: $state", @{ $transaction->{calls} }) if $state !~ /^(?:00000|lost)$/ && !$self->{documented}{$state};
+		$self->found('undocumented SQLSTATE', "COMMIT: $state", @{ $transaction->{calls} })
+		  if $state !~ /^(?:00000|lost)$/ && !$self->{documented}{$state};
 	}
 	return;
 }
@@ -171,7 +175,8 @@ sub hashes {
 		my %sealed = (at => $row->{at_text}, map { $_ => $row->{$_} } qw(project subject seq actor database_role event data previous_hash));
 		my $text = encode_utf8($json->encode(\%sealed));
 		$self->found('chain', "row $row->{seq} of $of has another hash") if sha256_hex($text) ne $row->{hash};
-		$self->found('chain', "row $row->{seq} of $of does not follow") if $row->{seq} != ($last ? $last->{seq} + 1 : 1) || ($row->{previous_hash} // '') ne ($last ? $last->{hash} : '');
+		$self->found('chain', "row $row->{seq} of $of does not follow")
+		  if $row->{seq} != ($last ? $last->{seq} + 1 : 1) || ($row->{previous_hash} // '') ne ($last ? $last->{hash} : '');
 		$last = $row;
 	}
 	return;
@@ -207,7 +212,8 @@ sub expect_event {
 	my ($at) = map { $_->{call} } @found;
 	return if !$at || $at == $call;
 	$self->found('acknowledged, and recorded for another call', "$event of $key", $call, $at) if !$maybe_another;
-	$self->found('answered by what is not there yet', "$event of $key", $call, $at) if $at->{transaction} != $call->{transaction} && earliest($at) > $call->{got};
+	$self->found('answered by what is not there yet', "$event of $key", $call, $at)
+	  if $at->{transaction} != $call->{transaction} && earliest($at) > $call->{got};
 	return;
 }
 
@@ -223,8 +229,9 @@ sub acknowledged {
 			['hist.freeze', 'freeze_window.inserted'], ['hist.open_window', 'change_window.inserted'], ['hist.ask', 'approval_rule.inserted']),
 		(map { my ($verb, $event) = @$_; $verb => sub { expect_one_of(@_, $event) if defined $_[1]{rows}[0] } }
 			['hist.thaw', 'freeze_window.deleted'], ['hist.close_window', 'change_window.deleted'], ['hist.unask', 'approval_rule.deleted']),
-		approve_deployment => \&expect_vote, reject_deployment => \&expect_vote, abort_deployment => \&expect_abort,
-		claim_deployment => \&expect_claim, 'hist.begin' => \&expect_claim, override_gate => \&expect_override, stop_line => \&expect_stop, resume_line => \&expect_resumed);
+		(map { $_ => \&expect_vote } qw(approve_deployment reject_deployment)), abort_deployment => \&expect_abort,
+		(map { $_ => \&expect_claim } qw(claim_deployment hist.begin)), override_gate => \&expect_override,
+		stop_line => \&expect_stop, resume_line => \&expect_resumed);
 	for my $verb (sort keys %how) {
 		$how{$verb}->($self, $_) for grep { $_->{rows} } $self->effective($verb);
 	}
@@ -249,8 +256,10 @@ sub expect_revision {
 	my ($self, $call) = @_;
 	my $row = $call->{rows}[0];
 	my $repeatable = defined $call->{args}{idempotency_key};
-	$self->expect_event($call, 'revision.created', ['revision'], "$row->{destination} $row->{new_revision}", $repeatable) if defined made_revision($call);
-	$self->expect_event($call, 'deployment.created', ['deployment'], "$row->{destination} $row->{deployment}", 1) if defined $row->{deployment};
+	$self->expect_event($call, 'revision.created', ['revision'], "$row->{destination} $row->{new_revision}", $repeatable)
+	  if defined made_revision($call);
+	$self->expect_event($call, 'deployment.created', ['deployment'], "$row->{destination} $row->{deployment}", 1)
+	  if defined $row->{deployment};
 	return;
 }
 
@@ -287,7 +296,8 @@ sub expect_abort {
 
 sub expect_claim {
 	my ($self, $call) = @_;
-	$self->expect_event($call, 'deployment.started', [qw(deployment fencing)], "$_->{instance} $_->{deployment} $_->{fencing}") for claimed($call);
+	$self->expect_event($call, 'deployment.started', [qw(deployment fencing)], "$_->{instance} $_->{deployment} $_->{fencing}")
+	  for claimed($call);
 	return;
 }
 
@@ -303,7 +313,8 @@ sub expect_override {
 sub expect_stop {
 	my ($self, $call) = @_;
 	my $stop = $call->{rows}[0]{stop};
-	$self->expect_event($call, 'line.stopped', ['stop'], "$_ $stop", $call->{rows}[0]{reason} ne $call->{args}{reason}) for $call->{args}{project} // $self->projects;
+	$self->expect_event($call, 'line.stopped', ['stop'], "$_ $stop", $call->{rows}[0]{reason} ne $call->{args}{reason})
+	  for $call->{args}{project} // $self->projects;
 	return;
 }
 
@@ -343,8 +354,10 @@ sub revisions {
 	for my $instance (@{ $self->{final}{instance} }) {
 		my $name = $instance->{name};
 		my @numbers = sort { $a <=> $b } map { $_->{revision} } grep { $_->{instance} eq $name } values %$rows;
-		$self->found('revisions', "$name has the revisions @numbers, and counts $instance->{revision}") if "@numbers" ne join ' ', 1 .. $instance->{revision};
-		$self->found('revisions', "there is no event of revision $_ of $name") for grep { !$self->events_by('revision.created', 'revision')->{"$name $_"} } @numbers;
+		$self->found('revisions', "$name has the revisions @numbers, and counts $instance->{revision}")
+		  if "@numbers" ne join ' ', 1 .. $instance->{revision};
+		$self->found('revisions', "there is no event of revision $_ of $name")
+		  for grep { !$self->events_by('revision.created', 'revision')->{"$name $_"} } @numbers;
 	}
 	my %with;
 	push @{ $with{ $_->{message} // '' } }, $_ for values %$rows;
@@ -406,8 +419,10 @@ sub check_source {
 	return $self->found('another content', "the source of revision $row->{revision} of $row->{instance} is not there", $call) if !$source;
 	my $made = $self->maker_of($name, $row->{source_revision});
 	my $next = $self->maker_of($name, $row->{source_revision} + 1);
-	$self->found('promoted what was not committed', "revision $row->{source_revision} of $name", $made, $call) if $made && $made->{transaction} != $call->{transaction} && earliest($made) > $call->{got};
-	$self->found('promoted what was desired before', "revision $row->{source_revision} of $name", $next, $call) if $next && $next->{transaction} != $call->{transaction} && latest($next) < $call->{sent};
+	$self->found('promoted what was not committed', "revision $row->{source_revision} of $name", $made, $call)
+	  if $made && $made->{transaction} != $call->{transaction} && earliest($made) > $call->{got};
+	$self->found('promoted what was desired before', "revision $row->{source_revision} of $name", $next, $call)
+	  if $next && $next->{transaction} != $call->{transaction} && latest($next) < $call->{sent};
 	return $source;
 }
 
@@ -419,7 +434,8 @@ sub expectations {
 		my $row = $call->{rows}[0];
 		my $expected = $call->{args}{expected_revision};
 		next if !defined made_revision($call) || !grep { $_->{event} eq 'revision.created' } @{ $call->{events} };
-		$self->found('expected revision', "$row->{destination} was at $row->{old_revision}, not $expected", $call) if $row->{old_revision} != $expected;
+		$self->found('expected revision', "$row->{destination} was at $row->{old_revision}, not $expected", $call)
+		  if $row->{old_revision} != $expected;
 		my $other = $winner{"$row->{destination} $expected"};
 		$self->found('expected revision', "two have found $expected of $row->{destination}", $other, $call) if $other;
 		$winner{"$row->{destination} $expected"} = $call;
@@ -437,7 +453,8 @@ sub keys_once {
 		my ($first, @others) = @{ $by_key{$key} };
 		for my $call (@others) {
 			$self->found('one result per key', "$key with other arguments", $first, $call) if key_arguments($call) ne key_arguments($first);
-			$self->found('one result per key', "$key has two results", $first, $call) if $json->encode($call->{rows}) ne $json->encode($first->{rows});
+			$self->found('one result per key', "$key has two results", $first, $call)
+			  if $json->encode($call->{rows}) ne $json->encode($first->{rows});
 		}
 		my @made = grep { grep { $_->{event} eq 'revision.created' } @{ $_->{events} } } $first, @others;
 		$self->found('one result per key', "$key has made two revisions", @made) if @made > 1;
@@ -469,7 +486,8 @@ sub steps {
 		my $rows = $deployments{$instance} // {};
 		for my $number (sort { $a <=> $b } keys %{ { %at, %$rows } }) {
 			my ($said, $is) = map { $_ ? "$_->{status}, claim $_->{fencing}" : 'not there' } $at{$number}, $rows->{$number};
-			$self->found('steps', "deployment $number of $instance is $is, and by its events $said", map { $_->{call} } grep { $_ } $at{$number}) if $said ne $is;
+			$self->found('steps', "deployment $number of $instance is $is, and by its events $said", map { $_->{call} } grep { $_ } $at{$number})
+			  if $said ne $is;
 		}
 	}
 	return;
@@ -511,16 +529,18 @@ sub check_start {
 # What a call has claimed: instance, deployment, fencing, the action and the lease's end.
 sub claimed {
 	my ($call) = @_;
-	return map { { call => $call, instance => $_->{instance} // $call->{args}{instance}, deployment => $_->{deployment}, fencing => $_->{fencing},
-			action => $_->{action}, until => microseconds($_->{lease_until} // $_->{due_at}) } } grep { ref && defined $_->{deployment} } @{ $call->{rows} // [] };
+	return map { { call => $call, instance => $_->{instance} // $call->{args}{instance}, deployment => $_->{deployment},
+			fencing => $_->{fencing}, action => $_->{action}, until => microseconds($_->{lease_until} // $_->{due_at}) } }
+	  grep { ref && defined $_->{deployment} } @{ $call->{rows} // [] };
 }
 
 # A time as jsonb writes it, in UTC.
 sub microseconds {
 	my ($text) = @_;
-	my ($year, $month, $day, $hour, $minute, $second, $fraction, $sign, $east) = $text =~ /^(\d+)-(\d+)-(\d+)T(\d+):(\d+):(\d+)(\.\d+)?([-+])(\d\d)/ or return $far;
-	require Time::Local;
-	return (Time::Local::timegm($second, $minute, $hour, $day, $month - 1, $year) - "${sign}1" * $east * 3600) * 1_000_000 + sprintf '%.0f', ($fraction // 0) * 1_000_000;
+	my ($date, $fraction, $sign, $east) = $text =~ /^(\d+-\d+-\d+T\d+:\d+:\d+)(\.\d+)?([-+])(\d\d)/ or return $far;
+	my ($year, $month, @rest) = split /[-T:]/, $date;
+	my $seconds = timegm(reverse(@rest), $month - 1, $year) - "${sign}1" * $east * 3600;
+	return $seconds * 1_000_000 + sprintf '%.0f', ($fraction // 0) * 1_000_000;
 }
 
 # The claims by what the workers were told, each with how long it has held for certain, and how long it may have.
@@ -580,7 +600,8 @@ sub ends {
 		next if $ends && !grep { $_->{event} =~ /^deployment\.(?:completed|failed|released)$/ } @{ $call->{events} };
 		$self->found('old fencing', "claim $args->{fencing} of deployment $args->{deployment} of $args->{instance} was taken over", $call, $_->{call})
 		  for grep { $_->{fencing} > $args->{fencing} && latest($_->{call}) < $call->{sent} } @claims;
-		$self->found('lease over', "claim $args->{fencing} of deployment $args->{deployment} of $args->{instance}", $own->{call}, $call) if $own && $own->{perhaps} < $call->{sent};
+		$self->found('lease over', "claim $args->{fencing} of deployment $args->{deployment} of $args->{instance}", $own->{call}, $call)
+		  if $own && $own->{perhaps} < $call->{sent};
 		$self->found('old fencing', "nobody has claim $args->{fencing} of deployment $args->{deployment} of $args->{instance}", $call)
 		  if !$own && !grep { $_->{transaction}{outcome} eq 'unknown' || $_->{state} eq 'lost' } $self->possible('claim_deployment', 'hist.begin');
 	}
@@ -594,14 +615,15 @@ sub answers {
 	for my $row (map { @{ $self->{of_event}{"deployment.$_"} // [] } } qw(completed failed aborted rejected)) {
 		$end{"$row->{subject} $row->{data}{deployment}"} = $row;
 	}
-	for my $call ($self->effective(qw(plan_instance deploy_instance decommission_instance propose_deployment approve_deployment reject_deployment abort_deployment))) {
+	for my $call ($self->effective(qw(plan_instance deploy_instance decommission_instance propose_deployment), qw(approve_deployment reject_deployment abort_deployment))) {
 		my $told = ($call->{rows} // [])->[0] or next;
 		my $key = deployment_instance($told) . " $told->{deployment}";
 		my $end = $end{$key};
-		my $by = $end && $end->{call};
-		$self->found('old answer', "$call->{verb} says $told->{status} of deployment $key, which was over", $by, $call) if $by && $by->{transaction} != $call->{transaction} && latest($by) < $call->{sent} && !$is_end{ $told->{status} };
+		my $by = $end && $end->{call} && $end->{call}{transaction} != $call->{transaction} ? $end->{call} : undef;
+		$self->found('old answer', "$call->{verb} says $told->{status} of deployment $key, which was over", $by, $call)
+		  if $by && latest($by) < $call->{sent} && !$is_end{ $told->{status} };
 		$self->found('answer from the future', "$call->{verb} says $told->{status} of deployment $key", $by, $call)
-		  if $is_end{ $told->{status} } && (!$end || $by && $by->{transaction} != $call->{transaction} && earliest($by) > $call->{got});
+		  if $is_end{ $told->{status} } && (!$end || $by && earliest($by) > $call->{got});
 	}
 	return;
 }
@@ -638,13 +660,16 @@ sub begun {
 			my $deployment = $rows{"$row->{subject} $row->{data}{deployment}"} or next;
 			next if $deployment->{action} eq 'PLAN';
 			my ($project, $environment) = instance_parts($row->{subject});
-			push @begun, { %$deployment, project => $project, environment => $environment, call => $row->{call}, how => $row->{event} eq 'deployment.started' ? 'claimed' : 'queued', event => $row };
+			push @begun, { %$deployment, project => $project, environment => $environment, call => $row->{call}, event => $row,
+				how => $row->{event} eq 'deployment.started' ? 'claimed' : 'queued' };
 		}
 		\@begun;
 	} };
 }
 
-# What a rule is about, and the calls that lift it.
+sub begun_text { my ($begun) = @_; return "$begun->{action} $begun->{deployment} of $begun->{instance}" }
+
+# What was begun under rules: what each is about, and what lifts it.
 sub rules {
 	my ($self) = @_;
 	$self->stops;
@@ -660,7 +685,7 @@ sub check_rule {
 	my ($self, $what, $rule, $is_about) = @_;
 	for my $begun (grep { is_within($rule, $_->{call}{transaction}) && $is_about->($_) } $self->begun) {
 		my $when = $rule->{from} < $begun->{call}{sent} ? '' : ', which came between the call and its COMMIT';
-		$self->found("$begun->{how} under a $what$when", "$begun->{action} $begun->{deployment} of $begun->{instance}", @{ $rule->{calls} }, $begun->{call});
+		$self->found("$begun->{how} under a $what$when", begun_text($begun), @{ $rule->{calls} }, $begun->{call});
 	}
 	return;
 }
@@ -683,7 +708,8 @@ sub freezes {
 	my ($self) = @_;
 	for my $made ($self->effective('hist.freeze')) {
 		my @lifts = grep { $_->{args}{name} eq $made->{args}{name} } $self->possible('hist.thaw');
-		$self->check_rule('freeze', in_force($made, @lifts), sub { is_scope($made->{args}, $_[0]) && !$self->may_be_overridden($_[0], 'freeze', earliest($made)) });
+		$self->check_rule('freeze', in_force($made, @lifts),
+			sub { is_scope($made->{args}, $_[0]) && !$self->may_be_overridden($_[0], 'freeze', earliest($made)) });
 	}
 	return;
 }
@@ -691,7 +717,8 @@ sub freezes {
 # May somebody have overridden a gate of what was begun, for a reason that may have stood since some moment?
 sub may_be_overridden {
 	my ($self, $begun, $code, $since) = @_;
-	return grep { $_->{args}{instance} eq $begun->{instance} && $_->{args}{code} eq $code && latest($_) > $since && earliest($_) <= latest($begun->{call}) } $self->possible('override_gate');
+	my @overrides = grep { $_->{args}{instance} eq $begun->{instance} && $_->{args}{code} eq $code } $self->possible('override_gate');
+	return grep { latest($_) > $since && earliest($_) <= latest($begun->{call}) } @overrides;
 }
 
 sub releases {
@@ -701,7 +728,8 @@ sub releases {
 		$self->check_rule('blocked release', $rule, sub { $_[0]{action} eq 'PROVISION' && $_[0]{version} eq $made->{args}{version} });
 		for my $row (grep { $_->{version} eq $made->{args}{version} && $_->{origin} =~ /^(?:promotion|rollback)$/ } @{ $self->{final}{revision} }) {
 			my $call = $self->maker_of(@$row{qw(instance revision)}) or next;
-			$self->found('staged by a blocked release', "revision $row->{revision} of $row->{instance}", @{ $rule->{calls} }, $call) if is_within($rule, $call->{transaction});
+			$self->found('staged by a blocked release', "revision $row->{revision} of $row->{instance}", @{ $rule->{calls} }, $call)
+			  if is_within($rule, $call->{transaction});
 		}
 	}
 	return;
@@ -718,7 +746,7 @@ sub protection {
 # A column of environments.
 sub settings {
 	my ($self, $column) = @_;
-	return map { my ($project, $environment) = @$_; $self->switched('hist.set', 'value', project => $project, environment => $environment, what => $column) } $self->environments;
+	return map { $self->switched('hist.set', 'value', project => $_->[0], environment => $_->[1], what => $column) } $self->environments;
 }
 
 sub environments {
@@ -729,13 +757,13 @@ sub environments {
 
 sub health {
 	my ($self) = @_;
-	for my $required (map { my ($project, $environment) = @$_; $self->switched('hist.require_check', 'required', project => $project, environment => $environment) } $self->environments) {
+	for my $required (map { $self->switched('hist.require_check', 'required', project => $_->[0], environment => $_->[1]) } $self->environments) {
 		for my $instance (map { $_->{name} } @{ $self->{final}{instance} }) {
 			for my $sick (unhealthy($self, $instance)) {
 				$self->check_rule('red light', $sick, sub {
 					my ($begun) = @_;
-					return $begun->{how} eq 'queued' && $begun->{action} eq 'PROVISION' && $begun->{instance} eq $instance && is_scope($required->{made}{args}, $begun)
-					  && is_within($required, $begun->{call}{transaction}) && !$self->may_be_overridden($begun, 'health', 0);
+					return $begun->{how} eq 'queued' && $begun->{action} eq 'PROVISION' && $begun->{instance} eq $instance
+					  && is_scope($required->{made}{args}, $begun) && is_within($required, $begun->{call}{transaction}) && !$self->may_be_overridden($begun, 'health', 0);
 				});
 			}
 		}
@@ -764,10 +792,10 @@ sub approvals {
 			my $rule = in_force($made, grep { $_->{args}{rule} eq $made->{args}{rule} } $self->possible('hist.unask'));
 			next if !is_within($rule, $transaction) || $self->may_be_overridden($begun, 'approval', earliest($made));
 			my %voters = $self->voters($begun, $separated || $made->{args}{counts} eq 'f');
-			$self->found('queued without approval', "$begun->{action} $begun->{deployment} of $begun->{instance}: rule $made->{args}{rule} asks for $made->{args}{quorum}, and there may be "
+			$self->found('queued without approval', begun_text($begun) . ": rule $made->{args}{rule} asks for $made->{args}{quorum}, and there may be "
 				  . keys(%voters), @{ $rule->{calls} }, $separated ? @{ $separated->{calls} } : (), values %voters, $begun->{call}) if keys %voters < $made->{args}{quorum};
 		}
-		$self->found('approved one\'s own', "$begun->{action} $begun->{deployment} of $begun->{instance}", @{ $separated->{calls} }, $begun->{call})
+		$self->found('approved one\'s own', begun_text($begun), @{ $separated->{calls} }, $begun->{call})
 		  if $separated && $begun->{event}{event} eq 'deployment.approved' && $begun->{event}{actor} eq $begun->{actor};
 		$self->rejection($begun);
 	}
@@ -799,10 +827,12 @@ sub rejection {
 	my $is_of = sub { my ($call) = @_; return $call->{args}{instance} eq $begun->{instance} && $call->{rows} && $call->{rows}[0]{action} eq 'PLAN'
 		  && ($call->{rows}[0]{plan_digest} // '') eq ($begun->{plan_digest} // '') && $call->{rows}[0]{version} eq $begun->{version} };
 	for my $no (grep { $is_of->($_) } $self->effective('reject_deployment')) {
-		my @yes = grep { $_->{transaction}{session} == $no->{transaction}{session} && $_->{args}{instance} eq $begun->{instance} } $self->possible('approve_deployment');
+		my @yes = grep { $_->{transaction}{session} == $no->{transaction}{session} && $_->{args}{instance} eq $begun->{instance} }
+		  $self->possible('approve_deployment');
 		my $rule = in_force($no, @yes);
 		next if !grep { $_->{event} eq 'approval.refused' } @{ $no->{events} };
-		$self->found('queued in spite of a rejection', "$begun->{action} $begun->{deployment} of $begun->{instance}", @{ $rule->{calls} }, $begun->{call}) if is_within($rule, $transaction);
+		$self->found('queued in spite of a rejection', begun_text($begun), @{ $rule->{calls} }, $begun->{call})
+		  if is_within($rule, $transaction);
 	}
 	return;
 }
@@ -823,7 +853,8 @@ sub budgets {
 			my $until = @closed && $closed[0]{rows} && defined $closed[0]{rows}[0] ? latest($closed[0]) : $far;
 			@queued = grep { latest($_->{call}) < $other->{transaction}{begun} || $_->{call}{sent} > $until } @queued;
 		}
-		$self->found('budget', "window $args->{name} has $args->{most} places, and " . @queued . ' are queued', @{ $window->{calls} }, map { $_->{call} } @queued) if @queued > $args->{most};
+		$self->found('budget', "window $args->{name} has $args->{most} places, and " . @queued . ' are queued', @{ $window->{calls} }, map { $_->{call} } @queued)
+		  if @queued > $args->{most};
 	}
 	return;
 }
@@ -843,18 +874,20 @@ sub requests {
 	my %skipped = map { ("$_->{project} $_->{request} $_->{instance}" => $_->{status} eq 'SKIPPED') } @{ $self->{final}{item} };
 	for my $made (grep { $_->{rows} } $self->effective('open_request')) {
 		my ($project, $request) = @{ $made->{rows}[0] }{qw(project request)};
-		my $is_of = sub { my ($call) = @_; return $call->{args}{project} && $call->{args}{request} && $call->{args}{project} eq $project && $call->{args}{request} == $request };
-		my $open = in_force($made, grep { $is_of->($_) && ($_->{verb} ne 'advance_request' || !$_->{rows} || $_->{rows}[0]{status} =~ /^(?:COMPLETED|ROLLED_BACK|CANCELLED)$/) }
-			$self->possible(qw(cancel_request advance_request)));
+		my $is_of = sub { my ($args) = $_[0]{args}; return ($args->{project} // '') eq $project && ($args->{request} // 0) == $request };
+		my $open = in_force($made, grep { $is_of->($_) && (!$_->{rows} || is_over($_)) } $self->possible(qw(cancel_request advance_request)));
 		for my $begun (grep { $_->{how} eq 'queued' && is_within($open, $_->{call}{transaction}) && !$is_of->($_->{call}) } $self->begun) {
 			my $skipped = $skipped{"$project $request $begun->{instance}"} // next;
 			my $maker = $self->maker_of(@$begun{qw(instance revision)});
 			next if $skipped || $maker && $is_of->($maker) && $begun->{action} eq 'PROVISION';
-			$self->found('queued against a request', "$begun->{action} $begun->{deployment} of $begun->{instance}", @{ $open->{calls} }, $begun->{call});
+			$self->found('queued against a request', begun_text($begun), @{ $open->{calls} }, $begun->{call});
 		}
 	}
 	return;
 }
+
+# Did the call leave its request at an end?
+sub is_over { my ($call) = @_; return $call->{rows}[0]{status} =~ /^(?:COMPLETED|ROLLED_BACK|CANCELLED)$/ }
 
 # ---- refusals ----
 
@@ -867,7 +900,8 @@ sub refusals {
 		  : $call->{state} eq 'PM510' ? $self->may_stand($call, [$self->calls('block_release')], [$self->effective('unblock_release')])
 		  : $call->{state} eq 'PM505' ? $self->may_be_set($call, 'decommission_protection')
 		  : $call->{state} eq 'PM608' ? $self->may_be_held($call) : 1;
-		$self->found('refused without a reason', "$call->{verb}: $call->{state} $call->{message}", $call, $has ? () : @{ $self->{lifted} // [] }) if !$has;
+		$self->found('refused without a reason', "$call->{verb}: $call->{state} $call->{message}", $call, $has ? () : @{ $self->{lifted} // [] })
+		  if !$has;
 	}
 	return;
 }
@@ -880,7 +914,8 @@ sub may_stand {
 		my $own = $rule->{transaction} == $call->{transaction};
 		next if defined $rule->{args}{version} && $call->{message} =~ /release (\S+)/ && $1 ne $rule->{args}{version};
 		next if $rule->{state} !~ /^(?:00000|lost)$/ || !$own && !may_have($rule) || ($own ? $rule->{sent} : earliest($rule)) > $call->{got};
-		my ($lift) = grep { ($_->{args}{version} // '') eq ($rule->{args}{version} // '') && $_->{sent} > latest($rule) && latest($_) < $call->{sent} } @$lifts;
+		my ($lift) = grep { ($_->{args}{version} // '') eq ($rule->{args}{version} // '') && $_->{sent} > latest($rule)
+			  && latest($_) < $call->{sent} } @$lifts;
 		return 1 if !$lift;
 		push @{ $self->{lifted} }, $rule, $lift;
 	}
@@ -890,7 +925,7 @@ sub may_stand {
 sub may_be_set {
 	my ($self, $call, $column) = @_;
 	my ($project, $environment) = instance_parts($call->{args}{instance});
-	my @all = grep { $_->{args}{what} eq $column && $_->{args}{project} eq $project && $_->{args}{environment} eq $environment } $self->calls('hist.set');
+	my @all = grep { $_->{args}{what} eq $column && is_scope($_->{args}, { project => $project, environment => $environment }) } $self->calls('hist.set');
 	return $self->may_stand($call, [grep { $_->{args}{value} eq 't' } @all], [grep { $_->{args}{value} eq 'f' && took_effect($_) } @all]);
 }
 
@@ -899,7 +934,7 @@ sub may_be_held {
 	my ($self, $call) = @_;
 	for my $open (grep { $_->{args}{project} eq $call->{args}{project} } $self->calls('open_request')) {
 		my $number = $open->{rows} && $open->{rows}[0]{request};
-		my @ends = grep { $number && $_->{args}{project} eq $open->{args}{project} && $_->{args}{request} == $number && $_->{rows}[0]{status} =~ /^(?:COMPLETED|ROLLED_BACK|CANCELLED)$/ }
+		my @ends = grep { $number && $_->{args}{project} eq $open->{args}{project} && $_->{args}{request} == $number && is_over($_) }
 		  grep { $_->{rows} } $self->effective(qw(cancel_request advance_request));
 		return 1 if $self->may_stand($call, [$open], \@ends);
 	}

@@ -29,7 +29,7 @@ use FuzzSession;
 our @EXPORT_OK = qw(SESSIONS INSTANCES person is_reviewer instance_parts);
 
 use constant SESSIONS => 8;
-use constant INSTANCES => (map({ my $environment = $_; map { "shop-$environment-$_" } qw(a b c) } qw(staging production)), 'depot-staging-a', 'depot-production-a');
+use constant INSTANCES => (map({ ("shop-staging-$_", "shop-production-$_") } qw(a b c d e)), 'depot-staging-a', 'depot-production-a');
 use constant REVIEWERS => 5;    # the first so many sessions
 use constant TRIES => 4;        # of a transaction that is told to try again
 use constant STALE => 4;        # claims that are over and remembered nevertheless
@@ -195,8 +195,10 @@ sub remember {
 	return if $transaction->{outcome} ne 'committed';
 	for my $call (grep { $_->{state} eq '00000' && !$_->{undone} } @{ $transaction->{calls} }) {
 		if ($call->{verb} eq 'claim_deployment' || $call->{verb} eq 'hist.begin') {
-			push @{ $self->{claims} }, map { { instance => $_->{instance} // $call->{args}{instance}, deployment => $_->{deployment}, fencing => $_->{fencing}, action => $_->{action} } }
-			  grep { $_->{deployment} } @{ $call->{rows} };
+			for my $row (grep { $_->{deployment} } @{ $call->{rows} }) {
+				my %claim = map { $_ => $row->{$_} } qw(deployment fencing action);
+				push @{ $self->{claims} }, { %claim, instance => $row->{instance} // $call->{args}{instance} };
+			}
 		}
 	}
 	return;
@@ -231,30 +233,32 @@ sub word {
 # One call, by what was known a moment ago.
 sub choose {
 	my ($self, $known) = @_;
-	return $self->choose_work if @{ $self->{claims} } && chance(0.6);
+	return $self->choose_work if @{ $self->{claims} } && chance(0.7);
 	my $name = pick(INSTANCES);
-	my @ready = @{ $known->{ready} };
+	my ($ready, $unplanned) = @$known{qw(ready unplanned)};
 	my $production = pick(grep { /production/ } INSTANCES);
 	my $instance = $known->{instances}{$name};
+	my %plan = (instance => $production, deployment => $known->{instances}{$production}{plan} // 1);
 	my $choice = weighted(
-		14 => sub { $self->choose_configure($known, chance(0.7) ? $name =~ s/production/staging/r : $name) },
-		9 => sub { $self->choose_promote($known, $production) },
-		4 => sub { $self->choose_next($production) },
-		3 => sub { call('rollback_instance', instance => $name, message => $self->word, chance(0.3) && $instance->{revision} > 1 ? (to_revision => 1 + int rand $instance->{revision} - 1) : ()) },
-		3 => sub { call('plan_instance', instance => $name, message => $self->word) },
-		16 => sub { call('deploy_instance', instance => @ready && chance(0.7) ? pick(@ready) : $name, message => $self->word, chance(0.3) ? (expected_revision => $instance->{revision}) : ()) },
+		8 => sub { $self->choose_configure($known, chance(0.7) ? $name =~ s/production/staging/r : $name) },
+		7 => sub { $self->choose_promote($known, $production) },
+		3 => sub { $self->choose_next($production) },
+		3 => sub { call('rollback_instance', instance => $name, message => $self->word, chance(0.3) ? (to_revision => 1 + int rand $instance->{revision}) : ()) },
+		(@$unplanned ? 9 : 1) => sub { call('plan_instance', instance => @$unplanned && chance(0.9) ? pick(@$unplanned) : $name, message => $self->word) },
+		(@$ready ? 20 : 8) => sub { $self->choose_deploy($known, @$ready && chance(0.8) ? pick(@$ready) : $name) },
 		3 => sub { call('propose_deployment', instance => $name, action => pick('PROVISION', 'PROVISION', 'DECOMMISSION'), message => $self->word) },
 		(@{ $known->{rules} } ? 16 : 3) => sub { $self->choose_vote($known) },
 		3 => sub { $self->choose_abort($known, $name) },
 		2 => sub { call('decommission_instance', instance => $name, message => $self->word) },
-		18 => sub { call('claim_deployment', worker => $self->word, lease => pick('300 ms', '3 s', '3 s', '3 s', '3 s')) },
-		2 => sub { $self->choose_begin($known, $name) },
-		(in_force($known) || @{ $known->{rules} } ? 4 : 1) => sub { call('override_gate', instance => $production, deployment => $known->{instances}{$production}{plan} // 1, code => pick(qw(freeze approval budget health drift)), reason => $self->word) },
-		1 => sub { call('review_override', instance => $production, deployment => $known->{instances}{$production}{plan} // 1, code => 'freeze', review => $self->word) },
-		5 + 6 * in_force($known) => sub { $self->choose_rule($known) },
+		28 => sub { call('claim_deployment', worker => $self->word, lease => pick('200 ms', ('1 s') x 5)) },
+		4 => sub { $self->choose_begin($known) },
+		(in_force($known) || @{ $known->{rules} } ? 4 : 1) => sub { call('override_gate', %plan, code => pick(qw(freeze approval budget health drift)), reason => $self->word) },
+		1 => sub { call('review_override', %plan, code => 'freeze', review => $self->word) },
+		4 + 8 * in_force($known) => sub { $self->choose_rule($known) },
 		6 => sub { call('report_health', instance => $name, check_name => 'smoke', healthy => chance(0.7) ? 't' : 'f') },
-		2 => sub { call('report_observed', instance => $name, observed => $json->encode({ size => int rand 4 }), source => 'eyes') },
-		1 => sub { call('dismiss_drift', instance => $name, reason => $self->word) },
+		1 => sub { call('report_observed', instance => $name, observed => $json->encode({ size => int rand 4 }), source => 'eyes') },
+		2 => sub { call('dismiss_drift', instance => $name, reason => $self->word) },
+		1 => sub { call('adopt_drift', instance => $name, message => $self->word) },
 		14 => sub { $self->choose_request($known) });
 	return $choice->();
 }
@@ -272,7 +276,7 @@ sub choose_work {
 	my $old = @$stale && chance(0.1);
 	my $claim = $old ? pick(@$stale) : pick(@$claims);
 	my %which = (instance => $claim->{instance}, deployment => $claim->{deployment}, fencing => $claim->{fencing});
-	return call('heartbeat_deployment', %which, lease => pick('1 s', '3 s')) if !$old && chance(0.12);
+	return call('heartbeat_deployment', %which, lease => pick('300 ms', '1 s')) if !$old && chance(0.12);
 	return call('append_deployment_log', %which, message => 'at it') if !$old && chance(0.04);
 	return call('record_plan', %which, plan => plan_document(int rand 2)) if $claim->{action} eq 'PLAN' && chance(0.15);
 	if (!$old) {
@@ -289,7 +293,8 @@ sub choose_work {
 
 sub plan_document {
 	my ($variant) = @_;
-	return qq({"format_version": "1.2", "terraform_version": "1.11.4", "applyable": true, "complete": true, "errored": false, "resource_changes": [], "resource_drift": [], "variables": {"n": {"value": $variant}}});
+	return qq({"format_version": "1.2", "terraform_version": "1.11.4", "applyable": true, "complete": true, "errored": false,
+		"resource_changes": [], "resource_drift": [], "variables": {"n": {"value": $variant}}});
 }
 
 sub choose_configure {
@@ -299,27 +304,34 @@ sub choose_configure {
 	$patch{extra} = chance(0.5) ? undef : int rand 5 if chance(0.3);
 	return call('configure_instance', instance => $name, patch => $json->encode(\%patch), message => $self->word,
 		chance(0.15) ? (version_constraint => pick('1.0.0', '1.1.0', 'latest')) : (),
-		chance(0.4) ? (expected_revision => $known->{instances}{$name}{revision}) : (), chance(0.1) ? (plan => 'f') : ());
+		chance(0.4) ? (expected_revision => $known->{instances}{$name}{revision}) : (), chance(0.9) ? (plan => 'f') : ());
+}
+
+sub choose_deploy {
+	my ($self, $known, $name) = @_;
+	return call('deploy_instance', instance => $name, message => $self->word, chance(0.3) ? (expected_revision => $known->{instances}{$name}{revision}) : ());
 }
 
 # The same key comes again and again for a while, mostly with the same arguments.
 sub choose_promote {
 	my ($self, $known, $production) = @_;
 	my $source = $production =~ s/production/staging/r;
-	my %args = (src => $source, dst => $production, chance(0.3) ? (expected_revision => $known->{instances}{$production}{revision}) : ());
+	my %args = (src => $source, dst => $production, plan => 'f', chance(0.3) ? (expected_revision => $known->{instances}{$production}{revision}) : ());
 	if (chance(0.5)) {
 		my $number = $self->key_number;
-		return call('promote_instance', %args, idempotency_key => "k$number", message => "key k$number", overrides => $json->encode({ size => $number % 80 + (chance(0.1) ? 1 : 0) }));
+		my $size = $number % 80 + (chance(0.1) ? 1 : 0);
+		return call('promote_instance', %args, idempotency_key => "k$number", message => "key k$number", overrides => qq({"size": $size}));
 	}
+	$args{plan} = 't' if chance(0.1);
 	return call('promote_instance', %args, message => $self->word, chance(0.5) ? (overrides => $json->encode({ size => int rand 92 })) : ());
 }
 
 sub choose_next {
 	my ($self, $production) = @_;
 	my $source = $production =~ s/production/staging/r;
-	return call('promote_to_next', instance => $source, message => $self->word) if chance(0.5);
+	return call('promote_to_next', instance => $source, message => $self->word, plan => chance(0.1) ? 't' : 'f') if chance(0.5);
 	my $number = $self->key_number;
-	return call('promote_to_next', instance => $source, idempotency_key => "n$number", message => "key n$number");
+	return call('promote_to_next', instance => $source, plan => 'f', idempotency_key => "n$number", message => "key n$number");
 }
 
 # Moves on three times a second; older ones come again.
@@ -346,11 +358,13 @@ sub choose_abort {
 	return call('abort_deployment', instance => $name, deployment => @$live ? pick(@$live)->[0] : 1, reason => $self->word);
 }
 
-# The owner's own UPDATE of something that waits.
+# The owner's own UPDATE of something whose turn it is, which a worker that was held back comes to after half a minute only.
 sub choose_begin {
-	my ($self, $known, $name) = @_;
-	my ($waiting) = map { $_->[0] } grep { $_->[1] =~ /PENDING|APPROVED/ } @{ $known->{instances}{$name}{live} };
-	return call('hist.begin', instance => $name, deployment => $waiting // 1);
+	my ($self, $known) = @_;
+	my %heads = map { my ($head) = grep { $_->[1] ne 'PROPOSED' } @{ $known->{instances}{$_}{live} }; ($_ => $head) } INSTANCES;
+	my @names = grep { $heads{$_} && $heads{$_}[1] ne 'RUNNING' && $heads{$_}[2] ne 'PLAN' } INSTANCES;
+	my $name = @names ? pick(@names) : pick(INSTANCES);
+	return call('hist.begin', instance => $name, deployment => $heads{$name} ? $heads{$name}[0] : 1);
 }
 
 # Makes a rule, or takes back one that is known: most are soon taken back, for they stand in everybody's way.
@@ -365,14 +379,15 @@ sub choose_rule {
 		2 => call('hist.freeze', name => $self->word, chance(0.9) ? (project => $scope{project}, environment => $scope{environment}) : ()),
 		(@{ $known->{freezes} } ? (8 => call('hist.thaw', name => pick(@{ $known->{freezes} }))) : ()),
 		1 => call('block_release', bundle => 'service', version => pick('1.0.0', '1.1.0'), reason => $self->word),
-		(@blocked ? (8 => call('unblock_release', bundle => 'service', version => pick(@blocked), message => $self->word)) : (1 => call('unblock_release', bundle => 'service', version => '1.1.0'))),
+		(@blocked ? 8 : 1) => call('unblock_release', bundle => 'service', version => @blocked ? pick(@blocked) : '1.1.0', message => $self->word),
 		1 => call('hist.open_window', %scope, name => $self->word, most => 1 + int rand 4),
 		(@{ $known->{windows} } ? (3 => call('hist.close_window', name => pick(@{ $known->{windows} }))) : ()),
 		(@{ $known->{rules} } < 2 ? (1 => call('hist.ask', %scope, rule => $self->word, quorum => pick(1, 2, 2), counts => chance(0.5) ? 't' : 'f')) : ()),
 		(@{ $known->{rules} } ? (1 => call('hist.unask', rule => pick(@{ $known->{rules} }))) : ()),
 		1 => call('hist.require_check', %scope, required => chance(0.4) ? 't' : 'f'),
 		1 => call('hist.set', %scope, what => 'decommission_protection', value => 't'),
-		(@held ? (4 => call('hist.set', do { my ($project, $environment) = split m{/}, pick(@held); (project => $project, environment => $environment) }, what => 'decommission_protection', value => 'f')) : ()),
+		(map { my ($project, $environment) = split m{/}; (4 => call('hist.set', project => $project, environment => $environment, what => 'decommission_protection', value => 'f')) }
+			@held ? pick(@held) : ()),
 		1 => call('hist.set', %scope, what => 'separation_of_duty', value => chance(0.4) ? 't' : 'f'),
 		0.5 => call('hist.set', %scope, environment => 'staging', what => 'require_plan', value => chance(0.3) ? 't' : 'f'));
 }
@@ -384,8 +399,9 @@ sub choose_request {
 	my $request = @open ? pick(@open)->[1] : 1;
 	my $scope = $project eq 'depot' ? '{}' : pick('{}', '{"components": ["a"]}', '{"components": ["b", "c"]}');
 	return weighted(
-		(@open > 1 ? 0.2 : 3) => call('open_request', project => $project, source_environment => 'staging', destination_environment => 'production', scope => $scope,
-			strategy => pick('one_by_one', 'all_at_once'), rollback_mode => pick(qw(none wave all)), include_other_changes => chance(0.8) ? 't' : 'f', message => $self->word),
+		(@open > 1 ? 0.2 : 3) => call('open_request', project => $project, source_environment => 'staging', destination_environment => 'production',
+			scope => $scope, strategy => pick('one_by_one', 'all_at_once'), rollback_mode => pick(qw(none wave all)),
+			include_other_changes => chance(0.8) ? 't' : 'f', message => $self->word),
 		6 => call('preview_request', project => $project, request => $request),
 		14 => call('advance_request', project => $project, request => $request),
 		0.5 => call('pause_request', project => $project, request => $request, reason => $self->word),
@@ -405,6 +421,11 @@ sub record {
 	push @pids, start(sub { storm($how{seed}, $until, @{ $how{storms} }) }) if @{ $how{storms} // [] };
 	my $broken = grep { waitpid($_, 0) && $? != 0 } @pids;
 	die "$broken sessions did not come to their end\n" if $broken;
+	# The server may still be recovering.
+	for (1 .. 600) {
+		last if eval { as_owner('SELECT 1') };
+		sleep 0.1;
+	}
 	my @transactions = map { $json->decode($_) } map { lines("$_") } @files;
 	return finished(seed => $how{seed}, began => $began, transactions => \@transactions);
 }
@@ -415,7 +436,7 @@ sub storm {
 	srand $seed;
 	my %pause = (cancel => 0.1, terminate => 0.5, crash => 8);
 	my %next = map { $_ => now() + rand 2 * $pause{$_} * 1_000_000 } @kinds;
-	my $victim = "SELECT pid FROM pg_stat_activity WHERE application_name = 'history' ORDER BY random() LIMIT 1";
+	my $victim = "SELECT pid FROM pg_stat_activity WHERE application_name = 'history' AND datname = current_database() ORDER BY random() LIMIT 1";
 	while (now() < $until) {
 		sleep 0.02;
 		for my $kind (grep { $next{$_} <= now() } @kinds) {
@@ -431,9 +452,10 @@ sub start {
 	my ($work) = @_;
 	my $pid = fork // die "cannot fork: $!\n";
 	return $pid if $pid;
+	open my $told, '>&', \*STDERR or POSIX::_exit(1);
 	# What the statements are refused for is expected, and so are lost connections.
 	open STDERR, '>', '/dev/null' if !$ENV{FUZZ_SEEN};
-	POSIX::_exit(eval { $work->(); 1 } ? 0 : do { print STDOUT "session: $@"; 1 });
+	POSIX::_exit(eval { $work->(); 1 } ? 0 : do { syswrite $told, $@; 1 });
 }
 
 sub lines {
@@ -459,9 +481,12 @@ sub queries {
 	my $key = "concat_ws('-', project, environment, component) AS instance";
 	return (
 		instance => 'SELECT name, revision, deployment, status, deployed_revision, deployed_by FROM promote.instance',
-		revision => "SELECT $key, revision, origin, source_environment, source_revision, version, message, actor, params FROM promote.revision JOIN promote.config USING (project, digest)",
-		deployment => "SELECT $key, deployment, action, status, revision, base_revision, version, plan, plan_digest, actor, fencing FROM promote.deployment",
-		audit => q{SELECT project, subject, seq, (extract(epoch FROM at) * 1000000)::bigint AS at, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at_text,
+		revision => "SELECT $key, revision, origin, source_environment, source_revision, version, message, actor, params
+			FROM promote.revision JOIN promote.config USING (project, digest)",
+		deployment => "SELECT $key, deployment, action, status, revision, base_revision, version, plan, plan_digest, actor, fencing
+			FROM promote.deployment",
+		audit => q{SELECT project, subject, seq, (extract(epoch FROM at) * 1000000)::bigint AS at,
+			to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at_text,
 			actor, database_role, event, data, encode(previous_hash, 'hex') AS previous_hash, encode(hash, 'hex') AS hash FROM promote.audit_log},
 		release => "SELECT version, block_reason FROM promote.bundle_release",
 		item => "SELECT project, request, concat_ws('-', project, destination_environment, component) AS instance, status FROM promote.promotion_request_item",
@@ -513,13 +538,16 @@ INSERT INTO promote.environment (project, environment, require_plan) SELECT p, e
 FROM unnest('{shop,depot}'::text[]) AS p, unnest('{staging,production}'::text[]) AS e;
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
 SELECT project, 'staging', 'production' FROM promote.project;
-INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'a', 'service'), ('shop', 'b', 'service'), ('shop', 'c', 'service'), ('depot', 'a', 'service');
-INSERT INTO promote.instance (project, environment, component) SELECT project, environment, component FROM promote.environment JOIN promote.component USING (project);
+INSERT INTO promote.component (project, component, bundle) VALUES ('depot', 'a', 'service');
+INSERT INTO promote.component (project, component, bundle) SELECT 'shop', c, 'service' FROM unnest('{a,b,c,d,e}'::text[]) AS c;
+INSERT INTO promote.instance (project, environment, component)
+SELECT project, environment, component FROM promote.environment JOIN promote.component USING (project);
 INSERT INTO promote.override_rule (project, environment, code, role)
 SELECT project, environment, code, 'history_reviewers' FROM promote.environment, unnest('{freeze,approval,budget,health,drift}'::text[]) AS code;
 DO \$\$ BEGIN
 	PERFORM promote.configure_instance(name, jsonb_build_object('size', 1, 'own', name)) FROM promote.instance ORDER BY name;
-	PERFORM promote.grant_action('history_people', action) FROM unnest('{view,configure,promote,plan,deploy,approve,override,decommission,work,admin}'::text[]) AS action;
+	PERFORM promote.grant_action('history_people', action)
+	FROM unnest('{view,configure,promote,plan,deploy,approve,override,decommission,work,admin}'::text[]) AS action;
 END \$\$;
 SQL
 	return;
@@ -533,11 +561,15 @@ CREATE FUNCTION hist.state() RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER 
 	'instances', (SELECT jsonb_object_agg(i.name, jsonb_build_object('revision', i.revision, 'plan',
 			(SELECT max(d.deployment) FROM promote.deployment AS d WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
 				AND d.action = 'PLAN' AND d.status = 'COMPLETED'),
-		'live', COALESCE((SELECT jsonb_agg(jsonb_build_array(d.deployment, d.status) ORDER BY d.queued_at, d.deployment) FROM promote.deployment AS d
-			WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component) AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')), '[]'))) FROM promote.instance AS i),
+		'live', COALESCE((SELECT jsonb_agg(jsonb_build_array(d.deployment, d.status, d.action) ORDER BY d.queued_at, d.deployment)
+			FROM promote.deployment AS d WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
+				AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')), '[]'))) FROM promote.instance AS i),
 	'ready', COALESCE((SELECT jsonb_agg(i.name) FROM promote.instance AS i WHERE i.deployed_revision IS DISTINCT FROM i.revision
 		AND EXISTS (SELECT FROM promote.deployment AS d WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
 			AND d.action = 'PLAN' AND d.status = 'COMPLETED' AND d.revision = i.revision)), '[]'),
+	'unplanned', COALESCE((SELECT jsonb_agg(i.name) FROM promote.instance AS i
+		WHERE NOT EXISTS (SELECT FROM promote.deployment AS d WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
+			AND d.action = 'PLAN' AND d.revision = i.revision)), '[]'),
 	'environments', (SELECT jsonb_object_agg(project || '/' || environment, to_jsonb(e)) FROM promote.environment AS e),
 	'requests', COALESCE((SELECT jsonb_agg(jsonb_build_array(project, request)) FROM promote.promotion_request WHERE finished_at IS NULL), '[]'),
 	'stops', COALESCE((SELECT jsonb_agg(project) FROM promote.line_stop WHERE lifted_at IS NULL), '[]'),
@@ -546,7 +578,8 @@ CREATE FUNCTION hist.state() RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER 
 	'rules', COALESCE((SELECT jsonb_agg(rule) FROM promote.approval_rule), '[]'),
 	'blocked', COALESCE((SELECT jsonb_agg(version) FROM promote.bundle_release WHERE block_reason IS NOT NULL), '[]'));
 CREATE FUNCTION hist.freeze(name text, project text DEFAULT NULL, environment text DEFAULT NULL) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
-	INSERT INTO promote.freeze_window (name, project, environment, during) VALUES ($1, $2, $3, tstzrange(now() - interval '1 hour', now() + interval '1 day')) RETURNING name
+	INSERT INTO promote.freeze_window (name, project, environment, during)
+	VALUES ($1, $2, $3, tstzrange(now() - interval '1 hour', now() + interval '1 day')) RETURNING name
 $$;
 CREATE FUNCTION hist.thaw(name text) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
 	DELETE FROM promote.freeze_window WHERE name = $1 RETURNING name
@@ -559,7 +592,8 @@ CREATE FUNCTION hist.close_window(name text) RETURNS text LANGUAGE sql SECURITY 
 	DELETE FROM promote.change_window WHERE name = $1 RETURNING name
 $$;
 CREATE FUNCTION hist.ask(project text, environment text, rule text, quorum integer, counts boolean) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
-	INSERT INTO promote.approval_rule (project, environment, rule, role, quorum, requester_counts) VALUES ($1, $2, $3, 'history_reviewers', $4, $5) RETURNING rule
+	INSERT INTO promote.approval_rule (project, environment, rule, role, quorum, requester_counts)
+	VALUES ($1, $2, $3, 'history_reviewers', $4, $5) RETURNING rule
 $$;
 CREATE FUNCTION hist.unask(rule text) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
 	DELETE FROM promote.approval_rule WHERE rule = $1 RETURNING rule
@@ -577,7 +611,8 @@ END
 $$;
 CREATE FUNCTION hist.begin(instance text, deployment integer) RETURNS promote.deployment LANGUAGE sql SECURITY DEFINER AS $$
 	UPDATE promote.deployment AS d SET status = 'RUNNING', worker = 'by hand', due_at = clock_timestamp() + interval '2 s'
-	FROM promote.instance AS i WHERE i.name = $1 AND (d.project, d.environment, d.component) = (i.project, i.environment, i.component) AND d.deployment = $2 RETURNING d.*
+	FROM promote.instance AS i WHERE i.name = $1 AND (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
+		AND d.deployment = $2 RETURNING d.*
 $$;
 GRANT SELECT ON hist.nothing TO history_people;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA hist TO history_people
