@@ -12,6 +12,7 @@
 #include "json/reader.h"
 #include "plan_document.h"
 #include "schema/schema.h"
+#include "record.h"
 #include "secrets.h"
 #include "stage.h"
 #include "trigger.h"
@@ -228,6 +229,7 @@ write_plan(PlanTarget *target, const Jsonb *plan, bytea *digest)
 	plan_document_read(plan, target_secrets(target), rows, row_type, &summary);
 	insert_rows(&target->deployment, rows, row_type);
 	tuplestore_end(rows);
+	record_plan_changes(&target->deployment.key, target->deployment.deployment, target->deployment.fencing);
 	return update_deployment(&target->deployment, digest, &summary);
 }
 

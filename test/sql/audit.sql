@@ -19,7 +19,7 @@ SELECT is(count(*), 0::bigint, 'the hash is what the documentation says')
       'project', project, 'subject', subject, 'seq', seq, 'at', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       'actor', actor, 'database_role', database_role, 'event', event, 'data', data, 'previous_hash', encode(previous_hash, 'hex'))), 'UTF8'));
 CREATE FUNCTION pg_temp.rehash() RETURNS bytea LANGUAGE sql AS $$
-    SELECT promote.audit_hash(project, subject, seq, at, actor, database_role, event, data, previous_hash) FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND seq = 3 $$;
+    SELECT promote.audit_hash(project, subject, seq, at, actor, database_role, event, data, rows, previous_hash) FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND seq = 3 $$;
 CREATE TEMP TABLE hashed ON COMMIT DROP AS SELECT pg_temp.rehash() AS h;
 SET LOCAL TimeZone = 'Australia/Lord_Howe';
 SET LOCAL DateStyle = 'German';
@@ -66,7 +66,7 @@ SELECT matches(pg_temp.tamper(replace(statement, '@', $$project = 'ecomm' AND su
     ('the last row removed', 'DELETE FROM promote.audit_log WHERE @ = 6', '-: deployment 3 has no row'),
     ('the whole chain removed', 'DELETE FROM promote.audit_log WHERE @ > 0', '-: revision 1 has no row'),
     ('two rows changed places', 'UPDATE promote.audit_log a SET at = b.at, event = b.event, data = b.data, previous_hash = b.previous_hash, hash = b.hash FROM promote.audit_log b WHERE b.subject = a.subject AND a.subject = ''ecomm-production-db'' AND a.seq IN (3, 4) AND b.seq = 7 - a.seq', '3: the row was changed'),
-    ('a row replaced by a well-formed one', 'WITH a AS (DELETE FROM promote.audit_log WHERE @ = 3 RETURNING *) INSERT INTO promote.audit_log SELECT project, subject, seq, at, ''eve'', database_role, event, data, previous_hash, promote.audit_hash(project, subject, seq, at, ''eve'', database_role, event, data, previous_hash) FROM a', '4: it does not follow the row before'),
+    ('a row replaced by a well-formed one', 'WITH a AS (DELETE FROM promote.audit_log WHERE @ = 3 RETURNING *) INSERT INTO promote.audit_log SELECT project, subject, seq, at, ''eve'', database_role, event, data, rows, previous_hash, promote.audit_hash(project, subject, seq, at, ''eve'', database_role, event, data, rows, previous_hash) FROM a', '4: it does not follow the row before'),
     ('a revision changed', 'UPDATE promote.revision SET message = ''forged'' WHERE environment = ''production'' AND revision = 2', '3: what it records is not there'),
     ('a revision''s author changed', 'UPDATE promote.revision SET actor = ''eve'' WHERE environment = ''production'' AND revision = 2', '-: revision 2 has no row'),
     ('a plan''s diff changed', 'UPDATE promote.deployment SET diff = ''[]'' WHERE environment = ''production'' AND deployment = 2', '4: what it records is not there'),
@@ -78,7 +78,7 @@ SELECT matches(pg_temp.tamper(replace(statement, '@', $$project = 'ecomm' AND su
     ('a counter of deployments moved', 'UPDATE promote.instance SET deployment = 9 WHERE name = ''ecomm-production-db''', 'the instance does not say'),
     ('another constraint desired', 'UPDATE promote.instance SET version_constraint = ''latest'' WHERE name = ''ecomm-production-db''', 'the instance does not say'),
     ('the end of everything removed', 'DELETE FROM promote.audit_log WHERE @ > 4; DELETE FROM promote.deployment WHERE environment = ''production'' AND deployment = 3; DELETE FROM promote.revision WHERE environment = ''production'' AND revision = 3', 'the instance does not say'),
-    ('an author replaced and sealed again', 'UPDATE promote.audit_log SET actor = ''eve'', hash = promote.audit_hash(project, subject, seq, at, ''eve'', database_role, event, data, previous_hash) WHERE @ = 6', '6: its author'),
+    ('an author replaced and sealed again', 'UPDATE promote.audit_log SET actor = ''eve'', hash = promote.audit_hash(project, subject, seq, at, ''eve'', database_role, event, data, rows, previous_hash) WHERE @ = 6', '6: its author'),
     ('an instance removed', 'DELETE FROM promote.instance WHERE name = ''ecomm-production-db''; DELETE FROM promote.audit_log WHERE @ > 0', '-: revision 1 has no row'),
     ('nothing', 'SELECT 1', '^nothing found$')) AS v(what, statement, expected);
 
@@ -89,7 +89,7 @@ CREATE ROLE promote_test_forger;
 GRANT INSERT, SELECT ON ALL TABLES IN SCHEMA promote TO promote_test_forger;
 INSERT INTO promote.grants (role, action) VALUES ('promote_test_forger', 'view'), ('promote_test_forger', 'impersonate');
 SET LOCAL ROLE promote_test_forger;
-SELECT throws_ok($$INSERT INTO promote.audit_log VALUES ('ecomm', 'ecomm-production-db', 7, now(), 'mallory', 'mallory', 'approval.granted', '{}', sha256('x'), sha256('y'))$$, 'PM303', NULL, 'not into the audit log');
+SELECT throws_ok($$INSERT INTO promote.audit_log VALUES ('ecomm', 'ecomm-production-db', 7, now(), 'mallory', 'mallory', 'approval.granted', '{}', NULL, sha256('x'), sha256('y'))$$, 'PM303', NULL, 'not into the audit log');
 SELECT throws_ok($$INSERT INTO promote.deployment (project, environment, component, deployment, action, revision, bundle, version, rendered_digest, diff) SELECT project, environment, component, 4, action, revision, bundle, version, rendered_digest, diff FROM promote.deployment WHERE environment = 'production' AND deployment = 3$$, 'PM303', NULL, 'nor a deployment');
 RESET ROLE;
 SELECT throws_ok($$INSERT INTO promote.deployment (project, environment, component, deployment, action, revision, bundle, version, rendered_digest, diff) SELECT project, environment, component, 4, action, revision, bundle, version, rendered_digest, diff FROM promote.deployment WHERE environment = 'production' AND deployment = 3$$, 'PM303', NULL, 'nor the owner one that is new');

@@ -104,7 +104,7 @@ SELECT matches(pg_temp.tampered(replace(statement, '@', $$subject = 'ecomm-produ
     ('another hash', 'UPDATE promote.audit_log SET hash = sha256(''x'') WHERE @', 'it does not follow the row before'),
     ('no checkpoint', 'DELETE FROM promote.audit_log WHERE @', 'rows were removed before it'),
     ('the row behind it removed', 'DELETE FROM promote.audit_log a WHERE a.subject = ''ecomm-production-db'' AND a.seq = (SELECT c.seq + 1 FROM promote.audit_log c WHERE c.subject = ''ecomm-production-db'' AND c.event = ''audit.checkpoint'')', 'rows were removed before it|does not say|no row'),
-    ('one that no pruning has left', 'UPDATE promote.audit_log SET data = data || ''{"pruning": 999}'', previous_hash = promote.audit_hash(project, subject, seq, at, actor, database_role, event, data || ''{"pruning": 999}'', hash) WHERE @', 'no pruning has left'),
+    ('one that no pruning has left', 'UPDATE promote.audit_log SET data = data || ''{"pruning": 999}'', previous_hash = promote.audit_hash(project, subject, seq, at, actor, database_role, event, data || ''{"pruning": 999}'', rows, hash) WHERE @', 'no pruning has left'),
     ('a row that is another', 'UPDATE promote.environment SET description = ''forged'' WHERE environment = ''production''', 'the row is not what it records'),
     ('an instance that is elsewhere', 'UPDATE promote.instance SET changed_by = 1, deployed_by = 1, deployed_revision = 1 WHERE name = ''ecomm-production-db''', 'the instance does not say')) AS v(what, statement, problem);
 
@@ -130,7 +130,7 @@ SELECT is(pg_temp.forged($$DELETE FROM promote.audit_log WHERE subject = 'enviro
     DELETE FROM promote.audit_log WHERE subject IN ('instance ecomm/prod-uswest/db', 'environment ecomm/prod-uswest')$$),
     E'environment ecomm/prod-uswest: the chain is gone\ninstance ecomm/prod-uswest/db: the chain is gone', 'a row removed with its whole chain');
 SELECT is(pg_temp.forged($$WITH last AS (SELECT a.*, jsonb_set(a.data, '{after,description}', '"forged"') AS forged FROM promote.audit_log a WHERE subject = 'environment ecomm/production' ORDER BY seq DESC LIMIT 1)
-    UPDATE promote.audit_log a SET data = l.forged, hash = promote.audit_hash(l.project, l.subject, l.seq, l.at, l.actor, l.database_role, l.event, l.forged, l.previous_hash) FROM last l WHERE a.subject = l.subject AND a.seq = l.seq;
+    UPDATE promote.audit_log a SET data = l.forged, hash = promote.audit_hash(l.project, l.subject, l.seq, l.at, l.actor, l.database_role, l.event, l.forged, l.rows, l.previous_hash) FROM last l WHERE a.subject = l.subject AND a.seq = l.seq;
     UPDATE promote.environment SET description = 'forged' WHERE project = 'ecomm' AND environment = 'production'$$),
     'environment ecomm/production: the row has another hash: the chain was rewritten', 'a chain rewritten with its row');
 SELECT is(pg_temp.forged($$DELETE FROM promote.audit_log a WHERE subject = 'ecomm' AND seq = (SELECT max(seq) FROM promote.audit_log WHERE subject = 'ecomm')$$) ~ 'ecomm: the chain ends before it', true, 'the end of a chain removed');
