@@ -39,11 +39,12 @@ CREATE FUNCTION promote.guard_problems()
          WHERE t.oid IS NULL OR t.tgenabled::text <> o.enabled OR pg_catalog.pg_get_triggerdef(t.oid) <> o.definition
         UNION ALL
         SELECT c.relname, k.conname, 'the foreign key is not enforced',
-               pg_catalog.format('ALTER TABLE promote.%I ENABLE TRIGGER %I', c.relname, t.tgname)
+               pg_catalog.string_agg(pg_catalog.format('ALTER TABLE promote.%I ENABLE TRIGGER %I', c.relname, t.tgname), '; ')
           FROM pg_catalog.pg_trigger AS t
           JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
           JOIN pg_catalog.pg_constraint AS k ON k.oid = t.tgconstraint
          WHERE c.relnamespace = 'promote'::pg_catalog.regnamespace AND t.tgisinternal AND t.tgenabled <> 'O'
+         GROUP BY c.relname, k.conname
          ORDER BY 1, 2;
     END;
 REVOKE ALL ON FUNCTION promote.guard_problems() FROM PUBLIC;
@@ -146,11 +147,11 @@ CREATE FUNCTION promote.audit_problems(subject text)
         UNION ALL
         -- the rows of all tables are what the events that wrote them last say of them
         SELECT COALESCE(l.project, n.project), COALESCE(l.subject, n.subject), l.seq,
-               COALESCE(l.name, n.name) || CASE
-                   WHEN n.name IS NULL THEN ': it records the row, which is not there'
-                   WHEN l.name IS NULL THEN ': there is such a row, and nothing records it'
-                   WHEN l.digest IS NULL THEN ': it says that the row was deleted, which is there'
-                   ELSE ': the row is not what it records' END
+               CASE WHEN COALESCE(l.name, n.name) = COALESCE(l.subject, n.subject) THEN '' ELSE COALESCE(l.name, n.name) || ': ' END
+               || CASE WHEN n.name IS NULL THEN 'the row that it records is not there'
+                       WHEN l.name IS NULL THEN 'there is such a row, and nothing records it'
+                       WHEN l.digest IS NULL THEN 'the row that it says was deleted is there'
+                       ELSE 'the row is not what it records' END
           FROM (SELECT DISTINCT ON (m.project, m.subject, m.name) m.project, m.subject, m.name, m.seq, m.digest
                   FROM (SELECT a.project, a.subject, r.name, a.seq, r.digest
                           FROM promote.audit_of($1) AS a

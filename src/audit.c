@@ -143,7 +143,7 @@ audit_read_head(const char *project, const char *subject, AuditHead *head)
 
 /*
  * Append events to the chain whose head is given, in one statement, and move
- * the head; the first tells of the rows that were written.  Runs inside a
+ * the head; the last tells of the rows that were written.  Runs inside a
  * scope of spi.h; the caller holds the lock on the subject.  A row that is
  * there already can then only be one that the snapshot of a REPEATABLE READ
  * transaction does not show; ON CONFLICT makes that the 40001 that such
@@ -176,7 +176,7 @@ audit_append(AuditHead *head, const char *project, const char *subject,
 	{
 		AuditEvent	row = {project, subject, head->seq + 1, GetCurrentTimestamp(),
 			current_actor(), current_database_role(), entries[i].event, entries[i].data,
-			i == 0 ? mark_take(project, subject) : NULL, head->hash};
+			i == count - 1 ? mark_take(project, subject) : NULL, head->hash};
 		bytea	   *hash = audit_hash(&row);
 
 		audit_values(&row, hash, values + AUDIT_COLUMNS * i, nulls + AUDIT_COLUMNS * i);

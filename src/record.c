@@ -35,6 +35,7 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
@@ -44,6 +45,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
+#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(promote_record_change);
 PG_FUNCTION_INFO_V1(promote_record_row);
@@ -432,12 +434,28 @@ promote_record_change(PG_FUNCTION_ARGS)
 
 /* ---- rows that verbs write ---- */
 
+/*
+ * Is the row still what it was when its trigger was queued?  A trigger that a
+ * user added may come first, and have written it again, which was marked then.
+ */
+static bool
+is_current(Relation table, HeapTuple row)
+{
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	bool		found = table_tuple_fetch_row_version(table, &row->t_self, SnapshotSelf, slot);
+
+	ExecDropSingleTupleTableSlot(slot);
+	return found;
+}
+
 /* Mark a row as it was written, or that it is gone. */
 static void
 mark_written(Relation table, const Trigger *trigger, HeapTuple row, bool gone)
 {
 	RecordedRow read;
 
+	if (!gone && !is_current(table, row))
+		return;
 	record_read(table, trigger, row, &read);
 	mark_row(read.project, read.subject, read.name, gone ? NULL : audit_hex(json_digest(read.facts)));
 }
