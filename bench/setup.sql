@@ -166,7 +166,7 @@ BEGIN
     SELECT seq, hash INTO last, previous FROM bench.audit_log
      WHERE project = 'bench' AND subject = dst.name ORDER BY seq DESC LIMIT 1;
     sealed := sha256(previous || convert_to(overrides::text, 'UTF8'));
-    INSERT INTO bench.audit_log VALUES
+    INSERT INTO bench.audit_log (project, subject, seq, at, actor, database_role, event, data, previous_hash, hash) VALUES
         ('bench', dst.name, last + 1, clock_timestamp(), session_user, session_user, 'revision.created',
          jsonb_build_object('revision', new_revision, 'digest', encode(new_digest, 'hex')), previous, sealed),
         ('bench', dst.name, last + 2, clock_timestamp(), session_user, session_user, 'deployment.created',
@@ -238,7 +238,7 @@ BEGIN
              AND p.deployment = round), clock_timestamp()
       FROM generate_series(1, 10000) t;
     INSERT INTO bench.audit_log
-    SELECT a.project, a.subject, a.seq, a.at, a.actor, a.database_role, a.event, a.data, a.previous_hash, a.hash
+    SELECT a.*
       FROM promote.audit_log a WHERE a.subject LIKE 'bench-t%-c4' AND a.seq IN (2 * round - 1, 2 * round);
     PERFORM pg_notify('bench', t::text) FROM generate_series(1, 10000) t;
 END

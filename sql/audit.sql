@@ -17,6 +17,7 @@ CREATE TABLE promote.audit_log (
     database_role text NOT NULL,
     event         text COLLATE "C" NOT NULL,
     data          jsonb NOT NULL,
+    rows          jsonb,
     previous_hash bytea,
     hash          bytea NOT NULL,
     CONSTRAINT audit_log_pkey PRIMARY KEY (project, subject, seq),
@@ -32,8 +33,9 @@ COMMENT ON COLUMN promote.audit_log.actor IS 'Who, by the setting promote.actor;
 COMMENT ON COLUMN promote.audit_log.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.audit_log.event IS 'What: revision.created, deployment.started, environment.updated';
 COMMENT ON COLUMN promote.audit_log.data IS 'The facts; never a value of a configuration';
+COMMENT ON COLUMN promote.audit_log.rows IS 'Digests of the rows that were written, by table and key, null for what is gone, beside a salt; nobody but the owner sees them';
 COMMENT ON COLUMN promote.audit_log.previous_hash IS 'Hash of the row before; NULL in the first. Of a checkpoint, the hash over its other columns';
-COMMENT ON COLUMN promote.audit_log.hash IS 'SHA-256 over all other columns, see promote.audit_hash. Of a checkpoint, that of the last row that it stands for';
+COMMENT ON COLUMN promote.audit_log.hash IS 'SHA-256 over all other columns, of rows over its digest, see promote.audit_hash. Of a checkpoint, that of the last row that it stands for';
 
 -- pg_dump orders tables by foreign keys: by this one the log comes before all that it records,
 -- so that rows that are restored are known to be recorded already
@@ -53,11 +55,11 @@ ALTER TABLE promote.audit_log ENABLE ALWAYS TRIGGER guard_record;
 
 CREATE FUNCTION promote.audit_hash(
     project text, subject text, seq bigint, at timestamptz, actor text,
-    database_role text, event text, data jsonb, previous_hash bytea) RETURNS bytea
+    database_role text, event text, data jsonb, rows jsonb, previous_hash bytea) RETURNS bytea
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_audit_hash';
-COMMENT ON FUNCTION promote.audit_hash(text, text, bigint, timestamptz, text, text, text, jsonb, bytea) IS
-'The hash of an audit row: jsonb_digest of an object with its columns by name, times as UTC with microseconds, the previous hash in hexadecimal or null';
+COMMENT ON FUNCTION promote.audit_hash(text, text, bigint, timestamptz, text, text, text, jsonb, jsonb, bytea) IS
+'The hash of an audit row: jsonb_digest of an object with its columns by name, times as UTC with microseconds, of rows their digest, that and the previous hash in hexadecimal or null';
 
 CREATE FUNCTION promote.audit_facts(row_of_history record, VARIADIC without text[] DEFAULT '{}')
     RETURNS jsonb

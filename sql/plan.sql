@@ -123,144 +123,152 @@ COMMENT ON COLUMN promote.stateful_type.description IS 'For people';
 COMMENT ON COLUMN promote.stateful_type.builtin IS 'Did it come with promote? Such rows are not dumped, but made again by CREATE EXTENSION';
 COMMENT ON COLUMN promote.stateful_type.like_pattern IS 'The pattern as LIKE takes it';
 
+CREATE FUNCTION promote.builtin_stateful_types() RETURNS TABLE (pattern text, description text)
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 300
+    BEGIN ATOMIC
+        SELECT known.pattern, vendor.description
+          FROM (VALUES
+            ('Amazon Web Services',
+             'aws_acmpca_certificate_authority aws_athena_database aws_backup_logically_air_gapped_vault
+              aws_backup_vault aws_cloudhsm_v2_cluster aws_cloudsearch_domain aws_cloudwatch_log_group
+              aws_codeartifact_repository aws_codecommit_repository aws_cognito_identity_pool aws_cognito_user
+              aws_cognito_user_pool aws_dax_cluster aws_db_cluster_snapshot aws_db_instance aws_db_snapshot
+              aws_directory_service_directory aws_docdb_cluster aws_docdb_cluster_instance
+              aws_docdb_cluster_snapshot aws_docdb_global_cluster aws_docdbelastic_cluster aws_dsql_cluster
+              aws_dynamodb_global_table aws_dynamodb_table aws_dynamodb_table_item aws_dynamodb_table_replica
+              aws_ebs_snapshot aws_ebs_volume aws_ecr_repository aws_ecrpublic_repository aws_efs_file_system
+              aws_elasticache_cluster aws_elasticache_global_replication_group
+              aws_elasticache_replication_group aws_elasticache_serverless_cache aws_elasticsearch_domain
+              aws_emr_cluster aws_fsx_backup aws_fsx_file_cache aws_fsx_lustre_file_system
+              aws_fsx_ontap_file_system aws_fsx_ontap_storage_virtual_machine aws_fsx_ontap_volume
+              aws_fsx_openzfs_file_system aws_fsx_openzfs_volume aws_fsx_windows_file_system aws_glacier_vault
+              aws_glue_catalog_database aws_glue_catalog_table aws_identitystore_user aws_keyspaces_keyspace
+              aws_keyspaces_table aws_kinesis_stream aws_kms_external_key aws_kms_key aws_kms_replica_key
+              aws_lakeformation_resource aws_lightsail_bucket aws_lightsail_database aws_lightsail_disk
+              aws_location_tracker aws_memorydb_cluster aws_memorydb_snapshot aws_mq_broker aws_msk_cluster
+              aws_msk_serverless_cluster aws_neptune_cluster aws_neptune_cluster_instance
+              aws_neptune_cluster_snapshot aws_neptune_global_cluster aws_neptunegraph_graph
+              aws_opensearch_domain aws_opensearchserverless_collection aws_qldb_ledger aws_rds_cluster
+              aws_rds_cluster_instance aws_rds_cluster_snapshot_copy aws_rds_global_cluster
+              aws_redshift_cluster aws_redshift_cluster_snapshot aws_redshiftserverless_namespace
+              aws_route53_zone aws_s3_bucket aws_s3_bucket_object aws_s3_directory_bucket aws_s3_object
+              aws_s3tables_table aws_s3tables_table_bucket aws_s3vectors_index aws_s3vectors_vector_bucket
+              aws_sagemaker_domain aws_sagemaker_feature_group aws_secretsmanager_secret
+              aws_secretsmanager_secret_version aws_sqs_queue aws_ssm_parameter
+              aws_storagegateway_cached_iscsi_volume aws_storagegateway_stored_iscsi_volume
+              aws_timestreaminfluxdb_db_instance aws_timestreamwrite_database aws_timestreamwrite_table
+              aws_workspaces_workspace'),
+            ('Microsoft Azure',
+             'azurerm_app_configuration azurerm_app_configuration_key azurerm_backup_protected_vm
+              azurerm_container_registry azurerm_cosmosdb_account azurerm_cosmosdb_cassandra_cluster
+              azurerm_cosmosdb_cassandra_keyspace azurerm_cosmosdb_cassandra_table
+              azurerm_cosmosdb_gremlin_database azurerm_cosmosdb_gremlin_graph
+              azurerm_cosmosdb_mongo_collection azurerm_cosmosdb_mongo_database
+              azurerm_cosmosdb_postgresql_cluster azurerm_cosmosdb_sql_container azurerm_cosmosdb_sql_database
+              azurerm_cosmosdb_table azurerm_data_lake_store azurerm_data_protection_backup_vault
+              azurerm_databricks_workspace azurerm_disk_pool azurerm_dns_zone azurerm_elastic_san
+              azurerm_elastic_san_volume azurerm_eventhub azurerm_eventhub_namespace
+              azurerm_hdinsight_hadoop_cluster azurerm_hdinsight_hbase_cluster azurerm_hdinsight_kafka_cluster
+              azurerm_healthcare_dicom_service azurerm_healthcare_fhir_service azurerm_key_vault
+              azurerm_key_vault_certificate azurerm_key_vault_key
+              azurerm_key_vault_managed_hardware_security_module azurerm_key_vault_secret azurerm_kusto_cluster
+              azurerm_kusto_database azurerm_log_analytics_cluster azurerm_log_analytics_workspace
+              azurerm_machine_learning_workspace azurerm_managed_disk azurerm_managed_lustre_file_system
+              azurerm_managed_redis azurerm_mariadb_database azurerm_mariadb_server azurerm_mongo_cluster
+              azurerm_mssql_database azurerm_mssql_elasticpool azurerm_mssql_managed_database
+              azurerm_mssql_managed_instance azurerm_mssql_server azurerm_mssql_virtual_machine
+              azurerm_mysql_database azurerm_mysql_flexible_database azurerm_mysql_flexible_server
+              azurerm_mysql_server azurerm_netapp_account azurerm_netapp_pool azurerm_netapp_snapshot
+              azurerm_netapp_volume azurerm_postgresql_database azurerm_postgresql_flexible_server
+              azurerm_postgresql_flexible_server_database azurerm_postgresql_server azurerm_private_dns_zone
+              azurerm_purview_account azurerm_recovery_services_vault azurerm_redis_cache
+              azurerm_redis_enterprise_cluster azurerm_redis_enterprise_database azurerm_search_service
+              azurerm_servicebus_namespace azurerm_servicebus_queue azurerm_servicebus_topic azurerm_snapshot
+              azurerm_sql_database azurerm_sql_server azurerm_storage_account azurerm_storage_blob
+              azurerm_storage_container azurerm_storage_data_lake_gen2_filesystem azurerm_storage_queue
+              azurerm_storage_share azurerm_storage_share_file azurerm_storage_table
+              azurerm_storage_table_entity azurerm_synapse_sql_pool azurerm_synapse_workspace'),
+            ('Google Cloud',
+             'google_active_directory_domain google_alloydb_cluster google_alloydb_instance
+              google_artifact_registry_repository google_backup_dr_backup_vault google_bigquery_dataset
+              google_bigquery_table google_bigtable_instance google_bigtable_table google_compute_disk
+              google_compute_region_disk google_compute_snapshot google_compute_storage_pool
+              google_container_registry google_dataplex_lake google_dataproc_cluster
+              google_dataproc_metastore_service google_dns_managed_zone google_filestore_backup
+              google_filestore_instance google_filestore_snapshot google_firebase_database_instance
+              google_firestore_database google_firestore_document google_healthcare_dataset
+              google_healthcare_dicom_store google_healthcare_fhir_store google_healthcare_hl7_v2_store
+              google_kms_crypto_key google_kms_crypto_key_version google_kms_key_ring
+              google_logging_project_bucket_config google_lustre_instance google_managed_kafka_cluster
+              google_managed_kafka_topic google_memcache_instance google_memorystore_instance
+              google_netapp_backup google_netapp_storage_pool google_netapp_volume google_notebooks_instance
+              google_parallelstore_instance google_privateca_ca_pool google_privateca_certificate_authority
+              google_project google_pubsub_lite_topic google_pubsub_subscription google_pubsub_topic
+              google_redis_cluster google_redis_instance google_secret_manager_regional_secret
+              google_secret_manager_secret google_secret_manager_secret_version google_sourcerepo_repository
+              google_spanner_database google_spanner_instance google_sql_database google_sql_database_instance
+              google_storage_bucket google_storage_bucket_object google_storage_managed_folder
+              google_vertex_ai_feature_online_store google_vertex_ai_featurestore google_vertex_ai_index
+              google_workbench_instance'),
+            ('Kubernetes',
+             'kubernetes_namespace kubernetes_namespace_v1 kubernetes_persistent_volume
+              kubernetes_persistent_volume_claim kubernetes_persistent_volume_claim_v1
+              kubernetes_persistent_volume_v1 kubernetes_secret kubernetes_secret_v1 kubernetes_stateful_set
+              kubernetes_stateful_set_v1'),
+            ('Alibaba Cloud',
+             'alicloud_alikafka_instance alicloud_db_instance alicloud_disk alicloud_ecs_disk
+              alicloud_elasticsearch_instance alicloud_kms_key alicloud_kms_secret alicloud_kvstore_instance
+              alicloud_mongodb_instance alicloud_mongodb_sharding_instance alicloud_nas_file_system
+              alicloud_oss_bucket alicloud_oss_bucket_object alicloud_ots_instance alicloud_ots_table
+              alicloud_polardb_cluster alicloud_rds_clone_db_instance'),
+            ('Oracle Cloud',
+             'oci_core_boot_volume oci_core_volume oci_core_volume_group oci_database_autonomous_database
+              oci_database_cloud_vm_cluster oci_database_db_system oci_file_storage_file_system oci_kms_key
+              oci_kms_vault oci_mysql_mysql_db_system oci_nosql_table oci_objectstorage_bucket
+              oci_objectstorage_object oci_opensearch_opensearch_cluster oci_psql_db_system
+              oci_redis_redis_cluster oci_streaming_stream oci_vault_secret'),
+            ('DigitalOcean',
+             'digitalocean_container_registry digitalocean_database_cluster digitalocean_database_db
+              digitalocean_database_replica digitalocean_domain digitalocean_spaces_bucket
+              digitalocean_spaces_bucket_object digitalocean_volume digitalocean_volume_snapshot'),
+            ('Other clouds',
+             'docker_volume exoscale_block_storage_volume exoscale_database hcloud_volume ibm_cloudant
+              ibm_cos_bucket ibm_database ibm_is_volume ibm_kms_key ibm_sm_arbitrary_secret libvirt_volume
+              linode_database_mysql_v2 linode_database_postgresql_v2 linode_object_storage_bucket linode_volume
+              openstack_blockstorage_volume_v3 openstack_db_instance_v1 openstack_keymanager_secret_v1
+              openstack_objectstorage_container_v1 openstack_sharedfilesystem_share_v2
+              ovh_cloud_project_database ovh_cloud_project_storage proxmox_virtual_environment_file
+              scaleway_block_volume scaleway_instance_volume scaleway_mongodb_instance scaleway_object_bucket
+              scaleway_rdb_database scaleway_rdb_instance scaleway_redis_cluster vsphere_virtual_disk
+              vultr_block_storage vultr_database vultr_object_storage'),
+            ('Services',
+             'aiven_cassandra aiven_clickhouse aiven_dragonfly aiven_influxdb aiven_kafka aiven_kafka_topic
+              aiven_m3db aiven_mysql aiven_mysql_database aiven_opensearch aiven_pg aiven_pg_database
+              aiven_redis aiven_valkey astra_database b2_bucket clickhouse_service cloudflare_d1_database
+              cloudflare_r2_bucket cloudflare_workers_kv cloudflare_workers_kv_namespace cloudflare_zone
+              cockroach_cluster confluent_kafka_cluster confluent_kafka_topic confluent_schema
+              consul_key_prefix consul_keys couchbase-capella_bucket couchbase-capella_cluster
+              databricks_catalog databricks_metastore databricks_schema databricks_sql_table databricks_volume
+              ec_deployment elasticstack_elasticsearch_index github_repository gitlab_project
+              influxdb-v2_bucket minio_s3_bucket mongodbatlas_advanced_cluster mongodbatlas_cluster
+              mongodbatlas_flex_cluster mongodbatlas_serverless_instance mysql_database neon_branch
+              neon_database neon_project nomad_csi_volume nomad_volume pinecone_index planetscale_database
+              postgresql_database postgresql_schema qdrant-cloud_accounts_cluster rabbitmq_exchange
+              rabbitmq_queue rediscloud_active_active_subscription rediscloud_essentials_database
+              rediscloud_subscription rediscloud_subscription_database snowflake_database
+              snowflake_dynamic_table snowflake_schema snowflake_stage snowflake_table supabase_project
+              timescale_service upstash_kafka_topic upstash_redis_database vault_generic_secret vault_kv_secret
+              vault_kv_secret_v2 vault_mount vault_pki_secret_backend_root_cert
+              vault_transit_secret_backend_key wasabi_bucket'),
+            ('Values that cannot be made again',
+             'random_password tls_private_key')) AS vendor (description, patterns),
+               pg_catalog.regexp_split_to_table(vendor.patterns, E'\\s+') AS known (pattern);
+    END;
+REVOKE ALL ON FUNCTION promote.builtin_stateful_types() FROM PUBLIC;
+COMMENT ON FUNCTION promote.builtin_stateful_types() IS
+'The types that promote.stateful_type comes with';
 INSERT INTO promote.stateful_type (pattern, description, builtin)
-SELECT known.pattern, vendor.description, true
-  FROM (VALUES
-    ('Amazon Web Services',
-     'aws_acmpca_certificate_authority aws_athena_database aws_backup_logically_air_gapped_vault
-      aws_backup_vault aws_cloudhsm_v2_cluster aws_cloudsearch_domain aws_cloudwatch_log_group
-      aws_codeartifact_repository aws_codecommit_repository aws_cognito_identity_pool aws_cognito_user
-      aws_cognito_user_pool aws_dax_cluster aws_db_cluster_snapshot aws_db_instance aws_db_snapshot
-      aws_directory_service_directory aws_docdb_cluster aws_docdb_cluster_instance
-      aws_docdb_cluster_snapshot aws_docdb_global_cluster aws_docdbelastic_cluster aws_dsql_cluster
-      aws_dynamodb_global_table aws_dynamodb_table aws_dynamodb_table_item aws_dynamodb_table_replica
-      aws_ebs_snapshot aws_ebs_volume aws_ecr_repository aws_ecrpublic_repository aws_efs_file_system
-      aws_elasticache_cluster aws_elasticache_global_replication_group
-      aws_elasticache_replication_group aws_elasticache_serverless_cache aws_elasticsearch_domain
-      aws_emr_cluster aws_fsx_backup aws_fsx_file_cache aws_fsx_lustre_file_system
-      aws_fsx_ontap_file_system aws_fsx_ontap_storage_virtual_machine aws_fsx_ontap_volume
-      aws_fsx_openzfs_file_system aws_fsx_openzfs_volume aws_fsx_windows_file_system aws_glacier_vault
-      aws_glue_catalog_database aws_glue_catalog_table aws_identitystore_user aws_keyspaces_keyspace
-      aws_keyspaces_table aws_kinesis_stream aws_kms_external_key aws_kms_key aws_kms_replica_key
-      aws_lakeformation_resource aws_lightsail_bucket aws_lightsail_database aws_lightsail_disk
-      aws_location_tracker aws_memorydb_cluster aws_memorydb_snapshot aws_mq_broker aws_msk_cluster
-      aws_msk_serverless_cluster aws_neptune_cluster aws_neptune_cluster_instance
-      aws_neptune_cluster_snapshot aws_neptune_global_cluster aws_neptunegraph_graph
-      aws_opensearch_domain aws_opensearchserverless_collection aws_qldb_ledger aws_rds_cluster
-      aws_rds_cluster_instance aws_rds_cluster_snapshot_copy aws_rds_global_cluster
-      aws_redshift_cluster aws_redshift_cluster_snapshot aws_redshiftserverless_namespace
-      aws_route53_zone aws_s3_bucket aws_s3_bucket_object aws_s3_directory_bucket aws_s3_object
-      aws_s3tables_table aws_s3tables_table_bucket aws_s3vectors_index aws_s3vectors_vector_bucket
-      aws_sagemaker_domain aws_sagemaker_feature_group aws_secretsmanager_secret
-      aws_secretsmanager_secret_version aws_sqs_queue aws_ssm_parameter
-      aws_storagegateway_cached_iscsi_volume aws_storagegateway_stored_iscsi_volume
-      aws_timestreaminfluxdb_db_instance aws_timestreamwrite_database aws_timestreamwrite_table
-      aws_workspaces_workspace'),
-    ('Microsoft Azure',
-     'azurerm_app_configuration azurerm_app_configuration_key azurerm_backup_protected_vm
-      azurerm_container_registry azurerm_cosmosdb_account azurerm_cosmosdb_cassandra_cluster
-      azurerm_cosmosdb_cassandra_keyspace azurerm_cosmosdb_cassandra_table
-      azurerm_cosmosdb_gremlin_database azurerm_cosmosdb_gremlin_graph
-      azurerm_cosmosdb_mongo_collection azurerm_cosmosdb_mongo_database
-      azurerm_cosmosdb_postgresql_cluster azurerm_cosmosdb_sql_container azurerm_cosmosdb_sql_database
-      azurerm_cosmosdb_table azurerm_data_lake_store azurerm_data_protection_backup_vault
-      azurerm_databricks_workspace azurerm_disk_pool azurerm_dns_zone azurerm_elastic_san
-      azurerm_elastic_san_volume azurerm_eventhub azurerm_eventhub_namespace
-      azurerm_hdinsight_hadoop_cluster azurerm_hdinsight_hbase_cluster azurerm_hdinsight_kafka_cluster
-      azurerm_healthcare_dicom_service azurerm_healthcare_fhir_service azurerm_key_vault
-      azurerm_key_vault_certificate azurerm_key_vault_key
-      azurerm_key_vault_managed_hardware_security_module azurerm_key_vault_secret azurerm_kusto_cluster
-      azurerm_kusto_database azurerm_log_analytics_cluster azurerm_log_analytics_workspace
-      azurerm_machine_learning_workspace azurerm_managed_disk azurerm_managed_lustre_file_system
-      azurerm_managed_redis azurerm_mariadb_database azurerm_mariadb_server azurerm_mongo_cluster
-      azurerm_mssql_database azurerm_mssql_elasticpool azurerm_mssql_managed_database
-      azurerm_mssql_managed_instance azurerm_mssql_server azurerm_mssql_virtual_machine
-      azurerm_mysql_database azurerm_mysql_flexible_database azurerm_mysql_flexible_server
-      azurerm_mysql_server azurerm_netapp_account azurerm_netapp_pool azurerm_netapp_snapshot
-      azurerm_netapp_volume azurerm_postgresql_database azurerm_postgresql_flexible_server
-      azurerm_postgresql_flexible_server_database azurerm_postgresql_server azurerm_private_dns_zone
-      azurerm_purview_account azurerm_recovery_services_vault azurerm_redis_cache
-      azurerm_redis_enterprise_cluster azurerm_redis_enterprise_database azurerm_search_service
-      azurerm_servicebus_namespace azurerm_servicebus_queue azurerm_servicebus_topic azurerm_snapshot
-      azurerm_sql_database azurerm_sql_server azurerm_storage_account azurerm_storage_blob
-      azurerm_storage_container azurerm_storage_data_lake_gen2_filesystem azurerm_storage_queue
-      azurerm_storage_share azurerm_storage_share_file azurerm_storage_table
-      azurerm_storage_table_entity azurerm_synapse_sql_pool azurerm_synapse_workspace'),
-    ('Google Cloud',
-     'google_active_directory_domain google_alloydb_cluster google_alloydb_instance
-      google_artifact_registry_repository google_backup_dr_backup_vault google_bigquery_dataset
-      google_bigquery_table google_bigtable_instance google_bigtable_table google_compute_disk
-      google_compute_region_disk google_compute_snapshot google_compute_storage_pool
-      google_container_registry google_dataplex_lake google_dataproc_cluster
-      google_dataproc_metastore_service google_dns_managed_zone google_filestore_backup
-      google_filestore_instance google_filestore_snapshot google_firebase_database_instance
-      google_firestore_database google_firestore_document google_healthcare_dataset
-      google_healthcare_dicom_store google_healthcare_fhir_store google_healthcare_hl7_v2_store
-      google_kms_crypto_key google_kms_crypto_key_version google_kms_key_ring
-      google_logging_project_bucket_config google_lustre_instance google_managed_kafka_cluster
-      google_managed_kafka_topic google_memcache_instance google_memorystore_instance
-      google_netapp_backup google_netapp_storage_pool google_netapp_volume google_notebooks_instance
-      google_parallelstore_instance google_privateca_ca_pool google_privateca_certificate_authority
-      google_project google_pubsub_lite_topic google_pubsub_subscription google_pubsub_topic
-      google_redis_cluster google_redis_instance google_secret_manager_regional_secret
-      google_secret_manager_secret google_secret_manager_secret_version google_sourcerepo_repository
-      google_spanner_database google_spanner_instance google_sql_database google_sql_database_instance
-      google_storage_bucket google_storage_bucket_object google_storage_managed_folder
-      google_vertex_ai_feature_online_store google_vertex_ai_featurestore google_vertex_ai_index
-      google_workbench_instance'),
-    ('Kubernetes',
-     'kubernetes_namespace kubernetes_namespace_v1 kubernetes_persistent_volume
-      kubernetes_persistent_volume_claim kubernetes_persistent_volume_claim_v1
-      kubernetes_persistent_volume_v1 kubernetes_secret kubernetes_secret_v1 kubernetes_stateful_set
-      kubernetes_stateful_set_v1'),
-    ('Alibaba Cloud',
-     'alicloud_alikafka_instance alicloud_db_instance alicloud_disk alicloud_ecs_disk
-      alicloud_elasticsearch_instance alicloud_kms_key alicloud_kms_secret alicloud_kvstore_instance
-      alicloud_mongodb_instance alicloud_mongodb_sharding_instance alicloud_nas_file_system
-      alicloud_oss_bucket alicloud_oss_bucket_object alicloud_ots_instance alicloud_ots_table
-      alicloud_polardb_cluster alicloud_rds_clone_db_instance'),
-    ('Oracle Cloud',
-     'oci_core_boot_volume oci_core_volume oci_core_volume_group oci_database_autonomous_database
-      oci_database_cloud_vm_cluster oci_database_db_system oci_file_storage_file_system oci_kms_key
-      oci_kms_vault oci_mysql_mysql_db_system oci_nosql_table oci_objectstorage_bucket
-      oci_objectstorage_object oci_opensearch_opensearch_cluster oci_psql_db_system
-      oci_redis_redis_cluster oci_streaming_stream oci_vault_secret'),
-    ('DigitalOcean',
-     'digitalocean_container_registry digitalocean_database_cluster digitalocean_database_db
-      digitalocean_database_replica digitalocean_domain digitalocean_spaces_bucket
-      digitalocean_spaces_bucket_object digitalocean_volume digitalocean_volume_snapshot'),
-    ('Other clouds',
-     'docker_volume exoscale_block_storage_volume exoscale_database hcloud_volume ibm_cloudant
-      ibm_cos_bucket ibm_database ibm_is_volume ibm_kms_key ibm_sm_arbitrary_secret libvirt_volume
-      linode_database_mysql_v2 linode_database_postgresql_v2 linode_object_storage_bucket linode_volume
-      openstack_blockstorage_volume_v3 openstack_db_instance_v1 openstack_keymanager_secret_v1
-      openstack_objectstorage_container_v1 openstack_sharedfilesystem_share_v2
-      ovh_cloud_project_database ovh_cloud_project_storage proxmox_virtual_environment_file
-      scaleway_block_volume scaleway_instance_volume scaleway_mongodb_instance scaleway_object_bucket
-      scaleway_rdb_database scaleway_rdb_instance scaleway_redis_cluster vsphere_virtual_disk
-      vultr_block_storage vultr_database vultr_object_storage'),
-    ('Services',
-     'aiven_cassandra aiven_clickhouse aiven_dragonfly aiven_influxdb aiven_kafka aiven_kafka_topic
-      aiven_m3db aiven_mysql aiven_mysql_database aiven_opensearch aiven_pg aiven_pg_database
-      aiven_redis aiven_valkey astra_database b2_bucket clickhouse_service cloudflare_d1_database
-      cloudflare_r2_bucket cloudflare_workers_kv cloudflare_workers_kv_namespace cloudflare_zone
-      cockroach_cluster confluent_kafka_cluster confluent_kafka_topic confluent_schema
-      consul_key_prefix consul_keys couchbase-capella_bucket couchbase-capella_cluster
-      databricks_catalog databricks_metastore databricks_schema databricks_sql_table databricks_volume
-      ec_deployment elasticstack_elasticsearch_index github_repository gitlab_project
-      influxdb-v2_bucket minio_s3_bucket mongodbatlas_advanced_cluster mongodbatlas_cluster
-      mongodbatlas_flex_cluster mongodbatlas_serverless_instance mysql_database neon_branch
-      neon_database neon_project nomad_csi_volume nomad_volume pinecone_index planetscale_database
-      postgresql_database postgresql_schema qdrant-cloud_accounts_cluster rabbitmq_exchange
-      rabbitmq_queue rediscloud_active_active_subscription rediscloud_essentials_database
-      rediscloud_subscription rediscloud_subscription_database snowflake_database
-      snowflake_dynamic_table snowflake_schema snowflake_stage snowflake_table supabase_project
-      timescale_service upstash_kafka_topic upstash_redis_database vault_generic_secret vault_kv_secret
-      vault_kv_secret_v2 vault_mount vault_pki_secret_backend_root_cert
-      vault_transit_secret_backend_key wasabi_bucket'),
-    ('Values that cannot be made again',
-     'random_password tls_private_key')) AS vendor (description, patterns),
-       pg_catalog.regexp_split_to_table(vendor.patterns, E'\\s+') AS known (pattern);
+SELECT b.pattern, b.description, true FROM promote.builtin_stateful_types() AS b;
 
 CREATE FUNCTION promote.guard_stateful_type() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_stateful_type';

@@ -1,11 +1,11 @@
--- The recorder: what is done to rows that people write themselves is in the
--- audit log.  Behind all tables: a table is recorded by one line below.
+-- The recorders: what is done to rows is in the audit log.  Behind all tables: a
+-- table is recorded by one line below.
 
 CREATE FUNCTION promote.record_change() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_change';
 REVOKE ALL ON FUNCTION promote.record_change() FROM PUBLIC;
 COMMENT ON FUNCTION promote.record_change() IS
-'Appends to the audit log what is done to a row: its columns before and after, with digests in place of documents, without those that the trigger''s arguments name';
+'Appends to the audit log what is done to a row: the columns that the trigger''s arguments name, before and after, with digests in place of documents';
 
 CREATE FUNCTION promote.record_deletion() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_deletion';
@@ -19,19 +19,46 @@ REVOKE ALL ON FUNCTION promote.guard_kept() FROM PUBLIC;
 COMMENT ON FUNCTION promote.guard_kept() IS
 'Refuses to set by hand the columns that its arguments name, PM303; without arguments, to change or delete rows';
 
--- A line per table, and behind it the columns that are not recorded: verbs keep and record them, or nobody is to see them.
+CREATE FUNCTION promote.record_row() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_row';
+REVOKE ALL ON FUNCTION promote.record_row() FROM PUBLIC;
+COMMENT ON FUNCTION promote.record_row() IS
+'Keeps the digest of a row that a verb has written, for the verb''s event; its arguments are the kind of the chain, and the columns that are in the digest';
+
+-- What nothing is lost by.  Every other column of every table is held against the log.
+CREATE FUNCTION promote.unaudited_columns() RETURNS TABLE (table_name text, column_name text, reason text)
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
+    BEGIN ATOMIC
+        VALUES
+        ('config', 'created_at', 'When a document was stored first says nothing of who desired it, or when: its revisions do'),
+        ('deployment', 'due_at', 'Heartbeats and the queue move it all the time; what may be claimed is judged when it is claimed'),
+        ('observation', 'source', 'Every report moves it, also one that says what the report before did, which has no event'),
+        ('observation', 'reported_at', 'As source'),
+        ('observation', 'document_at', 'As source'),
+        ('promotion_request', 'waits_for', 'What the last call of advance_request waited for; the next one finds out anew'),
+        ('secret', 'ciphertext', 'It opens in its row only, and to what has the fingerprint, which is held; rotation replaces it'),
+        ('secret', 'key_id', 'It is read from the ciphertext');
+    END;
+REVOKE ALL ON FUNCTION promote.unaudited_columns() FROM PUBLIC;
+COMMENT ON FUNCTION promote.unaudited_columns() IS
+'The columns that promote.verify_audit does not hold against the log, with the reason; a test forges every column, and finds all others';
+
+-- A line per table, and behind it columns, with a minus those without which it is recorded. Triggers have them all by
+-- name: a column that the owner adds is not looked at.
 DO $$
 DECLARE
     line text;
     word text[];
+    own text[];
 BEGIN
+    -- rows that people write; what is left out verbs keep, and record otherwise
     FOREACH line IN ARRAY ARRAY[
-        'project request pruned',
+        'project -request -pruned',
         'environment',
         'bundle',
         'bundle_release',
         'component',
-        'instance status revision deployment version_constraint release_channel deployed_revision deployed_by changed_by',
+        'instance -status -revision -deployment -version_constraint -release_channel -deployed_revision -deployed_by -changed_by',
         'promotion_path',
         'approval_rule',
         'override_rule',
@@ -45,10 +72,48 @@ BEGIN
         'grants'
     ] LOOP
         word := pg_catalog.string_to_array(line, ' ');
+        SELECT pg_catalog.array_agg(a.attname ORDER BY a.attnum) INTO own
+          FROM pg_catalog.pg_attribute AS a
+         WHERE a.attrelid = pg_catalog.format('promote.%I', word[1])::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped
+           AND '-' || a.attname <> ALL (word);
         EXECUTE pg_catalog.format('CREATE TRIGGER record_change AFTER INSERT OR UPDATE OR DELETE ON promote.%I
                             FOR EACH ROW EXECUTE FUNCTION promote.record_change(%s)',
-                       word[1], pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_literal(w) FROM pg_catalog.unnest(word[2:]) AS w), ', '));
+                       word[1], pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_literal(w) FROM pg_catalog.unnest(own) AS w), ', '));
         EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER record_change', word[1]);
+    END LOOP;
+    -- rows that verbs write, with the kind of the chain that tells of them, and when the trigger marks them: what records
+    -- revisions, steps, plans and logs marks these itself, and for what is never updated the trigger only says the columns
+    FOREACH line IN ARRAY ARRAY[
+        'instance instance UPDATE status revision deployment version_constraint release_channel deployed_revision deployed_by changed_by',
+        'revision instance UPDATE',
+        'deployment instance INSERT',
+        'deployment_log instance UPDATE',
+        'planned_change instance UPDATE',
+        'approval instance INSERT',
+        'gate_override instance INSERT',
+        'override_review instance INSERT',
+        'health_report instance INSERT',
+        'observation instance INSERT,UPDATE',
+        'drift_item instance INSERT,UPDATE',
+        'secret instance INSERT,UPDATE,DELETE',
+        'idempotency_key instance INSERT',
+        'promotion_request request INSERT,UPDATE',
+        'promotion_request_item request INSERT,UPDATE',
+        'promotion_request_preview request INSERT,UPDATE',
+        'release_event release INSERT',
+        'line_stop line INSERT,UPDATE'
+    ] LOOP
+        word := pg_catalog.string_to_array(line, ' ');
+        SELECT pg_catalog.array_agg(a.attname ORDER BY a.attnum) INTO own
+          FROM pg_catalog.pg_attribute AS a
+         WHERE a.attrelid = pg_catalog.format('promote.%I', word[1])::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped
+           AND (pg_catalog.cardinality(word) = 3 OR a.attname = ANY (word[4:]))
+           AND NOT EXISTS (SELECT FROM promote.unaudited_columns() AS u WHERE u.table_name = word[1] AND u.column_name = a.attname);
+        EXECUTE pg_catalog.format('CREATE TRIGGER record_row AFTER %s ON promote.%I
+                            FOR EACH ROW EXECUTE FUNCTION promote.record_row(%L, %s)',
+                       pg_catalog.replace(word[3], ',', ' OR '), word[1], word[2],
+                       pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_literal(w) FROM pg_catalog.unnest(own) AS w), ', '));
+        EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER record_row', word[1]);
     END LOOP;
     -- what verbs keep, by columns or as a whole
     FOREACH line IN ARRAY ARRAY[

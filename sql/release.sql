@@ -51,10 +51,11 @@ COMMENT ON FUNCTION promote.record_release() IS
 
 CREATE TRIGGER lock_release BEFORE UPDATE ON promote.bundle_release
     FOR EACH ROW EXECUTE FUNCTION promote.lock_release();
-CREATE TRIGGER record_release AFTER UPDATE ON promote.bundle_release
+-- before record_change, whose event tells of the row
+CREATE TRIGGER note_release AFTER UPDATE ON promote.bundle_release
     FOR EACH ROW EXECUTE FUNCTION promote.record_release();
 ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER lock_release;
-ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER record_release;
+ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER note_release;
 
 CREATE FUNCTION promote.block_release(bundle text, version text, reason text)
     RETURNS promote.bundle_release

@@ -1,23 +1,77 @@
--- Whether the record is whole: behind all that is recorded.
+-- Whether the record is whole: behind all that is recorded, and behind all triggers.
+
+-- The triggers as they are now, which is as they are to be.
+DO $$
+BEGIN
+    EXECUTE pg_catalog.format('CREATE FUNCTION promote.own_triggers()
+        RETURNS TABLE (table_name text, trigger_name text, enabled text, definition text)
+        LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 150 BEGIN ATOMIC VALUES %s; END',
+        (SELECT pg_catalog.string_agg(pg_catalog.format('(%L, %L, %L, %L)', c.relname, t.tgname, t.tgenabled,
+                                                        pg_catalog.pg_get_triggerdef(t.oid)), ', ' ORDER BY c.relname, t.tgname)
+           FROM pg_catalog.pg_trigger AS t
+           JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
+          WHERE c.relnamespace = 'promote'::pg_catalog.regnamespace AND NOT t.tgisinternal));
+END
+$$;
+REVOKE ALL ON FUNCTION promote.own_triggers() FROM PUBLIC;
+COMMENT ON FUNCTION promote.own_triggers() IS
+'The triggers of all tables as CREATE EXTENSION has made them: A in enabled is ENABLE ALWAYS';
+
+CREATE FUNCTION promote.guard_problems()
+    RETURNS TABLE (table_name text, trigger_name text, problem text, remedy text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        SELECT o.table_name, o.trigger_name,
+               CASE WHEN t.oid IS NULL THEN 'it is missing'
+                    WHEN pg_catalog.pg_get_triggerdef(t.oid) <> o.definition THEN 'it was replaced by another'
+                    WHEN t.tgenabled = 'D' THEN 'it is disabled'
+                    ELSE 'it hangs on session_replication_role' END,
+               CASE WHEN t.oid IS NOT NULL AND pg_catalog.pg_get_triggerdef(t.oid) <> o.definition
+                    THEN pg_catalog.format('DROP TRIGGER %I ON promote.%I; ', o.trigger_name, o.table_name) ELSE '' END
+               || CASE WHEN pg_catalog.pg_get_triggerdef(t.oid) = o.definition THEN '' ELSE o.definition || '; ' END
+               || pg_catalog.format('ALTER TABLE promote.%I ENABLE %sTRIGGER %I', o.table_name,
+                                    CASE o.enabled WHEN 'A' THEN 'ALWAYS ' ELSE '' END, o.trigger_name)
+          FROM promote.own_triggers() AS o
+          LEFT JOIN pg_catalog.pg_class AS c
+            ON c.relnamespace = 'promote'::pg_catalog.regnamespace AND c.relname = o.table_name
+          LEFT JOIN pg_catalog.pg_trigger AS t
+            ON t.tgrelid = c.oid AND t.tgname = o.trigger_name AND NOT t.tgisinternal
+         WHERE t.oid IS NULL OR t.tgenabled::text <> o.enabled OR pg_catalog.pg_get_triggerdef(t.oid) <> o.definition
+        UNION ALL
+        SELECT c.relname, k.conname, 'the foreign key is not enforced',
+               pg_catalog.string_agg(pg_catalog.format('ALTER TABLE promote.%I ENABLE TRIGGER %I', c.relname, t.tgname), '; ')
+          FROM pg_catalog.pg_trigger AS t
+          JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
+          JOIN pg_catalog.pg_constraint AS k ON k.oid = t.tgconstraint
+         WHERE c.relnamespace = 'promote'::pg_catalog.regnamespace AND t.tgisinternal AND t.tgenabled <> 'O'
+         GROUP BY c.relname, k.conname
+         ORDER BY 1, 2;
+    END;
+REVOKE ALL ON FUNCTION promote.guard_problems() FROM PUBLIC;
+COMMENT ON FUNCTION promote.guard_problems() IS
+'Triggers that are not as CREATE EXTENSION has made them, foreign keys that are not enforced, and the statements that mend that';
 
 CREATE FUNCTION promote.recorded_rows(subject text DEFAULT NULL)
-    RETURNS TABLE (project text, subject text, facts jsonb)
+    RETURNS TABLE (project text, subject text, name text, digest text, open boolean)
     LANGUAGE c STABLE PARALLEL UNSAFE ROWS 1000
     AS 'MODULE_PATHNAME', 'promote_recorded_rows';
 REVOKE ALL ON FUNCTION promote.recorded_rows(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.recorded_rows(text) IS
-'The rows that promote.record_change records, as the audit log would have them now: all, or the one that a subject names';
+'The rows of all tables as the audit log would have them now, with the subject whose chain tells of them, or those of one subject: what they are called there, their digest, and whether nothing has to tell of them yet';
 
--- What is about one subject, or about all, as functions that the planner takes apart: by keys in the one case, as a whole
+-- What is about one subject, or about all, as a function that the planner takes apart: by keys in the one case, as a whole
 -- in the other.  One that asked for "$1 IS NULL OR subject = $1" would read the whole log for one instance.
 
-CREATE FUNCTION promote.audit_of(subject text) RETURNS SETOF promote.audit_log
+CREATE FUNCTION promote.audit_of(subject text)
+    RETURNS TABLE (project text, subject text, seq bigint, at timestamptz, actor text, database_role text, event text,
+                   data jsonb, rows jsonb, previous_hash bytea, hash bytea)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
-        SELECT a.* FROM promote.audit_log AS a WHERE $1 IS NULL
+        SELECT a.project, a.subject, a.seq, a.at, a.actor, a.database_role, a.event, a.data, a.rows, a.previous_hash, a.hash
+          FROM promote.audit_log AS a WHERE $1 IS NULL
         UNION ALL
         -- the projects of the log, one look into the index for each
-        SELECT a.*
+        SELECT a.project, a.subject, a.seq, a.at, a.actor, a.database_role, a.event, a.data, a.rows, a.previous_hash, a.hash
           FROM (WITH RECURSIVE next (project) AS (
                     (SELECT f.project FROM promote.audit_log AS f ORDER BY f.project LIMIT 1)
                     UNION ALL
@@ -25,7 +79,9 @@ CREATE FUNCTION promote.audit_of(subject text) RETURNS SETOF promote.audit_log
                              WHERE f.project > next.project ORDER BY f.project LIMIT 1)
                       FROM next WHERE next.project IS NOT NULL)
                 SELECT next.project FROM next WHERE next.project IS NOT NULL) AS p
-         CROSS JOIN LATERAL (SELECT c.* FROM promote.audit_log AS c
+         CROSS JOIN LATERAL (SELECT c.project, c.subject, c.seq, c.at, c.actor, c.database_role, c.event, c.data, c.rows,
+                                    c.previous_hash, c.hash
+                               FROM promote.audit_log AS c
                               WHERE c.project = p.project AND c.subject = $1 ORDER BY c.seq OFFSET 0) AS a
          WHERE $1 IS NOT NULL;
     END;
@@ -33,188 +89,43 @@ REVOKE ALL ON FUNCTION promote.audit_of(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.audit_of(text) IS
 'The audit rows of a subject, by the index; NULL: all';
 
-CREATE FUNCTION promote.revisions_of(subject text) RETURNS SETOF promote.revision
+CREATE FUNCTION promote.instances_of(subject text)
+    RETURNS TABLE (project text, environment text, component text, name text)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
-        SELECT t.* FROM promote.revision AS t WHERE $1 IS NULL
+        SELECT i.project, i.environment, i.component, i.name FROM promote.instance AS i WHERE $1 IS NULL
         UNION ALL
-        SELECT t.* FROM promote.revision AS t
-         WHERE t.project = pg_catalog.split_part($1, '-', 1)
-           AND t.environment = pg_catalog."substring"($1, '^[^-]*-(.*)-[^-]*$')
-           AND t.component = pg_catalog."substring"($1, '-([^-]*)$');
+        SELECT i.project, i.environment, i.component, i.name FROM promote.instance AS i WHERE i.name = $1;
     END;
-REVOKE ALL ON FUNCTION promote.revisions_of(text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.revisions_of(text) IS
-'The revisions of an instance, by its name; NULL: of all';
+REVOKE ALL ON FUNCTION promote.instances_of(text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.instances_of(text) IS
+'The instance of that name; NULL: all';
 
-CREATE FUNCTION promote.deployments_of(subject text) RETURNS SETOF promote.deployment
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
-        SELECT t.* FROM promote.deployment AS t WHERE $1 IS NULL
-        UNION ALL
-        SELECT t.* FROM promote.deployment AS t
-         WHERE t.project = pg_catalog.split_part($1, '-', 1)
-           AND t.environment = pg_catalog."substring"($1, '^[^-]*-(.*)-[^-]*$')
-           AND t.component = pg_catalog."substring"($1, '-([^-]*)$');
-    END;
-REVOKE ALL ON FUNCTION promote.deployments_of(text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.deployments_of(text) IS
-'The deployments of an instance, by its name; NULL: of all';
-
-CREATE FUNCTION promote.approvals_of(subject text) RETURNS SETOF promote.approval
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
-        SELECT t.* FROM promote.approval AS t WHERE $1 IS NULL
-        UNION ALL
-        SELECT t.* FROM promote.approval AS t
-         WHERE t.project = pg_catalog.split_part($1, '-', 1)
-           AND t.environment = pg_catalog."substring"($1, '^[^-]*-(.*)-[^-]*$')
-           AND t.component = pg_catalog."substring"($1, '-([^-]*)$');
-    END;
-REVOKE ALL ON FUNCTION promote.approvals_of(text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.approvals_of(text) IS
-'The votes on plans of an instance, by its name; NULL: of all';
-
-CREATE FUNCTION promote.overrides_of(subject text) RETURNS SETOF promote.gate_override
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
-        SELECT t.* FROM promote.gate_override AS t WHERE $1 IS NULL
-        UNION ALL
-        SELECT t.* FROM promote.gate_override AS t
-         WHERE t.project = pg_catalog.split_part($1, '-', 1)
-           AND t.environment = pg_catalog."substring"($1, '^[^-]*-(.*)-[^-]*$')
-           AND t.component = pg_catalog."substring"($1, '-([^-]*)$');
-    END;
-REVOKE ALL ON FUNCTION promote.overrides_of(text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.overrides_of(text) IS
-'The overrides of an instance, by its name; NULL: of all';
-
-CREATE FUNCTION promote.reviews_of(subject text) RETURNS SETOF promote.override_review
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
-        SELECT t.* FROM promote.override_review AS t WHERE $1 IS NULL
-        UNION ALL
-        SELECT t.* FROM promote.override_review AS t
-         WHERE t.project = pg_catalog.split_part($1, '-', 1)
-           AND t.environment = pg_catalog."substring"($1, '^[^-]*-(.*)-[^-]*$')
-           AND t.component = pg_catalog."substring"($1, '-([^-]*)$');
-    END;
-REVOKE ALL ON FUNCTION promote.reviews_of(text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.reviews_of(text) IS
-'The reviews of overrides of an instance, by its name; NULL: of all';
-
--- With the rights of who calls it, which are enough only for the owner: promote.verify_audit does.
+-- With the rights of who calls it, which are enough only for the owner: promote.verify_audit does.  How long it takes
+-- does not hang on statistics, of which there are none after a restore: what is many is joined FULL, which is never done
+-- by nested loops, and all else is looked up by a whole key.
 CREATE FUNCTION promote.audit_problems(subject text)
     RETURNS TABLE (project text, subject text, seq bigint, problem text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = on
     BEGIN ATOMIC
-        WITH recorded AS (
-            SELECT r.project::text, r.project || '-' || r.environment || '-' || r.component AS subject,
-                   'revision.created' AS event, promote.audit_facts(r) AS facts,
-                   'revision ' || r.revision AS what, 'revision' AS counter, r.revision AS number, r.created_at
-              FROM promote.revisions_of($1) r
-            UNION ALL
-            SELECT d.project, d.project || '-' || d.environment || '-' || d.component,
-                   CASE WHEN d.status = 'PROPOSED' OR d.status = 'REJECTED' OR d.approved_by IS NOT NULL
-                        THEN 'deployment.proposed' ELSE 'deployment.created' END,
-                   promote.deployment_facts(d), 'deployment ' || d.deployment, 'deployment', d.deployment, d.created_at
-              FROM promote.deployments_of($1) d
-            UNION ALL
-            SELECT v.project, v.project || '-' || v.environment || '-' || v.component,
-                   CASE v.decision WHEN 'approved' THEN 'approval.given' ELSE 'approval.refused' END,
-                   promote.audit_facts(v), 'vote ' || v.vote, 'vote', v.vote, v.created_at
-              FROM promote.approvals_of($1) v
-            UNION ALL
-            SELECT o.project, o.project || '-' || o.environment || '-' || o.component, 'gate.overridden',
-                   promote.audit_facts(o), 'override ' || o.override || ' of ' || o.code || ' of deployment ' || o.deployment,
-                   NULL, NULL, o.created_at
-              FROM promote.overrides_of($1) o
-            UNION ALL
-            SELECT w.project, w.project || '-' || w.environment || '-' || w.component, 'override.reviewed',
-                   promote.audit_facts(w), 'the review of override ' || w.override || ' of ' || w.code || ' of deployment ' || w.deployment,
-                   NULL, NULL, w.created_at
-              FROM promote.reviews_of($1) w
-        ),
-        -- what stands for the rows of a chain that were pruned
-        checkpoint AS (
-            SELECT DISTINCT ON (a.project, a.subject) a.project, a.subject, a.seq, a.data
-              FROM promote.audit_of($1) a WHERE a.event = 'audit.checkpoint'
-             ORDER BY a.project, a.subject, a.seq DESC
-        ),
-        -- how far the log has each deployment come
-        step AS (
-            SELECT DISTINCT ON (a.project, a.subject, (a.data ->> 'deployment')::integer)
-                   a.project, a.subject, a.seq, (a.data ->> 'deployment')::integer AS deployment, a.data
-              FROM promote.audit_of($1) a
-             WHERE a.event IN ('deployment.approved', 'deployment.rejected', 'deployment.started',
-                               'deployment.released', 'deployment.lost', 'deployment.completed',
-                               'deployment.failed', 'deployment.aborted', 'plan.recorded')
-             ORDER BY a.project, a.subject, (a.data ->> 'deployment')::integer, a.seq DESC
-        ),
-        -- what was carried out, to its end or not, in the order of the log: clocks may have been set back
-        ran AS (
-            SELECT d.project, s.subject, s.seq, d.deployment, d.revision, d.action, d.status
-              FROM (SELECT a.project, a.subject, a.seq, (a.data ->> 'deployment')::integer AS deployment,
-                           a.data ->> 'status' AS status,
-                           pg_catalog.lag(a.data ->> 'status') OVER (
-                               PARTITION BY a.project, a.subject, (a.data ->> 'deployment')::integer
-                               ORDER BY a.seq) AS status_before
-                      FROM promote.audit_of($1) a
-                     WHERE a.event IN ('deployment.approved', 'deployment.started', 'deployment.released',
-                                       'deployment.lost', 'deployment.completed', 'deployment.failed',
-                                       'deployment.aborted')) s
-              JOIN promote.deployments_of($1) d
-                ON d.project = s.project AND d.project || '-' || d.environment || '-' || d.component = s.subject
-                   AND d.deployment = s.deployment
-              LEFT JOIN checkpoint c ON c.project = s.project AND c.subject = s.subject
-             WHERE (s.status_before = 'RUNNING'
-                    OR s.status_before IS NULL AND (c.data ->> 'running')::integer = s.deployment)
-               AND s.status IN ('COMPLETED', 'FAILED', 'ABORTED') AND d.action <> 'PLAN'
-            UNION ALL
-            SELECT d.project, c.subject, v.seq, d.deployment, d.revision, d.action, d.status
-              FROM checkpoint c
-             CROSS JOIN LATERAL (VALUES ((c.data ->> 'completed')::integer, c.seq - 1),
-                                        ((c.data ->> 'changed_by')::integer, c.seq)) AS v (deployment, seq)
-              JOIN promote.deployments_of($1) d
-                ON d.project = c.project AND d.project || '-' || d.environment || '-' || d.component = c.subject
-                   AND d.deployment = v.deployment
-        ),
-        change AS (
-            SELECT DISTINCT ON (r.project, r.subject) r.* FROM ran r ORDER BY r.project, r.subject, r.seq DESC
-        ),
-        done AS (
-            SELECT DISTINCT ON (r.project, r.subject) r.* FROM ran r WHERE r.status = 'COMPLETED'
-             ORDER BY r.project, r.subject, r.seq DESC
-        ),
-        carried AS (
-            SELECT r.project::text, r.project || '-' || r.environment || '-' || r.component AS subject,
-                   'revision ' || r.revision AS what, r.digest
-              FROM promote.revisions_of($1) r
-            UNION ALL
-            SELECT d.project, d.project || '-' || d.environment || '-' || d.component,
-                   'deployment ' || d.deployment, d.rendered_digest
-              FROM promote.deployments_of($1) d
-        ),
-        chained AS (
-            SELECT a.*,
-                   pg_catalog.lag(a.seq, 1, 0::bigint) OVER chain AS before,
-                   pg_catalog.lag(a.hash) OVER chain AS hash_before
-              FROM promote.audit_of($1) a
-            WINDOW chain AS (PARTITION BY a.project, a.subject ORDER BY a.seq)
-        )
-        SELECT c.project::text, c.subject, c.seq, p.problem
-          FROM chained c
+        -- the chains by themselves
+        SELECT c.project, c.subject, c.seq, p.problem
+          FROM (SELECT a.*,
+                       pg_catalog.lag(a.seq, 1, 0::bigint) OVER chain AS before,
+                       pg_catalog.lag(a.hash) OVER chain AS hash_before
+                  FROM promote.audit_of($1) AS a
+                WINDOW chain AS (PARTITION BY a.project, a.subject ORDER BY a.seq)) AS c
          CROSS JOIN LATERAL (
             SELECT 'the row was changed: its hash is not that of its columns' AS problem
              WHERE c.event <> 'audit.checkpoint'
                AND c.hash <> promote.audit_hash(c.project, c.subject, c.seq, c.at, c.actor,
-                                                c.database_role, c.event, c.data,
+                                                c.database_role, c.event, c.data, c.rows,
                                                 c.previous_hash)
             UNION ALL
             SELECT 'the checkpoint was changed: its seal is not that of its columns'
              WHERE c.event = 'audit.checkpoint'
                AND c.previous_hash <> promote.audit_hash(c.project, c.subject, c.seq, c.at, c.actor,
-                                                         c.database_role, c.event, c.data, c.hash)
+                                                         c.database_role, c.event, c.data, c.rows, c.hash)
             UNION ALL
             SELECT 'it is a checkpoint that no pruning has left'
              WHERE c.event = 'audit.checkpoint'
@@ -232,158 +143,110 @@ CREATE FUNCTION promote.audit_problems(subject text)
             UNION ALL
             SELECT 'it does not follow the row before: that one was replaced or reordered'
              WHERE c.seq = c.before + 1 AND c.event <> 'audit.checkpoint'
-               AND c.previous_hash IS DISTINCT FROM c.hash_before) p
+               AND c.previous_hash IS DISTINCT FROM c.hash_before) AS p
         UNION ALL
-        SELECT COALESCE(a.project, r.project), COALESCE(a.subject, r.subject), a.seq,
-               CASE WHEN a.seq IS NULL
-                    THEN r.what || ' has no row: the row was removed, or ' || r.what || ' was changed'
-                    ELSE 'what it records is not there or was changed' END
-          FROM recorded r
-          FULL JOIN (SELECT a.project, a.subject, a.seq, a.event, a.data
-                       FROM promote.audit_of($1) a
-                      WHERE a.event IN ('revision.created', 'deployment.created', 'deployment.proposed',
-                                        'approval.given', 'approval.refused', 'gate.overridden', 'override.reviewed')) a
-            ON a.project = r.project AND a.subject = r.subject AND a.event = r.event
-               AND a.data = r.facts
-         WHERE r.project IS NULL
-            OR a.project IS NULL AND NOT EXISTS (
-               -- it was pruned
-               SELECT FROM checkpoint c
-                WHERE c.project = r.project AND c.subject = r.subject
-                  AND CASE WHEN r.counter IS NULL THEN r.created_at <= (c.data ->> 'last_at')::timestamptz
-                           ELSE r.number <= (c.data ->> r.counter)::integer END)
-        UNION ALL
-        -- rows that people write themselves are what was recorded of them last
+        -- the rows of all tables are what the events that wrote them last say of them
         SELECT COALESCE(l.project, n.project), COALESCE(l.subject, n.subject), l.seq,
-               CASE WHEN n.project IS NULL THEN 'the row that it records is not there'
-                    WHEN l.data IS NULL THEN 'there is such a row, and nothing records it'
-                    WHEN NOT l.data ? 'after' THEN 'the row that it says was deleted is there'
-                    ELSE 'the row is not what it records' END
-          FROM (SELECT DISTINCT ON (a.project, a.subject) a.project, a.subject, a.seq, a.data
-                  FROM promote.audit_of($1) a
-                 WHERE a.data ? 'after' OR a.data ? 'before'
-                 ORDER BY a.project, a.subject, a.seq DESC) l
-          FULL JOIN promote.recorded_rows($1) n ON n.project = l.project AND n.subject = l.subject
-         WHERE l.data -> 'after' IS DISTINCT FROM n.facts
-        UNION ALL
-        -- deployments have come as far as the log says
-        SELECT COALESCE(d.project, s.project), COALESCE(d.subject, s.subject), s.seq,
-               'deployment ' || COALESCE(d.deployment, s.deployment)
-               || ': it has not come as far as the log says, or further'
-          FROM (SELECT d.*, d.project || '-' || d.environment || '-' || d.component AS subject
-                  FROM promote.deployments_of($1) d) AS d
-          FULL JOIN step AS s
-            ON s.project = d.project AND s.subject = d.subject AND s.deployment = d.deployment
-         WHERE CASE WHEN s.seq IS NULL
-                    THEN (d.status NOT IN ('PENDING', 'PROPOSED') OR d.fencing > 0 OR d.reason IS NOT NULL
-                          OR d.action = 'PLAN' AND d.plan_digest IS NOT NULL)
-                         AND NOT EXISTS (SELECT FROM checkpoint c
-                                          WHERE c.project = d.project AND c.subject = d.subject
-                                            AND d.deployment <= (c.data ->> 'deployment')::integer)
-                    ELSE s.data IS DISTINCT FROM (SELECT promote.deployment_state(o) FROM promote.deployment o
-                                                   WHERE o.project = d.project AND o.environment = d.environment
-                                                     AND o.component = d.component
-                                                     AND o.deployment = d.deployment) END
+               CASE WHEN COALESCE(l.name, n.name) = COALESCE(l.subject, n.subject) THEN '' ELSE COALESCE(l.name, n.name) || ': ' END
+               || CASE WHEN n.name IS NULL THEN 'the row that it records is not there'
+                       WHEN l.name IS NULL THEN 'there is such a row, and nothing records it'
+                       WHEN l.digest IS NULL THEN 'the row that it says was deleted is there'
+                       ELSE 'the row is not what it records' END
+          FROM (SELECT DISTINCT ON (m.project, m.subject, m.name) m.project, m.subject, m.name, m.seq, m.digest
+                  FROM (SELECT a.project, a.subject, r.name, a.seq, r.digest
+                          FROM promote.audit_of($1) AS a
+                         CROSS JOIN LATERAL pg_catalog.jsonb_each_text(a.rows) AS r (name, digest)
+                         WHERE r.name <> 'salt'
+                        UNION ALL
+                        SELECT a.project, a.subject, a.subject, a.seq,
+                               pg_catalog.encode(promote.jsonb_digest(a.data -> 'after'), 'hex')
+                          FROM promote.audit_of($1) AS a
+                         WHERE a.data ? 'after' OR a.data ? 'before') AS m
+                 ORDER BY m.project, m.subject, m.name, m.seq DESC) AS l
+          FULL JOIN promote.recorded_rows($1) AS n
+            ON n.project = l.project AND n.subject = l.subject AND n.name = l.name
+         WHERE l.digest IS DISTINCT FROM n.digest AND NOT (l.digest IS NULL AND n.open)
         UNION ALL
         -- configurations are what their digests say, and are there
-        SELECT h.project, h.subject, NULL, h.what || ': its configuration is not there or was changed'
-          FROM carried h
-          JOIN (SELECT k.project, k.digest
-                  FROM (SELECT DISTINCT k.project, k.digest FROM carried k) k
-                 WHERE NOT COALESCE((SELECT c.digest = promote.jsonb_digest(c.params) FROM promote.config c
-                                      WHERE c.project = k.project AND c.digest = k.digest), false)) wrong
-            ON wrong.project = h.project AND wrong.digest = h.digest
+        SELECT k.project, w.subject, NULL, w.what || ': its configuration is not there or was changed'
+          FROM (SELECT h.project, h.digest, pg_catalog.array_agg(h.subject) AS subjects, pg_catalog.array_agg(h.what) AS whats
+                  FROM (SELECT i.project, i.name AS subject, 'revision ' || r.revision AS what, r.digest
+                          FROM promote.instances_of($1) AS i
+                         CROSS JOIN LATERAL (SELECT v.revision, v.digest FROM promote.revision AS v
+                                              WHERE v.project = i.project AND v.environment = i.environment
+                                                AND v.component = i.component OFFSET 0) AS r
+                        UNION ALL
+                        SELECT i.project, i.name, 'deployment ' || d.deployment, d.rendered_digest
+                          FROM promote.instances_of($1) AS i
+                         CROSS JOIN LATERAL (SELECT e.deployment, e.rendered_digest FROM promote.deployment AS e
+                                              WHERE e.project = i.project AND e.environment = i.environment
+                                                AND e.component = i.component OFFSET 0) AS d) AS h
+                 GROUP BY h.project, h.digest) AS k
+         CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(k.subjects), pg_catalog.unnest(k.whats)) AS w (subject, what)
+         WHERE NOT COALESCE((SELECT c.digest = promote.jsonb_digest(c.params) FROM promote.config AS c
+                              WHERE c.project = k.project AND c.digest = k.digest), false)
         UNION ALL
         -- instances are where their history has brought them
-        SELECT i.project, i.name, NULL, 'the instance does not say what its history says'
-          FROM (SELECT i.* FROM promote.instance i WHERE $1 IS NULL
-                UNION ALL
-                SELECT i.* FROM promote.instance i WHERE i.name = $1) i
-          LEFT JOIN (SELECT r.project, r.environment, r.component, pg_catalog.max(r.revision) AS revision
-                       FROM promote.revisions_of($1) r GROUP BY 1, 2, 3) last
-            ON last.project = i.project AND last.environment = i.environment
-               AND last.component = i.component
-          LEFT JOIN promote.revisions_of($1) r
-            ON r.project = i.project AND r.environment = i.environment
-               AND r.component = i.component AND r.revision = i.revision
-          LEFT JOIN (SELECT d.project, d.environment, d.component, pg_catalog.max(d.deployment) AS deployment
-                       FROM promote.deployments_of($1) d GROUP BY 1, 2, 3) planned
-            ON planned.project = i.project AND planned.environment = i.environment
-               AND planned.component = i.component
-          LEFT JOIN change ON change.project = i.project AND change.subject = i.name
-          LEFT JOIN done ON done.project = i.project AND done.subject = i.name
-         WHERE (i.status <> CASE WHEN change.deployment IS NULL THEN 'INITIALIZED'
-                                 WHEN change.status <> 'COMPLETED' THEN 'FAILED'
-                                 WHEN change.action = 'PROVISION' THEN 'PROVISIONED'
-                                 WHEN change.action = 'DECOMMISSION' THEN 'DECOMMISSIONED'
-                                 ELSE '' END
-                OR i.changed_by <> COALESCE(change.deployment, 0)
-                OR i.deployed_by IS DISTINCT FROM
-                   CASE WHEN done.action = 'PROVISION' THEN done.deployment END
-                OR i.deployed_revision IS DISTINCT FROM
-                   CASE WHEN done.action = 'PROVISION' THEN done.revision END
-                OR i.revision <> COALESCE(last.revision, 0)
-                OR i.deployment <> COALESCE(planned.deployment, 0)
-                OR i.version_constraint IS DISTINCT FROM r.version_constraint
-                OR i.release_channel IS DISTINCT FROM r.release_channel)
+        SELECT o.project, o.name, NULL, 'the instance does not say what its history says'
+          FROM promote.instances_of($1) AS o
+         CROSS JOIN LATERAL (SELECT i.* FROM promote.instance AS i
+                              WHERE i.project = o.project AND i.environment = o.environment AND i.component = o.component) AS i
+          LEFT JOIN LATERAL (SELECT r.revision, r.version_constraint, r.release_channel FROM promote.revision AS r
+                              WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
+                              ORDER BY r.revision DESC LIMIT 1) AS last ON true
+          LEFT JOIN LATERAL (SELECT d.deployment FROM promote.deployment AS d
+                              WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
+                              ORDER BY d.deployment DESC LIMIT 1) AS planned ON true
+          LEFT JOIN LATERAL (SELECT d.action, d.status FROM promote.deployment AS d
+                              WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
+                                AND d.deployment = i.changed_by LIMIT 1) AS change ON true
+          LEFT JOIN LATERAL (SELECT d.action, d.status, d.revision FROM promote.deployment AS d
+                              WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
+                                AND d.deployment = i.deployed_by LIMIT 1) AS done ON true
+         WHERE i.status <> CASE WHEN i.changed_by = 0 THEN 'INITIALIZED'
+                                WHEN change.action IN ('PROVISION', 'DECOMMISSION') AND change.status IN ('FAILED', 'ABORTED') THEN 'FAILED'
+                                WHEN change.action = 'PROVISION' AND change.status = 'COMPLETED' THEN 'PROVISIONED'
+                                WHEN change.action = 'DECOMMISSION' AND change.status = 'COMPLETED' THEN 'DECOMMISSIONED'
+                                ELSE '' END
+            OR (i.deployed_by IS NULL) <> (i.deployed_revision IS NULL)
+            OR i.deployed_by IS NOT NULL
+               AND (done.action, done.status, done.revision) IS DISTINCT FROM ('PROVISION', 'COMPLETED', i.deployed_revision)
+            OR i.revision <> COALESCE(last.revision, 0)
+            OR i.deployment <> COALESCE(planned.deployment, 0)
+            OR i.version_constraint IS DISTINCT FROM last.version_constraint
+            OR i.release_channel IS DISTINCT FROM last.release_channel
         UNION ALL
         -- and what waits comes to its turn
-        SELECT d.project, d.project || '-' || d.environment || '-' || d.component, NULL,
-               'its queue stands still: deployments wait, and none is due'
-          FROM promote.deployments_of($1) d
-         WHERE d.status IN ('PENDING', 'APPROVED', 'RUNNING')
-         GROUP BY d.project, d.environment, d.component
-        HAVING pg_catalog.count(d.due_at) FILTER (WHERE pg_catalog.isfinite(d.due_at)) = 0
+        SELECT i.project, i.name, NULL, 'its queue stands still: deployments wait, and none is due'
+          FROM promote.instances_of($1) AS i
+         CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS waiting,
+                                    pg_catalog.count(d.due_at) FILTER (WHERE pg_catalog.isfinite(d.due_at)) AS due
+                               FROM promote.deployment AS d
+                              WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
+                                AND d.status IN ('PENDING', 'APPROVED', 'RUNNING')) AS q
+         WHERE q.waiting > 0 AND q.due = 0
         UNION ALL
-        -- requests are where their chains have brought them, and their items with them
-        SELECT COALESCE(q.project, l.project), COALESCE(q.subject, l.subject), l.seq, p.problem
-          FROM (SELECT r.*, 'request ' || r.project || '/' || r.request AS subject FROM promote.promotion_request r
-                 WHERE $1 IS NULL
-                UNION ALL
-                SELECT r.*, $1 FROM promote.promotion_request r
-                 WHERE r.project = pg_catalog."substring"($1, '^request ([a-z0-9_]+)/')
-                   AND r.request::text = pg_catalog."substring"($1, '^request [a-z0-9_]+/([0-9]+)$')) q
-          FULL JOIN (SELECT DISTINCT ON (a.project, a.subject) a.*
-                       FROM promote.audit_of($1) a WHERE a.event LIKE 'request.%'
-                      ORDER BY a.project, a.subject, a.seq DESC) l
-            ON l.project = q.project AND l.subject = q.subject
-         CROSS JOIN LATERAL (
-            SELECT 'the request that it records is not there' AS problem WHERE q.project IS NULL
-            UNION ALL
-            SELECT 'there is such a request, and nothing records it' WHERE l.project IS NULL
-            UNION ALL
-            SELECT 'the request has not come as far as its log says, or further'
-             WHERE (q.status, q.wave, q.reason)
-                   IS DISTINCT FROM (l.data ->> 'status', (l.data ->> 'wave')::integer, l.data ->> 'reason')
-               AND q.project IS NOT NULL AND l.project IS NOT NULL) p
+        -- projects have counted their requests, and say where their last pruning is told of
+        SELECT p.project, p.project, NULL, 'the project does not say how many requests it had, or where its last pruning is'
+          FROM promote.project AS p
+         WHERE ($1 IS NULL OR p.project = $1)
+           AND (p.request <> COALESCE((SELECT r.request FROM promote.promotion_request AS r WHERE r.project = p.project
+                                        ORDER BY r.request DESC LIMIT 1), 0)
+                OR p.pruned IS DISTINCT FROM (SELECT pg_catalog.max(a.seq) FROM promote.audit_log AS a
+                                               WHERE a.project = p.project AND a.subject = p.project
+                                                 AND a.event IN ('audit.pruned', 'audit.checkpoint')))
         UNION ALL
-        -- stops of the line stand, and were lifted, as the chains of the projects that they stopped say
-        SELECT e.project, e.subject, e.seq, 'stop ' || (e.data ->> 'stop') || ' of the line is not what it records'
-          FROM promote.audit_of($1) e
-          LEFT JOIN promote.line_stop s ON s.stop = (e.data ->> 'stop')::integer
-         WHERE e.event IN ('line.stopped', 'line.resumed')
-           AND (s.stop IS NULL
-                OR s.project IS DISTINCT FROM CASE e.data ->> 'scope' WHEN 'project' THEN e.project END
-                OR (e.actor, e.database_role, e.data ->> 'reason')
-                   IS DISTINCT FROM CASE e.event WHEN 'line.stopped' THEN (s.actor, s.database_role, s.reason)
-                                                 ELSE (s.lifted_by, s.lifted_role, s.message) END)
+        -- types that hold data are those that promote came with
+        SELECT '*', 'stateful_type ' || COALESCE(b.pattern, s.pattern) || '/t', NULL, 'it is not as promote came with it'
+          FROM promote.builtin_stateful_types() AS b
+          FULL JOIN (SELECT t.pattern, t.description FROM promote.stateful_type AS t WHERE t.builtin) AS s
+            ON s.pattern = b.pattern
+         WHERE (s.pattern IS NULL OR b.pattern IS NULL OR s.description IS DISTINCT FROM b.description)
+           AND ($1 IS NULL OR $1 = 'stateful_type ' || COALESCE(b.pattern, s.pattern) || '/t')
         UNION ALL
-        SELECT COALESCE(s.project, '*'), COALESCE(s.project, '*'), NULL,
-               'stop ' || s.stop || ' of the line: nothing records that it was ' || n.what
-          FROM promote.line_stop s
-         CROSS JOIN LATERAL (VALUES ('line.stopped', 'made', s.stopped_at),
-                                    ('line.resumed', 'lifted', s.lifted_at)) AS n (event, what, at)
-         WHERE n.at IS NOT NULL AND ($1 IS NULL OR s.project = $1)
-           AND NOT EXISTS (SELECT FROM promote.audit_log a
-                            WHERE a.event IN ('line.stopped', 'line.resumed') AND a.event = n.event
-                              AND (a.data ->> 'stop')::integer = s.stop)
-           -- it was not pruned, and there was a project to record it
-           AND NOT EXISTS (SELECT FROM promote.audit_log c
-                            WHERE c.event = 'audit.checkpoint' AND c.subject = c.project
-                              AND (s.project IS NULL OR c.project = s.project)
-                              AND (c.data ->> 'last_at')::timestamptz >= n.at)
-           AND (s.project IS NOT NULL
-                OR EXISTS (SELECT FROM promote.audit_log p WHERE p.subject = 'project ' || p.project AND p.at < n.at))
+        SELECT '*', 'trigger ' || g.trigger_name || ' of ' || g.table_name, NULL, g.problem || ': see promote.restore_guards'
+          FROM promote.guard_problems() AS g
+         WHERE $1 IS NULL
         UNION ALL
         SELECT NULL, $1, NULL, 'there is no such instance, and nothing is recorded of it'
          WHERE $1 IS NOT NULL
@@ -395,13 +258,21 @@ REVOKE ALL ON FUNCTION promote.audit_problems(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.audit_problems(text) IS
 'What promote.verify_audit returns to those who may ask it';
 
+CREATE FUNCTION promote.restore_guards()
+    RETURNS TABLE (table_name text, trigger_name text, problem text)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10
+    AS 'MODULE_PATHNAME', 'promote_restore_guards';
+REVOKE ALL ON FUNCTION promote.restore_guards() FROM PUBLIC;
+COMMENT ON FUNCTION promote.restore_guards() IS
+'Makes the triggers that guard and record what they were when the extension was created, and returns those that were not. For the owner of the tables; recorded';
+
 CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
     RETURNS TABLE (project text, subject text, seq bigint, problem text)
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_verify_audit';
 REVOKE ALL ON FUNCTION promote.verify_audit(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.verify_audit(text) IS
-'What is wrong with the record of one subject or of all: a row per problem, none where every chain is whole, every revision, deployment, vote and override is recorded as it stands, with its configuration, and every instance is where they brought it';
+'What is wrong with the record of one subject or of all: a row per problem, none where every chain is whole, every row of every table is recorded as it stands, with its configuration, every instance is where its history has brought it, and every guard stands';
 
 CREATE FUNCTION promote.audit_head(project text DEFAULT NULL)
     RETURNS TABLE (project text, subject text, seq bigint, hash bytea)

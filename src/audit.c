@@ -2,9 +2,10 @@
  * audit.c: the chained record of what happened to whom.
  *
  * A row's hash is the digest (json/digest.h) of an object that holds every
- * other column under its name, the previous row's hash among them; times are
- * UTC with microseconds, hashes hexadecimal.  doc/audit.md spells it out, so
- * that a chain can be verified without this code.
+ * other column under its name, the previous row's hash among them, and of the
+ * rows that the event tells of a digest; times are UTC with microseconds,
+ * hashes hexadecimal.  doc/audit.md spells it out, so that a chain can be
+ * verified without this code.
  *
  * Appending needs the chain's head, and the subject's row locked so that the
  * head stays the head; the callers have both anyway.
@@ -18,9 +19,12 @@
 #include "json/digest.h"
 #include "json/reader.h"
 #include "json/builder.h"
+#include "record.h"
+#include "record_mark.h"
 #include "spi.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/array.h"
@@ -84,12 +88,15 @@ audit_hash(const AuditEvent *event)
 	json_build_field(&builder, "event", event->event);
 	json_build_key(&builder, "data", 4);
 	json_build_value(&builder, &data);
+	json_build_field(&builder, "rows", event->rows ? audit_hex(json_digest(event->rows)) : NULL);
 	json_build_field(&builder, "previous_hash", audit_hex(event->previous_hash));
 	json_build_end_object(&builder);
 	return json_digest(json_builder_finish(&builder));
 }
 
-/* One row of audit_log as ten parameters. */
+#define AUDIT_COLUMNS 11
+
+/* One row of audit_log as parameters. */
 static void
 audit_values(const AuditEvent *row, const bytea *hash, Datum *values, bool *nulls)
 {
@@ -101,9 +108,11 @@ audit_values(const AuditEvent *row, const bytea *hash, Datum *values, bool *null
 	values[5] = CStringGetTextDatum(row->database_role);
 	values[6] = CStringGetTextDatum(row->event);
 	values[7] = JsonbPGetDatum(row->data);
-	values[8] = PointerGetDatum(row->previous_hash);
-	values[9] = PointerGetDatum(hash);
-	nulls[8] = row->previous_hash == NULL;
+	values[8] = JsonbPGetDatum(row->rows);
+	values[9] = PointerGetDatum(row->previous_hash);
+	values[10] = PointerGetDatum(hash);
+	nulls[8] = row->rows == NULL;
+	nulls[9] = row->previous_hash == NULL;
 }
 
 /*
@@ -134,8 +143,8 @@ audit_read_head(const char *project, const char *subject, AuditHead *head)
 
 /*
  * Append events to the chain whose head is given, in one statement, and move
- * the head.  Runs inside a scope of spi.h; the caller holds the lock on the
- * subject.
+ * the head; the last tells of the rows that were written.  Runs inside a
+ * scope of spi.h; the caller holds the lock on the subject.
  */
 void
 audit_append(AuditHead *head, const char *project, const char *subject,
@@ -143,27 +152,28 @@ audit_append(AuditHead *head, const char *project, const char *subject,
 {
 #define INSERT_ROW \
 	"INSERT INTO promote.audit_log (project, subject, seq, at, actor," \
-	" database_role, event, data, previous_hash, hash)" \
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+	" database_role, event, data, rows, previous_hash, hash)" \
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 #define ROW_TYPES \
 	TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID, \
-	TEXTOID, TEXTOID, JSONBOID, BYTEAOID, BYTEAOID
-#define TWO_ROWS INSERT_ROW ", ($11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
+	TEXTOID, TEXTOID, JSONBOID, JSONBOID, BYTEAOID, BYTEAOID
+#define TWO_ROWS INSERT_ROW ", ($12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)"
 	static Statement inserts[AUDIT_MAX_ENTRIES] = {
-		{.text = INSERT_ROW,.parameters = 10,.types = {ROW_TYPES}},
-		{.text = TWO_ROWS,.parameters = 20,.types = {ROW_TYPES, ROW_TYPES}}
+		{.text = INSERT_ROW,.parameters = AUDIT_COLUMNS,.types = {ROW_TYPES}},
+		{.text = TWO_ROWS,.parameters = 2 * AUDIT_COLUMNS,.types = {ROW_TYPES, ROW_TYPES}}
 	};
-	Datum		values[AUDIT_MAX_ENTRIES * 10];
-	bool		nulls[AUDIT_MAX_ENTRIES * 10] = {false};
+	Datum		values[AUDIT_MAX_ENTRIES * AUDIT_COLUMNS];
+	bool		nulls[AUDIT_MAX_ENTRIES * AUDIT_COLUMNS] = {false};
 
 	Assert(count > 0 && count <= AUDIT_MAX_ENTRIES);
 	for (int i = 0; i < count; i++)
 	{
 		AuditEvent	row = {project, subject, head->seq + 1, GetCurrentTimestamp(),
-			current_actor(), current_database_role(), entries[i].event, entries[i].data, head->hash};
+			current_actor(), current_database_role(), entries[i].event, entries[i].data,
+			i == count - 1 ? mark_take(project, subject) : NULL, head->hash};
 		bytea	   *hash = audit_hash(&row);
 
-		audit_values(&row, hash, values + 10 * i, nulls + 10 * i);
+		audit_values(&row, hash, values + AUDIT_COLUMNS * i, nulls + AUDIT_COLUMNS * i);
 		head->seq = row.seq;
 		head->hash = hash;
 	}
@@ -208,8 +218,8 @@ audit_note_facts(const char *project, const char *subject, const char *event, Js
 
 /*
  * promote.audit_hash(project text, subject text, seq bigint, at timestamptz,
- * actor text, database_role text, event text, data jsonb, previous_hash bytea)
- * returns bytea; only previous_hash may be NULL
+ * actor text, database_role text, event text, data jsonb, rows jsonb,
+ * previous_hash bytea) returns bytea; only rows and previous_hash may be NULL
  */
 Datum
 promote_audit_hash(PG_FUNCTION_ARGS)
@@ -227,7 +237,8 @@ promote_audit_hash(PG_FUNCTION_ARGS)
 	event.database_role = text_to_cstring(PG_GETARG_TEXT_PP(5));
 	event.event = text_to_cstring(PG_GETARG_TEXT_PP(6));
 	event.data = PG_GETARG_JSONB_P(7);
-	event.previous_hash = PG_ARGISNULL(8) ? NULL : PG_GETARG_BYTEA_PP(8);
+	event.rows = PG_ARGISNULL(8) ? NULL : PG_GETARG_JSONB_P(8);
+	event.previous_hash = PG_ARGISNULL(9) ? NULL : PG_GETARG_BYTEA_PP(9);
 	PG_RETURN_BYTEA_P(audit_hash(&event));
 }
 
@@ -357,7 +368,33 @@ audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *na
 	return json_builder_finish(&builder);
 }
 
-/* The same of a row that is a value. */
+/*
+ * The columns that are left of a table's own without those named; NULL: it is
+ * no table of ours, and has no own.  What its owner has added is none.
+ */
+static const char **
+own_columns(Oid row_type, const char *const *without, int *count)
+{
+	const char **own = NULL;
+	int			left = 0;
+	Relation	table = record_table(row_type);
+
+	if (table == NULL)
+		return NULL;
+	own = palloc(table->rd_rel->relnatts * sizeof(char *));
+	for (int i = 0; i < table->rd_rel->relnatts; i++)
+	{
+		const char *name = NameStr(TupleDescAttr(RelationGetDescr(table), i)->attname);
+
+		if (record_owns(table, name) && !is_named(name, without, *count))
+			own[left++] = pstrdup(name);
+	}
+	*count = left;
+	table_close(table, AccessShareLock);
+	return own;
+}
+
+/* The same of a row that is a value; of a table of ours only what promote made it with. */
 Jsonb *
 audit_facts_of_value(HeapTupleHeader row, bool named, const char *const *names, int count)
 {
@@ -365,12 +402,14 @@ audit_facts_of_value(HeapTupleHeader row, bool named, const char *const *names, 
 												  HeapTupleHeaderGetTypMod(row));
 	HeapTupleData tuple;
 	Jsonb	   *facts;
+	const char *const *own;
 
 	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;
 	tuple.t_data = row;
-	facts = audit_facts(&tuple, row_type, named, names, count);
+	own = named ? NULL : own_columns(row_type->tdtypeid, names, &count);
+	facts = audit_facts(&tuple, row_type, named || own, own ? own : names, count);
 	ReleaseTupleDesc(row_type);
 	return facts;
 }

@@ -30,6 +30,7 @@ typedef struct AuditEvent
 	const char *database_role;
 	const char *event;
 	const Jsonb *data;
+	const Jsonb *rows;			/* digests of rows that were written; NULL: none */
 	const bytea *previous_hash; /* NULL: the first of its chain */
 } AuditEvent;
 

@@ -321,7 +321,7 @@ append_facts(JsonBuilder *builder, const Observed *observed, const char *event)
 	audit_note_facts(observed->key.project, name, event, builder);
 }
 
-/* Record a report that changed what is known; never a value of it. */
+/* Record a report that says something else than the one before; never a value of it. */
 static void
 record_report(const Report *report, const Outcome *outcome)
 {
@@ -354,8 +354,7 @@ write_report(Report *report, Outcome *outcome)
 	outcome->differences = JB_ROOT_COUNT(diff);
 	write_observation(report, outcome->differences);
 	write_items(report, diff, outcome);
-	if (outcome->opened + outcome->moved + outcome->gone > 0)
-		record_report(report, outcome);
+	record_report(report, outcome);
 }
 
 /* Take a report; returns how many differences it shows. */
@@ -490,7 +489,8 @@ record_adoption(const Observed *observed, const Staged *staged, int count)
 {
 	static Statement note = {
 		.text = "UPDATE promote.drift_item AS d SET adopted_revision = $5 WHERE " OPEN_ITEMS("d")
-		" AND d.changed_by = $4 AND d.kind = 'config' AND d.dismissed_at IS NULL",
+		" AND d.changed_by = $4 AND d.kind = 'config' AND d.dismissed_at IS NULL"
+		" AND d.adopted_revision IS DISTINCT FROM $5",
 		.parameters = 5,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID}
 	};
@@ -501,7 +501,7 @@ record_adoption(const Observed *observed, const Staged *staged, int count)
 	values[3] = Int32GetDatum(observed->changed_by);
 	values[4] = Int32GetDatum(staged->new_revision);
 	statement_run(&note, values, NULL, false);
-	if (!staged->changed)
+	if (!staged->changed && SPI_processed == 0)
 		return;
 	begin_facts(&builder, observed);
 	json_build_field(&builder, "digest", audit_hex(observed->digest));

@@ -149,11 +149,11 @@ write_report(const Health *health)
 }
 
 /*
- * Append a report that says something new to the instance's chain, and tell
- * listeners.  What the reporter says is left out: it may quote anything.
+ * Append a report to the instance's chain, and tell listeners where it says
+ * something new.  What the reporter says is left out: it may quote anything.
  */
 static void
-record_report(const Health *health, int32 report, int32 revision, int32 deployed_by)
+record_report(const Health *health, int32 report, int32 revision, int32 deployed_by, bool is_new)
 {
 	const char *name = instance_key_name(&health->key);
 	JsonBuilder	builder;
@@ -166,7 +166,8 @@ record_report(const Health *health, int32 report, int32 revision, int32 deployed
 	json_build_number(&builder, "revision", revision);
 	json_build_number(&builder, "deployment", deployed_by);
 	audit_note_facts(health->key.project, name, "health.reported", &builder);
-	notify(&(Notice) {name, revision, 0, "HEALTH", health->healthy ? "HEALTHY" : "UNHEALTHY"});
+	if (is_new)
+		notify(&(Notice) {name, revision, 0, "HEALTH", health->healthy ? "HEALTHY" : "UNHEALTHY"});
 }
 
 /* Take a report, past the guards; returns its row, in the caller's memory context. */
@@ -183,8 +184,7 @@ take_report(const Health *health, MemoryContext caller)
 	inner = MemoryContextSwitchTo(caller);
 	row = datumCopy(spi_value(rows, 0, 1, &isnull), false, -1);
 	MemoryContextSwitchTo(inner);
-	if (spi_bool(rows, 0, 5))
-		record_report(health, spi_integer(rows, 0, 2), spi_integer(rows, 0, 3), spi_integer(rows, 0, 4));
+	record_report(health, spi_integer(rows, 0, 2), spi_integer(rows, 0, 3), spi_integer(rows, 0, 4), spi_bool(rows, 0, 5));
 	return row;
 }
 

@@ -169,7 +169,7 @@ append_event(const char *project, const char *event, int32 stop, bool everything
 	audit_note_facts(project, project, event, &builder);
 }
 
-/* Append what happened to the chain of every project concerned, and tell listeners. */
+/* Append what happened to the chain of every project concerned, and of none where it is all, and tell listeners. */
 static void
 record(List *projects, const char *project, const char *event, int32 stop, const char *words)
 {
@@ -177,6 +177,8 @@ record(List *projects, const char *project, const char *event, int32 stop, const
 
 	foreach(cell, projects)
 		append_event(lfirst(cell), event, stop, project == NULL, words);
+	if (project == NULL)
+		append_event(AUDIT_NO_PROJECT, event, stop, true, words);
 	notify_line(project, event);
 }
 

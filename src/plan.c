@@ -13,6 +13,7 @@
 #include "json/reader.h"
 #include "mask.h"
 #include "plan_document.h"
+#include "record.h"
 #include "secrets.h"
 #include "stage.h"
 #include "trigger.h"
@@ -227,6 +228,7 @@ write_plan(PlanTarget *target, const Jsonb *plan, bytea *digest)
 	plan_document_read(plan, target_secrets(target), rows, row_type, &summary);
 	insert_rows(&target->deployment, rows, row_type);
 	tuplestore_end(rows);
+	record_plan_changes(&target->deployment.key, target->deployment.deployment, target->deployment.fencing);
 	return update_deployment(&target->deployment, digest, &summary);
 }
 

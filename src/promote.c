@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "actor.h"
+#include "record_mark.h"
 #include "schema_document.h"
 #include "secret_key.h"
 #include "wipe.h"
@@ -20,6 +21,7 @@ void
 _PG_init(void)
 {
 	actor_init();
+	mark_init();
 	schema_document_init();
 	secret_key_init();
 	wipe_init();

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "actor.h"
+#include "audit.h"
 #include "errors.h"
 #include "grants.h"
 #include "history.h"
@@ -249,11 +250,16 @@ keep_result(const Promotion *promotion, const char *key, const bytea *request,
 		JsonbPGetDatum(staged->diff)
 	};
 
+	JsonBuilder facts;
 	bool		was = guard_open(true);
 
 	PG_TRY();
 	{
 		statement_run(&keep, values, nulls, false);
+		audit_begin(&facts);
+		json_build_field(&facts, "idempotency_key", key);
+		audit_note_facts(promotion->destination.project, instance_key_name(&promotion->destination),
+						 "idempotency_key.inserted", &facts);
 	}
 	PG_FINALLY();
 	{

@@ -7,9 +7,8 @@
  * checkpoint's own columns previous_hash is the seal: the hash over the
  * others.  What was pruned, the chain of the project tells (audit.pruned).
  *
- * What verifying would have needed from the rows that go is carried along:
- * up to which revision, deployment and vote things were recorded there, what
- * ran at that time, and what has run last.
+ * What verifying needs from the rows that go is carried along: what they said
+ * last of the rows of other tables that were written.
  */
 #include "postgres.h"
 
@@ -60,13 +59,13 @@ prune_is_at_work(void)
 
 /* Run a statement that rewrites the log. */
 static void
-run_pruning(Statement *statement, Datum *values)
+run_pruning(Statement *statement, Datum *values, const bool *nulls)
 {
 	Assert(!pruning);
 	pruning = true;
 	PG_TRY();
 	{
-		guarded_run(statement, values, NULL);
+		guarded_run(statement, values, nulls);
 	}
 	PG_FINALLY();
 	{
@@ -156,7 +155,8 @@ take_event(const Chain *chain, SPITupleTable *rows, uint64 row, AuditEvent *even
 		.database_role = spi_text(rows, row, 4),
 		.event = spi_text(rows, row, 5),
 		.data = spi_jsonb(rows, row, 6),
-		.previous_hash = spi_bytea(rows, row, 7)
+		.rows = spi_jsonb(rows, row, 7),
+		.previous_hash = spi_bytea(rows, row, 8)
 	};
 }
 
@@ -196,7 +196,7 @@ check_rows(Chain *chain, SPITupleTable *rows, uint64 count, AuditHead *head, Mem
 	for (uint64 i = 0; i < count; i++)
 	{
 		AuditEvent	event;
-		bytea	   *hash = spi_bytea(rows, i, 8);
+		bytea	   *hash = spi_bytea(rows, i, 9);
 		MemoryContext inner;
 
 		take_event(chain, rows, i, &event);
@@ -218,7 +218,7 @@ static void
 check_chain(Chain *chain)
 {
 	static Statement read = {
-		.text = "SELECT a.seq, a.at, a.actor, a.database_role, a.event, a.data, a.previous_hash, a.hash"
+		.text = "SELECT a.seq, a.at, a.actor, a.database_role, a.event, a.data, a.rows, a.previous_hash, a.hash"
 		" FROM promote.audit_log AS a WHERE a.project = $1 AND a.subject = $2 AND a.seq <= $3"
 		" ORDER BY a.project, a.subject, a.seq",
 		.parameters = 3,
@@ -251,42 +251,23 @@ check_chain(Chain *chain)
 /* ---- the checkpoint ---- */
 
 /*
- * What verifying needs from the rows that go, and from a checkpoint among
- * them.  A row of the step that ended what ran is told by the one before.
+ * What is told of the rows that go, those that a checkpoint among them stands
+ * for counted; and what they said last of rows of other tables.  Of what is
+ * gone nothing has to be known.  The salt is one of theirs.
  */
 static SPITupleTable *
 read_carried(const Chain *chain)
 {
 	static Statement read = {
-		.text = "WITH gone AS MATERIALIZED (SELECT a.seq, a.event, a.data FROM promote.audit_log AS a"
-		"  WHERE a.project = $1 AND a.subject = $2 AND a.seq <= $3),"
-		" last AS (SELECT g.data FROM gone AS g WHERE g.event = '" AUDIT_CHECKPOINT "'),"
-		" step AS (SELECT g.seq, (g.data ->> 'deployment')::integer AS deployment, g.data ->> 'status' AS status,"
-		"   pg_catalog.lag(g.data ->> 'status') OVER (PARTITION BY (g.data ->> 'deployment')::integer ORDER BY g.seq) AS was"
-		"  FROM gone AS g WHERE g.event IN ('deployment.approved', 'deployment.started', 'deployment.released',"
-		"   'deployment.lost', 'deployment.completed', 'deployment.failed', 'deployment.aborted')),"
-		" ran AS (SELECT s.seq, s.deployment, s.status FROM step AS s JOIN promote.instance AS i ON i.name = $2"
-		"  JOIN promote.deployment AS d ON d.project = i.project AND d.environment = i.environment"
-		"   AND d.component = i.component AND d.deployment = s.deployment AND d.action <> 'PLAN'"
-		"  WHERE (s.was = 'RUNNING' OR s.was IS NULL AND s.deployment = (SELECT (l.data ->> 'running')::integer FROM last AS l))"
-		"   AND s.status IN ('COMPLETED', 'FAILED', 'ABORTED'))"
-		" SELECT pg_catalog.count(*),"
-		" COALESCE((SELECT (l.data ->> 'rows')::bigint - 1 FROM last AS l), 0),"
-		" pg_catalog.max((g.data ->> 'revision')::integer) FILTER (WHERE g.event IN ('revision.created', '" AUDIT_CHECKPOINT "')),"
-		" pg_catalog.max((g.data ->> 'deployment')::integer) FILTER (WHERE g.event IN"
-		"  ('deployment.created', 'deployment.proposed', '" AUDIT_CHECKPOINT "')),"
-		" pg_catalog.max((g.data ->> 'vote')::integer) FILTER (WHERE g.event IN"
-		"  ('approval.given', 'approval.refused', '" AUDIT_CHECKPOINT "')),"
-		" COALESCE((SELECT s.deployment FROM step AS s WHERE s.status = 'RUNNING' AND NOT EXISTS"
-		"   (SELECT FROM step AS n WHERE n.deployment = s.deployment AND n.seq > s.seq) ORDER BY s.seq DESC LIMIT 1),"
-		"  (SELECT (l.data ->> 'running')::integer FROM last AS l WHERE NOT EXISTS"
-		"   (SELECT FROM step AS n WHERE n.deployment = (l.data ->> 'running')::integer))),"
-		" COALESCE((SELECT r.deployment FROM ran AS r ORDER BY r.seq DESC LIMIT 1),"
-		"  (SELECT (l.data ->> 'changed_by')::integer FROM last AS l)),"
-		" COALESCE((SELECT r.deployment FROM ran AS r WHERE r.status = 'COMPLETED' ORDER BY r.seq DESC LIMIT 1),"
-		"  (SELECT (l.data ->> 'completed')::integer FROM last AS l)),"
-		" (SELECT l.data ->> 'last_at' FROM last AS l)"
-		" FROM gone AS g",
+		.text = "SELECT pg_catalog.count(*),"
+		" COALESCE(pg_catalog.sum((g.data ->> 'rows')::bigint - 1) FILTER (WHERE g.event = '" AUDIT_CHECKPOINT "'), 0)::bigint,"
+		" pg_catalog.max(g.data ->> 'last_at') FILTER (WHERE g.event = '" AUDIT_CHECKPOINT "'),"
+		" (SELECT pg_catalog.jsonb_object_agg(l.name, l.digest) FROM ("
+		"  SELECT DISTINCT ON (r.name) r.name, r.digest FROM promote.audit_log AS a"
+		"  CROSS JOIN LATERAL pg_catalog.jsonb_each_text(a.rows) AS r (name, digest)"
+		"  WHERE a.project = $1 AND a.subject = $2 AND a.seq <= $3 ORDER BY r.name, a.seq DESC) AS l"
+		"  WHERE l.digest IS NOT NULL)"
+		" FROM promote.audit_log AS g WHERE g.project = $1 AND g.subject = $2 AND g.seq <= $3",
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, INT8OID}
 	};
@@ -301,10 +282,9 @@ read_carried(const Chain *chain)
 static Jsonb *
 checkpoint_facts(Chain *chain, SPITupleTable *carried)
 {
-	static const char *const names[] = {"revision", "deployment", "vote", "running", "changed_by", "completed"};
 	JsonBuilder facts;
 	bool		isnull;
-	char	   *last_at = spi_text(carried, 0, 9);
+	char	   *last_at = spi_text(carried, 0, 3);
 
 	chain->pruned = DatumGetInt64(spi_value(carried, 0, 1, &isnull));
 	audit_begin(&facts);
@@ -314,13 +294,6 @@ checkpoint_facts(Chain *chain, SPITupleTable *carried)
 	if (last_at == NULL || strcmp(last_at, audit_time(chain->last_at)) < 0)
 		last_at = audit_time(chain->last_at);
 	json_build_field(&facts, "last_at", last_at);
-	for (int i = 0; i < lengthof(names); i++)
-	{
-		Datum		number = spi_value(carried, 0, i + 3, &isnull);
-
-		if (!isnull)
-			json_build_number(&facts, names[i], DatumGetInt32(number));
-	}
 	json_build_end_object(&facts);
 	return json_builder_finish(&facts);
 }
@@ -343,24 +316,26 @@ hash_at(const Chain *chain)
 
 /* Make the last row that goes the checkpoint. */
 static void
-write_checkpoint(const Chain *chain, const Jsonb *data)
+write_checkpoint(const Chain *chain, const Jsonb *data, const Jsonb *rows)
 {
 	static Statement write = {
 		.text = "UPDATE promote.audit_log AS a SET at = $4, actor = $5, database_role = $6,"
-		" event = '" AUDIT_CHECKPOINT "', data = $7, previous_hash = $8"
+		" event = '" AUDIT_CHECKPOINT "', data = $7, rows = $8, previous_hash = $9"
 		" WHERE a.project = $1 AND a.subject = $2 AND a.seq = $3",
-		.parameters = 8,
-		.types = {TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, BYTEAOID}
+		.parameters = 9,
+		.types = {TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID, BYTEAOID}
 	};
 	AuditEvent	event = {chain->project, chain->subject, chain->cut, GetCurrentTimestamp(),
-		current_actor(), current_database_role(), AUDIT_CHECKPOINT, data, hash_at(chain)};
-	Datum		values[8] = {
+		current_actor(), current_database_role(), AUDIT_CHECKPOINT, data, rows, hash_at(chain)};
+	bool		nulls[9] = {[7] = rows == NULL};
+	Datum		values[9] = {
 		CStringGetTextDatum(event.project), CStringGetTextDatum(event.subject), Int64GetDatum(event.seq),
 		TimestampTzGetDatum(event.at), CStringGetTextDatum(event.actor),
-		CStringGetTextDatum(event.database_role), JsonbPGetDatum(data), PointerGetDatum(audit_hash(&event))
+		CStringGetTextDatum(event.database_role), JsonbPGetDatum(data),
+		JsonbPGetDatum(rows), PointerGetDatum(audit_hash(&event))
 	};
 
-	run_pruning(&write, values);
+	run_pruning(&write, values, nulls);
 }
 
 /* Remove the rows before it. */
@@ -375,7 +350,7 @@ remove_rows(const Chain *chain)
 	Datum		values[3] = {CStringGetTextDatum(chain->project), CStringGetTextDatum(chain->subject),
 	Int64GetDatum(chain->cut)};
 
-	run_pruning(&erase, values);
+	run_pruning(&erase, values, NULL);
 }
 
 /* Prune one chain, if it verifies. */
@@ -384,11 +359,13 @@ prune_chain(Chain *chain)
 {
 	MemoryContext keep = CurrentMemoryContext;
 	MemoryContext each = AllocSetContextCreate(keep, "promote pruning", ALLOCSET_DEFAULT_SIZES);
+	SPITupleTable *carried;
 
 	CHECK_FOR_INTERRUPTS();
 	MemoryContextSwitchTo(each);
 	check_chain(chain);
-	write_checkpoint(chain, checkpoint_facts(chain, read_carried(chain)));
+	carried = read_carried(chain);
+	write_checkpoint(chain, checkpoint_facts(chain, carried), spi_jsonb(carried, 0, 4));
 	remove_rows(chain);
 	MemoryContextSwitchTo(keep);
 	MemoryContextDelete(each);

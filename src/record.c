@@ -1,55 +1,145 @@
 /*
- * record.c: the recorder: what is done to rows that people write themselves,
- * of the registry, of rules, grants and others, is appended to the audit log
- * by the statement that does it.
+ * record.c: the recorders: what is done to rows of any table is in the audit
+ * log.
  *
- * Each row has a chain of its own, whose subject is the table and the row's
- * key.  So appending takes no lock: whoever has written the row holds it, and
- * a key that was just taken or given up is waited for by its index.  A chain
- * that a snapshot does not show is audit_append's to refuse.
+ * Rows that people write themselves, of the registry, of rules, grants and
+ * others, have a chain each, whose subject is the table and the row's key:
+ * record_change appends what is done to them.  That takes no lock: whoever has
+ * written the row holds it, and a key that was just taken or given up is waited
+ * for by its index.  A chain that a snapshot does not show is audit_append's to
+ * refuse.
  *
- * It knows no table: the key is the primary key, in the order of the table's
+ * Rows that verbs write belong to the chain of what the verb is about, an
+ * instance or a request.  The verb appends its event there, and that has the
+ * digests of the rows, which record_row has marked by then.  Where they are
+ * many that are written once, they are a set with one digest, made when it is
+ * whole.
+ *
+ * They know no table: the key is the primary key, in the order of the table's
  * columns, the chain's project the column of that name, and the trigger's
- * arguments are columns that are left out, because a verb keeps and records
- * them, or because nobody is to see them.
+ * arguments are the columns that are recorded.  A column that the table's owner
+ * has added is none of them.
  */
 #include "postgres.h"
 
 #include "audit.h"
 #include "history.h"
 #include "json/builder.h"
+#include "json/digest.h"
 #include "json/reader.h"
 #include "record.h"
+#include "record_mark.h"
 #include "spi.h"
 #include "stage.h"
 #include "trigger.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "nodes/bitmapset.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
+#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(promote_record_change);
+PG_FUNCTION_INFO_V1(promote_record_row);
 PG_FUNCTION_INFO_V1(promote_record_deletion);
 
 #define KEY_MAX_LENGTH 512		/* of a key in a subject; a longer one is there by its hash */
 
+/* The chains that the events of verbs are in. */
+static const ChainKind kinds[] = {
+	{"instance", "%s-%s-%s", {"project", "environment", "component"},
+		" WHERE t.project = pg_catalog.split_part($1, '-', 1)"
+		" AND t.environment = pg_catalog.substring($1, '^[^-]*-(.*)-[^-]*$')"
+		" AND t.component = pg_catalog.substring($1, '-([^-]*)$')"
+	},
+	{"request", "request %s/%s", {"project", "request"},
+		" WHERE t.project = pg_catalog.substring($1, '^request ([a-z0-9_]+)/[0-9]{1,9}$')"
+		" AND t.request = pg_catalog.substring($1, '^request [a-z0-9_]+/([0-9]{1,9})$')::pg_catalog.int4"
+	},
+	{"release", "bundle_release %s/%s", {"bundle", "version"},
+		" WHERE t.bundle = pg_catalog.substring($1, '^bundle_release ([^/]+)/')"
+		" AND t.version = pg_catalog.substring($1, '^bundle_release [^/]+/(.+)$')"
+	},
+	{"line", "%s", {"project"}, " WHERE COALESCE(t.project, '" AUDIT_NO_PROJECT "') = $1"}
+};
+
 /* ---- one row ---- */
 
-/* The trigger that records changes of a table; NULL: it has none. */
+/* A trigger of a table that records; NULL: it has none. */
 Trigger *
-record_trigger(Relation table)
+record_trigger(Relation table, const char *name)
 {
 	TriggerDesc *triggers = table->trigdesc;
 
 	for (int i = 0; triggers && i < triggers->numtriggers; i++)
-		if (strcmp(triggers->triggers[i].tgname, "record_change") == 0)
+		if (strcmp(triggers->triggers[i].tgname, name) == 0)
 			return &triggers->triggers[i];
+	return NULL;
+}
+
+/* The kind of chain that the rows of record_row belong to; NULL: the trigger is record_change. */
+const ChainKind *
+record_kind(const Trigger *trigger)
+{
+	if (strcmp(trigger->tgname, "record_row") != 0)
+		return NULL;
+	for (int i = 0; i < lengthof(kinds); i++)
+		if (strcmp(kinds[i].name, trigger->tgargs[0]) == 0)
+			return &kinds[i];
+	elog(ERROR, "there are no chains of the kind \"%s\"", trigger->tgargs[0]);
+}
+
+/* Are the rows of a table recorded as sets, which all columns of the key but the last tell apart? */
+bool
+record_is_set(Relation table)
+{
+	const char *name = RelationGetRelationName(table);
+
+	return strcmp(name, "planned_change") == 0 || strcmp(name, "deployment_log") == 0;
+}
+
+/* Does a trigger record that column?  The first argument of record_row is no column. */
+static bool
+records(const Trigger *trigger, const char *column)
+{
+	for (int i = trigger && record_kind(trigger) ? 1 : 0; trigger && i < trigger->tgnargs; i++)
+		if (strcmp(trigger->tgargs[i], column) == 0)
+			return true;
+	return false;
+}
+
+/* Is the column one that promote made the table with, and holds against the log? */
+bool
+record_owns(Relation table, const char *column)
+{
+	return records(record_trigger(table, "record_change"), column) ||
+		records(record_trigger(table, "record_row"), column);
+}
+
+/* The table of ours that a type of rows is of, to be closed; NULL: it is of none that is recorded. */
+Relation
+record_table(Oid row_type)
+{
+	Oid			oid = OidIsValid(row_type) ? get_typ_typrelid(row_type) : InvalidOid;
+	Relation	table;
+	char	   *schema;
+
+	if (!OidIsValid(oid) || get_rel_relkind(oid) != RELKIND_RELATION)
+		return NULL;
+	table = table_open(oid, AccessShareLock);
+	schema = get_namespace_name(RelationGetNamespace(table));
+	if (schema && strcmp(schema, "promote") == 0 &&
+		(record_trigger(table, "record_change") || record_trigger(table, "record_row")))
+		return table;
+	table_close(table, AccessShareLock);
 	return NULL;
 }
 
@@ -77,27 +167,38 @@ hashed_key(const StringInfo key)
 																			   PointerGetDatum(bytes)))));
 }
 
-/* A row's subject: its table and its key. */
+/* A table and a key as one. */
 static char *
-row_subject(Relation table, HeapTuple row)
+subject_of(Relation table, const StringInfo key)
+{
+	return psprintf("%s %s", RelationGetRelationName(table),
+					key->len > KEY_MAX_LENGTH ? hashed_key(key) : key->data);
+}
+
+/* What a row, or the set that it is in, is called: its table and its key. */
+static char *
+row_name(Relation table, HeapTuple row)
 {
 	TupleDesc	row_type = RelationGetDescr(table);
 	Bitmapset  *columns = RelationGetIndexAttrBitmap(table, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	int			left = bms_num_members(columns) - (record_is_set(table) ? 1 : 0);
 	StringInfoData key;
 	int			column = -1;
 
 	initStringInfo(&key);
-	while ((column = bms_next_member(columns, column)) >= 0)
+	while (left-- > 0)
 	{
-		int			number = column + FirstLowInvalidHeapAttributeNumber;
+		int			number;
 		bool		isnull;
-		Datum		value = heap_getattr(row, number, row_type, &isnull);
+		Datum		value;
 
+		column = bms_next_member(columns, column);
+		number = column + FirstLowInvalidHeapAttributeNumber;
+		value = heap_getattr(row, number, row_type, &isnull);
 		append_key(&key, audit_text(getBaseType(TupleDescAttr(row_type, number - 1)->atttypid), value));
 	}
 	bms_free(columns);
-	return psprintf("%s %s", RelationGetRelationName(table),
-					key.len > KEY_MAX_LENGTH ? hashed_key(&key) : key.data);
+	return subject_of(table, &key);
 }
 
 /* The project whose log a row belongs to. */
@@ -110,24 +211,34 @@ row_project(Relation table, HeapTuple row)
 	return project ? project : AUDIT_NO_PROJECT;
 }
 
+/* The chain that tells of a row that a verb has written. */
+static char *
+chain_subject(const ChainKind *kind, Relation table, HeapTuple row)
+{
+	const char *words[3] = {NULL};
+
+	for (int i = 0; i < lengthof(words) && kind->columns[i]; i++)
+	{
+		words[i] = SPI_getvalue(row, RelationGetDescr(table),
+								SPI_fnumber(RelationGetDescr(table), kind->columns[i]));
+		if (words[i] == NULL)
+			words[i] = AUDIT_NO_PROJECT;
+	}
+	return psprintf(kind->format, words[0], words[1], words[2]);
+}
+
 /* What the log has of a row, in the current memory context. */
 void
 record_read(Relation table, const Trigger *trigger, HeapTuple row, RecordedRow *read)
 {
-	read->project = row_project(table, row);
-	read->subject = row_subject(table, row);
-	read->facts = audit_facts(row, RelationGetDescr(table), false,
-							  (const char *const *) trigger->tgargs, trigger->tgnargs);
-}
+	const ChainKind *kind = record_kind(trigger);
+	int			first = kind ? 1 : 0;
 
-/* Is the column one of those that are left out? */
-static bool
-is_left_out(const Trigger *trigger, const char *column)
-{
-	for (int i = 0; i < trigger->tgnargs; i++)
-		if (strcmp(trigger->tgargs[i], column) == 0)
-			return true;
-	return false;
+	read->project = row_project(table, row);
+	read->name = row_name(table, row);
+	read->subject = kind ? chain_subject(kind, table, row) : read->name;
+	read->facts = audit_facts(row, RelationGetDescr(table), true,
+							  (const char *const *) trigger->tgargs + first, trigger->tgnargs - first);
 }
 
 /* Has an update changed anything that is recorded?  Seen without reading what is stored elsewhere. */
@@ -140,8 +251,8 @@ changes_anything(TriggerData *data)
 	{
 		Form_pg_attribute column = TupleDescAttr(row_type, i);
 
-		if (!column->attisdropped && column_differs(data, NameStr(column->attname)) &&
-			!is_left_out(data->tg_trigger, NameStr(column->attname)))
+		if (!column->attisdropped && records(data->tg_trigger, NameStr(column->attname)) &&
+			column_differs(data, NameStr(column->attname)))
 			return true;
 	}
 	return false;
@@ -321,55 +432,141 @@ promote_record_change(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+/* ---- rows that verbs write ---- */
+
+/*
+ * Is the row still what it was when its trigger was queued?  A trigger that a
+ * user added may come first, and have written it again, which was marked then.
+ */
+static bool
+is_current(Relation table, HeapTuple row)
+{
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	bool		found = table_tuple_fetch_row_version(table, &row->t_self, SnapshotSelf, slot);
+
+	ExecDropSingleTupleTableSlot(slot);
+	return found;
+}
+
+/* Mark a row as it was written, or that it is gone. */
+static void
+mark_written(Relation table, const Trigger *trigger, HeapTuple row, bool gone)
+{
+	RecordedRow read;
+
+	if (!gone && !is_current(table, row))
+		return;
+	record_read(table, trigger, row, &read);
+	mark_row(read.project, read.subject, read.name, gone ? NULL : audit_hex(json_digest(read.facts)));
+}
+
+/* The same for a trigger that records by itself. */
+void
+record_written(Relation table, HeapTuple row)
+{
+	mark_written(table, record_trigger(table, "record_row"), row, false);
+}
+
+/*
+ * promote.record_row() returns trigger
+ *
+ * AFTER INSERT, UPDATE or DELETE, for each row: marks the row's digest, for the
+ * event that tells of it.  What is written past a guard that somebody has taken
+ * away is nothing that a verb is to vouch for.
+ */
+Datum
+promote_record_row(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "record_row", NULL,
+									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	bool		update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
+
+	if (guard_is_open() && (!update || changes_anything(data)))
+		mark_written(data->tg_relation, data->tg_trigger, update ? data->tg_newtuple : data->tg_trigtuple,
+					 TRIGGER_FIRED_BY_DELETE(data->tg_event));
+	return PointerGetDatum(NULL);
+}
+
 /* ---- rows that may be thrown away ---- */
 
 /*
- * How many rows of each project were deleted, under locks on the projects,
- * whose chains tell of it.  Of a table whose rows are no evidence, and many.
+ * Which rows were deleted, under locks on the instances, whose chains tell of
+ * it: of keys each, of logs how many of each deployment.
  */
 static void
-count_deleted(TriggerData *data)
+find_deleted(TriggerData *data, bool keys)
 {
-#define COUNT_DELETED \
-	"WITH gone AS MATERIALIZED (SELECT o.project, pg_catalog.count(*) AS rows FROM old_row AS o GROUP BY o.project)" \
-	" SELECT p.project::pg_catalog.text, g.rows FROM gone AS g JOIN promote.project AS p ON p.project = g.project" \
-	" ORDER BY p.project FOR NO KEY UPDATE OF p"
-	static Statement counts[] = {
-		{.text = COUNT_DELETED},
-		{.text = COUNT_DELETED}
+#define FIND_DELETED(what) \
+	"WITH gone AS MATERIALIZED (SELECT o.project, o.environment, o.component, o." what " AS what," \
+	"  pg_catalog.count(*) AS rows FROM old_row AS o GROUP BY 1, 2, 3, 4)" \
+	" SELECT i.name, g.project::pg_catalog.text, g.environment::pg_catalog.text, g.component::pg_catalog.text," \
+	" g.what::pg_catalog.text, g.rows FROM gone AS g JOIN promote.instance AS i ON " SAME_INSTANCE("i", "g") \
+	" ORDER BY g.project, g.environment, g.component, g.what FOR NO KEY UPDATE OF i"
+	static Statement finds[] = {
+		{.text = FIND_DELETED("idempotency_key")},
+		{.text = FIND_DELETED("deployment")}
 	};
-	bool		keys = strcmp(RelationGetRelationName(data->tg_relation), "idempotency_key") == 0;
 
 	if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)
 		elog(ERROR, "SPI_register_trigger_data failed");
-	statement_run(&counts[keys ? 0 : 1], NULL, NULL, false);
+	statement_run(&finds[keys ? 0 : 1], NULL, NULL, false);
 }
 
-/* Append to a project's chain that rows of a table were deleted, and how many. */
+/* Mark what is gone: a key, or a log, of which something may be left. */
 static void
-record_count(const char *table, const char *project, int64 rows)
+mark_deleted(Relation table, SPITupleTable *rows, uint64 row)
+{
+	InstanceKey key = {spi_text(rows, row, 2), spi_text(rows, row, 3), spi_text(rows, row, 4)};
+	char	   *what = spi_text(rows, row, 5);
+	StringInfoData name;
+
+	initStringInfo(&name);
+	append_key(&name, key.project);
+	append_key(&name, key.environment);
+	append_key(&name, key.component);
+	append_key(&name, what);
+	mark_row(key.project, instance_key_name(&key), subject_of(table, &name), NULL);
+	if (record_is_set(table))
+		record_log(&key, pg_strtoint32(what));
+}
+
+/* Append to an instance's chain that rows were deleted, and how many. */
+static void
+record_count(const char *table, const char *project, const char *instance, int64 rows)
 {
 	JsonBuilder facts;
 
 	audit_begin(&facts);
 	json_build_number(&facts, "rows", rows);
-	audit_note_facts(project, project, psprintf("%s.deleted", table), &facts);
+	audit_note_facts(project, instance, psprintf("%s.deleted", table), &facts);
 }
 
-/* Record deletions in the chains of the projects that they are of. */
+/* Record deletions in the chains of the instances that they are of. */
 static void
 record_counts(TriggerData *data)
 {
+	const char *table = RelationGetRelationName(data->tg_relation);
+	bool		keys = strcmp(table, "idempotency_key") == 0;
 	SPITupleTable *rows;
 	uint64		count;
+	int64		deleted = 0;
 	bool		isnull;
 
-	count_deleted(data);
+	find_deleted(data, keys);
 	rows = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
-		record_count(RelationGetRelationName(data->tg_relation), spi_text(rows, i, 1),
-					 DatumGetInt64(spi_value(rows, i, 2, &isnull)));
+	{
+		char	   *instance = spi_text(rows, i, 1);
+
+		CHECK_FOR_INTERRUPTS();
+		mark_deleted(data->tg_relation, rows, i);
+		deleted += DatumGetInt64(spi_value(rows, i, 6, &isnull));
+		if (i + 1 < count && strcmp(instance, spi_text(rows, i + 1, 1)) == 0)
+			continue;
+		record_count(table, spi_text(rows, i, 2), instance, deleted);
+		deleted = 0;
+	}
 }
 
 /*

@@ -16,6 +16,7 @@
 #include "json/digest.h"
 #include "notify.h"
 #include "promotion_path.h"
+#include "record_mark.h"
 #include "revision.h"
 #include "trigger.h"
 
@@ -265,7 +266,13 @@ write_records(ProposedRevision *proposed, RevisionRecord *record)
 		diff = carry_diff(proposed);
 	}
 	if (proposed->revision > proposed->current_revision)
+	{
 		entries[count++] = (AuditEntry) {"revision.created", proposed->facts};
+		mark_row(proposed->key.project, proposed->proposal.instance,
+				 psprintf("revision %s/%s/%s/%d", proposed->key.project, proposed->key.environment,
+						  proposed->key.component, proposed->revision),
+				 audit_hex(json_digest(proposed->facts)));
+	}
 	if (proposed->plan)
 		entries[count++] = (AuditEntry) {"deployment.created", queue_plan(proposed, diff)};
 	audit_append(&proposed->head, proposed->key.project, proposed->proposal.instance,

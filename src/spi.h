@@ -15,7 +15,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
-#define STATEMENT_MAX_PARAMETERS 20
+#define STATEMENT_MAX_PARAMETERS 22
 
 /* Defined static where it is used, with its text and parameter types. */
 typedef struct Statement

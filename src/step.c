@@ -19,6 +19,7 @@
 #include "line.h"
 #include "name.h"
 #include "notify.h"
+#include "record.h"
 #include "review.h"
 #include "rule.h"
 #include "secret.h"
@@ -724,6 +725,17 @@ moves_queue(const Update *update)
 		strcmp(new_text(update, STATUS), "REJECTED") != 0;
 }
 
+/* Does the step begin another claim than the first, or end one?  Then its log goes on, or is whole. */
+static bool
+moves_claim(const Update *update)
+{
+	char	   *from = old_text(update, STATUS);
+	char	   *to = new_text(update, STATUS);
+
+	return strcmp(from, to) != 0 &&
+		(strcmp(from, "RUNNING") == 0 || (strcmp(to, "RUNNING") == 0 && new_integer(update, FENCING) > 1));
+}
+
 /* Write down what happened, past the guards. */
 static void
 write_step(const Update *update, const char *event)
@@ -739,6 +751,9 @@ write_step(const Update *update, const char *event)
 	read_key(update, &key);
 	instance = instance_key_name(&key);
 	move_instance(update, &key);
+	record_written(update->data->tg_relation, update->data->tg_newtuple);
+	if (moves_claim(update))
+		record_log(&key, new_integer(update, DEPLOYMENT));
 	/* now: a trigger that a user added to the instance may have appended, too */
 	audit_read_head(key.project, instance, &head);
 	if (!is_same(update, update->number[GATES]))

@@ -385,12 +385,12 @@ SAVEPOINT forged;
 SET LOCAL row_security = off;
 INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision)
 SELECT project, environment, component, 99, deployment, plan_digest, rule, decision FROM promote.approval WHERE project = 'ecomm' AND environment = 'production' AND vote = 1;
-SELECT is(pg_temp.lines('SELECT problem FROM promote.verify_audit()'), '("vote 99 has no row: the row was removed, or vote 99 was changed")', 'one that was forged is found');
+SELECT is(pg_temp.lines('SELECT problem FROM promote.verify_audit()'), '("approval ecomm/production/db/99: there is such a row, and nothing records it")', 'one that was forged is found');
 ROLLBACK TO forged;
 ALTER TABLE promote.approval DISABLE TRIGGER refuse_rewrite;
 DELETE FROM promote.approval WHERE project = 'ecomm' AND environment = 'production' AND vote = 1;
 UPDATE promote.approval SET actor = 'test_ann' WHERE project = 'ecomm' AND environment = 'production' AND vote = 2;
-SELECT is(pg_temp.lines('SELECT problem FROM promote.verify_audit() ORDER BY problem'), E'("vote 2 has no row: the row was removed, or vote 2 was changed")\n("what it records is not there or was changed")\n("what it records is not there or was changed")', 'and one that was taken away, or changed');
+SELECT is(pg_temp.lines('SELECT problem FROM promote.verify_audit() ORDER BY problem'), E'("approval ecomm/production/db/1: the row that it records is not there")\n("approval ecomm/production/db/2: the row is not what it records")\n("it is disabled: see promote.restore_guards")', 'and one that was taken away, or changed');
 ROLLBACK TO forged;
 SELECT throws_ok(s, 'PM301', NULL, s) FROM unnest(ARRAY['UPDATE promote.approval SET actor = ''me''', 'DELETE FROM promote.approval', 'TRUNCATE promote.approval']) AS s;
 GRANT INSERT ON promote.approval TO test_dave;

@@ -28,7 +28,8 @@ SELECT is(pg_temp.lines($$SELECT data - 'database_role', actor FROM promote.audi
     format(E'("{""actor"": ""ada"", ""check"": ""smoke"", ""report"": 1, ""healthy"": true, ""revision"": 1, ""deployment"": 0}",ada)
 ("{""actor"": ""ada"", ""check"": ""smoke"", ""report"": 2, ""healthy"": true, ""revision"": 1, ""deployment"": %s}",ada)
 ("{""actor"": ""ada"", ""check"": ""smoke"", ""report"": 3, ""healthy"": false, ""revision"": 1, ""deployment"": %s}",ada)
-("{""actor"": ""ada"", ""check"": ""load test"", ""report"": 1, ""healthy"": true, ""revision"": 1, ""deployment"": %s}",ada)', :deployed, :deployed, :deployed), 'the audit log has what is new, not what the reporter says');
+("{""actor"": ""ada"", ""check"": ""smoke"", ""report"": 4, ""healthy"": false, ""revision"": 1, ""deployment"": %s}",ada)
+("{""actor"": ""ada"", ""check"": ""load test"", ""report"": 1, ""healthy"": true, ""revision"": 1, ""deployment"": %s}",ada)', :deployed, :deployed, :deployed, :deployed), 'the audit log has every report, not what the reporter says');
 SELECT pg_temp.report(true, expires_after => '1 ms') \g /dev/null
 SELECT pg_sleep(0.01) \g /dev/null
 SELECT is(pg_temp.lines($$SELECT since = reported_at FROM promote.report_health('ecomm-production-db', 'smoke', true)$$), '(t)', 'behind one that had expired it begins anew');

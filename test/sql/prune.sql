@@ -52,7 +52,7 @@ SELECT is_empty('SELECT * FROM promote.verify_audit()', 'pruned, all is whole');
 SELECT is_empty('wrong', 'heads that were kept still hold');
 SELECT is((SELECT array_agg(event ORDER BY seq) FROM promote.audit_log WHERE subject = 'environment ecomm/production'), ARRAY['audit.checkpoint', 'environment.updated'], 'a checkpoint, and the newest row');
 SELECT is((SELECT data - 'actor' - 'database_role' - 'last_at' - 'pruning' FROM promote.audit_log WHERE subject = 'environment ecomm/production' AND seq = 2), '{"rows": 2}', '... which says how many it stands for');
-SELECT is((SELECT data ->> 'changed_by' = :'first' AND data ->> 'completed' = :'first' AND (data ->> 'revision')::integer = 2 FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND event = 'audit.checkpoint'), true, 'it carries what verifying needs');
+SELECT is((SELECT rows ? 'revision ecomm/production/db/2' AND rows ? 'instance ecomm/production/db' AND rows ? format('deployment ecomm/production/db/%s', :first) FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND event = 'audit.checkpoint'), true, 'it carries what verifying needs');
 SELECT ok((SELECT count(*) > 0 FROM promote.audit_log WHERE subject = 'ecomm' AND event = 'audit.pruned' AND actor = current_user), 'the project''s chain tells of it');
 SELECT is((SELECT p.pruned FROM promote.project p WHERE p.project = 'ecomm'), (SELECT max(seq) FROM promote.audit_log WHERE subject = 'ecomm' AND event = 'audit.pruned'), '... and the project where');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE project = '*' AND event = 'audit.checkpoint'), 0::bigint, 'other projects'' chains are as they were');
@@ -91,7 +91,7 @@ BEGIN
     ALTER TABLE promote.environment DISABLE TRIGGER ALL;
     ALTER TABLE promote.instance DISABLE TRIGGER ALL;
     EXECUTE statement;
-    SELECT string_agg(problem, E'\n' ORDER BY problem) INTO found FROM promote.verify_audit();
+    SELECT string_agg(problem, E'\n' ORDER BY problem) INTO found FROM promote.verify_audit() WHERE subject !~ '^trigger ';
     RAISE SQLSTATE 'UNDO1' USING MESSAGE = COALESCE(found, 'nothing found');
 EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
     RETURN SQLERRM;
@@ -103,10 +103,10 @@ SELECT matches(pg_temp.tampered(replace(statement, '@', $$subject = 'ecomm-produ
     ('more rows', 'UPDATE promote.audit_log SET data = data || ''{"rows": 99}'' WHERE @', 'the checkpoint was changed'),
     ('another hash', 'UPDATE promote.audit_log SET hash = sha256(''x'') WHERE @', 'it does not follow the row before'),
     ('no checkpoint', 'DELETE FROM promote.audit_log WHERE @', 'rows were removed before it'),
-    ('the row behind it removed', 'DELETE FROM promote.audit_log a WHERE a.subject = ''ecomm-production-db'' AND a.seq = (SELECT c.seq + 1 FROM promote.audit_log c WHERE c.subject = ''ecomm-production-db'' AND c.event = ''audit.checkpoint'')', 'rows were removed before it|does not say|no row'),
-    ('one that no pruning has left', 'UPDATE promote.audit_log SET data = data || ''{"pruning": 999}'', previous_hash = promote.audit_hash(project, subject, seq, at, actor, database_role, event, data || ''{"pruning": 999}'', hash) WHERE @', 'no pruning has left'),
+    ('the row behind it removed', 'DELETE FROM promote.audit_log a WHERE a.subject = ''ecomm-production-db'' AND a.seq = (SELECT c.seq + 1 FROM promote.audit_log c WHERE c.subject = ''ecomm-production-db'' AND c.event = ''audit.checkpoint'')', 'rows were removed before it'),
+    ('one that no pruning has left', 'UPDATE promote.audit_log SET data = data || ''{"pruning": 999}'', previous_hash = promote.audit_hash(project, subject, seq, at, actor, database_role, event, data || ''{"pruning": 999}'', rows, hash) WHERE @', 'no pruning has left'),
     ('a row that is another', 'UPDATE promote.environment SET description = ''forged'' WHERE environment = ''production''', 'the row is not what it records'),
-    ('an instance that is elsewhere', 'UPDATE promote.instance SET changed_by = 1, deployed_by = 1, deployed_revision = 1 WHERE name = ''ecomm-production-db''', 'the instance does not say')) AS v(what, statement, problem);
+    ('an instance that is elsewhere', 'UPDATE promote.instance SET changed_by = 1, deployed_by = 1, deployed_revision = 1 WHERE name = ''ecomm-production-db''', 'instance ecomm/production/db: the row is not what it records')) AS v(what, statement, problem);
 
 -- ---- heads show what a consistent forgery does not ----
 SELECT count(*) FROM kept \g /dev/null
@@ -121,7 +121,7 @@ BEGIN
     ALTER TABLE promote.environment DISABLE TRIGGER ALL;
     EXECUTE statement;
     SELECT string_agg(k.subject || ': ' || v.problem, E'\n' ORDER BY k.subject) INTO found FROM kept k CROSS JOIN LATERAL promote.verify_audit_head(k.project, k.subject, k.seq, k.hash) v;
-    RAISE SQLSTATE 'UNDO1' USING MESSAGE = COALESCE(found, 'nothing found') || CASE WHEN EXISTS (SELECT FROM promote.verify_audit()) THEN ' (inside too)' ELSE '' END;
+    RAISE SQLSTATE 'UNDO1' USING MESSAGE = COALESCE(found, 'nothing found') || CASE WHEN EXISTS (SELECT FROM promote.verify_audit() WHERE subject !~ '^trigger ') THEN ' (inside too)' ELSE '' END;
 EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
     RETURN SQLERRM;
 END
@@ -130,7 +130,7 @@ SELECT is(pg_temp.forged($$DELETE FROM promote.audit_log WHERE subject = 'enviro
     DELETE FROM promote.audit_log WHERE subject IN ('instance ecomm/prod-uswest/db', 'environment ecomm/prod-uswest')$$),
     E'environment ecomm/prod-uswest: the chain is gone\ninstance ecomm/prod-uswest/db: the chain is gone', 'a row removed with its whole chain');
 SELECT is(pg_temp.forged($$WITH last AS (SELECT a.*, jsonb_set(a.data, '{after,description}', '"forged"') AS forged FROM promote.audit_log a WHERE subject = 'environment ecomm/production' ORDER BY seq DESC LIMIT 1)
-    UPDATE promote.audit_log a SET data = l.forged, hash = promote.audit_hash(l.project, l.subject, l.seq, l.at, l.actor, l.database_role, l.event, l.forged, l.previous_hash) FROM last l WHERE a.subject = l.subject AND a.seq = l.seq;
+    UPDATE promote.audit_log a SET data = l.forged, hash = promote.audit_hash(l.project, l.subject, l.seq, l.at, l.actor, l.database_role, l.event, l.forged, l.rows, l.previous_hash) FROM last l WHERE a.subject = l.subject AND a.seq = l.seq;
     UPDATE promote.environment SET description = 'forged' WHERE project = 'ecomm' AND environment = 'production'$$),
     'environment ecomm/production: the row has another hash: the chain was rewritten', 'a chain rewritten with its row');
 SELECT is(pg_temp.forged($$DELETE FROM promote.audit_log a WHERE subject = 'ecomm' AND seq = (SELECT max(seq) FROM promote.audit_log WHERE subject = 'ecomm')$$) ~ 'ecomm: the chain ends before it', true, 'the end of a chain removed');

@@ -63,7 +63,7 @@ SELECT is((SELECT array(SELECT jsonb_object_keys(data -> 'after')) FROM promote.
 -- ---- rows that may be thrown away ----
 SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', idempotency_key => 'k') \g /dev/null
 DELETE FROM promote.idempotency_key;
-SELECT is((SELECT data -> 'rows' FROM promote.audit_log WHERE subject = 'ecomm' AND event = 'idempotency_key.deleted'), '1', 'their number is recorded');
+SELECT is((SELECT data -> 'rows' FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND event = 'idempotency_key.deleted'), '1', 'their number is recorded');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'all of it verifies');
 
 -- ---- what is found ----
@@ -75,7 +75,7 @@ BEGIN
     ALTER TABLE promote.environment DISABLE TRIGGER ALL;
     ALTER TABLE promote.audit_log DISABLE TRIGGER ALL;
     EXECUTE statement;
-    SELECT string_agg(subject || ': ' || problem, E'\n') INTO found FROM promote.verify_audit();
+    SELECT string_agg(subject || ': ' || problem, E'\n') INTO found FROM promote.verify_audit() WHERE subject !~ '^trigger ';
     RAISE SQLSTATE 'UNDO1' USING MESSAGE = COALESCE(found, 'nothing found');
 EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
     RETURN SQLERRM;
@@ -133,7 +133,7 @@ INSERT INTO verb VALUES ('promote_instance', 'revision.created'), ('promote_to_n
     ('block_release', 'bundle_release.updated'), ('unblock_release', 'bundle_release.updated'), ('report_health', 'health.reported'),
     ('stop_line', 'line.stopped'), ('resume_line', 'line.resumed'), ('open_request', 'request.opened'), ('preview_request', 'request.previewed'),
     ('advance_request', 'request.advanced'), ('pause_request', 'request.paused'), ('resume_request', 'request.resumed'), ('cancel_request', 'request.cancelled'),
-    ('grant_action', 'grants.inserted'), ('revoke_action', 'grants.deleted'), ('prune_audit', 'audit.pruned'),
+    ('grant_action', 'grants.inserted'), ('revoke_action', 'grants.deleted'), ('prune_audit', 'audit.pruned'), ('restore_guards', 'guards.restored'),
     -- these move nothing but a lease, a log that is no evidence, and privileges that the grants stand for
     ('heartbeat_deployment', NULL), ('append_deployment_log', NULL), ('refresh_grants', NULL);
 INSERT INTO verb SELECT p.proname, 'secret' FROM pg_proc p WHERE p.pronamespace = 'promote'::regnamespace AND p.proname IN ('set_secret', 'remove_secret', 'rotate_secrets', 'deployment_secrets');

@@ -197,8 +197,8 @@ for my $encoding (sort keys %place) {
 			  . "CREATE EXTENSION promote;\n$content$story"), "$encoding\n" . substr($told, 0, -1),
 		"database $encoding, named: $name");
 	is(query($database, "SELECT encode(promote.jsonb_digest('$document'), 'hex')"), $digest, '... the same digest there');
-	is(query($database, q{SELECT encode(promote.audit_hash('p', 'é', 1, '2026-01-01Z', 'ñ', 'ü', 'e', '{"ß": 1}', NULL), 'hex')}),
-		query('again', q{SELECT encode(promote.audit_hash('p', 'é', 1, '2026-01-01Z', 'ñ', 'ü', 'e', '{"ß": 1}', NULL), 'hex')}),
+	is(query($database, q{SELECT encode(promote.audit_hash('p', 'é', 1, '2026-01-01Z', 'ñ', 'ü', 'e', '{"ß": 1}', NULL, NULL), 'hex')}),
+		query('again', q{SELECT encode(promote.audit_hash('p', 'é', 1, '2026-01-01Z', 'ñ', 'ü', 'e', '{"ß": 1}', NULL, NULL), 'hex')}),
 		'... and the same hash of an audit row');
 }
 
