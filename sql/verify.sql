@@ -357,7 +357,7 @@ CREATE FUNCTION promote.audit_problems(subject text)
                    IS DISTINCT FROM (l.data ->> 'status', (l.data ->> 'wave')::integer, l.data ->> 'reason')
                AND q.project IS NOT NULL AND l.project IS NOT NULL) p
         UNION ALL
-        -- stops of the line stand, and were lifted, as the chains of the projects that they stopped say
+        -- stops of the line stand, and were lifted, as the chains of the lines that they stopped say
         SELECT e.project, e.subject, e.seq, 'stop ' || (e.data ->> 'stop') || ' of the line is not what it records'
           FROM promote.audit_of($1) e
           LEFT JOIN promote.line_stop s ON s.stop = (e.data ->> 'stop')::integer
@@ -368,18 +368,18 @@ CREATE FUNCTION promote.audit_problems(subject text)
                    IS DISTINCT FROM CASE e.event WHEN 'line.stopped' THEN (s.actor, s.database_role, s.reason)
                                                  ELSE (s.lifted_by, s.lifted_role, s.message) END)
         UNION ALL
-        SELECT COALESCE(s.project, '*'), COALESCE(s.project, '*'), NULL,
+        SELECT COALESCE(s.project, '*'), 'line ' || COALESCE(s.project, '*'), NULL,
                'stop ' || s.stop || ' of the line: nothing records that it was ' || n.what
           FROM promote.line_stop s
          CROSS JOIN LATERAL (VALUES ('line.stopped', 'made', s.stopped_at),
                                     ('line.resumed', 'lifted', s.lifted_at)) AS n (event, what, at)
-         WHERE n.at IS NOT NULL AND ($1 IS NULL OR s.project = $1)
+         WHERE n.at IS NOT NULL AND ($1 IS NULL OR 'line ' || s.project = $1)
            AND NOT EXISTS (SELECT FROM promote.audit_log a
                             WHERE a.event IN ('line.stopped', 'line.resumed') AND a.event = n.event
                               AND (a.data ->> 'stop')::integer = s.stop)
            -- it was not pruned, and there was a project to record it
            AND NOT EXISTS (SELECT FROM promote.audit_log c
-                            WHERE c.event = 'audit.checkpoint' AND c.subject = c.project
+                            WHERE c.event = 'audit.checkpoint' AND c.subject = 'line ' || c.project
                               AND (s.project IS NULL OR c.project = s.project)
                               AND (c.data ->> 'last_at')::timestamptz >= n.at)
            AND (s.project IS NOT NULL

@@ -4,6 +4,8 @@
 #include "postgres.h"
 
 #include "actor.h"
+#include "rescue.h"
+#include "rule.h"
 #include "schema_document.h"
 #include "secret_key.h"
 #include "wipe.h"
@@ -20,6 +22,8 @@ void
 _PG_init(void)
 {
 	actor_init();
+	rescue_init();
+	rule_init();
 	schema_document_init();
 	secret_key_init();
 	wipe_init();
