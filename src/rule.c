@@ -74,6 +74,7 @@ typedef struct Mark
 static List *marks = NIL;
 static int32 last_number = 0;	/* of its rows of rule_change */
 static Snapshot kept = NULL;	/* of the first view: keeps what it does not show from being removed */
+static Datum first_view = 0;	/* what it does not show is all that any view may not */
 
 /* ---- marks ---- */
 
@@ -152,6 +153,17 @@ hand_up(SubTransactionId subxact, SubTransactionId parent)
 
 /* ---- being judged ---- */
 
+/* Keep the first view, whose snapshot is active, to the end of the transaction. */
+static void
+keep_view(Datum view)
+{
+	MemoryContext inner = MemoryContextSwitchTo(TopTransactionContext);
+
+	kept = RegisterSnapshotOnOwner(GetActiveSnapshot(), TopTransactionResourceOwner);
+	first_view = datumCopy(view, false, -1);
+	MemoryContextSwitchTo(inner);
+}
+
 /*
  * What is committed now, as a pg_snapshot in the current memory context: to be
  * taken before rules are read that are then held.  Of a transaction that reads
@@ -163,9 +175,9 @@ rule_view(void)
 	Datum		view;
 
 	PushActiveSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
-	if (kept == NULL)
-		kept = RegisterSnapshotOnOwner(GetActiveSnapshot(), TopTransactionResourceOwner);
 	view = DirectFunctionCall1(pg_current_snapshot, (Datum) 0);
+	if (kept == NULL)
+		keep_view(view);
 	PopActiveSnapshot();
 	return view;
 }
@@ -447,27 +459,6 @@ check_change(const RuleChange *changed)
 	}
 }
 
-/* The first transaction that one of the views may not show. */
-static FullTransactionId
-first_unseen(void)
-{
-	FullTransactionId first = ReadNextFullTransactionId();
-	ListCell   *cell;
-
-	foreach(cell, marks)
-	{
-		const Mark *mark = lfirst(cell);
-		FullTransactionId bound;
-
-		if (mark->source)
-			continue;
-		bound = DatumGetFullTransactionId(DirectFunctionCall1(pg_snapshot_xmin, mark->view));
-		if (FullTransactionIdPrecedes(bound, first))
-			first = bound;
-	}
-	return first;
-}
-
 /* Read a row of rule_change. */
 static void
 read_change(SPITupleTable *rows, uint64 row, RuleChange *changed)
@@ -487,12 +478,14 @@ check_marks(void)
 {
 	static Statement read = {
 		.text = "SELECT c.change, c.source, COALESCE(c.bundle, c.project), COALESCE(c.version, c.environment)"
-		" FROM promote.rule_change AS c WHERE c.change >= $1"
-		" AND c.change <> pg_catalog.pg_current_xact_id() ORDER BY c.change, c.number",
+		" FROM (SELECT c.* FROM promote.rule_change AS c WHERE c.change >= pg_catalog.pg_snapshot_xmax($1)"
+		" UNION ALL SELECT c.* FROM pg_catalog.pg_snapshot_xip($1) AS x (change)"
+		" CROSS JOIN LATERAL (SELECT c.* FROM promote.rule_change AS c WHERE c.change = x.change OFFSET 0) AS c) AS c"
+		" WHERE c.change <> pg_catalog.pg_current_xact_id() ORDER BY c.change, c.number",
 		.parameters = 1,
-		.types = {XID8OID}
+		.types = {PG_SNAPSHOTOID}
 	};
-	Datum		values[1] = {FullTransactionIdGetDatum(first_unseen())};
+	Datum		values[1] = {first_view};
 	SPITupleTable *rows;
 
 	spi_push_latest();
@@ -537,12 +530,15 @@ before_commit(void)
 	if (!OidIsValid(table))
 		return;
 	spi_enter(&scope);
+	/* behind the last portal there is none */
+	PushActiveSnapshot(GetTransactionSnapshot());
 	if (has_marks(true))
 		rescue_object(table, 0, ExclusiveLock, "rules that others are just committing by", NULL);
 	else
 		LockDatabaseObject(table, 0, 0, ShareLock);
 	if (has_marks(false))
 		check_marks();
+	PopActiveSnapshot();
 	spi_leave(&scope);
 }
 
@@ -562,6 +558,7 @@ forget_transaction(void)
 	marks = NIL;
 	last_number = 0;
 	kept = NULL;
+	first_view = (Datum) 0;
 }
 
 /* A prepared transaction would commit, or keep the queue waiting, when nobody looks any more. */
