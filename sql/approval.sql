@@ -37,9 +37,9 @@ COMMENT ON COLUMN promote.approval_rule.selector IS 'Only instances whose attrib
 COMMENT ON COLUMN promote.approval_rule.description IS 'For people';
 COMMENT ON COLUMN promote.approval_rule.created_at IS 'When the row was inserted';
 
-CREATE TRIGGER lock_scope BEFORE INSERT OR UPDATE OR DELETE ON promote.approval_rule
-    FOR EACH ROW EXECUTE FUNCTION promote.lock_scope();
-ALTER TABLE promote.approval_rule ENABLE ALWAYS TRIGGER lock_scope;
+CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.approval_rule
+    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+ALTER TABLE promote.approval_rule ENABLE ALWAYS TRIGGER note_rule;
 
 CREATE FUNCTION promote.check_approval_rule() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_check_approval_rule';

@@ -34,8 +34,43 @@ COMMENT ON FUNCTION promote.gates() IS
 'The gates in the order in which they are looked at: their codes, what they are about (static, time, state, people, lock), whether they can be overridden at all, and whether a DECOMMISSION passes through them';
 
 -- What changes the rules waits for those who are being judged by them, and the other way round.
-CREATE FUNCTION promote.lock_scope() RETURNS trigger
-    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_lock_scope';
-REVOKE ALL ON FUNCTION promote.lock_scope() FROM PUBLIC;
-COMMENT ON FUNCTION promote.lock_scope() IS
-'Locks the environments that a rule is about, by its columns project and environment (NULL or absent: all), before it is written';
+-- Only transactions under way look at it, and none survives a crash: it needs no log of its own, and no dump has it.
+CREATE UNLOGGED TABLE promote.rule_change (
+    change      xid8 NOT NULL,
+    number      integer NOT NULL,
+    source      text COLLATE "C" NOT NULL,
+    project     promote.project_name,
+    environment promote.environment_name,
+    bundle      promote.bundle_name,
+    version     promote.semantic_version,
+    CONSTRAINT rule_change_pkey PRIMARY KEY (change, number)
+);
+COMMENT ON TABLE promote.rule_change IS 'Changes of rules by transactions that others under way may not have seen. Proves nothing, and is removed when nobody needs it';
+COMMENT ON COLUMN promote.rule_change.change IS 'The transaction that changed them';
+COMMENT ON COLUMN promote.rule_change.number IS 'Number within the transaction';
+COMMENT ON COLUMN promote.rule_change.source IS 'Table whose rows were changed';
+COMMENT ON COLUMN promote.rule_change.project IS 'Project that they are about; NULL: all';
+COMMENT ON COLUMN promote.rule_change.environment IS 'Environment; NULL: all';
+COMMENT ON COLUMN promote.rule_change.bundle IS 'Bundle of a release that was blocked; NULL: it was something else';
+COMMENT ON COLUMN promote.rule_change.version IS 'Version of that release; NULL with it';
+
+CREATE TRIGGER guard_record BEFORE INSERT ON promote.rule_change
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+ALTER TABLE promote.rule_change ENABLE ALWAYS TRIGGER guard_record;
+
+CREATE FUNCTION promote.note_rule() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_note_rule';
+REVOKE ALL ON FUNCTION promote.note_rule() FROM PUBLIC;
+COMMENT ON FUNCTION promote.note_rule() IS
+'Notes that a rule was changed, and whom it is about by its columns project and environment (NULL or absent: all): what was judged without seeing that fails at its commit';
+
+-- An environment's own rules are columns, and attributes say whom others are about.
+CREATE TRIGGER note_rule AFTER UPDATE ON promote.environment
+    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+CREATE TRIGGER note_rule AFTER UPDATE OF attributes ON promote.project
+    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+CREATE TRIGGER note_rule AFTER UPDATE OF attributes ON promote.component
+    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+ALTER TABLE promote.environment ENABLE ALWAYS TRIGGER note_rule;
+ALTER TABLE promote.project ENABLE ALWAYS TRIGGER note_rule;
+ALTER TABLE promote.component ENABLE ALWAYS TRIGGER note_rule;

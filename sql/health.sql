@@ -98,9 +98,9 @@ COMMENT ON COLUMN promote.required_check.selector IS 'Effective attributes of th
 COMMENT ON COLUMN promote.required_check.description IS 'For people';
 COMMENT ON COLUMN promote.required_check.created_at IS 'When the row was inserted';
 
-CREATE TRIGGER lock_scope BEFORE INSERT OR UPDATE OR DELETE ON promote.required_check
-    FOR EACH ROW EXECUTE FUNCTION promote.lock_scope();
-ALTER TABLE promote.required_check ENABLE ALWAYS TRIGGER lock_scope;
+CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.required_check
+    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+ALTER TABLE promote.required_check ENABLE ALWAYS TRIGGER note_rule;
 
 CREATE FUNCTION promote.report_health(
     instance text, check_name text, healthy boolean, message text DEFAULT NULL,

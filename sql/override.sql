@@ -22,9 +22,9 @@ COMMENT ON COLUMN promote.override_rule.role IS 'Database role whose members may
 COMMENT ON COLUMN promote.override_rule.description IS 'For people';
 COMMENT ON COLUMN promote.override_rule.created_at IS 'When the row was inserted';
 
-CREATE TRIGGER lock_scope BEFORE INSERT OR UPDATE OR DELETE ON promote.override_rule
-    FOR EACH ROW EXECUTE FUNCTION promote.lock_scope();
-ALTER TABLE promote.override_rule ENABLE ALWAYS TRIGGER lock_scope;
+CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.override_rule
+    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+ALTER TABLE promote.override_rule ENABLE ALWAYS TRIGGER note_rule;
 
 CREATE FUNCTION promote.guard_override_rule() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_override_rule';

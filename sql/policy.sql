@@ -49,7 +49,7 @@ COMMENT ON FUNCTION promote.check_policy() IS
 
 CREATE TRIGGER check_policy BEFORE INSERT OR UPDATE ON promote.policy
     FOR EACH ROW EXECUTE FUNCTION promote.check_policy();
-CREATE TRIGGER lock_scope BEFORE INSERT OR UPDATE OR DELETE ON promote.policy
-    FOR EACH ROW EXECUTE FUNCTION promote.lock_scope();
+CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.policy
+    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
 ALTER TABLE promote.policy ENABLE ALWAYS TRIGGER check_policy;
-ALTER TABLE promote.policy ENABLE ALWAYS TRIGGER lock_scope;
+ALTER TABLE promote.policy ENABLE ALWAYS TRIGGER note_rule;

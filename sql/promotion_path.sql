@@ -28,7 +28,7 @@ CREATE FUNCTION promote.lock_project() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_lock_project';
 REVOKE ALL ON FUNCTION promote.lock_project() FROM PUBLIC;
 COMMENT ON FUNCTION promote.lock_project() IS
-'Lets those who write paths of one project follow each other';
+'Lets those who write paths of one project follow each other, and nobody else';
 
 CREATE FUNCTION promote.check_paths() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_check_paths';
@@ -40,10 +40,9 @@ CREATE TRIGGER lock_project BEFORE INSERT OR UPDATE ON promote.promotion_path
     FOR EACH ROW EXECUTE FUNCTION promote.lock_project();
 ALTER TABLE promote.promotion_path ENABLE ALWAYS TRIGGER lock_project;
 
--- behind lock_project: a project before its environments
-CREATE TRIGGER lock_scope BEFORE INSERT OR UPDATE OR DELETE ON promote.promotion_path
-    FOR EACH ROW EXECUTE FUNCTION promote.lock_scope();
-ALTER TABLE promote.promotion_path ENABLE ALWAYS TRIGGER lock_scope;
+CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.promotion_path
+    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+ALTER TABLE promote.promotion_path ENABLE ALWAYS TRIGGER note_rule;
 
 CREATE TRIGGER check_inserted AFTER INSERT ON promote.promotion_path
     REFERENCING NEW TABLE AS new_path

@@ -119,7 +119,8 @@ BEGIN
     FOREACH line IN ARRAY ARRAY[
         'project request pruned',
         'observation',
-        'drift_item'
+        'drift_item',
+        'rule_change'
     ] LOOP
         word := pg_catalog.string_to_array(line, ' ');
         EXECUTE pg_catalog.format('CREATE TRIGGER guard_kept BEFORE INSERT OR UPDATE OR DELETE ON promote.%I

@@ -103,8 +103,6 @@ CREATE TABLE promote.bundle_release (
     block_reason  text,
     published_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT bundle_release_pkey PRIMARY KEY (bundle, version),
-    -- also refuses two versions that differ in nothing but build metadata
-    CONSTRAINT bundle_release_sort_key_key UNIQUE (bundle, sort_key),
     CONSTRAINT bundle_release_bundle_fkey FOREIGN KEY (bundle)
         REFERENCES promote.bundle (bundle),
     -- +dev behind a version constraint means the channel
@@ -117,11 +115,17 @@ CREATE TABLE promote.bundle_release (
     CONSTRAINT bundle_release_remote_references_check
         CHECK (promote.check_slots(remote_references))
 );
+-- Also refuses two versions that differ in nothing but build metadata. No constraint, for a foreign key could then refer
+-- to it: PostgreSQL takes a row FOR UPDATE where a generated column of such a key might change, and whoever blocks a
+-- release would wait for all that refer to it.
+CREATE UNIQUE INDEX bundle_release_sort_key_key ON promote.bundle_release (bundle, sort_key)
+    WHERE bundle IS NOT NULL;
 -- latest stable, however many development builds came after it
 CREATE INDEX bundle_release_stable_idx ON promote.bundle_release (bundle, sort_key)
     WHERE NOT prerelease;
 SELECT pg_catalog.pg_extension_config_dump('promote.bundle_release', '');
 COMMENT ON TABLE promote.bundle_release IS 'A version of a bundle and the JSON Schema of its params';
+COMMENT ON INDEX promote.bundle_release_sort_key_key IS 'Versions of a bundle in their order, each once';
 COMMENT ON INDEX promote.bundle_release_stable_idx IS 'Finds the newest stable release of a range';
 COMMENT ON COLUMN promote.bundle_release.bundle IS 'Bundle it is a release of';
 COMMENT ON COLUMN promote.bundle_release.version IS 'Semantic version (semver.org 2.0.0) without build metadata';

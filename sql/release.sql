@@ -37,24 +37,15 @@ ALTER TABLE promote.release_event ENABLE ALWAYS TRIGGER guard_record;
 ALTER TABLE promote.release_event ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.release_event ENABLE ALWAYS TRIGGER refuse_truncate;
 
-CREATE FUNCTION promote.lock_release() RETURNS trigger
-    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_lock_release';
-REVOKE ALL ON FUNCTION promote.lock_release() FROM PUBLIC;
-COMMENT ON FUNCTION promote.lock_release() IS
-'Lets whoever blocks a release wait for all that is being staged or queued with it';
-
 CREATE FUNCTION promote.record_release() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_release';
 REVOKE ALL ON FUNCTION promote.record_release() FROM PUBLIC;
 COMMENT ON FUNCTION promote.record_release() IS
-'Records that a release was blocked or unblocked, by whom and why';
+'Records that a release was blocked or unblocked, by whom and why; what was judged by its not being blocked then fails at its commit';
 
-CREATE TRIGGER lock_release BEFORE UPDATE ON promote.bundle_release
-    FOR EACH ROW EXECUTE FUNCTION promote.lock_release();
 -- before record_change, whose event tells of the row
 CREATE TRIGGER note_release AFTER UPDATE ON promote.bundle_release
     FOR EACH ROW EXECUTE FUNCTION promote.record_release();
-ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER lock_release;
 ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER note_release;
 
 CREATE FUNCTION promote.block_release(bundle text, version text, reason text)

@@ -54,9 +54,9 @@ COMMENT ON COLUMN promote.freeze_window.created_at IS 'When the row was inserted
 CREATE TRIGGER check_window BEFORE INSERT OR UPDATE ON promote.freeze_window
     FOR EACH ROW EXECUTE FUNCTION promote.check_window();
 ALTER TABLE promote.freeze_window ENABLE ALWAYS TRIGGER check_window;
-CREATE TRIGGER lock_scope BEFORE INSERT OR UPDATE OR DELETE ON promote.freeze_window
-    FOR EACH ROW EXECUTE FUNCTION promote.lock_scope();
-ALTER TABLE promote.freeze_window ENABLE ALWAYS TRIGGER lock_scope;
+CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.freeze_window
+    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+ALTER TABLE promote.freeze_window ENABLE ALWAYS TRIGGER note_rule;
 
 CREATE TABLE promote.change_window (
     name        text COLLATE "C" NOT NULL,
@@ -109,9 +109,9 @@ COMMENT ON COLUMN promote.change_window.created_at IS 'When the row was inserted
 CREATE TRIGGER check_window BEFORE INSERT OR UPDATE ON promote.change_window
     FOR EACH ROW EXECUTE FUNCTION promote.check_window();
 ALTER TABLE promote.change_window ENABLE ALWAYS TRIGGER check_window;
-CREATE TRIGGER lock_scope BEFORE INSERT OR UPDATE OR DELETE ON promote.change_window
-    FOR EACH ROW EXECUTE FUNCTION promote.lock_scope();
-ALTER TABLE promote.change_window ENABLE ALWAYS TRIGGER lock_scope;
+CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.change_window
+    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+ALTER TABLE promote.change_window ENABLE ALWAYS TRIGGER note_rule;
 
 CREATE TABLE promote.line_stop (
     stop          integer NOT NULL,
@@ -154,9 +154,9 @@ REVOKE ALL ON FUNCTION promote.guard_line_stop() FROM PUBLIC;
 COMMENT ON FUNCTION promote.guard_line_stop() IS
 'Refuses to change what was stopped other than by promote.resume_line, PM301';
 
-CREATE TRIGGER lock_scope BEFORE INSERT OR UPDATE OR DELETE ON promote.line_stop
-    FOR EACH ROW EXECUTE FUNCTION promote.lock_scope();
-ALTER TABLE promote.line_stop ENABLE ALWAYS TRIGGER lock_scope;
+CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.line_stop
+    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+ALTER TABLE promote.line_stop ENABLE ALWAYS TRIGGER note_rule;
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.line_stop
     FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
 ALTER TABLE promote.line_stop ENABLE ALWAYS TRIGGER guard_record;
@@ -185,6 +185,14 @@ CREATE FUNCTION promote.resume_line(project text DEFAULT NULL, message text DEFA
 REVOKE ALL ON FUNCTION promote.resume_line(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.resume_line(text, text) IS
 'Lifts what promote.stop_line has stopped with the same argument; returns NULL where that is nothing';
+
+CREATE FUNCTION promote.end_session(pid integer, reason text, project text DEFAULT NULL)
+    RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_end_session';
+REVOKE ALL ON FUNCTION promote.end_session(integer, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.end_session(integer, text, text) IS
+'Ends a session whose open transaction holds an instance or a request of the project, or anything of promote''s: what it has not committed is gone. By an admin of the project, or of everything; a superuser''s session by superusers alone. False: it has not ended yet';
 
 CREATE FUNCTION promote.next_possible(
     instance text, deployment integer DEFAULT NULL, at timestamptz DEFAULT pg_catalog.now())

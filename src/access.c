@@ -74,11 +74,12 @@ subject_environment(const char *project, const char *subject)
 	return up_to(key + 1, '/');
 }
 
-/* Is it the project itself that something was recorded of? */
+/* Is it the project itself, or its line, that something was recorded of? */
 static bool
 is_project(const char *project, const char *subject)
 {
-	return strcmp(subject, project) == 0 || strcmp(subject, psprintf("project %s", project)) == 0;
+	return strcmp(subject, project) == 0 || strcmp(subject, psprintf("project %s", project)) == 0 ||
+		strcmp(subject, psprintf("line %s", project)) == 0;
 }
 
 /*

@@ -21,13 +21,16 @@ is_refusal(int sqlstate)
 		category == ERRCODE_TO_CATEGORY(ERRCODE_RAISE_EXCEPTION);
 }
 
-/*
- * Do something in a subtransaction.  False where it was refused, with nothing
- * of it left; what is no refusal, such as a deadlock, is raised.  The refusal's
- * words are in the current memory context.
- */
-bool
-attempt(void (*step) (void *state), void *state, Refusal *refusal)
+/* Is the error that a lock was not to be had in time? */
+static bool
+is_held(int sqlstate)
+{
+	return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE;
+}
+
+/* Do something in a subtransaction; what is not expected to go wrong is raised. */
+static bool
+attempt_unless(void (*step) (void *state), void *state, bool (*expected) (int sqlstate), Refusal *refusal)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -49,7 +52,7 @@ attempt(void (*step) (void *state), void *state, Refusal *refusal)
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		if (!is_refusal(error->sqlerrcode))
+		if (!expected(error->sqlerrcode))
 			ReThrowError(error);
 		MemoryContextSwitchTo(caller);
 		refusal->sqlstate = error->sqlerrcode;
@@ -60,4 +63,24 @@ attempt(void (*step) (void *state), void *state, Refusal *refusal)
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
 	return done;
+}
+
+/*
+ * Do something in a subtransaction.  False where it was refused, with nothing
+ * of it left; what is no refusal, such as a deadlock, is raised.  The refusal's
+ * words are in the current memory context.
+ */
+bool
+attempt(void (*step) (void *state), void *state, Refusal *refusal)
+{
+	return attempt_unless(step, state, is_refusal, refusal);
+}
+
+/* The same of taking locks: false where one was not to be had in time, with none of them left. */
+bool
+attempt_to_lock(void (*step) (void *state), void *state)
+{
+	Refusal		refusal;
+
+	return attempt_unless(step, state, is_held, &refusal);
 }

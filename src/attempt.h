@@ -14,5 +14,6 @@ typedef struct Refusal
 } Refusal;
 
 extern bool attempt(void (*step) (void *state), void *state, Refusal *refusal);
+extern bool attempt_to_lock(void (*step) (void *state), void *state);
 
 #endif							/* PROMOTE_ATTEMPT_H */

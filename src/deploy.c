@@ -248,7 +248,7 @@ deploy_order(const InstanceKey *key, const char *action, int32 plan, const char 
 	if (strcmp(action, "PLAN") == 0)
 		stage_lock(key, true);
 	else
-		rule_lock_case(key);
+		rule_hold_case(key);
 	review_open(key, &review);
 	return strcmp(action, "PLAN") == 0 ? order_plan(&review, &request) :
 		order_provision(&review, &request);
@@ -269,7 +269,7 @@ place_order(FunctionCallInfo fcinfo, const Request *request, int expected)
 	if (strcmp(request->action, "PLAN") == 0)
 		stage_lock(&request->key, true);
 	else
-		rule_lock_case(&request->key);
+		rule_hold_case(&request->key);
 	review_open(&request->key, &review);
 	if (expected >= 0)
 		stage_check_revision(fcinfo, expected, &review.proposed);
@@ -365,7 +365,10 @@ decide(FunctionCallInfo fcinfo, bool approved)
 	argument_instance_for(fcinfo, 0, "instance", "approve", &key);
 	number = argument_number(fcinfo, 1, "deployment");
 	spi_enter(&scope);
-	rule_lock_case(&key);
+	if (approved)
+		rule_hold_case(&key);
+	else
+		stage_rescue(&key);
 	deployment_load(&key, number, &deployment);
 	if (approval_votes_on(&deployment))
 		approval_vote_plan(&deployment, approved, reason);
@@ -416,7 +419,7 @@ promote_abort_deployment(PG_FUNCTION_ARGS)
 	argument_instance_for(fcinfo, 0, "instance", "deploy", &key);
 	number = argument_number(fcinfo, 1, "deployment");
 	spi_enter(&scope);
-	stage_lock(&key, true);
+	stage_rescue(&key);
 	deployment_load(&key, number, &deployment);
 	if (strcmp(deployment.status, "ABORTED") == 0)
 		return deployment_result(&scope, deployment_row(&key, number));

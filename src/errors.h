@@ -69,6 +69,7 @@
 #define PM_REQUEST_HOLDS		PM_ERRCODE('6', '0', '8')	/* another request holds the instance */
 #define PM_OTHER_CHANGES		PM_ERRCODE('6', '0', '9')	/* other changes would ride along */
 #define PM_INVALID_POLICY		PM_ERRCODE('6', '1', '0')	/* a function that cannot be a policy */
+#define PM_HELD					PM_ERRCODE('6', '1', '1')	/* what is to be done in an emergency is held by others */
 
 /* Who may do what */
 #define PM_NOT_GRANTED			PM_ERRCODE('7', '0', '1')	/* the caller has no grant for it */

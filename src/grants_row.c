@@ -14,6 +14,7 @@
 #include "errors.h"
 #include "grants.h"
 #include "json/builder.h"
+#include "rescue.h"
 #include "spi.h"
 #include "stage.h"
 #include "trigger.h"
@@ -74,13 +75,17 @@ static Statement door = {
 /*
  * Wait for whoever else gives or takes grants, to the end of the transaction:
  * what one sees as the last grant of a role the other may add to, and two
- * sessions that change one object's privileges would fail.
+ * sessions that change one object's privileges would fail.  PM_HELD where that
+ * takes too long: what was granted is to be taken back in time.
  */
 static void
 lock_doors(void)
 {
-	LockDatabaseObject(ExtensionRelationId, get_extension_oid("promote", false), 0,
-					   ShareUpdateExclusiveLock);
+	SpiScope	scope;
+
+	spi_enter(&scope);
+	rescue_object(ExtensionRelationId, get_extension_oid("promote", false), ShareUpdateExclusiveLock, "the grants", NULL);
+	spi_leave(&scope);
 }
 
 /* Open or close the door for a role.  Runs inside a scope of spi.h, under the lock. */

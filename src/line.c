@@ -10,17 +10,16 @@
 #include "grants.h"
 #include "history.h"
 #include "json/builder.h"
-#include "line.h"
 #include "notify.h"
+#include "rescue.h"
 #include "spi.h"
 #include "stage.h"
 #include "trigger.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -29,51 +28,31 @@ PG_FUNCTION_INFO_V1(promote_stop_line);
 PG_FUNCTION_INFO_V1(promote_resume_line);
 PG_FUNCTION_INFO_V1(promote_guard_line_stop);
 
-/* What stands for the line as it goes on: held shared by what begins, and alone by who stops it. */
-static Oid
-line_object(void)
-{
-	return get_relname_relid("line_stop", get_namespace_oid("promote", false));
-}
-
 /*
- * Keep the line from being stopped until the end of the transaction.  False
- * where somebody is just about that: who asks is not to wait for it, since
- * that one waits for whatever has begun.
- */
-bool
-line_keep_going(void)
-{
-	return ConditionalLockDatabaseObject(line_object(), 0, 0, ShareLock);
-}
-
-/*
- * Let nobody else stop or lift anything until the end of the transaction, nor
- * begin any work, wait for what is being begun, and lock the projects
- * concerned, whose chains of the audit log are appended to.  Raises
- * PM_NOT_FOUND.  Returns their names.
+ * Let nobody else stop or lift anything until the end of the transaction, and
+ * find the projects concerned.  Nothing is locked that who deploys could hold:
+ * the chains that are appended to are the line's own.  Raises PM_NOT_FOUND and
+ * PM_HELD.  Returns their names.
  */
 static List *
 lock_line(const char *project)
 {
-	static Statement lock = {
-		.text = "LOCK TABLE promote.line_stop IN SHARE ROW EXCLUSIVE MODE"
-	};
 	static Statement projects = {
 		.text = "SELECT p.project::pg_catalog.text FROM promote.project AS p"
-		" WHERE $1 IS NULL OR p.project = $1 ORDER BY p.project FOR NO KEY UPDATE",
+		" WHERE $1 IS NULL OR p.project = $1 ORDER BY p.project",
 		.parameters = 1,
 		.types = {TEXTOID}
 	};
+	Oid			table = get_relname_relid("line_stop", get_namespace_oid("promote", false));
 	Datum		values[1];
 	bool		nulls[1];
 	List	   *names = NIL;
 
-	/* before all else: who begins work may go on to what is locked below */
-	LockDatabaseObject(line_object(), 0, 0, ExclusiveLock);
-	statement_run(&lock, NULL, NULL, false);
+	rescue_object(table, 0, ExclusiveLock, "the line", NULL);
 	values[0] = text_or_null(project, nulls);
-	statement_run(&projects, values, nulls, false);
+	spi_push_latest();
+	statement_run(&projects, values, nulls, true);
+	PopActiveSnapshot();
 	for (uint64 i = 0; i < SPI_processed; i++)
 		names = lappend(names, spi_text(SPI_tuptable, i, 1));
 	if (project && names == NIL)
@@ -155,7 +134,7 @@ write_lift(int32 stop, const char *message)
 	guarded_run(&write, values, nulls);
 }
 
-/* Append to a project's chain. */
+/* Append to the chain of a project's line. */
 static void
 append_event(const char *project, const char *event, int32 stop, bool everything, const char *words)
 {
@@ -166,10 +145,10 @@ append_event(const char *project, const char *event, int32 stop, bool everything
 	json_build_field(&builder, "scope", everything ? "everything" : "project");
 	if (words)
 		json_build_field(&builder, "reason", words);
-	audit_note_facts(project, project, event, &builder);
+	audit_note_facts(project, psprintf("line %s", project), event, &builder);
 }
 
-/* Append what happened to the chain of every project concerned, and of none where it is all, and tell listeners. */
+/* Append what happened to the chain of every line concerned, and of that of all where it is all, and tell listeners. */
 static void
 record(List *projects, const char *project, const char *event, int32 stop, const char *words)
 {

@@ -325,7 +325,7 @@ promote_override_gate(PG_FUNCTION_ARGS)
 	argument_instance_for(fcinfo, 0, "instance", "override", &key);
 	deployment = argument_number(fcinfo, 1, "deployment");
 	spi_enter(&scope);
-	rule_lock_case(&key);
+	rule_hold_case(&key);
 	gate_open(&key, deployment, GetCurrentTimestamp(), &gate);
 	gate_judge(&gate, false);
 	blockers = standing(&gate, code);

@@ -5,6 +5,8 @@
 
 #include "actor.h"
 #include "record_mark.h"
+#include "rescue.h"
+#include "rule.h"
 #include "schema_document.h"
 #include "secret_key.h"
 #include "wipe.h"
@@ -22,6 +24,8 @@ _PG_init(void)
 {
 	actor_init();
 	mark_init();
+	rescue_init();
+	rule_init();
 	schema_document_init();
 	secret_key_init();
 	wipe_init();

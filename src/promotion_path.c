@@ -2,8 +2,8 @@
  * promotion_path.c: which environments lead to which.
  *
  * The paths of a project never lead back to where they began.  What is
- * written is searched from where it leads to, under the project's lock and
- * by a snapshot taken after it, so that two sessions cannot write the two
+ * written is searched from where it leads to, under a lock on the project's
+ * paths and by a snapshot taken after it, so that two sessions cannot write the two
  * halves of a cycle.  Whether something is promoted along a path is judged
  * here too, for the verbs and for the trigger that records.
  */
@@ -18,12 +18,14 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/rel.h"
@@ -262,31 +264,21 @@ compare_places(const ListCell *a, const ListCell *b)
 /*
  * promote.lock_project() returns trigger
  *
- * BEFORE INSERT OR UPDATE of promotion_path, for each row.  A project that is
- * not there, as while a dump comes in, is the foreign keys' affair.
+ * BEFORE INSERT OR UPDATE of promotion_path, for each row.  Not by the
+ * project's row, which others hold for other reasons.
  */
 Datum
 promote_lock_project(PG_FUNCTION_ARGS)
 {
-	static Statement lock = {
-		.text = "SELECT FROM promote.project AS p WHERE p.project = $1 FOR NO KEY UPDATE",
-		.parameters = 1,
-		.types = {TEXTOID}
-	};
 	TriggerData *data = trigger_data(fcinfo, "lock_project", "promotion_path",
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
-	SpiScope	scope;
-	Datum		project;
-	bool		isnull;
+	char	   *project = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "project"));
 
-	project = SPI_getbinval(row, row_type, SPI_fnumber(row_type, "project"), &isnull);
-	if (isnull)
-		return PointerGetDatum(row);
-	spi_enter(&scope);
-	statement_run(&lock, &project, NULL, false);
-	spi_leave(&scope);
+	if (project)
+		LockDatabaseObject(RelationGetRelid(data->tg_relation),
+						   hash_bytes((unsigned char *) project, strlen(project)), 0, ExclusiveLock);
 	return PointerGetDatum(row);
 }
 

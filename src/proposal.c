@@ -428,14 +428,24 @@ refuse_no_release(const char *bundle, const char *version_constraint,
 }
 
 /*
+ * May a revision of that origin not be of a blocked release?  Edits and adopted
+ * drift may be of one: they say what is there, or what is to be once it is
+ * unblocked.
+ */
+bool
+proposal_minds_blocks(const char *origin)
+{
+	return strcmp(origin, "edit") != 0 && strcmp(origin, "adoption") != 0;
+}
+
+/*
  * Refuse a proposal to take over, as a promotion, a fork or a rollback does, a
- * state by a release that is blocked.  Edits and adopted drift may be of one:
- * they say what is there, or what is to be once it is unblocked.
+ * state by a release that is blocked.
  */
 void
 proposal_require_unblocked(const ProposedRevision *proposed, const char *origin)
 {
-	if (proposed->block_reason && strcmp(origin, "edit") != 0 && strcmp(origin, "adoption") != 0)
+	if (proposed->block_reason && proposal_minds_blocks(origin))
 		refuse_blocked_release(proposed->proposal.bundle, proposed->proposal.version,
 							   proposed->block_reason);
 }

@@ -75,6 +75,7 @@ extern void proposal_read(SPITupleTable *rows, uint64 row, bool read_only,
 						  ProposedRevision *proposed);
 extern void proposal_require_history(const ProposedRevision *proposed);
 extern void proposal_require_release(const ProposedRevision *proposed);
+extern bool proposal_minds_blocks(const char *origin);
 extern void proposal_require_unblocked(const ProposedRevision *proposed, const char *origin);
 extern void refuse_no_release(const char *bundle, const char *version_constraint,
 							  const char *release_channel);

@@ -68,7 +68,9 @@ static const ChainKind kinds[] = {
 		" WHERE t.bundle = pg_catalog.substring($1, '^bundle_release ([^/]+)/')"
 		" AND t.version = pg_catalog.substring($1, '^bundle_release [^/]+/(.+)$')"
 	},
-	{"line", "%s", {"project"}, " WHERE COALESCE(t.project, '" AUDIT_NO_PROJECT "') = $1"}
+	{"line", "line %s", {"project"},
+		" WHERE COALESCE(t.project, '" AUDIT_NO_PROJECT "') = pg_catalog.substring($1, '^line (.*)$')"
+	}
 };
 
 /* ---- one row ---- */

@@ -5,10 +5,8 @@
  * blocked; it may be set by an UPDATE as well as by the verbs, and triggers
  * do the rest.
  *
- * Locks: all that is staged or queued with a release refers to it by a
- * foreign key, and so holds its row FOR KEY SHARE.  Whoever blocks it takes the
- * row FOR UPDATE: that waits for what is under way, and what comes later
- * waits for it, and reads block_reason behind that lock.
+ * Whoever blocks a release waits for nothing that is under way with it: that
+ * fails at its commit, see rule.c.
  */
 #include "postgres.h"
 
@@ -16,6 +14,7 @@
 #include "grants.h"
 #include "history.h"
 #include "release.h"
+#include "rule.h"
 #include "stage.h"
 #include "trigger.h"
 
@@ -25,10 +24,10 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(promote_block_release);
 PG_FUNCTION_INFO_V1(promote_unblock_release);
-PG_FUNCTION_INFO_V1(promote_lock_release);
 PG_FUNCTION_INFO_V1(promote_record_release);
 
 #define OF_RELEASE(as) as ".bundle = $1 AND " as ".version = $2"
@@ -49,22 +48,25 @@ refuse_blocked_release(const char *bundle, const char *version, const char *reas
 }
 
 /*
- * Refuse to go on with a blocked release, and keep it from being blocked until
- * the transaction ends.  Runs inside a scope of spi.h.
+ * Refuse to go on with a blocked release, and to commit where it is blocked
+ * by then.  Runs inside a scope of spi.h.
  */
 void
 release_require_unblocked(const char *bundle, const char *version)
 {
 	static Statement read = {
 		.text = "SELECT f.block_reason FROM promote.bundle_release AS f"
-		" WHERE " OF_RELEASE("f") " FOR KEY SHARE OF f",
+		" WHERE " OF_RELEASE("f"),
 		.parameters = 2,
 		.types = {TEXTOID, TEXTOID}
 	};
 	Datum		values[2] = {CStringGetTextDatum(bundle), CStringGetTextDatum(version)};
 	char	   *reason;
 
-	statement_run(&read, values, NULL, false);
+	rule_hold_release(bundle, version, rule_view());
+	spi_push_latest();
+	statement_run(&read, values, NULL, true);
+	PopActiveSnapshot();
 	reason = SPI_processed > 0 ? spi_text(SPI_tuptable, 0, 1) : NULL;
 	if (reason)
 		refuse_blocked_release(bundle, version, reason);
@@ -202,37 +204,6 @@ release_values(TriggerData *data, Datum *values)
 }
 
 /*
- * promote.lock_release() returns trigger
- *
- * BEFORE UPDATE of bundle_release, for each row: whoever blocks it waits for
- * what is under way with it.
- */
-Datum
-promote_lock_release(PG_FUNCTION_ARGS)
-{
-	static Statement lock = {
-		.text = "SELECT FROM promote.bundle_release AS f WHERE " OF_RELEASE("f") " FOR UPDATE",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
-	TriggerData *data = trigger_data(fcinfo, "lock_release", "bundle_release",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	Datum		values[2];
-	SpiScope	scope;
-
-	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-		return PointerGetDatum(data->tg_trigtuple);
-	if (reason_of(data, data->tg_newtuple) && reason_differs(data))
-	{
-		release_values(data, values);
-		spi_enter(&scope);
-		statement_run(&lock, values, NULL, false);
-		spi_leave(&scope);
-	}
-	return PointerGetDatum(data->tg_newtuple);
-}
-
-/*
  * promote.record_release() returns trigger
  *
  * AFTER UPDATE of bundle_release, for each row: records that it was blocked
@@ -266,6 +237,8 @@ promote_record_release(PG_FUNCTION_ARGS)
 	values[3] = reason ? CStringGetTextDatum(reason) : (Datum) 0;
 	spi_enter(&scope);
 	guarded_run(&record, values, nulls);
+	if (reason_of(data, data->tg_newtuple))
+		rule_release_changed(TextDatumGetCString(values[0]), TextDatumGetCString(values[1]));
 	spi_leave(&scope);
 	return PointerGetDatum(NULL);
 }

@@ -14,11 +14,13 @@
 #include "history.h"
 #include "notify.h"
 #include "request.h"
+#include "rescue.h"
 #include "stage.h"
 #include "trigger.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -126,20 +128,49 @@ refuse_unknown(const PromotionRequest *request)
 			 errhint("promote.promotion_request lists them; promote.open_request opens one.")));
 }
 
+/* Its row, as one to be locked. */
+static RowToLock
+request_row(const PromotionRequest *request, Datum *values)
+{
+#define LOCK(mode) {.text = "SELECT r.ctid FROM promote.promotion_request AS r WHERE " OF_REQUEST("r") mode, \
+	.parameters = 2,.types = {TEXTOID, INT4OID}}
+	static Statement wait = LOCK(" FOR NO KEY UPDATE");
+	static Statement at_once = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
+	static Statement find = LOCK("");
+	char	   *name = psprintf("request %d of project \"%s\"", request->number, request->project);
+
+	request_values(request, values);
+	return (RowToLock) {
+		.table = "promotion_request",
+		.place = hash_bytes((unsigned char *) name, strlen(name)),
+		.what = name,
+		.project = request->project,
+		.wait = &wait,
+		.at_once = &at_once,
+		.find = &find,
+		.values = values
+	};
+}
+
 /* Lock its row.  Runs inside a scope of spi.h; raises PM_NOT_FOUND. */
 void
 request_lock(PromotionRequest *request)
 {
-	static Statement lock = {
-		.text = "SELECT FROM promote.promotion_request AS r WHERE " OF_REQUEST("r")
-		" FOR NO KEY UPDATE",
-		.parameters = 2,
-		.types = {TEXTOID, INT4OID}
-	};
 	Datum		values[2];
+	RowToLock	row = request_row(request, values);
 
-	request_values(request, values);
-	if (statement_lock(&lock, values) == 0)
+	if (!row_lock(&row))
+		refuse_unknown(request);
+}
+
+/* Lock it in an emergency: PM_HELD where others do not let go of it in time. */
+static void
+request_rescue(PromotionRequest *request)
+{
+	Datum		values[2];
+	RowToLock	row = request_row(request, values);
+
+	if (!row_rescue(&row))
 		refuse_unknown(request);
 }
 
@@ -413,7 +444,7 @@ open_verb(FunctionCallInfo fcinfo, SpiScope *scope, const char *action, Promotio
 {
 	argument_request(fcinfo, request);
 	spi_enter(scope);
-	request_lock(request);
+	request_rescue(request);
 	request_read(request);
 	request_access(request, scope->user, action);
 }
@@ -526,7 +557,7 @@ request_abort_queued(const PromotionRequest *request, const char *reason)
 
 		CHECK_FOR_INTERRUPTS();
 		spi_enter(&scope);
-		stage_lock(&key, true);
+		stage_rescue(&key);
 		deployment_load(&key, spi_integer(rows, i, 2), &queued);
 		if (strcmp(queued.status, "PENDING") == 0 || strcmp(queued.status, "APPROVED") == 0)
 			deployment_step(&queued, "ABORTED", reason);

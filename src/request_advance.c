@@ -620,27 +620,17 @@ stands_still(const PromotionRequest *request)
 	return NULL;
 }
 
-/* Lock what the request is judged by, and read it. */
+/* Lock the request, and read it. */
 static void
 enter_request(Advance *advance)
 {
-	static Statement lock = {
-		.text = "SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2 FOR SHARE",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
 	PromotionRequest *request = &advance->request;
-	Datum		values[2];
 	SpiScope	scope;
 
 	spi_enter(&scope);
 	request_lock(request);
 	request_read(request);
 	request_access(request, scope.user, "deploy");
-	values[0] = CStringGetTextDatum(request->project);
-	values[1] = CStringGetTextDatum(request->destination_environment);
-	if (!request_is_over(request))
-		statement_run(&lock, values, NULL, false);
 	spi_leave(&scope);
 }
 

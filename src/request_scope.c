@@ -743,8 +743,9 @@ promote_open_request(PG_FUNCTION_ARGS)
 	spi_enter(&scope);
 	check_times(fcinfo);
 	take_number(&opening.request);
-	/* a deployment is either judged before, or sees what holds its instance */
-	rule_lock(opening.request.project, opening.request.destination_environment);
+	/* a deployment is either committed before, or sees what holds its instance */
+	rule_changed("promotion_request", opening.request.project, opening.request.destination_environment);
+	rule_hold_paths(opening.request.project, opening.request.destination_environment, rule_view());
 	require_environment(&opening.request, opening.request.source_environment);
 	require_environment(&opening.request, opening.request.destination_environment);
 	check_path(&opening.request);

@@ -18,6 +18,7 @@
 #include "promotion_path.h"
 #include "record_mark.h"
 #include "revision.h"
+#include "rule.h"
 #include "trigger.h"
 
 #include "access/htup_details.h"
@@ -88,9 +89,8 @@ check_author(const ProposedRevision *proposed)
 }
 
 /*
- * Move the instance's counters and what it desires.  By now the revision's
- * foreign key holds its release, so that whoever blocks that waits: whether
- * it is blocked is read here once more.
+ * Move the instance's counters and what it desires.  Whether its release was
+ * blocked meanwhile is read here once more; from here on the commit sees to it.
  */
 static void
 move_instance(ProposedRevision *proposed)
@@ -116,6 +116,8 @@ move_instance(ProposedRevision *proposed)
 		CStringGetTextDatum(proposed->proposal.version)
 	};
 
+	if (proposed->revision > proposed->current_revision && proposal_minds_blocks(proposed->origin))
+		rule_hold_release(proposed->proposal.bundle, proposed->proposal.version, rule_view());
 	statement_run(&move, values, NULL, false);
 	if (proposed->revision == proposed->current_revision)
 		return;
@@ -220,9 +222,16 @@ check_source(const ProposedRevision *proposed)
 			 errhint("Name a revision of the source, or leave the source out.")));
 }
 
-/* Judge a proposal that nobody has judged yet. */
+/* Is it promoted from another environment? */
+static bool
+comes_from_another(const ProposedRevision *proposed)
+{
+	return proposed->source_environment && strcmp(proposed->source_environment, proposed->key.environment) != 0;
+}
+
+/* Judge a proposal that nobody has judged yet, and that was read behind the view. */
 static void
-judge(ProposedRevision *proposed)
+judge(ProposedRevision *proposed, Datum view)
 {
 	if (proposed->revision > proposed->current_revision)
 	{
@@ -231,6 +240,8 @@ judge(ProposedRevision *proposed)
 	}
 	check_stored(proposed);
 	check_source(proposed);
+	if (comes_from_another(proposed))
+		rule_hold_paths(proposed->key.project, proposed->key.environment, view);
 	path_require(proposed, false);
 	proposal_require_history(proposed);
 	if (!proposed->fits)
@@ -302,9 +313,9 @@ record_proposal(ProposedRevision *proposed, RevisionRecord *record)
 	PG_END_TRY();
 }
 
-/* Record every proposal of a cursor; returns how many. */
+/* Record every proposal of a cursor that was opened behind the view; returns how many. */
 static uint64
-record_all(Portal cursor, RevisionRecord *record)
+record_all(Portal cursor, Datum view, RevisionRecord *record)
 {
 	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
 													  "promote revision",
@@ -325,7 +336,7 @@ record_all(Portal cursor, RevisionRecord *record)
 
 			CHECK_FOR_INTERRUPTS();
 			proposal_read(rows, i, false, &proposed);
-			judge(&proposed);
+			judge(&proposed, view);
 			record_proposal(&proposed, record);
 			MemoryContextReset(row_context);
 		}
@@ -345,8 +356,9 @@ static void
 record_new(RevisionRecord *record)
 {
 	uint64		count = proposal_lock_new();
+	Datum		view = rule_view();
 
-	if (count > 0 && record_all(proposal_open_new(), record) != count)
+	if (count > 0 && record_all(proposal_open_new(), view, record) != count)
 		elog(ERROR, "not every new revision could be recorded");
 }
 

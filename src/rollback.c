@@ -396,7 +396,7 @@ promote_rollback_instance(PG_FUNCTION_ARGS)
 	take_arguments(fcinfo, "promote", &rollback);
 	staging.source_environment = rollback.key.environment;
 	spi_enter(&scope);
-	stage_lock(&rollback.key, true);
+	stage_rescue(&rollback.key);
 	read_rollback(&rollback, argument_bool(fcinfo, 5, false));
 	stage_check_revision(fcinfo, 3, &rollback.proposed);
 	check_obstacles(&rollback);

@@ -22,9 +22,9 @@
 
 #define PINNED_PATH "pg_catalog, pg_temp"
 
-/* Set a setting until the scope's nest level ends. */
-static void
-set_local(const char *name, const char *value)
+/* Set a setting until the nest level that it is in ends. */
+void
+spi_set_local(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
@@ -82,11 +82,11 @@ spi_enter(SpiScope *scope)
 	if (strcmp(namespace_search_path, PINNED_PATH) != 0 || enable_seqscan)
 	{
 		scope->guc_level = NewGUCNestLevel();
-		set_local("search_path", PINNED_PATH);
+		spi_set_local("search_path", PINNED_PATH);
 		/* plans outlive the day when a table was small enough to be read whole */
-		set_local("enable_seqscan", "off");
+		spi_set_local("enable_seqscan", "off");
 		/* compiling a plan takes longer than any of them runs */
-		set_local("jit", "off");
+		spi_set_local("jit", "off");
 	}
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

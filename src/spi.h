@@ -35,6 +35,7 @@ typedef struct SpiScope
 	MemoryContext caller;		/* where results that outlive the scope go */
 } SpiScope;
 
+extern void spi_set_local(const char *name, const char *value);
 extern void spi_enter(SpiScope *scope);
 extern void spi_leave(SpiScope *scope);
 extern int	statement_run(Statement *statement, Datum *values, const bool *nulls,

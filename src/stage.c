@@ -13,11 +13,14 @@
 #include "json/limits.h"
 #include "json/builder.h"
 #include "promotion_path.h"
+#include "rescue.h"
 #include "revision.h"
+#include "rule.h"
 #include "stage.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 
@@ -69,6 +72,31 @@ refuse_unconfigured(const InstanceKey *key, const char *hint)
 			 errhint("%s", hint)));
 }
 
+/* The instance's row, as one to be locked: for update, or only against updates. */
+static RowToLock
+instance_row(const InstanceKey *key, bool for_update, Datum *values)
+{
+#define LOCK(mode) {.text = "SELECT i.ctid FROM promote.instance AS i WHERE i.project = $1" \
+	" AND i.environment = $2 AND i.component = $3" mode,.parameters = 3,.types = {TEXTOID, TEXTOID, TEXTOID}}
+	static Statement share = LOCK(" FOR SHARE");
+	static Statement update = LOCK(" FOR NO KEY UPDATE");
+	static Statement at_once = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
+	static Statement find = LOCK("");
+	const char *name = instance_key_name(key);
+
+	instance_key_values(key, values);
+	return (RowToLock) {
+		.table = "instance",
+		.place = hash_bytes((const unsigned char *) name, strlen(name)),
+		.what = psprintf("\"%s\"", name),
+		.project = key->project,
+		.wait = for_update ? &update : &share,
+		.at_once = &at_once,
+		.find = &find,
+		.values = values
+	};
+}
+
 /*
  * Lock the instance's row: for update, or only against updates, as a source
  * is.  Raises PM_NOT_FOUND where there is none, and 40001 where the snapshot of
@@ -77,16 +105,23 @@ refuse_unconfigured(const InstanceKey *key, const char *hint)
 void
 stage_lock(const InstanceKey *key, bool for_update)
 {
-#define LOCK "SELECT FROM promote.instance AS i WHERE i.project = $1" \
-	" AND i.environment = $2 AND i.component = $3 "
-	static Statement statements[] = {
-		{.text = LOCK "FOR SHARE",.parameters = 3,.types = {TEXTOID, TEXTOID, TEXTOID}},
-		{.text = LOCK "FOR NO KEY UPDATE",.parameters = 3,.types = {TEXTOID, TEXTOID, TEXTOID}}
-	};
 	Datum		values[3];
+	RowToLock	row = instance_row(key, for_update, values);
 
-	instance_key_values(key, values);
-	if (statement_lock(&statements[for_update ? 1 : 0], values) > 0)
+	if (row_lock(&row))
+		return;
+	require_instance(key);
+	refuse_unseen();
+}
+
+/* Lock it for update in an emergency: PM_HELD where others do not let go of it in time. */
+void
+stage_rescue(const InstanceKey *key)
+{
+	Datum		values[3];
+	RowToLock	row = instance_row(key, true, values);
+
+	if (row_rescue(&row))
 		return;
 	require_instance(key);
 	refuse_unseen();
@@ -104,6 +139,8 @@ stage_read(const InstanceKey *destination, const char *source_environment,
 {
 	InstanceKey source = *destination;
 
+	if (!read_only && strcmp(source_environment, destination->environment) != 0)
+		rule_hold_paths(destination->project, destination->environment, rule_view());
 	if (proposal_from(destination, source_environment, version_constraint, release_channel,
 					  read_only, proposed))
 	{

@@ -38,6 +38,7 @@ typedef struct Staged
 extern void require_instance(const InstanceKey *key);
 extern void refuse_unconfigured(const InstanceKey *key, const char *hint);
 extern void stage_lock(const InstanceKey *key, bool for_update);
+extern void stage_rescue(const InstanceKey *key);
 extern void stage_read(const InstanceKey *destination, const char *source_environment,
 					   const char *version_constraint, const char *release_channel,
 					   bool read_only, ProposedRevision *proposed);

@@ -16,7 +16,6 @@
 #include "errors.h"
 #include "gate.h"
 #include "history.h"
-#include "line.h"
 #include "name.h"
 #include "notify.h"
 #include "record.h"
@@ -82,7 +81,7 @@ static const Step steps[] = {
 /* The columns that the steps are about; those from the status on move. */
 typedef enum Column
 {
-	PROJECT, ENVIRONMENT, COMPONENT, DEPLOYMENT, ACTION, REVISION, RENDERED_DIGEST,
+	PROJECT, ENVIRONMENT, COMPONENT, DEPLOYMENT, ACTION, REVISION, BUNDLE, VERSION, RENDERED_DIGEST,
 	STATUS, QUEUED_AT, DUE_AT, WORKER, FENCING, LOST_LEASES, SEEN_CHANGE, STARTED_AT,
 	FINISHED_AT, APPROVED_BY, REASON, GATES, PLAN_FACTS, PLAN_DEFECTS, PLAN_DIGEST,
 	COLUMNS
@@ -91,7 +90,7 @@ typedef enum Column
 #define PROGRESS STATUS			/* the first that moves */
 
 static const char *const column_names[COLUMNS] = {
-	"project", "environment", "component", "deployment", "action", "revision", "rendered_digest",
+	"project", "environment", "component", "deployment", "action", "revision", "bundle", "version", "rendered_digest",
 	"status", "queued_at", "due_at", "worker", "fencing", "lost_leases", "seen_change", "started_at",
 	"finished_at", "approved_by", "reason", "gates", "plan_facts", "plan_defects", "plan_digest"
 };
@@ -516,13 +515,27 @@ check_held(const InstanceKey *key, const Update *update)
 	TimestampTz until;
 
 	if (strcmp(new_text(update, ACTION), "PLAN") == 0 ||
-		(line_keep_going() && !secret_is_lacking(key, deployment) && !window_holds(key, deployment, update->now, &until)))
+		(!secret_is_lacking(key, deployment) && !window_holds(key, deployment, update->now, &until)))
 		return;
 	ereport(ERROR,
 			(errcode(PM_GATES_CLOSED),
 			 errmsg("deployment %d of \"%s\" is held back now", deployment, instance_key_name(key)),
 			 errdetail("The line is stopped, a required secret is missing, a freeze is on, or its change windows are closed."),
 			 errhint("promote.blockers shows what holds it back.")));
+}
+
+/* What is begun by hand is held to the rules of its environment, and to its release's not being blocked. */
+static void
+hold_begun(const InstanceKey *key, const Update *update)
+{
+	Datum		view;
+
+	if (strcmp(new_text(update, ACTION), "PLAN") == 0)
+		return;
+	view = rule_view();
+	rule_hold(key->project, key->environment, view);
+	if (strcmp(new_text(update, ACTION), "PROVISION") == 0)
+		rule_hold_release(new_text(update, BUNDLE), new_text(update, VERSION), view);
 }
 
 /*
@@ -546,10 +559,11 @@ take_by_hand(Update *update)
 	instance_key_values(&key, values);
 	spi_enter(&scope);
 	if (strcmp(new_text(update, STATUS), "APPROVED") == 0)
-		rule_lock_case(&key);
+		rule_hold_case(&key);
 	statement_run(&read, values, NULL, false);
 	if (strcmp(new_text(update, STATUS), "RUNNING") == 0)
 	{
+		hold_begun(&key, update);
 		set_value(update, SEEN_CHANGE, Int32GetDatum(spi_integer(SPI_tuptable, 0, 1)));
 		review_require_current(&key, new_integer(update, DEPLOYMENT));
 		check_held(&key, update);

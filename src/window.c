@@ -448,9 +448,9 @@ compare_hashes(const void *a, const void *b)
 /*
  * Lock the budgets that the case takes a place of, to the end of the
  * transaction: others that would take one are judged behind it.  Not by the
- * rows, since whoever changes a window holds its row while it waits for the
- * environment, which is locked already here; nor by advisory locks, which
- * anybody can hold who knows a name.  Runs inside a scope of spi.h.
+ * rows, since whoever changes a window waits for nobody who is judged by it;
+ * nor by advisory locks, which anybody can hold who knows a name.  Runs inside
+ * a scope of spi.h.
  */
 void
 window_lock_budgets(GateCase *gate)

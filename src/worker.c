@@ -12,8 +12,8 @@
 #include "grants.h"
 #include "history.h"
 #include "json/limits.h"
-#include "line.h"
 #include "review.h"
+#include "rule.h"
 #include "secret.h"
 #include "stage.h"
 #include "window.h"
@@ -140,6 +140,8 @@ typedef struct Wish
 typedef struct Candidate
 {
 	Deployment	deployment;
+	const char *bundle;
+	const char *version;
 	int32		changed_by;		/* of the instance */
 	int32		lost_leases;
 	int32		max_lost_leases;	/* of the environment; only where it runs */
@@ -154,14 +156,19 @@ static void
 judge_candidate(Candidate *candidate)
 {
 	const Deployment *deployment = &candidate->deployment;
+	Datum		view;
 
 	if (strcmp(deployment->status, "RUNNING") == 0 || strcmp(deployment->action, "PLAN") == 0)
 		return;
+	view = rule_view();
+	rule_hold(deployment->key.project, deployment->key.environment, view);
+	if (strcmp(deployment->action, "PROVISION") == 0)
+		rule_hold_release(candidate->bundle, candidate->version, view);
 	candidate->outdated = review_outdated(&deployment->key, deployment->deployment);
-	/* as long as nobody knows, where the line is about to be stopped or a secret is missing */
+	/* as long as nobody knows, where a secret is missing */
 	candidate->held_until = GATE_NO_TIME;
 	candidate->held = candidate->outdated == NULL &&
-		(!line_keep_going() || secret_is_lacking(&deployment->key, deployment->deployment) ||
+		(secret_is_lacking(&deployment->key, deployment->deployment) ||
 		 window_holds(&deployment->key, deployment->deployment, GetCurrentTimestamp(),
 					  &candidate->held_until));
 }
@@ -180,7 +187,7 @@ pick(const Wish *wish, Candidate *candidate)
 	" d.deployment, d.action, d.status, d.worker, d.due_at, i.changed_by, d.lost_leases," \
 	" CASE WHEN d.status = 'RUNNING' THEN (SELECT e.max_lost_leases FROM promote.environment AS e" \
 	"  WHERE e.project = d.project AND e.environment = d.environment) END," \
-	" d.approved_by IS NOT NULL" \
+	" d.approved_by IS NOT NULL, d.bundle::pg_catalog.text, d.version::pg_catalog.text" \
 	" FROM promote.deployment AS d JOIN promote.instance AS i ON " SAME_INSTANCE("i", "d") \
 	" WHERE d.due_at <= $2 AND d.action = ANY ($1)" selection \
 	" ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE OF d, i SKIP LOCKED"
@@ -223,6 +230,8 @@ pick(const Wish *wish, Candidate *candidate)
 	candidate->lost_leases = spi_integer(SPI_tuptable, 0, 10);
 	candidate->max_lost_leases = spi_integer(SPI_tuptable, 0, 11);
 	candidate->approved = spi_bool(SPI_tuptable, 0, 12);
+	candidate->bundle = spi_text(SPI_tuptable, 0, 13);
+	candidate->version = spi_text(SPI_tuptable, 0, 14);
 	judge_candidate(candidate);
 	return true;
 }

@@ -138,7 +138,7 @@ ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER guard_deployment;
 SELECT promote.stop_line('fire', 'ecomm'), promote.stop_line('flood') \g /dev/null
 SELECT promote.resume_line('ecomm', 'put out') \g /dev/null
 SELECT is_empty($$SELECT * FROM promote.verify_audit()$$, 'the line was stopped twice, and one stop lifted');
-SELECT is_empty($$SELECT * FROM promote.verify_audit('ecomm')$$, '... by the project''s chain, too');
+SELECT is_empty($$SELECT * FROM promote.verify_audit('line ecomm')$$, '... by the line''s chain, too');
 CREATE FUNCTION pg_temp.forged_stop(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     found text;

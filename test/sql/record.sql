@@ -131,7 +131,7 @@ INSERT INTO verb VALUES ('promote_instance', 'revision.created'), ('promote_to_n
     ('fail_deployment', 'deployment.failed'), ('release_deployment', 'deployment.released'), ('record_plan', 'plan.recorded'),
     ('override_gate', 'gate.overridden'), ('review_override', 'override.reviewed'), ('rehearse_rollback', 'rollback.rehearsed'),
     ('block_release', 'bundle_release.updated'), ('unblock_release', 'bundle_release.updated'), ('report_health', 'health.reported'),
-    ('stop_line', 'line.stopped'), ('resume_line', 'line.resumed'), ('open_request', 'request.opened'), ('preview_request', 'request.previewed'),
+    ('stop_line', 'line.stopped'), ('resume_line', 'line.resumed'), ('end_session', 'session.ended'), ('open_request', 'request.opened'), ('preview_request', 'request.previewed'),
     ('advance_request', 'request.advanced'), ('pause_request', 'request.paused'), ('resume_request', 'request.resumed'), ('cancel_request', 'request.cancelled'),
     ('grant_action', 'grants.inserted'), ('revoke_action', 'grants.deleted'), ('prune_audit', 'audit.pruned'), ('restore_guards', 'guards.restored'),
     -- these move nothing but a lease, a log that is no evidence, and privileges that the grants stand for

@@ -198,7 +198,7 @@ my %takes = (
 	(map { $_ => 'work' } qw(claim_deployment heartbeat_deployment append_deployment_log complete_deployment fail_deployment release_deployment
 		record_plan report_observed report_health deployment_secrets)),
 	(map { $_ => 'secrets' } qw(set_secret remove_secret)),
-	(map { $_ => 'admin' } qw(grant_action revoke_action stop_line resume_line prune_audit)),
+	(map { $_ => 'admin' } qw(grant_action revoke_action stop_line resume_line end_session prune_audit)),
 	verify_audit => 'audit',
 	(map { $_ => 'admin everywhere' } qw(refresh_grants block_release unblock_release rotate_secrets)),
 	(map { $_ => 'rows' } qw(resolve_release handoff_text audit_head verify_audit_head)),

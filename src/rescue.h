@@ -1,0 +1,31 @@
+/*
+ * rescue.h: what helps in an emergency waits for nobody for long.
+ */
+#ifndef PROMOTE_RESCUE_H
+#define PROMOTE_RESCUE_H
+
+#include "postgres.h"
+
+#include "spi.h"
+#include "storage/lock.h"
+
+/* A row that is to be locked. */
+typedef struct RowToLock
+{
+	const char *table;			/* of promote's */
+	uint32		place;			/* where those stand who want it: a hash of its key */
+	const char *what;			/* for people */
+	const char *project;		/* that it is of */
+	Statement  *wait;			/* locks it */
+	Statement  *at_once;		/* locks it unless another has it: SKIP LOCKED */
+	Statement  *find;			/* its ctid */
+	Datum	   *values;			/* of the statements' parameters */
+} RowToLock;
+
+extern void rescue_init(void);
+extern bool row_lock(const RowToLock *row);
+extern bool row_rescue(const RowToLock *row);
+extern void rescue_object(Oid class, uint32 object, LOCKMODE mode, const char *what,
+						  const char *project);
+
+#endif							/* PROMOTE_RESCUE_H */

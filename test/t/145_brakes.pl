@@ -1,0 +1,310 @@
+# The brakes are held by nobody: stops, freezes, edits of environments, blocked releases and policies take effect at once,
+# whatever those do who deploy; and where a verb of an emergency needs what others hold, it waits for a bounded time, says
+# whom for, and these can be ended.
+
+use strict;
+use warnings;
+use IPC::Open2 qw(open2);
+use Test::More;
+use Time::HiRes qw(time);
+use PromoteTest;
+
+my $bound = 2;      # seconds that a brake may take
+my $crowd = 6;      # sessions that are in the way
+
+# Nobody's standby: who asks for its word at a commit waits for ever.
+my $node = PromoteTest->new('max_prepared_transactions = 5', "synchronous_standby_names = 'nobody'", 'synchronous_commit = local');
+$node->create_database('brakes');
+$node->query('brakes', <<'SQL');
+CREATE EXTENSION promote;
+CREATE ROLE dep LOGIN;
+CREATE ROLE adm LOGIN;
+CREATE ROLE other_adm LOGIN;
+INSERT INTO promote.bundle VALUES ('postgres');
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0', '{}'), ('postgres', '2.0.0-dev.1', '{}');
+INSERT INTO promote.project VALUES ('other'), ('shop');
+INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres'), ('shop', 'log', 'postgres');
+INSERT INTO promote.environment (project, environment, require_plan) VALUES ('shop', 'staging', false), ('shop', 'production', false);
+INSERT INTO promote.instance (project, environment, component) SELECT project, environment, component FROM promote.environment JOIN promote.component USING (project);
+SELECT promote.configure_instance(name, '{"size": 1}', '1.0.0', plan => false) FROM promote.instance;
+SELECT promote.configure_instance('shop-staging-db', '{"size": 2}', plan => false);
+SELECT promote.promote_instance('shop-staging-db', 'shop-production-db', plan => false);
+SELECT promote.grant_action('dep', a, 'shop') FROM unnest(ARRAY['view', 'plan', 'deploy', 'work', 'promote', 'configure', 'approve']) AS a;
+SELECT promote.grant_action('adm', a, 'shop') FROM unnest(ARRAY['view', 'plan', 'deploy', 'approve', 'promote', 'configure', 'admin']) AS a;
+SELECT promote.grant_action('other_adm', 'admin', 'other');
+CREATE TABLE done (what text);
+GRANT SELECT ON done TO PUBLIC;
+CREATE FUNCTION slow(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	PERFORM pg_sleep(0.05);
+	RETURN QUERY SELECT 'policy', 'no', NULL::timestamptz, NULL::timestamptz, NULL, false;
+END $$;
+-- Calls something, to be refused or taken back, again and again.
+CREATE PROCEDURE keep(call text) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR n IN 1 .. 100000 LOOP
+		EXIT WHEN EXISTS (SELECT FROM done);
+		BEGIN
+			EXECUTE call;
+		EXCEPTION WHEN OTHERS THEN
+		END;
+		ROLLBACK;
+	END LOOP;
+END $$;
+SQL
+
+sub sql { return $node->query('brakes', @_) }
+
+# ---- sessions ----
+
+sub connect_as {
+	my ($role) = @_;
+	my $pid = open2(my $from, my $to, $node->psql_command('brakes', '-v', 'ON_ERROR_STOP=0', '-v', 'VERBOSITY=verbose', '-U', $role));
+	$to->autoflush(1);
+	print {$to} "\\o /dev/stdout\n\\set SHOW_CONTEXT never\n";
+	my $session = { pid => $pid, from => $from, to => $to };
+	$session->{backend} = ask($session, 'SELECT pg_backend_pid();');
+	return $session;
+}
+
+# What a session's statements return, or the state and the words of what is refused.
+sub ask {
+	my ($session, $sql) = @_;
+	print { $session->{to} } "$sql\n\\if :ERROR\n\\echo :LAST_ERROR_SQLSTATE :LAST_ERROR_MESSAGE\n\\endif\n\\echo .\n";
+	my @lines;
+	while (defined(my $line = readline $session->{from})) {
+		chomp $line;
+		return join "\n", @lines if $line eq '.';
+		push @lines, $line;
+	}
+	return 'the session has ended';
+}
+
+# The same as one statement whose refusal is returned with its detail and hint.
+sub told {
+	my ($session, $sql) = @_;
+	return ask($session, "DO \$do\$ DECLARE s text; m text; d text; h text; BEGIN EXECUTE \$x\$$sql\$x\$;"
+		  . " EXCEPTION WHEN OTHERS THEN GET STACKED DIAGNOSTICS s = RETURNED_SQLSTATE, m = MESSAGE_TEXT, d = PG_EXCEPTION_DETAIL, h = PG_EXCEPTION_HINT;"
+		  . " PERFORM set_config('brakes.told', concat_ws('|', s, m, d, h), false); RETURN; END \$do\$;"
+		  . " SELECT current_setting('brakes.told', true); SELECT set_config('brakes.told', '', false) \\g /dev/null");
+}
+
+sub bye {
+	my ($session) = @_;
+	close $session->{to};
+	close $session->{from};
+	waitpid $session->{pid}, 0;
+	return;
+}
+
+sub timed {
+	my ($what, $code) = @_;
+	my $start = time;
+	my $answer = $code->();
+	my $took = time - $start;
+	return ($took, $answer);
+}
+
+my @brakes = (
+	[ 'a stop', q{SELECT reason FROM promote.stop_line('fire', 'shop')}, q{SELECT FROM promote.resume_line('shop')} ],
+	[ 'a stop of everything', q{SELECT reason FROM promote.stop_line('flood')}, q{SELECT FROM promote.resume_line()} ],
+	[ 'a freeze', q{INSERT INTO promote.freeze_window (name, project, during) VALUES ('f', 'shop', '[2030-01-01,2031-01-01)')}, q{DELETE FROM promote.freeze_window} ],
+	[ 'a freeze of everything', q{INSERT INTO promote.freeze_window (name, during) VALUES ('g', '[2030-01-01,2031-01-01)')}, q{DELETE FROM promote.freeze_window} ],
+	[ 'an edit of the environment', q{UPDATE promote.environment SET require_no_drift = false}, q{UPDATE promote.environment SET require_no_drift = true} ],
+	[ 'a block', q{SELECT FROM promote.block_release('postgres', '1.0.0', 'CVE-1')}, q{SELECT FROM promote.unblock_release('postgres', '1.0.0')} ],
+	[ 'a policy', q{INSERT INTO promote.policy (policy, function, project) VALUES ('p', 'public.slow', 'shop')}, q{DELETE FROM promote.policy WHERE policy = 'p'} ],
+	[ 'an approval rule', q{INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('shop', 'production', 'r', 'adm')}, q{DELETE FROM promote.approval_rule} ],
+);
+
+# Every brake, beside whatever is in the way.
+sub brake {
+	my ($beside) = @_;
+	for my $brake (@brakes) {
+		my ($what, $pull, $release) = @$brake;
+		my ($took) = timed($what, sub { sql($pull) });
+		cmp_ok($took, '<', $bound, sprintf '%s takes effect at once beside %s (%.0f ms)', $what, $beside, 1000 * $took);
+		sql($release);
+	}
+	return;
+}
+
+# Sessions of dep's that call something all the time, while something is done.
+sub beside_crowd {
+	my ($call, $code) = @_;
+	sql('TRUNCATE done');
+	my @children = map { $node->fork_command({ input => "CALL keep(\$c\$$call\$c\$)" }, $node->psql_command('brakes', '-U', 'dep')) } 1 .. $crowd;
+	ok($node->wait_for('brakes', "SELECT count(*) = $crowd FROM pg_stat_activity WHERE usename = 'dep' AND query LIKE 'CALL%' AND state = 'active'"), "$crowd sessions call $call");
+	$code->();
+	sql(q{INSERT INTO done VALUES ('enough')});
+	for my $child (@children) {
+		my ($rc, undef, $err) = $node->finish($child);
+		is("$rc$err", '0', 'one of them has come to its end');
+	}
+	sql('TRUNCATE done');
+	return;
+}
+
+# ---- nobody holds a brake ----
+
+# who keeps open what was judged
+my $dep = connect_as('dep');
+for my $hold (q{SELECT status FROM promote.deploy_instance('shop-production-db')}, q{SELECT changed FROM promote.promote_instance('shop-staging-db', 'shop-production-db', '{"size": 3}')},
+	q{SELECT status FROM promote.open_request('shop', 'staging', 'production', '{"components": ["db"]}')}, q{SELECT status FROM promote.propose_deployment('shop-production-log')}) {
+	ask($dep, 'BEGIN;');
+	like(ask($dep, "$hold;"), qr/^(?:PENDING|PROPOSED|OPEN|t)$/, "somebody calls $hold");
+	brake('an open transaction');
+	ask($dep, 'ROLLBACK;');
+}
+
+# a claim that is kept open
+sql(q{SELECT FROM promote.deploy_instance('shop-production-db')});
+ask($dep, 'BEGIN;');
+is(ask($dep, q{SELECT instance FROM promote.claim_deployment('w');}), 'shop-production-db', 'a worker claims');
+brake('an open claim');
+like(ask($dep, 'COMMIT;'), qr/^40001 could not commit what was judged by rules that have changed$/, 'which fails at its commit');
+is(ask($dep, q{SELECT instance FROM promote.claim_deployment('w');}), 'shop-production-db', 'and is called again');
+is(sql(q{SELECT status FROM promote.complete_deployment('shop-production-db', 1, 1)}), 'COMPLETED', 'carried out');
+
+# what is refused all the time, after a policy that takes its time
+sql(q{INSERT INTO promote.policy (policy, function, project) VALUES ('slow', 'public.slow', 'shop')});
+sql(q{SELECT FROM promote.configure_instance('shop-production-db', '{"size": 4}', plan => false)});
+beside_crowd(q{SELECT FROM promote.deploy_instance('shop-production-db')}, sub { brake('deployments that are refused all the time') });
+sql(q{DELETE FROM promote.policy});
+
+# what is done and taken back all the time
+beside_crowd(q{SELECT FROM promote.deploy_instance('shop-production-db')}, sub { brake('deployments that are taken back all the time') });
+
+# ---- what is judged at the commit ----
+
+ask($dep, 'BEGIN;');
+ask($dep, q{SELECT FROM promote.deploy_instance('shop-production-log');});
+sql(q{SELECT FROM promote.stop_line('fire', 'shop')});
+is(ask($dep, 'COMMIT;'), '40001 could not commit what was judged by rules that have changed', 'stopped');
+sql(q{SELECT FROM promote.resume_line('shop')});
+
+# what a procedure commits is judged, too, and what is behind it
+sql(q{CREATE PROCEDURE twice() LANGUAGE plpgsql AS $$ BEGIN
+	PERFORM promote.deploy_instance('shop-production-log'); COMMIT;
+	PERFORM promote.plan_instance('shop-staging-log'); COMMIT; END $$});
+is(ask($dep, 'CALL twice();'), '', 'a procedure that commits');
+is(sql(q{SELECT count(*) FROM promote.deployment WHERE component = 'log'}), 2, '... has done both');
+
+# what is prepared would be judged by nobody
+ask($dep, 'BEGIN;');
+is(ask($dep, q{SELECT instance FROM promote.claim_deployment('w', '{PROVISION}');}), 'shop-production-log', 'a claim');
+like(ask($dep, q{PREPARE TRANSACTION 'p';}), qr/^0A000 cannot PREPARE a transaction that has changed rules, or was judged by them$/, 'is not prepared');
+my $root = connect_as('postgres');
+ask($root, q{BEGIN; INSERT INTO promote.freeze_window (name, during) VALUES ('x', '[2030-01-01,2031-01-01)');});
+like(ask($root, q{PREPARE TRANSACTION 'p';}), qr/^0A000/, '... nor is a rule');
+ask($root, q{BEGIN; CREATE TABLE something ();});
+is(ask($root, q{PREPARE TRANSACTION 'p'; ROLLBACK PREPARED 'p';}), '', 'anything else is');
+
+# ---- what nobody needs is not kept ----
+
+ask($dep, 'BEGIN;');
+ask($dep, q{SELECT FROM promote.deploy_instance('shop-staging-log');});
+sql(q{UPDATE promote.environment SET description = 'x' WHERE environment = 'staging'});
+sql(q{UPDATE promote.environment SET description = 'x' WHERE environment = 'production'}) for 1 .. 20;
+cmp_ok(sql('SELECT count(*) FROM promote.rule_change'), '>=', 21, 'changes are kept as long as somebody was judged before');
+is(ask($dep, 'COMMIT;'), '40001 could not commit what was judged by rules that have changed', '... who finds them');
+sql(q{UPDATE promote.environment SET description = 'y' WHERE environment = 'production'}) for 1 .. 3;
+cmp_ok(sql('SELECT count(*) FROM promote.rule_change'), '<=', 2, 'and then they are removed');
+
+# ---- what somebody holds ----
+
+my $adm = connect_as('adm');
+ask($adm, q{SET promote.rescue_timeout = '1s';});
+my %held = (
+	q{SELECT FROM promote.abort_deployment('shop-staging-db', 1)} => q{SELECT FROM promote.plan_instance('shop-staging-db')},
+	q{SELECT FROM promote.reject_deployment('shop-staging-db', 1, 'no')} => q{SELECT FROM promote.plan_instance('shop-staging-db')},
+	q{SELECT FROM promote.rollback_instance('shop-production-db')} => q{SELECT FROM promote.plan_instance('shop-production-db')},
+	q{SELECT FROM promote.pause_request('shop', 1, 'wait')} => q{SELECT FROM promote.preview_request('shop', 1)},
+	q{SELECT FROM promote.cancel_request('shop', 1, 'no')} => q{SELECT FROM promote.preview_request('shop', 1)},
+);
+sql(q{SELECT FROM promote.open_request('shop', 'staging', 'production', '{"components": ["db"]}')});
+for my $verb (reverse sort keys %held) {
+	ask($dep, 'BEGIN;');
+	ask($dep, "$held{$verb};");
+	my ($took, $told) = timed($verb, sub { told($adm, $verb) });
+	like($told, qr/^PM611\|.* is held by others\|Process $dep->{backend} of role "dep" has been in a transaction since \d{4}-[^|]* UTC, and is idle in transaction\.\|.*promote\.end_session\($dep->{backend}, 'why', 'shop'\)/, "$verb says who holds it");
+	ok($took > 0.9 && $took < 4, sprintf '... and has waited for %.1f s', $took);
+	ask($dep, 'ROLLBACK;');
+	unlike(told($adm, $verb), qr/PM611/, '... and goes on when it is let go');
+	sql(q{SELECT FROM promote.resume_request('shop', 1, 'on') WHERE EXISTS (SELECT FROM promote.promotion_request WHERE status = 'PAUSED')});
+}
+
+# a shorter lock_timeout counts
+ask($dep, 'BEGIN;');
+ask($dep, q{SELECT FROM promote.plan_instance('shop-staging-db');});
+ask($adm, q{SET promote.rescue_timeout = '1min'; SET lock_timeout = '300ms';});
+my ($took, $told) = timed('short', sub { told($adm, q{SELECT FROM promote.abort_deployment('shop-staging-db', 1)}) });
+like($told, qr/^PM611/, 'a shorter lock_timeout counts');
+cmp_ok($took, '<', 3, '... at once');
+# and a cancel is a cancel
+ask($adm, q{RESET lock_timeout; SET statement_timeout = '300ms';});
+like(ask($adm, q{SELECT FROM promote.abort_deployment('shop-staging-db', 1);}), qr/^57014/, 'and a cancel is one');
+ask($adm, q{RESET statement_timeout; SET promote.rescue_timeout = '1s';});
+
+# ---- ending them ----
+
+my $other = connect_as('other_adm');
+my $reader = connect_as('dep');
+like(told($other, "SELECT promote.end_session($dep->{backend}, 'why', 'shop')"), qr/^PM701/, 'who is not admin ends nobody');
+like(told($other, "SELECT promote.end_session($dep->{backend}, 'why', 'other')"), qr/^PM002\|.*It holds no instance and no request of project "other"/, '... nor who is admin elsewhere');
+like(told($adm, "SELECT promote.end_session($dep->{backend}, 'why')"), qr/^PM701/, '... nor of everything');
+like(told($reader, "SELECT promote.end_session($dep->{backend}, 'why', 'shop')"), qr/^PM701/, '... nor who deploys');
+like(told($adm, "SELECT promote.end_session($reader->{backend}, 'why', 'shop')"), qr/^PM002/, 'who holds nothing is not ended');
+like(told($root, "SELECT promote.end_session($reader->{backend}, 'why')"), qr/^PM002\|.*It holds nothing here/, '... by nobody');
+like(told($adm, "SELECT promote.end_session($adm->{backend}, 'why', 'shop')"), qr/^PM404\|.*your own/, 'nor oneself');
+like(told($adm, "SELECT promote.end_session(1, 'why', 'shop')"), qr/^PM002\|.*no such session/, 'nor who is not there');
+like(told($adm, "SELECT promote.end_session($dep->{backend}, ' ', 'shop')"), qr/^PM404/, 'nor without a reason');
+ask($root, q{BEGIN; SELECT FROM promote.plan_instance('shop-staging-log');});
+like(told($adm, "SELECT promote.end_session($root->{backend}, 'why', 'shop')"), qr/^PM701\|.*superuser/, 'nor a superuser');
+ask($root, 'ROLLBACK;');
+is(ask($adm, "SELECT promote.end_session($dep->{backend}, 'it holds staging', 'shop');"), 't', 'who holds it is ended');
+ok($node->wait_for('brakes', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $dep->{backend})"), '... and is gone');
+is(ask($adm, "SELECT event, actor, data ->> 'role', data ->> 'reason' FROM promote.audit_log WHERE subject = 'session $dep->{backend}';"), 'session.ended|adm|dep|it holds staging', '... which is recorded');
+unlike(told($adm, q{SELECT FROM promote.abort_deployment('shop-staging-db', 1)}), qr/PM611/, '... and so the emergency goes on');
+is(sql('SELECT count(*) FROM promote.verify_audit()'), 0, 'and the log is whole');
+bye($dep);
+
+# ---- a crowd at a row ----
+
+$dep = connect_as('dep');
+sql(q{DELETE FROM promote.policy});
+my $number = sql(q{SELECT deployment FROM promote.plan_instance('shop-staging-db')});
+ask($adm, q{SET promote.rescue_timeout = '5s';});
+# they share the row of their source, and pass each other
+beside_crowd(q{SELECT FROM promote.deploy_instance('shop-production-db'), pg_sleep(0.05)}, sub {
+	($took, $told) = timed('abort', sub { ask($adm, "SELECT status FROM promote.abort_deployment('shop-staging-db', $number);") });
+	is($told, 'ABORTED', 'an abort of what others promote from all the time');
+	cmp_ok($took, '<', 5, sprintf '... in %.0f ms', 1000 * $took);
+});
+$number = sql(q{SELECT deployment FROM promote.plan_instance('shop-staging-log')});
+beside_crowd(q{SELECT FROM promote.plan_instance('shop-staging-log'), pg_sleep(0.05)}, sub {
+	($took, $told) = timed('abort', sub { ask($adm, "SELECT status FROM promote.abort_deployment('shop-staging-log', $number);") });
+	is($told, 'ABORTED', 'an abort of what others plan all the time');
+	cmp_ok($took, '<', 5, sprintf '... in %.0f ms', 1000 * $took);
+});
+
+# ---- a commit that does not come to its end ----
+
+sql(q{SELECT FROM promote.resume_line('shop')});
+my $stuck = connect_as('dep');
+print { $stuck->{to} } "SET synchronous_commit = on; SELECT FROM promote.deploy_instance('shop-production-db');\n";
+ok($node->wait_for('brakes', "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $stuck->{backend}"), 'a commit waits for a standby that there is not');
+ask($root, q{SET promote.rescue_timeout = '1s';});
+($took, $told) = timed('freeze', sub { ask($root, q{INSERT INTO promote.freeze_window (name, during) VALUES ('stuck', '[2030-01-01,2031-01-01)');}) });
+is($told, 'PM611 rules that others are just committing by is held by others', 'a freeze says so');
+cmp_ok($took, '<', 4, '... in time');
+is(ask($root, "SELECT promote.end_session($stuck->{backend}, 'it does not come to its end');"), 't', 'it is ended');
+is(ask($root, q{INSERT INTO promote.freeze_window (name, during) VALUES ('stuck', '[2030-01-01,2031-01-01)');}), '', '... and the freeze is there');
+
+# two who stop: the second says whom it waits for
+ask($root, q{BEGIN; SELECT FROM promote.stop_line('fire', 'shop');});
+($took, $told) = timed('stop', sub { told($other, q{SET LOCAL promote.rescue_timeout = '1s'; SELECT FROM promote.stop_line('flood', 'other')}) });
+like($told, qr/^PM611\|the line is held by others\|Process $root->{backend} of role "postgres"/, 'a stop that waits for a stop says whom for');
+ask($root, 'COMMIT;');
+is(sql('SELECT count(*) FROM promote.verify_audit()'), 0, 'the log is whole');
+bye($_) for $adm, $other, $reader, $root, $dep;
+done_testing();
