@@ -41,14 +41,15 @@ PG_FUNCTION_INFO_V1(promote_refresh_grants);
  * What the door gives, a statement per row; $1 is GRANT or REVOKE, $2 TO or
  * FROM, $3 the role.  Not among it: trigger functions, functions that are
  * parts of others and ask nobody for rights, and the columns that hold what is
- * sensitive as it is.
+ * sensitive as it is, or a digest of little else.
  */
 static Statement door = {
 	.text = "WITH member AS (SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d"
 	" JOIN pg_catalog.pg_extension AS e ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"
 	" AND d.refobjid = e.oid WHERE d.deptype = 'e' AND e.extname = 'promote'),"
 	" withheld (relation, attribute) AS (VALUES ('config', 'params'), ('revision', 'overrides'), ('audit_log', 'rows'),"
-	" ('environment', 'parameters'), ('promotion_request', 'overrides'), ('secret', 'ciphertext'))"
+	" ('environment', 'parameters'), ('promotion_request', 'overrides'), ('secret', 'ciphertext'),"
+	" ('idempotency_key', 'request'))"
 	" SELECT pg_catalog.format('%s EXECUTE ON ROUTINE %s %s %I', $1,"
 	" pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::pg_catalog.text, ', '), $2, $3)"
 	" FROM member AS m JOIN pg_catalog.pg_proc AS p ON p.oid = m.objid"

@@ -162,31 +162,29 @@ marks_of(const Jsonb *document, const Jsonb *schema, uint32 wanted)
 	return schema_marks(schema_compile(schema), &view, wanted);
 }
 
-/* The child of a container that a step leads to; false where there is none. */
+/* The child of a container that a step leads to, and its ordinal; false where there is none. */
 static bool
 step_into(const JsonbValue *value, const JsonPathStep *step, JsonbValue *child, uint32 *index)
 {
-	JsonCursor	cursor;
-	JsonbValue	key;
+	JsonbValue	key = {.type = jbvString};
+	JsonSeeker	seeker;
 
 	if (value->type != jbvBinary || (step->key != NULL) != json_is_object(value))
 		return false;
 	*index = step->index;
-	if (step->key == NULL)
+	if (step->key)
 	{
-		if (step->index >= json_count(value))
+		key.val.string.val = unconstify(char *, step->key);
+		key.val.string.len = step->length;
+		json_seeker_init(&seeker, value->val.binary.data, 1);
+		if (!json_seek(&seeker, &key))
 			return false;
-		json_view_child(value->val.binary.data, step->index, child);
-		return true;
+		*index = seeker.next;
 	}
-	json_cursor_init(&cursor, value->val.binary.data);
-	while (json_next_pair(&cursor, &key, child))
-		if (json_key_compare(key.val.string.val, key.val.string.len, step->key, step->length) == 0)
-		{
-			*index = cursor.next - 1;
-			return true;
-		}
-	return false;
+	if (*index >= json_count(value))
+		return false;
+	json_view_child(value->val.binary.data, *index, child);
+	return true;
 }
 
 /* Mark what a path leads to, or the last there is on the way, which a placeholder may have become. */

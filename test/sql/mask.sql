@@ -64,6 +64,8 @@ SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, change, old_value, new_valu
 SELECT is(pg_temp.as_role('m_viewer', $$SELECT count(*) FROM promote.preview_promotion('ecomm-staging-cond', 'ecomm-production-cond', '{"kind": "a"}') WHERE path = '.kind'$$), '(0)', 'what may be seen and does not change has none');
 SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, change, origin FROM promote.preview_promotion('ecomm-staging-cond', 'ecomm-production-cond', '{"token": null}') WHERE path = '.token'$$), '(.token,remove,override)', 'what is taken away is said to be');
 
+SELECT is(pg_temp.as_role('m_viewer', 'SELECT request FROM promote.idempotency_key') ~ '^42501', true, 'a digest of overrides and little else confirms no guess, for it is withheld');
+
 -- ---- what is promoted keeps its marks ----
 CREATE FUNCTION pg_temp.all_shown(role text) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(pg_temp.as_role(role, s), E'\n') FROM unnest(ARRAY[
@@ -100,9 +102,14 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('con
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"token": "SECRET-by-rendering"}', '2.0.0')$$, 'sensitive only as it is rendered');
 SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-prod-uswest-cond')$$), '%SECRET%', 'config_as_of knows');
 
+UPDATE promote.environment SET parameters = '{"MODE": "open", "PW": "SECRET-parameter"}' WHERE project = 'ecomm' AND environment = 'prod-uswest';
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"mode": "{{MODE}}", "token": "{{PW}}", "beside": "{{PW}}", "in": "x:{{PW}}@"}', '1.0.0', plan => false)$$, 'a parameter is sensitive in the params as they stand');
+SELECT lives_ok($$SELECT promote.plan_instance('ecomm-prod-uswest-cond')$$, '... planned');
+SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.preview_promotion('ecomm-prod-uswest-cond', 'ecomm-production-cond')$$) || promote.plan_text('ecomm-prod-uswest-cond'), '%SECRET%', '... and masked as it is rendered, there and beside');
+
 -- ---- what is short, and what is common ----
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('cond', '3.0.0', '{"properties": {"db": {"$md.sensitive": true}}}');
-SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"mode": null, "token": null, "db": {"port": 5432, "ssl": true, "user": "admin", "password": "SECRET-in-db"}}', '3.0.0')$$, 'all of a container');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"mode": null, "token": null, "beside": null, "in": null, "db": {"port": 5432, "ssl": true, "user": "admin", "password": "SECRET-in-db"}}', '3.0.0')$$, 'all of a container');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"port": 5432, "ssl": true, "who": "admin", "url": "x://u:SECRET-in-db@h/", "b64": "eDpTRUNSRVQtaW4tZGI6eQ==", "urls": ["a%2FSECRET-in-db"]}')$$, 'and the like beside it');
 SELECT is(pg_temp.as_role('m_viewer', $$SELECT params - 'db' FROM promote.config_as_of('ecomm-prod-uswest-cond')$$),
     $$("{""b64"": ""(sensitive value)"", ""ssl"": true, ""url"": ""(sensitive value)"", ""who"": ""admin"", ""port"": 5432, ""urls"": [""(sensitive value)""]}")$$, 'long values are known anywhere, also inside others; words and numbers of less than six bytes at their places alone');
@@ -110,7 +117,7 @@ SELECT is(pg_temp.as_role('m_viewer', $$SELECT params - 'db' FROM promote.config
 -- ---- what ran ----
 SELECT is(pg_temp.lines($$SELECT revision, params, version, deployment IS NOT NULL AS by FROM promote.config_as_of('ecomm-prod-uswest-cond', state => 'running')$$), '(1,"{""mode"": ""open"", ""token"": ""SECRET-rendered""}",1.0.0,t)', 'what ran is what was rendered');
 SELECT is(pg_temp.as_role('m_viewer', $$SELECT revision, params, version FROM promote.config_as_of('ecomm-prod-uswest-cond', state => 'running')$$), '(1,"{""mode"": ""open"", ""token"": ""(sensitive value)""}",1.0.0)', '... masked for who views');
-SELECT is(pg_temp.lines($$SELECT revision, version FROM promote.config_as_of('ecomm-prod-uswest-cond')$$), '(4,3.0.0)', '... and not what is desired');
+SELECT is(pg_temp.lines($$SELECT revision, version FROM promote.config_as_of('ecomm-prod-uswest-cond')$$), '(5,3.0.0)', '... and not what is desired');
 SELECT is_empty($$SELECT * FROM promote.config_as_of('ecomm-staging-cond', state => 'running')$$, 'no row where nothing ran');
 SELECT is_empty($$SELECT * FROM promote.config_as_of('ecomm-prod-uswest-cond', (SELECT finished_at - interval '1 microsecond' FROM promote.deployment WHERE environment = 'prod-uswest' AND component = 'cond' AND action = 'PROVISION'), 'running')$$, '... or did yet');
 SELECT ok(pg_temp.deploy('ecomm-prod-uswest-cond') > 0, 'deployed anew');
