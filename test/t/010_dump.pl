@@ -159,7 +159,7 @@ is("$rc$err", '0', 'there is something to dump') or BAIL_OUT($err);
 @tables = split /\n/, $node->query('origin', q{
 	SELECT c.oid::regclass FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
 	JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
-	WHERE d.deptype = 'e' AND e.extname = 'promote' AND c.relkind IN ('r', 'p') ORDER BY 1});
+	WHERE c.relpersistence = 'p' AND d.deptype = 'e' AND e.extname = 'promote' AND c.relkind IN ('r', 'p') ORDER BY 1});
 my $expected = rows('origin');
 is(scalar(grep { $expected->{$_} eq '' } @tables), 0, 'every table has rows: ' . join(', ', @tables));
 is($node->query('origin', 'SELECT * FROM promote.verify_audit()'), '', 'the audit log is whole');

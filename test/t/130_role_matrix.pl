@@ -354,7 +354,7 @@ sub may_call {
 	return 0 if $takes[0] eq 'nobody';
 	return is_granted($role, 'admin') if ($takes[1] // '') eq 'everywhere';
 	# a project as a whole, and what is somewhere in it
-	my $environment = $function =~ /_line$|verify_audit|prune_audit/ ? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
+	my $environment = $function =~ /_line$|end_session|verify_audit|prune_audit/ ? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function eq 'matrix';
 	return scalar(grep { $_->[0] eq 'work' } @{ $grants{$role} }) if $anywhere{$function};
 	return 0 if $function =~ /^(?:preview_promotion|promote_instance|open_request|compare_\w+|\w+_request)$/ && !is_granted($role, 'view', $project, 'staging');
@@ -409,7 +409,7 @@ for my $role (@roles) {
 }
 for my $word (sort values %word) {
 	none("... for there is something to be seen in every table that can hold it: $word",
-		grep { $_ !~ /^(?:audit_checkpoint|bundle|bundle_release|release_event|schema_document|stateful_type|secret|config|grants|component|promotion_path|line_stop|project|promotion_request_item)$/ }
+		grep { $_ !~ /^(?:audit_checkpoint|bundle|bundle_release|release_event|schema_document|stateful_type|secret|config|grants|component|promotion_path|line_stop|project|promotion_request_item|rule_change)$/ }
 		  map { $_->{name} } tried("kind = 'read' AND role = 'postgres' AND place = 'its columns' AND said !~ '$word' AND name IN ("
 			  . join(', ', map { quoted($_) } @tables) . ')')) if $word ne $word{mine};
 }
