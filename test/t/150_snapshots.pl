@@ -313,6 +313,8 @@ my @cases = (
 	[ 'propose', 'freeze', 'approve' ],
 	[ 'rule_two propose', 'approve', 'approve' ],
 	[ 'rule_two', 'approve', 'vote', 'same' ],
+	[ '', 'rule', 'vote', 'same' ],
+	[ 'propose', 'rule_two', 'approve' ],
 	[ 'propose', 'plan', 'approve', 'same' ],
 	[ 'propose', 'publish', 'allow' ],
 	[ 'propose', 'freeze', 'allow' ],
@@ -368,6 +370,8 @@ my @cases = (
 	[ '', 'grounds', 'drift' ],
 	[ 'freeze may', 'override', 'override', 'same' ],
 	[ 'may', 'freeze', 'override' ],
+	[ 'freeze', 'may', 'override' ],
+	[ 'freeze', 'may', 'deploy', 'same' ],
 	[ 'freeze may', 'override', 'review' ],
 
 	# secrets and references
@@ -396,6 +400,9 @@ my @cases = (
 	[ 'edit open preview advance', 'work', 'advance' ],
 	[ 'edit open preview advance work', 'freeze', 'advance' ],
 	[ 'edit open preview advance work', 'advance', 'advance' ],
+	[ 'check healthy edit open preview advance work advance work advance', 'healthy', 'advance' ],
+	[ 'check healthy edit open preview advance work advance work advance', 'ill', 'advance' ],
+	[ 'check healthy edit open preview advance work advance', 'ill', 'advance', 'same' ],
 	[ 'edit open', 'cancel', 'pause' ],
 	[ 'edit open', 'pause', 'resume', 'same' ],
 	[ 'edit open', 'cancel', 'cancel' ],
