@@ -78,7 +78,7 @@ read_roles(const InstanceKey *key, const char *code)
 		CStringGetTextDatum(code)
 	};
 
-	statement_run(&read, values, NULL, true);
+	statement_run(&read, values, NULL, false);
 }
 
 /* Is a database role one of those that may override the gate? */

@@ -394,7 +394,7 @@ newest_releases(const char *bundle)
 	Datum		values[1] = {CStringGetTextDatum(bundle)};
 	StringInfoData versions;
 
-	statement_run(&newest, values, NULL, true);
+	statement_run(&newest, values, NULL, false);
 	initStringInfo(&versions);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		appendStringInfo(&versions, "%s%s", i > 0 ? ", " : "", spi_text(SPI_tuptable, i, 1));

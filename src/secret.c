@@ -27,7 +27,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_set_secret);
@@ -491,8 +490,6 @@ secret_is_lacking(const InstanceKey *key, int32 deployment)
 	Datum		values[4];
 
 	deployment_values(key, deployment, values);
-	spi_push_latest();
-	statement_run(&read, values, NULL, true);
-	PopActiveSnapshot();
+	statement_run(&read, values, NULL, false);
 	return spi_bool(SPI_tuptable, 0, 1);
 }
