@@ -162,13 +162,6 @@ GRANT EXECUTE ON FUNCTION promote.deployment_facts(promote.deployment) TO PUBLIC
 COMMENT ON FUNCTION promote.deployment_facts(promote.deployment) IS
 'What the audit log says of a deployment when it is queued or proposed: what it carries, which never changes';
 
-CREATE FUNCTION promote.deployment_state(deployment promote.deployment) RETURNS jsonb
-    LANGUAGE c STABLE STRICT PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'promote_deployment_state';
-GRANT EXECUTE ON FUNCTION promote.deployment_state(promote.deployment) TO PUBLIC;
-COMMENT ON FUNCTION promote.deployment_state(promote.deployment) IS
-'What the audit log says of a deployment''s step: how far it has come, but for its place in the queue';
-
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.deployment
     FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER guard_record;

@@ -264,7 +264,6 @@ CREATE FUNCTION promote.builtin_stateful_types() RETURNS TABLE (pattern text, de
              'random_password tls_private_key')) AS vendor (description, patterns),
                pg_catalog.regexp_split_to_table(vendor.patterns, E'\\s+') AS known (pattern);
     END;
-REVOKE ALL ON FUNCTION promote.builtin_stateful_types() FROM PUBLIC;
 COMMENT ON FUNCTION promote.builtin_stateful_types() IS
 'The types that promote.stateful_type comes with';
 INSERT INTO promote.stateful_type (pattern, description, builtin)

@@ -39,7 +39,6 @@ CREATE FUNCTION promote.unaudited_columns() RETURNS TABLE (table_name text, colu
         ('secret', 'ciphertext', 'It opens in its row only, and to what has the fingerprint, which is held; rotation replaces it'),
         ('secret', 'key_id', 'It is read from the ciphertext');
     END;
-REVOKE ALL ON FUNCTION promote.unaudited_columns() FROM PUBLIC;
 COMMENT ON FUNCTION promote.unaudited_columns() IS
 'The columns that promote.verify_audit does not hold against the log, with the reason; a test forges every column, and finds all others';
 

@@ -13,7 +13,6 @@ BEGIN
           WHERE c.relnamespace = 'promote'::pg_catalog.regnamespace AND NOT t.tgisinternal));
 END
 $$;
-REVOKE ALL ON FUNCTION promote.own_triggers() FROM PUBLIC;
 COMMENT ON FUNCTION promote.own_triggers() IS
 'The triggers of all tables as CREATE EXTENSION has made them: A in enabled is ENABLE ALWAYS';
 
@@ -239,9 +238,10 @@ CREATE FUNCTION promote.audit_problems(subject text)
         -- types that hold data are those that promote came with
         SELECT '*', 'stateful_type ' || COALESCE(b.pattern, s.pattern) || '/t', NULL, 'it is not as promote came with it'
           FROM promote.builtin_stateful_types() AS b
-          FULL JOIN (SELECT t.pattern, t.description FROM promote.stateful_type AS t WHERE t.builtin) AS s
+          FULL JOIN (SELECT t.pattern, t.description, t.like_pattern FROM promote.stateful_type AS t WHERE t.builtin) AS s
             ON s.pattern = b.pattern
-         WHERE (s.pattern IS NULL OR b.pattern IS NULL OR s.description IS DISTINCT FROM b.description)
+         WHERE (s.pattern IS NULL OR b.pattern IS NULL OR s.description IS DISTINCT FROM b.description
+                OR s.like_pattern <> promote.type_pattern(b.pattern))
            AND ($1 IS NULL OR $1 = 'stateful_type ' || COALESCE(b.pattern, s.pattern) || '/t')
         UNION ALL
         SELECT '*', 'trigger ' || g.trigger_name || ' of ' || g.table_name, NULL, g.problem || ': see promote.restore_guards'

@@ -307,8 +307,12 @@ record_log(const InstanceKey *key, int32 deployment)
 
 /* Which rows of a table need no event that tells of them. */
 static const char *
-open_condition(const char *table)
+open_condition(const Source *source)
 {
+	const char *table = RelationGetRelationName(source->table);
+
+	if (record_kind(source->trigger) == NULL)
+		return "false";
 	if (strcmp(table, "deployment_log") == 0)
 		return LOG_GOES_ON;
 	if (strcmp(table, "instance") == 0)
@@ -374,7 +378,7 @@ put_table(const Asked *asked, const Source *source)
 	RowSet		set;
 
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT t, %s FROM promote.%s AS t", open_condition(name), quote_identifier(name));
+	appendStringInfo(&query, "SELECT t, %s FROM promote.%s AS t", open_condition(source), quote_identifier(name));
 	if (!append_asked(&query, asked, source, values, &count))
 		return;
 	if (SPI_fnumber(RelationGetDescr(source->table), "builtin") > 0)

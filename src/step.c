@@ -45,7 +45,6 @@ PG_FUNCTION_INFO_V1(promote_guard_deployment);
 PG_FUNCTION_INFO_V1(promote_record_deployment);
 PG_FUNCTION_INFO_V1(promote_deployment_steps);
 PG_FUNCTION_INFO_V1(promote_deployment_facts);
-PG_FUNCTION_INFO_V1(promote_deployment_state);
 
 /* A legal step, and what it leaves the instance's status at. */
 typedef struct Step
@@ -864,12 +863,4 @@ promote_deployment_facts(PG_FUNCTION_ARGS)
 	(void) GetAttributeByName(row, "plan", &follows_none);
 	PG_RETURN_JSONB_P(audit_facts_of_value(row, false, column_names + PROGRESS,
 										   COLUMNS - PROGRESS - (follows_none ? 0 : 1)));
-}
-
-/* promote.deployment_state(deployment promote.deployment) returns jsonb */
-Datum
-promote_deployment_state(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_JSONB_P(audit_facts_of_value(PG_GETARG_HEAPTUPLEHEADER(0), true,
-										   state_names, lengthof(state_names)));
 }

@@ -52,7 +52,7 @@ SELECT is_empty('SELECT * FROM promote.verify_audit()', 'pruned, all is whole');
 SELECT is_empty('wrong', 'heads that were kept still hold');
 SELECT is((SELECT array_agg(event ORDER BY seq) FROM promote.audit_log WHERE subject = 'environment ecomm/production'), ARRAY['audit.checkpoint', 'environment.updated'], 'a checkpoint, and the newest row');
 SELECT is((SELECT data - 'actor' - 'database_role' - 'last_at' - 'pruning' FROM promote.audit_log WHERE subject = 'environment ecomm/production' AND seq = 2), '{"rows": 2}', '... which says how many it stands for');
-SELECT is((SELECT rows ? 'revision ecomm/production/db/2' AND rows ? 'instance ecomm/production/db' AND rows ? format('deployment ecomm/production/db/%s', :first) FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND event = 'audit.checkpoint'), true, 'it carries what verifying needs');
+SELECT is((SELECT array(SELECT jsonb_object_keys(rows)) @> ARRAY['revision ecomm/production/db/1', 'instance ecomm/production/db', format('deployment ecomm/production/db/%s', :first)] FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND event = 'audit.checkpoint'), true, 'it carries what verifying needs');
 SELECT ok((SELECT count(*) > 0 FROM promote.audit_log WHERE subject = 'ecomm' AND event = 'audit.pruned' AND actor = current_user), 'the project''s chain tells of it');
 SELECT is((SELECT p.pruned FROM promote.project p WHERE p.project = 'ecomm'), (SELECT max(seq) FROM promote.audit_log WHERE subject = 'ecomm' AND event = 'audit.pruned'), '... and the project where');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE project = '*' AND event = 'audit.checkpoint'), 0::bigint, 'other projects'' chains are as they were');

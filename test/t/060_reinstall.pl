@@ -131,7 +131,7 @@ plan|revision 2 of "shop-production-db" has no completed plan: Its last plan, de
 freeze|freeze "nächtlich" is on: spät
 staging|{production}|f
 production||t
-32
+33
 0
 END
 
