@@ -879,7 +879,10 @@ sub requests {
 		for my $begun (grep { $_->{how} eq 'queued' && is_within($open, $_->{call}{transaction}) && !$is_of->($_->{call}) } $self->begun) {
 			my $skipped = $skipped{"$project $request $begun->{instance}"} // next;
 			my $maker = $self->maker_of(@$begun{qw(instance revision)});
-			next if $skipped || $maker && $is_of->($maker) && $begun->{action} eq 'PROVISION';
+			# the request may have taken for its own what was desired already when it was advanced
+			my @advances = grep { $is_of->($_) && earliest($_) <= $begun->{call}{got} && (!$maker || latest($_) >= $maker->{sent}) }
+			  $self->possible(qw(advance_request resume_request));
+			next if $skipped || @advances && $begun->{action} eq 'PROVISION';
 			$self->found('queued against a request', begun_text($begun), @{ $open->{calls} }, $begun->{call});
 		}
 	}
