@@ -271,7 +271,7 @@ sub at_random {
 my ($history) = at_random(10);
 my %done;
 $done{ $_->{verb} }++ for grep { $_->{state} eq '00000' } map { @{ $_->{calls} } } @{ $history->{transactions} };
-cmp_ok($done{$_} // 0, '>', 5, "... with $_") for qw(promote_instance configure_instance deploy_instance claim_deployment complete_deployment);
+cmp_ok($done{$_} // 0, '>', 0, "... with $_") for qw(promote_instance configure_instance deploy_instance claim_deployment complete_deployment);
 
 # The same in a storm: what was acknowledged is there, all else is not, and nothing by half.
 my (undef, %state) = at_random(6, qw(cancel terminate crash));
