@@ -17,8 +17,9 @@
 #   --crash      a server process is killed, so that all of them are and the server recovers: on the server's machine, as root
 #   --keep FILE  the last round's history is left there, as JSON, to be looked at, or checked again by --check
 #
-# Prints each finding with the calls that it takes to see it, and one summary line; the exit status is 1 if there are any. A
-# run with the same seed asks much the same, but not in the same order.
+# Prints the findings, some of each kind, with the calls that it takes to see them, a summary line, and how long it took at
+# most to stop, to freeze and to block; the exit status is 1 if there are findings. A run with the same seed asks much the
+# same, but not in the same order.
 #
 use strict;
 use warnings;
@@ -38,6 +39,7 @@ my ($seconds, $seed) = ($ARGV[0] // 60, $ARGV[1] // time);
 my $json = JSON::PP->new->utf8->canonical;
 my $documented = HistoryCheck::documented("$FindBin::Bin/../../doc/errors.md", grep { $storm{$_} } sort keys %storm);
 my ($start, $calls, $rounds, $findings, %seen, %kinds) = (time, 0, 0, 0);
+my %longest = map { $_ => 0 } qw(stop_line hist.freeze block_release);
 
 if (defined $check) {
 	open my $in, '<:raw', $check or die "$check: $!\n";
@@ -47,6 +49,7 @@ if (defined $check) {
 }
 printf "history: %d calls in %d rounds in %d seconds, %d findings (seed %s)\n", $calls, $rounds, time - $start, $findings, $seed;
 print "  $_: $kinds{$_}\n" for sort keys %kinds;
+printf "  %s within %.0f ms\n", $_, $longest{$_} / 1000 for sort keys %longest;
 print "  $_: $seen{$_}\n" for $ENV{FUZZ_SEEN} ? sort keys %seen : ();
 exit($findings ? 1 : 0);
 
@@ -70,6 +73,8 @@ sub hold {
 	for my $call (map { @{ $_->{calls} } } @{ $history->{transactions} }) {
 		$calls++;
 		$seen{"$call->{verb} $call->{state}"}++;
+		my $took = $call->{got} - $call->{sent};
+		$longest{ $call->{verb} } = $took if exists $longest{ $call->{verb} } && $took > $longest{ $call->{verb} };
 	}
 	for my $finding (HistoryCheck::check($history, $documented)) {
 		$findings++;

@@ -1,7 +1,7 @@
 # Eight sessions call all verbs at random, at all isolation levels, and what they are told is held against what the pages
 # promise: no lost update, one result per key, one that runs, nothing begun under a rule in force, budgets, quorums, chains.
 # test/fuzz/history.pl is the long form. Before that, the checker itself: a history that is good passes, and whatever is
-# made wrong in it is found.
+# made wrong in it is found. After it the same while statements are cancelled, sessions terminated and the server crashes.
 
 use strict;
 use warnings;
@@ -13,10 +13,10 @@ use PromoteTest;
 use HistoryCheck;
 use HistoryWork;
 
-my $seconds = 12;
 my $seed = $ENV{PROMOTE_SEED} // time % 100_000;
 my $json = JSON::PP->new->canonical;
-my $documented = HistoryCheck::documented("$FindBin::Bin/../../doc/errors.md");
+my $page = "$FindBin::Bin/../../doc/errors.md";
+my $documented = HistoryCheck::documented($page);
 
 my $node = PromoteTest->new('max_connections = 50');
 $node->create_database('history');
@@ -253,16 +253,29 @@ for my $case (@wrong) {
 
 # ---- eight sessions at random ----
 
-HistoryWork::prepare();
-my $history = HistoryWork::record(seconds => $seconds, seed => $seed);
-my @calls = map { @{ $_->{calls} } } @{ $history->{transactions} };
+# Lets them work for some seconds, and holds what they were told against what is promised.
+sub at_random {
+	my ($seconds, @storms) = @_;
+	HistoryWork::prepare();
+	my $history = HistoryWork::record(seconds => $seconds, seed => $seed, storms => \@storms);
+	my @calls = map { @{ $_->{calls} } } @{ $history->{transactions} };
+	my %state;
+	$state{ $_->{state} }++ for @calls;
+	note("result: @{[scalar @calls]} calls in $seconds seconds, seed $seed", map { ", $_" } @storms);
+	my @found = HistoryCheck::check($history, HistoryCheck::documented($page, @storms));
+	is(scalar(@found), 0, join ', ', "what they were told is what is promised (PROMOTE_SEED=$seed)", @storms)
+	  or diag(map { HistoryCheck::told($_) } @found > 20 ? @found[0 .. 19] : @found);
+	return ($history, %state);
+}
+
+my ($history) = at_random(10);
 my %done;
-$done{ $_->{verb} }++ for grep { $_->{state} eq '00000' } @calls;
-note("result: @{[scalar @calls]} calls in $seconds seconds, seed $seed");
-cmp_ok(scalar(@calls), '>', 300, 'they get somewhere');
-ok($done{$_}, "... with $_") for qw(promote_instance configure_instance deploy_instance claim_deployment complete_deployment);
-@found = HistoryCheck::check($history, $documented);
-is(scalar(@found), 0, "what they were told is what is promised (PROMOTE_SEED=$seed)")
-  or diag(map { HistoryCheck::told($_) } @found > 20 ? @found[0 .. 19] : @found);
+$done{ $_->{verb} }++ for grep { $_->{state} eq '00000' } map { @{ $_->{calls} } } @{ $history->{transactions} };
+cmp_ok($done{$_} // 0, '>', 0, "... with $_") for qw(promote_instance configure_instance deploy_instance claim_deployment complete_deployment);
+
+# The same in a storm: what was acknowledged is there, all else is not, and nothing by half.
+my (undef, %state) = at_random(6, qw(cancel terminate crash));
+cmp_ok($state{'57014'} // 0, '>', 0, '... though statements are cancelled');
+cmp_ok($state{lost} // 0, '>', 0, '... and sessions are lost');
 
 done_testing();

@@ -789,7 +789,7 @@ sub approvals {
 		my $transaction = $begun->{call}{transaction};
 		my ($separated) = grep { is_within($_, $transaction) && is_scope($_->{made}{args}, $begun) } @separated;
 		for my $made (grep { is_scope($_->{args}, $begun) } $self->effective('hist.ask')) {
-			my $rule = in_force($made, grep { $_->{args}{rule} eq $made->{args}{rule} } $self->possible('hist.unask'));
+			my $rule = $self->asked($made);
 			next if !is_within($rule, $transaction) || $self->may_be_overridden($begun, 'approval', earliest($made));
 			my %voters = $self->voters($begun, $separated || $made->{args}{counts} eq 'f');
 			$self->found('queued without approval', begun_text($begun) . ": rule $made->{args}{rule} asks for $made->{args}{quorum}, and there may be "
@@ -800,6 +800,12 @@ sub approvals {
 		$self->rejection($begun);
 	}
 	return;
+}
+
+# When a rule has asked for approvals.
+sub asked {
+	my ($self, $made) = @_;
+	return in_force($made, grep { $_->{args}{rule} eq $made->{args}{rule} } $self->possible('hist.unask'));
 }
 
 # The persons who may have approved by then, and whose vote may count.
@@ -829,10 +835,12 @@ sub rejection {
 	for my $no (grep { $is_of->($_) } $self->effective('reject_deployment')) {
 		my @yes = grep { $_->{transaction}{session} == $no->{transaction}{session} && $_->{args}{instance} eq $begun->{instance} }
 		  $self->possible('approve_deployment');
-		my $rule = in_force($no, @yes);
-		next if !grep { $_->{event} eq 'approval.refused' } @{ $no->{events} };
-		$self->found('queued in spite of a rejection', begun_text($begun), @{ $rule->{calls} }, $begun->{call})
-		  if is_within($rule, $transaction);
+		my $rejected = in_force($no, @yes);
+		# it holds under the rules that asked for this person, as long as these do
+		my %under = map { $_->{data}{rule} => 1 } grep { $_->{event} eq 'approval.refused' } @{ $no->{events} };
+		my ($rule) = grep { is_within($_, $transaction) } map { $self->asked($_) } grep { $under{ $_->{args}{rule} } } $self->effective('hist.ask');
+		$self->found('queued in spite of a rejection', begun_text($begun), @{ $rejected->{calls} }, @{ $rule->{calls} }, $begun->{call})
+		  if $rule && is_within($rejected, $transaction);
 	}
 	return;
 }
@@ -879,7 +887,10 @@ sub requests {
 		for my $begun (grep { $_->{how} eq 'queued' && is_within($open, $_->{call}{transaction}) && !$is_of->($_->{call}) } $self->begun) {
 			my $skipped = $skipped{"$project $request $begun->{instance}"} // next;
 			my $maker = $self->maker_of(@$begun{qw(instance revision)});
-			next if $skipped || $maker && $is_of->($maker) && $begun->{action} eq 'PROVISION';
+			# the request may have taken for its own what was desired already when it was advanced
+			my @advances = grep { $is_of->($_) && earliest($_) <= $begun->{call}{got} && (!$maker || latest($_) >= $maker->{sent}) }
+			  $self->possible(qw(advance_request resume_request));
+			next if $skipped || @advances && $begun->{action} eq 'PROVISION';
 			$self->found('queued against a request', begun_text($begun), @{ $open->{calls} }, $begun->{call});
 		}
 	}

@@ -434,7 +434,7 @@ sub record {
 sub storm {
 	my ($seed, $until, @kinds) = @_;
 	srand $seed;
-	my %pause = (cancel => 0.1, terminate => 0.5, crash => 8);
+	my %pause = (cancel => 0.1, terminate => 0.5, crash => 4);
 	my %next = map { $_ => now() + rand 2 * $pause{$_} * 1_000_000 } @kinds;
 	my $victim = "SELECT pid FROM pg_stat_activity WHERE application_name = 'history' AND datname = current_database() ORDER BY random() LIMIT 1";
 	while (now() < $until) {
