@@ -607,13 +607,16 @@ add_paths(JsonBuilder *builder, StringInfo path, const JsonbValue *value, const 
 	}
 }
 
-/* What is marked in an origin and in neither of two documents; NULL: nothing. */
+/*
+ * What is marked in an origin and not in params as they stand, which is all that
+ * whoever shows them may have; NULL: nothing.
+ */
 static const Secrets *
-lost_secrets(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *rendered)
+lost_secrets(Mask *mask, const Jsonb *schema, const Jsonb *params)
 {
 	Mask	   *own = mask_create(schema);
 
-	mask_add_pair(own, params, rendered, NULL);
+	mask_add_origin(own, params, NULL);
 	return secrets_without(mask_secrets(mask, SECRETS_PARAMS), mask_secrets(own, SECRETS_PARAMS));
 }
 
@@ -628,7 +631,7 @@ lost_secrets(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *
 Jsonb *
 mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *rendered)
 {
-	const Secrets *lost = lost_secrets(mask, schema, params, rendered);
+	const Secrets *lost = lost_secrets(mask, schema, params);
 	bool		varies = marks_vary(mask);
 	JsonMarkFrame root = {NULL, 0, 0, NULL};
 	JsonBuilder builder;
