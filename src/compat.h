@@ -1,5 +1,5 @@
 /*
- * compat.h: all that differs between PostgreSQL's majors, 15 to 19.
+ * compat.h: all that differs between PostgreSQL's releases, 15 to 19.
  *
  * Names the newest interface and supplies it where an older server lacks it.
  */
@@ -67,6 +67,27 @@ json_lexer(const char *text, size_t length, int encoding)
 	return makeJsonLexContextCstringLen(unconstify(char *, text), length, encoding, false);
 #endif
 }
+
+/* PostgreSQL 15 and 16 have this only since one of their minor releases. */
+#if PG_VERSION_NUM < 170000
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "utils/inval.h"
+
+static inline bool
+conditional_lock_database_object(Oid class, Oid object, uint16 part, LOCKMODE mode)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, class, object, part);
+	if (LockAcquire(&tag, mode, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	AcceptInvalidationMessages();
+	return true;
+}
+#define ConditionalLockDatabaseObject conditional_lock_database_object
+#endif
 
 /* PostgreSQL 18 says before a function that it does not return, as C11 does, and no longer behind. */
 #if PG_VERSION_NUM < 180000

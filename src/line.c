@@ -5,6 +5,7 @@
 
 #include "actor.h"
 #include "audit.h"
+#include "compat.h"
 #include "deployment.h"
 #include "errors.h"
 #include "grants.h"
