@@ -27,7 +27,7 @@ COMMENT ON FUNCTION promote.record_row() IS
 
 -- What nothing is lost by.  Every other column of every table is held against the log.
 CREATE FUNCTION promote.unaudited_columns() RETURNS TABLE (table_name text, column_name text, reason text)
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
     BEGIN ATOMIC
         VALUES
         ('config', 'created_at', 'When a document was stored first says nothing of who desired it, or when: its revisions do'),
@@ -36,6 +36,13 @@ CREATE FUNCTION promote.unaudited_columns() RETURNS TABLE (table_name text, colu
         ('observation', 'reported_at', 'As source'),
         ('observation', 'document_at', 'As source'),
         ('promotion_request', 'waits_for', 'What the last call of advance_request waited for; the next one finds out anew'),
+        ('rule_change', 'change', 'What is written here is of use to transactions that are under way, and goes with them; that rules were changed say the chains of the rules'),
+        ('rule_change', 'number', 'As change'),
+        ('rule_change', 'source', 'As change'),
+        ('rule_change', 'project', 'As change'),
+        ('rule_change', 'environment', 'As change'),
+        ('rule_change', 'bundle', 'As change'),
+        ('rule_change', 'version', 'As change'),
         ('secret', 'ciphertext', 'It opens in its row only, and to what has the fingerprint, which is held; rotation replaces it'),
         ('secret', 'key_id', 'It is read from the ciphertext');
     END;

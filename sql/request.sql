@@ -372,7 +372,8 @@ CREATE FUNCTION promote.request_document(project text, request integer) RETURNS 
                               WHERE t.project = r.project AND t.request = r.request),
                    'audit', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                                         'seq', a.seq, 'at', a.at, 'actor', a.actor, 'database_role', a.database_role,
-                                        'event', a.event, 'data', a.data, 'hash', pg_catalog.encode(a.hash, 'hex')) ORDER BY a.seq), '[]')
+                                        'event', a.event, 'data', a.data, 'rows', pg_catalog.encode(promote.jsonb_digest(a.rows), 'hex'),
+                                        'hash', pg_catalog.encode(a.hash, 'hex')) ORDER BY a.seq), '[]')
                                FROM promote.audit_log AS a
                               WHERE a.project = r.project AND a.subject = 'request ' || r.project || '/' || r.request))
           FROM promote.promotion_request AS r

@@ -118,6 +118,22 @@ build_salt(JsonBuilder *builder)
 	json_build_field(builder, "salt", pstrdup(digits));
 }
 
+/* The chain, if rows of it were written that no event tells of yet. */
+static Chain *
+find_chain(const char *project, const char *subject)
+{
+	ChainKey	key = {project, subject};
+
+	return chains ? hash_search(chains, &key, HASH_FIND, NULL) : NULL;
+}
+
+/* Were rows of a chain written that no event tells of yet? */
+bool
+mark_waits(const char *project, const char *subject)
+{
+	return find_chain(project, subject) != NULL;
+}
+
 /*
  * Take what was written of a chain: an object of digests by rows, null for what
  * is gone.  NULL: nothing was.
@@ -125,8 +141,7 @@ build_salt(JsonBuilder *builder)
 Jsonb *
 mark_take(const char *project, const char *subject)
 {
-	ChainKey	key = {project, subject};
-	Chain	   *chain = chains ? hash_search(chains, &key, HASH_FIND, NULL) : NULL;
+	Chain	   *chain = find_chain(project, subject);
 	JsonBuilder builder;
 	ListCell   *cell;
 
@@ -138,7 +153,7 @@ mark_take(const char *project, const char *subject)
 	foreach(cell, chain->marks)
 		json_build_field(&builder, ((Mark *) lfirst(cell))->row, ((Mark *) lfirst(cell))->digest);
 	json_build_end_object(&builder);
-	hash_search(chains, &key, HASH_REMOVE, NULL);
+	hash_search(chains, &chain->key, HASH_REMOVE, NULL);
 	return json_builder_finish(&builder);
 }
 

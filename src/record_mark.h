@@ -9,6 +9,7 @@
 #include "utils/jsonb.h"
 
 extern void mark_row(const char *project, const char *subject, const char *row, const char *digest);
+extern bool mark_waits(const char *project, const char *subject);
 extern void mark_init(void);
 extern Jsonb *mark_take(const char *project, const char *subject);
 

@@ -15,6 +15,7 @@
 #include "errors.h"
 #include "history.h"
 #include "json/digest.h"
+#include "record_mark.h"
 #include "request_act.h"
 
 #include "access/htup_details.h"
@@ -585,7 +586,8 @@ finish(Advance *advance, const char *was, const char *status)
 		advance_wait_for(advance, psprintf("and %d more", advance->waits - REQUEST_SHOWN));
 	spi_enter(&scope);
 	request_set_status(request, status, reason);
-	if (advance->moved > 0 || strcmp(was, status) != 0)
+	if (advance->moved > 0 || strcmp(was, status) != 0 ||
+		mark_waits(request->project, request_subject(request)))
 		record(advance, event_of(was, status));
 	spi_leave(&scope);
 }
