@@ -117,7 +117,8 @@ move_instance(ProposedRevision *proposed)
 	};
 
 	if (proposed->revision > proposed->current_revision && proposal_minds_blocks(proposed->origin))
-		rule_hold_release(proposed->proposal.bundle, proposed->proposal.version, rule_view());
+		rule_hold_release(proposed->proposal.bundle, proposed->proposal.version,
+						  proposed->view ? proposed->view : rule_view());
 	statement_run(&move, values, NULL, false);
 	if (proposed->revision == proposed->current_revision)
 		return;
@@ -229,9 +230,9 @@ comes_from_another(const ProposedRevision *proposed)
 	return proposed->source_environment && strcmp(proposed->source_environment, proposed->key.environment) != 0;
 }
 
-/* Judge a proposal that nobody has judged yet, and that was read behind the view. */
+/* Judge a proposal that nobody has judged yet. */
 static void
-judge(ProposedRevision *proposed, Datum view)
+judge(ProposedRevision *proposed)
 {
 	if (proposed->revision > proposed->current_revision)
 	{
@@ -241,7 +242,7 @@ judge(ProposedRevision *proposed, Datum view)
 	check_stored(proposed);
 	check_source(proposed);
 	if (comes_from_another(proposed))
-		rule_hold_paths(proposed->key.project, proposed->key.environment, view);
+		rule_hold_paths(proposed->key.project, proposed->key.environment, proposed->view);
 	path_require(proposed, false);
 	proposal_require_history(proposed);
 	if (!proposed->fits)
@@ -336,7 +337,8 @@ record_all(Portal cursor, Datum view, RevisionRecord *record)
 
 			CHECK_FOR_INTERRUPTS();
 			proposal_read(rows, i, false, &proposed);
-			judge(&proposed, view);
+			proposed.view = view;
+			judge(&proposed);
 			record_proposal(&proposed, record);
 			MemoryContextReset(row_context);
 		}

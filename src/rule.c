@@ -26,6 +26,8 @@
 #include "stage.h"
 #include "trigger.h"
 
+#include "access/genam.h"
+#include "access/stratnum.h"
 #include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
@@ -38,6 +40,7 @@
 #include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -461,45 +464,48 @@ check_change(const RuleChange *changed)
 
 /* Read a row of rule_change. */
 static void
-read_change(SPITupleTable *rows, uint64 row, RuleChange *changed)
+read_change(HeapTuple row, TupleDesc row_type, RuleChange *changed)
 {
 	bool		isnull;
 
-	changed->change = DatumGetFullTransactionId(spi_value(rows, row, 1, &isnull));
-	changed->mark = (Mark) {.source = spi_text(rows, row, 2)};
+	changed->change = DatumGetFullTransactionId(heap_getattr(row, SPI_fnumber(row_type, "change"), row_type, &isnull));
+	changed->mark = (Mark) {.source = column_text(row, row_type, "source")};
 	changed->mark.kind = strcmp(changed->mark.source, RELEASES) == 0 ? RULE_RELEASE : RULE_ALL;
-	changed->mark.first = spi_text(rows, row, 3);
-	changed->mark.second = spi_text(rows, row, 4);
+	changed->mark.first = column_text(row, row_type, changed->mark.kind == RULE_RELEASE ? "bundle" : "project");
+	changed->mark.second = column_text(row, row_type, changed->mark.kind == RULE_RELEASE ? "version" : "environment");
 }
 
-/* Refuse to commit where rules that the transaction was judged by have changed since. */
+/*
+ * Refuse to commit where rules that the transaction was judged by have changed
+ * since: by what is committed now, from the first transaction on that the
+ * first view may not show.  By hand and not by a statement, for every commit
+ * that was judged pays for it, and nearly none finds a row.
+ */
 static void
-check_marks(void)
+check_marks(Oid oid)
 {
-	static Statement read = {
-		.text = "SELECT c.change, c.source, COALESCE(c.bundle, c.project), COALESCE(c.version, c.environment)"
-		" FROM (SELECT c.* FROM promote.rule_change AS c WHERE c.change >= pg_catalog.pg_snapshot_xmax($1)"
-		" UNION ALL SELECT c.* FROM pg_catalog.pg_snapshot_xip($1) AS x (change)"
-		" CROSS JOIN LATERAL (SELECT c.* FROM promote.rule_change AS c WHERE c.change = x.change OFFSET 0) AS c) AS c"
-		" WHERE c.change <> pg_catalog.pg_current_xact_id() ORDER BY c.change, c.number",
-		.parameters = 1,
-		.types = {PG_SNAPSHOTOID}
-	};
-	Datum		values[1] = {first_view};
-	SPITupleTable *rows;
+	Relation	table = table_open(oid, AccessShareLock);
+	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
+	FullTransactionId own = GetTopFullTransactionId();
+	SysScanDesc scan;
+	ScanKeyData from;
+	HeapTuple	row;
 
-	spi_push_latest();
-	statement_run(&read, values, NULL, true);
-	PopActiveSnapshot();
-	rows = SPI_tuptable;
-	for (uint64 i = 0; i < rows->numvals; i++)
+	ScanKeyInit(&from, 1, BTGreaterEqualStrategyNumber, F_XID8GE,
+				DirectFunctionCall1(pg_snapshot_xmin, first_view));
+	scan = systable_beginscan(table, RelationGetPrimaryKeyIndex(table), true, now, 1, &from);
+	while (HeapTupleIsValid(row = systable_getnext(scan)))
 	{
 		RuleChange	changed;
 
 		CHECK_FOR_INTERRUPTS();
-		read_change(rows, i, &changed);
-		check_change(&changed);
+		read_change(row, RelationGetDescr(table), &changed);
+		if (!FullTransactionIdEquals(changed.change, own))
+			check_change(&changed);
 	}
+	systable_endscan(scan);
+	UnregisterSnapshot(now);
+	table_close(table, NoLock);
 }
 
 /* Has the transaction marks of changes, or of judgements? */
@@ -515,31 +521,41 @@ has_marks(bool of_changes)
 }
 
 /*
+ * Stand at the head of the queue: who has changed rules waits for whoever is
+ * just committing, but for no longer than for anything in an emergency.
+ */
+static void
+lock_alone(Oid table)
+{
+	SpiScope	scope;
+
+	spi_enter(&scope);
+	/* behind the last portal there is none */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	rescue_object(table, 0, ExclusiveLock, "rules that others are just committing by", NULL);
+	PopActiveSnapshot();
+	spi_leave(&scope);
+}
+
+/*
  * Before the commit, behind all deferred triggers: stand in the queue, and see
- * whether what was judged still holds.  Who has changed rules waits for whoever
- * is just committing, but for no longer than for anything in an emergency.
+ * whether what was judged still holds.
  */
 static void
 before_commit(void)
 {
 	Oid			schema = get_namespace_oid("promote", true);
 	Oid			table = OidIsValid(schema) ? get_relname_relid("rule_change", schema) : InvalidOid;
-	SpiScope	scope;
 
 	/* the transaction has dropped the extension */
 	if (!OidIsValid(table))
 		return;
-	spi_enter(&scope);
-	/* behind the last portal there is none */
-	PushActiveSnapshot(GetTransactionSnapshot());
 	if (has_marks(true))
-		rescue_object(table, 0, ExclusiveLock, "rules that others are just committing by", NULL);
+		lock_alone(table);
 	else
 		LockDatabaseObject(table, 0, 0, ShareLock);
 	if (has_marks(false))
-		check_marks();
-	PopActiveSnapshot();
-	spi_leave(&scope);
+		check_marks(table);
 }
 
 /* Let go of the first view. */

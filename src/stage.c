@@ -138,12 +138,15 @@ stage_read(const InstanceKey *destination, const char *source_environment,
 		   bool read_only, ProposedRevision *proposed)
 {
 	InstanceKey source = *destination;
+	bool		from_another = strcmp(source_environment, destination->environment) != 0;
+	Datum		view = !read_only && from_another ? rule_view() : (Datum) 0;
 
-	if (!read_only && strcmp(source_environment, destination->environment) != 0)
-		rule_hold_paths(destination->project, destination->environment, rule_view());
+	if (view)
+		rule_hold_paths(destination->project, destination->environment, view);
 	if (proposal_from(destination, source_environment, version_constraint, release_channel,
 					  read_only, proposed))
 	{
+		proposed->view = view;
 		proposal_require_history(proposed);
 		path_require(proposed, read_only);
 		return;

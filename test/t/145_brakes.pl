@@ -128,11 +128,11 @@ sub brake {
 	return;
 }
 
-# Sessions of dep's that call something all the time, while something is done.
+# Sessions of dep's that call something all the time, with a number of their own for %d, while something is done.
 sub beside_crowd {
 	my ($call, $code) = @_;
 	sql('TRUNCATE done');
-	my @children = map { $node->fork_command({ input => "CALL keep(\$c\$$call\$c\$)" }, $node->psql_command('brakes', '-U', 'dep')) } 1 .. $crowd;
+	my @children = map { my $own = $call =~ s/%d/$_/r; $node->fork_command({ input => "CALL keep(\$c\$$own\$c\$)" }, $node->psql_command('brakes', '-U', 'dep')) } 1 .. $crowd;
 	ok($node->wait_for('brakes', "SELECT count(*) = $crowd FROM pg_stat_activity WHERE usename = 'dep' AND query LIKE 'CALL%' AND state = 'active'"), "$crowd sessions call $call");
 	$code->();
 	sql(q{INSERT INTO done VALUES ('enough')});
@@ -275,7 +275,13 @@ sql(q{DELETE FROM promote.policy});
 my $number = sql(q{SELECT deployment FROM promote.plan_instance('shop-staging-db')});
 ask($adm, q{SET promote.rescue_timeout = '5s';});
 # they share the row of their source, and pass each other
-beside_crowd(q{SELECT FROM promote.deploy_instance('shop-production-db'), pg_sleep(0.05)}, sub {
+sql(<<"SQL");
+INSERT INTO promote.environment (project, environment, require_plan) SELECT 'shop', 'tenant-' || n, false FROM generate_series(1, $crowd) AS n;
+INSERT INTO promote.instance (project, environment, component) SELECT 'shop', 'tenant-' || n, 'db' FROM generate_series(1, $crowd) AS n;
+SELECT promote.configure_instance('shop-tenant-' || n || '-db', '{"size": 1}', '1.0.0', plan => false) FROM generate_series(1, $crowd) AS n;
+SELECT promote.promote_instance('shop-staging-db', 'shop-tenant-' || n || '-db', plan => false) FROM generate_series(1, $crowd) AS n;
+SQL
+beside_crowd(q{SELECT FROM promote.deploy_instance('shop-tenant-%d-db'), pg_sleep(0.2)}, sub {
 	($took, $told) = timed('abort', sub { ask($adm, "SELECT status FROM promote.abort_deployment('shop-staging-db', $number);") });
 	is($told, 'ABORTED', 'an abort of what others promote from all the time');
 	cmp_ok($took, '<', 5, sprintf '... in %.0f ms', 1000 * $took);
