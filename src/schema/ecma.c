@@ -413,7 +413,7 @@ emit_bytes_in(Translator *t, const UnicodeRange *ranges, int count)
 static void
 emit_property(Translator *t, const char *name, bool negated)
 {
-	int			count;
+	int			count = 0;
 	UnicodeRange *ranges = unicode_property_ranges(name, negated, &count);
 	int			i;
 
