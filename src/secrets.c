@@ -361,6 +361,9 @@ add_string(Secrets *secrets, const char *text, int length)
 {
 	int			stripped = without_line_end(text, length);
 
+	/* a template is no value: what it becomes is, and others like it become the same */
+	if (secrets->kind == SECRETS_PARAMS && memmem(text, length, "{{", 2))
+		return;
 	add_text(secrets, text, length);
 	/* of a file's content, what is left without the end of its last line */
 	add_text(secrets, text, stripped);

@@ -110,6 +110,10 @@ SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.preview_promo
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"mode": "closed", "beside": "SECRET-parameter", "in": null}', '1.0.0', plan => false)$$, '... and copied from where it was rendered');
 SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-prod-uswest-cond')$$), '%SECRET%', '... it is masked where the params stand alone');
 
+UPDATE promote.environment SET parameters = parameters || '{"HOST": "db.example.com"}' WHERE project = 'ecomm' AND environment = 'prod-uswest';
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"mode": "closed", "token": "\\{{HOST}}", "beside": "{{HOST}}", "in": "x.{{HOST}}"}', '1.0.0', plan => false)$$, 'a marked value that looks like a placeholder');
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT params - 'mode' FROM promote.config_as_of('ecomm-prod-uswest-cond')$$), $$("{""in"": ""x.{{HOST}}"", ""token"": ""(sensitive value)"", ""beside"": ""{{HOST}}""}")$$, '... makes no secret of the placeholder');
+
 -- ---- what is short, and what is common ----
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('cond', '3.0.0', '{"properties": {"db": {"$md.sensitive": true}}}');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"mode": null, "token": null, "beside": null, "in": null, "db": {"port": 5432, "ssl": true, "user": "admin", "password": "SECRET-in-db"}}', '3.0.0')$$, 'all of a container');
@@ -120,7 +124,7 @@ SELECT is(pg_temp.as_role('m_viewer', $$SELECT params - 'db' FROM promote.config
 -- ---- what ran ----
 SELECT is(pg_temp.lines($$SELECT revision, params, version, deployment IS NOT NULL AS by FROM promote.config_as_of('ecomm-prod-uswest-cond', state => 'running')$$), '(1,"{""mode"": ""open"", ""token"": ""SECRET-rendered""}",1.0.0,t)', 'what ran is what was rendered');
 SELECT is(pg_temp.as_role('m_viewer', $$SELECT revision, params, version FROM promote.config_as_of('ecomm-prod-uswest-cond', state => 'running')$$), '(1,"{""mode"": ""open"", ""token"": ""(sensitive value)""}",1.0.0)', '... masked for who views');
-SELECT is(pg_temp.lines($$SELECT revision, version FROM promote.config_as_of('ecomm-prod-uswest-cond')$$), '(6,3.0.0)', '... and not what is desired');
+SELECT is(pg_temp.lines($$SELECT revision, version FROM promote.config_as_of('ecomm-prod-uswest-cond')$$), '(7,3.0.0)', '... and not what is desired');
 SELECT is_empty($$SELECT * FROM promote.config_as_of('ecomm-staging-cond', state => 'running')$$, 'no row where nothing ran');
 SELECT is_empty($$SELECT * FROM promote.config_as_of('ecomm-prod-uswest-cond', (SELECT finished_at - interval '1 microsecond' FROM promote.deployment WHERE environment = 'prod-uswest' AND component = 'cond' AND action = 'PROVISION'), 'running')$$, '... or did yet');
 SELECT ok(pg_temp.deploy('ecomm-prod-uswest-cond') > 0, 'deployed anew');
