@@ -26,16 +26,6 @@
 PG_FUNCTION_INFO_V1(promote_compose_params);
 PG_FUNCTION_INFO_V1(promote_jsonb_filter_copyable);
 
-/* The marks that a schema puts on a document. */
-static JsonMark *
-marks_of(const Jsonb *document, const Jsonb *schema, uint32 wanted)
-{
-	JsonbValue	view;
-
-	json_root(document, &view);
-	return schema_marks(schema_compile(schema), &view, wanted);
-}
-
 /* Is it the empty object? */
 static bool
 is_empty(const Jsonb *document)
@@ -55,7 +45,7 @@ noncopyable_marks(const Jsonb *document, const Jsonb *schema, const Jsonb *const
 	JsonbValue	view,
 				other;
 
-	root.node = marks_of(document, schema, SCHEMA_NONCOPYABLE);
+	root.node = schema_marks(schema, document, SCHEMA_NONCOPYABLE);
 	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE) ||
 		!json_has_placeholders(document))
 		return root.node;
@@ -67,7 +57,7 @@ noncopyable_marks(const Jsonb *document, const Jsonb *schema, const Jsonb *const
 		if (rendered == NULL)
 			continue;
 		json_root(rendered, &other);
-		json_mark_unite(&root, &view, &other, marks_of(rendered, schema, SCHEMA_NONCOPYABLE));
+		json_mark_unite(&root, &view, &other, schema_marks(schema, rendered, SCHEMA_NONCOPYABLE));
 	}
 	return root.node;
 }
@@ -214,8 +204,8 @@ compose_replaced(const Jsonb *runs, const Jsonb *rendered, Jsonb *schema)
 	StringInfoData paths;
 
 	initStringInfo(&paths);
-	json_leaf_diff(runs, marks_of(runs, schema, SCHEMA_IMMUTABLE),
-				   rendered, marks_of(rendered, schema, SCHEMA_IMMUTABLE), add_immutable, &paths);
+	json_leaf_diff(runs, schema_marks(schema, runs, SCHEMA_IMMUTABLE),
+				   rendered, schema_marks(schema, rendered, SCHEMA_IMMUTABLE), add_immutable, &paths);
 	return paths.data;
 }
 
@@ -224,8 +214,8 @@ static void
 diff_immutable(const Proposal *proposal, const DeployedParams *deployed,
 			   JsonChangeCollector collect, void *state)
 {
-	json_leaf_diff(deployed->params, marks_of(deployed->params, proposal->schema, SCHEMA_IMMUTABLE),
-				   proposal->rendered, marks_of(proposal->rendered, proposal->schema, SCHEMA_IMMUTABLE),
+	json_leaf_diff(deployed->params, schema_marks(proposal->schema, deployed->params, SCHEMA_IMMUTABLE),
+				   proposal->rendered, schema_marks(proposal->schema, proposal->rendered, SCHEMA_IMMUTABLE),
 				   collect, state);
 }
 
@@ -477,7 +467,7 @@ Datum
 promote_jsonb_filter_copyable(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *params = PG_GETARG_JSONB_P(0);
-	JsonMark   *marks = marks_of(params, PG_GETARG_JSONB_P(1), SCHEMA_NONCOPYABLE);
+	JsonMark   *marks = schema_marks(PG_GETARG_JSONB_P(1), params, SCHEMA_NONCOPYABLE);
 
 	PG_RETURN_JSONB_P(marks ? json_remove_marked(params, marks, SCHEMA_NONCOPYABLE) : params);
 }

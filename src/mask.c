@@ -152,16 +152,6 @@ mask_add_both(Mask *mask, const Jsonb *params, const Jsonb *parameters, const Js
 
 /* ---- marks ---- */
 
-/* The marks that a schema puts on a document. */
-static JsonMark *
-marks_of(const Jsonb *document, const Jsonb *schema, uint32 wanted)
-{
-	JsonbValue	view;
-
-	json_root(document, &view);
-	return schema_marks(schema_compile(schema), &view, wanted);
-}
-
 /* The child of a container that a step leads to, and its ordinal; false where there is none. */
 static bool
 step_into(const JsonbValue *value, const JsonPathStep *step, JsonbValue *child, uint32 *index)
@@ -242,7 +232,7 @@ add_own_marks(const Mask *mask, const Origin *from, Origin *origin)
 	json_root(origin->document, &view);
 	json_root(from->document, &other);
 	foreach(cell, mask->schemas)
-		json_mark_unite(&own, &other, &other, marks_of(from->document, lfirst(cell), SCHEMA_SENSITIVE));
+		json_mark_unite(&own, &other, &other, schema_marks(lfirst(cell), from->document, SCHEMA_SENSITIVE));
 	foreach(cell, from->kept)
 		mark_paths(&own, &other, lfirst(cell));
 	json_mark_unite(&origin->root, &view, &other, own.node);
@@ -295,7 +285,7 @@ shown_marks(const Mask *mask, const Jsonb *document)
 	json_root(document, &view);
 	foreach(cell, mask->schemas)
 		json_mark_unite(&root, &view, &view,
-						marks_of(document, lfirst(cell), cell == list_head(mask->schemas) ?
+						schema_marks(lfirst(cell), document, cell == list_head(mask->schemas) ?
 								 SCHEMA_SENSITIVE | SCHEMA_IMMUTABLE : SCHEMA_SENSITIVE));
 	if (!marks_vary(mask))
 		return root.node;
@@ -653,7 +643,7 @@ mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *ren
 	json_builder_init(&builder);
 	json_build_begin_array(&builder);
 	add_paths(&builder, &path, &view, root.node,
-			  varies && rendered != params ? NULL : marks_of(params, schema, SCHEMA_SENSITIVE));
+			  varies && rendered != params ? NULL : schema_marks(schema, params, SCHEMA_SENSITIVE));
 	json_build_end_array(&builder);
 	paths = json_builder_finish(&builder);
 	return JB_ROOT_COUNT(paths) > 0 ? paths : NULL;

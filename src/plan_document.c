@@ -603,8 +603,7 @@ secrets_of(const Jsonb *params, const Jsonb *schema)
 		return NULL;
 	secrets = secrets_create(SECRETS_DECLARED);
 	json_root(params, &view);
-	secrets_add_marked(secrets, &view, schema_marks(schema_compile(schema), &view, SCHEMA_SENSITIVE),
-					   SCHEMA_SENSITIVE);
+	secrets_add_marked(secrets, &view, schema_marks(schema, params, SCHEMA_SENSITIVE), SCHEMA_SENSITIVE);
 	secrets_finish(secrets);
 	return secrets;
 }

@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "json/reader.h"
 #include "schema/internal.h"
 
 /* Set the marks that a node says of the location that it applies to. */
@@ -27,16 +28,20 @@ schema_marks_vary(const Schema *schema, uint32 wanted)
 }
 
 /*
- * The marks of a document, of those that are wanted (SCHEMA_NONCOPYABLE and
- * so on): a tree in the current memory context, NULL where there are none.
- * The document need not be valid.
+ * The marks that a schema puts on a document, of those that are wanted
+ * (SCHEMA_NONCOPYABLE and so on): a tree in the current memory context, NULL
+ * where there are none.  The document need not be valid.
  */
 JsonMark *
-schema_marks(const Schema *schema, const JsonbValue *document, uint32 wanted)
+schema_marks(const Jsonb *schema, const Jsonb *document, uint32 wanted)
 {
-	SchemaWalk	walk = {.reach = schema->reach, .wanted = (uint8) wanted, .visit = set_marks};
-	SchemaLocation root = schema_root_location(document);
+	const Schema *compiled = schema_compile(schema);
+	SchemaWalk	walk = {.reach = compiled->reach, .wanted = (uint8) wanted, .visit = set_marks};
+	JsonbValue	view;
+	SchemaLocation root;
 
-	schema_walk(&walk, schema, &root);
+	json_root(document, &view);
+	root = schema_root_location(&view);
+	schema_walk(&walk, compiled, &root);
 	return root.mark.node;
 }

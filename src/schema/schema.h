@@ -60,7 +60,6 @@ extern bool schema_validate_formats(const Schema *schema, const JsonbValue *docu
 									SchemaCollector collect, void *state);
 extern void schema_find_unmet(const Schema *schema, SchemaUnmetCollector collect, void *state);
 extern bool schema_marks_vary(const Schema *schema, uint32 wanted);
-extern JsonMark *schema_marks(const Schema *schema, const JsonbValue *document,
-							  uint32 wanted);
+extern JsonMark *schema_marks(const Jsonb *schema, const Jsonb *document, uint32 wanted);
 
 #endif							/* PROMOTE_SCHEMA_H */
