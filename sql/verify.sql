@@ -3,6 +3,8 @@
 -- The triggers as they are now, which is as they are to be.
 DO $$
 BEGIN
+    -- definitions are compared as texts
+    PERFORM pg_catalog.set_config('quote_all_identifiers', 'off', true);
     EXECUTE pg_catalog.format('CREATE FUNCTION promote.own_triggers()
         RETURNS TABLE (table_name text, trigger_name text, enabled text, definition text)
         LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 150 BEGIN ATOMIC VALUES %s; END',
@@ -18,7 +20,7 @@ COMMENT ON FUNCTION promote.own_triggers() IS
 
 CREATE FUNCTION promote.guard_problems()
     RETURNS TABLE (table_name text, trigger_name text, problem text, remedy text)
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off
     BEGIN ATOMIC
         SELECT o.table_name, o.trigger_name,
                CASE WHEN t.oid IS NULL THEN 'it is missing'
