@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "json/builder.h"
 #include "json/path.h"
 #include "json/reader.h"

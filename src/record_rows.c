@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "audit.h"
+#include "compat.h"
 #include "grants.h"
 #include "json/digest.h"
 #include "name.h"
