@@ -144,9 +144,9 @@ BEGIN
 END
 $$;
 SELECT matches(pg_temp.plan('SELECT ' || of || ' FROM promote.' || name), 'Index Cond: \(+project\)?(::text)? = ANY', name || ' is read by an index on the project')
-  FROM (VALUES ('revision', 'revision, version'), ('deployment', '*'), ('audit_log', '*'), ('instance', '*'), ('instance_status', '*'), ('promotion_history', '*'), ('config_changes', '*'), ('drift', '*'),
+  FROM (VALUES ('revision', 'revision, version'), ('deployment', '*'), ('audit_log', 'subject, event'), ('instance', '*'), ('instance_status', '*'), ('promotion_history', '*'), ('config_changes', '*'), ('drift', '*'),
                ('instance_health', '*'), ('approval_status', '*'), ('visible_instance', '*')) AS v (name, of);
-SELECT unalike(pg_temp.plan('SELECT * FROM promote.' || name), format('%%Seq Scan on %s%%', large), format('%s does not read all of %s', name, large))
+SELECT unalike(pg_temp.plan(format('SELECT %s FROM promote.%s', CASE name WHEN 'audit_log' THEN 'subject, event' ELSE '*' END, name)), format('%%Seq Scan on %s%%', large), format('%s does not read all of %s', name, large))
   FROM unnest('{instance_status,promotion_history,config_changes,approval_status,deployment,audit_log}'::text[]) AS name, unnest('{instance,revision,deployment,audit_log,config}'::text[]) AS large;
 SELECT is(pg_temp.as_role('a_nobody', 'SELECT count(*), min(project) FROM promote.' || name), format('(%s,p500)', rows), name || ' has rows of that project alone')
   FROM (VALUES ('revision', 1), ('deployment', 1), ('instance', 1), ('instance_status', 1), ('config', 1), ('promotion_matrix', 1)) AS v (name, rows);
