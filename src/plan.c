@@ -14,6 +14,7 @@
 #include "mask.h"
 #include "plan_document.h"
 #include "record.h"
+#include "schema/schema.h"
 #include "secrets.h"
 #include "stage.h"
 #include "trigger.h"

@@ -84,15 +84,20 @@ table_of(const char *name)
 /* Transactions that are under way. */
 typedef struct Holders
 {
-	TransactionId *xids;
+	TransactionId *xids;		/* of others */
 	int			count;
+	bool		own;			/* is one of them this one? */
 } Holders;
 
-/* Add a transaction, if it is another's and not over. */
+/* Add a transaction, if it is not over. */
 static void
 add_holder(Holders *holders, TransactionId xid)
 {
-	if (TransactionIdIsValid(xid) && !TransactionIdIsCurrentTransactionId(xid) && TransactionIdIsInProgress(xid))
+	if (!TransactionIdIsValid(xid))
+		return;
+	if (TransactionIdIsCurrentTransactionId(xid))
+		holders->own = true;
+	else if (TransactionIdIsInProgress(xid))
 		holders->xids[holders->count++] = xid;
 }
 
@@ -113,7 +118,7 @@ add_members(Holders *holders, MultiXactId multi, bool locked_only)
 static Holders
 holders_of(Relation table, ItemPointer tid)
 {
-	Holders		holders = {palloc(sizeof(TransactionId)), 0};
+	Holders		holders = {palloc(sizeof(TransactionId)), 0, false};
 	HeapTupleData tuple = {.t_self = *tid};
 	Buffer		buffer;
 	uint16		flags = HEAP_XMAX_INVALID;
@@ -124,6 +129,7 @@ holders_of(Relation table, ItemPointer tid)
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		flags = tuple.t_data->t_infomask;
 		xmax = HeapTupleHeaderGetRawXmax(tuple.t_data);
+		holders.own = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple.t_data));
 		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 		ReleaseBuffer(buffer);
 	}
@@ -147,7 +153,7 @@ process_of(TransactionId xid)
 static Holders
 row_holders(const RowToLock *row, bool *found)
 {
-	Holders		holders = {NULL, 0};
+	Holders		holders = {NULL, 0, false};
 	Relation	table;
 	bool		isnull;
 
@@ -310,7 +316,13 @@ row_lock(const RowToLock *row)
 	Oid			table = table_of(row->table);
 	bool		found;
 
-	LockDatabaseObject(table, row->place, 0, ShareLock);
+	if (!ConditionalLockDatabaseObject(table, row->place, 0, ShareLock))
+	{
+		/* who rescues waits for this very transaction, and would for ever */
+		if (row_holders(row, &found).own)
+			return statement_lock(row->wait, row->values) > 0;
+		LockDatabaseObject(table, row->place, 0, ShareLock);
+	}
 	found = statement_lock(row->wait, row->values) > 0;
 	UnlockDatabaseObject(table, row->place, 0, ShareLock);
 	return found;
