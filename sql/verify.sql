@@ -18,7 +18,7 @@ COMMENT ON FUNCTION promote.own_triggers() IS
 
 CREATE FUNCTION promote.guard_problems()
     RETURNS TABLE (table_name text, trigger_name text, problem text, remedy text)
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off
     BEGIN ATOMIC
         SELECT o.table_name, o.trigger_name,
                CASE WHEN t.oid IS NULL THEN 'it is missing'
