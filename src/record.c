@@ -203,12 +203,13 @@ row_name(Relation table, HeapTuple row)
 	return subject_of(table, &key);
 }
 
-/* The project whose log a row belongs to. */
+/* The project whose log a row belongs to; a column of that name that the table's owner has added says nothing of it. */
 static const char *
-row_project(Relation table, HeapTuple row)
+row_project(Relation table, const Trigger *trigger, const ChainKind *kind, HeapTuple row)
 {
-	int			number = SPI_fnumber(RelationGetDescr(table), "project");
-	char	   *project = number > 0 ? SPI_getvalue(row, RelationGetDescr(table), number) : NULL;
+	bool		has_project = kind ? strcmp(kind->columns[0], "project") == 0 : records(trigger, "project");
+	char	   *project = has_project ?
+		SPI_getvalue(row, RelationGetDescr(table), SPI_fnumber(RelationGetDescr(table), "project")) : NULL;
 
 	return project ? project : AUDIT_NO_PROJECT;
 }
@@ -236,7 +237,7 @@ record_read(Relation table, const Trigger *trigger, HeapTuple row, RecordedRow *
 	const ChainKind *kind = record_kind(trigger);
 	int			first = kind ? 1 : 0;
 
-	read->project = row_project(table, row);
+	read->project = row_project(table, trigger, kind, row);
 	read->name = row_name(table, row);
 	read->subject = kind ? chain_subject(kind, table, row) : read->name;
 	read->facts = audit_facts(row, RelationGetDescr(table), true,

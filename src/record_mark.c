@@ -4,8 +4,10 @@
  *
  * The digest of a row that a verb writes is kept here until the verb appends
  * its event to the chain that the row belongs to; audit_append takes it along.
- * What a subtransaction has written goes with it.  A transaction does not
- * commit with a row that nothing tells of: that would be a verb that forgot.
+ * What a subtransaction has written goes with it, and what it has only told of
+ * waits again: a trigger that a user added may call a verb on the way, and
+ * take it back.  A transaction does not commit with a row that nothing tells
+ * of: that would be a verb that forgot.
  */
 #include "postgres.h"
 
@@ -23,6 +25,7 @@ typedef struct Mark
 	const char *row;			/* its table and key */
 	const char *digest;			/* hexadecimal; NULL: it is gone */
 	SubTransactionId writer;
+	SubTransactionId teller;	/* that an event tells of it in; invalid: none does yet */
 } Mark;
 
 /* A chain that the rows belong to, by its names. */
@@ -95,6 +98,7 @@ mark_row(const char *project, const char *subject, const char *row, const char *
 	mark->row = pstrdup(row);
 	mark->digest = digest ? pstrdup(digest) : NULL;
 	mark->writer = GetCurrentSubTransactionId();
+	mark->teller = InvalidSubTransactionId;
 	chain->marks = lappend(chain->marks, mark);
 	MemoryContextSwitchTo(outer);
 }
@@ -118,13 +122,26 @@ build_salt(JsonBuilder *builder)
 	json_build_field(builder, "salt", pstrdup(digits));
 }
 
+/* A row of the chain that no event tells of yet; NULL: there is none.  NULL is no chain, too. */
+static Mark *
+find_waiting(const Chain *chain)
+{
+	ListCell   *cell;
+
+	foreach(cell, chain ? chain->marks : NIL)
+		if (((Mark *) lfirst(cell))->teller == InvalidSubTransactionId)
+			return lfirst(cell);
+	return NULL;
+}
+
 /* The chain, if rows of it were written that no event tells of yet. */
 static Chain *
 find_chain(const char *project, const char *subject)
 {
 	ChainKey	key = {project, subject};
+	Chain	   *chain = chains ? hash_search(chains, &key, HASH_FIND, NULL) : NULL;
 
-	return chains ? hash_search(chains, &key, HASH_FIND, NULL) : NULL;
+	return find_waiting(chain) ? chain : NULL;
 }
 
 /* Were rows of a chain written that no event tells of yet? */
@@ -132,6 +149,23 @@ bool
 mark_waits(const char *project, const char *subject)
 {
 	return find_chain(project, subject) != NULL;
+}
+
+/* Write what waits of a chain, which an event tells of now. */
+static void
+tell_marks(JsonBuilder *builder, Chain *chain)
+{
+	ListCell   *cell;
+
+	foreach(cell, chain->marks)
+	{
+		Mark	   *mark = lfirst(cell);
+
+		if (mark->teller != InvalidSubTransactionId)
+			continue;
+		json_build_field(builder, mark->row, mark->digest);
+		mark->teller = GetCurrentSubTransactionId();
+	}
 }
 
 /*
@@ -143,26 +177,27 @@ mark_take(const char *project, const char *subject)
 {
 	Chain	   *chain = find_chain(project, subject);
 	JsonBuilder builder;
-	ListCell   *cell;
 
 	if (chain == NULL)
 		return NULL;
 	json_builder_init(&builder);
 	json_build_begin_object(&builder);
 	build_salt(&builder);
-	foreach(cell, chain->marks)
-		json_build_field(&builder, ((Mark *) lfirst(cell))->row, ((Mark *) lfirst(cell))->digest);
+	tell_marks(&builder, chain);
 	json_build_end_object(&builder);
-	hash_search(chains, &chain->key, HASH_REMOVE, NULL);
+	/* outside of all subtransactions it is for good */
+	if (GetCurrentTransactionNestLevel() == 1)
+		hash_search(chains, &chain->key, HASH_REMOVE, NULL);
 	return json_builder_finish(&builder);
 }
 
-/* Forget what an aborted subtransaction wrote, and those within it: all that began later. */
+/* Forget what an aborted subtransaction wrote, and those within it: all that began later; and that it told of others. */
 static void
 at_subend(SubXactEvent event, SubTransactionId subtransaction, SubTransactionId parent, void *argument)
 {
 	HASH_SEQ_STATUS every;
 	Chain	   *chain;
+	ListCell   *cell;
 
 	if (event != SUBXACT_EVENT_ABORT_SUB || chains == NULL)
 		return;
@@ -171,6 +206,9 @@ at_subend(SubXactEvent event, SubTransactionId subtransaction, SubTransactionId 
 	{
 		while (chain->marks != NIL && ((Mark *) llast(chain->marks))->writer >= subtransaction)
 			chain->marks = list_delete_last(chain->marks);
+		foreach(cell, chain->marks)
+			if (((Mark *) lfirst(cell))->teller >= subtransaction)
+				((Mark *) lfirst(cell))->teller = InvalidSubTransactionId;
 		if (chain->marks == NIL)
 			hash_search(chains, &chain->key, HASH_REMOVE, NULL);
 	}
@@ -182,13 +220,14 @@ check_marks(void)
 {
 	HASH_SEQ_STATUS every;
 	Chain	   *chain;
+	const Mark *mark;
 
 	if (chains == NULL)
 		return;
 	hash_seq_init(&every, chains);
 	while ((chain = hash_seq_search(&every)) != NULL)
-		elog(ERROR, "\"%s\" was written, and no event of \"%s\" says so",
-			 ((Mark *) linitial(chain->marks))->row, chain->key.subject);
+		if ((mark = find_waiting(chain)) != NULL)
+			elog(ERROR, "\"%s\" was written, and no event of \"%s\" says so", mark->row, chain->key.subject);
 }
 
 /* A transaction ends. */

@@ -382,7 +382,7 @@ put_table(const Asked *asked, const Source *source)
 	appendStringInfo(&query, "SELECT t, %s FROM promote.%s AS t", open_condition(source), quote_identifier(name));
 	if (!append_asked(&query, asked, source, values, &count))
 		return;
-	if (SPI_fnumber(RelationGetDescr(source->table), "builtin") > 0)
+	if (record_owns(source->table, "builtin"))
 		appendStringInfoString(&query, count > 0 ? " AND NOT t.builtin" : " WHERE NOT t.builtin");
 	if (record_is_set(source->table))
 		append_order(&query, source->table);

@@ -129,6 +129,38 @@ SELECT is(pg_temp.problems(), NULL, 'and it can go');
 SELECT promote.plan_instance('ecomm-production-db') \g /dev/null
 SELECT is(pg_temp.problems(), NULL, '... and leaves nothing');
 ROLLBACK TO owners;
+SET CONSTRAINTS ALL IMMEDIATE;
+ALTER TABLE promote.bundle ADD COLUMN project text DEFAULT 'ecomm', ADD COLUMN builtin boolean;
+SELECT is(pg_temp.problems(), NULL, 'also where its name is one that says something in other tables');
+UPDATE promote.bundle SET project = 'other', builtin = true, description = 'owners';
+INSERT INTO promote.bundle (bundle, project, builtin) VALUES ('owners', 'ecomm', true);
+SELECT is(pg_temp.problems(), NULL, '... and changes');
+ROLLBACK TO owners;
+
+-- ---- a trigger of the owner's own, which calls a verb on the way and takes it back ----
+CREATE FUNCTION pg_temp.changes_its_mind() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_trigger_depth() < 4 THEN
+        PERFORM promote.configure_instance('ecomm-production-db', '{"tier": "taken back"}');
+        RAISE 'on second thoughts';
+    END IF;
+    RETURN NULL;
+EXCEPTION WHEN raise_exception THEN
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER then_changes_its_mind AFTER UPDATE ON promote.instance FOR EACH ROW EXECUTE FUNCTION pg_temp.changes_its_mind();
+CREATE TRIGGER then_changes_its_mind AFTER INSERT ON promote.idempotency_key FOR EACH ROW EXECUTE FUNCTION pg_temp.changes_its_mind();
+SELECT ok(changed, 'a verb with such a trigger') FROM promote.configure_instance('ecomm-production-db', '{"tier": "kept"}');
+SELECT ok(changed, '... and another one') FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"tier": "promoted"}', idempotency_key => 'second thoughts', allow_replace => true);
+SELECT is(pg_temp.problems(), NULL, 'the verbs'' own events still tell of what they have written');
+ROLLBACK TO owners;
+
+-- ---- settings of who verifies ----
+SET LOCAL quote_all_identifiers = on;
+SELECT is_empty($$SELECT * FROM promote.verify_audit() WHERE problem ~ 'replaced'$$, 'guards are what they are, however the session would write them');
+SELECT is_empty('SELECT * FROM promote.restore_guards()', '... and none is made anew');
+ROLLBACK TO owners;
 
 -- ---- forging ----
 SET LOCAL client_min_messages = warning;
