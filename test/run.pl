@@ -15,8 +15,8 @@ use Getopt::Long qw(GetOptions);
 use POSIX ();
 use TAP::Parser;
 
-# A file that takes longer hangs, and whoever waits for the verdict wants to know which.
-my $time_limit = 600;
+# A file that takes longer, in seconds, hangs, and whoever waits for the verdict wants to know which.
+our $time_limit = 600;
 
 my %total = (passed => 0, failed => 0, skipped => 0);
 my $found = 0;    # test files that the arguments selected
@@ -72,6 +72,7 @@ sub run_make {
 	my @names = map { basename($_) =~ s/\.\w+$//r } @files;
 	my %none  = (REGRESS => '', ISOLATION => '');
 	my %only  = (%none, $variable => join(' ', @names));
+	local $time_limit = $time_limit + 60 * @files;
 	my ($output, $status) =
 	  capture('make', '-s', "PG_CONFIG=$pg_config", 'installcheck', map { "$_=$only{$_}" } sort keys %only);
 
