@@ -5,7 +5,8 @@
  * The digest of a row that a verb writes is kept here until the verb appends
  * its event to the chain that the row belongs to; audit_append takes it along.
  * What a subtransaction has written goes with it.  A transaction does not
- * commit with a row that nothing tells of: that would be a verb that forgot.
+ * commit with a row that nothing tells of: a verb has forgotten it, or somebody
+ * has switched off what would have told.
  */
 #include "postgres.h"
 
@@ -187,8 +188,12 @@ check_marks(void)
 		return;
 	hash_seq_init(&every, chains);
 	while ((chain = hash_seq_search(&every)) != NULL)
-		elog(ERROR, "\"%s\" was written, and no event of \"%s\" says so",
-			 ((Mark *) linitial(chain->marks))->row, chain->key.subject);
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a row was written, and nothing records it"),
+				 errdetail("It is \"%s\", and no event of \"%s\" tells of it.",
+						   ((Mark *) linitial(chain->marks))->row, chain->key.subject),
+				 errhint("Look for triggers that are switched off: promote.restore_guards() brings them back.")));
 }
 
 /* A transaction ends. */
