@@ -5,8 +5,7 @@
  * The digest of a row that a verb writes is kept here until the verb appends
  * its event to the chain that the row belongs to; audit_append takes it along.
  * What a subtransaction has written goes with it.  A transaction does not
- * commit with a row that nothing tells of: a verb has forgotten it, or somebody
- * has switched off what would have told.
+ * commit with a row that nothing tells of: that would be a verb that forgot.
  */
 #include "postgres.h"
 
