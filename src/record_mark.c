@@ -122,16 +122,17 @@ build_salt(JsonBuilder *builder)
 	json_build_field(builder, "salt", pstrdup(digits));
 }
 
-/* A row of the chain that no event tells of yet; NULL: there is none.  NULL is no chain, too. */
+/*
+ * The last row of a chain, if no event tells of it yet; NULL: there is none.
+ * Rows are told of all at once, and what they tell is taken back from its
+ * end, so that those that wait are always the last.
+ */
 static Mark *
-find_waiting(const Chain *chain)
+last_waiting(const Chain *chain)
 {
-	ListCell   *cell;
+	Mark	   *last = chain && chain->marks ? llast(chain->marks) : NULL;
 
-	foreach(cell, chain ? chain->marks : NIL)
-		if (((Mark *) lfirst(cell))->teller == InvalidSubTransactionId)
-			return lfirst(cell);
-	return NULL;
+	return last && last->teller == InvalidSubTransactionId ? last : NULL;
 }
 
 /* The chain, if rows of it were written that no event tells of yet. */
@@ -141,7 +142,7 @@ find_chain(const char *project, const char *subject)
 	ChainKey	key = {project, subject};
 	Chain	   *chain = chains ? hash_search(chains, &key, HASH_FIND, NULL) : NULL;
 
-	return find_waiting(chain) ? chain : NULL;
+	return last_waiting(chain) ? chain : NULL;
 }
 
 /* Were rows of a chain written that no event tells of yet? */
@@ -155,14 +156,14 @@ mark_waits(const char *project, const char *subject)
 static void
 tell_marks(JsonBuilder *builder, Chain *chain)
 {
-	ListCell   *cell;
+	int			first = list_length(chain->marks);
 
-	foreach(cell, chain->marks)
+	while (first > 0 && ((Mark *) list_nth(chain->marks, first - 1))->teller == InvalidSubTransactionId)
+		first--;
+	for (; first < list_length(chain->marks); first++)
 	{
-		Mark	   *mark = lfirst(cell);
+		Mark	   *mark = list_nth(chain->marks, first);
 
-		if (mark->teller != InvalidSubTransactionId)
-			continue;
 		json_build_field(builder, mark->row, mark->digest);
 		mark->teller = GetCurrentSubTransactionId();
 	}
@@ -197,7 +198,6 @@ at_subend(SubXactEvent event, SubTransactionId subtransaction, SubTransactionId 
 {
 	HASH_SEQ_STATUS every;
 	Chain	   *chain;
-	ListCell   *cell;
 
 	if (event != SUBXACT_EVENT_ABORT_SUB || chains == NULL)
 		return;
@@ -206,9 +206,14 @@ at_subend(SubXactEvent event, SubTransactionId subtransaction, SubTransactionId 
 	{
 		while (chain->marks != NIL && ((Mark *) llast(chain->marks))->writer >= subtransaction)
 			chain->marks = list_delete_last(chain->marks);
-		foreach(cell, chain->marks)
-			if (((Mark *) lfirst(cell))->teller >= subtransaction)
-				((Mark *) lfirst(cell))->teller = InvalidSubTransactionId;
+		for (int i = list_length(chain->marks) - 1; i >= 0; i--)
+		{
+			Mark	   *mark = list_nth(chain->marks, i);
+
+			if (mark->teller != InvalidSubTransactionId && mark->teller < subtransaction)
+				break;
+			mark->teller = InvalidSubTransactionId;
+		}
 		if (chain->marks == NIL)
 			hash_search(chains, &chain->key, HASH_REMOVE, NULL);
 	}
@@ -226,8 +231,12 @@ check_marks(void)
 		return;
 	hash_seq_init(&every, chains);
 	while ((chain = hash_seq_search(&every)) != NULL)
-		if ((mark = find_waiting(chain)) != NULL)
-			elog(ERROR, "\"%s\" was written, and no event of \"%s\" says so", mark->row, chain->key.subject);
+		if ((mark = last_waiting(chain)) != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("a row was written, and nothing records it"),
+					 errdetail("It is \"%s\", and no event of \"%s\" tells of it.", mark->row, chain->key.subject),
+					 errhint("Look for triggers that are switched off: promote.restore_guards() brings them back.")));
 }
 
 /* A transaction ends. */

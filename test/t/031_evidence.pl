@@ -133,4 +133,10 @@ query('loaded', q{BEGIN;
 like(query('loaded', $problems), qr{^big-e1-c\|health_report big/e1/c/smoke/1: there is such a row, and nothing records it$}m,
 	'no event vouches for what was written past a guard');
 
+query('loaded', 'SELECT count(*) FROM promote.restore_guards(); ALTER TABLE promote.bundle_release DISABLE TRIGGER record_change');
+(undef, undef, $error) = $node->psql('loaded', q{SELECT promote.block_release('b', '1.0.0', 'broken')});
+like($error, qr{a row was written, and nothing records it\nDETAIL:  It is "release_event b/1\.0\.0/1", and no event of "bundle_release b/1\.0\.0" tells of it\.},
+	'what was to record a row is switched off: its transaction does not commit');
+is(query('loaded', 'SELECT count(*) FROM promote.release_event'), 0, '... and the row is not there');
+
 done_testing;
