@@ -273,10 +273,10 @@ is_recorded($revision, 'postgres/postgres', '... is recorded');
 
 # Settings that change how values are written or read.
 is(as_role('caller', q{SET search_path = pg_catalog; SET DateStyle = 'German, DMY'; SET TimeZone = 'Asia/Kathmandu';
-	SET bytea_output = escape; SET extra_float_digits = -15; SET standard_conforming_strings = off;
+	SET bytea_output = escape; SET extra_float_digits = -15;
 	SET transform_null_equals = on; SET IntervalStyle = sql_standard; SET xmlbinary = hex; SET row_security = off;
 	SET plan_cache_mode = force_custom_plan; SET enable_indexscan = off; SET enable_bitmapscan = off;
-	SET client_min_messages = error; } . $promote->('settings')), ++$revision, 'with every setting turned round');
+	SET client_min_messages = error; } . $node->set_backslashes . $promote->('settings')), ++$revision, 'with every setting turned round');
 is_recorded($revision, 'caller/caller', '... a promotion is recorded');
 is(as_role('postgres', 'SELECT * FROM promote.verify_audit()'), '', 'the audit log is whole');
 is(as_role('caller', q{SET search_path = pg_catalog; SET DateStyle = 'SQL, MDY'; SET TimeZone = 'America/St_Johns';

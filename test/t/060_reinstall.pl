@@ -232,7 +232,7 @@ for my $path ('trap, pg_catalog', q{''}, 'pg_temp', 'nowhere, "$user"', 'promote
 }
 $node->create_database('elsewhere');
 is(query('elsewhere', qq{CREATE SCHEMA "Else Where"; ALTER DATABASE elsewhere SET search_path = "Else Where";\n}
-		  . "SET check_function_bodies = off; SET standard_conforming_strings = off; SET quote_all_identifiers = on;\n"
+		  . "SET check_function_bodies = off; SET quote_all_identifiers = on; ${\$node->set_backslashes}\n"
 		  . "SET default_tablespace = ''; SET default_transaction_isolation = serializable;\nCREATE EXTENSION promote"), '',
 	'made with odd settings');
 is(query('elsewhere', "$content$story") . "\n", $told, '... and used');

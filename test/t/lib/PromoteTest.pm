@@ -224,6 +224,13 @@ sub psql_command {
 		@arguments);
 }
 
+# The SET that has a backslash in a plain literal mean something, which PostgreSQL 19 knows no more.
+sub set_backslashes {
+	my ($self) = @_;
+	my $version = $self->query('postgres', 'SHOW server_version_num');
+	return $version < 190000 ? 'SET standard_conforming_strings = off;' : '';
+}
+
 # ---- programs ----
 
 # The server's programs run in /, where its user has access, and are shielded from the signals that end the test: a
