@@ -254,6 +254,7 @@ mask_by(const Proposal *proposal, const Jsonb *schema)
 	mask_add_both(mask, proposal->source_params, proposal->source_parameters, proposal->source_kept);
 	mask_add_both(mask, proposal->source_params, proposal->parameters, proposal->source_kept);
 	mask_add_both(mask, proposal->own_params, proposal->parameters, proposal->own_kept);
+	mask_add_origin(mask, proposal->observed, NULL);
 	mask_add_origin(mask, proposal->planned, proposal->planned_kept);
 	foreach(cell, proposal->deployed)
 	{

@@ -29,6 +29,7 @@ typedef struct Proposal
 	Jsonb	   *params;			/* proposed */
 	Jsonb	   *own_params;		/* desired until now; NULL: none */
 	Jsonb	   *source_params;	/* that params are made of; NULL: none are known */
+	Jsonb	   *observed;		/* that values were taken over from; NULL: none */
 	Jsonb	   *planned;		/* rendered, as last planned; NULL: never */
 	List	   *deployed;		/* DeployedParams *; NIL: nothing */
 	Jsonb	   *parameters;		/* the environment's, for placeholders */

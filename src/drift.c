@@ -463,6 +463,7 @@ adopt(const Observed *observed, Proposal *proposal)
 	int			count;
 	char	  **paths = read_paths(observed, rendered, document, &count);
 
+	proposal->observed = document;
 	proposal->params = json_carry(proposal->params, observed->deployed.params, document,
 								  paths, count);
 	return count;

@@ -169,7 +169,7 @@ SELECT pg_temp.planned('ecomm-production-db', '[]') \g /dev/null
 SELECT is(pg_temp.seen(jsonb_build_object('many', (SELECT jsonb_object_agg('k' || i, i) FROM generate_series(1, 5000) AS i))), 5000, 'many leaves');
 SELECT is(pg_temp.seen(jsonb_build_object('many', (SELECT jsonb_object_agg('k' || i, i + i % 2) FROM generate_series(2, 5001) AS i))), 5000, 'and again');
 SELECT is((SELECT data - 'digest' - 'database_role' - 'source' - 'actor' - 'deployment' FROM promote.audit_log WHERE event = 'drift.reported' ORDER BY seq DESC LIMIT 1), '{"differences": 5000, "opened": 1, "moved": 2499, "gone": 1}', 'as they come and go');
-SELECT is(promote.report_observed('ecomm-production-db', jsonb_set(promote.jsonb_merge_patch((SELECT params FROM promote.config c JOIN promote.deployment d ON d.project = c.project AND d.rendered_digest = c.digest JOIN promote.instance i ON i.name = 'ecomm-production-db' AND d.environment = i.environment AND d.component = i.component AND d.project = i.project AND d.deployment = i.deployed_by), '{}'), '{tier}', 'null'), 'scan'), 1, 'a null is a value');
+SELECT is(promote.report_observed('ecomm-production-db', jsonb_set(promote.jsonb_merge_patch((SELECT params FROM promote.config c JOIN promote.deployment d ON d.project = c.project AND d.rendered_digest = c.digest JOIN promote.instance i ON i.name = 'ecomm-production-db' AND d.environment = i.environment AND d.component = i.component AND d.project = i.project AND d.deployment = i.deployed_by), '{}'), '{size}', 'null'), 'scan'), 1, 'a null is a value');
 SELECT is((SELECT observed_value FROM promote.drift), 'null', 'not a missing one');
 
 -- ---- whatever drifts, adopting it makes that desired ----

@@ -136,6 +136,29 @@ SELECT ok(pg_temp.work('ecomm-prod-uswest-cond') > 0, '... by a worker');
 SELECT is_empty($$SELECT * FROM promote.config_as_of('ecomm-prod-uswest-cond', 'infinity', 'running')$$, 'nothing runs any more');
 SELECT pg_temp.refuses(format('SELECT * FROM promote.config_as_of(%L, state => %L)', 'ecomm-prod-uswest-cond', s), 'PM404', '^States are desired and running\.$', 'a state that is none: ' || COALESCE(s, 'null'))
   FROM unnest(ARRAY['planned', '', NULL]) AS s;
+-- ---- parameters that change later, and put what is desired, or was, into another branch ----
+INSERT INTO promote.bundle VALUES ('later');
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES
+    ('later', '1.0.0', '{"if": {"properties": {"tier": {"const": "prod"}}}, "then": {"properties": {"pw": {"$md.sensitive": true}}}, "properties": {"own": {"$md.copyable": false}}}');
+INSERT INTO promote.component (project, component, bundle) VALUES ('ecomm', 'later', 'later');
+INSERT INTO promote.instance (project, environment, component) SELECT 'ecomm', e, 'later' FROM unnest(ARRAY['staging', 'production', 'prod-uswest']) AS e;
+UPDATE promote.environment SET parameters = '{"tier": "dev"}', require_plan = false WHERE project = 'ecomm';
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-later', '{"tier": "{{tier}}", "pw": "LATER-marked"}', plan => false)$$, 'a parameter decides, and marks nothing');
+SELECT alike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-production-later')$$), '%LATER-marked%', 'what nothing marks is shown');
+UPDATE promote.environment SET parameters = '{"tier": "prod"}' WHERE project = 'ecomm' AND environment = 'production';
+SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-production-later')$$), '%LATER-marked%', 'what it would be rendered to now marks it, also where that was not planned');
+SELECT ok(pg_temp.deploy('ecomm-production-later') > 0, 'deployed');
+UPDATE promote.environment SET parameters = '{"tier": "dev"}' WHERE project = 'ecomm' AND environment = 'production';
+SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-production-later')$$), '%LATER-marked%', '... and so does what runs of it, when the parameter is what it was');
+
+-- ---- a report that is in another branch than what is made of it ----
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-later', '{"tier": "dev", "pw": "plain-word"}')$$, 'nothing is marked');
+SELECT ok(pg_temp.deploy('ecomm-staging-later') > 0, 'deployed');
+SELECT is(promote.report_observed('ecomm-staging-later', '{"tier": "prod", "pw": "OBSERVED-password"}'::jsonb, 'scan'), 2, 'what is there marks a value');
+SELECT is(promote.dismiss_drift('ecomm-staging-later', 'it is not', '.tier'), 1, 'but for what marks it');
+SELECT unalike((promote.adopt_drift('ecomm-staging-later')).diff::text, '%OBSERVED%', 'it is adopted, and masked');
+SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-staging-later')$$), '%OBSERVED%', '... from then on');
+
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 
 SELECT * FROM finish();
