@@ -244,13 +244,18 @@ check_immutable(Proposal *proposal)
 	pfree(paths.data);
 }
 
-/* A mask by a schema, with all that a proposal's values come from. */
-static Mask *
-mask_by(const Proposal *proposal, const Jsonb *schema)
+/*
+ * What of a proposal, which is checked, must not be seen: by all that its values
+ * come from, under the schemas of all releases concerned.
+ */
+Mask *
+compose_mask(const Proposal *proposal)
 {
-	Mask	   *mask = mask_create(schema);
+	Mask	   *mask = mask_create(proposal->schema);
 	ListCell   *cell;
 
+	for (int i = 0; i < lengthof(proposal->other_schemas); i++)
+		mask_add_schema(mask, proposal->other_schemas[i]);
 	mask_add_both(mask, proposal->source_params, proposal->source_parameters, proposal->source_kept);
 	mask_add_both(mask, proposal->source_params, proposal->parameters, proposal->source_kept);
 	mask_add_both(mask, proposal->own_params, proposal->parameters, proposal->own_kept);
@@ -260,26 +265,10 @@ mask_by(const Proposal *proposal, const Jsonb *schema)
 	{
 		const DeployedParams *deployed = lfirst(cell);
 
+		mask_add_schema(mask, deployed->schema);
 		mask_add_origin(mask, deployed->params, deployed->kept);
 	}
 	mask_add_pair(mask, proposal->params, proposal->rendered, proposal->kept);
-	return mask;
-}
-
-/*
- * What of a proposal, which is checked, must not be seen: by the schemas of all
- * releases concerned.
- */
-Mask *
-compose_mask(const Proposal *proposal)
-{
-	Mask	   *mask = mask_by(proposal, proposal->schema);
-	ListCell   *cell;
-
-	for (int i = 0; i < lengthof(proposal->other_schemas); i++)
-		mask_add_schema(mask, proposal->other_schemas[i]);
-	foreach(cell, proposal->deployed)
-		mask_add_schema(mask, ((const DeployedParams *) lfirst(cell))->schema);
 	return mask;
 }
 
@@ -287,7 +276,7 @@ compose_mask(const Proposal *proposal)
 Jsonb *
 compose_kept(const Proposal *proposal)
 {
-	return mask_kept(mask_by(proposal, proposal->schema), proposal->schema,
+	return mask_kept(compose_mask(proposal), proposal->schema,
 					 proposal->params, proposal->rendered);
 }
 

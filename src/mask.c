@@ -615,9 +615,9 @@ lost_secrets(Mask *mask, const Jsonb *schema, const Jsonb *params)
  * The leaves of new params, which rendered is made of, that have a value of a
  * marked place of an origin and are not marked by their own schema any more:
  * an array of paths, NULL for none.  Where placeholders may decide what is
- * marked all are, for what renders them next is not known.  What a release has
- * ceased to mark is no secret by its word: the mask is by that schema, too, and
- * by what the origins have kept themselves.
+ * marked all are, for what renders them next is not known.  The origins are
+ * looked at under all schemas concerned: a promotion brings a release that does
+ * not mark what the destination keeps.
  */
 Jsonb *
 mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *rendered)

@@ -159,6 +159,15 @@ SELECT is(promote.dismiss_drift('ecomm-staging-later', 'it is not', '.tier'), 1,
 SELECT unalike((promote.adopt_drift('ecomm-staging-later')).diff::text, '%OBSERVED%', 'it is adopted, and masked');
 SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-staging-later')$$), '%OBSERVED%', '... from then on');
 
+-- ---- a promotion that takes the destination to a release that does not mark what it keeps ----
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('later', '1.1.0', '{"properties": {"own": {"$md.copyable": false, "$md.sensitive": true}}}');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-later', '{"own": "of-staging"}', '1.0.0')$$, 'a source by the older release');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-later', '{"own": "OWN-of-uswest"}', '1.1.0')$$, 'a destination by the newer one');
+SELECT ok(pg_temp.deploy('ecomm-prod-uswest-later') > 0, 'deployed');
+SELECT unalike(pg_temp.as_role('m_promoter', $$SELECT * FROM promote.promote_instance('ecomm-staging-later', 'ecomm-prod-uswest-later')$$), '%OWN%', 'who may promote is not shown it');
+SELECT unalike(pg_temp.as_role(role, statement), '%OWN%', 'nor does it show later: ' || statement)
+  FROM unnest(ARRAY['m_promoter', 'm_viewer']) AS role, unnest(ARRAY[$$SELECT * FROM promote.config_as_of('ecomm-prod-uswest-later')$$,
+    $$SELECT * FROM promote.compare_instances('ecomm-staging-later', 'ecomm-prod-uswest-later')$$, $$SELECT * FROM promote.preview_promotion('ecomm-prod-uswest-later', 'ecomm-staging-later', '{"own": null}')$$]) AS statement;
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 
 SELECT * FROM finish();
