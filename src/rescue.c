@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "actor.h"
 #include "attempt.h"
 #include "audit.h"
 #include "errors.h"
@@ -428,7 +429,7 @@ check_session(int32 pid)
 		refuse_end(PM_NOT_FOUND, pid, "There is no such session of this database.");
 	if (pid == MyProcPid)
 		refuse_end(PM_INVALID_ARGUMENT, pid, "It is your own.");
-	if (superuser_arg(process->roleId) && !superuser())
+	if (superuser_arg(process->roleId) && !superuser_arg(rights_role()))
 		refuse_end(PM_NOT_GRANTED, pid, "It is a superuser's.");
 }
 

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "actor.h"
 #include "audit.h"
 #include "errors.h"
 #include "grants.h"
@@ -114,6 +115,7 @@ promote_restore_guards(PG_FUNCTION_ARGS)
 	SpiScope	scope;
 
 	require_owner();
+	require_accountable(rights_role());
 	InitMaterializedSRF(fcinfo, 0);
 	spi_enter(&scope);
 	/* nobody else appends to that chain */
