@@ -222,13 +222,14 @@ end_time(void)
 /*
  * Takes a cancel from outside, of a person or a statement_timeout, which both
  * come as this signal: a policy may catch its error, but not that it came.  A
- * lock_timeout comes the same way, and is the policy's own affair.  Runs in a
- * signal handler.
+ * lock_timeout comes the same way, from this process, and is the policy's own
+ * affair; behind one that nobody has seen yet a statement_timeout looks the
+ * same, which stop_clock knows by itself.  Runs in a signal handler.
  */
 static void
 note_cancel(int signal_number, siginfo_t *info, void *context)
 {
-	if (!get_timeout_indicator(LOCK_TIMEOUT, false))
+	if (info->si_pid != MyProcPid || !get_timeout_indicator(LOCK_TIMEOUT, false))
 		cancelled_from_outside = true;
 	if (cancel_action.sa_flags & SA_SIGINFO)
 		cancel_action.sa_sigaction(signal_number, info, context);
@@ -289,6 +290,8 @@ stop_clock(const Run *run)
 	bool		rang;
 
 	disable_timeout(clock_id, false);
+	if (run->has_statement_timeout && !get_timeout_active(STATEMENT_TIMEOUT))
+		cancelled_from_outside = true;
 	rang = time_is_up;
 	if (rang)
 		QueryCancelPending = false;

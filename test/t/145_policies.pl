@@ -56,6 +56,21 @@ BEGIN
 EXCEPTION WHEN lock_not_available THEN
     RETURN QUERY SELECT 'held', 'somebody has the table', NULL::timestamptz, NULL::timestamptz, NULL, false;
 END $$;
+
+-- Hides behind lock_timeouts of its own, which arrive as cancels do, and takes what is caught between them along.
+CREATE FUNCTION rules.hides(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+    SET lock_timeout = '1ms' AS $$
+DECLARE
+    began timestamptz := clock_timestamp();
+BEGIN
+    WHILE clock_timestamp() < began + interval '400 ms' LOOP
+        BEGIN
+            PERFORM FROM rules.held;
+        EXCEPTION WHEN lock_not_available OR query_canceled THEN
+            NULL;
+        END;
+    END LOOP;
+END $$;
 SQL
 
 sub use_policies {
@@ -85,10 +100,13 @@ like("$out$err", qr/was still running after 200 ms|FATAL:  terminating connectio
 cmp_ok(time - $began, '<', 15, '... within a bounded time');
 
 use_policies(production => [ 'waits', '5 s' ]);
-my $holder = $node->spawn('policies', 'BEGIN; LOCK TABLE rules.held; SELECT pg_sleep(30)');
+my $holder = $node->spawn('policies', 'BEGIN; LOCK TABLE rules.held; SELECT pg_sleep(60)');
 $node->wait_for('policies', q{SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'rules.held'::regclass AND mode = 'AccessExclusiveLock' AND granted)});
 is($node->query('policies', $blockers), 'held|somebody has the table', q{a policy's own lock_timeout is its own affair});
-$node->query('policies', q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query ~ 'pg_sleep\(30\)' AND pid <> pg_backend_pid()});
+use_policies(production => [ 'hides', '5 s' ]);
+my @passed = grep { ($node->psql('policies', "SET statement_timeout = '" . (100 + 3 * $_) . "ms'; $blockers"))[2] !~ /due to statement timeout/ } 1 .. 20;
+is(scalar @passed, 0, '... but no statement_timeout is lost behind one');
+$node->query('policies', q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query ~ 'pg_sleep\(60\)' AND pid <> pg_backend_pid()});
 $node->finish($holder);
 
 SKIP: {
