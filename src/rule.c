@@ -31,6 +31,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -518,6 +519,9 @@ has_marks(bool of_changes)
  * Before the commit, behind all deferred triggers: stand in the queue, and see
  * whether what was judged still holds.  Who has changed rules waits for whoever
  * is just committing, but for no longer than for anything in an emergency.
+ * Emptying temporary tables takes locks of them, which others can hold, too:
+ * that is done before, and what PostgreSQL does of it again behind us waits for
+ * nobody.
  */
 static void
 before_commit(void)
@@ -529,6 +533,7 @@ before_commit(void)
 	/* the transaction has dropped the extension */
 	if (!OidIsValid(table))
 		return;
+	PreCommit_on_commit_actions();
 	spi_enter(&scope);
 	/* behind the last portal there is none */
 	PushActiveSnapshot(GetTransactionSnapshot());

@@ -20,6 +20,7 @@ CREATE EXTENSION promote;
 CREATE ROLE dep LOGIN;
 CREATE ROLE adm LOGIN;
 CREATE ROLE other_adm LOGIN;
+CREATE ROLE stranger LOGIN;
 INSERT INTO promote.bundle VALUES ('postgres');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0', '{}'), ('postgres', '2.0.0-dev.1', '{}');
 INSERT INTO promote.project VALUES ('other'), ('shop');
@@ -70,7 +71,18 @@ sub connect_as {
 # What a session's statements return, or the state and the words of what is refused.
 sub ask {
 	my ($session, $sql) = @_;
+	begin($session, $sql);
+	return answer($session);
+}
+
+sub begin {
+	my ($session, $sql) = @_;
 	print { $session->{to} } "$sql\n\\if :ERROR\n\\echo :LAST_ERROR_SQLSTATE :LAST_ERROR_MESSAGE\n\\endif\n\\echo .\n";
+	return;
+}
+
+sub answer {
+	my ($session) = @_;
 	my @lines;
 	while (defined(my $line = readline $session->{from})) {
 		chomp $line;
@@ -188,6 +200,29 @@ sql(q{CREATE PROCEDURE twice() LANGUAGE plpgsql AS $$ BEGIN
 	PERFORM promote.plan_instance('shop-staging-log'); COMMIT; END $$});
 is(ask($dep, 'CALL twice();'), '', 'a procedure that commits');
 is(sql(q{SELECT count(*) FROM promote.deployment WHERE component = 'log'}), 2, '... has done both');
+
+# what a commit does behind the judging waits for nobody: a temporary table is emptied then, and nextval takes a lock of any
+# table before it looks whether it may, and what it is
+my $accomplice = connect_as('dep');
+ask($dep, 'CREATE TEMP TABLE own (x integer) ON COMMIT DELETE ROWS;');
+my $own = ask($dep, q{SELECT 'own'::regclass::oid;});
+ask($accomplice, "BEGIN; DO \$\$ BEGIN PERFORM nextval(${own}::regclass); EXCEPTION WHEN OTHERS THEN END \$\$;");
+ask($dep, 'BEGIN; INSERT INTO own VALUES (1);');
+ask($dep, q{SELECT FROM promote.open_request('shop', 'staging', 'production', '{"components": ["log"]}');});
+begin($dep, 'COMMIT;');
+ok($node->wait_for('brakes', "SELECT count(*) = 1 FROM pg_locks WHERE pid = $dep->{backend} AND NOT granted"), 'a commit that waits for a table');
+brake('a commit that waits for a table');
+ask($accomplice, 'ROLLBACK;');
+is(answer($dep), '40001 could not commit what was judged by rules that have changed', '... and then fails');
+ask($dep, 'DROP TABLE own;');
+bye($accomplice);
+
+# nor does anybody hold the grants who has none
+my $stranger = connect_as('stranger');
+ask($stranger, q{CREATE FUNCTION pg_temp.f() RETURNS integer LANGUAGE sql AS 'SELECT 1'; BEGIN; ALTER FUNCTION pg_temp.f() DEPENDS ON EXTENSION promote;});
+my ($taken) = timed('grants', sub { sql(q{SELECT promote.grant_action('dep', 'audit', 'shop'), promote.revoke_action('dep', 'audit', 'shop')}) });
+cmp_ok($taken, '<', $bound, 'grants are given and taken back beside somebody who has locked the extension');
+bye($stranger);
 
 # what is prepared would be judged by nobody
 ask($dep, 'BEGIN;');
