@@ -71,6 +71,10 @@ CREATE TRIGGER note_rule AFTER UPDATE OF attributes ON promote.project
     FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
 CREATE TRIGGER note_rule AFTER UPDATE OF attributes ON promote.component
     FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+-- who was allowed something by a grant is not, at the commit, when that was taken back
+CREATE TRIGGER note_rule AFTER DELETE ON promote.grants
+    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
 ALTER TABLE promote.environment ENABLE ALWAYS TRIGGER note_rule;
 ALTER TABLE promote.project ENABLE ALWAYS TRIGGER note_rule;
 ALTER TABLE promote.component ENABLE ALWAYS TRIGGER note_rule;
+ALTER TABLE promote.grants ENABLE ALWAYS TRIGGER note_rule;

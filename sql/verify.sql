@@ -25,11 +25,14 @@ CREATE FUNCTION promote.guard_problems()
         SELECT o.table_name, o.trigger_name,
                CASE WHEN t.oid IS NULL THEN 'it is missing'
                     WHEN pg_catalog.pg_get_triggerdef(t.oid) <> o.definition THEN 'it was replaced by another'
+                    WHEN f.replaced THEN 'its function was replaced by another'
                     WHEN t.tgenabled = 'D' THEN 'it is disabled'
                     ELSE 'it hangs on session_replication_role' END,
                CASE WHEN t.oid IS NOT NULL AND pg_catalog.pg_get_triggerdef(t.oid) <> o.definition
                     THEN pg_catalog.format('DROP TRIGGER %I ON promote.%I; ', o.trigger_name, o.table_name) ELSE '' END
                || CASE WHEN pg_catalog.pg_get_triggerdef(t.oid) = o.definition THEN '' ELSE o.definition || '; ' END
+               || CASE WHEN f.replaced THEN pg_catalog.format('CREATE OR REPLACE FUNCTION promote.%I() RETURNS trigger LANGUAGE c AS %L, %L; ',
+                                                              f.proname, '$libdir/promote', 'promote_' || f.proname) ELSE '' END
                || pg_catalog.format('ALTER TABLE promote.%I ENABLE %sTRIGGER %I', o.table_name,
                                     CASE o.enabled WHEN 'A' THEN 'ALWAYS ' ELSE '' END, o.trigger_name)
           FROM promote.own_triggers() AS o
@@ -37,7 +40,12 @@ CREATE FUNCTION promote.guard_problems()
             ON c.relnamespace = 'promote'::pg_catalog.regnamespace AND c.relname = o.table_name
           LEFT JOIN pg_catalog.pg_trigger AS t
             ON t.tgrelid = c.oid AND t.tgname = o.trigger_name AND NOT t.tgisinternal
-         WHERE t.oid IS NULL OR t.tgenabled::text <> o.enabled OR pg_catalog.pg_get_triggerdef(t.oid) <> o.definition
+          -- all of them are in the library, by names of one kind
+          LEFT JOIN LATERAL (SELECT p.proname, (l.lanname, p.probin, p.prosrc)
+                                    IS DISTINCT FROM ('c', '$libdir/promote', 'promote_' || p.proname) AS replaced
+                               FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+                              WHERE p.oid = t.tgfoid) AS f ON true
+         WHERE t.oid IS NULL OR t.tgenabled::text <> o.enabled OR pg_catalog.pg_get_triggerdef(t.oid) <> o.definition OR f.replaced
         UNION ALL
         SELECT c.relname, k.conname, 'the foreign key is not enforced',
                pg_catalog.string_agg(pg_catalog.format('ALTER TABLE promote.%I ENABLE TRIGGER %I', c.relname, t.tgname), '; ')

@@ -420,6 +420,8 @@ promote_abort_deployment(PG_FUNCTION_ARGS)
 	number = argument_number(fcinfo, 1, "deployment");
 	spi_enter(&scope);
 	stage_rescue(&key);
+	/* a worker's heartbeats and logs lock it alone */
+	(void) deployment_rescue(&key, number);
 	deployment_load(&key, number, &deployment);
 	if (strcmp(deployment.status, "ABORTED") == 0)
 		return deployment_result(&scope, deployment_row(&key, number));

@@ -12,10 +12,12 @@
 #include "json/digest.h"
 #include "json/reader.h"
 #include "notify.h"
+#include "rescue.h"
 #include "stage.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -105,6 +107,51 @@ deployment_values(const InstanceKey *key, int32 deployment, Datum *values)
 {
 	instance_key_values(key, values);
 	values[3] = Int32GetDatum(deployment);
+}
+
+/* Its row, as one to be locked. */
+static RowToLock
+row_to_lock(const InstanceKey *key, int32 deployment, Datum *values)
+{
+#define LOCK(mode) {.text = "SELECT d.ctid FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4" mode, \
+	.parameters = 4,.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}}
+	static Statement at_once = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
+	static Statement find = LOCK("");
+	char	   *name = psprintf("deployment %d of \"%s\"", deployment, instance_key_name(key));
+
+	deployment_values(key, deployment, values);
+	return (RowToLock) {
+		.table = "deployment",
+		.place = hash_bytes((unsigned char *) name, strlen(name)),
+		.what = name,
+		.project = key->project,
+		.at_once = &at_once,
+		.find = &find,
+		.values = values
+	};
+}
+
+/*
+ * Lock the deployment's row alone, not its instance.  False where there is
+ * none, or none that the transaction's snapshot shows.
+ */
+bool
+deployment_lock(const InstanceKey *key, int32 deployment)
+{
+	Datum		values[4];
+	RowToLock	row = row_to_lock(key, deployment, values);
+
+	return row_lock(&row);
+}
+
+/* The same in an emergency: PM_HELD where others do not let go of it in time. */
+bool
+deployment_rescue(const InstanceKey *key, int32 deployment)
+{
+	Datum		values[4];
+	RowToLock	row = row_to_lock(key, deployment, values);
+
+	return row_rescue(&row);
 }
 
 /*

@@ -69,6 +69,8 @@ typedef struct Carried
 	Jsonb	   *references;		/* NULL: none */
 } Carried;
 
+extern bool deployment_lock(const InstanceKey *key, int32 deployment);
+extern bool deployment_rescue(const InstanceKey *key, int32 deployment);
 extern void deployment_values(const InstanceKey *key, int32 deployment, Datum *values);
 extern Jsonb *deployment_insert(const InstanceKey *key, int32 deployment,
 								const DeploymentOrder *order);

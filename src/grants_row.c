@@ -19,15 +19,15 @@
 #include "stage.h"
 #include "trigger.h"
 
-#include "catalog/pg_extension.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -77,15 +77,18 @@ static Statement door = {
  * Wait for whoever else gives or takes grants, to the end of the transaction:
  * what one sees as the last grant of a role the other may add to, and two
  * sessions that change one object's privileges would fail.  PM_HELD where that
- * takes too long: what was granted is to be taken back in time.
+ * takes too long: what was granted is to be taken back in time.  The class is
+ * no catalog: the extension itself anybody can lock, by a function of theirs
+ * that DEPENDS ON it.
  */
 static void
 lock_doors(void)
 {
+	Oid			table = get_relname_relid("grants", get_namespace_oid("promote", false));
 	SpiScope	scope;
 
 	spi_enter(&scope);
-	rescue_object(ExtensionRelationId, get_extension_oid("promote", false), ShareUpdateExclusiveLock, "the grants", NULL);
+	rescue_object(table, 0, ExclusiveLock, "the grants", NULL);
 	spi_leave(&scope);
 }
 

@@ -134,7 +134,6 @@ request_row(const PromotionRequest *request, Datum *values)
 {
 #define LOCK(mode) {.text = "SELECT r.ctid FROM promote.promotion_request AS r WHERE " OF_REQUEST("r") mode, \
 	.parameters = 2,.types = {TEXTOID, INT4OID}}
-	static Statement wait = LOCK(" FOR NO KEY UPDATE");
 	static Statement at_once = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
 	static Statement find = LOCK("");
 	char	   *name = psprintf("request %d of project \"%s\"", request->number, request->project);
@@ -145,7 +144,6 @@ request_row(const PromotionRequest *request, Datum *values)
 		.place = hash_bytes((unsigned char *) name, strlen(name)),
 		.what = name,
 		.project = request->project,
-		.wait = &wait,
 		.at_once = &at_once,
 		.find = &find,
 		.values = values

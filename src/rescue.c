@@ -54,6 +54,8 @@ PG_FUNCTION_INFO_V1(promote_end_session);
 /* promote.rescue_timeout, in milliseconds. */
 static int	rescue_timeout;
 
+static bool has_rows = false;	/* of the transaction */
+
 /* Define the setting promote.rescue_timeout. */
 void
 rescue_init(void)
@@ -306,27 +308,63 @@ row_processes(const RowToLock *row)
 	return pids;
 }
 
+/* Does the transaction read by a snapshot that does not show the row? */
+static bool
+is_unseen(const RowToLock *row)
+{
+	return IsolationUsesXactSnapshot() && statement_lock(row->find, row->values) == 0;
+}
+
 /*
- * Lock a row as one does who has time: behind those who rescue.  False where
- * there is none, or none that the transaction's snapshot shows.  Runs inside a
- * scope of spi.h.
+ * Stand where those do who want the row, behind who rescues.  False where it is
+ * this transaction's already: who rescues waits for that one, and would for ever.
+ */
+static bool
+stand_at(const RowToLock *row, Oid table)
+{
+	bool		found;
+
+	if (ConditionalLockDatabaseObject(table, row->place, 0, ShareLock))
+		return true;
+	if (row_holders(row, &found).own)
+		return false;
+	LockDatabaseObject(table, row->place, 0, ShareLock);
+	return true;
+}
+
+/*
+ * Lock a row as one does who has time: behind those who rescue, and waiting for
+ * whoever has it elsewhere than where these stand.  False where there is none,
+ * or none that the transaction's snapshot shows.  Runs inside a scope of spi.h.
  */
 bool
 row_lock(const RowToLock *row)
 {
 	Oid			table = table_of(row->table);
-	bool		found;
+	bool		found = true;
 
-	if (!ConditionalLockDatabaseObject(table, row->place, 0, ShareLock))
+	has_rows = true;
+	while (found)
 	{
-		/* who rescues waits for this very transaction, and would for ever */
-		if (row_holders(row, &found).own)
-			return statement_lock(row->wait, row->values) > 0;
-		LockDatabaseObject(table, row->place, 0, ShareLock);
+		bool		stands = stand_at(row, table);
+		bool		locked = lock_at_once(row);
+		Holders		holders = {NULL, 0, false};
+
+		if (!locked)
+			holders = row_holders(row, &found);
+		if (stands)
+			UnlockDatabaseObject(table, row->place, 0, ShareLock);
+		if (locked)
+			return true;
+		CHECK_FOR_INTERRUPTS();
+		if (holders.count > 0)
+			XactLockTableWait(holders.xids[0], NULL, NULL, XLTW_None);
+		else if (found && is_unseen(row))
+			return false;
+		else
+			pg_usleep(1000);	/* somebody is just letting go of it */
 	}
-	found = statement_lock(row->wait, row->values) > 0;
-	UnlockDatabaseObject(table, row->place, 0, ShareLock);
-	return found;
+	return false;
 }
 
 /*
@@ -339,13 +377,28 @@ row_rescue(const RowToLock *row)
 {
 	RowTaking	taking = {.row = row,.end = deadline()};
 
+	has_rows = true;
 	if (lock_at_once(row))
 		return true;
-	if (IsolationUsesXactSnapshot() && statement_lock(row->find, row->values) == 0)
+	if (is_unseen(row))
 		return false;
 	if (!attempt_to_lock(take_row, &taking))
 		refuse_held(row->what, row->project, row_processes(row));
 	return taking.found;
+}
+
+/* Has the transaction locked rows, or tried to? */
+bool
+rescue_has_rows(void)
+{
+	return has_rows;
+}
+
+/* The transaction is over. */
+void
+rescue_forget(void)
+{
+	has_rows = false;
 }
 
 /* A place in the lock manager that is to be taken. */
@@ -470,13 +523,14 @@ holds_one_of(const char *table, SPITupleTable *rows, int32 pid)
 	return held;
 }
 
-/* Does the session hold instances or requests of the project? */
+/* Does the session hold instances, deployments that run, or requests of the project? */
 static bool
 holds_of_project(int32 pid, const char *project)
 {
-	static const char *const tables[] = {"instance", "promotion_request"};
+	static const char *const tables[] = {"instance", "deployment", "promotion_request"};
 	static Statement reads[] = {
 		{.text = "SELECT i.ctid FROM promote.instance AS i WHERE i.project = $1",.parameters = 1,.types = {TEXTOID}},
+		{.text = "SELECT d.ctid FROM promote.deployment AS d WHERE d.project = $1 AND d.status = 'RUNNING'",.parameters = 1,.types = {TEXTOID}},
 		{.text = "SELECT r.ctid FROM promote.promotion_request AS r WHERE r.project = $1",.parameters = 1,.types = {TEXTOID}}
 	};
 	Datum		values[1] = {CStringGetTextDatum(project)};
@@ -527,7 +581,7 @@ promote_end_session(PG_FUNCTION_ARGS)
 	check_session(pid);
 	spi_enter(&scope);
 	if (project ? !holds_of_project(pid, project) : !holds_anything(pid))
-		refuse_end(PM_NOT_FOUND, pid, project ? psprintf("It holds no instance and no request of project \"%s\".", project) :
+		refuse_end(PM_NOT_FOUND, pid, project ? psprintf("It holds no instance, no deployment and no request of project \"%s\".", project) :
 				   "It holds nothing here.");
 	record_end(pid, project, reason);
 	ended = DatumGetBool(DirectFunctionCall2(pg_terminate_backend, Int32GetDatum(pid), Int64GetDatum(END_TIMEOUT)));

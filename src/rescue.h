@@ -16,7 +16,6 @@ typedef struct RowToLock
 	uint32		place;			/* where those stand who want it: a hash of its key */
 	const char *what;			/* for people */
 	const char *project;		/* that it is of */
-	Statement  *wait;			/* locks it */
 	Statement  *at_once;		/* locks it unless another has it: SKIP LOCKED */
 	Statement  *find;			/* its ctid */
 	Datum	   *values;			/* of the statements' parameters */
@@ -25,6 +24,8 @@ typedef struct RowToLock
 extern void rescue_init(void);
 extern bool row_lock(const RowToLock *row);
 extern bool row_rescue(const RowToLock *row);
+extern bool rescue_has_rows(void);
+extern void rescue_forget(void);
 extern void rescue_object(Oid class, uint32 object, LOCKMODE mode, const char *what,
 						  const char *project);
 

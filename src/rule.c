@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "errors.h"
 #include "history.h"
 #include "rescue.h"
@@ -33,6 +34,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -521,25 +523,31 @@ has_marks(bool of_changes)
 }
 
 /*
- * Stand at the head of the queue: who has changed rules waits for whoever is
- * just committing, but for no longer than for anything in an emergency.
+ * Stand in the queue of those who commit: alone who has changed rules, beside
+ * each other who was judged by them.  Nobody waits there for longer than for
+ * anything in an emergency.
  */
 static void
-lock_alone(Oid table)
+stand_in_queue(Oid table, bool alone)
 {
+	LOCKMODE	mode = alone ? ExclusiveLock : ShareLock;
 	SpiScope	scope;
 
+	if (ConditionalLockDatabaseObject(table, 0, 0, mode))
+		return;
 	spi_enter(&scope);
 	/* behind the last portal there is none */
 	PushActiveSnapshot(GetTransactionSnapshot());
-	rescue_object(table, 0, ExclusiveLock, "rules that others are just committing by", NULL);
+	rescue_object(table, 0, mode, alone ? "rules that others are just committing by" : "rules that others are just changing", NULL);
 	PopActiveSnapshot();
 	spi_leave(&scope);
 }
 
 /*
  * Before the commit, behind all deferred triggers: stand in the queue, and see
- * whether what was judged still holds.
+ * whether what was judged still holds.  Emptying temporary tables takes locks of
+ * them, which others can hold, too: that is done before, and what PostgreSQL
+ * does of it again behind us waits for nobody.
  */
 static void
 before_commit(void)
@@ -550,10 +558,8 @@ before_commit(void)
 	/* the transaction has dropped the extension */
 	if (!OidIsValid(table))
 		return;
-	if (has_marks(true))
-		lock_alone(table);
-	else
-		LockDatabaseObject(table, 0, 0, ShareLock);
+	PreCommit_on_commit_actions();
+	stand_in_queue(table, has_marks(true));
 	if (has_marks(false))
 		check_marks(table);
 }
@@ -575,15 +581,19 @@ forget_transaction(void)
 	last_number = 0;
 	kept = NULL;
 	first_view = (Datum) 0;
+	rescue_forget();
 }
 
-/* A prepared transaction would commit, or keep the queue waiting, when nobody looks any more. */
+/*
+ * A prepared transaction would commit, or keep the queue waiting, when nobody
+ * looks any more; and what it has locked nobody could be told of, or end.
+ */
 static void
 refuse_prepare(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot PREPARE a transaction that has changed rules, or was judged by them"),
+			 errmsg("cannot PREPARE a transaction in which promote has changed or judged something"),
 			 errdetail("Whether the rules still stand is judged when it commits."),
 			 errhint("COMMIT it.")));
 }
@@ -600,7 +610,7 @@ on_end(XactEvent event, void *arg)
 			release_view();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
-			if (marks != NIL)
+			if (marks != NIL || rescue_has_rows())
 				refuse_prepare();
 			release_view();
 			break;

@@ -78,9 +78,8 @@ instance_row(const InstanceKey *key, bool for_update, Datum *values)
 {
 #define LOCK(mode) {.text = "SELECT i.ctid FROM promote.instance AS i WHERE i.project = $1" \
 	" AND i.environment = $2 AND i.component = $3" mode,.parameters = 3,.types = {TEXTOID, TEXTOID, TEXTOID}}
-	static Statement share = LOCK(" FOR SHARE");
-	static Statement update = LOCK(" FOR NO KEY UPDATE");
-	static Statement at_once = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
+	static Statement share = LOCK(" FOR SHARE SKIP LOCKED");
+	static Statement update = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
 	static Statement find = LOCK("");
 	const char *name = instance_key_name(key);
 
@@ -90,8 +89,7 @@ instance_row(const InstanceKey *key, bool for_update, Datum *values)
 		.place = hash_bytes((const unsigned char *) name, strlen(name)),
 		.what = psprintf("\"%s\"", name),
 		.project = key->project,
-		.wait = for_update ? &update : &share,
-		.at_once = &at_once,
+		.at_once = for_update ? &update : &share,
 		.find = &find,
 		.values = values
 	};

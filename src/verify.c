@@ -34,7 +34,8 @@ subject_project(const char *subject)
 	size_t		length = strcspn(key, space ? "/" : "-");
 
 	/* a rule that goes by a name of its own */
-	if (space && key[length] == '\0' && strncmp(subject, "project ", strlen("project ")) != 0)
+	if (space && key[length] == '\0' && strncmp(subject, "project ", strlen("project ")) != 0 &&
+		strncmp(subject, "line ", strlen("line ")) != 0)
 		return NULL;
 	return pnstrdup(key, length);
 }

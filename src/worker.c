@@ -422,17 +422,9 @@ claim_load(FunctionCallInfo fcinfo, int fencing_argument, SpiScope *scope,
 static void
 lock_claim(const InstanceKey *key, int32 number, int32 fencing)
 {
-	static Statement lock = {
-		.text = "SELECT FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
-		" AND d.deployment = $4 FOR NO KEY UPDATE",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
 	Deployment	deployment;
 
-	deployment_values(key, number, values);
-	statement_run(&lock, values, NULL, false);
+	(void) deployment_lock(key, number);
 	deployment_load(key, number, &deployment);
 	claim_require(&deployment, fencing);
 }

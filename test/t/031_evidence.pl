@@ -91,6 +91,8 @@ for my $case (
 		'trigger guard_secret of secret|it was replaced by another' ],
 	[ 'CREATE OR REPLACE TRIGGER record_row AFTER UPDATE ON promote.revision FOR EACH ROW EXECUTE FUNCTION promote.record_row(\'instance\')',
 		'trigger record_row of revision|it was replaced by another' ],
+	[ q{CREATE OR REPLACE FUNCTION promote.guard_record() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'},
+		'trigger guard_record of approval|its function was replaced by another' ],
 	[ 'ALTER TABLE promote.gate_override DISABLE TRIGGER ALL', 'trigger gate_override_deployment_fkey of gate_override|the foreign key is not enforced' ])
 {
 	my ($statement, $problem) = @$case;

@@ -20,6 +20,7 @@ CREATE EXTENSION promote;
 CREATE ROLE dep LOGIN;
 CREATE ROLE adm LOGIN;
 CREATE ROLE other_adm LOGIN;
+CREATE ROLE stranger LOGIN;
 INSERT INTO promote.bundle VALUES ('postgres');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0', '{}'), ('postgres', '2.0.0-dev.1', '{}');
 INSERT INTO promote.project VALUES ('other'), ('shop');
@@ -70,7 +71,18 @@ sub connect_as {
 # What a session's statements return, or the state and the words of what is refused.
 sub ask {
 	my ($session, $sql) = @_;
+	begin($session, $sql);
+	return answer($session);
+}
+
+sub begin {
+	my ($session, $sql) = @_;
 	print { $session->{to} } "$sql\n\\if :ERROR\n\\echo :LAST_ERROR_SQLSTATE :LAST_ERROR_MESSAGE\n\\endif\n\\echo .\n";
+	return;
+}
+
+sub answer {
+	my ($session) = @_;
 	my @lines;
 	while (defined(my $line = readline $session->{from})) {
 		chomp $line;
@@ -189,10 +201,33 @@ sql(q{CREATE PROCEDURE twice() LANGUAGE plpgsql AS $$ BEGIN
 is(ask($dep, 'CALL twice();'), '', 'a procedure that commits');
 is(sql(q{SELECT count(*) FROM promote.deployment WHERE component = 'log'}), 2, '... has done both');
 
+# what a commit does behind the judging waits for nobody: a temporary table is emptied then, and nextval takes a lock of any
+# table before it looks whether it may, and what it is
+my $accomplice = connect_as('dep');
+ask($dep, 'CREATE TEMP TABLE own (x integer) ON COMMIT DELETE ROWS;');
+my $own = ask($dep, q{SELECT 'own'::regclass::oid;});
+ask($accomplice, "BEGIN; DO \$\$ BEGIN PERFORM nextval(${own}::regclass); EXCEPTION WHEN OTHERS THEN END \$\$;");
+ask($dep, 'BEGIN; INSERT INTO own VALUES (1);');
+ask($dep, q{SELECT FROM promote.open_request('shop', 'staging', 'production', '{"components": ["log"]}');});
+begin($dep, 'COMMIT;');
+ok($node->wait_for('brakes', "SELECT count(*) = 1 FROM pg_locks WHERE pid = $dep->{backend} AND NOT granted"), 'a commit that waits for a table');
+brake('a commit that waits for a table');
+ask($accomplice, 'ROLLBACK;');
+is(answer($dep), '40001 could not commit what was judged by rules that have changed', '... and then fails');
+ask($dep, 'DROP TABLE own;');
+bye($accomplice);
+
+# nor does anybody hold the grants who has none
+my $stranger = connect_as('stranger');
+ask($stranger, q{CREATE FUNCTION pg_temp.f() RETURNS integer LANGUAGE sql AS 'SELECT 1'; BEGIN; ALTER FUNCTION pg_temp.f() DEPENDS ON EXTENSION promote;});
+my ($taken) = timed('grants', sub { sql(q{SELECT promote.grant_action('dep', 'audit', 'shop'), promote.revoke_action('dep', 'audit', 'shop')}) });
+cmp_ok($taken, '<', $bound, 'grants are given and taken back beside somebody who has locked the extension');
+bye($stranger);
+
 # what is prepared would be judged by nobody
 ask($dep, 'BEGIN;');
 is(ask($dep, q{SELECT instance FROM promote.claim_deployment('w', '{PROVISION}');}), 'shop-production-log', 'a claim');
-like(ask($dep, q{PREPARE TRANSACTION 'p';}), qr/^0A000 cannot PREPARE a transaction that has changed rules, or was judged by them$/, 'is not prepared');
+like(ask($dep, q{PREPARE TRANSACTION 'p';}), qr/^0A000 cannot PREPARE a transaction in which promote has changed or judged something$/, 'is not prepared');
 my $root = connect_as('postgres');
 ask($root, q{BEGIN; INSERT INTO promote.freeze_window (name, during) VALUES ('x', '[2030-01-01,2031-01-01)');});
 like(ask($root, q{PREPARE TRANSACTION 'p';}), qr/^0A000/, '... nor is a rule');
@@ -233,6 +268,37 @@ for my $verb (reverse sort keys %held) {
 	sql(q{SELECT FROM promote.resume_request('shop', 1, 'on') WHERE EXISTS (SELECT FROM promote.promotion_request WHERE status = 'PAUSED')});
 }
 
+# a worker's sign of life holds its deployment alone
+sql(q{UPDATE promote.instance SET attributes = '{"alive": true}' WHERE name = 'shop-staging-log';
+	SELECT FROM promote.configure_instance('shop-staging-log', '{"size": 5}', plan => false); SELECT FROM promote.deploy_instance('shop-staging-log')});
+my ($alive, $fencing) = split /\|/, ask($dep, q{SELECT deployment, fencing FROM promote.claim_deployment('w', selector => '{"alive": true}');});
+ask($dep, 'BEGIN;');
+ask($dep, "SELECT FROM promote.heartbeat_deployment('shop-staging-log', $alive, $fencing);");
+like(told($adm, "SELECT FROM promote.abort_deployment('shop-staging-log', $alive)"),
+	qr/^PM611\|deployment $alive of "shop-staging-log" is held by others\|Process $dep->{backend} .*end_session\($dep->{backend}, 'why', 'shop'\)/, 'an abort says who holds what it aborts');
+like(ask($dep, q{PREPARE TRANSACTION 'p';}), qr/^0A000/, '... and that one is not prepared');
+is(ask($adm, "SELECT status FROM promote.abort_deployment('shop-staging-log', $alive);"), 'ABORTED', '... and goes on when it is let go');
+
+# those who wait for a row are not in the way of who waits for it in an emergency
+my @waiting = map { connect_as('dep') } 1 .. 3;
+ask($dep, 'BEGIN;');
+ask($dep, q{SELECT FROM promote.plan_instance('shop-staging-db');});
+begin($_, q{SELECT FROM promote.plan_instance('shop-staging-db');}) for @waiting;
+ok($node->wait_for('brakes', 'SELECT count(*) = 3 FROM pg_locks WHERE NOT granted AND pid IN (' . join(', ', map { $_->{backend} } @waiting) . ')'), 'three wait for it');
+like(told($adm, q{SELECT FROM promote.abort_deployment('shop-staging-db', 1)}), qr/Process $dep->{backend} /, 'whoever holds it is named');
+is(sql("SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND classid = 'promote.instance'::regclass AND granted"), 0, '... and who waits holds no place');
+ask($dep, 'ROLLBACK;');
+is(answer($_), '', '... and goes on') for @waiting;
+bye($_) for @waiting;
+
+# what was taken back is not there at the commit
+ask($dep, 'BEGIN;');
+ask($dep, q{SELECT FROM promote.deploy_instance('shop-staging-log');});
+sql(q{SELECT promote.revoke_action('dep', 'deploy', 'shop')});
+is(ask($dep, 'COMMIT;'), '40001 could not commit what was judged by rules that have changed', 'who may no longer deploy does not commit it');
+like(ask($dep, q{SELECT FROM promote.deploy_instance('shop-staging-log');}), qr/^PM701/, '... nor again');
+sql(q{SELECT promote.grant_action('dep', 'deploy', 'shop')});
+
 # a shorter lock_timeout counts
 ask($dep, 'BEGIN;');
 ask($dep, q{SELECT FROM promote.plan_instance('shop-staging-db');});
@@ -250,7 +316,7 @@ ask($adm, q{RESET statement_timeout; SET promote.rescue_timeout = '1s';});
 my $other = connect_as('other_adm');
 my $reader = connect_as('dep');
 like(told($other, "SELECT promote.end_session($dep->{backend}, 'why', 'shop')"), qr/^PM701/, 'who is not admin ends nobody');
-like(told($other, "SELECT promote.end_session($dep->{backend}, 'why', 'other')"), qr/^PM002\|.*It holds no instance and no request of project "other"/, '... nor who is admin elsewhere');
+like(told($other, "SELECT promote.end_session($dep->{backend}, 'why', 'other')"), qr/^PM002\|.*It holds no instance, no deployment and no request of project "other"/, '... nor who is admin elsewhere');
 like(told($adm, "SELECT promote.end_session($dep->{backend}, 'why')"), qr/^PM701/, '... nor of everything');
 like(told($reader, "SELECT promote.end_session($dep->{backend}, 'why', 'shop')"), qr/^PM701/, '... nor who deploys');
 like(told($adm, "SELECT promote.end_session($reader->{backend}, 'why', 'shop')"), qr/^PM002/, 'who holds nothing is not ended');
@@ -305,6 +371,16 @@ is($told, 'PM611 rules that others are just committing by is held by others', 'a
 cmp_ok($took, '<', 4, '... in time');
 is(ask($root, "SELECT promote.end_session($stuck->{backend}, 'it does not come to its end');"), 't', 'it is ended');
 is(ask($root, q{INSERT INTO promote.freeze_window (name, during) VALUES ('stuck', '[2030-01-01,2031-01-01)');}), '', '... and the freeze is there');
+
+# who changes rules, and does not come to the end of it
+sql(q{DELETE FROM promote.freeze_window});
+$stuck = connect_as('dep');
+print { $stuck->{to} } "SET synchronous_commit = on; SELECT FROM promote.open_request('shop', 'staging', 'production', '{\"components\": [\"log\"]}');\n";
+ok($node->wait_for('brakes', "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $stuck->{backend}"), 'a change of rules waits for that standby');
+($took, $told) = timed('deploy', sub { ask($root, q{SELECT FROM promote.deploy_instance('shop-tenant-1-db');}) });
+is($told, 'PM611 rules that others are just changing is held by others', 'who was judged does not wait for it without bound');
+cmp_ok($took, '<', 4, '... in time');
+is(ask($root, "SELECT promote.end_session($stuck->{backend}, 'it does not come to its end');"), 't', '... and ends it');
 
 # two who stop: the second says whom it waits for
 ask($root, q{BEGIN; SELECT FROM promote.stop_line('fire', 'shop');});

@@ -172,7 +172,7 @@ sub hashes {
 	for my $row (@{ $self->{final}{audit} }) {
 		my $of = "$row->{project} $row->{subject}";
 		($chain, $last) = ($of, undef) if $chain ne $of;
-		my %sealed = (at => $row->{at_text}, map { $_ => $row->{$_} } qw(project subject seq actor database_role event data previous_hash));
+		my %sealed = (at => $row->{at_text}, map { $_ => $row->{$_} } qw(project subject seq actor database_role event data rows previous_hash));
 		my $text = encode_utf8($json->encode(\%sealed));
 		$self->found('chain', "row $row->{seq} of $of has another hash") if sha256_hex($text) ne $row->{hash};
 		$self->found('chain', "row $row->{seq} of $of does not follow")
@@ -313,7 +313,7 @@ sub expect_override {
 sub expect_stop {
 	my ($self, $call) = @_;
 	my $stop = $call->{rows}[0]{stop};
-	$self->expect_event($call, 'line.stopped', ['stop'], "$_ $stop", $call->{rows}[0]{reason} ne $call->{args}{reason})
+	$self->expect_event($call, 'line.stopped', ['stop'], "line $_ $stop", $call->{rows}[0]{reason} ne $call->{args}{reason})
 	  for $call->{args}{project} // $self->projects;
 	return;
 }
@@ -328,7 +328,7 @@ sub projects {
 sub expect_resumed {
 	my ($self, $call) = @_;
 	my $stop = $call->{rows}[0]{stop} // return;
-	$self->expect_event($call, 'line.resumed', ['stop'], "$_ $stop") for $call->{args}{project} // $self->projects;
+	$self->expect_event($call, 'line.resumed', ['stop'], "line $_ $stop") for $call->{args}{project} // $self->projects;
 	return;
 }
 
@@ -813,7 +813,8 @@ sub voters {
 	my ($self, $begun, $without_requesters) = @_;
 	my %requester;
 	if ($without_requesters) {
-		my $revision = $self->revision_of->{"$begun->{instance} $begun->{revision}"};
+		# whoever made what is taken away has not asked for that
+		my $revision = $begun->{action} eq 'PROVISION' && $self->revision_of->{"$begun->{instance} $begun->{revision}"};
 		my ($plan) = grep { $_->{instance} eq $begun->{instance} && $_->{deployment} == ($begun->{plan} // 0) } @{ $self->{final}{deployment} };
 		$requester{ $_->{actor} } = 1 for grep { $_ } $revision, $plan, $begun->{event}{event} eq 'deployment.approved' ? $begun : ();
 	}

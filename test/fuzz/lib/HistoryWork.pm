@@ -487,7 +487,7 @@ sub queries {
 			FROM promote.deployment",
 		audit => q{SELECT project, subject, seq, (extract(epoch FROM at) * 1000000)::bigint AS at,
 			to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at_text,
-			actor, database_role, event, data, encode(previous_hash, 'hex') AS previous_hash, encode(hash, 'hex') AS hash FROM promote.audit_log},
+			actor, database_role, event, data, encode(promote.jsonb_digest(rows), 'hex') AS rows, encode(previous_hash, 'hex') AS previous_hash, encode(hash, 'hex') AS hash FROM promote.audit_log},
 		release => "SELECT version, block_reason FROM promote.bundle_release",
 		item => "SELECT project, request, concat_ws('-', project, destination_environment, component) AS instance, status FROM promote.promotion_request_item",
 		request => 'SELECT project, request, status, actor FROM promote.promotion_request',
