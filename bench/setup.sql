@@ -217,7 +217,7 @@ BEGIN
         ON CONFLICT DO NOTHING;
     INSERT INTO promote.revision (project, environment, component, revision, digest, version_constraint)
     SELECT 'bench', 't' || t, 'c4', round,
-           (SELECT promote.jsonb_digest(jsonb_set(bench.document(4), '{replicas}', to_jsonb(-round + 100)))), '1.0.0'
+           (SELECT promote.config_digest('bench', jsonb_set(bench.document(4), '{replicas}', to_jsonb(-round + 100)))), '1.0.0'
       FROM generate_series(1, 10000) t;
 END
 $$;

@@ -14,7 +14,7 @@ RESET promote.actor;
 SELECT is(pg_temp.chain('environment ecomm/qa'), 'environment.inserted +, environment.updated -+, environment.deleted -', 'a row''s chain');
 SELECT is(pg_temp.lines($$SELECT DISTINCT project, actor, database_role = current_user FROM promote.audit_log WHERE subject = 'environment ecomm/qa'$$), '(ecomm,ada,t)', 'who');
 SELECT is((SELECT data -> 'after' -> 'attributes' FROM promote.audit_log WHERE subject = 'environment ecomm/qa' AND seq = 1), '{"tier": "test"}', 'attributes are shown');
-SELECT is((SELECT data -> 'after' ->> 'parameters' FROM promote.audit_log WHERE subject = 'environment ecomm/qa' AND seq = 1), encode(promote.jsonb_digest('{"password": "hush"}'), 'hex'), 'documents are there by their digests');
+SELECT is((SELECT data -> 'after' ->> 'parameters' FROM promote.audit_log WHERE subject = 'environment ecomm/qa' AND seq = 1), encode(promote.config_digest('ecomm', '{"password": "hush"}'), 'hex'), 'documents are there by their digests');
 SELECT is((SELECT data -> 'before' ->> 'required_soak' || ' ' || (data -> 'after' ->> 'required_soak') FROM promote.audit_log WHERE subject = 'environment ecomm/qa' AND seq = 2), 'PT0S P1DT2H', 'before and after, however the session writes intervals');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE data::text ~ 'hush'), 0::bigint, 'no value is in it');
 SELECT is((SELECT a.data -> 'before' FROM promote.audit_log a WHERE subject = 'environment ecomm/qa' AND seq = 3), (SELECT a.data -> 'after' FROM promote.audit_log a WHERE subject = 'environment ecomm/qa' AND seq = 2), 'what is deleted is what was there');
@@ -134,8 +134,8 @@ INSERT INTO verb VALUES ('promote_instance', 'revision.created'), ('promote_to_n
     ('stop_line', 'line.stopped'), ('resume_line', 'line.resumed'), ('end_session', 'session.ended'), ('open_request', 'request.opened'), ('preview_request', 'request.previewed'),
     ('advance_request', 'request.advanced'), ('pause_request', 'request.paused'), ('resume_request', 'request.resumed'), ('cancel_request', 'request.cancelled'),
     ('grant_action', 'grants.inserted'), ('revoke_action', 'grants.deleted'), ('prune_audit', 'audit.pruned'), ('restore_guards', 'guards.restored'),
-    -- these move nothing but a lease, a log that is no evidence, and privileges that the grants stand for
-    ('heartbeat_deployment', NULL), ('append_deployment_log', NULL), ('refresh_grants', NULL);
+    -- these move nothing, or nothing but a lease, a log that is no evidence, and privileges that the grants stand for
+    ('heartbeat_deployment', NULL), ('append_deployment_log', NULL), ('refresh_grants', NULL), ('make_digest_key', NULL);
 INSERT INTO verb SELECT p.proname, 'secret' FROM pg_proc p WHERE p.pronamespace = 'promote'::regnamespace AND p.proname IN ('set_secret', 'remove_secret', 'rotate_secrets', 'deployment_secrets');
 INSERT INTO verb SELECT p.proname, 'remote_reference' FROM pg_proc p WHERE p.pronamespace = 'promote'::regnamespace AND p.proname IN ('set_remote_reference', 'remove_remote_reference');
 SELECT is_empty($$SELECT p.proname FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
