@@ -1,12 +1,5 @@
 -- The registry: what there is to promote.  Plain tables for plain DML.
 
-CREATE FUNCTION promote.make_digest_key() RETURNS bytea
-    LANGUAGE c VOLATILE PARALLEL RESTRICTED
-    AS 'MODULE_PATHNAME', 'promote_make_digest_key';
-REVOKE ALL ON FUNCTION promote.make_digest_key() FROM PUBLIC;
-COMMENT ON FUNCTION promote.make_digest_key() IS
-'A new key for the digests of a project';
-
 CREATE TABLE promote.project (
     project     promote.project_name NOT NULL,
     description text,
@@ -14,7 +7,7 @@ CREATE TABLE promote.project (
     request     integer NOT NULL DEFAULT 0,
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     pruned      bigint,
-    digest_key  bytea NOT NULL DEFAULT promote.make_digest_key(),
+    digest_key  bytea NOT NULL,
     CONSTRAINT project_pkey PRIMARY KEY (project),
     CONSTRAINT project_attributes_check
         CHECK (pg_catalog.jsonb_typeof(attributes) = 'object'),
@@ -30,6 +23,15 @@ COMMENT ON COLUMN promote.project.request IS 'Number of its last promotion reque
 COMMENT ON COLUMN promote.project.created_at IS 'When the row was inserted';
 COMMENT ON COLUMN promote.project.pruned IS 'Row of its chain in the audit log that tells of the last pruning; NULL: none was pruned. Kept by promote';
 COMMENT ON COLUMN promote.project.digest_key IS 'Key of the digests of its configurations, which is never changed; without it nobody can confirm a guess of one';
+
+CREATE FUNCTION promote.make_digest_key() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_make_digest_key';
+REVOKE ALL ON FUNCTION promote.make_digest_key() FROM PUBLIC;
+COMMENT ON FUNCTION promote.make_digest_key() IS
+'Gives a new project a random key, unless it brings one as a dump''s does';
+CREATE TRIGGER make_digest_key BEFORE INSERT ON promote.project
+    FOR EACH ROW EXECUTE FUNCTION promote.make_digest_key();
+ALTER TABLE promote.project ENABLE ALWAYS TRIGGER make_digest_key;
 
 -- Whoever may call it can try values until the digest is right: nobody but the owner.
 CREATE FUNCTION promote.config_digest(project text, params jsonb) RETURNS bytea

@@ -117,9 +117,13 @@ read_key(const char *project)
 static const uint8 *
 find_key(const char *project)
 {
-	const uint8 *key = strlen(project) < NAMEDATALEN ? kept_key(project) : NULL;
+	const uint8 *key;
 
-	return key || strlen(project) >= NAMEDATALEN ? key : read_key(project);
+	/* what is longer is the name of nothing */
+	if (strlen(project) >= NAMEDATALEN)
+		return NULL;
+	key = kept_key(project);
+	return key ? key : read_key(project);
 }
 
 /* Is the project there, with its key? */
@@ -264,9 +268,9 @@ promote_digest_config(PG_FUNCTION_ARGS)
 	return PointerGetDatum(with_digest(row, row_type, config_digest(project, DatumGetJsonbP(params))));
 }
 
-/* promote.make_digest_key() returns bytea */
-Datum
-promote_make_digest_key(PG_FUNCTION_ARGS)
+/* A new key. */
+static bytea *
+make_key(void)
 {
 	bytea	   *key = palloc(VARHDRSZ + KEY_LENGTH);
 
@@ -275,5 +279,26 @@ promote_make_digest_key(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random bytes")));
-	PG_RETURN_BYTEA_P(key);
+	return key;
+}
+
+/*
+ * promote.make_digest_key() returns trigger
+ *
+ * BEFORE INSERT of project, for each row: gives it a key, unless it brings one.
+ */
+Datum
+promote_make_digest_key(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "make_digest_key", "project",
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	int			number = SPI_fnumber(row_type, "digest_key");
+	bool		isnull = false;
+	Datum		key;
+
+	if (!heap_attisnull(data->tg_trigtuple, number, row_type))
+		return PointerGetDatum(data->tg_trigtuple);
+	key = PointerGetDatum(make_key());
+	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_trigtuple, row_type, 1, &number, &key, &isnull));
 }

@@ -83,7 +83,7 @@ SELECT is((SELECT string_agg(s.name, ', ' ORDER BY s.name) FROM shown AS s WHERE
 
 -- ---- nobody to ask ----
 SELECT throws_ok(format('SELECT pg_temp.as_viewer(%L)', s), '42501', NULL, s) FROM unnest(ARRAY[
-    $$SELECT promote.config_digest('ecomm', '{"pin": "4711"}')$$, $$SELECT digest_key FROM promote.project$$, $$SELECT promote.make_digest_key()$$,
+    $$SELECT promote.config_digest('ecomm', '{"pin": "4711"}')$$, $$SELECT digest_key FROM promote.project$$,
     $$SELECT promote.audit_facts(x) FROM (SELECT 'ecomm'::text AS project, '{"pin": "4711"}'::jsonb AS guess) AS x$$,
     $$SELECT promote.deployment_facts(jsonb_populate_record(NULL::promote.deployment, '{"project": "ecomm", "diff": {"pin": "4711"}}'))$$]) AS s;
 SELECT is(pg_temp.as_viewer($$SELECT promote.rendered_digest('ecomm', 'production', promote.jsonb_digest('{"pin": "4711"}'))$$), NULL, 'nothing is rendered that is not stored');
@@ -95,7 +95,7 @@ SELECT ok(strpos(string_agg(content, ''), encode((SELECT digest_key FROM promote
 -- ---- keys ----
 SELECT isnt(promote.config_digest('other', '{"pin": "4711"}'), promote.config_digest('ecomm', '{"pin": "4711"}'), 'projects have keys of their own');
 SELECT is(promote.config_digest('other', '{"pin": 1.0, "a": 2}'), promote.config_digest('other', '{"a": 2.00, "pin": 1}'), 'equal documents have one digest');
-SELECT throws_ok($$UPDATE promote.project SET digest_key = promote.make_digest_key()$$, 'PM301', NULL, 'a key is never changed');
+SELECT throws_ok($$UPDATE promote.project SET digest_key = sha256('x')$$, 'PM301', NULL, 'a key is never changed');
 SELECT throws_ok($$INSERT INTO promote.project (project, digest_key) VALUES ('short', '\x00')$$, '23514', NULL, 'nor too short');
 SELECT throws_ok($$INSERT INTO promote.config (project, params) VALUES ('nowhere', '{}')$$, 'PM002', NULL, 'without a project there is none');
 SELECT throws_ok(format('SELECT promote.config_digest(%L, ''{}'')', repeat('x', 100)), 'PM002', NULL, '... whatever it is called');

@@ -134,8 +134,8 @@ INSERT INTO verb VALUES ('promote_instance', 'revision.created'), ('promote_to_n
     ('stop_line', 'line.stopped'), ('resume_line', 'line.resumed'), ('end_session', 'session.ended'), ('open_request', 'request.opened'), ('preview_request', 'request.previewed'),
     ('advance_request', 'request.advanced'), ('pause_request', 'request.paused'), ('resume_request', 'request.resumed'), ('cancel_request', 'request.cancelled'),
     ('grant_action', 'grants.inserted'), ('revoke_action', 'grants.deleted'), ('prune_audit', 'audit.pruned'), ('restore_guards', 'guards.restored'),
-    -- these move nothing, or nothing but a lease, a log that is no evidence, and privileges that the grants stand for
-    ('heartbeat_deployment', NULL), ('append_deployment_log', NULL), ('refresh_grants', NULL), ('make_digest_key', NULL);
+    -- these move nothing but a lease, a log that is no evidence, and privileges that the grants stand for
+    ('heartbeat_deployment', NULL), ('append_deployment_log', NULL), ('refresh_grants', NULL);
 INSERT INTO verb SELECT p.proname, 'secret' FROM pg_proc p WHERE p.pronamespace = 'promote'::regnamespace AND p.proname IN ('set_secret', 'remove_secret', 'rotate_secrets', 'deployment_secrets');
 INSERT INTO verb SELECT p.proname, 'remote_reference' FROM pg_proc p WHERE p.pronamespace = 'promote'::regnamespace AND p.proname IN ('set_remote_reference', 'remove_remote_reference');
 SELECT is_empty($$SELECT p.proname FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
