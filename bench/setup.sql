@@ -54,7 +54,7 @@ SELECT count(*) FROM unnest(ARRAY[4, 64]) AS kb, LATERAL (
 -- The twins: the same columns, types, keys and indexes; no triggers, and digests that are given, not computed.
 CREATE TABLE bench.project (LIKE promote.project INCLUDING ALL);
 CREATE TABLE bench.instance (LIKE promote.instance INCLUDING ALL) WITH (fillfactor = 80);
-CREATE TABLE bench.config (LIKE promote.config INCLUDING ALL EXCLUDING GENERATED EXCLUDING CONSTRAINTS);
+CREATE TABLE bench.config (LIKE promote.config INCLUDING ALL EXCLUDING CONSTRAINTS);
 CREATE TABLE bench.revision (LIKE promote.revision INCLUDING ALL);
 CREATE TABLE bench.deployment (LIKE promote.deployment INCLUDING ALL);
 CREATE TABLE bench.audit_log (LIKE promote.audit_log INCLUDING ALL);
@@ -217,7 +217,7 @@ BEGIN
         ON CONFLICT DO NOTHING;
     INSERT INTO promote.revision (project, environment, component, revision, digest, version_constraint)
     SELECT 'bench', 't' || t, 'c4', round,
-           (SELECT promote.jsonb_digest(jsonb_set(bench.document(4), '{replicas}', to_jsonb(-round + 100)))), '1.0.0'
+           (SELECT promote.config_digest('bench', jsonb_set(bench.document(4), '{replicas}', to_jsonb(-round + 100)))), '1.0.0'
       FROM generate_series(1, 10000) t;
 END
 $$;

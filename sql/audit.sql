@@ -63,8 +63,8 @@ COMMENT ON FUNCTION promote.audit_hash(text, text, bigint, timestamptz, text, te
 
 CREATE FUNCTION promote.audit_facts(row_of_history record, VARIADIC without text[] DEFAULT '{}')
     RETURNS jsonb
-    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_audit_facts';
-GRANT EXECUTE ON FUNCTION promote.audit_facts(record, text[]) TO PUBLIC;
+REVOKE ALL ON FUNCTION promote.audit_facts(record, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION promote.audit_facts(record, text[]) IS
-'What the audit log says of a row: its columns that are not null, without those named; bytes in hexadecimal, documents as their digests, times as UTC with microseconds';
+'What the audit log says of a row: its columns that are not null, without those named; bytes in hexadecimal, documents as their digests, by the key of the project that it is of, times as UTC with microseconds';

@@ -156,9 +156,9 @@ COMMENT ON FUNCTION promote.deployment_steps() IS
 'The legal steps of deployments: the event that the audit log calls each, and what the instance''s status becomes; NULL: what it was';
 
 CREATE FUNCTION promote.deployment_facts(deployment promote.deployment) RETURNS jsonb
-    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_deployment_facts';
-GRANT EXECUTE ON FUNCTION promote.deployment_facts(promote.deployment) TO PUBLIC;
+REVOKE ALL ON FUNCTION promote.deployment_facts(promote.deployment) FROM PUBLIC;
 COMMENT ON FUNCTION promote.deployment_facts(promote.deployment) IS
 'What the audit log says of a deployment when it is queued or proposed: what it carries, which never changes';
 

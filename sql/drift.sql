@@ -115,7 +115,7 @@ CREATE FUNCTION promote.report_observed(instance text, observed bytea, source te
     AS 'MODULE_PATHNAME', 'promote_report_observed_digest';
 REVOKE ALL ON FUNCTION promote.report_observed(text, bytea, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.report_observed(text, bytea, text) IS
-'The same where only the configuration''s promote.jsonb_digest is known; returns 1 where that is all that can be said of the difference';
+'The same where only the configuration''s promote.jsonb_digest is known, which is stored keyed; returns 1 where that is all that can be said of the difference';
 
 CREATE VIEW promote.drift WITH (security_invoker = true) AS
     SELECT i.name AS instance,

@@ -24,11 +24,11 @@ CREATE FUNCTION promote.guard_registry() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_registry';
 REVOKE ALL ON FUNCTION promote.guard_registry() FROM PUBLIC;
 COMMENT ON FUNCTION promote.guard_registry() IS
-'Refuses to change a release that is published and a component''s bundle, PM301';
+'Refuses to change a release that is published, a component''s bundle and the key of a project''s digests, PM301';
 
 CREATE TABLE promote.config (
     project    promote.project_name NOT NULL,
-    digest     bytea NOT NULL GENERATED ALWAYS AS (promote.jsonb_digest(params)) STORED,
+    digest     bytea NOT NULL,
     params     jsonb NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT config_pkey PRIMARY KEY (project, digest),
@@ -37,11 +37,21 @@ CREATE TABLE promote.config (
     CONSTRAINT config_params_check CHECK (promote.check_params(params))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.config', '');
-COMMENT ON TABLE promote.config IS 'Configurations, each stored once per project under the digest of its canonical form';
+COMMENT ON TABLE promote.config IS 'Configurations, each stored once per project under the keyed digest of its canonical form';
 COMMENT ON COLUMN promote.config.project IS 'Project it belongs to';
-COMMENT ON COLUMN promote.config.digest IS 'promote.jsonb_digest of the params';
+COMMENT ON COLUMN promote.config.digest IS 'promote.config_digest of the params';
 COMMENT ON COLUMN promote.config.params IS 'The configuration: one object';
 COMMENT ON COLUMN promote.config.created_at IS 'When it was first stored';
+
+-- No generated column: that could not be computed while a dump is restored by several jobs, before the project is there.
+CREATE FUNCTION promote.digest_config() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_digest_config';
+REVOKE ALL ON FUNCTION promote.digest_config() FROM PUBLIC;
+COMMENT ON FUNCTION promote.digest_config() IS
+'Fills in the digest of a configuration, and refuses any other, PM303';
+CREATE TRIGGER digest_config BEFORE INSERT ON promote.config
+    FOR EACH ROW EXECUTE FUNCTION promote.digest_config();
+ALTER TABLE promote.config ENABLE ALWAYS TRIGGER digest_config;
 
 CREATE TABLE promote.revision (
     project            promote.project_name NOT NULL,
@@ -128,6 +138,10 @@ ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER guard_registry;
 CREATE TRIGGER guard_registry BEFORE UPDATE ON promote.component
     FOR EACH ROW EXECUTE FUNCTION promote.guard_registry();
 ALTER TABLE promote.component ENABLE ALWAYS TRIGGER guard_registry;
+
+CREATE TRIGGER guard_registry BEFORE UPDATE ON promote.project
+    FOR EACH ROW EXECUTE FUNCTION promote.guard_registry();
+ALTER TABLE promote.project ENABLE ALWAYS TRIGGER guard_registry;
 
 CREATE TRIGGER guard_instance BEFORE INSERT OR UPDATE OR DELETE ON promote.instance
     FOR EACH ROW EXECUTE FUNCTION promote.guard_instance();

@@ -7,10 +7,12 @@ CREATE TABLE promote.project (
     request     integer NOT NULL DEFAULT 0,
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     pruned      bigint,
+    digest_key  bytea NOT NULL,
     CONSTRAINT project_pkey PRIMARY KEY (project),
     CONSTRAINT project_attributes_check
         CHECK (pg_catalog.jsonb_typeof(attributes) = 'object'),
-    CONSTRAINT project_request_check CHECK (request >= 0)
+    CONSTRAINT project_request_check CHECK (request >= 0),
+    CONSTRAINT project_digest_key_check CHECK (pg_catalog.octet_length(digest_key) = 32)
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.project', '');
 COMMENT ON TABLE promote.project IS 'The boundary of promotion: nothing is promoted from one project to another';
@@ -20,6 +22,24 @@ COMMENT ON COLUMN promote.project.attributes IS 'An object of the user''s own, f
 COMMENT ON COLUMN promote.project.request IS 'Number of its last promotion request; 0: none yet. Kept by promote';
 COMMENT ON COLUMN promote.project.created_at IS 'When the row was inserted';
 COMMENT ON COLUMN promote.project.pruned IS 'Row of its chain in the audit log that tells of the last pruning; NULL: none was pruned. Kept by promote';
+COMMENT ON COLUMN promote.project.digest_key IS 'Key of the digests of its configurations, which is never changed; without it nobody can confirm a guess of one';
+
+CREATE FUNCTION promote.make_digest_key() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_make_digest_key';
+REVOKE ALL ON FUNCTION promote.make_digest_key() FROM PUBLIC;
+COMMENT ON FUNCTION promote.make_digest_key() IS
+'Gives a new project a random key, unless it brings one as a dump''s does';
+CREATE TRIGGER make_digest_key BEFORE INSERT ON promote.project
+    FOR EACH ROW EXECUTE FUNCTION promote.make_digest_key();
+ALTER TABLE promote.project ENABLE ALWAYS TRIGGER make_digest_key;
+
+-- Whoever may call it can try values until the digest is right: nobody but the owner.
+CREATE FUNCTION promote.config_digest(project text, params jsonb) RETURNS bytea
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'promote_config_digest';
+REVOKE ALL ON FUNCTION promote.config_digest(text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote.config_digest(text, jsonb) IS
+'HMAC-SHA256 of the promote.jsonb_digest of a document under the key of its project, which is never changed. For the owner of the tables: whoever may ask it can confirm guesses. PM002 where there is no such project';
 
 CREATE TABLE promote.environment (
     project     promote.project_name NOT NULL,

@@ -304,7 +304,7 @@ CREATE FUNCTION promote.request_document(project text, request integer) RETURNS 
         SELECT pg_catalog.to_jsonb(r) - 'overrides' - 'preview_digest' || pg_catalog.jsonb_build_object(
                    'preview_digest', pg_catalog.encode(r.preview_digest, 'hex'),
                    -- they may hold sensitive values: what they change is in the previews, masked
-                   'overrides', (SELECT COALESCE(pg_catalog.jsonb_object_agg(o.component, pg_catalog.encode(promote.jsonb_digest(o.patch), 'hex')), '{}')
+                   'overrides', (SELECT COALESCE(pg_catalog.jsonb_object_agg(o.component, pg_catalog.encode(promote.config_digest(r.project, o.patch), 'hex')), '{}')
                                    FROM pg_catalog.jsonb_each(r.overrides) AS o (component, patch)),
                    'previews', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                                            'preview', v.preview, 'digest', pg_catalog.encode(v.digest, 'hex'), 'actor', v.actor,

@@ -1,17 +1,18 @@
 -- What instances desire, against what they run.
 
-CREATE FUNCTION promote.rendered_digest(params jsonb, parameters jsonb) RETURNS bytea
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+CREATE FUNCTION promote.rendered_digest(project text, environment text, digest bytea) RETURNS bytea
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_rendered_digest';
-COMMENT ON FUNCTION promote.rendered_digest(jsonb, jsonb) IS
-'Digest of the params with their placeholders replaced by the parameters, as far as there are any: it refuses none';
+GRANT EXECUTE ON FUNCTION promote.rendered_digest(text, text, bytea) TO PUBLIC;
+COMMENT ON FUNCTION promote.rendered_digest(text, text, bytea) IS
+'Digest of a configuration of a project with its placeholders replaced by the parameters of an environment, as far as there are any: it refuses none. NULL where there is no such configuration, or the environment is not to be seen';
 
 -- With the owner's rights, for it reads what is withheld from others; what it shows of that is a digest.
 CREATE VIEW promote.config_rendered WITH (security_barrier = true) AS
     SELECT c.project,
            e.environment,
            c.digest,
-           promote.rendered_digest(c.params, e.parameters) AS rendered_digest
+           promote.rendered_digest(c.project, e.environment, c.digest) AS rendered_digest
       FROM promote.config AS c
       JOIN promote.environment AS e ON e.project = c.project
      WHERE promote.may_view(e.project, e.environment);

@@ -192,7 +192,7 @@ CREATE FUNCTION promote.audit_problems(subject text)
                                                 AND e.component = i.component OFFSET 0) AS d) AS h
                  GROUP BY h.project, h.digest) AS k
          CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(k.subjects), pg_catalog.unnest(k.whats)) AS w (subject, what)
-         WHERE NOT COALESCE((SELECT c.digest = promote.jsonb_digest(c.params) FROM promote.config AS c
+         WHERE NOT COALESCE((SELECT c.digest = promote.config_digest(c.project, c.params) FROM promote.config AS c
                               WHERE c.project = k.project AND c.digest = k.digest), false)
         UNION ALL
         -- instances are where their history has brought them

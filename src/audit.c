@@ -15,6 +15,7 @@
 #include "actor.h"
 #include "audit.h"
 #include "compat.h"
+#include "config_digest.h"
 #include "history.h"
 #include "json/digest.h"
 #include "json/reader.h"
@@ -266,16 +267,21 @@ pinned_output(Oid type, Datum value)
 	return written;
 }
 
-/* A column's value in words: digests in place of documents. */
+/*
+ * A column's value in words: digests in place of documents, by the key of the
+ * project; without a project plain.  NULL: the digest of a document whose project
+ * is gone with it, which nobody can make any more.
+ */
 char *
-audit_text(Oid type, Datum value)
+audit_text(const char *project, Oid type, Datum value)
 {
 	switch (type)
 	{
 		case BYTEAOID:
 			return audit_hex(DatumGetByteaPP(value));
 		case JSONBOID:
-			return audit_hex(json_digest(DatumGetJsonbP(value)));
+			return audit_hex(project ? config_digest_if_any(project, DatumGetJsonbP(value)) :
+							 json_digest(DatumGetJsonbP(value)));
 		case TIMESTAMPTZOID:
 			return audit_time(DatumGetTimestampTz(value));
 		case TEXTOID:
@@ -285,9 +291,9 @@ audit_text(Oid type, Datum value)
 	}
 }
 
-/* Write a column's value as the facts have it. */
+/* Write a column's value as the facts of a row of the project have it. */
 static void
-write_fact(JsonBuilder *builder, Oid type, Datum value)
+write_fact(JsonBuilder *builder, const char *project, Oid type, Datum value)
 {
 	char	   *written;
 
@@ -303,9 +309,12 @@ write_fact(JsonBuilder *builder, Oid type, Datum value)
 			json_build_bool(builder, DatumGetBool(value));
 			return;
 		default:
-			written = audit_text(type, value);
+			written = audit_text(project, type, value);
 	}
-	json_build_string(builder, written, strlen(written));
+	if (written)
+		json_build_string(builder, written, strlen(written));
+	else
+		json_build_null(builder);
 }
 
 /*
@@ -337,6 +346,17 @@ is_named(const char *name, const char *const *names, int count)
 	return false;
 }
 
+/* The project that a row is of; NULL: none. */
+static char *
+project_of(TupleDesc row_type, const Datum *values, const bool *nulls)
+{
+	int			number = SPI_fnumber(row_type, "project");
+
+	if (number <= 0 || nulls[number - 1] || getBaseType(TupleDescAttr(row_type, number - 1)->atttypid) != TEXTOID)
+		return NULL;
+	return TextDatumGetCString(values[number - 1]);
+}
+
 /*
  * What the audit log says of a row: of its columns those named, or all others.
  * Null columns are left out, so that a column that a later version adds
@@ -348,9 +368,11 @@ audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *na
 {
 	Datum	   *values = palloc(row_type->natts * sizeof(Datum));
 	bool	   *nulls = palloc(row_type->natts * sizeof(bool));
+	const char *project;
 	JsonBuilder	builder;
 
 	heap_deform_tuple(row, row_type, values, nulls);
+	project = project_of(row_type, values, nulls);
 	json_builder_init(&builder);
 	json_build_begin_object(&builder);
 	for (int i = 0; i < row_type->natts; i++)
@@ -362,7 +384,7 @@ audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *na
 			continue;
 		json_build_key(&builder, name, strlen(name));
 		if (column->atttypid != JSONBOID || !write_label(&builder, name, values[i]))
-			write_fact(&builder, getBaseType(column->atttypid), values[i]);
+			write_fact(&builder, project, getBaseType(column->atttypid), values[i]);
 	}
 	json_build_end_object(&builder);
 	return json_builder_finish(&builder);

@@ -48,7 +48,7 @@ typedef struct AuditEntry
 
 extern char *audit_hex(const bytea *bytes);
 extern char *audit_time(TimestampTz at);
-extern char *audit_text(Oid type, Datum value);
+extern char *audit_text(const char *project, Oid type, Datum value);
 extern bytea *audit_hash(const AuditEvent *event);
 extern Jsonb *audit_facts(HeapTuple row, TupleDesc row_type, bool named,
 						  const char *const *names, int count);

@@ -13,6 +13,7 @@
 #include "audit.h"
 #include "compat.h"
 #include "compose.h"
+#include "config_digest.h"
 #include "deployment.h"
 #include "errors.h"
 #include "history.h"
@@ -398,7 +399,7 @@ promote_report_observed(PG_FUNCTION_ARGS)
 
 	argument_instance_for(fcinfo, 0, "instance", "work", &report.before.key);
 	report.document = argument_params(fcinfo, 1, "observed params");
-	report.digest = json_digest(report.document);
+	report.digest = config_digest(report.before.key.project, report.document);
 	report.source = argument_required(fcinfo, 2, "source");
 	PG_RETURN_INT32(take_report(&report));
 }
@@ -417,6 +418,7 @@ promote_report_observed_digest(PG_FUNCTION_ARGS)
 				 errmsg("the digest is %s", report.digest ? "not one" : "missing"),
 				 errdetail("It has to have %d bytes.", JSON_DIGEST_LENGTH),
 				 errhint("Pass promote.jsonb_digest of what was observed.")));
+	report.digest = config_digest_of(report.before.key.project, report.digest);
 	report.source = argument_required(fcinfo, 2, "source");
 	PG_RETURN_INT32(take_report(&report));
 }

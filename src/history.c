@@ -343,14 +343,15 @@ promote_guard_kept(PG_FUNCTION_ARGS)
 /*
  * promote.guard_registry() returns trigger
  *
- * BEFORE UPDATE of bundle_release and of component, for each row: what was
- * valid, copied and masked by a release stays so, because a release stays
- * what it is, and a component the bundle's that it is of.
+ * BEFORE UPDATE of bundle_release, of component and of project, for each row:
+ * what was valid, copied and masked by a release stays so, because a release
+ * stays what it is, and a component the bundle's that it is of; and what has a
+ * digest by a project's key keeps it.
  */
 Datum
 promote_guard_registry(PG_FUNCTION_ARGS)
 {
-	static const char *const columns[] = {"bundle", "version", "params_schema", "secrets", "remote_references"};
+	static const char *const columns[] = {"bundle", "version", "params_schema", "secrets", "remote_references", "digest_key"};
 	TriggerData *data = trigger_data(fcinfo, "guard_registry", NULL,
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
@@ -363,7 +364,7 @@ promote_guard_registry(PG_FUNCTION_ARGS)
 					(errcode(PM_APPEND_ONLY),
 					 errmsg("\"%s\" of \"%s\" is never changed", columns[i],
 							RelationGetRelationName(data->tg_relation)),
-					 errdetail("What was validated, copied and masked by it has to stay so."),
+					 errdetail("What was validated, copied, masked or digested by it has to stay so."),
 					 errhint("Publish another version, or add another component; a row that nothing refers to may be deleted.")));
 	return PointerGetDatum(data->tg_newtuple);
 }

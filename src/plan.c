@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "config_digest.h"
 #include "errors.h"
 #include "history.h"
 #include "json/digest.h"
@@ -290,7 +291,7 @@ promote_record_plan(PG_FUNCTION_ARGS)
 
 	claim_load(fcinfo, 3, &scope, &target.deployment);
 	require_plan_action(&target.deployment);
-	digest = json_digest(plan);
+	digest = config_digest(target.deployment.key.project, plan);
 	if (is_recorded(&target.deployment, digest))
 		return deployment_result(&scope, deployment_row(&target.deployment.key,
 														target.deployment.deployment));

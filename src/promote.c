@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "actor.h"
+#include "config_digest.h"
 #include "record_mark.h"
 #include "rescue.h"
 #include "rule.h"
@@ -23,6 +24,7 @@ void
 _PG_init(void)
 {
 	actor_init();
+	config_digest_init();
 	mark_init();
 	rescue_init();
 	rule_init();

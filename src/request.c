@@ -387,7 +387,7 @@ request_result(SpiScope *scope, const PromotionRequest *request)
 {
 	static Statement read = {
 		.text = "SELECT pg_catalog.jsonb_populate_record(r, pg_catalog.jsonb_build_object('overrides',"
-		" (SELECT COALESCE(pg_catalog.jsonb_object_agg(o.component, pg_catalog.encode(promote.jsonb_digest(o.patch), 'hex')), '{}')"
+		" (SELECT COALESCE(pg_catalog.jsonb_object_agg(o.component, pg_catalog.encode(promote.config_digest(r.project, o.patch), 'hex')), '{}')"
 		"  FROM pg_catalog.jsonb_each(r.overrides) AS o (component, patch))))"
 		" FROM promote.promotion_request AS r WHERE " OF_REQUEST("r"),
 		.parameters = 2,

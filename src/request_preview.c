@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "config_digest.h"
 #include "errors.h"
 #include "gate.h"
 #include "history.h"
@@ -232,11 +233,11 @@ request_propose(const PromotionRequest *request, const RequestItem *item, ItemPr
 	promotion->overrides = json_find(&overrides, item->component, &patch) ? json_from_view(&patch) :
 		DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
 	promotion_read(promotion, false);
-	proposed->digest = json_digest(proposed->proposal.params);
+	proposed->digest = config_digest(request->project, proposed->proposal.params);
 	compose_obstacles(&proposed->proposal, add_obstacle, proposal);
 	propose_carry(request, proposal);
 	carry_judge(proposed, false);
-	proposal->rendered_digest = json_digest(proposed->proposal.rendered);
+	proposal->rendered_digest = config_digest(request->project, proposed->proposal.rendered);
 	proposal->other_changes = other_changes(request, item, &facts);
 	if (is_nothing(&facts, proposal))
 		proposal->skip_reason = psprintf("nothing to do: \"%s\" runs it already",

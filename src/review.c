@@ -10,6 +10,7 @@
 
 #include "approval.h"
 #include "carry.h"
+#include "config_digest.h"
 #include "errors.h"
 #include "json/digest.h"
 #include "reference.h"
@@ -73,7 +74,7 @@ review_judge(Review *review)
 		release_require_unblocked(proposal->bundle, proposal->version);
 	compose_check(proposal);
 	review->rendered_digest = proposal->rendered == proposal->params ?
-		review->proposed.current_digest : json_digest(proposal->rendered);
+		review->proposed.current_digest : config_digest(review->proposed.key.project, proposal->rendered);
 }
 
 /* Add a line to what has moved. */

@@ -10,6 +10,7 @@
 #include "actor.h"
 #include "carry.h"
 #include "compat.h"
+#include "config_digest.h"
 #include "deployment.h"
 #include "errors.h"
 #include "history.h"
@@ -153,7 +154,7 @@ store_rendered(const ProposedRevision *proposed)
 	if (proposal->rendered == proposal->params)
 		return proposed->digest;
 	config_store(proposed->key.project, proposal->rendered);
-	return json_digest(proposal->rendered);
+	return config_digest(proposed->key.project, proposal->rendered);
 }
 
 /* Queue the PLAN deployment; returns what the audit log says of it. */

@@ -10,10 +10,10 @@
 
 #include "audit.h"
 #include "carry.h"
+#include "config_digest.h"
 #include "errors.h"
 #include "gate.h"
 #include "json/builder.h"
-#include "json/digest.h"
 #include "json/render.h"
 #include "json/writer.h"
 #include "rollback.h"
@@ -538,10 +538,10 @@ add_number(JsonBuilder *builder, const char *key, int32 number)
 
 /* Add the digest of a document to the object that is open; NULL is none. */
 static void
-add_digest(JsonBuilder *builder, const char *key, const Jsonb *document)
+add_digest(JsonBuilder *builder, const Rollback *rollback, const char *key, const Jsonb *document)
 {
 	if (document)
-		json_build_field(builder, key, audit_hex(json_digest(document)));
+		json_build_field(builder, key, audit_hex(config_digest(rollback->key.project, document)));
 }
 
 /*
@@ -560,9 +560,9 @@ rehearsal_facts(const Rehearsal *rehearsal, const Rollback *rollback)
 	add_number(&builder, "to_revision", rollback->revision);
 	if (rollback->version)
 		json_build_field(&builder, "version", rollback->version);
-	add_digest(&builder, "rendered_digest", proposal->rendered);
+	add_digest(&builder, rollback, "rendered_digest", proposal->rendered);
 	if (proposal->rendered)
-		add_digest(&builder, "diff", carry_diff(&rollback->proposed));
+		add_digest(&builder, rollback, "diff", carry_diff(&rollback->proposed));
 	json_build_number(&builder, "changes", rehearsal->changes);
 	json_build_key(&builder, "obstacles", strlen("obstacles"));
 	json_build_begin_array(&builder);

@@ -7,6 +7,7 @@
 
 #include "carry.h"
 #include "compat.h"
+#include "config_digest.h"
 #include "errors.h"
 #include "grants.h"
 #include "json/digest.h"
@@ -208,7 +209,7 @@ is_planned(ProposedRevision *proposed)
 	compose_check(proposal);
 	proposal->allow_replace = allow_replace;
 	carry_judge(proposed, false);
-	return json_digest_equal(json_digest(proposal->rendered), proposed->planned_digest) &&
+	return json_digest_equal(config_digest(proposed->key.project, proposal->rendered), proposed->planned_digest) &&
 		proposal->destructive == proposed->planned_destructive && carry_is_planned(proposed);
 }
 
@@ -315,7 +316,7 @@ stage_write(const Staging *staging, ProposedRevision *proposed, MemoryContext ca
 
 	proposal_require_release(proposed);
 	json_check_params(proposed->proposal.params, "params");
-	proposed->digest = json_digest(proposed->proposal.params);
+	proposed->digest = config_digest(proposed->key.project, proposed->proposal.params);
 	staged->destination = MemoryContextStrdup(caller, proposed->proposal.instance);
 	staged->old_revision = proposed->current_revision;
 	staged->changed = !stage_is_unchanged(proposed) || proposed->carried;

@@ -3,17 +3,60 @@
  */
 #include "postgres.h"
 
-#include "json/digest.h"
+#include "config_digest.h"
+#include "grants.h"
 #include "json/render.h"
+#include "spi.h"
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "utils/builtins.h"
 #include "utils/jsonb.h"
 
 PG_FUNCTION_INFO_V1(promote_rendered_digest);
 
-/* promote.rendered_digest(params jsonb, parameters jsonb) returns bytea */
+/* Read a configuration and render it; NULL where it is not there.  Runs inside a scope of spi.h. */
+static Jsonb *
+read_rendered(Datum *values)
+{
+	static Statement read = {
+		.text = "SELECT c.params, e.parameters FROM promote.config AS c, promote.environment AS e"
+		" WHERE c.project = $1 AND c.digest = $3 AND e.project = $1 AND e.environment = $2",
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, BYTEAOID}
+	};
+
+	statement_run(&read, values, NULL, true);
+	return SPI_processed > 0 ? json_render(spi_jsonb(SPI_tuptable, 0, 1), spi_jsonb(SPI_tuptable, 0, 2), true) : NULL;
+}
+
+/*
+ * promote.rendered_digest(project text, environment text, digest bytea) returns bytea
+ *
+ * Of what is stored only: of a document that is passed it would be an oracle.
+ */
 Datum
 promote_rendered_digest(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BYTEA_P(json_digest(json_render(PG_GETARG_JSONB_P(0), PG_GETARG_JSONB_P(1), true)));
+	Datum		values[3] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
+	char	   *project = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	bytea	   *digest = NULL;
+	Jsonb	   *rendered;
+	SpiScope	scope;
+
+	if (!access_allowed(ACCESS_ROWS, project, text_to_cstring(PG_GETARG_TEXT_PP(1))))
+		PG_RETURN_NULL();
+	spi_enter(&scope);
+	rendered = read_rendered(values);
+	if (rendered)
+	{
+		MemoryContext inner = MemoryContextSwitchTo(scope.caller);
+
+		digest = config_digest(project, rendered);
+		MemoryContextSwitchTo(inner);
+	}
+	spi_leave(&scope);
+	if (digest == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_BYTEA_P(digest);
 }

@@ -171,7 +171,7 @@ INSERT INTO promote.environment (project, environment) SELECT project, 'staging'
 INSERT INTO promote.instance (project, environment, component) SELECT project, 'staging', 'db' FROM promote.project WHERE project ~ '^p[0-9]';
 INSERT INTO promote.config (project, params) SELECT project, '{}' FROM promote.project WHERE project ~ '^p[0-9]';
 INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-SELECT project, 'staging', 'db', promote.jsonb_digest('{}'), 'latest' FROM promote.project WHERE project ~ '^p[0-9]';
+SELECT project, 'staging', 'db', promote.config_digest(project, '{}'), 'latest' FROM promote.project WHERE project ~ '^p[0-9]';
 ANALYZE;
 INSERT INTO promote.grants (role, action, project) VALUES ('a_nobody', 'view', 'p500');
 DELETE FROM promote.grants WHERE role = 'a_nobody' AND project = 'other';

@@ -45,7 +45,7 @@ SELECT is(pg_temp.seen('{"replicas": 7, "password": "leaked", "size": "large", "
 SELECT is(pg_temp.events('drift.reported'), 2::bigint, 'is no event');
 SELECT results_eq('SELECT path, since FROM promote.drift ORDER BY 1', 'SELECT path, since FROM first ORDER BY 1', 'and the same drift');
 SELECT is((SELECT bool_and(d.last_seen > f.last_seen) FROM promote.drift d JOIN first f USING (path)), true, 'seen again');
-SELECT is(promote.report_observed('ecomm-production-db', (SELECT digest FROM promote.observation), 'digest'), 4, 'the same by its digest');
+SELECT is(promote.report_observed('ecomm-production-db', (SELECT promote.jsonb_digest(params) FROM promote.observation JOIN promote.config USING (project, digest)), 'digest'), 4, 'the same by its digest');
 SELECT is(promote.dismiss_drift('ecomm-production-db', 'for the sale', '.replicas'), 1, 'one is dismissed');
 SELECT is(promote.dismiss_drift('ecomm-production-db', 'for the sale', '.replicas'), 0, 'once');
 SELECT is(pg_temp.lines($$SELECT path, dismissed, dismissed_by, reason FROM promote.drift WHERE dismissed$$), '(.replicas,t,ada,"for the sale")', 'with the reason');
@@ -66,16 +66,16 @@ SELECT is((SELECT count(*) FROM promote.drift d JOIN first f USING (path, since)
 -- ---- digests ----
 SELECT is(promote.report_observed('ecomm-production-db', sha256('x'), 'hash'), 1, 'only a digest is known');
 SELECT is(pg_temp.drift(), format(E'(digest,.,"""%s""","""%s""",f,hash,f,)\n(config,.replicas,,8,f,scan,f,)\n(config,.size,"""small""","""large""",f,scan,f,)',
-    (SELECT encode(rendered_digest, 'hex') FROM promote.deployment WHERE environment = 'production' AND component = 'db' AND project = 'ecomm' AND deployment = 3), encode(sha256('x'), 'hex')), 'one more, and nothing is known of the leaves');
+    (SELECT encode(rendered_digest, 'hex') FROM promote.deployment WHERE environment = 'production' AND component = 'db' AND project = 'ecomm' AND deployment = 3), (SELECT encode(observed_digest, 'hex') FROM promote.instance_status WHERE instance = 'ecomm-production-db')), 'one more, and nothing is known of the leaves');
 SELECT pg_temp.refuses($$SELECT promote.adopt_drift('ecomm-production-db')$$, 'PM002', 'only of a digest|of a digest', 'which cannot be adopted');
 SELECT is(promote.dismiss_drift('ecomm-production-db', 'who knows', '.'), 1, 'but dismissed');
 SELECT is(promote.report_observed('ecomm-production-db', sha256('y'), 'hash'), 1, 'another digest');
 SELECT is((SELECT dismissed FROM promote.drift WHERE kind = 'digest'), false, 'opens it again');
 SELECT is(pg_temp.seen('{"replicas": 8, "size": "large"}'), 2, 'the document again');
 SELECT is(pg_temp.lines('SELECT path, kind FROM promote.drift ORDER BY 1'), E'(.replicas,config)\n(.size,config)', 'ends the digest');
-SELECT is(promote.report_observed('ecomm-production-db', (SELECT rendered_digest FROM promote.deployment WHERE environment = 'production' AND component = 'db' AND project = 'ecomm' AND deployment = 3), 'hash'), 0, 'the digest of what was deployed');
+SELECT is(promote.report_observed('ecomm-production-db', (SELECT promote.jsonb_digest(c.params) FROM promote.deployment AS d JOIN promote.config AS c ON c.project = d.project AND c.digest = d.rendered_digest WHERE environment = 'production' AND component = 'db' AND d.project = 'ecomm' AND deployment = 3), 'hash'), 0, 'the digest of what was deployed');
 SELECT is(pg_temp.drift(), NULL, 'ends all drift');
-SELECT is(promote.report_observed('ecomm-production-db', (SELECT digest FROM promote.config WHERE params ->> 'password' = 'leaked' ), 'hash'), 4, 'the digest of a configuration that is known is as good as that');
+SELECT is(promote.report_observed('ecomm-production-db', (SELECT promote.jsonb_digest(params) FROM promote.config WHERE params ->> 'password' = 'leaked'), 'hash'), 4, 'the digest of a configuration that is known is as good as that');
 
 -- ---- adoption ----
 SELECT is(pg_temp.seen('{"replicas": 8, "size": "large", "password": "{{domain}}", "tier": "db2.example.com", "nodes": [{"id": "p1", "role": "example.com"}, {"id": "p2", "role": "z"}, {"id": "p3"}], "network": {"zones": ["a", "c"]}}'), 7, 'drift of every kind');
@@ -192,7 +192,7 @@ DECLARE
     rendered jsonb;
 BEGIN
     INSERT INTO promote.config (project, params) VALUES ('ecomm', params) ON CONFLICT DO NOTHING;
-    INSERT INTO promote.revision (project, environment, component, digest, version_constraint) VALUES ('ecomm', 'production', 'cache', promote.jsonb_digest(params), '1.0.0');
+    INSERT INTO promote.revision (project, environment, component, digest, version_constraint) VALUES ('ecomm', 'production', 'cache', promote.config_digest('ecomm', params), '1.0.0');
     PERFORM pg_temp.deploy('ecomm-production-cache', true);
     PERFORM promote.report_observed('ecomm-production-cache', observed, 'random');
     PERFORM promote.adopt_drift('ecomm-production-cache', plan => false);

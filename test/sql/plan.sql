@@ -63,7 +63,7 @@ CREATE TEMP TABLE doc AS SELECT pg_temp.plan('[["aws_db_instance.main", ["delete
     ["x.quiet", ["no-op"], {"a": 1}, {"a": 1}], ["data.d", ["read"], null, null, {"mode": "data"}], ["x.url", ["update"], {"url": "pg://u:secret@h/", "n": 1}, {"url": "pg://u:hush@h/", "n": 2}]]',
     '{"timestamp": "2026-11-20T15:42:34Z", "resource_drift": [{"address": "x.url", "change": {"actions": ["update"], "before": {"n": 0}, "after": {"n": 1}}}]}') AS plan;
 CREATE TEMP TABLE recorded ON COMMIT DROP AS SELECT r.* FROM doc, promote.record_plan('ecomm-production-db', 2, plan, 1) AS r;
-SELECT is(plan_digest, (SELECT promote.jsonb_digest(plan) FROM doc), 'the digest of the document') FROM recorded;
+SELECT is(plan_digest, (SELECT promote.config_digest('ecomm', plan) FROM doc), 'the keyed digest of the document') FROM recorded;
 SELECT is(plan_facts, '{"format_version": "1.2", "terraform_version": "1.11.4", "timestamp": "2026-11-20T15:42:34Z", "applyable": true, "complete": true, "errored": false,
                             "actions": {"replace": 1, "update": 1, "no-op": 1, "read": 1}, "drift": 1, "deferred": 0}', 'and what it says of itself') FROM recorded;
 SELECT is(plan_defects, '{}', 'no defects') FROM recorded;
@@ -78,7 +78,7 @@ SELECT is((SELECT diff FROM promote.planned_change WHERE change = 4), '[{"path":
 SELECT is((SELECT count(*) FROM promote.planned_change AS c WHERE c::text ~ 'secret'), 0::bigint, 'in all rows');
 SELECT pg_temp.says($$SELECT event, data ->> 'plan_digest' IS NOT NULL FROM promote.audit_log WHERE subject = 'ecomm-production-db' ORDER BY seq DESC LIMIT 1$$, '(plan.recorded,t)', 'the audit log knows');
 SELECT is((SELECT count(*) FROM promote.audit_log AS a WHERE a::text ~ 'aws_db_instance'), 0::bigint, 'but not what is in it');
-SELECT is((promote.record_plan('ecomm-production-db', 2, (SELECT plan FROM doc), 1)).plan_digest, (SELECT promote.jsonb_digest(plan) FROM doc), 'the same again');
+SELECT is((promote.record_plan('ecomm-production-db', 2, (SELECT plan FROM doc), 1)).plan_digest, (SELECT promote.config_digest('ecomm', plan) FROM doc), 'the same again');
 SELECT is((promote.record_plan('ecomm-production-db', 2, (SELECT replace(plan::text, '1}', '1.00}')::jsonb FROM doc), 1)).fencing, 1, 'or spelled otherwise');
 SELECT is((SELECT count(*) FROM promote.planned_change), 5::bigint, 'is recorded once');
 SELECT pg_temp.refuses($$SELECT promote.record_plan('ecomm-production-db', 2, pg_temp.plan('[]'), 1)$$, 'PM509', 'another digest', 'another one');

@@ -97,7 +97,7 @@ SELECT is(pg_temp.lines($$SELECT c.params -> 'tier', c.params -> 'replicas' FROM
     WHERE d.environment = 'production' ORDER BY deployment DESC LIMIT 1$$), '("""db.example.com""",3)', 'and are rendered with the destination''s parameters, a lone one with its type');
 SELECT is((SELECT jsonb_agg(c ORDER BY c ->> 'path') FROM (SELECT diff FROM promote.deployment WHERE environment = 'production' ORDER BY deployment DESC LIMIT 1) d, jsonb_array_elements(diff) c),
     '[{"path": ".replicas", "change": "change", "old": 1, "new": 3}, {"path": ".tier", "change": "change", "old": null, "new": "db.example.com"}]', 'the diff is of the rendered params');
-SELECT is((SELECT digest FROM promote.revision WHERE environment = 'staging' ORDER BY revision DESC LIMIT 1) = promote.jsonb_digest(pg_temp.params('ecomm-staging-db')), true, 'digests stay comparable');
+SELECT is((SELECT digest FROM promote.revision WHERE environment = 'staging' ORDER BY revision DESC LIMIT 1) = promote.config_digest('ecomm', pg_temp.params('ecomm-staging-db')), true, 'digests stay comparable');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"size": "small"}', '1.0.0')$$, 'a third environment');
 SELECT pg_temp.refuses($$SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-prod-uswest-db')$$, 'PM105', E'^Parameter "(tier|domain|count)" is missing\\.\nParameter "(domain|count)" is missing\\.$', 'all missing parameters');
 SELECT pg_temp.refuses($$SELECT * FROM promote.preview_promotion('ecomm-staging-db', 'ecomm-prod-uswest-db')$$, 'PM105', 'is missing', 'the preview refuses it too');

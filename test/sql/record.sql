@@ -14,7 +14,7 @@ RESET promote.actor;
 SELECT is(pg_temp.chain('environment ecomm/qa'), 'environment.inserted +, environment.updated -+, environment.deleted -', 'a row''s chain');
 SELECT is(pg_temp.lines($$SELECT DISTINCT project, actor, database_role = current_user FROM promote.audit_log WHERE subject = 'environment ecomm/qa'$$), '(ecomm,ada,t)', 'who');
 SELECT is((SELECT data -> 'after' -> 'attributes' FROM promote.audit_log WHERE subject = 'environment ecomm/qa' AND seq = 1), '{"tier": "test"}', 'attributes are shown');
-SELECT is((SELECT data -> 'after' ->> 'parameters' FROM promote.audit_log WHERE subject = 'environment ecomm/qa' AND seq = 1), encode(promote.jsonb_digest('{"password": "hush"}'), 'hex'), 'documents are there by their digests');
+SELECT is((SELECT data -> 'after' ->> 'parameters' FROM promote.audit_log WHERE subject = 'environment ecomm/qa' AND seq = 1), encode(promote.config_digest('ecomm', '{"password": "hush"}'), 'hex'), 'documents are there by their digests');
 SELECT is((SELECT data -> 'before' ->> 'required_soak' || ' ' || (data -> 'after' ->> 'required_soak') FROM promote.audit_log WHERE subject = 'environment ecomm/qa' AND seq = 2), 'PT0S P1DT2H', 'before and after, however the session writes intervals');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE data::text ~ 'hush'), 0::bigint, 'no value is in it');
 SELECT is((SELECT a.data -> 'before' FROM promote.audit_log a WHERE subject = 'environment ecomm/qa' AND seq = 3), (SELECT a.data -> 'after' FROM promote.audit_log a WHERE subject = 'environment ecomm/qa' AND seq = 2), 'what is deleted is what was there');

@@ -43,7 +43,7 @@ SELECT pg_temp.refuses(call, 'PM510', 'CVE-1', call)
 INSERT INTO promote.config (project, params) VALUES ('ecomm', '{"size": "large", "subnet": "internal", "network": {"cidr": "10.9.0.0/16"}}');
 CREATE FUNCTION pg_temp.insert(origin text) RETURNS text LANGUAGE sql AS $$
     SELECT format('INSERT INTO promote.revision (project, environment, component, digest, version_constraint, release_channel, origin, source_environment, source_revision)
-        VALUES (''ecomm'', ''production'', ''db'', promote.jsonb_digest(''{"size": "large", "subnet": "internal", "network": {"cidr": "10.9.0.0/16"}}''), ''~1'', ''development'', %L, ''staging'', 1)', origin)
+        VALUES (''ecomm'', ''production'', ''db'', promote.config_digest(''ecomm'', ''{"size": "large", "subnet": "internal", "network": {"cidr": "10.9.0.0/16"}}''), ''~1'', ''development'', %L, ''staging'', 1)', origin)
 $$;
 SELECT pg_temp.refuses(pg_temp.insert(o), 'PM510', 'CVE-1', 'an INSERT of a ' || o) FROM unnest(ARRAY['promotion', 'rollback', 'fork']) AS o;
 SELECT lives_ok(pg_temp.insert(o), 'but an ' || o) FROM unnest(ARRAY['edit', 'adoption']) AS o;

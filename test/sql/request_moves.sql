@@ -184,7 +184,7 @@ SELECT pg_temp.refuses(format('SELECT promote.open_request(%L, %L, %L, strategy 
 SELECT is((SELECT (promote.open_request('shop', 'staging', 'production', '{"components": ["s3"]}', overrides => '{"s3": {"password": "topsecret"}}',
     ticket => E'T\n1', verification_owner => E'vera\nState: COMPLETED')).request), 14, 'a request with a sensitive override');
 SELECT is((SELECT overrides FROM promote.promotion_request WHERE project = 'shop' AND request = 14), '{"s3": {"password": "topsecret"}}', 'it is kept');
-SELECT is((promote.pause_request('shop', 14, E'lunch\nState: x')).overrides, jsonb_build_object('s3', encode(promote.jsonb_digest('{"password": "topsecret"}'), 'hex')), 'but not given to whoever may pause it');
+SELECT is((promote.pause_request('shop', 14, E'lunch\nState: x')).overrides, jsonb_build_object('s3', encode(promote.config_digest('shop', '{"password": "topsecret"}'), 'hex')), 'but not given to whoever may pause it');
 SELECT is((SELECT count(*) FROM regexp_matches(promote.handoff_text('shop', 14), '^State:', 'gn')), 1::bigint, 'nobody writes lines of their own into the sheet');
 
 -- ---- a preview asks no policies, whatever they call their reasons: these judge plans ----

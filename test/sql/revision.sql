@@ -8,7 +8,7 @@ INSERT INTO promote.config (project, params) VALUES ('ecomm', '{"size": "large"}
     ('ecomm', '{"size": "large", "subnet": "private"}');
 CREATE FUNCTION pg_temp.insert_revision(columns text, vals text, params text DEFAULT '{"size": "large"}') RETURNS text LANGUAGE sql AS $$
     SELECT format('INSERT INTO promote.revision (project, environment, component, digest, version_constraint%s) VALUES (%L, %L, %L, %L, %L%s)',
-                  ', ' || NULLIF(columns, ''), 'ecomm', 'production', 'db', promote.jsonb_digest(params::jsonb), '~1', ', ' || NULLIF(vals, ''))
+                  ', ' || NULLIF(columns, ''), 'ecomm', 'production', 'db', promote.config_digest('ecomm', params::jsonb), '~1', ', ' || NULLIF(vals, ''))
 $$;
 
 -- ---- a DBA's own INSERT ----
@@ -33,7 +33,7 @@ SELECT throws_ok(pg_temp.insert_revision(c, v), '23514', NULL, c || ' = ' || v)
   FROM (VALUES ('origin', $$'luck'$$), ('origin', $$'promotion'$$), ('release_channel', $$'nightly'$$), ('source_environment', $$'staging'$$), ('overrides', $$'[]'$$)) AS v(c, v);
 SELECT throws_ok(replace(pg_temp.insert_revision('', ''), '~1', 'soon'), '23514', NULL, 'no constraint');
 SELECT throws_ok($$INSERT INTO promote.revision (project, environment, component, revision, digest, version_constraint)
-    SELECT 'ecomm', 'production', 'db', r, promote.jsonb_digest('{"size": "large"}'), '~1' FROM generate_series(4, 5) r$$, 'PM302', NULL, 'two for one instance in one statement');
+    SELECT 'ecomm', 'production', 'db', r, promote.config_digest('ecomm', '{"size": "large"}'), '~1' FROM generate_series(4, 5) r$$, 'PM302', NULL, 'two for one instance in one statement');
 
 -- ---- immutable values of what runs ----
 SELECT ok(pg_temp.deploy('ecomm-production-db') > 0, 'deployed');
@@ -45,12 +45,12 @@ SELECT results_eq($$SELECT revision, destructive FROM promote.deployment WHERE e
 INSERT INTO promote.environment (project, environment) SELECT 'ecomm', 't' || t FROM generate_series(1, 300) t;
 INSERT INTO promote.instance (project, environment, component) SELECT 'ecomm', 't' || t, 'db' FROM generate_series(1, 300) t;
 SELECT lives_ok($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-    SELECT 'ecomm', 't' || t, 'db', promote.jsonb_digest('{"size": "large"}'), '~1' FROM generate_series(1, 300) t$$, 'three hundred in one statement');
+    SELECT 'ecomm', 't' || t, 'db', promote.config_digest('ecomm', '{"size": "large"}'), '~1' FROM generate_series(1, 300) t$$, 'three hundred in one statement');
 SELECT results_eq($$SELECT count(*), count(*) FILTER (WHERE revision = 1 AND deployment = 1) FROM promote.instance WHERE environment ~ '^t[0-9]'$$, 'VALUES (300::bigint, 300::bigint)', 'all instances moved');
 SELECT is((SELECT count(*) FROM promote.deployment WHERE environment ~ '^t[0-9]'), 300::bigint, 'all have a plan');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE subject ~ '^ecomm-t[0-9]'), 600::bigint, 'all are in the audit log');
 SELECT pg_temp.refuses($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-    SELECT 'ecomm', 't' || t, 'db', promote.jsonb_digest(CASE t WHEN 250 THEN '{"size": "huge"}' ELSE '{"size": "large"}' END::jsonb), '~1.0' FROM generate_series(1, 300) t$$,
+    SELECT 'ecomm', 't' || t, 'db', promote.config_digest('ecomm', CASE t WHEN 250 THEN '{"size": "huge"}' ELSE '{"size": "large"}' END::jsonb), '~1.0' FROM generate_series(1, 300) t$$,
     'PM103', '\.size', 'one bad one among them refuses all');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 

@@ -53,7 +53,7 @@ SELECT is(pg_temp.lines($$SELECT status, since = (SELECT created_at FROM promote
 
 -- ---- drift ----
 SELECT promote.report_observed('ecomm-production-db', '{"size": "large"}'::jsonb, 'scan') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT status, since = (SELECT min(since) FROM promote.drift), observed_digest = promote.jsonb_digest('{"size": "large"}') FROM promote.instance_status WHERE instance = 'ecomm-production-db'$$), '(drifted,t,t)', 'drifted');
+SELECT is(pg_temp.lines($$SELECT status, since = (SELECT min(since) FROM promote.drift), observed_digest = promote.config_digest('ecomm', '{"size": "large"}') FROM promote.instance_status WHERE instance = 'ecomm-production-db'$$), '(drifted,t,t)', 'drifted');
 SELECT promote.dismiss_drift('ecomm-production-db', 'known') \g /dev/null
 SELECT is(pg_temp.status(), 'stale', 'dismissed');
 SELECT promote.report_observed('ecomm-production-db', '{"size": "medium", "replicas": 5}'::jsonb, 'scan') \g /dev/null
@@ -92,8 +92,11 @@ $$;
 SET LOCAL enable_seqscan = off;
 SELECT doesnt_match(pg_temp.plan_of($$SELECT * FROM promote.instance_status WHERE instance = 'ecomm-production-db'$$), 'Seq Scan', 'one instance is found by indexes');
 SELECT is((SELECT count(*) FROM promote.instance_status WHERE project = 'nowhere'), 0::bigint, 'none where there is none');
-SELECT is(promote.rendered_digest('{"a": "{{x}}"}', '{"x": 1}'), promote.jsonb_digest('{"a": 1}'), 'digest of what is rendered');
-SELECT is(promote.rendered_digest('{"a": "{{x}} {{y}}", "b": "{{"}', '{"x": 1}'), promote.jsonb_digest('{"a": "1 {{y}}", "b": "{{"}'), 'as far as it can be');
+INSERT INTO promote.environment (project, environment, parameters) VALUES ('ecomm', 'rendering', '{"x": 1}');
+INSERT INTO promote.config (project, params) VALUES ('ecomm', '{"a": "{{x}}"}'), ('ecomm', '{"a": "{{x}} {{y}}", "b": "{{"}');
+SELECT is(promote.rendered_digest('ecomm', 'rendering', promote.config_digest('ecomm', '{"a": "{{x}}"}')), promote.config_digest('ecomm', '{"a": 1}'), 'digest of what is rendered');
+SELECT is(promote.rendered_digest('ecomm', 'rendering', promote.config_digest('ecomm', '{"a": "{{x}} {{y}}", "b": "{{"}')), promote.config_digest('ecomm', '{"a": "1 {{y}}", "b": "{{"}'), 'as far as it can be');
+SELECT is(promote.rendered_digest('ecomm', 'rendering', promote.config_digest('ecomm', '{"a": 1}')), NULL, 'of what is stored only');
 
 -- who may view sees what the owner sees
 SELECT promote.report_observed(instance, '{}'::jsonb, 'scan') FROM (SELECT 'ecomm-production-db' AS instance WHERE pg_temp.deploy('ecomm-production-db') > 0) AS d \g /dev/null

@@ -21,7 +21,7 @@ END
 $$;
 
 -- ---- a claim ----
-SELECT is(pg_temp.lines($$SELECT instance, deployment, action, fencing, lease_until > clock_timestamp() + interval '4 minutes', project, environment, component, revision, bundle, version, params ->> 'size', params_digest = promote.jsonb_digest(params), plan, plan_digest
+SELECT is(pg_temp.lines($$SELECT instance, deployment, action, fencing, lease_until > clock_timestamp() + interval '4 minutes', project, environment, component, revision, bundle, version, params ->> 'size', params_digest = promote.config_digest(project, params), plan, plan_digest
     FROM promote.claim_deployment('w1')$$), '(ecomm-staging-db,1,PLAN,1,t,ecomm,staging,db,1,postgres,1.2.0-dev.20260915T101500Z,medium,t,,)', 'what has been due longest, with all that a worker needs');
 SELECT is(pg_temp.lines($$SELECT status, worker, fencing, started_at IS NOT NULL, seen_change, lost_leases FROM promote.deployment WHERE environment = 'staging'$$), '(RUNNING,w1,1,t,0,0)', 'its row says so');
 SELECT is(pg_temp.lines($$SELECT params ->> 'password' FROM promote.claim_deployment('w2', lease => '1 hour')$$), '(secret)', 'the next worker gets the next, unmasked');

@@ -142,7 +142,7 @@ CREATE ROLE dba IN ROLE postgres;
 SET ROLE dba;
 INSERT INTO promote.config (project, params) VALUES ('blog', '{"size": 99}');
 INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-VALUES ('blog', 'staging', 'db', promote.jsonb_digest('{"size": 99}'), 'latest');
+VALUES ('blog', 'staging', 'db', promote.config_digest('blog', '{"size": 99}'), 'latest');
 SQL
 
 my @tables;

@@ -76,7 +76,7 @@ is_recorded(3, 'postgres/postgres', '... is recorded');
 is(as_role('postgres', q{SET session_replication_role = replica;
 	INSERT INTO promote.config (project, params) VALUES ('shop', '{"size": 5}');
 	INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-	VALUES ('shop', 'production', 'db', promote.jsonb_digest('{"size": 5}'), 'latest') RETURNING revision}),
+	VALUES ('shop', 'production', 'db', promote.config_digest('shop', '{"size": 5}'), 'latest') RETURNING revision}),
 	4, '... and an INSERT of a revision');
 is_recorded(4, 'postgres/postgres', '... is numbered and recorded');
 
@@ -180,7 +180,7 @@ my @functions = (
 	'clock_timestamp() RETURNS pg_catalog.timestamptz', 'now() RETURNS pg_catalog.timestamptz',
 	'sha256(pg_catalog.bytea) RETURNS pg_catalog.bytea', 'lower(pg_catalog.text) RETURNS pg_catalog.text',
 	'current_actor() RETURNS pg_catalog.text', 'current_database_role() RETURNS pg_catalog.text',
-	'jsonb_digest(pg_catalog.jsonb) RETURNS pg_catalog.bytea', 'check_params(pg_catalog.jsonb) RETURNS pg_catalog.bool',
+	'jsonb_digest(pg_catalog.jsonb) RETURNS pg_catalog.bytea', 'config_digest(pg_catalog.text, pg_catalog.jsonb) RETURNS pg_catalog.bytea', 'check_params(pg_catalog.jsonb) RETURNS pg_catalog.bool',
 	'format_diff(pg_catalog.jsonb, pg_catalog.bool) RETURNS pg_catalog.text',
 	'resolve_release(pg_catalog.text, pg_catalog.text, pg_catalog.text) RETURNS pg_catalog.text',
 	'version_range(pg_catalog.text) RETURNS pg_catalog.text', 'version_key(pg_catalog.text) RETURNS pg_catalog.bytea',
@@ -267,7 +267,7 @@ is($node->query('recording', 'SET search_path = pg_catalog; ' . join ' UNION ALL
 # The DBA's own INSERT, with the same traps.
 is(as_role('postgres', temporary_tables() . q{SET search_path = pg_temp, trap, public, pg_catalog;
 	INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-	VALUES ('shop', 'production', 'db', promote.jsonb_digest('{"size": 5}'), 'latest') RETURNING revision}),
+	VALUES ('shop', 'production', 'db', promote.config_digest('shop', '{"size": 5}'), 'latest') RETURNING revision}),
 	++$revision, q{a DBA's INSERT with the traps in the path});
 is_recorded($revision, 'postgres/postgres', '... is recorded');
 

@@ -23,9 +23,9 @@ INSERT INTO promote.environment (project, environment) SELECT 'big', 'e' || n FR
 INSERT INTO promote.instance (project, environment, component) SELECT 'big', 'e' || n, 'c' FROM generate_series(1, $instances) n;
 INSERT INTO promote.config (project, params) SELECT 'big', jsonb_build_object('n', n) FROM generate_series(1, $instances) n;
 INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-SELECT 'big', 'e' || n, 'c', promote.jsonb_digest(jsonb_build_object('n', n)), '1.0.0' FROM generate_series(1, $instances) n;
+SELECT 'big', 'e' || n, 'c', promote.config_digest('big', jsonb_build_object('n', n)), '1.0.0' FROM generate_series(1, $instances) n;
 INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-SELECT 'big', 'e' || n, 'c', promote.jsonb_digest(jsonb_build_object('n', $instances + 1 - n)), '1.0.0' FROM generate_series(1, $instances) n;
+SELECT 'big', 'e' || n, 'c', promote.config_digest('big', jsonb_build_object('n', $instances + 1 - n)), '1.0.0' FROM generate_series(1, $instances) n;
 SQL
 my $dump = $node->dir . '/origin.dump';
 $node->dump('origin', $dump, '-Fc');

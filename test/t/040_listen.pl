@@ -85,7 +85,7 @@ is(told(q{SELECT count(*) FROM promote.preview_promotion('shop-staging-db', 'sho
 is(told('BEGIN;' . sprintf($promotion, 'd') . sprintf($promotion, 'e') . 'COMMIT'),
 	'(0) ' . of('shop-production-db', 3, 3) . ' ' . of('shop-production-db', 4, 4), 'one each, in order, at the commit of several');
 is(told(q{INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-	SELECT project, environment, component, promote.jsonb_digest('{"size": 1}'), 'latest'
+	SELECT project, environment, component, promote.config_digest(project, '{"size": 1}'), 'latest'
 	FROM promote.instance WHERE environment <> 'staging'}),
 	'(0) ' . of('shop-production-db', 5, 5) . ' ' . of('shop-testing-db', 5, 5), q{one for each row of a DBA's own INSERT});
 is(told(q{SET session_replication_role = replica; SELECT promote.configure_instance('shop-testing-db', '{"size": 8}')}),

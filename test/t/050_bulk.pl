@@ -33,7 +33,7 @@ sub insert {
 	$own_size //= $size;
 	return <<"SQL";
 INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-SELECT project, environment, component, promote.jsonb_digest(jsonb_build_object('host', 'db-{{tenant}}', 'size',
+SELECT project, environment, component, promote.config_digest(project, jsonb_build_object('host', 'db-{{tenant}}', 'size',
 	CASE environment WHEN 'tenant-7777' THEN '$own_size'::jsonb ELSE '$size' END)), 'latest' FROM promote.instance
 SQL
 }
@@ -67,7 +67,7 @@ is($node->query('bulk', 'SELECT count(DISTINCT xmin::text) FROM (SELECT xmin FRO
 ($rc, undef, $err) = $node->psql('bulk', insert(2, '"large"'), '-v', 'VERBOSITY=sqlstate');
 is("$rc$err", "3ERROR:  PM103\n", 'an invalid one among them refuses the statement');
 my ($missing) = ($node->psql('bulk', insert(2) . q{ WHERE environment <> 'tenant-7777'
-	UNION ALL SELECT 'shop', 'tenant-7777', 'db', promote.jsonb_digest('{}'), 'latest'}, '-v', 'VERBOSITY=sqlstate'))[2];
+	UNION ALL SELECT 'shop', 'tenant-7777', 'db', promote.config_digest('shop', '{}'), 'latest'}, '-v', 'VERBOSITY=sqlstate'))[2];
 is($missing, "ERROR:  23503\n", '... so does one whose configuration is not there');
 ($rc, undef, $err) = $node->psql('bulk', insert(2) . ' UNION ALL ' . insert(1) =~ s/\A.*\n//r, '-v', 'VERBOSITY=sqlstate');
 is("$rc$err", "3ERROR:  23505\n", '... and a second one for an instance');

@@ -74,7 +74,7 @@ for my $bundle (@bundles) {
 				my $params = literal($preset->{params_with_defaults});
 				return "INSERT INTO promote.config (project, params) VALUES ('p', $params) ON CONFLICT DO NOTHING;
 					INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-					VALUES ('p', '$environment', '$component', promote.jsonb_digest($params), '1.0.0');";
+					VALUES ('p', '$environment', '$component', promote.config_digest('p', $params), '1.0.0');";
 			};
 			my $result = $node->query('bundles', $replace->('staging', $from) . $replace->('production', $to)
 				. "SELECT count(*) FROM promote.promote_instance('p-staging-$component', 'p-production-$component');

@@ -36,7 +36,7 @@ ANALYZE;
 DO \$\$ BEGIN
 	FOR n IN 1 .. $rounds - 1 LOOP
 		INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-		SELECT project, environment, component, promote.jsonb_digest(jsonb_build_object('round', n)), 'latest'
+		SELECT project, environment, component, promote.config_digest(project, jsonb_build_object('round', n)), 'latest'
 		FROM promote.instance ORDER BY project, environment, component;
 	END LOOP;
 	PERFORM promote.deploy_instance(name) FROM promote.instance ORDER BY name;

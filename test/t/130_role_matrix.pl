@@ -202,14 +202,15 @@ my %takes = (
 	verify_audit => 'audit',
 	(map { $_ => 'admin everywhere' } qw(refresh_grants block_release unblock_release rotate_secrets)),
 	(map { $_ => 'rows' } qw(resolve_release handoff_text audit_head verify_audit_head)),
-	(map { $_ => 'nobody' } qw(request_document audit_problems audit_of instances_of recorded_rows guard_problems restore_guards)),
+	(map { $_ => 'nobody' } qw(request_document audit_problems audit_of instances_of recorded_rows guard_problems restore_guards
+	  audit_facts deployment_facts config_digest)),
 	plan_instance => 'plan',
 	decommission_instance => 'decommission',
 );
 
 # Of PUBLIC's that are not immutable: none of them reads what is anybody's.
-my @open = qw(may may_view may_view_audit visible_projects current_actor current_database_role deployment_facts
-  audit_facts compose_params window_occurrences jsonb_schema_errors jsonb_schema_valid jsonb_schema_defaults jsonb_schema_annotations
+my @open = qw(may may_view may_view_audit visible_projects current_actor current_database_role
+  rendered_digest compose_params window_occurrences jsonb_schema_errors jsonb_schema_valid jsonb_schema_defaults jsonb_schema_annotations
   jsonb_filter_annotated jsonb_keep_annotated jsonb_filter_copyable jsonb_keep_copyable);
 
 # These take any of several places: the worst refusal is an empty result.
@@ -237,7 +238,8 @@ sub arguments {
 	# what is promoted on comes from where it is seen, and leads to production
 	$placed{instance} = "'$project-staging-db'" if $function->{name} eq 'promote_to_next';
 	my %own = (rehearse_rollback => { record => 'false' }, grant_action => { action => q{'view'} }, revoke_action => { action => q{'view'} },
-		propose_deployment => { plan => 'NULL' });
+		propose_deployment => { plan => 'NULL' }, audit_facts => { row_of_history => 'ROW(1)', without => q{VARIADIC '{}'} },
+		deployment_facts => { deployment => q{jsonb_populate_record(NULL::promote.deployment, '{}')} });
 	my @names = split /,/, $function->{names};
 	my @types = split /\|/, $function->{types};
 	return join ', ', map {

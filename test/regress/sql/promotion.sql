@@ -18,7 +18,8 @@ SELECT 'web', version, '{
         "note": {}
     }
 }' FROM unnest(ARRAY['1.0.0', '1.1.0', '1.2.0-dev.20260915T101500Z']) AS version;
-INSERT INTO promote.project (project) VALUES ('shop');
+-- with a key, so that digests are the same each time
+INSERT INTO promote.project (project, digest_key) VALUES ('shop', sha256('shop'));
 INSERT INTO promote.environment (project, environment, parameters)
 VALUES ('shop', 'staging', '{"domain": "staging.example"}'), ('shop', 'production', '{"domain": "example"}');
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'web', 'web'), ('shop', 'api', 'web');
