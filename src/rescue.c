@@ -49,6 +49,7 @@ PG_FUNCTION_INFO_V1(promote_end_session);
 
 #define MAX_TIMEOUT (60 * 60 * 1000)	/* of promote.rescue_timeout, in milliseconds */
 #define MAX_SHOWN 10			/* sessions that a refusal names */
+#define QUEUE 1					/* of the place of a row: where those wait who have time, one behind the other */
 #define END_TIMEOUT 5000		/* how long it is waited for a session to end, in milliseconds */
 
 /* promote.rescue_timeout, in milliseconds. */
@@ -332,39 +333,50 @@ stand_at(const RowToLock *row, Oid table)
 	return true;
 }
 
+/* Lock a row if nobody else has it, from where those stand who want it; else who has it, and whether there is one. */
+static bool
+try_row(const RowToLock *row, Oid table, Holders *holders, bool *found)
+{
+	bool		stands = stand_at(row, table);
+	bool		locked = lock_at_once(row);
+
+	if (!locked)
+		*holders = row_holders(row, found);
+	if (stands)
+		UnlockDatabaseObject(table, row->place, 0, ShareLock);
+	return locked;
+}
+
 /*
  * Lock a row as one does who has time: behind those who rescue, and waiting for
- * whoever has it elsewhere than where these stand.  False where there is none,
- * or none that the transaction's snapshot shows.  Runs inside a scope of spi.h.
+ * whoever has it elsewhere than where these stand, in a queue.  False where
+ * there is none, or none that the transaction's snapshot shows.  Runs inside a
+ * scope of spi.h.
  */
 bool
 row_lock(const RowToLock *row)
 {
 	Oid			table = table_of(row->table);
+	Holders		holders;
 	bool		found = true;
+	bool		locked;
 
 	has_rows = true;
-	while (found)
+	if (try_row(row, table, &holders, &found))
+		return true;
+	LockDatabaseObject(table, row->place, QUEUE, ExclusiveLock);
+	while (!(locked = try_row(row, table, &holders, &found)) && found)
 	{
-		bool		stands = stand_at(row, table);
-		bool		locked = lock_at_once(row);
-		Holders		holders = {NULL, 0, false};
-
-		if (!locked)
-			holders = row_holders(row, &found);
-		if (stands)
-			UnlockDatabaseObject(table, row->place, 0, ShareLock);
-		if (locked)
-			return true;
 		CHECK_FOR_INTERRUPTS();
 		if (holders.count > 0)
 			XactLockTableWait(holders.xids[0], NULL, NULL, XLTW_None);
-		else if (found && is_unseen(row))
-			return false;
+		else if (is_unseen(row))
+			break;
 		else
 			pg_usleep(1000);	/* somebody is just letting go of it */
 	}
-	return false;
+	UnlockDatabaseObject(table, row->place, QUEUE, ExclusiveLock);
+	return locked;
 }
 
 /*

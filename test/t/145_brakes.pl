@@ -286,7 +286,7 @@ ask($dep, q{SELECT FROM promote.plan_instance('shop-staging-db');});
 begin($_, q{SELECT FROM promote.plan_instance('shop-staging-db');}) for @waiting;
 ok($node->wait_for('brakes', 'SELECT count(*) = 3 FROM pg_locks WHERE NOT granted AND pid IN (' . join(', ', map { $_->{backend} } @waiting) . ')'), 'three wait for it');
 like(told($adm, q{SELECT FROM promote.abort_deployment('shop-staging-db', 1)}), qr/Process $dep->{backend} /, 'whoever holds it is named');
-is(sql("SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND classid = 'promote.instance'::regclass AND granted"), 0, '... and who waits holds no place');
+is(sql("SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND classid = 'promote.instance'::regclass AND objsubid = 0 AND granted"), 0, '... and who waits holds no place');
 ask($dep, 'ROLLBACK;');
 is(answer($_), '', '... and goes on') for @waiting;
 bye($_) for @waiting;
