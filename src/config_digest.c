@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "config_digest.h"
 #include "errors.h"
 #include "history.h"

@@ -15,6 +15,7 @@
 #include "actor.h"
 #include "attempt.h"
 #include "audit.h"
+#include "compat.h"
 #include "errors.h"
 #include "grants.h"
 #include "json/builder.h"
