@@ -11,6 +11,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "executor/spi.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
@@ -54,7 +55,7 @@ extern TimestampTz spi_time(SPITupleTable *rows, uint64 row, int column);
 extern Datum text_or_null(const char *value, bool *isnull);
 extern bytea *spi_bytea(SPITupleTable *rows, uint64 row, int column);
 extern void spi_push_latest(void);
-extern void refuse_unseen(void) pg_attribute_noreturn();
+pg_noreturn extern void refuse_unseen(void);
 extern bool am_tables_owner(void);
 extern Oid tables_owner(void);
 
