@@ -89,6 +89,12 @@ conditional_lock_database_object(Oid class, Oid object, uint16 part, LOCKMODE mo
 #define ConditionalLockDatabaseObject conditional_lock_database_object
 #endif
 
+/* PostgreSQL 18 asks whether a primary key that is deferrable will do. */
+#if PG_VERSION_NUM < 180000
+#include "utils/relcache.h"
+#define RelationGetPrimaryKeyIndex(relation, deferrable_ok) (RelationGetPrimaryKeyIndex) (relation)
+#endif
+
 /* PostgreSQL 18 says before a function that it does not return, as C11 does, and no longer behind. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn __attribute__((noreturn))

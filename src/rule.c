@@ -495,7 +495,7 @@ check_marks(Oid oid)
 
 	ScanKeyInit(&from, 1, BTGreaterEqualStrategyNumber, F_XID8GE,
 				DirectFunctionCall1(pg_snapshot_xmin, first_view));
-	scan = systable_beginscan(table, RelationGetPrimaryKeyIndex(table), true, now, 1, &from);
+	scan = systable_beginscan(table, RelationGetPrimaryKeyIndex(table, false), true, now, 1, &from);
 	while (HeapTupleIsValid(row = systable_getnext(scan)))
 	{
 		RuleChange	changed;
