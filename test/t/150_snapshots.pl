@@ -109,7 +109,8 @@ END $$;
 CREATE FUNCTION state(p text) RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(line, E'\n' ORDER BY line) FROM (
 		SELECT concat_ws(' ', 'instance', environment, revision, deployment, status, deployed_revision, deployed_by, version_constraint) FROM promote.instance WHERE project = p
-		UNION ALL SELECT concat_ws(' ', 'revision', environment, revision, version, left(encode(digest, 'hex'), 8), actor) FROM promote.revision WHERE project = p
+		UNION ALL SELECT concat_ws(' ', 'revision', environment, revision, version, (SELECT left(encode(promote.jsonb_digest(c.params), 'hex'), 8) FROM promote.config AS c WHERE c.project = p AND c.digest = r.digest), actor)
+			FROM promote.revision AS r WHERE project = p
 		UNION ALL SELECT concat_ws(' ', 'deployment', environment, deployment, action, status, revision, version, plan, due_at IS NOT NULL, fencing, reason, remote_references) FROM promote.deployment WHERE project = p
 		UNION ALL SELECT concat_ws(' ', 'log', environment, deployment, entry, message) FROM promote.deployment_log WHERE project = p
 		UNION ALL SELECT concat_ws(' ', 'vote', deployment, vote, decision, actor) FROM promote.approval WHERE project = p
@@ -545,11 +546,12 @@ sub beside {
 	return (anonymous($answer, $project), state($project), $waited);
 }
 
-# Whatever changes anything is among them. Rotating passes over what is locked, and has a specification of its own.
+# Whatever changes anything is among them. Rotating passes over what is locked, and has a specification of its own; ending a
+# session and restoring guards are about no rows of a project's.
 my $verbs = join "\n", values %verb;
 is($node->query('snapshots', q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'promote'::regnamespace
 	AND provolatile = 'v' AND prorettype <> 'trigger'::regtype ORDER BY 1}) =~ s/^(\w+)\n?/$verbs =~ m{promote\.$1\(} ? '' : "$1 "/gemr,
-	'rotate_secrets ', 'every verb has a case');
+	'end_session restore_guards rotate_secrets ', 'every verb has a case');
 my %used = map { $_->[2] => 1 } @cases;
 is(join(' ', sort grep { !$used{$_} } keys %verb), '', '... that is played');
 
