@@ -623,20 +623,19 @@ approval_vote_plan(const Deployment *plan, bool approved, const char *reason)
 }
 
 /*
- * Refuse to approve one's own proposal where that never counts, and no rule
- * asks for others: PM_INVALID_APPROVAL.
+ * Refuse to approve one's own proposal where duties are separated, also where
+ * those whom rules ask for have approved it: PM_INVALID_APPROVAL.
  */
 void
 approval_check_own(const GateCase *gate)
 {
 	const Person person = current_person();
-	bool		own = false;
+	bool		own;
 
 	if (!gate->separation_of_duty)
 		return;
 	spi_push_latest();
-	if (read_rules(gate) == NIL)
-		own = is_among(&person, read_requesters(gate));
+	own = is_among(&person, read_requesters(gate));
 	PopActiveSnapshot();
 	if (own)
 		ereport(ERROR,

@@ -360,6 +360,15 @@ SELECT is((promote.propose_deployment('ecomm-prod-uswest-db', 'DECOMMISSION')).d
 SELECT pg_temp.deploy('ecomm-prod-uswest-db');
 SELECT pg_temp.refuses(format($$SELECT promote.approve_deployment('ecomm-prod-uswest-db', %s)$$, :away), 'PM503', 'has changed the instance since', 'what was deployed again is not what was to be taken away');
 SELECT isnt((promote.propose_deployment('ecomm-prod-uswest-db', 'DECOMMISSION')).deployment, :away, '... and is proposed anew');
+INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'prod-uswest', 'second', 'test_dba');
+UPDATE promote.environment SET separation_of_duty = true WHERE environment = 'prod-uswest';
+INSERT INTO promote.freeze_window (name, project, environment, during) VALUES ('then', 'ecomm', 'prod-uswest', '(2020-01-01,2098-01-01)');
+SELECT pg_temp.as_role('none', format('SELECT promote.reject_deployment(%L, deployment, ''no'') FROM promote.deployment WHERE environment = ''prod-uswest'' AND status = ''PROPOSED''', 'ecomm-prod-uswest-db')) \g /dev/null
+SELECT pg_temp.as_role('test_ann', $$SELECT (promote.propose_deployment('ecomm-prod-uswest-db', 'DECOMMISSION')).deployment$$) AS ruled \gset
+SELECT is(pg_temp.approve('test_bob', :ruled, 'ecomm-prod-uswest-db'), 'PROPOSED', 'where a rule asks for others one of them approves, and a freeze keeps it');
+DELETE FROM promote.freeze_window WHERE name = 'then';
+SELECT is(pg_temp.approve('test_ann', :ruled, 'ecomm-prod-uswest-db'), 'PM603: Its environment separates duties, and "test_ann" has asked for it.', 'then it is not for who proposed it to approve it');
+SELECT is(pg_temp.approve('test_bob', :ruled, 'ecomm-prod-uswest-db'), 'APPROVED', '... but for anybody else');
 ROLLBACK TO others;
 
 -- ---- requests ----
