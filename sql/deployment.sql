@@ -63,10 +63,9 @@ CREATE TABLE promote.deployment (
         CHECK (promote.check_deployment(deployment, action, status, plan, queued_at, due_at, worker, fencing,
                                         lost_leases, started_at, finished_at, plan_digest))
 );
-CREATE INDEX deployment_plan_idx
-    ON promote.deployment (project, environment, component, revision, deployment)
-    WHERE action = 'PLAN';
-COMMENT ON INDEX promote.deployment_plan_idx IS 'Finds the plans of a revision';
+CREATE INDEX deployment_revision_idx
+    ON promote.deployment (project, environment, component, revision, deployment);
+COMMENT ON INDEX promote.deployment_revision_idx IS 'Finds the deployments of a revision, and the last plans';
 CREATE INDEX deployment_open_idx
     ON promote.deployment (project, environment, component, queued_at, deployment)
     WHERE status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING');

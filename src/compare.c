@@ -38,7 +38,7 @@ typedef struct Side
 	Jsonb	   *params;			/* rendered */
 	Jsonb	   *schema;			/* of the release */
 	Jsonb	   *raw;			/* what params are made of; NULL: that is not known */
-	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
+	Jsonb	   *kept;			/* what keeps marks in them, see mask.h; NULL: nothing */
 	Jsonb	   *references;		/* remote ones; NULL: none */
 	int32		recorded;		/* PLAN deployment that was recorded for it; 0: none */
 } Side;

@@ -16,7 +16,7 @@ typedef struct DeployedParams
 {
 	Jsonb	   *params;			/* rendered */
 	Jsonb	   *schema;			/* of its release */
-	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
+	Jsonb	   *kept;			/* what keeps marks in them, see mask.h; NULL: nothing */
 } DeployedParams;
 
 /*
@@ -44,7 +44,7 @@ typedef struct Proposal
 	 */
 	Jsonb	   *other_schemas[3];
 
-	/* The paths that keep marks in these, see mask.h; NULL: none do. */
+	/* What keeps marks in these, see mask.h; NULL: nothing does. */
 	Jsonb	   *kept;			/* in params, of a row of revision */
 	Jsonb	   *own_kept;
 	Jsonb	   *source_kept;

@@ -11,6 +11,7 @@
 #include "json/builder.h"
 #include "json/digest.h"
 #include "json/reader.h"
+#include "mask.h"
 #include "notify.h"
 #include "rescue.h"
 #include "stage.h"
@@ -365,7 +366,7 @@ deployment_carries(const InstanceKey *key, int32 deployment, bool read_only, Car
 	static Statement read = {
 		.text = "SELECT d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text,"
 		" d.rendered_digest, c.params, f.params_schema, f.slots, d.remote_references,"
-		" (SELECT r.kept_marks FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "d")
+		" (SELECT " KEPT_OF("r") " FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "d")
 		"  AND r.revision = d.revision) FROM promote.deployment AS d"
 		" CROSS JOIN LATERAL (SELECT c.params FROM promote.config AS c"
 		"  WHERE c.project = d.project AND c.digest = d.rendered_digest LIMIT 1) AS c"

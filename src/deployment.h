@@ -64,7 +64,7 @@ typedef struct Carried
 	bytea	   *rendered_digest;
 	Jsonb	   *params;			/* rendered */
 	Jsonb	   *schema;			/* of its release */
-	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
+	Jsonb	   *kept;			/* what keeps marks in them, see mask.h; NULL: nothing */
 	Jsonb	   *slots;			/* of its release, for remote references; NULL: none */
 	Jsonb	   *references;		/* NULL: none */
 } Carried;

@@ -23,6 +23,7 @@
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
+#include "json/writer.h"
 #include "mask.h"
 #include "schema/schema.h"
 
@@ -33,7 +34,7 @@
 typedef struct Origin
 {
 	const Jsonb *document;
-	List	   *kept;			/* Jsonb *: arrays of paths that keep their marks */
+	List	   *kept;			/* Jsonb *: what keeps marks in it, see KEPT_OF */
 	List	   *twins;			/* Origin *: the same but for its placeholders, whose marks it shares */
 	bool		is_marked;		/* are the marks filled in? */
 	JsonMarkFrame root;			/* SCHEMA_SENSITIVE, by all schemas and what is kept */
@@ -96,7 +97,7 @@ find_origin(const Mask *mask, const Jsonb *document)
 	return NULL;
 }
 
-/* Make a document an origin, with the paths that keep marks in it. */
+/* Make a document an origin, with what keeps marks in it. */
 static Origin *
 add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept)
 {
@@ -116,32 +117,65 @@ add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept)
 	return origin;
 }
 
-/*
- * Add a document that values come from, which lives as long as the mask, with
- * the paths that keep marks in it; NULL is none.  Origins come before the first use.
- */
-void
-mask_add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept)
+/* Let two origins share their marks. */
+static void
+share_marks(Origin *a, Origin *b)
 {
-	if (document)
-		(void) add_origin(mask, document, kept);
+	if (a == b)
+		return;
+	a->twins = list_append_unique_ptr(a->twins, b);
+	b->twins = list_append_unique_ptr(b->twins, a);
 }
 
-/* The same of params as they stand and as they are rendered, which share their marks. */
+/* Add what deployments have rendered of the revision that an origin is of: see KEPT_OF. */
+static void
+add_renderings(Mask *mask, Origin *origin, const Jsonb *kept)
+{
+	JsonbValue	array,
+				pair,
+				params,
+				schema;
+	JsonCursor	cursor;
+
+	json_root(kept, &array);
+	json_cursor_init(&cursor, array.val.binary.data);
+	while (json_next_element(&cursor, &pair))
+	{
+		if (pair.type != jbvBinary)
+			continue;
+		json_view_child(pair.val.binary.data, 0, &params);
+		json_view_child(pair.val.binary.data, 1, &schema);
+		mask_add_schema(mask, json_from_view(&schema));
+		share_marks(origin, add_origin(mask, json_from_view(&params), kept));
+	}
+}
+
+/*
+ * Add params that values come from, as they stand and as they are rendered, which
+ * live as long as the mask, share their marks, and may both be NULL; with what keeps
+ * marks in them, see KEPT_OF.  Origins come before the first use.
+ */
 void
 mask_add_pair(Mask *mask, const Jsonb *params, const Jsonb *rendered, const Jsonb *kept)
 {
-	Origin	   *origins[2];
+	Origin	   *origin;
 
-	if (params == NULL || rendered == NULL || params == rendered)
-	{
-		mask_add_origin(mask, params ? params : rendered, kept);
+	if (params == NULL)
+		params = rendered;
+	if (params == NULL)
 		return;
-	}
-	origins[0] = add_origin(mask, params, kept);
-	origins[1] = add_origin(mask, rendered, kept);
-	for (int i = 0; i < 2; i++)
-		origins[i]->twins = list_append_unique_ptr(origins[i]->twins, origins[1 - i]);
+	origin = add_origin(mask, params, kept);
+	if (rendered)
+		share_marks(origin, add_origin(mask, rendered, kept));
+	if (kept)
+		add_renderings(mask, origin, kept);
+}
+
+/* The same of one document; NULL is none. */
+void
+mask_add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept)
+{
+	mask_add_pair(mask, document, NULL, kept);
 }
 
 /* The same of params that parameters render; either may be NULL. */
@@ -201,7 +235,7 @@ mark_path(JsonMarkFrame *frame, const JsonbValue *value, JsonPathReader *path)
 	}
 }
 
-/* Mark all paths of an array of them. */
+/* Mark all paths of what keeps marks. */
 static void
 mark_paths(JsonMarkFrame *root, const JsonbValue *document, const Jsonb *paths)
 {

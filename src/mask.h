@@ -16,6 +16,26 @@
  */
 #define MASK_NEW_ALONE	0x0100
 
+/*
+ * What keeps marks in the params of a revision, a row r of that table, as SQL: an
+ * array of the paths that were written down with it, and, where deployments have
+ * rendered it otherwise than it stands or by another release, of pairs of params and
+ * schema for all that it was; NULL: nothing does.  A parameter may have decided
+ * what was marked then, and decide otherwise by now.
+ */
+#define KEPT_OF(r) \
+	"(SELECT COALESCE(" r ".kept_marks || k.rendered, " r ".kept_marks, k.rendered)" \
+	" FROM (SELECT CASE WHEN EXISTS (SELECT FROM promote.deployment AS d WHERE " RENDERED(r) \
+	"   AND (d.rendered_digest <> " r ".digest OR d.version <> " r ".version)) THEN" \
+	"  (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(c.params, f.params_schema))" \
+	"   FROM (SELECT d.rendered_digest, d.bundle, d.version FROM promote.deployment AS d WHERE " RENDERED(r) \
+	"    UNION SELECT " r ".digest, " r ".bundle, " r ".version) AS d (digest, bundle, version)" \
+	"   JOIN promote.config AS c ON c.project = " r ".project AND c.digest = d.digest" \
+	"   JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version) END) AS k (rendered))"
+#define RENDERED(r) \
+	"d.project = " r ".project AND d.environment = " r ".environment AND d.component = " r ".component" \
+	" AND d.revision = " r ".revision"
+
 typedef struct Mask Mask;
 
 extern Mask *mask_create(const Jsonb *schema);

@@ -85,15 +85,15 @@ make_row_type(void)
 static void
 read_target(PlanTarget *target)
 {
-#define KEPT_OF(deployment) \
-	"(SELECT v.kept_marks FROM promote.revision AS v WHERE " SAME_INSTANCE("v", deployment) \
+#define KEPT_BY(deployment) \
+	"(SELECT " KEPT_OF("v") " FROM promote.revision AS v WHERE " SAME_INSTANCE("v", deployment) \
 	" AND v.revision = " deployment ".revision)"
 	static Statement read = {
 		.text = "SELECT c.params, b.params_schema,"
 		" (SELECT k.params FROM promote.config AS k WHERE k.project = r.project"
 		"  AND k.digest = r.rendered_digest),"
 		" (SELECT f.params_schema FROM promote.bundle_release AS f WHERE f.bundle = r.bundle"
-		"  AND f.version = r.version), " KEPT_OF("d") ", " KEPT_OF("r")
+		"  AND f.version = r.version), " KEPT_BY("d") ", " KEPT_BY("r")
 		" FROM promote.deployment AS d"
 		" JOIN promote.config AS c ON c.project = d.project AND c.digest = d.rendered_digest"
 		" JOIN promote.bundle_release AS b ON b.bundle = d.bundle AND b.version = d.version"

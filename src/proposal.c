@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "errors.h"
+#include "mask.h"
 #include "proposal.h"
 #include "reference.h"
 #include "release.h"
@@ -63,7 +64,7 @@
 	" (SELECT NULLIF(f.remote_references, '{}') FROM promote.bundle_release AS f" \
 	"  WHERE f.bundle = x.bundle AND f.version = x.version), x.plan_references," \
 	" x.kept_marks, x.own_kept, x.source_kept, CASE WHEN x.plan_revision <> x.current_revision" \
-	"  THEN (SELECT r.kept_marks FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "x") \
+	"  THEN (SELECT " KEPT_OF("r") " FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "x") \
 	"  AND r.revision = x.plan_revision) ELSE x.own_kept END" \
 	" FROM (SELECT i.project, i.environment, i.component, i.name," \
 	" i.revision AS current_revision, i.deployment AS current_deployment," \
@@ -83,7 +84,7 @@
 	" JOIN promote.instance AS i ON " SAME_INSTANCE("i", "n") \
 	" LEFT JOIN LATERAL (SELECT e.parameters, e.source_policy FROM promote.environment AS e" \
 	"  WHERE e.project = i.project AND e.environment = i.environment LIMIT 1) AS e ON true" \
-	" LEFT JOIN LATERAL (SELECT r.digest, r.bundle, r.version, r.kept_marks" \
+	" LEFT JOIN LATERAL (SELECT r.digest, r.bundle, r.version, " KEPT_OF("r") " AS kept_marks" \
 	"  FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "i") \
 	"  AND r.revision = i.revision LIMIT 1) AS b ON true" \
 	" LEFT JOIN LATERAL (SELECT d.revision, d.rendered_digest, d.bundle, d.version, d.destructive," \
@@ -113,7 +114,7 @@
 	" CROSS JOIN LATERAL (SELECT r.*, promote.audit_facts(r) AS facts" \
 	"  FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "k") \
 	"  AND r.revision = k.revision LIMIT 1) AS r" \
-	" LEFT JOIN LATERAL (SELECT s.bundle, s.version, s.kept_marks FROM promote.revision AS s" \
+	" LEFT JOIN LATERAL (SELECT s.bundle, s.version, " KEPT_OF("s") " AS kept_marks FROM promote.revision AS s" \
 	"  WHERE s.project = k.project AND s.environment = r.source_environment" \
 	"  AND s.component = k.component AND s.revision = r.source_revision LIMIT 1) AS s ON true"
 
@@ -134,7 +135,7 @@
 	" NULL::jsonb AS kept_marks, d.kept_marks AS source_kept" \
 	" FROM promote.instance AS s" \
 	" CROSS JOIN LATERAL " BUNDLE_OF("s") " AS m" \
-	" LEFT JOIN LATERAL (SELECT r.digest, r.bundle, r.version, r.kept_marks FROM promote.revision AS r" \
+	" LEFT JOIN LATERAL (SELECT r.digest, r.bundle, r.version, " KEPT_OF("r") " AS kept_marks FROM promote.revision AS r" \
 	"  WHERE " SAME_INSTANCE("r", "s") " AND r.revision = s.revision LIMIT 1) AS d ON true" \
 	" LEFT JOIN LATERAL promote.resolve_release(m.bundle," \
 	"  COALESCE($5, s.version_constraint), COALESCE($6, s.release_channel)) AS rel ON true" \
@@ -282,7 +283,7 @@ read_deployed(const ProposedRevision *proposed, int32 deployed_by, bool read_onl
 		"  AND c.digest = d.rendered_digest LIMIT 1) AS c"
 		" CROSS JOIN LATERAL (SELECT f.params_schema FROM promote.bundle_release AS f"
 		"  WHERE f.bundle = d.bundle AND f.version = d.version LIMIT 1) AS f"
-		" CROSS JOIN LATERAL (SELECT r.kept_marks FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "d")
+		" CROSS JOIN LATERAL (SELECT " KEPT_OF("r") " AS kept_marks FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "d")
 		"  AND r.revision = d.revision LIMIT 1) AS r"
 		" WHERE b.project = $1 AND b.environment = $2 AND b.component = $3 AND b.deployment = $4",
 		.parameters = 4,

@@ -116,58 +116,23 @@ promote_plan_text(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(result);
 }
 
-/* The documents of an array; NULL is none. */
-static List *
-documents_of(const Jsonb *array)
-{
-	List	   *documents = NIL;
-	JsonbValue	view;
-	JsonbValue	document;
-	JsonCursor	cursor;
-
-	if (array == NULL)
-		return NIL;
-	json_root(array, &view);
-	json_cursor_init(&cursor, view.val.binary.data);
-	while (json_next_element(&cursor, &document))
-		documents = lappend(documents, json_from_view(&document));
-	return documents;
-}
-
-/*
- * What must not be seen of the params that were read.  The columns behind
- * those of the result say it: schemas, the paths that keep marks, and, of
- * params as they stand, what they were rendered to and are rendered by now.
- */
-static Mask *
-read_mask(const Jsonb *params)
-{
-	Mask	   *mask = mask_create(spi_jsonb(SPI_tuptable, 0, 9));
-	Jsonb	   *kept = spi_jsonb(SPI_tuptable, 0, 11);
-	ListCell   *cell;
-
-	foreach(cell, documents_of(spi_jsonb(SPI_tuptable, 0, 10)))
-		mask_add_schema(mask, lfirst(cell));
-	mask_add_both(mask, params, spi_jsonb(SPI_tuptable, 0, 13), kept);
-	foreach(cell, documents_of(spi_jsonb(SPI_tuptable, 0, 12)))
-		mask_add_pair(mask, params, lfirst(cell), kept);
-	return mask;
-}
-
 /*
  * Put the row that was read.  What is sensitive in the params is masked,
- * unless the caller gets it anyway: by claiming deployments.
+ * unless the caller gets it anyway: by claiming deployments.  The columns behind
+ * those of the result say what is: the release's schema, what keeps marks, and
+ * the parameters that render params which are not rendered yet.
  */
 static void
 put_config(ReturnSetInfo *result, bool shown)
 {
 	Jsonb	   *params = spi_jsonb(SPI_tuptable, 0, 2);
-	Mask	   *mask = read_mask(params);
+	Mask	   *mask = mask_create(spi_jsonb(SPI_tuptable, 0, 9));
 	Datum		values[8];
 	bool		nulls[8];
 
 	for (int i = 0; i < 8; i++)
 		values[i] = spi_value(SPI_tuptable, 0, i + 1, &nulls[i]);
+	mask_add_both(mask, params, spi_jsonb(SPI_tuptable, 0, 11), spi_jsonb(SPI_tuptable, 0, 10));
 	if (!shown)
 		values[1] = JsonbPGetDatum(mask_document(mask, params));
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
@@ -177,13 +142,7 @@ put_config(ReturnSetInfo *result, bool shown)
 #define DESIRED \
 	"SELECT r.revision, c.params, r.version_constraint::pg_catalog.text," \
 	" r.release_channel, r.created_at, r.actor, r.version::pg_catalog.text, NULL::integer, f.params_schema," \
-	" (SELECT COALESCE(pg_catalog.jsonb_agg(o.params_schema), '[]') FROM promote.bundle_release AS o" \
-	"  WHERE (o.bundle, o.version) IN (SELECT d.bundle, d.version FROM promote.deployment AS d" \
-	"   WHERE " SAME_INSTANCE("d", "r") " AND d.revision = r.revision))," \
-	" r.kept_marks," \
-	" (SELECT pg_catalog.jsonb_agg(k.params) FROM promote.config AS k WHERE k.project = r.project" \
-	"  AND k.digest IN (SELECT d.rendered_digest FROM promote.deployment AS d" \
-	"   WHERE " SAME_INSTANCE("d", "r") " AND d.revision = r.revision))," \
+	" " KEPT_OF("r") "," \
 	" (SELECT e.parameters FROM promote.environment AS e WHERE e.project = r.project" \
 	"  AND e.environment = r.environment)" \
 	" FROM promote.revision AS r" \
@@ -200,9 +159,7 @@ put_config(ReturnSetInfo *result, bool shown)
 #define RUNNING_THEN \
 	"SELECT d.revision, c.params, r.version_constraint::pg_catalog.text," \
 	" r.release_channel, d.finished_at, d.actor, d.version::pg_catalog.text, d.deployment, f.params_schema," \
-	" (SELECT COALESCE(pg_catalog.jsonb_agg(o.params_schema), '[]') FROM promote.bundle_release AS o" \
-	"  WHERE o.bundle = r.bundle AND o.version = r.version)," \
-	" r.kept_marks, NULL::jsonb, NULL::jsonb" \
+	" " KEPT_OF("r") ", NULL::jsonb" \
 	" FROM (SELECT d.* FROM promote.deployment AS d WHERE " OF_INSTANCE("d") \
 	"  AND d.action <> 'PLAN' AND d.status = 'COMPLETED' AND d.finished_at <= $4" \
 	"  ORDER BY d.finished_at DESC, d.deployment DESC LIMIT 1) AS d" \

@@ -16,6 +16,7 @@
 #include "json/builder.h"
 #include "json/render.h"
 #include "json/writer.h"
+#include "mask.h"
 #include "rollback.h"
 #include "schema/schema.h"
 
@@ -89,7 +90,7 @@ read_target(Rollback *rollback)
 		"  WHERE f.bundle = r.bundle AND f.version = r.version AND r.version <> d.version),"
 		" (SELECT f.block_reason FROM promote.bundle_release AS f"
 		"  WHERE f.bundle = d.bundle AND f.version = d.version),"
-		" (SELECT c.params FROM promote.config AS c WHERE c.project = r.project AND c.digest = r.digest), r.kept_marks"
+		" (SELECT c.params FROM promote.config AS c WHERE c.project = r.project AND c.digest = r.digest), " KEPT_OF("r")
 		" FROM promote.instance AS i"
 		" LEFT JOIN LATERAL (SELECT d.revision, d.bundle, d.version FROM promote.deployment AS d"
 		"  WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component"

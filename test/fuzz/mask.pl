@@ -11,7 +11,8 @@
 #
 # Every value is a word or a number that occurs nowhere else, so that the oracle is a search: a value that was marked
 # where it turned up first, by the params as they stand or as they are rendered, is never seen again, whatever became of
-# it; nor is a parameter that no configuration refers to.  One that no marked place refers to any more
+# it; nor is a parameter that no configuration refers to.  What only a deployment has marked, because of the parameters that
+# there were, is not seen from then on in what is asked, while it is nowhere else than where that was deployed from.  One that no marked place refers to any more
 # comes from the environment the next time, and not from where it was marked.  What a release has ceased to mark is not looked at: releases
 # mark more, never less.  What somebody brings along themselves is theirs to see.
 #
@@ -28,7 +29,8 @@ use Fuzz;
 my $fuzz = Fuzz->new(name => 'mask', kept => 'a statement on each line');
 my @corpus = map { s/\s+\z//r } $fuzz->corpus('mask');
 my ($round, $looked, $previews, $masked, $hidden) = (0, 0, 0, 0, 0);
-my (%secret, %codes);    # by value: is it one?
+my (%secret, %later, %codes);    # by value: is it one? has only a deployment marked it?
+my $asked = qr/^out \S+ (?:preview|promote|rollback|rehearse|compare_\w+|config_as_of) /;
 my $word = qr/Z[0-9a-z]{10}Z|77[0-9]{11}/;
 my $project;
 
@@ -45,13 +47,18 @@ sub answered {
 		$secret{$2} = $1 eq 't' if !exists $secret{$2};
 		return;
 	}
+	if ($line =~ /^note u (.*)/) {
+		$later{$1} = 1;
+		return;
+	}
 	my ($who) = $line =~ /^out (\S+ \S+)/;
 	# the owner sees what they like; of what they do the states are looked at
 	$line =~ s/^(out fuzz_owner \S+ refused \w+).*/$1/;
 	$looked++;
 	$masked += () = $line =~ /\(sensitive value\)/g;
 	$codes{"$1 $2"}++ if $line =~ /^out \S+ (\S+) refused (\w+)/;
-	my @seen = grep { $secret{$_} } $line =~ /$word/g;
+	# what was recorded of resources before that is as it was recorded
+	my @seen = ((grep { $secret{$_} } $line =~ /$word/g), grep { $later{$_} && $line =~ $asked } ($line =~ s/ (?:;; )?\(resource,.*?(?= ;; |\z)//gr) =~ /$word/g);
 	$secret{$_} //= 0 for $line =~ /$word/g;
 	return sprintf '%s) has shown %s in round %d: %s', $who // 'listen', $seen[0], $round,
 	  $line =~ s/.*?(.{0,160}$seen[0].{0,80}).*/$1/sr if @seen;
@@ -193,13 +200,21 @@ sub request {
 	  . as('fuzz_promoter', 'cancel', sprintf "SELECT * FROM promote.cancel_request(%s, fuzz.last_request(%s), 'x')", quote($project), quote($project));
 }
 
+sub change_parameters {
+	my ($note, $p) = parameters();
+	return $note . owner('parameters', sprintf 'UPDATE promote.environment SET parameters = %s WHERE project = %s AND environment = %s', $p, quote($project), quote($_[0]));
+}
+
+sub deploy { return owner('deploy', sprintf 'SELECT fuzz.deploy(%s)', instance($_[0])) }
+
 my @ops = (
 	sub { configure('staging') }, sub { configure('staging') }, sub { configure('production') },
 	sub { my $e = pick('staging', 'production'); owner('move', sprintf 'SELECT fuzz.move(%s, ARRAY[%s]::jsonb[])', instance($e), join ',', map { quote($_) } moves()) },
-	sub { my ($note, $p) = parameters(); $note . owner('parameters', sprintf 'UPDATE promote.environment SET parameters = %s WHERE project = %s AND environment = %s', $p, quote($project), quote(pick('staging', 'production'))) },
+	sub { change_parameters(pick('staging', 'production')) },
+	# what is marked while it is deployed, and perhaps not before and after
+	sub { my $e = pick('staging', 'production'); change_parameters($e) . deploy($e) . change_parameters($e) . preview() },
 	(\&preview) x 5, (\&promotion) x 3, \&request,
-	sub { owner('deploy', sprintf 'SELECT fuzz.deploy(%s)', instance(pick('staging', 'production', 'production'))) },
-	sub { owner('deploy', sprintf 'SELECT fuzz.deploy(%s)', instance('production')) },
+	sub { deploy(pick('staging', 'production', 'production')) }, sub { deploy('production') },
 	sub { owner('observe', sprintf 'SELECT fuzz.observe(%s, ARRAY[%s]::jsonb[])', instance('production'), join ',', map { quote($_) } moves()) },
 	sub { owner('adopt', sprintf 'SELECT FROM promote.adopt_drift(%s)', instance('production')) },
 	sub { as('fuzz_promoter', 'rollback', sprintf 'SELECT * FROM promote.rollback_instance(%s)', instance('production')) . note() },
@@ -306,6 +321,20 @@ CREATE FUNCTION fuzz.marked(raw jsonb, rendered jsonb, params_schema jsonb) RETU
                     WHERE promote.jsonb_at_path(rendered, l.path) = l.new_value) AS p
      CROSS JOIN LATERAL (SELECT fuzz.words(promote.jsonb_at_path(raw, p.path))
                          UNION SELECT v #>> '{}' FROM (SELECT promote.jsonb_at_path(rendered, p.path)) AS r (v) WHERE v #>> '{}' ~ '^(Z[0-9a-z]{10}Z|77[0-9]{11})$') AS x (w) $$;
+-- The values that what was deployed of a revision has marked, where they are in no other configuration and no parameter.
+CREATE FUNCTION fuzz.deployed_marks(p text) RETURNS SETOF text LANGUAGE sql AS $$
+    WITH rendered AS (SELECT c.params AS raw, k.params AS rendered, f.params_schema, r.digest, d.rendered_digest, i.name
+                        FROM promote.instance AS i
+                        JOIN promote.revision AS r USING (project, environment, component)
+                        JOIN promote.deployment AS d USING (project, environment, component)
+                        JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest
+                        JOIN promote.config AS k ON k.project = r.project AND k.digest = d.rendered_digest
+                        JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version
+                       WHERE i.project = p AND r.revision = i.revision AND d.revision = r.revision)
+    SELECT DISTINCT w FROM rendered AS o CROSS JOIN LATERAL fuzz.marked(o.raw, o.rendered, o.params_schema) AS w
+     WHERE NOT EXISTS (SELECT FROM promote.environment AS e WHERE e.project = p AND e.parameters::text LIKE '%' || w || '%')
+       AND NOT EXISTS (SELECT FROM promote.config AS c WHERE c.project = p AND c.params::text LIKE '%' || w || '%' AND c.digest NOT IN
+                       (SELECT unnest(ARRAY[s.digest, s.rendered_digest]) FROM rendered AS s WHERE s.name = o.name)) $$;
 -- Of all values that are there now: is it marked?
 CREATE FUNCTION fuzz.note(p text) RETURNS SETOF text LANGUAGE sql AS $$
     WITH now AS (SELECT c.params AS raw, promote.jsonb_render(c.params, e.parameters) AS rendered, f.params_schema
@@ -319,6 +348,8 @@ CREATE FUNCTION fuzz.note(p text) RETURNS SETOF text LANGUAGE sql AS $$
     SELECT 'note t ' || w FROM secret
     UNION ALL
     SELECT 'note f ' || w FROM (SELECT fuzz.words(n.rendered) AS w FROM now AS n UNION SELECT fuzz.words(n.raw) FROM now AS n EXCEPT SELECT w FROM secret) AS x
+    UNION ALL
+    SELECT 'note u ' || v.w FROM fuzz.deployed_marks(p) AS v (w)
     UNION ALL
     SELECT 'note x ' || v.value FROM promote.environment AS e CROSS JOIN LATERAL jsonb_each_text(e.parameters - 'HIDDEN') AS v
      WHERE e.project = p AND v.value NOT IN (SELECT w FROM secret) $$;

@@ -151,6 +151,22 @@ SELECT ok(pg_temp.deploy('ecomm-production-later') > 0, 'deployed');
 UPDATE promote.environment SET parameters = '{"tier": "dev"}' WHERE project = 'ecomm' AND environment = 'production';
 SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-production-later')$$), '%LATER-marked%', '... and so does what runs of it, when the parameter is what it was');
 
+-- ---- ... and what is made of it from then on ----
+SELECT lives_ok(format('SELECT promote.configure_instance(%L, %L, plan => false)', 'ecomm-' || e || '-later', '{}'), 'another one') FROM unnest(ARRAY['staging', 'prod-uswest']) AS e;
+SELECT unalike(pg_temp.as_role('m_viewer', statement), '%LATER-marked%', 'masked as it was when it was deployed: ' || statement)
+  FROM unnest(ARRAY[$$SELECT * FROM promote.compare_instances('ecomm-production-later', 'ecomm-staging-later')$$, $$SELECT * FROM promote.compare_instances('ecomm-staging-later', 'ecomm-production-later')$$,
+    $$SELECT * FROM promote.preview_promotion('ecomm-production-later', 'ecomm-prod-uswest-later')$$, $$SELECT * FROM promote.preview_promotion('ecomm-prod-uswest-later', 'ecomm-production-later', '{"pw": null}')$$]) AS statement;
+SELECT lives_ok($$SELECT promote.plan_instance('ecomm-production-later')$$, 'planned as it is rendered now');
+SELECT is(pg_temp.lines($$SELECT d.deployment, promote.jsonb_digest(c.params) = promote.jsonb_digest('{"tier": "dev", "pw": "LATER-marked"}') FROM promote.deployment AS d JOIN promote.config AS c ON c.project = d.project AND c.digest = d.rendered_digest WHERE d.component = 'later' AND d.environment = 'production' ORDER BY 1 DESC LIMIT 1$$), '(3,t)', 'a deployment that marks nothing itself');
+SELECT unalike(promote.plan_text('ecomm-production-later', 3) || pg_temp.as_role('m_viewer', $$SELECT * FROM promote.compare_deployments('ecomm-production-later/1', 'ecomm-production-later/3')$$), '%LATER-marked%', '... shows nothing more');
+SELECT ok(pg_temp.deploy('ecomm-production-later') > 0, '... nor once it is what runs');
+SELECT is(promote.report_observed('ecomm-production-later', '{"tier": "dev", "pw": "LATER-marked", "note": "LATER-marked"}'::jsonb, 'scan'), 1, 'a copy that has drifted');
+SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift$$) || pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-production-later', state => 'running')$$), '%LATER-marked%', '... is one');
+SELECT matches(pg_temp.as_role('m_promoter', $$SELECT promoted.* FROM promote.promote_instance('ecomm-production-later', 'ecomm-prod-uswest-later') AS promoted$$), '^[(].*sensitive value.*[.]pw.*sensitive', 'a promotion to it shows that there is one');
+SELECT is((SELECT kept_marks FROM promote.revision WHERE environment = 'prod-uswest' AND component = 'later' ORDER BY revision DESC LIMIT 1), '[".pw"]', '... with its marks');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-later', '{"tier": "dev"}', plan => false)$$, 'and edited');
+SELECT is((SELECT kept_marks FROM promote.revision WHERE environment = 'production' AND component = 'later' ORDER BY revision DESC LIMIT 1), '[".pw"]', '... as well');
+
 -- ---- a report that is in another branch than what is made of it ----
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-later', '{"tier": "dev", "pw": "plain-word"}')$$, 'nothing is marked');
 SELECT ok(pg_temp.deploy('ecomm-staging-later') > 0, 'deployed');
