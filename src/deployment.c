@@ -18,7 +18,6 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -118,13 +117,11 @@ row_to_lock(const InstanceKey *key, int32 deployment, Datum *values)
 	.parameters = 4,.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}}
 	static Statement at_once = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
 	static Statement find = LOCK("");
-	char	   *name = psprintf("deployment %d of \"%s\"", deployment, instance_key_name(key));
 
 	deployment_values(key, deployment, values);
 	return (RowToLock) {
 		.table = "deployment",
-		.place = hash_bytes((unsigned char *) name, strlen(name)),
-		.what = name,
+		.what = psprintf("deployment %d of \"%s\"", deployment, instance_key_name(key)),
 		.project = key->project,
 		.at_once = &at_once,
 		.find = &find,

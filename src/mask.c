@@ -480,72 +480,24 @@ mask_document(Mask *mask, const Jsonb *document)
 
 /* ---- what keeps its marks ---- */
 
-static void mark_equal(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other,
-					   const JsonMark *marks, bool marked);
-
-/* The same of what two objects have in common. */
-static void
-mark_equal_pairs(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other,
-				 const JsonMark *marks, bool marked)
-{
-	JsonMarkFrame child = {frame, 0, 0, NULL};
-	JsonJoin	join;
-
-	json_join_init(&join, value, other);
-	while (json_join_next(&join))
-	{
-		if (join.left == NULL || join.right == NULL)
-			continue;
-		child.index = join.left_index;
-		child.node = NULL;
-		mark_equal(&child, join.left, join.right, json_mark_child(marks, join.right_index), marked);
-	}
-}
-
-/* The same of two arrays, by position. */
-static void
-mark_equal_elements(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other,
-					const JsonMark *marks, bool marked)
-{
-	JsonMarkFrame child = {frame, 0, 0, NULL};
-	JsonCursor	left,
-				right;
-	JsonbValue	element,
-				beside;
-
-	json_cursor_init(&left, value->val.binary.data);
-	json_cursor_init(&right, other->val.binary.data);
-	while (json_next_element(&left, &element) && json_next_element(&right, &beside))
-	{
-		child.index = left.next - 1;
-		child.node = NULL;
-		mark_equal(&child, &element, &beside, json_mark_child(marks, child.index), marked);
-	}
-}
-
-/* Mark the leaves that have the same value as the other document has there, where that is marked. */
+/*
+ * Mark the leaves that have the same value as the other document has there, where
+ * that is marked.  A JsonMarkVisitor; its state is a bool: is it by what is around it?
+ */
 static void
 mark_equal(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other,
-		   const JsonMark *marks, bool marked)
+		   const JsonMark *marks, void *state)
 {
+	bool		marked = *(bool *) state || (json_mark_flags(marks) & SCHEMA_SENSITIVE);
+
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
-	marked |= (json_mark_flags(marks) & SCHEMA_SENSITIVE) != 0;
 	if (!marked && json_mark_within(marks) == 0)
 		return;
-	if (json_is_leaf(value) || json_is_leaf(other))
-	{
-		if (marked && json_equal(value, other))
-			json_mark_set(frame, SCHEMA_SENSITIVE);
-		return;
-	}
-	if (json_is_object(value) != json_is_object(other))
-		return;
-	frame->count = json_count(value);
-	if (json_is_object(value))
-		mark_equal_pairs(frame, value, other, marks, marked);
-	else
-		mark_equal_elements(frame, value, other, marks, marked);
+	if (!json_is_leaf(value) && !json_is_leaf(other))
+		json_mark_visit(frame, value, other, marks, mark_equal, &marked);
+	else if (marked && json_equal(value, other))
+		json_mark_set(frame, SCHEMA_SENSITIVE);
 }
 
 /* Mark the leaves whose values are, or hold, one of the secrets. */
@@ -582,6 +534,7 @@ inherited_marks(const Mask *mask, const Jsonb *document, const Secrets *lost)
 	JsonMarkFrame root = {NULL, 0, 0, NULL};
 	JsonbValue	view,
 				other;
+	bool		marked = false;
 	ListCell   *cell;
 
 	json_root(document, &view);
@@ -590,7 +543,7 @@ inherited_marks(const Mask *mask, const Jsonb *document, const Secrets *lost)
 		Origin	   *origin = lfirst(cell);
 
 		json_root(origin->document, &other);
-		mark_equal(&root, &view, &other, origin_marks(mask, origin), false);
+		mark_equal(&root, &view, &other, origin_marks(mask, origin), &marked);
 	}
 	if (lost)
 		mark_held(&root, &view, lost);

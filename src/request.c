@@ -20,7 +20,6 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -136,13 +135,11 @@ request_row(const PromotionRequest *request, Datum *values)
 	.parameters = 2,.types = {TEXTOID, INT4OID}}
 	static Statement at_once = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
 	static Statement find = LOCK("");
-	char	   *name = psprintf("request %d of project \"%s\"", request->number, request->project);
 
 	request_values(request, values);
 	return (RowToLock) {
 		.table = "promotion_request",
-		.place = hash_bytes((unsigned char *) name, strlen(name)),
-		.what = name,
+		.what = psprintf("request %d of project \"%s\"", request->number, request->project),
 		.project = request->project,
 		.at_once = &at_once,
 		.find = &find,

@@ -31,6 +31,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -154,6 +155,13 @@ process_of(TransactionId xid)
 	return BackendXidGetPid(SubTransGetTopmostTransaction(xid));
 }
 
+/* Where those stand who want the row: an object of its table in the lock manager. */
+static uint32
+place_of(const RowToLock *row)
+{
+	return hash_bytes((const unsigned char *) row->what, strlen(row->what));
+}
+
 /* Who holds the row, by its last version that is committed; found: is there one? */
 static Holders
 row_holders(const RowToLock *row, bool *found)
@@ -250,6 +258,17 @@ wait_until(TimestampTz end)
 	spi_set_local("lock_timeout", psprintf(INT64_FORMAT, left));
 }
 
+/* Wait for the first of those who hold a row; where none does, somebody is just letting go of it. */
+static void
+wait_for(const Holders *holders)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (holders->count > 0)
+		XactLockTableWait(holders->xids[0], NULL, NULL, XLTW_None);
+	else
+		pg_usleep(1000);
+}
+
 /* Lock the row if nobody else has it; false where somebody has, or there is none. */
 static bool
 lock_at_once(const RowToLock *row)
@@ -272,23 +291,20 @@ take_row(void *state)
 	RowTaking  *taking = state;
 	const RowToLock *row = taking->row;
 	Oid			table = table_of(row->table);
+	uint32		place = place_of(row);
 	int			level = NewGUCNestLevel();
 
 	wait_until(taking->end);
-	LockDatabaseObject(table, row->place, 0, ExclusiveLock);
+	LockDatabaseObject(table, place, 0, ExclusiveLock);
 	taking->found = true;
 	while (taking->found && !lock_at_once(row))
 	{
 		Holders		holders = row_holders(row, &taking->found);
 
-		CHECK_FOR_INTERRUPTS();
 		wait_until(taking->end);
-		if (holders.count > 0)
-			XactLockTableWait(holders.xids[0], NULL, NULL, XLTW_None);
-		else
-			pg_usleep(1000);	/* somebody is just letting go of it */
+		wait_for(&holders);
 	}
-	UnlockDatabaseObject(table, row->place, 0, ExclusiveLock);
+	UnlockDatabaseObject(table, place, 0, ExclusiveLock);
 	AtEOXact_GUC(false, level);
 }
 
@@ -322,29 +338,29 @@ is_unseen(const RowToLock *row)
  * this transaction's already: who rescues waits for that one, and would for ever.
  */
 static bool
-stand_at(const RowToLock *row, Oid table)
+stand_at(const RowToLock *row, Oid table, uint32 place)
 {
 	bool		found;
 
-	if (ConditionalLockDatabaseObject(table, row->place, 0, ShareLock))
+	if (ConditionalLockDatabaseObject(table, place, 0, ShareLock))
 		return true;
 	if (row_holders(row, &found).own)
 		return false;
-	LockDatabaseObject(table, row->place, 0, ShareLock);
+	LockDatabaseObject(table, place, 0, ShareLock);
 	return true;
 }
 
 /* Lock a row if nobody else has it, from where those stand who want it; else who has it, and whether there is one. */
 static bool
-try_row(const RowToLock *row, Oid table, Holders *holders, bool *found)
+try_row(const RowToLock *row, Oid table, uint32 place, Holders *holders, bool *found)
 {
-	bool		stands = stand_at(row, table);
+	bool		stands = stand_at(row, table, place);
 	bool		locked = lock_at_once(row);
 
 	if (!locked)
 		*holders = row_holders(row, found);
 	if (stands)
-		UnlockDatabaseObject(table, row->place, 0, ShareLock);
+		UnlockDatabaseObject(table, place, 0, ShareLock);
 	return locked;
 }
 
@@ -358,25 +374,22 @@ bool
 row_lock(const RowToLock *row)
 {
 	Oid			table = table_of(row->table);
+	uint32		place = place_of(row);
 	Holders		holders;
 	bool		found = true;
 	bool		locked;
 
 	has_rows = true;
-	if (try_row(row, table, &holders, &found))
+	if (try_row(row, table, place, &holders, &found))
 		return true;
-	LockDatabaseObject(table, row->place, QUEUE, ExclusiveLock);
-	while (!(locked = try_row(row, table, &holders, &found)) && found)
+	LockDatabaseObject(table, place, QUEUE, ExclusiveLock);
+	while (!(locked = try_row(row, table, place, &holders, &found)) && found)
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (holders.count > 0)
-			XactLockTableWait(holders.xids[0], NULL, NULL, XLTW_None);
-		else if (is_unseen(row))
+		if (holders.count == 0 && is_unseen(row))
 			break;
-		else
-			pg_usleep(1000);	/* somebody is just letting go of it */
+		wait_for(&holders);
 	}
-	UnlockDatabaseObject(table, row->place, QUEUE, ExclusiveLock);
+	UnlockDatabaseObject(table, place, QUEUE, ExclusiveLock);
 	return locked;
 }
 

@@ -13,8 +13,7 @@
 typedef struct RowToLock
 {
 	const char *table;			/* of promote's */
-	uint32		place;			/* where those stand who want it: a hash of its key */
-	const char *what;			/* for people */
+	const char *what;			/* its name for people, which no other row has */
 	const char *project;		/* that it is of */
 	Statement  *at_once;		/* locks it unless another has it: SKIP LOCKED */
 	Statement  *find;			/* its ctid */

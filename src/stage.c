@@ -21,7 +21,6 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 
@@ -82,13 +81,11 @@ instance_row(const InstanceKey *key, bool for_update, Datum *values)
 	static Statement share = LOCK(" FOR SHARE SKIP LOCKED");
 	static Statement update = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
 	static Statement find = LOCK("");
-	const char *name = instance_key_name(key);
 
 	instance_key_values(key, values);
 	return (RowToLock) {
 		.table = "instance",
-		.place = hash_bytes((const unsigned char *) name, strlen(name)),
-		.what = psprintf("\"%s\"", name),
+		.what = psprintf("\"%s\"", instance_key_name(key)),
 		.project = key->project,
 		.at_once = for_update ? &update : &share,
 		.find = &find,

@@ -45,9 +45,10 @@ json_mark_set(JsonMarkFrame *frame, uint32 flags)
 		up->node->below |= flags;
 }
 
-/* Unite the marks of objects, key by key. */
+/* Visit the members that two objects have in common, by key. */
 static void
-unite_pairs(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other, const JsonMark *from)
+visit_pairs(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other, const JsonMark *from,
+			JsonMarkVisitor visit, void *state)
 {
 	JsonMarkFrame child = {frame, 0, 0, NULL};
 	JsonJoin	join;
@@ -59,13 +60,14 @@ unite_pairs(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *oth
 			continue;
 		child.index = join.left_index;
 		child.node = NULL;
-		json_mark_unite(&child, join.left, join.right, json_mark_child(from, join.right_index));
+		visit(&child, join.left, join.right, json_mark_child(from, join.right_index), state);
 	}
 }
 
-/* Unite the marks of arrays, by position. */
+/* The same of two arrays, by position. */
 static void
-unite_elements(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other, const JsonMark *from)
+visit_elements(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other, const JsonMark *from,
+			   JsonMarkVisitor visit, void *state)
 {
 	JsonMarkFrame child = {frame, 0, 0, NULL};
 	JsonCursor	left,
@@ -79,8 +81,32 @@ unite_elements(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *
 	{
 		child.index = left.next - 1;
 		child.node = NULL;
-		json_mark_unite(&child, &element, &beside, json_mark_child(from, right.next - 1));
+		visit(&child, &element, &beside, json_mark_child(from, right.next - 1), state);
 	}
+}
+
+/*
+ * Visit what two containers have in common, with the frame of the one and the
+ * marks of the other; nothing where they are not of one kind.
+ */
+void
+json_mark_visit(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other, const JsonMark *from,
+				JsonMarkVisitor visit, void *state)
+{
+	frame->count = json_count(value);
+	if (json_is_leaf(other) || json_is_object(value) != json_is_object(other))
+		return;
+	if (json_is_object(value))
+		visit_pairs(frame, value, other, from, visit, state);
+	else
+		visit_elements(frame, value, other, from, visit, state);
+}
+
+/* Visitor of what is united. */
+static void
+unite(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other, const JsonMark *from, void *state)
+{
+	json_mark_unite(frame, value, other, from);
 }
 
 /*
@@ -104,10 +130,6 @@ json_mark_unite(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue 
 	frame->count = json_count(value);
 	if (from->flags)
 		json_mark_set(frame, from->flags);
-	if (from->below == 0 || json_is_leaf(other) || json_is_object(value) != json_is_object(other))
-		return;
-	if (json_is_object(value))
-		unite_pairs(frame, value, other, from);
-	else
-		unite_elements(frame, value, other, from);
+	if (from->below != 0)
+		json_mark_visit(frame, value, other, from, unite, NULL);
 }

@@ -34,7 +34,13 @@ typedef struct JsonMarkFrame
 	JsonMark   *node;
 } JsonMarkFrame;
 
+/* What is done at a place that two documents have: with the frame of the one's, and the marks of the other's. */
+typedef void (*JsonMarkVisitor) (JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other,
+								 const JsonMark *from, void *state);
+
 extern void json_mark_set(JsonMarkFrame *frame, uint32 flags);
+extern void json_mark_visit(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other,
+							const JsonMark *from, JsonMarkVisitor visit, void *state);
 extern void json_mark_unite(JsonMarkFrame *frame, const JsonbValue *value,
 							const JsonbValue *other, const JsonMark *from);
 
