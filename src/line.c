@@ -20,21 +20,34 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "storage/lock.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+
+#define NUMBER 1				/* of the places in the lock manager those that stand for a stop's number */
 
 PG_FUNCTION_INFO_V1(promote_stop_line);
 PG_FUNCTION_INFO_V1(promote_resume_line);
 PG_FUNCTION_INFO_V1(promote_guard_line_stop);
 
 /*
- * Let nobody else stop or lift anything until the end of the transaction, and
- * find the projects concerned.  Nothing is locked that who deploys could hold:
- * the chains that are appended to are the line's own.  Raises PM_NOT_FOUND and
- * PM_HELD.  Returns their names.
+ * Let nobody else stop or lift that line until the end of the transaction, nor
+ * all of them: who is about one project waits for who is about that one or about
+ * everything.  Nothing is locked that who deploys could hold: the chains that are
+ * appended to are the line's own.  Raises PM_HELD.
  */
+static void
+take_line(const char *project)
+{
+	Oid			table = get_relname_relid("line_stop", get_namespace_oid("promote", false));
+
+	rescue_object(table, 0, project ? ShareLock : ExclusiveLock, "the line of everything", NULL);
+	if (project)
+		rescue_object(table, rescue_place(project), ExclusiveLock, psprintf("the line of project \"%s\"", project), project);
+}
+
+/* Take the line, and find the names of the projects concerned.  Raises PM_NOT_FOUND and PM_HELD. */
 static List *
 lock_line(const char *project)
 {
@@ -44,12 +57,11 @@ lock_line(const char *project)
 		.parameters = 1,
 		.types = {TEXTOID}
 	};
-	Oid			table = get_relname_relid("line_stop", get_namespace_oid("promote", false));
 	Datum		values[1];
 	bool		nulls[1];
 	List	   *names = NIL;
 
-	rescue_object(table, 0, ExclusiveLock, "the line", NULL);
+	take_line(project);
 	values[0] = text_or_null(project, nulls);
 	spi_push_latest();
 	statement_run(&projects, values, nulls, true);
@@ -99,6 +111,21 @@ last_stop(void)
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
 }
 
+/*
+ * A number that no other stop has, nor gets before the transaction is over: who
+ * stops another project's line at the same time goes on to the next one.
+ */
+static int32
+take_number(void)
+{
+	Oid			table = get_relname_relid("line_stop", get_namespace_oid("promote", false));
+	int32		stop = last_stop() + 1;
+
+	while (!ConditionalLockDatabaseObject(table, stop, NUMBER, ExclusiveLock) || last_stop() >= stop)
+		stop = Max(stop, last_stop()) + 1;
+	return stop;
+}
+
 /* Write down that the line is stopped; returns the number. */
 static int32
 write_stop(const char *project, const char *reason)
@@ -108,7 +135,7 @@ write_stop(const char *project, const char *reason)
 		.parameters = 3,
 		.types = {INT4OID, TEXTOID, TEXTOID}
 	};
-	int32		stop = last_stop() + 1;
+	int32		stop = take_number();
 	bool		nulls[3] = {false};
 	Datum		values[3] = {Int32GetDatum(stop), (Datum) 0, CStringGetTextDatum(reason)};
 

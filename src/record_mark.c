@@ -44,6 +44,7 @@ typedef struct Chain
 /* In memory of the transaction; NULL: nothing is marked. */
 static HTAB *chains = NULL;
 
+/* The hash of a chain's names.  A HashValueFunc. */
 static uint32
 hash_chain(const void *key, Size size)
 {
@@ -52,6 +53,7 @@ hash_chain(const void *key, Size size)
 	return string_hash(chain->project, NAMEDATALEN) ^ hash_bytes((const unsigned char *) chain->subject, strlen(chain->subject));
 }
 
+/* 0 where two chains have the same names.  A HashCompareFunc. */
 static int
 match_chain(const void *a, const void *b, Size size)
 {

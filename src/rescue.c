@@ -155,11 +155,11 @@ process_of(TransactionId xid)
 	return BackendXidGetPid(SubTransGetTopmostTransaction(xid));
 }
 
-/* Where those stand who want the row: an object of its table in the lock manager. */
-static uint32
-place_of(const RowToLock *row)
+/* Where those stand who want what has that name: the number of an object in the lock manager, which is not 0. */
+uint32
+rescue_place(const char *name)
 {
-	return hash_bytes((const unsigned char *) row->what, strlen(row->what));
+	return hash_bytes((const unsigned char *) name, strlen(name)) | 1;
 }
 
 /* Who holds the row, by its last version that is committed; found: is there one? */
@@ -291,7 +291,7 @@ take_row(void *state)
 	RowTaking  *taking = state;
 	const RowToLock *row = taking->row;
 	Oid			table = table_of(row->table);
-	uint32		place = place_of(row);
+	uint32		place = rescue_place(row->what);
 	int			level = NewGUCNestLevel();
 
 	wait_until(taking->end);
@@ -374,7 +374,7 @@ bool
 row_lock(const RowToLock *row)
 {
 	Oid			table = table_of(row->table);
-	uint32		place = place_of(row);
+	uint32		place = rescue_place(row->what);
 	Holders		holders;
 	bool		found = true;
 	bool		locked;
@@ -455,7 +455,7 @@ object_processes(Oid class, uint32 object)
 	static Statement read = {
 		.text = "SELECT DISTINCT l.pid FROM pg_catalog.pg_locks AS l WHERE l.locktype = 'object'"
 		" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())"
-		" AND l.classid = $1 AND l.objid = $2 AND l.granted AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY l.pid LIMIT $3",
+		" AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 0 AND l.granted AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY l.pid LIMIT $3",
 		.parameters = 3,
 		.types = {OIDOID, OIDOID, INT4OID}
 	};
@@ -549,7 +549,14 @@ holds_one_of(const char *table, SPITupleTable *rows, int32 pid)
 	return held;
 }
 
-/* Does the session hold instances, deployments that run, or requests of the project? */
+/* Does the session hold the line of the project? */
+static bool
+holds_line(int32 pid, const char *project)
+{
+	return list_member_int(object_processes(table_of("line_stop"), rescue_place(project)), pid);
+}
+
+/* Does the session hold instances, deployments that run, requests, or the line of the project? */
 static bool
 holds_of_project(int32 pid, const char *project)
 {
@@ -560,7 +567,7 @@ holds_of_project(int32 pid, const char *project)
 		{.text = "SELECT r.ctid FROM promote.promotion_request AS r WHERE r.project = $1",.parameters = 1,.types = {TEXTOID}}
 	};
 	Datum		values[1] = {CStringGetTextDatum(project)};
-	bool		held = false;
+	bool		held = holds_line(pid, project);
 
 	spi_push_latest();
 	for (int i = 0; i < lengthof(tables) && !held; i++)
@@ -607,7 +614,7 @@ promote_end_session(PG_FUNCTION_ARGS)
 	check_session(pid);
 	spi_enter(&scope);
 	if (project ? !holds_of_project(pid, project) : !holds_anything(pid))
-		refuse_end(PM_NOT_FOUND, pid, project ? psprintf("It holds no instance, no deployment and no request of project \"%s\".", project) :
+		refuse_end(PM_NOT_FOUND, pid, project ? psprintf("It holds no instance, no deployment, no request and no line of project \"%s\".", project) :
 				   "It holds nothing here.");
 	record_end(pid, project, reason);
 	ended = DatumGetBool(DirectFunctionCall2(pg_terminate_backend, Int32GetDatum(pid), Int64GetDatum(END_TIMEOUT)));

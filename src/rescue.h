@@ -21,6 +21,7 @@ typedef struct RowToLock
 } RowToLock;
 
 extern void rescue_init(void);
+extern uint32 rescue_place(const char *name);
 extern bool row_lock(const RowToLock *row);
 extern bool row_rescue(const RowToLock *row);
 extern bool rescue_has_rows(void);

@@ -316,7 +316,7 @@ ask($adm, q{RESET statement_timeout; SET promote.rescue_timeout = '1s';});
 my $other = connect_as('other_adm');
 my $reader = connect_as('dep');
 like(told($other, "SELECT promote.end_session($dep->{backend}, 'why', 'shop')"), qr/^PM701/, 'who is not admin ends nobody');
-like(told($other, "SELECT promote.end_session($dep->{backend}, 'why', 'other')"), qr/^PM002\|.*It holds no instance, no deployment and no request of project "other"/, '... nor who is admin elsewhere');
+like(told($other, "SELECT promote.end_session($dep->{backend}, 'why', 'other')"), qr/^PM002\|.*It holds no instance, no deployment, no request and no line of project "other"/, '... nor who is admin elsewhere');
 like(told($adm, "SELECT promote.end_session($dep->{backend}, 'why')"), qr/^PM701/, '... nor of everything');
 like(told($reader, "SELECT promote.end_session($dep->{backend}, 'why', 'shop')"), qr/^PM701/, '... nor who deploys');
 like(told($adm, "SELECT promote.end_session($reader->{backend}, 'why', 'shop')"), qr/^PM002/, 'who holds nothing is not ended');
@@ -382,11 +382,21 @@ is($told, 'PM611 rules that others are just changing is held by others', 'who wa
 cmp_ok($took, '<', 4, '... in time');
 is(ask($root, "SELECT promote.end_session($stuck->{backend}, 'it does not come to its end');"), 't', '... and ends it');
 
-# two who stop: the second says whom it waits for
-ask($root, q{BEGIN; SELECT FROM promote.stop_line('fire', 'shop');});
-($took, $told) = timed('stop', sub { told($other, q{SET LOCAL promote.rescue_timeout = '1s'; SELECT FROM promote.stop_line('flood', 'other')}) });
-like($told, qr/^PM611\|the line is held by others\|Process $root->{backend} of role "postgres"/, 'a stop that waits for a stop says whom for');
+# two who stop: of different projects they do not wait for each other; of one the second says whom it waits for
+ask($adm, q{BEGIN; SELECT FROM promote.stop_line('fire', 'shop');});
+my $stop = ask($adm, q{SELECT max(stop) FROM promote.line_stop;});
+($took, $told) = timed('stop', sub { ask($other, q{SELECT stop FROM promote.stop_line('flood', 'other');}) });
+is($told, $stop + 1, 'a stop of another project has the next number');
+cmp_ok($took, '<', 2, '... at once');
+like(told($root, q{SET promote.rescue_timeout = '1s'; SELECT FROM promote.stop_line('war', 'shop')}),
+	qr/^PM611\|the line of project "shop" is held by others\|Process $adm->{backend} .*end_session\($adm->{backend}, 'why', 'shop'\)/, 'one of the same project says whom it waits for');
+like(told($root, q{SELECT FROM promote.stop_line('war')}), qr/^PM611\|the line of everything is held by others\|Process $adm->{backend} /, '... and so does one of everything');
+like(told($other, "SELECT promote.end_session($adm->{backend}, 'why', 'other')"), qr/^PM002/, 'who is admin elsewhere does not end it');
+is(ask($root, "SELECT promote.end_session($adm->{backend}, 'it holds the line', 'shop');"), 't', '... but who is admin there');
+is(ask($root, q{SELECT stop FROM promote.stop_line('war', 'shop');}), $stop + 2, 'a number is given once');
+is(ask($root, q{BEGIN; SELECT project IS NULL FROM promote.stop_line('war');}), 't', 'everything is stopped');
+like(told($other, q{SET LOCAL promote.rescue_timeout = '1s'; SELECT FROM promote.resume_line('other')}), qr/^PM611\|the line of everything is held by others\|Process $root->{backend} of role "postgres"/, '... and who goes on with one project says whom that waits for');
 ask($root, 'COMMIT;');
 is(sql('SELECT count(*) FROM promote.verify_audit()'), 0, 'the log is whole');
-bye($_) for $adm, $other, $reader, $root, $dep;
+bye($_) for $other, $reader, $root, $dep;
 done_testing();
