@@ -45,7 +45,7 @@ struct Mask
 	MemoryContext context;		/* that it lives in, with its documents */
 	List	   *schemas;		/* Jsonb *; the first one says what is immutable */
 	List	   *origins;		/* Origin * */
-	bool		has_kept;
+	bool		has_kept;		/* are there paths that keep marks, whatever the schemas say? */
 	Secrets    *secrets;		/* marked values; NULL: not gathered yet */
 };
 
@@ -97,6 +97,20 @@ find_origin(const Mask *mask, const Jsonb *document)
 	return NULL;
 }
 
+/* Are paths among what keeps marks?  They come first. */
+static bool
+has_paths(const Jsonb *kept)
+{
+	JsonbValue	array,
+				first;
+
+	json_root(kept, &array);
+	if (json_count(&array) == 0)
+		return false;
+	json_view_child(array.val.binary.data, 0, &first);
+	return first.type == jbvString;
+}
+
 /* Make a document an origin, with what keeps marks in it. */
 static Origin *
 add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept)
@@ -112,7 +126,7 @@ add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept)
 	if (kept)
 	{
 		origin->kept = lappend(origin->kept, unconstify(Jsonb *, kept));
-		mask->has_kept = true;
+		mask->has_kept |= has_paths(kept);
 	}
 	return origin;
 }
