@@ -60,24 +60,27 @@ REVOKE ALL ON FUNCTION promote.guard_problems() FROM PUBLIC;
 COMMENT ON FUNCTION promote.guard_problems() IS
 'Triggers that are not as CREATE EXTENSION has made them, foreign keys that are not enforced, and the statements that mend that';
 
-CREATE FUNCTION promote.recorded_rows(subject text DEFAULT NULL)
+CREATE FUNCTION promote.recorded_rows(subject text DEFAULT NULL, project text DEFAULT NULL)
     RETURNS TABLE (project text, subject text, name text, digest text, open boolean)
     LANGUAGE c STABLE PARALLEL UNSAFE ROWS 1000
     AS 'MODULE_PATHNAME', 'promote_recorded_rows';
-REVOKE ALL ON FUNCTION promote.recorded_rows(text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.recorded_rows(text) IS
-'The rows of all tables as the audit log would have them now, with the subject whose chain tells of them, or those of one subject: what they are called there, their digest, and whether nothing has to tell of them yet';
+REVOKE ALL ON FUNCTION promote.recorded_rows(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.recorded_rows(text, text) IS
+'The rows of all tables as the audit log would have them now, with the subject whose chain tells of them, or those of one subject, or of one project: what they are called there, their digest, and whether nothing has to tell of them yet';
 
--- What is about one subject, or about all, as a function that the planner takes apart: by keys in the one case, as a whole
--- in the other.  One that asked for "$1 IS NULL OR subject = $1" would read the whole log for one instance.
+-- What is about one subject, one project, or about all, as functions that the planner takes apart: by keys in the one case,
+-- as a whole in the other.  One that asked for "$1 IS NULL OR subject = $1" would read the whole log for one instance.
 
-CREATE FUNCTION promote.audit_of(subject text)
+CREATE FUNCTION promote.audit_of(subject text, project text)
     RETURNS TABLE (project text, subject text, seq bigint, at timestamptz, actor text, database_role text, event text,
                    data jsonb, rows jsonb, previous_hash bytea, hash bytea)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
         SELECT a.project, a.subject, a.seq, a.at, a.actor, a.database_role, a.event, a.data, a.rows, a.previous_hash, a.hash
-          FROM promote.audit_log AS a WHERE $1 IS NULL
+          FROM promote.audit_log AS a WHERE $1 IS NULL AND $2 IS NULL
+        UNION ALL
+        SELECT a.project, a.subject, a.seq, a.at, a.actor, a.database_role, a.event, a.data, a.rows, a.previous_hash, a.hash
+          FROM promote.audit_log AS a WHERE $1 IS NULL AND a.project = $2
         UNION ALL
         -- the projects of the log, one look into the index for each
         SELECT a.project, a.subject, a.seq, a.at, a.actor, a.database_role, a.event, a.data, a.rows, a.previous_hash, a.hash
@@ -92,28 +95,30 @@ CREATE FUNCTION promote.audit_of(subject text)
                                     c.previous_hash, c.hash
                                FROM promote.audit_log AS c
                               WHERE c.project = p.project AND c.subject = $1 ORDER BY c.seq OFFSET 0) AS a
-         WHERE $1 IS NOT NULL;
+         WHERE $1 IS NOT NULL AND ($2 IS NULL OR p.project = $2);
     END;
-REVOKE ALL ON FUNCTION promote.audit_of(text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.audit_of(text) IS
-'The audit rows of a subject, by the index; NULL: all';
+REVOKE ALL ON FUNCTION promote.audit_of(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.audit_of(text, text) IS
+'The audit rows of a subject, of a project, or of one in the other, by the index; NULL: all';
 
-CREATE FUNCTION promote.instances_of(subject text)
+CREATE FUNCTION promote.instances_of(subject text, project text)
     RETURNS TABLE (project text, environment text, component text, name text)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
-        SELECT i.project, i.environment, i.component, i.name FROM promote.instance AS i WHERE $1 IS NULL
+        SELECT i.project, i.environment, i.component, i.name FROM promote.instance AS i WHERE $1 IS NULL AND $2 IS NULL
         UNION ALL
-        SELECT i.project, i.environment, i.component, i.name FROM promote.instance AS i WHERE i.name = $1;
+        SELECT i.project, i.environment, i.component, i.name FROM promote.instance AS i WHERE $1 IS NULL AND i.project = $2
+        UNION ALL
+        SELECT i.project, i.environment, i.component, i.name FROM promote.instance AS i WHERE i.name = $1 AND ($2 IS NULL OR i.project = $2);
     END;
-REVOKE ALL ON FUNCTION promote.instances_of(text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.instances_of(text) IS
-'The instance of that name; NULL: all';
+REVOKE ALL ON FUNCTION promote.instances_of(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.instances_of(text, text) IS
+'The instance of that name, or all of a project; NULL: all';
 
 -- With the rights of who calls it, which are enough only for the owner: promote.verify_audit does.  How long it takes
 -- does not hang on statistics, of which there are none after a restore: what is many is joined FULL, which is never done
 -- by nested loops, and all else is looked up by a whole key.
-CREATE FUNCTION promote.audit_problems(subject text)
+CREATE FUNCTION promote.audit_problems(subject text, project text)
     RETURNS TABLE (project text, subject text, seq bigint, problem text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = on
     BEGIN ATOMIC
@@ -122,7 +127,7 @@ CREATE FUNCTION promote.audit_problems(subject text)
           FROM (SELECT a.*,
                        pg_catalog.lag(a.seq, 1, 0::bigint) OVER chain AS before,
                        pg_catalog.lag(a.hash) OVER chain AS hash_before
-                  FROM promote.audit_of($1) AS a
+                  FROM promote.audit_of($1, $2) AS a
                 WINDOW chain AS (PARTITION BY a.project, a.subject ORDER BY a.seq)) AS c
          CROSS JOIN LATERAL (
             SELECT 'the row was changed: its hash is not that of its columns' AS problem
@@ -163,16 +168,16 @@ CREATE FUNCTION promote.audit_problems(subject text)
                        ELSE 'the row is not what it records' END
           FROM (SELECT DISTINCT ON (m.project, m.subject, m.name) m.project, m.subject, m.name, m.seq, m.digest
                   FROM (SELECT a.project, a.subject, r.name, a.seq, r.digest
-                          FROM promote.audit_of($1) AS a
+                          FROM promote.audit_of($1, $2) AS a
                          CROSS JOIN LATERAL pg_catalog.jsonb_each_text(a.rows) AS r (name, digest)
                          WHERE r.name <> 'salt'
                         UNION ALL
                         SELECT a.project, a.subject, a.subject, a.seq,
                                pg_catalog.encode(promote.jsonb_digest(a.data -> 'after'), 'hex')
-                          FROM promote.audit_of($1) AS a
+                          FROM promote.audit_of($1, $2) AS a
                          WHERE a.data ? 'after' OR a.data ? 'before') AS m
                  ORDER BY m.project, m.subject, m.name, m.seq DESC) AS l
-          FULL JOIN promote.recorded_rows($1) AS n
+          FULL JOIN promote.recorded_rows($1, $2) AS n
             ON n.project = l.project AND n.subject = l.subject AND n.name = l.name
          WHERE l.digest IS DISTINCT FROM n.digest AND NOT (l.digest IS NULL AND n.open)
         UNION ALL
@@ -180,13 +185,13 @@ CREATE FUNCTION promote.audit_problems(subject text)
         SELECT k.project, w.subject, NULL, w.what || ': its configuration is not there or was changed'
           FROM (SELECT h.project, h.digest, pg_catalog.array_agg(h.subject) AS subjects, pg_catalog.array_agg(h.what) AS whats
                   FROM (SELECT i.project, i.name AS subject, 'revision ' || r.revision AS what, r.digest
-                          FROM promote.instances_of($1) AS i
+                          FROM promote.instances_of($1, $2) AS i
                          CROSS JOIN LATERAL (SELECT v.revision, v.digest FROM promote.revision AS v
                                               WHERE v.project = i.project AND v.environment = i.environment
                                                 AND v.component = i.component OFFSET 0) AS r
                         UNION ALL
                         SELECT i.project, i.name, 'deployment ' || d.deployment, d.rendered_digest
-                          FROM promote.instances_of($1) AS i
+                          FROM promote.instances_of($1, $2) AS i
                          CROSS JOIN LATERAL (SELECT e.deployment, e.rendered_digest FROM promote.deployment AS e
                                               WHERE e.project = i.project AND e.environment = i.environment
                                                 AND e.component = i.component OFFSET 0) AS d) AS h
@@ -197,7 +202,7 @@ CREATE FUNCTION promote.audit_problems(subject text)
         UNION ALL
         -- instances are where their history has brought them
         SELECT o.project, o.name, NULL, 'the instance does not say what its history says'
-          FROM promote.instances_of($1) AS o
+          FROM promote.instances_of($1, $2) AS o
          CROSS JOIN LATERAL (SELECT i.* FROM promote.instance AS i
                               WHERE i.project = o.project AND i.environment = o.environment AND i.component = o.component) AS i
           LEFT JOIN LATERAL (SELECT r.revision, r.version_constraint, r.release_channel FROM promote.revision AS r
@@ -227,7 +232,7 @@ CREATE FUNCTION promote.audit_problems(subject text)
         UNION ALL
         -- and what waits comes to its turn
         SELECT i.project, i.name, NULL, 'its queue stands still: deployments wait, and none is due'
-          FROM promote.instances_of($1) AS i
+          FROM promote.instances_of($1, $2) AS i
          CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS waiting,
                                     pg_catalog.count(d.due_at) FILTER (WHERE pg_catalog.isfinite(d.due_at)) AS due
                                FROM promote.deployment AS d
@@ -238,7 +243,7 @@ CREATE FUNCTION promote.audit_problems(subject text)
         -- projects have counted their requests, and say where their last pruning is told of
         SELECT p.project, p.project, NULL, 'the project does not say how many requests it had, or where its last pruning is'
           FROM promote.project AS p
-         WHERE ($1 IS NULL OR p.project = $1)
+         WHERE ($1 IS NULL OR p.project = $1) AND ($2 IS NULL OR p.project = $2)
            AND (p.request <> COALESCE((SELECT r.request FROM promote.promotion_request AS r WHERE r.project = p.project
                                         ORDER BY r.request DESC LIMIT 1), 0)
                 OR p.pruned IS DISTINCT FROM (SELECT pg_catalog.max(a.seq) FROM promote.audit_log AS a
@@ -252,20 +257,21 @@ CREATE FUNCTION promote.audit_problems(subject text)
             ON s.pattern = b.pattern
          WHERE (s.pattern IS NULL OR b.pattern IS NULL OR s.description IS DISTINCT FROM b.description
                 OR s.like_pattern <> promote.type_pattern(b.pattern))
-           AND ($1 IS NULL OR $1 = 'stateful_type ' || COALESCE(b.pattern, s.pattern) || '/t')
+           AND ($1 IS NULL OR $1 = 'stateful_type ' || COALESCE(b.pattern, s.pattern) || '/t') AND $2 IS NULL
         UNION ALL
         SELECT '*', 'trigger ' || g.trigger_name || ' of ' || g.table_name, NULL, g.problem || ': see promote.restore_guards'
           FROM promote.guard_problems() AS g
-         WHERE $1 IS NULL
+         WHERE $1 IS NULL AND $2 IS NULL
         UNION ALL
-        SELECT NULL, $1, NULL, 'there is no such instance, and nothing is recorded of it'
-         WHERE $1 IS NOT NULL
-           AND NOT EXISTS (SELECT FROM promote.audit_of($1))
-           AND NOT EXISTS (SELECT FROM promote.instance i WHERE i.name = $1)
+        SELECT $2, $1, NULL, CASE WHEN $1 IS NULL THEN 'there is no such project, and nothing is recorded of it'
+                                  ELSE 'there is no such instance, and nothing is recorded of it' END
+         WHERE ($1 IS NOT NULL OR $2 IS NOT NULL)
+           AND NOT EXISTS (SELECT FROM promote.audit_of($1, $2))
+           AND NOT EXISTS (SELECT FROM promote.instances_of($1, $2))
         ORDER BY 1, 2, 3;
     END;
-REVOKE ALL ON FUNCTION promote.audit_problems(text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.audit_problems(text) IS
+REVOKE ALL ON FUNCTION promote.audit_problems(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.audit_problems(text, text) IS
 'What promote.verify_audit returns to those who may ask it';
 
 CREATE FUNCTION promote.restore_guards()
@@ -276,13 +282,13 @@ REVOKE ALL ON FUNCTION promote.restore_guards() FROM PUBLIC;
 COMMENT ON FUNCTION promote.restore_guards() IS
 'Makes the triggers that guard and record what they were when the extension was created, and returns those that were not. For the owner of the tables; recorded';
 
-CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL)
+CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL, project text DEFAULT NULL)
     RETURNS TABLE (project text, subject text, seq bigint, problem text)
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_verify_audit';
-REVOKE ALL ON FUNCTION promote.verify_audit(text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.verify_audit(text) IS
-'What is wrong with the record of one subject or of all: a row per problem, none where every chain is whole, every row of every table is recorded as it stands, with its configuration, every instance is where its history has brought it, and every guard stands';
+REVOKE ALL ON FUNCTION promote.verify_audit(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.verify_audit(text, text) IS
+'What is wrong with the record of one subject, of one project or of all: a row per problem, none where every chain is whole, every row of every table is recorded as it stands, with its configuration, every instance is where its history has brought it, and every guard stands';
 
 CREATE FUNCTION promote.audit_head(project text DEFAULT NULL)
     RETURNS TABLE (project text, subject text, seq bigint, hash bytea)

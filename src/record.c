@@ -57,20 +57,20 @@ PG_FUNCTION_INFO_V1(promote_record_deletion);
 /* The chains that the events of verbs are in. */
 static const ChainKind kinds[] = {
 	{"instance", "%s-%s-%s", {"project", "environment", "component"},
-		" WHERE t.project = pg_catalog.split_part($1, '-', 1)"
+		" AND t.project = pg_catalog.split_part($1, '-', 1)"
 		" AND t.environment = pg_catalog.substring($1, '^[^-]*-(.*)-[^-]*$')"
 		" AND t.component = pg_catalog.substring($1, '-([^-]*)$')"
 	},
 	{"request", "request %s/%s", {"project", "request"},
-		" WHERE t.project = pg_catalog.substring($1, '^request ([a-z0-9_]+)/[0-9]{1,9}$')"
+		" AND t.project = pg_catalog.substring($1, '^request ([a-z0-9_]+)/[0-9]{1,9}$')"
 		" AND t.request = pg_catalog.substring($1, '^request [a-z0-9_]+/([0-9]{1,9})$')::pg_catalog.int4"
 	},
 	{"release", "bundle_release %s/%s", {"bundle", "version"},
-		" WHERE t.bundle = pg_catalog.substring($1, '^bundle_release ([^/]+)/')"
+		" AND t.bundle = pg_catalog.substring($1, '^bundle_release ([^/]+)/')"
 		" AND t.version = pg_catalog.substring($1, '^bundle_release [^/]+/(.+)$')"
 	},
 	{"line", "line %s", {"project"},
-		" WHERE COALESCE(t.project, '" AUDIT_NO_PROJECT "') = pg_catalog.substring($1, '^line (.*)$')"
+		" AND COALESCE(t.project, '" AUDIT_NO_PROJECT "') = pg_catalog.substring($1, '^line (.*)$')"
 	}
 };
 
@@ -204,12 +204,20 @@ row_name(Relation table, HeapTuple row)
 	return subject_of(table, &key);
 }
 
-/* The project whose log a row belongs to; a column of that name that the table's owner has added says nothing of it. */
-static const char *
-row_project(Relation table, const Trigger *trigger, const ChainKind *kind, HeapTuple row)
+/* Do the rows that a trigger records belong to projects?  A column of that name that the table's owner has added says nothing of it. */
+bool
+record_has_project(const Trigger *trigger)
 {
-	bool		has_project = kind ? strcmp(kind->columns[0], "project") == 0 : records(trigger, "project");
-	char	   *project = has_project ?
+	const ChainKind *kind = record_kind(trigger);
+
+	return kind ? strcmp(kind->columns[0], "project") == 0 : records(trigger, "project");
+}
+
+/* The project whose log a row belongs to. */
+static const char *
+row_project(Relation table, const Trigger *trigger, HeapTuple row)
+{
+	char	   *project = record_has_project(trigger) ?
 		SPI_getvalue(row, RelationGetDescr(table), SPI_fnumber(RelationGetDescr(table), "project")) : NULL;
 
 	return project ? project : AUDIT_NO_PROJECT;
@@ -238,7 +246,7 @@ record_read(Relation table, const Trigger *trigger, HeapTuple row, RecordedRow *
 	const ChainKind *kind = record_kind(trigger);
 	int			first = kind ? 1 : 0;
 
-	read->project = row_project(table, trigger, kind, row);
+	read->project = row_project(table, trigger, row);
 	read->name = row_name(table, row);
 	read->subject = kind ? chain_subject(kind, table, row) : read->name;
 	read->facts = audit_facts(row, RelationGetDescr(table), true,

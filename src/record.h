@@ -35,6 +35,7 @@ extern Relation record_table(Oid row_type);
 extern Trigger *record_trigger(Relation table, const char *name);
 extern bool record_owns(Relation table, const char *column);
 extern const ChainKind *record_kind(const Trigger *trigger);
+extern bool record_has_project(const Trigger *trigger);
 extern bool record_is_set(Relation table);
 extern void record_read(Relation table, const Trigger *trigger, HeapTuple row, RecordedRow *read);
 extern void record_plan_changes(const InstanceKey *key, int32 deployment, int32 fencing);

@@ -17,6 +17,7 @@
 #include "record.h"
 #include "record_mark.h"
 #include "spi.h"
+#include "stage.h"
 
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -44,10 +45,11 @@ PG_FUNCTION_INFO_V1(promote_recorded_rows);
 	"EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "t") \
 	" AND d.deployment = t.deployment AND d.status = 'RUNNING')"
 
-/* What is asked for: all, or the chain that one subject names. */
+/* What is asked for: all, the chains of a project, or the one that a subject names. */
 typedef struct Asked
 {
 	const char *subject;		/* NULL: all */
+	const char *project;		/* NULL: all */
 	ReturnSetInfo *result;
 } Asked;
 
@@ -137,7 +139,7 @@ append_condition(StringInfo query, Relation table, List *key, Datum *values)
 		Form_pg_attribute attribute =
 			TupleDescAttr(row_type, column + FirstLowInvalidHeapAttributeNumber - 1);
 
-		appendStringInfo(query, "%s t.%s%s = $%d", count == 0 ? " WHERE" : " AND",
+		appendStringInfo(query, " AND t.%s%s = $%d",
 						 quote_identifier(NameStr(attribute->attname)), key_cast(attribute->atttypid), count + 1);
 		values[count] = CStringGetTextDatum(list_nth(key, count));
 		count++;
@@ -169,14 +171,15 @@ digest_both(const bytea *one, const bytea *other)
 	return DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(both)));
 }
 
-/* Put a set into the result, unless another subject is asked for. */
+/* Put a set into the result, unless another subject or project is asked for. */
 static void
 put_set(const Asked *asked, const RowSet *set)
 {
 	Datum		values[5];
 	bool		nulls[5] = {false};
 
-	if (set->name == NULL || (asked->subject && strcmp(asked->subject, set->subject) != 0))
+	if (set->name == NULL || (asked->subject && strcmp(asked->subject, set->subject) != 0) ||
+		(asked->project && strcmp(asked->project, set->project) != 0))
 		return;
 	values[0] = CStringGetTextDatum(set->project);
 	values[1] = CStringGetTextDatum(set->subject);
@@ -338,9 +341,18 @@ append_order(StringInfo query, Relation table)
 	}
 }
 
+/* Add that rows of a project are asked for; false: the table has none of any. */
+static bool
+append_project(StringInfo query, const Asked *asked, const Source *source, Datum *values, int *count)
+{
+	appendStringInfoString(query, " AND t.project = $1");
+	values[(*count)++] = CStringGetTextDatum(asked->project);
+	return record_has_project(source->trigger);
+}
+
 /*
  * Add which rows are asked for, with the parameters of that.  False: no row of
- * the table can be of the subject.
+ * the table can be of the subject, or of the project.
  */
 static bool
 append_asked(StringInfo query, const Asked *asked, const Source *source, Datum *values, int *count)
@@ -350,7 +362,7 @@ append_asked(StringInfo query, const Asked *asked, const Source *source, Datum *
 	List	   *key;
 
 	if (asked->subject == NULL)
-		return true;
+		return asked->project == NULL || append_project(query, asked, source, values, count);
 	if (kind)
 	{
 		appendStringInfoString(query, kind->condition);
@@ -379,11 +391,11 @@ put_table(const Asked *asked, const Source *source)
 	RowSet		set;
 
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT t, %s FROM promote.%s AS t", open_condition(source), quote_identifier(name));
+	appendStringInfo(&query, "SELECT t, %s FROM promote.%s AS t WHERE true", open_condition(source), quote_identifier(name));
 	if (!append_asked(&query, asked, source, values, &count))
 		return;
 	if (record_owns(source->table, "builtin"))
-		appendStringInfoString(&query, count > 0 ? " AND NOT t.builtin" : " WHERE NOT t.builtin");
+		appendStringInfoString(&query, " AND NOT t.builtin");
 	if (record_is_set(source->table))
 		append_order(&query, source->table);
 	for (int i = 0; i < count; i++)
@@ -394,8 +406,8 @@ put_table(const Asked *asked, const Source *source)
 }
 
 /*
- * promote.recorded_rows(subject text) returns table (project text, subject
- * text, name text, digest text, open boolean)
+ * promote.recorded_rows(subject text, project text) returns table (project
+ * text, subject text, name text, digest text, open boolean)
  */
 Datum
 promote_recorded_rows(PG_FUNCTION_ARGS)
@@ -405,7 +417,7 @@ promote_recorded_rows(PG_FUNCTION_ARGS)
 		" JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = c.oid AND t.tgname IN ('record_change', 'record_row')"
 		" WHERE c.relnamespace = 'promote'::pg_catalog.regnamespace ORDER BY c.relname"
 	};
-	Asked		asked = {PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0))};
+	Asked		asked = {argument_text(fcinfo, 0), argument_text(fcinfo, 1)};
 	SPITupleTable *tables;
 	uint64		count;
 	SpiScope	scope;

@@ -41,7 +41,8 @@ subject_project(const char *subject)
 }
 
 /*
- * promote.verify_audit(subject text) returns table, see sql/verify.sql
+ * promote.verify_audit(subject text, project text) returns table, see
+ * sql/verify.sql
  *
  * Who verifies sees what is wrong with anything of the project: its auditors and admins.
  */
@@ -49,18 +50,20 @@ Datum
 promote_verify_audit(PG_FUNCTION_ARGS)
 {
 	static Statement read = {
-		.text = "SELECT p.project, p.subject, p.seq, p.problem FROM promote.audit_problems($1) AS p",
-		.parameters = 1,
-		.types = {TEXTOID}
+		.text = "SELECT p.project, p.subject, p.seq, p.problem FROM promote.audit_problems($1, $2) AS p",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
 	};
 	char	   *subject = argument_text(fcinfo, 0);
-	bool		nulls[1];
-	Datum		values[1];
+	char	   *project = argument_text(fcinfo, 1);
+	bool		nulls[2];
+	Datum		values[2];
 	ReturnSetInfo *result;
 	SpiScope	scope;
 
-	access_require_in("audit", subject ? subject_project(subject) : NULL, NULL);
+	access_require_in("audit", project || subject == NULL ? project : subject_project(subject), NULL);
 	values[0] = text_or_null(subject, &nulls[0]);
+	values[1] = text_or_null(project, &nulls[1]);
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	spi_enter(&scope);

@@ -125,6 +125,11 @@ SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) > 0 FROM promote.audit_
 SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_audit('ecomm-staging-db')$$), '(0)', 'verifies what is of the project');
 SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_audit('other-production-db')$$), 'PM701: Role "a_auditor" has no grant "audit" for all of project "other".', '... and no other');
 SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_audit()$$) ~ '^PM701', true, '... nor everything');
+SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_audit(project => 'ecomm')$$), '(0)', '... but all of the project');
+SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_audit('freeze_window ecomm-x', 'ecomm')$$), '(1)', '... also by a name that does not say the project');
+SELECT is(pg_temp.as_role('a_auditor', format('SELECT count(*) FROM promote.verify_audit(%L, %L)', s, 'other')) ~ '^PM701', true, '... and nothing of another: ' || COALESCE(s, 'all')) FROM unnest('{NULL,ecomm-staging-db}'::text[]) AS s;
+SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_audit('other-production-db', 'ecomm')$$), '(1)', '... wherever it is sought');
+SELECT results_eq($$SELECT project, subject, problem FROM promote.verify_audit(project => 'none')$$, $$VALUES ('none', NULL::text, 'there is no such project, and nothing is recorded of it')$$, 'a project that there is not');
 SELECT is(pg_temp.as_role('a_auditor', $$SELECT promote.request_evidence('ecomm', 1) ->> 'request'$$), '(1)', 'reads the evidence of a request');
 SELECT is(pg_temp.as_role('a_auditor', statement), format('PM701: Role "a_auditor" has no grant "%s" for environment "staging" of project "ecomm".', action), 'but nothing that shows values, nor does anything: ' || statement)
   FROM (VALUES ('view', $$SELECT 1 FROM promote.config_as_of('ecomm-staging-db')$$), ('view', $$SELECT 1 FROM promote.preview_promotion('ecomm-staging-db', 'ecomm-production-db')$$),
