@@ -252,7 +252,7 @@ SELECT * FROM promote.verify_audit();
 \echo
 \echo '== 16. Staging''s password went with the promotion. What shows it?'
 \echo
-SELECT instance, name, required, is_set, set_by, left(fingerprint, 12) || '...' AS fingerprint
+SELECT instance, name, required, is_set, set_by, count(*) OVER (PARTITION BY fingerprint) AS with_that_value
   FROM promote.secret_status ORDER BY instance;
 \setenv PASSWORD :password
 \! for where in "${STORY:-/dev/null}" "$PGHOST/log" dump; do case $where in dump) pg_dump ;; *) cat "$where" ;; esac | grep -cF "$PASSWORD" | sed "s,^,lines that hold it in the ${where##*/}: ,"; done

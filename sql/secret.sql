@@ -38,7 +38,7 @@ COMMENT ON COLUMN promote.secret.component IS 'The instance''s component';
 COMMENT ON COLUMN promote.secret.secret IS 'What it is called';
 COMMENT ON COLUMN promote.secret.ciphertext IS 'Version, key''s id, nonce, ciphertext and tag; opens in this row only';
 COMMENT ON COLUMN promote.secret.key_id IS 'Id of the key that it is sealed with';
-COMMENT ON COLUMN promote.secret.fingerprint IS 'SHA-256 of the value';
+COMMENT ON COLUMN promote.secret.fingerprint IS 'What the value is known by: a digest by the key of the project';
 COMMENT ON COLUMN promote.secret.format IS 'What it was set as: json, and it is JSON, or text';
 COMMENT ON COLUMN promote.secret.set_at IS 'When it was set, or copied here';
 COMMENT ON COLUMN promote.secret.actor IS 'By whom, by the setting promote.actor; else the database role';
@@ -63,7 +63,15 @@ CREATE FUNCTION promote.set_secret(
     AS 'MODULE_PATHNAME', 'promote_set_secret';
 REVOKE ALL ON FUNCTION promote.set_secret(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.set_secret(text, text, text) IS
-'Sets a secret that the instance''s release declares: encrypted, and never shown again but to workers. Returns the SHA-256 of the value, and whether it is another one. Pass the value as a parameter, not as a literal';
+'Sets a secret that the instance''s release declares: encrypted, and never shown again but to workers. Returns its fingerprint, and whether it is another one. Pass the value as a parameter, not as a literal';
+
+-- Whoever may call it can try values until the fingerprint is right: nobody but the owner.
+CREATE FUNCTION promote.secret_fingerprint(project text, value text) RETURNS bytea
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'promote_secret_fingerprint';
+REVOKE ALL ON FUNCTION promote.secret_fingerprint(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.secret_fingerprint(text, text) IS
+'The fingerprint that a value has, or would have, as a secret of a project: HMAC-SHA256 under the project''s key of the SHA-256 of secret: and the value. For the owner of the tables: whoever may ask it can confirm guesses. PM002 where there is no such project';
 
 CREATE FUNCTION promote.remove_secret(instance text, name text) RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -162,7 +170,7 @@ COMMENT ON COLUMN promote.secret_status.required IS 'Is nothing deployed without
 COMMENT ON COLUMN promote.secret_status.format IS 'text, or json: what is declared; of an undeclared one what it was set as';
 COMMENT ON COLUMN promote.secret_status.description IS 'What the release says of it';
 COMMENT ON COLUMN promote.secret_status.is_set IS 'Is it set?';
-COMMENT ON COLUMN promote.secret_status.fingerprint IS 'SHA-256 of the value, in hexadecimal digits';
+COMMENT ON COLUMN promote.secret_status.fingerprint IS 'What the value is known by in the project, in hexadecimal digits: equal values have equal ones';
 COMMENT ON COLUMN promote.secret_status.key_id IS 'Id of the key that it is encrypted with';
 COMMENT ON COLUMN promote.secret_status.set_at IS 'When it was set, or copied here';
 COMMENT ON COLUMN promote.secret_status.set_by IS 'By whom, by the setting promote.actor; else the database role';

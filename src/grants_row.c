@@ -56,7 +56,7 @@ static Statement door = {
 	" WHERE m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
 	" AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype AND p.proacl IS NOT NULL"
 	" AND p.proname NOT IN ('audit_problems', 'audit_of', 'instances_of', 'recorded_rows', 'guard_problems',"
-	" 'restore_guards', 'request_document', 'audit_facts', 'deployment_facts', 'config_digest')"
+	" 'restore_guards', 'request_document', 'audit_facts', 'deployment_facts', 'config_digest', 'secret_fingerprint')"
 	" AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(p.proacl) AS a WHERE a.grantee = 0)"
 	" UNION ALL"
 	" SELECT pg_catalog.format('%s SELECT%s ON TABLE %s %s %I', $1, (SELECT"

@@ -14,8 +14,6 @@
 #include "seal.h"
 #include "wipe.h"
 
-#include "common/cryptohash.h"
-#include "common/sha2.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "port/pg_bswap.h"
@@ -212,22 +210,6 @@ seal_open(const SecretKeys *keys, const SealOwner *owner, const bytea *sealed, S
 	pfree(with.data);
 	*length = parts.length;
 	return value;
-}
-
-/* SHA-256 of a value, in the current memory context. */
-bytea *
-seal_fingerprint(const char *value, Size length)
-{
-	bytea	   *fingerprint = palloc(VARHDRSZ + FINGERPRINT_LENGTH);
-	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
-
-	SET_VARSIZE(fingerprint, VARHDRSZ + FINGERPRINT_LENGTH);
-	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
-		pg_cryptohash_update(hash, (const uint8 *) value, length) < 0 ||
-		pg_cryptohash_final(hash, (uint8 *) VARDATA(fingerprint), FINGERPRINT_LENGTH) < 0)
-		elog(ERROR, "could not compute a SHA-256");
-	pg_cryptohash_free(hash);
-	return fingerprint;
 }
 
 /* promote.secret_key_id(ciphertext bytea) returns text; NULL for what was never sealed */

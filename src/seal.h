@@ -9,8 +9,6 @@
 #include "name.h"
 #include "secret_key.h"
 
-#define FINGERPRINT_LENGTH 32	/* bytes of a SHA-256 */
-
 /* Whose value it is: with another owner it does not open. */
 typedef struct SealOwner
 {
@@ -21,6 +19,5 @@ typedef struct SealOwner
 extern bytea *seal(const SecretKey *key, const SealOwner *owner, const char *value, Size length);
 extern char *seal_open(const SecretKeys *keys, const SealOwner *owner, const bytea *sealed,
 					   Size *length);
-extern bytea *seal_fingerprint(const char *value, Size length);
 
 #endif							/* PROMOTE_SEAL_H */

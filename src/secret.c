@@ -12,6 +12,7 @@
 #include "deployment.h"
 #include "errors.h"
 #include "grants.h"
+#include "json/digest.h"
 #include "seal.h"
 #include "secret.h"
 #include "secret_row.h"
@@ -169,9 +170,8 @@ set_secret(const InstanceKey *key, const char *name, const Value *value, bool *c
 	before = secret_row_find(secret_rows(key, false), name);
 	row->name = declared->name;
 	row->json = declared->json;
-	row->fingerprint = seal_fingerprint(value->text, value->length);
-	*changed = before == NULL || memcmp(VARDATA_ANY(before->fingerprint), VARDATA_ANY(row->fingerprint),
-										FINGERPRINT_LENGTH) != 0;
+	row->fingerprint = secret_fingerprint(key->project, value->text, value->length);
+	*changed = before == NULL || !json_digest_equal(before->fingerprint, row->fingerprint);
 	secret_row_write(keys, key, row, value->text, value->length);
 	record_set(key, row, keys->keys[0].id, *changed);
 	wiped_free(keys);

@@ -9,6 +9,7 @@
 
 #include "audit.h"
 #include "compat.h"
+#include "config_digest.h"
 #include "errors.h"
 #include "history.h"
 #include "json/digest.h"
@@ -20,12 +21,15 @@
 #include "wipe.h"
 
 #include "catalog/pg_type.h"
+#include "common/cryptohash.h"
 #include "common/jsonapi.h"
+#include "common/sha2.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(promote_guard_secret);
+PG_FUNCTION_INFO_V1(promote_secret_fingerprint);
 
 /* ---- reading ---- */
 
@@ -87,12 +91,44 @@ read_sealed(const InstanceKey *key, const char *name, bool read_only)
 	return DatumGetByteaPCopy(spi_value(SPI_tuptable, 0, 1, &isnull));
 }
 
+/*
+ * What a value is known by in a project, in the current memory context: a digest
+ * by the key of the project, over one that no document has, so that nobody who
+ * has documents digested confirms a guess by them.
+ */
+bytea *
+secret_fingerprint(const char *project, const char *value, Size length)
+{
+	static const char domain[] = "secret:";
+	bytea	   *digest = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
+
+	SET_VARSIZE(digest, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
+		pg_cryptohash_update(hash, (const uint8 *) domain, strlen(domain)) < 0 ||
+		pg_cryptohash_update(hash, (const uint8 *) value, length) < 0 ||
+		pg_cryptohash_final(hash, (uint8 *) VARDATA(digest), PG_SHA256_DIGEST_LENGTH) < 0)
+		elog(ERROR, "could not compute a SHA-256");
+	pg_cryptohash_free(hash);
+	return config_digest_of(project, digest);
+}
+
+/* promote.secret_fingerprint(project text, value text) returns bytea */
+Datum
+promote_secret_fingerprint(PG_FUNCTION_ARGS)
+{
+	char	   *project = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	text	   *value = PG_GETARG_TEXT_PP(1);
+
+	PG_RETURN_BYTEA_P(secret_fingerprint(project, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+}
+
 /* Refuse a value whose row has the fingerprint of another. */
 void
 secret_check_opened(const InstanceKey *key, const char *name, const bytea *fingerprint,
 					const char *value, Size length)
 {
-	if (!json_digest_equal(seal_fingerprint(value, length), fingerprint))
+	if (!json_digest_equal(secret_fingerprint(key->project, value, length), fingerprint))
 		ereport(ERROR,
 				(errcode(PM_SECRET_SEALED),
 				 errmsg("secret \"%s\" of \"%s\" is not the one that its fingerprint is of", name,

@@ -31,6 +31,7 @@ extern void secret_row_write(const SecretKeys *keys, const InstanceKey *key,
 extern bool secret_row_delete(const InstanceKey *key, const char *name);
 extern void secret_check_value(const InstanceKey *key, const SecretDeclaration *declared,
 							   const char *value, Size length);
+extern bytea *secret_fingerprint(const char *project, const char *value, Size length);
 extern void secret_check_opened(const InstanceKey *key, const char *name, const bytea *fingerprint,
 								const char *value, Size length);
 extern void secret_record(const InstanceKey *key, const char *event, JsonBuilder *data);

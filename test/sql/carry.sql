@@ -46,8 +46,8 @@ SELECT is(pg_temp.lines($$SELECT * FROM promote.preview_promotion('ecomm-staging
 SELECT is(pg_temp.promoted(', expected_revision => 1'),
 '(1,1,2,t,"[{""new"": ""(sensitive value)"", ""kind"": ""secret"", ""path"": ""secret password"", ""change"": ""add"", ""sensitive"": true}, {""new"": ""(sensitive value)"", ""old"": ""(sensitive value)"", ""kind"": ""secret"", ""path"": ""secret token"", ""change"": ""change"", ""sensitive"": true}]")',
     'secrets alone are a change without a revision, and are planned');
-SELECT is(pg_temp.fingerprint('production', 'password'), sha256('hush-hush'), 'one is set');
-SELECT is(pg_temp.fingerprint('production', 'token'), sha256('tick-tock'), 'one is replaced');
+SELECT is(pg_temp.fingerprint('production', 'password'), promote.secret_fingerprint('ecomm', 'hush-hush'), 'one is set');
+SELECT is(pg_temp.fingerprint('production', 'token'), promote.secret_fingerprint('ecomm', 'tick-tock'), 'one is replaced');
 SELECT is(pg_temp.lines($$SELECT name, is_set, set_by FROM promote.secret_status WHERE instance = 'ecomm-production-cache' ORDER BY name$$), E'(password,t,ada)\n(tls,t,ada)\n(token,t,ada)', 'what the source lacks stays');
 SELECT is((SELECT data - 'actor' - 'database_role' FROM promote.audit_log WHERE event = 'secrets.copied'),
     '{"source": "ecomm-staging-cache", "secrets": [{"name": "password", "change": "set"}, {"name": "tls", "change": "kept"}, {"name": "token", "change": "replaced"}]}', 'the record says names and what became of each');
@@ -57,7 +57,7 @@ SELECT is(pg_temp.promoted(), '(1,1,,f,[])', 'once');
 SELECT is(pg_temp.previewed(), '("secret tls",keep,"""(sensitive value)""","""(sensitive value)""",destination,f,t)', 'nothing is left to be copied');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE event = 'secrets.copied'), 1::bigint, '... and recorded once');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE data::text ~ 'hush-hush|tick-tock|other-tock|prod-key')
-        + (SELECT count(*) FROM promote.deployment d WHERE d::text ~ ('hush-hush|tick-tock|other-tock|prod-key|' || encode(sha256('hush-hush'), 'hex'))), 0::bigint, 'no value and no fingerprint is in a plan');
+        + (SELECT count(*) FROM promote.deployment d WHERE d::text ~ ('hush-hush|tick-tock|other-tock|prod-key|' || encode(promote.secret_fingerprint('ecomm', 'hush-hush'), 'hex'))), 0::bigint, 'no value and no fingerprint is in a plan');
 
 -- ---- bound to nothing ----
 SELECT is(pg_temp.work('ecomm-production-cache') > 0, true, 'planned');
@@ -80,7 +80,7 @@ SELECT promote.set_secret('ecomm-staging-cache', 'password', 'newer') \g /dev/nu
 SELECT is(pg_temp.lines($$SELECT path, change FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true) WHERE sensitive$$), '("secret password",change)', 'what the release to come does not declare is not copied');
 SELECT promote.set_secret('ecomm-production-cache', 'token', 'own') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true)$$), '(t)', 'promoted');
-SELECT is(pg_temp.fingerprint('production', 'token'), sha256('own'), '... it stays');
+SELECT is(pg_temp.fingerprint('production', 'token'), promote.secret_fingerprint('ecomm', 'own'), '... it stays');
 SELECT is((SELECT data -> 'secrets' FROM promote.audit_log WHERE event = 'secrets.copied' ORDER BY seq DESC LIMIT 1), '[{"name": "password", "change": "replaced"}, {"name": "token", "change": "undeclared"}]', '... which the record says');
 
 -- ---- along a path ----
@@ -137,7 +137,7 @@ SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-8') \
 SELECT throws_ok($$SELECT promote.advance_request('ecomm', 2)$$, 'PM607', NULL, 'what has moved since the preview is not staged');
 SELECT count(*) FROM promote.preview_request('ecomm', 2) \g /dev/null
 SELECT is((SELECT moved FROM promote.advance_request('ecomm', 2)), 2, 'staged');
-SELECT is(pg_temp.fingerprint('production', 'token'), sha256('asked-for'), 'with the secret');
+SELECT is(pg_temp.fingerprint('production', 'token'), promote.secret_fingerprint('ecomm', 'asked-for'), 'with the secret');
 SELECT is((SELECT reference FROM promote.remote_reference WHERE environment = 'production' AND field = 'network'), 'vpc-8', 'and the reference');
 SELECT ok(pg_temp.work('ecomm-production-cache') > 0, 'planned');
 SELECT is((SELECT moved FROM promote.advance_request('ecomm', 2)), 1, 'deployed');

@@ -28,6 +28,8 @@ $$;
 CREATE FUNCTION pg_temp.gate() RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(message, E'\n') FROM promote.blockers('ecomm-production-db') WHERE code = 'secrets'
 $$;
+-- What a value is known by.
+CREATE FUNCTION pg_temp.known(value text) RETURNS text LANGUAGE sql AS $$ SELECT encode(promote.secret_fingerprint('ecomm', value), 'hex') $$;
 -- What the audit log says of secrets, the last n rows.
 CREATE FUNCTION pg_temp.recorded(n integer) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(concat_ws(' ', subject, event, actor, data - 'fingerprint'), E'\n' ORDER BY seq)
@@ -62,12 +64,16 @@ SELECT is((SELECT overridable FROM promote.blockers('ecomm-production-db') WHERE
 
 -- ---- setting ----
 SELECT pg_temp.keys('k1') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT * FROM promote.set_secret('ecomm-production-db', 'db_password', 'hush')$$), format('(%s,t)', encode(sha256('hush'), 'hex')), 'set: the fingerprint is the SHA-256');
-SELECT is(pg_temp.lines($$SELECT name, is_set, fingerprint = encode(sha256('hush'), 'hex'), key_id, set_at > now() - '1 min'::interval, set_by, set_by_role = current_user FROM promote.secret_status WHERE is_set$$),
+SELECT is(pg_temp.lines($$SELECT * FROM promote.set_secret('ecomm-production-db', 'db_password', 'hush')$$), format('(%s,t)', pg_temp.known('hush')), 'set: the fingerprint is by the project''s key');
+SELECT is(pg_temp.lines($$SELECT name, is_set, fingerprint = pg_temp.known('hush'), key_id, set_at > now() - '1 min'::interval, set_by, set_by_role = current_user FROM promote.secret_status WHERE is_set$$),
     '(db_password,t,t,k1,t,ada,t)', 'the status says what is set, when and by whom');
 SELECT is((SELECT length(ciphertext) FROM promote.secret), 2 + 2 + 12 + 4 + 16, 'stored are version, id, nonce, ciphertext and tag');
 SELECT is(pg_temp.recorded(1), 'ecomm-production-db secret.set ada {"key_id": "k1", "secret": "db_password", "changed": true}', 'recorded');
-SELECT is((SELECT data ->> 'fingerprint' FROM promote.audit_log WHERE event = 'secret.set'), encode(sha256('hush'), 'hex'), 'with the fingerprint');
+SELECT is((SELECT data ->> 'fingerprint' FROM promote.audit_log WHERE event = 'secret.set'), pg_temp.known('hush'), 'with the fingerprint');
+INSERT INTO promote.project (project) VALUES ('another');
+SELECT ok(NOT (promote.secret_fingerprint('ecomm', '"hush"') = ANY (ARRAY[sha256('hush'), sha256('"hush"'), promote.config_digest('ecomm', '"hush"'), promote.secret_fingerprint('another', '"hush"')])), '... which nobody makes without the key, nor by a document, nor by a secret of another project');
+SELECT is((SELECT encode(fingerprint, 'hex') FROM promote.secret), pg_temp.known('hush'), 'the owner can');
+SELECT pg_temp.refuses($$SELECT promote.secret_fingerprint('none', 'hush')$$, 'PM002', 'made with a key of their project', '... in a project that there is');
 CREATE TEMP TABLE before AS SELECT * FROM promote.secret;
 SELECT is((promote.set_secret('ecomm-production-db', 'db_password', 'hush')).changed, false, 'the same again is no change');
 SELECT is((SELECT data -> 'changed' FROM promote.audit_log WHERE event = 'secret.set' ORDER BY seq DESC LIMIT 1), 'false', 'as the log says');
@@ -91,17 +97,17 @@ SELECT is(promote.remove_secret('ecomm-production-db', E'a\nb'), false, 'what is
 SELECT pg_temp.refuses(format('SELECT promote.set_secret(%L, %L, %L)', 'ecomm-production-db', 'db_password', value), 'PM715', 'null or empty', 'nothing') FROM unnest(ARRAY[NULL, '']) AS value;
 SELECT pg_temp.refuses($$SELECT promote.set_secret('ecomm-production-db', 'db_password', repeat('xyzzy', 209715) || 'xy')$$, 'PM715', '^It has 1048577 bytes, and may have 1048576\.$', 'a byte more than 1 MB');
 SELECT unalike(pg_temp.words($$SELECT promote.set_secret('ecomm-production-db', 'db_password', repeat('xyzzy', 300000))$$), '%xyzzy%', '... nothing of which is shown');
-SELECT is((promote.set_secret('ecomm-production-db', 'db_password', repeat('€', 349525) || 'x')).fingerprint, encode(sha256(convert_to(repeat('€', 349525) || 'x', 'UTF8')), 'hex'), '1 MB is a secret');
+SELECT is((promote.set_secret('ecomm-production-db', 'db_password', repeat('€', 349525) || 'x')).fingerprint, pg_temp.known(repeat('€', 349525) || 'x'), '1 MB is a secret');
 CREATE TEMP TABLE big (plain text, compressed text);
 ALTER TABLE big ALTER plain SET STORAGE EXTERNAL;
 INSERT INTO big VALUES (repeat('plain', 10000), repeat('compressed', 10000));
-SELECT is((promote.set_secret('ecomm-production-db', 'db_password', plain)).fingerprint, encode(sha256(convert_to(plain, 'UTF8')), 'hex'), 'out of a table') FROM big;
-SELECT is((promote.set_secret('ecomm-production-db', '_a9', compressed)).fingerprint, encode(sha256(convert_to(compressed, 'UTF8')), 'hex'), 'compressed') FROM big;
+SELECT is((promote.set_secret('ecomm-production-db', 'db_password', plain)).fingerprint, pg_temp.known(plain), 'out of a table') FROM big;
+SELECT is((promote.set_secret('ecomm-production-db', '_a9', compressed)).fingerprint, pg_temp.known(compressed), 'compressed') FROM big;
 SELECT is((promote.set_secret('ecomm-production-db', '_a9', ' ')).changed, true, 'a blank is a value');
 SELECT pg_temp.refuses(format('SELECT promote.set_secret(%L, %L, %L)', 'ecomm-production-db', 'config', value), 'PM715', 'declares it as JSON, and it is none', 'no JSON: ' || replace(left(value, 20), E'\n', ' '))
   FROM unnest(ARRAY['xyzzy', '{"xyzzy": }', '{"a": 1} xyzzy', '"xyzzy', '[1,]', ' ', 'nul', '"\uZZZZ"', E'"\n"', '{"a" 1}', '01', repeat('[', 1000000), repeat('[', 1001) || repeat(']', 1001), repeat('{"a":', 50000)]) AS value;
 SELECT unalike(pg_temp.words($$SELECT promote.set_secret('ecomm-production-db', 'config', '{"user": "xyzzy", }')$$), '%xyzzy%', 'nothing is shown of what is no JSON');
-SELECT is((promote.set_secret('ecomm-production-db', 'config', value)).fingerprint, encode(sha256(convert_to(value, 'UTF8')), 'hex'), 'stored as it is: ' || left(value, 20))
+SELECT is((promote.set_secret('ecomm-production-db', 'config', value)).fingerprint, pg_temp.known(value), 'stored as it is: ' || left(value, 20))
   FROM unnest(ARRAY['null', ' {"b": 1.0, "a": "[[[\"{", "a": 2}', '"x"', repeat('[', 1000) || repeat(']', 1000), '[' || repeat('[],', 5000) || '"\u0000\ud800"]', '{"password": "xyzzy"}']) AS value;
 SELECT unalike(string_agg(data::text, ''), '%xyzzy%', 'no value is in the log') FROM promote.audit_log;
 
@@ -271,7 +277,7 @@ SELECT pg_temp.spoil(substr(ciphertext, 1, n), 'cut after ' || n) FROM sealed, u
 SELECT throws_ok(format($$UPDATE promote.secret SET ciphertext = %L WHERE secret = 'fresh'$$, set_byte(ciphertext, n, b)), '23502', NULL, 'not even the form: byte ' || n) FROM sealed, (VALUES (0, 0), (0, 2), (1, 0), (1, 64), (1, 255), (2, 0), (2, 58), (3, 10)) AS v(n, b) WHERE secret = 'fresh';
 UPDATE promote.secret SET fingerprint = sha256('y') WHERE secret = 'fresh';
 SELECT pg_temp.refuses(format('SELECT pg_temp.handed(%s, %s)', :deployment, :fencing), 'PM713', 'in part', 'the fingerprint of another value');
-UPDATE promote.secret SET fingerprint = sha256('x') WHERE secret = 'fresh';
+UPDATE promote.secret SET fingerprint = promote.secret_fingerprint('ecomm', 'x') WHERE secret = 'fresh';
 SELECT is(pg_temp.handed(:deployment, :fencing), 'fresh=x (text)', 'nothing was lost');
 ALTER TABLE promote.secret ENABLE ALWAYS TRIGGER guard_secret;
 SELECT pg_temp.keys('k1=other') \g /dev/null

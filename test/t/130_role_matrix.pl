@@ -203,7 +203,7 @@ my %takes = (
 	(map { $_ => 'admin everywhere' } qw(refresh_grants block_release unblock_release rotate_secrets)),
 	(map { $_ => 'rows' } qw(resolve_release handoff_text audit_head verify_audit_head)),
 	(map { $_ => 'nobody' } qw(request_document audit_problems audit_of instances_of recorded_rows guard_problems restore_guards
-	  audit_facts deployment_facts config_digest)),
+	  audit_facts deployment_facts config_digest secret_fingerprint)),
 	plan_instance => 'plan',
 	decommission_instance => 'decommission',
 );
