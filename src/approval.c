@@ -188,7 +188,8 @@ read_votes(const GateCase *gate, const List *polls)
 /*
  * Those who have asked for the case: who made its revision, its plan, its
  * proposal, and who opened a request that has staged the revision, be it over or
- * not: whoever moves that on need not be the same.
+ * not: whoever moves that on need not be the same.  Who takes something away
+ * without a proposal asks for that now.
  */
 static List *
 read_requesters(const GateCase *gate)
@@ -219,6 +220,13 @@ read_requesters(const GateCase *gate)
 
 		person->actor = spi_text(SPI_tuptable, i, 1);
 		person->database_role = spi_text(SPI_tuptable, i, 2);
+		people = lappend(people, person);
+	}
+	if (gate->deployment == 0 && strcmp(gate->action, "DECOMMISSION") == 0)
+	{
+		Person	   *person = palloc(sizeof(Person));
+
+		*person = current_person();
 		people = lappend(people, person);
 	}
 	return people;

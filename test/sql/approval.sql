@@ -370,6 +370,11 @@ SELECT pg_temp.as_role('none', format('SELECT promote.reject_deployment(%L, depl
 SELECT pg_temp.as_role('test_ann', $$SELECT (promote.propose_deployment('ecomm-prod-uswest-db', 'DECOMMISSION')).deployment$$) AS ruled \gset
 SELECT is(pg_temp.approve('test_bob', :ruled, 'ecomm-prod-uswest-db'), 'PROPOSED', 'where a rule asks for others one of them approves, and a freeze keeps it');
 DELETE FROM promote.freeze_window WHERE name = 'then';
+SAVEPOINT withdrawn;
+SELECT pg_temp.as_role('none', format('SELECT (promote.reject_deployment(%L, %s, ''no'')).status', 'ecomm-prod-uswest-db', :ruled)) \g /dev/null
+SELECT is(pg_temp.as_role('test_bob', $$SELECT (promote.decommission_instance('ecomm-prod-uswest-db')).status$$) ~ '^PM601: approval: .*that of test_bob does not count: it is the requester''s own', true, 'who has approved what somebody else proposed does not take it away alone');
+SELECT is(pg_temp.as_role('test_ann', $$SELECT (promote.decommission_instance('ecomm-prod-uswest-db')).status$$), 'PENDING', '... but for somebody else that counts');
+ROLLBACK TO withdrawn;
 SELECT is(pg_temp.approve('test_ann', :ruled, 'ecomm-prod-uswest-db'), 'PM603: Its environment separates duties, and "test_ann" has asked for it.', 'then it is not for who proposed it to approve it');
 SELECT is(pg_temp.approve('test_bob', :ruled, 'ecomm-prod-uswest-db'), 'APPROVED', '... but for anybody else');
 ROLLBACK TO others;
