@@ -152,6 +152,9 @@ CREATE UNIQUE INDEX promotion_request_item_holds_key
     ON promote.promotion_request_item (project, destination_environment, component)
     WHERE holds;
 COMMENT ON INDEX promote.promotion_request_item_holds_key IS 'An instance is held by one open request';
+CREATE INDEX promotion_request_item_instance_idx
+    ON promote.promotion_request_item (project, destination_environment, component);
+COMMENT ON INDEX promote.promotion_request_item_instance_idx IS 'Finds who has asked for what an instance desires';
 CREATE INDEX promotion_request_item_open_idx
     ON promote.promotion_request_item (project, request, wave, component)
     WHERE status NOT IN ('DONE', 'SKIPPED', 'ROLLED_BACK');

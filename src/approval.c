@@ -94,15 +94,15 @@ read_rules(const GateCase *gate)
 }
 
 /*
- * Does a vote take the place of an earlier one?  What is refused by somebody is
- * not approved by whoever can but take a role of theirs.
+ * Does a vote take the place of an earlier one?  A rejection makes way for the
+ * very actor alone: not for whoever can but take a role of theirs, who could
+ * reject it in their place, and then approve.
  */
 static bool
 takes_place(const Vote *vote, const Vote *earlier)
 {
-	bool		lifts = vote->approved && !earlier->approved;
-
-	return lifts ? strcmp(vote->by.actor, earlier->by.actor) == 0 : same_person(&vote->by, &earlier->by);
+	return earlier->approved ? same_person(&vote->by, &earlier->by) :
+		strcmp(vote->by.actor, earlier->by.actor) == 0;
 }
 
 /* Is it one of these people? */
@@ -187,8 +187,9 @@ read_votes(const GateCase *gate, const List *polls)
 
 /*
  * Those who have asked for the case: who made its revision, its plan, its
- * proposal, and who opened the request that holds the instance and has staged
- * the revision: whoever moves that on need not be the same.
+ * proposal, and who opened a request that has staged the revision, be it over or
+ * not: whoever moves that on need not be the same.  Who takes something away
+ * without a proposal asks for that now.
  */
 static List *
 read_requesters(const GateCase *gate)
@@ -199,7 +200,7 @@ read_requesters(const GateCase *gate)
 		" WHERE " OF_INSTANCE("d") " AND d.deployment IN ($5, $6)"
 		" UNION ALL SELECT q.actor, q.database_role FROM promote.promotion_request_item AS t"
 		" JOIN promote.promotion_request AS q ON q.project = t.project AND q.request = t.request"
-		" WHERE t.project = $1 AND t.destination_environment = $2 AND t.component = $3 AND t.holds"
+		" WHERE t.project = $1 AND t.destination_environment = $2 AND t.component = $3"
 		" AND $4 IN (t.revision, t.rollback_revision)",
 		.parameters = 6,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID}
@@ -219,6 +220,13 @@ read_requesters(const GateCase *gate)
 
 		person->actor = spi_text(SPI_tuptable, i, 1);
 		person->database_role = spi_text(SPI_tuptable, i, 2);
+		people = lappend(people, person);
+	}
+	if (gate->deployment == 0 && strcmp(gate->action, "DECOMMISSION") == 0)
+	{
+		Person	   *person = palloc(sizeof(Person));
+
+		*person = current_person();
 		people = lappend(people, person);
 	}
 	return people;

@@ -81,13 +81,13 @@ read_roles(const InstanceKey *key, const char *code)
 	statement_run(&read, values, NULL, false);
 }
 
-/* Is a database role one of those that may override the gate? */
+/* Does somebody speak as one of those that may override the gate? */
 static bool
-may_override(const InstanceKey *key, const char *code, const char *database_role)
+may_override(const InstanceKey *key, const char *code, const Person *person)
 {
 	read_roles(key, code);
 	for (uint64 i = 0; i < SPI_processed; i++)
-		if (role_is_member(database_role, spi_text(SPI_tuptable, i, 1)))
+		if (not_member_because(person, spi_text(SPI_tuptable, i, 1)) == NULL)
 			return true;
 	return false;
 }
@@ -141,7 +141,8 @@ static void
 apply_rows(GateCase *gate)
 {
 	static Statement read = {
-		.text = "SELECT o.code, o.subjects, o.deployment, o.override, o.database_role FROM promote.gate_override AS o"
+		.text = "SELECT o.code, o.subjects, o.deployment, o.override, o.actor, o.database_role"
+		" FROM promote.gate_override AS o"
 		" WHERE " OF_INSTANCE("o") " AND (o.deployment IN ($4, $5) OR o.plan_digest = $6)"
 		" AND o.plan_digest IS NOT DISTINCT FROM $6"
 		" AND EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "o")
@@ -162,8 +163,12 @@ apply_rows(GateCase *gate)
 	statement_run(&read, values, nulls, true);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
-		if (may_override(&gate->key, spi_text(rows, i, 1), spi_text(rows, i, 5)))
+	{
+		Person		by = {.actor = spi_text(rows, i, 5),.database_role = spi_text(rows, i, 6)};
+
+		if (may_override(&gate->key, spi_text(rows, i, 1), &by))
 			apply_row(gate, rows, i);
+	}
 }
 
 /*
@@ -208,6 +213,7 @@ refuse_override(const GateCase *gate, const char *code, const char *why, const c
 static List *
 standing(const GateCase *gate, const char *code)
 {
+	const Person person = current_person();
 	List	   *found = NIL;
 	ListCell   *cell;
 
@@ -222,9 +228,9 @@ standing(const GateCase *gate, const char *code)
 							"Mend what blocks, or have a row in promote.override_rule.");
 		found = lappend(found, blocker);
 	}
-	if (found != NIL && !may_override(&gate->key, code, current_database_role()))
+	if (found != NIL && !may_override(&gate->key, code, &person))
 		refuse_override(gate, code,
-						psprintf("Role \"%s\" is no member of a role that may.", current_database_role()),
+						psprintf("Role \"%s\" is no member of a role that may.", person.database_role),
 						"promote.override_rule has those who may.");
 	return found;
 }

@@ -311,9 +311,8 @@ gate_freeze(GateCase *gate)
 		gate_block(gate, "freeze", true, state->since, state->until,
 				   "whoever changes promote.freeze_window",
 				   psprintf("freeze \"%s\" is on%s", freeze->name, because(freeze->reason)));
-		/* another time that it is on is another reason */
-		gate_about(gate, freeze->text.during ? freeze->name :
-				   psprintf("%s since %s", freeze->name, audit_time(state->since)));
+		/* another time that it is on is another reason, and so is another freeze of that name */
+		gate_about(gate, psprintf("%s since %s", freeze->name, audit_time(state->since)));
 	}
 }
 

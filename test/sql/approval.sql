@@ -316,6 +316,9 @@ SELECT pg_temp.as_role('test_ann', format($$SELECT (promote.reject_deployment('e
 SELECT is(pg_temp.approve('test_bob', :west, 'ecomm-prod-uswest-db', 'test_ann') ~ '^PM703', true, 'nobody takes the name of somebody who has rejected it');
 SELECT is(pg_temp.approve('test_dba', :west, 'ecomm-prod-uswest-db'), 'COMPLETED', '... and who acts as their group');
 SELECT is(pg_temp.west() ~ 'rejected: test_ann has rejected it: no', true, '... does not lift that');
+SELECT is(pg_temp.as_role('test_dba', format($$SELECT (promote.reject_deployment('ecomm-prod-uswest-db', %s, 'I, too')).status$$, :west)), 'COMPLETED', '... nor who rejects it as that');
+SELECT is(pg_temp.approve('test_dba', :west, 'ecomm-prod-uswest-db'), 'COMPLETED', '... and then thinks better of it');
+SELECT is(pg_temp.west() ~ 'rejected: test_ann has rejected it: no', true, '... in the place of who has');
 SELECT is(pg_temp.approve('test_ann', :west, 'ecomm-prod-uswest-db'), 'COMPLETED', 'who has rejected it does');
 SELECT is(pg_temp.west() ~ 'rejected', false, '... by approving');
 ROLLBACK TO others;
@@ -367,6 +370,11 @@ SELECT pg_temp.as_role('none', format('SELECT promote.reject_deployment(%L, depl
 SELECT pg_temp.as_role('test_ann', $$SELECT (promote.propose_deployment('ecomm-prod-uswest-db', 'DECOMMISSION')).deployment$$) AS ruled \gset
 SELECT is(pg_temp.approve('test_bob', :ruled, 'ecomm-prod-uswest-db'), 'PROPOSED', 'where a rule asks for others one of them approves, and a freeze keeps it');
 DELETE FROM promote.freeze_window WHERE name = 'then';
+SAVEPOINT withdrawn;
+SELECT pg_temp.as_role('none', format('SELECT (promote.reject_deployment(%L, %s, ''no'')).status', 'ecomm-prod-uswest-db', :ruled)) \g /dev/null
+SELECT is(pg_temp.as_role('test_bob', $$SELECT (promote.decommission_instance('ecomm-prod-uswest-db')).status$$) ~ '^PM601: approval: .*that of test_bob does not count: it is the requester''s own', true, 'who has approved what somebody else proposed does not take it away alone');
+SELECT is(pg_temp.as_role('test_ann', $$SELECT (promote.decommission_instance('ecomm-prod-uswest-db')).status$$), 'PENDING', '... but for somebody else that counts');
+ROLLBACK TO withdrawn;
 SELECT is(pg_temp.approve('test_ann', :ruled, 'ecomm-prod-uswest-db'), 'PM603: Its environment separates duties, and "test_ann" has asked for it.', 'then it is not for who proposed it to approve it');
 SELECT is(pg_temp.approve('test_bob', :ruled, 'ecomm-prod-uswest-db'), 'APPROVED', '... but for anybody else');
 ROLLBACK TO others;
@@ -384,6 +392,10 @@ SELECT is(pg_temp.advance(1), 'RUNNING 1 2', 'somebody else moves it on');
 SELECT ok(pg_temp.work_all() > 0, 'planned');
 SELECT deployment AS requested FROM promote.instance WHERE name = 'shop-production-s1' \gset
 SELECT is(pg_temp.approve('test_ann', :requested, 'shop-production-s1'), 'PM603: Rule "dba" does not count who has asked for it, as "test_ann" has.', 'who has opened it has asked for it');
+SAVEPOINT requested;
+SELECT promote.cancel_request('shop', 1, 'never mind') \g /dev/null
+SELECT is(pg_temp.approve('test_ann', :requested, 'shop-production-s1') ~ 'does not count who has asked for it', true, '... also when the request is over, and what it has staged is desired still');
+ROLLBACK TO requested;
 SELECT is(pg_temp.approve('test_bob', :requested, 'shop-production-s1'), 'COMPLETED', 'another one approves');
 SELECT is(pg_temp.advance(1), 'RUNNING 1 1', 'and it goes on');
 SELECT is((SELECT count(*) FROM promote.deployment WHERE project = 'shop' AND environment = 'production' AND component = 's1' AND plan = :requested), 1::bigint, '... to be deployed');

@@ -104,6 +104,22 @@ DELETE FROM promote.freeze_window WHERE name = 'incident';
 REVOKE test_duty FROM test_ivy;
 SELECT is(pg_temp.codes(), 'freeze!', 'who may not override any more has not');
 GRANT test_duty TO test_ivy;
+SAVEPOINT grouped;
+CREATE ROLE test_group IN ROLE test_duty ROLE test_ivy;
+INSERT INTO promote.freeze_window (name, project, during) VALUES ('fire', 'ecomm', tstzrange(now(), now() + interval '1 h'));
+INSERT INTO promote.grants (role, action, project) VALUES ('test_group', 'override', 'ecomm');
+SET LOCAL SESSION AUTHORIZATION test_ivy;
+SET LOCAL ROLE test_group;
+SET LOCAL promote.actor = '';
+SELECT promote.override_gate('ecomm-production-db', :plan, 'freeze', 'as one of us') \g /dev/null
+RESET SESSION AUTHORIZATION;
+RESET ROLE;
+SET LOCAL promote.actor = 'ada';
+SELECT is((SELECT actor || ' ' || database_role FROM promote.gate_override WHERE reason = 'as one of us'), 'test_ivy test_group', 'by SET ROLE to a group');
+SELECT is(pg_temp.codes(), NULL, '... it counts');
+REVOKE test_group FROM test_ivy;
+SELECT is(pg_temp.codes(), 'freeze!', '... as long as its author may act as that');
+ROLLBACK TO grouped;
 SELECT pg_temp.planned('ecomm-production-db', '[["aws_db_instance.a", ["update"], {"a": 1}, {"a": 2}]]') \g /dev/null
 SELECT is(pg_temp.codes(), 'freeze!', 'a plan that comes to something else is not covered');
 SELECT promote.plan_instance('ecomm-production-db') \g /dev/null
@@ -116,7 +132,8 @@ INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('ec
 -- ---- shown in every report ----
 SELECT (promote.deploy_instance('ecomm-production-db')).deployment AS done \gset
 SELECT is((SELECT gates -> 'overridden' FROM promote.deployment WHERE environment = 'production' AND deployment = :done),
-    format('[{"code": "freeze", "subject": "audit", "message": "freeze \"audit\" is on: the auditors are there", "deployment": %s, "override": 1}]', :plan)::jsonb, 'the deployment keeps it');
+    format('[{"code": "freeze", "subject": "audit since %s", "message": "freeze \"audit\" is on: the auditors are there", "deployment": %s, "override": 1}]',
+        to_char((now() - interval '1 h') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), :plan)::jsonb, 'the deployment keeps it');
 SELECT is((SELECT gates -> 'gates' FROM promote.deployment WHERE environment = 'production' AND deployment = :done), (SELECT jsonb_agg(code ORDER BY gate) FROM promote.gates()), '... with the gates it passed');
 SELECT is((SELECT data -> 'gates' -> 'overridden' -> 0 ->> 'code' FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND event = 'gates.judged' AND (data ->> 'deployment')::integer = :done), 'freeze', 'and the audit log');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE event = 'gate.overridden' AND actor = 'test_ivy'), 2::bigint, 'each override is there by itself');
