@@ -144,7 +144,8 @@ find_poll(const List *polls, const char *rule)
 /*
  * Read the votes on the case's plan and its equals.  What was planned without
  * a document has the digest of its params, and that of another release, or with
- * other remote references, is not its equal.
+ * other remote references, is not its equal.  Those on a proposal end with it
+ * where it is rejected.
  */
 static void
 read_votes(const GateCase *gate, const List *polls)
@@ -153,7 +154,7 @@ read_votes(const GateCase *gate, const List *polls)
 		.text = "SELECT a.vote, a.rule, a.actor, a.database_role, a.decision = 'approved', a.created_at, a.reason"
 		" FROM promote.approval AS a WHERE " OF_INSTANCE("a") " AND a.plan_digest = $4"
 		" AND EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "a")
-		"  AND d.deployment = a.deployment AND d.bundle = $5 AND d.version = $6"
+		"  AND d.deployment = a.deployment AND d.status <> 'REJECTED' AND d.bundle = $5 AND d.version = $6"
 		"  AND ($7 = 0 OR d.remote_references IS NOT DISTINCT FROM (SELECT p.remote_references"
 		"   FROM promote.deployment AS p WHERE " OF_INSTANCE("p") " AND p.deployment = $7))) ORDER BY a.vote",
 		.parameters = 7,
@@ -185,50 +186,70 @@ read_votes(const GateCase *gate, const List *polls)
 	}
 }
 
+/* The revision that was provisioned last; 0: none was. */
+static int32
+last_provisioned(const InstanceKey *key)
+{
+	static Statement read = {
+		.text = "SELECT d.revision FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
+		" AND d.action <> 'PLAN' AND d.started_at IS NOT NULL AND d.action = 'PROVISION' AND d.status = 'COMPLETED'"
+		" ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.started_at DESC LIMIT 1",
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3];
+
+	instance_key_values(key, values);
+	statement_run(&read, values, NULL, true);
+	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
+}
+
+/* Add somebody to people. */
+static List *
+add_person(List *people, Person person)
+{
+	Person	   *copy = palloc(sizeof(Person));
+
+	*copy = person;
+	return lappend(people, copy);
+}
+
 /*
- * Those who have asked for the case: who made its revision, its plan, its
- * proposal, and who opened a request that has staged the revision, be it over or
- * not: whoever moves that on need not be the same.  Who takes something away
- * without a proposal asks for that now.
+ * Those who have asked for the case: who made its revision, and those before it
+ * that have come to nothing yet, for what these have changed goes along; who made
+ * its plan, and its proposal; and who opened a request that has staged one of the
+ * revisions, be it over or not: whoever moves that on need not be the same.  Who
+ * takes something away without a proposal asks for that now.
  */
 static List *
 read_requesters(const GateCase *gate)
 {
 	static Statement read = {
 		.text = "SELECT r.actor, r.database_role FROM promote.revision AS r WHERE " OF_INSTANCE("r")
-		" AND r.revision = $4 UNION ALL SELECT d.actor, d.database_role FROM promote.deployment AS d"
-		" WHERE " OF_INSTANCE("d") " AND d.deployment IN ($5, $6)"
-		" UNION ALL SELECT q.actor, q.database_role FROM promote.promotion_request_item AS t"
+		" AND r.revision BETWEEN $4 AND $5 UNION SELECT d.actor, d.database_role FROM promote.deployment AS d"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment IN ($6, $7)"
+		" UNION SELECT q.actor, q.database_role FROM promote.promotion_request_item AS t"
 		" JOIN promote.promotion_request AS q ON q.project = t.project AND q.request = t.request"
 		" WHERE t.project = $1 AND t.destination_environment = $2 AND t.component = $3"
-		" AND $4 IN (t.revision, t.rollback_revision)",
-		.parameters = 6,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID}
+		" AND (t.revision BETWEEN $4 AND $5 OR t.rollback_revision BETWEEN $4 AND $5)",
+		.parameters = 7,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID, INT4OID}
 	};
-	Datum		values[6];
+	/* whoever made what is taken away has not asked for that */
+	bool		provision = strcmp(gate->action, "PROVISION") == 0;
+	Datum		values[7];
 	List	   *people = NIL;
 
 	instance_key_values(&gate->key, values);
-	/* whoever made what is taken away has not asked for that */
-	values[3] = Int32GetDatum(strcmp(gate->action, "PROVISION") == 0 ? gate->revision : 0);
-	values[4] = Int32GetDatum(gate->plan);
-	values[5] = Int32GetDatum(gate->deployment);
+	values[3] = Int32GetDatum(provision ? Min(last_provisioned(&gate->key) + 1, gate->revision) : 0);
+	values[4] = Int32GetDatum(provision ? gate->revision : 0);
+	values[5] = Int32GetDatum(gate->plan);
+	values[6] = Int32GetDatum(gate->deployment);
 	statement_run(&read, values, NULL, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		Person	   *person = palloc(sizeof(Person));
-
-		person->actor = spi_text(SPI_tuptable, i, 1);
-		person->database_role = spi_text(SPI_tuptable, i, 2);
-		people = lappend(people, person);
-	}
-	if (gate->deployment == 0 && strcmp(gate->action, "DECOMMISSION") == 0)
-	{
-		Person	   *person = palloc(sizeof(Person));
-
-		*person = current_person();
-		people = lappend(people, person);
-	}
+		people = add_person(people, (Person) {.actor = spi_text(SPI_tuptable, i, 1),.database_role = spi_text(SPI_tuptable, i, 2)});
+	if (gate->deployment == 0 && !provision)
+		people = add_person(people, current_person());
 	return people;
 }
 

@@ -33,7 +33,6 @@ typedef struct GateCase
 	const char *source_environment; /* another one that the revision was promoted from; NULL: none */
 	int32		source_revision;	/* 0 with it */
 	bytea	   *source_digest;	/* of that revision's configuration; NULL with it */
-	const char *requesters[3];	/* actors of the revision, the plan and the proposal; NULL: none */
 	TimestampTz revised_at;		/* when the revision was made */
 	Jsonb	   *attributes;		/* effective: of project, environment, component, instance */
 	bool		path_only;		/* the environment's rules, as its columns are called */

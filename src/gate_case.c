@@ -49,7 +49,7 @@ target_deployment(GateCase *gate)
 {
 	static Statement read = {
 		.text = "SELECT d.action, d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text, d.plan,"
-		" d.plan_digest, d.actor FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
+		" d.plan_digest FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};
@@ -69,8 +69,6 @@ target_deployment(GateCase *gate)
 	gate->plan_digest = spi_bytea(SPI_tuptable, 0, 6);
 	if (is_plan)
 		gate->action = "PROVISION";
-	else
-		gate->requesters[2] = spi_text(SPI_tuptable, 0, 7);
 }
 
 /* Read all else that the case is judged by. */
@@ -79,7 +77,7 @@ read_facts(GateCase *gate)
 {
 	static Statement read = {
 		.text = "SELECT r.origin, r.digest, NULLIF(r.source_environment, r.environment)::pg_catalog.text,"
-		" r.source_revision, s.digest, r.actor, d.actor, r.created_at,"
+		" r.source_revision, s.digest, r.created_at,"
 		" " EFFECTIVE_ATTRIBUTES ", e.source_policy = 'path',"
 		" e.require_source_in_sync, e.require_no_drift, e.require_expected, e.separation_of_duty, e.required_soak"
 		" FROM promote.instance AS i"
@@ -91,18 +89,15 @@ read_facts(GateCase *gate)
 		" LEFT JOIN LATERAL (SELECT s.digest FROM promote.revision AS s WHERE s.project = i.project"
 		"  AND s.environment = r.source_environment AND s.component = i.component"
 		"  AND s.revision = r.source_revision LIMIT 1) AS s ON true"
-		" LEFT JOIN LATERAL (SELECT d.actor FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "i")
-		"  AND d.deployment = $5 LIMIT 1) AS d ON true"
 		" WHERE " OF_INSTANCE("i"),
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID}
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};
-	Datum		values[5];
+	Datum		values[4];
 	bool		isnull;
 
 	instance_key_values(&gate->key, values);
 	values[3] = Int32GetDatum(gate->revision);
-	values[4] = Int32GetDatum(gate->plan);
 	statement_run(&read, values, NULL, true);
 	if (SPI_processed == 0)
 		require_instance(&gate->key);
@@ -117,16 +112,14 @@ read_facts(GateCase *gate)
 		gate->source_revision = spi_integer(SPI_tuptable, 0, 4);
 		gate->source_digest = spi_bytea(SPI_tuptable, 0, 5);
 	}
-	gate->requesters[0] = strcmp(gate->action, "PROVISION") == 0 ? spi_text(SPI_tuptable, 0, 6) : NULL;
-	gate->requesters[1] = spi_text(SPI_tuptable, 0, 7);
-	gate->revised_at = DatumGetTimestampTz(spi_value(SPI_tuptable, 0, 8, &isnull));
-	gate->attributes = spi_jsonb(SPI_tuptable, 0, 9);
-	gate->path_only = spi_bool(SPI_tuptable, 0, 10);
-	gate->require_source_in_sync = spi_bool(SPI_tuptable, 0, 11);
-	gate->require_no_drift = spi_bool(SPI_tuptable, 0, 12);
-	gate->require_expected = spi_bool(SPI_tuptable, 0, 13);
-	gate->separation_of_duty = spi_bool(SPI_tuptable, 0, 14);
-	gate->required_soak = DatumGetIntervalP(spi_value(SPI_tuptable, 0, 15, &isnull));
+	gate->revised_at = DatumGetTimestampTz(spi_value(SPI_tuptable, 0, 6, &isnull));
+	gate->attributes = spi_jsonb(SPI_tuptable, 0, 7);
+	gate->path_only = spi_bool(SPI_tuptable, 0, 8);
+	gate->require_source_in_sync = spi_bool(SPI_tuptable, 0, 9);
+	gate->require_no_drift = spi_bool(SPI_tuptable, 0, 10);
+	gate->require_expected = spi_bool(SPI_tuptable, 0, 11);
+	gate->separation_of_duty = spi_bool(SPI_tuptable, 0, 12);
+	gate->required_soak = DatumGetIntervalP(spi_value(SPI_tuptable, 0, 13, &isnull));
 }
 
 /*

@@ -536,7 +536,8 @@ block_reasons(GateCase *gate, const Policy *policy, List *reasons)
 		{
 			gate_block(gate, reason->code, reason->overridable, reason->since, reason->until,
 					   reason->liftable_by, reason->message);
-			gate_about(gate, policy->name);
+			/* what it says about something else is another reason */
+			gate_about(gate, psprintf("%s: %s", policy->name, reason->message));
 		}
 	}
 }

@@ -371,12 +371,33 @@ SELECT pg_temp.as_role('test_ann', $$SELECT (promote.propose_deployment('ecomm-p
 SELECT is(pg_temp.approve('test_bob', :ruled, 'ecomm-prod-uswest-db'), 'PROPOSED', 'where a rule asks for others one of them approves, and a freeze keeps it');
 DELETE FROM promote.freeze_window WHERE name = 'then';
 SAVEPOINT withdrawn;
-SELECT pg_temp.as_role('none', format('SELECT (promote.reject_deployment(%L, %s, ''no'')).status', 'ecomm-prod-uswest-db', :ruled)) \g /dev/null
 SELECT is(pg_temp.as_role('test_bob', $$SELECT (promote.decommission_instance('ecomm-prod-uswest-db')).status$$) ~ '^PM601: approval: .*that of test_bob does not count: it is the requester''s own', true, 'who has approved what somebody else proposed does not take it away alone');
 SELECT is(pg_temp.as_role('test_ann', $$SELECT (promote.decommission_instance('ecomm-prod-uswest-db')).status$$), 'PENDING', '... but for somebody else that counts');
 ROLLBACK TO withdrawn;
+SELECT pg_temp.as_role('none', format('SELECT (promote.reject_deployment(%L, %s, ''no'')).status', 'ecomm-prod-uswest-db', :ruled)) \g /dev/null
+SELECT is(pg_temp.as_role('test_ann', $$SELECT (promote.decommission_instance('ecomm-prod-uswest-db')).status$$) ~ '^PM601: approval: rule "second" asks for 1 of role "test_dba": 0 given', true, 'what was approved of a proposal that is rejected then counts no more');
+SELECT isnt(pg_temp.as_role('test_ann', $$SELECT (promote.propose_deployment('ecomm-prod-uswest-db', 'DECOMMISSION')).deployment$$), :'ruled', '... it is proposed anew');
+SELECT is(pg_temp.approve('test_bob', (SELECT max(deployment) FROM promote.deployment WHERE environment = 'prod-uswest'), 'ecomm-prod-uswest-db'), 'APPROVED', '... and approved anew');
+ROLLBACK TO withdrawn;
 SELECT is(pg_temp.approve('test_ann', :ruled, 'ecomm-prod-uswest-db'), 'PM603: Its environment separates duties, and "test_ann" has asked for it.', 'then it is not for who proposed it to approve it');
 SELECT is(pg_temp.approve('test_bob', :ruled, 'ecomm-prod-uswest-db'), 'APPROVED', '... but for anybody else');
+
+-- what goes along: who has changed something that a later revision deploys with what it changes itself
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"tier": "before"}', plan => false)$$, 'what was provisioned');
+DELETE FROM promote.approval_rule WHERE rule = 'second';
+SELECT pg_temp.deploy('ecomm-prod-uswest-db') \g /dev/null
+INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'prod-uswest', 'second', 'test_dba');
+INSERT INTO promote.grants (role, action, project) VALUES ('test_ann', 'configure', 'ecomm');
+SELECT is(pg_temp.as_role('test_ann', $$SELECT changed FROM promote.configure_instance('ecomm-prod-uswest-db', '{"tier": "hers"}', plan => false)$$), 'true', 'somebody changes something');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"replicas": 2}')$$, 'and somebody else something else, which is planned');
+SELECT ok(pg_temp.work('ecomm-prod-uswest-db') > 0, '... by a worker');
+SELECT deployment AS along FROM promote.instance WHERE name = 'ecomm-prod-uswest-db' \gset
+SELECT is(pg_temp.approve('test_ann', :along, 'ecomm-prod-uswest-db'), 'PM603: Rule "second" does not count who has asked for it, as "test_ann" has.', 'who has made what goes along does not approve it');
+SELECT is(pg_temp.approve('test_bob', :along, 'ecomm-prod-uswest-db'), 'COMPLETED', '... but somebody else');
+SELECT pg_temp.deploy('ecomm-prod-uswest-db') \g /dev/null
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"replicas": 3}')$$, 'once that is provisioned');
+SELECT ok(pg_temp.work('ecomm-prod-uswest-db') > 0, '... the next plan');
+SELECT is(pg_temp.approve('test_ann', (SELECT deployment FROM promote.instance WHERE name = 'ecomm-prod-uswest-db'), 'ecomm-prod-uswest-db'), 'COMPLETED', '... is about the next change alone');
 ROLLBACK TO others;
 
 -- ---- requests ----

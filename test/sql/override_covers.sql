@@ -54,6 +54,20 @@ SELECT is(pg_temp.closed(), NULL, '... is overridden');
 SELECT is((SELECT string_agg(code, ' ') FROM promote.blockers('ecomm-production-db', at => now() + interval '1 day')), 'freeze', '... but not tomorrow''s');
 DELETE FROM promote.freeze_window;
 
+-- ---- what a policy says about something else ----
+CREATE SCHEMA rules;
+CREATE TABLE rules.word AS SELECT 'ticket OPS-1 is missing' AS said;
+CREATE FUNCTION rules.says(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+    AS $$ SELECT 'ticket', said, NULL::timestamptz, NULL::timestamptz, NULL, true FROM rules.word $$;
+SAVEPOINT policies;
+INSERT INTO promote.policy (policy, function, project) VALUES ('tickets', 'rules.says', 'ecomm');
+INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('ecomm', 'production', 'ticket', 'test_duty');
+SELECT is(pg_temp.override(:plan, 'ticket'), '{"tickets: ticket OPS-1 is missing"}', 'a reason of a policy');
+SELECT is(pg_temp.closed(), NULL, '... is overridden');
+UPDATE rules.word SET said = 'an incident: nothing may be deployed';
+SELECT is(pg_temp.closed(), 'ticket: an incident: nothing may be deployed', '... and no other one of it');
+ROLLBACK TO policies;
+
 -- ---- more drift than a message names ----
 SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
 SELECT promote.report_observed('ecomm-production-db', params || '{"a1": 1, "a2": 1, "a3": 1, "a4": 1, "a5": 1, "a6": 1}', 'probe')
