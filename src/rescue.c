@@ -54,6 +54,10 @@ PG_FUNCTION_INFO_V1(promote_end_session);
 #define QUEUE 1					/* of the place of a row: where those wait who have time, one behind the other */
 #define END_TIMEOUT 5000		/* how long it is waited for a session to end, in milliseconds */
 
+/* Of pg_locks l those of objects of this database. */
+#define THIS_DATABASE "l.locktype = 'object' AND l.database" \
+	" = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())"
+
 /* promote.rescue_timeout, in milliseconds. */
 static int	rescue_timeout;
 
@@ -308,7 +312,27 @@ take_row(void *state)
 	AtEOXact_GUC(false, level);
 }
 
-/* The processes of those who hold a row. */
+/* Those who rescue a row, or wait to, in their order: each would have it before who comes later. */
+static List *
+row_rescuers(const RowToLock *row)
+{
+	static Statement read = {
+		.text = "SELECT l.pid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
+		" AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 0 AND l.mode = 'ExclusiveLock'"
+		" AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY l.granted DESC, l.waitstart, l.pid",
+		.parameters = 2,
+		.types = {OIDOID, OIDOID}
+	};
+	Datum		values[2] = {ObjectIdGetDatum(table_of(row->table)), ObjectIdGetDatum(rescue_place(row->what))};
+	List	   *pids = NIL;
+
+	statement_run(&read, values, NULL, false);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		pids = lappend_int(pids, spi_integer(SPI_tuptable, i, 1));
+	return pids;
+}
+
+/* The processes of those who hold a row, and of those who would have it next. */
 static List *
 row_processes(const RowToLock *row)
 {
@@ -316,14 +340,14 @@ row_processes(const RowToLock *row)
 	Holders		holders = row_holders(row, &found);
 	List	   *pids = NIL;
 
-	for (int i = 0; i < holders.count && list_length(pids) < MAX_SHOWN; i++)
+	for (int i = 0; i < holders.count; i++)
 	{
 		int			pid = process_of(holders.xids[i]);
 
 		if (pid != 0)
 			pids = list_append_unique_int(pids, pid);
 	}
-	return pids;
+	return list_truncate(list_concat_unique_int(pids, row_rescuers(row)), MAX_SHOWN);
 }
 
 /* Does the transaction read by a snapshot that does not show the row? */
@@ -453,8 +477,7 @@ static List *
 object_processes(Oid class, uint32 object)
 {
 	static Statement read = {
-		.text = "SELECT DISTINCT l.pid FROM pg_catalog.pg_locks AS l WHERE l.locktype = 'object'"
-		" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())"
+		.text = "SELECT DISTINCT l.pid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
 		" AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 0 AND l.granted AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY l.pid LIMIT $3",
 		.parameters = 3,
 		.types = {OIDOID, OIDOID, INT4OID}
@@ -549,6 +572,48 @@ holds_one_of(const char *table, SPITupleTable *rows, int32 pid)
 	return held;
 }
 
+/* Does the session rescue a row of the project, or wait to? */
+static bool
+rescues_in_project(int32 pid, const char *project)
+{
+	static Statement read = {
+		.text = "SELECT l.classid, l.objid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
+		" AND l.pid = $1 AND l.objsubid = 0 AND l.mode = 'ExclusiveLock' AND l.classid IN ('promote.instance'::pg_catalog.regclass,"
+		"  'promote.deployment'::pg_catalog.regclass, 'promote.promotion_request'::pg_catalog.regclass)",
+		.parameters = 1,
+		.types = {INT4OID}
+	};
+	/* what rows of theirs are called where they are locked: RowToLock.what */
+	static Statement name = {
+		.text = "SELECT 'promote.instance'::pg_catalog.regclass::pg_catalog.oid, pg_catalog.format('\"%s\"', i.name)"
+		" FROM promote.instance AS i WHERE i.project = $1"
+		" UNION ALL SELECT 'promote.deployment'::pg_catalog.regclass, pg_catalog.format('deployment %s of \"%s\"', d.deployment, i.name)"
+		" FROM promote.instance AS i JOIN promote.deployment AS d ON " SAME_INSTANCE("d", "i")
+		" WHERE i.project = $1 AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')"
+		" UNION ALL SELECT 'promote.promotion_request'::pg_catalog.regclass, pg_catalog.format('request %s of project \"%s\"', r.request, r.project)"
+		" FROM promote.promotion_request AS r WHERE r.project = $1",
+		.parameters = 1,
+		.types = {TEXTOID}
+	};
+	Datum		values[1] = {Int32GetDatum(pid)};
+	SPITupleTable *places;
+	uint64		count;
+
+	statement_run(&read, values, NULL, false);
+	places = SPI_tuptable;
+	count = SPI_processed;
+	if (count == 0)
+		return false;
+	values[0] = CStringGetTextDatum(project);
+	statement_run(&name, values, NULL, true);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		for (uint64 j = 0; j < count; j++)
+			if (spi_integer(SPI_tuptable, i, 1) == spi_integer(places, j, 1) &&
+				rescue_place(spi_text(SPI_tuptable, i, 2)) == (uint32) spi_integer(places, j, 2))
+				return true;
+	return false;
+}
+
 /* Does the session hold the line of the project? */
 static bool
 holds_line(int32 pid, const char *project)
@@ -556,7 +621,7 @@ holds_line(int32 pid, const char *project)
 	return list_member_int(object_processes(table_of("line_stop"), rescue_place(project)), pid);
 }
 
-/* Does the session hold instances, deployments that run, requests, or the line of the project? */
+/* Does the session hold instances, deployments that run, requests, or the line of the project, or stand ahead of who would? */
 static bool
 holds_of_project(int32 pid, const char *project)
 {
@@ -570,6 +635,7 @@ holds_of_project(int32 pid, const char *project)
 	bool		held = holds_line(pid, project);
 
 	spi_push_latest();
+	held = held || rescues_in_project(pid, project);
 	for (int i = 0; i < lengthof(tables) && !held; i++)
 	{
 		statement_run(&reads[i], values, NULL, true);

@@ -321,9 +321,9 @@ CREATE FUNCTION fuzz.marked(raw jsonb, rendered jsonb, params_schema jsonb) RETU
                     WHERE promote.jsonb_at_path(rendered, l.path) = l.new_value) AS p
      CROSS JOIN LATERAL (SELECT fuzz.words(promote.jsonb_at_path(raw, p.path))
                          UNION SELECT v #>> '{}' FROM (SELECT promote.jsonb_at_path(rendered, p.path)) AS r (v) WHERE v #>> '{}' ~ '^(Z[0-9a-z]{10}Z|77[0-9]{11})$') AS x (w) $$;
--- The values that what was deployed of a revision has marked, where they are in no other configuration and no parameter.
+-- The values that what was deployed of a revision has marked, where they are in no other revision or configuration, and no parameter.
 CREATE FUNCTION fuzz.deployed_marks(p text) RETURNS SETOF text LANGUAGE sql AS $$
-    WITH rendered AS (SELECT c.params AS raw, k.params AS rendered, f.params_schema, r.digest, d.rendered_digest, i.name
+    WITH rendered AS (SELECT c.params AS raw, k.params AS rendered, f.params_schema, r.digest, d.rendered_digest, i.name, i.environment, i.component, i.revision
                         FROM promote.instance AS i
                         JOIN promote.revision AS r USING (project, environment, component)
                         JOIN promote.deployment AS d USING (project, environment, component)
@@ -334,7 +334,11 @@ CREATE FUNCTION fuzz.deployed_marks(p text) RETURNS SETOF text LANGUAGE sql AS $
     SELECT DISTINCT w FROM rendered AS o CROSS JOIN LATERAL fuzz.marked(o.raw, o.rendered, o.params_schema) AS w
      WHERE NOT EXISTS (SELECT FROM promote.environment AS e WHERE e.project = p AND e.parameters::text LIKE '%' || w || '%')
        AND NOT EXISTS (SELECT FROM promote.config AS c WHERE c.project = p AND c.params::text LIKE '%' || w || '%' AND c.digest NOT IN
-                       (SELECT unnest(ARRAY[s.digest, s.rendered_digest]) FROM rendered AS s WHERE s.name = o.name)) $$;
+                       (SELECT unnest(ARRAY[s.digest, s.rendered_digest]) FROM rendered AS s WHERE s.name = o.name))
+       AND NOT EXISTS (SELECT FROM (SELECT r.project, r.environment, r.component, r.revision, r.digest FROM promote.revision AS r
+                                    UNION ALL SELECT d.project, d.environment, d.component, d.revision, d.rendered_digest FROM promote.deployment AS d) AS x
+                         JOIN promote.config AS c ON c.project = x.project AND c.digest = x.digest
+                        WHERE x.project = p AND (x.environment, x.component, x.revision) <> (o.environment, o.component, o.revision) AND c.params::text LIKE '%' || w || '%') $$;
 -- Of all values that are there now: is it marked?
 CREATE FUNCTION fuzz.note(p text) RETURNS SETOF text LANGUAGE sql AS $$
     WITH now AS (SELECT c.params AS raw, promote.jsonb_render(c.params, e.parameters) AS rendered, f.params_schema

@@ -291,6 +291,32 @@ ask($dep, 'ROLLBACK;');
 is(answer($_), '', '... and goes on') for @waiting;
 bye($_) for @waiting;
 
+# those who rescue it are, but they are named, and ended as whoever holds it is
+sql(q{SELECT FROM promote.open_request('shop', 'staging', 'production', '{"components": ["db"]}')});
+sql(q{SELECT FROM promote.configure_instance('shop-staging-log', '{"size": 6}', plan => false); SELECT FROM promote.deploy_instance('shop-staging-log')});
+($alive, $fencing) = split /\|/, ask($dep, q{SELECT deployment, fencing FROM promote.claim_deployment('w', selector => '{"alive": true}');});
+my %verbs = (
+	q{SELECT FROM promote.abort_deployment('shop-staging-db', 1)} => q{SELECT FROM promote.plan_instance('shop-staging-db')},
+	"SELECT FROM promote.abort_deployment('shop-staging-log', $alive)" => "SELECT FROM promote.heartbeat_deployment('shop-staging-log', $alive, $fencing)",
+	q{SELECT FROM promote.pause_request('shop', 2, 'wait')} => q{SELECT FROM promote.preview_request('shop', 2)},
+);
+my $elsewhere = connect_as('other_adm');
+for my $verb (reverse sort keys %verbs) {
+	my @crowd = map { connect_as('dep') } 1 .. 4;
+	ask($crowd[0], "BEGIN; $verbs{$verb};");
+	begin($_, "SET promote.rescue_timeout = '1h'; BEGIN; $verb;") for @crowd[1 .. 3];
+	ok($node->wait_for('brakes', 'SELECT count(*) = 3 FROM pg_locks WHERE NOT granted AND pid IN (' . join(', ', map { $_->{backend} } @crowd) . ')'), "three wait in an emergency: $verb");
+	my ($took, $told) = timed($verb, sub { told($adm, $verb) });
+	like($told, qr/^PM611\|.*Process $_->{backend} /s, '... and are named') for @crowd[1 .. 3];
+	cmp_ok($took, '<', 4, '... in time');
+	like(told($elsewhere, "SELECT promote.end_session($crowd[3]{backend}, 'why', 'other')"), qr/^PM002/, 'they are not ended by who is admin elsewhere');
+	is(ask($adm, "SELECT promote.end_session($_->{backend}, 'a crowd', 'shop');"), 't', '... but there, the last first') for reverse @crowd;
+	unlike(told($adm, $verb), qr/PM611/, '... and so the emergency goes on');
+	bye($_) for @crowd;
+}
+sql(q{SELECT FROM promote.cancel_request('shop', 2, 'enough')});
+bye($elsewhere);
+
 # what was taken back is not there at the commit
 ask($dep, 'BEGIN;');
 ask($dep, q{SELECT FROM promote.deploy_instance('shop-staging-log');});

@@ -889,7 +889,8 @@ sub requests {
 			my $skipped = $skipped{"$project $request $begun->{instance}"} // next;
 			my $maker = $self->maker_of(@$begun{qw(instance revision)});
 			# the request may have taken for its own what was desired already when it was advanced
-			my @advances = grep { $is_of->($_) && earliest($_) <= $begun->{call}{got} && (!$maker || latest($_) >= $maker->{sent}) }
+			my $is_before = sub { return $_[0]{transaction} == $begun->{call}{transaction} ? $_[0]{sent} < $begun->{call}{sent} : earliest($_[0]) <= $begun->{call}{got} };
+			my @advances = grep { $is_of->($_) && $is_before->($_) && (!$maker || latest($_) >= $maker->{sent}) }
 			  $self->possible(qw(advance_request resume_request));
 			next if $skipped || @advances && $begun->{action} eq 'PROVISION';
 			$self->found('queued against a request', begun_text($begun), @{ $open->{calls} }, $begun->{call});
