@@ -201,6 +201,21 @@ SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-moved', '{"no
 SELECT unalike(pg_temp.as_role('m_promoter', $$SELECT * FROM promote.promote_instance('ecomm-staging-moved', 'ecomm-prod-uswest-moved')$$), '%4321%', 'who may promote is not shown what the destination keeps');
 SELECT is((SELECT kept_marks FROM promote.revision WHERE environment = 'prod-uswest' AND component = 'moved' ORDER BY revision DESC LIMIT 1), '[".pin"]', '... and it keeps its mark');
 SELECT unalike(pg_temp.as_role('m_promoter', $$SELECT * FROM promote.config_as_of('ecomm-prod-uswest-moved')$$), '%4321%', '... so that they do not see it afterwards');
+-- ---- what a PROVISION left half done, and what is desired ----
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-moved', '{"pw": "HALF-one"}', '1.0.0')$$, 'a value');
+SELECT ok(pg_temp.deploy('ecomm-production-moved') > 0, 'deployed');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-moved', '{"pw": "HALF-two"}', '1.0.0')$$, 'another one');
+SELECT ok(pg_temp.work('ecomm-production-moved') > 0, 'planned');
+SELECT is((promote.deploy_instance('ecomm-production-moved')).status, 'PENDING', '... to be deployed');
+UPDATE promote.instance SET attributes = '{"half": true}' WHERE name = 'ecomm-production-moved';
+SELECT is((promote.fail_deployment(c.instance, c.deployment, 'half way', c.fencing)).status, 'FAILED', '... which fails half way') FROM promote.claim_deployment('test', selector => '{"half": true}') AS c;
+SELECT lives_ok($$SELECT promote.rollback_instance('ecomm-production-moved', (SELECT deployed_revision FROM promote.instance WHERE name = 'ecomm-production-moved'))$$, 'rolled back');
+SELECT isnt((promote.record_plan(c.instance, c.deployment, '{"format_version": "1.2", "resource_changes": [{"address": "t.u", "mode": "managed", "type": "t", "change": {"actions": ["delete"], "before": {"data": "PW=HALF-two"}, "after": null}}]}', c.fencing)).plan_facts, NULL, 'the plan takes back what was begun')
+  FROM promote.claim_deployment('test', selector => '{"half": true}') AS c;
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT diff FROM promote.plan_changes WHERE instance = 'ecomm-production-moved' AND address = 't.u'$$), '("[{""old"": ""(sensitive value)"", ""path"": "".data"", ""change"": ""remove"", ""sensitive"": true}]")', '... and does not show it');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-moved', '{"pw": "HALF-three"}', '1.0.0', plan => false)$$, 'a third one is desired');
+SELECT is(promote.report_observed('ecomm-production-moved', '{"pw": "HALF-one", "a": "by HALF-two", "b": "by HALF-three"}'::jsonb, 'scan'), 2, 'what is there has parts of both');
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, observed_value FROM promote.drift WHERE instance = 'ecomm-production-moved' ORDER BY path$$), E'(.a,"""(sensitive value)""")\n(.b,"""(sensitive value)""")', '... which nobody is shown');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 
 SELECT * FROM finish();
