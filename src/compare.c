@@ -37,6 +37,7 @@ typedef struct Side
 	char	   *version;
 	Jsonb	   *params;			/* rendered */
 	Jsonb	   *schema;			/* of the release */
+	Jsonb	   *other_schemas[3];	/* of releases whose marks count as well, see compose.h; NULL: none */
 	Jsonb	   *raw;			/* what params are made of; NULL: that is not known */
 	Jsonb	   *kept;			/* what keeps marks in them, see mask.h; NULL: nothing */
 	Jsonb	   *references;		/* remote ones; NULL: none */
@@ -166,6 +167,7 @@ read_desired(Side *side)
 	side->version = (char *) proposed.proposal.version;
 	side->params = json_render(proposed.proposal.params, proposed.proposal.parameters, true);
 	side->schema = proposed.proposal.schema;
+	memcpy(side->other_schemas, proposed.proposal.other_schemas, sizeof(side->other_schemas));
 	side->raw = proposed.proposal.params;
 	side->kept = proposed.proposal.own_kept;
 	side->references = proposed.references;
@@ -228,7 +230,7 @@ put_leaf(void *state, const JsonChange *change)
 			(change->flags & SCHEMA_SENSITIVE) != 0);
 }
 
-/* Put the leaves that differ; what either release calls sensitive of either is masked. */
+/* Put the leaves that differ; what any of their releases calls sensitive of either is masked. */
 static void
 put_leaves(ReturnSetInfo *result, const Side *a, const Side *b)
 {
@@ -237,7 +239,11 @@ put_leaves(ReturnSetInfo *result, const Side *a, const Side *b)
 
 	mask_add_schema(mask, b->schema);
 	for (int i = 0; i < lengthof(sides); i++)
+	{
 		mask_add_pair(mask, sides[i]->raw, sides[i]->params, sides[i]->kept);
+		for (int j = 0; j < lengthof(sides[i]->other_schemas); j++)
+			mask_add_schema(mask, sides[i]->other_schemas[j]);
+	}
 	mask_leaf_diff(mask, a->params, b->params, put_leaf, result);
 }
 

@@ -244,6 +244,21 @@ check_immutable(Proposal *proposal)
 	pfree(paths.data);
 }
 
+/* Add what may run to what values come from, with the marks of its releases. */
+void
+compose_add_deployed(Mask *mask, const List *deployed)
+{
+	ListCell   *cell;
+
+	foreach(cell, deployed)
+	{
+		const DeployedParams *runs = lfirst(cell);
+
+		mask_add_schema(mask, runs->schema);
+		mask_add_origin(mask, runs->params, runs->kept);
+	}
+}
+
 /*
  * What of a proposal, which is checked, must not be seen: by all that its values
  * come from, under the schemas of all releases concerned.
@@ -252,7 +267,6 @@ Mask *
 compose_mask(const Proposal *proposal)
 {
 	Mask	   *mask = mask_create(proposal->schema);
-	ListCell   *cell;
 
 	for (int i = 0; i < lengthof(proposal->other_schemas); i++)
 		mask_add_schema(mask, proposal->other_schemas[i]);
@@ -261,13 +275,7 @@ compose_mask(const Proposal *proposal)
 	mask_add_both(mask, proposal->own_params, proposal->parameters, proposal->own_kept);
 	mask_add_origin(mask, proposal->observed, NULL);
 	mask_add_origin(mask, proposal->planned, proposal->planned_kept);
-	foreach(cell, proposal->deployed)
-	{
-		const DeployedParams *deployed = lfirst(cell);
-
-		mask_add_schema(mask, deployed->schema);
-		mask_add_origin(mask, deployed->params, deployed->kept);
-	}
+	compose_add_deployed(mask, proposal->deployed);
 	mask_add_pair(mask, proposal->params, proposal->rendered, proposal->kept);
 	return mask;
 }

@@ -74,6 +74,7 @@ extern Jsonb *compose_overrides(const Proposal *proposal, Jsonb *base,
 								const Jsonb *overrides);
 extern void compose_check(Proposal *proposal);
 extern void compose_obstacles(Proposal *proposal, ObstacleCollector collect, void *state);
+extern void compose_add_deployed(Mask *mask, const List *deployed);
 extern Mask *compose_mask(const Proposal *proposal);
 extern Jsonb *compose_kept(const Proposal *proposal);
 extern Jsonb *compose_diff(const Proposal *proposal);

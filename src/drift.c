@@ -22,6 +22,8 @@
 #include "json/diff.h"
 #include "json/digest.h"
 #include "json/render.h"
+#include "mask.h"
+#include "proposal.h"
 #include "revision.h"
 #include "stage.h"
 
@@ -183,14 +185,45 @@ touch_observation(const Report *report)
 	statement_run(&touch, values, NULL, false);
 }
 
-/* What differs between what was deployed and a document, with sensitive values masked. */
-static Jsonb *
-drift_of(const Carried *deployed, Jsonb *document)
+/* Add what the instance desires to what values come from: somebody may have been ahead of the deployment. */
+static void
+add_desired(Mask *mask, const InstanceKey *key)
 {
+	static Statement read = {
+		.text = "SELECT c.params, f.params_schema, " KEPT_OF("r") ", e.parameters FROM promote.instance AS i"
+		" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "i") " AND r.revision = i.revision"
+		" JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest"
+		" JOIN promote.bundle_release AS f ON f.bundle = r.bundle AND f.version = r.version"
+		" JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment"
+		" WHERE " OF_INSTANCE("i"),
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3];
+
+	instance_key_values(key, values);
+	statement_run(&read, values, NULL, false);
+	if (SPI_processed == 0)
+		return;
+	mask_add_schema(mask, spi_jsonb(SPI_tuptable, 0, 2));
+	mask_add_both(mask, spi_jsonb(SPI_tuptable, 0, 1), spi_jsonb(SPI_tuptable, 0, 4), spi_jsonb(SPI_tuptable, 0, 3));
+}
+
+/*
+ * What differs between what was deployed and a document, with sensitive values
+ * masked: of the document, of what may run, wholly or in part, and of what is
+ * desired.
+ */
+static Jsonb *
+drift_of(const Observed *observed, Jsonb *document)
+{
+	const Carried *deployed = &observed->deployed;
 	Mask	   *mask = mask_create(deployed->schema);
 
 	mask_add_origin(mask, deployed->params, deployed->kept);
 	mask_add_origin(mask, document, NULL);
+	compose_add_deployed(mask, proposal_deployed(&observed->key, observed->deployed_by, false));
+	add_desired(mask, &observed->key);
 	return compose_masked_diff(mask, deployed->params, document);
 }
 
@@ -350,7 +383,7 @@ write_report(Report *report, Outcome *outcome)
 		report->document = read_config(&before->key, report->digest);
 	else if (!json_digest_equal(report->digest, before->deployed.rendered_digest))
 		config_store(before->key.project, report->document);
-	diff = report->document ? drift_of(&before->deployed, report->document) :
+	diff = report->document ? drift_of(before, report->document) :
 		drift_of_digest(&before->deployed, report->digest);
 	outcome->differences = JB_ROOT_COUNT(diff);
 	write_observation(report, outcome->differences);

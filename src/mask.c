@@ -632,7 +632,8 @@ mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *ren
 				other;
 	Jsonb	   *paths;
 
-	if (lost == NULL && !varies)
+	/* what is short is lost as well, but looked for at its place alone: another release may not mark that */
+	if (lost == NULL && !varies && list_length(mask->schemas) < 2)
 		return NULL;
 	json_root(params, &view);
 	root.node = inherited_marks(mask, params, lost);

@@ -21,7 +21,8 @@
  * array of the paths that were written down with it, and, where deployments have
  * rendered it otherwise than it stands or by another release, of pairs of params and
  * schema for all that it was; NULL: nothing does.  A parameter may have decided
- * what was marked then, and decide otherwise by now.
+ * what was marked then, and decide otherwise by now.  OFFSET keeps what is named
+ * twice from being worked out twice.
  */
 #define KEPT_OF(r) \
 	"(SELECT COALESCE(" r ".kept_marks || k.rendered, " r ".kept_marks, k.rendered)" \
@@ -31,7 +32,7 @@
 	"   FROM (SELECT d.rendered_digest, d.bundle, d.version FROM promote.deployment AS d WHERE " RENDERED(r) \
 	"    UNION SELECT " r ".digest, " r ".bundle, " r ".version) AS d (digest, bundle, version)" \
 	"   JOIN promote.config AS c ON c.project = " r ".project AND c.digest = d.digest" \
-	"   JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version) END) AS k (rendered))"
+	"   JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version) END OFFSET 0) AS k (rendered))"
 #define RENDERED(r) \
 	"d.project = " r ".project AND d.environment = " r ".environment AND d.component = " r ".component" \
 	" AND d.revision = " r ".revision"

@@ -14,6 +14,7 @@
 #include "json/reader.h"
 #include "mask.h"
 #include "plan_document.h"
+#include "proposal.h"
 #include "record.h"
 #include "schema/schema.h"
 #include "secrets.h"
@@ -41,9 +42,8 @@ PG_FUNCTION_INFO_V1(promote_guard_stateful_type);
 typedef struct PlanTarget
 {
 	Deployment	deployment;
-	Jsonb	   *documents[2];	/* rendered params: those planned, and those that run */
-	Jsonb	   *schemas[2];		/* of the releases of both */
-	Jsonb	   *kept[2];		/* paths that keep marks in both; NULL: none */
+	DeployedParams planned;
+	List	   *deployed;		/* DeployedParams *: what may run */
 } PlanTarget;
 
 /* The rows' columns. */
@@ -81,54 +81,41 @@ make_row_type(void)
 	return BlessTupleDesc(row_type);
 }
 
-/* Read what secrets are known by: what the deployment carries, and what runs. */
+/* Read what secrets are known by: what the deployment carries, and what may run, wholly or in part. */
 static void
 read_target(PlanTarget *target)
 {
-#define KEPT_BY(deployment) \
-	"(SELECT " KEPT_OF("v") " FROM promote.revision AS v WHERE " SAME_INSTANCE("v", deployment) \
-	" AND v.revision = " deployment ".revision)"
 	static Statement read = {
-		.text = "SELECT c.params, b.params_schema,"
-		" (SELECT k.params FROM promote.config AS k WHERE k.project = r.project"
-		"  AND k.digest = r.rendered_digest),"
-		" (SELECT f.params_schema FROM promote.bundle_release AS f WHERE f.bundle = r.bundle"
-		"  AND f.version = r.version), " KEPT_BY("d") ", " KEPT_BY("r")
+		.text = "SELECT c.params, b.params_schema, (SELECT " KEPT_OF("v") " FROM promote.revision AS v"
+		"  WHERE " SAME_INSTANCE("v", "d") " AND v.revision = d.revision), i.deployed_by"
 		" FROM promote.deployment AS d"
 		" JOIN promote.config AS c ON c.project = d.project AND c.digest = d.rendered_digest"
 		" JOIN promote.bundle_release AS b ON b.bundle = d.bundle AND b.version = d.version"
-		" JOIN promote.instance AS i ON i.project = d.project AND i.environment = d.environment"
-		"  AND i.component = d.component"
-		" LEFT JOIN promote.deployment AS r ON r.project = i.project"
-		"  AND r.environment = i.environment AND r.component = i.component"
-		"  AND r.deployment = i.deployed_by"
+		" JOIN promote.instance AS i ON " SAME_INSTANCE("i", "d")
 		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};
 	Datum		values[4];
+	SPITupleTable *rows;
 
 	deployment_values(&target->deployment.key, target->deployment.deployment, values);
 	statement_run(&read, values, NULL, false);
-	for (int i = 0; i < 2; i++)
-	{
-		target->documents[i] = spi_jsonb(SPI_tuptable, 0, 1 + 2 * i);
-		target->schemas[i] = spi_jsonb(SPI_tuptable, 0, 2 + 2 * i);
-		target->kept[i] = spi_jsonb(SPI_tuptable, 0, 5 + i);
-	}
+	rows = SPI_tuptable;
+	target->planned.params = spi_jsonb(rows, 0, 1);
+	target->planned.schema = spi_jsonb(rows, 0, 2);
+	target->planned.kept = spi_jsonb(rows, 0, 3);
+	target->deployed = proposal_deployed(&target->deployment.key, spi_integer(rows, 0, 4), false);
 }
 
-/* What must not be seen: what either release calls sensitive, in what is planned and in what runs. */
+/* What must not be seen: what any of the releases calls sensitive, in what is planned and in what may run. */
 static Secrets *
 target_secrets(const PlanTarget *target)
 {
-	Mask	   *mask = mask_create(NULL);
+	Mask	   *mask = mask_create(target->planned.schema);
 
-	for (int i = 0; i < 2; i++)
-	{
-		mask_add_schema(mask, target->schemas[i]);
-		mask_add_origin(mask, target->documents[i], target->kept[i]);
-	}
+	mask_add_origin(mask, target->planned.params, target->planned.kept);
+	compose_add_deployed(mask, target->deployed);
 	return mask_secrets(mask, SECRETS_DECLARED);
 }
 

@@ -270,29 +270,32 @@ copy_of(const Jsonb *document)
 
 /*
  * What may run: what was provisioned last, and whatever a PROVISION began
- * since that did not complete.
+ * since that did not complete; where nothing was (0), since a DECOMMISSION.
+ * Runs inside a scope of spi.h.
  */
-static List *
-read_deployed(const ProposedRevision *proposed, int32 deployed_by, bool read_only)
+List *
+proposal_deployed(const InstanceKey *key, int32 deployed_by, bool read_only)
 {
 	static Statement statement = {
-		.text = "SELECT c.params, f.params_schema, r.kept_marks FROM promote.deployment AS b"
-		" JOIN promote.deployment AS d ON " SAME_INSTANCE("d", "b")
-		"  AND d.action <> 'PLAN' AND d.started_at >= b.started_at AND d.action = 'PROVISION'"
+		.text = "SELECT c.params, f.params_schema, r.kept_marks FROM promote.deployment AS d"
 		" CROSS JOIN LATERAL (SELECT c.params FROM promote.config AS c WHERE c.project = d.project"
 		"  AND c.digest = d.rendered_digest LIMIT 1) AS c"
 		" CROSS JOIN LATERAL (SELECT f.params_schema FROM promote.bundle_release AS f"
 		"  WHERE f.bundle = d.bundle AND f.version = d.version LIMIT 1) AS f"
 		" CROSS JOIN LATERAL (SELECT " KEPT_OF("r") " AS kept_marks FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "d")
 		"  AND r.revision = d.revision LIMIT 1) AS r"
-		" WHERE b.project = $1 AND b.environment = $2 AND b.component = $3 AND b.deployment = $4",
+		" WHERE " OF_INSTANCE("d") " AND d.action <> 'PLAN' AND d.action = 'PROVISION'"
+		" AND d.started_at >= COALESCE((SELECT b.started_at FROM promote.deployment AS b"
+		"  WHERE " OF_INSTANCE("b") " AND b.deployment = $4),"
+		" (SELECT pg_catalog.max(b.started_at) FROM promote.deployment AS b WHERE " OF_INSTANCE("b")
+		"  AND b.action <> 'PLAN' AND b.action = 'DECOMMISSION' AND b.status = 'COMPLETED'), '-infinity')",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};
 	Datum		values[4];
 	List	   *deployed = NIL;
 
-	instance_key_values(&proposed->key, values);
+	instance_key_values(key, values);
 	values[3] = Int32GetDatum(deployed_by);
 	statement_run(&statement, values, NULL, read_only);
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -379,7 +382,7 @@ proposal_read(SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision 
 	for (int i = 0; i < lengthof(releases); i++)
 		proposal->other_schemas[i] = read_schema(proposal, &releases[i], read_only);
 	if (deployed_by > 0)
-		proposal->deployed = read_deployed(proposed, deployed_by, read_only);
+		proposal->deployed = proposal_deployed(&proposed->key, deployed_by, read_only);
 }
 
 /* The newest releases of a bundle, for a message; "" where it has none. */

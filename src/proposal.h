@@ -74,6 +74,7 @@ extern bool proposal_from(const InstanceKey *destination, const char *source_env
 						  bool read_only, ProposedRevision *proposed);
 extern void proposal_read(SPITupleTable *rows, uint64 row, bool read_only,
 						  ProposedRevision *proposed);
+extern List *proposal_deployed(const InstanceKey *key, int32 deployed_by, bool read_only);
 extern void proposal_require_history(const ProposedRevision *proposed);
 extern void proposal_require_release(const ProposedRevision *proposed);
 extern bool proposal_minds_blocks(const char *origin);

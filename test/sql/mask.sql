@@ -184,6 +184,38 @@ SELECT unalike(pg_temp.as_role('m_promoter', $$SELECT * FROM promote.promote_ins
 SELECT unalike(pg_temp.as_role(role, statement), '%OWN%', 'nor does it show later: ' || statement)
   FROM unnest(ARRAY['m_promoter', 'm_viewer']) AS role, unnest(ARRAY[$$SELECT * FROM promote.config_as_of('ecomm-prod-uswest-later')$$,
     $$SELECT * FROM promote.compare_instances('ecomm-staging-later', 'ecomm-prod-uswest-later')$$, $$SELECT * FROM promote.preview_promotion('ecomm-prod-uswest-later', 'ecomm-staging-later', '{"own": null}')$$]) AS statement;
+-- ---- a release to come that does not mark what is there ----
+INSERT INTO promote.bundle VALUES ('moved');
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('moved', '1.0.0', '{"properties": {"pw": {"$md.sensitive": true}, "pin": {"$md.sensitive": true, "$md.copyable": false}}}');
+INSERT INTO promote.component (project, component, bundle) VALUES ('ecomm', 'moved', 'moved');
+INSERT INTO promote.instance (project, environment, component) SELECT 'ecomm', e, 'moved' FROM unnest(ARRAY['staging', 'production', 'prod-uswest']) AS e;
+SELECT lives_ok(format('SELECT promote.configure_instance(%L, %L)', 'ecomm-' || e || '-moved', jsonb_build_object('pw', 'MOVED-of-' || e)), 'configured') FROM unnest(ARRAY['staging', 'production']) AS e;
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('moved', '2.0.0', '{"properties": {"auth": {"properties": {"pw": {"$md.sensitive": true}}}}}');
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.compare_instances('ecomm-staging-moved', 'ecomm-production-moved')$$), '(params,.pw,change,"""(sensitive value)""","""(sensitive value)""",t)', 'what the release marks that it was configured by is masked, whatever is published since');
+
+-- ---- ... which is so for short values, too, that are known by their places alone ----
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-moved', '{"pin": "4321"}', '1.0.0')$$, 'a short value, and nothing else that is marked');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-moved', '{"pw": null}', '2.0.0')$$, 'a source by the release that marks it no more');
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('moved', '2.1.0', '{"properties": {"pin": {"$md.copyable": false}}}');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-moved', '{"note": 1}', '2.1.0')$$, '... and does not copy it');
+SELECT unalike(pg_temp.as_role('m_promoter', $$SELECT * FROM promote.promote_instance('ecomm-staging-moved', 'ecomm-prod-uswest-moved')$$), '%4321%', 'who may promote is not shown what the destination keeps');
+SELECT is((SELECT kept_marks FROM promote.revision WHERE environment = 'prod-uswest' AND component = 'moved' ORDER BY revision DESC LIMIT 1), '[".pin"]', '... and it keeps its mark');
+SELECT unalike(pg_temp.as_role('m_promoter', $$SELECT * FROM promote.config_as_of('ecomm-prod-uswest-moved')$$), '%4321%', '... so that they do not see it afterwards');
+-- ---- what a PROVISION left half done, and what is desired ----
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-moved', '{"pw": "HALF-one"}', '1.0.0')$$, 'a value');
+SELECT ok(pg_temp.deploy('ecomm-production-moved') > 0, 'deployed');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-moved', '{"pw": "HALF-two"}', '1.0.0')$$, 'another one');
+SELECT ok(pg_temp.work('ecomm-production-moved') > 0, 'planned');
+SELECT is((promote.deploy_instance('ecomm-production-moved')).status, 'PENDING', '... to be deployed');
+UPDATE promote.instance SET attributes = '{"half": true}' WHERE name = 'ecomm-production-moved';
+SELECT is((promote.fail_deployment(c.instance, c.deployment, 'half way', c.fencing)).status, 'FAILED', '... which fails half way') FROM promote.claim_deployment('test', selector => '{"half": true}') AS c;
+SELECT lives_ok($$SELECT promote.rollback_instance('ecomm-production-moved', (SELECT deployed_revision FROM promote.instance WHERE name = 'ecomm-production-moved'))$$, 'rolled back');
+SELECT isnt((promote.record_plan(c.instance, c.deployment, '{"format_version": "1.2", "resource_changes": [{"address": "t.u", "mode": "managed", "type": "t", "change": {"actions": ["delete"], "before": {"data": "PW=HALF-two"}, "after": null}}]}', c.fencing)).plan_facts, NULL, 'the plan takes back what was begun')
+  FROM promote.claim_deployment('test', selector => '{"half": true}') AS c;
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT diff FROM promote.plan_changes WHERE instance = 'ecomm-production-moved' AND address = 't.u'$$), '("[{""old"": ""(sensitive value)"", ""path"": "".data"", ""change"": ""remove"", ""sensitive"": true}]")', '... and does not show it');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-moved', '{"pw": "HALF-three"}', '1.0.0', plan => false)$$, 'a third one is desired');
+SELECT is(promote.report_observed('ecomm-production-moved', '{"pw": "HALF-one", "a": "by HALF-two", "b": "by HALF-three"}'::jsonb, 'scan'), 2, 'what is there has parts of both');
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, observed_value FROM promote.drift WHERE instance = 'ecomm-production-moved' ORDER BY path$$), E'(.a,"""(sensitive value)""")\n(.b,"""(sensitive value)""")', '... which nobody is shown');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 
 SELECT * FROM finish();
