@@ -27,6 +27,7 @@ CREATE TABLE promote.deployment (
     rendered_digest  bytea NOT NULL,
     remote_references jsonb,
     diff             jsonb NOT NULL,
+    kept_marks       jsonb,
     destructive      boolean NOT NULL DEFAULT false,
     plan             integer,
     message          text,
@@ -58,14 +59,21 @@ CREATE TABLE promote.deployment (
         REFERENCES promote.config (project, digest),
     CONSTRAINT deployment_release_fkey FOREIGN KEY (bundle, version)
         REFERENCES promote.bundle_release (bundle, version),
+    CONSTRAINT deployment_kept_marks_check
+        CHECK (pg_catalog.jsonb_typeof(kept_marks) = 'array'),
     -- one function, because PostgreSQL reads the text of every check anew for every statement: see deployment.c
     CONSTRAINT deployment_check
         CHECK (promote.check_deployment(deployment, action, status, plan, queued_at, due_at, worker, fencing,
                                         lost_leases, started_at, finished_at, plan_digest))
 );
-CREATE INDEX deployment_revision_idx
-    ON promote.deployment (project, environment, component, revision, deployment);
-COMMENT ON INDEX promote.deployment_revision_idx IS 'Finds the deployments of a revision, and the last plans';
+CREATE INDEX deployment_plan_idx
+    ON promote.deployment (project, environment, component, revision, deployment)
+    WHERE action = 'PLAN';
+COMMENT ON INDEX promote.deployment_plan_idx IS 'Finds the plans of a revision';
+CREATE INDEX deployment_kept_idx
+    ON promote.deployment (project, environment, component, revision)
+    WHERE kept_marks IS NOT NULL;
+COMMENT ON INDEX promote.deployment_kept_idx IS 'Finds what deployments have marked of a revision';
 CREATE INDEX deployment_open_idx
     ON promote.deployment (project, environment, component, queued_at, deployment)
     WHERE status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING');
@@ -103,6 +111,7 @@ COMMENT ON COLUMN promote.deployment.version IS 'Release that the version constr
 COMMENT ON COLUMN promote.deployment.previous_version IS 'The release that the diff starts from; NULL: there was none';
 COMMENT ON COLUMN promote.deployment.rendered_digest IS 'Configuration with the placeholders replaced by the environment''s parameters';
 COMMENT ON COLUMN promote.deployment.remote_references IS 'What fills the release''s slots, by their names; NULL: nothing';
+COMMENT ON COLUMN promote.deployment.kept_marks IS 'Paths of leaves that what it renders, or its release, marks, and the revision does not by itself: they are masked wherever the revision is shown; NULL: none';
 COMMENT ON COLUMN promote.deployment.diff IS 'Leaf diff of the rendered configurations: an array of objects with path, change, old, new, immutable and sensitive; sensitive values are masked. Behind the leaves, with a kind, what has become of remote references and of secrets that were copied';
 COMMENT ON COLUMN promote.deployment.destructive IS 'Does it change an immutable value of a provisioned instance?';
 COMMENT ON COLUMN promote.deployment.plan IS 'PLAN deployment that a PROVISION follows: what was reviewed; NULL: none';

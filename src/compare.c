@@ -39,7 +39,7 @@ typedef struct Side
 	Jsonb	   *schema;			/* of the release */
 	Jsonb	   *other_schemas[3];	/* of releases whose marks count as well, see compose.h; NULL: none */
 	Jsonb	   *raw;			/* what params are made of; NULL: that is not known */
-	Jsonb	   *kept;			/* what keeps marks in them, see mask.h; NULL: nothing */
+	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
 	Jsonb	   *references;		/* remote ones; NULL: none */
 	int32		recorded;		/* PLAN deployment that was recorded for it; 0: none */
 } Side;

@@ -285,7 +285,19 @@ Jsonb *
 compose_kept(const Proposal *proposal)
 {
 	return mask_kept(compose_mask(proposal), proposal->schema,
-					 proposal->params, proposal->rendered);
+					 proposal->params, proposal->rendered, NULL);
+}
+
+/*
+ * The same of what a deployment renders of the params that are desired already,
+ * but for those that are known; by another release than these were judged by all,
+ * for they are seen by either.
+ */
+Jsonb *
+compose_kept_anew(const Proposal *proposal)
+{
+	return mask_kept(compose_mask(proposal), proposal->other_schemas[0] ? NULL : proposal->schema,
+					 proposal->params, proposal->rendered, proposal->own_kept);
 }
 
 /*

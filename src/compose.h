@@ -16,7 +16,7 @@ typedef struct DeployedParams
 {
 	Jsonb	   *params;			/* rendered */
 	Jsonb	   *schema;			/* of its release */
-	Jsonb	   *kept;			/* what keeps marks in them, see mask.h; NULL: nothing */
+	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
 } DeployedParams;
 
 /*
@@ -44,7 +44,7 @@ typedef struct Proposal
 	 */
 	Jsonb	   *other_schemas[3];
 
-	/* What keeps marks in these, see mask.h; NULL: nothing does. */
+	/* The paths that keep marks in these, see mask.h; NULL: none do. */
 	Jsonb	   *kept;			/* in params, of a row of revision */
 	Jsonb	   *own_kept;
 	Jsonb	   *source_kept;
@@ -77,6 +77,7 @@ extern void compose_obstacles(Proposal *proposal, ObstacleCollector collect, voi
 extern void compose_add_deployed(Mask *mask, const List *deployed);
 extern Mask *compose_mask(const Proposal *proposal);
 extern Jsonb *compose_kept(const Proposal *proposal);
+extern Jsonb *compose_kept_anew(const Proposal *proposal);
 extern Jsonb *compose_diff(const Proposal *proposal);
 extern Jsonb *compose_masked_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document);
 extern char *compose_replaced(const Jsonb *runs, const Jsonb *rendered, Jsonb *schema);

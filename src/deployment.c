@@ -164,27 +164,29 @@ deployment_insert(const InstanceKey *key, int32 deployment, const DeploymentOrde
 	static Statement insert = {
 		.text = "INSERT INTO promote.deployment AS d (project, environment, component, deployment,"
 		" action, status, revision, base_revision, bundle, version, previous_version,"
-		" rendered_digest, diff, destructive, plan, plan_digest, message, gates, remote_references, queued_at, due_at)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,"
+		" rendered_digest, diff, destructive, plan, plan_digest, message, gates, remote_references,"
+		" kept_marks, queued_at, due_at)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,"
 		" CASE WHEN $6 = 'PENDING' THEN pg_catalog.clock_timestamp() END,"
 		" CASE WHEN $6 = 'PENDING' AND NOT EXISTS (SELECT FROM promote.deployment AS h"
 		"  WHERE " OF_INSTANCE("h") " AND h.status IN ('PENDING', 'APPROVED', 'RUNNING'))"
 		"  THEN pg_catalog.clock_timestamp() END)"
 		" RETURNING promote.deployment_facts(d)",
-		.parameters = 19,
+		.parameters = 20,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID,
-		TEXTOID, TEXTOID, BYTEAOID, JSONBOID, BOOLOID, INT4OID, BYTEAOID, TEXTOID, JSONBOID, JSONBOID}
+		TEXTOID, TEXTOID, BYTEAOID, JSONBOID, BOOLOID, INT4OID, BYTEAOID, TEXTOID, JSONBOID, JSONBOID, JSONBOID}
 	};
-	bool		nulls[19] = {
+	bool		nulls[20] = {
 		[7] = order->base_revision == 0,
 		[10] = order->previous_version == NULL,
 		[14] = order->plan == 0,
 		[15] = order->plan_digest == NULL,
 		[16] = order->message == NULL,
 		[17] = order->gates == NULL,
-		[18] = order->references == NULL
+		[18] = order->references == NULL,
+		[19] = order->kept == NULL
 	};
-	Datum		values[19];
+	Datum		values[20];
 	Jsonb	   *facts;
 
 	deployment_values(key, deployment, values);
@@ -203,6 +205,7 @@ deployment_insert(const InstanceKey *key, int32 deployment, const DeploymentOrde
 	values[16] = nulls[16] ? (Datum) 0 : CStringGetTextDatum(order->message);
 	values[17] = PointerGetDatum(order->gates);
 	values[18] = PointerGetDatum(order->references);
+	values[19] = PointerGetDatum(order->kept);
 	statement_run(&insert, values, nulls, false);
 	facts = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(SPI_tuptable, 0, 1)));
 	SPI_freetuptable(SPI_tuptable);

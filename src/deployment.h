@@ -28,6 +28,7 @@ typedef struct DeploymentOrder
 	bytea	   *rendered_digest;
 	const Jsonb *references;	/* remote ones; NULL: none */
 	const Jsonb *diff;
+	const Jsonb *kept;			/* paths that keep marks in what it renders; NULL: none but its revision's */
 	bool		destructive;
 	int32		plan;			/* that it follows; 0: none */
 	bytea	   *plan_digest;	/* of that one; NULL with it */
@@ -64,7 +65,7 @@ typedef struct Carried
 	bytea	   *rendered_digest;
 	Jsonb	   *params;			/* rendered */
 	Jsonb	   *schema;			/* of its release */
-	Jsonb	   *kept;			/* what keeps marks in them, see mask.h; NULL: nothing */
+	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
 	Jsonb	   *slots;			/* of its release, for remote references; NULL: none */
 	Jsonb	   *references;		/* NULL: none */
 } Carried;

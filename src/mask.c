@@ -23,7 +23,6 @@
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
-#include "json/writer.h"
 #include "mask.h"
 #include "schema/schema.h"
 
@@ -34,7 +33,7 @@
 typedef struct Origin
 {
 	const Jsonb *document;
-	List	   *kept;			/* Jsonb *: what keeps marks in it, see KEPT_OF */
+	List	   *kept;			/* Jsonb *: arrays of paths that keep their marks */
 	List	   *twins;			/* Origin *: the same but for its placeholders, whose marks it shares */
 	bool		is_marked;		/* are the marks filled in? */
 	JsonMarkFrame root;			/* SCHEMA_SENSITIVE, by all schemas and what is kept */
@@ -45,7 +44,7 @@ struct Mask
 	MemoryContext context;		/* that it lives in, with its documents */
 	List	   *schemas;		/* Jsonb *; the first one says what is immutable */
 	List	   *origins;		/* Origin * */
-	bool		has_kept;		/* are there paths that keep marks, whatever the schemas say? */
+	bool		has_kept;
 	Secrets    *secrets;		/* marked values; NULL: not gathered yet */
 };
 
@@ -97,21 +96,7 @@ find_origin(const Mask *mask, const Jsonb *document)
 	return NULL;
 }
 
-/* Are paths among what keeps marks?  They come first. */
-static bool
-has_paths(const Jsonb *kept)
-{
-	JsonbValue	array,
-				first;
-
-	json_root(kept, &array);
-	if (json_count(&array) == 0)
-		return false;
-	json_view_child(array.val.binary.data, 0, &first);
-	return first.type == jbvString;
-}
-
-/* Make a document an origin, with what keeps marks in it. */
+/* Make a document an origin, with the paths that keep marks in it. */
 static Origin *
 add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept)
 {
@@ -126,70 +111,37 @@ add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept)
 	if (kept)
 	{
 		origin->kept = lappend(origin->kept, unconstify(Jsonb *, kept));
-		mask->has_kept |= has_paths(kept);
+		mask->has_kept = true;
 	}
 	return origin;
 }
 
-/* Let two origins share their marks. */
-static void
-share_marks(Origin *a, Origin *b)
-{
-	if (a == b)
-		return;
-	a->twins = list_append_unique_ptr(a->twins, b);
-	b->twins = list_append_unique_ptr(b->twins, a);
-}
-
-/* Add what deployments have rendered of the revision that an origin is of: see KEPT_OF. */
-static void
-add_renderings(Mask *mask, Origin *origin, const Jsonb *kept)
-{
-	JsonbValue	array,
-				pair,
-				params,
-				schema;
-	JsonCursor	cursor;
-
-	json_root(kept, &array);
-	json_cursor_init(&cursor, array.val.binary.data);
-	while (json_next_element(&cursor, &pair))
-	{
-		if (pair.type != jbvBinary)
-			continue;
-		json_view_child(pair.val.binary.data, 0, &params);
-		json_view_child(pair.val.binary.data, 1, &schema);
-		mask_add_schema(mask, json_from_view(&schema));
-		share_marks(origin, add_origin(mask, json_from_view(&params), kept));
-	}
-}
-
 /*
- * Add params that values come from, as they stand and as they are rendered, which
- * live as long as the mask, share their marks, and may both be NULL; with what keeps
- * marks in them, see KEPT_OF.  Origins come before the first use.
+ * Add a document that values come from, which lives as long as the mask, with
+ * the paths that keep marks in it; NULL is none.  Origins come before the first use.
  */
-void
-mask_add_pair(Mask *mask, const Jsonb *params, const Jsonb *rendered, const Jsonb *kept)
-{
-	Origin	   *origin;
-
-	if (params == NULL)
-		params = rendered;
-	if (params == NULL)
-		return;
-	origin = add_origin(mask, params, kept);
-	if (rendered)
-		share_marks(origin, add_origin(mask, rendered, kept));
-	if (kept)
-		add_renderings(mask, origin, kept);
-}
-
-/* The same of one document; NULL is none. */
 void
 mask_add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept)
 {
-	mask_add_pair(mask, document, NULL, kept);
+	if (document)
+		(void) add_origin(mask, document, kept);
+}
+
+/* The same of params as they stand and as they are rendered, which share their marks. */
+void
+mask_add_pair(Mask *mask, const Jsonb *params, const Jsonb *rendered, const Jsonb *kept)
+{
+	Origin	   *origins[2];
+
+	if (params == NULL || rendered == NULL || params == rendered)
+	{
+		mask_add_origin(mask, params ? params : rendered, kept);
+		return;
+	}
+	origins[0] = add_origin(mask, params, kept);
+	origins[1] = add_origin(mask, rendered, kept);
+	for (int i = 0; i < 2; i++)
+		origins[i]->twins = list_append_unique_ptr(origins[i]->twins, origins[1 - i]);
 }
 
 /* The same of params that parameters render; either may be NULL. */
@@ -249,7 +201,7 @@ mark_path(JsonMarkFrame *frame, const JsonbValue *value, JsonPathReader *path)
 	}
 }
 
-/* Mark all paths of what keeps marks. */
+/* Mark all paths of an array of them. */
 static void
 mark_paths(JsonMarkFrame *root, const JsonbValue *document, const Jsonb *paths)
 {
@@ -613,19 +565,21 @@ lost_secrets(Mask *mask, const Jsonb *schema, const Jsonb *params)
 }
 
 /*
- * The leaves of new params, which rendered is made of, that have a value of a
- * marked place of an origin and are not marked by their own schema any more:
- * an array of paths, NULL for none.  Where placeholders may decide what is
- * marked all are, for what renders them next is not known.  The origins are
- * looked at under all schemas concerned: a promotion brings a release that does
- * not mark what the destination keeps.
+ * The leaves of params, which rendered is made of, that have a value of a marked
+ * place of an origin and are not marked by their own schema any more, nor known to
+ * keep their marks (known, NULL: none are): an array of paths, NULL for none.
+ * Where placeholders may decide what is marked all are, for what renders them next
+ * is not known, and so where there is no one schema that they are always seen by.
+ * The origins are looked at under all schemas concerned: a promotion brings a
+ * release that does not mark what the destination keeps.
  */
 Jsonb *
-mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *rendered)
+mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *rendered, const Jsonb *known)
 {
 	const Secrets *lost = lost_secrets(mask, schema, params);
 	bool		varies = marks_vary(mask);
 	JsonMarkFrame root = {NULL, 0, 0, NULL};
+	JsonMarkFrame own = {NULL, 0, 0, NULL};
 	JsonBuilder builder;
 	StringInfoData path;
 	JsonbValue	view,
@@ -642,11 +596,14 @@ mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *ren
 		json_mark_unite(&root, &view, &other, inherited_marks(mask, rendered, lost));
 	if (root.node == NULL)
 		return NULL;
+	if (schema && !(varies && rendered != params))
+		own.node = schema_marks(unconstify(Jsonb *, schema), params, SCHEMA_SENSITIVE);
+	if (known)
+		mark_paths(&own, &view, known);
 	initStringInfo(&path);
 	json_builder_init(&builder);
 	json_build_begin_array(&builder);
-	add_paths(&builder, &path, &view, root.node,
-			  varies && rendered != params ? NULL : schema_marks(schema, params, SCHEMA_SENSITIVE));
+	add_paths(&builder, &path, &view, root.node, own.node);
 	json_build_end_array(&builder);
 	paths = json_builder_finish(&builder);
 	return JB_ROOT_COUNT(paths) > 0 ? paths : NULL;

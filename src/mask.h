@@ -17,25 +17,19 @@
 #define MASK_NEW_ALONE	0x0100
 
 /*
- * What keeps marks in the params of a revision, a row r of that table, as SQL: an
- * array of the paths that were written down with it, and, where deployments have
- * rendered it otherwise than it stands or by another release, of pairs of params and
- * schema for all that it was; NULL: nothing does.  A parameter may have decided
- * what was marked then, and decide otherwise by now.  OFFSET keeps what is named
- * twice from being worked out twice.
+ * The paths that keep marks in the params of a revision, a row r of that table, as
+ * SQL: those that were written down with it, and with its deployments, of which a
+ * parameter or another release may have decided what was marked, and decide
+ * otherwise by now; NULL: none do.
  */
 #define KEPT_OF(r) \
-	"(SELECT COALESCE(" r ".kept_marks || k.rendered, " r ".kept_marks, k.rendered)" \
-	" FROM (SELECT CASE WHEN EXISTS (SELECT FROM promote.deployment AS d WHERE " RENDERED(r) \
-	"   AND (d.rendered_digest <> " r ".digest OR d.version <> " r ".version)) THEN" \
-	"  (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(c.params, f.params_schema))" \
-	"   FROM (SELECT d.rendered_digest, d.bundle, d.version FROM promote.deployment AS d WHERE " RENDERED(r) \
-	"    UNION SELECT " r ".digest, " r ".bundle, " r ".version) AS d (digest, bundle, version)" \
-	"   JOIN promote.config AS c ON c.project = " r ".project AND c.digest = d.digest" \
-	"   JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version) END OFFSET 0) AS k (rendered))"
-#define RENDERED(r) \
+	"CASE WHEN EXISTS (SELECT FROM promote.deployment AS d WHERE " KEPT_BY_DEPLOYMENT(r) ") THEN" \
+	" (SELECT pg_catalog.jsonb_agg(DISTINCT e.path) FROM (SELECT d.kept_marks FROM promote.deployment AS d" \
+	"   WHERE " KEPT_BY_DEPLOYMENT(r) " UNION ALL SELECT " r ".kept_marks) AS m," \
+	"  LATERAL pg_catalog.jsonb_array_elements(m.kept_marks) AS e (path)) ELSE " r ".kept_marks END"
+#define KEPT_BY_DEPLOYMENT(r) \
 	"d.project = " r ".project AND d.environment = " r ".environment AND d.component = " r ".component" \
-	" AND d.revision = " r ".revision"
+	" AND d.revision = " r ".revision AND d.kept_marks IS NOT NULL"
 
 typedef struct Mask Mask;
 
@@ -49,7 +43,8 @@ extern bool mask_holds(Mask *mask, const JsonbValue *value);
 extern void mask_leaf_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document,
 						   JsonChangeCollector collect, void *state);
 extern Jsonb *mask_document(Mask *mask, const Jsonb *document);
-extern Jsonb *mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *rendered);
+extern Jsonb *mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *rendered,
+						const Jsonb *known);
 extern const JsonbValue *mask_shown(const JsonbValue *value, uint32 flags, JsonbValue *mask);
 
 #endif							/* PROMOTE_MASK_H */
