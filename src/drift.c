@@ -307,9 +307,14 @@ write_items(const Report *report, const Jsonb *diff, Outcome *outcome)
 		"  OR d.kind = $7 AND d.item IN (SELECT s.item FROM step AS s WHERE s.path IS NULL))"
 		" RETURNING d.item),"
 		" moved AS (UPDATE promote.drift_item AS d SET observed = s.observed, sensitive = s.sensitive,"
+		" deployed = CASE WHEN s.sensitive THEN s.deployed ELSE d.deployed END,"
 		" source = $8, adopted_revision = NULL, dismissed_at = NULL, dismissed_by = NULL, reason = NULL"
 		" FROM step AS s WHERE " OF_INSTANCE("d")
 		" AND d.item = s.item AND s.moved RETURNING d.item),"
+		/* what is marked by now, though it is what it was */
+		" masked AS (UPDATE promote.drift_item AS d SET observed = s.observed, deployed = s.deployed, sensitive = true"
+		" FROM step AS s WHERE " OF_INSTANCE("d")
+		" AND d.item = s.item AND NOT s.moved AND s.sensitive AND NOT d.sensitive),"
 		" opened AS (INSERT INTO promote.drift_item (project, environment, component, item, kind,"
 		" path, deployed, observed, sensitive, changed_by, source, since)"
 		" SELECT $1, $2, $3, COALESCE((SELECT d.item FROM promote.drift_item AS d"

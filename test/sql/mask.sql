@@ -170,6 +170,10 @@ SELECT is((SELECT kept_marks FROM promote.revision WHERE environment = 'producti
 -- ---- a report that is in another branch than what is made of it ----
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-later', '{"tier": "dev", "pw": "plain-word"}')$$, 'nothing is marked');
 SELECT ok(pg_temp.deploy('ecomm-staging-later') > 0, 'deployed');
+SELECT is(promote.report_observed('ecomm-staging-later', '{"tier": "dev", "pw": "DRIFTED-password"}'::jsonb, 'scan'), 1, 'what is there marks nothing');
+SELECT alike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift WHERE instance = 'ecomm-staging-later'$$), '%DRIFTED%', '... and is shown');
+SELECT is(promote.report_observed('ecomm-staging-later', '{"tier": "prod", "pw": "DRIFTED-password"}'::jsonb, 'scan'), 2, 'the same value, which is marked now');
+SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift$$) || pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift_item$$), '%DRIFTED%', '... is shown no more');
 SELECT is(promote.report_observed('ecomm-staging-later', '{"tier": "prod", "pw": "OBSERVED-password"}'::jsonb, 'scan'), 2, 'what is there marks a value');
 SELECT is(promote.dismiss_drift('ecomm-staging-later', 'it is not', '.tier'), 1, 'but for what marks it');
 SELECT unalike((promote.adopt_drift('ecomm-staging-later')).diff::text, '%OBSERVED%', 'it is adopted, and masked');
