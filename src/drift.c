@@ -396,14 +396,16 @@ write_report(Report *report, Outcome *outcome)
 	record_report(report, outcome);
 }
 
-/* Is anything kept as it was observed that is marked by now? */
+/* Is anything kept as it was observed that is marked by now?  Joined as in write_items. */
 static bool
 is_marked_anew(Report *report)
 {
 	static Statement look = {
-		.text = "SELECT EXISTS (SELECT FROM pg_catalog.jsonb_array_elements($5) AS x (change)"
-		" WHERE x.change ? 'sensitive' AND ((x.change ->> 'path') COLLATE \"C\" IN (SELECT d.path FROM promote.drift_item AS d"
-		"  WHERE " OPEN_ITEMS("d") " AND d.changed_by = $4 AND d.kind = 'config' AND NOT d.sensitive)) IS TRUE)",
+		.text = "SELECT COALESCE(pg_catalog.bool_or(s.path IS NOT NULL AND o.path IS NOT NULL), false)"
+		" FROM (SELECT (x.change ->> 'path') COLLATE \"C\" AS path FROM pg_catalog.jsonb_array_elements($5) AS x (change)"
+		"  WHERE x.change ? 'sensitive') AS s"
+		" FULL JOIN (SELECT d.path FROM promote.drift_item AS d WHERE " OPEN_ITEMS("d")
+		"  AND d.changed_by = $4 AND d.kind = 'config' AND NOT d.sensitive) AS o ON o.path = s.path",
 		.parameters = 5,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID}
 	};
