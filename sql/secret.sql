@@ -71,7 +71,7 @@ CREATE FUNCTION promote.secret_fingerprint(project text, value text) RETURNS byt
     AS 'MODULE_PATHNAME', 'promote_secret_fingerprint';
 REVOKE ALL ON FUNCTION promote.secret_fingerprint(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.secret_fingerprint(text, text) IS
-'The fingerprint that a value has, or would have, as a secret of a project: HMAC-SHA256 under the project''s key of the SHA-256 of secret: and the value. For the owner of the tables: whoever may ask it can confirm guesses. PM002 where there is no such project';
+'The fingerprint that a value has, or would have, as a secret of a project: HMAC-SHA256 under the project''s key of secret: and the 32 bytes of the value''s SHA-256. For the owner of the tables: whoever may ask it can confirm guesses. PM002 where there is no such project';
 
 CREATE FUNCTION promote.remove_secret(instance text, name text) RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE

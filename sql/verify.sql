@@ -194,7 +194,14 @@ CREATE FUNCTION promote.audit_problems(subject text, project text)
                           FROM promote.instances_of($1, $2) AS i
                          CROSS JOIN LATERAL (SELECT e.deployment, e.rendered_digest FROM promote.deployment AS e
                                               WHERE e.project = i.project AND e.environment = i.environment
-                                                AND e.component = i.component OFFSET 0) AS d) AS h
+                                                AND e.component = i.component OFFSET 0) AS d
+                        UNION ALL
+                        -- what was observed may be adopted
+                        SELECT i.project, i.name, 'observation', o.document
+                          FROM promote.instances_of($1, $2) AS i
+                         CROSS JOIN LATERAL (SELECT n.document FROM promote.observation AS n
+                                              WHERE n.project = i.project AND n.environment = i.environment
+                                                AND n.component = i.component AND n.document IS NOT NULL OFFSET 0) AS o) AS h
                  GROUP BY h.project, h.digest) AS k
          CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(k.subjects), pg_catalog.unnest(k.whats)) AS w (subject, what)
          WHERE NOT COALESCE((SELECT c.digest = promote.config_digest(c.project, c.params) FROM promote.config AS c
@@ -257,11 +264,11 @@ CREATE FUNCTION promote.audit_problems(subject text, project text)
             ON s.pattern = b.pattern
          WHERE (s.pattern IS NULL OR b.pattern IS NULL OR s.description IS DISTINCT FROM b.description
                 OR s.like_pattern <> promote.type_pattern(b.pattern))
-           AND ($1 IS NULL OR $1 = 'stateful_type ' || COALESCE(b.pattern, s.pattern) || '/t') AND $2 IS NULL
+           AND ($1 IS NULL OR $1 = 'stateful_type ' || COALESCE(b.pattern, s.pattern) || '/t') AND ($2 IS NULL OR $2 = '*')
         UNION ALL
         SELECT '*', 'trigger ' || g.trigger_name || ' of ' || g.table_name, NULL, g.problem || ': see promote.restore_guards'
           FROM promote.guard_problems() AS g
-         WHERE $1 IS NULL AND $2 IS NULL
+         WHERE $1 IS NULL AND ($2 IS NULL OR $2 = '*')
         UNION ALL
         SELECT $2, $1, NULL, CASE WHEN $1 IS NULL THEN 'there is no such project, and nothing is recorded of it'
                                   ELSE 'there is no such instance, and nothing is recorded of it' END

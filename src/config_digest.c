@@ -177,15 +177,19 @@ config_digest_init(void)
 
 /* ---- digests ---- */
 
-/* HMAC-SHA256 of a digest, in the current memory context. */
+/*
+ * HMAC-SHA256 of a digest, in the current memory context, behind a domain that
+ * holds what is made of digests of one kind apart from all else; "" for documents.
+ */
 static bytea *
-keyed(const uint8 *key, const bytea *digest)
+keyed(const uint8 *key, const char *domain, const bytea *digest)
 {
 	bytea	   *result = palloc(VARHDRSZ + JSON_DIGEST_LENGTH);
 	pg_hmac_ctx *hmac = pg_hmac_create(PG_SHA256);
 
 	SET_VARSIZE(result, VARHDRSZ + JSON_DIGEST_LENGTH);
 	if (hmac == NULL || pg_hmac_init(hmac, key, KEY_LENGTH) < 0 ||
+		pg_hmac_update(hmac, (const uint8 *) domain, strlen(domain)) < 0 ||
 		pg_hmac_update(hmac, (const uint8 *) VARDATA_ANY(digest), VARSIZE_ANY_EXHDR(digest)) < 0 ||
 		pg_hmac_final(hmac, (uint8 *) VARDATA(result), JSON_DIGEST_LENGTH) < 0)
 		elog(ERROR, "could not compute an HMAC: %s", hmac ? pg_hmac_error(hmac) : "out of memory");
@@ -197,7 +201,7 @@ keyed(const uint8 *key, const bytea *digest)
 bytea *
 config_digest(const char *project, const Jsonb *document)
 {
-	return keyed(require_key(project), json_digest(document));
+	return keyed(require_key(project), "", json_digest(document));
 }
 
 /* The same; NULL where the project is gone, and the digest is nobody's any more. */
@@ -206,14 +210,25 @@ config_digest_if_any(const char *project, const Jsonb *document)
 {
 	const uint8 *key = find_key(project);
 
-	return key ? keyed(key, json_digest(document)) : NULL;
+	return key ? keyed(key, "", json_digest(document)) : NULL;
 }
 
 /* The same of a document of which only promote.jsonb_digest is known. */
 bytea *
 config_digest_of(const char *project, const bytea *digest)
 {
-	return keyed(require_key(project), digest);
+	return keyed(require_key(project), "", digest);
+}
+
+/*
+ * The same of what is no document, in a domain of its own: whoever reports what
+ * they have observed by its digest has any digest that they like keyed as one of
+ * a document.
+ */
+bytea *
+config_digest_apart(const char *project, const char *domain, const bytea *digest)
+{
+	return keyed(require_key(project), domain, digest);
 }
 
 /* promote.config_digest(project text, params jsonb) returns bytea */

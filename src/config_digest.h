@@ -15,5 +15,6 @@ extern bool config_digest_has_key(const char *project);
 extern bytea *config_digest(const char *project, const Jsonb *document);
 extern bytea *config_digest_if_any(const char *project, const Jsonb *document);
 extern bytea *config_digest_of(const char *project, const bytea *digest);
+extern bytea *config_digest_apart(const char *project, const char *domain, const bytea *digest);
 
 #endif							/* PROMOTE_CONFIG_DIGEST_H */

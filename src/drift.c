@@ -396,6 +396,36 @@ write_report(Report *report, Outcome *outcome)
 	record_report(report, outcome);
 }
 
+/* Is anything kept as it was observed that is marked by now?  Joined as in write_items. */
+static bool
+is_marked_anew(Report *report)
+{
+	static Statement look = {
+		.text = "SELECT COALESCE(pg_catalog.bool_or(s.path IS NOT NULL AND o.path IS NOT NULL), false)"
+		" FROM (SELECT (x.change ->> 'path') COLLATE \"C\" AS path FROM pg_catalog.jsonb_array_elements($5) AS x (change)"
+		"  WHERE x.change ? 'sensitive') AS s"
+		" FULL JOIN (SELECT d.path FROM promote.drift_item AS d WHERE " OPEN_ITEMS("d")
+		"  AND d.changed_by = $4 AND d.kind = 'config' AND NOT d.sensitive) AS o ON o.path = s.path",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID}
+	};
+	Observed   *before = &report->before;
+	Jsonb	   *document;
+	Datum		values[5];
+
+	if (before->differences == 0)
+		return false;
+	document = report->document ? report->document : read_config(&before->key, report->digest);
+	if (document == NULL)
+		return false;
+	read_deployed(before);
+	instance_key_values(&before->key, values);
+	values[3] = Int32GetDatum(before->changed_by);
+	values[4] = JsonbPGetDatum(drift_of(before, document));
+	statement_run(&look, values, NULL, false);
+	return spi_bool(SPI_tuptable, 0, 1);
+}
+
 /* Take a report; returns how many differences it shows. */
 static int32
 take_report(Report *report)
@@ -412,7 +442,8 @@ take_report(Report *report)
 	PG_TRY();
 	{
 		if (json_digest_equal(report->digest, before->digest) &&
-			(report->document == NULL || json_digest_equal(before->document, report->digest)))
+			(report->document == NULL || json_digest_equal(before->document, report->digest)) &&
+			!is_marked_anew(report))
 		{
 			touch_observation(report);
 			outcome.differences = before->differences;

@@ -341,13 +341,20 @@ append_order(StringInfo query, Relation table)
 	}
 }
 
-/* Add that rows of a project are asked for; false: the table has none of any. */
+/* Add that rows of a project, or of none, are asked for; false: the table has no such rows. */
 static bool
 append_project(StringInfo query, const Asked *asked, const Source *source, Datum *values, int *count)
 {
-	appendStringInfoString(query, " AND t.project = $1");
-	values[(*count)++] = CStringGetTextDatum(asked->project);
-	return record_has_project(source->trigger);
+	if (!record_has_project(source->trigger))
+		return strcmp(asked->project, AUDIT_NO_PROJECT) == 0;
+	if (strcmp(asked->project, AUDIT_NO_PROJECT) == 0)
+		appendStringInfoString(query, " AND t.project IS NULL");
+	else
+	{
+		appendStringInfoString(query, " AND t.project = $1");
+		values[(*count)++] = CStringGetTextDatum(asked->project);
+	}
+	return true;
 }
 
 /*

@@ -157,7 +157,11 @@ store_rendered(const ProposedRevision *proposed)
 	return config_digest(proposed->key.project, proposal->rendered);
 }
 
-/* Queue the PLAN deployment; returns what the audit log says of it. */
+/*
+ * Queue the PLAN deployment; returns what the audit log says of it.  A new
+ * revision has written down itself what keeps its marks; one that is planned
+ * again may be rendered to what marks more than it did.
+ */
 static Jsonb *
 queue_plan(const ProposedRevision *proposed, const Jsonb *diff)
 {
@@ -173,6 +177,7 @@ queue_plan(const ProposedRevision *proposed, const Jsonb *diff)
 		.rendered_digest = store_rendered(proposed),
 		.references = proposed->references,
 		.diff = diff,
+		.kept = proposed->revision > proposed->current_revision ? NULL : compose_kept_anew(proposal),
 		.destructive = proposal->destructive,
 		.message = proposed->message
 	};

@@ -93,24 +93,22 @@ read_sealed(const InstanceKey *key, const char *name, bool read_only)
 
 /*
  * What a value is known by in a project, in the current memory context: a digest
- * by the key of the project, over one that no document has, so that nobody who
- * has documents digested confirms a guess by them.
+ * by the key of the project, in a domain of its own, so that nobody who has
+ * documents digested, or digests keyed, confirms a guess by them.
  */
 bytea *
 secret_fingerprint(const char *project, const char *value, Size length)
 {
-	static const char domain[] = "secret:";
 	bytea	   *digest = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
 	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
 
 	SET_VARSIZE(digest, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
 	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
-		pg_cryptohash_update(hash, (const uint8 *) domain, strlen(domain)) < 0 ||
 		pg_cryptohash_update(hash, (const uint8 *) value, length) < 0 ||
 		pg_cryptohash_final(hash, (uint8 *) VARDATA(digest), PG_SHA256_DIGEST_LENGTH) < 0)
 		elog(ERROR, "could not compute a SHA-256");
 	pg_cryptohash_free(hash);
-	return config_digest_of(project, digest);
+	return config_digest_apart(project, "secret:", digest);
 }
 
 /* promote.secret_fingerprint(project text, value text) returns bytea */

@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -67,7 +68,35 @@ am_tables_owner(void)
 }
 
 /*
- * Become the owner with a pinned path, and connect.  An error leaves the
+ * Has the caller set what shows them the values that our statements are run
+ * with?  A plan that is made for these has them as constants, and is printed to
+ * whoever asks for that, by settings that anybody may change.
+ */
+static bool
+shows_values(void)
+{
+	return plan_cache_mode != PLAN_CACHE_MODE_AUTO || Debug_print_plan || Debug_print_parse || Debug_print_rewritten;
+}
+
+/* Set what all statements are run under, until the nest level ends. */
+static void
+pin_settings(void)
+{
+	spi_set_local("search_path", PINNED_PATH);
+	/* plans outlive the day when a table was small enough to be read whole */
+	spi_set_local("enable_seqscan", "off");
+	/* compiling a plan takes longer than any of them runs */
+	spi_set_local("jit", "off");
+	if (!shows_values())
+		return;
+	spi_set_local("plan_cache_mode", "auto");
+	spi_set_local("debug_print_plan", "off");
+	spi_set_local("debug_print_parse", "off");
+	spi_set_local("debug_print_rewritten", "off");
+}
+
+/*
+ * Become the owner with pinned settings, and connect.  An error leaves the
  * scope by itself: the end of the (sub)transaction restores the user, the
  * settings and SPI.
  */
@@ -79,14 +108,10 @@ spi_enter(SpiScope *scope)
 	SetUserIdAndSecContext(tables_owner(),
 						   scope->security_context | SECURITY_LOCAL_USERID_CHANGE);
 	scope->guc_level = 0;
-	if (strcmp(namespace_search_path, PINNED_PATH) != 0 || enable_seqscan)
+	if (strcmp(namespace_search_path, PINNED_PATH) != 0 || enable_seqscan || shows_values())
 	{
 		scope->guc_level = NewGUCNestLevel();
-		spi_set_local("search_path", PINNED_PATH);
-		/* plans outlive the day when a table was small enough to be read whole */
-		spi_set_local("enable_seqscan", "off");
-		/* compiling a plan takes longer than any of them runs */
-		spi_set_local("jit", "off");
+		pin_settings();
 	}
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

@@ -82,11 +82,11 @@ SELECT promote.pause_request('ecomm', 1, 'wait') \g /dev/null
 SELECT promote.block_release('postgres', '2.0.0', 'broken'), promote.unblock_release('postgres', '2.0.0', 'mended') \g /dev/null
 SELECT promote.stop_line('fire', 'ecomm'), promote.stop_line('flood'), promote.resume_line('ecomm', 'put out') \g /dev/null
 
--- What is wrong but for guards, which are taken away here; what verifying the project alone says otherwise is wrong, too.
+-- What is wrong but for guards, which are taken away here; what verifying the project, or what is no project's, alone says otherwise is wrong, too.
 CREATE FUNCTION pg_temp.problems() RETURNS text LANGUAGE sql AS $$
     WITH everything AS MATERIALIZED (SELECT * FROM promote.verify_audit() WHERE subject !~ '^trigger '),
-         project AS MATERIALIZED (SELECT * FROM promote.verify_audit(project => 'ecomm')),
-         differing AS (SELECT * FROM everything WHERE project = 'ecomm' EXCEPT SELECT * FROM project
+         project AS MATERIALIZED (SELECT v.* FROM unnest('{ecomm,*}'::text[]) AS p CROSS JOIN LATERAL promote.verify_audit(project => p) AS v WHERE v.subject !~ '^trigger '),
+         differing AS (SELECT * FROM everything WHERE project IN ('ecomm', '*') EXCEPT SELECT * FROM project
                        UNION ALL (SELECT * FROM project EXCEPT SELECT * FROM everything))
     SELECT string_agg(concat_ws(': ', subject, seq, problem), E'\n')
       FROM (SELECT subject, seq, problem FROM everything UNION ALL SELECT subject, seq, 'not the same by the project: ' || problem FROM differing) AS p
@@ -249,7 +249,9 @@ SELECT matches(pg_temp.after(s), ':', s) FROM unnest(ARRAY[
     'UPDATE promote.stateful_type SET description = ''x'' WHERE builtin AND pattern = ''aws_db_instance''', 'DELETE FROM promote.stateful_type WHERE builtin AND pattern = ''aws_db_instance''',
     'INSERT INTO promote.stateful_type (pattern, builtin, like_pattern) VALUES (''nothing'', true, ''nothing'')',
     'DELETE FROM promote.deployment_log WHERE message = ''one''', 'DELETE FROM promote.planned_change WHERE address = ''b''',
-    'UPDATE promote.project SET pruned = 1 WHERE project = ''ecomm''']) AS s;
+    'UPDATE promote.project SET pruned = 1 WHERE project = ''ecomm''',
+    -- what was observed, and may be adopted, though no revision and no deployment has it
+    'DELETE FROM promote.config WHERE digest = (SELECT document FROM promote.observation)', 'UPDATE promote.config SET params = ''{"tier": "forged"}'' WHERE digest = (SELECT document FROM promote.observation)']) AS s;
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -121,5 +121,14 @@ INSERT INTO promote.project (project) VALUES ('short_lived');
 SELECT isnt(promote.config_digest('short_lived', '{"a": 1}'), :'before'::bytea, 'made again it has another key');
 SELECT is_empty($$SELECT subject, problem FROM promote.verify_audit()$$, 'and all is whole');
 
+-- ---- a secret's fingerprint, which no digest that somebody reports is keyed to ----
+INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets) VALUES ('postgres', '1.9.0', '{}', '{"pin": {"required": false}}');
+SELECT set_config('promote.secret_key_command', 'printf ''k1:' || encode(sha256('k1'), 'base64') || '\n''', true) \g /dev/null
+SELECT promote.configure_instance('ecomm-staging-db', '{}', '1.9.0', plan => false) \g /dev/null
+SELECT promote.set_secret('ecomm-staging-db', 'pin', '4711') \g /dev/null
+SELECT is(promote.report_observed('ecomm-production-db', reported, 'probe'), 1, 'a report of ' || encode(reported, 'hex'))
+  FROM unnest(ARRAY[sha256('4711'), sha256('secret:4711'), promote.jsonb_digest('"4711"')]) AS reported;
+SELECT is((SELECT count(*) FROM promote.audit_log AS a JOIN promote.secret AS s ON a.data ->> 'digest' = encode(s.fingerprint, 'hex')), 0::bigint, 'no report of a digest confirms a guess of a secret');
+
 SELECT * FROM finish();
 ROLLBACK;

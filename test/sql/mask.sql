@@ -179,6 +179,28 @@ SELECT is(promote.dismiss_drift('ecomm-staging-later', 'it is not', '.tier'), 1,
 SELECT unalike((promote.adopt_drift('ecomm-staging-later')).diff::text, '%OBSERVED%', 'it is adopted, and masked');
 SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-staging-later')$$), '%OBSERVED%', '... from then on');
 
+-- ---- what a plan alone has marked that an edit without changes has queued ----
+UPDATE promote.environment SET parameters = parameters || '{"TIER": "dev"}' WHERE project = 'ecomm' AND environment = 'production';
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-later', '{"tier": "{{TIER}}", "pw": "7531", "note": null}')$$, 'a short value');
+UPDATE promote.environment SET parameters = parameters || '{"TIER": "prod"}' WHERE project = 'ecomm' AND environment = 'production';
+SELECT is(pg_temp.lines($$SELECT old_revision = new_revision, deployment IS NOT NULL FROM promote.configure_instance('ecomm-production-later', '{}')$$), '(t,t)', 'nothing new but the parameter, by which it is planned');
+UPDATE promote.environment SET parameters = parameters || '{"TIER": "dev"}' WHERE project = 'ecomm' AND environment = 'production';
+SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-production-later')$$), '%7531%', '... keeps its mark when that is what it was');
+
+-- ---- the same report again, of what is marked by now ----
+SELECT is(promote.report_observed('ecomm-staging-later', c.params, 'scan'), 0, 'what ran is there') FROM promote.config_as_of('ecomm-staging-later', state => 'running') AS c;
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-later', '{"tier": "dev", "pw": "a"}')$$, 'nothing is marked');
+SELECT ok(pg_temp.deploy('ecomm-staging-later') > 0, 'deployed');
+SELECT is(promote.report_observed('ecomm-staging-later', '{"tier": "dev", "pw": "8642", "note": "seen"}'::jsonb, 'scan'), 2, 'drifted');
+SELECT alike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift WHERE instance = 'ecomm-staging-later'$$), '%8642%', '... and shown');
+SELECT is(promote.report_observed('ecomm-staging-later', '{"tier": "dev", "pw": "8642", "note": "seen"}'::jsonb, 'scan'), 2, 'the same again');
+SELECT is((SELECT count(*) FROM promote.audit_log WHERE subject = 'ecomm-staging-later' AND event = 'drift.reported' AND data @> '{"opened": 0, "moved": 0, "gone": 0}'), 0::bigint, '... is no news');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-later', '{"tier": "prod"}', plan => false)$$, 'what is desired marks it');
+SELECT is(promote.report_observed('ecomm-staging-later', '{"tier": "dev", "pw": "8642", "note": "seen"}'::jsonb, 'scan'), 2, 'once more');
+SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift$$) || pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift_item$$), '%8642%', '... it is shown no more');
+SELECT alike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift WHERE instance = 'ecomm-staging-later'$$), '%seen%', '... but what is not marked is');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-later', '{"tier": "dev", "pw": "plain-word"}')$$, 'and on');
+
 -- ---- a promotion that takes the destination to a release that does not mark what it keeps ----
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('later', '1.1.0', '{"properties": {"own": {"$md.copyable": false, "$md.sensitive": true}}}');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-later', '{"own": "of-staging"}', '1.0.0')$$, 'a source by the older release');

@@ -1,4 +1,4 @@
-# What is marked stays masked: the driver test/fuzz/mask.pl for some seconds, and the warnings of marks that say nothing.
+# What is marked stays masked: the driver test/fuzz/mask.pl for some seconds, plans that are printed, and the warnings of marks that say nothing.
 #
 # PROMOTE_MASK_SECONDS and PROMOTE_MASK_SEED choose a longer run, and another one.
 
@@ -23,6 +23,36 @@ note("result: " . ($out =~ s/\n\z//r));
 cmp_ok($rounds // 0, '>', 0, 'there were rounds');
 cmp_ok($masks // 0, '>', 100 * ($rounds // 1), 'in which much was masked');
 cmp_ok($values // 0, '>', 2 * ($rounds // 1), '... of what was looked for');
+
+# ---- plans that are printed ----
+
+# Whoever has plans made for the values that a statement is run with, and printed, does not see those of ours in them.
+$node->query('masks', <<'SQL');
+CREATE ROLE printer;
+INSERT INTO promote.bundle VALUES ('printed');
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('printed', '1.0.0', '{"properties": {"pw": {"$md.sensitive": true}}}');
+INSERT INTO promote.project (project) VALUES ('printed');
+INSERT INTO promote.environment (project, environment) VALUES ('printed', 'staging'), ('printed', 'production');
+INSERT INTO promote.component (project, component, bundle) VALUES ('printed', 'c', 'printed');
+INSERT INTO promote.instance (project, environment, component) VALUES ('printed', 'staging', 'c'), ('printed', 'production', 'c');
+INSERT INTO promote.grants (role, action, project) VALUES ('printer', 'promote', 'printed');
+SELECT promote.configure_instance('printed-staging-c', '{"pw": "ZprintedZ"}'), promote.configure_instance('printed-production-c', '{"pw": "other"}');
+SQL
+for my $path ('public', 'pg_catalog, pg_temp') {
+	my (undef, $told, $printed) = $node->psql('masks', <<"SQL");
+SET client_min_messages = log; SET plan_cache_mode = force_custom_plan; SET debug_print_plan = on; SET debug_print_parse = on; SET debug_print_rewritten = on;
+SET enable_seqscan = off; SET search_path = $path;
+SET ROLE printer;
+BEGIN;
+SELECT changed FROM promote.promote_instance('printed-staging-c', 'printed-production-c', '{"own": "ZbroughtZ"}');
+ROLLBACK;
+SQL
+	# what plans have of constants, as bytes
+	my $bytes = join "\n", map { join '', map { chr($_ & 255) } split } $printed =~ /:constvalue\s+\d+\s+\[\s*([-\d\s]+?)\s*\]/g;
+	like($told, qr/^t$/m, "promoted by a role that has all plans printed, with the path $path");
+	like($bytes, qr/ZbroughtZ/, '... among them that of its own statement');
+	unlike($bytes, qr/ZprintedZ/, '... but no value that it does not see');
+}
 
 # ---- marks that say nothing ----
 
