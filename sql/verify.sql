@@ -120,7 +120,8 @@ COMMENT ON FUNCTION promote.instances_of(text, text) IS
 -- by nested loops, and all else is looked up by a whole key.
 CREATE FUNCTION promote.audit_problems(subject text, project text)
     RETURNS TABLE (project text, subject text, seq bigint, problem text)
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = on
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = on SET enable_hashjoin = on SET enable_mergejoin = on SET enable_sort = on
     BEGIN ATOMIC
         -- the chains by themselves
         SELECT c.project, c.subject, c.seq, p.problem
