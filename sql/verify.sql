@@ -257,7 +257,7 @@ CREATE FUNCTION promote.audit_problems(subject text, project text)
             ON s.pattern = b.pattern
          WHERE (s.pattern IS NULL OR b.pattern IS NULL OR s.description IS DISTINCT FROM b.description
                 OR s.like_pattern <> promote.type_pattern(b.pattern))
-           AND ($1 IS NULL OR $1 = 'stateful_type ' || COALESCE(b.pattern, s.pattern) || '/t') AND $2 IS NULL
+           AND ($1 IS NULL OR $1 = 'stateful_type ' || COALESCE(b.pattern, s.pattern) || '/t') AND ($2 IS NULL OR $2 = '*')
         UNION ALL
         SELECT '*', 'trigger ' || g.trigger_name || ' of ' || g.table_name, NULL, g.problem || ': see promote.restore_guards'
           FROM promote.guard_problems() AS g
@@ -265,7 +265,7 @@ CREATE FUNCTION promote.audit_problems(subject text, project text)
         UNION ALL
         SELECT $2, $1, NULL, CASE WHEN $1 IS NULL THEN 'there is no such project, and nothing is recorded of it'
                                   ELSE 'there is no such instance, and nothing is recorded of it' END
-         WHERE ($1 IS NOT NULL OR $2 IS NOT NULL)
+         WHERE ($1 IS NOT NULL OR $2 <> '*')
            AND NOT EXISTS (SELECT FROM promote.audit_of($1, $2))
            AND NOT EXISTS (SELECT FROM promote.instances_of($1, $2))
         ORDER BY 1, 2, 3;

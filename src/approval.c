@@ -470,7 +470,8 @@ gate_approval(GateCase *gate)
 			since = planned_at(gate);
 		gate_block(gate, "approval", true, since, GATE_NO_TIME,
 				   psprintf("role %s", poll->role), describe(poll));
-		gate_about(gate, poll->rule);
+		/* what the rule asks for by now is another reason */
+		gate_about(gate, psprintf("%s: %d of %s", poll->rule, poll->quorum, poll->role));
 	}
 	foreach(cell, polls)
 		block_rejected(gate, lfirst(cell), &named);

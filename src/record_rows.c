@@ -341,13 +341,22 @@ append_order(StringInfo query, Relation table)
 	}
 }
 
-/* Add that rows of a project are asked for; false: the table has none of any. */
+/* Add that rows of a project, or of none, are asked for; false: the table has no such rows. */
 static bool
 append_project(StringInfo query, const Asked *asked, const Source *source, Datum *values, int *count)
 {
+	bool		of_none = strcmp(asked->project, AUDIT_NO_PROJECT) == 0;
+
+	if (!record_has_project(source->trigger))
+		return of_none;
+	if (of_none)
+	{
+		appendStringInfoString(query, " AND t.project IS NULL");
+		return true;
+	}
 	appendStringInfoString(query, " AND t.project = $1");
 	values[(*count)++] = CStringGetTextDatum(asked->project);
-	return record_has_project(source->trigger);
+	return true;
 }
 
 /*

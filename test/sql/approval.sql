@@ -194,7 +194,7 @@ SELECT ok(pg_temp.work('ecomm-production-db') > 0, 'and carried out');
 DO $$ BEGIN PERFORM promote.configure_instance('ecomm-production-db', '{"replicas": 5}'); END $$;
 SELECT pg_temp.planned('ecomm-production-db', '[["a.b", ["update"], {"x": 3}, {"x": 9}]]') AS urgent \gset
 INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('ecomm', 'production', 'approval', 'test_owner');
-SELECT is(pg_temp.as_role('test_service', format($$SELECT (promote.override_gate('ecomm-production-db', %s, 'approval', 'it burns')).subjects$$, :urgent)), '{dba,owner}', 'missing approvals can be overridden where a rule says so');
+SELECT is(pg_temp.as_role('test_service', format($$SELECT (promote.override_gate('ecomm-production-db', %s, 'approval', 'it burns')).subjects$$, :urgent)), '{"dba: 2 of test_dba","owner: 1 of test_owner"}', 'missing approvals can be overridden where a rule says so');
 SELECT is(pg_temp.blocked(:urgent), NULL, '... rule by rule');
 SELECT pg_temp.rule('late', 'test_owner');
 SELECT is(pg_temp.blocked(:urgent) ~ 'rule "late"', true, '... so that one that is added blocks');

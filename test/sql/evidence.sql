@@ -82,11 +82,11 @@ SELECT promote.pause_request('ecomm', 1, 'wait') \g /dev/null
 SELECT promote.block_release('postgres', '2.0.0', 'broken'), promote.unblock_release('postgres', '2.0.0', 'mended') \g /dev/null
 SELECT promote.stop_line('fire', 'ecomm'), promote.stop_line('flood'), promote.resume_line('ecomm', 'put out') \g /dev/null
 
--- What is wrong but for guards, which are taken away here; what verifying the project alone says otherwise is wrong, too.
+-- What is wrong but for guards, which are taken away here; what verifying the project alone, or what is of none, says otherwise is wrong, too.
 CREATE FUNCTION pg_temp.problems() RETURNS text LANGUAGE sql AS $$
     WITH everything AS MATERIALIZED (SELECT * FROM promote.verify_audit() WHERE subject !~ '^trigger '),
-         project AS MATERIALIZED (SELECT * FROM promote.verify_audit(project => 'ecomm')),
-         differing AS (SELECT * FROM everything WHERE project = 'ecomm' EXCEPT SELECT * FROM project
+         project AS MATERIALIZED (SELECT v.* FROM unnest(ARRAY['ecomm', '*']) AS p CROSS JOIN LATERAL promote.verify_audit(project => p) AS v),
+         differing AS (SELECT * FROM everything WHERE project IN ('ecomm', '*') EXCEPT SELECT * FROM project
                        UNION ALL (SELECT * FROM project EXCEPT SELECT * FROM everything))
     SELECT string_agg(concat_ws(': ', subject, seq, problem), E'\n')
       FROM (SELECT subject, seq, problem FROM everything UNION ALL SELECT subject, seq, 'not the same by the project: ' || problem FROM differing) AS p
