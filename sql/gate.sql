@@ -74,6 +74,10 @@ CREATE TRIGGER note_rule AFTER UPDATE OF attributes ON promote.component
 -- who was allowed something by a grant is not, at the commit, when that was taken back
 CREATE TRIGGER note_rule AFTER DELETE ON promote.grants
     FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+-- what holds data is what the gate "destructive" looks for
+CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.stateful_type
+    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+ALTER TABLE promote.stateful_type ENABLE ALWAYS TRIGGER note_rule;
 ALTER TABLE promote.environment ENABLE ALWAYS TRIGGER note_rule;
 ALTER TABLE promote.project ENABLE ALWAYS TRIGGER note_rule;
 ALTER TABLE promote.component ENABLE ALWAYS TRIGGER note_rule;

@@ -273,7 +273,7 @@ CREATE FUNCTION promote.audit_problems(subject text, project text)
         UNION ALL
         SELECT $2, $1, NULL, CASE WHEN $1 IS NULL THEN 'there is no such project, and nothing is recorded of it'
                                   ELSE 'there is no such instance, and nothing is recorded of it' END
-         WHERE ($1 IS NOT NULL OR $2 IS NOT NULL)
+         WHERE ($1 IS NOT NULL OR $2 <> '*')
            AND NOT EXISTS (SELECT FROM promote.audit_of($1, $2))
            AND NOT EXISTS (SELECT FROM promote.instances_of($1, $2))
         ORDER BY 1, 2, 3;

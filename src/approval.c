@@ -186,14 +186,18 @@ read_votes(const GateCase *gate, const List *polls)
 	}
 }
 
+/* Something of the deployment that provisioned the instance of the first three parameters last, as SQL. */
+#define LAST_PROVISIONED(column) \
+	"SELECT d." column " FROM promote.deployment AS d WHERE " OF_INSTANCE("d") \
+	" AND d.action <> 'PLAN' AND d.started_at IS NOT NULL AND d.action = 'PROVISION' AND d.status = 'COMPLETED'" \
+	" ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.started_at DESC LIMIT 1"
+
 /* The revision that was provisioned last; 0: none was. */
 static int32
 last_provisioned(const InstanceKey *key)
 {
 	static Statement read = {
-		.text = "SELECT d.revision FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
-		" AND d.action <> 'PLAN' AND d.started_at IS NOT NULL AND d.action = 'PROVISION' AND d.status = 'COMPLETED'"
-		" ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.started_at DESC LIMIT 1",
+		.text = LAST_PROVISIONED("revision"),
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, TEXTOID}
 	};
@@ -214,10 +218,51 @@ add_person(List *people, Person person)
 	return lappend(people, copy);
 }
 
+/* Add the people of a result, whose columns are the actor and the database role. */
+static List *
+add_people(List *people)
+{
+	for (uint64 i = 0; i < SPI_processed; i++)
+		people = add_person(people, (Person) {.actor = spi_text(SPI_tuptable, i, 1),.database_role = spi_text(SPI_tuptable, i, 2)});
+	return people;
+}
+
+/*
+ * Add who has set or removed remote references that are others than what was
+ * provisioned last has, in slots of the case's release: they are configuration,
+ * and make no revision.  Of one that is removed its chain tells by whom.
+ */
+static List *
+add_reference_authors(const GateCase *gate, List *people)
+{
+	static Statement read = {
+		.text = "SELECT w.actor, w.database_role FROM (SELECT (" LAST_PROVISIONED("remote_references") ") AS carried OFFSET 0) AS p"
+		" JOIN promote.bundle_release AS f ON f.bundle = $4 AND f.version = $5"
+		" CROSS JOIN LATERAL (SELECT x.actor, x.database_role FROM promote.remote_reference AS x WHERE " OF_INSTANCE("x")
+		"   AND f.remote_references ? x.field AND x.reference IS DISTINCT FROM p.carried ->> x.field"
+		"  UNION ALL SELECT a.actor, a.database_role FROM pg_catalog.jsonb_object_keys(p.carried) AS k (field)"
+		"   CROSS JOIN LATERAL (SELECT a.actor, a.database_role FROM promote.audit_log AS a WHERE a.project = $1"
+		"    AND a.subject = pg_catalog.concat('remote_reference ', pg_catalog.concat_ws('/', $1, $2, $3, k.field))"
+		"    ORDER BY a.seq DESC LIMIT 1) AS a WHERE f.remote_references ? k.field"
+		"   AND NOT EXISTS (SELECT FROM promote.remote_reference AS x WHERE " OF_INSTANCE("x") " AND x.field = k.field)) AS w",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[5];
+
+	if (gate->version == NULL)
+		return people;
+	instance_key_values(&gate->key, values);
+	values[3] = CStringGetTextDatum(gate->bundle);
+	values[4] = CStringGetTextDatum(gate->version);
+	statement_run(&read, values, NULL, true);
+	return add_people(people);
+}
+
 /*
  * Those who have asked for the case: who made its revision, and those before it
- * that have come to nothing yet, for what these have changed goes along; who made
- * its plan, and its proposal; and who opened a request that has staged one of the
+ * that have come to nothing yet, for what these have changed goes along, as do
+ * remote references; who made its plan, and its proposal; and who opened a request that has staged one of the
  * revisions, be it over or not: whoever moves that on need not be the same.  Who
  * takes something away without a proposal asks for that now.
  */
@@ -238,7 +283,7 @@ read_requesters(const GateCase *gate)
 	/* whoever made what is taken away has not asked for that */
 	bool		provision = strcmp(gate->action, "PROVISION") == 0;
 	Datum		values[7];
-	List	   *people = NIL;
+	List	   *people;
 
 	instance_key_values(&gate->key, values);
 	values[3] = Int32GetDatum(provision ? Min(last_provisioned(&gate->key) + 1, gate->revision) : 0);
@@ -246,9 +291,10 @@ read_requesters(const GateCase *gate)
 	values[5] = Int32GetDatum(gate->plan);
 	values[6] = Int32GetDatum(gate->deployment);
 	statement_run(&read, values, NULL, true);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		people = add_person(people, (Person) {.actor = spi_text(SPI_tuptable, i, 1),.database_role = spi_text(SPI_tuptable, i, 2)});
-	if (gate->deployment == 0 && !provision)
+	people = add_people(NIL);
+	if (provision)
+		people = add_reference_authors(gate, people);
+	else if (gate->deployment == 0)
 		people = add_person(people, current_person());
 	return people;
 }
@@ -424,7 +470,8 @@ gate_approval(GateCase *gate)
 			since = planned_at(gate);
 		gate_block(gate, "approval", true, since, GATE_NO_TIME,
 				   psprintf("role %s", poll->role), describe(poll));
-		gate_about(gate, poll->rule);
+		/* what the rule asks for by now is another reason */
+		gate_about(gate, psprintf("%s: %d of %s", poll->rule, poll->quorum, poll->role));
 	}
 	foreach(cell, polls)
 		block_rejected(gate, lfirst(cell), &named);

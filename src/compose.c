@@ -289,15 +289,15 @@ compose_kept(const Proposal *proposal)
 }
 
 /*
- * The same of what a deployment renders of the params that are desired already,
- * but for those that are known; by another release than these were judged by all,
+ * The same of what a deployment renders of params that are desired, but for those
+ * that are known (NULL: none are); by another release than these were judged by all,
  * for they are seen by either.
  */
 Jsonb *
-compose_kept_anew(const Proposal *proposal)
+compose_kept_anew(const Proposal *proposal, const Jsonb *known)
 {
 	return mask_kept(compose_mask(proposal), proposal->other_schemas[0] ? NULL : proposal->schema,
-					 proposal->params, proposal->rendered, proposal->own_kept);
+					 proposal->params, proposal->rendered, known);
 }
 
 /*

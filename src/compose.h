@@ -77,7 +77,7 @@ extern void compose_obstacles(Proposal *proposal, ObstacleCollector collect, voi
 extern void compose_add_deployed(Mask *mask, const List *deployed);
 extern Mask *compose_mask(const Proposal *proposal);
 extern Jsonb *compose_kept(const Proposal *proposal);
-extern Jsonb *compose_kept_anew(const Proposal *proposal);
+extern Jsonb *compose_kept_anew(const Proposal *proposal, const Jsonb *known);
 extern Jsonb *compose_diff(const Proposal *proposal);
 extern Jsonb *compose_masked_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document);
 extern char *compose_replaced(const Jsonb *runs, const Jsonb *rendered, Jsonb *schema);

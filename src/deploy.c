@@ -155,7 +155,7 @@ fill_order(Review *review, const Request *request, DeploymentOrder *order)
 		.rendered_digest = review->rendered_digest,
 		.references = proposed->references,
 		.diff = carry_diff(proposed),
-		.kept = compose_kept_anew(&proposed->proposal),
+		.kept = compose_kept_anew(&proposed->proposal, proposed->proposal.own_kept),
 		.destructive = proposed->proposal.destructive,
 		.message = request->message
 	};

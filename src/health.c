@@ -271,7 +271,9 @@ block_missing(GateCase *gate, const Missing *missing)
 	}
 	gate_block(gate, "health", true, since, GATE_NO_TIME,
 			   psprintf("whoever reports check \"%s\" of \"%s\" healthy", missing->check, missing->instance), message);
-	gate_about(gate, psprintf("%s of %s: %s", missing->check, missing->instance, state));
+	/* that it fails again, once it was well, is another reason */
+	gate_about(gate, psprintf("%s of %s: %s%s", missing->check, missing->instance, state,
+							  since == GATE_NO_TIME ? "" : psprintf(" since %s", audit_time(since))));
 }
 
 /* Read a row of the gate's statement. */

@@ -345,15 +345,17 @@ append_order(StringInfo query, Relation table)
 static bool
 append_project(StringInfo query, const Asked *asked, const Source *source, Datum *values, int *count)
 {
+	bool		of_none = strcmp(asked->project, AUDIT_NO_PROJECT) == 0;
+
 	if (!record_has_project(source->trigger))
-		return strcmp(asked->project, AUDIT_NO_PROJECT) == 0;
-	if (strcmp(asked->project, AUDIT_NO_PROJECT) == 0)
-		appendStringInfoString(query, " AND t.project IS NULL");
-	else
+		return of_none;
+	if (of_none)
 	{
-		appendStringInfoString(query, " AND t.project = $1");
-		values[(*count)++] = CStringGetTextDatum(asked->project);
+		appendStringInfoString(query, " AND t.project IS NULL");
+		return true;
 	}
+	appendStringInfoString(query, " AND t.project = $1");
+	values[(*count)++] = CStringGetTextDatum(asked->project);
 	return true;
 }
 

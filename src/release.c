@@ -182,12 +182,13 @@ reason_of(TriggerData *data, HeapTuple row)
 	return SPI_getvalue(row, row_type, SPI_fnumber(row_type, "block_reason"));
 }
 
-/* Has the update another block reason? */
+/* Has the update another value of a column? */
 static bool
-reason_differs(TriggerData *data)
+differs(TriggerData *data, const char *column)
 {
-	char	   *before = reason_of(data, data->tg_trigtuple);
-	char	   *after = reason_of(data, data->tg_newtuple);
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	char	   *before = SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, column));
+	char	   *after = SPI_getvalue(data->tg_newtuple, row_type, SPI_fnumber(row_type, column));
 
 	return before == NULL || after == NULL ? before != after : strcmp(before, after) != 0;
 }
@@ -203,14 +204,9 @@ release_values(TriggerData *data, Datum *values)
 	values[1] = SPI_getbinval(data->tg_trigtuple, row_type, SPI_fnumber(row_type, "version"), &isnull);
 }
 
-/*
- * promote.record_release() returns trigger
- *
- * AFTER UPDATE of bundle_release, for each row: records that it was blocked
- * or unblocked.
- */
-Datum
-promote_record_release(PG_FUNCTION_ARGS)
+/* Append that a release was blocked, or unblocked, for a reason; runs inside a scope of spi.h. */
+static void
+record_block(TriggerData *data, Datum *values)
 {
 	static Statement record = {
 		.text = "INSERT INTO promote.release_event (bundle, version, seq, event, reason)"
@@ -219,25 +215,43 @@ promote_record_release(PG_FUNCTION_ARGS)
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	};
+	char	   *block_reason = reason_of(data, data->tg_newtuple);
+	const char *reason = block_reason ? block_reason : unblock_message;
+	bool		nulls[4] = {[3] = reason == NULL};
+
+	values[2] = CStringGetTextDatum(block_reason ? "blocked" : "unblocked");
+	values[3] = reason ? CStringGetTextDatum(reason) : (Datum) 0;
+	guarded_run(&record, values, nulls);
+}
+
+/*
+ * promote.record_release() returns trigger
+ *
+ * AFTER UPDATE of bundle_release, for each row: records that it was blocked
+ * or unblocked, and holds who was judged by it to what it is now: blocked, or
+ * with other types that hold data.
+ */
+Datum
+promote_record_release(PG_FUNCTION_ARGS)
+{
 	TriggerData *data = trigger_data(fcinfo, "record_release", "bundle_release",
 									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	Datum		values[4];
-	bool		nulls[4] = {false};
 	SpiScope	scope;
-	char	   *reason;
+	bool		moved;
+	bool		retyped;
 
-	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event) || !reason_differs(data))
+	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(NULL);
-	reason = reason_of(data, data->tg_newtuple);
+	moved = differs(data, "block_reason");
+	retyped = differs(data, "stateful_types");
+	if (!moved && !retyped)
+		return PointerGetDatum(NULL);
 	release_values(data, values);
-	values[2] = CStringGetTextDatum(reason ? "blocked" : "unblocked");
-	if (reason == NULL)
-		reason = (char *) unblock_message;
-	nulls[3] = reason == NULL;
-	values[3] = reason ? CStringGetTextDatum(reason) : (Datum) 0;
 	spi_enter(&scope);
-	guarded_run(&record, values, nulls);
-	if (reason_of(data, data->tg_newtuple))
+	if (moved)
+		record_block(data, values);
+	if (retyped || (moved && reason_of(data, data->tg_newtuple)))
 		rule_release_changed(TextDatumGetCString(values[0]), TextDatumGetCString(values[1]));
 	spi_leave(&scope);
 	return PointerGetDatum(NULL);

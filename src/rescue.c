@@ -665,7 +665,7 @@ record_end(int32 pid, const char *project, const char *reason)
  * promote.end_session(pid integer, reason text, project text) returns boolean
  *
  * The record is written before, and is lost where the transaction is rolled
- * back: the session is not.
+ * back, which the session's end is not: of that the server's log tells.
  */
 Datum
 promote_end_session(PG_FUNCTION_ARGS)
@@ -683,6 +683,9 @@ promote_end_session(PG_FUNCTION_ARGS)
 		refuse_end(PM_NOT_FOUND, pid, project ? psprintf("It holds no instance, no deployment, no request and no line of project \"%s\".", project) :
 				   "It holds nothing here.");
 	record_end(pid, project, reason);
+	/* the log of the server keeps it whatever becomes of the transaction */
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("session %d is ended by \"%s\": %s", pid, current_actor(), reason)));
 	ended = DatumGetBool(DirectFunctionCall2(pg_terminate_backend, Int32GetDatum(pid), Int64GetDatum(END_TIMEOUT)));
 	spi_leave(&scope);
 	PG_RETURN_BOOL(ended);

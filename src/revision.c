@@ -158,12 +158,22 @@ store_rendered(const ProposedRevision *proposed)
 }
 
 /*
- * Queue the PLAN deployment; returns what the audit log says of it.  A new
- * revision has written down itself what keeps its marks; one that is planned
- * again may be rendered to what marks more than it did.
+ * The paths that keep marks in what a plan renders, but for those that are
+ * written down with the revision: one that a verb has just made has them all.
  */
 static Jsonb *
-queue_plan(const ProposedRevision *proposed, const Jsonb *diff)
+kept_by_plan(const ProposedRevision *proposed, bool is_staged)
+{
+	bool		is_new = proposed->revision > proposed->current_revision;
+
+	if (is_new && is_staged)
+		return NULL;
+	return compose_kept_anew(&proposed->proposal, is_new ? proposed->proposal.kept : proposed->proposal.own_kept);
+}
+
+/* Queue the PLAN deployment; returns what the audit log says of it. */
+static Jsonb *
+queue_plan(const ProposedRevision *proposed, const Jsonb *diff, const Jsonb *kept)
 {
 	const Proposal *proposal = &proposed->proposal;
 	DeploymentOrder order = {
@@ -177,7 +187,7 @@ queue_plan(const ProposedRevision *proposed, const Jsonb *diff)
 		.rendered_digest = store_rendered(proposed),
 		.references = proposed->references,
 		.diff = diff,
-		.kept = proposed->revision > proposed->current_revision ? NULL : compose_kept_anew(proposal),
+		.kept = kept,
 		.destructive = proposal->destructive,
 		.message = proposed->message
 	};
@@ -292,7 +302,8 @@ write_records(ProposedRevision *proposed, RevisionRecord *record)
 				 audit_hex(json_digest(proposed->facts)));
 	}
 	if (proposed->plan)
-		entries[count++] = (AuditEntry) {"deployment.created", queue_plan(proposed, diff)};
+		entries[count++] = (AuditEntry) {"deployment.created",
+			queue_plan(proposed, diff, kept_by_plan(proposed, record != NULL))};
 	audit_append(&proposed->head, proposed->key.project, proposed->proposal.instance,
 				 entries, count);
 	notice = (Notice) {proposed->proposal.instance, proposed->revision,

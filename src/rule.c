@@ -61,7 +61,7 @@ typedef enum RuleKind
 {
 	RULE_ALL,					/* all rules of an environment */
 	RULE_PATHS,					/* from where may be promoted to it */
-	RULE_RELEASE				/* whether a release is blocked */
+	RULE_RELEASE				/* whether a release is blocked, and its stateful types */
 } RuleKind;
 
 /* What the transaction was judged by, or has changed. */
@@ -349,7 +349,7 @@ rule_changed(const char *source, const char *project, const char *environment)
 	change(RULE_ALL, source, project, environment);
 }
 
-/* The transaction blocks a release: the same for who was judged by its not being blocked. */
+/* The transaction blocks a release, or changes its stateful types: the same for who was judged by that release. */
 void
 rule_release_changed(const char *bundle, const char *version)
 {
@@ -428,7 +428,7 @@ what_changed(const Mark *changed)
 		psprintf(" for \"%s-%s\"", changed->first, changed->second);
 
 	if (changed->kind == RULE_RELEASE)
-		return psprintf("Release %s of bundle \"%s\" was blocked", changed->second, changed->first);
+		return psprintf("Release %s of bundle \"%s\" was blocked or changed", changed->second, changed->first);
 	if (strcmp(changed->source, "line_stop") == 0)
 		return psprintf("The line was stopped, or let go on,%s", where);
 	if (strcmp(changed->source, "promotion_request") == 0)

@@ -45,6 +45,8 @@ subject_project(const char *subject)
  * sql/verify.sql
  *
  * Who verifies sees what is wrong with anything of the project: its auditors and admins.
+ * Who may not audit all is told of chains of the project alone that a subject begins
+ * with: of grants that is the name of a role, whose chain may be another project's.
  */
 Datum
 promote_verify_audit(PG_FUNCTION_ARGS)
@@ -61,7 +63,9 @@ promote_verify_audit(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result;
 	SpiScope	scope;
 
-	access_require_in("audit", project || subject == NULL ? project : subject_project(subject), NULL);
+	if (project == NULL && subject && !access_allowed("audit", NULL, NULL))
+		project = subject_project(subject);
+	access_require_in("audit", project, NULL);
 	values[0] = text_or_null(subject, &nulls[0]);
 	values[1] = text_or_null(project, &nulls[1]);
 	InitMaterializedSRF(fcinfo, 0);

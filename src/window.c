@@ -48,7 +48,7 @@ typedef struct Window
 	char	   *environment;
 	char	   *component;
 	Jsonb	   *selector;
-	TimestampTz since;			/* of a stop */
+	TimestampTz since;			/* when a stop was made, or the row of another */
 	int32		budget;			/* of a change window, each time; 0: no bound */
 	int32		stop;			/* number of a stop */
 	WindowText	text;
@@ -311,8 +311,9 @@ gate_freeze(GateCase *gate)
 		gate_block(gate, "freeze", true, state->since, state->until,
 				   "whoever changes promote.freeze_window",
 				   psprintf("freeze \"%s\" is on%s", freeze->name, because(freeze->reason)));
-		/* another time that it is on is another reason, and so is another freeze of that name */
-		gate_about(gate, psprintf("%s since %s", freeze->name, audit_time(state->since)));
+		/* another time that it is on is another reason, and so is another freeze of that name, also from the same time on */
+		gate_about(gate, psprintf("%s since %s, made at %s", freeze->name,
+								  state->since == GATE_NO_TIME ? "ever" : audit_time(state->since), audit_time(freeze->since)));
 	}
 }
 
@@ -357,7 +358,8 @@ gate_window(GateCase *gate)
 	since = closed_since(gate);
 	gate_block(gate, "window", true, since == DT_NOBEGIN ? GATE_NO_TIME : since, next, "whoever changes promote.change_window",
 			   psprintf("no change window is open, of %s", names.data));
-	gate_about(gate, names.data);
+	/* another time that they are closed is another reason, and so are other windows of these names */
+	gate_about(gate, since == DT_NOBEGIN ? names.data : psprintf("%s since %s", names.data, audit_time(since)));
 }
 
 /* ---- budgets ---- */
@@ -411,8 +413,10 @@ gate_budget(GateCase *gate)
 	TimestampTz next = DT_NOEND;
 	TimestampTz since = DT_NOBEGIN;
 	StringInfoData names;
+	StringInfoData subject;
 
 	initStringInfo(&names);
+	initStringInfo(&subject);
 	for (Window *window = NULL; (window = next_window(gate, WINDOW_CHANGE, window)) != NULL;)
 	{
 		const CalendarState *state = state_at(window, gate->at);
@@ -426,12 +430,14 @@ gate_budget(GateCase *gate)
 		since = Max(since, last);
 		add_name(&names, window);
 		appendStringInfo(&names, " has had its %d", window->budget);
+		appendStringInfo(&subject, "%s%s has had its %d since %s", subject.len > 0 ? ", " : "", window->name, window->budget,
+						 audit_time(state->last.begin));
 	}
 	if (names.len == 0)
 		return;
 	gate_block(gate, "budget", true, since, next, "whoever changes promote.change_window",
 			   psprintf("change window %s", names.data));
-	gate_about(gate, names.data);
+	gate_about(gate, subject.data);
 }
 
 /* The order of names' hashes, for qsort. */

@@ -129,6 +129,12 @@ SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_aud
 SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_audit('freeze_window ecomm-x', 'ecomm')$$), '(1)', '... also by a name that does not say the project');
 SELECT is(pg_temp.as_role('a_auditor', format('SELECT count(*) FROM promote.verify_audit(%L, %L)', s, 'other')) ~ '^PM701', true, '... and nothing of another: ' || COALESCE(s, 'all')) FROM unnest('{NULL,ecomm-staging-db}'::text[]) AS s;
 SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_audit('other-production-db', 'ecomm')$$), '(1)', '... wherever it is sought');
+SAVEPOINT namesake;
+CREATE ROLE ecomm;
+INSERT INTO promote.grants (role, action, project) VALUES ('ecomm', 'view', 'other');
+SELECT is(pg_temp.as_role('a_auditor', format('SELECT problem FROM promote.verify_audit(%L)', 'grants ecomm/' || action || '/other-*')), '("there is no such instance, and nothing is recorded of it")', 'nor what is granted in another to a role by the name of the project: ' || action)
+  FROM unnest(ARRAY['view', 'plan']) AS action;
+ROLLBACK TO namesake;
 SELECT results_eq($$SELECT project, subject, problem FROM promote.verify_audit(project => 'none')$$, $$VALUES ('none', NULL::text, 'there is no such project, and nothing is recorded of it')$$, 'a project that there is not');
 SELECT is(pg_temp.as_role('a_auditor', $$SELECT promote.request_evidence('ecomm', 1) ->> 'request'$$), '(1)', 'reads the evidence of a request');
 SELECT is(pg_temp.as_role('a_auditor', statement), format('PM701: Role "a_auditor" has no grant "%s" for environment "staging" of project "ecomm".', action), 'but nothing that shows values, nor does anything: ' || statement)

@@ -194,7 +194,7 @@ SELECT ok(pg_temp.work('ecomm-production-db') > 0, 'and carried out');
 DO $$ BEGIN PERFORM promote.configure_instance('ecomm-production-db', '{"replicas": 5}'); END $$;
 SELECT pg_temp.planned('ecomm-production-db', '[["a.b", ["update"], {"x": 3}, {"x": 9}]]') AS urgent \gset
 INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('ecomm', 'production', 'approval', 'test_owner');
-SELECT is(pg_temp.as_role('test_service', format($$SELECT (promote.override_gate('ecomm-production-db', %s, 'approval', 'it burns')).subjects$$, :urgent)), '{dba,owner}', 'missing approvals can be overridden where a rule says so');
+SELECT is(pg_temp.as_role('test_service', format($$SELECT (promote.override_gate('ecomm-production-db', %s, 'approval', 'it burns')).subjects$$, :urgent)), '{"dba: 2 of test_dba","owner: 1 of test_owner"}', 'missing approvals can be overridden where a rule says so');
 SELECT is(pg_temp.blocked(:urgent), NULL, '... rule by rule');
 SELECT pg_temp.rule('late', 'test_owner');
 SELECT is(pg_temp.blocked(:urgent) ~ 'rule "late"', true, '... so that one that is added blocks');
@@ -398,6 +398,26 @@ SELECT pg_temp.deploy('ecomm-prod-uswest-db') \g /dev/null
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"replicas": 3}')$$, 'once that is provisioned');
 SELECT ok(pg_temp.work('ecomm-prod-uswest-db') > 0, '... the next plan');
 SELECT is(pg_temp.approve('test_ann', (SELECT deployment FROM promote.instance WHERE name = 'ecomm-prod-uswest-db'), 'ecomm-prod-uswest-db'), 'COMPLETED', '... is about the next change alone');
+-- ---- remote references are configuration, and make no revision ----
+INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references) VALUES ('postgres', '1.5.0', '{}', '{"network": {}, "zone": {"required": false}}');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-db', '{}', '1.5.0', plan => false)$$, 'a release with slots');
+SELECT lives_ok(format('SELECT promote.set_remote_reference(%L, %L, %L)', 'ecomm-prod-uswest-db', field, 'urn:good'), 'which are filled') FROM unnest(ARRAY['network', 'zone']) AS field;
+SELECT ok(pg_temp.planned('ecomm-prod-uswest-db', '[]') > 0, '... planned');
+DELETE FROM promote.approval_rule WHERE environment = 'prod-uswest';
+SELECT pg_temp.deploy('ecomm-prod-uswest-db') \g /dev/null
+INSERT INTO promote.approval_rule (project, environment, rule, role, requester_counts) VALUES ('ecomm', 'prod-uswest', 'second', 'test_dba', false);
+SAVEPOINT filled;
+SELECT is(pg_temp.as_role('test_ann', $$SELECT promote.set_remote_reference('ecomm-prod-uswest-db', 'network', 'urn:other', allow_replace => true)$$), 'true', 'somebody leads it elsewhere');
+SELECT pg_temp.planned('ecomm-prod-uswest-db', '[]') AS led \gset
+SELECT is(pg_temp.approve('test_ann', :led, 'ecomm-prod-uswest-db'), 'PM603: Rule "second" does not count who has asked for it, as "test_ann" has.', '... and does not approve it, whoever has planned it');
+SELECT is(pg_temp.approve('test_bob', :led, 'ecomm-prod-uswest-db'), 'COMPLETED', 'somebody else does');
+ROLLBACK TO filled;
+SELECT is(pg_temp.as_role('test_ann', $$SELECT promote.remove_remote_reference('ecomm-prod-uswest-db', 'zone', allow_replace => true)$$), 'true', 'or takes one away');
+SELECT pg_temp.planned('ecomm-prod-uswest-db', '[]') AS led \gset
+SELECT is(pg_temp.approve('test_ann', :led, 'ecomm-prod-uswest-db') ~ 'does not count who has asked for it', true, '... the same');
+SELECT lives_ok($$SELECT promote.set_remote_reference('ecomm-prod-uswest-db', 'zone', 'urn:good')$$, 'once it is what runs again');
+SELECT pg_temp.planned('ecomm-prod-uswest-db', '[]') AS led \gset
+SELECT is(pg_temp.approve('test_ann', :led, 'ecomm-prod-uswest-db'), 'COMPLETED', '... they have asked for nothing');
 ROLLBACK TO others;
 
 -- ---- requests ----

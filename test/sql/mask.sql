@@ -167,6 +167,19 @@ SELECT is((SELECT kept_marks FROM promote.revision WHERE environment = 'prod-usw
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-later', '{"tier": "dev"}', plan => false)$$, 'and edited');
 SELECT is((SELECT kept_marks FROM promote.revision WHERE environment = 'production' AND component = 'later' ORDER BY revision DESC LIMIT 1), '[".pw"]', '... as well');
 
+-- ---- a plan that an edit or a promotion makes without a revision marks what it renders, too ----
+INSERT INTO promote.component (project, component, bundle) VALUES ('ecomm', 'again', 'later');
+INSERT INTO promote.instance (project, environment, component) SELECT 'ecomm', e, 'again' FROM unnest(ARRAY['staging', 'production', 'prod-uswest']) AS e;
+CREATE FUNCTION pg_temp.tier(tier text) RETURNS void LANGUAGE sql AS $$ UPDATE promote.environment SET parameters = jsonb_build_object('tier', tier) WHERE project = 'ecomm' $$;
+SELECT pg_temp.tier('dev');
+SELECT lives_ok(format('SELECT promote.configure_instance(%L, %L)', 'ecomm-' || e || '-again', '{"tier": "{{tier}}", "pw": "AGAIN-marked"}'), 'nothing is marked') FROM unnest(ARRAY['staging', 'production', 'prod-uswest']) AS e;
+SELECT pg_temp.tier('prod');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-again', '{}')$$, 'planned by an edit that changes nothing, while a parameter marks it');
+SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-again', 'ecomm-prod-uswest-again')$$, '... and by such a promotion');
+SELECT pg_temp.tier('dev');
+SELECT is((SELECT string_agg(DISTINCT revision::text, ' ') FROM promote.revision WHERE component = 'again'), '1', '... without a revision');
+SELECT unalike(pg_temp.as_role('m_viewer', format('SELECT * FROM promote.config_as_of(%L)', 'ecomm-' || e || '-again')), '%AGAIN-marked%', 'it is masked from then on') FROM unnest(ARRAY['production', 'prod-uswest']) AS e;
+
 -- ---- a report that is in another branch than what is made of it ----
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-later', '{"tier": "dev", "pw": "plain-word"}')$$, 'nothing is marked');
 SELECT ok(pg_temp.deploy('ecomm-staging-later') > 0, 'deployed');

@@ -35,6 +35,9 @@ SAVEPOINT renewed;
 DELETE FROM promote.freeze_window;
 INSERT INTO promote.freeze_window (name, during) VALUES ('night', tstzrange(now() - interval '1 min', now() + interval '1 h'));
 SELECT is(pg_temp.closed(:plan), 'freeze: freeze "night" is on', '... not another freeze that has got the name');
+DELETE FROM promote.freeze_window;
+SELECT pg_temp.freeze();
+SELECT is(pg_temp.closed(:plan), 'freeze: freeze "night" is on', '... nor one that is on from the same time on');
 ROLLBACK TO renewed;
 SELECT is((promote.plan_instance('ecomm-production-db')).deployment > :plan, true, 'another plan');
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
@@ -53,6 +56,54 @@ SELECT matches(pg_temp.override(:plan, 'freeze'), '^{"nightly since ', 'a freeze
 SELECT is(pg_temp.closed(), NULL, '... is overridden');
 SELECT is((SELECT string_agg(code, ' ') FROM promote.blockers('ecomm-production-db', at => now() + interval '1 day')), 'freeze', '... but not tomorrow''s');
 DELETE FROM promote.freeze_window;
+
+-- ---- another time that the windows are closed ----
+INSERT INTO promote.override_rule (project, environment, code, role) SELECT 'ecomm', 'production', code, 'test_duty' FROM unnest(ARRAY['window', 'budget', 'approval', 'health']) AS code;
+INSERT INTO promote.change_window (name, rule, zone, starts_at, duration)
+VALUES ('noon', 'FREQ=DAILY', 'UTC', (now() AT TIME ZONE 'UTC') - interval '3 h', '1 h');
+SELECT matches(pg_temp.override(:plan, 'window'), '^{"\\"noon\\" since ', 'windows that are closed');
+SELECT is(pg_temp.closed(), NULL, '... are overridden');
+SELECT is((SELECT string_agg(code, ' ') FROM promote.blockers('ecomm-production-db', at => now() + interval '1 day')), 'window', '... until they have been open');
+DELETE FROM promote.change_window;
+INSERT INTO promote.change_window (name, during) VALUES ('noon', tstzrange(now() - interval '2 days', now() - interval '1 day'));
+SELECT matches(pg_temp.closed(), '^window: ', 'nor are others of the name');
+DELETE FROM promote.change_window;
+INSERT INTO promote.change_window (name, during) VALUES ('noon', tstzrange(NULL, now() - interval '1 day'));
+SELECT matches(pg_temp.override(:plan, 'window'), 'noon', 'one that was open ever since');
+DELETE FROM promote.change_window;
+INSERT INTO promote.change_window (name, during) VALUES ('noon', tstzrange(now() + interval '1 day', now() + interval '2 days'));
+SELECT matches(pg_temp.override(:plan, 'window'), 'noon', '... or never yet');
+SELECT is(pg_temp.closed(), NULL, '... is overridden');
+DELETE FROM promote.change_window;
+
+-- ---- another day's budget ----
+SAVEPOINT budget;
+SELECT pg_temp.deploy('ecomm-staging-db') > 0 AS deployed \g /dev/null
+INSERT INTO promote.change_window (name, rule, zone, starts_at, duration, max_deployments_per_window)
+VALUES ('daily', 'FREQ=DAILY', 'UTC', (now() AT TIME ZONE 'UTC') - interval '1 h', '1 day', 1);
+SELECT matches(pg_temp.closed(), '^budget: ', 'a budget is used up');
+SELECT matches(pg_temp.override(:plan, 'budget'), '^{"daily has had its 1 since ', '... overridden');
+SELECT is(pg_temp.closed(), NULL, '... for today');
+ROLLBACK TO budget;
+
+-- ---- what a rule asks for by now ----
+INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'production', 'second', 'test_duty');
+SELECT is(pg_temp.override(:plan, 'approval'), '{"second: 1 of test_duty"}', 'approvals that a rule asks for');
+SELECT is(pg_temp.closed(), NULL, '... are overridden');
+UPDATE promote.approval_rule SET quorum = 2;
+SELECT matches(pg_temp.closed(), '^approval: rule "second" asks for 2', '... but not more of them');
+DELETE FROM promote.approval_rule;
+
+-- ---- a check that fails again ----
+INSERT INTO promote.required_check (project, environment, check_name) VALUES ('ecomm', 'production', 'smoke');
+SELECT is(pg_temp.override(:plan, 'health'), '{"smoke of ecomm-production-db: never reported"}', 'a check that was never reported');
+SELECT promote.report_health('ecomm-production-db', 'smoke', false) \g /dev/null
+SELECT matches(pg_temp.override(:plan, 'health'), '^{"smoke of ecomm-production-db: failed since ', '... has failed');
+SELECT promote.report_health('ecomm-production-db', 'smoke', false) \g /dev/null
+SELECT is(pg_temp.closed(), NULL, 'is overridden as long as it fails');
+SELECT promote.report_health('ecomm-production-db', 'smoke', true), promote.report_health('ecomm-production-db', 'smoke', false) \g /dev/null
+SELECT matches(pg_temp.closed(), '^health: check "smoke" has failed', '... and not when it fails again');
+DELETE FROM promote.required_check;
 
 -- ---- what a policy says about something else ----
 CREATE SCHEMA rules;

@@ -356,6 +356,7 @@ ask($root, 'ROLLBACK;');
 is(ask($adm, "SELECT promote.end_session($dep->{backend}, 'it holds staging', 'shop');"), 't', 'who holds it is ended');
 ok($node->wait_for('brakes', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $dep->{backend})"), '... and is gone');
 is(ask($adm, "SELECT event, actor, data ->> 'role', data ->> 'reason' FROM promote.audit_log WHERE subject = 'session $dep->{backend}';"), 'session.ended|adm|dep|it holds staging', '... which is recorded');
+like($node->log_text, qr/session $dep->{backend} is ended by "adm": it holds staging/, '... also where no rollback takes it back');
 unlike(told($adm, q{SELECT FROM promote.abort_deployment('shop-staging-db', 1)}), qr/PM611/, '... and so the emergency goes on');
 is(sql('SELECT count(*) FROM promote.verify_audit()'), 0, 'and the log is whole');
 bye($dep);

@@ -221,7 +221,7 @@ my %verb = (
 	adopt      => q{SELECT new_revision, changed FROM promote.adopt_drift('%P')},
 	dismiss    => q{SELECT promote.dismiss_drift('%P', 'mine')},
 	ill        => q{SELECT report, healthy, since = reported_at FROM promote.report_health('%P', 'up', false)},
-	override   => q{SELECT override, subjects FROM promote.override_gate('%P', 1, 'freeze', 'mine')},
+	override   => q{SELECT override, regexp_replace(subjects::text, ', made at [^"]*', '') FROM promote.override_gate('%P', 1, 'freeze', 'mine')},
 	review     => q{SELECT promote.review_override('%P', 1, 'freeze', 'seen')},
 	secret     => q{SELECT changed FROM promote.set_secret('%P', 'password', 'other')},
 	no_secret  => q{SELECT promote.remove_secret('%P', 'password')},
