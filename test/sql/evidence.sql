@@ -204,6 +204,7 @@ CREATE FUNCTION pg_temp.another(type oid, column_name text) RETURNS text LANGUAG
         WHEN 'tstzrange' THEN '''[2001-01-01,2001-01-02)'''
         WHEN 'jsonb' THEN 'COALESCE(NULLIF(%1$s, ''{"forged": 1}''), ''{}'') || ''{"forged": 1}'''
         WHEN 'bytea' THEN 'sha256(COALESCE(%1$s, ''''))'
+        WHEN 'xid8' THEN '''7'''
         WHEN 'text[]' THEN 'COALESCE(%1$s, ''{}'') || ''{forged}'''
         WHEN 'timestamp without time zone[]' THEN 'COALESCE(%1$s, ''{}'') || ''{2001-01-01}'''
         ELSE '''forged''' END, quote_ident($2))

@@ -132,8 +132,9 @@ INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('ec
 -- ---- shown in every report ----
 SELECT (promote.deploy_instance('ecomm-production-db')).deployment AS done \gset
 SELECT is((SELECT gates -> 'overridden' FROM promote.deployment WHERE environment = 'production' AND deployment = :done),
-    format('[{"code": "freeze", "subject": "audit since %s", "message": "freeze \"audit\" is on: the auditors are there", "deployment": %s, "override": 1}]',
-        to_char((now() - interval '1 h') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), :plan)::jsonb, 'the deployment keeps it');
+    format('[{"code": "freeze", "subject": "audit since %s, made at %s", "message": "freeze \"audit\" is on: the auditors are there", "deployment": %s, "override": 1}]',
+        to_char((now() - interval '1 h') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        (SELECT to_char(f.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM promote.freeze_window AS f WHERE f.name = 'audit'), :plan)::jsonb, 'the deployment keeps it');
 SELECT is((SELECT gates -> 'gates' FROM promote.deployment WHERE environment = 'production' AND deployment = :done), (SELECT jsonb_agg(code ORDER BY gate) FROM promote.gates()), '... with the gates it passed');
 SELECT is((SELECT data -> 'gates' -> 'overridden' -> 0 ->> 'code' FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND event = 'gates.judged' AND (data ->> 'deployment')::integer = :done), 'freeze', 'and the audit log');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE event = 'gate.overridden' AND actor = 'test_ivy'), 2::bigint, 'each override is there by itself');
