@@ -99,15 +99,15 @@ result_names(void)
 	return names.data;
 }
 
-/* All texts of the result's first column: what an override of them covers. */
+/* All texts of a column of the result: what an override of them covers. */
 static char *
-all_names(void)
+all_names(int column)
 {
 	StringInfoData names;
 
 	initStringInfo(&names);
 	for (uint64 i = 0; i < SPI_processed; i++)
-		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", spi_text(SPI_tuptable, i, 1));
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", spi_text(SPI_tuptable, i, column));
 	return names.data;
 }
 
@@ -170,12 +170,15 @@ void
 gate_drift(GateCase *gate)
 {
 	static Statement read = {
-		.text = "SELECT y.path, pg_catalog.min(y.since) OVER () FROM"
-		" (SELECT x.path, x.since FROM promote.instance AS i CROSS JOIN LATERAL"
-		"  (SELECT x.path, x.since FROM promote.drift_item AS x WHERE " OF_INSTANCE("x") " AND x.closed_at IS NULL"
+		/* the same path that has drifted anew, or on, is another reason */
+		.text = "SELECT y.path, pg_catalog.min(y.since) OVER (), pg_catalog.concat(y.path, ' since ', pg_catalog.to_char(y.since AT TIME ZONE 'UTC',"
+		"  'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), ' as ', pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to("
+		"  COALESCE(y.observed::pg_catalog.text, ''), 'UTF8')), 'hex'), 8)) FROM"
+		" (SELECT x.path, x.since, x.observed FROM promote.instance AS i CROSS JOIN LATERAL"
+		"  (SELECT x.path, x.since, x.observed FROM promote.drift_item AS x WHERE " OF_INSTANCE("x") " AND x.closed_at IS NULL"
 		"   AND x.kind <> 'resource' AND x.changed_by = i.changed_by AND x.dismissed_at IS NULL"
 		"   AND x.adopted_revision IS DISTINCT FROM $4 OFFSET 0) AS x WHERE " OF_INSTANCE("i")
-		"  UNION ALL SELECT v.path, v.since FROM promote.drift AS v"
+		"  UNION ALL SELECT v.path, v.since, v.observed_value FROM promote.drift AS v"
 		"  WHERE v.instance = $5 AND v.kind = 'resource' AND NOT v.dismissed AND $6) AS y ORDER BY y.path",
 		.parameters = 6,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, BOOLOID}
@@ -200,7 +203,7 @@ gate_drift(GateCase *gate)
 	names = result_names();
 	gate_block(gate, "drift", true, spi_time(SPI_tuptable, 0, 2), GATE_NO_TIME, "whoever adopts or dismisses it",
 			   psprintf("\"%s\" differs from what was deployed: %s", gate->instance, names));
-	gate_about(gate, all_names());
+	gate_about(gate, all_names(3));
 }
 
 /* The deployment whose changes are judged: the plan, or what was asked for; 0: there is none yet. */
@@ -248,7 +251,7 @@ gate_destructive(GateCase *gate)
 	gate_block(gate, "destructive", true, GATE_NO_TIME, GATE_NO_TIME,
 			   "whoever changes what is desired, so that another plan does not",
 			   psprintf("plan %d deletes or replaces resources that hold data: %s", gate->plan, names));
-	gate_about(gate, all_names());
+	gate_about(gate, all_names(1));
 }
 
 /* Block because of changes, in the result, that the source never had. */
@@ -263,7 +266,7 @@ block_unexpected(GateCase *gate, const char *what)
 	gate_block(gate, "unexpected", true, GATE_NO_TIME, GATE_NO_TIME,
 			   psprintf("whoever deploys it at \"%s\" first", gate_source_name(gate)),
 			   psprintf("%s that \"%s\" never had: %s", what, gate_source_name(gate), names));
-	gate_about(gate, all_names());
+	gate_about(gate, all_names(1));
 }
 
 /*

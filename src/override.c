@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "actor.h"
+#include "approval.h"
 #include "audit.h"
 #include "errors.h"
 #include "history.h"
@@ -228,6 +229,9 @@ standing(const GateCase *gate, const char *code)
 							"Mend what blocks, or have a row in promote.override_rule.");
 		found = lappend(found, blocker);
 	}
+	/* it is to approve it oneself */
+	if (found != NIL && strcmp(code, "approval") == 0)
+		approval_check_own(gate);
 	if (found != NIL && !may_override(&gate->key, code, &person))
 		refuse_override(gate, code,
 						psprintf("Role \"%s\" is no member of a role that may.", person.database_role),

@@ -393,7 +393,13 @@ SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"r
 SELECT ok(pg_temp.work('ecomm-prod-uswest-db') > 0, '... by a worker');
 SELECT deployment AS along FROM promote.instance WHERE name = 'ecomm-prod-uswest-db' \gset
 SELECT is(pg_temp.approve('test_ann', :along, 'ecomm-prod-uswest-db'), 'PM603: Rule "second" does not count who has asked for it, as "test_ann" has.', 'who has made what goes along does not approve it');
-SELECT is(pg_temp.approve('test_bob', :along, 'ecomm-prod-uswest-db'), 'COMPLETED', '... but somebody else');
+INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('ecomm', 'prod-uswest', 'approval', 'test_dba');
+INSERT INTO promote.grants (role, action, project) SELECT r, 'override', 'ecomm' FROM unnest('{test_ann,test_bob}'::text[]) AS r;
+SELECT is(pg_temp.as_role('test_ann', format($$SELECT (promote.override_gate('ecomm-prod-uswest-db', %s, 'approval', 'mine')).code$$, :along)), 'PM603: Its environment separates duties, and "test_ann" has asked for it.', '... nor overrides that nobody has');
+SAVEPOINT burning;
+SELECT is(pg_temp.as_role('test_bob', format($$SELECT (promote.override_gate('ecomm-prod-uswest-db', %s, 'approval', 'it burns')).code$$, :along)), 'approval', '... which somebody else may');
+ROLLBACK TO burning;
+SELECT is(pg_temp.approve('test_bob', :along, 'ecomm-prod-uswest-db'), 'COMPLETED', '... or approve it');
 SELECT pg_temp.deploy('ecomm-prod-uswest-db') \g /dev/null
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"replicas": 3}')$$, 'once that is provisioned');
 SELECT ok(pg_temp.work('ecomm-prod-uswest-db') > 0, '... the next plan');
