@@ -699,6 +699,16 @@ approval_vote_plan(const Deployment *plan, bool approved, const char *reason)
 }
 
 /*
+ * Are duties separated, and has somebody asked for the case?  Runs inside a
+ * scope of spi.h, by the snapshot that is active.
+ */
+bool
+approval_is_own(const GateCase *gate, const Person *person)
+{
+	return gate->separation_of_duty && is_among(person, read_requesters(gate));
+}
+
+/*
  * Refuse to approve one's own proposal where duties are separated, also where
  * those whom rules ask for have approved it: PM_INVALID_APPROVAL.
  */
@@ -711,7 +721,7 @@ approval_check_own(const GateCase *gate)
 	if (!gate->separation_of_duty)
 		return;
 	spi_push_latest();
-	own = is_among(&person, read_requesters(gate));
+	own = approval_is_own(gate, &person);
 	PopActiveSnapshot();
 	if (own)
 		ereport(ERROR,

@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "actor.h"
 #include "deployment.h"
 #include "gate.h"
 #include "json/builder.h"
@@ -13,6 +14,7 @@
 extern bool approval_votes_on(const Deployment *deployment);
 extern void approval_vote_plan(const Deployment *plan, bool approved, const char *reason);
 extern bool approval_vote_proposal(const Deployment *proposal, const char *message);
+extern bool approval_is_own(const GateCase *gate, const Person *person);
 extern void approval_check_own(const GateCase *gate);
 extern bytea *approval_decommission_digest(const bytea *rendered_digest, int32 changed_by);
 

@@ -136,7 +136,7 @@ apply_row(GateCase *gate, SPITupleTable *rows, uint64 row)
 /*
  * Let the overrides of the case's plan count, and of its equals, of those who
  * may still override; not where it had come to no result yet, or was of
- * another release.
+ * another release, or with other remote references.
  */
 static void
 apply_rows(GateCase *gate)
@@ -147,7 +147,9 @@ apply_rows(GateCase *gate)
 		" WHERE " OF_INSTANCE("o") " AND (o.deployment IN ($4, $5) OR o.plan_digest = $6)"
 		" AND o.plan_digest IS NOT DISTINCT FROM $6"
 		" AND EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "o")
-		"  AND d.deployment = o.deployment AND d.bundle = $7 AND d.version = $8)"
+		"  AND d.deployment = o.deployment AND d.bundle = $7 AND d.version = $8"
+		"  AND ($5 = 0 OR d.remote_references IS NOT DISTINCT FROM (SELECT p.remote_references"
+		"   FROM promote.deployment AS p WHERE " OF_INSTANCE("p") " AND p.deployment = $5)))"
 		" ORDER BY o.deployment, o.override",
 		.parameters = 8,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, BYTEAOID, TEXTOID, TEXTOID}
@@ -167,6 +169,9 @@ apply_rows(GateCase *gate)
 	{
 		Person		by = {.actor = spi_text(rows, i, 5),.database_role = spi_text(rows, i, 6)};
 
+		/* who has asked for the case since has not overridden their own approval either */
+		if (strcmp(spi_text(rows, i, 1), "approval") == 0 && approval_is_own(gate, &by))
+			continue;
 		if (may_override(&gate->key, spi_text(rows, i, 1), &by))
 			apply_row(gate, rows, i);
 	}

@@ -424,6 +424,28 @@ SELECT is(pg_temp.approve('test_ann', :led, 'ecomm-prod-uswest-db') ~ 'does not 
 SELECT lives_ok($$SELECT promote.set_remote_reference('ecomm-prod-uswest-db', 'zone', 'urn:good')$$, 'once it is what runs again');
 SELECT pg_temp.planned('ecomm-prod-uswest-db', '[]') AS led \gset
 SELECT is(pg_temp.approve('test_ann', :led, 'ecomm-prod-uswest-db'), 'COMPLETED', '... they have asked for nothing');
+-- ---- an override of missing approvals is no approval of what its author asks for later ----
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"replicas": 6}')$$, 'a change of somebody else''s');
+SELECT ok(pg_temp.work('ecomm-prod-uswest-db') > 0, '... planned without a document');
+SELECT deployment AS theirs FROM promote.instance WHERE name = 'ecomm-prod-uswest-db' \gset
+SELECT is(pg_temp.as_role('test_bob', format($$SELECT (promote.override_gate('ecomm-prod-uswest-db', %s, 'approval', 'it burns')).code$$, :theirs)), 'approval', '... for which approvals are overridden');
+SELECT is((SELECT count(*)::int FROM promote.blockers('ecomm-prod-uswest-db', :theirs) WHERE code = 'approval'), 0, '... counts');
+SAVEPOINT later;
+INSERT INTO promote.grants (role, action, project) VALUES ('test_bob', 'configure', 'ecomm');
+SELECT is(pg_temp.as_role('test_bob', $$SELECT promote.set_remote_reference('ecomm-prod-uswest-db', 'network', 'urn:other', allow_replace => true)$$), 'true', 'who has overridden them leads it elsewhere');
+SELECT (promote.plan_instance('ecomm-prod-uswest-db')).deployment AS own \gset
+SELECT ok(pg_temp.work('ecomm-prod-uswest-db') > 0, '... by a plan with an equal digest');
+SELECT is((SELECT count(*)::int FROM promote.blockers('ecomm-prod-uswest-db', :own) WHERE code = 'approval'), 1, '... which nobody has overridden');
+ROLLBACK TO later;
+SELECT lives_ok($$SELECT promote.set_remote_reference('ecomm-prod-uswest-db', 'network', 'urn:other', allow_replace => true)$$, 'nor, when somebody else does,');
+SELECT (promote.plan_instance('ecomm-prod-uswest-db')).deployment AS own \gset
+SELECT ok(pg_temp.work('ecomm-prod-uswest-db') > 0, '... a plan of that');
+SELECT is((SELECT count(*)::int FROM promote.blockers('ecomm-prod-uswest-db', :own) WHERE code = 'approval'), 1, '... has it');
+ROLLBACK TO later;
+SELECT is(pg_temp.as_role('test_bob', $$SELECT (promote.plan_instance('ecomm-prod-uswest-db')).action$$), 'PLAN', 'who has overridden them plans it anew');
+SELECT ok(pg_temp.work('ecomm-prod-uswest-db') > 0, '... to an equal digest');
+SELECT is((SELECT count(*)::int FROM promote.blockers('ecomm-prod-uswest-db') WHERE code = 'approval'), 1, '... and has asked for that');
+ROLLBACK TO later;
 ROLLBACK TO others;
 
 -- ---- requests ----
