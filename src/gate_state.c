@@ -172,13 +172,13 @@ gate_drift(GateCase *gate)
 	static Statement read = {
 		/* the same path that has drifted anew, or on, is another reason */
 		.text = "SELECT y.path, pg_catalog.min(y.since) OVER (), pg_catalog.concat(y.path, ' since ', pg_catalog.to_char(y.since AT TIME ZONE 'UTC',"
-		"  'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), ' as ', pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to("
-		"  COALESCE(y.observed::pg_catalog.text, ''), 'UTF8')), 'hex'), 8)) FROM"
-		" (SELECT x.path, x.since, x.observed FROM promote.instance AS i CROSS JOIN LATERAL"
-		"  (SELECT x.path, x.since, x.observed FROM promote.drift_item AS x WHERE " OF_INSTANCE("x") " AND x.closed_at IS NULL"
+		"  'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')), (SELECT pg_catalog.left(pg_catalog.encode(o.digest, 'hex'), 16)"
+		"  FROM promote.observation AS o WHERE " OF_INSTANCE("o") ") FROM"
+		" (SELECT x.path, x.since FROM promote.instance AS i CROSS JOIN LATERAL"
+		"  (SELECT x.path, x.since FROM promote.drift_item AS x WHERE " OF_INSTANCE("x") " AND x.closed_at IS NULL"
 		"   AND x.kind <> 'resource' AND x.changed_by = i.changed_by AND x.dismissed_at IS NULL"
 		"   AND x.adopted_revision IS DISTINCT FROM $4 OFFSET 0) AS x WHERE " OF_INSTANCE("i")
-		"  UNION ALL SELECT v.path, v.since, v.observed_value FROM promote.drift AS v"
+		"  UNION ALL SELECT v.path, v.since FROM promote.drift AS v"
 		"  WHERE v.instance = $5 AND v.kind = 'resource' AND NOT v.dismissed AND $6) AS y ORDER BY y.path",
 		.parameters = 6,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, BOOLOID}
@@ -186,6 +186,7 @@ gate_drift(GateCase *gate)
 	Drift		drift;
 	Datum		values[6];
 	char	   *names;
+	char	   *observed;		/* keyed digest of all that was reported; NULL: nothing was */
 
 	if (!gate->require_no_drift)
 		return;
@@ -203,7 +204,8 @@ gate_drift(GateCase *gate)
 	names = result_names();
 	gate_block(gate, "drift", true, spi_time(SPI_tuptable, 0, 2), GATE_NO_TIME, "whoever adopts or dismisses it",
 			   psprintf("\"%s\" differs from what was deployed: %s", gate->instance, names));
-	gate_about(gate, all_names(3));
+	observed = spi_text(SPI_tuptable, 0, 4);
+	gate_about(gate, psprintf("%s%s%s", all_names(3), observed ? ", as observed by " : "", observed ? observed : ""));
 }
 
 /* The deployment whose changes are judged: the plan, or what was asked for; 0: there is none yet. */

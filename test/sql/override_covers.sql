@@ -127,7 +127,7 @@ DO $$ BEGIN PERFORM promote.configure_instance('ecomm-production-db', '{"replica
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT max(deployment) AS plan FROM promote.deployment WHERE environment = 'production' \gset
 SELECT matches(pg_temp.closed(), '^drift: .*: .a1, .a2, .a3, .a4, .a5 and 1 more$', 'much differs');
-SELECT matches(pg_temp.override(:plan, 'drift'), '^{"[.]a1 since [^ ]*Z as [0-9a-f]{8}, [.]a2 since .*, [.]a6 since [^ ]*Z as [0-9a-f]{8}"}$', '... and is overridden');
+SELECT matches(pg_temp.override(:plan, 'drift'), '^{"[.]a1 since [^ ]*Z, [.]a2 since .*, [.]a6 since [^ ]*Z, as observed by [0-9a-f]{16}"}$', '... and is overridden');
 SAVEPOINT moved;
 SELECT promote.report_observed('ecomm-production-db', params || '{"a1": 666, "a2": 1, "a3": 1, "a4": 1, "a5": 1, "a6": 1}', 'probe')
   FROM promote.config_as_of('ecomm-production-db', 'infinity') \g /dev/null
