@@ -15,15 +15,15 @@ EXTENSION = promote
 # promote.control is the one place that says which version this is.
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" '$(TOP)/promote.control')
 
-# The install script's parts, sql/<part>.sql, each after those it refers to.
-SQL_PARTS = prelude version name json schema format yaml compose actor registry grants history deployment schema_document audit revision promotion configure deploy worker secret plan gate override report rollback drift compare reference status promotion_path approval release health policy window request matrix record verify prune access close
+# The install script's parts, sql/<room>/<area>.sql, each after those it refers to.
+SQL_PARTS := $(shell cat '$(TOP)/sql/ORDER')
 
 MODULE_big = promote
-SOURCES := $(call in_top,src/*.c src/json/*.c src/schema/*.c)
+SOURCES := $(call in_top,src/*.c src/*/*.c)
 ifeq ($(SOURCES),)
 $(error no sources in "$(TOP)/src": call make there, or by -f with the path of the Makefile there, which may have no blanks)
 endif
-HEADER_FILES := $(wildcard $(TOP)/src/*.h $(TOP)/src/json/*.h $(TOP)/src/schema/*.h)
+HEADER_FILES := $(wildcard $(TOP)/src/*/*.h)
 OBJS = $(SOURCES:.c=.o)
 SHLIB_LINK = -lyaml -licuuc -lical -lcrypto
 
@@ -53,7 +53,7 @@ override VPATH :=
 vpath %.c $(TOP)
 vpath %.control $(TOP)
 
-$(EXTENSION_SQL): $(SQL_PARTS:%=$(TOP)/sql/%.sql) $(TOP)/Makefile $(TOP)/promote.control
+$(EXTENSION_SQL): $(SQL_PARTS:%=$(TOP)/sql/%.sql) $(TOP)/sql/ORDER $(TOP)/Makefile $(TOP)/promote.control
 	cat $(SQL_PARTS:%=$(TOP)/sql/%.sql) >$@.tmp
 	mv $@.tmp $@
 

@@ -3,14 +3,14 @@
  */
 #include "postgres.h"
 
-#include "actor.h"
-#include "config_digest.h"
-#include "record_mark.h"
-#include "rescue.h"
-#include "rule.h"
-#include "schema_document.h"
-#include "secret_key.h"
-#include "wipe.h"
+#include "base/wipe.h"
+#include "grant/actor.h"
+#include "ledger/config_digest.h"
+#include "ledger/record_mark.h"
+#include "registry/rescue.h"
+#include "registry/rule.h"
+#include "registry/schema_document.h"
+#include "secret/key.h"
 
 #include "fmgr.h"
 #include "utils/guc.h"

@@ -8,7 +8,7 @@ together. The rules are listed with `--rules`, a line each.
 
 What has to be written with its schema: tables, functions, and every type and operator that is not one of pg_catalog's.
 The names of those need none, in SQL-standard bodies, views and defaults neither: the install script pins the search path
-to "pg_catalog, pg_temp", src/spi.c does so for statements of C, and text bodies of functions have to pin it themselves.
+to "pg_catalog, pg_temp", src/base/spi.c does so for statements of C, and text bodies of functions have to pin it themselves.
 Under that path an operator can only be pg_catalog's, as none is ever looked for in pg_temp, and so can a type that
 pg_catalog has. Functions of pg_catalog are written with it all the same: overloading makes the better match win, not the
 first one, as soon as there is more than one schema.
@@ -37,7 +37,7 @@ RULES = {
     "grant-public": "to PUBLIC is granted what writes",
     "comment": "an object without a comment",
     "column-type": "a column of a type that is not on the list",
-    "own-spi": "SQL that C runs by another way than src/spi.c, which pins the path and the user",
+    "own-spi": "SQL that C runs by another way than src/base/spi.c, which pins the path and the user",
     "backslash": "a backslash in a plain literal of C's SQL: what it means is up to the caller's standard_conforming_strings",
 }
 
@@ -48,11 +48,11 @@ TYPES = {"name", "oid", "regclass", "record", "trigger", "event_trigger", "void"
 
 OPERATORS = set("= <> != < > <= >= + - * / % ^ || -> ->> #> #>> @> <@ ? ?| ?& @? @@ #- ~ ~* !~ !~* ~~ ~~* !~~ !~~* && -|- << >> &< &> ^@".split())
 
-# Who else calls SPI by itself: src/policy.c, which is there to run what users wrote, with the caller's rights; and
-# src/grants_row.c, which runs GRANT and REVOKE inside a scope of src/spi.h.
-OWN_SPI = ("src/spi.c", "src/policy.c", "src/grants_row.c")
+# Who else calls SPI by itself: src/gate/policy.c, which is there to run what users wrote, with the caller's rights; and
+# src/registry/grant.c, which runs GRANT and REVOKE inside a scope of src/base/spi.h.
+OWN_SPI = ("src/base/spi.c", "src/gate/policy.c", "src/registry/grant.c")
 
-# A relation that exists in one statement only: the rows that C hands to it, see src/plan.c. Those of triggers, after
+# A relation that exists in one statement only: the rows that C hands to it, see src/deployment/plan.c. Those of triggers, after
 # REFERENCING, are read from the scripts.
 NAMED_ROWS = {"promote_planned_rows", "old_row"}
 

@@ -7,11 +7,11 @@
  */
 #include "postgres.h"
 
-#include "errors.h"
+#include "base/compat.h"
+#include "base/errors.h"
 #include "json/edit.h"
 #include "json/reader.h"
 
-#include "compat.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"

@@ -13,8 +13,8 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
-#include "errors.h"
+#include "base/compat.h"
+#include "base/errors.h"
 #include "json/canonical.h"
 #include "json/escape.h"
 #include "json/key_order.h"

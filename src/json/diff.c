@@ -3,12 +3,12 @@
  */
 #include "postgres.h"
 
+#include "base/compat.h"
 #include "json/diff.h"
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/writer.h"
 
-#include "compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"

@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
+#include "base/compat.h"
 #include "json/pointer.h"
 #include "json/reader.h"
 #include "json/writer.h"

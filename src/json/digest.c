@@ -6,7 +6,7 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
+#include "base/compat.h"
 #include "json/canonical.h"
 #include "json/digest.h"
 #include "json/escape.h"

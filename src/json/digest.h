@@ -6,7 +6,7 @@
 
 #include "postgres.h"
 
-#include "compat.h"
+#include "base/compat.h"
 #include "utils/jsonb.h"
 
 #define JSON_DIGEST_LENGTH 32	/* bytes of a SHA-256 */

@@ -12,7 +12,7 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
+#include "base/compat.h"
 #include "json/edit.h"
 #include "json/reader.h"
 #include "json/writer.h"

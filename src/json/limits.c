@@ -8,8 +8,8 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
-#include "errors.h"
+#include "base/compat.h"
+#include "base/errors.h"
 #include "json/limits.h"
 #include "json/path.h"
 #include "json/reader.h"

@@ -7,8 +7,8 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
-#include "errors.h"
+#include "base/compat.h"
+#include "base/errors.h"
 #include "json/merge.h"
 #include "json/reader.h"
 #include "json/splice.h"

@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "errors.h"
+#include "base/errors.h"
 #include "json/builder.h"
 #include "json/path.h"
 #include "json/reader.h"

@@ -24,7 +24,7 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
+#include "base/compat.h"
 #include "json/number.h"
 
 #define HEADER_FORM 0xC000

@@ -13,7 +13,7 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
+#include "base/compat.h"
 #include "json/overlay.h"
 #include "json/reader.h"
 #include "json/splice.h"

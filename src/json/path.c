@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
+#include "base/compat.h"
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/writer.h"

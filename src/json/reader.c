@@ -5,7 +5,7 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
+#include "base/compat.h"
 #include "json/reader.h"
 
 #include "fmgr.h"

@@ -14,9 +14,8 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
-#include "errors.h"
-#include "json/builder.h"
+#include "base/compat.h"
+#include "base/errors.h"
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"

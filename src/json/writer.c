@@ -14,8 +14,7 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
-#include "json/reader.h"
+#include "base/compat.h"
 #include "json/writer.h"
 
 #include "utils/memutils.h"

@@ -6,7 +6,6 @@
  */
 #include "postgres.h"
 
-#include "json/reader.h"
 #include "schema/internal.h"
 
 /* Set the marks that a node says of the location that it applies to. */

@@ -7,14 +7,14 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
+#include "base/compat.h"
+#include "json/overlay.h"
+#include "json/writer.h"
+#include "schema/internal.h"
+
 #include "fmgr.h"
 #include "funcapi.h"
-#include "json/overlay.h"
-#include "json/path.h"
-#include "json/writer.h"
 #include "miscadmin.h"
-#include "schema/internal.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"

@@ -10,9 +10,9 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
-#include "compat.h"
-#include "lib/ilist.h"
+#include "base/compat.h"
 #include "schema/internal.h"
+#include "lib/ilist.h"
 #include "utils/memutils.h"
 
 /* A backend promotes instances of a few bundles; a look through so many is cheap. */

@@ -11,14 +11,14 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
-#include "fmgr.h"
+#include "base/compat.h"
 #include "json/builder.h"
 #include "json/limits.h"
 #include "json/splice.h"
+#include "schema/internal.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
-#include "schema/internal.h"
 #include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_schema_defaults);

@@ -28,7 +28,6 @@
 /* The most that the engine repeats with one quantifier. */
 #define ENGINE_REPEAT_MAX	255
 
-
 /*
  * The most characters and classes a pattern may come to once its repetitions
  * are written out.  The engine takes seconds and tens of megabytes beyond.

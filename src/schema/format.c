@@ -7,15 +7,15 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
-#include "compat.h"
-#include "errors.h"
-#include "fmgr.h"
-#include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
+#include "base/compat.h"
 #include "schema/format.h"
 #include "schema/format_check.h"
 #include "schema/internal.h"
+
+#include "catalog/namespace.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 

@@ -12,10 +12,10 @@
 
 #include "postgres.h"
 
-#include "errors.h"
+#include "base/errors.h"
 #include "json/reader.h"
-#include "lib/stringinfo.h"
 #include "schema/schema.h"
+#include "lib/stringinfo.h"
 #include "utils/hsearch.h"
 
 /*
@@ -446,7 +446,7 @@ extern void schema_visit_children(SchemaCompiler *compiler, const JsonbValue *ob
 								  const SchemaPlace *place, uint8 where,
 								  SchemaChildVisitor visit, void *state);
 
-/* reference.c */
+/* registry/remote_reference.c */
 extern SchemaNode *schema_resolve(SchemaCompiler *compiler, const JsonbValue *reference,
 								  const SchemaPlace *place);
 extern void schema_resolve_dynamic(SchemaCompiler *compiler, SchemaNode *node,

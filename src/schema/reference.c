@@ -1,5 +1,5 @@
 /*
- * reference.c: what a $ref or a $dynamicRef refers to.
+ * registry/remote_reference.c: what a $ref or a $dynamicRef refers to.
  *
  * First which resource, by its URI: of the schema itself, or of a document
  * that the document source has.  Then which place of it: its root, a JSON
@@ -8,9 +8,9 @@
 #include "postgres.h"
 
 #include "json/pointer.h"
+#include "schema/internal.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "schema/internal.h"
 
 #define LOCAL_HINT "Refer to a place of this schema, as in \"#/definitions/name\"."
 

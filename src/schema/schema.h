@@ -10,8 +10,8 @@
  * Nothing here reads tables or the clock.  Other documents that a schema
  * refers to are asked for at a source that whoever knows tables sets.
  */
-#ifndef PROMOTE_SCHEMA_H
-#define PROMOTE_SCHEMA_H
+#ifndef PROMOTE_SCHEMA_SCHEMA_H
+#define PROMOTE_SCHEMA_SCHEMA_H
 
 #include "postgres.h"
 
@@ -62,4 +62,4 @@ extern void schema_find_unmet(const Schema *schema, SchemaUnmetCollector collect
 extern bool schema_marks_vary(const Schema *schema, uint32 wanted);
 extern JsonMark *schema_marks(const Jsonb *schema, const Jsonb *document, uint32 wanted);
 
-#endif							/* PROMOTE_SCHEMA_H */
+#endif							/* PROMOTE_SCHEMA_SCHEMA_H */

@@ -8,10 +8,10 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
+#include "base/compat.h"
+#include "schema/internal.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "schema/internal.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(promote_is_schema_uri);

@@ -6,11 +6,11 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
+#include "base/compat.h"
 #include "json/path.h"
 #include "schema/internal.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/memutils.h"

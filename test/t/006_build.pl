@@ -13,7 +13,7 @@ use PromoteTest;
 
 my $node = PromoteTest->new;
 my $top = getcwd;
-my @sources = map { s/\.c$//r } glob 'src/*.c src/json/*.c src/schema/*.c';
+my @sources = map { s/\.c$//r } glob 'src/*.c src/*/*.c';
 my $directory = tempdir('promote_build.XXXXXX', TMPDIR => 1, CLEANUP => 1);
 
 # Runs make in the directory, with the Makefile of another one, and returns (exit status, all it printed).
@@ -44,7 +44,7 @@ is_deeply([ grep { !$there{$_} } sort keys %wanted ], [], '... and the library h
 
 my %installed = map { s{.*/}{}r => $_ } split /\n/, `find '$directory/installed' -type f`;
 is_deeply([ sort keys %installed ], [ sort 'promote.so', 'promote.control', $script ], 'what is installed');
-is(slurp($installed{$script}), join('', map { slurp("sql/$_.sql") } slurp('Makefile') =~ /^SQL_PARTS = (.*)$/m ? split ' ', $1 : ()),
+is(slurp($installed{$script}), join('', map { slurp("sql/$_.sql") } split ' ', slurp('sql/ORDER')),
 	'... the script whole');
 ok((stat $installed{'promote.so'})[7] == (stat "$directory/promote.so")[7], '... and the library that was built');
 
@@ -68,17 +68,17 @@ like($out, qr/no sources in "\Q$bare\E\/src"/, '... and says why');
 # ---- other majors ----
 
 # What compat.h supplies where a server does not, and what moved from postgres.h into varatt.h, which it includes.
-my $compat = slurp('src/compat.h');
+my $compat = slurp('src/base/compat.h');
 my @supplied = ($compat =~ /^#define (?!PROMOTE_)(\w+)/mg, $compat =~ /^static inline [\w ]+\*?\n(\w+)\(/mg);
 cmp_ok(scalar @supplied, '>', 3, 'compat.h supplies something');
 my $word = join '|', @supplied, '(?:SET_)?VAR(?:DATA|SIZE|TAG|ATT)[A-Z0-9_]*', 'VARHDRSZ_\w+';
 my @lucky;
 # 18 has given that up, and 15 does not notice
 my $given_up = 'pg_attribute_noreturn';
-for my $path (glob 'src/*.[ch] src/json/*.[ch] src/schema/*.[ch]') {
-	my $text = slurp($path) =~ s{/\*.*?\*/|"(?:[^"\\]|\\.)*"}{$& eq '"compat.h"' ? $& : ''}gesr;
+for my $path (glob 'src/*/*.[ch] src/*.c') {
+	my $text = slurp($path) =~ s{/\*.*?\*/|"(?:[^"\\]|\\.)*"}{$& eq '"base/compat.h"' ? $& : ''}gesr;
 	push @lucky, "$path uses $given_up" if $text =~ /\b$given_up\b/;
-	push @lucky, "$path uses $1" if $path ne 'src/compat.h' && $text !~ /^#include "compat\.h"$/m && $text =~ /\b($word)\b/;
+	push @lucky, "$path uses $1" if $path ne 'src/base/compat.h' && $text !~ m{^#include "base/compat\.h"$}m && $text =~ /\b($word)\b/;
 }
 is_deeply(\@lucky, [], '... and who uses that includes it');
 

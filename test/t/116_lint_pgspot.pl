@@ -32,7 +32,7 @@ sub spot {
 	return ($? >> 8, $said);
 }
 
-my ($parts) = PromoteTest::slurp('Makefile') =~ /^SQL_PARTS = (.*)$/m;
+my $parts = PromoteTest::slurp('sql/ORDER');
 my $install = join '', map { PromoteTest::slurp("sql/$_.sql") } split ' ', $parts;
 my %scripts = ('the install script' => $install, map { $_ => PromoteTest::slurp($_) } glob 'sql/promote--*--*.sql');
 for my $name (sort keys %scripts) {

@@ -1,0 +1,101 @@
+/*
+ * argument.c: what functions are called with: reading it, and refusing what says nothing.
+ */
+#include "postgres.h"
+
+#include "base/argument.h"
+#include "base/compat.h"
+#include "base/errors.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* A text argument as a C string; NULL where it is NULL.  Words, not documents: PM_TOO_LARGE. */
+char *
+argument_text(FunctionCallInfo fcinfo, int argument)
+{
+	text	   *value;
+
+	if (PG_ARGISNULL(argument))
+		return NULL;
+	value = PG_GETARG_TEXT_PP(argument);
+	if (VARSIZE_ANY_EXHDR(value) > ARGUMENT_MAX_BYTES)
+		ereport(ERROR,
+				(errcode(PM_TOO_LARGE),
+				 errmsg("a text is too large"),
+				 errdetail("It has %zu bytes, and may have %d.", VARSIZE_ANY_EXHDR(value),
+						   ARGUMENT_MAX_BYTES),
+				 errhint("Say it in fewer words, or in parts.")));
+	return text_to_cstring(value);
+}
+
+/* An argument that is a time; NULL is now.  Refuses the ends of time. */
+TimestampTz
+argument_time(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	TimestampTz at = PG_ARGISNULL(argument) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(argument);
+
+	if (TIMESTAMP_NOT_FINITE(at))
+		ereport(ERROR,
+				(errcode(PM_INVALID_ARGUMENT),
+				 errmsg("the time \"%s\" is out of bounds", name),
+				 errdetail("It is infinite."),
+				 errhint("Pass a point in time.")));
+	return at;
+}
+
+/* A boolean argument; NULL stands for the default. */
+bool
+argument_bool(FunctionCallInfo fcinfo, int argument, bool otherwise)
+{
+	return PG_ARGISNULL(argument) ? otherwise : PG_GETARG_BOOL(argument);
+}
+
+/* Refuse an argument that says nothing. */
+static void
+refuse_missing(const char *name)
+{
+	ereport(ERROR,
+			(errcode(PM_INVALID_ARGUMENT),
+			 errmsg("the %s is missing", name),
+			 errdetail("The argument is null or empty."),
+			 errhint("Pass it.")));
+}
+
+/* A text argument that must say something. */
+char *
+argument_required(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	char	   *value = argument_text(fcinfo, argument);
+
+	if (value == NULL || value[strspn(value, " \t\r\n")] == '\0')
+		refuse_missing(name);
+	return value;
+}
+
+/* A number of a deployment, or of a claim. */
+int32
+argument_number(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	if (PG_ARGISNULL(argument))
+		refuse_missing(name);
+	return PG_GETARG_INT32(argument);
+}
+
+/* One of the actions of deployments. */
+const char *
+argument_action(const char *action)
+{
+	static const char *const actions[] = {"PLAN", "PROVISION", "DECOMMISSION"};
+
+	for (int i = 0; i < lengthof(actions); i++)
+		if (strcmp(action, actions[i]) == 0)
+			return actions[i];
+	ereport(ERROR,
+			(errcode(PM_INVALID_ARGUMENT),
+			 errmsg("\"%s\" is not an action of deployments", action),
+			 errdetail("Actions are PLAN, PROVISION and DECOMMISSION."),
+			 errhint("Write it in capitals.")));
+	return NULL;
+}

@@ -1,0 +1,21 @@
+/*
+ * argument.h: what functions are called with.
+ */
+#ifndef PROMOTE_BASE_ARGUMENT_H
+#define PROMOTE_BASE_ARGUMENT_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/timestamp.h"
+
+#define ARGUMENT_MAX_BYTES (1024 * 1024)	/* of a text argument */
+
+extern char *argument_text(FunctionCallInfo fcinfo, int argument);
+extern TimestampTz argument_time(FunctionCallInfo fcinfo, int argument, const char *name);
+extern bool argument_bool(FunctionCallInfo fcinfo, int argument, bool otherwise);
+extern char *argument_required(FunctionCallInfo fcinfo, int argument, const char *name);
+extern int32 argument_number(FunctionCallInfo fcinfo, int argument, const char *name);
+extern const char *argument_action(const char *action);
+
+#endif							/* PROMOTE_BASE_ARGUMENT_H */

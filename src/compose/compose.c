@@ -1,0 +1,481 @@
+/*
+ * compose.c: what a promotion means, as pure functions of documents.
+ *
+ * compose_params says what the destination's params become; compose_check
+ * says whether they may, and compose_diff what that changes.  No tables, no
+ * clock; the files that move rows call these.
+ */
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "compose/compose.h"
+#include "json/limits.h"
+#include "json/merge.h"
+#include "json/overlay.h"
+#include "json/reader.h"
+#include "json/render.h"
+#include "schema/schema.h"
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+
+PG_FUNCTION_INFO_V1(promote_compose_params);
+PG_FUNCTION_INFO_V1(promote_jsonb_filter_copyable);
+
+/* Is it the empty object? */
+static bool
+is_empty(const Jsonb *document)
+{
+	return JB_ROOT_IS_OBJECT(document) && JB_ROOT_COUNT(document) == 0;
+}
+
+/*
+ * Where a document is not copyable: as it stands, and as it is with its
+ * placeholders replaced, by which a branch of the schema may be decided.
+ * variables are one or two sets of parameters, NULL for none.
+ */
+static JsonMark *
+noncopyable_marks(const Jsonb *document, const Jsonb *schema, const Jsonb *const *variables)
+{
+	JsonMarkFrame root = {NULL, 0, 0, NULL};
+	JsonbValue	view,
+				other;
+
+	root.node = schema_marks(schema, document, SCHEMA_NONCOPYABLE);
+	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE) ||
+		!json_has_placeholders(document))
+		return root.node;
+	json_root(document, &view);
+	for (int i = 0; i < 2; i++)
+	{
+		Jsonb	   *rendered = variables[i] ? json_render(document, variables[i], true) : NULL;
+
+		if (rendered == NULL)
+			continue;
+		json_root(rendered, &other);
+		json_mark_unite(&root, &view, &other, schema_marks(schema, rendered, SCHEMA_NONCOPYABLE));
+	}
+	return root.node;
+}
+
+/*
+ * The source with the destination's own values at every location that is not
+ * copyable by either document.  The source itself where that changes nothing.
+ */
+static Jsonb *
+overlay_own(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
+			const Jsonb *const *variables)
+{
+	JsonMark   *source_marks = noncopyable_marks(source, schema, variables);
+	JsonMark   *own_marks = noncopyable_marks(destination, schema, variables);
+
+	if (source_marks == NULL && own_marks == NULL)
+		return (Jsonb *) source;
+	return json_overlay_marked(source, source_marks, destination, own_marks,
+							   SCHEMA_NONCOPYABLE);
+}
+
+/* Are two documents the same bytes, and so the same? */
+static bool
+is_same(const Jsonb *a, const Jsonb *b)
+{
+	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
+}
+
+/*
+ * The base with the overrides, a merge patch, on top.  What comes out may be
+ * in another branch of the schema than either document was, where more is not
+ * copyable, or have objects that the source had no place for: those places
+ * get the destination's own values too, and the overrides their last word,
+ * until nothing changes any more.  The bound is for schemas and overrides that
+ * pull to and fro.
+ */
+static Jsonb *
+apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
+				const Jsonb *schema, const Jsonb *const *variables)
+{
+	const int	max_rounds = 100;
+	Jsonb	   *result = base;
+
+	if (!is_empty(overrides))
+		result = json_merge_patch(base, overrides);
+	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE) &&
+		!json_patch_makes_objects(base, overrides))
+		return result;
+	for (int i = 0; i < max_rounds; i++)
+	{
+		Jsonb	   *next = overlay_own(result, destination, schema, variables);
+
+		if (next != result && !is_empty(overrides))
+			next = json_merge_patch(next, overrides);
+		if (next == result || is_same(next, result))
+			break;
+		result = next;
+	}
+	return result;
+}
+
+/*
+ * What the destination's params become before the overrides, where the
+ * proposal's params are still the source's.
+ */
+Jsonb *
+compose_base(const Proposal *proposal)
+{
+	const Jsonb *variables[2] = {proposal->parameters, proposal->source_parameters};
+
+	return overlay_own(proposal->params, proposal->own_params, proposal->schema, variables);
+}
+
+/* What the destination's params become: the base with the overrides. */
+Jsonb *
+compose_overrides(const Proposal *proposal, Jsonb *base, const Jsonb *overrides)
+{
+	const Jsonb *variables[2] = {proposal->parameters, NULL};
+
+	return apply_overrides(base, overrides, proposal->own_params, proposal->schema, variables);
+}
+
+/*
+ * What the destination's params become, as a function of documents without
+ * parameters.  All must be objects within the limits.
+ */
+Jsonb *
+compose_params(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
+			   const Jsonb *overrides)
+{
+	const Jsonb *variables[2] = {NULL, NULL};
+
+	return apply_overrides(overlay_own(source, destination, schema, variables), overrides,
+						   destination, schema, variables);
+}
+
+/* Collector of violations: a line each. */
+static void
+add_violation(void *state, const SchemaViolation *violation)
+{
+	StringInfo	lines = state;
+
+	if (lines->len > 0)
+		appendStringInfoChar(lines, '\n');
+	appendStringInfo(lines, "%s: %s", violation->instance_path, violation->message);
+}
+
+/* Refuse params that the release's schema does not allow, for all reasons. */
+static void
+check_valid(const Proposal *proposal)
+{
+	StringInfoData lines;
+	JsonbValue	view;
+
+	json_root(proposal->rendered, &view);
+	initStringInfo(&lines);
+	if (!schema_validate(schema_compile(proposal->schema), &view, add_violation, &lines))
+		ereport(ERROR,
+				(errcode(PM_INVALID_PARAMS),
+				 errmsg("the params of \"%s\" would not be valid for %s %s",
+						proposal->instance, proposal->bundle, proposal->version),
+				 errdetail_internal("%s", lines.data),
+				 errhint("Set what is named above by overrides, or promote another version.")));
+	pfree(lines.data);
+}
+
+/* Collector of changes: the paths of those that are immutable, a line each. */
+static void
+add_immutable(void *state, const JsonChange *change)
+{
+	StringInfo	lines = state;
+
+	if (!(change->flags & SCHEMA_IMMUTABLE))
+		return;
+	if (lines->len > 0)
+		appendStringInfoChar(lines, '\n');
+	appendStringInfoString(lines, change->path);
+}
+
+/* The paths of the immutable values in which a rendered document differs from what runs, a line each. */
+char *
+compose_replaced(const Jsonb *runs, const Jsonb *rendered, Jsonb *schema)
+{
+	StringInfoData paths;
+
+	initStringInfo(&paths);
+	json_leaf_diff(runs, schema_marks(schema, runs, SCHEMA_IMMUTABLE),
+				   rendered, schema_marks(schema, rendered, SCHEMA_IMMUTABLE), add_immutable, &paths);
+	return paths.data;
+}
+
+/* Report in which leaves a proposal differs from what may run, with marks that say what is immutable. */
+static void
+diff_immutable(const Proposal *proposal, const DeployedParams *deployed,
+			   JsonChangeCollector collect, void *state)
+{
+	json_leaf_diff(deployed->params, schema_marks(proposal->schema, deployed->params, SCHEMA_IMMUTABLE),
+				   proposal->rendered, schema_marks(proposal->schema, proposal->rendered, SCHEMA_IMMUTABLE),
+				   collect, state);
+}
+
+/*
+ * Where the instance is provisioned, find what the proposal would change
+ * although it is immutable: refused, or marked where it was allowed.
+ */
+static void
+check_immutable(Proposal *proposal)
+{
+	StringInfoData paths;
+	ListCell   *cell;
+
+	initStringInfo(&paths);
+	/* one that was planned in several ways is compared with each */
+	foreach(cell, proposal->deployed)
+		if (paths.len == 0)
+			diff_immutable(proposal, lfirst(cell), add_immutable, &paths);
+	proposal->destructive = paths.len > 0;
+	if (proposal->destructive && !proposal->allow_replace)
+		ereport(ERROR,
+				(errcode(PM_IMMUTABLE),
+				 errmsg("immutable params of \"%s\" would change", proposal->instance),
+				 errdetail_internal("%s", paths.data),
+				 errhint("Keep the instance's values by overrides, or pass allow_replace => true: what runs would be replaced.")));
+	pfree(paths.data);
+}
+
+/* Add what may run to what values come from, with the marks of its releases. */
+void
+compose_add_deployed(Mask *mask, const List *deployed)
+{
+	ListCell   *cell;
+
+	foreach(cell, deployed)
+	{
+		const DeployedParams *runs = lfirst(cell);
+
+		mask_add_schema(mask, runs->schema);
+		mask_add_origin(mask, runs->params, runs->kept);
+	}
+}
+
+/*
+ * What of a proposal, which is checked, must not be seen: by all that its values
+ * come from, under the schemas of all releases concerned.
+ */
+Mask *
+compose_mask(const Proposal *proposal)
+{
+	Mask	   *mask = mask_create(proposal->schema);
+
+	for (int i = 0; i < lengthof(proposal->other_schemas); i++)
+		mask_add_schema(mask, proposal->other_schemas[i]);
+	mask_add_both(mask, proposal->source_params, proposal->source_parameters, proposal->source_kept);
+	mask_add_both(mask, proposal->source_params, proposal->parameters, proposal->source_kept);
+	mask_add_both(mask, proposal->own_params, proposal->parameters, proposal->own_kept);
+	mask_add_origin(mask, proposal->observed, NULL);
+	mask_add_origin(mask, proposal->planned, proposal->planned_kept);
+	compose_add_deployed(mask, proposal->deployed);
+	mask_add_pair(mask, proposal->params, proposal->rendered, proposal->kept);
+	return mask;
+}
+
+/* The paths that keep marks in a checked proposal's params: see mask_kept. */
+Jsonb *
+compose_kept(const Proposal *proposal)
+{
+	return mask_kept(compose_mask(proposal), proposal->schema,
+					 proposal->params, proposal->rendered, NULL);
+}
+
+/*
+ * The same of what a deployment renders of params that are desired, but for those
+ * that are known (NULL: none are); by another release than these were judged by all,
+ * for they are seen by either.
+ */
+Jsonb *
+compose_kept_anew(const Proposal *proposal, const Jsonb *known)
+{
+	return mask_kept(compose_mask(proposal), proposal->other_schemas[0] ? NULL : proposal->schema,
+					 proposal->params, proposal->rendered, known);
+}
+
+/*
+ * Render the proposal and refuse it where it may not be: PM_TOO_LARGE,
+ * PM_INVALID_PLACEHOLDER, PM_INVALID_PARAMS and PM_IMMUTABLE.
+ */
+void
+compose_check(Proposal *proposal)
+{
+	json_check_params(proposal->params, "params");
+	proposal->rendered = json_render(proposal->params, proposal->parameters, false);
+	if (proposal->rendered != proposal->params)
+		json_check_params(proposal->rendered, "rendered params");
+	check_valid(proposal);
+	check_immutable(proposal);
+}
+
+/* Where obstacles go, on the way through what finds them. */
+typedef struct Obstacles
+{
+	ObstacleCollector collect;
+	void	   *state;
+	bool		immutable;		/* was an immutable value among them? */
+} Obstacles;
+
+/* Tell one obstacle. */
+static void
+tell(const Obstacles *obstacles, int sqlstate, const char *path, const char *message)
+{
+	Obstacle	obstacle = {sqlstate, path, message};
+
+	obstacles->collect(obstacles->state, &obstacle);
+}
+
+/* Collector of violations: an obstacle each. */
+static void
+tell_violation(void *state, const SchemaViolation *violation)
+{
+	tell(state, PM_INVALID_PARAMS, violation->instance_path, violation->message);
+}
+
+/* Collector of changes: those of immutable values are obstacles. */
+static void
+tell_immutable(void *state, const JsonChange *change)
+{
+	Obstacles  *obstacles = state;
+
+	if (!(change->flags & SCHEMA_IMMUTABLE))
+		return;
+	tell(obstacles, PM_IMMUTABLE, change->path, "what runs has another value, which is immutable");
+	obstacles->immutable = true;
+}
+
+/* Tell where a proposal that is rendered changes an immutable value of what may run. */
+static void
+tell_immutables(Obstacles *obstacles, const Proposal *proposal)
+{
+	ListCell   *cell;
+
+	foreach(cell, proposal->deployed)
+		if (!obstacles->immutable)
+			diff_immutable(proposal, lfirst(cell), tell_immutable, obstacles);
+}
+
+/*
+ * Tell everything for which compose_check would refuse the proposal, but for
+ * limits of size, which are raised; and fill in what it fills in, with
+ * placeholders that have no value left as they are.
+ */
+void
+compose_obstacles(Proposal *proposal, ObstacleCollector collect, void *state)
+{
+	Obstacles	obstacles = {collect, state, false};
+	JsonbValue	view;
+	List	   *problems;
+	ListCell   *cell;
+
+	json_check_params(proposal->params, "params");
+	proposal->rendered = json_render_noting(proposal->params, proposal->parameters, &problems);
+	json_check_params(proposal->rendered, "rendered params");
+	foreach(cell, problems)
+		tell(&obstacles, PM_INVALID_PLACEHOLDER, NULL, lfirst(cell));
+	json_root(proposal->rendered, &view);
+	/* a placeholder that is still there would be judged as the string that it is */
+	if (problems == NIL)
+		schema_validate(schema_compile(proposal->schema), &view, tell_violation, &obstacles);
+	tell_immutables(&obstacles, proposal);
+	proposal->destructive = obstacles.immutable;
+}
+
+/* Write one side of a change under its key; a missing value has no key. */
+static void
+write_shown(JsonBuilder *builder, const char *key, const JsonbValue *value, uint32 flags)
+{
+	JsonbValue	mask;
+
+	value = mask_shown(value, flags, &mask);
+	if (value == NULL)
+		return;
+	json_build_key(builder, key, strlen(key));
+	json_build_value(builder, value);
+}
+
+/* Collector of changes: an object each, in the array that is open. */
+static void
+write_change(void *state, const JsonChange *change)
+{
+	JsonBuilder *builder = state;
+
+	json_build_begin_object(builder);
+	json_build_field(builder, "path", pstrdup(change->path));
+	json_build_field(builder, "change", json_change_name(change));
+	write_shown(builder, "old", change->old_value, change->flags);
+	write_shown(builder, "new", change->new_value, change->flags);
+	if (change->flags & SCHEMA_IMMUTABLE)
+	{
+		json_build_key(builder, "immutable", strlen("immutable"));
+		json_build_bool(builder, true);
+	}
+	if (change->flags & SCHEMA_SENSITIVE)
+	{
+		json_build_key(builder, "sensitive", strlen("sensitive"));
+		json_build_bool(builder, true);
+	}
+	json_build_end_object(builder);
+}
+
+/*
+ * How two documents differ: an array of objects with path, change
+ * (add, change, remove), old and new (each only where there is a value; the
+ * sensitive ones masked), immutable and sensitive (only where true).
+ */
+Jsonb *
+compose_masked_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document)
+{
+	JsonBuilder	builder;
+
+	json_builder_init(&builder);
+	json_build_begin_array(&builder);
+	mask_leaf_diff(mask, old_document, new_document, write_change, &builder);
+	json_build_end_array(&builder);
+	return json_builder_finish(&builder);
+}
+
+/* What a checked proposal changes since the last plan. */
+Jsonb *
+compose_diff(const Proposal *proposal)
+{
+	return compose_masked_diff(compose_mask(proposal), proposal->planned, proposal->rendered);
+}
+
+/* Fetch an argument that must be an object within the limits. */
+static Jsonb *
+get_params(FunctionCallInfo fcinfo, int argument, const char *what)
+{
+	Jsonb	   *document = PG_GETARG_JSONB_P(argument);
+
+	json_check_params(document, what);
+	return document;
+}
+
+/*
+ * promote.compose_params(source jsonb, destination jsonb, schema jsonb,
+ * overrides jsonb) returns jsonb
+ */
+Datum
+promote_compose_params(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_JSONB_P(compose_params(get_params(fcinfo, 0, "source params"),
+									 get_params(fcinfo, 1, "destination params"),
+									 PG_GETARG_JSONB_P(2),
+									 get_params(fcinfo, 3, "overrides")));
+}
+
+/* promote.jsonb_filter_copyable(params jsonb, schema jsonb) returns jsonb */
+Datum
+promote_jsonb_filter_copyable(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *params = PG_GETARG_JSONB_P(0);
+	JsonMark   *marks = schema_marks(PG_GETARG_JSONB_P(1), params, SCHEMA_NONCOPYABLE);
+
+	PG_RETURN_JSONB_P(marks ? json_remove_marked(params, marks, SCHEMA_NONCOPYABLE) : params);
+}

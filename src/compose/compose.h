@@ -1,0 +1,85 @@
+/*
+ * compose.h: what a promotion means, as pure functions of documents.
+ */
+#ifndef PROMOTE_COMPOSE_COMPOSE_H
+#define PROMOTE_COMPOSE_COMPOSE_H
+
+#include "postgres.h"
+
+#include "compose/mask.h"
+#include "json/diff.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+/* What may run. */
+typedef struct DeployedParams
+{
+	Jsonb	   *params;			/* rendered */
+	Jsonb	   *schema;			/* of its release */
+	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
+} DeployedParams;
+
+/*
+ * A desired state that is proposed for an instance, with what it is judged
+ * by.  compose_check fills in the lower part.
+ */
+typedef struct Proposal
+{
+	const char *instance;		/* name, for messages */
+	Jsonb	   *params;			/* proposed */
+	Jsonb	   *own_params;		/* desired until now; NULL: none */
+	Jsonb	   *source_params;	/* that params are made of; NULL: none are known */
+	Jsonb	   *observed;		/* that values were taken over from; NULL: none */
+	Jsonb	   *planned;		/* rendered, as last planned; NULL: never */
+	List	   *deployed;		/* DeployedParams *; NIL: nothing */
+	Jsonb	   *parameters;		/* the environment's, for placeholders */
+	Jsonb	   *source_parameters;	/* the same of the source; NULL with it */
+	const char *bundle;
+	const char *version;		/* release that it would run */
+	Jsonb	   *schema;			/* of that release */
+
+	/*
+	 * Of the other releases concerned, NULL where it is the same one: the
+	 * destination's until now, the one last planned, the source's.
+	 */
+	Jsonb	   *other_schemas[3];
+
+	/* The paths that keep marks in these, see mask.h; NULL: none do. */
+	Jsonb	   *kept;			/* in params, of a row of revision */
+	Jsonb	   *own_kept;
+	Jsonb	   *source_kept;
+	Jsonb	   *planned_kept;
+	bool		allow_replace;	/* may immutable values change? */
+
+	Jsonb	   *rendered;		/* params with placeholders replaced */
+	bool		destructive;	/* an immutable value of what runs changes */
+} Proposal;
+
+/*
+ * Why a proposal may not be.  The strings live until the collector returns.
+ */
+typedef struct Obstacle
+{
+	int			sqlstate;		/* what compose_check would raise; 0: it would not */
+	const char *path;			/* where, jq style; NULL: the message says it */
+	const char *message;		/* a sentence; never a value */
+} Obstacle;
+
+typedef void (*ObstacleCollector) (void *state, const Obstacle *obstacle);
+
+extern Jsonb *compose_params(const Jsonb *source, const Jsonb *destination,
+							 const Jsonb *schema, const Jsonb *overrides);
+extern Jsonb *compose_base(const Proposal *proposal);
+extern Jsonb *compose_overrides(const Proposal *proposal, Jsonb *base,
+								const Jsonb *overrides);
+extern void compose_check(Proposal *proposal);
+extern void compose_obstacles(Proposal *proposal, ObstacleCollector collect, void *state);
+extern void compose_add_deployed(Mask *mask, const List *deployed);
+extern Mask *compose_mask(const Proposal *proposal);
+extern Jsonb *compose_kept(const Proposal *proposal);
+extern Jsonb *compose_kept_anew(const Proposal *proposal, const Jsonb *known);
+extern Jsonb *compose_diff(const Proposal *proposal);
+extern Jsonb *compose_masked_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document);
+extern char *compose_replaced(const Jsonb *runs, const Jsonb *rendered, Jsonb *schema);
+
+#endif							/* PROMOTE_COMPOSE_COMPOSE_H */

@@ -1,0 +1,50 @@
+/*
+ * mask.h: what of documents must not be seen, by where their values come from.
+ */
+#ifndef PROMOTE_COMPOSE_MASK_H
+#define PROMOTE_COMPOSE_MASK_H
+
+#include "postgres.h"
+
+#include "compose/censor.h"
+#include "json/diff.h"
+#include "utils/jsonb.h"
+
+/*
+ * A flag of a change beside those of schemas: it is sensitive for the new value
+ * alone, which is one that is marked elsewhere.
+ */
+#define MASK_NEW_ALONE	0x0100
+
+/*
+ * The paths that keep marks in the params of a revision, a row r of that table, as
+ * SQL: those that were written down with it, and with its deployments, of which a
+ * parameter or another release may have decided what was marked, and decide
+ * otherwise by now; NULL: none do.
+ */
+#define KEPT_OF(r) \
+	"CASE WHEN EXISTS (SELECT FROM promote.deployment AS d WHERE " KEPT_BY_DEPLOYMENT(r) ") THEN" \
+	" (SELECT pg_catalog.jsonb_agg(DISTINCT e.path) FROM (SELECT d.kept_marks FROM promote.deployment AS d" \
+	"   WHERE " KEPT_BY_DEPLOYMENT(r) " UNION ALL SELECT " r ".kept_marks) AS m," \
+	"  LATERAL pg_catalog.jsonb_array_elements(m.kept_marks) AS e (path)) ELSE " r ".kept_marks END"
+#define KEPT_BY_DEPLOYMENT(r) \
+	"d.project = " r ".project AND d.environment = " r ".environment AND d.component = " r ".component" \
+	" AND d.revision = " r ".revision AND d.kept_marks IS NOT NULL"
+
+typedef struct Mask Mask;
+
+extern Mask *mask_create(const Jsonb *schema);
+extern void mask_add_schema(Mask *mask, const Jsonb *schema);
+extern void mask_add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept);
+extern void mask_add_pair(Mask *mask, const Jsonb *params, const Jsonb *rendered, const Jsonb *kept);
+extern void mask_add_both(Mask *mask, const Jsonb *params, const Jsonb *parameters, const Jsonb *kept);
+extern Secrets *mask_secrets(Mask *mask, SecretsKind kind);
+extern bool mask_holds(Mask *mask, const JsonbValue *value);
+extern void mask_leaf_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document,
+						   JsonChangeCollector collect, void *state);
+extern Jsonb *mask_document(Mask *mask, const Jsonb *document);
+extern Jsonb *mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *rendered,
+						const Jsonb *known);
+extern const JsonbValue *mask_shown(const JsonbValue *value, uint32 flags, JsonbValue *mask);
+
+#endif							/* PROMOTE_COMPOSE_MASK_H */

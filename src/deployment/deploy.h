@@ -1,0 +1,15 @@
+/*
+ * deploy.h: queueing deployments, for verbs that have several instances
+ * deployed.
+ */
+#ifndef PROMOTE_DEPLOYMENT_DEPLOY_H
+#define PROMOTE_DEPLOYMENT_DEPLOY_H
+
+#include "postgres.h"
+
+#include "parse/name.h"
+
+extern int32 deploy_order(const InstanceKey *key, const char *action, int32 plan,
+						  const char *message);
+
+#endif							/* PROMOTE_DEPLOYMENT_DEPLOY_H */

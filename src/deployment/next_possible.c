@@ -1,0 +1,150 @@
+/*
+ * next_possible.c: when something may begin: from now on, and of what is queued now.
+ */
+#include "postgres.h"
+
+#include "base/argument.h"
+#include "deployment/next_possible.h"
+#include "gate/window.h"
+#include "registry/instance.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(promote_next_possible);
+
+#define MAX_JUMPS 1000			/* from one closed moment to the next, before it is given up */
+
+/* When the last of the reasons that stand ends; GATE_NO_TIME: one has no end that is known. */
+static TimestampTz
+end_of_reasons(const GateCase *gate)
+{
+	TimestampTz until = gate->at;
+	ListCell   *cell;
+
+	foreach(cell, gate->blockers)
+	{
+		const Blocker *blocker = lfirst(cell);
+
+		if (!blocker->overridden)
+			until = Max(until, blocker->until);
+	}
+	return until;
+}
+
+/*
+ * The first moment from a time on at which the gates of time are open;
+ * GATE_NO_TIME where it is not known.  Each reason holds without a break until
+ * its end, so that nothing is missed by going from end to end.
+ */
+static TimestampTz
+first_open(GateCase *gate, TimestampTz at)
+{
+	for (int i = 0; i < MAX_JUMPS; i++)
+	{
+		TimestampTz until;
+
+		CHECK_FOR_INTERRUPTS();
+		gate_judge_time(gate, at);
+		if (!gate_is_closed(gate))
+			return at;
+		until = end_of_reasons(gate);
+		if (until == GATE_NO_TIME || until <= at)
+			return GATE_NO_TIME;
+		at = until;
+	}
+	return GATE_NO_TIME;
+}
+
+/* promote.next_possible(instance text, deployment integer, at timestamptz) returns timestamptz */
+Datum
+promote_next_possible(PG_FUNCTION_ARGS)
+{
+	InstanceKey key;
+	int32		deployment = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");
+	TimestampTz at = argument_time(fcinfo, 2, "at");
+	GateCase	gate;
+	SpiScope	scope;
+
+	argument_instance_for(fcinfo, 0, "instance", "view", &key);
+	spi_enter(&scope);
+	gate_open(&key, deployment, at, &gate);
+	at = first_open(&gate, at);
+	spi_leave(&scope);
+	if (at == GATE_NO_TIME)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(at);
+}
+
+/* Is a reason one that holds back what is queued already? */
+static bool
+is_hold(const Blocker *blocker)
+{
+	return !blocker->overridden &&
+		(strcmp(blocker->code, "stopped") == 0 || strcmp(blocker->code, "freeze") == 0 ||
+		 strcmp(blocker->code, "window") == 0);
+}
+
+/*
+ * Is a queued PROVISION or DECOMMISSION not to be started at a time, because
+ * the line is stopped, a freeze is on, or its change windows are closed?  Then
+ * until is when that ends, or GATE_NO_TIME.  Runs inside a scope of spi.h;
+ * where no such rule is about the instance it is one look at three indexes.
+ */
+bool
+window_holds(const InstanceKey *key, int32 deployment, TimestampTz at, TimestampTz *until)
+{
+	GateCase	gate;
+	WindowSet  *set;
+	ListCell   *cell;
+	bool		held = false;
+
+	spi_push_latest();
+	set = window_read(key->project, key->environment, key->component);
+	PopActiveSnapshot();
+	if (!window_may_hold(set, at))
+		return false;
+	gate_open(key, deployment, at, &gate);
+	gate.windows = set;
+	gate_judge_time(&gate, at);
+	*until = at;
+	foreach(cell, gate.blockers)
+	{
+		const Blocker *blocker = lfirst(cell);
+
+		held |= is_hold(blocker);
+		if (is_hold(blocker))
+			*until = Max(*until, blocker->until);
+	}
+	return held;
+}
+
+/*
+ * Does a PROVISION that waits lack what its release requires?  It was there
+ * when that was queued, and may have been removed since.  Runs inside a scope
+ * of spi.h, under the instance's lock, which whoever removes it takes as well.
+ */
+bool
+secret_is_lacking(const InstanceKey *key, int32 deployment)
+{
+	static Statement read = {
+		.text = "SELECT EXISTS (SELECT FROM promote.deployment AS d"
+		" JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version"
+		" CROSS JOIN LATERAL pg_catalog.jsonb_each(f.secrets) AS k (name, declaration)"
+		" LEFT JOIN promote.secret AS s ON " SAME_INSTANCE("s", "d") " AND s.secret = k.name"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND d.action = 'PROVISION'"
+		" AND CASE WHEN s.secret IS NULL THEN NOT k.declaration @> '{\"required\": false}'"
+		"  ELSE k.declaration @> '{\"format\": \"json\"}' AND s.format <> 'json' END)",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	Datum		values[4];
+
+	deployment_values(key, deployment, values);
+	statement_run(&read, values, NULL, false);
+	return spi_bool(SPI_tuptable, 0, 1);
+}

@@ -1,0 +1,613 @@
+/*
+ * rollback.c: going back to what ran before.
+ *
+ * A rollback is one more new revision: it carries the configuration of an
+ * old one and is bound to the release that ran with it.  rollback_instance and
+ * rehearse_rollback read the same proposal and find the same obstacles; one of
+ * them writes.
+ */
+#include "postgres.h"
+
+#include "base/argument.h"
+#include "base/errors.h"
+#include "deployment/rollback.h"
+#include "gate/gate.h"
+#include "json/writer.h"
+#include "ledger/config_digest.h"
+#include "promotion/carry.h"
+#include "registry/instance.h"
+#include "schema/schema.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_rollback_instance);
+PG_FUNCTION_INFO_V1(promote_rehearse_rollback);
+
+/* A rollback as it is asked for, and what is read for it. */
+typedef struct Rollback
+{
+	InstanceKey key;
+	int32		wanted;			/* revision that is asked for; 0: the last that differs */
+	int32		desired;		/* the instance's revision; 0: none */
+
+	/* where it leads to; 0 and NULLs where nothing ran that it could be */
+	int32		revision;
+	char	   *bundle;
+	char	   *version;		/* release that ran */
+	char	   *channel;
+	char	   *judged_version; /* release that the revision was judged by, */
+	Jsonb	   *judged_schema;	/* and its schema, where it is another one */
+	char	   *block_reason;	/* NULL: the release may be deployed */
+	Jsonb	   *kept;			/* paths of the revision that keep marks; NULL: none */
+
+	ProposedRevision proposed;
+	List	   *obstacles;		/* Obstacle * */
+} Rollback;
+
+/* Take the arguments that both functions begin with; action is what is done to the instance. */
+static void
+take_arguments(FunctionCallInfo fcinfo, const char *action, Rollback *rollback)
+{
+	memset(rollback, 0, sizeof(*rollback));
+	argument_instance_for(fcinfo, 0, "instance", action, &rollback->key);
+	if (PG_ARGISNULL(1))
+		return;
+	rollback->wanted = PG_GETARG_INT32(1);
+	if (rollback->wanted < 1)
+		ereport(ERROR,
+				(errcode(PM_NOT_FOUND),
+				 errmsg("\"%s\" has no revision %d", instance_key_name(&rollback->key), rollback->wanted),
+				 errdetail("Revisions are numbered from 1."),
+				 errhint("promote.revision lists them; leave the number out to go back to what ran before.")));
+}
+
+/* The instance's key and the revision that is asked for, as a statement's first parameters. */
+static void
+key_values(const Rollback *rollback, Datum *values)
+{
+	instance_key_values(&rollback->key, values);
+	values[3] = Int32GetDatum(rollback->wanted);
+}
+
+/*
+ * Read where the rollback leads to: the configuration and the release of the
+ * last PROVISION of the revision that was completed, or, where no revision is
+ * asked for, of any revision but the desired one.
+ */
+static Jsonb *
+read_target(Rollback *rollback)
+{
+	static Statement read = {
+		.text = "SELECT i.revision, d.revision, d.bundle, d.version, r.release_channel, r.version,"
+		" (SELECT f.params_schema FROM promote.bundle_release AS f"
+		"  WHERE f.bundle = r.bundle AND f.version = r.version AND r.version <> d.version),"
+		" (SELECT f.block_reason FROM promote.bundle_release AS f"
+		"  WHERE f.bundle = d.bundle AND f.version = d.version),"
+		" (SELECT c.params FROM promote.config AS c WHERE c.project = r.project AND c.digest = r.digest), " KEPT_OF("r")
+		" FROM promote.instance AS i"
+		" LEFT JOIN LATERAL (SELECT d.revision, d.bundle, d.version FROM promote.deployment AS d"
+		"  WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component"
+		"  AND d.action <> 'PLAN' AND d.started_at IS NOT NULL"
+		"  AND d.action = 'PROVISION' AND d.status = 'COMPLETED'"
+		"  AND CASE WHEN $4 = 0 THEN d.revision <> i.revision ELSE d.revision = $4 END"
+		"  ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.started_at DESC LIMIT 1) AS d ON true"
+		" LEFT JOIN LATERAL (SELECT r.* FROM promote.revision AS r"
+		"  WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component"
+		"  AND r.revision = d.revision LIMIT 1) AS r ON true"
+		" WHERE " OF_INSTANCE("i"),
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	Datum		values[4];
+	SPITupleTable *rows;
+
+	key_values(rollback, values);
+	statement_run(&read, values, NULL, false);
+	if (SPI_processed == 0)
+		require_instance(&rollback->key);
+	rows = SPI_tuptable;
+	rollback->desired = spi_integer(rows, 0, 1);
+	rollback->revision = spi_integer(rows, 0, 2);
+	rollback->bundle = spi_text(rows, 0, 3);
+	rollback->version = spi_text(rows, 0, 4);
+	rollback->channel = spi_text(rows, 0, 5);
+	rollback->judged_version = spi_text(rows, 0, 6);
+	rollback->judged_schema = spi_jsonb(rows, 0, 7);
+	rollback->block_reason = spi_text(rows, 0, 8);
+	rollback->kept = spi_jsonb(rows, 0, 10);
+	return spi_jsonb(rows, 0, 9);
+}
+
+/* The revisions that were deployed, the newest first, for a message; "" for none. */
+static char *
+deployed_revisions(const Rollback *rollback)
+{
+	static Statement read = {
+		.text = "SELECT DISTINCT d.revision FROM promote.deployment AS d"
+		" WHERE " OF_INSTANCE("d")
+		" AND d.action = 'PROVISION' AND d.status = 'COMPLETED'"
+		" ORDER BY d.revision DESC LIMIT 21",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	Datum		values[4];
+	StringInfoData revisions;
+
+	key_values(rollback, values);
+	statement_run(&read, values, NULL, false);
+	initStringInfo(&revisions);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		if (i < 20)
+			appendStringInfo(&revisions, "%s%d", i > 0 ? ", " : "", spi_integer(SPI_tuptable, i, 1));
+		else
+			appendStringInfoString(&revisions, " and older ones");
+	return revisions.data;
+}
+
+/* Refuse a revision that the instance does not have. */
+static void
+check_wanted(const Rollback *rollback)
+{
+	if (rollback->wanted <= rollback->desired)
+		return;
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 errmsg("\"%s\" has no revision %d", instance_key_name(&rollback->key), rollback->wanted),
+			 rollback->desired == 0 ?
+			 errdetail("It has none at all.") :
+			 errdetail("Its revisions are numbered from 1 to %d.", rollback->desired),
+			 errhint("promote.revision lists them; leave the number out to go back to what ran before.")));
+}
+
+/* Note an obstacle; an ObstacleCollector whose state is the rollback. */
+static void
+add_obstacle(void *state, const Obstacle *obstacle)
+{
+	Rollback   *rollback = state;
+	Obstacle   *copy = palloc(sizeof(Obstacle));
+
+	copy->sqlstate = obstacle->sqlstate;
+	copy->path = obstacle->path ? pstrdup(obstacle->path) : NULL;
+	copy->message = pstrdup(obstacle->message);
+	rollback->obstacles = lappend(rollback->obstacles, copy);
+}
+
+/* Note an obstacle that is at no place of the params. */
+static void
+add_sentence(Rollback *rollback, int sqlstate, char *message)
+{
+	Obstacle	obstacle = {sqlstate, NULL, message};
+
+	add_obstacle(rollback, &obstacle);
+}
+
+/* Note that nothing ran that the rollback could lead to. */
+static void
+add_nothing_deployed(Rollback *rollback)
+{
+	char	   *deployed = deployed_revisions(rollback);
+
+	add_sentence(rollback, PM_NOT_DEPLOYED,
+				 deployed[0] == '\0' ? psprintf("Nothing was deployed at \"%s\" yet.",
+												instance_key_name(&rollback->key)) :
+				 rollback->wanted > 0 ? psprintf("Revision %d was never deployed; these were: %s.",
+												 rollback->wanted, deployed) :
+				 psprintf("Nothing was deployed but revision %s, which is desired already.", deployed));
+}
+
+/*
+ * Make the proposal: the old configuration by the release that ran with it,
+ * from the old channel.  What is desired already stays as it is, whatever its
+ * constraint would stand for now.
+ */
+static void
+propose(Rollback *rollback, Jsonb *params)
+{
+	bool		desired = rollback->revision == rollback->desired;
+	ProposedRevision *proposed = &rollback->proposed;
+
+	stage_read(&rollback->key, rollback->key.environment,
+			   desired ? rollback->judged_version : rollback->version, rollback->channel,
+			   false, proposed);
+	if (rollback->revision == 0)
+		return;
+	if (desired)
+		proposed->version_constraint = proposed->current_constraint;
+	proposed->proposal.params = proposed->proposal.source_params = params;
+	proposed->proposal.source_kept = rollback->kept;
+	proposed->proposal.other_schemas[2] = rollback->judged_schema;
+	proposed->source_revision = rollback->revision;
+	proposed->source_version = rollback->judged_version;
+}
+
+/*
+ * Read the proposal and find what stands in its way.  allow_replace says that
+ * immutable values do not.  Runs inside a scope of spi.h.
+ */
+static void
+read_rollback(Rollback *rollback, bool allow_replace)
+{
+	Jsonb	   *params = read_target(rollback);
+	Proposal   *proposal = &rollback->proposed.proposal;
+
+	check_wanted(rollback);
+	propose(rollback, params);
+	proposal->allow_replace = allow_replace;
+	if (rollback->revision == 0)
+	{
+		add_nothing_deployed(rollback);
+		return;
+	}
+	if (rollback->block_reason)
+		add_sentence(rollback, PM_RELEASE_BLOCKED,
+					 psprintf("Release %s %s is blocked: %s", rollback->bundle, rollback->version,
+							  rollback->block_reason));
+	if (proposal->version == NULL)
+		add_sentence(rollback, PM_NO_RELEASE,
+					 psprintf("Release %s %s is no longer there.", rollback->bundle, rollback->version));
+	else
+	{
+		compose_obstacles(proposal, add_obstacle, rollback);
+		carry_judge(&rollback->proposed, false);
+	}
+}
+
+/* What to do about an obstacle. */
+static const char *
+way_out(int sqlstate)
+{
+	switch (sqlstate)
+	{
+		case PM_NOT_DEPLOYED:
+			return "Only what ran can be gone back to; promote.configure_instance edits what is desired.";
+		case PM_RELEASE_BLOCKED:
+			return "Roll back to another revision, or put the release back to use by promote.unblock_release.";
+		case PM_NO_RELEASE:
+			return "Publish the release again, or roll back to another revision.";
+		case PM_INVALID_PLACEHOLDER:
+			return "Give the environment the parameters named above.";
+		case PM_IMMUTABLE:
+			return "Roll back to another revision, or pass allow_replace => true: what runs would be replaced.";
+		default:
+			return "Roll back to another revision; promote.rehearse_rollback shows what each would change.";
+	}
+}
+
+/* What an obstacle is called: its SQLSTATE, or a word where it stops nothing. */
+static char *
+obstacle_code(const Obstacle *obstacle)
+{
+	return pstrdup(obstacle->sqlstate ? unpack_sql_state(obstacle->sqlstate) : "destructive");
+}
+
+/*
+ * Note what the last recorded plan deletes or replaces.  It stops no rollback,
+ * but who rehearses one has to know: what is lost does not come back by it.
+ */
+static void
+add_destructive(Rollback *rollback)
+{
+	static Statement read = {
+		.text = "SELECT c.address, 'plan ' || c.deployment || ' says ' || c.action"
+		" || CASE WHEN c.stateful THEN ', and resources of its type hold data' ELSE '' END"
+		" FROM promote.plan_changes AS c WHERE c.instance = $4 AND c.destructive AND c.deployment ="
+		" (SELECT d.deployment FROM promote.deployment AS d WHERE d.project = $1"
+		"  AND d.environment = $2 AND d.component = $3 AND d.action = 'PLAN'"
+		"  AND d.plan_facts IS NOT NULL ORDER BY d.deployment DESC LIMIT 1)"
+		" ORDER BY c.change",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[4];
+	SPITupleTable *rows;
+	uint64		count;
+
+	instance_key_values(&rollback->key, values);
+	values[3] = CStringGetTextDatum(instance_key_name(&rollback->key));
+	statement_run(&read, values, NULL, false);
+	rows = SPI_tuptable;
+	count = SPI_processed;
+	for (uint64 i = 0; i < count; i++)
+	{
+		Obstacle	obstacle = {0, spi_text(rows, i, 1), spi_text(rows, i, 2)};
+
+		add_obstacle(rollback, &obstacle);
+	}
+}
+
+/* Does the obstacle stop the rollback, where it may replace what runs or may not? */
+static bool
+is_in_the_way(const Rollback *rollback, const Obstacle *obstacle)
+{
+	return obstacle->sqlstate != 0 &&
+		(obstacle->sqlstate != PM_IMMUTABLE || !rollback->proposed.proposal.allow_replace);
+}
+
+/* Refuse a rollback, for all reasons, by the SQLSTATE of the first. */
+static void
+check_obstacles(const Rollback *rollback)
+{
+	int			sqlstate = 0;
+	StringInfoData reasons;
+	ListCell   *cell;
+
+	initStringInfo(&reasons);
+	foreach(cell, rollback->obstacles)
+	{
+		const Obstacle *obstacle = lfirst(cell);
+
+		if (!is_in_the_way(rollback, obstacle))
+			continue;
+		if (sqlstate == 0)
+			sqlstate = obstacle->sqlstate;
+		appendStringInfo(&reasons, "%s%s%s%s", reasons.len > 0 ? "\n" : "",
+						 obstacle->path ? obstacle->path : "", obstacle->path ? ": " : "",
+						 obstacle->message);
+	}
+	if (sqlstate)
+		ereport(ERROR,
+				(errcode(sqlstate),
+				 errmsg("\"%s\" cannot be rolled back", instance_key_name(&rollback->key)),
+				 errdetail_internal("%s", reasons.data),
+				 errhint("%s", way_out(sqlstate))));
+}
+
+/*
+ * Stage a rollback to a revision, with its plan.  Runs inside a scope of
+ * spi.h; caller is where what is staged goes.
+ */
+void
+rollback_stage(const InstanceKey *key, int32 revision, const char *message,
+			   MemoryContext caller, Staged *staged)
+{
+	Rollback	rollback = {.key = *key,.wanted = revision};
+	Staging		staging = {
+		.origin = "rollback",
+		.source_environment = key->environment,
+		.message = message
+	};
+
+	instance_lock(key, true);
+	read_rollback(&rollback, false);
+	check_obstacles(&rollback);
+	rollback.proposed.plan = true;
+	stage_write(&staging, &rollback.proposed, caller, staged);
+}
+
+/*
+ * promote.rollback_instance(instance text, to_revision integer, message text,
+ * expected_revision integer, plan boolean, allow_replace boolean) returns a
+ * row, see sql/deployment/rollback.sql
+ */
+Datum
+promote_rollback_instance(PG_FUNCTION_ARGS)
+{
+	Rollback	rollback;
+	Staging		staging = {.origin = "rollback",.message = argument_text(fcinfo, 2)};
+	SpiScope	scope;
+	Staged		staged;
+
+	take_arguments(fcinfo, "promote", &rollback);
+	staging.source_environment = rollback.key.environment;
+	spi_enter(&scope);
+	instance_rescue(&rollback.key);
+	read_rollback(&rollback, argument_bool(fcinfo, 5, false));
+	stage_check_revision(fcinfo, 3, &rollback.proposed);
+	check_obstacles(&rollback);
+	rollback.proposed.plan = argument_bool(fcinfo, 4, true);
+	stage_write(&staging, &rollback.proposed, scope.caller, &staged);
+	spi_leave(&scope);
+	return stage_result(fcinfo, &staged);
+}
+
+/* What the rows of a rehearsal are made of. */
+typedef struct Rehearsal
+{
+	ReturnSetInfo *result;
+	int			changes;
+} Rehearsal;
+
+/* A value, or NULL. */
+static Datum
+value_or_null(const JsonbValue *value, bool *isnull)
+{
+	*isnull = value == NULL;
+	return value ? JsonbPGetDatum(json_from_view(value)) : (Datum) 0;
+}
+
+/* Collector of changes: a row each; sensitive values are masked. */
+static void
+put_change(void *state, const JsonChange *change)
+{
+	Rehearsal  *rehearsal = state;
+	JsonbValue	mask;
+	bool		nulls[9] = {[1] = true,[8] = true};
+	Datum		values[9] = {0};
+
+	values[0] = CStringGetTextDatum("change");
+	values[2] = text_or_null(change->path, &nulls[2]);
+	values[3] = text_or_null(json_change_name(change), &nulls[3]);
+	values[4] = value_or_null(mask_shown(change->old_value, change->flags, &mask), &nulls[4]);
+	values[5] = value_or_null(mask_shown(change->new_value, change->flags, &mask), &nulls[5]);
+	values[6] = BoolGetDatum((change->flags & SCHEMA_IMMUTABLE) != 0);
+	values[7] = BoolGetDatum((change->flags & SCHEMA_SENSITIVE) != 0);
+	tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
+	rehearsal->changes++;
+}
+
+/* Put what becomes of a remote reference: the release of then may have other slots. */
+static void
+put_reference(Rehearsal *rehearsal, const CarriedChange *change)
+{
+	JsonbValue	value = {.type = jbvString};
+	const char *texts[2] = {change->old_value, change->new_value};
+	bool		nulls[9] = {[1] = true,[4] = texts[0] == NULL,[5] = texts[1] == NULL,[8] = true};
+	Datum		values[9] = {0};
+
+	values[0] = CStringGetTextDatum("change");
+	values[2] = CStringGetTextDatum(carry_path(change));
+	values[3] = CStringGetTextDatum(change->change);
+	for (int i = 0; i < 2; i++)
+	{
+		if (texts[i] == NULL)
+			continue;
+		value.val.string.val = unconstify(char *, texts[i]);
+		value.val.string.len = strlen(texts[i]);
+		values[4 + i] = JsonbPGetDatum(json_from_view(&value));
+	}
+	values[6] = BoolGetDatum(change->replaces);
+	values[7] = BoolGetDatum(false);
+	tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
+	rehearsal->changes++;
+}
+
+/* Put an obstacle's row. */
+static void
+put_obstacle(const Rehearsal *rehearsal, const Obstacle *obstacle)
+{
+	bool		nulls[9] = {[3] = true,[4] = true,[5] = true,[6] = true,[7] = true};
+	Datum		values[9] = {0};
+
+	values[0] = CStringGetTextDatum("obstacle");
+	values[1] = CStringGetTextDatum(obstacle_code(obstacle));
+	values[2] = text_or_null(obstacle->path, &nulls[2]);
+	values[8] = CStringGetTextDatum(obstacle->message);
+	tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
+}
+
+/*
+ * Put the gates of time that would keep the way back from being deployed now.
+ * The others are judged by a plan, which there is none of yet.
+ */
+static void
+put_gates(const Rehearsal *rehearsal, const Rollback *rollback)
+{
+	DeploymentOrder order = {.action = "PROVISION",.revision = rollback->revision,
+		.bundle = rollback->bundle,.version = rollback->version};
+	GateCase	gate;
+	ListCell   *cell;
+
+	gate_open_order(&rollback->key, &order, &gate);
+	/* it comes back from nowhere but the instance itself */
+	gate.source_environment = NULL;
+	gate_judge_time(&gate, gate.now);
+	foreach(cell, gate.blockers)
+	{
+		const Blocker *blocker = lfirst(cell);
+		bool		nulls[9] = {[2] = true,[3] = true,[4] = true,[5] = true,[6] = true,[7] = true};
+		Datum		values[9] = {0};
+
+		values[0] = CStringGetTextDatum("gate");
+		values[1] = CStringGetTextDatum(blocker->code);
+		values[8] = CStringGetTextDatum(blocker->message);
+		tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
+	}
+}
+
+/* Put all rows: what would change, as far as it can be said, and what stands in the way. */
+static void
+put_rehearsal(Rehearsal *rehearsal, const Rollback *rollback)
+{
+	const Proposal *proposal = &rollback->proposed.proposal;
+	ListCell   *cell;
+
+	if (proposal->rendered)
+		mask_leaf_diff(compose_mask(proposal), proposal->planned, proposal->rendered,
+					   put_change, rehearsal);
+	foreach(cell, carry_changes(&rollback->proposed, NULL))
+		put_reference(rehearsal, lfirst(cell));
+	foreach(cell, rollback->obstacles)
+		put_obstacle(rehearsal, lfirst(cell));
+	if (rollback->version)
+		put_gates(rehearsal, rollback);
+}
+
+/* Add a number to the object that is open; 0 is none. */
+static void
+add_number(JsonBuilder *builder, const char *key, int32 number)
+{
+	if (number != 0)
+		json_build_number(builder, key, number);
+}
+
+/* Add the digest of a document to the object that is open; NULL is none. */
+static void
+add_digest(JsonBuilder *builder, const Rollback *rollback, const char *key, const Jsonb *document)
+{
+	if (document)
+		json_build_field(builder, key, audit_hex(config_digest(rollback->key.project, document)));
+}
+
+/*
+ * What the audit log says of a rehearsal: where it would lead to and by which
+ * release, the digests of what was shown, and the codes of the obstacles.
+ */
+static Jsonb *
+rehearsal_facts(const Rehearsal *rehearsal, const Rollback *rollback)
+{
+	const Proposal *proposal = &rollback->proposed.proposal;
+	JsonBuilder	builder;
+	ListCell   *cell;
+
+	audit_begin(&builder);
+	add_number(&builder, "revision", rollback->desired);
+	add_number(&builder, "to_revision", rollback->revision);
+	if (rollback->version)
+		json_build_field(&builder, "version", rollback->version);
+	add_digest(&builder, rollback, "rendered_digest", proposal->rendered);
+	if (proposal->rendered)
+		add_digest(&builder, rollback, "diff", carry_diff(&rollback->proposed));
+	json_build_number(&builder, "changes", rehearsal->changes);
+	json_build_key(&builder, "obstacles", strlen("obstacles"));
+	json_build_begin_array(&builder);
+	foreach(cell, rollback->obstacles)
+	{
+		char	   *code = obstacle_code(lfirst(cell));
+
+		json_build_string(&builder, code, strlen(code));
+	}
+	json_build_end_array(&builder);
+	json_build_end_object(&builder);
+	return json_builder_finish(&builder);
+}
+
+/* Append the rehearsal to the instance's chain, which is locked. */
+static void
+record_rehearsal(const Rehearsal *rehearsal, Rollback *rollback)
+{
+	AuditEntry	entry = {"rollback.rehearsed", rehearsal_facts(rehearsal, rollback)};
+
+	audit_append(&rollback->proposed.head, rollback->key.project, instance_key_name(&rollback->key), &entry, 1);
+}
+
+/*
+ * promote.rehearse_rollback(instance text, to_revision integer, record
+ * boolean) returns table, see sql/deployment/rollback.sql
+ */
+Datum
+promote_rehearse_rollback(PG_FUNCTION_ARGS)
+{
+	bool		record = argument_bool(fcinfo, 2, false);
+	Rehearsal	rehearsal = {NULL, 0};
+	Rollback	rollback;
+	SpiScope	scope;
+
+	take_arguments(fcinfo, record ? "promote" : "view", &rollback);
+	InitMaterializedSRF(fcinfo, 0);
+	rehearsal.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	spi_enter(&scope);
+	if (record)
+		instance_lock(&rollback.key, true);
+	read_rollback(&rollback, false);
+	add_destructive(&rollback);
+	put_rehearsal(&rehearsal, &rollback);
+	if (record)
+		record_rehearsal(&rehearsal, &rollback);
+	spi_leave(&scope);
+	return (Datum) 0;
+}

@@ -1,0 +1,16 @@
+/*
+ * rollback.h: going back to what ran before, for verbs that do so for several
+ * instances.
+ */
+#ifndef PROMOTE_DEPLOYMENT_ROLLBACK_H
+#define PROMOTE_DEPLOYMENT_ROLLBACK_H
+
+#include "postgres.h"
+
+#include "parse/name.h"
+#include "promotion/stage.h"
+
+extern void rollback_stage(const InstanceKey *key, int32 revision, const char *message,
+						   MemoryContext caller, Staged *staged);
+
+#endif							/* PROMOTE_DEPLOYMENT_ROLLBACK_H */

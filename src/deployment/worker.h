@@ -1,0 +1,17 @@
+/*
+ * worker.h: the claims of workers.
+ */
+#ifndef PROMOTE_DEPLOYMENT_WORKER_H
+#define PROMOTE_DEPLOYMENT_WORKER_H
+
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "promotion/deployment.h"
+#include "fmgr.h"
+
+extern void claim_require(const Deployment *deployment, int32 fencing);
+extern void claim_load(FunctionCallInfo fcinfo, int fencing_argument, SpiScope *scope,
+					   Deployment *deployment);
+
+#endif							/* PROMOTE_DEPLOYMENT_WORKER_H */

@@ -1,0 +1,181 @@
+/*
+ * worker_secret.c: secrets that deployments need: handing them to the worker whose claim holds.
+ */
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/wipe.h"
+#include "deployment/worker.h"
+#include "grant/access.h"
+#include "registry/instance.h"
+#include "secret/row.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_deployment_secrets);
+
+/* What the release of a deployment declares. */
+static List *
+deployment_declarations(const Deployment *deployment)
+{
+	static Statement read = {
+		.text = "SELECT f.secrets FROM promote.deployment AS d"
+		" JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	Datum		values[4];
+
+	deployment_values(&deployment->key, deployment->deployment, values);
+	statement_run(&read, values, NULL, false);
+	return secret_declarations(spi_jsonb(SPI_tuptable, 0, 1));
+}
+
+/* Put a secret and its value; the row is copied, and the copy here wiped. */
+static void
+put_secret(ReturnSetInfo *result, const SecretDeclaration *declared, const char *value, Size length)
+{
+	bool		nulls[3] = {false};
+	text	   *whole = wiped_alloc(VARHDRSZ + length);
+	Datum		values[3] = {
+		CStringGetTextDatum(declared->name),
+		PointerGetDatum(whole),
+		CStringGetTextDatum(declared->json ? "json" : "text")
+	};
+
+	SET_VARSIZE(whole, VARHDRSZ + length);
+	memcpy(VARDATA(whole), value, length);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	wiped_free(whole);
+}
+
+/*
+ * Refuse to provision without what is required: it was there when the
+ * deployment was queued.
+ */
+static void
+check_missing(const Deployment *deployment, const SecretDeclaration *declared)
+{
+	if (declared->required && strcmp(deployment->action, "PROVISION") == 0)
+		ereport(ERROR,
+				(errcode(PM_GATES_CLOSED),
+				 errmsg("secret \"%s\" of \"%s\" is not set any more", declared->name,
+						instance_key_name(&deployment->key)),
+				 errdetail("Release %s requires it, and deployment %d cannot be carried out without.",
+						   deployment->version, deployment->deployment),
+				 errhint("Set it by promote.set_secret and ask again, or fail the deployment.")));
+}
+
+/* Put those of the instance's secrets that are declared; returns those that were, as a list of names. */
+static List *
+put_secrets(ReturnSetInfo *result, const Deployment *deployment, const List *declarations)
+{
+	const InstanceKey *key = &deployment->key;
+	List	   *rows = secret_rows(key, false);
+	List	   *names = NIL;
+	SecretKeys *keys = NULL;
+	ListCell   *cell;
+
+	foreach(cell, declarations)
+	{
+		const SecretDeclaration *declared = lfirst(cell);
+		const SecretRow *row = secret_row_find(rows, declared->name);
+		Size		length;
+		char	   *value;
+
+		CHECK_FOR_INTERRUPTS();
+		if (row == NULL)
+		{
+			check_missing(deployment, declared);
+			continue;
+		}
+		/* without any secret no key is needed */
+		if (keys == NULL)
+			keys = secret_keys_load();
+		value = secret_row_open(keys, key, row, false, &length);
+		secret_check_value(key, declared, value, length);
+		put_secret(result, declared, value, length);
+		wiped_free(value);
+		names = lappend(names, declared->name);
+	}
+	if (keys)
+		wiped_free(keys);
+	return names;
+}
+
+/*
+ * Record which secrets a worker has read; also in the server's log, for a
+ * transaction that reads and is rolled back leaves no row.
+ */
+static void
+record_reading(const Deployment *deployment, List *names)
+{
+	JsonBuilder builder;
+	ListCell   *cell;
+
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_number(&builder, "deployment", deployment->deployment);
+	json_build_number(&builder, "fencing", deployment->fencing);
+	json_build_field(&builder, "worker", deployment->worker);
+	json_build_key(&builder, "secrets", strlen("secrets"));
+	json_build_begin_array(&builder);
+	foreach(cell, names)
+		json_build_string(&builder, lfirst(cell), strlen(lfirst(cell)));
+	json_build_end_array(&builder);
+	secret_record(&deployment->key, "secrets.read", &builder);
+	ereport(LOG_SERVER_ONLY,
+			(errmsg_plural("%d secret of \"%s\" was read under claim %d of deployment %d",
+						   "%d secrets of \"%s\" were read under claim %d of deployment %d",
+						   list_length(names), list_length(names),
+					instance_key_name(&deployment->key), deployment->fencing, deployment->deployment),
+			 errhidestmt(true), errhidecontext(true)));
+}
+
+/* Prepare a result that is never written to a temporary file, however large it becomes. */
+static void
+begin_result(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext caller;
+
+	InitMaterializedSRF(fcinfo, 0);
+	tuplestore_end(result->setResult);
+	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
+											  false, MAX_KILOBYTES);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * promote.deployment_secrets(instance text, deployment integer, fencing
+ * integer) returns table, see sql/secret/secret.sql
+ */
+Datum
+promote_deployment_secrets(PG_FUNCTION_ARGS)
+{
+	SpiScope	scope;
+	Deployment	deployment;
+	List	   *names;
+
+	argument_instance(fcinfo, 0, "instance", &deployment.key);
+	access_require("work", &deployment.key);
+	begin_result(fcinfo);
+	claim_load(fcinfo, 2, &scope, &deployment);
+	names = put_secrets((ReturnSetInfo *) fcinfo->resultinfo, &deployment,
+						deployment_declarations(&deployment));
+	if (names)
+		record_reading(&deployment, names);
+	spi_leave(&scope);
+	return (Datum) 0;
+}

@@ -1,0 +1,655 @@
+/*
+ * policy.c: gates that users write, as SQL functions.
+ *
+ * A policy is asked with the caller's rights, so that its owner has to be one
+ * whom all callers trust, and with a pinned search path, for a limited time, in
+ * a read-only subtransaction that is rolled back whatever came of it: nothing
+ * of it stays but its answer, and a session's advisory lock if it takes one.
+ * A policy that raises, writes, cannot be asked at all, or has not answered in
+ * time, blocks, whatever it says then; one that will not end takes the session
+ * along.  What is not the policy's own fault passes through, also where it was
+ * caught: a cancelled or timed-out statement, memory or disk running out, a
+ * transaction that has to be tried again.
+ */
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/trigger.h"
+#include "gate/policy.h"
+#include "grant/role.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/syscache.h"
+#include "utils/timeout.h"
+#include "utils/varlena.h"
+
+#include <signal.h>
+
+PG_FUNCTION_INFO_V1(promote_check_policy);
+
+#define MAX_REASONS 100			/* that a policy may give at once */
+#define MAX_RUNNING 8			/* policies that ask for blockers in turn */
+#define QUOTED_LENGTH 1000		/* bytes of an error that a message quotes */
+#define CANCEL_AGAIN_MS 100		/* to the next cancel, where a policy has caught one */
+#define MAX_CANCELS 20			/* that it may catch; then the session ends */
+#define SIGNATURE "(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker"
+
+/* A row of the table, as far as it is asked. */
+typedef struct Policy
+{
+	char	   *name;
+	char	   *function;		/* as the row names it */
+	char	   *code;
+	int			timeout;		/* milliseconds */
+} Policy;
+
+/* A reason that a policy gives; what is NULL in its row is filled in. */
+typedef struct Reason
+{
+	char	   *code;
+	char	   *message;
+	TimestampTz since;
+	TimestampTz until;
+	char	   *liftable_by;
+	bool		overridable;
+} Reason;
+
+/* A policy that is being asked, and those that asked for that in turn. */
+typedef struct Run
+{
+	struct Run *outer;			/* NULL: none */
+	const Policy *policy;
+	Oid			function;
+	TimestampTz deadline;
+	int			cancels_before;
+	bool		has_statement_timeout;
+	List	   *reasons;		/* of Reason *; one more than MAX_REASONS: there are more */
+} Run;
+
+static Run *running = NULL;
+static TimeoutId clock_id = MAX_TIMEOUTS;	/* not registered yet */
+static volatile sig_atomic_t time_is_up = false;
+static volatile sig_atomic_t cancels = 0;	/* that were heard, the one under way among them */
+
+/* How cancels from outside arrive, while policies are asked; and that one has. */
+static struct sigaction cancel_action;
+static volatile sig_atomic_t cancelled_from_outside = false;
+
+/* A prepared call. */
+typedef struct Call
+{
+	Oid			function;		/* the key */
+	char	   *text;			/* names may change; NULL: not prepared */
+	SPIPlanPtr	plan;
+} Call;
+
+static HTAB *calls = NULL;
+
+/* OID of the type that policies return. */
+static Oid
+blocker_type(void)
+{
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("blocker"),
+						   ObjectIdGetDatum(get_namespace_oid("promote", false)));
+}
+
+/*
+ * May a role have all callers run what it writes?  A policy that runs with
+ * their rights could do whatever each of them may.
+ */
+static bool
+is_trusted(Oid role)
+{
+	return superuser_arg(role) || has_privs_of_role(role, tables_owner());
+}
+
+/* What keeps a function from being a policy; NULL: nothing. */
+static const char *
+unusable(Form_pg_proc function)
+{
+	if (!function->prosecdef && !is_trusted(function->proowner))
+		return "its owner may not act with all callers' rights; it is owned by who owns the tables, or SECURITY DEFINER";
+	if (function->prokind != PROKIND_FUNCTION)
+		return "it is not a plain function";
+	if (!function->proretset || function->prorettype != blocker_type())
+		return "it does not return SETOF promote.blocker";
+	if (function->provolatile == PROVOLATILE_VOLATILE)
+		return "it is VOLATILE, and a policy has to be STABLE or IMMUTABLE";
+	return NULL;
+}
+
+/*
+ * Find a policy's function by its name with the schema.  Where it cannot be
+ * used, problem says why, and is NULL otherwise.
+ */
+static Oid
+find_function(const char *name, const char **problem)
+{
+	Oid			types[] = {TEXTOID, INT4OID, TIMESTAMPTZOID};
+	List	   *parts;
+	Oid			schema;
+	Oid			oid;
+	HeapTuple	tuple = NULL;
+
+	*problem = NULL;
+	if (!SplitIdentifierString(pstrdup(name), '.', &parts) || list_length(parts) != 2)
+	{
+		*problem = "that is not the name of a function with its schema";
+		return InvalidOid;
+	}
+	schema = get_namespace_oid(linitial(parts), true);
+	if (OidIsValid(schema))
+		tuple = SearchSysCache3(PROCNAMEARGSNSP, CStringGetDatum(lsecond(parts)),
+								PointerGetDatum(buildoidvector(types, lengthof(types))), ObjectIdGetDatum(schema));
+	if (!HeapTupleIsValid(tuple))
+	{
+		*problem = "there is no such function of (text, integer, timestamptz)";
+		return InvalidOid;
+	}
+	*problem = unusable((Form_pg_proc) GETSTRUCT(tuple));
+	oid = ((Form_pg_proc) GETSTRUCT(tuple))->oid;
+	ReleaseSysCache(tuple);
+	return oid;
+}
+
+/*
+ * promote.check_policy() returns trigger
+ *
+ * BEFORE INSERT OR UPDATE of policy, for each row: a policy that is enabled
+ * can be asked.  Not where check_function_bodies is off, as in a dump: it may
+ * be of a policy whose function is gone, and what cannot be asked blocks.
+ */
+Datum
+promote_check_policy(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "check_policy", "policy", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
+	char	   *name = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "function"));
+	bool		isnull;
+	bool		enabled = DatumGetBool(SPI_getbinval(row, row_type, SPI_fnumber(row_type, "enabled"), &isnull));
+	const char *problem;
+
+	if (name == NULL || isnull || !enabled || !check_function_bodies)
+		return PointerGetDatum(row);
+	(void) find_function(name, &problem);
+	if (problem)
+		ereport(ERROR,
+				(errcode(PM_INVALID_POLICY),
+				 errmsg("\"%s\" cannot be a policy", name),
+				 errdetail("The function: %s.", problem),
+				 errhint("Write a function " SIGNATURE ", STABLE or IMMUTABLE, and name it with its schema.")));
+	return PointerGetDatum(row);
+}
+
+/*
+ * Ends a policy's time: a cancel, as the user would send it.  One that is
+ * still pending was not heard, as in a language that does not look for it; who
+ * has heard enough of them and goes on is ended with the session, by what no
+ * exception handler catches.  Runs in a signal handler.
+ */
+static void
+end_time(void)
+{
+	time_is_up = true;
+	if (!QueryCancelPending && ++cancels > MAX_CANCELS)
+		ProcDiePending = true;
+	InterruptPending = true;
+	QueryCancelPending = true;
+	SetLatch(MyLatch);
+}
+
+/*
+ * Takes a cancel from outside, of a person or a statement_timeout, which both
+ * come as this signal: a policy may catch its error, but not that it came.  A
+ * lock_timeout comes the same way, from this process, and is the policy's own
+ * affair; behind one that nobody has seen yet a statement_timeout looks the
+ * same, which stop_clock knows by itself.  Runs in a signal handler.
+ */
+static void
+note_cancel(int signal_number, siginfo_t *info, void *context)
+{
+	if (info->si_pid != MyProcPid || !get_timeout_indicator(LOCK_TIMEOUT, false))
+		cancelled_from_outside = true;
+	if (cancel_action.sa_flags & SA_SIGINFO)
+		cancel_action.sa_sigaction(signal_number, info, context);
+	else if (cancel_action.sa_handler != SIG_IGN && cancel_action.sa_handler != SIG_DFL)
+		cancel_action.sa_handler(signal_number);
+}
+
+/* Listen for cancels from outside, from the outermost policy's beginning to its end. */
+static void
+listen_for_cancels(void)
+{
+	struct sigaction listening;
+
+	cancels = 0;
+	cancelled_from_outside = false;
+	sigaction(SIGINT, NULL, &cancel_action);
+	listening = cancel_action;
+	listening.sa_flags |= SA_SIGINFO;
+	listening.sa_sigaction = note_cancel;
+	sigaction(SIGINT, &listening, NULL);
+	/* one that came before and is still to be seen */
+	if (QueryCancelPending)
+		cancelled_from_outside = true;
+}
+
+/* Let the clock ring at a time, and again, until it is stopped. */
+static void
+set_clock(TimestampTz deadline)
+{
+	time_is_up = false;
+	enable_timeout_every(clock_id, deadline, CANCEL_AGAIN_MS);
+}
+
+/* Give a run its time, within that of the one that asked for it. */
+static void
+start_clock(Run *run)
+{
+	if (clock_id == MAX_TIMEOUTS)
+		clock_id = RegisterTimeout(USER_TIMEOUT, end_time);
+	run->has_statement_timeout = get_timeout_active(STATEMENT_TIMEOUT);
+	run->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), run->policy->timeout);
+	if (run->outer && run->outer->deadline < run->deadline)
+		run->deadline = run->outer->deadline;
+	if (run->outer == NULL)
+		listen_for_cancels();
+	run->cancels_before = cancels;
+	set_clock(run->deadline);
+}
+
+/*
+ * Stop the clock, and take back a cancel of its that nobody has seen yet.
+ * Returns whether the run's time is up: the clock rang, or a run within that
+ * had the same deadline has heard it.
+ */
+static bool
+stop_clock(const Run *run)
+{
+	bool		rang;
+
+	disable_timeout(clock_id, false);
+	if (run->has_statement_timeout && !get_timeout_active(STATEMENT_TIMEOUT))
+		cancelled_from_outside = true;
+	rang = time_is_up;
+	if (rang)
+		QueryCancelPending = false;
+	time_is_up = false;
+	if (run->outer == NULL)
+		sigaction(SIGINT, &cancel_action, NULL);
+	else if (run->deadline < run->outer->deadline)
+		cancels = run->cancels_before;	/* it has heard what was for itself */
+	return rang || GetCurrentTimestamp() >= run->deadline;
+}
+
+/* Say where an error came from that ends more than the policy. */
+static void
+tell_overdue(void *argument)
+{
+	const Run  *run = argument;
+
+	if (time_is_up)
+		errcontext("policy \"%s\", which goes on after the %d ms that it has", run->policy->name, run->policy->timeout);
+}
+
+/* The plan of a call of that function, prepared once per backend. */
+static SPIPlanPtr
+prepare_call(Oid function)
+{
+	Oid			types[] = {TEXTOID, INT4OID, TIMESTAMPTZOID};
+	char	   *text = psprintf("SELECT b.code, b.message, b.since, b.until, b.liftable_by, b.overridable FROM %s($1, $2, $3) AS b",
+								quote_qualified_identifier(get_namespace_name(get_func_namespace(function)),
+														   get_func_name(function)));
+	Call	   *call;
+	SPIPlanPtr	plan;
+	bool		found;
+
+	if (calls == NULL)
+		calls = hash_create("promote policies", 32,
+							&(HASHCTL) {.keysize = sizeof(Oid),.entrysize = sizeof(Call)}, HASH_ELEM | HASH_BLOBS);
+	call = hash_search(calls, &function, HASH_ENTER, &found);
+	if (!found)
+		*call = (Call) {.function = function};
+	/* where it was renamed, its old name may be another function's */
+	if (call->text && strcmp(call->text, text) == 0)
+		return call->plan;
+	plan = SPI_prepare_cursor(text, lengthof(types), types, CURSOR_OPT_GENERIC_PLAN);
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	text = MemoryContextStrdup(TopMemoryContext, text);
+	if (call->text)
+	{
+		pfree(call->text);
+		SPI_freeplan(call->plan);
+	}
+	call->text = text;
+	call->plan = plan;
+	return plan;
+}
+
+/* Copy a reason out of a row of the answer. */
+static Reason *
+read_reason(const Policy *policy, uint64 row)
+{
+	SPITupleTable *rows = SPI_tuptable;
+	Reason	   *reason = palloc(sizeof(Reason));
+	Datum		time;
+	bool		isnull;
+
+	reason->code = spi_text(rows, row, 1);
+	if (reason->code == NULL)
+		reason->code = pstrdup(policy->code);
+	reason->message = spi_text(rows, row, 2);
+	if (reason->message == NULL)
+		reason->message = psprintf("policy \"%s\" gives no reason", policy->name);
+	time = spi_value(rows, row, 3, &isnull);
+	reason->since = isnull ? GATE_NO_TIME : DatumGetTimestampTz(time);
+	time = spi_value(rows, row, 4, &isnull);
+	reason->until = isnull ? GATE_NO_TIME : DatumGetTimestampTz(time);
+	reason->liftable_by = spi_text(rows, row, 5);
+	reason->overridable = spi_bool(rows, row, 6);
+	return reason;
+}
+
+/* Ask the function; the reasons are allocated in the given context. */
+static List *
+ask_function(const GateCase *gate, const Policy *policy, Oid function, MemoryContext context)
+{
+	int32		deployment = gate->deployment != 0 ? gate->deployment : gate->plan;
+	Datum		values[3];
+	List	   *reasons = NIL;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	values[0] = CStringGetTextDatum(gate->instance);
+	values[1] = Int32GetDatum(deployment);
+	values[2] = TimestampTzGetDatum(gate->at);
+	if (SPI_execute_plan(prepare_call(function), values, deployment == 0 ? " n " : NULL, true, MAX_REASONS + 1) < 0)
+		elog(ERROR, "policy failed: %s", SPI_result_code_string(SPI_result));
+	MemoryContextSwitchTo(context);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		reasons = lappend(reasons, read_reason(policy, i));
+	SPI_finish();
+	MemoryContextSwitchTo(context);
+	return reasons;
+}
+
+/* Whose rights a policy has: the caller's, but not a superuser's where its owner is none. */
+static Oid
+whose_rights(Oid function)
+{
+	HeapTuple	tuple;
+	Oid			owner;
+
+	if (!superuser_arg(session_role()))
+		return session_role();
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+	return superuser_arg(owner) ? session_role() : owner;
+}
+
+/*
+ * Become the caller, unable to write or to leave anything behind.  The end of
+ * the subtransaction takes it all back.
+ */
+static void
+drop_rights(Oid function)
+{
+	Oid			user;
+	int			security_context;
+
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(whose_rights(function), security_context |
+						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	XactReadOnly = true;
+}
+
+/*
+ * Ask a policy in a subtransaction that is rolled back.  Returns the error
+ * that it ended with; NULL: none, and its reasons are in the run.
+ */
+static ErrorData *
+run_policy(const GateCase *gate, Run *run, bool *timed_out)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+	ErrorContextCallback teller = {error_context_stack, tell_overdue, run};
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		running = run;
+		(void) actor_asks_policy(true);
+		start_clock(run);
+		drop_rights(run->function);
+		error_context_stack = &teller;
+		run->reasons = ask_function(gate, run->policy, run->function, context);
+		error_context_stack = teller.previous;
+		*timed_out = stop_clock(run);
+	}
+	PG_CATCH();
+	{
+		*timed_out = stop_clock(run);
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	running = run->outer;
+	(void) actor_asks_policy(running != NULL);
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (run->outer)
+		set_clock(run->outer->deadline);
+	return error;
+}
+
+/* End the statement by a cancel that came from outside, and that the policy has caught. */
+static void
+pass_cancel(const Run *run)
+{
+	bool		by_timeout = run->has_statement_timeout && !get_timeout_active(STATEMENT_TIMEOUT);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 by_timeout ? errmsg("canceling statement due to statement timeout") :
+			 errmsg("canceling statement due to user request"),
+			 errcontext("policy \"%s\", which has caught it", run->policy->name)));
+}
+
+/* Is an error one that whoever called has to see? */
+static bool
+passes_through(const ErrorData *error, const Run *run, bool timed_out)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+			return true;
+		case ERRCODE_OPERATOR_INTERVENTION:
+			/* a cancel is from outside, of our clock, of the clock of the run around it, or raised by the policy */
+			return error->sqlerrcode != ERRCODE_QUERY_CANCELED || cancelled_from_outside ||
+				(timed_out && run->outer && run->outer->deadline <= run->deadline);
+		default:
+			return false;
+	}
+}
+
+/* Block because of what is wrong with the policy itself; nobody can override that. */
+static void
+block_policy(GateCase *gate, const Policy *policy, const char *message)
+{
+	gate_block(gate, policy->code, false, GATE_NO_TIME, GATE_NO_TIME,
+			   psprintf("whoever mends or disables policy \"%s\"", policy->name),
+			   psprintf("policy \"%s\" %s", policy->name, message));
+}
+
+/* Block because a policy ended with an error. */
+static void
+block_failed(GateCase *gate, const Policy *policy, ErrorData *error)
+{
+	const char *message = error->message ? error->message : "it does not say why";
+
+	block_policy(gate, policy, psprintf("has failed: %s", pnstrdup(message, pg_mbcliplen(message, strlen(message), QUOTED_LENGTH))));
+	FreeErrorData(error);
+}
+
+/* Block for the reasons that a policy has given. */
+static void
+block_reasons(GateCase *gate, const Policy *policy, List *reasons)
+{
+	ListCell   *cell;
+
+	foreach(cell, reasons)
+	{
+		Reason	   *reason = lfirst(cell);
+
+		if (foreach_current_index(cell) == MAX_REASONS)
+			block_policy(gate, policy, psprintf("gives more than %d reasons", MAX_REASONS));
+		else
+		{
+			gate_block(gate, reason->code, reason->overridable, reason->since, reason->until,
+					   reason->liftable_by, reason->message);
+			/* what it says about something else is another reason */
+			gate_about(gate, psprintf("%s: %s", policy->name, reason->message));
+		}
+	}
+}
+
+/* Refuse to ask a policy that is being asked, or too many in turn. */
+static void
+refuse_recursion(const Policy *policy, Oid function)
+{
+	int			depth = 0;
+
+	for (Run *run = running; run; run = run->outer, depth++)
+		if (run->function == function || depth == MAX_RUNNING)
+			ereport(ERROR,
+					(errcode(PM_INVALID_POLICY),
+					 errmsg("policy \"%s\" %s", policy->name,
+							run->function == function ? "asks for itself" : "is asked by too many others in turn"),
+					 errdetail("A policy asks for the blockers of an instance that it is in scope of."),
+					 errhint("Let it look at the tables and views instead, or narrow its scope.")));
+}
+
+/*
+ * May the caller execute it?  PostgreSQL asks that when a call is parsed and
+ * run, but not of a kept plan that was parsed, or the function inlined, for
+ * another user.
+ */
+static bool
+may_execute(Oid function)
+{
+	return object_aclcheck(NamespaceRelationId, get_func_namespace(function), session_role(), ACL_USAGE) == ACLCHECK_OK &&
+		object_aclcheck(ProcedureRelationId, function, session_role(), ACL_EXECUTE) == ACLCHECK_OK;
+}
+
+/* Ask a policy, and block for what comes of it. */
+static void
+judge_policy(GateCase *gate, const Policy *policy)
+{
+	const char *problem;
+	Run			run = {.outer = running,.policy = policy,.function = find_function(policy->function, &problem)};
+	ErrorData  *error;
+	bool		timed_out = false;
+
+	if (problem)
+	{
+		block_policy(gate, policy, psprintf("cannot be asked, function %s: %s", policy->function, problem));
+		return;
+	}
+	if (is_uncalled())
+	{
+		block_policy(gate, policy, "cannot be asked in what the server does with somebody's objects");
+		return;
+	}
+	if (!may_execute(run.function))
+	{
+		block_policy(gate, policy, psprintf("cannot be asked, function %s: permission denied", policy->function));
+		return;
+	}
+	refuse_recursion(policy, run.function);
+	error = run_policy(gate, &run, &timed_out);
+	if (error && passes_through(error, &run, timed_out))
+		ReThrowError(error);
+	if (cancelled_from_outside)
+		pass_cancel(&run);
+	/* whatever it said then: who was cut off may have said half of it, or that nothing is in the way */
+	if (timed_out)
+		block_policy(gate, policy, psprintf("was still running after %d ms", policy->timeout));
+	else if (error)
+		block_failed(gate, policy, error);
+	else
+		block_reasons(gate, policy, run.reasons);
+}
+
+/* The enabled policies whose scope the instance is in, by name. */
+static List *
+read_policies(const GateCase *gate)
+{
+	static Statement read = {
+		.text = "SELECT p.policy, p.function, p.code, (EXTRACT(epoch FROM p.timeout) * 1000)::integer"
+		" FROM promote.policy AS p WHERE p.enabled AND (p.project = $1 OR p.project IS NULL)"
+		" AND (p.environment = $2 OR p.environment IS NULL) AND (p.component = $3 OR p.component IS NULL)"
+		" AND p.selector <@ $4 ORDER BY p.policy",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, JSONBOID}
+	};
+	Datum		values[4];
+	List	   *policies = NIL;
+
+	instance_key_values(&gate->key, values);
+	values[3] = JsonbPGetDatum(gate->attributes);
+	statement_run(&read, values, NULL, true);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		Policy	   *policy = palloc(sizeof(Policy));
+
+		policy->name = spi_text(SPI_tuptable, i, 1);
+		policy->function = spi_text(SPI_tuptable, i, 2);
+		policy->code = spi_text(SPI_tuptable, i, 3);
+		policy->timeout = Max(spi_integer(SPI_tuptable, i, 4), 1);
+		policies = lappend(policies, policy);
+	}
+	return policies;
+}
+
+/* Gates that users write, in the order of their names. */
+void
+gate_policies(GateCase *gate)
+{
+	ListCell   *cell;
+
+	foreach(cell, read_policies(gate))
+	{
+		CHECK_FOR_INTERRUPTS();
+		judge_policy(gate, lfirst(cell));
+	}
+}

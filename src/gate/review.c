@@ -1,0 +1,522 @@
+/*
+ * review.c: what was reviewed is what runs.
+ *
+ * A PROVISION is bound to the PLAN that it follows, and a proposal to what
+ * was proposed.  Both say what would run: a revision, a release, the rendered
+ * params, and the plan's result.  Here that is held against what would run
+ * now, under the instance's lock, and refused with all that has moved.
+ */
+#include "postgres.h"
+
+#include "base/errors.h"
+#include "gate/review.h"
+#include "json/digest.h"
+#include "ledger/config_digest.h"
+#include "promotion/carry.h"
+#include "promotion/stage.h"
+#include "registry/instance.h"
+#include "registry/release.h"
+#include "registry/remote_reference.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+/*
+ * Read what an instance desires, with the rules of its environment and where
+ * it stands.  Runs inside a scope of spi.h, under the instance's lock.
+ * Raises PM_NOT_CONFIGURED where it desires nothing yet.
+ */
+void
+review_open(const InstanceKey *key, Review *review)
+{
+	static Statement read = {
+		.text = "SELECT i.status, i.deployed_by, i.changed_by, e.require_plan,"
+		" e.decommission_protection, r.allow_replace FROM promote.instance AS i"
+		" JOIN promote.environment AS e ON e.project = $1 AND e.environment = $2"
+		" LEFT JOIN LATERAL (SELECT r.allow_replace FROM promote.revision AS r"
+		"  WHERE " OF_INSTANCE("r")
+		"  AND r.revision = i.revision LIMIT 1) AS r ON true"
+		" WHERE " OF_INSTANCE("i"),
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3];
+
+	stage_read(key, key->environment, NULL, NULL, false, &review->proposed);
+	if (review->proposed.current_revision == 0)
+		refuse_unconfigured(key, "Give it its first revision by promote.configure_instance.");
+	instance_key_values(key, values);
+	statement_run(&read, values, NULL, false);
+	review->status = spi_text(SPI_tuptable, 0, 1);
+	review->deployed_by = spi_integer(SPI_tuptable, 0, 2);
+	review->changed_by = spi_integer(SPI_tuptable, 0, 3);
+	review->require_plan = spi_bool(SPI_tuptable, 0, 4);
+	review->protected = spi_bool(SPI_tuptable, 0, 5);
+	review->proposed.proposal.allow_replace = spi_bool(SPI_tuptable, 0, 6);
+	review->proposed.revision = review->proposed.current_revision;
+	review->rendered_digest = NULL;
+	review->asking = false;
+}
+
+/*
+ * Judge what the instance desires as any revision is, by the release and the
+ * parameters of now.  Raises what compose_check raises, PM_NO_RELEASE and
+ * PM_RELEASE_BLOCKED.
+ */
+void
+review_judge(Review *review)
+{
+	Proposal   *proposal = &review->proposed.proposal;
+
+	proposal_require_release(&review->proposed);
+	if (!review->asking)
+		release_require_unblocked(proposal->bundle, proposal->version);
+	compose_check(proposal);
+	review->rendered_digest = proposal->rendered == proposal->params ?
+		review->proposed.current_digest : config_digest(review->proposed.key.project, proposal->rendered);
+}
+
+/* Add a line to what has moved. */
+static void
+add_line(StringInfo lines, const char *line)
+{
+	appendStringInfo(lines, "%s%s", lines->len > 0 ? "\n" : "", line);
+}
+
+/* The names of the slots in which two sets of references differ; "": they do not. */
+static char *
+differing_slots(const Jsonb *a, const Jsonb *b)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, carry_differences(a, b))
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", ((CarriedChange *) lfirst(cell))->name);
+	return names.data;
+}
+
+/* Add what has moved between a deployment's snapshot and now. */
+static void
+add_moved(StringInfo lines, const Review *review, const Deployment *reviewed)
+{
+	const ProposedRevision *now = &review->proposed;
+
+	if (reviewed->revision != now->current_revision)
+		add_line(lines, psprintf("The desired revision is %d; what was reviewed is revision %d.",
+								 now->current_revision, reviewed->revision));
+	if (strcmp(reviewed->version, now->proposal.version) != 0)
+		add_line(lines, psprintf("The version is %s; what was reviewed is version %s.",
+								 now->proposal.version, reviewed->version));
+	if (reviewed->revision == now->current_revision &&
+		!json_digest_equal(reviewed->rendered_digest, review->rendered_digest))
+		add_line(lines, "The params render differently: the environment's parameters have changed.");
+	if (!reference_same(reviewed->references, now->references))
+		add_line(lines, psprintf("Remote references have changed: %s.",
+								 differing_slots(reviewed->references, now->references)));
+}
+
+/* Add it where a later plan of the same revision came to another result. */
+static void
+add_newer_plan(StringInfo lines, const InstanceKey *key, const Deployment *plan)
+{
+	static Statement read = {
+		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
+		" AND d.action = 'PLAN' AND d.revision = $4"
+		" AND d.deployment > $5 AND d.status = 'COMPLETED' AND d.plan_digest <> $6"
+		" ORDER BY d.deployment DESC LIMIT 1",
+		.parameters = 6,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, BYTEAOID}
+	};
+	Datum		values[6];
+
+	instance_key_values(key, values);
+	values[3] = Int32GetDatum(plan->revision);
+	values[4] = Int32GetDatum(plan->deployment);
+	values[5] = PointerGetDatum(plan->plan_digest);
+	statement_run(&read, values, NULL, false);
+	if (SPI_processed > 0)
+		add_line(lines, psprintf("The plan has another digest: plan %d of the same revision came to another result.",
+								 spi_integer(SPI_tuptable, 0, 1)));
+}
+
+/* Refuse what was reviewed where anything has moved since. */
+static void
+refuse_moved(const char *what, const Deployment *reviewed, const char *lines)
+{
+	ereport(ERROR,
+			(errcode(PM_PLAN_MOVED),
+			 errmsg("%s %d of \"%s\" is not what would be deployed now", what,
+					reviewed->deployment, instance_key_name(&reviewed->key)),
+			 errdetail_internal("%s", lines),
+			 errhint("Plan again by promote.plan_instance, review that, and deploy it.")));
+}
+
+/* All that has moved since a plan was made; "" where nothing has. */
+static char *
+moved_since(const Review *review, const Deployment *plan)
+{
+	StringInfoData lines;
+
+	initStringInfo(&lines);
+	add_moved(&lines, review, plan);
+	add_newer_plan(&lines, &plan->key, plan);
+	if (plan->seen_change != review->changed_by)
+		add_line(&lines, psprintf("Deployment %d has changed the instance since.", review->changed_by));
+	return lines.data;
+}
+
+/* Refuse a plan that its tool could not finish. */
+static void
+check_defects(const Deployment *plan)
+{
+	if (plan->plan_defects == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(PM_DEFECTIVE_PLAN),
+			 errmsg("plan %d of \"%s\" cannot be deployed", plan->deployment,
+					instance_key_name(&plan->key)),
+			 errdetail("The recorded plan is %s.", plan->plan_defects),
+			 errhint("Mend what keeps it from being planned whole, and plan again by promote.plan_instance.")));
+}
+
+/* Refuse a deployment that is no plan, or none that has come to its end. */
+static void
+check_is_plan(const Deployment *plan)
+{
+	bool		is_plan = strcmp(plan->action, "PLAN") == 0;
+
+	if (is_plan && strcmp(plan->status, "COMPLETED") == 0)
+		return;
+	ereport(ERROR,
+			(errcode(PM_PLAN_REQUIRED),
+			 errmsg("deployment %d of \"%s\" is not a completed plan", plan->deployment,
+					instance_key_name(&plan->key)),
+			 is_plan ? errdetail("It is %s.", plan->status) :
+			 errdetail("It is a %s.", plan->action),
+			 errhint("Name a PLAN that is COMPLETED, or none: the last one of the desired revision is taken.")));
+}
+
+/* Number of the desired revision's last plan; 0: none. */
+static int32
+last_plan(const ProposedRevision *proposed, bool completed)
+{
+	static Statement read = {
+		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
+		" AND d.action = 'PLAN' AND d.revision = $4"
+		" AND (d.status = 'COMPLETED' OR NOT $5) ORDER BY d.deployment DESC LIMIT 1",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, BOOLOID}
+	};
+	Datum		values[5];
+
+	instance_key_values(&proposed->key, values);
+	values[3] = Int32GetDatum(proposed->current_revision);
+	values[4] = BoolGetDatum(completed);
+	statement_run(&read, values, NULL, false);
+	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
+}
+
+/* Number of the desired revision's last completed plan; 0: none. */
+int32
+review_last_plan(const Review *review)
+{
+	return last_plan(&review->proposed, true);
+}
+
+/* Did the last change of the instance carry out that very plan, to its end? */
+bool
+review_is_carried_out(const Review *review, int32 plan)
+{
+	Deployment	change;
+
+	return plan > 0 && review->changed_by > 0 &&
+		deployment_find(&review->proposed.key, review->changed_by, &change) &&
+		change.plan == plan && strcmp(change.status, "COMPLETED") == 0 &&
+		reference_same(change.references, review->proposed.references);
+}
+
+/* Refuse to deploy without a plan where the environment wants one. */
+static void
+refuse_unplanned(const Review *review)
+{
+	const InstanceKey *key = &review->proposed.key;
+	int32		number = last_plan(&review->proposed, false);
+	Deployment	plan;
+
+	if (number > 0)
+		deployment_load(key, number, &plan);
+	ereport(ERROR,
+			(errcode(PM_PLAN_REQUIRED),
+			 errmsg("revision %d of \"%s\" has no completed plan",
+					review->proposed.current_revision, review->proposed.proposal.instance),
+			 number == 0 ? errdetail("It was never planned.") :
+			 errdetail("Its last plan, deployment %d, is %s.", number, plan.status),
+			 errhint("Plan it by promote.plan_instance and let a worker carry that out, or set require_plan of the environment to false.")));
+}
+
+/*
+ * The plan that a PROVISION follows: the one named (0: none is), or the last
+ * completed one of the desired revision; number 0 where there is none and
+ * the environment asks for none.  The review is judged.  Raises
+ * PM_PLAN_MOVED, PM_PLAN_REQUIRED and PM_DEFECTIVE_PLAN.
+ */
+void
+review_find_plan(const Review *review, int32 named, Deployment *plan)
+{
+	const InstanceKey *key = &review->proposed.key;
+	int32		number = named != 0 ? named : review_last_plan(review);
+	bool		optional = named == 0 && !review->require_plan;
+	char	   *moved;
+
+	*plan = (Deployment) {.deployment = 0};
+	if (number == 0 && !optional)
+		refuse_unplanned(review);
+	if (number == 0)
+		return;
+	deployment_load(key, number, plan);
+	check_is_plan(plan);
+	moved = moved_since(review, plan);
+	if (optional && (moved[0] || plan->plan_defects))
+		*plan = (Deployment) {.deployment = 0};
+	else if (moved[0])
+		refuse_moved("plan", plan, moved);
+	else
+		check_defects(plan);
+}
+
+/*
+ * Refuse to decommission what is protected, PM_PROTECTED, or what nothing has
+ * run of, PM_NOT_DEPLOYED.
+ */
+void
+review_decommission(const Review *review)
+{
+	const char *instance = review->proposed.proposal.instance;
+
+	if (review->protected)
+		ereport(ERROR,
+				(errcode(PM_PROTECTED),
+				 errmsg("\"%s\" is protected from being decommissioned", instance),
+				 errdetail("Environment \"%s\" of project \"%s\" protects its instances.",
+						   review->proposed.key.environment, review->proposed.key.project),
+				 errhint("Set decommission_protection of the environment to false first.")));
+	if (review->changed_by == 0 || strcmp(review->status, "DECOMMISSIONED") == 0)
+		ereport(ERROR,
+				(errcode(PM_NOT_DEPLOYED),
+				 errmsg("nothing of \"%s\" is deployed", instance),
+				 errdetail("It is %s.", review->status),
+				 errhint("There is nothing to decommission.")));
+}
+
+/* Refuse a proposal to decommission that is not about what runs now. */
+static void
+check_decommission(const Review *review, const Deployment *proposal)
+{
+	Carried		runs;
+
+	review_decommission(review);
+	if (!deployment_carries(&proposal->key, review->changed_by, false, &runs))
+		elog(ERROR, "deployment %d is not there", review->changed_by);
+	/* votes are on what was brought about by one deployment */
+	if (!json_digest_equal(runs.rendered_digest, proposal->rendered_digest) ||
+		strcmp(runs.version, proposal->version) != 0 || proposal->plan_digest == NULL ||
+		!json_digest_equal(proposal->plan_digest,
+						   decommission_digest(runs.rendered_digest, review->changed_by)))
+		refuse_moved("proposal", proposal, psprintf("Deployment %d has changed the instance since.",
+													review->changed_by));
+}
+
+/* Refuse a proposal that follows no plan where the environment has come to want one. */
+static void
+refuse_planless(const Deployment *proposal)
+{
+	ereport(ERROR,
+			(errcode(PM_PLAN_REQUIRED),
+			 errmsg("proposal %d of \"%s\" follows no plan", proposal->deployment,
+					instance_key_name(&proposal->key)),
+			 errdetail("Environment \"%s\" wants one by now.", proposal->key.environment),
+			 errhint("Plan it by promote.plan_instance, and propose that.")));
+}
+
+/* Refuse a proposal to plan or provision that is not what would be queued now. */
+static void
+check_provision(Review *review, const Deployment *proposal)
+{
+	Deployment	plan;
+	StringInfoData lines;
+
+	review_judge(review);
+	initStringInfo(&lines);
+	add_moved(&lines, review, proposal);
+	if (lines.len > 0)
+		refuse_moved("proposal", proposal, lines.data);
+	if (strcmp(proposal->action, "PROVISION") != 0)
+		return;
+	if (proposal->plan > 0)
+		review_find_plan(review, proposal->plan, &plan);
+	else if (review->require_plan)
+		refuse_planless(proposal);
+}
+
+/* Refuse a proposal that is not what would be queued now; asking locks nothing. */
+static void
+check_proposal(const Deployment *proposal, bool asking)
+{
+	Review		review;
+
+	review_open(&proposal->key, &review);
+	review.asking = asking;
+	if (strcmp(proposal->action, "DECOMMISSION") == 0)
+		check_decommission(&review, proposal);
+	else
+		check_provision(&review, proposal);
+}
+
+/*
+ * Judge a proposal that is to be approved: is it what would be queued now?
+ * Has a scope of spi.h of its own; the caller holds the instance's lock.
+ */
+void
+review_proposal(const InstanceKey *key, int32 deployment)
+{
+	SpiScope	scope;
+	Deployment	proposal;
+
+	spi_enter(&scope);
+	deployment_load(key, deployment, &proposal);
+	check_proposal(&proposal, false);
+	spi_leave(&scope);
+}
+
+/* The names of the slots in which a deployment replaces what runs; "": it does not. */
+static char *
+replaced_slots(const InstanceKey *key, const Carried *carried)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, reference_replaced(key, carried->slots, carried->references, false))
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", (char *) lfirst(cell));
+	return names.data;
+}
+
+/*
+ * Why a PROVISION without a plan must not be begun, where something else was
+ * provisioned since it was queued: it would change an immutable value of what
+ * runs, or a remote reference, and its revision does not allow that.  NULL: it
+ * may.  Runs inside a scope of spi.h, under the instance's lock.
+ */
+static char *
+replaces(const InstanceKey *key, int32 deployment)
+{
+	static Statement read = {
+		.text = "SELECT i.deployed_by, r.allow_replace FROM promote.instance AS i, promote.deployment AS d"
+		" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "d") " AND r.revision = d.revision"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND " OF_INSTANCE("i"),
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	Datum		values[4];
+	int32		deployed_by;
+	Carried		runs,
+				carried;
+	char	   *paths;
+
+	deployment_values(key, deployment, values);
+	statement_run(&read, values, NULL, false);
+	deployed_by = spi_integer(SPI_tuptable, 0, 1);
+	if (deployed_by == 0 || spi_bool(SPI_tuptable, 0, 2) ||
+		!deployment_carries(key, deployed_by, false, &runs) || !deployment_carries(key, deployment, false, &carried))
+		return NULL;
+	paths = compose_replaced(runs.params, carried.params, carried.schema);
+	if (paths[0])
+		return psprintf("immutable values of what deployment %d has provisioned since would change: %s",
+						deployed_by, paths);
+	paths = replaced_slots(key, &carried);
+	return paths[0] == '\0' ? NULL :
+		psprintf("remote references of what deployment %d has provisioned since would change: %s",
+				 deployed_by, paths);
+}
+
+/*
+ * Why what waits must not be begun any more: what was reviewed, or allowed,
+ * when it was queued is so no longer.  NULL: it may be.  Runs inside a scope
+ * of spi.h, under the instance's lock.
+ */
+char *
+review_outdated(const InstanceKey *key, int32 deployment)
+{
+	static Statement judge = {
+		.text = "SELECT CASE WHEN d.plan IS NOT NULL AND (SELECT p.seen_change FROM promote.deployment AS p"
+		"  WHERE " SAME_INSTANCE("p", "d") " AND p.deployment = d.plan) <> i.changed_by"
+		" THEN pg_catalog.concat('deployment ', i.changed_by, ' has changed the instance since it was planned')"
+		" WHEN d.action = 'PROVISION' THEN (SELECT pg_catalog.concat('release ', f.version, ' is blocked: ', f.block_reason)"
+		"  FROM promote.bundle_release AS f WHERE f.bundle = d.bundle AND f.version = d.version"
+		"  AND f.block_reason IS NOT NULL)"
+		" WHEN d.action = 'DECOMMISSION' AND (SELECT e.decommission_protection FROM promote.environment AS e"
+		"  WHERE e.project = d.project AND e.environment = d.environment)"
+		" THEN 'the instance is protected from being decommissioned by now'"
+		" WHEN d.action = 'DECOMMISSION' AND (SELECT p.rendered_digest <> d.rendered_digest OR p.version <> d.version"
+		"  FROM promote.deployment AS p WHERE " SAME_INSTANCE("p", "d") " AND p.deployment = i.changed_by)"
+		" THEN pg_catalog.concat('deployment ', i.changed_by, ' has changed the instance since it was queued')"
+		" END, d.action = 'PROVISION' AND d.plan IS NULL AND (d.base_revision IS DISTINCT FROM i.deployed_revision"
+		"  OR NOT d.destructive AND d.remote_references IS DISTINCT FROM (SELECT u.remote_references"
+		"   FROM promote.deployment AS u WHERE " SAME_INSTANCE("u", "d") " AND u.deployment = i.deployed_by))"
+		" FROM promote.deployment AS d, promote.instance AS i"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND " OF_INSTANCE("i"),
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	Datum		values[4];
+	char	   *reason;
+
+	deployment_values(key, deployment, values);
+	statement_run(&judge, values, NULL, false);
+	reason = spi_text(SPI_tuptable, 0, 1);
+	return reason == NULL && spi_bool(SPI_tuptable, 0, 2) ? replaces(key, deployment) : reason;
+}
+
+/*
+ * Refuse to begin what promote.claim_deployment would abort: PM_PLAN_MOVED.
+ * Runs inside a scope of spi.h.
+ */
+void
+review_require_current(const InstanceKey *key, int32 deployment)
+{
+	char	   *reason = review_outdated(key, deployment);
+
+	if (reason)
+		ereport(ERROR,
+				(errcode(PM_PLAN_MOVED),
+				 errmsg("deployment %d of \"%s\" is not what was reviewed", deployment,
+						instance_key_name(key)),
+				 errdetail("The reason: %s.", reason),
+				 errhint("End it by promote.abort_deployment, and queue another one.")));
+}
+
+/*
+ * Refuse a deployment that is no PLAN where it could not go on: a proposal that
+ * is outdated, what waits and is, and what does neither.  Locks nothing.
+ * Runs inside a scope of spi.h.
+ */
+void
+review_deployment(const Deployment *deployment)
+{
+	bool		waits = strcmp(deployment->status, "PENDING") == 0 ||
+		strcmp(deployment->status, "APPROVED") == 0;
+
+	if (strcmp(deployment->status, "PROPOSED") == 0)
+		check_proposal(deployment, true);
+	else if (waits)
+		review_require_current(&deployment->key, deployment->deployment);
+	else
+		ereport(ERROR,
+				(errcode(PM_ILLEGAL_STEP),
+				 errmsg("deployment %d of \"%s\" is %s", deployment->deployment,
+						instance_key_name(&deployment->key), deployment->status),
+				 errdetail("What runs or is over passes no gates any more."),
+				 errhint("Queue another one by promote.deploy_instance.")));
+}

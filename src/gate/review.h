@@ -1,0 +1,37 @@
+/*
+ * review.h: what was reviewed is what runs.
+ */
+#ifndef PROMOTE_GATE_REVIEW_H
+#define PROMOTE_GATE_REVIEW_H
+
+#include "postgres.h"
+
+#include "parse/name.h"
+#include "promotion/deployment.h"
+#include "promotion/proposal.h"
+
+/* What would be deployed of an instance now, and by which rules. */
+typedef struct Review
+{
+	ProposedRevision proposed;	/* judged, so that it is rendered */
+	bytea	   *rendered_digest;
+	char	   *status;			/* the instance's */
+	int32		deployed_by;	/* 0: it is not provisioned */
+	int32		changed_by;		/* 0: nothing has run yet */
+	bool		require_plan;
+	bool		protected;		/* from being decommissioned */
+	bool		asking;			/* nothing is to be locked: gates look at the release */
+} Review;
+
+extern void review_open(const InstanceKey *key, Review *review);
+extern void review_judge(Review *review);
+extern int32 review_last_plan(const Review *review);
+extern bool review_is_carried_out(const Review *review, int32 plan);
+extern void review_find_plan(const Review *review, int32 named, Deployment *plan);
+extern void review_decommission(const Review *review);
+extern void review_proposal(const InstanceKey *key, int32 deployment);
+extern void review_deployment(const Deployment *deployment);
+extern void review_require_current(const InstanceKey *key, int32 deployment);
+extern char *review_outdated(const InstanceKey *key, int32 deployment);
+
+#endif							/* PROMOTE_GATE_REVIEW_H */

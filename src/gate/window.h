@@ -1,0 +1,36 @@
+/*
+ * window.h: when something may be deployed: stopped lines, freezes, change
+ * windows and their budgets.
+ */
+#ifndef PROMOTE_GATE_WINDOW_H
+#define PROMOTE_GATE_WINDOW_H
+
+#include "postgres.h"
+
+#include "gate/gate.h"
+#include "parse/calendar.h"
+#include "parse/name.h"
+#include "utils/rangetypes.h"
+
+/* A table's row of windows, but for the scope and the words. */
+typedef struct WindowText
+{
+	RangeType  *during;			/* NULL: it recurs, or is once in local time */
+	CalendarText calendar;
+} WindowText;
+
+/* The rules of some instances, read once and judged for many times. */
+typedef struct WindowSet WindowSet;
+
+extern void window_range(const RangeType *during, TimestampTz *lower, TimestampTz *upper);
+
+extern WindowSet *window_read(const char *project, const char *environment, const char *component);
+extern bool window_may_hold(const WindowSet *set, TimestampTz at);
+extern void window_lock_budgets(GateCase *gate);
+
+extern void gate_stopped(GateCase *gate);
+extern void gate_freeze(GateCase *gate);
+extern void gate_window(GateCase *gate);
+extern void gate_budget(GateCase *gate);
+
+#endif							/* PROMOTE_GATE_WINDOW_H */

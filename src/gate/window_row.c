@@ -1,0 +1,277 @@
+/*
+ * window_row.c: rows of windows, checked when they are written, and what they
+ * mean, shown.
+ */
+#include "postgres.h"
+
+#include "base/argument.h"
+#include "base/errors.h"
+#include "base/trigger.h"
+#include "gate/window.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_check_window);
+PG_FUNCTION_INFO_V1(promote_window_occurrences);
+
+#define MAX_NAME 200			/* bytes of a window's name */
+#define MAX_ROWS 10000			/* that occurrences are shown in */
+
+/* Refuse a row. */
+static void
+refuse_window(const char *name, const char *message, const char *detail, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(PM_INVALID_WINDOW),
+			 errmsg("window \"%s\" %s", name, message),
+			 errdetail("%s", detail),
+			 errhint("%s", hint)));
+}
+
+/* A column's value. */
+static Datum
+column_value(HeapTuple row, TupleDesc row_type, const char *name, bool *isnull)
+{
+	return SPI_getbinval(row, row_type, SPI_fnumber(row_type, name), isnull);
+}
+
+/* A text column, NULL where it is NULL. */
+static char *
+column_text(HeapTuple row, TupleDesc row_type, const char *name)
+{
+	bool		isnull;
+	Datum		value = column_value(row, row_type, name, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/* Is a column of the row NULL? */
+static bool
+is_missing(HeapTuple row, TupleDesc row_type, const char *name)
+{
+	bool		isnull;
+
+	(void) column_value(row, row_type, name, &isnull);
+	return isnull;
+}
+
+/* Refuse a row without a name that fits into a message, or whose selector is no object. */
+static void
+check_words(HeapTuple row, TupleDesc row_type)
+{
+	const char *name = column_text(row, row_type, "name");
+	bool		isnull;
+	Datum		selector = column_value(row, row_type, "selector", &isnull);
+
+	/* the constraints of the table refuse NULL behind us */
+	if (name && (name[strspn(name, " \t\r\n")] == '\0' || strlen(name) > MAX_NAME))
+		refuse_window(pnstrdup(name, pg_mbcliplen(name, strlen(name), 40)), "needs another name",
+					  psprintf("A name has from 1 to %d bytes, not only blanks.", MAX_NAME),
+					  "Name it after what it is for: 'christmas'.");
+	if (!isnull && !JB_ROOT_IS_OBJECT(DatumGetJsonbP(selector)))
+		refuse_window(name ? name : "", "has a selector that is no object",
+					  "Attributes of instances are selected by an object that they contain.",
+					  "Write it as in '{\"tier\": \"gold\"}'.");
+}
+
+/* Refuse a range that is none, or, if it must, never ends. */
+static void
+check_range(const char *name, const RangeType *during, bool must_end)
+{
+	TimestampTz lower,
+				upper;
+
+	window_range(during, &lower, &upper);
+	if (lower >= upper)
+		refuse_window(name, "ends before it begins", "Its range is empty.",
+					  "Write it as in '[2026-12-20, 2027-01-03)'.");
+	if (must_end && upper == DT_NOEND)
+		refuse_window(name, "never ends", "Its range has no upper bound.",
+					  "Give the range an end; what has none that is known is a case for promote.stop_line.");
+}
+
+/* The columns that say how one recurs; may be NULL: they need not be given. */
+static const struct
+{
+	const char *name;
+	bool		may_be_null;
+}			recurring[] = {{"rule", true}, {"zone", false}, {"starts_at", false}, {"duration", false}};
+
+/* Refuse a row that does not say, in one way, when it is. */
+static void
+check_kind(const char *name, HeapTuple row, TupleDesc row_type)
+{
+	bool		once = !is_missing(row, row_type, "during");
+
+	for (int i = 0; i < lengthof(recurring); i++)
+	{
+		bool		missing = is_missing(row, row_type, recurring[i].name);
+
+		if (once && !missing)
+			refuse_window(name, "is both once and recurring",
+						  psprintf("It has values for during and for %s.", recurring[i].name),
+						  "Give the range in during, or rule, zone, starts_at and duration.");
+		if (!once && missing && !recurring[i].may_be_null)
+			refuse_window(name, "does not say when it is",
+						  psprintf("It has neither during nor %s.", recurring[i].name),
+						  "Give the range in during, or rule, zone, starts_at and duration.");
+	}
+}
+
+/* How a row recurs. */
+static void
+read_calendar(HeapTuple row, TupleDesc row_type, CalendarText *text)
+{
+	bool		isnull;
+	Datum		exdates;
+
+	text->rule = column_text(row, row_type, "rule");
+	text->zone = column_text(row, row_type, "zone");
+	text->starts_at = DatumGetTimestamp(column_value(row, row_type, "starts_at", &isnull));
+	text->duration = DatumGetIntervalP(column_value(row, row_type, "duration", &isnull));
+	exdates = column_value(row, row_type, "exdates", &isnull);
+	text->exdates = isnull ? NULL : DatumGetArrayTypeP(exdates);
+}
+
+/* The row with the zone as it is spelled. */
+static HeapTuple
+with_zone(HeapTuple row, TupleDesc row_type, const char *zone)
+{
+	int			column = SPI_fnumber(row_type, "zone");
+	Datum		value = CStringGetTextDatum(zone);
+	bool		isnull = false;
+
+	return heap_modify_tuple_by_cols(row, row_type, 1, &column, &value, &isnull);
+}
+
+/* Check a row that recurs; returns it with its zone spelled well. */
+static HeapTuple
+check_recurring(HeapTuple row, TupleDesc row_type, bool must_end)
+{
+	CalendarText text;
+	Calendar	calendar;
+	const char *zone;
+
+	read_calendar(row, row_type, &text);
+	zone = calendar_zone(text.zone);
+	calendar_parse(&text, &calendar);
+	calendar_check(&text, &calendar, must_end);
+	return strcmp(zone, text.zone) == 0 ? row : with_zone(row, row_type, zone);
+}
+
+/*
+ * promote.check_window() returns trigger
+ *
+ * BEFORE INSERT OR UPDATE of freeze_window and change_window, for each row.
+ */
+Datum
+promote_check_window(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "check_window", NULL,
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	bool		is_freeze = strcmp(RelationGetRelationName(data->tg_relation), "freeze_window") == 0;
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
+	const char *name;
+	bool		isnull;
+	Datum		during;
+
+	if (SPI_fnumber(row_type, "during") <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" is not made for this trigger", "check_window")));
+	check_words(row, row_type);
+	name = column_text(row, row_type, "name");
+	name = name ? name : "";
+	check_kind(name, row, row_type);
+	during = column_value(row, row_type, "during", &isnull);
+	if (isnull)
+		return PointerGetDatum(check_recurring(row, row_type, is_freeze));
+	check_range(name, DatumGetRangeTypeP(during), is_freeze);
+	return PointerGetDatum(row);
+}
+
+/* ---- showing ---- */
+
+/* Refuse an argument. */
+static void
+refuse_argument(const char *message, const char *detail, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(PM_INVALID_ARGUMENT),
+			 errmsg("%s", message),
+			 errdetail("%s", detail),
+			 errhint("%s", hint)));
+}
+
+/* The arguments that are a calendar. */
+static void
+calendar_arguments(FunctionCallInfo fcinfo, CalendarText *text)
+{
+	text->rule = argument_text(fcinfo, 0);
+	text->zone = argument_required(fcinfo, 1, "zone");
+	if (PG_ARGISNULL(2) || PG_ARGISNULL(3))
+		refuse_argument(PG_ARGISNULL(2) ? "the start is missing" : "the duration is missing",
+						"The argument is null.", "Pass it.");
+	text->starts_at = PG_GETARG_TIMESTAMP(2);
+	text->duration = PG_GETARG_INTERVAL_P(3);
+	text->exdates = PG_ARGISNULL(4) ? NULL : PG_GETARG_ARRAYTYPE_P(4);
+}
+
+/* Put the occurrences that end after one time and begin before another, at most so many. */
+static void
+put_occurrences(ReturnSetInfo *result, const Calendar *calendar, TimestampTz after,
+				TimestampTz before, int most)
+{
+	CalendarCursor cursor;
+	Occurrence	occurrence;
+
+	calendar_seek(&cursor, calendar, after);
+	while (most > 0 && calendar_next(&cursor, &occurrence) && occurrence.begin < before)
+	{
+		Datum		values[2] = {TimestampTzGetDatum(occurrence.begin), TimestampTzGetDatum(occurrence.end)};
+		bool		nulls[2] = {false};
+
+		CHECK_FOR_INTERRUPTS();
+		if (occurrence.end <= after)
+			continue;
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		most--;
+	}
+	calendar_release(&cursor);
+}
+
+/*
+ * promote.window_occurrences(rule text, zone text, starts_at timestamp,
+ * duration interval, exdates timestamp[], after timestamptz, before
+ * timestamptz, max_rows integer) returns setof record
+ */
+Datum
+promote_window_occurrences(PG_FUNCTION_ARGS)
+{
+	CalendarText text;
+	Calendar	calendar;
+	TimestampTz after = argument_time(fcinfo, 5, "after");
+	TimestampTz before = PG_ARGISNULL(6) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(6);
+	int			most = PG_ARGISNULL(7) ? 10 : PG_GETARG_INT32(7);
+
+	if (most < 0 || most > MAX_ROWS)
+		refuse_argument("the number of rows is out of bounds",
+						psprintf("It can be from 0 to %d.", MAX_ROWS), "Ask for fewer, and go on behind the last.");
+	calendar_arguments(fcinfo, &text);
+	(void) calendar_zone(text.zone);
+	calendar_parse(&text, &calendar);
+	InitMaterializedSRF(fcinfo, 0);
+	put_occurrences((ReturnSetInfo *) fcinfo->resultinfo, &calendar, after, before, most);
+	return (Datum) 0;
+}

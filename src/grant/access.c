@@ -1,0 +1,91 @@
+/*
+ * access.c: refusing who may not, and whose code may not act in this session.
+ */
+#include "postgres.h"
+
+#include "base/errors.h"
+#include "grant/access.h"
+#include "grant/actor.h"
+#include "grant/grants.h"
+#include "grant/role.h"
+
+#include "miscadmin.h"
+#include "utils/array.h"
+
+/* Where, in words. */
+static char *
+scope_words(const char *project, const char *environment)
+{
+	if (project == NULL)
+		return environment ? psprintf("environments \"%s\" of all projects", environment) :
+			pstrdup("all projects");
+	return environment ? psprintf("environment \"%s\" of project \"%s\"", environment, project) :
+		psprintf("all of project \"%s\"", project);
+}
+
+/* Refuse a role for what it has not been granted where. */
+static void
+refuse_access(Oid role, const char *action, const char *where)
+{
+	if (strcmp(action, ACCESS_ROWS) == 0)
+		action = "view";
+	ereport(ERROR,
+			(errcode(PM_NOT_GRANTED),
+			 errmsg("not allowed: %s", action),
+			 errdetail("Role \"%s\" has no grant \"%s\" for %s.", GetUserNameFromId(role, false), action, where),
+			 errhint("Who has \"admin\" there can give it: promote.grant_action.")));
+}
+
+/*
+ * Refuse a role whose code may not act in this session, if it would: to view
+ * and to audit is to ask, and leaves nothing behind.
+ */
+static void
+require_actor(Oid role, const char *action)
+{
+	if (!grants_only_ask(action))
+		require_accountable(role);
+}
+
+/* Refuse a role where the action is not granted. */
+void
+access_require_of(Oid role, const char *action, const char *project, const char *environment)
+{
+	require_actor(role, action);
+	if (!access_role_may(role, action, project, environment))
+		refuse_access(role, action, scope_words(project, environment));
+}
+
+/* Refuse the current user where the action is not granted. */
+void
+access_require_in(const char *action, const char *project, const char *environment)
+{
+	access_require_of(rights_role(), action, project, environment);
+}
+
+/* The same for an instance. */
+void
+access_require(const char *action, const InstanceKey *key)
+{
+	access_require_in(action, key->project, key->environment);
+}
+
+/* Refuse the current user who sees nothing of a project, whether or not there is one. */
+void
+access_require_sight(const char *project)
+{
+	if (!access_sees(project))
+		refuse_access(rights_role(), "view", project ? psprintf("anything of project \"%s\"", project) : "anything");
+}
+
+/* Where the current user may do something; NULL: everywhere.  Refuses who may nowhere. */
+ArrayType *
+access_scopes(const char *action)
+{
+	require_actor(rights_role(), action);
+	if (access_allowed(action, NULL, NULL))
+		return NULL;
+	if (!grants_anywhere(action))
+		refuse_access(rights_role(), action, "anything");
+	return grants_scopes(action);
+}

@@ -1,0 +1,37 @@
+/*
+ * grants.h: who may do what.
+ *
+ * A grant is a row: a role, an action, and where it counts.  Whoever has the
+ * privileges of that role has the grant.  The tables' owner and superusers
+ * need none.
+ */
+#ifndef PROMOTE_GRANT_GRANTS_H
+#define PROMOTE_GRANT_GRANTS_H
+
+#include "postgres.h"
+
+#include "parse/name.h"
+#include "utils/array.h"
+
+#define ACTION_NAMES "view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, admin, audit and impersonate"
+
+/* Asked for like an action, and granted with all of them but impersonating: to see rows. */
+#define ACCESS_ROWS "rows"
+
+/* Does the current user see rows of anything of a project; with NULL, of anything at all? */
+extern bool access_sees(const char *project);
+
+extern ArrayType *access_projects(void);
+
+extern bool access_allowed(const char *action, const char *project, const char *environment);
+extern bool access_role_may(Oid role, const char *action, const char *project,
+							const char *environment);
+extern bool grants_only_ask(const char *action);
+extern bool grants_anywhere(const char *action);
+extern ArrayType *grants_scopes(const char *action);
+extern bool access_is_action(const char *action);
+extern bool access_is_marked(Oid role);
+extern bool access_is_exempt(void);
+extern void access_changed(void);
+
+#endif							/* PROMOTE_GRANT_GRANTS_H */

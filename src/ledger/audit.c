@@ -1,0 +1,497 @@
+/*
+ * audit.c: the chained record of what happened to whom.
+ *
+ * A row's hash is the digest (json/digest.h) of an object that holds every
+ * other column under its name, the previous row's hash among them, and of the
+ * rows that the event tells of a digest; times are UTC with microseconds,
+ * hashes hexadecimal.  doc/audit.md spells it out, so that a chain can be
+ * verified without this code.
+ *
+ * Appending needs the chain's head, and the subject's row locked so that the
+ * head stays the head; the callers have both anyway.
+ */
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "grant/actor.h"
+#include "json/digest.h"
+#include "json/reader.h"
+#include "ledger/audit.h"
+#include "ledger/config_digest.h"
+#include "ledger/guard.h"
+#include "ledger/record_mark.h"
+#include "ledger/recorded.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+PG_FUNCTION_INFO_V1(promote_audit_hash);
+PG_FUNCTION_INFO_V1(promote_audit_facts);
+PG_FUNCTION_INFO_V1(promote_check_audit);
+
+/* Bytes as hexadecimal digits; NULL for none. */
+char *
+audit_hex(const bytea *bytes)
+{
+	char	   *digits;
+
+	if (bytes == NULL)
+		return NULL;
+	digits = palloc(VARSIZE_ANY_EXHDR(bytes) * 2 + 1);
+	digits[hex_encode(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), digits)] = '\0';
+	return digits;
+}
+
+/*
+ * A time as 2026-09-15T10:15:00.000000Z, whatever the session's time zone
+ * and DateStyle.
+ */
+char *
+audit_time(TimestampTz at)
+{
+	struct pg_tm tm;
+	fsec_t		fraction;
+	int			year;
+
+	if (TIMESTAMP_NOT_FINITE(at) || timestamp2tm(at, NULL, &tm, &fraction, NULL, NULL) != 0)
+		return pstrdup(at < 0 ? "-infinity" : "infinity");
+	year = tm.tm_year;
+	return psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", year, tm.tm_mon, tm.tm_mday,
+					tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fraction);
+}
+
+/* The hash that seals an event into its chain. */
+bytea *
+audit_hash(const AuditEvent *event)
+{
+	JsonBuilder	builder;
+	JsonbValue	data;
+
+	json_root(event->data, &data);
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_field(&builder, "project", event->project);
+	json_build_field(&builder, "subject", event->subject);
+	json_build_number(&builder, "seq", event->seq);
+	json_build_field(&builder, "at", audit_time(event->at));
+	json_build_field(&builder, "actor", event->actor);
+	json_build_field(&builder, "database_role", event->database_role);
+	json_build_field(&builder, "event", event->event);
+	json_build_key(&builder, "data", 4);
+	json_build_value(&builder, &data);
+	json_build_field(&builder, "rows", event->rows ? audit_hex(json_digest(event->rows)) : NULL);
+	json_build_field(&builder, "previous_hash", audit_hex(event->previous_hash));
+	json_build_end_object(&builder);
+	return json_digest(json_builder_finish(&builder));
+}
+
+#define AUDIT_COLUMNS 11
+
+/* One row of audit_log as parameters. */
+static void
+audit_values(const AuditEvent *row, const bytea *hash, Datum *values, bool *nulls)
+{
+	values[0] = CStringGetTextDatum(row->project);
+	values[1] = CStringGetTextDatum(row->subject);
+	values[2] = Int64GetDatum(row->seq);
+	values[3] = TimestampTzGetDatum(row->at);
+	values[4] = CStringGetTextDatum(row->actor);
+	values[5] = CStringGetTextDatum(row->database_role);
+	values[6] = CStringGetTextDatum(row->event);
+	values[7] = JsonbPGetDatum(row->data);
+	values[8] = JsonbPGetDatum(row->rows);
+	values[9] = PointerGetDatum(row->previous_hash);
+	values[10] = PointerGetDatum(hash);
+	nulls[8] = row->rows == NULL;
+	nulls[9] = row->previous_hash == NULL;
+}
+
+/*
+ * Read the head of a subject's chain.  Runs inside a scope of spi.h, under
+ * the lock on the subject.
+ */
+void
+audit_read_head(const char *project, const char *subject, AuditHead *head)
+{
+	static Statement read = {
+		.text = "SELECT a.seq, a.hash FROM promote.audit_log AS a"
+		" WHERE a.project = $1 AND a.subject = $2"
+		" ORDER BY a.project DESC, a.subject DESC, a.seq DESC LIMIT 1",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2] = {CStringGetTextDatum(project), CStringGetTextDatum(subject)};
+	bool		isnull;
+
+	*head = (AuditHead) {0, NULL};
+	statement_run(&read, values, NULL, false);
+	if (SPI_processed > 0)
+	{
+		head->seq = DatumGetInt64(spi_value(SPI_tuptable, 0, 1, &isnull));
+		head->hash = spi_bytea(SPI_tuptable, 0, 2);
+	}
+}
+
+/*
+ * Append events to the chain whose head is given, in one statement, and move
+ * the head; the last tells of the rows that were written.  Runs inside a
+ * scope of spi.h; the caller holds the lock on the subject.
+ */
+void
+audit_append(AuditHead *head, const char *project, const char *subject,
+			 const AuditEntry *entries, int count)
+{
+#define INSERT_ROW \
+	"INSERT INTO promote.audit_log (project, subject, seq, at, actor," \
+	" database_role, event, data, rows, previous_hash, hash)" \
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+#define ROW_TYPES \
+	TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID, \
+	TEXTOID, TEXTOID, JSONBOID, JSONBOID, BYTEAOID, BYTEAOID
+#define TWO_ROWS INSERT_ROW ", ($12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)"
+	static Statement inserts[AUDIT_MAX_ENTRIES] = {
+		{.text = INSERT_ROW,.parameters = AUDIT_COLUMNS,.types = {ROW_TYPES}},
+		{.text = TWO_ROWS,.parameters = 2 * AUDIT_COLUMNS,.types = {ROW_TYPES, ROW_TYPES}}
+	};
+	Datum		values[AUDIT_MAX_ENTRIES * AUDIT_COLUMNS];
+	bool		nulls[AUDIT_MAX_ENTRIES * AUDIT_COLUMNS] = {false};
+
+	Assert(count > 0 && count <= AUDIT_MAX_ENTRIES);
+	for (int i = 0; i < count; i++)
+	{
+		AuditEvent	row = {project, subject, head->seq + 1, GetCurrentTimestamp(),
+			current_actor(), current_database_role(), entries[i].event, entries[i].data,
+			i == count - 1 ? mark_take(project, subject) : NULL, head->hash};
+		bytea	   *hash = audit_hash(&row);
+
+		audit_values(&row, hash, values + AUDIT_COLUMNS * i, nulls + AUDIT_COLUMNS * i);
+		head->seq = row.seq;
+		head->hash = hash;
+	}
+	guarded_run(&inserts[count - 1], values, nulls);
+	if (SPI_processed != count)
+		elog(ERROR, "the audit rows of \"%s\" were not all written", subject);
+}
+
+/* Begin the facts of an event: an object with who does it.  audit_note_facts ends it, or whoever has the head. */
+void
+audit_begin(JsonBuilder *facts)
+{
+	json_builder_init(facts);
+	json_build_begin_object(facts);
+	json_build_field(facts, "actor", current_actor());
+	json_build_field(facts, "database_role", current_database_role());
+}
+
+/*
+ * Append one event to the chain of a subject whose head nobody has read yet.
+ * Runs inside a scope of spi.h, under the lock on the subject.  Returns the
+ * row's number.
+ */
+int64
+audit_note(const char *project, const char *subject, const char *event, const Jsonb *data)
+{
+	AuditEntry	entry = {event, data};
+	AuditHead	head;
+
+	audit_read_head(project, subject, &head);
+	audit_append(&head, project, subject, &entry, 1);
+	return head.seq;
+}
+
+/* The same with facts that audit_begin began, or that are an object without its end. */
+int64
+audit_note_facts(const char *project, const char *subject, const char *event, JsonBuilder *facts)
+{
+	json_build_end_object(facts);
+	return audit_note(project, subject, event, json_builder_finish(facts));
+}
+
+/*
+ * promote.audit_hash(project text, subject text, seq bigint, at timestamptz,
+ * actor text, database_role text, event text, data jsonb, rows jsonb,
+ * previous_hash bytea) returns bytea; only rows and previous_hash may be NULL
+ */
+Datum
+promote_audit_hash(PG_FUNCTION_ARGS)
+{
+	AuditEvent	event;
+
+	for (int i = 0; i < 8; i++)
+		if (PG_ARGISNULL(i))
+			PG_RETURN_NULL();
+	event.project = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	event.subject = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	event.seq = PG_GETARG_INT64(2);
+	event.at = PG_GETARG_TIMESTAMPTZ(3);
+	event.actor = text_to_cstring(PG_GETARG_TEXT_PP(4));
+	event.database_role = text_to_cstring(PG_GETARG_TEXT_PP(5));
+	event.event = text_to_cstring(PG_GETARG_TEXT_PP(6));
+	event.data = PG_GETARG_JSONB_P(7);
+	event.rows = PG_ARGISNULL(8) ? NULL : PG_GETARG_JSONB_P(8);
+	event.previous_hash = PG_ARGISNULL(9) ? NULL : PG_GETARG_BYTEA_PP(9);
+	PG_RETURN_BYTEA_P(audit_hash(&event));
+}
+
+/* A value by its type's output function, whatever the session's settings are. */
+static char *
+pinned_output(Oid type, Datum value)
+{
+	static const char *const settings[][2] = {
+		{"DateStyle", "ISO, YMD"}, {"IntervalStyle", "iso_8601"}, {"TimeZone", "UTC"}
+	};
+	Oid			output;
+	bool		is_varlena;
+	char	   *written;
+	int			level;
+
+	getTypeOutputInfo(type, &output, &is_varlena);
+	if (type == TEXTARRAYOID || type == INT4OID || type == BOOLOID)
+		return OidOutputFunctionCall(output, value);
+	level = NewGUCNestLevel();
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	written = OidOutputFunctionCall(output, value);
+	AtEOXact_GUC(false, level);
+	return written;
+}
+
+/*
+ * A column's value in words: digests in place of documents, by the key of the
+ * project; without a project plain.  NULL: the digest of a document whose project
+ * is gone with it, which nobody can make any more.
+ */
+char *
+audit_text(const char *project, Oid type, Datum value)
+{
+	switch (type)
+	{
+		case BYTEAOID:
+			return audit_hex(DatumGetByteaPP(value));
+		case JSONBOID:
+			return audit_hex(project ? config_digest_if_any(project, DatumGetJsonbP(value)) :
+							 json_digest(DatumGetJsonbP(value)));
+		case TIMESTAMPTZOID:
+			return audit_time(DatumGetTimestampTz(value));
+		case TEXTOID:
+			return TextDatumGetCString(value);
+		default:
+			return pinned_output(type, value);
+	}
+}
+
+/* Write a column's value as the facts of a row of the project have it. */
+static void
+write_fact(JsonBuilder *builder, const char *project, Oid type, Datum value)
+{
+	char	   *written;
+
+	switch (type)
+	{
+		case INT4OID:
+			json_build_integer(builder, DatumGetInt32(value));
+			return;
+		case INT8OID:
+			json_build_integer(builder, DatumGetInt64(value));
+			return;
+		case BOOLOID:
+			json_build_bool(builder, DatumGetBool(value));
+			return;
+		default:
+			written = audit_text(project, type, value);
+	}
+	if (written)
+		json_build_string(builder, written, strlen(written));
+	else
+		json_build_null(builder);
+}
+
+/*
+ * Write a document that tells whom something is about, a selector or
+ * attributes, as it is; a long one is there by its digest like all others.
+ */
+static bool
+write_label(JsonBuilder *builder, const char *name, Datum value)
+{
+	Jsonb	   *document = DatumGetJsonbP(value);
+	JsonbValue *view;
+
+	if ((strcmp(name, "selector") != 0 && strcmp(name, "attributes") != 0) ||
+		VARSIZE(document) > AUDIT_MAX_LABEL)
+		return false;
+	view = palloc(sizeof(JsonbValue));
+	json_root(document, view);
+	json_build_value(builder, view);
+	return true;
+}
+
+/* Is the name among these? */
+static bool
+is_named(const char *name, const char *const *names, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The project that a row is of; NULL: none. */
+static char *
+project_of(TupleDesc row_type, const Datum *values, const bool *nulls)
+{
+	int			number = SPI_fnumber(row_type, "project");
+
+	if (number <= 0 || nulls[number - 1] || getBaseType(TupleDescAttr(row_type, number - 1)->atttypid) != TEXTOID)
+		return NULL;
+	return TextDatumGetCString(values[number - 1]);
+}
+
+/*
+ * What the audit log says of a row: of its columns those named, or all others.
+ * Null columns are left out, so that a column that a later version adds
+ * changes nothing of what was recorded.
+ */
+Jsonb *
+audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *names,
+			int count)
+{
+	Datum	   *values = palloc(row_type->natts * sizeof(Datum));
+	bool	   *nulls = palloc(row_type->natts * sizeof(bool));
+	const char *project;
+	JsonBuilder	builder;
+
+	heap_deform_tuple(row, row_type, values, nulls);
+	project = project_of(row_type, values, nulls);
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	for (int i = 0; i < row_type->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(row_type, i);
+		const char *name = NameStr(column->attname);
+
+		if (nulls[i] || column->attisdropped || is_named(name, names, count) != named)
+			continue;
+		json_build_key(&builder, name, strlen(name));
+		if (column->atttypid != JSONBOID || !write_label(&builder, name, values[i]))
+			write_fact(&builder, project, getBaseType(column->atttypid), values[i]);
+	}
+	json_build_end_object(&builder);
+	return json_builder_finish(&builder);
+}
+
+/*
+ * The columns that are left of a table's own without those named; NULL: it is
+ * no table of ours, and has no own.  What its owner has added is none.
+ */
+static const char **
+own_columns(Oid row_type, const char *const *without, int *count)
+{
+	const char **own = NULL;
+	int			left = 0;
+	Relation	table = record_table(row_type);
+
+	if (table == NULL)
+		return NULL;
+	own = palloc(table->rd_rel->relnatts * sizeof(char *));
+	for (int i = 0; i < table->rd_rel->relnatts; i++)
+	{
+		const char *name = NameStr(TupleDescAttr(RelationGetDescr(table), i)->attname);
+
+		if (record_owns(table, name) && !is_named(name, without, *count))
+			own[left++] = pstrdup(name);
+	}
+	*count = left;
+	table_close(table, AccessShareLock);
+	return own;
+}
+
+/* The same of a row that is a value; of a table of ours only what promote made it with. */
+Jsonb *
+audit_facts_of_value(HeapTupleHeader row, bool named, const char *const *names, int count)
+{
+	TupleDesc	row_type = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row),
+												  HeapTupleHeaderGetTypMod(row));
+	HeapTupleData tuple;
+	Jsonb	   *facts;
+	const char *const *own;
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = row;
+	own = named ? NULL : own_columns(row_type->tdtypeid, names, &count);
+	facts = audit_facts(&tuple, row_type, named || own, own ? own : names, count);
+	ReleaseTupleDesc(row_type);
+	return facts;
+}
+
+/* promote.audit_facts(row record, variadic without text[]) returns jsonb */
+Datum
+promote_audit_facts(PG_FUNCTION_ARGS)
+{
+	Datum	   *without;
+	bool	   *nulls;
+	const char **names;
+	int			count;
+	int			named = 0;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT,
+					  &without, &nulls, &count);
+	names = palloc((count + 1) * sizeof(char *));
+	for (int i = 0; i < count; i++)
+		if (!nulls[i])
+			names[named++] = TextDatumGetCString(without[i]);
+	PG_RETURN_JSONB_P(audit_facts_of_value(PG_GETARG_HEAPTUPLEHEADER(0), false, names, named));
+}
+
+/* Is it a hash? */
+static bool
+is_hash(const bytea *hash)
+{
+	return VARSIZE_ANY_EXHDR(hash) == JSON_DIGEST_LENGTH;
+}
+
+/* Is it the name of a project, or the * of what belongs to none? */
+static bool
+is_project(const text *project)
+{
+	const char *name = VARDATA_ANY(project);
+	int			length = VARSIZE_ANY_EXHDR(project);
+
+	if (length == 1 && name[0] == '*')
+		return true;
+	for (int i = 0; i < length; i++)
+		if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9') || name[i] == '_'))
+			return false;
+	return length > 0 && length <= 63;
+}
+
+/*
+ * promote.check_audit(project text, seq bigint, event text,
+ * previous_hash bytea, hash bytea) returns boolean; one function, for the
+ * reason given at promote.check_deployment
+ */
+Datum
+promote_check_audit(PG_FUNCTION_ARGS)
+{
+	int64		seq = PG_GETARG_INT64(1);
+	bool		first;
+
+	for (int i = 0; i < 3; i++)
+		if (PG_ARGISNULL(i))
+			PG_RETURN_NULL();
+	first = seq == 1 && strcmp(text_to_cstring(PG_GETARG_TEXT_PP(2)), AUDIT_CHECKPOINT) != 0;
+	PG_RETURN_BOOL(is_project(PG_GETARG_TEXT_PP(0)) &&
+				   seq > 0 && !PG_ARGISNULL(4) && PG_ARGISNULL(3) == first &&
+				   (PG_ARGISNULL(3) || is_hash(PG_GETARG_BYTEA_PP(3))) &&
+				   is_hash(PG_GETARG_BYTEA_PP(4)));
+}

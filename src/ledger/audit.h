@@ -1,0 +1,66 @@
+/*
+ * audit.h: the chained record of what happened to whom.
+ */
+#ifndef PROMOTE_LEDGER_AUDIT_H
+#define PROMOTE_LEDGER_AUDIT_H
+
+#include "postgres.h"
+
+#include "access/htup.h"
+#include "access/tupdesc.h"
+#include "datatype/timestamp.h"
+#include "json/builder.h"
+#include "utils/jsonb.h"
+
+/* The last row of a subject's chain. */
+typedef struct AuditHead
+{
+	int64		seq;			/* 0: the chain is empty */
+	bytea	   *hash;			/* NULL with it */
+} AuditHead;
+
+/* One row of promote.audit_log, but for its hash. */
+typedef struct AuditEvent
+{
+	const char *project;
+	const char *subject;
+	int64		seq;
+	TimestampTz at;
+	const char *actor;
+	const char *database_role;
+	const char *event;
+	const Jsonb *data;
+	const Jsonb *rows;			/* digests of rows that were written; NULL: none */
+	const bytea *previous_hash; /* NULL: the first of its chain */
+} AuditEvent;
+
+/* What happened, for audit_append. */
+typedef struct AuditEntry
+{
+	const char *event;
+	const Jsonb *data;
+} AuditEntry;
+
+#define AUDIT_MAX_ENTRIES 2		/* that can be appended at once */
+#define AUDIT_MAX_LABEL 1000	/* bytes of a selector or attributes that are shown as they are */
+#define AUDIT_CHECKPOINT "audit.checkpoint"	/* stands for the rows of a chain that were pruned */
+#define AUDIT_NO_PROJECT "*"	/* in the place of a project: what belongs to none */
+
+extern char *audit_hex(const bytea *bytes);
+extern char *audit_time(TimestampTz at);
+extern char *audit_text(const char *project, Oid type, Datum value);
+extern bytea *audit_hash(const AuditEvent *event);
+extern Jsonb *audit_facts(HeapTuple row, TupleDesc row_type, bool named,
+						  const char *const *names, int count);
+extern Jsonb *audit_facts_of_value(HeapTupleHeader row, bool named, const char *const *names,
+								   int count);
+extern void audit_read_head(const char *project, const char *subject, AuditHead *head);
+extern void audit_append(AuditHead *head, const char *project, const char *subject,
+						 const AuditEntry *entries, int count);
+extern void audit_begin(JsonBuilder *facts);
+extern int64 audit_note(const char *project, const char *subject, const char *event,
+						const Jsonb *data);
+extern int64 audit_note_facts(const char *project, const char *subject, const char *event,
+							  JsonBuilder *facts);
+
+#endif							/* PROMOTE_LEDGER_AUDIT_H */

@@ -1,0 +1,319 @@
+/*
+ * config_digest.c: the keyed digests of configurations.
+ *
+ * Who knows all of a document but one value, and its SHA-256, can try values
+ * until the digest is right.  So what is shown of a document that may hold such
+ * values is the HMAC-SHA256 of its digest (json/digest.h) under a key of its
+ * project, which nobody but the owner of the tables reads.  Within a project
+ * equal documents have equal digests, and others have not.
+ *
+ * Keys are kept for as long as the transaction has written nothing since: what
+ * it does to a project itself counts at once.
+ */
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/trigger.h"
+#include "json/digest.h"
+#include "ledger/config_digest.h"
+#include "ledger/guard.h"
+
+#include "access/detoast.h"
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/hmac.h"
+#include "common/sha2.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(promote_make_digest_key);
+PG_FUNCTION_INFO_V1(promote_config_digest);
+PG_FUNCTION_INFO_V1(promote_digest_config);
+
+/* Bytes of a key: those of what it makes. */
+#define KEY_LENGTH JSON_DIGEST_LENGTH
+
+/* A key that was read. */
+typedef struct ProjectKey
+{
+	char		project[NAMEDATALEN];
+	CommandId	read_at;		/* what the transaction had done by then */
+	uint8		key[KEY_LENGTH];
+} ProjectKey;
+
+/* In memory of the transaction, by the project; NULL: none was read. */
+static HTAB *keys = NULL;
+
+/* ---- keys ---- */
+
+/* Begin to keep keys. */
+static void
+make_keys(void)
+{
+	HASHCTL		control = {
+		.keysize = NAMEDATALEN,
+		.entrysize = sizeof(ProjectKey),
+		.hcxt = TopTransactionContext
+	};
+
+	if (keys == NULL)
+		keys = hash_create("promote digest keys", 16, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+}
+
+/* The key if it was read, and nothing was written since; NULL: it is to be read. */
+static const uint8 *
+kept_key(const char *project)
+{
+	ProjectKey *kept = keys ? hash_search(keys, project, HASH_FIND, NULL) : NULL;
+
+	return kept && kept->read_at == GetCurrentCommandId(false) ? kept->key : NULL;
+}
+
+/* Keep a key. */
+static const uint8 *
+keep_key(const char *project, const bytea *key)
+{
+	ProjectKey *kept;
+
+	if (VARSIZE_ANY_EXHDR(key) != KEY_LENGTH)
+		elog(ERROR, "the digest key of \"%s\" has another length", project);
+	make_keys();
+	kept = hash_search(keys, project, HASH_ENTER, NULL);
+	kept->read_at = GetCurrentCommandId(false);
+	memcpy(kept->key, VARDATA_ANY(key), KEY_LENGTH);
+	return kept->key;
+}
+
+/* Read a project's key as it is now, whatever the transaction's snapshot shows; NULL: there is no such project. */
+static const uint8 *
+read_key(const char *project)
+{
+	static Statement read = {
+		.text = "SELECT p.digest_key FROM promote.project AS p WHERE p.project = $1",
+		.parameters = 1,
+		.types = {TEXTOID}
+	};
+	Datum		values[1];
+	const uint8 *key;
+	SpiScope	scope;
+
+	spi_enter(&scope);
+	values[0] = CStringGetTextDatum(project);
+	spi_push_latest();
+	statement_run(&read, values, NULL, true);
+	PopActiveSnapshot();
+	key = SPI_processed > 0 ? keep_key(project, spi_bytea(SPI_tuptable, 0, 1)) : NULL;
+	spi_leave(&scope);
+	return key;
+}
+
+/* The key of a project; NULL: there is no such project. */
+static const uint8 *
+find_key(const char *project)
+{
+	const uint8 *key;
+
+	/* what is longer is the name of nothing */
+	if (strlen(project) >= NAMEDATALEN)
+		return NULL;
+	key = kept_key(project);
+	return key ? key : read_key(project);
+}
+
+/* Is the project there, with its key? */
+bool
+config_digest_has_key(const char *project)
+{
+	return find_key(project) != NULL;
+}
+
+/* The key of a project; PM_NOT_FOUND where there is none. */
+static const uint8 *
+require_key(const char *project)
+{
+	const uint8 *key = find_key(project);
+
+	if (key == NULL)
+		ereport(ERROR,
+				(errcode(PM_NOT_FOUND),
+				 errmsg("project \"%s\" does not exist", project),
+				 errdetail("Digests of configurations are made with a key of their project."),
+				 errhint("Insert the project first.")));
+	return key;
+}
+
+/* Forget all keys when a transaction ends. */
+static void
+at_end(XactEvent event, void *argument)
+{
+	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE && event != XACT_EVENT_PARALLEL_PRE_COMMIT)
+		keys = NULL;
+}
+
+/* The same where a subtransaction is rolled back: what it wrote is gone, and nothing else was written. */
+static void
+at_subend(SubXactEvent event, SubTransactionId subtransaction, SubTransactionId parent, void *argument)
+{
+	if (event != SUBXACT_EVENT_ABORT_SUB || keys == NULL)
+		return;
+	hash_destroy(keys);
+	keys = NULL;
+}
+
+/* Look at the ends of transactions, from now on.  Called when the library is loaded. */
+void
+config_digest_init(void)
+{
+	RegisterXactCallback(at_end, NULL);
+	RegisterSubXactCallback(at_subend, NULL);
+}
+
+/* ---- digests ---- */
+
+/*
+ * HMAC-SHA256 of a digest, in the current memory context, behind a domain that
+ * holds what is made of digests of one kind apart from all else; "" for documents.
+ */
+static bytea *
+keyed(const uint8 *key, const char *domain, const bytea *digest)
+{
+	bytea	   *result = palloc(VARHDRSZ + JSON_DIGEST_LENGTH);
+	pg_hmac_ctx *hmac = pg_hmac_create(PG_SHA256);
+
+	SET_VARSIZE(result, VARHDRSZ + JSON_DIGEST_LENGTH);
+	if (hmac == NULL || pg_hmac_init(hmac, key, KEY_LENGTH) < 0 ||
+		pg_hmac_update(hmac, (const uint8 *) domain, strlen(domain)) < 0 ||
+		pg_hmac_update(hmac, (const uint8 *) VARDATA_ANY(digest), VARSIZE_ANY_EXHDR(digest)) < 0 ||
+		pg_hmac_final(hmac, (uint8 *) VARDATA(result), JSON_DIGEST_LENGTH) < 0)
+		elog(ERROR, "could not compute an HMAC: %s", hmac ? pg_hmac_error(hmac) : "out of memory");
+	pg_hmac_free(hmac);
+	return result;
+}
+
+/* A document's digest by the key of a project, in the current memory context.  PM_NOT_FOUND where there is none. */
+bytea *
+config_digest(const char *project, const Jsonb *document)
+{
+	return keyed(require_key(project), "", json_digest(document));
+}
+
+/* The same; NULL where the project is gone, and the digest is nobody's any more. */
+bytea *
+config_digest_if_any(const char *project, const Jsonb *document)
+{
+	const uint8 *key = find_key(project);
+
+	return key ? keyed(key, "", json_digest(document)) : NULL;
+}
+
+/* The same of a document of which only promote.jsonb_digest is known. */
+bytea *
+config_digest_of(const char *project, const bytea *digest)
+{
+	return keyed(require_key(project), "", digest);
+}
+
+/*
+ * The same of what is no document, in a domain of its own: whoever reports what
+ * they have observed by its digest has any digest that they like keyed as one of
+ * a document.
+ */
+bytea *
+config_digest_apart(const char *project, const char *domain, const bytea *digest)
+{
+	return keyed(require_key(project), domain, digest);
+}
+
+/* promote.config_digest(project text, params jsonb) returns bytea */
+Datum
+promote_config_digest(PG_FUNCTION_ARGS)
+{
+	char	   *project = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	PG_RETURN_BYTEA_P(config_digest(project, PG_GETARG_JSONB_P(1)));
+}
+
+/* The row of a configuration with its digest, which must not be given as another one. */
+static HeapTuple
+with_digest(HeapTuple row, TupleDesc row_type, bytea *digest)
+{
+	int			number = SPI_fnumber(row_type, "digest");
+	bool		isnull;
+	Datum		given = SPI_getbinval(row, row_type, number, &isnull);
+	Datum		value = PointerGetDatum(digest);
+
+	if (!isnull && (toast_raw_datum_size(given) != VARSIZE(digest) || !json_digest_equal(DatumGetByteaPP(given), digest)))
+		ereport(ERROR,
+				(errcode(PM_GUARDED_COLUMN),
+				 errmsg("column \"digest\" of \"config\" is kept by promote"),
+				 errdetail("It is the digest of the params by the key of the project."),
+				 errhint("Leave it out.")));
+	isnull = false;
+	return heap_modify_tuple_by_cols(row, row_type, 1, &number, &value, &isnull);
+}
+
+/*
+ * promote.digest_config() returns trigger
+ *
+ * BEFORE INSERT of config, for each row: fills the digest in.  Of what is loaded
+ * it is taken as it comes: a dump's tables come in any order, and the key may not
+ * be there yet.
+ */
+Datum
+promote_digest_config(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "digest_config", "config",
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	HeapTuple	row = data->tg_trigtuple;
+	char	   *project = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "project"));
+	bool		isnull;
+	bool		is_given = !heap_attisnull(row, SPI_fnumber(row_type, "digest"), row_type);
+	Datum		params = SPI_getbinval(row, row_type, SPI_fnumber(row_type, "params"), &isnull);
+
+	/* what is missing the table refuses */
+	if (project == NULL || isnull || (is_given && loading_rows()))
+		return PointerGetDatum(row);
+	return PointerGetDatum(with_digest(row, row_type, config_digest(project, DatumGetJsonbP(params))));
+}
+
+/* A new key. */
+static bytea *
+make_key(void)
+{
+	bytea	   *key = palloc(VARHDRSZ + KEY_LENGTH);
+
+	SET_VARSIZE(key, VARHDRSZ + KEY_LENGTH);
+	if (!pg_strong_random(VARDATA(key), KEY_LENGTH))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random bytes")));
+	return key;
+}
+
+/*
+ * promote.make_digest_key() returns trigger
+ *
+ * BEFORE INSERT of project, for each row: gives it a key, unless it brings one.
+ */
+Datum
+promote_make_digest_key(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "make_digest_key", "project",
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	int			number = SPI_fnumber(row_type, "digest_key");
+	bool		isnull = false;
+	Datum		key;
+
+	if (!heap_attisnull(data->tg_trigtuple, number, row_type))
+		return PointerGetDatum(data->tg_trigtuple);
+	key = PointerGetDatum(make_key());
+	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_trigtuple, row_type, 1, &number, &key, &isnull));
+}

@@ -1,0 +1,20 @@
+/*
+ * config_digest.h: the keyed digests of configurations, and of all else that may
+ * hold values which are not for everybody who sees its digest.
+ */
+#ifndef PROMOTE_LEDGER_CONFIG_DIGEST_H
+#define PROMOTE_LEDGER_CONFIG_DIGEST_H
+
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "utils/jsonb.h"
+
+extern void config_digest_init(void);
+extern bool config_digest_has_key(const char *project);
+extern bytea *config_digest(const char *project, const Jsonb *document);
+extern bytea *config_digest_if_any(const char *project, const Jsonb *document);
+extern bytea *config_digest_of(const char *project, const bytea *digest);
+extern bytea *config_digest_apart(const char *project, const char *domain, const bytea *digest);
+
+#endif							/* PROMOTE_LEDGER_CONFIG_DIGEST_H */

@@ -1,0 +1,389 @@
+/*
+ * guard.c: triggers that refuse what would falsify history.
+ *
+ * They are ENABLE ALWAYS, so that session_replication_role does not go round
+ * them.  Who owns the tables could disable them, and is told so in
+ * doc/audit.md; what that does is found by promote.verify_audit.
+ */
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/trigger.h"
+#include "grant/role.h"
+#include "ledger/guard.h"
+
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/datum.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+
+PG_FUNCTION_INFO_V1(promote_refuse_rewrite);
+PG_FUNCTION_INFO_V1(promote_guard_instance);
+PG_FUNCTION_INFO_V1(promote_guard_kept);
+PG_FUNCTION_INFO_V1(promote_guard_record);
+PG_FUNCTION_INFO_V1(promote_guard_registry);
+
+/*
+ * Is the recording trigger at work?  Its statements set this for as long as
+ * they run, and reset it on every way out; see revision.c.
+ */
+static bool recording = false;
+
+/* Open the guards of bookkeeping and records, or close them; returns what was. */
+bool
+guard_open(bool open)
+{
+	bool		was = recording;
+
+	recording = open;
+	return was;
+}
+
+/* Is a pruning at work?  Its statements alone pass refuse_rewrite. */
+static bool pruning = false;
+
+/* Are they open? */
+bool
+guard_is_open(void)
+{
+	return recording;
+}
+
+/*
+ * Are rows loaded as they are, by the tables' owner?  A dump says so by
+ * row_security = off, and so can whoever may switch the triggers off; without
+ * it the owner's hands are bound like everybody's.
+ */
+bool
+loading_rows(void)
+{
+	return !row_security && am_tables_owner();
+}
+
+/* Run a statement past the guards. */
+int
+guarded_run(Statement *statement, Datum *values, const bool *nulls)
+{
+	bool		was = guard_open(true);
+	volatile int result = 0;
+
+	PG_TRY();
+	{
+		result = statement_run(statement, values, nulls, false);
+	}
+	PG_FINALLY();
+	{
+		guard_open(was);
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/* The same of one that rewrites the log, as pruning does. */
+void
+guarded_rewrite(Statement *statement, Datum *values, const bool *nulls)
+{
+	Assert(!pruning);
+	pruning = true;
+	PG_TRY();
+	{
+		guarded_run(statement, values, nulls);
+	}
+	PG_FINALLY();
+	{
+		pruning = false;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Are two values of a column the same?  Of two pointers to one stored value
+ * that is seen without fetching it.
+ */
+bool
+same_value(Datum a, Datum b, bool byval, int16 length)
+{
+	if (!byval && length == -1 &&
+		VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(a)) && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(b)) &&
+		memcmp(DatumGetPointer(a), DatumGetPointer(b), VARSIZE_EXTERNAL(DatumGetPointer(a))) == 0)
+		return true;
+	return datum_image_eq(a, b, byval, length);
+}
+
+/* The level that a trigger of this event has: TRUNCATE knows no rows. */
+static TriggerEvent
+level(FunctionCallInfo fcinfo)
+{
+	if (CALLED_AS_TRIGGER(fcinfo) &&
+		TRIGGER_FIRED_BY_TRUNCATE(((TriggerData *) fcinfo->context)->tg_event))
+		return 0;
+	return TRIGGER_EVENT_ROW;
+}
+
+/*
+ * promote.refuse_rewrite() returns trigger
+ *
+ * BEFORE UPDATE, DELETE or TRUNCATE of a table of history: always refuses,
+ * but for rows of the audit log that are pruned.
+ */
+Datum
+promote_refuse_rewrite(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "refuse_rewrite", NULL,
+									 TRIGGER_EVENT_BEFORE | level(fcinfo));
+	const char *table = RelationGetRelationName(data->tg_relation);
+	const char *verb = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? "updated" :
+		TRIGGER_FIRED_BY_DELETE(data->tg_event) ? "deleted" : "truncated";
+
+	if (pruning && strcmp(table, "audit_log") == 0 && TRIGGER_FIRED_FOR_ROW(data->tg_event))
+		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
+							   data->tg_newtuple : data->tg_trigtuple);
+	ereport(ERROR,
+			(errcode(PM_APPEND_ONLY),
+			 errmsg("\"%s\" is history and only appended to", table),
+			 errdetail("Its rows are never %s.", verb),
+			 errhint("Add what corrects it: an edit, or a promotion of a former state, makes a new revision.")));
+	return (Datum) 0;
+}
+
+/* The instance's columns that only the recording trigger moves. */
+static const char *const guarded_columns[] = {
+	"project", "environment", "component", "status",
+	"revision", "deployment", "version_constraint", "release_channel",
+	"deployed_revision", "deployed_by", "changed_by"
+};
+
+/* Has the update another value in that column? */
+bool
+column_differs(TriggerData *data, const char *column)
+{
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	int			number = SPI_fnumber(row_type, column);
+	Form_pg_attribute attribute = TupleDescAttr(row_type, number - 1);
+	bool		old_null,
+				new_null;
+	Datum		old_value = SPI_getbinval(data->tg_trigtuple, row_type, number, &old_null);
+	Datum		new_value = SPI_getbinval(data->tg_newtuple, row_type, number, &new_null);
+
+	if (old_null || new_null)
+		return old_null != new_null;
+	return !same_value(old_value, new_value, attribute->attbyval, attribute->attlen);
+}
+
+/* Refuse a value for a column that the triggers keep. */
+static void
+refuse_column(TriggerData *data, const char *column, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(PM_GUARDED_COLUMN),
+			 errmsg("column \"%s\" of \"%s\" is kept by promote", column,
+					RelationGetRelationName(data->tg_relation)),
+			 errdetail("It says what the history says, and moves with it."),
+			 errhint("%s", hint)));
+}
+
+/* Refuse an instance that is born with a history, unless a dump is restored. */
+static void
+check_new_instance(TriggerData *data)
+{
+	static const char *const hint =
+		"Insert the instance without it; promote.configure_instance gives it its first revision.";
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	static const char *const counters[] = {"revision", "deployment"};
+	char	   *status = SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, "status"));
+
+	for (int i = 0; i < lengthof(counters); i++)
+	{
+		bool		isnull;
+		Datum		value = SPI_getbinval(data->tg_trigtuple, row_type,
+										  SPI_fnumber(row_type, counters[i]), &isnull);
+
+		if (!isnull && DatumGetInt32(value) != 0 && !loading_rows())
+			refuse_column(data, counters[i], hint);
+	}
+	if (status && strcmp(status, "INITIALIZED") != 0 && !loading_rows())
+		refuse_column(data, "status", hint);
+}
+
+/*
+ * Refuse to delete an instance that has a history.  The foreign keys would
+ * too, but for session_replication_role.
+ */
+static void
+check_deleted_instance(TriggerData *data)
+{
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	bool		isnull;
+	Datum		revision = SPI_getbinval(data->tg_trigtuple, row_type,
+										 SPI_fnumber(row_type, "revision"), &isnull);
+
+	if (isnull || DatumGetInt32(revision) > 0)
+		ereport(ERROR,
+				(errcode(PM_APPEND_ONLY),
+				 errmsg("an instance with a history cannot be deleted"),
+				 errdetail("Its revisions, deployments and audit rows are kept."),
+				 errhint("Decommission it by promote.decommission_instance.")));
+}
+
+/*
+ * promote.guard_instance() returns trigger
+ *
+ * BEFORE INSERT, UPDATE OR DELETE of instance, for each row: what an instance
+ * desires changes by a revision, what it runs by a deployment, and its key
+ * never.
+ */
+Datum
+promote_guard_instance(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "guard_instance", "instance",
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+
+	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
+	{
+		check_new_instance(data);
+		return PointerGetDatum(data->tg_trigtuple);
+	}
+	if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
+	{
+		check_deleted_instance(data);
+		return PointerGetDatum(data->tg_trigtuple);
+	}
+	for (int i = 0; !recording && i < lengthof(guarded_columns); i++)
+		if (column_differs(data, guarded_columns[i]))
+			refuse_column(data, guarded_columns[i],
+						  "It moves by revisions and deployments: promote.configure_instance, promote.promote_instance, promote.deploy_instance.");
+	return PointerGetDatum(data->tg_newtuple);
+}
+
+/*
+ * Is the deployment past the instance's counter?  A dump's never are: either
+ * the counter was restored before, or, by several jobs, is still to come.
+ */
+static bool
+is_new_deployment(TriggerData *data)
+{
+	static Statement look = {
+		.text = "SELECT FROM promote.instance AS i WHERE i.project = $1"
+		" AND i.environment = $2 AND i.component = $3 AND i.deployment < $4",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	static const char *const columns[] = {"project", "environment", "component", "deployment"};
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	Datum		values[4];
+	bool		nulls[4];
+	SpiScope	scope;
+	bool		found;
+
+	for (int i = 0; i < lengthof(columns); i++)
+		values[i] = SPI_getbinval(data->tg_trigtuple, row_type,
+								  SPI_fnumber(row_type, columns[i]), &nulls[i]);
+	spi_enter(&scope);
+	statement_run(&look, values, nulls, false);
+	found = SPI_processed > 0;
+	spi_leave(&scope);
+	return found;
+}
+
+/*
+ * promote.guard_record() returns trigger
+ *
+ * BEFORE INSERT of deployment and of audit_log, for each row: they are
+ * written by what records, or loaded as they are by the tables' owner.
+ */
+Datum
+promote_guard_record(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "guard_record", NULL,
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	const char *table = RelationGetRelationName(data->tg_relation);
+
+	if (recording ||
+		(loading_rows() && (strcmp(table, "deployment") != 0 || !is_new_deployment(data))))
+		return PointerGetDatum(data->tg_trigtuple);
+	ereport(ERROR,
+			(errcode(PM_GUARDED_COLUMN),
+			 errmsg("rows of \"%s\" are written by promote", table),
+			 errdetail("They record what happens, as it happens."),
+			 errhint("Use the verbs: promote.promote_instance, promote.deploy_instance and others.")));
+	return (Datum) 0;
+}
+
+/* Refuse a new row that has a value other than none or 0 in a column that is kept by promote. */
+static void
+check_kept_column(TriggerData *data, const char *column)
+{
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	char	   *value = SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, column));
+
+	if (value && strcmp(value, "0") != 0 && !loading_rows())
+		refuse_column(data, column, "Leave it out.");
+}
+
+/* Refuse to change or delete a row that is kept by promote as a whole. */
+static void
+refuse_kept_row(TriggerData *data)
+{
+	ereport(ERROR,
+			(errcode(PM_GUARDED_COLUMN),
+			 errmsg("rows of \"%s\" are kept by promote", RelationGetRelationName(data->tg_relation)),
+			 errdetail("They say what was reported, and what became of it."),
+			 errhint("Use the verbs: promote.report_observed, promote.dismiss_drift and others.")));
+}
+
+/*
+ * promote.guard_kept() returns trigger
+ *
+ * BEFORE INSERT, UPDATE or DELETE, for each row: the columns that are the
+ * trigger's arguments are only moved by promote; without arguments, the row.
+ */
+Datum
+promote_guard_kept(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "guard_kept", NULL,
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	bool		update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
+	const Trigger *trigger = data->tg_trigger;
+
+	if (!recording && trigger->tgnargs == 0 && !TRIGGER_FIRED_BY_INSERT(data->tg_event))
+		refuse_kept_row(data);
+	for (int i = 0; !recording && i < trigger->tgnargs; i++)
+		if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
+			check_kept_column(data, trigger->tgargs[i]);
+		else if (update && column_differs(data, trigger->tgargs[i]))
+			refuse_column(data, trigger->tgargs[i], "Use the verbs that move it.");
+	return PointerGetDatum(update ? data->tg_newtuple : data->tg_trigtuple);
+}
+
+/*
+ * promote.guard_registry() returns trigger
+ *
+ * BEFORE UPDATE of bundle_release, of component and of project, for each row:
+ * what was valid, copied and masked by a release stays so, because a release
+ * stays what it is, and a component the bundle's that it is of; and what has a
+ * digest by a project's key keeps it.
+ */
+Datum
+promote_guard_registry(PG_FUNCTION_ARGS)
+{
+	static const char *const columns[] = {"bundle", "version", "params_schema", "secrets", "remote_references", "digest_key"};
+	TriggerData *data = trigger_data(fcinfo, "guard_registry", NULL,
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+
+	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+		return PointerGetDatum(data->tg_trigtuple);
+	for (int i = 0; i < lengthof(columns); i++)
+		if (SPI_fnumber(row_type, columns[i]) > 0 && column_differs(data, columns[i]))
+			ereport(ERROR,
+					(errcode(PM_APPEND_ONLY),
+					 errmsg("\"%s\" of \"%s\" is never changed", columns[i],
+							RelationGetRelationName(data->tg_relation)),
+					 errdetail("What was validated, copied, masked or digested by it has to stay so."),
+					 errhint("Publish another version, or add another component; a row that nothing refers to may be deleted.")));
+	return PointerGetDatum(data->tg_newtuple);
+}

@@ -1,0 +1,95 @@
+/*
+ * notify.c: telling listeners, at commit, that something happened.
+ *
+ * The payload holds names and numbers and never a value: who may listen need
+ * not be who may read.
+ */
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "json/builder.h"
+#include "json/reader.h"
+#include "ledger/notify.h"
+
+#include "commands/async.h"
+
+#define CHANNEL "promote"
+
+/* Add a number, unless it is 0. */
+static void
+add_number(JsonBuilder *builder, const char *name, int32 number)
+{
+	if (number != 0)
+		json_build_number(builder, name, number);
+}
+
+/* Add a word, unless it is NULL. */
+static void
+add_word(JsonBuilder *builder, const char *name, const char *word)
+{
+	if (word)
+		json_build_field(builder, name, word);
+}
+
+/* Add the fields of an object, unless it is NULL. */
+static void
+add_fields(JsonBuilder *builder, const Jsonb *object)
+{
+	JsonbValue	root;
+	JsonbValue	key;
+	JsonbValue	value;
+	JsonCursor	cursor;
+
+	if (object == NULL)
+		return;
+	json_root(object, &root);
+	json_cursor_init(&cursor, root.val.binary.data);
+	while (json_next_pair(&cursor, &key, &value))
+	{
+		json_build_key(builder, key.val.string.val, key.val.string.len);
+		json_build_value(builder, &value);
+	}
+}
+
+/* End the payload and send it, at commit. */
+static void
+send_payload(JsonBuilder *builder)
+{
+	Jsonb	   *payload;
+
+	json_build_end_object(builder);
+	payload = json_builder_finish(builder);
+	Async_Notify(CHANNEL, JsonbToCString(NULL, &payload->root, VARSIZE(payload)));
+}
+
+/* Notify the listeners of the channel promote, at commit. */
+void
+notify(const Notice *notice)
+{
+	JsonBuilder	builder;
+
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	add_word(&builder, "instance", notice->instance);
+	add_word(&builder, "project", notice->project);
+	add_number(&builder, "request", notice->request);
+	add_number(&builder, "revision", notice->revision);
+	add_number(&builder, "deployment", notice->deployment);
+	add_word(&builder, "action", notice->action);
+	add_word(&builder, "status", notice->status);
+	add_fields(&builder, notice->carried);
+	send_payload(&builder);
+}
+
+/* The same of something that happened to a project's line; NULL: to all. */
+void
+notify_line(const char *project, const char *event)
+{
+	JsonBuilder	builder;
+
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_field(&builder, "event", event);
+	add_word(&builder, "project", project);
+	send_payload(&builder);
+}

@@ -1,0 +1,400 @@
+/*
+ * record.c: the recorders: what is done to rows of any table is in the audit
+ * log.
+ *
+ * Rows that people write themselves, of the registry, of rules, grants and
+ * others, have a chain each, whose subject is the table and the row's key:
+ * record_change appends what is done to them.  That takes no lock: whoever has
+ * written the row holds it, and a key that was just taken or given up is waited
+ * for by its index.  A chain that a snapshot does not show is audit_append's to
+ * refuse.
+ *
+ * Rows that verbs write belong to the chain of what the verb is about, an
+ * instance or a request.  The verb appends its event there, and that has the
+ * digests of the rows, which record_row has marked by then.  Where they are
+ * many that are written once, they are a set with one digest, made when it is
+ * whole.
+ *
+ * They know no table, see recorded.c and recorded_row.c.
+ */
+#include "postgres.h"
+
+#include "base/trigger.h"
+#include "json/digest.h"
+#include "json/reader.h"
+#include "ledger/audit.h"
+#include "ledger/config_digest.h"
+#include "ledger/guard.h"
+#include "ledger/record.h"
+#include "ledger/record_mark.h"
+#include "ledger/record_rows.h"
+#include "ledger/recorded.h"
+#include "ledger/recorded_row.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/bitmapset.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/relcache.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(promote_record_change);
+PG_FUNCTION_INFO_V1(promote_record_row);
+PG_FUNCTION_INFO_V1(promote_record_deletion);
+
+/* Has an update changed anything that is recorded?  Seen without reading what is stored elsewhere. */
+static bool
+changes_anything(TriggerData *data)
+{
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+
+	for (int i = 0; i < row_type->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(row_type, i);
+
+		if (!column->attisdropped && record_column(data->tg_trigger, NameStr(column->attname)) &&
+			column_differs(data, NameStr(column->attname)))
+			return true;
+	}
+	return false;
+}
+
+/* ---- recording ---- */
+
+/* Add a document to the facts. */
+static void
+build_document(JsonBuilder *facts, const char *key, const Jsonb *document)
+{
+	JsonbValue *view = palloc(sizeof(JsonbValue));
+
+	json_root(document, view);
+	json_build_key(facts, key, strlen(key));
+	json_build_value(facts, view);
+}
+
+/* Say which chain the row has gone to, or has come from, with another key. */
+static void
+build_other(JsonBuilder *facts, const char *key, const RecordedRow *other)
+{
+	if (other == NULL)
+		return;
+	json_build_key(facts, key, strlen(key));
+	json_build_begin_object(facts);
+	json_build_field(facts, "project", other->project);
+	json_build_field(facts, "subject", other->subject);
+	json_build_end_object(facts);
+}
+
+/* What happened, as the data of an audit row; what is not to be in it is NULL. */
+static Jsonb *
+change_facts(const RecordedRow *before, const RecordedRow *after, const RecordedRow *was,
+			 const RecordedRow *became)
+{
+	JsonBuilder facts;
+
+	json_builder_init(&facts);
+	json_build_begin_object(&facts);
+	if (before)
+		build_document(&facts, "before", before->facts);
+	if (after)
+		build_document(&facts, "after", after->facts);
+	build_other(&facts, "was", was);
+	build_other(&facts, "became", became);
+	json_build_end_object(&facts);
+	return json_builder_finish(&facts);
+}
+
+/*
+ * Read the head of a row's chain, and what its last event says the row is;
+ * NULL: there is no such row, or its chain is empty.
+ */
+static Jsonb *
+read_last(const RecordedRow *row, AuditHead *head)
+{
+	static Statement read = {
+		.text = "SELECT a.seq, a.hash, a.data -> 'after' FROM promote.audit_log AS a"
+		" WHERE a.project = $1 AND a.subject = $2"
+		" ORDER BY a.project DESC, a.subject DESC, a.seq DESC LIMIT 1",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2] = {CStringGetTextDatum(row->project), CStringGetTextDatum(row->subject)};
+	bool		isnull;
+
+	*head = (AuditHead) {0, NULL};
+	statement_run(&read, values, NULL, false);
+	if (SPI_processed == 0)
+		return NULL;
+	head->seq = DatumGetInt64(spi_value(SPI_tuptable, 0, 1, &isnull));
+	head->hash = spi_bytea(SPI_tuptable, 0, 2);
+	return spi_jsonb(SPI_tuptable, 0, 3);
+}
+
+/*
+ * Is a row that is loaded recorded already?  A dump brings the log before the
+ * rows, so that it is there; only several jobs load tables in any order, which
+ * takes session_replication_role = replica: the log, or the project with the key
+ * of the digests, is still to come.  Whoever abuses that leaves a row behind that
+ * no row of the log records, which promote.verify_audit finds.
+ */
+static bool
+is_recorded(const RecordedRow *row, const Jsonb *last, const AuditHead *head)
+{
+	bool		any_order = SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
+
+	if (!loading_rows())
+		return false;
+	if (any_order && strcmp(row->project, AUDIT_NO_PROJECT) != 0 && !config_digest_has_key(row->project))
+		return true;
+	if (last == NULL)
+		return any_order && head->seq == 0;
+	return compareJsonbContainers((JsonbContainer *) &last->root, (JsonbContainer *) &row->facts->root) == 0;
+}
+
+/* Append one event to the chain of a row. */
+static void
+append(AuditHead *head, const char *table, const char *what, const RecordedRow *row, Jsonb *data)
+{
+	AuditEntry	entry = {psprintf("%s.%s", table, what), data};
+
+	audit_append(head, row->project, row->subject, &entry, 1);
+}
+
+/* Record a row that is new, or has come to another key. */
+static void
+record_inserted(const char *table, const RecordedRow *row, const RecordedRow *was, bool loading)
+{
+	AuditHead	head;
+	Jsonb	   *last = read_last(row, &head);
+
+	if (!loading || !is_recorded(row, last, &head))
+		append(&head, table, "inserted", row, change_facts(NULL, row, was, NULL));
+}
+
+/* Record a row that is gone, or has gone to another key. */
+static void
+record_deleted(const char *table, const RecordedRow *row, const RecordedRow *became)
+{
+	AuditHead	head;
+
+	audit_read_head(row->project, row->subject, &head);
+	append(&head, table, "deleted", row, change_facts(row, NULL, NULL, became));
+}
+
+/* Record a row that is another; both chains tell of it where the key is, too. */
+static void
+record_updated(const char *table, const RecordedRow *before, const RecordedRow *after)
+{
+	AuditHead	head;
+
+	if (strcmp(before->project, after->project) != 0 || strcmp(before->subject, after->subject) != 0)
+	{
+		record_deleted(table, before, after);
+		record_inserted(table, after, before, false);
+		return;
+	}
+	audit_read_head(after->project, after->subject, &head);
+	append(&head, table, "updated", after, change_facts(before, after, NULL, NULL));
+}
+
+/* Record what a trigger was fired by.  Runs inside a scope of spi.h. */
+static void
+record(TriggerData *data, bool loading)
+{
+	const char *table = RelationGetRelationName(data->tg_relation);
+	RecordedRow row;
+	RecordedRow after;
+
+	record_read(data->tg_relation, data->tg_trigger, data->tg_trigtuple, &row);
+	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
+		record_inserted(table, &row, NULL, loading);
+	else if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
+		record_deleted(table, &row, NULL);
+	else
+	{
+		record_read(data->tg_relation, data->tg_trigger, data->tg_newtuple, &after);
+		record_updated(table, &row, &after);
+	}
+}
+
+/*
+ * promote.record_change() returns trigger
+ *
+ * AFTER INSERT, UPDATE or DELETE, for each row: appends to the row's chain.
+ */
+Datum
+promote_record_change(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "record_change", NULL,
+									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	bool		loading = loading_rows();
+	SpiScope	scope;
+
+	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event) && !changes_anything(data))
+		return PointerGetDatum(NULL);
+	spi_enter(&scope);
+	record(data, loading);
+	spi_leave(&scope);
+	return PointerGetDatum(NULL);
+}
+
+/* ---- rows that verbs write ---- */
+
+/*
+ * Is the row still what it was when its trigger was queued?  A trigger that a
+ * user added may come first, and have written it again, which was marked then.
+ */
+static bool
+is_current(Relation table, HeapTuple row)
+{
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	bool		found = table_tuple_fetch_row_version(table, &row->t_self, SnapshotSelf, slot);
+
+	ExecDropSingleTupleTableSlot(slot);
+	return found;
+}
+
+/* Mark a row as it was written, or that it is gone. */
+static void
+mark_written(Relation table, const Trigger *trigger, HeapTuple row, bool gone)
+{
+	RecordedRow read;
+
+	if (!gone && !is_current(table, row))
+		return;
+	record_read(table, trigger, row, &read);
+	mark_row(read.project, read.subject, read.name, gone ? NULL : audit_hex(json_digest(read.facts)));
+}
+
+/* The same for a trigger that records by itself. */
+void
+record_written(Relation table, HeapTuple row)
+{
+	mark_written(table, record_trigger(table, "record_row"), row, false);
+}
+
+/*
+ * promote.record_row() returns trigger
+ *
+ * AFTER INSERT, UPDATE or DELETE, for each row: marks the row's digest, for the
+ * event that tells of it.  What is written past a guard that somebody has taken
+ * away is nothing that a verb is to vouch for.
+ */
+Datum
+promote_record_row(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "record_row", NULL,
+									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	bool		update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
+
+	if (guard_is_open() && (!update || changes_anything(data)))
+		mark_written(data->tg_relation, data->tg_trigger, update ? data->tg_newtuple : data->tg_trigtuple,
+					 TRIGGER_FIRED_BY_DELETE(data->tg_event));
+	return PointerGetDatum(NULL);
+}
+
+/* ---- rows that may be thrown away ---- */
+
+/*
+ * Which rows were deleted, under locks on the instances, whose chains tell of
+ * it: of keys each, of logs how many of each deployment.
+ */
+static void
+find_deleted(TriggerData *data, bool keys)
+{
+#define FIND_DELETED(what) \
+	"WITH gone AS MATERIALIZED (SELECT o.project, o.environment, o.component, o." what " AS what," \
+	"  pg_catalog.count(*) AS rows FROM old_row AS o GROUP BY 1, 2, 3, 4)" \
+	" SELECT i.name, g.project::pg_catalog.text, g.environment::pg_catalog.text, g.component::pg_catalog.text," \
+	" g.what::pg_catalog.text, g.rows FROM gone AS g JOIN promote.instance AS i ON " SAME_INSTANCE("i", "g") \
+	" ORDER BY g.project, g.environment, g.component, g.what FOR NO KEY UPDATE OF i"
+	static Statement finds[] = {
+		{.text = FIND_DELETED("idempotency_key")},
+		{.text = FIND_DELETED("deployment")}
+	};
+
+	if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)
+		elog(ERROR, "SPI_register_trigger_data failed");
+	statement_run(&finds[keys ? 0 : 1], NULL, NULL, false);
+}
+
+/* Mark what is gone: a key, or a log, of which something may be left. */
+static void
+mark_deleted(Relation table, SPITupleTable *rows, uint64 row)
+{
+	InstanceKey key = {spi_text(rows, row, 2), spi_text(rows, row, 3), spi_text(rows, row, 4)};
+	char	   *what = spi_text(rows, row, 5);
+	StringInfoData name;
+
+	initStringInfo(&name);
+	record_append_key(&name, key.project);
+	record_append_key(&name, key.environment);
+	record_append_key(&name, key.component);
+	record_append_key(&name, what);
+	mark_row(key.project, instance_key_name(&key), record_subject(table, &name), NULL);
+	if (record_is_set(table))
+		record_log(&key, pg_strtoint32(what));
+}
+
+/* Append to an instance's chain that rows were deleted, and how many. */
+static void
+record_count(const char *table, const char *project, const char *instance, int64 rows)
+{
+	JsonBuilder facts;
+
+	audit_begin(&facts);
+	json_build_number(&facts, "rows", rows);
+	audit_note_facts(project, instance, psprintf("%s.deleted", table), &facts);
+}
+
+/* Record deletions in the chains of the instances that they are of. */
+static void
+record_counts(TriggerData *data)
+{
+	const char *table = RelationGetRelationName(data->tg_relation);
+	bool		keys = strcmp(table, "idempotency_key") == 0;
+	SPITupleTable *rows;
+	uint64		count;
+	int64		deleted = 0;
+	bool		isnull;
+
+	find_deleted(data, keys);
+	rows = SPI_tuptable;
+	count = SPI_processed;
+	for (uint64 i = 0; i < count; i++)
+	{
+		char	   *instance = spi_text(rows, i, 1);
+
+		CHECK_FOR_INTERRUPTS();
+		mark_deleted(data->tg_relation, rows, i);
+		deleted += DatumGetInt64(spi_value(rows, i, 6, &isnull));
+		if (i + 1 < count && strcmp(instance, spi_text(rows, i + 1, 1)) == 0)
+			continue;
+		record_count(table, spi_text(rows, i, 2), instance, deleted);
+		deleted = 0;
+	}
+}
+
+/*
+ * promote.record_deletion() returns trigger
+ *
+ * AFTER DELETE of idempotency_key and of deployment_log, for each statement.
+ */
+Datum
+promote_record_deletion(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "record_deletion", NULL, TRIGGER_EVENT_AFTER);
+	SpiScope	scope;
+
+	spi_enter(&scope);
+	record_counts(data);
+	spi_leave(&scope);
+	return PointerGetDatum(NULL);
+}

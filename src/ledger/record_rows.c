@@ -1,0 +1,453 @@
+/*
+ * record_rows.c: the rows that the recorders keep in the log, as they are
+ * now, for whoever holds the log against them, and for the event that tells of
+ * a set of them.
+ *
+ * Which tables these are says the catalog: those with the triggers
+ * record_change or record_row.  Rows that come with promote (builtin) were
+ * never written by anybody, and are left out.
+ */
+#include "postgres.h"
+
+#include "base/argument.h"
+#include "base/compat.h"
+#include "base/spi.h"
+#include "grant/access.h"
+#include "json/digest.h"
+#include "ledger/audit.h"
+#include "ledger/record_mark.h"
+#include "ledger/record_rows.h"
+#include "ledger/recorded.h"
+#include "ledger/recorded_row.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/bitmapset.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_recorded_rows);
+
+#define ROWS_AT_ONCE 1000
+
+/* Is a deployment at work, so that its log goes on?  Nothing tells of that before it ends. */
+#define LOG_GOES_ON \
+	"EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "t") \
+	" AND d.deployment = t.deployment AND d.status = 'RUNNING')"
+
+/* What is asked for: all, the chains of a project, or the one that a subject names. */
+typedef struct Asked
+{
+	const char *subject;		/* NULL: all */
+	const char *project;		/* NULL: all */
+	ReturnSetInfo *result;
+} Asked;
+
+/* The rows of a table that one of its triggers records. */
+typedef struct Source
+{
+	Relation	table;
+	const Trigger *trigger;
+} Source;
+
+/* A set of rows as far as it was read; of most tables one row. */
+typedef struct RowSet
+{
+	char	   *project;
+	char	   *subject;
+	char	   *name;			/* NULL before the first */
+	bytea	   *digest;			/* of the row; of several, over that of those before and the row's */
+	bool		open;			/* nothing has to tell of it yet */
+	MemoryContext context;
+	MemoryContext each;			/* for one row */
+} RowSet;
+
+/*
+ * The columns of a subject's key, whose table is that one; NIL: it is no
+ * subject of the table's, or its key is there by a hash.
+ */
+static List *
+subject_key(const char *subject, const char *table)
+{
+	Size		length = strlen(table);
+	List	   *columns = NIL;
+	StringInfoData column;
+
+	if (strncmp(subject, table, length) != 0 || subject[length] != ' ')
+		return NIL;
+	initStringInfo(&column);
+	for (const char *at = subject + length + 1;; at++)
+	{
+		if (*at == '/' || *at == '\0')
+		{
+			columns = lappend(columns, pstrdup(column.data));
+			resetStringInfo(&column);
+			if (*at == '\0')
+				return columns;
+			continue;
+		}
+		if (*at == '\\' && at[1])
+			at++;
+		appendStringInfoChar(&column, *at);
+	}
+}
+
+/*
+ * How a column is compared with its text in a key, which is that of its type's
+ * output: the cast of a boolean to text spells the word out.
+ */
+static const char *
+key_cast(Oid type)
+{
+	switch (getBaseType(type))
+	{
+		case TEXTOID:
+			return "";
+		case BOOLOID:
+			return "::pg_catalog.text::pg_catalog.bpchar(1)::pg_catalog.text";
+		default:
+			return "::pg_catalog.text";
+	}
+}
+
+/*
+ * The condition that finds the row with a key, given as parameters: by the
+ * index, as far as its columns are texts.  False: no row has such a key.
+ */
+static bool
+append_condition(StringInfo query, Relation table, List *key, Datum *values)
+{
+	TupleDesc	row_type = RelationGetDescr(table);
+	Bitmapset  *columns = RelationGetIndexAttrBitmap(table, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	int			column = -1;
+	int			count = 0;
+
+	if (bms_num_members(columns) != list_length(key))
+		return false;
+	while ((column = bms_next_member(columns, column)) >= 0)
+	{
+		Form_pg_attribute attribute =
+			TupleDescAttr(row_type, column + FirstLowInvalidHeapAttributeNumber - 1);
+
+		appendStringInfo(query, " AND t.%s%s = $%d",
+						 quote_identifier(NameStr(attribute->attname)), key_cast(attribute->atttypid), count + 1);
+		values[count] = CStringGetTextDatum(list_nth(key, count));
+		count++;
+	}
+	return true;
+}
+
+/* ---- sets ---- */
+
+/* Begin with none. */
+static void
+init_set(RowSet *set)
+{
+	*set = (RowSet) {
+		.context = AllocSetContextCreate(CurrentMemoryContext, "promote rows", ALLOCSET_SMALL_SIZES),
+		.each = AllocSetContextCreate(CurrentMemoryContext, "promote row", ALLOCSET_DEFAULT_SIZES)
+	};
+}
+
+/* The digest over two others. */
+static bytea *
+digest_both(const bytea *one, const bytea *other)
+{
+	bytea	   *both = palloc(VARHDRSZ + 2 * JSON_DIGEST_LENGTH);
+
+	SET_VARSIZE(both, VARHDRSZ + 2 * JSON_DIGEST_LENGTH);
+	memcpy(VARDATA(both), VARDATA_ANY(one), JSON_DIGEST_LENGTH);
+	memcpy(VARDATA(both) + JSON_DIGEST_LENGTH, VARDATA_ANY(other), JSON_DIGEST_LENGTH);
+	return DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(both)));
+}
+
+/* Put a set into the result, unless another subject or project is asked for. */
+static void
+put_set(const Asked *asked, const RowSet *set)
+{
+	Datum		values[5];
+	bool		nulls[5] = {false};
+
+	if (set->name == NULL || (asked->subject && strcmp(asked->subject, set->subject) != 0) ||
+		(asked->project && strcmp(asked->project, set->project) != 0))
+		return;
+	values[0] = CStringGetTextDatum(set->project);
+	values[1] = CStringGetTextDatum(set->subject);
+	values[2] = CStringGetTextDatum(set->name);
+	values[3] = CStringGetTextDatum(audit_hex(set->digest));
+	values[4] = BoolGetDatum(set->open);
+	tuplestore_putvalues(asked->result->setResult, asked->result->setDesc, values, nulls);
+}
+
+/* Begin a set with a row. */
+static void
+begin_set(RowSet *set, const RecordedRow *row, const bytea *digest)
+{
+	MemoryContext outer;
+
+	MemoryContextReset(set->context);
+	outer = MemoryContextSwitchTo(set->context);
+	set->project = pstrdup(row->project);
+	set->subject = pstrdup(row->subject);
+	set->name = pstrdup(row->name);
+	set->digest = DatumGetByteaPCopy(PointerGetDatum(digest));
+	MemoryContextSwitchTo(outer);
+}
+
+/* Take a row, that is a value, into the set that it belongs to; what is another set ends the one before. */
+static void
+take_row(const Asked *asked, const Source *source, HeapTupleHeader value, bool open, RowSet *set)
+{
+	HeapTupleData tuple;
+	RecordedRow row;
+	bytea	   *digest;
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(value);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = RelationGetRelid(source->table);
+	tuple.t_data = value;
+	record_read(source->table, source->trigger, &tuple, &row);
+	digest = json_digest(row.facts);
+	if (set->name && strcmp(row.name, set->name) == 0)
+	{
+		digest = digest_both(set->digest, digest);
+		memcpy(VARDATA_ANY(set->digest), VARDATA_ANY(digest), JSON_DIGEST_LENGTH);
+		return;
+	}
+	if (asked)
+		put_set(asked, set);
+	begin_set(set, &row, digest);
+	set->open = open;
+}
+
+/* Read the rows of a cursor, in the order of their keys; the last set is left. */
+static void
+read_rows(const Asked *asked, const Source *source, Portal cursor, RowSet *set)
+{
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(cursor, true, ROWS_AT_ONCE);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			MemoryContext outer = MemoryContextSwitchTo(set->each);
+			bool		isnull;
+
+			take_row(asked, source, DatumGetHeapTupleHeader(spi_value(SPI_tuptable, i, 1, &isnull)),
+					 spi_bool(SPI_tuptable, i, 2), set);
+			MemoryContextSwitchTo(outer);
+			MemoryContextReset(set->each);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(cursor);
+}
+
+/*
+ * Mark a set of rows, of which there may be none, for the event that tells of
+ * it; of one that goes on nothing is known until it ends.  Runs inside a scope
+ * of spi.h.
+ */
+static void
+mark_set(Statement *read, const char *table, Datum *values)
+{
+	Source		source = {table_openrv(makeRangeVar("promote", pstrdup(table), -1), AccessShareLock)};
+	RowSet		set;
+
+	init_set(&set);
+	source.trigger = record_trigger(source.table, "record_row");
+	read_rows(NULL, &source, statement_open(read, values, NULL, false), &set);
+	if (set.name)
+		mark_row(set.project, set.subject, set.name, set.open ? NULL : audit_hex(set.digest));
+	table_close(source.table, AccessShareLock);
+}
+
+/* The changes of a plan were recorded: one digest stands for them. */
+void
+record_plan_changes(const InstanceKey *key, int32 deployment, int32 fencing)
+{
+	static Statement read = {
+		.text = "SELECT t, false FROM promote.planned_change AS t WHERE " OF_INSTANCE("t")
+		" AND t.deployment = $4 AND t.fencing = $5 ORDER BY t.change",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID}
+	};
+	Datum		values[5];
+
+	instance_key_values(key, values);
+	values[3] = Int32GetDatum(deployment);
+	values[4] = Int32GetDatum(fencing);
+	mark_set(&read, "planned_change", values);
+}
+
+/* A claim of a deployment has begun or ended, or some of its log was deleted: one digest stands for what there is. */
+void
+record_log(const InstanceKey *key, int32 deployment)
+{
+	static Statement read = {
+		.text = "SELECT t, " LOG_GOES_ON " FROM promote.deployment_log AS t WHERE " OF_INSTANCE("t")
+		" AND t.deployment = $4 ORDER BY t.entry",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	Datum		values[4];
+
+	instance_key_values(key, values);
+	values[3] = Int32GetDatum(deployment);
+	mark_set(&read, "deployment_log", values);
+}
+
+/* ---- all of them ---- */
+
+/* Which rows of a table need no event that tells of them. */
+static const char *
+open_condition(const Source *source)
+{
+	const char *table = RelationGetRelationName(source->table);
+
+	if (record_kind(source->trigger) == NULL)
+		return "false";
+	if (strcmp(table, "deployment_log") == 0)
+		return LOG_GOES_ON;
+	if (strcmp(table, "instance") == 0)
+		return "t.revision = 0 AND t.deployment = 0";
+	return "false";
+}
+
+/* Add the order that brings the rows of a set together. */
+static void
+append_order(StringInfo query, Relation table)
+{
+	Bitmapset  *columns = RelationGetIndexAttrBitmap(table, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	const char *word = " ORDER BY";
+	int			column = -1;
+
+	while ((column = bms_next_member(columns, column)) >= 0)
+	{
+		appendStringInfo(query, "%s t.%s", word,
+						 quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(table),
+																column + FirstLowInvalidHeapAttributeNumber - 1)->attname)));
+		word = ",";
+	}
+}
+
+/* Add that rows of a project, or of none, are asked for; false: the table has no such rows. */
+static bool
+append_project(StringInfo query, const Asked *asked, const Source *source, Datum *values, int *count)
+{
+	bool		of_none = strcmp(asked->project, AUDIT_NO_PROJECT) == 0;
+
+	if (!record_has_project(source->trigger))
+		return of_none;
+	if (of_none)
+	{
+		appendStringInfoString(query, " AND t.project IS NULL");
+		return true;
+	}
+	appendStringInfoString(query, " AND t.project = $1");
+	values[(*count)++] = CStringGetTextDatum(asked->project);
+	return true;
+}
+
+/*
+ * Add which rows are asked for, with the parameters of that.  False: no row of
+ * the table can be of the subject, or of the project.
+ */
+static bool
+append_asked(StringInfo query, const Asked *asked, const Source *source, Datum *values, int *count)
+{
+	const char *name = RelationGetRelationName(source->table);
+	const ChainKind *kind = record_kind(source->trigger);
+	List	   *key;
+
+	if (asked->subject == NULL)
+		return asked->project == NULL || append_project(query, asked, source, values, count);
+	if (kind)
+	{
+		appendStringInfoString(query, kind->condition);
+		values[(*count)++] = CStringGetTextDatum(asked->subject);
+		return true;
+	}
+	key = subject_key(asked->subject, name);
+	if (key == NIL)
+		return false;
+	/* of a key that is there by a hash the rows themselves are asked */
+	if (list_length(key) == 1 && strncmp(linitial(key), "sha256:", 7) == 0)
+		return true;
+	*count = list_length(key);
+	return append_condition(query, source->table, key, values);
+}
+
+/* Put what is asked for of one table into the result. */
+static void
+put_table(const Asked *asked, const Source *source)
+{
+	const char *name = RelationGetRelationName(source->table);
+	StringInfoData query;
+	Datum		values[INDEX_MAX_KEYS];
+	Oid			types[INDEX_MAX_KEYS];
+	int			count = 0;
+	RowSet		set;
+
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT t, %s FROM promote.%s AS t WHERE true", open_condition(source), quote_identifier(name));
+	if (!append_asked(&query, asked, source, values, &count))
+		return;
+	if (record_owns(source->table, "builtin"))
+		appendStringInfoString(&query, " AND NOT t.builtin");
+	if (record_is_set(source->table))
+		append_order(&query, source->table);
+	for (int i = 0; i < count; i++)
+		types[i] = TEXTOID;
+	init_set(&set);
+	read_rows(asked, source, spi_open(query.data, count, types, values), &set);
+	put_set(asked, &set);
+}
+
+/*
+ * promote.recorded_rows(subject text, project text) returns table (project
+ * text, subject text, name text, digest text, open boolean)
+ */
+Datum
+promote_recorded_rows(PG_FUNCTION_ARGS)
+{
+	static Statement find = {
+		.text = "SELECT c.oid, t.tgname::pg_catalog.text FROM pg_catalog.pg_class AS c"
+		" JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = c.oid AND t.tgname IN ('record_change', 'record_row')"
+		" WHERE c.relnamespace = 'promote'::pg_catalog.regnamespace ORDER BY c.relname"
+	};
+	Asked		asked = {argument_text(fcinfo, 0), argument_text(fcinfo, 1)};
+	SPITupleTable *tables;
+	uint64		count;
+	SpiScope	scope;
+	bool		isnull;
+
+	access_require_in("audit", NULL, NULL);
+	InitMaterializedSRF(fcinfo, 0);
+	asked.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	spi_enter(&scope);
+	statement_run(&find, NULL, NULL, true);
+	tables = SPI_tuptable;
+	count = SPI_processed;
+	for (uint64 i = 0; i < count; i++)
+	{
+		Source		source = {table_open(DatumGetObjectId(spi_value(tables, i, 1, &isnull)), AccessShareLock)};
+
+		source.trigger = record_trigger(source.table, spi_text(tables, i, 2));
+		put_table(&asked, &source);
+		table_close(source.table, AccessShareLock);
+	}
+	spi_leave(&scope);
+	return (Datum) 0;
+}

@@ -1,0 +1,159 @@
+/*
+ * name.c: instances' and environments' names, taken apart and put together.
+ *
+ * The first segment is the project, the last the component, and all between
+ * is the environment.  Whether they exist is not asked here.  The rules are
+ * those of the domains in sql/parse/name.sql.
+ */
+#include "postgres.h"
+
+#include "base/errors.h"
+#include "parse/name.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "access/htup_details.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(promote_parse_instance_name);
+
+#define QUOTED_LENGTH 200		/* bytes of a name that a message quotes back */
+
+/* A name as it is given, and what it is to name. */
+typedef struct GivenName
+{
+	const char *text;
+	const char *kind;			/* "instance", "environment" */
+	const char *rule;			/* a sentence: how one is called */
+} GivenName;
+
+/* Refuse a name for what is wrong with one of its parts. */
+static void
+refuse(const GivenName *name, const char *problem)
+{
+	ereport(ERROR,
+			(errcode(PM_INVALID_NAME),
+			 errmsg("invalid %s name \"%s\"", name->kind,
+					pnstrdup(name->text, pg_mbcliplen(name->text, strlen(name->text), QUOTED_LENGTH))),
+			 errdetail("%s", problem),
+			 errhint("%s", name->rule)));
+}
+
+/*
+ * Check one part: lower-case letters, digits and underscores, with single
+ * dashes between them where dashes are allowed.
+ */
+static void
+check_part(const GivenName *name, const char *what, const char *part, bool dashes)
+{
+	Size		length = strlen(part);
+
+	if (length == 0)
+		refuse(name, psprintf("Its %s is empty.", what));
+	if (length > NAME_MAX_LENGTH)
+		refuse(name, psprintf("Its %s is longer than %d characters.", what, NAME_MAX_LENGTH));
+	for (Size i = 0; i < length; i++)
+	{
+		char		c = part[i];
+
+		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_')
+			continue;
+		if (c != '-' || !dashes)
+			refuse(name, psprintf("Its %s \"%s\" holds a character other than a lower-case letter, a digit or an underscore.", what, part));
+		if (i == 0 || i == length - 1 || part[i - 1] == '-')
+			refuse(name, psprintf("Its %s \"%s\" begins or ends with a dash or has two in a row.", what, part));
+	}
+}
+
+/*
+ * Take a name apart into key, allocated in the current memory context.
+ * Raises PM_INVALID_NAME, saying which part is wrong.
+ */
+void
+instance_key_parse(const char *text, InstanceKey *key)
+{
+	const GivenName	name = {text, "instance",
+	"An instance is called project-environment-component, as in ecomm-staging-db or api-prod-uswest-db."};
+	const char *first = strchr(text, '-');
+	const char *last = strrchr(text, '-');
+
+	if (first == NULL || first == last)
+		refuse(&name, "It has fewer than three parts.");
+	key->project = pnstrdup(text, first - text);
+	key->environment = pnstrdup(first + 1, last - first - 1);
+	key->component = pstrdup(last + 1);
+	check_part(&name, "project", key->project, false);
+	check_part(&name, "environment", key->environment, true);
+	check_part(&name, "component", key->component, false);
+}
+
+/*
+ * Take an environment's name apart: its project, a dash, and what it is called
+ * there.  The key has no component.
+ */
+void
+environment_name_parse(const char *text, InstanceKey *key)
+{
+	const GivenName	name = {text, "environment",
+	"An environment is called project-environment, as in ecomm-staging or api-prod-uswest."};
+	const char *dash = strchr(text, '-');
+
+	if (dash == NULL)
+		refuse(&name, "It has fewer than two parts.");
+	key->project = pnstrdup(text, dash - text);
+	key->environment = pstrdup(dash + 1);
+	key->component = NULL;
+	check_part(&name, "project", key->project, false);
+	check_part(&name, "environment", key->environment, true);
+}
+
+/* The instance's name, allocated in the current memory context. */
+char *
+instance_key_name(const InstanceKey *key)
+{
+	return psprintf("%s-%s-%s", key->project, key->environment, key->component);
+}
+
+/* The key as the first three parameters of a statement. */
+void
+instance_key_values(const InstanceKey *key, Datum *values)
+{
+	values[0] = CStringGetTextDatum(key->project);
+	values[1] = CStringGetTextDatum(key->environment);
+	values[2] = CStringGetTextDatum(key->component);
+}
+
+/* The order in which rows of instances are locked. */
+int
+instance_key_compare(const InstanceKey *a, const InstanceKey *b)
+{
+	int			order = strcmp(a->project, b->project);
+
+	if (order == 0)
+		order = strcmp(a->environment, b->environment);
+	if (order == 0)
+		order = strcmp(a->component, b->component);
+	return order;
+}
+
+/*
+ * promote.parse_instance_name(instance text)
+ * returns record (project text, environment text, component text)
+ */
+Datum
+promote_parse_instance_name(PG_FUNCTION_ARGS)
+{
+	InstanceKey key;
+	TupleDesc	row_type;
+	Datum		values[3];
+	bool		nulls[3] = {false};
+
+	instance_key_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)), &key);
+	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "parse_instance_name must return a row");
+	values[0] = CStringGetTextDatum(key.project);
+	values[1] = CStringGetTextDatum(key.environment);
+	values[2] = CStringGetTextDatum(key.component);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, nulls)));
+}

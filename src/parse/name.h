@@ -1,0 +1,39 @@
+/*
+ * name.h: instances' names, taken apart and put together.
+ */
+#ifndef PROMOTE_PARSE_NAME_H
+#define PROMOTE_PARSE_NAME_H
+
+#include "postgres.h"
+
+/* Rows of the instance whose key is a statement's first three parameters. */
+#define OF_INSTANCE(as) as ".project = $1 AND " as ".environment = $2 AND " as ".component = $3"
+
+/* Rows of one instance. */
+#define SAME_INSTANCE(row, as) \
+	row ".project = " as ".project AND " row ".environment = " as ".environment" \
+	" AND " row ".component = " as ".component"
+
+/*
+ * What an instance i is selected by: its attributes over those of its project
+ * p, its environment e and its component c, the nearest last.
+ */
+#define EFFECTIVE_ATTRIBUTES "(p.attributes || e.attributes || c.attributes || i.attributes)"
+
+#define NAME_MAX_LENGTH 63		/* of a project, environment or component */
+
+/* The key of an instance; the strings are allocated with it. */
+typedef struct InstanceKey
+{
+	char	   *project;
+	char	   *environment;
+	char	   *component;
+} InstanceKey;
+
+extern void instance_key_parse(const char *name, InstanceKey *key);
+extern void environment_name_parse(const char *name, InstanceKey *key);
+extern char *instance_key_name(const InstanceKey *key);
+extern void instance_key_values(const InstanceKey *key, Datum *values);
+extern int	instance_key_compare(const InstanceKey *a, const InstanceKey *b);
+
+#endif							/* PROMOTE_PARSE_NAME_H */

@@ -1,0 +1,430 @@
+/*
+ * carry.c: what a promotion carries besides params.
+ *
+ * Remote references are configuration: plans say how they differ from what
+ * was planned before, as they do of params, and deployments carry them.
+ * Secrets are not: they are sealed again for the destination (secret.h), and
+ * all that is ever said of them here is their names and what became of each.
+ *
+ * In a diff both stand behind the leaves, marked by a kind, with a path that
+ * no leaf has: "reference network", "secret db_password".
+ */
+#include "postgres.h"
+
+#include "json/reader.h"
+#include "promotion/carry.h"
+#include "registry/remote_reference.h"
+#include "secret/secret.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#define NAMES_MAX_BYTES 3000	/* told to listeners: a notification has 8000 */
+
+/* ---- what changes ---- */
+
+/* Is the name one of the list? */
+static bool
+has_name(const List *names, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+		if (strcmp(lfirst(cell), name) == 0)
+			return true;
+	return false;
+}
+
+/* A string of a document as a C string; NULL for none. */
+static char *
+string_of(const JsonbValue *value)
+{
+	return value ? pnstrdup(value->val.string.val, value->val.string.len) : NULL;
+}
+
+/* In what two sets of references differ: a list of CarriedChange *.  NULL is none at all. */
+List *
+carry_differences(const Jsonb *old_references, const Jsonb *new_references)
+{
+	JsonbValue	roots[2];
+	JsonJoin	join;
+	List	   *changes = NIL;
+
+	if (old_references)
+		json_root(old_references, &roots[0]);
+	if (new_references)
+		json_root(new_references, &roots[1]);
+	json_join_init(&join, old_references ? &roots[0] : NULL, new_references ? &roots[1] : NULL);
+	while (json_join_next(&join))
+	{
+		CarriedChange *change;
+
+		if (join.left && join.right && json_equal(join.left, join.right))
+			continue;
+		change = palloc0(sizeof(CarriedChange));
+		change->kind = "reference";
+		change->name = string_of(join.key);
+		change->change = !join.left ? "add" : join.right ? "change" : "remove";
+		change->old_value = string_of(join.left);
+		change->new_value = string_of(join.right);
+		changes = lappend(changes, change);
+	}
+	return changes;
+}
+
+/* What copying has done to a secret, or would; NULL: there is nothing to say of it. */
+static CarriedChange *
+secret_changed(const SecretCopy *copy)
+{
+	bool		replaced = copy->change == SECRET_REPLACED;
+	bool		kept = copy->change == SECRET_KEPT;
+	CarriedChange *change;
+
+	if (!replaced && !kept && copy->change != SECRET_SET)
+		return NULL;
+	change = palloc0(sizeof(CarriedChange));
+	change->kind = "secret";
+	change->name = copy->name;
+	change->change = kept ? "keep" : replaced ? "change" : "add";
+	change->old_value = replaced || kept ? SENSITIVE_MASK : NULL;
+	change->new_value = SENSITIVE_MASK;
+	change->from_source = !kept;
+	return change;
+}
+
+/* The value of a field; NULL: there is none. */
+static char *
+reference_of(const Jsonb *references, const char *field)
+{
+	JsonbValue	root;
+	JsonbValue	value;
+
+	if (references == NULL)
+		return NULL;
+	json_root(references, &root);
+	return json_find(&root, field, &value) ? string_of(&value) : NULL;
+}
+
+/* The destination's references that the source has none for, and that no change is about. */
+static List *
+kept_references(const ProposedRevision *proposed, const Carry *carry)
+{
+	List	   *kept = NIL;
+	ListCell   *cell;
+
+	foreach(cell, carry_differences(carry->source_references, proposed->references))
+	{
+		CarriedChange *change = lfirst(cell);
+
+		change->old_value = reference_of(proposed->planned_references, change->name);
+		if (change->old_value == NULL || strcmp(change->old_value, change->new_value) != 0)
+			continue;
+		change->change = "keep";
+		kept = lappend(kept, change);
+	}
+	return kept;
+}
+
+/*
+ * What changes of references since the last plan, and of secrets by this
+ * promotion; a list of CarriedChange *.  With what was to be carried also what
+ * the destination keeps, because the source has none.
+ */
+List *
+carry_changes(const ProposedRevision *proposed, const Carry *carry)
+{
+	List	   *changes = carry_differences(proposed->planned_references, proposed->references);
+	ListCell   *cell;
+
+	foreach(cell, changes)
+	{
+		CarriedChange *change = lfirst(cell);
+
+		change->replaces = has_name(proposed->replaced, change->name);
+		change->from_source = carry && reference_of(carry->source_references, change->name);
+	}
+	if (carry && carry->references)
+		changes = list_concat(changes, kept_references(proposed, carry));
+	foreach(cell, proposed->copied_secrets)
+	{
+		CarriedChange *change = secret_changed(lfirst(cell));
+
+		if (change && (carry || strcmp(change->change, "keep") != 0))
+			changes = lappend(changes, change);
+	}
+	return changes;
+}
+
+/* Where a diff or a preview says it. */
+char *
+carry_path(const CarriedChange *change)
+{
+	return psprintf("%s %s", change->kind, change->name);
+}
+
+/* Add a field that is true. */
+static void
+add_flag(JsonBuilder *builder, const char *key)
+{
+	json_build_key(builder, key, strlen(key));
+	json_build_bool(builder, true);
+}
+
+/* Add a change to the diff that is open. */
+static void
+add_change(JsonBuilder *builder, const CarriedChange *change)
+{
+	json_build_begin_object(builder);
+	json_build_field(builder, "path", carry_path(change));
+	json_build_field(builder, "change", change->change);
+	json_build_field(builder, "kind", change->kind);
+	if (change->old_value)
+		json_build_field(builder, "old", change->old_value);
+	if (change->new_value)
+		json_build_field(builder, "new", change->new_value);
+	if (change->replaces)
+		add_flag(builder, "immutable");
+	if (strcmp(change->kind, "secret") == 0)
+		add_flag(builder, "sensitive");
+	json_build_end_object(builder);
+}
+
+/* A diff with these changes behind it. */
+Jsonb *
+carry_added_to(Jsonb *diff, List *changes)
+{
+	JsonBuilder	builder;
+	JsonbValue	root;
+	JsonbValue	element;
+	JsonCursor	cursor;
+	ListCell   *cell;
+
+	if (changes == NIL)
+		return diff;
+	json_root(diff, &root);
+	json_builder_init(&builder);
+	json_build_begin_array(&builder);
+	json_cursor_init(&cursor, root.val.binary.data);
+	while (json_next_element(&cursor, &element))
+		json_build_value(&builder, &element);
+	foreach(cell, changes)
+		add_change(&builder, lfirst(cell));
+	json_build_end_array(&builder);
+	return json_builder_finish(&builder);
+}
+
+/* All that a checked proposal changes since the last plan: see compose_diff. */
+Jsonb *
+carry_diff(const ProposedRevision *proposed)
+{
+	return carry_added_to(compose_diff(&proposed->proposal), carry_changes(proposed, NULL));
+}
+
+/* Does a promotion change secrets, or would it? */
+bool
+carry_has_secrets(const ProposedRevision *proposed)
+{
+	ListCell   *cell;
+
+	foreach(cell, proposed->copied_secrets)
+	{
+		const SecretCopy *copy = lfirst(cell);
+
+		if (copy->change == SECRET_SET || copy->change == SECRET_REPLACED)
+			return true;
+	}
+	return false;
+}
+
+/* Does the last plan show the references as they are, and are no secrets to be shown? */
+bool
+carry_is_planned(const ProposedRevision *proposed)
+{
+	return !proposed->carried && reference_same(proposed->planned_references, proposed->references);
+}
+
+/*
+ * Find what the references replace of what runs, and mark the proposal, which
+ * is checked.  Runs inside a scope of spi.h.
+ */
+void
+carry_judge(ProposedRevision *proposed, bool read_only)
+{
+	proposed->replaced = reference_replaced(&proposed->key, proposed->slots, proposed->references,
+											read_only);
+	if (proposed->replaced != NIL)
+		proposed->proposal.destructive = true;
+}
+
+/* Add the names of one kind, if any, to what listeners are told; as many as there is room for. */
+static void
+add_names(JsonBuilder *builder, const List *changes, const char *kind, const char *key)
+{
+	int			bytes = 0;
+	ListCell   *cell;
+
+	foreach(cell, changes)
+	{
+		const CarriedChange *change = lfirst(cell);
+
+		if (strcmp(change->kind, kind) != 0)
+			continue;
+		if (bytes == 0)
+		{
+			json_build_key(builder, key, strlen(key));
+			json_build_begin_array(builder);
+		}
+		bytes += strlen(change->name) + strlen("\"\", ");
+		if (bytes <= NAMES_MAX_BYTES)
+			json_build_string(builder, change->name, strlen(change->name));
+	}
+	if (bytes > 0)
+		json_build_end_array(builder);
+}
+
+/* What listeners are told: the names of references and of secrets that change; NULL: none do. */
+Jsonb *
+carry_names(const ProposedRevision *proposed)
+{
+	List	   *changes = carry_changes(proposed, NULL);
+	JsonBuilder	builder;
+
+	if (changes == NIL)
+		return NULL;
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	add_names(&builder, changes, "reference", "references");
+	add_names(&builder, changes, "secret", "secrets");
+	json_build_end_object(&builder);
+	return json_builder_finish(&builder);
+}
+
+/* ---- carrying ---- */
+
+/* Append what was copied to the destination's chain; builder has its facts, but for their end. */
+static void
+record_copy(ProposedRevision *proposed, const char *event, JsonBuilder *builder)
+{
+	AuditEntry	entry = {event};
+
+	json_build_end_array(builder);
+	json_build_end_object(builder);
+	entry.data = json_builder_finish(builder);
+	audit_append(&proposed->head, proposed->key.project, proposed->proposal.instance, &entry, 1);
+}
+
+/* Begin the facts of a copy: who, from where, and an array under a key. */
+static void
+begin_copy(JsonBuilder *builder, const InstanceKey *source, const char *key)
+{
+	audit_begin(builder);
+	json_build_field(builder, "source", instance_key_name(source));
+	json_build_key(builder, key, strlen(key));
+	json_build_begin_array(builder);
+}
+
+/* The slots in which copying references would replace what runs, although it may not: char *. */
+static List *
+find_refused(const ProposedRevision *proposed, const List *changes, const Jsonb *references, bool read_only)
+{
+	List	   *refused = NIL;
+	ListCell   *cell;
+	const List *replaced;
+
+	if (proposed->proposal.allow_replace || changes == NIL)
+		return NIL;
+	replaced = reference_replaced(&proposed->key, proposed->slots, references, read_only);
+	foreach(cell, changes)
+	{
+		const CarriedChange *change = lfirst(cell);
+
+		if (has_name(replaced, change->name))
+			refused = lappend(refused, unconstify(char *, change->name));
+	}
+	return refused;
+}
+
+/* Copy references: those of slots that the destination's release has. */
+static void
+take_references(Carry *carry, const InstanceKey *source, ProposedRevision *proposed, bool write)
+{
+	/* the proposal may have been asked before what would become of them */
+	Jsonb	   *present = reference_read(&proposed->key, proposed->slots, !write);
+	Jsonb	   *references;
+	List	   *changes;
+	JsonBuilder	builder;
+	ListCell   *cell;
+
+	carry->source_references = reference_read(source, proposed->slots, !write);
+	references = reference_over(present, carry->source_references);
+	changes = carry_differences(present, references);
+	carry->refused = find_refused(proposed, changes, references, !write);
+	if (changes != NIL && write)
+	{
+		if (carry->refused != NIL)
+			refuse_replaced(&proposed->key, carry->refused);
+		(void) reference_store(&proposed->key, carry->source_references);
+		begin_copy(&builder, source, "references");
+		foreach(cell, changes)
+			add_change(&builder, lfirst(cell));
+		record_copy(proposed, "references.copied", &builder);
+		proposed->carried = true;
+	}
+	proposed->references = references;
+}
+
+/* The secrets that the release declares. */
+static Jsonb *
+read_declared(const ProposedRevision *proposed, bool read_only)
+{
+	static Statement read = {
+		.text = "SELECT f.secrets FROM promote.bundle_release AS f WHERE f.bundle = $1 AND f.version = $2",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2] = {
+		CStringGetTextDatum(proposed->proposal.bundle),
+		CStringGetTextDatum(proposed->proposal.version)
+	};
+
+	statement_run(&read, values, NULL, read_only);
+	return spi_jsonb(SPI_tuptable, 0, 1);
+}
+
+/* Copy secrets: those that the destination's release declares. */
+static void
+take_secrets(const InstanceKey *source, ProposedRevision *proposed, bool write)
+{
+	JsonBuilder	builder;
+	ListCell   *cell;
+
+	proposed->copied_secrets = secret_copy(source, &proposed->key, read_declared(proposed, !write), write);
+	if (!write || !carry_has_secrets(proposed))
+		return;
+	begin_copy(&builder, source, "secrets");
+	foreach(cell, proposed->copied_secrets)
+	{
+		const SecretCopy *copy = lfirst(cell);
+
+		json_build_begin_object(&builder);
+		json_build_field(&builder, "name", copy->name);
+		json_build_field(&builder, "change", secret_change_word(copy->change));
+		json_build_end_object(&builder);
+	}
+	record_copy(proposed, "secrets.copied", &builder);
+	proposed->carried = true;
+}
+
+/*
+ * Carry what was asked for from the source to the instance of a proposal,
+ * under the locks of both; or (write is false) only note in the proposal what
+ * would become of it.  Runs inside a scope of spi.h.
+ */
+void
+carry_take(Carry *carry, const InstanceKey *source, ProposedRevision *proposed, bool write)
+{
+	if (carry->references)
+		take_references(carry, source, proposed, write);
+	if (carry->secrets)
+		take_secrets(source, proposed, write);
+}

@@ -1,0 +1,74 @@
+/*
+ * configure.c: editing what an instance desires, in place.
+ */
+#include "postgres.h"
+
+#include "base/argument.h"
+#include "json/merge.h"
+#include "parse/version.h"
+#include "promotion/stage.h"
+#include "registry/instance.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(promote_configure_instance);
+
+/* The empty object. */
+static Jsonb *
+empty_object(void)
+{
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+}
+
+/*
+ * The constraint and channel that an argument asks for; both NULL where it
+ * asks for none.
+ */
+static void
+take_constraint(const char *argument, char **constraint, const char **channel)
+{
+	bool		development;
+
+	*constraint = NULL;
+	*channel = NULL;
+	if (argument == NULL)
+		return;
+	version_parse_constraint(argument, constraint, &development);
+	*channel = development ? "development" : "stable";
+}
+
+/*
+ * promote.configure_instance(instance text, patch jsonb, version_constraint
+ * text, message text, expected_revision integer, plan boolean, allow_replace
+ * boolean) returns a row, see sql/promotion/configure.sql
+ */
+Datum
+promote_configure_instance(PG_FUNCTION_ARGS)
+{
+	Staging		staging = {.origin = "edit",.message = argument_text(fcinfo, 3)};
+	InstanceKey key;
+	char	   *constraint;
+	const char *channel;
+	ProposedRevision proposed;
+	Proposal   *proposal = &proposed.proposal;
+	SpiScope	scope;
+	Staged		staged;
+
+	argument_instance_for(fcinfo, 0, "instance", "configure", &key);
+	staging.overrides = argument_params(fcinfo, 1, "patch");
+	take_constraint(argument_text(fcinfo, 2), &constraint, &channel);
+	spi_enter(&scope);
+	instance_lock(&key, true);
+	stage_read(&key, key.environment, constraint, channel, false, &proposed);
+	if (proposed.version_constraint == NULL)
+		stage_read(&key, key.environment, "latest", "stable", false, &proposed);
+	stage_check_revision(fcinfo, 4, &proposed);
+	proposal->params = json_merge_patch(proposal->params ? proposal->params : empty_object(),
+										staging.overrides);
+	proposal->allow_replace = argument_bool(fcinfo, 6, false);
+	proposed.plan = argument_bool(fcinfo, 5, true);
+	stage_write(&staging, &proposed, scope.caller, &staged);
+	spi_leave(&scope);
+	return stage_result(fcinfo, &staged);
+}

@@ -1,0 +1,93 @@
+/*
+ * deployment.h: attempts to plan, provision or decommission, and their steps.
+ */
+#ifndef PROMOTE_PROMOTION_DEPLOYMENT_H
+#define PROMOTE_PROMOTION_DEPLOYMENT_H
+
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "base/spi.h"
+#include "ledger/audit.h"
+#include "parse/name.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#define GATES_JUDGED_EVENT "gates.judged"	/* in the audit log */
+
+/* What a new deployment carries. */
+typedef struct DeploymentOrder
+{
+	const char *action;
+	const char *status;			/* PENDING or PROPOSED */
+	int32		revision;
+	int32		base_revision;	/* that the diff starts from; 0: none */
+	const char *bundle;
+	const char *version;
+	const char *previous_version;	/* NULL: none */
+	bytea	   *rendered_digest;
+	const Jsonb *references;	/* remote ones; NULL: none */
+	const Jsonb *diff;
+	const Jsonb *kept;			/* paths that keep marks in what it renders; NULL: none but its revision's */
+	bool		destructive;
+	int32		plan;			/* that it follows; 0: none */
+	bytea	   *plan_digest;	/* of that one; NULL with it */
+	const char *message;		/* NULL: none */
+	Jsonb	   *gates;			/* how its gates were judged; NULL: they were not */
+} DeploymentOrder;
+
+/* A row of the table, as far as steps are judged by it. */
+typedef struct Deployment
+{
+	InstanceKey key;
+	int32		deployment;
+	char	   *action;
+	char	   *status;
+	int32		revision;
+	char	   *version;
+	bytea	   *rendered_digest;
+	Jsonb	   *references;		/* remote ones; NULL: none */
+	int32		plan;			/* 0: none */
+	bytea	   *plan_digest;	/* NULL: none */
+	char	   *worker;			/* NULL: never claimed */
+	int32		fencing;
+	TimestampTz due_at;			/* 0: not due */
+	int32		seen_change;	/* 0: never claimed, or before any change */
+	char	   *plan_defects;	/* NULL: none */
+} Deployment;
+
+/* What a deployment carries. */
+typedef struct Carried
+{
+	int32		revision;
+	char	   *bundle;
+	char	   *version;
+	bytea	   *rendered_digest;
+	Jsonb	   *params;			/* rendered */
+	Jsonb	   *schema;			/* of its release */
+	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
+	Jsonb	   *slots;			/* of its release, for remote references; NULL: none */
+	Jsonb	   *references;		/* NULL: none */
+} Carried;
+
+extern bool deployment_lock(const InstanceKey *key, int32 deployment);
+extern bool deployment_rescue(const InstanceKey *key, int32 deployment);
+extern void deployment_values(const InstanceKey *key, int32 deployment, Datum *values);
+extern Jsonb *deployment_insert(const InstanceKey *key, int32 deployment,
+								const DeploymentOrder *order);
+extern Jsonb *deployment_gates(int32 deployment, const Jsonb *gates);
+extern void deployment_queue(const InstanceKey *key, int32 deployment, AuditHead *head,
+							 const DeploymentOrder *order);
+extern bool deployment_find(const InstanceKey *key, int32 deployment, Deployment *found);
+extern void deployment_load(const InstanceKey *key, int32 deployment, Deployment *found);
+extern bool deployment_carries(const InstanceKey *key, int32 deployment, bool read_only,
+							   Carried *carried);
+extern int32 deployment_last(const InstanceKey *key);
+pg_noreturn extern void refuse_unknown_deployment(const InstanceKey *key, int32 deployment);
+extern bytea *decommission_digest(const bytea *rendered_digest, int32 changed_by);
+extern Datum deployment_step(const Deployment *deployment, const char *status,
+							 const char *reason);
+extern Datum deployment_row(const InstanceKey *key, int32 deployment);
+extern Datum deployment_result(SpiScope *scope, Datum row);
+
+#endif							/* PROMOTE_PROMOTION_DEPLOYMENT_H */

@@ -1,0 +1,763 @@
+/*
+ * drift.c: what is there, against what was deployed.
+ *
+ * A report is compared, leaf by leaf, with the rendered configuration of the
+ * PROVISION that the instance runs by.  What differs is an item from the first
+ * report that shows it to the first that does not, or until something else is
+ * provisioned: items say under which of the instance's changed_by they were
+ * seen, and nothing has to be written to end them.
+ */
+#include "postgres.h"
+
+#include "base/argument.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "grant/actor.h"
+#include "json/digest.h"
+#include "json/graft.h"
+#include "json/render.h"
+#include "ledger/config_digest.h"
+#include "ledger/guard.h"
+#include "promotion/deployment.h"
+#include "promotion/revision.h"
+#include "promotion/stage.h"
+#include "registry/instance.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(promote_report_observed);
+PG_FUNCTION_INFO_V1(promote_report_observed_digest);
+PG_FUNCTION_INFO_V1(promote_adopt_drift);
+PG_FUNCTION_INFO_V1(promote_dismiss_drift);
+
+/* An instance and what was observed of it last. */
+typedef struct Observed
+{
+	InstanceKey key;
+	int32		deployed_by;	/* 0: it is not provisioned */
+	int32		changed_by;
+	bytea	   *digest;			/* of the last report since then; NULL: none */
+	bytea	   *document;		/* of the last whole one since then; NULL: none */
+	int32		differences;	/* that the last report showed */
+	Carried		deployed;		/* what deployed_by carries */
+} Observed;
+
+/* A report. */
+typedef struct Report
+{
+	Observed	before;
+	bytea	   *digest;
+	Jsonb	   *document;		/* NULL: only the digest is known */
+	char	   *source;
+} Report;
+
+/* What came of a report. */
+typedef struct Outcome
+{
+	int32		differences;
+	int32		opened;
+	int32		moved;			/* have another value */
+	int32		gone;
+} Outcome;
+
+/*
+ * Lock the instance and read what was observed of it since something was
+ * provisioned last.  Runs inside a scope of spi.h.
+ */
+static void
+read_observed(Observed *observed)
+{
+	static Statement read = {
+		.text = "SELECT i.deployed_by, i.changed_by, o.digest, o.document, o.differences"
+		" FROM promote.instance AS i"
+		" LEFT JOIN promote.observation AS o ON o.project = i.project"
+		"  AND o.environment = i.environment AND o.component = i.component"
+		"  AND o.changed_by = i.changed_by"
+		" WHERE " OF_INSTANCE("i"),
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3];
+
+	instance_lock(&observed->key, true);
+	instance_key_values(&observed->key, values);
+	statement_run(&read, values, NULL, false);
+	observed->deployed_by = spi_integer(SPI_tuptable, 0, 1);
+	observed->changed_by = spi_integer(SPI_tuptable, 0, 2);
+	observed->digest = spi_bytea(SPI_tuptable, 0, 3);
+	observed->document = spi_bytea(SPI_tuptable, 0, 4);
+	observed->differences = spi_integer(SPI_tuptable, 0, 5);
+}
+
+/* Refuse an instance that runs nothing which could have drifted. */
+static void
+check_provisioned(const Observed *observed)
+{
+	if (observed->deployed_by == 0)
+		ereport(ERROR,
+				(errcode(PM_NOT_DEPLOYED),
+				 errmsg("instance \"%s\" is not provisioned", instance_key_name(&observed->key)),
+				 errdetail("There is nothing that could differ from what was deployed."),
+				 errhint("Deploy it first, with promote.deploy_instance.")));
+}
+
+/* Read what the instance runs. */
+static void
+read_deployed(Observed *observed)
+{
+	if (!deployment_carries(&observed->key, observed->deployed_by, false,
+							&observed->deployed))
+		refuse_unknown_deployment(&observed->key, observed->deployed_by);
+}
+
+/* The configuration that is stored under a digest; NULL where there is none. */
+static Jsonb *
+read_config(const InstanceKey *key, const bytea *digest)
+{
+	static Statement read = {
+		.text = "SELECT c.params FROM promote.config AS c WHERE c.project = $1 AND c.digest = $2",
+		.parameters = 2,
+		.types = {TEXTOID, BYTEAOID}
+	};
+	Datum		values[2] = {CStringGetTextDatum(key->project), PointerGetDatum(digest)};
+
+	if (digest == NULL)
+		return NULL;
+	statement_run(&read, values, NULL, false);
+	return SPI_processed > 0 ? spi_jsonb(SPI_tuptable, 0, 1) : NULL;
+}
+
+/* Note the report. */
+static void
+write_observation(const Report *report, int32 differences)
+{
+	static Statement write = {
+		.text = "INSERT INTO promote.observation AS o (project, environment, component, digest,"
+		" document, document_at, differences, changed_by, source, reported_at)"
+		" SELECT $1, $2, $3, $4, $5, CASE WHEN $5 IS NOT NULL THEN t.now END, $6, $7, $8, t.now"
+		" FROM pg_catalog.clock_timestamp() AS t (now)"
+		" ON CONFLICT (project, environment, component) DO UPDATE SET digest = EXCLUDED.digest,"
+		" document = CASE WHEN EXCLUDED.document IS NOT NULL OR o.changed_by <> EXCLUDED.changed_by"
+		"  THEN EXCLUDED.document ELSE o.document END,"
+		" document_at = CASE WHEN EXCLUDED.document IS NOT NULL OR o.changed_by <> EXCLUDED.changed_by"
+		"  THEN EXCLUDED.document_at ELSE o.document_at END,"
+		" differences = EXCLUDED.differences, changed_by = EXCLUDED.changed_by,"
+		" source = EXCLUDED.source, reported_at = EXCLUDED.reported_at",
+		.parameters = 8,
+		.types = {TEXTOID, TEXTOID, TEXTOID, BYTEAOID, BYTEAOID, INT4OID, INT4OID, TEXTOID}
+	};
+	bool		nulls[8] = {[4] = report->document == NULL};
+	Datum		values[8];
+
+	instance_key_values(&report->before.key, values);
+	values[3] = PointerGetDatum(report->digest);
+	values[4] = PointerGetDatum(report->digest);
+	values[5] = Int32GetDatum(differences);
+	values[6] = Int32GetDatum(report->before.changed_by);
+	values[7] = CStringGetTextDatum(report->source);
+	statement_run(&write, values, nulls, false);
+}
+
+/* Note that what was reported last was reported again. */
+static void
+touch_observation(const Report *report)
+{
+	static Statement touch = {
+		.text = "UPDATE promote.observation AS o SET source = $4, reported_at = t.now,"
+		" document_at = CASE WHEN o.document = o.digest THEN t.now ELSE o.document_at END"
+		" FROM pg_catalog.clock_timestamp() AS t (now)"
+		" WHERE " OF_INSTANCE("o"),
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[4];
+
+	instance_key_values(&report->before.key, values);
+	values[3] = CStringGetTextDatum(report->source);
+	statement_run(&touch, values, NULL, false);
+}
+
+/* Add what the instance desires to what values come from: somebody may have been ahead of the deployment. */
+static void
+add_desired(Mask *mask, const InstanceKey *key)
+{
+	static Statement read = {
+		.text = "SELECT c.params, f.params_schema, " KEPT_OF("r") ", e.parameters FROM promote.instance AS i"
+		" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "i") " AND r.revision = i.revision"
+		" JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest"
+		" JOIN promote.bundle_release AS f ON f.bundle = r.bundle AND f.version = r.version"
+		" JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment"
+		" WHERE " OF_INSTANCE("i"),
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3];
+
+	instance_key_values(key, values);
+	statement_run(&read, values, NULL, false);
+	if (SPI_processed == 0)
+		return;
+	mask_add_schema(mask, spi_jsonb(SPI_tuptable, 0, 2));
+	mask_add_both(mask, spi_jsonb(SPI_tuptable, 0, 1), spi_jsonb(SPI_tuptable, 0, 4), spi_jsonb(SPI_tuptable, 0, 3));
+}
+
+/*
+ * What differs between what was deployed and a document, with sensitive values
+ * masked: of the document, of what may run, wholly or in part, and of what is
+ * desired.
+ */
+static Jsonb *
+drift_of(const Observed *observed, Jsonb *document)
+{
+	const Carried *deployed = &observed->deployed;
+	Mask	   *mask = mask_create(deployed->schema);
+
+	mask_add_origin(mask, deployed->params, deployed->kept);
+	mask_add_origin(mask, document, NULL);
+	compose_add_deployed(mask, proposal_deployed(&observed->key, observed->deployed_by, false));
+	add_desired(mask, &observed->key);
+	return compose_masked_diff(mask, deployed->params, document);
+}
+
+/* The same where only the digest is known: one difference, at the root. */
+static Jsonb *
+drift_of_digest(const Carried *deployed, const bytea *digest)
+{
+	JsonBuilder	builder;
+
+	json_builder_init(&builder);
+	json_build_begin_array(&builder);
+	json_build_begin_object(&builder);
+	json_build_field(&builder, "path", ".");
+	json_build_field(&builder, "old", audit_hex(deployed->rendered_digest));
+	json_build_field(&builder, "new", audit_hex(digest));
+	json_build_end_object(&builder);
+	json_build_end_array(&builder);
+	return json_builder_finish(&builder);
+}
+
+/* Collector of changes: their paths, as texts. */
+static void
+add_path(void *state, const JsonChange *change)
+{
+	ArrayBuildState **paths = state;
+
+	*paths = accumArrayResult(*paths, CStringGetTextDatum(change->path), false, TEXTOID,
+							  CurrentMemoryContext);
+}
+
+/* The paths at which two documents differ, as an array of texts. */
+static Datum
+differing_paths(const Jsonb *a, const Jsonb *b)
+{
+	ArrayBuildState *paths = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+
+	json_leaf_diff(a, NULL, b, NULL, add_path, &paths);
+	return makeArrayResult(paths, CurrentMemoryContext);
+}
+
+/* The paths of the leaves that have another value than in the report before. */
+static Datum
+moved_paths(const Report *report)
+{
+	Jsonb	   *before = read_config(&report->before.key, report->before.document);
+	Datum		root = CStringGetTextDatum(".");
+
+	if (report->document == NULL)
+		return PointerGetDatum(construct_array(&root, 1, TEXTOID, -1, false, TYPALIGN_INT));
+	/* without a report before there is nothing that it could have moved */
+	return differing_paths(before ? before : report->document, report->document);
+}
+
+/*
+ * Bring the items in line with what a report shows: those of before that it
+ * does not show are closed, those with another value go on but are no longer
+ * dismissed nor adopted, and the others are opened.  A FULL JOIN is never done
+ * by nested loops, however few rows the planner expects.
+ */
+static void
+write_items(const Report *report, const Jsonb *diff, Outcome *outcome)
+{
+#define OPEN_ITEMS(row) \
+	OF_INSTANCE(row) " AND " row ".closed_at IS NULL"
+	static Statement write = {
+		.text = "WITH shown AS MATERIALIZED (SELECT (x.change ->> 'path') COLLATE \"C\" AS path,"
+		" x.change -> 'old' AS deployed, x.change -> 'new' AS observed,"
+		" x.change ? 'sensitive' AS sensitive, x.place,"
+		" (x.change ->> 'path') IN (SELECT m.path FROM pg_catalog.unnest($6) AS m (path)) AS moved"
+		" FROM pg_catalog.jsonb_array_elements($5) WITH ORDINALITY AS x (change, place)),"
+		" step AS MATERIALIZED (SELECT o.item, s.*"
+		" FROM (SELECT d.item, d.path FROM promote.drift_item AS d WHERE " OPEN_ITEMS("d")
+		"  AND d.changed_by = $4 AND d.kind = $7) AS o"
+		" FULL JOIN shown AS s ON s.path = o.path),"
+		" ended AS (UPDATE promote.drift_item AS d SET how = 'deployed',"
+		" closed_at = pg_catalog.clock_timestamp() WHERE " OPEN_ITEMS("d")
+		" AND d.changed_by <> $4),"
+		" gone AS (UPDATE promote.drift_item AS d SET how = 'gone',"
+		" closed_at = pg_catalog.clock_timestamp() WHERE " OPEN_ITEMS("d")
+		" AND d.changed_by = $4 AND (d.kind = 'digest' AND $7 = 'config'"
+		"  OR d.kind = $7 AND d.item IN (SELECT s.item FROM step AS s WHERE s.path IS NULL))"
+		" RETURNING d.item),"
+		" moved AS (UPDATE promote.drift_item AS d SET observed = s.observed, sensitive = s.sensitive,"
+		" deployed = CASE WHEN s.sensitive THEN s.deployed ELSE d.deployed END,"
+		" source = $8, adopted_revision = NULL, dismissed_at = NULL, dismissed_by = NULL, reason = NULL"
+		" FROM step AS s WHERE " OF_INSTANCE("d")
+		" AND d.item = s.item AND s.moved RETURNING d.item),"
+		/* what is marked by now, though it is what it was */
+		" masked AS (UPDATE promote.drift_item AS d SET observed = s.observed, deployed = s.deployed, sensitive = true"
+		" FROM step AS s WHERE " OF_INSTANCE("d")
+		" AND d.item = s.item AND NOT s.moved AND s.sensitive AND NOT d.sensitive),"
+		" opened AS (INSERT INTO promote.drift_item (project, environment, component, item, kind,"
+		" path, deployed, observed, sensitive, changed_by, source, since)"
+		" SELECT $1, $2, $3, COALESCE((SELECT d.item FROM promote.drift_item AS d"
+		"  WHERE " OF_INSTANCE("d")
+		"  ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.item DESC LIMIT 1), 0)"
+		" + pg_catalog.row_number() OVER (ORDER BY s.place), $7, s.path, s.deployed, s.observed,"
+		" s.sensitive, $4, $8, pg_catalog.clock_timestamp()"
+		" FROM step AS s WHERE s.item IS NULL RETURNING item)"
+		" SELECT (SELECT pg_catalog.count(*) FROM opened)::integer,"
+		" (SELECT pg_catalog.count(*) FROM moved)::integer,"
+		" (SELECT pg_catalog.count(*) FROM gone)::integer",
+		.parameters = 8,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTARRAYOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[8];
+
+	instance_key_values(&report->before.key, values);
+	values[3] = Int32GetDatum(report->before.changed_by);
+	values[4] = JsonbPGetDatum(diff);
+	values[5] = moved_paths(report);
+	values[6] = CStringGetTextDatum(report->document ? "config" : "digest");
+	values[7] = CStringGetTextDatum(report->source);
+	statement_run(&write, values, NULL, false);
+	outcome->opened = spi_integer(SPI_tuptable, 0, 1);
+	outcome->moved = spi_integer(SPI_tuptable, 0, 2);
+	outcome->gone = spi_integer(SPI_tuptable, 0, 3);
+}
+
+/* Begin what the audit log says of drift: who says it, and of what. */
+static void
+begin_facts(JsonBuilder *builder, const Observed *observed)
+{
+	audit_begin(builder);
+	json_build_number(builder, "deployment", observed->deployed_by);
+}
+
+/* End it, and append it to the instance's chain. */
+static void
+append_facts(JsonBuilder *builder, const Observed *observed, const char *event)
+{
+	const char *name = instance_key_name(&observed->key);
+
+	audit_note_facts(observed->key.project, name, event, builder);
+}
+
+/* Record a report that says something else than the one before; never a value of it. */
+static void
+record_report(const Report *report, const Outcome *outcome)
+{
+	JsonBuilder	builder;
+
+	begin_facts(&builder, &report->before);
+	json_build_field(&builder, "digest", audit_hex(report->digest));
+	json_build_field(&builder, "source", report->source);
+	json_build_number(&builder, "differences", outcome->differences);
+	json_build_number(&builder, "opened", outcome->opened);
+	json_build_number(&builder, "moved", outcome->moved);
+	json_build_number(&builder, "gone", outcome->gone);
+	append_facts(&builder, &report->before, "drift.reported");
+}
+
+/* Write a report that says something else than the one before. */
+static void
+write_report(Report *report, Outcome *outcome)
+{
+	Observed   *before = &report->before;
+	const Jsonb *diff;
+
+	read_deployed(before);
+	if (report->document == NULL)
+		report->document = read_config(&before->key, report->digest);
+	else if (!json_digest_equal(report->digest, before->deployed.rendered_digest))
+		config_store(before->key.project, report->document);
+	diff = report->document ? drift_of(before, report->document) :
+		drift_of_digest(&before->deployed, report->digest);
+	outcome->differences = JB_ROOT_COUNT(diff);
+	write_observation(report, outcome->differences);
+	write_items(report, diff, outcome);
+	record_report(report, outcome);
+}
+
+/* Is anything kept as it was observed that is marked by now?  Joined as in write_items. */
+static bool
+is_marked_anew(Report *report)
+{
+	static Statement look = {
+		.text = "SELECT COALESCE(pg_catalog.bool_or(s.path IS NOT NULL AND o.path IS NOT NULL), false)"
+		" FROM (SELECT (x.change ->> 'path') COLLATE \"C\" AS path FROM pg_catalog.jsonb_array_elements($5) AS x (change)"
+		"  WHERE x.change ? 'sensitive') AS s"
+		" FULL JOIN (SELECT d.path FROM promote.drift_item AS d WHERE " OPEN_ITEMS("d")
+		"  AND d.changed_by = $4 AND d.kind = 'config' AND NOT d.sensitive) AS o ON o.path = s.path",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID}
+	};
+	Observed   *before = &report->before;
+	Jsonb	   *document;
+	Datum		values[5];
+
+	if (before->differences == 0)
+		return false;
+	document = report->document ? report->document : read_config(&before->key, report->digest);
+	if (document == NULL)
+		return false;
+	read_deployed(before);
+	instance_key_values(&before->key, values);
+	values[3] = Int32GetDatum(before->changed_by);
+	values[4] = JsonbPGetDatum(drift_of(before, document));
+	statement_run(&look, values, NULL, false);
+	return spi_bool(SPI_tuptable, 0, 1);
+}
+
+/* Take a report; returns how many differences it shows. */
+static int32
+take_report(Report *report)
+{
+	Observed   *before = &report->before;
+	Outcome		outcome = {0};
+	SpiScope	scope;
+	bool		was;
+
+	spi_enter(&scope);
+	read_observed(before);
+	check_provisioned(before);
+	was = guard_open(true);
+	PG_TRY();
+	{
+		if (json_digest_equal(report->digest, before->digest) &&
+			(report->document == NULL || json_digest_equal(before->document, report->digest)) &&
+			!is_marked_anew(report))
+		{
+			touch_observation(report);
+			outcome.differences = before->differences;
+		}
+		else
+			write_report(report, &outcome);
+	}
+	PG_FINALLY();
+	{
+		guard_open(was);
+	}
+	PG_END_TRY();
+	spi_leave(&scope);
+	return outcome.differences;
+}
+
+/* promote.report_observed(instance text, observed jsonb, source text) returns integer */
+Datum
+promote_report_observed(PG_FUNCTION_ARGS)
+{
+	Report		report = {0};
+
+	argument_instance_for(fcinfo, 0, "instance", "work", &report.before.key);
+	report.document = argument_params(fcinfo, 1, "observed params");
+	report.digest = config_digest(report.before.key.project, report.document);
+	report.source = argument_required(fcinfo, 2, "source");
+	PG_RETURN_INT32(take_report(&report));
+}
+
+/* promote.report_observed(instance text, observed bytea, source text) returns integer */
+Datum
+promote_report_observed_digest(PG_FUNCTION_ARGS)
+{
+	Report		report = {0};
+
+	argument_instance_for(fcinfo, 0, "instance", "work", &report.before.key);
+	report.digest = PG_ARGISNULL(1) ? NULL : PG_GETARG_BYTEA_PP(1);
+	if (report.digest == NULL || VARSIZE_ANY_EXHDR(report.digest) != JSON_DIGEST_LENGTH)
+		ereport(ERROR,
+				(errcode(PM_INVALID_ARGUMENT),
+				 errmsg("the digest is %s", report.digest ? "not one" : "missing"),
+				 errdetail("It has to have %d bytes.", JSON_DIGEST_LENGTH),
+				 errhint("Pass promote.jsonb_digest of what was observed.")));
+	report.digest = config_digest_of(report.before.key.project, report.digest);
+	report.source = argument_required(fcinfo, 2, "source");
+	PG_RETURN_INT32(take_report(&report));
+}
+
+/*
+ * The paths, sorted by their bytes, of what was not dismissed and is not as it
+ * was observed in what is desired: rendered and observed are these.
+ */
+static char **
+read_paths(const Observed *observed, const Jsonb *rendered, const Jsonb *document, int *count)
+{
+	static Statement read = {
+		.text = "SELECT d.path FROM promote.drift_item AS d WHERE " OPEN_ITEMS("d")
+		" AND d.changed_by = $4 AND d.kind = 'config' AND d.dismissed_at IS NULL"
+		" AND promote.jsonb_at_path($5, d.path) IS DISTINCT FROM promote.jsonb_at_path($6, d.path)"
+		" ORDER BY d.path",
+		.parameters = 6,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, JSONBOID}
+	};
+	Datum		values[6];
+	char	  **paths;
+
+	instance_key_values(&observed->key, values);
+	values[3] = Int32GetDatum(observed->changed_by);
+	values[4] = JsonbPGetDatum(rendered);
+	values[5] = JsonbPGetDatum(document);
+	statement_run(&read, values, NULL, false);
+	*count = SPI_processed;
+	paths = palloc_extended(Max(*count, 1) * sizeof(char *), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < *count; i++)
+		paths[i] = spi_text(SPI_tuptable, i, 1);
+	return paths;
+}
+
+/*
+ * Set in what is desired what was observed of it; returns in how many leaves.
+ * Where they are as they were observed already, nothing is set.
+ */
+static int
+adopt(const Observed *observed, Proposal *proposal)
+{
+	Jsonb	   *document = read_config(&observed->key, observed->document);
+	Jsonb	   *rendered = json_render(proposal->params, proposal->parameters, true);
+	int			count;
+	char	  **paths = read_paths(observed, rendered, document, &count);
+
+	proposal->observed = document;
+	proposal->params = json_carry(proposal->params, observed->deployed.params, document,
+								  paths, count);
+	return count;
+}
+
+/* Refuse to adopt what is not known. */
+static void
+check_document(const Observed *observed)
+{
+	if (json_digest_equal(observed->digest, observed->document))
+		return;
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 errmsg("what is at \"%s\" is not known", instance_key_name(&observed->key)),
+			 observed->digest ?
+			 errdetail("The last report was of a digest, of which no configuration is known.") :
+			 errdetail("Nothing was reported since it was provisioned last."),
+			 errhint("Report the configuration itself, with promote.report_observed.")));
+}
+
+/* Note by which revision what differs was adopted, and record it. */
+static void
+record_adoption(const Observed *observed, const Staged *staged, int count)
+{
+	static Statement note = {
+		.text = "UPDATE promote.drift_item AS d SET adopted_revision = $5 WHERE " OPEN_ITEMS("d")
+		" AND d.changed_by = $4 AND d.kind = 'config' AND d.dismissed_at IS NULL"
+		" AND d.adopted_revision IS DISTINCT FROM $5",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID}
+	};
+	Datum		values[5];
+	JsonBuilder	builder;
+
+	instance_key_values(&observed->key, values);
+	values[3] = Int32GetDatum(observed->changed_by);
+	values[4] = Int32GetDatum(staged->new_revision);
+	statement_run(&note, values, NULL, false);
+	if (!staged->changed && SPI_processed == 0)
+		return;
+	begin_facts(&builder, observed);
+	json_build_field(&builder, "digest", audit_hex(observed->digest));
+	json_build_number(&builder, "revision", staged->new_revision);
+	json_build_number(&builder, "adopted", count);
+	append_facts(&builder, observed, "drift.adopted");
+}
+
+/*
+ * promote.adopt_drift(instance text, message text, expected_revision integer,
+ * plan boolean, allow_replace boolean) returns a row, see sql/promotion/drift.sql
+ */
+Datum
+promote_adopt_drift(PG_FUNCTION_ARGS)
+{
+	Staging		staging = {.origin = "adoption",.message = argument_text(fcinfo, 1)};
+	Observed	observed = {0};
+	ProposedRevision proposed;
+	SpiScope	scope;
+	Staged		staged;
+	int			count;
+	bool		was;
+
+	argument_instance_for(fcinfo, 0, "instance", "configure", &observed.key);
+	spi_enter(&scope);
+	read_observed(&observed);
+	check_provisioned(&observed);
+	stage_read(&observed.key, observed.key.environment, NULL, NULL, false, &proposed);
+	stage_check_revision(fcinfo, 2, &proposed);
+	check_document(&observed);
+	read_deployed(&observed);
+	count = adopt(&observed, &proposed.proposal);
+	proposed.proposal.allow_replace = argument_bool(fcinfo, 4, false);
+	proposed.plan = argument_bool(fcinfo, 3, true);
+	stage_write(&staging, &proposed, scope.caller, &staged);
+	was = guard_open(true);
+	PG_TRY();
+	{
+		record_adoption(&observed, &staged, count);
+	}
+	PG_FINALLY();
+	{
+		guard_open(was);
+	}
+	PG_END_TRY();
+	spi_leave(&scope);
+	return stage_result(fcinfo, &staged);
+}
+
+/* The parameters of what dismisses: the instance, the reason, the path if there is one, and who. */
+static void
+dismissal_values(const Observed *observed, const char *reason, const char *path,
+				 Datum *values, bool *nulls)
+{
+	instance_key_values(&observed->key, values);
+	values[3] = Int32GetDatum(observed->changed_by);
+	values[4] = CStringGetTextDatum(reason);
+	nulls[5] = path == NULL;
+	values[5] = path ? CStringGetTextDatum(path) : (Datum) 0;
+	values[6] = CStringGetTextDatum(current_actor());
+	values[7] = CStringGetTextDatum(instance_key_name(&observed->key));
+}
+
+/*
+ * Dismiss what reports show there, or anywhere; returns how many were not
+ * dismissed for that reason before.
+ */
+static int32
+dismiss_reported(const Observed *observed, const char *reason, const char *path)
+{
+	static Statement write = {
+		.text = "UPDATE promote.drift_item AS d SET dismissed_at = pg_catalog.clock_timestamp(),"
+		" dismissed_by = $7, reason = $5 WHERE " OPEN_ITEMS("d")
+		" AND d.changed_by = $4 AND d.kind <> 'resource' AND d.reason IS DISTINCT FROM $5"
+		" AND ($6 IS NULL AND d.dismissed_at IS NULL OR d.path = $6)",
+		.parameters = 7,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	bool		nulls[8] = {false};
+	Datum		values[8];
+
+	dismissal_values(observed, reason, path, values, nulls);
+	statement_run(&write, values, nulls, false);
+	return SPI_processed;
+}
+
+/*
+ * The same of what recorded plans show, which becomes an item by being
+ * dismissed.  An item of before, dismissed for another reason or with another
+ * value, is over.
+ */
+static int32
+dismiss_planned(const Observed *observed, const char *reason, const char *path)
+{
+	static Statement write = {
+		.text = "WITH shown AS MATERIALIZED (SELECT v.path, v.observed_value, v.since, v.source"
+		" FROM promote.drift AS v WHERE v.instance = $8 AND v.kind = 'resource'"
+		" AND v.reason IS DISTINCT FROM $5 AND ($6 IS NULL AND NOT v.dismissed OR v.path = $6)),"
+		" ended AS (UPDATE promote.drift_item AS d SET how = 'gone',"
+		" closed_at = pg_catalog.clock_timestamp() WHERE " OPEN_ITEMS("d")
+		" AND d.kind = 'resource' AND (d.path IN (SELECT s.path FROM shown AS s)) IS TRUE)"
+		" INSERT INTO promote.drift_item (project, environment, component, item, kind, path,"
+		" observed, sensitive, changed_by, source, since, dismissed_at, dismissed_by, reason)"
+		" SELECT $1, $2, $3, COALESCE((SELECT d.item FROM promote.drift_item AS d"
+		"  WHERE " OF_INSTANCE("d")
+		"  ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.item DESC LIMIT 1), 0)"
+		" + pg_catalog.row_number() OVER (), 'resource', s.path, s.observed_value, false, $4,"
+		" s.source, s.since, pg_catalog.clock_timestamp(), $7, $5 FROM shown AS s",
+		.parameters = 8,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	bool		nulls[8] = {false};
+	Datum		values[8];
+
+	dismissal_values(observed, reason, path, values, nulls);
+	statement_run(&write, values, nulls, false);
+	return SPI_processed;
+}
+
+/* Refuse a path at which nothing differs. */
+static void
+check_path(const Observed *observed, const char *path)
+{
+	static Statement look = {
+		.text = "SELECT EXISTS (SELECT FROM promote.drift AS v WHERE v.instance = $1 AND v.path = $2)",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2] = {
+		CStringGetTextDatum(instance_key_name(&observed->key)),
+		CStringGetTextDatum(path)
+	};
+
+	statement_run(&look, values, NULL, false);
+	if (!spi_bool(SPI_tuptable, 0, 1))
+		ereport(ERROR,
+				(errcode(PM_NOT_FOUND),
+				 errmsg("nothing of \"%s\" differs there", instance_key_name(&observed->key)),
+				 errdetail("No report shows a difference at %s.", path),
+				 errhint("promote.drift lists what differs.")));
+}
+
+/* Record that drift was dismissed, where and why. */
+static void
+record_dismissal(const Observed *observed, const char *reason, const char *path, int32 count)
+{
+	JsonBuilder	builder;
+
+	begin_facts(&builder, observed);
+	json_build_field(&builder, "reason", reason);
+	if (path)
+		json_build_field(&builder, "path", path);
+	json_build_number(&builder, "dismissed", count);
+	append_facts(&builder, observed, "drift.dismissed");
+}
+
+/* promote.dismiss_drift(instance text, reason text, path text) returns integer */
+Datum
+promote_dismiss_drift(PG_FUNCTION_ARGS)
+{
+	Observed	observed = {0};
+	char	   *reason;
+	char	   *path;
+	SpiScope	scope;
+	volatile int32 count = 0;
+	bool		was;
+
+	argument_instance_for(fcinfo, 0, "instance", "configure", &observed.key);
+	reason = argument_required(fcinfo, 1, "reason");
+	path = PG_ARGISNULL(2) ? NULL : argument_required(fcinfo, 2, "path");
+	spi_enter(&scope);
+	read_observed(&observed);
+	check_provisioned(&observed);
+	if (path)
+		check_path(&observed, path);
+	was = guard_open(true);
+	PG_TRY();
+	{
+		count = dismiss_reported(&observed, reason, path) +
+			dismiss_planned(&observed, reason, path);
+		if (count > 0)
+			record_dismissal(&observed, reason, path, count);
+	}
+	PG_FINALLY();
+	{
+		guard_open(was);
+	}
+	PG_END_TRY();
+	spi_leave(&scope);
+	PG_RETURN_INT32(count);
+}

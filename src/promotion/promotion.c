@@ -1,0 +1,667 @@
+/*
+ * promotion.c: one instance's validated configuration, to another instance
+ * of the same component.
+ *
+ * promote_instance and preview_promotion read the same rows in the same way
+ * and judge them by the same code (proposal.c, compose.c); one of them writes.
+ */
+#include "postgres.h"
+
+#include "base/argument.h"
+#include "base/errors.h"
+#include "grant/access.h"
+#include "grant/grants.h"
+#include "grant/role.h"
+#include "json/digest.h"
+#include "json/path.h"
+#include "json/reader.h"
+#include "json/render.h"
+#include "json/writer.h"
+#include "ledger/guard.h"
+#include "promotion/promotion.h"
+#include "registry/instance.h"
+#include "registry/path.h"
+#include "schema/schema.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_promote_instance);
+PG_FUNCTION_INFO_V1(promote_promote_to_next);
+PG_FUNCTION_INFO_V1(promote_preview_promotion);
+
+#define MAX_KEY_LENGTH 255		/* bytes of an idempotency key */
+
+/* Refuse a pair that cannot be promoted. */
+static void
+check_pair(const Promotion *promotion)
+{
+	const InstanceKey *source = &promotion->source;
+	const InstanceKey *destination = &promotion->destination;
+
+	if (strcmp(source->project, destination->project) != 0 ||
+		strcmp(source->component, destination->component) != 0)
+		ereport(ERROR,
+				(errcode(PM_COMPONENT_MISMATCH),
+				 errmsg("cannot promote \"%s\" to \"%s\"", instance_key_name(source),
+						instance_key_name(destination)),
+				 errdetail("The source is component \"%s\" of project \"%s\", the destination component \"%s\" of project \"%s\".",
+						   source->component, source->project,
+						   destination->component, destination->project),
+				 errhint("Promote between instances of one component.")));
+	if (instance_key_compare(source, destination) == 0)
+		ereport(ERROR,
+				(errcode(PM_SAME_INSTANCE),
+				 errmsg("cannot promote \"%s\" to itself", instance_key_name(source)),
+				 errdetail("The source and the destination are the same instance."),
+				 errhint("Name another destination; promote.configure_instance edits an instance in place.")));
+}
+
+/* The arguments behind the overrides, counted from promotion->options on. */
+enum Option
+{
+	COPY_SECRETS, COPY_REMOTE_REFERENCES, PLAN, MESSAGE, EXPECTED_REVISION, IDEMPOTENCY_KEY,
+	ALLOW_REPLACE
+};
+
+/* Take the arguments that the functions over two instances begin with; action is what is done to the destination. */
+static void
+take_arguments(FunctionCallInfo fcinfo, const char *action, Promotion *promotion)
+{
+	argument_instance_for(fcinfo, 0, "source", "view", &promotion->source);
+	argument_instance_for(fcinfo, 1, "destination", action, &promotion->destination);
+	check_pair(promotion);
+	promotion->overrides = argument_params(fcinfo, 2, "overrides");
+	promotion->options = 3;
+}
+
+/*
+ * Read both instances and compose what the destination is to desire.  Runs
+ * inside a scope of spi.h.
+ */
+void
+promotion_read(Promotion *promotion, bool read_only)
+{
+	ProposedRevision *proposed = &promotion->proposed;
+	Proposal   *proposal = &proposed->proposal;
+
+	stage_read(&promotion->destination, promotion->source.environment, NULL, NULL,
+			   read_only, proposed);
+	if (proposed->source_revision == 0)
+		refuse_unconfigured(&promotion->source,
+							"Configure the source first, with promote.configure_instance.");
+	if (proposed->current_revision == 0)
+		refuse_unconfigured(&promotion->destination,
+							"Give it its first configuration with promote.configure_instance: only then has it values of its own to keep.");
+	proposal_require_release(proposed);
+	proposal_require_unblocked(proposed, "promotion");
+	promotion->source_params = proposal->params;
+	promotion->base = compose_base(proposal);
+	proposal->params = compose_overrides(proposal, promotion->base, promotion->overrides);
+}
+
+/* Lock both instances in key order: the source against edits only. */
+void
+promotion_lock(const Promotion *promotion)
+{
+	bool		source_first = instance_key_compare(&promotion->source,
+													&promotion->destination) < 0;
+
+	instance_lock(source_first ? &promotion->source : &promotion->destination, !source_first);
+	instance_lock(source_first ? &promotion->destination : &promotion->source, source_first);
+}
+
+/* Take what is to be carried besides. */
+static void
+take_carry(FunctionCallInfo fcinfo, Promotion *promotion)
+{
+	promotion->carry = (Carry) {
+		.secrets = argument_bool(fcinfo, promotion->options + COPY_SECRETS, false),
+		.references = argument_bool(fcinfo, promotion->options + COPY_REMOTE_REFERENCES, false)
+	};
+}
+
+/* Refuse to carry secrets from where, or to where, the role has nothing to do with them: PM701. */
+static void
+require_carry(Oid role, const Promotion *promotion)
+{
+	const InstanceKey *source = &promotion->source;
+	const InstanceKey *destination = &promotion->destination;
+
+	if (!promotion->carry.secrets)
+		return;
+	access_require_of(role, "secrets", source->project, source->environment);
+	access_require_of(role, "secrets", destination->project, destination->environment);
+}
+
+/* Refuse an idempotency key that is none. */
+static void
+check_key(const char *key)
+{
+	if (key && (key[0] == '\0' || strlen(key) > MAX_KEY_LENGTH))
+		ereport(ERROR,
+				(errcode(PM_INVALID_NAME),
+				 errmsg("invalid idempotency key"),
+				 errdetail("It has %zu bytes; 1 to %d are allowed.", strlen(key), MAX_KEY_LENGTH),
+				 errhint("Use a request's id, such as a UUID, or leave the argument out.")));
+}
+
+/* What a call asked for, as a digest, to know it again by its key. */
+static bytea *
+request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
+{
+	JsonBuilder	builder;
+	JsonbValue	overrides;
+
+	json_root(promotion->overrides, &overrides);
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_field(&builder, "source", instance_key_name(&promotion->source));
+	json_build_key(&builder, "overrides", strlen("overrides"));
+	json_build_value(&builder, &overrides);
+	json_build_key(&builder, "plan", strlen("plan"));
+	json_build_bool(&builder, argument_bool(fcinfo, promotion->options + PLAN, true));
+	json_build_field(&builder, "message", argument_text(fcinfo, promotion->options + MESSAGE));
+	json_build_key(&builder, "allow_replace", strlen("allow_replace"));
+	json_build_bool(&builder, argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false));
+	/* only where it is asked for: keys of calls of before stay good */
+	if (promotion->carry.secrets)
+		json_build_field(&builder, "copy_secrets", "true");
+	if (promotion->carry.references)
+		json_build_field(&builder, "copy_remote_references", "true");
+	json_build_end_object(&builder);
+	return json_digest(json_builder_finish(&builder));
+}
+
+/*
+ * Look a call up by its idempotency key.  True where it was made before, with
+ * its result in staged; raises PM_KEY_REUSED where another call was.
+ */
+static bool
+find_result(const Promotion *promotion, const char *key, const bytea *request,
+			MemoryContext caller, Staged *staged)
+{
+	static Statement find = {
+		.text = "SELECT k.request, k.old_revision, k.new_revision, k.deployment, k.changed, k.diff"
+		" FROM promote.idempotency_key AS k WHERE k.project = $1 AND k.environment = $2"
+		" AND k.component = $3 AND k.idempotency_key = $4",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[4] = {
+		CStringGetTextDatum(promotion->destination.project),
+		CStringGetTextDatum(promotion->destination.environment),
+		CStringGetTextDatum(promotion->destination.component),
+		CStringGetTextDatum(key)
+	};
+	SPITupleTable *rows;
+	MemoryContext outer;
+
+	statement_run(&find, values, NULL, false);
+	if (SPI_processed == 0)
+		return false;
+	rows = SPI_tuptable;
+	if (!json_digest_equal(spi_bytea(rows, 0, 1), request))
+		ereport(ERROR,
+				(errcode(PM_KEY_REUSED),
+				 errmsg("idempotency key \"%s\" was used for another call", key),
+				 errdetail("It belongs to a promotion into \"%s\" with other arguments.",
+						   instance_key_name(&promotion->destination)),
+				 errhint("Use a new key for a new promotion.")));
+	staged->old_revision = spi_integer(rows, 0, 2);
+	staged->new_revision = spi_integer(rows, 0, 3);
+	staged->deployment = spi_integer(rows, 0, 4);
+	staged->changed = spi_bool(rows, 0, 5);
+	outer = MemoryContextSwitchTo(caller);
+	staged->destination = instance_key_name(&promotion->destination);
+	staged->diff = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(rows, 0, 6)));
+	MemoryContextSwitchTo(outer);
+	return true;
+}
+
+/* Keep the result under the idempotency key, under the destination's lock. */
+static void
+keep_result(const Promotion *promotion, const char *key, const bytea *request,
+			const Staged *staged)
+{
+	static Statement keep = {
+		.text = "INSERT INTO promote.idempotency_key (project, environment, component,"
+		" idempotency_key, request, old_revision, new_revision, deployment, changed, diff)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+		.parameters = 10,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, INT4OID, INT4OID, INT4OID,
+		BOOLOID, JSONBOID}
+	};
+	bool		nulls[10] = {[7] = staged->deployment == 0};
+	Datum		values[10] = {
+		CStringGetTextDatum(promotion->destination.project),
+		CStringGetTextDatum(promotion->destination.environment),
+		CStringGetTextDatum(promotion->destination.component),
+		CStringGetTextDatum(key),
+		PointerGetDatum(request),
+		Int32GetDatum(staged->old_revision),
+		Int32GetDatum(staged->new_revision),
+		Int32GetDatum(staged->deployment),
+		BoolGetDatum(staged->changed),
+		JsonbPGetDatum(staged->diff)
+	};
+
+	JsonBuilder facts;
+	bool		was = guard_open(true);
+
+	PG_TRY();
+	{
+		statement_run(&keep, values, nulls, false);
+		audit_begin(&facts);
+		json_build_field(&facts, "idempotency_key", key);
+		audit_note_facts(promotion->destination.project, instance_key_name(&promotion->destination),
+						 "idempotency_key.inserted", &facts);
+	}
+	PG_FINALLY();
+	{
+		guard_open(was);
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Carry what else was asked for, and write what the destination is to desire;
+ * what was read says whether to plan it and whether it may replace what runs.
+ */
+void
+promotion_write(Promotion *promotion, const char *message, MemoryContext caller,
+				Staged *staged)
+{
+	Staging		staging = {
+		.origin = "promotion",
+		.source_environment = promotion->source.environment,
+		.overrides = promotion->overrides,
+		.message = message
+	};
+
+	carry_take(&promotion->carry, &promotion->source, &promotion->proposed, true);
+	stage_write(&staging, &promotion->proposed, caller, staged);
+}
+
+/*
+ * Promote, unless the call was made before, by its idempotency key.  Runs
+ * inside a scope of spi.h.
+ */
+static void
+promote(FunctionCallInfo fcinfo, Promotion *promotion, MemoryContext caller, Staged *staged)
+{
+	char	   *key = argument_text(fcinfo, promotion->options + IDEMPOTENCY_KEY);
+	bytea	   *request = NULL;
+
+	check_key(key);
+	promotion_lock(promotion);
+	if (key)
+		request = request_digest(fcinfo, promotion);
+	if (key && find_result(promotion, key, request, caller, staged))
+		return;
+	promotion_read(promotion, false);
+	stage_check_revision(fcinfo, promotion->options + EXPECTED_REVISION, &promotion->proposed);
+	promotion->proposed.plan = argument_bool(fcinfo, promotion->options + PLAN, true);
+	promotion->proposed.proposal.allow_replace = argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false);
+	promotion_write(promotion, argument_text(fcinfo, promotion->options + MESSAGE), caller, staged);
+	if (key)
+		keep_result(promotion, key, request, staged);
+}
+
+/*
+ * promote.promote_instance(src text, dst text, overrides jsonb,
+ * copy_secrets boolean, copy_remote_references boolean, plan boolean,
+ * message text, expected_revision integer, idempotency_key text,
+ * allow_replace boolean) returns a row, see sql/promotion/promotion.sql
+ */
+Datum
+promote_promote_instance(PG_FUNCTION_ARGS)
+{
+	Promotion	promotion;
+	SpiScope	scope;
+	Staged		staged;
+
+	take_arguments(fcinfo, "promote", &promotion);
+	take_carry(fcinfo, &promotion);
+	require_carry(rights_role(), &promotion);
+	spi_enter(&scope);
+	promote(fcinfo, &promotion, scope.caller, &staged);
+	spi_leave(&scope);
+	return stage_result(fcinfo, &staged);
+}
+
+/*
+ * promote.promote_to_next(instance text, overrides jsonb, and the further
+ * arguments of promote_instance) returns the same row, see
+ * sql/registry/path.sql
+ */
+Datum
+promote_promote_to_next(PG_FUNCTION_ARGS)
+{
+	Promotion	promotion;
+	SpiScope	scope;
+	Staged		staged;
+
+	argument_instance_for(fcinfo, 0, "instance", "view", &promotion.source);
+	promotion.overrides = argument_params(fcinfo, 1, "overrides");
+	promotion.options = 2;
+	take_carry(fcinfo, &promotion);
+	spi_enter(&scope);
+	promotion.destination = promotion.source;
+	promotion.destination.environment = path_next(&promotion.source);
+	access_require_of(scope.user, "promote", promotion.destination.project, promotion.destination.environment);
+	require_carry(scope.user, &promotion);
+	promote(fcinfo, &promotion, scope.caller, &staged);
+	spi_leave(&scope);
+	return stage_result(fcinfo, &staged);
+}
+
+/* A set of paths: sorted once it is filled. */
+typedef struct PathSet
+{
+	char	  **paths;
+	int			count;
+	int			room;
+} PathSet;
+
+/* Collector of changes: their paths. */
+static void
+add_path(void *state, const JsonChange *change)
+{
+	PathSet    *set = state;
+
+	if (set->count == set->room)
+	{
+		set->room = Max(64, set->room * 2);
+		set->paths = set->paths ?
+			repalloc_huge(set->paths, set->room * sizeof(char *)) :
+			palloc(set->room * sizeof(char *));
+	}
+	set->paths[set->count++] = pstrdup(change->path);
+}
+
+/* Order of paths. */
+static int
+compare_paths(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* The paths at which two documents differ. */
+static PathSet
+differing_paths(const Jsonb *a, const Jsonb *b)
+{
+	PathSet		set = {NULL, 0, 0};
+
+	json_leaf_diff(a, NULL, b, NULL, add_path, &set);
+	if (set.count > 1)
+		qsort(set.paths, set.count, sizeof(char *), compare_paths);
+	return set;
+}
+
+/* Is the path one of the set? */
+static bool
+has_path(const PathSet *set, const char *path)
+{
+	return set->count > 0 &&
+		bsearch(&path, set->paths, set->count, sizeof(char *), compare_paths) != NULL;
+}
+
+/* What a preview's rows are made of. */
+typedef struct Preview
+{
+	ReturnSetInfo *result;
+	const Promotion *promotion;
+	JsonbValue	overrides;
+	Mask	   *mask;
+	PathSet		changed;		/* differ between the old and the new state */
+	bool		is_literal;		/* do the overrides stand for nothing but themselves? */
+	bool		at_old;			/* are leaves of the old state gone through, or of the new one? */
+} Preview;
+
+/* The value that a step leads to in the overrides; false where they say nothing of it. */
+static bool
+find_override(const JsonbValue *overrides, const JsonPathStep *step, JsonbValue *below)
+{
+	return step->key &&
+		getKeyJsonValueFromContainer(overrides->val.binary.data, step->key, step->length, below);
+}
+
+/*
+ * Do the overrides say what is at a path?  That is asked of them alone: whether
+ * they say what would be there anyway is nobody's business who cannot see it.
+ */
+static bool
+is_overridden(const Preview *preview, const char *path)
+{
+	JsonbValue	at = preview->overrides;
+	JsonbValue	below;
+	JsonPathReader reader;
+	JsonPathStep step;
+
+	json_path_reader_init(&reader, path, strlen(path));
+	/* what is no object replaces what is there, with all that is below it */
+	while (json_is_object(&at) && json_path_next(&reader, &step))
+	{
+		if (!find_override(&at, &step, &below))
+			return false;
+		at = below;
+	}
+	return true;
+}
+
+/* Put one row of a preview; sensitive values are masked. */
+static void
+put_preview_row(Preview *preview, const JsonChange *change, const char *kind,
+				const JsonbValue *old_value, const JsonbValue *new_value,
+				const char *origin)
+{
+	JsonbValue	mask;
+	const JsonbValue *old_shown = mask_shown(old_value, change->flags, &mask);
+	const JsonbValue *new_shown = mask_shown(new_value, change->flags, &mask);
+	bool		nulls[7] = {[2] = old_shown == NULL,[3] = new_shown == NULL};
+	Datum		values[7];
+
+	values[0] = CStringGetTextDatum(change->path);
+	values[1] = CStringGetTextDatum(kind);
+	values[2] = nulls[2] ? (Datum) 0 : JsonbPGetDatum(json_from_view(old_shown));
+	values[3] = nulls[3] ? (Datum) 0 : JsonbPGetDatum(json_from_view(new_shown));
+	values[4] = CStringGetTextDatum(origin);
+	values[5] = BoolGetDatum((change->flags & SCHEMA_IMMUTABLE) != 0);
+	values[6] = BoolGetDatum((change->flags & SCHEMA_SENSITIVE) != 0);
+	tuplestore_putvalues(preview->result->setResult, preview->result->setDesc, values, nulls);
+}
+
+/*
+ * Is a leaf one that the overrides say, and that its old state does not show?
+ * Such a one has its row whether they say anything new or not (put_hidden).
+ */
+static bool
+is_hidden(const JsonChange *change, bool overridden)
+{
+	return overridden && (change->flags & SCHEMA_SENSITIVE) && !(change->flags & MASK_NEW_ALONE);
+}
+
+/* Collector of what changes at the destination. */
+static void
+put_change(void *state, const JsonChange *change)
+{
+	Preview    *preview = state;
+	bool		overridden = is_overridden(preview, change->path);
+	JsonChange	shown = *change;
+
+	if (is_hidden(change, overridden))
+		return;
+	/* masked, it would say that the override is what it should not know */
+	if (overridden && preview->is_literal)
+		shown.flags &= ~(SCHEMA_SENSITIVE | MASK_NEW_ALONE);
+	put_preview_row(preview, &shown, json_change_name(change),
+					change->old_value, change->new_value, overridden ? "override" : "source");
+}
+
+/* The leaf at a path of a document; NULL where there is none. */
+static const JsonbValue *
+leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
+{
+	JsonbValue	root;
+
+	if (document == NULL)
+		return NULL;
+	json_root(document, &root);
+	return json_path_look_up(&root, path, strlen(path), value) && json_is_leaf(value) ? value : NULL;
+}
+
+/*
+ * Collector of the leaves of one state: those that the overrides say and nobody
+ * is to see, each once.
+ */
+static void
+put_hidden(void *state, const JsonChange *leaf)
+{
+	Preview    *preview = state;
+	const Proposal *proposal = &preview->promotion->proposed.proposal;
+	JsonChange	change = *leaf;
+	JsonbValue	old_value,
+				new_value;
+
+	if (!is_overridden(preview, leaf->path))
+		return;
+	change.old_value = leaf_at(proposal->planned, leaf->path, &old_value);
+	change.new_value = leaf_at(proposal->rendered, leaf->path, &new_value);
+	if (preview->at_old && change.new_value)
+		return;
+	if (mask_holds(preview->mask, change.old_value))
+		change.flags = (change.flags | SCHEMA_SENSITIVE) & ~MASK_NEW_ALONE;
+	if (is_hidden(&change, true))
+		put_preview_row(preview, &change, json_change_name(&change), change.old_value,
+						change.new_value, "override");
+}
+
+/*
+ * Collector of where the source and the composed base differ: there the
+ * destination keeps its own value, or goes without one, unless an override
+ * had the last word.
+ */
+static void
+put_kept(void *state, const JsonChange *change)
+{
+	Preview    *preview = state;
+
+	if (!is_overridden(preview, change->path) && !has_path(&preview->changed, change->path))
+		put_preview_row(preview, change, "keep", change->new_value, change->new_value,
+						"destination");
+}
+
+/* A text as JSON; NULL for none. */
+static Datum
+json_text(const char *text, bool *isnull)
+{
+	JsonbValue	value = {.type = jbvString};
+
+	*isnull = text == NULL;
+	if (text == NULL)
+		return (Datum) 0;
+	value.val.string.val = unconstify(char *, text);
+	value.val.string.len = strlen(text);
+	return JsonbPGetDatum(json_from_view(&value));
+}
+
+/* Put what becomes of a reference or a secret. */
+static void
+put_carried(const Preview *preview, const CarriedChange *change)
+{
+	bool		nulls[7] = {false};
+	Datum		values[7];
+
+	values[0] = CStringGetTextDatum(carry_path(change));
+	values[1] = CStringGetTextDatum(change->change);
+	values[2] = json_text(change->old_value, &nulls[2]);
+	values[3] = json_text(change->new_value, &nulls[3]);
+	values[4] = CStringGetTextDatum(change->from_source ? "source" : "destination");
+	values[5] = BoolGetDatum(change->replaces);
+	values[6] = BoolGetDatum(strcmp(change->kind, "secret") == 0);
+	tuplestore_putvalues(preview->result->setResult, preview->result->setDesc, values, nulls);
+}
+
+/* Put all rows of a promotion whose proposal is checked. */
+static void
+put_preview(Preview *preview)
+{
+	const Promotion *promotion = preview->promotion;
+	const Proposal *proposal = &promotion->proposed.proposal;
+	Jsonb	   *source = json_render(promotion->source_params, proposal->parameters, true);
+	Jsonb	   *rendered_base = json_render(promotion->base, proposal->parameters, true);
+	ListCell   *cell;
+
+	json_root(promotion->overrides, &preview->overrides);
+	preview->is_literal = !json_strings_may_render(&preview->overrides);
+	preview->changed = differing_paths(proposal->planned, proposal->rendered);
+	preview->mask = compose_mask(proposal);
+	mask_leaf_diff(preview->mask, proposal->planned, proposal->rendered, put_change, preview);
+	/* behind all others, in an order that does not tell which of them are new */
+	if (json_count(&preview->overrides) > 0)
+	{
+		mask_leaf_diff(preview->mask, NULL, proposal->rendered, put_hidden, preview);
+		preview->at_old = true;
+		if (proposal->planned)
+			mask_leaf_diff(preview->mask, NULL, proposal->planned, put_hidden, preview);
+	}
+	mask_leaf_diff(preview->mask, source, rendered_base, put_kept, preview);
+	foreach(cell, carry_changes(&promotion->proposed, &promotion->carry))
+		put_carried(preview, lfirst(cell));
+}
+
+/*
+ * Refuse overrides with placeholders from who may not promote there: rendered,
+ * they would show parameters that only who may set them, or use them, is to see.
+ */
+static void
+require_own_placeholders(const Promotion *promotion)
+{
+	const InstanceKey *destination = &promotion->destination;
+	JsonbValue	overrides;
+
+	json_root(promotion->overrides, &overrides);
+	if (!json_strings_may_render(&overrides) ||
+		access_allowed("promote", destination->project, destination->environment))
+		return;
+	ereport(ERROR,
+			(errcode(PM_NOT_GRANTED),
+			 errmsg("not allowed: placeholders in overrides"),
+			 errdetail("Role \"%s\" has no grant \"promote\" for \"%s\", whose parameters would replace them.",
+					   GetUserNameFromId(rights_role(), false), instance_key_name(destination)),
+			 errhint("Preview without strings that hold \"{{\". Who has \"admin\" there can give the grant: promote.grant_action.")));
+}
+
+/*
+ * promote.preview_promotion(src text, dst text, overrides jsonb, copy_secrets
+ * boolean, copy_remote_references boolean) returns table, see sql/promotion/promotion.sql
+ */
+Datum
+promote_preview_promotion(PG_FUNCTION_ARGS)
+{
+	Promotion	promotion;
+	Preview		preview = {.promotion = &promotion};
+	SpiScope	scope;
+
+	take_arguments(fcinfo, "view", &promotion);
+	require_own_placeholders(&promotion);
+	take_carry(fcinfo, &promotion);
+	require_carry(rights_role(), &promotion);
+	InitMaterializedSRF(fcinfo, 0);
+	preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	spi_enter(&scope);
+	promotion_read(&promotion, true);
+	/* a change of an immutable value is marked, not refused */
+	promotion.proposed.proposal.allow_replace = true;
+	compose_check(&promotion.proposed.proposal);
+	carry_take(&promotion.carry, &promotion.source, &promotion.proposed, false);
+	carry_judge(&promotion.proposed, true);
+	put_preview(&preview);
+	spi_leave(&scope);
+	return (Datum) 0;
+}

@@ -1,0 +1,635 @@
+/*
+ * revision.c: what writing a revision records.
+ *
+ * However a revision is written, the statement trigger judges it, moves the
+ * instance's counters, queues its plan and appends to the audit log.  The
+ * verbs of the API write the row and leave the rest to it.
+ */
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/trigger.h"
+#include "grant/actor.h"
+#include "json/digest.h"
+#include "ledger/config_digest.h"
+#include "ledger/guard.h"
+#include "ledger/notify.h"
+#include "ledger/record_mark.h"
+#include "promotion/carry.h"
+#include "promotion/deployment.h"
+#include "promotion/revision.h"
+#include "registry/path.h"
+#include "registry/release.h"
+#include "registry/rule.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_complete_revision);
+PG_FUNCTION_INFO_V1(promote_record_revision);
+
+#define ROWS_AT_ONCE 100		/* proposals held in memory together */
+
+/* Who writes the next revision and wants to know; NULL: nobody asks. */
+static RevisionRecord *wanted = NULL;
+
+/* Ask for the record of what is written next; returns who asked before. */
+RevisionRecord *
+revision_record_to(RevisionRecord *record)
+{
+	RevisionRecord *was = wanted;
+
+	wanted = record;
+	return was;
+}
+
+/* Refuse a revision that is not the one after the instance's last. */
+static void
+check_sequence(const ProposedRevision *proposed)
+{
+	if (proposed->revision == proposed->current_revision + 1)
+		return;
+	ereport(ERROR,
+			(errcode(PM_OUT_OF_SEQUENCE),
+			 errmsg("revision %d of \"%s\" is out of sequence",
+					proposed->revision, proposed->proposal.instance),
+			 errdetail("The next revision is %d.", proposed->current_revision + 1),
+			 errhint("Leave the number out, it is filled in; one statement adds one revision to an instance.")));
+}
+
+/* Refuse a revision that is written in another's name or at another time. */
+static void
+check_author(const ProposedRevision *proposed)
+{
+	const char *column = NULL;
+
+	if (strcmp(proposed->actor, current_actor()) != 0)
+		column = "actor";
+	else if (strcmp(proposed->database_role, current_database_role()) != 0)
+		column = "database_role";
+	else if (proposed->created_at < GetCurrentTransactionStartTimestamp() ||
+			 proposed->created_at > GetCurrentTimestamp())
+		column = "created_at";
+	if (column)
+		ereport(ERROR,
+				(errcode(PM_GUARDED_COLUMN),
+				 errmsg("column \"%s\" of \"revision\" is kept by promote", column),
+				 errdetail("It says who writes the row and when."),
+				 errhint("Leave it out; the setting promote.actor names the person you act for.")));
+}
+
+/*
+ * Move the instance's counters and what it desires.  Whether its release was
+ * blocked meanwhile is read here once more; from here on the commit sees to it.
+ */
+static void
+move_instance(ProposedRevision *proposed)
+{
+	static Statement move = {
+		.text = "UPDATE promote.instance SET revision = $4, deployment = $5,"
+		" version_constraint = $6, release_channel = $7"
+		" WHERE project = $1 AND environment = $2 AND component = $3"
+		" RETURNING (SELECT f.block_reason FROM promote.bundle_release AS f"
+		"  WHERE f.bundle = $8 AND f.version = $9)",
+		.parameters = 9,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[9] = {
+		CStringGetTextDatum(proposed->key.project),
+		CStringGetTextDatum(proposed->key.environment),
+		CStringGetTextDatum(proposed->key.component),
+		Int32GetDatum(proposed->revision),
+		Int32GetDatum(proposed->current_deployment + (proposed->plan ? 1 : 0)),
+		CStringGetTextDatum(proposed->version_constraint),
+		CStringGetTextDatum(proposed->release_channel),
+		CStringGetTextDatum(proposed->proposal.bundle),
+		CStringGetTextDatum(proposed->proposal.version)
+	};
+
+	if (proposed->revision > proposed->current_revision && proposal_minds_blocks(proposed->origin))
+		rule_hold_release(proposed->proposal.bundle, proposed->proposal.version,
+						  proposed->view ? proposed->view : rule_view());
+	statement_run(&move, values, NULL, false);
+	if (proposed->revision == proposed->current_revision)
+		return;
+	proposed->block_reason = spi_text(SPI_tuptable, 0, 1);
+	proposal_require_unblocked(proposed, proposed->origin);
+}
+
+/* Store a configuration, unless it is there. */
+void
+config_store(const char *project, const Jsonb *params)
+{
+	static Statement store = {
+		.text = "INSERT INTO promote.config (project, params) VALUES ($1, $2)"
+		" ON CONFLICT DO NOTHING",
+		.parameters = 2,
+		.types = {TEXTOID, JSONBOID}
+	};
+	Datum		values[2] = {CStringGetTextDatum(project), JsonbPGetDatum(params)};
+
+	statement_run(&store, values, NULL, false);
+}
+
+/*
+ * The digest under which the rendered params are stored; where placeholders
+ * made them differ from the revision's own they are stored first.
+ */
+static bytea *
+store_rendered(const ProposedRevision *proposed)
+{
+	const Proposal *proposal = &proposed->proposal;
+
+	if (proposal->rendered == proposal->params)
+		return proposed->digest;
+	config_store(proposed->key.project, proposal->rendered);
+	return config_digest(proposed->key.project, proposal->rendered);
+}
+
+/*
+ * The paths that keep marks in what a plan renders, but for those that are
+ * written down with the revision: one that a verb has just made has them all.
+ */
+static Jsonb *
+kept_by_plan(const ProposedRevision *proposed, bool is_staged)
+{
+	bool		is_new = proposed->revision > proposed->current_revision;
+
+	if (is_new && is_staged)
+		return NULL;
+	return compose_kept_anew(&proposed->proposal, is_new ? proposed->proposal.kept : proposed->proposal.own_kept);
+}
+
+/* Queue the PLAN deployment; returns what the audit log says of it. */
+static Jsonb *
+queue_plan(const ProposedRevision *proposed, const Jsonb *diff, const Jsonb *kept)
+{
+	const Proposal *proposal = &proposed->proposal;
+	DeploymentOrder order = {
+		.action = "PLAN",
+		.status = "PENDING",
+		.revision = proposed->revision,
+		.base_revision = proposed->base_revision,
+		.bundle = proposal->bundle,
+		.version = proposal->version,
+		.previous_version = proposed->previous_version,
+		.rendered_digest = store_rendered(proposed),
+		.references = proposed->references,
+		.diff = diff,
+		.kept = kept,
+		.destructive = proposal->destructive,
+		.message = proposed->message
+	};
+
+	return deployment_insert(&proposed->key, proposed->current_deployment + 1, &order);
+}
+
+/* Leave a copy of what was recorded with who asked for it. */
+static void
+leave_record(RevisionRecord *record, const ProposedRevision *proposed, const Jsonb *diff)
+{
+	record->deployment = proposed->plan ? proposed->current_deployment + 1 : 0;
+	record->diff = MemoryContextAlloc(record->context, VARSIZE(diff));
+	memcpy(record->diff, diff, VARSIZE(diff));
+}
+
+/*
+ * Refuse a revision whose configuration or release is not there, which can
+ * only be where foreign keys are switched off.
+ */
+static void
+check_stored(const ProposedRevision *proposed)
+{
+	const Proposal *proposal = &proposed->proposal;
+
+	if (proposal->params && proposal->schema)
+		return;
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 errmsg("the %s of revision %d of \"%s\" does not exist",
+					proposal->params ? "release" : "configuration",
+					proposed->revision, proposal->instance),
+			 errdetail("There is no such row in promote.%s.",
+					   proposal->params ? "bundle_release" : "config"),
+			 errhint("Insert it first.")));
+}
+
+/* Refuse a revision that claims to come from one that is not there. */
+static void
+check_source(const ProposedRevision *proposed)
+{
+	if (proposed->source_revision == 0 || proposed->source_version)
+		return;
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 errmsg("the source of revision %d of \"%s\" does not exist",
+					proposed->revision, proposed->proposal.instance),
+			 errdetail("The source has no revision %d.", proposed->source_revision),
+			 errhint("Name a revision of the source, or leave the source out.")));
+}
+
+/* Is it promoted from another environment? */
+static bool
+comes_from_another(const ProposedRevision *proposed)
+{
+	return proposed->source_environment && strcmp(proposed->source_environment, proposed->key.environment) != 0;
+}
+
+/* Judge a proposal that nobody has judged yet. */
+static void
+judge(ProposedRevision *proposed)
+{
+	if (proposed->revision > proposed->current_revision)
+	{
+		check_sequence(proposed);
+		check_author(proposed);
+	}
+	check_stored(proposed);
+	check_source(proposed);
+	if (comes_from_another(proposed))
+		rule_hold_paths(proposed->key.project, proposed->key.environment, proposed->view);
+	path_require(&proposed->key, proposed->source_environment, proposed->path_only, false);
+	proposal_require_history(proposed);
+	if (!proposed->fits)
+		ereport(ERROR,
+				(errcode(PM_GUARDED_COLUMN),
+				 errmsg("revision %d of \"%s\" is of a release that it may not have",
+						proposed->revision, proposed->proposal.instance),
+				 errdetail("%s %s is not of the component's bundle, or not what %s on the channel %s allows.",
+						   proposed->proposal.bundle, proposed->proposal.version,
+						   proposed->version_constraint, proposed->release_channel),
+				 errhint("Leave bundle and version out, they are filled in.")));
+	if (proposed->revision > proposed->current_revision)
+		proposal_require_unblocked(proposed, proposed->origin);
+	compose_check(&proposed->proposal);
+}
+
+/*
+ * Record a proposal that is judged: move the instance, queue the plan, append
+ * to the chain, notify.  A revision that is not new only gets a plan.
+ */
+static void
+write_records(ProposedRevision *proposed, RevisionRecord *record)
+{
+	AuditEntry	entries[AUDIT_MAX_ENTRIES];
+	int			count = 0;
+	Jsonb	   *diff = NULL;
+	Notice		notice;
+
+	move_instance(proposed);
+	if (proposed->plan || record)
+	{
+		carry_judge(proposed, false);
+		diff = carry_diff(proposed);
+	}
+	if (proposed->revision > proposed->current_revision)
+	{
+		entries[count++] = (AuditEntry) {"revision.created", proposed->facts};
+		mark_row(proposed->key.project, proposed->proposal.instance,
+				 psprintf("revision %s/%s/%s/%d", proposed->key.project, proposed->key.environment,
+						  proposed->key.component, proposed->revision),
+				 audit_hex(json_digest(proposed->facts)));
+	}
+	if (proposed->plan)
+		entries[count++] = (AuditEntry) {"deployment.created",
+			queue_plan(proposed, diff, kept_by_plan(proposed, record != NULL))};
+	audit_append(&proposed->head, proposed->key.project, proposed->proposal.instance,
+				 entries, count);
+	notice = (Notice) {proposed->proposal.instance, proposed->revision,
+		proposed->plan ? proposed->current_deployment + 1 : 0, NULL, NULL};
+	notice.carried = carry_names(proposed);
+	notify(&notice);
+	if (record)
+		leave_record(record, proposed, diff);
+}
+
+/* Record a proposal that is judged, past the guards. */
+static void
+record_proposal(ProposedRevision *proposed, RevisionRecord *record)
+{
+	bool		was = guard_open(true);
+
+	PG_TRY();
+	{
+		write_records(proposed, record);
+	}
+	PG_FINALLY();
+	{
+		guard_open(was);
+	}
+	PG_END_TRY();
+}
+
+/* Record every proposal of a cursor that was opened behind the view; returns how many. */
+static uint64
+record_all(Portal cursor, Datum view, RevisionRecord *record)
+{
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
+													  "promote revision",
+													  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext outer = MemoryContextSwitchTo(row_context);
+	SPITupleTable *rows;
+	uint64		count;
+	uint64		total = 0;
+
+	for (;;)
+	{
+		SPI_cursor_fetch(cursor, true, ROWS_AT_ONCE);
+		rows = SPI_tuptable;
+		count = SPI_processed;
+		for (uint64 i = 0; i < count; i++)
+		{
+			ProposedRevision proposed;
+
+			CHECK_FOR_INTERRUPTS();
+			proposal_read(rows, i, false, &proposed);
+			proposed.view = view;
+			judge(&proposed);
+			record_proposal(&proposed, record);
+			MemoryContextReset(row_context);
+		}
+		SPI_freetuptable(rows);
+		total += count;
+		if (count < ROWS_AT_ONCE)
+			break;
+	}
+	SPI_cursor_close(cursor);
+	MemoryContextSwitchTo(outer);
+	MemoryContextDelete(row_context);
+	return total;
+}
+
+/* Record every new row of the transition table new_revision. */
+static void
+record_new(RevisionRecord *record)
+{
+	uint64		count = proposal_lock_new();
+	Datum		view = rule_view();
+
+	if (count > 0 && record_all(proposal_open_new(), view, record) != count)
+		elog(ERROR, "not every new revision could be recorded");
+}
+
+/*
+ * Queue another plan for the revision that the instance desires already.  The
+ * proposal is judged, under the instance's lock.  Runs inside a scope of
+ * spi.h.
+ */
+void
+revision_plan_again(ProposedRevision *proposed, RevisionRecord *record)
+{
+	proposed->revision = proposed->current_revision;
+	proposed->plan = true;
+	record_proposal(proposed, record);
+}
+
+/*
+ * Tell, and leave with who asks, what references and secrets were changed by a
+ * promotion that changed nothing else and plans nothing.  Runs inside a scope
+ * of spi.h.
+ */
+void
+revision_tell(ProposedRevision *proposed, RevisionRecord *record)
+{
+	Notice		notice = {proposed->proposal.instance, proposed->current_revision};
+
+	compose_check(&proposed->proposal);
+	carry_judge(proposed, false);
+	notice.carried = carry_names(proposed);
+	notify(&notice);
+	proposed->plan = false;
+	leave_record(record, proposed, carry_diff(proposed));
+}
+
+/* Has the row that text in that column? */
+static bool
+column_is(TupleTableSlot *row, const char *column, const char *expected)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(row, SPI_fnumber(row->tts_tupleDescriptor, column), &isnull);
+
+	return !isnull && strcmp(TextDatumGetCString(value), expected) == 0;
+}
+
+/*
+ * Is the row the one that was judged?  Its builder made it so, but a trigger
+ * that a user added may have changed it on the way.
+ */
+static bool
+is_judged(TupleTableSlot *row, const ProposedRevision *judged)
+{
+	TupleDesc	row_type = row->tts_tupleDescriptor;
+	bool		isnull;
+	Datum		revision = slot_getattr(row, SPI_fnumber(row_type, "revision"), &isnull);
+	Datum		digest = slot_getattr(row, SPI_fnumber(row_type, "digest"), &isnull);
+	Datum		plan = slot_getattr(row, SPI_fnumber(row_type, "plan"), &isnull);
+	Datum		allow_replace = slot_getattr(row, SPI_fnumber(row_type, "allow_replace"), &isnull);
+	TimestampTz created_at = DatumGetTimestampTz(slot_getattr(row, SPI_fnumber(row_type, "created_at"), &isnull));
+
+	return column_is(row, "project", judged->key.project) &&
+		column_is(row, "environment", judged->key.environment) &&
+		column_is(row, "component", judged->key.component) &&
+		column_is(row, "version_constraint", judged->version_constraint) &&
+		column_is(row, "release_channel", judged->release_channel) &&
+		column_is(row, "bundle", judged->proposal.bundle) &&
+		column_is(row, "version", judged->proposal.version) &&
+		column_is(row, "actor", current_actor()) &&
+		column_is(row, "database_role", current_database_role()) &&
+		created_at >= GetCurrentTransactionStartTimestamp() &&
+		created_at <= GetCurrentTimestamp() &&
+		DatumGetInt32(revision) == judged->revision &&
+		DatumGetBool(plan) == judged->plan &&
+		DatumGetBool(allow_replace) == judged->proposal.allow_replace &&
+		memcmp(VARDATA_ANY(DatumGetPointer(digest)), VARDATA_ANY(judged->digest),
+			   JSON_DIGEST_LENGTH) == 0;
+}
+
+/*
+ * Where the statement inserted nothing but the revision that is judged
+ * already, take its facts from the row.  False where it did not.
+ */
+static bool
+take_judged(TriggerData *data, ProposedRevision *judged)
+{
+	Tuplestorestate *rows = data->tg_newtable;
+	TupleTableSlot *row;
+	bool		found = false;
+
+	if (judged == NULL || tuplestore_tuple_count(rows) != 1)
+		return false;
+	tuplestore_select_read_pointer(rows, tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND));
+	tuplestore_rescan(rows);
+	row = MakeSingleTupleTableSlot(RelationGetDescr(data->tg_relation), &TTSOpsMinimalTuple);
+	if (tuplestore_gettupleslot(rows, true, true, row) && is_judged(row, judged))
+	{
+		judged->facts = audit_facts_of_value(DatumGetHeapTupleHeader(ExecFetchSlotHeapTupleDatum(row)),
+											 false, NULL, 0);
+		found = true;
+	}
+	ExecDropSingleTupleTableSlot(row);
+	return found;
+}
+
+/*
+ * promote.record_revision() returns trigger
+ *
+ * AFTER INSERT of revision, for each statement, with the transition table
+ * new_revision.
+ */
+Datum
+promote_record_revision(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "record_revision", "revision", TRIGGER_EVENT_AFTER);
+	RevisionRecord *record = wanted;
+	SpiScope	scope;
+
+	if (!TRIGGER_FIRED_BY_INSERT(data->tg_event) || data->tg_newtable == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"record_revision\" is not made for this trigger")));
+	spi_enter(&scope);
+	if (record && take_judged(data, record->judged))
+		record_proposal(record->judged, record);
+	else
+	{
+		if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)
+			elog(ERROR, "SPI_register_trigger_data failed");
+		record_new(record);
+	}
+	spi_leave(&scope);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * What a revision is completed with: the number after the instance's last,
+ * and the release that its constraint stands for now.
+ */
+typedef struct Completion
+{
+	int32		revision;
+	char	   *bundle;
+	char	   *version;
+} Completion;
+
+/*
+ * Refuse to fill in a release, 40001, that came after the snapshot of a
+ * transaction that has only one: the row's own foreign key does not see it.
+ */
+static void
+require_seen(const Completion *completion)
+{
+	static Statement look = {
+		.text = "SELECT FROM promote.bundle_release AS f WHERE f.bundle = $1 AND f.version = $2",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2] = {CStringGetTextDatum(completion->bundle), CStringGetTextDatum(completion->version)};
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	statement_run(&look, values, NULL, true);
+	if (SPI_processed == 0)
+		refuse_unseen();
+}
+
+/*
+ * Find a revision's completion, and lock the instance.  False where there is
+ * no such instance; PM_NO_RELEASE where there is no such release.
+ */
+static bool
+complete(HeapTuple row, TupleDesc row_type, Completion *completion)
+{
+	static Statement look = {
+		.text = "SELECT i.revision + 1, c.bundle, (SELECT rel.version"
+		"  FROM promote.resolve_release(c.bundle, $4, $5) AS rel)"
+		" FROM promote.instance AS i"
+		" JOIN promote.component AS c ON c.project = $1 AND c.component = $3"
+		" WHERE i.project = $1 AND i.environment = $2 AND i.component = $3"
+		" FOR NO KEY UPDATE OF i",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	static const char *const columns[] = {
+		"project", "environment", "component", "version_constraint", "release_channel"
+	};
+	Datum		values[5];
+	bool		nulls[5];
+	SpiScope	scope;
+	bool		found;
+
+	for (int i = 0; i < lengthof(columns); i++)
+		values[i] = SPI_getbinval(row, row_type, SPI_fnumber(row_type, columns[i]), &nulls[i]);
+	if (nulls[3] || nulls[4])
+		return false;
+	spi_enter(&scope);
+	statement_run(&look, values, nulls, false);
+	found = SPI_processed > 0;
+	if (found)
+	{
+		completion->revision = spi_integer(SPI_tuptable, 0, 1);
+		completion->bundle = spi_text(SPI_tuptable, 0, 2);
+		completion->version = spi_text(SPI_tuptable, 0, 3);
+		if (completion->version == NULL)
+			refuse_no_release(completion->bundle, TextDatumGetCString(values[3]),
+							  TextDatumGetCString(values[4]));
+		completion->bundle = MemoryContextStrdup(scope.caller, completion->bundle);
+		completion->version = MemoryContextStrdup(scope.caller, completion->version);
+		require_seen(completion);
+	}
+	spi_leave(&scope);
+	return found;
+}
+
+/*
+ * promote.complete_revision() returns trigger
+ *
+ * BEFORE INSERT of revision, for each row: fills in the number and the
+ * release where they are left out.  Where there is no such instance they stay
+ * NULL, and the table's own constraints say so.
+ */
+Datum
+promote_complete_revision(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "complete_revision", "revision",
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	static const char *const columns[] = {"revision", "bundle", "version"};
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	Completion	completion;
+	Datum		given[3];
+	Datum		filled[3];
+	bool		left_out[3];
+	int			numbers[3];
+	bool		nulls[3] = {false, false, false};
+	int			count = 0;
+
+	for (int i = 0; i < 3; i++)
+		given[i] = SPI_getbinval(data->tg_trigtuple, row_type,
+								 SPI_fnumber(row_type, columns[i]), &left_out[i]);
+	if (!left_out[0] && !left_out[1] && !left_out[2])
+		return PointerGetDatum(data->tg_trigtuple);
+	if (!complete(data->tg_trigtuple, row_type, &completion))
+		return PointerGetDatum(data->tg_trigtuple);
+	given[0] = Int32GetDatum(completion.revision);
+	given[1] = CStringGetTextDatum(completion.bundle);
+	given[2] = CStringGetTextDatum(completion.version);
+	for (int i = 0; i < 3; i++)
+		if (left_out[i])
+		{
+			numbers[count] = SPI_fnumber(row_type, columns[i]);
+			filled[count++] = given[i];
+		}
+	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_trigtuple, row_type, count,
+													 numbers, filled, nulls));
+}

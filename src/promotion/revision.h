@@ -1,0 +1,30 @@
+/*
+ * revision.h: what writing a revision records.
+ */
+#ifndef PROMOTE_PROMOTION_REVISION_H
+#define PROMOTE_PROMOTION_REVISION_H
+
+#include "postgres.h"
+
+#include "promotion/proposal.h"
+
+/*
+ * What whoever writes a revision tells the trigger, and what the trigger
+ * tells back.
+ */
+typedef struct RevisionRecord
+{
+	/* a proposal that is judged already, under the instance's lock */
+	ProposedRevision *judged;
+
+	MemoryContext context;		/* where diff goes */
+	int32		deployment;		/* number of the plan; 0: none was made */
+	Jsonb	   *diff;			/* masked leaf diff of the rendered params */
+} RevisionRecord;
+
+extern RevisionRecord *revision_record_to(RevisionRecord *record);
+extern void config_store(const char *project, const Jsonb *params);
+extern void revision_plan_again(ProposedRevision *proposed, RevisionRecord *record);
+extern void revision_tell(ProposedRevision *proposed, RevisionRecord *record);
+
+#endif							/* PROMOTE_PROMOTION_REVISION_H */

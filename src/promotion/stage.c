@@ -1,0 +1,254 @@
+/*
+ * stage.c: what the verbs that give an instance a new desired state share:
+ * reading a proposal for it, writing the revision, and the row that they return.
+ */
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "json/digest.h"
+#include "json/limits.h"
+#include "ledger/config_digest.h"
+#include "promotion/carry.h"
+#include "promotion/revision.h"
+#include "promotion/stage.h"
+#include "registry/instance.h"
+#include "registry/path.h"
+#include "registry/rule.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+
+/*
+ * Read a proposal for the destination, see proposal_from.  Raises
+ * PM_NOT_FOUND where it or the source is not there, and PM_NO_PATH where the
+ * source must be on a path and is not.
+ */
+void
+stage_read(const InstanceKey *destination, const char *source_environment,
+		   const char *version_constraint, const char *release_channel,
+		   bool read_only, ProposedRevision *proposed)
+{
+	InstanceKey source = *destination;
+	bool		from_another = strcmp(source_environment, destination->environment) != 0;
+	Datum		view = !read_only && from_another ? rule_view() : (Datum) 0;
+
+	if (view)
+		rule_hold_paths(destination->project, destination->environment, view);
+	if (proposal_from(destination, source_environment, version_constraint, release_channel,
+					  read_only, proposed))
+	{
+		proposed->view = view;
+		proposal_require_history(proposed);
+		path_require(&proposed->key, proposed->source_environment, proposed->path_only, read_only);
+		return;
+	}
+	source.environment = (char *) source_environment;
+	require_instance(&source);
+	require_instance(destination);
+	elog(ERROR, "could not read instance \"%s\"", instance_key_name(destination));
+}
+
+/*
+ * Refuse where the instance has moved on from the revision that an argument
+ * expects; NULL expects nothing.
+ */
+void
+stage_check_revision(FunctionCallInfo fcinfo, int argument, const ProposedRevision *proposed)
+{
+	int32		expected;
+
+	if (PG_ARGISNULL(argument))
+		return;
+	expected = PG_GETARG_INT32(argument);
+	if (expected != proposed->current_revision)
+		ereport(ERROR,
+				(errcode(PM_REVISION_MOVED),
+				 errmsg("\"%s\" is not at revision %d", proposed->proposal.instance, expected),
+				 errdetail("Its desired revision is %d.", proposed->current_revision),
+				 errhint("Look at the change since, and try again with expected_revision => %d.",
+						 proposed->current_revision)));
+}
+
+/*
+ * Is what is proposed what is desired already?  By the same release, too: a
+ * newer one that the constraint stands for now is a change.  The digest of the
+ * params is filled in.
+ */
+bool
+stage_is_unchanged(const ProposedRevision *proposed)
+{
+	return proposed->current_revision > 0 &&
+		json_digest_equal(proposed->digest, proposed->current_digest) &&
+		strcmp(proposed->version_constraint, proposed->current_constraint) == 0 &&
+		strcmp(proposed->release_channel, proposed->current_channel) == 0 &&
+		strcmp(proposed->proposal.version, proposed->current_version) == 0;
+}
+
+/*
+ * Does the last plan still say what the desired revision would do?  With
+ * other values of the placeholders, or something else running, it does not.
+ */
+static bool
+is_planned(ProposedRevision *proposed)
+{
+	Proposal   *proposal = &proposed->proposal;
+	bool		allow_replace = proposal->allow_replace;
+
+	if (proposed->base_revision != proposed->current_revision)
+		return false;
+	/* what was planned already is not asked for again */
+	proposal->allow_replace = true;
+	compose_check(proposal);
+	proposal->allow_replace = allow_replace;
+	carry_judge(proposed, false);
+	return json_digest_equal(config_digest(proposed->key.project, proposal->rendered), proposed->planned_digest) &&
+		proposal->destructive == proposed->planned_destructive && carry_is_planned(proposed);
+}
+
+/* Store the configuration, unless it is there, and the revision. */
+static void
+insert_revision(const Staging *staging, const ProposedRevision *proposed)
+{
+	static Statement insert = {
+		.text = "WITH stored AS (INSERT INTO promote.config (project, params)"
+		" VALUES ($1, $5) ON CONFLICT DO NOTHING)"
+		" INSERT INTO promote.revision (project, environment, component, revision, digest,"
+		" version_constraint, release_channel, origin, source_environment, source_revision,"
+		" overrides, message, plan, allow_replace, bundle, version, kept_marks)"
+		" VALUES ($1, $2, $3, $4, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+		.parameters = 18,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, BYTEAOID, TEXTOID, TEXTOID,
+		TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID, BOOLOID, BOOLOID, TEXTOID, TEXTOID, JSONBOID}
+	};
+	const Jsonb *kept = compose_kept(&proposed->proposal);
+	Datum		values[18];
+	bool		nulls[18] = {
+		[9] = staging->source_environment == NULL,
+		[10] = staging->source_environment == NULL,
+		[11] = staging->overrides == NULL,
+		[12] = staging->message == NULL,
+		[17] = kept == NULL
+	};
+
+	instance_key_values(&proposed->key, values);
+	values[3] = Int32GetDatum(proposed->revision);
+	values[4] = JsonbPGetDatum(proposed->proposal.params);
+	values[5] = PointerGetDatum(proposed->digest);
+	values[6] = CStringGetTextDatum(proposed->version_constraint);
+	values[7] = CStringGetTextDatum(proposed->release_channel);
+	values[8] = CStringGetTextDatum(staging->origin);
+	values[9] = nulls[9] ? (Datum) 0 : CStringGetTextDatum(staging->source_environment);
+	values[10] = Int32GetDatum(proposed->source_revision);
+	values[11] = PointerGetDatum(staging->overrides);
+	values[12] = nulls[12] ? (Datum) 0 : CStringGetTextDatum(staging->message);
+	values[13] = BoolGetDatum(proposed->plan);
+	values[14] = BoolGetDatum(proposed->proposal.allow_replace);
+	values[15] = CStringGetTextDatum(proposed->proposal.bundle);
+	values[16] = CStringGetTextDatum(proposed->proposal.version);
+	values[17] = PointerGetDatum(kept);
+	statement_run(&insert, values, nulls, false);
+}
+
+/* The empty diff, in the given context. */
+static Jsonb *
+empty_diff(MemoryContext context)
+{
+	MemoryContext outer = MemoryContextSwitchTo(context);
+	JsonBuilder	builder;
+	Jsonb	   *diff;
+
+	json_builder_init(&builder);
+	json_build_begin_array(&builder);
+	json_build_end_array(&builder);
+	diff = json_builder_finish(&builder);
+	MemoryContextSwitchTo(outer);
+	return diff;
+}
+
+/* Judge the proposal and write its revision, which the trigger records. */
+static void
+write_revision(const Staging *staging, ProposedRevision *proposed, RevisionRecord *record)
+{
+	RevisionRecord *was;
+
+	compose_check(&proposed->proposal);
+	proposed->revision = proposed->current_revision + 1;
+	proposed->origin = staging->origin;
+	record->judged = proposed;
+	was = revision_record_to(record);
+	PG_TRY();
+	{
+		insert_revision(staging, proposed);
+	}
+	PG_FINALLY();
+	{
+		revision_record_to(was);
+	}
+	PG_END_TRY();
+	if (record->diff == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("revision %d of \"%s\" was not recorded", proposed->revision,
+						proposed->proposal.instance),
+				 errdetail("A trigger of promote.revision is disabled, or another one swallowed the row."),
+				 errhint("ALTER TABLE promote.revision ENABLE ALWAYS TRIGGER record_revision, and look for triggers that are not promote's.")));
+}
+
+/*
+ * Write the proposed state, or nothing where it is the present one (but the
+ * plan that the revision may lack).  The proposal was read under the
+ * instance's lock, and has its params and whether to plan; caller is where
+ * what is staged goes.
+ */
+void
+stage_write(const Staging *staging, ProposedRevision *proposed, MemoryContext caller,
+			Staged *staged)
+{
+	RevisionRecord record = {NULL, caller, 0, NULL};
+
+	proposal_require_release(proposed);
+	json_check_params(proposed->proposal.params, "params");
+	proposed->digest = config_digest(proposed->key.project, proposed->proposal.params);
+	staged->destination = MemoryContextStrdup(caller, proposed->proposal.instance);
+	staged->old_revision = proposed->current_revision;
+	staged->changed = !stage_is_unchanged(proposed) || proposed->carried;
+	if (!stage_is_unchanged(proposed))
+		write_revision(staging, proposed, &record);
+	else if (proposed->plan && !is_planned(proposed))
+	{
+		compose_check(&proposed->proposal);
+		revision_plan_again(proposed, &record);
+	}
+	else if (proposed->carried)
+		revision_tell(proposed, &record);
+	staged->new_revision = proposed->revision ? proposed->revision : proposed->current_revision;
+	staged->deployment = record.deployment;
+	staged->diff = record.diff ? record.diff : empty_diff(caller);
+}
+
+/* The row that a verb returns: sql/promotion/promotion.sql has its columns. */
+Datum
+stage_result(FunctionCallInfo fcinfo, const Staged *staged)
+{
+	TupleDesc	row_type;
+	bool		nulls[6] = {
+		[1] = staged->old_revision == 0,
+		[2] = staged->new_revision == 0,
+		[3] = staged->deployment == 0
+	};
+	Datum		values[6] = {
+		CStringGetTextDatum(staged->destination),
+		Int32GetDatum(staged->old_revision),
+		Int32GetDatum(staged->new_revision),
+		Int32GetDatum(staged->deployment),
+		BoolGetDatum(staged->changed),
+		JsonbPGetDatum(staged->diff)
+	};
+
+	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "function must return a row");
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, nulls));
+}

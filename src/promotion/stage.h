@@ -1,0 +1,46 @@
+/*
+ * stage.h: what the verbs that give an instance a new desired state share.
+ */
+#ifndef PROMOTE_PROMOTION_STAGE_H
+#define PROMOTE_PROMOTION_STAGE_H
+
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "parse/name.h"
+#include "promotion/proposal.h"
+#include "fmgr.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+/* The words that a new desired state is recorded with. */
+typedef struct Staging
+{
+	const char *origin;
+	const char *source_environment; /* NULL: from nowhere but what is desired */
+	const Jsonb *overrides;		/* NULL: none can be */
+	const char *message;		/* NULL: none */
+} Staging;
+
+/* What came of it: the row that the verbs return. */
+typedef struct Staged
+{
+	const char *destination;
+	int32		old_revision;	/* 0: none */
+	int32		new_revision;
+	int32		deployment;		/* 0: none was queued */
+	bool		changed;
+	Jsonb	   *diff;			/* in the caller's memory context */
+} Staged;
+
+extern void stage_read(const InstanceKey *destination, const char *source_environment,
+					   const char *version_constraint, const char *release_channel,
+					   bool read_only, ProposedRevision *proposed);
+extern void stage_check_revision(FunctionCallInfo fcinfo, int argument,
+								 const ProposedRevision *proposed);
+extern bool stage_is_unchanged(const ProposedRevision *proposed);
+extern void stage_write(const Staging *staging, ProposedRevision *proposed,
+						MemoryContext caller, Staged *staged);
+extern Datum stage_result(FunctionCallInfo fcinfo, const Staged *staged);
+
+#endif							/* PROMOTE_PROMOTION_STAGE_H */

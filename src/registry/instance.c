@@ -1,0 +1,155 @@
+/*
+ * instance.c: instances: naming one, finding it, and locking it.
+ */
+#include "postgres.h"
+
+#include "base/argument.h"
+#include "base/errors.h"
+#include "grant/access.h"
+#include "json/limits.h"
+#include "registry/instance.h"
+#include "registry/rescue.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+/*
+ * Refuse the instance if it is not there, naming the first part of it that is
+ * not there either.  Runs inside a scope of spi.h.
+ */
+void
+require_instance(const InstanceKey *key)
+{
+	static Statement look = {
+		.text = "SELECT EXISTS (SELECT FROM promote.project AS p WHERE p.project = $1),"
+		" EXISTS (SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2),"
+		" EXISTS (SELECT FROM promote.component AS c WHERE c.project = $1 AND c.component = $3),"
+		" EXISTS (SELECT FROM promote.instance AS i WHERE i.project = $1 AND i.environment = $2"
+		"  AND i.component = $3)",
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	const char *parts[] = {"project", "environment", "component", "instance"};
+	const char *names[] = {key->project, key->environment, key->component, instance_key_name(key)};
+	Datum		values[3];
+	int			missing;
+
+	instance_key_values(key, values);
+	statement_run(&look, values, NULL, false);
+	for (missing = 0; missing < 3; missing++)
+		if (!spi_bool(SPI_tuptable, 0, missing + 1))
+			break;
+	if (missing == 3 && spi_bool(SPI_tuptable, 0, 4))
+		return;
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 errmsg("instance \"%s\" does not exist", names[3]),
+			 missing == 0 ? errdetail("There is no project \"%s\".", names[0]) :
+			 missing == 3 ? errdetail("Its project, environment and component exist.") :
+			 errdetail("Project \"%s\" has no %s \"%s\".", names[0], parts[missing], names[missing]),
+			 errhint("Check the spelling, or INSERT the row into promote.%s.", parts[missing])));
+}
+
+/* Refuse an instance that has no revision. */
+void
+refuse_unconfigured(const InstanceKey *key, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(PM_NOT_CONFIGURED),
+			 errmsg("instance \"%s\" has no configuration yet", instance_key_name(key)),
+			 errdetail("It has no revision."),
+			 errhint("%s", hint)));
+}
+
+/* The instance's row, as one to be locked: for update, or only against updates. */
+static RowToLock
+instance_row(const InstanceKey *key, bool for_update, Datum *values)
+{
+#define LOCK(mode) {.text = "SELECT i.ctid FROM promote.instance AS i WHERE i.project = $1" \
+	" AND i.environment = $2 AND i.component = $3" mode,.parameters = 3,.types = {TEXTOID, TEXTOID, TEXTOID}}
+	static Statement share = LOCK(" FOR SHARE SKIP LOCKED");
+	static Statement update = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
+	static Statement find = LOCK("");
+
+	instance_key_values(key, values);
+	return (RowToLock) {
+		.table = "instance",
+		.what = psprintf("\"%s\"", instance_key_name(key)),
+		.project = key->project,
+		.at_once = for_update ? &update : &share,
+		.find = &find,
+		.values = values
+	};
+}
+
+/*
+ * Lock the instance's row: for update, or only against updates, as a source
+ * is.  Raises PM_NOT_FOUND where there is none, and 40001 where the snapshot of
+ * the transaction does not show it as it is.
+ */
+void
+instance_lock(const InstanceKey *key, bool for_update)
+{
+	Datum		values[3];
+	RowToLock	row = instance_row(key, for_update, values);
+
+	if (row_lock(&row))
+		return;
+	require_instance(key);
+	refuse_unseen();
+}
+
+/* Lock it for update in an emergency: PM_HELD where others do not let go of it in time. */
+void
+instance_rescue(const InstanceKey *key)
+{
+	Datum		values[3];
+	RowToLock	row = instance_row(key, true, values);
+
+	if (row_rescue(&row))
+		return;
+	require_instance(key);
+	refuse_unseen();
+}
+
+/* An argument that names an instance.  Raises PM_INVALID_NAME. */
+void
+argument_instance(FunctionCallInfo fcinfo, int argument, const char *name,
+				  InstanceKey *key)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(PM_INVALID_NAME),
+				 errmsg("the %s is missing", name),
+				 errdetail("The argument is null."),
+				 errhint("Name an instance, as in 'ecomm-staging-db'.")));
+	instance_key_parse(argument_text(fcinfo, argument), key);
+}
+
+/* The same, for a verb: refuses who may not do that to the instance, whether or not there is one. */
+void
+argument_instance_for(FunctionCallInfo fcinfo, int argument, const char *name,
+					  const char *action, InstanceKey *key)
+{
+	argument_instance(fcinfo, argument, name, key);
+	access_require(action, key);
+}
+
+/* An argument that is an object within the limits. */
+Jsonb *
+argument_params(FunctionCallInfo fcinfo, int argument, const char *what)
+{
+	Jsonb	   *document;
+
+	/* a variable that was never set must not pass for "no overrides" */
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(PM_NOT_AN_OBJECT),
+				 errmsg("the %s must be a JSON object", what),
+				 errdetail("%s null.", json_by_number(what, "It is", "They are")),
+				 errhint("Pass '{}' where there %s none.", json_by_number(what, "is", "are"))));
+	document = PG_GETARG_JSONB_P(argument);
+	json_check_params(document, what);
+	return document;
+}

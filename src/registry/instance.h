@@ -1,0 +1,23 @@
+/*
+ * instance.h: instances: naming one, finding it, and locking it.
+ */
+#ifndef PROMOTE_REGISTRY_INSTANCE_H
+#define PROMOTE_REGISTRY_INSTANCE_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "parse/name.h"
+#include "utils/jsonb.h"
+
+extern void require_instance(const InstanceKey *key);
+extern void refuse_unconfigured(const InstanceKey *key, const char *hint);
+extern void instance_lock(const InstanceKey *key, bool for_update);
+extern void instance_rescue(const InstanceKey *key);
+extern void argument_instance(FunctionCallInfo fcinfo, int argument, const char *name,
+							  InstanceKey *key);
+extern void argument_instance_for(FunctionCallInfo fcinfo, int argument, const char *name,
+								  const char *action, InstanceKey *key);
+extern Jsonb *argument_params(FunctionCallInfo fcinfo, int argument, const char *what);
+
+#endif							/* PROMOTE_REGISTRY_INSTANCE_H */

@@ -1,0 +1,537 @@
+/*
+ * path.c: which environments lead to which.
+ *
+ * The paths of a project never lead back to where they began.  What is
+ * written is searched from where it leads to, under a lock on the project's
+ * paths and by a snapshot taken after it, so that two sessions cannot write the two
+ * halves of a cycle.  Whether something is promoted along a path is judged
+ * here too, for the verbs and for the trigger that records.
+ */
+#include "postgres.h"
+
+#include "base/argument.h"
+#include "base/errors.h"
+#include "base/spi.h"
+#include "base/trigger.h"
+#include "grant/access.h"
+#include "registry/instance.h"
+#include "registry/path.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_lock_project);
+PG_FUNCTION_INFO_V1(promote_check_paths);
+PG_FUNCTION_INFO_V1(promote_next_environments);
+PG_FUNCTION_INFO_V1(promote_upstream_environments);
+
+/* An environment that a walk has come to. */
+typedef struct Place
+{
+	char		environment[NAME_MAX_LENGTH + 1];	/* the key */
+	bool		on_way;			/* to where the walk is now */
+	int32		distance;		/* from where the walk began */
+} Place;
+
+/* A walk along the paths of a project. */
+typedef struct Walk
+{
+	const char *project;
+	Statement  *neighbours;		/* of ($1 project, $2 environment): their names, in order */
+	HTAB	   *places;			/* of Place, that it has come to */
+} Walk;
+
+/* A place on the way, and where it leads to. */
+typedef struct Hop
+{
+	Place	   *place;
+	List	   *neighbours;		/* names */
+	int			next;			/* of them, not looked at yet */
+} Hop;
+
+/* Where paths lead to from an environment. */
+static Statement leads_to = {
+	.text = "SELECT p.destination_environment::pg_catalog.text, p.description FROM promote.promotion_path AS p"
+	" WHERE p.project = $1 AND p.source_environment = $2 ORDER BY p.destination_environment",
+	.parameters = 2,
+	.types = {TEXTOID, TEXTOID}
+};
+
+/* Where the paths to an environment come from. */
+static Statement comes_from = {
+	.text = "SELECT p.source_environment::pg_catalog.text FROM promote.promotion_path AS p"
+	" WHERE p.project = $1 AND p.destination_environment = $2 ORDER BY p.source_environment",
+	.parameters = 2,
+	.types = {TEXTOID, TEXTOID}
+};
+
+/* The names that a statement has for an environment; read_only: by the active snapshot. */
+static List *
+environments_of(Statement *statement, const char *project, const char *environment, bool read_only)
+{
+	Datum		values[2] = {CStringGetTextDatum(project), CStringGetTextDatum(environment)};
+	List	   *names = NIL;
+
+	statement_run(statement, values, NULL, read_only);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		names = lappend(names, spi_text(SPI_tuptable, i, 1));
+	SPI_freetuptable(SPI_tuptable);
+	return names;
+}
+
+/* Names with commas between them. */
+char *
+path_names(const List *names)
+{
+	StringInfoData joined;
+	ListCell   *cell;
+
+	initStringInfo(&joined);
+	foreach(cell, names)
+		appendStringInfo(&joined, "%s%s", joined.len > 0 ? ", " : "", (char *) lfirst(cell));
+	return joined.data;
+}
+
+/*
+ * Walks
+ */
+
+/* Begin a walk in a project. */
+static void
+begin_walk(Walk *walk, const char *project, Statement *neighbours)
+{
+	HASHCTL		control = {
+		.keysize = NAME_MAX_LENGTH + 1,
+		.entrysize = sizeof(Place),
+		.hcxt = CurrentMemoryContext
+	};
+
+	walk->project = project;
+	walk->neighbours = neighbours;
+	walk->places = hash_create("promote paths", 64, &control,
+							   HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+}
+
+/* The place of an environment; was: has the walk come there before? */
+static Place *
+come_to(Walk *walk, const char *environment, int32 distance, bool *was)
+{
+	Place	   *place = hash_search(walk->places, environment, HASH_ENTER, was);
+
+	if (!*was)
+	{
+		place->on_way = false;
+		place->distance = distance;
+	}
+	return place;
+}
+
+/* Go on to a place: the last of the way. */
+static List *
+go_on(Walk *walk, List *way, Place *place)
+{
+	Hop		   *hop = palloc(sizeof(Hop));
+
+	place->on_way = true;
+	hop->place = place;
+	hop->neighbours = environments_of(walk->neighbours, walk->project, place->environment, true);
+	hop->next = 0;
+	return lappend(way, hop);
+}
+
+/* Go back from the last place of the way. */
+static List *
+go_back(List *way)
+{
+	Hop		   *hop = llast(way);
+
+	hop->place->on_way = false;
+	list_free_deep(hop->neighbours);
+	pfree(hop);
+	return list_delete_last(way);
+}
+
+/* Refuse a way that would come back to one of its places, naming all from there on. */
+static void
+refuse_cycle(const Walk *walk, const List *way, const Place *back)
+{
+	StringInfoData chain;
+	ListCell   *cell;
+
+	initStringInfo(&chain);
+	foreach(cell, way)
+	{
+		const Place *place = ((Hop *) lfirst(cell))->place;
+
+		if (chain.len > 0 || place == back)
+			appendStringInfo(&chain, "%s -> ", place->environment);
+	}
+	ereport(ERROR,
+			(errcode(PM_NO_PATH),
+			 errmsg("the promotion paths of project \"%s\" would close a cycle", walk->project),
+			 errdetail("The cycle is %s%s.", chain.data, back->environment),
+			 errhint("Leave one of these paths out: what is promoted never comes back to where it was.")));
+}
+
+/*
+ * Follow all paths from an environment, deep before wide and without
+ * recursion: a chain may be long.  What an earlier search of the same walk
+ * came to leads to no cycle.
+ */
+static void
+search_cycle(Walk *walk, const char *environment)
+{
+	bool		was;
+	Place	   *place = come_to(walk, environment, 0, &was);
+	List	   *way = was ? NIL : go_on(walk, NIL, place);
+
+	while (way != NIL)
+	{
+		Hop		   *hop = llast(way);
+
+		CHECK_FOR_INTERRUPTS();
+		if (hop->next == list_length(hop->neighbours))
+		{
+			way = go_back(way);
+			continue;
+		}
+		place = come_to(walk, list_nth(hop->neighbours, hop->next++), 0, &was);
+		if (!was)
+			way = go_on(walk, way, place);
+		else if (place->on_way)
+			refuse_cycle(walk, way, place);
+	}
+}
+
+/*
+ * Walk away from an environment, wide before deep; returns the places in the
+ * order of their distance, but for the environment itself.
+ */
+static List *
+walk_away(Walk *walk, const char *environment)
+{
+	bool		was;
+	List	   *found = list_make1(come_to(walk, environment, 0, &was));
+
+	/* the list grows under way */
+	for (int i = 0; i < list_length(found); i++)
+	{
+		const Place *from = list_nth(found, i);
+		List	   *names = environments_of(walk->neighbours, walk->project, from->environment, true);
+		ListCell   *cell;
+
+		CHECK_FOR_INTERRUPTS();
+		foreach(cell, names)
+		{
+			Place	   *place = come_to(walk, lfirst(cell), from->distance + 1, &was);
+
+			if (!was)
+				found = lappend(found, place);
+		}
+		list_free_deep(names);
+	}
+	return list_delete_first(found);
+}
+
+/* Order of places: by distance, then by name. */
+static int
+compare_places(const ListCell *a, const ListCell *b)
+{
+	const Place *first = lfirst(a);
+	const Place *second = lfirst(b);
+
+	if (first->distance != second->distance)
+		return first->distance < second->distance ? -1 : 1;
+	return strcmp(first->environment, second->environment);
+}
+
+/*
+ * Writing paths
+ */
+
+/*
+ * promote.lock_project() returns trigger
+ *
+ * BEFORE INSERT OR UPDATE of promotion_path, for each row.  Not by the
+ * project's row, which others hold for other reasons.
+ */
+Datum
+promote_lock_project(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "lock_project", "promotion_path",
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
+	char	   *project = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "project"));
+
+	if (project)
+		LockDatabaseObject(RelationGetRelid(data->tg_relation),
+						   hash_bytes((unsigned char *) project, strlen(project)), 0, ExclusiveLock);
+	return PointerGetDatum(row);
+}
+
+/* Search for cycles from wherever the rows of the transition table new_path lead to. */
+static void
+search_new(void)
+{
+	static Statement read = {
+		.text = "SELECT DISTINCT n.project::pg_catalog.text, n.destination_environment::pg_catalog.text"
+		" FROM new_path AS n ORDER BY 1, 2"
+	};
+	SPITupleTable *rows;
+	uint64		count;
+	Walk		walk = {NULL};
+
+	statement_run(&read, NULL, NULL, false);
+	rows = SPI_tuptable;
+	count = SPI_processed;
+	PushActiveSnapshot(GetLatestSnapshot());
+	for (uint64 i = 0; i < count; i++)
+	{
+		char	   *project = spi_text(rows, i, 1);
+
+		if (walk.project == NULL || strcmp(walk.project, project) != 0)
+			begin_walk(&walk, project, &leads_to);
+		search_cycle(&walk, spi_text(rows, i, 2));
+	}
+	PopActiveSnapshot();
+}
+
+/*
+ * promote.check_paths() returns trigger
+ *
+ * AFTER INSERT, and AFTER UPDATE, of promotion_path, for each statement, with
+ * the transition table new_path.
+ */
+Datum
+promote_check_paths(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "check_paths", "promotion_path", TRIGGER_EVENT_AFTER);
+	SpiScope	scope;
+
+	if (data->tg_newtable == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"check_paths\" is not made for this trigger")));
+	spi_enter(&scope);
+	if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)
+		elog(ERROR, "SPI_register_trigger_data failed");
+	search_new();
+	spi_leave(&scope);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Reading them
+ */
+
+/*
+ * Refuse an environment that is not there, PM_NOT_FOUND.  Runs inside a scope
+ * of spi.h.
+ */
+static void
+require_environment(const InstanceKey *key)
+{
+	static Statement look = {
+		.text = "SELECT EXISTS (SELECT FROM promote.project AS p WHERE p.project = $1),"
+		" EXISTS (SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2)",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2];
+	bool		has_project;
+
+	values[0] = CStringGetTextDatum(key->project);
+	values[1] = CStringGetTextDatum(key->environment);
+	statement_run(&look, values, NULL, true);
+	has_project = spi_bool(SPI_tuptable, 0, 1);
+	if (!spi_bool(SPI_tuptable, 0, 2))
+		ereport(ERROR,
+				(errcode(PM_NOT_FOUND),
+				 errmsg("environment \"%s-%s\" does not exist", key->project, key->environment),
+				 has_project ?
+				 errdetail("Project \"%s\" has no environment \"%s\".", key->project, key->environment) :
+				 errdetail("There is no project \"%s\".", key->project),
+				 errhint("Name it by its project and what it is called there, as in ecomm-staging.")));
+}
+
+/* Take the argument that names an environment, and refuse who does not see it. */
+static void
+argument_environment(FunctionCallInfo fcinfo, InstanceKey *key)
+{
+	environment_name_parse(argument_required(fcinfo, 0, "environment"), key);
+	access_require_in("view", key->project, key->environment);
+}
+
+/* promote.next_environments(environment text) returns table (environment text, description text) */
+Datum
+promote_next_environments(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result;
+	SpiScope	scope;
+	InstanceKey key;
+	Datum		values[2];
+
+	InitMaterializedSRF(fcinfo, 0);
+	result = (ReturnSetInfo *) fcinfo->resultinfo;
+	argument_environment(fcinfo, &key);
+	spi_enter(&scope);
+	require_environment(&key);
+	values[0] = CStringGetTextDatum(key.project);
+	values[1] = CStringGetTextDatum(key.environment);
+	statement_run(&leads_to, values, NULL, true);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+	spi_leave(&scope);
+	return (Datum) 0;
+}
+
+/* promote.upstream_environments(environment text) returns table (environment text, distance integer) */
+Datum
+promote_upstream_environments(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result;
+	SpiScope	scope;
+	InstanceKey key;
+	Walk		walk;
+	List	   *places;
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	result = (ReturnSetInfo *) fcinfo->resultinfo;
+	argument_environment(fcinfo, &key);
+	spi_enter(&scope);
+	require_environment(&key);
+	begin_walk(&walk, key.project, &comes_from);
+	places = walk_away(&walk, key.environment);
+	list_sort(places, compare_places);
+	foreach(cell, places)
+	{
+		const Place *place = lfirst(cell);
+		Datum		values[2] = {CStringGetTextDatum(place->environment), Int32GetDatum(place->distance)};
+		bool		nulls[2] = {false, false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	spi_leave(&scope);
+	return (Datum) 0;
+}
+
+/*
+ * Promoting along them
+ */
+
+/* Is the name one of the list? */
+static bool
+has_name(const List *names, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+		if (strcmp(lfirst(cell), name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * May what an environment desires be taken from another one?  Where it may
+ * not, sources has the names of those that it may be taken from.
+ */
+bool
+path_leads(const InstanceKey *key, const char *source, bool read_only, List **sources)
+{
+	*sources = environments_of(&comes_from, key->project, key->environment, read_only);
+	return has_name(*sources, source);
+}
+
+/*
+ * Refuse what an instance would take from an environment without a path to its
+ * own, where that takes from no others (path_only); from its own, or none (NULL),
+ * it may.  Runs inside a scope of spi.h.
+ */
+void
+path_require(const InstanceKey *key, const char *source, bool path_only, bool read_only)
+{
+	List	   *sources;
+
+	if (!path_only || source == NULL || strcmp(source, key->environment) == 0)
+		return;
+	if (!path_leads(key, source, read_only, &sources))
+		ereport(ERROR,
+				(errcode(PM_NO_PATH),
+				 errmsg("there is no promotion path from \"%s\" to \"%s\"", source, key->environment),
+				 sources == NIL ?
+				 errdetail("Environment \"%s\" of project \"%s\" takes from where a path leads from, and there is none to it.",
+						   key->environment, key->project) :
+				 errdetail("Environment \"%s\" of project \"%s\" takes from where a path leads from: %s.",
+						   key->environment, key->project, path_names(sources)),
+				 errhint("Promote along a path, or add one to promote.promotion_path.")));
+}
+
+/* Refuse to go on from an instance whose environment no path leads out of that it could take. */
+static void
+refuse_no_next(const InstanceKey *source)
+{
+	const List *names = environments_of(&leads_to, source->project, source->environment, false);
+
+	ereport(ERROR,
+			(errcode(PM_NO_PATH),
+			 errmsg("no promotion path leads on from \"%s\"", instance_key_name(source)),
+			 names == NIL ?
+			 errdetail("There is none out of environment \"%s\" of project \"%s\".",
+					   source->environment, source->project) :
+			 errdetail("There is no component \"%s\" where the paths lead to: %s.",
+					   source->component, path_names(names)),
+			 errhint("Add the path or the instance, or name a destination by promote.promote_instance.")));
+}
+
+/*
+ * The environment that the only path from an instance leads to, of those
+ * where the component is.  Raises PM_NO_PATH where there is not one of them,
+ * and PM_NOT_FOUND where the instance is not there.  Runs inside a scope of
+ * spi.h.
+ */
+char *
+path_next(const InstanceKey *source)
+{
+	static Statement read = {
+		.text = "SELECT p.destination_environment::pg_catalog.text FROM promote.promotion_path AS p"
+		" JOIN promote.instance AS i ON i.project = $1 AND i.environment = p.destination_environment"
+		"  AND i.component = $3"
+		" WHERE p.project = $1 AND p.source_environment = $2 ORDER BY p.destination_environment",
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3];
+	List	   *names = NIL;
+
+	require_instance(source);
+	instance_key_values(source, values);
+	statement_run(&read, values, NULL, false);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		names = lappend(names, spi_text(SPI_tuptable, i, 1));
+	if (names == NIL)
+		refuse_no_next(source);
+	if (list_length(names) > 1)
+		ereport(ERROR,
+				(errcode(PM_NO_PATH),
+				 errmsg("several promotion paths lead on from \"%s\"", instance_key_name(source)),
+				 errdetail("They lead to %s.", path_names(names)),
+				 errhint("Name the destination: promote.promote_instance('%s', '%s-%s-%s').",
+						 instance_key_name(source), source->project,
+						 (char *) linitial(names), source->component)));
+	return linitial(names);
+}

@@ -1,0 +1,17 @@
+/*
+ * path.h: which environments lead to which.
+ */
+#ifndef PROMOTE_REGISTRY_PATH_H
+#define PROMOTE_REGISTRY_PATH_H
+
+#include "postgres.h"
+
+#include "parse/name.h"
+#include "nodes/pg_list.h"
+
+extern bool path_leads(const InstanceKey *key, const char *source, bool read_only, List **sources);
+extern char *path_names(const List *names);
+extern void path_require(const InstanceKey *key, const char *source, bool path_only, bool read_only);
+extern char *path_next(const InstanceKey *source);
+
+#endif							/* PROMOTE_REGISTRY_PATH_H */

@@ -1,0 +1,593 @@
+/*
+ * remote_reference.c: remote references, which fill the input slots of instances.
+ *
+ * A release declares slots, such as "network"; an instance says for itself
+ * what fills each: a name or a URI of something that another project or
+ * system provides, never a secret.  The rows here are what is desired now;
+ * each deployment carries a copy of them, so that what a worker gets is what
+ * was reviewed, and what runs is known.
+ */
+#include "postgres.h"
+
+#include "base/argument.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/trigger.h"
+#include "grant/actor.h"
+#include "json/reader.h"
+#include "ledger/audit.h"
+#include "ledger/guard.h"
+#include "registry/instance.h"
+#include "registry/release.h"
+#include "registry/remote_reference.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(promote_check_slots);
+PG_FUNCTION_INFO_V1(promote_check_reference);
+PG_FUNCTION_INFO_V1(promote_guard_reference);
+PG_FUNCTION_INFO_V1(promote_set_remote_reference);
+PG_FUNCTION_INFO_V1(promote_remove_remote_reference);
+
+#define FIELD_MAX_LENGTH 63
+#define REFERENCE_MAX_LENGTH 2048
+
+/* ---- what a release declares ---- */
+
+/* Refuse a declaration of slots. */
+static void
+refuse_slots(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(PM_INVALID_ARGUMENT),
+			 errmsg("not a declaration of slots for remote references"),
+			 errdetail("%s", detail),
+			 errhint("Declare them as in {\"network\": {\"required\": true, \"description\": \"where it is\"}}.")));
+}
+
+/* Is it a name for a slot? */
+static bool
+is_field(const char *name, int length)
+{
+	static const char allowed[] = "-_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+	for (int i = 0; i < length; i++)
+		if (memchr(allowed, name[i], strlen(allowed)) == NULL)
+			return false;
+	return length >= 1 && length <= FIELD_MAX_LENGTH && name[0] != '-';
+}
+
+/* Check what is said of one slot. */
+static void
+check_slot(const JsonbValue *slot)
+{
+	JsonCursor	cursor;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	if (!json_is_object(slot))
+		refuse_slots("What is said of a slot has to be an object.");
+	json_cursor_init(&cursor, slot->val.binary.data);
+	while (json_next_pair(&cursor, &key, &value))
+		if (json_string_is(&key, "required") ? value.type != jbvBool :
+			!json_string_is(&key, "description") || value.type != jbvString)
+			refuse_slots("Of a slot is said whether it is \"required\", true or false, and its \"description\", a string.");
+}
+
+/*
+ * promote.check_slots(slots jsonb) returns boolean: true, or an error that
+ * says what is wrong
+ */
+Datum
+promote_check_slots(PG_FUNCTION_ARGS)
+{
+	JsonbValue	slots;
+	JsonbValue	key;
+	JsonbValue	slot;
+	JsonCursor	cursor;
+
+	json_root(PG_GETARG_JSONB_P(0), &slots);
+	if (!json_is_object(&slots))
+		refuse_slots("They have to be an object, with a key for each slot.");
+	json_cursor_init(&cursor, slots.val.binary.data);
+	while (json_next_pair(&cursor, &key, &slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!is_field(key.val.string.val, key.val.string.len))
+			refuse_slots("A slot's name has 1 to 63 letters, digits, dashes and underscores, and does not begin with a dash.");
+		check_slot(&slot);
+	}
+	PG_RETURN_BOOL(true);
+}
+
+/* Has the release that slot? */
+static bool
+has_slot(const Jsonb *slots, const char *field)
+{
+	JsonbValue	root;
+	JsonbValue	slot;
+
+	if (slots == NULL)
+		return false;
+	json_root(slots, &root);
+	return json_find(&root, field, &slot);
+}
+
+/* The names of an object's keys, for people. */
+static char *
+key_names(const Jsonb *object)
+{
+	StringInfoData names;
+	JsonbValue	root;
+	JsonbValue	key;
+	JsonbValue	value;
+	JsonCursor	cursor;
+
+	initStringInfo(&names);
+	json_root(object, &root);
+	json_cursor_init(&cursor, root.val.binary.data);
+	while (json_next_pair(&cursor, &key, &value))
+		appendStringInfo(&names, "%s%.*s", names.len > 0 ? ", " : "", key.val.string.len,
+						 key.val.string.val);
+	return names.data;
+}
+
+/* ---- references, as values ---- */
+
+/* Does a URI carry a password, as in postgres://user:password@host? */
+static bool
+has_password(const char *reference)
+{
+	const char *authority = strstr(reference, "://");
+	const char *at;
+	const char *colon;
+
+	if (authority == NULL)
+		return false;
+	authority += strlen("://");
+	at = memchr(authority, '@', strcspn(authority, "/?#"));
+	colon = at ? memchr(authority, ':', at - authority) : NULL;
+	return colon != NULL;
+}
+
+/* Why a text is no reference; NULL: it is one. */
+static const char *
+reference_problem(const char *reference)
+{
+	size_t		length = strlen(reference);
+
+	if (length == 0 || length > REFERENCE_MAX_LENGTH)
+		return "It has to have 1 to 2048 bytes.";
+	for (const char *c = reference; *c; c++)
+		if ((unsigned char) *c < 0x20 || *c == 0x7f)
+			return "It holds control characters.";
+	if (reference[0] == ' ' || reference[length - 1] == ' ')
+		return "It begins or ends with a space.";
+	if (has_password(reference))
+		return "It is a URI with a password.";
+	return NULL;
+}
+
+/*
+ * promote.check_reference(reference text) returns boolean; in C because that
+ * is where the verbs ask, too
+ */
+Datum
+promote_check_reference(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(reference_problem(text_to_cstring(PG_GETARG_TEXT_PP(0))) == NULL);
+}
+
+/* An argument that is a reference.  What is refused may be a secret, and is not shown. */
+static char *
+argument_reference(FunctionCallInfo fcinfo, int argument)
+{
+	char	   *reference = argument_required(fcinfo, argument, "reference");
+	const char *problem = reference_problem(reference);
+
+	if (problem)
+		ereport(ERROR,
+				(errcode(PM_INVALID_ARGUMENT),
+				 errmsg("not a remote reference"),
+				 errdetail("%s", problem),
+				 errhint("Pass the name or the URI of what fills the slot; what must not be seen is a secret's affair.")));
+	return reference;
+}
+
+/*
+ * One set of references over another: fields of both have the value of the
+ * second.  NULL, of either and of the result, is none at all.
+ */
+Jsonb *
+reference_over(const Jsonb *references, const Jsonb *over)
+{
+	const Jsonb *sets[2] = {references, over};
+	JsonBuilder	builder;
+	JsonbValue	root;
+	JsonbValue	key;
+	JsonbValue	value;
+	JsonCursor	cursor;
+
+	if (references == NULL && over == NULL)
+		return NULL;
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	for (int i = 0; i < lengthof(sets); i++)
+	{
+		if (sets[i] == NULL)
+			continue;
+		json_root(sets[i], &root);
+		json_cursor_init(&cursor, root.val.binary.data);
+		while (json_next_pair(&cursor, &key, &value))
+		{
+			json_build_key(&builder, key.val.string.val, key.val.string.len);
+			/* a view is the cursor's: its strings lie in the document */
+			json_build_value(&builder, &value);
+		}
+	}
+	json_build_end_object(&builder);
+	return json_builder_finish(&builder);
+}
+
+/* The references without one; NULL where none is left. */
+static Jsonb *
+reference_without(const Jsonb *references, const char *field)
+{
+	JsonBuilder	builder;
+	JsonbValue	root;
+	JsonbValue	key;
+	JsonbValue	value;
+	JsonCursor	cursor;
+	int			count = 0;
+
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_root(references, &root);
+	json_cursor_init(&cursor, root.val.binary.data);
+	while (json_next_pair(&cursor, &key, &value))
+	{
+		if (json_string_is(&key, field))
+			continue;
+		json_build_key(&builder, key.val.string.val, key.val.string.len);
+		json_build_value(&builder, &value);
+		count++;
+	}
+	json_build_end_object(&builder);
+	return count > 0 ? json_builder_finish(&builder) : NULL;
+}
+
+/* One reference as a set. */
+static Jsonb *
+reference_alone(const char *field, const char *reference)
+{
+	JsonBuilder	builder;
+
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_field(&builder, field, reference);
+	json_build_end_object(&builder);
+	return json_builder_finish(&builder);
+}
+
+/* Are two sets the same?  NULL is none at all. */
+bool
+reference_same(const Jsonb *a, const Jsonb *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return VARSIZE(a) == VARSIZE(b) && memcmp(&a->root, &b->root, VARSIZE(a) - VARHDRSZ) == 0;
+}
+
+/* ---- the rows ---- */
+
+/*
+ * What fills an instance's slots, of those that the release declares; NULL:
+ * nothing.  A copy.  Runs inside a scope of spi.h.
+ */
+Jsonb *
+reference_read(const InstanceKey *key, const Jsonb *slots, bool read_only)
+{
+	static Statement read = {
+		.text = "SELECT pg_catalog.jsonb_object_agg(r.field, r.reference) FROM promote.remote_reference AS r"
+		" WHERE " OF_INSTANCE("r") " AND $4 ? r.field",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, JSONBOID}
+	};
+	Datum		values[4];
+	Jsonb	   *references;
+
+	if (slots == NULL)
+		return NULL;
+	instance_key_values(key, values);
+	values[3] = JsonbPGetDatum(slots);
+	statement_run(&read, values, NULL, read_only);
+	references = spi_jsonb(SPI_tuptable, 0, 1);
+	if (references)
+		references = DatumGetJsonbPCopy(JsonbPGetDatum(references));
+	SPI_freetuptable(SPI_tuptable);
+	return references;
+}
+
+/*
+ * The slots in which these references differ from what may run: from what the
+ * last PROVISION carried, or any that began since, by a release that had the
+ * slot, too.  What its own release did not have yet, or the new one has no
+ * more, is not replaced.  A list of char *, in order.  Runs inside a scope of spi.h.
+ */
+List *
+reference_replaced(const InstanceKey *key, const Jsonb *slots, const Jsonb *references,
+				   bool read_only)
+{
+	static Statement read = {
+		.text = "SELECT s.field FROM (SELECT k.field COLLATE \"C\" AS field"
+		"  FROM pg_catalog.jsonb_object_keys($4) AS k (field)) AS s WHERE EXISTS (SELECT"
+		"  FROM promote.instance AS i"
+		"  JOIN promote.deployment AS b ON " SAME_INSTANCE("b", "i") " AND b.deployment = i.deployed_by"
+		"  JOIN promote.deployment AS d ON " SAME_INSTANCE("d", "b")
+		"   AND d.action <> 'PLAN' AND d.started_at >= b.started_at AND d.action = 'PROVISION'"
+		"  WHERE " OF_INSTANCE("i") " AND (d.remote_references ->> s.field) IS DISTINCT FROM ($5 ->> s.field)"
+		"  AND (SELECT f.remote_references ? s.field FROM promote.bundle_release AS f"
+		"   WHERE f.bundle = d.bundle AND f.version = d.version)) ORDER BY s.field",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID}
+	};
+	bool		nulls[5] = {[4] = references == NULL};
+	Datum		values[5];
+	List	   *fields = NIL;
+
+	if (slots == NULL)
+		return NIL;
+	instance_key_values(key, values);
+	values[3] = JsonbPGetDatum(slots);
+	values[4] = PointerGetDatum(references);
+	statement_run(&read, values, nulls, read_only);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		fields = lappend(fields, spi_text(SPI_tuptable, i, 1));
+	SPI_freetuptable(SPI_tuptable);
+	return fields;
+}
+
+/* Refuse to replace what runs, in these slots. */
+void
+refuse_replaced(const InstanceKey *key, const List *fields)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, fields)
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", (char *) lfirst(cell));
+	ereport(ERROR,
+			(errcode(PM_REFERENCE_FIXED),
+			 errmsg("remote references of \"%s\" are fixed while it is provisioned", instance_key_name(key)),
+			 errdetail("What runs has others in: %s.", names.data),
+			 errhint("Pass allow_replace => true if what runs may be replaced.")));
+}
+
+/*
+ * Write references, and leave others as they are; false where all were there.
+ * Runs inside a scope of spi.h, under the instance's lock.
+ */
+bool
+reference_store(const InstanceKey *key, const Jsonb *references)
+{
+	static Statement store = {
+		.text = "INSERT INTO promote.remote_reference AS r (project, environment, component, field, reference,"
+		" actor, database_role) SELECT $1, $2, $3, x.key, x.value, $5, $6"
+		" FROM pg_catalog.jsonb_each_text($4) AS x (key, value) ORDER BY x.key COLLATE \"C\""
+		" ON CONFLICT (project, environment, component, field) DO UPDATE SET reference = EXCLUDED.reference,"
+		" actor = EXCLUDED.actor, database_role = EXCLUDED.database_role, set_at = EXCLUDED.set_at"
+		" WHERE r.reference <> EXCLUDED.reference",
+		.parameters = 6,
+		.types = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[6];
+
+	if (references == NULL)
+		return false;
+	instance_key_values(key, values);
+	values[3] = JsonbPGetDatum(references);
+	values[4] = CStringGetTextDatum(current_actor());
+	values[5] = CStringGetTextDatum(current_database_role());
+	guarded_run(&store, values, NULL);
+	return SPI_processed > 0;
+}
+
+/* Take a reference away. */
+static void
+reference_delete(const InstanceKey *key, const char *field)
+{
+	static Statement take = {
+		.text = "DELETE FROM promote.remote_reference AS r WHERE " OF_INSTANCE("r") " AND r.field = $4",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[4];
+
+	instance_key_values(key, values);
+	values[3] = CStringGetTextDatum(field);
+	guarded_run(&take, values, NULL);
+}
+
+/* ---- the verbs ---- */
+
+/* A slot of an instance, and what is to become of it. */
+typedef struct Slot
+{
+	InstanceKey key;
+	char	   *field;
+	char	   *bundle;
+	char	   *version;		/* release that would be deployed */
+	Jsonb	   *slots;			/* that it declares; NULL: none */
+	char	   *reference;		/* that is there; NULL: none */
+	Jsonb	   *references;		/* of all declared slots; NULL: none */
+} Slot;
+
+/*
+ * Lock the instance and read what the release that would be deployed declares,
+ * and what is there.  Runs inside a scope of spi.h.  Raises PM_NOT_FOUND,
+ * PM_NOT_CONFIGURED and PM_NO_RELEASE.
+ */
+static void
+open_slot(Slot *slot)
+{
+	static Statement read = {
+		.text = "SELECT i.revision, c.bundle::pg_catalog.text, rel.version, i.version_constraint, i.release_channel,"
+		" (SELECT NULLIF(f.remote_references, '{}') FROM promote.bundle_release AS f"
+		"  WHERE f.bundle = c.bundle AND f.version = rel.version),"
+		" (SELECT r.reference FROM promote.remote_reference AS r WHERE " OF_INSTANCE("r") " AND r.field = $4)"
+		" FROM promote.instance AS i"
+		" JOIN promote.component AS c ON c.project = i.project AND c.component = i.component"
+		" LEFT JOIN LATERAL promote.resolve_release(c.bundle, i.version_constraint, i.release_channel) AS rel ON true"
+		" WHERE " OF_INSTANCE("i"),
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[4];
+	SPITupleTable *rows;
+
+	instance_lock(&slot->key, true);
+	instance_key_values(&slot->key, values);
+	values[3] = CStringGetTextDatum(slot->field);
+	statement_run(&read, values, NULL, false);
+	rows = SPI_tuptable;
+	if (spi_integer(rows, 0, 1) == 0)
+		refuse_unconfigured(&slot->key, "Configure it first, with promote.configure_instance: its release says which slots it has.");
+	slot->bundle = spi_text(rows, 0, 2);
+	slot->version = spi_text(rows, 0, 3);
+	if (slot->version == NULL)
+		refuse_no_release(slot->bundle, spi_text(rows, 0, 4), spi_text(rows, 0, 5));
+	slot->slots = spi_jsonb(rows, 0, 6);
+	slot->reference = spi_text(rows, 0, 7);
+	slot->references = reference_read(&slot->key, slot->slots, false);
+}
+
+/* Refuse a slot that the release does not have. */
+static void
+refuse_undeclared(const Slot *slot)
+{
+	ereport(ERROR,
+			(errcode(PM_UNDECLARED),
+			 errmsg("release %s %s has no slot \"%s\"", slot->bundle, slot->version, slot->field),
+			 slot->slots ?
+			 errdetail("It declares: %s.", key_names(slot->slots)) :
+			 errdetail("It declares none."),
+			 errhint("Correct the name, or desire a release that declares it.")));
+}
+
+/* Refuse a change of the slot that would replace what runs, unless it may. */
+static void
+check_replaced(const Slot *slot, const Jsonb *references, bool allow_replace)
+{
+	ListCell   *cell;
+
+	if (allow_replace)
+		return;
+	foreach(cell, reference_replaced(&slot->key, slot->slots, references, false))
+		if (strcmp(lfirst(cell), slot->field) == 0)
+			refuse_replaced(&slot->key, list_make1(slot->field));
+}
+
+/* Append what happened to the slot to the instance's chain. */
+static void
+record_slot(const Slot *slot, const char *event, const char *reference)
+{
+	char	   *name = instance_key_name(&slot->key);
+	JsonBuilder	builder;
+
+	audit_begin(&builder);
+	json_build_field(&builder, "field", slot->field);
+	if (slot->reference)
+		json_build_field(&builder, "old", slot->reference);
+	if (reference)
+		json_build_field(&builder, "new", reference);
+	audit_note_facts(slot->key.project, name, event, &builder);
+}
+
+/*
+ * promote.set_remote_reference(instance text, field text, reference text,
+ * allow_replace boolean) returns boolean
+ */
+Datum
+promote_set_remote_reference(PG_FUNCTION_ARGS)
+{
+	Slot		slot = {.field = argument_required(fcinfo, 1, "field")};
+	char	   *reference = argument_reference(fcinfo, 2);
+	SpiScope	scope;
+	Jsonb	   *set;
+	bool		changed;
+
+	argument_instance_for(fcinfo, 0, "instance", "configure", &slot.key);
+	spi_enter(&scope);
+	open_slot(&slot);
+	if (!has_slot(slot.slots, slot.field))
+		refuse_undeclared(&slot);
+	changed = slot.reference == NULL || strcmp(slot.reference, reference) != 0;
+	if (changed)
+	{
+		set = reference_alone(slot.field, reference);
+		check_replaced(&slot, reference_over(slot.references, set), argument_bool(fcinfo, 3, false));
+		(void) reference_store(&slot.key, set);
+		record_slot(&slot, "reference.set", reference);
+	}
+	spi_leave(&scope);
+	PG_RETURN_BOOL(changed);
+}
+
+/*
+ * promote.remove_remote_reference(instance text, field text, allow_replace
+ * boolean) returns boolean
+ *
+ * Of a slot that the release has no more, too.
+ */
+Datum
+promote_remove_remote_reference(PG_FUNCTION_ARGS)
+{
+	Slot		slot = {.field = argument_required(fcinfo, 1, "field")};
+	SpiScope	scope;
+
+	argument_instance_for(fcinfo, 0, "instance", "configure", &slot.key);
+	spi_enter(&scope);
+	open_slot(&slot);
+	if (slot.reference == NULL && !has_slot(slot.slots, slot.field))
+		refuse_undeclared(&slot);
+	if (slot.reference)
+	{
+		if (slot.references)
+			check_replaced(&slot, reference_without(slot.references, slot.field),
+						   argument_bool(fcinfo, 2, false));
+		reference_delete(&slot.key, slot.field);
+		record_slot(&slot, "reference.removed", NULL);
+	}
+	spi_leave(&scope);
+	PG_RETURN_BOOL(slot.reference != NULL);
+}
+
+/* ---- the table ---- */
+
+/*
+ * promote.guard_reference() returns trigger
+ *
+ * BEFORE INSERT, UPDATE OR DELETE of remote_reference, for each row: they are
+ * written by the verbs, or loaded as they are from a dump.
+ */
+Datum
+promote_guard_reference(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "guard_reference", "remote_reference",
+									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	bool		loaded = TRIGGER_FIRED_BY_INSERT(data->tg_event) && loading_rows();
+
+	if (!guard_is_open() && !loaded)
+		ereport(ERROR,
+				(errcode(PM_GUARDED_COLUMN),
+				 errmsg("rows of \"remote_reference\" are written by promote"),
+				 errdetail("What they say is judged, and recorded with who says it."),
+				 errhint("Use promote.set_remote_reference and promote.remove_remote_reference.")));
+	return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple);
+}
+

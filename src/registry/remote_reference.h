@@ -1,0 +1,23 @@
+/*
+ * remote_reference.h: what fills the input slots of instances.
+ */
+#ifndef PROMOTE_REGISTRY_REMOTE_REFERENCE_H
+#define PROMOTE_REGISTRY_REMOTE_REFERENCE_H
+
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "parse/name.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+/* Slots are objects of a release, field to declaration; references objects, field to text. */
+extern Jsonb *reference_read(const InstanceKey *key, const Jsonb *slots, bool read_only);
+extern List *reference_replaced(const InstanceKey *key, const Jsonb *slots,
+								const Jsonb *references, bool read_only);
+extern Jsonb *reference_over(const Jsonb *references, const Jsonb *over);
+extern bool reference_same(const Jsonb *a, const Jsonb *b);
+extern bool reference_store(const InstanceKey *key, const Jsonb *references);
+pg_noreturn extern void refuse_replaced(const InstanceKey *key, const List *fields);
+
+#endif							/* PROMOTE_REGISTRY_REMOTE_REFERENCE_H */

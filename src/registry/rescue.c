@@ -1,0 +1,691 @@
+/*
+ * rescue.c: what helps in an emergency waits for nobody for long.
+ *
+ * Verbs that stop, abort, reject or go back need locks that others may hold as
+ * long as they keep their transactions open.  They wait for a bounded time, and
+ * then say whom for; promote.end_session ends these.
+ *
+ * PostgreSQL keeps no queue at a row that is locked shared: who comes later
+ * passes who waits.  So all verbs that lock such a row pass a place in the lock
+ * manager first, shared, and leave it with the row in hand; who rescues takes
+ * that place alone, and waits for the row in it.
+ */
+#include "postgres.h"
+
+#include "base/argument.h"
+#include "base/attempt.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "grant/access.h"
+#include "grant/actor.h"
+#include "grant/role.h"
+#include "ledger/audit.h"
+#include "registry/rescue.h"
+
+#include "access/heapam.h"
+#include "access/multixact.h"
+#include "access/subtrans.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(promote_end_session);
+
+#define MAX_TIMEOUT (60 * 60 * 1000)	/* of promote.rescue_timeout, in milliseconds */
+#define MAX_SHOWN 10			/* sessions that a refusal names */
+#define QUEUE 1					/* of the place of a row: where those wait who have time, one behind the other */
+#define END_TIMEOUT 5000		/* how long it is waited for a session to end, in milliseconds */
+
+/* Of pg_locks l those of objects of this database. */
+#define THIS_DATABASE "l.locktype = 'object' AND l.database" \
+	" = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())"
+
+/* promote.rescue_timeout, in milliseconds. */
+static int	rescue_timeout;
+
+static bool has_rows = false;	/* of the transaction */
+
+/* Define the setting promote.rescue_timeout. */
+void
+rescue_init(void)
+{
+	DefineCustomIntVariable("promote.rescue_timeout",
+							"Sets how long a verb waits that helps in an emergency.",
+							"Stopping the line, aborting, rejecting and others wait that long for another's transaction, "
+							"and then say whose. A shorter lock_timeout counts instead.",
+							&rescue_timeout,
+							5000,
+							1,
+							MAX_TIMEOUT,
+							PGC_USERSET,
+							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
+}
+
+/* One of promote's tables. */
+static Oid
+table_of(const char *name)
+{
+	return get_relname_relid(name, get_namespace_oid("promote", false));
+}
+
+/* ---- who holds a row ---- */
+
+/* Transactions that are under way. */
+typedef struct Holders
+{
+	TransactionId *xids;		/* of others */
+	int			count;
+	bool		own;			/* is one of them this one? */
+} Holders;
+
+/* Add a transaction, if it is not over. */
+static void
+add_holder(Holders *holders, TransactionId xid)
+{
+	if (!TransactionIdIsValid(xid))
+		return;
+	if (TransactionIdIsCurrentTransactionId(xid))
+		holders->own = true;
+	else if (TransactionIdIsInProgress(xid))
+		holders->xids[holders->count++] = xid;
+}
+
+/* Add those of the members of a multixact that keep others from changing the row. */
+static void
+add_members(Holders *holders, MultiXactId multi, bool locked_only)
+{
+	MultiXactMember *members;
+	int			count = GetMultiXactIdMembers(multi, &members, false, locked_only);
+
+	holders->xids = palloc(Max(count, 1) * sizeof(TransactionId));
+	for (int i = 0; i < count; i++)
+		if (members[i].status != MultiXactStatusForKeyShare)
+			add_holder(holders, members[i].xid);
+}
+
+/* Whose lock on a version of a row, or change of it, keeps others from changing it. */
+static Holders
+holders_of(Relation table, ItemPointer tid)
+{
+	Holders		holders = {palloc(sizeof(TransactionId)), 0, false};
+	HeapTupleData tuple = {.t_self = *tid};
+	Buffer		buffer;
+	uint16		flags = HEAP_XMAX_INVALID;
+	TransactionId xmax = InvalidTransactionId;
+
+	if (heap_fetch(table, SnapshotAny, &tuple, &buffer, false))
+	{
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		flags = tuple.t_data->t_infomask;
+		xmax = HeapTupleHeaderGetRawXmax(tuple.t_data);
+		holders.own = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple.t_data));
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		ReleaseBuffer(buffer);
+	}
+	if (flags & HEAP_XMAX_INVALID)
+		return holders;
+	if (flags & HEAP_XMAX_IS_MULTI)
+		add_members(&holders, xmax, HEAP_XMAX_IS_LOCKED_ONLY(flags));
+	else if (!HEAP_XMAX_IS_KEYSHR_LOCKED(flags))
+		add_holder(&holders, xmax);
+	return holders;
+}
+
+/* The process of a transaction; 0: none, as of a prepared one. */
+static int
+process_of(TransactionId xid)
+{
+	return BackendXidGetPid(SubTransGetTopmostTransaction(xid));
+}
+
+/* Where those stand who want what has that name: the number of an object in the lock manager, which is not 0. */
+uint32
+rescue_place(const char *name)
+{
+	return hash_bytes((const unsigned char *) name, strlen(name)) | 1;
+}
+
+/* Who holds the row, by its last version that is committed; found: is there one? */
+static Holders
+row_holders(const RowToLock *row, bool *found)
+{
+	Holders		holders = {NULL, 0, false};
+	Relation	table;
+	bool		isnull;
+
+	spi_push_latest();
+	statement_run(row->find, row->values, NULL, true);
+	*found = SPI_processed > 0;
+	if (*found)
+	{
+		table = table_open(table_of(row->table), AccessShareLock);
+		holders = holders_of(table, (ItemPointer) DatumGetPointer(spi_value(SPI_tuptable, 0, 1, &isnull)));
+		table_close(table, NoLock);
+	}
+	PopActiveSnapshot();
+	return holders;
+}
+
+/* ---- saying who ---- */
+
+/* Processes as an array of integers. */
+static ArrayType *
+pid_array(const List *pids)
+{
+	Datum	   *elements = palloc(Max(list_length(pids), 1) * sizeof(Datum));
+	int			count = 0;
+	ListCell   *cell;
+
+	foreach(cell, pids)
+		elements[count++] = Int32GetDatum(lfirst_int(cell));
+	return construct_array(elements, count, INT4OID, sizeof(int32), true, TYPALIGN_INT);
+}
+
+/* What sessions are about, a line each. */
+static char *
+describe_sessions(const List *pids)
+{
+	static Statement read = {
+		.text = "SELECT pg_catalog.string_agg(pg_catalog.concat('Process ', a.pid, ' of role \"', a.usename,"
+		" '\" has been in a transaction since ', pg_catalog.to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'),"
+		" ', and is ', a.state, '.'), E'\\n' ORDER BY a.xact_start, a.pid)"
+		" FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = ANY ($1)",
+		.parameters = 1,
+		.types = {INT4ARRAYOID}
+	};
+	Datum		values[1] = {PointerGetDatum(pid_array(pids))};
+	char	   *lines;
+
+	statement_run(&read, values, NULL, false);
+	lines = spi_text(SPI_tuptable, 0, 1);
+	return lines ? lines : pstrdup("Whoever held it is gone by now.");
+}
+
+/* Say that something is held, and by whom: PM_HELD. */
+static void
+refuse_held(const char *what, const char *project, const List *pids)
+{
+	char	   *lines = describe_sessions(pids);
+	char	   *of_project = project ? psprintf(", '%s'", project) : "";
+
+	ereport(ERROR,
+			(errcode(PM_HELD),
+			 errmsg("%s is held by others", what),
+			 errdetail_internal("%s", lines),
+			 pids == NIL ? errhint("Call it again.") :
+			 errhint("Call it again, or end who holds it: promote.end_session(%d, 'why'%s), by whoever is admin there.",
+					 linitial_int(pids), of_project)));
+}
+
+/* ---- waiting for a while ---- */
+
+/* When waiting that begins now ends. */
+static TimestampTz
+deadline(void)
+{
+	int			timeout = LockTimeout > 0 ? Min(LockTimeout, rescue_timeout) : rescue_timeout;
+
+	return GetCurrentTimestamp() + timeout * INT64CONST(1000);
+}
+
+/* Let what is waited for next be waited for until then; raises that it is over. */
+static void
+wait_until(TimestampTz end)
+{
+	int64		left = (end - GetCurrentTimestamp() + 999) / 1000;
+
+	if (left <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("could not have the lock in time")));
+	spi_set_local("lock_timeout", psprintf(INT64_FORMAT, left));
+}
+
+/* Wait for the first of those who hold a row; where none does, somebody is just letting go of it. */
+static void
+wait_for(const Holders *holders)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (holders->count > 0)
+		XactLockTableWait(holders->xids[0], NULL, NULL, XLTW_None);
+	else
+		pg_usleep(1000);
+}
+
+/* Lock the row if nobody else has it; false where somebody has, or there is none. */
+static bool
+lock_at_once(const RowToLock *row)
+{
+	return statement_lock(row->at_once, row->values) > 0;
+}
+
+/* A row that somebody has. */
+typedef struct RowTaking
+{
+	const RowToLock *row;
+	TimestampTz end;
+	bool		found;
+} RowTaking;
+
+/* Wait for whoever has the row, one after the other, ahead of all who come later.  A step of attempt_to_lock. */
+static void
+take_row(void *state)
+{
+	RowTaking  *taking = state;
+	const RowToLock *row = taking->row;
+	Oid			table = table_of(row->table);
+	uint32		place = rescue_place(row->what);
+	int			level = NewGUCNestLevel();
+
+	wait_until(taking->end);
+	LockDatabaseObject(table, place, 0, ExclusiveLock);
+	taking->found = true;
+	while (taking->found && !lock_at_once(row))
+	{
+		Holders		holders = row_holders(row, &taking->found);
+
+		wait_until(taking->end);
+		wait_for(&holders);
+	}
+	UnlockDatabaseObject(table, place, 0, ExclusiveLock);
+	AtEOXact_GUC(false, level);
+}
+
+/* Those who rescue a row, or wait to, in their order: each would have it before who comes later. */
+static List *
+row_rescuers(const RowToLock *row)
+{
+	static Statement read = {
+		.text = "SELECT l.pid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
+		" AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 0 AND l.mode = 'ExclusiveLock'"
+		" AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY l.granted DESC, l.waitstart, l.pid",
+		.parameters = 2,
+		.types = {OIDOID, OIDOID}
+	};
+	Datum		values[2] = {ObjectIdGetDatum(table_of(row->table)), ObjectIdGetDatum(rescue_place(row->what))};
+	List	   *pids = NIL;
+
+	statement_run(&read, values, NULL, false);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		pids = lappend_int(pids, spi_integer(SPI_tuptable, i, 1));
+	return pids;
+}
+
+/* The processes of those who hold a row, and of those who would have it next. */
+static List *
+row_processes(const RowToLock *row)
+{
+	bool		found;
+	Holders		holders = row_holders(row, &found);
+	List	   *pids = NIL;
+
+	for (int i = 0; i < holders.count; i++)
+	{
+		int			pid = process_of(holders.xids[i]);
+
+		if (pid != 0)
+			pids = list_append_unique_int(pids, pid);
+	}
+	return list_truncate(list_concat_unique_int(pids, row_rescuers(row)), MAX_SHOWN);
+}
+
+/* Does the transaction read by a snapshot that does not show the row? */
+static bool
+is_unseen(const RowToLock *row)
+{
+	return IsolationUsesXactSnapshot() && statement_lock(row->find, row->values) == 0;
+}
+
+/*
+ * Stand where those do who want the row, behind who rescues.  False where it is
+ * this transaction's already: who rescues waits for that one, and would for ever.
+ */
+static bool
+stand_at(const RowToLock *row, Oid table, uint32 place)
+{
+	bool		found;
+
+	if (ConditionalLockDatabaseObject(table, place, 0, ShareLock))
+		return true;
+	if (row_holders(row, &found).own)
+		return false;
+	LockDatabaseObject(table, place, 0, ShareLock);
+	return true;
+}
+
+/* Lock a row if nobody else has it, from where those stand who want it; else who has it, and whether there is one. */
+static bool
+try_row(const RowToLock *row, Oid table, uint32 place, Holders *holders, bool *found)
+{
+	bool		stands = stand_at(row, table, place);
+	bool		locked = lock_at_once(row);
+
+	if (!locked)
+		*holders = row_holders(row, found);
+	if (stands)
+		UnlockDatabaseObject(table, place, 0, ShareLock);
+	return locked;
+}
+
+/*
+ * Lock a row as one does who has time: behind those who rescue, and waiting for
+ * whoever has it elsewhere than where these stand, in a queue.  False where
+ * there is none, or none that the transaction's snapshot shows.  Runs inside a
+ * scope of spi.h.
+ */
+bool
+row_lock(const RowToLock *row)
+{
+	Oid			table = table_of(row->table);
+	uint32		place = rescue_place(row->what);
+	Holders		holders;
+	bool		found = true;
+	bool		locked;
+
+	has_rows = true;
+	if (try_row(row, table, place, &holders, &found))
+		return true;
+	LockDatabaseObject(table, place, QUEUE, ExclusiveLock);
+	while (!(locked = try_row(row, table, place, &holders, &found)) && found)
+	{
+		if (holders.count == 0 && is_unseen(row))
+			break;
+		wait_for(&holders);
+	}
+	UnlockDatabaseObject(table, place, QUEUE, ExclusiveLock);
+	return locked;
+}
+
+/*
+ * Lock a row in an emergency: PM_HELD where others do not let go of it in time.
+ * False where there is none, or none that the transaction's snapshot shows.
+ * Runs inside a scope of spi.h.
+ */
+bool
+row_rescue(const RowToLock *row)
+{
+	RowTaking	taking = {.row = row,.end = deadline()};
+
+	has_rows = true;
+	if (lock_at_once(row))
+		return true;
+	if (is_unseen(row))
+		return false;
+	if (!attempt_to_lock(take_row, &taking))
+		refuse_held(row->what, row->project, row_processes(row));
+	return taking.found;
+}
+
+/* Has the transaction locked rows, or tried to? */
+bool
+rescue_has_rows(void)
+{
+	return has_rows;
+}
+
+/* The transaction is over. */
+void
+rescue_forget(void)
+{
+	has_rows = false;
+}
+
+/* A place in the lock manager that is to be taken. */
+typedef struct ObjectTaking
+{
+	Oid			class;
+	uint32		object;
+	LOCKMODE	mode;
+	TimestampTz end;
+} ObjectTaking;
+
+/* Wait for it.  A step of attempt_to_lock. */
+static void
+take_object(void *state)
+{
+	const ObjectTaking *taking = state;
+	int			level = NewGUCNestLevel();
+
+	wait_until(taking->end);
+	LockDatabaseObject(taking->class, taking->object, 0, taking->mode);
+	AtEOXact_GUC(false, level);
+}
+
+/* The processes that hold a place in the lock manager. */
+static List *
+object_processes(Oid class, uint32 object)
+{
+	static Statement read = {
+		.text = "SELECT DISTINCT l.pid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
+		" AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 0 AND l.granted AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY l.pid LIMIT $3",
+		.parameters = 3,
+		.types = {OIDOID, OIDOID, INT4OID}
+	};
+	Datum		values[3] = {ObjectIdGetDatum(class), ObjectIdGetDatum(object), Int32GetDatum(MAX_SHOWN)};
+	List	   *pids = NIL;
+
+	statement_run(&read, values, NULL, false);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		pids = lappend_int(pids, spi_integer(SPI_tuptable, i, 1));
+	return pids;
+}
+
+/*
+ * Take a place in the lock manager, to the end of the transaction: PM_HELD
+ * where others do not let go of it in time.  What is for people; project whose
+ * admins may end them, NULL: those of everything.  Runs inside a scope of
+ * spi.h.
+ */
+void
+rescue_object(Oid class, uint32 object, LOCKMODE mode, const char *what, const char *project)
+{
+	ObjectTaking taking = {class, object, mode, deadline()};
+
+	if (ConditionalLockDatabaseObject(class, object, 0, mode))
+		return;
+	if (!attempt_to_lock(take_object, &taking))
+		refuse_held(what, project, object_processes(class, object));
+}
+
+/* ---- ending them ---- */
+
+/* Refuse to end a session. */
+static void
+refuse_end(int sqlstate, int32 pid, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(sqlstate),
+			 errmsg("session %d is not ended", pid),
+			 errdetail_internal("%s", detail),
+			 errhint("What is held says whose sessions hold it: DETAIL of PM611.")));
+}
+
+/* Refuse what is no session here, is the caller's own, or a superuser's where the caller is none. */
+static void
+check_session(int32 pid)
+{
+	const PGPROC *process = BackendPidGetProc(pid);
+
+	if (process == NULL || process->databaseId != MyDatabaseId || !OidIsValid(process->roleId))
+		refuse_end(PM_NOT_FOUND, pid, "There is no such session of this database.");
+	if (pid == MyProcPid)
+		refuse_end(PM_INVALID_ARGUMENT, pid, "It is your own.");
+	if (superuser_arg(process->roleId) && !superuser_arg(rights_role()))
+		refuse_end(PM_NOT_GRANTED, pid, "It is a superuser's.");
+}
+
+/* Does the session hold anything here that is more than reading? */
+static bool
+holds_anything(int32 pid)
+{
+	static Statement look = {
+		.text = "SELECT FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = COALESCE(l.relation, l.classid)"
+		" WHERE l.pid = $1 AND l.granted AND l.mode <> 'AccessShareLock' AND c.relnamespace = 'promote'::pg_catalog.regnamespace"
+		" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())",
+		.parameters = 1,
+		.types = {INT4OID}
+	};
+	Datum		values[1] = {Int32GetDatum(pid)};
+
+	statement_run(&look, values, NULL, false);
+	return SPI_processed > 0;
+}
+
+/* Is one of those rows, whose ctids a statement has, held by the process? */
+static bool
+holds_one_of(const char *table, SPITupleTable *rows, int32 pid)
+{
+	Relation	relation = table_open(table_of(table), AccessShareLock);
+	bool		held = false;
+	bool		isnull;
+
+	for (uint64 i = 0; i < rows->numvals && !held; i++)
+	{
+		Holders		holders = holders_of(relation, (ItemPointer) DatumGetPointer(spi_value(rows, i, 1, &isnull)));
+
+		CHECK_FOR_INTERRUPTS();
+		for (int j = 0; j < holders.count; j++)
+			held |= process_of(holders.xids[j]) == pid;
+	}
+	table_close(relation, NoLock);
+	return held;
+}
+
+/* Does the session rescue a row of the project, or wait to? */
+static bool
+rescues_in_project(int32 pid, const char *project)
+{
+	static Statement read = {
+		.text = "SELECT l.classid, l.objid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
+		" AND l.pid = $1 AND l.objsubid = 0 AND l.mode = 'ExclusiveLock' AND l.classid IN ('promote.instance'::pg_catalog.regclass,"
+		"  'promote.deployment'::pg_catalog.regclass, 'promote.promotion_request'::pg_catalog.regclass)",
+		.parameters = 1,
+		.types = {INT4OID}
+	};
+	/* what rows of theirs are called where they are locked: RowToLock.what */
+	static Statement name = {
+		.text = "SELECT 'promote.instance'::pg_catalog.regclass::pg_catalog.oid, pg_catalog.format('\"%s\"', i.name)"
+		" FROM promote.instance AS i WHERE i.project = $1"
+		" UNION ALL SELECT 'promote.deployment'::pg_catalog.regclass, pg_catalog.format('deployment %s of \"%s\"', d.deployment, i.name)"
+		" FROM promote.instance AS i JOIN promote.deployment AS d ON " SAME_INSTANCE("d", "i")
+		" WHERE i.project = $1 AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')"
+		" UNION ALL SELECT 'promote.promotion_request'::pg_catalog.regclass, pg_catalog.format('request %s of project \"%s\"', r.request, r.project)"
+		" FROM promote.promotion_request AS r WHERE r.project = $1",
+		.parameters = 1,
+		.types = {TEXTOID}
+	};
+	Datum		values[1] = {Int32GetDatum(pid)};
+	SPITupleTable *places;
+	uint64		count;
+
+	statement_run(&read, values, NULL, false);
+	places = SPI_tuptable;
+	count = SPI_processed;
+	if (count == 0)
+		return false;
+	values[0] = CStringGetTextDatum(project);
+	statement_run(&name, values, NULL, true);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		for (uint64 j = 0; j < count; j++)
+			if (spi_integer(SPI_tuptable, i, 1) == spi_integer(places, j, 1) &&
+				rescue_place(spi_text(SPI_tuptable, i, 2)) == (uint32) spi_integer(places, j, 2))
+				return true;
+	return false;
+}
+
+/* Does the session hold the line of the project? */
+static bool
+holds_line(int32 pid, const char *project)
+{
+	return list_member_int(object_processes(table_of("line_stop"), rescue_place(project)), pid);
+}
+
+/* Does the session hold instances, deployments that run, requests, or the line of the project, or stand ahead of who would? */
+static bool
+holds_of_project(int32 pid, const char *project)
+{
+	static const char *const tables[] = {"instance", "deployment", "promotion_request"};
+	static Statement reads[] = {
+		{.text = "SELECT i.ctid FROM promote.instance AS i WHERE i.project = $1",.parameters = 1,.types = {TEXTOID}},
+		{.text = "SELECT d.ctid FROM promote.deployment AS d WHERE d.project = $1 AND d.status = 'RUNNING'",.parameters = 1,.types = {TEXTOID}},
+		{.text = "SELECT r.ctid FROM promote.promotion_request AS r WHERE r.project = $1",.parameters = 1,.types = {TEXTOID}}
+	};
+	Datum		values[1] = {CStringGetTextDatum(project)};
+	bool		held = holds_line(pid, project);
+
+	spi_push_latest();
+	held = held || rescues_in_project(pid, project);
+	for (int i = 0; i < lengthof(tables) && !held; i++)
+	{
+		statement_run(&reads[i], values, NULL, true);
+		held = holds_one_of(tables[i], SPI_tuptable, pid);
+	}
+	PopActiveSnapshot();
+	return held;
+}
+
+/* Append to the chain of sessions with that number that one was ended. */
+static void
+record_end(int32 pid, const char *project, const char *reason)
+{
+	char	   *role = GetUserNameFromId(BackendPidGetProc(pid) ? BackendPidGetProc(pid)->roleId : InvalidOid, true);
+	JsonBuilder facts;
+
+	rescue_object(table_of("audit_log"), pid, ExclusiveLock, psprintf("the record of session %d", pid), project);
+	audit_begin(&facts);
+	json_build_number(&facts, "session", pid);
+	if (role)
+		json_build_field(&facts, "role", role);
+	json_build_field(&facts, "reason", reason);
+	audit_note_facts(project ? project : AUDIT_NO_PROJECT, psprintf("session %d", pid), "session.ended", &facts);
+}
+
+/*
+ * promote.end_session(pid integer, reason text, project text) returns boolean
+ *
+ * The record is written before, and is lost where the transaction is rolled
+ * back, which the session's end is not: of that the server's log tells.
+ */
+Datum
+promote_end_session(PG_FUNCTION_ARGS)
+{
+	int32		pid = argument_number(fcinfo, 0, "session");
+	const char *reason = argument_required(fcinfo, 1, "reason");
+	const char *project = argument_text(fcinfo, 2);
+	SpiScope	scope;
+	bool		ended;
+
+	access_require_in("admin", project, NULL);
+	check_session(pid);
+	spi_enter(&scope);
+	if (project ? !holds_of_project(pid, project) : !holds_anything(pid))
+		refuse_end(PM_NOT_FOUND, pid, project ? psprintf("It holds no instance, no deployment, no request and no line of project \"%s\".", project) :
+				   "It holds nothing here.");
+	record_end(pid, project, reason);
+	/* the log of the server keeps it whatever becomes of the transaction */
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("session %d is ended by \"%s\": %s", pid, current_actor(), reason)));
+	ended = DatumGetBool(DirectFunctionCall2(pg_terminate_backend, Int32GetDatum(pid), Int64GetDatum(END_TIMEOUT)));
+	spi_leave(&scope);
+	PG_RETURN_BOOL(ended);
+}

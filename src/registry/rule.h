@@ -1,0 +1,20 @@
+/*
+ * rule.h: no gap between what gates look at and what is done by it.
+ */
+#ifndef PROMOTE_REGISTRY_RULE_H
+#define PROMOTE_REGISTRY_RULE_H
+
+#include "postgres.h"
+
+#include "parse/name.h"
+
+extern void rule_init(void);
+extern Datum rule_view(void);
+extern void rule_hold(const char *project, const char *environment, Datum view);
+extern void rule_hold_paths(const char *project, const char *environment, Datum view);
+extern void rule_hold_release(const char *bundle, const char *version, Datum view);
+extern void rule_hold_case(const InstanceKey *key);
+extern void rule_changed(const char *source, const char *project, const char *environment);
+extern void rule_release_changed(const char *bundle, const char *version);
+
+#endif							/* PROMOTE_REGISTRY_RULE_H */

@@ -1,0 +1,164 @@
+/*
+ * schema_document.c: the documents that schemas refer to, from their table.
+ *
+ * promote.schema_document is only appended to, so what a schema means does
+ * not change; but a document that was registered can be gone again where its
+ * transaction rolled back.  The trigger on the table sends an invalidation
+ * for it, which reaches this backend at a rollback, too, and makes the cache
+ * of compiled schemas forget what it made of documents.
+ */
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "base/spi.h"
+#include "base/trigger.h"
+#include "registry/schema_document.h"
+#include "schema/schema.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(promote_forget_schemas);
+PG_FUNCTION_INFO_V1(promote_warn_unmet);
+PG_FUNCTION_INFO_V1(promote_schema_document_check);
+
+/* The table, once a document was looked up; invalid before. */
+static Oid	table = InvalidOid;
+
+/* Called where a table, or all of them (InvalidOid), may have changed. */
+static void
+table_changed(Datum argument, Oid relation)
+{
+	if (relation == table || !OidIsValid(relation))
+		schema_forget_documents();
+}
+
+/*
+ * The document registered under a URI, in the current memory context; NULL
+ * if there is none.  A SchemaDocumentSource.
+ */
+static const Jsonb *
+find_document(const char *uri, int length)
+{
+	static Statement look = {
+		.text = "SELECT d.document, d.tableoid FROM promote.schema_document AS d WHERE d.uri = $1",
+		.parameters = 1,
+		.types = {TEXTOID}
+	};
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		values[1];
+	Jsonb	   *document = NULL;
+	SpiScope	scope;
+
+	spi_enter(&scope);
+	values[0] = PointerGetDatum(cstring_to_text_with_len(uri, length));
+	/* one that a release of now refers to may be younger than the snapshot of who asks */
+	spi_push_latest();
+	statement_run(&look, values, NULL, true);
+	PopActiveSnapshot();
+	if (SPI_processed > 0)
+	{
+		bool		isnull;
+		Jsonb	   *found = spi_jsonb(SPI_tuptable, 0, 1);
+
+		table = DatumGetObjectId(spi_value(SPI_tuptable, 0, 2, &isnull));
+		document = MemoryContextAllocHuge(caller, VARSIZE(found));
+		memcpy(document, found, VARSIZE(found));
+	}
+	spi_leave(&scope);
+	return document;
+}
+
+/* Called once per backend, when the library is loaded. */
+void
+schema_document_init(void)
+{
+	schema_set_document_source(find_document);
+	CacheRegisterRelcacheCallback(table_changed, (Datum) 0);
+}
+
+/*
+ * promote.forget_schemas() returns trigger
+ *
+ * BEFORE INSERT of schema_document, for each statement: what was compiled
+ * with the documents of before is not used again, neither after this nor,
+ * should it roll back, after that.
+ */
+Datum
+promote_forget_schemas(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "forget_schemas", "schema_document",
+									 TRIGGER_EVENT_BEFORE);
+
+	CacheInvalidateRelcache(data->tg_relation);
+	return PointerGetDatum(NULL);
+}
+
+/* What a release is called in warnings. */
+typedef struct Published
+{
+	const char *bundle;
+	const char *version;
+	int			warnings;
+} Published;
+
+/* Warn of a mark that says nothing; a SchemaUnmetCollector. */
+static void
+warn_unmet(void *state, const char *place, const char *keyword)
+{
+	const int	max_warnings = 100;
+	Published  *published = state;
+
+	if (published->warnings++ >= max_warnings)
+		return;
+	ereport(WARNING,
+			(errmsg("a mark in the schema of %s %s says nothing: %s", published->bundle,
+					published->version, place),
+			 errdetail("In this schema's dialect nothing in \"%s\" applies to a value there.", keyword),
+			 errhint("Say by \"$schema\" which dialect it is written in, or use a keyword of this one.")));
+}
+
+/*
+ * promote.warn_unmet() returns trigger
+ *
+ * AFTER INSERT of bundle_release, for each row: a schema that is published is
+ * never changed, so that its author is told now.
+ */
+Datum
+promote_warn_unmet(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "warn_unmet", "bundle_release",
+									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	HeapTuple	row = data->tg_trigtuple;
+	bool		isnull;
+	Jsonb	   *schema = DatumGetJsonbP(SPI_getbinval(row, row_type, SPI_fnumber(row_type, "params_schema"), &isnull));
+	Published	published = {
+		SPI_getvalue(row, row_type, SPI_fnumber(row_type, "bundle")),
+		SPI_getvalue(row, row_type, SPI_fnumber(row_type, "version"))
+	};
+
+	/* it may be restored before the documents that it refers to */
+	schema_find_unmet(schema_check(schema), warn_unmet, &published);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * schema_document_check(uri, document): true, or an error that says what is
+ * wrong with the document as a schema under that URI.  Documents that it
+ * refers to are not looked at.
+ */
+Datum
+promote_schema_document_check(PG_FUNCTION_ARGS)
+{
+	text	   *uri = PG_GETARG_TEXT_PP(0);
+	Jsonb	   *document = PG_GETARG_JSONB_P(1);
+
+	schema_check_document(document, VARDATA_ANY(uri), VARSIZE_ANY_EXHDR(uri));
+	PG_RETURN_BOOL(true);
+}

@@ -1,0 +1,366 @@
+/*
+ * compare.c: what two deployments, or two instances, have not in common.
+ */
+#include "postgres.h"
+
+#include "base/argument.h"
+#include "base/errors.h"
+#include "grant/access.h"
+#include "json/render.h"
+#include "json/writer.h"
+#include "promotion/deployment.h"
+#include "registry/instance.h"
+#include "request/act.h"
+#include "schema/schema.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_compare_deployments);
+PG_FUNCTION_INFO_V1(promote_compare_instances);
+
+/* One of the two.  What is NULL or 0 is not compared. */
+typedef struct Side
+{
+	InstanceKey key;
+	int32		deployment;
+	char	   *action;
+	char	   *status;
+	int32		revision;
+	char	   *version_constraint;
+	char	   *version;
+	Jsonb	   *params;			/* rendered */
+	Jsonb	   *schema;			/* of the release */
+	Jsonb	   *other_schemas[3];	/* of releases whose marks count as well, see compose.h; NULL: none */
+	Jsonb	   *raw;			/* what params are made of; NULL: that is not known */
+	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
+	Jsonb	   *references;		/* remote ones; NULL: none */
+	int32		recorded;		/* PLAN deployment that was recorded for it; 0: none */
+} Side;
+
+/* Refuse two that are not of one component. */
+static void
+check_pair(const Side *a, const Side *b)
+{
+	if (strcmp(a->key.project, b->key.project) == 0 &&
+		strcmp(a->key.component, b->key.component) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(PM_COMPONENT_MISMATCH),
+			 errmsg("cannot compare \"%s\" with \"%s\"", instance_key_name(&a->key),
+					instance_key_name(&b->key)),
+			 errdetail("One is component \"%s\" of project \"%s\", the other component \"%s\" of project \"%s\".",
+					   a->key.component, a->key.project, b->key.component, b->key.project),
+			 errhint("Compare instances of one component.")));
+}
+
+/* A deployment's number as it is written; raises PM_INVALID_NAME where it is none. */
+static int32
+parse_number(const char *name, const char *digits)
+{
+	int			length = strspn(digits, "0123456789");
+
+	if (length > 0 && length < 10 && digits[length] == '\0' && digits[0] != '0')
+		return atoi(digits);
+	ereport(ERROR,
+			(errcode(PM_INVALID_NAME),
+			 errmsg("invalid deployment \"%s\"", name),
+			 errdetail("What is behind the slash is not a number from 1."),
+			 errhint("Name a deployment as in 'ecomm-staging-db/7'; without a number it is the last one.")));
+}
+
+/* An argument that names a deployment; without a number its deployment is 0. */
+static void
+argument_deployment(FunctionCallInfo fcinfo, int argument, Side *side)
+{
+	char	   *name = argument_text(fcinfo, argument);
+	char	   *slash = name ? strrchr(name, '/') : NULL;
+
+	memset(side, 0, sizeof(*side));
+	if (slash == NULL)
+	{
+		argument_instance_for(fcinfo, argument, "deployment", "view", &side->key);
+		return;
+	}
+	side->deployment = parse_number(name, slash + 1);
+	*slash = '\0';
+	instance_key_parse(name, &side->key);
+	access_require("view", &side->key);
+}
+
+/* Read a deployment.  Runs inside a scope of spi.h. */
+static void
+read_deployment(Side *side)
+{
+	static Statement read = {
+		.text = "SELECT d.action, d.status, (SELECT p.deployment FROM promote.deployment AS p"
+		"  WHERE p.project = d.project AND p.environment = d.environment AND p.component = d.component"
+		"  AND p.deployment = CASE d.action WHEN 'PLAN' THEN d.deployment ELSE d.plan END"
+		"  AND p.plan_facts IS NOT NULL)"
+		" FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	int32		last = deployment_last(&side->key);
+	Carried		carried;
+	Datum		values[4];
+
+	if (side->deployment == 0)
+		side->deployment = last;
+	if (!deployment_carries(&side->key, side->deployment, true, &carried))
+		refuse_unknown_deployment(&side->key, side->deployment);
+	side->revision = carried.revision;
+	side->version = carried.version;
+	side->params = carried.params;
+	side->schema = carried.schema;
+	side->kept = carried.kept;
+	side->references = carried.references;
+	deployment_values(&side->key, side->deployment, values);
+	statement_run(&read, values, NULL, true);
+	side->action = spi_text(SPI_tuptable, 0, 1);
+	side->status = spi_text(SPI_tuptable, 0, 2);
+	side->recorded = spi_integer(SPI_tuptable, 0, 3);
+}
+
+/* Read an instance's status, and the last recorded plan of what it desires. */
+static void
+read_instance(Side *side)
+{
+	static Statement read = {
+		.text = "SELECT i.status, (SELECT d.deployment FROM promote.deployment AS d"
+		"  WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component"
+		"  AND d.revision = i.revision AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL"
+		"  ORDER BY d.deployment DESC LIMIT 1)"
+		" FROM promote.instance AS i"
+		" WHERE " OF_INSTANCE("i"),
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3];
+
+	instance_key_values(&side->key, values);
+	statement_run(&read, values, NULL, true);
+	side->status = spi_text(SPI_tuptable, 0, 1);
+	side->recorded = spi_integer(SPI_tuptable, 0, 2);
+}
+
+/* Read what an instance desires, as it would be rendered now. */
+static void
+read_desired(Side *side)
+{
+	ProposedRevision proposed;
+
+	stage_read(&side->key, side->key.environment, NULL, NULL, true, &proposed);
+	if (proposed.current_revision == 0)
+		refuse_unconfigured(&side->key, "Configure it first, with promote.configure_instance.");
+	proposal_require_release(&proposed);
+	read_instance(side);
+	side->revision = proposed.current_revision;
+	side->version_constraint = strcmp(proposed.release_channel, "development") == 0 ?
+		psprintf("%s+dev", proposed.version_constraint) : proposed.version_constraint;
+	side->version = (char *) proposed.proposal.version;
+	side->params = json_render(proposed.proposal.params, proposed.proposal.parameters, true);
+	side->schema = proposed.proposal.schema;
+	memcpy(side->other_schemas, proposed.proposal.other_schemas, sizeof(side->other_schemas));
+	side->raw = proposed.proposal.params;
+	side->kept = proposed.proposal.own_kept;
+	side->references = proposed.references;
+}
+
+/* Put one row. */
+static void
+put_row(ReturnSetInfo *result, const char *kind, const char *path, const char *change,
+		const JsonbValue *a, const JsonbValue *b, bool sensitive)
+{
+	bool		nulls[6] = {[1] = path == NULL,[3] = a == NULL,[4] = b == NULL};
+	Datum		values[6];
+
+	values[0] = CStringGetTextDatum(kind);
+	values[1] = nulls[1] ? (Datum) 0 : CStringGetTextDatum(path);
+	values[2] = CStringGetTextDatum(change);
+	values[3] = nulls[3] ? (Datum) 0 : JsonbPGetDatum(json_from_view(a));
+	values[4] = nulls[4] ? (Datum) 0 : JsonbPGetDatum(json_from_view(b));
+	values[5] = BoolGetDatum(sensitive);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* Put a row where two words differ; both may be NULL. */
+static void
+put_words(ReturnSetInfo *result, const char *kind, char *a, char *b)
+{
+	JsonbValue	values[2] = {{.type = jbvString}, {.type = jbvString}};
+
+	if (a == NULL || b == NULL || strcmp(a, b) == 0)
+		return;
+	values[0].val.string.val = a;
+	values[0].val.string.len = strlen(a);
+	values[1].val.string.val = b;
+	values[1].val.string.len = strlen(b);
+	put_row(result, kind, NULL, "change", &values[0], &values[1], false);
+}
+
+/* Put a row where two numbers differ. */
+static void
+put_numbers(ReturnSetInfo *result, const char *kind, int32 a, int32 b)
+{
+	JsonbValue	values[2] = {{.type = jbvNumeric}, {.type = jbvNumeric}};
+
+	if (a == b)
+		return;
+	values[0].val.numeric = int64_to_numeric(a);
+	values[1].val.numeric = int64_to_numeric(b);
+	put_row(result, kind, NULL, "change", &values[0], &values[1], false);
+}
+
+/* Collector of changes: a row each; sensitive values are masked. */
+static void
+put_leaf(void *state, const JsonChange *change)
+{
+	JsonbValue	mask;
+
+	put_row(state, "params", change->path, json_change_name(change),
+			mask_shown(change->old_value, change->flags, &mask),
+			mask_shown(change->new_value, change->flags, &mask),
+			(change->flags & SCHEMA_SENSITIVE) != 0);
+}
+
+/* Put the leaves that differ; what any of their releases calls sensitive of either is masked. */
+static void
+put_leaves(ReturnSetInfo *result, const Side *a, const Side *b)
+{
+	const Side *sides[] = {a, b};
+	Mask	   *mask = mask_create(a->schema);
+
+	mask_add_schema(mask, b->schema);
+	for (int i = 0; i < lengthof(sides); i++)
+	{
+		mask_add_pair(mask, sides[i]->raw, sides[i]->params, sides[i]->kept);
+		for (int j = 0; j < lengthof(sides[i]->other_schemas); j++)
+			mask_add_schema(mask, sides[i]->other_schemas[j]);
+	}
+	mask_leaf_diff(mask, a->params, b->params, put_leaf, result);
+}
+
+/* A text as a value that lives as long as it; NULL for none. */
+static const JsonbValue *
+text_value(const char *text, JsonbValue *value)
+{
+	if (text == NULL)
+		return NULL;
+	value->type = jbvString;
+	value->val.string.val = unconstify(char *, text);
+	value->val.string.len = strlen(text);
+	return value;
+}
+
+/* Put the remote references that differ. */
+static void
+put_references(ReturnSetInfo *result, const Side *a, const Side *b)
+{
+	ListCell   *cell;
+
+	foreach(cell, carry_differences(a->references, b->references))
+	{
+		const CarriedChange *change = lfirst(cell);
+		JsonbValue	values[2];
+
+		put_row(result, change->kind, change->name, change->change,
+				text_value(change->old_value, &values[0]), text_value(change->new_value, &values[1]), false);
+	}
+}
+
+/*
+ * Put the resources of which two recorded plans say different things.  Where
+ * one of the sides has none, nothing is known of the difference.
+ */
+static void
+put_resources(ReturnSetInfo *result, const Side *a, const Side *b)
+{
+#define PLANNED(environment, deployment) \
+	"(SELECT c.address, COALESCE(c.deposed, '') AS deposed," \
+	" pg_catalog.jsonb_build_object('action', c.action, 'diff', c.diff) AS value" \
+	" FROM promote.planned_change AS c JOIN promote.deployment AS d" \
+	"  USING (project, environment, component, deployment, fencing)" \
+	" WHERE c.project = $1 AND c.component = $2 AND c.environment = " environment \
+	" AND c.deployment = " deployment " AND c.origin = 'change' AND c.action <> 'no-op')"
+	static Statement read = {
+		.text = "SELECT 'resource', COALESCE(a.address, b.address), CASE WHEN a.address IS NULL"
+		"  THEN 'add' WHEN b.address IS NULL THEN 'remove' ELSE 'change' END, a.value, b.value, false"
+		" FROM " PLANNED("$3", "$4") " AS a FULL JOIN " PLANNED("$5", "$6") " AS b"
+		" ON b.address = a.address AND b.deposed = a.deposed"
+		" WHERE a.value IS DISTINCT FROM b.value ORDER BY 2",
+		.parameters = 6,
+		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, INT4OID}
+	};
+	Datum		values[6] = {
+		CStringGetTextDatum(a->key.project),
+		CStringGetTextDatum(a->key.component),
+		CStringGetTextDatum(a->key.environment),
+		Int32GetDatum(a->recorded),
+		CStringGetTextDatum(b->key.environment),
+		Int32GetDatum(b->recorded)
+	};
+
+	if (a->recorded == 0 || b->recorded == 0)
+		return;
+	statement_run(&read, values, NULL, true);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+}
+
+/* Put all rows. */
+static void
+put_all(ReturnSetInfo *result, const Side *a, const Side *b)
+{
+	put_words(result, "action", a->action, b->action);
+	put_words(result, "status", a->status, b->status);
+	put_numbers(result, "revision", a->revision, b->revision);
+	put_words(result, "constraint", a->version_constraint, b->version_constraint);
+	put_words(result, "version", a->version, b->version);
+	put_leaves(result, a, b);
+	put_references(result, a, b);
+	put_resources(result, a, b);
+}
+
+/* promote.compare_deployments(a text, b text) returns table, see sql/report/compare.sql */
+Datum
+promote_compare_deployments(PG_FUNCTION_ARGS)
+{
+	Side		a;
+	Side		b;
+	SpiScope	scope;
+
+	argument_deployment(fcinfo, 0, &a);
+	argument_deployment(fcinfo, 1, &b);
+	check_pair(&a, &b);
+	InitMaterializedSRF(fcinfo, 0);
+	spi_enter(&scope);
+	read_deployment(&a);
+	read_deployment(&b);
+	put_all((ReturnSetInfo *) fcinfo->resultinfo, &a, &b);
+	spi_leave(&scope);
+	return (Datum) 0;
+}
+
+/* promote.compare_instances(a text, b text) returns table, see sql/report/compare.sql */
+Datum
+promote_compare_instances(PG_FUNCTION_ARGS)
+{
+	Side		a = {{NULL}};
+	Side		b = {{NULL}};
+	SpiScope	scope;
+
+	argument_instance_for(fcinfo, 0, "instance", "view", &a.key);
+	argument_instance_for(fcinfo, 1, "instance", "view", &b.key);
+	check_pair(&a, &b);
+	InitMaterializedSRF(fcinfo, 0);
+	spi_enter(&scope);
+	read_desired(&a);
+	read_desired(&b);
+	put_all((ReturnSetInfo *) fcinfo->resultinfo, &a, &b);
+	spi_leave(&scope);
+	return (Datum) 0;
+}

@@ -1,0 +1,163 @@
+/*
+ * request.h: promotions of a scope, from one environment to another, in waves.
+ */
+#ifndef PROMOTE_REQUEST_REQUEST_H
+#define PROMOTE_REQUEST_REQUEST_H
+
+#include "postgres.h"
+
+#include "base/attempt.h"
+#include "base/spi.h"
+#include "json/builder.h"
+#include "ledger/audit.h"
+#include "parse/name.h"
+#include "promotion/promotion.h"
+#include "fmgr.h"
+#include "utils/jsonb.h"
+
+#define OF_REQUEST(as) as ".project = $1 AND " as ".request = $2"
+
+#define REQUEST_SHOWN 20		/* instances that a message names before it counts the rest */
+
+/* A row of the table, as far as the verbs need it; its strings live in context. */
+typedef struct PromotionRequest
+{
+	MemoryContext context;
+	char	   *project;
+	int32		number;
+	char	   *source_environment;
+	char	   *destination_environment;
+	Jsonb	   *selector;		/* NULL: none */
+	Jsonb	   *overrides;		/* by component */
+	char	   *strategy;
+	char	   *rollback_mode;
+	char	   *message;		/* NULL: none */
+	char	   *actor;
+	bool		include_other_changes;
+	Carry		carry;			/* what else is to come from the source */
+	bool		window_open;	/* is now within the execution window? */
+	char	   *window;			/* when it opens or that it is over, for people; NULL with it */
+
+	char	   *status;
+	int32		wave;			/* 0: it has not begun */
+	bool		started;
+	bool		rolling_back;
+	char	   *reason;			/* NULL: none */
+	int32		preview;		/* 0: none was taken */
+	AuditHead	head;			/* of its chain */
+	List	   *waits;			/* char *: what it waits for, to be written with its status */
+} PromotionRequest;
+
+/* A row of its items, with where its deployments stand. */
+typedef struct RequestItem
+{
+	char	   *component;
+	int32		wave;			/* 0: none */
+	const char *status;
+	const char *skip_reason;	/* NULL: none */
+	bytea	   *preview_digest; /* NULL: it was not previewed */
+	int32		source_revision;
+	int32		base_revision;
+	const char *version;
+	bytea	   *rendered_digest;	/* NULL: it was not previewed, or nothing would be staged */
+	int32		previous_revision;
+	int32		revision;
+	int32		plan;
+	int32		deployment;
+	int32		rollback_revision;
+	int32		rollback_plan;
+	int32		rollback_deployment;
+	const char *reason;
+
+	/* read beside it */
+	int32		desired;		/* the destination's revision; 0: it is not there, or has none */
+	int32		source_desired; /* the same of the source */
+	int32		last_plan;		/* of what is to be deployed, its status and who has it; 0: none */
+	const char *plan_status;
+	const char *plan_worker;
+	const char *plan_reason;
+	bool		as_previewed;	/* has it planned the release and the params that were previewed? */
+	const char *deployment_status;	/* of what was queued; NULL: nothing was */
+	const char *deployment_worker;
+	const char *deployment_reason;
+	bool		deployment_began;	/* has a worker begun to carry it out? */
+	bool		soaked;
+	const char *soaks_until;	/* for people */
+
+	bool		plan_moved;		/* was it not deployed, for its plan does not hold any more? */
+} RequestItem;
+
+/* Which items are read. */
+typedef enum RequestPart
+{
+	REQUEST_WAVE,				/* those of the current wave that are not over */
+	REQUEST_RELAPSED,			/* those that are done, and were reported unhealthy since */
+	REQUEST_ROLLBACK,			/* those that were begun and are not rolled back */
+	REQUEST_ALL
+} RequestPart;
+
+/* What promoting an item would come to. */
+typedef struct ItemProposal
+{
+	Promotion	promotion;
+	const char *skip_reason;	/* NULL: it is to be promoted, and what follows is there */
+	const char *other_changes;	/* NULL: none ride along */
+	int32		deployed_revision;	/* 0: nothing runs */
+	bytea	   *source_digest;
+	bytea	   *rendered_digest;
+	Jsonb	   *diff;			/* masked */
+	List	   *obstacles;		/* ItemObstacle *: why it cannot be staged */
+} ItemProposal;
+
+/* Why an item cannot be staged, as a gate's blocker has it. */
+typedef struct ItemObstacle
+{
+	const char *code;
+	char	   *message;
+} ItemObstacle;
+
+/* request.c */
+extern void argument_request(FunctionCallInfo fcinfo, PromotionRequest *request);
+extern void request_access(const PromotionRequest *request, Oid role, const char *action);
+extern void request_lock(PromotionRequest *request);
+extern void request_read(PromotionRequest *request);
+extern char *request_subject(const PromotionRequest *request);
+extern void request_values(const PromotionRequest *request, Datum *values);
+extern InstanceKey request_instance(const PromotionRequest *request, const char *component);
+extern char *request_instance_name(const PromotionRequest *request, const char *component);
+extern void request_facts(JsonBuilder *facts, const PromotionRequest *request);
+extern void request_record(PromotionRequest *request, const char *event, JsonBuilder *facts);
+extern void request_set_status(PromotionRequest *request, const char *status, const char *reason);
+extern void request_require_status(const PromotionRequest *request, const char *const *allowed,
+								   const char *verb);
+extern void request_abort_queued(const PromotionRequest *request, const char *reason);
+extern Datum request_waits(const PromotionRequest *request);
+extern bool request_is_over(const PromotionRequest *request);
+extern char *request_copy(const PromotionRequest *request, const char *text);
+extern Datum request_result(SpiScope *scope, const PromotionRequest *request);
+
+/* request/item.c */
+extern RequestItem *request_items(const PromotionRequest *request, RequestPart part, int *count);
+extern int32 request_next_wave(const PromotionRequest *request);
+extern void request_save_item(const PromotionRequest *request, const RequestItem *item);
+
+/* What is known of the health of what was deployed. */
+typedef enum RequestHealth
+{
+	REQUEST_HEALTHY,
+	REQUEST_UNVERIFIED,			/* not yet reported to be */
+	REQUEST_UNHEALTHY
+} RequestHealth;
+
+/* request/verify.c */
+extern RequestHealth request_health(const PromotionRequest *request, const RequestItem *item,
+									char **words);
+
+/* request/preview.c */
+extern void request_propose(const PromotionRequest *request, const RequestItem *item,
+							ItemProposal *proposal);
+extern bool request_is_as_staged(const RequestItem *item, const ItemProposal *proposal);
+extern char *request_left_scope(const PromotionRequest *request, const RequestItem *item);
+extern Jsonb *request_item_document(const RequestItem *item, const ItemProposal *proposal);
+
+#endif							/* PROMOTE_REQUEST_REQUEST_H */

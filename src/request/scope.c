@@ -1,0 +1,759 @@
+/*
+ * scope.c: opening a request: its scope frozen into items, in waves.
+ *
+ * Requests of a project are opened one after the other, for each takes the
+ * next number under the lock of the project's row; so whoever waits for
+ * another one sees what that one holds.
+ */
+#include "postgres.h"
+
+#include "base/argument.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "grant/access.h"
+#include "json/limits.h"
+#include "json/reader.h"
+#include "json/writer.h"
+#include "ledger/guard.h"
+#include "registry/path.h"
+#include "registry/rule.h"
+#include "request/request.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/numeric.h"
+
+PG_FUNCTION_INFO_V1(promote_open_request);
+
+/* The arguments. */
+enum
+{
+	PROJECT, SOURCE, DESTINATION, SCOPE, STRATEGY, WAVES, OVERRIDES, EXECUTION_WINDOW, ROLLBACK_MODE,
+	SOAK, CHECKS, VERIFICATION_OWNER, FALLBACK_OWNER, TICKET, MESSAGE, INCLUDE_OTHER_CHANGES, COPY_SECRETS, COPY_REMOTE_REFERENCES
+};
+
+/* A component that may be in the scope. */
+typedef struct Candidate
+{
+	char	   *component;
+	const char *skip_reason;	/* NULL: it is promoted */
+	Jsonb	   *attributes;		/* effective, of the destination */
+	int			wave;			/* 0: none yet */
+} Candidate;
+
+/* A request in the course of being opened. */
+typedef struct Opening
+{
+	PromotionRequest request;
+	Jsonb	   *scope;
+	Jsonb	   *waves;			/* NULL: none */
+	Datum		components;		/* text[] that the scope names; 0: it names none */
+	Candidate  *candidates;
+	int			count;
+} Opening;
+
+/* Refuse an argument for what is wrong with it. */
+static void
+refuse_argument(const char *name, const char *problem, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(PM_INVALID_ARGUMENT),
+			 errmsg("the %s of a request cannot be used", name),
+			 errdetail_internal("%s", problem),
+			 errhint("%s", hint)));
+}
+
+/* ---- arguments ---- */
+
+/* A word that has to be one of a list, which ends with NULL; the first is the default. */
+static char *
+argument_word(FunctionCallInfo fcinfo, int argument, const char *name, const char *fallback,
+			  const char *const *allowed)
+{
+	char	   *word = argument_text(fcinfo, argument);
+	StringInfoData list;
+
+	if (word == NULL)
+		return pstrdup(fallback);
+	initStringInfo(&list);
+	for (int i = 0; allowed[i]; i++)
+	{
+		if (strcmp(word, allowed[i]) == 0)
+			return word;
+		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", allowed[i]);
+	}
+	refuse_argument(name, psprintf("\"%s\" is none of: %s.", word, list.data), "Name one of them.");
+	return NULL;
+}
+
+/* An object that may be left out. */
+static Jsonb *
+argument_object(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	Jsonb	   *document;
+
+	if (PG_ARGISNULL(argument))
+		return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+	document = PG_GETARG_JSONB_P(argument);
+	json_check_params(document, name);
+	return document;
+}
+
+/* An array of strings, as text[]; refuses anything else, and an empty one. */
+static Datum
+take_names(const JsonbValue *array)
+{
+	ArrayBuildState *names = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+	JsonCursor	cursor;
+	JsonbValue	element;
+
+	if (!json_is_array(array) || json_count(array) == 0)
+		refuse_argument("scope", "Its \"components\" are not an array of names, or an empty one.",
+						"Name the components, or leave the key out for all.");
+	json_cursor_init(&cursor, array->val.binary.data);
+	while (json_next_element(&cursor, &element))
+	{
+		if (element.type != jbvString)
+			refuse_argument("scope", "Its \"components\" hold something other than names.",
+							"Name the components as strings.");
+		accumArrayResult(names, PointerGetDatum(cstring_to_text_with_len(element.val.string.val, element.val.string.len)),
+						 false, TEXTOID, CurrentMemoryContext);
+	}
+	return makeArrayResult(names, CurrentMemoryContext);
+}
+
+/* Take the scope apart. */
+static void
+take_scope(Opening *opening)
+{
+	JsonbValue	scope;
+	JsonbValue	key;
+	JsonbValue	value;
+	JsonCursor	cursor;
+
+	json_root(opening->scope, &scope);
+	json_cursor_init(&cursor, scope.val.binary.data);
+	while (json_next_pair(&cursor, &key, &value))
+	{
+		if (json_string_is(&key, "components"))
+			opening->components = take_names(&value);
+		else if (json_string_is(&key, "selector") && json_is_object(&value))
+			opening->request.selector = json_count(&value) > 0 ? json_from_view(&value) : NULL;
+		else if (json_string_is(&key, "selector"))
+			refuse_argument("scope", "Its \"selector\" is not an object.",
+							"Pass what the attributes must contain, as in {\"tenant\": \"acme\"}.");
+		else
+			refuse_argument("scope", psprintf("There is no \"%s\" in a scope.",
+											  pnstrdup(key.val.string.val, key.val.string.len)),
+							"Its keys are components and selector.");
+	}
+}
+
+/* A number of a document as it is compared. */
+static Datum
+number_of(int32 number)
+{
+	return DirectFunctionCall1(int4_numeric, Int32GetDatum(number));
+}
+
+/* Is the view a whole number above 0, and no larger than an integer?  Then that; otherwise 0. */
+static int
+wave_size(const JsonbValue *view)
+{
+	Datum		size;
+
+	if (view->type != jbvNumeric)
+		return 0;
+	size = NumericGetDatum(view->val.numeric);
+	if (DatumGetBool(DirectFunctionCall2(numeric_lt, size, number_of(1))) ||
+		DatumGetBool(DirectFunctionCall2(numeric_gt, size, number_of(PG_INT32_MAX))) ||
+		DatumGetBool(DirectFunctionCall2(numeric_ne, size, DirectFunctionCall1(numeric_floor, size))))
+		return 0;
+	return DatumGetInt32(DirectFunctionCall1(numeric_int4, size));
+}
+
+/* Refuse waves that are no array of sizes and selectors, or do not go with the strategy. */
+static void
+check_waves(const Opening *opening)
+{
+	const char *strategy = opening->request.strategy;
+	bool		wanted = strcmp(strategy, "waves") == 0 || strcmp(strategy, "canary") == 0;
+	const char *hint = "Pass sizes and selectors in order, as in [1, 5] or [{\"tenant\": \"acme\"}]; the rest is one more wave.";
+	JsonbValue	waves;
+	JsonbValue	wave;
+	JsonCursor	cursor;
+
+	if (wanted != (opening->waves != NULL))
+		refuse_argument("waves", psprintf("The strategy %s has %s.", strategy, wanted ? "waves, and none are given" : "none"),
+						wanted ? hint : "Leave them out, or use the strategy waves or canary.");
+	if (!wanted)
+		return;
+	json_root(opening->waves, &waves);
+	if (!json_is_array(&waves) || json_count(&waves) == 0)
+		refuse_argument("waves", "They are not an array, or an empty one.", hint);
+	if (strcmp(strategy, "canary") == 0 && json_count(&waves) != 1)
+		refuse_argument("waves", "A canary is one wave, and then the rest.", "Pass one size or selector, or use the strategy waves.");
+	json_cursor_init(&cursor, waves.val.binary.data);
+	for (int i = 1; json_next_element(&cursor, &wave); i++)
+		if (wave_size(&wave) == 0 && !(json_is_object(&wave) && json_count(&wave) > 0))
+			refuse_argument("waves", psprintf("Wave %d is neither a size above 0 nor a selector.", i), hint);
+}
+
+/* Take the waves: a canary's may stand alone. */
+static Jsonb *
+argument_waves(FunctionCallInfo fcinfo)
+{
+	JsonBuilder	builder;
+	JsonbValue	view;
+
+	if (PG_ARGISNULL(WAVES))
+		return NULL;
+	json_root(PG_GETARG_JSONB_P(WAVES), &view);
+	if (json_is_array(&view))
+		return PG_GETARG_JSONB_P(WAVES);
+	json_builder_init(&builder);
+	json_build_begin_array(&builder);
+	json_build_value(&builder, &view);
+	json_build_end_array(&builder);
+	return json_builder_finish(&builder);
+}
+
+/*
+ * Take what is to be carried besides.  Who asks for secrets has to be allowed
+ * to handle them at both ends; who moves the request need not be.
+ */
+static void
+take_carry(FunctionCallInfo fcinfo, PromotionRequest *request)
+{
+	request->carry.secrets = argument_bool(fcinfo, COPY_SECRETS, false);
+	request->carry.references = argument_bool(fcinfo, COPY_REMOTE_REFERENCES, false);
+	if (!request->carry.secrets)
+		return;
+	access_require_in("secrets", request->project, request->source_environment);
+	access_require_in("secrets", request->project, request->destination_environment);
+}
+
+/* Take the arguments that are judged by themselves. */
+static void
+take_arguments(FunctionCallInfo fcinfo, Opening *opening)
+{
+	static const char *const strategies[] = {"one_by_one", "waves", "canary", "all_at_once", NULL};
+	static const char *const rollback_modes[] = {"none", "wave", "all", NULL};
+	PromotionRequest *request = &opening->request;
+
+	memset(opening, 0, sizeof(*opening));
+	request->context = CurrentMemoryContext;
+	request->project = argument_required(fcinfo, PROJECT, "project");
+	request->source_environment = argument_required(fcinfo, SOURCE, "source environment");
+	request->destination_environment = argument_required(fcinfo, DESTINATION, "destination environment");
+	access_require_in("promote", request->project, request->destination_environment);
+	access_require_in("view", request->project, request->source_environment);
+	opening->scope = argument_object(fcinfo, SCOPE, "scope");
+	request->strategy = argument_word(fcinfo, STRATEGY, "strategy", "one_by_one", strategies);
+	opening->waves = argument_waves(fcinfo);
+	request->overrides = argument_object(fcinfo, OVERRIDES, "overrides");
+	request->rollback_mode = argument_word(fcinfo, ROLLBACK_MODE, "rollback mode", "none", rollback_modes);
+	request->message = argument_text(fcinfo, MESSAGE);
+	request->include_other_changes = argument_bool(fcinfo, INCLUDE_OTHER_CHANGES, false);
+	take_carry(fcinfo, request);
+	take_scope(opening);
+	check_waves(opening);
+	if (strcmp(request->source_environment, request->destination_environment) == 0)
+		ereport(ERROR,
+				(errcode(PM_SAME_INSTANCE),
+				 errmsg("cannot promote environment \"%s\" to itself", request->source_environment),
+				 errdetail("The source and the destination are the same environment."),
+				 errhint("Name another destination.")));
+}
+
+/* Refuse names of checks that are none. */
+static void
+check_checks(FunctionCallInfo fcinfo)
+{
+	Datum	   *names;
+	bool	   *nulls;
+	int			count;
+
+	if (PG_ARGISNULL(CHECKS))
+		return;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(CHECKS), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		if (nulls[i] || VARSIZE_ANY_EXHDR(DatumGetPointer(names[i])) == 0)
+			refuse_argument("checks", psprintf("Check %d has no name.", i + 1), "Name each, as health reports do.");
+}
+
+/* Refuse a window in which nothing could be begun, and a soak that is no time.  Runs inside a scope. */
+static void
+check_times(FunctionCallInfo fcinfo)
+{
+	static Statement read = {
+		.text = "SELECT pg_catalog.isempty($1), pg_catalog.upper($1) <= pg_catalog.clock_timestamp(),"
+		" $2 < '0'::pg_catalog.interval OR $2 > '1 year'::pg_catalog.interval",
+		.parameters = 2,
+		.types = {TSTZRANGEOID, INTERVALOID}
+	};
+	bool		nulls[2] = {PG_ARGISNULL(EXECUTION_WINDOW), PG_ARGISNULL(SOAK)};
+	Datum		values[2] = {PG_GETARG_DATUM(EXECUTION_WINDOW), PG_GETARG_DATUM(SOAK)};
+
+	statement_run(&read, values, nulls, true);
+	if (spi_bool(SPI_tuptable, 0, 1))
+		refuse_argument("execution window", "It is empty.", "Pass a range of times that ends after it begins.");
+	if (spi_bool(SPI_tuptable, 0, 2))
+		refuse_argument("execution window", "It is over already.", "Pass one that is to come, or none.");
+	if (spi_bool(SPI_tuptable, 0, 3))
+		refuse_argument("soak", "It is below zero or longer than a year.", "Pass how long a wave has to stay healthy.");
+}
+
+/* ---- the scope ---- */
+
+/* Take the request's number, and lock the project's row for that.  Raises PM_NOT_FOUND. */
+static void
+take_number(PromotionRequest *request)
+{
+	static Statement count = {
+		.text = "UPDATE promote.project AS p SET request = p.request + 1 WHERE p.project = $1"
+		" RETURNING p.request",
+		.parameters = 1,
+		.types = {TEXTOID}
+	};
+	Datum		values[1] = {CStringGetTextDatum(request->project)};
+
+	guarded_run(&count, values, NULL);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(PM_NOT_FOUND),
+				 errmsg("there is no project \"%s\"", request->project),
+				 errdetail("Requests are opened within a project."),
+				 errhint("Check the spelling, or INSERT the row into promote.project.")));
+	request->number = spi_integer(SPI_tuptable, 0, 1);
+}
+
+/* Refuse an environment that is not there. */
+static void
+require_environment(const PromotionRequest *request, const char *environment)
+{
+	static Statement read = {
+		.text = "SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2] = {CStringGetTextDatum(request->project), CStringGetTextDatum(environment)};
+
+	statement_run(&read, values, NULL, false);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(PM_NOT_FOUND),
+				 errmsg("there is no environment \"%s\" of project \"%s\"", environment, request->project),
+				 errdetail("A request is from one environment to another."),
+				 errhint("Check the spelling, or INSERT the row into promote.environment.")));
+}
+
+/* Refuse a source from which no path leads to a destination that takes from no others. */
+static void
+check_path(const PromotionRequest *request)
+{
+	static Statement read = {
+		.text = "SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2"
+		" AND e.source_policy = 'path'",
+		.parameters = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2] = {
+		CStringGetTextDatum(request->project),
+		CStringGetTextDatum(request->destination_environment)
+	};
+	InstanceKey destination = {request->project, request->destination_environment, ""};
+
+	statement_run(&read, values, NULL, false);
+	path_require(&destination, request->source_environment, SPI_processed > 0, false);
+}
+
+/*
+ * Read the components of the scope, by name.  What has no instance at one side
+ * is in the scope by its other attributes, to be seen.
+ */
+static void
+read_candidates(Opening *opening)
+{
+	static Statement read = {
+		.text = "SELECT m.component::pg_catalog.text, a.attributes,"
+		" CASE WHEN i.project IS NULL THEN 'it has no instance in \"' || $3 || '\"'"
+		"  WHEN s.project IS NULL THEN 'it has no instance in \"' || $2 || '\"'"
+		"  WHEN $5 IS NOT NULL AND NOT a.attributes @> $5 THEN 'its attributes do not match the selector' END"
+		" FROM promote.component AS m"
+		" JOIN promote.project AS p ON p.project = $1"
+		" JOIN promote.environment AS e ON e.project = $1 AND e.environment = $3"
+		" LEFT JOIN promote.instance AS s ON s.project = $1 AND s.environment = $2 AND s.component = m.component"
+		" LEFT JOIN promote.instance AS i ON i.project = $1 AND i.environment = $3 AND i.component = m.component"
+		" CROSS JOIN LATERAL (SELECT p.attributes || e.attributes || m.attributes || COALESCE(i.attributes, '{}')) AS a (attributes)"
+		" WHERE m.project = $1 AND ($4 IS NULL AND ($5 IS NULL OR a.attributes @> $5)"
+		"  AND (s.project IS NOT NULL OR i.project IS NOT NULL) OR m.component = ANY ($4))"
+		" ORDER BY m.component",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, JSONBOID}
+	};
+	const PromotionRequest *request = &opening->request;
+	bool		nulls[5] = {[3] = opening->components == 0,[4] = request->selector == NULL};
+	Datum		values[5] = {
+		CStringGetTextDatum(request->project),
+		CStringGetTextDatum(request->source_environment),
+		CStringGetTextDatum(request->destination_environment),
+		opening->components,
+		JsonbPGetDatum(request->selector)
+	};
+
+	statement_run(&read, values, nulls, false);
+	opening->count = SPI_processed;
+	opening->candidates = palloc_extended(Max(opening->count, 1) * sizeof(Candidate), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (int i = 0; i < opening->count; i++)
+	{
+		opening->candidates[i].component = spi_text(SPI_tuptable, i, 1);
+		opening->candidates[i].attributes = spi_jsonb(SPI_tuptable, i, 2);
+		opening->candidates[i].skip_reason = spi_text(SPI_tuptable, i, 3);
+	}
+}
+
+/* The candidate of a name; NULL: there is none.  They are sorted. */
+static Candidate *
+find_candidate(const Opening *opening, const char *component)
+{
+	int			low = 0;
+	int			high = opening->count - 1;
+
+	while (low <= high)
+	{
+		int			middle = low + (high - low) / 2;
+		int			order = strcmp(component, opening->candidates[middle].component);
+
+		if (order == 0)
+			return &opening->candidates[middle];
+		if (order < 0)
+			high = middle - 1;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+/* Refuse names of components that there are not. */
+static void
+check_components(const Opening *opening)
+{
+	StringInfoData unknown;
+	Datum	   *names;
+	int			count;
+
+	if (opening->components == 0)
+		return;
+	initStringInfo(&unknown);
+	deconstruct_array(DatumGetArrayTypeP(opening->components), TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &count);
+	for (int i = 0; i < count; i++)
+		if (find_candidate(opening, TextDatumGetCString(names[i])) == NULL)
+			appendStringInfo(&unknown, "%s\"%s\"", unknown.len > 0 ? ", " : "", TextDatumGetCString(names[i]));
+	if (unknown.len > 0)
+		ereport(ERROR,
+				(errcode(PM_NOT_FOUND),
+				 errmsg("the scope names components that project \"%s\" does not have", opening->request.project),
+				 errdetail_internal("Unknown: %s.", unknown.data),
+				 errhint("Check the spelling; promote.component lists them.")));
+}
+
+/* Refuse a scope of which nothing could be promoted, saying why. */
+static void
+check_not_empty(const Opening *opening)
+{
+	StringInfoData reasons;
+
+	initStringInfo(&reasons);
+	for (int i = 0; i < opening->count; i++)
+	{
+		if (opening->candidates[i].skip_reason == NULL)
+			return;
+		if (i < REQUEST_SHOWN)
+			appendStringInfo(&reasons, "%s\"%s\": %s", i > 0 ? "; " : "", opening->candidates[i].component,
+							 opening->candidates[i].skip_reason);
+	}
+	refuse_argument("scope", opening->count == 0 ? "It is empty: no component matches it." :
+					psprintf("It is empty: nothing of it can be promoted. %s.", reasons.data),
+					"Name components that have instances in both environments, or a selector that their attributes contain.");
+}
+
+/* Refuse overrides of what is not promoted, or that are no objects. */
+static void
+check_overrides(const Opening *opening)
+{
+	JsonbValue	overrides;
+	JsonbValue	key;
+	JsonbValue	patch;
+	JsonCursor	cursor;
+
+	json_root(opening->request.overrides, &overrides);
+	json_cursor_init(&cursor, overrides.val.binary.data);
+	while (json_next_pair(&cursor, &key, &patch))
+	{
+		char	   *component = pnstrdup(key.val.string.val, key.val.string.len);
+		Candidate  *candidate = find_candidate(opening, component);
+
+		if (candidate == NULL || candidate->skip_reason)
+			refuse_argument("overrides", psprintf("Nothing of component \"%s\" is promoted.", component),
+							"Their keys are components of the scope, their values merge patches.");
+		if (!json_is_object(&patch))
+			refuse_argument("overrides", psprintf("Those of \"%s\" are not an object.", component),
+							"Pass a merge patch for each component.");
+	}
+}
+
+/* ---- waves ---- */
+
+/* Put into a wave the next candidates that are in none: so many, or those that a selector matches. */
+static int
+fill_wave(Opening *opening, int wave, int size, Jsonb *selector)
+{
+	int			filled = 0;
+
+	for (int i = 0; i < opening->count && filled < size; i++)
+	{
+		Candidate  *candidate = &opening->candidates[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (candidate->wave > 0 || candidate->skip_reason ||
+			(selector && !DatumGetBool(DirectFunctionCall2(jsonb_contains, JsonbPGetDatum(candidate->attributes),
+														   JsonbPGetDatum(selector)))))
+			continue;
+		candidate->wave = wave;
+		filled++;
+	}
+	return filled;
+}
+
+/* Put the candidates into the waves that were asked for, and the rest into one more. */
+static void
+fill_waves(Opening *opening)
+{
+	JsonbValue	waves;
+	JsonbValue	wave;
+	JsonCursor	cursor;
+	int			number = 0;
+
+	json_root(opening->waves, &waves);
+	json_cursor_init(&cursor, waves.val.binary.data);
+	for (int i = 1; json_next_element(&cursor, &wave); i++)
+	{
+		int			size = wave_size(&wave);
+		int			filled = fill_wave(opening, number + 1, size ? size : PG_INT32_MAX,
+									   size ? NULL : json_from_view(&wave));
+
+		/* a misspelt selector must not send everything into the last wave */
+		if (filled == 0 && size == 0)
+			refuse_argument("waves", psprintf("Wave %d matches no component that is not in a wave before.", i),
+							"Correct its selector, or leave it out.");
+		if (filled > 0)
+			number++;
+	}
+	fill_wave(opening, number + 1, PG_INT32_MAX, NULL);
+}
+
+/* Put each candidate into a wave of its own. */
+static void
+fill_one_by_one(Opening *opening)
+{
+	int			wave = 0;
+
+	for (int i = 0; i < opening->count; i++)
+		if (opening->candidates[i].skip_reason == NULL)
+			opening->candidates[i].wave = ++wave;
+}
+
+/* Put all candidates into waves, as the strategy says. */
+static void
+assign_waves(Opening *opening)
+{
+	if (opening->waves)
+		fill_waves(opening);
+	else if (strcmp(opening->request.strategy, "one_by_one") == 0)
+		fill_one_by_one(opening);
+	else
+		fill_wave(opening, 1, PG_INT32_MAX, NULL);
+}
+
+/* ---- writing ---- */
+
+/* The items' columns, as arrays. */
+static void
+item_arrays(const Opening *opening, Datum *values)
+{
+	Size		room = Max(opening->count, 1);
+	Datum	   *components = palloc_extended(room * sizeof(Datum), MCXT_ALLOC_HUGE);
+	Datum	   *waves = palloc_extended(room * sizeof(Datum), MCXT_ALLOC_HUGE);
+	Datum	   *reasons = palloc_extended(room * sizeof(Datum), MCXT_ALLOC_HUGE);
+
+	for (int i = 0; i < opening->count; i++)
+	{
+		const Candidate *candidate = &opening->candidates[i];
+
+		components[i] = CStringGetTextDatum(candidate->component);
+		waves[i] = Int32GetDatum(candidate->wave);
+		reasons[i] = CStringGetTextDatum(candidate->skip_reason ? candidate->skip_reason : "");
+	}
+	values[0] = PointerGetDatum(construct_array(components, opening->count, TEXTOID, -1, false, TYPALIGN_INT));
+	values[1] = PointerGetDatum(construct_array(waves, opening->count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	values[2] = PointerGetDatum(construct_array(reasons, opening->count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* Refuse instances that other requests hold, naming these. */
+static void
+check_free(const PromotionRequest *request, const Datum *items)
+{
+	static Statement read = {
+		.text = "SELECT 'request ' || r.request || ' (' || r.source_environment || ' to ' || r.destination_environment"
+		" || ', ' || r.status || ', opened by ' || r.actor || ') holds \"' || t.project || '-'"
+		" || t.destination_environment || '-' || t.component || '\"'"
+		" FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5)) AS n (component, wave, reason)"
+		" CROSS JOIN LATERAL (SELECT t.* FROM promote.promotion_request_item AS t WHERE t.project = $1"
+		"  AND t.destination_environment = $2 AND t.component = n.component AND t.holds LIMIT 1) AS t"
+		" JOIN promote.promotion_request AS r ON r.project = t.project AND r.request = t.request"
+		" WHERE n.reason = '' ORDER BY n.component",
+		.parameters = 5,
+		.types = {TEXTOID, TEXTOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID}
+	};
+	Datum		values[5] = {
+		CStringGetTextDatum(request->project),
+		CStringGetTextDatum(request->destination_environment),
+		items[0], items[1], items[2]
+	};
+	StringInfoData holders;
+	uint64		count;
+
+	statement_run(&read, values, NULL, false);
+	count = SPI_processed;
+	if (count == 0)
+		return;
+	initStringInfo(&holders);
+	for (uint64 i = 0; i < Min(count, REQUEST_SHOWN); i++)
+		appendStringInfo(&holders, "%s%s", i > 0 ? "\n" : "", spi_text(SPI_tuptable, i, 1));
+	if (count > REQUEST_SHOWN)
+		appendStringInfo(&holders, "\nand " UINT64_FORMAT " more", count - REQUEST_SHOWN);
+	ereport(ERROR,
+			(errcode(PM_REQUEST_HOLDS),
+			 errmsg("instances of the scope are held by other requests"),
+			 errdetail_internal("%s", holders.data),
+			 errhint("Wait until it is over, end it by promote.cancel_request, or leave these out of the scope.")));
+}
+
+/* Write the request's row. */
+static void
+write_request(FunctionCallInfo fcinfo, const Opening *opening)
+{
+	static Statement write = {
+		.text = "INSERT INTO promote.promotion_request (project, request, source_environment,"
+		" destination_environment, scope, strategy, waves, overrides, execution_window, rollback_mode,"
+		" soak, checks, verification_owner, fallback_owner, ticket, message, include_other_changes, copy_secrets,"
+		" copy_remote_references)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, COALESCE($11, '0'), COALESCE($12, '{}'),"
+		" $13, $14, $15, $16, $17, $18, $19)",
+		.parameters = 19,
+		.types = {TEXTOID, INT4OID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, JSONBOID, JSONBOID, TSTZRANGEOID,
+		TEXTOID, INTERVALOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, BOOLOID, BOOLOID}
+	};
+	const PromotionRequest *request = &opening->request;
+	bool		nulls[19] = {[6] = opening->waves == NULL,[8] = PG_ARGISNULL(EXECUTION_WINDOW),
+		[10] = PG_ARGISNULL(SOAK),[11] = PG_ARGISNULL(CHECKS)};
+	Datum		values[19];
+
+	request_values(request, values);
+	values[2] = CStringGetTextDatum(request->source_environment);
+	values[3] = CStringGetTextDatum(request->destination_environment);
+	values[4] = JsonbPGetDatum(opening->scope);
+	values[5] = CStringGetTextDatum(request->strategy);
+	values[6] = JsonbPGetDatum(opening->waves);
+	values[7] = JsonbPGetDatum(request->overrides);
+	values[8] = PG_GETARG_DATUM(EXECUTION_WINDOW);
+	values[9] = CStringGetTextDatum(request->rollback_mode);
+	values[10] = PG_GETARG_DATUM(SOAK);
+	values[11] = PG_GETARG_DATUM(CHECKS);
+	for (int i = 0; i < 4; i++)
+	{
+		nulls[12 + i] = PG_ARGISNULL(VERIFICATION_OWNER + i);
+		values[12 + i] = PG_GETARG_DATUM(VERIFICATION_OWNER + i);
+	}
+	values[16] = BoolGetDatum(request->include_other_changes);
+	values[17] = BoolGetDatum(request->carry.secrets);
+	values[18] = BoolGetDatum(request->carry.references);
+	guarded_run(&write, values, nulls);
+}
+
+/* Write the items.  One that is held by now can only be one that a snapshot did not show. */
+static void
+write_items(const PromotionRequest *request, const Datum *items)
+{
+	static Statement write = {
+		.text = "INSERT INTO promote.promotion_request_item (project, request, destination_environment,"
+		" component, wave, status, skip_reason, holds, finished_at)"
+		" SELECT $1, $2, $3, n.component, NULLIF(n.wave, 0), CASE WHEN n.wave = 0 THEN 'SKIPPED' ELSE 'PENDING' END,"
+		" NULLIF(n.reason, ''), n.wave > 0, CASE WHEN n.wave = 0 THEN pg_catalog.clock_timestamp() END"
+		" FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6)) AS n (component, wave, reason)",
+		.parameters = 6,
+		.types = {TEXTOID, INT4OID, TEXTOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID}
+	};
+	Datum		values[6];
+
+	request_values(request, values);
+	values[2] = CStringGetTextDatum(request->destination_environment);
+	memcpy(values + 3, items, 3 * sizeof(Datum));
+	guarded_run(&write, values, NULL);
+}
+
+/* Record that it was opened: for what, and with how many items. */
+static void
+record_opening(Opening *opening)
+{
+	PromotionRequest *request = &opening->request;
+	JsonBuilder	facts;
+
+	request->status = "OPEN";
+	request_facts(&facts, request);
+	json_build_field(&facts, "source_environment", request->source_environment);
+	json_build_field(&facts, "destination_environment", request->destination_environment);
+	json_build_field(&facts, "strategy", request->strategy);
+	json_build_field(&facts, "rollback_mode", request->rollback_mode);
+	json_build_number(&facts, "items", opening->count);
+	request_record(request, "request.opened", &facts);
+}
+
+/* promote.open_request(...) returns promote.promotion_request, see sql/request/request.sql */
+Datum
+promote_open_request(PG_FUNCTION_ARGS)
+{
+	Opening		opening;
+	SpiScope	scope;
+	Datum		items[3];
+
+	take_arguments(fcinfo, &opening);
+	check_checks(fcinfo);
+	for (int i = VERIFICATION_OWNER; i <= MESSAGE; i++)
+		(void) argument_text(fcinfo, i);
+	spi_enter(&scope);
+	check_times(fcinfo);
+	take_number(&opening.request);
+	/* a deployment is either committed before, or sees what holds its instance */
+	rule_changed("promotion_request", opening.request.project, opening.request.destination_environment);
+	rule_hold_paths(opening.request.project, opening.request.destination_environment, rule_view());
+	require_environment(&opening.request, opening.request.source_environment);
+	require_environment(&opening.request, opening.request.destination_environment);
+	check_path(&opening.request);
+	read_candidates(&opening);
+	check_components(&opening);
+	check_not_empty(&opening);
+	check_overrides(&opening);
+	assign_waves(&opening);
+	item_arrays(&opening, items);
+	check_free(&opening.request, items);
+	write_request(fcinfo, &opening);
+	write_items(&opening.request, items);
+	record_opening(&opening);
+	return request_result(&scope, &opening.request);
+}

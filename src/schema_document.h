@@ -1,9 +1,0 @@
-/*
- * schema_document.h: the documents that schemas refer to.
- */
-#ifndef PROMOTE_SCHEMA_DOCUMENT_H
-#define PROMOTE_SCHEMA_DOCUMENT_H
-
-extern void schema_document_init(void);
-
-#endif							/* PROMOTE_SCHEMA_DOCUMENT_H */

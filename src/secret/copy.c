@@ -1,0 +1,146 @@
+/*
+ * copy.c: secrets that travel with a promotion.
+ *
+ * They are opened and sealed again for the destination inside the server; all
+ * that is said of them is their names and what became of each.
+ */
+#include "postgres.h"
+
+#include "base/wipe.h"
+#include "json/digest.h"
+#include "secret/row.h"
+#include "secret/secret.h"
+
+/* A copying. */
+typedef struct Copying
+{
+	const InstanceKey *source;
+	const InstanceKey *destination;
+	List	   *declared;		/* by the destination's release */
+	List	   *from;			/* the source's rows */
+	List	   *to;				/* the destination's */
+	SecretKeys *keys;			/* NULL: not read yet */
+	bool		write;
+} Copying;
+
+/* What becomes of a secret, in a word. */
+const char *
+secret_change_word(SecretChange change)
+{
+	static const char *const words[] = {
+		[SECRET_KEPT] = "kept",
+		[SECRET_SET] = "set",
+		[SECRET_REPLACED] = "replaced",
+		[SECRET_SAME] = "same",
+		[SECRET_UNDECLARED] = "undeclared",
+		[SECRET_MISSING] = "missing"
+	};
+
+	return words[change];
+}
+
+/* What would become of a secret. */
+static SecretChange
+judge(const Copying *copying, const char *name)
+{
+	const SecretRow *from = secret_row_find(copying->from, name);
+	const SecretRow *to = secret_row_find(copying->to, name);
+	const SecretDeclaration *declared = secret_declared(copying->declared, name);
+
+	if (from == NULL)
+		return to ? SECRET_KEPT : SECRET_MISSING;
+	if (declared == NULL)
+		return SECRET_UNDECLARED;
+	if (to == NULL)
+		return SECRET_SET;
+	/* what was set as text, and is declared as JSON by now, is set again as that */
+	return json_digest_equal(from->fingerprint, to->fingerprint) && (!declared->json || to->json) ?
+		SECRET_SAME : SECRET_REPLACED;
+}
+
+/*
+ * Open the source's secret and seal it for the destination.  What is not
+ * written is opened and checked as well: a preview refuses what the promotion
+ * would.
+ */
+static void
+carry(Copying *copying, const char *name)
+{
+	const SecretDeclaration *declared = secret_declared(copying->declared, name);
+	const SecretRow *from = secret_row_find(copying->from, name);
+	SecretRow	row = {.name = from->name,.fingerprint = from->fingerprint,.json = declared->json || from->json};
+	Size		length;
+	char	   *value;
+
+	if (copying->keys == NULL)
+		copying->keys = secret_keys_load();
+	value = secret_row_open(copying->keys, copying->source, from, !copying->write, &length);
+	secret_check_value(copying->destination, declared, value, length);
+	if (copying->write)
+		secret_row_write(copying->keys, copying->destination, &row, value, length);
+	wiped_free(value);
+}
+
+/* See to one secret, and note what became of it. */
+static SecretCopy *
+copy_one(Copying *copying, const char *name)
+{
+	SecretCopy *copy = palloc(sizeof(SecretCopy));
+
+	copy->name = name;
+	copy->change = judge(copying, name);
+	if (copy->change == SECRET_SET || copy->change == SECRET_REPLACED)
+		carry(copying, name);
+	return copy;
+}
+
+/* The order of two names. */
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+/* All names that there is something to say of: declared ones, and what the source has; in order, each once. */
+static List *
+all_names(const Copying *copying)
+{
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	foreach(cell, copying->declared)
+		names = lappend(names, ((SecretDeclaration *) lfirst(cell))->name);
+	foreach(cell, copying->from)
+		if (!secret_declared(copying->declared, ((SecretRow *) lfirst(cell))->name))
+			names = lappend(names, ((SecretRow *) lfirst(cell))->name);
+	list_sort(names, compare_names);
+	return names;
+}
+
+/*
+ * Copy the source's secrets to the destination, or (write is false) only say
+ * what would become of each: a list of SecretCopy *, in the names' order.
+ * Declared are those of the release that the destination will run.  Runs
+ * inside a scope of spi.h, under the locks of both instances.
+ */
+List *
+secret_copy(const InstanceKey *source, const InstanceKey *destination, const Jsonb *declared,
+			bool write)
+{
+	Copying		copying = {
+		.source = source,
+		.destination = destination,
+		.declared = secret_declarations(declared),
+		.from = secret_rows(source, !write),
+		.to = secret_rows(destination, !write),
+		.write = write
+	};
+	List	   *copies = NIL;
+	ListCell   *cell;
+
+	foreach(cell, all_names(&copying))
+		copies = lappend(copies, copy_one(&copying, lfirst(cell)));
+	if (copying.keys)
+		wiped_free(copying.keys);
+	return copies;
+}

@@ -1,0 +1,290 @@
+/*
+ * row.c: rows of promote.secret: reading, opening and writing them, and
+ * what a value has to be.
+ *
+ * Values never become part of a statement, a row or an error.  The functions
+ * run inside a scope of spi.h; whoever writes holds the instance's lock.
+ */
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/trigger.h"
+#include "json/digest.h"
+#include "json/limits.h"
+#include "ledger/audit.h"
+#include "ledger/config_digest.h"
+#include "ledger/guard.h"
+#include "secret/row.h"
+#include "secret/seal.h"
+
+#include "catalog/pg_type.h"
+#include "common/cryptohash.h"
+#include "common/jsonapi.h"
+#include "common/sha2.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(promote_guard_secret);
+PG_FUNCTION_INFO_V1(promote_secret_fingerprint);
+
+/* ---- reading ---- */
+
+/* The secrets of an instance, as a list of SecretRow * in the names' order. */
+List *
+secret_rows(const InstanceKey *key, bool read_only)
+{
+	static Statement read = {
+		.text = "SELECT s.secret, s.fingerprint, s.format = 'json' FROM promote.secret AS s"
+		" WHERE " OF_INSTANCE("s") " ORDER BY s.project, s.environment, s.component, s.secret",
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3];
+	List	   *rows = NIL;
+
+	instance_key_values(key, values);
+	statement_run(&read, values, NULL, read_only);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		SecretRow  *row = palloc(sizeof(SecretRow));
+
+		row->name = spi_text(SPI_tuptable, i, 1);
+		row->fingerprint = spi_bytea(SPI_tuptable, i, 2);
+		row->json = spi_bool(SPI_tuptable, i, 3);
+		rows = lappend(rows, row);
+	}
+	return rows;
+}
+
+/* The one of that name; NULL: there is none. */
+const SecretRow *
+secret_row_find(const List *rows, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, rows)
+		if (strcmp(((SecretRow *) lfirst(cell))->name, name) == 0)
+			return lfirst(cell);
+	return NULL;
+}
+
+/* What is stored of a secret's value, a copy to be freed. */
+static bytea *
+read_sealed(const InstanceKey *key, const char *name, bool read_only)
+{
+	static Statement read = {
+		.text = "SELECT s.ciphertext FROM promote.secret AS s"
+		" WHERE " OF_INSTANCE("s") " AND s.secret = $4",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[4];
+	bool		isnull;
+
+	instance_key_values(key, values);
+	values[3] = CStringGetTextDatum(name);
+	statement_run(&read, values, NULL, read_only);
+	return DatumGetByteaPCopy(spi_value(SPI_tuptable, 0, 1, &isnull));
+}
+
+/*
+ * What a value is known by in a project, in the current memory context: a digest
+ * by the key of the project, in a domain of its own, so that nobody who has
+ * documents digested, or digests keyed, confirms a guess by them.
+ */
+bytea *
+secret_fingerprint(const char *project, const char *value, Size length)
+{
+	bytea	   *digest = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
+
+	SET_VARSIZE(digest, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
+		pg_cryptohash_update(hash, (const uint8 *) value, length) < 0 ||
+		pg_cryptohash_final(hash, (uint8 *) VARDATA(digest), PG_SHA256_DIGEST_LENGTH) < 0)
+		elog(ERROR, "could not compute a SHA-256");
+	pg_cryptohash_free(hash);
+	return config_digest_apart(project, "secret:", digest);
+}
+
+/* promote.secret_fingerprint(project text, value text) returns bytea */
+Datum
+promote_secret_fingerprint(PG_FUNCTION_ARGS)
+{
+	char	   *project = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	text	   *value = PG_GETARG_TEXT_PP(1);
+
+	PG_RETURN_BYTEA_P(secret_fingerprint(project, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+}
+
+/* Refuse a value whose row has the fingerprint of another. */
+void
+secret_check_opened(const InstanceKey *key, const char *name, const bytea *fingerprint,
+					const char *value, Size length)
+{
+	if (!json_digest_equal(secret_fingerprint(key->project, value, length), fingerprint))
+		ereport(ERROR,
+				(errcode(PM_SECRET_SEALED),
+				 errmsg("secret \"%s\" of \"%s\" is not the one that its fingerprint is of", name,
+						instance_key_name(key)),
+				 errdetail("Its row was changed, in part, by something else than promote."),
+				 errhint("Set it again by promote.set_secret.")));
+}
+
+/*
+ * A secret's value, with a NUL behind it, in memory to be freed by wiped_free.
+ * Raises PM_SECRET_SEALED, and PM_UNUSABLE_SECRET_KEY where its key is missing.
+ */
+char *
+secret_row_open(const SecretKeys *keys, const InstanceKey *key, const SecretRow *row,
+				bool read_only, Size *length)
+{
+	SealOwner	owner = {key, row->name};
+	bytea	   *sealed = read_sealed(key, row->name, read_only);
+	char	   *value = seal_open(keys, &owner, sealed, length);
+
+	secret_check_opened(key, row->name, row->fingerprint, value, *length);
+	pfree(sealed);
+	return value;
+}
+
+/* ---- writing ---- */
+
+/* Write a secret: the row's name, fingerprint and form, and the value, sealed with the first of the keys. */
+void
+secret_row_write(const SecretKeys *keys, const InstanceKey *key, const SecretRow *row,
+				 const char *value, Size length)
+{
+	static Statement write = {
+		.text = "INSERT INTO promote.secret AS s (project, environment, component, secret, ciphertext,"
+		" fingerprint, format) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+		" ON CONFLICT ON CONSTRAINT secret_pkey DO UPDATE SET ciphertext = EXCLUDED.ciphertext,"
+		" fingerprint = EXCLUDED.fingerprint, format = EXCLUDED.format, set_at = EXCLUDED.set_at,"
+		" actor = EXCLUDED.actor, database_role = EXCLUDED.database_role",
+		.parameters = 7,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, BYTEAOID, TEXTOID}
+	};
+	SealOwner	owner = {key, row->name};
+	Datum		values[7];
+
+	instance_key_values(key, values);
+	values[3] = CStringGetTextDatum(row->name);
+	values[4] = PointerGetDatum(seal(&keys->keys[0], &owner, value, length));
+	values[5] = PointerGetDatum(row->fingerprint);
+	values[6] = CStringGetTextDatum(row->json ? "json" : "text");
+	guarded_run(&write, values, NULL);
+	pfree(DatumGetPointer(values[4]));
+}
+
+/* Delete a secret; false: there was none. */
+bool
+secret_row_delete(const InstanceKey *key, const char *name)
+{
+	static Statement delete = {
+		.text = "DELETE FROM promote.secret AS s WHERE " OF_INSTANCE("s") " AND s.secret = $4",
+		.parameters = 4,
+		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[4];
+
+	instance_key_values(key, values);
+	values[3] = CStringGetTextDatum(name);
+	guarded_run(&delete, values, NULL);
+	return SPI_processed > 0;
+}
+
+/* Append to the instance's chain what was done to its secrets: an object without its end. */
+void
+secret_record(const InstanceKey *key, const char *event, JsonBuilder *data)
+{
+	audit_note_facts(key->project, instance_key_name(key), event, data);
+}
+
+/* ---- what a value has to be ---- */
+
+/* Does the text nest no deeper than documents may?  The parser recurses. */
+static bool
+nests_little(const char *text, Size length)
+{
+	bool		in_string = false;
+	int			depth = 0;
+
+	for (Size i = 0; i < length; i++)
+	{
+		if (in_string && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			in_string = !in_string;
+		else if (!in_string && (text[i] == '[' || text[i] == '{') && ++depth > JSON_MAX_DEPTH)
+			return false;
+		else if (!in_string && (text[i] == ']' || text[i] == '}'))
+			depth--;
+	}
+	return true;
+}
+
+/* Is the text JSON?  Without errors, for they would show some of it, and without copies of its strings. */
+static bool
+is_json(const char *text, Size length)
+{
+	return nests_little(text, length) &&
+		pg_parse_json(json_lexer(text, length, GetDatabaseEncoding()), &nullSemAction) == JSON_SUCCESS;
+}
+
+/* Refuse a value. */
+static void
+refuse_value(const InstanceKey *key, const SecretDeclaration *declared, const char *detail,
+			 const char *hint)
+{
+	ereport(ERROR,
+			(errcode(PM_INVALID_SECRET),
+			 errmsg("not a value for secret \"%s\" of \"%s\"", declared->name, instance_key_name(key)),
+			 errdetail_internal("%s", detail),
+			 errhint("%s", hint)));
+}
+
+/* Refuse a value that is not what was declared; NULL is none.  Shows nothing of it. */
+void
+secret_check_value(const InstanceKey *key, const SecretDeclaration *declared, const char *value,
+				   Size length)
+{
+	if (value == NULL || length == 0)
+		refuse_value(key, declared, "It is null or empty.",
+					 "Pass it as the third argument; promote.remove_secret takes one away.");
+	if (length > SECRET_MAX_BYTES)
+		refuse_value(key, declared,
+					 psprintf("It has %zu bytes, and may have %d.", length, SECRET_MAX_BYTES),
+					 "Keep documents elsewhere, and here what opens them.");
+	if (declared->json && !is_json(value, length))
+		refuse_value(key, declared, "The release declares it as JSON, and it is none.",
+					 "Pass a whole JSON document; a string is one in double quotes.");
+}
+
+/* ---- the guard ---- */
+
+/*
+ * promote.guard_secret() returns trigger
+ *
+ * BEFORE INSERT, UPDATE, DELETE or TRUNCATE of secret: its rows are written by
+ * the verbs, or loaded as they are by the tables' owner, as a dump does.
+ */
+Datum
+promote_guard_secret(PG_FUNCTION_ARGS)
+{
+	bool		truncate = CALLED_AS_TRIGGER(fcinfo) &&
+		TRIGGER_FIRED_BY_TRUNCATE(((TriggerData *) fcinfo->context)->tg_event);
+	TriggerData *data = trigger_data(fcinfo, "guard_secret", "secret",
+									 TRIGGER_EVENT_BEFORE | (truncate ? 0 : TRIGGER_EVENT_ROW));
+	bool		insert = TRIGGER_FIRED_BY_INSERT(data->tg_event);
+
+	if (!truncate && (guard_is_open() || (insert && loading_rows())))
+		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple);
+	ereport(ERROR,
+			(errcode(PM_GUARDED_COLUMN),
+			 errmsg("rows of \"secret\" are written by promote"),
+			 errdetail("What is in them is sealed for the instance and the name that they have."),
+			 errhint("Use the verbs: promote.set_secret, promote.remove_secret, promote.rotate_secrets.")));
+	return (Datum) 0;
+}

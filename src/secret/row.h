@@ -1,0 +1,39 @@
+/*
+ * row.h: rows of promote.secret.
+ */
+#ifndef PROMOTE_SECRET_ROW_H
+#define PROMOTE_SECRET_ROW_H
+
+#include "postgres.h"
+
+#include "json/builder.h"
+#include "parse/name.h"
+#include "secret/declaration.h"
+#include "secret/key.h"
+#include "nodes/pg_list.h"
+
+#define SECRET_MAX_BYTES (1024 * 1024)
+
+/* A secret of an instance, without its value. */
+typedef struct SecretRow
+{
+	char	   *name;
+	bytea	   *fingerprint;
+	bool		json;			/* is it known to be JSON? */
+} SecretRow;
+
+extern List *secret_rows(const InstanceKey *key, bool read_only);
+extern const SecretRow *secret_row_find(const List *rows, const char *name);
+extern char *secret_row_open(const SecretKeys *keys, const InstanceKey *key, const SecretRow *row,
+							 bool read_only, Size *length);
+extern void secret_row_write(const SecretKeys *keys, const InstanceKey *key,
+							 const SecretRow *row, const char *value, Size length);
+extern bool secret_row_delete(const InstanceKey *key, const char *name);
+extern void secret_check_value(const InstanceKey *key, const SecretDeclaration *declared,
+							   const char *value, Size length);
+extern bytea *secret_fingerprint(const char *project, const char *value, Size length);
+extern void secret_check_opened(const InstanceKey *key, const char *name, const bytea *fingerprint,
+								const char *value, Size length);
+extern void secret_record(const InstanceKey *key, const char *event, JsonBuilder *data);
+
+#endif							/* PROMOTE_SECRET_ROW_H */

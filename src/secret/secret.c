@@ -1,0 +1,236 @@
+/*
+ * secret.c: secrets of instances: setting and removing them.
+ *
+ * A name that the release does not declare is never shown: who has confused
+ * the arguments has passed the value there.
+ */
+#include "postgres.h"
+
+#include "base/argument.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/spi.h"
+#include "base/wipe.h"
+#include "grant/access.h"
+#include "json/digest.h"
+#include "ledger/audit.h"
+#include "registry/instance.h"
+#include "secret/row.h"
+#include "secret/secret.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(promote_set_secret);
+PG_FUNCTION_INFO_V1(promote_remove_secret);
+
+/* ---- what is declared ---- */
+
+/* The names, for people. */
+static char *
+list_names(const List *declarations)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, declarations)
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", ((SecretDeclaration *) lfirst(cell))->name);
+	return names.len > 0 ? names.data : "none";
+}
+
+/*
+ * What is declared for an instance: by the release that its version constraint
+ * stands for now, which would be deployed, and by the one that its desired
+ * revision was made with, which may be planned.  Where both declare a name
+ * the first counts.  Raises PM_NOT_CONFIGURED.
+ */
+static List *
+read_declarations(const InstanceKey *key)
+{
+	static Statement read = {
+		.text = "SELECT f.secrets, NULLIF(o.secrets, f.secrets) FROM promote.instance AS i"
+		" JOIN promote.component AS c ON c.project = i.project AND c.component = i.component"
+		" JOIN LATERAL (SELECT r.bundle, r.version FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "i")
+		"  AND r.revision = i.revision LIMIT 1) AS r ON true"
+		" LEFT JOIN promote.bundle_release AS o ON o.bundle = r.bundle AND o.version = r.version"
+		" LEFT JOIN LATERAL promote.resolve_release(c.bundle, i.version_constraint, i.release_channel) AS rel ON true"
+		" LEFT JOIN promote.bundle_release AS f ON f.bundle = c.bundle AND f.version = rel.version"
+		" WHERE " OF_INSTANCE("i"),
+		.parameters = 3,
+		.types = {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3];
+	List	   *declarations;
+	ListCell   *cell;
+
+	instance_key_values(key, values);
+	statement_run(&read, values, NULL, false);
+	if (SPI_processed == 0)
+		refuse_unconfigured(key, "Its release says which secrets it has: give it its first revision by promote.configure_instance.");
+	declarations = secret_declarations(spi_jsonb(SPI_tuptable, 0, 1));
+	foreach(cell, secret_declarations(spi_jsonb(SPI_tuptable, 0, 2)))
+		if (!secret_declared(declarations, ((SecretDeclaration *) lfirst(cell))->name))
+			declarations = lappend(declarations, lfirst(cell));
+	return declarations;
+}
+
+/* Refuse a name that is not declared, without showing it. */
+static void
+refuse_undeclared(const InstanceKey *key, const List *declarations)
+{
+	ereport(ERROR,
+			(errcode(PM_UNDECLARED),
+			 errmsg("the release of \"%s\" declares no secret of that name", instance_key_name(key)),
+			 errdetail("It declares: %s.", list_names(declarations)),
+			 errhint("The name is the second argument and the value the third. A release declares its secrets in promote.bundle_release.secrets.")));
+}
+
+/* ---- setting and removing ---- */
+
+/* A value as it was passed. */
+typedef struct Value
+{
+	const char *text;			/* NULL: none; not NUL-terminated */
+	Size		length;
+	char	   *copy;			/* to be wiped; NULL: it lies where the caller has it */
+} Value;
+
+/* Take the argument, without making another copy of it than it has to be wiped. */
+static void
+take_value(FunctionCallInfo fcinfo, int argument, Value *value)
+{
+	struct varlena *given;
+	struct varlena *whole;
+
+	*value = (Value) {NULL, 0, NULL};
+	if (PG_ARGISNULL(argument))
+		return;
+	given = (struct varlena *) PG_GETARG_POINTER(argument);
+	whole = pg_detoast_datum_packed(given);
+	value->length = VARSIZE_ANY_EXHDR(whole);
+	value->text = VARDATA_ANY(whole);
+	if (whole == given)
+		return;
+	/* it came out of a table */
+	value->text = value->copy = wiped_alloc(value->length);
+	memcpy(value->copy, VARDATA_ANY(whole), value->length);
+	explicit_bzero(whole, VARSIZE_ANY(whole));
+	pfree(whole);
+}
+
+/* Forget a value that was taken. */
+static void
+drop_value(Value *value)
+{
+	if (value->copy)
+		wiped_free(value->copy);
+}
+
+/* Record that a secret was set. */
+static void
+record_set(const InstanceKey *key, const SecretRow *row, const char *key_id, bool changed)
+{
+	JsonBuilder builder;
+
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_field(&builder, "secret", row->name);
+	json_build_field(&builder, "fingerprint", audit_hex(row->fingerprint));
+	json_build_field(&builder, "key_id", key_id);
+	json_build_key(&builder, "changed", strlen("changed"));
+	json_build_bool(&builder, changed);
+	secret_record(key, "secret.set", &builder);
+}
+
+/* Set a secret under the instance's lock; returns the row, and whether its value is another one than before. */
+static SecretRow *
+set_secret(const InstanceKey *key, const char *name, const Value *value, bool *changed)
+{
+	List	   *declarations = read_declarations(key);
+	const SecretDeclaration *declared = secret_declared(declarations, name);
+	const SecretRow *before;
+	SecretRow  *row = palloc(sizeof(SecretRow));
+	SecretKeys *keys;
+
+	if (declared == NULL)
+		refuse_undeclared(key, declarations);
+	secret_check_value(key, declared, value->text, value->length);
+	keys = secret_keys_load();
+	before = secret_row_find(secret_rows(key, false), name);
+	row->name = declared->name;
+	row->json = declared->json;
+	row->fingerprint = secret_fingerprint(key->project, value->text, value->length);
+	*changed = before == NULL || !json_digest_equal(before->fingerprint, row->fingerprint);
+	secret_row_write(keys, key, row, value->text, value->length);
+	record_set(key, row, keys->keys[0].id, *changed);
+	wiped_free(keys);
+	return row;
+}
+
+/*
+ * promote.set_secret(instance text, name text, value text) returns record, see
+ * sql/secret/secret.sql
+ */
+Datum
+promote_set_secret(PG_FUNCTION_ARGS)
+{
+	InstanceKey key;
+	char	   *name = argument_required(fcinfo, 1, "name");
+	SpiScope	scope;
+	Value		value;
+	TupleDesc	row_type;
+	bool		nulls[2] = {false};
+	Datum		values[2];
+	bool		changed;
+	char	   *fingerprint;
+
+	argument_instance(fcinfo, 0, "instance", &key);
+	access_require("secrets", &key);
+	take_value(fcinfo, 2, &value);
+	spi_enter(&scope);
+	instance_lock(&key, true);
+	fingerprint = audit_hex(set_secret(&key, name, &value, &changed)->fingerprint);
+	fingerprint = MemoryContextStrdup(scope.caller, fingerprint);
+	spi_leave(&scope);
+	drop_value(&value);
+	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "function must return a row");
+	values[0] = CStringGetTextDatum(fingerprint);
+	values[1] = BoolGetDatum(changed);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, nulls));
+}
+
+/* promote.remove_secret(instance text, name text) returns boolean */
+Datum
+promote_remove_secret(PG_FUNCTION_ARGS)
+{
+	InstanceKey key;
+	char	   *name = argument_required(fcinfo, 1, "name");
+	SpiScope	scope;
+	JsonBuilder builder;
+	bool		removed;
+
+	argument_instance(fcinfo, 0, "instance", &key);
+	access_require("secrets", &key);
+	spi_enter(&scope);
+	instance_lock(&key, true);
+	removed = secret_row_delete(&key, name);
+	if (removed)
+	{
+		json_builder_init(&builder);
+		json_build_begin_object(&builder);
+		json_build_field(&builder, "secret", name);
+		secret_record(&key, "secret.removed", &builder);
+	}
+	spi_leave(&scope);
+	PG_RETURN_BOOL(removed);
+}
+

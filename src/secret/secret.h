@@ -1,0 +1,34 @@
+/*
+ * secret.h: secrets of instances, as the rest of promote sees them.
+ */
+#ifndef PROMOTE_SECRET_SECRET_H
+#define PROMOTE_SECRET_SECRET_H
+
+#include "postgres.h"
+
+#include "parse/name.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+/* What copying does to a secret of the destination. */
+typedef enum SecretChange
+{
+	SECRET_KEPT,				/* the source has none: the destination's stays */
+	SECRET_SET,					/* the destination had none */
+	SECRET_REPLACED,			/* it had another value */
+	SECRET_SAME,				/* it has that value */
+	SECRET_UNDECLARED,			/* the destination's release does not declare it: not copied */
+	SECRET_MISSING				/* declared, and neither of them has it */
+} SecretChange;
+
+typedef struct SecretCopy
+{
+	const char *name;
+	SecretChange change;
+} SecretCopy;
+
+extern List *secret_copy(const InstanceKey *source, const InstanceKey *destination,
+						 const Jsonb *declared, bool write);
+extern const char *secret_change_word(SecretChange change);
+
+#endif							/* PROMOTE_SECRET_SECRET_H */

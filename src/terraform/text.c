@@ -1,0 +1,283 @@
+/*
+ * text.c: a diff, as readers of terraform plan know it.
+ *
+ *   ~ .database.instance_class  "db.t3.medium" -> "db.r6g.xlarge"
+ *   + .storage.iops             3000
+ *   - .backup.window            "03:00"
+ *
+ * Reads the diffs that compose.c and terraform/change.c wrote, in which sensitive
+ * values are masked already.
+ */
+#include "postgres.h"
+
+#include "json/reader.h"
+#include "terraform/text.h"
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+
+PG_FUNCTION_INFO_V1(promote_format_diff);
+
+/* One change of a diff. */
+typedef struct Change
+{
+	JsonbValue	path;
+	JsonbValue	kind;
+	bool		has_old;
+	bool		has_new;
+	bool		immutable;
+	bool		sensitive;
+	bool		unknown;
+	bool		unexpected;
+	JsonbValue	old_value;
+	JsonbValue	new_value;
+} Change;
+
+/* Is a byte no control character? */
+static inline bool
+is_printable(char c)
+{
+	return (unsigned char) c >= 0x20 && c != 0x7f;
+}
+
+/*
+ * Append a text as it may be shown: what promote wrote has no control
+ * characters, but it may come from anywhere.
+ */
+void
+append_printable(StringInfo out, const char *text, int length)
+{
+	for (int i = 0; i < length; i++)
+		appendStringInfoChar(out, is_printable(text[i]) ? text[i] : '?');
+}
+
+/* Make a path printable, in a copy where it is not: there may be millions. */
+static void
+make_printable(JsonbValue *path)
+{
+	StringInfoData copy;
+
+	for (int i = 0; i < path->val.string.len; i++)
+		if (!is_printable(path->val.string.val[i]))
+		{
+			initStringInfo(&copy);
+			append_printable(&copy, path->val.string.val, path->val.string.len);
+			path->val.string.val = pnstrdup(copy.data, copy.len);
+			pfree(copy.data);
+			return;
+		}
+}
+
+/* Refuse what is no diff. */
+static void
+refuse_diff(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("not a diff"),
+			 errdetail("%s", detail),
+			 errhint("Pass the diff of a promotion or a deployment.")));
+}
+
+/* Is there such a key, and true? */
+static bool
+has_flag(const JsonbValue *object, const char *key)
+{
+	JsonbValue	flag;
+
+	return json_find(object, key, &flag) && flag.type == jbvBool && flag.val.boolean;
+}
+
+/* Take a change apart; one that is not of the shape compose.c writes is an error. */
+static void
+read_change(const JsonbValue *object, Change *change)
+{
+	if (!json_is_object(object) ||
+		!json_find(object, "path", &change->path) || change->path.type != jbvString ||
+		!json_find(object, "change", &change->kind) || change->kind.type != jbvString)
+		refuse_diff("Every element must be an object with a path and a change.");
+	make_printable(&change->path);
+	change->has_old = json_find(object, "old", &change->old_value);
+	change->has_new = json_find(object, "new", &change->new_value);
+	change->immutable = has_flag(object, "immutable");
+	change->sensitive = has_flag(object, "sensitive");
+	change->unknown = has_flag(object, "unknown");
+	change->unexpected = has_flag(object, "unexpected");
+}
+
+/* Width of a path on a terminal. */
+static int
+path_width(const JsonbValue *path)
+{
+	const char *at = path->val.string.val;
+	const char *end = at + path->val.string.len;
+	int			width = 0;
+
+	while (at < end)
+	{
+		width += Max(pg_dsplen(at), 0);
+		at += pg_mblen(at);
+	}
+	return width;
+}
+
+/* Append a value as JSON. */
+static void
+append_json(StringInfo out, const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvNull:
+			appendStringInfoString(out, "null");
+			break;
+		case jbvBool:
+			appendStringInfoString(out, value->val.boolean ? "true" : "false");
+			break;
+		case jbvNumeric:
+			appendStringInfoString(out, DatumGetCString(DirectFunctionCall1(numeric_out,
+																			NumericGetDatum(value->val.numeric))));
+			break;
+		case jbvString:
+			escape_json(out, pnstrdup(value->val.string.val, value->val.string.len));
+			break;
+		default:
+			(void) JsonbToCString(out, value->val.binary.data, value->val.binary.len);
+	}
+}
+
+/* Append one side of a change; what stands for a value of a resource goes without quotes. */
+static void
+append_side(StringInfo out, const JsonbValue *value, bool stands_for_one)
+{
+	if (stands_for_one && value->type == jbvString)
+		append_printable(out, value->val.string.val, value->val.string.len);
+	else
+		append_json(out, value);
+}
+
+/* Append a remark, behind those that are there. */
+void
+append_remark(StringInfo out, bool *first, const char *remark)
+{
+	appendStringInfoString(out, *first ? "  # " : ", ");
+	append_printable(out, remark, strlen(remark));
+	*first = false;
+}
+
+/* Is the path one of those, or below one? */
+static bool
+is_within(const JsonbValue *path, const JsonbValue *paths)
+{
+	JsonCursor	cursor;
+	JsonbValue	above;
+
+	if (paths == NULL || !json_is_array(paths))
+		return false;
+	json_cursor_init(&cursor, paths->val.binary.data);
+	while (json_next_element(&cursor, &above))
+	{
+		int			length = above.type == jbvString ? above.val.string.len : PG_INT32_MAX;
+
+		if (length <= path->val.string.len &&
+			memcmp(path->val.string.val, above.val.string.val, length) == 0 &&
+			(length == path->val.string.len || strchr(".[", path->val.string.val[length])))
+			return true;
+	}
+	return false;
+}
+
+/* Append what is to be remarked of a change. */
+static void
+append_remarks(StringInfo out, const Change *change, const LeafStyle *style)
+{
+	bool		first = true;
+
+	if (change->immutable)
+		append_remark(out, &first, style->immutable);
+	if (is_within(&change->path, style->replace_paths))
+		append_remark(out, &first, "forces replacement");
+	if (change->unexpected)
+		append_remark(out, &first, "unexpected");
+}
+
+/* Append a change's line, its value in the column after width. */
+static void
+append_change(StringInfo out, const Change *change, int width, const LeafStyle *style)
+{
+	char		sign = !change->has_old ? '+' : !change->has_new ? '-' : '~';
+	bool		masked = style->of_resource && change->sensitive;
+
+	appendStringInfoSpaces(out, style->indent);
+	appendStringInfo(out, "%c ", sign);
+	appendBinaryStringInfo(out, change->path.val.string.val, change->path.val.string.len);
+	appendStringInfoSpaces(out, width - path_width(&change->path) + 2);
+	if (change->has_old)
+		append_side(out, &change->old_value, masked);
+	if (change->has_old && change->has_new)
+		appendStringInfoString(out, " -> ");
+	if (change->has_new)
+		append_side(out, &change->new_value, masked || change->unknown);
+	append_remarks(out, change, style);
+	appendStringInfoChar(out, '\n');
+}
+
+/* Append a diff's changes, a line each, and count them. */
+void
+append_leaves(StringInfo out, const JsonbValue *diff, const LeafStyle *style,
+			  LeafCounts *counts)
+{
+	JsonbValue	element;
+	JsonCursor	cursor;
+	Change		change;
+	int			width = 0;
+
+	if (!json_is_array(diff))
+		refuse_diff("A diff is an array of changes.");
+	json_cursor_init(&cursor, diff->val.binary.data);
+	while (json_next_element(&cursor, &element))
+	{
+		read_change(&element, &change);
+		width = Max(width, path_width(&change.path));
+		*(!change.has_old ? &counts->added : change.has_new ? &counts->changed :
+		  &counts->removed) += 1;
+	}
+	json_cursor_init(&cursor, diff->val.binary.data);
+	while (json_next_element(&cursor, &element))
+	{
+		CHECK_FOR_INTERRUPTS();
+		read_change(&element, &change);
+		append_change(out, &change, width, style);
+	}
+}
+
+/* Append the line that counts. */
+static void
+append_summary(StringInfo out, const LeafCounts *counts)
+{
+	if (counts->added + counts->changed + counts->removed == 0)
+		appendStringInfoString(out, "No changes. The params are the same.");
+	else
+		appendStringInfo(out, "\nPlan: %d to add, %d to change, %d to remove.",
+						 counts->added, counts->changed, counts->removed);
+}
+
+/* promote.format_diff(diff jsonb, replaces boolean) returns text */
+Datum
+promote_format_diff(PG_FUNCTION_ARGS)
+{
+	LeafStyle	style = {.indent = 2};
+	LeafCounts	counts = {0};
+	StringInfoData out;
+	JsonbValue	diff;
+
+	style.immutable = PG_GETARG_BOOL(1) ? "immutable, forces replacement" : "immutable";
+	json_root(PG_GETARG_JSONB_P(0), &diff);
+	initStringInfo(&out);
+	append_leaves(&out, &diff, &style, &counts);
+	append_summary(&out, &counts);
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
+}

@@ -1,0 +1,68 @@
+# The tree keeps to the order of src/LAYERS, and test/layers refuses what does not: a small tree that is right, and made
+# wrong in one way after the other.
+
+use strict;
+use warnings;
+use File::Path qw(make_path);
+use File::Temp qw(tempdir);
+use Test::More;
+
+plan skip_all => 'no cc' if system('cc --version >/dev/null 2>&1') != 0;
+
+sub layers {
+	my ($top) = @_;
+	my $out = `$^X test/layers '$top'`;
+	return ($? >> 8, $out);
+}
+
+is(join('|', layers('.')), '0|', 'the tree');
+
+my %right = (
+	'src/LAYERS' => "# rooms\nlow\nhigh\ncircle low/a low/b: they are one\n",
+	'src/low/README.md' => "low\n",
+	'src/high/README.md' => "high\n",
+	'src/low/a.h' => "extern void a(void);\n",
+	'src/low/a.c' => "#include \"low/a.h\"\nextern void b(void);\nvoid a(void) { b(); }\n",
+	'src/low/b.c' => "#include \"low/a.h\"\nvoid b(void);\nvoid b(void) { a(); }\n",
+	'src/high/c.h' => "extern void c(void);\n",
+	'src/high/c.c' => "#include \"high/c.h\"\n#include \"low/a.h\"\nvoid c(void) { a(); }\n",
+	'src/promote.c' => "#include \"high/c.h\"\nvoid start(void);\nvoid start(void) { c(); }\n",
+	'sql/low/a.sql' => "SELECT 1;\n",
+	'sql/promote--0--1.sql' => "SELECT 1;\n",
+);
+
+# What is said of the right tree with some files replaced, or removed (undef).
+sub said {
+	my (%wrong) = @_;
+	my $top = tempdir('promote_layers.XXXXXX', TMPDIR => 1, CLEANUP => 1);
+	my %files = (%right, %wrong);
+	for my $file (grep { defined $files{$_} } sort keys %files) {
+		make_path("$top/" . $file =~ s{/[^/]*\z}{}r);
+		open my $out, '>', "$top/$file" or die "$file: $!\n";
+		print $out $files{$file};
+		close $out;
+	}
+	for my $file (grep { defined $files{$_} } sort keys %files) {
+		(my $object = $file) =~ s/\.c\z/.o/ or next;
+		system('cc', '-w', "-I$top/src", '-c', "$top/$file", '-o', "$top/$object") == 0 or die "$file was not compiled\n";
+	}
+	my ($rc, $out) = layers($top);
+	return "$rc|$out";
+}
+
+is(said(), '0|', 'one that is right');
+is(said('src/low/b.c' => "#include \"low/a.h\"\n#include \"high/c.h\"\nvoid b(void);\nvoid b(void) { a(); }\n"),
+	qq{1|src/low/b.c:2: low includes "high/c.h", which is above it\n}, 'an include of a higher room');
+is(said('src/low/b.c' => "#include \"low/a.h\"\nextern void c(void);\nvoid b(void);\nvoid b(void) { a(); c(); }\n",
+		'src/LAYERS' => "low\nhigh\ncircle low/a low/b high/c: they are one\n"),
+	qq{1|src/low/b.c: calls c of "high/c.c", which is above it\n}, 'a call into a higher room, without its header');
+is(said('src/LAYERS' => "low\nhigh\n"), "1|circle: low/a low/b\n", 'a circle that is not named');
+is(said('src/LAYERS' => "low\nhigh\ncircle low/a low/b\n"), qq{1|src/LAYERS: "circle low/a low/b" is neither a room nor a circle with its reason\n}, '... or without its reason');
+is(said('src/low/b.c' => "void b(void);\nvoid b(void) { }\n"), "1|src/LAYERS: low/a low/b is no circle\n", 'a circle that is none');
+is(said('src/d.c' => "int d;\n"), "1|src/d.c: it is in no room\n", 'a file outside of the rooms');
+is(said('src/other/d.c' => "int d;\n"), "1|src/other/d.c: it is in no room\n", '... in a room that is not listed');
+is(said('sql/d.sql' => ''), "1|sql/d.sql: it is in no room\n", '... or of SQL');
+is(said('sql/other/d.sql' => ''), "1|sql/other/d.sql: it is in no room\n", '... in such a room');
+is(said('src/high/README.md' => undef), "1|src/high: the room has no README.md\n", 'a room that says nothing of itself');
+
+done_testing;
