@@ -25,6 +25,7 @@
 #include "grant/grants.h"
 #include "grant/role.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "fmgr.h"
