@@ -258,9 +258,10 @@ add_reference_authors(const GateCase *gate, List *people)
 /*
  * Those who have asked for the case: who made its revision, and those before it
  * that have come to nothing yet, for what these have changed goes along, as do
- * remote references; who made its plan, and its proposal; and who opened a request that has staged one of the
- * revisions, be it over or not: whoever moves that on need not be the same.  Who
- * takes something away without a proposal asks for that now.
+ * remote references; who made its plan, and its proposal; and who opened a
+ * request that has staged one of the revisions, be it over or not: whoever moves
+ * that on need not be the same.  Who takes something away without a proposal asks
+ * for that now.
  */
 static List *
 read_requesters(const GateCase *gate)
