@@ -47,9 +47,9 @@ typedef struct Request
  * is proposed is not queued, so that the one does not stand for the other.
  */
 static int32
-find_open(const InstanceKey *key, const DeploymentOrder *order)
+find_open(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
 		" AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')"
 		" AND (d.status = 'PROPOSED') = $4 AND d.action = $5 AND d.revision = $6 AND d.version = $7"
@@ -74,38 +74,38 @@ find_open(const InstanceKey *key, const DeploymentOrder *order)
 	values[8] = Int32GetDatum(order->plan);
 	values[9] = PointerGetDatum(order->plan_digest);
 	values[10] = PointerGetDatum(order->references);
-	statement_run(&read, values, nulls, false);
+	statement_run(sql, &read, values, nulls, false);
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
 }
 
 /* Refuse an order that a gate is closed for, and keep with it how it was judged. */
 static void
-pass_gates(const InstanceKey *key, DeploymentOrder *order)
+pass_gates(const Sql *sql, const InstanceKey *key, DeploymentOrder *order)
 {
 	GateCase	gate;
 
 	if (strcmp(order->action, "PLAN") == 0 || strcmp(order->status, "PROPOSED") == 0)
 		return;
-	gate_open_order(key, order, &gate);
-	gate_require(&gate);
-	order->gates = gate_verdict(&gate);
+	gate_open_order(sql, key, order, &gate);
+	gate_require(sql, &gate);
+	order->gates = gate_verdict(sql, &gate);
 }
 
 /* Write the order, unless it stands already; returns its number. */
 static int32
-write_order(Review *review, DeploymentOrder *order)
+write_order(const Sql *sql, Review *review, DeploymentOrder *order)
 {
 	ProposedRevision *proposed = &review->proposed;
 	Proposal   *proposal = &proposed->proposal;
-	int32		number = find_open(&proposed->key, order);
+	int32		number = find_open(sql, &proposed->key, order);
 
 	if (number == 0)
 	{
-		pass_gates(&proposed->key, order);
+		pass_gates(sql, &proposed->key, order);
 		number = proposed->current_deployment + 1;
 		if (proposal->rendered && proposal->rendered != proposal->params)
-			config_store(proposed->key.project, proposal->rendered);
-		deployment_queue(&proposed->key, number, &proposed->head, order);
+			config_store(sql, proposed->key.project, proposal->rendered);
+		deployment_queue(sql, &proposed->key, number, &proposed->head, order);
 	}
 	return number;
 }
@@ -115,7 +115,7 @@ write_order(Review *review, DeploymentOrder *order)
  * review is judged.
  */
 static void
-diff_from_deployed(Review *review)
+diff_from_deployed(const Sql *sql, Review *review)
 {
 	ProposedRevision *proposed = &review->proposed;
 	Proposal   *proposal = &proposed->proposal;
@@ -125,7 +125,7 @@ diff_from_deployed(Review *review)
 	proposed->planned_references = NULL;
 	proposed->base_revision = 0;
 	proposed->previous_version = NULL;
-	if (review->deployed_by > 0 && deployment_carries(&proposed->key, review->deployed_by, false, &runs))
+	if (review->deployed_by > 0 && deployment_carries(sql, &proposed->key, review->deployed_by, false, &runs))
 	{
 		proposal->planned = runs.params;
 		proposal->planned_kept = runs.kept;
@@ -134,16 +134,16 @@ diff_from_deployed(Review *review)
 		proposed->base_revision = runs.revision;
 		proposed->previous_version = runs.version;
 	}
-	carry_judge(proposed, false);
+	carry_judge(sql, proposed, false);
 }
 
 /* The order to plan or provision what is desired. */
 static void
-fill_order(Review *review, const Request *request, DeploymentOrder *order)
+fill_order(const Sql *sql, Review *review, const Request *request, DeploymentOrder *order)
 {
 	ProposedRevision *proposed = &review->proposed;
 
-	diff_from_deployed(review);
+	diff_from_deployed(sql, review);
 	*order = (DeploymentOrder) {
 		.action = request->action,
 		.status = request->status,
@@ -163,31 +163,31 @@ fill_order(Review *review, const Request *request, DeploymentOrder *order)
 
 /* Plan what the instance desires. */
 static int32
-order_plan(Review *review, const Request *request)
+order_plan(const Sql *sql, Review *review, const Request *request)
 {
 	DeploymentOrder order;
 
-	review_judge(review);
-	fill_order(review, request, &order);
-	return write_order(review, &order);
+	review_judge(sql, review);
+	fill_order(sql, review, request, &order);
+	return write_order(sql, review, &order);
 }
 
 /* Provision what the instance desires, by the plan that was reviewed. */
 static int32
-order_provision(Review *review, const Request *request)
+order_provision(const Sql *sql, Review *review, const Request *request)
 {
 	DeploymentOrder order;
 	Deployment	plan;
 
 	/* by its number alone: the change itself has moved what the plan has seen */
-	if (review_is_carried_out(review, request->plan != 0 ? request->plan : review_last_plan(review)))
+	if (review_is_carried_out(sql, review, request->plan != 0 ? request->plan : review_last_plan(sql, review)))
 		return review->changed_by;
-	review_judge(review);
-	review_find_plan(review, request->plan, &plan);
-	fill_order(review, request, &order);
+	review_judge(sql, review);
+	review_find_plan(sql, review, request->plan, &plan);
+	fill_order(sql, review, request, &order);
 	order.plan = plan.deployment;
 	order.plan_digest = plan.plan_digest;
-	return write_order(review, &order);
+	return write_order(sql, review, &order);
 }
 
 /* The diff that takes everything away. */
@@ -207,7 +207,7 @@ diff_to_nothing(const Carried *runs)
 
 /* Decommission what the instance runs; by whatever changed it last. */
 static int32
-order_decommission(Review *review, const Request *request)
+order_decommission(const Sql *sql, Review *review, const Request *request)
 {
 	DeploymentOrder order;
 	Carried		runs;
@@ -215,7 +215,7 @@ order_decommission(Review *review, const Request *request)
 	if (strcmp(review->status, "DECOMMISSIONED") == 0)
 		return review->changed_by;
 	review_decommission(review);
-	if (!deployment_carries(&review->proposed.key, review->changed_by, false, &runs))
+	if (!deployment_carries(sql, &review->proposed.key, review->changed_by, false, &runs))
 		elog(ERROR, "deployment %d is not there", review->changed_by);
 	order = (DeploymentOrder) {
 		.action = request->action,
@@ -232,27 +232,26 @@ order_decommission(Review *review, const Request *request)
 		.plan_digest = decommission_digest(runs.rendered_digest, review->changed_by),
 		.message = request->message
 	};
-	return write_order(review, &order);
+	return write_order(sql, review, &order);
 }
 
 /*
  * Queue what an instance desires: a PLAN, or a PROVISION by that plan (0: the
- * last one); returns its number, also where it was queued before.  Runs inside
- * a scope of spi.h.
+ * last one); returns its number, also where it was queued before.
  */
 int32
-deploy_order(const InstanceKey *key, const char *action, int32 plan, const char *message)
+deploy_order(const Sql *sql, const InstanceKey *key, const char *action, int32 plan, const char *message)
 {
 	Request		request = {*key, action, "PENDING", plan, message};
 	Review		review;
 
 	if (strcmp(action, "PLAN") == 0)
-		instance_lock(key, true);
+		instance_lock(sql, key, true);
 	else
-		rule_hold_case(key);
-	review_open(key, &review);
-	return strcmp(action, "PLAN") == 0 ? order_plan(&review, &request) :
-		order_provision(&review, &request);
+		rule_hold_case(sql, key);
+	review_open(sql, key, &review);
+	return strcmp(action, "PLAN") == 0 ? order_plan(sql, &review, &request) :
+		order_provision(sql, &review, &request);
 }
 
 /*
@@ -262,25 +261,25 @@ deploy_order(const InstanceKey *key, const char *action, int32 plan, const char 
 static Datum
 place_order(FunctionCallInfo fcinfo, const Request *request, int expected)
 {
-	SpiScope	scope;
+	Sql			sql;
 	Review		review;
 	int32		number;
 
-	spi_enter(&scope);
+	sql_enter(&sql);
 	if (strcmp(request->action, "PLAN") == 0)
-		instance_lock(&request->key, true);
+		instance_lock(&sql, &request->key, true);
 	else
-		rule_hold_case(&request->key);
-	review_open(&request->key, &review);
+		rule_hold_case(&sql, &request->key);
+	review_open(&sql, &request->key, &review);
 	if (expected >= 0)
 		stage_check_revision(fcinfo, expected, &review.proposed);
 	if (strcmp(request->action, "PLAN") == 0)
-		number = order_plan(&review, request);
+		number = order_plan(&sql, &review, request);
 	else if (strcmp(request->action, "PROVISION") == 0)
-		number = order_provision(&review, request);
+		number = order_provision(&sql, &review, request);
 	else
-		number = order_decommission(&review, request);
-	return deployment_result(&scope, deployment_row(&request->key, number));
+		number = order_decommission(&sql, &review, request);
+	return deployment_result(&sql, deployment_row(&sql, &request->key, number));
 }
 
 /*
@@ -359,28 +358,28 @@ decide(FunctionCallInfo fcinfo, bool approved)
 	const char *to = approved ? "APPROVED" : "REJECTED";
 	char	   *reason = argument_text(fcinfo, 2);
 	int32		number;
-	SpiScope	scope;
+	Sql			sql;
 	InstanceKey key;
 	Deployment	deployment;
 
 	argument_instance_for(fcinfo, 0, "instance", "approve", &key);
 	number = argument_number(fcinfo, 1, "deployment");
-	spi_enter(&scope);
+	sql_enter(&sql);
 	if (approved)
-		rule_hold_case(&key);
+		rule_hold_case(&sql, &key);
 	else
-		instance_rescue(&key);
-	deployment_load(&key, number, &deployment);
+		instance_rescue(&sql, &key);
+	deployment_load(&sql, &key, number, &deployment);
 	if (approval_votes_on(&deployment))
-		approval_vote_plan(&deployment, approved, reason);
+		approval_vote_plan(&sql, &deployment, approved, reason);
 	else if (strcmp(deployment.status, to) != 0)
 	{
 		if (strcmp(deployment.status, "PROPOSED") != 0)
 			refuse_step(instance_key_name(&key), number, deployment.status, to);
-		if (!approved || !approval_vote_proposal(&deployment, reason))
-			return deployment_result(&scope, deployment_step(&deployment, to, reason));
+		if (!approved || !approval_vote_proposal(&sql, &deployment, reason))
+			return deployment_result(&sql, deployment_step(&sql, &deployment, to, reason));
 	}
-	return deployment_result(&scope, deployment_row(&key, number));
+	return deployment_result(&sql, deployment_row(&sql, &key, number));
 }
 
 /*
@@ -413,18 +412,18 @@ promote_abort_deployment(PG_FUNCTION_ARGS)
 {
 	char	   *reason = argument_text(fcinfo, 2);
 	int32		number;
-	SpiScope	scope;
+	Sql			sql;
 	InstanceKey key;
 	Deployment	deployment;
 
 	argument_instance_for(fcinfo, 0, "instance", "deploy", &key);
 	number = argument_number(fcinfo, 1, "deployment");
-	spi_enter(&scope);
-	instance_rescue(&key);
+	sql_enter(&sql);
+	instance_rescue(&sql, &key);
 	/* a worker's heartbeats and logs lock it alone */
-	(void) deployment_rescue(&key, number);
-	deployment_load(&key, number, &deployment);
+	(void) deployment_rescue(&sql, &key, number);
+	deployment_load(&sql, &key, number, &deployment);
 	if (strcmp(deployment.status, "ABORTED") == 0)
-		return deployment_result(&scope, deployment_row(&key, number));
-	return deployment_result(&scope, deployment_step(&deployment, "ABORTED", reason));
+		return deployment_result(&sql, deployment_row(&sql, &key, number));
+	return deployment_result(&sql, deployment_step(&sql, &deployment, "ABORTED", reason));
 }

@@ -34,20 +34,20 @@ PG_FUNCTION_INFO_V1(promote_guard_line_stop);
  * appended to are the line's own.  Raises PM_HELD.
  */
 static void
-take_line(const char *project)
+take_line(const Sql *sql, const char *project)
 {
 	Oid			table = get_relname_relid("line_stop", get_namespace_oid("promote", false));
 
-	rescue_object(table, 0, project ? ShareLock : ExclusiveLock, "the line of everything", NULL);
+	rescue_object(sql, table, 0, project ? ShareLock : ExclusiveLock, "the line of everything", NULL);
 	if (project)
-		rescue_object(table, rescue_place(project), ExclusiveLock, psprintf("the line of project \"%s\"", project), project);
+		rescue_object(sql, table, rescue_place(project), ExclusiveLock, psprintf("the line of project \"%s\"", project), project);
 }
 
 /* Take the line, and find the names of the projects concerned.  Raises PM_NOT_FOUND and PM_HELD. */
 static List *
-lock_line(const char *project)
+lock_line(const Sql *sql, const char *project)
 {
-	static Statement projects = {
+	static OldStatement projects = {
 		.text = "SELECT p.project::pg_catalog.text FROM promote.project AS p"
 		" WHERE $1 IS NULL OR p.project = $1 ORDER BY p.project",
 		.parameters = 1,
@@ -57,10 +57,10 @@ lock_line(const char *project)
 	bool		nulls[1];
 	List	   *names = NIL;
 
-	take_line(project);
+	take_line(sql, project);
 	values[0] = text_or_null(project, nulls);
-	spi_push_latest();
-	statement_run(&projects, values, nulls, true);
+	sql_push_latest();
+	statement_run(sql, &projects, values, nulls, true);
 	PopActiveSnapshot();
 	for (uint64 i = 0; i < SPI_processed; i++)
 		names = lappend(names, spi_text(SPI_tuptable, i, 1));
@@ -75,9 +75,9 @@ lock_line(const char *project)
 
 /* The number of the stop that stands, as it is committed now; 0: none. */
 static int32
-find_stop(const char *project)
+find_stop(const Sql *sql, const char *project)
 {
-	static Statement find = {
+	static OldStatement find = {
 		.text = "SELECT s.stop FROM promote.line_stop AS s"
 		" WHERE s.project IS NOT DISTINCT FROM $1 AND s.lifted_at IS NULL",
 		.parameters = 1,
@@ -87,22 +87,22 @@ find_stop(const char *project)
 	bool		nulls[1];
 
 	values[0] = text_or_null(project, nulls);
-	spi_push_latest();
-	statement_run(&find, values, nulls, true);
+	sql_push_latest();
+	statement_run(sql, &find, values, nulls, true);
 	PopActiveSnapshot();
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
 }
 
 /* The number of the last stop that there was, as it is committed now. */
 static int32
-last_stop(void)
+last_stop(const Sql *sql)
 {
-	static Statement find = {
+	static OldStatement find = {
 		.text = "SELECT s.stop FROM promote.line_stop AS s ORDER BY s.stop DESC LIMIT 1"
 	};
 
-	spi_push_latest();
-	statement_run(&find, NULL, NULL, true);
+	sql_push_latest();
+	statement_run(sql, &find, NULL, NULL, true);
 	PopActiveSnapshot();
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
 }
@@ -112,39 +112,39 @@ last_stop(void)
  * stops another project's line at the same time goes on to the next one.
  */
 static int32
-take_number(void)
+take_number(const Sql *sql)
 {
 	Oid			table = get_relname_relid("line_stop", get_namespace_oid("promote", false));
-	int32		stop = last_stop() + 1;
+	int32		stop = last_stop(sql) + 1;
 
-	while (!ConditionalLockDatabaseObject(table, stop, NUMBER, ExclusiveLock) || last_stop() >= stop)
-		stop = Max(stop, last_stop()) + 1;
+	while (!ConditionalLockDatabaseObject(table, stop, NUMBER, ExclusiveLock) || last_stop(sql) >= stop)
+		stop = Max(stop, last_stop(sql)) + 1;
 	return stop;
 }
 
 /* Write down that the line is stopped; returns the number. */
 static int32
-write_stop(const char *project, const char *reason)
+write_stop(const Sql *sql, const char *project, const char *reason)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "INSERT INTO promote.line_stop (stop, project, reason) VALUES ($1, $2, $3)",
 		.parameters = 3,
 		.types = {INT4OID, TEXTOID, TEXTOID}
 	};
-	int32		stop = take_number();
+	int32		stop = take_number(sql);
 	bool		nulls[3] = {false};
 	Datum		values[3] = {Int32GetDatum(stop), (Datum) 0, CStringGetTextDatum(reason)};
 
 	values[1] = text_or_null(project, &nulls[1]);
-	guarded_run(&write, values, nulls);
+	guarded_run(sql, &write, values, nulls);
 	return stop;
 }
 
 /* Write down that it goes on. */
 static void
-write_lift(int32 stop, const char *message)
+write_lift(const Sql *sql, int32 stop, const char *message)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "UPDATE promote.line_stop AS s SET lifted_at = pg_catalog.clock_timestamp(),"
 		" lifted_by = promote.current_actor(), lifted_role = promote.current_database_role(), message = $2"
 		" WHERE s.stop = $1",
@@ -155,12 +155,12 @@ write_lift(int32 stop, const char *message)
 	Datum		values[2] = {Int32GetDatum(stop)};
 
 	values[1] = text_or_null(message, &nulls[1]);
-	guarded_run(&write, values, nulls);
+	guarded_run(sql, &write, values, nulls);
 }
 
 /* Append to the chain of a project's line. */
 static void
-append_event(const char *project, const char *event, int32 stop, bool everything, const char *words)
+append_event(const Sql *sql, const char *project, const char *event, int32 stop, bool everything, const char *words)
 {
 	JsonBuilder builder;
 
@@ -169,27 +169,27 @@ append_event(const char *project, const char *event, int32 stop, bool everything
 	json_build_field(&builder, "scope", everything ? "everything" : "project");
 	if (words)
 		json_build_field(&builder, "reason", words);
-	audit_note_facts(project, psprintf("line %s", project), event, &builder);
+	audit_note_facts(sql, project, psprintf("line %s", project), event, &builder);
 }
 
 /* Append what happened to the chain of every line concerned, and of that of all where it is all, and tell listeners. */
 static void
-record(List *projects, const char *project, const char *event, int32 stop, const char *words)
+record(const Sql *sql, List *projects, const char *project, const char *event, int32 stop, const char *words)
 {
 	ListCell   *cell;
 
 	foreach(cell, projects)
-		append_event(lfirst(cell), event, stop, project == NULL, words);
+		append_event(sql, lfirst(cell), event, stop, project == NULL, words);
 	if (project == NULL)
-		append_event(AUDIT_NO_PROJECT, event, stop, true, words);
+		append_event(sql, AUDIT_NO_PROJECT, event, stop, true, words);
 	notify_line(project, event);
 }
 
 /* A stop's row, as the result of a verb: leaves the scope with a copy of it. */
 static Datum
-stop_result(SpiScope *scope, int32 stop)
+stop_result(Sql *scope, int32 stop)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT s FROM promote.line_stop AS s WHERE s.stop = $1",
 		.parameters = 1,
 		.types = {INT4OID}
@@ -197,8 +197,8 @@ stop_result(SpiScope *scope, int32 stop)
 	Datum		values[1] = {Int32GetDatum(stop)};
 	bool		isnull;
 
-	spi_push_latest();
-	statement_run(&read, values, NULL, true);
+	sql_push_latest();
+	statement_run(scope, &read, values, NULL, true);
 	PopActiveSnapshot();
 	return deployment_result(scope, spi_value(SPI_tuptable, 0, 1, &isnull));
 }
@@ -209,20 +209,20 @@ promote_stop_line(PG_FUNCTION_ARGS)
 {
 	const char *reason = argument_required(fcinfo, 0, "reason");
 	const char *project = argument_text(fcinfo, 1);
-	SpiScope	scope;
+	Sql			sql;
 	List	   *projects;
 	int32		stop;
 
 	access_require_in("admin", project, NULL);
-	spi_enter(&scope);
-	projects = lock_line(project);
-	stop = find_stop(project);
+	sql_enter(&sql);
+	projects = lock_line(&sql, project);
+	stop = find_stop(&sql, project);
 	if (stop == 0)
 	{
-		stop = write_stop(project, reason);
-		record(projects, project, "line.stopped", stop, reason);
+		stop = write_stop(&sql, project, reason);
+		record(&sql, projects, project, "line.stopped", stop, reason);
 	}
-	PG_RETURN_DATUM(stop_result(&scope, stop));
+	PG_RETURN_DATUM(stop_result(&sql, stop));
 }
 
 /* promote.resume_line(project text, message text) returns promote.line_stop */
@@ -231,22 +231,22 @@ promote_resume_line(PG_FUNCTION_ARGS)
 {
 	const char *project = argument_text(fcinfo, 0);
 	const char *message = argument_text(fcinfo, 1);
-	SpiScope	scope;
+	Sql			sql;
 	List	   *projects;
 	int32		stop;
 
 	access_require_in("admin", project, NULL);
-	spi_enter(&scope);
-	projects = lock_line(project);
-	stop = find_stop(project);
+	sql_enter(&sql);
+	projects = lock_line(&sql, project);
+	stop = find_stop(&sql, project);
 	if (stop == 0)
 	{
-		spi_leave(&scope);
+		sql_leave(&sql);
 		PG_RETURN_NULL();
 	}
-	write_lift(stop, message);
-	record(projects, project, "line.resumed", stop, message);
-	PG_RETURN_DATUM(stop_result(&scope, stop));
+	write_lift(&sql, stop, message);
+	record(&sql, projects, project, "line.resumed", stop, message);
+	PG_RETURN_DATUM(stop_result(&sql, stop));
 }
 
 /*

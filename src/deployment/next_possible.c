@@ -42,14 +42,14 @@ end_of_reasons(const GateCase *gate)
  * its end, so that nothing is missed by going from end to end.
  */
 static TimestampTz
-first_open(GateCase *gate, TimestampTz at)
+first_open(const Sql *sql, GateCase *gate, TimestampTz at)
 {
 	for (int i = 0; i < MAX_JUMPS; i++)
 	{
 		TimestampTz until;
 
 		CHECK_FOR_INTERRUPTS();
-		gate_judge_time(gate, at);
+		gate_judge_time(sql, gate, at);
 		if (!gate_is_closed(gate))
 			return at;
 		until = end_of_reasons(gate);
@@ -68,13 +68,13 @@ promote_next_possible(PG_FUNCTION_ARGS)
 	int32		deployment = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");
 	TimestampTz at = argument_time(fcinfo, 2, "at");
 	GateCase	gate;
-	SpiScope	scope;
+	Sql			sql;
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &key);
-	spi_enter(&scope);
-	gate_open(&key, deployment, at, &gate);
-	at = first_open(&gate, at);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	gate_open(&sql, &key, deployment, at, &gate);
+	at = first_open(&sql, &gate, at);
+	sql_leave(&sql);
 	if (at == GATE_NO_TIME)
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMPTZ(at);
@@ -92,25 +92,25 @@ is_hold(const Blocker *blocker)
 /*
  * Is a queued PROVISION or DECOMMISSION not to be started at a time, because
  * the line is stopped, a freeze is on, or its change windows are closed?  Then
- * until is when that ends, or GATE_NO_TIME.  Runs inside a scope of spi.h;
+ * until is when that ends, or GATE_NO_TIME.  Runs inside a scope of sql.h;
  * where no such rule is about the instance it is one look at three indexes.
  */
 bool
-window_holds(const InstanceKey *key, int32 deployment, TimestampTz at, TimestampTz *until)
+window_holds(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz at, TimestampTz *until)
 {
 	GateCase	gate;
 	WindowSet  *set;
 	ListCell   *cell;
 	bool		held = false;
 
-	spi_push_latest();
-	set = window_read(key->project, key->environment, key->component);
+	sql_push_latest();
+	set = window_read(sql, key->project, key->environment, key->component);
 	PopActiveSnapshot();
 	if (!window_may_hold(set, at))
 		return false;
-	gate_open(key, deployment, at, &gate);
+	gate_open(sql, key, deployment, at, &gate);
 	gate.windows = set;
-	gate_judge_time(&gate, at);
+	gate_judge_time(sql, &gate, at);
 	*until = at;
 	foreach(cell, gate.blockers)
 	{
@@ -125,13 +125,12 @@ window_holds(const InstanceKey *key, int32 deployment, TimestampTz at, Timestamp
 
 /*
  * Does a PROVISION that waits lack what its release requires?  It was there
- * when that was queued, and may have been removed since.  Runs inside a scope
- * of spi.h, under the instance's lock, which whoever removes it takes as well.
+ * when that was queued, and may have been removed since.  Runs under the instance's lock, which whoever removes it takes as well.
  */
 bool
-secret_is_lacking(const InstanceKey *key, int32 deployment)
+secret_is_lacking(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT EXISTS (SELECT FROM promote.deployment AS d"
 		" JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version"
 		" CROSS JOIN LATERAL pg_catalog.jsonb_each(f.secrets) AS k (name, declaration)"
@@ -145,6 +144,6 @@ secret_is_lacking(const InstanceKey *key, int32 deployment)
 	Datum		values[4];
 
 	deployment_values(key, deployment, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	return spi_bool(SPI_tuptable, 0, 1);
 }

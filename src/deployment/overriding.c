@@ -37,7 +37,7 @@ refuse_override(const GateCase *gate, const char *code, const char *why, const c
 
 /* The reasons at a gate that stand, and may be overridden by the caller. */
 static List *
-standing(const GateCase *gate, const char *code)
+standing(const Sql *sql, const GateCase *gate, const char *code)
 {
 	const Person person = current_person();
 	List	   *found = NIL;
@@ -56,8 +56,8 @@ standing(const GateCase *gate, const char *code)
 	}
 	/* it is to approve it oneself */
 	if (found != NIL && strcmp(code, "approval") == 0)
-		approval_check_own(gate);
-	if (found != NIL && !override_may(&gate->key, code, &person))
+		approval_check_own(sql, gate);
+	if (found != NIL && !override_may(sql, &gate->key, code, &person))
 		refuse_override(gate, code,
 						psprintf("Role \"%s\" is no member of a role that may.", person.database_role),
 						"promote.override_rule has those who may.");
@@ -83,19 +83,19 @@ text_array(const List *blockers, bool subjects)
 
 /* Append what happened at a gate to the instance's chain. */
 static void
-record(const GateCase *gate, const char *event, Jsonb *data)
+record(const Sql *sql, const GateCase *gate, const char *event, Jsonb *data)
 {
 	Notice		notice = {gate->instance, 0, gate->deployment, "OVERRIDE", NULL};
 
-	audit_note(gate->key.project, gate->instance, event, data);
+	audit_note(sql, gate->key.project, gate->instance, event, data);
 	notify(&notice);
 }
 
 /* Write an override of these reasons; returns its row, in SPI's memory. */
 static Datum
-write_override(const GateCase *gate, const char *code, const char *reason, const List *blockers)
+write_override(const Sql *sql, const GateCase *gate, const char *code, const char *reason, const List *blockers)
 {
-	static Statement insert = {
+	static OldStatement insert = {
 		.text = "INSERT INTO promote.gate_override AS o (project, environment, component, deployment, code,"
 		" override, plan_digest, subjects, messages, reason) VALUES ($1, $2, $3, $4, $5,"
 		" 1 + (SELECT pg_catalog.count(*) FROM promote.gate_override AS b WHERE " OF_INSTANCE("b")
@@ -114,17 +114,17 @@ write_override(const GateCase *gate, const char *code, const char *reason, const
 	values[6] = text_array(blockers, true);
 	values[7] = text_array(blockers, false);
 	values[8] = CStringGetTextDatum(reason);
-	guarded_run(&insert, values, nulls);
+	guarded_run(sql, &insert, values, nulls);
 	row = spi_value(SPI_tuptable, 0, 1, &isnull);
-	record(gate, "gate.overridden", spi_jsonb(SPI_tuptable, 0, 2));
+	record(sql, gate, "gate.overridden", spi_jsonb(SPI_tuptable, 0, 2));
 	return row;
 }
 
 /* The last override of a gate of a deployment; refuses where there is none. */
 static Datum
-last_override(const GateCase *gate, const char *code)
+last_override(const Sql *sql, const GateCase *gate, const char *code)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT o FROM promote.gate_override AS o WHERE " OF_INSTANCE("o")
 		" AND o.deployment = $4 AND o.code = $5 ORDER BY o.override DESC LIMIT 1",
 		.parameters = 5,
@@ -135,7 +135,7 @@ last_override(const GateCase *gate, const char *code)
 
 	deployment_values(&gate->key, gate->deployment, values);
 	values[4] = CStringGetTextDatum(code);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	if (SPI_processed == 0)
 		refuse_override(gate, code, "It does not block.",
 						"promote.blockers shows what does; an override is for what somebody has seen.");
@@ -150,7 +150,7 @@ Datum
 promote_override_gate(PG_FUNCTION_ARGS)
 {
 	InstanceKey key;
-	SpiScope	scope;
+	Sql			sql;
 	GateCase	gate;
 	int32		deployment;
 	char	   *code = argument_required(fcinfo, 2, "code");
@@ -159,20 +159,20 @@ promote_override_gate(PG_FUNCTION_ARGS)
 
 	argument_instance_for(fcinfo, 0, "instance", "override", &key);
 	deployment = argument_number(fcinfo, 1, "deployment");
-	spi_enter(&scope);
-	rule_hold_case(&key);
-	gate_open(&key, deployment, GetCurrentTimestamp(), &gate);
-	gate_judge(&gate, false);
-	blockers = standing(&gate, code);
-	return deployment_result(&scope, blockers == NIL ? last_override(&gate, code) :
-							 write_override(&gate, code, reason, blockers));
+	sql_enter(&sql);
+	rule_hold_case(&sql, &key);
+	gate_open(&sql, &key, deployment, GetCurrentTimestamp(), &gate);
+	gate_judge(&sql, &gate, false);
+	blockers = standing(&sql, &gate, code);
+	return deployment_result(&sql, blockers == NIL ? last_override(&sql, &gate, code) :
+							 write_override(&sql, &gate, code, reason, blockers));
 }
 
 /* The overrides of a gate that nobody has looked at, and others than the caller made: their numbers. */
 static ArrayType *
-open_overrides(const GateCase *gate, const char *code)
+open_overrides(const Sql *sql, const GateCase *gate, const char *code)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT o.override, o.actor, o.database_role FROM promote.gate_override AS o"
 		" WHERE " OF_INSTANCE("o") " AND o.deployment = $4 AND o.code = $5"
 		" AND NOT EXISTS (SELECT FROM promote.override_review AS x WHERE " OF_INSTANCE("x")
@@ -188,7 +188,7 @@ open_overrides(const GateCase *gate, const char *code)
 
 	deployment_values(&gate->key, gate->deployment, values);
 	values[4] = CStringGetTextDatum(code);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	rows = SPI_tuptable;
 	numbers = palloc(Max(rows->numvals, 1) * sizeof(Datum));
 	for (uint64 i = 0; i < rows->numvals; i++)
@@ -203,9 +203,9 @@ open_overrides(const GateCase *gate, const char *code)
 
 /* Note that they were looked at.  Returns how many. */
 static int64
-write_reviews(const GateCase *gate, const char *code, const char *review)
+write_reviews(const Sql *sql, const GateCase *gate, const char *code, const char *review)
 {
-	static Statement insert = {
+	static OldStatement insert = {
 		.text = "INSERT INTO promote.override_review AS v (project, environment, component, deployment, code,"
 		" override, review) SELECT $1, $2, $3, $4, $5, o.override, $6"
 		" FROM pg_catalog.unnest($7) AS o (override) ORDER BY o.override RETURNING promote.audit_facts(v, '{}')",
@@ -219,11 +219,11 @@ write_reviews(const GateCase *gate, const char *code, const char *review)
 	deployment_values(&gate->key, gate->deployment, values);
 	values[4] = CStringGetTextDatum(code);
 	values[5] = review ? CStringGetTextDatum(review) : (Datum) 0;
-	values[6] = PointerGetDatum(open_overrides(gate, code));
-	guarded_run(&insert, values, nulls);
+	values[6] = PointerGetDatum(open_overrides(sql, gate, code));
+	guarded_run(sql, &insert, values, nulls);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
-		record(gate, "override.reviewed", spi_jsonb(rows, i, 1));
+		record(sql, gate, "override.reviewed", spi_jsonb(rows, i, 1));
 	return rows->numvals;
 }
 
@@ -234,7 +234,7 @@ write_reviews(const GateCase *gate, const char *code, const char *review)
 Datum
 promote_review_override(PG_FUNCTION_ARGS)
 {
-	SpiScope	scope;
+	Sql			sql;
 	GateCase	gate = {.blockers = NIL};
 	Deployment	deployment;
 	char	   *code = argument_required(fcinfo, 2, "code");
@@ -243,12 +243,12 @@ promote_review_override(PG_FUNCTION_ARGS)
 	argument_instance_for(fcinfo, 0, "instance", "override", &gate.key);
 	gate.deployment = argument_number(fcinfo, 1, "deployment");
 	gate.instance = instance_key_name(&gate.key);
-	spi_enter(&scope);
-	instance_lock(&gate.key, true);
-	deployment_load(&gate.key, gate.deployment, &deployment);
-	(void) last_override(&gate, code);
-	count = write_reviews(&gate, code, argument_text(fcinfo, 3));
-	spi_leave(&scope);
+	sql_enter(&sql);
+	instance_lock(&sql, &gate.key, true);
+	deployment_load(&sql, &gate.key, gate.deployment, &deployment);
+	(void) last_override(&sql, &gate, code);
+	count = write_reviews(&sql, &gate, code, argument_text(fcinfo, 3));
+	sql_leave(&sql);
 	PG_RETURN_INT32((int32) count);
 }
 

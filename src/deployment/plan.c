@@ -78,9 +78,9 @@ make_row_type(void)
 
 /* Read what secrets are known by: what the deployment carries, and what may run, wholly or in part. */
 static void
-read_target(PlanTarget *target)
+read_target(const Sql *sql, PlanTarget *target)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT c.params, b.params_schema, (SELECT " KEPT_OF("v") " FROM promote.revision AS v"
 		"  WHERE " SAME_INSTANCE("v", "d") " AND v.revision = d.revision), i.deployed_by"
 		" FROM promote.deployment AS d"
@@ -95,12 +95,12 @@ read_target(PlanTarget *target)
 	SPITupleTable *rows;
 
 	deployment_values(&target->deployment.key, target->deployment.deployment, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	rows = SPI_tuptable;
 	target->planned.params = spi_jsonb(rows, 0, 1);
 	target->planned.schema = spi_jsonb(rows, 0, 2);
 	target->planned.kept = spi_jsonb(rows, 0, 3);
-	target->deployed = proposal_deployed(&target->deployment.key, spi_integer(rows, 0, 4), false);
+	target->deployed = proposal_deployed(sql, &target->deployment.key, spi_integer(rows, 0, 4), false);
 }
 
 /* What must not be seen: what any of the releases calls sensitive, in what is planned and in what may run. */
@@ -132,9 +132,9 @@ register_rows(Tuplestorestate *rows, TupleDesc row_type)
 
 /* Insert the rows; the key's domains are checked once, not row by row. */
 static void
-insert_rows(const Deployment *deployment, Tuplestorestate *rows, TupleDesc row_type)
+insert_rows(const Sql *sql, const Deployment *deployment, Tuplestorestate *rows, TupleDesc row_type)
 {
-	static Statement insert = {
+	static OldStatement insert = {
 		.text = "INSERT INTO promote.planned_change (project, environment, component, deployment,"
 		" fencing, change, origin, address, previous_address, deposed, mode, type, provider,"
 		" action, create_before_destroy, importing, action_reason, replace_paths, diff, fingerprint)"
@@ -153,7 +153,7 @@ insert_rows(const Deployment *deployment, Tuplestorestate *rows, TupleDesc row_t
 	register_rows(rows, row_type);
 	deployment_values(&deployment->key, deployment->deployment, values);
 	values[4] = Int32GetDatum(deployment->fencing);
-	guarded_run(&insert, values, NULL);
+	guarded_run(sql, &insert, values, NULL);
 	if (SPI_processed != tuplestore_tuple_count(rows))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -180,9 +180,9 @@ defects_array(const PlanSummary *summary)
 
 /* Put the digest and what the document says of itself to the deployment; returns its row. */
 static Datum
-update_deployment(const Deployment *deployment, bytea *digest, const PlanSummary *summary)
+update_deployment(const Sql *sql, const Deployment *deployment, bytea *digest, const PlanSummary *summary)
 {
-	static Statement update = {
+	static OldStatement update = {
 		.text = "UPDATE promote.deployment AS d SET plan_digest = $5, plan_facts = $6, plan_defects = $7"
 		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4"
 		" RETURNING d",
@@ -196,24 +196,24 @@ update_deployment(const Deployment *deployment, bytea *digest, const PlanSummary
 	values[4] = PointerGetDatum(digest);
 	values[5] = JsonbPGetDatum(summary->facts);
 	values[6] = defects_array(summary);
-	guarded_run(&update, values, NULL);
+	guarded_run(sql, &update, values, NULL);
 	return spi_value(SPI_tuptable, 0, 1, &isnull);
 }
 
 /* Read the document and write all that is recorded of it; returns the deployment's row. */
 static Datum
-write_plan(PlanTarget *target, const Jsonb *plan, bytea *digest)
+write_plan(const Sql *sql, PlanTarget *target, const Jsonb *plan, bytea *digest)
 {
 	TupleDesc	row_type = make_row_type();
 	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
 	PlanSummary summary;
 
-	read_target(target);
+	read_target(sql, target);
 	plan_document_read(plan, target_secrets(target), rows, row_type, &summary);
-	insert_rows(&target->deployment, rows, row_type);
+	insert_rows(sql, &target->deployment, rows, row_type);
 	tuplestore_end(rows);
-	record_plan_changes(&target->deployment.key, target->deployment.deployment, target->deployment.fencing);
-	return update_deployment(&target->deployment, digest, &summary);
+	record_plan_changes(sql, &target->deployment.key, target->deployment.deployment, target->deployment.fencing);
+	return update_deployment(sql, &target->deployment, digest, &summary);
 }
 
 /* Refuse a plan for what is none. */
@@ -268,16 +268,16 @@ promote_record_plan(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *plan = argument_plan(fcinfo, 2);
 	PlanTarget	target;
-	SpiScope	scope;
+	Sql			sql;
 	bytea	   *digest;
 
-	claim_load(fcinfo, 3, &scope, &target.deployment);
+	claim_load(fcinfo, 3, &sql, &target.deployment);
 	require_plan_action(&target.deployment);
 	digest = config_digest(target.deployment.key.project, plan);
 	if (is_recorded(&target.deployment, digest))
-		return deployment_result(&scope, deployment_row(&target.deployment.key,
+		return deployment_result(&sql, deployment_row(&sql, &target.deployment.key,
 														target.deployment.deployment));
-	return deployment_result(&scope, write_plan(&target, plan, digest));
+	return deployment_result(&sql, write_plan(&sql, &target, plan, digest));
 }
 
 /* Is a row of promote.stateful_type one that came with promote? */

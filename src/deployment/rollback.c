@@ -80,9 +80,9 @@ key_values(const Rollback *rollback, Datum *values)
  * asked for, of any revision but the desired one.
  */
 static Jsonb *
-read_target(Rollback *rollback)
+read_target(const Sql *sql, Rollback *rollback)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT i.revision, d.revision, d.bundle, d.version, r.release_channel, r.version,"
 		" (SELECT f.params_schema FROM promote.bundle_release AS f"
 		"  WHERE f.bundle = r.bundle AND f.version = r.version AND r.version <> d.version),"
@@ -107,9 +107,9 @@ read_target(Rollback *rollback)
 	SPITupleTable *rows;
 
 	key_values(rollback, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	if (SPI_processed == 0)
-		require_instance(&rollback->key);
+		require_instance(sql, &rollback->key);
 	rows = SPI_tuptable;
 	rollback->desired = spi_integer(rows, 0, 1);
 	rollback->revision = spi_integer(rows, 0, 2);
@@ -125,9 +125,9 @@ read_target(Rollback *rollback)
 
 /* The revisions that were deployed, the newest first, for a message; "" for none. */
 static char *
-deployed_revisions(const Rollback *rollback)
+deployed_revisions(const Sql *sql, const Rollback *rollback)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT DISTINCT d.revision FROM promote.deployment AS d"
 		" WHERE " OF_INSTANCE("d")
 		" AND d.action = 'PROVISION' AND d.status = 'COMPLETED'"
@@ -139,7 +139,7 @@ deployed_revisions(const Rollback *rollback)
 	StringInfoData revisions;
 
 	key_values(rollback, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	initStringInfo(&revisions);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		if (i < 20)
@@ -188,9 +188,9 @@ add_sentence(Rollback *rollback, int sqlstate, char *message)
 
 /* Note that nothing ran that the rollback could lead to. */
 static void
-add_nothing_deployed(Rollback *rollback)
+add_nothing_deployed(const Sql *sql, Rollback *rollback)
 {
-	char	   *deployed = deployed_revisions(rollback);
+	char	   *deployed = deployed_revisions(sql, rollback);
 
 	add_sentence(rollback, PM_NOT_DEPLOYED,
 				 deployed[0] == '\0' ? psprintf("Nothing was deployed at \"%s\" yet.",
@@ -206,12 +206,12 @@ add_nothing_deployed(Rollback *rollback)
  * constraint would stand for now.
  */
 static void
-propose(Rollback *rollback, Jsonb *params)
+propose(const Sql *sql, Rollback *rollback, Jsonb *params)
 {
 	bool		desired = rollback->revision == rollback->desired;
 	ProposedRevision *proposed = &rollback->proposed;
 
-	stage_read(&rollback->key, rollback->key.environment,
+	stage_read(sql, &rollback->key, rollback->key.environment,
 			   desired ? rollback->judged_version : rollback->version, rollback->channel,
 			   false, proposed);
 	if (rollback->revision == 0)
@@ -227,20 +227,20 @@ propose(Rollback *rollback, Jsonb *params)
 
 /*
  * Read the proposal and find what stands in its way.  allow_replace says that
- * immutable values do not.  Runs inside a scope of spi.h.
+ * immutable values do not.
  */
 static void
-read_rollback(Rollback *rollback, bool allow_replace)
+read_rollback(const Sql *sql, Rollback *rollback, bool allow_replace)
 {
-	Jsonb	   *params = read_target(rollback);
+	Jsonb	   *params = read_target(sql, rollback);
 	Proposal   *proposal = &rollback->proposed.proposal;
 
 	check_wanted(rollback);
-	propose(rollback, params);
+	propose(sql, rollback, params);
 	proposal->allow_replace = allow_replace;
 	if (rollback->revision == 0)
 	{
-		add_nothing_deployed(rollback);
+		add_nothing_deployed(sql, rollback);
 		return;
 	}
 	if (rollback->block_reason)
@@ -253,7 +253,7 @@ read_rollback(Rollback *rollback, bool allow_replace)
 	else
 	{
 		compose_obstacles(proposal, add_obstacle, rollback);
-		carry_judge(&rollback->proposed, false);
+		carry_judge(sql, &rollback->proposed, false);
 	}
 }
 
@@ -290,9 +290,9 @@ obstacle_code(const Obstacle *obstacle)
  * but who rehearses one has to know: what is lost does not come back by it.
  */
 static void
-add_destructive(Rollback *rollback)
+add_destructive(const Sql *sql, Rollback *rollback)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT c.address, 'plan ' || c.deployment || ' says ' || c.action"
 		" || CASE WHEN c.stateful THEN ', and resources of its type hold data' ELSE '' END"
 		" FROM promote.plan_changes AS c WHERE c.instance = $4 AND c.destructive AND c.deployment ="
@@ -309,7 +309,7 @@ add_destructive(Rollback *rollback)
 
 	instance_key_values(&rollback->key, values);
 	values[3] = CStringGetTextDatum(instance_key_name(&rollback->key));
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	rows = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
@@ -359,10 +359,10 @@ check_obstacles(const Rollback *rollback)
 
 /*
  * Stage a rollback to a revision, with its plan.  Runs inside a scope of
- * spi.h; caller is where what is staged goes.
+ * sql.h; caller is where what is staged goes.
  */
 void
-rollback_stage(const InstanceKey *key, int32 revision, const char *message,
+rollback_stage(const Sql *sql, const InstanceKey *key, int32 revision, const char *message,
 			   MemoryContext caller, Staged *staged)
 {
 	Rollback	rollback = {.key = *key,.wanted = revision};
@@ -372,11 +372,11 @@ rollback_stage(const InstanceKey *key, int32 revision, const char *message,
 		.message = message
 	};
 
-	instance_lock(key, true);
-	read_rollback(&rollback, false);
+	instance_lock(sql, key, true);
+	read_rollback(sql, &rollback, false);
 	check_obstacles(&rollback);
 	rollback.proposed.plan = true;
-	stage_write(&staging, &rollback.proposed, caller, staged);
+	stage_write(sql, &staging, &rollback.proposed, caller, staged);
 }
 
 /*
@@ -389,19 +389,19 @@ promote_rollback_instance(PG_FUNCTION_ARGS)
 {
 	Rollback	rollback;
 	Staging		staging = {.origin = "rollback",.message = argument_text(fcinfo, 2)};
-	SpiScope	scope;
+	Sql			sql;
 	Staged		staged;
 
 	take_arguments(fcinfo, "promote", &rollback);
 	staging.source_environment = rollback.key.environment;
-	spi_enter(&scope);
-	instance_rescue(&rollback.key);
-	read_rollback(&rollback, argument_bool(fcinfo, 5, false));
+	sql_enter(&sql);
+	instance_rescue(&sql, &rollback.key);
+	read_rollback(&sql, &rollback, argument_bool(fcinfo, 5, false));
 	stage_check_revision(fcinfo, 3, &rollback.proposed);
 	check_obstacles(&rollback);
 	rollback.proposed.plan = argument_bool(fcinfo, 4, true);
-	stage_write(&staging, &rollback.proposed, scope.caller, &staged);
-	spi_leave(&scope);
+	stage_write(&sql, &staging, &rollback.proposed, sql.caller, &staged);
+	sql_leave(&sql);
 	return stage_result(fcinfo, &staged);
 }
 
@@ -485,17 +485,17 @@ put_obstacle(const Rehearsal *rehearsal, const Obstacle *obstacle)
  * The others are judged by a plan, which there is none of yet.
  */
 static void
-put_gates(const Rehearsal *rehearsal, const Rollback *rollback)
+put_gates(const Sql *sql, const Rehearsal *rehearsal, const Rollback *rollback)
 {
 	DeploymentOrder order = {.action = "PROVISION",.revision = rollback->revision,
 		.bundle = rollback->bundle,.version = rollback->version};
 	GateCase	gate;
 	ListCell   *cell;
 
-	gate_open_order(&rollback->key, &order, &gate);
+	gate_open_order(sql, &rollback->key, &order, &gate);
 	/* it comes back from nowhere but the instance itself */
 	gate.source_environment = NULL;
-	gate_judge_time(&gate, gate.now);
+	gate_judge_time(sql, &gate, gate.now);
 	foreach(cell, gate.blockers)
 	{
 		const Blocker *blocker = lfirst(cell);
@@ -511,7 +511,7 @@ put_gates(const Rehearsal *rehearsal, const Rollback *rollback)
 
 /* Put all rows: what would change, as far as it can be said, and what stands in the way. */
 static void
-put_rehearsal(Rehearsal *rehearsal, const Rollback *rollback)
+put_rehearsal(const Sql *sql, Rehearsal *rehearsal, const Rollback *rollback)
 {
 	const Proposal *proposal = &rollback->proposed.proposal;
 	ListCell   *cell;
@@ -524,7 +524,7 @@ put_rehearsal(Rehearsal *rehearsal, const Rollback *rollback)
 	foreach(cell, rollback->obstacles)
 		put_obstacle(rehearsal, lfirst(cell));
 	if (rollback->version)
-		put_gates(rehearsal, rollback);
+		put_gates(sql, rehearsal, rollback);
 }
 
 /* Add a number to the object that is open; 0 is none. */
@@ -578,11 +578,11 @@ rehearsal_facts(const Rehearsal *rehearsal, const Rollback *rollback)
 
 /* Append the rehearsal to the instance's chain, which is locked. */
 static void
-record_rehearsal(const Rehearsal *rehearsal, Rollback *rollback)
+record_rehearsal(const Sql *sql, const Rehearsal *rehearsal, Rollback *rollback)
 {
 	AuditEntry	entry = {"rollback.rehearsed", rehearsal_facts(rehearsal, rollback)};
 
-	audit_append(&rollback->proposed.head, rollback->key.project, instance_key_name(&rollback->key), &entry, 1);
+	audit_append(sql, &rollback->proposed.head, rollback->key.project, instance_key_name(&rollback->key), &entry, 1);
 }
 
 /*
@@ -595,19 +595,19 @@ promote_rehearse_rollback(PG_FUNCTION_ARGS)
 	bool		record = argument_bool(fcinfo, 2, false);
 	Rehearsal	rehearsal = {NULL, 0};
 	Rollback	rollback;
-	SpiScope	scope;
+	Sql			sql;
 
 	take_arguments(fcinfo, record ? "promote" : "view", &rollback);
 	InitMaterializedSRF(fcinfo, 0);
 	rehearsal.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	spi_enter(&scope);
+	sql_enter(&sql);
 	if (record)
-		instance_lock(&rollback.key, true);
-	read_rollback(&rollback, false);
-	add_destructive(&rollback);
-	put_rehearsal(&rehearsal, &rollback);
+		instance_lock(&sql, &rollback.key, true);
+	read_rollback(&sql, &rollback, false);
+	add_destructive(&sql, &rollback);
+	put_rehearsal(&sql, &rehearsal, &rollback);
 	if (record)
-		record_rehearsal(&rehearsal, &rollback);
-	spi_leave(&scope);
+		record_rehearsal(&sql, &rehearsal, &rollback);
+	sql_leave(&sql);
 	return (Datum) 0;
 }

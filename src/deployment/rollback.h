@@ -7,10 +7,11 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "parse/name.h"
 #include "promotion/stage.h"
 
-extern void rollback_stage(const InstanceKey *key, int32 revision, const char *message,
+extern void rollback_stage(const Sql *sql, const InstanceKey *key, int32 revision, const char *message,
 						   MemoryContext caller, Staged *staged);
 
 #endif							/* PROMOTE_DEPLOYMENT_ROLLBACK_H */

@@ -505,13 +505,13 @@ is_end(const char *status)
 
 /* Refuse to begin what the line, a secret, a freeze or a closed window holds back: PM_GATES_CLOSED. */
 static void
-check_held(const InstanceKey *key, const Update *update)
+check_held(const Sql *sql, const InstanceKey *key, const Update *update)
 {
 	int32		deployment = new_integer(update, DEPLOYMENT);
 	TimestampTz until;
 
 	if (strcmp(new_text(update, ACTION), "PLAN") == 0 ||
-		(!secret_is_lacking(key, deployment) && !window_holds(key, deployment, update->now, &until)))
+		(!secret_is_lacking(sql, key, deployment) && !window_holds(sql, key, deployment, update->now, &until)))
 		return;
 	ereport(ERROR,
 			(errcode(PM_GATES_CLOSED),
@@ -541,30 +541,30 @@ hold_begun(const InstanceKey *key, const Update *update)
 static void
 take_by_hand(Update *update)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT i.changed_by FROM promote.instance AS i WHERE " OF_INSTANCE("i")
 		" FOR NO KEY UPDATE",
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, TEXTOID}
 	};
 	InstanceKey key;
-	SpiScope	scope;
+	Sql			sql;
 	Datum		values[3];
 
 	read_key(update, &key);
 	instance_key_values(&key, values);
-	spi_enter(&scope);
+	sql_enter(&sql);
 	if (strcmp(new_text(update, STATUS), "APPROVED") == 0)
-		rule_hold_case(&key);
-	statement_run(&read, values, NULL, false);
+		rule_hold_case(&sql, &key);
+	statement_run(&sql, &read, values, NULL, false);
 	if (strcmp(new_text(update, STATUS), "RUNNING") == 0)
 	{
 		hold_begun(&key, update);
 		set_value(update, SEEN_CHANGE, Int32GetDatum(spi_integer(SPI_tuptable, 0, 1)));
-		review_require_current(&key, new_integer(update, DEPLOYMENT));
-		check_held(&key, update);
+		review_require_current(&sql, &key, new_integer(update, DEPLOYMENT));
+		check_held(&sql, &key, update);
 	}
-	spi_leave(&scope);
+	sql_leave(&sql);
 }
 
 /* Judge a step, and fill in what it implies. */
@@ -657,9 +657,9 @@ event_of(const Update *update)
 
 /* Move the instance to where the step leaves it, if it does. */
 static void
-move_instance(const Update *update, const InstanceKey *key)
+move_instance(const Sql *sql, const Update *update, const InstanceKey *key)
 {
-	static Statement move = {
+	static OldStatement move = {
 		.text = "UPDATE promote.instance AS i SET status = $4, changed_by = $5,"
 		" deployed_revision = CASE WHEN $6 THEN $7 ELSE i.deployed_revision END,"
 		" deployed_by = CASE WHEN $6 THEN $8 ELSE i.deployed_by END"
@@ -681,7 +681,7 @@ move_instance(const Update *update, const InstanceKey *key)
 	values[5] = BoolGetDatum(strcmp(step->to, "COMPLETED") == 0);
 	values[6] = Int32GetDatum(new_integer(update, REVISION));
 	values[7] = values[4];
-	statement_run(&move, values, nulls, false);
+	statement_run(sql, &move, values, nulls, false);
 }
 
 /*
@@ -689,9 +689,9 @@ move_instance(const Update *update, const InstanceKey *key)
  * due; 0: there is no such.
  */
 static int32
-next_in_queue(const InstanceKey *key)
+next_in_queue(const Sql *sql, const InstanceKey *key)
 {
-	static Statement look = {
+	static OldStatement look = {
 		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
 		" AND d.status IN ('PENDING', 'APPROVED') AND NOT EXISTS (SELECT FROM promote.deployment AS h"
 		"  WHERE " OF_INSTANCE("h") " AND h.due_at IS NOT NULL)"
@@ -702,21 +702,21 @@ next_in_queue(const InstanceKey *key)
 	Datum		values[3];
 
 	instance_key_values(key, values);
-	statement_run(&look, values, NULL, false);
+	statement_run(sql, &look, values, NULL, false);
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
 }
 
 /* Let the instance's next deployment be due, if it has one. */
 static void
-advance_queue(const InstanceKey *key, TimestampTz now)
+advance_queue(const Sql *sql, const InstanceKey *key, TimestampTz now)
 {
-	static Statement advance = {
+	static OldStatement advance = {
 		.text = "UPDATE promote.deployment AS d SET due_at = $5 WHERE " OF_INSTANCE("d")
 		" AND d.deployment = $4",
 		.parameters = 5,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
 	};
-	int32		next = next_in_queue(key);
+	int32		next = next_in_queue(sql, key);
 	Datum		values[5];
 
 	if (next == 0)
@@ -724,7 +724,7 @@ advance_queue(const InstanceKey *key, TimestampTz now)
 	instance_key_values(key, values);
 	values[3] = Int32GetDatum(next);
 	values[4] = TimestampTzGetDatum(now);
-	statement_run(&advance, values, NULL, false);
+	statement_run(sql, &advance, values, NULL, false);
 }
 
 /* Does the step make room in the queue, or come into it? */
@@ -748,7 +748,7 @@ moves_claim(const Update *update)
 
 /* Write down what happened, past the guards. */
 static void
-write_step(const Update *update, const char *event)
+write_step(const Sql *sql, const Update *update, const char *event)
 {
 	InstanceKey key;
 	char	   *instance;
@@ -760,19 +760,19 @@ write_step(const Update *update, const char *event)
 
 	read_key(update, &key);
 	instance = instance_key_name(&key);
-	move_instance(update, &key);
+	move_instance(sql, update, &key);
 	record_written(update->data->tg_relation, update->data->tg_newtuple);
 	if (moves_claim(update))
-		record_log(&key, new_integer(update, DEPLOYMENT));
+		record_log(sql, &key, new_integer(update, DEPLOYMENT));
 	/* now: a trigger that a user added to the instance may have appended, too */
-	audit_read_head(key.project, instance, &head);
+	audit_read_head(sql, key.project, instance, &head);
 	if (!is_same(update, update->number[GATES]))
 		entries[count++] = (AuditEntry) {GATES_JUDGED_EVENT,
 			deployment_gates(new_integer(update, DEPLOYMENT),
 							 DatumGetJsonbP(update->new_values[update->number[GATES]]))};
-	audit_append(&head, key.project, instance, entries, count);
+	audit_append(sql, &head, key.project, instance, entries, count);
 	if (moves_queue(update))
-		advance_queue(&key, update->now);
+		advance_queue(sql, &key, update->now);
 	/* that work was claimed wakes nobody, and all who notify commit one after the other */
 	if (strcmp(new_text(update, STATUS), "RUNNING") == 0)
 		return;
@@ -793,7 +793,7 @@ promote_record_deployment(PG_FUNCTION_ARGS)
 									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	Update		update;
 	const char *event;
-	SpiScope	scope;
+	Sql			sql;
 	bool		was;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
@@ -803,18 +803,18 @@ promote_record_deployment(PG_FUNCTION_ARGS)
 	event = event_of(&update);
 	if (event == NULL)
 		return PointerGetDatum(NULL);
-	spi_enter(&scope);
+	sql_enter(&sql);
 	was = guard_open(true);
 	PG_TRY();
 	{
-		write_step(&update, event);
+		write_step(&sql, &update, event);
 	}
 	PG_FINALLY();
 	{
 		guard_open(was);
 	}
 	PG_END_TRY();
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return PointerGetDatum(NULL);
 }
 

@@ -22,18 +22,18 @@ notify_vote(const GateCase *gate, bool approved)
 
 /*
  * Record the caller's vote on a completed plan.  Raises PM_INVALID_APPROVAL
- * where it would count under no rule.  Runs inside a scope of spi.h, under
+ * where it would count under no rule.  Runs under
  * the locks of the case.
  */
 void
-approval_vote_plan(const Deployment *plan, bool approved, const char *reason)
+approval_vote_plan(const Sql *sql, const Deployment *plan, bool approved, const char *reason)
 {
 	GateCase	gate;
 	StringInfoData refused;
 
 	initStringInfo(&refused);
-	gate_open(&plan->key, plan->deployment, GetCurrentTimestamp(), &gate);
-	if (approval_vote(&gate, approved, reason, &refused) == 0)
+	gate_open(sql, &plan->key, plan->deployment, GetCurrentTimestamp(), &gate);
+	if (approval_vote(sql, &gate, approved, reason, &refused) == 0)
 		ereport(ERROR,
 				(errcode(PM_INVALID_APPROVAL),
 				 errmsg("\"%s\" has no vote on plan %d of \"%s\"", current_actor(), plan->deployment,
@@ -47,11 +47,10 @@ approval_vote_plan(const Deployment *plan, bool approved, const char *reason)
 /*
  * Record the caller's vote on a proposal.  True where it has to stay one,
  * because others have to approve, too, or another gate is closed: a NOTICE
- * says so.  Where nothing was recorded it is up to the gates.  Runs inside a
- * scope of spi.h, under the locks of the case.
+ * says so.  Where nothing was recorded it is up to the gates.  Runs under the locks of the case.
  */
 bool
-approval_vote_proposal(const Deployment *proposal, const char *message)
+approval_vote_proposal(const Sql *sql, const Deployment *proposal, const char *message)
 {
 	GateCase	gate;
 	StringInfoData refused;
@@ -59,12 +58,12 @@ approval_vote_proposal(const Deployment *proposal, const char *message)
 	if (strcmp(proposal->action, "PLAN") == 0)
 		return false;
 	initStringInfo(&refused);
-	gate_open(&proposal->key, proposal->deployment, GetCurrentTimestamp(), &gate);
-	approval_check_own(&gate);
-	if (gate.plan_digest == NULL || approval_vote(&gate, true, message, &refused) == 0)
+	gate_open(sql, &proposal->key, proposal->deployment, GetCurrentTimestamp(), &gate);
+	approval_check_own(sql, &gate);
+	if (gate.plan_digest == NULL || approval_vote(sql, &gate, true, message, &refused) == 0)
 		return false;
 	notify_vote(&gate, true);
-	gate_judge(&gate, false);
+	gate_judge(sql, &gate, false);
 	if (!gate_is_closed(&gate))
 		return false;
 	ereport(NOTICE,

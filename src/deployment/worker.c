@@ -152,7 +152,7 @@ typedef struct Candidate
 
 /* Is what waits outdated, or held back?  Plans are neither, and what runs was judged. */
 static void
-judge_candidate(Candidate *candidate)
+judge_candidate(const Sql *sql, Candidate *candidate)
 {
 	const Deployment *deployment = &candidate->deployment;
 	Datum		view;
@@ -163,12 +163,12 @@ judge_candidate(Candidate *candidate)
 	rule_hold(deployment->key.project, deployment->key.environment, view);
 	if (strcmp(deployment->action, "PROVISION") == 0)
 		rule_hold_release(candidate->bundle, candidate->version, view);
-	candidate->outdated = review_outdated(&deployment->key, deployment->deployment);
+	candidate->outdated = review_outdated(sql, &deployment->key, deployment->deployment);
 	/* as long as nobody knows, where a secret is missing */
 	candidate->held_until = GATE_NO_TIME;
 	candidate->held = candidate->outdated == NULL &&
-		(secret_is_lacking(&deployment->key, deployment->deployment) ||
-		 window_holds(&deployment->key, deployment->deployment, GetCurrentTimestamp(),
+		(secret_is_lacking(sql, &deployment->key, deployment->deployment) ||
+		 window_holds(sql, &deployment->key, deployment->deployment, GetCurrentTimestamp(),
 					  &candidate->held_until));
 }
 
@@ -179,7 +179,7 @@ judge_candidate(Candidate *candidate)
  * other order, but who waits for nobody is in no deadlock.
  */
 static bool
-pick(const Wish *wish, Candidate *candidate)
+pick(const Sql *sql, const Wish *wish, Candidate *candidate)
 {
 #define PICK(selection) \
 	"SELECT d.project::pg_catalog.text, d.environment::pg_catalog.text, d.component::pg_catalog.text," \
@@ -197,12 +197,12 @@ pick(const Wish *wish, Candidate *candidate)
 	"  AND c.component = i.component) @> $3)"
 #define GRANTED " AND ($4 IS NULL OR $4 OPERATOR(pg_catalog.&&) ARRAY[pg_catalog.concat_ws('-', d.project, d.environment)," \
 	" d.project || '-*', '*-' || d.environment])"
-	static Statement any = {
+	static OldStatement any = {
 		.text = PICK(""),
 		.parameters = 2,
 		.types = {TEXTARRAYOID, TIMESTAMPTZOID}
 	};
-	static Statement some = {
+	static OldStatement some = {
 		.text = PICK(SELECTED GRANTED),
 		.parameters = 4,
 		.types = {TEXTARRAYOID, TIMESTAMPTZOID, JSONBOID, TEXTARRAYOID}
@@ -213,7 +213,7 @@ pick(const Wish *wish, Candidate *candidate)
 	Deployment *deployment = &candidate->deployment;
 	bool		isnull;
 
-	statement_run(wish->selector || wish->scopes ? &some : &any, values, nulls, false);
+	statement_run(sql, wish->selector || wish->scopes ? &some : &any, values, nulls, false);
 	if (SPI_processed == 0)
 		return false;
 	memset(candidate, 0, sizeof(*candidate));
@@ -231,7 +231,7 @@ pick(const Wish *wish, Candidate *candidate)
 	candidate->approved = spi_bool(SPI_tuptable, 0, 12);
 	candidate->bundle = spi_text(SPI_tuptable, 0, 13);
 	candidate->version = spi_text(SPI_tuptable, 0, 14);
-	judge_candidate(candidate);
+	judge_candidate(sql, candidate);
 	return true;
 }
 
@@ -240,9 +240,9 @@ pick(const Wish *wish, Candidate *candidate)
  * while: a freeze can be lifted before its time.
  */
 static void
-hold_back(const Candidate *candidate)
+hold_back(const Sql *sql, const Candidate *candidate)
 {
-	static Statement hold = {
+	static OldStatement hold = {
 		.text = "UPDATE promote.deployment AS d SET due_at = $5 WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
 		.parameters = 5,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
@@ -252,7 +252,7 @@ hold_back(const Candidate *candidate)
 
 	deployment_values(&candidate->deployment.key, candidate->deployment.deployment, values);
 	values[4] = TimestampTzGetDatum(Min(again, candidate->held_until));
-	guarded_run(&hold, values, NULL);
+	guarded_run(sql, &hold, values, NULL);
 }
 
 /*
@@ -260,22 +260,22 @@ hold_back(const Candidate *candidate)
  * many have, to its end.
  */
 static void
-take_back(const Candidate *candidate)
+take_back(const Sql *sql, const Candidate *candidate)
 {
 	int32		lost = candidate->lost_leases + 1;
 	char	   *reason = psprintf("the lease was lost %d %s, the last time by %s", lost,
 								  lost == 1 ? "time" : "times", candidate->deployment.worker);
 
-	(void) deployment_step(&candidate->deployment,
+	(void) deployment_step(sql, &candidate->deployment,
 						   lost >= candidate->max_lost_leases ? "FAILED" :
 						   candidate->approved ? "APPROVED" : "PENDING", reason);
 }
 
 /* Claim the candidate, and put the row that its worker gets. */
 static void
-take(const Candidate *candidate, const Wish *wish, ReturnSetInfo *result)
+take(const Sql *sql, const Candidate *candidate, const Wish *wish, ReturnSetInfo *result)
 {
-	static Statement claim = {
+	static OldStatement claim = {
 		.text = "UPDATE promote.deployment AS d SET status = 'RUNNING', worker = $5, due_at = $6,"
 		" seen_change = $7, reason = NULL WHERE " OF_INSTANCE("d") " AND d.deployment = $4"
 		" RETURNING pg_catalog.concat_ws('-', $1, $2, $3), d.deployment, d.action, d.fencing, d.due_at,"
@@ -293,7 +293,7 @@ take(const Candidate *candidate, const Wish *wish, ReturnSetInfo *result)
 	/* from now: waiting and looking may have taken long */
 	values[5] = TimestampTzGetDatum(GetCurrentTimestamp() + wish->lease);
 	values[6] = Int32GetDatum(candidate->changed_by);
-	guarded_run(&claim, values, NULL);
+	guarded_run(sql, &claim, values, NULL);
 	if (SPI_processed != 1)
 		elog(ERROR, "deployment %d was not updated", candidate->deployment.deployment);
 	tuplestore_puttuple(result->setResult, SPI_tuptable->vals[0]);
@@ -301,22 +301,22 @@ take(const Candidate *candidate, const Wish *wish, ReturnSetInfo *result)
 
 /* Claim something that is due, if anything is, and put its row. */
 static void
-claim(const Wish *wish, ReturnSetInfo *result)
+claim(const Sql *sql, const Wish *wish, ReturnSetInfo *result)
 {
 	Candidate	candidate;
 
-	while (pick(wish, &candidate))
+	while (pick(sql, wish, &candidate))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (strcmp(candidate.deployment.status, "RUNNING") == 0)
-			take_back(&candidate);
+			take_back(sql, &candidate);
 		else if (candidate.outdated)
-			(void) deployment_step(&candidate.deployment, "ABORTED", candidate.outdated);
+			(void) deployment_step(sql, &candidate.deployment, "ABORTED", candidate.outdated);
 		else if (candidate.held)
-			hold_back(&candidate);
+			hold_back(sql, &candidate);
 		else
 		{
-			take(&candidate, wish, result);
+			take(sql, &candidate, wish, result);
 			return;
 		}
 	}
@@ -330,7 +330,7 @@ Datum
 promote_claim_deployment(PG_FUNCTION_ARGS)
 {
 	Wish		wish;
-	SpiScope	scope;
+	Sql			sql;
 
 	wish.scopes = access_scopes("work");
 	wish.worker = argument_worker(fcinfo);
@@ -338,9 +338,9 @@ promote_claim_deployment(PG_FUNCTION_ARGS)
 	wish.lease = time_ahead(fcinfo, 2, "lease", 1000) - GetCurrentTimestamp();
 	wish.selector = argument_selector(fcinfo, 3);
 	InitMaterializedSRF(fcinfo, 0);
-	spi_enter(&scope);
-	claim(&wish, (ReturnSetInfo *) fcinfo->resultinfo);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	claim(&sql, &wish, (ReturnSetInfo *) fcinfo->resultinfo);
+	sql_leave(&sql);
 	return (Datum) 0;
 }
 
@@ -387,7 +387,7 @@ claim_require(const Deployment *deployment, int32 fencing)
  * deployment, which is not read; returns the claim's fencing number, unjudged.
  */
 static int32
-claim_open(FunctionCallInfo fcinfo, int fencing_argument, SpiScope *scope,
+claim_open(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope,
 		   Deployment *deployment)
 {
 	int32		fencing;
@@ -395,8 +395,8 @@ claim_open(FunctionCallInfo fcinfo, int fencing_argument, SpiScope *scope,
 	argument_instance_for(fcinfo, 0, "instance", "work", &deployment->key);
 	deployment->deployment = argument_number(fcinfo, 1, "deployment");
 	fencing = argument_number(fcinfo, fencing_argument, "fencing number");
-	spi_enter(scope);
-	instance_lock(&deployment->key, true);
+	sql_enter(scope);
+	instance_lock(scope, &deployment->key, true);
 	return fencing;
 }
 
@@ -405,12 +405,12 @@ claim_open(FunctionCallInfo fcinfo, int fencing_argument, SpiScope *scope,
  * Its fencing number is the argument's.
  */
 void
-claim_load(FunctionCallInfo fcinfo, int fencing_argument, SpiScope *scope,
+claim_load(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope,
 		   Deployment *deployment)
 {
 	int32		fencing = claim_open(fcinfo, fencing_argument, scope, deployment);
 
-	deployment_load(&deployment->key, deployment->deployment, deployment);
+	deployment_load(scope, &deployment->key, deployment->deployment, deployment);
 	claim_require(deployment, fencing);
 }
 
@@ -419,12 +419,12 @@ claim_load(FunctionCallInfo fcinfo, int fencing_argument, SpiScope *scope,
  * waits for nobody who changes the instance.  Raises PM_NO_CLAIM.
  */
 static void
-lock_claim(const InstanceKey *key, int32 number, int32 fencing)
+lock_claim(const Sql *sql, const InstanceKey *key, int32 number, int32 fencing)
 {
 	Deployment	deployment;
 
-	(void) deployment_lock(key, number);
-	deployment_load(key, number, &deployment);
+	(void) deployment_lock(sql, key, number);
+	deployment_load(sql, key, number, &deployment);
 	claim_require(&deployment, fencing);
 }
 
@@ -435,7 +435,7 @@ lock_claim(const InstanceKey *key, int32 number, int32 fencing)
 Datum
 promote_heartbeat_deployment(PG_FUNCTION_ARGS)
 {
-	static Statement extend = {
+	static OldStatement extend = {
 		.text = "UPDATE promote.deployment AS d SET due_at = $5 WHERE " OF_INSTANCE("d")
 		" AND d.deployment = $4 RETURNING d",
 		.parameters = 5,
@@ -445,17 +445,17 @@ promote_heartbeat_deployment(PG_FUNCTION_ARGS)
 	int32		number = argument_number(fcinfo, 1, "deployment");
 	int32		fencing = argument_number(fcinfo, 2, "fencing number");
 	TimestampTz until = time_ahead(fcinfo, 3, "lease", 1000);
-	SpiScope	scope;
+	Sql			sql;
 	Datum		values[5];
 	bool		isnull;
 
 	argument_instance_for(fcinfo, 0, "instance", "work", &key);
-	spi_enter(&scope);
-	lock_claim(&key, number, fencing);
+	sql_enter(&sql);
+	lock_claim(&sql, &key, number, fencing);
 	deployment_values(&key, number, values);
 	values[4] = TimestampTzGetDatum(until);
-	guarded_run(&extend, values, NULL);
-	return deployment_result(&scope, spi_value(SPI_tuptable, 0, 1, &isnull));
+	guarded_run(&sql, &extend, values, NULL);
+	return deployment_result(&sql, spi_value(SPI_tuptable, 0, 1, &isnull));
 }
 
 /*
@@ -465,7 +465,7 @@ promote_heartbeat_deployment(PG_FUNCTION_ARGS)
 Datum
 promote_append_deployment_log(PG_FUNCTION_ARGS)
 {
-	static Statement append = {
+	static OldStatement append = {
 		.text = "INSERT INTO promote.deployment_log AS l (project, environment, component,"
 		" deployment, entry, fencing, message) VALUES ($1, $2, $3, $4,"
 		" COALESCE((SELECT o.entry FROM promote.deployment_log AS o WHERE o.project = $1"
@@ -478,19 +478,19 @@ promote_append_deployment_log(PG_FUNCTION_ARGS)
 	int32		number = argument_number(fcinfo, 1, "deployment");
 	char	   *message = argument_required(fcinfo, 2, "message");
 	int32		fencing = argument_number(fcinfo, 3, "fencing number");
-	SpiScope	scope;
+	Sql			sql;
 	Datum		values[6];
 	int32		entry;
 
 	argument_instance_for(fcinfo, 0, "instance", "work", &key);
-	spi_enter(&scope);
-	lock_claim(&key, number, fencing);
+	sql_enter(&sql);
+	lock_claim(&sql, &key, number, fencing);
 	deployment_values(&key, number, values);
 	values[4] = Int32GetDatum(fencing);
 	values[5] = CStringGetTextDatum(message);
-	guarded_run(&append, values, NULL);
+	guarded_run(&sql, &append, values, NULL);
 	entry = spi_integer(SPI_tuptable, 0, 1);
-	spi_leave(&scope);
+	sql_leave(&sql);
 	PG_RETURN_INT32(entry);
 }
 
@@ -501,7 +501,7 @@ promote_append_deployment_log(PG_FUNCTION_ARGS)
 static Datum
 end_claim(FunctionCallInfo fcinfo, int fencing_argument, const char *status, const char *reason)
 {
-	static Statement end = {
+	static OldStatement end = {
 		.text = "UPDATE promote.deployment AS d SET status = $6, reason = $7 WHERE " OF_INSTANCE("d")
 		" AND d.deployment = $4 AND d.fencing = $5"
 		" AND d.status = 'RUNNING' AND d.due_at > $8 RETURNING d",
@@ -509,8 +509,8 @@ end_claim(FunctionCallInfo fcinfo, int fencing_argument, const char *status, con
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
 	};
 	Deployment	deployment;
-	SpiScope	scope;
-	int32		fencing = claim_open(fcinfo, fencing_argument, &scope, &deployment);
+	Sql			sql;
+	int32		fencing = claim_open(fcinfo, fencing_argument, &sql, &deployment);
 	bool		nulls[8] = {[6] = reason == NULL};
 	Datum		values[8];
 	bool		isnull;
@@ -520,13 +520,13 @@ end_claim(FunctionCallInfo fcinfo, int fencing_argument, const char *status, con
 	values[5] = CStringGetTextDatum(status);
 	values[6] = nulls[6] ? (Datum) 0 : CStringGetTextDatum(reason);
 	values[7] = TimestampTzGetDatum(GetCurrentTimestamp());
-	guarded_run(&end, values, nulls);
+	guarded_run(&sql, &end, values, nulls);
 	if (SPI_processed == 1)
-		return deployment_result(&scope, spi_value(SPI_tuptable, 0, 1, &isnull));
-	deployment_load(&deployment.key, deployment.deployment, &deployment);
+		return deployment_result(&sql, spi_value(SPI_tuptable, 0, 1, &isnull));
+	deployment_load(&sql, &deployment.key, deployment.deployment, &deployment);
 	if (strcmp(deployment.status, status) != 0 || deployment.fencing != fencing)
 		claim_refuse(&deployment, fencing);
-	return deployment_result(&scope, deployment_row(&deployment.key, deployment.deployment));
+	return deployment_result(&sql, deployment_row(&sql, &deployment.key, deployment.deployment));
 }
 
 /*
@@ -556,7 +556,7 @@ promote_fail_deployment(PG_FUNCTION_ARGS)
 Datum
 promote_release_deployment(PG_FUNCTION_ARGS)
 {
-	static Statement release = {
+	static OldStatement release = {
 		.text = "UPDATE promote.deployment AS d SET reason = $5, due_at = $6,"
 		" status = CASE WHEN d.approved_by IS NULL THEN 'PENDING' ELSE 'APPROVED' END"
 		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4"
@@ -566,16 +566,16 @@ promote_release_deployment(PG_FUNCTION_ARGS)
 	};
 	char	   *reason = argument_text(fcinfo, 3);
 	TimestampTz due_at = time_ahead(fcinfo, 4, "delay", 0);
-	SpiScope	scope;
+	Sql			sql;
 	Deployment	deployment;
 	bool		nulls[6] = {[4] = reason == NULL};
 	Datum		values[6];
 	bool		isnull;
 
-	claim_load(fcinfo, 2, &scope, &deployment);
+	claim_load(fcinfo, 2, &sql, &deployment);
 	deployment_values(&deployment.key, deployment.deployment, values);
 	values[4] = nulls[4] ? (Datum) 0 : CStringGetTextDatum(reason);
 	values[5] = TimestampTzGetDatum(due_at);
-	guarded_run(&release, values, nulls);
-	return deployment_result(&scope, spi_value(SPI_tuptable, 0, 1, &isnull));
+	guarded_run(&sql, &release, values, nulls);
+	return deployment_result(&sql, spi_value(SPI_tuptable, 0, 1, &isnull));
 }

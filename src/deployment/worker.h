@@ -6,12 +6,13 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "base/compat.h"
 #include "promotion/deployment.h"
 #include "fmgr.h"
 
 extern void claim_require(const Deployment *deployment, int32 fencing);
-extern void claim_load(FunctionCallInfo fcinfo, int fencing_argument, SpiScope *scope,
+extern void claim_load(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope,
 					   Deployment *deployment);
 
 #endif							/* PROMOTE_DEPLOYMENT_WORKER_H */

@@ -25,9 +25,9 @@ PG_FUNCTION_INFO_V1(promote_deployment_secrets);
 
 /* What the release of a deployment declares. */
 static List *
-deployment_declarations(const Deployment *deployment)
+deployment_declarations(const Sql *sql, const Deployment *deployment)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT f.secrets FROM promote.deployment AS d"
 		" JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version"
 		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
@@ -37,7 +37,7 @@ deployment_declarations(const Deployment *deployment)
 	Datum		values[4];
 
 	deployment_values(&deployment->key, deployment->deployment, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	return secret_declarations(spi_jsonb(SPI_tuptable, 0, 1));
 }
 
@@ -78,10 +78,10 @@ check_missing(const Deployment *deployment, const SecretDeclaration *declared)
 
 /* Put those of the instance's secrets that are declared; returns those that were, as a list of names. */
 static List *
-put_secrets(ReturnSetInfo *result, const Deployment *deployment, const List *declarations)
+put_secrets(const Sql *sql, ReturnSetInfo *result, const Deployment *deployment, const List *declarations)
 {
 	const InstanceKey *key = &deployment->key;
-	List	   *rows = secret_rows(key, false);
+	List	   *rows = secret_rows(sql, key, false);
 	List	   *names = NIL;
 	SecretKeys *keys = NULL;
 	ListCell   *cell;
@@ -102,7 +102,7 @@ put_secrets(ReturnSetInfo *result, const Deployment *deployment, const List *dec
 		/* without any secret no key is needed */
 		if (keys == NULL)
 			keys = secret_keys_load();
-		value = secret_row_open(keys, key, row, false, &length);
+		value = secret_row_open(sql, keys, key, row, false, &length);
 		secret_check_value(key, declared, value, length);
 		put_secret(result, declared, value, length);
 		wiped_free(value);
@@ -118,7 +118,7 @@ put_secrets(ReturnSetInfo *result, const Deployment *deployment, const List *dec
  * transaction that reads and is rolled back leaves no row.
  */
 static void
-record_reading(const Deployment *deployment, List *names)
+record_reading(const Sql *sql, const Deployment *deployment, List *names)
 {
 	JsonBuilder builder;
 	ListCell   *cell;
@@ -133,7 +133,7 @@ record_reading(const Deployment *deployment, List *names)
 	foreach(cell, names)
 		json_build_string(&builder, lfirst(cell), strlen(lfirst(cell)));
 	json_build_end_array(&builder);
-	secret_record(&deployment->key, "secrets.read", &builder);
+	secret_record(sql, &deployment->key, "secrets.read", &builder);
 	ereport(LOG_SERVER_ONLY,
 			(errmsg_plural("%d secret of \"%s\" was read under claim %d of deployment %d",
 						   "%d secrets of \"%s\" were read under claim %d of deployment %d",
@@ -164,18 +164,18 @@ begin_result(FunctionCallInfo fcinfo)
 Datum
 promote_deployment_secrets(PG_FUNCTION_ARGS)
 {
-	SpiScope	scope;
+	Sql			sql;
 	Deployment	deployment;
 	List	   *names;
 
 	argument_instance(fcinfo, 0, "instance", &deployment.key);
 	access_require("work", &deployment.key);
 	begin_result(fcinfo);
-	claim_load(fcinfo, 2, &scope, &deployment);
-	names = put_secrets((ReturnSetInfo *) fcinfo->resultinfo, &deployment,
-						deployment_declarations(&deployment));
+	claim_load(fcinfo, 2, &sql, &deployment);
+	names = put_secrets(&sql, (ReturnSetInfo *) fcinfo->resultinfo, &deployment,
+						deployment_declarations(&sql, &deployment));
 	if (names)
-		record_reading(&deployment, names);
-	spi_leave(&scope);
+		record_reading(&sql, &deployment, names);
+	sql_leave(&sql);
 	return (Datum) 0;
 }

@@ -58,9 +58,9 @@ typedef struct Poll
 
 /* The rules that are about the case, without votes. */
 static List *
-read_rules(const GateCase *gate)
+read_rules(const Sql *sql, const GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT r.rule, r.role, r.quorum, r.expires_after, r.requester_counts"
 		" FROM promote.approval_rule AS r WHERE r.project = $1 AND r.environment = $2"
 		" AND (r.component IS NULL OR r.component = $3) AND $4 @> r.selector ORDER BY r.rule",
@@ -72,7 +72,7 @@ read_rules(const GateCase *gate)
 
 	instance_key_values(&gate->key, values);
 	values[3] = JsonbPGetDatum(gate->attributes);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		Poll	   *poll = palloc0(sizeof(Poll));
@@ -144,9 +144,9 @@ find_poll(const List *polls, const char *rule)
  * where it is rejected.
  */
 static void
-read_votes(const GateCase *gate, const List *polls)
+read_votes(const Sql *sql, const GateCase *gate, const List *polls)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT a.vote, a.rule, a.actor, a.database_role, a.decision = 'approved', a.created_at, a.reason"
 		" FROM promote.approval AS a WHERE " OF_INSTANCE("a") " AND a.plan_digest = $4"
 		" AND EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "a")
@@ -165,7 +165,7 @@ read_votes(const GateCase *gate, const List *polls)
 	values[4] = CStringGetTextDatum(gate->bundle);
 	values[5] = gate->version ? CStringGetTextDatum(gate->version) : (Datum) 0;
 	values[6] = Int32GetDatum(gate->plan);
-	statement_run(&read, values, nulls, true);
+	statement_run(sql, &read, values, nulls, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		Poll	   *poll = find_poll(polls, spi_text(SPI_tuptable, i, 2));
@@ -190,9 +190,9 @@ read_votes(const GateCase *gate, const List *polls)
 
 /* The revision that was provisioned last; 0: none was. */
 static int32
-last_provisioned(const InstanceKey *key)
+last_provisioned(const Sql *sql, const InstanceKey *key)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = LAST_PROVISIONED("revision"),
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, TEXTOID}
@@ -200,7 +200,7 @@ last_provisioned(const InstanceKey *key)
 	Datum		values[3];
 
 	instance_key_values(key, values);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
 }
 
@@ -229,9 +229,9 @@ add_people(List *people)
  * and make no revision.  Of one that is removed its chain tells by whom.
  */
 static List *
-add_reference_authors(const GateCase *gate, List *people)
+add_reference_authors(const Sql *sql, const GateCase *gate, List *people)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT w.actor, w.database_role FROM (SELECT (" LAST_PROVISIONED("remote_references") ") AS carried OFFSET 0) AS p"
 		" JOIN promote.bundle_release AS f ON f.bundle = $4 AND f.version = $5"
 		" CROSS JOIN LATERAL (SELECT x.actor, x.database_role FROM promote.remote_reference AS x WHERE " OF_INSTANCE("x")
@@ -251,7 +251,7 @@ add_reference_authors(const GateCase *gate, List *people)
 	instance_key_values(&gate->key, values);
 	values[3] = CStringGetTextDatum(gate->bundle);
 	values[4] = CStringGetTextDatum(gate->version);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	return add_people(people);
 }
 
@@ -264,9 +264,9 @@ add_reference_authors(const GateCase *gate, List *people)
  * for that now.
  */
 static List *
-read_requesters(const GateCase *gate)
+read_requesters(const Sql *sql, const GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT r.actor, r.database_role FROM promote.revision AS r WHERE " OF_INSTANCE("r")
 		" AND r.revision BETWEEN $4 AND $5 UNION SELECT d.actor, d.database_role FROM promote.deployment AS d"
 		" WHERE " OF_INSTANCE("d") " AND d.deployment IN ($6, $7)"
@@ -283,14 +283,14 @@ read_requesters(const GateCase *gate)
 	List	   *people;
 
 	instance_key_values(&gate->key, values);
-	values[3] = Int32GetDatum(provision ? Min(last_provisioned(&gate->key) + 1, gate->revision) : 0);
+	values[3] = Int32GetDatum(provision ? Min(last_provisioned(sql, &gate->key) + 1, gate->revision) : 0);
 	values[4] = Int32GetDatum(provision ? gate->revision : 0);
 	values[5] = Int32GetDatum(gate->plan);
 	values[6] = Int32GetDatum(gate->deployment);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	people = add_people(NIL);
 	if (provision)
-		people = add_reference_authors(gate, people);
+		people = add_reference_authors(sql, gate, people);
 	else if (gate->deployment == 0)
 		people = add_person(people, current_person());
 	return people;
@@ -346,16 +346,16 @@ judge_votes(const GateCase *gate, Poll *poll, const List *requesters)
  * under the snapshot that the case is judged by.
  */
 static List *
-read_polls(const GateCase *gate)
+read_polls(const Sql *sql, const GateCase *gate)
 {
-	List	   *polls = read_rules(gate);
+	List	   *polls = read_rules(sql, gate);
 	List	   *requesters;
 	ListCell   *cell;
 
 	if (polls == NIL || gate->plan_digest == NULL)
 		return polls;
-	read_votes(gate, polls);
-	requesters = read_requesters(gate);
+	read_votes(sql, gate, polls);
+	requesters = read_requesters(sql, gate);
 	foreach(cell, polls)
 		judge_votes(gate, lfirst(cell), requesters);
 	return polls;
@@ -363,9 +363,9 @@ read_polls(const GateCase *gate)
 
 /* Since when there is what has to be approved; GATE_NO_TIME: it is not queued yet. */
 static TimestampTz
-planned_at(const GateCase *gate)
+planned_at(const Sql *sql, const GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT COALESCE(d.finished_at, d.created_at) FROM promote.deployment AS d"
 		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
 		.parameters = 4,
@@ -374,7 +374,7 @@ planned_at(const GateCase *gate)
 	Datum		values[4];
 
 	deployment_values(&gate->key, gate->plan > 0 ? gate->plan : gate->deployment, values);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	return SPI_processed > 0 ? spi_time(SPI_tuptable, 0, 1) : GATE_NO_TIME;
 }
 
@@ -444,9 +444,9 @@ block_rejected(GateCase *gate, const Poll *poll, List **named)
  * nobody whose approval is asked for has said no.
  */
 void
-gate_approval(GateCase *gate)
+gate_approval(const Sql *sql, GateCase *gate)
 {
-	List	   *polls = read_polls(gate);
+	List	   *polls = read_polls(sql, gate);
 	List	   *named = NIL;
 	TimestampTz since = GATE_NO_TIME;
 	ListCell   *cell;
@@ -464,7 +464,7 @@ gate_approval(GateCase *gate)
 		if (poll->given >= poll->quorum)
 			continue;
 		if (since == GATE_NO_TIME)
-			since = planned_at(gate);
+			since = planned_at(sql, gate);
 		gate_block(gate, "approval", true, since, GATE_NO_TIME,
 				   psprintf("role %s", poll->role), describe(poll));
 		/* what the rule asks for by now is another reason */
@@ -498,15 +498,15 @@ build_votes(JsonBuilder *builder, const Poll *poll)
 	json_build_end_array(builder);
 }
 
-/* Put which approvals count for the case, an array of its rules.  Runs inside a scope of spi.h. */
+/* Put which approvals count for the case, an array of its rules. */
 void
-approvals_counted(const GateCase *gate, JsonBuilder *builder)
+approvals_counted(const Sql *sql, const GateCase *gate, JsonBuilder *builder)
 {
 	List	   *polls;
 	ListCell   *cell;
 
-	spi_push_latest();
-	polls = read_polls(gate);
+	sql_push_latest();
+	polls = read_polls(sql, gate);
 	PopActiveSnapshot();
 	json_build_begin_array(builder);
 	foreach(cell, polls)
@@ -573,9 +573,9 @@ no_vote_because(const GateCase *gate, const Poll *poll, const Person *person, bo
 
 /* Number of the instance's last vote; 0: none. */
 static int32
-last_vote(const InstanceKey *key)
+last_vote(const Sql *sql, const InstanceKey *key)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT a.vote FROM promote.approval AS a WHERE " OF_INSTANCE("a")
 		" ORDER BY a.project DESC, a.environment DESC, a.component DESC, a.vote DESC LIMIT 1",
 		.parameters = 3,
@@ -584,15 +584,15 @@ last_vote(const InstanceKey *key)
 	Datum		values[3];
 
 	instance_key_values(key, values);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
 }
 
 /* Write a vote of the caller's, and what the audit log says of it. */
 static void
-write_vote(const GateCase *gate, const Poll *poll, int32 number, bool approved, const char *reason)
+write_vote(const Sql *sql, const GateCase *gate, const Poll *poll, int32 number, bool approved, const char *reason)
 {
-	static Statement insert = {
+	static OldStatement insert = {
 		.text = "INSERT INTO promote.approval AS a (project, environment, component, deployment, vote, plan_digest,"
 		" rule, decision, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING promote.audit_facts(a, '{}')",
 		.parameters = 9,
@@ -607,18 +607,18 @@ write_vote(const GateCase *gate, const Poll *poll, int32 number, bool approved, 
 	values[6] = CStringGetTextDatum(poll->rule);
 	values[7] = CStringGetTextDatum(approved ? "approved" : "rejected");
 	values[8] = nulls[8] ? (Datum) 0 : CStringGetTextDatum(reason);
-	guarded_run(&insert, values, nulls);
-	audit_note(gate->key.project, gate->instance, approved ? "approval.given" : "approval.refused",
+	guarded_run(sql, &insert, values, nulls);
+	audit_note(sql, gate->key.project, gate->instance, approved ? "approval.given" : "approval.refused",
 			   spi_jsonb(SPI_tuptable, 0, 1));
 }
 
 /*
  * Record the caller's vote under every rule where they have one.  Returns how
  * many; why there is none under the others goes to refused, a line each.
- * Runs inside a scope of spi.h, under the locks of the case.
+ * Runs under the locks of the case.
  */
 int32
-approval_vote(const GateCase *gate, bool approved, const char *reason, StringInfo refused)
+approval_vote(const Sql *sql, const GateCase *gate, bool approved, const char *reason, StringInfo refused)
 {
 	const Person person = current_person();
 	List	   *polls;
@@ -627,10 +627,10 @@ approval_vote(const GateCase *gate, bool approved, const char *reason, StringInf
 	int32		last;
 	int32		count = 0;
 
-	spi_push_latest();
-	polls = read_polls(gate);
-	requesters = read_requesters(gate);
-	last = last_vote(&gate->key);
+	sql_push_latest();
+	polls = read_polls(sql, gate);
+	requesters = read_requesters(sql, gate);
+	last = last_vote(sql, &gate->key);
 	PopActiveSnapshot();
 	foreach(cell, polls)
 	{
@@ -639,19 +639,19 @@ approval_vote(const GateCase *gate, bool approved, const char *reason, StringInf
 		if (why)
 			appendStringInfo(refused, "%s%s", refused->len > 0 ? "\n" : "", why);
 		else
-			write_vote(gate, lfirst(cell), last + ++count, approved, reason);
+			write_vote(sql, gate, lfirst(cell), last + ++count, approved, reason);
 	}
 	return count;
 }
 
 /*
  * Are duties separated, and has somebody asked for the case?  Runs inside a
- * scope of spi.h, by the snapshot that is active.
+ * scope of sql.h, by the snapshot that is active.
  */
 bool
-approval_is_own(const GateCase *gate, const Person *person)
+approval_is_own(const Sql *sql, const GateCase *gate, const Person *person)
 {
-	return gate->separation_of_duty && is_among(person, read_requesters(gate));
+	return gate->separation_of_duty && is_among(person, read_requesters(sql, gate));
 }
 
 /*
@@ -659,15 +659,15 @@ approval_is_own(const GateCase *gate, const Person *person)
  * those whom rules ask for have approved it: PM_INVALID_APPROVAL.
  */
 void
-approval_check_own(const GateCase *gate)
+approval_check_own(const Sql *sql, const GateCase *gate)
 {
 	const Person person = current_person();
 	bool		own;
 
 	if (!gate->separation_of_duty)
 		return;
-	spi_push_latest();
-	own = approval_is_own(gate, &person);
+	sql_push_latest();
+	own = approval_is_own(sql, gate, &person);
 	PopActiveSnapshot();
 	if (own)
 		ereport(ERROR,
@@ -684,22 +684,22 @@ approval_check_own(const GateCase *gate)
 static int64
 members_of(const char *role)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_roles AS r WHERE r.rolcanlogin AND NOT r.rolsuper"
 		" AND pg_catalog.pg_has_role(r.oid, (SELECT o.oid FROM pg_catalog.pg_roles AS o WHERE o.rolname = $1), 'MEMBER')",
 		.parameters = 1,
 		.types = {TEXTOID}
 	};
-	SpiScope	scope;
+	Sql			sql;
 	Datum		values[1];
 	bool		isnull;
 	int64		count;
 
-	spi_enter(&scope);
+	sql_enter(&sql);
 	values[0] = CStringGetTextDatum(role);
-	statement_run(&read, values, NULL, false);
+	statement_run(&sql, &read, values, NULL, false);
 	count = DatumGetInt64(spi_value(SPI_tuptable, 0, 1, &isnull));
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return count;
 }
 
@@ -794,15 +794,15 @@ promote_approvals(PG_FUNCTION_ARGS)
 	InstanceKey key;
 	int32		deployment = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");
 	GateCase	gate;
-	SpiScope	scope;
+	Sql			sql;
 
 	argument_instance_for(fcinfo, 0, "instance", ACCESS_ROWS, &key);
 	InitMaterializedSRF(fcinfo, 0);
-	spi_enter(&scope);
-	gate_open(&key, deployment, GetCurrentTimestamp(), &gate);
-	spi_push_latest();
-	put_polls((ReturnSetInfo *) fcinfo->resultinfo, read_polls(&gate));
+	sql_enter(&sql);
+	gate_open(&sql, &key, deployment, GetCurrentTimestamp(), &gate);
+	sql_push_latest();
+	put_polls((ReturnSetInfo *) fcinfo->resultinfo, read_polls(&sql, &gate));
 	PopActiveSnapshot();
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return (Datum) 0;
 }

@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "gate/gate.h"
 #include "grant/actor.h"
 #include "json/builder.h"
@@ -13,11 +14,11 @@
 #include "lib/stringinfo.h"
 
 extern bool approval_votes_on(const Deployment *deployment);
-extern bool approval_is_own(const GateCase *gate, const Person *person);
-extern int32 approval_vote(const GateCase *gate, bool approved, const char *reason, StringInfo refused);
-extern void approval_check_own(const GateCase *gate);
+extern bool approval_is_own(const Sql *sql, const GateCase *gate, const Person *person);
+extern int32 approval_vote(const Sql *sql, const GateCase *gate, bool approved, const char *reason, StringInfo refused);
+extern void approval_check_own(const Sql *sql, const GateCase *gate);
 
-extern void gate_approval(GateCase *gate);
-extern void approvals_counted(const GateCase *gate, JsonBuilder *builder);
+extern void gate_approval(const Sql *sql, GateCase *gate);
+extern void approvals_counted(const Sql *sql, const GateCase *gate, JsonBuilder *builder);
 
 #endif							/* PROMOTE_GATE_APPROVAL_H */

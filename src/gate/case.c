@@ -12,9 +12,9 @@
 
 /* What would run if deploy_instance were called without naming a plan. */
 static void
-target_desired(GateCase *gate)
+target_desired(const Sql *sql, GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT i.revision, c.bundle::pg_catalog.text, rel.version, p.deployment, p.plan_digest"
 		" FROM promote.instance AS i"
 		" JOIN promote.component AS c ON c.project = i.project AND c.component = i.component"
@@ -29,9 +29,9 @@ target_desired(GateCase *gate)
 	Datum		values[3];
 
 	instance_key_values(&gate->key, values);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	if (SPI_processed == 0)
-		require_instance(&gate->key);
+		require_instance(sql, &gate->key);
 	gate->action = "PROVISION";
 	gate->revision = spi_integer(SPI_tuptable, 0, 1);
 	gate->bundle = spi_text(SPI_tuptable, 0, 2);
@@ -44,9 +44,9 @@ target_desired(GateCase *gate)
 
 /* What would run by a deployment that there is. */
 static void
-target_deployment(GateCase *gate)
+target_deployment(const Sql *sql, GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT d.action, d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text, d.plan,"
 		" d.plan_digest FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
 		.parameters = 4,
@@ -56,9 +56,9 @@ target_deployment(GateCase *gate)
 	bool		is_plan;
 
 	deployment_values(&gate->key, gate->deployment, values);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	if (SPI_processed == 0)
-		refuse_unknown_deployment(&gate->key, gate->deployment);
+		refuse_unknown_deployment(sql, &gate->key, gate->deployment);
 	gate->action = spi_text(SPI_tuptable, 0, 1);
 	is_plan = strcmp(gate->action, "PLAN") == 0;
 	gate->revision = spi_integer(SPI_tuptable, 0, 2);
@@ -72,9 +72,9 @@ target_deployment(GateCase *gate)
 
 /* Read all else that the case is judged by. */
 static void
-read_facts(GateCase *gate)
+read_facts(const Sql *sql, GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT r.origin, r.digest, NULLIF(r.source_environment, r.environment)::pg_catalog.text,"
 		" r.source_revision, s.digest, r.created_at,"
 		" " EFFECTIVE_ATTRIBUTES ", e.source_policy = 'path',"
@@ -97,9 +97,9 @@ read_facts(GateCase *gate)
 
 	instance_key_values(&gate->key, values);
 	values[3] = Int32GetDatum(gate->revision);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	if (SPI_processed == 0)
-		require_instance(&gate->key);
+		require_instance(sql, &gate->key);
 	gate->instance = instance_key_name(&gate->key);
 	gate->origin = spi_text(SPI_tuptable, 0, 1);
 	gate->digest = spi_bytea(SPI_tuptable, 0, 2);
@@ -123,25 +123,25 @@ read_facts(GateCase *gate)
 
 /*
  * Read the case of a deployment, or (0) of what would be deployed if nothing
- * is named; to be judged for a time.  Runs inside a scope of spi.h.  Raises
+ * is named; to be judged for a time.  Raises
  * PM_NOT_FOUND and PM_NOT_CONFIGURED.
  */
 void
-gate_open(const InstanceKey *key, int32 deployment, TimestampTz at, GateCase *gate)
+gate_open(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz at, GateCase *gate)
 {
 	*gate = (GateCase) {.key = *key,.deployment = deployment,.at = at,.now = GetCurrentTimestamp()};
-	spi_push_latest();
+	sql_push_latest();
 	if (deployment == 0)
-		target_desired(gate);
+		target_desired(sql, gate);
 	else
-		target_deployment(gate);
-	read_facts(gate);
+		target_deployment(sql, gate);
+	read_facts(sql, gate);
 	PopActiveSnapshot();
 }
 
 /* Read the case of an order that is to be queued now. */
 void
-gate_open_order(const InstanceKey *key, const DeploymentOrder *order, GateCase *gate)
+gate_open_order(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order, GateCase *gate)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -156,7 +156,7 @@ gate_open_order(const InstanceKey *key, const DeploymentOrder *order, GateCase *
 		.at = now,
 		.now = now
 	};
-	spi_push_latest();
-	read_facts(gate);
+	sql_push_latest();
+	read_facts(sql, gate);
 	PopActiveSnapshot();
 }

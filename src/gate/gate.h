@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "parse/name.h"
 #include "promotion/deployment.h"
 #include "nodes/pg_list.h"
@@ -77,16 +78,16 @@ extern char *gate_reasons(const GateCase *gate);
 extern void gate_refuse(const GateCase *gate);
 
 /* gate/case.c */
-extern void gate_open(const InstanceKey *key, int32 deployment, TimestampTz at, GateCase *gate);
-extern void gate_open_order(const InstanceKey *key, const DeploymentOrder *order, GateCase *gate);
+extern void gate_open(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz at, GateCase *gate);
+extern void gate_open_order(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order, GateCase *gate);
 
 /* gate/judge.c */
 extern bool gate_is_overridable(const char *code);
-extern void gate_judge(GateCase *gate, bool reviewed);
-extern void gate_judge_early(GateCase *gate);
-extern void gate_judge_time(GateCase *gate, TimestampTz at);
-extern void gate_require(GateCase *gate);
-extern Jsonb *gate_verdict(const GateCase *gate);
+extern void gate_judge(const Sql *sql, GateCase *gate, bool reviewed);
+extern void gate_judge_early(const Sql *sql, GateCase *gate);
+extern void gate_judge_time(const Sql *sql, GateCase *gate, TimestampTz at);
+extern void gate_require(const Sql *sql, GateCase *gate);
+extern Jsonb *gate_verdict(const Sql *sql, const GateCase *gate);
 extern Jsonb *gate_pass(const InstanceKey *key, int32 deployment);
 
 #endif							/* PROMOTE_GATE_GATE_H */

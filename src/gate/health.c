@@ -83,9 +83,9 @@ argument_duration(FunctionCallInfo fcinfo, int argument)
 
 /* Refuse a report about a revision that is not there. */
 static void
-check_revision(const Health *health)
+check_revision(const Sql *sql, const Health *health)
 {
-	static Statement look = {
+	static OldStatement look = {
 		.text = "SELECT EXISTS (SELECT FROM promote.revision AS r WHERE " OF_INSTANCE("r") " AND r.revision = $4)",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
@@ -94,7 +94,7 @@ check_revision(const Health *health)
 
 	instance_key_values(&health->key, values);
 	values[3] = Int32GetDatum(health->revision);
-	statement_run(&look, values, NULL, false);
+	statement_run(sql, &look, values, NULL, false);
 	if (!spi_bool(SPI_tuptable, 0, 1))
 		ereport(ERROR,
 				(errcode(PM_NOT_FOUND),
@@ -108,9 +108,9 @@ check_revision(const Health *health)
  * number, revision and deployment, and whether it says something new.
  */
 static void
-write_report(const Health *health)
+write_report(const Sql *sql, const Health *health)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "INSERT INTO promote.health_report AS h (project, environment, component, check_name, report,"
 		" healthy, message, revision, deployed_by, since, reported_at, expires_at, actor, database_role)"
 		" SELECT $1, $2, $3, $4, COALESCE(l.report, 0) + 1, $5, $6, COALESCE($8, NULLIF(i.revision, 0)), i.deployed_by,"
@@ -144,7 +144,7 @@ write_report(const Health *health)
 	values[7] = Int32GetDatum(health->revision);
 	values[8] = CStringGetTextDatum(current_actor());
 	values[9] = CStringGetTextDatum(current_database_role());
-	statement_run(&write, values, nulls, false);
+	statement_run(sql, &write, values, nulls, false);
 }
 
 /*
@@ -152,7 +152,7 @@ write_report(const Health *health)
  * something new.  What the reporter says is left out: it may quote anything.
  */
 static void
-record_report(const Health *health, int32 report, int32 revision, int32 deployed_by, bool is_new)
+record_report(const Sql *sql, const Health *health, int32 report, int32 revision, int32 deployed_by, bool is_new)
 {
 	const char *name = instance_key_name(&health->key);
 	JsonBuilder	builder;
@@ -164,26 +164,26 @@ record_report(const Health *health, int32 report, int32 revision, int32 deployed
 	json_build_bool(&builder, health->healthy);
 	json_build_number(&builder, "revision", revision);
 	json_build_number(&builder, "deployment", deployed_by);
-	audit_note_facts(health->key.project, name, "health.reported", &builder);
+	audit_note_facts(sql, health->key.project, name, "health.reported", &builder);
 	if (is_new)
 		notify(&(Notice) {name, revision, 0, "HEALTH", health->healthy ? "HEALTHY" : "UNHEALTHY"});
 }
 
 /* Take a report, past the guards; returns its row, in the caller's memory context. */
 static Datum
-take_report(const Health *health, MemoryContext caller)
+take_report(const Sql *sql, const Health *health, MemoryContext caller)
 {
 	SPITupleTable *rows;
 	MemoryContext inner;
 	Datum		row;
 	bool		isnull;
 
-	write_report(health);
+	write_report(sql, health);
 	rows = SPI_tuptable;
 	inner = MemoryContextSwitchTo(caller);
 	row = datumCopy(spi_value(rows, 0, 1, &isnull), false, -1);
 	MemoryContextSwitchTo(inner);
-	record_report(health, spi_integer(rows, 0, 2), spi_integer(rows, 0, 3), spi_integer(rows, 0, 4), spi_bool(rows, 0, 5));
+	record_report(sql, health, spi_integer(rows, 0, 2), spi_integer(rows, 0, 3), spi_integer(rows, 0, 4), spi_bool(rows, 0, 5));
 	return row;
 }
 
@@ -196,7 +196,7 @@ Datum
 promote_report_health(PG_FUNCTION_ARGS)
 {
 	Health		health = {0};
-	SpiScope	scope;
+	Sql			sql;
 	volatile Datum row = (Datum) 0;
 	bool		was;
 
@@ -212,21 +212,21 @@ promote_report_health(PG_FUNCTION_ARGS)
 	health.message = argument_text(fcinfo, 3);
 	health.expires_after = argument_duration(fcinfo, 4);
 	health.revision = PG_ARGISNULL(5) ? 0 : PG_GETARG_INT32(5);
-	spi_enter(&scope);
-	instance_lock(&health.key, true);
+	sql_enter(&sql);
+	instance_lock(&sql, &health.key, true);
 	if (!PG_ARGISNULL(5))
-		check_revision(&health);
+		check_revision(&sql, &health);
 	was = guard_open(true);
 	PG_TRY();
 	{
-		row = take_report(&health, scope.caller);
+		row = take_report(&sql, &health, sql.caller);
 	}
 	PG_FINALLY();
 	{
 		guard_open(was);
 	}
 	PG_END_TRY();
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return row;
 }
 
@@ -296,14 +296,14 @@ read_missing(const GateCase *gate, uint64 row, Missing *missing)
 
 /* Gate "health": every check that the environment requires has to be green at that time. */
 void
-gate_health(GateCase *gate)
+gate_health(const Sql *sql, GateCase *gate)
 {
 #define LAST_REPORT(condition, order) \
 	"(SELECT r.healthy, r.message, r.since, r.reported_at, r.expires_at FROM promote.health_report AS r" \
 	" WHERE r.project = $1 AND r.environment = w.environment AND r.component = $3 AND r.check_name = c.check_name" \
 	" AND " condition " ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.check_name DESC, " order \
 	" r.report DESC LIMIT 1)"
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT c.check_name, w.source, c.per_revision, l.healthy, l.message, l.since, x.expires_at"
 		" FROM promote.required_check AS c"
 		" CROSS JOIN LATERAL (SELECT c.of = 'source', CASE WHEN c.of = 'source' THEN $4 ELSE $2 END,"
@@ -330,7 +330,7 @@ gate_health(GateCase *gate)
 	values[5] = Int32GetDatum(gate->source_revision);
 	values[6] = JsonbPGetDatum(gate->attributes);
 	values[7] = TimestampTzGetDatum(gate->at);
-	statement_run(&read, values, nulls, true);
+	statement_run(sql, &read, values, nulls, true);
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
 	{
@@ -356,9 +356,9 @@ typedef struct Soak
 
 /* The first check of the source whose last report is of ill health, and not from before it ran that; NULL: none. */
 static char *
-read_failing(const GateCase *gate, TimestampTz since)
+read_failing(const Sql *sql, const GateCase *gate, TimestampTz since)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT v.check_name FROM promote.instance_health AS v WHERE " OF_INSTANCE("v")
 		" AND NOT v.healthy AND v.reported_at >= $4 ORDER BY v.check_name LIMIT 1",
 		.parameters = 4,
@@ -369,7 +369,7 @@ read_failing(const GateCase *gate, TimestampTz since)
 	instance_key_values(&gate->key, values);
 	values[1] = CStringGetTextDatum(gate->source_environment);
 	values[3] = TimestampTzGetDatum(since);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	return SPI_processed > 0 ? spi_text(SPI_tuptable, 0, 1) : NULL;
 }
 
@@ -379,11 +379,11 @@ read_failing(const GateCase *gate, TimestampTz since)
  * whatever carried something else, failed, or was broken off.
  */
 static bool
-read_soak(const GateCase *gate, Soak *soak)
+read_soak(const Sql *sql, const GateCase *gate, Soak *soak)
 {
 #define DIGEST_OF(d) \
 	"(SELECT r.digest FROM promote.revision AS r WHERE " SAME_INSTANCE("r", d) " AND r.revision = " d ".revision)"
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT i.status, i.deployed_revision, run.version, run.same, began.at, bad.at"
 		" FROM promote.instance AS i"
 		" LEFT JOIN LATERAL (SELECT d.version, d.rendered_digest, d.version = $5 AND " DIGEST_OF("d") " = $4 AS same"
@@ -411,7 +411,7 @@ read_soak(const GateCase *gate, Soak *soak)
 	values[1] = CStringGetTextDatum(gate->source_environment);
 	values[3] = PointerGetDatum(gate->source_digest);
 	values[4] = gate->version ? CStringGetTextDatum(gate->version) : (Datum) 0;
-	statement_run(&read, values, nulls, true);
+	statement_run(sql, &read, values, nulls, true);
 	if (SPI_processed == 0)
 		return false;
 	*soak = (Soak) {
@@ -424,7 +424,7 @@ read_soak(const GateCase *gate, Soak *soak)
 		.unhealthy_at = spi_time(SPI_tuptable, 0, 6)
 	};
 	if (soak->unhealthy_at != GATE_NO_TIME)
-		soak->failing = read_failing(gate, soak->since);
+		soak->failing = read_failing(sql, gate, soak->since);
 	return true;
 }
 
@@ -458,7 +458,7 @@ later(TimestampTz at, Interval *duration)
 
 /* Gate "soak": the source must have run what was promoted for long enough, in good health. */
 void
-gate_soak(GateCase *gate)
+gate_soak(const Sql *sql, GateCase *gate)
 {
 	Interval	none = {0};
 	Soak		soak;
@@ -468,7 +468,7 @@ gate_soak(GateCase *gate)
 
 	if (!gate_has_source(gate) || gate->required_soak == NULL ||
 		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(gate->required_soak), IntervalPGetDatum(&none))) ||
-		!read_soak(gate, &soak))
+		!read_soak(sql, gate, &soak))
 		return;
 	problem = soaks_nothing(gate, &soak);
 	if (problem)

@@ -6,9 +6,10 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "gate/gate.h"
 
-extern void gate_health(GateCase *gate);
-extern void gate_soak(GateCase *gate);
+extern void gate_health(const Sql *sql, GateCase *gate);
+extern void gate_soak(const Sql *sql, GateCase *gate);
 
 #endif							/* PROMOTE_GATE_HEALTH_H */

@@ -39,7 +39,7 @@ typedef struct Gate
 	bool		overridable;	/* can it be, where a rule allows it? */
 	bool		decommission;	/* does a DECOMMISSION pass through it? */
 	bool		early;			/* can it be judged before there is a plan? */
-	void		(*judge) (GateCase *gate);	/* NULL: judged by what review.c says */
+	void		(*judge) (const Sql *sql, GateCase *gate);	/* NULL: judged by what review.c says */
 } Gate;
 
 static const Gate gates[] = {
@@ -78,33 +78,40 @@ gate_is_overridable(const char *code)
 	return true;
 }
 
+/* A case that review.c is to judge. */
+typedef struct ReviewOf
+{
+	const Sql  *sql;
+	const GateCase *gate;
+} ReviewOf;
+
 /*
  * Judge what would be reviewed when it is deployed; errors say what is wrong.
- * A step of attempt.
- * What is carried out already would not be queued again.
+ * What is carried out already would not be queued again.  A step of attempt.
  */
 static void
 review_case(void *state)
 {
-	const GateCase *gate = state;
+	const Sql  *sql = ((ReviewOf *) state)->sql;
+	const GateCase *gate = ((ReviewOf *) state)->gate;
 	Review		review;
 	Deployment	deployment;
 
 	if (gate->deployment > 0)
 	{
-		deployment_load(&gate->key, gate->deployment, &deployment);
+		deployment_load(sql, &gate->key, gate->deployment, &deployment);
 		if (strcmp(deployment.action, "PLAN") != 0)
 		{
-			review_deployment(&deployment);
+			review_deployment(sql, &deployment);
 			return;
 		}
 	}
-	review_open(&gate->key, &review);
+	review_open(sql, &gate->key, &review);
 	review.asking = true;
-	if (review_is_carried_out(&review, gate->plan))
+	if (review_is_carried_out(sql, &review, gate->plan))
 		return;
-	review_judge(&review);
-	review_find_plan(&review, gate->deployment, &deployment);
+	review_judge(sql, &review);
+	review_find_plan(sql, &review, gate->deployment, &deployment);
 }
 
 /* What review.c refuses, as a reason: of the plan, or of the params. */
@@ -121,11 +128,12 @@ block_refused(GateCase *gate, const Refusal *refusal)
 
 /* Let review.c judge the case, and turn what it refuses into a reason. */
 static void
-gate_review(GateCase *gate)
+gate_review(const Sql *sql, GateCase *gate)
 {
+	ReviewOf	of = {sql, gate};
 	Refusal		refusal;
 
-	if (!attempt(review_case, gate, &refusal))
+	if (!attempt(review_case, &of, &refusal))
 		block_refused(gate, &refusal);
 }
 
@@ -140,12 +148,12 @@ concerns(const Gate *each, const GateCase *gate)
 
 /* Let one gate judge. */
 static void
-judge(const Gate *each, GateCase *gate)
+judge(const Sql *sql, const Gate *each, GateCase *gate)
 {
 	if (each->judge == NULL || !concerns(each, gate))
 		return;
 	CHECK_FOR_INTERRUPTS();
-	each->judge(gate);
+	each->judge(sql, gate);
 }
 
 /* The place of params and plan among the gates is one: they are judged together. */
@@ -158,20 +166,19 @@ is_review(const Gate *each)
 /*
  * Judge the case by all gates, and hold the reasons against what was
  * overridden.  Reviewed: what review.c refuses has been seen to already.
- * Runs inside a scope of spi.h.
  */
 void
-gate_judge(GateCase *gate, bool reviewed)
+gate_judge(const Sql *sql, GateCase *gate, bool reviewed)
 {
 	gate->blockers = NIL;
-	spi_push_latest();
+	sql_push_latest();
 	for (int i = 0; i < lengthof(gates); i++)
 	{
 		if (is_review(&gates[i]) && !reviewed)
-			gate_review(gate);
-		judge(&gates[i], gate);
+			gate_review(sql, gate);
+		judge(sql, &gates[i], gate);
 	}
-	override_apply(gate);
+	override_apply(sql, gate);
 	PopActiveSnapshot();
 }
 
@@ -191,38 +198,38 @@ is_early(const Gate *each)
 
 /* Judge the case by some of the gates alone. */
 static void
-judge_some(GateCase *gate, bool (*wanted) (const Gate *each))
+judge_some(const Sql *sql, GateCase *gate, bool (*wanted) (const Gate *each))
 {
 	gate->blockers = NIL;
-	spi_push_latest();
+	sql_push_latest();
 	for (int i = 0; i < lengthof(gates); i++)
 		if (wanted(&gates[i]))
-			judge(&gates[i], gate);
-	override_apply(gate);
+			judge(sql, &gates[i], gate);
+	override_apply(sql, gate);
 	PopActiveSnapshot();
 }
 
 /* Judge the case by the gates of time, for another time. */
 void
-gate_judge_time(GateCase *gate, TimestampTz at)
+gate_judge_time(const Sql *sql, GateCase *gate, TimestampTz at)
 {
 	gate->at = at;
-	judge_some(gate, is_of_time);
+	judge_some(sql, gate, is_of_time);
 }
 
 /* Judge the case of something that there is no plan of yet, by the gates that need none. */
 void
-gate_judge_early(GateCase *gate)
+gate_judge_early(const Sql *sql, GateCase *gate)
 {
-	judge_some(gate, is_early);
+	judge_some(sql, gate, is_early);
 }
 
 /* Judge a case that review.c has passed, and refuse it where a gate is closed. */
 void
-gate_require(GateCase *gate)
+gate_require(const Sql *sql, GateCase *gate)
 {
-	window_lock_budgets(gate);
-	gate_judge(gate, true);
+	window_lock_budgets(sql, gate);
+	gate_judge(sql, gate, true);
 	if (gate_is_closed(gate))
 		gate_refuse(gate);
 }
@@ -242,7 +249,7 @@ build_overridden(JsonBuilder *builder, const Blocker *blocker)
 
 /* How an open case was judged, to be kept with its deployment. */
 Jsonb *
-gate_verdict(const GateCase *gate)
+gate_verdict(const Sql *sql, const GateCase *gate)
 {
 	JsonBuilder builder;
 	ListCell   *cell;
@@ -262,7 +269,7 @@ gate_verdict(const GateCase *gate)
 		build_overridden(&builder, lfirst(cell));
 	json_build_end_array(&builder);
 	json_build_key(&builder, "approvals", strlen("approvals"));
-	approvals_counted(gate, &builder);
+	approvals_counted(sql, gate, &builder);
 	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
@@ -270,26 +277,26 @@ gate_verdict(const GateCase *gate)
 /*
  * Refuse a proposal that gates are closed for, or that is one's own where
  * duties are separated; returns how it was judged.
- * Has a scope of spi.h of its own, and is allocated outside.
+ * Has a scope of sql.h of its own, and is allocated outside.
  */
 Jsonb *
 gate_pass(const InstanceKey *key, int32 deployment)
 {
-	SpiScope	scope;
+	Sql			sql;
 	GateCase	gate;
 	MemoryContext inner;
 	Jsonb	   *verdict;
 
-	spi_enter(&scope);
-	gate_open(key, deployment, GetCurrentTimestamp(), &gate);
-	approval_check_own(&gate);
-	gate_require(&gate);
-	verdict = gate_verdict(&gate);
+	sql_enter(&sql);
+	gate_open(&sql, key, deployment, GetCurrentTimestamp(), &gate);
+	approval_check_own(&sql, &gate);
+	gate_require(&sql, &gate);
+	verdict = gate_verdict(&sql, &gate);
 	/* a copy: making it runs statements, and SPI goes on in a context of its own after each */
-	inner = MemoryContextSwitchTo(scope.caller);
+	inner = MemoryContextSwitchTo(sql.caller);
 	verdict = DatumGetJsonbPCopy(JsonbPGetDatum(verdict));
 	MemoryContextSwitchTo(inner);
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return verdict;
 }
 
@@ -333,15 +340,15 @@ promote_blockers(PG_FUNCTION_ARGS)
 	InstanceKey key;
 	int32		deployment = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");
 	GateCase	gate;
-	SpiScope	scope;
+	Sql			sql;
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &key);
 	InitMaterializedSRF(fcinfo, 0);
-	spi_enter(&scope);
-	gate_open(&key, deployment, argument_time(fcinfo, 2, "at"), &gate);
-	gate_judge(&gate, false);
+	sql_enter(&sql);
+	gate_open(&sql, &key, deployment, argument_time(fcinfo, 2, "at"), &gate);
+	gate_judge(&sql, &gate, false);
 	put_blockers((ReturnSetInfo *) fcinfo->resultinfo, &gate);
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return (Datum) 0;
 }
 

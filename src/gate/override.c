@@ -17,9 +17,9 @@
 
 /* The roles that may override a gate in the instance's environment, a row each. */
 static void
-read_roles(const InstanceKey *key, const char *code)
+read_roles(const Sql *sql, const InstanceKey *key, const char *code)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT o.role FROM promote.override_rule AS o WHERE o.project = $1 AND o.environment = $2"
 		" AND o.code = $3 ORDER BY o.role",
 		.parameters = 3,
@@ -31,14 +31,14 @@ read_roles(const InstanceKey *key, const char *code)
 		CStringGetTextDatum(code)
 	};
 
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 }
 
 /* Does somebody speak as one of those that may override the gate? */
 bool
-override_may(const InstanceKey *key, const char *code, const Person *person)
+override_may(const Sql *sql, const InstanceKey *key, const char *code, const Person *person)
 {
-	read_roles(key, code);
+	read_roles(sql, key, code);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		if (not_member_because(person, spi_text(SPI_tuptable, i, 1)) == NULL)
 			return true;
@@ -91,9 +91,9 @@ apply_row(GateCase *gate, SPITupleTable *rows, uint64 row)
  * another release, or with other remote references.
  */
 static void
-apply_rows(GateCase *gate)
+apply_rows(const Sql *sql, GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT o.code, o.subjects, o.deployment, o.override, o.actor, o.database_role"
 		" FROM promote.gate_override AS o"
 		" WHERE " OF_INSTANCE("o") " AND (o.deployment IN ($4, $5) OR o.plan_digest = $6)"
@@ -115,26 +115,26 @@ apply_rows(GateCase *gate)
 	values[5] = PointerGetDatum(gate->plan_digest);
 	values[6] = CStringGetTextDatum(gate->bundle);
 	values[7] = gate->version ? CStringGetTextDatum(gate->version) : (Datum) 0;
-	statement_run(&read, values, nulls, true);
+	statement_run(sql, &read, values, nulls, true);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{
 		Person		by = {.actor = spi_text(rows, i, 5),.database_role = spi_text(rows, i, 6)};
 
 		/* who has asked for the case since has not overridden their own approval either */
-		if (strcmp(spi_text(rows, i, 1), "approval") == 0 && approval_is_own(gate, &by))
+		if (strcmp(spi_text(rows, i, 1), "approval") == 0 && approval_is_own(sql, gate, &by))
 			continue;
-		if (override_may(&gate->key, spi_text(rows, i, 1), &by))
+		if (override_may(sql, &gate->key, spi_text(rows, i, 1), &by))
 			apply_row(gate, rows, i);
 	}
 }
 
 /*
  * Hold a judged case against what was overridden: mark the reasons that may
- * be and those that are.  Runs inside a scope of spi.h.
+ * be and those that are.
  */
 void
-override_apply(GateCase *gate)
+override_apply(const Sql *sql, GateCase *gate)
 {
 	ListCell   *cell;
 	bool		any = false;
@@ -145,11 +145,11 @@ override_apply(GateCase *gate)
 
 		if (blocker->overridable)
 		{
-			read_roles(&gate->key, blocker->code);
+			read_roles(sql, &gate->key, blocker->code);
 			blocker->overridable = SPI_processed > 0;
 		}
 		any |= blocker->overridable;
 	}
 	if (any)
-		apply_rows(gate);
+		apply_rows(sql, gate);
 }

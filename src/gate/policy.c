@@ -612,9 +612,9 @@ judge_policy(GateCase *gate, const Policy *policy)
 
 /* The enabled policies whose scope the instance is in, by name. */
 static List *
-read_policies(const GateCase *gate)
+read_policies(const Sql *sql, const GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT p.policy, p.function, p.code, (EXTRACT(epoch FROM p.timeout) * 1000)::integer"
 		" FROM promote.policy AS p WHERE p.enabled AND (p.project = $1 OR p.project IS NULL)"
 		" AND (p.environment = $2 OR p.environment IS NULL) AND (p.component = $3 OR p.component IS NULL)"
@@ -627,7 +627,7 @@ read_policies(const GateCase *gate)
 
 	instance_key_values(&gate->key, values);
 	values[3] = JsonbPGetDatum(gate->attributes);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		Policy	   *policy = palloc(sizeof(Policy));
@@ -643,11 +643,11 @@ read_policies(const GateCase *gate)
 
 /* Gates that users write, in the order of their names. */
 void
-gate_policies(GateCase *gate)
+gate_policies(const Sql *sql, GateCase *gate)
 {
 	ListCell   *cell;
 
-	foreach(cell, read_policies(gate))
+	foreach(cell, read_policies(sql, gate))
 	{
 		CHECK_FOR_INTERRUPTS();
 		judge_policy(gate, lfirst(cell));

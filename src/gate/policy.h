@@ -6,8 +6,9 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "gate/gate.h"
 
-extern void gate_policies(GateCase *gate);
+extern void gate_policies(const Sql *sql, GateCase *gate);
 
 #endif							/* PROMOTE_GATE_POLICY_H */

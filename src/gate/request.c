@@ -13,9 +13,9 @@
 
 /* The instance is held by no request that this deployment is not of. */
 void
-gate_request(GateCase *gate)
+gate_request(const Sql *sql, GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT r.request, r.created_at, 'request ' || r.request || ' holds \"' || $6 || '\" ('"
 		" || r.source_environment || ' to ' || r.destination_environment || ', ' || r.status"
 		" || ', opened by ' || r.actor || ')'"
@@ -34,7 +34,7 @@ gate_request(GateCase *gate)
 	values[3] = Int32GetDatum(gate->revision);
 	values[4] = CStringGetTextDatum(gate->action);
 	values[5] = CStringGetTextDatum(gate->instance);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	if (SPI_processed == 0)
 		return;
 	request = spi_integer(SPI_tuptable, 0, 1);

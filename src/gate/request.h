@@ -6,6 +6,6 @@
 
 #include "gate/gate.h"
 
-extern void gate_request(GateCase *gate);
+extern void gate_request(const Sql *sql, GateCase *gate);
 
 #endif							/* PROMOTE_GATE_REQUEST_H */

@@ -24,13 +24,13 @@
 
 /*
  * Read what an instance desires, with the rules of its environment and where
- * it stands.  Runs inside a scope of spi.h, under the instance's lock.
+ * it stands.  Runs under the instance's lock.
  * Raises PM_NOT_CONFIGURED where it desires nothing yet.
  */
 void
-review_open(const InstanceKey *key, Review *review)
+review_open(const Sql *sql, const InstanceKey *key, Review *review)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT i.status, i.deployed_by, i.changed_by, e.require_plan,"
 		" e.decommission_protection, r.allow_replace FROM promote.instance AS i"
 		" JOIN promote.environment AS e ON e.project = $1 AND e.environment = $2"
@@ -43,11 +43,11 @@ review_open(const InstanceKey *key, Review *review)
 	};
 	Datum		values[3];
 
-	stage_read(key, key->environment, NULL, NULL, false, &review->proposed);
+	stage_read(sql, key, key->environment, NULL, NULL, false, &review->proposed);
 	if (review->proposed.current_revision == 0)
 		refuse_unconfigured(key, "Give it its first revision by promote.configure_instance.");
 	instance_key_values(key, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	review->status = spi_text(SPI_tuptable, 0, 1);
 	review->deployed_by = spi_integer(SPI_tuptable, 0, 2);
 	review->changed_by = spi_integer(SPI_tuptable, 0, 3);
@@ -65,13 +65,13 @@ review_open(const InstanceKey *key, Review *review)
  * PM_RELEASE_BLOCKED.
  */
 void
-review_judge(Review *review)
+review_judge(const Sql *sql, Review *review)
 {
 	Proposal   *proposal = &review->proposed.proposal;
 
-	proposal_require_release(&review->proposed);
+	proposal_require_release(sql, &review->proposed);
 	if (!review->asking)
-		release_require_unblocked(proposal->bundle, proposal->version);
+		release_require_unblocked(sql, proposal->bundle, proposal->version);
 	compose_check(proposal);
 	review->rendered_digest = proposal->rendered == proposal->params ?
 		review->proposed.current_digest : config_digest(review->proposed.key.project, proposal->rendered);
@@ -119,9 +119,9 @@ add_moved(StringInfo lines, const Review *review, const Deployment *reviewed)
 
 /* Add it where a later plan of the same revision came to another result. */
 static void
-add_newer_plan(StringInfo lines, const InstanceKey *key, const Deployment *plan)
+add_newer_plan(const Sql *sql, StringInfo lines, const InstanceKey *key, const Deployment *plan)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
 		" AND d.action = 'PLAN' AND d.revision = $4"
 		" AND d.deployment > $5 AND d.status = 'COMPLETED' AND d.plan_digest <> $6"
@@ -135,7 +135,7 @@ add_newer_plan(StringInfo lines, const InstanceKey *key, const Deployment *plan)
 	values[3] = Int32GetDatum(plan->revision);
 	values[4] = Int32GetDatum(plan->deployment);
 	values[5] = PointerGetDatum(plan->plan_digest);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	if (SPI_processed > 0)
 		add_line(lines, psprintf("The plan has another digest: plan %d of the same revision came to another result.",
 								 spi_integer(SPI_tuptable, 0, 1)));
@@ -155,13 +155,13 @@ refuse_moved(const char *what, const Deployment *reviewed, const char *lines)
 
 /* All that has moved since a plan was made; "" where nothing has. */
 static char *
-moved_since(const Review *review, const Deployment *plan)
+moved_since(const Sql *sql, const Review *review, const Deployment *plan)
 {
 	StringInfoData lines;
 
 	initStringInfo(&lines);
 	add_moved(&lines, review, plan);
-	add_newer_plan(&lines, &plan->key, plan);
+	add_newer_plan(sql, &lines, &plan->key, plan);
 	if (plan->seen_change != review->changed_by)
 		add_line(&lines, psprintf("Deployment %d has changed the instance since.", review->changed_by));
 	return lines.data;
@@ -200,9 +200,9 @@ check_is_plan(const Deployment *plan)
 
 /* Number of the desired revision's last plan; 0: none. */
 static int32
-last_plan(const ProposedRevision *proposed, bool completed)
+last_plan(const Sql *sql, const ProposedRevision *proposed, bool completed)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
 		" AND d.action = 'PLAN' AND d.revision = $4"
 		" AND (d.status = 'COMPLETED' OR NOT $5) ORDER BY d.deployment DESC LIMIT 1",
@@ -214,39 +214,39 @@ last_plan(const ProposedRevision *proposed, bool completed)
 	instance_key_values(&proposed->key, values);
 	values[3] = Int32GetDatum(proposed->current_revision);
 	values[4] = BoolGetDatum(completed);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
 }
 
 /* Number of the desired revision's last completed plan; 0: none. */
 int32
-review_last_plan(const Review *review)
+review_last_plan(const Sql *sql, const Review *review)
 {
-	return last_plan(&review->proposed, true);
+	return last_plan(sql, &review->proposed, true);
 }
 
 /* Did the last change of the instance carry out that very plan, to its end? */
 bool
-review_is_carried_out(const Review *review, int32 plan)
+review_is_carried_out(const Sql *sql, const Review *review, int32 plan)
 {
 	Deployment	change;
 
 	return plan > 0 && review->changed_by > 0 &&
-		deployment_find(&review->proposed.key, review->changed_by, &change) &&
+		deployment_find(sql, &review->proposed.key, review->changed_by, &change) &&
 		change.plan == plan && strcmp(change.status, "COMPLETED") == 0 &&
 		reference_same(change.references, review->proposed.references);
 }
 
 /* Refuse to deploy without a plan where the environment wants one. */
 static void
-refuse_unplanned(const Review *review)
+refuse_unplanned(const Sql *sql, const Review *review)
 {
 	const InstanceKey *key = &review->proposed.key;
-	int32		number = last_plan(&review->proposed, false);
+	int32		number = last_plan(sql, &review->proposed, false);
 	Deployment	plan;
 
 	if (number > 0)
-		deployment_load(key, number, &plan);
+		deployment_load(sql, key, number, &plan);
 	ereport(ERROR,
 			(errcode(PM_PLAN_REQUIRED),
 			 errmsg("revision %d of \"%s\" has no completed plan",
@@ -263,21 +263,21 @@ refuse_unplanned(const Review *review)
  * PM_PLAN_MOVED, PM_PLAN_REQUIRED and PM_DEFECTIVE_PLAN.
  */
 void
-review_find_plan(const Review *review, int32 named, Deployment *plan)
+review_find_plan(const Sql *sql, const Review *review, int32 named, Deployment *plan)
 {
 	const InstanceKey *key = &review->proposed.key;
-	int32		number = named != 0 ? named : review_last_plan(review);
+	int32		number = named != 0 ? named : review_last_plan(sql, review);
 	bool		optional = named == 0 && !review->require_plan;
 	char	   *moved;
 
 	*plan = (Deployment) {.deployment = 0};
 	if (number == 0 && !optional)
-		refuse_unplanned(review);
+		refuse_unplanned(sql, review);
 	if (number == 0)
 		return;
-	deployment_load(key, number, plan);
+	deployment_load(sql, key, number, plan);
 	check_is_plan(plan);
-	moved = moved_since(review, plan);
+	moved = moved_since(sql, review, plan);
 	if (optional && (moved[0] || plan->plan_defects))
 		*plan = (Deployment) {.deployment = 0};
 	else if (moved[0])
@@ -312,12 +312,12 @@ review_decommission(const Review *review)
 
 /* Refuse a proposal to decommission that is not about what runs now. */
 static void
-check_decommission(const Review *review, const Deployment *proposal)
+check_decommission(const Sql *sql, const Review *review, const Deployment *proposal)
 {
 	Carried		runs;
 
 	review_decommission(review);
-	if (!deployment_carries(&proposal->key, review->changed_by, false, &runs))
+	if (!deployment_carries(sql, &proposal->key, review->changed_by, false, &runs))
 		elog(ERROR, "deployment %d is not there", review->changed_by);
 	/* votes are on what was brought about by one deployment */
 	if (!json_digest_equal(runs.rendered_digest, proposal->rendered_digest) ||
@@ -342,12 +342,12 @@ refuse_planless(const Deployment *proposal)
 
 /* Refuse a proposal to plan or provision that is not what would be queued now. */
 static void
-check_provision(Review *review, const Deployment *proposal)
+check_provision(const Sql *sql, Review *review, const Deployment *proposal)
 {
 	Deployment	plan;
 	StringInfoData lines;
 
-	review_judge(review);
+	review_judge(sql, review);
 	initStringInfo(&lines);
 	add_moved(&lines, review, proposal);
 	if (lines.len > 0)
@@ -355,50 +355,50 @@ check_provision(Review *review, const Deployment *proposal)
 	if (strcmp(proposal->action, "PROVISION") != 0)
 		return;
 	if (proposal->plan > 0)
-		review_find_plan(review, proposal->plan, &plan);
+		review_find_plan(sql, review, proposal->plan, &plan);
 	else if (review->require_plan)
 		refuse_planless(proposal);
 }
 
 /* Refuse a proposal that is not what would be queued now; asking locks nothing. */
 static void
-check_proposal(const Deployment *proposal, bool asking)
+check_proposal(const Sql *sql, const Deployment *proposal, bool asking)
 {
 	Review		review;
 
-	review_open(&proposal->key, &review);
+	review_open(sql, &proposal->key, &review);
 	review.asking = asking;
 	if (strcmp(proposal->action, "DECOMMISSION") == 0)
-		check_decommission(&review, proposal);
+		check_decommission(sql, &review, proposal);
 	else
-		check_provision(&review, proposal);
+		check_provision(sql, &review, proposal);
 }
 
 /*
  * Judge a proposal that is to be approved: is it what would be queued now?
- * Has a scope of spi.h of its own; the caller holds the instance's lock.
+ * Has a scope of sql.h of its own; the caller holds the instance's lock.
  */
 void
 review_proposal(const InstanceKey *key, int32 deployment)
 {
-	SpiScope	scope;
+	Sql			sql;
 	Deployment	proposal;
 
-	spi_enter(&scope);
-	deployment_load(key, deployment, &proposal);
-	check_proposal(&proposal, false);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	deployment_load(&sql, key, deployment, &proposal);
+	check_proposal(&sql, &proposal, false);
+	sql_leave(&sql);
 }
 
 /* The names of the slots in which a deployment replaces what runs; "": it does not. */
 static char *
-replaced_slots(const InstanceKey *key, const Carried *carried)
+replaced_slots(const Sql *sql, const InstanceKey *key, const Carried *carried)
 {
 	StringInfoData names;
 	ListCell   *cell;
 
 	initStringInfo(&names);
-	foreach(cell, reference_replaced(key, carried->slots, carried->references, false))
+	foreach(cell, reference_replaced(sql, key, carried->slots, carried->references, false))
 		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", (char *) lfirst(cell));
 	return names.data;
 }
@@ -407,12 +407,12 @@ replaced_slots(const InstanceKey *key, const Carried *carried)
  * Why a PROVISION without a plan must not be begun, where something else was
  * provisioned since it was queued: it would change an immutable value of what
  * runs, or a remote reference, and its revision does not allow that.  NULL: it
- * may.  Runs inside a scope of spi.h, under the instance's lock.
+ * may.  Runs under the instance's lock.
  */
 static char *
-replaces(const InstanceKey *key, int32 deployment)
+replaces(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT i.deployed_by, r.allow_replace FROM promote.instance AS i, promote.deployment AS d"
 		" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "d") " AND r.revision = d.revision"
 		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND " OF_INSTANCE("i"),
@@ -426,16 +426,16 @@ replaces(const InstanceKey *key, int32 deployment)
 	char	   *paths;
 
 	deployment_values(key, deployment, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	deployed_by = spi_integer(SPI_tuptable, 0, 1);
 	if (deployed_by == 0 || spi_bool(SPI_tuptable, 0, 2) ||
-		!deployment_carries(key, deployed_by, false, &runs) || !deployment_carries(key, deployment, false, &carried))
+		!deployment_carries(sql, key, deployed_by, false, &runs) || !deployment_carries(sql, key, deployment, false, &carried))
 		return NULL;
 	paths = compose_replaced(runs.params, carried.params, carried.schema);
 	if (paths[0])
 		return psprintf("immutable values of what deployment %d has provisioned since would change: %s",
 						deployed_by, paths);
-	paths = replaced_slots(key, &carried);
+	paths = replaced_slots(sql, key, &carried);
 	return paths[0] == '\0' ? NULL :
 		psprintf("remote references of what deployment %d has provisioned since would change: %s",
 				 deployed_by, paths);
@@ -443,13 +443,12 @@ replaces(const InstanceKey *key, int32 deployment)
 
 /*
  * Why what waits must not be begun any more: what was reviewed, or allowed,
- * when it was queued is so no longer.  NULL: it may be.  Runs inside a scope
- * of spi.h, under the instance's lock.
+ * when it was queued is so no longer.  NULL: it may be.  Runs under the instance's lock.
  */
 char *
-review_outdated(const InstanceKey *key, int32 deployment)
+review_outdated(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
-	static Statement judge = {
+	static OldStatement judge = {
 		.text = "SELECT CASE WHEN d.plan IS NOT NULL AND (SELECT p.seen_change FROM promote.deployment AS p"
 		"  WHERE " SAME_INSTANCE("p", "d") " AND p.deployment = d.plan) <> i.changed_by"
 		" THEN pg_catalog.concat('deployment ', i.changed_by, ' has changed the instance since it was planned')"
@@ -474,19 +473,18 @@ review_outdated(const InstanceKey *key, int32 deployment)
 	char	   *reason;
 
 	deployment_values(key, deployment, values);
-	statement_run(&judge, values, NULL, false);
+	statement_run(sql, &judge, values, NULL, false);
 	reason = spi_text(SPI_tuptable, 0, 1);
-	return reason == NULL && spi_bool(SPI_tuptable, 0, 2) ? replaces(key, deployment) : reason;
+	return reason == NULL && spi_bool(SPI_tuptable, 0, 2) ? replaces(sql, key, deployment) : reason;
 }
 
 /*
  * Refuse to begin what promote.claim_deployment would abort: PM_PLAN_MOVED.
- * Runs inside a scope of spi.h.
  */
 void
-review_require_current(const InstanceKey *key, int32 deployment)
+review_require_current(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
-	char	   *reason = review_outdated(key, deployment);
+	char	   *reason = review_outdated(sql, key, deployment);
 
 	if (reason)
 		ereport(ERROR,
@@ -500,18 +498,17 @@ review_require_current(const InstanceKey *key, int32 deployment)
 /*
  * Refuse a deployment that is no PLAN where it could not go on: a proposal that
  * is outdated, what waits and is, and what does neither.  Locks nothing.
- * Runs inside a scope of spi.h.
  */
 void
-review_deployment(const Deployment *deployment)
+review_deployment(const Sql *sql, const Deployment *deployment)
 {
 	bool		waits = strcmp(deployment->status, "PENDING") == 0 ||
 		strcmp(deployment->status, "APPROVED") == 0;
 
 	if (strcmp(deployment->status, "PROPOSED") == 0)
-		check_proposal(deployment, true);
+		check_proposal(sql, deployment, true);
 	else if (waits)
-		review_require_current(&deployment->key, deployment->deployment);
+		review_require_current(sql, &deployment->key, deployment->deployment);
 	else
 		ereport(ERROR,
 				(errcode(PM_ILLEGAL_STEP),

@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "parse/name.h"
 #include "promotion/deployment.h"
 #include "promotion/proposal.h"
@@ -23,15 +24,15 @@ typedef struct Review
 	bool		asking;			/* nothing is to be locked: gates look at the release */
 } Review;
 
-extern void review_open(const InstanceKey *key, Review *review);
-extern void review_judge(Review *review);
-extern int32 review_last_plan(const Review *review);
-extern bool review_is_carried_out(const Review *review, int32 plan);
-extern void review_find_plan(const Review *review, int32 named, Deployment *plan);
+extern void review_open(const Sql *sql, const InstanceKey *key, Review *review);
+extern void review_judge(const Sql *sql, Review *review);
+extern int32 review_last_plan(const Sql *sql, const Review *review);
+extern bool review_is_carried_out(const Sql *sql, const Review *review, int32 plan);
+extern void review_find_plan(const Sql *sql, const Review *review, int32 named, Deployment *plan);
 extern void review_decommission(const Review *review);
 extern void review_proposal(const InstanceKey *key, int32 deployment);
-extern void review_deployment(const Deployment *deployment);
-extern void review_require_current(const InstanceKey *key, int32 deployment);
-extern char *review_outdated(const InstanceKey *key, int32 deployment);
+extern void review_deployment(const Sql *sql, const Deployment *deployment);
+extern void review_require_current(const Sql *sql, const InstanceKey *key, int32 deployment);
+extern char *review_outdated(const Sql *sql, const InstanceKey *key, int32 deployment);
 
 #endif							/* PROMOTE_GATE_REVIEW_H */

@@ -39,9 +39,9 @@ gate_source_name(const GateCase *gate)
  * be in sync, and run the configuration and the release that were promoted.
  */
 void
-gate_source_in_sync(GateCase *gate)
+gate_source_in_sync(const Sql *sql, GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT v.status, v.since, v.deployed_revision, v.deployed_version,"
 		" v.deployed_digest IS NOT DISTINCT FROM $2 FROM promote.instance_status AS v WHERE v.instance = $1",
 		.parameters = 2,
@@ -59,7 +59,7 @@ gate_source_in_sync(GateCase *gate)
 	source = gate_source_name(gate);
 	values[0] = CStringGetTextDatum(source);
 	values[1] = PointerGetDatum(gate->source_digest);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	if (SPI_processed == 0)
 		return;
 	status = spi_text(SPI_tuptable, 0, 1);
@@ -120,9 +120,9 @@ typedef struct Drift
 
 /* Read whether anything may differ, and whether it would be put right. */
 static void
-read_drift(const GateCase *gate, Drift *drift)
+read_drift(const Sql *sql, const GateCase *gate, Drift *drift)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT EXISTS (SELECT FROM promote.drift_item AS x WHERE " OF_INSTANCE("x") " AND x.closed_at IS NULL"
 		"  AND x.kind <> 'resource' AND x.changed_by = i.changed_by AND x.dismissed_at IS NULL"
 		"  AND x.adopted_revision IS DISTINCT FROM $4),"
@@ -151,7 +151,7 @@ read_drift(const GateCase *gate, Drift *drift)
 	values[5] = gate->version ? CStringGetTextDatum(gate->version) : (Datum) 0;
 	values[6] = Int32GetDatum(gate->plan);
 	*drift = (Drift) {false, false, false};
-	statement_run(&read, values, nulls, true);
+	statement_run(sql, &read, values, nulls, true);
 	if (SPI_processed == 0)
 		return;
 	drift->reported = spi_bool(SPI_tuptable, 0, 1);
@@ -166,9 +166,9 @@ read_drift(const GateCase *gate, Drift *drift)
  * what was deployed, for that puts it right.
  */
 void
-gate_drift(GateCase *gate)
+gate_drift(const Sql *sql, GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		/* the same path that has drifted anew, or on, is another reason */
 		.text = "SELECT y.path, pg_catalog.min(y.since) OVER (), pg_catalog.concat(y.path, ' since ', pg_catalog.to_char(y.since AT TIME ZONE 'UTC',"
 		"  'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')), (SELECT pg_catalog.left(pg_catalog.encode(o.digest, 'hex'), 16)"
@@ -189,14 +189,14 @@ gate_drift(GateCase *gate)
 
 	if (!gate->require_no_drift)
 		return;
-	read_drift(gate, &drift);
+	read_drift(sql, gate, &drift);
 	if (drift.repaired || !(drift.reported || drift.found))
 		return;
 	instance_key_values(&gate->key, values);
 	values[3] = Int32GetDatum(gate->revision);
 	values[4] = CStringGetTextDatum(gate->instance);
 	values[5] = BoolGetDatum(drift.found);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	/* all that a plan has found may be dismissed */
 	if (SPI_processed == 0)
 		return;
@@ -224,9 +224,9 @@ judged_deployment(const GateCase *gate)
 
 /* Gate "destructive": the plan must not delete or replace what holds data. */
 void
-gate_destructive(GateCase *gate)
+gate_destructive(const Sql *sql, GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT c.address FROM " CHANGES_OF_PLAN
 		" WHERE c.origin <> 'drift' AND c.action IN ('delete', 'replace') AND COALESCE(c.mode, 'managed') = 'managed'"
 		" AND (EXISTS (SELECT FROM promote.stateful_type AS s WHERE s.pattern = c.type)"
@@ -245,7 +245,7 @@ gate_destructive(GateCase *gate)
 		return;
 	instance_key_values(&gate->key, values);
 	values[3] = Int32GetDatum(gate->plan);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	if (SPI_processed == 0)
 		return;
 	names = result_names();
@@ -279,7 +279,7 @@ block_unexpected(GateCase *gate, const char *what)
  * held against what was deployed.
  */
 static void
-judge_config(GateCase *gate)
+judge_config(const Sql *sql, GateCase *gate)
 {
 #define RUNS_OF_SOURCE \
 	"(SELECT u.revision, u.rendered_digest FROM promote.deployment AS u WHERE u.project = $1" \
@@ -288,7 +288,7 @@ judge_config(GateCase *gate)
 	" ORDER BY u.project DESC, u.environment DESC, u.component DESC, u.started_at DESC) AS u"
 #define CONFIG(digest_of) "(SELECT k.params FROM promote.config AS k WHERE k.project = $1 AND k.digest = " digest_of ")"
 #define AT(document) "promote.jsonb_at_path(" document ", l.path)"
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT l.path FROM (SELECT " CONFIG("$6") " AS own, " CONFIG("$7") " AS theirs OFFSET 0) AS c"
 		" CROSS JOIN LATERAL (SELECT x.value ->> 'path' AS path, x.value ->> 'change' AS change, x.value -> 'new' AS new_value,"
 		"  x.value ? 'sensitive' AS sensitive, x.place FROM pg_catalog.jsonb_array_elements("
@@ -317,7 +317,7 @@ judge_config(GateCase *gate)
 	values[4] = CStringGetTextDatum(gate->source_environment);
 	values[5] = PointerGetDatum(gate->digest);
 	values[6] = PointerGetDatum(gate->source_digest);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	block_unexpected(gate, "the configuration gets values");
 }
 
@@ -327,9 +327,9 @@ judge_config(GateCase *gate)
  * updated in the same way: there only what is made or taken away counts.
  */
 static void
-judge_plan(GateCase *gate)
+judge_plan(const Sql *sql, GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT c.address FROM " CHANGES_OF_PLAN
 		" WHERE c.origin = 'change' AND c.fingerprint IS NOT NULL"
 		" AND (c.action <> 'update' OR EXISTS (SELECT FROM promote.revision AS r WHERE " OF_INSTANCE("r")
@@ -350,7 +350,7 @@ judge_plan(GateCase *gate)
 	values[3] = Int32GetDatum(gate->plan);
 	values[4] = CStringGetTextDatum(gate->source_environment);
 	values[5] = Int32GetDatum(gate->revision);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	block_unexpected(gate, psprintf("plan %d makes changes", gate->plan));
 }
 
@@ -359,11 +359,11 @@ judge_plan(GateCase *gate)
  * bring nothing that its source has not been through.
  */
 void
-gate_unexpected(GateCase *gate)
+gate_unexpected(const Sql *sql, GateCase *gate)
 {
 	if (!gate->require_expected || !gate_has_source(gate))
 		return;
-	judge_config(gate);
+	judge_config(sql, gate);
 	if (gate->plan != 0)
-		judge_plan(gate);
+		judge_plan(sql, gate);
 }

@@ -15,12 +15,12 @@
 
 /* Gate "path": what is desired was taken from where a path leads from, if it has to be. */
 void
-gate_path(GateCase *gate)
+gate_path(const Sql *sql, GateCase *gate)
 {
 	List	   *sources;
 
 	if (!gate->path_only || gate->source_environment == NULL ||
-		path_leads(&gate->key, gate->source_environment, true, &sources))
+		path_leads(sql, &gate->key, gate->source_environment, true, &sources))
 		return;
 	gate_block(gate, "path", false, GATE_NO_TIME, GATE_NO_TIME, "whoever adds the path",
 			   psprintf("there is no promotion path from \"%s\" to \"%s\", %s%s",
@@ -31,9 +31,9 @@ gate_path(GateCase *gate)
 
 /* Gate "component": the release is one of the component's bundle. */
 void
-gate_component(GateCase *gate)
+gate_component(const Sql *sql, GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT c.bundle::pg_catalog.text FROM promote.component AS c"
 		" WHERE c.project = $1 AND c.component = $3 AND c.bundle <> $4",
 		.parameters = 4,
@@ -43,7 +43,7 @@ gate_component(GateCase *gate)
 
 	instance_key_values(&gate->key, values);
 	values[3] = CStringGetTextDatum(gate->bundle);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	if (SPI_processed > 0)
 		gate_block(gate, "component", false, GATE_NO_TIME, GATE_NO_TIME, "whoever promotes to it again",
 				   psprintf("component \"%s\" is of bundle \"%s\" by now; what would be deployed is of \"%s\"",
@@ -52,9 +52,9 @@ gate_component(GateCase *gate)
 
 /* Gate "release": what would be deployed must not be blocked. */
 void
-gate_release(GateCase *gate)
+gate_release(const Sql *sql, GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT f.block_reason, (SELECT e.at FROM promote.release_event AS e"
 		"  WHERE " OF_RELEASE("e") " AND e.event = 'blocked'"
 		"  ORDER BY e.bundle DESC, e.version DESC, e.seq DESC LIMIT 1)"
@@ -68,7 +68,7 @@ gate_release(GateCase *gate)
 		return;
 	values[0] = CStringGetTextDatum(gate->bundle);
 	values[1] = CStringGetTextDatum(gate->version);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	if (SPI_processed == 0)
 		return;
 	gate_block(gate, "release", false, spi_time(SPI_tuptable, 0, 2), GATE_NO_TIME,
@@ -79,9 +79,9 @@ gate_release(GateCase *gate)
 
 /* What a release declares. */
 static List *
-release_declarations(const char *bundle, const char *version)
+release_declarations(const Sql *sql, const char *bundle, const char *version)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT f.secrets FROM promote.bundle_release AS f WHERE f.bundle = $1 AND f.version = $2"
 		" AND f.secrets <> '{}'",
 		.parameters = 2,
@@ -89,7 +89,7 @@ release_declarations(const char *bundle, const char *version)
 	};
 	Datum		values[2] = {CStringGetTextDatum(bundle), CStringGetTextDatum(version)};
 
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	return SPI_processed > 0 ? secret_declarations(spi_jsonb(SPI_tuptable, 0, 1)) : NIL;
 }
 
@@ -119,7 +119,7 @@ would_come(const GateCase *gate, const char *name)
 
 /* Gate "secrets": what the release that would be deployed requires has to be set, and JSON where it says so. */
 void
-gate_secrets(GateCase *gate)
+gate_secrets(const Sql *sql, GateCase *gate)
 {
 	List	   *declarations;
 	List	   *rows;
@@ -127,10 +127,10 @@ gate_secrets(GateCase *gate)
 
 	if (gate->version == NULL)
 		return;
-	declarations = release_declarations(gate->bundle, gate->version);
+	declarations = release_declarations(sql, gate->bundle, gate->version);
 	if (declarations == NIL)
 		return;
-	rows = secret_rows(&gate->key, true);
+	rows = secret_rows(sql, &gate->key, true);
 	foreach(cell, declarations)
 	{
 		const SecretDeclaration *declared = lfirst(cell);
@@ -149,9 +149,9 @@ gate_secrets(GateCase *gate)
 
 /* Gate "references": what the release requires is there. */
 void
-gate_references(GateCase *gate)
+gate_references(const Sql *sql, GateCase *gate)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT pg_catalog.string_agg(k.field, ', ' ORDER BY k.field COLLATE \"C\")"
 		" FROM promote.bundle_release AS f, pg_catalog.jsonb_each(f.remote_references) AS k (field, slot)"
 		" WHERE f.bundle = $4 AND f.version = $5 AND NOT k.slot @> '{\"required\": false}'"
@@ -171,7 +171,7 @@ gate_references(GateCase *gate)
 	values[3] = CStringGetTextDatum(gate->bundle);
 	values[4] = CStringGetTextDatum(gate->version);
 	values[5] = PointerGetDatum(gate->references);
-	statement_run(&read, values, nulls, true);
+	statement_run(sql, &read, values, nulls, true);
 	names = spi_text(SPI_tuptable, 0, 1);
 	if (names == NULL)
 		return;

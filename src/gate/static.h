@@ -6,12 +6,13 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "gate/gate.h"
 
-extern void gate_path(GateCase *gate);
-extern void gate_component(GateCase *gate);
-extern void gate_release(GateCase *gate);
-extern void gate_secrets(GateCase *gate);
-extern void gate_references(GateCase *gate);
+extern void gate_path(const Sql *sql, GateCase *gate);
+extern void gate_component(const Sql *sql, GateCase *gate);
+extern void gate_release(const Sql *sql, GateCase *gate);
+extern void gate_secrets(const Sql *sql, GateCase *gate);
+extern void gate_references(const Sql *sql, GateCase *gate);
 
 #endif							/* PROMOTE_GATE_STATIC_H */

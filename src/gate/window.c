@@ -135,11 +135,11 @@ read_window(uint64 row, Window *window)
 
 /*
  * Read what there is for a project, and, unless they are NULL, for an
- * environment and a component of it.  Runs inside a scope of spi.h with a
+ * environment and a component of it.  Runs inside a scope of sql.h with a
  * snapshot pushed; the set lives as long as the scope.
  */
 WindowSet *
-window_read(const char *project, const char *environment, const char *component)
+window_read(const Sql *sql, const char *project, const char *environment, const char *component)
 {
 #define IN_SCOPE(w) " (" w ".project IS NULL OR " w ".project = $1)" \
 	" AND ($2 IS NULL OR " w ".environment IS NULL OR " w ".environment = $2)" \
@@ -147,7 +147,7 @@ window_read(const char *project, const char *environment, const char *component)
 #define SCOPE(w) w ".project::pg_catalog.text, " w ".environment::pg_catalog.text, " w ".component::pg_catalog.text, " \
 	w ".selector"
 #define WHEN(w) w ".during, " w ".rule, " w ".zone, " w ".starts_at, " w ".duration, " w ".exdates"
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT 0, s.project::pg_catalog.text, s.reason, s.actor, s.project::pg_catalog.text,"
 		" NULL, NULL, NULL::pg_catalog.jsonb, NULL::pg_catalog.tstzrange, NULL, NULL,"
 		" NULL::pg_catalog.timestamp, NULL::pg_catalog.interval, NULL::pg_catalog.timestamp[], s.stop, s.stopped_at"
@@ -168,7 +168,7 @@ window_read(const char *project, const char *environment, const char *component)
 	values[0] = text_or_null(project, &nulls[0]);
 	values[1] = text_or_null(environment, &nulls[1]);
 	values[2] = text_or_null(component, &nulls[2]);
-	statement_run(&read, values, nulls, true);
+	statement_run(sql, &read, values, nulls, true);
 	set->count = SPI_processed;
 	set->windows = palloc((set->count + 1) * sizeof(Window));
 	for (int i = 0; i < set->count; i++)
@@ -178,10 +178,10 @@ window_read(const char *project, const char *environment, const char *component)
 
 /* The set of a case, read when it is first asked for. */
 static const WindowSet *
-set_of(GateCase *gate)
+set_of(const Sql *sql, GateCase *gate)
 {
 	if (gate->windows == NULL)
-		gate->windows = window_read(gate->key.project, gate->key.environment, gate->key.component);
+		gate->windows = window_read(sql, gate->key.project, gate->key.environment, gate->key.component);
 	return gate->windows;
 }
 
@@ -259,9 +259,9 @@ ended_before(Window *window)
 
 /* The next window of a kind that concerns the case, behind one (NULL: the first); NULL: none. */
 static Window *
-next_window(GateCase *gate, WindowKind kind, const Window *behind)
+next_window(const Sql *sql, GateCase *gate, WindowKind kind, const Window *behind)
 {
-	const WindowSet *set = set_of(gate);
+	const WindowSet *set = set_of(sql, gate);
 
 	for (Window *window = behind ? (Window *) behind + 1 : set->windows;
 		 window < set->windows + set->count; window++)
@@ -279,9 +279,9 @@ because(const char *reason)
 
 /* The line is not stopped. */
 void
-gate_stopped(GateCase *gate)
+gate_stopped(const Sql *sql, GateCase *gate)
 {
-	for (Window *stop = NULL; (stop = next_window(gate, WINDOW_STOP, stop)) != NULL;)
+	for (Window *stop = NULL; (stop = next_window(sql, gate, WINDOW_STOP, stop)) != NULL;)
 	{
 		gate_block(gate, "stopped", false, stop->since, GATE_NO_TIME, "promote.resume_line",
 				   psprintf("%s was stopped by %s%s",
@@ -293,9 +293,9 @@ gate_stopped(GateCase *gate)
 
 /* No freeze is on. */
 void
-gate_freeze(GateCase *gate)
+gate_freeze(const Sql *sql, GateCase *gate)
 {
-	for (Window *freeze = NULL; (freeze = next_window(gate, WINDOW_FREEZE, freeze)) != NULL;)
+	for (Window *freeze = NULL; (freeze = next_window(sql, gate, WINDOW_FREEZE, freeze)) != NULL;)
 	{
 		const CalendarState *state = state_at(freeze, gate->at);
 
@@ -319,25 +319,25 @@ add_name(StringInfo names, const Window *window)
 
 /* Since when none of the change windows is open; DT_NOBEGIN: not known. */
 static TimestampTz
-closed_since(GateCase *gate)
+closed_since(const Sql *sql, GateCase *gate)
 {
 	TimestampTz since = DT_NOBEGIN;
 
-	for (Window *window = NULL; (window = next_window(gate, WINDOW_CHANGE, window)) != NULL;)
+	for (Window *window = NULL; (window = next_window(sql, gate, WINDOW_CHANGE, window)) != NULL;)
 		since = Max(since, ended_before(window));
 	return since;
 }
 
 /* Where there are change windows, one is open. */
 void
-gate_window(GateCase *gate)
+gate_window(const Sql *sql, GateCase *gate)
 {
 	TimestampTz next = DT_NOEND;
 	TimestampTz since;
 	StringInfoData names;
 
 	initStringInfo(&names);
-	for (Window *window = NULL; (window = next_window(gate, WINDOW_CHANGE, window)) != NULL;)
+	for (Window *window = NULL; (window = next_window(sql, gate, WINDOW_CHANGE, window)) != NULL;)
 	{
 		const CalendarState *state = state_at(window, gate->at);
 
@@ -348,7 +348,7 @@ gate_window(GateCase *gate)
 	}
 	if (names.len == 0)
 		return;
-	since = closed_since(gate);
+	since = closed_since(sql, gate);
 	gate_block(gate, "window", true, since == DT_NOBEGIN ? GATE_NO_TIME : since, next, "whoever changes promote.change_window",
 			   psprintf("no change window is open, of %s", names.data));
 	/* another time that they are closed is another reason, and so are other windows of these names */
@@ -362,10 +362,10 @@ gate_window(GateCase *gate)
  * the one that is judged aside; and when the last of them was.
  */
 static int64
-count_queued(const GateCase *gate, const Window *window, const Occurrence *occurrence,
+count_queued(const Sql *sql, const GateCase *gate, const Window *window, const Occurrence *occurrence,
 			 TimestampTz *last)
 {
-	static Statement count = {
+	static OldStatement count = {
 		/* project by project: the index on the times leads with it */
 		.text = "SELECT pg_catalog.count(*), pg_catalog.max(d.queued_at) FROM promote.project AS o"
 		" CROSS JOIN LATERAL (SELECT d.* FROM promote.deployment AS d WHERE d.project = o.project"
@@ -394,14 +394,14 @@ count_queued(const GateCase *gate, const Window *window, const Occurrence *occur
 	values[5] = JsonbPGetDatum(window->selector);
 	instance_key_values(&gate->key, values + 6);
 	values[9] = Int32GetDatum(gate->deployment);
-	statement_run(&count, values, nulls, true);
+	statement_run(sql, &count, values, nulls, true);
 	*last = DatumGetTimestampTz(value_or_zero(0, 2));
 	return DatumGetInt64(value_or_zero(0, 1));
 }
 
 /* Of the change windows that are open, one has a place left. */
 void
-gate_budget(GateCase *gate)
+gate_budget(const Sql *sql, GateCase *gate)
 {
 	TimestampTz next = DT_NOEND;
 	TimestampTz since = DT_NOBEGIN;
@@ -410,7 +410,7 @@ gate_budget(GateCase *gate)
 
 	initStringInfo(&names);
 	initStringInfo(&subject);
-	for (Window *window = NULL; (window = next_window(gate, WINDOW_CHANGE, window)) != NULL;)
+	for (Window *window = NULL; (window = next_window(sql, gate, WINDOW_CHANGE, window)) != NULL;)
 	{
 		const CalendarState *state = state_at(window, gate->at);
 		TimestampTz last;
@@ -418,7 +418,7 @@ gate_budget(GateCase *gate)
 		next = Min(next, state->next);
 		if (!state->open)
 			continue;
-		if (window->budget == 0 || count_queued(gate, window, &state->last, &last) < window->budget)
+		if (window->budget == 0 || count_queued(sql, gate, window, &state->last, &last) < window->budget)
 			return;
 		since = Max(since, last);
 		add_name(&names, window);
@@ -447,21 +447,20 @@ compare_hashes(const void *a, const void *b)
  * Lock the budgets that the case takes a place of, to the end of the
  * transaction: others that would take one are judged behind it.  Not by the
  * rows, since whoever changes a window waits for nobody who is judged by it;
- * nor by advisory locks, which anybody can hold who knows a name.  Runs inside
- * a scope of spi.h.
+ * nor by advisory locks, which anybody can hold who knows a name.
  */
 void
-window_lock_budgets(GateCase *gate)
+window_lock_budgets(const Sql *sql, GateCase *gate)
 {
 	const WindowSet *set;
 	Oid			table = get_relname_relid("change_window", get_namespace_oid("promote", false));
 	uint32	   *hashes;
 	int			count = 0;
 
-	spi_push_latest();
-	set = set_of(gate);
+	sql_push_latest();
+	set = set_of(sql, gate);
 	hashes = palloc((set->count + 1) * sizeof(uint32));
-	for (Window *window = NULL; (window = next_window(gate, WINDOW_CHANGE, window)) != NULL;)
+	for (Window *window = NULL; (window = next_window(sql, gate, WINDOW_CHANGE, window)) != NULL;)
 		if (window->budget > 0)
 			hashes[count++] = hash_bytes((const unsigned char *) window->name, strlen(window->name));
 	PopActiveSnapshot();

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "gate/gate.h"
 #include "parse/calendar.h"
 #include "parse/name.h"
@@ -24,13 +25,13 @@ typedef struct WindowSet WindowSet;
 
 extern void window_range(const RangeType *during, TimestampTz *lower, TimestampTz *upper);
 
-extern WindowSet *window_read(const char *project, const char *environment, const char *component);
+extern WindowSet *window_read(const Sql *sql, const char *project, const char *environment, const char *component);
 extern bool window_may_hold(const WindowSet *set, TimestampTz at);
-extern void window_lock_budgets(GateCase *gate);
+extern void window_lock_budgets(const Sql *sql, GateCase *gate);
 
-extern void gate_stopped(GateCase *gate);
-extern void gate_freeze(GateCase *gate);
-extern void gate_window(GateCase *gate);
-extern void gate_budget(GateCase *gate);
+extern void gate_stopped(const Sql *sql, GateCase *gate);
+extern void gate_freeze(const Sql *sql, GateCase *gate);
+extern void gate_window(const Sql *sql, GateCase *gate);
+extern void gate_budget(const Sql *sql, GateCase *gate);
 
 #endif							/* PROMOTE_GATE_WINDOW_H */

@@ -18,7 +18,7 @@ extern void access_require(const char *action, const InstanceKey *key);
 extern void access_require_in(const char *action, const char *project, const char *environment);
 
 /*
- * The same of a role that is not the current user: of SpiScope.user, where
+ * The same of a role that is not the current user: of Sql.user, where
  * only what is read inside the scope says what the verb is about.
  */
 extern void access_require_of(Oid role, const char *action, const char *project,

@@ -166,7 +166,7 @@ may_impersonate(Oid role)
 /*
  * Refuse a role whose code acts in a session that is another's: nobody has
  * called it, or it is a SECURITY DEFINER function of who may not act for
- * others.  With rights_role() as it was before any scope of spi.h.
+ * others.  With rights_role() as it was before any scope of sql.h.
  */
 void
 require_accountable(Oid role)

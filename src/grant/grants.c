@@ -14,7 +14,7 @@
 
 #include "base/argument.h"
 #include "base/errors.h"
-#include "base/spi.h"
+#include "base/sql.h"
 #include "grant/grants.h"
 #include "grant/role.h"
 
@@ -197,19 +197,19 @@ take_grant(Oid role, SPITupleTable *rows, uint64 row)
 static void
 read_grants(Oid role)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT g.role, g.project::pg_catalog.text, g.environment::pg_catalog.text, g.action"
 		" FROM promote.grants AS g"
 	};
-	SpiScope	scope;
+	Sql			sql;
 
-	spi_enter(&scope);
-	spi_push_latest();
-	statement_run(&read, NULL, NULL, true);
+	sql_enter(&sql);
+	sql_push_latest();
+	statement_run(&sql, &read, NULL, NULL, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		take_grant(role, SPI_tuptable, i);
 	PopActiveSnapshot();
-	spi_leave(&scope);
+	sql_leave(&sql);
 }
 
 /* Watch what changes whose grants count, from the first question on. */
@@ -431,18 +431,18 @@ promote_may_view(PG_FUNCTION_ARGS)
 static void
 add_all_projects(ArrayBuildState *state, MemoryContext context)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT p.project::pg_catalog.text FROM promote.project AS p"
 	};
-	SpiScope	scope;
+	Sql			sql;
 
-	spi_enter(&scope);
-	spi_push_latest();
-	statement_run(&read, NULL, NULL, true);
+	sql_enter(&sql);
+	sql_push_latest();
+	statement_run(&sql, &read, NULL, NULL, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		accumArrayResult(state, CStringGetTextDatum(spi_text(SPI_tuptable, i, 1)), false, TEXTOID, context);
 	PopActiveSnapshot();
-	spi_leave(&scope);
+	sql_leave(&sql);
 }
 
 /*

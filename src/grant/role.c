@@ -3,7 +3,7 @@
  */
 #include "postgres.h"
 
-#include "base/spi.h"
+#include "base/sql.h"
 #include "grant/role.h"
 
 #include "miscadmin.h"
@@ -13,7 +13,7 @@ static bool asks_policy = false;	/* is one being asked? */
 
 /*
  * Whose rights count: those of the role that the code runs as.  Inside a scope
- * of spi.h that is the tables' owner, so ask before, or take SpiScope.user.
+ * of sql.h that is the tables' owner, so ask before, or take Sql.user.
  */
 Oid
 rights_role(void)

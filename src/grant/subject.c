@@ -6,7 +6,7 @@
  */
 #include "postgres.h"
 
-#include "base/spi.h"
+#include "base/sql.h"
 #include "grant/grants.h"
 
 #include "catalog/pg_type.h"
@@ -21,7 +21,7 @@ PG_FUNCTION_INFO_V1(promote_may_view_audit);
 static char *
 request_environment(const char *project, const char *number)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT r.destination_environment::pg_catalog.text FROM promote.promotion_request AS r"
 		" WHERE r.project = $1 AND r.request = $2",
 		.parameters = 2,
@@ -29,13 +29,13 @@ request_environment(const char *project, const char *number)
 	};
 	Datum		values[2] = {CStringGetTextDatum(project), Int32GetDatum(atoi(number))};
 	char	   *environment = NULL;
-	SpiScope	scope;
+	Sql			sql;
 
-	spi_enter(&scope);
-	statement_run(&read, values, NULL, true);
+	sql_enter(&sql);
+	statement_run(&sql, &read, values, NULL, true);
 	if (SPI_processed > 0)
-		environment = MemoryContextStrdup(scope.caller, spi_text(SPI_tuptable, 0, 1));
-	spi_leave(&scope);
+		environment = MemoryContextStrdup(sql.caller, spi_text(SPI_tuptable, 0, 1));
+	sql_leave(&sql);
 	return environment;
 }
 

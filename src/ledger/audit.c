@@ -115,13 +115,13 @@ audit_values(const AuditEvent *row, const bytea *hash, Datum *values, bool *null
 }
 
 /*
- * Read the head of a subject's chain.  Runs inside a scope of spi.h, under
+ * Read the head of a subject's chain.  Runs under
  * the lock on the subject.
  */
 void
-audit_read_head(const char *project, const char *subject, AuditHead *head)
+audit_read_head(const Sql *sql, const char *project, const char *subject, AuditHead *head)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT a.seq, a.hash FROM promote.audit_log AS a"
 		" WHERE a.project = $1 AND a.subject = $2"
 		" ORDER BY a.project DESC, a.subject DESC, a.seq DESC LIMIT 1",
@@ -132,7 +132,7 @@ audit_read_head(const char *project, const char *subject, AuditHead *head)
 	bool		isnull;
 
 	*head = (AuditHead) {0, NULL};
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	if (SPI_processed > 0)
 	{
 		head->seq = DatumGetInt64(spi_value(SPI_tuptable, 0, 1, &isnull));
@@ -143,10 +143,10 @@ audit_read_head(const char *project, const char *subject, AuditHead *head)
 /*
  * Append events to the chain whose head is given, in one statement, and move
  * the head; the last tells of the rows that were written.  Runs inside a
- * scope of spi.h; the caller holds the lock on the subject.
+ * scope of sql.h; the caller holds the lock on the subject.
  */
 void
-audit_append(AuditHead *head, const char *project, const char *subject,
+audit_append(const Sql *sql, AuditHead *head, const char *project, const char *subject,
 			 const AuditEntry *entries, int count)
 {
 #define INSERT_ROW \
@@ -157,7 +157,7 @@ audit_append(AuditHead *head, const char *project, const char *subject,
 	TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID, \
 	TEXTOID, TEXTOID, JSONBOID, JSONBOID, BYTEAOID, BYTEAOID
 #define TWO_ROWS INSERT_ROW ", ($12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)"
-	static Statement inserts[AUDIT_MAX_ENTRIES] = {
+	static OldStatement inserts[AUDIT_MAX_ENTRIES] = {
 		{.text = INSERT_ROW,.parameters = AUDIT_COLUMNS,.types = {ROW_TYPES}},
 		{.text = TWO_ROWS,.parameters = 2 * AUDIT_COLUMNS,.types = {ROW_TYPES, ROW_TYPES}}
 	};
@@ -176,7 +176,7 @@ audit_append(AuditHead *head, const char *project, const char *subject,
 		head->seq = row.seq;
 		head->hash = hash;
 	}
-	guarded_run(&inserts[count - 1], values, nulls);
+	guarded_run(sql, &inserts[count - 1], values, nulls);
 	if (SPI_processed != count)
 		elog(ERROR, "the audit rows of \"%s\" were not all written", subject);
 }
@@ -193,26 +193,26 @@ audit_begin(JsonBuilder *facts)
 
 /*
  * Append one event to the chain of a subject whose head nobody has read yet.
- * Runs inside a scope of spi.h, under the lock on the subject.  Returns the
+ * Runs under the lock on the subject.  Returns the
  * row's number.
  */
 int64
-audit_note(const char *project, const char *subject, const char *event, const Jsonb *data)
+audit_note(const Sql *sql, const char *project, const char *subject, const char *event, const Jsonb *data)
 {
 	AuditEntry	entry = {event, data};
 	AuditHead	head;
 
-	audit_read_head(project, subject, &head);
-	audit_append(&head, project, subject, &entry, 1);
+	audit_read_head(sql, project, subject, &head);
+	audit_append(sql, &head, project, subject, &entry, 1);
 	return head.seq;
 }
 
 /* The same with facts that audit_begin began, or that are an object without its end. */
 int64
-audit_note_facts(const char *project, const char *subject, const char *event, JsonBuilder *facts)
+audit_note_facts(const Sql *sql, const char *project, const char *subject, const char *event, JsonBuilder *facts)
 {
 	json_build_end_object(facts);
-	return audit_note(project, subject, event, json_builder_finish(facts));
+	return audit_note(sql, project, subject, event, json_builder_finish(facts));
 }
 
 /*

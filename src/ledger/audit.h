@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "access/htup.h"
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
@@ -54,13 +55,13 @@ extern Jsonb *audit_facts(HeapTuple row, TupleDesc row_type, bool named,
 						  const char *const *names, int count);
 extern Jsonb *audit_facts_of_value(HeapTupleHeader row, bool named, const char *const *names,
 								   int count);
-extern void audit_read_head(const char *project, const char *subject, AuditHead *head);
-extern void audit_append(AuditHead *head, const char *project, const char *subject,
+extern void audit_read_head(const Sql *sql, const char *project, const char *subject, AuditHead *head);
+extern void audit_append(const Sql *sql, AuditHead *head, const char *project, const char *subject,
 						 const AuditEntry *entries, int count);
 extern void audit_begin(JsonBuilder *facts);
-extern int64 audit_note(const char *project, const char *subject, const char *event,
+extern int64 audit_note(const Sql *sql, const char *project, const char *subject, const char *event,
 						const Jsonb *data);
-extern int64 audit_note_facts(const char *project, const char *subject, const char *event,
+extern int64 audit_note_facts(const Sql *sql, const char *project, const char *subject, const char *event,
 							  JsonBuilder *facts);
 
 #endif							/* PROMOTE_LEDGER_AUDIT_H */

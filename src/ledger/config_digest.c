@@ -94,22 +94,22 @@ keep_key(const char *project, const bytea *key)
 static const uint8 *
 read_key(const char *project)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT p.digest_key FROM promote.project AS p WHERE p.project = $1",
 		.parameters = 1,
 		.types = {TEXTOID}
 	};
 	Datum		values[1];
 	const uint8 *key;
-	SpiScope	scope;
+	Sql			sql;
 
-	spi_enter(&scope);
+	sql_enter(&sql);
 	values[0] = CStringGetTextDatum(project);
-	spi_push_latest();
-	statement_run(&read, values, NULL, true);
+	sql_push_latest();
+	statement_run(&sql, &read, values, NULL, true);
 	PopActiveSnapshot();
 	key = SPI_processed > 0 ? keep_key(project, spi_bytea(SPI_tuptable, 0, 1)) : NULL;
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return key;
 }
 

@@ -66,14 +66,14 @@ loading_rows(void)
 
 /* Run a statement past the guards. */
 int
-guarded_run(Statement *statement, Datum *values, const bool *nulls)
+guarded_run(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls)
 {
 	bool		was = guard_open(true);
 	volatile int result = 0;
 
 	PG_TRY();
 	{
-		result = statement_run(statement, values, nulls, false);
+		result = statement_run(sql, statement, values, nulls, false);
 	}
 	PG_FINALLY();
 	{
@@ -85,13 +85,13 @@ guarded_run(Statement *statement, Datum *values, const bool *nulls)
 
 /* The same of one that rewrites the log, as pruning does. */
 void
-guarded_rewrite(Statement *statement, Datum *values, const bool *nulls)
+guarded_rewrite(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls)
 {
 	Assert(!pruning);
 	pruning = true;
 	PG_TRY();
 	{
-		guarded_run(statement, values, nulls);
+		guarded_run(sql, statement, values, nulls);
 	}
 	PG_FINALLY();
 	{
@@ -266,7 +266,7 @@ promote_guard_instance(PG_FUNCTION_ARGS)
 static bool
 is_new_deployment(TriggerData *data)
 {
-	static Statement look = {
+	static OldStatement look = {
 		.text = "SELECT FROM promote.instance AS i WHERE i.project = $1"
 		" AND i.environment = $2 AND i.component = $3 AND i.deployment < $4",
 		.parameters = 4,
@@ -276,16 +276,16 @@ is_new_deployment(TriggerData *data)
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 	Datum		values[4];
 	bool		nulls[4];
-	SpiScope	scope;
+	Sql			sql;
 	bool		found;
 
 	for (int i = 0; i < lengthof(columns); i++)
 		values[i] = SPI_getbinval(data->tg_trigtuple, row_type,
 								  SPI_fnumber(row_type, columns[i]), &nulls[i]);
-	spi_enter(&scope);
-	statement_run(&look, values, nulls, false);
+	sql_enter(&sql);
+	statement_run(&sql, &look, values, nulls, false);
 	found = SPI_processed > 0;
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return found;
 }
 

@@ -47,13 +47,13 @@ typedef struct Chain
 
 /* Let prunings follow each other; whoever appends is not in the way. */
 static void
-lock_log(void)
+lock_log(const Sql *sql)
 {
-	static Statement lock = {
+	static OldStatement lock = {
 		.text = "LOCK TABLE promote.audit_log IN SHARE UPDATE EXCLUSIVE MODE"
 	};
 
-	statement_run(&lock, NULL, NULL, false);
+	statement_run(sql, &lock, NULL, NULL, false);
 }
 
 /*
@@ -61,9 +61,9 @@ lock_log(void)
  * never the last one.  A checkpoint alone is no reason to prune again.
  */
 static List *
-find_chains(TimestampTz before, const char *project, Datum max_chains, bool no_max, MemoryContext keep)
+find_chains(const Sql *sql, TimestampTz before, const char *project, Datum max_chains, bool no_max, MemoryContext keep)
 {
-	static Statement find = {
+	static OldStatement find = {
 		.text = "SELECT c.project, c.subject, c.cut FROM (SELECT a.project, a.subject,"
 		" LEAST(COALESCE(pg_catalog.min(a.seq) FILTER (WHERE a.at >= $1), pg_catalog.max(a.seq)), pg_catalog.max(a.seq)) - 1 AS cut,"
 		" pg_catalog.min(a.seq) FILTER (WHERE a.event <> '" AUDIT_CHECKPOINT "') AS oldest"
@@ -80,7 +80,7 @@ find_chains(TimestampTz before, const char *project, Datum max_chains, bool no_m
 	values[1] = text_or_null(project, &nulls[1]);
 	values[2] = max_chains;
 	nulls[2] = no_max;
-	statement_run(&find, values, nulls, false);
+	statement_run(sql, &find, values, nulls, false);
 	inner = MemoryContextSwitchTo(keep);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -184,9 +184,9 @@ check_rows(Chain *chain, SPITupleTable *rows, uint64 count, AuditHead *head, Mem
 
 /* Hold a chain against itself, up to the first row that stays. */
 static void
-check_chain(Chain *chain)
+check_chain(const Sql *sql, Chain *chain)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT a.seq, a.at, a.actor, a.database_role, a.event, a.data, a.rows, a.previous_hash, a.hash"
 		" FROM promote.audit_log AS a WHERE a.project = $1 AND a.subject = $2 AND a.seq <= $3"
 		" ORDER BY a.project, a.subject, a.seq",
@@ -198,7 +198,7 @@ check_chain(Chain *chain)
 	MemoryContext keep = CurrentMemoryContext;
 	MemoryContext batch = AllocSetContextCreate(keep, "promote chain", ALLOCSET_DEFAULT_SIZES);
 	AuditHead	head = {0, NULL};
-	Portal		cursor = statement_open(&read, values, NULL, false);
+	Portal		cursor = statement_open(sql, &read, values, NULL, false);
 
 	chain->last_at = DT_NOBEGIN;
 	do
@@ -225,9 +225,9 @@ check_chain(Chain *chain)
  * gone nothing has to be known.  The salt is one of theirs.
  */
 static SPITupleTable *
-read_carried(const Chain *chain)
+read_carried(const Sql *sql, const Chain *chain)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT pg_catalog.count(*),"
 		" COALESCE(pg_catalog.sum((g.data ->> 'rows')::bigint - 1) FILTER (WHERE g.event = '" AUDIT_CHECKPOINT "'), 0)::bigint,"
 		" pg_catalog.max(g.data ->> 'last_at') FILTER (WHERE g.event = '" AUDIT_CHECKPOINT "'),"
@@ -243,7 +243,7 @@ read_carried(const Chain *chain)
 	Datum		values[3] = {CStringGetTextDatum(chain->project), CStringGetTextDatum(chain->subject),
 	Int64GetDatum(chain->cut)};
 
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	return SPI_tuptable;
 }
 
@@ -269,9 +269,9 @@ checkpoint_facts(Chain *chain, SPITupleTable *carried)
 
 /* The hash of the last row that goes. */
 static bytea *
-hash_at(const Chain *chain)
+hash_at(const Sql *sql, const Chain *chain)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT a.hash FROM promote.audit_log AS a WHERE a.project = $1 AND a.subject = $2 AND a.seq = $3",
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, INT8OID}
@@ -279,15 +279,15 @@ hash_at(const Chain *chain)
 	Datum		values[3] = {CStringGetTextDatum(chain->project), CStringGetTextDatum(chain->subject),
 	Int64GetDatum(chain->cut)};
 
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	return spi_bytea(SPI_tuptable, 0, 1);
 }
 
 /* Make the last row that goes the checkpoint. */
 static void
-write_checkpoint(const Chain *chain, const Jsonb *data, const Jsonb *rows)
+write_checkpoint(const Sql *sql, const Chain *chain, const Jsonb *data, const Jsonb *rows)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "UPDATE promote.audit_log AS a SET at = $4, actor = $5, database_role = $6,"
 		" event = '" AUDIT_CHECKPOINT "', data = $7, rows = $8, previous_hash = $9"
 		" WHERE a.project = $1 AND a.subject = $2 AND a.seq = $3",
@@ -295,7 +295,7 @@ write_checkpoint(const Chain *chain, const Jsonb *data, const Jsonb *rows)
 		.types = {TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID, BYTEAOID}
 	};
 	AuditEvent	event = {chain->project, chain->subject, chain->cut, GetCurrentTimestamp(),
-		current_actor(), current_database_role(), AUDIT_CHECKPOINT, data, rows, hash_at(chain)};
+		current_actor(), current_database_role(), AUDIT_CHECKPOINT, data, rows, hash_at(sql, chain)};
 	bool		nulls[9] = {[7] = rows == NULL};
 	Datum		values[9] = {
 		CStringGetTextDatum(event.project), CStringGetTextDatum(event.subject), Int64GetDatum(event.seq),
@@ -304,14 +304,14 @@ write_checkpoint(const Chain *chain, const Jsonb *data, const Jsonb *rows)
 		JsonbPGetDatum(rows), PointerGetDatum(audit_hash(&event))
 	};
 
-	guarded_rewrite(&write, values, nulls);
+	guarded_rewrite(sql, &write, values, nulls);
 }
 
 /* Remove the rows before it. */
 static void
-remove_rows(const Chain *chain)
+remove_rows(const Sql *sql, const Chain *chain)
 {
-	static Statement erase = {
+	static OldStatement erase = {
 		.text = "DELETE FROM promote.audit_log AS a WHERE a.project = $1 AND a.subject = $2 AND a.seq < $3",
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, INT8OID}
@@ -319,12 +319,12 @@ remove_rows(const Chain *chain)
 	Datum		values[3] = {CStringGetTextDatum(chain->project), CStringGetTextDatum(chain->subject),
 	Int64GetDatum(chain->cut)};
 
-	guarded_rewrite(&erase, values, NULL);
+	guarded_rewrite(sql, &erase, values, NULL);
 }
 
 /* Prune one chain, if it verifies. */
 static void
-prune_chain(Chain *chain)
+prune_chain(const Sql *sql, Chain *chain)
 {
 	MemoryContext keep = CurrentMemoryContext;
 	MemoryContext each = AllocSetContextCreate(keep, "promote pruning", ALLOCSET_DEFAULT_SIZES);
@@ -332,10 +332,10 @@ prune_chain(Chain *chain)
 
 	CHECK_FOR_INTERRUPTS();
 	MemoryContextSwitchTo(each);
-	check_chain(chain);
-	carried = read_carried(chain);
-	write_checkpoint(chain, checkpoint_facts(chain, carried), spi_jsonb(carried, 0, 4));
-	remove_rows(chain);
+	check_chain(sql, chain);
+	carried = read_carried(sql, chain);
+	write_checkpoint(sql, chain, checkpoint_facts(chain, carried), spi_jsonb(carried, 0, 4));
+	remove_rows(sql, chain);
 	MemoryContextSwitchTo(keep);
 	MemoryContextDelete(each);
 }
@@ -344,30 +344,30 @@ prune_chain(Chain *chain)
 
 /* Lock the chain that tells of prunings: the project, or for what is of none the log itself is locked already. */
 static void
-lock_project(const char *project)
+lock_project(const Sql *sql, const char *project)
 {
-	static Statement lock = {
+	static OldStatement lock = {
 		.text = "SELECT FROM promote.project AS p WHERE p.project = $1 FOR NO KEY UPDATE",
 		.parameters = 1,
 		.types = {TEXTOID}
 	};
 	Datum		values[1] = {CStringGetTextDatum(project)};
 
-	statement_run(&lock, values, NULL, false);
+	statement_run(sql, &lock, values, NULL, false);
 }
 
 /* The project says which row tells of its last pruning. */
 static void
-note_pruning(const char *project, int64 seq)
+note_pruning(const Sql *sql, const char *project, int64 seq)
 {
-	static Statement note = {
+	static OldStatement note = {
 		.text = "UPDATE promote.project AS p SET pruned = $2 WHERE p.project = $1",
 		.parameters = 2,
 		.types = {TEXTOID, INT8OID}
 	};
 	Datum		values[2] = {CStringGetTextDatum(project), Int64GetDatum(seq)};
 
-	guarded_run(&note, values, NULL);
+	guarded_run(sql, &note, values, NULL);
 }
 
 /*
@@ -375,17 +375,17 @@ note_pruning(const char *project, int64 seq)
  * the row's number.
  */
 static int64
-record_pruning(const char *project, int chains, TimestampTz before)
+record_pruning(const Sql *sql, const char *project, int chains, TimestampTz before)
 {
 	JsonBuilder facts;
 	int64		seq;
 
-	lock_project(project);
+	lock_project(sql, project);
 	audit_begin(&facts);
 	json_build_field(&facts, "pruned_before", audit_time(before));
 	json_build_number(&facts, "chains", chains);
-	seq = audit_note_facts(project, project, "audit.pruned", &facts);
-	note_pruning(project, seq);
+	seq = audit_note_facts(sql, project, project, "audit.pruned", &facts);
+	note_pruning(sql, project, seq);
 	return seq;
 }
 
@@ -404,21 +404,21 @@ count_chains(List *chains, int from)
 
 /* Prune all of them, project by project. */
 static void
-prune_chains(List *chains, TimestampTz before)
+prune_chains(const Sql *sql, List *chains, TimestampTz before)
 {
 	int			from = 0;
 
 	while (from < list_length(chains))
 	{
 		int			count = count_chains(chains, from);
-		int64		row = record_pruning(((Chain *) list_nth(chains, from))->project, count, before);
+		int64		row = record_pruning(sql, ((Chain *) list_nth(chains, from))->project, count, before);
 
 		for (int i = from; i < from + count; i++)
 		{
 			Chain	   *chain = list_nth(chains, i);
 
 			chain->pruning = row;
-			prune_chain(chain);
+			prune_chain(sql, chain);
 		}
 		from += count;
 	}
@@ -467,17 +467,17 @@ promote_prune_audit(PG_FUNCTION_ARGS)
 	char	   *project = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	TimestampTz before;
 	MemoryContext keep = CurrentMemoryContext;
-	SpiScope	scope;
+	Sql			sql;
 	List	   *chains;
 
 	access_require_in("admin", project, NULL);
 	before = argument_before(fcinfo);
 	InitMaterializedSRF(fcinfo, 0);
-	spi_enter(&scope);
-	lock_log();
-	chains = find_chains(before, project, PG_GETARG_DATUM(2), PG_ARGISNULL(2), keep);
-	prune_chains(chains, before);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	lock_log(&sql);
+	chains = find_chains(&sql, before, project, PG_GETARG_DATUM(2), PG_ARGISNULL(2), keep);
+	prune_chains(&sql, chains, before);
+	sql_leave(&sql);
 	put_chains((ReturnSetInfo *) fcinfo->resultinfo, chains);
 	return (Datum) 0;
 }

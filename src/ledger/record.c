@@ -116,9 +116,9 @@ change_facts(const RecordedRow *before, const RecordedRow *after, const Recorded
  * NULL: there is no such row, or its chain is empty.
  */
 static Jsonb *
-read_last(const RecordedRow *row, AuditHead *head)
+read_last(const Sql *sql, const RecordedRow *row, AuditHead *head)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT a.seq, a.hash, a.data -> 'after' FROM promote.audit_log AS a"
 		" WHERE a.project = $1 AND a.subject = $2"
 		" ORDER BY a.project DESC, a.subject DESC, a.seq DESC LIMIT 1",
@@ -129,7 +129,7 @@ read_last(const RecordedRow *row, AuditHead *head)
 	bool		isnull;
 
 	*head = (AuditHead) {0, NULL};
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	if (SPI_processed == 0)
 		return NULL;
 	head->seq = DatumGetInt64(spi_value(SPI_tuptable, 0, 1, &isnull));
@@ -160,53 +160,53 @@ is_recorded(const RecordedRow *row, const Jsonb *last, const AuditHead *head)
 
 /* Append one event to the chain of a row. */
 static void
-append(AuditHead *head, const char *table, const char *what, const RecordedRow *row, Jsonb *data)
+append(const Sql *sql, AuditHead *head, const char *table, const char *what, const RecordedRow *row, Jsonb *data)
 {
 	AuditEntry	entry = {psprintf("%s.%s", table, what), data};
 
-	audit_append(head, row->project, row->subject, &entry, 1);
+	audit_append(sql, head, row->project, row->subject, &entry, 1);
 }
 
 /* Record a row that is new, or has come to another key. */
 static void
-record_inserted(const char *table, const RecordedRow *row, const RecordedRow *was, bool loading)
+record_inserted(const Sql *sql, const char *table, const RecordedRow *row, const RecordedRow *was, bool loading)
 {
 	AuditHead	head;
-	Jsonb	   *last = read_last(row, &head);
+	Jsonb	   *last = read_last(sql, row, &head);
 
 	if (!loading || !is_recorded(row, last, &head))
-		append(&head, table, "inserted", row, change_facts(NULL, row, was, NULL));
+		append(sql, &head, table, "inserted", row, change_facts(NULL, row, was, NULL));
 }
 
 /* Record a row that is gone, or has gone to another key. */
 static void
-record_deleted(const char *table, const RecordedRow *row, const RecordedRow *became)
+record_deleted(const Sql *sql, const char *table, const RecordedRow *row, const RecordedRow *became)
 {
 	AuditHead	head;
 
-	audit_read_head(row->project, row->subject, &head);
-	append(&head, table, "deleted", row, change_facts(row, NULL, NULL, became));
+	audit_read_head(sql, row->project, row->subject, &head);
+	append(sql, &head, table, "deleted", row, change_facts(row, NULL, NULL, became));
 }
 
 /* Record a row that is another; both chains tell of it where the key is, too. */
 static void
-record_updated(const char *table, const RecordedRow *before, const RecordedRow *after)
+record_updated(const Sql *sql, const char *table, const RecordedRow *before, const RecordedRow *after)
 {
 	AuditHead	head;
 
 	if (strcmp(before->project, after->project) != 0 || strcmp(before->subject, after->subject) != 0)
 	{
-		record_deleted(table, before, after);
-		record_inserted(table, after, before, false);
+		record_deleted(sql, table, before, after);
+		record_inserted(sql, table, after, before, false);
 		return;
 	}
-	audit_read_head(after->project, after->subject, &head);
-	append(&head, table, "updated", after, change_facts(before, after, NULL, NULL));
+	audit_read_head(sql, after->project, after->subject, &head);
+	append(sql, &head, table, "updated", after, change_facts(before, after, NULL, NULL));
 }
 
-/* Record what a trigger was fired by.  Runs inside a scope of spi.h. */
+/* Record what a trigger was fired by. */
 static void
-record(TriggerData *data, bool loading)
+record(const Sql *sql, TriggerData *data, bool loading)
 {
 	const char *table = RelationGetRelationName(data->tg_relation);
 	RecordedRow row;
@@ -214,13 +214,13 @@ record(TriggerData *data, bool loading)
 
 	record_read(data->tg_relation, data->tg_trigger, data->tg_trigtuple, &row);
 	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
-		record_inserted(table, &row, NULL, loading);
+		record_inserted(sql, table, &row, NULL, loading);
 	else if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
-		record_deleted(table, &row, NULL);
+		record_deleted(sql, table, &row, NULL);
 	else
 	{
 		record_read(data->tg_relation, data->tg_trigger, data->tg_newtuple, &after);
-		record_updated(table, &row, &after);
+		record_updated(sql, table, &row, &after);
 	}
 }
 
@@ -235,13 +235,13 @@ promote_record_change(PG_FUNCTION_ARGS)
 	TriggerData *data = trigger_data(fcinfo, "record_change", NULL,
 									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	bool		loading = loading_rows();
-	SpiScope	scope;
+	Sql			sql;
 
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event) && !changes_anything(data))
 		return PointerGetDatum(NULL);
-	spi_enter(&scope);
-	record(data, loading);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	record(&sql, data, loading);
+	sql_leave(&sql);
 	return PointerGetDatum(NULL);
 }
 
@@ -307,7 +307,7 @@ promote_record_row(PG_FUNCTION_ARGS)
  * it: of keys each, of logs how many of each deployment.
  */
 static void
-find_deleted(TriggerData *data, bool keys)
+find_deleted(const Sql *sql, TriggerData *data, bool keys)
 {
 #define FIND_DELETED(what) \
 	"WITH gone AS MATERIALIZED (SELECT o.project, o.environment, o.component, o." what " AS what," \
@@ -315,19 +315,19 @@ find_deleted(TriggerData *data, bool keys)
 	" SELECT i.name, g.project::pg_catalog.text, g.environment::pg_catalog.text, g.component::pg_catalog.text," \
 	" g.what::pg_catalog.text, g.rows FROM gone AS g JOIN promote.instance AS i ON " SAME_INSTANCE("i", "g") \
 	" ORDER BY g.project, g.environment, g.component, g.what FOR NO KEY UPDATE OF i"
-	static Statement finds[] = {
+	static OldStatement finds[] = {
 		{.text = FIND_DELETED("idempotency_key")},
 		{.text = FIND_DELETED("deployment")}
 	};
 
 	if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)
 		elog(ERROR, "SPI_register_trigger_data failed");
-	statement_run(&finds[keys ? 0 : 1], NULL, NULL, false);
+	statement_run(sql, &finds[keys ? 0 : 1], NULL, NULL, false);
 }
 
 /* Mark what is gone: a key, or a log, of which something may be left. */
 static void
-mark_deleted(Relation table, SPITupleTable *rows, uint64 row)
+mark_deleted(const Sql *sql, Relation table, SPITupleTable *rows, uint64 row)
 {
 	InstanceKey key = {spi_text(rows, row, 2), spi_text(rows, row, 3), spi_text(rows, row, 4)};
 	char	   *what = spi_text(rows, row, 5);
@@ -340,23 +340,23 @@ mark_deleted(Relation table, SPITupleTable *rows, uint64 row)
 	record_append_key(&name, what);
 	mark_row(key.project, instance_key_name(&key), record_subject(table, &name), NULL);
 	if (record_is_set(table))
-		record_log(&key, pg_strtoint32(what));
+		record_log(sql, &key, pg_strtoint32(what));
 }
 
 /* Append to an instance's chain that rows were deleted, and how many. */
 static void
-record_count(const char *table, const char *project, const char *instance, int64 rows)
+record_count(const Sql *sql, const char *table, const char *project, const char *instance, int64 rows)
 {
 	JsonBuilder facts;
 
 	audit_begin(&facts);
 	json_build_number(&facts, "rows", rows);
-	audit_note_facts(project, instance, psprintf("%s.deleted", table), &facts);
+	audit_note_facts(sql, project, instance, psprintf("%s.deleted", table), &facts);
 }
 
 /* Record deletions in the chains of the instances that they are of. */
 static void
-record_counts(TriggerData *data)
+record_counts(const Sql *sql, TriggerData *data)
 {
 	const char *table = RelationGetRelationName(data->tg_relation);
 	bool		keys = strcmp(table, "idempotency_key") == 0;
@@ -365,7 +365,7 @@ record_counts(TriggerData *data)
 	int64		deleted = 0;
 	bool		isnull;
 
-	find_deleted(data, keys);
+	find_deleted(sql, data, keys);
 	rows = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
@@ -373,11 +373,11 @@ record_counts(TriggerData *data)
 		char	   *instance = spi_text(rows, i, 1);
 
 		CHECK_FOR_INTERRUPTS();
-		mark_deleted(data->tg_relation, rows, i);
+		mark_deleted(sql, data->tg_relation, rows, i);
 		deleted += DatumGetInt64(spi_value(rows, i, 6, &isnull));
 		if (i + 1 < count && strcmp(instance, spi_text(rows, i + 1, 1)) == 0)
 			continue;
-		record_count(table, spi_text(rows, i, 2), instance, deleted);
+		record_count(sql, table, spi_text(rows, i, 2), instance, deleted);
 		deleted = 0;
 	}
 }
@@ -391,10 +391,10 @@ Datum
 promote_record_deletion(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "record_deletion", NULL, TRIGGER_EVENT_AFTER);
-	SpiScope	scope;
+	Sql			sql;
 
-	spi_enter(&scope);
-	record_counts(data);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	record_counts(&sql, data);
+	sql_leave(&sql);
 	return PointerGetDatum(NULL);
 }

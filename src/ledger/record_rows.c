@@ -11,7 +11,7 @@
 
 #include "base/argument.h"
 #include "base/compat.h"
-#include "base/spi.h"
+#include "base/sql.h"
 #include "grant/access.h"
 #include "json/digest.h"
 #include "ledger/audit.h"
@@ -256,18 +256,17 @@ read_rows(const Asked *asked, const Source *source, Portal cursor, RowSet *set)
 
 /*
  * Mark a set of rows, of which there may be none, for the event that tells of
- * it; of one that goes on nothing is known until it ends.  Runs inside a scope
- * of spi.h.
+ * it; of one that goes on nothing is known until it ends.
  */
 static void
-mark_set(Statement *read, const char *table, Datum *values)
+mark_set(const Sql *sql, OldStatement *read, const char *table, Datum *values)
 {
 	Source		source = {table_openrv(makeRangeVar("promote", pstrdup(table), -1), AccessShareLock)};
 	RowSet		set;
 
 	init_set(&set);
 	source.trigger = record_trigger(source.table, "record_row");
-	read_rows(NULL, &source, statement_open(read, values, NULL, false), &set);
+	read_rows(NULL, &source, statement_open(sql, read, values, NULL, false), &set);
 	if (set.name)
 		mark_row(set.project, set.subject, set.name, set.open ? NULL : audit_hex(set.digest));
 	table_close(source.table, AccessShareLock);
@@ -275,9 +274,9 @@ mark_set(Statement *read, const char *table, Datum *values)
 
 /* The changes of a plan were recorded: one digest stands for them. */
 void
-record_plan_changes(const InstanceKey *key, int32 deployment, int32 fencing)
+record_plan_changes(const Sql *sql, const InstanceKey *key, int32 deployment, int32 fencing)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT t, false FROM promote.planned_change AS t WHERE " OF_INSTANCE("t")
 		" AND t.deployment = $4 AND t.fencing = $5 ORDER BY t.change",
 		.parameters = 5,
@@ -288,14 +287,14 @@ record_plan_changes(const InstanceKey *key, int32 deployment, int32 fencing)
 	instance_key_values(key, values);
 	values[3] = Int32GetDatum(deployment);
 	values[4] = Int32GetDatum(fencing);
-	mark_set(&read, "planned_change", values);
+	mark_set(sql, &read, "planned_change", values);
 }
 
 /* A claim of a deployment has begun or ended, or some of its log was deleted: one digest stands for what there is. */
 void
-record_log(const InstanceKey *key, int32 deployment)
+record_log(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT t, " LOG_GOES_ON " FROM promote.deployment_log AS t WHERE " OF_INSTANCE("t")
 		" AND t.deployment = $4 ORDER BY t.entry",
 		.parameters = 4,
@@ -305,7 +304,7 @@ record_log(const InstanceKey *key, int32 deployment)
 
 	instance_key_values(key, values);
 	values[3] = Int32GetDatum(deployment);
-	mark_set(&read, "deployment_log", values);
+	mark_set(sql, &read, "deployment_log", values);
 }
 
 /* ---- all of them ---- */
@@ -391,7 +390,7 @@ append_asked(StringInfo query, const Asked *asked, const Source *source, Datum *
 
 /* Put what is asked for of one table into the result. */
 static void
-put_table(const Asked *asked, const Source *source)
+put_table(const Sql *sql, const Asked *asked, const Source *source)
 {
 	const char *name = RelationGetRelationName(source->table);
 	StringInfoData query;
@@ -411,7 +410,7 @@ put_table(const Asked *asked, const Source *source)
 	for (int i = 0; i < count; i++)
 		types[i] = TEXTOID;
 	init_set(&set);
-	read_rows(asked, source, spi_open(query.data, count, types, values), &set);
+	read_rows(asked, source, spi_open(sql, query.data, count, types, values), &set);
 	put_set(asked, &set);
 }
 
@@ -422,7 +421,7 @@ put_table(const Asked *asked, const Source *source)
 Datum
 promote_recorded_rows(PG_FUNCTION_ARGS)
 {
-	static Statement find = {
+	static OldStatement find = {
 		.text = "SELECT c.oid, t.tgname::pg_catalog.text FROM pg_catalog.pg_class AS c"
 		" JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = c.oid AND t.tgname IN ('record_change', 'record_row')"
 		" WHERE c.relnamespace = 'promote'::pg_catalog.regnamespace ORDER BY c.relname"
@@ -430,14 +429,14 @@ promote_recorded_rows(PG_FUNCTION_ARGS)
 	Asked		asked = {argument_text(fcinfo, 0), argument_text(fcinfo, 1)};
 	SPITupleTable *tables;
 	uint64		count;
-	SpiScope	scope;
+	Sql			sql;
 	bool		isnull;
 
 	access_require_in("audit", NULL, NULL);
 	InitMaterializedSRF(fcinfo, 0);
 	asked.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	spi_enter(&scope);
-	statement_run(&find, NULL, NULL, true);
+	sql_enter(&sql);
+	statement_run(&sql, &find, NULL, NULL, true);
 	tables = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
@@ -445,9 +444,9 @@ promote_recorded_rows(PG_FUNCTION_ARGS)
 		Source		source = {table_open(DatumGetObjectId(spi_value(tables, i, 1, &isnull)), AccessShareLock)};
 
 		source.trigger = record_trigger(source.table, spi_text(tables, i, 2));
-		put_table(&asked, &source);
+		put_table(&sql, &asked, &source);
 		table_close(source.table, AccessShareLock);
 	}
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return (Datum) 0;
 }

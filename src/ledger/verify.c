@@ -6,7 +6,7 @@
 
 #include "base/argument.h"
 #include "base/errors.h"
-#include "base/spi.h"
+#include "base/sql.h"
 #include "grant/access.h"
 #include "grant/actor.h"
 #include "grant/grants.h"
@@ -52,7 +52,7 @@ subject_project(const char *subject)
 Datum
 promote_verify_audit(PG_FUNCTION_ARGS)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT p.project, p.subject, p.seq, p.problem FROM promote.audit_problems($1, $2) AS p",
 		.parameters = 2,
 		.types = {TEXTOID, TEXTOID}
@@ -62,7 +62,7 @@ promote_verify_audit(PG_FUNCTION_ARGS)
 	bool		nulls[2];
 	Datum		values[2];
 	ReturnSetInfo *result;
-	SpiScope	scope;
+	Sql			sql;
 
 	if (project == NULL && subject && !access_allowed("audit", NULL, NULL))
 		project = subject_project(subject);
@@ -71,11 +71,11 @@ promote_verify_audit(PG_FUNCTION_ARGS)
 	values[1] = text_or_null(project, &nulls[1]);
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
-	spi_enter(&scope);
-	statement_run(&read, values, nulls, true);
+	sql_enter(&sql);
+	statement_run(&sql, &read, values, nulls, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return (Datum) 0;
 }
 
@@ -94,7 +94,7 @@ require_owner(void)
 
 /* Record which guards were not what they are to be, in the chain of what belongs to no project. */
 static void
-record_guards(SPITupleTable *guards, uint64 count)
+record_guards(const Sql *sql, SPITupleTable *guards, uint64 count)
 {
 	JsonBuilder facts;
 
@@ -108,28 +108,28 @@ record_guards(SPITupleTable *guards, uint64 count)
 		json_build_string(&facts, guard, strlen(guard));
 	}
 	json_build_end_array(&facts);
-	audit_note_facts(AUDIT_NO_PROJECT, AUDIT_NO_PROJECT, "guards.restored", &facts);
+	audit_note_facts(sql, AUDIT_NO_PROJECT, AUDIT_NO_PROJECT, "guards.restored", &facts);
 }
 
 /* promote.restore_guards() returns table, see sql/ledger/verify.sql */
 Datum
 promote_restore_guards(PG_FUNCTION_ARGS)
 {
-	static Statement find = {
+	static OldStatement find = {
 		.text = "SELECT g.table_name, g.trigger_name, g.problem, g.remedy FROM promote.guard_problems() AS g"
 	};
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	SPITupleTable *guards;
 	uint64		count;
-	SpiScope	scope;
+	Sql			sql;
 
 	require_owner();
 	require_accountable(rights_role());
 	InitMaterializedSRF(fcinfo, 0);
-	spi_enter(&scope);
+	sql_enter(&sql);
 	/* nobody else appends to that chain */
-	spi_command("LOCK TABLE promote.audit_log IN SHARE ROW EXCLUSIVE MODE");
-	statement_run(&find, NULL, NULL, false);
+	sql_command(&sql, "LOCK TABLE promote.audit_log IN SHARE ROW EXCLUSIVE MODE");
+	statement_run(&sql, &find, NULL, NULL, false);
 	guards = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
@@ -139,11 +139,11 @@ promote_restore_guards(PG_FUNCTION_ARGS)
 
 		for (int column = 0; column < 3; column++)
 			values[column] = CStringGetTextDatum(spi_text(guards, i, column + 1));
-		spi_command(spi_text(guards, i, 4));
+		sql_command(&sql, spi_text(guards, i, 4));
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	if (count > 0)
-		record_guards(guards, count);
-	spi_leave(&scope);
+		record_guards(&sql, guards, count);
+	sql_leave(&sql);
 	return (Datum) 0;
 }

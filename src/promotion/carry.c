@@ -245,12 +245,12 @@ carry_is_planned(const ProposedRevision *proposed)
 
 /*
  * Find what the references replace of what runs, and mark the proposal, which
- * is checked.  Runs inside a scope of spi.h.
+ * is checked.
  */
 void
-carry_judge(ProposedRevision *proposed, bool read_only)
+carry_judge(const Sql *sql, ProposedRevision *proposed, bool read_only)
 {
-	proposed->replaced = reference_replaced(&proposed->key, proposed->slots, proposed->references,
+	proposed->replaced = reference_replaced(sql, &proposed->key, proposed->slots, proposed->references,
 											read_only);
 	if (proposed->replaced != NIL)
 		proposed->proposal.destructive = true;
@@ -303,14 +303,14 @@ carry_names(const ProposedRevision *proposed)
 
 /* Append what was copied to the destination's chain; builder has its facts, but for their end. */
 static void
-record_copy(ProposedRevision *proposed, const char *event, JsonBuilder *builder)
+record_copy(const Sql *sql, ProposedRevision *proposed, const char *event, JsonBuilder *builder)
 {
 	AuditEntry	entry = {event};
 
 	json_build_end_array(builder);
 	json_build_end_object(builder);
 	entry.data = json_builder_finish(builder);
-	audit_append(&proposed->head, proposed->key.project, proposed->proposal.instance, &entry, 1);
+	audit_append(sql, &proposed->head, proposed->key.project, proposed->proposal.instance, &entry, 1);
 }
 
 /* Begin the facts of a copy: who, from where, and an array under a key. */
@@ -325,7 +325,7 @@ begin_copy(JsonBuilder *builder, const InstanceKey *source, const char *key)
 
 /* The slots in which copying references would replace what runs, although it may not: char *. */
 static List *
-find_refused(const ProposedRevision *proposed, const List *changes, const Jsonb *references, bool read_only)
+find_refused(const Sql *sql, const ProposedRevision *proposed, const List *changes, const Jsonb *references, bool read_only)
 {
 	List	   *refused = NIL;
 	ListCell   *cell;
@@ -333,7 +333,7 @@ find_refused(const ProposedRevision *proposed, const List *changes, const Jsonb 
 
 	if (proposed->proposal.allow_replace || changes == NIL)
 		return NIL;
-	replaced = reference_replaced(&proposed->key, proposed->slots, references, read_only);
+	replaced = reference_replaced(sql, &proposed->key, proposed->slots, references, read_only);
 	foreach(cell, changes)
 	{
 		const CarriedChange *change = lfirst(cell);
@@ -346,28 +346,28 @@ find_refused(const ProposedRevision *proposed, const List *changes, const Jsonb 
 
 /* Copy references: those of slots that the destination's release has. */
 static void
-take_references(Carry *carry, const InstanceKey *source, ProposedRevision *proposed, bool write)
+take_references(const Sql *sql, Carry *carry, const InstanceKey *source, ProposedRevision *proposed, bool write)
 {
 	/* the proposal may have been asked before what would become of them */
-	Jsonb	   *present = reference_read(&proposed->key, proposed->slots, !write);
+	Jsonb	   *present = reference_read(sql, &proposed->key, proposed->slots, !write);
 	Jsonb	   *references;
 	List	   *changes;
 	JsonBuilder	builder;
 	ListCell   *cell;
 
-	carry->source_references = reference_read(source, proposed->slots, !write);
+	carry->source_references = reference_read(sql, source, proposed->slots, !write);
 	references = reference_over(present, carry->source_references);
 	changes = carry_differences(present, references);
-	carry->refused = find_refused(proposed, changes, references, !write);
+	carry->refused = find_refused(sql, proposed, changes, references, !write);
 	if (changes != NIL && write)
 	{
 		if (carry->refused != NIL)
 			refuse_replaced(&proposed->key, carry->refused);
-		(void) reference_store(&proposed->key, carry->source_references);
+		(void) reference_store(sql, &proposed->key, carry->source_references);
 		begin_copy(&builder, source, "references");
 		foreach(cell, changes)
 			add_change(&builder, lfirst(cell));
-		record_copy(proposed, "references.copied", &builder);
+		record_copy(sql, proposed, "references.copied", &builder);
 		proposed->carried = true;
 	}
 	proposed->references = references;
@@ -375,9 +375,9 @@ take_references(Carry *carry, const InstanceKey *source, ProposedRevision *propo
 
 /* The secrets that the release declares. */
 static Jsonb *
-read_declared(const ProposedRevision *proposed, bool read_only)
+read_declared(const Sql *sql, const ProposedRevision *proposed, bool read_only)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT f.secrets FROM promote.bundle_release AS f WHERE f.bundle = $1 AND f.version = $2",
 		.parameters = 2,
 		.types = {TEXTOID, TEXTOID}
@@ -387,18 +387,18 @@ read_declared(const ProposedRevision *proposed, bool read_only)
 		CStringGetTextDatum(proposed->proposal.version)
 	};
 
-	statement_run(&read, values, NULL, read_only);
+	statement_run(sql, &read, values, NULL, read_only);
 	return spi_jsonb(SPI_tuptable, 0, 1);
 }
 
 /* Copy secrets: those that the destination's release declares. */
 static void
-take_secrets(const InstanceKey *source, ProposedRevision *proposed, bool write)
+take_secrets(const Sql *sql, const InstanceKey *source, ProposedRevision *proposed, bool write)
 {
 	JsonBuilder	builder;
 	ListCell   *cell;
 
-	proposed->copied_secrets = secret_copy(source, &proposed->key, read_declared(proposed, !write), write);
+	proposed->copied_secrets = secret_copy(sql, source, &proposed->key, read_declared(sql, proposed, !write), write);
 	if (!write || !carry_has_secrets(proposed))
 		return;
 	begin_copy(&builder, source, "secrets");
@@ -411,20 +411,20 @@ take_secrets(const InstanceKey *source, ProposedRevision *proposed, bool write)
 		json_build_field(&builder, "change", secret_change_word(copy->change));
 		json_build_end_object(&builder);
 	}
-	record_copy(proposed, "secrets.copied", &builder);
+	record_copy(sql, proposed, "secrets.copied", &builder);
 	proposed->carried = true;
 }
 
 /*
  * Carry what was asked for from the source to the instance of a proposal,
  * under the locks of both; or (write is false) only note in the proposal what
- * would become of it.  Runs inside a scope of spi.h.
+ * would become of it.
  */
 void
-carry_take(Carry *carry, const InstanceKey *source, ProposedRevision *proposed, bool write)
+carry_take(const Sql *sql, Carry *carry, const InstanceKey *source, ProposedRevision *proposed, bool write)
 {
 	if (carry->references)
-		take_references(carry, source, proposed, write);
+		take_references(sql, carry, source, proposed, write);
 	if (carry->secrets)
-		take_secrets(source, proposed, write);
+		take_secrets(sql, source, proposed, write);
 }

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "parse/name.h"
 #include "promotion/proposal.h"
 
@@ -31,9 +32,9 @@ typedef struct CarriedChange
 	bool		replaces;		/* what runs */
 } CarriedChange;
 
-extern void carry_take(Carry *carry, const InstanceKey *source, ProposedRevision *proposed,
+extern void carry_take(const Sql *sql, Carry *carry, const InstanceKey *source, ProposedRevision *proposed,
 					   bool write);
-extern void carry_judge(ProposedRevision *proposed, bool read_only);
+extern void carry_judge(const Sql *sql, ProposedRevision *proposed, bool read_only);
 extern bool carry_is_planned(const ProposedRevision *proposed);
 extern bool carry_has_secrets(const ProposedRevision *proposed);
 extern List *carry_changes(const ProposedRevision *proposed, const Carry *carry);

@@ -52,23 +52,23 @@ promote_configure_instance(PG_FUNCTION_ARGS)
 	const char *channel;
 	ProposedRevision proposed;
 	Proposal   *proposal = &proposed.proposal;
-	SpiScope	scope;
+	Sql			sql;
 	Staged		staged;
 
 	argument_instance_for(fcinfo, 0, "instance", "configure", &key);
 	staging.overrides = argument_params(fcinfo, 1, "patch");
 	take_constraint(argument_text(fcinfo, 2), &constraint, &channel);
-	spi_enter(&scope);
-	instance_lock(&key, true);
-	stage_read(&key, key.environment, constraint, channel, false, &proposed);
+	sql_enter(&sql);
+	instance_lock(&sql, &key, true);
+	stage_read(&sql, &key, key.environment, constraint, channel, false, &proposed);
 	if (proposed.version_constraint == NULL)
-		stage_read(&key, key.environment, "latest", "stable", false, &proposed);
+		stage_read(&sql, &key, key.environment, "latest", "stable", false, &proposed);
 	stage_check_revision(fcinfo, 4, &proposed);
 	proposal->params = json_merge_patch(proposal->params ? proposal->params : empty_object(),
 										staging.overrides);
 	proposal->allow_replace = argument_bool(fcinfo, 6, false);
 	proposed.plan = argument_bool(fcinfo, 5, true);
-	stage_write(&staging, &proposed, scope.caller, &staged);
-	spi_leave(&scope);
+	stage_write(&sql, &staging, &proposed, sql.caller, &staged);
+	sql_leave(&sql);
 	return stage_result(fcinfo, &staged);
 }

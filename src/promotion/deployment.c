@@ -114,8 +114,8 @@ row_to_lock(const InstanceKey *key, int32 deployment, Datum *values)
 {
 #define LOCK(mode) {.text = "SELECT d.ctid FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4" mode, \
 	.parameters = 4,.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}}
-	static Statement at_once = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
-	static Statement find = LOCK("");
+	static OldStatement at_once = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
+	static OldStatement find = LOCK("");
 
 	deployment_values(key, deployment, values);
 	return (RowToLock) {
@@ -133,34 +133,34 @@ row_to_lock(const InstanceKey *key, int32 deployment, Datum *values)
  * none, or none that the transaction's snapshot shows.
  */
 bool
-deployment_lock(const InstanceKey *key, int32 deployment)
+deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
 	Datum		values[4];
 	RowToLock	row = row_to_lock(key, deployment, values);
 
-	return row_lock(&row);
+	return row_lock(sql, &row);
 }
 
 /* The same in an emergency: PM_HELD where others do not let go of it in time. */
 bool
-deployment_rescue(const InstanceKey *key, int32 deployment)
+deployment_rescue(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
 	Datum		values[4];
 	RowToLock	row = row_to_lock(key, deployment, values);
 
-	return row_rescue(&row);
+	return row_rescue(sql, &row);
 }
 
 /*
  * Insert a deployment, due if nothing else of the instance waits or runs;
- * returns what the audit log says of it.  Runs inside a scope of spi.h, past
+ * returns what the audit log says of it.  Runs inside a scope of sql.h, past
  * the guards, under the instance's lock; the counter and the log are the
  * caller's.
  */
 Jsonb *
-deployment_insert(const InstanceKey *key, int32 deployment, const DeploymentOrder *order)
+deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment, const DeploymentOrder *order)
 {
-	static Statement insert = {
+	static OldStatement insert = {
 		.text = "INSERT INTO promote.deployment AS d (project, environment, component, deployment,"
 		" action, status, revision, base_revision, bundle, version, previous_version,"
 		" rendered_digest, diff, destructive, plan, plan_digest, message, gates, remote_references,"
@@ -205,7 +205,7 @@ deployment_insert(const InstanceKey *key, int32 deployment, const DeploymentOrde
 	values[17] = PointerGetDatum(order->gates);
 	values[18] = PointerGetDatum(order->references);
 	values[19] = PointerGetDatum(order->kept);
-	statement_run(&insert, values, nulls, false);
+	statement_run(sql, &insert, values, nulls, false);
 	facts = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(SPI_tuptable, 0, 1)));
 	SPI_freetuptable(SPI_tuptable);
 	return facts;
@@ -230,9 +230,9 @@ deployment_gates(int32 deployment, const Jsonb *gates)
 
 /* Count a deployment at its instance. */
 static void
-count_deployment(const InstanceKey *key, int32 deployment)
+count_deployment(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
-	static Statement count = {
+	static OldStatement count = {
 		.text = "UPDATE promote.instance AS i SET deployment = $4 WHERE " OF_INSTANCE("i"),
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
@@ -240,15 +240,14 @@ count_deployment(const InstanceKey *key, int32 deployment)
 	Datum		values[4];
 
 	deployment_values(key, deployment, values);
-	statement_run(&count, values, NULL, false);
+	statement_run(sql, &count, values, NULL, false);
 }
 
 /*
- * Queue or propose a deployment, with all that belongs to it.  Runs inside a
- * scope of spi.h, under the instance's lock.
+ * Queue or propose a deployment, with all that belongs to it.  Runs under the instance's lock.
  */
 void
-deployment_queue(const InstanceKey *key, int32 deployment, AuditHead *head,
+deployment_queue(const Sql *sql, const InstanceKey *key, int32 deployment, AuditHead *head,
 				 const DeploymentOrder *order)
 {
 	char	   *instance = instance_key_name(key);
@@ -261,11 +260,11 @@ deployment_queue(const InstanceKey *key, int32 deployment, AuditHead *head,
 
 	PG_TRY();
 	{
-		entries[0].data = deployment_insert(key, deployment, order);
+		entries[0].data = deployment_insert(sql, key, deployment, order);
 		if (order->gates)
 			entries[1].data = deployment_gates(deployment, order->gates);
-		count_deployment(key, deployment);
-		audit_append(head, key->project, instance, entries, order->gates ? 2 : 1);
+		count_deployment(sql, key, deployment);
+		audit_append(sql, head, key->project, instance, entries, order->gates ? 2 : 1);
 	}
 	PG_FINALLY();
 	{
@@ -277,9 +276,9 @@ deployment_queue(const InstanceKey *key, int32 deployment, AuditHead *head,
 
 /* A deployment by its number; false where there is none. */
 bool
-deployment_find(const InstanceKey *key, int32 deployment, Deployment *found)
+deployment_find(const Sql *sql, const InstanceKey *key, int32 deployment, Deployment *found)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT d.action, d.status, d.revision, d.version::pg_catalog.text, d.rendered_digest,"
 		" d.plan, d.plan_digest, d.worker, d.fencing, d.due_at, d.seen_change,"
 		" NULLIF(pg_catalog.array_to_string(d.plan_defects, ', '), ''), d.remote_references FROM promote.deployment AS d"
@@ -291,7 +290,7 @@ deployment_find(const InstanceKey *key, int32 deployment, Deployment *found)
 	bool		isnull;
 
 	deployment_values(key, deployment, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	if (SPI_processed == 0)
 		return false;
 	*found = (Deployment) {.key = *key,.deployment = deployment};
@@ -313,9 +312,9 @@ deployment_find(const InstanceKey *key, int32 deployment, Deployment *found)
 
 /* Number of the instance's last deployment, 0 for none.  Raises PM_NOT_FOUND. */
 int32
-deployment_last(const InstanceKey *key)
+deployment_last(const Sql *sql, const InstanceKey *key)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT i.deployment FROM promote.instance AS i WHERE " OF_INSTANCE("i"),
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, TEXTOID}
@@ -323,17 +322,17 @@ deployment_last(const InstanceKey *key)
 	Datum		values[3];
 
 	instance_key_values(key, values);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	if (SPI_processed == 0)
-		require_instance(key);
+		require_instance(sql, key);
 	return spi_integer(SPI_tuptable, 0, 1);
 }
 
 /* Refuse a deployment that is not there; 0 is the last one. */
 void
-refuse_unknown_deployment(const InstanceKey *key, int32 deployment)
+refuse_unknown_deployment(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
-	int32		last = deployment_last(key);
+	int32		last = deployment_last(sql, key);
 
 	ereport(ERROR,
 			(errcode(PM_NOT_FOUND),
@@ -348,10 +347,10 @@ refuse_unknown_deployment(const InstanceKey *key, int32 deployment)
 
 /* A deployment by its number.  Raises PM_NOT_FOUND where there is none. */
 void
-deployment_load(const InstanceKey *key, int32 deployment, Deployment *found)
+deployment_load(const Sql *sql, const InstanceKey *key, int32 deployment, Deployment *found)
 {
-	if (!deployment_find(key, deployment, found))
-		refuse_unknown_deployment(key, deployment);
+	if (!deployment_find(sql, key, deployment, found))
+		refuse_unknown_deployment(sql, key, deployment);
 }
 
 /*
@@ -360,9 +359,9 @@ deployment_load(const InstanceKey *key, int32 deployment, Deployment *found)
  * read by the snapshot from before, read_only.
  */
 bool
-deployment_carries(const InstanceKey *key, int32 deployment, bool read_only, Carried *carried)
+deployment_carries(const Sql *sql, const InstanceKey *key, int32 deployment, bool read_only, Carried *carried)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text,"
 		" d.rendered_digest, c.params, f.params_schema, f.slots, d.remote_references,"
 		" (SELECT " KEPT_OF("r") " FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "d")
@@ -378,7 +377,7 @@ deployment_carries(const InstanceKey *key, int32 deployment, bool read_only, Car
 	Datum		values[4];
 
 	deployment_values(key, deployment, values);
-	statement_run(&read, values, NULL, read_only);
+	statement_run(sql, &read, values, NULL, read_only);
 	if (SPI_processed == 0)
 		return false;
 	carried->revision = spi_integer(SPI_tuptable, 0, 1);
@@ -395,12 +394,12 @@ deployment_carries(const InstanceKey *key, int32 deployment, bool read_only, Car
 
 /*
  * Take a step, saying why; returns the deployment's row, in SPI's memory.
- * Runs inside a scope of spi.h, under the instance's lock.
+ * Runs under the instance's lock.
  */
 Datum
-deployment_step(const Deployment *deployment, const char *status, const char *reason)
+deployment_step(const Sql *sql, const Deployment *deployment, const char *status, const char *reason)
 {
-	static Statement step = {
+	static OldStatement step = {
 		.text = "UPDATE promote.deployment AS d SET status = $5, reason = $6 WHERE " OF_INSTANCE("d")
 		" AND d.deployment = $4 RETURNING d",
 		.parameters = 6,
@@ -413,7 +412,7 @@ deployment_step(const Deployment *deployment, const char *status, const char *re
 	deployment_values(&deployment->key, deployment->deployment, values);
 	values[4] = CStringGetTextDatum(status);
 	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(reason);
-	guarded_run(&step, values, nulls);
+	guarded_run(sql, &step, values, nulls);
 	if (SPI_processed != 1)
 		elog(ERROR, "deployment %d was not updated", deployment->deployment);
 	return spi_value(SPI_tuptable, 0, 1, &isnull);
@@ -421,9 +420,9 @@ deployment_step(const Deployment *deployment, const char *status, const char *re
 
 /* The whole row of a deployment, in SPI's memory. */
 Datum
-deployment_row(const InstanceKey *key, int32 deployment)
+deployment_row(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT d FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
@@ -432,7 +431,7 @@ deployment_row(const InstanceKey *key, int32 deployment)
 	bool		isnull;
 
 	deployment_values(key, deployment, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	if (SPI_processed == 0)
 		elog(ERROR, "deployment %d is not there", deployment);
 	return spi_value(SPI_tuptable, 0, 1, &isnull);
@@ -440,13 +439,13 @@ deployment_row(const InstanceKey *key, int32 deployment)
 
 /* A row as the result of a verb: leaves the scope with a copy of it. */
 Datum
-deployment_result(SpiScope *scope, Datum row)
+deployment_result(Sql *scope, Datum row)
 {
 	MemoryContext inner = MemoryContextSwitchTo(scope->caller);
 	Datum		result = datumCopy(row, false, -1);
 
 	MemoryContextSwitchTo(inner);
-	spi_leave(scope);
+	sql_leave(scope);
 	return result;
 }
 

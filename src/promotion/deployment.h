@@ -7,7 +7,7 @@
 #include "postgres.h"
 
 #include "base/compat.h"
-#include "base/spi.h"
+#include "base/sql.h"
 #include "ledger/audit.h"
 #include "parse/name.h"
 #include "utils/jsonb.h"
@@ -70,24 +70,24 @@ typedef struct Carried
 	Jsonb	   *references;		/* NULL: none */
 } Carried;
 
-extern bool deployment_lock(const InstanceKey *key, int32 deployment);
-extern bool deployment_rescue(const InstanceKey *key, int32 deployment);
+extern bool deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment);
+extern bool deployment_rescue(const Sql *sql, const InstanceKey *key, int32 deployment);
 extern void deployment_values(const InstanceKey *key, int32 deployment, Datum *values);
-extern Jsonb *deployment_insert(const InstanceKey *key, int32 deployment,
+extern Jsonb *deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment,
 								const DeploymentOrder *order);
 extern Jsonb *deployment_gates(int32 deployment, const Jsonb *gates);
-extern void deployment_queue(const InstanceKey *key, int32 deployment, AuditHead *head,
+extern void deployment_queue(const Sql *sql, const InstanceKey *key, int32 deployment, AuditHead *head,
 							 const DeploymentOrder *order);
-extern bool deployment_find(const InstanceKey *key, int32 deployment, Deployment *found);
-extern void deployment_load(const InstanceKey *key, int32 deployment, Deployment *found);
-extern bool deployment_carries(const InstanceKey *key, int32 deployment, bool read_only,
+extern bool deployment_find(const Sql *sql, const InstanceKey *key, int32 deployment, Deployment *found);
+extern void deployment_load(const Sql *sql, const InstanceKey *key, int32 deployment, Deployment *found);
+extern bool deployment_carries(const Sql *sql, const InstanceKey *key, int32 deployment, bool read_only,
 							   Carried *carried);
-extern int32 deployment_last(const InstanceKey *key);
-pg_noreturn extern void refuse_unknown_deployment(const InstanceKey *key, int32 deployment);
+extern int32 deployment_last(const Sql *sql, const InstanceKey *key);
+pg_noreturn extern void refuse_unknown_deployment(const Sql *sql, const InstanceKey *key, int32 deployment);
 extern bytea *decommission_digest(const bytea *rendered_digest, int32 changed_by);
-extern Datum deployment_step(const Deployment *deployment, const char *status,
+extern Datum deployment_step(const Sql *sql, const Deployment *deployment, const char *status,
 							 const char *reason);
-extern Datum deployment_row(const InstanceKey *key, int32 deployment);
-extern Datum deployment_result(SpiScope *scope, Datum row);
+extern Datum deployment_row(const Sql *sql, const InstanceKey *key, int32 deployment);
+extern Datum deployment_result(Sql *scope, Datum row);
 
 #endif							/* PROMOTE_PROMOTION_DEPLOYMENT_H */

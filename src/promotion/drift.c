@@ -66,12 +66,12 @@ typedef struct Outcome
 
 /*
  * Lock the instance and read what was observed of it since something was
- * provisioned last.  Runs inside a scope of spi.h.
+ * provisioned last.
  */
 static void
-read_observed(Observed *observed)
+read_observed(const Sql *sql, Observed *observed)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT i.deployed_by, i.changed_by, o.digest, o.document, o.differences"
 		" FROM promote.instance AS i"
 		" LEFT JOIN promote.observation AS o ON o.project = i.project"
@@ -83,9 +83,9 @@ read_observed(Observed *observed)
 	};
 	Datum		values[3];
 
-	instance_lock(&observed->key, true);
+	instance_lock(sql, &observed->key, true);
 	instance_key_values(&observed->key, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	observed->deployed_by = spi_integer(SPI_tuptable, 0, 1);
 	observed->changed_by = spi_integer(SPI_tuptable, 0, 2);
 	observed->digest = spi_bytea(SPI_tuptable, 0, 3);
@@ -107,18 +107,18 @@ check_provisioned(const Observed *observed)
 
 /* Read what the instance runs. */
 static void
-read_deployed(Observed *observed)
+read_deployed(const Sql *sql, Observed *observed)
 {
-	if (!deployment_carries(&observed->key, observed->deployed_by, false,
+	if (!deployment_carries(sql, &observed->key, observed->deployed_by, false,
 							&observed->deployed))
-		refuse_unknown_deployment(&observed->key, observed->deployed_by);
+		refuse_unknown_deployment(sql, &observed->key, observed->deployed_by);
 }
 
 /* The configuration that is stored under a digest; NULL where there is none. */
 static Jsonb *
-read_config(const InstanceKey *key, const bytea *digest)
+read_config(const Sql *sql, const InstanceKey *key, const bytea *digest)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT c.params FROM promote.config AS c WHERE c.project = $1 AND c.digest = $2",
 		.parameters = 2,
 		.types = {TEXTOID, BYTEAOID}
@@ -127,15 +127,15 @@ read_config(const InstanceKey *key, const bytea *digest)
 
 	if (digest == NULL)
 		return NULL;
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	return SPI_processed > 0 ? spi_jsonb(SPI_tuptable, 0, 1) : NULL;
 }
 
 /* Note the report. */
 static void
-write_observation(const Report *report, int32 differences)
+write_observation(const Sql *sql, const Report *report, int32 differences)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "INSERT INTO promote.observation AS o (project, environment, component, digest,"
 		" document, document_at, differences, changed_by, source, reported_at)"
 		" SELECT $1, $2, $3, $4, $5, CASE WHEN $5 IS NOT NULL THEN t.now END, $6, $7, $8, t.now"
@@ -159,14 +159,14 @@ write_observation(const Report *report, int32 differences)
 	values[5] = Int32GetDatum(differences);
 	values[6] = Int32GetDatum(report->before.changed_by);
 	values[7] = CStringGetTextDatum(report->source);
-	statement_run(&write, values, nulls, false);
+	statement_run(sql, &write, values, nulls, false);
 }
 
 /* Note that what was reported last was reported again. */
 static void
-touch_observation(const Report *report)
+touch_observation(const Sql *sql, const Report *report)
 {
-	static Statement touch = {
+	static OldStatement touch = {
 		.text = "UPDATE promote.observation AS o SET source = $4, reported_at = t.now,"
 		" document_at = CASE WHEN o.document = o.digest THEN t.now ELSE o.document_at END"
 		" FROM pg_catalog.clock_timestamp() AS t (now)"
@@ -178,14 +178,14 @@ touch_observation(const Report *report)
 
 	instance_key_values(&report->before.key, values);
 	values[3] = CStringGetTextDatum(report->source);
-	statement_run(&touch, values, NULL, false);
+	statement_run(sql, &touch, values, NULL, false);
 }
 
 /* Add what the instance desires to what values come from: somebody may have been ahead of the deployment. */
 static void
-add_desired(Mask *mask, const InstanceKey *key)
+add_desired(const Sql *sql, Mask *mask, const InstanceKey *key)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT c.params, f.params_schema, " KEPT_OF("r") ", e.parameters FROM promote.instance AS i"
 		" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "i") " AND r.revision = i.revision"
 		" JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest"
@@ -198,7 +198,7 @@ add_desired(Mask *mask, const InstanceKey *key)
 	Datum		values[3];
 
 	instance_key_values(key, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	if (SPI_processed == 0)
 		return;
 	mask_add_schema(mask, spi_jsonb(SPI_tuptable, 0, 2));
@@ -211,15 +211,15 @@ add_desired(Mask *mask, const InstanceKey *key)
  * desired.
  */
 static Jsonb *
-drift_of(const Observed *observed, Jsonb *document)
+drift_of(const Sql *sql, const Observed *observed, Jsonb *document)
 {
 	const Carried *deployed = &observed->deployed;
 	Mask	   *mask = mask_create(deployed->schema);
 
 	mask_add_origin(mask, deployed->params, deployed->kept);
 	mask_add_origin(mask, document, NULL);
-	compose_add_deployed(mask, proposal_deployed(&observed->key, observed->deployed_by, false));
-	add_desired(mask, &observed->key);
+	compose_add_deployed(mask, proposal_deployed(sql, &observed->key, observed->deployed_by, false));
+	add_desired(sql, mask, &observed->key);
 	return compose_masked_diff(mask, deployed->params, document);
 }
 
@@ -262,9 +262,9 @@ differing_paths(const Jsonb *a, const Jsonb *b)
 
 /* The paths of the leaves that have another value than in the report before. */
 static Datum
-moved_paths(const Report *report)
+moved_paths(const Sql *sql, const Report *report)
 {
-	Jsonb	   *before = read_config(&report->before.key, report->before.document);
+	Jsonb	   *before = read_config(sql, &report->before.key, report->before.document);
 	Datum		root = CStringGetTextDatum(".");
 
 	if (report->document == NULL)
@@ -280,11 +280,11 @@ moved_paths(const Report *report)
  * by nested loops, however few rows the planner expects.
  */
 static void
-write_items(const Report *report, const Jsonb *diff, Outcome *outcome)
+write_items(const Sql *sql, const Report *report, const Jsonb *diff, Outcome *outcome)
 {
 #define OPEN_ITEMS(row) \
 	OF_INSTANCE(row) " AND " row ".closed_at IS NULL"
-	static Statement write = {
+	static OldStatement write = {
 		.text = "WITH shown AS MATERIALIZED (SELECT (x.change ->> 'path') COLLATE \"C\" AS path,"
 		" x.change -> 'old' AS deployed, x.change -> 'new' AS observed,"
 		" x.change ? 'sensitive' AS sensitive, x.place,"
@@ -330,10 +330,10 @@ write_items(const Report *report, const Jsonb *diff, Outcome *outcome)
 	instance_key_values(&report->before.key, values);
 	values[3] = Int32GetDatum(report->before.changed_by);
 	values[4] = JsonbPGetDatum(diff);
-	values[5] = moved_paths(report);
+	values[5] = moved_paths(sql, report);
 	values[6] = CStringGetTextDatum(report->document ? "config" : "digest");
 	values[7] = CStringGetTextDatum(report->source);
-	statement_run(&write, values, NULL, false);
+	statement_run(sql, &write, values, NULL, false);
 	outcome->opened = spi_integer(SPI_tuptable, 0, 1);
 	outcome->moved = spi_integer(SPI_tuptable, 0, 2);
 	outcome->gone = spi_integer(SPI_tuptable, 0, 3);
@@ -349,16 +349,16 @@ begin_facts(JsonBuilder *builder, const Observed *observed)
 
 /* End it, and append it to the instance's chain. */
 static void
-append_facts(JsonBuilder *builder, const Observed *observed, const char *event)
+append_facts(const Sql *sql, JsonBuilder *builder, const Observed *observed, const char *event)
 {
 	const char *name = instance_key_name(&observed->key);
 
-	audit_note_facts(observed->key.project, name, event, builder);
+	audit_note_facts(sql, observed->key.project, name, event, builder);
 }
 
 /* Record a report that says something else than the one before; never a value of it. */
 static void
-record_report(const Report *report, const Outcome *outcome)
+record_report(const Sql *sql, const Report *report, const Outcome *outcome)
 {
 	JsonBuilder	builder;
 
@@ -369,34 +369,34 @@ record_report(const Report *report, const Outcome *outcome)
 	json_build_number(&builder, "opened", outcome->opened);
 	json_build_number(&builder, "moved", outcome->moved);
 	json_build_number(&builder, "gone", outcome->gone);
-	append_facts(&builder, &report->before, "drift.reported");
+	append_facts(sql, &builder, &report->before, "drift.reported");
 }
 
 /* Write a report that says something else than the one before. */
 static void
-write_report(Report *report, Outcome *outcome)
+write_report(const Sql *sql, Report *report, Outcome *outcome)
 {
 	Observed   *before = &report->before;
 	const Jsonb *diff;
 
-	read_deployed(before);
+	read_deployed(sql, before);
 	if (report->document == NULL)
-		report->document = read_config(&before->key, report->digest);
+		report->document = read_config(sql, &before->key, report->digest);
 	else if (!json_digest_equal(report->digest, before->deployed.rendered_digest))
-		config_store(before->key.project, report->document);
-	diff = report->document ? drift_of(before, report->document) :
+		config_store(sql, before->key.project, report->document);
+	diff = report->document ? drift_of(sql, before, report->document) :
 		drift_of_digest(&before->deployed, report->digest);
 	outcome->differences = JB_ROOT_COUNT(diff);
-	write_observation(report, outcome->differences);
-	write_items(report, diff, outcome);
-	record_report(report, outcome);
+	write_observation(sql, report, outcome->differences);
+	write_items(sql, report, diff, outcome);
+	record_report(sql, report, outcome);
 }
 
 /* Is anything kept as it was observed that is marked by now?  Joined as in write_items. */
 static bool
-is_marked_anew(Report *report)
+is_marked_anew(const Sql *sql, Report *report)
 {
-	static Statement look = {
+	static OldStatement look = {
 		.text = "SELECT COALESCE(pg_catalog.bool_or(s.path IS NOT NULL AND o.path IS NOT NULL), false)"
 		" FROM (SELECT (x.change ->> 'path') COLLATE \"C\" AS path FROM pg_catalog.jsonb_array_elements($5) AS x (change)"
 		"  WHERE x.change ? 'sensitive') AS s"
@@ -411,14 +411,14 @@ is_marked_anew(Report *report)
 
 	if (before->differences == 0)
 		return false;
-	document = report->document ? report->document : read_config(&before->key, report->digest);
+	document = report->document ? report->document : read_config(sql, &before->key, report->digest);
 	if (document == NULL)
 		return false;
-	read_deployed(before);
+	read_deployed(sql, before);
 	instance_key_values(&before->key, values);
 	values[3] = Int32GetDatum(before->changed_by);
-	values[4] = JsonbPGetDatum(drift_of(before, document));
-	statement_run(&look, values, NULL, false);
+	values[4] = JsonbPGetDatum(drift_of(sql, before, document));
+	statement_run(sql, &look, values, NULL, false);
 	return spi_bool(SPI_tuptable, 0, 1);
 }
 
@@ -428,31 +428,31 @@ take_report(Report *report)
 {
 	Observed   *before = &report->before;
 	Outcome		outcome = {0};
-	SpiScope	scope;
+	Sql			sql;
 	bool		was;
 
-	spi_enter(&scope);
-	read_observed(before);
+	sql_enter(&sql);
+	read_observed(&sql, before);
 	check_provisioned(before);
 	was = guard_open(true);
 	PG_TRY();
 	{
 		if (json_digest_equal(report->digest, before->digest) &&
 			(report->document == NULL || json_digest_equal(before->document, report->digest)) &&
-			!is_marked_anew(report))
+			!is_marked_anew(&sql, report))
 		{
-			touch_observation(report);
+			touch_observation(&sql, report);
 			outcome.differences = before->differences;
 		}
 		else
-			write_report(report, &outcome);
+			write_report(&sql, report, &outcome);
 	}
 	PG_FINALLY();
 	{
 		guard_open(was);
 	}
 	PG_END_TRY();
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return outcome.differences;
 }
 
@@ -493,9 +493,9 @@ promote_report_observed_digest(PG_FUNCTION_ARGS)
  * was observed in what is desired: rendered and observed are these.
  */
 static char **
-read_paths(const Observed *observed, const Jsonb *rendered, const Jsonb *document, int *count)
+read_paths(const Sql *sql, const Observed *observed, const Jsonb *rendered, const Jsonb *document, int *count)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT d.path FROM promote.drift_item AS d WHERE " OPEN_ITEMS("d")
 		" AND d.changed_by = $4 AND d.kind = 'config' AND d.dismissed_at IS NULL"
 		" AND promote.jsonb_at_path($5, d.path) IS DISTINCT FROM promote.jsonb_at_path($6, d.path)"
@@ -510,7 +510,7 @@ read_paths(const Observed *observed, const Jsonb *rendered, const Jsonb *documen
 	values[3] = Int32GetDatum(observed->changed_by);
 	values[4] = JsonbPGetDatum(rendered);
 	values[5] = JsonbPGetDatum(document);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	*count = SPI_processed;
 	paths = palloc_extended(Max(*count, 1) * sizeof(char *), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < *count; i++)
@@ -523,12 +523,12 @@ read_paths(const Observed *observed, const Jsonb *rendered, const Jsonb *documen
  * Where they are as they were observed already, nothing is set.
  */
 static int
-adopt(const Observed *observed, Proposal *proposal)
+adopt(const Sql *sql, const Observed *observed, Proposal *proposal)
 {
-	Jsonb	   *document = read_config(&observed->key, observed->document);
+	Jsonb	   *document = read_config(sql, &observed->key, observed->document);
 	Jsonb	   *rendered = json_render(proposal->params, proposal->parameters, true);
 	int			count;
-	char	  **paths = read_paths(observed, rendered, document, &count);
+	char	  **paths = read_paths(sql, observed, rendered, document, &count);
 
 	proposal->observed = document;
 	proposal->params = json_carry(proposal->params, observed->deployed.params, document,
@@ -553,9 +553,9 @@ check_document(const Observed *observed)
 
 /* Note by which revision what differs was adopted, and record it. */
 static void
-record_adoption(const Observed *observed, const Staged *staged, int count)
+record_adoption(const Sql *sql, const Observed *observed, const Staged *staged, int count)
 {
-	static Statement note = {
+	static OldStatement note = {
 		.text = "UPDATE promote.drift_item AS d SET adopted_revision = $5 WHERE " OPEN_ITEMS("d")
 		" AND d.changed_by = $4 AND d.kind = 'config' AND d.dismissed_at IS NULL"
 		" AND d.adopted_revision IS DISTINCT FROM $5",
@@ -568,14 +568,14 @@ record_adoption(const Observed *observed, const Staged *staged, int count)
 	instance_key_values(&observed->key, values);
 	values[3] = Int32GetDatum(observed->changed_by);
 	values[4] = Int32GetDatum(staged->new_revision);
-	statement_run(&note, values, NULL, false);
+	statement_run(sql, &note, values, NULL, false);
 	if (!staged->changed && SPI_processed == 0)
 		return;
 	begin_facts(&builder, observed);
 	json_build_field(&builder, "digest", audit_hex(observed->digest));
 	json_build_number(&builder, "revision", staged->new_revision);
 	json_build_number(&builder, "adopted", count);
-	append_facts(&builder, observed, "drift.adopted");
+	append_facts(sql, &builder, observed, "drift.adopted");
 }
 
 /*
@@ -588,34 +588,34 @@ promote_adopt_drift(PG_FUNCTION_ARGS)
 	Staging		staging = {.origin = "adoption",.message = argument_text(fcinfo, 1)};
 	Observed	observed = {0};
 	ProposedRevision proposed;
-	SpiScope	scope;
+	Sql			sql;
 	Staged		staged;
 	int			count;
 	bool		was;
 
 	argument_instance_for(fcinfo, 0, "instance", "configure", &observed.key);
-	spi_enter(&scope);
-	read_observed(&observed);
+	sql_enter(&sql);
+	read_observed(&sql, &observed);
 	check_provisioned(&observed);
-	stage_read(&observed.key, observed.key.environment, NULL, NULL, false, &proposed);
+	stage_read(&sql, &observed.key, observed.key.environment, NULL, NULL, false, &proposed);
 	stage_check_revision(fcinfo, 2, &proposed);
 	check_document(&observed);
-	read_deployed(&observed);
-	count = adopt(&observed, &proposed.proposal);
+	read_deployed(&sql, &observed);
+	count = adopt(&sql, &observed, &proposed.proposal);
 	proposed.proposal.allow_replace = argument_bool(fcinfo, 4, false);
 	proposed.plan = argument_bool(fcinfo, 3, true);
-	stage_write(&staging, &proposed, scope.caller, &staged);
+	stage_write(&sql, &staging, &proposed, sql.caller, &staged);
 	was = guard_open(true);
 	PG_TRY();
 	{
-		record_adoption(&observed, &staged, count);
+		record_adoption(&sql, &observed, &staged, count);
 	}
 	PG_FINALLY();
 	{
 		guard_open(was);
 	}
 	PG_END_TRY();
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return stage_result(fcinfo, &staged);
 }
 
@@ -638,9 +638,9 @@ dismissal_values(const Observed *observed, const char *reason, const char *path,
  * dismissed for that reason before.
  */
 static int32
-dismiss_reported(const Observed *observed, const char *reason, const char *path)
+dismiss_reported(const Sql *sql, const Observed *observed, const char *reason, const char *path)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "UPDATE promote.drift_item AS d SET dismissed_at = pg_catalog.clock_timestamp(),"
 		" dismissed_by = $7, reason = $5 WHERE " OPEN_ITEMS("d")
 		" AND d.changed_by = $4 AND d.kind <> 'resource' AND d.reason IS DISTINCT FROM $5"
@@ -652,7 +652,7 @@ dismiss_reported(const Observed *observed, const char *reason, const char *path)
 	Datum		values[8];
 
 	dismissal_values(observed, reason, path, values, nulls);
-	statement_run(&write, values, nulls, false);
+	statement_run(sql, &write, values, nulls, false);
 	return SPI_processed;
 }
 
@@ -662,9 +662,9 @@ dismiss_reported(const Observed *observed, const char *reason, const char *path)
  * value, is over.
  */
 static int32
-dismiss_planned(const Observed *observed, const char *reason, const char *path)
+dismiss_planned(const Sql *sql, const Observed *observed, const char *reason, const char *path)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "WITH shown AS MATERIALIZED (SELECT v.path, v.observed_value, v.since, v.source"
 		" FROM promote.drift AS v WHERE v.instance = $8 AND v.kind = 'resource'"
 		" AND v.reason IS DISTINCT FROM $5 AND ($6 IS NULL AND NOT v.dismissed OR v.path = $6)),"
@@ -685,15 +685,15 @@ dismiss_planned(const Observed *observed, const char *reason, const char *path)
 	Datum		values[8];
 
 	dismissal_values(observed, reason, path, values, nulls);
-	statement_run(&write, values, nulls, false);
+	statement_run(sql, &write, values, nulls, false);
 	return SPI_processed;
 }
 
 /* Refuse a path at which nothing differs. */
 static void
-check_path(const Observed *observed, const char *path)
+check_path(const Sql *sql, const Observed *observed, const char *path)
 {
-	static Statement look = {
+	static OldStatement look = {
 		.text = "SELECT EXISTS (SELECT FROM promote.drift AS v WHERE v.instance = $1 AND v.path = $2)",
 		.parameters = 2,
 		.types = {TEXTOID, TEXTOID}
@@ -703,7 +703,7 @@ check_path(const Observed *observed, const char *path)
 		CStringGetTextDatum(path)
 	};
 
-	statement_run(&look, values, NULL, false);
+	statement_run(sql, &look, values, NULL, false);
 	if (!spi_bool(SPI_tuptable, 0, 1))
 		ereport(ERROR,
 				(errcode(PM_NOT_FOUND),
@@ -714,7 +714,7 @@ check_path(const Observed *observed, const char *path)
 
 /* Record that drift was dismissed, where and why. */
 static void
-record_dismissal(const Observed *observed, const char *reason, const char *path, int32 count)
+record_dismissal(const Sql *sql, const Observed *observed, const char *reason, const char *path, int32 count)
 {
 	JsonBuilder	builder;
 
@@ -723,7 +723,7 @@ record_dismissal(const Observed *observed, const char *reason, const char *path,
 	if (path)
 		json_build_field(&builder, "path", path);
 	json_build_number(&builder, "dismissed", count);
-	append_facts(&builder, observed, "drift.dismissed");
+	append_facts(sql, &builder, observed, "drift.dismissed");
 }
 
 /* promote.dismiss_drift(instance text, reason text, path text) returns integer */
@@ -733,31 +733,31 @@ promote_dismiss_drift(PG_FUNCTION_ARGS)
 	Observed	observed = {0};
 	char	   *reason;
 	char	   *path;
-	SpiScope	scope;
+	Sql			sql;
 	volatile int32 count = 0;
 	bool		was;
 
 	argument_instance_for(fcinfo, 0, "instance", "configure", &observed.key);
 	reason = argument_required(fcinfo, 1, "reason");
 	path = PG_ARGISNULL(2) ? NULL : argument_required(fcinfo, 2, "path");
-	spi_enter(&scope);
-	read_observed(&observed);
+	sql_enter(&sql);
+	read_observed(&sql, &observed);
 	check_provisioned(&observed);
 	if (path)
-		check_path(&observed, path);
+		check_path(&sql, &observed, path);
 	was = guard_open(true);
 	PG_TRY();
 	{
-		count = dismiss_reported(&observed, reason, path) +
-			dismiss_planned(&observed, reason, path);
+		count = dismiss_reported(&sql, &observed, reason, path) +
+			dismiss_planned(&sql, &observed, reason, path);
 		if (count > 0)
-			record_dismissal(&observed, reason, path, count);
+			record_dismissal(&sql, &observed, reason, path, count);
 	}
 	PG_FINALLY();
 	{
 		guard_open(was);
 	}
 	PG_END_TRY();
-	spi_leave(&scope);
+	sql_leave(&sql);
 	PG_RETURN_INT32(count);
 }

@@ -80,16 +80,15 @@ take_arguments(FunctionCallInfo fcinfo, const char *action, Promotion *promotion
 }
 
 /*
- * Read both instances and compose what the destination is to desire.  Runs
- * inside a scope of spi.h.
+ * Read both instances and compose what the destination is to desire.
  */
 void
-promotion_read(Promotion *promotion, bool read_only)
+promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 {
 	ProposedRevision *proposed = &promotion->proposed;
 	Proposal   *proposal = &proposed->proposal;
 
-	stage_read(&promotion->destination, promotion->source.environment, NULL, NULL,
+	stage_read(sql, &promotion->destination, promotion->source.environment, NULL, NULL,
 			   read_only, proposed);
 	if (proposed->source_revision == 0)
 		refuse_unconfigured(&promotion->source,
@@ -97,7 +96,7 @@ promotion_read(Promotion *promotion, bool read_only)
 	if (proposed->current_revision == 0)
 		refuse_unconfigured(&promotion->destination,
 							"Give it its first configuration with promote.configure_instance: only then has it values of its own to keep.");
-	proposal_require_release(proposed);
+	proposal_require_release(sql, proposed);
 	proposal_require_unblocked(proposed, "promotion");
 	promotion->source_params = proposal->params;
 	promotion->base = compose_base(proposal);
@@ -106,13 +105,13 @@ promotion_read(Promotion *promotion, bool read_only)
 
 /* Lock both instances in key order: the source against edits only. */
 void
-promotion_lock(const Promotion *promotion)
+promotion_lock(const Sql *sql, const Promotion *promotion)
 {
 	bool		source_first = instance_key_compare(&promotion->source,
 													&promotion->destination) < 0;
 
-	instance_lock(source_first ? &promotion->source : &promotion->destination, !source_first);
-	instance_lock(source_first ? &promotion->destination : &promotion->source, source_first);
+	instance_lock(sql, source_first ? &promotion->source : &promotion->destination, !source_first);
+	instance_lock(sql, source_first ? &promotion->destination : &promotion->source, source_first);
 }
 
 /* Take what is to be carried besides. */
@@ -182,10 +181,10 @@ request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
  * its result in staged; raises PM_KEY_REUSED where another call was.
  */
 static bool
-find_result(const Promotion *promotion, const char *key, const bytea *request,
+find_result(const Sql *sql, const Promotion *promotion, const char *key, const bytea *request,
 			MemoryContext caller, Staged *staged)
 {
-	static Statement find = {
+	static OldStatement find = {
 		.text = "SELECT k.request, k.old_revision, k.new_revision, k.deployment, k.changed, k.diff"
 		" FROM promote.idempotency_key AS k WHERE k.project = $1 AND k.environment = $2"
 		" AND k.component = $3 AND k.idempotency_key = $4",
@@ -201,7 +200,7 @@ find_result(const Promotion *promotion, const char *key, const bytea *request,
 	SPITupleTable *rows;
 	MemoryContext outer;
 
-	statement_run(&find, values, NULL, false);
+	statement_run(sql, &find, values, NULL, false);
 	if (SPI_processed == 0)
 		return false;
 	rows = SPI_tuptable;
@@ -225,10 +224,10 @@ find_result(const Promotion *promotion, const char *key, const bytea *request,
 
 /* Keep the result under the idempotency key, under the destination's lock. */
 static void
-keep_result(const Promotion *promotion, const char *key, const bytea *request,
+keep_result(const Sql *sql, const Promotion *promotion, const char *key, const bytea *request,
 			const Staged *staged)
 {
-	static Statement keep = {
+	static OldStatement keep = {
 		.text = "INSERT INTO promote.idempotency_key (project, environment, component,"
 		" idempotency_key, request, old_revision, new_revision, deployment, changed, diff)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -255,10 +254,10 @@ keep_result(const Promotion *promotion, const char *key, const bytea *request,
 
 	PG_TRY();
 	{
-		statement_run(&keep, values, nulls, false);
+		statement_run(sql, &keep, values, nulls, false);
 		audit_begin(&facts);
 		json_build_field(&facts, "idempotency_key", key);
-		audit_note_facts(promotion->destination.project, instance_key_name(&promotion->destination),
+		audit_note_facts(sql, promotion->destination.project, instance_key_name(&promotion->destination),
 						 "idempotency_key.inserted", &facts);
 	}
 	PG_FINALLY();
@@ -273,7 +272,7 @@ keep_result(const Promotion *promotion, const char *key, const bytea *request,
  * what was read says whether to plan it and whether it may replace what runs.
  */
 void
-promotion_write(Promotion *promotion, const char *message, MemoryContext caller,
+promotion_write(const Sql *sql, Promotion *promotion, const char *message, MemoryContext caller,
 				Staged *staged)
 {
 	Staging		staging = {
@@ -283,33 +282,32 @@ promotion_write(Promotion *promotion, const char *message, MemoryContext caller,
 		.message = message
 	};
 
-	carry_take(&promotion->carry, &promotion->source, &promotion->proposed, true);
-	stage_write(&staging, &promotion->proposed, caller, staged);
+	carry_take(sql, &promotion->carry, &promotion->source, &promotion->proposed, true);
+	stage_write(sql, &staging, &promotion->proposed, caller, staged);
 }
 
 /*
- * Promote, unless the call was made before, by its idempotency key.  Runs
- * inside a scope of spi.h.
+ * Promote, unless the call was made before, by its idempotency key.
  */
 static void
-promote(FunctionCallInfo fcinfo, Promotion *promotion, MemoryContext caller, Staged *staged)
+promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryContext caller, Staged *staged)
 {
 	char	   *key = argument_text(fcinfo, promotion->options + IDEMPOTENCY_KEY);
 	bytea	   *request = NULL;
 
 	check_key(key);
-	promotion_lock(promotion);
+	promotion_lock(sql, promotion);
 	if (key)
 		request = request_digest(fcinfo, promotion);
-	if (key && find_result(promotion, key, request, caller, staged))
+	if (key && find_result(sql, promotion, key, request, caller, staged))
 		return;
-	promotion_read(promotion, false);
+	promotion_read(sql, promotion, false);
 	stage_check_revision(fcinfo, promotion->options + EXPECTED_REVISION, &promotion->proposed);
 	promotion->proposed.plan = argument_bool(fcinfo, promotion->options + PLAN, true);
 	promotion->proposed.proposal.allow_replace = argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false);
-	promotion_write(promotion, argument_text(fcinfo, promotion->options + MESSAGE), caller, staged);
+	promotion_write(sql, promotion, argument_text(fcinfo, promotion->options + MESSAGE), caller, staged);
 	if (key)
-		keep_result(promotion, key, request, staged);
+		keep_result(sql, promotion, key, request, staged);
 }
 
 /*
@@ -322,15 +320,15 @@ Datum
 promote_promote_instance(PG_FUNCTION_ARGS)
 {
 	Promotion	promotion;
-	SpiScope	scope;
+	Sql			sql;
 	Staged		staged;
 
 	take_arguments(fcinfo, "promote", &promotion);
 	take_carry(fcinfo, &promotion);
 	require_carry(rights_role(), &promotion);
-	spi_enter(&scope);
-	promote(fcinfo, &promotion, scope.caller, &staged);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	promote(&sql, fcinfo, &promotion, sql.caller, &staged);
+	sql_leave(&sql);
 	return stage_result(fcinfo, &staged);
 }
 
@@ -343,20 +341,20 @@ Datum
 promote_promote_to_next(PG_FUNCTION_ARGS)
 {
 	Promotion	promotion;
-	SpiScope	scope;
+	Sql			sql;
 	Staged		staged;
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &promotion.source);
 	promotion.overrides = argument_params(fcinfo, 1, "overrides");
 	promotion.options = 2;
 	take_carry(fcinfo, &promotion);
-	spi_enter(&scope);
+	sql_enter(&sql);
 	promotion.destination = promotion.source;
-	promotion.destination.environment = path_next(&promotion.source);
-	access_require_of(scope.user, "promote", promotion.destination.project, promotion.destination.environment);
-	require_carry(scope.user, &promotion);
-	promote(fcinfo, &promotion, scope.caller, &staged);
-	spi_leave(&scope);
+	promotion.destination.environment = path_next(&sql, &promotion.source);
+	access_require_of(sql.user, "promote", promotion.destination.project, promotion.destination.environment);
+	require_carry(sql.user, &promotion);
+	promote(&sql, fcinfo, &promotion, sql.caller, &staged);
+	sql_leave(&sql);
 	return stage_result(fcinfo, &staged);
 }
 
@@ -646,7 +644,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 {
 	Promotion	promotion;
 	Preview		preview = {.promotion = &promotion};
-	SpiScope	scope;
+	Sql			sql;
 
 	take_arguments(fcinfo, "view", &promotion);
 	require_own_placeholders(&promotion);
@@ -654,14 +652,14 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	require_carry(rights_role(), &promotion);
 	InitMaterializedSRF(fcinfo, 0);
 	preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	spi_enter(&scope);
-	promotion_read(&promotion, true);
+	sql_enter(&sql);
+	promotion_read(&sql, &promotion, true);
 	/* a change of an immutable value is marked, not refused */
 	promotion.proposed.proposal.allow_replace = true;
 	compose_check(&promotion.proposed.proposal);
-	carry_take(&promotion.carry, &promotion.source, &promotion.proposed, false);
-	carry_judge(&promotion.proposed, true);
+	carry_take(&sql, &promotion.carry, &promotion.source, &promotion.proposed, false);
+	carry_judge(&sql, &promotion.proposed, true);
 	put_preview(&preview);
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return (Datum) 0;
 }

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "parse/name.h"
 #include "promotion/carry.h"
 #include "promotion/proposal.h"
@@ -25,9 +26,9 @@ typedef struct Promotion
 	ProposedRevision proposed;
 } Promotion;
 
-extern void promotion_lock(const Promotion *promotion);
-extern void promotion_read(Promotion *promotion, bool read_only);
-extern void promotion_write(Promotion *promotion, const char *message, MemoryContext caller,
+extern void promotion_lock(const Sql *sql, const Promotion *promotion);
+extern void promotion_read(const Sql *sql, Promotion *promotion, bool read_only);
+extern void promotion_write(const Sql *sql, Promotion *promotion, const char *message, MemoryContext caller,
 							Staged *staged);
 
 #endif							/* PROMOTE_PROMOTION_PROMOTION_H */

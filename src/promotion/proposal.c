@@ -147,16 +147,16 @@
  * recorded of them is in the dump as well.
  */
 uint64
-proposal_lock_new(void)
+proposal_lock_new(const Sql *sql)
 {
-	static Statement statement = {
+	static OldStatement statement = {
 		.text = "SELECT FROM new_revision AS k JOIN promote.instance AS i ON "
 		SAME_INSTANCE("i", "k") " WHERE k.revision > i.revision"
 		" ORDER BY i.project, i.environment, i.component FOR NO KEY UPDATE OF i"
 	};
 	uint64		count;
 
-	statement_run(&statement, NULL, NULL, false);
+	statement_run(sql, &statement, NULL, NULL, false);
 	count = SPI_processed;
 	SPI_freetuptable(SPI_tuptable);
 	return count;
@@ -164,14 +164,14 @@ proposal_lock_new(void)
 
 /* Open a cursor over what proposal_lock_new has locked, in key order. */
 Portal
-proposal_open_new(void)
+proposal_open_new(const Sql *sql)
 {
-	static Statement statement = {
+	static OldStatement statement = {
 		.text = PROPOSE(FROM_REVISION("new_revision"), " WHERE n.revision > i.revision"
 						" ORDER BY i.project, i.environment, i.component")
 	};
 
-	return statement_open(&statement, NULL, NULL, false);
+	return statement_open(sql, &statement, NULL, NULL, false);
 }
 
 /*
@@ -181,11 +181,11 @@ proposal_open_new(void)
  * Locks nothing.  False where one of the two instances is not there.
  */
 bool
-proposal_from(const InstanceKey *destination, const char *source_environment,
+proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
 			  const char *version_constraint, const char *release_channel,
 			  bool read_only, ProposedRevision *proposed)
 {
-	static Statement statement = {
+	static OldStatement statement = {
 		.text = PROPOSE(FROM_INSTANCE, ""),
 		.parameters = 6,
 		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
@@ -200,10 +200,10 @@ proposal_from(const InstanceKey *destination, const char *source_environment,
 		nulls[5] ? (Datum) 0 : CStringGetTextDatum(release_channel)
 	};
 
-	statement_run(&statement, values, nulls, read_only);
+	statement_run(sql, &statement, values, nulls, read_only);
 	if (SPI_processed == 0)
 		return false;
-	proposal_read(SPI_tuptable, 0, read_only, proposed);
+	proposal_read(sql, SPI_tuptable, 0, read_only, proposed);
 	return true;
 }
 
@@ -236,9 +236,9 @@ typedef struct Release
 
 /* The schema of a release that is not the proposal's own; NULL where it is. */
 static Jsonb *
-read_schema(const Proposal *proposal, const Release *release, bool read_only)
+read_schema(const Sql *sql, const Proposal *proposal, const Release *release, bool read_only)
 {
-	static Statement statement = {
+	static OldStatement statement = {
 		.text = "SELECT f.params_schema FROM promote.bundle_release AS f"
 		" WHERE f.bundle = $1 AND f.version = $2",
 		.parameters = 2,
@@ -253,7 +253,7 @@ read_schema(const Proposal *proposal, const Release *release, bool read_only)
 		return NULL;
 	values[0] = CStringGetTextDatum(release->bundle);
 	values[1] = CStringGetTextDatum(release->version);
-	statement_run(&statement, values, NULL, read_only);
+	statement_run(sql, &statement, values, NULL, read_only);
 	if (SPI_processed > 0)
 		schema = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(SPI_tuptable, 0, 1)));
 	SPI_freetuptable(SPI_tuptable);
@@ -270,12 +270,11 @@ copy_of(const Jsonb *document)
 /*
  * What may run: what was provisioned last, and whatever a PROVISION began
  * since that did not complete; where nothing was (0), since a DECOMMISSION.
- * Runs inside a scope of spi.h.
  */
 List *
-proposal_deployed(const InstanceKey *key, int32 deployed_by, bool read_only)
+proposal_deployed(const Sql *sql, const InstanceKey *key, int32 deployed_by, bool read_only)
 {
-	static Statement statement = {
+	static OldStatement statement = {
 		.text = "SELECT c.params, f.params_schema, r.kept_marks FROM promote.deployment AS d"
 		" CROSS JOIN LATERAL (SELECT c.params FROM promote.config AS c WHERE c.project = d.project"
 		"  AND c.digest = d.rendered_digest LIMIT 1) AS c"
@@ -296,7 +295,7 @@ proposal_deployed(const InstanceKey *key, int32 deployed_by, bool read_only)
 
 	instance_key_values(key, values);
 	values[3] = Int32GetDatum(deployed_by);
-	statement_run(&statement, values, NULL, read_only);
+	statement_run(sql, &statement, values, NULL, read_only);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		DeployedParams *runs = palloc(sizeof(DeployedParams));
@@ -315,7 +314,7 @@ proposal_deployed(const InstanceKey *key, int32 deployed_by, bool read_only)
  * what few proposals need: the schemas of other releases, and what runs.
  */
 void
-proposal_read(SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision *proposed)
+proposal_read(const Sql *sql, SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision *proposed)
 {
 	Proposal   *proposal = &proposed->proposal;
 	Release		releases[lengthof(proposal->other_schemas)];
@@ -377,11 +376,11 @@ proposal_read(SPITupleTable *rows, uint64 row, bool read_only, ProposedRevision 
 	proposal->own_kept = spi_jsonb(rows, row, ++column);
 	proposal->source_kept = spi_jsonb(rows, row, ++column);
 	proposal->planned_kept = spi_jsonb(rows, row, ++column);
-	proposed->references = reference_read(&proposed->key, proposed->slots, read_only);
+	proposed->references = reference_read(sql, &proposed->key, proposed->slots, read_only);
 	for (int i = 0; i < lengthof(releases); i++)
-		proposal->other_schemas[i] = read_schema(proposal, &releases[i], read_only);
+		proposal->other_schemas[i] = read_schema(sql, proposal, &releases[i], read_only);
 	if (deployed_by > 0)
-		proposal->deployed = proposal_deployed(&proposed->key, deployed_by, read_only);
+		proposal->deployed = proposal_deployed(sql, &proposed->key, deployed_by, read_only);
 }
 
 /*
@@ -409,9 +408,9 @@ proposal_require_unblocked(const ProposedRevision *proposed, const char *origin)
 
 /* Refuse a proposal whose constraint stands for no release. */
 void
-proposal_require_release(const ProposedRevision *proposed)
+proposal_require_release(const Sql *sql, const ProposedRevision *proposed)
 {
 	if (proposed->proposal.version == NULL)
-		refuse_no_release(proposed->proposal.bundle, proposed->version_constraint,
+		refuse_no_release(sql, proposed->proposal.bundle, proposed->version_constraint,
 						  proposed->release_channel);
 }

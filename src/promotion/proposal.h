@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "base/compat.h"
-#include "base/spi.h"
+#include "base/sql.h"
 #include "compose/compose.h"
 #include "ledger/audit.h"
 #include "parse/name.h"
@@ -67,16 +67,16 @@ typedef struct ProposedRevision
 	const char *message;		/* for the plan; NULL: none */
 } ProposedRevision;
 
-extern uint64 proposal_lock_new(void);
-extern Portal proposal_open_new(void);
-extern bool proposal_from(const InstanceKey *destination, const char *source_environment,
+extern uint64 proposal_lock_new(const Sql *sql);
+extern Portal proposal_open_new(const Sql *sql);
+extern bool proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
 						  const char *version_constraint, const char *release_channel,
 						  bool read_only, ProposedRevision *proposed);
-extern void proposal_read(SPITupleTable *rows, uint64 row, bool read_only,
+extern void proposal_read(const Sql *sql, SPITupleTable *rows, uint64 row, bool read_only,
 						  ProposedRevision *proposed);
-extern List *proposal_deployed(const InstanceKey *key, int32 deployed_by, bool read_only);
+extern List *proposal_deployed(const Sql *sql, const InstanceKey *key, int32 deployed_by, bool read_only);
 extern void proposal_require_history(const ProposedRevision *proposed);
-extern void proposal_require_release(const ProposedRevision *proposed);
+extern void proposal_require_release(const Sql *sql, const ProposedRevision *proposed);
 extern bool proposal_minds_blocks(const char *origin);
 extern void proposal_require_unblocked(const ProposedRevision *proposed, const char *origin);
 

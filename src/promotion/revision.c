@@ -95,9 +95,9 @@ check_author(const ProposedRevision *proposed)
  * blocked meanwhile is read here once more; from here on the commit sees to it.
  */
 static void
-move_instance(ProposedRevision *proposed)
+move_instance(const Sql *sql, ProposedRevision *proposed)
 {
-	static Statement move = {
+	static OldStatement move = {
 		.text = "UPDATE promote.instance SET revision = $4, deployment = $5,"
 		" version_constraint = $6, release_channel = $7"
 		" WHERE project = $1 AND environment = $2 AND component = $3"
@@ -121,7 +121,7 @@ move_instance(ProposedRevision *proposed)
 	if (proposed->revision > proposed->current_revision && proposal_minds_blocks(proposed->origin))
 		rule_hold_release(proposed->proposal.bundle, proposed->proposal.version,
 						  proposed->view ? proposed->view : rule_view());
-	statement_run(&move, values, NULL, false);
+	statement_run(sql, &move, values, NULL, false);
 	if (proposed->revision == proposed->current_revision)
 		return;
 	proposed->block_reason = spi_text(SPI_tuptable, 0, 1);
@@ -130,9 +130,9 @@ move_instance(ProposedRevision *proposed)
 
 /* Store a configuration, unless it is there. */
 void
-config_store(const char *project, const Jsonb *params)
+config_store(const Sql *sql, const char *project, const Jsonb *params)
 {
-	static Statement store = {
+	static OldStatement store = {
 		.text = "INSERT INTO promote.config (project, params) VALUES ($1, $2)"
 		" ON CONFLICT DO NOTHING",
 		.parameters = 2,
@@ -140,7 +140,7 @@ config_store(const char *project, const Jsonb *params)
 	};
 	Datum		values[2] = {CStringGetTextDatum(project), JsonbPGetDatum(params)};
 
-	statement_run(&store, values, NULL, false);
+	statement_run(sql, &store, values, NULL, false);
 }
 
 /*
@@ -148,13 +148,13 @@ config_store(const char *project, const Jsonb *params)
  * made them differ from the revision's own they are stored first.
  */
 static bytea *
-store_rendered(const ProposedRevision *proposed)
+store_rendered(const Sql *sql, const ProposedRevision *proposed)
 {
 	const Proposal *proposal = &proposed->proposal;
 
 	if (proposal->rendered == proposal->params)
 		return proposed->digest;
-	config_store(proposed->key.project, proposal->rendered);
+	config_store(sql, proposed->key.project, proposal->rendered);
 	return config_digest(proposed->key.project, proposal->rendered);
 }
 
@@ -174,7 +174,7 @@ kept_by_plan(const ProposedRevision *proposed, bool is_staged)
 
 /* Queue the PLAN deployment; returns what the audit log says of it. */
 static Jsonb *
-queue_plan(const ProposedRevision *proposed, const Jsonb *diff, const Jsonb *kept)
+queue_plan(const Sql *sql, const ProposedRevision *proposed, const Jsonb *diff, const Jsonb *kept)
 {
 	const Proposal *proposal = &proposed->proposal;
 	DeploymentOrder order = {
@@ -185,7 +185,7 @@ queue_plan(const ProposedRevision *proposed, const Jsonb *diff, const Jsonb *kep
 		.bundle = proposal->bundle,
 		.version = proposal->version,
 		.previous_version = proposed->previous_version,
-		.rendered_digest = store_rendered(proposed),
+		.rendered_digest = store_rendered(sql, proposed),
 		.references = proposed->references,
 		.diff = diff,
 		.kept = kept,
@@ -193,7 +193,7 @@ queue_plan(const ProposedRevision *proposed, const Jsonb *diff, const Jsonb *kep
 		.message = proposed->message
 	};
 
-	return deployment_insert(&proposed->key, proposed->current_deployment + 1, &order);
+	return deployment_insert(sql, &proposed->key, proposed->current_deployment + 1, &order);
 }
 
 /* Leave a copy of what was recorded with who asked for it. */
@@ -249,7 +249,7 @@ comes_from_another(const ProposedRevision *proposed)
 
 /* Judge a proposal that nobody has judged yet. */
 static void
-judge(ProposedRevision *proposed)
+judge(const Sql *sql, ProposedRevision *proposed)
 {
 	if (proposed->revision > proposed->current_revision)
 	{
@@ -260,7 +260,7 @@ judge(ProposedRevision *proposed)
 	check_source(proposed);
 	if (comes_from_another(proposed))
 		rule_hold_paths(proposed->key.project, proposed->key.environment, proposed->view);
-	path_require(&proposed->key, proposed->source_environment, proposed->path_only, false);
+	path_require(sql, &proposed->key, proposed->source_environment, proposed->path_only, false);
 	proposal_require_history(proposed);
 	if (!proposed->fits)
 		ereport(ERROR,
@@ -281,17 +281,17 @@ judge(ProposedRevision *proposed)
  * to the chain, notify.  A revision that is not new only gets a plan.
  */
 static void
-write_records(ProposedRevision *proposed, RevisionRecord *record)
+write_records(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
 {
 	AuditEntry	entries[AUDIT_MAX_ENTRIES];
 	int			count = 0;
 	Jsonb	   *diff = NULL;
 	Notice		notice;
 
-	move_instance(proposed);
+	move_instance(sql, proposed);
 	if (proposed->plan || record)
 	{
-		carry_judge(proposed, false);
+		carry_judge(sql, proposed, false);
 		diff = carry_diff(proposed);
 	}
 	if (proposed->revision > proposed->current_revision)
@@ -304,8 +304,8 @@ write_records(ProposedRevision *proposed, RevisionRecord *record)
 	}
 	if (proposed->plan)
 		entries[count++] = (AuditEntry) {"deployment.created",
-			queue_plan(proposed, diff, kept_by_plan(proposed, record != NULL))};
-	audit_append(&proposed->head, proposed->key.project, proposed->proposal.instance,
+			queue_plan(sql, proposed, diff, kept_by_plan(proposed, record != NULL))};
+	audit_append(sql, &proposed->head, proposed->key.project, proposed->proposal.instance,
 				 entries, count);
 	notice = (Notice) {proposed->proposal.instance, proposed->revision,
 		proposed->plan ? proposed->current_deployment + 1 : 0, NULL, NULL};
@@ -317,13 +317,13 @@ write_records(ProposedRevision *proposed, RevisionRecord *record)
 
 /* Record a proposal that is judged, past the guards. */
 static void
-record_proposal(ProposedRevision *proposed, RevisionRecord *record)
+record_proposal(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
 {
 	bool		was = guard_open(true);
 
 	PG_TRY();
 	{
-		write_records(proposed, record);
+		write_records(sql, proposed, record);
 	}
 	PG_FINALLY();
 	{
@@ -334,7 +334,7 @@ record_proposal(ProposedRevision *proposed, RevisionRecord *record)
 
 /* Record every proposal of a cursor that was opened behind the view; returns how many. */
 static uint64
-record_all(Portal cursor, Datum view, RevisionRecord *record)
+record_all(const Sql *sql, Portal cursor, Datum view, RevisionRecord *record)
 {
 	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
 													  "promote revision",
@@ -354,10 +354,10 @@ record_all(Portal cursor, Datum view, RevisionRecord *record)
 			ProposedRevision proposed;
 
 			CHECK_FOR_INTERRUPTS();
-			proposal_read(rows, i, false, &proposed);
+			proposal_read(sql, rows, i, false, &proposed);
 			proposed.view = view;
-			judge(&proposed);
-			record_proposal(&proposed, record);
+			judge(sql, &proposed);
+			record_proposal(sql, &proposed, record);
 			MemoryContextReset(row_context);
 		}
 		SPI_freetuptable(rows);
@@ -373,40 +373,38 @@ record_all(Portal cursor, Datum view, RevisionRecord *record)
 
 /* Record every new row of the transition table new_revision. */
 static void
-record_new(RevisionRecord *record)
+record_new(const Sql *sql, RevisionRecord *record)
 {
-	uint64		count = proposal_lock_new();
+	uint64		count = proposal_lock_new(sql);
 	Datum		view = rule_view();
 
-	if (count > 0 && record_all(proposal_open_new(), view, record) != count)
+	if (count > 0 && record_all(sql, proposal_open_new(sql), view, record) != count)
 		elog(ERROR, "not every new revision could be recorded");
 }
 
 /*
  * Queue another plan for the revision that the instance desires already.  The
- * proposal is judged, under the instance's lock.  Runs inside a scope of
- * spi.h.
+ * proposal is judged, under the instance's lock.
  */
 void
-revision_plan_again(ProposedRevision *proposed, RevisionRecord *record)
+revision_plan_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
 {
 	proposed->revision = proposed->current_revision;
 	proposed->plan = true;
-	record_proposal(proposed, record);
+	record_proposal(sql, proposed, record);
 }
 
 /*
  * Tell, and leave with who asks, what references and secrets were changed by a
- * promotion that changed nothing else and plans nothing.  Runs inside a scope
- * of spi.h.
+ * promotion that changed nothing else and plans nothing.
  */
 void
-revision_tell(ProposedRevision *proposed, RevisionRecord *record)
+revision_tell(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
 {
 	Notice		notice = {proposed->proposal.instance, proposed->current_revision};
 
 	compose_check(&proposed->proposal);
-	carry_judge(proposed, false);
+	carry_judge(sql, proposed, false);
 	notice.carried = carry_names(proposed);
 	notify(&notice);
 	proposed->plan = false;
@@ -493,22 +491,22 @@ promote_record_revision(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "record_revision", "revision", TRIGGER_EVENT_AFTER);
 	RevisionRecord *record = wanted;
-	SpiScope	scope;
+	Sql			sql;
 
 	if (!TRIGGER_FIRED_BY_INSERT(data->tg_event) || data->tg_newtable == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"record_revision\" is not made for this trigger")));
-	spi_enter(&scope);
+	sql_enter(&sql);
 	if (record && take_judged(data, record->judged))
-		record_proposal(record->judged, record);
+		record_proposal(&sql, record->judged, record);
 	else
 	{
 		if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)
 			elog(ERROR, "SPI_register_trigger_data failed");
-		record_new(record);
+		record_new(&sql, record);
 	}
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return PointerGetDatum(NULL);
 }
 
@@ -528,9 +526,9 @@ typedef struct Completion
  * transaction that has only one: the row's own foreign key does not see it.
  */
 static void
-require_seen(const Completion *completion)
+require_seen(const Sql *sql, const Completion *completion)
 {
-	static Statement look = {
+	static OldStatement look = {
 		.text = "SELECT FROM promote.bundle_release AS f WHERE f.bundle = $1 AND f.version = $2",
 		.parameters = 2,
 		.types = {TEXTOID, TEXTOID}
@@ -539,7 +537,7 @@ require_seen(const Completion *completion)
 
 	if (!IsolationUsesXactSnapshot())
 		return;
-	statement_run(&look, values, NULL, true);
+	statement_run(sql, &look, values, NULL, true);
 	if (SPI_processed == 0)
 		refuse_unseen();
 }
@@ -551,7 +549,7 @@ require_seen(const Completion *completion)
 static bool
 complete(HeapTuple row, TupleDesc row_type, Completion *completion)
 {
-	static Statement look = {
+	static OldStatement look = {
 		.text = "SELECT i.revision + 1, c.bundle, (SELECT rel.version"
 		"  FROM promote.resolve_release(c.bundle, $4, $5) AS rel)"
 		" FROM promote.instance AS i"
@@ -566,15 +564,15 @@ complete(HeapTuple row, TupleDesc row_type, Completion *completion)
 	};
 	Datum		values[5];
 	bool		nulls[5];
-	SpiScope	scope;
+	Sql			sql;
 	bool		found;
 
 	for (int i = 0; i < lengthof(columns); i++)
 		values[i] = SPI_getbinval(row, row_type, SPI_fnumber(row_type, columns[i]), &nulls[i]);
 	if (nulls[3] || nulls[4])
 		return false;
-	spi_enter(&scope);
-	statement_run(&look, values, nulls, false);
+	sql_enter(&sql);
+	statement_run(&sql, &look, values, nulls, false);
 	found = SPI_processed > 0;
 	if (found)
 	{
@@ -582,13 +580,13 @@ complete(HeapTuple row, TupleDesc row_type, Completion *completion)
 		completion->bundle = spi_text(SPI_tuptable, 0, 2);
 		completion->version = spi_text(SPI_tuptable, 0, 3);
 		if (completion->version == NULL)
-			refuse_no_release(completion->bundle, TextDatumGetCString(values[3]),
+			refuse_no_release(&sql, completion->bundle, TextDatumGetCString(values[3]),
 							  TextDatumGetCString(values[4]));
-		completion->bundle = MemoryContextStrdup(scope.caller, completion->bundle);
-		completion->version = MemoryContextStrdup(scope.caller, completion->version);
-		require_seen(completion);
+		completion->bundle = MemoryContextStrdup(sql.caller, completion->bundle);
+		completion->version = MemoryContextStrdup(sql.caller, completion->version);
+		require_seen(&sql, completion);
 	}
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return found;
 }
 

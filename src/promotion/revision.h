@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "promotion/proposal.h"
 
 /*
@@ -23,8 +24,8 @@ typedef struct RevisionRecord
 } RevisionRecord;
 
 extern RevisionRecord *revision_record_to(RevisionRecord *record);
-extern void config_store(const char *project, const Jsonb *params);
-extern void revision_plan_again(ProposedRevision *proposed, RevisionRecord *record);
-extern void revision_tell(ProposedRevision *proposed, RevisionRecord *record);
+extern void config_store(const Sql *sql, const char *project, const Jsonb *params);
+extern void revision_plan_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record);
+extern void revision_tell(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record);
 
 #endif							/* PROMOTE_PROMOTION_REVISION_H */

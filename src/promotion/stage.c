@@ -27,7 +27,7 @@
  * source must be on a path and is not.
  */
 void
-stage_read(const InstanceKey *destination, const char *source_environment,
+stage_read(const Sql *sql, const InstanceKey *destination, const char *source_environment,
 		   const char *version_constraint, const char *release_channel,
 		   bool read_only, ProposedRevision *proposed)
 {
@@ -37,17 +37,17 @@ stage_read(const InstanceKey *destination, const char *source_environment,
 
 	if (view)
 		rule_hold_paths(destination->project, destination->environment, view);
-	if (proposal_from(destination, source_environment, version_constraint, release_channel,
+	if (proposal_from(sql, destination, source_environment, version_constraint, release_channel,
 					  read_only, proposed))
 	{
 		proposed->view = view;
 		proposal_require_history(proposed);
-		path_require(&proposed->key, proposed->source_environment, proposed->path_only, read_only);
+		path_require(sql, &proposed->key, proposed->source_environment, proposed->path_only, read_only);
 		return;
 	}
 	source.environment = (char *) source_environment;
-	require_instance(&source);
-	require_instance(destination);
+	require_instance(sql, &source);
+	require_instance(sql, destination);
 	elog(ERROR, "could not read instance \"%s\"", instance_key_name(destination));
 }
 
@@ -92,7 +92,7 @@ stage_is_unchanged(const ProposedRevision *proposed)
  * other values of the placeholders, or something else running, it does not.
  */
 static bool
-is_planned(ProposedRevision *proposed)
+is_planned(const Sql *sql, ProposedRevision *proposed)
 {
 	Proposal   *proposal = &proposed->proposal;
 	bool		allow_replace = proposal->allow_replace;
@@ -103,16 +103,16 @@ is_planned(ProposedRevision *proposed)
 	proposal->allow_replace = true;
 	compose_check(proposal);
 	proposal->allow_replace = allow_replace;
-	carry_judge(proposed, false);
+	carry_judge(sql, proposed, false);
 	return json_digest_equal(config_digest(proposed->key.project, proposal->rendered), proposed->planned_digest) &&
 		proposal->destructive == proposed->planned_destructive && carry_is_planned(proposed);
 }
 
 /* Store the configuration, unless it is there, and the revision. */
 static void
-insert_revision(const Staging *staging, const ProposedRevision *proposed)
+insert_revision(const Sql *sql, const Staging *staging, const ProposedRevision *proposed)
 {
-	static Statement insert = {
+	static OldStatement insert = {
 		.text = "WITH stored AS (INSERT INTO promote.config (project, params)"
 		" VALUES ($1, $5) ON CONFLICT DO NOTHING)"
 		" INSERT INTO promote.revision (project, environment, component, revision, digest,"
@@ -149,7 +149,7 @@ insert_revision(const Staging *staging, const ProposedRevision *proposed)
 	values[15] = CStringGetTextDatum(proposed->proposal.bundle);
 	values[16] = CStringGetTextDatum(proposed->proposal.version);
 	values[17] = PointerGetDatum(kept);
-	statement_run(&insert, values, nulls, false);
+	statement_run(sql, &insert, values, nulls, false);
 }
 
 /* The empty diff, in the given context. */
@@ -170,7 +170,7 @@ empty_diff(MemoryContext context)
 
 /* Judge the proposal and write its revision, which the trigger records. */
 static void
-write_revision(const Staging *staging, ProposedRevision *proposed, RevisionRecord *record)
+write_revision(const Sql *sql, const Staging *staging, ProposedRevision *proposed, RevisionRecord *record)
 {
 	RevisionRecord *was;
 
@@ -181,7 +181,7 @@ write_revision(const Staging *staging, ProposedRevision *proposed, RevisionRecor
 	was = revision_record_to(record);
 	PG_TRY();
 	{
-		insert_revision(staging, proposed);
+		insert_revision(sql, staging, proposed);
 	}
 	PG_FINALLY();
 	{
@@ -204,26 +204,26 @@ write_revision(const Staging *staging, ProposedRevision *proposed, RevisionRecor
  * what is staged goes.
  */
 void
-stage_write(const Staging *staging, ProposedRevision *proposed, MemoryContext caller,
+stage_write(const Sql *sql, const Staging *staging, ProposedRevision *proposed, MemoryContext caller,
 			Staged *staged)
 {
 	RevisionRecord record = {NULL, caller, 0, NULL};
 
-	proposal_require_release(proposed);
+	proposal_require_release(sql, proposed);
 	json_check_params(proposed->proposal.params, "params");
 	proposed->digest = config_digest(proposed->key.project, proposed->proposal.params);
 	staged->destination = MemoryContextStrdup(caller, proposed->proposal.instance);
 	staged->old_revision = proposed->current_revision;
 	staged->changed = !stage_is_unchanged(proposed) || proposed->carried;
 	if (!stage_is_unchanged(proposed))
-		write_revision(staging, proposed, &record);
-	else if (proposed->plan && !is_planned(proposed))
+		write_revision(sql, staging, proposed, &record);
+	else if (proposed->plan && !is_planned(sql, proposed))
 	{
 		compose_check(&proposed->proposal);
-		revision_plan_again(proposed, &record);
+		revision_plan_again(sql, proposed, &record);
 	}
 	else if (proposed->carried)
-		revision_tell(proposed, &record);
+		revision_tell(sql, proposed, &record);
 	staged->new_revision = proposed->revision ? proposed->revision : proposed->current_revision;
 	staged->deployment = record.deployment;
 	staged->diff = record.diff ? record.diff : empty_diff(caller);

@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "base/compat.h"
 #include "parse/name.h"
 #include "promotion/proposal.h"
@@ -33,13 +34,13 @@ typedef struct Staged
 	Jsonb	   *diff;			/* in the caller's memory context */
 } Staged;
 
-extern void stage_read(const InstanceKey *destination, const char *source_environment,
+extern void stage_read(const Sql *sql, const InstanceKey *destination, const char *source_environment,
 					   const char *version_constraint, const char *release_channel,
 					   bool read_only, ProposedRevision *proposed);
 extern void stage_check_revision(FunctionCallInfo fcinfo, int argument,
 								 const ProposedRevision *proposed);
 extern bool stage_is_unchanged(const ProposedRevision *proposed);
-extern void stage_write(const Staging *staging, ProposedRevision *proposed,
+extern void stage_write(const Sql *sql, const Staging *staging, ProposedRevision *proposed,
 						MemoryContext caller, Staged *staged);
 extern Datum stage_result(FunctionCallInfo fcinfo, const Staged *staged);
 

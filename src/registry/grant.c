@@ -43,7 +43,7 @@ PG_FUNCTION_INFO_V1(promote_refresh_grants);
  * parts of others and ask nobody for rights, and the columns that hold what is
  * sensitive as it is, or a digest of little else.
  */
-static Statement door = {
+static OldStatement door = {
 	.text = "WITH member AS (SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d"
 	" JOIN pg_catalog.pg_extension AS e ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"
 	" AND d.refobjid = e.oid WHERE d.deptype = 'e' AND e.extname = 'promote'),"
@@ -85,16 +85,16 @@ static void
 lock_doors(void)
 {
 	Oid			table = get_relname_relid("grants", get_namespace_oid("promote", false));
-	SpiScope	scope;
+	Sql			sql;
 
-	spi_enter(&scope);
-	rescue_object(table, 0, ExclusiveLock, "the grants", NULL);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	rescue_object(&sql, table, 0, ExclusiveLock, "the grants", NULL);
+	sql_leave(&sql);
 }
 
-/* Open or close the door for a role.  Runs inside a scope of spi.h, under the lock. */
+/* Open or close the door for a role.  Runs under the lock. */
 static void
-move_door(const char *role, bool open)
+move_door(const Sql *sql, const char *role, bool open)
 {
 	Datum		values[3] = {
 		CStringGetTextDatum(open ? "GRANT" : "REVOKE"),
@@ -104,26 +104,26 @@ move_door(const char *role, bool open)
 	SPITupleTable *rows;
 	uint64		count;
 
-	statement_run(&door, values, NULL, false);
+	statement_run(sql, &door, values, NULL, false);
 	rows = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
-		spi_command(spi_text(rows, i, 1));
+		sql_command(sql, spi_text(rows, i, 1));
 }
 
-/* Has the role any grant now, whatever the transaction's snapshot shows?  Runs inside a scope of spi.h. */
+/* Has the role any grant now, whatever the transaction's snapshot shows? */
 static bool
-has_grants(const char *role)
+has_grants(const Sql *sql, const char *role)
 {
-	static Statement look = {
+	static OldStatement look = {
 		.text = "SELECT FROM promote.grants AS g WHERE g.role = $1 LIMIT 1",
 		.parameters = 1,
 		.types = {TEXTOID}
 	};
 	Datum		values[1] = {CStringGetTextDatum(role)};
 
-	spi_push_latest();
-	statement_run(&look, values, NULL, true);
+	sql_push_latest();
+	statement_run(sql, &look, values, NULL, true);
 	PopActiveSnapshot();
 	return SPI_processed > 0;
 }
@@ -142,15 +142,15 @@ promote_open_door(PG_FUNCTION_ARGS)
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 	char	   *role = SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, "role"));
 	Oid			oid = get_role_oid(role, true);
-	SpiScope	scope;
+	Sql			sql;
 
 	lock_doors();
-	spi_enter(&scope);
+	sql_enter(&sql);
 	if (OidIsValid(oid) && TRIGGER_FIRED_BY_INSERT(data->tg_event) && !access_is_marked(oid))
-		move_door(role, true);
-	if (OidIsValid(oid) && TRIGGER_FIRED_BY_DELETE(data->tg_event) && !has_grants(role))
-		move_door(role, false);
-	spi_leave(&scope);
+		move_door(&sql, role, true);
+	if (OidIsValid(oid) && TRIGGER_FIRED_BY_DELETE(data->tg_event) && !has_grants(&sql, role))
+		move_door(&sql, role, false);
+	sql_leave(&sql);
 	access_changed();
 	return PointerGetDatum(NULL);
 }
@@ -176,13 +176,13 @@ refuse_grant(const char *detail, const char *hint)
 static void
 refuse_inherited(const char *role)
 {
-	static Statement look = {
+	static OldStatement look = {
 		.text = "SELECT FROM promote.grants AS g WHERE g.role = $1 LIMIT 1",
 		.parameters = 1,
 		.types = {TEXTOID}
 	};
 	Datum		values[1] = {CStringGetTextDatum(role)};
-	SpiScope	scope;
+	Sql			sql;
 
 	if (access_is_marked(get_role_oid(role, false)))
 		return;
@@ -190,14 +190,14 @@ refuse_inherited(const char *role)
 	lock_doors();
 	if (access_is_marked(get_role_oid(role, false)))
 		return;
-	spi_enter(&scope);
+	sql_enter(&sql);
 	PushActiveSnapshot(GetLatestSnapshot());
-	statement_run(&look, values, NULL, true);
+	statement_run(&sql, &look, values, NULL, true);
 	PopActiveSnapshot();
 	if (SPI_processed > 0)
 		refuse_grant(psprintf("Grants of role \"%s\" are there already, but were not given to this role of that name.", role),
 					 "Take them back by promote.revoke_action, or let them count by promote.refresh_grants(role).");
-	spi_leave(&scope);
+	sql_leave(&sql);
 }
 
 /*
@@ -208,7 +208,7 @@ refuse_inherited(const char *role)
 static void
 warn_of_createrole(const char *role)
 {
-	static Statement look = {
+	static OldStatement look = {
 		.text = "SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r"
 		" WHERE r.rolcreaterole AND NOT r.rolsuper AND (pg_catalog.pg_has_role(r.oid, $1::pg_catalog.name, 'MEMBER')"
 		" OR pg_catalog.pg_has_role($1::pg_catalog.name, r.oid, 'MEMBER'))"
@@ -217,17 +217,17 @@ warn_of_createrole(const char *role)
 		.types = {TEXTOID}
 	};
 	Datum		values[1] = {CStringGetTextDatum(role)};
-	SpiScope	scope;
+	Sql			sql;
 
-	spi_enter(&scope);
-	statement_run(&look, values, NULL, true);
+	sql_enter(&sql);
+	statement_run(&sql, &look, values, NULL, true);
 	if (SPI_processed > 0)
 		ereport(WARNING,
 				(errmsg("\"admin\" is every action for who can make roles"),
 				 errdetail("Role \"%s\" has CREATEROLE: it can be a member of any role, and grant that what it may not grant itself.",
 						   spi_text(SPI_tuptable, 0, 1)),
 				 errhint("Let somebody without CREATEROLE be \"admin\", or update to PostgreSQL 16.")));
-	spi_leave(&scope);
+	sql_leave(&sql);
 }
 
 /*
@@ -300,9 +300,9 @@ take_grant_arguments(FunctionCallInfo fcinfo, Grant *grant)
 
 /* Refuse a grant of nothing, to nobody, or to oneself. */
 static void
-check_grant(const Grant *grant)
+check_grant(const Sql *sql, const Grant *grant)
 {
-	static Statement look = {
+	static OldStatement look = {
 		.text = "SELECT FROM promote.project AS p WHERE ($1 IS NULL OR p.project = $1) AND ($2 IS NULL OR EXISTS"
 		" (SELECT FROM promote.environment AS e WHERE e.project = p.project AND e.environment = $2)) LIMIT 1",
 		.parameters = 2,
@@ -317,7 +317,7 @@ check_grant(const Grant *grant)
 		refuse_grant(psprintf("There is no role \"%s\".", grant->role), "CREATE ROLE first.");
 	if (nulls[0] && nulls[1])
 		return;
-	statement_run(&look, values, nulls, false);
+	statement_run(sql, &look, values, nulls, false);
 	if (SPI_processed == 0)
 		refuse_grant(nulls[1] ? psprintf("There is no project \"%s\".", grant->project) :
 					 psprintf("There is no environment \"%s\" %s.", grant->environment,
@@ -327,7 +327,7 @@ check_grant(const Grant *grant)
 
 /* Run a statement of a grant's four columns; true if it has changed something. */
 static bool
-write_grant(Statement *statement, const Grant *grant)
+write_grant(const Sql *sql, OldStatement *statement, const Grant *grant)
 {
 	bool		nulls[4] = {false, false};
 	Datum		values[4] = {
@@ -337,27 +337,27 @@ write_grant(Statement *statement, const Grant *grant)
 		text_or_null(grant->environment, &nulls[3])
 	};
 
-	statement_run(statement, values, nulls, false);
+	statement_run(sql, statement, values, nulls, false);
 	return SPI_processed > 0;
 }
 
 /* Give a grant or take it back, by the statement; true if that has changed something. */
 static Datum
-change_grant(FunctionCallInfo fcinfo, Statement *statement, bool give)
+change_grant(FunctionCallInfo fcinfo, OldStatement *statement, bool give)
 {
 	Grant		grant;
-	SpiScope	scope;
+	Sql			sql;
 	bool		changed;
 
 	take_grant_arguments(fcinfo, &grant);
 	if (give && !access_is_exempt() && is_oneself(grant.role))
 		refuse_grant(psprintf("Role \"%s\" is the caller's own, or one that the caller is a member of.", grant.role),
 					 "Let somebody else who is \"admin\" there grant it.");
-	spi_enter(&scope);
+	sql_enter(&sql);
 	if (give)
-		check_grant(&grant);
-	changed = write_grant(statement, &grant);
-	spi_leave(&scope);
+		check_grant(&sql, &grant);
+	changed = write_grant(&sql, statement, &grant);
+	sql_leave(&sql);
 	PG_RETURN_BOOL(changed);
 }
 
@@ -365,7 +365,7 @@ change_grant(FunctionCallInfo fcinfo, Statement *statement, bool give)
 Datum
 promote_grant_action(PG_FUNCTION_ARGS)
 {
-	static Statement insert = {
+	static OldStatement insert = {
 		.text = "INSERT INTO promote.grants (role, action, project, environment) VALUES ($1, $2, $3, $4)"
 		" ON CONFLICT DO NOTHING",
 		.parameters = 4,
@@ -379,7 +379,7 @@ promote_grant_action(PG_FUNCTION_ARGS)
 Datum
 promote_revoke_action(PG_FUNCTION_ARGS)
 {
-	static Statement delete = {
+	static OldStatement delete = {
 		.text = "DELETE FROM promote.grants AS g WHERE g.role = $1 AND g.action = $2"
 		" AND g.project IS NOT DISTINCT FROM $3 AND g.environment IS NOT DISTINCT FROM $4",
 		.parameters = 4,
@@ -391,15 +391,15 @@ promote_revoke_action(PG_FUNCTION_ARGS)
 
 /* The roles that have grants and whose door is open. */
 static List *
-open_roles(void)
+open_roles(const Sql *sql)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT DISTINCT g.role FROM promote.grants AS g"
 		" JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role ORDER BY g.role"
 	};
 	List	   *roles = NIL;
 
-	statement_run(&read, NULL, NULL, false);
+	statement_run(sql, &read, NULL, NULL, false);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		char	   *role = spi_text(SPI_tuptable, i, 1);
@@ -412,9 +412,9 @@ open_roles(void)
 
 /* A role whose door is to be opened: one that is there and has grants. */
 static List *
-named_role(char *role)
+named_role(const Sql *sql, char *role)
 {
-	if (!role_exists(role) || !has_grants(role))
+	if (!role_exists(role) || !has_grants(sql, role))
 		refuse_grant(psprintf("There is no role \"%s\", or it has no grants.", role),
 					 "CREATE ROLE, or promote.grant_action.");
 	return list_make1(role);
@@ -422,7 +422,7 @@ named_role(char *role)
 
 /* Record for whom the door was opened, in the chain of what belongs to no project. */
 static void
-record_refreshed(const List *roles)
+record_refreshed(const Sql *sql, const List *roles)
 {
 	JsonBuilder facts;
 	ListCell   *cell;
@@ -433,7 +433,7 @@ record_refreshed(const List *roles)
 	foreach(cell, roles)
 		json_build_string(&facts, lfirst(cell), strlen(lfirst(cell)));
 	json_build_end_array(&facts);
-	audit_note_facts("*", "*", "grants.refreshed", &facts);
+	audit_note_facts(sql, "*", "*", "grants.refreshed", &facts);
 }
 
 /*
@@ -449,19 +449,19 @@ promote_refresh_grants(PG_FUNCTION_ARGS)
 	char	   *role = argument_text(fcinfo, 0);
 	List	   *roles;
 	ListCell   *cell;
-	SpiScope	scope;
+	Sql			sql;
 	int			count;
 
 	access_require_in("admin", NULL, NULL);
 	lock_doors();
-	spi_enter(&scope);
-	roles = role ? named_role(role) : open_roles();
+	sql_enter(&sql);
+	roles = role ? named_role(&sql, role) : open_roles(&sql);
 	foreach(cell, roles)
-		move_door(lfirst(cell), true);
-	record_refreshed(roles);
+		move_door(&sql, lfirst(cell), true);
+	record_refreshed(&sql, roles);
 	/* the list goes with the scope */
 	count = list_length(roles);
-	spi_leave(&scope);
+	sql_leave(&sql);
 	access_changed();
 	PG_RETURN_INT32(count);
 }

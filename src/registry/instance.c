@@ -16,12 +16,12 @@
 
 /*
  * Refuse the instance if it is not there, naming the first part of it that is
- * not there either.  Runs inside a scope of spi.h.
+ * not there either.
  */
 void
-require_instance(const InstanceKey *key)
+require_instance(const Sql *sql, const InstanceKey *key)
 {
-	static Statement look = {
+	static OldStatement look = {
 		.text = "SELECT EXISTS (SELECT FROM promote.project AS p WHERE p.project = $1),"
 		" EXISTS (SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2),"
 		" EXISTS (SELECT FROM promote.component AS c WHERE c.project = $1 AND c.component = $3),"
@@ -36,7 +36,7 @@ require_instance(const InstanceKey *key)
 	int			missing;
 
 	instance_key_values(key, values);
-	statement_run(&look, values, NULL, false);
+	statement_run(sql, &look, values, NULL, false);
 	for (missing = 0; missing < 3; missing++)
 		if (!spi_bool(SPI_tuptable, 0, missing + 1))
 			break;
@@ -68,9 +68,9 @@ instance_row(const InstanceKey *key, bool for_update, Datum *values)
 {
 #define LOCK(mode) {.text = "SELECT i.ctid FROM promote.instance AS i WHERE i.project = $1" \
 	" AND i.environment = $2 AND i.component = $3" mode,.parameters = 3,.types = {TEXTOID, TEXTOID, TEXTOID}}
-	static Statement share = LOCK(" FOR SHARE SKIP LOCKED");
-	static Statement update = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
-	static Statement find = LOCK("");
+	static OldStatement share = LOCK(" FOR SHARE SKIP LOCKED");
+	static OldStatement update = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
+	static OldStatement find = LOCK("");
 
 	instance_key_values(key, values);
 	return (RowToLock) {
@@ -89,27 +89,27 @@ instance_row(const InstanceKey *key, bool for_update, Datum *values)
  * the transaction does not show it as it is.
  */
 void
-instance_lock(const InstanceKey *key, bool for_update)
+instance_lock(const Sql *sql, const InstanceKey *key, bool for_update)
 {
 	Datum		values[3];
 	RowToLock	row = instance_row(key, for_update, values);
 
-	if (row_lock(&row))
+	if (row_lock(sql, &row))
 		return;
-	require_instance(key);
+	require_instance(sql, key);
 	refuse_unseen();
 }
 
 /* Lock it for update in an emergency: PM_HELD where others do not let go of it in time. */
 void
-instance_rescue(const InstanceKey *key)
+instance_rescue(const Sql *sql, const InstanceKey *key)
 {
 	Datum		values[3];
 	RowToLock	row = instance_row(key, true, values);
 
-	if (row_rescue(&row))
+	if (row_rescue(sql, &row))
 		return;
-	require_instance(key);
+	require_instance(sql, key);
 	refuse_unseen();
 }
 

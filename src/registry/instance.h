@@ -6,14 +6,15 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "fmgr.h"
 #include "parse/name.h"
 #include "utils/jsonb.h"
 
-extern void require_instance(const InstanceKey *key);
+extern void require_instance(const Sql *sql, const InstanceKey *key);
 extern void refuse_unconfigured(const InstanceKey *key, const char *hint);
-extern void instance_lock(const InstanceKey *key, bool for_update);
-extern void instance_rescue(const InstanceKey *key);
+extern void instance_lock(const Sql *sql, const InstanceKey *key, bool for_update);
+extern void instance_rescue(const Sql *sql, const InstanceKey *key);
 extern void argument_instance(FunctionCallInfo fcinfo, int argument, const char *name,
 							  InstanceKey *key);
 extern void argument_instance_for(FunctionCallInfo fcinfo, int argument, const char *name,

@@ -11,7 +11,7 @@
 
 #include "base/argument.h"
 #include "base/errors.h"
-#include "base/spi.h"
+#include "base/sql.h"
 #include "base/trigger.h"
 #include "grant/access.h"
 #include "registry/instance.h"
@@ -50,7 +50,7 @@ typedef struct Place
 typedef struct Walk
 {
 	const char *project;
-	Statement  *neighbours;		/* of ($1 project, $2 environment): their names, in order */
+	OldStatement  *neighbours;		/* of ($1 project, $2 environment): their names, in order */
 	HTAB	   *places;			/* of Place, that it has come to */
 } Walk;
 
@@ -63,7 +63,7 @@ typedef struct Hop
 } Hop;
 
 /* Where paths lead to from an environment. */
-static Statement leads_to = {
+static OldStatement leads_to = {
 	.text = "SELECT p.destination_environment::pg_catalog.text, p.description FROM promote.promotion_path AS p"
 	" WHERE p.project = $1 AND p.source_environment = $2 ORDER BY p.destination_environment",
 	.parameters = 2,
@@ -71,7 +71,7 @@ static Statement leads_to = {
 };
 
 /* Where the paths to an environment come from. */
-static Statement comes_from = {
+static OldStatement comes_from = {
 	.text = "SELECT p.source_environment::pg_catalog.text FROM promote.promotion_path AS p"
 	" WHERE p.project = $1 AND p.destination_environment = $2 ORDER BY p.source_environment",
 	.parameters = 2,
@@ -80,12 +80,12 @@ static Statement comes_from = {
 
 /* The names that a statement has for an environment; read_only: by the active snapshot. */
 static List *
-environments_of(Statement *statement, const char *project, const char *environment, bool read_only)
+environments_of(const Sql *sql, OldStatement *statement, const char *project, const char *environment, bool read_only)
 {
 	Datum		values[2] = {CStringGetTextDatum(project), CStringGetTextDatum(environment)};
 	List	   *names = NIL;
 
-	statement_run(statement, values, NULL, read_only);
+	statement_run(sql, statement, values, NULL, read_only);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		names = lappend(names, spi_text(SPI_tuptable, i, 1));
 	SPI_freetuptable(SPI_tuptable);
@@ -111,7 +111,7 @@ path_names(const List *names)
 
 /* Begin a walk in a project. */
 static void
-begin_walk(Walk *walk, const char *project, Statement *neighbours)
+begin_walk(Walk *walk, const char *project, OldStatement *neighbours)
 {
 	HASHCTL		control = {
 		.keysize = NAME_MAX_LENGTH + 1,
@@ -141,13 +141,13 @@ come_to(Walk *walk, const char *environment, int32 distance, bool *was)
 
 /* Go on to a place: the last of the way. */
 static List *
-go_on(Walk *walk, List *way, Place *place)
+go_on(const Sql *sql, Walk *walk, List *way, Place *place)
 {
 	Hop		   *hop = palloc(sizeof(Hop));
 
 	place->on_way = true;
 	hop->place = place;
-	hop->neighbours = environments_of(walk->neighbours, walk->project, place->environment, true);
+	hop->neighbours = environments_of(sql, walk->neighbours, walk->project, place->environment, true);
 	hop->next = 0;
 	return lappend(way, hop);
 }
@@ -192,11 +192,11 @@ refuse_cycle(const Walk *walk, const List *way, const Place *back)
  * came to leads to no cycle.
  */
 static void
-search_cycle(Walk *walk, const char *environment)
+search_cycle(const Sql *sql, Walk *walk, const char *environment)
 {
 	bool		was;
 	Place	   *place = come_to(walk, environment, 0, &was);
-	List	   *way = was ? NIL : go_on(walk, NIL, place);
+	List	   *way = was ? NIL : go_on(sql, walk, NIL, place);
 
 	while (way != NIL)
 	{
@@ -210,7 +210,7 @@ search_cycle(Walk *walk, const char *environment)
 		}
 		place = come_to(walk, list_nth(hop->neighbours, hop->next++), 0, &was);
 		if (!was)
-			way = go_on(walk, way, place);
+			way = go_on(sql, walk, way, place);
 		else if (place->on_way)
 			refuse_cycle(walk, way, place);
 	}
@@ -221,7 +221,7 @@ search_cycle(Walk *walk, const char *environment)
  * order of their distance, but for the environment itself.
  */
 static List *
-walk_away(Walk *walk, const char *environment)
+walk_away(const Sql *sql, Walk *walk, const char *environment)
 {
 	bool		was;
 	List	   *found = list_make1(come_to(walk, environment, 0, &was));
@@ -230,7 +230,7 @@ walk_away(Walk *walk, const char *environment)
 	for (int i = 0; i < list_length(found); i++)
 	{
 		const Place *from = list_nth(found, i);
-		List	   *names = environments_of(walk->neighbours, walk->project, from->environment, true);
+		List	   *names = environments_of(sql, walk->neighbours, walk->project, from->environment, true);
 		ListCell   *cell;
 
 		CHECK_FOR_INTERRUPTS();
@@ -285,9 +285,9 @@ promote_lock_project(PG_FUNCTION_ARGS)
 
 /* Search for cycles from wherever the rows of the transition table new_path lead to. */
 static void
-search_new(void)
+search_new(const Sql *sql)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT DISTINCT n.project::pg_catalog.text, n.destination_environment::pg_catalog.text"
 		" FROM new_path AS n ORDER BY 1, 2"
 	};
@@ -295,7 +295,7 @@ search_new(void)
 	uint64		count;
 	Walk		walk = {NULL};
 
-	statement_run(&read, NULL, NULL, false);
+	statement_run(sql, &read, NULL, NULL, false);
 	rows = SPI_tuptable;
 	count = SPI_processed;
 	PushActiveSnapshot(GetLatestSnapshot());
@@ -305,7 +305,7 @@ search_new(void)
 
 		if (walk.project == NULL || strcmp(walk.project, project) != 0)
 			begin_walk(&walk, project, &leads_to);
-		search_cycle(&walk, spi_text(rows, i, 2));
+		search_cycle(sql, &walk, spi_text(rows, i, 2));
 	}
 	PopActiveSnapshot();
 }
@@ -320,17 +320,17 @@ Datum
 promote_check_paths(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "check_paths", "promotion_path", TRIGGER_EVENT_AFTER);
-	SpiScope	scope;
+	Sql			sql;
 
 	if (data->tg_newtable == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"check_paths\" is not made for this trigger")));
-	spi_enter(&scope);
+	sql_enter(&sql);
 	if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)
 		elog(ERROR, "SPI_register_trigger_data failed");
-	search_new();
-	spi_leave(&scope);
+	search_new(&sql);
+	sql_leave(&sql);
 	return PointerGetDatum(NULL);
 }
 
@@ -339,13 +339,12 @@ promote_check_paths(PG_FUNCTION_ARGS)
  */
 
 /*
- * Refuse an environment that is not there, PM_NOT_FOUND.  Runs inside a scope
- * of spi.h.
+ * Refuse an environment that is not there, PM_NOT_FOUND.
  */
 static void
-require_environment(const InstanceKey *key)
+require_environment(const Sql *sql, const InstanceKey *key)
 {
-	static Statement look = {
+	static OldStatement look = {
 		.text = "SELECT EXISTS (SELECT FROM promote.project AS p WHERE p.project = $1),"
 		" EXISTS (SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2)",
 		.parameters = 2,
@@ -356,7 +355,7 @@ require_environment(const InstanceKey *key)
 
 	values[0] = CStringGetTextDatum(key->project);
 	values[1] = CStringGetTextDatum(key->environment);
-	statement_run(&look, values, NULL, true);
+	statement_run(sql, &look, values, NULL, true);
 	has_project = spi_bool(SPI_tuptable, 0, 1);
 	if (!spi_bool(SPI_tuptable, 0, 2))
 		ereport(ERROR,
@@ -381,21 +380,21 @@ Datum
 promote_next_environments(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result;
-	SpiScope	scope;
+	Sql			sql;
 	InstanceKey key;
 	Datum		values[2];
 
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	argument_environment(fcinfo, &key);
-	spi_enter(&scope);
-	require_environment(&key);
+	sql_enter(&sql);
+	require_environment(&sql, &key);
 	values[0] = CStringGetTextDatum(key.project);
 	values[1] = CStringGetTextDatum(key.environment);
-	statement_run(&leads_to, values, NULL, true);
+	statement_run(&sql, &leads_to, values, NULL, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return (Datum) 0;
 }
 
@@ -404,7 +403,7 @@ Datum
 promote_upstream_environments(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result;
-	SpiScope	scope;
+	Sql			sql;
 	InstanceKey key;
 	Walk		walk;
 	List	   *places;
@@ -413,10 +412,10 @@ promote_upstream_environments(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	argument_environment(fcinfo, &key);
-	spi_enter(&scope);
-	require_environment(&key);
+	sql_enter(&sql);
+	require_environment(&sql, &key);
 	begin_walk(&walk, key.project, &comes_from);
-	places = walk_away(&walk, key.environment);
+	places = walk_away(&sql, &walk, key.environment);
 	list_sort(places, compare_places);
 	foreach(cell, places)
 	{
@@ -426,7 +425,7 @@ promote_upstream_environments(PG_FUNCTION_ARGS)
 
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return (Datum) 0;
 }
 
@@ -451,25 +450,25 @@ has_name(const List *names, const char *name)
  * not, sources has the names of those that it may be taken from.
  */
 bool
-path_leads(const InstanceKey *key, const char *source, bool read_only, List **sources)
+path_leads(const Sql *sql, const InstanceKey *key, const char *source, bool read_only, List **sources)
 {
-	*sources = environments_of(&comes_from, key->project, key->environment, read_only);
+	*sources = environments_of(sql, &comes_from, key->project, key->environment, read_only);
 	return has_name(*sources, source);
 }
 
 /*
  * Refuse what an instance would take from an environment without a path to its
  * own, where that takes from no others (path_only); from its own, or none (NULL),
- * it may.  Runs inside a scope of spi.h.
+ * it may.
  */
 void
-path_require(const InstanceKey *key, const char *source, bool path_only, bool read_only)
+path_require(const Sql *sql, const InstanceKey *key, const char *source, bool path_only, bool read_only)
 {
 	List	   *sources;
 
 	if (!path_only || source == NULL || strcmp(source, key->environment) == 0)
 		return;
-	if (!path_leads(key, source, read_only, &sources))
+	if (!path_leads(sql, key, source, read_only, &sources))
 		ereport(ERROR,
 				(errcode(PM_NO_PATH),
 				 errmsg("there is no promotion path from \"%s\" to \"%s\"", source, key->environment),
@@ -483,9 +482,9 @@ path_require(const InstanceKey *key, const char *source, bool path_only, bool re
 
 /* Refuse to go on from an instance whose environment no path leads out of that it could take. */
 static void
-refuse_no_next(const InstanceKey *source)
+refuse_no_next(const Sql *sql, const InstanceKey *source)
 {
-	const List *names = environments_of(&leads_to, source->project, source->environment, false);
+	const List *names = environments_of(sql, &leads_to, source->project, source->environment, false);
 
 	ereport(ERROR,
 			(errcode(PM_NO_PATH),
@@ -501,13 +500,12 @@ refuse_no_next(const InstanceKey *source)
 /*
  * The environment that the only path from an instance leads to, of those
  * where the component is.  Raises PM_NO_PATH where there is not one of them,
- * and PM_NOT_FOUND where the instance is not there.  Runs inside a scope of
- * spi.h.
+ * and PM_NOT_FOUND where the instance is not there.
  */
 char *
-path_next(const InstanceKey *source)
+path_next(const Sql *sql, const InstanceKey *source)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT p.destination_environment::pg_catalog.text FROM promote.promotion_path AS p"
 		" JOIN promote.instance AS i ON i.project = $1 AND i.environment = p.destination_environment"
 		"  AND i.component = $3"
@@ -518,13 +516,13 @@ path_next(const InstanceKey *source)
 	Datum		values[3];
 	List	   *names = NIL;
 
-	require_instance(source);
+	require_instance(sql, source);
 	instance_key_values(source, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		names = lappend(names, spi_text(SPI_tuptable, i, 1));
 	if (names == NIL)
-		refuse_no_next(source);
+		refuse_no_next(sql, source);
 	if (list_length(names) > 1)
 		ereport(ERROR,
 				(errcode(PM_NO_PATH),

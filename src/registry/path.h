@@ -6,12 +6,13 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "parse/name.h"
 #include "nodes/pg_list.h"
 
-extern bool path_leads(const InstanceKey *key, const char *source, bool read_only, List **sources);
+extern bool path_leads(const Sql *sql, const InstanceKey *key, const char *source, bool read_only, List **sources);
 extern char *path_names(const List *names);
-extern void path_require(const InstanceKey *key, const char *source, bool path_only, bool read_only);
-extern char *path_next(const InstanceKey *source);
+extern void path_require(const Sql *sql, const InstanceKey *key, const char *source, bool path_only, bool read_only);
+extern char *path_next(const Sql *sql, const InstanceKey *source);
 
 #endif							/* PROMOTE_REGISTRY_PATH_H */

@@ -49,12 +49,12 @@ refuse_blocked_release(const char *bundle, const char *version, const char *reas
 
 /*
  * Refuse to go on with a blocked release, and to commit where it is blocked
- * by then.  Runs inside a scope of spi.h.
+ * by then.
  */
 void
-release_require_unblocked(const char *bundle, const char *version)
+release_require_unblocked(const Sql *sql, const char *bundle, const char *version)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT f.block_reason FROM promote.bundle_release AS f"
 		" WHERE " OF_RELEASE("f"),
 		.parameters = 2,
@@ -64,8 +64,8 @@ release_require_unblocked(const char *bundle, const char *version)
 	char	   *reason;
 
 	rule_hold_release(bundle, version, rule_view());
-	spi_push_latest();
-	statement_run(&read, values, NULL, true);
+	sql_push_latest();
+	statement_run(sql, &read, values, NULL, true);
 	PopActiveSnapshot();
 	reason = SPI_processed > 0 ? spi_text(SPI_tuptable, 0, 1) : NULL;
 	if (reason)
@@ -87,13 +87,13 @@ refuse_unknown_release(const char *bundle, const char *version)
 static Datum
 set_block_reason(FunctionCallInfo fcinfo, const char *reason)
 {
-	static Statement set = {
+	static OldStatement set = {
 		.text = "UPDATE promote.bundle_release AS f SET block_reason = $3"
 		" WHERE " OF_RELEASE("f") " AND f.block_reason IS DISTINCT FROM $3",
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, TEXTOID}
 	};
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT f FROM promote.bundle_release AS f WHERE " OF_RELEASE("f"),
 		.parameters = 2,
 		.types = {TEXTOID, TEXTOID}
@@ -102,7 +102,7 @@ set_block_reason(FunctionCallInfo fcinfo, const char *reason)
 	char	   *version = argument_required(fcinfo, 1, "version");
 	Datum		values[3] = {CStringGetTextDatum(bundle), CStringGetTextDatum(version)};
 	bool		nulls[3] = {[2] = reason == NULL};
-	SpiScope	scope;
+	Sql			sql;
 	Datum		row;
 	bool		isnull;
 
@@ -110,13 +110,13 @@ set_block_reason(FunctionCallInfo fcinfo, const char *reason)
 	access_require_in("admin", NULL, NULL);
 	if (reason)
 		values[2] = CStringGetTextDatum(reason);
-	spi_enter(&scope);
-	statement_run(&set, values, nulls, false);
-	statement_run(&read, values, NULL, false);
+	sql_enter(&sql);
+	statement_run(&sql, &set, values, nulls, false);
+	statement_run(&sql, &read, values, NULL, false);
 	if (SPI_processed == 0)
 		refuse_unknown_release(bundle, version);
 	row = SPI_datumTransfer(spi_value(SPI_tuptable, 0, 1, &isnull), false, -1);
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return row;
 }
 
@@ -177,11 +177,11 @@ release_values(TriggerData *data, Datum *values)
 	values[1] = SPI_getbinval(data->tg_trigtuple, row_type, SPI_fnumber(row_type, "version"), &isnull);
 }
 
-/* Append that a release was blocked, or unblocked, for a reason; runs inside a scope of spi.h. */
+/* Append that a release was blocked, or unblocked, for a reason. */
 static void
-record_block(TriggerData *data, Datum *values)
+record_block(const Sql *sql, TriggerData *data, Datum *values)
 {
-	static Statement record = {
+	static OldStatement record = {
 		.text = "INSERT INTO promote.release_event (bundle, version, seq, event, reason)"
 		" SELECT $1, $2, COALESCE((SELECT e.seq FROM promote.release_event AS e WHERE " OF_RELEASE("e")
 		"  ORDER BY e.bundle DESC, e.version DESC, e.seq DESC LIMIT 1), 0) + 1, $3, $4",
@@ -194,7 +194,7 @@ record_block(TriggerData *data, Datum *values)
 
 	values[2] = CStringGetTextDatum(block_reason ? "blocked" : "unblocked");
 	values[3] = reason ? CStringGetTextDatum(reason) : (Datum) 0;
-	guarded_run(&record, values, nulls);
+	guarded_run(sql, &record, values, nulls);
 }
 
 /*
@@ -210,7 +210,7 @@ promote_record_release(PG_FUNCTION_ARGS)
 	TriggerData *data = trigger_data(fcinfo, "record_release", "bundle_release",
 									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	Datum		values[4];
-	SpiScope	scope;
+	Sql			sql;
 	bool		moved;
 	bool		retyped;
 
@@ -221,20 +221,20 @@ promote_record_release(PG_FUNCTION_ARGS)
 	if (!moved && !retyped)
 		return PointerGetDatum(NULL);
 	release_values(data, values);
-	spi_enter(&scope);
+	sql_enter(&sql);
 	if (moved)
-		record_block(data, values);
+		record_block(&sql, data, values);
 	if (retyped || (moved && reason_of(data, data->tg_newtuple)))
-		rule_release_changed(TextDatumGetCString(values[0]), TextDatumGetCString(values[1]));
-	spi_leave(&scope);
+		rule_release_changed(&sql, TextDatumGetCString(values[0]), TextDatumGetCString(values[1]));
+	sql_leave(&sql);
 	return PointerGetDatum(NULL);
 }
 
 /* The newest releases of a bundle, for a message; "" where it has none. */
 static char *
-newest_releases(const char *bundle)
+newest_releases(const Sql *sql, const char *bundle)
 {
-	static Statement newest = {
+	static OldStatement newest = {
 		.text = "SELECT r.version::pg_catalog.text FROM promote.bundle_release AS r"
 		" WHERE r.bundle = $1 ORDER BY r.bundle DESC, r.sort_key DESC LIMIT 5",
 		.parameters = 1,
@@ -243,7 +243,7 @@ newest_releases(const char *bundle)
 	Datum		values[1] = {CStringGetTextDatum(bundle)};
 	StringInfoData versions;
 
-	statement_run(&newest, values, NULL, false);
+	statement_run(sql, &newest, values, NULL, false);
 	initStringInfo(&versions);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		appendStringInfo(&versions, "%s%s", i > 0 ? ", " : "", spi_text(SPI_tuptable, i, 1));
@@ -252,14 +252,14 @@ newest_releases(const char *bundle)
 
 /*
  * Refuse a constraint that no release of the bundle satisfies, listing the
- * newest there are.  Runs inside a scope of spi.h.
+ * newest there are.
  */
 void
-refuse_no_release(const char *bundle, const char *version_constraint,
+refuse_no_release(const Sql *sql, const char *bundle, const char *version_constraint,
 				  const char *release_channel)
 {
 	const char *dev = strcmp(release_channel, "development") == 0 ? "+dev" : "";
-	char	   *versions = newest_releases(bundle);
+	char	   *versions = newest_releases(sql, bundle);
 
 	if (versions[0] == '\0')
 		ereport(ERROR,

@@ -286,12 +286,12 @@ reference_same(const Jsonb *a, const Jsonb *b)
 
 /*
  * What fills an instance's slots, of those that the release declares; NULL:
- * nothing.  A copy.  Runs inside a scope of spi.h.
+ * nothing.  A copy.
  */
 Jsonb *
-reference_read(const InstanceKey *key, const Jsonb *slots, bool read_only)
+reference_read(const Sql *sql, const InstanceKey *key, const Jsonb *slots, bool read_only)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT pg_catalog.jsonb_object_agg(r.field, r.reference) FROM promote.remote_reference AS r"
 		" WHERE " OF_INSTANCE("r") " AND $4 ? r.field",
 		.parameters = 4,
@@ -304,7 +304,7 @@ reference_read(const InstanceKey *key, const Jsonb *slots, bool read_only)
 		return NULL;
 	instance_key_values(key, values);
 	values[3] = JsonbPGetDatum(slots);
-	statement_run(&read, values, NULL, read_only);
+	statement_run(sql, &read, values, NULL, read_only);
 	references = spi_jsonb(SPI_tuptable, 0, 1);
 	if (references)
 		references = DatumGetJsonbPCopy(JsonbPGetDatum(references));
@@ -316,13 +316,13 @@ reference_read(const InstanceKey *key, const Jsonb *slots, bool read_only)
  * The slots in which these references differ from what may run: from what the
  * last PROVISION carried, or any that began since, by a release that had the
  * slot, too.  What its own release did not have yet, or the new one has no
- * more, is not replaced.  A list of char *, in order.  Runs inside a scope of spi.h.
+ * more, is not replaced.  A list of char *, in order.
  */
 List *
-reference_replaced(const InstanceKey *key, const Jsonb *slots, const Jsonb *references,
+reference_replaced(const Sql *sql, const InstanceKey *key, const Jsonb *slots, const Jsonb *references,
 				   bool read_only)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT s.field FROM (SELECT k.field COLLATE \"C\" AS field"
 		"  FROM pg_catalog.jsonb_object_keys($4) AS k (field)) AS s WHERE EXISTS (SELECT"
 		"  FROM promote.instance AS i"
@@ -344,7 +344,7 @@ reference_replaced(const InstanceKey *key, const Jsonb *slots, const Jsonb *refe
 	instance_key_values(key, values);
 	values[3] = JsonbPGetDatum(slots);
 	values[4] = PointerGetDatum(references);
-	statement_run(&read, values, nulls, read_only);
+	statement_run(sql, &read, values, nulls, read_only);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		fields = lappend(fields, spi_text(SPI_tuptable, i, 1));
 	SPI_freetuptable(SPI_tuptable);
@@ -370,12 +370,12 @@ refuse_replaced(const InstanceKey *key, const List *fields)
 
 /*
  * Write references, and leave others as they are; false where all were there.
- * Runs inside a scope of spi.h, under the instance's lock.
+ * Runs under the instance's lock.
  */
 bool
-reference_store(const InstanceKey *key, const Jsonb *references)
+reference_store(const Sql *sql, const InstanceKey *key, const Jsonb *references)
 {
-	static Statement store = {
+	static OldStatement store = {
 		.text = "INSERT INTO promote.remote_reference AS r (project, environment, component, field, reference,"
 		" actor, database_role) SELECT $1, $2, $3, x.key, x.value, $5, $6"
 		" FROM pg_catalog.jsonb_each_text($4) AS x (key, value) ORDER BY x.key COLLATE \"C\""
@@ -393,15 +393,15 @@ reference_store(const InstanceKey *key, const Jsonb *references)
 	values[3] = JsonbPGetDatum(references);
 	values[4] = CStringGetTextDatum(current_actor());
 	values[5] = CStringGetTextDatum(current_database_role());
-	guarded_run(&store, values, NULL);
+	guarded_run(sql, &store, values, NULL);
 	return SPI_processed > 0;
 }
 
 /* Take a reference away. */
 static void
-reference_delete(const InstanceKey *key, const char *field)
+reference_delete(const Sql *sql, const InstanceKey *key, const char *field)
 {
-	static Statement take = {
+	static OldStatement take = {
 		.text = "DELETE FROM promote.remote_reference AS r WHERE " OF_INSTANCE("r") " AND r.field = $4",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
@@ -410,7 +410,7 @@ reference_delete(const InstanceKey *key, const char *field)
 
 	instance_key_values(key, values);
 	values[3] = CStringGetTextDatum(field);
-	guarded_run(&take, values, NULL);
+	guarded_run(sql, &take, values, NULL);
 }
 
 /* ---- the verbs ---- */
@@ -429,13 +429,13 @@ typedef struct Slot
 
 /*
  * Lock the instance and read what the release that would be deployed declares,
- * and what is there.  Runs inside a scope of spi.h.  Raises PM_NOT_FOUND,
+ * and what is there.  Raises PM_NOT_FOUND,
  * PM_NOT_CONFIGURED and PM_NO_RELEASE.
  */
 static void
-open_slot(Slot *slot)
+open_slot(const Sql *sql, Slot *slot)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT i.revision, c.bundle::pg_catalog.text, rel.version, i.version_constraint, i.release_channel,"
 		" (SELECT NULLIF(f.remote_references, '{}') FROM promote.bundle_release AS f"
 		"  WHERE f.bundle = c.bundle AND f.version = rel.version),"
@@ -450,20 +450,20 @@ open_slot(Slot *slot)
 	Datum		values[4];
 	SPITupleTable *rows;
 
-	instance_lock(&slot->key, true);
+	instance_lock(sql, &slot->key, true);
 	instance_key_values(&slot->key, values);
 	values[3] = CStringGetTextDatum(slot->field);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	rows = SPI_tuptable;
 	if (spi_integer(rows, 0, 1) == 0)
 		refuse_unconfigured(&slot->key, "Configure it first, with promote.configure_instance: its release says which slots it has.");
 	slot->bundle = spi_text(rows, 0, 2);
 	slot->version = spi_text(rows, 0, 3);
 	if (slot->version == NULL)
-		refuse_no_release(slot->bundle, spi_text(rows, 0, 4), spi_text(rows, 0, 5));
+		refuse_no_release(sql, slot->bundle, spi_text(rows, 0, 4), spi_text(rows, 0, 5));
 	slot->slots = spi_jsonb(rows, 0, 6);
 	slot->reference = spi_text(rows, 0, 7);
-	slot->references = reference_read(&slot->key, slot->slots, false);
+	slot->references = reference_read(sql, &slot->key, slot->slots, false);
 }
 
 /* Refuse a slot that the release does not have. */
@@ -481,20 +481,20 @@ refuse_undeclared(const Slot *slot)
 
 /* Refuse a change of the slot that would replace what runs, unless it may. */
 static void
-check_replaced(const Slot *slot, const Jsonb *references, bool allow_replace)
+check_replaced(const Sql *sql, const Slot *slot, const Jsonb *references, bool allow_replace)
 {
 	ListCell   *cell;
 
 	if (allow_replace)
 		return;
-	foreach(cell, reference_replaced(&slot->key, slot->slots, references, false))
+	foreach(cell, reference_replaced(sql, &slot->key, slot->slots, references, false))
 		if (strcmp(lfirst(cell), slot->field) == 0)
 			refuse_replaced(&slot->key, list_make1(slot->field));
 }
 
 /* Append what happened to the slot to the instance's chain. */
 static void
-record_slot(const Slot *slot, const char *event, const char *reference)
+record_slot(const Sql *sql, const Slot *slot, const char *event, const char *reference)
 {
 	char	   *name = instance_key_name(&slot->key);
 	JsonBuilder	builder;
@@ -505,7 +505,7 @@ record_slot(const Slot *slot, const char *event, const char *reference)
 		json_build_field(&builder, "old", slot->reference);
 	if (reference)
 		json_build_field(&builder, "new", reference);
-	audit_note_facts(slot->key.project, name, event, &builder);
+	audit_note_facts(sql, slot->key.project, name, event, &builder);
 }
 
 /*
@@ -517,24 +517,24 @@ promote_set_remote_reference(PG_FUNCTION_ARGS)
 {
 	Slot		slot = {.field = argument_required(fcinfo, 1, "field")};
 	char	   *reference = argument_reference(fcinfo, 2);
-	SpiScope	scope;
+	Sql			sql;
 	Jsonb	   *set;
 	bool		changed;
 
 	argument_instance_for(fcinfo, 0, "instance", "configure", &slot.key);
-	spi_enter(&scope);
-	open_slot(&slot);
+	sql_enter(&sql);
+	open_slot(&sql, &slot);
 	if (!has_slot(slot.slots, slot.field))
 		refuse_undeclared(&slot);
 	changed = slot.reference == NULL || strcmp(slot.reference, reference) != 0;
 	if (changed)
 	{
 		set = reference_alone(slot.field, reference);
-		check_replaced(&slot, reference_over(slot.references, set), argument_bool(fcinfo, 3, false));
-		(void) reference_store(&slot.key, set);
-		record_slot(&slot, "reference.set", reference);
+		check_replaced(&sql, &slot, reference_over(slot.references, set), argument_bool(fcinfo, 3, false));
+		(void) reference_store(&sql, &slot.key, set);
+		record_slot(&sql, &slot, "reference.set", reference);
 	}
-	spi_leave(&scope);
+	sql_leave(&sql);
 	PG_RETURN_BOOL(changed);
 }
 
@@ -548,22 +548,22 @@ Datum
 promote_remove_remote_reference(PG_FUNCTION_ARGS)
 {
 	Slot		slot = {.field = argument_required(fcinfo, 1, "field")};
-	SpiScope	scope;
+	Sql			sql;
 
 	argument_instance_for(fcinfo, 0, "instance", "configure", &slot.key);
-	spi_enter(&scope);
-	open_slot(&slot);
+	sql_enter(&sql);
+	open_slot(&sql, &slot);
 	if (slot.reference == NULL && !has_slot(slot.slots, slot.field))
 		refuse_undeclared(&slot);
 	if (slot.reference)
 	{
 		if (slot.references)
-			check_replaced(&slot, reference_without(slot.references, slot.field),
+			check_replaced(&sql, &slot, reference_without(slot.references, slot.field),
 						   argument_bool(fcinfo, 2, false));
-		reference_delete(&slot.key, slot.field);
-		record_slot(&slot, "reference.removed", NULL);
+		reference_delete(&sql, &slot.key, slot.field);
+		record_slot(&sql, &slot, "reference.removed", NULL);
 	}
-	spi_leave(&scope);
+	sql_leave(&sql);
 	PG_RETURN_BOOL(slot.reference != NULL);
 }
 

@@ -6,18 +6,19 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "base/compat.h"
 #include "parse/name.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 /* Slots are objects of a release, field to declaration; references objects, field to text. */
-extern Jsonb *reference_read(const InstanceKey *key, const Jsonb *slots, bool read_only);
-extern List *reference_replaced(const InstanceKey *key, const Jsonb *slots,
+extern Jsonb *reference_read(const Sql *sql, const InstanceKey *key, const Jsonb *slots, bool read_only);
+extern List *reference_replaced(const Sql *sql, const InstanceKey *key, const Jsonb *slots,
 								const Jsonb *references, bool read_only);
 extern Jsonb *reference_over(const Jsonb *references, const Jsonb *over);
 extern bool reference_same(const Jsonb *a, const Jsonb *b);
-extern bool reference_store(const InstanceKey *key, const Jsonb *references);
+extern bool reference_store(const Sql *sql, const InstanceKey *key, const Jsonb *references);
 pg_noreturn extern void refuse_replaced(const InstanceKey *key, const List *fields);
 
 #endif							/* PROMOTE_REGISTRY_REMOTE_REFERENCE_H */

@@ -167,14 +167,14 @@ rescue_place(const char *name)
 
 /* Who holds the row, by its last version that is committed; found: is there one? */
 static Holders
-row_holders(const RowToLock *row, bool *found)
+row_holders(const Sql *sql, const RowToLock *row, bool *found)
 {
 	Holders		holders = {NULL, 0, false};
 	Relation	table;
 	bool		isnull;
 
-	spi_push_latest();
-	statement_run(row->find, row->values, NULL, true);
+	sql_push_latest();
+	statement_run(sql, row->find, row->values, NULL, true);
 	*found = SPI_processed > 0;
 	if (*found)
 	{
@@ -203,9 +203,9 @@ pid_array(const List *pids)
 
 /* What sessions are about, a line each. */
 static char *
-describe_sessions(const List *pids)
+describe_sessions(const Sql *sql, const List *pids)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT pg_catalog.string_agg(pg_catalog.concat('Process ', a.pid, ' of role \"', a.usename,"
 		" '\" has been in a transaction since ', pg_catalog.to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'),"
 		" ', and is ', a.state, '.'), E'\\n' ORDER BY a.xact_start, a.pid)"
@@ -216,16 +216,16 @@ describe_sessions(const List *pids)
 	Datum		values[1] = {PointerGetDatum(pid_array(pids))};
 	char	   *lines;
 
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	lines = spi_text(SPI_tuptable, 0, 1);
 	return lines ? lines : pstrdup("Whoever held it is gone by now.");
 }
 
 /* Say that something is held, and by whom: PM_HELD. */
 static void
-refuse_held(const char *what, const char *project, const List *pids)
+refuse_held(const Sql *sql, const char *what, const char *project, const List *pids)
 {
-	char	   *lines = describe_sessions(pids);
+	char	   *lines = describe_sessions(sql, pids);
 	char	   *of_project = project ? psprintf(", '%s'", project) : "";
 
 	ereport(ERROR,
@@ -258,7 +258,7 @@ wait_until(TimestampTz end)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("could not have the lock in time")));
-	spi_set_local("lock_timeout", psprintf(INT64_FORMAT, left));
+	sql_set_local("lock_timeout", psprintf(INT64_FORMAT, left));
 }
 
 /* Wait for the first of those who hold a row; where none does, somebody is just letting go of it. */
@@ -274,14 +274,15 @@ wait_for(const Holders *holders)
 
 /* Lock the row if nobody else has it; false where somebody has, or there is none. */
 static bool
-lock_at_once(const RowToLock *row)
+lock_at_once(const Sql *sql, const RowToLock *row)
 {
-	return statement_lock(row->at_once, row->values) > 0;
+	return statement_lock(sql, row->at_once, row->values) > 0;
 }
 
 /* A row that somebody has. */
 typedef struct RowTaking
 {
+	const Sql  *sql;
 	const RowToLock *row;
 	TimestampTz end;
 	bool		found;
@@ -292,6 +293,7 @@ static void
 take_row(void *state)
 {
 	RowTaking  *taking = state;
+	const Sql  *sql = taking->sql;
 	const RowToLock *row = taking->row;
 	Oid			table = table_of(row->table);
 	uint32		place = rescue_place(row->what);
@@ -300,9 +302,9 @@ take_row(void *state)
 	wait_until(taking->end);
 	LockDatabaseObject(table, place, 0, ExclusiveLock);
 	taking->found = true;
-	while (taking->found && !lock_at_once(row))
+	while (taking->found && !lock_at_once(sql, row))
 	{
-		Holders		holders = row_holders(row, &taking->found);
+		Holders		holders = row_holders(sql, row, &taking->found);
 
 		wait_until(taking->end);
 		wait_for(&holders);
@@ -313,9 +315,9 @@ take_row(void *state)
 
 /* Those who rescue a row, or wait to, in their order: each would have it before who comes later. */
 static List *
-row_rescuers(const RowToLock *row)
+row_rescuers(const Sql *sql, const RowToLock *row)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT l.pid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
 		" AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 0 AND l.mode = 'ExclusiveLock'"
 		" AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY l.granted DESC, l.waitstart, l.pid",
@@ -325,7 +327,7 @@ row_rescuers(const RowToLock *row)
 	Datum		values[2] = {ObjectIdGetDatum(table_of(row->table)), ObjectIdGetDatum(rescue_place(row->what))};
 	List	   *pids = NIL;
 
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		pids = lappend_int(pids, spi_integer(SPI_tuptable, i, 1));
 	return pids;
@@ -333,10 +335,10 @@ row_rescuers(const RowToLock *row)
 
 /* The processes of those who hold a row, and of those who would have it next. */
 static List *
-row_processes(const RowToLock *row)
+row_processes(const Sql *sql, const RowToLock *row)
 {
 	bool		found;
-	Holders		holders = row_holders(row, &found);
+	Holders		holders = row_holders(sql, row, &found);
 	List	   *pids = NIL;
 
 	for (int i = 0; i < holders.count; i++)
@@ -346,14 +348,14 @@ row_processes(const RowToLock *row)
 		if (pid != 0)
 			pids = list_append_unique_int(pids, pid);
 	}
-	return list_truncate(list_concat_unique_int(pids, row_rescuers(row)), MAX_SHOWN);
+	return list_truncate(list_concat_unique_int(pids, row_rescuers(sql, row)), MAX_SHOWN);
 }
 
 /* Does the transaction read by a snapshot that does not show the row? */
 static bool
-is_unseen(const RowToLock *row)
+is_unseen(const Sql *sql, const RowToLock *row)
 {
-	return IsolationUsesXactSnapshot() && statement_lock(row->find, row->values) == 0;
+	return IsolationUsesXactSnapshot() && statement_lock(sql, row->find, row->values) == 0;
 }
 
 /*
@@ -361,13 +363,13 @@ is_unseen(const RowToLock *row)
  * this transaction's already: who rescues waits for that one, and would for ever.
  */
 static bool
-stand_at(const RowToLock *row, Oid table, uint32 place)
+stand_at(const Sql *sql, const RowToLock *row, Oid table, uint32 place)
 {
 	bool		found;
 
 	if (ConditionalLockDatabaseObject(table, place, 0, ShareLock))
 		return true;
-	if (row_holders(row, &found).own)
+	if (row_holders(sql, row, &found).own)
 		return false;
 	LockDatabaseObject(table, place, 0, ShareLock);
 	return true;
@@ -375,13 +377,13 @@ stand_at(const RowToLock *row, Oid table, uint32 place)
 
 /* Lock a row if nobody else has it, from where those stand who want it; else who has it, and whether there is one. */
 static bool
-try_row(const RowToLock *row, Oid table, uint32 place, Holders *holders, bool *found)
+try_row(const Sql *sql, const RowToLock *row, Oid table, uint32 place, Holders *holders, bool *found)
 {
-	bool		stands = stand_at(row, table, place);
-	bool		locked = lock_at_once(row);
+	bool		stands = stand_at(sql, row, table, place);
+	bool		locked = lock_at_once(sql, row);
 
 	if (!locked)
-		*holders = row_holders(row, found);
+		*holders = row_holders(sql, row, found);
 	if (stands)
 		UnlockDatabaseObject(table, place, 0, ShareLock);
 	return locked;
@@ -390,11 +392,10 @@ try_row(const RowToLock *row, Oid table, uint32 place, Holders *holders, bool *f
 /*
  * Lock a row as one does who has time: behind those who rescue, and waiting for
  * whoever has it elsewhere than where these stand, in a queue.  False where
- * there is none, or none that the transaction's snapshot shows.  Runs inside a
- * scope of spi.h.
+ * there is none, or none that the transaction's snapshot shows.
  */
 bool
-row_lock(const RowToLock *row)
+row_lock(const Sql *sql, const RowToLock *row)
 {
 	Oid			table = table_of(row->table);
 	uint32		place = rescue_place(row->what);
@@ -403,12 +404,12 @@ row_lock(const RowToLock *row)
 	bool		locked;
 
 	has_rows = true;
-	if (try_row(row, table, place, &holders, &found))
+	if (try_row(sql, row, table, place, &holders, &found))
 		return true;
 	LockDatabaseObject(table, place, QUEUE, ExclusiveLock);
-	while (!(locked = try_row(row, table, place, &holders, &found)) && found)
+	while (!(locked = try_row(sql, row, table, place, &holders, &found)) && found)
 	{
-		if (holders.count == 0 && is_unseen(row))
+		if (holders.count == 0 && is_unseen(sql, row))
 			break;
 		wait_for(&holders);
 	}
@@ -419,20 +420,19 @@ row_lock(const RowToLock *row)
 /*
  * Lock a row in an emergency: PM_HELD where others do not let go of it in time.
  * False where there is none, or none that the transaction's snapshot shows.
- * Runs inside a scope of spi.h.
  */
 bool
-row_rescue(const RowToLock *row)
+row_rescue(const Sql *sql, const RowToLock *row)
 {
-	RowTaking	taking = {.row = row,.end = deadline()};
+	RowTaking	taking = {.sql = sql,.row = row,.end = deadline()};
 
 	has_rows = true;
-	if (lock_at_once(row))
+	if (lock_at_once(sql, row))
 		return true;
-	if (is_unseen(row))
+	if (is_unseen(sql, row))
 		return false;
 	if (!attempt_to_lock(take_row, &taking))
-		refuse_held(row->what, row->project, row_processes(row));
+		refuse_held(sql, row->what, row->project, row_processes(sql, row));
 	return taking.found;
 }
 
@@ -473,9 +473,9 @@ take_object(void *state)
 
 /* The processes that hold a place in the lock manager. */
 static List *
-object_processes(Oid class, uint32 object)
+object_processes(const Sql *sql, Oid class, uint32 object)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT DISTINCT l.pid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
 		" AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 0 AND l.granted AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY l.pid LIMIT $3",
 		.parameters = 3,
@@ -484,7 +484,7 @@ object_processes(Oid class, uint32 object)
 	Datum		values[3] = {ObjectIdGetDatum(class), ObjectIdGetDatum(object), Int32GetDatum(MAX_SHOWN)};
 	List	   *pids = NIL;
 
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		pids = lappend_int(pids, spi_integer(SPI_tuptable, i, 1));
 	return pids;
@@ -493,18 +493,17 @@ object_processes(Oid class, uint32 object)
 /*
  * Take a place in the lock manager, to the end of the transaction: PM_HELD
  * where others do not let go of it in time.  What is for people; project whose
- * admins may end them, NULL: those of everything.  Runs inside a scope of
- * spi.h.
+ * admins may end them, NULL: those of everything.
  */
 void
-rescue_object(Oid class, uint32 object, LOCKMODE mode, const char *what, const char *project)
+rescue_object(const Sql *sql, Oid class, uint32 object, LOCKMODE mode, const char *what, const char *project)
 {
 	ObjectTaking taking = {class, object, mode, deadline()};
 
 	if (ConditionalLockDatabaseObject(class, object, 0, mode))
 		return;
 	if (!attempt_to_lock(take_object, &taking))
-		refuse_held(what, project, object_processes(class, object));
+		refuse_held(sql, what, project, object_processes(sql, class, object));
 }
 
 /* ---- ending them ---- */
@@ -536,9 +535,9 @@ check_session(int32 pid)
 
 /* Does the session hold anything here that is more than reading? */
 static bool
-holds_anything(int32 pid)
+holds_anything(const Sql *sql, int32 pid)
 {
-	static Statement look = {
+	static OldStatement look = {
 		.text = "SELECT FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = COALESCE(l.relation, l.classid)"
 		" WHERE l.pid = $1 AND l.granted AND l.mode <> 'AccessShareLock' AND c.relnamespace = 'promote'::pg_catalog.regnamespace"
 		" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())",
@@ -547,7 +546,7 @@ holds_anything(int32 pid)
 	};
 	Datum		values[1] = {Int32GetDatum(pid)};
 
-	statement_run(&look, values, NULL, false);
+	statement_run(sql, &look, values, NULL, false);
 	return SPI_processed > 0;
 }
 
@@ -573,9 +572,9 @@ holds_one_of(const char *table, SPITupleTable *rows, int32 pid)
 
 /* Does the session rescue a row of the project, or wait to? */
 static bool
-rescues_in_project(int32 pid, const char *project)
+rescues_in_project(const Sql *sql, int32 pid, const char *project)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT l.classid, l.objid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
 		" AND l.pid = $1 AND l.objsubid = 0 AND l.mode = 'ExclusiveLock' AND l.classid IN ('promote.instance'::pg_catalog.regclass,"
 		"  'promote.deployment'::pg_catalog.regclass, 'promote.promotion_request'::pg_catalog.regclass)",
@@ -583,7 +582,7 @@ rescues_in_project(int32 pid, const char *project)
 		.types = {INT4OID}
 	};
 	/* what rows of theirs are called where they are locked: RowToLock.what */
-	static Statement name = {
+	static OldStatement name = {
 		.text = "SELECT 'promote.instance'::pg_catalog.regclass::pg_catalog.oid, pg_catalog.format('\"%s\"', i.name)"
 		" FROM promote.instance AS i WHERE i.project = $1"
 		" UNION ALL SELECT 'promote.deployment'::pg_catalog.regclass, pg_catalog.format('deployment %s of \"%s\"', d.deployment, i.name)"
@@ -598,13 +597,13 @@ rescues_in_project(int32 pid, const char *project)
 	SPITupleTable *places;
 	uint64		count;
 
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	places = SPI_tuptable;
 	count = SPI_processed;
 	if (count == 0)
 		return false;
 	values[0] = CStringGetTextDatum(project);
-	statement_run(&name, values, NULL, true);
+	statement_run(sql, &name, values, NULL, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		for (uint64 j = 0; j < count; j++)
 			if (spi_integer(SPI_tuptable, i, 1) == spi_integer(places, j, 1) &&
@@ -615,29 +614,29 @@ rescues_in_project(int32 pid, const char *project)
 
 /* Does the session hold the line of the project? */
 static bool
-holds_line(int32 pid, const char *project)
+holds_line(const Sql *sql, int32 pid, const char *project)
 {
-	return list_member_int(object_processes(table_of("line_stop"), rescue_place(project)), pid);
+	return list_member_int(object_processes(sql, table_of("line_stop"), rescue_place(project)), pid);
 }
 
 /* Does the session hold instances, deployments that run, requests, or the line of the project, or stand ahead of who would? */
 static bool
-holds_of_project(int32 pid, const char *project)
+holds_of_project(const Sql *sql, int32 pid, const char *project)
 {
 	static const char *const tables[] = {"instance", "deployment", "promotion_request"};
-	static Statement reads[] = {
+	static OldStatement reads[] = {
 		{.text = "SELECT i.ctid FROM promote.instance AS i WHERE i.project = $1",.parameters = 1,.types = {TEXTOID}},
 		{.text = "SELECT d.ctid FROM promote.deployment AS d WHERE d.project = $1 AND d.status = 'RUNNING'",.parameters = 1,.types = {TEXTOID}},
 		{.text = "SELECT r.ctid FROM promote.promotion_request AS r WHERE r.project = $1",.parameters = 1,.types = {TEXTOID}}
 	};
 	Datum		values[1] = {CStringGetTextDatum(project)};
-	bool		held = holds_line(pid, project);
+	bool		held = holds_line(sql, pid, project);
 
-	spi_push_latest();
-	held = held || rescues_in_project(pid, project);
+	sql_push_latest();
+	held = held || rescues_in_project(sql, pid, project);
 	for (int i = 0; i < lengthof(tables) && !held; i++)
 	{
-		statement_run(&reads[i], values, NULL, true);
+		statement_run(sql, &reads[i], values, NULL, true);
 		held = holds_one_of(tables[i], SPI_tuptable, pid);
 	}
 	PopActiveSnapshot();
@@ -646,18 +645,18 @@ holds_of_project(int32 pid, const char *project)
 
 /* Append to the chain of sessions with that number that one was ended. */
 static void
-record_end(int32 pid, const char *project, const char *reason)
+record_end(const Sql *sql, int32 pid, const char *project, const char *reason)
 {
 	char	   *role = GetUserNameFromId(BackendPidGetProc(pid) ? BackendPidGetProc(pid)->roleId : InvalidOid, true);
 	JsonBuilder facts;
 
-	rescue_object(table_of("audit_log"), pid, ExclusiveLock, psprintf("the record of session %d", pid), project);
+	rescue_object(sql, table_of("audit_log"), pid, ExclusiveLock, psprintf("the record of session %d", pid), project);
 	audit_begin(&facts);
 	json_build_number(&facts, "session", pid);
 	if (role)
 		json_build_field(&facts, "role", role);
 	json_build_field(&facts, "reason", reason);
-	audit_note_facts(project ? project : AUDIT_NO_PROJECT, psprintf("session %d", pid), "session.ended", &facts);
+	audit_note_facts(sql, project ? project : AUDIT_NO_PROJECT, psprintf("session %d", pid), "session.ended", &facts);
 }
 
 /*
@@ -672,20 +671,20 @@ promote_end_session(PG_FUNCTION_ARGS)
 	int32		pid = argument_number(fcinfo, 0, "session");
 	const char *reason = argument_required(fcinfo, 1, "reason");
 	const char *project = argument_text(fcinfo, 2);
-	SpiScope	scope;
+	Sql			sql;
 	bool		ended;
 
 	access_require_in("admin", project, NULL);
 	check_session(pid);
-	spi_enter(&scope);
-	if (project ? !holds_of_project(pid, project) : !holds_anything(pid))
+	sql_enter(&sql);
+	if (project ? !holds_of_project(&sql, pid, project) : !holds_anything(&sql, pid))
 		refuse_end(PM_NOT_FOUND, pid, project ? psprintf("It holds no instance, no deployment, no request and no line of project \"%s\".", project) :
 				   "It holds nothing here.");
-	record_end(pid, project, reason);
+	record_end(&sql, pid, project, reason);
 	/* the log of the server keeps it whatever becomes of the transaction */
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("session %d is ended by \"%s\": %s", pid, current_actor(), reason)));
 	ended = DatumGetBool(DirectFunctionCall2(pg_terminate_backend, Int32GetDatum(pid), Int64GetDatum(END_TIMEOUT)));
-	spi_leave(&scope);
+	sql_leave(&sql);
 	PG_RETURN_BOOL(ended);
 }

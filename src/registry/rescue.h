@@ -6,7 +6,7 @@
 
 #include "postgres.h"
 
-#include "base/spi.h"
+#include "base/sql.h"
 #include "storage/lock.h"
 
 /* A row that is to be locked. */
@@ -15,18 +15,18 @@ typedef struct RowToLock
 	const char *table;			/* of promote's */
 	const char *what;			/* its name for people, which no other row has */
 	const char *project;		/* that it is of */
-	Statement  *at_once;		/* locks it unless another has it: SKIP LOCKED */
-	Statement  *find;			/* its ctid */
+	OldStatement  *at_once;		/* locks it unless another has it: SKIP LOCKED */
+	OldStatement  *find;			/* its ctid */
 	Datum	   *values;			/* of the statements' parameters */
 } RowToLock;
 
 extern void rescue_init(void);
 extern uint32 rescue_place(const char *name);
-extern bool row_lock(const RowToLock *row);
-extern bool row_rescue(const RowToLock *row);
+extern bool row_lock(const Sql *sql, const RowToLock *row);
+extern bool row_rescue(const Sql *sql, const RowToLock *row);
 extern bool rescue_has_rows(void);
 extern void rescue_forget(void);
-extern void rescue_object(Oid class, uint32 object, LOCKMODE mode, const char *what,
+extern void rescue_object(const Sql *sql, Oid class, uint32 object, LOCKMODE mode, const char *what,
 						  const char *project);
 
 #endif							/* PROMOTE_REGISTRY_RESCUE_H */

@@ -218,9 +218,9 @@ rule_hold_release(const char *bundle, const char *version, Datum view)
 
 /* The environment that what an instance desires was promoted from; NULL: none. */
 static char *
-source_of(const InstanceKey *key)
+source_of(const Sql *sql, const InstanceKey *key)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT NULLIF(r.source_environment, r.environment)::pg_catalog.text FROM promote.instance AS i"
 		" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "i") " AND r.revision = i.revision"
 		" WHERE " OF_INSTANCE("i"),
@@ -230,7 +230,7 @@ source_of(const InstanceKey *key)
 	Datum		values[3];
 
 	instance_key_values(key, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	return SPI_processed > 0 ? spi_text(SPI_tuptable, 0, 1) : NULL;
 }
 
@@ -238,25 +238,25 @@ source_of(const InstanceKey *key)
  * Hold what a deployment of the instance is judged by: lock the facts, which
  * are the instance's and those of the source of what it desires, in key order,
  * and remember the environment's rules.  Another source that it has got in the
- * meantime is locked behind it.  Runs inside a scope of spi.h.
+ * meantime is locked behind it.
  */
 void
-rule_hold_case(const InstanceKey *key)
+rule_hold_case(const Sql *sql, const InstanceKey *key)
 {
 	InstanceKey source = *key;
 	char	   *now;
 
-	source.environment = source_of(key);
+	source.environment = source_of(sql, key);
 	if (source.environment && instance_key_compare(&source, key) < 0)
-		instance_lock(&source, false);
-	instance_lock(key, true);
+		instance_lock(sql, &source, false);
+	instance_lock(sql, key, true);
 	if (source.environment && instance_key_compare(&source, key) > 0)
-		instance_lock(&source, false);
-	now = source_of(key);
+		instance_lock(sql, &source, false);
+	now = source_of(sql, key);
 	if (now && (source.environment == NULL || strcmp(now, source.environment) != 0))
 	{
 		source.environment = now;
-		instance_lock(&source, false);
+		instance_lock(sql, &source, false);
 	}
 	rule_hold(key->project, key->environment, rule_view());
 }
@@ -282,9 +282,9 @@ oldest_needed(void)
  * not pass over what they have removed.
  */
 static void
-forget_changes(void)
+forget_changes(const Sql *sql)
 {
-	static Statement forget = {
+	static OldStatement forget = {
 		.text = "DELETE FROM promote.rule_change AS c WHERE c.ctid = ANY (ARRAY(SELECT o.ctid"
 		" FROM promote.rule_change AS o WHERE o.change < $1 ORDER BY o.change LIMIT $2 FOR UPDATE SKIP LOCKED))",
 		.parameters = 2,
@@ -296,14 +296,14 @@ forget_changes(void)
 		return;
 	values[0] = FullTransactionIdGetDatum(oldest_needed());
 	values[1] = Int32GetDatum(MAX_FORGOTTEN);
-	guarded_run(&forget, values, NULL);
+	guarded_run(sql, &forget, values, NULL);
 }
 
 /* Write down that the transaction changes some rules. */
 static void
-write_change(const Mark *mark)
+write_change(const Sql *sql, const Mark *mark)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "INSERT INTO promote.rule_change (change, number, source, project, environment, bundle, version)"
 		" VALUES (pg_catalog.pg_current_xact_id(), $1, $2, $3, $4, $5, $6)",
 		.parameters = 6,
@@ -319,39 +319,39 @@ write_change(const Mark *mark)
 	values[3] = text_or_null(release ? NULL : mark->second, &nulls[3]);
 	values[4] = text_or_null(release ? mark->first : NULL, &nulls[4]);
 	values[5] = text_or_null(release ? mark->second : NULL, &nulls[5]);
-	guarded_run(&write, values, nulls);
+	guarded_run(sql, &write, values, nulls);
 }
 
 /* Note a change, once for each transaction. */
 static void
-change(RuleKind kind, const char *source, const char *first, const char *second)
+change(const Sql *sql, RuleKind kind, const char *source, const char *first, const char *second)
 {
 	Mark		mark = {.kind = kind,.source = source,.first = first,.second = second};
 
 	if (is_marked(&mark))
 		return;
 	if (last_number == 0)
-		forget_changes();
-	write_change(&mark);
+		forget_changes(sql);
+	write_change(sql, &mark);
 	remember(&mark);
 }
 
 /*
  * The transaction changes rules of a table: of an environment, or (NULL) of
  * all of the project, of all projects.  Who was judged by them and has not
- * committed when it does will fail.  Runs inside a scope of spi.h.
+ * committed when it does will fail.
  */
 void
-rule_changed(const char *source, const char *project, const char *environment)
+rule_changed(const Sql *sql, const char *source, const char *project, const char *environment)
 {
-	change(RULE_ALL, source, project, environment);
+	change(sql, RULE_ALL, source, project, environment);
 }
 
 /* The transaction blocks a release, or changes its stateful types: the same for who was judged by that release. */
 void
-rule_release_changed(const char *bundle, const char *version)
+rule_release_changed(const Sql *sql, const char *bundle, const char *version)
 {
-	change(RULE_RELEASE, RELEASES, bundle, version);
+	change(sql, RULE_RELEASE, RELEASES, bundle, version);
 }
 
 /* A text column of a row, by its name; NULL where it is NULL, or there is none. */
@@ -365,14 +365,14 @@ column_text(HeapTuple row, TupleDesc row_type, const char *name)
 
 /* Note what a row of a table of rules is about. */
 static void
-note_row(TriggerData *data, HeapTuple row)
+note_row(const Sql *sql, TriggerData *data, HeapTuple row)
 {
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 	char	   *environment = column_text(row, row_type, "environment");
 
 	if (environment == NULL)
 		environment = column_text(row, row_type, "destination_environment");
-	rule_changed(RelationGetRelationName(data->tg_relation), column_text(row, row_type, "project"), environment);
+	rule_changed(sql, RelationGetRelationName(data->tg_relation), column_text(row, row_type, "project"), environment);
 }
 
 /*
@@ -385,13 +385,13 @@ promote_note_rule(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "note_rule", NULL,
 									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
-	SpiScope	scope;
+	Sql			sql;
 
-	spi_enter(&scope);
-	note_row(data, data->tg_trigtuple);
+	sql_enter(&sql);
+	note_row(&sql, data, data->tg_trigtuple);
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-		note_row(data, data->tg_newtuple);
-	spi_leave(&scope);
+		note_row(&sql, data, data->tg_newtuple);
+	sql_leave(&sql);
 	return PointerGetDatum(NULL);
 }
 
@@ -529,16 +529,16 @@ static void
 stand_in_queue(Oid table, bool alone)
 {
 	LOCKMODE	mode = alone ? ExclusiveLock : ShareLock;
-	SpiScope	scope;
+	Sql			sql;
 
 	if (ConditionalLockDatabaseObject(table, 0, 0, mode))
 		return;
-	spi_enter(&scope);
+	sql_enter(&sql);
 	/* behind the last portal there is none */
 	PushActiveSnapshot(GetTransactionSnapshot());
-	rescue_object(table, 0, mode, alone ? "rules that others are just committing by" : "rules that others are just changing", NULL);
+	rescue_object(&sql, table, 0, mode, alone ? "rules that others are just committing by" : "rules that others are just changing", NULL);
 	PopActiveSnapshot();
-	spi_leave(&scope);
+	sql_leave(&sql);
 }
 
 /*

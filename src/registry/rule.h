@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "parse/name.h"
 
 extern void rule_init(void);
@@ -13,8 +14,8 @@ extern Datum rule_view(void);
 extern void rule_hold(const char *project, const char *environment, Datum view);
 extern void rule_hold_paths(const char *project, const char *environment, Datum view);
 extern void rule_hold_release(const char *bundle, const char *version, Datum view);
-extern void rule_hold_case(const InstanceKey *key);
-extern void rule_changed(const char *source, const char *project, const char *environment);
-extern void rule_release_changed(const char *bundle, const char *version);
+extern void rule_hold_case(const Sql *sql, const InstanceKey *key);
+extern void rule_changed(const Sql *sql, const char *source, const char *project, const char *environment);
+extern void rule_release_changed(const Sql *sql, const char *bundle, const char *version);
 
 #endif							/* PROMOTE_REGISTRY_RULE_H */

@@ -10,7 +10,7 @@
 #include "postgres.h"
 
 #include "base/compat.h"
-#include "base/spi.h"
+#include "base/sql.h"
 #include "base/trigger.h"
 #include "registry/schema_document.h"
 #include "schema/schema.h"
@@ -45,7 +45,7 @@ table_changed(Datum argument, Oid relation)
 static const Jsonb *
 find_document(const char *uri, int length)
 {
-	static Statement look = {
+	static OldStatement look = {
 		.text = "SELECT d.document, d.tableoid FROM promote.schema_document AS d WHERE d.uri = $1",
 		.parameters = 1,
 		.types = {TEXTOID}
@@ -53,13 +53,13 @@ find_document(const char *uri, int length)
 	MemoryContext caller = CurrentMemoryContext;
 	Datum		values[1];
 	Jsonb	   *document = NULL;
-	SpiScope	scope;
+	Sql			sql;
 
-	spi_enter(&scope);
+	sql_enter(&sql);
 	values[0] = PointerGetDatum(cstring_to_text_with_len(uri, length));
 	/* one that a release of now refers to may be younger than the snapshot of who asks */
-	spi_push_latest();
-	statement_run(&look, values, NULL, true);
+	sql_push_latest();
+	statement_run(&sql, &look, values, NULL, true);
 	PopActiveSnapshot();
 	if (SPI_processed > 0)
 	{
@@ -70,7 +70,7 @@ find_document(const char *uri, int length)
 		document = MemoryContextAllocHuge(caller, VARSIZE(found));
 		memcpy(document, found, VARSIZE(found));
 	}
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return document;
 }
 

@@ -91,11 +91,11 @@ argument_deployment(FunctionCallInfo fcinfo, int argument, Side *side)
 	access_require("view", &side->key);
 }
 
-/* Read a deployment.  Runs inside a scope of spi.h. */
+/* Read a deployment. */
 static void
-read_deployment(Side *side)
+read_deployment(const Sql *sql, Side *side)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT d.action, d.status, (SELECT p.deployment FROM promote.deployment AS p"
 		"  WHERE p.project = d.project AND p.environment = d.environment AND p.component = d.component"
 		"  AND p.deployment = CASE d.action WHEN 'PLAN' THEN d.deployment ELSE d.plan END"
@@ -104,14 +104,14 @@ read_deployment(Side *side)
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};
-	int32		last = deployment_last(&side->key);
+	int32		last = deployment_last(sql, &side->key);
 	Carried		carried;
 	Datum		values[4];
 
 	if (side->deployment == 0)
 		side->deployment = last;
-	if (!deployment_carries(&side->key, side->deployment, true, &carried))
-		refuse_unknown_deployment(&side->key, side->deployment);
+	if (!deployment_carries(sql, &side->key, side->deployment, true, &carried))
+		refuse_unknown_deployment(sql, &side->key, side->deployment);
 	side->revision = carried.revision;
 	side->version = carried.version;
 	side->params = carried.params;
@@ -119,7 +119,7 @@ read_deployment(Side *side)
 	side->kept = carried.kept;
 	side->references = carried.references;
 	deployment_values(&side->key, side->deployment, values);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	side->action = spi_text(SPI_tuptable, 0, 1);
 	side->status = spi_text(SPI_tuptable, 0, 2);
 	side->recorded = spi_integer(SPI_tuptable, 0, 3);
@@ -127,9 +127,9 @@ read_deployment(Side *side)
 
 /* Read an instance's status, and the last recorded plan of what it desires. */
 static void
-read_instance(Side *side)
+read_instance(const Sql *sql, Side *side)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT i.status, (SELECT d.deployment FROM promote.deployment AS d"
 		"  WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component"
 		"  AND d.revision = i.revision AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL"
@@ -142,22 +142,22 @@ read_instance(Side *side)
 	Datum		values[3];
 
 	instance_key_values(&side->key, values);
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	side->status = spi_text(SPI_tuptable, 0, 1);
 	side->recorded = spi_integer(SPI_tuptable, 0, 2);
 }
 
 /* Read what an instance desires, as it would be rendered now. */
 static void
-read_desired(Side *side)
+read_desired(const Sql *sql, Side *side)
 {
 	ProposedRevision proposed;
 
-	stage_read(&side->key, side->key.environment, NULL, NULL, true, &proposed);
+	stage_read(sql, &side->key, side->key.environment, NULL, NULL, true, &proposed);
 	if (proposed.current_revision == 0)
 		refuse_unconfigured(&side->key, "Configure it first, with promote.configure_instance.");
-	proposal_require_release(&proposed);
-	read_instance(side);
+	proposal_require_release(sql, &proposed);
+	read_instance(sql, side);
 	side->revision = proposed.current_revision;
 	side->version_constraint = strcmp(proposed.release_channel, "development") == 0 ?
 		psprintf("%s+dev", proposed.version_constraint) : proposed.version_constraint;
@@ -277,7 +277,7 @@ put_references(ReturnSetInfo *result, const Side *a, const Side *b)
  * one of the sides has none, nothing is known of the difference.
  */
 static void
-put_resources(ReturnSetInfo *result, const Side *a, const Side *b)
+put_resources(const Sql *sql, ReturnSetInfo *result, const Side *a, const Side *b)
 {
 #define PLANNED(environment, deployment) \
 	"(SELECT c.address, COALESCE(c.deposed, '') AS deposed," \
@@ -286,7 +286,7 @@ put_resources(ReturnSetInfo *result, const Side *a, const Side *b)
 	"  USING (project, environment, component, deployment, fencing)" \
 	" WHERE c.project = $1 AND c.component = $2 AND c.environment = " environment \
 	" AND c.deployment = " deployment " AND c.origin = 'change' AND c.action <> 'no-op')"
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT 'resource', COALESCE(a.address, b.address), CASE WHEN a.address IS NULL"
 		"  THEN 'add' WHEN b.address IS NULL THEN 'remove' ELSE 'change' END, a.value, b.value, false"
 		" FROM " PLANNED("$3", "$4") " AS a FULL JOIN " PLANNED("$5", "$6") " AS b"
@@ -306,14 +306,14 @@ put_resources(ReturnSetInfo *result, const Side *a, const Side *b)
 
 	if (a->recorded == 0 || b->recorded == 0)
 		return;
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
 }
 
 /* Put all rows. */
 static void
-put_all(ReturnSetInfo *result, const Side *a, const Side *b)
+put_all(const Sql *sql, ReturnSetInfo *result, const Side *a, const Side *b)
 {
 	put_words(result, "action", a->action, b->action);
 	put_words(result, "status", a->status, b->status);
@@ -322,7 +322,7 @@ put_all(ReturnSetInfo *result, const Side *a, const Side *b)
 	put_words(result, "version", a->version, b->version);
 	put_leaves(result, a, b);
 	put_references(result, a, b);
-	put_resources(result, a, b);
+	put_resources(sql, result, a, b);
 }
 
 /* promote.compare_deployments(a text, b text) returns table, see sql/report/compare.sql */
@@ -331,17 +331,17 @@ promote_compare_deployments(PG_FUNCTION_ARGS)
 {
 	Side		a;
 	Side		b;
-	SpiScope	scope;
+	Sql			sql;
 
 	argument_deployment(fcinfo, 0, &a);
 	argument_deployment(fcinfo, 1, &b);
 	check_pair(&a, &b);
 	InitMaterializedSRF(fcinfo, 0);
-	spi_enter(&scope);
-	read_deployment(&a);
-	read_deployment(&b);
-	put_all((ReturnSetInfo *) fcinfo->resultinfo, &a, &b);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	read_deployment(&sql, &a);
+	read_deployment(&sql, &b);
+	put_all(&sql, (ReturnSetInfo *) fcinfo->resultinfo, &a, &b);
+	sql_leave(&sql);
 	return (Datum) 0;
 }
 
@@ -351,16 +351,16 @@ promote_compare_instances(PG_FUNCTION_ARGS)
 {
 	Side		a = {{NULL}};
 	Side		b = {{NULL}};
-	SpiScope	scope;
+	Sql			sql;
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &a.key);
 	argument_instance_for(fcinfo, 1, "instance", "view", &b.key);
 	check_pair(&a, &b);
 	InitMaterializedSRF(fcinfo, 0);
-	spi_enter(&scope);
-	read_desired(&a);
-	read_desired(&b);
-	put_all((ReturnSetInfo *) fcinfo->resultinfo, &a, &b);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	read_desired(&sql, &a);
+	read_desired(&sql, &b);
+	put_all(&sql, (ReturnSetInfo *) fcinfo->resultinfo, &a, &b);
+	sql_leave(&sql);
 	return (Datum) 0;
 }

@@ -97,11 +97,11 @@ find(HTAB *hash, const char *project, const char *environment, const char *compo
 
 /* Run the first of two statements for all projects, the second for those that are shown: plans of both are kept. */
 static void
-read_all(const Matrix *matrix, Statement *statements)
+read_all(const Sql *sql, const Matrix *matrix, OldStatement *statements)
 {
 	Datum		values[1] = {PointerGetDatum(matrix->projects)};
 
-	statement_run(&statements[matrix->projects ? 1 : 0], values, NULL, true);
+	statement_run(sql, &statements[matrix->projects ? 1 : 0], values, NULL, true);
 }
 
 /* The two statements; selection is what the second has beside the first. */
@@ -110,17 +110,17 @@ read_all(const Matrix *matrix, Statement *statements)
 
 /* Read the environments with their rules. */
 static void
-read_places(Matrix *matrix)
+read_places(const Sql *sql, Matrix *matrix)
 {
 #define PLACES(selection) \
 	"SELECT e.project::pg_catalog.text, e.environment::pg_catalog.text, e.require_source_in_sync," \
 	" e.require_no_drift, e.required_soak, EXISTS (SELECT FROM promote.required_check AS c" \
 	"  WHERE c.project = e.project AND c.environment = e.environment)" \
 	" FROM promote.environment AS e " selection " ORDER BY 1, 2"
-	static Statement read[] = BOTH(PLACES, "WHERE e.project = ANY ($1)");
+	static OldStatement read[] = BOTH(PLACES, "WHERE e.project = ANY ($1)");
 	SPITupleTable *rows;
 
-	read_all(matrix, read);
+	read_all(sql, matrix, read);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{
@@ -173,19 +173,19 @@ push_down(Matrix *matrix, List *places)
 
 /* Read the paths, and how deep down each environment is. */
 static void
-read_paths(Matrix *matrix)
+read_paths(const Sql *sql, Matrix *matrix)
 {
 #define PATHS(selection) \
 	"SELECT p.project::pg_catalog.text, p.source_environment::pg_catalog.text," \
 	" p.destination_environment::pg_catalog.text" \
 	" FROM promote.promotion_path AS p " selection " ORDER BY 1, 2, 3"
-	static Statement read[] = BOTH(PATHS, "WHERE p.project = ANY ($1)");
+	static OldStatement read[] = BOTH(PATHS, "WHERE p.project = ANY ($1)");
 	HASH_SEQ_STATUS each;
 	List	   *first = NIL;
 	Place	   *place;
 	SPITupleTable *rows;
 
-	read_all(matrix, read);
+	read_all(sql, matrix, read);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{
@@ -231,7 +231,7 @@ take_cell(Matrix *matrix, SPITupleTable *rows, uint64 i)
 
 /* Read the instances that are shown to who asks: what is not shown is nowhere to go on to, either. */
 static void
-read_cells(Matrix *matrix)
+read_cells(const Sql *sql, Matrix *matrix)
 {
 #define CELLS(selection) \
 	"SELECT s.project::pg_catalog.text, s.environment::pg_catalog.text, s.component::pg_catalog.text," \
@@ -252,9 +252,9 @@ read_cells(Matrix *matrix)
 	"  WHERE t.project = s.project AND t.destination_environment = s.environment AND t.component = s.component" \
 	"  AND t.holds LIMIT 1) AS h ON true" \
 	" " selection " ORDER BY 1, 2, 3"
-	static Statement read[] = BOTH(CELLS, "WHERE s.project = ANY ($1)");
+	static OldStatement read[] = BOTH(CELLS, "WHERE s.project = ANY ($1)");
 
-	read_all(matrix, read);
+	read_all(sql, matrix, read);
 	matrix->rows = palloc_extended((SPI_processed + 1) * sizeof(Cell *), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		if (access_role_may(matrix->role, ACCESS_ROWS, spi_text(SPI_tuptable, i, 1), spi_text(SPI_tuptable, i, 2)))
@@ -265,21 +265,21 @@ read_cells(Matrix *matrix)
 
 /* What can be judged of a promotion before it is staged, by the gates of its destination. */
 static void
-judge_gates(const Place *to, const Cell *cell, const Cell *at, GateCase *gate)
+judge_gates(const Sql *sql, const Place *to, const Cell *cell, const Cell *at, GateCase *gate)
 {
 	if (cell->block_reason)
 		gate_block(gate, "release", false, GATE_NO_TIME, GATE_NO_TIME, NULL,
 				   psprintf("release %s is blocked: %s", cell->version, cell->block_reason));
 	if (cell->declares)
 	{
-		gate_secrets(gate);
-		gate_references(gate);
+		gate_secrets(sql, gate);
+		gate_references(sql, gate);
 	}
-	gate_stopped(gate);
-	gate_freeze(gate);
-	gate_window(gate);
-	gate_soak(gate);
-	gate_budget(gate);
+	gate_stopped(sql, gate);
+	gate_freeze(sql, gate);
+	gate_window(sql, gate);
+	gate_soak(sql, gate);
+	gate_budget(sql, gate);
 	if (gate->require_source_in_sync && strcmp(cell->status, "in_sync") != 0)
 		gate_block(gate, "source_in_sync", true, cell->since, GATE_NO_TIME, NULL,
 				   psprintf("\"%s\" is %s, not in_sync", cell->name, cell->status));
@@ -287,7 +287,7 @@ judge_gates(const Place *to, const Cell *cell, const Cell *at, GateCase *gate)
 		gate_block(gate, "drift", true, at->since, GATE_NO_TIME, NULL,
 				   psprintf("\"%s\" has drifted", at->name));
 	if (to->has_checks)
-		gate_health(gate);
+		gate_health(sql, gate);
 	if (at->held_by)
 		gate_block(gate, "request", true, GATE_NO_TIME, GATE_NO_TIME, NULL,
 				   psprintf("%s holds \"%s\"", at->held_by, at->name));
@@ -295,11 +295,11 @@ judge_gates(const Place *to, const Cell *cell, const Cell *at, GateCase *gate)
 
 /* The case of a promotion from a cell to another one. */
 static void
-make_case(Place *to, const Cell *cell, const Cell *at, GateCase *gate)
+make_case(const Sql *sql, Place *to, const Cell *cell, const Cell *at, GateCase *gate)
 {
 	/* of all that the environment's cells share, once */
 	if (to->rules.windows == NULL)
-		to->rules.windows = window_read(to->rules.key.project, to->rules.key.environment, NULL);
+		to->rules.windows = window_read(sql, to->rules.key.project, to->rules.key.environment, NULL);
 	*gate = to->rules;
 	gate->key = at->key;
 	gate->instance = at->name;
@@ -314,7 +314,7 @@ make_case(Place *to, const Cell *cell, const Cell *at, GateCase *gate)
 
 /* Why a cell cannot be promoted to an environment now; "" where it can. */
 static char *
-obstacles(Place *to, const Cell *cell, const Cell *at)
+obstacles(const Sql *sql, Place *to, const Cell *cell, const Cell *at)
 {
 	GateCase	gate;
 
@@ -327,8 +327,8 @@ obstacles(Place *to, const Cell *cell, const Cell *at)
 	if (at->came_from && strcmp(at->came_from, cell->key.environment) == 0 && at->came_revision == cell->revision &&
 		at->version && strcmp(at->version, cell->version) == 0)
 		return psprintf("revision %d is there already", cell->revision);
-	make_case(to, cell, at, &gate);
-	judge_gates(to, cell, at, &gate);
+	make_case(sql, to, cell, at, &gate);
+	judge_gates(sql, to, cell, at, &gate);
 	return gate.blockers == NIL ? "" : gate_reasons(&gate);
 }
 
@@ -342,7 +342,7 @@ typedef struct Onward
 
 /* Find out where a cell may go next. */
 static void
-look_onward(Matrix *matrix, const Cell *cell, Onward *onward)
+look_onward(const Sql *sql, Matrix *matrix, const Cell *cell, Onward *onward)
 {
 	Place	   *place = find(matrix->places, cell->key.project, cell->key.environment, NULL, false);
 	ListCell   *each;
@@ -362,7 +362,7 @@ look_onward(Matrix *matrix, const Cell *cell, Onward *onward)
 		if (at == NULL || to == NULL)
 			continue;
 		onward->next = lappend(onward->next, (char *) name);
-		why = obstacles(to, cell, at);
+		why = obstacles(sql, to, cell, at);
 		if (why[0] == '\0')
 			onward->promotable = true;
 		else
@@ -385,13 +385,13 @@ names_array(const List *names)
 
 /* Put a cell's row. */
 static void
-put_cell(Matrix *matrix, const Cell *cell, ReturnSetInfo *result)
+put_cell(const Sql *sql, Matrix *matrix, const Cell *cell, ReturnSetInfo *result)
 {
 	Onward		onward;
 	Datum		values[12];
 	bool		nulls[12] = {false};
 
-	look_onward(matrix, cell, &onward);
+	look_onward(sql, matrix, cell, &onward);
 	values[0] = CStringGetTextDatum(cell->key.project);
 	values[1] = CStringGetTextDatum(cell->key.component);
 	values[2] = CStringGetTextDatum(cell->key.environment);
@@ -445,27 +445,27 @@ promote_matrix(PG_FUNCTION_ARGS)
 {
 	char	   *project = argument_text(fcinfo, 0);
 	ReturnSetInfo *result;
-	SpiScope	scope;
+	Sql			sql;
 	Matrix		matrix = {.now = GetCurrentTimestamp(),.role = rights_role()};
 
 	access_require_sight(project);
 	matrix.projects = project ? text_array(project) : access_projects();
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
-	spi_enter(&scope);
+	sql_enter(&sql);
 	PushActiveSnapshot(GetActiveSnapshot());
 	matrix.places = make_hash("environments", sizeof(Place));
 	matrix.cells = make_hash("instances", sizeof(Cell));
-	read_places(&matrix);
-	read_paths(&matrix);
-	read_cells(&matrix);
+	read_places(&sql, &matrix);
+	read_paths(&sql, &matrix);
+	read_cells(&sql, &matrix);
 	qsort_arg(matrix.rows, matrix.count, sizeof(Cell *), compare_cells, matrix.places);
 	for (uint64 i = 0; i < matrix.count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		put_cell(&matrix, matrix.rows[i], result);
+		put_cell(&sql, &matrix, matrix.rows[i], result);
 	}
 	PopActiveSnapshot();
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return (Datum) 0;
 }

@@ -77,7 +77,7 @@ PG_FUNCTION_INFO_V1(promote_config_as_of);
 Datum
 promote_plan_text(PG_FUNCTION_ARGS)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT $5 || ', ' || pg_catalog.lower(d.action) || ' ' || d.deployment || ': revision '"
 		" || COALESCE(d.base_revision || ' -> ', '') || d.revision || ', ' || d.bundle || ' '"
 		" || COALESCE(NULLIF(d.previous_version, d.version) || ' -> ', '') || d.version"
@@ -91,27 +91,27 @@ promote_plan_text(PG_FUNCTION_ARGS)
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID}
 	};
 	InstanceKey key;
-	SpiScope	scope;
+	Sql			sql;
 	int32		deployment;
 	Datum		values[5];
 	text	   *result;
 	MemoryContext inner;
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &key);
-	spi_enter(&scope);
-	deployment = PG_ARGISNULL(1) ? deployment_last(&key) : PG_GETARG_INT32(1);
+	sql_enter(&sql);
+	deployment = PG_ARGISNULL(1) ? deployment_last(&sql, &key) : PG_GETARG_INT32(1);
 	values[0] = CStringGetTextDatum(key.project);
 	values[1] = CStringGetTextDatum(key.environment);
 	values[2] = CStringGetTextDatum(key.component);
 	values[3] = Int32GetDatum(deployment);
 	values[4] = CStringGetTextDatum(instance_key_name(&key));
-	statement_run(&read, values, NULL, true);
+	statement_run(&sql, &read, values, NULL, true);
 	if (SPI_processed == 0)
-		refuse_unknown_deployment(&key, deployment);
-	inner = MemoryContextSwitchTo(scope.caller);
+		refuse_unknown_deployment(&sql, &key, deployment);
+	inner = MemoryContextSwitchTo(sql.caller);
 	result = cstring_to_text(spi_text(SPI_tuptable, 0, 1));
 	MemoryContextSwitchTo(inner);
-	spi_leave(&scope);
+	sql_leave(&sql);
 	PG_RETURN_TEXT_P(result);
 }
 
@@ -194,10 +194,10 @@ Datum
 promote_config_as_of(PG_FUNCTION_ARGS)
 {
 #define STATE_STATEMENT(query) {.text = query,.parameters = 4,.types = {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}}
-	static Statement reads[] = {STATE_STATEMENT(DESIRED), STATE_STATEMENT(RUNNING_THEN)};
+	static OldStatement reads[] = {STATE_STATEMENT(DESIRED), STATE_STATEMENT(RUNNING_THEN)};
 	ReturnSetInfo *result;
 	InstanceKey key;
-	SpiScope	scope;
+	Sql			sql;
 	Datum		values[4];
 	bool		shown;
 	bool		running;
@@ -207,13 +207,13 @@ promote_config_as_of(PG_FUNCTION_ARGS)
 	shown = access_allowed("work", key.project, key.environment);
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
-	spi_enter(&scope);
-	(void) deployment_last(&key);
+	sql_enter(&sql);
+	(void) deployment_last(&sql, &key);
 	instance_key_values(&key, values);
 	values[3] = TimestampTzGetDatum(PG_ARGISNULL(1) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(1));
-	statement_run(&reads[running], values, NULL, true);
+	statement_run(&sql, &reads[running], values, NULL, true);
 	if (SPI_processed > 0)
 		put_config(result, shown);
-	spi_leave(&scope);
+	sql_leave(&sql);
 	return (Datum) 0;
 }

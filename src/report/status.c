@@ -3,7 +3,7 @@
  */
 #include "postgres.h"
 
-#include "base/spi.h"
+#include "base/sql.h"
 #include "grant/grants.h"
 #include "json/render.h"
 #include "ledger/config_digest.h"
@@ -15,18 +15,18 @@
 
 PG_FUNCTION_INFO_V1(promote_rendered_digest);
 
-/* Read a configuration and render it; NULL where it is not there.  Runs inside a scope of spi.h. */
+/* Read a configuration and render it; NULL where it is not there. */
 static Jsonb *
-read_rendered(Datum *values)
+read_rendered(const Sql *sql, Datum *values)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT c.params, e.parameters FROM promote.config AS c, promote.environment AS e"
 		" WHERE c.project = $1 AND c.digest = $3 AND e.project = $1 AND e.environment = $2",
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, BYTEAOID}
 	};
 
-	statement_run(&read, values, NULL, true);
+	statement_run(sql, &read, values, NULL, true);
 	return SPI_processed > 0 ? json_render(spi_jsonb(SPI_tuptable, 0, 1), spi_jsonb(SPI_tuptable, 0, 2), true) : NULL;
 }
 
@@ -42,20 +42,20 @@ promote_rendered_digest(PG_FUNCTION_ARGS)
 	char	   *project = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	bytea	   *digest = NULL;
 	Jsonb	   *rendered;
-	SpiScope	scope;
+	Sql			sql;
 
 	if (!access_allowed(ACCESS_ROWS, project, text_to_cstring(PG_GETARG_TEXT_PP(1))))
 		PG_RETURN_NULL();
-	spi_enter(&scope);
-	rendered = read_rendered(values);
+	sql_enter(&sql);
+	rendered = read_rendered(&sql, values);
 	if (rendered)
 	{
-		MemoryContext inner = MemoryContextSwitchTo(scope.caller);
+		MemoryContext inner = MemoryContextSwitchTo(sql.caller);
 
 		digest = config_digest(project, rendered);
 		MemoryContextSwitchTo(inner);
 	}
-	spi_leave(&scope);
+	sql_leave(&sql);
 	if (digest == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_BYTEA_P(digest);

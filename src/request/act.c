@@ -100,12 +100,12 @@ note_move(Advance *advance, int move, const RequestItem *item)
 void
 advance_save(Advance *advance, int move, RequestItem *item, const char *status)
 {
-	SpiScope	scope;
+	Sql			sql;
 
 	item->status = status;
-	spi_enter(&scope);
-	request_save_item(&advance->request, item);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	request_save_item(&sql, &advance->request, item);
+	sql_leave(&sql);
 	note_move(advance, move, item);
 }
 
@@ -150,9 +150,9 @@ message_of(const PromotionRequest *request)
 
 /* Number of the last plan of a revision; 0: there is none. */
 static int32
-last_plan(const InstanceKey *key, int32 revision)
+last_plan(const Sql *sql, const InstanceKey *key, int32 revision)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
 		" AND d.action = 'PLAN' AND d.revision = $4"
 		" ORDER BY d.revision DESC, d.deployment DESC LIMIT 1",
@@ -163,7 +163,7 @@ last_plan(const InstanceKey *key, int32 revision)
 
 	instance_key_values(key, values);
 	values[3] = Int32GetDatum(revision);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
 }
 
@@ -181,7 +181,7 @@ unlike_preview(const PromotionRequest *request, const RequestItem *item, const I
 
 /* Lock an item's instances, if they are there. */
 static void
-lock_item(const PromotionRequest *request, const RequestItem *item)
+lock_item(const Sql *sql, const PromotionRequest *request, const RequestItem *item)
 {
 	Promotion	promotion = {
 		.source = {request->project, request->source_environment, item->component},
@@ -189,31 +189,31 @@ lock_item(const PromotionRequest *request, const RequestItem *item)
 	};
 
 	if (item->desired > 0 && item->source_desired > 0)
-		promotion_lock(&promotion);
+		promotion_lock(sql, &promotion);
 }
 
 /* Skip an item. */
 static void
-skip_item(Advance *advance, RequestItem *item, const char *reason)
+skip_item(const Sql *sql, Advance *advance, RequestItem *item, const char *reason)
 {
 	item->status = "SKIPPED";
 	item->skip_reason = request_copy(&advance->request, reason);
-	request_save_item(&advance->request, item);
+	request_save_item(sql, &advance->request, item);
 }
 
 /* Stage an item, or skip it. */
 void
-act_stage(Advance *advance, RequestItem *item)
+act_stage(const Sql *sql, Advance *advance, RequestItem *item)
 {
 	PromotionRequest *request = &advance->request;
 	ItemProposal proposal;
 	Staged		staged;
 
-	lock_item(request, item);
-	request_propose(request, item, &proposal);
+	lock_item(sql, request, item);
+	request_propose(sql, request, item, &proposal);
 	if (proposal.skip_reason)
 	{
-		skip_item(advance, item, proposal.skip_reason);
+		skip_item(sql, advance, item, proposal.skip_reason);
 		return;
 	}
 	advance->refused = unlike_preview(request, item, &proposal);
@@ -221,14 +221,14 @@ act_stage(Advance *advance, RequestItem *item)
 		return;
 	proposal.promotion.proposed.plan = true;
 	proposal.promotion.proposed.proposal.allow_replace = false;
-	promotion_write(&proposal.promotion, message_of(request), CurrentMemoryContext, &staged);
+	promotion_write(sql, &proposal.promotion, message_of(request), CurrentMemoryContext, &staged);
 	item->status = "STAGED";
 	item->revision = staged.new_revision;
 	item->previous_revision = proposal.deployed_revision;
 	item->last_plan = staged.deployment;
 	item->plan = staged.deployment ? staged.deployment :
-		last_plan(&proposal.promotion.destination, staged.new_revision);
-	request_save_item(request, item);
+		last_plan(sql, &proposal.promotion.destination, staged.new_revision);
+	request_save_item(sql, request, item);
 }
 
 /*
@@ -236,13 +236,13 @@ act_stage(Advance *advance, RequestItem *item)
  * not what would be staged now: all stand for the same moment.
  */
 static void
-act_hold(Advance *advance, RequestItem *item)
+act_hold(const Sql *sql, Advance *advance, RequestItem *item)
 {
 	const PromotionRequest *request = &advance->request;
 	ItemProposal proposal;
 
-	lock_item(request, item);
-	request_propose(request, item, &proposal);
+	lock_item(sql, request, item);
+	request_propose(sql, request, item, &proposal);
 	item->desired = proposal.promotion.proposed.current_revision;
 	if (!request_is_as_staged(item, &proposal))
 		advance->refused = "it has moved since it was staged: take another preview by promote.preview_request";
@@ -250,17 +250,17 @@ act_hold(Advance *advance, RequestItem *item)
 
 /* Plan again what is staged. */
 void
-act_plan(Advance *advance, RequestItem *item)
+act_plan(const Sql *sql, Advance *advance, RequestItem *item)
 {
 	const PromotionRequest *request = &advance->request;
 	InstanceKey key = request_instance(request, item->component);
-	int32		plan = deploy_order(&key, "PLAN", 0, message_of(request));
+	int32		plan = deploy_order(sql, &key, "PLAN", 0, message_of(request));
 
 	if (item->rollback_revision > 0)
 		item->rollback_plan = plan;
 	else
 		item->plan = plan;
-	request_save_item(request, item);
+	request_save_item(sql, request, item);
 }
 
 /*
@@ -269,9 +269,9 @@ act_plan(Advance *advance, RequestItem *item)
  * somebody's hand, it is no place to go back to.
  */
 static void
-note_running(const InstanceKey *key, RequestItem *item)
+note_running(const Sql *sql, const InstanceKey *key, RequestItem *item)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT i.deployed_revision FROM promote.instance AS i WHERE " OF_INSTANCE("i"),
 		.parameters = 3,
 		.types = {TEXTOID, TEXTOID, TEXTOID}
@@ -280,7 +280,7 @@ note_running(const InstanceKey *key, RequestItem *item)
 	int32		running;
 
 	instance_key_values(key, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	running = spi_integer(SPI_tuptable, 0, 1);
 	if (running != item->revision)
 		item->previous_revision = running;
@@ -303,20 +303,20 @@ refuse_unlike_preview(const PromotionRequest *request, const RequestItem *item)
 
 /* Deploy by its plan what is staged, if its gates are open and it has not left the scope. */
 void
-act_deploy(Advance *advance, RequestItem *item)
+act_deploy(const Sql *sql, Advance *advance, RequestItem *item)
 {
 	const PromotionRequest *request = &advance->request;
 	InstanceKey key = request_instance(request, item->component);
 	bool		back = item->rollback_revision > 0;
-	char	   *left = back ? NULL : request_left_scope(request, item);
+	char	   *left = back ? NULL : request_left_scope(sql, request, item);
 	int32		deployment;
 
 	if (left)
 	{
-		skip_item(advance, item, left);
+		skip_item(sql, advance, item, left);
 		return;
 	}
-	deployment = deploy_order(&key, "PROVISION", item->last_plan, message_of(request));
+	deployment = deploy_order(sql, &key, "PROVISION", item->last_plan, message_of(request));
 	if (!back && !item->as_previewed)
 		refuse_unlike_preview(request, item);
 	if (back)
@@ -326,12 +326,12 @@ act_deploy(Advance *advance, RequestItem *item)
 	}
 	else
 	{
-		note_running(&key, item);
+		note_running(sql, &key, item);
 		item->plan = item->last_plan;
 		item->deployment = deployment;
 		item->status = "DEPLOYING";
 	}
-	request_save_item(request, item);
+	request_save_item(sql, request, item);
 }
 
 /* Has a worker begun to deploy it? */
@@ -346,7 +346,7 @@ request_has_run(const RequestItem *item)
  * stays desired where nothing ran before.
  */
 void
-act_rollback(Advance *advance, RequestItem *item)
+act_rollback(const Sql *sql, Advance *advance, RequestItem *item)
 {
 	const PromotionRequest *request = &advance->request;
 	InstanceKey key = request_instance(request, item->component);
@@ -355,10 +355,10 @@ act_rollback(Advance *advance, RequestItem *item)
 	if (item->previous_revision == 0)
 	{
 		item->status = "ROLLED_BACK";
-		request_save_item(request, item);
+		request_save_item(sql, request, item);
 		return;
 	}
-	rollback_stage(&key, item->previous_revision, message_of(request), CurrentMemoryContext, &staged);
+	rollback_stage(sql, &key, item->previous_revision, message_of(request), CurrentMemoryContext, &staged);
 	if (request_has_run(item) && staged.new_revision == item->revision && staged.deployment == 0)
 	{
 		advance->refused = psprintf("it cannot be rolled back: revision %d ran before, too, and what its placeholders stand for was changed since; change that back",
@@ -367,10 +367,10 @@ act_rollback(Advance *advance, RequestItem *item)
 	}
 	item->rollback_revision = staged.new_revision;
 	item->last_plan = staged.deployment;
-	item->rollback_plan = staged.deployment ? staged.deployment : last_plan(&key, staged.new_revision);
+	item->rollback_plan = staged.deployment ? staged.deployment : last_plan(sql, &key, staged.new_revision);
 	if (!request_has_run(item))
 		item->status = "ROLLED_BACK";
-	request_save_item(request, item);
+	request_save_item(sql, request, item);
 }
 
 /* ---- trying it ---- */
@@ -380,12 +380,12 @@ static void
 act_in_scope(void *state)
 {
 	Advance    *advance = state;
-	SpiScope	scope;
+	Sql			sql;
 
-	spi_enter(&scope);
-	advance->act(advance, advance->item);
+	sql_enter(&sql);
+	advance->act(&sql, advance, advance->item);
 	advance->refused = request_copy(&advance->request, advance->refused);
-	spi_leave(&scope);
+	sql_leave(&sql);
 }
 
 /* What an item has become, as a move. */
@@ -404,7 +404,7 @@ move_of(const Advance *advance, const RequestItem *item)
  * left of it, and why is noted.
  */
 bool
-act_on(Advance *advance, RequestItem *item, void (*act) (Advance *, RequestItem *))
+act_on(Advance *advance, RequestItem *item, void (*act) (const Sql *, Advance *, RequestItem *))
 {
 	MemoryContext outer = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(outer, "promote step of an item", ALLOCSET_DEFAULT_SIZES);
@@ -436,7 +436,7 @@ typedef struct Together
 {
 	Advance    *advance;
 	const char *status;
-	void		(*act) (Advance *, RequestItem *);
+	void		(*act) (const Sql *, Advance *, RequestItem *);
 } Together;
 
 /*
@@ -470,7 +470,7 @@ act_together(void *state)
 
 /* Do something with all items of a status, or with none. */
 bool
-act_on_all(Advance *advance, const char *status, void (*act) (Advance *, RequestItem *))
+act_on_all(Advance *advance, const char *status, void (*act) (const Sql *, Advance *, RequestItem *))
 {
 	Together	together = {advance, status, act};
 	RequestItem *before = palloc_extended(Max(advance->count, 1) * sizeof(RequestItem), MCXT_ALLOC_HUGE);

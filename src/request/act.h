@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "nodes/pg_list.h"
 #include "request/request.h"
 
@@ -32,7 +33,7 @@ typedef struct Advance
 
 	/* what is tried */
 	RequestItem *item;
-	void		(*act) (struct Advance *advance, RequestItem *item);
+	void		(*act) (const Sql *sql, struct Advance *advance, RequestItem *item);
 	const char *refused;		/* why nothing was done, although nothing was raised; NULL: it was done */
 } Advance;
 
@@ -50,12 +51,12 @@ extern bool deployment_has_failed(const char *status);
 extern char *deployment_ending(const char *what, int32 deployment, const char *status,
 								const char *reason);
 
-extern void act_stage(Advance *advance, RequestItem *item);
-extern void act_plan(Advance *advance, RequestItem *item);
-extern void act_deploy(Advance *advance, RequestItem *item);
+extern void act_stage(const Sql *sql, Advance *advance, RequestItem *item);
+extern void act_plan(const Sql *sql, Advance *advance, RequestItem *item);
+extern void act_deploy(const Sql *sql, Advance *advance, RequestItem *item);
 extern bool request_has_run(const RequestItem *item);
-extern void act_rollback(Advance *advance, RequestItem *item);
-extern bool act_on(Advance *advance, RequestItem *item, void (*act) (Advance *, RequestItem *));
-extern bool act_on_all(Advance *advance, const char *status, void (*act) (Advance *, RequestItem *));
+extern void act_rollback(const Sql *sql, Advance *advance, RequestItem *item);
+extern bool act_on(Advance *advance, RequestItem *item, void (*act) (const Sql *, Advance *, RequestItem *));
+extern bool act_on_all(Advance *advance, const char *status, void (*act) (const Sql *, Advance *, RequestItem *));
 
 #endif							/* PROMOTE_REQUEST_ACT_H */

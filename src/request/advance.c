@@ -6,7 +6,7 @@
  * when all items of a wave are, the next one is begun.  What that takes is
  * request/act.c's.
  *
- * No scope of spi.h is open around items: each opens its own, so that what
+ * No scope of sql.h is open around items: each opens its own, so that what
  * gates run with the caller's rights is run with those, and so that the
  * memory of ten thousand items is not held together.
  */
@@ -56,12 +56,12 @@ static void
 verify(Advance *advance, RequestItem *item)
 {
 	RequestHealth health;
-	SpiScope	scope;
+	Sql			sql;
 	char	   *words = NULL;
 
-	spi_enter(&scope);
-	health = request_health(&advance->request, item, &words);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	health = request_health(&sql, &advance->request, item, &words);
+	sql_leave(&sql);
 	if (health == REQUEST_UNHEALTHY)
 		advance_fail(advance, item, words);
 	else if (health == REQUEST_HEALTHY && item->soaked)
@@ -190,13 +190,13 @@ is_over(const RequestItem *item)
 static void
 read_items(Advance *advance)
 {
-	SpiScope	scope;
+	Sql			sql;
 
-	spi_enter(&scope);
-	advance->items = request_items(&advance->request,
+	sql_enter(&sql);
+	advance->items = request_items(&sql, &advance->request,
 								   advance->request.rolling_back ? REQUEST_ROLLBACK : REQUEST_WAVE,
 								   &advance->count);
-	spi_leave(&scope);
+	sql_leave(&sql);
 }
 
 /* How many items have a status. */
@@ -258,19 +258,19 @@ fail_relapsed(Advance *advance)
 {
 	PromotionRequest *request = &advance->request;
 	RequestItem *items;
-	SpiScope	scope;
+	Sql			sql;
 	int			count;
 
-	spi_enter(&scope);
-	items = request_items(request, REQUEST_RELAPSED, &count);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	items = request_items(&sql, request, REQUEST_RELAPSED, &count);
+	sql_leave(&sql);
 	for (int i = 0; i < count; i++)
 	{
 		char	   *words = NULL;
 
-		spi_enter(&scope);
-		(void) request_health(request, &items[i], &words);
-		spi_leave(&scope);
+		sql_enter(&sql);
+		(void) request_health(&sql, request, &items[i], &words);
+		sql_leave(&sql);
 		advance_fail(advance, &items[i], words);
 	}
 }
@@ -335,12 +335,12 @@ advance_items(Advance *advance)
 static bool
 begin_next_wave(Advance *advance)
 {
-	SpiScope	scope;
+	Sql			sql;
 	int32		wave;
 
-	spi_enter(&scope);
-	wave = request_next_wave(&advance->request);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	wave = request_next_wave(&sql, &advance->request);
+	sql_leave(&sql);
 	if (wave > 0)
 		advance->request.wave = wave;
 	return wave > 0;
@@ -350,7 +350,7 @@ begin_next_wave(Advance *advance)
 static void
 begin_rollback(Advance *advance)
 {
-	static Statement mark = {
+	static OldStatement mark = {
 		.text = "UPDATE promote.promotion_request_item AS t SET status = 'ROLLING_BACK', finished_at = NULL"
 		" WHERE " OF_REQUEST("t") " AND (t.wave = $3 OR $4)"
 		" AND t.status IN ('PENDING', 'STAGED', 'VERIFYING', 'DONE', 'FAILED') AND t.revision IS NOT NULL",
@@ -359,15 +359,15 @@ begin_rollback(Advance *advance)
 	};
 	PromotionRequest *request = &advance->request;
 	Datum		values[4];
-	SpiScope	scope;
+	Sql			sql;
 
-	spi_enter(&scope);
-	request_abort_queued(request, psprintf("request %d is rolled back: %s", request->number, advance->failure));
+	sql_enter(&sql);
+	request_abort_queued(&sql, request, psprintf("request %d is rolled back: %s", request->number, advance->failure));
 	request_values(request, values);
 	values[2] = Int32GetDatum(request->wave);
 	values[3] = BoolGetDatum(strcmp(request->rollback_mode, "all") == 0);
-	guarded_run(&mark, values, NULL);
-	spi_leave(&scope);
+	guarded_run(&sql, &mark, values, NULL);
+	sql_leave(&sql);
 	request->rolling_back = true;
 	request->reason = advance->failure;
 	advance->failed = 0;
@@ -410,7 +410,7 @@ advance_waves(Advance *advance)
 
 /* What the call has come to, for the audit log. */
 static void
-record(Advance *advance, const char *event)
+record(const Sql *sql, Advance *advance, const char *event)
 {
 	JsonBuilder	facts;
 
@@ -427,7 +427,7 @@ record(Advance *advance, const char *event)
 			json_build_string(&facts, lfirst(cell), strlen(lfirst(cell)));
 		json_build_end_array(&facts);
 	}
-	request_record(&advance->request, event, &facts);
+	request_record(sql, &advance->request, event, &facts);
 }
 
 /* Add a name to those that a message has; the rest is counted. */
@@ -456,15 +456,15 @@ check_item(void *state)
 	Check	   *check = state;
 	const PromotionRequest *request = &check->advance->request;
 	ItemProposal proposal;
-	SpiScope	scope;
+	Sql			sql;
 
-	spi_enter(&scope);
-	request_propose(request, check->item, &proposal);
+	sql_enter(&sql);
+	request_propose(&sql, request, check->item, &proposal);
 	check->moved = !json_digest_equal(json_digest(request_item_document(check->item, &proposal)),
 									  check->item->preview_digest);
 	if (proposal.skip_reason == NULL)
 		check->other_changes = request_copy(request, proposal.other_changes);
-	spi_leave(&scope);
+	sql_leave(&sql);
 }
 
 /* The same of one that cannot be proposed. */
@@ -511,13 +511,13 @@ check_preview(Advance *advance)
 	PromotionRequest *request = &advance->request;
 	StringInfoData moved;
 	StringInfoData others;
-	SpiScope	scope;
+	Sql			sql;
 
 	initStringInfo(&moved);
 	initStringInfo(&others);
-	spi_enter(&scope);
-	advance->items = request_items(request, REQUEST_ALL, &advance->count);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	advance->items = request_items(&sql, request, REQUEST_ALL, &advance->count);
+	sql_leave(&sql);
 	check_items(advance, &moved, &others);
 	if (moved.len > 0)
 		ereport(ERROR,
@@ -538,7 +538,7 @@ static bool
 begin(Advance *advance)
 {
 	PromotionRequest *request = &advance->request;
-	SpiScope	scope;
+	Sql			sql;
 
 	if (request->preview == 0)
 		ereport(ERROR,
@@ -552,9 +552,9 @@ begin(Advance *advance)
 	request->started = true;
 	request->status = "RUNNING";
 	advance->moved++;
-	spi_enter(&scope);
-	record(advance, "request.started");
-	spi_leave(&scope);
+	sql_enter(&sql);
+	record(&sql, advance, "request.started");
+	sql_leave(&sql);
 	return true;
 }
 
@@ -580,16 +580,16 @@ finish(Advance *advance, const char *was, const char *status)
 	PromotionRequest *request = &advance->request;
 	const char *reason = strcmp(status, "FAILED") == 0 ? advance->failure ? advance->failure : request->reason :
 		request->rolling_back ? request->reason : NULL;
-	SpiScope	scope;
+	Sql			sql;
 
 	if (advance->waits > REQUEST_SHOWN)
 		advance_wait_for(advance, psprintf("and %d more", advance->waits - REQUEST_SHOWN));
-	spi_enter(&scope);
-	request_set_status(request, status, reason);
+	sql_enter(&sql);
+	request_set_status(&sql, request, status, reason);
 	if (advance->moved > 0 || strcmp(was, status) != 0 ||
 		mark_waits(request->project, request_subject(request)))
-		record(advance, event_of(was, status));
-	spi_leave(&scope);
+		record(&sql, advance, event_of(was, status));
+	sql_leave(&sql);
 }
 
 /* Move a request that may be moved. */
@@ -627,13 +627,13 @@ static void
 enter_request(Advance *advance)
 {
 	PromotionRequest *request = &advance->request;
-	SpiScope	scope;
+	Sql			sql;
 
-	spi_enter(&scope);
-	request_lock(request);
-	request_read(request);
-	request_access(request, scope.user, "deploy");
-	spi_leave(&scope);
+	sql_enter(&sql);
+	request_lock(&sql, request);
+	request_read(&sql, request);
+	request_access(request, sql.user, "deploy");
+	sql_leave(&sql);
 }
 
 /* promote.advance_request(project text, request integer) returns a row, see sql/request/request.sql */

@@ -95,13 +95,12 @@ take_item(SPITupleTable *rows, uint64 row, RequestItem *item)
 }
 
 /*
- * Read items, by wave and component, into the request's memory.  Runs inside
- * a scope of spi.h.
+ * Read items, by wave and component, into the request's memory.
  */
 RequestItem *
-request_items(const PromotionRequest *request, RequestPart part, int *count)
+request_items(const Sql *sql, const PromotionRequest *request, RequestPart part, int *count)
 {
-	static Statement reads[] = {
+	static OldStatement reads[] = {
 		{.text = READ_ITEMS(" AND t.wave = $3" NOT_OVER),.parameters = 3,.types = {TEXTOID, INT4OID, INT4OID}},
 		{.text = READ_ITEMS(" AND t.wave = $3 AND t.status = 'DONE' AND EXISTS (SELECT FROM promote.health_report AS h"
 							" WHERE " SAME_DESTINATION("h") " AND NOT h.healthy AND h.reported_at >= t.verified_from)"),
@@ -115,7 +114,7 @@ request_items(const PromotionRequest *request, RequestPart part, int *count)
 
 	request_values(request, values);
 	values[2] = Int32GetDatum(request->wave);
-	statement_run(&reads[part], values, NULL, false);
+	statement_run(sql, &reads[part], values, NULL, false);
 	*count = SPI_processed;
 	inner = MemoryContextSwitchTo(request->context);
 	items = palloc_extended(Max(*count, 1) * sizeof(RequestItem), MCXT_ALLOC_HUGE);
@@ -128,9 +127,9 @@ request_items(const PromotionRequest *request, RequestPart part, int *count)
 
 /* The first wave after the current one that is not over; 0: there is none. */
 int32
-request_next_wave(const PromotionRequest *request)
+request_next_wave(const Sql *sql, const PromotionRequest *request)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT t.wave FROM promote.promotion_request_item AS t WHERE " OF_REQUEST("t")
 		" AND t.wave > $3" NOT_OVER
 		" ORDER BY t.project, t.request, t.wave LIMIT 1",
@@ -141,7 +140,7 @@ request_next_wave(const PromotionRequest *request)
 
 	request_values(request, values);
 	values[2] = Int32GetDatum(request->wave);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
 }
 
@@ -163,13 +162,12 @@ number_value(int32 number, bool *isnull)
 
 /*
  * Write how far an item has come.  What is skipped is held no longer; when it
- * came there, and from when on it is verified, the statement says.  Runs inside
- * a scope of spi.h.
+ * came there, and from when on it is verified, the statement says.
  */
 void
-request_save_item(const PromotionRequest *request, const RequestItem *item)
+request_save_item(const Sql *sql, const PromotionRequest *request, const RequestItem *item)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "UPDATE promote.promotion_request_item AS t SET status = $4, skip_reason = $5,"
 		" reason = $6, previous_revision = $7, revision = $8, plan = $9, deployment = $10,"
 		" rollback_revision = $11, rollback_plan = $12, rollback_deployment = $13,"
@@ -201,5 +199,5 @@ request_save_item(const PromotionRequest *request, const RequestItem *item)
 	values[10] = number_value(item->rollback_revision, &nulls[10]);
 	values[11] = number_value(item->rollback_plan, &nulls[11]);
 	values[12] = number_value(item->rollback_deployment, &nulls[12]);
-	guarded_run(&write, values, nulls);
+	guarded_run(sql, &write, values, nulls);
 }

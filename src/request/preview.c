@@ -52,11 +52,11 @@ typedef struct ItemFacts
 	" LEFT JOIN LATERAL (SELECT r.* FROM promote.revision AS r WHERE " SAME_INSTANCE("r", instance) \
 	" AND r.revision = " number " LIMIT 1) AS " as " ON true"
 
-/* Read them.  Runs inside a scope of spi.h. */
+/* Read them. */
 static void
-read_facts(const PromotionRequest *request, const char *component, ItemFacts *facts)
+read_facts(const Sql *sql, const PromotionRequest *request, const char *component, ItemFacts *facts)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT s.project IS NOT NULL, i.project IS NOT NULL, $5 IS NULL"
 		"  OR " EFFECTIVE_ATTRIBUTES " @> $5,"
 		" s.revision, i.revision, i.deployed_revision, q.digest, d.rendered_digest,"
@@ -85,7 +85,7 @@ read_facts(const PromotionRequest *request, const char *component, ItemFacts *fa
 		JsonbPGetDatum(request->selector)
 	};
 
-	statement_run(&read, values, nulls, false);
+	statement_run(sql, &read, values, nulls, false);
 	facts->has_source = spi_bool(SPI_tuptable, 0, 1);
 	facts->has_destination = spi_bool(SPI_tuptable, 0, 2);
 	facts->in_scope = spi_bool(SPI_tuptable, 0, 3);
@@ -122,18 +122,17 @@ missing(const PromotionRequest *request, const ItemFacts *facts, const char *com
 }
 
 /*
- * Why what was staged must not be deployed any more; NULL: it may.  Runs
- * inside a scope of spi.h.
+ * Why what was staged must not be deployed any more; NULL: it may.
  */
 char *
-request_left_scope(const PromotionRequest *request, const RequestItem *item)
+request_left_scope(const Sql *sql, const PromotionRequest *request, const RequestItem *item)
 {
 	ItemFacts	facts;
 
 	/* what has a history cannot be deleted: nothing but attributes can take it away */
 	if (request->selector == NULL)
 		return NULL;
-	read_facts(request, item->component, &facts);
+	read_facts(sql, request, item->component, &facts);
 	return facts.in_scope ? NULL :
 		psprintf("left the scope: its attributes no longer match the selector; revision %d stays desired",
 				 item->revision);
@@ -185,13 +184,13 @@ add_replaced(ItemProposal *proposal)
 
 /* Propose what is to be carried besides, as it is now: staging may have waited for it. */
 static void
-propose_carry(const PromotionRequest *request, ItemProposal *proposal)
+propose_carry(const Sql *sql, const PromotionRequest *request, ItemProposal *proposal)
 {
 	Promotion  *promotion = &proposal->promotion;
 
 	promotion->carry = request->carry;
-	spi_push_latest();
-	carry_take(&promotion->carry, &promotion->source, &promotion->proposed, false);
+	sql_push_latest();
+	carry_take(sql, &promotion->carry, &promotion->source, &promotion->proposed, false);
 	PopActiveSnapshot();
 	add_replaced(proposal);
 }
@@ -208,11 +207,10 @@ is_nothing(const ItemFacts *facts, const ItemProposal *proposal)
 }
 
 /*
- * Propose an item: what would be staged now, or why nothing would be.  Runs
- * inside a scope of spi.h.
+ * Propose an item: what would be staged now, or why nothing would be.
  */
 void
-request_propose(const PromotionRequest *request, const RequestItem *item, ItemProposal *proposal)
+request_propose(const Sql *sql, const PromotionRequest *request, const RequestItem *item, ItemProposal *proposal)
 {
 	Promotion  *promotion = &proposal->promotion;
 	ProposedRevision *proposed = &promotion->proposed;
@@ -223,7 +221,7 @@ request_propose(const PromotionRequest *request, const RequestItem *item, ItemPr
 	memset(proposal, 0, sizeof(*proposal));
 	promotion->source = (InstanceKey) {request->project, request->source_environment, item->component};
 	promotion->destination = request_instance(request, item->component);
-	read_facts(request, item->component, &facts);
+	read_facts(sql, request, item->component, &facts);
 	proposal->deployed_revision = facts.deployed_revision;
 	proposal->source_digest = facts.source_digest;
 	proposal->skip_reason = missing(request, &facts, item->component);
@@ -232,11 +230,11 @@ request_propose(const PromotionRequest *request, const RequestItem *item, ItemPr
 	json_root(request->overrides, &overrides);
 	promotion->overrides = json_find(&overrides, item->component, &patch) ? json_from_view(&patch) :
 		DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-	promotion_read(promotion, false);
+	promotion_read(sql, promotion, false);
 	proposed->digest = config_digest(request->project, proposed->proposal.params);
 	compose_obstacles(&proposed->proposal, add_obstacle, proposal);
-	propose_carry(request, proposal);
-	carry_judge(proposed, false);
+	propose_carry(sql, request, proposal);
+	carry_judge(sql, proposed, false);
 	proposal->rendered_digest = config_digest(request->project, proposed->proposal.rendered);
 	proposal->other_changes = other_changes(request, item, &facts);
 	if (is_nothing(&facts, proposal))
@@ -290,11 +288,11 @@ request_item_document(const RequestItem *item, const ItemProposal *proposal)
  * the case is that of the destination, with what would be promoted to it.
  */
 static void
-judge_proposal(const PromotionRequest *request, const ItemProposal *proposal, GateCase *gate)
+judge_proposal(const Sql *sql, const PromotionRequest *request, const ItemProposal *proposal, GateCase *gate)
 {
 	const ProposedRevision *proposed = &proposal->promotion.proposed;
 
-	gate_open(&proposal->promotion.destination, 0, GetCurrentTimestamp(), gate);
+	gate_open(sql, &proposal->promotion.destination, 0, GetCurrentTimestamp(), gate);
 	gate->plan = 0;
 	gate->plan_digest = NULL;
 	gate->origin = "promotion";
@@ -306,7 +304,7 @@ judge_proposal(const PromotionRequest *request, const ItemProposal *proposal, Ga
 	gate->source_environment = request->source_environment;
 	gate->source_revision = proposed->source_revision;
 	gate->source_digest = proposal->source_digest;
-	gate_judge_early(gate);
+	gate_judge_early(sql, gate);
 }
 
 /* Add a reason to the array that is open. */
@@ -329,14 +327,14 @@ add_blocker(JsonBuilder *builder, const char *code, const char *message, Timesta
  * gates that would be closed.
  */
 static Jsonb *
-item_blockers(const PromotionRequest *request, const ItemProposal *proposal)
+item_blockers(const Sql *sql, const PromotionRequest *request, const ItemProposal *proposal)
 {
 	JsonBuilder	builder;
 	GateCase	gate = {.blockers = NIL};
 	ListCell   *cell;
 
 	if (proposal->skip_reason == NULL)
-		judge_proposal(request, proposal, &gate);
+		judge_proposal(sql, request, proposal, &gate);
 	json_builder_init(&builder);
 	json_build_begin_array(&builder);
 	foreach(cell, proposal->obstacles)
@@ -537,15 +535,15 @@ propose_current(void *state)
 	Preview    *preview = state;
 	const RequestItem *item = &preview->items[preview->current];
 	ItemProposal proposal;
-	SpiScope	scope;
+	Sql			sql;
 
-	spi_enter(&scope);
-	request_propose(&preview->request, item, &proposal);
+	sql_enter(&sql);
+	request_propose(&sql, &preview->request, item, &proposal);
 	preview->as_staged = request_is_as_staged(item, &proposal);
 	if (!preview->as_staged)
 		keep_item(preview, &proposal, request_item_document(item, &proposal),
-				  item_blockers(&preview->request, &proposal));
-	spi_leave(&scope);
+				  item_blockers(&sql, &preview->request, &proposal));
+	sql_leave(&sql);
 }
 
 /* Take the preview of all items, one after the other. */
@@ -583,9 +581,9 @@ preview_items(Preview *preview)
 
 /* The items of the request's last preview, in its memory; NULL: there is none. */
 static Jsonb *
-read_former(const PromotionRequest *request)
+read_former(const Sql *sql, const PromotionRequest *request)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT v.items FROM promote.promotion_request_preview AS v WHERE " OF_REQUEST("v")
 		" AND v.preview = $3",
 		.parameters = 3,
@@ -597,7 +595,7 @@ read_former(const PromotionRequest *request)
 
 	request_values(request, values);
 	values[2] = Int32GetDatum(request->preview);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	if (SPI_processed == 0)
 		return NULL;
 	items = spi_jsonb(SPI_tuptable, 0, 1);
@@ -609,9 +607,9 @@ read_former(const PromotionRequest *request)
 
 /* Write what the preview says of an item that can still be staged. */
 static void
-write_item(const Preview *preview, const RequestItem *item)
+write_item(const Sql *sql, const Preview *preview, const RequestItem *item)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "UPDATE promote.promotion_request_item AS t SET status = 'PENDING', preview_digest = $4,"
 		" source_revision = NULLIF($5, 0), base_revision = NULLIF($6, 0), version = $7, skip_reason = $8,"
 		" rendered_digest = $9, revision = NULLIF($10, 0), plan = NULL, reason = NULL"
@@ -632,7 +630,7 @@ write_item(const Preview *preview, const RequestItem *item)
 	values[7] = nulls[7] ? (Datum) 0 : CStringGetTextDatum(item->skip_reason);
 	values[8] = PointerGetDatum(item->rendered_digest);
 	values[9] = Int32GetDatum(item->revision);
-	guarded_run(&write, values, nulls);
+	guarded_run(sql, &write, values, nulls);
 }
 
 /* All documents as one array. */
@@ -655,9 +653,9 @@ all_documents(const Preview *preview)
 
 /* Keep the preview; returns its digest, in the request's memory.  Runs inside a scope. */
 static bytea *
-write_preview(Preview *preview)
+write_preview(const Sql *sql, Preview *preview)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "WITH kept AS (INSERT INTO promote.promotion_request_preview AS v (project, request, preview, items)"
 		" VALUES ($1, $2, $3, $4) RETURNING v.digest, v.actor, v.created_at)"
 		" UPDATE promote.promotion_request AS r SET preview = $3, preview_digest = k.digest,"
@@ -673,7 +671,7 @@ write_preview(Preview *preview)
 	request_values(&preview->request, values);
 	values[2] = Int32GetDatum(++preview->request.preview);
 	values[3] = JsonbPGetDatum(all_documents(preview));
-	guarded_run(&write, values, NULL);
+	guarded_run(sql, &write, values, NULL);
 	digest = spi_bytea(SPI_tuptable, 0, 1);
 	inner = MemoryContextSwitchTo(preview->request.context);
 	digest = DatumGetByteaPCopy(PointerGetDatum(digest));
@@ -686,20 +684,20 @@ static bytea *
 keep_preview(Preview *preview)
 {
 	PromotionRequest *request = &preview->request;
-	SpiScope	scope;
+	Sql			sql;
 	JsonBuilder	facts;
 	bytea	   *digest;
 
-	spi_enter(&scope);
-	digest = write_preview(preview);
+	sql_enter(&sql);
+	digest = write_preview(&sql, preview);
 	for (int i = 0; i < preview->count; i++)
 		if (strcmp(preview->items[i].status, "PENDING") == 0)
-			write_item(preview, &preview->items[i]);
+			write_item(&sql, preview, &preview->items[i]);
 	request_facts(&facts, request);
 	json_build_number(&facts, "preview", request->preview);
 	json_build_field(&facts, "digest", audit_hex(digest));
-	request_record(request, "request.previewed", &facts);
-	spi_leave(&scope);
+	request_record(&sql, request, "request.previewed", &facts);
+	sql_leave(&sql);
 	return digest;
 }
 
@@ -710,20 +708,20 @@ promote_preview_request(PG_FUNCTION_ARGS)
 	static const char *const allowed[] = {"OPEN", "RUNNING", "BLOCKED", "PAUSED", "FAILED", NULL};
 	ReturnSetInfo *result;
 	Preview		preview = {.count = 0};
-	SpiScope	scope;
+	Sql			sql;
 	bytea	   *digest;
 
 	argument_request(fcinfo, &preview.request);
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
-	spi_enter(&scope);
-	request_lock(&preview.request);
-	request_read(&preview.request);
-	request_access(&preview.request, scope.user, NULL);
+	sql_enter(&sql);
+	request_lock(&sql, &preview.request);
+	request_read(&sql, &preview.request);
+	request_access(&preview.request, sql.user, NULL);
 	request_require_status(&preview.request, allowed, "previewed");
-	preview.items = request_items(&preview.request, REQUEST_ALL, &preview.count);
-	preview.former = read_former(&preview.request);
-	spi_leave(&scope);
+	preview.items = request_items(&sql, &preview.request, REQUEST_ALL, &preview.count);
+	preview.former = read_former(&sql, &preview.request);
+	sql_leave(&sql);
 	preview_items(&preview);
 	digest = keep_preview(&preview);
 	for (int i = 0; i < preview.count; i++)

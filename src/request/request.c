@@ -106,9 +106,9 @@ request_instance_name(const PromotionRequest *request, const char *component)
 
 /* Refuse a request that is not there, saying how many there are; one that came after the snapshot is 40001. */
 static void
-refuse_unknown(const PromotionRequest *request)
+refuse_unknown(const Sql *sql, const PromotionRequest *request)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT p.request FROM promote.project AS p WHERE p.project = $1",
 		.parameters = 1,
 		.types = {TEXTOID}
@@ -116,7 +116,7 @@ refuse_unknown(const PromotionRequest *request)
 	Datum		values[1] = {CStringGetTextDatum(request->project)};
 	bool		there;
 
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	there = SPI_processed > 0;
 	if (there && request->number > 0 && request->number <= spi_integer(SPI_tuptable, 0, 1))
 		refuse_unseen();
@@ -135,8 +135,8 @@ request_row(const PromotionRequest *request, Datum *values)
 {
 #define LOCK(mode) {.text = "SELECT r.ctid FROM promote.promotion_request AS r WHERE " OF_REQUEST("r") mode, \
 	.parameters = 2,.types = {TEXTOID, INT4OID}}
-	static Statement at_once = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
-	static Statement find = LOCK("");
+	static OldStatement at_once = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
+	static OldStatement find = LOCK("");
 
 	request_values(request, values);
 	return (RowToLock) {
@@ -149,26 +149,26 @@ request_row(const PromotionRequest *request, Datum *values)
 	};
 }
 
-/* Lock its row.  Runs inside a scope of spi.h; raises PM_NOT_FOUND. */
+/* Lock its row.  Runs inside a scope of sql.h; raises PM_NOT_FOUND. */
 void
-request_lock(PromotionRequest *request)
+request_lock(const Sql *sql, PromotionRequest *request)
 {
 	Datum		values[2];
 	RowToLock	row = request_row(request, values);
 
-	if (!row_lock(&row))
-		refuse_unknown(request);
+	if (!row_lock(sql, &row))
+		refuse_unknown(sql, request);
 }
 
 /* Lock it in an emergency: PM_HELD where others do not let go of it in time. */
 static void
-request_rescue(PromotionRequest *request)
+request_rescue(const Sql *sql, PromotionRequest *request)
 {
 	Datum		values[2];
 	RowToLock	row = request_row(request, values);
 
-	if (!row_rescue(&row))
-		refuse_unknown(request);
+	if (!row_rescue(sql, &row))
+		refuse_unknown(sql, request);
 }
 
 #define AT(time) "pg_catalog.to_char((" time ") AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')"
@@ -203,13 +203,12 @@ take_row(PromotionRequest *request, SPITupleTable *row)
 }
 
 /*
- * Read its row and the head of its chain, after it was locked.  Runs inside a
- * scope of spi.h.
+ * Read its row and the head of its chain, after it was locked.
  */
 void
-request_read(PromotionRequest *request)
+request_read(const Sql *sql, PromotionRequest *request)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT r.source_environment::pg_catalog.text, r.destination_environment::pg_catalog.text,"
 		" NULLIF(r.scope -> 'selector', '{}'), r.overrides, r.strategy, r.rollback_mode, r.message,"
 		" r.actor, r.include_other_changes, COALESCE(r.execution_window @> t.now, true),"
@@ -228,11 +227,11 @@ request_read(PromotionRequest *request)
 	MemoryContext inner;
 
 	request_values(request, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	if (SPI_processed == 0)
-		refuse_unknown(request);
+		refuse_unknown(sql, request);
 	take_row(request, SPI_tuptable);
-	audit_read_head(request->project, request_subject(request), &request->head);
+	audit_read_head(sql, request->project, request_subject(request), &request->head);
 	inner = MemoryContextSwitchTo(request->context);
 	if (request->head.hash)
 		request->head.hash = DatumGetByteaPCopy(PointerGetDatum(request->head.hash));
@@ -288,11 +287,10 @@ request_facts(JsonBuilder *facts, const PromotionRequest *request)
 }
 
 /*
- * End the facts, append them to the request's chain and notify.  Runs inside
- * a scope of spi.h, under the request's lock.
+ * End the facts, append them to the request's chain and notify.  Runs under the request's lock.
  */
 void
-request_record(PromotionRequest *request, const char *event, JsonBuilder *facts)
+request_record(const Sql *sql, PromotionRequest *request, const char *event, JsonBuilder *facts)
 {
 	AuditEntry	entry = {event};
 	Notice		notice = {
@@ -305,16 +303,16 @@ request_record(PromotionRequest *request, const char *event, JsonBuilder *facts)
 
 	json_build_end_object(facts);
 	entry.data = json_builder_finish(facts);
-	audit_append(&request->head, request->project, request_subject(request), &entry, 1);
+	audit_append(sql, &request->head, request->project, request_subject(request), &entry, 1);
 	MemoryContextSwitchTo(inner);
 	notify(&notice);
 }
 
 /* Let the instances go. */
 static void
-release_items(const PromotionRequest *request)
+release_items(const Sql *sql, const PromotionRequest *request)
 {
-	static Statement release = {
+	static OldStatement release = {
 		.text = "UPDATE promote.promotion_request_item AS t SET holds = false WHERE " OF_REQUEST("t")
 		" AND t.holds",
 		.parameters = 2,
@@ -323,7 +321,7 @@ release_items(const PromotionRequest *request)
 	Datum		values[2];
 
 	request_values(request, values);
-	guarded_run(&release, values, NULL);
+	guarded_run(sql, &release, values, NULL);
 }
 
 /* What it waits for, as an array of texts. */
@@ -341,12 +339,12 @@ request_waits(const PromotionRequest *request)
 /*
  * Write another status with its reason, what it waits for, and how far it has
  * come; what is over holds nothing any more.  Where nothing is another, nothing
- * is written.  Runs inside a scope of spi.h, under its lock.
+ * is written.  Runs under its lock.
  */
 void
-request_set_status(PromotionRequest *request, const char *status, const char *reason)
+request_set_status(const Sql *sql, PromotionRequest *request, const char *status, const char *reason)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "UPDATE promote.promotion_request AS r SET status = $3, reason = $4, wave = $5,"
 		" rolling_back = $6, started_at = CASE WHEN $7 THEN COALESCE(r.started_at, t.now) END,"
 		" finished_at = CASE WHEN $8 THEN t.now END, waits_for = $9"
@@ -371,9 +369,9 @@ request_set_status(PromotionRequest *request, const char *status, const char *re
 	values[6] = BoolGetDatum(request->started);
 	values[7] = BoolGetDatum(request_is_over(request));
 	values[8] = request_waits(request);
-	guarded_run(&write, values, nulls);
+	guarded_run(sql, &write, values, nulls);
 	if (request_is_over(request))
-		release_items(request);
+		release_items(sql, request);
 }
 
 /*
@@ -382,9 +380,9 @@ request_set_status(PromotionRequest *request, const char *status, const char *re
  * them: they are there by their digests.
  */
 Datum
-request_result(SpiScope *scope, const PromotionRequest *request)
+request_result(Sql *scope, const PromotionRequest *request)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT pg_catalog.jsonb_populate_record(r, pg_catalog.jsonb_build_object('overrides',"
 		" (SELECT COALESCE(pg_catalog.jsonb_object_agg(o.component, pg_catalog.encode(promote.config_digest(r.project, o.patch), 'hex')), '{}')"
 		"  FROM pg_catalog.jsonb_each(r.overrides) AS o (component, patch))))"
@@ -396,7 +394,7 @@ request_result(SpiScope *scope, const PromotionRequest *request)
 	bool		isnull;
 
 	request_values(request, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(scope, &read, values, NULL, false);
 	return deployment_result(scope, spi_value(SPI_tuptable, 0, 1, &isnull));
 }
 
@@ -437,25 +435,25 @@ promote_guard_request(PG_FUNCTION_ARGS)
  * and row; action is what it takes beside promote, or NULL.
  */
 static void
-open_verb(FunctionCallInfo fcinfo, SpiScope *scope, const char *action, PromotionRequest *request)
+open_verb(FunctionCallInfo fcinfo, Sql *scope, const char *action, PromotionRequest *request)
 {
 	argument_request(fcinfo, request);
-	spi_enter(scope);
-	request_rescue(request);
-	request_read(request);
+	sql_enter(scope);
+	request_rescue(scope, request);
+	request_read(scope, request);
 	request_access(request, scope->user, action);
 }
 
 /* What it ends with: another status, which is recorded. */
 static Datum
-close_verb(SpiScope *scope, PromotionRequest *request, const char *status, const char *reason,
+close_verb(Sql *scope, PromotionRequest *request, const char *status, const char *reason,
 		   const char *event)
 {
 	JsonBuilder	facts;
 
-	request_set_status(request, status, reason);
+	request_set_status(scope, request, status, reason);
 	request_facts(&facts, request);
-	request_record(request, event, &facts);
+	request_record(scope, request, event, &facts);
 	return request_result(scope, request);
 }
 
@@ -466,13 +464,13 @@ promote_pause_request(PG_FUNCTION_ARGS)
 	static const char *const allowed[] = {"OPEN", "RUNNING", "BLOCKED", "ROLLING_BACK", "PAUSED", NULL};
 	char	   *reason = argument_text(fcinfo, 2);
 	PromotionRequest request;
-	SpiScope	scope;
+	Sql			sql;
 
-	open_verb(fcinfo, &scope, NULL, &request);
+	open_verb(fcinfo, &sql, NULL, &request);
 	request_require_status(&request, allowed, "paused");
 	if (strcmp(request.status, "PAUSED") == 0)
-		return request_result(&scope, &request);
-	return close_verb(&scope, &request, "PAUSED", reason, "request.paused");
+		return request_result(&sql, &request);
+	return close_verb(&sql, &request, "PAUSED", reason, "request.paused");
 }
 
 /*
@@ -481,9 +479,9 @@ promote_pause_request(PG_FUNCTION_ARGS)
  * what could not be rolled back is rolled back again.
  */
 static void
-reset_failed(const PromotionRequest *request)
+reset_failed(const Sql *sql, const PromotionRequest *request)
 {
-	static Statement reset = {
+	static OldStatement reset = {
 		.text = "UPDATE promote.promotion_request_item AS t SET"
 		" status = CASE WHEN $3 THEN 'ROLLING_BACK' WHEN t.revision IS NULL THEN 'PENDING'"
 		"  WHEN t.verified_from IS NOT NULL THEN 'VERIFYING' ELSE 'STAGED' END,"
@@ -499,7 +497,7 @@ reset_failed(const PromotionRequest *request)
 
 	request_values(request, values);
 	values[2] = BoolGetDatum(request->rolling_back);
-	guarded_run(&reset, values, NULL);
+	guarded_run(sql, &reset, values, NULL);
 }
 
 /* promote.resume_request(project text, request integer, reason text) returns promote.promotion_request */
@@ -509,15 +507,15 @@ promote_resume_request(PG_FUNCTION_ARGS)
 	static const char *const allowed[] = {"PAUSED", "BLOCKED", "FAILED", "OPEN", "RUNNING", "ROLLING_BACK", NULL};
 	char	   *reason = argument_text(fcinfo, 2);
 	PromotionRequest request;
-	SpiScope	scope;
+	Sql			sql;
 
-	open_verb(fcinfo, &scope, "deploy", &request);
+	open_verb(fcinfo, &sql, "deploy", &request);
 	request_require_status(&request, allowed, "resumed");
 	if (strcmp(request.status, "PAUSED") != 0 && strcmp(request.status, "BLOCKED") != 0 &&
 		strcmp(request.status, "FAILED") != 0)
-		return request_result(&scope, &request);
-	reset_failed(&request);
-	return close_verb(&scope, &request, request.rolling_back ? "ROLLING_BACK" :
+		return request_result(&sql, &request);
+	reset_failed(&sql, &request);
+	return close_verb(&sql, &request, request.rolling_back ? "ROLLING_BACK" :
 					  request.started ? "RUNNING" : "OPEN", reason, "request.resumed");
 }
 
@@ -526,9 +524,9 @@ promote_resume_request(PG_FUNCTION_ARGS)
  * are locked in order before their deployments.
  */
 void
-request_abort_queued(const PromotionRequest *request, const char *reason)
+request_abort_queued(const Sql *sql, const PromotionRequest *request, const char *reason)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT t.component::pg_catalog.text, d.deployment FROM promote.promotion_request_item AS t"
 		" CROSS JOIN LATERAL (SELECT d.deployment FROM promote.deployment AS d"
 		"  WHERE d.project = t.project AND d.environment = t.destination_environment"
@@ -543,22 +541,22 @@ request_abort_queued(const PromotionRequest *request, const char *reason)
 	uint64		count;
 
 	request_values(request, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	rows = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
 	{
 		InstanceKey key = request_instance(request, spi_text(rows, i, 1));
-		SpiScope	scope;
+		Sql			own;
 		Deployment	queued;
 
 		CHECK_FOR_INTERRUPTS();
-		spi_enter(&scope);
-		instance_rescue(&key);
-		deployment_load(&key, spi_integer(rows, i, 2), &queued);
+		sql_enter(&own);
+		instance_rescue(&own, &key);
+		deployment_load(&own, &key, spi_integer(rows, i, 2), &queued);
 		if (strcmp(queued.status, "PENDING") == 0 || strcmp(queued.status, "APPROVED") == 0)
-			deployment_step(&queued, "ABORTED", reason);
-		spi_leave(&scope);
+			deployment_step(&own, &queued, "ABORTED", reason);
+		sql_leave(&own);
 	}
 }
 
@@ -569,21 +567,21 @@ promote_cancel_request(PG_FUNCTION_ARGS)
 	static const char *const allowed[] = {"OPEN", "RUNNING", "BLOCKED", "PAUSED", "FAILED", "ROLLING_BACK", "CANCELLED", NULL};
 	char	   *reason = argument_required(fcinfo, 2, "reason");
 	PromotionRequest request;
-	SpiScope	scope;
+	Sql			sql;
 
-	open_verb(fcinfo, &scope, "deploy", &request);
+	open_verb(fcinfo, &sql, "deploy", &request);
 	request_require_status(&request, allowed, "cancelled");
 	if (strcmp(request.status, "CANCELLED") == 0)
-		return request_result(&scope, &request);
-	request_abort_queued(&request, psprintf("request %d is cancelled: %s", request.number, reason));
-	return close_verb(&scope, &request, "CANCELLED", reason, "request.cancelled");
+		return request_result(&sql, &request);
+	request_abort_queued(&sql, &request, psprintf("request %d is cancelled: %s", request.number, reason));
+	return close_verb(&sql, &request, "CANCELLED", reason, "request.cancelled");
 }
 
 /* promote.request_evidence(project text, request integer) returns jsonb; NULL: there is no such request */
 Datum
 promote_request_evidence(PG_FUNCTION_ARGS)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT r.destination_environment::pg_catalog.text, promote.request_document($1, $2)"
 		" FROM promote.promotion_request AS r WHERE " OF_REQUEST("r"),
 		.parameters = 2,
@@ -591,21 +589,21 @@ promote_request_evidence(PG_FUNCTION_ARGS)
 	};
 	char	   *project = argument_text(fcinfo, 0);
 	Datum		values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
-	SpiScope	scope;
+	Sql			sql;
 	Datum		document = (Datum) 0;
 	bool		isnull;
 
 	access_require_sight(project);
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
-	spi_enter(&scope);
-	statement_run(&read, values, NULL, true);
+	sql_enter(&sql);
+	statement_run(&sql, &read, values, NULL, true);
 	if (SPI_processed > 0)
 	{
-		access_require_of(scope.user, ACCESS_ROWS, project, spi_text(SPI_tuptable, 0, 1));
+		access_require_of(sql.user, ACCESS_ROWS, project, spi_text(SPI_tuptable, 0, 1));
 		document = SPI_datumTransfer(spi_value(SPI_tuptable, 0, 2, &isnull), false, -1);
 	}
-	spi_leave(&scope);
+	sql_leave(&sql);
 	if (document == (Datum) 0)
 		PG_RETURN_NULL();
 	return document;

@@ -7,7 +7,7 @@
 #include "postgres.h"
 
 #include "base/attempt.h"
-#include "base/spi.h"
+#include "base/sql.h"
 #include "json/builder.h"
 #include "ledger/audit.h"
 #include "parse/name.h"
@@ -119,27 +119,27 @@ typedef struct ItemObstacle
 /* request.c */
 extern void argument_request(FunctionCallInfo fcinfo, PromotionRequest *request);
 extern void request_access(const PromotionRequest *request, Oid role, const char *action);
-extern void request_lock(PromotionRequest *request);
-extern void request_read(PromotionRequest *request);
+extern void request_lock(const Sql *sql, PromotionRequest *request);
+extern void request_read(const Sql *sql, PromotionRequest *request);
 extern char *request_subject(const PromotionRequest *request);
 extern void request_values(const PromotionRequest *request, Datum *values);
 extern InstanceKey request_instance(const PromotionRequest *request, const char *component);
 extern char *request_instance_name(const PromotionRequest *request, const char *component);
 extern void request_facts(JsonBuilder *facts, const PromotionRequest *request);
-extern void request_record(PromotionRequest *request, const char *event, JsonBuilder *facts);
-extern void request_set_status(PromotionRequest *request, const char *status, const char *reason);
+extern void request_record(const Sql *sql, PromotionRequest *request, const char *event, JsonBuilder *facts);
+extern void request_set_status(const Sql *sql, PromotionRequest *request, const char *status, const char *reason);
 extern void request_require_status(const PromotionRequest *request, const char *const *allowed,
 								   const char *verb);
-extern void request_abort_queued(const PromotionRequest *request, const char *reason);
+extern void request_abort_queued(const Sql *sql, const PromotionRequest *request, const char *reason);
 extern Datum request_waits(const PromotionRequest *request);
 extern bool request_is_over(const PromotionRequest *request);
 extern char *request_copy(const PromotionRequest *request, const char *text);
-extern Datum request_result(SpiScope *scope, const PromotionRequest *request);
+extern Datum request_result(Sql *scope, const PromotionRequest *request);
 
 /* request/item.c */
-extern RequestItem *request_items(const PromotionRequest *request, RequestPart part, int *count);
-extern int32 request_next_wave(const PromotionRequest *request);
-extern void request_save_item(const PromotionRequest *request, const RequestItem *item);
+extern RequestItem *request_items(const Sql *sql, const PromotionRequest *request, RequestPart part, int *count);
+extern int32 request_next_wave(const Sql *sql, const PromotionRequest *request);
+extern void request_save_item(const Sql *sql, const PromotionRequest *request, const RequestItem *item);
 
 /* What is known of the health of what was deployed. */
 typedef enum RequestHealth
@@ -150,14 +150,14 @@ typedef enum RequestHealth
 } RequestHealth;
 
 /* request/verify.c */
-extern RequestHealth request_health(const PromotionRequest *request, const RequestItem *item,
+extern RequestHealth request_health(const Sql *sql, const PromotionRequest *request, const RequestItem *item,
 									char **words);
 
 /* request/preview.c */
-extern void request_propose(const PromotionRequest *request, const RequestItem *item,
+extern void request_propose(const Sql *sql, const PromotionRequest *request, const RequestItem *item,
 							ItemProposal *proposal);
 extern bool request_is_as_staged(const RequestItem *item, const ItemProposal *proposal);
-extern char *request_left_scope(const PromotionRequest *request, const RequestItem *item);
+extern char *request_left_scope(const Sql *sql, const PromotionRequest *request, const RequestItem *item);
 extern Jsonb *request_item_document(const RequestItem *item, const ItemProposal *proposal);
 
 #endif							/* PROMOTE_REQUEST_REQUEST_H */

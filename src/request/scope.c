@@ -288,9 +288,9 @@ check_checks(FunctionCallInfo fcinfo)
 
 /* Refuse a window in which nothing could be begun, and a soak that is no time.  Runs inside a scope. */
 static void
-check_times(FunctionCallInfo fcinfo)
+check_times(const Sql *sql, FunctionCallInfo fcinfo)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT pg_catalog.isempty($1), pg_catalog.upper($1) <= pg_catalog.clock_timestamp(),"
 		" $2 < '0'::pg_catalog.interval OR $2 > '1 year'::pg_catalog.interval",
 		.parameters = 2,
@@ -299,7 +299,7 @@ check_times(FunctionCallInfo fcinfo)
 	bool		nulls[2] = {PG_ARGISNULL(EXECUTION_WINDOW), PG_ARGISNULL(SOAK)};
 	Datum		values[2] = {PG_GETARG_DATUM(EXECUTION_WINDOW), PG_GETARG_DATUM(SOAK)};
 
-	statement_run(&read, values, nulls, true);
+	statement_run(sql, &read, values, nulls, true);
 	if (spi_bool(SPI_tuptable, 0, 1))
 		refuse_argument("execution window", "It is empty.", "Pass a range of times that ends after it begins.");
 	if (spi_bool(SPI_tuptable, 0, 2))
@@ -312,9 +312,9 @@ check_times(FunctionCallInfo fcinfo)
 
 /* Take the request's number, and lock the project's row for that.  Raises PM_NOT_FOUND. */
 static void
-take_number(PromotionRequest *request)
+take_number(const Sql *sql, PromotionRequest *request)
 {
-	static Statement count = {
+	static OldStatement count = {
 		.text = "UPDATE promote.project AS p SET request = p.request + 1 WHERE p.project = $1"
 		" RETURNING p.request",
 		.parameters = 1,
@@ -322,7 +322,7 @@ take_number(PromotionRequest *request)
 	};
 	Datum		values[1] = {CStringGetTextDatum(request->project)};
 
-	guarded_run(&count, values, NULL);
+	guarded_run(sql, &count, values, NULL);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(PM_NOT_FOUND),
@@ -334,16 +334,16 @@ take_number(PromotionRequest *request)
 
 /* Refuse an environment that is not there. */
 static void
-require_environment(const PromotionRequest *request, const char *environment)
+require_environment(const Sql *sql, const PromotionRequest *request, const char *environment)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2",
 		.parameters = 2,
 		.types = {TEXTOID, TEXTOID}
 	};
 	Datum		values[2] = {CStringGetTextDatum(request->project), CStringGetTextDatum(environment)};
 
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(PM_NOT_FOUND),
@@ -354,9 +354,9 @@ require_environment(const PromotionRequest *request, const char *environment)
 
 /* Refuse a source from which no path leads to a destination that takes from no others. */
 static void
-check_path(const PromotionRequest *request)
+check_path(const Sql *sql, const PromotionRequest *request)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2"
 		" AND e.source_policy = 'path'",
 		.parameters = 2,
@@ -368,8 +368,8 @@ check_path(const PromotionRequest *request)
 	};
 	InstanceKey destination = {request->project, request->destination_environment, ""};
 
-	statement_run(&read, values, NULL, false);
-	path_require(&destination, request->source_environment, SPI_processed > 0, false);
+	statement_run(sql, &read, values, NULL, false);
+	path_require(sql, &destination, request->source_environment, SPI_processed > 0, false);
 }
 
 /*
@@ -377,9 +377,9 @@ check_path(const PromotionRequest *request)
  * is in the scope by its other attributes, to be seen.
  */
 static void
-read_candidates(Opening *opening)
+read_candidates(const Sql *sql, Opening *opening)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT m.component::pg_catalog.text, a.attributes,"
 		" CASE WHEN i.project IS NULL THEN 'it has no instance in \"' || $3 || '\"'"
 		"  WHEN s.project IS NULL THEN 'it has no instance in \"' || $2 || '\"'"
@@ -406,7 +406,7 @@ read_candidates(Opening *opening)
 		JsonbPGetDatum(request->selector)
 	};
 
-	statement_run(&read, values, nulls, false);
+	statement_run(sql, &read, values, nulls, false);
 	opening->count = SPI_processed;
 	opening->candidates = palloc_extended(Max(opening->count, 1) * sizeof(Candidate), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < opening->count; i++)
@@ -606,9 +606,9 @@ item_arrays(const Opening *opening, Datum *values)
 
 /* Refuse instances that other requests hold, naming these. */
 static void
-check_free(const PromotionRequest *request, const Datum *items)
+check_free(const Sql *sql, const PromotionRequest *request, const Datum *items)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT 'request ' || r.request || ' (' || r.source_environment || ' to ' || r.destination_environment"
 		" || ', ' || r.status || ', opened by ' || r.actor || ') holds \"' || t.project || '-'"
 		" || t.destination_environment || '-' || t.component || '\"'"
@@ -628,7 +628,7 @@ check_free(const PromotionRequest *request, const Datum *items)
 	StringInfoData holders;
 	uint64		count;
 
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	count = SPI_processed;
 	if (count == 0)
 		return;
@@ -646,9 +646,9 @@ check_free(const PromotionRequest *request, const Datum *items)
 
 /* Write the request's row. */
 static void
-write_request(FunctionCallInfo fcinfo, const Opening *opening)
+write_request(const Sql *sql, FunctionCallInfo fcinfo, const Opening *opening)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "INSERT INTO promote.promotion_request (project, request, source_environment,"
 		" destination_environment, scope, strategy, waves, overrides, execution_window, rollback_mode,"
 		" soak, checks, verification_owner, fallback_owner, ticket, message, include_other_changes, copy_secrets,"
@@ -683,14 +683,14 @@ write_request(FunctionCallInfo fcinfo, const Opening *opening)
 	values[16] = BoolGetDatum(request->include_other_changes);
 	values[17] = BoolGetDatum(request->carry.secrets);
 	values[18] = BoolGetDatum(request->carry.references);
-	guarded_run(&write, values, nulls);
+	guarded_run(sql, &write, values, nulls);
 }
 
 /* Write the items.  One that is held by now can only be one that a snapshot did not show. */
 static void
-write_items(const PromotionRequest *request, const Datum *items)
+write_items(const Sql *sql, const PromotionRequest *request, const Datum *items)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "INSERT INTO promote.promotion_request_item (project, request, destination_environment,"
 		" component, wave, status, skip_reason, holds, finished_at)"
 		" SELECT $1, $2, $3, n.component, NULLIF(n.wave, 0), CASE WHEN n.wave = 0 THEN 'SKIPPED' ELSE 'PENDING' END,"
@@ -704,12 +704,12 @@ write_items(const PromotionRequest *request, const Datum *items)
 	request_values(request, values);
 	values[2] = CStringGetTextDatum(request->destination_environment);
 	memcpy(values + 3, items, 3 * sizeof(Datum));
-	guarded_run(&write, values, NULL);
+	guarded_run(sql, &write, values, NULL);
 }
 
 /* Record that it was opened: for what, and with how many items. */
 static void
-record_opening(Opening *opening)
+record_opening(const Sql *sql, Opening *opening)
 {
 	PromotionRequest *request = &opening->request;
 	JsonBuilder	facts;
@@ -721,7 +721,7 @@ record_opening(Opening *opening)
 	json_build_field(&facts, "strategy", request->strategy);
 	json_build_field(&facts, "rollback_mode", request->rollback_mode);
 	json_build_number(&facts, "items", opening->count);
-	request_record(request, "request.opened", &facts);
+	request_record(sql, request, "request.opened", &facts);
 }
 
 /* promote.open_request(...) returns promote.promotion_request, see sql/request/request.sql */
@@ -729,31 +729,31 @@ Datum
 promote_open_request(PG_FUNCTION_ARGS)
 {
 	Opening		opening;
-	SpiScope	scope;
+	Sql			sql;
 	Datum		items[3];
 
 	take_arguments(fcinfo, &opening);
 	check_checks(fcinfo);
 	for (int i = VERIFICATION_OWNER; i <= MESSAGE; i++)
 		(void) argument_text(fcinfo, i);
-	spi_enter(&scope);
-	check_times(fcinfo);
-	take_number(&opening.request);
+	sql_enter(&sql);
+	check_times(&sql, fcinfo);
+	take_number(&sql, &opening.request);
 	/* a deployment is either committed before, or sees what holds its instance */
-	rule_changed("promotion_request", opening.request.project, opening.request.destination_environment);
+	rule_changed(&sql, "promotion_request", opening.request.project, opening.request.destination_environment);
 	rule_hold_paths(opening.request.project, opening.request.destination_environment, rule_view());
-	require_environment(&opening.request, opening.request.source_environment);
-	require_environment(&opening.request, opening.request.destination_environment);
-	check_path(&opening.request);
-	read_candidates(&opening);
+	require_environment(&sql, &opening.request, opening.request.source_environment);
+	require_environment(&sql, &opening.request, opening.request.destination_environment);
+	check_path(&sql, &opening.request);
+	read_candidates(&sql, &opening);
 	check_components(&opening);
 	check_not_empty(&opening);
 	check_overrides(&opening);
 	assign_waves(&opening);
 	item_arrays(&opening, items);
-	check_free(&opening.request, items);
-	write_request(fcinfo, &opening);
-	write_items(&opening.request, items);
-	record_opening(&opening);
-	return request_result(&scope, &opening.request);
+	check_free(&sql, &opening.request, items);
+	write_request(&sql, fcinfo, &opening);
+	write_items(&sql, &opening.request, items);
+	record_opening(&sql, &opening);
+	return request_result(&sql, &opening.request);
 }

@@ -15,14 +15,14 @@
 
 /*
  * Judge the health of an item that is deployed; words is why it is not
- * verified, in the request's memory.  Runs inside a scope of spi.h.
+ * verified, in the request's memory.
  */
 RequestHealth
-request_health(const PromotionRequest *request, const RequestItem *item, char **words)
+request_health(const Sql *sql, const PromotionRequest *request, const RequestItem *item, char **words)
 {
 #define OF_ITEM(row) row ".project = t.project" \
 	" AND " row ".environment = t.destination_environment AND " row ".component = t.component"
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT bad.words, missing.words"
 		" FROM promote.promotion_request AS r"
 		" JOIN promote.promotion_request_item AS t ON t.project = $1 AND t.request = $2 AND t.component = $3"
@@ -57,7 +57,7 @@ request_health(const PromotionRequest *request, const RequestItem *item, char **
 
 	request_values(request, values);
 	values[2] = CStringGetTextDatum(item->component);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	if (SPI_processed == 0)
 		return REQUEST_HEALTHY;
 	bad = spi_text(SPI_tuptable, 0, 1);

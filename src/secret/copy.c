@@ -64,7 +64,7 @@ judge(const Copying *copying, const char *name)
  * would.
  */
 static void
-carry(Copying *copying, const char *name)
+carry(const Sql *sql, Copying *copying, const char *name)
 {
 	const SecretDeclaration *declared = secret_declared(copying->declared, name);
 	const SecretRow *from = secret_row_find(copying->from, name);
@@ -74,23 +74,23 @@ carry(Copying *copying, const char *name)
 
 	if (copying->keys == NULL)
 		copying->keys = secret_keys_load();
-	value = secret_row_open(copying->keys, copying->source, from, !copying->write, &length);
+	value = secret_row_open(sql, copying->keys, copying->source, from, !copying->write, &length);
 	secret_check_value(copying->destination, declared, value, length);
 	if (copying->write)
-		secret_row_write(copying->keys, copying->destination, &row, value, length);
+		secret_row_write(sql, copying->keys, copying->destination, &row, value, length);
 	wiped_free(value);
 }
 
 /* See to one secret, and note what became of it. */
 static SecretCopy *
-copy_one(Copying *copying, const char *name)
+copy_one(const Sql *sql, Copying *copying, const char *name)
 {
 	SecretCopy *copy = palloc(sizeof(SecretCopy));
 
 	copy->name = name;
 	copy->change = judge(copying, name);
 	if (copy->change == SECRET_SET || copy->change == SECRET_REPLACED)
-		carry(copying, name);
+		carry(sql, copying, name);
 	return copy;
 }
 
@@ -120,26 +120,25 @@ all_names(const Copying *copying)
 /*
  * Copy the source's secrets to the destination, or (write is false) only say
  * what would become of each: a list of SecretCopy *, in the names' order.
- * Declared are those of the release that the destination will run.  Runs
- * inside a scope of spi.h, under the locks of both instances.
+ * Declared are those of the release that the destination will run.  Runs under the locks of both instances.
  */
 List *
-secret_copy(const InstanceKey *source, const InstanceKey *destination, const Jsonb *declared,
+secret_copy(const Sql *sql, const InstanceKey *source, const InstanceKey *destination, const Jsonb *declared,
 			bool write)
 {
 	Copying		copying = {
 		.source = source,
 		.destination = destination,
 		.declared = secret_declarations(declared),
-		.from = secret_rows(source, !write),
-		.to = secret_rows(destination, !write),
+		.from = secret_rows(sql, source, !write),
+		.to = secret_rows(sql, destination, !write),
 		.write = write
 	};
 	List	   *copies = NIL;
 	ListCell   *cell;
 
 	foreach(cell, all_names(&copying))
-		copies = lappend(copies, copy_one(&copying, lfirst(cell)));
+		copies = lappend(copies, copy_one(sql, &copying, lfirst(cell)));
 	if (copying.keys)
 		wiped_free(copying.keys);
 	return copies;

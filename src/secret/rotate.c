@@ -37,9 +37,9 @@ typedef struct Turned
 
 /* The next of the keys that something is sealed with and that is not the one that counts, after another ("": the first). */
 static char *
-next_old_key(const char *current, const char *after)
+next_old_key(const Sql *sql, const char *current, const char *after)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT COALESCE((SELECT s.key_id FROM promote.secret AS s WHERE s.key_id > $2 AND s.key_id < $1"
 		"  ORDER BY s.key_id LIMIT 1), (SELECT s.key_id FROM promote.secret AS s"
 		"  WHERE s.key_id > $2 AND s.key_id > $1 ORDER BY s.key_id LIMIT 1))",
@@ -48,15 +48,15 @@ next_old_key(const char *current, const char *after)
 	};
 	Datum		values[2] = {CStringGetTextDatum(current), CStringGetTextDatum(after)};
 
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	return spi_text(SPI_tuptable, 0, 1);
 }
 
 /* Lock secrets that are sealed with a key, and their instances, in key order. */
 static SPITupleTable *
-pick(const char *id, int32 most)
+pick(const Sql *sql, const char *id, int32 most)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT s.project::pg_catalog.text, s.environment::pg_catalog.text, s.component::pg_catalog.text,"
 		" s.secret, s.ciphertext, s.fingerprint FROM promote.secret AS s"
 		" JOIN promote.instance AS i ON " SAME_INSTANCE("i", "s") " WHERE s.key_id = $1"
@@ -67,15 +67,15 @@ pick(const char *id, int32 most)
 	};
 	Datum		values[2] = {CStringGetTextDatum(id), Int32GetDatum(most)};
 
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	return SPI_tuptable;
 }
 
 /* Write what was sealed again; who set it, and when, stays. */
 static void
-write_sealed(const SealOwner *owner, const bytea *sealed)
+write_sealed(const Sql *sql, const SealOwner *owner, const bytea *sealed)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "UPDATE promote.secret AS s SET ciphertext = $5 WHERE " OF_INSTANCE("s") " AND s.secret = $4",
 		.parameters = 5,
 		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID}
@@ -85,12 +85,12 @@ write_sealed(const SealOwner *owner, const bytea *sealed)
 	instance_key_values(owner->instance, values);
 	values[3] = CStringGetTextDatum(owner->name);
 	values[4] = PointerGetDatum(sealed);
-	guarded_run(&write, values, NULL);
+	guarded_run(sql, &write, values, NULL);
 }
 
 /* Open a row of a batch and seal it again. */
 static void
-turn(const SecretKeys *keys, const SealOwner *owner, SPITupleTable *rows, uint64 row)
+turn(const Sql *sql, const SecretKeys *keys, const SealOwner *owner, SPITupleTable *rows, uint64 row)
 {
 	MemoryContext own = AllocSetContextCreate(CurrentMemoryContext, "promote rotation", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(own);
@@ -98,14 +98,14 @@ turn(const SecretKeys *keys, const SealOwner *owner, SPITupleTable *rows, uint64
 	char	   *value = seal_open(keys, owner, spi_bytea(rows, row, 5), &length);
 
 	secret_check_opened(owner->instance, owner->name, spi_bytea(rows, row, 6), value, length);
-	write_sealed(owner, seal(&keys->keys[0], owner, value, length));
+	write_sealed(sql, owner, seal(&keys->keys[0], owner, value, length));
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(own);
 }
 
 /* Record what was done to the secrets of an instance. */
 static void
-record_turned(const Turned *turned, const char *id)
+record_turned(const Sql *sql, const Turned *turned, const char *id)
 {
 	JsonBuilder builder;
 	ListCell   *cell;
@@ -120,12 +120,12 @@ record_turned(const Turned *turned, const char *id)
 	foreach(cell, turned->names)
 		json_build_string(&builder, lfirst(cell), strlen(lfirst(cell)));
 	json_build_end_array(&builder);
-	secret_record(&turned->key, "secrets.rotated", &builder);
+	secret_record(sql, &turned->key, "secrets.rotated", &builder);
 }
 
 /* Seal a batch again, one instance after the other; returns how many they were. */
 static int32
-turn_batch(const SecretKeys *keys, SPITupleTable *rows)
+turn_batch(const Sql *sql, const SecretKeys *keys, SPITupleTable *rows)
 {
 	Turned		turned = {.names = NIL};
 
@@ -137,22 +137,22 @@ turn_batch(const SecretKeys *keys, SPITupleTable *rows)
 		CHECK_FOR_INTERRUPTS();
 		if (turned.names != NIL && instance_key_compare(&turned.key, &key) != 0)
 		{
-			record_turned(&turned, keys->keys[0].id);
+			record_turned(sql, &turned, keys->keys[0].id);
 			turned.names = NIL;
 		}
-		turn(keys, &owner, rows, i);
+		turn(sql, keys, &owner, rows, i);
 		turned.key = key;
 		turned.names = lappend(turned.names, unconstify(char *, owner.name));
 	}
-	record_turned(&turned, keys->keys[0].id);
+	record_turned(sql, &turned, keys->keys[0].id);
 	return rows->numvals;
 }
 
 /* How many are sealed with another key. */
 static int64
-count_old(const char *current)
+count_old(const Sql *sql, const char *current)
 {
-	static Statement count = {
+	static OldStatement count = {
 		.text = "SELECT (SELECT pg_catalog.count(*) FROM promote.secret AS s WHERE s.key_id < $1)"
 		" + (SELECT pg_catalog.count(*) FROM promote.secret AS s WHERE s.key_id > $1)",
 		.parameters = 1,
@@ -161,7 +161,7 @@ count_old(const char *current)
 	Datum		values[1] = {CStringGetTextDatum(current)};
 	bool		isnull;
 
-	statement_run(&count, values, NULL, false);
+	statement_run(sql, &count, values, NULL, false);
 	return DatumGetInt64(spi_value(SPI_tuptable, 0, 1, &isnull));
 }
 
@@ -187,7 +187,7 @@ Datum
 promote_rotate_secrets(PG_FUNCTION_ARGS)
 {
 	int32		batch = argument_batch(fcinfo);
-	SpiScope	scope;
+	Sql			sql;
 	SecretKeys *keys;
 	TupleDesc	row_type;
 	bool		nulls[2] = {false};
@@ -196,13 +196,13 @@ promote_rotate_secrets(PG_FUNCTION_ARGS)
 	int64		remaining;
 
 	access_require_in("admin", NULL, NULL);
-	spi_enter(&scope);
+	sql_enter(&sql);
 	keys = secret_keys_load();
-	for (char *id = ""; rotated < batch && (id = next_old_key(keys->keys[0].id, id)) != NULL;)
-		rotated += turn_batch(keys, pick(id, batch - rotated));
-	remaining = count_old(keys->keys[0].id);
+	for (char *id = ""; rotated < batch && (id = next_old_key(&sql, keys->keys[0].id, id)) != NULL;)
+		rotated += turn_batch(&sql, keys, pick(&sql, id, batch - rotated));
+	remaining = count_old(&sql, keys->keys[0].id);
 	wiped_free(keys);
-	spi_leave(&scope);
+	sql_leave(&sql);
 	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "function must return a row");
 	values[0] = Int32GetDatum(rotated);

@@ -3,7 +3,7 @@
  * what a value has to be.
  *
  * Values never become part of a statement, a row or an error.  The functions
- * run inside a scope of spi.h; whoever writes holds the instance's lock.
+ * run inside a scope of sql.h; whoever writes holds the instance's lock.
  */
 #include "postgres.h"
 
@@ -33,9 +33,9 @@ PG_FUNCTION_INFO_V1(promote_secret_fingerprint);
 
 /* The secrets of an instance, as a list of SecretRow * in the names' order. */
 List *
-secret_rows(const InstanceKey *key, bool read_only)
+secret_rows(const Sql *sql, const InstanceKey *key, bool read_only)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT s.secret, s.fingerprint, s.format = 'json' FROM promote.secret AS s"
 		" WHERE " OF_INSTANCE("s") " ORDER BY s.project, s.environment, s.component, s.secret",
 		.parameters = 3,
@@ -45,7 +45,7 @@ secret_rows(const InstanceKey *key, bool read_only)
 	List	   *rows = NIL;
 
 	instance_key_values(key, values);
-	statement_run(&read, values, NULL, read_only);
+	statement_run(sql, &read, values, NULL, read_only);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		SecretRow  *row = palloc(sizeof(SecretRow));
@@ -72,9 +72,9 @@ secret_row_find(const List *rows, const char *name)
 
 /* What is stored of a secret's value, a copy to be freed. */
 static bytea *
-read_sealed(const InstanceKey *key, const char *name, bool read_only)
+read_sealed(const Sql *sql, const InstanceKey *key, const char *name, bool read_only)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT s.ciphertext FROM promote.secret AS s"
 		" WHERE " OF_INSTANCE("s") " AND s.secret = $4",
 		.parameters = 4,
@@ -85,7 +85,7 @@ read_sealed(const InstanceKey *key, const char *name, bool read_only)
 
 	instance_key_values(key, values);
 	values[3] = CStringGetTextDatum(name);
-	statement_run(&read, values, NULL, read_only);
+	statement_run(sql, &read, values, NULL, read_only);
 	return DatumGetByteaPCopy(spi_value(SPI_tuptable, 0, 1, &isnull));
 }
 
@@ -138,11 +138,11 @@ secret_check_opened(const InstanceKey *key, const char *name, const bytea *finge
  * Raises PM_SECRET_SEALED, and PM_UNUSABLE_SECRET_KEY where its key is missing.
  */
 char *
-secret_row_open(const SecretKeys *keys, const InstanceKey *key, const SecretRow *row,
+secret_row_open(const Sql *sql, const SecretKeys *keys, const InstanceKey *key, const SecretRow *row,
 				bool read_only, Size *length)
 {
 	SealOwner	owner = {key, row->name};
-	bytea	   *sealed = read_sealed(key, row->name, read_only);
+	bytea	   *sealed = read_sealed(sql, key, row->name, read_only);
 	char	   *value = seal_open(keys, &owner, sealed, length);
 
 	secret_check_opened(key, row->name, row->fingerprint, value, *length);
@@ -154,10 +154,10 @@ secret_row_open(const SecretKeys *keys, const InstanceKey *key, const SecretRow 
 
 /* Write a secret: the row's name, fingerprint and form, and the value, sealed with the first of the keys. */
 void
-secret_row_write(const SecretKeys *keys, const InstanceKey *key, const SecretRow *row,
+secret_row_write(const Sql *sql, const SecretKeys *keys, const InstanceKey *key, const SecretRow *row,
 				 const char *value, Size length)
 {
-	static Statement write = {
+	static OldStatement write = {
 		.text = "INSERT INTO promote.secret AS s (project, environment, component, secret, ciphertext,"
 		" fingerprint, format) VALUES ($1, $2, $3, $4, $5, $6, $7)"
 		" ON CONFLICT ON CONSTRAINT secret_pkey DO UPDATE SET ciphertext = EXCLUDED.ciphertext,"
@@ -174,15 +174,15 @@ secret_row_write(const SecretKeys *keys, const InstanceKey *key, const SecretRow
 	values[4] = PointerGetDatum(seal(&keys->keys[0], &owner, value, length));
 	values[5] = PointerGetDatum(row->fingerprint);
 	values[6] = CStringGetTextDatum(row->json ? "json" : "text");
-	guarded_run(&write, values, NULL);
+	guarded_run(sql, &write, values, NULL);
 	pfree(DatumGetPointer(values[4]));
 }
 
 /* Delete a secret; false: there was none. */
 bool
-secret_row_delete(const InstanceKey *key, const char *name)
+secret_row_delete(const Sql *sql, const InstanceKey *key, const char *name)
 {
-	static Statement delete = {
+	static OldStatement delete = {
 		.text = "DELETE FROM promote.secret AS s WHERE " OF_INSTANCE("s") " AND s.secret = $4",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
@@ -191,15 +191,15 @@ secret_row_delete(const InstanceKey *key, const char *name)
 
 	instance_key_values(key, values);
 	values[3] = CStringGetTextDatum(name);
-	guarded_run(&delete, values, NULL);
+	guarded_run(sql, &delete, values, NULL);
 	return SPI_processed > 0;
 }
 
 /* Append to the instance's chain what was done to its secrets: an object without its end. */
 void
-secret_record(const InstanceKey *key, const char *event, JsonBuilder *data)
+secret_record(const Sql *sql, const InstanceKey *key, const char *event, JsonBuilder *data)
 {
-	audit_note_facts(key->project, instance_key_name(key), event, data);
+	audit_note_facts(sql, key->project, instance_key_name(key), event, data);
 }
 
 /* ---- what a value has to be ---- */

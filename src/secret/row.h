@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "json/builder.h"
 #include "parse/name.h"
 #include "secret/declaration.h"
@@ -22,18 +23,18 @@ typedef struct SecretRow
 	bool		json;			/* is it known to be JSON? */
 } SecretRow;
 
-extern List *secret_rows(const InstanceKey *key, bool read_only);
+extern List *secret_rows(const Sql *sql, const InstanceKey *key, bool read_only);
 extern const SecretRow *secret_row_find(const List *rows, const char *name);
-extern char *secret_row_open(const SecretKeys *keys, const InstanceKey *key, const SecretRow *row,
+extern char *secret_row_open(const Sql *sql, const SecretKeys *keys, const InstanceKey *key, const SecretRow *row,
 							 bool read_only, Size *length);
-extern void secret_row_write(const SecretKeys *keys, const InstanceKey *key,
+extern void secret_row_write(const Sql *sql, const SecretKeys *keys, const InstanceKey *key,
 							 const SecretRow *row, const char *value, Size length);
-extern bool secret_row_delete(const InstanceKey *key, const char *name);
+extern bool secret_row_delete(const Sql *sql, const InstanceKey *key, const char *name);
 extern void secret_check_value(const InstanceKey *key, const SecretDeclaration *declared,
 							   const char *value, Size length);
 extern bytea *secret_fingerprint(const char *project, const char *value, Size length);
 extern void secret_check_opened(const InstanceKey *key, const char *name, const bytea *fingerprint,
 								const char *value, Size length);
-extern void secret_record(const InstanceKey *key, const char *event, JsonBuilder *data);
+extern void secret_record(const Sql *sql, const InstanceKey *key, const char *event, JsonBuilder *data);
 
 #endif							/* PROMOTE_SECRET_ROW_H */

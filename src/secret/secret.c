@@ -9,7 +9,7 @@
 #include "base/argument.h"
 #include "base/compat.h"
 #include "base/errors.h"
-#include "base/spi.h"
+#include "base/sql.h"
 #include "base/wipe.h"
 #include "grant/access.h"
 #include "json/digest.h"
@@ -53,9 +53,9 @@ list_names(const List *declarations)
  * the first counts.  Raises PM_NOT_CONFIGURED.
  */
 static List *
-read_declarations(const InstanceKey *key)
+read_declarations(const Sql *sql, const InstanceKey *key)
 {
-	static Statement read = {
+	static OldStatement read = {
 		.text = "SELECT f.secrets, NULLIF(o.secrets, f.secrets) FROM promote.instance AS i"
 		" JOIN promote.component AS c ON c.project = i.project AND c.component = i.component"
 		" JOIN LATERAL (SELECT r.bundle, r.version FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "i")
@@ -72,7 +72,7 @@ read_declarations(const InstanceKey *key)
 	ListCell   *cell;
 
 	instance_key_values(key, values);
-	statement_run(&read, values, NULL, false);
+	statement_run(sql, &read, values, NULL, false);
 	if (SPI_processed == 0)
 		refuse_unconfigured(key, "Its release says which secrets it has: give it its first revision by promote.configure_instance.");
 	declarations = secret_declarations(spi_jsonb(SPI_tuptable, 0, 1));
@@ -136,7 +136,7 @@ drop_value(Value *value)
 
 /* Record that a secret was set. */
 static void
-record_set(const InstanceKey *key, const SecretRow *row, const char *key_id, bool changed)
+record_set(const Sql *sql, const InstanceKey *key, const SecretRow *row, const char *key_id, bool changed)
 {
 	JsonBuilder builder;
 
@@ -147,14 +147,14 @@ record_set(const InstanceKey *key, const SecretRow *row, const char *key_id, boo
 	json_build_field(&builder, "key_id", key_id);
 	json_build_key(&builder, "changed", strlen("changed"));
 	json_build_bool(&builder, changed);
-	secret_record(key, "secret.set", &builder);
+	secret_record(sql, key, "secret.set", &builder);
 }
 
 /* Set a secret under the instance's lock; returns the row, and whether its value is another one than before. */
 static SecretRow *
-set_secret(const InstanceKey *key, const char *name, const Value *value, bool *changed)
+set_secret(const Sql *sql, const InstanceKey *key, const char *name, const Value *value, bool *changed)
 {
-	List	   *declarations = read_declarations(key);
+	List	   *declarations = read_declarations(sql, key);
 	const SecretDeclaration *declared = secret_declared(declarations, name);
 	const SecretRow *before;
 	SecretRow  *row = palloc(sizeof(SecretRow));
@@ -164,13 +164,13 @@ set_secret(const InstanceKey *key, const char *name, const Value *value, bool *c
 		refuse_undeclared(key, declarations);
 	secret_check_value(key, declared, value->text, value->length);
 	keys = secret_keys_load();
-	before = secret_row_find(secret_rows(key, false), name);
+	before = secret_row_find(secret_rows(sql, key, false), name);
 	row->name = declared->name;
 	row->json = declared->json;
 	row->fingerprint = secret_fingerprint(key->project, value->text, value->length);
 	*changed = before == NULL || !json_digest_equal(before->fingerprint, row->fingerprint);
-	secret_row_write(keys, key, row, value->text, value->length);
-	record_set(key, row, keys->keys[0].id, *changed);
+	secret_row_write(sql, keys, key, row, value->text, value->length);
+	record_set(sql, key, row, keys->keys[0].id, *changed);
 	wiped_free(keys);
 	return row;
 }
@@ -184,7 +184,7 @@ promote_set_secret(PG_FUNCTION_ARGS)
 {
 	InstanceKey key;
 	char	   *name = argument_required(fcinfo, 1, "name");
-	SpiScope	scope;
+	Sql			sql;
 	Value		value;
 	TupleDesc	row_type;
 	bool		nulls[2] = {false};
@@ -195,11 +195,11 @@ promote_set_secret(PG_FUNCTION_ARGS)
 	argument_instance(fcinfo, 0, "instance", &key);
 	access_require("secrets", &key);
 	take_value(fcinfo, 2, &value);
-	spi_enter(&scope);
-	instance_lock(&key, true);
-	fingerprint = audit_hex(set_secret(&key, name, &value, &changed)->fingerprint);
-	fingerprint = MemoryContextStrdup(scope.caller, fingerprint);
-	spi_leave(&scope);
+	sql_enter(&sql);
+	instance_lock(&sql, &key, true);
+	fingerprint = audit_hex(set_secret(&sql, &key, name, &value, &changed)->fingerprint);
+	fingerprint = MemoryContextStrdup(sql.caller, fingerprint);
+	sql_leave(&sql);
 	drop_value(&value);
 	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "function must return a row");
@@ -214,23 +214,23 @@ promote_remove_secret(PG_FUNCTION_ARGS)
 {
 	InstanceKey key;
 	char	   *name = argument_required(fcinfo, 1, "name");
-	SpiScope	scope;
+	Sql			sql;
 	JsonBuilder builder;
 	bool		removed;
 
 	argument_instance(fcinfo, 0, "instance", &key);
 	access_require("secrets", &key);
-	spi_enter(&scope);
-	instance_lock(&key, true);
-	removed = secret_row_delete(&key, name);
+	sql_enter(&sql);
+	instance_lock(&sql, &key, true);
+	removed = secret_row_delete(&sql, &key, name);
 	if (removed)
 	{
 		json_builder_init(&builder);
 		json_build_begin_object(&builder);
 		json_build_field(&builder, "secret", name);
-		secret_record(&key, "secret.removed", &builder);
+		secret_record(&sql, &key, "secret.removed", &builder);
 	}
-	spi_leave(&scope);
+	sql_leave(&sql);
 	PG_RETURN_BOOL(removed);
 }
 

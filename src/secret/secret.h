@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "parse/name.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
@@ -27,7 +28,7 @@ typedef struct SecretCopy
 	SecretChange change;
 } SecretCopy;
 
-extern List *secret_copy(const InstanceKey *source, const InstanceKey *destination,
+extern List *secret_copy(const Sql *sql, const InstanceKey *source, const InstanceKey *destination,
 						 const Jsonb *declared, bool write);
 extern const char *secret_change_word(SecretChange change);
 

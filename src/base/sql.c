@@ -1,0 +1,667 @@
+/*
+ * sql.c: the one way in which C code here runs SQL.
+ */
+#include "postgres.h"
+
+#include "base/sql.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "optimizer/cost.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/plancache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#define PINNED_PATH "pg_catalog, pg_temp"
+
+/* Set a setting until the nest level that it is in ends. */
+void
+sql_set_local(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* OID of one of the extension's tables. */
+static Oid
+table_oid(const char *table)
+{
+	Oid			schema = get_namespace_oid("promote", false);
+	Oid			oid = get_relname_relid(table, schema);
+
+	if (!OidIsValid(oid))
+		elog(ERROR, "table promote.%s is missing", table);
+	return oid;
+}
+
+/* Who owns the extension's tables. */
+Oid
+tables_owner(void)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table_oid("instance")));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for table promote.instance");
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * Has the caller set what shows them the values that our statements are run
+ * with?  A plan that is made for these has them as constants, and is printed to
+ * whoever asks for that, by settings that anybody may change.
+ */
+static bool
+shows_values(void)
+{
+	return plan_cache_mode != PLAN_CACHE_MODE_AUTO || Debug_print_plan || Debug_print_parse || Debug_print_rewritten;
+}
+
+/* Set what all statements are run under, until the nest level ends. */
+static void
+pin_settings(void)
+{
+	sql_set_local("search_path", PINNED_PATH);
+	/* plans outlive the day when a table was small enough to be read whole */
+	sql_set_local("enable_seqscan", "off");
+	/* compiling a plan takes longer than any of them runs */
+	sql_set_local("jit", "off");
+	if (!shows_values())
+		return;
+	sql_set_local("plan_cache_mode", "auto");
+	sql_set_local("debug_print_plan", "off");
+	sql_set_local("debug_print_parse", "off");
+	sql_set_local("debug_print_rewritten", "off");
+}
+
+/*
+ * Become the owner with pinned settings, and connect.  An error leaves the
+ * scope by itself: the end of the (sub)transaction restores the user, the
+ * settings and SPI.
+ */
+void
+sql_enter(Sql *sql)
+{
+	sql->caller = CurrentMemoryContext;
+	GetUserIdAndSecContext(&sql->user, &sql->security_context);
+	SetUserIdAndSecContext(tables_owner(),
+						   sql->security_context | SECURITY_LOCAL_USERID_CHANGE);
+	sql->guc_level = 0;
+	if (strcmp(namespace_search_path, PINNED_PATH) != 0 || enable_seqscan || shows_values())
+	{
+		sql->guc_level = NewGUCNestLevel();
+		pin_settings();
+	}
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
+/* Disconnect and be the caller again. */
+void
+sql_leave(const Sql *sql)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	if (sql->guc_level > 0)
+		AtEOXact_GUC(false, sql->guc_level);
+	SetUserIdAndSecContext(sql->user, sql->security_context);
+}
+
+/*
+ * Look at what is committed now, and at what the transaction itself has done,
+ * whatever its own snapshot shows, with statements that are read_only: who
+ * has waited for a lock has to see what it was waited for.  PopActiveSnapshot
+ * ends it.  Beside parallel workers nothing has been done since they began, and
+ * the snapshot is one as catalogs are read by, which may be taken there.
+ */
+void
+sql_push_latest(void)
+{
+	if (IsInParallelMode())
+	{
+		PushActiveSnapshot(GetCatalogSnapshot(InvalidOid));
+		return;
+	}
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+}
+
+/*
+ * The statement's plan, made at its first use.  A generic plan from the
+ * start: all statements look rows up by their keys, and planning one anew
+ * costs more than running it.
+ */
+static SPIPlanPtr
+old_plan(OldStatement *statement)
+{
+	if (statement->plan == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare_cursor(statement->text, statement->parameters,
+											  statement->types, CURSOR_OPT_GENERIC_PLAN);
+
+		if (plan == NULL)
+			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(plan) != 0)
+			elog(ERROR, "SPI_keepplan failed");
+		statement->plan = plan;
+	}
+	return statement->plan;
+}
+
+/* SPI's way of saying which parameters are NULL; nulls may be NULL itself. */
+static const char *
+old_flags(const OldStatement *statement, const bool *nulls, char *flags)
+{
+	if (nulls == NULL)
+		return NULL;
+	for (int i = 0; i < statement->parameters; i++)
+		flags[i] = nulls[i] ? 'n' : ' ';
+	return flags;
+}
+
+/* Raise 40001: the transaction's own snapshot does not show what is there now. */
+void
+refuse_unseen(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to concurrent update"),
+			 errdetail("It is about a row that was committed after the snapshot of this transaction was taken."),
+			 errhint("Try the transaction again.")));
+}
+
+/* Is the error, in a PG_CATCH, that a row of ours refers to one that is not there? */
+static bool
+is_unseen(void)
+{
+	ErrorData  *error;
+
+	if (geterrcode() != ERRCODE_FOREIGN_KEY_VIOLATION)
+		return false;
+	error = CopyErrorData();
+	return error->schema_name && strcmp(error->schema_name, "promote") == 0;
+}
+
+/*
+ * Run a statement in a transaction that has one snapshot, which may be from
+ * before what there is to look at, in the way of foreign keys' cascades: it
+ * reads what is committed now, and to write over a row that the transaction's
+ * own snapshot does not show is 40001.  So is to refer to one: all that we
+ * refer to was found, and foreign keys look for it by that snapshot alone.
+ */
+static int
+run_latest(SPIPlanPtr plan, Datum *values, const char *flags)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile int result = 0;
+
+	PG_TRY();
+	{
+		result = SPI_execute_snapshot(plan, values, flags, GetLatestSnapshot(),
+									  GetTransactionSnapshot(), false, true, 0);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		if (!is_unseen())
+			PG_RE_THROW();
+		FlushErrorState();
+		refuse_unseen();
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/* Does the transaction read by one snapshot that others have to be held against? */
+static bool
+is_behind(bool read_only)
+{
+	/* beside parallel workers nothing is written, and no snapshot may be taken */
+	return !read_only && IsolationUsesXactSnapshot() && !IsInParallelMode();
+}
+
+/* ---- calling ---- */
+
+/* The statement's text, with its fields' expressions where it leaves them out. */
+static char *
+statement_text(const Statement *statement)
+{
+	const char *list = statement->fields ? strstr(statement->text, "$*") : NULL;
+	StringInfoData text;
+
+	if (list == NULL)
+		return pstrdup(statement->text);
+	initStringInfo(&text);
+	appendBinaryStringInfo(&text, statement->text, list - statement->text);
+	for (int i = 0; i < statement->count; i++)
+		appendStringInfo(&text, "%s%s", i > 0 ? ", " : "", statement->fields[i].expression);
+	appendStringInfoString(&text, list + strlen("$*"));
+	return text.data;
+}
+
+/*
+ * The statement's plan, made at its first use.  A generic plan from the
+ * start: all statements look rows up by their keys, and planning one anew
+ * costs more than running it.
+ */
+static SPIPlanPtr
+statement_plan(Statement *statement, const SqlValue *values, int count)
+{
+	Oid			types[FUNC_MAX_ARGS];
+	SPIPlanPtr	plan;
+
+	if (statement->plan)
+		return statement->plan;
+	for (int i = 0; i < count; i++)
+		types[i] = values[i].type;
+	plan = SPI_prepare_cursor(statement_text(statement), count, types, CURSOR_OPT_GENERIC_PLAN);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "SPI_keepplan failed");
+	statement->plan = plan;
+	return plan;
+}
+
+/* The values of a call as SPI takes them. */
+typedef struct SpiCall
+{
+	SPIPlanPtr	plan;
+	Datum		values[FUNC_MAX_ARGS];
+	char		nulls[FUNC_MAX_ARGS];
+} SpiCall;
+
+/* Turn a call into SPI's. */
+static void
+prepare_call(Statement *statement, const SqlValue *values, int count, SpiCall *call)
+{
+	Assert(count <= FUNC_MAX_ARGS);
+	call->plan = statement_plan(statement, values, count);
+	Assert(SPI_getargcount(call->plan) == count);
+	for (int i = 0; i < count; i++)
+	{
+		Assert(SPI_getargtypeid(call->plan, i) == values[i].type);
+		call->values[i] = values[i].datum;
+		call->nulls[i] = values[i].isnull ? 'n' : ' ';
+	}
+}
+
+/*
+ * Run a statement to its end, inside a scope.  SQL_READ reads by the active
+ * snapshot: that of whoever asks, or one that was pushed.  SQL_LATEST reads and
+ * writes what is committed now, at every isolation level.  SQL_LOCK locks rows
+ * that the caller's transaction is about, as it has seen them: where its
+ * snapshot does not show them as they are now that is 40001, so that what it
+ * was decided by and what is done do not fall apart; none can mean that they
+ * were not there yet when the snapshot was taken.
+ */
+SqlRows
+sql_call(const Sql *sql, Statement *statement, SqlMode mode, const SqlValue *values, int count)
+{
+	SpiCall		call;
+	int			result;
+
+	prepare_call(statement, values, count, &call);
+	if (mode != SQL_LOCK && is_behind(mode == SQL_READ))
+		result = run_latest(call.plan, call.values, call.nulls);
+	else
+		result = SPI_execute_plan(call.plan, call.values, call.nulls, mode == SQL_READ, 0);
+	if (result < 0)
+		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
+	return sql_fetched(statement);
+}
+
+/* Open a cursor over the rows of a statement that only reads, by the snapshot that sql_call would. */
+Portal
+sql_cursor(const Sql *sql, Statement *statement, bool read_only, const SqlValue *values, int count)
+{
+	SpiCall		call;
+	Portal		cursor;
+
+	prepare_call(statement, values, count, &call);
+	if (!is_behind(read_only))
+		return SPI_cursor_open(NULL, call.plan, call.values, call.nulls, read_only);
+	sql_push_latest();
+	cursor = SPI_cursor_open(NULL, call.plan, call.values, call.nulls, true);
+	PopActiveSnapshot();
+	return cursor;
+}
+
+/* What SPI has fetched last, as by SPI_cursor_fetch from the statement's cursor. */
+SqlRows
+sql_fetched(Statement *statement)
+{
+	return (SqlRows) {statement, SPI_tuptable, SPI_processed};
+}
+
+/* ---- reading rows ---- */
+
+/* May a column of that type be read as a kind? */
+static bool
+fits_kind(Oid type, SqlKind kind)
+{
+	switch (kind)
+	{
+		case SQL_TEXT:
+			return type == TEXTOID;
+		case SQL_INT:
+			return type == INT4OID;
+		case SQL_WIDE:
+			return type == INT8OID || type == TIMESTAMPTZOID;
+		case SQL_BOOL:
+			return type == BOOLOID;
+		case SQL_JSONB:
+			return type == JSONBOID;
+		case SQL_BYTEA:
+			return type == BYTEAOID;
+		case SQL_INTERVAL:
+			return type == INTERVALOID;
+	}
+	return false;
+}
+
+/* Hold the columns of a result against the statement's fields, once per backend. */
+static void
+check_fields(Statement *statement, TupleDesc row_type)
+{
+	if (statement->checked)
+		return;
+	if (row_type->natts != statement->count)
+		elog(ERROR, "a statement returns %d columns for %d fields", row_type->natts, statement->count);
+	for (int i = 0; i < statement->count; i++)
+		if (!fits_kind(getBaseType(TupleDescAttr(row_type, i)->atttypid), statement->fields[i].kind))
+			elog(ERROR, "column %d of a statement, %s, has a type that its field does not take", i + 1,
+				 statement->fields[i].expression);
+	statement->checked = true;
+}
+
+/* Put a value into the member that a field is about. */
+static void
+put_field(const SqlField *field, Datum value, bool isnull, Oid type, char *member)
+{
+	switch (field->kind)
+	{
+		case SQL_TEXT:
+			*(char **) member = isnull ? NULL : TextDatumGetCString(value);
+			break;
+		case SQL_INT:
+			*(int32 *) member = isnull ? 0 : DatumGetInt32(value);
+			break;
+		case SQL_WIDE:
+			*(int64 *) member = !isnull ? DatumGetInt64(value) : type == TIMESTAMPTZOID ? DT_NOEND : 0;
+			break;
+		case SQL_BOOL:
+			*(bool *) member = !isnull && DatumGetBool(value);
+			break;
+		case SQL_JSONB:
+			*(Jsonb **) member = isnull ? NULL : DatumGetJsonbP(value);
+			break;
+		case SQL_BYTEA:
+			*(bytea **) member = isnull ? NULL : DatumGetByteaP(value);
+			break;
+		case SQL_INTERVAL:
+			*(Interval **) member = isnull ? NULL : DatumGetIntervalP(value);
+			break;
+	}
+}
+
+/*
+ * Read a row, counted from 0, into a struct by the statement's fields; other
+ * members stay as they are.  False where there is no such row.  NULL becomes
+ * NULL, 0, false, or of a time its end, DT_NOEND.  Text is allocated in the
+ * current memory context; inline values of other kinds may point into the row,
+ * which goes with the scope.
+ */
+bool
+sql_row(SqlRows *rows, uint64 row, void *into)
+{
+	TupleDesc	row_type;
+
+	if (rows->table == NULL || row >= rows->table->numvals)
+		return false;
+	row_type = rows->table->tupdesc;
+	check_fields(rows->statement, row_type);
+	for (int i = 0; i < rows->statement->count; i++)
+	{
+		const SqlField *field = &rows->statement->fields[i];
+		bool		isnull;
+		Datum		value = SPI_getbinval(rows->table->vals[row], row_type, i + 1, &isnull);
+
+		put_field(field, value, isnull, TupleDescAttr(row_type, i)->atttypid, (char *) into + field->offset);
+	}
+	return true;
+}
+
+/*
+ * The one column of a row.  A row that was to be written may be missing: a
+ * trigger that a user added can skip it.
+ */
+Datum
+sql_datum(const SqlRows *rows, uint64 row, bool *isnull)
+{
+	if (rows->table == NULL || row >= rows->table->numvals)
+		elog(ERROR, "a row of promote was not written: a trigger or a rule has skipped it");
+	return SPI_getbinval(rows->table->vals[row], rows->table->tupdesc, 1, isnull);
+}
+
+/* The one column, an integer; NULL is 0, which no counter and no key here is. */
+int32
+sql_int(const SqlRows *rows, uint64 row)
+{
+	bool		isnull;
+	Datum		value = sql_datum(rows, row, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+/* The one column, a boolean; NULL is false. */
+bool
+sql_bool(const SqlRows *rows, uint64 row)
+{
+	bool		isnull;
+	Datum		value = sql_datum(rows, row, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+/* The one column, a text, in the current memory context; NULL for NULL. */
+char *
+sql_text(const SqlRows *rows, uint64 row)
+{
+	bool		isnull;
+	Datum		value = sql_datum(rows, row, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/* The one column, jsonb, detoasted; it may point into the row.  NULL for SQL NULL. */
+Jsonb *
+sql_jsonb(const SqlRows *rows, uint64 row)
+{
+	bool		isnull;
+	Datum		value = sql_datum(rows, row, &isnull);
+
+	return isnull ? NULL : DatumGetJsonbP(value);
+}
+
+/* The one column, bytea, detoasted; it may point into the row.  NULL for NULL. */
+bytea *
+sql_bytea(const SqlRows *rows, uint64 row)
+{
+	bool		isnull;
+	Datum		value = sql_datum(rows, row, &isnull);
+
+	return isnull ? NULL : DatumGetByteaP(value);
+}
+
+/* The one column, a time; NULL is the end of time. */
+TimestampTz
+sql_time(const SqlRows *rows, uint64 row)
+{
+	bool		isnull;
+	Datum		value = sql_datum(rows, row, &isnull);
+
+	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
+}
+
+/* ---- what is to go ---- */
+
+/*
+ * Run a statement to its end; the result is in SPI_tuptable.  What is
+ * read_only reads by the active snapshot: that of whoever asks, or one that was
+ * pushed.  All else reads what is committed now, at every isolation level.
+ */
+int
+statement_run(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls, bool read_only)
+{
+	char		buffer[STATEMENT_MAX_PARAMETERS];
+	const char *flags = old_flags(statement, nulls, buffer);
+	SPIPlanPtr	plan = old_plan(statement);
+	int			result = is_behind(read_only) ? run_latest(plan, values, flags) :
+		SPI_execute_plan(plan, values, flags, read_only, 0);
+
+	if (result < 0)
+		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
+	return result;
+}
+
+/*
+ * Lock rows that the caller's transaction is about, as it has seen them: where
+ * its snapshot does not show them as they are now that is 40001, so that what
+ * it was decided by and what is done do not fall apart.  Returns how many; none
+ * can mean that they were not there yet when the snapshot was taken.
+ */
+uint64
+statement_lock(const Sql *sql, OldStatement *statement, Datum *values)
+{
+	if (SPI_execute_plan(old_plan(statement), values, NULL, false, 0) < 0)
+		elog(ERROR, "lock failed: %s", SPI_result_code_string(SPI_result));
+	return SPI_processed;
+}
+
+/* Run a command that cannot be prepared, such as GRANT. */
+void
+sql_command(const Sql *sql, const char *text)
+{
+	int			result = SPI_execute(text, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "command failed: %s", SPI_result_code_string(result));
+}
+
+/* Open a cursor over the rows of a query that is put together at run time. */
+Portal
+spi_open(const Sql *sql, const char *text, int parameters, Oid *types, Datum *values)
+{
+	return SPI_cursor_open_with_args(NULL, text, parameters, types, values, NULL, true, 0);
+}
+
+/* Open a cursor over the rows of a statement that only reads: by which snapshot says statement_run. */
+Portal
+statement_open(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls, bool read_only)
+{
+	char		buffer[STATEMENT_MAX_PARAMETERS];
+	const char *flags = old_flags(statement, nulls, buffer);
+	SPIPlanPtr	plan = old_plan(statement);
+	Portal		cursor;
+
+	if (!is_behind(read_only))
+		return SPI_cursor_open(NULL, plan, values, flags, read_only);
+	sql_push_latest();
+	cursor = SPI_cursor_open(NULL, plan, values, flags, true);
+	PopActiveSnapshot();
+	return cursor;
+}
+
+/*
+ * A column, counted from 1, of a row.  A row that was to be written may be
+ * missing: a trigger that a user added can skip it.
+ */
+Datum
+spi_value(SPITupleTable *rows, uint64 row, int column, bool *isnull)
+{
+	if (rows == NULL || row >= rows->numvals)
+		elog(ERROR, "a row of promote was not written: a trigger or a rule has skipped it");
+	return SPI_getbinval(rows->vals[row], rows->tupdesc, column, isnull);
+}
+
+/* An integer column; NULL is 0, which no counter and no key here is. */
+int32
+spi_integer(SPITupleTable *rows, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = spi_value(rows, row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+/* A boolean column; NULL is false. */
+bool
+spi_bool(SPITupleTable *rows, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = spi_value(rows, row, column, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+/*
+ * A text, jsonb or bytea column in the current memory context; NULL where it
+ * is NULL.  Inline values may point into the row.
+ */
+char *
+spi_text(SPITupleTable *rows, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = spi_value(rows, row, column, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/* A column that is jsonb, detoasted; NULL for SQL NULL. */
+Jsonb *
+spi_jsonb(SPITupleTable *rows, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = spi_value(rows, row, column, &isnull);
+
+	return isnull ? NULL : DatumGetJsonbP(value);
+}
+
+/* A column that is bytea, detoasted; NULL for SQL NULL. */
+bytea *
+spi_bytea(SPITupleTable *rows, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = spi_value(rows, row, column, &isnull);
+
+	return isnull ? NULL : DatumGetByteaP(value);
+}
+
+/* A column that is a time; NULL is the end of time. */
+TimestampTz
+spi_time(SPITupleTable *rows, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = spi_value(rows, row, column, &isnull);
+
+	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
+}
+
+/* A text, or NULL, as a parameter or a column. */
+Datum
+text_or_null(const char *value, bool *isnull)
+{
+	*isnull = value == NULL;
+	return value ? CStringGetTextDatum(value) : (Datum) 0;
+}

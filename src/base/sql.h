@@ -1,0 +1,190 @@
+/*
+ * sql.h: the one way in which C code here runs SQL.
+ *
+ * A scope, Sql, is a connection to SPI as the extension's owner with a pinned
+ * search path, so that statements mean the same whoever calls and whatever the
+ * caller has put into the path.  Whatever runs a statement takes the open scope
+ * as an argument.  A statement is prepared at its first use in a backend, with
+ * the types of the values that it is called with then, and kept.
+ *
+ *	static Statement read = SQL_ROWS(facts_fields, "SELECT $* FROM promote.instance AS i WHERE " OF_INSTANCE("i"));
+ *	SqlRows		rows = sql_read(sql, &read, AS_KEY(key));
+ *
+ *	if (!sql_row(&rows, 0, &facts))
+ *		refuse ...
+ */
+#ifndef PROMOTE_BASE_SQL_H
+#define PROMOTE_BASE_SQL_H
+
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "nodes/pg_list.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+
+/* An open scope, and what to go back to when it is left. */
+typedef struct Sql
+{
+	Oid			user;
+	int			security_context;
+	int			guc_level;		/* 0: the settings were as they should be */
+	MemoryContext caller;		/* where results that outlive the scope go */
+} Sql;
+
+/* What a member of a struct can be read into; see sql_row for NULL. */
+typedef enum SqlKind
+{
+	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL
+} SqlKind;
+
+/* A column of a statement's result, and the member of a struct that it goes to. */
+typedef struct SqlField
+{
+	const char *expression;		/* in the statement's SELECT or RETURNING list */
+	SqlKind		kind;
+	Size		offset;
+} SqlField;
+
+/* Of member in a struct type; its C type says what the column has to be. */
+#define SQL_FIELD(type, member, expression) \
+	{expression, _Generic(((type *) 0)->member, \
+						  char *: SQL_TEXT, const char *: SQL_TEXT, \
+						  int32: SQL_INT, int64: SQL_WIDE, bool: SQL_BOOL, \
+						  Jsonb *: SQL_JSONB, const Jsonb *: SQL_JSONB, \
+						  bytea *: SQL_BYTEA, const bytea *: SQL_BYTEA, \
+						  Interval *: SQL_INTERVAL), offsetof(type, member)}
+
+/* Defined static where it is used: {"SELECT ..."}, or by SQL_ROWS. */
+typedef struct Statement
+{
+	const char *text;			/* with fields: "$*" stands for their expressions */
+	const SqlField *fields;		/* NULL: one column, or none */
+	int			count;			/* of them */
+	SPIPlanPtr	plan;			/* NULL before its first use in this backend */
+	bool		checked;		/* have its columns the types of its fields? */
+} Statement;
+
+/* A statement whose rows are read by a table of fields. */
+#define SQL_ROWS(table, sql_text) {.text = sql_text, .fields = table, .count = lengthof(table)}
+
+/* A value that a statement is called with. */
+typedef struct SqlValue
+{
+	Oid			type;
+	bool		isnull;
+	Datum		datum;
+} SqlValue;
+
+/* What a statement has returned, until the scope is left. */
+typedef struct SqlRows
+{
+	Statement  *statement;
+	SPITupleTable *table;		/* NULL: it returns no rows */
+	uint64		count;			/* of its rows, or of those that it wrote */
+} SqlRows;
+
+/* By which snapshot a statement looks, see sql_call. */
+typedef enum SqlMode
+{
+	SQL_LATEST, SQL_READ, SQL_LOCK
+} SqlMode;
+
+/*
+ * Values; where C says NULL, 0 or the end of time for "none", so does SQL by
+ * NULL.  AS_INT's 0 is 0, AS_NUMBER's is NULL.
+ */
+static inline SqlValue
+sql_value(Oid type, bool isnull, Datum datum)
+{
+	return (SqlValue) {type, isnull, datum};
+}
+
+static inline SqlValue
+sql_text_value(const char *text)
+{
+	return sql_value(TEXTOID, text == NULL, text ? CStringGetTextDatum(text) : (Datum) 0);
+}
+
+#define AS_TEXT(text) sql_text_value(text)
+#define AS_INT(number) sql_value(INT4OID, false, Int32GetDatum(number))
+#define AS_NUMBER(number) sql_value(INT4OID, (number) == 0, Int32GetDatum(number))
+#define AS_BIGINT(number) sql_value(INT8OID, false, Int64GetDatum(number))
+#define AS_BOOL(truth) sql_value(BOOLOID, false, BoolGetDatum(truth))
+#define AS_JSONB(document) sql_value(JSONBOID, (document) == NULL, PointerGetDatum(document))
+#define AS_BYTEA(bytes) sql_value(BYTEAOID, (bytes) == NULL, PointerGetDatum(bytes))
+#define AS_TIME(time) sql_value(TIMESTAMPTZOID, (time) == DT_NOEND, TimestampTzGetDatum(time))
+#define AS_INTERVAL(span) sql_value(INTERVALOID, (span) == NULL, PointerGetDatum(span))
+#define AS_OID(oid) sql_value(OIDOID, false, ObjectIdGetDatum(oid))
+#define AS_TEXTS(array) sql_value(TEXTARRAYOID, (array) == (Datum) 0, array)
+/* an InstanceKey, as the three parameters that OF_INSTANCE knows */
+#define AS_KEY(key) AS_TEXT((key)->project), AS_TEXT((key)->environment), AS_TEXT((key)->component)
+
+/* The values of a call, behind one that is none, as there may be no others; and how many they are. */
+#define SQL_VALUES(...) (const SqlValue[]) {{0}, __VA_ARGS__}
+#define SQL_CALL(...) &(SQL_VALUES(__VA_ARGS__))[1], (int) lengthof((SQL_VALUES(__VA_ARGS__))) - 1
+
+/* Run a statement by what is committed now: (sql, &statement, values...). */
+#define sql_run(sql, statement, ...) sql_call(sql, statement, SQL_LATEST, SQL_CALL(__VA_ARGS__))
+/* Read by the active snapshot: that of whoever asks, or one that was pushed. */
+#define sql_read(sql, statement, ...) sql_call(sql, statement, SQL_READ, SQL_CALL(__VA_ARGS__))
+/* Read so if read_only, otherwise as sql_run does. */
+#define sql_read_if(sql, read_only, statement, ...) \
+	sql_call(sql, statement, (read_only) ? SQL_READ : SQL_LATEST, SQL_CALL(__VA_ARGS__))
+/* Lock rows as the transaction has seen them; how many is the rows' count. */
+#define sql_lock(sql, statement, ...) sql_call(sql, statement, SQL_LOCK, SQL_CALL(__VA_ARGS__))
+/* Open a cursor over the rows of a statement that only reads. */
+#define sql_open(sql, statement, read_only, ...) sql_cursor(sql, statement, read_only, SQL_CALL(__VA_ARGS__))
+
+extern void sql_set_local(const char *name, const char *value);
+extern void sql_enter(Sql *sql);
+extern void sql_leave(const Sql *sql);
+extern SqlRows sql_call(const Sql *sql, Statement *statement, SqlMode mode, const SqlValue *values, int count);
+extern Portal sql_cursor(const Sql *sql, Statement *statement, bool read_only, const SqlValue *values, int count);
+extern SqlRows sql_fetched(Statement *statement);
+extern bool sql_row(SqlRows *rows, uint64 row, void *into);
+extern Datum sql_datum(const SqlRows *rows, uint64 row, bool *isnull);
+extern char *sql_text(const SqlRows *rows, uint64 row);
+extern int32 sql_int(const SqlRows *rows, uint64 row);
+extern bool sql_bool(const SqlRows *rows, uint64 row);
+extern Jsonb *sql_jsonb(const SqlRows *rows, uint64 row);
+extern bytea *sql_bytea(const SqlRows *rows, uint64 row);
+extern TimestampTz sql_time(const SqlRows *rows, uint64 row);
+extern void sql_command(const Sql *sql, const char *text);
+extern void sql_push_latest(void);
+pg_noreturn extern void refuse_unseen(void);
+extern Oid tables_owner(void);
+
+/*
+ * What is to go: statements with hand-written lists of types, values and nulls.
+ */
+#define STATEMENT_MAX_PARAMETERS 22
+
+typedef struct OldStatement
+{
+	const char *text;
+	int			parameters;
+	Oid			types[STATEMENT_MAX_PARAMETERS];
+	SPIPlanPtr	plan;
+} OldStatement;
+
+extern int	statement_run(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls,
+						  bool read_only);
+extern uint64 statement_lock(const Sql *sql, OldStatement *statement, Datum *values);
+extern Portal spi_open(const Sql *sql, const char *text, int parameters, Oid *types, Datum *values);
+extern Portal statement_open(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls,
+							 bool read_only);
+extern Datum spi_value(SPITupleTable *rows, uint64 row, int column, bool *isnull);
+extern int32 spi_integer(SPITupleTable *rows, uint64 row, int column);
+extern bool spi_bool(SPITupleTable *rows, uint64 row, int column);
+extern char *spi_text(SPITupleTable *rows, uint64 row, int column);
+extern Jsonb *spi_jsonb(SPITupleTable *rows, uint64 row, int column);
+extern TimestampTz spi_time(SPITupleTable *rows, uint64 row, int column);
+extern Datum text_or_null(const char *value, bool *isnull);
+extern bytea *spi_bytea(SPITupleTable *rows, uint64 row, int column);
+
+#endif							/* PROMOTE_BASE_SQL_H */
