@@ -136,7 +136,7 @@ write_stop(const Sql *sql, const char *project, const char *reason)
 	Datum		values[3] = {Int32GetDatum(stop), (Datum) 0, CStringGetTextDatum(reason)};
 
 	values[1] = text_or_null(project, &nulls[1]);
-	guarded_run(sql, &write, values, nulls);
+	old_guarded_run(sql, &write, values, nulls);
 	return stop;
 }
 
@@ -155,7 +155,7 @@ write_lift(const Sql *sql, int32 stop, const char *message)
 	Datum		values[2] = {Int32GetDatum(stop)};
 
 	values[1] = text_or_null(message, &nulls[1]);
-	guarded_run(sql, &write, values, nulls);
+	old_guarded_run(sql, &write, values, nulls);
 }
 
 /* Append to the chain of a project's line. */

@@ -114,7 +114,7 @@ write_override(const Sql *sql, const GateCase *gate, const char *code, const cha
 	values[6] = text_array(blockers, true);
 	values[7] = text_array(blockers, false);
 	values[8] = CStringGetTextDatum(reason);
-	guarded_run(sql, &insert, values, nulls);
+	old_guarded_run(sql, &insert, values, nulls);
 	row = spi_value(SPI_tuptable, 0, 1, &isnull);
 	record(sql, gate, "gate.overridden", spi_jsonb(SPI_tuptable, 0, 2));
 	return row;
@@ -220,7 +220,7 @@ write_reviews(const Sql *sql, const GateCase *gate, const char *code, const char
 	values[4] = CStringGetTextDatum(code);
 	values[5] = review ? CStringGetTextDatum(review) : (Datum) 0;
 	values[6] = PointerGetDatum(open_overrides(sql, gate, code));
-	guarded_run(sql, &insert, values, nulls);
+	old_guarded_run(sql, &insert, values, nulls);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
 		record(sql, gate, "override.reviewed", spi_jsonb(rows, i, 1));

@@ -153,7 +153,7 @@ insert_rows(const Sql *sql, const Deployment *deployment, Tuplestorestate *rows,
 	register_rows(rows, row_type);
 	deployment_values(&deployment->key, deployment->deployment, values);
 	values[4] = Int32GetDatum(deployment->fencing);
-	guarded_run(sql, &insert, values, NULL);
+	old_guarded_run(sql, &insert, values, NULL);
 	if (SPI_processed != tuplestore_tuple_count(rows))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -196,7 +196,7 @@ update_deployment(const Sql *sql, const Deployment *deployment, bytea *digest, c
 	values[4] = PointerGetDatum(digest);
 	values[5] = JsonbPGetDatum(summary->facts);
 	values[6] = defects_array(summary);
-	guarded_run(sql, &update, values, NULL);
+	old_guarded_run(sql, &update, values, NULL);
 	return spi_value(SPI_tuptable, 0, 1, &isnull);
 }
 

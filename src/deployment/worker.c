@@ -252,7 +252,7 @@ hold_back(const Sql *sql, const Candidate *candidate)
 
 	deployment_values(&candidate->deployment.key, candidate->deployment.deployment, values);
 	values[4] = TimestampTzGetDatum(Min(again, candidate->held_until));
-	guarded_run(sql, &hold, values, NULL);
+	old_guarded_run(sql, &hold, values, NULL);
 }
 
 /*
@@ -293,7 +293,7 @@ take(const Sql *sql, const Candidate *candidate, const Wish *wish, ReturnSetInfo
 	/* from now: waiting and looking may have taken long */
 	values[5] = TimestampTzGetDatum(GetCurrentTimestamp() + wish->lease);
 	values[6] = Int32GetDatum(candidate->changed_by);
-	guarded_run(sql, &claim, values, NULL);
+	old_guarded_run(sql, &claim, values, NULL);
 	if (SPI_processed != 1)
 		elog(ERROR, "deployment %d was not updated", candidate->deployment.deployment);
 	tuplestore_puttuple(result->setResult, SPI_tuptable->vals[0]);
@@ -454,7 +454,7 @@ promote_heartbeat_deployment(PG_FUNCTION_ARGS)
 	lock_claim(&sql, &key, number, fencing);
 	deployment_values(&key, number, values);
 	values[4] = TimestampTzGetDatum(until);
-	guarded_run(&sql, &extend, values, NULL);
+	old_guarded_run(&sql, &extend, values, NULL);
 	return deployment_result(&sql, spi_value(SPI_tuptable, 0, 1, &isnull));
 }
 
@@ -488,7 +488,7 @@ promote_append_deployment_log(PG_FUNCTION_ARGS)
 	deployment_values(&key, number, values);
 	values[4] = Int32GetDatum(fencing);
 	values[5] = CStringGetTextDatum(message);
-	guarded_run(&sql, &append, values, NULL);
+	old_guarded_run(&sql, &append, values, NULL);
 	entry = spi_integer(SPI_tuptable, 0, 1);
 	sql_leave(&sql);
 	PG_RETURN_INT32(entry);
@@ -520,7 +520,7 @@ end_claim(FunctionCallInfo fcinfo, int fencing_argument, const char *status, con
 	values[5] = CStringGetTextDatum(status);
 	values[6] = nulls[6] ? (Datum) 0 : CStringGetTextDatum(reason);
 	values[7] = TimestampTzGetDatum(GetCurrentTimestamp());
-	guarded_run(&sql, &end, values, nulls);
+	old_guarded_run(&sql, &end, values, nulls);
 	if (SPI_processed == 1)
 		return deployment_result(&sql, spi_value(SPI_tuptable, 0, 1, &isnull));
 	deployment_load(&sql, &deployment.key, deployment.deployment, &deployment);
@@ -576,6 +576,6 @@ promote_release_deployment(PG_FUNCTION_ARGS)
 	deployment_values(&deployment.key, deployment.deployment, values);
 	values[4] = nulls[4] ? (Datum) 0 : CStringGetTextDatum(reason);
 	values[5] = TimestampTzGetDatum(due_at);
-	guarded_run(&sql, &release, values, nulls);
+	old_guarded_run(&sql, &release, values, nulls);
 	return deployment_result(&sql, spi_value(SPI_tuptable, 0, 1, &isnull));
 }

@@ -607,7 +607,7 @@ write_vote(const Sql *sql, const GateCase *gate, const Poll *poll, int32 number,
 	values[6] = CStringGetTextDatum(poll->rule);
 	values[7] = CStringGetTextDatum(approved ? "approved" : "rejected");
 	values[8] = nulls[8] ? (Datum) 0 : CStringGetTextDatum(reason);
-	guarded_run(sql, &insert, values, nulls);
+	old_guarded_run(sql, &insert, values, nulls);
 	audit_note(sql, gate->key.project, gate->instance, approved ? "approval.given" : "approval.refused",
 			   spi_jsonb(SPI_tuptable, 0, 1));
 }

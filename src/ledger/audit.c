@@ -176,7 +176,7 @@ audit_append(const Sql *sql, AuditHead *head, const char *project, const char *s
 		head->seq = row.seq;
 		head->hash = hash;
 	}
-	guarded_run(sql, &inserts[count - 1], values, nulls);
+	old_guarded_run(sql, &inserts[count - 1], values, nulls);
 	if (SPI_processed != count)
 		elog(ERROR, "the audit rows of \"%s\" were not all written", subject);
 }

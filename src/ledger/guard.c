@@ -27,30 +27,88 @@ PG_FUNCTION_INFO_V1(promote_guard_kept);
 PG_FUNCTION_INFO_V1(promote_guard_record);
 PG_FUNCTION_INFO_V1(promote_guard_registry);
 
-/*
- * Is the recording trigger at work?  Its statements set this for as long as
- * they run, and reset it on every way out; see revision.c.
- */
-static bool recording = false;
+/* What statements are being run for; the one place that triggers learn it from. */
+static Errand current;
 
-/* Open the guards of bookkeeping and records, or close them; returns what was. */
+/* What the statement that has fired a trigger is run for. */
+const Errand *
+errand(void)
+{
+	return &current;
+}
+
+/* Do something on an errand, which is over on every way out. */
+void
+errand_do(const Errand *errand, void (*step) (void *state), void *state)
+{
+	Errand		before = current;
+
+	current = *errand;
+	PG_TRY();
+	{
+		step(state);
+	}
+	PG_FINALLY();
+	{
+		current = before;
+	}
+	PG_END_TRY();
+}
+
+/* A statement on its errand; a step of errand_do. */
+typedef struct ErrandCall
+{
+	const Sql  *sql;
+	Statement  *statement;
+	const SqlValue *values;
+	int			count;
+	SqlRows		rows;
+} ErrandCall;
+
+/* Run it. */
+static void
+run_call(void *state)
+{
+	ErrandCall *call = state;
+
+	call->rows = sql_call(call->sql, call->statement, SQL_LATEST, call->values, call->count);
+}
+
+/* Run a statement on an errand. */
+SqlRows
+errand_call(const Sql *sql, const Errand *errand, Statement *statement, const SqlValue *values, int count)
+{
+	ErrandCall	call = {sql, statement, values, count};
+
+	errand_do(errand, run_call, &call);
+	return call.rows;
+}
+
+/* Run a statement past the guards; the errand is what it was but for that. */
+SqlRows
+guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int count)
+{
+	Errand		open = current;
+
+	open.records = true;
+	return errand_call(sql, &open, statement, values, count);
+}
+
+/* To go: open the guards, or close them; returns what was. */
 bool
 guard_open(bool open)
 {
-	bool		was = recording;
+	bool		was = current.records;
 
-	recording = open;
+	current.records = open;
 	return was;
 }
 
-/* Is a pruning at work?  Its statements alone pass refuse_rewrite. */
-static bool pruning = false;
-
-/* Are they open? */
+/* May the statement that has fired a trigger write what is kept by promote? */
 bool
 guard_is_open(void)
 {
-	return recording;
+	return current.records;
 }
 
 /*
@@ -64,9 +122,9 @@ loading_rows(void)
 	return !row_security && am_tables_owner();
 }
 
-/* Run a statement past the guards. */
+/* To go, as is what follows: run a statement past the guards. */
 int
-guarded_run(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls)
+old_guarded_run(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls)
 {
 	bool		was = guard_open(true);
 	volatile int result = 0;
@@ -83,19 +141,18 @@ guarded_run(const Sql *sql, OldStatement *statement, Datum *values, const bool *
 	return result;
 }
 
-/* The same of one that rewrites the log, as pruning does. */
+/* Run a statement that rewrites the log, as pruning does. */
 void
 guarded_rewrite(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls)
 {
-	Assert(!pruning);
-	pruning = true;
+	current.prunes = true;
 	PG_TRY();
 	{
-		guarded_run(sql, statement, values, nulls);
+		old_guarded_run(sql, statement, values, nulls);
 	}
 	PG_FINALLY();
 	{
-		pruning = false;
+		current.prunes = false;
 	}
 	PG_END_TRY();
 }
@@ -139,7 +196,7 @@ promote_refuse_rewrite(PG_FUNCTION_ARGS)
 	const char *verb = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? "updated" :
 		TRIGGER_FIRED_BY_DELETE(data->tg_event) ? "deleted" : "truncated";
 
-	if (pruning && strcmp(table, "audit_log") == 0 && TRIGGER_FIRED_FOR_ROW(data->tg_event))
+	if (current.prunes && strcmp(table, "audit_log") == 0 && TRIGGER_FIRED_FOR_ROW(data->tg_event))
 		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
 							   data->tg_newtuple : data->tg_trigtuple);
 	ereport(ERROR,
@@ -252,7 +309,7 @@ promote_guard_instance(PG_FUNCTION_ARGS)
 		check_deleted_instance(data);
 		return PointerGetDatum(data->tg_trigtuple);
 	}
-	for (int i = 0; !recording && i < lengthof(guarded_columns); i++)
+	for (int i = 0; !current.records && i < lengthof(guarded_columns); i++)
 		if (column_differs(data, guarded_columns[i]))
 			refuse_column(data, guarded_columns[i],
 						  "It moves by revisions and deployments: promote.configure_instance, promote.promote_instance, promote.deploy_instance.");
@@ -302,7 +359,7 @@ promote_guard_record(PG_FUNCTION_ARGS)
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	const char *table = RelationGetRelationName(data->tg_relation);
 
-	if (recording ||
+	if (current.records ||
 		(loading_rows() && (strcmp(table, "deployment") != 0 || !is_new_deployment(data))))
 		return PointerGetDatum(data->tg_trigtuple);
 	ereport(ERROR,
@@ -349,9 +406,9 @@ promote_guard_kept(PG_FUNCTION_ARGS)
 	bool		update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
 	const Trigger *trigger = data->tg_trigger;
 
-	if (!recording && trigger->tgnargs == 0 && !TRIGGER_FIRED_BY_INSERT(data->tg_event))
+	if (!current.records && trigger->tgnargs == 0 && !TRIGGER_FIRED_BY_INSERT(data->tg_event))
 		refuse_kept_row(data);
-	for (int i = 0; !recording && i < trigger->tgnargs; i++)
+	for (int i = 0; !current.records && i < trigger->tgnargs; i++)
 		if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
 			check_kept_column(data, trigger->tgargs[i]);
 		else if (update && column_differs(data, trigger->tgargs[i]))

@@ -367,7 +367,7 @@ note_pruning(const Sql *sql, const char *project, int64 seq)
 	};
 	Datum		values[2] = {CStringGetTextDatum(project), Int64GetDatum(seq)};
 
-	guarded_run(sql, &note, values, NULL);
+	old_guarded_run(sql, &note, values, NULL);
 }
 
 /*

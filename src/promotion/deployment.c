@@ -412,7 +412,7 @@ deployment_step(const Sql *sql, const Deployment *deployment, const char *status
 	deployment_values(&deployment->key, deployment->deployment, values);
 	values[4] = CStringGetTextDatum(status);
 	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(reason);
-	guarded_run(sql, &step, values, nulls);
+	old_guarded_run(sql, &step, values, nulls);
 	if (SPI_processed != 1)
 		elog(ERROR, "deployment %d was not updated", deployment->deployment);
 	return spi_value(SPI_tuptable, 0, 1, &isnull);

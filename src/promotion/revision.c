@@ -42,19 +42,6 @@ PG_FUNCTION_INFO_V1(promote_record_revision);
 
 #define ROWS_AT_ONCE 100		/* proposals held in memory together */
 
-/* Who writes the next revision and wants to know; NULL: nobody asks. */
-static RevisionRecord *wanted = NULL;
-
-/* Ask for the record of what is written next; returns who asked before. */
-RevisionRecord *
-revision_record_to(RevisionRecord *record)
-{
-	RevisionRecord *was = wanted;
-
-	wanted = record;
-	return was;
-}
-
 /* Refuse a revision that is not the one after the instance's last. */
 static void
 check_sequence(const ProposedRevision *proposed)
@@ -490,7 +477,7 @@ Datum
 promote_record_revision(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "record_revision", "revision", TRIGGER_EVENT_AFTER);
-	RevisionRecord *record = wanted;
+	RevisionRecord *record = errand()->revision;
 	Sql			sql;
 
 	if (!TRIGGER_FIRED_BY_INSERT(data->tg_event) || data->tg_newtable == NULL)

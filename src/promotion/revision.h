@@ -23,7 +23,6 @@ typedef struct RevisionRecord
 	Jsonb	   *diff;			/* masked leaf diff of the rendered params */
 } RevisionRecord;
 
-extern RevisionRecord *revision_record_to(RevisionRecord *record);
 extern void config_store(const Sql *sql, const char *project, const Jsonb *params);
 extern void revision_plan_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record);
 extern void revision_tell(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record);

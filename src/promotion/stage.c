@@ -11,6 +11,7 @@
 #include "ledger/config_digest.h"
 #include "promotion/carry.h"
 #include "promotion/revision.h"
+#include "ledger/guard.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
 #include "registry/path.h"
@@ -110,46 +111,23 @@ is_planned(const Sql *sql, ProposedRevision *proposed)
 
 /* Store the configuration, unless it is there, and the revision. */
 static void
-insert_revision(const Sql *sql, const Staging *staging, const ProposedRevision *proposed)
+insert_revision(const Sql *sql, const Staging *staging, const ProposedRevision *proposed, RevisionRecord *record)
 {
-	static OldStatement insert = {
-		.text = "WITH stored AS (INSERT INTO promote.config (project, params)"
+	static Statement insert = {"WITH stored AS (INSERT INTO promote.config (project, params)"
 		" VALUES ($1, $5) ON CONFLICT DO NOTHING)"
 		" INSERT INTO promote.revision (project, environment, component, revision, digest,"
 		" version_constraint, release_channel, origin, source_environment, source_revision,"
 		" overrides, message, plan, allow_replace, bundle, version, kept_marks)"
-		" VALUES ($1, $2, $3, $4, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
-		.parameters = 18,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, BYTEAOID, TEXTOID, TEXTOID,
-		TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID, BOOLOID, BOOLOID, TEXTOID, TEXTOID, JSONBOID}
-	};
-	const Jsonb *kept = compose_kept(&proposed->proposal);
-	Datum		values[18];
-	bool		nulls[18] = {
-		[9] = staging->source_environment == NULL,
-		[10] = staging->source_environment == NULL,
-		[11] = staging->overrides == NULL,
-		[12] = staging->message == NULL,
-		[17] = kept == NULL
-	};
+		" VALUES ($1, $2, $3, $4, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"};
+	const Proposal *proposal = &proposed->proposal;
+	bool		copied = staging->source_environment != NULL;
 
-	instance_key_values(&proposed->key, values);
-	values[3] = Int32GetDatum(proposed->revision);
-	values[4] = JsonbPGetDatum(proposed->proposal.params);
-	values[5] = PointerGetDatum(proposed->digest);
-	values[6] = CStringGetTextDatum(proposed->version_constraint);
-	values[7] = CStringGetTextDatum(proposed->release_channel);
-	values[8] = CStringGetTextDatum(staging->origin);
-	values[9] = nulls[9] ? (Datum) 0 : CStringGetTextDatum(staging->source_environment);
-	values[10] = Int32GetDatum(proposed->source_revision);
-	values[11] = PointerGetDatum(staging->overrides);
-	values[12] = nulls[12] ? (Datum) 0 : CStringGetTextDatum(staging->message);
-	values[13] = BoolGetDatum(proposed->plan);
-	values[14] = BoolGetDatum(proposed->proposal.allow_replace);
-	values[15] = CStringGetTextDatum(proposed->proposal.bundle);
-	values[16] = CStringGetTextDatum(proposed->proposal.version);
-	values[17] = PointerGetDatum(kept);
-	statement_run(sql, &insert, values, nulls, false);
+	errand_run(sql, &(Errand) {.revision = record}, &insert, AS_KEY(&proposed->key), AS_INT(proposed->revision),
+			   AS_JSONB(proposal->params), AS_BYTEA(proposed->digest), AS_TEXT(proposed->version_constraint),
+			   AS_TEXT(proposed->release_channel), AS_TEXT(staging->origin), AS_TEXT(staging->source_environment),
+			   AS_NUMBER(copied ? proposed->source_revision : 0), AS_JSONB(staging->overrides),
+			   AS_TEXT(staging->message), AS_BOOL(proposed->plan), AS_BOOL(proposal->allow_replace),
+			   AS_TEXT(proposal->bundle), AS_TEXT(proposal->version), AS_JSONB(compose_kept(proposal)));
 }
 
 /* The empty diff, in the given context. */
@@ -172,22 +150,11 @@ empty_diff(MemoryContext context)
 static void
 write_revision(const Sql *sql, const Staging *staging, ProposedRevision *proposed, RevisionRecord *record)
 {
-	RevisionRecord *was;
-
 	compose_check(&proposed->proposal);
 	proposed->revision = proposed->current_revision + 1;
 	proposed->origin = staging->origin;
 	record->judged = proposed;
-	was = revision_record_to(record);
-	PG_TRY();
-	{
-		insert_revision(sql, staging, proposed);
-	}
-	PG_FINALLY();
-	{
-		revision_record_to(was);
-	}
-	PG_END_TRY();
+	insert_revision(sql, staging, proposed, record);
 	if (record->diff == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

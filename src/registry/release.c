@@ -32,9 +32,6 @@ PG_FUNCTION_INFO_V1(promote_record_release);
 
 #define OF_RELEASE(as) as ".bundle = $1 AND " as ".version = $2"
 
-/* What is said while the verb unblocks, for the trigger that records; NULL: nothing. */
-static const char *unblock_message = NULL;
-
 /* Refuse a release that was taken out of use. */
 void
 refuse_blocked_release(const char *bundle, const char *version, const char *reason)
@@ -54,20 +51,15 @@ refuse_blocked_release(const char *bundle, const char *version, const char *reas
 void
 release_require_unblocked(const Sql *sql, const char *bundle, const char *version)
 {
-	static OldStatement read = {
-		.text = "SELECT f.block_reason FROM promote.bundle_release AS f"
-		" WHERE " OF_RELEASE("f"),
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(bundle), CStringGetTextDatum(version)};
+	static Statement read = {"SELECT f.block_reason FROM promote.bundle_release AS f WHERE " OF_RELEASE("f")};
+	SqlRows		rows;
 	char	   *reason;
 
 	rule_hold_release(bundle, version, rule_view());
 	sql_push_latest();
-	statement_run(sql, &read, values, NULL, true);
+	rows = sql_read(sql, &read, AS_TEXT(bundle), AS_TEXT(version));
 	PopActiveSnapshot();
-	reason = SPI_processed > 0 ? spi_text(SPI_tuptable, 0, 1) : NULL;
+	reason = rows.count > 0 ? sql_text(&rows, 0) : NULL;
 	if (reason)
 		refuse_blocked_release(bundle, version, reason);
 }
@@ -83,39 +75,31 @@ refuse_unknown_release(const char *bundle, const char *version)
 			 errhint("Check the spelling; a release is named by its whole version, as in 1.2.3.")));
 }
 
-/* Set the block reason, or clear it, where it is another one; returns the row. */
+/*
+ * Set the block reason, or clear it for the reason that is in the message,
+ * where it is another one; returns the row.
+ */
 static Datum
-set_block_reason(FunctionCallInfo fcinfo, const char *reason)
+set_block_reason(FunctionCallInfo fcinfo, const char *reason, const char *message)
 {
-	static OldStatement set = {
-		.text = "UPDATE promote.bundle_release AS f SET block_reason = $3"
-		" WHERE " OF_RELEASE("f") " AND f.block_reason IS DISTINCT FROM $3",
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	static OldStatement read = {
-		.text = "SELECT f FROM promote.bundle_release AS f WHERE " OF_RELEASE("f"),
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
+	static Statement set = {"UPDATE promote.bundle_release AS f SET block_reason = $3"
+		" WHERE " OF_RELEASE("f") " AND f.block_reason IS DISTINCT FROM $3"};
+	static Statement read = {"SELECT f FROM promote.bundle_release AS f WHERE " OF_RELEASE("f")};
 	char	   *bundle = argument_required(fcinfo, 0, "bundle");
 	char	   *version = argument_required(fcinfo, 1, "version");
-	Datum		values[3] = {CStringGetTextDatum(bundle), CStringGetTextDatum(version)};
-	bool		nulls[3] = {[2] = reason == NULL};
 	Sql			sql;
+	SqlRows		rows;
 	Datum		row;
 	bool		isnull;
 
 	/* a release belongs to no project */
 	access_require_in("admin", NULL, NULL);
-	if (reason)
-		values[2] = CStringGetTextDatum(reason);
 	sql_enter(&sql);
-	statement_run(&sql, &set, values, nulls, false);
-	statement_run(&sql, &read, values, NULL, false);
-	if (SPI_processed == 0)
+	errand_run(&sql, &(Errand) {.message = message}, &set, AS_TEXT(bundle), AS_TEXT(version), AS_TEXT(reason));
+	rows = sql_run(&sql, &read, AS_TEXT(bundle), AS_TEXT(version));
+	if (rows.count == 0)
 		refuse_unknown_release(bundle, version);
-	row = SPI_datumTransfer(spi_value(SPI_tuptable, 0, 1, &isnull), false, -1);
+	row = SPI_datumTransfer(sql_datum(&rows, 0, &isnull), false, -1);
 	sql_leave(&sql);
 	return row;
 }
@@ -124,77 +108,35 @@ set_block_reason(FunctionCallInfo fcinfo, const char *reason)
 Datum
 promote_block_release(PG_FUNCTION_ARGS)
 {
-	return set_block_reason(fcinfo, argument_required(fcinfo, 2, "reason"));
+	return set_block_reason(fcinfo, argument_required(fcinfo, 2, "reason"), NULL);
 }
 
 /* promote.unblock_release(bundle text, version text, message text) returns promote.bundle_release */
 Datum
 promote_unblock_release(PG_FUNCTION_ARGS)
 {
-	volatile Datum row = (Datum) 0;
-
-	unblock_message = argument_text(fcinfo, 2);
-	PG_TRY();
-	{
-		row = set_block_reason(fcinfo, NULL);
-	}
-	PG_FINALLY();
-	{
-		unblock_message = NULL;
-	}
-	PG_END_TRY();
-	return row;
+	return set_block_reason(fcinfo, NULL, argument_text(fcinfo, 2));
 }
 
-/* The block reason of one of a trigger's rows; NULL: none. */
+/* A column of one of a trigger's rows, as text; NULL where it is NULL. */
 static char *
-reason_of(TriggerData *data, HeapTuple row)
+column_of(TriggerData *data, HeapTuple row, const char *column)
 {
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 
-	return SPI_getvalue(row, row_type, SPI_fnumber(row_type, "block_reason"));
-}
-
-/* Has the update another value of a column? */
-static bool
-differs(TriggerData *data, const char *column)
-{
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	char	   *before = SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, column));
-	char	   *after = SPI_getvalue(data->tg_newtuple, row_type, SPI_fnumber(row_type, column));
-
-	return before == NULL || after == NULL ? before != after : strcmp(before, after) != 0;
-}
-
-/* The key of the trigger's release, as a statement's first parameters. */
-static void
-release_values(TriggerData *data, Datum *values)
-{
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	bool		isnull;
-
-	values[0] = SPI_getbinval(data->tg_trigtuple, row_type, SPI_fnumber(row_type, "bundle"), &isnull);
-	values[1] = SPI_getbinval(data->tg_trigtuple, row_type, SPI_fnumber(row_type, "version"), &isnull);
+	return SPI_getvalue(row, row_type, SPI_fnumber(row_type, column));
 }
 
 /* Append that a release was blocked, or unblocked, for a reason. */
 static void
-record_block(const Sql *sql, TriggerData *data, Datum *values)
+record_block(const Sql *sql, const char *bundle, const char *version, const char *block_reason)
 {
-	static OldStatement record = {
-		.text = "INSERT INTO promote.release_event (bundle, version, seq, event, reason)"
+	static Statement record = {"INSERT INTO promote.release_event (bundle, version, seq, event, reason)"
 		" SELECT $1, $2, COALESCE((SELECT e.seq FROM promote.release_event AS e WHERE " OF_RELEASE("e")
-		"  ORDER BY e.bundle DESC, e.version DESC, e.seq DESC LIMIT 1), 0) + 1, $3, $4",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	char	   *block_reason = reason_of(data, data->tg_newtuple);
-	const char *reason = block_reason ? block_reason : unblock_message;
-	bool		nulls[4] = {[3] = reason == NULL};
+		"  ORDER BY e.bundle DESC, e.version DESC, e.seq DESC LIMIT 1), 0) + 1, $3, $4"};
 
-	values[2] = CStringGetTextDatum(block_reason ? "blocked" : "unblocked");
-	values[3] = reason ? CStringGetTextDatum(reason) : (Datum) 0;
-	guarded_run(sql, &record, values, nulls);
+	guarded_run(sql, &record, AS_TEXT(bundle), AS_TEXT(version), AS_TEXT(block_reason ? "blocked" : "unblocked"),
+				AS_TEXT(block_reason ? block_reason : errand()->message));
 }
 
 /*
@@ -209,23 +151,27 @@ promote_record_release(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "record_release", "bundle_release",
 									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
-	Datum		values[4];
-	Sql			sql;
+	char	   *reason;
+	char	   *bundle;
+	char	   *version;
 	bool		moved;
 	bool		retyped;
+	Sql			sql;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(NULL);
-	moved = differs(data, "block_reason");
-	retyped = differs(data, "stateful_types");
+	moved = column_differs(data, "block_reason");
+	retyped = column_differs(data, "stateful_types");
 	if (!moved && !retyped)
 		return PointerGetDatum(NULL);
-	release_values(data, values);
+	reason = column_of(data, data->tg_newtuple, "block_reason");
+	bundle = column_of(data, data->tg_trigtuple, "bundle");
+	version = column_of(data, data->tg_trigtuple, "version");
 	sql_enter(&sql);
 	if (moved)
-		record_block(&sql, data, values);
-	if (retyped || (moved && reason_of(data, data->tg_newtuple)))
-		rule_release_changed(&sql, TextDatumGetCString(values[0]), TextDatumGetCString(values[1]));
+		record_block(&sql, bundle, version, reason);
+	if (retyped || (moved && reason))
+		rule_release_changed(&sql, bundle, version);
 	sql_leave(&sql);
 	return PointerGetDatum(NULL);
 }
@@ -234,19 +180,14 @@ promote_record_release(PG_FUNCTION_ARGS)
 static char *
 newest_releases(const Sql *sql, const char *bundle)
 {
-	static OldStatement newest = {
-		.text = "SELECT r.version::pg_catalog.text FROM promote.bundle_release AS r"
-		" WHERE r.bundle = $1 ORDER BY r.bundle DESC, r.sort_key DESC LIMIT 5",
-		.parameters = 1,
-		.types = {TEXTOID}
-	};
-	Datum		values[1] = {CStringGetTextDatum(bundle)};
+	static Statement newest = {"SELECT r.version FROM promote.bundle_release AS r"
+		" WHERE r.bundle = $1 ORDER BY r.bundle DESC, r.sort_key DESC LIMIT 5"};
+	SqlRows		rows = sql_run(sql, &newest, AS_TEXT(bundle));
 	StringInfoData versions;
 
-	statement_run(sql, &newest, values, NULL, false);
 	initStringInfo(&versions);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		appendStringInfo(&versions, "%s%s", i > 0 ? ", " : "", spi_text(SPI_tuptable, i, 1));
+	for (uint64 i = 0; i < rows.count; i++)
+		appendStringInfo(&versions, "%s%s", i > 0 ? ", " : "", sql_text(&rows, i));
 	return versions.data;
 }
 

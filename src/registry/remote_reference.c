@@ -393,7 +393,7 @@ reference_store(const Sql *sql, const InstanceKey *key, const Jsonb *references)
 	values[3] = JsonbPGetDatum(references);
 	values[4] = CStringGetTextDatum(current_actor());
 	values[5] = CStringGetTextDatum(current_database_role());
-	guarded_run(sql, &store, values, NULL);
+	old_guarded_run(sql, &store, values, NULL);
 	return SPI_processed > 0;
 }
 
@@ -410,7 +410,7 @@ reference_delete(const Sql *sql, const InstanceKey *key, const char *field)
 
 	instance_key_values(key, values);
 	values[3] = CStringGetTextDatum(field);
-	guarded_run(sql, &take, values, NULL);
+	old_guarded_run(sql, &take, values, NULL);
 }
 
 /* ---- the verbs ---- */

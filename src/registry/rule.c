@@ -296,7 +296,7 @@ forget_changes(const Sql *sql)
 		return;
 	values[0] = FullTransactionIdGetDatum(oldest_needed());
 	values[1] = Int32GetDatum(MAX_FORGOTTEN);
-	guarded_run(sql, &forget, values, NULL);
+	old_guarded_run(sql, &forget, values, NULL);
 }
 
 /* Write down that the transaction changes some rules. */
@@ -319,7 +319,7 @@ write_change(const Sql *sql, const Mark *mark)
 	values[3] = text_or_null(release ? NULL : mark->second, &nulls[3]);
 	values[4] = text_or_null(release ? mark->first : NULL, &nulls[4]);
 	values[5] = text_or_null(release ? mark->second : NULL, &nulls[5]);
-	guarded_run(sql, &write, values, nulls);
+	old_guarded_run(sql, &write, values, nulls);
 }
 
 /* Note a change, once for each transaction. */

@@ -366,7 +366,7 @@ begin_rollback(Advance *advance)
 	request_values(request, values);
 	values[2] = Int32GetDatum(request->wave);
 	values[3] = BoolGetDatum(strcmp(request->rollback_mode, "all") == 0);
-	guarded_run(&sql, &mark, values, NULL);
+	old_guarded_run(&sql, &mark, values, NULL);
 	sql_leave(&sql);
 	request->rolling_back = true;
 	request->reason = advance->failure;

@@ -199,5 +199,5 @@ request_save_item(const Sql *sql, const PromotionRequest *request, const Request
 	values[10] = number_value(item->rollback_revision, &nulls[10]);
 	values[11] = number_value(item->rollback_plan, &nulls[11]);
 	values[12] = number_value(item->rollback_deployment, &nulls[12]);
-	guarded_run(sql, &write, values, nulls);
+	old_guarded_run(sql, &write, values, nulls);
 }

@@ -630,7 +630,7 @@ write_item(const Sql *sql, const Preview *preview, const RequestItem *item)
 	values[7] = nulls[7] ? (Datum) 0 : CStringGetTextDatum(item->skip_reason);
 	values[8] = PointerGetDatum(item->rendered_digest);
 	values[9] = Int32GetDatum(item->revision);
-	guarded_run(sql, &write, values, nulls);
+	old_guarded_run(sql, &write, values, nulls);
 }
 
 /* All documents as one array. */
@@ -671,7 +671,7 @@ write_preview(const Sql *sql, Preview *preview)
 	request_values(&preview->request, values);
 	values[2] = Int32GetDatum(++preview->request.preview);
 	values[3] = JsonbPGetDatum(all_documents(preview));
-	guarded_run(sql, &write, values, NULL);
+	old_guarded_run(sql, &write, values, NULL);
 	digest = spi_bytea(SPI_tuptable, 0, 1);
 	inner = MemoryContextSwitchTo(preview->request.context);
 	digest = DatumGetByteaPCopy(PointerGetDatum(digest));

@@ -321,7 +321,7 @@ release_items(const Sql *sql, const PromotionRequest *request)
 	Datum		values[2];
 
 	request_values(request, values);
-	guarded_run(sql, &release, values, NULL);
+	old_guarded_run(sql, &release, values, NULL);
 }
 
 /* What it waits for, as an array of texts. */
@@ -369,7 +369,7 @@ request_set_status(const Sql *sql, PromotionRequest *request, const char *status
 	values[6] = BoolGetDatum(request->started);
 	values[7] = BoolGetDatum(request_is_over(request));
 	values[8] = request_waits(request);
-	guarded_run(sql, &write, values, nulls);
+	old_guarded_run(sql, &write, values, nulls);
 	if (request_is_over(request))
 		release_items(sql, request);
 }
@@ -497,7 +497,7 @@ reset_failed(const Sql *sql, const PromotionRequest *request)
 
 	request_values(request, values);
 	values[2] = BoolGetDatum(request->rolling_back);
-	guarded_run(sql, &reset, values, NULL);
+	old_guarded_run(sql, &reset, values, NULL);
 }
 
 /* promote.resume_request(project text, request integer, reason text) returns promote.promotion_request */

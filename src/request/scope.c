@@ -322,7 +322,7 @@ take_number(const Sql *sql, PromotionRequest *request)
 	};
 	Datum		values[1] = {CStringGetTextDatum(request->project)};
 
-	guarded_run(sql, &count, values, NULL);
+	old_guarded_run(sql, &count, values, NULL);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(PM_NOT_FOUND),
@@ -683,7 +683,7 @@ write_request(const Sql *sql, FunctionCallInfo fcinfo, const Opening *opening)
 	values[16] = BoolGetDatum(request->include_other_changes);
 	values[17] = BoolGetDatum(request->carry.secrets);
 	values[18] = BoolGetDatum(request->carry.references);
-	guarded_run(sql, &write, values, nulls);
+	old_guarded_run(sql, &write, values, nulls);
 }
 
 /* Write the items.  One that is held by now can only be one that a snapshot did not show. */
@@ -704,7 +704,7 @@ write_items(const Sql *sql, const PromotionRequest *request, const Datum *items)
 	request_values(request, values);
 	values[2] = CStringGetTextDatum(request->destination_environment);
 	memcpy(values + 3, items, 3 * sizeof(Datum));
-	guarded_run(sql, &write, values, NULL);
+	old_guarded_run(sql, &write, values, NULL);
 }
 
 /* Record that it was opened: for what, and with how many items. */

@@ -85,7 +85,7 @@ write_sealed(const Sql *sql, const SealOwner *owner, const bytea *sealed)
 	instance_key_values(owner->instance, values);
 	values[3] = CStringGetTextDatum(owner->name);
 	values[4] = PointerGetDatum(sealed);
-	guarded_run(sql, &write, values, NULL);
+	old_guarded_run(sql, &write, values, NULL);
 }
 
 /* Open a row of a batch and seal it again. */

@@ -174,7 +174,7 @@ secret_row_write(const Sql *sql, const SecretKeys *keys, const InstanceKey *key,
 	values[4] = PointerGetDatum(seal(&keys->keys[0], &owner, value, length));
 	values[5] = PointerGetDatum(row->fingerprint);
 	values[6] = CStringGetTextDatum(row->json ? "json" : "text");
-	guarded_run(sql, &write, values, NULL);
+	old_guarded_run(sql, &write, values, NULL);
 	pfree(DatumGetPointer(values[4]));
 }
 
@@ -191,7 +191,7 @@ secret_row_delete(const Sql *sql, const InstanceKey *key, const char *name)
 
 	instance_key_values(key, values);
 	values[3] = CStringGetTextDatum(name);
-	guarded_run(sql, &delete, values, NULL);
+	old_guarded_run(sql, &delete, values, NULL);
 	return SPI_processed > 0;
 }
 
