@@ -38,10 +38,10 @@ DATA_built = $(EXTENSION_SQL)
 DATA = $(call in_top,sql/promote--*--*.sql)
 
 # := because PGXS asks whether these are defined: a kind of test of which there is none yet must not be.
-REGRESS := $(patsubst test/regress/sql/%.sql,%,$(call in_top,test/regress/sql/*.sql))
-REGRESS_OPTS = --inputdir=$(TOP)/test/regress --outputdir=test/output/regress --load-extension=promote
+REGRESS := $(patsubst test/regress/%.sql,%,$(call in_top,test/regress/*.sql))
+REGRESS_OPTS = --inputdir=$(TEST_INPUT) --outputdir=test/output/regress --load-extension=promote
 ISOLATION := $(patsubst test/specs/%.spec,%,$(call in_top,test/specs/*.spec))
-ISOLATION_OPTS = --inputdir=$(TOP)/test --outputdir=test/output/isolation --load-extension=promote
+ISOLATION_OPTS = --inputdir=$(TEST_INPUT) --outputdir=test/output/isolation --load-extension=promote
 
 EXTRA_CLEAN = promote--*.sql .build-for test/output
 
@@ -70,10 +70,15 @@ $(OBJS): .build-for
 .build-for: FORCE
 	@echo '$(VERSION) $(COPT) $(PROFILE)' | cmp -s - $@ || echo '$(VERSION) $(COPT) $(PROFILE)' >$@
 
-# pg_regress creates its output directory but not that directory's parent.
-installcheck: | test/output
-test/output:
-	mkdir -p $@
+# Both drivers look for NAME below one directory, in sql/ or specs/ and in expected/: it is made of links, for this tree has
+# them in three places. They create their output directory, but not that directory's parent.
+TEST_INPUT = test/output/input
+installcheck: $(TEST_INPUT)
+$(TEST_INPUT): FORCE
+	@mkdir -p $@
+	@ln -sfn '$(abspath $(TOP))/test/regress' $@/sql
+	@ln -sfn '$(abspath $(TOP))/test/specs' $@/specs
+	@ln -sfn '$(abspath $(TOP))/expected' $@/expected
 
 # Needs a running server (PGHOST and so on); `./dev bench` brings its own. BENCH=json runs that one alone.
 BENCH ?= run queue plan gate request json

@@ -236,7 +236,7 @@ class Linter:
         self.create("type", dotted(node.typeName))
 
     def of_ViewStmt(self, node):
-        # the comments of its columns are looked for in the catalogs, by test/sql/registry.sql
+        # the comments of its columns are looked for in the catalogs, by test/sql/registry/registry.sql
         self.create("view", relation_name(node.view))
 
     def of_CreateSeqStmt(self, node):
@@ -405,7 +405,7 @@ def types_of(path):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rules", action="store_true")
-    parser.add_argument("--types", default="test/sql/registry.sql")
+    parser.add_argument("--types", default="test/sql/registry/registry.sql")
     parser.add_argument("--headers", action="append", default=[])
     parser.add_argument("files", nargs="*")
     arguments = parser.parse_args()

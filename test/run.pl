@@ -23,7 +23,7 @@ my $found = 0;    # test files that the arguments selected
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
 my $log;
 GetOptions('log=s' => \$log) or exit 2;
-my @areas = map { basename($_) =~ s/\.(?:sql|spec|pl)$//r } @ARGV;
+my %rooms = rooms();
 
 $| = 1;
 # The signal goes to the whole process group. A test has servers of its own to stop, and is waited for.
@@ -32,9 +32,9 @@ my @signals = qw(HUP INT TERM);
 $SIG{$_} = \&end for @signals;
 
 eval {
-	run_make('pg_regress', 'REGRESS', selected('test/regress/sql/*.sql'));
+	run_make('pg_regress', 'REGRESS', selected('test/regress/*.sql'));
 	run_make('isolation', 'ISOLATION', selected('test/specs/*.spec'));
-	run_pgtap(selected('test/sql/*.sql'));
+	run_pgtap(selected('test/sql/*/*.sql'));
 	run_tap($_, $^X, '-Itest/t/lib', $_) for selected('test/t/*.pl');
 	1;
 } or count_failure("the test run broke off: $@");
@@ -52,17 +52,37 @@ sub end {
 	exit 143;
 }
 
-# The files of a pattern that belong to the areas asked for: area "json" selects json.sql, json_merge.sql and
-# 010_json.pl.
+# The files of a pattern that the arguments ask for: each names an area (request), which selects request.sql and
+# request_moves.sql, a room, which selects all that test its areas, or a file.
 sub selected {
 	my ($pattern) = @_;
 	my @files = sort glob $pattern;
-	if (@areas) {
-		my $any = join '|', map { quotemeta } @areas;
-		@files = grep { basename($_) =~ /^(?:\d+_)?(?:$any)(?:[_-].*)?\.\w+$/ } @files;
-	}
+	@files = grep { is_wanted($_) } @files if @ARGV;
 	$found += @files;
 	return @files;
+}
+
+sub is_wanted {
+	my ($file) = @_;
+	my $name = basename($file) =~ s/\.\w+$//r;
+	# the longest beginning of the name that is an area says what is tested, or the folder does
+	my $area = $name;
+	1 while !$rooms{$area} && $area =~ s/_?[^_]+$//;
+	my %room = map { $_ => 1 } $file =~ m{^test/sql/(\w+)/} ? $1 : @{ $rooms{$area} // [] };
+	for my $wanted (@ARGV) {
+		return 1 if $wanted =~ /\.\w+$/ ? "/$file" =~ m{/\Q$wanted\E$} : $room{$wanted} || $name =~ /^\Q$wanted\E(?:_|$)/;
+	}
+	return 0;
+}
+
+# Which rooms have an area of a name.
+sub rooms {
+	my %rooms;
+	for (glob 'src/*/*.[ch] sql/*/*.sql') {
+		my ($room, $area) = m{/(\w+)/(\w+)\.\w+$} or next;
+		push @{ $rooms{$area} }, $room;
+	}
+	return %rooms;
 }
 
 # pg_regress and its isolation sibling, through the Makefile as `make installcheck` runs them.
@@ -108,7 +128,7 @@ sub run_pgtap {
 		return count_failure("pgTAP could not run: $sql\n$output") if $status != 0;
 	}
 	for my $file (@files) {
-		my $database = 'test_' . basename($file, '.sql');
+		my $database = 'test_' . join '_', $file =~ m{(\w+)/(\w+)\.sql$};
 		wait_for_server();
 		my ($output, $status) = capture(psql('postgres'), '-c', qq{DROP DATABASE IF EXISTS "$database"},
 			'-c', qq{CREATE DATABASE "$database" TEMPLATE $template});

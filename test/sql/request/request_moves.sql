@@ -1,0 +1,225 @@
+-- Requests, and what moves in their midst: releases, parameters, other people's work, failures.
+BEGIN;
+SELECT no_plan();
+\ir ../../fixtures/ecomm.sql
+\ir ../../fixtures/shop.sql
+SET LOCAL promote.actor = 'ada';
+
+CREATE FUNCTION pg_temp.open(components text[], strategy text DEFAULT 'waves', rollback_mode text DEFAULT 'none', checks text[] DEFAULT '{}', include boolean DEFAULT false) RETURNS integer LANGUAGE sql AS $$
+    SELECT request FROM promote.open_request('shop', 'staging', 'production', jsonb_build_object('components', components), strategy,
+        CASE strategy WHEN 'waves' THEN '[100]'::jsonb END, rollback_mode => rollback_mode, checks => checks, include_other_changes => include)
+$$;
+CREATE FUNCTION pg_temp.cancel(number integer) RETURNS text LANGUAGE sql AS $$
+    SELECT status FROM promote.cancel_request('shop', number, 'enough of it')
+$$;
+-- Publishes a release that the constraints of what is configured here stand for from then on.
+CREATE FUNCTION pg_temp.publish(version text) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO promote.bundle_release (bundle, version, params_schema)
+    SELECT 'service', publish.version, params_schema FROM promote.bundle_release AS r WHERE bundle = 'service' AND r.version = '1.0.0'
+$$;
+-- What ran, in the order in which it was queued.
+CREATE FUNCTION pg_temp.ran(instance text) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(concat_ws(' ', d.revision, d.version, d.status), ', ' ORDER BY d.deployment)
+      FROM promote.deployment AS d JOIN promote.instance AS i USING (project, environment, component)
+     WHERE i.name = ran.instance AND d.action = 'PROVISION'
+$$;
+
+-- ---- a release that comes between the plan and the deployment is not deployed before it is previewed ----
+SELECT is(pg_temp.open('{s1,s2}'), 1, 'two services');
+SELECT is(pg_temp.preview(1), 2::bigint, 'previewed');
+SELECT promote.advance_request('shop', 1) \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT pg_temp.publish('1.1.0') \g /dev/null
+SELECT is(pg_temp.advance(1), 'RUNNING 1 2', 'the plans do not hold any more: they are made again');
+SELECT matches(pg_temp.waits(1), 'plan 3 of "shop-production-s1" is not what would be deployed now: The version is 1.1.0', '... for what has moved');
+SELECT is(pg_temp.drain(1), 'BLOCKED', 'but not followed');
+SELECT matches(pg_temp.waits(1), 'wave 1: "shop-production-s1": plan 4 has another release or other params than preview 1 shows: take another by promote.preview_request', '... as nobody has seen that release');
+SELECT is((SELECT string_agg(version || ' ' || blockers, ', ') FROM promote.preview_request('shop', 1)), '1.1.0 [], 1.1.0 []', 'another preview shows it');
+SELECT is(pg_temp.items(1), 's1 1 PENDING, s2 1 PENDING', 'to be staged once more');
+SELECT is((SELECT count(*) FROM promote.preview_request('shop', 1) WHERE other_changes IS NULL), 2::bigint, '... where what was staged is no other change');
+SELECT is(pg_temp.drain(1), 'COMPLETED', 'and it goes on');
+SELECT is(pg_temp.ran('shop-production-s1'), '1 1.0.0 COMPLETED, 3 1.1.0 COMPLETED', 'with what was previewed');
+SELECT is((SELECT string_agg(version, ' ') FROM promote.promotion_request_item WHERE project = 'shop' AND request = 1), '1.1.0 1.1.0', '... by the evidence, too');
+
+-- ---- the same of parameters, and all at once ----
+UPDATE promote.environment SET parameters = '{"host": "a"}' WHERE project = 'shop';
+SELECT promote.configure_instance('shop-staging-' || s, '{"size": 3, "url": "{{host}}"}') FROM unnest('{s1,s2}'::text[]) AS s \g /dev/null
+SELECT is(pg_temp.open('{s1,s2}', 'all_at_once'), 2, 'all at once');
+SELECT is(pg_temp.preview(2), 2::bigint, 'previewed');
+SELECT promote.advance_request('shop', 2) \g /dev/null
+UPDATE promote.environment SET parameters = '{"host": "b"}' WHERE project = 'shop' AND environment = 'production';
+SELECT is(pg_temp.drain(2), 'BLOCKED', 'a parameter was changed');
+SELECT matches(pg_temp.waits(2), 'has another release or other params than preview 1 shows', 'which nobody has seen');
+SELECT is(pg_temp.preview(2), 2::bigint, 'now they have');
+SELECT is(pg_temp.drain(2), 'COMPLETED', 'and both go on');
+SELECT is((SELECT count(DISTINCT i.deployed_revision) FROM promote.instance AS i WHERE name IN ('shop-production-s1', 'shop-production-s2')), 1::bigint, 'to the same');
+
+-- ---- a plan of other parameters, that are what they were again, is made again ----
+SELECT promote.configure_instance('shop-staging-s1', '{"size": 33}') \g /dev/null
+SELECT is(pg_temp.open('{s1}'), 3, 'one');
+SELECT is(pg_temp.preview(3), 1::bigint, 'previewed');
+SELECT promote.advance_request('shop', 3) \g /dev/null
+UPDATE promote.environment SET parameters = '{"host": "c"}' WHERE project = 'shop' AND environment = 'production';
+SELECT is(pg_temp.drain(3), 'BLOCKED', 'planned with another parameter');
+UPDATE promote.environment SET parameters = '{"host": "b"}' WHERE project = 'shop' AND environment = 'production';
+SELECT is(pg_temp.drain(3), 'COMPLETED', 'and with the one that was previewed');
+
+-- ---- what was staged and is as it was previewed stays staged when it is previewed again ----
+SELECT promote.configure_instance('shop-staging-s1', '{"size": 4}') \g /dev/null
+SELECT is(pg_temp.open('{s1}', rollback_mode => 'all'), 4, 'one more');
+SELECT is(pg_temp.preview(4), 1::bigint, 'previewed');
+SELECT promote.advance_request('shop', 4) \g /dev/null
+SELECT is((SELECT concat_ws(' ', status, version, diff -> 0 ->> 'path') FROM promote.preview_request('shop', 4)), 'STAGED 1.1.0 .size', 'it is shown as it was');
+SELECT is((SELECT count(DISTINCT digest) FROM promote.promotion_request_preview WHERE project = 'shop' AND request = 4), 1::bigint, '... by the same digest');
+
+-- ---- it goes back to what ran when it was deployed, not when it was staged ----
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.cancel(4), 'CANCELLED', 'cancelled: it stays staged');
+SELECT (promote.deploy_instance('shop-production-s1')).deployment IS NOT NULL AS queued \g /dev/null
+SELECT promote.configure_instance('shop-staging-s1', '{"size": 5}') \g /dev/null
+SELECT is(pg_temp.open('{s1}', rollback_mode => 'all', checks => '{smoke}', include => true), 5, 'while it is being deployed by somebody else, another one');
+SELECT is(pg_temp.preview(5), 1::bigint, 'previewed');
+SELECT is(pg_temp.drain(5), 'RUNNING', 'staged before that was carried out, and deployed after it');
+SELECT promote.report_health('shop-production-s1', 'smoke', false) \g /dev/null
+SELECT is(pg_temp.drain(5), 'ROLLED_BACK', 'it fails, and is rolled back');
+SELECT is((SELECT c.params ->> 'size' FROM promote.config_as_of('shop-production-s1', 'infinity') AS c), '4', 'to what the other one has deployed');
+
+-- ---- a failure stops what has not begun, also in the same call ----
+SELECT promote.configure_instance('shop-staging-' || s, '{"size": 6}') FROM unnest('{s3,s4,s5}'::text[]) AS s \g /dev/null
+SELECT is(pg_temp.open('{s3,s4,s5}'), 6, 'a wave of three');
+SELECT is(pg_temp.preview(6), 3::bigint, 'previewed');
+SELECT promote.advance_request('shop', 6) \g /dev/null
+SELECT pg_temp.work_all('s5', 'PLAN') \g /dev/null
+SELECT is(pg_temp.advance(6), 'FAILED 1 1', 'the plan of the last one fails');
+SELECT is(pg_temp.items(6), 's3 1 STAGED, s4 1 STAGED, s5 1 FAILED', 'the others are not deployed after that');
+SELECT is((SELECT status FROM promote.resume_request('shop', 6)), 'RUNNING', 'resumed');
+SELECT promote.advance_request('shop', 6) \g /dev/null
+SELECT pg_temp.work_all('s3') \g /dev/null
+SELECT is(pg_temp.advance(6), 'FAILED 1 3', 'a deployment fails');
+SELECT is(pg_temp.items(6), 's3 1 FAILED, s4 1 DONE, s5 1 STAGED', 'what is on its way goes on, what has not begun stays');
+SELECT is(pg_temp.cancel(6), 'CANCELLED', 'cancelled');
+
+-- ---- what is tried again after a failed deployment is planned again ----
+SELECT is(pg_temp.open('{s3}', include => true), 7, 'what has failed, once more');
+SELECT is(pg_temp.preview(7), 1::bigint, 'previewed');
+SELECT is(pg_temp.drain(7), 'COMPLETED', 'it does not wait for a plan that does not hold');
+
+-- ---- what runs by a newer release than its revision was made for is no other change ----
+SELECT pg_temp.publish('1.2.0') \g /dev/null
+SELECT (promote.plan_instance('shop-production-s6')).deployment IS NOT NULL \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT (promote.deploy_instance('shop-production-s6')).deployment IS NOT NULL \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.ran('shop-production-s6'), '1 1.0.0 COMPLETED, 1 1.2.0 COMPLETED', 'revision 1 runs by another release');
+SELECT is(pg_temp.open('{s6}'), 8, 'to be promoted to');
+SELECT is((SELECT other_changes FROM promote.preview_request('shop', 8)), NULL, 'it is what is desired');
+SELECT is(pg_temp.drain(8), 'COMPLETED', 'and nothing rides along');
+
+-- ---- a rollback to what ran before, where only parameters have changed ----
+SELECT promote.configure_instance('shop-staging-s6', '{"url": "{{host}}"}') \g /dev/null
+SELECT is(pg_temp.open('{s6}'), 9, 'a placeholder');
+SELECT is(pg_temp.preview(9), 1::bigint, 'previewed');
+SELECT is(pg_temp.drain(9), 'COMPLETED', 'deployed');
+UPDATE promote.environment SET parameters = '{"host": "c"}' WHERE project = 'shop' AND environment = 'production';
+SELECT is(pg_temp.open('{s6}', rollback_mode => 'all', checks => '{smoke}'), 10, 'the parameter alone');
+SELECT is(pg_temp.preview(10), 1::bigint, 'is something to do');
+SELECT is(pg_temp.drain(10), 'RUNNING', 'deployed');
+SELECT promote.report_health('shop-production-s6', 'smoke', false) \g /dev/null
+SELECT is(pg_temp.drain(10), 'ROLLING_BACK', 'it is not healthy, and cannot be rolled back by a revision');
+SELECT matches(pg_temp.waits(10), 'it cannot be rolled back: revision \d+ ran before, too, and what its placeholders stand for was changed since; change that back', '... which is said, and not that it was');
+UPDATE promote.environment SET parameters = '{"host": "b"}' WHERE project = 'shop' AND environment = 'production';
+SELECT is(pg_temp.drain(10), 'ROLLED_BACK', 'it is when the parameter is what it was');
+
+-- ---- somebody stages over a rollback ----
+SELECT promote.configure_instance('shop-staging-s2', '{"size": 9}') \g /dev/null
+SELECT is(pg_temp.open('{s2}', rollback_mode => 'all'), 11, 'one');
+SELECT is(pg_temp.preview(11), 1::bigint, 'previewed');
+SELECT promote.advance_request('shop', 11) \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT promote.advance_request('shop', 11) \g /dev/null
+SELECT pg_temp.work_all('s2') \g /dev/null
+SELECT matches(pg_temp.advance(11), '^ROLLING_BACK', 'fails');
+SELECT promote.configure_instance('shop-production-s2', '{"size": 99}') \g /dev/null
+SELECT is(pg_temp.drain(11), 'FAILED', 'the rollback has failed');
+SELECT matches((SELECT reason FROM promote.promotion_request WHERE project = 'shop' AND request = 11), 'was staged there since, behind revision \d+ that rolls it back', '... for that');
+SELECT is((SELECT status FROM promote.resume_request('shop', 11)), 'ROLLING_BACK', 'resumed');
+SELECT is(pg_temp.drain(11), 'ROLLED_BACK', 'it is rolled back once more');
+SELECT is((SELECT c.params ->> 'size' FROM promote.config_as_of('shop-production-s2', 'infinity') AS c), '3', 'to what ran');
+
+-- ---- what was done and becomes unhealthy before its wave is over ----
+SELECT promote.configure_instance('shop-staging-' || s, '{"size": 8}') FROM unnest('{s4,s5,s6}'::text[]) AS s \g /dev/null
+SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s4", "s5", "s6"]}', 'waves', '[2]', rollback_mode => 'wave', include_other_changes => true)), 12, 'two, then one');
+SELECT is(pg_temp.preview(12), 3::bigint, 'previewed');
+SELECT promote.advance_request('shop', 12) \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT promote.advance_request('shop', 12) \g /dev/null
+SELECT promote.complete_deployment(c.instance, c.deployment, c.fencing) FROM promote.claim_deployment('worker') AS c \g /dev/null
+SELECT promote.advance_request('shop', 12) \g /dev/null
+SELECT is(pg_temp.items(12), 's4 1 DONE, s5 1 DEPLOYING, s6 2 PENDING', 'one is done, the other is on its way');
+SELECT promote.report_health('shop-production-s4', 'pager', false) \g /dev/null
+SELECT is(pg_temp.drain(12), 'ROLLED_BACK', 'the one is not healthy: the wave was not over');
+SELECT is(pg_temp.items(12), 's4 1 ROLLED_BACK, s5 1 ROLLED_BACK, s6 2 PENDING', '... and the next one is not begun');
+SELECT is((SELECT reason FROM promote.promotion_request WHERE project = 'shop' AND request = 12), '"shop-production-s4": check "pager" has failed since its deployment', '... for that reason');
+
+SELECT is(pg_temp.waits(12), '', 'what is over waits for nothing');
+
+-- ---- somebody else deploys by hand what was staged, with what was not previewed ----
+SELECT promote.configure_instance('shop-staging-s1', '{"size": 44}') \g /dev/null
+SELECT is(pg_temp.open('{s1}'), 13, 'one');
+SELECT is(pg_temp.preview(13), 1::bigint, 'previewed');
+SELECT promote.advance_request('shop', 13) \g /dev/null
+UPDATE promote.environment SET parameters = '{"host": "d"}' WHERE project = 'shop' AND environment = 'production';
+SELECT is(pg_temp.drain(13), 'BLOCKED', 'planned with another parameter');
+SELECT promote.deploy_instance('shop-production-s1') \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.drain(13), 'BLOCKED', '... and deployed so by hand');
+SELECT is((SELECT skip_reason FROM promote.preview_request('shop', 13)), 'nothing to do: "shop-production-s1" runs it already', 'which another preview says');
+SELECT is(pg_temp.drain(13), 'COMPLETED', 'and it goes on');
+
+-- ---- waves that are no sizes at all ----
+SELECT pg_temp.refuses(format('SELECT promote.open_request(%L, %L, %L, strategy => %L, waves => %L)', 'shop', 'staging', 'production', 'waves', waves), 'PM404', 'Wave 1 is neither', waves)
+  FROM unnest('{[1e30],[-1e400],[0.5],[2147483648]}'::text[]) AS waves;
+
+-- ---- what verbs return and people read ----
+SELECT is((SELECT (promote.open_request('shop', 'staging', 'production', '{"components": ["s3"]}', overrides => '{"s3": {"password": "topsecret"}}',
+    ticket => E'T\n1', verification_owner => E'vera\nState: COMPLETED')).request), 14, 'a request with a sensitive override');
+SELECT is((SELECT overrides FROM promote.promotion_request WHERE project = 'shop' AND request = 14), '{"s3": {"password": "topsecret"}}', 'it is kept');
+SELECT is((promote.pause_request('shop', 14, E'lunch\nState: x')).overrides, jsonb_build_object('s3', encode(promote.config_digest('shop', '{"password": "topsecret"}'), 'hex')), 'but not given to whoever may pause it');
+SELECT is((SELECT count(*) FROM regexp_matches(promote.handoff_text('shop', 14), '^State:', 'gn')), 1::bigint, 'nobody writes lines of their own into the sheet');
+
+-- ---- a preview asks no policies, whatever they call their reasons: these judge plans ----
+CREATE SCHEMA rules;
+CREATE FUNCTION rules.freezes(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+    AS $$ SELECT 'freeze', 'by a policy', NULL::timestamptz, NULL::timestamptz, NULL, false $$;
+INSERT INTO promote.policy (policy, function, project) VALUES ('freezes', 'rules.freezes', 'shop');
+SELECT is((SELECT string_agg(blockers ->> 0, '') FROM promote.preview_request('shop', 14)), NULL, 'no reason of a policy in a preview');
+DELETE FROM promote.policy;
+
+-- ---- all at once, of which one has moved: it is staged again where the others are what they were staged as ----
+CREATE FUNCTION pg_temp.desired() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg((pg_temp.params(name) ->> 'size'), ' ' ORDER BY name) FROM promote.instance WHERE name IN ('shop-production-s4', 'shop-production-s5')
+$$;
+SELECT promote.configure_instance('shop-staging-' || s, '{"size": 3}') FROM unnest('{s4,s5}'::text[]) AS s \g /dev/null
+SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s4", "s5"]}', 'all_at_once', include_other_changes => true)), 15, 'two');
+SELECT is(pg_temp.preview(15), 2::bigint, 'previewed');
+SELECT is(pg_temp.advance(15), 'RUNNING 1 3', 'staged');
+SELECT pg_temp.work_all() \g /dev/null
+SELECT promote.configure_instance('shop-staging-s4', '{"size": 5}') \g /dev/null
+SELECT is((SELECT string_agg(status, ' ') FROM promote.preview_request('shop', 15)), 'PENDING STAGED', 'one has moved');
+SELECT promote.configure_instance('shop-staging-s5', '{"size": 5}') \g /dev/null
+SELECT is(pg_temp.advance(15), 'BLOCKED 1 0', 'then the other: neither is staged');
+SELECT is(pg_temp.desired(), '3 3', '... so that both desire what they desired');
+SELECT is(pg_temp.waits(15), 'wave 1: "shop-production-s5": it has moved since it was staged: take another preview by promote.preview_request', '... because of that');
+SELECT promote.configure_instance('shop-staging-s5', '{"size": 3}') \g /dev/null
+SELECT is(pg_temp.advance(15), 'RUNNING 1 1', 'back to what it was: the one is staged again');
+SELECT is(pg_temp.desired(), '5 3', '... beside what is staged');
+SELECT promote.configure_instance('shop-staging-' || s, '{"size": 6}') FROM unnest('{s4,s5}'::text[]) AS s \g /dev/null
+SELECT is((SELECT string_agg(status, ' ') FROM promote.preview_request('shop', 15)), 'PENDING PENDING', 'both have moved');
+SELECT promote.configure_instance('shop-staging-s5', '{"size": 7}') \g /dev/null
+SELECT is(pg_temp.advance(15), 'BLOCKED 1 0', 'and one of them again');
+SELECT is(pg_temp.desired(), '5 3', '... neither is staged');
+SELECT is(pg_temp.cancel(15), 'CANCELLED', 'cancelled');
+
+SELECT is_empty('SELECT * FROM promote.verify_audit()', 'after all that the chains are whole');
+SELECT * FROM finish();
+ROLLBACK;
