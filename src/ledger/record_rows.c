@@ -416,7 +416,7 @@ put_table(const Asked *asked, const Source *source)
 }
 
 /*
- * promote.recorded_rows(subject text, project text) returns table (project
+ * promote_internal.recorded_rows(subject text, project text) returns table (project
  * text, subject text, name text, digest text, open boolean)
  */
 Datum
