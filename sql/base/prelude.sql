@@ -40,3 +40,24 @@ COMMENT ON SCHEMA promote IS 'promotion of validated configuration between envir
 -- nothing else: tables grant nothing to PUBLIC, and every function that writes revokes EXECUTE from it.
 GRANT USAGE ON SCHEMA promote TO PUBLIC;
 
+-- What triggers, CHECKs, views and verbs are made of. PostgreSQL asks for USAGE where a name is looked up, and so of whoever
+-- writes it: never where a view, a default, a CHECK or a body that was parsed already is run. So nobody needs it, and what
+-- default privileges give of it is taken back. A schema of that name which is there already is somebody else's: an error.
+CREATE SCHEMA promote_internal;
+COMMENT ON SCHEMA promote_internal IS 'machinery of promote, which is called by its tables, views and verbs alone';
+DO $$
+DECLARE
+    grantee text;
+BEGIN
+    FOR grantee IN
+        SELECT DISTINCT COALESCE(pg_catalog.quote_ident(r.rolname), 'PUBLIC')
+          FROM pg_catalog.pg_namespace AS n
+         CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) AS a
+          LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = a.grantee
+         WHERE n.nspname = 'promote_internal' AND a.grantee <> n.nspowner
+    LOOP
+        EXECUTE 'REVOKE ALL ON SCHEMA promote_internal FROM ' || grantee;
+    END LOOP;
+END
+$$;
+

@@ -2,13 +2,13 @@
 -- That plan is a deployment of the same instance is seen to by what writes
 -- it: a foreign key to the table itself would be a cycle to pg_dump.
 
-CREATE FUNCTION promote.check_deployment(
+CREATE FUNCTION promote_internal.check_deployment(
     deployment integer, action text, status text, plan integer, queued_at timestamptz, due_at timestamptz,
     worker text, fencing integer, lost_leases integer, started_at timestamptz, finished_at timestamptz,
     plan_digest bytea) RETURNS boolean
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_check_deployment';
-COMMENT ON FUNCTION promote.check_deployment(integer, text, text, integer, timestamptz, timestamptz, text, integer, integer, timestamptz, timestamptz, bytea) IS
+COMMENT ON FUNCTION promote_internal.check_deployment(integer, text, text, integer, timestamptz, timestamptz, text, integer, integer, timestamptz, timestamptz, bytea) IS
 'Does a deployment''s row make sense? An action and a status that there are; what is queued has a time; what runs is due and claimed; what is over is neither due nor without an end; only a PROVISION follows a plan, an earlier one';
 
 CREATE TABLE promote.deployment (
@@ -63,7 +63,7 @@ CREATE TABLE promote.deployment (
         CHECK (pg_catalog.jsonb_typeof(kept_marks) = 'array'),
     -- one function, because PostgreSQL reads the text of every check anew for every statement: see deployment.c
     CONSTRAINT deployment_check
-        CHECK (promote.check_deployment(deployment, action, status, plan, queued_at, due_at, worker, fencing,
+        CHECK (promote_internal.check_deployment(deployment, action, status, plan, queued_at, due_at, worker, fencing,
                                         lost_leases, started_at, finished_at, plan_digest))
 );
 CREATE INDEX deployment_plan_idx
@@ -142,16 +142,16 @@ EXCEPTION WHEN feature_not_supported THEN
 END
 $$;
 
-CREATE FUNCTION promote.guard_deployment() RETURNS trigger
+CREATE FUNCTION promote_internal.guard_deployment() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_deployment';
-REVOKE ALL ON FUNCTION promote.guard_deployment() FROM PUBLIC;
-COMMENT ON FUNCTION promote.guard_deployment() IS
+REVOKE ALL ON FUNCTION promote_internal.guard_deployment() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.guard_deployment() IS
 'Refuses illegal steps of a deployment, PM501, and changes of what it carries, PM301; fills in what a step implies';
 
-CREATE FUNCTION promote.record_deployment() RETURNS trigger
+CREATE FUNCTION promote_internal.record_deployment() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_deployment';
-REVOKE ALL ON FUNCTION promote.record_deployment() FROM PUBLIC;
-COMMENT ON FUNCTION promote.record_deployment() IS
+REVOKE ALL ON FUNCTION promote_internal.record_deployment() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.record_deployment() IS
 'Records a deployment''s step: moves the instance and its queue, appends to the audit log and notifies';
 
 CREATE FUNCTION promote.deployment_steps(
@@ -163,28 +163,28 @@ CREATE FUNCTION promote.deployment_steps(
 COMMENT ON FUNCTION promote.deployment_steps() IS
 'The legal steps of deployments: the event that the audit log calls each, and what the instance''s status becomes; NULL: what it was';
 
-CREATE FUNCTION promote.deployment_facts(deployment promote.deployment) RETURNS jsonb
+CREATE FUNCTION promote_internal.deployment_facts(deployment promote.deployment) RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_deployment_facts';
-REVOKE ALL ON FUNCTION promote.deployment_facts(promote.deployment) FROM PUBLIC;
-COMMENT ON FUNCTION promote.deployment_facts(promote.deployment) IS
+REVOKE ALL ON FUNCTION promote_internal.deployment_facts(promote.deployment) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.deployment_facts(promote.deployment) IS
 'What the audit log says of a deployment when it is queued or proposed: what it carries, which never changes';
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.deployment
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER guard_record;
 
 CREATE TRIGGER guard_deployment BEFORE UPDATE ON promote.deployment
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_deployment();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_deployment();
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER guard_deployment;
 
 CREATE TRIGGER record_deployment AFTER UPDATE ON promote.deployment
-    FOR EACH ROW EXECUTE FUNCTION promote.record_deployment();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.record_deployment();
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER record_deployment;
 
 CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.deployment
-    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.deployment
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER refuse_truncate;

@@ -17,10 +17,10 @@ CREATE FUNCTION promote.format_plan_changes(changes jsonb) RETURNS text
 COMMENT ON FUNCTION promote.format_plan_changes(jsonb) IS
 'Rows of plan_changes or plan_document_changes, as one array, as text in the manner of terraform plan: what destroys comes first, with a !';
 
-CREATE FUNCTION promote.type_pattern(pattern text) RETURNS text
+CREATE FUNCTION promote_internal.type_pattern(pattern text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN pg_catalog.replace(pg_catalog.regexp_replace($1, E'([\\\\%_])', E'\\\\\\1', 'g'), '*', '%');
-COMMENT ON FUNCTION promote.type_pattern(text) IS
+COMMENT ON FUNCTION promote_internal.type_pattern(text) IS
 'A pattern of resource types, in which * stands for any characters, as LIKE takes it';
 
 CREATE TABLE promote.planned_change (
@@ -93,13 +93,13 @@ END
 $$;
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.planned_change
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 ALTER TABLE promote.planned_change ENABLE ALWAYS TRIGGER guard_record;
 
 CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.planned_change
-    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.planned_change
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.planned_change ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.planned_change ENABLE ALWAYS TRIGGER refuse_truncate;
 
@@ -108,7 +108,7 @@ CREATE TABLE promote.stateful_type (
     description  text,
     builtin      boolean NOT NULL DEFAULT false,
     like_pattern text COLLATE "C" NOT NULL
-        GENERATED ALWAYS AS (promote.type_pattern(pattern)) STORED,
+        GENERATED ALWAYS AS (promote_internal.type_pattern(pattern)) STORED,
     -- so that a row of the user's own never stands in the way of a later version's
     CONSTRAINT stateful_type_pkey PRIMARY KEY (pattern, builtin),
     CONSTRAINT stateful_type_pattern_check CHECK (pattern <> '')
@@ -123,7 +123,7 @@ COMMENT ON COLUMN promote.stateful_type.description IS 'For people';
 COMMENT ON COLUMN promote.stateful_type.builtin IS 'Did it come with promote? Such rows are not dumped, but made again by CREATE EXTENSION';
 COMMENT ON COLUMN promote.stateful_type.like_pattern IS 'The pattern as LIKE takes it';
 
-CREATE FUNCTION promote.builtin_stateful_types() RETURNS TABLE (pattern text, description text)
+CREATE FUNCTION promote_internal.builtin_stateful_types() RETURNS TABLE (pattern text, description text)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 300
     BEGIN ATOMIC
         SELECT known.pattern, vendor.description
@@ -264,19 +264,19 @@ CREATE FUNCTION promote.builtin_stateful_types() RETURNS TABLE (pattern text, de
              'random_password tls_private_key')) AS vendor (description, patterns),
                pg_catalog.regexp_split_to_table(vendor.patterns, E'\\s+') AS known (pattern);
     END;
-COMMENT ON FUNCTION promote.builtin_stateful_types() IS
+COMMENT ON FUNCTION promote_internal.builtin_stateful_types() IS
 'The types that promote.stateful_type comes with';
 INSERT INTO promote.stateful_type (pattern, description, builtin)
-SELECT b.pattern, b.description, true FROM promote.builtin_stateful_types() AS b;
+SELECT b.pattern, b.description, true FROM promote_internal.builtin_stateful_types() AS b;
 
-CREATE FUNCTION promote.guard_stateful_type() RETURNS trigger
+CREATE FUNCTION promote_internal.guard_stateful_type() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_stateful_type';
-REVOKE ALL ON FUNCTION promote.guard_stateful_type() FROM PUBLIC;
-COMMENT ON FUNCTION promote.guard_stateful_type() IS
+REVOKE ALL ON FUNCTION promote_internal.guard_stateful_type() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.guard_stateful_type() IS
 'Refuses to add, change or delete rows that come with promote, PM303: a dump would not know of it';
 
 CREATE TRIGGER guard_stateful_type BEFORE INSERT OR UPDATE OR DELETE ON promote.stateful_type
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_stateful_type();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_stateful_type();
 ALTER TABLE promote.stateful_type ENABLE ALWAYS TRIGGER guard_stateful_type;
 
 CREATE FUNCTION promote.record_plan(
@@ -311,7 +311,7 @@ CREATE VIEW promote.plan_changes WITH (security_invoker = true) AS
                OR EXISTS (SELECT FROM promote.stateful_type AS s
                            WHERE pg_catalog.strpos(s.pattern, '*') > 0 AND c.type LIKE s.like_pattern)
                OR EXISTS (SELECT FROM pg_catalog.unnest(b.stateful_types) AS own (pattern)
-                           WHERE c.type LIKE promote.type_pattern(own.pattern)) AS stateful,
+                           WHERE c.type LIKE promote_internal.type_pattern(own.pattern)) AS stateful,
            CASE WHEN c.origin = 'change' AND r.source_environment <> c.environment
                 THEN c.fingerprint IS NOT NULL AND NOT EXISTS (
                     SELECT FROM promote.planned_change AS u
@@ -349,14 +349,14 @@ COMMENT ON COLUMN promote.plan_changes.destructive IS 'Is a managed resource del
 COMMENT ON COLUMN promote.plan_changes.stateful IS 'Does a resource of its type hold data, by the release or by promote.stateful_type?';
 COMMENT ON COLUMN promote.plan_changes.unexpected IS 'Did no recorded plan of the instance that the revision came from have the same address, action and changed paths? NULL where it came from none, and of what is not planned';
 
-CREATE VIEW promote.visible_instance WITH (security_invoker = true) AS
+CREATE VIEW promote_internal.visible_instance WITH (security_invoker = true) AS
     SELECT i.project, i.environment, i.component, i.name
       FROM promote.instance AS i;
-COMMENT ON VIEW promote.visible_instance IS 'The instances that the current role may see, also in views with the owner''s rights';
-COMMENT ON COLUMN promote.visible_instance.project IS 'The instance''s project';
-COMMENT ON COLUMN promote.visible_instance.environment IS 'The instance''s environment';
-COMMENT ON COLUMN promote.visible_instance.component IS 'The instance''s component';
-COMMENT ON COLUMN promote.visible_instance.name IS 'The instance''s name';
+COMMENT ON VIEW promote_internal.visible_instance IS 'The instances that the current role may see, also in views with the owner''s rights';
+COMMENT ON COLUMN promote_internal.visible_instance.project IS 'The instance''s project';
+COMMENT ON COLUMN promote_internal.visible_instance.environment IS 'The instance''s environment';
+COMMENT ON COLUMN promote_internal.visible_instance.component IS 'The instance''s component';
+COMMENT ON COLUMN promote_internal.visible_instance.name IS 'The instance''s name';
 
 -- With the owner's rights, for it compares params, which are withheld from others; what it shows of them is masked.
 CREATE VIEW promote.config_changes WITH (security_barrier = true) AS
@@ -388,7 +388,7 @@ CREATE VIEW promote.config_changes WITH (security_barrier = true) AS
                                    = promote.jsonb_at_path(own.params, leaf.value ->> 'path') END)
            END AS unexpected
       FROM promote.deployment AS d
-      JOIN promote.visible_instance AS i USING (project, environment, component)
+      JOIN promote_internal.visible_instance AS i USING (project, environment, component)
       JOIN promote.revision AS r ON r.project = d.project AND r.environment = d.environment
            AND r.component = d.component AND r.revision = d.revision
       JOIN promote.config AS own ON own.project = r.project AND own.digest = r.digest

@@ -30,7 +30,7 @@ COMMENT ON COLUMN promote.deployment_log.at IS 'When it was written';
 COMMENT ON COLUMN promote.deployment_log.message IS 'What was printed: one line or many';
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.deployment_log
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 ALTER TABLE promote.deployment_log ENABLE ALWAYS TRIGGER guard_record;
 
 CREATE FUNCTION promote.claim_deployment(

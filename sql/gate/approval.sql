@@ -38,16 +38,16 @@ COMMENT ON COLUMN promote.approval_rule.description IS 'For people';
 COMMENT ON COLUMN promote.approval_rule.created_at IS 'When the row was inserted';
 
 CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.approval_rule
-    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 ALTER TABLE promote.approval_rule ENABLE ALWAYS TRIGGER note_rule;
 
-CREATE FUNCTION promote.check_approval_rule() RETURNS trigger
+CREATE FUNCTION promote_internal.check_approval_rule() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_check_approval_rule';
-REVOKE ALL ON FUNCTION promote.check_approval_rule() FROM PUBLIC;
-COMMENT ON FUNCTION promote.check_approval_rule() IS
+REVOKE ALL ON FUNCTION promote_internal.check_approval_rule() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.check_approval_rule() IS
 'Warns of roles that are not there, and of those with fewer members than have to approve';
 CREATE TRIGGER check_approval_rule BEFORE INSERT OR UPDATE ON promote.approval_rule
-    FOR EACH ROW EXECUTE FUNCTION promote.check_approval_rule();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.check_approval_rule();
 
 CREATE TABLE promote.approval (
     project       promote.project_name NOT NULL,
@@ -89,12 +89,12 @@ COMMENT ON COLUMN promote.approval.database_role IS 'Role that the session acted
 COMMENT ON COLUMN promote.approval.created_at IS 'When';
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.approval
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 ALTER TABLE promote.approval ENABLE ALWAYS TRIGGER guard_record;
 CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.approval
-    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.approval
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.approval ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.approval ENABLE ALWAYS TRIGGER refuse_truncate;
 

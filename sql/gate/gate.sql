@@ -55,28 +55,28 @@ COMMENT ON COLUMN promote.rule_change.bundle IS 'Bundle of a release that was bl
 COMMENT ON COLUMN promote.rule_change.version IS 'Version of that release; NULL with it';
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.rule_change
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 ALTER TABLE promote.rule_change ENABLE ALWAYS TRIGGER guard_record;
 
-CREATE FUNCTION promote.note_rule() RETURNS trigger
+CREATE FUNCTION promote_internal.note_rule() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_note_rule';
-REVOKE ALL ON FUNCTION promote.note_rule() FROM PUBLIC;
-COMMENT ON FUNCTION promote.note_rule() IS
+REVOKE ALL ON FUNCTION promote_internal.note_rule() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.note_rule() IS
 'Notes that a rule was changed, and whom it is about by its columns project and environment (NULL or absent: all): what was judged without seeing that fails at its commit';
 
 -- An environment's own rules are columns, and attributes say whom others are about.
 CREATE TRIGGER note_rule AFTER UPDATE ON promote.environment
-    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 CREATE TRIGGER note_rule AFTER UPDATE OF attributes ON promote.project
-    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 CREATE TRIGGER note_rule AFTER UPDATE OF attributes ON promote.component
-    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 -- who was allowed something by a grant is not, at the commit, when that was taken back
 CREATE TRIGGER note_rule AFTER DELETE ON promote.grants
-    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 -- what holds data is what the gate "destructive" looks for
 CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.stateful_type
-    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 ALTER TABLE promote.stateful_type ENABLE ALWAYS TRIGGER note_rule;
 ALTER TABLE promote.environment ENABLE ALWAYS TRIGGER note_rule;
 ALTER TABLE promote.project ENABLE ALWAYS TRIGGER note_rule;

@@ -51,11 +51,11 @@ COMMENT ON COLUMN promote.health_report.actor IS 'Who, by the setting promote.ac
 COMMENT ON COLUMN promote.health_report.database_role IS 'Role that the session acted as';
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.health_report
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.health_report
-    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.health_report
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.health_report ENABLE ALWAYS TRIGGER guard_record;
 ALTER TABLE promote.health_report ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.health_report ENABLE ALWAYS TRIGGER refuse_truncate;
@@ -99,7 +99,7 @@ COMMENT ON COLUMN promote.required_check.description IS 'For people';
 COMMENT ON COLUMN promote.required_check.created_at IS 'When the row was inserted';
 
 CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.required_check
-    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 ALTER TABLE promote.required_check ENABLE ALWAYS TRIGGER note_rule;
 
 CREATE FUNCTION promote.report_health(

@@ -23,16 +23,16 @@ COMMENT ON COLUMN promote.override_rule.description IS 'For people';
 COMMENT ON COLUMN promote.override_rule.created_at IS 'When the row was inserted';
 
 CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.override_rule
-    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 ALTER TABLE promote.override_rule ENABLE ALWAYS TRIGGER note_rule;
 
-CREATE FUNCTION promote.guard_override_rule() RETURNS trigger
+CREATE FUNCTION promote_internal.guard_override_rule() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_override_rule';
-REVOKE ALL ON FUNCTION promote.guard_override_rule() FROM PUBLIC;
-COMMENT ON FUNCTION promote.guard_override_rule() IS
+REVOKE ALL ON FUNCTION promote_internal.guard_override_rule() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.guard_override_rule() IS
 'Refuses to let gates be overridden that never are, PM604, and warns of roles that are not there';
 CREATE TRIGGER guard_override_rule BEFORE INSERT OR UPDATE ON promote.override_rule
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_override_rule();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_override_rule();
 
 CREATE TABLE promote.gate_override (
     project       promote.project_name NOT NULL,
@@ -103,22 +103,22 @@ COMMENT ON COLUMN promote.override_review.database_role IS 'Role that the sessio
 COMMENT ON COLUMN promote.override_review.created_at IS 'When';
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.gate_override
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 ALTER TABLE promote.gate_override ENABLE ALWAYS TRIGGER guard_record;
 CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.gate_override
-    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.gate_override
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.gate_override ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.gate_override ENABLE ALWAYS TRIGGER refuse_truncate;
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.override_review
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 ALTER TABLE promote.override_review ENABLE ALWAYS TRIGGER guard_record;
 CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.override_review
-    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.override_review
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.override_review ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.override_review ENABLE ALWAYS TRIGGER refuse_truncate;
 

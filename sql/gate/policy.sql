@@ -41,15 +41,15 @@ COMMENT ON COLUMN promote.policy.enabled IS 'Is it asked?';
 COMMENT ON COLUMN promote.policy.description IS 'For people';
 COMMENT ON COLUMN promote.policy.created_at IS 'When the row was inserted';
 
-CREATE FUNCTION promote.check_policy() RETURNS trigger
+CREATE FUNCTION promote_internal.check_policy() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_check_policy';
-REVOKE ALL ON FUNCTION promote.check_policy() FROM PUBLIC;
-COMMENT ON FUNCTION promote.check_policy() IS
+REVOKE ALL ON FUNCTION promote_internal.check_policy() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.check_policy() IS
 'Refuses policies whose function cannot be asked, PM610';
 
 CREATE TRIGGER check_policy BEFORE INSERT OR UPDATE ON promote.policy
-    FOR EACH ROW EXECUTE FUNCTION promote.check_policy();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.check_policy();
 CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.policy
-    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 ALTER TABLE promote.policy ENABLE ALWAYS TRIGGER check_policy;
 ALTER TABLE promote.policy ENABLE ALWAYS TRIGGER note_rule;

@@ -1,9 +1,9 @@
 -- Windows: when nothing may be deployed, and when alone something may; and stopping the line.
 
-CREATE FUNCTION promote.check_window() RETURNS trigger
+CREATE FUNCTION promote_internal.check_window() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_check_window';
-REVOKE ALL ON FUNCTION promote.check_window() FROM PUBLIC;
-COMMENT ON FUNCTION promote.check_window() IS
+REVOKE ALL ON FUNCTION promote_internal.check_window() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.check_window() IS
 'Refuses windows that are none, PM602: neither once nor recurring or both, backward, endless or never; spells the zone as pg_timezone_names does';
 
 CREATE TABLE promote.freeze_window (
@@ -52,10 +52,10 @@ COMMENT ON COLUMN promote.freeze_window.actor IS 'Who made it, by the setting pr
 COMMENT ON COLUMN promote.freeze_window.created_at IS 'When the row was inserted';
 
 CREATE TRIGGER check_window BEFORE INSERT OR UPDATE ON promote.freeze_window
-    FOR EACH ROW EXECUTE FUNCTION promote.check_window();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.check_window();
 ALTER TABLE promote.freeze_window ENABLE ALWAYS TRIGGER check_window;
 CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.freeze_window
-    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 ALTER TABLE promote.freeze_window ENABLE ALWAYS TRIGGER note_rule;
 
 CREATE TABLE promote.change_window (
@@ -107,10 +107,10 @@ COMMENT ON COLUMN promote.change_window.actor IS 'Who made it, by the setting pr
 COMMENT ON COLUMN promote.change_window.created_at IS 'When the row was inserted';
 
 CREATE TRIGGER check_window BEFORE INSERT OR UPDATE ON promote.change_window
-    FOR EACH ROW EXECUTE FUNCTION promote.check_window();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.check_window();
 ALTER TABLE promote.change_window ENABLE ALWAYS TRIGGER check_window;
 CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.change_window
-    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 ALTER TABLE promote.change_window ENABLE ALWAYS TRIGGER note_rule;
 
 CREATE TABLE promote.line_stop (
@@ -148,26 +148,26 @@ COMMENT ON COLUMN promote.line_stop.lifted_by IS 'Who lifted it, as in actor';
 COMMENT ON COLUMN promote.line_stop.lifted_role IS 'Role that the session acted as that lifted it';
 COMMENT ON COLUMN promote.line_stop.message IS 'What was said then';
 
-CREATE FUNCTION promote.guard_line_stop() RETURNS trigger
+CREATE FUNCTION promote_internal.guard_line_stop() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_line_stop';
-REVOKE ALL ON FUNCTION promote.guard_line_stop() FROM PUBLIC;
-COMMENT ON FUNCTION promote.guard_line_stop() IS
+REVOKE ALL ON FUNCTION promote_internal.guard_line_stop() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.guard_line_stop() IS
 'Refuses to change what was stopped other than by promote.resume_line, PM301';
 
 CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.line_stop
-    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 ALTER TABLE promote.line_stop ENABLE ALWAYS TRIGGER note_rule;
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.line_stop
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 ALTER TABLE promote.line_stop ENABLE ALWAYS TRIGGER guard_record;
 CREATE TRIGGER guard_line_stop BEFORE UPDATE ON promote.line_stop
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_line_stop();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_line_stop();
 ALTER TABLE promote.line_stop ENABLE ALWAYS TRIGGER guard_line_stop;
 CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.line_stop
-    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.line_stop ENABLE ALWAYS TRIGGER refuse_rewrite;
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.line_stop
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.line_stop ENABLE ALWAYS TRIGGER refuse_truncate;
 
 CREATE FUNCTION promote.stop_line(reason text, project text DEFAULT NULL)

@@ -1,32 +1,32 @@
 -- Who sees which rows.  Row-level security is on for every table, for reading alone: nobody but the owner writes, and
 -- for the owner there is none.  Projects are compared with an array that is made once for each statement, so that an
--- index that begins with the project finds the rows; promote.may_view then says which environments of them.
+-- index that begins with the project finds the rows; promote_internal.may_view then says which environments of them.
 
-CREATE FUNCTION promote.may_view_audit(project text, subject text) RETURNS boolean
+CREATE FUNCTION promote_internal.may_view_audit(project text, subject text) RETURNS boolean
     LANGUAGE c STABLE PARALLEL RESTRICTED COST 20
     AS 'MODULE_PATHNAME', 'promote_may_view_audit';
-GRANT EXECUTE ON FUNCTION promote.may_view_audit(text, text) TO PUBLIC;
-COMMENT ON FUNCTION promote.may_view_audit(text, text) IS
-'May the current role see what was recorded of a subject? As promote.may_view of the environment that the subject is in; where it is in none, or belongs to a rule, of the whole project';
+GRANT EXECUTE ON FUNCTION promote_internal.may_view_audit(text, text) TO PUBLIC;
+COMMENT ON FUNCTION promote_internal.may_view_audit(text, text) IS
+'May the current role see what was recorded of a subject? As promote_internal.may_view of the environment that the subject is in; where it is in none, or belongs to a rule, of the whole project';
 
 -- Where the environment is not in a column of that name.
 CREATE POLICY seen ON promote.audit_log FOR SELECT
-    USING (project = ANY ((SELECT promote.visible_projects() || '*'::pg_catalog.text)::pg_catalog.text[])
-           AND promote.may_view_audit(project, subject));
+    USING (project = ANY ((SELECT promote_internal.visible_projects() || '*'::pg_catalog.text)::pg_catalog.text[])
+           AND promote_internal.may_view_audit(project, subject));
 COMMENT ON POLICY seen ON promote.audit_log IS 'By whoever sees what it happened to';
 
 CREATE POLICY seen ON promote.promotion_request FOR SELECT
-    USING (project = ANY ((SELECT promote.visible_projects())::pg_catalog.text[])
-           AND promote.may_view(project, destination_environment));
+    USING (project = ANY ((SELECT promote_internal.visible_projects())::pg_catalog.text[])
+           AND promote_internal.may_view(project, destination_environment));
 COMMENT ON POLICY seen ON promote.promotion_request IS 'By whoever sees the environment that it leads to';
 
 CREATE POLICY seen ON promote.promotion_request_item FOR SELECT
-    USING (project = ANY ((SELECT promote.visible_projects())::pg_catalog.text[])
-           AND promote.may_view(project, destination_environment));
+    USING (project = ANY ((SELECT promote_internal.visible_projects())::pg_catalog.text[])
+           AND promote_internal.may_view(project, destination_environment));
 COMMENT ON POLICY seen ON promote.promotion_request_item IS 'By whoever sees the environment that it leads to';
 
 CREATE POLICY seen ON promote.promotion_request_preview FOR SELECT
-    USING (project = ANY ((SELECT promote.visible_projects())::pg_catalog.text[])
+    USING (project = ANY ((SELECT promote_internal.visible_projects())::pg_catalog.text[])
            AND EXISTS (SELECT FROM promote.promotion_request AS r
                         WHERE r.project = promotion_request_preview.project
                           AND r.request = promotion_request_preview.request));
@@ -53,9 +53,9 @@ BEGIN
         EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', t.name);
         CONTINUE WHEN t.has_policy;
         EXECUTE pg_catalog.format('CREATE POLICY seen ON %s FOR SELECT USING (%s)', t.name,
-            CASE WHEN t.of_project IS NULL THEN '(SELECT promote.may_view(NULL, NULL))'
-                 ELSE pg_catalog.format('(%sproject = ANY ((SELECT promote.visible_projects())::pg_catalog.text[]))'
-                                        ' AND promote.may_view(project, %s)',
+            CASE WHEN t.of_project IS NULL THEN '(SELECT promote_internal.may_view(NULL, NULL))'
+                 ELSE pg_catalog.format('(%sproject = ANY ((SELECT promote_internal.visible_projects())::pg_catalog.text[]))'
+                                        ' AND promote_internal.may_view(project, %s)',
                                         CASE WHEN t.of_project THEN '' ELSE 'project IS NULL OR ' END,
                                         COALESCE(t.environment, 'NULL')) END);
         EXECUTE pg_catalog.format('COMMENT ON POLICY seen ON %s IS %L', t.name,

@@ -34,21 +34,21 @@ COMMENT ON COLUMN promote.grants.actor IS 'Who gave it, by the setting promote.a
 COMMENT ON COLUMN promote.grants.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.grants.created_at IS 'When';
 
-CREATE FUNCTION promote.guard_grant() RETURNS trigger
+CREATE FUNCTION promote_internal.guard_grant() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_grant';
-REVOKE ALL ON FUNCTION promote.guard_grant() FROM PUBLIC;
-COMMENT ON FUNCTION promote.guard_grant() IS
+REVOKE ALL ON FUNCTION promote_internal.guard_grant() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.guard_grant() IS
 'Refuses to change a grant, PM702, and warns of roles that are not there';
 CREATE TRIGGER guard_grant BEFORE INSERT OR UPDATE ON promote.grants
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_grant();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_grant();
 
-CREATE FUNCTION promote.open_door() RETURNS trigger
+CREATE FUNCTION promote_internal.open_door() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_open_door';
-REVOKE ALL ON FUNCTION promote.open_door() FROM PUBLIC;
-COMMENT ON FUNCTION promote.open_door() IS
+REVOKE ALL ON FUNCTION promote_internal.open_door() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.open_door() IS
 'Gives a role the privileges that its grants need, with the first one, and takes them with the last';
 CREATE TRIGGER open_door AFTER INSERT OR DELETE ON promote.grants
-    FOR EACH ROW EXECUTE FUNCTION promote.open_door();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.open_door();
 ALTER TABLE promote.grants ENABLE ALWAYS TRIGGER open_door;
 
 CREATE FUNCTION promote.grant_action(
@@ -86,16 +86,16 @@ GRANT EXECUTE ON FUNCTION promote.may(text, text, text) TO PUBLIC;
 COMMENT ON FUNCTION promote.may(text, text, text) IS
 'May the current role do that in an environment; with NULL in all of a project, or everywhere?';
 
-CREATE FUNCTION promote.may_view(project text, environment text) RETURNS boolean
+CREATE FUNCTION promote_internal.may_view(project text, environment text) RETURNS boolean
     LANGUAGE c STABLE PARALLEL RESTRICTED COST 10
     AS 'MODULE_PATHNAME', 'promote_may_view';
-GRANT EXECUTE ON FUNCTION promote.may_view(text, text) TO PUBLIC;
-COMMENT ON FUNCTION promote.may_view(text, text) IS
+GRANT EXECUTE ON FUNCTION promote_internal.may_view(text, text) TO PUBLIC;
+COMMENT ON FUNCTION promote_internal.may_view(text, text) IS
 'May the current role see a row of that project and environment? Without an environment, whoever sees anything of the project; without a project, whoever sees anything';
 
-CREATE FUNCTION promote.visible_projects() RETURNS text[]
+CREATE FUNCTION promote_internal.visible_projects() RETURNS text[]
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_visible_projects';
-GRANT EXECUTE ON FUNCTION promote.visible_projects() TO PUBLIC;
-COMMENT ON FUNCTION promote.visible_projects() IS
+GRANT EXECUTE ON FUNCTION promote_internal.visible_projects() TO PUBLIC;
+COMMENT ON FUNCTION promote_internal.visible_projects() IS
 'The projects of which the current role sees anything';

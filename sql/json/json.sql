@@ -18,10 +18,10 @@ CREATE FUNCTION promote.jsonb_merge_diff(old_document jsonb, new_document jsonb)
 COMMENT ON FUNCTION promote.jsonb_merge_diff(jsonb, jsonb) IS
 'The smallest JSON Merge Patch (RFC 7396) with which jsonb_merge_patch makes the new document of the old; PM108 where it would have to set a null';
 
-CREATE FUNCTION promote.jsonb_deep_merge_transition(target jsonb, patch jsonb) RETURNS jsonb
+CREATE FUNCTION promote_internal.jsonb_deep_merge_transition(target jsonb, patch jsonb) RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_jsonb_deep_merge';
-COMMENT ON FUNCTION promote.jsonb_deep_merge_transition(jsonb, jsonb) IS
+COMMENT ON FUNCTION promote_internal.jsonb_deep_merge_transition(jsonb, jsonb) IS
 'jsonb_deep_merge of two arguments, which jsonb_deep_merge_agg(jsonb) is made of';
 
 CREATE AGGREGATE promote.jsonb_merge_patch_agg(layer jsonb) (
@@ -33,7 +33,7 @@ COMMENT ON AGGREGATE promote.jsonb_merge_patch_agg(jsonb) IS
 'The first document with all that follow applied to it as JSON Merge Patches, in the order of input; nulls of SQL are skipped';
 
 CREATE AGGREGATE promote.jsonb_deep_merge_agg(layer jsonb) (
-    SFUNC = promote.jsonb_deep_merge_transition,
+    SFUNC = promote_internal.jsonb_deep_merge_transition,
     STYPE = jsonb,
     PARALLEL = SAFE
 );

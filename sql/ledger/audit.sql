@@ -1,11 +1,11 @@
 -- Audit: who did what to which subject, each subject's rows chained by their
 -- hashes.
 
-CREATE FUNCTION promote.check_audit(project text, seq bigint, event text, previous_hash bytea, hash bytea)
+CREATE FUNCTION promote_internal.check_audit(project text, seq bigint, event text, previous_hash bytea, hash bytea)
     RETURNS boolean
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_check_audit';
-COMMENT ON FUNCTION promote.check_audit(text, bigint, text, bytea, bytea) IS
+COMMENT ON FUNCTION promote_internal.check_audit(text, bigint, text, bytea, bytea) IS
 'Can a row be a link of a chain? Its project is a name or *, its place counts from 1, hashes have 32 bytes, and only the first has none before it';
 
 CREATE TABLE promote.audit_log (
@@ -21,7 +21,7 @@ CREATE TABLE promote.audit_log (
     previous_hash bytea,
     hash          bytea NOT NULL,
     CONSTRAINT audit_log_pkey PRIMARY KEY (project, subject, seq),
-    CONSTRAINT audit_log_check CHECK (promote.check_audit(project, seq, event, previous_hash, hash))
+    CONSTRAINT audit_log_check CHECK (promote_internal.check_audit(project, seq, event, previous_hash, hash))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.audit_log', '');
 COMMENT ON TABLE promote.audit_log IS 'What happened, a chain of rows per subject';
@@ -43,14 +43,14 @@ ALTER TABLE promote.project ADD CONSTRAINT project_pruned_fkey FOREIGN KEY (proj
     REFERENCES promote.audit_log (project, subject, seq);
 
 CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.audit_log
-    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.audit_log
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.audit_log ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.audit_log ENABLE ALWAYS TRIGGER refuse_truncate;
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.audit_log
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 ALTER TABLE promote.audit_log ENABLE ALWAYS TRIGGER guard_record;
 
 CREATE FUNCTION promote.audit_hash(
@@ -61,10 +61,10 @@ CREATE FUNCTION promote.audit_hash(
 COMMENT ON FUNCTION promote.audit_hash(text, text, bigint, timestamptz, text, text, text, jsonb, jsonb, bytea) IS
 'The hash of an audit row: jsonb_digest of an object with its columns by name, times as UTC with microseconds, of rows their digest, that and the previous hash in hexadecimal or null';
 
-CREATE FUNCTION promote.audit_facts(row_of_history record, VARIADIC without text[] DEFAULT '{}')
+CREATE FUNCTION promote_internal.audit_facts(row_of_history record, VARIADIC without text[] DEFAULT '{}')
     RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_audit_facts';
-REVOKE ALL ON FUNCTION promote.audit_facts(record, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION promote.audit_facts(record, text[]) IS
+REVOKE ALL ON FUNCTION promote_internal.audit_facts(record, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.audit_facts(record, text[]) IS
 'What the audit log says of a row: its columns that are not null, without those named; bytes in hexadecimal, documents as their digests, by the key of the project that it is of, times as UTC with microseconds';

@@ -1,28 +1,28 @@
 -- The recorders: what is done to rows is in the audit log.  Behind all tables: a
 -- table is recorded by one line below.
 
-CREATE FUNCTION promote.record_change() RETURNS trigger
+CREATE FUNCTION promote_internal.record_change() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_change';
-REVOKE ALL ON FUNCTION promote.record_change() FROM PUBLIC;
-COMMENT ON FUNCTION promote.record_change() IS
+REVOKE ALL ON FUNCTION promote_internal.record_change() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.record_change() IS
 'Appends to the audit log what is done to a row: the columns that the trigger''s arguments name, before and after, with digests in place of documents';
 
-CREATE FUNCTION promote.record_deletion() RETURNS trigger
+CREATE FUNCTION promote_internal.record_deletion() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_deletion';
-REVOKE ALL ON FUNCTION promote.record_deletion() FROM PUBLIC;
-COMMENT ON FUNCTION promote.record_deletion() IS
+REVOKE ALL ON FUNCTION promote_internal.record_deletion() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.record_deletion() IS
 'Appends to the audit log how many rows of a project were thrown away';
 
-CREATE FUNCTION promote.guard_kept() RETURNS trigger
+CREATE FUNCTION promote_internal.guard_kept() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_kept';
-REVOKE ALL ON FUNCTION promote.guard_kept() FROM PUBLIC;
-COMMENT ON FUNCTION promote.guard_kept() IS
+REVOKE ALL ON FUNCTION promote_internal.guard_kept() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.guard_kept() IS
 'Refuses to set by hand the columns that its arguments name, PM303; without arguments, to change or delete rows';
 
-CREATE FUNCTION promote.record_row() RETURNS trigger
+CREATE FUNCTION promote_internal.record_row() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_row';
-REVOKE ALL ON FUNCTION promote.record_row() FROM PUBLIC;
-COMMENT ON FUNCTION promote.record_row() IS
+REVOKE ALL ON FUNCTION promote_internal.record_row() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.record_row() IS
 'Keeps the digest of a row that a verb has written, for the verb''s event; its arguments are the kind of the chain, and the columns that are in the digest';
 
 -- What nothing is lost by.  Every other column of every table is held against the log.
@@ -84,7 +84,7 @@ BEGIN
          WHERE a.attrelid = pg_catalog.format('promote.%I', word[1])::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped
            AND '-' || a.attname <> ALL (word);
         EXECUTE pg_catalog.format('CREATE TRIGGER record_change AFTER INSERT OR UPDATE OR DELETE ON promote.%I
-                            FOR EACH ROW EXECUTE FUNCTION promote.record_change(%s)',
+                            FOR EACH ROW EXECUTE FUNCTION promote_internal.record_change(%s)',
                        word[1], pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_literal(w) FROM pg_catalog.unnest(own) AS w), ', '));
         EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER record_change', word[1]);
     END LOOP;
@@ -117,7 +117,7 @@ BEGIN
            AND (pg_catalog.cardinality(word) = 3 OR a.attname = ANY (word[4:]))
            AND NOT EXISTS (SELECT FROM promote.unaudited_columns() AS u WHERE u.table_name = word[1] AND u.column_name = a.attname);
         EXECUTE pg_catalog.format('CREATE TRIGGER record_row AFTER %s ON promote.%I
-                            FOR EACH ROW EXECUTE FUNCTION promote.record_row(%L, %s)',
+                            FOR EACH ROW EXECUTE FUNCTION promote_internal.record_row(%L, %s)',
                        pg_catalog.replace(word[3], ',', ' OR '), word[1], word[2],
                        pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_literal(w) FROM pg_catalog.unnest(own) AS w), ', '));
         EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER record_row', word[1]);
@@ -131,17 +131,17 @@ BEGIN
     ] LOOP
         word := pg_catalog.string_to_array(line, ' ');
         EXECUTE pg_catalog.format('CREATE TRIGGER guard_kept BEFORE INSERT OR UPDATE OR DELETE ON promote.%I
-                            FOR EACH ROW EXECUTE FUNCTION promote.guard_kept(%s)',
+                            FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_kept(%s)',
                        word[1], pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_literal(w) FROM pg_catalog.unnest(word[2:]) AS w), ', '));
         EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER guard_kept', word[1]);
     END LOOP;
     -- what may be thrown away, and is not changed
     FOREACH line IN ARRAY ARRAY['idempotency_key', 'deployment_log'] LOOP
         EXECUTE pg_catalog.format('CREATE TRIGGER refuse_rewrite BEFORE UPDATE ON promote.%I
-                            FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite()', line);
+                            FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite()', line);
         EXECUTE pg_catalog.format('CREATE TRIGGER record_deletion AFTER DELETE ON promote.%I
                             REFERENCING OLD TABLE AS old_row
-                            FOR EACH STATEMENT EXECUTE FUNCTION promote.record_deletion()', line);
+                            FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.record_deletion()', line);
         EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER refuse_rewrite', line);
         EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER record_deletion', line);
     END LOOP;
@@ -153,7 +153,7 @@ BEGIN
            AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgname = 'refuse_truncate')
     LOOP
         EXECUTE pg_catalog.format('CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.%I
-                            FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite()', line);
+                            FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite()', line);
         EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER refuse_truncate', line);
     END LOOP;
 END

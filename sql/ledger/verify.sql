@@ -5,7 +5,7 @@ DO $$
 BEGIN
     -- definitions are compared as texts
     PERFORM pg_catalog.set_config('quote_all_identifiers', 'off', true);
-    EXECUTE pg_catalog.format('CREATE FUNCTION promote.own_triggers()
+    EXECUTE pg_catalog.format('CREATE FUNCTION promote_internal.own_triggers()
         RETURNS TABLE (table_name text, trigger_name text, enabled text, definition text)
         LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 150 BEGIN ATOMIC VALUES %s; END',
         (SELECT pg_catalog.string_agg(pg_catalog.format('(%L, %L, %L, %L)', c.relname, t.tgname, t.tgenabled,
@@ -15,10 +15,10 @@ BEGIN
           WHERE c.relnamespace = 'promote'::pg_catalog.regnamespace AND NOT t.tgisinternal));
 END
 $$;
-COMMENT ON FUNCTION promote.own_triggers() IS
+COMMENT ON FUNCTION promote_internal.own_triggers() IS
 'The triggers of all tables as CREATE EXTENSION has made them: A in enabled is ENABLE ALWAYS';
 
-CREATE FUNCTION promote.guard_problems()
+CREATE FUNCTION promote_internal.guard_problems()
     RETURNS TABLE (table_name text, trigger_name text, problem text, remedy text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off
     BEGIN ATOMIC
@@ -31,11 +31,11 @@ CREATE FUNCTION promote.guard_problems()
                CASE WHEN t.oid IS NOT NULL AND pg_catalog.pg_get_triggerdef(t.oid) <> o.definition
                     THEN pg_catalog.format('DROP TRIGGER %I ON promote.%I; ', o.trigger_name, o.table_name) ELSE '' END
                || CASE WHEN pg_catalog.pg_get_triggerdef(t.oid) = o.definition THEN '' ELSE o.definition || '; ' END
-               || CASE WHEN f.replaced THEN pg_catalog.format('CREATE OR REPLACE FUNCTION promote.%I() RETURNS trigger LANGUAGE c AS %L, %L; ',
+               || CASE WHEN f.replaced THEN pg_catalog.format('CREATE OR REPLACE FUNCTION promote_internal.%I() RETURNS trigger LANGUAGE c AS %L, %L; ',
                                                               f.proname, '$libdir/promote', 'promote_' || f.proname) ELSE '' END
                || pg_catalog.format('ALTER TABLE promote.%I ENABLE %sTRIGGER %I', o.table_name,
                                     CASE o.enabled WHEN 'A' THEN 'ALWAYS ' ELSE '' END, o.trigger_name)
-          FROM promote.own_triggers() AS o
+          FROM promote_internal.own_triggers() AS o
           LEFT JOIN pg_catalog.pg_class AS c
             ON c.relnamespace = 'promote'::pg_catalog.regnamespace AND c.relname = o.table_name
           LEFT JOIN pg_catalog.pg_trigger AS t
@@ -56,22 +56,22 @@ CREATE FUNCTION promote.guard_problems()
          GROUP BY c.relname, k.conname
          ORDER BY 1, 2;
     END;
-REVOKE ALL ON FUNCTION promote.guard_problems() FROM PUBLIC;
-COMMENT ON FUNCTION promote.guard_problems() IS
+REVOKE ALL ON FUNCTION promote_internal.guard_problems() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.guard_problems() IS
 'Triggers that are not as CREATE EXTENSION has made them, foreign keys that are not enforced, and the statements that mend that';
 
-CREATE FUNCTION promote.recorded_rows(subject text DEFAULT NULL, project text DEFAULT NULL)
+CREATE FUNCTION promote_internal.recorded_rows(subject text DEFAULT NULL, project text DEFAULT NULL)
     RETURNS TABLE (project text, subject text, name text, digest text, open boolean)
     LANGUAGE c STABLE PARALLEL UNSAFE ROWS 1000
     AS 'MODULE_PATHNAME', 'promote_recorded_rows';
-REVOKE ALL ON FUNCTION promote.recorded_rows(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.recorded_rows(text, text) IS
+REVOKE ALL ON FUNCTION promote_internal.recorded_rows(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.recorded_rows(text, text) IS
 'The rows of all tables as the audit log would have them now, with the subject whose chain tells of them, or those of one subject, or of one project: what they are called there, their digest, and whether nothing has to tell of them yet';
 
 -- What is about one subject, one project, or about all, as functions that the planner takes apart: by keys in the one case,
 -- as a whole in the other.  One that asked for "$1 IS NULL OR subject = $1" would read the whole log for one instance.
 
-CREATE FUNCTION promote.audit_of(subject text, project text)
+CREATE FUNCTION promote_internal.audit_of(subject text, project text)
     RETURNS TABLE (project text, subject text, seq bigint, at timestamptz, actor text, database_role text, event text,
                    data jsonb, rows jsonb, previous_hash bytea, hash bytea)
     LANGUAGE sql STABLE
@@ -97,11 +97,11 @@ CREATE FUNCTION promote.audit_of(subject text, project text)
                               WHERE c.project = p.project AND c.subject = $1 ORDER BY c.seq OFFSET 0) AS a
          WHERE $1 IS NOT NULL AND ($2 IS NULL OR p.project = $2);
     END;
-REVOKE ALL ON FUNCTION promote.audit_of(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.audit_of(text, text) IS
+REVOKE ALL ON FUNCTION promote_internal.audit_of(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.audit_of(text, text) IS
 'The audit rows of a subject, of a project, or of one in the other, by the index; NULL: all';
 
-CREATE FUNCTION promote.instances_of(subject text, project text)
+CREATE FUNCTION promote_internal.instances_of(subject text, project text)
     RETURNS TABLE (project text, environment text, component text, name text)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -111,14 +111,14 @@ CREATE FUNCTION promote.instances_of(subject text, project text)
         UNION ALL
         SELECT i.project, i.environment, i.component, i.name FROM promote.instance AS i WHERE i.name = $1 AND ($2 IS NULL OR i.project = $2);
     END;
-REVOKE ALL ON FUNCTION promote.instances_of(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.instances_of(text, text) IS
+REVOKE ALL ON FUNCTION promote_internal.instances_of(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.instances_of(text, text) IS
 'The instance of that name, or all of a project; NULL: all';
 
 -- With the rights of who calls it, which are enough only for the owner: promote.verify_audit does.  How long it takes
 -- does not hang on statistics, of which there are none after a restore: what is many is joined FULL, which is never done
 -- by nested loops, and all else is looked up by a whole key.
-CREATE FUNCTION promote.audit_problems(subject text, project text)
+CREATE FUNCTION promote_internal.audit_problems(subject text, project text)
     RETURNS TABLE (project text, subject text, seq bigint, problem text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = on SET enable_hashjoin = on SET enable_mergejoin = on SET enable_sort = on
@@ -128,7 +128,7 @@ CREATE FUNCTION promote.audit_problems(subject text, project text)
           FROM (SELECT a.*,
                        pg_catalog.lag(a.seq, 1, 0::bigint) OVER chain AS before,
                        pg_catalog.lag(a.hash) OVER chain AS hash_before
-                  FROM promote.audit_of($1, $2) AS a
+                  FROM promote_internal.audit_of($1, $2) AS a
                 WINDOW chain AS (PARTITION BY a.project, a.subject ORDER BY a.seq)) AS c
          CROSS JOIN LATERAL (
             SELECT 'the row was changed: its hash is not that of its columns' AS problem
@@ -169,16 +169,16 @@ CREATE FUNCTION promote.audit_problems(subject text, project text)
                        ELSE 'the row is not what it records' END
           FROM (SELECT DISTINCT ON (m.project, m.subject, m.name) m.project, m.subject, m.name, m.seq, m.digest
                   FROM (SELECT a.project, a.subject, r.name, a.seq, r.digest
-                          FROM promote.audit_of($1, $2) AS a
+                          FROM promote_internal.audit_of($1, $2) AS a
                          CROSS JOIN LATERAL pg_catalog.jsonb_each_text(a.rows) AS r (name, digest)
                          WHERE r.name <> 'salt'
                         UNION ALL
                         SELECT a.project, a.subject, a.subject, a.seq,
                                pg_catalog.encode(promote.jsonb_digest(a.data -> 'after'), 'hex')
-                          FROM promote.audit_of($1, $2) AS a
+                          FROM promote_internal.audit_of($1, $2) AS a
                          WHERE a.data ? 'after' OR a.data ? 'before') AS m
                  ORDER BY m.project, m.subject, m.name, m.seq DESC) AS l
-          FULL JOIN promote.recorded_rows($1, $2) AS n
+          FULL JOIN promote_internal.recorded_rows($1, $2) AS n
             ON n.project = l.project AND n.subject = l.subject AND n.name = l.name
          WHERE l.digest IS DISTINCT FROM n.digest AND NOT (l.digest IS NULL AND n.open)
         UNION ALL
@@ -186,20 +186,20 @@ CREATE FUNCTION promote.audit_problems(subject text, project text)
         SELECT k.project, w.subject, NULL, w.what || ': its configuration is not there or was changed'
           FROM (SELECT h.project, h.digest, pg_catalog.array_agg(h.subject) AS subjects, pg_catalog.array_agg(h.what) AS whats
                   FROM (SELECT i.project, i.name AS subject, 'revision ' || r.revision AS what, r.digest
-                          FROM promote.instances_of($1, $2) AS i
+                          FROM promote_internal.instances_of($1, $2) AS i
                          CROSS JOIN LATERAL (SELECT v.revision, v.digest FROM promote.revision AS v
                                               WHERE v.project = i.project AND v.environment = i.environment
                                                 AND v.component = i.component OFFSET 0) AS r
                         UNION ALL
                         SELECT i.project, i.name, 'deployment ' || d.deployment, d.rendered_digest
-                          FROM promote.instances_of($1, $2) AS i
+                          FROM promote_internal.instances_of($1, $2) AS i
                          CROSS JOIN LATERAL (SELECT e.deployment, e.rendered_digest FROM promote.deployment AS e
                                               WHERE e.project = i.project AND e.environment = i.environment
                                                 AND e.component = i.component OFFSET 0) AS d
                         UNION ALL
                         -- what was observed may be adopted
                         SELECT i.project, i.name, 'observation', o.document
-                          FROM promote.instances_of($1, $2) AS i
+                          FROM promote_internal.instances_of($1, $2) AS i
                          CROSS JOIN LATERAL (SELECT n.document FROM promote.observation AS n
                                               WHERE n.project = i.project AND n.environment = i.environment
                                                 AND n.component = i.component AND n.document IS NOT NULL OFFSET 0) AS o) AS h
@@ -210,7 +210,7 @@ CREATE FUNCTION promote.audit_problems(subject text, project text)
         UNION ALL
         -- instances are where their history has brought them
         SELECT o.project, o.name, NULL, 'the instance does not say what its history says'
-          FROM promote.instances_of($1, $2) AS o
+          FROM promote_internal.instances_of($1, $2) AS o
          CROSS JOIN LATERAL (SELECT i.* FROM promote.instance AS i
                               WHERE i.project = o.project AND i.environment = o.environment AND i.component = o.component) AS i
           LEFT JOIN LATERAL (SELECT r.revision, r.version_constraint, r.release_channel FROM promote.revision AS r
@@ -240,7 +240,7 @@ CREATE FUNCTION promote.audit_problems(subject text, project text)
         UNION ALL
         -- and what waits comes to its turn
         SELECT i.project, i.name, NULL, 'its queue stands still: deployments wait, and none is due'
-          FROM promote.instances_of($1, $2) AS i
+          FROM promote_internal.instances_of($1, $2) AS i
          CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS waiting,
                                     pg_catalog.count(d.due_at) FILTER (WHERE pg_catalog.isfinite(d.due_at)) AS due
                                FROM promote.deployment AS d
@@ -260,26 +260,26 @@ CREATE FUNCTION promote.audit_problems(subject text, project text)
         UNION ALL
         -- types that hold data are those that promote came with
         SELECT '*', 'stateful_type ' || COALESCE(b.pattern, s.pattern) || '/t', NULL, 'it is not as promote came with it'
-          FROM promote.builtin_stateful_types() AS b
+          FROM promote_internal.builtin_stateful_types() AS b
           FULL JOIN (SELECT t.pattern, t.description, t.like_pattern FROM promote.stateful_type AS t WHERE t.builtin) AS s
             ON s.pattern = b.pattern
          WHERE (s.pattern IS NULL OR b.pattern IS NULL OR s.description IS DISTINCT FROM b.description
-                OR s.like_pattern <> promote.type_pattern(b.pattern))
+                OR s.like_pattern <> promote_internal.type_pattern(b.pattern))
            AND ($1 IS NULL OR $1 = 'stateful_type ' || COALESCE(b.pattern, s.pattern) || '/t') AND ($2 IS NULL OR $2 = '*')
         UNION ALL
         SELECT '*', 'trigger ' || g.trigger_name || ' of ' || g.table_name, NULL, g.problem || ': see promote.restore_guards'
-          FROM promote.guard_problems() AS g
+          FROM promote_internal.guard_problems() AS g
          WHERE $1 IS NULL AND ($2 IS NULL OR $2 = '*')
         UNION ALL
         SELECT $2, $1, NULL, CASE WHEN $1 IS NULL THEN 'there is no such project, and nothing is recorded of it'
                                   ELSE 'there is no such instance, and nothing is recorded of it' END
          WHERE ($1 IS NOT NULL OR $2 <> '*')
-           AND NOT EXISTS (SELECT FROM promote.audit_of($1, $2))
-           AND NOT EXISTS (SELECT FROM promote.instances_of($1, $2))
+           AND NOT EXISTS (SELECT FROM promote_internal.audit_of($1, $2))
+           AND NOT EXISTS (SELECT FROM promote_internal.instances_of($1, $2))
         ORDER BY 1, 2, 3;
     END;
-REVOKE ALL ON FUNCTION promote.audit_problems(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.audit_problems(text, text) IS
+REVOKE ALL ON FUNCTION promote_internal.audit_problems(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.audit_problems(text, text) IS
 'What promote.verify_audit returns to those who may ask it';
 
 CREATE FUNCTION promote.restore_guards()

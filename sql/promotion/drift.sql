@@ -37,7 +37,7 @@ COMMENT ON COLUMN promote.observation.source IS 'Who reported it, in the reporte
 COMMENT ON COLUMN promote.observation.reported_at IS 'When it was reported last';
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.observation
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 ALTER TABLE promote.observation ENABLE ALWAYS TRIGGER guard_record;
 
 CREATE TABLE promote.drift_item (
@@ -98,7 +98,7 @@ COMMENT ON COLUMN promote.drift_item.dismissed_by IS 'Who dismissed it, by the s
 COMMENT ON COLUMN promote.drift_item.reason IS 'Why, in that person''s words';
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.drift_item
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 ALTER TABLE promote.drift_item ENABLE ALWAYS TRIGGER guard_record;
 
 CREATE FUNCTION promote.report_observed(instance text, observed jsonb, source text)

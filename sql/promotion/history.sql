@@ -2,28 +2,28 @@
 -- ENABLE ALWAYS: session_replication_role does not switch them off.  What
 -- records is in revision.sql.
 
-CREATE FUNCTION promote.refuse_rewrite() RETURNS trigger
+CREATE FUNCTION promote_internal.refuse_rewrite() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_refuse_rewrite';
-REVOKE ALL ON FUNCTION promote.refuse_rewrite() FROM PUBLIC;
-COMMENT ON FUNCTION promote.refuse_rewrite() IS
+REVOKE ALL ON FUNCTION promote_internal.refuse_rewrite() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.refuse_rewrite() IS
 'Refuses UPDATE, DELETE and TRUNCATE of history, PM301';
 
-CREATE FUNCTION promote.guard_instance() RETURNS trigger
+CREATE FUNCTION promote_internal.guard_instance() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_instance';
-REVOKE ALL ON FUNCTION promote.guard_instance() FROM PUBLIC;
-COMMENT ON FUNCTION promote.guard_instance() IS
+REVOKE ALL ON FUNCTION promote_internal.guard_instance() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.guard_instance() IS
 'Refuses to change by hand what an instance desires, PM303, and to delete one with a history, PM301';
 
-CREATE FUNCTION promote.guard_record() RETURNS trigger
+CREATE FUNCTION promote_internal.guard_record() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_record';
-REVOKE ALL ON FUNCTION promote.guard_record() FROM PUBLIC;
-COMMENT ON FUNCTION promote.guard_record() IS
+REVOKE ALL ON FUNCTION promote_internal.guard_record() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.guard_record() IS
 'Refuses rows of deployments and of the audit log that nothing caused, PM303';
 
-CREATE FUNCTION promote.guard_registry() RETURNS trigger
+CREATE FUNCTION promote_internal.guard_registry() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_registry';
-REVOKE ALL ON FUNCTION promote.guard_registry() FROM PUBLIC;
-COMMENT ON FUNCTION promote.guard_registry() IS
+REVOKE ALL ON FUNCTION promote_internal.guard_registry() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.guard_registry() IS
 'Refuses to change a release that is published, a component''s bundle and the key of a project''s digests, PM301';
 
 CREATE TABLE promote.config (
@@ -44,13 +44,13 @@ COMMENT ON COLUMN promote.config.params IS 'The configuration: one object';
 COMMENT ON COLUMN promote.config.created_at IS 'When it was first stored';
 
 -- No generated column: that could not be computed while a dump is restored by several jobs, before the project is there.
-CREATE FUNCTION promote.digest_config() RETURNS trigger
+CREATE FUNCTION promote_internal.digest_config() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_digest_config';
-REVOKE ALL ON FUNCTION promote.digest_config() FROM PUBLIC;
-COMMENT ON FUNCTION promote.digest_config() IS
+REVOKE ALL ON FUNCTION promote_internal.digest_config() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.digest_config() IS
 'Fills in the digest of a configuration, and refuses any other, PM303';
 CREATE TRIGGER digest_config BEFORE INSERT ON promote.config
-    FOR EACH ROW EXECUTE FUNCTION promote.digest_config();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.digest_config();
 ALTER TABLE promote.config ENABLE ALWAYS TRIGGER digest_config;
 
 CREATE TABLE promote.revision (
@@ -118,33 +118,33 @@ COMMENT ON COLUMN promote.revision.database_role IS 'Role that the session acted
 COMMENT ON COLUMN promote.revision.created_at IS 'When';
 
 CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.config
-    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.config
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.config ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.config ENABLE ALWAYS TRIGGER refuse_truncate;
 
 CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.revision
-    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.revision
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.revision ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.revision ENABLE ALWAYS TRIGGER refuse_truncate;
 
 CREATE TRIGGER guard_registry BEFORE UPDATE ON promote.bundle_release
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_registry();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_registry();
 ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER guard_registry;
 
 CREATE TRIGGER guard_registry BEFORE UPDATE ON promote.component
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_registry();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_registry();
 ALTER TABLE promote.component ENABLE ALWAYS TRIGGER guard_registry;
 
 CREATE TRIGGER guard_registry BEFORE UPDATE ON promote.project
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_registry();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_registry();
 ALTER TABLE promote.project ENABLE ALWAYS TRIGGER guard_registry;
 
 CREATE TRIGGER guard_instance BEFORE INSERT OR UPDATE OR DELETE ON promote.instance
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_instance();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_instance();
 ALTER TABLE promote.instance ENABLE ALWAYS TRIGGER guard_instance;
 
 -- lz4 where the server was built with it: a wide update costs a sixth of pglz

@@ -20,7 +20,7 @@ CREATE TABLE promote.idempotency_key (
     CONSTRAINT idempotency_key_diff_check CHECK (pg_catalog.jsonb_typeof(diff) = 'array')
 );
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.idempotency_key
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 ALTER TABLE promote.idempotency_key ENABLE ALWAYS TRIGGER guard_record;
 SELECT pg_catalog.pg_extension_config_dump('promote.idempotency_key', '');
 COMMENT ON TABLE promote.idempotency_key IS 'Results of promotions that were called with an idempotency key; old rows may be deleted';

@@ -24,33 +24,33 @@ COMMENT ON COLUMN promote.promotion_path.destination_environment IS 'Environment
 COMMENT ON COLUMN promote.promotion_path.description IS 'For people';
 COMMENT ON COLUMN promote.promotion_path.created_at IS 'When the row was inserted';
 
-CREATE FUNCTION promote.lock_project() RETURNS trigger
+CREATE FUNCTION promote_internal.lock_project() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_lock_project';
-REVOKE ALL ON FUNCTION promote.lock_project() FROM PUBLIC;
-COMMENT ON FUNCTION promote.lock_project() IS
+REVOKE ALL ON FUNCTION promote_internal.lock_project() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.lock_project() IS
 'Lets those who write paths of one project follow each other, and nobody else';
 
-CREATE FUNCTION promote.check_paths() RETURNS trigger
+CREATE FUNCTION promote_internal.check_paths() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_check_paths';
-REVOKE ALL ON FUNCTION promote.check_paths() FROM PUBLIC;
-COMMENT ON FUNCTION promote.check_paths() IS
+REVOKE ALL ON FUNCTION promote_internal.check_paths() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.check_paths() IS
 'Refuses paths that close a cycle, PM605';
 
 CREATE TRIGGER lock_project BEFORE INSERT OR UPDATE ON promote.promotion_path
-    FOR EACH ROW EXECUTE FUNCTION promote.lock_project();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.lock_project();
 ALTER TABLE promote.promotion_path ENABLE ALWAYS TRIGGER lock_project;
 
 CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.promotion_path
-    FOR EACH ROW EXECUTE FUNCTION promote.note_rule();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 ALTER TABLE promote.promotion_path ENABLE ALWAYS TRIGGER note_rule;
 
 CREATE TRIGGER check_inserted AFTER INSERT ON promote.promotion_path
     REFERENCING NEW TABLE AS new_path
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.check_paths();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.check_paths();
 ALTER TABLE promote.promotion_path ENABLE ALWAYS TRIGGER check_inserted;
 CREATE TRIGGER check_updated AFTER UPDATE ON promote.promotion_path
     REFERENCING NEW TABLE AS new_path
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.check_paths();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.check_paths();
 ALTER TABLE promote.promotion_path ENABLE ALWAYS TRIGGER check_updated;
 
 CREATE FUNCTION promote.next_environments(environment text)

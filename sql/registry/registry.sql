@@ -24,13 +24,13 @@ COMMENT ON COLUMN promote.project.created_at IS 'When the row was inserted';
 COMMENT ON COLUMN promote.project.pruned IS 'Row of its chain in the audit log that tells of the last pruning; NULL: none was pruned. Kept by promote';
 COMMENT ON COLUMN promote.project.digest_key IS 'Key of the digests of its configurations, which is never changed; without it nobody can confirm a guess of one';
 
-CREATE FUNCTION promote.make_digest_key() RETURNS trigger
+CREATE FUNCTION promote_internal.make_digest_key() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_make_digest_key';
-REVOKE ALL ON FUNCTION promote.make_digest_key() FROM PUBLIC;
-COMMENT ON FUNCTION promote.make_digest_key() IS
+REVOKE ALL ON FUNCTION promote_internal.make_digest_key() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.make_digest_key() IS
 'Gives a new project a random key, unless it brings one as a dump''s does';
 CREATE TRIGGER make_digest_key BEFORE INSERT ON promote.project
-    FOR EACH ROW EXECUTE FUNCTION promote.make_digest_key();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.make_digest_key();
 ALTER TABLE promote.project ENABLE ALWAYS TRIGGER make_digest_key;
 
 -- Whoever may call it can try values until the digest is right: nobody but the owner.
@@ -99,16 +99,16 @@ COMMENT ON COLUMN promote.bundle.bundle IS 'Name';
 COMMENT ON COLUMN promote.bundle.description IS 'For people';
 COMMENT ON COLUMN promote.bundle.created_at IS 'When the row was inserted';
 
-CREATE FUNCTION promote.secret_declarations_check(secrets jsonb) RETURNS boolean
+CREATE FUNCTION promote_internal.secret_declarations_check(secrets jsonb) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_secret_declarations_check';
-COMMENT ON FUNCTION promote.secret_declarations_check(jsonb) IS
+COMMENT ON FUNCTION promote_internal.secret_declarations_check(jsonb) IS
 'Is it an object of declarations of secrets? Refuses one that is not well formed and says what is wrong with it, PM404';
 
-CREATE FUNCTION promote.check_slots(slots jsonb) RETURNS boolean
+CREATE FUNCTION promote_internal.check_slots(slots jsonb) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_check_slots';
-COMMENT ON FUNCTION promote.check_slots(jsonb) IS
+COMMENT ON FUNCTION promote_internal.check_slots(jsonb) IS
 'Are these slots for remote references, each with whether it is required and a description? true, or an error that says what is wrong';
 
 CREATE TABLE promote.bundle_release (
@@ -131,9 +131,9 @@ CREATE TABLE promote.bundle_release (
     CONSTRAINT bundle_release_params_schema_check
         CHECK (promote.jsonb_schema_check(params_schema)),
     CONSTRAINT bundle_release_secrets_check
-        CHECK (promote.secret_declarations_check(secrets)),
+        CHECK (promote_internal.secret_declarations_check(secrets)),
     CONSTRAINT bundle_release_remote_references_check
-        CHECK (promote.check_slots(remote_references))
+        CHECK (promote_internal.check_slots(remote_references))
 );
 -- Also refuses two versions that differ in nothing but build metadata. No constraint, for a foreign key could then refer
 -- to it: PostgreSQL takes a row FOR UPDATE where a generated column of such a key might change, and whoever blocks a

@@ -28,24 +28,24 @@ COMMENT ON COLUMN promote.release_event.database_role IS 'Role that the session 
 COMMENT ON COLUMN promote.release_event.at IS 'When';
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.release_event
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.release_event
-    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.release_event
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.release_event ENABLE ALWAYS TRIGGER guard_record;
 ALTER TABLE promote.release_event ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.release_event ENABLE ALWAYS TRIGGER refuse_truncate;
 
-CREATE FUNCTION promote.record_release() RETURNS trigger
+CREATE FUNCTION promote_internal.record_release() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_release';
-REVOKE ALL ON FUNCTION promote.record_release() FROM PUBLIC;
-COMMENT ON FUNCTION promote.record_release() IS
+REVOKE ALL ON FUNCTION promote_internal.record_release() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.record_release() IS
 'Records that a release was blocked or unblocked, by whom and why; what was judged by its not being blocked then fails at its commit';
 
 -- before record_change, whose event tells of the row
 CREATE TRIGGER note_release AFTER UPDATE ON promote.bundle_release
-    FOR EACH ROW EXECUTE FUNCTION promote.record_release();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.record_release();
 ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER note_release;
 
 CREATE FUNCTION promote.block_release(bundle text, version text, reason text)

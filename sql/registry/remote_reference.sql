@@ -1,9 +1,9 @@
 -- Remote references: what fills the input slots that releases declare.
 
-CREATE FUNCTION promote.check_reference(reference text) RETURNS boolean
+CREATE FUNCTION promote_internal.check_reference(reference text) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_check_reference';
-COMMENT ON FUNCTION promote.check_reference(text) IS
+COMMENT ON FUNCTION promote_internal.check_reference(text) IS
 'Can it be a remote reference? 1 to 2048 bytes without control characters and without spaces around them, and no URI with a password';
 
 CREATE TABLE promote.remote_reference (
@@ -18,7 +18,7 @@ CREATE TABLE promote.remote_reference (
     CONSTRAINT remote_reference_pkey PRIMARY KEY (project, environment, component, field),
     CONSTRAINT remote_reference_instance_fkey FOREIGN KEY (project, environment, component)
         REFERENCES promote.instance (project, environment, component),
-    CONSTRAINT remote_reference_reference_check CHECK (promote.check_reference(reference))
+    CONSTRAINT remote_reference_reference_check CHECK (promote_internal.check_reference(reference))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.remote_reference', '');
 COMMENT ON TABLE promote.remote_reference IS 'What fills the slots of instances: names of what others provide, never a secret; promote.remote_references shows them with what is declared';
@@ -31,16 +31,16 @@ COMMENT ON COLUMN promote.remote_reference.actor IS 'Who set it, by the setting 
 COMMENT ON COLUMN promote.remote_reference.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.remote_reference.set_at IS 'When it was set';
 
-CREATE FUNCTION promote.guard_reference() RETURNS trigger
+CREATE FUNCTION promote_internal.guard_reference() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_reference';
-REVOKE ALL ON FUNCTION promote.guard_reference() FROM PUBLIC;
-COMMENT ON FUNCTION promote.guard_reference() IS
+REVOKE ALL ON FUNCTION promote_internal.guard_reference() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.guard_reference() IS
 'Refuses remote references that no verb wrote, PM303';
 
 CREATE TRIGGER guard_reference BEFORE INSERT OR UPDATE OR DELETE ON promote.remote_reference
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_reference();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_reference();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.remote_reference
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.remote_reference ENABLE ALWAYS TRIGGER guard_reference;
 ALTER TABLE promote.remote_reference ENABLE ALWAYS TRIGGER refuse_truncate;
 

@@ -1,26 +1,28 @@
 -- What instances desire, against what they run.
 
-CREATE FUNCTION promote.rendered_digest(project text, environment text, digest bytea) RETURNS bytea
+CREATE FUNCTION promote_internal.rendered_digest(project text, environment text, digest bytea) RETURNS bytea
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_rendered_digest';
-GRANT EXECUTE ON FUNCTION promote.rendered_digest(text, text, bytea) TO PUBLIC;
-COMMENT ON FUNCTION promote.rendered_digest(text, text, bytea) IS
+GRANT EXECUTE ON FUNCTION promote_internal.rendered_digest(text, text, bytea) TO PUBLIC;
+COMMENT ON FUNCTION promote_internal.rendered_digest(text, text, bytea) IS
 'Digest of a configuration of a project with its placeholders replaced by the parameters of an environment, as far as there are any: it refuses none. NULL where there is no such configuration, or the environment is not to be seen';
 
 -- With the owner's rights, for it reads what is withheld from others; what it shows of that is a digest.
-CREATE VIEW promote.config_rendered WITH (security_barrier = true) AS
+CREATE VIEW promote_internal.config_rendered WITH (security_barrier = true) AS
     SELECT c.project,
            e.environment,
            c.digest,
-           promote.rendered_digest(c.project, e.environment, c.digest) AS rendered_digest
+           promote_internal.rendered_digest(c.project, e.environment, c.digest) AS rendered_digest
       FROM promote.config AS c
       JOIN promote.environment AS e ON e.project = c.project
-     WHERE promote.may_view(e.project, e.environment);
-COMMENT ON VIEW promote.config_rendered IS 'What each configuration would be in each environment of its project now, with placeholders replaced: its digest';
-COMMENT ON COLUMN promote.config_rendered.project IS 'Project';
-COMMENT ON COLUMN promote.config_rendered.environment IS 'Environment whose parameters replace the placeholders';
-COMMENT ON COLUMN promote.config_rendered.digest IS 'Digest of the configuration';
-COMMENT ON COLUMN promote.config_rendered.rendered_digest IS 'Digest of what it would be; placeholders without a parameter stay';
+     WHERE promote_internal.may_view(e.project, e.environment);
+-- instance_status reads it as whoever asks, who cannot name it.
+GRANT SELECT ON promote_internal.config_rendered TO PUBLIC;
+COMMENT ON VIEW promote_internal.config_rendered IS 'What each configuration would be in each environment of its project now, with placeholders replaced: its digest';
+COMMENT ON COLUMN promote_internal.config_rendered.project IS 'Project';
+COMMENT ON COLUMN promote_internal.config_rendered.environment IS 'Environment whose parameters replace the placeholders';
+COMMENT ON COLUMN promote_internal.config_rendered.digest IS 'Digest of the configuration';
+COMMENT ON COLUMN promote_internal.config_rendered.rendered_digest IS 'Digest of what it would be; placeholders without a parameter stay';
 
 -- Everything is looked up by whole keys in lateral subqueries of one row, so that a page of instances costs a page of
 -- look-ups.  The release that a constraint stands for is that of promote.resolve_release, which a reader of the view
@@ -187,7 +189,7 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                    -- nothing was replaced where the rendered params are the params
                    WHEN run.rendered_digest <> deployed.digest
                         AND run.rendered_digest <> (
-                            SELECT c.rendered_digest FROM promote.config_rendered AS c
+                            SELECT c.rendered_digest FROM promote_internal.config_rendered AS c
                              WHERE c.project = i.project AND c.environment = i.environment
                                AND c.digest = desired.digest)
                    THEN 'stale'

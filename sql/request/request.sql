@@ -1,10 +1,10 @@
 -- Requests: a scope of components, promoted from one environment to another
 -- in waves.  promote.advance_request moves them.
 
-CREATE FUNCTION promote.guard_request() RETURNS trigger
+CREATE FUNCTION promote_internal.guard_request() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_request';
-REVOKE ALL ON FUNCTION promote.guard_request() FROM PUBLIC;
-COMMENT ON FUNCTION promote.guard_request() IS
+REVOKE ALL ON FUNCTION promote_internal.guard_request() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.guard_request() IS
 'Refuses to change how far a request has come by hand, PM303, and the columns that it is given, what was asked for, at all, PM301';
 
 CREATE TABLE promote.promotion_request (
@@ -100,13 +100,13 @@ COMMENT ON COLUMN promote.promotion_request.started_at IS 'When it was begun';
 COMMENT ON COLUMN promote.promotion_request.finished_at IS 'When it came to its end';
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.promotion_request
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 CREATE TRIGGER guard_request BEFORE UPDATE ON promote.promotion_request
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_request('project', 'request', 'source_environment', 'destination_environment', 'scope', 'strategy', 'waves', 'overrides', 'execution_window', 'rollback_mode', 'soak', 'checks', 'verification_owner', 'fallback_owner', 'ticket', 'message', 'include_other_changes', 'copy_secrets', 'copy_remote_references', 'actor', 'database_role', 'created_at');
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_request('project', 'request', 'source_environment', 'destination_environment', 'scope', 'strategy', 'waves', 'overrides', 'execution_window', 'rollback_mode', 'soak', 'checks', 'verification_owner', 'fallback_owner', 'ticket', 'message', 'include_other_changes', 'copy_secrets', 'copy_remote_references', 'actor', 'database_role', 'created_at');
 CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.promotion_request
-    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.promotion_request
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.promotion_request ENABLE ALWAYS TRIGGER guard_record;
 ALTER TABLE promote.promotion_request ENABLE ALWAYS TRIGGER guard_request;
 ALTER TABLE promote.promotion_request ENABLE ALWAYS TRIGGER refuse_rewrite;
@@ -192,13 +192,13 @@ COMMENT ON COLUMN promote.promotion_request_item.deploying_at IS 'When its PROVI
 COMMENT ON COLUMN promote.promotion_request_item.finished_at IS 'When it was done, skipped or rolled back';
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.promotion_request_item
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 CREATE TRIGGER guard_request BEFORE UPDATE ON promote.promotion_request_item
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_request('project', 'request', 'component', 'destination_environment', 'wave');
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_request('project', 'request', 'component', 'destination_environment', 'wave');
 CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.promotion_request_item
-    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.promotion_request_item
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.promotion_request_item ENABLE ALWAYS TRIGGER guard_record;
 ALTER TABLE promote.promotion_request_item ENABLE ALWAYS TRIGGER guard_request;
 ALTER TABLE promote.promotion_request_item ENABLE ALWAYS TRIGGER refuse_rewrite;
@@ -231,11 +231,11 @@ COMMENT ON COLUMN promote.promotion_request_preview.database_role IS 'Role that 
 COMMENT ON COLUMN promote.promotion_request_preview.created_at IS 'When';
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.promotion_request_preview
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_record();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.promotion_request_preview
-    FOR EACH ROW EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.promotion_request_preview
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.refuse_rewrite();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.promotion_request_preview ENABLE ALWAYS TRIGGER guard_record;
 ALTER TABLE promote.promotion_request_preview ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.promotion_request_preview ENABLE ALWAYS TRIGGER refuse_truncate;
@@ -301,7 +301,7 @@ COMMENT ON FUNCTION promote.cancel_request(text, integer, text) IS
 'Ends a request and lets its instances go. Its deployments that no worker has begun are aborted; what is deployed stays, and what is staged stays desired';
 
 -- With the rights of who calls it, which are enough only for the owner: promote.request_evidence does.
-CREATE FUNCTION promote.request_document(project text, request integer) RETURNS jsonb
+CREATE FUNCTION promote_internal.request_document(project text, request integer) RETURNS jsonb
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         SELECT pg_catalog.to_jsonb(r) - 'overrides' - 'preview_digest' || pg_catalog.jsonb_build_object(
@@ -382,8 +382,8 @@ CREATE FUNCTION promote.request_document(project text, request integer) RETURNS 
           FROM promote.promotion_request AS r
          WHERE r.project = $1 AND r.request = $2;
     END;
-REVOKE ALL ON FUNCTION promote.request_document(text, integer) FROM PUBLIC;
-COMMENT ON FUNCTION promote.request_document(text, integer) IS
+REVOKE ALL ON FUNCTION promote_internal.request_document(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.request_document(text, integer) IS
 'What promote.request_evidence returns to those who see the request';
 
 CREATE FUNCTION promote.request_evidence(project text, request integer) RETURNS jsonb

@@ -1,10 +1,10 @@
 -- Secrets of instances: sealed for the instance and the name that they have, AES-256-GCM, with a key that is not in
 -- the database.
 
-CREATE FUNCTION promote.secret_key_id(ciphertext bytea) RETURNS text
+CREATE FUNCTION promote_internal.secret_key_id(ciphertext bytea) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_secret_key_id';
-COMMENT ON FUNCTION promote.secret_key_id(bytea) IS
+COMMENT ON FUNCTION promote_internal.secret_key_id(bytea) IS
 'Id of the key that a secret is sealed with; NULL for what promote has not sealed';
 
 CREATE TABLE promote.secret (
@@ -13,7 +13,7 @@ CREATE TABLE promote.secret (
     component     promote.component_name NOT NULL,
     secret        text COLLATE "C" NOT NULL,
     ciphertext    bytea NOT NULL,
-    key_id        text COLLATE "C" NOT NULL GENERATED ALWAYS AS (promote.secret_key_id(ciphertext)) STORED,
+    key_id        text COLLATE "C" NOT NULL GENERATED ALWAYS AS (promote_internal.secret_key_id(ciphertext)) STORED,
     fingerprint   bytea NOT NULL,
     format        text COLLATE "C" NOT NULL,
     set_at        timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -44,15 +44,15 @@ COMMENT ON COLUMN promote.secret.set_at IS 'When it was set, or copied here';
 COMMENT ON COLUMN promote.secret.actor IS 'By whom, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.secret.database_role IS 'Role that the session acted as';
 
-CREATE FUNCTION promote.guard_secret() RETURNS trigger
+CREATE FUNCTION promote_internal.guard_secret() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_secret';
-REVOKE ALL ON FUNCTION promote.guard_secret() FROM PUBLIC;
-COMMENT ON FUNCTION promote.guard_secret() IS
+REVOKE ALL ON FUNCTION promote_internal.guard_secret() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.guard_secret() IS
 'Refuses rows that the verbs do not write, unless the tables'' owner restores them, PM303';
 CREATE TRIGGER guard_secret BEFORE INSERT OR UPDATE OR DELETE ON promote.secret
-    FOR EACH ROW EXECUTE FUNCTION promote.guard_secret();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_secret();
 CREATE TRIGGER guard_secret_truncate BEFORE TRUNCATE ON promote.secret
-    FOR EACH STATEMENT EXECUTE FUNCTION promote.guard_secret();
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.guard_secret();
 ALTER TABLE promote.secret ENABLE ALWAYS TRIGGER guard_secret;
 ALTER TABLE promote.secret ENABLE ALWAYS TRIGGER guard_secret_truncate;
 

@@ -250,7 +250,7 @@ promote_resume_line(PG_FUNCTION_ARGS)
 }
 
 /*
- * promote.guard_line_stop() returns trigger
+ * promote_internal.guard_line_stop() returns trigger
  *
  * BEFORE UPDATE of line_stop, for each row: only the verb lifts a stop.
  */

@@ -99,7 +99,7 @@ write_override(const Sql *sql, const GateCase *gate, const char *code, const cha
 		.text = "INSERT INTO promote.gate_override AS o (project, environment, component, deployment, code,"
 		" override, plan_digest, subjects, messages, reason) VALUES ($1, $2, $3, $4, $5,"
 		" 1 + (SELECT pg_catalog.count(*) FROM promote.gate_override AS b WHERE " OF_INSTANCE("b")
-		"  AND b.deployment = $4 AND b.code = $5), $6, $7, $8, $9) RETURNING o, promote.audit_facts(o, '{}')",
+		"  AND b.deployment = $4 AND b.code = $5), $6, $7, $8, $9) RETURNING o, promote_internal.audit_facts(o, '{}')",
 		.parameters = 9,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID}
 	};
@@ -208,7 +208,7 @@ write_reviews(const Sql *sql, const GateCase *gate, const char *code, const char
 	static OldStatement insert = {
 		.text = "INSERT INTO promote.override_review AS v (project, environment, component, deployment, code,"
 		" override, review) SELECT $1, $2, $3, $4, $5, o.override, $6"
-		" FROM pg_catalog.unnest($7) AS o (override) ORDER BY o.override RETURNING promote.audit_facts(v, '{}')",
+		" FROM pg_catalog.unnest($7) AS o (override) ORDER BY o.override RETURNING promote_internal.audit_facts(v, '{}')",
 		.parameters = 7,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, INT4ARRAYOID}
 	};
@@ -253,7 +253,7 @@ promote_review_override(PG_FUNCTION_ARGS)
 }
 
 /*
- * promote.guard_override_rule() returns trigger
+ * promote_internal.guard_override_rule() returns trigger
  *
  * BEFORE INSERT or UPDATE of override_rule, for each row.  A role that is not
  * there lets nobody override: no error, for a dump may be restored before its

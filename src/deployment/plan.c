@@ -292,7 +292,7 @@ is_builtin(TriggerData *data, HeapTuple row)
 }
 
 /*
- * promote.guard_stateful_type() returns trigger
+ * promote_internal.guard_stateful_type() returns trigger
  *
  * BEFORE INSERT, UPDATE OR DELETE of stateful_type, for each row: what comes
  * with promote is not dumped, so that it must stay what it is.

@@ -596,7 +596,7 @@ take_step(Update *update)
 }
 
 /*
- * promote.guard_deployment() returns trigger
+ * promote_internal.guard_deployment() returns trigger
  *
  * BEFORE UPDATE of deployment, for each row: only legal steps, whoever takes
  * them.
@@ -782,7 +782,7 @@ write_step(const Sql *sql, const Update *update, const char *event)
 }
 
 /*
- * promote.record_deployment() returns trigger
+ * promote_internal.record_deployment() returns trigger
  *
  * AFTER UPDATE of deployment, for each row: what a step brings about.
  */
@@ -847,7 +847,7 @@ promote_deployment_steps(PG_FUNCTION_ARGS)
 }
 
 /*
- * promote.deployment_facts(deployment promote.deployment) returns jsonb
+ * promote_internal.deployment_facts(deployment promote.deployment) returns jsonb
  *
  * The plan's digest moves with a PLAN, and is carried by what follows one.
  */

@@ -594,7 +594,7 @@ write_vote(const Sql *sql, const GateCase *gate, const Poll *poll, int32 number,
 {
 	static OldStatement insert = {
 		.text = "INSERT INTO promote.approval AS a (project, environment, component, deployment, vote, plan_digest,"
-		" rule, decision, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING promote.audit_facts(a, '{}')",
+		" rule, decision, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING promote_internal.audit_facts(a, '{}')",
 		.parameters = 9,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, BYTEAOID, TEXTOID, TEXTOID, TEXTOID}
 	};
@@ -704,7 +704,7 @@ members_of(const char *role)
 }
 
 /*
- * promote.check_approval_rule() returns trigger
+ * promote_internal.check_approval_rule() returns trigger
  *
  * BEFORE INSERT or UPDATE of approval_rule, for each row.  A role that is not
  * there approves nothing: no error, for a dump may be restored before its

@@ -172,7 +172,7 @@ find_function(const char *name, const char **problem)
 }
 
 /*
- * promote.check_policy() returns trigger
+ * promote_internal.check_policy() returns trigger
  *
  * BEFORE INSERT OR UPDATE of policy, for each row: a policy that is enabled
  * can be asked.  Not where check_function_bodies is off, as in a dump: it may

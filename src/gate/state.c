@@ -234,7 +234,7 @@ gate_destructive(const Sql *sql, GateCase *gate)
 		"   AND c.type LIKE s.like_pattern)"
 		"  OR EXISTS (SELECT FROM pg_catalog.unnest((SELECT b.stateful_types FROM promote.bundle_release AS b"
 		"   WHERE b.bundle = p.bundle AND b.version = p.version)) AS own (pattern)"
-		"   WHERE c.type LIKE promote.type_pattern(own.pattern))) ORDER BY c.change",
+		"   WHERE c.type LIKE promote_internal.type_pattern(own.pattern))) ORDER BY c.change",
 		.parameters = 4,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};

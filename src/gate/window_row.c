@@ -170,7 +170,7 @@ check_recurring(HeapTuple row, TupleDesc row_type, bool must_end)
 }
 
 /*
- * promote.check_window() returns trigger
+ * promote_internal.check_window() returns trigger
  *
  * BEFORE INSERT OR UPDATE of freeze_window and change_window, for each row.
  */

@@ -410,7 +410,7 @@ promote_may(PG_FUNCTION_ARGS)
 }
 
 /*
- * promote.may_view(project text, environment text) returns boolean
+ * promote_internal.may_view(project text, environment text) returns boolean
  *
  * Asked for each row by row-level security: a row of no environment is seen
  * by whoever sees anything of its project, one of no project by whoever sees
@@ -467,7 +467,7 @@ access_projects(void)
 }
 
 /*
- * promote.visible_projects() returns text[]
+ * promote_internal.visible_projects() returns text[]
  *
  * Row-level security compares with it, once per statement, so that an index
  * that begins with the project finds the rows.

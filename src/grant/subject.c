@@ -2,7 +2,7 @@
  * subject.c: which rows of the audit log a role may see.
  *
  * All other tables say by their columns which environment a row belongs to,
- * and row-level security asks promote.may_view; the audit log has subjects.
+ * and row-level security asks promote_internal.may_view; the audit log has subjects.
  */
 #include "postgres.h"
 
@@ -83,7 +83,7 @@ is_project(const char *project, const char *subject)
 }
 
 /*
- * promote.may_view_audit(project text, subject text) returns boolean
+ * promote_internal.may_view_audit(project text, subject text) returns boolean
  *
  * Asked for each row.  What belongs to no project is seen by whoever sees
  * anything; who sees all of a project is asked nothing more.

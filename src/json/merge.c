@@ -350,7 +350,7 @@ read_rule(const text *arrays, JsonMergeRules *rules)
 
 /*
  * promote.jsonb_deep_merge(target jsonb, patch jsonb, arrays text) returns
- * jsonb, and without the last argument promote.jsonb_deep_merge_transition.
+ * jsonb, and without the last argument promote_internal.jsonb_deep_merge_transition.
  */
 Datum
 promote_jsonb_deep_merge(PG_FUNCTION_ARGS)

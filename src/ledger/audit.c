@@ -434,7 +434,7 @@ audit_facts_of_value(HeapTupleHeader row, bool named, const char *const *names, 
 	return facts;
 }
 
-/* promote.audit_facts(row record, variadic without text[]) returns jsonb */
+/* promote_internal.audit_facts(row record, variadic without text[]) returns jsonb */
 Datum
 promote_audit_facts(PG_FUNCTION_ARGS)
 {
@@ -476,9 +476,9 @@ is_project(const text *project)
 }
 
 /*
- * promote.check_audit(project text, seq bigint, event text,
+ * promote_internal.check_audit(project text, seq bigint, event text,
  * previous_hash bytea, hash bytea) returns boolean; one function, for the
- * reason given at promote.check_deployment
+ * reason given at promote_internal.check_deployment
  */
 Datum
 promote_check_audit(PG_FUNCTION_ARGS)

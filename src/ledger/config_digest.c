@@ -259,7 +259,7 @@ with_digest(HeapTuple row, TupleDesc row_type, bytea *digest)
 }
 
 /*
- * promote.digest_config() returns trigger
+ * promote_internal.digest_config() returns trigger
  *
  * BEFORE INSERT of config, for each row: fills the digest in.  Of what is loaded
  * it is taken as it comes: a dump's tables come in any order, and the key may not
@@ -298,7 +298,7 @@ make_key(void)
 }
 
 /*
- * promote.make_digest_key() returns trigger
+ * promote_internal.make_digest_key() returns trigger
  *
  * BEFORE INSERT of project, for each row: gives it a key, unless it brings one.
  */

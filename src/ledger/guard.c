@@ -182,7 +182,7 @@ level(FunctionCallInfo fcinfo)
 }
 
 /*
- * promote.refuse_rewrite() returns trigger
+ * promote_internal.refuse_rewrite() returns trigger
  *
  * BEFORE UPDATE, DELETE or TRUNCATE of a table of history: always refuses,
  * but for rows of the audit log that are pruned.
@@ -287,7 +287,7 @@ check_deleted_instance(TriggerData *data)
 }
 
 /*
- * promote.guard_instance() returns trigger
+ * promote_internal.guard_instance() returns trigger
  *
  * BEFORE INSERT, UPDATE OR DELETE of instance, for each row: what an instance
  * desires changes by a revision, what it runs by a deployment, and its key
@@ -347,7 +347,7 @@ is_new_deployment(TriggerData *data)
 }
 
 /*
- * promote.guard_record() returns trigger
+ * promote_internal.guard_record() returns trigger
  *
  * BEFORE INSERT of deployment and of audit_log, for each row: they are
  * written by what records, or loaded as they are by the tables' owner.
@@ -393,7 +393,7 @@ refuse_kept_row(TriggerData *data)
 }
 
 /*
- * promote.guard_kept() returns trigger
+ * promote_internal.guard_kept() returns trigger
  *
  * BEFORE INSERT, UPDATE or DELETE, for each row: the columns that are the
  * trigger's arguments are only moved by promote; without arguments, the row.
@@ -417,7 +417,7 @@ promote_guard_kept(PG_FUNCTION_ARGS)
 }
 
 /*
- * promote.guard_registry() returns trigger
+ * promote_internal.guard_registry() returns trigger
  *
  * BEFORE UPDATE of bundle_release, of component and of project, for each row:
  * what was valid, copied and masked by a release stays so, because a release

@@ -225,7 +225,7 @@ record(const Sql *sql, TriggerData *data, bool loading)
 }
 
 /*
- * promote.record_change() returns trigger
+ * promote_internal.record_change() returns trigger
  *
  * AFTER INSERT, UPDATE or DELETE, for each row: appends to the row's chain.
  */
@@ -281,7 +281,7 @@ record_written(Relation table, HeapTuple row)
 }
 
 /*
- * promote.record_row() returns trigger
+ * promote_internal.record_row() returns trigger
  *
  * AFTER INSERT, UPDATE or DELETE, for each row: marks the row's digest, for the
  * event that tells of it.  What is written past a guard that somebody has taken
@@ -383,7 +383,7 @@ record_counts(const Sql *sql, TriggerData *data)
 }
 
 /*
- * promote.record_deletion() returns trigger
+ * promote_internal.record_deletion() returns trigger
  *
  * AFTER DELETE of idempotency_key and of deployment_log, for each statement.
  */

@@ -415,7 +415,7 @@ put_table(const Sql *sql, const Asked *asked, const Source *source)
 }
 
 /*
- * promote.recorded_rows(subject text, project text) returns table (project
+ * promote_internal.recorded_rows(subject text, project text) returns table (project
  * text, subject text, name text, digest text, open boolean)
  */
 Datum

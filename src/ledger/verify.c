@@ -53,7 +53,7 @@ Datum
 promote_verify_audit(PG_FUNCTION_ARGS)
 {
 	static OldStatement read = {
-		.text = "SELECT p.project, p.subject, p.seq, p.problem FROM promote.audit_problems($1, $2) AS p",
+		.text = "SELECT p.project, p.subject, p.seq, p.problem FROM promote_internal.audit_problems($1, $2) AS p",
 		.parameters = 2,
 		.types = {TEXTOID, TEXTOID}
 	};
@@ -116,7 +116,7 @@ Datum
 promote_restore_guards(PG_FUNCTION_ARGS)
 {
 	static OldStatement find = {
-		.text = "SELECT g.table_name, g.trigger_name, g.problem, g.remedy FROM promote.guard_problems() AS g"
+		.text = "SELECT g.table_name, g.trigger_name, g.problem, g.remedy FROM promote_internal.guard_problems() AS g"
 	};
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	SPITupleTable *guards;

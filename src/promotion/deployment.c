@@ -47,7 +47,7 @@ is_one_of(const text *word, const char *const *list)
 }
 
 /*
- * promote.check_deployment(deployment integer, action text, status text, plan
+ * promote_internal.check_deployment(deployment integer, action text, status text, plan
  * integer, queued_at timestamptz, due_at timestamptz, worker text, fencing
  * integer, lost_leases integer, started_at timestamptz, finished_at
  * timestamptz, plan_digest bytea) returns boolean
@@ -170,7 +170,7 @@ deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment, cons
 		" CASE WHEN $6 = 'PENDING' AND NOT EXISTS (SELECT FROM promote.deployment AS h"
 		"  WHERE " OF_INSTANCE("h") " AND h.status IN ('PENDING', 'APPROVED', 'RUNNING'))"
 		"  THEN pg_catalog.clock_timestamp() END)"
-		" RETURNING promote.deployment_facts(d)",
+		" RETURNING promote_internal.deployment_facts(d)",
 		.parameters = 20,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID,
 		TEXTOID, TEXTOID, BYTEAOID, JSONBOID, BOOLOID, INT4OID, BYTEAOID, TEXTOID, JSONBOID, JSONBOID, JSONBOID}

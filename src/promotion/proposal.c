@@ -110,7 +110,7 @@
 	" r.digest, r.facts, r.actor, r.database_role, r.created_at, r.source_environment, r.origin," \
 	" r.kept_marks, s.kept_marks AS source_kept" \
 	" FROM " table " AS k" \
-	" CROSS JOIN LATERAL (SELECT r.*, promote.audit_facts(r) AS facts" \
+	" CROSS JOIN LATERAL (SELECT r.*, promote_internal.audit_facts(r) AS facts" \
 	"  FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "k") \
 	"  AND r.revision = k.revision LIMIT 1) AS r" \
 	" LEFT JOIN LATERAL (SELECT s.bundle, s.version, " KEPT_OF("s") " AS kept_marks FROM promote.revision AS s" \

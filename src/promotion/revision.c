@@ -468,7 +468,7 @@ take_judged(TriggerData *data, ProposedRevision *judged)
 }
 
 /*
- * promote.record_revision() returns trigger
+ * promote_internal.record_revision() returns trigger
  *
  * AFTER INSERT of revision, for each statement, with the transition table
  * new_revision.
@@ -578,7 +578,7 @@ complete(HeapTuple row, TupleDesc row_type, Completion *completion)
 }
 
 /*
- * promote.complete_revision() returns trigger
+ * promote_internal.complete_revision() returns trigger
  *
  * BEFORE INSERT of revision, for each row: fills in the number and the
  * release where they are left out.  Where there is no such instance they stay

@@ -39,9 +39,9 @@ PG_FUNCTION_INFO_V1(promote_refresh_grants);
 
 /*
  * What the door gives, a statement per row; $1 is GRANT or REVOKE, $2 TO or
- * FROM, $3 the role.  Not among it: trigger functions, functions that are
- * parts of others and ask nobody for rights, and the columns that hold what is
- * sensitive as it is, or a digest of little else.
+ * FROM, $3 the role.  Not among it: promote_internal, what is for the owner
+ * alone, and the columns that hold what is sensitive as it is, or a digest of
+ * little else.
  */
 static OldStatement door = {
 	.text = "WITH member AS (SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d"
@@ -54,9 +54,8 @@ static OldStatement door = {
 	" pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::pg_catalog.text, ', '), $2, $3)"
 	" FROM member AS m JOIN pg_catalog.pg_proc AS p ON p.oid = m.objid"
 	" WHERE m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
-	" AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype AND p.proacl IS NOT NULL"
-	" AND p.proname NOT IN ('audit_problems', 'audit_of', 'instances_of', 'recorded_rows', 'guard_problems',"
-	" 'restore_guards', 'request_document', 'audit_facts', 'deployment_facts', 'config_digest', 'secret_fingerprint')"
+	" AND p.pronamespace = 'promote'::pg_catalog.regnamespace AND p.proacl IS NOT NULL"
+	" AND p.proname NOT IN ('restore_guards', 'config_digest', 'secret_fingerprint')"
 	" AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(p.proacl) AS a WHERE a.grantee = 0)"
 	" UNION ALL"
 	" SELECT pg_catalog.format('%s SELECT%s ON TABLE %s %s %I', $1, (SELECT"
@@ -66,7 +65,8 @@ static OldStatement door = {
 	" HAVING c.relname IN (SELECT w.relation FROM withheld AS w)),"
 	" c.oid::pg_catalog.regclass, $2, $3)"
 	" FROM member AS m JOIN pg_catalog.pg_class AS c ON c.oid = m.objid"
-	" WHERE m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.relkind IN ('r', 'v')",
+	" WHERE m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.relkind IN ('r', 'v')"
+	" AND c.relnamespace = 'promote'::pg_catalog.regnamespace",
 	.parameters = 3,
 	.types = {TEXTOID, TEXTOID, TEXTOID}
 };
@@ -129,7 +129,7 @@ has_grants(const Sql *sql, const char *role)
 }
 
 /*
- * promote.open_door() returns trigger
+ * promote_internal.open_door() returns trigger
  *
  * AFTER INSERT OR DELETE of grants, for each row.  A role that is not there,
  * as where a dump is restored before its roles are, has no door.
@@ -231,7 +231,7 @@ warn_of_createrole(const char *role)
 }
 
 /*
- * promote.guard_grant() returns trigger
+ * promote_internal.guard_grant() returns trigger
  *
  * BEFORE INSERT OR UPDATE of grants, for each row.  A grant is given and taken
  * back; what is not granted by name is no grant.

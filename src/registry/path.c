@@ -263,7 +263,7 @@ compare_places(const ListCell *a, const ListCell *b)
  */
 
 /*
- * promote.lock_project() returns trigger
+ * promote_internal.lock_project() returns trigger
  *
  * BEFORE INSERT OR UPDATE of promotion_path, for each row.  Not by the
  * project's row, which others hold for other reasons.
@@ -311,7 +311,7 @@ search_new(const Sql *sql)
 }
 
 /*
- * promote.check_paths() returns trigger
+ * promote_internal.check_paths() returns trigger
  *
  * AFTER INSERT, and AFTER UPDATE, of promotion_path, for each statement, with
  * the transition table new_path.

@@ -140,7 +140,7 @@ record_block(const Sql *sql, const char *bundle, const char *version, const char
 }
 
 /*
- * promote.record_release() returns trigger
+ * promote_internal.record_release() returns trigger
  *
  * AFTER UPDATE of bundle_release, for each row: records that it was blocked
  * or unblocked, and holds who was judged by it to what it is now: blocked, or

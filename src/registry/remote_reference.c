@@ -79,7 +79,7 @@ check_slot(const JsonbValue *slot)
 }
 
 /*
- * promote.check_slots(slots jsonb) returns boolean: true, or an error that
+ * promote_internal.check_slots(slots jsonb) returns boolean: true, or an error that
  * says what is wrong
  */
 Datum
@@ -173,7 +173,7 @@ reference_problem(const char *reference)
 }
 
 /*
- * promote.check_reference(reference text) returns boolean; in C because that
+ * promote_internal.check_reference(reference text) returns boolean; in C because that
  * is where the verbs ask, too
  */
 Datum
@@ -570,7 +570,7 @@ promote_remove_remote_reference(PG_FUNCTION_ARGS)
 /* ---- the table ---- */
 
 /*
- * promote.guard_reference() returns trigger
+ * promote_internal.guard_reference() returns trigger
  *
  * BEFORE INSERT, UPDATE OR DELETE of remote_reference, for each row: they are
  * written by the verbs, or loaded as they are from a dump.

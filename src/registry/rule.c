@@ -376,7 +376,7 @@ note_row(const Sql *sql, TriggerData *data, HeapTuple row)
 }
 
 /*
- * promote.note_rule() returns trigger
+ * promote_internal.note_rule() returns trigger
  *
  * AFTER INSERT, UPDATE or DELETE of a table of rules, for each row.
  */

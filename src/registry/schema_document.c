@@ -83,7 +83,7 @@ schema_document_init(void)
 }
 
 /*
- * promote.forget_schemas() returns trigger
+ * promote_internal.forget_schemas() returns trigger
  *
  * BEFORE INSERT of schema_document, for each statement: what was compiled
  * with the documents of before is not used again, neither after this nor,
@@ -124,7 +124,7 @@ warn_unmet(void *state, const char *place, const char *keyword)
 }
 
 /*
- * promote.warn_unmet() returns trigger
+ * promote_internal.warn_unmet() returns trigger
  *
  * AFTER INSERT of bundle_release, for each row: a schema that is published is
  * never changed, so that its author is told now.

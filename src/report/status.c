@@ -31,7 +31,7 @@ read_rendered(const Sql *sql, Datum *values)
 }
 
 /*
- * promote.rendered_digest(project text, environment text, digest bytea) returns bytea
+ * promote_internal.rendered_digest(project text, environment text, digest bytea) returns bytea
  *
  * Of what is stored only: of a document that is passed it would be an oracle.
  */

@@ -399,7 +399,7 @@ request_result(Sql *scope, const PromotionRequest *request)
 }
 
 /*
- * promote.guard_request() returns trigger
+ * promote_internal.guard_request() returns trigger
  *
  * BEFORE UPDATE of a request and of its items, for each row: the columns that
  * are the trigger's arguments are never changed, all others by promote.
@@ -582,7 +582,7 @@ Datum
 promote_request_evidence(PG_FUNCTION_ARGS)
 {
 	static OldStatement read = {
-		.text = "SELECT r.destination_environment::pg_catalog.text, promote.request_document($1, $2)"
+		.text = "SELECT r.destination_environment::pg_catalog.text, promote_internal.request_document($1, $2)"
 		" FROM promote.promotion_request AS r WHERE " OF_REQUEST("r"),
 		.parameters = 2,
 		.types = {TEXTOID, INT4OID}

@@ -83,7 +83,7 @@ check_declaration(const JsonbValue *name, const JsonbValue *declaration)
 }
 
 /*
- * promote.secret_declarations_check(secrets jsonb) returns boolean
+ * promote_internal.secret_declarations_check(secrets jsonb) returns boolean
  *
  * Checks what a release declares, and says of the first that cannot be what is
  * wrong.

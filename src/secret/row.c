@@ -265,7 +265,7 @@ secret_check_value(const InstanceKey *key, const SecretDeclaration *declared, co
 /* ---- the guard ---- */
 
 /*
- * promote.guard_secret() returns trigger
+ * promote_internal.guard_secret() returns trigger
  *
  * BEFORE INSERT, UPDATE, DELETE or TRUNCATE of secret: its rows are written by
  * the verbs, or loaded as they are by the tables' owner, as a dump does.

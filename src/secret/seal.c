@@ -212,7 +212,7 @@ seal_open(const SecretKeys *keys, const SealOwner *owner, const bytea *sealed, S
 	return value;
 }
 
-/* promote.secret_key_id(ciphertext bytea) returns text; NULL for what was never sealed */
+/* promote_internal.secret_key_id(ciphertext bytea) returns text; NULL for what was never sealed */
 Datum
 promote_secret_key_id(PG_FUNCTION_ARGS)
 {

@@ -202,15 +202,13 @@ my %takes = (
 	verify_audit => 'audit',
 	(map { $_ => 'admin everywhere' } qw(refresh_grants block_release unblock_release rotate_secrets)),
 	(map { $_ => 'rows' } qw(resolve_release handoff_text audit_head verify_audit_head)),
-	(map { $_ => 'nobody' } qw(request_document audit_problems audit_of instances_of recorded_rows guard_problems restore_guards
-	  audit_facts deployment_facts config_digest secret_fingerprint)),
+	(map { $_ => 'nobody' } qw(restore_guards config_digest secret_fingerprint)),
 	plan_instance => 'plan',
 	decommission_instance => 'decommission',
 );
 
 # Of PUBLIC's that are not immutable: none of them reads what is anybody's.
-my @open = qw(may may_view may_view_audit visible_projects current_actor current_database_role
-  rendered_digest compose_params window_occurrences jsonb_schema_errors jsonb_schema_valid jsonb_schema_defaults jsonb_schema_annotations
+my @open = qw(may current_actor current_database_role compose_params window_occurrences jsonb_schema_errors jsonb_schema_valid jsonb_schema_defaults jsonb_schema_annotations
   jsonb_filter_annotated jsonb_keep_annotated jsonb_filter_copyable jsonb_keep_copyable);
 
 # These take any of several places: the worst refusal is an empty result.
@@ -252,8 +250,8 @@ sub arguments {
 	} 0 .. $#names;
 }
 
-my @functions = map { my %f; @f{qw(name signature names types open pure)} = split /;/, $_, -1; \%f } split /\n/, $node->query('matrix', q{
-	SELECT concat_ws(';', p.proname, p.oid::regprocedure, coalesce(array_to_string(p.proargnames[1:p.pronargs], ','), ''),
+my @functions = map { my %f; @f{qw(schema name signature names types open pure)} = split /;/, $_, -1; \%f } split /\n/, $node->query('matrix', q{
+	SELECT concat_ws(';', p.pronamespace::regnamespace, p.proname, p.oid::regprocedure, coalesce(array_to_string(p.proargnames[1:p.pronargs], ','), ''),
 		(SELECT coalesce(string_agg(format_type(t, NULL), '|' ORDER BY n), '') FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (t, n)),
 		EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE a.grantee = 0), p.provolatile = 'i')
 	FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass AND e.extname = 'promote'
@@ -261,11 +259,14 @@ my @functions = map { my %f; @f{qw(name signature names types open pure)} = spli
 	WHERE d.deptype = 'e' AND p.prorettype <> 'trigger'::regtype ORDER BY 1});
 cmp_ok(scalar(@functions), '>', 100, 'the functions are found');
 
+# What is in promote_internal nobody calls, whatever its privileges are.
+$takes{ $_->{name} } = 'nobody' for grep { $_->{schema} eq 'promote_internal' } @functions;
+
 # A function's name without an entry is nothing that was thought about.
 my %seen = map { $_->{name} => 1 } @functions;
 for my $function (@functions) {
 	my $name = $function->{name};
-	next if $function->{open} eq 't' && ($function->{pure} eq 't' || grep { $_ eq $name } @open);
+	next if $function->{schema} eq 'promote_internal' || $function->{open} eq 't' && ($function->{pure} eq 't' || grep { $_ eq $name } @open);
 	ok(exists $takes{$name} && $function->{open} eq 'f', "it is known what $function->{signature} takes, and it is not open to PUBLIC");
 }
 is(join(' ', grep { !$seen{$_} } sort keys %takes), '', 'everything that is known is there');
@@ -273,7 +274,7 @@ is(join(' ', grep { !$seen{$_} } sort keys %takes), '', 'everything that is know
 my @places = ('mine', 'other', 'mine-hidden');
 my @tries;
 for my $function (grep { $takes{ $_->{name} } } @functions) {
-	my $call = sub { "SELECT string_agg(x::text, E'\\n') FROM promote.$function->{name}($_[0]) AS x" };
+	my $call = sub { "SELECT string_agg(x::text, E'\\n') FROM $function->{schema}.$function->{name}($_[0]) AS x" };
 	my %calls = map { $_ => $call->(arguments($function, $_)) } @places;
 	$calls{null} = $call->(join ', ', map { "NULL::$_" } split /\|/, $function->{types});
 	push @tries, map { [ 'function', $function->{signature}, $_, $calls{$_} ] } sort keys %calls;
@@ -285,7 +286,7 @@ my @relations = map { [ split /;/ ] } split /\n/, $node->query('matrix', q{
 	SELECT concat_ws(';', c.relname, c.relkind) FROM pg_depend d
 	JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass AND e.extname = 'promote'
 	JOIN pg_class c ON c.oid = d.objid AND d.classid = 'pg_class'::regclass
-	WHERE d.deptype = 'e' AND c.relkind NOT IN ('i', 'c') ORDER BY 1});
+	WHERE d.deptype = 'e' AND c.relkind NOT IN ('i', 'c') AND c.relnamespace = 'promote'::regnamespace ORDER BY 1});
 cmp_ok(scalar(@relations), '>', 40, 'the tables and views are found');
 my @tables = map { $_->[0] } grep { $_->[1] eq 'r' } @relations;
 is(join(' ', map { $_->[0] } grep { $_->[1] !~ /^[rv]$/ } @relations), '', 'and there is nothing else that has rows');
@@ -305,6 +306,11 @@ for (@relations) {
 $node->query('matrix', q{CREATE FUNCTION public.leak(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$
 	BEGIN IF $1 ~ '^other' AND current_user NOT IN ('all_of_other', 'everything', 'postgres', 'dba') THEN
 		RAISE EXCEPTION SQLSTATE 'LEAK0'; END IF; RETURN true; END $$});
+
+my @machinery = split /\n/, $node->query('matrix', q{SELECT oid::regclass FROM pg_class
+	WHERE relnamespace = 'promote_internal'::regnamespace AND relkind NOT IN ('i', 'c') ORDER BY 1});
+cmp_ok(scalar(@machinery), '>', 1, 'so are the views that only other views read');
+push @tries, [ 'internal', $_, 'read', "SELECT count(*) FROM $_" ] for @machinery;
 
 # ---- trying ----
 
@@ -380,7 +386,7 @@ for my $name (map { $_->{signature} } grep { $takes{ $_->{name} } } @functions) 
 cmp_ok($allowed, '>', 500, "$allowed calls were allowed");
 cmp_ok($refused, '>', 1000, "$refused calls were refused");
 none('the refusal of promote is not that of PostgreSQL, where EXECUTE was granted by hand',
-	map { $tell->() } grep { $_->{role} eq 'by_hand' && $_->{state} ne 'PM701' && $takes{ $_->{name} =~ s/\(.*//r =~ s/promote\.//r } !~ /rows|nobody/ } @calls);
+	map { $tell->() } grep { $_->{role} eq 'by_hand' && $_->{state} ne 'PM701' && $takes{ $_->{name} =~ s/\(.*//r =~ s/promote(?:_internal)?\.//r } !~ /rows|nobody/ } @calls);
 none('without arguments nobody gets anything who has no grant',
 	map { $tell->() } tried(q{kind = 'function' AND place = 'null' AND state = 'ok' AND role IN ('stranger', 'by_hand', 'impersonator')
 		AND coalesce(said, '') <> ''}));
@@ -392,6 +398,7 @@ for (@relations) {
 	none("$name: nobody but the owner writes", map { $tell->() } grep { my $role = $_->{role}; !grep { $_ eq $role } @exempt }
 		tried("kind = 'write' AND name = '$name' AND state NOT IN $states"));
 }
+none('nobody but the owner reads what only other views do', map { $tell->() } tried(q{kind = 'internal' AND (state = '42501') = (role IN ('dba', 'postgres'))}));
 none('nobody but the owner locks rows', map { $tell->() } tried(q{kind = 'read' AND place = 'a lock' AND state <> '42501' AND role NOT IN ('dba', 'postgres')}));
 none('who has a grant reads what it opens', map { $tell->() }
 	tried(q{kind = 'read' AND place = 'its columns' AND state <> 'ok' AND role NOT IN ('stranger', 'impersonator', 'by_hand')}));
@@ -462,10 +469,10 @@ is($node->query('matrix', q{SELECT string_agg(c.relname, ' ' ORDER BY 1) FROM pg
 		OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND obj_description(p.oid, 'pg_policy') IS NULL))}),
 	'', 'every table has row-level security, not for its owner, and one policy, for SELECT, with a comment');
 is($node->query('matrix', q{SELECT string_agg(c.relname, ' ' ORDER BY 1) FROM pg_class c
-	WHERE c.relnamespace = 'promote'::regnamespace AND c.relkind = 'v' AND NOT coalesce(c.reloptions @> '{security_invoker=true}', false)
+	WHERE c.relnamespace IN ('promote'::regnamespace, 'promote_internal'::regnamespace) AND c.relkind = 'v' AND NOT coalesce(c.reloptions @> '{security_invoker=true}', false)
 		AND NOT (coalesce(c.reloptions @> '{security_barrier=true}', false) AND pg_get_viewdef(c.oid) ~ 'may_view|visible_instance')}),
 	'', 'every view judges by who asks, or has a barrier behind which it asks');
 is($node->query('matrix', q{SELECT string_agg(p.oid::regprocedure::text, ' ') FROM pg_proc p
-	WHERE p.pronamespace = 'promote'::regnamespace AND p.prosecdef}), '', 'no function has the owner\'s rights but in C');
+	WHERE p.pronamespace IN ('promote'::regnamespace, 'promote_internal'::regnamespace) AND p.prosecdef}), '', 'no function has the owner\'s rights but in C');
 
 done_testing;

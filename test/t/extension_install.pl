@@ -64,6 +64,7 @@ is(members('pg_class', "$table AND NOT EXISTS (
 is(($node->psql('install', 'DROP EXTENSION promote'))[0], 0, 'it can be dropped');
 is($node->query('install', q{SELECT string_agg(objects.name, ', ') FROM (
 	SELECT relname AS name FROM pg_class WHERE relnamespace = to_regnamespace('promote')
+	UNION ALL SELECT nspname FROM pg_namespace WHERE nspname = 'promote_internal'
 	UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace('promote')
 	UNION ALL SELECT typname FROM pg_type WHERE typnamespace = to_regnamespace('promote')) objects}),
 	'', '... and leaves nothing in its schema');

@@ -23,7 +23,7 @@ sub called {
 
 $node->create_database('names');
 $node->query('names', 'CREATE EXTENSION promote');
-my $tables = $node->query('names', q{SELECT array_agg(relname)::text FROM pg_class WHERE relnamespace = 'promote'::regnamespace AND relkind IN ('r', 'v')});
+my $tables = $node->query('names', q{SELECT array_agg(relname)::text FROM pg_class WHERE relnamespace IN ('promote'::regnamespace, 'promote_internal'::regnamespace) AND relkind IN ('r', 'v')});
 $tables =~ s/\}$/,pg_class,pg_proc,pg_roles,pg_namespace,pg_type,pg_attribute,pg_auth_members}/;
 
 my $plant = PromoteTest::slurp('test/fixtures/lookalikes.sql');
@@ -79,7 +79,7 @@ $node->query('made_plain', 'ALTER EXTENSION promote DROP VIEW public.captured; D
 
 # Arguments that reach the body of a function, by their names, and by their types.
 my $calls = <<'SQL';
-SELECT format('SELECT * FROM promote.%I(%s);', p.proname, (
+SELECT format('SELECT * FROM %s.%I(%s);', p.pronamespace::regnamespace, p.proname, (
     SELECT string_agg(CASE WHEN v.variadic AND a.n = p.pronargs THEN 'VARIADIC ' ELSE '' END || format('%L::pg_catalog.%I', CASE
         WHEN a.name IN ('instance', 'dst', 'a', 'name') THEN 'ecomm-production-db' WHEN a.name IN ('src', 'b') THEN 'ecomm-staging-db'
         WHEN a.name = 'project' THEN 'ecomm' WHEN a.name IN ('environment', 'destination_environment') THEN 'production' WHEN a.name = 'source_environment' THEN 'staging'
@@ -96,13 +96,13 @@ SELECT format('SELECT * FROM promote.%I(%s);', p.proname, (
  WHERE p.prokind = 'f' AND p.prorettype <> 'trigger'::regtype
    AND NOT EXISTS (SELECT FROM unnest(p.proargtypes::oid[]) AS x JOIN pg_type AS y ON y.oid = x WHERE y.typtype <> 'b' AND y.typtype <> 'r')
 UNION ALL
-SELECT format('SELECT promote.%I(x) FROM promote.%I AS x;', p.proname, t.typname)
-  FROM pg_proc AS p JOIN pg_type AS t ON t.oid = p.proargtypes[0] AND t.typtype = 'c' WHERE p.pronamespace = 'promote'::regnamespace AND p.pronargs = 1
+SELECT format('SELECT %s.%I(x) FROM promote.%I AS x;', p.pronamespace::regnamespace, p.proname, t.typname)
+  FROM pg_proc AS p JOIN pg_type AS t ON t.oid = p.proargtypes[0] AND t.typtype = 'c' WHERE p.pronamespace IN ('promote'::regnamespace, 'promote_internal'::regnamespace) AND p.pronargs = 1
 UNION ALL
-SELECT format(s, c.relname, (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum = 1))
-  FROM pg_class AS c, unnest(ARRAY['TABLE promote.%1$I;', 'UPDATE promote.%1$I SET %2$I = %2$I;', 'DELETE FROM promote.%1$I;', 'TRUNCATE promote.%1$I CASCADE;']) AS s
- WHERE c.relnamespace = 'promote'::regnamespace AND (c.relkind = 'r' OR c.relkind = 'v' AND s ~ '^TABLE')
-UNION ALL SELECT 'SELECT promote.audit_facts(x) FROM promote.revision AS x;'
+SELECT format(s, c.relname, (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum = 1), c.relnamespace::regnamespace)
+  FROM pg_class AS c, unnest(ARRAY['TABLE %3$s.%1$I;', 'UPDATE %3$s.%1$I SET %2$I = %2$I;', 'DELETE FROM %3$s.%1$I;', 'TRUNCATE %3$s.%1$I CASCADE;']) AS s
+ WHERE c.relnamespace IN ('promote'::regnamespace, 'promote_internal'::regnamespace) AND (c.relkind = 'r' OR c.relkind = 'v' AND s ~ '^TABLE')
+UNION ALL SELECT 'SELECT promote_internal.audit_facts(x) FROM promote.revision AS x;'
 SQL
 
 my $story = PromoteTest::slurp('test/fixtures/lookalike_story.sql');

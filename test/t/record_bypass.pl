@@ -144,10 +144,10 @@ for my $table (@tables) {
 }
 is(as_role('caller', $_), $denied, "it may not: $_")
   for 'DROP EXTENSION promote', 'DROP TRIGGER record_revision ON promote.revision',
-  'ALTER FUNCTION promote.record_revision() OWNER TO caller',
-  'CREATE OR REPLACE FUNCTION promote.record_revision() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$',
+  'ALTER FUNCTION promote_internal.record_revision() OWNER TO caller',
+  'CREATE OR REPLACE FUNCTION promote_internal.record_revision() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$',
   'CREATE TABLE promote.t ()',
-  'CREATE TEMP TABLE t (); CREATE TRIGGER t AFTER INSERT ON t EXECUTE FUNCTION promote.record_revision()';
+  'CREATE TEMP TABLE t (); CREATE TRIGGER t AFTER INSERT ON t EXECUTE FUNCTION promote_internal.record_revision()';
 is(as_role('visitor', $promote->('visitor')), $denied, 'a role without privileges may not call it');
 
 # ---- who is recorded ----

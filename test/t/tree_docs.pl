@@ -7,6 +7,7 @@
 
 use strict;
 use warnings;
+use File::Find;
 use Test::More;
 use PromoteTest;
 
@@ -136,5 +137,18 @@ my @functions = split /\n/, $node->query('json', q{SELECT DISTINCT proname FROM 
 		AND (proname ~ '^jsonb_' OR proname IN ('compose_params', 'check_params')) ORDER BY 1});
 cmp_ok(scalar(@functions), '>=', 12, 'the functions of documents are found');
 ok($shown{$_}, "$_ has an example with its result") for @functions;
+
+# ---- \df promote.* and the pages ----
+
+my @pages;
+find({ no_chdir => 1, wanted => sub { push @pages, $_ if /\.md$/ } }, 'doc');
+my %said = map { $_ => 1 } map { PromoteTest::slurp($_) =~ /(?:`(?:promote\.)?|\bpromote\.)(\w+)/g } @pages;
+my @public = split /\n/, $node->query('json', q{
+	SELECT proname FROM pg_proc WHERE pronamespace = 'promote'::regnamespace
+	UNION SELECT relname FROM pg_class WHERE relnamespace = 'promote'::regnamespace AND relkind NOT IN ('i', 'I')
+	UNION SELECT typname FROM pg_type WHERE typnamespace = 'promote'::regnamespace AND typtype IN ('d', 'e')});
+cmp_ok(scalar(@public), '>', 150, 'promote holds functions, tables and types');
+is(join(' ', grep { !$said{$_} } sort @public), '', '... each of which has a page');
+is(join(' ', grep { PromoteTest::slurp($_) =~ /promote_internal\.\w/ } @pages), '', '... as nothing of promote_internal has');
 
 done_testing();

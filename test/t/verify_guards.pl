@@ -87,11 +87,11 @@ for my $case (
 	[ 'ALTER TABLE promote.policy DISABLE TRIGGER check_policy', 'trigger check_policy of policy|it is disabled' ],
 	[ 'DROP TRIGGER refuse_rewrite ON promote.audit_log', 'trigger refuse_rewrite of audit_log|it is missing' ],
 	[ 'ALTER TABLE promote.secret RENAME TO other; ALTER TABLE promote.other RENAME TO secret; DROP TRIGGER guard_secret ON promote.secret;
-	   CREATE TRIGGER guard_secret BEFORE INSERT ON promote.secret FOR EACH ROW EXECUTE FUNCTION promote.guard_secret()',
+	   CREATE TRIGGER guard_secret BEFORE INSERT ON promote.secret FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_secret()',
 		'trigger guard_secret of secret|it was replaced by another' ],
-	[ 'CREATE OR REPLACE TRIGGER record_row AFTER UPDATE ON promote.revision FOR EACH ROW EXECUTE FUNCTION promote.record_row(\'instance\')',
+	[ 'CREATE OR REPLACE TRIGGER record_row AFTER UPDATE ON promote.revision FOR EACH ROW EXECUTE FUNCTION promote_internal.record_row(\'instance\')',
 		'trigger record_row of revision|it was replaced by another' ],
-	[ q{CREATE OR REPLACE FUNCTION promote.guard_record() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'},
+	[ q{CREATE OR REPLACE FUNCTION promote_internal.guard_record() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'},
 		'trigger guard_record of approval|its function was replaced by another' ],
 	[ 'ALTER TABLE promote.gate_override DISABLE TRIGGER ALL', 'trigger gate_override_deployment_fkey of gate_override|the foreign key is not enforced' ])
 {

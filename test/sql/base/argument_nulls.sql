@@ -15,7 +15,7 @@ $$;
 -- Every call of a function with some arguments NULL, as a statement; of one with very many arguments, those with up to
 -- two NULLs and those with all but two.
 CREATE FUNCTION pg_temp.calls(function oid) RETURNS SETOF text LANGUAGE sql AS $$
-SELECT format('SELECT promote.%I(%s)', min(p.proname), string_agg(
+SELECT format('SELECT %s.%I(%s)', min(p.pronamespace::regnamespace::text), min(p.proname), string_agg(
            CASE WHEN (mask >> (a.place::integer - 1)) & 1 = 1 THEN 'NULL' ELSE sample.value END
            || '::' || format_type(a.type, NULL), ', ' ORDER BY a.place))
   FROM pg_proc AS p
@@ -37,16 +37,16 @@ SELECT p.oid::regprocedure::text AS function, c.call, pg_temp.outcome(c.call) AS
   FROM pg_proc AS p
   JOIN pg_language AS l ON l.oid = p.prolang
  CROSS JOIN LATERAL pg_temp.calls(p.oid) AS c (call)
- WHERE p.pronamespace = 'promote'::regnamespace AND l.lanname = 'c'
+ WHERE p.pronamespace IN ('promote'::regnamespace, 'promote_internal'::regnamespace) AND l.lanname = 'c'
    AND NOT p.proisstrict AND p.prorettype <> 'trigger'::regtype;
 
 SELECT cmp_ok(count(*), '>', 5000::bigint, 'functions that take NULL were called with every choice of them') FROM called;
 SELECT is_empty('SELECT function, call FROM called WHERE call IS NULL', '... whatever their types are');
 SELECT is_empty($$SELECT call, outcome FROM called WHERE outcome <> 'ok' AND outcome !~ '^PM'$$,
     '... and answered, or refused it by a code of promote''s');
-SELECT is(promote.check_deployment(1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL), false,
+SELECT is(promote_internal.check_deployment(1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL), false,
     'a deployment without anything makes no sense');
-SELECT is(promote.check_audit('p', 1, 'e', NULL, NULL), false, 'nor does an audit row without a hash');
+SELECT is(promote_internal.check_audit('p', 1, 'e', NULL, NULL), false, 'nor does an audit row without a hash');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -6,7 +6,7 @@ CREATE TABLE public.foreign_table (revision text, project integer);
 CREATE TABLE public.bare ();
 CREATE FUNCTION pg_temp.attach(function text, timing text, event text, relation text, level text, work text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-    EXECUTE format('CREATE TRIGGER odd %s %s ON %s %s FOR EACH %s EXECUTE FUNCTION promote.%I()', timing, event, relation,
+    EXECUTE format('CREATE TRIGGER odd %s %s ON %s %s FOR EACH %s EXECUTE FUNCTION promote_internal.%I()', timing, event, relation,
                    CASE WHEN function = 'record_revision' AND timing = 'AFTER' AND level = 'STATEMENT' AND event = 'INSERT' THEN 'REFERENCING NEW TABLE AS new_revision' ELSE '' END, level, function);
     EXECUTE work;
     RAISE SQLSTATE 'UNDO1' USING MESSAGE = 'accepted';
@@ -25,7 +25,7 @@ SELECT is(pg_temp.attach(f, t, e, r, l, w), '39P01', format('%s %s %s of %s for 
                ('BEFORE', 'INSERT', 'promote.bundle', 'ROW', 'INSERT INTO promote.bundle VALUES (''odd'')'),
                ('BEFORE', 'INSERT', 'promote.bundle', 'STATEMENT', 'INSERT INTO promote.bundle VALUES (''odd'')')) AS v(t, e, r, l, w)
  WHERE NOT (f IN ('refuse_rewrite', 'guard_record', 'guard_registry') AND t = 'BEFORE' AND l = 'ROW' AND r = 'promote.bundle');
-SELECT throws_ok(format('SELECT promote.%I()', f), '39P01', NULL, f || ' called as a function')
+SELECT throws_ok(format('SELECT promote_internal.%I()', f), '39P01', NULL, f || ' called as a function')
   FROM unnest(ARRAY['refuse_rewrite', 'guard_instance', 'guard_record', 'guard_registry', 'complete_revision', 'record_revision']) AS f;
 SELECT is(pg_temp.attach('complete_revision', 'BEFORE', 'INSERT', 'promote.revision', 'STATEMENT',
     $$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 7}')$$), '39P01', 'a statement has no row to complete');

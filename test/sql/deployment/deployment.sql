@@ -164,7 +164,7 @@ GRANT INSERT ON promote.deployment_log TO pm_writer;
 SET LOCAL ROLE pm_writer;
 SELECT throws_ok($$INSERT INTO promote.deployment_log (project, environment, component, deployment, entry, fencing, message) VALUES ('ecomm', 's9001', 'db', 1, 1, 1, 'x')$$, 'PM303', NULL, 'nor what a worker said');
 RESET ROLE;
-SELECT is(promote.check_deployment(1, action, status, NULL, NULL, NULL, NULL, fencing, lost, NULL, NULL, NULL), expected, 'whoever asks: a row that lacks what it must have makes no sense')
+SELECT is(promote_internal.check_deployment(1, action, status, NULL, NULL, NULL, NULL, fencing, lost, NULL, NULL, NULL), expected, 'whoever asks: a row that lacks what it must have makes no sense')
   FROM (VALUES (NULL, 'PROPOSED', 0, 0, false), ('PLAN', NULL, 0, 0, false), ('PLAN', 'PROPOSED', NULL, 0, false), ('PLAN', 'PROPOSED', 0, NULL, false), ('PLAN', 'PROPOSED', 0, 0, true)) AS v (action, status, fencing, lost, expected);
 
 SELECT pg_temp.instance_with(9003, 'PLAN', 'PENDING'), pg_temp.instance_with(9004, 'PLAN', 'PROPOSED') \g /dev/null

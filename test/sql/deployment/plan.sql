@@ -122,7 +122,7 @@ RESET ROLE;
 SELECT matches(:'refusal'::text, '^\(PM303,', 'rows that nothing recorded are refused');
 
 -- ---- stateful ----
-SELECT is(promote.type_pattern(pattern), expected, pattern) FROM (VALUES ('aws_*', 'aws\_%'), ('a%b\', 'a\%b\\'), ('x', 'x')) AS v(pattern, expected);
+SELECT is(promote_internal.type_pattern(pattern), expected, pattern) FROM (VALUES ('aws_*', 'aws\_%'), ('a%b\', 'a\%b\\'), ('x', 'x')) AS v(pattern, expected);
 SELECT cmp_ok((SELECT count(*) FROM promote.stateful_type WHERE builtin), '>', 300::bigint, 'there is a table of types');
 SELECT is((SELECT count(*) FROM promote.stateful_type WHERE pattern !~ '^[a-z0-9]+([_-][a-z0-9]+)+$' OR description IS NULL), 0::bigint, 'of names of types');
 INSERT INTO promote.stateful_type VALUES ('my_*_store', 'ours'), ('aws_db_instance', 'ours, too');

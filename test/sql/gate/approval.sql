@@ -67,7 +67,7 @@ SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environme
 SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'nowhere', 'r', 'test_dba')$$), '23503', 'an unknown environment');
 SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role, component) VALUES ('ecomm', 'production', 'r', 'test_dba', 'nothing')$$), '23503', 'an unknown component');
 SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role, quorum) VALUES ('ecomm', 'staging', 'unknown', 'test_nobody', 1)$$), 'accepted', 'a role that is not there is warned of, for a dump may come before it');
-SELECT throws_ok($$CREATE TRIGGER t BEFORE UPDATE ON promote.project FOR EACH ROW EXECUTE FUNCTION promote.check_approval_rule(); UPDATE promote.project SET project = project$$, '39P01', NULL, 'the check is not for other tables');
+SELECT throws_ok($$CREATE TRIGGER t BEFORE UPDATE ON promote.project FOR EACH ROW EXECUTE FUNCTION promote_internal.check_approval_rule(); UPDATE promote.project SET project = project$$, '39P01', NULL, 'the check is not for other tables');
 DELETE FROM promote.approval_rule;
 
 -- ---- votes on a plan ----

@@ -51,8 +51,8 @@ SELECT is((SELECT zone || ' ' || actor FROM promote.freeze_window), 'Europe/Berl
 SELECT is((pg_temp.refusal($$UPDATE promote.freeze_window SET zone = 'UTC+3'$$)).state, 'PM602', 'an UPDATE is checked as well');
 DELETE FROM promote.freeze_window;
 CREATE TEMP TABLE other (name text);
-SELECT throws_ok($$CREATE TRIGGER t BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION promote.check_window()$$ || ';' || $$INSERT INTO other VALUES ('x')$$, '39P01', NULL, 'it is no trigger of other tables');
-SELECT throws_ok($$CREATE TRIGGER t BEFORE INSERT ON promote.project FOR EACH ROW EXECUTE FUNCTION promote.check_window()$$ || ';' || $$INSERT INTO promote.project VALUES ('x')$$, '39P01', NULL, '... of promote''s neither');
+SELECT throws_ok($$CREATE TRIGGER t BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION promote_internal.check_window()$$ || ';' || $$INSERT INTO other VALUES ('x')$$, '39P01', NULL, 'it is no trigger of other tables');
+SELECT throws_ok($$CREATE TRIGGER t BEFORE INSERT ON promote.project FOR EACH ROW EXECUTE FUNCTION promote_internal.check_window()$$ || ';' || $$INSERT INTO promote.project VALUES ('x')$$, '39P01', NULL, '... of promote''s neither');
 
 -- ---- freezes ----
 SELECT is(pg_temp.gates(), NULL, 'nothing is in the way');
@@ -220,7 +220,7 @@ SELECT pg_temp.refuses($$UPDATE promote.line_stop SET reason = 'none'$$, 'PM301'
 SELECT pg_temp.refuses($$DELETE FROM promote.line_stop$$, 'PM301', 'never deleted', 'nor deleted');
 SELECT pg_temp.refuses($$TRUNCATE promote.line_stop$$, 'PM301', 'never truncated', 'nor truncated');
 SELECT throws_ok($$INSERT INTO promote.line_stop (stop, project, reason) VALUES (9, 'ecomm', 'twice')$$, 'PM303', NULL, 'nor stopped by hand');
-SELECT throws_ok($$SELECT promote.guard_line_stop()$$, '39P01', NULL, 'a trigger is not called');
+SELECT throws_ok($$SELECT promote_internal.guard_line_stop()$$, '39P01', NULL, 'a trigger is not called');
 
 -- ---- what is queued already ----
 CREATE FUNCTION pg_temp.claimed(name text) RETURNS text LANGUAGE plpgsql AS $$

@@ -114,11 +114,12 @@ CREATE TABLE some_rows AS SELECT g FROM generate_series(1, 1000) AS g;
 ANALYZE some_rows;
 ALTER TABLE some_rows SET (parallel_workers = 2);
 GRANT SELECT ON some_rows TO g_dev;
+GRANT USAGE ON SCHEMA promote_internal TO g_dev;
 SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;
 SET LOCAL ROLE g_dev;
-SELECT promote.may_view('ecomm', CASE c WHEN 1000 THEN 'staging' END) AS beside FROM (SELECT count(*) AS c FROM some_rows) AS x \gset
+SELECT promote_internal.may_view('ecomm', CASE c WHEN 1000 THEN 'staging' END) AS beside FROM (SELECT count(*) AS c FROM some_rows) AS x \gset
 RESET ROLE;
 SELECT ok(:'beside', 'asked beside parallel workers');
 

@@ -94,7 +94,7 @@ SELECT throws_ok($$INSERT INTO promote.deployment (project, environment, compone
 RESET ROLE;
 SELECT throws_ok($$INSERT INTO promote.deployment (project, environment, component, deployment, action, revision, bundle, version, rendered_digest, diff) SELECT project, environment, component, 4, action, revision, bundle, version, rendered_digest, diff FROM promote.deployment WHERE environment = 'production' AND deployment = 3$$, 'PM303', NULL, 'nor the owner one that is new');
 
-SELECT is(promote.check_audit('p', 1, 'e', NULL, NULL), false, 'a row without a hash is no link');
+SELECT is(promote_internal.check_audit('p', 1, 'e', NULL, NULL), false, 'a row without a hash is no link');
 
 -- ---- where an instance stands, by what its log says was carried out ----
 \ir ../../fixtures/deploy.sql

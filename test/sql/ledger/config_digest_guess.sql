@@ -79,17 +79,18 @@ SELECT ok(EXISTS (SELECT FROM shown AS s, guess AS g WHERE g.what = w AND pg_tem
 SELECT is_empty('SELECT s.name, g.what, g.document FROM shown AS s, guess AS g WHERE pg_temp.is_in(promote.jsonb_digest(g.document), s.content)', 'one that confirms a guess is not');
 -- where the keyed ones are, so that the search is known to have looked there
 SELECT is((SELECT string_agg(s.name, ', ' ORDER BY s.name) FROM shown AS s WHERE EXISTS (SELECT FROM guess AS g WHERE pg_temp.is_in(promote.config_digest('ecomm', g.document), s.content))),
-          'audit_log, config, config_rendered, deployment, drift, drift_item, instance_status, observation, promotion_matrix, promotion_request_item, promotion_request_preview, request_evidence, revision', 'it was looked for wherever there are any');
+          'audit_log, config, deployment, drift, drift_item, instance_status, observation, promotion_matrix, promotion_request_item, promotion_request_preview, request_evidence, revision', 'it was looked for wherever there are any');
 
--- ---- nobody to ask ----
+-- ---- nobody to ask, behind the door of promote_internal either ----
+GRANT USAGE ON SCHEMA promote_internal TO guess_viewer;
 SELECT throws_ok(format('SELECT pg_temp.as_viewer(%L)', s), '42501', NULL, s) FROM unnest(ARRAY[
     $$SELECT promote.config_digest('ecomm', '{"pin": "4711"}')$$, $$SELECT digest_key FROM promote.project$$,
-    $$SELECT promote.audit_facts(x) FROM (SELECT 'ecomm'::text AS project, '{"pin": "4711"}'::jsonb AS guess) AS x$$,
-    $$SELECT promote.deployment_facts(jsonb_populate_record(NULL::promote.deployment, '{"project": "ecomm", "diff": {"pin": "4711"}}'))$$]) AS s;
-SELECT is(pg_temp.as_viewer($$SELECT promote.rendered_digest('ecomm', 'production', promote.jsonb_digest('{"pin": "4711"}'))$$), NULL, 'nothing is rendered that is not stored');
+    $$SELECT promote_internal.audit_facts(x) FROM (SELECT 'ecomm'::text AS project, '{"pin": "4711"}'::jsonb AS guess) AS x$$,
+    $$SELECT promote_internal.deployment_facts(jsonb_populate_record(NULL::promote.deployment, '{"project": "ecomm", "diff": {"pin": "4711"}}'))$$]) AS s;
+SELECT is(pg_temp.as_viewer($$SELECT promote_internal.rendered_digest('ecomm', 'production', promote.jsonb_digest('{"pin": "4711"}'))$$), NULL, 'nothing is rendered that is not stored');
 INSERT INTO promote.config (project, params) VALUES ('other', '{"pin": "4711"}');
-SELECT is(pg_temp.as_viewer(format('SELECT promote.rendered_digest(''other'', ''production'', %L)', promote.config_digest('other', '{"pin": "4711"}'))), NULL, '... or not to be seen');
-SELECT isnt(promote.rendered_digest('other', 'production', promote.config_digest('other', '{"pin": "4711"}')), NULL, '... but for those who see it');
+SELECT is(pg_temp.as_viewer(format('SELECT promote_internal.rendered_digest(''other'', ''production'', %L)', promote.config_digest('other', '{"pin": "4711"}'))), NULL, '... or not to be seen');
+SELECT isnt(promote_internal.rendered_digest('other', 'production', promote.config_digest('other', '{"pin": "4711"}')), NULL, '... but for those who see it');
 SELECT ok(strpos(string_agg(content, ''), encode((SELECT digest_key FROM promote.project WHERE project = 'ecomm'), 'hex')) = 0, 'the key is not shown') FROM shown;
 
 -- ---- keys ----

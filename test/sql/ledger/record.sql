@@ -92,7 +92,7 @@ DECLARE
     line text;
     plan text := '';
 BEGIN
-    FOR line IN EXPLAIN (COSTS OFF) SELECT * FROM promote.audit_of('ecomm-production-db', NULL) LOOP
+    FOR line IN EXPLAIN (COSTS OFF) SELECT * FROM promote_internal.audit_of('ecomm-production-db', NULL) LOOP
         plan := plan || line || E'\n';
     END LOOP;
     RETURN plan;

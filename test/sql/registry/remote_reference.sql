@@ -72,7 +72,7 @@ SELECT pg_temp.refuses(statement, state, detail, statement)
                ($$SELECT promote.remove_remote_reference('ecomm-staging-cache', '')$$, 'PM404', 'null or empty'),
                ($$SELECT promote.remove_remote_reference('nowhere', 'network')$$, 'PM001', 'three parts')) AS v(statement, state, detail);
 SELECT unalike((SELECT message || detail || hint FROM pg_temp.refusal($$SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'postgres://u:geheim@h/d')$$)), '%geheim%', 'what may be a secret is not shown');
-SELECT is(promote.check_reference('postgres://u@h:5432/d') AND promote.check_reference(repeat('x', 2048)) AND NOT promote.check_reference('a ') AND NOT promote.check_reference(''), true, 'what a reference may be');
+SELECT is(promote_internal.check_reference('postgres://u@h:5432/d') AND promote_internal.check_reference(repeat('x', 2048)) AND NOT promote_internal.check_reference('a ') AND NOT promote_internal.check_reference(''), true, 'what a reference may be');
 SELECT lives_ok($$SELECT promote.set_remote_reference('ecomm-staging-cache', 'dns', 'Zürich "a" ''b'' $md')$$, 'odd characters');
 SELECT is(pg_temp.references('ecomm-staging-cache'), $$dns=Zürich "a" 'b' $md network=urn:net:2$$, '... are kept as they are');
 SELECT is(promote.remove_remote_reference('ecomm-staging-cache', 'dns'), true, '... and taken away');
@@ -94,7 +94,7 @@ SELECT is(promote.remove_remote_reference('ecomm-production-db', 'x'), true, '..
 SET LOCAL row_security = off;
 SELECT throws_ok($$INSERT INTO promote.remote_reference VALUES ('ecomm', 'production', 'db', 'x', '', 'a', 'b')$$, '23514', NULL, '... but not with nothing');
 RESET row_security;
-SELECT throws_ok($$CREATE TRIGGER t BEFORE UPDATE ON promote.project FOR EACH ROW EXECUTE FUNCTION promote.guard_reference(); UPDATE promote.project SET project = project$$, '39P01', NULL, 'the guard is not for other tables');
+SELECT throws_ok($$CREATE TRIGGER t BEFORE UPDATE ON promote.project FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_reference(); UPDATE promote.project SET project = project$$, '39P01', NULL, 'the guard is not for other tables');
 SET LOCAL ROLE promote_test_cheat;
 SELECT throws_ok($$INSERT INTO promote.remote_reference VALUES ('ecomm', 'production', 'cache', 'network', 'y', 'a', 'b')$$, 'PM303', NULL, 'who may write the table may not');
 RESET ROLE;

@@ -24,7 +24,7 @@ $$;
 ------------------------------------------------------------------------
 -- URIs
 
-SELECT is(promote.is_schema_uri(uri), good, format('%s is %sa URI to register', uri, CASE WHEN good THEN '' ELSE 'not ' END))
+SELECT is(promote_internal.is_schema_uri(uri), good, format('%s is %sa URI to register', uri, CASE WHEN good THEN '' ELSE 'not ' END))
 FROM (VALUES
 	('https://example.com/a.json', true), ('urn:example:a', true), ('http://h', true), ('file:///a/b', true),
 	('tag:example.com,2026:a', true), ('http://u@h:80/a?b=c%2F', true), ('http://h/ä', true), ('http://U@h/', true),
@@ -52,7 +52,7 @@ SELECT lives_ok($$SELECT pg_temp.register('https://example.com/later', '{"items"
 SELECT throws_ok($$UPDATE promote.schema_document SET document = 'true'$$, 'PM301', NULL, 'a document never changes');
 SELECT throws_ok($$DELETE FROM promote.schema_document$$, 'PM301', NULL, 'never goes');
 SELECT throws_ok($$TRUNCATE promote.schema_document$$, 'PM301', NULL, 'not even all at once');
-SELECT throws_ok($$SELECT promote.forget_schemas()$$, '39P01', NULL, 'the trigger function is one');
+SELECT throws_ok($$SELECT promote_internal.forget_schemas()$$, '39P01', NULL, 'the trigger function is one');
 
 ------------------------------------------------------------------------
 -- references

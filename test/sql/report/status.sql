@@ -94,9 +94,9 @@ SELECT doesnt_match(pg_temp.plan_of($$SELECT * FROM promote.instance_status WHER
 SELECT is((SELECT count(*) FROM promote.instance_status WHERE project = 'nowhere'), 0::bigint, 'none where there is none');
 INSERT INTO promote.environment (project, environment, parameters) VALUES ('ecomm', 'rendering', '{"x": 1}');
 INSERT INTO promote.config (project, params) VALUES ('ecomm', '{"a": "{{x}}"}'), ('ecomm', '{"a": "{{x}} {{y}}", "b": "{{"}');
-SELECT is(promote.rendered_digest('ecomm', 'rendering', promote.config_digest('ecomm', '{"a": "{{x}}"}')), promote.config_digest('ecomm', '{"a": 1}'), 'digest of what is rendered');
-SELECT is(promote.rendered_digest('ecomm', 'rendering', promote.config_digest('ecomm', '{"a": "{{x}} {{y}}", "b": "{{"}')), promote.config_digest('ecomm', '{"a": "1 {{y}}", "b": "{{"}'), 'as far as it can be');
-SELECT is(promote.rendered_digest('ecomm', 'rendering', promote.config_digest('ecomm', '{"a": 1}')), NULL, 'of what is stored only');
+SELECT is(promote_internal.rendered_digest('ecomm', 'rendering', promote.config_digest('ecomm', '{"a": "{{x}}"}')), promote.config_digest('ecomm', '{"a": 1}'), 'digest of what is rendered');
+SELECT is(promote_internal.rendered_digest('ecomm', 'rendering', promote.config_digest('ecomm', '{"a": "{{x}} {{y}}", "b": "{{"}')), promote.config_digest('ecomm', '{"a": "1 {{y}}", "b": "{{"}'), 'as far as it can be');
+SELECT is(promote_internal.rendered_digest('ecomm', 'rendering', promote.config_digest('ecomm', '{"a": 1}')), NULL, 'of what is stored only');
 
 -- who may view sees what the owner sees
 SELECT promote.report_observed(instance, '{}'::jsonb, 'scan') FROM (SELECT 'ecomm-production-db' AS instance WHERE pg_temp.deploy('ecomm-production-db') > 0) AS d \g /dev/null
