@@ -53,6 +53,7 @@ my %setup = (
 	(map { ("how-to/$_" => "$configured; $key") } qw(keep-a-secret)),
 	(map { ("how-to/$_" => $configured) } qw(give-an-application-its-grants run-a-worker handle-an-emergency)),
 	'how-to/dump-and-restore' => $deployed,
+	'tutorial/staging-to-production' => $key,
 	'reference/approval' => $registry . q{;
 	SELECT promote.configure_instance('ecomm-production-db', '{"size": "small"}');
 	SELECT promote.complete_deployment(c.instance, c.deployment, c.fencing) FROM promote.claim_deployment('worker') AS c},
@@ -164,7 +165,7 @@ for my $page (@pages) {
 	my $database = lc $name =~ s/\W/_/gr;
 	$node->create_database($database);
 	my $setup = ($setup{$name} // '') =~ s/:database/$database/gr;
-	$node->query($database, "CREATE EXTENSION promote; $setup") if $page !~ /tutorial/;
+	$node->query($database, $page =~ /tutorial/ ? $setup : "CREATE EXTENSION promote; $setup");
 	check_example($database, "$page:$_->{line}", $_) for @examples;
 	$node->query('postgres', "DROP DATABASE $database");
 	drop_roles();
