@@ -1,7 +1,7 @@
 /*
  * errors.h: the SQLSTATEs of promote, all of class PM.
  *
- * One line per refusal a caller may want to tell from another; doc/errors.md
+ * One line per refusal a caller may want to tell from another; doc/reference/errors.md
  * explains each, and test/t/errors_codes.pl sees to it that a test provokes each.  Messages are lower
  * case without a full stop, DETAIL and HINT are sentences, and none of them
  * ever holds a value of a configuration: it might be sensitive.

@@ -6,7 +6,7 @@
  * of a decimal; here they are the number's own digits, all of them.  The
  * spelling is therefore the RFC's for every number that is the shortest
  * spelling of a double, and exact for all others, which a double could not
- * tell apart.  doc/digest.md states the rule for readers.
+ * tell apart.  doc/reference/digest.md states the rule for readers.
  *
  * This is the one file that knows how numeric is stored, which is much faster
  * than to take its text apart.  The format is that of struct NumericData in

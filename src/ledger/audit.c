@@ -4,7 +4,7 @@
  * A row's hash is the digest (json/digest.h) of an object that holds every
  * other column under its name, the previous row's hash among them, and of the
  * rows that the event tells of a digest; times are UTC with microseconds,
- * hashes hexadecimal.  doc/audit.md spells it out, so that a chain can be
+ * hashes hexadecimal.  doc/reference/audit.md spells it out, so that a chain can be
  * verified without this code.
  *
  * Appending needs the chain's head, and the subject's row locked so that the

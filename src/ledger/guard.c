@@ -3,7 +3,7 @@
  *
  * They are ENABLE ALWAYS, so that session_replication_role does not go round
  * them.  Who owns the tables could disable them, and is told so in
- * doc/audit.md; what that does is found by promote.verify_audit.
+ * doc/reference/audit.md; what that does is found by promote.verify_audit.
  */
 #include "postgres.h"
 

@@ -35,7 +35,7 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
-/* The limits, all of them refused with PM_TOO_LARGE; doc/yaml.md lists them. */
+/* The limits, all of them refused with PM_TOO_LARGE; doc/reference/yaml.md lists them. */
 #define YAML_MAX_BYTES			(16 * 1024 * 1024)	/* of input, and of text written out */
 #define YAML_MAX_NODES			1000000 /* keys and values, written out */
 #define YAML_MAX_DEPTH			1000	/* sequences and mappings in each other */

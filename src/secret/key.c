@@ -65,7 +65,7 @@ refuse_keys(const char *reason)
 			(errcode(PM_UNUSABLE_SECRET_KEY),
 			 errmsg("the keys for secrets cannot be used"),
 			 errdetail_internal("%s", reason),
-			 errhint("See the settings promote.secret_key_file and promote.secret_key_command, of which one is set, and doc/secrets.md.")));
+			 errhint("See the settings promote.secret_key_file and promote.secret_key_command, of which one is set, and doc/reference/secret.md.")));
 	pg_unreachable();
 }
 
@@ -172,7 +172,7 @@ read_keys(char *text)
 				(errcode(PM_NO_SECRET_KEY),
 				 errmsg("no key for secrets is configured"),
 				 errdetail("Neither promote.secret_key_file nor promote.secret_key_command is set."),
-				 errhint("Let a superuser set one of them, see doc/secrets.md. Everything else works without.")));
+				 errhint("Let a superuser set one of them, see doc/reference/secret.md. Everything else works without.")));
 	if (is_set(key_file) && is_set(key_command))
 		refuse_keys("Both a file and a command are set, and nothing says which of them counts.");
 	return is_set(key_file) ? read_file(text) : read_command(text);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What promote.compose_params has to return: an oracle in another language.
 
-Written from JSON Schema draft-07, RFC 7396 and this project's own pages (doc/promotion.md, doc/schema.md), not from its
+Written from JSON Schema draft-07, RFC 7396 and this project's own pages (doc/reference/promotion.md, doc/reference/schema.md), not from its
 C. Python's standard library is all it needs.
 
   compose.py random SEED COUNT     that many random schemas with documents
@@ -114,7 +114,7 @@ def pattern_matches(source, text):
 
 
 class Schema:
-    """A schema, its validity by draft-07 and its marks by doc/schema.md."""
+    """A schema, its validity by draft-07 and its marks by doc/reference/schema.md."""
 
     def __init__(self, root):
         self.root = root

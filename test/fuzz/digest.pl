@@ -5,7 +5,7 @@
 # usage: digest.pl [seconds [seed]]
 #
 # Makes random documents, each spelled twice and once more with a change, and asks for their digests.  The programs of
-# doc/digest.md recompute them from the texts, where python3 and node are installed.  Prints one summary line.  A
+# doc/reference/digest.md recompute them from the texts, where python3 and node are installed.  Prints one summary line.  A
 # finding, with exit status 1, is
 #
 #   - two spellings of a document with different digests,
@@ -25,7 +25,7 @@ use RandomJson;
 use constant BATCH => 500;
 
 my $fuzz = Fuzz->new(name => 'digest', kept => 'a document on each line, spelled twice, and a changed one');
-my %programs = programs("$FindBin::Bin/../../doc/digest.md");
+my %programs = programs("$FindBin::Bin/../../doc/reference/digest.md");
 my @batch;         # its lines, numbered from 1 in the database
 my %recomputed;    # the digests of all its texts, by interpreter
 my $documents = 0;

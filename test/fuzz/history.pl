@@ -37,7 +37,7 @@ my (%storm, $keep, $check);
 GetOptions((map { ("$_" => \$storm{$_}) } qw(cancel terminate crash)), 'keep=s' => \$keep, 'check=s' => \$check) or exit 2;
 my ($seconds, $seed) = ($ARGV[0] // 60, $ARGV[1] // time);
 my $json = JSON::PP->new->utf8->canonical;
-my $documented = HistoryCheck::documented("$FindBin::Bin/../../doc/errors.md", grep { $storm{$_} } sort keys %storm);
+my $documented = HistoryCheck::documented("$FindBin::Bin/../../doc/reference/errors.md", grep { $storm{$_} } sort keys %storm);
 my ($start, $calls, $rounds, $findings, %seen, %kinds) = (time, 0, 0, 0);
 my %longest = map { $_ => 0 } qw(stop_line hist.freeze block_release);
 

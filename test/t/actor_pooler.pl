@@ -1,5 +1,5 @@
 # Behind a pooler that hands one server connection to one client after another, promote.actor must not be the next
-# client's: what is set for a transaction goes with it. That a plain SET does stay is shown, too, for doc/security.md says so.
+# client's: what is set for a transaction goes with it. That a plain SET does stay is shown, too, for doc/explanation/security.md says so.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# Anybody can recompute a digest: the programs that doc/digest.md shows find the server's digests and canonical texts,
+# Anybody can recompute a digest: the programs that doc/reference/digest.md shows find the server's digests and canonical texts,
 # for documents of every kind, from their text.  And the database's encoding does not matter.
 
 use strict;
@@ -19,11 +19,11 @@ my @documents = (picked(), map { RandomJson::spell(RandomJson::document(5)) } 1 
 my $expected = server('utf8', @documents);
 is(scalar(split /\n/, $expected), scalar(@documents), 'the server knows all documents: ' . @documents);
 
-my $page = PromoteTest::slurp('doc/digest.md');
+my $page = PromoteTest::slurp('doc/reference/digest.md');
 for my $case (['python', 'py', 'python3'], ['js', 'js', 'node']) {
 	my ($language, $suffix, $interpreter) = @$case;
 	my ($program) = $page =~ /^```$language\n(.*?)^```$/ms;
-	ok(defined $program, "doc/digest.md has a program in $language") or next;
+	ok(defined $program, "doc/reference/digest.md has a program in $language") or next;
   SKIP: {
 		my ($found) = eval { $node->run($interpreter, '--version') };
 		skip "$interpreter is not installed", 1 if !defined $found || $found != 0;

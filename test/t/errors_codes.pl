@@ -1,4 +1,4 @@
-# Every SQLSTATE of src/base/errors.h is explained in doc/errors.md and provoked by a test, and the documentation knows of
+# Every SQLSTATE of src/base/errors.h is explained in doc/reference/errors.md and provoked by a test, and the documentation knows of
 # no others.
 
 use strict;
@@ -12,8 +12,8 @@ while ($header =~ /^#define\s+(PM_\w+)\s+PM_ERRCODE\('(\w)',\s*'(\w)',\s*'(\w)'\
 	ok(!$defined{"PM$2$3$4"}, "PM$2$3$4 is used once");
 	$defined{"PM$2$3$4"} = $1;
 }
-my %documented = map { $_ => 1 } PromoteTest::slurp('doc/errors.md') =~ /^\| `(PM\d{3})` \|/mg;
-is_deeply([sort keys %documented], [sort keys %defined], 'doc/errors.md lists all of them and no others');
+my %documented = map { $_ => 1 } PromoteTest::slurp('doc/reference/errors.md') =~ /^\| `(PM\d{3})` \|/mg;
+is_deeply([sort keys %documented], [sort keys %defined], 'doc/reference/errors.md lists all of them and no others');
 
 my $tests = join '', map { PromoteTest::slurp($_) } glob 'test/sql/*/*.sql test/t/*.pl';
 my $sources = join '', map { PromoteTest::slurp($_) } glob 'src/*.c src/*/*.c';

@@ -15,7 +15,7 @@ use HistoryWork;
 
 my $seed = $ENV{PROMOTE_SEED} // time % 100_000;
 my $json = JSON::PP->new->canonical;
-my $page = "$FindBin::Bin/../../doc/errors.md";
+my $page = "$FindBin::Bin/../../doc/reference/errors.md";
 my $documented = HistoryCheck::documented($page);
 
 my $node = PromoteTest->new('max_connections = 50');

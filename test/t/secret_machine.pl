@@ -17,7 +17,7 @@ chomp(my $bindir = `$pg_config --bindir`);
 chomp(my $libdir = `$pg_config --pkglibdir`);
 my $has_statements = -e "$libdir/pg_stat_statements.so";
 
-# What doc/secrets.md recommends, on a server that logs as much as it can.
+# What doc/reference/secret.md recommends, on a server that logs as much as it can.
 my $node = PromoteTest->new(
 	'log_min_messages = debug1', 'log_min_error_statement = error', 'log_min_duration_statement = 0', 'log_statement = none',
 	'log_parameter_max_length = 0', 'log_parameter_max_length_on_error = 0', 'log_temp_files = 0',

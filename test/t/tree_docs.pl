@@ -1,13 +1,16 @@
 # The examples of the documentation do what the pages say.
 #
-# Every ```sql block of doc/ is run, in order, in a database for each page. What it prints is compared with the ``` block
-# that follows at once, where there is one, as psql prints it; the row count may be left out. A statement that has a
-# comment behind its semicolon has to return what the comment says. All others have to succeed. Every function of
-# documents has such an example. (The README's are the output of demo/story.sql.)
+# Every ```sql block of README.md and doc/ is run, in order, in a database for each page, which begins with no roles but
+# the owner's. What it prints is compared with the ``` block that follows at once, where there is one, as psql prints it;
+# the row count may be left out. A statement that has a comment behind its semicolon has to return what the comment says.
+# All others have to succeed. Every function of documents has such an example. Of the tutorial, ```sh blocks are run too,
+# in the checkout; "TERRAFORM" and "WORK" are set for its worker as demo/tell sets them.
 
 use strict;
 use warnings;
+use Cwd qw(getcwd);
 use File::Find;
+use File::Temp;
 use Test::More;
 use PromoteTest;
 
@@ -40,16 +43,25 @@ my $deployed = $registry . q{;
 		('ecomm-production-db', '{"size": "small", "replicas": 3}'), ('ecomm-staging-db', '{"size": "small", "replicas": 2}'),
 		('ecomm-production-db', '{"replicas": 6}'), ('ecomm-staging-db', '{"replicas": 5}')) AS v(name, params);
 };
+my $key = "ALTER DATABASE :database SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='";
+my $configured = "$registry; SELECT promote.configure_instance(name, '{}', plan => false) FROM promote.instance";
 my %setup = (
-	(map { $_ => $registry } qw(configure audit workers deployments plans paths references)), (map { $_ => $deployed } qw(report drift rollback windows gates health policies releases requests matrix)),
-	approvals => $registry . q{;
+	(map { ("reference/$_" => $registry) } qw(audit configure deployment path plan prune remote_reference verify worker)),
+	(map { ("reference/$_" => $deployed) } qw(compare deploy drift gate health history matrix override policy release report request rollback
+		status window)),
+	(map { ("how-to/$_" => $deployed) } qw(approve-a-deployment compare-environments find-drift freeze-and-stop guard-production promote-in-waves promote-one-instance
+		promote-from-ci roll-back give-evidence-to-an-auditor take-a-release-out-of-use write-a-policy)),
+	(map { ("how-to/$_" => "$configured; $key") } qw(keep-a-secret)),
+	(map { ("how-to/$_" => $configured) } qw(give-an-application-its-grants run-a-worker handle-an-emergency)),
+	'how-to/dump-and-restore' => $deployed,
+	'tutorial/staging-to-production' => $key,
+	'reference/approval' => $registry . q{;
 	SELECT promote.configure_instance('ecomm-production-db', '{"size": "small"}');
 	SELECT promote.complete_deployment(c.instance, c.deployment, c.fencing) FROM promote.claim_deployment('worker') AS c},
-	secrets => $registry . q{;
-	SELECT promote.configure_instance(name, '{}', plan => false) FROM promote.instance;
-	ALTER DATABASE secrets SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='},
-	grants => "$registry; SELECT promote.configure_instance('ecomm-staging-db', '{\"size\": \"large\"}'), promote.configure_instance('ecomm-production-db', '{\"size\": \"small\"}')",
-	promotion => "$registry; CREATE ROLE release_bot");
+	'reference/secret' => "$configured; $key",
+	(map { $_ => "$registry; SELECT promote.configure_instance('ecomm-staging-db', '{\"size\": \"large\"}'), promote.configure_instance('ecomm-production-db', '{\"size\": \"small\"}')" }
+		'reference/grants', 'reference/access'),
+	(map { ("reference/$_" => "$registry; CREATE ROLE release_bot") } qw(promotion compose revision)));
 
 my %shown;    # the functions that an example with its result calls
 
@@ -63,9 +75,10 @@ sub output_of {
 	return $out . $err;
 }
 
-# The examples of a page: line, sql, and the output that is shown, if any is.
+# The examples of a page: line, language, text, and the output that is shown, if any is.
 sub examples {
 	my ($page) = @_;
+	my $languages = $page =~ /tutorial/ ? qr/sql|sh/ : qr/sql/;
 	my @lines = split /\n/, PromoteTest::slurp($page);
 	my (@examples, $block);
 	for my $i (0 .. $#lines) {
@@ -77,7 +90,7 @@ sub examples {
 			else { $block = undef }
 		}
 		elsif ($block) { $block->{ $block->{part} } .= "$lines[$i]\n" }
-		elsif ($lines[$i] eq '```sql') { push @examples, $block = { line => $i + 1, part => 'sql', sql => '' } }
+		elsif ($lines[$i] =~ /^```($languages)$/) { push @examples, $block = { line => $i + 1, language => $1, part => 'sql', sql => '' } }
 	}
 	fail("$page ends within a block") if $block;
 	return @examples;
@@ -102,8 +115,22 @@ sub remember {
 	return;
 }
 
+# What a command prints, errors included, as somebody runs it who follows the tutorial.
+my $work = File::Temp->newdir;
+sub printed_by {
+	my ($database, $command) = @_;
+	local @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE TERRAFORM WORK)} = (($node->connection)[ 1, 3, 5 ], $database, getcwd() . '/demo/terraform', "$work");
+	my ($status, $out, $err) = $node->run('sh', '-c', $command);
+	return $out . $err;
+}
+
 sub check_example {
 	my ($database, $name, $example) = @_;
+	if ($example->{language} eq 'sh') {
+		my $found = printed_by($database, $example->{sql});
+		is($found, $example->{shown} // $found, "$name: prints what is shown");
+		return;
+	}
 	if (defined $example->{shown}) {
 		remember($example->{sql});
 		is(as_shown(output_of($database, $example->{sql}), $example->{shown}), $example->{shown}, "$name: prints what is shown");
@@ -124,15 +151,32 @@ sub check_example {
 	}
 }
 
-for my $page (sort glob 'doc/*.md') {
-	my @examples = examples($page) or next;
-	my ($database) = $page =~ /(\w+)\.md/;
-	$node->create_database($database);
-	$node->query($database, 'CREATE EXTENSION promote;' . ($setup{$database} // ''));
-	check_example($database, "$page:$_->{line}", $_) for @examples;
+# Roles are the server's, not the database's: what a page has made goes with it.
+sub drop_roles {
+	for my $role (split /\n/, $node->query('postgres', q{SELECT quote_ident(rolname) FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres'})) {
+		$node->query('postgres', "DROP ROLE $role");
+	}
+	return;
 }
 
-my @functions = split /\n/, $node->query('json', q{SELECT DISTINCT proname FROM pg_proc
+my @pages = ('README.md', sort(glob 'doc/*/*.md'));
+for my $page (@pages) {
+	my @examples = examples($page) or next;
+	my $name = $page =~ s{^doc/|\.md$}{}gr;
+	my $database = lc $name =~ s/\W/_/gr;
+	$node->create_database($database);
+	my $setup = ($setup{$name} // '') =~ s/:database/$database/gr;
+	$node->query($database, $page =~ /tutorial/ ? $setup : "CREATE EXTENSION promote; $setup");
+	check_example($database, "$page:$_->{line}", $_) for @examples;
+	$node->query('postgres', "DROP DATABASE $database");
+	drop_roles();
+}
+my @lost = grep { !-e "doc/$_.md" } sort keys %setup;
+is("@lost", '', 'every page that something is set up for is there');
+
+$node->create_database('functions');
+$node->query('functions', 'CREATE EXTENSION promote');
+my @functions = split /\n/, $node->query('functions', q{SELECT DISTINCT proname FROM pg_proc
 	WHERE pronamespace = 'promote'::regnamespace AND proname !~ '_(?:transition|final)$'
 		AND (proname ~ '^jsonb_' OR proname IN ('compose_params', 'check_params')) ORDER BY 1});
 cmp_ok(scalar(@functions), '>=', 12, 'the functions of documents are found');

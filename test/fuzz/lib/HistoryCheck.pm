@@ -164,7 +164,7 @@ sub states {
 	return;
 }
 
-# The chains of the log, by the rule that doc/audit.md states.
+# The chains of the log, by the rule that doc/reference/audit.md states.
 sub hashes {
 	my ($self) = @_;
 	$self->found('verify_audit', $json->encode($_)) for @{ $self->{final}{problem} };

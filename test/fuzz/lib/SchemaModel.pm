@@ -1,7 +1,7 @@
 package SchemaModel;
 
 # What a JSON Schema says of a document, from the specifications (draft-07, and 2020-12 core and validation) and, for
-# marks, from the table in doc/schema.md: to compare the extension with.  It is as plain as can be, and knows nothing
+# marks, from the table in doc/reference/schema.md: to compare the extension with.  It is as plain as can be, and knows nothing
 # of how the extension does it.
 #
 #   my $schema = SchemaModel->new($tree);         # a tree of Fuzz::parse_json

@@ -72,7 +72,7 @@ SELECT is(pg_temp.in_hex(document::jsonb), pg_temp.bytes(hex), 'json-canonicaliz
       65 72 20 44 61 6c 65 74 20 57 69 74 68 20 44 61 67 65 73 68 22 7d')) AS v(file, document, hex);
 
 -- ---- numbers ----
--- The rule of doc/digest.md applied to the number's text: another way to the digits than the one taken in C.
+-- The rule of doc/reference/digest.md applied to the number's text: another way to the digits than the one taken in C.
 CREATE FUNCTION pg_temp.spelling(number numeric) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     whole text := split_part(abs(number)::text, '.', 1);

@@ -13,7 +13,7 @@ SELECT is(count(*), 0::bigint, 'each row holds the hash of the one before')
   FROM promote.audit_log a LEFT JOIN promote.audit_log b ON b.project = a.project AND b.subject = a.subject AND b.seq = a.seq - 1
  WHERE a.previous_hash IS DISTINCT FROM b.hash;
 
--- The hash can be computed with nothing but PostgreSQL, as doc/audit.md says.
+-- The hash can be computed with nothing but PostgreSQL, as doc/reference/audit.md says.
 SELECT is(count(*), 0::bigint, 'the hash is what the documentation says')
   FROM promote.audit_log WHERE hash <> sha256(convert_to(promote.jsonb_canonical(jsonb_build_object(
       'project', project, 'subject', subject, 'seq', seq, 'at', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
