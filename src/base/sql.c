@@ -31,7 +31,7 @@ sql_set_local(const char *name, const char *value)
 }
 
 /* OID of one of the extension's tables. */
-static Oid
+Oid
 table_oid(const char *table)
 {
 	Oid			schema = get_namespace_oid("promote", false);
@@ -487,6 +487,16 @@ sql_int(const SqlRows *rows, uint64 row)
 	Datum		value = sql_datum(rows, row, &isnull);
 
 	return isnull ? 0 : DatumGetInt32(value);
+}
+
+/* The one column, a bigint; NULL is 0. */
+int64
+sql_wide(const SqlRows *rows, uint64 row)
+{
+	bool		isnull;
+	Datum		value = sql_datum(rows, row, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
 }
 
 /* The one column, a boolean; NULL is false. */

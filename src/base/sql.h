@@ -151,6 +151,7 @@ extern bool sql_row(SqlRows *rows, uint64 row, void *into);
 extern Datum sql_datum(const SqlRows *rows, uint64 row, bool *isnull);
 extern char *sql_text(const SqlRows *rows, uint64 row);
 extern int32 sql_int(const SqlRows *rows, uint64 row);
+extern int64 sql_wide(const SqlRows *rows, uint64 row);
 extern bool sql_bool(const SqlRows *rows, uint64 row);
 extern Jsonb *sql_jsonb(const SqlRows *rows, uint64 row);
 extern bytea *sql_bytea(const SqlRows *rows, uint64 row);
@@ -159,7 +160,8 @@ extern void sql_return(FunctionCallInfo fcinfo, const SqlRows *rows);
 extern void sql_command(const Sql *sql, const char *text);
 extern void sql_push_latest(void);
 pg_noreturn extern void refuse_unseen(void);
-extern Oid tables_owner(void);
+extern Oid	table_oid(const char *table);
+extern Oid	tables_owner(void);
 
 /*
  * What is to go: statements with hand-written lists of types, values and nulls.
