@@ -548,7 +548,7 @@ static bool
 rescues_in_project(const Sql *sql, int32 pid, const char *project)
 {
 	static Statement read = {"SELECT FROM pg_catalog.pg_locks AS l JOIN promote_internal.lockable_row AS r"
-		" ON r.class = l.classid AND (pg_catalog.hashtext(r.what) | 1)::pg_catalog.oid = l.objid WHERE " THIS_DATABASE
+		" ON r.class = l.classid AND (pg_catalog.hashtext(r.what) OPERATOR(pg_catalog.|) 1)::pg_catalog.oid = l.objid WHERE " THIS_DATABASE
 		" AND l.pid = $1 AND l.objsubid = 0 AND l.mode = 'ExclusiveLock' AND r.project = $2 LIMIT 1"};
 
 	return sql_read(sql, &read, AS_INT(pid), AS_TEXT(project)).count > 0;
