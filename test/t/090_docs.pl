@@ -45,8 +45,8 @@ my $deployed = $registry . q{;
 my $key = "ALTER DATABASE :database SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='";
 my $configured = "$registry; SELECT promote.configure_instance(name, '{}', plan => false) FROM promote.instance";
 my %setup = (
-	(map { ("reference/$_" => $registry) } qw(audit configure deployment path plan prune remote_reference verify worker)),
-	(map { ("reference/$_" => $deployed) } qw(compare deploy drift gate health history matrix override policy release report request rollback
+	(map { ("reference/$_" => $registry) } qw(audit configure deploy deployment path plan prune remote_reference verify worker)),
+	(map { ("reference/$_" => $deployed) } qw(compare drift gate health history matrix override policy release report request rollback
 		status window)),
 	(map { ("how-to/$_" => $deployed) } qw(approve-a-deployment compare-environments find-drift freeze-and-stop guard-production promote-in-waves promote-one-instance
 		promote-from-ci roll-back give-evidence-to-an-auditor take-a-release-out-of-use write-a-policy)),
