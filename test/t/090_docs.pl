@@ -45,7 +45,7 @@ my $deployed = $registry . q{;
 my $key = "ALTER DATABASE :database SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='";
 my $configured = "$registry; SELECT promote.configure_instance(name, '{}', plan => false) FROM promote.instance";
 my %setup = (
-	(map { ("reference/$_" => $registry) } qw(audit configure deploy deployment path plan prune remote_reference verify worker)),
+	(map { ("reference/$_" => $registry) } qw(actor audit configure deploy deployment path plan prune remote_reference verify worker)),
 	(map { ("reference/$_" => $deployed) } qw(compare drift gate health history matrix override policy release report request rollback
 		status window)),
 	(map { ("how-to/$_" => $deployed) } qw(approve-a-deployment compare-environments find-drift freeze-and-stop guard-production promote-in-waves promote-one-instance
