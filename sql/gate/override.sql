@@ -14,7 +14,7 @@ CREATE TABLE promote.override_rule (
     CONSTRAINT override_rule_role_check CHECK (role <> '')
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.override_rule', '');
-COMMENT ON TABLE promote.override_rule IS 'Which gates may be overridden in an environment, and by whom; without a row none is';
+COMMENT ON TABLE promote.override_rule IS 'Which gates may be overridden in an environment, and by whom; without a row, none may';
 COMMENT ON COLUMN promote.override_rule.project IS 'Project';
 COMMENT ON COLUMN promote.override_rule.environment IS 'Environment';
 COMMENT ON COLUMN promote.override_rule.code IS 'The gate: a code of promote.gates(), or one of a policy';
@@ -65,7 +65,7 @@ COMMENT ON COLUMN promote.gate_override.deployment IS 'The PLAN that may be depl
 COMMENT ON COLUMN promote.gate_override.code IS 'The gate';
 COMMENT ON COLUMN promote.gate_override.override IS 'Number, from 1, for reasons that came later';
 COMMENT ON COLUMN promote.gate_override.plan_digest IS 'The plan''s: a plan with an equal digest may be deployed as well; NULL: the proposal follows none';
-COMMENT ON COLUMN promote.gate_override.subjects IS 'What the reasons were about that are overridden: names of freezes, checks, policies. What comes later blocks again';
+COMMENT ON COLUMN promote.gate_override.subjects IS 'What the overridden reasons were about: names of freezes, checks, policies. What comes later blocks again';
 COMMENT ON COLUMN promote.gate_override.messages IS 'The reasons in words, as they stood';
 COMMENT ON COLUMN promote.gate_override.reason IS 'Why, in the actor''s words';
 COMMENT ON COLUMN promote.gate_override.actor IS 'Who, by the setting promote.actor; else the database role';

@@ -82,4 +82,4 @@ CREATE FUNCTION promote.promote_to_next(
     AS 'MODULE_PATHNAME', 'promote_promote_to_next';
 REVOKE ALL ON FUNCTION promote.promote_to_next(text, jsonb, boolean, boolean, boolean, text, integer, text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote.promote_to_next(text, jsonb, boolean, boolean, boolean, text, integer, text, boolean) IS
-'Does what promote_instance does, along the only path out of the instance''s environment to one that has the component too; refused, PM605, with the choices, where there are several, or none';
+'Does what promote_instance does, along the only path from the instance''s environment to one in which the component has an instance; refused, PM605, with the choices, where there are several paths, or none';
