@@ -116,7 +116,7 @@ REVOKE ALL ON FUNCTION promote.instances_of(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.instances_of(text, text) IS
 'The instance of that name, or all of a project; NULL: all';
 
--- This function has its caller's rights, which only suffice if the caller is the owner, as promote.verify_audit is.
+-- This function has its caller's rights. They suffice for the owner alone, as whom promote.verify_audit calls it.
 -- How long it takes does not depend on statistics, of which there are none after a restore: large sets are joined by
 -- FULL JOIN, which is never done by nested loops, and everything else is looked up by a whole key.
 CREATE FUNCTION promote.audit_problems(subject text, project text)
