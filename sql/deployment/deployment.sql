@@ -104,7 +104,7 @@ COMMENT ON COLUMN promote.deployment.deployment IS 'Number';
 COMMENT ON COLUMN promote.deployment.action IS 'PLAN, PROVISION or DECOMMISSION';
 COMMENT ON COLUMN promote.deployment.status IS 'PROPOSED, APPROVED, REJECTED, PENDING, RUNNING, COMPLETED, FAILED or ABORTED';
 COMMENT ON COLUMN promote.deployment.revision IS 'Revision it is about';
-COMMENT ON COLUMN promote.deployment.base_revision IS 'Revision that the diff starts from: of a revision''s first plan that of the plan before, else what is deployed; NULL: there was none';
+COMMENT ON COLUMN promote.deployment.base_revision IS 'Revision that the diff starts from: for a revision''s first plan the revision of the plan before, otherwise the deployed one; NULL: there was none';
 COMMENT ON COLUMN promote.deployment.bundle IS 'Bundle of the release';
 COMMENT ON COLUMN promote.deployment.version IS 'Release that the version constraint stood for';
 COMMENT ON COLUMN promote.deployment.previous_version IS 'The release that the diff starts from; NULL: there was none';

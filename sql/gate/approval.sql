@@ -33,7 +33,7 @@ COMMENT ON COLUMN promote.approval_rule.quorum IS 'How many members of the role 
 COMMENT ON COLUMN promote.approval_rule.expires_after IS 'How long an approval counts; NULL: as long as the plan''s digest holds';
 COMMENT ON COLUMN promote.approval_rule.requester_counts IS 'Whether approvals count of those who made the revision, the plan or the proposal; never where the environment''s separation_of_duty is set';
 COMMENT ON COLUMN promote.approval_rule.component IS 'Only instances of that component; NULL: of all';
-COMMENT ON COLUMN promote.approval_rule.selector IS 'Only instances whose attributes, with those of their project, environment and component, contain it';
+COMMENT ON COLUMN promote.approval_rule.selector IS 'Only instances whose attributes, with those of their project, environment and component, contain this';
 COMMENT ON COLUMN promote.approval_rule.description IS 'For people';
 COMMENT ON COLUMN promote.approval_rule.created_at IS 'When the row was inserted';
 

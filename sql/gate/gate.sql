@@ -63,7 +63,7 @@ CREATE FUNCTION promote.note_rule() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_note_rule';
 REVOKE ALL ON FUNCTION promote.note_rule() FROM PUBLIC;
 COMMENT ON FUNCTION promote.note_rule() IS
-'Notes that a rule was changed, and whom it is about by its columns project and environment (NULL or absent: all): what was judged without seeing that fails at its commit';
+'Notes that a rule was changed, and which instances it is about, by its columns project and environment (NULL or absent: all): a transaction that was judged without seeing the change fails at its commit';
 
 -- An environment's own rules are columns, and attributes say which instances other rules are about.
 CREATE TRIGGER note_rule AFTER UPDATE ON promote.environment

@@ -41,7 +41,7 @@ COMMENT ON COLUMN promote.health_report.component IS 'The instance''s component'
 COMMENT ON COLUMN promote.health_report.check_name IS 'What was checked: smoke test, schema migration, ticket';
 COMMENT ON COLUMN promote.health_report.report IS 'Number';
 COMMENT ON COLUMN promote.health_report.healthy IS 'Whether the check was found in order';
-COMMENT ON COLUMN promote.health_report.message IS 'What the reporter says of it';
+COMMENT ON COLUMN promote.health_report.message IS 'What the reporter says about the check';
 COMMENT ON COLUMN promote.health_report.revision IS 'Revision that it is about; NULL: there was none yet';
 COMMENT ON COLUMN promote.health_report.deployed_by IS 'PROVISION that the instance ran by; NULL: it was not provisioned';
 COMMENT ON COLUMN promote.health_report.since IS 'When the unbroken series of reports with the same verdict on the check began; a report that had expired breaks it';
@@ -158,7 +158,7 @@ COMMENT ON COLUMN promote.instance_health.component IS 'Component';
 COMMENT ON COLUMN promote.instance_health.check_name IS 'Check';
 COMMENT ON COLUMN promote.instance_health.healthy IS 'Whether the check was found in order';
 COMMENT ON COLUMN promote.instance_health.expired IS 'Whether the report has stopped counting; a required check may let it expire sooner';
-COMMENT ON COLUMN promote.instance_health.message IS 'What the reporter says of it';
+COMMENT ON COLUMN promote.instance_health.message IS 'What the reporter says about the check';
 COMMENT ON COLUMN promote.instance_health.since IS 'Since when reports have said the same';
 COMMENT ON COLUMN promote.instance_health.reported_at IS 'When';
 COMMENT ON COLUMN promote.instance_health.expires_at IS 'When the report stops counting; NULL: never';

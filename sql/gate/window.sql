@@ -144,7 +144,7 @@ COMMENT ON COLUMN promote.line_stop.actor IS 'Who stopped it, by the setting pro
 COMMENT ON COLUMN promote.line_stop.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.line_stop.stopped_at IS 'Since when';
 COMMENT ON COLUMN promote.line_stop.lifted_at IS 'Until when; NULL: it stands';
-COMMENT ON COLUMN promote.line_stop.lifted_by IS 'Who lifted it, as in actor';
+COMMENT ON COLUMN promote.line_stop.lifted_by IS 'Who lifted the stop, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.line_stop.lifted_role IS 'Role that the session acted as that lifted it';
 COMMENT ON COLUMN promote.line_stop.message IS 'What was said then';
 

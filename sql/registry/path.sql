@@ -67,7 +67,7 @@ CREATE FUNCTION promote.upstream_environments(environment text)
     AS 'MODULE_PATHNAME', 'promote_upstream_environments';
 REVOKE ALL ON FUNCTION promote.upstream_environments(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.upstream_environments(text) IS
-'The environments that one can be reached from along paths, and by how many at least; the nearest first, then by their names';
+'The environments from which an environment can be reached along paths, and the least number of paths that this takes; the nearest first, then by name';
 
 CREATE FUNCTION promote.promote_to_next(
     instance text, overrides jsonb DEFAULT '{}',

@@ -41,7 +41,7 @@ CREATE FUNCTION promote.record_release() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_release';
 REVOKE ALL ON FUNCTION promote.record_release() FROM PUBLIC;
 COMMENT ON FUNCTION promote.record_release() IS
-'Records that a release was blocked or unblocked, by whom and why; what was judged by its not being blocked then fails at its commit';
+'Records that a release was blocked or unblocked, by whom and why; a transaction that was judged while the release was not blocked fails at its commit';
 
 -- its name sorts before record_change, whose event tells of the row
 CREATE TRIGGER note_release AFTER UPDATE ON promote.bundle_release

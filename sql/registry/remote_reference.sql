@@ -21,7 +21,7 @@ CREATE TABLE promote.remote_reference (
     CONSTRAINT remote_reference_reference_check CHECK (promote.check_reference(reference))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.remote_reference', '');
-COMMENT ON TABLE promote.remote_reference IS 'What fills the slots of instances: names of what others provide, never a secret; promote.remote_references shows them with what is declared';
+COMMENT ON TABLE promote.remote_reference IS 'What fills the slots of instances: names of what others provide, never a secret; promote.remote_references shows them beside the declared slots';
 COMMENT ON COLUMN promote.remote_reference.project IS 'The instance''s project';
 COMMENT ON COLUMN promote.remote_reference.environment IS 'The instance''s environment';
 COMMENT ON COLUMN promote.remote_reference.component IS 'The instance''s component';
@@ -108,7 +108,7 @@ COMMENT ON COLUMN promote.remote_references.instance IS 'Instance';
 COMMENT ON COLUMN promote.remote_references.field IS 'Slot';
 COMMENT ON COLUMN promote.remote_references.required IS 'Whether nothing is deployed as long as the slot is empty';
 COMMENT ON COLUMN promote.remote_references.declared IS 'Whether the release has the slot; what fills any other slot is given to no worker';
-COMMENT ON COLUMN promote.remote_references.description IS 'What the release says of it';
+COMMENT ON COLUMN promote.remote_references.description IS 'What the release says of the slot';
 COMMENT ON COLUMN promote.remote_references.reference IS 'What fills the slot; NULL: nothing';
 COMMENT ON COLUMN promote.remote_references.set_at IS 'When the reference was set';
 COMMENT ON COLUMN promote.remote_references.set_by IS 'Who set the reference';

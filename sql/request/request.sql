@@ -161,8 +161,8 @@ CREATE INDEX promotion_request_item_open_idx
 CREATE INDEX promotion_request_item_done_idx
     ON promote.promotion_request_item (project, request, wave, component)
     WHERE status = 'DONE';
-COMMENT ON INDEX promote.promotion_request_item_done_idx IS 'Finds what is done of a wave, which may have become unhealthy';
-COMMENT ON INDEX promote.promotion_request_item_open_idx IS 'Finds the next wave that is not over, and what is open of it';
+COMMENT ON INDEX promote.promotion_request_item_done_idx IS 'Finds the items of a wave that are done, since they may have become unhealthy';
+COMMENT ON INDEX promote.promotion_request_item_open_idx IS 'Finds the next wave that is not over, and its open items';
 SELECT pg_catalog.pg_extension_config_dump('promote.promotion_request_item', '');
 COMMENT ON TABLE promote.promotion_request_item IS 'What a request promotes, a row per component: frozen when it was opened';
 COMMENT ON COLUMN promote.promotion_request_item.project IS 'The request''s project';
@@ -173,7 +173,7 @@ COMMENT ON COLUMN promote.promotion_request_item.wave IS 'Wave that it belongs t
 COMMENT ON COLUMN promote.promotion_request_item.status IS 'PENDING, STAGED, DEPLOYING, VERIFYING, DONE, SKIPPED, FAILED, ROLLING_BACK or ROLLED_BACK';
 COMMENT ON COLUMN promote.promotion_request_item.skip_reason IS 'Why there is nothing to promote; of a PENDING item, by the last preview';
 COMMENT ON COLUMN promote.promotion_request_item.holds IS 'Whether the instance is kept from other requests';
-COMMENT ON COLUMN promote.promotion_request_item.preview_digest IS 'Digest of what the last preview says of it; NULL: none was taken';
+COMMENT ON COLUMN promote.promotion_request_item.preview_digest IS 'Digest of what the last preview says of the item; NULL: none was taken';
 COMMENT ON COLUMN promote.promotion_request_item.source_revision IS 'Revision that is promoted, by the last preview';
 COMMENT ON COLUMN promote.promotion_request_item.base_revision IS 'Desired revision of the destination before, by the last preview';
 COMMENT ON COLUMN promote.promotion_request_item.version IS 'Release that would run, by the last preview';
@@ -184,8 +184,8 @@ COMMENT ON COLUMN promote.promotion_request_item.plan IS 'The item''s PLAN deplo
 COMMENT ON COLUMN promote.promotion_request_item.deployment IS 'The item''s PROVISION deployment';
 COMMENT ON COLUMN promote.promotion_request_item.verified_from IS 'Since when it has to be healthy';
 COMMENT ON COLUMN promote.promotion_request_item.rollback_revision IS 'Revision that was staged to roll it back';
-COMMENT ON COLUMN promote.promotion_request_item.rollback_plan IS 'PLAN deployment of that one';
-COMMENT ON COLUMN promote.promotion_request_item.rollback_deployment IS 'PROVISION deployment of that one';
+COMMENT ON COLUMN promote.promotion_request_item.rollback_plan IS 'PLAN deployment of the revision that was rolled back to';
+COMMENT ON COLUMN promote.promotion_request_item.rollback_deployment IS 'PROVISION deployment of the revision that was rolled back to';
 COMMENT ON COLUMN promote.promotion_request_item.reason IS 'Why the item failed, or what it waits for, unless that is a worker or time';
 COMMENT ON COLUMN promote.promotion_request_item.staged_at IS 'When it was staged';
 COMMENT ON COLUMN promote.promotion_request_item.deploying_at IS 'When the item''s PROVISION was queued';
@@ -298,7 +298,7 @@ CREATE FUNCTION promote.cancel_request(project text, request integer, reason tex
     AS 'MODULE_PATHNAME', 'promote_cancel_request';
 REVOKE ALL ON FUNCTION promote.cancel_request(text, integer, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.cancel_request(text, integer, text) IS
-'Ends a request and lets its instances go. Its deployments that no worker has begun are aborted; what is deployed stays, and what is staged stays desired';
+'Ends a request and lets its instances go. Deployments of the request that no worker has begun are aborted; what is deployed stays, and what is staged stays desired';
 
 -- This function has its caller's rights. They suffice for the owner alone, as whom promote.request_evidence calls it.
 CREATE FUNCTION promote.request_document(project text, request integer) RETURNS jsonb

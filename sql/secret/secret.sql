@@ -87,7 +87,7 @@ CREATE FUNCTION promote.rotate_secrets(
     AS 'MODULE_PATHNAME', 'promote_rotate_secrets';
 REVOKE ALL ON FUNCTION promote.rotate_secrets(integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.rotate_secrets(integer) IS
-'Encrypts secrets again with the first of the configured keys, as many as the batch has, passing over what is locked; returns how many, and how many still have another key. To be called until none has';
+'Encrypts a batch of secrets again with the first of the configured keys, passing over those that are locked; returns how many, and how many still have another key. Call it until none remains';
 
 CREATE FUNCTION promote.deployment_secrets(instance text, deployment integer, fencing integer)
     RETURNS TABLE (name text, value text, format text)
@@ -168,7 +168,7 @@ COMMENT ON COLUMN promote.secret_status.name IS 'What the secret is called';
 COMMENT ON COLUMN promote.secret_status.declared IS 'Whether the instance''s release declares the secret; one that is not declared is not handed out any more, and may be removed';
 COMMENT ON COLUMN promote.secret_status.required IS 'Whether nothing is deployed without the secret';
 COMMENT ON COLUMN promote.secret_status.format IS 'The declared format, text or json; for an undeclared secret, what it was set as';
-COMMENT ON COLUMN promote.secret_status.description IS 'What the release says of it';
+COMMENT ON COLUMN promote.secret_status.description IS 'What the release says of the secret';
 COMMENT ON COLUMN promote.secret_status.is_set IS 'Whether the secret is set';
 COMMENT ON COLUMN promote.secret_status.fingerprint IS 'What the value is known by in the project, in hexadecimal digits: equal values have equal ones';
 COMMENT ON COLUMN promote.secret_status.key_id IS 'Id of the key that it is encrypted with';
