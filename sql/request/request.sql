@@ -183,9 +183,9 @@ COMMENT ON COLUMN promote.promotion_request_item.revision IS 'Revision that was 
 COMMENT ON COLUMN promote.promotion_request_item.plan IS 'The item''s PLAN deployment';
 COMMENT ON COLUMN promote.promotion_request_item.deployment IS 'The item''s PROVISION deployment';
 COMMENT ON COLUMN promote.promotion_request_item.verified_from IS 'Since when it has to be healthy';
-COMMENT ON COLUMN promote.promotion_request_item.rollback_revision IS 'Revision that was staged to roll it back';
-COMMENT ON COLUMN promote.promotion_request_item.rollback_plan IS 'PLAN deployment of the revision that was rolled back to';
-COMMENT ON COLUMN promote.promotion_request_item.rollback_deployment IS 'PROVISION deployment of the revision that was rolled back to';
+COMMENT ON COLUMN promote.promotion_request_item.rollback_revision IS 'Revision that was staged to roll the item back';
+COMMENT ON COLUMN promote.promotion_request_item.rollback_plan IS 'PLAN deployment of the revision that was staged to roll the item back';
+COMMENT ON COLUMN promote.promotion_request_item.rollback_deployment IS 'PROVISION deployment of the revision that was staged to roll the item back';
 COMMENT ON COLUMN promote.promotion_request_item.reason IS 'Why the item failed, or what it waits for, unless that is a worker or time';
 COMMENT ON COLUMN promote.promotion_request_item.staged_at IS 'When it was staged';
 COMMENT ON COLUMN promote.promotion_request_item.deploying_at IS 'When the item''s PROVISION was queued';
