@@ -1,4 +1,4 @@
--- Approvals: who has to agree to what is planned, and who has.
+-- Approvals: who has to agree to what is planned, and who has agreed.
 
 CREATE TABLE promote.approval_rule (
     project          promote.project_name NOT NULL,
@@ -29,11 +29,11 @@ COMMENT ON COLUMN promote.approval_rule.project IS 'Project';
 COMMENT ON COLUMN promote.approval_rule.environment IS 'Environment';
 COMMENT ON COLUMN promote.approval_rule.rule IS 'What the rule is called';
 COMMENT ON COLUMN promote.approval_rule.role IS 'Database role whose members approve';
-COMMENT ON COLUMN promote.approval_rule.quorum IS 'How many of them have to';
+COMMENT ON COLUMN promote.approval_rule.quorum IS 'How many members of the role have to approve';
 COMMENT ON COLUMN promote.approval_rule.expires_after IS 'How long an approval counts; NULL: as long as the plan''s digest holds';
-COMMENT ON COLUMN promote.approval_rule.requester_counts IS 'Do those count who have made the revision, the plan or the proposal? Never where the environment''s separation_of_duty says so';
+COMMENT ON COLUMN promote.approval_rule.requester_counts IS 'Whether approvals count of those who made the revision, the plan or the proposal; never where the environment''s separation_of_duty is set';
 COMMENT ON COLUMN promote.approval_rule.component IS 'Only instances of that component; NULL: of all';
-COMMENT ON COLUMN promote.approval_rule.selector IS 'Only instances whose attributes, with those of their project, environment and component, contain it';
+COMMENT ON COLUMN promote.approval_rule.selector IS 'Only instances whose attributes, with those of their project, environment and component, contain this';
 COMMENT ON COLUMN promote.approval_rule.description IS 'For people';
 COMMENT ON COLUMN promote.approval_rule.created_at IS 'When the row was inserted';
 
@@ -74,7 +74,7 @@ CREATE INDEX approval_plan_idx
     ON promote.approval (project, environment, component, plan_digest, vote);
 COMMENT ON INDEX promote.approval_plan_idx IS 'Finds who has voted on a plan and its equals';
 SELECT pg_catalog.pg_extension_config_dump('promote.approval', '');
-COMMENT ON TABLE promote.approval IS 'Who has approved or rejected which plan, by which rule; whether that counts is judged when something is deployed';
+COMMENT ON TABLE promote.approval IS 'Who has approved or rejected which plan, by which rule. Whether a vote counts is judged when something is deployed';
 COMMENT ON COLUMN promote.approval.project IS 'The instance''s project';
 COMMENT ON COLUMN promote.approval.environment IS 'The instance''s environment';
 COMMENT ON COLUMN promote.approval.component IS 'The instance''s component';
@@ -124,14 +124,14 @@ CREATE VIEW promote.approval_status WITH (security_invoker = true) AS
      CROSS JOIN LATERAL promote.approvals(i.name, d.deployment) AS a
      WHERE EXISTS (SELECT FROM promote.approval_rule AS r
                     WHERE r.project = i.project AND r.environment = i.environment);
-COMMENT ON VIEW promote.approval_status IS 'What the last plans of the desired revisions, and the proposals, need of approvals and have';
+COMMENT ON VIEW promote.approval_status IS 'Which approvals the last plans of the desired revisions, and the proposals, need and have';
 COMMENT ON COLUMN promote.approval_status.instance IS 'Instance';
 COMMENT ON COLUMN promote.approval_status.deployment IS 'PLAN or proposal';
 COMMENT ON COLUMN promote.approval_status.rule IS 'Rule';
 COMMENT ON COLUMN promote.approval_status.role IS 'Database role whose members approve';
-COMMENT ON COLUMN promote.approval_status.quorum IS 'How many of them have to';
-COMMENT ON COLUMN promote.approval_status.given IS 'How many have, as it counts now';
-COMMENT ON COLUMN promote.approval_status.missing IS 'How many more have to';
-COMMENT ON COLUMN promote.approval_status.approved_by IS 'Who has, as it counts now';
+COMMENT ON COLUMN promote.approval_status.quorum IS 'How many members of the role have to approve';
+COMMENT ON COLUMN promote.approval_status.given IS 'How many approvals count now';
+COMMENT ON COLUMN promote.approval_status.missing IS 'How many approvals are still missing';
+COMMENT ON COLUMN promote.approval_status.approved_by IS 'Whose approvals count now';
 COMMENT ON COLUMN promote.approval_status.rejected_by IS 'Who has rejected it';
 COMMENT ON COLUMN promote.approval_status.not_counted IS 'Whose vote does not count, and why not';

@@ -14,11 +14,11 @@ CREATE TABLE promote.override_rule (
     CONSTRAINT override_rule_role_check CHECK (role <> '')
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.override_rule', '');
-COMMENT ON TABLE promote.override_rule IS 'Which gates may be overridden in an environment, and by whom; without a row none is';
+COMMENT ON TABLE promote.override_rule IS 'Which gates may be overridden in an environment, and by whom; without a row, none may';
 COMMENT ON COLUMN promote.override_rule.project IS 'Project';
 COMMENT ON COLUMN promote.override_rule.environment IS 'Environment';
 COMMENT ON COLUMN promote.override_rule.code IS 'The gate: a code of promote.gates(), or one of a policy';
-COMMENT ON COLUMN promote.override_rule.role IS 'Database role whose members may';
+COMMENT ON COLUMN promote.override_rule.role IS 'Database role whose members may override the gate';
 COMMENT ON COLUMN promote.override_rule.description IS 'For people';
 COMMENT ON COLUMN promote.override_rule.created_at IS 'When the row was inserted';
 
@@ -61,11 +61,11 @@ COMMENT ON TABLE promote.gate_override IS 'Gates that were overridden, for which
 COMMENT ON COLUMN promote.gate_override.project IS 'The instance''s project';
 COMMENT ON COLUMN promote.gate_override.environment IS 'The instance''s environment';
 COMMENT ON COLUMN promote.gate_override.component IS 'The instance''s component';
-COMMENT ON COLUMN promote.gate_override.deployment IS 'The PLAN that may be deployed in spite of it, or the proposal';
+COMMENT ON COLUMN promote.gate_override.deployment IS 'The PLAN, or the proposal, that may be deployed in spite of the gate';
 COMMENT ON COLUMN promote.gate_override.code IS 'The gate';
 COMMENT ON COLUMN promote.gate_override.override IS 'Number, from 1, for reasons that came later';
 COMMENT ON COLUMN promote.gate_override.plan_digest IS 'The plan''s: a plan with an equal digest may be deployed as well; NULL: the proposal follows none';
-COMMENT ON COLUMN promote.gate_override.subjects IS 'What the reasons were about that are overridden: names of freezes, checks, policies. What comes later blocks again';
+COMMENT ON COLUMN promote.gate_override.subjects IS 'What the overridden reasons were about: names of freezes, checks, policies. What comes later blocks again';
 COMMENT ON COLUMN promote.gate_override.messages IS 'The reasons in words, as they stood';
 COMMENT ON COLUMN promote.gate_override.reason IS 'Why, in the actor''s words';
 COMMENT ON COLUMN promote.gate_override.actor IS 'Who, by the setting promote.actor; else the database role';
@@ -174,7 +174,7 @@ COMMENT ON COLUMN promote.overrides.reason IS 'Why it was overridden';
 COMMENT ON COLUMN promote.overrides.actor IS 'By whom';
 COMMENT ON COLUMN promote.overrides.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.overrides.created_at IS 'When';
-COMMENT ON COLUMN promote.overrides.deployed IS 'Deployments that were queued because of it; NULL: none';
+COMMENT ON COLUMN promote.overrides.deployed IS 'Deployments that were queued because of the override; NULL: none';
 COMMENT ON COLUMN promote.overrides.reviewed_by IS 'Who has looked at it since';
 COMMENT ON COLUMN promote.overrides.reviewed_at IS 'When that was';
 COMMENT ON COLUMN promote.overrides.review IS 'What was said about it then';

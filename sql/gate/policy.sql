@@ -31,13 +31,13 @@ SELECT pg_catalog.pg_extension_config_dump('promote.policy', '');
 COMMENT ON TABLE promote.policy IS 'Functions that are asked what stands against a deployment; an error in one blocks';
 COMMENT ON COLUMN promote.policy.policy IS 'Name; policies are asked in its order';
 COMMENT ON COLUMN promote.policy.function IS 'Function (instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker, STABLE or IMMUTABLE: its name with the schema, as in SQL';
-COMMENT ON COLUMN promote.policy.project IS 'Project whose instances it is asked about; NULL: all';
+COMMENT ON COLUMN promote.policy.project IS 'Project whose instances the policy is asked about; NULL: all';
 COMMENT ON COLUMN promote.policy.environment IS 'Environment of these; NULL: all';
 COMMENT ON COLUMN promote.policy.component IS 'Component of these; NULL: all';
 COMMENT ON COLUMN promote.policy.selector IS 'Effective attributes of these, by containment';
-COMMENT ON COLUMN promote.policy.code IS 'Code of its blockers that have none of their own, and of errors in it';
+COMMENT ON COLUMN promote.policy.code IS 'Code of the policy''s blockers that have none of their own, and of errors in the policy';
 COMMENT ON COLUMN promote.policy.timeout IS 'How long it may take to answer: up to a minute';
-COMMENT ON COLUMN promote.policy.enabled IS 'Is it asked?';
+COMMENT ON COLUMN promote.policy.enabled IS 'Whether the policy is asked';
 COMMENT ON COLUMN promote.policy.description IS 'For people';
 COMMENT ON COLUMN promote.policy.created_at IS 'When the row was inserted';
 

@@ -89,7 +89,7 @@ CREATE TABLE promote.change_window (
 CREATE INDEX change_window_project_idx ON promote.change_window (project);
 COMMENT ON INDEX promote.change_window_project_idx IS 'Finds those of a project';
 SELECT pg_catalog.pg_extension_config_dump('promote.change_window', '');
-COMMENT ON TABLE promote.change_window IS 'When something may be deployed: where there is one in scope, only while one is open';
+COMMENT ON TABLE promote.change_window IS 'When something may be deployed: where change windows are in scope, only while one of them is open';
 COMMENT ON COLUMN promote.change_window.name IS 'Name';
 COMMENT ON COLUMN promote.change_window.project IS 'Project; NULL: all';
 COMMENT ON COLUMN promote.change_window.environment IS 'Environment; NULL: all';
@@ -144,7 +144,7 @@ COMMENT ON COLUMN promote.line_stop.actor IS 'Who stopped it, by the setting pro
 COMMENT ON COLUMN promote.line_stop.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.line_stop.stopped_at IS 'Since when';
 COMMENT ON COLUMN promote.line_stop.lifted_at IS 'Until when; NULL: it stands';
-COMMENT ON COLUMN promote.line_stop.lifted_by IS 'Who lifted it, as in actor';
+COMMENT ON COLUMN promote.line_stop.lifted_by IS 'Who lifted the stop, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.line_stop.lifted_role IS 'Role that the session acted as that lifted it';
 COMMENT ON COLUMN promote.line_stop.message IS 'What was said then';
 
@@ -192,7 +192,7 @@ CREATE FUNCTION promote.end_session(pid integer, reason text, project text DEFAU
     AS 'MODULE_PATHNAME', 'promote_end_session';
 REVOKE ALL ON FUNCTION promote.end_session(integer, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.end_session(integer, text, text) IS
-'Ends a session whose open transaction holds an instance or a request of the project, or anything of promote''s: what it has not committed is gone. By an admin of the project, or of everything; a superuser''s session by superusers alone. False: it has not ended yet';
+'Ends a session whose open transaction holds an instance or a request of the project, or, without a project, anything of promote''s: what that has not committed is gone. Takes the grant admin of the project, or of everything; only superusers end a superuser''s session. False: it has not ended yet';
 
 CREATE FUNCTION promote.next_possible(
     instance text, deployment integer DEFAULT NULL, at timestamptz DEFAULT pg_catalog.now())
@@ -212,4 +212,4 @@ CREATE FUNCTION promote.window_occurrences(
     AS 'MODULE_PATHNAME', 'promote_window_occurrences';
 GRANT EXECUTE ON FUNCTION promote.window_occurrences(text, text, timestamp, interval, timestamp[], timestamptz, timestamptz, integer) TO PUBLIC;
 COMMENT ON FUNCTION promote.window_occurrences(text, text, timestamp, interval, timestamp[], timestamptz, timestamptz, integer) IS
-'When a window opens and closes that recurs by such columns: the occurrences that end after one time and begin before another, at most so many';
+'When a window with such columns opens and closes: the occurrences that end after one time and begin before another, at most max_rows';

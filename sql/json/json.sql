@@ -46,7 +46,7 @@ CREATE AGGREGATE promote.jsonb_deep_merge_agg(layer jsonb, arrays text) (
     PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE promote.jsonb_deep_merge_agg(jsonb, text) IS
-'The same with jsonb_deep_merge''s rule for arrays';
+'The documents merged on top of each other by jsonb_deep_merge with its rule for arrays, in the order of input; nulls of SQL are skipped';
 
 CREATE FUNCTION promote.jsonb_diff_patch(old_document jsonb, new_document jsonb) RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

@@ -1,6 +1,5 @@
--- Names: what projects, environments, components and bundles may be called,
--- and how an instance's name falls apart.  A project and a component have no
--- dash, so ecomm-prod-uswest-db needs no look-up to be read.
+-- Names: what projects, environments, components and bundles may be called, and how an instance's name falls apart. A
+-- project and a component have no dash, so that ecomm-prod-uswest-db is read without a look-up.
 
 CREATE DOMAIN promote.project_name AS text COLLATE "C"
     CONSTRAINT project_name_check CHECK (VALUE ~ '^[a-z0-9_]{1,63}$');

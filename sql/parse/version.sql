@@ -12,7 +12,7 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'promote_is_version';
 
 COMMENT ON FUNCTION promote.is_version(text) IS
-'Is the text a version of semver.org 2.0.0 with at most 255 characters?';
+'Whether the text is a version of semver.org 2.0.0 with at most 255 characters';
 
 CREATE FUNCTION promote.version_key(version text)
 RETURNS bytea
@@ -36,7 +36,7 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'promote_version_is_prerelease';
 
 COMMENT ON FUNCTION promote.version_is_prerelease(text) IS
-'Has the version a prerelease part, as development builds have?';
+'Whether the version has a prerelease part, as development builds have';
 
 CREATE FUNCTION promote.is_version_constraint(version_constraint text)
 RETURNS boolean
@@ -44,7 +44,7 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'promote_is_version_constraint';
 
 COMMENT ON FUNCTION promote.is_version_constraint(text) IS
-'Is the text a version constraint (1.2.3, ~1, ~1.2 or latest), without a release channel?';
+'Whether the text is a version constraint (1.2.3, ~1, ~1.2 or latest), without a release channel';
 
 CREATE FUNCTION promote.parse_version_constraint(
 	constraint_text text,

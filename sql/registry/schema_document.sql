@@ -4,7 +4,7 @@ CREATE FUNCTION promote_internal.is_schema_uri(uri text) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_is_schema_uri';
 COMMENT ON FUNCTION promote_internal.is_schema_uri(text) IS
-'Can a document be registered under the URI? It must be absolute, without a fragment, and normalised (RFC 3986)';
+'Whether a document can be registered under the URI: it must be absolute, without a fragment, and normalised (RFC 3986)';
 
 CREATE FUNCTION promote_internal.schema_document_check(uri text, document jsonb) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
