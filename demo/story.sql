@@ -246,7 +246,7 @@ SELECT jsonb_pretty(gates - 'gates') FROM promote.deployment WHERE environment =
 \echo
 \echo '-- What was overridden, and nobody else has looked at yet:'
 \echo
-SELECT instance, deployment, code, actor, reason, deployed FROM promote.overrides WHERE reviewed_at IS NULL ORDER BY created_at;
+SELECT instance, deployment, code, actor, reason, deployed FROM promote.override_status WHERE reviewed_at IS NULL ORDER BY created_at;
 SELECT * FROM promote.verify_audit();
 
 \echo

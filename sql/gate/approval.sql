@@ -98,13 +98,13 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.approval
 ALTER TABLE promote.approval ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.approval ENABLE ALWAYS TRIGGER refuse_truncate;
 
-CREATE FUNCTION promote.approvals(instance text, deployment integer DEFAULT NULL)
+CREATE FUNCTION promote.required_approvals(instance text, deployment integer DEFAULT NULL)
     RETURNS TABLE (rule text, role text, quorum integer, given integer, missing integer,
                    approved_by text[], rejected_by text[], not_counted text[])
     LANGUAGE c STABLE PARALLEL UNSAFE ROWS 5
-    AS 'MODULE_PATHNAME', 'promote_approvals';
-REVOKE ALL ON FUNCTION promote.approvals(text, integer) FROM PUBLIC;
-COMMENT ON FUNCTION promote.approvals(text, integer) IS
+    AS 'MODULE_PATHNAME', 'promote_required_approvals';
+REVOKE ALL ON FUNCTION promote.required_approvals(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote.required_approvals(text, integer) IS
 'The rules that ask for approvals of a plan or a proposal, or of what deploy_instance would queue now, and who has given them; a row per rule';
 
 CREATE VIEW promote.approval_status WITH (security_invoker = true) AS
@@ -121,7 +121,7 @@ CREATE VIEW promote.approval_status WITH (security_invoker = true) AS
             FROM promote.deployment AS p
            WHERE p.project = i.project AND p.environment = i.environment AND p.component = i.component
              AND p.status = 'PROPOSED' AND p.action <> 'PLAN') AS d
-     CROSS JOIN LATERAL promote.approvals(i.name, d.deployment) AS a
+     CROSS JOIN LATERAL promote.required_approvals(i.name, d.deployment) AS a
      WHERE EXISTS (SELECT FROM promote.approval_rule AS r
                     WHERE r.project = i.project AND r.environment = i.environment);
 COMMENT ON VIEW promote.approval_status IS 'What the last plans of the desired revisions, and the proposals, need of approvals and have';

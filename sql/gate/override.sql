@@ -139,7 +139,7 @@ REVOKE ALL ON FUNCTION promote.review_override(text, integer, text, text) FROM P
 COMMENT ON FUNCTION promote.review_override(text, integer, text, text) IS
 'Notes that somebody else has looked at what was overridden at that gate of that deployment; returns how many overrides were still open';
 
-CREATE VIEW promote.overrides WITH (security_invoker = true) AS
+CREATE VIEW promote.override_status WITH (security_invoker = true) AS
     SELECT i.name AS instance,
            o.deployment,
            o.code,
@@ -165,16 +165,16 @@ CREATE VIEW promote.overrides WITH (security_invoker = true) AS
             AND d.component = o.component AND d.deployment >= o.deployment
             AND d.gates -> 'overridden' @> pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
                 'code', o.code, 'deployment', o.deployment, 'override', o.override))) AS used;
-COMMENT ON VIEW promote.overrides IS 'Gates that were overridden; those not reviewed yet have no reviewed_at';
-COMMENT ON COLUMN promote.overrides.instance IS 'Instance';
-COMMENT ON COLUMN promote.overrides.deployment IS 'The PLAN or proposal that it was overridden for';
-COMMENT ON COLUMN promote.overrides.code IS 'The gate';
-COMMENT ON COLUMN promote.overrides.messages IS 'What stood in the way';
-COMMENT ON COLUMN promote.overrides.reason IS 'Why it was overridden';
-COMMENT ON COLUMN promote.overrides.actor IS 'By whom';
-COMMENT ON COLUMN promote.overrides.database_role IS 'Role that the session acted as';
-COMMENT ON COLUMN promote.overrides.created_at IS 'When';
-COMMENT ON COLUMN promote.overrides.deployed IS 'Deployments that were queued because of it; NULL: none';
-COMMENT ON COLUMN promote.overrides.reviewed_by IS 'Who has looked at it since';
-COMMENT ON COLUMN promote.overrides.reviewed_at IS 'When that was';
-COMMENT ON COLUMN promote.overrides.review IS 'What was said about it then';
+COMMENT ON VIEW promote.override_status IS 'Gates that were overridden; those not reviewed yet have no reviewed_at';
+COMMENT ON COLUMN promote.override_status.instance IS 'Instance';
+COMMENT ON COLUMN promote.override_status.deployment IS 'The PLAN or proposal that it was overridden for';
+COMMENT ON COLUMN promote.override_status.code IS 'The gate';
+COMMENT ON COLUMN promote.override_status.messages IS 'What stood in the way';
+COMMENT ON COLUMN promote.override_status.reason IS 'Why it was overridden';
+COMMENT ON COLUMN promote.override_status.actor IS 'By whom';
+COMMENT ON COLUMN promote.override_status.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.override_status.created_at IS 'When';
+COMMENT ON COLUMN promote.override_status.deployed IS 'Deployments that were queued because of it; NULL: none';
+COMMENT ON COLUMN promote.override_status.reviewed_by IS 'Who has looked at it since';
+COMMENT ON COLUMN promote.override_status.reviewed_at IS 'When that was';
+COMMENT ON COLUMN promote.override_status.review IS 'What was said about it then';

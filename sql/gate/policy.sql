@@ -30,7 +30,7 @@ CREATE TABLE promote.policy (
 SELECT pg_catalog.pg_extension_config_dump('promote.policy', '');
 COMMENT ON TABLE promote.policy IS 'Functions that are asked what stands against a deployment; an error in one blocks';
 COMMENT ON COLUMN promote.policy.policy IS 'Name; policies are asked in its order';
-COMMENT ON COLUMN promote.policy.function IS 'Function (instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker, STABLE or IMMUTABLE: its name with the schema, as in SQL';
+COMMENT ON COLUMN promote.policy.function IS 'Function (instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason, STABLE or IMMUTABLE: its name with the schema, as in SQL';
 COMMENT ON COLUMN promote.policy.project IS 'Project whose instances it is asked about; NULL: all';
 COMMENT ON COLUMN promote.policy.environment IS 'Environment of these; NULL: all';
 COMMENT ON COLUMN promote.policy.component IS 'Component of these; NULL: all';

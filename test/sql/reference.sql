@@ -12,7 +12,7 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_refer
     ('redis', '2.3.0', '{}', '{"dns": {"required": false}}');
 
 CREATE FUNCTION pg_temp.references(instance text) RETURNS text LANGUAGE sql AS $$
-    SELECT string_agg(field || '=' || reference, ' ' ORDER BY field) FROM promote.remote_references r WHERE r.instance = $1 AND reference IS NOT NULL
+    SELECT string_agg(field || '=' || reference, ' ' ORDER BY field) FROM promote.reference_status r WHERE r.instance = $1 AND reference IS NOT NULL
 $$;
 CREATE FUNCTION pg_temp.events() RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(event || ' ' || (data - 'actor' - 'database_role'), E'\n' ORDER BY seq) FROM promote.audit_log WHERE event ~ '^reference'
@@ -43,11 +43,11 @@ SELECT throws_ok($$INSERT INTO promote.bundle_release (bundle, version, params_s
 SELECT pg_temp.refuses($$SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-1')$$, 'PM005', 'no revision', 'an instance without a release');
 SELECT promote.configure_instance('ecomm-staging-cache', '{"a": 1}', '2.0.0') \g /dev/null
 SELECT promote.configure_instance('ecomm-production-cache', '{"a": 0}', '2.0.0') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT field, required, declared, description, reference, set_at, set_by FROM promote.remote_references WHERE instance = 'ecomm-staging-cache' ORDER BY field$$),
+SELECT is(pg_temp.lines($$SELECT field, required, declared, description, reference, set_at, set_by FROM promote.reference_status WHERE instance = 'ecomm-staging-cache' ORDER BY field$$),
     E'(dns,f,t,,,,)\n(network,t,t,"where it is",,,)', 'empty slots');
 SELECT is(promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-1'), true, 'one is filled');
 SELECT is(promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-1'), false, 'the same again changes nothing');
-SELECT is(pg_temp.lines($$SELECT field, reference, set_at BETWEEN now() AND clock_timestamp(), set_by FROM promote.remote_references WHERE instance = 'ecomm-staging-cache' AND reference IS NOT NULL$$),
+SELECT is(pg_temp.lines($$SELECT field, reference, set_at BETWEEN now() AND clock_timestamp(), set_by FROM promote.reference_status WHERE instance = 'ecomm-staging-cache' AND reference IS NOT NULL$$),
     '(network,vpc-1,t,ada)', 'with who and when');
 SELECT is((SELECT database_role FROM promote.remote_reference), current_user::text, 'and the role');
 SELECT is(promote.set_remote_reference('ecomm-staging-cache', 'network', 'urn:net:2'), true, 'another takes its place');
@@ -89,7 +89,7 @@ SELECT throws_ok($$INSERT INTO promote.remote_reference VALUES ('ecomm', 'produc
 SET LOCAL row_security = off;
 SELECT lives_ok($$INSERT INTO promote.remote_reference VALUES ('ecomm', 'production', 'db', 'x', 'y', 'a', 'b')$$, '... who may load a dump');
 RESET row_security;
-SELECT is(pg_temp.lines($$SELECT field, required, declared, reference FROM promote.remote_references WHERE instance = 'ecomm-production-db'$$), '(x,f,f,y)', 'what no slot is declared for is shown as that');
+SELECT is(pg_temp.lines($$SELECT field, required, declared, reference FROM promote.reference_status WHERE instance = 'ecomm-production-db'$$), '(x,f,f,y)', 'what no slot is declared for is shown as that');
 SELECT is(promote.remove_remote_reference('ecomm-production-db', 'x'), true, '... and may be removed');
 SET LOCAL row_security = off;
 SELECT throws_ok($$INSERT INTO promote.remote_reference VALUES ('ecomm', 'production', 'db', 'x', '', 'a', 'b')$$, '23514', NULL, '... but not with nothing');
@@ -213,7 +213,7 @@ SELECT is(pg_temp.lines($$SELECT path, change, a_value, b_value FROM promote.com
 SELECT ok(pg_temp.work('ecomm-production-cache') > 0, 'planned');
 SELECT is(pg_temp.lines($$SELECT message FROM promote.blockers('ecomm-production-cache') WHERE code = 'unexpected'$$), NULL, 'they are no values that the source has to have run with');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-cache', '{}', '2.3.0')$$, 'a release that has fewer');
-SELECT is(pg_temp.lines($$SELECT field, declared, required, reference FROM promote.remote_references WHERE instance = 'ecomm-staging-cache' ORDER BY field$$), E'(dns,t,f,)\n(logs,f,f,l)\n(network,f,f,vpc-s)', 'what fills others is kept, and given to nobody');
+SELECT is(pg_temp.lines($$SELECT field, declared, required, reference FROM promote.reference_status WHERE instance = 'ecomm-staging-cache' ORDER BY field$$), E'(dns,t,f,)\n(logs,f,f,l)\n(network,f,f,vpc-s)', 'what fills others is kept, and given to nobody');
 SELECT is(pg_temp.carries('ecomm-staging-cache'), NULL, '... not to a worker');
 SELECT is(pg_temp.destructive('ecomm-staging-cache'), false, 'a slot that is no more is the release''s change');
 SELECT lives_ok($$SELECT promote.set_remote_reference('ecomm-production-cache', 'network', 'vpc-p', true)$$, 'production has its own');

@@ -415,7 +415,7 @@ SELECT is(pg_temp.preview(26), 1::bigint, 'with a path');
 CREATE ROLE bot;
 INSERT INTO promote.grants (role, action, project, environment)
 VALUES ('bot', 'promote', 'shop', 'production'), ('bot', 'deploy', 'shop', 'production'), ('bot', 'view', 'shop', 'staging');
-CREATE FUNCTION public.ask(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE AS $$
+CREATE FUNCTION public.ask(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE AS $$
     SELECT 'policy', 'asked by ' || current_user, NULL::timestamptz, NULL::timestamptz, NULL, true WHERE current_user = 'bot'
 $$;
 INSERT INTO promote.policy (policy, function, project, environment) VALUES ('ask', 'public.ask', 'shop', 'production');
