@@ -111,7 +111,10 @@ CREATE TABLE promote.stateful_type (
         GENERATED ALWAYS AS (promote_internal.type_pattern(pattern)) STORED,
     -- so that a row of the user's own never stands in the way of a later version's
     CONSTRAINT stateful_type_pkey PRIMARY KEY (pattern, builtin),
-    CONSTRAINT stateful_type_pattern_check CHECK (pattern <> '')
+    CONSTRAINT stateful_type_pattern_check
+        CHECK (promote_internal.check_value(pattern <> '',
+            'pattern of a stateful type', 'It is empty.',
+            'Name a type of resources, such as aws_db_instance, or several, as in aws_db_*.'))
 );
 CREATE INDEX stateful_type_wildcard_idx ON promote.stateful_type (like_pattern)
     WHERE pg_catalog.strpos(pattern, '*') > 0;

@@ -10,8 +10,14 @@ CREATE TABLE promote.override_rule (
     CONSTRAINT override_rule_pkey PRIMARY KEY (project, environment, code, role),
     CONSTRAINT override_rule_environment_fkey FOREIGN KEY (project, environment)
         REFERENCES promote.environment (project, environment),
-    CONSTRAINT override_rule_code_check CHECK (code <> ''),
-    CONSTRAINT override_rule_role_check CHECK (role <> '')
+    CONSTRAINT override_rule_code_check
+        CHECK (promote_internal.check_value(code <> '',
+            'gate of an override rule', 'It is empty.',
+            'Name a gate: promote.gates() lists them.')),
+    CONSTRAINT override_rule_role_check
+        CHECK (promote_internal.check_value(role <> '',
+            'role of an override rule', 'It is empty.',
+            'Name a database role.'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.override_rule', '');
 COMMENT ON TABLE promote.override_rule IS 'Which gates may be overridden in an environment, and by whom; without a row none is';
@@ -54,7 +60,10 @@ CREATE TABLE promote.gate_override (
         FOREIGN KEY (project, environment, component, deployment)
         REFERENCES promote.deployment (project, environment, component, deployment),
     CONSTRAINT gate_override_override_check CHECK (override > 0),
-    CONSTRAINT gate_override_reason_check CHECK (reason <> '')
+    CONSTRAINT gate_override_reason_check
+        CHECK (promote_internal.check_value(reason <> '',
+            'override', 'It has no reason.',
+            'Say why.'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.gate_override', '');
 COMMENT ON TABLE promote.gate_override IS 'Gates that were overridden, for which deployment, by whom and why';

@@ -60,10 +60,10 @@ EXCEPTION WHEN OTHERS THEN
     RETURN SQLSTATE;
 END
 $$;
-SELECT is(pg_temp.warned(format('INSERT INTO promote.approval_rule (project, environment, rule, role, %s) VALUES (''ecomm'', ''production'', ''r'', ''test_dba'', %s)', c, v)), '23514', c || ' ' || v)
+SELECT is(pg_temp.warned(format('INSERT INTO promote.approval_rule (project, environment, rule, role, %s) VALUES (''ecomm'', ''production'', ''r'', ''test_dba'', %s)', c, v)), CASE c WHEN 'selector' THEN 'PM101' ELSE 'PM404' END, c || ' ' || v)
   FROM (VALUES ('quorum', '0'), ('quorum', '-1'), ('expires_after', '''0'''), ('expires_after', '''-1 day'''), ('expires_after', '''101 years'''), ('selector', '''[]''')) AS v(c, v);
-SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'production', '', 'test_dba')$$), '23514', 'a rule without a name');
-SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'production', 'r', '')$$), '23514', 'a rule without a role');
+SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'production', '', 'test_dba')$$), 'PM404', 'a rule without a name');
+SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'production', 'r', '')$$), 'PM404', 'a rule without a role');
 SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'nowhere', 'r', 'test_dba')$$), '23503', 'an unknown environment');
 SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role, component) VALUES ('ecomm', 'production', 'r', 'test_dba', 'nothing')$$), '23503', 'an unknown component');
 SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role, quorum) VALUES ('ecomm', 'staging', 'unknown', 'test_nobody', 1)$$), 'accepted', 'a role that is not there is warned of, for a dump may come before it');
@@ -486,7 +486,7 @@ SELECT throws_ok(s, 'PM301', NULL, s) FROM unnest(ARRAY['UPDATE promote.approval
 GRANT INSERT ON promote.approval TO test_dave;
 SELECT is(pg_temp.as_role('test_dave', format($$INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision, actor) SELECT project, environment, component, 99, deployment, plan_digest, rule, decision, 'test_bob' FROM promote.approval LIMIT 1$$)) ~ '^PM303', true, 'votes are written by promote');
 SET LOCAL row_security = off;
-SELECT throws_ok($$INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision) SELECT project, environment, component, 99, deployment, plan_digest, rule, 'maybe' FROM promote.approval LIMIT 1$$, '23514', NULL, 'there are two decisions');
+SELECT throws_ok($$INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision) SELECT project, environment, component, 99, deployment, plan_digest, rule, 'maybe' FROM promote.approval LIMIT 1$$, 'PM404', NULL, 'there are two decisions');
 RESET row_security;
 SELECT pg_temp.refuses(s, state, detail, s) FROM (VALUES
     ($$SELECT promote.approve_deployment('ecomm-production-db', 999)$$, 'PM002', 'numbered from 1'), ($$SELECT * FROM promote.required_approvals('ecomm-nowhere-db')$$, 'PM002', 'no environment'),

@@ -97,7 +97,7 @@ SELECT ok(strpos(string_agg(content, ''), encode((SELECT digest_key FROM promote
 SELECT isnt(promote.config_digest('other', '{"pin": "4711"}'), promote.config_digest('ecomm', '{"pin": "4711"}'), 'projects have keys of their own');
 SELECT is(promote.config_digest('other', '{"pin": 1.0, "a": 2}'), promote.config_digest('other', '{"a": 2.00, "pin": 1}'), 'equal documents have one digest');
 SELECT throws_ok($$UPDATE promote.project SET digest_key = sha256('x')$$, 'PM301', NULL, 'a key is never changed');
-SELECT throws_ok($$INSERT INTO promote.project (project, digest_key) VALUES ('short', '\x00')$$, '23514', NULL, 'nor too short');
+SELECT throws_ok($$INSERT INTO promote.project (project, digest_key) VALUES ('short', '\x00')$$, 'PM404', NULL, 'nor too short');
 SELECT throws_ok($$INSERT INTO promote.config (project, params) VALUES ('nowhere', '{}')$$, 'PM002', NULL, 'without a project there is none');
 SELECT throws_ok(format('SELECT promote.config_digest(%L, ''{}'')', repeat('x', 100)), 'PM002', NULL, '... whatever it is called');
 SELECT is(promote.config_digest(NULL, '{}'), NULL, 'nothing of nothing');

@@ -72,7 +72,8 @@ SELECT pg_temp.refuses(statement, state, detail, statement)
                ($$SELECT promote.remove_remote_reference('ecomm-staging-cache', '')$$, 'PM404', 'null or empty'),
                ($$SELECT promote.remove_remote_reference('nowhere', 'network')$$, 'PM001', 'three parts')) AS v(statement, state, detail);
 SELECT unalike((SELECT message || detail || hint FROM pg_temp.refusal($$SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'postgres://u:geheim@h/d')$$)), '%geheim%', 'what may be a secret is not shown');
-SELECT is(promote_internal.check_reference('postgres://u@h:5432/d') AND promote_internal.check_reference(repeat('x', 2048)) AND NOT promote_internal.check_reference('a ') AND NOT promote_internal.check_reference(''), true, 'what a reference may be');
+SELECT is(promote_internal.check_reference('postgres://u@h:5432/d') AND promote_internal.check_reference(repeat('x', 2048)), true, 'what a reference may be');
+SELECT pg_temp.refuses(format('SELECT promote_internal.check_reference(%L)', r), 'PM404', detail, 'no reference: ' || quote_literal(r)) FROM (VALUES ('a ', 'space'), ('', '2048 bytes')) AS v (r, detail);
 SELECT lives_ok($$SELECT promote.set_remote_reference('ecomm-staging-cache', 'dns', 'Zürich "a" ''b'' $md')$$, 'odd characters');
 SELECT is(pg_temp.references('ecomm-staging-cache'), $$dns=Zürich "a" 'b' $md network=urn:net:2$$, '... are kept as they are');
 SELECT is(promote.remove_remote_reference('ecomm-staging-cache', 'dns'), true, '... and taken away');
@@ -92,7 +93,7 @@ RESET row_security;
 SELECT is(pg_temp.lines($$SELECT field, required, declared, reference FROM promote.reference_status WHERE instance = 'ecomm-production-db'$$), '(x,f,f,y)', 'what no slot is declared for is shown as that');
 SELECT is(promote.remove_remote_reference('ecomm-production-db', 'x'), true, '... and may be removed');
 SET LOCAL row_security = off;
-SELECT throws_ok($$INSERT INTO promote.remote_reference VALUES ('ecomm', 'production', 'db', 'x', '', 'a', 'b')$$, '23514', NULL, '... but not with nothing');
+SELECT throws_ok($$INSERT INTO promote.remote_reference VALUES ('ecomm', 'production', 'db', 'x', '', 'a', 'b')$$, 'PM404', NULL, '... but not with nothing');
 RESET row_security;
 SELECT throws_ok($$CREATE TRIGGER t BEFORE UPDATE ON promote.project FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_reference(); UPDATE promote.project SET project = project$$, '39P01', NULL, 'the guard is not for other tables');
 SET LOCAL ROLE promote_test_cheat;
