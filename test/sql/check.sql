@@ -64,18 +64,17 @@ SELECT matches(pg_temp.said(s), '^' || state || ' \| [^|]+ \| [^|]+[.] \| [^|]+[
     ($$INSERT INTO promote.required_check (project, environment, check_name, selector) VALUES ('ecomm', 'production', 'x', '1')$$, 'PM101'),
     ($$INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('ecomm', 'production', '', 'postgres')$$, 'PM404'),
     ($$INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('ecomm', 'production', 'freeze', '')$$, 'PM404'),
-    ($$INSERT INTO promote.freeze_window (name) VALUES ('x')$$, 'PM404'), ($$INSERT INTO promote.change_window (name) VALUES ('x')$$, 'PM404'),
+    ($$INSERT INTO promote.freeze_window (name) VALUES ('x')$$, 'PM602'), ($$INSERT INTO promote.change_window (name) VALUES ('x')$$, 'PM602'),
     ($$INSERT INTO promote.change_window (name, during, max_deployments_per_window) VALUES ('x', '[2026-01-01,2026-02-01)', 0)$$, 'PM404'),
     ($$INSERT INTO promote.stateful_type (pattern) VALUES ('')$$, 'PM404'),
-    ($$INSERT INTO promote.remote_reference (project, environment, component, field, reference) VALUES ('ecomm', 'production', 'db', 'network', 'a ')$$, 'PM404'),
+    ($$INSERT INTO promote.remote_reference (project, environment, component, field, reference) VALUES ('ecomm', 'production', 'db', 'network', 'a ')$$, 'PM303'),
     ($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint, origin) SELECT project, environment, component, digest, version_constraint, 'luck' FROM promote.revision LIMIT 1$$, 'PM404'),
     ($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint, origin) SELECT project, environment, component, digest, version_constraint, 'promotion' FROM promote.revision LIMIT 1$$, 'PM404'),
     ($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint, source_environment) SELECT project, environment, component, digest, version_constraint, 'staging' FROM promote.revision LIMIT 1$$, 'PM404'),
     ($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint, overrides) SELECT project, environment, component, digest, version_constraint, '[]' FROM promote.revision LIMIT 1$$, 'PM101')) AS v (s, state);
--- what the policy and the checks of a verb's own table say is tested with these
 
 -- ---- and nothing else ----
--- A CHECK is a function's that raises, or about what a verb alone writes: numbers that are counted, states, times.
+-- A CHECK calls a function that raises, or stands on a table that only verbs write: of what is inserted there by hand a guard says so.
 SELECT is_empty($$SELECT c.conname, pg_get_constraintdef(c.oid) FROM pg_constraint AS c
     WHERE c.connamespace = 'promote'::regnamespace AND c.contype = 'c'
       AND pg_get_constraintdef(c.oid) !~ 'promote_internal\.\w*check\w*\(|promote\.(jsonb_schema_check|check_params)\('
