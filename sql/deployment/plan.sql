@@ -15,7 +15,7 @@ CREATE FUNCTION promote.format_plan_changes(changes jsonb) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_format_plan_changes';
 COMMENT ON FUNCTION promote.format_plan_changes(jsonb) IS
-'Rows of plan_changes or plan_document_changes, as one array, as text in the manner of terraform plan: what destroys comes first, with a !';
+'Rows of resource_changes or plan_document_changes, as one array, as text in the manner of terraform plan: what destroys comes first, with a !';
 
 CREATE FUNCTION promote_internal.type_pattern(pattern text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -111,7 +111,10 @@ CREATE TABLE promote.stateful_type (
         GENERATED ALWAYS AS (promote_internal.type_pattern(pattern)) STORED,
     -- so that a row of the user's never stands in the way of a row of a later version
     CONSTRAINT stateful_type_pkey PRIMARY KEY (pattern, builtin),
-    CONSTRAINT stateful_type_pattern_check CHECK (pattern <> '')
+    CONSTRAINT stateful_type_pattern_check
+        CHECK (promote_internal.check_value(pattern <> '',
+            'pattern of a stateful type', 'It is empty.',
+            'Name a type of resources, such as aws_db_instance, or several, as in aws_db_*.'))
 );
 CREATE INDEX stateful_type_wildcard_idx ON promote.stateful_type (like_pattern)
     WHERE pg_catalog.strpos(pattern, '*') > 0;
@@ -288,7 +291,7 @@ REVOKE ALL ON FUNCTION promote.record_plan(text, integer, jsonb, integer) FROM P
 COMMENT ON FUNCTION promote.record_plan(text, integer, jsonb, integer) IS
 'Records the JSON of a Terraform or OpenTofu plan for a claimed PLAN deployment: its changes as rows of planned_change, masked, its digest and facts with the deployment; the same document again changes nothing';
 
-CREATE VIEW promote.plan_changes WITH (security_invoker = true) AS
+CREATE VIEW promote.resource_changes WITH (security_invoker = true) AS
     SELECT i.name AS instance,
            c.deployment,
            c.change,
@@ -328,26 +331,26 @@ CREATE VIEW promote.plan_changes WITH (security_invoker = true) AS
       JOIN promote.bundle_release AS b ON b.bundle = d.bundle AND b.version = d.version
      -- what a claim recorded that was given back does not count any more
      WHERE d.plan_facts IS NOT NULL;
-COMMENT ON VIEW promote.plan_changes IS 'What recorded plans would do, resource by resource, with marks for reviewers';
-COMMENT ON COLUMN promote.plan_changes.instance IS 'Instance';
-COMMENT ON COLUMN promote.plan_changes.deployment IS 'PLAN deployment';
-COMMENT ON COLUMN promote.plan_changes.change IS 'Number in the document, from 1';
-COMMENT ON COLUMN promote.plan_changes.origin IS 'change: planned; drift: found to have changed outside; deferred: left for a later plan';
-COMMENT ON COLUMN promote.plan_changes.address IS 'The resource''s address; secrets in it are masked';
-COMMENT ON COLUMN promote.plan_changes.previous_address IS 'Where it was, if it has moved';
-COMMENT ON COLUMN promote.plan_changes.deposed IS 'Key of a deposed object, which the change is about instead of the current one';
-COMMENT ON COLUMN promote.plan_changes.mode IS 'managed or data';
-COMMENT ON COLUMN promote.plan_changes.type IS 'The resource''s type';
-COMMENT ON COLUMN promote.plan_changes.provider IS 'Source address of the resource''s provider';
-COMMENT ON COLUMN promote.plan_changes.action IS 'no-op, create, read, update, delete, replace or forget';
-COMMENT ON COLUMN promote.plan_changes.create_before_destroy IS 'For a replace, whether the new object is made before the old one goes';
-COMMENT ON COLUMN promote.plan_changes.importing IS 'Whether the change takes over a resource that is there already';
-COMMENT ON COLUMN promote.plan_changes.action_reason IS 'Why, by a word of the tool''s';
-COMMENT ON COLUMN promote.plan_changes.replace_paths IS 'Paths that force a replace';
-COMMENT ON COLUMN promote.plan_changes.diff IS 'Leaf diff, what is sensitive masked';
-COMMENT ON COLUMN promote.plan_changes.destructive IS 'Whether a managed resource is deleted or replaced';
-COMMENT ON COLUMN promote.plan_changes.stateful IS 'Whether a resource of this type holds data, by the release or by promote.stateful_type';
-COMMENT ON COLUMN promote.plan_changes.unexpected IS 'Whether no recorded plan of the instance that the revision came from had the same address, action and changed paths; NULL where the revision came from no instance, and for what is not planned';
+COMMENT ON VIEW promote.resource_changes IS 'What recorded plans would do, resource by resource, with marks for reviewers';
+COMMENT ON COLUMN promote.resource_changes.instance IS 'Instance';
+COMMENT ON COLUMN promote.resource_changes.deployment IS 'PLAN deployment';
+COMMENT ON COLUMN promote.resource_changes.change IS 'Number in the document, from 1';
+COMMENT ON COLUMN promote.resource_changes.origin IS 'change: planned; drift: found to have changed outside; deferred: left for a later plan';
+COMMENT ON COLUMN promote.resource_changes.address IS 'The resource''s address; secrets in it are masked';
+COMMENT ON COLUMN promote.resource_changes.previous_address IS 'Where it was, if it has moved';
+COMMENT ON COLUMN promote.resource_changes.deposed IS 'Key of a deposed object, which the change is about instead of the current one';
+COMMENT ON COLUMN promote.resource_changes.mode IS 'managed or data';
+COMMENT ON COLUMN promote.resource_changes.type IS 'The resource''s type';
+COMMENT ON COLUMN promote.resource_changes.provider IS 'Source address of the resource''s provider';
+COMMENT ON COLUMN promote.resource_changes.action IS 'no-op, create, read, update, delete, replace or forget';
+COMMENT ON COLUMN promote.resource_changes.create_before_destroy IS 'For a replace, whether the new object is made before the old one goes';
+COMMENT ON COLUMN promote.resource_changes.importing IS 'Whether the change takes over a resource that is there already';
+COMMENT ON COLUMN promote.resource_changes.action_reason IS 'Why, by a word of the tool''s';
+COMMENT ON COLUMN promote.resource_changes.replace_paths IS 'Paths that force a replace';
+COMMENT ON COLUMN promote.resource_changes.diff IS 'Leaf diff, what is sensitive masked';
+COMMENT ON COLUMN promote.resource_changes.destructive IS 'Whether a managed resource is deleted or replaced';
+COMMENT ON COLUMN promote.resource_changes.stateful IS 'Whether a resource of this type holds data, by the release or by promote.stateful_type';
+COMMENT ON COLUMN promote.resource_changes.unexpected IS 'Whether no recorded plan of the instance that the revision came from had the same address, action and changed paths; NULL where the revision came from no instance, and for what is not planned';
 
 CREATE VIEW promote_internal.visible_instance WITH (security_invoker = true) AS
     SELECT i.project, i.environment, i.component, i.name

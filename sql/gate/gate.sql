@@ -1,6 +1,6 @@
 -- Gates: what must hold before a deployment may run.
 
-CREATE TYPE promote.blocker AS (
+CREATE TYPE promote.blocking_reason AS (
     code        text,
     message     text,
     since       timestamptz,
@@ -8,17 +8,17 @@ CREATE TYPE promote.blocker AS (
     liftable_by text,
     overridable boolean
 );
-COMMENT ON TYPE promote.blocker IS 'A reason why something may not be deployed';
-COMMENT ON COLUMN promote.blocker.code IS 'The gate''s stable name: freeze, approval, ...';
-COMMENT ON COLUMN promote.blocker.message IS 'For people';
-COMMENT ON COLUMN promote.blocker.since IS 'Since when it blocks; NULL: not known';
-COMMENT ON COLUMN promote.blocker.until IS 'When it opens by itself; NULL: not known, or never';
-COMMENT ON COLUMN promote.blocker.liftable_by IS 'Who can lift it; NULL: time alone';
-COMMENT ON COLUMN promote.blocker.overridable IS 'Whether promote.override_gate may override it';
+COMMENT ON TYPE promote.blocking_reason IS 'A reason why something may not be deployed';
+COMMENT ON COLUMN promote.blocking_reason.code IS 'The gate''s stable name: freeze, approval, ...';
+COMMENT ON COLUMN promote.blocking_reason.message IS 'For people';
+COMMENT ON COLUMN promote.blocking_reason.since IS 'Since when it blocks; NULL: not known';
+COMMENT ON COLUMN promote.blocking_reason.until IS 'When it opens by itself; NULL: not known, or never';
+COMMENT ON COLUMN promote.blocking_reason.liftable_by IS 'Who can lift it; NULL: time alone';
+COMMENT ON COLUMN promote.blocking_reason.overridable IS 'Whether promote.override_gate may override it';
 
 CREATE FUNCTION promote.blockers(
     instance text, deployment integer DEFAULT NULL, at timestamptz DEFAULT pg_catalog.now())
-    RETURNS SETOF promote.blocker
+    RETURNS SETOF promote.blocking_reason
     LANGUAGE c STABLE PARALLEL UNSAFE ROWS 5
     AS 'MODULE_PATHNAME', 'promote_blockers';
 REVOKE ALL ON FUNCTION promote.blockers(text, integer, timestamptz) FROM PUBLIC;

@@ -77,13 +77,19 @@ CREATE TABLE promote.required_check (
     CONSTRAINT required_check_component_fkey FOREIGN KEY (project, component)
         REFERENCES promote.component (project, component),
     CONSTRAINT required_check_check_name_check
-        CHECK (pg_catalog.octet_length(check_name) BETWEEN 1 AND 255
-               AND pg_catalog.btrim(check_name, E' \t\r\n') = check_name),
-    CONSTRAINT required_check_of_check CHECK ("of" IN ('destination', 'source')),
+        CHECK (promote_internal.check_value(pg_catalog.octet_length(check_name) BETWEEN 1 AND 255 AND pg_catalog.btrim(check_name, E' \t\r\n') = check_name,
+            'name of a check', 'It has 1 to 255 bytes, and no blank at either end.',
+            'Name it as report_health does.')),
+    CONSTRAINT required_check_of_check
+        CHECK (promote_internal.check_value("of" IN ('destination', 'source'),
+            'value of "of"', 'It is destination or source.',
+            'Say whose health is looked at.')),
     CONSTRAINT required_check_expires_after_check
-        CHECK (expires_after > '0' AND expires_after <= '100 years'),
+        CHECK (promote_internal.check_value(expires_after > '0' AND expires_after <= '100 years',
+            'time after which reports expire', 'It is more than 0, and at most 100 years.',
+            'Say such as ''1 hour''; NULL: until they expire by themselves.')),
     CONSTRAINT required_check_selector_check
-        CHECK (pg_catalog.jsonb_typeof(selector) = 'object')
+        CHECK (promote_internal.check_object(selector, 'selector'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.required_check', '');
 COMMENT ON TABLE promote.required_check IS 'Checks that must have been reported healthy before an environment''s instances are deployed';

@@ -30,7 +30,9 @@ CREATE TABLE promote.freeze_window (
         REFERENCES promote.component (project, component),
     -- check_window says more, but triggers of others may come behind it
     CONSTRAINT freeze_window_when_check
-        CHECK (during IS NOT NULL OR zone IS NOT NULL AND starts_at IS NOT NULL AND duration IS NOT NULL)
+        CHECK (promote_internal.check_value(during IS NOT NULL OR zone IS NOT NULL AND starts_at IS NOT NULL AND duration IS NOT NULL,
+            'window', 'It has no time.',
+            'Say when: during, or zone, starts_at and duration, with a rule where it comes again.'))
 );
 CREATE INDEX freeze_window_project_idx ON promote.freeze_window (project);
 COMMENT ON INDEX promote.freeze_window_project_idx IS 'Finds those of a project';
@@ -83,8 +85,13 @@ CREATE TABLE promote.change_window (
         REFERENCES promote.component (project, component),
     -- check_window says more, but triggers of others may come behind it
     CONSTRAINT change_window_when_check
-        CHECK (during IS NOT NULL OR zone IS NOT NULL AND starts_at IS NOT NULL AND duration IS NOT NULL),
-    CONSTRAINT change_window_max_deployments_check CHECK (max_deployments_per_window > 0)
+        CHECK (promote_internal.check_value(during IS NOT NULL OR zone IS NOT NULL AND starts_at IS NOT NULL AND duration IS NOT NULL,
+            'window', 'It has no time.',
+            'Say when: during, or zone, starts_at and duration, with a rule where it comes again.')),
+    CONSTRAINT change_window_max_deployments_check
+        CHECK (promote_internal.check_value(max_deployments_per_window > 0,
+            'budget of a change window', 'It has to be 1 or more.',
+            'Say how many deployments may begin in it; NULL: any number.'))
 );
 CREATE INDEX change_window_project_idx ON promote.change_window (project);
 COMMENT ON INDEX promote.change_window_project_idx IS 'Finds those of a project';
@@ -128,7 +135,10 @@ CREATE TABLE promote.line_stop (
     CONSTRAINT line_stop_project_fkey FOREIGN KEY (project)
         REFERENCES promote.project (project),
     CONSTRAINT line_stop_stop_check CHECK (stop > 0),
-    CONSTRAINT line_stop_reason_check CHECK (reason <> ''),
+    CONSTRAINT line_stop_reason_check
+        CHECK (promote_internal.check_value(reason <> '',
+            'stop', 'It has no reason.',
+            'Say why.')),
     CONSTRAINT line_stop_lifted_check
         CHECK ((lifted_at IS NULL) = (lifted_by IS NULL) AND (lifted_at IS NULL) = (lifted_role IS NULL))
 );

@@ -15,13 +15,19 @@ CREATE TABLE promote.grants (
         REFERENCES promote.project (project),
     CONSTRAINT grants_environment_fkey FOREIGN KEY (project, environment)
         REFERENCES promote.environment (project, environment),
-    CONSTRAINT grants_role_check CHECK (role <> ''),
+    CONSTRAINT grants_role_check
+        CHECK (promote_internal.check_value(role <> '',
+            'role of a grant', 'It is empty.',
+            'Name a database role.')),
     CONSTRAINT grants_action_check
-        CHECK (action IN ('view', 'configure', 'promote', 'plan', 'deploy', 'approve', 'override',
-                          'decommission', 'secrets', 'work', 'admin', 'audit', 'impersonate')),
+        CHECK (promote_internal.check_value(action IN ('view', 'configure', 'promote', 'plan', 'deploy', 'approve', 'override', 'decommission', 'secrets', 'work', 'admin', 'audit', 'impersonate'),
+            'action of a grant', 'It is none of view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, admin, audit and impersonate.',
+            'Name one of them.')),
     -- a name that a session acts by counts in all projects
     CONSTRAINT grants_impersonate_check
-        CHECK (action <> 'impersonate' OR (project IS NULL AND environment IS NULL))
+        CHECK (promote_internal.check_value(action <> 'impersonate' OR (project IS NULL AND environment IS NULL),
+            'scope of a grant', 'A name that a session acts by counts in all projects.',
+            'Grant impersonate without a project and an environment.'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.grants', '');
 COMMENT ON TABLE promote.grants IS 'Which role may do what, and where. The tables'' owner and superusers need no grants';

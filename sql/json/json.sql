@@ -91,6 +91,12 @@ CREATE FUNCTION promote.jsonb_render(document jsonb, variables jsonb) RETURNS js
 COMMENT ON FUNCTION promote.jsonb_render(jsonb, jsonb) IS
 'The document with {{name}} in its strings replaced by the variables'' values; a string that is nothing but one placeholder takes the value''s JSON type; PM105 lists all that is missing';
 
+CREATE FUNCTION promote_internal.check_object(document jsonb, what text) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_check_object';
+COMMENT ON FUNCTION promote_internal.check_object(jsonb, text) IS
+'true where the document is an object; PM101 otherwise, which calls it as is said';
+
 CREATE FUNCTION promote.check_params(params jsonb) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_check_params';

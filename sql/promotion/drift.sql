@@ -77,7 +77,7 @@ CREATE INDEX drift_item_open_idx ON promote.drift_item (project, environment, co
     WHERE closed_at IS NULL;
 COMMENT ON INDEX promote.drift_item_open_idx IS 'Finds what differs now, and what has differed longest';
 SELECT pg_catalog.pg_extension_config_dump('promote.drift_item', '');
-COMMENT ON TABLE promote.drift_item IS 'Differences between what was deployed and what was observed, numbered from 1 per instance; promote.drift shows those that last';
+COMMENT ON TABLE promote.drift_item IS 'Differences between what was deployed and what was observed, numbered from 1 per instance; promote.drift_status shows those that last';
 COMMENT ON COLUMN promote.drift_item.project IS 'The instance''s project';
 COMMENT ON COLUMN promote.drift_item.environment IS 'The instance''s environment';
 COMMENT ON COLUMN promote.drift_item.component IS 'The instance''s component';
@@ -109,15 +109,15 @@ REVOKE ALL ON FUNCTION promote.report_observed(text, jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.report_observed(text, jsonb, text) IS
 'Reports the configuration that was found at an instance; returns in how many leaves it differs from what was deployed';
 
-CREATE FUNCTION promote.report_observed(instance text, observed bytea, source text)
+CREATE FUNCTION promote.report_observed_digest(instance text, digest bytea, source text)
     RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'promote_report_observed_digest';
-REVOKE ALL ON FUNCTION promote.report_observed(text, bytea, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.report_observed(text, bytea, text) IS
+REVOKE ALL ON FUNCTION promote.report_observed_digest(text, bytea, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.report_observed_digest(text, bytea, text) IS
 'Tells the digest of the configuration that was found at an instance, as promote.jsonb_digest makes it, where nothing else is known; it is stored keyed. Returns in how many leaves the configuration differs from what was deployed, or 1 if all that can be said is that it differs';
 
-CREATE VIEW promote.drift WITH (security_invoker = true) AS
+CREATE VIEW promote.drift_status WITH (security_invoker = true) AS
     SELECT i.name AS instance,
            x.kind,
            x.path,
@@ -180,20 +180,20 @@ CREATE VIEW promote.drift WITH (security_invoker = true) AS
               -- a difference that was dismissed and then gone is a new one when it is there again
               AND x.dismissed_at > c.since
      WHERE i.deployed_by IS NOT NULL;
-COMMENT ON VIEW promote.drift IS 'What differs from what was deployed, as far as it was reported since, or recorded with a plan; sensitive values are masked';
-COMMENT ON COLUMN promote.drift.instance IS 'Instance';
-COMMENT ON COLUMN promote.drift.kind IS 'config: a leaf of the params; digest: all that is known is that the params are others; resource: the last recorded plan says that a resource was changed';
-COMMENT ON COLUMN promote.drift.path IS 'The leaf''s path, jq style, or the resource''s address';
-COMMENT ON COLUMN promote.drift.deployed_value IS 'Value that was deployed; SQL NULL: there was none, or it is a resource';
-COMMENT ON COLUMN promote.drift.observed_value IS 'Value that is there; SQL NULL: there is none. For a resource, what has changed of it, as in promote.plan_changes';
-COMMENT ON COLUMN promote.drift.sensitive IS 'Whether the values are masked';
-COMMENT ON COLUMN promote.drift.since IS 'Since when it is known';
-COMMENT ON COLUMN promote.drift.last_seen IS 'When it was reported last';
-COMMENT ON COLUMN promote.drift.source IS 'Who reported the value, or which plan';
-COMMENT ON COLUMN promote.drift.dismissed IS 'Whether the difference was dismissed';
-COMMENT ON COLUMN promote.drift.dismissed_by IS 'By whom';
-COMMENT ON COLUMN promote.drift.reason IS 'Why';
-COMMENT ON COLUMN promote.drift.adopted_revision IS 'Revision that adopted it: it lasts until that is deployed; NULL: none';
+COMMENT ON VIEW promote.drift_status IS 'What differs from what was deployed, as far as it was reported since, or recorded with a plan; sensitive values are masked';
+COMMENT ON COLUMN promote.drift_status.instance IS 'Instance';
+COMMENT ON COLUMN promote.drift_status.kind IS 'config: a leaf of the params; digest: all that is known is that the params are others; resource: the last recorded plan says that a resource was changed';
+COMMENT ON COLUMN promote.drift_status.path IS 'The leaf''s path, jq style, or the resource''s address';
+COMMENT ON COLUMN promote.drift_status.deployed_value IS 'Value that was deployed; SQL NULL: there was none, or it is a resource';
+COMMENT ON COLUMN promote.drift_status.observed_value IS 'Value that is there; SQL NULL: there is none. For a resource, what has changed of it, as in promote.resource_changes';
+COMMENT ON COLUMN promote.drift_status.sensitive IS 'Whether the values are masked';
+COMMENT ON COLUMN promote.drift_status.since IS 'Since when it is known';
+COMMENT ON COLUMN promote.drift_status.last_seen IS 'When it was reported last';
+COMMENT ON COLUMN promote.drift_status.source IS 'Who reported the value, or which plan';
+COMMENT ON COLUMN promote.drift_status.dismissed IS 'Whether the difference was dismissed';
+COMMENT ON COLUMN promote.drift_status.dismissed_by IS 'By whom';
+COMMENT ON COLUMN promote.drift_status.reason IS 'Why';
+COMMENT ON COLUMN promote.drift_status.adopted_revision IS 'Revision that adopted it: it lasts until that is deployed; NULL: none';
 
 CREATE FUNCTION promote.adopt_drift(
     instance text, message text DEFAULT NULL, expected_revision integer DEFAULT NULL,

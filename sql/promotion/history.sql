@@ -26,6 +26,14 @@ REVOKE ALL ON FUNCTION promote_internal.guard_registry() FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.guard_registry() IS
 'Refuses to change a release that is published, a component''s bundle and the key of a project''s digests, PM301';
 
+-- One function for what hangs together: PostgreSQL takes the text of every CHECK in anew for each statement.
+CREATE FUNCTION promote_internal.check_origin(origin text, environment text, source_environment text, source_revision integer)
+    RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_check_origin';
+COMMENT ON FUNCTION promote_internal.check_origin(text, text, text, integer) IS
+'true, or PM404: what is wrong with where a revision comes from';
+
 CREATE TABLE promote.config (
     project    promote.project_name NOT NULL,
     digest     bytea NOT NULL,
@@ -86,12 +94,9 @@ CREATE TABLE promote.revision (
         REFERENCES promote.bundle_release (bundle, version),
     CONSTRAINT revision_revision_check CHECK (revision > 0),
     CONSTRAINT revision_origin_check
-        CHECK (origin IN ('edit', 'promotion', 'fork', 'rollback', 'adoption')),
-    CONSTRAINT revision_source_check
-        CHECK ((source_environment IS NULL) = (source_revision IS NULL)
-               AND (origin <> 'promotion' OR source_environment <> environment) IS TRUE),
+        CHECK (promote_internal.check_origin(origin, environment, source_environment, source_revision)),
     CONSTRAINT revision_overrides_check
-        CHECK (pg_catalog.jsonb_typeof(overrides) = 'object'),
+        CHECK (promote_internal.check_object(overrides, 'overrides')),
     CONSTRAINT revision_kept_marks_check
         CHECK (pg_catalog.jsonb_typeof(kept_marks) = 'array')
 );

@@ -10,9 +10,12 @@ CREATE TABLE promote.project (
     digest_key  bytea NOT NULL,
     CONSTRAINT project_pkey PRIMARY KEY (project),
     CONSTRAINT project_attributes_check
-        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object'),
+        CHECK (promote_internal.check_object(attributes, 'attributes')),
     CONSTRAINT project_request_check CHECK (request >= 0),
-    CONSTRAINT project_digest_key_check CHECK (pg_catalog.octet_length(digest_key) = 32)
+    CONSTRAINT project_digest_key_check
+        CHECK (promote_internal.check_value(pg_catalog.octet_length(digest_key) = 32,
+            'digest key', 'It has to have 32 bytes.',
+            'Leave it out: it is made at random.'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.project', '');
 COMMENT ON TABLE promote.project IS 'The boundary of promotion: nothing is promoted from one project to another';
@@ -61,13 +64,21 @@ CREATE TABLE promote.environment (
     CONSTRAINT environment_project_fkey FOREIGN KEY (project)
         REFERENCES promote.project (project),
     CONSTRAINT environment_parameters_check
-        CHECK (pg_catalog.jsonb_typeof(parameters) = 'object'),
+        CHECK (promote_internal.check_object(parameters, 'parameters')),
     CONSTRAINT environment_attributes_check
-        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object'),
-    CONSTRAINT environment_max_lost_leases_check CHECK (max_lost_leases > 0),
-    CONSTRAINT environment_source_policy_check CHECK (source_policy IN ('any', 'path')),
+        CHECK (promote_internal.check_object(attributes, 'attributes')),
+    CONSTRAINT environment_max_lost_leases_check
+        CHECK (promote_internal.check_value(max_lost_leases > 0,
+            'number of lost leases', 'It has to be 1 or more.',
+            'Say after how many lost leases a deployment fails.')),
+    CONSTRAINT environment_source_policy_check
+        CHECK (promote_internal.check_value(source_policy IN ('any', 'path'),
+            'source policy', 'It is any or path.',
+            'Say path where nothing comes in but along rows of promote.promotion_path.')),
     CONSTRAINT environment_required_soak_check
-        CHECK (required_soak >= '0'::interval AND required_soak <= '1 year'::interval)
+        CHECK (promote_internal.check_value(required_soak >= '0'::interval AND required_soak <= '1 year'::interval,
+            'required soak', 'It is between 0 and 1 year.',
+            'Say how long the source has to have run it, such as ''1 day''; NULL asks for nothing.'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.environment', '');
 COMMENT ON TABLE promote.environment IS 'A stage of a project: staging, production, prod-uswest';
@@ -127,7 +138,9 @@ CREATE TABLE promote.bundle_release (
         REFERENCES promote.bundle (bundle),
     -- +dev behind a version constraint means the channel
     CONSTRAINT bundle_release_version_check
-        CHECK (pg_catalog.strpos(version, '+') = 0),
+        CHECK (promote_internal.check_value(pg_catalog.strpos(version, '+') = 0,
+            'version of a release', 'Build metadata, which is what stands behind +, does not tell two releases apart.',
+            'Leave it out, or publish another version.')),
     CONSTRAINT bundle_release_params_schema_check
         CHECK (promote.jsonb_schema_check(params_schema)),
     CONSTRAINT bundle_release_secrets_check
@@ -171,7 +184,7 @@ CREATE TABLE promote.component (
     CONSTRAINT component_bundle_fkey FOREIGN KEY (bundle)
         REFERENCES promote.bundle (bundle),
     CONSTRAINT component_attributes_check
-        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object')
+        CHECK (promote_internal.check_object(attributes, 'attributes'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.component', '');
 COMMENT ON TABLE promote.component IS 'A slot of a project''s blueprint: db, app, cache';
@@ -204,7 +217,7 @@ CREATE TABLE promote.instance (
     CONSTRAINT instance_component_fkey FOREIGN KEY (project, component)
         REFERENCES promote.component (project, component),
     CONSTRAINT instance_attributes_check
-        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object'),
+        CHECK (promote_internal.check_object(attributes, 'attributes')),
     CONSTRAINT instance_status_check
         CHECK (status IN ('INITIALIZED', 'PROVISIONED', 'FAILED', 'DECOMMISSIONED')),
     CONSTRAINT instance_revision_check CHECK (revision >= 0),

@@ -13,8 +13,14 @@ CREATE TABLE promote.release_event (
     CONSTRAINT release_event_release_fkey FOREIGN KEY (bundle, version)
         REFERENCES promote.bundle_release (bundle, version),
     CONSTRAINT release_event_seq_check CHECK (seq > 0),
-    CONSTRAINT release_event_event_check CHECK (event IN ('blocked', 'unblocked')),
-    CONSTRAINT release_event_reason_check CHECK (event <> 'blocked' OR reason IS NOT NULL)
+    CONSTRAINT release_event_event_check
+        CHECK (promote_internal.check_value(event IN ('blocked', 'unblocked'),
+            'event of a release', 'It is blocked or unblocked.',
+            'Use block_release or unblock_release.')),
+    CONSTRAINT release_event_reason_check
+        CHECK (promote_internal.check_value(event <> 'blocked' OR reason IS NOT NULL,
+            'block of a release', 'It has no reason.',
+            'Say why.'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.release_event', '');
 COMMENT ON TABLE promote.release_event IS 'When and why releases were blocked and unblocked, numbered from 1 per release; bundle_release.block_reason says whether a release is blocked now';

@@ -150,9 +150,9 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                  AND d.adopted_revision IS DISTINCT FROM i.revision
                ORDER BY d.project, d.environment, d.component, d.since
                LIMIT 1) AS drifted ON true
-          -- drift by the last recorded plan, as in promote.drift
+          -- drift by the last recorded plan, as in promote.drift_status
           LEFT JOIN LATERAL (
-              SELECT (SELECT pg_catalog.min(v.since) FROM promote.drift AS v
+              SELECT (SELECT pg_catalog.min(v.since) FROM promote.drift_status AS v
                        WHERE v.instance = i.name AND v.kind = 'resource' AND NOT v.dismissed) AS at
                 FROM (SELECT d.deployment, d.fencing
                         FROM promote.deployment AS d

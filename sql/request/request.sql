@@ -51,7 +51,7 @@ CREATE TABLE promote.promotion_request (
     CONSTRAINT promotion_request_number_check CHECK (request > 0 AND wave >= 0 AND preview >= 0),
     CONSTRAINT promotion_request_strategy_check
         CHECK (strategy IN ('one_by_one', 'waves', 'canary', 'all_at_once')),
-    CONSTRAINT promotion_request_overrides_check CHECK (pg_catalog.jsonb_typeof(overrides) = 'object'),
+    CONSTRAINT promotion_request_overrides_check CHECK (promote_internal.check_object(overrides, 'overrides')),
     CONSTRAINT promotion_request_rollback_mode_check CHECK (rollback_mode IN ('none', 'wave', 'all')),
     CONSTRAINT promotion_request_status_check
         CHECK (status IN ('OPEN', 'RUNNING', 'BLOCKED', 'PAUSED', 'FAILED', 'ROLLING_BACK', 'ROLLED_BACK',

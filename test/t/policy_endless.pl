@@ -23,7 +23,7 @@ CREATE TABLE rules.held (id integer);
 CREATE TABLE rules.trace (id integer);
 
 -- Takes every cancel for an invitation to go on.
-CREATE FUNCTION rules.endless(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION rules.endless(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE AS $$
 BEGIN
     LOOP
         BEGIN
@@ -35,7 +35,7 @@ BEGIN
 END $$;
 
 -- Asks for another policy for ever, and hears of no end.
-CREATE FUNCTION rules.asks(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION rules.asks(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE AS $$
 BEGIN
     LOOP
         BEGIN
@@ -45,11 +45,11 @@ BEGIN
         END;
     END LOOP;
 END $$;
-CREATE FUNCTION rules.sleeps(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.sleeps(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN PERFORM pg_sleep(60); END $$;
 
 -- Waits for a lock for as long as it says itself, and makes an answer of it.
-CREATE FUNCTION rules.waits(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.waits(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     SET lock_timeout = '50ms' AS $$
 BEGIN
     PERFORM FROM rules.held;
@@ -58,7 +58,7 @@ EXCEPTION WHEN lock_not_available THEN
 END $$;
 
 -- Hides behind lock_timeouts of its own, which arrive as cancels do, and takes what is caught between them along.
-CREATE FUNCTION rules.hides(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.hides(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     SET lock_timeout = '1ms' AS $$
 DECLARE
     began timestamptz := clock_timestamp();
@@ -113,9 +113,9 @@ SKIP: {
 	my ($missing) = $node->psql('policies', 'CREATE EXTENSION plperl');
 	skip 'no PL/Perl', 3 if $missing;
 	$node->query('policies', <<'SQL');
-CREATE FUNCTION rules.computes(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plperl STABLE
+CREATE FUNCTION rules.computes(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plperl STABLE
     AS $$ my $n = 0; $n++ for 1 .. 60_000_000; return; $$;
-CREATE FUNCTION rules.evals(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plperl STABLE
+CREATE FUNCTION rules.evals(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plperl STABLE
     AS $$ for (;;) { eval { spi_exec_query('SELECT pg_sleep(0.01)') } } return; $$;
 SQL
 	use_policies(production => [ 'computes', '100 ms' ]);

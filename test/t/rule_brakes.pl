@@ -35,7 +35,7 @@ SELECT promote.grant_action('adm', a, 'shop') FROM unnest(ARRAY['view', 'plan', 
 SELECT promote.grant_action('other_adm', 'admin', 'other');
 CREATE TABLE done (what text);
 GRANT SELECT ON done TO PUBLIC;
-CREATE FUNCTION slow(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION slow(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	PERFORM pg_sleep(0.05);
 	RETURN QUERY SELECT 'policy', 'no', NULL::timestamptz, NULL::timestamptz, NULL, false;

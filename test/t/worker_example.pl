@@ -141,7 +141,7 @@ my ($rc, $out, $err) = work('');
 is($rc, 0, 'a worker does what is due, and ends') or diag($err);
 is(outcome('staging', $plan), 'COMPLETED: changes', 'the plan is made');
 is(noted('staging', 'seen'), qq({"size": "size 1", "password": "hush-9137"}\n), '... with the params, rendered and unmasked');
-is(sql(q{SELECT address FROM promote.plan_changes}), 'terraform_data.db', '... and recorded');
+is(sql(q{SELECT address FROM promote.resource_changes}), 'terraform_data.db', '... and recorded');
 like(logged('staging', $plan), qr/\A\$ terraform init .*Initialized!\n\$ terraform plan .*Plan: 1 to add\n.* caf\x{c3}\x{a9}\nSaved\z/s,
 	'what was printed is in the log, but for what is no UTF-8');
 my $exposed = PromoteTest::slurp("$dir/exposed");
@@ -318,9 +318,9 @@ SKIP: {
 	$plan = queue_plan('real');
 	(undef, undef, $err) = work('');
 	is(outcome('real', $plan), 'COMPLETED: changes', 'Terraform plans') or diag($err, logged('real', $plan));
-	is(sql(q{SELECT address, action FROM promote.plan_changes WHERE instance = 'shop-real-db'}), 'terraform_data.db|create',
+	is(sql(q{SELECT address, action FROM promote.resource_changes WHERE instance = 'shop-real-db'}), 'terraform_data.db|create',
 		'... what is recorded');
-	unlike(logged('real', $plan) . sql('SELECT string_agg(c::text, $$ $$) FROM promote.plan_changes c'), qr/hush-9137/,
+	unlike(logged('real', $plan) . sql('SELECT string_agg(c::text, $$ $$) FROM promote.resource_changes c'), qr/hush-9137/,
 		'... without the secret');
 	$provision = queue_provision('real');
 	work('');

@@ -203,7 +203,7 @@ BEGIN
 END
 $$;
 SELECT matches(pg_temp.plan('SELECT ' || of || ' FROM promote.' || name), 'Index Cond: \(+project\)?(::text)? = ANY', name || ' is read by an index on the project')
-  FROM (VALUES ('revision', 'revision, version'), ('deployment', '*'), ('audit_log', 'data'), ('instance', '*'), ('instance_status', '*'), ('promotion_history', '*'), ('config_changes', '*'), ('drift', '*'),
+  FROM (VALUES ('revision', 'revision, version'), ('deployment', '*'), ('audit_log', 'data'), ('instance', '*'), ('instance_status', '*'), ('promotion_history', '*'), ('config_changes', '*'), ('drift_status', '*'),
                ('instance_health', '*'), ('approval_status', '*')) AS v (name, of);
 SELECT unalike(pg_temp.plan(format('SELECT %s FROM promote.%I', CASE name WHEN 'audit_log' THEN 'data' ELSE '*' END, name)), format('%%Seq Scan on %s%%', large), format('%s does not read all of %s', name, large))
   FROM unnest('{instance_status,promotion_history,config_changes,approval_status,deployment,audit_log}'::text[]) AS name, unnest('{instance,revision,deployment,audit_log,config}'::text[]) AS large;

@@ -415,7 +415,7 @@ SELECT is(pg_temp.preview(26), 1::bigint, 'with a path');
 CREATE ROLE bot;
 INSERT INTO promote.grants (role, action, project, environment)
 VALUES ('bot', 'promote', 'shop', 'production'), ('bot', 'deploy', 'shop', 'production'), ('bot', 'view', 'shop', 'staging');
-CREATE FUNCTION public.ask(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE AS $$
+CREATE FUNCTION public.ask(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE AS $$
     SELECT 'policy', 'asked by ' || current_user, NULL::timestamptz, NULL::timestamptz, NULL, true WHERE current_user = 'bot'
 $$;
 INSERT INTO promote.policy (policy, function, project, environment) VALUES ('ask', 'public.ask', 'shop', 'production');
@@ -438,7 +438,7 @@ RESET ROLE;
 CREATE FUNCTION pg_temp.change_overrides() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.overrides := '1'; RETURN NEW; END $$;
 CREATE FUNCTION pg_temp.change_items() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.items := '[1]'; RETURN NEW; END $$;
 CREATE TRIGGER z_mine BEFORE INSERT ON promote.promotion_request FOR EACH ROW EXECUTE FUNCTION pg_temp.change_overrides();
-SELECT is((pg_temp.refusal($$SELECT pg_temp.open('{"components": ["s1"]}')$$)).state, '23514', 'overrides that are no object');
+SELECT is((pg_temp.refusal($$SELECT pg_temp.open('{"components": ["s1"]}')$$)).state, 'PM101', 'overrides that are no object');
 DROP TRIGGER z_mine ON promote.promotion_request;
 SELECT promote.configure_instance('shop-staging-s1', '{"size": 77}') \g /dev/null
 SELECT pg_temp.open('{"components": ["s1"]}') AS changed \gset

@@ -46,8 +46,8 @@ CREATE FUNCTION pg_temp.declare(secrets jsonb) RETURNS SETOF text LANGUAGE sql A
 $$;
 SELECT pg_temp.declare(d::jsonb) FROM (VALUES ('{"a": 1}'), ('{"a": []}'), ('{"a": null}'), ('{"a": {"required": "yes"}}'), ('{"a": {"required": null}}'), ('{"a": {"format": "yaml"}}'), ('{"a": {"format": 1}}'),
     ('{"a": {"description": 1}}'), ('{"a": {"requierd": true}}'), ('{"": {}}'), ('{"9a": {}}'), ('{"a-b": {}}'), ('{"a b": {}}'), ('{"größe": {}}'), ('{"a\nb": {}}'), (format('{"%s": {}}', repeat('x', 64)))) AS v(d);
-SELECT throws_ok($$INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets) VALUES ('postgres', '9.0.0', '{}', '[]')$$, '23514', NULL, 'an array is no declaration');
-SELECT throws_ok($$INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets) VALUES ('postgres', '9.0.0', '{}', '"db_password"')$$, '23514', NULL, 'nor is a string');
+SELECT throws_ok($$INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets) VALUES ('postgres', '9.0.0', '{}', '[]')$$, 'PM101', NULL, 'an array is no declaration');
+SELECT throws_ok($$INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets) VALUES ('postgres', '9.0.0', '{}', '"db_password"')$$, 'PM101', NULL, 'nor is a string');
 SELECT lives_ok(format($$INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets) VALUES ('postgres', '9.0.0-dev.1', '{}', '{"%s": {}}')$$, repeat('x', 63)), '63 bytes are a name');
 SELECT pg_temp.refuses($$UPDATE promote.bundle_release SET secrets = '{}' WHERE version = '1.6.0'$$, 'PM301', 'has to stay', 'what is published stays');
 
