@@ -25,6 +25,7 @@ use File::Spec;
 use IPC::Open2;
 use JSON::PP;
 use lib dirname(__FILE__) . '/lib';
+use Fuzz qw(pick);
 use FuzzSession;
 
 use constant BATCH => 200;
@@ -83,8 +84,6 @@ sub read_corpus {
 	die "no texts in $directory\n" if !$found{text} || !$found{regex};
 	return %found;
 }
-
-sub pick { return $_[rand @_] }
 
 # ---- trials ----
 

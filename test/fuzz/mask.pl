@@ -24,7 +24,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Fuzz;
+use Fuzz qw(pick);
 
 my $fuzz = Fuzz->new(name => 'mask', kept => 'a statement on each line');
 my @corpus = map { s/\s+\z//r } $fuzz->corpus('mask');
@@ -68,7 +68,6 @@ sub answered {
 
 # ---- documents ----
 
-sub pick { return $_[rand @_] }
 sub chance { my ($of) = @_; return rand() < $of }
 sub quote { my ($text) = @_; return "'" . $text =~ s/'/''/gr . "'" }
 sub word { return 'Z' . join('', map { (0 .. 9, 'a' .. 'z')[ rand 36 ] } 1 .. 10) . 'Z' }
