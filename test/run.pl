@@ -255,7 +255,8 @@ sub judge_tap {
 # A crash restarts the server and need not fail any test: the log tells.
 sub check_log {
 	my ($lane) = @_;
-	my $trouble = qr/was terminated by signal|^PANIC:|\bPANIC:  |^TRAP:|runtime error:|AddressSanitizer|write past chunk end|problem in alloc set/;
+	my $trouble = qr/was\ terminated\ by\ signal|^PANIC:|\bPANIC:\ \ |^TRAP:|runtime\ error:|AddressSanitizer
+		|write\ past\ chunk\ end|problem\ in\ alloc\ set/x;
 	my @lines = grep { /$trouble/ } split /^/, $lane->{node}->log_text;
 	count_failure("the server's log tells of a crash\n" . join('', @lines)) if @lines;
 }

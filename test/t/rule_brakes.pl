@@ -261,7 +261,9 @@ for my $verb (reverse sort keys %held) {
 	ask($dep, 'BEGIN;');
 	ask($dep, "$held{$verb};");
 	my ($took, $told) = timed($verb, sub { told($adm, $verb) });
-	like($told, qr/^PM611\|.* is held by others\|Process $dep->{backend} of role "dep" has been in a transaction since \d{4}-[^|]* UTC, and is idle in transaction\.\|.*promote\.end_session\($dep->{backend}, 'why', 'shop'\)/, "$verb says who holds it");
+	like($told, qr/^PM611\|.*\ is\ held\ by\ others
+		\|Process\ $dep->{backend}\ of\ role\ "dep"\ has\ been\ in\ a\ transaction\ since\ \d{4}-[^|]*\ UTC,\ and\ is\ idle\ in
+		\ transaction\.\|.*promote\.end_session\($dep->{backend},\ 'why',\ 'shop'\)/x, "$verb says who holds it");
 	ok($took > 0.9 && $took < $bound, sprintf '... and has waited for %.1f s', $took);
 	ask($dep, 'ROLLBACK;');
 	unlike(told($adm, $verb), qr/PM611/, '... and goes on when it is let go');
@@ -275,7 +277,8 @@ my ($alive, $fencing) = split /\|/, ask($dep, q{SELECT deployment, fencing FROM 
 ask($dep, 'BEGIN;');
 ask($dep, "SELECT FROM promote.heartbeat_deployment('shop-staging-log', $alive, $fencing);");
 like(told($adm, "SELECT FROM promote.abort_deployment('shop-staging-log', $alive)"),
-	qr/^PM611\|deployment $alive of "shop-staging-log" is held by others\|Process $dep->{backend} .*end_session\($dep->{backend}, 'why', 'shop'\)/, 'an abort says who holds what it aborts');
+	qr/^PM611\|deployment\ $alive\ of\ "shop-staging-log"\ is\ held\ by\ others
+		\|Process\ $dep->{backend}\ .*end_session\($dep->{backend},\ 'why',\ 'shop'\)/x, 'an abort says who holds what it aborts');
 like(ask($dep, q{PREPARE TRANSACTION 'p';}), qr/^0A000/, '... and that one is not prepared');
 is(ask($adm, "SELECT status FROM promote.abort_deployment('shop-staging-log', $alive);"), 'ABORTED', '... and goes on when it is let go');
 
@@ -416,7 +419,8 @@ my $stop = ask($adm, q{SELECT max(stop) FROM promote.line_stop;});
 is($told, $stop + 1, 'a stop of another project has the next number');
 cmp_ok($took, '<', $bound, '... at once');
 like(told($root, q{SET promote.rescue_timeout = '1s'; SELECT FROM promote.stop_line('war', 'shop')}),
-	qr/^PM611\|the line of project "shop" is held by others\|Process $adm->{backend} .*end_session\($adm->{backend}, 'why', 'shop'\)/, 'one of the same project says whom it waits for');
+	qr/^PM611\|the\ line\ of\ project\ "shop"\ is\ held\ by\ others
+		\|Process\ $adm->{backend}\ .*end_session\($adm->{backend},\ 'why',\ 'shop'\)/x, 'one of the same project says whom it waits for');
 like(told($root, q{SELECT FROM promote.stop_line('war')}), qr/^PM611\|the line of everything is held by others\|Process $adm->{backend} /, '... and so does one of everything');
 like(told($other, "SELECT promote.end_session($adm->{backend}, 'why', 'other')"), qr/^PM002/, 'who is admin elsewhere does not end it');
 is(ask($root, "SELECT promote.end_session($adm->{backend}, 'it holds the line', 'shop');"), 't', '... but who is admin there');

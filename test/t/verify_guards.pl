@@ -138,7 +138,8 @@ like(query('loaded', $problems), qr{^big-e1-c\|health_report big/e1/c/smoke/1: t
 
 query('loaded', 'SELECT count(*) FROM promote.restore_guards(); ALTER TABLE promote.bundle_release DISABLE TRIGGER record_change');
 (undef, undef, $error) = $node->psql('loaded', q{SELECT promote.block_release('b', '1.0.0', 'broken')});
-like($error, qr{a row was written, and nothing records it\nDETAIL:  It is "release_event b/1\.0\.0/1", and no event of "bundle_release b/1\.0\.0" tells of it\.},
+like($error, qr{a\ row\ was\ written,\ and\ nothing\ records\ it\nDETAIL:\ \ It\ is\ "release_event\ b/1\.0\.0/1",
+		\ and\ no\ event\ of\ "bundle_release\ b/1\.0\.0"\ tells\ of\ it\.}x,
 	'what was to record a row is switched off: its transaction does not commit');
 is(query('loaded', 'SELECT count(*) FROM promote.release_event'), 0, '... and the row is not there');
 
