@@ -43,7 +43,8 @@ REGRESS_OPTS = --inputdir=$(TEST_INPUT) --outputdir=$(TEST_OUTPUT)/regress --loa
 ISOLATION := $(patsubst test/specs/%.spec,%,$(call in_top,test/specs/*.spec))
 ISOLATION_OPTS = --inputdir=$(TEST_INPUT) --outputdir=$(TEST_OUTPUT)/isolation --load-extension=promote
 
-EXTRA_CLEAN = promote--*.sql .build-for test/output
+# Objects of sources that have moved or gone, too.
+EXTRA_CLEAN = promote--*.sql .build-for test/output $(wildcard src/*.o src/*.bc src/*/*.o src/*/*.bc)
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
