@@ -417,7 +417,8 @@ for my $role (@roles) {
 }
 for my $word (sort values %word) {
 	none("... for there is something to be seen in every table that can hold it: $word",
-		grep { $_ !~ /^(?:audit_checkpoint|bundle|bundle_release|release_event|schema_document|stateful_type|secret|config|grants|component|promotion_path|line_stop|project|promotion_request_item|rule_change)$/ }
+		grep { $_ !~ /^(?:audit_checkpoint|bundle|bundle_release|release_event|schema_document|stateful_type|secret|config|grants
+				|component|promotion_path|line_stop|project|promotion_request_item|rule_change)$/x }
 		  map { $_->{name} } tried("kind = 'read' AND role = 'postgres' AND place = 'its columns' AND said !~ '$word' AND name IN ("
 			  . join(', ', map { quoted($_) } @tables) . ')')) if $word ne $word{mine};
 }

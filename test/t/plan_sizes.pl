@@ -24,7 +24,8 @@ $node->query('plans', q{
 	SELECT promote.configure_instance('p-e-c', '{"token": "a-token-of-some-length"}', plan => false);
 	CREATE TABLE document (name text, plan jsonb);
 
-	-- The leaves of a change that a plain diff of its sides does not have, or has otherwise; of those that are all known.
+	-- The leaves of a change that a plain diff of its sides does not have, or has otherwise; of those that are all
+	-- known.
 	CREATE VIEW wrong_leaf AS
 	SELECT d.name, c.change, w.path
 	  FROM document AS d, promote.plan_document_changes(d.plan) AS c,

@@ -126,7 +126,7 @@ sub forget {
 
 sub wait_for_file {
 	my ($path) = @_;
-	my $deadline = time + 30;
+	my $deadline = time + 120;
 	while (!-e $path) {
 		return 0 if time > $deadline;
 		sleep 0.02;
@@ -255,7 +255,6 @@ ok($node->wait_for('worker', "SELECT status = 'COMPLETED' FROM promote.deploymen
 is(sql("SELECT worker, fencing, lost_leases FROM promote.deployment WHERE environment = 'staging' AND deployment = $plan"),
 	'heir|3|2', '... which is counted');
 
-my $began = time;
 kill 'TERM', $worker->{pid};
 is(($node->finish($worker))[0], 143, 'a worker that waits can be stopped');
 forget('staging', qw(hanging interrupted));
@@ -271,13 +270,12 @@ is(outcome('staging', $plan), 'COMPLETED: changes', 'the next does it, though th
 
 # ---- waiting ----
 
-$worker = start_worker('', '-p', 60, '-n', 'listener');
+$worker = start_worker('', '-p', 3600, '-n', 'listener');
 ok($node->wait_for('worker', q{SELECT EXISTS (SELECT FROM pg_stat_activity
 	WHERE application_name = 'promote worker listener' AND state = 'idle')}), 'a worker waits');
 $plan = queue_plan('staging');
-$began = time;
 ok($node->wait_for('worker', "SELECT status = 'COMPLETED' FROM promote.deployment
-	WHERE environment = 'staging' AND deployment = $plan", 20), '... and is woken by a notification');
+	WHERE environment = 'staging' AND deployment = $plan", 120), '... and is woken by a notification');
 kill 'TERM', $worker->{pid};
 $node->finish($worker);
 

@@ -120,7 +120,8 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('con
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"mode": null, "token": null, "beside": null, "in": null, "db": {"port": 5432, "ssl": true, "user": "admin", "password": "SECRET-in-db"}}', '3.0.0')$$, 'all of a container');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"port": 5432, "ssl": true, "who": "admin", "url": "x://u:SECRET-in-db@h/", "b64": "eDpTRUNSRVQtaW4tZGI6eQ==", "urls": ["a%2FSECRET-in-db"]}')$$, 'and the like beside it');
 SELECT is(pg_temp.as_role('m_viewer', $$SELECT params - 'db' FROM promote.config_as_of('ecomm-prod-uswest-cond')$$),
-    $$("{""b64"": ""(sensitive value)"", ""ssl"": true, ""url"": ""(sensitive value)"", ""who"": ""admin"", ""port"": 5432, ""urls"": [""(sensitive value)""]}")$$, 'long values are known anywhere, also inside others; words and numbers of less than six bytes at their places alone');
+    '("{""b64"": ""(sensitive value)"", ""ssl"": true, ""url"": ""(sensitive value)"", ""who"": ""admin"", ""port"": 5432, '
+    '""urls"": [""(sensitive value)""]}")', 'long values are known anywhere, also inside others; words and numbers of less than six bytes at their places alone');
 
 -- ---- what ran ----
 SELECT is(pg_temp.lines($$SELECT revision, params, version, deployment IS NOT NULL AS by FROM promote.config_as_of('ecomm-prod-uswest-cond', state => 'running')$$), '(1,"{""mode"": ""open"", ""token"": ""SECRET-rendered""}",1.0.0,t)', 'what ran is what was rendered');

@@ -31,12 +31,15 @@ SELECT pg_temp.bad($$during|'[2026-01-01,infinity)'$$, 'no upper bound', 'a free
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'UTC', 'FREQ=DAILY', '2026-01-01', '24 hours'$$, 'without a gap', 'a freeze that goes on day after day');
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'Europe/Berlin', 'FREQ=DAILY', '2026-01-01', '1 day'$$, 'without a gap', '... in local time');
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'UTC', 'FREQ=WEEKLY', '2026-01-01', '8 days'$$, 'without a gap', '... week after week');
-SELECT pg_temp.bad($$zone, rule, starts_at, duration, exdates|'UTC', 'FREQ=DAILY', '2026-01-01', '2 days', '{2026-02-01}'$$, 'without a gap', '... in spite of exceptions');
+SELECT pg_temp.bad($$zone, rule, starts_at, duration, exdates|'UTC', 'FREQ=DAILY', '2026-01-01', '2 days', '{2026-02-01}'$$,
+    'without a gap', '... in spite of exceptions');
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'UTC', 'FREQ=MONTHLY;BYMONTH=2;BYMONTHDAY=30', '2026-01-01', '1 h'$$, 'no day on which', '30 February', kind) FROM unnest(ARRAY['freeze_window', 'change_window']) AS kind;
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'UTC', 'FREQ=DAILY;UNTIL=20251231', '2026-01-01', '1 h'$$, 'past UNTIL', 'over before it begins');
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'UTC', 'FREQ=YEARLY;INTERVAL=4;BYYEARDAY=366', '2027-01-01', '1 h'$$, 'no day on which', 'day 366 of years that are not leap years');
-SELECT pg_temp.bad($$zone, rule, starts_at, duration, exdates|'UTC', 'FREQ=DAILY;COUNT=1', '2026-01-01', '1 h', '{2026-01-01}'$$, 'excepted', 'all that there was is excepted');
-SELECT pg_temp.bad($$zone, rule, starts_at, duration, exdates|'UTC', 'FREQ=DAILY', '2026-01-01 22:00', '1 h', '{2026-01-05}'$$, 'begins at that local time', 'an exception of nothing');
+SELECT pg_temp.bad($$zone, rule, starts_at, duration, exdates|'UTC', 'FREQ=DAILY;COUNT=1', '2026-01-01', '1 h', '{2026-01-01}'$$,
+    'excepted', 'all that there was is excepted');
+SELECT pg_temp.bad($$zone, rule, starts_at, duration, exdates|'UTC', 'FREQ=DAILY', '2026-01-01 22:00', '1 h', '{2026-01-05}'$$,
+    'begins at that local time', 'an exception of nothing');
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'FOO+3', 'FREQ=DAILY', '2026-01-01', '1 h'$$, 'pg_timezone_names', 'no zone');
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'UTC', 'FREQ=HOURLY', '2026-01-01', '1 h'$$, 'less than a day', 'too often');
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'UTC', 'FREQ=DAILY', '2026-01-01', '-1 h'$$, 'end before it begins', 'backward');

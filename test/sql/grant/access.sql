@@ -88,7 +88,9 @@ SELECT is(pg_temp.as_role('a_dev', 'SELECT params FROM promote.config') ~ '^4250
 SELECT is(pg_temp.as_role('a_dev', 'SELECT parameters FROM promote.environment') ~ '^42501', true, '... nor what placeholders stand for');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('redis', '2.0.0', '{"properties": {"a": {"items": {"properties": {"b": {"$md.sensitive": true}}}}, "c": {"$md.sensitive": true}}}');
 DO $$ BEGIN PERFORM promote.configure_instance('ecomm-staging-cache', '{"a": [{"b": 1, "x": 1}, {"x": {"b": 2}}, 3], "c": {"d": [4]}, "e": {}}', '2.0.0'); END $$;
-SELECT is(pg_temp.as_role('a_dev', $$SELECT params FROM promote.config_as_of('ecomm-staging-cache')$$)::text, $$("{""a"": [{""b"": ""(sensitive value)"", ""x"": 1}, {""x"": {""b"": 2}}, 3], ""c"": ""(sensitive value)"", ""e"": {}, ""z"": 1}")$$, 'wherever it is in them');
+SELECT is(pg_temp.as_role('a_dev', $$SELECT params FROM promote.config_as_of('ecomm-staging-cache')$$)::text, 
+    '("{""a"": [{""b"": ""(sensitive value)"", ""x"": 1}, {""x"": {""b"": 2}}, 3], ""c"": ""(sensitive value)"", ""e"": {}, ""z"": 1}")',
+    'wherever it is in them');
 
 -- ---- the matrix, and status ----
 SELECT is(pg_temp.as_role('a_dev', 'SELECT instance, next FROM promote.promotion_matrix'), E'(ecomm-staging-cache,)\n(ecomm-staging-db,)', 'the matrix has what its reader sees, and leads nowhere else');

@@ -260,7 +260,8 @@ END
 $$;
 SELECT is(pg_temp.handed(:deployment, :fencing), 'fresh=x (text)', 'it opens') FROM (SELECT promote.remove_secret('ecomm-production-db', 'db_password')) AS r;
 SELECT pg_temp.spoil(set_byte(ciphertext, n, get_byte(ciphertext, n) # 1), 'byte ' || n) FROM sealed, unnest(ARRAY[4, 15, 16, 17, 32]) AS n WHERE secret = 'fresh';
-SELECT pg_temp.spoil(substr(ciphertext, 1, length(ciphertext) - 1) || '\x00', 'a byte of the tag') FROM sealed WHERE secret = 'fresh';
+SELECT pg_temp.spoil(set_byte(ciphertext, length(ciphertext) - 1, get_byte(ciphertext, length(ciphertext) - 1) # 1),
+    'a byte of the tag') FROM sealed WHERE secret = 'fresh';
 SELECT pg_temp.spoil(ciphertext || '\x00', 'longer') FROM sealed WHERE secret = 'fresh';
 SELECT pg_temp.spoil(substr(k.ciphertext, 1, 4) || substr(c.ciphertext, 5), 'of another secret') FROM sealed AS k, sealed AS c WHERE k.secret = 'fresh' AND c.secret = 'config';
 SELECT pg_temp.spoil(c.ciphertext, 'of another row') FROM sealed AS c WHERE c.secret = '_a9';
