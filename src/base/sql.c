@@ -30,7 +30,7 @@ sql_set_local(const char *name, const char *value)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* OID of one of the extension's tables. */
+/* The OID of one of promote's tables. */
 Oid
 table_oid(const char *table)
 {
