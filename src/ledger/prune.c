@@ -45,15 +45,6 @@ typedef struct Chain
 
 /* ---- what is to go ---- */
 
-/* Let prunings follow each other; whoever appends is not in the way. */
-static void
-lock_log(const Sql *sql)
-{
-	static Statement lock = {"LOCK TABLE promote.audit_log IN SHARE UPDATE EXCLUSIVE MODE"};
-
-	(void) sql_run(sql, &lock);
-}
-
 /* The chains with old rows, in the given memory context. */
 static List *
 find_chains(const Sql *sql, TimestampTz before, const char *project, SqlValue max_chains, MemoryContext keep)
@@ -296,7 +287,8 @@ promote_prune_audit(PG_FUNCTION_ARGS)
 	before = argument_before(fcinfo);
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
-	lock_log(&sql);
+	/* prunings follow each other; whoever appends is not in the way */
+	sql_command(&sql, "LOCK TABLE promote.audit_log IN SHARE UPDATE EXCLUSIVE MODE");
 	chains = find_chains(&sql, before, project, max_chains, keep);
 	prune_chains(&sql, chains, before);
 	sql_leave(&sql);
