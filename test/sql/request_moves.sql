@@ -220,6 +220,49 @@ SELECT is(pg_temp.advance(15), 'BLOCKED 1 0', 'and one of them again');
 SELECT is(pg_temp.desired(), '5 3', '... neither is staged');
 SELECT is(pg_temp.cancel(15), 'CANCELLED', 'cancelled');
 
+-- ---- what a constraint or a trigger of somebody's own refuses is one item's failure to move on, and no error of the verb ----
+SELECT promote.configure_instance('shop-staging-' || s, '{"size": 11}') FROM unnest('{s4,s5}'::text[]) AS s \g /dev/null
+SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s4", "s5"]}', 'waves', '[2]', include_other_changes => true)), 16, 'two in a wave');
+SELECT is(pg_temp.preview(16), 2::bigint, 'previewed');
+SET CONSTRAINTS ALL IMMEDIATE;
+ALTER TABLE promote.revision ADD CONSTRAINT not_s4 CHECK (environment <> 'production' OR component <> 's4') NOT VALID;
+SELECT is(pg_temp.advance(16), 'RUNNING 1 2', 'a CHECK refuses one: the other is staged');
+SELECT is(pg_temp.items(16), 's4 1 PENDING, s5 1 STAGED', '... and it is not');
+SELECT matches(pg_temp.waits(16), 'wave 1: "shop-production-s4": new row for relation "revision" violates check constraint "not_s4"', '... which is said in the words of the refusal');
+SELECT is(pg_temp.desired(), '5 11', '... with nothing of it left');
+ALTER TABLE promote.revision DROP CONSTRAINT not_s4;
+CREATE FUNCTION pg_temp.raises() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.component = 's4' THEN
+        EXECUTE TG_ARGV[0];
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION pg_temp.raising(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    answer text;
+BEGIN
+    EXECUTE format('CREATE TRIGGER raises BEFORE INSERT ON promote.revision FOR EACH ROW EXECUTE FUNCTION pg_temp.raises(%L)', statement);
+    answer := substring(pg_temp.advance(16) || ': ' || pg_temp.waits(16) FROM '^\w+ 1 0.*"shop-production-s4": [^\n]*');
+    RAISE SQLSTATE 'UNDO1' USING MESSAGE = COALESCE(answer, 'another answer');
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+    RETURN SQLSTATE || ' ' || SQLERRM;
+END
+$$;
+SELECT matches(pg_temp.raising(statement), said, statement) FROM (VALUES
+    ('DO $x$ BEGIN RAISE ''not today''; END $x$', '^UNDO1 .*"shop-production-s4": not today$'),
+    ('DO $x$ BEGIN RAISE ''not today'' USING DETAIL = ''It rains.''; END $x$', '^UNDO1 .*"shop-production-s4": not today: It rains\.$'),
+    ('SELECT 1 / 0', '^UNDO1 .*"shop-production-s4": division by zero$'),
+    ('SELECT ''x''::integer', '^UNDO1 .*"shop-production-s4": invalid input syntax for type integer'),
+    ('DO $x$ BEGIN RAISE SQLSTATE ''PM404'' USING MESSAGE = ''by us''; END $x$', '^UNDO1 .*"shop-production-s4": by us$'),
+    ('DO $x$ BEGIN RAISE SQLSTATE ''40P01'' USING MESSAGE = ''deadlock''; END $x$', '^40P01 deadlock$'),
+    ('DO $x$ BEGIN RAISE SQLSTATE ''40001'' USING MESSAGE = ''again''; END $x$', '^40001 again$'),
+    ('DO $x$ BEGIN RAISE SQLSTATE ''57014'' USING MESSAGE = ''cancelled''; END $x$', '^57014 cancelled$'),
+    ('SELECT * FROM no_such_table', '^42P01 ')) AS v (statement, said);
+SELECT is(pg_temp.drain(16), 'COMPLETED', 'what nobody refuses goes on');
+SELECT is(pg_temp.desired(), '11 11', '... both');
+
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'after all that the chains are whole');
 SELECT * FROM finish();
 ROLLBACK;
