@@ -31,6 +31,7 @@ CREATE FUNCTION pg_temp.spoil(statement text) RETURNS text LANGUAGE plpgsql AS $
 BEGIN
     SET CONSTRAINTS ALL IMMEDIATE;
     ALTER TABLE promote.audit_log DISABLE TRIGGER ALL;
+    ALTER TABLE promote.audit_log DROP CONSTRAINT audit_log_check;
     EXECUTE statement;
     ALTER TABLE promote.audit_log ENABLE TRIGGER ALL;
     PERFORM promote.prune_audit(clock_timestamp());
@@ -42,6 +43,21 @@ $$;
 SELECT is(pg_temp.spoil('UPDATE promote.audit_log SET actor = ''eve'' WHERE subject = ''ecomm-production-db'' AND seq = 3'), 'PM731 the audit chain of "ecomm-production-db" does not verify', 'nothing of a chain that was changed');
 SELECT is(pg_temp.spoil('DELETE FROM promote.audit_log WHERE subject = ''ecomm-production-db'' AND seq = 3'), 'PM731 the audit chain of "ecomm-production-db" does not verify', '... or has a gap');
 SELECT is(pg_temp.spoil('DELETE FROM promote.audit_log WHERE subject = ''ecomm-production-db'' AND seq = 1'), 'PM731 the audit chain of "ecomm-production-db" does not verify', '... or no beginning');
+SELECT max(seq) - 1 AS last_but_one FROM promote.audit_log WHERE subject = 'ecomm-production-db' \gset
+SELECT is(pg_temp.spoil(replace(change, '@', $$subject = 'ecomm-production-db' AND seq = $$ || row_number)), 'PM731 the audit chain of "ecomm-production-db" does not verify', format(what, row_number))
+  FROM (VALUES ('row %s has no hash of the row before', 'UPDATE promote.audit_log SET previous_hash = NULL WHERE @'),
+               ('row %s has none, and its own hash fits', 'UPDATE promote.audit_log SET previous_hash = NULL, hash = promote.audit_hash(project, subject, seq, at, actor, database_role, event, data, rows, NULL) WHERE @'),
+               ('row %s has another one', 'UPDATE promote.audit_log SET previous_hash = sha256(''x'') WHERE @'),
+               ('row %s has another one, and its own hash fits', 'UPDATE promote.audit_log SET previous_hash = sha256(''x''), hash = promote.audit_hash(project, subject, seq, at, actor, database_role, event, data, rows, sha256(''x'')) WHERE @'),
+               ('row %s has one that is longer, and its own hash fits', 'UPDATE promote.audit_log SET previous_hash = previous_hash || ''\x00'', hash = promote.audit_hash(project, subject, seq, at, actor, database_role, event, data, rows, previous_hash || ''\x00'') WHERE @'),
+               ('row %s has one that is empty, and its own hash fits', 'UPDATE promote.audit_log SET previous_hash = ''\x'', hash = promote.audit_hash(project, subject, seq, at, actor, database_role, event, data, rows, ''\x'') WHERE @'),
+               ('row %s is a checkpoint that nobody has made', 'UPDATE promote.audit_log SET event = ''audit.checkpoint'', previous_hash = promote.audit_hash(project, subject, seq, at, actor, database_role, ''audit.checkpoint'', data, rows, hash) WHERE @')) AS v (what, change),
+       unnest(ARRAY[2, :last_but_one]) AS row_number;
+SELECT is(pg_temp.spoil($$UPDATE promote.audit_log SET previous_hash = sha256('x'), hash = promote.audit_hash(project, subject, seq, at, actor, database_role, event, data, rows, sha256('x')) WHERE subject = 'ecomm-production-db' AND seq = 1$$),
+    'PM731 the audit chain of "ecomm-production-db" does not verify', 'the first row follows one that never was');
+-- what stays is held to what goes, and what comes after it is verify_audit's
+SELECT is(pg_temp.spoil($$UPDATE promote.audit_log AS a SET previous_hash = NULL WHERE subject = 'ecomm-production-db' AND seq = (SELECT max(seq) FROM promote.audit_log WHERE subject = 'ecomm-production-db')$$),
+    'PM731 the audit chain of "ecomm-production-db" does not verify', 'the first row that stays has none');
 SELECT is(pg_temp.spoil('SELECT 1'), 'UNDO1 pruned', 'one that is whole is pruned');
 
 -- ---- pruning ----
@@ -71,6 +87,7 @@ SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT promote.deploy_instance('ecomm-production-db') \g /dev/null
 SELECT deployment AS running, fencing FROM promote.claim_deployment('test', '{PROVISION}') \gset
 SELECT isnt_empty('SELECT * FROM promote.prune_audit(clock_timestamp())', 'pruned again while one runs, behind the checkpoint');
+SELECT is((SELECT data ->> 'rows' FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND event = 'audit.checkpoint'), (SELECT seq::text FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND event = 'audit.checkpoint'), '... which stands for all that ever stood before it');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', '... all is whole');
 SELECT promote.heartbeat_deployment('ecomm-production-db', :running, :fencing) \g /dev/null
 SELECT promote.complete_deployment('ecomm-production-db', :running, :fencing) \g /dev/null
