@@ -55,6 +55,21 @@ SELECT is(pg_temp.spoil(replace(change, '@', $$subject = 'ecomm-production-db' A
        unnest(ARRAY[2, :last_but_one]) AS row_number;
 SELECT is(pg_temp.spoil($$UPDATE promote.audit_log SET previous_hash = sha256('x'), hash = promote.audit_hash(project, subject, seq, at, actor, database_role, event, data, rows, sha256('x')) WHERE subject = 'ecomm-production-db' AND seq = 1$$),
     'PM731 the audit chain of "ecomm-production-db" does not verify', 'the first row follows one that never was');
+-- a chain that somebody has written anew from its second row on, so that all of it fits but there
+CREATE FUNCTION pg_temp.rechain(first bytea) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    link record;
+    previous bytea := first;
+BEGIN
+    FOR link IN SELECT * FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND seq > 1 ORDER BY seq LOOP
+        UPDATE promote.audit_log AS a SET previous_hash = previous, hash = promote.audit_hash(a.project, a.subject, a.seq, a.at, a.actor, a.database_role, a.event, a.data, a.rows, previous)
+         WHERE a.subject = link.subject AND a.seq = link.seq RETURNING a.hash INTO previous;
+    END LOOP;
+END
+$$;
+SELECT is(pg_temp.spoil(format('SELECT pg_temp.rechain(%s) FROM promote.audit_log WHERE subject = ''ecomm-production-db'' AND seq = 1', first)), 'PM731 the audit chain of "ecomm-production-db" does not verify', 'chained to ' || first)
+  FROM unnest(ARRAY['NULL', '''\x''', 'sha256(''x'')', 'substr(hash, 1, 31)', 'hash || ''\x00''', 'set_byte(hash, 31, 255 - get_byte(hash, 31))']) AS first;
+SELECT is(pg_temp.spoil('SELECT pg_temp.rechain(hash) FROM promote.audit_log WHERE subject = ''ecomm-production-db'' AND seq = 1'), 'UNDO1 pruned', 'chained to what it was, it is whole');
 -- what stays is held to what goes, and what comes after it is verify_audit's
 SELECT is(pg_temp.spoil($$UPDATE promote.audit_log AS a SET previous_hash = NULL WHERE subject = 'ecomm-production-db' AND seq = (SELECT max(seq) FROM promote.audit_log WHERE subject = 'ecomm-production-db')$$),
     'PM731 the audit chain of "ecomm-production-db" does not verify', 'the first row that stays has none');
