@@ -75,6 +75,24 @@ SELECT is(pg_temp.spoil($$UPDATE promote.audit_log AS a SET previous_hash = NULL
     'PM731 the audit chain of "ecomm-production-db" does not verify', 'the first row that stays has none');
 SELECT is(pg_temp.spoil('SELECT 1'), 'UNDO1 pruned', 'one that is whole is pruned');
 
+-- ---- up to which row ----
+SELECT min(at) FILTER (WHERE seq = 1) AS at_one, min(at) FILTER (WHERE seq = 2) AS at_two, min(at) FILTER (WHERE seq = 3) AS at_three FROM promote.audit_log WHERE subject = 'environment ecomm/production' \gset
+CREATE FUNCTION pg_temp.pruned_before(before timestamptz) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', p.pruned, p.seq, p.last_at) FROM promote.prune_audit(before, 'ecomm') AS p WHERE p.subject = 'environment ecomm/production'
+$$;
+SELECT ok(:'at_one'::timestamptz < :'at_two'::timestamptz AND :'at_two'::timestamptz < :'at_three'::timestamptz, 'three rows, one after the other');
+SAVEPOINT whole;
+SELECT is(pg_temp.pruned_before(:'at_one'), NULL, 'a row of that very time is not older');
+SELECT is(pg_temp.pruned_before(:'at_two'), concat_ws(' ', 1, 1, :'at_one'::timestamptz), 'the one before it is');
+SELECT is(pg_temp.pruned_before(:'at_two'), NULL, '... and a checkpoint alone is no reason to prune again');
+SELECT is(pg_temp.pruned_before(:'at_two'::timestamptz + interval '1 us'), concat_ws(' ', 2, 2, :'at_two'::timestamptz), 'one more row, and the checkpoint with it');
+SELECT is((SELECT data - 'actor' - 'database_role' - 'pruning' FROM promote.audit_log WHERE subject = 'environment ecomm/production' AND event = 'audit.checkpoint'),
+    jsonb_build_object('rows', 2, 'last_at', to_char(:'at_two'::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')), '... which stands for both, and for the time of the later one');
+SELECT is_empty('SELECT * FROM promote.verify_audit()', 'all is whole');
+SELECT is((SELECT concat_ws(' ', data -> 'chains', data ->> 'pruned_before') FROM promote.audit_log WHERE subject = 'ecomm' AND event = 'audit.pruned' ORDER BY seq DESC LIMIT 1),
+    '1 ' || to_char((:'at_two'::timestamptz + interval '1 us') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'the pruning says of how many chains, and up to when');
+ROLLBACK TO whole;
+
 -- ---- pruning ----
 SELECT is((SELECT count(*) FROM promote.prune_audit(clock_timestamp(), 'ecomm', 1)), 1::bigint, 'one chain at a time');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'half done, all is whole');
