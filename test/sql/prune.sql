@@ -93,6 +93,11 @@ SELECT is((SELECT concat_ws(' ', data -> 'chains', data ->> 'pruned_before') FRO
     '1 ' || to_char((:'at_two'::timestamptz + interval '1 us') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'the pruning says of how many chains, and up to when');
 ROLLBACK TO whole;
 
+-- Of a row that went before its chain went on nothing has to be known.
+INSERT INTO promote.environment (project, environment) VALUES ('ecomm', 'brief');
+DELETE FROM promote.environment WHERE project = 'ecomm' AND environment = 'brief';
+INSERT INTO promote.environment (project, environment) VALUES ('ecomm', 'brief');
+
 -- ---- pruning ----
 SELECT is((SELECT count(*) FROM promote.prune_audit(clock_timestamp(), 'ecomm', 1)), 1::bigint, 'one chain at a time');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'half done, all is whole');
@@ -102,6 +107,7 @@ SELECT is_empty('wrong', 'heads that were kept still hold');
 SELECT is((SELECT array_agg(event ORDER BY seq) FROM promote.audit_log WHERE subject = 'environment ecomm/production'), ARRAY['audit.checkpoint', 'environment.updated'], 'a checkpoint, and the newest row');
 SELECT is((SELECT data - 'actor' - 'database_role' - 'last_at' - 'pruning' FROM promote.audit_log WHERE subject = 'environment ecomm/production' AND seq = 2), '{"rows": 2}', '... which says how many it stands for');
 SELECT is((SELECT array(SELECT jsonb_object_keys(rows)) @> ARRAY['revision ecomm/production/db/1', 'instance ecomm/production/db', format('deployment ecomm/production/db/%s', :first)] FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND event = 'audit.checkpoint'), true, 'it carries what verifying needs');
+SELECT is(pg_temp.lines($$SELECT seq, rows, data -> 'rows' FROM promote.audit_log WHERE subject = 'environment ecomm/brief' AND event = 'audit.checkpoint'$$), '(2,,2)', '... and nothing of what is gone');
 SELECT ok((SELECT count(*) > 0 FROM promote.audit_log WHERE subject = 'ecomm' AND event = 'audit.pruned' AND actor = current_user), 'the project''s chain tells of it');
 SELECT is((SELECT p.pruned FROM promote.project p WHERE p.project = 'ecomm'), (SELECT max(seq) FROM promote.audit_log WHERE subject = 'ecomm' AND event = 'audit.pruned'), '... and the project where');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE project = '*' AND event = 'audit.checkpoint'), 0::bigint, 'other projects'' chains are as they were');

@@ -263,6 +263,22 @@ SELECT matches(pg_temp.raising(statement), said, statement) FROM (VALUES
 SELECT is(pg_temp.drain(16), 'COMPLETED', 'what nobody refuses goes on');
 SELECT is(pg_temp.desired(), '11 11', '... both');
 
+-- ---- what is staged and planned waits for the execution window, once that has closed ----
+SELECT promote.configure_instance('shop-staging-s4', '{"size": 12}') \g /dev/null
+SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s4"]}', 'waves', '[1]', execution_window => tstzrange(now(), now() + interval '1 hour'), include_other_changes => true)), 17, 'one, in a window');
+SELECT is(pg_temp.preview(17), 1::bigint, 'previewed');
+SELECT promote.advance_request('shop', 17) \g /dev/null
+SELECT is(pg_temp.work_all(), 2, 'planned, there as here');
+SAVEPOINT open;
+SET CONSTRAINTS ALL IMMEDIATE;
+ALTER TABLE promote.promotion_request DISABLE TRIGGER ALL;
+UPDATE promote.promotion_request SET execution_window = tstzrange(now() - interval '2 hours', now() - interval '1 hour') WHERE project = 'shop' AND request = 17;
+SELECT is(pg_temp.advance(17) ~ ' 0$', true, 'nothing moves');
+SELECT is(pg_temp.items(17), 's4 1 STAGED', '... and nothing is deployed');
+SELECT matches(pg_temp.waits(17), 'the execution window', '... for that reason');
+ROLLBACK TO open;
+SELECT is(pg_temp.drain(17), 'COMPLETED', 'while it is open all goes on');
+
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'after all that the chains are whole');
 SELECT * FROM finish();
 ROLLBACK;
