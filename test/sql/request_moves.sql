@@ -279,6 +279,35 @@ SELECT matches(pg_temp.waits(17), 'the execution window', '... for that reason')
 ROLLBACK TO open;
 SELECT is(pg_temp.drain(17), 'COMPLETED', 'while it is open all goes on');
 
+-- ---- evidence: each item's overrides are its own, also where another's plan has the same number ----
+INSERT INTO promote.required_check (project, environment, check_name) VALUES ('shop', 'production', 'signed');
+INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('shop', 'production', 'health', current_user);
+SELECT pg_temp.cancel(request) FROM (SELECT DISTINCT request FROM promote.promotion_request_item WHERE project = 'shop' AND holds) AS r \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+DO $$
+DECLARE
+    most integer := (SELECT max(deployment) FROM promote.instance WHERE project = 'shop' AND environment = 'production');
+BEGIN
+    FOR s IN 1 .. 6 LOOP
+        WHILE (SELECT deployment FROM promote.instance WHERE name = 'shop-production-s' || s) < most LOOP
+            PERFORM promote.configure_instance('shop-production-s' || s, jsonb_build_object('own', (SELECT revision FROM promote.instance WHERE name = 'shop-production-s' || s)));
+        END LOOP;
+    END LOOP;
+END
+$$;
+SELECT promote.configure_instance('shop-staging-s' || s, '{"size": 13}') FROM generate_series(1, 6) AS s \g /dev/null
+SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{}', 'waves', '[100]', include_other_changes => true)), 18, 'all of them');
+SELECT is(pg_temp.preview(18), 6::bigint, 'previewed');
+SELECT promote.advance_request('shop', 18) \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is(count(*), 6::bigint, 'overridden, one by one') FROM promote.promotion_request_item AS t, promote.override_gate('shop-production-' || t.component, t.plan, 'health', 'for ' || t.component) AS o WHERE t.project = 'shop' AND t.request = 18;
+SELECT ok(count(DISTINCT plan) < 6, 'some of their plans have the same number') FROM promote.promotion_request_item WHERE project = 'shop' AND request = 18;
+SELECT is(promote.advance_request('shop', 18) IS NULL, false, 'on it goes');
+SELECT is((SELECT string_agg(DISTINCT o ->> 'reason', ', ') || ' ' || count(*) FROM jsonb_array_elements(promote.request_evidence('shop', 18) -> 'items') AS i, jsonb_array_elements(i -> 'gate_overrides') AS o),
+    'for s1, for s2, for s3, for s4, for s5, for s6 6', 'each is told once');
+SELECT is_empty($$SELECT i FROM jsonb_array_elements(promote.request_evidence('shop', 18) -> 'items') AS i, jsonb_array_elements(i -> 'gate_overrides') AS o WHERE o ->> 'reason' <> 'for ' || (i ->> 'component')$$, '... of its own item');
+SELECT is(pg_temp.cancel(18), 'CANCELLED', 'cancelled');
+
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'after all that the chains are whole');
 SELECT * FROM finish();
 ROLLBACK;
