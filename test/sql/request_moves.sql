@@ -305,6 +305,8 @@ SELECT ok(count(DISTINCT plan) < 6, 'some of their plans have the same number') 
 SELECT is(promote.advance_request('shop', 18) IS NULL, false, 'on it goes');
 SELECT is((SELECT string_agg(DISTINCT o ->> 'reason', ', ') || ' ' || count(*) FROM jsonb_array_elements(promote.request_evidence('shop', 18) -> 'items') AS i, jsonb_array_elements(i -> 'gate_overrides') AS o),
     'for s1, for s2, for s3, for s4, for s5, for s6 6', 'each is told once');
+SELECT is((SELECT string_agg(x ->> 'event', ' ' ORDER BY (x ->> 'seq')::integer) FROM jsonb_array_elements(promote.request_evidence('shop', 18) -> 'audit') AS x),
+    (SELECT string_agg(event, ' ' ORDER BY seq) FROM promote.audit_log WHERE subject = 'request shop/18'), '... with all that was recorded of the request');
 SELECT is_empty($$SELECT i FROM jsonb_array_elements(promote.request_evidence('shop', 18) -> 'items') AS i, jsonb_array_elements(i -> 'gate_overrides') AS o WHERE o ->> 'reason' <> 'for ' || (i ->> 'component')$$, '... of its own item');
 SELECT is(pg_temp.cancel(18), 'CANCELLED', 'cancelled');
 

@@ -85,6 +85,32 @@ SELECT pg_temp.same('a component before');
 SELECT pg_temp.story('shop', 'staging', 'production', 'zzz', 7, false) \g /dev/null
 SELECT pg_temp.same('a component behind');
 
+-- ---- what is forged is told of what it was forged at ----
+CREATE FUNCTION pg_temp.found(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    found text;
+BEGIN
+    SET CONSTRAINTS ALL IMMEDIATE;
+    ALTER TABLE promote.config DISABLE TRIGGER ALL;
+    ALTER TABLE promote.revision DISABLE TRIGGER ALL;
+    ALTER TABLE promote.deployment DISABLE TRIGGER ALL;
+    ALTER TABLE promote.health_report DISABLE TRIGGER ALL;
+    ALTER TABLE promote.instance DISABLE TRIGGER ALL;
+    ALTER TABLE promote.audit_log DISABLE TRIGGER ALL;
+    EXECUTE statement;
+    SELECT string_agg(DISTINCT concat_ws(' ', project, subject), ', ') INTO found FROM promote.verify_audit() WHERE subject !~ '^trigger ';
+    RAISE SQLSTATE 'UNDO1' USING MESSAGE = COALESCE(found, 'nothing');
+EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
+    RETURN SQLERRM;
+END
+$$;
+SELECT matches(pg_temp.found(replace(forged, '@', $$project = 'shop' AND environment = 'production' AND component = 'app'$$)), '^(shop shop-production-app|shop instance shop/production/app)(, shop instance shop/production/app|, shop shop-production-app)?$', forged)
+  FROM (VALUES ('UPDATE promote.config SET params = ''{"forged": 1}'' WHERE (project, digest) IN (SELECT project, digest FROM promote.revision WHERE @ AND revision = 1)'),
+               ('UPDATE promote.revision SET message = ''forged'' WHERE @ AND revision = 2'), ('DELETE FROM promote.revision WHERE @ AND revision = 1'),
+               ('UPDATE promote.deployment SET message = ''forged'' WHERE @ AND deployment = 2'), ('UPDATE promote.health_report SET healthy = NOT healthy WHERE @'),
+               ('UPDATE promote.instance SET revision = 9 WHERE @'), ('UPDATE promote.audit_log SET actor = ''eve'' WHERE subject = ''shop-production-app'' AND seq = 2'),
+               ('DELETE FROM promote.audit_log WHERE subject = ''shop-production-app'' AND seq = 2')) AS v (forged);
+
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 SELECT * FROM finish();
 ROLLBACK;
