@@ -310,6 +310,23 @@ SELECT is((SELECT string_agg(x ->> 'event', ' ' ORDER BY (x ->> 'seq')::integer)
 SELECT is_empty($$SELECT i FROM jsonb_array_elements(promote.request_evidence('shop', 18) -> 'items') AS i, jsonb_array_elements(i -> 'gate_overrides') AS o WHERE o ->> 'reason' <> 'for ' || (i ->> 'component')$$, '... of its own item');
 SELECT is(pg_temp.cancel(18), 'CANCELLED', 'cancelled');
 
+-- ---- what was being deployed when another one failed, and has come to its end since, is rolled back as well ----
+DELETE FROM promote.required_check WHERE project = 'shop';
+SELECT promote.configure_instance('shop-staging-' || s, '{"size": 14}') FROM unnest('{s4,s5}'::text[]) AS s \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s4", "s5"]}', 'waves', '[2]', rollback_mode => 'wave', include_other_changes => true)), 19, 'two in a wave that is rolled back');
+SELECT is(pg_temp.preview(19), 2::bigint, 'previewed');
+SELECT promote.advance_request('shop', 19) \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT promote.advance_request('shop', 19) \g /dev/null
+CREATE TEMP TABLE half ON COMMIT DROP AS SELECT * FROM promote.claim_deployment('worker', '{PROVISION}');
+INSERT INTO half SELECT * FROM promote.claim_deployment('worker', '{PROVISION}');
+SELECT is(promote.fail_deployment(instance, deployment, 'broken', fencing) IS NULL, false, 'one fails') FROM half WHERE instance = 'shop-production-s4';
+SELECT is((promote.advance_request('shop', 19)).status, 'ROLLING_BACK', 'while the other is being deployed');
+SELECT is((SELECT status FROM promote.promotion_request_item WHERE project = 'shop' AND request = 19 AND component = 's5'), 'DEPLOYING', '... and is waited for');
+SELECT is(promote.complete_deployment(instance, deployment, fencing) IS NULL, false, 'until it has come to its end') FROM half WHERE instance = 'shop-production-s5';
+SELECT is(pg_temp.drain(19), 'ROLLED_BACK', 'then both are rolled back');
+
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'after all that the chains are whole');
 SELECT * FROM finish();
 ROLLBACK;
