@@ -84,6 +84,13 @@ SELECT pg_temp.story('shop', 'staging', 'production', 'aaa', 6, false) \g /dev/n
 SELECT pg_temp.same('a component before');
 SELECT pg_temp.story('shop', 'staging', 'production', 'zzz', 7, false) \g /dev/null
 SELECT pg_temp.same('a component behind');
+INSERT INTO promote.bundle SELECT b FROM unnest(ARRAY['alike', 'zwilling']) AS b;
+INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, remote_references)
+SELECT b, '1.0.0', '{"properties": {"size": {"$md.sensitive": true, "$md.immutable": true}}}', '{"other": {"required": true}}', '{"other": {"required": true}}' FROM unnest(ARRAY['alike', 'zwilling']) AS b;
+SELECT pg_temp.same('a bundle');
+SELECT promote.configure_instance('shop-canary-app', '{"size": 99}') \g /dev/null
+SELECT pg_temp.deploy('shop-canary-app', true) AS deployed \gset
+SELECT is((SELECT deployed_by FROM promote.instance WHERE name = 'shop-canary-app'), :deployed, '... nor what keeps a worker from a deployment');
 
 -- ---- what is forged is told of what it was forged at ----
 CREATE FUNCTION pg_temp.found(statement text) RETURNS text LANGUAGE plpgsql AS $$
