@@ -7,7 +7,6 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
 #include "utils/acl.h"
@@ -16,7 +15,6 @@
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/tuplestore.h"
 
 #include "base/sql.h"
 
@@ -547,17 +545,6 @@ sql_time(const SqlRows *rows, uint64 row)
 	Datum		value = sql_datum(rows, row, &isnull);
 
 	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
-}
-
-/* Return rows as they are from a function that returns a table. */
-void
-sql_return(FunctionCallInfo fcinfo, const SqlRows *rows)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	InitMaterializedSRF(fcinfo, 0);
-	for (uint64 i = 0; i < rows->count; i++)
-		tuplestore_puttuple(result->setResult, rows->table->vals[i]);
 }
 
 /* ---- what is to go ---- */

@@ -156,7 +156,6 @@ extern bool sql_bool(const SqlRows *rows, uint64 row);
 extern Jsonb *sql_jsonb(const SqlRows *rows, uint64 row);
 extern bytea *sql_bytea(const SqlRows *rows, uint64 row);
 extern TimestampTz sql_time(const SqlRows *rows, uint64 row);
-extern void sql_return(FunctionCallInfo fcinfo, const SqlRows *rows);
 extern void sql_command(const Sql *sql, const char *text);
 extern void sql_push_latest(void);
 pg_noreturn extern void refuse_unseen(void);
@@ -166,6 +165,9 @@ extern Oid	tables_owner(void);
 /*
  * What is to go: statements with hand-written lists of types, values and nulls.
  */
+extern void result_rows(FunctionCallInfo fcinfo, const SqlRows *rows);
+#define sql_return result_rows	/* of base/result.h */
+
 #define STATEMENT_MAX_PARAMETERS 22
 
 typedef struct OldStatement
