@@ -433,10 +433,6 @@ add_number(Secrets *secrets, Numeric number)
 static void
 add_value(Secrets *secrets, const JsonbValue *value)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				child;
-
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
 	if (value->type == jbvString)
@@ -445,10 +441,8 @@ add_value(Secrets *secrets, const JsonbValue *value)
 		add_number(secrets, value->val.numeric);
 	if (value->type != jbvBinary)
 		return;
-	json_cursor_init(&cursor, value->val.binary.data);
-	while (json_is_object(value) ? json_next_pair(&cursor, &key, &child) :
-		   json_next_element(&cursor, &child))
-		add_value(secrets, &child);
+	json_foreach(each, value)
+		add_value(secrets, &each.value);
 }
 
 /*
@@ -458,19 +452,13 @@ add_value(Secrets *secrets, const JsonbValue *value)
 void
 secrets_add_marked(Secrets *secrets, const JsonbValue *value, const JsonMark *marks, uint32 flag)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				child;
-
 	check_stack_depth();
 	if (json_mark_flags(marks) & flag)
 		add_value(secrets, value);
 	else if ((json_mark_within(marks) & flag) && value->type == jbvBinary)
 	{
-		json_cursor_init(&cursor, value->val.binary.data);
-		while (json_is_object(value) ? json_next_pair(&cursor, &key, &child) :
-			   json_next_element(&cursor, &child))
-			secrets_add_marked(secrets, &child, json_mark_child(marks, cursor.next - 1), flag);
+		json_foreach(each, value)
+			secrets_add_marked(secrets, &each.value, json_mark_child(marks, each.index), flag);
 	}
 }
 

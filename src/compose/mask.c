@@ -204,18 +204,15 @@ mark_path(JsonMarkFrame *frame, const JsonbValue *value, JsonPathReader *path)
 static void
 mark_paths(JsonMarkFrame *root, const JsonbValue *document, const Jsonb *paths)
 {
-	JsonbValue	array,
-				path;
-	JsonCursor	cursor;
+	JsonbValue	array;
 	JsonPathReader reader;
 
 	json_root(paths, &array);
-	json_cursor_init(&cursor, array.val.binary.data);
-	while (json_next_element(&cursor, &path))
+	json_foreach(item, &array)
 	{
-		if (path.type != jbvString)
+		if (item.value.type != jbvString)
 			continue;
-		json_path_reader_init(&reader, path.val.string.val, path.val.string.len);
+		json_path_reader_init(&reader, item.value.val.string.val, item.value.val.string.len);
 		mark_path(root, document, &reader);
 	}
 }
@@ -470,9 +467,6 @@ static void
 mark_held(JsonMarkFrame *frame, const JsonbValue *value, const Secrets *secrets)
 {
 	JsonMarkFrame child = {frame, 0, 0, NULL};
-	JsonCursor	cursor;
-	JsonbValue	key,
-				below;
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
@@ -483,12 +477,11 @@ mark_held(JsonMarkFrame *frame, const JsonbValue *value, const Secrets *secrets)
 		return;
 	}
 	frame->count = json_count(value);
-	json_cursor_init(&cursor, value->val.binary.data);
-	while (json_is_object(value) ? json_next_pair(&cursor, &key, &below) : json_next_element(&cursor, &below))
+	json_foreach(each, value)
 	{
-		child.index = cursor.next - 1;
+		child.index = each.index;
 		child.node = NULL;
-		mark_held(&child, &below, secrets);
+		mark_held(&child, &each.value, secrets);
 	}
 }
 
@@ -521,9 +514,6 @@ add_paths(JsonBuilder *builder, StringInfo path, const JsonbValue *value, const 
 		  const JsonMark *own)
 {
 	int			length = path->len;
-	JsonCursor	cursor;
-	JsonbValue	key,
-				below;
 
 	check_stack_depth();
 	if (json_mark_within(marks) == 0 || (json_mark_flags(own) & SCHEMA_SENSITIVE))
@@ -535,16 +525,15 @@ add_paths(JsonBuilder *builder, StringInfo path, const JsonbValue *value, const 
 		json_build_string(builder, text, strlen(text));
 		return;
 	}
-	json_cursor_init(&cursor, value->val.binary.data);
-	while (json_is_object(value) ? json_next_pair(&cursor, &key, &below) : json_next_element(&cursor, &below))
+	json_foreach(child, value)
 	{
-		uint32		index = cursor.next - 1;
+		uint32		index = child.index;
 
 		if (json_is_object(value))
-			json_path_add_key(path, key.val.string.val, key.val.string.len);
+			json_path_add_key(path, child.key.val.string.val, child.key.val.string.len);
 		else
 			json_path_add_index(path, index);
-		add_paths(builder, path, &below, json_mark_child(marks, index), json_mark_child(own, index));
+		add_paths(builder, path, &child.value, json_mark_child(marks, index), json_mark_child(own, index));
 		path->len = length;
 		path->data[length] = '\0';
 	}

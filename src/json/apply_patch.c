@@ -277,14 +277,11 @@ static Jsonb *
 apply_patch(const Jsonb *document, const JsonbValue *patch)
 {
 	JsonEdit	edit;
-	JsonCursor	cursor;
-	JsonbValue	view;
 
 	json_edit_init(&edit, document);
-	json_cursor_init(&cursor, patch->val.binary.data);
-	while (json_next_element(&cursor, &view))
+	json_foreach(item, patch)
 	{
-		Operation	operation = {.number = cursor.next - 1,.view = view};
+		Operation	operation = {.number = item.index,.view = item.value};
 
 		CHECK_FOR_INTERRUPTS();
 		read_operation(&operation);

@@ -109,10 +109,6 @@ allocate_slots(JsonNode *node, uint32 room)
 static void
 open_node(JsonNode *node)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				value;
-
 	if (node->slots)
 		return;
 	node->count = node->gap = json_count(&node->view);
@@ -121,9 +117,8 @@ open_node(JsonNode *node)
 		node->slots[i] = (Slot) i << 1 | 1;
 	if (node->keys == NULL)
 		return;
-	json_cursor_init(&cursor, node->view.val.binary.data);
-	while (json_next_pair(&cursor, &key, &value))
-		node->keys[cursor.next - 1] = (JsonToken) {key.val.string.val, key.val.string.len};
+	json_foreach(child, &node->view)
+		node->keys[child.index] = (JsonToken) {child.key.val.string.val, child.key.val.string.len};
 }
 
 /* Let go of a node; what nobody holds then is freed. */

@@ -300,23 +300,19 @@ json_merge_patch(const Jsonb *target, const Jsonb *patch)
 static bool
 makes_objects(const JsonbValue *target, const JsonbValue *patch)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				value,
-				own;
+	JsonbValue	own;
 
 	check_stack_depth();
 	if (!json_is_object(patch))
 		return false;
 	if (target == NULL || !json_is_object(target))
 		return true;
-	json_cursor_init(&cursor, patch->val.binary.data);
-	while (json_next_pair(&cursor, &key, &value))
+	json_foreach(child, patch)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (json_is_object(&value) &&
-			makes_objects(getKeyJsonValueFromContainer(target->val.binary.data, key.val.string.val,
-													   key.val.string.len, &own), &value))
+		if (json_is_object(&child.value) &&
+			makes_objects(getKeyJsonValueFromContainer(target->val.binary.data, child.key.val.string.val,
+													   child.key.val.string.len, &own), &child.value))
 			return true;
 	}
 	return false;

@@ -173,17 +173,13 @@ write_kept_pairs(Overlay *overlay, JsonWriter *writer, Side side)
 {
 	Level		level = {overlay, NULL, side.marks};
 	JsonSplice	splice;
-	JsonCursor	cursor;
-	JsonbValue	key,
-				value;
 
 	begin(overlay, &splice, NULL, side.value);
-	json_cursor_init(&cursor, side.value->val.binary.data);
-	while (json_next_pair(&cursor, &key, &value))
+	json_foreach(child, side.value)
 	{
-		uint32		ordinal = cursor.next - 1;
+		uint32		ordinal = child.index;
 
-		if (keeps(overlay, child_of(side.marks, &value, ordinal)))
+		if (keeps(overlay, child_of(side.marks, &child.value, ordinal)))
 			json_splice_work(&splice, JSON_SPLICE_NONE, ordinal);
 	}
 	json_splice_write(&splice, writer, true, work_kept, &level);

@@ -266,6 +266,13 @@ json_seek(JsonSeeker *seeker, const JsonbValue *key)
 	return seeker->walks ? seek_walking(seeker, key) : seek_halving(seeker, key);
 }
 
+/* The order of two numbers by value. */
+int
+json_number_compare(Numeric a, Numeric b)
+{
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
 /*
  * A total order of values in which equal ones are neighbours: by type, strings
  * as keys are ordered, containers as jsonb's own order has them.
@@ -280,9 +287,7 @@ json_compare(const JsonbValue *a, const JsonbValue *b)
 		case jbvBool:
 			return (int) a->val.boolean - (int) b->val.boolean;
 		case jbvNumeric:
-			return DatumGetInt32(DirectFunctionCall2(numeric_cmp,
-													 NumericGetDatum(a->val.numeric),
-													 NumericGetDatum(b->val.numeric)));
+			return json_number_compare(a->val.numeric, b->val.numeric);
 		case jbvString:
 			return json_key_compare(a->val.string.val, a->val.string.len,
 									b->val.string.val, b->val.string.len);

@@ -578,17 +578,12 @@ json_may_render(const JsonbValue *value)
 bool
 json_strings_may_render(const JsonbValue *value)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				child;
-
 	check_stack_depth();
 	/* a container's bytes may have them where two strings meet */
 	if (!json_may_render(value) || value->type != jbvBinary)
 		return json_may_render(value);
-	json_cursor_init(&cursor, value->val.binary.data);
-	while (json_is_object(value) ? json_next_pair(&cursor, &key, &child) : json_next_element(&cursor, &child))
-		if (json_strings_may_render(&child))
+	json_foreach(each, value)
+		if (json_strings_may_render(&each.value))
 			return true;
 	return false;
 }

@@ -67,13 +67,6 @@ schema_format_find(const char *name, int length)
 	return -1;
 }
 
-/* The name of a format that was found. */
-const char *
-schema_format_name(int format)
-{
-	return formats[format].name;
-}
-
 /*
  * json-pointer (RFC 6901, section 3).  All that matters is ASCII, which is
  * no part of another character in any of the server's encodings.

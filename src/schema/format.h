@@ -9,9 +9,6 @@
 /* The format of that name, or -1; the name need not be NUL-terminated. */
 extern int	schema_format_find(const char *name, int length);
 
-/* The name of a format that was found. */
-extern const char *schema_format_name(int format);
-
 /*
  * Is the string of that format?  It is in the database's encoding and need
  * not be NUL-terminated.  Nothing that it holds raises an error.

@@ -178,21 +178,17 @@ mark_object(JsonMarkFrame *frame, const JsonbValue *object, const JsonbValue *no
 {
 	JsonMarkFrame child = {.parent = frame};
 	JsonSeeker	seeker;
-	JsonCursor	cursor;
-	JsonbValue	key,
-				value,
-				child_note;
+	JsonbValue	value;
 
 	json_seeker_init(&seeker, object->val.binary.data, json_count(note));
-	json_cursor_init(&cursor, note->val.binary.data);
-	while (json_next_pair(&cursor, &key, &child_note))
+	json_foreach(each, note)
 	{
-		if (!json_seek(&seeker, &key))
+		if (!json_seek(&seeker, &each.key))
 			continue;
 		json_view_child(object->val.binary.data, seeker.next, &value);
 		child.index = seeker.next;
 		child.node = NULL;
-		mark_noted(&child, &value, &child_note);
+		mark_noted(&child, &value, &each.value);
 	}
 }
 

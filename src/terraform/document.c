@@ -238,17 +238,14 @@ static const char *
 path_text(const PlanReader *reader, const JsonbValue *steps)
 {
 	StringInfoData path;
-	JsonCursor	cursor;
-	JsonbValue	step;
 	uint32		index;
 
 	initStringInfo(&path);
-	json_cursor_init(&cursor, steps->val.binary.data);
-	while (json_next_element(&cursor, &step))
+	json_foreach(item, steps)
 	{
-		if (step.type == jbvString)
-			json_path_add_key(&path, step.val.string.val, step.val.string.len);
-		else if (read_index(&step, &index))
+		if (item.value.type == jbvString)
+			json_path_add_key(&path, item.value.val.string.val, item.value.val.string.len);
+		else if (read_index(&item.value, &index))
 			json_path_add_index(&path, index);
 		else
 			break;
@@ -260,9 +257,7 @@ path_text(const PlanReader *reader, const JsonbValue *steps)
 static void
 set_replace_paths(const PlanReader *reader, Datum *values, bool *nulls, const JsonbValue *change)
 {
-	JsonbValue	list,
-				steps;
-	JsonCursor	cursor;
+	JsonbValue	list;
 	Datum	   *paths;
 	int			count = 0;
 	MemoryContext outer;
@@ -272,15 +267,14 @@ set_replace_paths(const PlanReader *reader, Datum *values, bool *nulls, const Js
 	if (list.type == jbvNull)
 		return;
 	paths = palloc_array(Datum, Max(json_count(&list), 1));
-	json_cursor_init(&cursor, list.val.binary.data);
-	while (json_next_element(&cursor, &steps))
+	json_foreach(item, &list)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!json_is_array(&steps))
+		if (!json_is_array(&item.value))
 			refuse_plan(place_in_change(reader, psprintf(".change.replace_paths[%d]", count)),
 						"is not an array");
 		outer = MemoryContextSwitchTo(reader->path_context);
-		path = path_text(reader, &steps);
+		path = path_text(reader, &item.value);
 		MemoryContextSwitchTo(outer);
 		paths[count++] = CStringGetTextDatum(path);
 		MemoryContextReset(reader->path_context);

@@ -183,20 +183,17 @@ append_row(StringInfo out, const JsonbValue *row)
 static void
 append_part(StringInfo out, const JsonbValue *rows, const Part *part)
 {
-	JsonCursor	cursor;
-	JsonbValue	row;
 	bool		first = true;
 
-	json_cursor_init(&cursor, rows->val.binary.data);
-	while (json_next_element(&cursor, &row))
+	json_foreach(item, rows)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!is_in_part(&row, part))
+		if (!is_in_part(&item.value, part))
 			continue;
 		if (first && part->title)
 			appendStringInfo(out, "\n%s\n\n", part->title);
 		first = false;
-		append_row(out, &row);
+		append_row(out, &item.value);
 	}
 }
 
@@ -205,21 +202,18 @@ static void
 append_counts(StringInfo out, const JsonbValue *rows)
 {
 	int			counts[lengthof(action_texts)] = {0};
-	JsonCursor	cursor;
-	JsonbValue	row;
 	int			imported = 0;
 	int			shown = 0;
 
-	json_cursor_init(&cursor, rows->val.binary.data);
-	while (json_next_element(&cursor, &row))
+	json_foreach(item, rows)
 	{
-		bool		importing = row_flag(&row, "importing");
+		bool		importing = row_flag(&item.value, "importing");
 
-		if (strcmp(row_text(&row, "origin"), "change") != 0)
+		if (strcmp(row_text(&item.value, "origin"), "change") != 0)
 			continue;
 		imported += importing ? 1 : 0;
-		if (!importing || row_action(&row) != NO_OP)
-			counts[row_action(&row)]++;
+		if (!importing || row_action(&item.value) != NO_OP)
+			counts[row_action(&item.value)]++;
 	}
 	if (imported > 0)
 		appendStringInfo(out, "%s%d to import", shown++ == 0 ? "\nResources: " : ", ", imported);

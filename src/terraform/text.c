@@ -172,18 +172,14 @@ append_remark(StringInfo out, bool *first, const char *remark)
 static bool
 is_within(const JsonbValue *path, const JsonbValue *paths)
 {
-	JsonCursor	cursor;
-	JsonbValue	above;
-
 	if (paths == NULL || !json_is_array(paths))
 		return false;
-	json_cursor_init(&cursor, paths->val.binary.data);
-	while (json_next_element(&cursor, &above))
+	json_foreach(item, paths)
 	{
-		int			length = above.type == jbvString ? above.val.string.len : PG_INT32_MAX;
+		int			length = item.value.type == jbvString ? item.value.val.string.len : PG_INT32_MAX;
 
 		if (length <= path->val.string.len &&
-			memcmp(path->val.string.val, above.val.string.val, length) == 0 &&
+			memcmp(path->val.string.val, item.value.val.string.val, length) == 0 &&
 			(length == path->val.string.len || strchr(".[", path->val.string.val[length])))
 			return true;
 	}
