@@ -17,7 +17,7 @@ grow(void *array, Size count, Size more, Size *room, Size width)
 {
 	if (likely(*room - count >= more))
 		return array;
-	*room = Max(*room * 2, count + Max(more, 16));
+	*room = Max(*room * 2, count + Max(more, 8));
 	return array ? repalloc_huge(array, *room * width) :
 		MemoryContextAllocHuge(CurrentMemoryContext, *room * width);
 }

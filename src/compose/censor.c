@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "base/grow.h"
 #include "compose/censor.h"
 #include "json/limits.h"
 #include "json/number.h"
@@ -50,7 +51,7 @@ struct Secrets
 	SecretsKind kind;
 	SecretText *texts;			/* sorted once all are there */
 	uint32		count;
-	uint32		room;
+	Size		room;
 	bool		has_short;		/* one that is not looked for inside texts? */
 	bool		has_long;		/* one that is? */
 	uint8		heads[(1 << HEAD_BITS) / 8];	/* bits: does one begin like that? */
@@ -63,8 +64,6 @@ secrets_create(SecretsKind kind)
 	Secrets    *secrets = palloc0(sizeof(Secrets));
 
 	secrets->kind = kind;
-	secrets->room = 16;
-	secrets->texts = palloc_array(SecretText, secrets->room);
 	return secrets;
 }
 
@@ -185,11 +184,7 @@ add_text(Secrets *secrets, const char *text, int length)
 {
 	if (length < min_whole[secrets->kind])
 		return;
-	if (secrets->count == secrets->room)
-	{
-		secrets->room *= 2;
-		secrets->texts = repalloc_huge(secrets->texts, secrets->room * sizeof(SecretText));
-	}
+	GROW(secrets->texts, secrets->count, secrets->room);
 	secrets->texts[secrets->count++] = (SecretText) {text, length, NONE};
 }
 

@@ -168,9 +168,8 @@ static void
 check_valid(const Proposal *proposal)
 {
 	StringInfoData lines;
-	JsonbValue	view;
+	JsonbValue	view = json_view(proposal->rendered);
 
-	json_root(proposal->rendered, &view);
 	initStringInfo(&lines);
 	if (!schema_validate(schema_compile(proposal->schema), &view, add_violation, &lines))
 		ereport(ERROR,

@@ -204,10 +204,9 @@ mark_path(JsonMarkFrame *frame, const JsonbValue *value, JsonPathReader *path)
 static void
 mark_paths(JsonMarkFrame *root, const JsonbValue *document, const Jsonb *paths)
 {
-	JsonbValue	array;
+	JsonbValue	array = json_view(paths);
 	JsonPathReader reader;
 
-	json_root(paths, &array);
 	json_foreach(item, &array)
 	{
 		if (item.value.type != jbvString)
@@ -222,12 +221,10 @@ static void
 add_own_marks(const Mask *mask, const Origin *from, Origin *origin)
 {
 	JsonMarkFrame own = {NULL, 0, 0, NULL};
-	JsonbValue	view,
-				other;
+	JsonbValue	other = json_view(from->document);
+	JsonbValue	view = json_view(origin->document);
 	ListCell   *cell;
 
-	json_root(origin->document, &view);
-	json_root(from->document, &other);
 	foreach(cell, mask->schemas)
 		json_mark_unite(&own, &other, &other, schema_marks(lfirst(cell), from->document, SCHEMA_SENSITIVE));
 	foreach(cell, from->kept)
@@ -432,9 +429,8 @@ Jsonb *
 mask_document(Mask *mask, const Jsonb *document)
 {
 	JsonBuilder builder;
-	JsonbValue	view;
+	JsonbValue	view = json_view(document);
 
-	json_root(document, &view);
 	json_builder_init(&builder);
 	write_masked(mask, &builder, &view, shown_marks(mask, document));
 	return json_builder_finish(&builder);
@@ -490,12 +486,11 @@ static JsonMark *
 inherited_marks(const Mask *mask, const Jsonb *document, const Secrets *lost)
 {
 	JsonMarkFrame root = {NULL, 0, 0, NULL};
-	JsonbValue	view,
-				other;
+	JsonbValue	other;
+	JsonbValue	view = json_view(document);
 	bool		marked = false;
 	ListCell   *cell;
 
-	json_root(document, &view);
 	foreach(cell, mask->origins)
 	{
 		Origin	   *origin = lfirst(cell);
@@ -534,8 +529,7 @@ add_paths(JsonBuilder *builder, StringInfo path, const JsonbValue *value, const 
 		else
 			json_path_add_index(path, index);
 		add_paths(builder, path, &child.value, json_mark_child(marks, index), json_mark_child(own, index));
-		path->len = length;
-		path->data[length] = '\0';
+		json_path_truncate(path, length);
 	}
 }
 

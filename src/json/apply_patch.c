@@ -297,9 +297,8 @@ promote_jsonb_apply_patch(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *document = PG_GETARG_JSONB_P(0);
 	Jsonb	   *patch = PG_GETARG_JSONB_P(1);
-	JsonbValue	view;
+	JsonbValue	view = json_view(patch);
 
-	json_root(patch, &view);
 	if (!json_is_array(&view))
 		ereport(ERROR,
 				(errcode(PM_CANNOT_PATCH),

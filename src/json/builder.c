@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "base/grow.h"
 #include "json/builder.h"
 #include "json/reader.h"
 #include "json/writer.h"
@@ -32,10 +33,7 @@ static void write_note(JsonWriter *writer, const JsonNote *note, const JsonNote 
 void
 json_builder_init(JsonBuilder *builder)
 {
-	builder->room = 64;
-	builder->notes = palloc(builder->room * sizeof(JsonNote));
-	builder->count = 0;
-	builder->open = NONE;
+	*builder = (JsonBuilder) {.open = NONE};
 }
 
 /* Add a note. */
@@ -44,11 +42,7 @@ add_note(JsonBuilder *builder)
 {
 	JsonNote   *note;
 
-	if (builder->count == builder->room)
-	{
-		builder->room *= 2;
-		builder->notes = repalloc_huge(builder->notes, builder->room * sizeof(JsonNote));
-	}
+	GROW(builder->notes, builder->count, builder->room);
 	note = &builder->notes[builder->count++];
 	note->end = builder->count;
 	note->children = 0;
@@ -127,9 +121,7 @@ json_build_key(JsonBuilder *builder, const char *key, int length)
 
 	count_child(builder, true);
 	note = add_note(builder);
-	note->value.type = jbvString;
-	note->value.val.string.val = (char *) key;
-	note->value.val.string.len = length;
+	note->value = json_string(key, length);
 }
 
 /* A value of any kind: scalar or view of a container. */
@@ -144,11 +136,8 @@ json_build_value(JsonBuilder *builder, const JsonbValue *value)
 void
 json_build_string(JsonBuilder *builder, const char *string, int length)
 {
-	JsonbValue	value;
+	JsonbValue	value = json_string(string, length);
 
-	value.type = jbvString;
-	value.val.string.val = (char *) string;
-	value.val.string.len = length;
 	json_build_value(builder, &value);
 }
 
@@ -156,10 +145,8 @@ json_build_string(JsonBuilder *builder, const char *string, int length)
 void
 json_build_integer(JsonBuilder *builder, int64 integer)
 {
-	JsonbValue	value;
+	JsonbValue	value = {.type = jbvNumeric, .val.numeric = int64_to_numeric(integer)};
 
-	value.type = jbvNumeric;
-	value.val.numeric = int64_to_numeric(integer);
 	json_build_value(builder, &value);
 }
 
@@ -167,10 +154,8 @@ json_build_integer(JsonBuilder *builder, int64 integer)
 void
 json_build_bool(JsonBuilder *builder, bool boolean)
 {
-	JsonbValue	value;
+	JsonbValue	value = {.type = jbvBool, .val.boolean = boolean};
 
-	value.type = jbvBool;
-	value.val.boolean = boolean;
 	json_build_value(builder, &value);
 }
 
@@ -178,9 +163,8 @@ json_build_bool(JsonBuilder *builder, bool boolean)
 void
 json_build_null(JsonBuilder *builder)
 {
-	JsonbValue	value;
+	JsonbValue	value = {.type = jbvNull};
 
-	value.type = jbvNull;
 	json_build_value(builder, &value);
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/grow.h"
 #include "json/canonical.h"
 #include "json/escape.h"
 #include "json/key_order.h"
@@ -194,16 +195,6 @@ write_array(Writer *writer, char *to, const JsonbContainer *array)
 	return to;
 }
 
-/* Have room on the stack for that many keys more. */
-static void
-reserve_keys(Writer *writer, Size count)
-{
-	if (writer->room - writer->used >= count)
-		return;
-	writer->room = Max(writer->used + count, writer->room * 2);
-	writer->keys = repalloc_huge(writer->keys, writer->room * sizeof(JsonKey));
-}
-
 /* Append a key in UTF-8 to the converted ones; returns its offset among them. */
 static uint32
 convert_key(Writer *writer, const char *text, int length)
@@ -293,7 +284,7 @@ push_object(Writer *writer, const JsonbContainer *object)
 	JsonKeyText text;
 	uint32		values;
 
-	reserve_keys(writer, room);
+	writer->keys = grow(writer->keys, writer->used, room, &writer->room, sizeof(JsonKey));
 	keys = writer->keys + first;
 	values = collect_keys(writer, object, keys);
 	text = key_text(writer, object);
@@ -359,13 +350,13 @@ write_container(Writer *writer, char *to, const JsonbContainer *container)
 void
 json_write_canonical(CanonicalSink *sink, const Jsonb *document)
 {
-	Writer		writer = {.sink = sink, .is_utf8 = GetDatabaseEncoding() == PG_UTF8, .room = 32};
+	Writer		writer = {.sink = sink, .is_utf8 = GetDatabaseEncoding() == PG_UTF8};
 
-	writer.keys = palloc(writer.room * sizeof(JsonKey));
 	if (!writer.is_utf8)
 		initStringInfo(&writer.converted);
 	sink->at = write_container(&writer, sink->at, &document->root);
-	pfree(writer.keys);
+	if (writer.keys)
+		pfree(writer.keys);
 	if (!writer.is_utf8)
 		pfree(writer.converted.data);
 }

@@ -61,8 +61,7 @@ static void
 diff_child(Diff *diff, Side old_side, Side new_side, uint32 flags, Size compared, int length)
 {
 	diff_value(diff, old_side, new_side, flags, compared);
-	diff->path.len = length;
-	diff->path.data[length] = '\0';
+	json_path_truncate(&diff->path, length);
 }
 
 /*
@@ -215,10 +214,9 @@ json_leaf_diff(const Jsonb *old_document, const JsonMark *old_marks,
 			   const Jsonb *new_document, const JsonMark *new_marks,
 			   JsonChangeCollector collect, void *state)
 {
-	JsonbValue	old_value,
-				new_value;
+	JsonbValue	old_value;
+	JsonbValue	new_value = json_view(new_document);
 
-	json_root(new_document, &new_value);
 	if (old_document)
 		json_root(old_document, &old_value);
 	json_leaf_diff_values(old_document ? &old_value : NULL, old_marks, &new_value, new_marks,

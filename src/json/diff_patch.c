@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "base/compat.h"
+#include "base/grow.h"
 #include "json/pointer.h"
 #include "json/reader.h"
 #include "json/writer.h"
@@ -53,16 +54,6 @@ typedef struct Diff
 static void diff_value(Diff *diff, uint32 step, const JsonbValue *a, const JsonbValue *b,
 					   Size compared);
 
-/* Make room for one more in an array, if it is full. */
-static void *
-grow(void *array, Size count, Size *room, Size width)
-{
-	if (count < *room)
-		return array;
-	*room *= 2;
-	return repalloc_huge(array, *room * width);
-}
-
 /* How many digits an ordinal has. */
 static int
 count_digits(uint32 number)
@@ -83,7 +74,7 @@ add_step(Diff *diff, uint32 parent, const char *key, uint32 number)
 {
 	Step	   *step;
 
-	diff->steps = grow(diff->steps, diff->step_count, &diff->step_room, sizeof(Step));
+	GROW(diff->steps, diff->step_count, diff->step_room);
 	step = &diff->steps[diff->step_count];
 	step->parent = parent;
 	step->key = key;
@@ -99,16 +90,7 @@ operation_cost(const Diff *diff, const char *name, uint32 step, const JsonbValue
 {
 	uint64		cost = 8 + 16 + strlen("op" "path") + strlen(name) + diff->steps[step].length;
 
-	if (value == NULL)
-		return cost;
-	cost += 8 + strlen("value");
-	if (value->type == jbvString)
-		cost += value->val.string.len;
-	else if (value->type == jbvNumeric)
-		cost += VARSIZE_ANY(value->val.numeric);
-	else if (value->type == jbvBinary)
-		cost += value->val.binary.len;
-	return cost;
+	return value ? cost + 8 + strlen("value") + json_size(value) : cost;
 }
 
 /* Add an operation; value is NULL for a removal. */
@@ -118,7 +100,7 @@ add_operation(Diff *diff, const char *name, uint32 step, const JsonbValue *value
 	Operation  *operation;
 
 	CHECK_FOR_INTERRUPTS();
-	diff->operations = grow(diff->operations, diff->count, &diff->room, sizeof(Operation));
+	GROW(diff->operations, diff->count, diff->room);
 	operation = &diff->operations[diff->count++];
 	operation->name = name;
 	operation->step = step;
@@ -299,11 +281,8 @@ spell(const Diff *diff, uint32 number, char *buffer)
 static void
 write_string(JsonWriter *writer, const char *text, int length)
 {
-	JsonbValue	string;
+	JsonbValue	string = json_string(text, length);
 
-	string.type = jbvString;
-	string.val.string.val = (char *) text;
-	string.val.string.len = length;
 	json_write_value(writer, &string);
 }
 
@@ -333,14 +312,13 @@ write_operation(JsonWriter *writer, const Diff *diff, const Operation *operation
 static Jsonb *
 diff_patch(const Jsonb *a, const Jsonb *b)
 {
-	Diff		diff = {.step_room = 64,.room = 64};
+	Diff		diff = {0};
 	JsonWriter	writer;
 	JsonWriterFrame frame;
 	JsonbValue	a_view,
 				b_view;
 
-	diff.steps = palloc(diff.step_room * sizeof(Step));
-	diff.operations = palloc(diff.room * sizeof(Operation));
+	GROW(diff.steps, 0, diff.step_room);
 	diff.steps[diff.step_count++] = (Step) {0, NULL, 0, 0};
 	json_root(a, &a_view);
 	json_root(b, &b_view);

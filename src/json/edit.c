@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "base/compat.h"
+#include "base/grow.h"
 #include "json/edit.h"
 #include "json/reader.h"
 #include "json/writer.h"
@@ -66,23 +67,6 @@ node_of(Slot slot)
 	return (JsonNode *) slot;
 }
 
-/* The bytes of a value, without padding. */
-static uint64
-view_size(const JsonbValue *view)
-{
-	switch (view->type)
-	{
-		case jbvString:
-			return view->val.string.len;
-		case jbvNumeric:
-			return VARSIZE_ANY(view->val.numeric);
-		case jbvBinary:
-			return view->val.binary.len;
-		default:
-			return 0;
-	}
-}
-
 /* A node that the caller holds, of a value of any document that lasts. */
 JsonNode *
 json_node_of(const JsonbValue *value)
@@ -90,7 +74,7 @@ json_node_of(const JsonbValue *value)
 	JsonNode   *node = palloc0(sizeof(JsonNode));
 
 	node->view = *value;
-	node->size = view_size(value);
+	node->size = json_size(value);
 	node->references = 1;
 	return node;
 }
@@ -276,25 +260,9 @@ own_child(JsonNode *node, uint32 index)
 void
 json_edit_init(JsonEdit *edit, const Jsonb *document)
 {
-	JsonbValue	view;
+	JsonbValue	view = json_view(document);
 
-	json_root(document, &view);
-	edit->root = json_node_of(&view);
-	edit->way_length = 0;
-	edit->way_room = 64;
-	edit->way = palloc(edit->way_room * sizeof(JsonNode *));
-}
-
-/* Note a container on the way. */
-static void
-add_to_way(JsonEdit *edit, JsonNode *node)
-{
-	if (edit->way_length == edit->way_room)
-	{
-		edit->way_room *= 2;
-		edit->way = repalloc_huge(edit->way, edit->way_room * sizeof(JsonNode *));
-	}
-	edit->way[edit->way_length++] = node;
+	*edit = (JsonEdit) {.root = json_node_of(&view)};
 }
 
 /* Find a key in an object, or the place where it would be. */
@@ -352,7 +320,8 @@ step_down(JsonEdit *edit, JsonNode *node, JsonPointer *pointer, JsonPlace *place
 	json_pointer_next(pointer, &place->key);
 	place->rest = pointer->rest;
 	place->container = node;
-	add_to_way(edit, node);
+	GROW(edit->way, edit->way_length, edit->way_room);
+	edit->way[edit->way_length++] = node;
 	open_node(node);
 	place->state = find_child(node, &place->key, &place->index);
 	return true;
@@ -607,6 +576,7 @@ json_edit_finish(JsonEdit *edit)
 	json_writer_init(&writer, edit->root->size + 64);
 	write_node(&writer, edit->root);
 	json_node_drop(edit->root);
-	pfree(edit->way);
+	if (edit->way)
+		pfree(edit->way);
 	return json_writer_finish(&writer);
 }

@@ -167,8 +167,7 @@ write_pair(Carry *carry, const JsonbValue *key, const Trio *trio)
 		json_build_key(&carry->builder, key->val.string.val, key->val.string.len);
 		write_verdict(carry, trio, verdict);
 	}
-	carry->path.len = length;
-	carry->path.data[length] = '\0';
+	json_path_truncate(&carry->path, length);
 }
 
 /* The value under a key; NULL where there is none.  found is lent by the caller. */
@@ -220,8 +219,7 @@ judge_element(Carry *carry, uint32 index, const Trio *trio)
 
 	json_path_add_index(&carry->path, index);
 	verdict = judge(carry, trio);
-	carry->path.len = length;
-	carry->path.data[length] = '\0';
+	json_path_truncate(&carry->path, length);
 	return verdict;
 }
 
@@ -233,8 +231,7 @@ write_element(Carry *carry, uint32 index, const Trio *trio)
 
 	json_path_add_index(&carry->path, index);
 	write_verdict(carry, trio, judge(carry, trio));
-	carry->path.len = length;
-	carry->path.data[length] = '\0';
+	json_path_truncate(&carry->path, length);
 }
 
 /* Is any of the elements named that one of the documents has, and the other has not? */

@@ -132,10 +132,9 @@ check_value(const JsonbValue *value, const Step *step, const char *what)
 void
 json_check_params(const Jsonb *document, const char *what)
 {
-	JsonbValue	view;
+	JsonbValue	view = json_view(document);
 	Step		root = {NULL, NULL, 0, 1};
 
-	json_root(document, &view);
 	if (!json_is_object(&view))
 		ereport(ERROR,
 				(errcode(PM_NOT_AN_OBJECT),

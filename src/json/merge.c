@@ -275,11 +275,9 @@ json_merge(const Jsonb *target, const Jsonb *patch, const JsonMergeRules *rules)
 {
 	Merge		merge = {.rules = rules};
 	JsonWriter	writer;
-	JsonbValue	target_view,
-				patch_view;
+	JsonbValue	patch_view = json_view(patch);
+	JsonbValue	target_view = json_view(target);
 
-	json_root(target, &target_view);
-	json_root(patch, &patch_view);
 	json_writer_init(&writer, (Size) VARSIZE(target) + VARSIZE(patch) + 64);
 	merge_value(&merge, &writer, &target_view, 0, &patch_view, 0);
 	if (merge.splices.parts)
@@ -322,11 +320,9 @@ makes_objects(const JsonbValue *target, const JsonbValue *patch)
 bool
 json_patch_makes_objects(const Jsonb *target, const Jsonb *patch)
 {
-	JsonbValue	target_view,
-				patch_view;
+	JsonbValue	patch_view = json_view(patch);
+	JsonbValue	target_view = json_view(target);
 
-	json_root(target, &target_view);
-	json_root(patch, &patch_view);
 	return makes_objects(&target_view, &patch_view);
 }
 

@@ -132,11 +132,9 @@ merge_diff(const Jsonb *a, const Jsonb *b)
 {
 	Level		root = {NULL, NULL, false};
 	JsonBuilder builder;
-	JsonbValue	a_view,
-				b_view;
+	JsonbValue	b_view = json_view(b);
+	JsonbValue	a_view = json_view(a);
 
-	json_root(a, &a_view);
-	json_root(b, &b_view);
 	if (json_is_object(&b_view) && !json_is_object(&a_view))
 		refuse_nulls(&root, &b_view);
 	if (!json_is_object(&b_view) || !json_is_object(&a_view))

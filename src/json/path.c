@@ -23,11 +23,9 @@ PG_FUNCTION_INFO_V1(promote_jsonb_at_path);
 static bool
 is_identifier(const char *key, int length)
 {
-	int			i;
-
 	if (length == 0 || (key[0] >= '0' && key[0] <= '9'))
 		return false;
-	for (i = 0; i < length; i++)
+	for (int i = 0; i < length; i++)
 		if (!((key[i] >= 'a' && key[i] <= 'z') || (key[i] >= 'A' && key[i] <= 'Z') ||
 			  (key[i] >= '0' && key[i] <= '9') || key[i] == '_'))
 			return false;
@@ -228,10 +226,9 @@ Datum
 promote_jsonb_at_path(PG_FUNCTION_ARGS)
 {
 	text	   *path = PG_GETARG_TEXT_PP(1);
-	JsonbValue	root,
-				value;
+	JsonbValue	value;
+	JsonbValue	root = json_view(PG_GETARG_JSONB_P(0));
 
-	json_root(PG_GETARG_JSONB_P(0), &root);
 	if (!json_path_look_up(&root, VARDATA_ANY(path), VARSIZE_ANY_EXHDR(path), &value))
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(json_from_view(&value));

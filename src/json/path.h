@@ -35,4 +35,12 @@ extern bool json_path_next(JsonPathReader *reader, JsonPathStep *step);
 extern bool json_path_look_up(const JsonbValue *root, const char *path, int length,
 							  JsonbValue *value);
 
+/* Take steps back, to where a path had that length. */
+static inline void
+json_path_truncate(StringInfo path, int length)
+{
+	path->len = length;
+	path->data[length] = '\0';
+}
+
 #endif							/* PROMOTE_JSON_PATH_H */

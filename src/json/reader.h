@@ -136,6 +136,16 @@ json_string(const char *text, int length)
 	return string;
 }
 
+/* The view of a whole document. */
+static inline JsonbValue
+json_view(const Jsonb *document)
+{
+	JsonbValue	view;
+
+	json_root(document, &view);
+	return view;
+}
+
 /* Before the first child of a container. */
 static inline JsonChild
 json_children(const JsonbContainer *container)

@@ -16,6 +16,7 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/grow.h"
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
@@ -363,9 +364,7 @@ render_text(const Step *step, JsonWriter *writer, const JsonbValue *string)
 			appendStringInfoCharMacro(out, *scan.at++);
 		check_length(out);
 	}
-	rendered.type = jbvString;
-	rendered.val.string.val = out->data;
-	rendered.val.string.len = out->len;
+	rendered = json_string(out->data, out->len);
 	json_write_value(writer, &rendered);
 }
 
@@ -395,19 +394,13 @@ find_braces(Render *render, const Jsonb *document)
 	const char *start = (const char *) document;
 	const char *end = start + VARSIZE(document);
 	const char *at = start + VARHDRSZ;
-	uint32		room = 64;
+	Size		room = 0;
 
 	render->document = start;
-	render->braces = palloc(room * sizeof(uint32));
-	render->braces_count = 0;
 	while ((at = memmem(at, end - at, "{{", 2)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (render->braces_count == room)
-		{
-			room *= 2;
-			render->braces = repalloc_huge(render->braces, room * sizeof(uint32));
-		}
+		GROW(render->braces, render->braces_count, room);
 		render->braces[render->braces_count++] = at++ - start;
 	}
 }

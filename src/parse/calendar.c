@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "base/errors.h"
+#include "base/grow.h"
 #include "parse/calendar.h"
 
 #include "catalog/pg_type.h"
@@ -47,14 +48,14 @@ read_zone_names(void)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext outer = MemoryContextSwitchTo(context);
 	pg_tzenum  *zones = pg_tzenumerate_start();
-	char	  **names = palloc(64 * sizeof(char *));
+	char	  **names = NULL;
+	Size		room = 0;
 	int			count = 0;
 	pg_tz	   *zone;
 
 	while ((zone = pg_tzenumerate_next(zones)) != NULL)
 	{
-		if (count >= 64 && (count & (count - 1)) == 0)
-			names = repalloc(names, 2 * count * sizeof(char *));
+		GROW(names, count, room);
 		names[count++] = pstrdup(pg_get_timezone_name(zone));
 	}
 	pg_tzenumerate_end(zones);
@@ -294,12 +295,7 @@ put_ahead(CalendarCursor *cursor, const Occurrence *occurrence)
 {
 	int			place = cursor->ahead_count;
 
-	if (cursor->ahead_count == cursor->capacity)
-	{
-		cursor->capacity = 2 * cursor->capacity + 4;
-		cursor->ahead = cursor->ahead == NULL ? palloc(cursor->capacity * sizeof(Occurrence)) :
-			repalloc(cursor->ahead, cursor->capacity * sizeof(Occurrence));
-	}
+	GROW(cursor->ahead, cursor->ahead_count, cursor->capacity);
 	for (; place > 0 && cursor->ahead[place - 1].begin > occurrence->begin; place--)
 		cursor->ahead[place] = cursor->ahead[place - 1];
 	cursor->ahead[place] = *occurrence;

@@ -49,7 +49,7 @@ typedef struct CalendarCursor
 	RecurrenceCursor walk;
 	Occurrence *ahead;			/* looked at already, in order */
 	int			ahead_count;
-	int			capacity;
+	Size		capacity;
 	bool		ended;			/* there is nothing beyond them */
 } CalendarCursor;
 

@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "base/errors.h"
+#include "base/grow.h"
 #include "parse/recurrence.h"
 
 #include <ctype.h>
@@ -674,12 +675,8 @@ add_day(RecurrenceCursor *cursor, int julian)
 {
 	const Recurrence *rule = cursor->rule;
 
-	if (cursor->found_count + rule->time_count > cursor->capacity)
-	{
-		cursor->capacity = 2 * cursor->capacity + rule->time_count;
-		cursor->found = cursor->found == NULL ? palloc(cursor->capacity * sizeof(Timestamp)) :
-			repalloc(cursor->found, cursor->capacity * sizeof(Timestamp));
-	}
+	cursor->found = grow(cursor->found, cursor->found_count, rule->time_count, &cursor->capacity,
+						 sizeof(Timestamp));
 	for (int i = 0; i < rule->time_count; i++)
 		cursor->found[cursor->found_count++] = midnight(julian) + rule->times[i];
 }

@@ -66,7 +66,7 @@ typedef struct RecurrenceCursor
 	Timestamp  *found;			/* what occurs in the last that was looked at */
 	int			found_count;
 	int			next;
-	int			capacity;
+	Size		capacity;
 } RecurrenceCursor;
 
 extern void recurrence_parse(const char *rule, Timestamp start, Recurrence *recurrence);

@@ -116,9 +116,8 @@ has_keyword(JsonbContainer *object, const char *keyword, int length, const Jsonb
 static bool
 node_tells(const SchemaNode *node, const SchemaQuestion *question)
 {
-	JsonbValue	value;
+	JsonbValue	value = json_view(question->value);
 
-	json_root(question->value, &value);
 	return node->keywords && has_keyword(unconstify(JsonbContainer *, node->keywords),
 										 VARDATA_ANY(question->keyword),
 										 VARSIZE_ANY_EXHDR(question->keyword), &value);

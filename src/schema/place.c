@@ -38,9 +38,7 @@ schema_place_item(const SchemaPlace *parent, uint32 index)
 static void
 append_token(StringInfo text, const char *token, int length)
 {
-	int			i;
-
-	for (i = 0; i < length; i++)
+	for (int i = 0; i < length; i++)
 	{
 		switch (token[i])
 		{

@@ -319,10 +319,9 @@ schema_add_document(SchemaCompiler *compiler, const Jsonb *document, const Schem
 	SchemaPlace step = {place, "$id", strlen("$id")};
 	SchemaResource *resource;
 	SchemaText	id;
-	JsonbValue	root;
+	JsonbValue	root = json_view(document);
 	JsonbValue	reference;
 
-	json_root(document, &root);
 	if (!json_is_object(&root))
 		return make_resource(compiler, &root, place, compiler->unsaid, *uri);
 	dialect = dialect_of(compiler, &root, place, compiler->unsaid);

@@ -69,9 +69,8 @@ validate_as_called(FunctionCallInfo fcinfo, const Jsonb *document, const Jsonb *
 				   SchemaCollector collect, void *state)
 {
 	SchemaEvaluation evaluation = {.collect = collect, .state = state, .asserts_formats = PG_GETARG_BOOL(2)};
-	JsonbValue	root;
+	JsonbValue	root = json_view(document);
 
-	json_root(document, &root);
 	return validate(&evaluation, schema_compile(schema), &root);
 }
 

@@ -69,9 +69,8 @@ static const KnownName vocabularies[] = {
 static uint8
 find_known(const KnownName *names, int count, const char *text, int length)
 {
-	int			i;
 
-	for (i = 0; i < count; i++)
+	for (int i = 0; i < count; i++)
 		if (strlen(names[i].name) == length && memcmp(names[i].name, text, length) == 0)
 			return names[i].keywords;
 	return 0;
@@ -110,10 +109,9 @@ read_metaschema(SchemaCompiler *compiler, const Jsonb *document, const SchemaPla
 {
 	SchemaText	none = {"", 0};
 	SchemaText	uri;
-	JsonbValue	root;
+	JsonbValue	root = json_view(document);
 	JsonbValue	said;
 
-	json_root(document, &root);
 	if (!json_is_object(&root))
 		SCHEMA_REFUSE(place, DIALECT_HINT, "names a document that is no metaschema.");
 	if (json_find(&root, "$vocabulary", &said) && json_is_object(&said))
@@ -129,9 +127,8 @@ static bool
 is_other_draft(const SchemaText *uri)
 {
 	static const char *const hosts[] = {"http://json-schema.org/", "https://json-schema.org/"};
-	int			i;
 
-	for (i = 0; i < lengthof(hosts); i++)
+	for (int i = 0; i < lengthof(hosts); i++)
 		if (uri->length >= strlen(hosts[i]) &&
 			memcmp(uri->text, hosts[i], strlen(hosts[i])) == 0)
 			return true;

@@ -314,10 +314,9 @@ apply(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location)
 JsonMark *
 schema_walk(SchemaWalk *walk, const Schema *schema, const Jsonb *document)
 {
-	JsonbValue	view;
+	JsonbValue	view = json_view(document);
 	SchemaLocation root = {.at = {NULL, &view, NULL, 0, false}};
 
-	json_root(document, &view);
 	root.mark.count = view.type == jbvBinary ? json_count(&view) : 0;
 	schema_begin_evaluation(&walk->evaluation, schema);
 	apply(walk, schema->root, &root);

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "base/errors.h"
+#include "base/grow.h"
 #include "json/builder.h"
 #include "json/diff.h"
 #include "json/reader.h"
@@ -283,13 +284,7 @@ keep_leaf(void *state, const JsonChange *change)
 	PlanLeaves *found = state;
 	PlanLeaf   *leaf;
 
-	if (found->count == found->room)
-	{
-		found->room = Max(16, found->room * 2);
-		found->leaves = found->leaves ?
-			repalloc_huge(found->leaves, found->room * sizeof(PlanLeaf)) :
-			palloc(found->room * sizeof(PlanLeaf));
-	}
+	GROW(found->leaves, found->count, found->room);
 	leaf = &found->leaves[found->count++];
 	leaf->path = pstrdup(change->path);
 	leaf->old_value.type = leaf->new_value.type = jbvObject;
@@ -354,9 +349,7 @@ write_string(JsonWriter *writer, const char *text)
 {
 	JsonbValue	value;
 
-	value.type = jbvString;
-	value.val.string.val = (char *) text;
-	value.val.string.len = strlen(text);
+	value = json_string(text, strlen(text));
 	json_write_value(writer, &value);
 }
 

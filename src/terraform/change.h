@@ -39,7 +39,7 @@ typedef struct PlanLeaves
 {
 	PlanLeaf   *leaves;
 	uint32		count;
-	uint32		room;
+	Size		room;
 	Size		path_bytes;
 } PlanLeaves;
 

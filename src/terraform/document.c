@@ -563,10 +563,9 @@ plan_document_read(const Jsonb *plan, const Secrets *secrets, Tuplestorestate *r
 				   TupleDesc row_type, PlanSummary *summary)
 {
 	PlanReader	reader = {.secrets = secrets,.rows = rows,.row_type = row_type};
-	JsonbValue	root,
-				version;
+	JsonbValue	version;
+	JsonbValue	root = json_view(plan);
 
-	json_root(plan, &root);
 	if (!json_is_object(&root))
 		refuse_plan("The document", "is not an object");
 	get_required(NULL, &root, "format_version", IS_STRING, ".format_version", &version);

@@ -235,9 +235,8 @@ Datum
 promote_format_plan_changes(PG_FUNCTION_ARGS)
 {
 	StringInfoData out;
-	JsonbValue	rows;
+	JsonbValue	rows = json_view(PG_GETARG_JSONB_P(0));
 
-	json_root(PG_GETARG_JSONB_P(0), &rows);
 	if (!json_is_array(&rows))
 		refuse_rows();
 	initStringInfo(&out);
