@@ -77,13 +77,6 @@ overlay_own(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
 							   SCHEMA_NONCOPYABLE);
 }
 
-/* Are two documents the same bytes, and so the same? */
-static bool
-is_same(const Jsonb *a, const Jsonb *b)
-{
-	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
-}
-
 /*
  * The base with the overrides, a merge patch, on top.  What comes out may be
  * in another branch of the schema than either document was, where more is not
@@ -110,7 +103,7 @@ apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
 
 		if (next != result && !is_empty(overrides))
 			next = json_merge_patch(next, overrides);
-		if (next == result || is_same(next, result))
+		if (next == result || json_is_copy(next, result))
 			break;
 		result = next;
 	}
@@ -410,15 +403,9 @@ write_change(void *state, const JsonChange *change)
 	write_shown(builder, "old", change->old_value, change->flags);
 	write_shown(builder, "new", change->new_value, change->flags);
 	if (change->flags & SCHEMA_IMMUTABLE)
-	{
-		json_build_key(builder, "immutable", strlen("immutable"));
-		json_build_bool(builder, true);
-	}
+		json_build_true(builder, "immutable");
 	if (change->flags & SCHEMA_SENSITIVE)
-	{
-		json_build_key(builder, "sensitive", strlen("sensitive"));
-		json_build_bool(builder, true);
-	}
+		json_build_true(builder, "sensitive");
 	json_build_end_object(builder);
 }
 

@@ -47,13 +47,6 @@ struct Mask
 	Secrets    *secrets;		/* marked values; NULL: not gathered yet */
 };
 
-/* Are two documents the same bytes, and so the same? */
-static bool
-is_same(const Jsonb *a, const Jsonb *b)
-{
-	return a == b || (VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0);
-}
-
 /* A mask by a schema, without origins, in the current memory context. */
 Mask *
 mask_create(const Jsonb *schema)
@@ -74,7 +67,7 @@ mask_add_schema(Mask *mask, const Jsonb *schema)
 	if (schema == NULL)
 		return;
 	foreach(cell, mask->schemas)
-		if (is_same(lfirst(cell), schema))
+		if (json_is_copy(lfirst(cell), schema))
 			return;
 	mask->schemas = lappend(mask->schemas, unconstify(Jsonb *, schema));
 }
@@ -89,7 +82,7 @@ find_origin(const Mask *mask, const Jsonb *document)
 	{
 		Origin	   *origin = lfirst(cell);
 
-		if (is_same(origin->document, document))
+		if (json_is_copy(origin->document, document))
 			return origin;
 	}
 	return NULL;
@@ -156,7 +149,7 @@ mask_add_both(Mask *mask, const Jsonb *params, const Jsonb *parameters, const Js
 static bool
 step_into(const JsonbValue *value, const JsonPathStep *step, JsonbValue *child, uint32 *index)
 {
-	JsonbValue	key = {.type = jbvString};
+	JsonbValue	key;
 	JsonSeeker	seeker;
 
 	if (value->type != jbvBinary || (step->key != NULL) != json_is_object(value))
@@ -164,8 +157,7 @@ step_into(const JsonbValue *value, const JsonPathStep *step, JsonbValue *child, 
 	*index = step->index;
 	if (step->key)
 	{
-		key.val.string.val = unconstify(char *, step->key);
-		key.val.string.len = step->length;
+		key = json_string(step->key, step->length);
 		json_seeker_init(&seeker, value->val.binary.data, 1);
 		if (!json_seek(&seeker, &key))
 			return false;
@@ -335,9 +327,7 @@ mask_shown(const JsonbValue *value, uint32 flags, JsonbValue *mask)
 {
 	if (value == NULL || !(flags & SCHEMA_SENSITIVE))
 		return value;
-	mask->type = jbvString;
-	mask->val.string.val = SENSITIVE_MASK;
-	mask->val.string.len = strlen(SENSITIVE_MASK);
+	*mask = json_string(SENSITIVE_MASK, strlen(SENSITIVE_MASK));
 	return mask;
 }
 
@@ -380,9 +370,6 @@ mask_leaf_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document,
 				   new_document, shown_marks(mask, new_document), pass_on, &audience);
 }
 
-static void write_masked_children(Mask *mask, JsonBuilder *builder, const JsonbValue *container,
-								  const JsonMark *marks);
-
 /* Write a value with what must not be seen of it masked. */
 static void
 write_masked(Mask *mask, JsonBuilder *builder, const JsonbValue *value, const JsonMark *marks)
@@ -392,36 +379,18 @@ write_masked(Mask *mask, JsonBuilder *builder, const JsonbValue *value, const Js
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
-	if (!(flags & SCHEMA_SENSITIVE) && value->type == jbvBinary)
-		write_masked_children(mask, builder, value, marks);
-	else
-		json_build_value(builder, mask_shown(value, mask_holds(mask, value) ? SCHEMA_SENSITIVE : flags, &place));
-}
-
-/* The same of what a container holds, with the container around it. */
-static void
-write_masked_children(Mask *mask, JsonBuilder *builder, const JsonbValue *container, const JsonMark *marks)
-{
-	JsonCursor	cursor;
-	JsonbValue	key;
-	JsonbValue	value;
-
-	json_cursor_init(&cursor, container->val.binary.data);
-	if (json_is_array(container))
+	if ((flags & SCHEMA_SENSITIVE) || value->type != jbvBinary)
 	{
-		json_build_begin_array(builder);
-		for (uint32 i = 0; json_next_element(&cursor, &value); i++)
-			write_masked(mask, builder, &value, json_mark_child(marks, i));
-		json_build_end_array(builder);
+		json_build_value(builder, mask_shown(value, mask_holds(mask, value) ? SCHEMA_SENSITIVE : flags, &place));
 		return;
 	}
-	json_build_begin_object(builder);
-	for (uint32 i = 0; json_next_pair(&cursor, &key, &value); i++)
+	json_build_begin_like(builder, value);
+	json_foreach(child, value)
 	{
-		json_build_key(builder, key.val.string.val, key.val.string.len);
-		write_masked(mask, builder, &value, json_mark_child(marks, i));
+		json_build_key_of(builder, value, &child);
+		write_masked(mask, builder, &child.value, json_mark_child(marks, child.index));
 	}
-	json_build_end_object(builder);
+	json_build_end(builder);
 }
 
 /* A document with every value masked that must not be seen. */

@@ -84,25 +84,16 @@ refuse(const Operation *operation, const char *wrong, const char *hint)
 pg_noreturn static void
 refuse_place(const Operation *operation, const JsonPointer *pointer, const JsonPlace *place)
 {
+	static const char *const wrong[] = {
+		[JSON_PLACE_FREE] = "there is nothing at \"%s\"",
+		[JSON_PLACE_NO_PARENT] = "there is nothing at \"%s\"",
+		[JSON_PLACE_IN_SCALAR] = "what is at \"%s\" is neither an object nor an array",
+		[JSON_PLACE_NO_INDEX] = "\"%s\" leads into an array and does not end in an index",
+		[JSON_PLACE_PAST_END] = "\"%s\" is past the end of the array"
+	};
 	char	   *where = shown(pointer->rest, place->rest - pointer->rest);
-	const char *wrong;
 
-	switch (place->state)
-	{
-		case JSON_PLACE_IN_SCALAR:
-			wrong = "what is at \"%s\" is neither an object nor an array";
-			break;
-		case JSON_PLACE_NO_INDEX:
-			wrong = "\"%s\" leads into an array and does not end in an index";
-			break;
-		case JSON_PLACE_PAST_END:
-			wrong = "\"%s\" is past the end of the array";
-			break;
-		default:
-			wrong = "there is nothing at \"%s\"";
-			break;
-	}
-	refuse(operation, psprintf(wrong, where), hint_place);
+	refuse(operation, psprintf(wrong[place->state], where), hint_place);
 }
 
 /* Find the value that a pointer leads to. */

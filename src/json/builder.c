@@ -75,28 +75,11 @@ begin(JsonBuilder *builder, enum jbvType type)
 	builder->open = builder->count - 1;
 }
 
-/* Close the innermost open container. */
-static void
-end(JsonBuilder *builder)
-{
-	JsonNote   *note = &builder->notes[builder->open];
-
-	builder->open = note->end;
-	note->end = builder->count;
-}
-
 /* Open an object. */
 void
 json_build_begin_object(JsonBuilder *builder)
 {
 	begin(builder, jbvObject);
-}
-
-/* Close the innermost open container, an object. */
-void
-json_build_end_object(JsonBuilder *builder)
-{
-	end(builder);
 }
 
 /* Open an array. */
@@ -106,11 +89,21 @@ json_build_begin_array(JsonBuilder *builder)
 	begin(builder, jbvArray);
 }
 
-/* Close the innermost open container, an array. */
+/* Open a container of the same kind as another one. */
 void
-json_build_end_array(JsonBuilder *builder)
+json_build_begin_like(JsonBuilder *builder, const JsonbValue *container)
 {
-	end(builder);
+	begin(builder, json_is_object(container) ? jbvObject : jbvArray);
+}
+
+/* Close the innermost open container. */
+void
+json_build_end(JsonBuilder *builder)
+{
+	JsonNote   *note = &builder->notes[builder->open];
+
+	builder->open = note->end;
+	note->end = builder->count;
 }
 
 /* The key of the value that comes next; only inside an object. */

@@ -262,8 +262,7 @@ promote_jsonb_leaf_diff(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
 	/* no rows, without so much as a place to keep them */
-	if (result && IsA(result, ReturnSetInfo) && VARSIZE(old_document) == VARSIZE(new_document) &&
-		memcmp(old_document, new_document, VARSIZE(old_document)) == 0)
+	if (result && IsA(result, ReturnSetInfo) && json_is_copy(old_document, new_document))
 	{
 		result->isDone = ExprEndResult;
 		PG_RETURN_NULL();

@@ -16,6 +16,7 @@
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_diff_patch);
@@ -54,24 +55,11 @@ typedef struct Diff
 static void diff_value(Diff *diff, uint32 step, const JsonbValue *a, const JsonbValue *b,
 					   Size compared);
 
-/* How many digits an ordinal has. */
-static int
-count_digits(uint32 number)
-{
-	int			digits = 1;
-
-	while (number >= 10)
-	{
-		number /= 10;
-		digits++;
-	}
-	return digits;
-}
-
 /* Add the step to a child; key is NULL for an element.  Returns its number. */
 static uint32
 add_step(Diff *diff, uint32 parent, const char *key, uint32 number)
 {
+	char		digits[10];
 	Step	   *step;
 
 	GROW(diff->steps, diff->step_count, diff->step_room);
@@ -80,7 +68,7 @@ add_step(Diff *diff, uint32 parent, const char *key, uint32 number)
 	step->key = key;
 	step->number = number;
 	step->length = diff->steps[parent].length + 1 +
-		(key ? json_token_escaped_length(key, number) : count_digits(number));
+		(key ? json_token_escaped_length(key, number) : pg_ultoa_n(number, digits));
 	return diff->step_count++;
 }
 
@@ -258,21 +246,20 @@ diff_value(Diff *diff, uint32 step, const JsonbValue *a, const JsonbValue *b, Si
 		add_operation(diff, "replace", step, b);
 }
 
-/* Spell a step's pointer into a buffer with room for it and a NUL, from its end. */
+/* Spell a step's pointer into a buffer with room for it, from its end. */
 static void
 spell(const Diff *diff, uint32 number, char *buffer)
 {
 	while (number != 0)
 	{
 		const Step *step = &diff->steps[number];
-		Size		start = diff->steps[step->parent].length;
-		uint32		ordinal = step->number;
+		char	   *token = buffer + diff->steps[step->parent].length;
 
-		buffer[start] = '/';
+		*token++ = '/';
 		if (step->key)
-			json_token_escape(buffer + start + 1, step->key, step->number);
-		for (Size at = step->length; step->key == NULL && at > start + 1; ordinal /= 10)
-			buffer[--at] = '0' + ordinal % 10;
+			json_token_escape(token, step->key, step->number);
+		else
+			(void) pg_ultoa_n(step->number, token);
 		number = step->parent;
 	}
 }

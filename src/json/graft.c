@@ -77,22 +77,8 @@ static bool
 is_named(const Carry *carry)
 {
 	const char *path = json_path_text(&carry->path);
-	int			low = 0;
-	int			high = carry->count;
 
-	while (low < high)
-	{
-		int			middle = low + (high - low) / 2;
-		int			order = strcmp(carry->paths[middle], path);
-
-		if (order == 0)
-			return true;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
+	return bsearch(&path, carry->paths, carry->count, sizeof(char *), pg_qsort_strcmp) != NULL;
 }
 
 /* Is it, or is one below it? */

@@ -27,8 +27,17 @@ typedef struct JsonPathReader
 	const char *end;
 } JsonPathReader;
 
+/* The way from the root to a value, the last step first; lives on a walker's stack. */
+typedef struct JsonWay
+{
+	const struct JsonWay *parent;	/* NULL at the root */
+	const JsonbContainer *container;	/* that the value is a child of */
+	uint32		ordinal;
+} JsonWay;
+
 extern void json_path_add_key(StringInfo path, const char *key, int length);
 extern void json_path_add_index(StringInfo path, uint32 index);
+extern char *json_way_text(const JsonWay *way);
 extern const char *json_path_text(const StringInfoData *path);
 extern void json_path_reader_init(JsonPathReader *reader, const char *path, int length);
 extern bool json_path_next(JsonPathReader *reader, JsonPathStep *step);

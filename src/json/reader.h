@@ -136,6 +136,13 @@ json_string(const char *text, int length)
 	return string;
 }
 
+/* Are two documents the same bytes, and so the same? */
+static inline bool
+json_is_copy(const Jsonb *a, const Jsonb *b)
+{
+	return a == b || (VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0);
+}
+
 /* The view of a whole document. */
 static inline JsonbValue
 json_view(const Jsonb *document)

@@ -429,13 +429,6 @@ plan_leaves_diff(const PlanLeaves *found)
 	return json_writer_finish(&writer);
 }
 
-/* The order of two paths, for sorting. */
-static int
-compare_paths(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
-
 /* The leaves' paths in an order that depends on nothing else. */
 static const char **
 sorted_paths(const PlanLeaves *found)
@@ -445,7 +438,7 @@ sorted_paths(const PlanLeaves *found)
 
 	for (uint32 i = 0; i < found->count; i++)
 		paths[i] = found->leaves[i].path;
-	qsort(paths, found->count, sizeof(char *), compare_paths);
+	qsort(paths, found->count, sizeof(char *), pg_qsort_strcmp);
 	return paths;
 }
 
