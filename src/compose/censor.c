@@ -12,13 +12,6 @@
  */
 #include "postgres.h"
 
-#include "base/grow.h"
-#include "compose/censor.h"
-#include "json/limits.h"
-#include "json/number.h"
-#include "json/path.h"
-#include "json/reader.h"
-
 #include "common/base64.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
@@ -27,6 +20,13 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/numeric.h"
+
+#include "base/grow.h"
+#include "compose/censor.h"
+#include "json/limits.h"
+#include "json/number.h"
+#include "json/path.h"
+#include "json/reader.h"
 
 #define HEAD 4					/* bytes by which places of a text are passed over */
 #define HEAD_BITS 16			/* of their hash */
@@ -86,7 +86,7 @@ compare_texts(const char *a, int a_length, const char *b, int b_length)
 	return order != 0 ? order : (a_length > b_length) - (a_length < b_length);
 }
 
-/* The same, for sorting. */
+/* The order of two secrets, by their texts; for sorting. */
 static int
 compare_secrets(const void *a, const void *b)
 {

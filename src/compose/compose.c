@@ -7,6 +7,9 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
 #include "compose/compose.h"
@@ -16,10 +19,6 @@
 #include "json/reader.h"
 #include "json/render.h"
 #include "schema/schema.h"
-
-#include "fmgr.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
 
 PG_FUNCTION_INFO_V1(promote_compose_params);
 PG_FUNCTION_INFO_V1(promote_jsonb_filter_copyable);
@@ -279,7 +278,7 @@ compose_kept(const Proposal *proposal)
 }
 
 /*
- * The same of what a deployment renders of params that are desired, but for those
+ * The paths that keep marks in what a deployment renders of params that are desired, but for those
  * that are known (NULL: none are); by another release than these were judged by all,
  * for they are seen by either.
  */

@@ -6,10 +6,10 @@
 
 #include "postgres.h"
 
-#include "compose/mask.h"
-#include "json/diff.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
+
+#include "compose/mask.h"
 
 /* What may run. */
 typedef struct DeployedParams

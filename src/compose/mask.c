@@ -18,15 +18,14 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+
 #include "compose/mask.h"
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
 #include "schema/schema.h"
-
-#include "miscadmin.h"
-#include "nodes/pg_list.h"
 
 /* A document that values come from. */
 typedef struct Origin
@@ -119,7 +118,7 @@ mask_add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept)
 		(void) add_origin(mask, document, kept);
 }
 
-/* The same of params as they stand and as they are rendered, which share their marks. */
+/* Add params as origins, as they stand and as they are rendered: both share their marks. */
 void
 mask_add_pair(Mask *mask, const Jsonb *params, const Jsonb *rendered, const Jsonb *kept)
 {
@@ -136,7 +135,7 @@ mask_add_pair(Mask *mask, const Jsonb *params, const Jsonb *rendered, const Json
 		origins[i]->twins = list_append_unique_ptr(origins[i]->twins, origins[1 - i]);
 }
 
-/* The same of params that parameters render; either may be NULL. */
+/* Add params as origins, as they stand and as parameters render them; either may be NULL. */
 void
 mask_add_both(Mask *mask, const Jsonb *params, const Jsonb *parameters, const Jsonb *kept)
 {

@@ -7,14 +7,14 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
 #include "json/edit.h"
 #include "json/reader.h"
-
-#include "fmgr.h"
-#include "mb/pg_wchar.h"
-#include "miscadmin.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_apply_patch);
 

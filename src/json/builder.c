@@ -3,14 +3,14 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+
 #include "base/grow.h"
 #include "json/builder.h"
 #include "json/reader.h"
 #include "json/writer.h"
-
-#include "miscadmin.h"
-#include "utils/memutils.h"
-#include "utils/numeric.h"
 
 /* No container is open. */
 #define NONE ((Size) -1)

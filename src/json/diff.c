@@ -3,17 +3,17 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "json/diff.h"
-#include "json/path.h"
-#include "json/reader.h"
-#include "json/writer.h"
-
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
+
+#include "base/compat.h"
+#include "json/diff.h"
+#include "json/path.h"
+#include "json/reader.h"
+#include "json/writer.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_leaf_diff);
 
@@ -208,7 +208,7 @@ json_leaf_diff_values(const JsonbValue *old_value, const JsonMark *old_marks,
 	pfree(diff.path.data);
 }
 
-/* The same of two documents; an old document of NULL is one that is not there. */
+/* Report the leaves in which two documents differ; an old document of NULL is one that is not there. */
 void
 json_leaf_diff(const Jsonb *old_document, const JsonMark *old_marks,
 			   const Jsonb *new_document, const JsonMark *new_marks,

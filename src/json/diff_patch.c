@@ -8,16 +8,16 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
 #include "base/compat.h"
 #include "base/grow.h"
 #include "json/pointer.h"
 #include "json/reader.h"
 #include "json/writer.h"
-
-#include "fmgr.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_diff_patch);
 

@@ -9,7 +9,6 @@
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "fmgr.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "base/compat.h"

@@ -12,14 +12,12 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
+#include "miscadmin.h"
+
 #include "base/grow.h"
 #include "json/edit.h"
 #include "json/reader.h"
 #include "json/writer.h"
-
-#include "miscadmin.h"
-#include "utils/memutils.h"
 
 /* An odd one: twice the ordinal in the node's view, plus one.  Or a node. */
 typedef uintptr_t Slot;

@@ -8,15 +8,15 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
 #include "json/graft.h"
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
-
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
 
 /* One call. */
 typedef struct Carry
@@ -160,38 +160,31 @@ write_pair(Carry *carry, const JsonbValue *key, const Trio *trio)
 static const JsonbValue *
 find(const JsonbValue *object, const JsonbValue *key, JsonbValue *found)
 {
-	return getKeyJsonValueFromContainer(object->val.binary.data, key->val.string.val,
-										key->val.string.len, found);
+	return json_find_key(object, key, found) ? found : NULL;
 }
 
 /* Write an object: its own pairs, and those that came to be. */
 static void
 write_object(Carry *carry, const Trio *trio)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				values[3];
-	Trio		child;
+	JsonbValue	before,
+				other;
 
 	json_build_begin_object(&carry->builder);
-	json_cursor_init(&cursor, trio->own->val.binary.data);
-	while (json_next_pair(&cursor, &key, &values[0]))
+	json_foreach(own, trio->own)
 	{
+		Trio		child = {&own.value, find(trio->before, &own.key, &before), find(trio->after, &own.key, &other)};
+
 		CHECK_FOR_INTERRUPTS();
-		child.own = &values[0];
-		child.before = find(trio->before, &key, &values[1]);
-		child.after = find(trio->after, &key, &values[2]);
-		write_pair(carry, &key, &child);
+		write_pair(carry, &own.key, &child);
 	}
-	json_cursor_init(&cursor, trio->after->val.binary.data);
-	while (json_next_pair(&cursor, &key, &values[2]))
+	json_foreach(after, trio->after)
 	{
+		Trio		child = {NULL, find(trio->before, &after.key, &before), &after.value};
+
 		CHECK_FOR_INTERRUPTS();
-		child.own = NULL;
-		child.before = find(trio->before, &key, &values[1]);
-		child.after = &values[2];
-		if (find(trio->own, &key, &values[0]) == NULL)
-			write_pair(carry, &key, &child);
+		if (find(trio->own, &after.key, &other) == NULL)
+			write_pair(carry, &after.key, &child);
 	}
 	json_build_end_object(&carry->builder);
 }

@@ -3,10 +3,10 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "json/marks.h"
 #include "json/reader.h"
-
-#include "miscadmin.h"
 
 /* The frame's node, made together with those that lead to it. */
 static JsonMark *
@@ -64,7 +64,7 @@ visit_pairs(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *oth
 	}
 }
 
-/* The same of two arrays, by position. */
+/* Visit the elements that two arrays have in common, by position. */
 static void
 visit_elements(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other, const JsonMark *from,
 			   JsonMarkVisitor visit, void *state)

@@ -13,7 +13,6 @@
 
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 
 #include "base/compat.h"
 #include "base/errors.h"
@@ -90,26 +89,21 @@ plan_object(const Merge *merge, JsonSplice *splice, const JsonbContainer *target
 {
 	uint32		copied = 0;		/* of the target's pairs */
 	JsonSeeker	seeker;
-	JsonCursor	cursor;
-	JsonbValue	key,
-				value;
 
 	json_seeker_init(&seeker, target, JsonContainerSize(patch));
-	json_cursor_init(&cursor, patch);
-	while (json_next_pair(&cursor, &key, &value))
+	for (JsonChild child = json_children(patch); json_next(&child);)
 	{
-		bool		found = json_seek(&seeker, &key);
-		uint32		ordinal = cursor.next - 1;
+		bool		found = json_seek(&seeker, &child.key);
 
 		CHECK_FOR_INTERRUPTS();
 		json_splice_left(splice, copied, seeker.next);
 		copied = seeker.next + found;
-		if (value.type == jbvNull && merge->rules->nulls == NULL_REMOVES)
+		if (child.value.type == jbvNull && merge->rules->nulls == NULL_REMOVES)
 			continue;
-		if (needs_work(merge, &value, found))
-			json_splice_work(splice, found ? seeker.next : JSON_SPLICE_NONE, ordinal);
+		if (needs_work(merge, &child.value, found))
+			json_splice_work(splice, found ? seeker.next : JSON_SPLICE_NONE, child.index);
 		else
-			json_splice_right(splice, ordinal, ordinal + 1);
+			json_splice_right(splice, child.index, child.index + 1);
 	}
 	if (target)
 		json_splice_left(splice, copied, JsonContainerSize(target));
@@ -165,22 +159,19 @@ name_elements(const Merge *merge, const JsonbValue *array)
 {
 	uint32		count = json_count(array);
 	Named	   *elements = palloc_extended(Max(count, 1) * sizeof(Named), MCXT_ALLOC_HUGE);
-	JsonCursor	cursor;
-	JsonbValue	element;
 
-	json_cursor_init(&cursor, array->val.binary.data);
-	for (uint32 i = 0; json_next_element(&cursor, &element); i++)
+	json_foreach(item, array)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!json_is_object(&element) ||
-			!getKeyJsonValueFromContainer(element.val.binary.data, merge->rules->key,
-										  merge->rules->key_length, &elements[i].name))
+		if (!json_is_object(&item.value) ||
+			!getKeyJsonValueFromContainer(item.value.val.binary.data, merge->rules->key,
+										  merge->rules->key_length, &elements[item.index].name))
 		{
 			pfree(elements);
 			return NULL;
 		}
-		elements[i].ordinal = i;
-		elements[i].merged = false;
+		elements[item.index].ordinal = item.index;
+		elements[item.index].merged = false;
 	}
 	qsort(elements, count, sizeof(Named), compare_named);
 	for (uint32 i = 1; i < count; i++)

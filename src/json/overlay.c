@@ -13,12 +13,12 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "base/compat.h"
 #include "json/overlay.h"
 #include "json/reader.h"
 #include "json/splice.h"
-
-#include "miscadmin.h"
 
 /* One side of an overlay: a value, if it is there, and its marks. */
 typedef struct Side
@@ -138,11 +138,6 @@ has_marked_element(const Overlay *overlay, const JsonMark *array)
 static bool
 keeps(const Overlay *overlay, Side side)
 {
-	bool		found = false;
-	JsonCursor	cursor;
-	JsonbValue	key,
-				child;
-
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
 	if (is_marked(overlay, side.marks))
@@ -151,10 +146,10 @@ keeps(const Overlay *overlay, Side side)
 		return false;
 	if (!json_is_object(side.value))
 		return has_marked_element(overlay, side.marks);
-	json_cursor_init(&cursor, side.value->val.binary.data);
-	while (!found && json_next_pair(&cursor, &key, &child))
-		found = keeps(overlay, child_of(side.marks, &child, cursor.next - 1));
-	return found;
+	json_foreach(child, side.value)
+		if (keeps(overlay, child_of(side.marks, &child.value, child.index)))
+			return true;
+	return false;
 }
 
 /* A child of which something is kept; a JsonSpliceWorker. */
@@ -177,10 +172,8 @@ write_kept_pairs(Overlay *overlay, JsonWriter *writer, Side side)
 	begin(overlay, &splice, NULL, side.value);
 	json_foreach(child, side.value)
 	{
-		uint32		ordinal = child.index;
-
-		if (keeps(overlay, child_of(side.marks, &child.value, ordinal)))
-			json_splice_work(&splice, JSON_SPLICE_NONE, ordinal);
+		if (keeps(overlay, child_of(side.marks, &child.value, child.index)))
+			json_splice_work(&splice, JSON_SPLICE_NONE, child.index);
 	}
 	json_splice_write(&splice, writer, true, work_kept, &level);
 }

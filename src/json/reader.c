@@ -5,11 +5,11 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "json/reader.h"
-
 #include "fmgr.h"
 #include "utils/builtins.h"
+
+#include "base/compat.h"
+#include "json/reader.h"
 
 /*
  * Fill view from the child that entry describes, whose data (with leading

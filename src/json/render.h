@@ -6,9 +6,10 @@
 
 #include "postgres.h"
 
-#include "json/builder.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
+
+#include "json/builder.h"
 
 extern bool json_has_placeholders(const Jsonb *document);
 extern Jsonb *json_render(const Jsonb *document, const Jsonb *variables, bool lenient);

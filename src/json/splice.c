@@ -3,12 +3,11 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "base/grow.h"
 #include "json/reader.h"
 #include "json/splice.h"
-
-#include "miscadmin.h"
-#include "utils/memutils.h"
 
 /* Start planning; right may be NULL. */
 void

@@ -69,6 +69,7 @@ typedef struct RecurrenceCursor
 	Size		capacity;
 } RecurrenceCursor;
 
+extern int	recurrence_compare_times(const void *a, const void *b);
 extern void recurrence_parse(const char *rule, Timestamp start, Recurrence *recurrence);
 extern void recurrence_seek(RecurrenceCursor *cursor, const Recurrence *rule, Timestamp from);
 extern bool recurrence_next(RecurrenceCursor *cursor, Timestamp *local);

@@ -8,17 +8,17 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "json/overlay.h"
-#include "json/writer.h"
-#include "schema/internal.h"
-
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
+
+#include "base/compat.h"
+#include "json/overlay.h"
+#include "json/writer.h"
+#include "schema/internal.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_filter_annotated);
 PG_FUNCTION_INFO_V1(promote_jsonb_keep_annotated);

@@ -11,15 +11,16 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "utils/memutils.h"
+
 #include "base/compat.h"
 #include "json/builder.h"
 #include "json/limits.h"
 #include "json/splice.h"
 #include "schema/internal.h"
-#include "fmgr.h"
-#include "miscadmin.h"
-#include "nodes/pg_list.h"
-#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_schema_defaults);
 
@@ -195,7 +196,7 @@ find_defaults(const Schema *schema)
 	return defaults;
 }
 
-/* The same, found out once for each schema. */
+/* A schema's defaults, found out once for each schema. */
 static const SchemaDefaults *
 defaults_of(const Schema *schema)
 {

@@ -124,6 +124,16 @@ emit_text(Translator *t, const char *text)
 		emit(t, (unsigned char) *text);
 }
 
+/* Write how often the atom before it is repeated, both within what the engine repeats. */
+static void
+emit_bounds(Translator *t, int least, int most)
+{
+	char		bounds[32];
+
+	snprintf(bounds, sizeof(bounds), "{%d,%d}", least, most);
+	emit_text(t, bounds);
+}
+
 /* Take down that the pattern tells a character from others. */
 static void
 distinguish(Translator *t, pg_wchar c)
@@ -658,8 +668,7 @@ translate_escape(Translator *t)
 		refer_by_name(t, name, length);
 		return true;
 	}
-	if (c == 's' || c == 'S' || c == 'd' || c == 'D' || c == 'w' || c == 'W' ||
-		c == 'p' || c == 'P')
+	if (c < 0x80 && strchr("dDwWsSpP", (int) c))
 	{
 		t->classes++;
 		emit(t, '[');
@@ -801,30 +810,24 @@ read_quantifier(Translator *t, int *least, int *most)
 static void
 emit_times(Translator *t, const char *atom, int size, int least, int most)
 {
-	char		bounds[32];
-
 	if (most == 0)
 		return;
 	appendBinaryStringInfo(&t->out, atom, size);
-	snprintf(bounds, sizeof(bounds), "{%d,%d}", least, most);
-	emit_text(t, bounds);
+	emit_bounds(t, least, most);
 }
 
 /* The atom, from least to most times beyond what the engine repeats. */
 static void
 emit_many(Translator *t, const char *atom, int size, int least, int most)
 {
-	char		bounds[32];
+	int			times = most / ENGINE_REPEAT_MAX;
 
-	if (most / ENGINE_REPEAT_MAX > 0)
+	if (times > 0)
 	{
-		int			times = most / ENGINE_REPEAT_MAX;
-		int			inner = least > 0 ? ENGINE_REPEAT_MAX : 0;
-
 		emit_text(t, "(?:");
-		emit_times(t, atom, size, inner, ENGINE_REPEAT_MAX);
-		snprintf(bounds, sizeof(bounds), "){%d}", times);
-		emit_text(t, bounds);
+		emit_times(t, atom, size, least > 0 ? ENGINE_REPEAT_MAX : 0, ENGINE_REPEAT_MAX);
+		emit(t, ')');
+		emit_bounds(t, times, times);
 	}
 	emit_times(t, atom, size, least > 0 ? most % ENGINE_REPEAT_MAX : 0, most % ENGINE_REPEAT_MAX);
 }
@@ -869,15 +872,14 @@ emit_quantifier(Translator *t, int start, int captures, int least, int most)
 	if (t->judging)
 		return;
 	if (least > ENGINE_REPEAT_MAX || most > ENGINE_REPEAT_MAX)
-	{
 		rewrite_bounds(t, start, captures, least, most);
-		return;
-	}
-	if (most == SCHEMA_UNBOUNDED)
-		snprintf(bounds, sizeof(bounds), least == 0 ? "*" : "{%d,}", least);
+	else if (most != SCHEMA_UNBOUNDED)
+		emit_bounds(t, least, most);
 	else
-		snprintf(bounds, sizeof(bounds), "{%d,%d}", least, most);
-	emit_text(t, bounds);
+	{
+		snprintf(bounds, sizeof(bounds), least == 0 ? "*" : "{%d,}", least);
+		emit_text(t, bounds);
+	}
 }
 
 /* The weight of a pattern so far, with the last atom so many times. */

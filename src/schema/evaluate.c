@@ -635,7 +635,7 @@ schema_evaluate(SchemaEvaluation *evaluation, const SchemaNode *node, const Sche
 	return evaluate_node(evaluation, node, at);
 }
 
-/* The same without a report, for branches that need not match. */
+/* Does the value satisfy a node that need not match, and so reports nothing? */
 static bool
 accepts_as_it_is(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {

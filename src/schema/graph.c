@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+
 #include "schema/internal.h"
 
 typedef void (*NodeVisitor) (SchemaNode *node, void *state);

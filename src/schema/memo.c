@@ -14,8 +14,9 @@
  */
 #include "postgres.h"
 
-#include "schema/internal.h"
 #include "utils/memutils.h"
+
+#include "schema/internal.h"
 
 /*
  * References followed before a memo pays; and where violations are reported,

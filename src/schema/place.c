@@ -8,6 +8,7 @@
 
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+
 #include "schema/internal.h"
 
 /* A step down, kept in the current memory context; the token is not copied. */

@@ -7,11 +7,11 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
+
 #include "base/ascii.h"
 #include "json/pointer.h"
 #include "schema/internal.h"
-#include "mb/pg_wchar.h"
-#include "miscadmin.h"
 
 #define LOCAL_HINT "Refer to a place of this schema, as in \"#/definitions/name\"."
 

@@ -11,6 +11,7 @@
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
+
 #include "schema/internal.h"
 
 /* What the URIs of one schema's resources may take together. */

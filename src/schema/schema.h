@@ -15,8 +15,9 @@
 
 #include "postgres.h"
 
-#include "json/marks.h"
 #include "utils/jsonb.h"
+
+#include "json/marks.h"
 
 typedef struct Schema Schema;
 

@@ -124,7 +124,7 @@ find_property(const char *text, Property *found)
 	return false;
 }
 
-/* Those that ICU has no name for: ASCII and Assigned, told by another of the same meaning. */
+/* The name of a property that ICU has none for, Assigned, turned into that of its opposite. */
 static const char *
 synonym(const char *text, bool *negated)
 {

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+
 #include "schema/internal.h"
 
 /* The search through a schema's document. */

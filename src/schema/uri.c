@@ -10,7 +10,6 @@
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "utils/builtins.h"
 
 #include "base/ascii.h"
 #include "base/compat.h"

@@ -7,10 +7,11 @@
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "schema/format.h"
-#include "schema/internal.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
+
+#include "schema/format.h"
+#include "schema/internal.h"
 
 /* Arrays up to this size are checked for uniqueness on the stack. */
 #define UNIQUE_STACK_ITEMS	32

@@ -6,15 +6,15 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "json/path.h"
-#include "schema/internal.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
-#include "utils/numeric.h"
+
+#include "base/compat.h"
+#include "json/path.h"
+#include "schema/internal.h"
 
 /* The steps from the instance's root to at. */
 static void

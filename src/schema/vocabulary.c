@@ -8,8 +8,6 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
-
 #include "schema/internal.h"
 
 /* Where documents come from besides the schema itself; NULL: nowhere. */

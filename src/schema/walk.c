@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+
 #include "schema/internal.h"
 
 static void apply(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location);

@@ -9,6 +9,9 @@
  */
 #include "postgres.h"
 
+#include "common/sha2.h"
+#include "miscadmin.h"
+
 #include "base/errors.h"
 #include "base/grow.h"
 #include "json/builder.h"
@@ -16,9 +19,6 @@
 #include "json/reader.h"
 #include "json/writer.h"
 #include "terraform/change.h"
-
-#include "common/sha2.h"
-#include "miscadmin.h"
 
 #define MAX_PATH_BYTES (64 * 1024 * 1024)	/* of the paths of one change */
 
@@ -54,14 +54,6 @@ is_unknown(const JsonbValue *value)
 		*value->val.string.val == '\0';
 }
 
-/* The next child of a container; an array's have no key. */
-static bool
-next_child(JsonCursor *cursor, const JsonbValue *container, JsonbValue *key, JsonbValue *value)
-{
-	return json_is_object(container) ? json_next_pair(cursor, key, value) :
-		json_next_element(cursor, value);
-}
-
 /*
  * Does a note, of what is sensitive or unknown, say so of anything?  Notes
  * are true, or containers along the document; what is neither is taken for
@@ -70,17 +62,12 @@ next_child(JsonCursor *cursor, const JsonbValue *container, JsonbValue *key, Jso
 static bool
 says_so(const JsonbValue *note)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				value;
-
 	check_stack_depth();
 	if (note->type != jbvBinary)
 		return note->type != jbvNull && !(note->type == jbvBool && !note->val.boolean);
 	CHECK_FOR_INTERRUPTS();
-	json_cursor_init(&cursor, note->val.binary.data);
-	while (next_child(&cursor, note, &key, &value))
-		if (says_so(&value))
+	json_foreach(child, note)
+		if (says_so(&child.value))
 			return true;
 	return false;
 }
@@ -347,20 +334,8 @@ plan_leaves_find(const PlanSides *sides, const Secrets *declared, const Secrets 
 static void
 write_string(JsonWriter *writer, const char *text)
 {
-	JsonbValue	value;
+	JsonbValue	value = json_string(text, strlen(text));
 
-	value = json_string(text, strlen(text));
-	json_write_value(writer, &value);
-}
-
-/* Write true. */
-static void
-write_true(JsonWriter *writer)
-{
-	JsonbValue	value;
-
-	value.type = jbvBool;
-	value.val.boolean = true;
 	json_write_value(writer, &value);
 }
 
@@ -383,6 +358,7 @@ write_leaf(JsonWriter *writer, const PlanLeaf *leaf)
 	JsonWriterFrame frame;
 	bool		has_old = leaf->old_value.type != jbvObject;
 	bool		has_new = leaf->new_value.type != jbvObject;
+	JsonbValue	is_true = {.type = jbvBool, .val.boolean = true};
 
 	json_open_object(writer, &frame, 2 + has_old + has_new + leaf->unknown + leaf->sensitive);
 	if (has_new)
@@ -402,9 +378,9 @@ write_leaf(JsonWriter *writer, const PlanLeaf *leaf)
 	write_string(writer, leaf->path);
 	write_string(writer, !has_old ? "add" : has_new ? "change" : "remove");
 	if (leaf->unknown)
-		write_true(writer);
+		json_write_value(writer, &is_true);
 	if (leaf->sensitive)
-		write_true(writer);
+		json_write_value(writer, &is_true);
 	json_close(writer);
 }
 

@@ -12,6 +12,14 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
 #include "json/builder.h"
@@ -22,14 +30,6 @@
 #include "terraform/change.h"
 #include "terraform/document.h"
 #include "terraform/sensitive.h"
-
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(promote_plan_document_changes);
 
@@ -138,7 +138,7 @@ get_field(const PlanReader *reader, const JsonbValue *object, const char *key, i
 					psprintf("is not %s", kind_name(kind)));
 }
 
-/* The same as get_field, of a key that has to be there. */
+/* The value of a key that has to be there, of the kind that it must be: see get_field. */
 static void
 get_required(const PlanReader *reader, const JsonbValue *object, const char *key, int kind,
 			 const char *place, JsonbValue *value)
@@ -203,7 +203,7 @@ mask_string(const PlanReader *reader, JsonbValue *string)
 															&string->val.string.len);
 }
 
-/* The same of a string in which there may be a secret. */
+/* Set a text column to a string of the plan, with every secret in it masked. */
 static void
 set_masked(const PlanReader *reader, Datum *values, bool *nulls, PlanColumn column,
 		   JsonbValue *string)
@@ -487,7 +487,7 @@ add_text_fact(const PlanReader *reader, const JsonbValue *plan, const char *key,
 	json_build_value(facts, &value);
 }
 
-/* The same of a boolean; returns it, or what it is where it is not there. */
+/* Read a boolean that a plan says of itself, and add it to the facts; returns it, or what stands for none. */
 static bool
 add_flag_fact(const JsonbValue *plan, const char *key, bool otherwise, JsonBuilder *facts)
 {
@@ -501,14 +501,6 @@ add_flag_fact(const JsonbValue *plan, const char *key, bool otherwise, JsonBuild
 	return value.val.boolean;
 }
 
-/* Add a number to the facts, or to an object that is open there. */
-static void
-add_count_fact(const char *key, uint32 count, JsonBuilder *facts)
-{
-	json_build_key(facts, key, strlen(key));
-	json_build_integer(facts, count);
-}
-
 /* Add how many changes do what. */
 static void
 add_action_facts(const PlanReader *reader, JsonBuilder *facts)
@@ -517,7 +509,7 @@ add_action_facts(const PlanReader *reader, JsonBuilder *facts)
 	json_build_begin_object(facts);
 	for (int i = 0; i < lengthof(action_names); i++)
 		if (reader->by_action[i] > 0)
-			add_count_fact(action_names[i], reader->by_action[i], facts);
+			json_build_number(facts, action_names[i], reader->by_action[i]);
 	json_build_end_object(facts);
 }
 
@@ -546,8 +538,8 @@ read_plan(PlanReader *reader, const JsonbValue *plan, PlanSummary *summary)
 	summary->deferred = deferred > 0 ||
 		(invocations.type != jbvNull && json_count(&invocations) > 0);
 	add_action_facts(reader, &facts);
-	add_count_fact("drift", drift, &facts);
-	add_count_fact("deferred", deferred, &facts);
+	json_build_number(&facts, "drift", drift);
+	json_build_number(&facts, "deferred", deferred);
 	json_build_end_object(&facts);
 	summary->facts = json_builder_finish(&facts);
 }

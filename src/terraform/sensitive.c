@@ -11,11 +11,11 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "json/reader.h"
 #include "terraform/change.h"
 #include "terraform/sensitive.h"
-
-#include "miscadmin.h"
 
 /* The value under two keys, one in the other; false if there is none. */
 static bool
@@ -82,8 +82,7 @@ add_variables(Secrets *secrets, const JsonbValue *plan)
 	JsonbValue	configuration,
 				declared,
 				values,
-				value,
-				flag;
+				value;
 
 	if (!json_find(plan, "configuration", &configuration) ||
 		!find_below(&configuration, "root_module", "variables", &declared) ||
@@ -93,7 +92,7 @@ add_variables(Secrets *secrets, const JsonbValue *plan)
 	json_join_init(&join, &declared, &values);
 	while (json_join_next(&join))
 		if (join.left && join.right && json_is_object(join.left) && json_is_object(join.right) &&
-			json_find(join.left, "sensitive", &flag) && flag.type == jbvBool && flag.val.boolean &&
+			json_flag(join.left, "sensitive") &&
 			json_find(join.right, "value", &value))
 			secrets_add_marked(secrets, &value, &whole, PLAN_SENSITIVE);
 }
