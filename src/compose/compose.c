@@ -134,7 +134,7 @@ compose_overrides(const Proposal *proposal, Jsonb *base, const Jsonb *overrides)
  * What the destination's params become, as a function of documents without
  * parameters.  All must be objects within the limits.
  */
-Jsonb *
+static Jsonb *
 compose_params(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
 			   const Jsonb *overrides)
 {

@@ -67,8 +67,6 @@ typedef struct Obstacle
 
 typedef void (*ObstacleCollector) (void *state, const Obstacle *obstacle);
 
-extern Jsonb *compose_params(const Jsonb *source, const Jsonb *destination,
-							 const Jsonb *schema, const Jsonb *overrides);
 extern Jsonb *compose_base(const Proposal *proposal);
 extern Jsonb *compose_overrides(const Proposal *proposal, Jsonb *base,
 								const Jsonb *overrides);

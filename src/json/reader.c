@@ -140,15 +140,7 @@ json_next_element(JsonCursor *cursor, JsonbValue *element)
 	return true;
 }
 
-/* Take the next pair of one side of a join. */
-static void
-join_advance(JsonJoin *join, int side)
-{
-	join->more[side] = json_next_pair(&join->cursors[side], &join->keys[side],
-									  &join->values[side]);
-}
-
-/* Start walking two objects; NULL is an object without keys. */
+/* Start walking two containers of one kind; NULL is one without children. */
 void
 json_join_init(JsonJoin *join, const JsonbValue *left, const JsonbValue *right)
 {
@@ -161,33 +153,36 @@ json_join_init(JsonJoin *join, const JsonbValue *left, const JsonbValue *right)
 		join->more[side] = false;
 		if (sides[side] == NULL)
 			continue;
-		json_cursor_init(&join->cursors[side], sides[side]->val.binary.data);
-		join_advance(join, side);
+		join->keyed = json_is_object(sides[side]);
+		join->children[side] = json_children(sides[side]->val.binary.data);
+		join->more[side] = json_next(&join->children[side]);
 	}
 }
 
-/* Move to the next key that either object has; false when there are no more. */
+/* Move to the next child that either has; false when there are no more. */
 bool
 json_join_next(JsonJoin *join)
 {
+	JsonChild  *children = join->children;
 	int			order;
 
 	if (join->left)
-		join_advance(join, 0);
+		join->more[0] = json_next(&children[0]);
 	if (join->right)
-		join_advance(join, 1);
+		join->more[1] = json_next(&children[1]);
 	if (!join->more[0] && !join->more[1])
 		return false;
 	if (!join->more[0] || !join->more[1])
 		order = join->more[0] ? -1 : 1;
 	else
-		order = json_key_compare(join->keys[0].val.string.val, join->keys[0].val.string.len,
-								 join->keys[1].val.string.val, join->keys[1].val.string.len);
-	join->key = order <= 0 ? &join->keys[0] : &join->keys[1];
-	join->left = order <= 0 ? &join->values[0] : NULL;
-	join->right = order >= 0 ? &join->values[1] : NULL;
-	join->left_index = order <= 0 ? join->cursors[0].next - 1 : 0;
-	join->right_index = order >= 0 ? join->cursors[1].next - 1 : 0;
+		order = !join->keyed ? 0 :
+			json_key_compare(children[0].key.val.string.val, children[0].key.val.string.len,
+							 children[1].key.val.string.val, children[1].key.val.string.len);
+	join->key = join->keyed ? &children[order <= 0 ? 0 : 1].key : NULL;
+	join->left = order <= 0 ? &children[0].value : NULL;
+	join->right = order >= 0 ? &children[1].value : NULL;
+	join->left_index = order <= 0 ? children[0].index : 0;
+	join->right_index = order >= 0 ? children[1].index : 0;
 	return true;
 }
 

@@ -40,23 +40,22 @@ typedef struct JsonChild
 } JsonChild;
 
 /*
- * A walk over two objects side by side, in key order: one pair, of either or
- * both, at a time.
+ * A walk over two containers of one kind side by side, one child of either or
+ * both at a time: objects' by key, in key order, arrays' by position.
  */
 typedef struct JsonJoin
 {
-	/* the current pair; a value of NULL: that object lacks the key */
-	const JsonbValue *key;
+	/* the current child; a value of NULL: that container lacks it */
+	const JsonbValue *key;		/* NULL in arrays */
 	const JsonbValue *left;
 	const JsonbValue *right;
 	uint32		left_index;		/* ordinals, where there is a value */
 	uint32		right_index;
 
 	/* where the walk is */
-	JsonCursor	cursors[2];
-	JsonbValue	keys[2];
-	JsonbValue	values[2];
+	JsonChild	children[2];
 	bool		more[2];
+	bool		keyed;
 } JsonJoin;
 
 /* A search for keys of one object that are asked for in their order. */

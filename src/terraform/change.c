@@ -74,49 +74,28 @@ says_so(const JsonbValue *note)
 
 static void build_after(JsonBuilder *builder, const JsonbValue *after, const JsonbValue *unknown);
 
-/* Build an object of the pairs that are known and those that are not. */
+/*
+ * Build a container of what is known and what is not; in an array null stands
+ * where an element is unknown, or is not there.
+ */
 static void
-build_object(JsonBuilder *builder, const JsonbValue *after, const JsonbValue *unknown)
+build_children(JsonBuilder *builder, const JsonbValue *after, const JsonbValue *unknown)
 {
 	JsonJoin	join;
 
-	json_build_begin_object(builder);
+	json_build_begin_like(builder, unknown);
 	json_join_init(&join, after, unknown);
 	while (json_join_next(&join))
 	{
 		CHECK_FOR_INTERRUPTS();
 		/* false of a key that is not there says nothing */
-		if (join.left == NULL && !says_so(join.right))
+		if (join.key && join.left == NULL && !says_so(join.right))
 			continue;
-		json_build_key(builder, join.key->val.string.val, join.key->val.string.len);
+		if (join.key)
+			json_build_key(builder, join.key->val.string.val, join.key->val.string.len);
 		build_after(builder, join.left, join.right);
 	}
-	json_build_end_object(builder);
-}
-
-/* Build an array; null stands where an element is unknown, or is not there. */
-static void
-build_array(JsonBuilder *builder, const JsonbValue *after, const JsonbValue *unknown)
-{
-	uint32		count = after ? json_count(after) : 0;
-	JsonCursor	left,
-				right;
-	JsonbValue	value,
-				note;
-
-	if (after)
-		json_cursor_init(&left, after->val.binary.data);
-	json_cursor_init(&right, unknown->val.binary.data);
-	json_build_begin_array(builder);
-	for (uint32 i = 0; i < Max(count, json_count(unknown)); i++)
-	{
-		bool		has_value = i < count && json_next_element(&left, &value);
-		bool		has_note = json_next_element(&right, &note);
-
-		CHECK_FOR_INTERRUPTS();
-		build_after(builder, has_value ? &value : NULL, has_note ? &note : NULL);
-	}
-	json_build_end_array(builder);
+	json_build_end(builder);
 }
 
 /*
@@ -137,10 +116,9 @@ build_after(JsonBuilder *builder, const JsonbValue *after, const JsonbValue *unk
 		else
 			json_build_null(builder);
 	}
-	else if (json_is_object(unknown) && (after == NULL || json_is_object(after)))
-		build_object(builder, after, unknown);
-	else if (json_is_array(unknown) && (after == NULL || json_is_array(after)))
-		build_array(builder, after, unknown);
+	else if (unknown->type == jbvBinary &&
+			 (after == NULL || (after->type == jbvBinary && json_is_object(after) == json_is_object(unknown))))
+		build_children(builder, after, unknown);
 	else
 		json_build_value(builder, &unknown_value);
 }
@@ -185,18 +163,14 @@ static void
 mark_array(JsonMarkFrame *frame, const JsonbValue *array, const JsonbValue *note)
 {
 	JsonMarkFrame child = {.parent = frame};
-	JsonCursor	values,
-				notes;
-	JsonbValue	value,
-				child_note;
+	JsonJoin	join;
 
-	json_cursor_init(&values, array->val.binary.data);
-	json_cursor_init(&notes, note->val.binary.data);
-	while (json_next_element(&values, &value) && json_next_element(&notes, &child_note))
+	json_join_init(&join, array, note);
+	while (json_join_next(&join) && join.left && join.right)
 	{
-		child.index = values.next - 1;
+		child.index = join.left_index;
 		child.node = NULL;
-		mark_noted(&child, &value, &child_note);
+		mark_noted(&child, join.left, join.right);
 	}
 }
 
