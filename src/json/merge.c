@@ -91,7 +91,7 @@ plan_object(const Merge *merge, JsonSplice *splice, const JsonbContainer *target
 	JsonSeeker	seeker;
 
 	json_seeker_init(&seeker, target, JsonContainerSize(patch));
-	for (JsonChild child = json_children(patch); json_next(&child);)
+	json_foreach_in(child, patch)
 	{
 		bool		found = json_seek(&seeker, &child.key);
 

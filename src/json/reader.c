@@ -154,8 +154,7 @@ json_join_init(JsonJoin *join, const JsonbValue *left, const JsonbValue *right)
 		if (sides[side] == NULL)
 			continue;
 		join->keyed = json_is_object(sides[side]);
-		join->children[side] = json_children(sides[side]->val.binary.data);
-		join->more[side] = json_next(&join->children[side]);
+		join->more[side] = json_next(json_begin(&join->children[side], sides[side]->val.binary.data));
 	}
 }
 

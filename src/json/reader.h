@@ -152,13 +152,11 @@ json_view(const Jsonb *document)
 	return view;
 }
 
-/* Before the first child of a container. */
-static inline JsonChild
-json_children(const JsonbContainer *container)
+/* Stand before the first child of a container; returns child. */
+static inline JsonChild *
+json_begin(JsonChild *child, const JsonbContainer *container)
 {
-	JsonChild	child;
-
-	json_cursor_init(&child.cursor, container);
+	json_cursor_init(&child->cursor, container);
 	return child;
 }
 
@@ -172,9 +170,12 @@ json_next(JsonChild *child)
 		json_next_element(&child->cursor, &child->value);
 }
 
+/* For each child of a container; nothing of child is copied or cleared. */
+#define json_foreach_in(child, container) \
+	for (JsonChild child, *child##_next = json_begin(&child, (container)); json_next(child##_next);)
+
 /* For each child of an array or object. */
-#define json_foreach(child, view) \
-	for (JsonChild child = json_children((view)->val.binary.data); json_next(&child);)
+#define json_foreach(child, view) json_foreach_in(child, (view)->val.binary.data)
 
 /* The order of two words of eight bytes, as memcmp has it; 0 if they are equal. */
 static inline int

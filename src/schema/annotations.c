@@ -287,17 +287,12 @@ static void
 put_annotations(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location)
 {
 	Rows	   *rows = walk->state;
-	const SchemaKeyword *next = NULL;
 
 	if (node->keywords == NULL || was_met(rows, node, &location->at))
 		return;
-	for (JsonChild child = json_children(node->keywords); json_next(&child);)
-	{
-		const SchemaKeyword *keyword = schema_next_keyword(&next, &child.key, node->resource->dialect.keywords);
-
-		if (schema_is_annotation(node, keyword, location->at.value))
+	json_foreach_in(child, node->keywords)
+		if (schema_is_annotation(node, &child.key, location->at.value))
 			put_annotation(rows, node, &location->at, &child.key, &child.value);
-	}
 }
 
 /* The nodes from which there is anything to be told: all of them. */

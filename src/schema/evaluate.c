@@ -57,14 +57,17 @@ check_items(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFr
 	SchemaSeen *seen = evaluation->seen;
 	int64		found = 0;
 	bool		valid = true;
+	JsonChild	item;
+	SchemaFrame frame = {at, &item.value, NULL, 0, false};
 
 	evaluation->seen = NULL;
-	for (JsonChild item = json_children(at->value->val.binary.data); GOES_ON(evaluation, valid) && json_next(&item);)
+	json_begin(&item, at->value->val.binary.data);
+	while (GOES_ON(evaluation, valid) && json_next(&item))
 	{
-		SchemaFrame frame = {at, &item.value, NULL, item.index, false};
 		const SchemaNode *schema = item.index < rules->tuple.count ? rules->tuple.nodes[item.index] :
 			rules->rest;
 
+		frame.index = item.index;
 		if (schema)
 		{
 			schema_seen_add(seen, item.index);
@@ -110,11 +113,12 @@ check_needs(SchemaEvaluation *evaluation, const SchemaNode *node,
 			const SchemaProperty *property, int keyword, const SchemaFrame *at)
 {
 	bool		valid = true;
+	JsonChild	name;
+	JsonbValue	value;
 
-	for (JsonChild name = json_children(property->needs[keyword]); GOES_ON(evaluation, valid) && json_next(&name);)
+	json_begin(&name, property->needs[keyword]);
+	while (GOES_ON(evaluation, valid) && json_next(&name))
 	{
-		JsonbValue	value;
-
 		if (json_find_key(at->value, &name.value, &value))
 			continue;
 		schema_report(evaluation, node, at, keyword == 0 ? "dependencies" : "dependentRequired",
@@ -219,15 +223,18 @@ check_properties(SchemaEvaluation *evaluation, const SchemaNode *node, const Sch
 	const SchemaProperty *end = next + node->object->property_count;
 	SchemaSeen *seen = evaluation->seen;
 	bool		valid = true;
+	JsonChild	child;
+	SchemaFrame frame = {at, &child.value, &child.key, 0, false};
 
 	evaluation->seen = NULL;
-	for (JsonChild child = json_children(at->value->val.binary.data); GOES_ON(evaluation, valid) && json_next(&child);)
+	json_begin(&child, at->value->val.binary.data);
+	while (GOES_ON(evaluation, valid) && json_next_pair(&child.cursor, &child.key, &child.value))
 	{
-		SchemaFrame frame = {at, &child.value, &child.key, child.index, false};
 		const SchemaProperty *passed = next;
 		const SchemaProperty *known = schema_next_property(&next, end, &child.key);
 
 		CHECK_FOR_INTERRUPTS();
+		frame.index = child.cursor.next - 1;
 		valid &= check_missing(evaluation, node, passed, known ? known : next, at);
 		if (!GOES_ON(evaluation, valid))
 			break;
@@ -504,13 +511,15 @@ check_unevaluated(SchemaEvaluation *evaluation, const SchemaNode *schema,
 {
 	bool		is_object = json_is_object(at->value);
 	bool		valid = true;
+	JsonChild	child;
+	SchemaFrame frame = {at, &child.value, is_object ? &child.key : NULL, 0, false};
 
 	evaluation->seen = NULL;
-	for (JsonChild child = json_children(at->value->val.binary.data); GOES_ON(evaluation, valid) && json_next(&child);)
+	json_begin(&child, at->value->val.binary.data);
+	while (GOES_ON(evaluation, valid) && json_next(&child))
 	{
-		SchemaFrame frame = {at, &child.value, is_object ? &child.key : NULL, child.index, false};
-
 		CHECK_FOR_INTERRUPTS();
+		frame.index = child.index;
 		if (schema_seen_has(seen, frame.index))
 			continue;
 		schema_seen_add(seen, frame.index);

@@ -32,7 +32,8 @@ is_address(int family, const char *string, const char *end)
 
 	if (end - string >= sizeof(text))
 		return false;
-	strlcpy(text, string, end - string + 1);
+	memcpy(text, string, end - string);
+	text[end - string] = '\0';
 	return inet_pton(family, text, &address) == 1;
 }
 

@@ -495,7 +495,7 @@ extern SchemaDialect schema_dialect(SchemaCompiler *compiler, const JsonbValue *
 									const SchemaPlace *place);
 extern const SchemaKeyword *schema_next_keyword(const SchemaKeyword **next, const JsonbValue *name,
 												uint8 where);
-extern bool schema_is_annotation(const SchemaNode *node, const SchemaKeyword *keyword,
+extern bool schema_is_annotation(const SchemaNode *node, const JsonbValue *name,
 								 const JsonbValue *location);
 extern void schema_visit_children(SchemaCompiler *compiler, const JsonbValue *object,
 								  const SchemaPlace *place, uint8 where,
@@ -569,9 +569,9 @@ extern bool schema_check_number(SchemaEvaluation *evaluation, const SchemaNode *
 								const SchemaFrame *at);
 extern bool schema_check_string(SchemaEvaluation *evaluation, const SchemaNode *node,
 								const SchemaFrame *at);
-extern bool schema_check_count(SchemaEvaluation *evaluation, const SchemaNode *node,
-							   const SchemaFrame *at, int64 count, int64 least, int64 most,
-							   const SchemaCount *words);
+extern bool schema_refuse_count(SchemaEvaluation *evaluation, const SchemaNode *node,
+								const SchemaFrame *at, int64 count, int64 least, int64 most,
+								const SchemaCount *words);
 extern bool schema_all_unique(const JsonbValue *array);
 
 /* scope.c */
@@ -604,6 +604,15 @@ extern SchemaMemo *schema_memo(SchemaEvaluation *evaluation, const SchemaNode *n
 							   const SchemaFrame *at);
 extern void schema_memo_keep_seen(SchemaEvaluation *evaluation, SchemaMemo *memo,
 								  const SchemaSeen *seen);
+
+/* Is a count within its bounds?  Reports those that it does not keep. */
+static inline bool
+schema_check_count(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
+				   int64 count, int64 least, int64 most, const SchemaCount *words)
+{
+	return (count >= least && (most == SCHEMA_UNBOUNDED || count <= most)) ||
+		schema_refuse_count(evaluation, node, at, count, least, most, words);
+}
 
 /* Note that the child of that ordinal was evaluated, if anybody asks. */
 static inline void

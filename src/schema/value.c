@@ -163,28 +163,18 @@ schema_check_number(SchemaEvaluation *evaluation, const SchemaNode *node, const 
 	return valid;
 }
 
-/* Report a count that does not keep a bound: "expected at least 3 items". */
-static bool
-refuse_count(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
-			 const char *keyword, const char *which, int64 bound, const SchemaCount *words)
-{
-	schema_report(evaluation, node, at, keyword, NULL, NULL, "expected at %s " INT64_FORMAT " %s",
-				  which, bound, bound == 1 ? words->one : words->many);
-	return false;
-}
-
-/* Is a count within its bounds? */
+/* Report the bounds that a count does not keep, "expected at least 3 items"; false for the caller to return. */
 bool
-schema_check_count(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
-				   int64 count, int64 least, int64 most, const SchemaCount *words)
+schema_refuse_count(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
+					int64 count, int64 least, int64 most, const SchemaCount *words)
 {
-	bool		valid = true;
-
 	if (count < least)
-		valid = refuse_count(evaluation, node, at, words->least, "least", least, words);
+		schema_report(evaluation, node, at, words->least, NULL, NULL, "expected at least " INT64_FORMAT " %s",
+					  least, least == 1 ? words->one : words->many);
 	if (most != SCHEMA_UNBOUNDED && count > most)
-		valid = refuse_count(evaluation, node, at, words->most, "most", most, words);
-	return valid;
+		schema_report(evaluation, node, at, words->most, NULL, NULL, "expected at most " INT64_FORMAT " %s",
+					  most, most == 1 ? words->one : words->many);
+	return false;
 }
 
 /*

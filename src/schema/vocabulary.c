@@ -334,18 +334,31 @@ schema_visit_children(SchemaCompiler *compiler, const JsonbValue *object,
 	}
 }
 
+/* The order of a name, a view, and of a keyword; for bsearch. */
+static int
+compare_keyword(const void *name, const void *keyword)
+{
+	const JsonbValue *key = name;
+	const char *other = ((const SchemaKeyword *) keyword)->name;
+
+	return json_key_compare(key->val.string.val, key->val.string.len, other, strlen(other));
+}
+
 /*
- * Does a keyword of the node, NULL for one that its dialect does not know, only
- * tell something of the location (2020-12 core, section 6.5)?  What strings
- * contain is told of strings only, and its schema only beside its type
- * (2020-12 validation, section 8).
+ * Does a keyword of that name only tell something of the location?  So do
+ * those that the node's dialect does not know (2020-12 core, section 6.5).
+ * What strings contain is told of strings only, and its schema only beside
+ * its type (2020-12 validation, section 8).
  */
 bool
-schema_is_annotation(const SchemaNode *node, const SchemaKeyword *keyword, const JsonbValue *location)
+schema_is_annotation(const SchemaNode *node, const JsonbValue *name, const JsonbValue *location)
 {
+	const SchemaKeyword *keyword = bsearch(name, keywords, lengthof(keywords), sizeof(SchemaKeyword),
+										   compare_keyword);
 	JsonbValue	type;
 
-	if (keyword == NULL || keyword->where == ANYWHERE)
+	if (keyword == NULL || keyword->where == ANYWHERE ||
+		(keyword->where & node->resource->dialect.keywords) == 0)
 		return true;
 	if (keyword->where & CONTENT)
 		return location->type == jbvString &&

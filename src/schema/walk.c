@@ -151,10 +151,12 @@ apply_items(SchemaWalk *walk, const SchemaArrayRules *rules, SchemaLocation *loc
 	json_foreach(child, location->at.value)
 	{
 		const SchemaNode *schema = child.index < rules->tuple.count ? rules->tuple.nodes[child.index] : rest;
-		SchemaLocation item = location_of(location, &child, NULL);
+		SchemaLocation item;
 
-		if (is_wanted(walk, schema))
-			apply(walk, schema, &item);
+		if (!is_wanted(walk, schema))
+			continue;
+		item = location_of(location, &child, NULL);
+		apply(walk, schema, &item);
 	}
 }
 
@@ -227,10 +229,12 @@ apply_unevaluated(SchemaWalk *walk, const SchemaNode *node, const SchemaNode *re
 	schema_find_seen(&walk->evaluation, node, &location->at, &seen);
 	json_foreach(child, location->at.value)
 	{
-		SchemaLocation unseen = location_of(location, &child, is_object ? &child.key : NULL);
+		SchemaLocation unseen;
 
-		if (!schema_seen_has(&seen, child.index))
-			apply(walk, rest, &unseen);
+		if (schema_seen_has(&seen, child.index))
+			continue;
+		unseen = location_of(location, &child, is_object ? &child.key : NULL);
+		apply(walk, rest, &unseen);
 	}
 	schema_seen_free(&seen);
 }
