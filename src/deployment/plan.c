@@ -220,13 +220,14 @@ write_plan(const Sql *sql, PlanTarget *target, const Jsonb *plan, bytea *digest)
 static void
 require_plan_action(const Deployment *deployment)
 {
-	if (strcmp(deployment->action, "PLAN") == 0)
+	if (deployment->action == ACTION_PLAN)
 		return;
 	ereport(ERROR,
 			(errcode(PM_ILLEGAL_STEP),
 			 errmsg("deployment %d of \"%s\" is not a PLAN", deployment->deployment,
 					instance_key_name(&deployment->key)),
-			 errdetail("It is a %s, and carries out what was planned before.", deployment->action),
+			 errdetail("It is a %s, and carries out what was planned before.",
+					   deployment_action_name(deployment->action)),
 			 errhint("Record the plan for the PLAN deployment that was claimed.")));
 }
 

@@ -487,7 +487,7 @@ put_obstacle(const Rehearsal *rehearsal, const Obstacle *obstacle)
 static void
 put_gates(const Sql *sql, const Rehearsal *rehearsal, const Rollback *rollback)
 {
-	DeploymentOrder order = {.action = "PROVISION",.revision = rollback->revision,
+	DeploymentOrder order = {.action = ACTION_PROVISION,.revision = rollback->revision,
 		.bundle = rollback->bundle,.version = rollback->version};
 	GateCase	gate;
 	ListCell   *cell;

@@ -35,15 +35,57 @@ lacks_argument(FunctionCallInfo fcinfo, const int *arguments, int count)
 	return false;
 }
 
-/* Is the word one of the list, which ends with NULL? */
-static bool
-is_one_of(const text *word, const char *const *list)
+const char *const deployment_actions[] = {
+	[ACTION_PLAN] = "PLAN",[ACTION_PROVISION] = "PROVISION",[ACTION_DECOMMISSION] = "DECOMMISSION", NULL
+};
+
+const char *const deployment_statuses[] = {
+	[DEPLOYMENT_PROPOSED] = "PROPOSED",[DEPLOYMENT_PENDING] = "PENDING",[DEPLOYMENT_APPROVED] = "APPROVED",
+	[DEPLOYMENT_RUNNING] = "RUNNING",[DEPLOYMENT_REJECTED] = "REJECTED",[DEPLOYMENT_COMPLETED] = "COMPLETED",
+	[DEPLOYMENT_FAILED] = "FAILED",[DEPLOYMENT_ABORTED] = "ABORTED", NULL
+};
+
+/* The action that has a name; ACTION_NONE: none has, or it is NULL. */
+DeploymentAction
+deployment_action_parse(const char *name)
 {
-	for (int i = 0; list[i]; i++)
-		if (VARSIZE_ANY_EXHDR(word) == strlen(list[i]) &&
-			memcmp(VARDATA_ANY(word), list[i], strlen(list[i])) == 0)
-			return true;
-	return false;
+	return sql_enum(deployment_actions, name);
+}
+
+/* An action's name; NULL of ACTION_NONE. */
+const char *
+deployment_action_name(DeploymentAction action)
+{
+	return deployment_actions[action];
+}
+
+/* The state that has a name; DEPLOYMENT_NONE: none has, or it is NULL. */
+DeploymentStatus
+deployment_status_parse(const char *name)
+{
+	return sql_enum(deployment_statuses, name);
+}
+
+/* A state's name; NULL of DEPLOYMENT_NONE. */
+const char *
+deployment_status_name(DeploymentStatus status)
+{
+	return deployment_statuses[status];
+}
+
+/* An argument that names an action.  Raises PM_INVALID_ARGUMENT where it names none. */
+DeploymentAction
+argument_action(const char *name)
+{
+	DeploymentAction action = deployment_action_parse(name);
+
+	if (action == ACTION_NONE)
+		ereport(ERROR,
+				(errcode(PM_INVALID_ARGUMENT),
+				 errmsg("\"%s\" is not an action of deployments", name),
+				 errdetail("Actions are PLAN, PROVISION and DECOMMISSION."),
+				 errhint("Write it in capitals.")));
+	return action;
 }
 
 /*
@@ -60,13 +102,6 @@ is_one_of(const text *word, const char *const *list)
 Datum
 promote_check_deployment(PG_FUNCTION_ARGS)
 {
-	static const char *const actions[] = {"PLAN", "PROVISION", "DECOMMISSION", NULL};
-	static const char *const provision[] = {"PROVISION", NULL};
-	static const char *const running[] = {"RUNNING", NULL};
-	static const char *const waiting[] = {"PENDING", "APPROVED", NULL};
-	static const char *const over[] = {"REJECTED", "COMPLETED", "FAILED", "ABORTED", NULL};
-	static const char *const carried_out[] = {"RUNNING", "COMPLETED", "FAILED", NULL};
-	static const char *const proposed[] = {"PROPOSED", NULL};
 	static const int required[] = {0, 1, 2, 7, 8};
 	int32		number = PG_GETARG_INT32(0);
 	bool		follows = !PG_ARGISNULL(3);
@@ -74,26 +109,25 @@ promote_check_deployment(PG_FUNCTION_ARGS)
 	bool		due = !PG_ARGISNULL(5);
 	bool		claimed = PG_GETARG_INT32(7) > 0;
 	int32		lost = PG_GETARG_INT32(8);
-	text	   *action;
-	text	   *status;
+	DeploymentAction action;
+	DeploymentStatus status;
 	bool		runs,
 				waits,
 				ended;
 
 	if (lacks_argument(fcinfo, required, lengthof(required)))
 		PG_RETURN_BOOL(false);
-	action = PG_GETARG_TEXT_PP(1);
-	status = PG_GETARG_TEXT_PP(2);
-	runs = is_one_of(status, running);
-	waits = is_one_of(status, waiting);
-	ended = is_one_of(status, over);
-	PG_RETURN_BOOL(number > 0 && is_one_of(action, actions) &&
-				   (runs || waits || ended || is_one_of(status, proposed)) &&
-				   (!follows || (PG_GETARG_INT32(3) < number && is_one_of(action, provision))) &&
+	action = deployment_action_parse(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	status = deployment_status_parse(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	runs = status == DEPLOYMENT_RUNNING;
+	waits = status == DEPLOYMENT_PENDING || status == DEPLOYMENT_APPROVED;
+	ended = status >= DEPLOYMENT_REJECTED;
+	PG_RETURN_BOOL(number > 0 && action != ACTION_NONE && status != DEPLOYMENT_NONE &&
+				   (!follows || (PG_GETARG_INT32(3) < number && action == ACTION_PROVISION)) &&
 				   (queued || !(runs || waits)) &&
 				   (runs ? due : waits || !due) &&
 				   claimed == !PG_ARGISNULL(6) && claimed == !PG_ARGISNULL(9) &&
-				   (claimed || !is_one_of(status, carried_out)) &&
+				   (claimed || !(runs || status == DEPLOYMENT_COMPLETED || status == DEPLOYMENT_FAILED)) &&
 				   lost >= 0 && lost <= PG_GETARG_INT32(7) &&
 				   ended == !PG_ARGISNULL(10) &&
 				   (PG_ARGISNULL(11) ||
@@ -189,8 +223,8 @@ deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment, cons
 	Jsonb	   *facts;
 
 	deployment_values(key, deployment, values);
-	values[4] = CStringGetTextDatum(order->action);
-	values[5] = CStringGetTextDatum(order->status);
+	values[4] = CStringGetTextDatum(deployment_action_name(order->action));
+	values[5] = CStringGetTextDatum(deployment_status_name(order->status));
 	values[6] = Int32GetDatum(order->revision);
 	values[7] = Int32GetDatum(order->base_revision);
 	values[8] = CStringGetTextDatum(order->bundle);
@@ -251,9 +285,9 @@ deployment_queue(const Sql *sql, const InstanceKey *key, int32 deployment, Audit
 				 const DeploymentOrder *order)
 {
 	char	   *instance = instance_key_name(key);
-	Notice		notice = {instance, 0, deployment, order->action, order->status};
+	Notice		notice = {instance, 0, deployment, deployment_action_name(order->action), deployment_status_name(order->status)};
 	AuditEntry	entries[2] = {
-		{.event = strcmp(order->status, "PENDING") == 0 ? "deployment.created" : "deployment.proposed"},
+		{.event = order->status == DEPLOYMENT_PENDING ? "deployment.created" : "deployment.proposed"},
 		{.event = GATES_JUDGED_EVENT}
 	};
 	bool		was = guard_open(true);
@@ -274,40 +308,33 @@ deployment_queue(const Sql *sql, const InstanceKey *key, int32 deployment, Audit
 	notify(&notice);
 }
 
+/* A deployment's columns. */
+static const SqlField deployment_fields[] = {
+	SQL_ENUM_FIELD(Deployment, action, "d.action", deployment_actions),
+	SQL_ENUM_FIELD(Deployment, status, "d.status", deployment_statuses),
+	SQL_FIELD(Deployment, revision, "d.revision"),
+	SQL_FIELD(Deployment, version, "d.version"),
+	SQL_FIELD(Deployment, rendered_digest, "d.rendered_digest"),
+	SQL_FIELD(Deployment, references, "d.remote_references"),
+	SQL_FIELD(Deployment, plan, "d.plan"),
+	SQL_FIELD(Deployment, plan_digest, "d.plan_digest"),
+	SQL_FIELD(Deployment, worker, "d.worker"),
+	SQL_FIELD(Deployment, fencing, "d.fencing"),
+	SQL_FIELD(Deployment, due_at, "d.due_at"),
+	SQL_FIELD(Deployment, seen_change, "d.seen_change"),
+	SQL_FIELD(Deployment, plan_defects, "NULLIF(pg_catalog.array_to_string(d.plan_defects, ', '), '')")
+};
+
 /* A deployment by its number; false where there is none. */
 bool
 deployment_find(const Sql *sql, const InstanceKey *key, int32 deployment, Deployment *found)
 {
-	static OldStatement read = {
-		.text = "SELECT d.action, d.status, d.revision, d.version::pg_catalog.text, d.rendered_digest,"
-		" d.plan, d.plan_digest, d.worker, d.fencing, d.due_at, d.seen_change,"
-		" NULLIF(pg_catalog.array_to_string(d.plan_defects, ', '), ''), d.remote_references FROM promote.deployment AS d"
-		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
-	bool		isnull;
+	static Statement read = SQL_ROWS(deployment_fields, "SELECT $* FROM promote.deployment AS d"
+									 " WHERE " OF_INSTANCE("d") " AND d.deployment = $4");
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(deployment));
 
-	deployment_values(key, deployment, values);
-	statement_run(sql, &read, values, NULL, false);
-	if (SPI_processed == 0)
-		return false;
 	*found = (Deployment) {.key = *key,.deployment = deployment};
-	found->action = spi_text(SPI_tuptable, 0, 1);
-	found->status = spi_text(SPI_tuptable, 0, 2);
-	found->revision = spi_integer(SPI_tuptable, 0, 3);
-	found->version = spi_text(SPI_tuptable, 0, 4);
-	found->rendered_digest = spi_bytea(SPI_tuptable, 0, 5);
-	found->plan = spi_integer(SPI_tuptable, 0, 6);
-	found->plan_digest = spi_bytea(SPI_tuptable, 0, 7);
-	found->worker = spi_text(SPI_tuptable, 0, 8);
-	found->fencing = spi_integer(SPI_tuptable, 0, 9);
-	found->due_at = DatumGetTimestampTz(spi_value(SPI_tuptable, 0, 10, &isnull));
-	found->seen_change = spi_integer(SPI_tuptable, 0, 11);
-	found->plan_defects = spi_text(SPI_tuptable, 0, 12);
-	found->references = spi_jsonb(SPI_tuptable, 0, 13);
-	return true;
+	return sql_row(&rows, 0, found);
 }
 
 /* Number of the instance's last deployment, 0 for none.  Raises PM_NOT_FOUND. */
@@ -397,7 +424,7 @@ deployment_carries(const Sql *sql, const InstanceKey *key, int32 deployment, boo
  * Runs under the instance's lock.
  */
 Datum
-deployment_step(const Sql *sql, const Deployment *deployment, const char *status, const char *reason)
+deployment_step(const Sql *sql, const Deployment *deployment, DeploymentStatus status, const char *reason)
 {
 	static OldStatement step = {
 		.text = "UPDATE promote.deployment AS d SET status = $5, reason = $6 WHERE " OF_INSTANCE("d")
@@ -410,7 +437,7 @@ deployment_step(const Sql *sql, const Deployment *deployment, const char *status
 	bool		isnull;
 
 	deployment_values(&deployment->key, deployment->deployment, values);
-	values[4] = CStringGetTextDatum(status);
+	values[4] = CStringGetTextDatum(deployment_status_name(status));
 	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(reason);
 	old_guarded_run(sql, &step, values, nulls);
 	if (SPI_processed != 1)

@@ -165,8 +165,8 @@ queue_plan(const Sql *sql, const ProposedRevision *proposed, const Jsonb *diff, 
 {
 	const Proposal *proposal = &proposed->proposal;
 	DeploymentOrder order = {
-		.action = "PLAN",
-		.status = "PENDING",
+		.action = ACTION_PLAN,
+		.status = DEPLOYMENT_PENDING,
 		.revision = proposed->revision,
 		.base_revision = proposed->base_revision,
 		.bundle = proposal->bundle,
