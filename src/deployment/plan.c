@@ -81,7 +81,7 @@ static void
 read_target(const Sql *sql, PlanTarget *target)
 {
 	static OldStatement read = {
-		.text = "SELECT c.params, b.params_schema, (SELECT " KEPT_OF("v") " FROM promote.revision AS v"
+		.text = "SELECT c.params, b.params_schema, (SELECT v.kept_marks FROM promote_internal.marked_revision AS v"
 		"  WHERE " SAME_INSTANCE("v", "d") " AND v.revision = d.revision), i.deployed_by"
 		" FROM promote.deployment AS d"
 		" JOIN promote.config AS c ON c.project = d.project AND c.digest = d.rendered_digest"

@@ -11,13 +11,11 @@
  */
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "json/reader.h"
 #include "promotion/carry.h"
 #include "registry/remote_reference.h"
 #include "secret/secret.h"
-
-#include "catalog/pg_type.h"
-#include "utils/builtins.h"
 
 #define NAMES_MAX_BYTES 3000	/* told to listeners: a notification has 8000 */
 
@@ -377,18 +375,11 @@ take_references(const Sql *sql, Carry *carry, const InstanceKey *source, Propose
 static Jsonb *
 read_declared(const Sql *sql, const ProposedRevision *proposed, bool read_only)
 {
-	static OldStatement read = {
-		.text = "SELECT f.secrets FROM promote.bundle_release AS f WHERE f.bundle = $1 AND f.version = $2",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
-	Datum		values[2] = {
-		CStringGetTextDatum(proposed->proposal.bundle),
-		CStringGetTextDatum(proposed->proposal.version)
-	};
+	static Statement read = {"SELECT f.secrets FROM promote.bundle_release AS f WHERE f.bundle = $1 AND f.version = $2"};
+	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_TEXT(proposed->proposal.bundle),
+								   AS_TEXT(proposed->proposal.version));
 
-	statement_run(sql, &read, values, NULL, read_only);
-	return spi_jsonb(SPI_tuptable, 0, 1);
+	return sql_jsonb(&rows, 0);
 }
 
 /* Copy secrets: those that the destination's release declares. */

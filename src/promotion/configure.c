@@ -3,14 +3,13 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+
 #include "base/argument.h"
 #include "json/merge.h"
 #include "parse/version.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
-
-#include "fmgr.h"
-#include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(promote_configure_instance);
 

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "base/errors.h"
+#include "base/sql.h"
 #include "promotion/proposal.h"
 #include "registry/release.h"
 #include "registry/remote_reference.h"

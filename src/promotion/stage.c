@@ -4,23 +4,21 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "funcapi.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
 #include "json/digest.h"
 #include "json/limits.h"
 #include "ledger/config_digest.h"
+#include "ledger/guard.h"
 #include "promotion/carry.h"
 #include "promotion/revision.h"
-#include "ledger/guard.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
 #include "registry/path.h"
 #include "registry/rule.h"
-
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
-#include "funcapi.h"
-#include "utils/builtins.h"
 
 /*
  * Read a proposal for the destination, see proposal_from.  Raises

@@ -141,10 +141,10 @@ put_config(ReturnSetInfo *result, bool shown)
 #define DESIRED \
 	"SELECT r.revision, c.params, r.version_constraint::pg_catalog.text," \
 	" r.release_channel, r.created_at, r.actor, r.version::pg_catalog.text, NULL::integer, f.params_schema," \
-	" " KEPT_OF("r") "," \
+	" r.kept_marks," \
 	" (SELECT e.parameters FROM promote.environment AS e WHERE e.project = r.project" \
 	"  AND e.environment = r.environment)" \
-	" FROM promote.revision AS r" \
+	" FROM promote_internal.marked_revision AS r" \
 	" JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest" \
 	" JOIN promote.bundle_release AS f ON f.bundle = r.bundle AND f.version = r.version" \
 	" WHERE " OF_INSTANCE("r") \
@@ -158,11 +158,11 @@ put_config(ReturnSetInfo *result, bool shown)
 #define RUNNING_THEN \
 	"SELECT d.revision, c.params, r.version_constraint::pg_catalog.text," \
 	" r.release_channel, d.finished_at, d.actor, d.version::pg_catalog.text, d.deployment, f.params_schema," \
-	" " KEPT_OF("r") ", NULL::jsonb" \
+	" r.kept_marks, NULL::jsonb" \
 	" FROM (SELECT d.* FROM promote.deployment AS d WHERE " OF_INSTANCE("d") \
 	"  AND d.action <> 'PLAN' AND d.status = 'COMPLETED' AND d.finished_at <= $4" \
 	"  ORDER BY d.finished_at DESC, d.deployment DESC LIMIT 1) AS d" \
-	" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "d") " AND r.revision = d.revision" \
+	" JOIN promote_internal.marked_revision AS r ON " SAME_INSTANCE("r", "d") " AND r.revision = d.revision" \
 	" JOIN promote.config AS c ON c.project = d.project AND c.digest = d.rendered_digest" \
 	" JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version" \
 	" WHERE d.action = 'PROVISION'"
