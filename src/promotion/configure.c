@@ -45,7 +45,7 @@ take_constraint(const char *argument, char **constraint, const char **channel)
 Datum
 promote_configure_instance(PG_FUNCTION_ARGS)
 {
-	Staging		staging = {.origin = "edit",.message = argument_text(fcinfo, 3)};
+	Staging		staging = {.origin = ORIGIN_EDIT,.message = argument_text(fcinfo, 3)};
 	InstanceKey key;
 	char	   *constraint;
 	const char *channel;

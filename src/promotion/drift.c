@@ -304,8 +304,8 @@ write_items(const Sql *sql, const Report *report, const Jsonb *diff, Outcome *ou
 		" AND d.item = s.item AND NOT s.moved AND s.sensitive AND NOT d.sensitive),"
 		" opened AS (INSERT INTO promote.drift_item (project, environment, component, item, kind,"
 		" path, deployed, observed, sensitive, changed_by, source, since)"
-		" SELECT $1, $2, $3, " LAST_ITEM " + pg_catalog.row_number() OVER (ORDER BY s.place), $7, s.path, s.deployed, s.observed,"
-		" s.sensitive, $4, $8, pg_catalog.clock_timestamp()"
+		" SELECT $1, $2, $3, " LAST_ITEM " + pg_catalog.row_number() OVER (ORDER BY s.place), $7, s.path, s.deployed,"
+		" s.observed, s.sensitive, $4, $8, pg_catalog.clock_timestamp()"
 		" FROM step AS s WHERE s.item IS NULL RETURNING item) SELECT $*");
 	SqlRows		rows = guarded_run(sql, &write, AS_KEY(&report->before.key), AS_INT(report->before.changed_by),
 								   AS_JSONB(diff), AS_TEXTS(moved_paths(sql, report)),
@@ -537,7 +537,7 @@ record_adoption(const Sql *sql, const Observed *observed, const Staged *staged, 
 Datum
 promote_adopt_drift(PG_FUNCTION_ARGS)
 {
-	Staging		staging = {.origin = "adoption",.message = argument_text(fcinfo, 1)};
+	Staging		staging = {.origin = ORIGIN_ADOPTION,.message = argument_text(fcinfo, 1)};
 	Observed	observed = {0};
 	ProposedRevision proposed;
 	Sql			sql;

@@ -10,7 +10,6 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/tuplestore.h"
 
 #include "base/argument.h"
 #include "base/errors.h"
@@ -96,7 +95,7 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 		refuse_unconfigured(&promotion->destination,
 							"Give it its first configuration with promote.configure_instance: only then has it values of its own to keep.");
 	proposal_require_release(sql, proposed);
-	proposal_require_unblocked(proposed, "promotion");
+	proposal_require_unblocked(proposed, ORIGIN_PROMOTION);
 	promotion->source_params = proposal->params;
 	promotion->base = compose_base(proposal);
 	proposal->params = compose_overrides(proposal, promotion->base, promotion->overrides);
@@ -250,7 +249,7 @@ promotion_write(const Sql *sql, Promotion *promotion, const char *message, Memor
 				Staged *staged)
 {
 	Staging		staging = {
-		.origin = "promotion",
+		.origin = ORIGIN_PROMOTION,
 		.source_environment = promotion->source.environment,
 		.overrides = promotion->overrides,
 		.message = message
@@ -426,6 +425,13 @@ is_overridden(const Preview *preview, const char *path)
 	return true;
 }
 
+/* A value as a document of its own; NULL for none. */
+static Jsonb *
+json_or_null(const JsonbValue *value)
+{
+	return value ? json_from_view(value) : NULL;
+}
+
 /* Put one row of a preview; sensitive values are masked. */
 static void
 put_preview_row(Preview *preview, const JsonChange *change, const char *kind,
@@ -433,19 +439,12 @@ put_preview_row(Preview *preview, const JsonChange *change, const char *kind,
 				const char *origin)
 {
 	JsonbValue	mask;
-	const JsonbValue *old_shown = mask_shown(old_value, change->flags, &mask);
-	const JsonbValue *new_shown = mask_shown(new_value, change->flags, &mask);
-	bool		nulls[7] = {[2] = old_shown == NULL,[3] = new_shown == NULL};
-	Datum		values[7];
+	Jsonb	   *old_shown = json_or_null(mask_shown(old_value, change->flags, &mask));
+	Jsonb	   *new_shown = json_or_null(mask_shown(new_value, change->flags, &mask));
 
-	values[0] = CStringGetTextDatum(change->path);
-	values[1] = CStringGetTextDatum(kind);
-	values[2] = nulls[2] ? (Datum) 0 : JsonbPGetDatum(json_from_view(old_shown));
-	values[3] = nulls[3] ? (Datum) 0 : JsonbPGetDatum(json_from_view(new_shown));
-	values[4] = CStringGetTextDatum(origin);
-	values[5] = BoolGetDatum((change->flags & SCHEMA_IMMUTABLE) != 0);
-	values[6] = BoolGetDatum((change->flags & SCHEMA_SENSITIVE) != 0);
-	tuplestore_putvalues(preview->result->setResult, preview->result->setDesc, values, nulls);
+	sql_put(preview->result, AS_TEXT(change->path), AS_TEXT(kind), AS_JSONB(old_shown), AS_JSONB(new_shown),
+			AS_TEXT(origin), AS_BOOL((change->flags & SCHEMA_IMMUTABLE) != 0),
+			AS_BOOL((change->flags & SCHEMA_SENSITIVE) != 0));
 }
 
 /*
@@ -529,34 +528,26 @@ put_kept(void *state, const JsonChange *change)
 }
 
 /* A text as JSON; NULL for none. */
-static Datum
-json_text(const char *text, bool *isnull)
+static Jsonb *
+json_text(const char *text)
 {
 	JsonbValue	value = {.type = jbvString};
 
-	*isnull = text == NULL;
 	if (text == NULL)
-		return (Datum) 0;
+		return NULL;
 	value.val.string.val = unconstify(char *, text);
 	value.val.string.len = strlen(text);
-	return JsonbPGetDatum(json_from_view(&value));
+	return json_from_view(&value);
 }
 
 /* Put what becomes of a reference or a secret. */
 static void
 put_carried(const Preview *preview, const CarriedChange *change)
 {
-	bool		nulls[7] = {false};
-	Datum		values[7];
-
-	values[0] = CStringGetTextDatum(carry_path(change));
-	values[1] = CStringGetTextDatum(change->change);
-	values[2] = json_text(change->old_value, &nulls[2]);
-	values[3] = json_text(change->new_value, &nulls[3]);
-	values[4] = CStringGetTextDatum(change->from_source ? "source" : "destination");
-	values[5] = BoolGetDatum(change->replaces);
-	values[6] = BoolGetDatum(strcmp(change->kind, "secret") == 0);
-	tuplestore_putvalues(preview->result->setResult, preview->result->setDesc, values, nulls);
+	sql_put(preview->result, AS_TEXT(carry_path(change)), AS_TEXT(change->change),
+			AS_JSONB(json_text(change->old_value)), AS_JSONB(json_text(change->new_value)),
+			AS_TEXT(change->from_source ? "source" : "destination"), AS_BOOL(change->replaces),
+			AS_BOOL(change->kind == CARRIED_SECRET));
 }
 
 /* Put all rows of a promotion whose proposal is checked. */

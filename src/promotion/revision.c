@@ -557,19 +557,16 @@ refuse_origin(const char *detail)
 Datum
 promote_check_origin(PG_FUNCTION_ARGS)
 {
-	static const char *const origins[] = {"edit", "promotion", "fork", "rollback", "adoption"};
-	char	   *origin = argument_text(fcinfo, 0);
+	char	   *name = argument_text(fcinfo, 0);
 	char	   *environment = argument_text(fcinfo, 1);
 	char	   *source = argument_text(fcinfo, 2);
-	bool		known = origin == NULL;
+	RevisionOrigin origin = sql_enum(revision_origins, name);
 
-	for (int i = 0; i < lengthof(origins); i++)
-		known = known || strcmp(origin, origins[i]) == 0;
-	if (!known)
+	if (name && origin == ORIGIN_NONE)
 		refuse_origin("It is none of edit, promotion, fork, rollback and adoption.");
 	if ((source == NULL) != PG_ARGISNULL(3))
 		refuse_origin("It has one of source_environment and source_revision, without the other.");
-	if (origin && strcmp(origin, "promotion") == 0 &&
+	if (origin == ORIGIN_PROMOTION &&
 		(source == NULL || environment == NULL || strcmp(source, environment) == 0))
 		refuse_origin("A promotion comes from another environment.");
 	PG_RETURN_BOOL(true);

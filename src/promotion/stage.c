@@ -122,7 +122,8 @@ insert_revision(const Sql *sql, const Staging *staging, const ProposedRevision *
 
 	errand_run(sql, &(Errand) {.revision = record}, &insert, AS_KEY(&proposed->key), AS_INT(proposed->revision),
 			   AS_JSONB(proposal->params), AS_BYTEA(proposed->digest), AS_TEXT(proposed->version_constraint),
-			   AS_TEXT(proposed->release_channel), AS_TEXT(staging->origin), AS_TEXT(staging->source_environment),
+			   AS_TEXT(proposed->release_channel), AS_TEXT(revision_origins[staging->origin]),
+			   AS_TEXT(staging->source_environment),
 			   AS_NUMBER(copied ? proposed->source_revision : 0), AS_JSONB(staging->overrides),
 			   AS_TEXT(staging->message), AS_BOOL(proposed->plan), AS_BOOL(proposal->allow_replace),
 			   AS_TEXT(proposal->bundle), AS_TEXT(proposal->version), AS_JSONB(compose_kept(proposal)));

@@ -153,16 +153,8 @@ static void
 put_row(ReturnSetInfo *result, const char *kind, const char *path, const char *change,
 		const JsonbValue *a, const JsonbValue *b, bool sensitive)
 {
-	bool		nulls[6] = {[1] = path == NULL,[3] = a == NULL,[4] = b == NULL};
-	Datum		values[6];
-
-	values[0] = CStringGetTextDatum(kind);
-	values[1] = nulls[1] ? (Datum) 0 : CStringGetTextDatum(path);
-	values[2] = CStringGetTextDatum(change);
-	values[3] = nulls[3] ? (Datum) 0 : JsonbPGetDatum(json_from_view(a));
-	values[4] = nulls[4] ? (Datum) 0 : JsonbPGetDatum(json_from_view(b));
-	values[5] = BoolGetDatum(sensitive);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	sql_put(result, AS_TEXT(kind), AS_TEXT(path), AS_TEXT(change), AS_JSONB(a ? json_from_view(a) : NULL),
+			AS_JSONB(b ? json_from_view(b) : NULL), AS_BOOL(sensitive));
 }
 
 /* A text as a value that lives as long as it; NULL for none. */
@@ -240,7 +232,7 @@ put_references(ReturnSetInfo *result, const Side *a, const Side *b)
 		const CarriedChange *change = lfirst(cell);
 		JsonbValue	values[2];
 
-		put_row(result, change->kind, change->name, change->change,
+		put_row(result, carry_kind_name(change->kind), change->name, change->change,
 				text_value(change->old_value, &values[0]), text_value(change->new_value, &values[1]), false);
 	}
 }

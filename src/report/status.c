@@ -47,8 +47,11 @@ promote_rendered_digest(PG_FUNCTION_ARGS)
 	sql_enter(&sql);
 	rows = sql_read(&sql, &read, AS_TEXT(project), AS_TEXT(environment), AS_BYTEA(PG_GETARG_BYTEA_P(2)));
 	if (sql_row(&rows, 0, &template))
-		digest = SPI_datumTransfer(PointerGetDatum(config_digest(project, json_render(template.params, template.parameters, true))),
-								   false, -1);
+	{
+		Jsonb	   *rendered = json_render(template.params, template.parameters, true);
+
+		digest = SPI_datumTransfer(PointerGetDatum(config_digest(project, rendered)), false, -1);
+	}
 	sql_leave(&sql);
 	if (digest == (Datum) 0)
 		PG_RETURN_NULL();
