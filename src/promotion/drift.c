@@ -263,9 +263,9 @@ moved_paths(const Sql *sql, const Report *report)
 	" ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.item DESC LIMIT 1), 0)"
 
 static const SqlField outcome_fields[] = {
-	SQL_FIELD(Outcome, opened, "(SELECT pg_catalog.count(*) FROM opened)::integer"),
-	SQL_FIELD(Outcome, moved, "(SELECT pg_catalog.count(*) FROM moved)::integer"),
-	SQL_FIELD(Outcome, gone, "(SELECT pg_catalog.count(*) FROM gone)::integer")
+	SQL_FIELD(Outcome, opened, "c.opened"),
+	SQL_FIELD(Outcome, moved, "c.moved"),
+	SQL_FIELD(Outcome, gone, "c.gone")
 };
 
 /*
@@ -306,7 +306,10 @@ write_items(const Sql *sql, const Report *report, const Jsonb *diff, Outcome *ou
 		" path, deployed, observed, sensitive, changed_by, source, since)"
 		" SELECT $1, $2, $3, " LAST_ITEM " + pg_catalog.row_number() OVER (ORDER BY s.place), $7, s.path, s.deployed,"
 		" s.observed, s.sensitive, $4, $8, pg_catalog.clock_timestamp()"
-		" FROM step AS s WHERE s.item IS NULL RETURNING item) SELECT $*");
+		" FROM step AS s WHERE s.item IS NULL RETURNING item)"
+		" SELECT $* FROM (SELECT (SELECT pg_catalog.count(*) FROM opened)::integer AS opened,"
+		"  (SELECT pg_catalog.count(*) FROM moved)::integer AS moved,"
+		"  (SELECT pg_catalog.count(*) FROM gone)::integer AS gone) AS c");
 	SqlRows		rows = guarded_run(sql, &write, AS_KEY(&report->before.key), AS_INT(report->before.changed_by),
 								   AS_JSONB(diff), AS_TEXTS(moved_paths(sql, report)),
 								   AS_TEXT(report->document ? "config" : "digest"), AS_TEXT(report->source));

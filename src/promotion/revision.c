@@ -488,15 +488,6 @@ static const SqlField completion_fields[] = {
 	SQL_FIELD(Completion, version, "(SELECT rel.version FROM promote.resolve_release(c.bundle, $4, $5) AS rel)")
 };
 
-/* A column of the new row, as text; NULL where it is NULL. */
-static char *
-new_text(const TriggerData *data, const char *column)
-{
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-
-	return SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, column));
-}
-
 /*
  * Refuse to fill in a release, 40001, that came after the snapshot of a
  * transaction that has only one: the row's own foreign key does not see it.
@@ -522,9 +513,14 @@ complete(const Sql *sql, const TriggerData *data, Completion *completion)
 	static Statement look = SQL_ROWS(completion_fields, "SELECT $* FROM promote.instance AS i"
 									 " JOIN promote.component AS c ON c.project = $1 AND c.component = $3"
 									 " WHERE " OF_INSTANCE("i") " FOR NO KEY UPDATE OF i");
-	InstanceKey key = {new_text(data, "project"), new_text(data, "environment"), new_text(data, "component")};
-	char	   *version_constraint = new_text(data, "version_constraint");
-	char	   *release_channel = new_text(data, "release_channel");
+	HeapTuple	row = data->tg_trigtuple;
+	InstanceKey key = {
+		trigger_text(data, row, "project"),
+		trigger_text(data, row, "environment"),
+		trigger_text(data, row, "component")
+	};
+	char	   *version_constraint = trigger_text(data, row, "version_constraint");
+	char	   *release_channel = trigger_text(data, row, "release_channel");
 	SqlRows		rows;
 
 	if (version_constraint == NULL || release_channel == NULL)
@@ -582,40 +578,27 @@ promote_check_origin(PG_FUNCTION_ARGS)
 Datum
 promote_complete_revision(PG_FUNCTION_ARGS)
 {
-	static const char *const columns[] = {"revision", "bundle", "version"};
 	TriggerData *data = trigger_data(fcinfo, "complete_revision", "revision",
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 	HeapTuple	row = data->tg_trigtuple;
+	bool		lacks_revision = trigger_is_null(data, row, "revision");
+	bool		lacks_bundle = trigger_is_null(data, row, "bundle");
+	bool		lacks_version = trigger_is_null(data, row, "version");
 	Completion	completion;
-	Datum		filled[lengthof(columns)];
-	int			numbers[lengthof(columns)];
-	bool		left_out[lengthof(columns)];
-	bool		nulls[lengthof(columns)] = {false};
-	int			count = 0;
 	Sql			sql;
 
-	for (int i = 0; i < lengthof(columns); i++)
-		(void) SPI_getbinval(row, row_type, SPI_fnumber(row_type, columns[i]), &left_out[i]);
-	if (!left_out[0] && !left_out[1] && !left_out[2])
+	if (!lacks_revision && !lacks_bundle && !lacks_version)
 		return PointerGetDatum(row);
 	sql_enter(&sql);
 	if (complete(&sql, data, &completion))
 	{
-		const Datum found[] = {
-			Int32GetDatum(completion.revision),
-			CStringGetTextDatum(completion.bundle),
-			CStringGetTextDatum(completion.version)
-		};
-
-		for (int i = 0; i < lengthof(columns); i++)
-			if (left_out[i])
-			{
-				numbers[count] = SPI_fnumber(row_type, columns[i]);
-				filled[count++] = found[i];
-			}
 		MemoryContextSwitchTo(sql.caller);
-		row = heap_modify_tuple_by_cols(row, row_type, count, numbers, filled, nulls);
+		if (lacks_revision)
+			row = trigger_with(data, row, "revision", Int32GetDatum(completion.revision));
+		if (lacks_bundle)
+			row = trigger_with(data, row, "bundle", CStringGetTextDatum(completion.bundle));
+		if (lacks_version)
+			row = trigger_with(data, row, "version", CStringGetTextDatum(completion.version));
 	}
 	sql_leave(&sql);
 	return PointerGetDatum(row);

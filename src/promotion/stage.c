@@ -134,13 +134,8 @@ static Jsonb *
 empty_diff(MemoryContext context)
 {
 	MemoryContext outer = MemoryContextSwitchTo(context);
-	JsonBuilder	builder;
-	Jsonb	   *diff;
+	Jsonb	   *diff = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("[]")));
 
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
-	json_build_end_array(&builder);
-	diff = json_builder_finish(&builder);
 	MemoryContextSwitchTo(outer);
 	return diff;
 }
