@@ -6,7 +6,7 @@ CREATE FUNCTION promote.format_diff(diff jsonb, replaces boolean DEFAULT false) 
 COMMENT ON FUNCTION promote.format_diff(jsonb, boolean) IS
 'A diff as text in the manner of terraform plan: + added, ~ changed, - removed, and a line that counts; replaces says that a change of an immutable value forces replacement';
 
-CREATE FUNCTION promote_internal.plan_text(
+CREATE FUNCTION promote_internal.deployment_text(
     of_project text, of_environment text, of_component text, of_deployment integer) RETURNS SETOF text
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
@@ -71,8 +71,8 @@ CREATE FUNCTION promote_internal.plan_text(
                  AND o.deployment IN (d.deployment, d.plan)) AS overridden
          WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4;
     END;
-REVOKE ALL ON FUNCTION promote_internal.plan_text(text, text, text, integer) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.plan_text(text, text, text, integer) IS
+REVOKE ALL ON FUNCTION promote_internal.deployment_text(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.deployment_text(text, text, text, integer) IS
 'What promote.plan_text returns; no row where there is no such deployment';
 
 CREATE FUNCTION promote.plan_text(instance text, deployment integer DEFAULT NULL) RETURNS text

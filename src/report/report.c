@@ -26,7 +26,7 @@ PG_FUNCTION_INFO_V1(promote_config_as_of);
 Datum
 promote_plan_text(PG_FUNCTION_ARGS)
 {
-	static Statement read = {"SELECT t FROM promote_internal.plan_text($1, $2, $3, $4) AS t"};
+	static Statement read = {"SELECT t FROM promote_internal.deployment_text($1, $2, $3, $4) AS t"};
 	InstanceKey key;
 	Sql			sql;
 	SqlRows		rows;
