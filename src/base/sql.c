@@ -373,6 +373,7 @@ fits_kind(Oid type, SqlKind kind)
 	switch (kind)
 	{
 		case SQL_TEXT:
+		case SQL_ENUM:
 			return type == TEXTOID;
 		case SQL_INT:
 			return type == INT4OID;
@@ -407,6 +408,32 @@ check_fields(Statement *statement, TupleDesc row_type)
 	statement->checked = true;
 }
 
+/*
+ * The member of an enum that has a name; 0: none has, or there is no name.  A
+ * table of names counts from 1, by the members that it names, and ends with
+ * NULL: {[FIRST] = "FIRST", [SECOND] = "SECOND", NULL}.
+ */
+int
+sql_enum(const char *const *names, const char *name)
+{
+	for (int i = 1; name && names[i]; i++)
+		if (strcmp(names[i], name) == 0)
+			return i;
+	return 0;
+}
+
+/* The member of an enum that a column says; 0 is NULL. */
+static int
+enum_of(const SqlField *field, Datum value, bool isnull)
+{
+	char	   *name = isnull ? NULL : TextDatumGetCString(value);
+	int			member = sql_enum(field->names, name);
+
+	if (name && member == 0)
+		elog(ERROR, "%s is \"%s\", which promote does not know", field->expression, name);
+	return member;
+}
+
 /* Put a value into the member that a field is about. */
 static void
 put_field(const SqlField *field, Datum value, bool isnull, Oid type, char *member)
@@ -433,6 +460,9 @@ put_field(const SqlField *field, Datum value, bool isnull, Oid type, char *membe
 			break;
 		case SQL_INTERVAL:
 			*(Interval **) member = isnull ? NULL : DatumGetIntervalP(value);
+			break;
+		case SQL_ENUM:
+			*(int *) member = enum_of(field, value, isnull);
 			break;
 		case SQL_RECORD:
 			*(HeapTupleHeader *) member = isnull ? NULL : DatumGetHeapTupleHeader(value);
@@ -558,6 +588,22 @@ sql_return(FunctionCallInfo fcinfo, const SqlRows *rows)
 	InitMaterializedSRF(fcinfo, 0);
 	for (uint64 i = 0; i < rows->count; i++)
 		tuplestore_puttuple(result->setResult, rows->table->vals[i]);
+}
+
+/* Add a row to what a function that returns a table has put together so far. */
+void
+sql_put_values(ReturnSetInfo *result, const SqlValue *values, int count)
+{
+	Datum		datums[FUNC_MAX_ARGS];
+	bool		nulls[FUNC_MAX_ARGS];
+
+	Assert(count == result->setDesc->natts);
+	for (int i = 0; i < count; i++)
+	{
+		datums[i] = values[i].datum;
+		nulls[i] = values[i].isnull;
+	}
+	tuplestore_putvalues(result->setResult, result->setDesc, datums, nulls);
 }
 
 /* ---- what is to go ---- */
