@@ -39,7 +39,7 @@ typedef struct Sql
 /* What a member of a struct can be read into; see sql_row for NULL. */
 typedef enum SqlKind
 {
-	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL, SQL_RECORD
+	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL, SQL_ENUM, SQL_RECORD
 } SqlKind;
 
 /* A column of a statement's result, and the member of a struct that it goes to. */
@@ -48,6 +48,7 @@ typedef struct SqlField
 	const char *expression;		/* in the statement's SELECT or RETURNING list */
 	SqlKind		kind;
 	Size		offset;
+	const char *const *names;	/* of SQL_ENUM: those of its members, see sql_enum */
 } SqlField;
 
 /* Of member in a struct type; its C type says what the column has to be. */
@@ -58,6 +59,11 @@ typedef struct SqlField
 						  Jsonb *: SQL_JSONB, const Jsonb *: SQL_JSONB, \
 						  bytea *: SQL_BYTEA, const bytea *: SQL_BYTEA, \
 						  Interval *: SQL_INTERVAL, HeapTupleHeader: SQL_RECORD), offsetof(type, member)}
+
+/* Of a member that is an enum, and text in SQL, by the enum's table of names. */
+#define SQL_ENUM_FIELD(type, member, expression, names) \
+	{expression, SQL_ENUM, offsetof(type, member) + \
+		0 * sizeof(char[sizeof(((type *) 0)->member) == sizeof(int) ? 1 : -1]), names}
 
 /* Defined static where it is used: {"SELECT ..."}, or by SQL_ROWS. */
 typedef struct Statement
@@ -110,15 +116,21 @@ sql_text_value(const char *text)
 	return sql_value(TEXTOID, text == NULL, text ? CStringGetTextDatum(text) : (Datum) 0);
 }
 
+static inline SqlValue
+sql_pointer_value(Oid type, const void *pointer)
+{
+	return sql_value(type, pointer == NULL, PointerGetDatum(pointer));
+}
+
 #define AS_TEXT(text) sql_text_value(text)
 #define AS_INT(number) sql_value(INT4OID, false, Int32GetDatum(number))
 #define AS_NUMBER(number) sql_value(INT4OID, (number) == 0, Int32GetDatum(number))
 #define AS_BIGINT(number) sql_value(INT8OID, false, Int64GetDatum(number))
 #define AS_BOOL(truth) sql_value(BOOLOID, false, BoolGetDatum(truth))
-#define AS_JSONB(document) sql_value(JSONBOID, (document) == NULL, PointerGetDatum(document))
-#define AS_BYTEA(bytes) sql_value(BYTEAOID, (bytes) == NULL, PointerGetDatum(bytes))
+#define AS_JSONB(document) sql_pointer_value(JSONBOID, document)
+#define AS_BYTEA(bytes) sql_pointer_value(BYTEAOID, bytes)
 #define AS_TIME(time) sql_value(TIMESTAMPTZOID, (time) == DT_NOEND, TimestampTzGetDatum(time))
-#define AS_INTERVAL(span) sql_value(INTERVALOID, (span) == NULL, PointerGetDatum(span))
+#define AS_INTERVAL(span) sql_pointer_value(INTERVALOID, span)
 #define AS_OID(oid) sql_value(OIDOID, false, ObjectIdGetDatum(oid))
 #define AS_TEXTS(array) sql_value(TEXTARRAYOID, (array) == (Datum) 0, array)
 /* an InstanceKey, as the three parameters that OF_INSTANCE knows */
@@ -146,6 +158,7 @@ extern void sql_leave(const Sql *sql);
 extern SqlRows sql_call(const Sql *sql, Statement *statement, SqlMode mode, const SqlValue *values, int count);
 extern Portal sql_cursor(const Sql *sql, Statement *statement, bool read_only, const SqlValue *values, int count);
 extern SqlRows sql_fetched(Statement *statement);
+extern int	sql_enum(const char *const *names, const char *name);
 extern Portal sql_open_once(const Sql *sql, const char *text, const SqlValue *values, int count);
 extern bool sql_row(SqlRows *rows, uint64 row, void *into);
 extern Datum sql_datum(const SqlRows *rows, uint64 row, bool *isnull);
@@ -166,7 +179,9 @@ extern Oid	tables_owner(void);
  * What is to go: statements with hand-written lists of types, values and nulls.
  */
 extern void result_rows(FunctionCallInfo fcinfo, const SqlRows *rows);
-#define sql_return result_rows	/* of base/result.h */
+extern void result_add(ReturnSetInfo *result, const SqlValue *values, int count);
+#define sql_return result_rows	/* both of base/result.h */
+#define sql_put(result, ...) result_add(result, SQL_CALL(__VA_ARGS__))
 
 #define STATEMENT_MAX_PARAMETERS 22
 

@@ -529,7 +529,7 @@ approvals_counted(const Sql *sql, const GateCase *gate, JsonBuilder *builder)
 bool
 approval_votes_on(const Deployment *deployment)
 {
-	return strcmp(deployment->action, "PLAN") == 0 && strcmp(deployment->status, "COMPLETED") == 0;
+	return deployment->action == ACTION_PLAN && deployment->status == DEPLOYMENT_COMPLETED;
 }
 
 /* The vote of a person that stands under a rule, a rejection of theirs before all; NULL: none. */

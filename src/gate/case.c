@@ -147,7 +147,7 @@ gate_open_order(const Sql *sql, const InstanceKey *key, const DeploymentOrder *o
 
 	*gate = (GateCase) {
 		.key = *key,
-		.action = order->action,
+		.action = deployment_action_name(order->action),
 		.plan = order->plan,
 		.plan_digest = order->plan_digest,
 		.revision = order->revision,
