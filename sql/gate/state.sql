@@ -96,11 +96,11 @@ CREATE VIEW promote_internal.open_difference WITH (security_invoker = true) AS
           OFFSET 0) AS p
      CROSS JOIN LATERAL (
           SELECT v.path, v.since
-            FROM promote.drift AS v
+            FROM promote.drift_status AS v
            WHERE p.found AND v.instance = i.name AND v.kind = 'resource' AND NOT v.dismissed
           OFFSET 0) AS v
      WHERE i.deployed_by IS NOT NULL;
-COMMENT ON VIEW promote_internal.open_difference IS 'What closes the gate "drift": differences from what was deployed that nobody has dismissed, as promote.drift shows them';
+COMMENT ON VIEW promote_internal.open_difference IS 'What closes the gate "drift": differences from what was deployed that nobody has dismissed, as promote.drift_status shows them';
 COMMENT ON COLUMN promote_internal.open_difference.project IS 'Project';
 COMMENT ON COLUMN promote_internal.open_difference.environment IS 'Environment';
 COMMENT ON COLUMN promote_internal.open_difference.component IS 'Component';

@@ -1,4 +1,4 @@
--- Who may do what: grants, and what is read by them.
+-- Grants: who may do what, and the functions that read them.
 
 CREATE TABLE promote.grants (
     role          text COLLATE "C" NOT NULL,
@@ -15,16 +15,22 @@ CREATE TABLE promote.grants (
         REFERENCES promote.project (project),
     CONSTRAINT grants_environment_fkey FOREIGN KEY (project, environment)
         REFERENCES promote.environment (project, environment),
-    CONSTRAINT grants_role_check CHECK (role <> ''),
+    CONSTRAINT grants_role_check
+        CHECK (promote_internal.check_value(role <> '',
+            'role of a grant', 'It is empty.',
+            'Name a database role.')),
     CONSTRAINT grants_action_check
-        CHECK (action IN ('view', 'configure', 'promote', 'plan', 'deploy', 'approve', 'override',
-                          'decommission', 'secrets', 'work', 'admin', 'audit', 'impersonate')),
+        CHECK (promote_internal.check_value(action IN ('view', 'configure', 'promote', 'plan', 'deploy', 'approve', 'override', 'decommission', 'secrets', 'work', 'admin', 'audit', 'impersonate'),
+            'action of a grant', 'It is none of view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, admin, audit and impersonate.',
+            'Name one of them.')),
     -- a name that a session acts by counts in all projects
     CONSTRAINT grants_impersonate_check
-        CHECK (action <> 'impersonate' OR (project IS NULL AND environment IS NULL))
+        CHECK (promote_internal.check_value(action <> 'impersonate' OR (project IS NULL AND environment IS NULL),
+            'scope of a grant', 'A name that a session acts by counts in all projects.',
+            'Grant impersonate without a project and an environment.'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.grants', '');
-COMMENT ON TABLE promote.grants IS 'Which role may do what, and where. The tables'' owner and superusers need none';
+COMMENT ON TABLE promote.grants IS 'Which role may do what, and where. The tables'' owner and superusers need no grants';
 COMMENT ON COLUMN promote.grants.role IS 'Database role; whoever has its privileges has the grant';
 COMMENT ON COLUMN promote.grants.project IS 'Where: a project; NULL: all';
 COMMENT ON COLUMN promote.grants.environment IS 'Where: an environment; NULL: all, and what belongs to none';
@@ -41,6 +47,52 @@ COMMENT ON FUNCTION promote_internal.guard_grant() IS
 'Refuses to change a grant, PM702, and warns of roles that are not there';
 CREATE TRIGGER guard_grant BEFORE INSERT OR UPDATE ON promote.grants
     FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_grant();
+
+-- Not among it: promote_internal, what is for the owner alone, and the columns that hold what is sensitive as it is, or a
+-- digest of little else.
+CREATE FUNCTION promote_internal.door_commands(role text, opens boolean) RETURNS TABLE (command text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        WITH word (verb, toward) AS (
+            SELECT CASE WHEN $2 THEN 'GRANT' ELSE 'REVOKE' END, CASE WHEN $2 THEN 'TO' ELSE 'FROM' END
+        ), member AS (
+            SELECT d.classid, d.objid
+              FROM pg_catalog.pg_depend AS d
+              JOIN pg_catalog.pg_extension AS e
+                ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid
+             WHERE d.deptype = 'e' AND e.extname = 'promote'
+        ), withheld (relation, attribute) AS (
+            VALUES ('config', 'params'), ('revision', 'overrides'), ('audit_log', 'rows'), ('environment', 'parameters'),
+                   ('project', 'digest_key'), ('promotion_request', 'overrides'), ('secret', 'ciphertext'),
+                   ('idempotency_key', 'request')
+        )
+        SELECT pg_catalog.format('%s EXECUTE ON ROUTINE %s %s %I', w.verb,
+                   pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::text, ', '), w.toward, $1)
+          FROM word AS w
+         CROSS JOIN member AS m
+          JOIN pg_catalog.pg_proc AS p ON p.oid = m.objid
+         WHERE m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+           AND p.pronamespace = 'promote'::pg_catalog.regnamespace AND p.proacl IS NOT NULL
+           AND p.proname NOT IN ('restore_guards', 'config_digest', 'secret_fingerprint')
+           AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(p.proacl) AS a WHERE a.grantee = 0)
+         GROUP BY w.verb, w.toward
+         UNION ALL
+        SELECT pg_catalog.format('%s SELECT%s ON TABLE %s %s %I', w.verb,
+                   (SELECT pg_catalog.format(' (%s)', pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', '))
+                      FROM pg_catalog.pg_attribute AS a
+                     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                       AND (c.relname, a.attname) NOT IN (SELECT h.relation, h.attribute FROM withheld AS h)
+                    HAVING c.relname IN (SELECT h.relation FROM withheld AS h)),
+                   c.oid::pg_catalog.regclass, w.toward, $1)
+          FROM word AS w
+         CROSS JOIN member AS m
+          JOIN pg_catalog.pg_class AS c ON c.oid = m.objid
+         WHERE m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.relkind IN ('r', 'v')
+           AND c.relnamespace = 'promote'::pg_catalog.regnamespace;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.door_commands(text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.door_commands(text, boolean) IS
+'What opens, or closes, functions and tables to a role that has grants: EXECUTE of what is not for PUBLIC, SELECT of what is read by rows';
 
 CREATE FUNCTION promote_internal.open_door() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_open_door';
@@ -76,7 +128,7 @@ REVOKE ALL ON FUNCTION promote.refresh_grants(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.refresh_grants(text) IS
 'Opens functions and tables to a role that was created after its grants were, or anew to all that have them open, where an update brought new ones; returns to how many. Takes the grant admin everywhere';
 
--- Row-level security asks them as whoever reads, and whoever was granted nothing learns just that.
+-- Row-level security calls these functions as the reader, and a role without grants learns only that it has none.
 
 CREATE FUNCTION promote.may(action text, project text DEFAULT NULL, environment text DEFAULT NULL)
     RETURNS boolean
@@ -84,14 +136,14 @@ CREATE FUNCTION promote.may(action text, project text DEFAULT NULL, environment 
     AS 'MODULE_PATHNAME', 'promote_may';
 GRANT EXECUTE ON FUNCTION promote.may(text, text, text) TO PUBLIC;
 COMMENT ON FUNCTION promote.may(text, text, text) IS
-'May the current role do that in an environment; with NULL in all of a project, or everywhere?';
+'Whether the current role may do that in an environment; with a NULL environment in all of a project, with a NULL project everywhere';
 
 CREATE FUNCTION promote_internal.may_view(project text, environment text) RETURNS boolean
     LANGUAGE c STABLE PARALLEL RESTRICTED COST 10
     AS 'MODULE_PATHNAME', 'promote_may_view';
 GRANT EXECUTE ON FUNCTION promote_internal.may_view(text, text) TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.may_view(text, text) IS
-'May the current role see a row of that project and environment? Without an environment, whoever sees anything of the project; without a project, whoever sees anything';
+'Whether the current role may see a row of that project and environment. A row without an environment is seen by roles that see anything of the project, a row without a project by roles that see anything';
 
 CREATE FUNCTION promote_internal.visible_projects() RETURNS text[]
     LANGUAGE c STABLE PARALLEL RESTRICTED

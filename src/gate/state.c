@@ -2,7 +2,7 @@
  * state.c: gates about what the source and the destination are, and what
  * the plan would do.
  *
- * What blocks can be seen in the views instance_status, drift, plan_changes,
+ * What blocks can be seen in the views instance_status, drift_status, resource_changes,
  * config_changes and promotion_request.  Where these would be read by joins,
  * whose order depends on what the tables held when the plan was made, the same
  * is asked by whole keys, see sql/gate/state.sql; the tests hold the one
