@@ -4,10 +4,8 @@ CREATE FUNCTION promote_internal.case_target(project text, environment text, com
     RETURNS TABLE (action text, revision integer, bundle text, version text, plan integer, plan_digest bytea)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     BEGIN ATOMIC
-        SELECT 'PROVISION', i.revision, c.bundle::text, rel.version, p.deployment, p.plan_digest
-          FROM promote.instance AS i
-          JOIN promote.component AS c ON c.project = i.project AND c.component = i.component
-          LEFT JOIN LATERAL promote.resolve_release(c.bundle, i.version_constraint, i.release_channel) AS rel ON true
+        SELECT 'PROVISION', i.revision, i.bundle::text, i.version, p.deployment, p.plan_digest
+          FROM promote_internal.instance_release AS i
           LEFT JOIN LATERAL (
               SELECT d.deployment, d.plan_digest
                 FROM promote.deployment AS d
