@@ -367,7 +367,8 @@ prepare_call(Oid function)
 static List *
 ask_function(const GateCase *gate, const Policy *policy, Oid function, MemoryContext context)
 {
-	static Statement answer = SQL_ROWS(reason_fields, "");	/* how its rows are read; prepare_call has the text */
+	/* how its rows are read: as those of promote.blockers are; what is run is prepare_call's */
+	static Statement answer = SQL_ROWS(reason_fields, "SELECT $* FROM promote.blockers($1, $2, $3) AS b");
 	int32		deployment = gate->deployment != 0 ? gate->deployment : gate->plan;
 	Datum		values[3];
 	SqlRows		rows;
