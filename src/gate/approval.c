@@ -12,7 +12,6 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -272,22 +271,38 @@ planned_at(const Sql *sql, const GateCase *gate)
 	return rows.count > 0 ? sql_time(&rows, 0) : GATE_NO_TIME;
 }
 
-/* Who of a poll approved, or rejected, as it counts, with commas between them. */
-static char *
-names_of(const Poll *poll, bool approved)
+/* Who of a poll approved, or rejected, as it counts: char *. */
+static List *
+voters(const Poll *poll, bool approved)
 {
-	StringInfoData names;
+	List	   *names = NIL;
 	ListCell   *cell;
 
-	initStringInfo(&names);
 	foreach(cell, poll->votes)
 	{
 		const Vote *vote = lfirst(cell);
 
 		if (vote->void_because == NULL && vote->approved == approved)
-			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", vote->by.actor);
+			names = lappend(names, (char *) vote->by.actor);
 	}
-	return names.data;
+	return names;
+}
+
+/* Whose votes of a poll do not count, and why not: char *. */
+static List *
+not_counted(const Poll *poll)
+{
+	List	   *reasons = NIL;
+	ListCell   *cell;
+
+	foreach(cell, poll->votes)
+	{
+		const Vote *vote = lfirst(cell);
+
+		if (vote->void_because)
+			reasons = lappend(reasons, psprintf("%s: %s", vote->by.actor, vote->void_because));
+	}
+	return reasons;
 }
 
 /* How far a rule is met, in words. */
@@ -301,7 +316,7 @@ describe(const Poll *poll)
 	appendStringInfo(&text, "rule \"%s\" asks for %d of role \"%s\": %d given", poll->rule,
 					 poll->quorum, poll->role, poll->given);
 	if (poll->given > 0)
-		appendStringInfo(&text, ", by %s", names_of(poll, true));
+		appendStringInfo(&text, ", by %s", names_joined(voters(poll, true)));
 	foreach(cell, poll->votes)
 	{
 		const Vote *vote = lfirst(cell);
@@ -614,26 +629,6 @@ promote_check_approval_rule(PG_FUNCTION_ARGS)
 
 /* ---- for SQL ---- */
 
-/* Some of a poll's votes, as an array of names: approvals that count, rejections that count, or what does not. */
-static Datum
-names_array(const Poll *poll, bool counts, bool approved)
-{
-	Datum	   *names = palloc(Max(list_length(poll->votes), 1) * sizeof(Datum));
-	int			count = 0;
-	ListCell   *cell;
-
-	foreach(cell, poll->votes)
-	{
-		const Vote *vote = lfirst(cell);
-
-		if (!counts && vote->void_because)
-			names[count++] = CStringGetTextDatum(psprintf("%s: %s", vote->by.actor, vote->void_because));
-		else if (counts && vote->void_because == NULL && vote->approved == approved)
-			names[count++] = CStringGetTextDatum(vote->by.actor);
-	}
-	return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
 /* Put a row for each rule. */
 static void
 put_polls(ReturnSetInfo *result, const List *polls)
@@ -650,9 +645,9 @@ put_polls(ReturnSetInfo *result, const List *polls)
 			Int32GetDatum(poll->quorum),
 			Int32GetDatum(poll->given),
 			Int32GetDatum(Max(poll->quorum - poll->given, 0)),
-			names_array(poll, true, true),
-			names_array(poll, true, false),
-			names_array(poll, false, false)
+			names_array(voters(poll, true)),
+			names_array(voters(poll, false)),
+			names_array(not_counted(poll))
 		};
 
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

@@ -126,14 +126,19 @@ review_case(void *state)
 	review_find_plan(sql, &review, gate->deployment, &deployment);
 }
 
-/* What review.c refuses, as a reason: of the plan, or of the params. */
+/* What review.c refuses because of the plan; all else is because of the params. */
+static const int plan_refusals[] = {
+	PM_PLAN_MOVED, PM_PLAN_REQUIRED, PM_DEFECTIVE_PLAN, PM_ILLEGAL_STEP, PM_PROTECTED, PM_NOT_DEPLOYED
+};
+
+/* What review.c refuses, as a reason. */
 static void
 block_refused(GateCase *gate, const Refusal *refusal)
 {
-	bool		plan = refusal->sqlstate == PM_PLAN_MOVED || refusal->sqlstate == PM_PLAN_REQUIRED ||
-		refusal->sqlstate == PM_DEFECTIVE_PLAN || refusal->sqlstate == PM_ILLEGAL_STEP ||
-		refusal->sqlstate == PM_PROTECTED || refusal->sqlstate == PM_NOT_DEPLOYED;
+	bool		plan = false;
 
+	for (int i = 0; i < lengthof(plan_refusals); i++)
+		plan |= refusal->sqlstate == plan_refusals[i];
 	gate_block(gate, plan ? "plan" : "params", NULL, GATE_NO_TIME, GATE_NO_TIME,
 			   plan ? "promote.plan_instance and a worker" : "whoever configures it", refusal->message);
 }

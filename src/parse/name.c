@@ -7,14 +7,16 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
-#include "parse/name.h"
-
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "access/htup_details.h"
 #include "mb/pg_wchar.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+
+#include "base/errors.h"
+#include "parse/name.h"
 
 PG_FUNCTION_INFO_V1(promote_check_name);
 PG_FUNCTION_INFO_V1(promote_parse_instance_name);
@@ -213,4 +215,16 @@ names_joined(const List *names)
 	foreach(cell, names)
 		appendStringInfo(&joined, "%s%s", joined.len > 0 ? ", " : "", (char *) lfirst(cell));
 	return joined.data;
+}
+
+/* A list of names, char *, as an array of text. */
+Datum
+names_array(const List *names)
+{
+	Datum	   *elements = palloc(Max(list_length(names), 1) * sizeof(Datum));
+	ListCell   *cell;
+
+	foreach(cell, names)
+		elements[foreach_current_index(cell)] = CStringGetTextDatum((char *) lfirst(cell));
+	return PointerGetDatum(construct_array(elements, list_length(names), TEXTOID, -1, false, TYPALIGN_INT));
 }

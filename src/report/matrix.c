@@ -411,19 +411,6 @@ look_onward(const Sql *sql, Matrix *matrix, const Cell *cell, Onward *onward)
 	}
 }
 
-/* Names as an array of text. */
-static Datum
-names_array(const List *names)
-{
-	Datum	   *elements = palloc(Max(list_length(names), 1) * sizeof(Datum));
-	int			count = 0;
-	ListCell   *cell;
-
-	foreach(cell, names)
-		elements[count++] = CStringGetTextDatum((char *) lfirst(cell));
-	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
 /* Put a cell's row. */
 static void
 put_cell(const Sql *sql, Matrix *matrix, const Cell *cell, ReturnSetInfo *result)
@@ -471,15 +458,6 @@ compare_cells(const void *a, const void *b, void *places)
 	return order != 0 ? order : strcmp(one->key.component, other->key.component);
 }
 
-/* An array of one text. */
-static ArrayType *
-text_array(const char *text)
-{
-	Datum		elements[1] = {CStringGetTextDatum(text)};
-
-	return construct_array(elements, 1, TEXTOID, -1, false, TYPALIGN_INT);
-}
-
 /* promote.matrix(project text) returns table, see sql/report/matrix.sql */
 Datum
 promote_matrix(PG_FUNCTION_ARGS)
@@ -494,7 +472,7 @@ promote_matrix(PG_FUNCTION_ARGS)
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	sql_enter(&sql);
 	PushActiveSnapshot(GetActiveSnapshot());
-	matrix.projects = PointerGetDatum(project ? text_array(project) : access_projects());
+	matrix.projects = project ? names_array(list_make1(project)) : PointerGetDatum(access_projects());
 	if (matrix.projects == (Datum) 0)
 		matrix.projects = all_projects(&sql);
 	matrix.places = make_hash("environments", sizeof(Place));
