@@ -189,11 +189,8 @@ pick(const Sql *sql, const Wish *wish, Candidate *candidate)
 	" FROM promote.deployment AS d JOIN promote.instance AS i ON " SAME_INSTANCE("i", "d") \
 	" WHERE d.due_at <= $2 AND d.action = ANY ($1)" selection \
 	" ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE OF d, i SKIP LOCKED"
-#define SELECTED " AND ($3 IS NULL OR (SELECT " EFFECTIVE_ATTRIBUTES \
-	"  FROM promote.project AS p, promote.environment AS e, promote.component AS c" \
-	"  WHERE p.project = i.project AND e.project = i.project" \
-	"  AND e.environment = i.environment AND c.project = i.project" \
-	"  AND c.component = i.component) @> $3)"
+#define SELECTED " AND ($3 IS NULL OR (SELECT a.attributes FROM promote_internal.instance_attributes AS a" \
+	"  WHERE " SAME_INSTANCE("a", "d") ") @> $3)"
 #define GRANTED " AND ($4 IS NULL OR $4 OPERATOR(pg_catalog.&&) ARRAY[pg_catalog.concat_ws('-', d.project, d.environment)," \
 	" d.project || '-*', '*-' || d.environment])"
 	static OldStatement any = {

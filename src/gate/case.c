@@ -77,7 +77,7 @@ read_facts(const Sql *sql, GateCase *gate)
 	static OldStatement read = {
 		.text = "SELECT r.origin, r.digest, NULLIF(r.source_environment, r.environment)::pg_catalog.text,"
 		" r.source_revision, s.digest, r.created_at,"
-		" " EFFECTIVE_ATTRIBUTES ", e.source_policy = 'path',"
+		" promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes), e.source_policy = 'path',"
 		" e.require_source_in_sync, e.require_no_drift, e.require_expected, e.separation_of_duty, e.required_soak"
 		" FROM promote.instance AS i"
 		" JOIN promote.project AS p ON p.project = i.project"

@@ -374,12 +374,8 @@ count_queued(const Sql *sql, const GateCase *gate, const Window *window, const O
 		" AND (d.status <> 'ABORTED' OR d.started_at IS NOT NULL)"
 		" AND ($4 IS NULL OR d.environment = $4)"
 		" AND ($5 IS NULL OR d.component = $5)"
-		" AND ($6 IS NULL OR (SELECT " EFFECTIVE_ATTRIBUTES " @> $6"
-		"  FROM promote.instance AS i"
-		"  JOIN promote.project AS p ON p.project = i.project"
-		"  JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment"
-		"  JOIN promote.component AS c ON c.project = i.project AND c.component = i.component"
-		"  WHERE " SAME_INSTANCE("i", "d") "))"
+		" AND ($6 IS NULL OR (SELECT a.attributes @> $6"
+		"  FROM promote_internal.instance_attributes AS a WHERE " SAME_INSTANCE("a", "d") "))"
 		" AND NOT (d.project = $7 AND d.environment = $8 AND d.component = $9 AND d.deployment = $10)",
 		.parameters = 10,
 		.types = {TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID,

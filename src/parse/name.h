@@ -14,12 +14,6 @@
 	row ".project = " as ".project AND " row ".environment = " as ".environment" \
 	" AND " row ".component = " as ".component"
 
-/*
- * What an instance i is selected by: its attributes over those of its project
- * p, its environment e and its component c, the nearest last.
- */
-#define EFFECTIVE_ATTRIBUTES "(p.attributes || e.attributes || c.attributes || i.attributes)"
-
 #define NAME_MAX_LENGTH 63		/* of a project, environment or component */
 
 /* The key of an instance; the strings are allocated with it. */

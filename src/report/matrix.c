@@ -237,7 +237,7 @@ read_cells(const Sql *sql, Matrix *matrix)
 	"SELECT s.project::pg_catalog.text, s.environment::pg_catalog.text, s.component::pg_catalog.text," \
 	" s.status, s.since, s.desired_revision, s.desired_version, s.desired_digest, r.bundle," \
 	" r.source_environment, r.source_revision, f.block_reason, h.held_by," \
-	" " EFFECTIVE_ATTRIBUTES ", f.declares" \
+	" promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes), f.declares" \
 	" FROM promote.instance_status AS s" \
 	" JOIN promote.instance AS i ON " SAME_INSTANCE("i", "s") \
 	" JOIN promote.project AS p ON p.project = s.project" \

@@ -58,7 +58,7 @@ read_facts(const Sql *sql, const PromotionRequest *request, const char *componen
 {
 	static OldStatement read = {
 		.text = "SELECT s.project IS NOT NULL, i.project IS NOT NULL, $5 IS NULL"
-		"  OR " EFFECTIVE_ATTRIBUTES " @> $5,"
+		"  OR promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes) @> $5,"
 		" s.revision, i.revision, i.deployed_revision, q.digest, d.rendered_digest,"
 		" d.version::pg_catalog.text, o.digest = n.digest AND d.version = n.version, n.origin, n.actor,"
 		" d.remote_references"
