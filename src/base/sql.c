@@ -3,22 +3,22 @@
  */
 #include "postgres.h"
 
-#include "base/sql.h"
-
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "executor/spi.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
 #include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/tuplestore.h"
+
+#include "base/sql.h"
 
 #define PINNED_PATH "pg_catalog, pg_temp"
 
@@ -337,6 +337,26 @@ sql_cursor(const Sql *sql, Statement *statement, bool read_only, const SqlValue 
 	return cursor;
 }
 
+/*
+ * Open a cursor over the rows of a query that is put together at run time, and
+ * only reads, by the active snapshot; nothing of it is kept.
+ */
+Portal
+sql_open_once(const Sql *sql, const char *text, const SqlValue *values, int count)
+{
+	Oid			types[FUNC_MAX_ARGS];
+	Datum		datums[FUNC_MAX_ARGS];
+	char		nulls[FUNC_MAX_ARGS];
+
+	for (int i = 0; i < count; i++)
+	{
+		types[i] = values[i].type;
+		datums[i] = values[i].datum;
+		nulls[i] = values[i].isnull ? 'n' : ' ';
+	}
+	return SPI_cursor_open_with_args(NULL, text, count, types, datums, nulls, true, 0);
+}
+
 /* What SPI has fetched last, as by SPI_cursor_fetch from the statement's cursor. */
 SqlRows
 sql_fetched(Statement *statement)
@@ -367,6 +387,8 @@ fits_kind(Oid type, SqlKind kind)
 			return type == BYTEAOID;
 		case SQL_INTERVAL:
 			return type == INTERVALOID;
+		case SQL_RECORD:
+			return type_is_rowtype(type);
 	}
 	return false;
 }
@@ -441,6 +463,9 @@ put_field(const SqlField *field, Datum value, bool isnull, Oid type, char *membe
 			break;
 		case SQL_ENUM:
 			*(int *) member = enum_of(field, value, isnull);
+			break;
+		case SQL_RECORD:
+			*(HeapTupleHeader *) member = isnull ? NULL : DatumGetHeapTupleHeader(value);
 			break;
 	}
 }
@@ -542,6 +567,17 @@ sql_time(const SqlRows *rows, uint64 row)
 	Datum		value = sql_datum(rows, row, &isnull);
 
 	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
+}
+
+/* Return rows as they are from a function that returns a table. */
+void
+sql_return(FunctionCallInfo fcinfo, const SqlRows *rows)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (uint64 i = 0; i < rows->count; i++)
+		tuplestore_puttuple(result->setResult, rows->table->vals[i]);
 }
 
 /* ---- what is to go ---- */

@@ -39,7 +39,7 @@ typedef struct Sql
 /* What a member of a struct can be read into; see sql_row for NULL. */
 typedef enum SqlKind
 {
-	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL, SQL_ENUM
+	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL, SQL_ENUM, SQL_RECORD
 } SqlKind;
 
 /* A column of a statement's result, and the member of a struct that it goes to. */
@@ -58,7 +58,7 @@ typedef struct SqlField
 						  int32: SQL_INT, int64: SQL_WIDE, bool: SQL_BOOL, \
 						  Jsonb *: SQL_JSONB, const Jsonb *: SQL_JSONB, \
 						  bytea *: SQL_BYTEA, const bytea *: SQL_BYTEA, \
-						  Interval *: SQL_INTERVAL), offsetof(type, member)}
+						  Interval *: SQL_INTERVAL, HeapTupleHeader: SQL_RECORD), offsetof(type, member)}
 
 /* Of a member that is an enum, and text in SQL, by the enum's table of names. */
 #define SQL_ENUM_FIELD(type, member, expression, names) \
@@ -153,6 +153,7 @@ extern SqlRows sql_call(const Sql *sql, Statement *statement, SqlMode mode, cons
 extern Portal sql_cursor(const Sql *sql, Statement *statement, bool read_only, const SqlValue *values, int count);
 extern SqlRows sql_fetched(Statement *statement);
 extern int	sql_enum(const char *const *names, const char *name);
+extern Portal sql_open_once(const Sql *sql, const char *text, const SqlValue *values, int count);
 extern bool sql_row(SqlRows *rows, uint64 row, void *into);
 extern Datum sql_datum(const SqlRows *rows, uint64 row, bool *isnull);
 extern char *sql_text(const SqlRows *rows, uint64 row);
@@ -161,6 +162,7 @@ extern bool sql_bool(const SqlRows *rows, uint64 row);
 extern Jsonb *sql_jsonb(const SqlRows *rows, uint64 row);
 extern bytea *sql_bytea(const SqlRows *rows, uint64 row);
 extern TimestampTz sql_time(const SqlRows *rows, uint64 row);
+extern void sql_return(FunctionCallInfo fcinfo, const SqlRows *rows);
 extern void sql_command(const Sql *sql, const char *text);
 extern void sql_push_latest(void);
 pg_noreturn extern void refuse_unseen(void);

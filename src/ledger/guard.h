@@ -6,8 +6,8 @@
 
 #include "postgres.h"
 
-#include "commands/trigger.h"
 #include "base/sql.h"
+#include "base/trigger.h"
 
 /*
  * What statements of ours are run for: what the triggers that they fire let
@@ -36,7 +36,6 @@ extern bool guard_is_open(void);
 extern bool loading_rows(void);
 extern int	old_guarded_run(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls);
 extern void guarded_rewrite(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls);
-extern bool column_differs(TriggerData *data, const char *column);
-extern bool same_value(Datum a, Datum b, bool byval, int16 length);
+#define column_differs trigger_differs	/* to go */
 
 #endif							/* PROMOTE_LEDGER_GUARD_H */
