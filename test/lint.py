@@ -8,7 +8,7 @@ together. The rules are listed with `--rules`, a line each.
 
 What has to be written with its schema: tables, functions, and every type and operator that is not one of pg_catalog's.
 The names of those need none, in SQL-standard bodies, views and defaults neither: the install script pins the search path
-to "pg_catalog, pg_temp", src/base/spi.c does so for statements of C, and text bodies of functions have to pin it themselves.
+to "pg_catalog, pg_temp", src/base/sql.c does so for statements of C, and text bodies of functions have to pin it themselves.
 Under that path an operator can only be pg_catalog's, as none is ever looked for in pg_temp, and so can a type that
 pg_catalog has. Functions of pg_catalog are written with it all the same: overloading makes the better match win, not the
 first one, as soon as there is more than one schema.
@@ -37,7 +37,7 @@ RULES = {
     "grant-public": "to PUBLIC is granted what writes",
     "comment": "an object without a comment",
     "column-type": "a column of a type that is not on the list",
-    "own-spi": "SQL that C runs by another way than src/base/spi.c, which pins the path and the user",
+    "own-spi": "SQL that C runs by another way than src/base/sql.c, which pins the path and the user",
     "backslash": "a backslash in a plain literal of C's SQL: what it means is up to the caller's standard_conforming_strings",
 }
 
@@ -49,8 +49,8 @@ TYPES = {"name", "oid", "regclass", "record", "trigger", "event_trigger", "void"
 OPERATORS = set("= <> != < > <= >= + - * / % ^ || -> ->> #> #>> @> <@ ? ?| ?& @? @@ #- ~ ~* !~ !~* ~~ ~~* !~~ !~~* && -|- << >> &< &> ^@".split())
 
 # Who else calls SPI by itself: src/gate/policy.c, which is there to run what users wrote, with the caller's rights; and
-# src/registry/grant.c, which runs GRANT and REVOKE inside a scope of src/base/spi.h.
-OWN_SPI = ("src/base/spi.c", "src/gate/policy.c", "src/registry/grant.c")
+# src/registry/grant.c, which runs GRANT and REVOKE inside a scope of src/base/sql.h.
+OWN_SPI = ("src/base/sql.c", "src/gate/policy.c", "src/registry/grant.c")
 
 # A relation that exists in one statement only: the rows that C hands to it, see src/deployment/plan.c. Those of triggers, after
 # REFERENCING, are read from the scripts.
@@ -146,31 +146,35 @@ class Linter:
             text = file.read()
         for match in re.finditer(r"\bSPI_(?:prepare|exec|cursor_open)\w*\(", "" if path.endswith(OWN_SPI) else text):
             self.report("own-spi", match[0] + ")", (path, text.count("\n", 0, match.start()) + 1))
-        expected = len(re.findall(r"\.text = ", text)) if '"spi.h"' in text else 0
+        expected = len(re.findall(r"\bStatement\s+\w+(?:\[\])?\s*=|\bSQL_FIELD\(\w", text)) if path != "src/base/sql.h" else 0
         if expected == 0:
             return
         made = subprocess.run(["cc", "-E", *(f"-I{header}" for header in headers), path], capture_output=True, text=True, check=True).stdout
-        line, source = 0, None
+        line = 0
         literal = r'"(?:[^"\\]|\\.)*"'
+        literals = r"((?:\s|^#.*$|" + literal + r")*)"
         found = 0
-        for match in re.finditer(r'^# (\d+) "([^"]*)".*$|\.text = ((?:\s|^#.*$|' + literal + r")*)|\n", made, re.M):
+        # a statement's text, alone or by SQL_ROWS, or the expression of a field
+        for match in re.finditer(r'^# (\d+) "[^"]*".*$|(\.text = |\{)' + literals + r"((?:,\s*_Generic)?)|\n", made, re.M):
             if match[1]:
-                line, source = int(match[1]) - 1, match[2]
+                line = int(match[1]) - 1
                 continue
             if match[0] == "\n":
                 line += 1
                 continue
-            found += 1
-            self.place = (path, line)
             pieces = re.findall(literal, re.sub(r"^#.*$", "", match[3], flags=re.M))
             sql = "".join(piece[1:-1] for piece in pieces).encode().decode("unicode_escape")
-            if "\\" in re.sub(r"\b[eE]'(?:[^'\\]|\\.|'')*'", "", sql):
-                self.report("backslash", "write E'...'")
-            self.text(sql)
+            is_field = match[4] != ""
+            if is_field or match[2] != "{" or re.match(r"(?:SELECT|INSERT|UPDATE|DELETE|WITH|VALUES)\b", sql):
+                found += 1
+                self.place = (path, line)
+                if "\\" in re.sub(r"\b[eE]'(?:[^'\\]|\\.|'')*'", "", sql):
+                    self.report("backslash", "write E'...'")
+                self.text("SELECT " + sql if is_field else sql.replace("$*", "*"))
             line += match[0].count("\n")
         # a text in a macro stands for several
         if found < expected:
-            self.report("syntax", f"{expected} texts of statements, and {found} of them can be read")
+            self.report("syntax", f"{expected} texts of statements and fields, and {found} of them can be read")
 
     def text(self, sql):
         """Statements out of a string."""

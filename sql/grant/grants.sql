@@ -42,6 +42,52 @@ COMMENT ON FUNCTION promote_internal.guard_grant() IS
 CREATE TRIGGER guard_grant BEFORE INSERT OR UPDATE ON promote.grants
     FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_grant();
 
+-- Not among it: promote_internal, what is for the owner alone, and the columns that hold what is sensitive as it is, or a
+-- digest of little else.
+CREATE FUNCTION promote_internal.door_commands(role text, opens boolean) RETURNS TABLE (command text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        WITH word (verb, toward) AS (
+            SELECT CASE WHEN $2 THEN 'GRANT' ELSE 'REVOKE' END, CASE WHEN $2 THEN 'TO' ELSE 'FROM' END
+        ), member AS (
+            SELECT d.classid, d.objid
+              FROM pg_catalog.pg_depend AS d
+              JOIN pg_catalog.pg_extension AS e
+                ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid
+             WHERE d.deptype = 'e' AND e.extname = 'promote'
+        ), withheld (relation, attribute) AS (
+            VALUES ('config', 'params'), ('revision', 'overrides'), ('audit_log', 'rows'), ('environment', 'parameters'),
+                   ('project', 'digest_key'), ('promotion_request', 'overrides'), ('secret', 'ciphertext'),
+                   ('idempotency_key', 'request')
+        )
+        SELECT pg_catalog.format('%s EXECUTE ON ROUTINE %s %s %I', w.verb,
+                   pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::text, ', '), w.toward, $1)
+          FROM word AS w
+         CROSS JOIN member AS m
+          JOIN pg_catalog.pg_proc AS p ON p.oid = m.objid
+         WHERE m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+           AND p.pronamespace = 'promote'::pg_catalog.regnamespace AND p.proacl IS NOT NULL
+           AND p.proname NOT IN ('restore_guards', 'config_digest', 'secret_fingerprint')
+           AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(p.proacl) AS a WHERE a.grantee = 0)
+         GROUP BY w.verb, w.toward
+         UNION ALL
+        SELECT pg_catalog.format('%s SELECT%s ON TABLE %s %s %I', w.verb,
+                   (SELECT pg_catalog.format(' (%s)', pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', '))
+                      FROM pg_catalog.pg_attribute AS a
+                     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                       AND (c.relname, a.attname) NOT IN (SELECT h.relation, h.attribute FROM withheld AS h)
+                    HAVING c.relname IN (SELECT h.relation FROM withheld AS h)),
+                   c.oid::pg_catalog.regclass, w.toward, $1)
+          FROM word AS w
+         CROSS JOIN member AS m
+          JOIN pg_catalog.pg_class AS c ON c.oid = m.objid
+         WHERE m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.relkind IN ('r', 'v')
+           AND c.relnamespace = 'promote'::pg_catalog.regnamespace;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.door_commands(text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.door_commands(text, boolean) IS
+'What opens, or closes, functions and tables to a role that has grants: EXECUTE of what is not for PUBLIC, SELECT of what is read by rows';
+
 CREATE FUNCTION promote_internal.open_door() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_open_door';
 REVOKE ALL ON FUNCTION promote_internal.open_door() FROM PUBLIC;

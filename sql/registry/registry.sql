@@ -290,3 +290,14 @@ CREATE FUNCTION promote.resolve_release(
 REVOKE ALL ON FUNCTION promote.resolve_release(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.resolve_release(text, text, text) IS
 'The newest release of a bundle that a version constraint allows now: stable ones only, or on the channel development prereleases too; an exact version is taken from any channel. No row where nothing matches';
+
+CREATE VIEW promote_internal.instance_release AS
+SELECT i.project, i.environment, i.component, i.revision, i.version_constraint, i.release_channel, c.bundle, r.version,
+       (SELECT NULLIF(f.remote_references, '{}') FROM promote.bundle_release AS f
+         WHERE f.bundle = c.bundle AND f.version = r.version) AS slots
+  FROM promote.instance AS i
+  JOIN promote.component AS c ON c.project = i.project AND c.component = i.component
+  LEFT JOIN LATERAL promote.resolve_release(c.bundle, i.version_constraint, i.release_channel) AS r ON true;
+COMMENT ON VIEW promote_internal.instance_release IS
+'The release that an instance''s constraint stands for now, and the slots for remote references that it declares; NULL: there is none';
+

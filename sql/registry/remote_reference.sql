@@ -112,3 +112,30 @@ COMMENT ON COLUMN promote.remote_references.description IS 'What the release say
 COMMENT ON COLUMN promote.remote_references.reference IS 'What fills it; NULL: nothing';
 COMMENT ON COLUMN promote.remote_references.set_at IS 'When that was set';
 COMMENT ON COLUMN promote.remote_references.set_by IS 'Who set it';
+
+-- By a release that had the slot, too: what its own release did not have yet is not replaced.
+CREATE FUNCTION promote_internal.replaced_slots(
+    project text, environment text, component text, slots jsonb, remote_references jsonb)
+    RETURNS TABLE (field text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT s.field
+          FROM (SELECT k.field COLLATE "C" AS field FROM pg_catalog.jsonb_object_keys($4) AS k (field)) AS s
+         WHERE EXISTS (
+                   SELECT
+                     FROM promote.instance AS i
+                     JOIN promote.deployment AS b
+                       ON b.project = i.project AND b.environment = i.environment AND b.component = i.component
+                      AND b.deployment = i.deployed_by
+                     JOIN promote.deployment AS d
+                       ON d.project = b.project AND d.environment = b.environment AND d.component = b.component
+                      AND d.action = 'PROVISION' AND d.started_at >= b.started_at
+                    WHERE i.project = $1 AND i.environment = $2 AND i.component = $3
+                      AND (d.remote_references ->> s.field) IS DISTINCT FROM ($5 ->> s.field)
+                      AND (SELECT f.remote_references ? s.field FROM promote.bundle_release AS f
+                            WHERE f.bundle = d.bundle AND f.version = d.version))
+         ORDER BY s.field;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.replaced_slots(text, text, text, jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.replaced_slots(text, text, text, jsonb, jsonb) IS
+'The declared slots in which references differ from what may run: from what the last PROVISION carried, or any that began since';

@@ -240,6 +240,21 @@ ALTER TABLE promote.promotion_request_preview ENABLE ALWAYS TRIGGER guard_record
 ALTER TABLE promote.promotion_request_preview ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.promotion_request_preview ENABLE ALWAYS TRIGGER refuse_truncate;
 
+-- What verbs lock, by the name that RowToLock.what of src/registry/rescue.h gives it.
+CREATE VIEW promote_internal.lockable_row AS
+SELECT i.project::text AS project, 'promote.instance'::regclass::oid AS class, pg_catalog.format('"%s"', i.name) AS what
+  FROM promote.instance AS i
+ UNION ALL
+SELECT d.project, 'promote.deployment'::regclass, pg_catalog.format('deployment %s of "%s"', d.deployment, i.name)
+  FROM promote.instance AS i
+  JOIN promote.deployment AS d ON d.project = i.project AND d.environment = i.environment AND d.component = i.component
+ WHERE d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')
+ UNION ALL
+SELECT r.project, 'promote.promotion_request'::regclass, pg_catalog.format('request %s of project "%s"', r.request, r.project)
+  FROM promote.promotion_request AS r;
+COMMENT ON VIEW promote_internal.lockable_row IS
+'Rows that verbs lock: their project, their table, and what they are called where somebody waits for them';
+
 CREATE FUNCTION promote.open_request(
     project text, source_environment text, destination_environment text,
     scope jsonb DEFAULT '{}', strategy text DEFAULT 'one_by_one', waves jsonb DEFAULT NULL,

@@ -30,8 +30,8 @@ sql_set_local(const char *name, const char *value)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* OID of one of the extension's tables. */
-static Oid
+/* The OID of one of promote's tables. */
+Oid
 table_oid(const char *table)
 {
 	Oid			schema = get_namespace_oid("promote", false);

@@ -166,7 +166,8 @@ extern void sql_return(FunctionCallInfo fcinfo, const SqlRows *rows);
 extern void sql_command(const Sql *sql, const char *text);
 extern void sql_push_latest(void);
 pg_noreturn extern void refuse_unseen(void);
-extern Oid tables_owner(void);
+extern Oid	table_oid(const char *table);
+extern Oid	tables_owner(void);
 
 /*
  * What is to go: statements with hand-written lists of types, values and nulls.

@@ -25,7 +25,7 @@ gate_path(const Sql *sql, GateCase *gate)
 	gate_block(gate, "path", false, GATE_NO_TIME, GATE_NO_TIME, "whoever adds the path",
 			   psprintf("there is no promotion path from \"%s\" to \"%s\", %s%s",
 						gate->source_environment, gate->key.environment,
-						sources == NIL ? "and no other" : "only from ", path_names(sources)));
+						sources == NIL ? "and no other" : "only from ", names_joined(sources)));
 	gate_about(gate, gate->source_environment);
 }
 

@@ -157,3 +157,16 @@ promote_parse_instance_name(PG_FUNCTION_ARGS)
 	values[2] = CStringGetTextDatum(key.component);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, nulls)));
 }
+
+/* A list of names, char *, with commas between them. */
+char *
+names_joined(const List *names)
+{
+	StringInfoData joined;
+	ListCell   *cell;
+
+	initStringInfo(&joined);
+	foreach(cell, names)
+		appendStringInfo(&joined, "%s%s", joined.len > 0 ? ", " : "", (char *) lfirst(cell));
+	return joined.data;
+}

@@ -6,6 +6,8 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
+
 /* Rows of the instance whose key is a statement's first three parameters. */
 #define OF_INSTANCE(as) as ".project = $1 AND " as ".environment = $2 AND " as ".component = $3"
 
@@ -28,6 +30,7 @@ extern void instance_key_parse(const char *name, InstanceKey *key);
 extern void environment_name_parse(const char *name, InstanceKey *key);
 extern char *instance_key_name(const InstanceKey *key);
 extern void instance_key_values(const InstanceKey *key, Datum *values);
+extern char *names_joined(const List *names);
 extern int	instance_key_compare(const InstanceKey *a, const InstanceKey *b);
 
 #endif							/* PROMOTE_PARSE_NAME_H */

@@ -142,23 +142,22 @@ deployment_values(const InstanceKey *key, int32 deployment, Datum *values)
 	values[3] = Int32GetDatum(deployment);
 }
 
-/* Its row, as one to be locked. */
+/* The deployment's row, as one to be locked. */
 static RowToLock
-row_to_lock(const InstanceKey *key, int32 deployment, Datum *values)
+row_to_lock(const InstanceKey *key, int32 deployment)
 {
-#define LOCK(mode) {.text = "SELECT d.ctid FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4" mode, \
-	.parameters = 4,.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}}
-	static OldStatement at_once = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
-	static OldStatement find = LOCK("");
+#define DEPLOYMENT_ROW "SELECT d.ctid FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4"
+	static Statement at_once = {DEPLOYMENT_ROW " FOR NO KEY UPDATE SKIP LOCKED"};
+	static Statement find = {DEPLOYMENT_ROW};
 
-	deployment_values(key, deployment, values);
 	return (RowToLock) {
 		.table = "deployment",
 		.what = psprintf("deployment %d of \"%s\"", deployment, instance_key_name(key)),
 		.project = key->project,
 		.at_once = &at_once,
 		.find = &find,
-		.values = values
+		.key = {AS_KEY(key), AS_INT(deployment)},
+		.columns = 4
 	};
 }
 
@@ -169,8 +168,7 @@ row_to_lock(const InstanceKey *key, int32 deployment, Datum *values)
 bool
 deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
-	Datum		values[4];
-	RowToLock	row = row_to_lock(key, deployment, values);
+	RowToLock	row = row_to_lock(key, deployment);
 
 	return row_lock(sql, &row);
 }
@@ -179,8 +177,7 @@ deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment)
 bool
 deployment_rescue(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
-	Datum		values[4];
-	RowToLock	row = row_to_lock(key, deployment, values);
+	RowToLock	row = row_to_lock(key, deployment);
 
 	return row_rescue(sql, &row);
 }

@@ -37,40 +37,6 @@ PG_FUNCTION_INFO_V1(promote_grant_action);
 PG_FUNCTION_INFO_V1(promote_revoke_action);
 PG_FUNCTION_INFO_V1(promote_refresh_grants);
 
-/*
- * What the door gives, a statement per row; $1 is GRANT or REVOKE, $2 TO or
- * FROM, $3 the role.  Not among it: promote_internal, what is for the owner
- * alone, and the columns that hold what is sensitive as it is, or a digest of
- * little else.
- */
-static OldStatement door = {
-	.text = "WITH member AS (SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d"
-	" JOIN pg_catalog.pg_extension AS e ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"
-	" AND d.refobjid = e.oid WHERE d.deptype = 'e' AND e.extname = 'promote'),"
-	" withheld (relation, attribute) AS (VALUES ('config', 'params'), ('revision', 'overrides'), ('audit_log', 'rows'),"
-	" ('environment', 'parameters'), ('project', 'digest_key'), ('promotion_request', 'overrides'), ('secret', 'ciphertext'),"
-	" ('idempotency_key', 'request'))"
-	" SELECT pg_catalog.format('%s EXECUTE ON ROUTINE %s %s %I', $1,"
-	" pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::pg_catalog.text, ', '), $2, $3)"
-	" FROM member AS m JOIN pg_catalog.pg_proc AS p ON p.oid = m.objid"
-	" WHERE m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
-	" AND p.pronamespace = 'promote'::pg_catalog.regnamespace AND p.proacl IS NOT NULL"
-	" AND p.proname NOT IN ('restore_guards', 'config_digest', 'secret_fingerprint')"
-	" AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(p.proacl) AS a WHERE a.grantee = 0)"
-	" UNION ALL"
-	" SELECT pg_catalog.format('%s SELECT%s ON TABLE %s %s %I', $1, (SELECT"
-	" pg_catalog.format(' (%s)', pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', '))"
-	" FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
-	" AND (c.relname, a.attname) NOT IN (SELECT w.relation, w.attribute FROM withheld AS w)"
-	" HAVING c.relname IN (SELECT w.relation FROM withheld AS w)),"
-	" c.oid::pg_catalog.regclass, $2, $3)"
-	" FROM member AS m JOIN pg_catalog.pg_class AS c ON c.oid = m.objid"
-	" WHERE m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.relkind IN ('r', 'v')"
-	" AND c.relnamespace = 'promote'::pg_catalog.regnamespace",
-	.parameters = 3,
-	.types = {TEXTOID, TEXTOID, TEXTOID}
-};
-
 /* ---- the door ---- */
 
 /*
@@ -84,11 +50,10 @@ static OldStatement door = {
 static void
 lock_doors(void)
 {
-	Oid			table = get_relname_relid("grants", get_namespace_oid("promote", false));
 	Sql			sql;
 
 	sql_enter(&sql);
-	rescue_object(&sql, table, 0, ExclusiveLock, "the grants", NULL);
+	rescue_object(&sql, table_oid("grants"), 0, ExclusiveLock, "the grants", NULL);
 	sql_leave(&sql);
 }
 
@@ -96,36 +61,24 @@ lock_doors(void)
 static void
 move_door(const Sql *sql, const char *role, bool open)
 {
-	Datum		values[3] = {
-		CStringGetTextDatum(open ? "GRANT" : "REVOKE"),
-		CStringGetTextDatum(open ? "TO" : "FROM"),
-		CStringGetTextDatum(role)
-	};
-	SPITupleTable *rows;
-	uint64		count;
+	static Statement door = {"SELECT d.command FROM promote_internal.door_commands($1, $2) AS d (command)"};
+	SqlRows		rows = sql_run(sql, &door, AS_TEXT(role), AS_BOOL(open));
 
-	statement_run(sql, &door, values, NULL, false);
-	rows = SPI_tuptable;
-	count = SPI_processed;
-	for (uint64 i = 0; i < count; i++)
-		sql_command(sql, spi_text(rows, i, 1));
+	for (uint64 i = 0; i < rows.count; i++)
+		sql_command(sql, sql_text(&rows, i));
 }
 
 /* Has the role any grant now, whatever the transaction's snapshot shows? */
 static bool
 has_grants(const Sql *sql, const char *role)
 {
-	static OldStatement look = {
-		.text = "SELECT FROM promote.grants AS g WHERE g.role = $1 LIMIT 1",
-		.parameters = 1,
-		.types = {TEXTOID}
-	};
-	Datum		values[1] = {CStringGetTextDatum(role)};
+	static Statement look = {"SELECT FROM promote.grants AS g WHERE g.role = $1 LIMIT 1"};
+	SqlRows		rows;
 
 	sql_push_latest();
-	statement_run(sql, &look, values, NULL, true);
+	rows = sql_read(sql, &look, AS_TEXT(role));
 	PopActiveSnapshot();
-	return SPI_processed > 0;
+	return rows.count > 0;
 }
 
 /*
@@ -176,12 +129,8 @@ refuse_grant(const char *detail, const char *hint)
 static void
 refuse_inherited(const char *role)
 {
-	static OldStatement look = {
-		.text = "SELECT FROM promote.grants AS g WHERE g.role = $1 LIMIT 1",
-		.parameters = 1,
-		.types = {TEXTOID}
-	};
-	Datum		values[1] = {CStringGetTextDatum(role)};
+	static Statement look = {"SELECT FROM promote.grants AS g WHERE g.role = $1 LIMIT 1"};
+	SqlRows		rows;
 	Sql			sql;
 
 	if (access_is_marked(get_role_oid(role, false)))
@@ -192,9 +141,9 @@ refuse_inherited(const char *role)
 		return;
 	sql_enter(&sql);
 	PushActiveSnapshot(GetLatestSnapshot());
-	statement_run(&sql, &look, values, NULL, true);
+	rows = sql_read(&sql, &look, AS_TEXT(role));
 	PopActiveSnapshot();
-	if (SPI_processed > 0)
+	if (rows.count > 0)
 		refuse_grant(psprintf("Grants of role \"%s\" are there already, but were not given to this role of that name.", role),
 					 "Take them back by promote.revoke_action, or let them count by promote.refresh_grants(role).");
 	sql_leave(&sql);
@@ -208,24 +157,20 @@ refuse_inherited(const char *role)
 static void
 warn_of_createrole(const char *role)
 {
-	static OldStatement look = {
-		.text = "SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r"
+	static Statement look = {"SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r"
 		" WHERE r.rolcreaterole AND NOT r.rolsuper AND (pg_catalog.pg_has_role(r.oid, $1::pg_catalog.name, 'MEMBER')"
 		" OR pg_catalog.pg_has_role($1::pg_catalog.name, r.oid, 'MEMBER'))"
-		" AND NOT (SELECT s.rolsuper FROM pg_catalog.pg_roles AS s WHERE s.rolname = $1) ORDER BY r.rolname <> $1, r.rolname LIMIT 1",
-		.parameters = 1,
-		.types = {TEXTOID}
-	};
-	Datum		values[1] = {CStringGetTextDatum(role)};
+		" AND NOT (SELECT s.rolsuper FROM pg_catalog.pg_roles AS s WHERE s.rolname = $1) ORDER BY r.rolname <> $1, r.rolname LIMIT 1"};
+	SqlRows		rows;
 	Sql			sql;
 
 	sql_enter(&sql);
-	statement_run(&sql, &look, values, NULL, true);
-	if (SPI_processed > 0)
+	rows = sql_read(&sql, &look, AS_TEXT(role));
+	if (rows.count > 0)
 		ereport(WARNING,
 				(errmsg("\"admin\" is every action for who can make roles"),
 				 errdetail("Role \"%s\" has CREATEROLE: it can be a member of any role, and grant that what it may not grant itself.",
-						   spi_text(SPI_tuptable, 0, 1)),
+						   sql_text(&rows, 0)),
 				 errhint("Let somebody without CREATEROLE be \"admin\", or update to PostgreSQL 16.")));
 	sql_leave(&sql);
 }
@@ -302,48 +247,23 @@ take_grant_arguments(FunctionCallInfo fcinfo, Grant *grant)
 static void
 check_grant(const Sql *sql, const Grant *grant)
 {
-	static OldStatement look = {
-		.text = "SELECT FROM promote.project AS p WHERE ($1 IS NULL OR p.project = $1) AND ($2 IS NULL OR EXISTS"
-		" (SELECT FROM promote.environment AS e WHERE e.project = p.project AND e.environment = $2)) LIMIT 1",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
-	bool		nulls[2];
-	Datum		values[2] = {
-		text_or_null(grant->project, &nulls[0]), text_or_null(grant->environment, &nulls[1])
-	};
+	static Statement look = {"SELECT FROM promote.project AS p WHERE ($1 IS NULL OR p.project = $1) AND ($2 IS NULL OR EXISTS"
+		" (SELECT FROM promote.environment AS e WHERE e.project = p.project AND e.environment = $2)) LIMIT 1"};
 
 	if (!role_exists(grant->role))
 		refuse_grant(psprintf("There is no role \"%s\".", grant->role), "CREATE ROLE first.");
-	if (nulls[0] && nulls[1])
+	if (grant->project == NULL && grant->environment == NULL)
 		return;
-	statement_run(sql, &look, values, nulls, false);
-	if (SPI_processed == 0)
-		refuse_grant(nulls[1] ? psprintf("There is no project \"%s\".", grant->project) :
+	if (sql_run(sql, &look, AS_TEXT(grant->project), AS_TEXT(grant->environment)).count == 0)
+		refuse_grant(grant->environment == NULL ? psprintf("There is no project \"%s\".", grant->project) :
 					 psprintf("There is no environment \"%s\" %s.", grant->environment,
-							  nulls[0] ? "in any project" : psprintf("in project \"%s\"", grant->project)),
+							  grant->project == NULL ? "in any project" : psprintf("in project \"%s\"", grant->project)),
 					 "Correct the name, or insert it first.");
-}
-
-/* Run a statement of a grant's four columns; true if it has changed something. */
-static bool
-write_grant(const Sql *sql, OldStatement *statement, const Grant *grant)
-{
-	bool		nulls[4] = {false, false};
-	Datum		values[4] = {
-		CStringGetTextDatum(grant->role),
-		CStringGetTextDatum(grant->action),
-		text_or_null(grant->project, &nulls[2]),
-		text_or_null(grant->environment, &nulls[3])
-	};
-
-	statement_run(sql, statement, values, nulls, false);
-	return SPI_processed > 0;
 }
 
 /* Give a grant or take it back, by the statement; true if that has changed something. */
 static Datum
-change_grant(FunctionCallInfo fcinfo, OldStatement *statement, bool give)
+change_grant(FunctionCallInfo fcinfo, Statement *statement, bool give)
 {
 	Grant		grant;
 	Sql			sql;
@@ -356,7 +276,8 @@ change_grant(FunctionCallInfo fcinfo, OldStatement *statement, bool give)
 	sql_enter(&sql);
 	if (give)
 		check_grant(&sql, &grant);
-	changed = write_grant(&sql, statement, &grant);
+	changed = sql_run(&sql, statement, AS_TEXT(grant.role), AS_TEXT(grant.action), AS_TEXT(grant.project),
+					  AS_TEXT(grant.environment)).count > 0;
 	sql_leave(&sql);
 	PG_RETURN_BOOL(changed);
 }
@@ -365,12 +286,8 @@ change_grant(FunctionCallInfo fcinfo, OldStatement *statement, bool give)
 Datum
 promote_grant_action(PG_FUNCTION_ARGS)
 {
-	static OldStatement insert = {
-		.text = "INSERT INTO promote.grants (role, action, project, environment) VALUES ($1, $2, $3, $4)"
-		" ON CONFLICT DO NOTHING",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
+	static Statement insert = {"INSERT INTO promote.grants (role, action, project, environment) VALUES ($1, $2, $3, $4)"
+		" ON CONFLICT DO NOTHING"};
 
 	return change_grant(fcinfo, &insert, true);
 }
@@ -379,12 +296,8 @@ promote_grant_action(PG_FUNCTION_ARGS)
 Datum
 promote_revoke_action(PG_FUNCTION_ARGS)
 {
-	static OldStatement delete = {
-		.text = "DELETE FROM promote.grants AS g WHERE g.role = $1 AND g.action = $2"
-		" AND g.project IS NOT DISTINCT FROM $3 AND g.environment IS NOT DISTINCT FROM $4",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
+	static Statement delete = {"DELETE FROM promote.grants AS g WHERE g.role = $1 AND g.action = $2"
+		" AND g.project IS NOT DISTINCT FROM $3 AND g.environment IS NOT DISTINCT FROM $4"};
 
 	return change_grant(fcinfo, &delete, false);
 }
@@ -393,16 +306,14 @@ promote_revoke_action(PG_FUNCTION_ARGS)
 static List *
 open_roles(const Sql *sql)
 {
-	static OldStatement read = {
-		.text = "SELECT DISTINCT g.role FROM promote.grants AS g"
-		" JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role ORDER BY g.role"
-	};
+	static Statement read = {"SELECT DISTINCT g.role FROM promote.grants AS g"
+		" JOIN pg_catalog.pg_roles AS r ON r.rolname = g.role ORDER BY g.role"};
+	SqlRows		rows = sql_run(sql, &read);
 	List	   *roles = NIL;
 
-	statement_run(sql, &read, NULL, NULL, false);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	for (uint64 i = 0; i < rows.count; i++)
 	{
-		char	   *role = spi_text(SPI_tuptable, i, 1);
+		char	   *role = sql_text(&rows, i);
 
 		if (access_is_marked(get_role_oid(role, false)))
 			roles = lappend(roles, role);

@@ -14,6 +14,22 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+/* Which parts of an instance's name are there. */
+typedef struct Parts
+{
+	bool		project;
+	bool		environment;
+	bool		component;
+	bool		instance;
+} Parts;
+
+static const SqlField parts_fields[] = {
+	SQL_FIELD(Parts, project, "EXISTS (SELECT FROM promote.project AS p WHERE p.project = $1)"),
+	SQL_FIELD(Parts, environment, "EXISTS (SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2)"),
+	SQL_FIELD(Parts, component, "EXISTS (SELECT FROM promote.component AS c WHERE c.project = $1 AND c.component = $3)"),
+	SQL_FIELD(Parts, instance, "EXISTS (SELECT FROM promote.instance AS i WHERE " OF_INSTANCE("i") ")")
+};
+
 /*
  * Refuse the instance if it is not there, naming the first part of it that is
  * not there either.
@@ -21,26 +37,16 @@
 void
 require_instance(const Sql *sql, const InstanceKey *key)
 {
-	static OldStatement look = {
-		.text = "SELECT EXISTS (SELECT FROM promote.project AS p WHERE p.project = $1),"
-		" EXISTS (SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2),"
-		" EXISTS (SELECT FROM promote.component AS c WHERE c.project = $1 AND c.component = $3),"
-		" EXISTS (SELECT FROM promote.instance AS i WHERE i.project = $1 AND i.environment = $2"
-		"  AND i.component = $3)",
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
+	static Statement look = SQL_ROWS(parts_fields, "SELECT $*");
 	const char *parts[] = {"project", "environment", "component", "instance"};
 	const char *names[] = {key->project, key->environment, key->component, instance_key_name(key)};
-	Datum		values[3];
+	SqlRows		rows = sql_run(sql, &look, AS_KEY(key));
+	Parts		found;
 	int			missing;
 
-	instance_key_values(key, values);
-	statement_run(sql, &look, values, NULL, false);
-	for (missing = 0; missing < 3; missing++)
-		if (!spi_bool(SPI_tuptable, 0, missing + 1))
-			break;
-	if (missing == 3 && spi_bool(SPI_tuptable, 0, 4))
+	(void) sql_row(&rows, 0, &found);
+	missing = !found.project ? 0 : !found.environment ? 1 : !found.component ? 2 : 3;
+	if (found.instance)
 		return;
 	ereport(ERROR,
 			(errcode(PM_NOT_FOUND),
@@ -64,22 +70,21 @@ refuse_unconfigured(const InstanceKey *key, const char *hint)
 
 /* The instance's row, as one to be locked: for update, or only against updates. */
 static RowToLock
-instance_row(const InstanceKey *key, bool for_update, Datum *values)
+instance_row(const InstanceKey *key, bool for_update)
 {
-#define LOCK(mode) {.text = "SELECT i.ctid FROM promote.instance AS i WHERE i.project = $1" \
-	" AND i.environment = $2 AND i.component = $3" mode,.parameters = 3,.types = {TEXTOID, TEXTOID, TEXTOID}}
-	static OldStatement share = LOCK(" FOR SHARE SKIP LOCKED");
-	static OldStatement update = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
-	static OldStatement find = LOCK("");
+#define INSTANCE_ROW "SELECT i.ctid FROM promote.instance AS i WHERE " OF_INSTANCE("i")
+	static Statement share = {INSTANCE_ROW " FOR SHARE SKIP LOCKED"};
+	static Statement update = {INSTANCE_ROW " FOR NO KEY UPDATE SKIP LOCKED"};
+	static Statement find = {INSTANCE_ROW};
 
-	instance_key_values(key, values);
 	return (RowToLock) {
 		.table = "instance",
 		.what = psprintf("\"%s\"", instance_key_name(key)),
 		.project = key->project,
 		.at_once = for_update ? &update : &share,
 		.find = &find,
-		.values = values
+		.key = {AS_KEY(key)},
+		.columns = 3
 	};
 }
 
@@ -91,8 +96,7 @@ instance_row(const InstanceKey *key, bool for_update, Datum *values)
 void
 instance_lock(const Sql *sql, const InstanceKey *key, bool for_update)
 {
-	Datum		values[3];
-	RowToLock	row = instance_row(key, for_update, values);
+	RowToLock	row = instance_row(key, for_update);
 
 	if (row_lock(sql, &row))
 		return;
@@ -104,8 +108,7 @@ instance_lock(const Sql *sql, const InstanceKey *key, bool for_update)
 void
 instance_rescue(const Sql *sql, const InstanceKey *key)
 {
-	Datum		values[3];
-	RowToLock	row = instance_row(key, true, values);
+	RowToLock	row = instance_row(key, true);
 
 	if (row_rescue(sql, &row))
 		return;

@@ -50,7 +50,7 @@ typedef struct Place
 typedef struct Walk
 {
 	const char *project;
-	OldStatement  *neighbours;		/* of ($1 project, $2 environment): their names, in order */
+	Statement  *neighbours;		/* of ($1 project, $2 environment): their names, in order */
 	HTAB	   *places;			/* of Place, that it has come to */
 } Walk;
 
@@ -63,46 +63,24 @@ typedef struct Hop
 } Hop;
 
 /* Where paths lead to from an environment. */
-static OldStatement leads_to = {
-	.text = "SELECT p.destination_environment::pg_catalog.text, p.description FROM promote.promotion_path AS p"
-	" WHERE p.project = $1 AND p.source_environment = $2 ORDER BY p.destination_environment",
-	.parameters = 2,
-	.types = {TEXTOID, TEXTOID}
-};
+static Statement leads_to = {"SELECT p.destination_environment FROM promote.promotion_path AS p"
+	" WHERE p.project = $1 AND p.source_environment = $2 ORDER BY p.destination_environment"};
 
 /* Where the paths to an environment come from. */
-static OldStatement comes_from = {
-	.text = "SELECT p.source_environment::pg_catalog.text FROM promote.promotion_path AS p"
-	" WHERE p.project = $1 AND p.destination_environment = $2 ORDER BY p.source_environment",
-	.parameters = 2,
-	.types = {TEXTOID, TEXTOID}
-};
+static Statement comes_from = {"SELECT p.source_environment FROM promote.promotion_path AS p"
+	" WHERE p.project = $1 AND p.destination_environment = $2 ORDER BY p.source_environment"};
 
 /* The names that a statement has for an environment; read_only: by the active snapshot. */
 static List *
-environments_of(const Sql *sql, OldStatement *statement, const char *project, const char *environment, bool read_only)
+environments_of(const Sql *sql, Statement *statement, const char *project, const char *environment, bool read_only)
 {
-	Datum		values[2] = {CStringGetTextDatum(project), CStringGetTextDatum(environment)};
+	SqlRows		rows = sql_read_if(sql, read_only, statement, AS_TEXT(project), AS_TEXT(environment));
 	List	   *names = NIL;
 
-	statement_run(sql, statement, values, NULL, read_only);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		names = lappend(names, spi_text(SPI_tuptable, i, 1));
-	SPI_freetuptable(SPI_tuptable);
+	for (uint64 i = 0; i < rows.count; i++)
+		names = lappend(names, sql_text(&rows, i));
+	SPI_freetuptable(rows.table);
 	return names;
-}
-
-/* Names with commas between them. */
-char *
-path_names(const List *names)
-{
-	StringInfoData joined;
-	ListCell   *cell;
-
-	initStringInfo(&joined);
-	foreach(cell, names)
-		appendStringInfo(&joined, "%s%s", joined.len > 0 ? ", " : "", (char *) lfirst(cell));
-	return joined.data;
 }
 
 /*
@@ -111,7 +89,7 @@ path_names(const List *names)
 
 /* Begin a walk in a project. */
 static void
-begin_walk(Walk *walk, const char *project, OldStatement *neighbours)
+begin_walk(Walk *walk, const char *project, Statement *neighbours)
 {
 	HASHCTL		control = {
 		.keysize = NAME_MAX_LENGTH + 1,
@@ -283,29 +261,33 @@ promote_lock_project(PG_FUNCTION_ARGS)
 	return PointerGetDatum(row);
 }
 
+/* A path that was written: its project, and where it leads to. */
+typedef struct NewPath
+{
+	char	   *project;
+	char	   *destination;
+} NewPath;
+
+static const SqlField new_path_fields[] = {
+	SQL_FIELD(NewPath, project, "n.project"),
+	SQL_FIELD(NewPath, destination, "n.destination_environment")
+};
+
 /* Search for cycles from wherever the rows of the transition table new_path lead to. */
 static void
 search_new(const Sql *sql)
 {
-	static OldStatement read = {
-		.text = "SELECT DISTINCT n.project::pg_catalog.text, n.destination_environment::pg_catalog.text"
-		" FROM new_path AS n ORDER BY 1, 2"
-	};
-	SPITupleTable *rows;
-	uint64		count;
+	static Statement read = SQL_ROWS(new_path_fields, "SELECT DISTINCT $* FROM new_path AS n ORDER BY 1, 2");
+	SqlRows		rows = sql_run(sql, &read);
+	NewPath		path;
 	Walk		walk = {NULL};
 
-	statement_run(sql, &read, NULL, NULL, false);
-	rows = SPI_tuptable;
-	count = SPI_processed;
 	PushActiveSnapshot(GetLatestSnapshot());
-	for (uint64 i = 0; i < count; i++)
+	for (uint64 i = 0; sql_row(&rows, i, &path); i++)
 	{
-		char	   *project = spi_text(rows, i, 1);
-
-		if (walk.project == NULL || strcmp(walk.project, project) != 0)
-			begin_walk(&walk, project, &leads_to);
-		search_cycle(sql, &walk, spi_text(rows, i, 2));
+		if (walk.project == NULL || strcmp(walk.project, path.project) != 0)
+			begin_walk(&walk, path.project, &leads_to);
+		search_cycle(sql, &walk, path.destination);
 	}
 	PopActiveSnapshot();
 }
@@ -344,24 +326,14 @@ promote_check_paths(PG_FUNCTION_ARGS)
 static void
 require_environment(const Sql *sql, const InstanceKey *key)
 {
-	static OldStatement look = {
-		.text = "SELECT EXISTS (SELECT FROM promote.project AS p WHERE p.project = $1),"
-		" EXISTS (SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2)",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
-	Datum		values[2];
-	bool		has_project;
+	static Statement has_project = {"SELECT FROM promote.project AS p WHERE p.project = $1"};
+	static Statement has_environment = {"SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2"};
 
-	values[0] = CStringGetTextDatum(key->project);
-	values[1] = CStringGetTextDatum(key->environment);
-	statement_run(sql, &look, values, NULL, true);
-	has_project = spi_bool(SPI_tuptable, 0, 1);
-	if (!spi_bool(SPI_tuptable, 0, 2))
+	if (sql_read(sql, &has_environment, AS_TEXT(key->project), AS_TEXT(key->environment)).count == 0)
 		ereport(ERROR,
 				(errcode(PM_NOT_FOUND),
 				 errmsg("environment \"%s-%s\" does not exist", key->project, key->environment),
-				 has_project ?
+				 sql_read(sql, &has_project, AS_TEXT(key->project)).count > 0 ?
 				 errdetail("Project \"%s\" has no environment \"%s\".", key->project, key->environment) :
 				 errdetail("There is no project \"%s\".", key->project),
 				 errhint("Name it by its project and what it is called there, as in ecomm-staging.")));
@@ -382,18 +354,18 @@ promote_next_environments(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result;
 	Sql			sql;
 	InstanceKey key;
-	Datum		values[2];
+	static Statement read = {"SELECT p.destination_environment::pg_catalog.text, p.description FROM promote.promotion_path AS p"
+		" WHERE p.project = $1 AND p.source_environment = $2 ORDER BY p.destination_environment"};
+	SqlRows		rows;
 
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	argument_environment(fcinfo, &key);
 	sql_enter(&sql);
 	require_environment(&sql, &key);
-	values[0] = CStringGetTextDatum(key.project);
-	values[1] = CStringGetTextDatum(key.environment);
-	statement_run(&sql, &leads_to, values, NULL, true);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+	rows = sql_read(&sql, &read, AS_TEXT(key.project), AS_TEXT(key.environment));
+	for (uint64 i = 0; i < rows.count; i++)
+		tuplestore_puttuple(result->setResult, rows.table->vals[i]);
 	sql_leave(&sql);
 	return (Datum) 0;
 }
@@ -476,7 +448,7 @@ path_require(const Sql *sql, const InstanceKey *key, const char *source, bool pa
 				 errdetail("Environment \"%s\" of project \"%s\" takes from where a path leads from, and there is none to it.",
 						   key->environment, key->project) :
 				 errdetail("Environment \"%s\" of project \"%s\" takes from where a path leads from: %s.",
-						   key->environment, key->project, path_names(sources)),
+						   key->environment, key->project, names_joined(sources)),
 				 errhint("Promote along a path, or add one to promote.promotion_path.")));
 }
 
@@ -493,7 +465,7 @@ refuse_no_next(const Sql *sql, const InstanceKey *source)
 			 errdetail("There is none out of environment \"%s\" of project \"%s\".",
 					   source->environment, source->project) :
 			 errdetail("There is no component \"%s\" where the paths lead to: %s.",
-					   source->component, path_names(names)),
+					   source->component, names_joined(names)),
 			 errhint("Add the path or the instance, or name a destination by promote.promote_instance.")));
 }
 
@@ -505,29 +477,23 @@ refuse_no_next(const Sql *sql, const InstanceKey *source)
 char *
 path_next(const Sql *sql, const InstanceKey *source)
 {
-	static OldStatement read = {
-		.text = "SELECT p.destination_environment::pg_catalog.text FROM promote.promotion_path AS p"
-		" JOIN promote.instance AS i ON i.project = $1 AND i.environment = p.destination_environment"
-		"  AND i.component = $3"
-		" WHERE p.project = $1 AND p.source_environment = $2 ORDER BY p.destination_environment",
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3];
+	static Statement read = {"SELECT p.destination_environment FROM promote.promotion_path AS p"
+		" JOIN promote.instance AS i ON i.project = $1 AND i.environment = p.destination_environment AND i.component = $3"
+		" WHERE p.project = $1 AND p.source_environment = $2 ORDER BY p.destination_environment"};
+	SqlRows		rows;
 	List	   *names = NIL;
 
 	require_instance(sql, source);
-	instance_key_values(source, values);
-	statement_run(sql, &read, values, NULL, false);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		names = lappend(names, spi_text(SPI_tuptable, i, 1));
+	rows = sql_run(sql, &read, AS_KEY(source));
+	for (uint64 i = 0; i < rows.count; i++)
+		names = lappend(names, sql_text(&rows, i));
 	if (names == NIL)
 		refuse_no_next(sql, source);
 	if (list_length(names) > 1)
 		ereport(ERROR,
 				(errcode(PM_NO_PATH),
 				 errmsg("several promotion paths lead on from \"%s\"", instance_key_name(source)),
-				 errdetail("They lead to %s.", path_names(names)),
+				 errdetail("They lead to %s.", names_joined(names)),
 				 errhint("Name the destination: promote.promote_instance('%s', '%s-%s-%s').",
 						 instance_key_name(source), source->project,
 						 (char *) linitial(names), source->component)));

@@ -11,7 +11,6 @@
 #include "nodes/pg_list.h"
 
 extern bool path_leads(const Sql *sql, const InstanceKey *key, const char *source, bool read_only, List **sources);
-extern char *path_names(const List *names);
 extern void path_require(const Sql *sql, const InstanceKey *key, const char *source, bool path_only, bool read_only);
 extern char *path_next(const Sql *sql, const InstanceKey *source);
 

@@ -117,23 +117,21 @@ has_slot(const Jsonb *slots, const char *field)
 	return json_find(&root, field, &slot);
 }
 
-/* The names of an object's keys, for people. */
-static char *
+/* The names of an object's keys: a list of char *, in the document's order. */
+static List *
 key_names(const Jsonb *object)
 {
-	StringInfoData names;
+	List	   *names = NIL;
 	JsonbValue	root;
 	JsonbValue	key;
 	JsonbValue	value;
 	JsonCursor	cursor;
 
-	initStringInfo(&names);
 	json_root(object, &root);
 	json_cursor_init(&cursor, root.val.binary.data);
 	while (json_next_pair(&cursor, &key, &value))
-		appendStringInfo(&names, "%s%.*s", names.len > 0 ? ", " : "", key.val.string.len,
-						 key.val.string.val);
-	return names.data;
+		names = lappend(names, pnstrdup(key.val.string.val, key.val.string.len));
+	return names;
 }
 
 /* ---- references, as values ---- */
@@ -291,24 +289,18 @@ reference_same(const Jsonb *a, const Jsonb *b)
 Jsonb *
 reference_read(const Sql *sql, const InstanceKey *key, const Jsonb *slots, bool read_only)
 {
-	static OldStatement read = {
-		.text = "SELECT pg_catalog.jsonb_object_agg(r.field, r.reference) FROM promote.remote_reference AS r"
-		" WHERE " OF_INSTANCE("r") " AND $4 ? r.field",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, JSONBOID}
-	};
-	Datum		values[4];
+	static Statement read = {"SELECT pg_catalog.jsonb_object_agg(r.field, r.reference) FROM promote.remote_reference AS r"
+		" WHERE " OF_INSTANCE("r") " AND $4 ? r.field"};
+	SqlRows		rows;
 	Jsonb	   *references;
 
 	if (slots == NULL)
 		return NULL;
-	instance_key_values(key, values);
-	values[3] = JsonbPGetDatum(slots);
-	statement_run(sql, &read, values, NULL, read_only);
-	references = spi_jsonb(SPI_tuptable, 0, 1);
+	rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_JSONB(slots));
+	references = sql_jsonb(&rows, 0);
 	if (references)
 		references = DatumGetJsonbPCopy(JsonbPGetDatum(references));
-	SPI_freetuptable(SPI_tuptable);
+	SPI_freetuptable(rows.table);
 	return references;
 }
 
@@ -322,32 +314,16 @@ List *
 reference_replaced(const Sql *sql, const InstanceKey *key, const Jsonb *slots, const Jsonb *references,
 				   bool read_only)
 {
-	static OldStatement read = {
-		.text = "SELECT s.field FROM (SELECT k.field COLLATE \"C\" AS field"
-		"  FROM pg_catalog.jsonb_object_keys($4) AS k (field)) AS s WHERE EXISTS (SELECT"
-		"  FROM promote.instance AS i"
-		"  JOIN promote.deployment AS b ON " SAME_INSTANCE("b", "i") " AND b.deployment = i.deployed_by"
-		"  JOIN promote.deployment AS d ON " SAME_INSTANCE("d", "b")
-		"   AND d.action <> 'PLAN' AND d.started_at >= b.started_at AND d.action = 'PROVISION'"
-		"  WHERE " OF_INSTANCE("i") " AND (d.remote_references ->> s.field) IS DISTINCT FROM ($5 ->> s.field)"
-		"  AND (SELECT f.remote_references ? s.field FROM promote.bundle_release AS f"
-		"   WHERE f.bundle = d.bundle AND f.version = d.version)) ORDER BY s.field",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID}
-	};
-	bool		nulls[5] = {[4] = references == NULL};
-	Datum		values[5];
+	static Statement read = {"SELECT s.field FROM promote_internal.replaced_slots($1, $2, $3, $4, $5) AS s (field)"};
+	SqlRows		rows;
 	List	   *fields = NIL;
 
 	if (slots == NULL)
 		return NIL;
-	instance_key_values(key, values);
-	values[3] = JsonbPGetDatum(slots);
-	values[4] = PointerGetDatum(references);
-	statement_run(sql, &read, values, nulls, read_only);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		fields = lappend(fields, spi_text(SPI_tuptable, i, 1));
-	SPI_freetuptable(SPI_tuptable);
+	rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_JSONB(slots), AS_JSONB(references));
+	for (uint64 i = 0; i < rows.count; i++)
+		fields = lappend(fields, sql_text(&rows, i));
+	SPI_freetuptable(rows.table);
 	return fields;
 }
 
@@ -355,16 +331,10 @@ reference_replaced(const Sql *sql, const InstanceKey *key, const Jsonb *slots, c
 void
 refuse_replaced(const InstanceKey *key, const List *fields)
 {
-	StringInfoData names;
-	ListCell   *cell;
-
-	initStringInfo(&names);
-	foreach(cell, fields)
-		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", (char *) lfirst(cell));
 	ereport(ERROR,
 			(errcode(PM_REFERENCE_FIXED),
 			 errmsg("remote references of \"%s\" are fixed while it is provisioned", instance_key_name(key)),
-			 errdetail("What runs has others in: %s.", names.data),
+			 errdetail("What runs has others in: %s.", names_joined(fields)),
 			 errhint("Pass allow_replace => true if what runs may be replaced.")));
 }
 
@@ -375,42 +345,25 @@ refuse_replaced(const InstanceKey *key, const List *fields)
 bool
 reference_store(const Sql *sql, const InstanceKey *key, const Jsonb *references)
 {
-	static OldStatement store = {
-		.text = "INSERT INTO promote.remote_reference AS r (project, environment, component, field, reference,"
+	static Statement store = {"INSERT INTO promote.remote_reference AS r (project, environment, component, field, reference,"
 		" actor, database_role) SELECT $1, $2, $3, x.key, x.value, $5, $6"
 		" FROM pg_catalog.jsonb_each_text($4) AS x (key, value) ORDER BY x.key COLLATE \"C\""
 		" ON CONFLICT (project, environment, component, field) DO UPDATE SET reference = EXCLUDED.reference,"
 		" actor = EXCLUDED.actor, database_role = EXCLUDED.database_role, set_at = EXCLUDED.set_at"
-		" WHERE r.reference <> EXCLUDED.reference",
-		.parameters = 6,
-		.types = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[6];
+		" WHERE r.reference <> EXCLUDED.reference"};
 
-	if (references == NULL)
-		return false;
-	instance_key_values(key, values);
-	values[3] = JsonbPGetDatum(references);
-	values[4] = CStringGetTextDatum(current_actor());
-	values[5] = CStringGetTextDatum(current_database_role());
-	old_guarded_run(sql, &store, values, NULL);
-	return SPI_processed > 0;
+	return references &&
+		guarded_run(sql, &store, AS_KEY(key), AS_JSONB(references), AS_TEXT(current_actor()),
+					AS_TEXT(current_database_role())).count > 0;
 }
 
 /* Take a reference away. */
 static void
 reference_delete(const Sql *sql, const InstanceKey *key, const char *field)
 {
-	static OldStatement take = {
-		.text = "DELETE FROM promote.remote_reference AS r WHERE " OF_INSTANCE("r") " AND r.field = $4",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[4];
+	static Statement take = {"DELETE FROM promote.remote_reference AS r WHERE " OF_INSTANCE("r") " AND r.field = $4"};
 
-	instance_key_values(key, values);
-	values[3] = CStringGetTextDatum(field);
-	old_guarded_run(sql, &take, values, NULL);
+	guarded_run(sql, &take, AS_KEY(key), AS_TEXT(field));
 }
 
 /* ---- the verbs ---- */
@@ -420,6 +373,9 @@ typedef struct Slot
 {
 	InstanceKey key;
 	char	   *field;
+	int32		revision;		/* that is desired; 0: none */
+	char	   *version_constraint;
+	char	   *release_channel;
 	char	   *bundle;
 	char	   *version;		/* release that would be deployed */
 	Jsonb	   *slots;			/* that it declares; NULL: none */
@@ -427,42 +383,33 @@ typedef struct Slot
 	Jsonb	   *references;		/* of all declared slots; NULL: none */
 } Slot;
 
+static const SqlField slot_fields[] = {
+	SQL_FIELD(Slot, revision, "i.revision"),
+	SQL_FIELD(Slot, version_constraint, "i.version_constraint"),
+	SQL_FIELD(Slot, release_channel, "i.release_channel"),
+	SQL_FIELD(Slot, bundle, "i.bundle"),
+	SQL_FIELD(Slot, version, "i.version"),
+	SQL_FIELD(Slot, slots, "i.slots"),
+	SQL_FIELD(Slot, reference, "(SELECT r.reference FROM promote.remote_reference AS r WHERE " OF_INSTANCE("r") " AND r.field = $4)")
+};
+
 /*
  * Lock the instance and read what the release that would be deployed declares,
- * and what is there.  Raises PM_NOT_FOUND,
- * PM_NOT_CONFIGURED and PM_NO_RELEASE.
+ * and what is there.  Raises PM_NOT_FOUND, PM_NOT_CONFIGURED and PM_NO_RELEASE.
  */
 static void
 open_slot(const Sql *sql, Slot *slot)
 {
-	static OldStatement read = {
-		.text = "SELECT i.revision, c.bundle::pg_catalog.text, rel.version, i.version_constraint, i.release_channel,"
-		" (SELECT NULLIF(f.remote_references, '{}') FROM promote.bundle_release AS f"
-		"  WHERE f.bundle = c.bundle AND f.version = rel.version),"
-		" (SELECT r.reference FROM promote.remote_reference AS r WHERE " OF_INSTANCE("r") " AND r.field = $4)"
-		" FROM promote.instance AS i"
-		" JOIN promote.component AS c ON c.project = i.project AND c.component = i.component"
-		" LEFT JOIN LATERAL promote.resolve_release(c.bundle, i.version_constraint, i.release_channel) AS rel ON true"
-		" WHERE " OF_INSTANCE("i"),
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[4];
-	SPITupleTable *rows;
+	static Statement read = SQL_ROWS(slot_fields, "SELECT $* FROM promote_internal.instance_release AS i WHERE " OF_INSTANCE("i"));
+	SqlRows		rows;
 
 	instance_lock(sql, &slot->key, true);
-	instance_key_values(&slot->key, values);
-	values[3] = CStringGetTextDatum(slot->field);
-	statement_run(sql, &read, values, NULL, false);
-	rows = SPI_tuptable;
-	if (spi_integer(rows, 0, 1) == 0)
+	rows = sql_run(sql, &read, AS_KEY(&slot->key), AS_TEXT(slot->field));
+	(void) sql_row(&rows, 0, slot);
+	if (slot->revision == 0)
 		refuse_unconfigured(&slot->key, "Configure it first, with promote.configure_instance: its release says which slots it has.");
-	slot->bundle = spi_text(rows, 0, 2);
-	slot->version = spi_text(rows, 0, 3);
 	if (slot->version == NULL)
-		refuse_no_release(sql, slot->bundle, spi_text(rows, 0, 4), spi_text(rows, 0, 5));
-	slot->slots = spi_jsonb(rows, 0, 6);
-	slot->reference = spi_text(rows, 0, 7);
+		refuse_no_release(sql, slot->bundle, slot->version_constraint, slot->release_channel);
 	slot->references = reference_read(sql, &slot->key, slot->slots, false);
 }
 
@@ -474,7 +421,7 @@ refuse_undeclared(const Slot *slot)
 			(errcode(PM_UNDECLARED),
 			 errmsg("release %s %s has no slot \"%s\"", slot->bundle, slot->version, slot->field),
 			 slot->slots ?
-			 errdetail("It declares: %s.", key_names(slot->slots)) :
+			 errdetail("It declares: %s.", names_joined(key_names(slot->slots))) :
 			 errdetail("It declares none."),
 			 errhint("Correct the name, or desire a release that declares it.")));
 }

@@ -81,13 +81,6 @@ rescue_init(void)
 							NULL);
 }
 
-/* One of promote's tables. */
-static Oid
-table_of(const char *name)
-{
-	return get_relname_relid(name, get_namespace_oid("promote", false));
-}
-
 /* ---- who holds a row ---- */
 
 /* Transactions that are under way. */
@@ -172,14 +165,15 @@ row_holders(const Sql *sql, const RowToLock *row, bool *found)
 	Holders		holders = {NULL, 0, false};
 	Relation	table;
 	bool		isnull;
+	SqlRows		rows;
 
 	sql_push_latest();
-	statement_run(sql, row->find, row->values, NULL, true);
-	*found = SPI_processed > 0;
+	rows = sql_call(sql, row->find, SQL_READ, row->key, row->columns);
+	*found = rows.count > 0;
 	if (*found)
 	{
-		table = table_open(table_of(row->table), AccessShareLock);
-		holders = holders_of(table, (ItemPointer) DatumGetPointer(spi_value(SPI_tuptable, 0, 1, &isnull)));
+		table = table_open(table_oid(row->table), AccessShareLock);
+		holders = holders_of(table, (ItemPointer) DatumGetPointer(sql_datum(&rows, 0, &isnull)));
 		table_close(table, NoLock);
 	}
 	PopActiveSnapshot();
@@ -205,19 +199,13 @@ pid_array(const List *pids)
 static char *
 describe_sessions(const Sql *sql, const List *pids)
 {
-	static OldStatement read = {
-		.text = "SELECT pg_catalog.string_agg(pg_catalog.concat('Process ', a.pid, ' of role \"', a.usename,"
+	static Statement read = {"SELECT pg_catalog.string_agg(pg_catalog.concat('Process ', a.pid, ' of role \"', a.usename,"
 		" '\" has been in a transaction since ', pg_catalog.to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'),"
 		" ', and is ', a.state, '.'), E'\\n' ORDER BY a.xact_start, a.pid)"
-		" FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = ANY ($1)",
-		.parameters = 1,
-		.types = {INT4ARRAYOID}
-	};
-	Datum		values[1] = {PointerGetDatum(pid_array(pids))};
-	char	   *lines;
+		" FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = ANY ($1)"};
+	SqlRows		rows = sql_run(sql, &read, sql_value(INT4ARRAYOID, false, PointerGetDatum(pid_array(pids))));
+	char	   *lines = sql_text(&rows, 0);
 
-	statement_run(sql, &read, values, NULL, false);
-	lines = spi_text(SPI_tuptable, 0, 1);
 	return lines ? lines : pstrdup("Whoever held it is gone by now.");
 }
 
@@ -276,7 +264,7 @@ wait_for(const Holders *holders)
 static bool
 lock_at_once(const Sql *sql, const RowToLock *row)
 {
-	return statement_lock(sql, row->at_once, row->values) > 0;
+	return sql_call(sql, row->at_once, SQL_LOCK, row->key, row->columns).count > 0;
 }
 
 /* A row that somebody has. */
@@ -295,7 +283,7 @@ take_row(void *state)
 	RowTaking  *taking = state;
 	const Sql  *sql = taking->sql;
 	const RowToLock *row = taking->row;
-	Oid			table = table_of(row->table);
+	Oid			table = table_oid(row->table);
 	uint32		place = rescue_place(row->what);
 	int			level = NewGUCNestLevel();
 
@@ -317,19 +305,14 @@ take_row(void *state)
 static List *
 row_rescuers(const Sql *sql, const RowToLock *row)
 {
-	static OldStatement read = {
-		.text = "SELECT l.pid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
+	static Statement read = {"SELECT l.pid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
 		" AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 0 AND l.mode = 'ExclusiveLock'"
-		" AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY l.granted DESC, l.waitstart, l.pid",
-		.parameters = 2,
-		.types = {OIDOID, OIDOID}
-	};
-	Datum		values[2] = {ObjectIdGetDatum(table_of(row->table)), ObjectIdGetDatum(rescue_place(row->what))};
+		" AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY l.granted DESC, l.waitstart, l.pid"};
+	SqlRows		rows = sql_run(sql, &read, AS_OID(table_oid(row->table)), AS_OID(rescue_place(row->what)));
 	List	   *pids = NIL;
 
-	statement_run(sql, &read, values, NULL, false);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		pids = lappend_int(pids, spi_integer(SPI_tuptable, i, 1));
+	for (uint64 i = 0; i < rows.count; i++)
+		pids = lappend_int(pids, sql_int(&rows, i));
 	return pids;
 }
 
@@ -355,7 +338,7 @@ row_processes(const Sql *sql, const RowToLock *row)
 static bool
 is_unseen(const Sql *sql, const RowToLock *row)
 {
-	return IsolationUsesXactSnapshot() && statement_lock(sql, row->find, row->values) == 0;
+	return IsolationUsesXactSnapshot() && sql_call(sql, row->find, SQL_LOCK, row->key, row->columns).count == 0;
 }
 
 /*
@@ -397,7 +380,7 @@ try_row(const Sql *sql, const RowToLock *row, Oid table, uint32 place, Holders *
 bool
 row_lock(const Sql *sql, const RowToLock *row)
 {
-	Oid			table = table_of(row->table);
+	Oid			table = table_oid(row->table);
 	uint32		place = rescue_place(row->what);
 	Holders		holders;
 	bool		found = true;
@@ -475,18 +458,14 @@ take_object(void *state)
 static List *
 object_processes(const Sql *sql, Oid class, uint32 object)
 {
-	static OldStatement read = {
-		.text = "SELECT DISTINCT l.pid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
-		" AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 0 AND l.granted AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY l.pid LIMIT $3",
-		.parameters = 3,
-		.types = {OIDOID, OIDOID, INT4OID}
-	};
-	Datum		values[3] = {ObjectIdGetDatum(class), ObjectIdGetDatum(object), Int32GetDatum(MAX_SHOWN)};
+	static Statement read = {"SELECT DISTINCT l.pid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
+		" AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 0 AND l.granted"
+		" AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY l.pid LIMIT $3"};
+	SqlRows		rows = sql_run(sql, &read, AS_OID(class), AS_OID(object), AS_INT(MAX_SHOWN));
 	List	   *pids = NIL;
 
-	statement_run(sql, &read, values, NULL, false);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		pids = lappend_int(pids, spi_integer(SPI_tuptable, i, 1));
+	for (uint64 i = 0; i < rows.count; i++)
+		pids = lappend_int(pids, sql_int(&rows, i));
 	return pids;
 }
 
@@ -537,30 +516,24 @@ check_session(int32 pid)
 static bool
 holds_anything(const Sql *sql, int32 pid)
 {
-	static OldStatement look = {
-		.text = "SELECT FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = COALESCE(l.relation, l.classid)"
+	static Statement look = {"SELECT FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = COALESCE(l.relation, l.classid)"
 		" WHERE l.pid = $1 AND l.granted AND l.mode <> 'AccessShareLock' AND c.relnamespace = 'promote'::pg_catalog.regnamespace"
-		" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())",
-		.parameters = 1,
-		.types = {INT4OID}
-	};
-	Datum		values[1] = {Int32GetDatum(pid)};
+		" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())"};
 
-	statement_run(sql, &look, values, NULL, false);
-	return SPI_processed > 0;
+	return sql_run(sql, &look, AS_INT(pid)).count > 0;
 }
 
-/* Is one of those rows, whose ctids a statement has, held by the process? */
+/* Is one of those rows, whose ctids a statement has returned, held by the process? */
 static bool
-holds_one_of(const char *table, SPITupleTable *rows, int32 pid)
+holds_one_of(const char *table, const SqlRows *rows, int32 pid)
 {
-	Relation	relation = table_open(table_of(table), AccessShareLock);
+	Relation	relation = table_open(table_oid(table), AccessShareLock);
 	bool		held = false;
 	bool		isnull;
 
-	for (uint64 i = 0; i < rows->numvals && !held; i++)
+	for (uint64 i = 0; i < rows->count && !held; i++)
 	{
-		Holders		holders = holders_of(relation, (ItemPointer) DatumGetPointer(spi_value(rows, i, 1, &isnull)));
+		Holders		holders = holders_of(relation, (ItemPointer) DatumGetPointer(sql_datum(rows, i, &isnull)));
 
 		CHECK_FOR_INTERRUPTS();
 		for (int j = 0; j < holders.count; j++)
@@ -570,53 +543,22 @@ holds_one_of(const char *table, SPITupleTable *rows, int32 pid)
 	return held;
 }
 
-/* Does the session rescue a row of the project, or wait to? */
+/* Does the session rescue a row of the project, or wait to?  Its place has the number that rescue_place gives it. */
 static bool
 rescues_in_project(const Sql *sql, int32 pid, const char *project)
 {
-	static OldStatement read = {
-		.text = "SELECT l.classid, l.objid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
-		" AND l.pid = $1 AND l.objsubid = 0 AND l.mode = 'ExclusiveLock' AND l.classid IN ('promote.instance'::pg_catalog.regclass,"
-		"  'promote.deployment'::pg_catalog.regclass, 'promote.promotion_request'::pg_catalog.regclass)",
-		.parameters = 1,
-		.types = {INT4OID}
-	};
-	/* what rows of theirs are called where they are locked: RowToLock.what */
-	static OldStatement name = {
-		.text = "SELECT 'promote.instance'::pg_catalog.regclass::pg_catalog.oid, pg_catalog.format('\"%s\"', i.name)"
-		" FROM promote.instance AS i WHERE i.project = $1"
-		" UNION ALL SELECT 'promote.deployment'::pg_catalog.regclass, pg_catalog.format('deployment %s of \"%s\"', d.deployment, i.name)"
-		" FROM promote.instance AS i JOIN promote.deployment AS d ON " SAME_INSTANCE("d", "i")
-		" WHERE i.project = $1 AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')"
-		" UNION ALL SELECT 'promote.promotion_request'::pg_catalog.regclass, pg_catalog.format('request %s of project \"%s\"', r.request, r.project)"
-		" FROM promote.promotion_request AS r WHERE r.project = $1",
-		.parameters = 1,
-		.types = {TEXTOID}
-	};
-	Datum		values[1] = {Int32GetDatum(pid)};
-	SPITupleTable *places;
-	uint64		count;
+	static Statement read = {"SELECT FROM pg_catalog.pg_locks AS l JOIN promote_internal.lockable_row AS r"
+		" ON r.class = l.classid AND (pg_catalog.hashtext(r.what) OPERATOR(pg_catalog.|) 1)::pg_catalog.oid = l.objid WHERE " THIS_DATABASE
+		" AND l.pid = $1 AND l.objsubid = 0 AND l.mode = 'ExclusiveLock' AND r.project = $2 LIMIT 1"};
 
-	statement_run(sql, &read, values, NULL, false);
-	places = SPI_tuptable;
-	count = SPI_processed;
-	if (count == 0)
-		return false;
-	values[0] = CStringGetTextDatum(project);
-	statement_run(sql, &name, values, NULL, true);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		for (uint64 j = 0; j < count; j++)
-			if (spi_integer(SPI_tuptable, i, 1) == spi_integer(places, j, 1) &&
-				rescue_place(spi_text(SPI_tuptable, i, 2)) == (uint32) spi_integer(places, j, 2))
-				return true;
-	return false;
+	return sql_read(sql, &read, AS_INT(pid), AS_TEXT(project)).count > 0;
 }
 
 /* Does the session hold the line of the project? */
 static bool
 holds_line(const Sql *sql, int32 pid, const char *project)
 {
-	return list_member_int(object_processes(sql, table_of("line_stop"), rescue_place(project)), pid);
+	return list_member_int(object_processes(sql, table_oid("line_stop"), rescue_place(project)), pid);
 }
 
 /* Does the session hold instances, deployments that run, requests, or the line of the project, or stand ahead of who would? */
@@ -624,20 +566,20 @@ static bool
 holds_of_project(const Sql *sql, int32 pid, const char *project)
 {
 	static const char *const tables[] = {"instance", "deployment", "promotion_request"};
-	static OldStatement reads[] = {
-		{.text = "SELECT i.ctid FROM promote.instance AS i WHERE i.project = $1",.parameters = 1,.types = {TEXTOID}},
-		{.text = "SELECT d.ctid FROM promote.deployment AS d WHERE d.project = $1 AND d.status = 'RUNNING'",.parameters = 1,.types = {TEXTOID}},
-		{.text = "SELECT r.ctid FROM promote.promotion_request AS r WHERE r.project = $1",.parameters = 1,.types = {TEXTOID}}
+	static Statement reads[] = {
+		{"SELECT i.ctid FROM promote.instance AS i WHERE i.project = $1"},
+		{"SELECT d.ctid FROM promote.deployment AS d WHERE d.project = $1 AND d.status = 'RUNNING'"},
+		{"SELECT r.ctid FROM promote.promotion_request AS r WHERE r.project = $1"}
 	};
-	Datum		values[1] = {CStringGetTextDatum(project)};
 	bool		held = holds_line(sql, pid, project);
 
 	sql_push_latest();
 	held = held || rescues_in_project(sql, pid, project);
 	for (int i = 0; i < lengthof(tables) && !held; i++)
 	{
-		statement_run(sql, &reads[i], values, NULL, true);
-		held = holds_one_of(tables[i], SPI_tuptable, pid);
+		SqlRows		rows = sql_read(sql, &reads[i], AS_TEXT(project));
+
+		held = holds_one_of(tables[i], &rows, pid);
 	}
 	PopActiveSnapshot();
 	return held;
@@ -650,7 +592,7 @@ record_end(const Sql *sql, int32 pid, const char *project, const char *reason)
 	char	   *role = GetUserNameFromId(BackendPidGetProc(pid) ? BackendPidGetProc(pid)->roleId : InvalidOid, true);
 	JsonBuilder facts;
 
-	rescue_object(sql, table_of("audit_log"), pid, ExclusiveLock, psprintf("the record of session %d", pid), project);
+	rescue_object(sql, table_oid("audit_log"), pid, ExclusiveLock, psprintf("the record of session %d", pid), project);
 	audit_begin(&facts);
 	json_build_number(&facts, "session", pid);
 	if (role)

@@ -15,9 +15,10 @@ typedef struct RowToLock
 	const char *table;			/* of promote's */
 	const char *what;			/* its name for people, which no other row has */
 	const char *project;		/* that it is of */
-	OldStatement  *at_once;		/* locks it unless another has it: SKIP LOCKED */
-	OldStatement  *find;			/* its ctid */
-	Datum	   *values;			/* of the statements' parameters */
+	Statement  *at_once;		/* locks it unless another has it: SKIP LOCKED */
+	Statement  *find;			/* its ctid */
+	SqlValue	key[4];			/* of the row: both statements' values */
+	int			columns;		/* of the key */
 } RowToLock;
 
 extern void rescue_init(void);

@@ -220,18 +220,11 @@ rule_hold_release(const char *bundle, const char *version, Datum view)
 static char *
 source_of(const Sql *sql, const InstanceKey *key)
 {
-	static OldStatement read = {
-		.text = "SELECT NULLIF(r.source_environment, r.environment)::pg_catalog.text FROM promote.instance AS i"
-		" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "i") " AND r.revision = i.revision"
-		" WHERE " OF_INSTANCE("i"),
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3];
+	static Statement read = {"SELECT NULLIF(r.source_environment, r.environment)::pg_catalog.text FROM promote.instance AS i"
+		" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "i") " AND r.revision = i.revision WHERE " OF_INSTANCE("i")};
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(key));
 
-	instance_key_values(key, values);
-	statement_run(sql, &read, values, NULL, false);
-	return SPI_processed > 0 ? spi_text(SPI_tuptable, 0, 1) : NULL;
+	return rows.count > 0 ? sql_text(&rows, 0) : NULL;
 }
 
 /*
@@ -267,8 +260,7 @@ rule_hold_case(const Sql *sql, const InstanceKey *key)
 static FullTransactionId
 oldest_needed(void)
 {
-	Oid			oid = get_relname_relid("rule_change", get_namespace_oid("promote", false));
-	Relation	table = table_open(oid, AccessShareLock);
+	Relation	table = table_open(table_oid("rule_change"), AccessShareLock);
 	TransactionId oldest = GetOldestNonRemovableTransactionId(table);
 	FullTransactionId next = ReadNextFullTransactionId();
 
@@ -284,42 +276,25 @@ oldest_needed(void)
 static void
 forget_changes(const Sql *sql)
 {
-	static OldStatement forget = {
-		.text = "DELETE FROM promote.rule_change AS c WHERE c.ctid = ANY (ARRAY(SELECT o.ctid"
-		" FROM promote.rule_change AS o WHERE o.change < $1 ORDER BY o.change LIMIT $2 FOR UPDATE SKIP LOCKED))",
-		.parameters = 2,
-		.types = {XID8OID, INT4OID}
-	};
-	Datum		values[2];
+	static Statement forget = {"DELETE FROM promote.rule_change AS c WHERE c.ctid = ANY (ARRAY(SELECT o.ctid"
+		" FROM promote.rule_change AS o WHERE o.change < $1 ORDER BY o.change LIMIT $2 FOR UPDATE SKIP LOCKED))"};
 
-	if (IsolationUsesXactSnapshot())
-		return;
-	values[0] = FullTransactionIdGetDatum(oldest_needed());
-	values[1] = Int32GetDatum(MAX_FORGOTTEN);
-	old_guarded_run(sql, &forget, values, NULL);
+	if (!IsolationUsesXactSnapshot())
+		guarded_run(sql, &forget, sql_value(XID8OID, false, FullTransactionIdGetDatum(oldest_needed())),
+					AS_INT(MAX_FORGOTTEN));
 }
 
 /* Write down that the transaction changes some rules. */
 static void
 write_change(const Sql *sql, const Mark *mark)
 {
-	static OldStatement write = {
-		.text = "INSERT INTO promote.rule_change (change, number, source, project, environment, bundle, version)"
-		" VALUES (pg_catalog.pg_current_xact_id(), $1, $2, $3, $4, $5, $6)",
-		.parameters = 6,
-		.types = {INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
+	static Statement write = {"INSERT INTO promote.rule_change (change, number, source, project, environment, bundle, version)"
+		" VALUES (pg_catalog.pg_current_xact_id(), $1, $2, $3, $4, $5, $6)"};
 	bool		release = mark->kind == RULE_RELEASE;
-	bool		nulls[6] = {false};
-	Datum		values[6];
 
-	values[0] = Int32GetDatum(++last_number);
-	values[1] = CStringGetTextDatum(mark->source);
-	values[2] = text_or_null(release ? NULL : mark->first, &nulls[2]);
-	values[3] = text_or_null(release ? NULL : mark->second, &nulls[3]);
-	values[4] = text_or_null(release ? mark->first : NULL, &nulls[4]);
-	values[5] = text_or_null(release ? mark->second : NULL, &nulls[5]);
-	old_guarded_run(sql, &write, values, nulls);
+	guarded_run(sql, &write, AS_INT(++last_number), AS_TEXT(mark->source),
+				AS_TEXT(release ? NULL : mark->first), AS_TEXT(release ? NULL : mark->second),
+				AS_TEXT(release ? mark->first : NULL), AS_TEXT(release ? mark->second : NULL));
 }
 
 /* Note a change, once for each transaction. */

@@ -45,28 +45,22 @@ table_changed(Datum argument, Oid relation)
 static const Jsonb *
 find_document(const char *uri, int length)
 {
-	static OldStatement look = {
-		.text = "SELECT d.document, d.tableoid FROM promote.schema_document AS d WHERE d.uri = $1",
-		.parameters = 1,
-		.types = {TEXTOID}
-	};
+	static Statement look = {"SELECT d.document FROM promote.schema_document AS d WHERE d.uri = $1"};
 	MemoryContext caller = CurrentMemoryContext;
-	Datum		values[1];
+	SqlRows		rows;
 	Jsonb	   *document = NULL;
 	Sql			sql;
 
 	sql_enter(&sql);
-	values[0] = PointerGetDatum(cstring_to_text_with_len(uri, length));
+	table = table_oid("schema_document");
 	/* one that a release of now refers to may be younger than the snapshot of who asks */
 	sql_push_latest();
-	statement_run(&sql, &look, values, NULL, true);
+	rows = sql_read(&sql, &look, sql_value(TEXTOID, false, PointerGetDatum(cstring_to_text_with_len(uri, length))));
 	PopActiveSnapshot();
-	if (SPI_processed > 0)
+	if (rows.count > 0)
 	{
-		bool		isnull;
-		Jsonb	   *found = spi_jsonb(SPI_tuptable, 0, 1);
+		Jsonb	   *found = sql_jsonb(&rows, 0);
 
-		table = DatumGetObjectId(spi_value(SPI_tuptable, 0, 2, &isnull));
 		document = MemoryContextAllocHuge(caller, VARSIZE(found));
 		memcpy(document, found, VARSIZE(found));
 	}

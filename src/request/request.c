@@ -129,23 +129,22 @@ refuse_unknown(const Sql *sql, const PromotionRequest *request)
 			 errhint("promote.promotion_request lists them; promote.open_request opens one.")));
 }
 
-/* Its row, as one to be locked. */
+/* The request's row, as one to be locked. */
 static RowToLock
-request_row(const PromotionRequest *request, Datum *values)
+request_row(const PromotionRequest *request)
 {
-#define LOCK(mode) {.text = "SELECT r.ctid FROM promote.promotion_request AS r WHERE " OF_REQUEST("r") mode, \
-	.parameters = 2,.types = {TEXTOID, INT4OID}}
-	static OldStatement at_once = LOCK(" FOR NO KEY UPDATE SKIP LOCKED");
-	static OldStatement find = LOCK("");
+#define REQUEST_ROW "SELECT r.ctid FROM promote.promotion_request AS r WHERE " OF_REQUEST("r")
+	static Statement at_once = {REQUEST_ROW " FOR NO KEY UPDATE SKIP LOCKED"};
+	static Statement find = {REQUEST_ROW};
 
-	request_values(request, values);
 	return (RowToLock) {
 		.table = "promotion_request",
 		.what = psprintf("request %d of project \"%s\"", request->number, request->project),
 		.project = request->project,
 		.at_once = &at_once,
 		.find = &find,
-		.values = values
+		.key = {AS_TEXT(request->project), AS_INT(request->number)},
+		.columns = 2
 	};
 }
 
@@ -153,8 +152,7 @@ request_row(const PromotionRequest *request, Datum *values)
 void
 request_lock(const Sql *sql, PromotionRequest *request)
 {
-	Datum		values[2];
-	RowToLock	row = request_row(request, values);
+	RowToLock	row = request_row(request);
 
 	if (!row_lock(sql, &row))
 		refuse_unknown(sql, request);
@@ -164,8 +162,7 @@ request_lock(const Sql *sql, PromotionRequest *request)
 static void
 request_rescue(const Sql *sql, PromotionRequest *request)
 {
-	Datum		values[2];
-	RowToLock	row = request_row(request, values);
+	RowToLock	row = request_row(request);
 
 	if (!row_rescue(sql, &row))
 		refuse_unknown(sql, request);

@@ -1,3 +1,3 @@
-#include "spi.h"
+#include "sql.h"
 static Statement one = {.text = "SELECT 'a' ~ '\\d', E'\\d'"};	/* bad */
 static Statement two = {.text = "SELECT E'\\d'"};

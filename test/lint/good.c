@@ -1,5 +1,5 @@
 /* Nothing here is reported. */
-#include "spi.h"
+#include "sql.h"
 #define FROM_IT(as) " FROM promote.instance AS " as
 static Statement one = {
 	.text = "SELECT i.project, E'\\n' || 'a \"b\"'"

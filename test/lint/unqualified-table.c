@@ -1,4 +1,4 @@
-#include "spi.h"
+#include "sql.h"
 #define TABLE "instance"
 static Statement one = {
 	.text = "SELECT 1 FROM promote.instance"	/* bad */

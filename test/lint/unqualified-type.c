@@ -1,2 +1,2 @@
-#include "spi.h"
+#include "sql.h"
 static Statement one = {.text = "SELECT $1::project_name"};	/* bad */
