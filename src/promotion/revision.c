@@ -319,42 +319,41 @@ record_proposal(const Sql *sql, ProposedRevision *proposed, RevisionRecord *reco
 	PG_END_TRY();
 }
 
+/* Judge and record one of the proposals, in a scope of its own: what that reads goes with it. */
+static void
+record_row(SqlRows *rows, uint64 row, Datum view, RevisionRecord *record)
+{
+	ProposedRevision proposed;
+	Sql			sql;
+
+	sql_enter(&sql);
+	(void) proposal_read(&sql, rows, row, false, &proposed);
+	proposed.view = view;
+	judge(&sql, &proposed);
+	record_proposal(&sql, &proposed, record);
+	sql_leave(&sql);
+}
+
 /* Record every proposal of a cursor that was opened behind the view; returns how many. */
 static uint64
-record_all(const Sql *sql, Portal cursor, Datum view, RevisionRecord *record)
+record_all(Portal cursor, Datum view, RevisionRecord *record)
 {
-	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
-													  "promote revision",
-													  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext outer = MemoryContextSwitchTo(row_context);
-	SPITupleTable *rows;
-	uint64		count;
+	SqlRows		rows;
 	uint64		total = 0;
 
-	for (;;)
+	do
 	{
-		SPI_cursor_fetch(cursor, true, ROWS_AT_ONCE);
-		rows = SPI_tuptable;
-		count = SPI_processed;
-		for (uint64 i = 0; i < count; i++)
+		rows = proposal_fetch_new(cursor, ROWS_AT_ONCE);
+		for (uint64 i = 0; i < rows.count; i++)
 		{
-			ProposedRevision proposed;
-
 			CHECK_FOR_INTERRUPTS();
-			proposal_read(sql, rows, i, false, &proposed);
-			proposed.view = view;
-			judge(sql, &proposed);
-			record_proposal(sql, &proposed, record);
-			MemoryContextReset(row_context);
+			record_row(&rows, i, view, record);
 		}
-		SPI_freetuptable(rows);
-		total += count;
-		if (count < ROWS_AT_ONCE)
-			break;
+		SPI_freetuptable(rows.table);
+		total += rows.count;
 	}
+	while (rows.count == ROWS_AT_ONCE);
 	SPI_cursor_close(cursor);
-	MemoryContextSwitchTo(outer);
-	MemoryContextDelete(row_context);
 	return total;
 }
 
@@ -365,7 +364,7 @@ record_new(const Sql *sql, RevisionRecord *record)
 	uint64		count = proposal_lock_new(sql);
 	Datum		view = rule_view();
 
-	if (count > 0 && record_all(sql, proposal_open_new(sql), view, record) != count)
+	if (count > 0 && record_all(proposal_open_new(sql), view, record) != count)
 		elog(ERROR, "not every new revision could be recorded");
 }
 
