@@ -39,11 +39,12 @@ DATA = $(call in_top,sql/promote--*--*.sql)
 
 # := because PGXS asks whether these are defined: a kind of test of which there is none yet must not be.
 REGRESS := $(patsubst test/regress/%.sql,%,$(call in_top,test/regress/*.sql))
-REGRESS_OPTS = --inputdir=$(TEST_INPUT) --outputdir=test/output/regress --load-extension=promote
+REGRESS_OPTS = --inputdir=$(TEST_INPUT) --outputdir=$(TEST_OUTPUT)/regress --load-extension=promote
 ISOLATION := $(patsubst test/specs/%.spec,%,$(call in_top,test/specs/*.spec))
-ISOLATION_OPTS = --inputdir=$(TEST_INPUT) --outputdir=test/output/isolation --load-extension=promote
+ISOLATION_OPTS = --inputdir=$(TEST_INPUT) --outputdir=$(TEST_OUTPUT)/isolation --load-extension=promote
 
-EXTRA_CLEAN = promote--*.sql .build-for test/output
+# Objects of sources that have moved or gone, too.
+EXTRA_CLEAN = promote--*.sql .build-for test/output $(wildcard src/*.o src/*.bc src/*/*.o src/*/*.bc)
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
@@ -70,15 +71,17 @@ $(OBJS): .build-for
 .build-for: FORCE
 	@echo '$(VERSION) $(COPT) $(PROFILE)' | cmp -s - $@ || echo '$(VERSION) $(COPT) $(PROFILE)' >$@
 
-# Both drivers look for NAME below one directory, in sql/ or specs/ and in expected/: it is made of links, for this tree has
-# them in three places. They create their output directory, but not that directory's parent.
-TEST_INPUT = test/output/input
+# Both drivers look for NAME below one directory, in sql/ or specs/ and in expected/, and create their output directory,
+# but not that directory's parent. The isolation tester knows no include: each spec gets the shared beginning here.
+TEST_OUTPUT = test/output
+TEST_INPUT = $(TEST_OUTPUT)/given
 installcheck: $(TEST_INPUT)
 $(TEST_INPUT): FORCE
-	@mkdir -p $@
+	@mkdir -p $@/specs
 	@ln -sfn '$(abspath $(TOP))/test/regress' $@/sql
-	@ln -sfn '$(abspath $(TOP))/test/specs' $@/specs
 	@ln -sfn '$(abspath $(TOP))/expected' $@/expected
+	@set -e; for each in $(ISOLATION); do \
+		cat $(TOP)/test/specs/shop.setup $(TOP)/test/specs/$$each.spec >$@/specs/$$each.spec; done
 
 # Needs a running server (PGHOST and so on); `./dev bench` brings its own. BENCH=json runs that one alone.
 BENCH ?= run queue plan gate request json

@@ -64,7 +64,7 @@ SELECT 'again ' || i, 'q', 'production', (ARRAY['FREQ=WEEKLY;BYDAY=MO', 'FREQ=MO
 INSERT INTO promote.change_window (name, project, environment, rule, zone, starts_at, duration, max_deployments_per_window)
 SELECT 'open ' || i, 'q', 'production', (ARRAY['FREQ=WEEKLY;BYDAY=MO', 'FREQ=MONTHLY;BYDAY=-1FR', 'FREQ=DAILY', 'FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=24', 'FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,TH'])[i % 5 + 1],
        'America/New_York', date_trunc('hour', localtimestamp) - interval '5 years' + i * interval '37 minutes', '23 hours', 100 FROM generate_series(1, 13) AS i;
-CREATE FUNCTION bench.small(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+CREATE FUNCTION bench.small(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
 AS $$ SELECT 'policy', 'too small', NULL::timestamptz, NULL::timestamptz, NULL, false FROM promote.instance AS i WHERE i.name = $1 AND i.revision < 0 $$;
 INSERT INTO promote.policy (policy, function, project) SELECT 'policy ' || i, 'bench.small', 'q' FROM generate_series(1, 10) AS i;
 VACUUM ANALYZE;

@@ -1,78 +1,111 @@
 #!/usr/bin/perl
-# Runs the suites against the server that PGHOST and the other variables point at, and counts.
+# Runs the tests, several at a time, and counts.
 #
-#   perl test/run.pl [--log SERVER-LOG] [AREA...]
+#   perl test/run.pl [--quick] [--jobs N] [AREA...]
 #
-# What a suite prints is shown only where something failed, but for comments that start with "result: " and the reason
-# why a whole file is skipped. The last line is "N passed, N failed": pgTAP and TAP
-# assertions, and one for each pg_regress and isolation test. An assertion that never came to run has failed; so
-# has a file that ended badly in any other way, and a suite that could not run. Skipped ones count as neither.
+# There are as many lanes as processors. Each has a server of its own, which one test after the other gets, so that no
+# test sees another's roles, load or crash; tests of test/t start servers themselves. The order in which they run does
+# not matter: those that took longest the last time begin. --quick leaves out those of %slow.
+#
+# What a test prints is shown only where something failed, but for comments that start with "result: " and the reason
+# why a whole file is skipped. The last line is "N passed, N failed": pgTAP and TAP assertions, and one for each
+# pg_regress and isolation test. An assertion that never came to run has failed; so has a file that ended badly in any
+# other way, and a server that crashed. Skipped ones count as neither.
 use strict;
 use warnings;
-use File::Basename qw(basename);
+use File::Basename qw(basename dirname);
+use File::Path qw(make_path);
 use File::Temp ();
+use FindBin ();
 use Getopt::Long qw(GetOptions);
 use POSIX ();
 use TAP::Parser;
+use Time::HiRes qw(time);
+use lib "$FindBin::Bin/t/lib";
+use PromoteTest;
 
 # A file that takes longer, in seconds, hangs, and whoever waits for the verdict wants to know which.
 our $time_limit = 600;
 
+# What a quick round leaves out: what takes longer than all the rest of its area.
+my %slow = map { $_ => 1 } qw(access_role_matrix.pl compose_oracle.pl extension_dump.pl extension_history.pl
+	extension_lookalikes.pl extension_reinstall.pl json/limits.sql mask_stays.pl plan_sizes.pl policy_endless.pl
+	promotion_crash.pl revision_bulk.pl rule_brakes.pl schema/pattern.sql schema_annotation_suite.pl schema_suite.pl
+	sql_snapshots.pl tree_build.pl verify_evidence.sql verify_guards.pl worker_example.pl worker_killed.pl);
+
 my %total = (passed => 0, failed => 0, skipped => 0);
-my $found = 0;    # test files that the arguments selected
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
-my $log;
-GetOptions('log=s' => \$log) or exit 2;
-my %rooms = rooms();
+chomp(my $bindir = `$pg_config --bindir`);
+chomp(my $processors = `nproc`);
+my ($quick, $jobs) = (0, $processors);
+GetOptions('quick' => \$quick, 'jobs=i' => \$jobs) or exit 2;
 
 $| = 1;
-# The signal goes to the whole process group. A test has servers of its own to stop, and is waited for.
-my $running;
+my $template = 'promote_pgtap';    # a database with pgTAP and promote, in each lane's server
+my $output   = 'test/output';      # of one's own, for each lane below it
+my %running;                       # the tests that run, by process id
+my %seconds;                       # that each test took
+
+# The signal goes to the whole process group. A test has servers of its own to stop, and is waited for. Then
+# PromoteTest stops those of the lanes.
 my @signals = qw(HUP INT TERM);
 $SIG{$_} = \&end for @signals;
 
-eval {
-	run_make('pg_regress', 'REGRESS', selected('test/regress/*.sql'));
-	run_make('isolation', 'ISOLATION', selected('test/specs/*.spec'));
-	run_pgtap(selected('test/sql/*/*.sql'));
-	run_tap($_, $^X, '-Itest/t/lib', $_) for selected('test/t/*.pl');
-	1;
-} or count_failure("the test run broke off: $@");
+my @tests = tests();
+if (!eval { run_all(@tests); 1 }) {
+	count_failure("the test run broke off: $@");
+	kill TERM => keys %running;
+	waitpid $_, 0 for keys %running;
+}
 
-count_failure('no test matches: ' . join(' ', @ARGV)) if !$found;
-check_log() if defined $log;
-
+my @slowest = sort { $seconds{$b} <=> $seconds{$a} || $a cmp $b } keys %seconds;
+if (@slowest > 10) {
+	print "the slowest:\n", map { sprintf "%8.1f s  %s\n", $seconds{$_}, $_ } @slowest[ 0 .. 9 ];
+}
 print "$total{skipped} skipped\n" if $total{skipped};
 print "$total{passed} passed, $total{failed} failed\n";
 exit($total{failed} ? 1 : 0);
 
 sub end {
 	$SIG{$_} = 'IGNORE' for @signals;
-	waitpid $running, 0 if $running;
+	waitpid $_, 0 for keys %running;
 	exit 143;
 }
 
-# The files of a pattern that the arguments ask for: each names an area (request), which selects request.sql and
-# request_moves.sql, a room, which selects all that test its areas, or a file.
-sub selected {
-	my ($pattern) = @_;
-	my @files = sort glob $pattern;
-	@files = grep { is_wanted($_) } @files if @ARGV;
-	$found += @files;
-	return @files;
+# ---- which tests ----
+
+# Those that the arguments ask for. An argument that asks for nothing is a slip, and has failed.
+sub tests {
+	my %rooms = rooms();
+	my @files = sort glob 'test/regress/*.sql test/specs/*.spec test/sql/*/*.sql test/t/*.pl';
+	if (@ARGV) {
+		my %wanted;
+		for my $wanted (@ARGV) {
+			my @found = grep { is_wanted($_, $wanted, \%rooms) } @files;
+			count_failure("no test matches: $wanted") if !@found;
+			@wanted{@found} = ();
+		}
+		@files = grep { exists $wanted{$_} } @files;
+	}
+	return grep { !$quick || !is_slow($_) } @files;
 }
 
-sub is_wanted {
+sub is_slow {
 	my ($file) = @_;
+	return grep { $slow{$_} } basename($file), $file =~ m{(\w+/[^/]+)$};
+}
+
+# Whether a word asks for a file. It is an area (request), for which there are request.sql and request_moves.sql, a
+# room, that of the area that is tested, or a file.
+sub is_wanted {
+	my ($file, $wanted, $rooms) = @_;
+	return "/$file" =~ m{/\Q$wanted\E$} if $wanted =~ /\.\w+$/;
 	my $name = basename($file) =~ s/\.\w+$//r;
 	# the longest beginning of the name that is an area says what is tested, or the folder does
 	my $area = $name;
-	1 while !$rooms{$area} && $area =~ s/_?[^_]+$//;
-	my %room = map { $_ => 1 } $file =~ m{^test/sql/(\w+)/} ? $1 : @{ $rooms{$area} // [] };
-	for my $wanted (@ARGV) {
-		return 1 if $wanted =~ /\.\w+$/ ? "/$file" =~ m{/\Q$wanted\E$} : $room{$wanted} || $name =~ /^\Q$wanted\E(?:_|$)/;
-	}
-	return 0;
+	1 while !$rooms->{$area} && $area =~ s/_?[^_]+$//;
+	my @in = $file =~ m{^test/sql/(\w+)/} ? $1 : @{ $rooms->{$area} // [] };
+	return $name =~ /^\Q$wanted\E(?:_|$)/ || grep { $_ eq $wanted } @in;
 }
 
 # Which rooms have an area of a name.
@@ -85,80 +118,115 @@ sub rooms {
 	return %rooms;
 }
 
-# pg_regress and its isolation sibling, through the Makefile as `make installcheck` runs them.
-sub run_make {
-	my ($what, $variable, @files) = @_;
-	return if !@files;
-	my @names = map { basename($_) =~ s/\.\w+$//r } @files;
-	my %none  = (REGRESS => '', ISOLATION => '');
-	my %only  = (%none, $variable => join(' ', @names));
-	local $time_limit = $time_limit + 60 * @files;
-	my ($output, $status) =
-	  capture('make', '-s', "PG_CONFIG=$pg_config", 'installcheck', map { "$_=$only{$_}" } sort keys %only);
+# ---- running them ----
 
-	my $passed = 0;
-	for my $name (@names) {
-		# "test json ... ok 12 ms" up to PostgreSQL 15, "ok 1 - json 12 ms" since.
-		my $is_ok = $output =~ /^(?:test\s+\Q$name\E\s+\.\.\.\s+ok\b|ok\s+\d+\s+[-+]\s+\Q$name\E\s)/m;
-		report("$what/$name", $is_ok ? 1 : 0, $is_ok ? 0 : 1);
-		$passed += $is_ok;
-	}
-	if ($passed < @names) {
-		my $directory = $variable eq 'REGRESS' ? 'regress' : 'isolation';
-		print $output, slurp("test/output/$directory/regression.diffs");
-	}
-	elsif ($status != 0) {
-		count_failure("$what ended with status $status, though no test failed\n$output");
-	}
-}
-
-# Each file gets a database of its own, so that it may commit.
-sub run_pgtap {
-	my (@files) = @_;
-	return if !@files;
-	my $template = 'promote_pgtap';
-	for my $command (
-		[ 'postgres', "DROP DATABASE IF EXISTS $template" ],
-		[ 'postgres', "CREATE DATABASE $template" ],
-		[ $template, 'CREATE EXTENSION pgtap' ],
-		[ $template, 'CREATE EXTENSION promote' ])
-	{
-		my ($database, $sql) = @$command;
-		my ($output, $status) = capture(psql($database), '-c', $sql);
-		return count_failure("pgTAP could not run: $sql\n$output") if $status != 0;
-	}
-	for my $file (@files) {
-		my $database = 'test_' . join '_', $file =~ m{(\w+)/(\w+)\.sql$};
-		wait_for_server();
-		my ($output, $status) = capture(psql('postgres'), '-c', qq{DROP DATABASE IF EXISTS "$database"},
-			'-c', qq{CREATE DATABASE "$database" TEMPLATE $template});
-		if ($status != 0) {
-			count_failure("$file could not run\n$output");
-			next;
+sub run_all {
+	my @waiting = sort_by_last_time(@_);
+	my $count = @waiting;
+	my @idle = map { { number => $_ } } 1 .. ($jobs < $count ? $jobs : $count);
+	my @lanes = @idle;
+	while (@waiting || %running) {
+		while (@waiting && @idle) {
+			start(shift @waiting, shift @idle);
 		}
-		run_tap($file, psql($database), '-At', '-f', $file);
-		capture(psql('postgres'), '-c', qq{DROP DATABASE IF EXISTS "$database"});
+		my $pid = waitpid -1, 0;
+		my $test = delete $running{$pid} or next;
+		$test->{status} = $? & 127 ? 128 + ($? & 127) : $? >> 8;
+		$seconds{ $test->{file} } = time - $test->{began};
+		push @idle, $test->{lane};
+		printf '%*d/%d ', length $count, $count - @waiting - keys %running, $count;
+		judge($test);
 	}
+	remember_times();
+	check_log($_) for grep { $_->{node} } @lanes;
+	return;
 }
 
-# After a crash in one file the server recovers, and the next file need not suffer.
-sub wait_for_server {
-	for (1 .. 60) {
-		return if system('pg_isready', '-q') == 0;
-		sleep 1;
+# Starts a test in a lane.
+sub start {
+	my ($file, $lane) = @_;
+	my %test = (file => $file, lane => $lane, output => File::Temp->new, began => time);
+	my @command = command($file, $lane);
+	my $pid = fork // die "cannot fork: $!\n";
+	if (!$pid) {
+		$SIG{$_} = 'DEFAULT' for @signals;
+		if ($lane->{node}) {
+			@ENV{qw(PGHOST PGPORT PGUSER)} = ($lane->{node}->dir, 5432, 'postgres');
+		}
+		open STDIN, '<', '/dev/null' or POSIX::_exit(126);
+		open STDOUT, '>&', $test{output} or POSIX::_exit(126);
+		open STDERR, '>&', $test{output} or POSIX::_exit(126);
+		exec 'timeout', '--foreground', '-k', 10, $time_limit, @command or POSIX::_exit(127);
 	}
+	$running{$pid} = \%test;
+	return;
 }
 
-sub psql {
-	my ($database) = @_;
-	return ('psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-P', 'pager=off', '-d', $database);
+# What runs a test: pg_regress and its isolation sibling through the Makefile, as `make installcheck` does; a file of
+# pgTAP by psql, in a database of its own, so that it may commit.
+sub command {
+	my ($file, $lane) = @_;
+	return ($^X, '-Itest/t/lib', $file) if $file =~ /\.pl$/;
+	my $node = ready($lane);
+	if ($file =~ m{^test/sql/}) {
+		$node->query('postgres', 'DROP DATABASE IF EXISTS pgtap WITH (FORCE)');
+		$node->query('postgres', "CREATE DATABASE pgtap TEMPLATE $template");
+		return ("$bindir/psql", '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-P', 'pager=off', '-d', 'pgtap', '-At', '-f', $file);
+	}
+	my $name = basename($file) =~ s/\.\w+$//r;
+	my ($only, $none) = $file =~ /\.spec$/ ? qw(ISOLATION REGRESS) : qw(REGRESS ISOLATION);
+	return ('make', '-s', "PG_CONFIG=$pg_config", "TEST_OUTPUT=" . outputs($lane), 'installcheck', "$only=$name", "$none=");
 }
 
-# Runs one program that speaks TAP.
-sub run_tap {
-	my ($name, @command) = @_;
-	my ($output, $status) = capture(@command);
-	my $parser = TAP::Parser->new({ tap => $output });
+sub outputs { return "$output/lane$_[0]{number}" }
+
+# A lane's server, which is waited for: after a crash in one file it recovers, and the next file need not suffer.
+sub ready {
+	my ($lane) = @_;
+	if (!$lane->{node}) {
+		my $node = $lane->{node} = PromoteTest->new;
+		$node->create_database($template);
+		$node->query($template, "CREATE EXTENSION $_") for qw(pgtap promote);
+	}
+	$lane->{node}->wait_for('postgres', 'SELECT true') or die "the server of a lane is gone\n";
+	return $lane->{node};
+}
+
+# The longest first, so that none is left over at the end. Those of which nothing is known may be long.
+sub sort_by_last_time {
+	my @files = @_;
+	my %last = map { /^(\S+) (\S+)$/ ? ($1 => $2) : () } split /\n/, slurp("$output/seconds");
+	return sort { ($last{$b} // 1e6) <=> ($last{$a} // 1e6) || $b cmp $a } @files;
+}
+
+sub remember_times {
+	my %last = ((map { /^(\S+) (\S+)$/ ? ($1 => $2) : () } split /\n/, slurp("$output/seconds")), %seconds);
+	make_path($output);
+	open my $file, '>', "$output/seconds" or return;
+	printf $file "%s %.1f\n", $_, $last{$_} for sort keys %last;
+	close $file;
+	return;
+}
+
+# ---- what became of them ----
+
+sub judge {
+	my ($test) = @_;
+	my $text = slurp("$test->{output}");
+	$text .= "\nended after $time_limit seconds\n" if $test->{status} == 124;
+	return judge_tap($test, $text) if $test->{file} =~ m{^test/(?:sql|t)/};
+
+	my $name = basename($test->{file}) =~ s/\.\w+$//r;
+	# "test json ... ok 12 ms" up to PostgreSQL 15, "ok 1 - json 12 ms" since.
+	my $is_ok = $test->{status} == 0 && $text =~ /^(?:test\s+\Q$name\E\s+\.\.\.\s+ok\b|ok\s+\d+\s+[-+]\s+\Q$name\E\s)/m;
+	report($test, $is_ok ? 1 : 0, $is_ok ? 0 : 1);
+	return if $is_ok;
+	print $text, map { slurp($_) } glob outputs($test->{lane}) . '/*/regression.diffs';
+}
+
+sub judge_tap {
+	my ($test, $text) = @_;
+	my $parser = TAP::Parser->new({ tap => $text });
 	my ($passed, $skipped, $failed) = (0, 0, 0);
 	while (my $result = $parser->next) {
 		next if !$result->is_test;
@@ -170,32 +238,35 @@ sub run_tap {
 	$failed += $missing if $missing > 0;
 	# No plan, too many tests, a number out of order, an exit status.
 	my @problems = $parser->parse_errors;
-	push @problems, "it ended with status $status" if $status != 0;
+	push @problems, "it ended with status $test->{status}" if $test->{status} != 0;
 	$failed++ if @problems && !$failed;
 
 	$total{skipped} += $skipped;
 	if ($parser->skip_all && !$failed) {
 		$total{skipped}++;
-		printf "%-40s skipped: %s\n", $name, $parser->skip_all;
+		printf "%-44s skipped: %s\n", $test->{file}, $parser->skip_all;
 		return;
 	}
-	report($name, $passed, $failed);
-	print map { "    $_\n" } $output =~ /^# result: (.*)$/mg if !$failed;
-	print $output, map { "$name: $_\n" } @problems if $failed;
+	report($test, $passed, $failed);
+	print map { "    $_\n" } $text =~ /^# result: (.*)$/mg if !$failed;
+	print $text, map { "$test->{file}: $_\n" } @problems if $failed;
 }
 
 # A crash restarts the server and need not fail any test: the log tells.
 sub check_log {
-	my $trouble = qr/was terminated by signal|^PANIC:|\bPANIC:  |^TRAP:|runtime error:|AddressSanitizer|write past chunk end|problem in alloc set/;
-	my @lines = grep { /$trouble/ } split /^/, slurp($log);
+	my ($lane) = @_;
+	my $trouble = qr/was\ terminated\ by\ signal|^PANIC:|\bPANIC:\ \ |^TRAP:|runtime\ error:|AddressSanitizer
+		|write\ past\ chunk\ end|problem\ in\ alloc\ set/x;
+	my @lines = grep { /$trouble/ } split /^/, $lane->{node}->log_text;
 	count_failure("the server's log tells of a crash\n" . join('', @lines)) if @lines;
 }
 
 sub report {
-	my ($name, $passed, $failed) = @_;
+	my ($test, $passed, $failed) = @_;
 	$total{passed} += $passed;
 	$total{failed} += $failed;
-	printf "%-40s %s\n", $name, $failed ? "FAILED ($failed of " . ($passed + $failed) . ')' : "ok ($passed)";
+	printf "%-44s %s %.1f s\n", $test->{file}, $failed ? "FAILED ($failed of " . ($passed + $failed) . ')' : "ok ($passed)",
+	  $seconds{ $test->{file} };
 }
 
 sub count_failure {
@@ -205,30 +276,4 @@ sub count_failure {
 	print "FAILED: $why\n";
 }
 
-# Runs a command and returns all that it printed, and its exit status.
-sub capture {
-	my @command = @_;
-	my $file = File::Temp->new;
-	my $pid = fork // die "cannot fork: $!\n";
-	if (!$pid) {
-		$SIG{$_} = 'DEFAULT' for @signals;
-		open STDIN, '<', '/dev/null' or POSIX::_exit(126);
-		open STDOUT, '>&', $file or POSIX::_exit(126);
-		open STDERR, '>&', $file or POSIX::_exit(126);
-		exec 'timeout', '--foreground', '-k', 10, $time_limit, @command or POSIX::_exit(127);
-	}
-	$running = $pid;
-	waitpid $pid, 0;
-	$running = undef;
-	my $status = $? & 127 ? 128 + ($? & 127) : $? >> 8;
-	my $output = slurp("$file");
-	$output .= "\nended after $time_limit seconds\n" if $status == 124;
-	return ($output, $status);
-}
-
-sub slurp {
-	my ($path) = @_;
-	open my $file, '<', $path or return '';
-	local $/;
-	return scalar(<$file>) // '';
-}
+sub slurp { return PromoteTest::slurp(@_) }

@@ -1,10 +1,11 @@
 \echo Use "CREATE EXTENSION promote" to load this file. \quit
 
--- Whatever the installing session's path is, names below mean what they say: unqualified ones are pg_catalog's.
+-- Names below mean what they say whatever the installing session's path is: unqualified ones are pg_catalog's.
 SET LOCAL search_path TO pg_catalog, pg_temp;
 
--- Who can make functions and tables in the schema can make better matches of those below, which would then be called with
--- the owner's rights. CREATE EXTENSION takes a schema that is there already: not this one, if it is anybody else's.
+-- Somebody who can make functions and tables in the schema can make better matches for calls of those below, which
+-- would then be called with the owner's rights. CREATE EXTENSION takes a schema that is there already; promote
+-- refuses one that is anybody else's.
 DO $$
 DECLARE
     problem text;

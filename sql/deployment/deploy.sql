@@ -62,4 +62,4 @@ CREATE FUNCTION promote.abort_deployment(
     AS 'MODULE_PATHNAME', 'promote_abort_deployment';
 REVOKE ALL ON FUNCTION promote.abort_deployment(text, integer, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.abort_deployment(text, integer, text) IS
-'Ends a deployment that waits or runs; the worker''s claim holds no more';
+'Ends a deployment that waits or runs; the worker''s claim does not hold any more';

@@ -1,6 +1,5 @@
--- Deployments: the queue that workers empty, and what each step does.
--- That plan is a deployment of the same instance is seen to by what writes
--- it: a foreign key to the table itself would be a cycle to pg_dump.
+-- Deployments: the queue that workers empty, and what each step does. Whatever writes the column plan sees to it that
+-- it is a deployment of the same instance: a foreign key to the table itself would be a cycle to pg_dump.
 
 CREATE FUNCTION promote_internal.check_deployment(
     deployment integer, action text, status text, plan integer, queued_at timestamptz, due_at timestamptz,
@@ -9,7 +8,7 @@ CREATE FUNCTION promote_internal.check_deployment(
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_check_deployment';
 COMMENT ON FUNCTION promote_internal.check_deployment(integer, text, text, integer, timestamptz, timestamptz, text, integer, integer, timestamptz, timestamptz, bytea) IS
-'Does a deployment''s row make sense? An action and a status that there are; what is queued has a time; what runs is due and claimed; what is over is neither due nor without an end; only a PROVISION follows a plan, an earlier one';
+'Whether a deployment''s row makes sense: its action and status exist; what is queued has a time; what runs is due and claimed; what is over is not due and has an end; only a PROVISION follows a plan, and that plan is an earlier deployment';
 
 CREATE TABLE promote.deployment (
     project          promote.project_name NOT NULL,
@@ -18,7 +17,7 @@ CREATE TABLE promote.deployment (
     deployment       integer NOT NULL,
     action           text COLLATE "C" NOT NULL,
     status           text COLLATE "C" NOT NULL DEFAULT 'PENDING',
-    -- what it carries: written when it is queued, and never changed
+    -- what a deployment carries: written when it is queued, and never changed
     revision         integer NOT NULL,
     base_revision    integer,
     bundle           promote.bundle_name NOT NULL,
@@ -34,7 +33,7 @@ CREATE TABLE promote.deployment (
     actor            text NOT NULL DEFAULT promote.current_actor(),
     database_role    text NOT NULL DEFAULT promote.current_database_role(),
     created_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    -- how far it has come: moves with its steps
+    -- how far a deployment has come: moves with its steps
     queued_at        timestamptz,
     due_at           timestamptz,
     worker           text,
@@ -89,7 +88,7 @@ COMMENT ON INDEX promote.deployment_seen_idx IS 'Finds what plans have found of 
 CREATE UNIQUE INDEX deployment_head_key
     ON promote.deployment (project, environment, component)
     WHERE due_at IS NOT NULL;
-COMMENT ON INDEX promote.deployment_head_key IS 'One deployment of an instance runs, or else one may be claimed';
+COMMENT ON INDEX promote.deployment_head_key IS 'Holds that one deployment of an instance is due at a time: the one that runs, or else the one that may be claimed';
 CREATE INDEX deployment_due_idx ON promote.deployment (due_at)
     WHERE due_at IS NOT NULL;
 COMMENT ON INDEX promote.deployment_due_idx IS 'Finds what may be claimed, the longest due first';
@@ -105,15 +104,15 @@ COMMENT ON COLUMN promote.deployment.deployment IS 'Number';
 COMMENT ON COLUMN promote.deployment.action IS 'PLAN, PROVISION or DECOMMISSION';
 COMMENT ON COLUMN promote.deployment.status IS 'PROPOSED, APPROVED, REJECTED, PENDING, RUNNING, COMPLETED, FAILED or ABORTED';
 COMMENT ON COLUMN promote.deployment.revision IS 'Revision it is about';
-COMMENT ON COLUMN promote.deployment.base_revision IS 'Revision that the diff starts from: of a revision''s first plan that of the plan before, else what is deployed; NULL: there was none';
+COMMENT ON COLUMN promote.deployment.base_revision IS 'Revision that the diff starts from: for a revision''s first plan the revision of the plan before, otherwise the deployed one; NULL: there was none';
 COMMENT ON COLUMN promote.deployment.bundle IS 'Bundle of the release';
 COMMENT ON COLUMN promote.deployment.version IS 'Release that the version constraint stood for';
 COMMENT ON COLUMN promote.deployment.previous_version IS 'The release that the diff starts from; NULL: there was none';
 COMMENT ON COLUMN promote.deployment.rendered_digest IS 'Configuration with the placeholders replaced by the environment''s parameters';
 COMMENT ON COLUMN promote.deployment.remote_references IS 'What fills the release''s slots, by their names; NULL: nothing';
-COMMENT ON COLUMN promote.deployment.kept_marks IS 'Paths of leaves that what it renders, or its release, marks, and the revision does not by itself: they are masked wherever the revision is shown; NULL: none';
+COMMENT ON COLUMN promote.deployment.kept_marks IS 'Paths of leaves that are sensitive by the rendered params or by the release that they are rendered by, and not by the revision alone: they are masked wherever the revision is shown; NULL: none';
 COMMENT ON COLUMN promote.deployment.diff IS 'Leaf diff of the rendered configurations: an array of objects with path, change, old, new, immutable and sensitive; sensitive values are masked. Behind the leaves, with a kind, what has become of remote references and of secrets that were copied';
-COMMENT ON COLUMN promote.deployment.destructive IS 'Does it change an immutable value of a provisioned instance?';
+COMMENT ON COLUMN promote.deployment.destructive IS 'Whether the deployment changes an immutable value of a provisioned instance';
 COMMENT ON COLUMN promote.deployment.plan IS 'PLAN deployment that a PROVISION follows: what was reviewed; NULL: none';
 COMMENT ON COLUMN promote.deployment.message IS 'Why, in the actor''s words';
 COMMENT ON COLUMN promote.deployment.actor IS 'Who, by the setting promote.actor; else the database role';
@@ -122,17 +121,17 @@ COMMENT ON COLUMN promote.deployment.created_at IS 'When it was queued or propos
 COMMENT ON COLUMN promote.deployment.queued_at IS 'Since when it waits for a worker, its place among the instance''s others; NULL: it is or was a proposal';
 COMMENT ON COLUMN promote.deployment.due_at IS 'Waiting: from when on it may be claimed; running: until when the claim holds; NULL: it is not its turn, or over';
 COMMENT ON COLUMN promote.deployment.worker IS 'Who has claimed it last';
-COMMENT ON COLUMN promote.deployment.fencing IS 'How often it was claimed; the number of the last claim, which alone may write';
+COMMENT ON COLUMN promote.deployment.fencing IS 'How often the deployment was claimed, which is the number of the last claim; only that claim may write';
 COMMENT ON COLUMN promote.deployment.lost_leases IS 'How many claims ran out';
 COMMENT ON COLUMN promote.deployment.seen_change IS 'The instance''s changed_by when it was last claimed: the state of things that a plan has seen';
 COMMENT ON COLUMN promote.deployment.started_at IS 'When it was last claimed';
 COMMENT ON COLUMN promote.deployment.finished_at IS 'When it came to its end';
 COMMENT ON COLUMN promote.deployment.approved_by IS 'Who approved the proposal';
 COMMENT ON COLUMN promote.deployment.reason IS 'What was said at its last step: why it was approved, rejected, aborted or released, why it failed, how it ended';
-COMMENT ON COLUMN promote.deployment.plan_digest IS 'Of a PLAN the digest of the document that was recorded, or of its rendered params where it was completed without one; of a PROVISION that of the plan it follows; of a DECOMMISSION one of what it takes away';
-COMMENT ON COLUMN promote.deployment.plan_facts IS 'What the recorded document says of itself: its versions, time and counts; never a value';
+COMMENT ON COLUMN promote.deployment.plan_digest IS 'For a PLAN the digest of the recorded document, or of the rendered params if it was completed without a document; for a PROVISION the digest of the plan that it follows; for a DECOMMISSION a digest of what it takes away';
+COMMENT ON COLUMN promote.deployment.plan_facts IS 'What the recorded document says of itself: versions, time and counts; never a value';
 COMMENT ON COLUMN promote.deployment.plan_defects IS 'Why the recorded plan cannot be deployed: errored, incomplete, deferred';
-COMMENT ON COLUMN promote.deployment.gates IS 'How its gates were judged when it was queued: the time, the gates that were looked at, and what was overridden or approved by whom; NULL: a PLAN, or not queued';
+COMMENT ON COLUMN promote.deployment.gates IS 'How the gates were judged when the deployment was queued: the time, the gates that were looked at, what was overridden, and who approved; NULL: a PLAN, or not queued';
 
 DO $$
 BEGIN

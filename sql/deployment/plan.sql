@@ -15,7 +15,7 @@ CREATE FUNCTION promote.format_plan_changes(changes jsonb) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_format_plan_changes';
 COMMENT ON FUNCTION promote.format_plan_changes(jsonb) IS
-'Rows of plan_changes or plan_document_changes, as one array, as text in the manner of terraform plan: what destroys comes first, with a !';
+'Rows of resource_changes or plan_document_changes, as one array, as text in the manner of terraform plan: what destroys comes first, with a !';
 
 CREATE FUNCTION promote_internal.type_pattern(pattern text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -67,7 +67,7 @@ COMMENT ON COLUMN promote.planned_change.project IS 'The instance''s project';
 COMMENT ON COLUMN promote.planned_change.environment IS 'The instance''s environment';
 COMMENT ON COLUMN promote.planned_change.component IS 'The instance''s component';
 COMMENT ON COLUMN promote.planned_change.deployment IS 'PLAN deployment';
-COMMENT ON COLUMN promote.planned_change.fencing IS 'Claim that recorded it; what a claim recorded that was lost counts no more';
+COMMENT ON COLUMN promote.planned_change.fencing IS 'Claim that recorded the change; what a lost claim recorded does not count any more';
 COMMENT ON COLUMN promote.planned_change.change IS 'Number in the document, from 1';
 COMMENT ON COLUMN promote.planned_change.origin IS 'change: planned; drift: found to have changed outside; deferred: left for a later plan';
 COMMENT ON COLUMN promote.planned_change.address IS 'The resource''s address; secrets in it are masked';
@@ -75,10 +75,10 @@ COMMENT ON COLUMN promote.planned_change.previous_address IS 'Where it was, if i
 COMMENT ON COLUMN promote.planned_change.deposed IS 'Key of a deposed object, which the change is about instead of the current one';
 COMMENT ON COLUMN promote.planned_change.mode IS 'managed or data';
 COMMENT ON COLUMN promote.planned_change.type IS 'The resource''s type';
-COMMENT ON COLUMN promote.planned_change.provider IS 'Its provider''s source address';
+COMMENT ON COLUMN promote.planned_change.provider IS 'Source address of the resource''s provider';
 COMMENT ON COLUMN promote.planned_change.action IS 'no-op, create, read, update, delete, replace or forget';
-COMMENT ON COLUMN promote.planned_change.create_before_destroy IS 'Of a replace: is the new one made before the old one goes?';
-COMMENT ON COLUMN promote.planned_change.importing IS 'Does it take a resource over that is there already?';
+COMMENT ON COLUMN promote.planned_change.create_before_destroy IS 'For a replace, whether the new object is made before the old one goes';
+COMMENT ON COLUMN promote.planned_change.importing IS 'Whether the change takes over a resource that is there already';
 COMMENT ON COLUMN promote.planned_change.action_reason IS 'Why, by a word of the tool''s';
 COMMENT ON COLUMN promote.planned_change.replace_paths IS 'Paths that force a replace';
 COMMENT ON COLUMN promote.planned_change.diff IS 'Leaf diff: an array of objects with path, change, old, new, sensitive and unknown; what is sensitive or only known after the apply is shown as such';
@@ -109,9 +109,12 @@ CREATE TABLE promote.stateful_type (
     builtin      boolean NOT NULL DEFAULT false,
     like_pattern text COLLATE "C" NOT NULL
         GENERATED ALWAYS AS (promote_internal.type_pattern(pattern)) STORED,
-    -- so that a row of the user's own never stands in the way of a later version's
+    -- so that a row of the user's never stands in the way of a row of a later version
     CONSTRAINT stateful_type_pkey PRIMARY KEY (pattern, builtin),
-    CONSTRAINT stateful_type_pattern_check CHECK (pattern <> '')
+    CONSTRAINT stateful_type_pattern_check
+        CHECK (promote_internal.check_value(pattern <> '',
+            'pattern of a stateful type', 'It is empty.',
+            'Name a type of resources, such as aws_db_instance, or several, as in aws_db_*.'))
 );
 CREATE INDEX stateful_type_wildcard_idx ON promote.stateful_type (like_pattern)
     WHERE pg_catalog.strpos(pattern, '*') > 0;
@@ -120,7 +123,7 @@ SELECT pg_catalog.pg_extension_config_dump('promote.stateful_type', 'WHERE NOT b
 COMMENT ON TABLE promote.stateful_type IS 'Types of resources that hold data, of which a delete or replace is a loss; yours beside those that come with promote';
 COMMENT ON COLUMN promote.stateful_type.pattern IS 'A type; * stands for any characters';
 COMMENT ON COLUMN promote.stateful_type.description IS 'For people';
-COMMENT ON COLUMN promote.stateful_type.builtin IS 'Did it come with promote? Such rows are not dumped, but made again by CREATE EXTENSION';
+COMMENT ON COLUMN promote.stateful_type.builtin IS 'Whether the row came with promote: such rows are not dumped, but made again by CREATE EXTENSION';
 COMMENT ON COLUMN promote.stateful_type.like_pattern IS 'The pattern as LIKE takes it';
 
 CREATE FUNCTION promote_internal.builtin_stateful_types() RETURNS TABLE (pattern text, description text)
@@ -288,7 +291,7 @@ REVOKE ALL ON FUNCTION promote.record_plan(text, integer, jsonb, integer) FROM P
 COMMENT ON FUNCTION promote.record_plan(text, integer, jsonb, integer) IS
 'Records the JSON of a Terraform or OpenTofu plan for a claimed PLAN deployment: its changes as rows of planned_change, masked, its digest and facts with the deployment; the same document again changes nothing';
 
-CREATE VIEW promote.plan_changes WITH (security_invoker = true) AS
+CREATE VIEW promote.resource_changes WITH (security_invoker = true) AS
     SELECT i.name AS instance,
            c.deployment,
            c.change,
@@ -326,28 +329,28 @@ CREATE VIEW promote.plan_changes WITH (security_invoker = true) AS
       JOIN promote.revision AS r ON r.project = d.project AND r.environment = d.environment
            AND r.component = d.component AND r.revision = d.revision
       JOIN promote.bundle_release AS b ON b.bundle = d.bundle AND b.version = d.version
-     -- what a claim recorded that was given back counts no more
+     -- what a claim recorded that was given back does not count any more
      WHERE d.plan_facts IS NOT NULL;
-COMMENT ON VIEW promote.plan_changes IS 'What recorded plans would do, resource by resource, with marks for who reviews them';
-COMMENT ON COLUMN promote.plan_changes.instance IS 'Instance';
-COMMENT ON COLUMN promote.plan_changes.deployment IS 'PLAN deployment';
-COMMENT ON COLUMN promote.plan_changes.change IS 'Number in the document, from 1';
-COMMENT ON COLUMN promote.plan_changes.origin IS 'change: planned; drift: found to have changed outside; deferred: left for a later plan';
-COMMENT ON COLUMN promote.plan_changes.address IS 'The resource''s address; secrets in it are masked';
-COMMENT ON COLUMN promote.plan_changes.previous_address IS 'Where it was, if it has moved';
-COMMENT ON COLUMN promote.plan_changes.deposed IS 'Key of a deposed object, which the change is about instead of the current one';
-COMMENT ON COLUMN promote.plan_changes.mode IS 'managed or data';
-COMMENT ON COLUMN promote.plan_changes.type IS 'The resource''s type';
-COMMENT ON COLUMN promote.plan_changes.provider IS 'Its provider''s source address';
-COMMENT ON COLUMN promote.plan_changes.action IS 'no-op, create, read, update, delete, replace or forget';
-COMMENT ON COLUMN promote.plan_changes.create_before_destroy IS 'Of a replace: is the new one made before the old one goes?';
-COMMENT ON COLUMN promote.plan_changes.importing IS 'Does it take a resource over that is there already?';
-COMMENT ON COLUMN promote.plan_changes.action_reason IS 'Why, by a word of the tool''s';
-COMMENT ON COLUMN promote.plan_changes.replace_paths IS 'Paths that force a replace';
-COMMENT ON COLUMN promote.plan_changes.diff IS 'Leaf diff, what is sensitive masked';
-COMMENT ON COLUMN promote.plan_changes.destructive IS 'Is a managed resource deleted or replaced?';
-COMMENT ON COLUMN promote.plan_changes.stateful IS 'Does a resource of its type hold data, by the release or by promote.stateful_type?';
-COMMENT ON COLUMN promote.plan_changes.unexpected IS 'Did no recorded plan of the instance that the revision came from have the same address, action and changed paths? NULL where it came from none, and of what is not planned';
+COMMENT ON VIEW promote.resource_changes IS 'What recorded plans would do, resource by resource, with marks for reviewers';
+COMMENT ON COLUMN promote.resource_changes.instance IS 'Instance';
+COMMENT ON COLUMN promote.resource_changes.deployment IS 'PLAN deployment';
+COMMENT ON COLUMN promote.resource_changes.change IS 'Number in the document, from 1';
+COMMENT ON COLUMN promote.resource_changes.origin IS 'change: planned; drift: found to have changed outside; deferred: left for a later plan';
+COMMENT ON COLUMN promote.resource_changes.address IS 'The resource''s address; secrets in it are masked';
+COMMENT ON COLUMN promote.resource_changes.previous_address IS 'Where it was, if it has moved';
+COMMENT ON COLUMN promote.resource_changes.deposed IS 'Key of a deposed object, which the change is about instead of the current one';
+COMMENT ON COLUMN promote.resource_changes.mode IS 'managed or data';
+COMMENT ON COLUMN promote.resource_changes.type IS 'The resource''s type';
+COMMENT ON COLUMN promote.resource_changes.provider IS 'Source address of the resource''s provider';
+COMMENT ON COLUMN promote.resource_changes.action IS 'no-op, create, read, update, delete, replace or forget';
+COMMENT ON COLUMN promote.resource_changes.create_before_destroy IS 'For a replace, whether the new object is made before the old one goes';
+COMMENT ON COLUMN promote.resource_changes.importing IS 'Whether the change takes over a resource that is there already';
+COMMENT ON COLUMN promote.resource_changes.action_reason IS 'Why, by a word of the tool''s';
+COMMENT ON COLUMN promote.resource_changes.replace_paths IS 'Paths that force a replace';
+COMMENT ON COLUMN promote.resource_changes.diff IS 'Leaf diff, what is sensitive masked';
+COMMENT ON COLUMN promote.resource_changes.destructive IS 'Whether a managed resource is deleted or replaced';
+COMMENT ON COLUMN promote.resource_changes.stateful IS 'Whether a resource of this type holds data, by the release or by promote.stateful_type';
+COMMENT ON COLUMN promote.resource_changes.unexpected IS 'Whether no recorded plan of the instance that the revision came from had the same address, action and changed paths; NULL where the revision came from no instance, and for what is not planned';
 
 CREATE VIEW promote_internal.visible_instance WITH (security_invoker = true) AS
     SELECT i.project, i.environment, i.component, i.name
@@ -358,7 +361,8 @@ COMMENT ON COLUMN promote_internal.visible_instance.environment IS 'The instance
 COMMENT ON COLUMN promote_internal.visible_instance.component IS 'The instance''s component';
 COMMENT ON COLUMN promote_internal.visible_instance.name IS 'The instance''s name';
 
--- With the owner's rights, for it compares params, which are withheld from others; what it shows of them is masked.
+-- This view has the owner's rights, since it compares params, which are withheld from others; what it shows of them
+-- is masked.
 CREATE VIEW promote.config_changes WITH (security_barrier = true) AS
     SELECT i.name AS instance,
            d.deployment,
@@ -403,6 +407,6 @@ COMMENT ON COLUMN promote.config_changes.path IS 'The leaf''s path';
 COMMENT ON COLUMN promote.config_changes.change IS 'add, change or remove';
 COMMENT ON COLUMN promote.config_changes.old_value IS 'Value before; masked where it is sensitive';
 COMMENT ON COLUMN promote.config_changes.new_value IS 'Value after; masked where it is sensitive';
-COMMENT ON COLUMN promote.config_changes.immutable IS 'Is it marked immutable?';
-COMMENT ON COLUMN promote.config_changes.sensitive IS 'Is it marked sensitive?';
-COMMENT ON COLUMN promote.config_changes.unexpected IS 'Has the instance that the revision came from never run with that value there, before or after placeholders were replaced? Of a sensitive leaf: with any. NULL where it came from none';
+COMMENT ON COLUMN promote.config_changes.immutable IS 'Whether the leaf is marked immutable';
+COMMENT ON COLUMN promote.config_changes.sensitive IS 'Whether the leaf is marked sensitive';
+COMMENT ON COLUMN promote.config_changes.unexpected IS 'Whether the instance that the revision came from has never run with that value there, before or after placeholders were replaced; for a sensitive leaf, with any value there. NULL where the revision came from no instance';

@@ -21,4 +21,4 @@ CREATE FUNCTION promote.rehearse_rollback(
     AS 'MODULE_PATHNAME', 'promote_rehearse_rollback';
 REVOKE ALL ON FUNCTION promote.rehearse_rollback(text, integer, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote.rehearse_rollback(text, integer, boolean) IS
-'What rollback_instance with the same arguments would change, a row of kind change per leaf with sensitive values masked, and a row of kind obstacle for everything that it would be refused for, and of kind gate for each gate of time that is closed now; record leaves evidence of it in the audit log. Changes nothing else';
+'What rollback_instance with these arguments would do: a row of kind change for each leaf that would change, sensitive values masked; of kind obstacle for everything that the rollback would be refused for; of kind gate for each gate of time that is closed now. With record the audit log keeps it as evidence; nothing else is changed';

@@ -1,4 +1,4 @@
--- Approvals: who has to agree to what is planned, and who has.
+-- Approvals: who has to agree to what is planned, and who has agreed.
 
 CREATE TABLE promote.approval_rule (
     project          promote.project_name NOT NULL,
@@ -17,11 +17,23 @@ CREATE TABLE promote.approval_rule (
         REFERENCES promote.environment (project, environment),
     CONSTRAINT approval_rule_component_fkey FOREIGN KEY (project, component)
         REFERENCES promote.component (project, component),
-    CONSTRAINT approval_rule_rule_check CHECK (rule <> ''),
-    CONSTRAINT approval_rule_role_check CHECK (role <> ''),
-    CONSTRAINT approval_rule_quorum_check CHECK (quorum >= 1),
-    CONSTRAINT approval_rule_expires_after_check CHECK (expires_after > '0' AND expires_after <= '100 years'),
-    CONSTRAINT approval_rule_selector_check CHECK (pg_catalog.jsonb_typeof(selector) = 'object')
+    CONSTRAINT approval_rule_rule_check
+        CHECK (promote_internal.check_value(rule <> '',
+            'name of an approval rule', 'It is empty.',
+            'Give it a name, which refusals say.')),
+    CONSTRAINT approval_rule_role_check
+        CHECK (promote_internal.check_value(role <> '',
+            'role of an approval rule', 'It is empty.',
+            'Name a database role, whose members approve.')),
+    CONSTRAINT approval_rule_quorum_check
+        CHECK (promote_internal.check_value(quorum >= 1,
+            'quorum', 'It has to be 1 or more.',
+            'Say how many approvals are needed.')),
+    CONSTRAINT approval_rule_expires_after_check
+        CHECK (promote_internal.check_value(expires_after > '0' AND expires_after <= '100 years',
+            'time after which approvals expire', 'It is more than 0, and at most 100 years.',
+            'Say such as ''7 days''; NULL: as long as the digest of the plan holds.')),
+    CONSTRAINT approval_rule_selector_check CHECK (promote_internal.check_object(selector, 'selector'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.approval_rule', '');
 COMMENT ON TABLE promote.approval_rule IS 'Who has to approve what is deployed in an environment; all rules have to be met';
@@ -29,11 +41,11 @@ COMMENT ON COLUMN promote.approval_rule.project IS 'Project';
 COMMENT ON COLUMN promote.approval_rule.environment IS 'Environment';
 COMMENT ON COLUMN promote.approval_rule.rule IS 'What the rule is called';
 COMMENT ON COLUMN promote.approval_rule.role IS 'Database role whose members approve';
-COMMENT ON COLUMN promote.approval_rule.quorum IS 'How many of them have to';
+COMMENT ON COLUMN promote.approval_rule.quorum IS 'How many members of the role have to approve';
 COMMENT ON COLUMN promote.approval_rule.expires_after IS 'How long an approval counts; NULL: as long as the plan''s digest holds';
-COMMENT ON COLUMN promote.approval_rule.requester_counts IS 'Do those count who have made the revision, the plan or the proposal? Never where the environment''s separation_of_duty says so';
+COMMENT ON COLUMN promote.approval_rule.requester_counts IS 'Whether approvals count of those who made the revision, the plan or the proposal; never where the environment''s separation_of_duty is set';
 COMMENT ON COLUMN promote.approval_rule.component IS 'Only instances of that component; NULL: of all';
-COMMENT ON COLUMN promote.approval_rule.selector IS 'Only instances whose attributes, with those of their project, environment and component, contain it';
+COMMENT ON COLUMN promote.approval_rule.selector IS 'Only instances whose attributes, with those of their project, environment and component, contain this';
 COMMENT ON COLUMN promote.approval_rule.description IS 'For people';
 COMMENT ON COLUMN promote.approval_rule.created_at IS 'When the row was inserted';
 
@@ -67,14 +79,20 @@ CREATE TABLE promote.approval (
         FOREIGN KEY (project, environment, component, deployment, plan_digest)
         REFERENCES promote.deployment (project, environment, component, deployment, plan_digest),
     CONSTRAINT approval_vote_check CHECK (vote > 0),
-    CONSTRAINT approval_decision_check CHECK (decision IN ('approved', 'rejected')),
-    CONSTRAINT approval_reason_check CHECK (decision = 'approved' OR (reason <> '') IS TRUE)
+    CONSTRAINT approval_decision_check
+        CHECK (promote_internal.check_value(decision IN ('approved', 'rejected'),
+            'decision', 'It is approved or rejected.',
+            'Use approve_deployment or reject_deployment.')),
+    CONSTRAINT approval_reason_check
+        CHECK (promote_internal.check_value(decision = 'approved' OR (reason <> '') IS TRUE,
+            'rejection', 'It has no reason.',
+            'Say why.'))
 );
 CREATE INDEX approval_plan_idx
     ON promote.approval (project, environment, component, plan_digest, vote);
 COMMENT ON INDEX promote.approval_plan_idx IS 'Finds who has voted on a plan and its equals';
 SELECT pg_catalog.pg_extension_config_dump('promote.approval', '');
-COMMENT ON TABLE promote.approval IS 'Who has approved or rejected which plan, by which rule; whether that counts is judged when something is deployed';
+COMMENT ON TABLE promote.approval IS 'Who has approved or rejected which plan, by which rule. Whether a vote counts is judged when something is deployed';
 COMMENT ON COLUMN promote.approval.project IS 'The instance''s project';
 COMMENT ON COLUMN promote.approval.environment IS 'The instance''s environment';
 COMMENT ON COLUMN promote.approval.component IS 'The instance''s component';
@@ -98,13 +116,13 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.approval
 ALTER TABLE promote.approval ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.approval ENABLE ALWAYS TRIGGER refuse_truncate;
 
-CREATE FUNCTION promote.approvals(instance text, deployment integer DEFAULT NULL)
+CREATE FUNCTION promote.required_approvals(instance text, deployment integer DEFAULT NULL)
     RETURNS TABLE (rule text, role text, quorum integer, given integer, missing integer,
                    approved_by text[], rejected_by text[], not_counted text[])
     LANGUAGE c STABLE PARALLEL UNSAFE ROWS 5
-    AS 'MODULE_PATHNAME', 'promote_approvals';
-REVOKE ALL ON FUNCTION promote.approvals(text, integer) FROM PUBLIC;
-COMMENT ON FUNCTION promote.approvals(text, integer) IS
+    AS 'MODULE_PATHNAME', 'promote_required_approvals';
+REVOKE ALL ON FUNCTION promote.required_approvals(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote.required_approvals(text, integer) IS
 'The rules that ask for approvals of a plan or a proposal, or of what deploy_instance would queue now, and who has given them; a row per rule';
 
 CREATE VIEW promote.approval_status WITH (security_invoker = true) AS
@@ -121,17 +139,17 @@ CREATE VIEW promote.approval_status WITH (security_invoker = true) AS
             FROM promote.deployment AS p
            WHERE p.project = i.project AND p.environment = i.environment AND p.component = i.component
              AND p.status = 'PROPOSED' AND p.action <> 'PLAN') AS d
-     CROSS JOIN LATERAL promote.approvals(i.name, d.deployment) AS a
+     CROSS JOIN LATERAL promote.required_approvals(i.name, d.deployment) AS a
      WHERE EXISTS (SELECT FROM promote.approval_rule AS r
                     WHERE r.project = i.project AND r.environment = i.environment);
-COMMENT ON VIEW promote.approval_status IS 'What the last plans of the desired revisions, and the proposals, need of approvals and have';
+COMMENT ON VIEW promote.approval_status IS 'Which approvals the last plans of the desired revisions, and the proposals, need and have';
 COMMENT ON COLUMN promote.approval_status.instance IS 'Instance';
 COMMENT ON COLUMN promote.approval_status.deployment IS 'PLAN or proposal';
 COMMENT ON COLUMN promote.approval_status.rule IS 'Rule';
 COMMENT ON COLUMN promote.approval_status.role IS 'Database role whose members approve';
-COMMENT ON COLUMN promote.approval_status.quorum IS 'How many of them have to';
-COMMENT ON COLUMN promote.approval_status.given IS 'How many have, as it counts now';
-COMMENT ON COLUMN promote.approval_status.missing IS 'How many more have to';
-COMMENT ON COLUMN promote.approval_status.approved_by IS 'Who has, as it counts now';
+COMMENT ON COLUMN promote.approval_status.quorum IS 'How many members of the role have to approve';
+COMMENT ON COLUMN promote.approval_status.given IS 'How many approvals count now';
+COMMENT ON COLUMN promote.approval_status.missing IS 'How many approvals are still missing';
+COMMENT ON COLUMN promote.approval_status.approved_by IS 'Whose approvals count now';
 COMMENT ON COLUMN promote.approval_status.rejected_by IS 'Who has rejected it';
 COMMENT ON COLUMN promote.approval_status.not_counted IS 'Whose vote does not count, and why not';

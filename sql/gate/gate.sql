@@ -1,6 +1,6 @@
 -- Gates: what must hold before a deployment may run.
 
-CREATE TYPE promote.blocker AS (
+CREATE TYPE promote.blocking_reason AS (
     code        text,
     message     text,
     since       timestamptz,
@@ -8,17 +8,17 @@ CREATE TYPE promote.blocker AS (
     liftable_by text,
     overridable boolean
 );
-COMMENT ON TYPE promote.blocker IS 'A reason why something may not be deployed';
-COMMENT ON COLUMN promote.blocker.code IS 'The gate''s stable name: freeze, approval, ...';
-COMMENT ON COLUMN promote.blocker.message IS 'For people';
-COMMENT ON COLUMN promote.blocker.since IS 'Since when it blocks; NULL: not known';
-COMMENT ON COLUMN promote.blocker.until IS 'When it opens by itself; NULL: not known, or never';
-COMMENT ON COLUMN promote.blocker.liftable_by IS 'Who can lift it; NULL: time alone';
-COMMENT ON COLUMN promote.blocker.overridable IS 'May it be overridden by promote.override_gate?';
+COMMENT ON TYPE promote.blocking_reason IS 'A reason why something may not be deployed';
+COMMENT ON COLUMN promote.blocking_reason.code IS 'The gate''s stable name: freeze, approval, ...';
+COMMENT ON COLUMN promote.blocking_reason.message IS 'For people';
+COMMENT ON COLUMN promote.blocking_reason.since IS 'Since when it blocks; NULL: not known';
+COMMENT ON COLUMN promote.blocking_reason.until IS 'When it opens by itself; NULL: not known, or never';
+COMMENT ON COLUMN promote.blocking_reason.liftable_by IS 'Who can lift it; NULL: time alone';
+COMMENT ON COLUMN promote.blocking_reason.overridable IS 'Whether promote.override_gate may override it';
 
 CREATE FUNCTION promote.blockers(
     instance text, deployment integer DEFAULT NULL, at timestamptz DEFAULT pg_catalog.now())
-    RETURNS SETOF promote.blocker
+    RETURNS SETOF promote.blocking_reason
     LANGUAGE c STABLE PARALLEL UNSAFE ROWS 5
     AS 'MODULE_PATHNAME', 'promote_blockers';
 REVOKE ALL ON FUNCTION promote.blockers(text, integer, timestamptz) FROM PUBLIC;
@@ -33,8 +33,9 @@ CREATE FUNCTION promote.gates(
 COMMENT ON FUNCTION promote.gates() IS
 'The gates in the order in which they are looked at: their codes, what they are about (static, time, state, people, lock), whether they can be overridden at all, and whether a DECOMMISSION passes through them';
 
--- What changes the rules waits for those who are being judged by them, and the other way round.
--- Only transactions under way look at it, and none survives a crash: it needs no log of its own, and no dump has it.
+-- Which rules were changed by which transaction: at its commit, a transaction that was judged by rules looks here for
+-- changes that it did not see. Only transactions under way look at it, and none survives a crash: the table needs no
+-- WAL, and no dump has it.
 CREATE UNLOGGED TABLE promote.rule_change (
     change      xid8 NOT NULL,
     number      integer NOT NULL,
@@ -62,19 +63,19 @@ CREATE FUNCTION promote_internal.note_rule() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_note_rule';
 REVOKE ALL ON FUNCTION promote_internal.note_rule() FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.note_rule() IS
-'Notes that a rule was changed, and whom it is about by its columns project and environment (NULL or absent: all): what was judged without seeing that fails at its commit';
+'Notes that a rule was changed, and which instances it is about, by its columns project and environment (NULL or absent: all): a transaction that was judged without seeing the change fails at its commit';
 
--- An environment's own rules are columns, and attributes say whom others are about.
+-- An environment's own rules are columns, and attributes say which instances other rules are about.
 CREATE TRIGGER note_rule AFTER UPDATE ON promote.environment
     FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 CREATE TRIGGER note_rule AFTER UPDATE OF attributes ON promote.project
     FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 CREATE TRIGGER note_rule AFTER UPDATE OF attributes ON promote.component
     FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
--- who was allowed something by a grant is not, at the commit, when that was taken back
+-- what was allowed by a grant that is taken back before the commit fails at the commit
 CREATE TRIGGER note_rule AFTER DELETE ON promote.grants
     FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
--- what holds data is what the gate "destructive" looks for
+-- the gate "destructive" looks for resources that hold data
 CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.stateful_type
     FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 ALTER TABLE promote.stateful_type ENABLE ALWAYS TRIGGER note_rule;

@@ -40,13 +40,13 @@ COMMENT ON COLUMN promote.health_report.environment IS 'The instance''s environm
 COMMENT ON COLUMN promote.health_report.component IS 'The instance''s component';
 COMMENT ON COLUMN promote.health_report.check_name IS 'What was checked: smoke test, schema migration, ticket';
 COMMENT ON COLUMN promote.health_report.report IS 'Number';
-COMMENT ON COLUMN promote.health_report.healthy IS 'Was it found in order?';
-COMMENT ON COLUMN promote.health_report.message IS 'What the reporter says of it';
+COMMENT ON COLUMN promote.health_report.healthy IS 'Whether the check was found in order';
+COMMENT ON COLUMN promote.health_report.message IS 'What the reporter says about the check';
 COMMENT ON COLUMN promote.health_report.revision IS 'Revision that it is about; NULL: there was none yet';
 COMMENT ON COLUMN promote.health_report.deployed_by IS 'PROVISION that the instance ran by; NULL: it was not provisioned';
-COMMENT ON COLUMN promote.health_report.since IS 'When the first of the reports was made that have said the same of the check without a break; one that had expired is a break';
+COMMENT ON COLUMN promote.health_report.since IS 'When the unbroken series of reports with the same verdict on the check began; a report that had expired breaks it';
 COMMENT ON COLUMN promote.health_report.reported_at IS 'When';
-COMMENT ON COLUMN promote.health_report.expires_at IS 'When it stops to count; NULL: never';
+COMMENT ON COLUMN promote.health_report.expires_at IS 'When the report stops counting; NULL: never';
 COMMENT ON COLUMN promote.health_report.actor IS 'Who, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.health_report.database_role IS 'Role that the session acted as';
 
@@ -77,21 +77,27 @@ CREATE TABLE promote.required_check (
     CONSTRAINT required_check_component_fkey FOREIGN KEY (project, component)
         REFERENCES promote.component (project, component),
     CONSTRAINT required_check_check_name_check
-        CHECK (pg_catalog.octet_length(check_name) BETWEEN 1 AND 255
-               AND pg_catalog.btrim(check_name, E' \t\r\n') = check_name),
-    CONSTRAINT required_check_of_check CHECK ("of" IN ('destination', 'source')),
+        CHECK (promote_internal.check_value(pg_catalog.octet_length(check_name) BETWEEN 1 AND 255 AND pg_catalog.btrim(check_name, E' \t\r\n') = check_name,
+            'name of a check', 'It has 1 to 255 bytes, and no blank at either end.',
+            'Name it as report_health does.')),
+    CONSTRAINT required_check_of_check
+        CHECK (promote_internal.check_value("of" IN ('destination', 'source'),
+            'value of "of"', 'It is destination or source.',
+            'Say whose health is looked at.')),
     CONSTRAINT required_check_expires_after_check
-        CHECK (expires_after > '0' AND expires_after <= '100 years'),
+        CHECK (promote_internal.check_value(expires_after > '0' AND expires_after <= '100 years',
+            'time after which reports expire', 'It is more than 0, and at most 100 years.',
+            'Say such as ''1 hour''; NULL: until they expire by themselves.')),
     CONSTRAINT required_check_selector_check
-        CHECK (pg_catalog.jsonb_typeof(selector) = 'object')
+        CHECK (promote_internal.check_object(selector, 'selector'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.required_check', '');
 COMMENT ON TABLE promote.required_check IS 'Checks that must have been reported healthy before an environment''s instances are deployed';
 COMMENT ON COLUMN promote.required_check.project IS 'Project of the environment';
 COMMENT ON COLUMN promote.required_check.environment IS 'Environment that is deployed to';
 COMMENT ON COLUMN promote.required_check.check_name IS 'Check, as reports name it';
-COMMENT ON COLUMN promote.required_check."of" IS 'Whose reports count: destination, of the instance that is deployed; source, of the one that its revision was promoted from, if it was';
-COMMENT ON COLUMN promote.required_check.per_revision IS 'Do only reports count about the revision that is to be deployed, or was promoted?';
+COMMENT ON COLUMN promote.required_check."of" IS 'Whose reports count: destination, those of the instance that is deployed; source, those of the instance that its revision was promoted from, if it was promoted';
+COMMENT ON COLUMN promote.required_check.per_revision IS 'Whether only reports count about the revision that is to be deployed, or was promoted';
 COMMENT ON COLUMN promote.required_check.expires_after IS 'How long a report counts at most; NULL: until it expires by itself';
 COMMENT ON COLUMN promote.required_check.component IS 'Component that it is required of; NULL: all';
 COMMENT ON COLUMN promote.required_check.selector IS 'Effective attributes of the instances that it is required of, by containment';
@@ -112,7 +118,7 @@ REVOKE ALL ON FUNCTION promote.report_health(text, text, boolean, text, interval
 COMMENT ON FUNCTION promote.report_health(text, text, boolean, text, interval, integer) IS
 'Tells what a check of an instance came to; about the revision that it desires, unless another is named';
 
--- A check's last report is one look into the primary key, and so is the next check's name.
+-- A check's last report is found by one look into the primary key, and so is the next check's name.
 CREATE VIEW promote.instance_health WITH (security_invoker = true) AS
     SELECT i.name AS instance,
            i.project,
@@ -156,15 +162,15 @@ COMMENT ON COLUMN promote.instance_health.project IS 'Project';
 COMMENT ON COLUMN promote.instance_health.environment IS 'Environment';
 COMMENT ON COLUMN promote.instance_health.component IS 'Component';
 COMMENT ON COLUMN promote.instance_health.check_name IS 'Check';
-COMMENT ON COLUMN promote.instance_health.healthy IS 'Was it found in order?';
-COMMENT ON COLUMN promote.instance_health.expired IS 'Does the report count no more? A required check may let it expire sooner';
-COMMENT ON COLUMN promote.instance_health.message IS 'What the reporter says of it';
+COMMENT ON COLUMN promote.instance_health.healthy IS 'Whether the check was found in order';
+COMMENT ON COLUMN promote.instance_health.expired IS 'Whether the report has stopped counting; a required check may let it expire sooner';
+COMMENT ON COLUMN promote.instance_health.message IS 'What the reporter says about the check';
 COMMENT ON COLUMN promote.instance_health.since IS 'Since when reports have said the same';
 COMMENT ON COLUMN promote.instance_health.reported_at IS 'When';
-COMMENT ON COLUMN promote.instance_health.expires_at IS 'When it stops to count; NULL: never';
+COMMENT ON COLUMN promote.instance_health.expires_at IS 'When the report stops counting; NULL: never';
 COMMENT ON COLUMN promote.instance_health.revision IS 'Revision that it is about';
 COMMENT ON COLUMN promote.instance_health.deployed_by IS 'PROVISION that the instance ran by at that time';
-COMMENT ON COLUMN promote.instance_health.current IS 'Does it run by the same one now?';
+COMMENT ON COLUMN promote.instance_health.current IS 'Whether the instance still runs by that PROVISION';
 COMMENT ON COLUMN promote.instance_health.report IS 'Number of the report';
 COMMENT ON COLUMN promote.instance_health.actor IS 'Who reported it';
 COMMENT ON COLUMN promote.instance_health.database_role IS 'Role that the session acted as';

@@ -10,15 +10,21 @@ CREATE TABLE promote.override_rule (
     CONSTRAINT override_rule_pkey PRIMARY KEY (project, environment, code, role),
     CONSTRAINT override_rule_environment_fkey FOREIGN KEY (project, environment)
         REFERENCES promote.environment (project, environment),
-    CONSTRAINT override_rule_code_check CHECK (code <> ''),
-    CONSTRAINT override_rule_role_check CHECK (role <> '')
+    CONSTRAINT override_rule_code_check
+        CHECK (promote_internal.check_value(code <> '',
+            'gate of an override rule', 'It is empty.',
+            'Name a gate: promote.gates() lists them.')),
+    CONSTRAINT override_rule_role_check
+        CHECK (promote_internal.check_value(role <> '',
+            'role of an override rule', 'It is empty.',
+            'Name a database role.'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.override_rule', '');
-COMMENT ON TABLE promote.override_rule IS 'Which gates may be overridden in an environment, and by whom; without a row none is';
+COMMENT ON TABLE promote.override_rule IS 'Which gates may be overridden in an environment, and by whom; without a row, none may';
 COMMENT ON COLUMN promote.override_rule.project IS 'Project';
 COMMENT ON COLUMN promote.override_rule.environment IS 'Environment';
 COMMENT ON COLUMN promote.override_rule.code IS 'The gate: a code of promote.gates(), or one of a policy';
-COMMENT ON COLUMN promote.override_rule.role IS 'Database role whose members may';
+COMMENT ON COLUMN promote.override_rule.role IS 'Database role whose members may override the gate';
 COMMENT ON COLUMN promote.override_rule.description IS 'For people';
 COMMENT ON COLUMN promote.override_rule.created_at IS 'When the row was inserted';
 
@@ -54,18 +60,21 @@ CREATE TABLE promote.gate_override (
         FOREIGN KEY (project, environment, component, deployment)
         REFERENCES promote.deployment (project, environment, component, deployment),
     CONSTRAINT gate_override_override_check CHECK (override > 0),
-    CONSTRAINT gate_override_reason_check CHECK (reason <> '')
+    CONSTRAINT gate_override_reason_check
+        CHECK (promote_internal.check_value(reason <> '',
+            'override', 'It has no reason.',
+            'Say why.'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.gate_override', '');
 COMMENT ON TABLE promote.gate_override IS 'Gates that were overridden, for which deployment, by whom and why';
 COMMENT ON COLUMN promote.gate_override.project IS 'The instance''s project';
 COMMENT ON COLUMN promote.gate_override.environment IS 'The instance''s environment';
 COMMENT ON COLUMN promote.gate_override.component IS 'The instance''s component';
-COMMENT ON COLUMN promote.gate_override.deployment IS 'The PLAN that may be deployed in spite of it, or the proposal';
+COMMENT ON COLUMN promote.gate_override.deployment IS 'The PLAN, or the proposal, that may be deployed in spite of the gate';
 COMMENT ON COLUMN promote.gate_override.code IS 'The gate';
 COMMENT ON COLUMN promote.gate_override.override IS 'Number, from 1, for reasons that came later';
 COMMENT ON COLUMN promote.gate_override.plan_digest IS 'The plan''s: a plan with an equal digest may be deployed as well; NULL: the proposal follows none';
-COMMENT ON COLUMN promote.gate_override.subjects IS 'What the reasons were about that are overridden: names of freezes, checks, policies. What comes later blocks again';
+COMMENT ON COLUMN promote.gate_override.subjects IS 'What the overridden reasons were about: names of freezes, checks, policies. What comes later blocks again';
 COMMENT ON COLUMN promote.gate_override.messages IS 'The reasons in words, as they stood';
 COMMENT ON COLUMN promote.gate_override.reason IS 'Why, in the actor''s words';
 COMMENT ON COLUMN promote.gate_override.actor IS 'Who, by the setting promote.actor; else the database role';
@@ -139,7 +148,7 @@ REVOKE ALL ON FUNCTION promote.review_override(text, integer, text, text) FROM P
 COMMENT ON FUNCTION promote.review_override(text, integer, text, text) IS
 'Notes that somebody else has looked at what was overridden at that gate of that deployment; returns how many overrides were still open';
 
-CREATE VIEW promote.overrides WITH (security_invoker = true) AS
+CREATE VIEW promote.override_status WITH (security_invoker = true) AS
     SELECT i.name AS instance,
            o.deployment,
            o.code,
@@ -165,16 +174,16 @@ CREATE VIEW promote.overrides WITH (security_invoker = true) AS
             AND d.component = o.component AND d.deployment >= o.deployment
             AND d.gates -> 'overridden' @> pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
                 'code', o.code, 'deployment', o.deployment, 'override', o.override))) AS used;
-COMMENT ON VIEW promote.overrides IS 'Gates that were overridden; those not reviewed yet have no reviewed_at';
-COMMENT ON COLUMN promote.overrides.instance IS 'Instance';
-COMMENT ON COLUMN promote.overrides.deployment IS 'The PLAN or proposal that it was overridden for';
-COMMENT ON COLUMN promote.overrides.code IS 'The gate';
-COMMENT ON COLUMN promote.overrides.messages IS 'What stood in the way';
-COMMENT ON COLUMN promote.overrides.reason IS 'Why it was overridden';
-COMMENT ON COLUMN promote.overrides.actor IS 'By whom';
-COMMENT ON COLUMN promote.overrides.database_role IS 'Role that the session acted as';
-COMMENT ON COLUMN promote.overrides.created_at IS 'When';
-COMMENT ON COLUMN promote.overrides.deployed IS 'Deployments that were queued because of it; NULL: none';
-COMMENT ON COLUMN promote.overrides.reviewed_by IS 'Who has looked at it since';
-COMMENT ON COLUMN promote.overrides.reviewed_at IS 'When that was';
-COMMENT ON COLUMN promote.overrides.review IS 'What was said about it then';
+COMMENT ON VIEW promote.override_status IS 'Gates that were overridden; those not reviewed yet have no reviewed_at';
+COMMENT ON COLUMN promote.override_status.instance IS 'Instance';
+COMMENT ON COLUMN promote.override_status.deployment IS 'The PLAN or proposal that it was overridden for';
+COMMENT ON COLUMN promote.override_status.code IS 'The gate';
+COMMENT ON COLUMN promote.override_status.messages IS 'What stood in the way';
+COMMENT ON COLUMN promote.override_status.reason IS 'Why it was overridden';
+COMMENT ON COLUMN promote.override_status.actor IS 'By whom';
+COMMENT ON COLUMN promote.override_status.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.override_status.created_at IS 'When';
+COMMENT ON COLUMN promote.override_status.deployed IS 'Deployments that were queued because of the override; NULL: none';
+COMMENT ON COLUMN promote.override_status.reviewed_by IS 'Who has looked at it since';
+COMMENT ON COLUMN promote.override_status.reviewed_at IS 'When that was';
+COMMENT ON COLUMN promote.override_status.review IS 'What was said about it then';

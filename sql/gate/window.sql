@@ -30,7 +30,9 @@ CREATE TABLE promote.freeze_window (
         REFERENCES promote.component (project, component),
     -- check_window says more, but triggers of others may come behind it
     CONSTRAINT freeze_window_when_check
-        CHECK (during IS NOT NULL OR zone IS NOT NULL AND starts_at IS NOT NULL AND duration IS NOT NULL)
+        CHECK (promote_internal.check_value(during IS NOT NULL OR zone IS NOT NULL AND starts_at IS NOT NULL AND duration IS NOT NULL,
+            'window', 'It has no time.',
+            'Say when: during, or zone, starts_at and duration, with a rule where it comes again.'))
 );
 CREATE INDEX freeze_window_project_idx ON promote.freeze_window (project);
 COMMENT ON INDEX promote.freeze_window_project_idx IS 'Finds those of a project';
@@ -83,13 +85,18 @@ CREATE TABLE promote.change_window (
         REFERENCES promote.component (project, component),
     -- check_window says more, but triggers of others may come behind it
     CONSTRAINT change_window_when_check
-        CHECK (during IS NOT NULL OR zone IS NOT NULL AND starts_at IS NOT NULL AND duration IS NOT NULL),
-    CONSTRAINT change_window_max_deployments_check CHECK (max_deployments_per_window > 0)
+        CHECK (promote_internal.check_value(during IS NOT NULL OR zone IS NOT NULL AND starts_at IS NOT NULL AND duration IS NOT NULL,
+            'window', 'It has no time.',
+            'Say when: during, or zone, starts_at and duration, with a rule where it comes again.')),
+    CONSTRAINT change_window_max_deployments_check
+        CHECK (promote_internal.check_value(max_deployments_per_window > 0,
+            'budget of a change window', 'It has to be 1 or more.',
+            'Say how many deployments may begin in it; NULL: any number.'))
 );
 CREATE INDEX change_window_project_idx ON promote.change_window (project);
 COMMENT ON INDEX promote.change_window_project_idx IS 'Finds those of a project';
 SELECT pg_catalog.pg_extension_config_dump('promote.change_window', '');
-COMMENT ON TABLE promote.change_window IS 'When something may be deployed: where there is one in scope, only while one is open';
+COMMENT ON TABLE promote.change_window IS 'When something may be deployed: where change windows are in scope, only while one of them is open';
 COMMENT ON COLUMN promote.change_window.name IS 'Name';
 COMMENT ON COLUMN promote.change_window.project IS 'Project; NULL: all';
 COMMENT ON COLUMN promote.change_window.environment IS 'Environment; NULL: all';
@@ -128,7 +135,10 @@ CREATE TABLE promote.line_stop (
     CONSTRAINT line_stop_project_fkey FOREIGN KEY (project)
         REFERENCES promote.project (project),
     CONSTRAINT line_stop_stop_check CHECK (stop > 0),
-    CONSTRAINT line_stop_reason_check CHECK (reason <> ''),
+    CONSTRAINT line_stop_reason_check
+        CHECK (promote_internal.check_value(reason <> '',
+            'stop', 'It has no reason.',
+            'Say why.')),
     CONSTRAINT line_stop_lifted_check
         CHECK ((lifted_at IS NULL) = (lifted_by IS NULL) AND (lifted_at IS NULL) = (lifted_role IS NULL))
 );
@@ -144,7 +154,7 @@ COMMENT ON COLUMN promote.line_stop.actor IS 'Who stopped it, by the setting pro
 COMMENT ON COLUMN promote.line_stop.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.line_stop.stopped_at IS 'Since when';
 COMMENT ON COLUMN promote.line_stop.lifted_at IS 'Until when; NULL: it stands';
-COMMENT ON COLUMN promote.line_stop.lifted_by IS 'Who lifted it, as in actor';
+COMMENT ON COLUMN promote.line_stop.lifted_by IS 'Who lifted the stop, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.line_stop.lifted_role IS 'Role that the session acted as that lifted it';
 COMMENT ON COLUMN promote.line_stop.message IS 'What was said then';
 
@@ -192,7 +202,7 @@ CREATE FUNCTION promote.end_session(pid integer, reason text, project text DEFAU
     AS 'MODULE_PATHNAME', 'promote_end_session';
 REVOKE ALL ON FUNCTION promote.end_session(integer, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.end_session(integer, text, text) IS
-'Ends a session whose open transaction holds an instance or a request of the project, or anything of promote''s: what it has not committed is gone. By an admin of the project, or of everything; a superuser''s session by superusers alone. False: it has not ended yet';
+'Ends a session whose open transaction holds an instance or a request of the project, or, without a project, anything of promote''s: what that has not committed is gone. Takes the grant admin of the project, or of everything; only superusers end a superuser''s session. False: it has not ended yet';
 
 CREATE FUNCTION promote.next_possible(
     instance text, deployment integer DEFAULT NULL, at timestamptz DEFAULT pg_catalog.now())
@@ -212,4 +222,4 @@ CREATE FUNCTION promote.window_occurrences(
     AS 'MODULE_PATHNAME', 'promote_window_occurrences';
 GRANT EXECUTE ON FUNCTION promote.window_occurrences(text, text, timestamp, interval, timestamp[], timestamptz, timestamptz, integer) TO PUBLIC;
 COMMENT ON FUNCTION promote.window_occurrences(text, text, timestamp, interval, timestamp[], timestamptz, timestamptz, integer) IS
-'When a window opens and closes that recurs by such columns: the occurrences that end after one time and begin before another, at most so many';
+'When a window with such columns opens and closes: the occurrences that end after one time and begin before another, at most max_rows';

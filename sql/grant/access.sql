@@ -9,30 +9,30 @@ GRANT EXECUTE ON FUNCTION promote_internal.may_view_audit(text, text) TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.may_view_audit(text, text) IS
 'May the current role see what was recorded of a subject? As promote_internal.may_view of the environment that the subject is in; where it is in none, or belongs to a rule, of the whole project';
 
--- Where the environment is not in a column of that name.
+-- Tables whose environment is not in a column of that name have a policy of their own here.
 CREATE POLICY seen ON promote.audit_log FOR SELECT
     USING (project = ANY ((SELECT promote_internal.visible_projects() || '*'::pg_catalog.text)::pg_catalog.text[])
            AND promote_internal.may_view_audit(project, subject));
-COMMENT ON POLICY seen ON promote.audit_log IS 'By whoever sees what it happened to';
+COMMENT ON POLICY seen ON promote.audit_log IS 'Seen by roles that see what it happened to';
 
 CREATE POLICY seen ON promote.promotion_request FOR SELECT
     USING (project = ANY ((SELECT promote_internal.visible_projects())::pg_catalog.text[])
            AND promote_internal.may_view(project, destination_environment));
-COMMENT ON POLICY seen ON promote.promotion_request IS 'By whoever sees the environment that it leads to';
+COMMENT ON POLICY seen ON promote.promotion_request IS 'Seen by roles that see the environment that the request leads to';
 
 CREATE POLICY seen ON promote.promotion_request_item FOR SELECT
     USING (project = ANY ((SELECT promote_internal.visible_projects())::pg_catalog.text[])
            AND promote_internal.may_view(project, destination_environment));
-COMMENT ON POLICY seen ON promote.promotion_request_item IS 'By whoever sees the environment that it leads to';
+COMMENT ON POLICY seen ON promote.promotion_request_item IS 'Seen by roles that see the environment that the request leads to';
 
 CREATE POLICY seen ON promote.promotion_request_preview FOR SELECT
     USING (project = ANY ((SELECT promote_internal.visible_projects())::pg_catalog.text[])
            AND EXISTS (SELECT FROM promote.promotion_request AS r
                         WHERE r.project = promotion_request_preview.project
                           AND r.request = promotion_request_preview.request));
-COMMENT ON POLICY seen ON promote.promotion_request_preview IS 'By whoever sees the request';
+COMMENT ON POLICY seen ON promote.promotion_request_preview IS 'Seen by roles that see the request';
 
--- All others, by the columns that they have: a table that is added is covered.
+-- All other tables have a policy by the columns that they have, so that a table that is added is covered.
 DO $$
 DECLARE
     t record;

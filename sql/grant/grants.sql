@@ -1,4 +1,4 @@
--- Who may do what: grants, and what is read by them.
+-- Grants: who may do what, and the functions that read them.
 
 CREATE TABLE promote.grants (
     role          text COLLATE "C" NOT NULL,
@@ -15,16 +15,22 @@ CREATE TABLE promote.grants (
         REFERENCES promote.project (project),
     CONSTRAINT grants_environment_fkey FOREIGN KEY (project, environment)
         REFERENCES promote.environment (project, environment),
-    CONSTRAINT grants_role_check CHECK (role <> ''),
+    CONSTRAINT grants_role_check
+        CHECK (promote_internal.check_value(role <> '',
+            'role of a grant', 'It is empty.',
+            'Name a database role.')),
     CONSTRAINT grants_action_check
-        CHECK (action IN ('view', 'configure', 'promote', 'plan', 'deploy', 'approve', 'override',
-                          'decommission', 'secrets', 'work', 'admin', 'audit', 'impersonate')),
+        CHECK (promote_internal.check_value(action IN ('view', 'configure', 'promote', 'plan', 'deploy', 'approve', 'override', 'decommission', 'secrets', 'work', 'admin', 'audit', 'impersonate'),
+            'action of a grant', 'It is none of view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, admin, audit and impersonate.',
+            'Name one of them.')),
     -- a name that a session acts by counts in all projects
     CONSTRAINT grants_impersonate_check
-        CHECK (action <> 'impersonate' OR (project IS NULL AND environment IS NULL))
+        CHECK (promote_internal.check_value(action <> 'impersonate' OR (project IS NULL AND environment IS NULL),
+            'scope of a grant', 'A name that a session acts by counts in all projects.',
+            'Grant impersonate without a project and an environment.'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.grants', '');
-COMMENT ON TABLE promote.grants IS 'Which role may do what, and where. The tables'' owner and superusers need none';
+COMMENT ON TABLE promote.grants IS 'Which role may do what, and where. The tables'' owner and superusers need no grants';
 COMMENT ON COLUMN promote.grants.role IS 'Database role; whoever has its privileges has the grant';
 COMMENT ON COLUMN promote.grants.project IS 'Where: a project; NULL: all';
 COMMENT ON COLUMN promote.grants.environment IS 'Where: an environment; NULL: all, and what belongs to none';
@@ -122,7 +128,7 @@ REVOKE ALL ON FUNCTION promote.refresh_grants(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.refresh_grants(text) IS
 'Opens functions and tables to a role that was created after its grants were, or anew to all that have them open, where an update brought new ones; returns to how many. Takes the grant admin everywhere';
 
--- Row-level security asks them as whoever reads, and whoever was granted nothing learns just that.
+-- Row-level security calls these functions as the reader, and a role without grants learns only that it has none.
 
 CREATE FUNCTION promote.may(action text, project text DEFAULT NULL, environment text DEFAULT NULL)
     RETURNS boolean
@@ -130,14 +136,14 @@ CREATE FUNCTION promote.may(action text, project text DEFAULT NULL, environment 
     AS 'MODULE_PATHNAME', 'promote_may';
 GRANT EXECUTE ON FUNCTION promote.may(text, text, text) TO PUBLIC;
 COMMENT ON FUNCTION promote.may(text, text, text) IS
-'May the current role do that in an environment; with NULL in all of a project, or everywhere?';
+'Whether the current role may do that in an environment; with a NULL environment in all of a project, with a NULL project everywhere';
 
 CREATE FUNCTION promote_internal.may_view(project text, environment text) RETURNS boolean
     LANGUAGE c STABLE PARALLEL RESTRICTED COST 10
     AS 'MODULE_PATHNAME', 'promote_may_view';
 GRANT EXECUTE ON FUNCTION promote_internal.may_view(text, text) TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.may_view(text, text) IS
-'May the current role see a row of that project and environment? Without an environment, whoever sees anything of the project; without a project, whoever sees anything';
+'Whether the current role may see a row of that project and environment. A row without an environment is seen by roles that see anything of the project, a row without a project by roles that see anything';
 
 CREATE FUNCTION promote_internal.visible_projects() RETURNS text[]
     LANGUAGE c STABLE PARALLEL RESTRICTED

@@ -46,7 +46,7 @@ CREATE AGGREGATE promote.jsonb_deep_merge_agg(layer jsonb, arrays text) (
     PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE promote.jsonb_deep_merge_agg(jsonb, text) IS
-'The same with jsonb_deep_merge''s rule for arrays';
+'The documents merged on top of each other by jsonb_deep_merge with its rule for arrays, in the order of input; nulls of SQL are skipped';
 
 CREATE FUNCTION promote.jsonb_diff_patch(old_document jsonb, new_document jsonb) RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -90,6 +90,12 @@ CREATE FUNCTION promote.jsonb_render(document jsonb, variables jsonb) RETURNS js
     AS 'MODULE_PATHNAME', 'promote_jsonb_render';
 COMMENT ON FUNCTION promote.jsonb_render(jsonb, jsonb) IS
 'The document with {{name}} in its strings replaced by the variables'' values; a string that is nothing but one placeholder takes the value''s JSON type; PM105 lists all that is missing';
+
+CREATE FUNCTION promote_internal.check_object(document jsonb, what text) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_check_object';
+COMMENT ON FUNCTION promote_internal.check_object(jsonb, text) IS
+'true where the document is an object; PM101 otherwise, which calls it as is said';
 
 CREATE FUNCTION promote.check_params(params jsonb) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

@@ -1,12 +1,11 @@
--- Audit: who did what to which subject, each subject's rows chained by their
--- hashes.
+-- The audit log: who did what to which subject. The rows of each subject are chained by their hashes.
 
 CREATE FUNCTION promote_internal.check_audit(project text, seq bigint, event text, previous_hash bytea, hash bytea)
     RETURNS boolean
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_check_audit';
 COMMENT ON FUNCTION promote_internal.check_audit(text, bigint, text, bytea, bytea) IS
-'Can a row be a link of a chain? Its project is a name or *, its place counts from 1, hashes have 32 bytes, and only the first has none before it';
+'Whether a row can be a link of a chain: the project is a name or *, places count from 1, hashes have 32 bytes, and only the first row has no previous hash';
 
 CREATE TABLE promote.audit_log (
     project       text COLLATE "C" NOT NULL,
@@ -26,7 +25,7 @@ CREATE TABLE promote.audit_log (
 SELECT pg_catalog.pg_extension_config_dump('promote.audit_log', '');
 COMMENT ON TABLE promote.audit_log IS 'What happened, a chain of rows per subject';
 COMMENT ON COLUMN promote.audit_log.project IS 'Project of the subject; *: it belongs to none';
-COMMENT ON COLUMN promote.audit_log.subject IS 'What it happened to: an instance''s name, or a project''s of what happened to all of it; request and its key; a table of the registry, of rules or grants and a row''s key';
+COMMENT ON COLUMN promote.audit_log.subject IS 'What it happened to: the name of an instance, or of a project for what happened to all of it; "request" and its key; a table of the registry, of rules or grants, and a row''s key';
 COMMENT ON COLUMN promote.audit_log.seq IS 'Place in the subject''s chain, from 1';
 COMMENT ON COLUMN promote.audit_log.at IS 'When';
 COMMENT ON COLUMN promote.audit_log.actor IS 'Who, by the setting promote.actor; else the database role';
@@ -34,7 +33,7 @@ COMMENT ON COLUMN promote.audit_log.database_role IS 'Role that the session acte
 COMMENT ON COLUMN promote.audit_log.event IS 'What: revision.created, deployment.started, environment.updated';
 COMMENT ON COLUMN promote.audit_log.data IS 'The facts; never a value of a configuration';
 COMMENT ON COLUMN promote.audit_log.rows IS 'Digests of the rows that were written, by table and key, null for what is gone, beside a salt; nobody but the owner sees them';
-COMMENT ON COLUMN promote.audit_log.previous_hash IS 'Hash of the row before; NULL in the first. Of a checkpoint, the hash over its other columns';
+COMMENT ON COLUMN promote.audit_log.previous_hash IS 'Hash of the row before; NULL in the first row. In a checkpoint, the hash over its other columns';
 COMMENT ON COLUMN promote.audit_log.hash IS 'SHA-256 over all other columns, of rows over its digest, see promote.audit_hash. Of a checkpoint, that of the last row that it stands for';
 
 -- pg_dump orders tables by foreign keys: by this one the log comes before all that it records,
@@ -67,4 +66,4 @@ CREATE FUNCTION promote_internal.audit_facts(row_of_history record, VARIADIC wit
     AS 'MODULE_PATHNAME', 'promote_audit_facts';
 REVOKE ALL ON FUNCTION promote_internal.audit_facts(record, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.audit_facts(record, text[]) IS
-'What the audit log says of a row: its columns that are not null, without those named; bytes in hexadecimal, documents as their digests, by the key of the project that it is of, times as UTC with microseconds';
+'What the audit log says of a row: the columns that are not null, without those named; bytes in hexadecimal, documents as digests by the key of the row''s project, times in UTC with microseconds';

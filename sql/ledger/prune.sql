@@ -47,4 +47,4 @@ CREATE FUNCTION promote.prune_audit(
     AS 'MODULE_PATHNAME', 'promote_prune_audit';
 REVOKE ALL ON FUNCTION promote.prune_audit(timestamptz, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.prune_audit(timestamptz, text, integer) IS
-'Removes the rows of the audit log that are older than that, of a project or of all, but for the last of each chain: a checkpoint stands for them, which carries the hash of the last one. Returns a row per chain that it has shortened, of at most so many chains; called again it goes on. Takes the grant admin; a chain that does not verify is refused, PM731';
+'Removes the rows of the audit log that are older than a time, of a project or of all, but for the last row of each chain. A checkpoint stands for the removed rows and carries the hash of the last of them. Returns a row for each chain that was shortened, at most max_chains; called again it goes on. Takes the grant admin; a chain that does not verify is refused, PM731';

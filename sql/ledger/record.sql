@@ -1,5 +1,5 @@
--- The recorders: what is done to rows is in the audit log.  Behind all tables: a
--- table is recorded by one line below.
+-- The recorders: triggers that write into the audit log what is done to rows. This part comes after all tables; one
+-- line below records a table.
 
 CREATE FUNCTION promote_internal.record_change() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_change';
@@ -17,7 +17,7 @@ CREATE FUNCTION promote_internal.guard_kept() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_kept';
 REVOKE ALL ON FUNCTION promote_internal.guard_kept() FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.guard_kept() IS
-'Refuses to set by hand the columns that its arguments name, PM303; without arguments, to change or delete rows';
+'Refuses, PM303, that the columns which the trigger''s arguments name are set by hand; without arguments, that rows are changed or deleted';
 
 CREATE FUNCTION promote_internal.record_row() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_row';
@@ -25,7 +25,7 @@ REVOKE ALL ON FUNCTION promote_internal.record_row() FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.record_row() IS
 'Keeps the digest of a row that a verb has written, for the verb''s event; its arguments are the kind of the chain, and the columns that are in the digest';
 
--- What nothing is lost by.  Every other column of every table is held against the log.
+-- Columns that prove nothing. Every other column of every table is held against the log.
 CREATE FUNCTION promote.unaudited_columns() RETURNS TABLE (table_name text, column_name text, reason text)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
     BEGIN ATOMIC
@@ -47,19 +47,19 @@ CREATE FUNCTION promote.unaudited_columns() RETURNS TABLE (table_name text, colu
         ('secret', 'key_id', 'It is read from the ciphertext');
     END;
 COMMENT ON FUNCTION promote.unaudited_columns() IS
-'The columns that promote.verify_audit does not hold against the log, with the reason; a test forges every column, and finds all others';
+'The columns that promote.verify_audit does not hold against the log, each with the reason; a test forges every column, and all others are found';
 
--- A line per table, and behind it columns, with a minus those without which it is recorded. Triggers have them all by
--- name: a column that the owner adds is not looked at.
+-- A line for each table: its name, then columns; those with a minus are not recorded. The triggers have all columns
+-- by name, so that a column that the owner adds is not looked at.
 DO $$
 DECLARE
     line text;
     word text[];
     own text[];
 BEGIN
-    -- rows that people write; what is left out verbs keep, and record otherwise
+    -- rows that people write; the columns that are left out are kept by verbs, which record them otherwise
     FOREACH line IN ARRAY ARRAY[
-        -- forging the key is found by configurations, none of which is what its digest says any more
+        -- a forged key is found by the configurations: none of them is what its digest says any more
         'project -request -pruned -digest_key',
         'environment',
         'bundle',
@@ -88,8 +88,9 @@ BEGIN
                        word[1], pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_literal(w) FROM pg_catalog.unnest(own) AS w), ', '));
         EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER record_change', word[1]);
     END LOOP;
-    -- rows that verbs write, with the kind of the chain that tells of them, and when the trigger marks them: what records
-    -- revisions, steps, plans and logs marks these itself, and for what is never updated the trigger only says the columns
+    -- rows that verbs write, with the kind of the chain that tells of them, and when the trigger marks them: the
+    -- recorders of revisions, steps, plans and logs mark these themselves, and for tables that are never updated the
+    -- trigger only says the columns
     FOREACH line IN ARRAY ARRAY[
         'instance instance UPDATE status revision deployment version_constraint release_channel deployed_revision deployed_by changed_by',
         'revision instance UPDATE',
@@ -135,7 +136,7 @@ BEGIN
                        word[1], pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_literal(w) FROM pg_catalog.unnest(word[2:]) AS w), ', '));
         EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER guard_kept', word[1]);
     END LOOP;
-    -- what may be thrown away, and is not changed
+    -- rows that may be thrown away, and are never changed
     FOREACH line IN ARRAY ARRAY['idempotency_key', 'deployment_log'] LOOP
         EXECUTE pg_catalog.format('CREATE TRIGGER refuse_rewrite BEFORE UPDATE ON promote.%I
                             FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite()', line);
@@ -145,7 +146,7 @@ BEGIN
         EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER refuse_rewrite', line);
         EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER record_deletion', line);
     END LOOP;
-    -- TRUNCATE knows no rows, so that nothing would be recorded: no table of promote's is emptied
+    -- TRUNCATE knows no rows, so that nothing would be recorded: it is refused on all tables of promote's
     FOR line IN
         SELECT c.relname
           FROM pg_catalog.pg_class AS c

@@ -1,6 +1,6 @@
--- Whether the record is whole: behind all that is recorded, and behind all triggers.
+-- Whether the record is whole. This part comes after everything that is recorded, and after all triggers.
 
--- The triggers as they are now, which is as they are to be.
+-- The triggers as they are when the extension is made, which is how they have to stay.
 DO $$
 BEGIN
     -- definitions are compared as texts
@@ -40,7 +40,7 @@ CREATE FUNCTION promote_internal.guard_problems()
             ON c.relnamespace = 'promote'::pg_catalog.regnamespace AND c.relname = o.table_name
           LEFT JOIN pg_catalog.pg_trigger AS t
             ON t.tgrelid = c.oid AND t.tgname = o.trigger_name AND NOT t.tgisinternal
-          -- all of them are in the library, by names of one kind
+          -- the functions of all of them are in the library, and their names there follow one rule
           LEFT JOIN LATERAL (SELECT p.proname, (l.lanname, p.probin, p.prosrc)
                                     IS DISTINCT FROM ('c', '$libdir/promote', 'promote_' || p.proname) AS replaced
                                FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
@@ -66,10 +66,11 @@ CREATE FUNCTION promote_internal.recorded_rows(subject text DEFAULT NULL, projec
     AS 'MODULE_PATHNAME', 'promote_recorded_rows';
 REVOKE ALL ON FUNCTION promote_internal.recorded_rows(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.recorded_rows(text, text) IS
-'The rows of all tables as the audit log would have them now, with the subject whose chain tells of them, or those of one subject, or of one project: what they are called there, their digest, and whether nothing has to tell of them yet';
+'The rows of all tables, of one subject or of one project, as the audit log would have them now: the subject whose chain tells of the row, what the row is called there, its digest, and whether nothing has to tell of it yet';
 
--- What is about one subject, one project, or about all, as functions that the planner takes apart: by keys in the one case,
--- as a whole in the other.  One that asked for "$1 IS NULL OR subject = $1" would read the whole log for one instance.
+-- Functions for the rows of one subject, of one project, or of all, which the planner takes apart: it looks up keys
+-- in the one case, and reads everything in the other. A function that asked for "$1 IS NULL OR subject = $1" would
+-- read the whole log for one instance.
 
 CREATE FUNCTION promote_internal.audit_of(subject text, project text)
     RETURNS TABLE (project text, subject text, seq bigint, at timestamptz, actor text, database_role text, event text,
@@ -99,7 +100,7 @@ CREATE FUNCTION promote_internal.audit_of(subject text, project text)
     END;
 REVOKE ALL ON FUNCTION promote_internal.audit_of(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.audit_of(text, text) IS
-'The audit rows of a subject, of a project, or of one in the other, by the index; NULL: all';
+'The audit rows of a subject, of a project, or of a subject in a project, by the index; NULL: all';
 
 CREATE FUNCTION promote_internal.instances_of(subject text, project text)
     RETURNS TABLE (project text, environment text, component text, name text)
@@ -115,9 +116,9 @@ REVOKE ALL ON FUNCTION promote_internal.instances_of(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.instances_of(text, text) IS
 'The instance of that name, or all of a project; NULL: all';
 
--- With the rights of who calls it, which are enough only for the owner: promote.verify_audit does.  How long it takes
--- does not hang on statistics, of which there are none after a restore: what is many is joined FULL, which is never done
--- by nested loops, and all else is looked up by a whole key.
+-- This function has its caller's rights, which only suffice if the caller is the owner, as promote.verify_audit is.
+-- How long it takes does not depend on statistics, of which there are none after a restore: large sets are joined by
+-- FULL JOIN, which is never done by nested loops, and everything else is looked up by a whole key.
 CREATE FUNCTION promote_internal.audit_problems(subject text, project text)
     RETURNS TABLE (project text, subject text, seq bigint, problem text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -238,7 +239,7 @@ CREATE FUNCTION promote_internal.audit_problems(subject text, project text)
             OR i.version_constraint IS DISTINCT FROM last.version_constraint
             OR i.release_channel IS DISTINCT FROM last.release_channel
         UNION ALL
-        -- and what waits comes to its turn
+        -- where deployments wait, one is due, so that it will be claimed
         SELECT i.project, i.name, NULL, 'its queue stands still: deployments wait, and none is due'
           FROM promote_internal.instances_of($1, $2) AS i
          CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS waiting,
@@ -248,7 +249,7 @@ CREATE FUNCTION promote_internal.audit_problems(subject text, project text)
                                 AND d.status IN ('PENDING', 'APPROVED', 'RUNNING')) AS q
          WHERE q.waiting > 0 AND q.due = 0
         UNION ALL
-        -- projects have counted their requests, and say where their last pruning is told of
+        -- projects have counted their requests, and say which row of their chain tells of the last pruning
         SELECT p.project, p.project, NULL, 'the project does not say how many requests it had, or where its last pruning is'
           FROM promote.project AS p
          WHERE ($1 IS NULL OR p.project = $1) AND ($2 IS NULL OR p.project = $2)
@@ -258,7 +259,7 @@ CREATE FUNCTION promote_internal.audit_problems(subject text, project text)
                                                WHERE a.project = p.project AND a.subject = p.project
                                                  AND a.event IN ('audit.pruned', 'audit.checkpoint')))
         UNION ALL
-        -- types that hold data are those that promote came with
+        -- builtin types of resources are those that promote came with
         SELECT '*', 'stateful_type ' || COALESCE(b.pattern, s.pattern) || '/t', NULL, 'it is not as promote came with it'
           FROM promote_internal.builtin_stateful_types() AS b
           FULL JOIN (SELECT t.pattern, t.description, t.like_pattern FROM promote.stateful_type AS t WHERE t.builtin) AS s
@@ -288,7 +289,7 @@ CREATE FUNCTION promote.restore_guards()
     AS 'MODULE_PATHNAME', 'promote_restore_guards';
 REVOKE ALL ON FUNCTION promote.restore_guards() FROM PUBLIC;
 COMMENT ON FUNCTION promote.restore_guards() IS
-'Makes the triggers that guard and record what they were when the extension was created, and returns those that were not. For the owner of the tables; recorded';
+'Makes the triggers that guard and record what they were when the extension was created, and returns those that differed. For the owner of the tables; leaves an event in the audit log';
 
 CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL, project text DEFAULT NULL)
     RETURNS TABLE (project text, subject text, seq bigint, problem text)
@@ -296,7 +297,7 @@ CREATE FUNCTION promote.verify_audit(subject text DEFAULT NULL, project text DEF
     AS 'MODULE_PATHNAME', 'promote_verify_audit';
 REVOKE ALL ON FUNCTION promote.verify_audit(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.verify_audit(text, text) IS
-'What is wrong with the record of one subject, of one project or of all: a row per problem, none where every chain is whole, every row of every table is recorded as it stands, with its configuration, every instance is where its history has brought it, and every guard stands';
+'What is wrong with the record of one subject, of one project or of all: a row for each problem. There is none if every chain is whole, every row of every table and its configuration are as they were recorded, every instance is where its history has brought it, and every guard stands';
 
 CREATE FUNCTION promote.audit_head(project text DEFAULT NULL)
     RETURNS TABLE (project text, subject text, seq bigint, hash bytea)
@@ -309,7 +310,7 @@ CREATE FUNCTION promote.audit_head(project text DEFAULT NULL)
     END;
 REVOKE ALL ON FUNCTION promote.audit_head(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.audit_head(text) IS
-'The last hash of every chain of a project, or of all: kept where nobody who can write here can reach, it proves later that nothing up to there was rewritten';
+'The last hash of every chain of a project, or of all. Kept out of reach of everybody who can write here, it proves later that nothing up to there was rewritten';
 
 CREATE FUNCTION promote.verify_audit_head(project text, subject text, seq bigint, hash bytea)
     RETURNS TABLE (problem text)
@@ -317,7 +318,7 @@ CREATE FUNCTION promote.verify_audit_head(project text, subject text, seq bigint
     BEGIN ATOMIC
         SELECT CASE WHEN a.seq IS NULL AND l.seq IS NULL THEN 'the chain is gone'
                     WHEN a.seq IS NULL AND l.seq < $3 THEN 'the chain ends before it: rows were removed'
-                    -- whoever can write here can write a checkpoint, too: it excuses nothing
+                    -- a checkpoint excuses nothing: whoever can write here can write one as well
                     WHEN a.seq IS NULL AND l.checkpoint > $3
                         THEN 'it was pruned: the chain begins with a checkpoint in place ' || l.checkpoint
                              || ', and only a head of there or later proves anything'
@@ -332,4 +333,4 @@ CREATE FUNCTION promote.verify_audit_head(project text, subject text, seq bigint
     END;
 REVOKE ALL ON FUNCTION promote.verify_audit_head(text, text, bigint, bytea) FROM PUBLIC;
 COMMENT ON FUNCTION promote.verify_audit_head(text, text, bigint, bytea) IS
-'What is wrong with a chain by a head of it that was kept elsewhere: no row where it still has that hash in that place. That it was pruned beyond it is told as well';
+'What is wrong with a chain, by a head that was kept elsewhere: no row if the chain still has that hash in that place. A chain that was pruned beyond the head is reported as well';

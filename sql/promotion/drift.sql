@@ -1,4 +1,4 @@
--- Drift: what is there, against what was deployed.
+-- Drift: how what is there differs from what was deployed.
 
 CREATE TABLE promote.observation (
     project     promote.project_name NOT NULL,
@@ -29,10 +29,10 @@ COMMENT ON COLUMN promote.observation.project IS 'The instance''s project';
 COMMENT ON COLUMN promote.observation.environment IS 'The instance''s environment';
 COMMENT ON COLUMN promote.observation.component IS 'The instance''s component';
 COMMENT ON COLUMN promote.observation.digest IS 'Digest of the configuration that was observed';
-COMMENT ON COLUMN promote.observation.document IS 'The last one of which more than the digest is known; NULL: none is';
+COMMENT ON COLUMN promote.observation.document IS 'Digest of the last observed configuration of which more than the digest is known; NULL: there is none';
 COMMENT ON COLUMN promote.observation.document_at IS 'When that was reported last';
 COMMENT ON COLUMN promote.observation.differences IS 'How many differences the last report showed';
-COMMENT ON COLUMN promote.observation.changed_by IS 'The instance''s changed_by at that time; where it has moved on, the report is of what is no longer there';
+COMMENT ON COLUMN promote.observation.changed_by IS 'The instance''s changed_by at the time of the report; if it has moved on since, the report is about what is no longer there';
 COMMENT ON COLUMN promote.observation.source IS 'Who reported it, in the reporter''s words';
 COMMENT ON COLUMN promote.observation.reported_at IS 'When it was reported last';
 
@@ -75,9 +75,9 @@ CREATE TABLE promote.drift_item (
 );
 CREATE INDEX drift_item_open_idx ON promote.drift_item (project, environment, component, since)
     WHERE closed_at IS NULL;
-COMMENT ON INDEX promote.drift_item_open_idx IS 'Finds what differs now, and what has longest';
+COMMENT ON INDEX promote.drift_item_open_idx IS 'Finds what differs now, and what has differed longest';
 SELECT pg_catalog.pg_extension_config_dump('promote.drift_item', '');
-COMMENT ON TABLE promote.drift_item IS 'Differences between what was deployed and what was observed, numbered from 1 per instance; promote.drift shows those that last';
+COMMENT ON TABLE promote.drift_item IS 'Differences between what was deployed and what was observed, numbered from 1 per instance; promote.drift_status shows those that last';
 COMMENT ON COLUMN promote.drift_item.project IS 'The instance''s project';
 COMMENT ON COLUMN promote.drift_item.environment IS 'The instance''s environment';
 COMMENT ON COLUMN promote.drift_item.component IS 'The instance''s component';
@@ -85,12 +85,12 @@ COMMENT ON COLUMN promote.drift_item.item IS 'Number';
 COMMENT ON COLUMN promote.drift_item.kind IS 'config: a leaf of the params; digest: all that is known is that the params are others; resource: a recorded plan says that a resource was changed, written when it is dismissed';
 COMMENT ON COLUMN promote.drift_item.path IS 'The leaf''s path, jq style, or the resource''s address';
 COMMENT ON COLUMN promote.drift_item.deployed IS 'Value that was deployed, masked where it is sensitive; NULL: there was none';
-COMMENT ON COLUMN promote.drift_item.observed IS 'Value that is there, masked where it is sensitive; NULL: there is none. Of a resource what has changed of it';
-COMMENT ON COLUMN promote.drift_item.sensitive IS 'Are the values masked?';
-COMMENT ON COLUMN promote.drift_item.changed_by IS 'The instance''s changed_by when it was seen: once something else was provisioned it is over';
+COMMENT ON COLUMN promote.drift_item.observed IS 'Value that is there, masked where it is sensitive; NULL: there is none. For a resource, what has changed of it';
+COMMENT ON COLUMN promote.drift_item.sensitive IS 'Whether the values are masked';
+COMMENT ON COLUMN promote.drift_item.changed_by IS 'The instance''s changed_by when the difference was seen: once something else was provisioned, the difference is over';
 COMMENT ON COLUMN promote.drift_item.source IS 'Who reported the value, in the reporter''s words';
 COMMENT ON COLUMN promote.drift_item.since IS 'When it was reported first';
-COMMENT ON COLUMN promote.drift_item.closed_at IS 'When a report showed it no more; NULL: none has';
+COMMENT ON COLUMN promote.drift_item.closed_at IS 'When a report did not show it any more; NULL: no report yet';
 COMMENT ON COLUMN promote.drift_item.how IS 'gone: it was put right; deployed: something was provisioned since';
 COMMENT ON COLUMN promote.drift_item.adopted_revision IS 'Revision that adopted it; NULL: none';
 COMMENT ON COLUMN promote.drift_item.dismissed_at IS 'When it was dismissed; NULL: it was not, or the value has changed since';
@@ -107,17 +107,17 @@ CREATE FUNCTION promote.report_observed(instance text, observed jsonb, source te
     AS 'MODULE_PATHNAME', 'promote_report_observed';
 REVOKE ALL ON FUNCTION promote.report_observed(text, jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.report_observed(text, jsonb, text) IS
-'Tells what configuration was found at an instance; returns in how many leaves it differs from what was deployed';
+'Reports the configuration that was found at an instance; returns in how many leaves it differs from what was deployed';
 
-CREATE FUNCTION promote.report_observed(instance text, observed bytea, source text)
+CREATE FUNCTION promote.report_observed_digest(instance text, digest bytea, source text)
     RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'promote_report_observed_digest';
-REVOKE ALL ON FUNCTION promote.report_observed(text, bytea, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.report_observed(text, bytea, text) IS
-'The same where only the configuration''s promote.jsonb_digest is known, which is stored keyed; returns 1 where that is all that can be said of the difference';
+REVOKE ALL ON FUNCTION promote.report_observed_digest(text, bytea, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.report_observed_digest(text, bytea, text) IS
+'Tells the digest of the configuration that was found at an instance, as promote.jsonb_digest makes it, where nothing else is known; it is stored keyed. Returns in how many leaves the configuration differs from what was deployed, or 1 if all that can be said is that it differs';
 
-CREATE VIEW promote.drift WITH (security_invoker = true) AS
+CREATE VIEW promote.drift_status WITH (security_invoker = true) AS
     SELECT i.name AS instance,
            x.kind,
            x.path,
@@ -150,7 +150,7 @@ CREATE VIEW promote.drift WITH (security_invoker = true) AS
            x.reason,
            NULL
       FROM promote.instance AS i
-     -- what the last plan found, since the first of the plans that found it without one between that did not
+     -- what the last plan found; since is the time of the first plan of the unbroken series of plans that found it
      CROSS JOIN LATERAL (
           SELECT s.*
             FROM (SELECT f.*,
@@ -170,30 +170,30 @@ CREATE VIEW promote.drift WITH (security_invoker = true) AS
                                  ON u.project = p.project AND u.environment = p.environment
                                     AND u.component = p.component AND u.deployment = p.deployment
                                     AND u.fencing = p.fencing AND u.origin = 'drift'
-                                    -- one that was only given another address by the configuration
+                                    -- no-op: the configuration has only given the resource another address
                                     AND u.action <> 'no-op') AS f) AS s
            WHERE s.back = 1) AS c
       LEFT JOIN promote.drift_item AS x
            ON x.project = i.project AND x.environment = i.environment
               AND x.component = i.component AND x.closed_at IS NULL AND x.kind = 'resource'
               AND x.path = c.address AND x.observed = c.diff AND x.changed_by = i.changed_by
-              -- what was dismissed and then gone is another one when it is there again
+              -- a difference that was dismissed and then gone is a new one when it is there again
               AND x.dismissed_at > c.since
      WHERE i.deployed_by IS NOT NULL;
-COMMENT ON VIEW promote.drift IS 'What differs from what was deployed, as far as it was reported, or recorded with a plan, since; sensitive values are masked';
-COMMENT ON COLUMN promote.drift.instance IS 'Instance';
-COMMENT ON COLUMN promote.drift.kind IS 'config: a leaf of the params; digest: all that is known is that the params are others; resource: the last recorded plan says that a resource was changed';
-COMMENT ON COLUMN promote.drift.path IS 'The leaf''s path, jq style, or the resource''s address';
-COMMENT ON COLUMN promote.drift.deployed_value IS 'Value that was deployed; SQL NULL: there was none, or it is a resource';
-COMMENT ON COLUMN promote.drift.observed_value IS 'Value that is there; SQL NULL: there is none. Of a resource what has changed of it, as in promote.plan_changes';
-COMMENT ON COLUMN promote.drift.sensitive IS 'Are the values masked?';
-COMMENT ON COLUMN promote.drift.since IS 'Since when it is known';
-COMMENT ON COLUMN promote.drift.last_seen IS 'When it was reported last';
-COMMENT ON COLUMN promote.drift.source IS 'Who reported the value, or which plan';
-COMMENT ON COLUMN promote.drift.dismissed IS 'Was it dismissed?';
-COMMENT ON COLUMN promote.drift.dismissed_by IS 'By whom';
-COMMENT ON COLUMN promote.drift.reason IS 'Why';
-COMMENT ON COLUMN promote.drift.adopted_revision IS 'Revision that adopted it: it lasts until that is deployed; NULL: none';
+COMMENT ON VIEW promote.drift_status IS 'What differs from what was deployed, as far as it was reported since, or recorded with a plan; sensitive values are masked';
+COMMENT ON COLUMN promote.drift_status.instance IS 'Instance';
+COMMENT ON COLUMN promote.drift_status.kind IS 'config: a leaf of the params; digest: all that is known is that the params are others; resource: the last recorded plan says that a resource was changed';
+COMMENT ON COLUMN promote.drift_status.path IS 'The leaf''s path, jq style, or the resource''s address';
+COMMENT ON COLUMN promote.drift_status.deployed_value IS 'Value that was deployed; SQL NULL: there was none, or it is a resource';
+COMMENT ON COLUMN promote.drift_status.observed_value IS 'Value that is there; SQL NULL: there is none. For a resource, what has changed of it, as in promote.resource_changes';
+COMMENT ON COLUMN promote.drift_status.sensitive IS 'Whether the values are masked';
+COMMENT ON COLUMN promote.drift_status.since IS 'Since when it is known';
+COMMENT ON COLUMN promote.drift_status.last_seen IS 'When it was reported last';
+COMMENT ON COLUMN promote.drift_status.source IS 'Who reported the value, or which plan';
+COMMENT ON COLUMN promote.drift_status.dismissed IS 'Whether the difference was dismissed';
+COMMENT ON COLUMN promote.drift_status.dismissed_by IS 'By whom';
+COMMENT ON COLUMN promote.drift_status.reason IS 'Why';
+COMMENT ON COLUMN promote.drift_status.adopted_revision IS 'Revision that adopted it: it lasts until that is deployed; NULL: none';
 
 CREATE FUNCTION promote.adopt_drift(
     instance text, message text DEFAULT NULL, expected_revision integer DEFAULT NULL,

@@ -26,6 +26,14 @@ REVOKE ALL ON FUNCTION promote_internal.guard_registry() FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.guard_registry() IS
 'Refuses to change a release that is published, a component''s bundle and the key of a project''s digests, PM301';
 
+-- One function for what hangs together: PostgreSQL takes the text of every CHECK in anew for each statement.
+CREATE FUNCTION promote_internal.check_origin(origin text, environment text, source_environment text, source_revision integer)
+    RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_check_origin';
+COMMENT ON FUNCTION promote_internal.check_origin(text, text, text, integer) IS
+'true, or PM404: what is wrong with where a revision comes from';
+
 CREATE TABLE promote.config (
     project    promote.project_name NOT NULL,
     digest     bytea NOT NULL,
@@ -43,7 +51,8 @@ COMMENT ON COLUMN promote.config.digest IS 'promote.config_digest of the params'
 COMMENT ON COLUMN promote.config.params IS 'The configuration: one object';
 COMMENT ON COLUMN promote.config.created_at IS 'When it was first stored';
 
--- No generated column: that could not be computed while a dump is restored by several jobs, before the project is there.
+-- The digest is no generated column: while a dump is restored by several jobs it could not be computed before the
+-- project is there.
 CREATE FUNCTION promote_internal.digest_config() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_digest_config';
 REVOKE ALL ON FUNCTION promote_internal.digest_config() FROM PUBLIC;
@@ -85,12 +94,9 @@ CREATE TABLE promote.revision (
         REFERENCES promote.bundle_release (bundle, version),
     CONSTRAINT revision_revision_check CHECK (revision > 0),
     CONSTRAINT revision_origin_check
-        CHECK (origin IN ('edit', 'promotion', 'fork', 'rollback', 'adoption')),
-    CONSTRAINT revision_source_check
-        CHECK ((source_environment IS NULL) = (source_revision IS NULL)
-               AND (origin <> 'promotion' OR source_environment <> environment) IS TRUE),
+        CHECK (promote_internal.check_origin(origin, environment, source_environment, source_revision)),
     CONSTRAINT revision_overrides_check
-        CHECK (pg_catalog.jsonb_typeof(overrides) = 'object'),
+        CHECK (promote_internal.check_object(overrides, 'overrides')),
     CONSTRAINT revision_kept_marks_check
         CHECK (pg_catalog.jsonb_typeof(kept_marks) = 'array')
 );
@@ -109,9 +115,9 @@ COMMENT ON COLUMN promote.revision.origin IS 'edit, promotion, fork, rollback or
 COMMENT ON COLUMN promote.revision.source_environment IS 'Environment of the instance that it was promoted from';
 COMMENT ON COLUMN promote.revision.source_revision IS 'The source''s desired revision at that moment';
 COMMENT ON COLUMN promote.revision.overrides IS 'Merge patch that was laid on top; of an edit, the patch itself';
-COMMENT ON COLUMN promote.revision.kept_marks IS 'Paths of leaves that the release marks nowhere in this configuration, but whose values come from where it does: they are masked, too; NULL: none';
-COMMENT ON COLUMN promote.revision.plan IS 'Was a PLAN deployment asked for?';
-COMMENT ON COLUMN promote.revision.allow_replace IS 'May it change immutable values of a provisioned instance?';
+COMMENT ON COLUMN promote.revision.kept_marks IS 'Paths of leaves that the release does not mark in this configuration, but whose values come from places that are marked: they are masked as well; NULL: none';
+COMMENT ON COLUMN promote.revision.plan IS 'Whether a PLAN deployment was asked for';
+COMMENT ON COLUMN promote.revision.allow_replace IS 'Whether the revision may change immutable values of a provisioned instance';
 COMMENT ON COLUMN promote.revision.message IS 'Why, in the actor''s words';
 COMMENT ON COLUMN promote.revision.actor IS 'Who, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.revision.database_role IS 'Role that the session acted as';

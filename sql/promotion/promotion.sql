@@ -45,7 +45,7 @@ CREATE FUNCTION promote.preview_promotion(
     AS 'MODULE_PATHNAME', 'promote_preview_promotion';
 REVOKE ALL ON FUNCTION promote.preview_promotion(text, text, jsonb, boolean, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote.preview_promotion(text, text, jsonb, boolean, boolean) IS
-'What promote_instance with the same arguments would change, a row per leaf, reference and secret, and what the destination would keep; refuses what it would refuse. SQL NULL is a missing value, JSON null is null; sensitive values are masked. Writes nothing';
+'What promote_instance with these arguments would change, a row for each leaf, reference and secret, and what the destination would keep; refuses what promote_instance would refuse. SQL NULL is a missing value, JSON null is null; sensitive values are masked. Writes nothing';
 
 CREATE FUNCTION promote.promote_instance(
     src text, dst text, overrides jsonb DEFAULT '{}',

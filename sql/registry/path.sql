@@ -67,7 +67,7 @@ CREATE FUNCTION promote.upstream_environments(environment text)
     AS 'MODULE_PATHNAME', 'promote_upstream_environments';
 REVOKE ALL ON FUNCTION promote.upstream_environments(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.upstream_environments(text) IS
-'The environments that one can be reached from along paths, and by how many at least; the nearest first, then by their names';
+'The environments from which an environment can be reached along paths, and the least number of paths that this takes; the nearest first, then by name';
 
 CREATE FUNCTION promote.promote_to_next(
     instance text, overrides jsonb DEFAULT '{}',
@@ -82,4 +82,4 @@ CREATE FUNCTION promote.promote_to_next(
     AS 'MODULE_PATHNAME', 'promote_promote_to_next';
 REVOKE ALL ON FUNCTION promote.promote_to_next(text, jsonb, boolean, boolean, boolean, text, integer, text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote.promote_to_next(text, jsonb, boolean, boolean, boolean, text, integer, text, boolean) IS
-'Does what promote_instance does, along the only path out of the instance''s environment to one that has the component too; refused, PM605, with the choices, where there are several, or none';
+'Does what promote_instance does, along the only path from the instance''s environment to one in which the component has an instance; refused, PM605, with the choices, where there are several paths, or none';

@@ -10,19 +10,22 @@ CREATE TABLE promote.project (
     digest_key  bytea NOT NULL,
     CONSTRAINT project_pkey PRIMARY KEY (project),
     CONSTRAINT project_attributes_check
-        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object'),
+        CHECK (promote_internal.check_object(attributes, 'attributes')),
     CONSTRAINT project_request_check CHECK (request >= 0),
-    CONSTRAINT project_digest_key_check CHECK (pg_catalog.octet_length(digest_key) = 32)
+    CONSTRAINT project_digest_key_check
+        CHECK (promote_internal.check_value(pg_catalog.octet_length(digest_key) = 32,
+            'digest key', 'It has to have 32 bytes.',
+            'Leave it out: it is made at random.'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.project', '');
 COMMENT ON TABLE promote.project IS 'The boundary of promotion: nothing is promoted from one project to another';
-COMMENT ON COLUMN promote.project.project IS 'Name, the first part of its instances'' names';
+COMMENT ON COLUMN promote.project.project IS 'Name of the project, the first part of its instances'' names';
 COMMENT ON COLUMN promote.project.description IS 'For people';
 COMMENT ON COLUMN promote.project.attributes IS 'An object of the user''s own, for selecting by containment';
-COMMENT ON COLUMN promote.project.request IS 'Number of its last promotion request; 0: none yet. Kept by promote';
+COMMENT ON COLUMN promote.project.request IS 'Number of the project''s last promotion request; 0: none yet. Kept by promote';
 COMMENT ON COLUMN promote.project.created_at IS 'When the row was inserted';
-COMMENT ON COLUMN promote.project.pruned IS 'Row of its chain in the audit log that tells of the last pruning; NULL: none was pruned. Kept by promote';
-COMMENT ON COLUMN promote.project.digest_key IS 'Key of the digests of its configurations, which is never changed; without it nobody can confirm a guess of one';
+COMMENT ON COLUMN promote.project.pruned IS 'Row of the project''s chain in the audit log that tells of the last pruning; NULL: nothing was pruned. Kept by promote';
+COMMENT ON COLUMN promote.project.digest_key IS 'Key of the digests of the project''s configurations, which never changes; without it nobody can confirm a guess of a configuration';
 
 CREATE FUNCTION promote_internal.make_digest_key() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_make_digest_key';
@@ -33,13 +36,13 @@ CREATE TRIGGER make_digest_key BEFORE INSERT ON promote.project
     FOR EACH ROW EXECUTE FUNCTION promote_internal.make_digest_key();
 ALTER TABLE promote.project ENABLE ALWAYS TRIGGER make_digest_key;
 
--- Whoever may call it can try values until the digest is right: nobody but the owner.
+-- Only the owner may call this: whoever may can try values until the digest is right.
 CREATE FUNCTION promote.config_digest(project text, params jsonb) RETURNS bytea
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_config_digest';
 REVOKE ALL ON FUNCTION promote.config_digest(text, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION promote.config_digest(text, jsonb) IS
-'HMAC-SHA256 of the promote.jsonb_digest of a document under the key of its project, which is never changed. For the owner of the tables: whoever may ask it can confirm guesses. PM002 where there is no such project';
+'HMAC-SHA256 of the promote.jsonb_digest of a document under the key of a project, which never changes. For the owner of the tables: whoever may call it can confirm guesses. PM002 where there is no such project';
 
 CREATE TABLE promote.environment (
     project     promote.project_name NOT NULL,
@@ -61,30 +64,38 @@ CREATE TABLE promote.environment (
     CONSTRAINT environment_project_fkey FOREIGN KEY (project)
         REFERENCES promote.project (project),
     CONSTRAINT environment_parameters_check
-        CHECK (pg_catalog.jsonb_typeof(parameters) = 'object'),
+        CHECK (promote_internal.check_object(parameters, 'parameters')),
     CONSTRAINT environment_attributes_check
-        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object'),
-    CONSTRAINT environment_max_lost_leases_check CHECK (max_lost_leases > 0),
-    CONSTRAINT environment_source_policy_check CHECK (source_policy IN ('any', 'path')),
+        CHECK (promote_internal.check_object(attributes, 'attributes')),
+    CONSTRAINT environment_max_lost_leases_check
+        CHECK (promote_internal.check_value(max_lost_leases > 0,
+            'number of lost leases', 'It has to be 1 or more.',
+            'Say after how many lost leases a deployment fails.')),
+    CONSTRAINT environment_source_policy_check
+        CHECK (promote_internal.check_value(source_policy IN ('any', 'path'),
+            'source policy', 'It is any or path.',
+            'Say path where nothing comes in but along rows of promote.promotion_path.')),
     CONSTRAINT environment_required_soak_check
-        CHECK (required_soak >= '0'::interval AND required_soak <= '1 year'::interval)
+        CHECK (promote_internal.check_value(required_soak >= '0'::interval AND required_soak <= '1 year'::interval,
+            'required soak', 'It is between 0 and 1 year.',
+            'Say how long the source has to have run it, such as ''1 day''; NULL asks for nothing.'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.environment', '');
 COMMENT ON TABLE promote.environment IS 'A stage of a project: staging, production, prod-uswest';
 COMMENT ON COLUMN promote.environment.project IS 'Project it belongs to';
-COMMENT ON COLUMN promote.environment.environment IS 'Name, the middle part of its instances'' names';
+COMMENT ON COLUMN promote.environment.environment IS 'Name of the environment, the middle part of its instances'' names';
 COMMENT ON COLUMN promote.environment.description IS 'For people';
 COMMENT ON COLUMN promote.environment.parameters IS 'Values of the {{name}} placeholders in the params of its instances, by name';
 COMMENT ON COLUMN promote.environment.attributes IS 'An object of the user''s own, for selecting by containment';
-COMMENT ON COLUMN promote.environment.require_plan IS 'Does a PROVISION have to follow a PLAN that a worker has completed?';
-COMMENT ON COLUMN promote.environment.decommission_protection IS 'Are its instances not to be decommissioned?';
+COMMENT ON COLUMN promote.environment.require_plan IS 'Whether a PROVISION has to follow a PLAN that a worker has completed';
+COMMENT ON COLUMN promote.environment.decommission_protection IS 'Whether the environment''s instances are protected from being decommissioned';
 COMMENT ON COLUMN promote.environment.max_lost_leases IS 'A deployment of which that many workers have lost the lease has failed';
 COMMENT ON COLUMN promote.environment.source_policy IS 'From where may be promoted to it? any: from every environment; path: along promotion paths only';
-COMMENT ON COLUMN promote.environment.require_source_in_sync IS 'Does what is deployed to it have to be what its source runs, in sync?';
-COMMENT ON COLUMN promote.environment.required_soak IS 'How long its source must have run the very configuration without an unhealthy report';
-COMMENT ON COLUMN promote.environment.require_no_drift IS 'Is nothing deployed to an instance with open drift?';
-COMMENT ON COLUMN promote.environment.require_expected IS 'Is nothing deployed that would change what no plan of its source had?';
-COMMENT ON COLUMN promote.environment.separation_of_duty IS 'Does the approval of who asked for a deployment never count?';
+COMMENT ON COLUMN promote.environment.require_source_in_sync IS 'Whether what is deployed to the environment has to be what the source runs, in sync';
+COMMENT ON COLUMN promote.environment.required_soak IS 'How long the source must have run the very configuration without an unhealthy report';
+COMMENT ON COLUMN promote.environment.require_no_drift IS 'Whether open drift blocks deployments';
+COMMENT ON COLUMN promote.environment.require_expected IS 'Whether changes that no plan of the source had block deployments';
+COMMENT ON COLUMN promote.environment.separation_of_duty IS 'Whether the approvals of those who asked for a deployment never count';
 COMMENT ON COLUMN promote.environment.created_at IS 'When the row was inserted';
 
 CREATE TABLE promote.bundle (
@@ -103,13 +114,13 @@ CREATE FUNCTION promote_internal.secret_declarations_check(secrets jsonb) RETURN
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_secret_declarations_check';
 COMMENT ON FUNCTION promote_internal.secret_declarations_check(jsonb) IS
-'Is it an object of declarations of secrets? Refuses one that is not well formed and says what is wrong with it, PM404';
+'True for an object of declarations of secrets; anything else is refused, PM404, with what is wrong with it';
 
 CREATE FUNCTION promote_internal.check_slots(slots jsonb) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_check_slots';
 COMMENT ON FUNCTION promote_internal.check_slots(jsonb) IS
-'Are these slots for remote references, each with whether it is required and a description? true, or an error that says what is wrong';
+'True for declarations of slots for remote references, each with a description and whether it is required; otherwise an error that says what is wrong';
 
 CREATE TABLE promote.bundle_release (
     bundle        promote.bundle_name NOT NULL,
@@ -127,7 +138,9 @@ CREATE TABLE promote.bundle_release (
         REFERENCES promote.bundle (bundle),
     -- +dev behind a version constraint means the channel
     CONSTRAINT bundle_release_version_check
-        CHECK (pg_catalog.strpos(version, '+') = 0),
+        CHECK (promote_internal.check_value(pg_catalog.strpos(version, '+') = 0,
+            'version of a release', 'Build metadata, which is what stands behind +, does not tell two releases apart.',
+            'Leave it out, or publish another version.')),
     CONSTRAINT bundle_release_params_schema_check
         CHECK (promote.jsonb_schema_check(params_schema)),
     CONSTRAINT bundle_release_secrets_check
@@ -135,9 +148,9 @@ CREATE TABLE promote.bundle_release (
     CONSTRAINT bundle_release_remote_references_check
         CHECK (promote_internal.check_slots(remote_references))
 );
--- Also refuses two versions that differ in nothing but build metadata. No constraint, for a foreign key could then refer
--- to it: PostgreSQL takes a row FOR UPDATE where a generated column of such a key might change, and whoever blocks a
--- release would wait for all that refer to it.
+-- This index also refuses two versions that differ in nothing but build metadata. It is no constraint, since a
+-- foreign key could refer to that: PostgreSQL takes a row FOR UPDATE where a generated column of such a key might
+-- change, and a block of a release would wait for everything that refers to it.
 CREATE UNIQUE INDEX bundle_release_sort_key_key ON promote.bundle_release (bundle, sort_key)
     WHERE bundle IS NOT NULL;
 -- latest stable, however many development builds came after it
@@ -150,7 +163,7 @@ COMMENT ON INDEX promote.bundle_release_stable_idx IS 'Finds the newest stable r
 COMMENT ON COLUMN promote.bundle_release.bundle IS 'Bundle it is a release of';
 COMMENT ON COLUMN promote.bundle_release.version IS 'Semantic version (semver.org 2.0.0) without build metadata';
 COMMENT ON COLUMN promote.bundle_release.sort_key IS 'Sorts as the versions'' precedence does';
-COMMENT ON COLUMN promote.bundle_release.prerelease IS 'Is it for the development channel only?';
+COMMENT ON COLUMN promote.bundle_release.prerelease IS 'Whether the release is for the development channel only';
 COMMENT ON COLUMN promote.bundle_release.params_schema IS 'JSON Schema that the params must satisfy, with the $md annotations';
 COMMENT ON COLUMN promote.bundle_release.stateful_types IS 'Types of resources that hold data, beside those of promote.stateful_type; * stands for any characters';
 COMMENT ON COLUMN promote.bundle_release.secrets IS 'Secrets that it declares: an object of names, each with an object of required, format (text or json) and description';
@@ -171,12 +184,12 @@ CREATE TABLE promote.component (
     CONSTRAINT component_bundle_fkey FOREIGN KEY (bundle)
         REFERENCES promote.bundle (bundle),
     CONSTRAINT component_attributes_check
-        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object')
+        CHECK (promote_internal.check_object(attributes, 'attributes'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.component', '');
 COMMENT ON TABLE promote.component IS 'A slot of a project''s blueprint: db, app, cache';
 COMMENT ON COLUMN promote.component.project IS 'Project it belongs to';
-COMMENT ON COLUMN promote.component.component IS 'Name, the last part of its instances'' names';
+COMMENT ON COLUMN promote.component.component IS 'Name of the component, the last part of its instances'' names';
 COMMENT ON COLUMN promote.component.bundle IS 'Bundle that all its instances are made of';
 COMMENT ON COLUMN promote.component.description IS 'For people';
 COMMENT ON COLUMN promote.component.attributes IS 'An object of the user''s own, for selecting by containment';
@@ -204,7 +217,7 @@ CREATE TABLE promote.instance (
     CONSTRAINT instance_component_fkey FOREIGN KEY (project, component)
         REFERENCES promote.component (project, component),
     CONSTRAINT instance_attributes_check
-        CHECK (pg_catalog.jsonb_typeof(attributes) = 'object'),
+        CHECK (promote_internal.check_object(attributes, 'attributes')),
     CONSTRAINT instance_status_check
         CHECK (status IN ('INITIALIZED', 'PROVISIONED', 'FAILED', 'DECOMMISSIONED')),
     CONSTRAINT instance_revision_check CHECK (revision >= 0),
@@ -231,11 +244,11 @@ COMMENT ON INDEX promote.instance_name_idx IS 'Finds an instance by its name';
 COMMENT ON COLUMN promote.instance.project IS 'Project it belongs to';
 COMMENT ON COLUMN promote.instance.environment IS 'Environment it is in';
 COMMENT ON COLUMN promote.instance.component IS 'Component it is an instance of';
-COMMENT ON COLUMN promote.instance.name IS 'What it is called: project, environment and component with dashes between them';
+COMMENT ON COLUMN promote.instance.name IS 'Name of the instance: project, environment and component with dashes between them';
 COMMENT ON COLUMN promote.instance.attributes IS 'An object of the user''s own, for selecting by containment';
 COMMENT ON COLUMN promote.instance.status IS 'INITIALIZED, PROVISIONED, FAILED or DECOMMISSIONED. Kept by the triggers';
-COMMENT ON COLUMN promote.instance.revision IS 'Its desired revision, the last one; 0: none yet. Kept by the triggers';
-COMMENT ON COLUMN promote.instance.deployment IS 'Number of its last deployment; 0: none yet. Kept by the triggers';
+COMMENT ON COLUMN promote.instance.revision IS 'The desired revision, which is the last one; 0: none yet. Kept by the triggers';
+COMMENT ON COLUMN promote.instance.deployment IS 'Number of the instance''s last deployment; 0: none yet. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.version_constraint IS 'The desired revision''s. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.release_channel IS 'The desired revision''s. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.deployed_revision IS 'Revision that it runs; NULL: it is not provisioned. Kept by the triggers';

@@ -13,11 +13,17 @@ CREATE TABLE promote.release_event (
     CONSTRAINT release_event_release_fkey FOREIGN KEY (bundle, version)
         REFERENCES promote.bundle_release (bundle, version),
     CONSTRAINT release_event_seq_check CHECK (seq > 0),
-    CONSTRAINT release_event_event_check CHECK (event IN ('blocked', 'unblocked')),
-    CONSTRAINT release_event_reason_check CHECK (event <> 'blocked' OR reason IS NOT NULL)
+    CONSTRAINT release_event_event_check
+        CHECK (promote_internal.check_value(event IN ('blocked', 'unblocked'),
+            'event of a release', 'It is blocked or unblocked.',
+            'Use block_release or unblock_release.')),
+    CONSTRAINT release_event_reason_check
+        CHECK (promote_internal.check_value(event <> 'blocked' OR reason IS NOT NULL,
+            'block of a release', 'It has no reason.',
+            'Say why.'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.release_event', '');
-COMMENT ON TABLE promote.release_event IS 'When and why releases were blocked and unblocked, numbered from 1 per release; whether one is says bundle_release.block_reason';
+COMMENT ON TABLE promote.release_event IS 'When and why releases were blocked and unblocked, numbered from 1 per release; bundle_release.block_reason says whether a release is blocked now';
 COMMENT ON COLUMN promote.release_event.bundle IS 'Bundle of the release';
 COMMENT ON COLUMN promote.release_event.version IS 'Version of the release';
 COMMENT ON COLUMN promote.release_event.seq IS 'Number';
@@ -41,9 +47,9 @@ CREATE FUNCTION promote_internal.record_release() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_release';
 REVOKE ALL ON FUNCTION promote_internal.record_release() FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.record_release() IS
-'Records that a release was blocked or unblocked, by whom and why; what was judged by its not being blocked then fails at its commit';
+'Records that a release was blocked or unblocked, by whom and why; a transaction that was judged while the release was not blocked fails at its commit';
 
--- before record_change, whose event tells of the row
+-- its name sorts before record_change, whose event tells of the row
 CREATE TRIGGER note_release AFTER UPDATE ON promote.bundle_release
     FOR EACH ROW EXECUTE FUNCTION promote_internal.record_release();
 ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER note_release;

@@ -4,7 +4,7 @@ CREATE FUNCTION promote_internal.check_reference(reference text) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_check_reference';
 COMMENT ON FUNCTION promote_internal.check_reference(text) IS
-'Can it be a remote reference? 1 to 2048 bytes without control characters and without spaces around them, and no URI with a password';
+'Whether a text can be a remote reference: 1 to 2048 bytes without control characters and without spaces around them, and no URI with a password';
 
 CREATE TABLE promote.remote_reference (
     project       promote.project_name NOT NULL,
@@ -21,7 +21,7 @@ CREATE TABLE promote.remote_reference (
     CONSTRAINT remote_reference_reference_check CHECK (promote_internal.check_reference(reference))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.remote_reference', '');
-COMMENT ON TABLE promote.remote_reference IS 'What fills the slots of instances: names of what others provide, never a secret; promote.remote_references shows them with what is declared';
+COMMENT ON TABLE promote.remote_reference IS 'What fills the slots of instances: names of what others provide, never a secret; promote.reference_status shows them beside the declared slots';
 COMMENT ON COLUMN promote.remote_reference.project IS 'The instance''s project';
 COMMENT ON COLUMN promote.remote_reference.environment IS 'The instance''s environment';
 COMMENT ON COLUMN promote.remote_reference.component IS 'The instance''s component';
@@ -62,9 +62,9 @@ REVOKE ALL ON FUNCTION promote.remove_remote_reference(text, text, boolean) FROM
 COMMENT ON FUNCTION promote.remove_remote_reference(text, text, boolean) IS
 'Empties a slot of an instance; refused, PM721, where that would replace what runs, unless it may. Returns whether anything was in it';
 
--- The release that a constraint stands for is that of promote.resolve_release, which a reader of the view need not be
--- allowed to call.
-CREATE VIEW promote.remote_references WITH (security_invoker = true) AS
+-- The release that a constraint stands for is found as promote.resolve_release finds it, which a reader of the view
+-- need not be allowed to call.
+CREATE VIEW promote.reference_status WITH (security_invoker = true) AS
     SELECT i.name AS instance,
            s.field,
            slot.value IS NOT NULL AND NOT slot.value @> '{"required": false}' AS required,
@@ -103,15 +103,15 @@ CREATE VIEW promote.remote_references WITH (security_invoker = true) AS
       LEFT JOIN promote.remote_reference AS r
         ON r.project = i.project AND r.environment = i.environment
            AND r.component = i.component AND r.field = s.field;
-COMMENT ON VIEW promote.remote_references IS 'The slots of instances, by the release that would be deployed, and what fills them; also what fills slots that it does not have';
-COMMENT ON COLUMN promote.remote_references.instance IS 'Instance';
-COMMENT ON COLUMN promote.remote_references.field IS 'Slot';
-COMMENT ON COLUMN promote.remote_references.required IS 'Is nothing deployed as long as it is empty?';
-COMMENT ON COLUMN promote.remote_references.declared IS 'Does the release have the slot? What fills another is given to no worker';
-COMMENT ON COLUMN promote.remote_references.description IS 'What the release says of it';
-COMMENT ON COLUMN promote.remote_references.reference IS 'What fills it; NULL: nothing';
-COMMENT ON COLUMN promote.remote_references.set_at IS 'When that was set';
-COMMENT ON COLUMN promote.remote_references.set_by IS 'Who set it';
+COMMENT ON VIEW promote.reference_status IS 'The slots of instances, by the release that would be deployed, and what fills them; also what fills slots that it does not have';
+COMMENT ON COLUMN promote.reference_status.instance IS 'Instance';
+COMMENT ON COLUMN promote.reference_status.field IS 'Slot';
+COMMENT ON COLUMN promote.reference_status.required IS 'Whether nothing is deployed as long as the slot is empty';
+COMMENT ON COLUMN promote.reference_status.declared IS 'Whether the release has the slot; what fills any other slot is given to no worker';
+COMMENT ON COLUMN promote.reference_status.description IS 'What the release says of it';
+COMMENT ON COLUMN promote.reference_status.reference IS 'What fills the slot; NULL: nothing';
+COMMENT ON COLUMN promote.reference_status.set_at IS 'When the reference was set';
+COMMENT ON COLUMN promote.reference_status.set_by IS 'Who set the reference';
 
 -- By a release that had the slot, too: what its own release did not have yet is not replaced.
 CREATE FUNCTION promote_internal.replaced_slots(

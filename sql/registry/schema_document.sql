@@ -4,7 +4,7 @@ CREATE FUNCTION promote_internal.is_schema_uri(uri text) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_is_schema_uri';
 COMMENT ON FUNCTION promote_internal.is_schema_uri(text) IS
-'Can a document be registered under the URI? It must be absolute, without a fragment, and normalised (RFC 3986)';
+'Whether a document can be registered under the URI: it must be absolute, without a fragment, and normalised (RFC 3986)';
 
 CREATE FUNCTION promote_internal.schema_document_check(uri text, document jsonb) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -23,7 +23,10 @@ CREATE TABLE promote.schema_document (
     document   jsonb NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT schema_document_pkey PRIMARY KEY (uri),
-    CONSTRAINT schema_document_uri_check CHECK (promote_internal.is_schema_uri(uri)),
+    CONSTRAINT schema_document_uri_check
+        CHECK (promote_internal.check_value(promote_internal.is_schema_uri(uri),
+            'URI of a schema document', 'It has to be absolute, without a fragment, and normalised: scheme and host in lower case, no dot segments.',
+            'Register it under the URI that references name.')),
     CONSTRAINT schema_document_document_check
         CHECK (promote_internal.schema_document_check(uri, document))
 );

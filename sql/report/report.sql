@@ -11,7 +11,7 @@ CREATE FUNCTION promote.plan_text(instance text, deployment integer DEFAULT NULL
     AS 'MODULE_PATHNAME', 'promote_plan_text';
 REVOKE ALL ON FUNCTION promote.plan_text(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.plan_text(text, integer) IS
-'What a deployment would change, for people; of the last one where none is named';
+'What a deployment would change, for people; without a number, the last deployment';
 
 CREATE FUNCTION promote.config_as_of(
     instance text, at timestamptz DEFAULT NULL, state text DEFAULT 'desired')
@@ -21,7 +21,7 @@ CREATE FUNCTION promote.config_as_of(
     AS 'MODULE_PATHNAME', 'promote_config_as_of';
 REVOKE ALL ON FUNCTION promote.config_as_of(text, timestamptz, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.config_as_of(text, timestamptz, text) IS
-'What the instance desired at that moment, or now: its revision, whole, and the release that it was judged by; or, with state => ''running'', what it ran: the revision as it was rendered and the release that it was deployed by, since when, by whose order and by which deployment. Sensitive values are masked but for the owner and for workers, who get them anyway; no row where it had none yet, or ran nothing';
+'What the instance desired at a moment, or now: the revision, whole, and the release that it was judged by. With state => ''running'', what the instance ran: the revision as it was rendered, the release, since when, by whose order and by which deployment. Sensitive values are masked except for the owner and for workers, who get them anyway. No row if the instance had no revision yet, or ran nothing';
 
 CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
     SELECT r.created_at AS at,
@@ -75,6 +75,6 @@ COMMENT ON COLUMN promote.promotion_history.version IS 'Release that the constra
 COMMENT ON COLUMN promote.promotion_history.changes IS 'Number of leaves, remote references and copied secrets that changed; NULL where no plan was asked for';
 COMMENT ON COLUMN promote.promotion_history.diff IS 'The changes, sensitive values masked; NULL where no plan was asked for';
 COMMENT ON COLUMN promote.promotion_history.plan IS 'Number of the first PLAN deployment; NULL where none was asked for';
-COMMENT ON COLUMN promote.promotion_history.plan_status IS 'Its status';
+COMMENT ON COLUMN promote.promotion_history.plan_status IS 'Status of that plan';
 COMMENT ON COLUMN promote.promotion_history.overridden IS 'Gates that were overridden for its plans; NULL: none';
 COMMENT ON COLUMN promote.promotion_history.message IS 'Why';

@@ -7,7 +7,7 @@ GRANT EXECUTE ON FUNCTION promote_internal.rendered_digest(text, text, bytea) TO
 COMMENT ON FUNCTION promote_internal.rendered_digest(text, text, bytea) IS
 'Digest of a configuration of a project with its placeholders replaced by the parameters of an environment, as far as there are any: it refuses none. NULL where there is no such configuration, or the environment is not to be seen';
 
--- With the owner's rights, for it reads what is withheld from others; what it shows of that is a digest.
+-- This view has the owner's rights, since it reads what is withheld from others; it shows only a digest of that.
 CREATE VIEW promote_internal.config_rendered WITH (security_barrier = true) AS
     SELECT c.project,
            e.environment,
@@ -18,15 +18,15 @@ CREATE VIEW promote_internal.config_rendered WITH (security_barrier = true) AS
      WHERE promote_internal.may_view(e.project, e.environment);
 -- instance_status reads it as whoever asks, who cannot name it.
 GRANT SELECT ON promote_internal.config_rendered TO PUBLIC;
-COMMENT ON VIEW promote_internal.config_rendered IS 'What each configuration would be in each environment of its project now, with placeholders replaced: its digest';
+COMMENT ON VIEW promote_internal.config_rendered IS 'Digest of what each configuration would be in each environment of its project now, with placeholders replaced';
 COMMENT ON COLUMN promote_internal.config_rendered.project IS 'Project';
 COMMENT ON COLUMN promote_internal.config_rendered.environment IS 'Environment whose parameters replace the placeholders';
 COMMENT ON COLUMN promote_internal.config_rendered.digest IS 'Digest of the configuration';
-COMMENT ON COLUMN promote_internal.config_rendered.rendered_digest IS 'Digest of what it would be; placeholders without a parameter stay';
+COMMENT ON COLUMN promote_internal.config_rendered.rendered_digest IS 'Digest of the configuration with placeholders replaced; placeholders without a parameter stay';
 
 -- Everything is looked up by whole keys in lateral subqueries of one row, so that a page of instances costs a page of
--- look-ups.  The release that a constraint stands for is that of promote.resolve_release, which a reader of the view
--- need not be allowed to call.
+-- look-ups. The release that a constraint stands for is found as promote.resolve_release finds it, which a reader of
+-- the view need not be allowed to call.
 CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
     SELECT x.instance,
            x.project,
@@ -39,7 +39,7 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                WHEN 'decommissioned' THEN x.changed_at
                WHEN 'never_deployed' THEN x.created_at
                WHEN 'drifted' THEN x.drifted_at
-               -- of parameters that have changed no time is known
+               -- it is not known when parameters have changed
                WHEN 'stale' THEN CASE WHEN COALESCE(x.moved_at, x.published_at) IS NOT NULL
                                       THEN GREATEST(x.deployed_at, LEAST(x.moved_at, x.published_at)) END
                WHEN 'in_sync' THEN x.deployed_at
@@ -150,9 +150,9 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                  AND d.adopted_revision IS DISTINCT FROM i.revision
                ORDER BY d.project, d.environment, d.component, d.since
                LIMIT 1) AS drifted ON true
-          -- by the last recorded plan, as promote.drift has it
+          -- drift by the last recorded plan, as in promote.drift_status
           LEFT JOIN LATERAL (
-              SELECT (SELECT pg_catalog.min(v.since) FROM promote.drift AS v
+              SELECT (SELECT pg_catalog.min(v.since) FROM promote.drift_status AS v
                        WHERE v.instance = i.name AND v.kind = 'resource' AND NOT v.dismissed) AS at
                 FROM (SELECT d.deployment, d.fencing
                         FROM promote.deployment AS d
@@ -170,7 +170,7 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                       AND c.fencing = p.fencing AND c.origin = 'drift' AND c.action <> 'no-op')
               ) AS found ON true
          CROSS JOIN LATERAL (
-              -- OFFSET: rendered once, however often the word is looked at
+              -- OFFSET 0: the status is found out once, however often the columns refer to it
               SELECT CASE
                    WHEN running.action <> 'PLAN' THEN 'deploying'
                    WHEN i.status = 'FAILED' THEN 'failed'
@@ -201,13 +201,13 @@ COMMENT ON COLUMN promote.instance_status.project IS 'Project';
 COMMENT ON COLUMN promote.instance_status.environment IS 'Environment';
 COMMENT ON COLUMN promote.instance_status.component IS 'Component';
 COMMENT ON COLUMN promote.instance_status.status IS 'The first that applies of: deploying, failed, decommissioned, never_deployed, drifted, stale, in_sync';
-COMMENT ON COLUMN promote.instance_status.since IS 'When that began; of stale NULL where nothing has changed but parameters of the environment';
+COMMENT ON COLUMN promote.instance_status.since IS 'When the status began; NULL for stale if nothing has changed but parameters of the environment';
 COMMENT ON COLUMN promote.instance_status.desired_revision IS 'Revision that is desired; NULL: none yet';
-COMMENT ON COLUMN promote.instance_status.desired_digest IS 'Digest of its configuration, with the placeholders';
+COMMENT ON COLUMN promote.instance_status.desired_digest IS 'Digest of that revision''s configuration, with the placeholders';
 COMMENT ON COLUMN promote.instance_status.desired_version IS 'Release that its constraint stands for now';
 COMMENT ON COLUMN promote.instance_status.deployed_revision IS 'Revision that runs; NULL: it is not provisioned';
-COMMENT ON COLUMN promote.instance_status.deployed_digest IS 'Digest of its configuration, with the placeholders';
-COMMENT ON COLUMN promote.instance_status.rendered_digest IS 'Digest of its configuration as it was rendered and deployed';
+COMMENT ON COLUMN promote.instance_status.deployed_digest IS 'Digest of that revision''s configuration, with the placeholders';
+COMMENT ON COLUMN promote.instance_status.rendered_digest IS 'Digest of the configuration as it was rendered and deployed';
 COMMENT ON COLUMN promote.instance_status.deployed_version IS 'Release that runs';
 COMMENT ON COLUMN promote.instance_status.observed_digest IS 'Digest of what was reported since; NULL: nothing was';
 COMMENT ON COLUMN promote.instance_status.running_deployment IS 'Deployment that a worker carries out; NULL: none';

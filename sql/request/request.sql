@@ -31,7 +31,7 @@ CREATE TABLE promote.promotion_request (
     actor                   text NOT NULL DEFAULT promote.current_actor(),
     database_role           text NOT NULL DEFAULT promote.current_database_role(),
     created_at              timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    -- how far it has come: kept by promote
+    -- how far a request has come: kept by promote
     status                  text COLLATE "C" NOT NULL DEFAULT 'OPEN',
     wave                    integer NOT NULL DEFAULT 0,
     rolling_back            boolean NOT NULL DEFAULT false,
@@ -51,7 +51,7 @@ CREATE TABLE promote.promotion_request (
     CONSTRAINT promotion_request_number_check CHECK (request > 0 AND wave >= 0 AND preview >= 0),
     CONSTRAINT promotion_request_strategy_check
         CHECK (strategy IN ('one_by_one', 'waves', 'canary', 'all_at_once')),
-    CONSTRAINT promotion_request_overrides_check CHECK (pg_catalog.jsonb_typeof(overrides) = 'object'),
+    CONSTRAINT promotion_request_overrides_check CHECK (promote_internal.check_object(overrides, 'overrides')),
     CONSTRAINT promotion_request_rollback_mode_check CHECK (rollback_mode IN ('none', 'wave', 'all')),
     CONSTRAINT promotion_request_status_check
         CHECK (status IN ('OPEN', 'RUNNING', 'BLOCKED', 'PAUSED', 'FAILED', 'ROLLING_BACK', 'ROLLED_BACK',
@@ -69,7 +69,7 @@ COMMENT ON COLUMN promote.promotion_request.project IS 'Project that it is of';
 COMMENT ON COLUMN promote.promotion_request.request IS 'Number, from 1 per project';
 COMMENT ON COLUMN promote.promotion_request.source_environment IS 'Environment that is promoted from';
 COMMENT ON COLUMN promote.promotion_request.destination_environment IS 'Environment that is promoted to';
-COMMENT ON COLUMN promote.promotion_request.scope IS 'What it is limited to: an object with the keys components, an array of names, and selector, what effective attributes must contain; both may be missing';
+COMMENT ON COLUMN promote.promotion_request.scope IS 'What the request is limited to: an object with the keys components, an array of names, and selector, what effective attributes must contain; both may be missing';
 COMMENT ON COLUMN promote.promotion_request.strategy IS 'one_by_one, waves, canary or all_at_once';
 COMMENT ON COLUMN promote.promotion_request.waves IS 'Sizes or selectors of the waves, in order; the rest is one more. NULL: the strategy has none';
 COMMENT ON COLUMN promote.promotion_request.overrides IS 'Merge patches by component, on top of what is promoted';
@@ -78,21 +78,21 @@ COMMENT ON COLUMN promote.promotion_request.rollback_mode IS 'What is rolled bac
 COMMENT ON COLUMN promote.promotion_request.soak IS 'How long what is deployed has to stay healthy before its wave is done';
 COMMENT ON COLUMN promote.promotion_request.checks IS 'Health checks that have to be green after a deployment, beside those that the environment requires';
 COMMENT ON COLUMN promote.promotion_request.verification_owner IS 'Who verifies the outcome';
-COMMENT ON COLUMN promote.promotion_request.fallback_owner IS 'Who is called where that one cannot be reached';
+COMMENT ON COLUMN promote.promotion_request.fallback_owner IS 'Who is called if the verification owner cannot be reached';
 COMMENT ON COLUMN promote.promotion_request.ticket IS 'Where it was asked for';
 COMMENT ON COLUMN promote.promotion_request.message IS 'Why, in the actor''s words';
-COMMENT ON COLUMN promote.promotion_request.include_other_changes IS 'May what was staged at a destination before, and not deployed, be deployed with it?';
-COMMENT ON COLUMN promote.promotion_request.copy_secrets IS 'Are secrets copied as well?';
-COMMENT ON COLUMN promote.promotion_request.copy_remote_references IS 'Are remote references copied as well?';
+COMMENT ON COLUMN promote.promotion_request.include_other_changes IS 'Whether what was staged at a destination before, and not deployed, is deployed along with the request';
+COMMENT ON COLUMN promote.promotion_request.copy_secrets IS 'Whether secrets are copied as well';
+COMMENT ON COLUMN promote.promotion_request.copy_remote_references IS 'Whether remote references are copied as well';
 COMMENT ON COLUMN promote.promotion_request.actor IS 'Who opened it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.promotion_request.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.promotion_request.created_at IS 'When it was opened';
 COMMENT ON COLUMN promote.promotion_request.status IS 'OPEN, RUNNING, BLOCKED, PAUSED, FAILED, ROLLING_BACK, ROLLED_BACK, COMPLETED or CANCELLED';
 COMMENT ON COLUMN promote.promotion_request.wave IS 'Wave that it is at; 0: it has not begun';
-COMMENT ON COLUMN promote.promotion_request.rolling_back IS 'Has a failure started its rollback?';
+COMMENT ON COLUMN promote.promotion_request.rolling_back IS 'Whether a failure has started the rollback';
 COMMENT ON COLUMN promote.promotion_request.reason IS 'Why it is paused, cancelled or failed';
 COMMENT ON COLUMN promote.promotion_request.waits_for IS 'What it waited for when it was advanced last, for people';
-COMMENT ON COLUMN promote.promotion_request.preview IS 'Number of its last preview; 0: none was taken';
+COMMENT ON COLUMN promote.promotion_request.preview IS 'Number of the request''s last preview; 0: none was taken';
 COMMENT ON COLUMN promote.promotion_request.preview_digest IS 'Digest of that one';
 COMMENT ON COLUMN promote.promotion_request.previewed_at IS 'When it was taken';
 COMMENT ON COLUMN promote.promotion_request.previewed_by IS 'Who took it';
@@ -161,8 +161,8 @@ CREATE INDEX promotion_request_item_open_idx
 CREATE INDEX promotion_request_item_done_idx
     ON promote.promotion_request_item (project, request, wave, component)
     WHERE status = 'DONE';
-COMMENT ON INDEX promote.promotion_request_item_done_idx IS 'Finds what is done of a wave, which may have become unhealthy';
-COMMENT ON INDEX promote.promotion_request_item_open_idx IS 'Finds the next wave that is not over, and what is open of it';
+COMMENT ON INDEX promote.promotion_request_item_done_idx IS 'Finds the items of a wave that are done, since they may have become unhealthy';
+COMMENT ON INDEX promote.promotion_request_item_open_idx IS 'Finds the next wave that is not over, and its open items';
 SELECT pg_catalog.pg_extension_config_dump('promote.promotion_request_item', '');
 COMMENT ON TABLE promote.promotion_request_item IS 'What a request promotes, a row per component: frozen when it was opened';
 COMMENT ON COLUMN promote.promotion_request_item.project IS 'The request''s project';
@@ -172,23 +172,23 @@ COMMENT ON COLUMN promote.promotion_request_item.destination_environment IS 'The
 COMMENT ON COLUMN promote.promotion_request_item.wave IS 'Wave that it belongs to; NULL: it was skipped from the start';
 COMMENT ON COLUMN promote.promotion_request_item.status IS 'PENDING, STAGED, DEPLOYING, VERIFYING, DONE, SKIPPED, FAILED, ROLLING_BACK or ROLLED_BACK';
 COMMENT ON COLUMN promote.promotion_request_item.skip_reason IS 'Why there is nothing to promote; of a PENDING item, by the last preview';
-COMMENT ON COLUMN promote.promotion_request_item.holds IS 'Is the instance kept from other requests?';
-COMMENT ON COLUMN promote.promotion_request_item.preview_digest IS 'Digest of what the last preview says of it; NULL: none was taken';
+COMMENT ON COLUMN promote.promotion_request_item.holds IS 'Whether the instance is kept from other requests';
+COMMENT ON COLUMN promote.promotion_request_item.preview_digest IS 'Digest of what the last preview says of the item; NULL: none was taken';
 COMMENT ON COLUMN promote.promotion_request_item.source_revision IS 'Revision that is promoted, by the last preview';
 COMMENT ON COLUMN promote.promotion_request_item.base_revision IS 'Desired revision of the destination before, by the last preview';
 COMMENT ON COLUMN promote.promotion_request_item.version IS 'Release that would run, by the last preview';
 COMMENT ON COLUMN promote.promotion_request_item.rendered_digest IS 'Digest of the params that it would run with, the placeholders replaced, by the last preview';
 COMMENT ON COLUMN promote.promotion_request_item.previous_revision IS 'Revision that ran when it was staged; NULL: none did';
 COMMENT ON COLUMN promote.promotion_request_item.revision IS 'Revision that was staged at the destination';
-COMMENT ON COLUMN promote.promotion_request_item.plan IS 'Its PLAN deployment';
-COMMENT ON COLUMN promote.promotion_request_item.deployment IS 'Its PROVISION deployment';
+COMMENT ON COLUMN promote.promotion_request_item.plan IS 'The item''s PLAN deployment';
+COMMENT ON COLUMN promote.promotion_request_item.deployment IS 'The item''s PROVISION deployment';
 COMMENT ON COLUMN promote.promotion_request_item.verified_from IS 'Since when it has to be healthy';
 COMMENT ON COLUMN promote.promotion_request_item.rollback_revision IS 'Revision that was staged to roll it back';
-COMMENT ON COLUMN promote.promotion_request_item.rollback_plan IS 'PLAN deployment of that one';
-COMMENT ON COLUMN promote.promotion_request_item.rollback_deployment IS 'PROVISION deployment of that one';
-COMMENT ON COLUMN promote.promotion_request_item.reason IS 'Why it failed, or what it waits for that is not a worker or time';
+COMMENT ON COLUMN promote.promotion_request_item.rollback_plan IS 'PLAN deployment of the revision that was staged to roll the item back';
+COMMENT ON COLUMN promote.promotion_request_item.rollback_deployment IS 'PROVISION deployment of the revision that was staged to roll the item back';
+COMMENT ON COLUMN promote.promotion_request_item.reason IS 'Why the item failed, or what it waits for, unless that is a worker or time';
 COMMENT ON COLUMN promote.promotion_request_item.staged_at IS 'When it was staged';
-COMMENT ON COLUMN promote.promotion_request_item.deploying_at IS 'When its PROVISION was queued';
+COMMENT ON COLUMN promote.promotion_request_item.deploying_at IS 'When the item''s PROVISION was queued';
 COMMENT ON COLUMN promote.promotion_request_item.finished_at IS 'When it was done, skipped or rolled back';
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.promotion_request_item
@@ -279,7 +279,7 @@ CREATE FUNCTION promote.preview_request(project text, request integer)
     AS 'MODULE_PATHNAME', 'promote_preview_request';
 REVOKE ALL ON FUNCTION promote.preview_request(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.preview_request(text, integer) IS
-'What each item of a request would change, in order, with why it would be skipped, what stands in its way, and changes that ride along; sensitive values are masked. Keeps the preview, whose digest execution is bound to';
+'What each item of a request would change, in order, why it would be skipped, what stands in its way, and which changes ride along; sensitive values are masked. The preview is kept, and execution is bound to its digest';
 
 CREATE FUNCTION promote.advance_request(
     project text, request integer,
@@ -289,7 +289,7 @@ CREATE FUNCTION promote.advance_request(
     AS 'MODULE_PATHNAME', 'promote_advance_request';
 REVOKE ALL ON FUNCTION promote.advance_request(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.advance_request(text, integer) IS
-'Moves what may move of a request: stages, deploys, verifies, goes on to the next wave, or rolls back; returns how many steps that were, and what it waits for. To be called from anywhere, as often as you like';
+'Moves a request as far as it can move: stages, deploys, verifies, goes on to the next wave, or rolls back; returns how many steps that were, and what the request waits for. Call it from anywhere, as often as you like';
 
 CREATE FUNCTION promote.pause_request(project text, request integer, reason text DEFAULT NULL)
     RETURNS promote.promotion_request
@@ -313,15 +313,16 @@ CREATE FUNCTION promote.cancel_request(project text, request integer, reason tex
     AS 'MODULE_PATHNAME', 'promote_cancel_request';
 REVOKE ALL ON FUNCTION promote.cancel_request(text, integer, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.cancel_request(text, integer, text) IS
-'Ends a request and lets its instances go. Its deployments that no worker has begun are aborted; what is deployed stays, and what is staged stays desired';
+'Ends a request and lets its instances go. Deployments of the request that no worker has begun are aborted; what is deployed stays, and what is staged stays desired';
 
--- With the rights of who calls it, which are enough only for the owner: promote.request_evidence does.
+-- This function has its caller's rights, which only suffice if the caller is the owner, as promote.request_evidence
+-- is.
 CREATE FUNCTION promote_internal.request_document(project text, request integer) RETURNS jsonb
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         SELECT pg_catalog.to_jsonb(r) - 'overrides' - 'preview_digest' || pg_catalog.jsonb_build_object(
                    'preview_digest', pg_catalog.encode(r.preview_digest, 'hex'),
-                   -- they may hold sensitive values: what they change is in the previews, masked
+                   -- overrides may hold sensitive values: the previews have what they change, masked
                    'overrides', (SELECT COALESCE(pg_catalog.jsonb_object_agg(o.component, pg_catalog.encode(promote.config_digest(r.project, o.patch), 'hex')), '{}')
                                    FROM pg_catalog.jsonb_each(r.overrides) AS o (component, patch)),
                    'previews', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
@@ -371,7 +372,7 @@ CREATE FUNCTION promote_internal.request_document(project text, request integer)
                                                    AND d.deployment = o.deployment
                                              WHERE o.project = t.project AND o.environment = t.destination_environment
                                                AND o.component = t.component AND d.revision IN (t.revision, t.rollback_revision)),
-                                           -- from its deployment to the end of the request
+                                           -- from the item's deployment to the end of the request
                                            'health', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                                                 'check', h.check_name, 'healthy', h.healthy, 'revision', h.revision,
                                                 'reported_at', h.reported_at, 'actor', h.actor, 'database_role', h.database_role)
@@ -406,13 +407,13 @@ CREATE FUNCTION promote.request_evidence(project text, request integer) RETURNS 
     AS 'MODULE_PATHNAME', 'promote_request_evidence';
 REVOKE ALL ON FUNCTION promote.request_evidence(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.request_evidence(text, integer) IS
-'All that is known of a request as one document: what was asked for, previews, and of each item plans and deployments with their gates as they were judged, approvals, overrides of gates, outcomes, health and the head of its audit chain; and the request''s own chain. NULL: there is no such request. Nothing sensitive';
+'Everything known about a request as one document: what was asked for, previews; for each item plans and deployments with their gates as they were judged, approvals, overrides, outcomes, health and the head of its audit chain; and the request''s own chain. It holds nothing sensitive. NULL: there is no such request';
 
 CREATE FUNCTION promote.handoff_text(project text, request integer) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         SELECT pg_catalog.concat_ws(E'\n',
-                   -- a line stays a line, whatever people write
+                   -- line breaks in what people write become blanks, so that a line stays a line
                    'Request: ' || r.project || '/' || r.request || COALESCE(' (' || pg_catalog.translate(r.ticket, E'\n\r', '  ') || ')', ''),
                    'Source environment: ' || r.source_environment,
                    'Target environment: ' || r.destination_environment,

@@ -35,7 +35,7 @@ REVOKE ALL ON FUNCTION promote.jsonb_schema_valid(jsonb, jsonb, boolean) FROM PU
 GRANT EXECUTE ON FUNCTION promote.jsonb_schema_valid(jsonb, jsonb, boolean) TO PUBLIC;
 
 COMMENT ON FUNCTION promote.jsonb_schema_valid(jsonb, jsonb, boolean) IS
-	'is the document valid against the JSON Schema (draft-07 or 2020-12)?';
+	'Whether the document is valid against the JSON Schema (draft-07 or 2020-12)';
 
 CREATE FUNCTION promote.jsonb_schema_check(schema jsonb)
 RETURNS boolean

@@ -1,5 +1,5 @@
--- Secrets of instances: sealed for the instance and the name that they have, AES-256-GCM, with a key that is not in
--- the database.
+-- Secrets of instances: each sealed for its instance and its name, by AES-256-GCM, with a key that is not in the
+-- database.
 
 CREATE FUNCTION promote_internal.secret_key_id(ciphertext bytea) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -26,7 +26,7 @@ CREATE TABLE promote.secret (
     CONSTRAINT secret_fingerprint_check CHECK (pg_catalog.octet_length(fingerprint) = 32),
     CONSTRAINT secret_format_check CHECK (format IN ('text', 'json'))
 );
--- noise does not compress
+-- ciphertext does not compress
 ALTER TABLE promote.secret ALTER COLUMN ciphertext SET STORAGE EXTERNAL;
 CREATE INDEX secret_key_id_idx ON promote.secret (key_id, project, environment, component, secret);
 COMMENT ON INDEX promote.secret_key_id_idx IS 'Finds what is sealed with an old key';
@@ -39,9 +39,9 @@ COMMENT ON COLUMN promote.secret.secret IS 'What it is called';
 COMMENT ON COLUMN promote.secret.ciphertext IS 'Version, key''s id, nonce, ciphertext and tag; opens in this row only';
 COMMENT ON COLUMN promote.secret.key_id IS 'Id of the key that it is sealed with';
 COMMENT ON COLUMN promote.secret.fingerprint IS 'What the value is known by: a digest by the key of the project';
-COMMENT ON COLUMN promote.secret.format IS 'What it was set as: json, and it is JSON, or text';
+COMMENT ON COLUMN promote.secret.format IS 'What the secret was set as: json, and then it is JSON, or text';
 COMMENT ON COLUMN promote.secret.set_at IS 'When it was set, or copied here';
-COMMENT ON COLUMN promote.secret.actor IS 'By whom, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.secret.actor IS 'Who set it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.secret.database_role IS 'Role that the session acted as';
 
 CREATE FUNCTION promote_internal.guard_secret() RETURNS trigger
@@ -65,7 +65,7 @@ REVOKE ALL ON FUNCTION promote.set_secret(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.set_secret(text, text, text) IS
 'Sets a secret that the instance''s release declares: encrypted, and never shown again but to workers. Returns its fingerprint, and whether it is another one. Pass the value as a parameter, not as a literal';
 
--- Whoever may call it can try values until the fingerprint is right: nobody but the owner.
+-- Only the owner may call this: whoever may can try values until the fingerprint is right.
 CREATE FUNCTION promote.secret_fingerprint(project text, value text) RETURNS bytea
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_secret_fingerprint';
@@ -87,7 +87,7 @@ CREATE FUNCTION promote.rotate_secrets(
     AS 'MODULE_PATHNAME', 'promote_rotate_secrets';
 REVOKE ALL ON FUNCTION promote.rotate_secrets(integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.rotate_secrets(integer) IS
-'Encrypts secrets again with the first of the configured keys, as many as the batch has, passing over what is locked; returns how many, and how many still have another key. To be called until none has';
+'Encrypts a batch of secrets again with the first of the configured keys, passing over those that are locked; returns how many, and how many still have another key. Call it until none remains';
 
 CREATE FUNCTION promote.deployment_secrets(instance text, deployment integer, fencing integer)
     RETURNS TABLE (name text, value text, format text)
@@ -97,8 +97,8 @@ REVOKE ALL ON FUNCTION promote.deployment_secrets(text, integer, integer) FROM P
 COMMENT ON FUNCTION promote.deployment_secrets(text, integer, integer) IS
 'The secrets that a deployment''s release declares, as far as they are set, for the worker whose claim holds; each reading is recorded';
 
--- Of the columns of promote.secret it reads all but the ciphertext.  What is declared is declared by the release that
--- the version constraint stands for, as in promote.instance_status, and by the one that the revision was made with.
+-- The view reads all columns of promote.secret but the ciphertext. Secrets are declared by the release that the
+-- version constraint stands for, as in promote.instance_status, and by the release that the revision was made with.
 CREATE VIEW promote.secret_status WITH (security_invoker = true) AS
     SELECT i.name AS instance,
            i.project,
@@ -106,7 +106,7 @@ CREATE VIEW promote.secret_status WITH (security_invoker = true) AS
            i.component,
            n.name,
            COALESCE(d.declaration, o.declaration) IS NOT NULL AS declared,
-           -- what is not said is required, and text: see secret/declaration.c
+           -- by default a secret is required, and text: see secret/declaration.c
            COALESCE(d.declaration, o.declaration) IS NOT NULL
                AND COALESCE((COALESCE(d.declaration, o.declaration) ->> 'required')::boolean, true) AS required,
            CASE WHEN COALESCE(d.declaration, o.declaration) IS NOT NULL
@@ -161,17 +161,17 @@ CREATE VIEW promote.secret_status WITH (security_invoker = true) AS
            LIMIT 1) AS s ON true;
 COMMENT ON VIEW promote.secret_status IS 'Secrets that instances have, and that their releases declare; never a value';
 COMMENT ON COLUMN promote.secret_status.instance IS 'Instance';
-COMMENT ON COLUMN promote.secret_status.project IS 'Its project';
-COMMENT ON COLUMN promote.secret_status.environment IS 'Its environment';
-COMMENT ON COLUMN promote.secret_status.component IS 'Its component';
+COMMENT ON COLUMN promote.secret_status.project IS 'Project of the instance';
+COMMENT ON COLUMN promote.secret_status.environment IS 'Environment of the instance';
+COMMENT ON COLUMN promote.secret_status.component IS 'Component of the instance';
 COMMENT ON COLUMN promote.secret_status.name IS 'What the secret is called';
-COMMENT ON COLUMN promote.secret_status.declared IS 'Does its release declare it? What is not is no longer handed out, and may be removed';
-COMMENT ON COLUMN promote.secret_status.required IS 'Is nothing deployed without it?';
-COMMENT ON COLUMN promote.secret_status.format IS 'text, or json: what is declared; of an undeclared one what it was set as';
-COMMENT ON COLUMN promote.secret_status.description IS 'What the release says of it';
-COMMENT ON COLUMN promote.secret_status.is_set IS 'Is it set?';
+COMMENT ON COLUMN promote.secret_status.declared IS 'Whether the instance''s release declares the secret; one that is not declared is not handed out any more, and may be removed';
+COMMENT ON COLUMN promote.secret_status.required IS 'Whether nothing is deployed without the secret';
+COMMENT ON COLUMN promote.secret_status.format IS 'The declared format, text or json; for an undeclared secret, what it was set as';
+COMMENT ON COLUMN promote.secret_status.description IS 'What the release says of the secret';
+COMMENT ON COLUMN promote.secret_status.is_set IS 'Whether the secret is set';
 COMMENT ON COLUMN promote.secret_status.fingerprint IS 'What the value is known by in the project, in hexadecimal digits: equal values have equal ones';
 COMMENT ON COLUMN promote.secret_status.key_id IS 'Id of the key that it is encrypted with';
 COMMENT ON COLUMN promote.secret_status.set_at IS 'When it was set, or copied here';
-COMMENT ON COLUMN promote.secret_status.set_by IS 'By whom, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.secret_status.set_by IS 'Who set it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.secret_status.set_by_role IS 'Role that the session acted as';

@@ -44,7 +44,7 @@
 /* Calls */
 #define PM_REVISION_MOVED		PM_ERRCODE('4', '0', '1')	/* expected_revision does not hold */
 #define PM_KEY_REUSED			PM_ERRCODE('4', '0', '2')	/* idempotency key of another call */
-#define PM_INVALID_ARGUMENT		PM_ERRCODE('4', '0', '4')	/* missing, or out of its bounds */
+#define PM_INVALID_ARGUMENT		PM_ERRCODE('4', '0', '4')	/* an argument or a value that is missing, or out of its bounds */
 
 /* Deployments */
 #define PM_ILLEGAL_STEP			PM_ERRCODE('5', '0', '1')	/* not from the state it is in */

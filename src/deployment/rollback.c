@@ -295,7 +295,7 @@ add_destructive(const Sql *sql, Rollback *rollback)
 	static OldStatement read = {
 		.text = "SELECT c.address, 'plan ' || c.deployment || ' says ' || c.action"
 		" || CASE WHEN c.stateful THEN ', and resources of its type hold data' ELSE '' END"
-		" FROM promote.plan_changes AS c WHERE c.instance = $4 AND c.destructive AND c.deployment ="
+		" FROM promote.resource_changes AS c WHERE c.instance = $4 AND c.destructive AND c.deployment ="
 		" (SELECT d.deployment FROM promote.deployment AS d WHERE d.project = $1"
 		"  AND d.environment = $2 AND d.component = $3 AND d.action = 'PLAN'"
 		"  AND d.plan_facts IS NOT NULL ORDER BY d.deployment DESC LIMIT 1)"

@@ -29,7 +29,7 @@
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_check_approval_rule);
-PG_FUNCTION_INFO_V1(promote_approvals);
+PG_FUNCTION_INFO_V1(promote_required_approvals);
 
 /* A vote under a rule. */
 typedef struct Vote
@@ -787,9 +787,9 @@ put_polls(ReturnSetInfo *result, const List *polls)
 	}
 }
 
-/* promote.approvals(instance text, deployment integer) returns table, see sql/gate/approval.sql */
+/* promote.required_approvals(instance text, deployment integer) returns table, see sql/gate/approval.sql */
 Datum
-promote_approvals(PG_FUNCTION_ARGS)
+promote_required_approvals(PG_FUNCTION_ARGS)
 {
 	InstanceKey key;
 	int32		deployment = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");

@@ -332,7 +332,7 @@ put_blockers(ReturnSetInfo *result, const GateCase *gate)
 
 /*
  * promote.blockers(instance text, deployment integer, at timestamptz) returns
- * setof promote.blocker
+ * setof promote.blocking_reason
  */
 Datum
 promote_blockers(PG_FUNCTION_ARGS)

@@ -51,7 +51,7 @@ PG_FUNCTION_INFO_V1(promote_check_policy);
 #define QUOTED_LENGTH 1000		/* bytes of an error that a message quotes */
 #define CANCEL_AGAIN_MS 100		/* to the next cancel, where a policy has caught one */
 #define MAX_CANCELS 20			/* that it may catch; then the session ends */
-#define SIGNATURE "(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker"
+#define SIGNATURE "(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason"
 
 /* A row of the table, as far as it is asked. */
 typedef struct Policy
@@ -108,7 +108,7 @@ static HTAB *calls = NULL;
 static Oid
 blocker_type(void)
 {
-	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("blocker"),
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("blocking_reason"),
 						   ObjectIdGetDatum(get_namespace_oid("promote", false)));
 }
 
@@ -131,7 +131,7 @@ unusable(Form_pg_proc function)
 	if (function->prokind != PROKIND_FUNCTION)
 		return "it is not a plain function";
 	if (!function->proretset || function->prorettype != blocker_type())
-		return "it does not return SETOF promote.blocker";
+		return "it does not return SETOF promote.blocking_reason";
 	if (function->provolatile == PROVOLATILE_VOLATILE)
 		return "it is VOLATILE, and a policy has to be STABLE or IMMUTABLE";
 	return NULL;

@@ -2,7 +2,7 @@
  * state.c: gates about what the source and the destination are, and what
  * the plan would do.
  *
- * What blocks can be seen in the views instance_status, drift, plan_changes and
+ * What blocks can be seen in the views instance_status, drift_status, resource_changes and
  * config_changes.  Where these would be read by joins, whose order depends on
  * what the tables held when the plan was made, the same is asked here by
  * whole keys; the tests hold the one against the other.
@@ -177,7 +177,7 @@ gate_drift(const Sql *sql, GateCase *gate)
 		"  (SELECT x.path, x.since FROM promote.drift_item AS x WHERE " OF_INSTANCE("x") " AND x.closed_at IS NULL"
 		"   AND x.kind <> 'resource' AND x.changed_by = i.changed_by AND x.dismissed_at IS NULL"
 		"   AND x.adopted_revision IS DISTINCT FROM $4 OFFSET 0) AS x WHERE " OF_INSTANCE("i")
-		"  UNION ALL SELECT v.path, v.since FROM promote.drift AS v"
+		"  UNION ALL SELECT v.path, v.since FROM promote.drift_status AS v"
 		"  WHERE v.instance = $5 AND v.kind = 'resource' AND NOT v.dismissed AND $6) AS y ORDER BY y.path",
 		.parameters = 6,
 		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, BOOLOID}

@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+PG_FUNCTION_INFO_V1(promote_check_object);
 PG_FUNCTION_INFO_V1(promote_check_params);
 
 /* The way to the value that is looked at, on the walker's stack. */
@@ -125,15 +126,11 @@ check_value(const JsonbValue *value, const Step *step, const char *what)
 	check_children(value, step, what);
 }
 
-/*
- * Raise an error unless the document is an object within the limits.  what
- * names it in messages: "params", "patch".
- */
+/* Raise PM_NOT_AN_OBJECT unless the document is an object.  what names it in messages: "params", "patch". */
 void
-json_check_params(const Jsonb *document, const char *what)
+json_require_object(const Jsonb *document, const char *what)
 {
 	JsonbValue	view;
-	Step		root = {NULL, NULL, 0, 1};
 
 	json_root(document, &view);
 	if (!json_is_object(&view))
@@ -143,6 +140,17 @@ json_check_params(const Jsonb *document, const char *what)
 				 errdetail("%s of type %s.", json_by_number(what, "It is", "They are"),
 						   view.type == jbvBinary ? "array" : JsonbTypeName(&view)),
 				 errhint("Pass an object such as '{\"replicas\": 3}'; '{}' is an empty one.")));
+}
+
+/* Raise an error unless the document is an object within the limits. */
+void
+json_check_params(const Jsonb *document, const char *what)
+{
+	JsonbValue	view;
+	Step		root = {NULL, NULL, 0, 1};
+
+	json_require_object(document, what);
+	json_root(document, &view);
 	if (VARSIZE(document) > JSON_MAX_BYTES)
 		ereport(ERROR,
 				(errcode(PM_TOO_LARGE),
@@ -151,6 +159,14 @@ json_check_params(const Jsonb *document, const char *what)
 						   (Size) VARSIZE(document), JSON_MAX_BYTES),
 				 errhint("Keep files and other bulk out of the configuration and refer to them.")));
 	check_value(&view, &root, what);
+}
+
+/* promote_internal.check_object(document jsonb, what text) returns boolean: true, or PM_NOT_AN_OBJECT */
+Datum
+promote_check_object(PG_FUNCTION_ARGS)
+{
+	json_require_object(PG_GETARG_JSONB_P(0), text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_BOOL(true);
 }
 
 /* promote.check_params(params jsonb) returns boolean: true, or an error */

@@ -13,6 +13,7 @@
 #define JSON_MAX_DIGITS 1000				/* of one number, written out */
 
 extern const char *json_by_number(const char *what, const char *one, const char *many);
+extern void json_require_object(const Jsonb *document, const char *what);
 extern void json_check_params(const Jsonb *document, const char *what);
 
 #endif							/* PROMOTE_JSON_LIMITS_H */

@@ -16,6 +16,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
+PG_FUNCTION_INFO_V1(promote_check_name);
 PG_FUNCTION_INFO_V1(promote_parse_instance_name);
 
 #define QUOTED_LENGTH 200		/* bytes of a name that a message quotes back */
@@ -41,18 +42,19 @@ refuse(const GivenName *name, const char *problem)
 }
 
 /*
- * Check one part: lower-case letters, digits and underscores, with single
- * dashes between them where dashes are allowed.
+ * Check a name, or a part of one: lower-case letters, digits and underscores,
+ * with single dashes between them where dashes are allowed.  subject is what
+ * a sentence calls it, and how it is quoted there.
  */
 static void
-check_part(const GivenName *name, const char *what, const char *part, bool dashes)
+check_letters(const GivenName *name, const char *subject, const char *quoted, const char *part, bool dashes)
 {
 	Size		length = strlen(part);
 
 	if (length == 0)
-		refuse(name, psprintf("Its %s is empty.", what));
+		refuse(name, psprintf("%s is empty.", subject));
 	if (length > NAME_MAX_LENGTH)
-		refuse(name, psprintf("Its %s is longer than %d characters.", what, NAME_MAX_LENGTH));
+		refuse(name, psprintf("%s is longer than %d characters.", subject, NAME_MAX_LENGTH));
 	for (Size i = 0; i < length; i++)
 	{
 		char		c = part[i];
@@ -60,10 +62,17 @@ check_part(const GivenName *name, const char *what, const char *part, bool dashe
 		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_')
 			continue;
 		if (c != '-' || !dashes)
-			refuse(name, psprintf("Its %s \"%s\" holds a character other than a lower-case letter, a digit or an underscore.", what, part));
+			refuse(name, psprintf("%s%s holds a character other than a lower-case letter, a digit or an underscore.", subject, quoted));
 		if (i == 0 || i == length - 1 || part[i - 1] == '-')
-			refuse(name, psprintf("Its %s \"%s\" begins or ends with a dash or has two in a row.", what, part));
+			refuse(name, psprintf("%s%s begins or ends with a dash or has two in a row.", subject, quoted));
 	}
+}
+
+/* Check a part of a name, what says which. */
+static void
+check_part(const GivenName *name, const char *what, const char *part, bool dashes)
+{
+	check_letters(name, psprintf("Its %s", what), psprintf(" \"%s\"", part), part, dashes);
 }
 
 /*
@@ -135,6 +144,41 @@ instance_key_compare(const InstanceKey *a, const InstanceKey *b)
 	if (order == 0)
 		order = strcmp(a->component, b->component);
 	return order;
+}
+
+/* What the domains of names are for, and what is said where one refuses. */
+static const struct
+{
+	const char *kind;
+	bool		dashes;
+	const char *rule;
+}			kinds[] = {
+	{"project", false,
+	"A project's name has up to 63 lower-case letters, digits and underscores, as in web_shop: dashes part the names of instances."},
+	{"environment", true,
+	"An environment's name has up to 63 lower-case letters, digits and underscores, with single dashes between them, as in prod-uswest."},
+	{"component", false,
+	"A component's name has up to 63 lower-case letters, digits and underscores, as in web_api: dashes part the names of instances."},
+	{"bundle", true,
+	"A bundle's name has up to 63 lower-case letters, digits and underscores, with single dashes between them, as in aws-postgres."},
+};
+
+/* promote_internal.check_name(name text, kind text) returns boolean: true, or PM_INVALID_NAME */
+Datum
+promote_check_name(PG_FUNCTION_ARGS)
+{
+	char	   *value = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *kind = text_to_cstring(PG_GETARG_TEXT_PP(1));
+
+	for (int i = 0; i < lengthof(kinds); i++)
+		if (strcmp(kinds[i].kind, kind) == 0)
+		{
+			const GivenName name = {value, kind, kinds[i].rule};
+
+			check_letters(&name, "It", "", value, kinds[i].dashes);
+			PG_RETURN_BOOL(true);
+		}
+	elog(ERROR, "no names are of that kind: %s", kind);
 }
 
 /*

@@ -57,6 +57,8 @@ typedef struct VersionReader
 
 static const char *const core_parts[] = {"major version", "minor version", "patch version"};
 
+PG_FUNCTION_INFO_V1(promote_check_version);
+PG_FUNCTION_INFO_V1(promote_check_version_constraint);
 PG_FUNCTION_INFO_V1(promote_is_version);
 PG_FUNCTION_INFO_V1(promote_is_version_constraint);
 PG_FUNCTION_INFO_V1(promote_version_key);
@@ -402,6 +404,27 @@ return_pair(FunctionCallInfo fcinfo, Datum first, Datum second)
 		elog(ERROR, "return type must be a row type");
 	descriptor = BlessTupleDesc(descriptor);
 	return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
+}
+
+/* promote_internal.check_version(text) RETURNS boolean: true, or PM_INVALID_VERSION */
+Datum
+promote_check_version(PG_FUNCTION_ARGS)
+{
+	VersionKey	key;
+
+	version_make_key(text_to_cstring(PG_GETARG_TEXT_PP(0)), &key);
+	PG_RETURN_BOOL(true);
+}
+
+/* promote_internal.check_version_constraint(text) RETURNS boolean: true, or PM_INVALID_VERSION */
+Datum
+promote_check_version_constraint(PG_FUNCTION_ARGS)
+{
+	VersionKey	lower;
+	VersionKey	upper;
+
+	version_constraint_range(text_to_cstring(PG_GETARG_TEXT_PP(0)), &lower, &upper);
+	PG_RETURN_BOOL(true);
 }
 
 /* promote.is_version(text) RETURNS boolean */

@@ -469,7 +469,7 @@ promote_report_observed(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(take_report(&report));
 }
 
-/* promote.report_observed(instance text, observed bytea, source text) returns integer */
+/* promote.report_observed_digest(instance text, digest bytea, source text) returns integer */
 Datum
 promote_report_observed_digest(PG_FUNCTION_ARGS)
 {
@@ -666,7 +666,7 @@ dismiss_planned(const Sql *sql, const Observed *observed, const char *reason, co
 {
 	static OldStatement write = {
 		.text = "WITH shown AS MATERIALIZED (SELECT v.path, v.observed_value, v.since, v.source"
-		" FROM promote.drift AS v WHERE v.instance = $8 AND v.kind = 'resource'"
+		" FROM promote.drift_status AS v WHERE v.instance = $8 AND v.kind = 'resource'"
 		" AND v.reason IS DISTINCT FROM $5 AND ($6 IS NULL AND NOT v.dismissed OR v.path = $6)),"
 		" ended AS (UPDATE promote.drift_item AS d SET how = 'gone',"
 		" closed_at = pg_catalog.clock_timestamp() WHERE " OPEN_ITEMS("d")
@@ -694,7 +694,7 @@ static void
 check_path(const Sql *sql, const Observed *observed, const char *path)
 {
 	static OldStatement look = {
-		.text = "SELECT EXISTS (SELECT FROM promote.drift AS v WHERE v.instance = $1 AND v.path = $2)",
+		.text = "SELECT EXISTS (SELECT FROM promote.drift_status AS v WHERE v.instance = $1 AND v.path = $2)",
 		.parameters = 2,
 		.types = {TEXTOID, TEXTOID}
 	};
@@ -709,7 +709,7 @@ check_path(const Sql *sql, const Observed *observed, const char *path)
 				(errcode(PM_NOT_FOUND),
 				 errmsg("nothing of \"%s\" differs there", instance_key_name(&observed->key)),
 				 errdetail("No report shows a difference at %s.", path),
-				 errhint("promote.drift lists what differs.")));
+				 errhint("promote.drift_status lists what differs.")));
 }
 
 /* Record that drift was dismissed, where and why. */

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "base/argument.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/trigger.h"
@@ -37,6 +38,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+PG_FUNCTION_INFO_V1(promote_check_origin);
 PG_FUNCTION_INFO_V1(promote_complete_revision);
 PG_FUNCTION_INFO_V1(promote_record_revision);
 
@@ -574,6 +576,43 @@ complete(HeapTuple row, TupleDesc row_type, Completion *completion)
 	}
 	sql_leave(&sql);
 	return found;
+}
+
+/* Refuse where a revision says that it comes from. */
+static void
+refuse_origin(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(PM_INVALID_ARGUMENT),
+			 errmsg("invalid origin of a revision"),
+			 errdetail("%s", detail),
+			 errhint("Use the verbs, or leave origin and source out: it is an edit then.")));
+}
+
+/*
+ * promote_internal.check_origin(origin text, environment text,
+ * source_environment text, source_revision integer) returns boolean: true, or
+ * PM_INVALID_ARGUMENT
+ */
+Datum
+promote_check_origin(PG_FUNCTION_ARGS)
+{
+	static const char *const origins[] = {"edit", "promotion", "fork", "rollback", "adoption"};
+	char	   *origin = argument_text(fcinfo, 0);
+	char	   *environment = argument_text(fcinfo, 1);
+	char	   *source = argument_text(fcinfo, 2);
+	bool		known = origin == NULL;
+
+	for (int i = 0; i < lengthof(origins); i++)
+		known = known || strcmp(origin, origins[i]) == 0;
+	if (!known)
+		refuse_origin("It is none of edit, promotion, fork, rollback and adoption.");
+	if ((source == NULL) != PG_ARGISNULL(3))
+		refuse_origin("It has one of source_environment and source_revision, without the other.");
+	if (origin && strcmp(origin, "promotion") == 0 &&
+		(source == NULL || environment == NULL || strcmp(source, environment) == 0))
+		refuse_origin("A promotion comes from another environment.");
+	PG_RETURN_BOOL(true);
 }
 
 /*

@@ -170,21 +170,10 @@ reference_problem(const char *reference)
 	return NULL;
 }
 
-/*
- * promote_internal.check_reference(reference text) returns boolean; in C because that
- * is where the verbs ask, too
- */
-Datum
-promote_check_reference(PG_FUNCTION_ARGS)
+/* Refuse what is no reference.  It may be a secret, and is not shown. */
+static void
+require_reference(const char *reference)
 {
-	PG_RETURN_BOOL(reference_problem(text_to_cstring(PG_GETARG_TEXT_PP(0))) == NULL);
-}
-
-/* An argument that is a reference.  What is refused may be a secret, and is not shown. */
-static char *
-argument_reference(FunctionCallInfo fcinfo, int argument)
-{
-	char	   *reference = argument_required(fcinfo, argument, "reference");
 	const char *problem = reference_problem(reference);
 
 	if (problem)
@@ -193,6 +182,23 @@ argument_reference(FunctionCallInfo fcinfo, int argument)
 				 errmsg("not a remote reference"),
 				 errdetail("%s", problem),
 				 errhint("Pass the name or the URI of what fills the slot; what must not be seen is a secret's affair.")));
+}
+
+/* promote_internal.check_reference(reference text) returns boolean: true, or an error that says what is wrong */
+Datum
+promote_check_reference(PG_FUNCTION_ARGS)
+{
+	require_reference(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	PG_RETURN_BOOL(true);
+}
+
+/* An argument that is a reference. */
+static char *
+argument_reference(FunctionCallInfo fcinfo, int argument)
+{
+	char	   *reference = argument_required(fcinfo, argument, "reference");
+
+	require_reference(reference);
 	return reference;
 }
 

@@ -56,7 +56,7 @@ PG_FUNCTION_INFO_V1(promote_config_as_of);
 /* What a worker recorded of the plan, or of the one that a PROVISION follows; NULL: nothing. */
 #define RECORDED_PLAN \
 	"(SELECT E'\\n\\n' || promote.format_plan_changes((SELECT COALESCE(pg_catalog.jsonb_agg(" \
-	"   pg_catalog.to_jsonb(c) ORDER BY c.change), '[]') FROM promote.plan_changes AS c" \
+	"   pg_catalog.to_jsonb(c) ORDER BY c.change), '[]') FROM promote.resource_changes AS c" \
 	"   WHERE c.instance = $5 AND c.deployment = p.deployment))" \
 	"  || COALESCE(E'\\nIt cannot be deployed: ' || NULLIF(pg_catalog.array_to_string(p.plan_defects, ', '), '') || '.', '')" \
 	"  FROM promote.deployment AS p WHERE p.project = d.project AND p.environment = d.environment" \

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "base/errors.h"
+#include "json/limits.h"
 #include "json/reader.h"
 #include "secret/declaration.h"
 
@@ -96,9 +97,8 @@ promote_secret_declarations_check(PG_FUNCTION_ARGS)
 	JsonbValue	name;
 	JsonbValue	declaration;
 
+	json_require_object(PG_GETARG_JSONB_P(0), "secrets");
 	json_root(PG_GETARG_JSONB_P(0), &root);
-	if (!json_is_object(&root))
-		PG_RETURN_BOOL(false);
 	json_cursor_init(&cursor, root.val.binary.data);
 	while (json_next_pair(&cursor, &name, &declaration))
 		check_declaration(&name, &declaration);

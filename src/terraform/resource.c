@@ -8,7 +8,7 @@
  *     +   aws_s3_bucket.logs
  *           + .bucket  "logs"
  *
- * Reads rows of promote.plan_changes, or of plan_document_changes, as JSON.
+ * Reads rows of promote.resource_changes, or of plan_document_changes, as JSON.
  * Sensitive values are masked in them already.
  */
 #include "postgres.h"
@@ -86,7 +86,7 @@ refuse_rows(void)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("not the changes of a plan"),
 			 errdetail("They must be an array of objects with an address, an action, an origin and a diff."),
-			 errhint("Pass SELECT jsonb_agg(to_jsonb(c)) FROM promote.plan_changes AS c WHERE ....")));
+			 errhint("Pass SELECT jsonb_agg(to_jsonb(c)) FROM promote.resource_changes AS c WHERE ....")));
 }
 
 /* Which action a row is of. */

@@ -20,7 +20,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Fuzz qw(copy_rows);
+use Fuzz qw(pick copy_rows);
 
 use constant BATCH => 200;
 
@@ -40,8 +40,6 @@ $fuzz->tell(prepare());
 $fuzz->run(\&batch, \&question, \&answered);
 $fuzz->tell("DELETE FROM promote.freeze_window;\n");
 $fuzz->finish("$rules rules, $accepted accepted,");
-
-sub pick { return $_[rand @_] }
 
 # The lines of a batch.
 sub batch {

@@ -25,6 +25,7 @@ use File::Spec;
 use IPC::Open2;
 use JSON::PP;
 use lib dirname(__FILE__) . '/lib';
+use Fuzz qw(pick);
 use FuzzSession;
 
 use constant BATCH => 200;
@@ -84,8 +85,6 @@ sub read_corpus {
 	return %found;
 }
 
-sub pick { return $_[rand @_] }
-
 # ---- trials ----
 
 # A format, a text, a text for patterns to match, and whether to try it at length.
@@ -131,8 +130,10 @@ sub grammars {
 	my $hex = qr/[\da-f]{1,4}/ia;
 	my $v4 = qr/(?:$decimal)(?:\.(?:$decimal)){3}/;
 	my $tail = qr/(?:$hex:$hex|$v4)/;
-	my $v6 = qr/(?:(?:$hex:){6}$tail|::(?:$hex:){5}$tail|(?:$hex)?::(?:$hex:){4}$tail|(?:(?:$hex:){0,1}$hex)?::(?:$hex:){3}$tail|(?:(?:$hex:){0,2}$hex)?::(?:$hex:){2}$tail
-		|(?:(?:$hex:){0,3}$hex)?::$hex:$tail|(?:(?:$hex:){0,4}$hex)?::$tail|(?:(?:$hex:){0,5}$hex)?::$hex|(?:(?:$hex:){0,6}$hex)?::)/x;
+	my $v6 = qr/(?:(?:$hex:){6}$tail|::(?:$hex:){5}$tail|(?:$hex)?::(?:$hex:){4}$tail|(?:(?:$hex:){0,1}$hex)?::(?:$hex:){3}$tail
+		|(?:(?:$hex:){0,2}$hex)?::(?:$hex:){2}$tail
+		|(?:(?:$hex:){0,3}$hex)?::$hex:$tail|(?:(?:$hex:){0,4}$hex)?::$tail
+		|(?:(?:$hex:){0,5}$hex)?::$hex|(?:(?:$hex:){0,6}$hex)?::)/x;
 	my $date = qr/\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])/a;
 	my $time = qr/(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)/a;
 	my $atom = qr/[a-z\d!#\$%&'*+\/=?^_`{|}~-]+/ia;
@@ -141,7 +142,8 @@ sub grammars {
 		date => sub { $_[0] =~ /^$date\z/ && real_date($_[0]) },
 		time => sub { $_[0] =~ /^$time\z/ && real_second($_[0]) },
 		'date-time' => sub { $_[0] =~ /^($date)[Tt]($time)\z/ && real_date($1) && real_second($2) },
-		duration => qr/^P(?:(?:\d+Y(?:\d+M(?:\d+D)?)?|\d+M(?:\d+D)?|\d+D)(?:T(?:\d+H(?:\d+M(?:\d+S)?)?|\d+M(?:\d+S)?|\d+S))?|T(?:\d+H(?:\d+M(?:\d+S)?)?|\d+M(?:\d+S)?|\d+S)|\d+W)\z/a,
+		duration => qr/^P(?:(?:\d+Y(?:\d+M(?:\d+D)?)?|\d+M(?:\d+D)?|\d+D)(?:T(?:\d+H(?:\d+M(?:\d+S)?)?|\d+M(?:\d+S)?|\d+S))?
+			|T(?:\d+H(?:\d+M(?:\d+S)?)?|\d+M(?:\d+S)?|\d+S)|\d+W)\z/xa,
 		ipv4 => qr/^$v4\z/, ipv6 => qr/^$v6\z/,
 		hostname => sub { $_[0] =~ /(?:^|\.)xn--/i ? undef : $_[0] =~ /^$name\z/ },
 		email => sub { $_[0] =~ /[.@]xn--/i ? undef : length $_[0] <= 254 && $_[0] =~ /^(?=[^\n]*\z)($local)@(?:$name|\[(?:$v4|IPv6:$v6)\])\z/i && length $1 <= 64 },

@@ -24,7 +24,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Fuzz;
+use Fuzz qw(pick);
 
 my $fuzz = Fuzz->new(name => 'mask', kept => 'a statement on each line');
 my @corpus = map { s/\s+\z//r } $fuzz->corpus('mask');
@@ -68,7 +68,6 @@ sub answered {
 
 # ---- documents ----
 
-sub pick { return $_[rand @_] }
 sub chance { my ($of) = @_; return rand() < $of }
 sub quote { my ($text) = @_; return "'" . $text =~ s/'/''/gr . "'" }
 sub word { return 'Z' . join('', map { (0 .. 9, 'a' .. 'z')[ rand 36 ] } 1 .. 10) . 'Z' }
@@ -312,7 +311,8 @@ $$;
 -- The words and numbers of a text or document, and those that are all of a value.
 CREATE FUNCTION fuzz.words(document jsonb) RETURNS SETOF text LANGUAGE sql AS $$
     SELECT m[1] FROM regexp_matches(document::text, 'Z[0-9a-z]{10}Z|\m77[0-9]{11}\M', 'g') AS m $$;
--- The values that are marked: by the params as they stand and as they are rendered.  Of a text that a parameter is a part of
+-- The values that are marked: by the params as they stand and as they are rendered.  Of a text that a parameter is a
+-- part of
 -- the parameter is not marked itself.
 CREATE FUNCTION fuzz.marked(raw jsonb, rendered jsonb, params_schema jsonb) RETURNS SETOF text LANGUAGE sql AS $$
     SELECT w FROM (SELECT l.path FROM promote.jsonb_leaf_diff('{}', promote.jsonb_keep_annotated(raw, params_schema, '$md.sensitive', 'true')) AS l
@@ -321,7 +321,8 @@ CREATE FUNCTION fuzz.marked(raw jsonb, rendered jsonb, params_schema jsonb) RETU
                     WHERE promote.jsonb_at_path(rendered, l.path) = l.new_value) AS p
      CROSS JOIN LATERAL (SELECT fuzz.words(promote.jsonb_at_path(raw, p.path))
                          UNION SELECT v #>> '{}' FROM (SELECT promote.jsonb_at_path(rendered, p.path)) AS r (v) WHERE v #>> '{}' ~ '^(Z[0-9a-z]{10}Z|77[0-9]{11})$') AS x (w) $$;
--- The values that what was deployed of a revision has marked, where they are in no other revision or configuration, and no parameter.
+-- The values that what was deployed of a revision has marked, where they are in no other revision or configuration,
+-- and no parameter.
 CREATE FUNCTION fuzz.deployed_marks(p text) RETURNS SETOF text LANGUAGE sql AS $$
     WITH rendered AS (SELECT c.params AS raw, k.params AS rendered, f.params_schema, r.digest, d.rendered_digest, i.name, i.environment, i.component, i.revision
                         FROM promote.instance AS i

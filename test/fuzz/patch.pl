@@ -19,7 +19,7 @@ use warnings;
 no warnings 'recursion';
 use FindBin;
 use lib "$FindBin::Bin/lib", "$FindBin::Bin/../t/lib";
-use Fuzz qw(copy_rows);
+use Fuzz qw(pick copy_rows);
 use RandomJson;
 
 use constant BATCH => 200;
@@ -37,8 +37,6 @@ sub batch {
 }
 
 # ---- documents and patches ----
-
-sub pick { return $_[rand @_] }
 
 sub bytes {
 	my ($text) = @_;

@@ -24,7 +24,7 @@ use warnings;
 no warnings 'recursion';
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Fuzz qw(parse_json write_json copy_json copy_rows change_json);
+use Fuzz qw(parse_json write_json copy_json copy_rows mutate_json);
 
 use constant BATCH => 100;
 use constant MAX_LENGTH => 20000;
@@ -61,14 +61,7 @@ SQL
 }
 
 # A plan changed in none to twelve places.
-sub mutate {
-	my $tree = copy_json($_[0]);
-	for (1 .. rand(rand() < 0.5 ? 4 : 13)) {
-		my $changed = change_json($tree, 2000, \&changed_node);
-		$tree = $changed if length write_json($changed) < MAX_LENGTH;
-	}
-	return $tree;
-}
+sub mutate { return mutate_json($_[0], rand(rand() < 0.5 ? 4 : 13), MAX_LENGTH, \&changed_node) }
 
 sub changed_node {
 	my ($node) = @_;

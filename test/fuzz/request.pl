@@ -23,6 +23,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Fuzz qw(pick);
 use FuzzSession;
 
 use constant SESSIONS => 3;
@@ -57,7 +58,6 @@ printf "request: %d calls of %d sessions in %d projects in %d seconds, %d findin
 print "  $_: $seen{$_}\n" for $ENV{FUZZ_SEEN} ? sort keys %seen : ();
 exit($findings || $lost ? 1 : 0);
 
-sub pick { return $_[rand @_] }
 sub quote { my ($text) = @_; return "'" . $text =~ s/'/''/gr . "'" }
 
 sub ask {

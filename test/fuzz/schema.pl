@@ -28,7 +28,7 @@ use warnings;
 no warnings 'recursion';
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Fuzz qw(parse_json write_json copy_json copy_rows change_json);
+use Fuzz qw(pick parse_json write_json copy_json copy_rows change_json mutate_json);
 use SchemaModel;
 
 use constant BATCH => 100;
@@ -157,10 +157,6 @@ sub pair {
 	return [$part{schema}, @{ $part{documents} }[1 .. $#{ $part{documents} }]];
 }
 
-sub pick {
-	return $_[rand @_];
-}
-
 # A text as JSON writes it.
 sub quoted {
 	my ($text) = @_;
@@ -228,14 +224,7 @@ sub nested {
 }
 
 # A document changed in none to eight places.
-sub mutate {
-	my $tree = copy_json($_[0]);
-	for (1 .. rand(rand() < 0.5 ? 3 : 9)) {
-		my $changed = change_json($tree, 2000, \&changed_node);
-		$tree = $changed if length write_json($changed) < MAX_LENGTH;
-	}
-	return $tree;
-}
+sub mutate { return mutate_json($_[0], rand(rand() < 0.5 ? 3 : 9), MAX_LENGTH, \&changed_node) }
 
 sub changed_node {
 	my ($node) = @_;

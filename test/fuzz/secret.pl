@@ -19,7 +19,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Fuzz qw(copy_rows);
+use Fuzz qw(pick copy_rows);
 use MIME::Base64 qw(encode_base64);
 
 use constant BATCH => 200;
@@ -36,8 +36,6 @@ die "nothing was sealed\n" if !@sealed;
 $fuzz->run(\&batch, \&question, \&answered);
 $fuzz->tell("ALTER TABLE promote.secret ENABLE ALWAYS TRIGGER guard_secret;\n");
 $fuzz->finish("$tried tries, $accepted accepted,");
-
-sub pick { return $_[rand @_] }
 
 # The lines of a batch.
 sub batch {

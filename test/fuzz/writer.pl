@@ -22,7 +22,7 @@ use warnings;
 no warnings 'recursion';
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Fuzz qw(parse_json write_json copy_json copy_rows change_json);
+use Fuzz qw(pick parse_json write_json copy_json copy_rows change_json);
 
 use constant BATCH => 60;          # documents; the pairs are the square
 use constant CHECKED_EACH => 17;   # of so many pairs one is compared with the definitions
@@ -54,8 +54,6 @@ $fuzz->run(\&batch, \&question, \&answered);
 $fuzz->finish("$pairs pairs");
 
 # ---- documents ----
-
-sub pick { return $_[rand @_] }
 
 # The documents of a batch, related to each other.
 sub batch {

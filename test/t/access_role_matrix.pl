@@ -28,8 +28,8 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, rem
 	'{"token": {"required": false}}', '{"network": {"required": false}}');
 SELECT promote.block_release('postgres', '1.0.0', 'for the history'), promote.unblock_release('postgres', '1.0.0');
 INSERT INTO promote.schema_document (uri, document) VALUES ('https://example.com/x.json', '{}');
-CREATE FUNCTION public.no_objection(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker
-	LANGUAGE sql STABLE AS 'SELECT NULL::promote.blocker WHERE false';
+CREATE FUNCTION public.no_objection(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason
+	LANGUAGE sql STABLE AS 'SELECT NULL::promote.blocking_reason WHERE false';
 -- A project with all there can be in it; the first of the environments has the word in hidden.
 CREATE FUNCTION public.make(p text, word text, hidden text) RETURNS void LANGUAGE plpgsql AS \$\$
 DECLARE
@@ -188,7 +188,7 @@ sub forbidden {
 my %takes = (
 	(map { $_ => 'view' } qw(preview_promotion blockers plan_text config_as_of rehearse_rollback compare_deployments compare_instances
 		next_environments upstream_environments next_possible)),
-	(map { $_ => 'see' } qw(approvals request_evidence matrix)),
+	(map { $_ => 'see' } qw(required_approvals request_evidence matrix)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference remove_remote_reference)),
 	(map { $_ => 'promote' } qw(promote_instance promote_to_next rollback_instance open_request preview_request pause_request)),
 	(map { $_ => 'promote deploy' } qw(advance_request resume_request cancel_request)),
@@ -196,7 +196,7 @@ my %takes = (
 	(map { $_ => 'approve' } qw(approve_deployment reject_deployment)),
 	(map { $_ => 'override' } qw(override_gate review_override)),
 	(map { $_ => 'work' } qw(claim_deployment heartbeat_deployment append_deployment_log complete_deployment fail_deployment release_deployment
-		record_plan report_observed report_health deployment_secrets)),
+		record_plan report_observed report_observed_digest report_health deployment_secrets)),
 	(map { $_ => 'secrets' } qw(set_secret remove_secret)),
 	(map { $_ => 'admin' } qw(grant_action revoke_action stop_line resume_line end_session prune_audit)),
 	verify_audit => 'audit',
@@ -417,7 +417,8 @@ for my $role (@roles) {
 }
 for my $word (sort values %word) {
 	none("... for there is something to be seen in every table that can hold it: $word",
-		grep { $_ !~ /^(?:audit_checkpoint|bundle|bundle_release|release_event|schema_document|stateful_type|secret|config|grants|component|promotion_path|line_stop|project|promotion_request_item|rule_change)$/ }
+		grep { $_ !~ /^(?:audit_checkpoint|bundle|bundle_release|release_event|schema_document|stateful_type|secret|config|grants
+				|component|promotion_path|line_stop|project|promotion_request_item|rule_change)$/x }
 		  map { $_->{name} } tried("kind = 'read' AND role = 'postgres' AND place = 'its columns' AND said !~ '$word' AND name IN ("
 			  . join(', ', map { quoted($_) } @tables) . ')')) if $word ne $word{mine};
 }

@@ -87,7 +87,7 @@ BEGIN
     PERFORM promote.report_observed('blog-production-db', '{"size": 5, "n": null}'::jsonb, 'scan');
     PERFORM promote.dismiss_drift('blog-production-db', 'never mind', '.size');
     PERFORM promote.adopt_drift('blog-production-db');
-    PERFORM promote.report_observed('blog-production-db', sha256('x'), 'scan');
+    PERFORM promote.report_observed_digest('blog-production-db', sha256('x'), 'scan');
     PERFORM promote.report_health('blog-production-db', 'größe', false, E'tab\there', '1 day');
     PERFORM promote.report_health('blog-production-db', 'größe', true);
     PERFORM promote.block_release('postgres', '1.11.0-dev.20260915T101500Z', 'naïve');
@@ -96,11 +96,11 @@ BEGIN
 END $$;
 INSERT INTO promote.required_check (project, environment, check_name, "of", expires_after, component, selector)
 VALUES ('blog', 'production', 'größe', 'source', '1 mon 2 days', 'db', '{"größe": "ü"}');
-CREATE FUNCTION "a rule"(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
-    AS 'SELECT NULL::promote.blocker WHERE false';
+CREATE FUNCTION "a rule"(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
+    AS 'SELECT NULL::promote.blocking_reason WHERE false';
 INSERT INTO promote.policy (policy, function, project) VALUES ('a rule', 'public."a rule"', 'blog'), ('gone', 'public."a rule"', NULL);
-CREATE FUNCTION gone(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
-    AS 'SELECT NULL::promote.blocker WHERE false';
+CREATE FUNCTION gone(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
+    AS 'SELECT NULL::promote.blocking_reason WHERE false';
 UPDATE promote.policy SET function = 'public.gone' WHERE policy = 'gone';
 DROP FUNCTION gone;
 

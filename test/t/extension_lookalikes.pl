@@ -106,7 +106,7 @@ UNION ALL SELECT 'SELECT promote_internal.audit_facts(x) FROM promote.revision A
 SQL
 
 my $story = PromoteTest::slurp('test/fixtures/lookalike_story.sql');
-my $policy = 'CREATE FUNCTION traps.calm(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN; END $$;';
+my $policy = 'CREATE FUNCTION traps.calm(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN; END $$;';
 for my $path (sort keys %paths) {
 	my $database = "made_$path";
 	$node->query($database, $policy);

@@ -65,7 +65,7 @@ SELECT status FROM promote.complete_deployment('shop-staging-db', 3, 2);
 SELECT promote.report_observed('shop-staging-db', '{"größe": 3, "naïve": "ê", "v": "à gauche"}'::jsonb, 'gucker');
 SELECT promote.dismiss_drift('shop-staging-db', 'so ist es', '.["naïve"]');
 SELECT new_revision, deployment FROM promote.adopt_drift('shop-staging-db');
-SELECT path, deployed_value, observed_value, dismissed FROM promote.drift ORDER BY path;
+SELECT path, deployed_value, observed_value, dismissed FROM promote.drift_status ORDER BY path;
 SELECT status FROM promote.plan_instance('shop-staging-db');
 SELECT status FROM promote.abort_deployment('shop-staging-db', 4, 'nein');
 SELECT kind, code, path, change FROM promote.rehearse_rollback('shop-staging-db', 2, record => true) ORDER BY kind, path;

@@ -87,9 +87,12 @@ for (['{"properties": {"l": {"prefixItems": [{}, ' . $mark . ']}}}', '#/properti
 	["{\"definitions\": {\"unused\": $mark}, \"\$defs\": {\"unused\": {\"properties\": {\"a\": $mark}}}}", ''],
 	["{\"x\": {\"a\": $mark}, \"properties\": {\"a\": {\"\$ref\": \"#/x/a\"}}}", ''],
 	["{\"enum\": [$mark], \"const\": $mark, \"default\": $mark, \"examples\": [$mark]}", ''],
-	["{\"properties\": {\"default\": $mark, \"not\": $mark, \"\$md.sensitive\": true, \"const\": {\"properties\": {\"a\": $mark}}}}", ''],
-	["{\"contains\": $mark, \"oneOf\": [$mark], \"anyOf\": [$mark], \"allOf\": [$mark], \"patternProperties\": {\"x\": $mark}, \"additionalProperties\": $mark, \"dependencies\": {\"a\": $mark, \"b\": [\"c\"]}}", ''],
-	["{$new, \"properties\": {\"a\": {\"\$dynamicRef\": \"#d\"}}, \"\$defs\": {\"d\": {\"\$dynamicAnchor\": \"d\", \"properties\": {\"b\": $mark}}}}", ''],
+	["{\"properties\": {\"default\": $mark, \"not\": $mark, \"\$md.sensitive\": true, \"const\": "
+		. "{\"properties\": {\"a\": $mark}}}}", ''],
+	["{\"contains\": $mark, \"oneOf\": [$mark], \"anyOf\": [$mark], \"allOf\": [$mark], "
+		. "\"patternProperties\": {\"x\": $mark}, \"additionalProperties\": $mark, \"dependencies\": {\"a\": $mark, \"b\": [\"c\"]}}", ''],
+	["{$new, \"properties\": {\"a\": {\"\$dynamicRef\": \"#d\"}}, "
+		. "\"\$defs\": {\"d\": {\"\$dynamicAnchor\": \"d\", \"properties\": {\"b\": $mark}}}}", ''],
 	['{"properties": {"a": {"$ref": "https://example.com/not-there"}, "b": {"prefixItems": [' . $mark . ']}}}', '#/properties/b/prefixItems/0 "prefixItems"']) {
 	my ($schema, $expected) = @$_;
 	is(warned($schema), $expected, $schema);

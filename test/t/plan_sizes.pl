@@ -24,7 +24,8 @@ $node->query('plans', q{
 	SELECT promote.configure_instance('p-e-c', '{"token": "a-token-of-some-length"}', plan => false);
 	CREATE TABLE document (name text, plan jsonb);
 
-	-- The leaves of a change that a plain diff of its sides does not have, or has otherwise; of those that are all known.
+	-- The leaves of a change that a plain diff of its sides does not have, or has otherwise; of those that are all
+	-- known.
 	CREATE VIEW wrong_leaf AS
 	SELECT d.name, c.change, w.path
 	  FROM document AS d, promote.plan_document_changes(d.plan) AS c,
@@ -73,7 +74,7 @@ SKIP: {
 		my ($deployment) = $out =~ /(\d+)/;
 		my @changes = map { my $origin = $_->[0]; map { join '|', $origin, $_->{address}, $_->{type}, action_of($_->{change}{actions}), $_->{deposed} // '' } @{ $_->[1] // [] } }
 			['change', $plan->{resource_changes}], ['drift', $plan->{resource_drift}];
-		is($node->query('plans', "SELECT concat_ws('|', origin, address, type, action, COALESCE(deposed, '')) FROM promote.plan_changes WHERE deployment = $deployment ORDER BY change"),
+		is($node->query('plans', "SELECT concat_ws('|', origin, address, type, action, COALESCE(deposed, '')) FROM promote.resource_changes WHERE deployment = $deployment ORDER BY change"),
 			join("\n", @changes), '... change by change');
 		like($node->query('plans', "SELECT plan_facts FROM promote.deployment WHERE deployment = $deployment"), qr/"terraform_version": "\Q$plan->{terraform_version}\E"/, '... with its facts');
 		like($node->query('plans', "SELECT promote.plan_text('p-e-c', $deployment)"), qr/^Resources: .*\.$/m, '... and can be read');

@@ -23,7 +23,7 @@ CREATE TABLE rules.held (id integer);
 CREATE TABLE rules.trace (id integer);
 
 -- Takes every cancel for an invitation to go on.
-CREATE FUNCTION rules.endless(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION rules.endless(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE AS $$
 BEGIN
     LOOP
         BEGIN
@@ -35,7 +35,7 @@ BEGIN
 END $$;
 
 -- Asks for another policy for ever, and hears of no end.
-CREATE FUNCTION rules.asks(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION rules.asks(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE AS $$
 BEGIN
     LOOP
         BEGIN
@@ -45,11 +45,11 @@ BEGIN
         END;
     END LOOP;
 END $$;
-CREATE FUNCTION rules.sleeps(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
-    AS $$ BEGIN PERFORM pg_sleep(60); END $$;
+CREATE FUNCTION rules.sleeps(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
+    AS $$ BEGIN PERFORM pg_sleep(3600); END $$;
 
 -- Waits for a lock for as long as it says itself, and makes an answer of it.
-CREATE FUNCTION rules.waits(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.waits(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     SET lock_timeout = '50ms' AS $$
 BEGIN
     PERFORM FROM rules.held;
@@ -58,7 +58,7 @@ EXCEPTION WHEN lock_not_available THEN
 END $$;
 
 -- Hides behind lock_timeouts of its own, which arrive as cancels do, and takes what is caught between them along.
-CREATE FUNCTION rules.hides(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.hides(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     SET lock_timeout = '1ms' AS $$
 DECLARE
     began timestamptz := clock_timestamp();
@@ -81,13 +81,14 @@ sub use_policies {
 	return;
 }
 
+my $bound = 120;    # seconds, for what would go on for ever
 my $blockers = q{SELECT code, message FROM promote.blockers('shop-production-db') WHERE code IN ('policy', 'held')};
 
 use_policies(production => [ 'endless', '200 ms' ]);
 my $began = time;
 my ($rc, $out, $err) = $node->psql('policies', "BEGIN; INSERT INTO rules.trace VALUES (1); $blockers; COMMIT;");
 isnt($rc, 0, 'a policy that catches every cancel ends the session');
-cmp_ok(time - $began, '<', 15, '... within a bounded time');
+cmp_ok(time - $began, '<', $bound, '... within a bounded time');
 like($err, qr/FATAL:  terminating connection/, '... by what no handler catches');
 like($node->log_text, qr/policy "production", which goes on after the 200 ms that it has/, '... and the log says why');
 is($node->query('policies', 'SELECT count(*) FROM rules.trace'), '0', '... and nothing of its transaction stays');
@@ -97,25 +98,25 @@ use_policies(production => [ 'asks', '200 ms' ], staging => [ 'sleeps', '10 s' ]
 $began = time;
 ($rc, $out, $err) = $node->psql('policies', $blockers);
 like("$out$err", qr/was still running after 200 ms|FATAL:  terminating connection/, 'nor does one go on that asks for another without end');
-cmp_ok(time - $began, '<', 15, '... within a bounded time');
+cmp_ok(time - $began, '<', $bound, '... within a bounded time');
 
-use_policies(production => [ 'waits', '5 s' ]);
-my $holder = $node->spawn('policies', 'BEGIN; LOCK TABLE rules.held; SELECT pg_sleep(60)');
+use_policies(production => [ 'waits', '1 min' ]);
+my $holder = $node->spawn('policies', 'BEGIN; LOCK TABLE rules.held; SELECT pg_sleep(3600)');
 $node->wait_for('policies', q{SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'rules.held'::regclass AND mode = 'AccessExclusiveLock' AND granted)});
 is($node->query('policies', $blockers), 'held|somebody has the table', q{a policy's own lock_timeout is its own affair});
-use_policies(production => [ 'hides', '5 s' ]);
+use_policies(production => [ 'hides', '1 min' ]);
 my @passed = grep { ($node->psql('policies', "SET statement_timeout = '" . (100 + 3 * $_) . "ms'; $blockers"))[2] !~ /due to statement timeout/ } 1 .. 20;
 is(scalar @passed, 0, '... but no statement_timeout is lost behind one');
-$node->query('policies', q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query ~ 'pg_sleep\(60\)' AND pid <> pg_backend_pid()});
+$node->query('policies', q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query ~ 'pg_sleep\(3600\)' AND pid <> pg_backend_pid()});
 $node->finish($holder);
 
 SKIP: {
 	my ($missing) = $node->psql('policies', 'CREATE EXTENSION plperl');
 	skip 'no PL/Perl', 3 if $missing;
 	$node->query('policies', <<'SQL');
-CREATE FUNCTION rules.computes(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plperl STABLE
+CREATE FUNCTION rules.computes(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plperl STABLE
     AS $$ my $n = 0; $n++ for 1 .. 60_000_000; return; $$;
-CREATE FUNCTION rules.evals(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plperl STABLE
+CREATE FUNCTION rules.evals(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plperl STABLE
     AS $$ for (;;) { eval { spi_exec_query('SELECT pg_sleep(0.01)') } } return; $$;
 SQL
 	use_policies(production => [ 'computes', '100 ms' ]);

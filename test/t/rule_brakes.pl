@@ -9,7 +9,7 @@ use Test::More;
 use Time::HiRes qw(time);
 use PromoteTest;
 
-my $bound = 2;      # seconds that a brake may take
+my $bound = 60;     # seconds: who waits for the crowd waits for ever, and the rest takes no such time on a busy machine
 my $crowd = 6;      # sessions that are in the way
 
 # Nobody's standby: who asks for its word at a commit waits for ever.
@@ -35,7 +35,7 @@ SELECT promote.grant_action('adm', a, 'shop') FROM unnest(ARRAY['view', 'plan', 
 SELECT promote.grant_action('other_adm', 'admin', 'other');
 CREATE TABLE done (what text);
 GRANT SELECT ON done TO PUBLIC;
-CREATE FUNCTION slow(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION slow(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	PERFORM pg_sleep(0.05);
 	RETURN QUERY SELECT 'policy', 'no', NULL::timestamptz, NULL::timestamptz, NULL, false;
@@ -261,8 +261,10 @@ for my $verb (reverse sort keys %held) {
 	ask($dep, 'BEGIN;');
 	ask($dep, "$held{$verb};");
 	my ($took, $told) = timed($verb, sub { told($adm, $verb) });
-	like($told, qr/^PM611\|.* is held by others\|Process $dep->{backend} of role "dep" has been in a transaction since \d{4}-[^|]* UTC, and is idle in transaction\.\|.*promote\.end_session\($dep->{backend}, 'why', 'shop'\)/, "$verb says who holds it");
-	ok($took > 0.9 && $took < 4, sprintf '... and has waited for %.1f s', $took);
+	like($told, qr/^PM611\|.*\ is\ held\ by\ others
+		\|Process\ $dep->{backend}\ of\ role\ "dep"\ has\ been\ in\ a\ transaction\ since\ \d{4}-[^|]*\ UTC,\ and\ is\ idle\ in
+		\ transaction\.\|.*promote\.end_session\($dep->{backend},\ 'why',\ 'shop'\)/x, "$verb says who holds it");
+	ok($took > 0.9 && $took < $bound, sprintf '... and has waited for %.1f s', $took);
 	ask($dep, 'ROLLBACK;');
 	unlike(told($adm, $verb), qr/PM611/, '... and goes on when it is let go');
 	sql(q{SELECT FROM promote.resume_request('shop', 1, 'on') WHERE EXISTS (SELECT FROM promote.promotion_request WHERE status = 'PAUSED')});
@@ -275,7 +277,8 @@ my ($alive, $fencing) = split /\|/, ask($dep, q{SELECT deployment, fencing FROM 
 ask($dep, 'BEGIN;');
 ask($dep, "SELECT FROM promote.heartbeat_deployment('shop-staging-log', $alive, $fencing);");
 like(told($adm, "SELECT FROM promote.abort_deployment('shop-staging-log', $alive)"),
-	qr/^PM611\|deployment $alive of "shop-staging-log" is held by others\|Process $dep->{backend} .*end_session\($dep->{backend}, 'why', 'shop'\)/, 'an abort says who holds what it aborts');
+	qr/^PM611\|deployment\ $alive\ of\ "shop-staging-log"\ is\ held\ by\ others
+		\|Process\ $dep->{backend}\ .*end_session\($dep->{backend},\ 'why',\ 'shop'\)/x, 'an abort says who holds what it aborts');
 like(ask($dep, q{PREPARE TRANSACTION 'p';}), qr/^0A000/, '... and that one is not prepared');
 is(ask($adm, "SELECT status FROM promote.abort_deployment('shop-staging-log', $alive);"), 'ABORTED', '... and goes on when it is let go');
 
@@ -308,7 +311,7 @@ for my $verb (reverse sort keys %verbs) {
 	ok($node->wait_for('brakes', 'SELECT count(*) = 3 FROM pg_locks WHERE NOT granted AND pid IN (' . join(', ', map { $_->{backend} } @crowd) . ')'), "three wait in an emergency: $verb");
 	my ($took, $told) = timed($verb, sub { told($adm, $verb) });
 	like($told, qr/^PM611\|.*Process $_->{backend} /s, '... and are named') for @crowd[1 .. 3];
-	cmp_ok($took, '<', 4, '... in time');
+	cmp_ok($took, '<', $bound, '... in time');
 	like(told($elsewhere, "SELECT promote.end_session($crowd[3]{backend}, 'why', 'other')"), qr/^PM002/, 'they are not ended by who is admin elsewhere');
 	is(ask($adm, "SELECT promote.end_session($_->{backend}, 'a crowd', 'shop');"), 't', '... but there, the last first') for reverse @crowd;
 	unlike(told($adm, $verb), qr/PM611/, '... and so the emergency goes on');
@@ -328,10 +331,10 @@ sql(q{SELECT promote.grant_action('dep', 'deploy', 'shop')});
 # a shorter lock_timeout counts
 ask($dep, 'BEGIN;');
 ask($dep, q{SELECT FROM promote.plan_instance('shop-staging-db');});
-ask($adm, q{SET promote.rescue_timeout = '1min'; SET lock_timeout = '300ms';});
+ask($adm, q{SET promote.rescue_timeout = '1h'; SET lock_timeout = '300ms';});
 my ($took, $told) = timed('short', sub { told($adm, q{SELECT FROM promote.abort_deployment('shop-staging-db', 1)}) });
 like($told, qr/^PM611/, 'a shorter lock_timeout counts');
-cmp_ok($took, '<', 3, '... at once');
+cmp_ok($took, '<', $bound, '... at once');
 # and a cancel is a cancel
 ask($adm, q{RESET lock_timeout; SET statement_timeout = '300ms';});
 like(ask($adm, q{SELECT FROM promote.abort_deployment('shop-staging-db', 1);}), qr/^57014/, 'and a cancel is one');
@@ -366,7 +369,7 @@ bye($dep);
 $dep = connect_as('dep');
 sql(q{DELETE FROM promote.policy});
 my $number = sql(q{SELECT deployment FROM promote.plan_instance('shop-staging-db')});
-ask($adm, q{SET promote.rescue_timeout = '5s';});
+ask($adm, q{SET promote.rescue_timeout = '1min';});
 # they share the row of their source, and pass each other
 sql(<<"SQL");
 INSERT INTO promote.environment (project, environment, require_plan) SELECT 'shop', 'tenant-' || n, false FROM generate_series(1, $crowd) AS n;
@@ -377,13 +380,13 @@ SQL
 beside_crowd(q{SELECT FROM promote.deploy_instance('shop-tenant-%d-db'), pg_sleep(0.2)}, sub {
 	($took, $told) = timed('abort', sub { ask($adm, "SELECT status FROM promote.abort_deployment('shop-staging-db', $number);") });
 	is($told, 'ABORTED', 'an abort of what others promote from all the time');
-	cmp_ok($took, '<', 5, sprintf '... in %.0f ms', 1000 * $took);
+	cmp_ok($took, '<', $bound, sprintf '... in %.0f ms', 1000 * $took);
 });
 $number = sql(q{SELECT deployment FROM promote.plan_instance('shop-staging-log')});
 beside_crowd(q{SELECT FROM promote.plan_instance('shop-staging-log'), pg_sleep(0.05)}, sub {
 	($took, $told) = timed('abort', sub { ask($adm, "SELECT status FROM promote.abort_deployment('shop-staging-log', $number);") });
 	is($told, 'ABORTED', 'an abort of what others plan all the time');
-	cmp_ok($took, '<', 5, sprintf '... in %.0f ms', 1000 * $took);
+	cmp_ok($took, '<', $bound, sprintf '... in %.0f ms', 1000 * $took);
 });
 
 # ---- a commit that does not come to its end ----
@@ -395,7 +398,7 @@ ok($node->wait_for('brakes', "SELECT wait_event = 'SyncRep' FROM pg_stat_activit
 ask($root, q{SET promote.rescue_timeout = '1s';});
 ($took, $told) = timed('freeze', sub { ask($root, q{INSERT INTO promote.freeze_window (name, during) VALUES ('stuck', '[2030-01-01,2031-01-01)');}) });
 is($told, 'PM611 rules that others are just committing by is held by others', 'a freeze says so');
-cmp_ok($took, '<', 4, '... in time');
+cmp_ok($took, '<', $bound, '... in time');
 is(ask($root, "SELECT promote.end_session($stuck->{backend}, 'it does not come to its end');"), 't', 'it is ended');
 is(ask($root, q{INSERT INTO promote.freeze_window (name, during) VALUES ('stuck', '[2030-01-01,2031-01-01)');}), '', '... and the freeze is there');
 
@@ -406,7 +409,7 @@ print { $stuck->{to} } "SET synchronous_commit = on; SELECT FROM promote.open_re
 ok($node->wait_for('brakes', "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $stuck->{backend}"), 'a change of rules waits for that standby');
 ($took, $told) = timed('deploy', sub { ask($root, q{SELECT FROM promote.deploy_instance('shop-tenant-1-db');}) });
 is($told, 'PM611 rules that others are just changing is held by others', 'who was judged does not wait for it without bound');
-cmp_ok($took, '<', 4, '... in time');
+cmp_ok($took, '<', $bound, '... in time');
 is(ask($root, "SELECT promote.end_session($stuck->{backend}, 'it does not come to its end');"), 't', '... and ends it');
 
 # two who stop: of different projects they do not wait for each other; of one the second says whom it waits for
@@ -414,9 +417,10 @@ ask($adm, q{BEGIN; SELECT FROM promote.stop_line('fire', 'shop');});
 my $stop = ask($adm, q{SELECT max(stop) FROM promote.line_stop;});
 ($took, $told) = timed('stop', sub { ask($other, q{SELECT stop FROM promote.stop_line('flood', 'other');}) });
 is($told, $stop + 1, 'a stop of another project has the next number');
-cmp_ok($took, '<', 2, '... at once');
+cmp_ok($took, '<', $bound, '... at once');
 like(told($root, q{SET promote.rescue_timeout = '1s'; SELECT FROM promote.stop_line('war', 'shop')}),
-	qr/^PM611\|the line of project "shop" is held by others\|Process $adm->{backend} .*end_session\($adm->{backend}, 'why', 'shop'\)/, 'one of the same project says whom it waits for');
+	qr/^PM611\|the\ line\ of\ project\ "shop"\ is\ held\ by\ others
+		\|Process\ $adm->{backend}\ .*end_session\($adm->{backend},\ 'why',\ 'shop'\)/x, 'one of the same project says whom it waits for');
 like(told($root, q{SELECT FROM promote.stop_line('war')}), qr/^PM611\|the line of everything is held by others\|Process $adm->{backend} /, '... and so does one of everything');
 like(told($other, "SELECT promote.end_session($adm->{backend}, 'why', 'other')"), qr/^PM002/, 'who is admin elsewhere does not end it');
 is(ask($root, "SELECT promote.end_session($adm->{backend}, 'it holds the line', 'shop');"), 't', '... but who is admin there');

@@ -46,8 +46,8 @@ my $deployed = $registry . q{;
 my $key = "ALTER DATABASE :database SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='";
 my $configured = "$registry; SELECT promote.configure_instance(name, '{}', plan => false) FROM promote.instance";
 my %setup = (
-	(map { ("reference/$_" => $registry) } qw(audit configure deployment path plan prune remote_reference verify worker)),
-	(map { ("reference/$_" => $deployed) } qw(compare deploy drift gate health history matrix override policy release report request rollback
+	(map { ("reference/$_" => $registry) } qw(actor audit configure deploy deployment path plan prune remote_reference verify worker)),
+	(map { ("reference/$_" => $deployed) } qw(compare drift gate health history matrix override policy release report request rollback
 		status window)),
 	(map { ("how-to/$_" => $deployed) } qw(approve-a-deployment compare-environments find-drift freeze-and-stop guard-production promote-in-waves promote-one-instance
 		promote-from-ci roll-back give-evidence-to-an-auditor take-a-release-out-of-use write-a-policy)),
@@ -159,14 +159,16 @@ sub drop_roles {
 	return;
 }
 
+$node->create_database('page');
+$node->query('page', 'CREATE EXTENSION promote');
 my @pages = ('README.md', sort(glob 'doc/*/*.md'));
 for my $page (@pages) {
 	my @examples = examples($page) or next;
 	my $name = $page =~ s{^doc/|\.md$}{}gr;
 	my $database = lc $name =~ s/\W/_/gr;
-	$node->create_database($database);
+	$node->query('postgres', "CREATE DATABASE $database" . ($page =~ /tutorial/ ? '' : ' TEMPLATE page'));
 	my $setup = ($setup{$name} // '') =~ s/:database/$database/gr;
-	$node->query($database, $page =~ /tutorial/ ? $setup : "CREATE EXTENSION promote; $setup");
+	$node->query($database, $setup) if $setup ne '';
 	check_example($database, "$page:$_->{line}", $_) for @examples;
 	$node->query('postgres', "DROP DATABASE $database");
 	drop_roles();
@@ -174,9 +176,7 @@ for my $page (@pages) {
 my @lost = grep { !-e "doc/$_.md" } sort keys %setup;
 is("@lost", '', 'every page that something is set up for is there');
 
-$node->create_database('functions');
-$node->query('functions', 'CREATE EXTENSION promote');
-my @functions = split /\n/, $node->query('functions', q{SELECT DISTINCT proname FROM pg_proc
+my @functions = split /\n/, $node->query('page', q{SELECT DISTINCT proname FROM pg_proc
 	WHERE pronamespace = 'promote'::regnamespace AND proname !~ '_(?:transition|final)$'
 		AND (proname ~ '^jsonb_' OR proname IN ('compose_params', 'check_params')) ORDER BY 1});
 cmp_ok(scalar(@functions), '>=', 12, 'the functions of documents are found');

@@ -4,7 +4,6 @@
 use strict;
 use warnings;
 use Test::More;
-use Time::HiRes qw(time);
 use PromoteTest;
 
 my $node = PromoteTest->new('autovacuum = off', 'max_wal_size = 4GB');
@@ -32,14 +31,16 @@ $node->dump('origin', $dump, '-Fc');
 
 # ---- without statistics ----
 
-# The better of two, the first of which fills caches and hint bits.
+# The processor's seconds that it takes, which do not hang on what else the machine does: the better of two, the first
+# of which fills caches and hint bits.
 sub verifying {
 	my ($database) = @_;
 	my $best;
 	for (1 .. 2) {
-		my $begun = time;
-		is(query($database, 'SELECT * FROM promote.verify_audit()'), '', 'all is whole');
-		my $took = time - $begun;
+		my ($begun, @told) = split /\n/, query($database, PromoteTest::slurp('test/fixtures/cpu.sql')
+			  . 'SELECT pg_temp.cpu_seconds(); SELECT * FROM promote.verify_audit(); SELECT pg_temp.cpu_seconds()');
+		my $took = pop(@told) - $begun;
+		is("@told", '', 'all is whole');
 		$best = $took if !defined $best || $took < $best;
 	}
 	return $best;
@@ -137,7 +138,8 @@ like(query('loaded', $problems), qr{^big-e1-c\|health_report big/e1/c/smoke/1: t
 
 query('loaded', 'SELECT count(*) FROM promote.restore_guards(); ALTER TABLE promote.bundle_release DISABLE TRIGGER record_change');
 (undef, undef, $error) = $node->psql('loaded', q{SELECT promote.block_release('b', '1.0.0', 'broken')});
-like($error, qr{a row was written, and nothing records it\nDETAIL:  It is "release_event b/1\.0\.0/1", and no event of "bundle_release b/1\.0\.0" tells of it\.},
+like($error, qr{a\ row\ was\ written,\ and\ nothing\ records\ it\nDETAIL:\ \ It\ is\ "release_event\ b/1\.0\.0/1",
+		\ and\ no\ event\ of\ "bundle_release\ b/1\.0\.0"\ tells\ of\ it\.}x,
 	'what was to record a row is switched off: its transaction does not commit');
 is(query('loaded', 'SELECT count(*) FROM promote.release_event'), 0, '... and the row is not there');
 

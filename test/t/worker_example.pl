@@ -126,7 +126,7 @@ sub forget {
 
 sub wait_for_file {
 	my ($path) = @_;
-	my $deadline = time + 30;
+	my $deadline = time + 120;
 	while (!-e $path) {
 		return 0 if time > $deadline;
 		sleep 0.02;
@@ -141,7 +141,7 @@ my ($rc, $out, $err) = work('');
 is($rc, 0, 'a worker does what is due, and ends') or diag($err);
 is(outcome('staging', $plan), 'COMPLETED: changes', 'the plan is made');
 is(noted('staging', 'seen'), qq({"size": "size 1", "password": "hush-9137"}\n), '... with the params, rendered and unmasked');
-is(sql(q{SELECT address FROM promote.plan_changes}), 'terraform_data.db', '... and recorded');
+is(sql(q{SELECT address FROM promote.resource_changes}), 'terraform_data.db', '... and recorded');
 like(logged('staging', $plan), qr/\A\$ terraform init .*Initialized!\n\$ terraform plan .*Plan: 1 to add\n.* caf\x{c3}\x{a9}\nSaved\z/s,
 	'what was printed is in the log, but for what is no UTF-8');
 my $exposed = PromoteTest::slurp("$dir/exposed");
@@ -255,7 +255,6 @@ ok($node->wait_for('worker', "SELECT status = 'COMPLETED' FROM promote.deploymen
 is(sql("SELECT worker, fencing, lost_leases FROM promote.deployment WHERE environment = 'staging' AND deployment = $plan"),
 	'heir|3|2', '... which is counted');
 
-my $began = time;
 kill 'TERM', $worker->{pid};
 is(($node->finish($worker))[0], 143, 'a worker that waits can be stopped');
 forget('staging', qw(hanging interrupted));
@@ -271,13 +270,12 @@ is(outcome('staging', $plan), 'COMPLETED: changes', 'the next does it, though th
 
 # ---- waiting ----
 
-$worker = start_worker('', '-p', 60, '-n', 'listener');
+$worker = start_worker('', '-p', 3600, '-n', 'listener');
 ok($node->wait_for('worker', q{SELECT EXISTS (SELECT FROM pg_stat_activity
 	WHERE application_name = 'promote worker listener' AND state = 'idle')}), 'a worker waits');
 $plan = queue_plan('staging');
-$began = time;
 ok($node->wait_for('worker', "SELECT status = 'COMPLETED' FROM promote.deployment
-	WHERE environment = 'staging' AND deployment = $plan", 20), '... and is woken by a notification');
+	WHERE environment = 'staging' AND deployment = $plan", 120), '... and is woken by a notification');
 kill 'TERM', $worker->{pid};
 $node->finish($worker);
 
@@ -318,9 +316,9 @@ SKIP: {
 	$plan = queue_plan('real');
 	(undef, undef, $err) = work('');
 	is(outcome('real', $plan), 'COMPLETED: changes', 'Terraform plans') or diag($err, logged('real', $plan));
-	is(sql(q{SELECT address, action FROM promote.plan_changes WHERE instance = 'shop-real-db'}), 'terraform_data.db|create',
+	is(sql(q{SELECT address, action FROM promote.resource_changes WHERE instance = 'shop-real-db'}), 'terraform_data.db|create',
 		'... what is recorded');
-	unlike(logged('real', $plan) . sql('SELECT string_agg(c::text, $$ $$) FROM promote.plan_changes c'), qr/hush-9137/,
+	unlike(logged('real', $plan) . sql('SELECT string_agg(c::text, $$ $$) FROM promote.resource_changes c'), qr/hush-9137/,
 		'... without the secret');
 	$provision = queue_provision('real');
 	work('');

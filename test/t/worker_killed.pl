@@ -131,7 +131,7 @@ sub run_worker {
 	my ($number, $path) = @_;
 	srand 4000 + $number;
 	open my $notes, '>', $path or die "cannot open $path: $!\n";
-	my ($session, $died, $slept, $deadline) = (connect_worker(), 0, 0, time + 240);
+	my ($session, $died, $slept, $deadline) = (connect_worker(), 0, 0, time + 540);
 	while (time < $deadline) {
 		if ($died < $deaths && rand() < 0.05) {
 			$deaths[ rand @deaths ]->($session, "worker $number");

@@ -18,9 +18,9 @@ no warnings 'recursion';
 use Exporter qw(import);
 use File::Basename qw(dirname);
 use File::Spec;
-use IPC::Open2;
+use FuzzSession;
 
-our @EXPORT_OK = qw(parse_json write_json copy_json change_json copy_rows);
+our @EXPORT_OK = qw(pick parse_json write_json copy_json change_json mutate_json copy_rows);
 
 # Starts the session.  "kept" says what is on a line of the file that a lost batch is left in, and "shown" how many
 # findings of a kind are printed.
@@ -30,10 +30,7 @@ sub new {
 	$self->{seconds} = $ARGV[0] // 60;
 	$self->{seed} = $ARGV[1] // time;
 	srand $self->{seed};
-	$SIG{PIPE} = 'IGNORE';
-	$self->{pid} =
-	  open2($self->{from}, $self->{to}, 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose');
-	binmode $self->{to};
+	$self->{session} = FuzzSession->new->as_bytes;
 	return $self;
 }
 
@@ -55,7 +52,7 @@ sub corpus {
 # Sends SQL that prints nothing.
 sub tell {
 	my ($self, $sql) = @_;
-	print { $self->{to} } $sql;
+	$self->{session}->send($sql);
 	return;
 }
 
@@ -80,16 +77,8 @@ sub run {
 # Sends SQL; the lines that it prints, or undef if the session is lost.
 sub ask {
 	my ($self, $sql) = @_;
-	my $from = $self->{from};
-	$self->tell("$sql\\echo done\n");
-	$self->{to}->flush;
-	my @lines;
-	while (defined(my $line = <$from>)) {
-		chomp $line;
-		return \@lines if $line eq 'done';
-		push @lines, $line;
-	}
-	return undef;
+	$self->tell($sql);
+	return $self->{session}->answer;
 }
 
 # Counts a finding.  Those of one kind, the same call before ": " or " is", are not all shown.
@@ -116,12 +105,13 @@ sub keep {
 # Prints the summary and exits.
 sub finish {
 	my ($self, $counts) = @_;
-	close $self->{to};
-	waitpid $self->{pid}, 0;
+	$self->{session}->end;
 	printf "%s: %s in %d seconds, %d findings%s (seed %s)\n", $self->{name}, $counts, time - $self->{start},
 	  $self->{findings}, $self->{lost} ? ", connection lost in batch $self->{batches}" : '', $self->{seed};
 	exit($self->{findings} || $self->{lost} ? 1 : 0);
 }
+
+sub pick { return $_[rand @_] }
 
 # Lines whose fields are separated by tabs, as COPY takes them.
 sub copy_rows {
@@ -186,6 +176,17 @@ sub change_json {
 	}
 	my $at = $places[rand @places];
 	$$at = $changed->($$at);
+	return $tree;
+}
+
+# A copy of a tree with up to so many changes by that function, none of which makes its text longer than that.
+sub mutate_json {
+	my ($tree, $changes, $length, $changed) = @_;
+	$tree = copy_json($tree);
+	for (1 .. $changes) {
+		my $other = change_json($tree, 2000, $changed);
+		$tree = $other if length write_json($other) < $length;
+	}
 	return $tree;
 }
 

@@ -21,6 +21,13 @@ sub new {
 	return bless { from => $from, to => $to, pid => $pid }, $class;
 }
 
+# Sends and reads bytes from now on, not characters.
+sub as_bytes {
+	my ($self) = @_;
+	binmode $_ for $self->{from}, $self->{to};
+	return $self;
+}
+
 sub send {
 	my ($self, @text) = @_;
 	print { $self->{to} } @text;

@@ -128,7 +128,8 @@ sub text_of {
 	my %short = (b => "\b", f => "\f", n => "\n", r => "\r", t => "\t");
 	my $text = decode_utf8($bytes);
 	$text =~ s{\\u([dD][89abAB]..)\\u([dD][c-fC-F]..)|\\u(....)|\\(.)}
-		{defined $1 ? chr(0x10000 + ((hex($1) & 0x3ff) << 10 | hex($2) & 0x3ff)) : defined $3 ? chr hex $3 : $short{$4} // $4}ges;
+		{defined $1 ? chr(0x10000 + ((hex($1) & 0x3ff) << 10 | hex($2) & 0x3ff))
+			: defined $3 ? chr hex $3 : $short{$4} // $4}ges;
 	return $text;
 }
 
@@ -534,7 +535,8 @@ sub matches {
 sub compile_pattern {
 	my ($pattern) = @_;
 	my $perl = '';
-	while ($pattern =~ /\G(?:(\[\^?[A-Za-z0-9]+(?:-[A-Za-z0-9])?\])|(\$)|(\.)|(\\d)|(\(\?[:=!]|[-A-Za-z0-9_ ^|()]|[^\x00-\x7f])([*+?]|\{\d{1,3}\})?)/gcs) {
+	while ($pattern =~ /\G(?:(\[\^?[A-Za-z0-9]+(?:-[A-Za-z0-9])?\])|(\$)|(\.)|(\\d)
+			|(\(\?[:=!]|[-A-Za-z0-9_\ ^|()]|[^\x00-\x7f])([*+?]|\{\d{1,3}\})?)/gcsx) {
 		$perl .= $1 // ($2 ? '\\z' : $3 ? "[^\\n\\r\\x{2028}\\x{2029}]" : $4 ? '[0-9]' : $5 . ($6 // ''));
 		$perl .= $1 if !defined $5 && $pattern =~ /\G([*+?]|\{\d{1,3}\})/gc;
 	}

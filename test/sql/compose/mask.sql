@@ -72,7 +72,7 @@ CREATE FUNCTION pg_temp.all_shown(role text) RETURNS text LANGUAGE sql AS $$
         'SELECT d.instance, x.* FROM promote.instance_status AS d CROSS JOIN LATERAL promote.config_as_of(d.instance) AS x',
         'SELECT d.instance, x.* FROM promote.instance_status AS d CROSS JOIN LATERAL promote.config_as_of(d.instance, state => ''running'') AS x',
         'SELECT d.instance, promote.plan_text(d.instance) FROM promote.instance_status AS d WHERE d.instance ~ ''cond''', 'SELECT * FROM promote.config_changes',
-        'SELECT * FROM promote.deployment', 'SELECT diff FROM promote.idempotency_key', 'SELECT * FROM promote.promotion_history', 'SELECT project, subject, seq, actor, event, data FROM promote.audit_log', 'SELECT * FROM promote.drift', 'SELECT * FROM promote.drift_item',
+        'SELECT * FROM promote.deployment', 'SELECT diff FROM promote.idempotency_key', 'SELECT * FROM promote.promotion_history', 'SELECT project, subject, seq, actor, event, data FROM promote.audit_log', 'SELECT * FROM promote.drift_status', 'SELECT * FROM promote.drift_item',
         'SELECT * FROM promote.compare_instances(''ecomm-staging-cond'', ''ecomm-production-cond'')', 'SELECT * FROM promote.compare_instances(''ecomm-production-cond'', ''ecomm-staging-cond'')',
         'SELECT * FROM promote.compare_deployments(''ecomm-production-cond'', ''ecomm-staging-cond'')', 'SELECT * FROM promote.preview_promotion(''ecomm-production-cond'', ''ecomm-staging-cond'')',
         'SELECT * FROM promote.rehearse_rollback(''ecomm-production-cond'')', 'SELECT kept_marks FROM promote.revision']) AS s $$;
@@ -120,7 +120,8 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('con
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"mode": null, "token": null, "beside": null, "in": null, "db": {"port": 5432, "ssl": true, "user": "admin", "password": "SECRET-in-db"}}', '3.0.0')$$, 'all of a container');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"port": 5432, "ssl": true, "who": "admin", "url": "x://u:SECRET-in-db@h/", "b64": "eDpTRUNSRVQtaW4tZGI6eQ==", "urls": ["a%2FSECRET-in-db"]}')$$, 'and the like beside it');
 SELECT is(pg_temp.as_role('m_viewer', $$SELECT params - 'db' FROM promote.config_as_of('ecomm-prod-uswest-cond')$$),
-    $$("{""b64"": ""(sensitive value)"", ""ssl"": true, ""url"": ""(sensitive value)"", ""who"": ""admin"", ""port"": 5432, ""urls"": [""(sensitive value)""]}")$$, 'long values are known anywhere, also inside others; words and numbers of less than six bytes at their places alone');
+    '("{""b64"": ""(sensitive value)"", ""ssl"": true, ""url"": ""(sensitive value)"", ""who"": ""admin"", ""port"": 5432, '
+    '""urls"": [""(sensitive value)""]}")', 'long values are known anywhere, also inside others; words and numbers of less than six bytes at their places alone');
 
 -- ---- what ran ----
 SELECT is(pg_temp.lines($$SELECT revision, params, version, deployment IS NOT NULL AS by FROM promote.config_as_of('ecomm-prod-uswest-cond', state => 'running')$$), '(1,"{""mode"": ""open"", ""token"": ""SECRET-rendered""}",1.0.0,t)', 'what ran is what was rendered');
@@ -161,7 +162,7 @@ SELECT is(pg_temp.lines($$SELECT d.deployment, promote.jsonb_digest(c.params) = 
 SELECT unalike(promote.plan_text('ecomm-production-later', 3) || pg_temp.as_role('m_viewer', $$SELECT * FROM promote.compare_deployments('ecomm-production-later/1', 'ecomm-production-later/3')$$), '%LATER-marked%', '... shows nothing more');
 SELECT ok(pg_temp.deploy('ecomm-production-later') > 0, '... nor once it is what runs');
 SELECT is(promote.report_observed('ecomm-production-later', '{"tier": "dev", "pw": "LATER-marked", "note": "LATER-marked"}'::jsonb, 'scan'), 1, 'a copy that has drifted');
-SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift$$) || pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-production-later', state => 'running')$$), '%LATER-marked%', '... is one');
+SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift_status$$) || pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-production-later', state => 'running')$$), '%LATER-marked%', '... is one');
 SELECT matches(pg_temp.as_role('m_promoter', $$SELECT promoted.* FROM promote.promote_instance('ecomm-production-later', 'ecomm-prod-uswest-later') AS promoted$$), '^[(].*sensitive value.*[.]pw.*sensitive', 'a promotion to it shows that there is one');
 SELECT is((SELECT kept_marks FROM promote.revision WHERE environment = 'prod-uswest' AND component = 'later' ORDER BY revision DESC LIMIT 1), '[".pw"]', '... with its marks');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-later', '{"tier": "dev"}', plan => false)$$, 'and edited');
@@ -184,9 +185,9 @@ SELECT unalike(pg_temp.as_role('m_viewer', format('SELECT * FROM promote.config_
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-later', '{"tier": "dev", "pw": "plain-word"}')$$, 'nothing is marked');
 SELECT ok(pg_temp.deploy('ecomm-staging-later') > 0, 'deployed');
 SELECT is(promote.report_observed('ecomm-staging-later', '{"tier": "dev", "pw": "DRIFTED-password"}'::jsonb, 'scan'), 1, 'what is there marks nothing');
-SELECT alike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift WHERE instance = 'ecomm-staging-later'$$), '%DRIFTED%', '... and is shown');
+SELECT alike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift_status WHERE instance = 'ecomm-staging-later'$$), '%DRIFTED%', '... and is shown');
 SELECT is(promote.report_observed('ecomm-staging-later', '{"tier": "prod", "pw": "DRIFTED-password"}'::jsonb, 'scan'), 2, 'the same value, which is marked now');
-SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift$$) || pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift_item$$), '%DRIFTED%', '... is shown no more');
+SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift_status$$) || pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift_item$$), '%DRIFTED%', '... is shown no more');
 SELECT is(promote.report_observed('ecomm-staging-later', '{"tier": "prod", "pw": "OBSERVED-password"}'::jsonb, 'scan'), 2, 'what is there marks a value');
 SELECT is(promote.dismiss_drift('ecomm-staging-later', 'it is not', '.tier'), 1, 'but for what marks it');
 SELECT unalike((promote.adopt_drift('ecomm-staging-later')).diff::text, '%OBSERVED%', 'it is adopted, and masked');
@@ -205,13 +206,13 @@ SELECT is(promote.report_observed('ecomm-staging-later', c.params, 'scan'), 0, '
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-later', '{"tier": "dev", "pw": "a"}')$$, 'nothing is marked');
 SELECT ok(pg_temp.deploy('ecomm-staging-later') > 0, 'deployed');
 SELECT is(promote.report_observed('ecomm-staging-later', '{"tier": "dev", "pw": "8642", "note": "seen"}'::jsonb, 'scan'), 2, 'drifted');
-SELECT alike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift WHERE instance = 'ecomm-staging-later'$$), '%8642%', '... and shown');
+SELECT alike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift_status WHERE instance = 'ecomm-staging-later'$$), '%8642%', '... and shown');
 SELECT is(promote.report_observed('ecomm-staging-later', '{"tier": "dev", "pw": "8642", "note": "seen"}'::jsonb, 'scan'), 2, 'the same again');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE subject = 'ecomm-staging-later' AND event = 'drift.reported' AND data @> '{"opened": 0, "moved": 0, "gone": 0}'), 0::bigint, '... is no news');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-later', '{"tier": "prod"}', plan => false)$$, 'what is desired marks it');
 SELECT is(promote.report_observed('ecomm-staging-later', '{"tier": "dev", "pw": "8642", "note": "seen"}'::jsonb, 'scan'), 2, 'once more');
-SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift$$) || pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift_item$$), '%8642%', '... it is shown no more');
-SELECT alike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift WHERE instance = 'ecomm-staging-later'$$), '%seen%', '... but what is not marked is');
+SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift_status$$) || pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift_item$$), '%8642%', '... it is shown no more');
+SELECT alike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.drift_status WHERE instance = 'ecomm-staging-later'$$), '%seen%', '... but what is not marked is');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-later', '{"tier": "dev", "pw": "plain-word"}')$$, 'and on');
 
 -- ---- a promotion that takes the destination to a release that does not mark what it keeps ----
@@ -251,10 +252,10 @@ SELECT is((promote.fail_deployment(c.instance, c.deployment, 'half way', c.fenci
 SELECT lives_ok($$SELECT promote.rollback_instance('ecomm-production-moved', (SELECT deployed_revision FROM promote.instance WHERE name = 'ecomm-production-moved'))$$, 'rolled back');
 SELECT isnt((promote.record_plan(c.instance, c.deployment, '{"format_version": "1.2", "resource_changes": [{"address": "t.u", "mode": "managed", "type": "t", "change": {"actions": ["delete"], "before": {"data": "PW=HALF-two"}, "after": null}}]}', c.fencing)).plan_facts, NULL, 'the plan takes back what was begun')
   FROM promote.claim_deployment('test', selector => '{"half": true}') AS c;
-SELECT is(pg_temp.as_role('m_viewer', $$SELECT diff FROM promote.plan_changes WHERE instance = 'ecomm-production-moved' AND address = 't.u'$$), '("[{""old"": ""(sensitive value)"", ""path"": "".data"", ""change"": ""remove"", ""sensitive"": true}]")', '... and does not show it');
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT diff FROM promote.resource_changes WHERE instance = 'ecomm-production-moved' AND address = 't.u'$$), '("[{""old"": ""(sensitive value)"", ""path"": "".data"", ""change"": ""remove"", ""sensitive"": true}]")', '... and does not show it');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-moved', '{"pw": "HALF-three"}', '1.0.0', plan => false)$$, 'a third one is desired');
 SELECT is(promote.report_observed('ecomm-production-moved', '{"pw": "HALF-one", "a": "by HALF-two", "b": "by HALF-three"}'::jsonb, 'scan'), 2, 'what is there has parts of both');
-SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, observed_value FROM promote.drift WHERE instance = 'ecomm-production-moved' ORDER BY path$$), E'(.a,"""(sensitive value)""")\n(.b,"""(sensitive value)""")', '... which nobody is shown');
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, observed_value FROM promote.drift_status WHERE instance = 'ecomm-production-moved' ORDER BY path$$), E'(.a,"""(sensitive value)""")\n(.b,"""(sensitive value)""")', '... which nobody is shown');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 
 SELECT * FROM finish();

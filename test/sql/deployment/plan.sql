@@ -85,12 +85,12 @@ SELECT pg_temp.refuses($$SELECT promote.record_plan('ecomm-production-db', 2, pg
 
 -- ---- a claim that is given up takes its plan along ----
 SELECT promote.release_deployment('ecomm-production-db', 2, 1) \g /dev/null
-SELECT is_empty('SELECT * FROM promote.plan_changes', 'at once');
+SELECT is_empty('SELECT * FROM promote.resource_changes', 'at once');
 SELECT fencing AS fencing FROM pg_temp.claim('ecomm-production-db') \gset
 SELECT is((SELECT (plan_digest IS NULL, plan_facts IS NULL, plan_defects)::text FROM promote.deployment WHERE deployment = 2 AND environment = 'production'), '(t,t,{})', 'whoever claims it next plans anew');
-SELECT is_empty('SELECT * FROM promote.plan_changes', 'what was recorded before does not count');
+SELECT is_empty('SELECT * FROM promote.resource_changes', 'what was recorded before does not count');
 SELECT is((promote.record_plan('ecomm-production-db', 2, pg_temp.plan('[["x.y", ["create"], null, {"a": 1}]]'), 2)).plan_facts -> 'actions', '{"create": 1}', 'another plan of another claim');
-SELECT pg_temp.says('SELECT instance, deployment, change, address FROM promote.plan_changes', '(ecomm-production-db,2,1,x.y)', 'which alone counts');
+SELECT pg_temp.says('SELECT instance, deployment, change, address FROM promote.resource_changes', '(ecomm-production-db,2,1,x.y)', 'which alone counts');
 SELECT promote.complete_deployment('ecomm-production-db', 2, 2) \g /dev/null
 SELECT pg_temp.refuses($$SELECT promote.record_plan('ecomm-production-db', 2, pg_temp.plan('[]'), 2)$$, 'PM502', 'COMPLETED', 'nothing is recorded afterwards');
 SELECT promote.deploy_instance('ecomm-production-db') \g /dev/null
@@ -129,7 +129,7 @@ INSERT INTO promote.stateful_type VALUES ('my_*_store', 'ours'), ('aws_db_instan
 UPDATE promote.bundle_release SET stateful_types = '{own_thing,other_*}' WHERE version = '1.2.0-dev.20260915T101500Z';
 SELECT pg_temp.record('ecomm-staging-db', pg_temp.plan((SELECT jsonb_agg(jsonb_build_array(type || '.x', '["delete"]'::jsonb, '{"a": 1}'::jsonb, NULL, jsonb_build_object('type', type)))
     FROM unnest(ARRAY['aws_db_instance', 'aws_db_instance_automated_backups', 'my_big_store', 'my_store', 'mybig_store', 'own_thing', 'own_things', 'other_thing', 'otherthing', 'aws_instance']) AS type))) \g /dev/null
-SELECT is((SELECT array_agg(type ORDER BY change) FROM promote.plan_changes WHERE instance = 'ecomm-staging-db' AND stateful), ARRAY['aws_db_instance', 'my_big_store', 'own_thing', 'other_thing'], 'by name, by pattern, by the release''s list');
+SELECT is((SELECT array_agg(type ORDER BY change) FROM promote.resource_changes WHERE instance = 'ecomm-staging-db' AND stateful), ARRAY['aws_db_instance', 'my_big_store', 'own_thing', 'other_thing'], 'by name, by pattern, by the release''s list');
 SELECT pg_temp.refuses(statement, 'PM303', 'not dumped', statement) FROM unnest(ARRAY['UPDATE promote.stateful_type SET description = NULL WHERE builtin', 'DELETE FROM promote.stateful_type WHERE pattern = ''aws_db_instance''',
     'INSERT INTO promote.stateful_type VALUES (''a'', NULL, true)', 'UPDATE promote.stateful_type SET builtin = true WHERE NOT builtin']) AS statement;
 SELECT lives_ok(statement, statement) FROM unnest(ARRAY['UPDATE promote.stateful_type SET description = NULL WHERE NOT builtin', 'DELETE FROM promote.stateful_type WHERE NOT builtin']) AS statement;
@@ -137,10 +137,10 @@ SELECT lives_ok(statement, statement) FROM unnest(ARRAY['UPDATE promote.stateful
 -- ---- destructive ----
 SELECT pg_temp.record('ecomm-staging-db', pg_temp.plan('[["a.1", ["create"]], ["a.2", ["update"]], ["a.3", ["delete"]], ["a.4", ["delete", "create"]], ["a.5", ["create", "delete"]], ["a.6", ["forget"]], ["a.7", ["no-op"]],
     ["a.8", ["delete"], null, null, {"mode": "data"}], ["a.9", ["delete"], null, null, {"mode": null}]]', '{"resource_drift": [{"address": "a.10", "change": {"actions": ["delete"]}}]}')) AS d \gset
-SELECT is((SELECT string_agg(address, ' ' ORDER BY change) FROM promote.plan_changes WHERE instance = 'ecomm-staging-db' AND deployment = :d AND destructive), 'a.3 a.4 a.5 a.9', 'deletes and replaces of managed resources');
+SELECT is((SELECT string_agg(address, ' ' ORDER BY change) FROM promote.resource_changes WHERE instance = 'ecomm-staging-db' AND deployment = :d AND destructive), 'a.3 a.4 a.5 a.9', 'deletes and replaces of managed resources');
 
 -- ---- unexpected ----
-SELECT is((SELECT count(*) FROM promote.plan_changes WHERE instance = 'ecomm-staging-db' AND unexpected IS NOT NULL), 0::bigint, 'NULL where it came from nowhere');
+SELECT is((SELECT count(*) FROM promote.resource_changes WHERE instance = 'ecomm-staging-db' AND unexpected IS NOT NULL), 0::bigint, 'NULL where it came from nowhere');
 SELECT deployment AS given_up FROM promote.plan_instance('ecomm-staging-db') \gset
 SELECT promote.record_plan('ecomm-staging-db', :given_up, pg_temp.plan('[["x.given_up", ["delete"], {"a": 1}, null]]'), c.fencing) FROM pg_temp.claim('ecomm-staging-db') AS c \g /dev/null
 SELECT promote.release_deployment('ecomm-staging-db', :given_up, 1) \g /dev/null
@@ -151,7 +151,7 @@ SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT pg_temp.record('ecomm-production-db', pg_temp.plan('[["x.same", ["update"], {"a": 8, "t": "p1"}, {"a": 9, "t": "p2"}], ["x.other_path", ["update"], {"b": 1}, {"b": 2}], ["x.other_action", ["delete", "create"], {"a": 1}, {"a": 2}],
     ["x.new", ["create"], null, {"a": 1}], ["x.gone", ["delete"], {"b": 1}, null], ["x.deposed", ["delete"], null, null, {"deposed": "00"}], ["x.quiet", ["no-op"]], ["data.x", ["read"]], ["x.given_up", ["delete"], {"a": 1}, null]]',
     '{"resource_drift": [{"address": "x.new", "change": {"actions": ["update"]}}]}')) AS d \gset
-SELECT is((SELECT string_agg(address || ' ' || COALESCE(unexpected::text, 'null'), ', ' ORDER BY change) FROM promote.plan_changes WHERE instance = 'ecomm-production-db' AND deployment = :d),
+SELECT is((SELECT string_agg(address || ' ' || COALESCE(unexpected::text, 'null'), ', ' ORDER BY change) FROM promote.resource_changes WHERE instance = 'ecomm-production-db' AND deployment = :d),
     'x.same false, x.other_path true, x.other_action true, x.new true, x.gone false, x.deposed true, x.quiet false, data.x false, x.given_up true, x.new null', 'what no plan of the source had that counts');
 
 -- ---- the configuration's leaves ----
@@ -237,13 +237,13 @@ SELECT k.params ->> 'password' AS running FROM promote.instance AS i JOIN promot
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '3.0.0', '{}');
 SELECT promote.configure_instance('ecomm-production-db', '{"password": "brand-new-pass"}', '3.0.0', allow_replace => true) \g /dev/null
 SELECT pg_temp.record('ecomm-production-db', pg_temp.plan(jsonb_build_array(jsonb_build_array('x.secret', '["update"]'::jsonb, jsonb_build_object('dsn', 'was:' || :'running'), '{"dsn": "is:brand-new-pass"}'::jsonb)))) AS d \gset
-SELECT is((SELECT diff FROM promote.plan_changes WHERE instance = 'ecomm-production-db' AND deployment = :d), '[{"path": ".dsn", "change": "change", "old": "(sensitive value)", "new": "(sensitive value)", "sensitive": true}]', 'both are masked');
+SELECT is((SELECT diff FROM promote.resource_changes WHERE instance = 'ecomm-production-db' AND deployment = :d), '[{"path": ".dsn", "change": "change", "old": "(sensitive value)", "new": "(sensitive value)", "sensitive": true}]', 'both are masked');
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT promote.plan_instance('ecomm-production-db') \g /dev/null
 SELECT pg_temp.record('ecomm-production-db', pg_temp.plan(jsonb_build_array(jsonb_build_array('x.secret', '["create"]'::jsonb, NULL, jsonb_build_object('was', 'was:' || :'running'))))) AS d \gset
-SELECT unalike((SELECT diff::text FROM promote.plan_changes WHERE instance = 'ecomm-production-db' AND deployment = :d), '%was:%', 'what runs alone');
+SELECT unalike((SELECT diff::text FROM promote.resource_changes WHERE instance = 'ecomm-production-db' AND deployment = :d), '%was:%', 'what runs alone');
 SELECT pg_temp.record('ecomm-production-db', pg_temp.plan('[["x.secret", ["create"], null, {"is": "is:brand-new-pass"}]]')) AS d \gset
-SELECT unalike((SELECT diff::text FROM promote.plan_changes WHERE instance = 'ecomm-production-db' AND deployment = :d), '%brand-new%', 'what is planned alone');
+SELECT unalike((SELECT diff::text FROM promote.resource_changes WHERE instance = 'ecomm-production-db' AND deployment = :d), '%brand-new%', 'what is planned alone');
 
 SELECT * FROM finish();
 ROLLBACK;

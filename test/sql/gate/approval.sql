@@ -60,10 +60,10 @@ EXCEPTION WHEN OTHERS THEN
     RETURN SQLSTATE;
 END
 $$;
-SELECT is(pg_temp.warned(format('INSERT INTO promote.approval_rule (project, environment, rule, role, %s) VALUES (''ecomm'', ''production'', ''r'', ''test_dba'', %s)', c, v)), '23514', c || ' ' || v)
+SELECT is(pg_temp.warned(format('INSERT INTO promote.approval_rule (project, environment, rule, role, %s) VALUES (''ecomm'', ''production'', ''r'', ''test_dba'', %s)', c, v)), CASE c WHEN 'selector' THEN 'PM101' ELSE 'PM404' END, c || ' ' || v)
   FROM (VALUES ('quorum', '0'), ('quorum', '-1'), ('expires_after', '''0'''), ('expires_after', '''-1 day'''), ('expires_after', '''101 years'''), ('selector', '''[]''')) AS v(c, v);
-SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'production', '', 'test_dba')$$), '23514', 'a rule without a name');
-SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'production', 'r', '')$$), '23514', 'a rule without a role');
+SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'production', '', 'test_dba')$$), 'PM404', 'a rule without a name');
+SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'production', 'r', '')$$), 'PM404', 'a rule without a role');
 SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'nowhere', 'r', 'test_dba')$$), '23503', 'an unknown environment');
 SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role, component) VALUES ('ecomm', 'production', 'r', 'test_dba', 'nothing')$$), '23503', 'an unknown component');
 SELECT is(pg_temp.warned($$INSERT INTO promote.approval_rule (project, environment, rule, role, quorum) VALUES ('ecomm', 'staging', 'unknown', 'test_nobody', 1)$$), 'accepted', 'a role that is not there is warned of, for a dump may come before it');
@@ -75,7 +75,7 @@ SET LOCAL promote.actor = 'ada';
 SELECT pg_temp.planned('ecomm-production-db', '[["a.b", ["create"], null, {"x": 1}]]') AS plan \gset
 SELECT is(pg_temp.blocked(:plan), NULL, 'without rules nobody is asked');
 SELECT is(pg_temp.approve('test_ann', :plan), 'PM603: No rule of environment "production" asks for approvals of it.', '... and nobody has a vote');
-SELECT is(pg_temp.lines($$SELECT * FROM promote.approvals('ecomm-production-db')$$), NULL, '... nor is there anything to show');
+SELECT is(pg_temp.lines($$SELECT * FROM promote.required_approvals('ecomm-production-db')$$), NULL, '... nor is there anything to show');
 SELECT pg_temp.rule('dba', 'test_dba', 2), pg_temp.rule('owner', 'test_owner');
 SELECT is(pg_temp.blocked(:plan), E'approval: rule "dba" asks for 2 of role "test_dba": 0 given (role test_dba)\napproval: rule "owner" asks for 1 of role "test_owner": 0 given (role test_owner)', 'all rules have to be met');
 SELECT is(pg_temp.lines(format($$SELECT code, since = (SELECT finished_at FROM promote.deployment WHERE environment = 'production' AND deployment = %1$s), until, overridable FROM promote.blockers('ecomm-production-db', %1$s)$$, :plan)),
@@ -162,7 +162,7 @@ SELECT is(pg_temp.blocked(:plan3) ~ 'rule "dba" asks for 2 of role "test_dba": 0
 SET LOCAL row_security = off;
 SELECT throws_ok(format($$INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision) VALUES ('ecomm', 'production', 'db', 99, %s, sha256('x'), 'dba', 'approved')$$, :plan), '23503', NULL, 'an approval is of a plan by its digest');
 RESET row_security;
-SELECT is(pg_temp.lines($$SELECT * FROM promote.approvals('ecomm-production-db')$$), pg_temp.lines(format($$SELECT * FROM promote.approvals('ecomm-production-db', %s)$$, :plan3)), 'without a number it is what would be deployed');
+SELECT is(pg_temp.lines($$SELECT * FROM promote.required_approvals('ecomm-production-db')$$), pg_temp.lines(format($$SELECT * FROM promote.required_approvals('ecomm-production-db', %s)$$, :plan3)), 'without a number it is what would be deployed');
 
 -- ---- rejections ----
 SELECT pg_temp.refuses(format($$SELECT promote.reject_deployment('ecomm-production-db', %s, '')$$, :plan3), 'PM404', 'null or empty', 'a rejection without a reason');
@@ -243,11 +243,11 @@ SELECT is_empty('SELECT * FROM promote.verify_audit()', '... and is recorded');
 SELECT pg_temp.planned('ecomm-staging-db', '[]') AS staging \gset
 INSERT INTO promote.approval_rule (project, environment, rule, role, component, selector) VALUES
     ('ecomm', 'staging', 'cache', 'test_dba', 'cache', '{}'), ('ecomm', 'staging', 'db', 'test_dba', 'db', '{}'), ('ecomm', 'staging', 'gold', 'test_dba', NULL, '{"tier": "gold"}');
-SELECT is(pg_temp.lines($$SELECT rule FROM promote.approvals('ecomm-staging-db')$$), '(db)', 'a rule for a component');
+SELECT is(pg_temp.lines($$SELECT rule FROM promote.required_approvals('ecomm-staging-db')$$), '(db)', 'a rule for a component');
 UPDATE promote.environment SET attributes = '{"tier": "gold"}' WHERE environment = 'staging';
-SELECT is(pg_temp.lines($$SELECT rule FROM promote.approvals('ecomm-staging-db')$$), E'(db)\n(gold)', 'a rule for attributes');
+SELECT is(pg_temp.lines($$SELECT rule FROM promote.required_approvals('ecomm-staging-db')$$), E'(db)\n(gold)', 'a rule for attributes');
 UPDATE promote.instance SET attributes = '{"tier": "silver"}' WHERE name = 'ecomm-staging-db';
-SELECT is(pg_temp.lines($$SELECT rule FROM promote.approvals('ecomm-staging-db')$$), '(db)', '... as they come out');
+SELECT is(pg_temp.lines($$SELECT rule FROM promote.required_approvals('ecomm-staging-db')$$), '(db)', '... as they come out');
 
 -- ---- a service that acts for people ----
 DELETE FROM promote.approval_rule WHERE environment = 'staging';
@@ -258,10 +258,10 @@ SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db', 'kim'), 
 SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db') ~ '^PM603', true, 'the service itself, unnamed, may be any of them');
 SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db', 'lee'), 'COMPLETED', 'another person, of the same role');
 SELECT is(pg_temp.approve('test_service', :staging, 'ecomm-staging-db', 'kim') ~ '"kim" has approved it already', true, '... though not twice');
-SELECT is(pg_temp.lines($$SELECT given, approved_by FROM promote.approvals('ecomm-staging-db')$$), '(2,"{kim,lee}")', 'both count');
+SELECT is(pg_temp.lines($$SELECT given, approved_by FROM promote.required_approvals('ecomm-staging-db')$$), '(2,"{kim,lee}")', 'both count');
 SAVEPOINT impersonate;
 SELECT promote.revoke_action('test_service', 'impersonate') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT given, approved_by, not_counted FROM promote.approvals('ecomm-staging-db')$$), '(0,{},"{""kim: role \\""test_service\\"" may not act for \\""kim\\"" any more"",""lee: role \\""test_service\\"" may not act for \\""lee\\"" any more""}")', '... for as long as the service may name them');
+SELECT is(pg_temp.lines($$SELECT given, approved_by, not_counted FROM promote.required_approvals('ecomm-staging-db')$$), '(0,{},"{""kim: role \\""test_service\\"" may not act for \\""kim\\"" any more"",""lee: role \\""test_service\\"" may not act for \\""lee\\"" any more""}")', '... for as long as the service may name them');
 ROLLBACK TO impersonate;
 
 -- ---- duties are separated ----
@@ -486,11 +486,11 @@ SELECT throws_ok(s, 'PM301', NULL, s) FROM unnest(ARRAY['UPDATE promote.approval
 GRANT INSERT ON promote.approval TO test_dave;
 SELECT is(pg_temp.as_role('test_dave', format($$INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision, actor) SELECT project, environment, component, 99, deployment, plan_digest, rule, decision, 'test_bob' FROM promote.approval LIMIT 1$$)) ~ '^PM303', true, 'votes are written by promote');
 SET LOCAL row_security = off;
-SELECT throws_ok($$INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision) SELECT project, environment, component, 99, deployment, plan_digest, rule, 'maybe' FROM promote.approval LIMIT 1$$, '23514', NULL, 'there are two decisions');
+SELECT throws_ok($$INSERT INTO promote.approval (project, environment, component, vote, deployment, plan_digest, rule, decision) SELECT project, environment, component, 99, deployment, plan_digest, rule, 'maybe' FROM promote.approval LIMIT 1$$, 'PM404', NULL, 'there are two decisions');
 RESET row_security;
 SELECT pg_temp.refuses(s, state, detail, s) FROM (VALUES
-    ($$SELECT promote.approve_deployment('ecomm-production-db', 999)$$, 'PM002', 'numbered from 1'), ($$SELECT * FROM promote.approvals('ecomm-nowhere-db')$$, 'PM002', 'no environment'),
-    ($$SELECT * FROM promote.approvals('ecomm-production-db', 999)$$, 'PM002', 'numbered from 1'), ($$SELECT * FROM promote.approvals(NULL)$$, 'PM001', 'null')) AS v(s, state, detail);
+    ($$SELECT promote.approve_deployment('ecomm-production-db', 999)$$, 'PM002', 'numbered from 1'), ($$SELECT * FROM promote.required_approvals('ecomm-nowhere-db')$$, 'PM002', 'no environment'),
+    ($$SELECT * FROM promote.required_approvals('ecomm-production-db', 999)$$, 'PM002', 'numbered from 1'), ($$SELECT * FROM promote.required_approvals(NULL)$$, 'PM001', 'null')) AS v(s, state, detail);
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -48,9 +48,9 @@ SELECT pg_temp.deploy('ecomm-production-db', true) \g /dev/null
 SELECT promote.report_observed('ecomm-production-db', pg_temp.params('ecomm-production-db') || '{"replicas": 8, "tier": "x"}', 'scan') \g /dev/null
 SELECT is_empty($$SELECT pg_temp.blocked('drift')$$, 'deploying what was deployed puts it right');
 SELECT promote.configure_instance('ecomm-production-db', '{"replicas": 2}') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT message, since = (SELECT min(since) FROM promote.drift WHERE instance = 'ecomm-production-db'), until, liftable_by FROM promote.blockers('ecomm-production-db') WHERE code = 'drift'$$),
+SELECT is(pg_temp.lines($$SELECT message, since = (SELECT min(since) FROM promote.drift_status WHERE instance = 'ecomm-production-db'), until, liftable_by FROM promote.blockers('ecomm-production-db') WHERE code = 'drift'$$),
     '("""ecomm-production-db"" differs from what was deployed: .replicas, .tier",t,,"whoever adopts or dismisses it")', 'deploying something else would overwrite it unseen');
-SELECT is((SELECT string_agg(path, ', ' ORDER BY path) FROM promote.drift WHERE instance = 'ecomm-production-db'), '.replicas, .tier', '... as the view shows it');
+SELECT is((SELECT string_agg(path, ', ' ORDER BY path) FROM promote.drift_status WHERE instance = 'ecomm-production-db'), '.replicas, .tier', '... as the view shows it');
 SELECT pg_temp.rule('require_no_drift', 'false') \g /dev/null
 SELECT is_empty($$SELECT pg_temp.blocked('drift')$$, '... where that matters');
 SELECT pg_temp.rule('require_no_drift', 'true') \g /dev/null
@@ -87,7 +87,7 @@ SELECT is(pg_temp.lines($$SELECT message, since, until, liftable_by FROM promote
 SELECT pg_temp.planned('ecomm-production-db', (SELECT jsonb_agg(jsonb_build_array('aws_db_instance.x[' || i || ']', '["delete"]'::jsonb, '{"a": 1}'::jsonb, NULL)) FROM generate_series(0, 6) AS i)) AS plan \gset
 SELECT is((SELECT pg_temp.blocked('destructive')), format('plan %s deletes or replaces resources that hold data: aws_db_instance.x[0], aws_db_instance.x[1], aws_db_instance.x[2], aws_db_instance.x[3], aws_db_instance.x[4] and 2 more', :plan), 'of many the first are named');
 SELECT is((SELECT message FROM promote.blockers('ecomm-production-db', :plan - 1) WHERE code = 'destructive'), format('plan %s deletes or replaces resources that hold data: aws_db_instance.b, aws_db_instance.c', :plan - 1), 'of the deployment that is asked for');
-SELECT is((SELECT string_agg(address, ', ' ORDER BY change) FROM promote.plan_changes WHERE instance = 'ecomm-production-db' AND deployment = :plan - 1 AND destructive AND stateful), 'aws_db_instance.b, aws_db_instance.c', '... as the view shows it');
+SELECT is((SELECT string_agg(address, ', ' ORDER BY change) FROM promote.resource_changes WHERE instance = 'ecomm-production-db' AND deployment = :plan - 1 AND destructive AND stateful), 'aws_db_instance.b, aws_db_instance.c', '... as the view shows it');
 -- types that hold data by the release, and by a pattern
 CREATE FUNCTION pg_temp.planned_of(type text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
@@ -103,7 +103,7 @@ SELECT matches((SELECT pg_temp.planned_of('acme_disk')), 'hold data: x\.x$', 'it
 UPDATE promote.bundle_release SET stateful_types = '{}' WHERE bundle = 'postgres';
 INSERT INTO promote.stateful_type (pattern) VALUES ('zz_*');
 SELECT matches((SELECT pg_temp.planned_of('zz_disk')), 'hold data: x\.x$', '... or by a pattern');
-SELECT is((SELECT string_agg(address, ', ') FROM promote.plan_changes WHERE instance = 'ecomm-production-db' AND destructive AND stateful AND type = 'zz_disk'), 'x.x', '... as the view shows it');
+SELECT is((SELECT string_agg(address, ', ') FROM promote.resource_changes WHERE instance = 'ecomm-production-db' AND destructive AND stateful AND type = 'zz_disk'), 'x.x', '... as the view shows it');
 SELECT pg_temp.planned_of('aws_db_instance') \g /dev/null
 SELECT is_empty($$SELECT code FROM promote.blockers('ecomm-staging-db') WHERE code = 'destructive'$$, 'and of that instance');
 
@@ -154,7 +154,7 @@ SELECT promote.configure_instance('ecomm-staging-db', '{"tier": "bronze"}') \g /
 SELECT pg_temp.deploy('ecomm-staging-db', true) \g /dev/null
 SELECT matches((SELECT pg_temp.promoted('{}', '[["aws_db_instance.known", ["update"], {"a": 5}, {"a": 7}], ["aws_db_instance.other", ["update"], {"a": 1}, {"a": 2}]]')),
     '^plan \d+ makes changes that "ecomm-staging-db" never had: aws_db_instance.other$', 'without overrides updates are held against the source''s, too');
-SELECT is((SELECT string_agg(address, ', ') FROM promote.plan_changes WHERE instance = 'ecomm-production-db' AND unexpected AND deployment = (SELECT max(deployment) FROM promote.plan_changes WHERE instance = 'ecomm-production-db')), 'aws_db_instance.other', '... as the view shows it');
+SELECT is((SELECT string_agg(address, ', ') FROM promote.resource_changes WHERE instance = 'ecomm-production-db' AND unexpected AND deployment = (SELECT max(deployment) FROM promote.resource_changes WHERE instance = 'ecomm-production-db')), 'aws_db_instance.other', '... as the view shows it');
 SELECT is_empty($$SELECT pg_temp.promoted('{}', '[["aws_db_instance.known", ["update"], {"a": 5}, {"a": 7}]]')$$, 'what the source''s plans had is expected');
 -- nothing was planned
 UPDATE promote.environment SET require_plan = false WHERE project = 'ecomm';

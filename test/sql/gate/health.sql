@@ -52,9 +52,9 @@ SELECT pg_temp.refuses(format('SELECT promote.report_health(%s)', f), state, det
                ('''ecomm-production-db'', ''c'', true, expires_after => ''0''', 'PM404', 'more than no time'), ('''ecomm-production-db'', ''c'', true, expires_after => ''-1 day''', 'PM404', 'more than no time'),
                ('''ecomm-production-db'', ''c'', true, expires_after => ''101 years''', 'PM404', '100 years'), ('''ecomm-production-db'', ''c'', true, revision => 7', 'PM002', 'there is'),
                ('''ecomm-production-db'', ''c'', true, revision => 0', 'PM002', 'there is'), ('''ecomm-production-db'', ''c'', true, repeat(''x'', 1048577)', 'PM102', '1048577')) AS v(f, state, detail);
-SELECT throws_ok(format('INSERT INTO promote.required_check (project, environment, check_name, %s) VALUES (''ecomm'', ''production'', ''c'', %L)', c, v), '23514', NULL, c || ' ' || v)
+SELECT throws_ok(format('INSERT INTO promote.required_check (project, environment, check_name, %s) VALUES (''ecomm'', ''production'', ''c'', %L)', c, v), CASE c WHEN 'selector' THEN 'PM101' ELSE 'PM404' END, NULL, c || ' ' || v)
   FROM (VALUES ('expires_after', '0'), ('expires_after', '101 years'), ('"of"', 'neighbour'), ('selector', '1')) AS x(c, v);
-SELECT throws_ok(format('INSERT INTO promote.required_check (project, environment, check_name) VALUES (''ecomm'', ''production'', %L)', v), '23514', NULL, 'check ' || quote_literal(v))
+SELECT throws_ok(format('INSERT INTO promote.required_check (project, environment, check_name) VALUES (''ecomm'', ''production'', %L)', v), 'PM404', NULL, 'check ' || quote_literal(v))
   FROM unnest(ARRAY['', ' x', 'x ', repeat('x', 256)]) AS v;
 
 -- ---- required checks of the destination ----

@@ -139,15 +139,15 @@ SELECT is((SELECT gates -> 'gates' FROM promote.deployment WHERE environment = '
 SELECT is((SELECT data -> 'gates' -> 'overridden' -> 0 ->> 'code' FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND event = 'gates.judged' AND (data ->> 'deployment')::integer = :done), 'freeze', 'and the audit log');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE event = 'gate.overridden' AND actor = 'test_ivy'), 2::bigint, 'each override is there by itself');
 SELECT matches(promote.plan_text('ecomm-production-db', :plan), 'Overridden by test_ivy, gate freeze \(freeze "audit" is on: the auditors are there\): it burns', 'the plan''s text shows it');
-SELECT is(pg_temp.lines(format($$SELECT override, actor, reason, deployed = ARRAY[%s] AS used, reviewed_at FROM promote.gate_override AS g JOIN promote.overrides AS o USING (deployment, code, reason, actor) ORDER BY 1$$, :done)),
+SELECT is(pg_temp.lines(format($$SELECT override, actor, reason, deployed = ARRAY[%s] AS used, reviewed_at FROM promote.gate_override AS g JOIN promote.override_status AS o USING (deployment, code, reason, actor) ORDER BY 1$$, :done)),
     E'(1,test_ivy,"it burns",t,)\n(2,test_ivy,still,,)', 'and the list of overrides, none reviewed yet');
 
 -- ---- reviewed by somebody else ----
 SELECT is(pg_temp.as_role('test_ivy', format($$SELECT promote.review_override('ecomm-production-db', %s, 'freeze')$$, :plan)), '0', 'one''s own is not reviewed');
 SELECT is(pg_temp.as_role('test_joe', format($$SELECT promote.review_override('ecomm-production-db', %s, 'freeze', 'agreed')$$, :plan)), '2', 'by somebody else');
 SELECT is(pg_temp.as_role('test_joe', format($$SELECT promote.review_override('ecomm-production-db', %s, 'freeze', 'agreed')$$, :plan)), '0', 'again: nothing is left');
-SELECT is_empty('SELECT * FROM promote.overrides WHERE reviewed_at IS NULL', 'nothing is left to review');
-SELECT is((SELECT string_agg(DISTINCT reviewed_by || ' ' || review, '') FROM promote.overrides), 'test_joe agreed', 'it says who and what');
+SELECT is_empty('SELECT * FROM promote.override_status WHERE reviewed_at IS NULL', 'nothing is left to review');
+SELECT is((SELECT string_agg(DISTINCT reviewed_by || ' ' || review, '') FROM promote.override_status), 'test_joe agreed', 'it says who and what');
 SELECT pg_temp.refuses(format($$SELECT promote.review_override('ecomm-production-db', %s, 'drift')$$, :plan), 'PM604', 'does not block', 'what was not overridden');
 SELECT is((pg_temp.refusal('UPDATE promote.gate_override SET reason = NULL')).state, 'PM301', 'overrides are history');
 SELECT is((pg_temp.refusal('DELETE FROM promote.override_review')).state, 'PM301', '... and reviews');

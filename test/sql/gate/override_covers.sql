@@ -108,7 +108,7 @@ DELETE FROM promote.required_check;
 -- ---- what a policy says about something else ----
 CREATE SCHEMA rules;
 CREATE TABLE rules.word AS SELECT 'ticket OPS-1 is missing' AS said;
-CREATE FUNCTION rules.says(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+CREATE FUNCTION rules.says(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
     AS $$ SELECT 'ticket', said, NULL::timestamptz, NULL::timestamptz, NULL, true FROM rules.word $$;
 SAVEPOINT policies;
 INSERT INTO promote.policy (policy, function, project) VALUES ('tickets', 'rules.says', 'ecomm');

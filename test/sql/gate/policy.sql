@@ -6,41 +6,41 @@ SELECT no_plan();
 \ir ../../fixtures/deploy.sql
 
 CREATE SCHEMA rules;
-CREATE FUNCTION rules.calm(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
-    AS $$ SELECT NULL::promote.blocker WHERE false $$;
-CREATE FUNCTION rules.two(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql IMMUTABLE
+CREATE FUNCTION rules.calm(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
+    AS $$ SELECT NULL::promote.blocking_reason WHERE false $$;
+CREATE FUNCTION rules.two(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql IMMUTABLE
     AS $$ VALUES ('budget_left', 'no money for ' || $1, $3, $3 + interval '1 hour', 'role cfo', true), (NULL, NULL, NULL, NULL, NULL, NULL) $$;
-CREATE FUNCTION rules.raises(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.raises(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN RAISE EXCEPTION 'oh no: %', 1 / (length(instance) - length(instance)); END $$;
-CREATE FUNCTION rules.loops(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.loops(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN LOOP NULL; END LOOP; END $$;
-CREATE FUNCTION rules.sleeps(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.sleeps(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN PERFORM pg_sleep(60); END $$;
 -- Looks as if it wrote nothing.
 CREATE TABLE rules.written (at timestamptz);
 CREATE SEQUENCE rules.counter;
 CREATE FUNCTION rules.write() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$ BEGIN INSERT INTO rules.written VALUES (now()); RETURN 1; END $$;
-CREATE FUNCTION rules.writes(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.writes(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN PERFORM rules.write(); END $$;
-CREATE FUNCTION rules.counts(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.counts(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN PERFORM nextval('rules.counter'); END $$;
-CREATE FUNCTION rules.sets(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.sets(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN PERFORM set_config('promote.actor', 'mallory', false); PERFORM set_config('transaction_read_only', 'off', false); END $$;
-CREATE FUNCTION rules.says(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+CREATE FUNCTION rules.says(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
     AS $$ SELECT 'said', concat_ws(' ', $1, $2, current_user, session_user, current_setting('search_path'), current_setting('transaction_read_only')), $3, NULL::timestamptz, NULL, false $$;
-CREATE FUNCTION rules.itself(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+CREATE FUNCTION rules.itself(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
     AS $$ SELECT * FROM promote.blockers($1, $2, $3) $$;
-CREATE FUNCTION rules.many(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+CREATE FUNCTION rules.many(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
     AS $$ SELECT 'many', i::text, NULL::timestamptz, NULL::timestamptz, NULL, true FROM generate_series(1, 1000) AS i $$;
-CREATE FUNCTION rules.swallows(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.swallows(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END; PERFORM pg_sleep(60); END $$;
 -- Hear that their time is up, and answer all the same.
-CREATE FUNCTION rules.gulps(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.gulps(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END; END $$;
-CREATE FUNCTION rules.gulps_and_says(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.gulps_and_says(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END;
           RETURN QUERY SELECT 'said', 'what may be overridden', NULL::timestamptz, NULL::timestamptz, NULL, true; END $$;
-CREATE FUNCTION rules.pretends(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.pretends(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN RAISE query_canceled; END $$;
 
 -- What blocks one instance, as far as policies do.
@@ -106,7 +106,7 @@ SET promote.actor = 'ada';
 SELECT pg_temp.only('rules.sets') \g /dev/null
 SELECT matches((SELECT message FROM pg_temp.blocked()), 'read-write mode', 'the transaction cannot be made to write');
 SELECT is(current_setting('promote.actor'), 'ada', '... and no setting stays');
-CREATE OR REPLACE FUNCTION rules.sets(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION rules.sets(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN PERFORM set_config('promote.actor', 'mallory', false); END $$;
 SELECT is_empty('SELECT * FROM pg_temp.blocked()', 'what was replaced is asked as it is');
 SELECT is(current_setting('promote.actor'), 'ada', '... and what it has set is gone, too');
@@ -115,7 +115,7 @@ SELECT pg_temp.only('rules.itself') \g /dev/null
 SELECT is((SELECT message FROM pg_temp.blocked()), 'policy "it" has failed: policy "it" asks for itself', 'one that asks for itself blocks');
 UPDATE promote.policy SET environment = 'production';
 INSERT INTO promote.policy (policy, function, environment) VALUES ('other', 'rules.raises', 'staging');
-CREATE OR REPLACE FUNCTION rules.itself(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION rules.itself(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
     AS $$ SELECT * FROM promote.blockers('ecomm-staging-db', NULL, $3) $$;
 SELECT is((SELECT message FROM pg_temp.blocked()), 'policy "other" has failed: division by zero', 'one may ask for another instance');
 UPDATE promote.policy SET function = 'rules.sleeps', timeout = '1 min' WHERE policy = 'other';
@@ -123,11 +123,11 @@ UPDATE promote.policy SET timeout = '100 ms' WHERE policy = 'it';
 SELECT is((SELECT message FROM pg_temp.blocked()), 'policy "it" was still running after 100 ms', '... in the time that it has itself');
 UPDATE promote.policy SET timeout = CASE policy WHEN 'it' THEN interval '10 s' ELSE '100 ms' END;
 SELECT is((SELECT message FROM pg_temp.blocked()), 'policy "other" was still running after 100 ms', '... of which the other may have less');
-CREATE OR REPLACE FUNCTION rules.itself(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION rules.itself(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN FOR i IN 1 .. 30 LOOP PERFORM promote.blockers('ecomm-staging-db', NULL, $3); END LOOP; END $$;
 UPDATE promote.policy SET timeout = CASE policy WHEN 'it' THEN interval '10 s' ELSE '5 ms' END;
 SELECT is_empty('SELECT * FROM pg_temp.blocked()', '... and what the other was told so often is not held against the one');
-CREATE OR REPLACE FUNCTION rules.itself(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION rules.itself(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN PERFORM promote.blockers('ecomm-staging-db', NULL, $3); EXCEPTION WHEN query_canceled THEN NULL; END $$;
 UPDATE promote.policy SET timeout = CASE policy WHEN 'it' THEN interval '100 ms' ELSE '10 s' END;
 SELECT is((SELECT message FROM pg_temp.blocked()), 'policy "it" was still running after 100 ms', 'nor does one catch that its own time is up in the other');
@@ -179,7 +179,7 @@ SET ROLE policy_deployer;
 SELECT matches((SELECT message FROM promote.blockers('ecomm-production-db') WHERE code = 'policy'), 'permission denied', 'nor who may not use its schema');
 RESET ROLE;
 GRANT USAGE ON SCHEMA rules TO policy_deployer;
-CREATE FUNCTION rules.reads(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+CREATE FUNCTION rules.reads(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
     AS $$ SELECT 'said', 'found', NULL::timestamptz, NULL::timestamptz, NULL, false FROM rules.written $$;
 SELECT pg_temp.only('rules.reads') \g /dev/null
 SELECT is((SELECT message FROM promote.blockers('ecomm-production-db') WHERE code = 'said'), 'found', 'what it reads the owner may see');
@@ -192,7 +192,7 @@ RESET search_path;
 RESET ROLE;
 
 -- ---- whose function it is ----
-CREATE FUNCTION rules.theirs(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+CREATE FUNCTION rules.theirs(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
     AS $$ SELECT 'said', 'as ' || current_user, NULL::timestamptz, NULL::timestamptz, NULL, false $$;
 SELECT pg_temp.only('rules.theirs') \g /dev/null
 ALTER FUNCTION rules.theirs OWNER TO policy_owner;
@@ -227,14 +227,14 @@ UPDATE promote.policy SET function = 'rules.gulps';
 SET statement_timeout = '150 ms';
 SELECT is(pg_temp.ended($$SELECT * FROM promote.blockers('ecomm-production-db')$$), 'canceling statement due to statement timeout', '... also where a policy catches it');
 SET statement_timeout = 0;
-CREATE FUNCTION rules.cancels(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE FUNCTION rules.cancels(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN PERFORM pg_cancel_backend(pg_backend_pid()); PERFORM pg_sleep(60); END $$;
 UPDATE promote.policy SET function = 'rules.cancels';
 SELECT is(pg_temp.ended($$SELECT * FROM promote.blockers('ecomm-production-db')$$), 'canceling statement due to user request', 'and so does whoever cancels it');
-CREATE OR REPLACE FUNCTION rules.cancels(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION rules.cancels(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN PERFORM pg_cancel_backend(pg_backend_pid()); PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END $$;
 SELECT is(pg_temp.ended($$SELECT * FROM promote.blockers('ecomm-production-db')$$), 'canceling statement due to user request', '... also where a policy catches it');
-CREATE OR REPLACE FUNCTION rules.itself(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION rules.itself(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN PERFORM promote.blockers('ecomm-staging-db', NULL, $3); EXCEPTION WHEN query_canceled THEN NULL; END $$;
 UPDATE promote.policy SET environment = 'staging';
 INSERT INTO promote.policy (policy, function, environment) VALUES ('outer', 'rules.itself', 'production');
@@ -249,17 +249,17 @@ SELECT is(pg_sleep(0.3)::text, '', '... nor rings it again');
 SET statement_timeout = 0;
 
 -- ---- what can be a policy ----
-CREATE FUNCTION rules.volatile(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql AS $$ SELECT NULL::promote.blocker $$;
-CREATE FUNCTION rules.one(instance text, deployment integer, at timestamptz) RETURNS promote.blocker LANGUAGE sql STABLE AS $$ SELECT NULL::promote.blocker $$;
+CREATE FUNCTION rules.volatile(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql AS $$ SELECT NULL::promote.blocking_reason $$;
+CREATE FUNCTION rules.one(instance text, deployment integer, at timestamptz) RETURNS promote.blocking_reason LANGUAGE sql STABLE AS $$ SELECT NULL::promote.blocking_reason $$;
 CREATE FUNCTION rules.texts(instance text, deployment integer, at timestamptz) RETURNS SETOF text LANGUAGE sql STABLE AS $$ SELECT 'x' $$;
-CREATE FUNCTION rules.arguments(instance text) RETURNS SETOF promote.blocker LANGUAGE sql STABLE AS $$ SELECT NULL::promote.blocker $$;
+CREATE FUNCTION rules.arguments(instance text) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE AS $$ SELECT NULL::promote.blocking_reason $$;
 CREATE PROCEDURE rules.procedure(instance text, deployment integer, at timestamptz) LANGUAGE sql AS $$ SELECT 1 $$;
 SELECT pg_temp.refuses(format('INSERT INTO promote.policy (policy, function) VALUES (%L, %L)', 'p', f), 'PM610', detail, f)
   FROM (VALUES ('rules.volatile', 'VOLATILE'), ('rules.one', 'does not return SETOF'), ('rules.texts', 'does not return SETOF'), ('rules.arguments', 'no such function'),
                ('rules.procedure', 'not a plain function'), ('nowhere.two', 'no such function'), ('rules.nothing', 'no such function'), ('two', 'with its schema'), ('a.b.c', 'with its schema'),
                ('', 'with its schema'), ('rules."two', 'with its schema'), ('rules.two; DROP TABLE x', 'with its schema')) AS v(f, detail);
 SELECT pg_temp.refuses('UPDATE promote.policy SET function = ''rules.volatile''', 'PM610', 'VOLATILE', 'an UPDATE');
-SELECT throws_ok(format('INSERT INTO promote.policy (policy, function, %s) VALUES (''p'', ''rules.two'', %L)', c, v), '23514', NULL, c || ' ' || v)
+SELECT throws_ok(format('INSERT INTO promote.policy (policy, function, %s) VALUES (''p'', ''rules.two'', %L)', c, v), CASE c WHEN 'selector' THEN 'PM101' ELSE 'PM404' END, NULL, c || ' ' || v)
   FROM (VALUES ('timeout', '0'), ('timeout', '2 min'), ('timeout', '-1 s'), ('code', 'A b'), ('code', ''), ('selector', '[]')) AS x(c, v);
 SELECT lives_ok($$INSERT INTO promote.policy (policy, function) VALUES ('quoted', '"rules"."two"')$$, 'a quoted name');
 SET check_function_bodies = off;

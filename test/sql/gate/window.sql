@@ -31,19 +31,22 @@ SELECT pg_temp.bad($$during|'[2026-01-01,infinity)'$$, 'no upper bound', 'a free
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'UTC', 'FREQ=DAILY', '2026-01-01', '24 hours'$$, 'without a gap', 'a freeze that goes on day after day');
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'Europe/Berlin', 'FREQ=DAILY', '2026-01-01', '1 day'$$, 'without a gap', '... in local time');
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'UTC', 'FREQ=WEEKLY', '2026-01-01', '8 days'$$, 'without a gap', '... week after week');
-SELECT pg_temp.bad($$zone, rule, starts_at, duration, exdates|'UTC', 'FREQ=DAILY', '2026-01-01', '2 days', '{2026-02-01}'$$, 'without a gap', '... in spite of exceptions');
+SELECT pg_temp.bad($$zone, rule, starts_at, duration, exdates|'UTC', 'FREQ=DAILY', '2026-01-01', '2 days', '{2026-02-01}'$$,
+    'without a gap', '... in spite of exceptions');
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'UTC', 'FREQ=MONTHLY;BYMONTH=2;BYMONTHDAY=30', '2026-01-01', '1 h'$$, 'no day on which', '30 February', kind) FROM unnest(ARRAY['freeze_window', 'change_window']) AS kind;
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'UTC', 'FREQ=DAILY;UNTIL=20251231', '2026-01-01', '1 h'$$, 'past UNTIL', 'over before it begins');
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'UTC', 'FREQ=YEARLY;INTERVAL=4;BYYEARDAY=366', '2027-01-01', '1 h'$$, 'no day on which', 'day 366 of years that are not leap years');
-SELECT pg_temp.bad($$zone, rule, starts_at, duration, exdates|'UTC', 'FREQ=DAILY;COUNT=1', '2026-01-01', '1 h', '{2026-01-01}'$$, 'excepted', 'all that there was is excepted');
-SELECT pg_temp.bad($$zone, rule, starts_at, duration, exdates|'UTC', 'FREQ=DAILY', '2026-01-01 22:00', '1 h', '{2026-01-05}'$$, 'begins at that local time', 'an exception of nothing');
+SELECT pg_temp.bad($$zone, rule, starts_at, duration, exdates|'UTC', 'FREQ=DAILY;COUNT=1', '2026-01-01', '1 h', '{2026-01-01}'$$,
+    'excepted', 'all that there was is excepted');
+SELECT pg_temp.bad($$zone, rule, starts_at, duration, exdates|'UTC', 'FREQ=DAILY', '2026-01-01 22:00', '1 h', '{2026-01-05}'$$,
+    'begins at that local time', 'an exception of nothing');
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'FOO+3', 'FREQ=DAILY', '2026-01-01', '1 h'$$, 'pg_timezone_names', 'no zone');
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'UTC', 'FREQ=HOURLY', '2026-01-01', '1 h'$$, 'less than a day', 'too often');
 SELECT pg_temp.bad($$zone, rule, starts_at, duration|'UTC', 'FREQ=DAILY', '2026-01-01', '-1 h'$$, 'end before it begins', 'backward');
 SELECT pg_temp.bad($$during, selector|'[2026-01-01,2026-02-01)', '[]'$$, 'an object', 'a selector that is none');
 SELECT pg_temp.refuses($$INSERT INTO promote.freeze_window (name, during) VALUES (' ', '[2026-01-01,2026-02-01)')$$, 'PM602', 'not only blanks', 'a blank name');
 SELECT pg_temp.refuses($$INSERT INTO promote.freeze_window (name, during) VALUES (repeat('ü', 101), '[2026-01-01,2026-02-01)')$$, 'PM602', 'from 1 to 200', 'a long name');
-SELECT throws_ok($$INSERT INTO promote.change_window (name, during, max_deployments_per_window) VALUES ('x', '[2026-01-01,2026-02-01)', 0)$$, '23514', NULL, 'a budget of nothing');
+SELECT throws_ok($$INSERT INTO promote.change_window (name, during, max_deployments_per_window) VALUES ('x', '[2026-01-01,2026-02-01)', 0)$$, 'PM404', NULL, 'a budget of nothing');
 SELECT throws_ok($$INSERT INTO promote.freeze_window (name, during, project) VALUES ('x', '[2026-01-01,2026-02-01)', 'nobody')$$, '23503', NULL, 'a project that is not there');
 SELECT throws_ok($$INSERT INTO promote.freeze_window (name, during) VALUES (NULL, '[2026-01-01,2026-02-01)')$$, '23502', NULL, 'no name');
 INSERT INTO promote.freeze_window (name, rule, zone, starts_at, duration) VALUES ('nights', 'FREQ=DAILY', 'europe/berlin', '2027-01-01 22:00', '8 hours');
@@ -312,7 +315,7 @@ SELECT is(:'state'::text, 'accepted', 'nothing holds it back');
 CREATE FUNCTION pg_temp.take_away() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.during := NULL; NEW.zone := NULL; RETURN NEW; END $$;
 CREATE TRIGGER z_mine BEFORE INSERT ON promote.freeze_window FOR EACH ROW EXECUTE FUNCTION pg_temp.take_away();
 CREATE TRIGGER z_mine BEFORE INSERT ON promote.change_window FOR EACH ROW EXECUTE FUNCTION pg_temp.take_away();
-SELECT is((pg_temp.refusal(format('INSERT INTO promote.%s (name, %s', t, columns))).state, '23514', t || ' without a time: ' || columns)
+SELECT is((pg_temp.refusal(format('INSERT INTO promote.%s (name, %s', t, columns))).state, 'PM404', t || ' without a time: ' || columns)
   FROM unnest(ARRAY['freeze_window', 'change_window']) AS t,
        unnest(ARRAY[$$during) VALUES ('x', '[2026-01-01, 2026-02-01)')$$, $$zone, starts_at, duration) VALUES ('x', 'UTC', '2026-01-01 12:00', '1 h')$$]) AS v (columns);
 DROP TRIGGER z_mine ON promote.freeze_window;

@@ -88,7 +88,9 @@ SELECT is(pg_temp.as_role('a_dev', 'SELECT params FROM promote.config') ~ '^4250
 SELECT is(pg_temp.as_role('a_dev', 'SELECT parameters FROM promote.environment') ~ '^42501', true, '... nor what placeholders stand for');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('redis', '2.0.0', '{"properties": {"a": {"items": {"properties": {"b": {"$md.sensitive": true}}}}, "c": {"$md.sensitive": true}}}');
 DO $$ BEGIN PERFORM promote.configure_instance('ecomm-staging-cache', '{"a": [{"b": 1, "x": 1}, {"x": {"b": 2}}, 3], "c": {"d": [4]}, "e": {}}', '2.0.0'); END $$;
-SELECT is(pg_temp.as_role('a_dev', $$SELECT params FROM promote.config_as_of('ecomm-staging-cache')$$)::text, $$("{""a"": [{""b"": ""(sensitive value)"", ""x"": 1}, {""x"": {""b"": 2}}, 3], ""c"": ""(sensitive value)"", ""e"": {}, ""z"": 1}")$$, 'wherever it is in them');
+SELECT is(pg_temp.as_role('a_dev', $$SELECT params FROM promote.config_as_of('ecomm-staging-cache')$$)::text, 
+    '("{""a"": [{""b"": ""(sensitive value)"", ""x"": 1}, {""x"": {""b"": 2}}, 3], ""c"": ""(sensitive value)"", ""e"": {}, ""z"": 1}")',
+    'wherever it is in them');
 
 -- ---- the matrix, and status ----
 SELECT is(pg_temp.as_role('a_dev', 'SELECT instance, next FROM promote.promotion_matrix'), E'(ecomm-staging-cache,)\n(ecomm-staging-db,)', 'the matrix has what its reader sees, and leads nowhere else');
@@ -203,7 +205,7 @@ BEGIN
 END
 $$;
 SELECT matches(pg_temp.plan('SELECT ' || of || ' FROM promote.' || name), 'Index Cond: \(+project\)?(::text)? = ANY', name || ' is read by an index on the project')
-  FROM (VALUES ('revision', 'revision, version'), ('deployment', '*'), ('audit_log', 'data'), ('instance', '*'), ('instance_status', '*'), ('promotion_history', '*'), ('config_changes', '*'), ('drift', '*'),
+  FROM (VALUES ('revision', 'revision, version'), ('deployment', '*'), ('audit_log', 'data'), ('instance', '*'), ('instance_status', '*'), ('promotion_history', '*'), ('config_changes', '*'), ('drift_status', '*'),
                ('instance_health', '*'), ('approval_status', '*')) AS v (name, of);
 SELECT unalike(pg_temp.plan(format('SELECT %s FROM promote.%I', CASE name WHEN 'audit_log' THEN 'data' ELSE '*' END, name)), format('%%Seq Scan on %s%%', large), format('%s does not read all of %s', name, large))
   FROM unnest('{instance_status,promotion_history,config_changes,approval_status,deployment,audit_log}'::text[]) AS name, unnest('{instance,revision,deployment,audit_log,config}'::text[]) AS large;

@@ -22,8 +22,8 @@ EXCEPTION WHEN OTHERS THEN
         ELSE diag(SQLSTATE || ' ' || message || ' / ' || told) || fail(statement || ' is refused: ' || code) END;
 END $$;
 
-SELECT pg_temp.refused($$INSERT INTO promote.grants (role, action) VALUES ('g_dev', 'dance')$$, '23514', 'grants_action_check');
-SELECT pg_temp.refused($$INSERT INTO promote.grants (role, action, project) VALUES ('g_dev', 'impersonate', 'ecomm')$$, '23514', 'grants_impersonate_check');
+SELECT pg_temp.refused($$INSERT INTO promote.grants (role, action) VALUES ('g_dev', 'dance')$$, 'PM404', 'It is none of view');
+SELECT pg_temp.refused($$INSERT INTO promote.grants (role, action, project) VALUES ('g_dev', 'impersonate', 'ecomm')$$, 'PM404', 'counts in all projects');
 SELECT pg_temp.refused($$INSERT INTO promote.grants (role, action, project, environment) VALUES ('g_dev', 'view', 'ecomm', 'moon')$$, '23503', 'moon');
 SELECT pg_temp.refused($$SELECT promote.grant_action('g_dev', 'view', 'ecomm', 'moon')$$, 'PM702', 'no environment "moon" in project "ecomm"');
 SELECT pg_temp.refused($$SELECT promote.grant_action('g_dev', 'view', NULL, 'moon')$$, 'PM702', 'no environment "moon" in any project');

@@ -104,7 +104,7 @@ SELECT is(left(pg_temp.came_of('DELETE FROM low.parent'), 5), 'PM704', '... nor 
 UPDATE low.wanted SET statement = $$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 7}')$$ WHERE place = 1;
 
 -- Policies are not asked for it: they would answer with the session's rights.
-CREATE FUNCTION low.everything(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+CREATE FUNCTION low.everything(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
     AS $$ SELECT 'seen', concat_ws(' ', current_user, (SELECT count(*) FROM promote.instance), promote.current_actor()), NULL::timestamptz, NULL::timestamptz, NULL, false $$;
 INSERT INTO promote.policy (policy, function) VALUES ('seen', 'low.everything');
 SELECT is((SELECT message FROM promote.blockers('ecomm-staging-db') WHERE code = 'seen'), current_user || ' 7 ' || current_user, 'a policy is asked, and knows for whom');

@@ -7,7 +7,7 @@ SELECT a OPERATOR (pg_catalog.*=) b FROM (SELECT document) AS a, (SELECT documen
 $$;
 
 -- What the statement raises: its SQLSTATE, message and detail.
-CREATE FUNCTION pg_temp.refusal(statement text) RETURNS text LANGUAGE plpgsql SET statement_timeout = '20s' AS $$
+CREATE FUNCTION pg_temp.refusal(statement text) RETURNS text LANGUAGE plpgsql SET statement_timeout = '5min' AS $$
 DECLARE
     message text;
     detail text;

@@ -15,7 +15,7 @@ SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
 SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', overrides => '{"tier": "b", "password": "4711"}', idempotency_key => 'k') \g /dev/null
 SELECT promote.rehearse_rollback('ecomm-production-db', record => true) \g /dev/null
 SELECT promote.report_observed('ecomm-production-db', '{"tier": "c", "password": "4711"}'::jsonb, 'scan') \g /dev/null
-SELECT promote.report_observed('ecomm-production-db', promote.jsonb_digest('{"tier": "d", "password": "4711"}'), 'scan') \g /dev/null
+SELECT promote.report_observed_digest('ecomm-production-db', promote.jsonb_digest('{"tier": "d", "password": "4711"}'), 'scan') \g /dev/null
 CREATE TEMP TABLE plan (document jsonb) ON COMMIT DROP;
 INSERT INTO plan VALUES ('{"format_version": "1.2", "resource_changes": [{"address": "a.b", "mode": "managed", "type": "a", "name": "b",
     "change": {"actions": ["create"], "before": null, "after": {"pin": "4711"}}}]}');
@@ -79,7 +79,7 @@ SELECT ok(EXISTS (SELECT FROM shown AS s, guess AS g WHERE g.what = w AND pg_tem
 SELECT is_empty('SELECT s.name, g.what, g.document FROM shown AS s, guess AS g WHERE pg_temp.is_in(promote.jsonb_digest(g.document), s.content)', 'one that confirms a guess is not');
 -- where the keyed ones are, so that the search is known to have looked there
 SELECT is((SELECT string_agg(s.name, ', ' ORDER BY s.name) FROM shown AS s WHERE EXISTS (SELECT FROM guess AS g WHERE pg_temp.is_in(promote.config_digest('ecomm', g.document), s.content))),
-          'audit_log, config, deployment, drift, drift_item, instance_status, observation, promotion_matrix, promotion_request_item, promotion_request_preview, request_evidence, revision', 'it was looked for wherever there are any');
+          'audit_log, config, deployment, drift_item, drift_status, instance_status, observation, promotion_matrix, promotion_request_item, promotion_request_preview, request_evidence, revision', 'it was looked for wherever there are any');
 
 -- ---- nobody to ask, behind the door of promote_internal either ----
 GRANT USAGE ON SCHEMA promote_internal TO guess_viewer;
@@ -97,7 +97,7 @@ SELECT ok(strpos(string_agg(content, ''), encode((SELECT digest_key FROM promote
 SELECT isnt(promote.config_digest('other', '{"pin": "4711"}'), promote.config_digest('ecomm', '{"pin": "4711"}'), 'projects have keys of their own');
 SELECT is(promote.config_digest('other', '{"pin": 1.0, "a": 2}'), promote.config_digest('other', '{"a": 2.00, "pin": 1}'), 'equal documents have one digest');
 SELECT throws_ok($$UPDATE promote.project SET digest_key = sha256('x')$$, 'PM301', NULL, 'a key is never changed');
-SELECT throws_ok($$INSERT INTO promote.project (project, digest_key) VALUES ('short', '\x00')$$, '23514', NULL, 'nor too short');
+SELECT throws_ok($$INSERT INTO promote.project (project, digest_key) VALUES ('short', '\x00')$$, 'PM404', NULL, 'nor too short');
 SELECT throws_ok($$INSERT INTO promote.config (project, params) VALUES ('nowhere', '{}')$$, 'PM002', NULL, 'without a project there is none');
 SELECT throws_ok(format('SELECT promote.config_digest(%L, ''{}'')', repeat('x', 100)), 'PM002', NULL, '... whatever it is called');
 SELECT is(promote.config_digest(NULL, '{}'), NULL, 'nothing of nothing');
@@ -127,7 +127,7 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets) VAL
 SELECT set_config('promote.secret_key_command', 'printf ''k1:' || encode(sha256('k1'), 'base64') || '\n''', true) \g /dev/null
 SELECT promote.configure_instance('ecomm-staging-db', '{}', '1.9.0', plan => false) \g /dev/null
 SELECT promote.set_secret('ecomm-staging-db', 'pin', '4711') \g /dev/null
-SELECT is(promote.report_observed('ecomm-production-db', reported, 'probe'), 1, 'a report of ' || encode(reported, 'hex'))
+SELECT is(promote.report_observed_digest('ecomm-production-db', reported, 'probe'), 1, 'a report of ' || encode(reported, 'hex'))
   FROM unnest(ARRAY[sha256('4711'), sha256('secret:4711'), promote.jsonb_digest('"4711"')]) AS reported;
 SELECT is((SELECT count(*) FROM promote.audit_log AS a JOIN promote.secret AS s ON a.data ->> 'digest' = encode(s.fingerprint, 'hex')), 0::bigint, 'no report of a digest confirms a guess of a secret');
 

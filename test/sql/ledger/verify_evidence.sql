@@ -28,7 +28,7 @@ INSERT INTO promote.promotion_path (project, source_environment, destination_env
 INSERT INTO promote.change_window (name, project, during) VALUES ('ever', 'ecomm', '(2020-01-01,2098-01-01)');
 INSERT INTO promote.required_check (project, environment, check_name) VALUES ('ecomm', 'prod-uswest', 'smoke');
 CREATE SCHEMA rules;
-CREATE FUNCTION rules.content(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE AS 'SELECT NULL::promote.blocker WHERE false';
+CREATE FUNCTION rules.content(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE AS 'SELECT NULL::promote.blocking_reason WHERE false';
 INSERT INTO promote.policy (policy, function, project) VALUES ('content', 'rules.content', 'ecomm');
 INSERT INTO promote.stateful_type (pattern) VALUES ('our_*');
 INSERT INTO promote.schema_document (uri, document) VALUES ('https://example.com/a.json', '{"type": "string"}');

@@ -206,7 +206,8 @@ SELECT pg_temp.bad_call($$'FREQ=DAILY', 'UTC', '1969-12-31', '1 hour'$$, 'infini
 SELECT pg_temp.bad_call($$'FREQ=DAILY', 'UTC', '9000-01-01', '1 hour'$$, 'infinite or outside', 'a late start');
 SELECT pg_temp.bad_call($$'FREQ=DAILY', 'UTC', '2026-01-01', '1 hour', '{NULL}'$$, 'Each is the local time', 'an exception that is null');
 SELECT pg_temp.bad_call($$'FREQ=DAILY', 'UTC', '2026-01-01', '1 hour', '{infinity}'$$, 'Each is the local time', 'one that never is');
-SELECT pg_temp.bad_call($$'FREQ=DAILY', 'UTC', '2026-01-01', '1 hour', (SELECT array_agg('2026-01-01'::timestamp + i * '1 day'::interval) FROM generate_series(0, 1000) i)$$, 'It has 1001', 'too many of them');
+SELECT pg_temp.bad_call($$'FREQ=DAILY', 'UTC', '2026-01-01', '1 hour',
+    (SELECT array_agg('2026-01-01'::timestamp + i * '1 day'::interval) FROM generate_series(0, 1000) i)$$, 'It has 1001', 'too many of them');
 SELECT pg_temp.bad_call($$'FREQ=DAILY', 'UTC', NULL, '1 hour'$$, 'is null', 'no start', 'PM404');
 SELECT pg_temp.bad_call($$'FREQ=DAILY', 'UTC', '2026-01-01', NULL$$, 'is null', 'a missing duration', 'PM404');
 SELECT pg_temp.bad_call($$'FREQ=DAILY', NULL, '2026-01-01', '1 hour'$$, 'is null', 'no zone', 'PM404');

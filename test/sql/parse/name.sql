@@ -14,13 +14,13 @@ SELECT pg_temp.refuses('SELECT promote.parse_instance_name(' || quote_literal(n)
                ('a-' || repeat('b', 64) || '-c', 'environment is longer'), ('a-b-' || repeat('c', 64), 'component is longer')) AS v(n, detail);
 SELECT lives_ok(format('INSERT INTO promote.environment (project, environment) VALUES (%L, %L)', 'ecomm', e), 'environment ' || e)
   FROM unnest(ARRAY['x', 'a-b', '1-2-3', 'a_b-c_d', repeat('e', 63)]) AS e;
-SELECT throws_ok(format('INSERT INTO promote.environment (project, environment) VALUES (%L, %L)', 'ecomm', e), '23514', NULL, 'no environment: ' || e)
+SELECT throws_ok(format('INSERT INTO promote.environment (project, environment) VALUES (%L, %L)', 'ecomm', e), 'PM001', NULL, 'no environment: ' || e)
   FROM unnest(ARRAY['', '-a', 'a-', 'a--b', 'A', 'a b', 'a.b', 'a' || E'\n', repeat('e', 64)]) AS e;
-SELECT throws_ok(format('INSERT INTO promote.project (project) VALUES (%L)', p), '23514', NULL, 'no project: ' || p)
+SELECT throws_ok(format('INSERT INTO promote.project (project) VALUES (%L)', p), 'PM001', NULL, 'no project: ' || p)
   FROM unnest(ARRAY['', 'a-b', 'A', 'é', repeat('p', 64)]) AS p;
-SELECT throws_ok(format('INSERT INTO promote.component (project, component, bundle) VALUES (%L, %L, %L)', 'ecomm', c, 'redis'), '23514', NULL, 'no component: ' || c)
+SELECT throws_ok(format('INSERT INTO promote.component (project, component, bundle) VALUES (%L, %L, %L)', 'ecomm', c, 'redis'), 'PM001', NULL, 'no component: ' || c)
   FROM unnest(ARRAY['', 'a-b', 'A', repeat('c', 64)]) AS c;
-SELECT throws_ok($$INSERT INTO promote.bundle VALUES ('A b')$$, '23514', NULL, 'no bundle');
+SELECT throws_ok($$INSERT INTO promote.bundle VALUES ('A b')$$, 'PM001', NULL, 'no bundle');
 SELECT is(name, 'ecomm-prod-uswest-db', 'the name is generated') FROM promote.instance WHERE environment = 'prod-uswest';
 
 SELECT * FROM finish();

@@ -15,7 +15,7 @@ CREATE FUNCTION pg_temp.seen(patch jsonb, source text DEFAULT 'scan') RETURNS in
           WHERE i.name = 'ecomm-production-db' AND d.deployment = i.deployed_by), patch), source)
 $$;
 CREATE FUNCTION pg_temp.drift() RETURNS text LANGUAGE sql AS $$
-    SELECT pg_temp.lines('SELECT kind, path, deployed_value, observed_value, sensitive, source, dismissed, adopted_revision FROM promote.drift WHERE instance = ''ecomm-production-db'' ORDER BY path COLLATE "C"')
+    SELECT pg_temp.lines('SELECT kind, path, deployed_value, observed_value, sensitive, source, dismissed, adopted_revision FROM promote.drift_status WHERE instance = ''ecomm-production-db'' ORDER BY path COLLATE "C"')
 $$;
 CREATE FUNCTION pg_temp.events(event text) RETURNS bigint LANGUAGE sql AS $$
     SELECT count(*) FROM promote.audit_log a WHERE a.event = $1
@@ -23,7 +23,7 @@ $$;
 
 -- ---- not provisioned ----
 SELECT pg_temp.refuses($$SELECT promote.report_observed('ecomm-production-db', '{}'::jsonb, 'scan')$$, 'PM508', 'nothing that could differ', 'a report of what does not run');
-SELECT pg_temp.refuses($$SELECT promote.report_observed('ecomm-production-db', sha256(''), 'scan')$$, 'PM508', 'nothing that could differ', 'a digest of what does not run');
+SELECT pg_temp.refuses($$SELECT promote.report_observed_digest('ecomm-production-db', sha256(''), 'scan')$$, 'PM508', 'nothing that could differ', 'a digest of what does not run');
 SELECT pg_temp.refuses($$SELECT promote.adopt_drift('ecomm-production-db')$$, 'PM508', 'nothing that could differ', 'nothing to adopt');
 SELECT pg_temp.refuses($$SELECT promote.dismiss_drift('ecomm-production-db', 'so what')$$, 'PM508', 'nothing that could differ', 'nothing to dismiss');
 
@@ -40,42 +40,42 @@ SELECT is(pg_temp.drift(), E'(config,.account,"""prod""",,f,scan,f,)\n(config,.p
 SELECT is((SELECT data - 'digest' - 'database_role' FROM promote.audit_log WHERE event = 'drift.reported' ORDER BY seq DESC LIMIT 1), '{"actor": "ada", "source": "scan", "deployment": 3, "differences": 4, "opened": 4, "moved": 0, "gone": 0}', 'recorded without a value');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE data::text ~ 'leaked|large'), 0::bigint, 'nor elsewhere');
 SELECT is((SELECT count(*) FROM promote.drift_item x WHERE x::text ~ 'leaked|secret'), 0::bigint, 'no sensitive value is an item''s');
-CREATE TEMP TABLE first AS SELECT * FROM promote.drift;
+CREATE TEMP TABLE first AS SELECT * FROM promote.drift_status;
 SELECT is(pg_temp.seen('{"replicas": 7, "password": "leaked", "size": "large", "account": null}', 'other'), 4, 'the same report');
 SELECT is(pg_temp.events('drift.reported'), 2::bigint, 'is no event');
-SELECT results_eq('SELECT path, since FROM promote.drift ORDER BY 1', 'SELECT path, since FROM first ORDER BY 1', 'and the same drift');
-SELECT is((SELECT bool_and(d.last_seen > f.last_seen) FROM promote.drift d JOIN first f USING (path)), true, 'seen again');
-SELECT is(promote.report_observed('ecomm-production-db', (SELECT promote.jsonb_digest(params) FROM promote.observation JOIN promote.config USING (project, digest)), 'digest'), 4, 'the same by its digest');
+SELECT results_eq('SELECT path, since FROM promote.drift_status ORDER BY 1', 'SELECT path, since FROM first ORDER BY 1', 'and the same drift');
+SELECT is((SELECT bool_and(d.last_seen > f.last_seen) FROM promote.drift_status d JOIN first f USING (path)), true, 'seen again');
+SELECT is(promote.report_observed_digest('ecomm-production-db', (SELECT promote.jsonb_digest(params) FROM promote.observation JOIN promote.config USING (project, digest)), 'digest'), 4, 'the same by its digest');
 SELECT is(promote.dismiss_drift('ecomm-production-db', 'for the sale', '.replicas'), 1, 'one is dismissed');
 SELECT is(promote.dismiss_drift('ecomm-production-db', 'for the sale', '.replicas'), 0, 'once');
-SELECT is(pg_temp.lines($$SELECT path, dismissed, dismissed_by, reason FROM promote.drift WHERE dismissed$$), '(.replicas,t,ada,"for the sale")', 'with the reason');
+SELECT is(pg_temp.lines($$SELECT path, dismissed, dismissed_by, reason FROM promote.drift_status WHERE dismissed$$), '(.replicas,t,ada,"for the sale")', 'with the reason');
 SELECT is((SELECT data - 'database_role' FROM promote.audit_log WHERE event = 'drift.dismissed'), '{"actor": "ada", "deployment": 3, "reason": "for the sale", "path": ".replicas", "dismissed": 1}', 'recorded');
 SELECT is(pg_temp.seen('{"replicas": 7, "password": "leaked2", "account": null}'), 3, 'one is gone, one is another');
 SELECT is((SELECT data - 'digest' - 'database_role' FROM promote.audit_log WHERE event = 'drift.reported' ORDER BY seq DESC LIMIT 1), '{"actor": "ada", "source": "scan", "deployment": 3, "differences": 3, "opened": 0, "moved": 1, "gone": 1}', 'recorded');
-SELECT is((SELECT count(*) FROM promote.drift d JOIN first f USING (path, since)), 3::bigint, 'those that last go on');
-SELECT is((SELECT dismissed FROM promote.drift WHERE path = '.replicas'), true, 'what is dismissed stays so');
+SELECT is((SELECT count(*) FROM promote.drift_status d JOIN first f USING (path, since)), 3::bigint, 'those that last go on');
+SELECT is((SELECT dismissed FROM promote.drift_status WHERE path = '.replicas'), true, 'what is dismissed stays so');
 SELECT is(pg_temp.lines($$SELECT path, how, closed_at > since FROM promote.drift_item WHERE closed_at IS NOT NULL$$), '(.size,gone,t)', 'when it was put right is kept');
 SELECT is(promote.dismiss_drift('ecomm-production-db', 'known'), 2, 'all others are dismissed');
-SELECT is((SELECT count(*) FROM promote.drift WHERE dismissed AND reason = 'known'), 2::bigint, 'and keep their own reasons');
+SELECT is((SELECT count(*) FROM promote.drift_status WHERE dismissed AND reason = 'known'), 2::bigint, 'and keep their own reasons');
 SELECT is(pg_temp.seen('{"replicas": 8, "password": "leaked3", "account": null}'), 3, 'other values');
-SELECT is(pg_temp.lines('SELECT path, dismissed, reason FROM promote.drift ORDER BY path'), E'(.account,t,known)\n(.password,f,)\n(.replicas,f,)', 'are no longer dismissed, though one is masked');
-SELECT is((SELECT count(*) FROM promote.drift d JOIN first f USING (path, since)), 3::bigint, 'since the same time');
+SELECT is(pg_temp.lines('SELECT path, dismissed, reason FROM promote.drift_status ORDER BY path'), E'(.account,t,known)\n(.password,f,)\n(.replicas,f,)', 'are no longer dismissed, though one is masked');
+SELECT is((SELECT count(*) FROM promote.drift_status d JOIN first f USING (path, since)), 3::bigint, 'since the same time');
 SELECT is(pg_temp.seen('{"replicas": 8, "size": "large"}'), 2, 'one comes back');
-SELECT is((SELECT count(*) FROM promote.drift d JOIN first f USING (path, since)), 1::bigint, 'and is a new one');
+SELECT is((SELECT count(*) FROM promote.drift_status d JOIN first f USING (path, since)), 1::bigint, 'and is a new one');
 
 -- ---- digests ----
-SELECT is(promote.report_observed('ecomm-production-db', sha256('x'), 'hash'), 1, 'only a digest is known');
+SELECT is(promote.report_observed_digest('ecomm-production-db', sha256('x'), 'hash'), 1, 'only a digest is known');
 SELECT is(pg_temp.drift(), format(E'(digest,.,"""%s""","""%s""",f,hash,f,)\n(config,.replicas,,8,f,scan,f,)\n(config,.size,"""small""","""large""",f,scan,f,)',
     (SELECT encode(rendered_digest, 'hex') FROM promote.deployment WHERE environment = 'production' AND component = 'db' AND project = 'ecomm' AND deployment = 3), (SELECT encode(observed_digest, 'hex') FROM promote.instance_status WHERE instance = 'ecomm-production-db')), 'one more, and nothing is known of the leaves');
 SELECT pg_temp.refuses($$SELECT promote.adopt_drift('ecomm-production-db')$$, 'PM002', 'only of a digest|of a digest', 'which cannot be adopted');
 SELECT is(promote.dismiss_drift('ecomm-production-db', 'who knows', '.'), 1, 'but dismissed');
-SELECT is(promote.report_observed('ecomm-production-db', sha256('y'), 'hash'), 1, 'another digest');
-SELECT is((SELECT dismissed FROM promote.drift WHERE kind = 'digest'), false, 'opens it again');
+SELECT is(promote.report_observed_digest('ecomm-production-db', sha256('y'), 'hash'), 1, 'another digest');
+SELECT is((SELECT dismissed FROM promote.drift_status WHERE kind = 'digest'), false, 'opens it again');
 SELECT is(pg_temp.seen('{"replicas": 8, "size": "large"}'), 2, 'the document again');
-SELECT is(pg_temp.lines('SELECT path, kind FROM promote.drift ORDER BY 1'), E'(.replicas,config)\n(.size,config)', 'ends the digest');
-SELECT is(promote.report_observed('ecomm-production-db', (SELECT promote.jsonb_digest(c.params) FROM promote.deployment AS d JOIN promote.config AS c ON c.project = d.project AND c.digest = d.rendered_digest WHERE environment = 'production' AND component = 'db' AND d.project = 'ecomm' AND deployment = 3), 'hash'), 0, 'the digest of what was deployed');
+SELECT is(pg_temp.lines('SELECT path, kind FROM promote.drift_status ORDER BY 1'), E'(.replicas,config)\n(.size,config)', 'ends the digest');
+SELECT is(promote.report_observed_digest('ecomm-production-db', (SELECT promote.jsonb_digest(c.params) FROM promote.deployment AS d JOIN promote.config AS c ON c.project = d.project AND c.digest = d.rendered_digest WHERE environment = 'production' AND component = 'db' AND d.project = 'ecomm' AND deployment = 3), 'hash'), 0, 'the digest of what was deployed');
 SELECT is(pg_temp.drift(), NULL, 'ends all drift');
-SELECT is(promote.report_observed('ecomm-production-db', (SELECT promote.jsonb_digest(params) FROM promote.config WHERE params ->> 'password' = 'leaked'), 'hash'), 4, 'the digest of a configuration that is known is as good as that');
+SELECT is(promote.report_observed_digest('ecomm-production-db', (SELECT promote.jsonb_digest(params) FROM promote.config WHERE params ->> 'password' = 'leaked'), 'hash'), 4, 'the digest of a configuration that is known is as good as that');
 
 -- ---- adoption ----
 SELECT is(pg_temp.seen('{"replicas": 8, "size": "large", "password": "{{domain}}", "tier": "db2.example.com", "nodes": [{"id": "p1", "role": "example.com"}, {"id": "p2", "role": "z"}, {"id": "p3"}], "network": {"zones": ["a", "c"]}}'), 7, 'drift of every kind');
@@ -86,7 +86,7 @@ SELECT is(pg_temp.params('ecomm-production-db'),
     '{"size": "small", "account": "prod", "subnet": "internal", "password": "\\{{domain}}", "tier": "db2.example.com", "replicas": 8, "network": {"cidr": "10.9.0.0/16", "zones": ["a", "c"]}, "nodes": [{"id": "p1", "role": "{{domain}}"}, {"id": "p2", "role": "z"}, {"id": "p3"}]}', 'placeholders of what did not drift stay, and what looks like one is none');
 SELECT is(pg_temp.lines($$SELECT origin, message, source_environment, overrides FROM promote.revision WHERE environment = 'production' AND component = 'db' AND project = 'ecomm' AND revision = 3$$), '(adoption,"as it is",,)', 'a revision of its own origin');
 SELECT is((SELECT data - 'digest' - 'database_role' FROM promote.audit_log WHERE event = 'drift.adopted'), '{"actor": "ada", "deployment": 3, "revision": 3, "adopted": 6}', 'recorded');
-SELECT is(pg_temp.lines('SELECT path, adopted_revision, dismissed FROM promote.drift ORDER BY path COLLATE "C"'), E'(.network.zones[1],3,f)\n(.nodes[1].role,3,f)\n(.nodes[2].id,3,f)\n(.password,3,f)\n(.replicas,3,f)\n(.size,,t)\n(.tier,3,f)', 'it lasts until that is deployed');
+SELECT is(pg_temp.lines('SELECT path, adopted_revision, dismissed FROM promote.drift_status ORDER BY path COLLATE "C"'), E'(.network.zones[1],3,f)\n(.nodes[1].role,3,f)\n(.nodes[2].id,3,f)\n(.password,3,f)\n(.replicas,3,f)\n(.size,,t)\n(.tier,3,f)', 'it lasts until that is deployed');
 SELECT is(pg_temp.lines($$SELECT new_revision, changed FROM promote.adopt_drift('ecomm-production-db')$$), '(3,f)', 'twice is once');
 SELECT is(pg_temp.events('drift.adopted'), 1::bigint, 'and recorded once');
 SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
@@ -94,7 +94,7 @@ SELECT is(pg_temp.drift(), NULL, 'deploying ends all drift');
 SELECT is((SELECT observed_digest FROM promote.instance_status WHERE instance = 'ecomm-production-db'), NULL, 'and what was observed before is no longer so');
 SELECT pg_temp.refuses($$SELECT promote.adopt_drift('ecomm-production-db')$$, 'PM002', 'Nothing was reported', 'nor is it known');
 SELECT is(pg_temp.seen('{"size": "large"}'), 1, 'what was dismissed is there still');
-SELECT is(pg_temp.lines('SELECT path, dismissed FROM promote.drift'), '(.size,f)', 'and new');
+SELECT is(pg_temp.lines('SELECT path, dismissed FROM promote.drift_status'), '(.size,f)', 'and new');
 SELECT is((SELECT count(*) FROM promote.drift_item WHERE how = 'deployed'), 7::bigint, 'the older ones were ended by the deployment');
 
 -- ---- what cannot be adopted ----
@@ -120,37 +120,37 @@ SELECT promote.configure_instance('ecomm-production-db', '{"extra": null}') \g /
 -- ---- resources ----
 SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
 SELECT is(pg_temp.planned('ecomm-production-db', '[]', '[["aws_db_instance.a", ["update"], {"x": 1, "y": 1}, {"x": 2, "y": 1}], ["aws_db_instance.b", ["delete"], {"x": 1}, null]]') > 0, true, 'a plan finds that resources were changed');
-SELECT is(pg_temp.lines($$SELECT kind, path, deployed_value, jsonb_array_length(observed_value), sensitive, source ~ '^plan \d+$', dismissed, since = last_seen FROM promote.drift ORDER BY path$$), E'(resource,aws_db_instance.a,,1,f,t,f,t)\n(resource,aws_db_instance.b,,1,f,t,f,t)', 'that is drift, too');
+SELECT is(pg_temp.lines($$SELECT kind, path, deployed_value, jsonb_array_length(observed_value), sensitive, source ~ '^plan \d+$', dismissed, since = last_seen FROM promote.drift_status ORDER BY path$$), E'(resource,aws_db_instance.a,,1,f,t,f,t)\n(resource,aws_db_instance.b,,1,f,t,f,t)', 'that is drift, too');
 SELECT is((SELECT status FROM promote.instance_status WHERE instance = 'ecomm-production-db'), 'drifted', 'and drifted');
-SELECT is((SELECT since FROM promote.instance_status WHERE instance = 'ecomm-production-db'), (SELECT min(since) FROM promote.drift), 'since the plan');
+SELECT is((SELECT since FROM promote.instance_status WHERE instance = 'ecomm-production-db'), (SELECT min(since) FROM promote.drift_status), 'since the plan');
 SELECT is(promote.dismiss_drift('ecomm-production-db', 'by hand', 'aws_db_instance.a'), 1, 'it can be dismissed');
-SELECT is(pg_temp.lines('SELECT path, dismissed, reason FROM promote.drift ORDER BY path'), E'(aws_db_instance.a,t,"by hand")\n(aws_db_instance.b,f,)', 'by its address');
+SELECT is(pg_temp.lines('SELECT path, dismissed, reason FROM promote.drift_status ORDER BY path'), E'(aws_db_instance.a,t,"by hand")\n(aws_db_instance.b,f,)', 'by its address');
 SELECT is(promote.dismiss_drift('ecomm-production-db', 'by hand', 'aws_db_instance.a'), 0, 'once');
 SELECT is(promote.dismiss_drift('ecomm-production-db', 'on purpose', 'aws_db_instance.a'), 1, 'or for another reason');
 SELECT is(promote.dismiss_drift('ecomm-production-db', 'all of it'), 1, 'or all');
 SELECT is((SELECT status FROM promote.instance_status WHERE instance = 'ecomm-production-db'), 'in_sync', 'dismissed');
-CREATE TEMP TABLE known AS SELECT path, since FROM promote.drift;
+CREATE TEMP TABLE known AS SELECT path, since FROM promote.drift_status;
 SELECT pg_temp.planned('ecomm-production-db', '[]', '[["aws_db_instance.a", ["update"], {"x": 1, "y": 1}, {"x": 2, "y": 1}], ["aws_db_instance.b", ["update"], {"x": 1}, {"x": 3}]]') \g /dev/null
-SELECT is(pg_temp.lines('SELECT d.path, d.dismissed, d.reason, d.since = k.since, d.last_seen > d.since FROM promote.drift d JOIN known k USING (path) ORDER BY path'), E'(aws_db_instance.a,t,"on purpose",t,t)\n(aws_db_instance.b,f,,t,t)', 'the next plan finds the same, and something else');
+SELECT is(pg_temp.lines('SELECT d.path, d.dismissed, d.reason, d.since = k.since, d.last_seen > d.since FROM promote.drift_status d JOIN known k USING (path) ORDER BY path'), E'(aws_db_instance.a,t,"on purpose",t,t)\n(aws_db_instance.b,f,,t,t)', 'the next plan finds the same, and something else');
 SELECT is(pg_temp.seen('{"replicas": 1}'), 1, 'a report');
-SELECT is(pg_temp.lines('SELECT kind, path FROM promote.drift ORDER BY path COLLATE "C"'), E'(config,.replicas)\n(resource,aws_db_instance.a)\n(resource,aws_db_instance.b)', 'is beside that');
+SELECT is(pg_temp.lines('SELECT kind, path FROM promote.drift_status ORDER BY path COLLATE "C"'), E'(config,.replicas)\n(resource,aws_db_instance.a)\n(resource,aws_db_instance.b)', 'is beside that');
 SELECT is(pg_temp.seen('{}'), 0, 'and its end');
-SELECT is((SELECT count(*) FROM promote.drift), 2::bigint, 'ends only that');
+SELECT is((SELECT count(*) FROM promote.drift_status), 2::bigint, 'ends only that');
 SELECT pg_temp.planned('ecomm-production-db', '[]') \g /dev/null
-SELECT is((SELECT count(*) FROM promote.drift), 0::bigint, 'a plan that finds nothing ends it');
+SELECT is((SELECT count(*) FROM promote.drift_status), 0::bigint, 'a plan that finds nothing ends it');
 SELECT pg_temp.planned('ecomm-production-db', '[]', '[["aws_db_instance.moved", ["no-op"], {"x": 1}, {"x": 1}]]') \g /dev/null
-SELECT is_empty('SELECT * FROM promote.drift', 'nor is that drift which was only given another address, as a refresh-only plan says');
+SELECT is_empty('SELECT * FROM promote.drift_status', 'nor is that drift which was only given another address, as a refresh-only plan says');
 SELECT is((SELECT status FROM promote.instance_status WHERE instance = 'ecomm-production-db'), 'in_sync', 'in the status neither');
 SELECT pg_temp.planned('ecomm-production-db', '[]', '[["aws_db_instance.a", ["update"], {"x": 1}, {"x": 2}]]') \g /dev/null
-SELECT is((SELECT count(*) FROM promote.drift), 1::bigint, 'there again');
-SELECT is(pg_temp.lines('SELECT d.since > k.since, d.dismissed FROM promote.drift d JOIN known k USING (path)'), '(t,f)', 'and new');
-SELECT since AS again FROM promote.drift \gset
+SELECT is((SELECT count(*) FROM promote.drift_status), 1::bigint, 'there again');
+SELECT is(pg_temp.lines('SELECT d.since > k.since, d.dismissed FROM promote.drift_status d JOIN known k USING (path)'), '(t,f)', 'and new');
+SELECT since AS again FROM promote.drift_status \gset
 SELECT pg_temp.planned('ecomm-production-db', '[]', '[["aws_db_instance.a", ["update"], {"x": 1}, {"x": 2}]]') \g /dev/null
-SELECT is((SELECT since FROM promote.drift), :'again', 'it goes on');
+SELECT is((SELECT since FROM promote.drift_status), :'again', 'it goes on');
 SELECT is((SELECT since FROM promote.instance_status WHERE instance = 'ecomm-production-db'), :'again', 'and so does what is drifted');
 SELECT promote.deploy_instance('ecomm-production-db') \g /dev/null
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
-SELECT is((SELECT count(*) FROM promote.drift), 0::bigint, 'and deploying ends it, too');
+SELECT is((SELECT count(*) FROM promote.drift_status), 0::bigint, 'and deploying ends it, too');
 
 -- A plan that was proposed before the instance was changed, and carried out after that, knows better than its number.
 SELECT (promote.propose_deployment('ecomm-production-db', 'PLAN')).deployment AS early \gset
@@ -161,7 +161,7 @@ SELECT is((promote.record_plan(c.instance, c.deployment, jsonb_build_object('for
     'resource_drift', pg_temp.resources('[["aws_db_instance.a", ["update"], {"x": 1}, {"x": 2}]]')), c.fencing)).deployment, :early, 'finds something late')
   FROM promote.claim_deployment('w', selector => '{"early": true}') AS c;
 SELECT is((promote.complete_deployment('ecomm-production-db', :early, 1)).deployment, :early, 'and ends');
-SELECT is(pg_temp.lines('SELECT kind, path, source FROM promote.drift'), '(resource,aws_db_instance.a,"plan ' || :early || '")', 'which is drift');
+SELECT is(pg_temp.lines('SELECT kind, path, source FROM promote.drift_status'), '(resource,aws_db_instance.a,"plan ' || :early || '")', 'which is drift');
 SELECT is((SELECT status FROM promote.instance_status WHERE instance = 'ecomm-production-db'), 'drifted', 'and in the status');
 SELECT pg_temp.planned('ecomm-production-db', '[]') \g /dev/null
 
@@ -170,7 +170,7 @@ SELECT is(pg_temp.seen(jsonb_build_object('many', (SELECT jsonb_object_agg('k' |
 SELECT is(pg_temp.seen(jsonb_build_object('many', (SELECT jsonb_object_agg('k' || i, i + i % 2) FROM generate_series(2, 5001) AS i))), 5000, 'and again');
 SELECT is((SELECT data - 'digest' - 'database_role' - 'source' - 'actor' - 'deployment' FROM promote.audit_log WHERE event = 'drift.reported' ORDER BY seq DESC LIMIT 1), '{"differences": 5000, "opened": 1, "moved": 2499, "gone": 1}', 'as they come and go');
 SELECT is(promote.report_observed('ecomm-production-db', jsonb_set(promote.jsonb_merge_patch((SELECT params FROM promote.config c JOIN promote.deployment d ON d.project = c.project AND d.rendered_digest = c.digest JOIN promote.instance i ON i.name = 'ecomm-production-db' AND d.environment = i.environment AND d.component = i.component AND d.project = i.project AND d.deployment = i.deployed_by), '{}'), '{size}', 'null'), 'scan'), 1, 'a null is a value');
-SELECT is((SELECT observed_value FROM promote.drift), 'null', 'not a missing one');
+SELECT is((SELECT observed_value FROM promote.drift_status), 'null', 'not a missing one');
 
 -- ---- whatever drifts, adopting it makes that desired ----
 CREATE FUNCTION pg_temp.random_value(depth integer, names text[]) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -215,8 +215,8 @@ SELECT pg_temp.refuses(format('SELECT promote.%s', f), state, detail, f)
                ('report_observed(''ecomm-production-db'', ''[]''::jsonb, ''s'')', 'PM101', 'array'), ('report_observed(''ecomm-production-db'', ''{}''::jsonb, NULL)', 'PM404', 'null'),
                ('report_observed(''ecomm-production-db'', ''{}''::jsonb, '''')', 'PM404', 'null or empty'), ('report_observed(''ecomm-production-db'', ''{}''::jsonb, repeat(''x'', 1048577))', 'PM102', '1048577 bytes'),
                ('report_observed(''ecomm-production-db'', jsonb_build_object(''a'', repeat(''x'', 17000000)), ''s'')', 'PM102', 'bytes'),
-               ('report_observed(''ecomm-production-db'', NULL::bytea, ''s'')', 'PM404', '32 bytes'), ('report_observed(''ecomm-production-db'', ''abc''::bytea, ''s'')', 'PM404', '32 bytes'),
-               ('report_observed(''ecomm-nowhere-db'', sha256(''''), ''s'')', 'PM002', 'environment'), ('report_observed(''ecomm-nowhere-db'', ''{}''::jsonb, ''s'')', 'PM002', 'environment'),
+               ('report_observed_digest(''ecomm-production-db'', NULL::bytea, ''s'')', 'PM404', '32 bytes'), ('report_observed_digest(''ecomm-production-db'', ''abc''::bytea, ''s'')', 'PM404', '32 bytes'),
+               ('report_observed_digest(''ecomm-nowhere-db'', sha256(''''), ''s'')', 'PM002', 'environment'), ('report_observed(''ecomm-nowhere-db'', ''{}''::jsonb, ''s'')', 'PM002', 'environment'),
                ('report_observed(''db'', ''{}''::jsonb, ''s'')', 'PM001', 'three parts'),
                ('adopt_drift(NULL)', 'PM001', 'null'), ('adopt_drift(''ecomm-nowhere-db'')', 'PM002', 'environment'),
                ('dismiss_drift(NULL, ''r'')', 'PM001', 'null'), ('dismiss_drift(''ecomm-nowhere-db'', ''r'')', 'PM002', 'environment'),

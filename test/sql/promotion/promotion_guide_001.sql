@@ -48,7 +48,7 @@ INSERT INTO promote.approval_rule (project, environment, rule, role, quorum) VAL
 INSERT INTO promote.required_check (project, environment, check_name, "of") VALUES ('infra', 'prod', 'integration tests', 'source');
 INSERT INTO promote.required_check (project, environment, check_name, per_revision) VALUES ('infra', 'prod', 'schema migration', true);
 CREATE SCHEMA policies;
-CREATE FUNCTION policies.at_least_two(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE AS $$
+CREATE FUNCTION policies.at_least_two(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE AS $$
     SELECT 'policy', 'production runs at least three of everything', NULL::timestamptz, NULL::timestamptz, 'whoever configures it', true
      WHERE (SELECT (c.params ->> 'instances')::integer FROM promote.config_as_of($1) AS c) < 3
 $$;
@@ -62,9 +62,9 @@ SELECT promote.promote_to_next('infra-staging-db', '{"instances": 3}', message =
 -- ---- review the prod plan before it runs: anything destructive, and what was not in the staging plan ----
 SELECT pg_temp.planned('infra-prod-db', '[["aws_db_instance.main", ["delete", "create"], {"instances": 1}, {"instances": 3}],
     ["aws_db_instance.surprise", ["create"], null, {"instances": 3}]]') AS plan \gset
-SELECT is((SELECT string_agg(address, ' ') FROM promote.plan_changes WHERE instance = 'infra-prod-db' AND deployment = :plan AND destructive AND stateful), 'aws_db_instance.main',
+SELECT is((SELECT string_agg(address, ' ') FROM promote.resource_changes WHERE instance = 'infra-prod-db' AND deployment = :plan AND destructive AND stateful), 'aws_db_instance.main',
     'anything destructive is flagged');
-SELECT is((SELECT string_agg(address, ' ' ORDER BY change) FROM promote.plan_changes WHERE instance = 'infra-prod-db' AND deployment = :plan AND unexpected), 'aws_db_instance.main aws_db_instance.surprise',
+SELECT is((SELECT string_agg(address, ' ' ORDER BY change) FROM promote.resource_changes WHERE instance = 'infra-prod-db' AND deployment = :plan AND unexpected), 'aws_db_instance.main aws_db_instance.surprise',
     'and which changes were not present in the staging plan');
 SELECT is(pg_temp.codes(), 'health health destructive unexpected approval', 'a replaced database and surprises block: policy as code as a hard rule');
 SELECT is((pg_temp.refusal($$SELECT promote.deploy_instance('infra-prod-db')$$)).state, 'PM601', 'promotion never deletes and recreates a stateful resource');

@@ -71,7 +71,7 @@ SELECT is(pg_temp.advance(1), 'RUNNING 1 1', 'deployed, and to be verified');
 SELECT matches(pg_temp.waits(1), 'not verified: .*"runtime"', 'target runtime checks are to be passed after execution');
 SELECT promote.report_health('shop-production-s1', 'runtime', true) \g /dev/null
 SELECT is(pg_temp.advance(1), 'RUNNING 2 2', 'verified: the next service follows');
-SELECT is((SELECT count(*) FROM promote.drift WHERE instance = 'shop-production-s1'), 0::bigint, 'the drift posture: none since the deployment');
+SELECT is((SELECT count(*) FROM promote.drift_status WHERE instance = 'shop-production-s1'), 0::bigint, 'the drift posture: none since the deployment');
 SELECT is(pg_temp.items(1), 's1 1 DONE, s2 2 STAGED', 'one by one');
 -- Promotion and unrelated release changes combined in one request.
 SELECT is((pg_temp.refusal($$SELECT promote.open_request('shop', 'staging', 'production')$$)).state, 'PM608', 'another request is not combined with it');

@@ -29,9 +29,9 @@ SELECT pg_temp.refuses(replace(pg_temp.insert_revision('', ''), '~1', '~7'), 'PM
 SELECT throws_ok(pg_temp.insert_revision('revision', '3'), '23505', NULL, 'a revision once');
 SELECT throws_ok(pg_temp.insert_revision('', '', '{"never": "stored"}'), '23503', NULL, 'an unknown configuration');
 SELECT throws_ok(replace(pg_temp.insert_revision('', ''), '''production''', '''nowhere'''), '23502', NULL, 'an unknown instance has no next revision');
-SELECT throws_ok(pg_temp.insert_revision(c, v), '23514', NULL, c || ' = ' || v)
+SELECT throws_ok(pg_temp.insert_revision(c, v), CASE c WHEN 'overrides' THEN 'PM101' ELSE 'PM404' END, NULL, c || ' = ' || v)
   FROM (VALUES ('origin', $$'luck'$$), ('origin', $$'promotion'$$), ('release_channel', $$'nightly'$$), ('source_environment', $$'staging'$$), ('overrides', $$'[]'$$)) AS v(c, v);
-SELECT throws_ok(replace(pg_temp.insert_revision('', ''), '~1', 'soon'), '23514', NULL, 'no constraint');
+SELECT throws_ok(replace(pg_temp.insert_revision('', ''), '~1', 'soon'), 'PM201', NULL, 'no constraint');
 SELECT throws_ok($$INSERT INTO promote.revision (project, environment, component, revision, digest, version_constraint)
     SELECT 'ecomm', 'production', 'db', r, promote.config_digest('ecomm', '{"size": "large"}'), '~1' FROM generate_series(4, 5) r$$, 'PM302', NULL, 'two for one instance in one statement');
 

@@ -101,7 +101,7 @@ SELECT pg_temp.refuses($$SELECT promote.promote_to_next(NULL)$$, 'PM001', 'null'
 DELETE FROM promote.promotion_path WHERE source_environment = 'staging' AND destination_environment = 'e1';
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-e1-db', '{"size": "small"}', '1.0.0')$$, 'an environment off the paths');
 SELECT lives_ok($$SELECT promote.promote_instance('ecomm-e1-db', 'ecomm-production-db')$$, 'by default promotions may come from anywhere');
-SELECT throws_ok($$UPDATE promote.environment SET source_policy = 'some'$$, '23514', NULL, 'there are two policies');
+SELECT throws_ok($$UPDATE promote.environment SET source_policy = 'some'$$, 'PM404', NULL, 'there are two policies');
 UPDATE promote.environment SET source_policy = 'path' WHERE project = 'ecomm' AND environment IN ('production', 'e1');
 SELECT pg_temp.refuses(s, 'PM605', '^Environment "production" of project "ecomm" takes from where a path leads from: qa, staging\.$', s)
   FROM unnest(ARRAY[$$SELECT promote.promote_instance('ecomm-e1-db', 'ecomm-production-db')$$, $$SELECT * FROM promote.preview_promotion('ecomm-e1-db', 'ecomm-production-db')$$,

@@ -9,7 +9,7 @@ SELECT pg_temp.refuses(format('INSERT INTO promote.bundle_release (bundle, versi
   FROM (VALUES ('[]', '#'), ('{"type":"florp"}', '#/type'), ('{"properties":{"a":{"minimum":"x"}}}', '#/properties/a/minimum'),
                ('{"properties":{"a":{"$ref":"#/definitions/none"}}}', '#/properties/a'), ('{"$ref":"#"}', '#'),
                ('{"$ref":"x.json"}', '#'), ('{"required":"a"}', '#/required'), ('{"pattern":"("}', '#/pattern')) AS v(s, place);
-SELECT throws_ok(format('INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES (%L, %L, %L)', 'postgres', v, '{}'), '23514', NULL, 'version ' || v)
+SELECT throws_ok(format('INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES (%L, %L, %L)', 'postgres', v, '{}'), CASE WHEN promote.is_version(v) THEN 'PM404' ELSE 'PM201' END, NULL, 'version ' || v)
   FROM unnest(ARRAY['1', '1.2', 'v1.2.3', '1.2.3+build', 'latest', '01.0.0', '']) AS v;
 SELECT throws_ok($$INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0', '{}')$$, '23505', NULL, 'a version once');
 SELECT throws_ok($$UPDATE promote.bundle_release SET params_schema = '{"type":1}' WHERE bundle = 'redis'$$, 'PM301', NULL, 'a schema that is published stays');
@@ -56,7 +56,7 @@ SELECT lives_ok($$DELETE FROM promote.instance WHERE name = 'other-production-db
 SELECT lives_ok($$UPDATE promote.instance SET attributes = '{"tenant":"acme"}' WHERE name = 'ecomm-staging-db'$$, 'attributes are a plain column');
 SELECT throws_ok(format('UPDATE promote.instance SET %s WHERE name = ''ecomm-staging-db''', a), 'PM303', NULL, a || ' is kept by promote')
   FROM unnest(ARRAY['status = ''PROVISIONED''', 'deployed_revision = 1', 'deployed_by = 1', 'changed_by = 1', 'deployment = 9']) a;
-SELECT throws_ok(format('UPDATE promote.%s SET %s', t, a), '23514', NULL, t || ': ' || a)
+SELECT throws_ok(format('UPDATE promote.%s SET %s', t, a), CASE a WHEN 'max_lost_leases = 0' THEN 'PM404' ELSE 'PM101' END, NULL, t || ': ' || a)
   FROM (VALUES ('environment', 'max_lost_leases = 0'), ('instance', $$attributes = '[]'$$), ('environment', $$parameters = '1'$$),
                ('environment', $$attributes = 'null'$$), ('project', $$attributes = '[]'$$), ('component', $$attributes = '"x"'$$)) AS v(t, a);
 

@@ -76,7 +76,7 @@ INSERT INTO promote.environment (project, environment) SELECT 'ladder', 'e' || t
 INSERT INTO promote.instance (project, environment, component) SELECT project, environment, 'c' FROM promote.environment WHERE project = 'ladder';
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
 SELECT 'ladder', a.environment, b.environment FROM promote.environment AS a, promote.environment AS b WHERE a.project = 'ladder' AND b.project = 'ladder' AND b.environment < a.environment;
-SET LOCAL statement_timeout = '20s';
+SET LOCAL statement_timeout = '5min';
 SELECT is((SELECT string_agg(environment, ' ') FROM promote.matrix('ladder')), (SELECT string_agg('e' || to_char(n, 'FM00'), ' ' ORDER BY n DESC) FROM generate_series(0, 39) AS n), 'a path from each to all behind it');
 RESET statement_timeout;
 

@@ -53,7 +53,7 @@ SELECT is(pg_temp.lines($$SELECT status, since = (SELECT created_at FROM promote
 
 -- ---- drift ----
 SELECT promote.report_observed('ecomm-production-db', '{"size": "large"}'::jsonb, 'scan') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT status, since = (SELECT min(since) FROM promote.drift), observed_digest = promote.config_digest('ecomm', '{"size": "large"}') FROM promote.instance_status WHERE instance = 'ecomm-production-db'$$), '(drifted,t,t)', 'drifted');
+SELECT is(pg_temp.lines($$SELECT status, since = (SELECT min(since) FROM promote.drift_status), observed_digest = promote.config_digest('ecomm', '{"size": "large"}') FROM promote.instance_status WHERE instance = 'ecomm-production-db'$$), '(drifted,t,t)', 'drifted');
 SELECT promote.dismiss_drift('ecomm-production-db', 'known') \g /dev/null
 SELECT is(pg_temp.status(), 'stale', 'dismissed');
 SELECT promote.report_observed('ecomm-production-db', '{"size": "medium", "replicas": 5}'::jsonb, 'scan') \g /dev/null
@@ -103,7 +103,7 @@ SELECT promote.report_observed(instance, '{}'::jsonb, 'scan') FROM (SELECT 'ecom
 CREATE ROLE reader;
 INSERT INTO promote.grants (role, action) VALUES ('reader', 'view');
 SET LOCAL ROLE reader;
-SELECT set_config('test.seen', (SELECT count(*) FROM promote.instance_status) || ' ' || (SELECT count(*) > 0 FROM promote.drift)::text, true) \g /dev/null
+SELECT set_config('test.seen', (SELECT count(*) FROM promote.instance_status) || ' ' || (SELECT count(*) > 0 FROM promote.drift_status)::text, true) \g /dev/null
 RESET ROLE;
 SELECT is(current_setting('test.seen'), (SELECT count(*) || ' true' FROM promote.instance), 'a reader of the views needs the grant alone');
 

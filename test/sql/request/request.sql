@@ -87,7 +87,8 @@ SELECT is(pg_temp.items(6), 's1 1 PENDING, s3 SKIPPED, s7 SKIPPED, s8 SKIPPED', 
 -- ---- no execution without a preview that holds ----
 SELECT pg_temp.refuses('SELECT pg_temp.advance(6)', 'PM607', 'Only what was previewed', 'without a preview');
 SELECT is(pg_temp.lines($$SELECT wave, component, instance, status, skip_reason, other_changes, source_revision, base_revision, version, diff, blockers, preview FROM promote.preview_request('shop', 6)$$),
-    $$(1,s1,shop-production-s1,PENDING,,,1,1,1.0.0,"[{""new"": 2, ""old"": 1, ""path"": "".size"", ""change"": ""change""}, {""new"": ""(sensitive value)"", ""path"": "".password"", ""change"": ""add"", ""sensitive"": true}]",[],1)
+    '(1,s1,shop-production-s1,PENDING,,,1,1,1.0.0,"[{""new"": 2, ""old"": 1, ""path"": "".size"", ""change"": ""change""}, '
+    '{""new"": ""(sensitive value)"", ""path"": "".password"", ""change"": ""add"", ""sensitive"": true}]",[],1)' || $$
 (,s3,shop-production-s3,SKIPPED,"its attributes do not match the selector",,,,,,,1)
 (,s7,shop-production-s7,SKIPPED,"it has no instance in ""production""",,,,,,,1)
 (,s8,shop-production-s8,SKIPPED,"it has no instance in ""staging""",,,,,,,1)$$, 'a preview: what would change, masked, and what is skipped');
@@ -415,7 +416,7 @@ SELECT is(pg_temp.preview(26), 1::bigint, 'with a path');
 CREATE ROLE bot;
 INSERT INTO promote.grants (role, action, project, environment)
 VALUES ('bot', 'promote', 'shop', 'production'), ('bot', 'deploy', 'shop', 'production'), ('bot', 'view', 'shop', 'staging');
-CREATE FUNCTION public.ask(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE AS $$
+CREATE FUNCTION public.ask(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE AS $$
     SELECT 'policy', 'asked by ' || current_user, NULL::timestamptz, NULL::timestamptz, NULL, true WHERE current_user = 'bot'
 $$;
 INSERT INTO promote.policy (policy, function, project, environment) VALUES ('ask', 'public.ask', 'shop', 'production');
@@ -438,7 +439,7 @@ RESET ROLE;
 CREATE FUNCTION pg_temp.change_overrides() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.overrides := '1'; RETURN NEW; END $$;
 CREATE FUNCTION pg_temp.change_items() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.items := '[1]'; RETURN NEW; END $$;
 CREATE TRIGGER z_mine BEFORE INSERT ON promote.promotion_request FOR EACH ROW EXECUTE FUNCTION pg_temp.change_overrides();
-SELECT is((pg_temp.refusal($$SELECT pg_temp.open('{"components": ["s1"]}')$$)).state, '23514', 'overrides that are no object');
+SELECT is((pg_temp.refusal($$SELECT pg_temp.open('{"components": ["s1"]}')$$)).state, 'PM101', 'overrides that are no object');
 DROP TRIGGER z_mine ON promote.promotion_request;
 SELECT promote.configure_instance('shop-staging-s1', '{"size": 77}') \g /dev/null
 SELECT pg_temp.open('{"components": ["s1"]}') AS changed \gset

@@ -189,7 +189,7 @@ SELECT is((SELECT count(*) FROM regexp_matches(promote.handoff_text('shop', 14),
 
 -- ---- a preview asks no policies, whatever they call their reasons: these judge plans ----
 CREATE SCHEMA rules;
-CREATE FUNCTION rules.freezes(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker LANGUAGE sql STABLE
+CREATE FUNCTION rules.freezes(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
     AS $$ SELECT 'freeze', 'by a policy', NULL::timestamptz, NULL::timestamptz, NULL, false $$;
 INSERT INTO promote.policy (policy, function, project) VALUES ('freezes', 'rules.freezes', 'shop');
 SELECT is((SELECT string_agg(blockers ->> 0, '') FROM promote.preview_request('shop', 14)), NULL, 'no reason of a policy in a preview');

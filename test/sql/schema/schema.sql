@@ -2,6 +2,7 @@
 
 BEGIN;
 SELECT * FROM no_plan();
+\ir ../../fixtures/cpu.sql
 
 -- What a document violates: "path keyword" of each violation, in order.
 CREATE FUNCTION pg_temp.violations(document jsonb, schema jsonb) RETURNS text[]
@@ -633,12 +634,12 @@ FROM unnest('{allOf,anyOf}'::text[]) keyword;
 CREATE FUNCTION pg_temp.cancelled(document jsonb, schema jsonb) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
-	started timestamptz := clock_timestamp();
+	began float8 := pg_temp.cpu_seconds();
 BEGIN
 	PERFORM promote.jsonb_schema_valid(document, schema);
 	RETURN false;
 EXCEPTION WHEN query_canceled THEN
-	RETURN clock_timestamp() - started < '3 s';
+	RETURN pg_temp.cpu_seconds() - began < 3;
 END
 $$;
 -- resources that refer to each other in every order, each with a name that those within must look for
@@ -651,7 +652,7 @@ SELECT ok(pg_temp.cancelled((repeat('[', 14) || '1' || repeat(']', 14))::jsonb,
 	 FROM generate_series(1, 12) n)), 'what a schema can make explode can be cancelled');
 SET LOCAL statement_timeout = 0;
 
-SET LOCAL statement_timeout = '60s';
+SET LOCAL statement_timeout = '5min';
 SELECT ok(promote.jsonb_schema_valid((SELECT jsonb_object_agg('k' || n, n) FROM generate_series(1, 100000) n),
 	(SELECT jsonb_build_object('properties', jsonb_object_agg('k' || n, '{"type": "integer", "minimum": 1, "description": "some words more"}'::jsonb))
 	 FROM generate_series(1, 150000) n)), 'a schema of 10 MB');

@@ -187,7 +187,7 @@ sub finish {
 # Asks until the answer is "t"; false if it is not within the seconds given.
 sub wait_for {
 	my ($self, $database, $sql, $seconds) = @_;
-	my $deadline = time + ($seconds || 60);
+	my $deadline = time + ($seconds || 120);
 	while (time < $deadline) {
 		my ($rc, $out) = $self->psql($database, $sql);
 		return 1 if $rc == 0 && $out eq "t\n";

@@ -55,7 +55,7 @@ my (@pages, @texts);
 find({ no_chdir => 1, wanted => sub {
 	my $file = normal($_);
 	push @pages, $file if $file =~ /\.md$/;
-	push @texts, $file if -f $_ && $file =~ /\.(?:[chm]|md|sql|spec|p[lm]|py)$|^dev$|worker$|README/ && $file !~ m{^test/(?:output|t/docs_links)};
+	push @texts, $file if -f $_ && $file =~ /\.(?:[chm]|md|sql|spec|p[lm]|py)$|^dev$|worker$|README/ && $file !~ m{^test/(?:output|t/tree_links)};
 } }, grep { -e } qw(README.md CHANGELOG.md dev doc src sql test examples bench demo));
 cmp_ok(scalar(@pages), '>', 60, 'pages are found');
 for my $page (sort @pages) {
@@ -67,10 +67,6 @@ my $map = PromoteTest::slurp('doc/README.md');
 my %named = map { ("doc/$_" => 1) } $map =~ /\]\(([^)#]+\.md)/g;
 my @unnamed = grep { m{^doc/} && $_ ne 'doc/README.md' && !$named{$_} } sort @pages;
 is("@unnamed", '', 'doc/README.md names every page');
-
-my @areas = sort grep { !m{/(?:prelude|close)\.sql$} } glob 'sql/*/*.sql';
-my @undocumented = grep { !-s 'doc/reference/' . s{.*/(\w+)\.sql$}{$1.md}r } @areas;
-is("@undocumented", '', 'every area of sql/ has its page in doc/reference');
 
 for my $text (sort @texts) {
 	my @gone = grep { !-e } PromoteTest::slurp($text) =~ m{\b(doc/[\w/-]+\.md)\b}g;

@@ -1,7 +1,7 @@
 -- promote is what people use, promote_internal what that is made of: nobody needs, or has, a way into the second.
 BEGIN;
 SELECT no_plan();
-\ir ../fixtures/ecomm.sql
+\ir ../../fixtures/ecomm.sql
 CREATE ROLE s_all;
 INSERT INTO promote.grants (role, action)
 SELECT 's_all', action FROM unnest('{view,configure,promote,plan,deploy,approve,override,decommission,secrets,work,admin,audit}'::text[]) AS action;
@@ -45,6 +45,26 @@ SELECT is((SELECT string_agg(p.oid::regprocedure::text, ', ') FROM pg_proc AS p 
                  OR EXISTS (SELECT FROM pg_aggregate AS a WHERE a.aggtransfn = p.oid AND NOT p.proname IN ('jsonb_deep_merge', 'jsonb_merge_patch')))), NULL, 'no function of promote is a trigger''s or a part of an aggregate');
 SELECT is((SELECT count(*) FROM pg_proc WHERE pronamespace = 'promote_internal'::regnamespace AND prorettype = 'trigger'::regtype),
           (SELECT count(*) FROM pg_proc AS p WHERE p.prorettype = 'trigger'::regtype AND p.probin ~ 'promote'), 'all trigger functions are in promote_internal');
+
+
+-- ---- names that nobody takes for another ----
+CREATE TEMP VIEW api (name, kind) AS
+    SELECT DISTINCT p.proname::text, 'function' FROM pg_proc AS p WHERE p.pronamespace = 'promote'::regnamespace
+    UNION ALL SELECT c.relname::text, CASE c.relkind WHEN 'c' THEN 'type' ELSE 'relation' END FROM pg_class AS c WHERE c.relnamespace = 'promote'::regnamespace AND c.relkind IN ('r', 'v', 'c')
+    UNION ALL SELECT t.typname::text, 'domain' FROM pg_type AS t WHERE t.typnamespace = 'promote'::regnamespace AND t.typtype = 'd';
+SELECT cmp_ok(count(*), '>', 150::bigint, 'functions, relations and types are found') FROM api;
+SELECT is_empty($$SELECT string_agg(name || ' ' || kind, ', ') FROM api GROUP BY regexp_replace(regexp_replace(name, 'ies(_|$)', 'y\1', 'g'), 's(_|$)', '\1', 'g') HAVING count(*) > 1$$,
+    'no two of them differ by an s, or not at all');
+
+-- ---- what a driver calls that sends no types ----
+SELECT is_empty($$SELECT proname, count(*) FROM pg_proc WHERE pronamespace = 'promote'::regnamespace AND prokind <> 'a' GROUP BY proname HAVING count(*) > 1$$, 'no function is overloaded');
+SELECT lives_ok(format('PREPARE untyped AS SELECT %s(%s)', p.oid::regproc, (SELECT string_agg('$' || n, ', ') FROM generate_series(1, given) AS n)) || '; DEALLOCATE untyped',
+                format('%s with %s arguments of no type', p.proname, given))
+  FROM pg_proc AS p, generate_series(p.pronargs::integer - p.pronargdefaults, p.pronargs) AS given
+ WHERE p.pronamespace = 'promote'::regnamespace AND p.prokind = 'f' ORDER BY p.proname, given;
+SELECT lives_ok(format('PREPARE untyped AS SELECT promote.%I(%s)', p.proname, (SELECT string_agg('$' || n, ', ') FROM generate_series(1, p.pronargs::integer) AS n)) || '; DEALLOCATE untyped',
+                format('%s with %s arguments of no type', p.proname, p.pronargs))
+  FROM pg_proc AS p WHERE p.pronamespace = 'promote'::regnamespace AND p.prokind = 'a' ORDER BY p.proname, p.pronargs;
 
 SELECT * FROM finish();
 ROLLBACK;

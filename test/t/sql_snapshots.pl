@@ -68,7 +68,7 @@ CREATE EXTENSION promote;
 CREATE ROLE snapshot_dba;
 GRANT snapshot_dba TO postgres;
 CREATE TABLE answer (project text PRIMARY KEY, reason text);
-CREATE FUNCTION policy(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocker
+CREATE FUNCTION policy(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason
 	LANGUAGE sql STABLE AS $$ SELECT 'asked', a.reason, NULL::timestamptz, NULL::timestamptz, NULL, false
 		FROM public.answer AS a WHERE instance LIKE a.project || '-%' $$;
 
@@ -216,7 +216,7 @@ my %verb = (
 	release    => q{SELECT status FROM promote.release_deployment('%P', 2, 1)},
 	rehearse   => q{SELECT kind, path, old_value, new_value, message FROM promote.rehearse_rollback('%P', 1, true)},
 	rollback   => q{SELECT new_revision, changed FROM promote.rollback_instance('%P', 1)},
-	digest     => q{SELECT promote.report_observed('%P', '\\x00'::bytea, 'other')},
+	digest     => q{SELECT promote.report_observed_digest('%P', '\\x00'::bytea, 'other')},
 	drift      => q{SELECT promote.report_observed('%P', '{"size": 8, "host": "h"}'::jsonb, 'other')},
 	adopt      => q{SELECT new_revision, changed FROM promote.adopt_drift('%P')},
 	dismiss    => q{SELECT promote.dismiss_drift('%P', 'mine')},
