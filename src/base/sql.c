@@ -580,6 +580,22 @@ sql_return(FunctionCallInfo fcinfo, const SqlRows *rows)
 		tuplestore_puttuple(result->setResult, rows->table->vals[i]);
 }
 
+/* Add a row to what a function that returns a table has put together so far. */
+void
+sql_put_values(ReturnSetInfo *result, const SqlValue *values, int count)
+{
+	Datum		datums[FUNC_MAX_ARGS];
+	bool		nulls[FUNC_MAX_ARGS];
+
+	Assert(count == result->setDesc->natts);
+	for (int i = 0; i < count; i++)
+	{
+		datums[i] = values[i].datum;
+		nulls[i] = values[i].isnull;
+	}
+	tuplestore_putvalues(result->setResult, result->setDesc, datums, nulls);
+}
+
 /* ---- what is to go ---- */
 
 /*

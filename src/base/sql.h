@@ -145,6 +145,8 @@ sql_text_value(const char *text)
 #define sql_lock(sql, statement, ...) sql_call(sql, statement, SQL_LOCK, SQL_CALL(__VA_ARGS__))
 /* Open a cursor over the rows of a statement that only reads. */
 #define sql_open(sql, statement, read_only, ...) sql_cursor(sql, statement, read_only, SQL_CALL(__VA_ARGS__))
+/* Add a row to what a function returns: (result, values...). */
+#define sql_put(result, ...) sql_put_values(result, SQL_CALL(__VA_ARGS__))
 
 extern void sql_set_local(const char *name, const char *value);
 extern void sql_enter(Sql *sql);
@@ -163,6 +165,7 @@ extern Jsonb *sql_jsonb(const SqlRows *rows, uint64 row);
 extern bytea *sql_bytea(const SqlRows *rows, uint64 row);
 extern TimestampTz sql_time(const SqlRows *rows, uint64 row);
 extern void sql_return(FunctionCallInfo fcinfo, const SqlRows *rows);
+extern void sql_put_values(ReturnSetInfo *result, const SqlValue *values, int count);
 extern void sql_command(const Sql *sql, const char *text);
 extern void sql_push_latest(void);
 pg_noreturn extern void refuse_unseen(void);

@@ -24,6 +24,7 @@ typedef struct Errand
 extern const Errand *errand(void);
 extern void errand_do(const Errand *errand, void (*step) (void *state), void *state);
 extern SqlRows errand_call(const Sql *sql, const Errand *errand, Statement *statement, const SqlValue *values, int count);
+extern void guarded_do(void (*step) (void *state), void *state);
 extern SqlRows guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int count);
 
 /* Run a statement on an errand: (sql, &errand, &statement, values...). */
