@@ -18,10 +18,10 @@ COMMENT ON FUNCTION promote_internal.prunable_chains(timestamptz, text) IS
 'The chains with rows that are older than that, of a project or of all, and the last row of each that can go: all up to the first that is not old, but never the last one. A checkpoint alone is no reason to prune again';
 
 CREATE FUNCTION promote_internal.pruned_rows(project text, subject text, cut bigint)
-    RETURNS TABLE (gone bigint, stood_for bigint, last_at text, rows jsonb, hash bytea)
+    RETURNS TABLE (gone bigint, newest timestamptz, stood_for bigint, last_at text, rows jsonb, hash bytea)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     BEGIN ATOMIC
-        SELECT pg_catalog.count(*),
+        SELECT pg_catalog.count(*), pg_catalog.max(g.at),
                pg_catalog.sum(CASE g.event WHEN 'audit.checkpoint' THEN (g.data ->> 'rows')::bigint ELSE 1 END)::bigint,
                pg_catalog.max(g.data ->> 'last_at') FILTER (WHERE g.event = 'audit.checkpoint'),
                -- the salt is one of theirs; of what is gone nothing has to be known
@@ -38,7 +38,7 @@ CREATE FUNCTION promote_internal.pruned_rows(project text, subject text, cut big
     END;
 REVOKE ALL ON FUNCTION promote_internal.pruned_rows(text, text, bigint) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.pruned_rows(text, text, bigint) IS
-'What a checkpoint carries along of the rows of a chain up to that one: how many they are, how many it stands for with those that a checkpoint among them does, the newest time of the latter, what they said last of rows of other tables, and the last one''s hash';
+'What a checkpoint carries along of the rows of a chain up to that one: how many they are and the newest time, how many it stands for with those that a checkpoint among them does and the time of that one''s last, what they said last of rows of other tables, and the last one''s hash';
 
 CREATE FUNCTION promote.prune_audit(
     before timestamptz, project text DEFAULT NULL, max_chains integer DEFAULT NULL)

@@ -3,11 +3,11 @@
  */
 #include "postgres.h"
 
-#include "base/attempt.h"
-#include "base/errors.h"
-
 #include "access/xact.h"
 #include "utils/resowner.h"
+
+#include "base/attempt.h"
+#include "base/errors.h"
 
 /* Is the error a refusal, promote's own or of a user's trigger or constraint?  All others are the caller's. */
 static bool
@@ -76,7 +76,7 @@ attempt(void (*step) (void *state), void *state, Refusal *refusal)
 	return attempt_unless(step, state, is_refusal, refusal);
 }
 
-/* The same of taking locks: false where one was not to be had in time, with none of them left. */
+/* Take locks in a subtransaction: false where one was not to be had in time, with none of them left. */
 bool
 attempt_to_lock(void (*step) (void *state), void *state)
 {

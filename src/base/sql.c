@@ -519,6 +519,16 @@ sql_int(const SqlRows *rows, uint64 row)
 	return isnull ? 0 : DatumGetInt32(value);
 }
 
+/* The one column, a bigint; NULL is 0. */
+int64
+sql_wide(const SqlRows *rows, uint64 row)
+{
+	bool		isnull;
+	Datum		value = sql_datum(rows, row, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
 /* The one column, a boolean; NULL is false. */
 bool
 sql_bool(const SqlRows *rows, uint64 row)

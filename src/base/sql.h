@@ -160,6 +160,7 @@ extern bool sql_row(SqlRows *rows, uint64 row, void *into);
 extern Datum sql_datum(const SqlRows *rows, uint64 row, bool *isnull);
 extern char *sql_text(const SqlRows *rows, uint64 row);
 extern int32 sql_int(const SqlRows *rows, uint64 row);
+extern int64 sql_wide(const SqlRows *rows, uint64 row);
 extern bool sql_bool(const SqlRows *rows, uint64 row);
 extern Jsonb *sql_jsonb(const SqlRows *rows, uint64 row);
 extern bytea *sql_bytea(const SqlRows *rows, uint64 row);

@@ -23,17 +23,17 @@ PG_FUNCTION_INFO_V1(promote_guard_kept);
 PG_FUNCTION_INFO_V1(promote_guard_record);
 PG_FUNCTION_INFO_V1(promote_guard_registry);
 
-/* What statements are being run for; the one place that triggers learn it from. */
+/* The errand that there is. */
 static Errand current;
 
-/* What the statement that has fired a trigger is run for. */
+/* The errand of the statement that has fired a trigger. */
 const Errand *
 errand(void)
 {
 	return &current;
 }
 
-/* Do something on an errand, which is over on every way out. */
+/* Do something on an errand; the one before is taken up again on every way out. */
 void
 errand_do(const Errand *errand, void (*step) (void *state), void *state)
 {
@@ -51,7 +51,7 @@ errand_do(const Errand *errand, void (*step) (void *state), void *state)
 	PG_END_TRY();
 }
 
-/* Do something past the guards; the errand is what it was but for that. */
+/* Do something past the guards, on the errand that there is otherwise. */
 void
 guarded_do(void (*step) (void *state), void *state)
 {
@@ -90,7 +90,7 @@ errand_call(const Sql *sql, const Errand *errand, Statement *statement, const Sq
 	return call.rows;
 }
 
-/* Run a statement past the guards; the errand is what it was but for that. */
+/* Run a statement past the guards, on the errand that there is otherwise. */
 SqlRows
 guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int count)
 {
@@ -98,16 +98,6 @@ guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int c
 
 	guarded_do(run_call, &call);
 	return call.rows;
-}
-
-/* To go: open the guards, or close them; returns what was. */
-bool
-guard_open(bool open)
-{
-	bool		was = current.records;
-
-	current.records = open;
-	return was;
 }
 
 /* May the statement that has fired a trigger write what is kept by promote? */
@@ -126,41 +116,6 @@ bool
 loading_rows(void)
 {
 	return !row_security && am_tables_owner();
-}
-
-/* To go, as is what follows: run a statement past the guards. */
-int
-old_guarded_run(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls)
-{
-	bool		was = guard_open(true);
-	volatile int result = 0;
-
-	PG_TRY();
-	{
-		result = statement_run(sql, statement, values, nulls, false);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
-	return result;
-}
-
-/* Run a statement that rewrites the log, as pruning does. */
-void
-guarded_rewrite(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls)
-{
-	current.prunes = true;
-	PG_TRY();
-	{
-		old_guarded_run(sql, statement, values, nulls);
-	}
-	PG_FINALLY();
-	{
-		current.prunes = false;
-	}
-	PG_END_TRY();
 }
 
 /* The level that a trigger of this event has: TRUNCATE knows no rows. */
@@ -391,4 +346,35 @@ promote_guard_registry(PG_FUNCTION_ARGS)
 					 errdetail("What was validated, copied, masked or digested by it has to stay so."),
 					 errhint("Publish another version, or add another component; a row that nothing refers to may be deleted.")));
 	return PointerGetDatum(data->tg_newtuple);
+}
+
+/* ---- what is to go ---- */
+
+/* Open the guards, or close them; returns what was. */
+bool
+guard_open(bool open)
+{
+	bool		was = current.records;
+
+	current.records = open;
+	return was;
+}
+
+/* Run a statement past the guards. */
+int
+old_guarded_run(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls)
+{
+	bool		was = guard_open(true);
+	volatile int result = 0;
+
+	PG_TRY();
+	{
+		result = statement_run(sql, statement, values, nulls, false);
+	}
+	PG_FINALLY();
+	{
+		guard_open(was);
+	}
+	PG_END_TRY();
+	return result;
 }

@@ -27,8 +27,6 @@
 
 PG_FUNCTION_INFO_V1(promote_prune_audit);
 
-#define ROWS_AT_ONCE 1000
-
 /* What statements that rewrite the log are run for. */
 static const Errand pruning = {.prunes = true};
 
@@ -46,15 +44,6 @@ typedef struct Chain
 #define OF_CHAIN(chain) AS_TEXT((chain)->project), AS_TEXT((chain)->subject), AS_BIGINT((chain)->cut)
 
 /* ---- what is to go ---- */
-
-/* Let prunings follow each other; whoever appends is not in the way. */
-static void
-lock_log(const Sql *sql)
-{
-	static Statement lock = {"LOCK TABLE promote.audit_log IN SHARE UPDATE EXCLUSIVE MODE"};
-
-	(void) sql_run(sql, &lock);
-}
 
 /* The chains with old rows, in the given memory context. */
 static List *
@@ -93,101 +82,15 @@ refuse_broken(const Chain *chain, int64 seq)
 			 errhint("SELECT * FROM promote.verify_audit(%s) says what is wrong.", quote_literal_cstr(chain->subject))));
 }
 
-/* One row of a chain. */
-typedef struct Link
-{
-	AuditEvent	event;
-	bytea	   *hash;
-} Link;
-
-static const SqlField link_fields[] = {
-	SQL_FIELD(Link, event.project, "a.project"), SQL_FIELD(Link, event.subject, "a.subject"),
-	SQL_FIELD(Link, event.seq, "a.seq"), SQL_FIELD(Link, event.at, "a.at"), SQL_FIELD(Link, event.actor, "a.actor"),
-	SQL_FIELD(Link, event.database_role, "a.database_role"), SQL_FIELD(Link, event.event, "a.event"),
-	SQL_FIELD(Link, event.data, "a.data"), SQL_FIELD(Link, event.rows, "a.rows"),
-	SQL_FIELD(Link, event.previous_hash, "a.previous_hash"), SQL_FIELD(Link, hash, "a.hash")
-};
-
-/* Are two hashes the same?  NULL is one, too. */
-static bool
-same_hash(const bytea *a, const bytea *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
-}
-
-/*
- * Is a row the next link of its chain, after the head?  The seal of a
- * checkpoint, which is only ever the first, is made over its hash in the place
- * of the one before.
- */
-static bool
-is_next_link(const Link *link, const AuditHead *head)
-{
-	AuditEvent	sealed = link->event;
-
-	if (strcmp(sealed.event, AUDIT_CHECKPOINT) == 0)
-	{
-		sealed.previous_hash = link->hash;
-		return head->seq == 0 && same_hash(audit_hash(&sealed), link->event.previous_hash);
-	}
-	return sealed.seq == head->seq + 1 && same_hash(sealed.previous_hash, head->hash) &&
-		same_hash(audit_hash(&sealed), link->hash);
-}
-
-/* Hold some rows of a chain against each other, and move the head, whose hash is in the given memory context. */
-static void
-check_rows(Chain *chain, SqlRows *rows, AuditHead *head, MemoryContext keep)
-{
-	Link		link;
-
-	for (uint64 i = 0; sql_row(rows, i, &link); i++)
-	{
-		MemoryContext inner;
-
-		if (!is_next_link(&link, head))
-			refuse_broken(chain, link.event.seq);
-		if (link.event.seq <= chain->cut)
-			chain->last_at = Max(chain->last_at, link.event.at);
-		inner = MemoryContextSwitchTo(keep);
-		if (head->hash)
-			pfree(head->hash);
-		*head = (AuditHead) {link.event.seq, DatumGetByteaPCopy(PointerGetDatum(link.hash))};
-		MemoryContextSwitchTo(inner);
-	}
-}
-
 /* Hold a chain against itself, up to the first row that stays. */
 static void
-check_chain(const Sql *sql, Chain *chain)
+check_chain(const Sql *sql, const Chain *chain)
 {
-	static Statement read = SQL_ROWS(link_fields, "SELECT $* FROM promote.audit_log AS a"
-									 " WHERE a.project = $1 AND a.subject = $2 AND a.seq <= $3 + 1"
-									 " ORDER BY a.project, a.subject, a.seq");
-	MemoryContext keep = CurrentMemoryContext;
-	MemoryContext batch = AllocSetContextCreate(keep, "promote chain", ALLOCSET_DEFAULT_SIZES);
-	AuditHead	head = {0, NULL};
-	Portal		cursor = sql_open(sql, &read, false, OF_CHAIN(chain));
-	SqlRows		rows;
+	static Statement find = {"SELECT c.seq FROM promote_internal.chain_problems($2, $1, $3 + 1) AS c ORDER BY c.seq LIMIT 1"};
+	SqlRows		broken = sql_run(sql, &find, OF_CHAIN(chain));
 
-	chain->last_at = DT_NOBEGIN;
-	do
-	{
-		CHECK_FOR_INTERRUPTS();
-		SPI_cursor_fetch(cursor, true, ROWS_AT_ONCE);
-		rows = sql_fetched(&read);
-		MemoryContextSwitchTo(batch);
-		check_rows(chain, &rows, &head, keep);
-		MemoryContextSwitchTo(keep);
-		MemoryContextReset(batch);
-		SPI_freetuptable(rows.table);
-	} while (rows.count > 0);
-	SPI_cursor_close(cursor);
-	MemoryContextDelete(batch);
-	if (head.seq != chain->cut + 1)
-		refuse_broken(chain, head.seq);
+	if (broken.count > 0)
+		refuse_broken(chain, sql_wide(&broken, 0));
 }
 
 /* ---- the checkpoint ---- */
@@ -196,6 +99,7 @@ check_chain(const Sql *sql, Chain *chain)
 typedef struct Carried
 {
 	int64		gone;			/* rows that are there, and go */
+	TimestampTz newest;			/* of them */
 	int64		stood_for;		/* all that the checkpoint stands for, with those that one among them does */
 	char	   *last_at;		/* of the latter; NULL: there is no checkpoint among them */
 	Jsonb	   *rows;			/* what they said last of rows of other tables; NULL: nothing */
@@ -207,7 +111,7 @@ static void
 read_carried(const Sql *sql, const Chain *chain, Carried *carried)
 {
 	static const SqlField fields[] = {
-		SQL_FIELD(Carried, gone, "c.gone"), SQL_FIELD(Carried, stood_for, "c.stood_for"),
+		SQL_FIELD(Carried, gone, "c.gone"), SQL_FIELD(Carried, newest, "c.newest"), SQL_FIELD(Carried, stood_for, "c.stood_for"),
 		SQL_FIELD(Carried, last_at, "c.last_at"), SQL_FIELD(Carried, rows, "c.rows"), SQL_FIELD(Carried, hash, "c.hash")
 	};
 	static Statement read = SQL_ROWS(fields, "SELECT $* FROM promote_internal.pruned_rows($1, $2, $3) AS c");
@@ -272,6 +176,7 @@ prune_chain(const Sql *sql, Chain *chain)
 	check_chain(sql, chain);
 	read_carried(sql, chain, &carried);
 	chain->pruned = carried.gone;
+	chain->last_at = carried.newest;
 	write_checkpoint(sql, chain, &carried);
 	remove_rows(sql, chain);
 	MemoryContextSwitchTo(keep);
@@ -382,7 +287,8 @@ promote_prune_audit(PG_FUNCTION_ARGS)
 	before = argument_before(fcinfo);
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
-	lock_log(&sql);
+	/* prunings follow each other; whoever appends is not in the way */
+	sql_command(&sql, "LOCK TABLE promote.audit_log IN SHARE UPDATE EXCLUSIVE MODE");
 	chains = find_chains(&sql, before, project, max_chains, keep);
 	prune_chains(&sql, chains, before);
 	sql_leave(&sql);

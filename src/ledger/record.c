@@ -270,7 +270,7 @@ promote_record_row(PG_FUNCTION_ARGS)
 	TriggerData *data = trigger_data(fcinfo, "record_row", NULL,
 									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 
-	if (errand()->records && (!TRIGGER_FIRED_BY_UPDATE(data->tg_event) || changes_anything(data)))
+	if (guard_is_open() && (!TRIGGER_FIRED_BY_UPDATE(data->tg_event) || changes_anything(data)))
 		mark_written(data->tg_relation, data->tg_trigger, trigger_row(data), TRIGGER_FIRED_BY_DELETE(data->tg_event));
 	return PointerGetDatum(NULL);
 }

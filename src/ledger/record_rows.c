@@ -21,6 +21,7 @@
 #include "utils/tuplestore.h"
 
 #include "base/argument.h"
+#include "base/compat.h"
 #include "base/sql.h"
 #include "json/digest.h"
 #include "ledger/audit.h"
@@ -393,7 +394,7 @@ append_asked(RowQuery *query, const Asked *asked, const Source *source)
 static void
 put_table(const Sql *sql, const Asked *asked, const Source *source)
 {
-	Statement	read = {.fields = entry_fields, .count = lengthof(entry_fields)};
+	Statement	read;
 	RowQuery	query = {.count = 0};
 	RowSet		set;
 
@@ -407,6 +408,7 @@ put_table(const Sql *sql, const Asked *asked, const Source *source)
 	if (record_is_set(source->table))
 		append_order(&query, source->table);
 	init_set(&set);
+	read = (Statement) {.fields = entry_fields, .count = lengthof(entry_fields)};
 	read_rows(asked, source, &read, sql_open_once(sql, query.text.data, query.values, query.count), &set);
 	put_set(asked, &set);
 }

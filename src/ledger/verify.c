@@ -56,7 +56,7 @@ promote_verify_audit(PG_FUNCTION_ARGS)
 	SqlRows		problems;
 	Sql			sql;
 
-	if (project == NULL && subject && !access_allowed("audit", NULL, NULL))
+	if (project == NULL && subject && !grants_may("audit", NULL, NULL))
 		project = subject_project(subject);
 	access_require_in("audit", project, NULL);
 	sql_enter(&sql);
