@@ -160,22 +160,39 @@ REVOKE ALL ON FUNCTION promote_internal.proposal_of(text, text, text, integer) F
 COMMENT ON FUNCTION promote_internal.proposal_of(text, text, text, integer) IS
 'What a revision that was written proposes, in the columns of proposal_from; fits: its release is one that its component and its constraint may have';
 
+CREATE VIEW promote_internal.carried AS
+    SELECT d.project,
+           d.environment,
+           d.component,
+           d.deployment,
+           d.action,
+           d.started_at,
+           d.revision,
+           d.bundle,
+           d.version,
+           d.rendered_digest,
+           c.params,
+           f.params_schema,
+           f.slots,
+           d.remote_references,
+           (SELECT r.kept_marks FROM promote_internal.marked_revision AS r
+             WHERE r.project = d.project AND r.environment = d.environment AND r.component = d.component
+               AND r.revision = d.revision) AS kept_marks
+      FROM promote.deployment AS d
+     CROSS JOIN LATERAL (
+          SELECT c.params FROM promote.config AS c
+           WHERE c.project = d.project AND c.digest = d.rendered_digest LIMIT 1) AS c
+     CROSS JOIN LATERAL (
+          SELECT f.params_schema, NULLIF(f.remote_references, '{}') AS slots FROM promote.bundle_release AS f
+           WHERE f.bundle = d.bundle AND f.version = d.version LIMIT 1) AS f;
+COMMENT ON VIEW promote_internal.carried IS 'What deployments carry: their rendered params, the schema and the slots of their release, remote references, and the paths that keep marks';
+
 CREATE FUNCTION promote_internal.may_run(of_project text, of_environment text, of_component text, deployed_by integer)
     RETURNS TABLE (params jsonb, params_schema jsonb, kept_marks jsonb)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
-        SELECT c.params, f.params_schema, r.kept_marks
-          FROM promote.deployment AS d
-         CROSS JOIN LATERAL (
-              SELECT c.params FROM promote.config AS c
-               WHERE c.project = d.project AND c.digest = d.rendered_digest LIMIT 1) AS c
-         CROSS JOIN LATERAL (
-              SELECT f.params_schema FROM promote.bundle_release AS f
-               WHERE f.bundle = d.bundle AND f.version = d.version LIMIT 1) AS f
-         CROSS JOIN LATERAL (
-              SELECT r.kept_marks FROM promote_internal.marked_revision AS r
-               WHERE r.project = d.project AND r.environment = d.environment AND r.component = d.component
-                 AND r.revision = d.revision LIMIT 1) AS r
+        SELECT d.params, d.params_schema, d.kept_marks
+          FROM promote_internal.carried AS d
          WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
            AND d.action <> 'PLAN' AND d.action = 'PROVISION'
            AND d.started_at >= COALESCE(

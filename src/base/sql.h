@@ -116,15 +116,21 @@ sql_text_value(const char *text)
 	return sql_value(TEXTOID, text == NULL, text ? CStringGetTextDatum(text) : (Datum) 0);
 }
 
+static inline SqlValue
+sql_pointer_value(Oid type, const void *pointer)
+{
+	return sql_value(type, pointer == NULL, PointerGetDatum(pointer));
+}
+
 #define AS_TEXT(text) sql_text_value(text)
 #define AS_INT(number) sql_value(INT4OID, false, Int32GetDatum(number))
 #define AS_NUMBER(number) sql_value(INT4OID, (number) == 0, Int32GetDatum(number))
 #define AS_BIGINT(number) sql_value(INT8OID, false, Int64GetDatum(number))
 #define AS_BOOL(truth) sql_value(BOOLOID, false, BoolGetDatum(truth))
-#define AS_JSONB(document) sql_value(JSONBOID, (document) == NULL, PointerGetDatum(document))
-#define AS_BYTEA(bytes) sql_value(BYTEAOID, (bytes) == NULL, PointerGetDatum(bytes))
+#define AS_JSONB(document) sql_pointer_value(JSONBOID, document)
+#define AS_BYTEA(bytes) sql_pointer_value(BYTEAOID, bytes)
 #define AS_TIME(time) sql_value(TIMESTAMPTZOID, (time) == DT_NOEND, TimestampTzGetDatum(time))
-#define AS_INTERVAL(span) sql_value(INTERVALOID, (span) == NULL, PointerGetDatum(span))
+#define AS_INTERVAL(span) sql_pointer_value(INTERVALOID, span)
 #define AS_OID(oid) sql_value(OIDOID, false, ObjectIdGetDatum(oid))
 #define AS_TEXTS(array) sql_value(TEXTARRAYOID, (array) == (Datum) 0, array)
 /* an InstanceKey, as the three parameters that OF_INSTANCE knows */

@@ -309,7 +309,7 @@ rollback_stage(const Sql *sql, const InstanceKey *key, int32 revision, const cha
 {
 	Rollback	rollback = {.key = *key,.wanted = revision};
 	Staging		staging = {
-		.origin = "rollback",
+		.origin = ORIGIN_ROLLBACK,
 		.source_environment = key->environment,
 		.message = message
 	};
@@ -330,7 +330,7 @@ Datum
 promote_rollback_instance(PG_FUNCTION_ARGS)
 {
 	Rollback	rollback;
-	Staging		staging = {.origin = "rollback",.message = argument_text(fcinfo, 2)};
+	Staging		staging = {.origin = ORIGIN_ROLLBACK,.message = argument_text(fcinfo, 2)};
 	Sql			sql;
 	Staged		staged;
 

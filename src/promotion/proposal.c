@@ -10,9 +10,15 @@
 #include "postgres.h"
 
 #include "base/errors.h"
+#include "base/sql.h"
 #include "promotion/proposal.h"
 #include "registry/release.h"
 #include "registry/remote_reference.h"
+
+const char *const revision_origins[] = {
+	[ORIGIN_EDIT] = "edit",[ORIGIN_PROMOTION] = "promotion",[ORIGIN_FORK] = "fork",
+	[ORIGIN_ROLLBACK] = "rollback",[ORIGIN_ADOPTION] = "adoption", NULL
+};
 
 /* A column of what is proposed, or of the state that it is judged by. */
 #define PROPOSED(member, expression) SQL_FIELD(ProposedRevision, member, expression)
@@ -68,7 +74,7 @@ static const SqlField proposal_fields[] = {
 	PROPOSED(actor, "n.actor"),
 	PROPOSED(database_role, "n.database_role"),
 	PROPOSED(created_at, "n.created_at"),
-	PROPOSED(origin, "n.origin")
+	SQL_ENUM_FIELD(ProposedRevision, origin, "n.origin", revision_origins)
 };
 
 /* What new revisions propose, in key order. */
@@ -119,7 +125,8 @@ proposal_from(const Sql *sql, const InstanceKey *destination, const char *source
 			  bool read_only, ProposedRevision *proposed)
 {
 	static Statement read = SQL_ROWS(proposal_fields, "SELECT $*"
-		" FROM promote_internal.proposal_from($1, $2, $3, $4, $5, $6) AS n, promote_internal.proposal_state($1, $2, $3) AS x");
+		" FROM promote_internal.proposal_from($1, $2, $3, $4, $5, $6) AS n,"
+		" promote_internal.proposal_state($1, $2, $3) AS x");
 	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(destination), AS_TEXT(source_environment),
 								   AS_TEXT(version_constraint), AS_TEXT(release_channel));
 
@@ -189,8 +196,8 @@ proposal_deployed(const Sql *sql, const InstanceKey *key, int32 deployed_by, boo
 }
 
 /*
- * Take a row of a proposing SELECT, in the current memory context, and read
- * what few proposals need: the schemas of other releases, and what runs.
+ * Take a row of what is proposed, in the current memory context, and read what
+ * few proposals need: the schemas of other releases, and what runs.
  * False where there is no such row.
  */
 bool
@@ -222,9 +229,9 @@ proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, Propose
  * unblocked.
  */
 bool
-proposal_minds_blocks(const char *origin)
+proposal_minds_blocks(RevisionOrigin origin)
 {
-	return strcmp(origin, "edit") != 0 && strcmp(origin, "adoption") != 0;
+	return origin != ORIGIN_EDIT && origin != ORIGIN_ADOPTION;
 }
 
 /*
@@ -232,7 +239,7 @@ proposal_minds_blocks(const char *origin)
  * state by a release that is blocked.
  */
 void
-proposal_require_unblocked(const ProposedRevision *proposed, const char *origin)
+proposal_require_unblocked(const ProposedRevision *proposed, RevisionOrigin origin)
 {
 	if (proposed->block_reason && proposal_minds_blocks(origin))
 		refuse_blocked_release(proposed->proposal.bundle, proposed->proposal.version,

@@ -13,6 +13,16 @@
 #include "ledger/audit.h"
 #include "parse/name.h"
 
+/* How a revision came about. */
+typedef enum RevisionOrigin
+{
+	ORIGIN_NONE,				/* it is not there yet, or nobody knows */
+	ORIGIN_EDIT, ORIGIN_PROMOTION, ORIGIN_FORK, ORIGIN_ROLLBACK, ORIGIN_ADOPTION
+} RevisionOrigin;
+
+/* The names in SQL. */
+extern const char *const revision_origins[];
+
 /* What is proposed for an instance, and what it is judged by. */
 typedef struct ProposedRevision
 {
@@ -51,7 +61,7 @@ typedef struct ProposedRevision
 	int32		revision;
 	bool		plan;
 	bool		fits;			/* its release, to constraint and component */
-	const char *origin;			/* edit, promotion, ... */
+	RevisionOrigin origin;
 	bytea	   *digest;			/* of the params */
 	Jsonb	   *facts;			/* for the audit log */
 	char	   *actor;
@@ -81,7 +91,7 @@ extern bool proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_o
 extern List *proposal_deployed(const Sql *sql, const InstanceKey *key, int32 deployed_by, bool read_only);
 extern void proposal_require_history(const ProposedRevision *proposed);
 extern void proposal_require_release(const Sql *sql, const ProposedRevision *proposed);
-extern bool proposal_minds_blocks(const char *origin);
-extern void proposal_require_unblocked(const ProposedRevision *proposed, const char *origin);
+extern bool proposal_minds_blocks(RevisionOrigin origin);
+extern void proposal_require_unblocked(const ProposedRevision *proposed, RevisionOrigin origin);
 
 #endif							/* PROMOTE_PROMOTION_PROPOSAL_H */
