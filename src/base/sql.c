@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "optimizer/cost.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
