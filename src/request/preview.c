@@ -58,7 +58,7 @@ read_facts(const Sql *sql, const PromotionRequest *request, const char *componen
 {
 	static OldStatement read = {
 		.text = "SELECT s.project IS NOT NULL, i.project IS NOT NULL, $5 IS NULL"
-		"  OR " EFFECTIVE_ATTRIBUTES " @> $5,"
+		"  OR promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes) @> $5,"
 		" s.revision, i.revision, i.deployed_revision, q.digest, d.rendered_digest,"
 		" d.version::pg_catalog.text, o.digest = n.digest AND d.version = n.version, n.origin, n.actor,"
 		" d.remote_references"
@@ -295,7 +295,6 @@ judge_proposal(const Sql *sql, const PromotionRequest *request, const ItemPropos
 	gate_open(sql, &proposal->promotion.destination, 0, GetCurrentTimestamp(), gate);
 	gate->plan = 0;
 	gate->plan_digest = NULL;
-	gate->origin = "promotion";
 	gate->revision = proposed->current_revision + (stage_is_unchanged(proposed) ? 0 : 1);
 	gate->digest = proposed->digest;
 	gate->version = proposed->proposal.version;

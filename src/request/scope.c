@@ -389,7 +389,7 @@ read_candidates(const Sql *sql, Opening *opening)
 		" JOIN promote.environment AS e ON e.project = $1 AND e.environment = $3"
 		" LEFT JOIN promote.instance AS s ON s.project = $1 AND s.environment = $2 AND s.component = m.component"
 		" LEFT JOIN promote.instance AS i ON i.project = $1 AND i.environment = $3 AND i.component = m.component"
-		" CROSS JOIN LATERAL (SELECT p.attributes || e.attributes || m.attributes || COALESCE(i.attributes, '{}')) AS a (attributes)"
+		" CROSS JOIN LATERAL (SELECT promote_internal.effective_attributes(p.attributes, e.attributes, m.attributes, i.attributes)) AS a (attributes)"
 		" WHERE m.project = $1 AND ($4 IS NULL AND ($5 IS NULL OR a.attributes @> $5)"
 		"  AND (s.project IS NOT NULL OR i.project IS NOT NULL) OR m.component = ANY ($4))"
 		" ORDER BY m.component",

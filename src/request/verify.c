@@ -32,10 +32,7 @@ request_health(const Sql *sql, const PromotionRequest *request, const RequestIte
 		"  AS words FROM promote.health_report AS h WHERE " OF_ITEM("h")
 		"  AND NOT h.healthy AND h.reported_at >= t.verified_from"
 		"  ORDER BY h.project, h.environment, h.component, h.reported_at LIMIT 1) AS bad ON true"
-		" CROSS JOIN LATERAL (SELECT " EFFECTIVE_ATTRIBUTES " AS attributes"
-		"  FROM promote.project AS p, promote.environment AS e, promote.component AS c, promote.instance AS i"
-		"  WHERE p.project = t.project AND e.project = t.project AND e.environment = t.destination_environment"
-		"  AND c.project = t.project AND c.component = t.component AND " OF_ITEM("i") ") AS a"
+		" CROSS JOIN LATERAL (SELECT i.attributes FROM promote_internal.instance_attributes AS i WHERE " OF_ITEM("i") ") AS a"
 		" CROSS JOIN LATERAL (SELECT pg_catalog.string_agg('\"' || w.check_name || '\"', ', ' ORDER BY w.check_name) AS words"
 		"  FROM (SELECT u.check_name, false AS per_revision, NULL::pg_catalog.interval AS expires_after"
 		"   FROM pg_catalog.unnest(r.checks) AS u (check_name)"
