@@ -112,7 +112,7 @@ review_case(void *state)
 	if (gate->deployment > 0)
 	{
 		deployment_load(sql, &gate->key, gate->deployment, &deployment);
-		if (strcmp(deployment.action, "PLAN") != 0)
+		if (deployment.action != ACTION_PLAN)
 		{
 			review_deployment(sql, &deployment);
 			return;

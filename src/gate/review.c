@@ -172,16 +172,16 @@ check_defects(const Deployment *plan)
 static void
 check_is_plan(const Deployment *plan)
 {
-	bool		is_plan = strcmp(plan->action, "PLAN") == 0;
+	bool		is_plan = plan->action == ACTION_PLAN;
 
-	if (is_plan && strcmp(plan->status, "COMPLETED") == 0)
+	if (is_plan && plan->status == DEPLOYMENT_COMPLETED)
 		return;
 	ereport(ERROR,
 			(errcode(PM_PLAN_REQUIRED),
 			 errmsg("deployment %d of \"%s\" is not a completed plan", plan->deployment,
 					instance_key_name(&plan->key)),
-			 is_plan ? errdetail("It is %s.", plan->status) :
-			 errdetail("It is a %s.", plan->action),
+			 is_plan ? errdetail("It is %s.", deployment_status_name(plan->status)) :
+			 errdetail("It is a %s.", deployment_action_name(plan->action)),
 			 errhint("Name a PLAN that is COMPLETED, or none: the last one of the desired revision is taken.")));
 }
 
@@ -211,7 +211,7 @@ review_is_carried_out(const Sql *sql, const Review *review, int32 plan)
 
 	return plan > 0 && review->changed_by > 0 &&
 		deployment_find(sql, &review->proposed.key, review->changed_by, &change) &&
-		change.plan == plan && strcmp(change.status, "COMPLETED") == 0 &&
+		change.plan == plan && change.status == DEPLOYMENT_COMPLETED &&
 		reference_same(change.references, review->proposed.references);
 }
 
@@ -230,7 +230,7 @@ refuse_unplanned(const Sql *sql, const Review *review)
 			 errmsg("revision %d of \"%s\" has no completed plan",
 					review->proposed.current_revision, review->proposed.proposal.instance),
 			 number == 0 ? errdetail("It was never planned.") :
-			 errdetail("Its last plan, deployment %d, is %s.", number, plan.status),
+			 errdetail("Its last plan, deployment %d, is %s.", number, deployment_status_name(plan.status)),
 			 errhint("Plan it by promote.plan_instance and let a worker carry that out, or set require_plan of the environment to false.")));
 }
 
@@ -330,7 +330,7 @@ check_provision(const Sql *sql, Review *review, const Deployment *proposal)
 	add_moved(&lines, review, proposal);
 	if (lines.len > 0)
 		refuse_moved("proposal", proposal, lines.data);
-	if (strcmp(proposal->action, "PROVISION") != 0)
+	if (proposal->action != ACTION_PROVISION)
 		return;
 	if (proposal->plan > 0)
 		review_find_plan(sql, review, proposal->plan, &plan);
@@ -346,7 +346,7 @@ check_proposal(const Sql *sql, const Deployment *proposal, bool asking)
 
 	review_open(sql, &proposal->key, &review);
 	review.asking = asking;
-	if (strcmp(proposal->action, "DECOMMISSION") == 0)
+	if (proposal->action == ACTION_DECOMMISSION)
 		check_decommission(sql, &review, proposal);
 	else
 		check_provision(sql, &review, proposal);
@@ -465,10 +465,10 @@ review_require_current(const Sql *sql, const InstanceKey *key, int32 deployment)
 void
 review_deployment(const Sql *sql, const Deployment *deployment)
 {
-	bool		waits = strcmp(deployment->status, "PENDING") == 0 ||
-		strcmp(deployment->status, "APPROVED") == 0;
+	bool		waits = deployment->status == DEPLOYMENT_PENDING ||
+		deployment->status == DEPLOYMENT_APPROVED;
 
-	if (strcmp(deployment->status, "PROPOSED") == 0)
+	if (deployment->status == DEPLOYMENT_PROPOSED)
 		check_proposal(sql, deployment, true);
 	else if (waits)
 		review_require_current(sql, &deployment->key, deployment->deployment);
@@ -476,7 +476,7 @@ review_deployment(const Sql *sql, const Deployment *deployment)
 		ereport(ERROR,
 				(errcode(PM_ILLEGAL_STEP),
 				 errmsg("deployment %d of \"%s\" is %s", deployment->deployment,
-						instance_key_name(&deployment->key), deployment->status),
+						instance_key_name(&deployment->key), deployment_status_name(deployment->status)),
 				 errdetail("What runs or is over passes no gates any more."),
 				 errhint("Queue another one by promote.deploy_instance.")));
 }

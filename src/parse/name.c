@@ -198,9 +198,7 @@ promote_parse_instance_name(PG_FUNCTION_ARGS)
 	instance_key_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)), &key);
 	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "parse_instance_name must return a row");
-	values[0] = CStringGetTextDatum(key.project);
-	values[1] = CStringGetTextDatum(key.environment);
-	values[2] = CStringGetTextDatum(key.component);
+	instance_key_values(&key, values);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, nulls)));
 }
 

@@ -254,7 +254,7 @@ act_plan(const Sql *sql, Advance *advance, RequestItem *item)
 {
 	const PromotionRequest *request = &advance->request;
 	InstanceKey key = request_instance(request, item->component);
-	int32		plan = deploy_order(sql, &key, "PLAN", 0, message_of(request));
+	int32		plan = deploy_order(sql, &key, ACTION_PLAN, 0, message_of(request));
 
 	if (item->rollback_revision > 0)
 		item->rollback_plan = plan;
@@ -316,7 +316,7 @@ act_deploy(const Sql *sql, Advance *advance, RequestItem *item)
 		skip_item(sql, advance, item, left);
 		return;
 	}
-	deployment = deploy_order(sql, &key, "PROVISION", item->last_plan, message_of(request));
+	deployment = deploy_order(sql, &key, ACTION_PROVISION, item->last_plan, message_of(request));
 	if (!back && !item->as_previewed)
 		refuse_unlike_preview(request, item);
 	if (back)

@@ -551,8 +551,8 @@ request_abort_queued(const Sql *sql, const PromotionRequest *request, const char
 		sql_enter(&own);
 		instance_rescue(&own, &key);
 		deployment_load(&own, &key, spi_integer(rows, i, 2), &queued);
-		if (strcmp(queued.status, "PENDING") == 0 || strcmp(queued.status, "APPROVED") == 0)
-			deployment_step(&own, &queued, "ABORTED", reason);
+		if (queued.status == DEPLOYMENT_PENDING || queued.status == DEPLOYMENT_APPROVED)
+			deployment_step(&own, &queued, DEPLOYMENT_ABORTED, reason);
 		sql_leave(&own);
 	}
 }
