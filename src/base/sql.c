@@ -378,7 +378,7 @@ fits_kind(Oid type, SqlKind kind)
 		case SQL_INT:
 			return type == INT4OID;
 		case SQL_WIDE:
-			return type == INT8OID || type == TIMESTAMPTZOID;
+			return type == INT8OID || type == TIMESTAMPTZOID || type == TIMESTAMPOID;
 		case SQL_BOOL:
 			return type == BOOLOID;
 		case SQL_JSONB:
@@ -389,6 +389,10 @@ fits_kind(Oid type, SqlKind kind)
 			return type == INTERVALOID;
 		case SQL_RECORD:
 			return type_is_rowtype(type);
+		case SQL_ARRAY:
+			return type_is_array(type);
+		case SQL_RANGE:
+			return type_is_range(type);
 	}
 	return false;
 }
@@ -466,6 +470,12 @@ put_field(const SqlField *field, Datum value, bool isnull, Oid type, char *membe
 			break;
 		case SQL_RECORD:
 			*(HeapTupleHeader *) member = isnull ? NULL : DatumGetHeapTupleHeader(value);
+			break;
+		case SQL_ARRAY:
+			*(ArrayType **) member = isnull ? NULL : DatumGetArrayTypeP(value);
+			break;
+		case SQL_RANGE:
+			*(RangeType **) member = isnull ? NULL : DatumGetRangeTypeP(value);
 			break;
 	}
 }

@@ -21,8 +21,10 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "nodes/pg_list.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/rangetypes.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
@@ -39,7 +41,7 @@ typedef struct Sql
 /* What a member of a struct can be read into; see sql_row for NULL. */
 typedef enum SqlKind
 {
-	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL, SQL_ENUM, SQL_RECORD
+	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL, SQL_ENUM, SQL_ARRAY, SQL_RANGE, SQL_RECORD
 } SqlKind;
 
 /* A column of a statement's result, and the member of a struct that it goes to. */
@@ -58,7 +60,8 @@ typedef struct SqlField
 						  int32: SQL_INT, int64: SQL_WIDE, bool: SQL_BOOL, \
 						  Jsonb *: SQL_JSONB, const Jsonb *: SQL_JSONB, \
 						  bytea *: SQL_BYTEA, const bytea *: SQL_BYTEA, \
-						  Interval *: SQL_INTERVAL, HeapTupleHeader: SQL_RECORD), offsetof(type, member)}
+						  Interval *: SQL_INTERVAL, ArrayType *: SQL_ARRAY, RangeType *: SQL_RANGE, \
+						  HeapTupleHeader: SQL_RECORD), offsetof(type, member)}
 
 /* Of a member that is an enum, and text in SQL, by the enum's table of names. */
 #define SQL_ENUM_FIELD(type, member, expression, names) \
