@@ -9,7 +9,6 @@
 use strict;
 use warnings;
 use Cwd qw(getcwd);
-use File::Find;
 use File::Temp;
 use Test::More;
 use PromoteTest;
@@ -184,10 +183,8 @@ ok($shown{$_}, "$_ has an example with its result") for @functions;
 
 # ---- \df promote.* and the pages ----
 
-my @pages;
-find({ no_chdir => 1, wanted => sub { push @pages, $_ if /\.md$/ } }, 'doc');
 my %said = map { $_ => 1 } map { PromoteTest::slurp($_) =~ /(?:`(?:promote\.)?|\bpromote\.)(\w+)/g } @pages;
-my @public = split /\n/, $node->query('json', q{
+my @public = split /\n/, $node->query('page', q{
 	SELECT proname FROM pg_proc WHERE pronamespace = 'promote'::regnamespace
 	UNION SELECT relname FROM pg_class WHERE relnamespace = 'promote'::regnamespace AND relkind NOT IN ('i', 'I')
 	UNION SELECT typname FROM pg_type WHERE typnamespace = 'promote'::regnamespace AND typtype IN ('d', 'e')});
