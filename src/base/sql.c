@@ -353,6 +353,7 @@ fits_kind(Oid type, SqlKind kind)
 	switch (kind)
 	{
 		case SQL_TEXT:
+		case SQL_ENUM:
 			return type == TEXTOID;
 		case SQL_INT:
 			return type == INT4OID;
@@ -385,6 +386,32 @@ check_fields(Statement *statement, TupleDesc row_type)
 	statement->checked = true;
 }
 
+/*
+ * The member of an enum that has a name; 0: none has, or there is no name.  A
+ * table of names counts from 1, by the members that it names, and ends with
+ * NULL: {[FIRST] = "FIRST", [SECOND] = "SECOND", NULL}.
+ */
+int
+sql_enum(const char *const *names, const char *name)
+{
+	for (int i = 1; name && names[i]; i++)
+		if (strcmp(names[i], name) == 0)
+			return i;
+	return 0;
+}
+
+/* The member of an enum that a column says; 0 is NULL. */
+static int
+enum_of(const SqlField *field, Datum value, bool isnull)
+{
+	char	   *name = isnull ? NULL : TextDatumGetCString(value);
+	int			member = sql_enum(field->names, name);
+
+	if (name && member == 0)
+		elog(ERROR, "%s is \"%s\", which promote does not know", field->expression, name);
+	return member;
+}
+
 /* Put a value into the member that a field is about. */
 static void
 put_field(const SqlField *field, Datum value, bool isnull, Oid type, char *member)
@@ -411,6 +438,9 @@ put_field(const SqlField *field, Datum value, bool isnull, Oid type, char *membe
 			break;
 		case SQL_INTERVAL:
 			*(Interval **) member = isnull ? NULL : DatumGetIntervalP(value);
+			break;
+		case SQL_ENUM:
+			*(int *) member = enum_of(field, value, isnull);
 			break;
 	}
 }

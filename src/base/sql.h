@@ -39,7 +39,7 @@ typedef struct Sql
 /* What a member of a struct can be read into; see sql_row for NULL. */
 typedef enum SqlKind
 {
-	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL
+	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL, SQL_ENUM
 } SqlKind;
 
 /* A column of a statement's result, and the member of a struct that it goes to. */
@@ -48,6 +48,7 @@ typedef struct SqlField
 	const char *expression;		/* in the statement's SELECT or RETURNING list */
 	SqlKind		kind;
 	Size		offset;
+	const char *const *names;	/* of SQL_ENUM: those of its members, see sql_enum */
 } SqlField;
 
 /* Of member in a struct type; its C type says what the column has to be. */
@@ -58,6 +59,11 @@ typedef struct SqlField
 						  Jsonb *: SQL_JSONB, const Jsonb *: SQL_JSONB, \
 						  bytea *: SQL_BYTEA, const bytea *: SQL_BYTEA, \
 						  Interval *: SQL_INTERVAL), offsetof(type, member)}
+
+/* Of a member that is an enum, and text in SQL, by the enum's table of names. */
+#define SQL_ENUM_FIELD(type, member, expression, names) \
+	{expression, SQL_ENUM, offsetof(type, member) + \
+		0 * sizeof(char[sizeof(((type *) 0)->member) == sizeof(int) ? 1 : -1]), names}
 
 /* Defined static where it is used: {"SELECT ..."}, or by SQL_ROWS. */
 typedef struct Statement
@@ -146,6 +152,7 @@ extern void sql_leave(const Sql *sql);
 extern SqlRows sql_call(const Sql *sql, Statement *statement, SqlMode mode, const SqlValue *values, int count);
 extern Portal sql_cursor(const Sql *sql, Statement *statement, bool read_only, const SqlValue *values, int count);
 extern SqlRows sql_fetched(Statement *statement);
+extern int	sql_enum(const char *const *names, const char *name);
 extern bool sql_row(SqlRows *rows, uint64 row, void *into);
 extern Datum sql_datum(const SqlRows *rows, uint64 row, bool *isnull);
 extern char *sql_text(const SqlRows *rows, uint64 row);
