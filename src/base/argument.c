@@ -3,13 +3,13 @@
  */
 #include "postgres.h"
 
-#include "base/argument.h"
-#include "base/compat.h"
-#include "base/errors.h"
-
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+
+#include "base/argument.h"
+#include "base/compat.h"
+#include "base/errors.h"
 
 /* A text argument as a C string; NULL where it is NULL.  Words, not documents: PM_TOO_LARGE. */
 char *

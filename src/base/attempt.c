@@ -3,11 +3,11 @@
  */
 #include "postgres.h"
 
-#include "base/attempt.h"
-#include "base/errors.h"
-
 #include "access/xact.h"
 #include "utils/resowner.h"
+
+#include "base/attempt.h"
+#include "base/errors.h"
 
 /* Is the error a refusal, promote's own or of a user's trigger or constraint?  All others are the caller's. */
 static bool

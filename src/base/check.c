@@ -6,10 +6,10 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
-
 #include "fmgr.h"
 #include "utils/builtins.h"
+
+#include "base/errors.h"
 
 PG_FUNCTION_INFO_V1(promote_check_value);
 

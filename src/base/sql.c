@@ -3,8 +3,6 @@
  */
 #include "postgres.h"
 
-#include "base/sql.h"
-
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
@@ -12,13 +10,14 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+
+#include "base/sql.h"
 
 #define PINNED_PATH "pg_catalog, pg_temp"
 

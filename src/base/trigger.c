@@ -6,10 +6,10 @@
  */
 #include "postgres.h"
 
-#include "base/trigger.h"
-
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+
+#include "base/trigger.h"
 
 /*
  * The trigger's data, if the function was called as a trigger of the table

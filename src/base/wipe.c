@@ -8,11 +8,11 @@
  */
 #include "postgres.h"
 
-#include "base/wipe.h"
-
 #include "access/xact.h"
 #include "lib/ilist.h"
 #include "utils/memutils.h"
+
+#include "base/wipe.h"
 
 /* What stands before the memory that is handed out. */
 typedef struct WipedHeader

@@ -8,6 +8,13 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "utils/acl.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
 #include "base/argument.h"
 #include "base/compat.h"
 #include "base/errors.h"
@@ -18,18 +25,6 @@
 #include "grant/role.h"
 #include "ledger/audit.h"
 #include "registry/rescue.h"
-
-#include "catalog/namespace.h"
-#include "catalog/pg_type.h"
-#include "commands/trigger.h"
-#include "fmgr.h"
-#include "lib/stringinfo.h"
-#include "storage/lmgr.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(promote_guard_grant);
 PG_FUNCTION_INFO_V1(promote_open_door);

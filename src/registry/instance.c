@@ -3,16 +3,14 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+
 #include "base/argument.h"
 #include "base/errors.h"
 #include "grant/access.h"
 #include "json/limits.h"
 #include "registry/instance.h"
 #include "registry/rescue.h"
-
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "utils/builtins.h"
 
 /* Which parts of an instance's name are there. */
 typedef struct Parts

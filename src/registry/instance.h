@@ -6,10 +6,11 @@
 
 #include "postgres.h"
 
-#include "base/sql.h"
 #include "fmgr.h"
-#include "parse/name.h"
 #include "utils/jsonb.h"
+
+#include "base/sql.h"
+#include "parse/name.h"
 
 extern void require_instance(const Sql *sql, const InstanceKey *key);
 extern void refuse_unconfigured(const InstanceKey *key, const char *hint);

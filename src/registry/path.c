@@ -9,16 +9,7 @@
  */
 #include "postgres.h"
 
-#include "base/argument.h"
-#include "base/errors.h"
-#include "base/sql.h"
-#include "base/trigger.h"
-#include "grant/access.h"
-#include "registry/instance.h"
-#include "registry/path.h"
-
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -27,11 +18,18 @@
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "storage/lmgr.h"
-#include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/tuplestore.h"
+
+#include "base/argument.h"
+#include "base/errors.h"
+#include "base/result.h"
+#include "base/sql.h"
+#include "base/trigger.h"
+#include "grant/access.h"
+#include "registry/instance.h"
+#include "registry/path.h"
 
 PG_FUNCTION_INFO_V1(promote_lock_project);
 PG_FUNCTION_INFO_V1(promote_check_paths);
@@ -351,7 +349,6 @@ argument_environment(FunctionCallInfo fcinfo, InstanceKey *key)
 Datum
 promote_next_environments(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result;
 	Sql			sql;
 	InstanceKey key;
 	static Statement read = {"SELECT p.destination_environment::pg_catalog.text, p.description FROM promote.promotion_path AS p"
@@ -359,13 +356,11 @@ promote_next_environments(PG_FUNCTION_ARGS)
 	SqlRows		rows;
 
 	InitMaterializedSRF(fcinfo, 0);
-	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	argument_environment(fcinfo, &key);
 	sql_enter(&sql);
 	require_environment(&sql, &key);
 	rows = sql_read(&sql, &read, AS_TEXT(key.project), AS_TEXT(key.environment));
-	for (uint64 i = 0; i < rows.count; i++)
-		tuplestore_puttuple(result->setResult, rows.table->vals[i]);
+	result_add_rows(fcinfo, &rows);
 	sql_leave(&sql);
 	return (Datum) 0;
 }
@@ -374,7 +369,6 @@ promote_next_environments(PG_FUNCTION_ARGS)
 Datum
 promote_upstream_environments(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result;
 	Sql			sql;
 	InstanceKey key;
 	Walk		walk;
@@ -382,7 +376,6 @@ promote_upstream_environments(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 
 	InitMaterializedSRF(fcinfo, 0);
-	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	argument_environment(fcinfo, &key);
 	sql_enter(&sql);
 	require_environment(&sql, &key);
@@ -392,10 +385,7 @@ promote_upstream_environments(PG_FUNCTION_ARGS)
 	foreach(cell, places)
 	{
 		const Place *place = lfirst(cell);
-		Datum		values[2] = {CStringGetTextDatum(place->environment), Int32GetDatum(place->distance)};
-		bool		nulls[2] = {false, false};
-
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		result_put(fcinfo, AS_TEXT(place->environment), AS_INT(place->distance));
 	}
 	sql_leave(&sql);
 	return (Datum) 0;

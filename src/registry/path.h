@@ -6,9 +6,10 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
+
 #include "base/sql.h"
 #include "parse/name.h"
-#include "nodes/pg_list.h"
 
 extern bool path_leads(const Sql *sql, const InstanceKey *key, const char *source, bool read_only, List **sources);
 extern void path_require(const Sql *sql, const InstanceKey *key, const char *source, bool path_only, bool read_only);

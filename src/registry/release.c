@@ -10,6 +10,11 @@
  */
 #include "postgres.h"
 
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
 #include "base/argument.h"
 #include "base/errors.h"
 #include "base/trigger.h"
@@ -17,14 +22,6 @@
 #include "ledger/guard.h"
 #include "registry/release.h"
 #include "registry/rule.h"
-
-#include "catalog/pg_type.h"
-#include "commands/trigger.h"
-#include "fmgr.h"
-#include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(promote_block_release);
 PG_FUNCTION_INFO_V1(promote_unblock_release);

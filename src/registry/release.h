@@ -6,8 +6,8 @@
 
 #include "postgres.h"
 
-#include "base/sql.h"
 #include "base/compat.h"
+#include "base/sql.h"
 
 pg_noreturn extern void refuse_blocked_release(const char *bundle, const char *version, const char *reason);
 extern void release_require_unblocked(const Sql *sql, const char *bundle, const char *version);

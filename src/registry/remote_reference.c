@@ -9,6 +9,10 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
 #include "base/argument.h"
 #include "base/compat.h"
 #include "base/errors.h"
@@ -20,12 +24,6 @@
 #include "registry/instance.h"
 #include "registry/release.h"
 #include "registry/remote_reference.h"
-
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(promote_check_slots);
 PG_FUNCTION_INFO_V1(promote_check_reference);

@@ -6,11 +6,12 @@
 
 #include "postgres.h"
 
-#include "base/sql.h"
-#include "base/compat.h"
-#include "parse/name.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
+
+#include "base/compat.h"
+#include "base/sql.h"
+#include "parse/name.h"
 
 /* Slots are objects of a release, field to declaration; references objects, field to text. */
 extern Jsonb *reference_read(const Sql *sql, const InstanceKey *key, const Jsonb *slots, bool read_only);

@@ -12,16 +12,6 @@
  */
 #include "postgres.h"
 
-#include "base/argument.h"
-#include "base/attempt.h"
-#include "base/compat.h"
-#include "base/errors.h"
-#include "grant/access.h"
-#include "grant/actor.h"
-#include "grant/role.h"
-#include "ledger/audit.h"
-#include "registry/rescue.h"
-
 #include "access/heapam.h"
 #include "access/multixact.h"
 #include "access/subtrans.h"
@@ -32,19 +22,26 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#include "base/argument.h"
+#include "base/attempt.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "grant/access.h"
+#include "grant/actor.h"
+#include "grant/role.h"
+#include "ledger/audit.h"
+#include "registry/rescue.h"
 
 PG_FUNCTION_INFO_V1(promote_end_session);
 

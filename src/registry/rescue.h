@@ -6,8 +6,9 @@
 
 #include "postgres.h"
 
-#include "base/sql.h"
 #include "storage/lock.h"
+
+#include "base/sql.h"
 
 /* A row that is to be locked. */
 typedef struct RowToLock

@@ -18,27 +18,18 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "base/trigger.h"
-#include "ledger/guard.h"
-#include "registry/instance.h"
-#include "registry/rescue.h"
-#include "registry/rule.h"
-
 #include "access/genam.h"
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
-#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -48,6 +39,13 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
+
+#include "base/compat.h"
+#include "base/trigger.h"
+#include "ledger/guard.h"
+#include "registry/instance.h"
+#include "registry/rescue.h"
+#include "registry/rule.h"
 
 PG_FUNCTION_INFO_V1(promote_note_rule);
 

@@ -9,19 +9,18 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "base/sql.h"
-#include "base/trigger.h"
-#include "registry/schema_document.h"
-#include "schema/schema.h"
-
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "base/sql.h"
+#include "base/trigger.h"
+#include "registry/schema_document.h"
+#include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_forget_schemas);
 PG_FUNCTION_INFO_V1(promote_warn_unmet);

@@ -6,13 +6,12 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+
 #include "base/errors.h"
 #include "json/limits.h"
 #include "json/reader.h"
 #include "secret/declaration.h"
-
-#include "fmgr.h"
-#include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(promote_secret_declarations_check);
 

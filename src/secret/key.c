@@ -8,18 +8,18 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
-#include "base/wipe.h"
-#include "secret/key.h"
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base64.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "utils/guc.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "base/errors.h"
+#include "base/wipe.h"
+#include "secret/key.h"
 
 #define KEYS_MAX_BYTES 16384	/* of the file, or of what the command prints */
 

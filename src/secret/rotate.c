@@ -8,25 +8,40 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
 #include "base/argument.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "base/wipe.h"
 #include "grant/access.h"
 #include "ledger/guard.h"
 #include "secret/row.h"
 #include "secret/seal.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
-
 PG_FUNCTION_INFO_V1(promote_rotate_secrets);
 
 #define BATCH_MAX 100000
+
+/* A secret that is to be sealed again. */
+typedef struct Sealed
+{
+	InstanceKey key;
+	char	   *name;
+	bytea	   *ciphertext;
+	bytea	   *fingerprint;
+} Sealed;
+
+static const SqlField sealed_fields[] = {
+	SQL_FIELD(Sealed, key.project, "s.project"),
+	SQL_FIELD(Sealed, key.environment, "s.environment"),
+	SQL_FIELD(Sealed, key.component, "s.component"),
+	SQL_FIELD(Sealed, name, "s.secret"),
+	SQL_FIELD(Sealed, ciphertext, "s.ciphertext"),
+	SQL_FIELD(Sealed, fingerprint, "s.fingerprint")
+};
 
 /* The secrets of one instance that were sealed again. */
 typedef struct Turned
@@ -39,66 +54,35 @@ typedef struct Turned
 static char *
 next_old_key(const Sql *sql, const char *current, const char *after)
 {
-	static OldStatement read = {
-		.text = "SELECT COALESCE((SELECT s.key_id FROM promote.secret AS s WHERE s.key_id > $2 AND s.key_id < $1"
+	static Statement read = {"SELECT COALESCE((SELECT s.key_id FROM promote.secret AS s WHERE s.key_id > $2 AND s.key_id < $1"
 		"  ORDER BY s.key_id LIMIT 1), (SELECT s.key_id FROM promote.secret AS s"
-		"  WHERE s.key_id > $2 AND s.key_id > $1 ORDER BY s.key_id LIMIT 1))",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(current), CStringGetTextDatum(after)};
+		"  WHERE s.key_id > $2 AND s.key_id > $1 ORDER BY s.key_id LIMIT 1))"};
+	SqlRows		rows = sql_run(sql, &read, AS_TEXT(current), AS_TEXT(after));
 
-	statement_run(sql, &read, values, NULL, false);
-	return spi_text(SPI_tuptable, 0, 1);
-}
-
-/* Lock secrets that are sealed with a key, and their instances, in key order. */
-static SPITupleTable *
-pick(const Sql *sql, const char *id, int32 most)
-{
-	static OldStatement read = {
-		.text = "SELECT s.project::pg_catalog.text, s.environment::pg_catalog.text, s.component::pg_catalog.text,"
-		" s.secret, s.ciphertext, s.fingerprint FROM promote.secret AS s"
-		" JOIN promote.instance AS i ON " SAME_INSTANCE("i", "s") " WHERE s.key_id = $1"
-		" ORDER BY s.key_id, s.project, s.environment, s.component, s.secret LIMIT $2"
-		" FOR NO KEY UPDATE OF i, s SKIP LOCKED",
-		.parameters = 2,
-		.types = {TEXTOID, INT4OID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(id), Int32GetDatum(most)};
-
-	statement_run(sql, &read, values, NULL, false);
-	return SPI_tuptable;
+	return sql_text(&rows, 0);
 }
 
 /* Write what was sealed again; who set it, and when, stays. */
 static void
 write_sealed(const Sql *sql, const SealOwner *owner, const bytea *sealed)
 {
-	static OldStatement write = {
-		.text = "UPDATE promote.secret AS s SET ciphertext = $5 WHERE " OF_INSTANCE("s") " AND s.secret = $4",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID}
-	};
-	Datum		values[5];
+	static Statement write = {"UPDATE promote.secret AS s SET ciphertext = $5 WHERE " OF_INSTANCE("s") " AND s.secret = $4"};
 
-	instance_key_values(owner->instance, values);
-	values[3] = CStringGetTextDatum(owner->name);
-	values[4] = PointerGetDatum(sealed);
-	old_guarded_run(sql, &write, values, NULL);
+	guarded_run(sql, &write, AS_KEY(owner->instance), AS_TEXT(owner->name), AS_BYTEA(sealed));
 }
 
-/* Open a row of a batch and seal it again. */
+/* Open a secret and seal it again. */
 static void
-turn(const Sql *sql, const SecretKeys *keys, const SealOwner *owner, SPITupleTable *rows, uint64 row)
+turn(const Sql *sql, const SecretKeys *keys, const Sealed *secret)
 {
 	MemoryContext own = AllocSetContextCreate(CurrentMemoryContext, "promote rotation", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(own);
+	SealOwner	owner = {&secret->key, secret->name};
 	Size		length;
-	char	   *value = seal_open(keys, owner, spi_bytea(rows, row, 5), &length);
+	char	   *value = seal_open(keys, &owner, secret->ciphertext, &length);
 
-	secret_check_opened(owner->instance, owner->name, spi_bytea(rows, row, 6), value, length);
-	write_sealed(sql, owner, seal(&keys->keys[0], owner, value, length));
+	secret_check_opened(&secret->key, secret->name, secret->fingerprint, value, length);
+	write_sealed(sql, &owner, seal(&keys->keys[0], &owner, value, length));
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(own);
 }
@@ -123,46 +107,47 @@ record_turned(const Sql *sql, const Turned *turned, const char *id)
 	secret_record(sql, &turned->key, "secrets.rotated", &builder);
 }
 
-/* Seal a batch again, one instance after the other; returns how many they were. */
+/*
+ * Seal again what is sealed with a key, so many at most, one instance after
+ * the other, whose rows are locked in key order; returns how many they were.
+ */
 static int32
-turn_batch(const Sql *sql, const SecretKeys *keys, SPITupleTable *rows)
+turn_batch(const Sql *sql, const SecretKeys *keys, const char *id, int32 most)
 {
+	static Statement pick = SQL_ROWS(sealed_fields, "SELECT $* FROM promote.secret AS s"
+									 " JOIN promote.instance AS i ON " SAME_INSTANCE("i", "s") " WHERE s.key_id = $1"
+									 " ORDER BY s.key_id, s.project, s.environment, s.component, s.secret LIMIT $2"
+									 " FOR NO KEY UPDATE OF i, s SKIP LOCKED");
+	SqlRows		rows = sql_run(sql, &pick, AS_TEXT(id), AS_INT(most));
 	Turned		turned = {.names = NIL};
+	Sealed		secret;
 
-	for (uint64 i = 0; i < rows->numvals; i++)
+	for (uint64 i = 0; sql_row(&rows, i, &secret); i++)
 	{
-		InstanceKey key = {spi_text(rows, i, 1), spi_text(rows, i, 2), spi_text(rows, i, 3)};
-		SealOwner	owner = {&key, spi_text(rows, i, 4)};
-
 		CHECK_FOR_INTERRUPTS();
-		if (turned.names != NIL && instance_key_compare(&turned.key, &key) != 0)
+		if (turned.names != NIL && instance_key_compare(&turned.key, &secret.key) != 0)
 		{
 			record_turned(sql, &turned, keys->keys[0].id);
 			turned.names = NIL;
 		}
-		turn(sql, keys, &owner, rows, i);
-		turned.key = key;
-		turned.names = lappend(turned.names, unconstify(char *, owner.name));
+		turn(sql, keys, &secret);
+		turned.key = secret.key;
+		turned.names = lappend(turned.names, secret.name);
 	}
 	record_turned(sql, &turned, keys->keys[0].id);
-	return rows->numvals;
+	return rows.count;
 }
 
 /* How many are sealed with another key. */
 static int64
 count_old(const Sql *sql, const char *current)
 {
-	static OldStatement count = {
-		.text = "SELECT (SELECT pg_catalog.count(*) FROM promote.secret AS s WHERE s.key_id < $1)"
-		" + (SELECT pg_catalog.count(*) FROM promote.secret AS s WHERE s.key_id > $1)",
-		.parameters = 1,
-		.types = {TEXTOID}
-	};
-	Datum		values[1] = {CStringGetTextDatum(current)};
+	static Statement count = {"SELECT (SELECT pg_catalog.count(*) FROM promote.secret AS s WHERE s.key_id < $1)"
+		" + (SELECT pg_catalog.count(*) FROM promote.secret AS s WHERE s.key_id > $1)"};
+	SqlRows		rows = sql_run(sql, &count, AS_TEXT(current));
 	bool		isnull;
 
-	statement_run(sql, &count, values, NULL, false);
-	return DatumGetInt64(spi_value(SPI_tuptable, 0, 1, &isnull));
+	return DatumGetInt64(sql_datum(&rows, 0, &isnull));
 }
 
 /* How many a call may seal again. */
@@ -189,9 +174,6 @@ promote_rotate_secrets(PG_FUNCTION_ARGS)
 	int32		batch = argument_batch(fcinfo);
 	Sql			sql;
 	SecretKeys *keys;
-	TupleDesc	row_type;
-	bool		nulls[2] = {false};
-	Datum		values[2];
 	int32		rotated = 0;
 	int64		remaining;
 
@@ -199,13 +181,9 @@ promote_rotate_secrets(PG_FUNCTION_ARGS)
 	sql_enter(&sql);
 	keys = secret_keys_load();
 	for (char *id = ""; rotated < batch && (id = next_old_key(&sql, keys->keys[0].id, id)) != NULL;)
-		rotated += turn_batch(&sql, keys, pick(&sql, id, batch - rotated));
+		rotated += turn_batch(&sql, keys, id, batch - rotated);
 	remaining = count_old(&sql, keys->keys[0].id);
 	wiped_free(keys);
 	sql_leave(&sql);
-	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "function must return a row");
-	values[0] = Int32GetDatum(rotated);
-	values[1] = Int64GetDatum(remaining);
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, nulls));
+	return result_row(fcinfo, AS_INT(rotated), AS_BIGINT(remaining));
 }

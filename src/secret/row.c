@@ -2,10 +2,17 @@
  * row.c: rows of promote.secret: reading, opening and writing them, and
  * what a value has to be.
  *
- * Values never become part of a statement, a row or an error.  The functions
- * run inside a scope of sql.h; whoever writes holds the instance's lock.
+ * Values never become part of a statement, a row or an error.  Whoever writes
+ * holds the instance's lock.
  */
 #include "postgres.h"
+
+#include "common/cryptohash.h"
+#include "common/jsonapi.h"
+#include "common/sha2.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
 
 #include "base/compat.h"
 #include "base/errors.h"
@@ -18,44 +25,30 @@
 #include "secret/row.h"
 #include "secret/seal.h"
 
-#include "catalog/pg_type.h"
-#include "common/cryptohash.h"
-#include "common/jsonapi.h"
-#include "common/sha2.h"
-#include "fmgr.h"
-#include "mb/pg_wchar.h"
-#include "utils/builtins.h"
-
 PG_FUNCTION_INFO_V1(promote_guard_secret);
 PG_FUNCTION_INFO_V1(promote_secret_fingerprint);
 
 /* ---- reading ---- */
 
+static const SqlField secret_fields[] = {
+	SQL_FIELD(SecretRow, name, "s.secret"),
+	SQL_FIELD(SecretRow, fingerprint, "s.fingerprint"),
+	SQL_FIELD(SecretRow, json, "s.format = 'json'")
+};
+
 /* The secrets of an instance, as a list of SecretRow * in the names' order. */
 List *
 secret_rows(const Sql *sql, const InstanceKey *key, bool read_only)
 {
-	static OldStatement read = {
-		.text = "SELECT s.secret, s.fingerprint, s.format = 'json' FROM promote.secret AS s"
-		" WHERE " OF_INSTANCE("s") " ORDER BY s.project, s.environment, s.component, s.secret",
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3];
-	List	   *rows = NIL;
+	static Statement read = SQL_ROWS(secret_fields, "SELECT $* FROM promote.secret AS s WHERE " OF_INSTANCE("s")
+									 " ORDER BY s.project, s.environment, s.component, s.secret");
+	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(key));
+	SecretRow	row;
+	List	   *list = NIL;
 
-	instance_key_values(key, values);
-	statement_run(sql, &read, values, NULL, read_only);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		SecretRow  *row = palloc(sizeof(SecretRow));
-
-		row->name = spi_text(SPI_tuptable, i, 1);
-		row->fingerprint = spi_bytea(SPI_tuptable, i, 2);
-		row->json = spi_bool(SPI_tuptable, i, 3);
-		rows = lappend(rows, row);
-	}
-	return rows;
+	for (uint64 i = 0; sql_row(&rows, i, &row); i++)
+		list = lappend(list, memcpy(palloc(sizeof(SecretRow)), &row, sizeof(SecretRow)));
+	return list;
 }
 
 /* The one of that name; NULL: there is none. */
@@ -74,19 +67,11 @@ secret_row_find(const List *rows, const char *name)
 static bytea *
 read_sealed(const Sql *sql, const InstanceKey *key, const char *name, bool read_only)
 {
-	static OldStatement read = {
-		.text = "SELECT s.ciphertext FROM promote.secret AS s"
-		" WHERE " OF_INSTANCE("s") " AND s.secret = $4",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[4];
+	static Statement read = {"SELECT s.ciphertext FROM promote.secret AS s WHERE " OF_INSTANCE("s") " AND s.secret = $4"};
+	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_TEXT(name));
 	bool		isnull;
 
-	instance_key_values(key, values);
-	values[3] = CStringGetTextDatum(name);
-	statement_run(sql, &read, values, NULL, read_only);
-	return DatumGetByteaPCopy(spi_value(SPI_tuptable, 0, 1, &isnull));
+	return DatumGetByteaPCopy(sql_datum(&rows, 0, &isnull));
 }
 
 /*
@@ -157,42 +142,26 @@ void
 secret_row_write(const Sql *sql, const SecretKeys *keys, const InstanceKey *key, const SecretRow *row,
 				 const char *value, Size length)
 {
-	static OldStatement write = {
-		.text = "INSERT INTO promote.secret AS s (project, environment, component, secret, ciphertext,"
+	static Statement write = {"INSERT INTO promote.secret AS s (project, environment, component, secret, ciphertext,"
 		" fingerprint, format) VALUES ($1, $2, $3, $4, $5, $6, $7)"
 		" ON CONFLICT ON CONSTRAINT secret_pkey DO UPDATE SET ciphertext = EXCLUDED.ciphertext,"
 		" fingerprint = EXCLUDED.fingerprint, format = EXCLUDED.format, set_at = EXCLUDED.set_at,"
-		" actor = EXCLUDED.actor, database_role = EXCLUDED.database_role",
-		.parameters = 7,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, BYTEAOID, TEXTOID}
-	};
+		" actor = EXCLUDED.actor, database_role = EXCLUDED.database_role"};
 	SealOwner	owner = {key, row->name};
-	Datum		values[7];
+	bytea	   *sealed = seal(&keys->keys[0], &owner, value, length);
 
-	instance_key_values(key, values);
-	values[3] = CStringGetTextDatum(row->name);
-	values[4] = PointerGetDatum(seal(&keys->keys[0], &owner, value, length));
-	values[5] = PointerGetDatum(row->fingerprint);
-	values[6] = CStringGetTextDatum(row->json ? "json" : "text");
-	old_guarded_run(sql, &write, values, NULL);
-	pfree(DatumGetPointer(values[4]));
+	guarded_run(sql, &write, AS_KEY(key), AS_TEXT(row->name), AS_BYTEA(sealed), AS_BYTEA(row->fingerprint),
+				AS_TEXT(row->json ? "json" : "text"));
+	pfree(sealed);
 }
 
 /* Delete a secret; false: there was none. */
 bool
 secret_row_delete(const Sql *sql, const InstanceKey *key, const char *name)
 {
-	static OldStatement delete = {
-		.text = "DELETE FROM promote.secret AS s WHERE " OF_INSTANCE("s") " AND s.secret = $4",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[4];
+	static Statement delete = {"DELETE FROM promote.secret AS s WHERE " OF_INSTANCE("s") " AND s.secret = $4"};
 
-	instance_key_values(key, values);
-	values[3] = CStringGetTextDatum(name);
-	old_guarded_run(sql, &delete, values, NULL);
-	return SPI_processed > 0;
+	return guarded_run(sql, &delete, AS_KEY(key), AS_TEXT(name)).count > 0;
 }
 
 /* Append to the instance's chain what was done to its secrets: an object without its end. */

@@ -6,12 +6,13 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
+
 #include "base/sql.h"
 #include "json/builder.h"
 #include "parse/name.h"
 #include "secret/declaration.h"
 #include "secret/key.h"
-#include "nodes/pg_list.h"
 
 #define SECRET_MAX_BYTES (1024 * 1024)
 

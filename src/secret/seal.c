@@ -9,17 +9,17 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "base/errors.h"
-#include "base/wipe.h"
-#include "secret/seal.h"
+#include <openssl/evp.h>
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
 
-#include <openssl/evp.h>
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/wipe.h"
+#include "secret/seal.h"
 
 PG_FUNCTION_INFO_V1(promote_secret_key_id);
 

@@ -6,9 +6,12 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+
 #include "base/argument.h"
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "base/sql.h"
 #include "base/wipe.h"
 #include "grant/access.h"
@@ -18,16 +21,6 @@
 #include "secret/row.h"
 #include "secret/secret.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/tuplestore.h"
-
 PG_FUNCTION_INFO_V1(promote_set_secret);
 PG_FUNCTION_INFO_V1(promote_remove_secret);
 
@@ -35,16 +28,27 @@ PG_FUNCTION_INFO_V1(promote_remove_secret);
 
 /* The names, for people. */
 static char *
-list_names(const List *declarations)
+declared_names(const List *declarations)
 {
-	StringInfoData names;
+	List	   *names = NIL;
 	ListCell   *cell;
 
-	initStringInfo(&names);
 	foreach(cell, declarations)
-		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", ((SecretDeclaration *) lfirst(cell))->name);
-	return names.len > 0 ? names.data : "none";
+		names = lappend(names, ((SecretDeclaration *) lfirst(cell))->name);
+	return names == NIL ? "none" : names_joined(names);
 }
+
+/* What two releases declare; NULL: nothing, or there is none. */
+typedef struct Declared
+{
+	Jsonb	   *next;			/* that the version constraint stands for now */
+	Jsonb	   *desired;		/* that the desired revision was made with, if it declares others */
+} Declared;
+
+static const SqlField declared_fields[] = {
+	SQL_FIELD(Declared, next, "f.secrets"),
+	SQL_FIELD(Declared, desired, "NULLIF(o.secrets, f.secrets)")
+};
 
 /*
  * What is declared for an instance: by the release that its version constraint
@@ -55,28 +59,20 @@ list_names(const List *declarations)
 static List *
 read_declarations(const Sql *sql, const InstanceKey *key)
 {
-	static OldStatement read = {
-		.text = "SELECT f.secrets, NULLIF(o.secrets, f.secrets) FROM promote.instance AS i"
-		" JOIN promote.component AS c ON c.project = i.project AND c.component = i.component"
-		" JOIN LATERAL (SELECT r.bundle, r.version FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "i")
-		"  AND r.revision = i.revision LIMIT 1) AS r ON true"
-		" LEFT JOIN promote.bundle_release AS o ON o.bundle = r.bundle AND o.version = r.version"
-		" LEFT JOIN LATERAL promote.resolve_release(c.bundle, i.version_constraint, i.release_channel) AS rel ON true"
-		" LEFT JOIN promote.bundle_release AS f ON f.bundle = c.bundle AND f.version = rel.version"
-		" WHERE " OF_INSTANCE("i"),
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3];
+	static Statement read = SQL_ROWS(declared_fields, "SELECT $* FROM promote_internal.instance_release AS i"
+									 " JOIN promote.revision AS r ON " SAME_INSTANCE("r", "i") " AND r.revision = i.revision"
+									 " LEFT JOIN promote.bundle_release AS o ON o.bundle = r.bundle AND o.version = r.version"
+									 " LEFT JOIN promote.bundle_release AS f ON f.bundle = i.bundle AND f.version = i.version"
+									 " WHERE " OF_INSTANCE("i"));
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(key));
+	Declared	declared;
 	List	   *declarations;
 	ListCell   *cell;
 
-	instance_key_values(key, values);
-	statement_run(sql, &read, values, NULL, false);
-	if (SPI_processed == 0)
+	if (!sql_row(&rows, 0, &declared))
 		refuse_unconfigured(key, "Its release says which secrets it has: give it its first revision by promote.configure_instance.");
-	declarations = secret_declarations(spi_jsonb(SPI_tuptable, 0, 1));
-	foreach(cell, secret_declarations(spi_jsonb(SPI_tuptable, 0, 2)))
+	declarations = secret_declarations(declared.next);
+	foreach(cell, secret_declarations(declared.desired))
 		if (!secret_declared(declarations, ((SecretDeclaration *) lfirst(cell))->name))
 			declarations = lappend(declarations, lfirst(cell));
 	return declarations;
@@ -89,7 +85,7 @@ refuse_undeclared(const InstanceKey *key, const List *declarations)
 	ereport(ERROR,
 			(errcode(PM_UNDECLARED),
 			 errmsg("the release of \"%s\" declares no secret of that name", instance_key_name(key)),
-			 errdetail("It declares: %s.", list_names(declarations)),
+			 errdetail("It declares: %s.", declared_names(declarations)),
 			 errhint("The name is the second argument and the value the third. A release declares its secrets in promote.bundle_release.secrets.")));
 }
 
@@ -186,9 +182,6 @@ promote_set_secret(PG_FUNCTION_ARGS)
 	char	   *name = argument_required(fcinfo, 1, "name");
 	Sql			sql;
 	Value		value;
-	TupleDesc	row_type;
-	bool		nulls[2] = {false};
-	Datum		values[2];
 	bool		changed;
 	char	   *fingerprint;
 
@@ -201,11 +194,7 @@ promote_set_secret(PG_FUNCTION_ARGS)
 	fingerprint = MemoryContextStrdup(sql.caller, fingerprint);
 	sql_leave(&sql);
 	drop_value(&value);
-	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "function must return a row");
-	values[0] = CStringGetTextDatum(fingerprint);
-	values[1] = BoolGetDatum(changed);
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, nulls));
+	return result_row(fcinfo, AS_TEXT(fingerprint), AS_BOOL(changed));
 }
 
 /* promote.remove_secret(instance text, name text) returns boolean */

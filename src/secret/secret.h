@@ -6,10 +6,11 @@
 
 #include "postgres.h"
 
-#include "base/sql.h"
-#include "parse/name.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
+
+#include "base/sql.h"
+#include "parse/name.h"
 
 /* What copying does to a secret of the destination. */
 typedef enum SecretChange

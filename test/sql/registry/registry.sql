@@ -66,9 +66,9 @@ SELECT is(count(*), 0::bigint, 'no constraint was named by PostgreSQL')
 SELECT is(array_agg(c.relname ORDER BY 1), NULL, 'every table has a primary key')
   FROM pg_class c WHERE c.relnamespace = 'promote'::regnamespace AND c.relkind = 'r'
    AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p');
-SELECT is(array_agg(a.attrelid::regclass || '.' || a.attname), NULL, 'every column has a comment')
+SELECT is(array_agg(a.attrelid::regclass || '.' || a.attname), NULL, 'every column of what people read has a comment')
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
- WHERE c.relnamespace IN ('promote'::regnamespace, 'promote_internal'::regnamespace) AND c.relkind IN ('r', 'v') AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE c.relnamespace = 'promote'::regnamespace AND c.relkind IN ('r', 'v') AND a.attnum > 0 AND NOT a.attisdropped
    AND col_description(c.oid, a.attnum) IS NULL;
 SELECT is(array_agg(c.conname), NULL, 'foreign keys never delete or set anything')
   FROM pg_constraint c WHERE c.connamespace = 'promote'::regnamespace AND c.contype = 'f' AND (c.confdeltype <> 'a' OR c.confupdtype <> 'a');
