@@ -403,17 +403,21 @@ CREATE VIEW promote_internal.request_item_health AS
                  JOIN promote.project AS p ON p.project = i.project
                  JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment
                  JOIN promote.component AS c ON c.project = i.project AND c.component = i.component
-                WHERE i.project = t.project AND i.environment = t.destination_environment AND i.component = t.component) AS a;
+                WHERE i.project = t.project AND i.environment = t.destination_environment AND i.component = t.component
+                LIMIT 1) AS a;
 COMMENT ON VIEW promote_internal.request_item_health IS
 'Is what a request has deployed healthy? unhealthy: what was reported since; unverified: the checks that are still to be green; both NULL: it is';
 
+-- The LIMIT, which is as many as there can be, keeps PostgreSQL to the instance's deployments, by their whole key.
 CREATE VIEW promote_internal.request_queued AS
     SELECT t.project, t.request, t.component, d.deployment
       FROM promote.promotion_request_item AS t
-      JOIN promote.deployment AS d
-        ON d.project = t.project AND d.environment = t.destination_environment AND d.component = t.component
-       AND d.deployment IN (t.plan, t.deployment, t.rollback_plan, t.rollback_deployment)
-     WHERE d.status IN ('PENDING', 'APPROVED');
+     CROSS JOIN LATERAL (
+               SELECT d.deployment FROM promote.deployment AS d
+                WHERE d.project = t.project AND d.environment = t.destination_environment AND d.component = t.component
+                  AND d.deployment IN (t.plan, t.deployment, t.rollback_plan, t.rollback_deployment)
+                  AND d.status IN ('PENDING', 'APPROVED')
+                LIMIT 4) AS d;
 COMMENT ON VIEW promote_internal.request_queued IS 'Deployments of requests that no worker has begun';
 
 CREATE FUNCTION promote_internal.request_item_facts(
@@ -475,18 +479,24 @@ CREATE FUNCTION promote_internal.request_candidates(
     BEGIN ATOMIC
         SELECT c.component,
                a.attributes,
-               CASE WHEN i.project IS NULL THEN 'it has no instance in "' || $3 || '"'
-                    WHEN s.project IS NULL THEN 'it has no instance in "' || $2 || '"'
+               CASE WHEN i.attributes IS NULL THEN 'it has no instance in "' || $3 || '"'
+                    WHEN s.attributes IS NULL THEN 'it has no instance in "' || $2 || '"'
                     WHEN NOT a.attributes @> $5 THEN 'its attributes do not match the selector' END
           FROM promote.component AS c
           JOIN promote.project AS p ON p.project = $1
           JOIN promote.environment AS e ON e.project = $1 AND e.environment = $3
-          LEFT JOIN promote.instance AS s ON s.project = $1 AND s.environment = $2 AND s.component = c.component
-          LEFT JOIN promote.instance AS i ON i.project = $1 AND i.environment = $3 AND i.component = c.component
+          LEFT JOIN LATERAL (
+                   SELECT s.attributes FROM promote.instance AS s
+                    WHERE s.project = $1 AND s.environment = $2 AND s.component = c.component
+                    LIMIT 1) AS s ON true
+          LEFT JOIN LATERAL (
+                   SELECT i.attributes FROM promote.instance AS i
+                    WHERE i.project = $1 AND i.environment = $3 AND i.component = c.component
+                    LIMIT 1) AS i ON true
          CROSS JOIN LATERAL (
                    SELECT p.attributes || e.attributes || c.attributes || COALESCE(i.attributes, '{}')) AS a (attributes)
          WHERE c.project = $1
-           AND ($4 IS NULL AND ($5 IS NULL OR a.attributes @> $5) AND (s.project IS NOT NULL OR i.project IS NOT NULL)
+           AND ($4 IS NULL AND ($5 IS NULL OR a.attributes @> $5) AND (s.attributes IS NOT NULL OR i.attributes IS NOT NULL)
                 OR c.component = ANY ($4));
     END;
 REVOKE ALL ON FUNCTION promote_internal.request_candidates(text, text, text, text[], jsonb) FROM PUBLIC;

@@ -12,13 +12,12 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "base/errors.h"
+#include "base/result.h"
 #include "ledger/guard.h"
 #include "ledger/record_mark.h"
 #include "request/act.h"
@@ -600,14 +599,9 @@ promote_advance_request(PG_FUNCTION_ARGS)
 {
 	Advance		advance = {.moved = 0};
 	PromotionRequest *request = &advance.request;
-	TupleDesc	row_type;
-	bool		nulls[4] = {false};
-	Datum		values[4];
 	Sql			sql;
 
 	argument_request(fcinfo, request);
-	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "function must return a row");
 	sql_enter(&sql);
 	request_lock(&sql, request);
 	request_read(&sql, request);
@@ -615,10 +609,6 @@ promote_advance_request(PG_FUNCTION_ARGS)
 	sql_leave(&sql);
 	if (!stands_still(&advance))
 		advance_request(&advance);
-	nulls[1] = request->wave == 0;
-	values[0] = CStringGetTextDatum(request_statuses[request->status]);
-	values[1] = Int32GetDatum(request->wave);
-	values[2] = Int32GetDatum(advance.moved);
-	values[3] = request_waits(request);
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, nulls));
+	return result_row(fcinfo, AS_TEXT(request_statuses[request->status]), AS_NUMBER(request->wave),
+					  AS_INT(advance.moved), AS_TEXTS(request_waits(request)));
 }

@@ -10,12 +10,11 @@
 
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/tuplestore.h"
 
 #include "base/errors.h"
+#include "base/result.h"
 #include "gate/gate.h"
 #include "json/digest.h"
 #include "json/reader.h"
@@ -588,26 +587,17 @@ keep_preview(Preview *preview)
 
 /* Put the row of an item; sql/request/request.sql has its columns. */
 static void
-put_row(const ReturnSetInfo *result, const Preview *preview, int number, const bytea *digest)
+put_row(FunctionCallInfo fcinfo, const Preview *preview, int number, const bytea *digest)
 {
 	const PromotionRequest *request = &preview->request;
 	const RequestItem *item = &preview->items[number];
 	const Shown *shown = &preview->shown[number];
-	const SqlValue columns[] = {
-		AS_NUMBER(item->wave), AS_TEXT(item->component), AS_TEXT(request_instance_name(request, item->component)),
-		AS_TEXT(item_statuses[item->status]), AS_TEXT(item->skip_reason), AS_TEXT(shown->other_changes),
-		AS_NUMBER(item->source_revision), AS_NUMBER(item->base_revision), AS_TEXT(item->version),
-		AS_JSONB(shown->diff), AS_JSONB(shown->blockers), AS_INT(request->preview), AS_BYTEA(digest)
-	};
-	Datum		values[lengthof(columns)];
-	bool		nulls[lengthof(columns)];
 
-	for (int i = 0; i < lengthof(columns); i++)
-	{
-		values[i] = columns[i].datum;
-		nulls[i] = columns[i].isnull;
-	}
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	result_put(fcinfo, AS_NUMBER(item->wave), AS_TEXT(item->component),
+			   AS_TEXT(request_instance_name(request, item->component)), AS_TEXT(item_statuses[item->status]),
+			   AS_TEXT(item->skip_reason), AS_TEXT(shown->other_changes), AS_NUMBER(item->source_revision),
+			   AS_NUMBER(item->base_revision), AS_TEXT(item->version), AS_JSONB(shown->diff),
+			   AS_JSONB(shown->blockers), AS_INT(request->preview), AS_BYTEA(digest));
 }
 
 /* promote.preview_request(project text, request integer) returns table, see sql/request/request.sql */
@@ -633,6 +623,6 @@ promote_preview_request(PG_FUNCTION_ARGS)
 	preview_items(&preview);
 	digest = keep_preview(&preview);
 	for (int i = 0; i < preview.count; i++)
-		put_row((ReturnSetInfo *) fcinfo->resultinfo, &preview, i, digest);
+		put_row(fcinfo, &preview, i, digest);
 	return (Datum) 0;
 }
