@@ -12,12 +12,6 @@
  */
 #include "postgres.h"
 
-#include "compose/censor.h"
-#include "json/limits.h"
-#include "json/number.h"
-#include "json/path.h"
-#include "json/reader.h"
-
 #include "common/base64.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
@@ -26,6 +20,13 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/numeric.h"
+
+#include "base/grow.h"
+#include "compose/censor.h"
+#include "json/limits.h"
+#include "json/number.h"
+#include "json/path.h"
+#include "json/reader.h"
 
 #define HEAD 4					/* bytes by which places of a text are passed over */
 #define HEAD_BITS 16			/* of their hash */
@@ -50,7 +51,7 @@ struct Secrets
 	SecretsKind kind;
 	SecretText *texts;			/* sorted once all are there */
 	uint32		count;
-	uint32		room;
+	Size		room;
 	bool		has_short;		/* one that is not looked for inside texts? */
 	bool		has_long;		/* one that is? */
 	uint8		heads[(1 << HEAD_BITS) / 8];	/* bits: does one begin like that? */
@@ -63,8 +64,6 @@ secrets_create(SecretsKind kind)
 	Secrets    *secrets = palloc0(sizeof(Secrets));
 
 	secrets->kind = kind;
-	secrets->room = 16;
-	secrets->texts = palloc_array(SecretText, secrets->room);
 	return secrets;
 }
 
@@ -87,7 +86,7 @@ compare_texts(const char *a, int a_length, const char *b, int b_length)
 	return order != 0 ? order : (a_length > b_length) - (a_length < b_length);
 }
 
-/* The same, for sorting. */
+/* The order of two secrets, by their texts; for sorting. */
 static int
 compare_secrets(const void *a, const void *b)
 {
@@ -185,11 +184,7 @@ add_text(Secrets *secrets, const char *text, int length)
 {
 	if (length < min_whole[secrets->kind])
 		return;
-	if (secrets->count == secrets->room)
-	{
-		secrets->room *= 2;
-		secrets->texts = repalloc_huge(secrets->texts, secrets->room * sizeof(SecretText));
-	}
+	GROW(secrets->texts, secrets->count, secrets->room);
 	secrets->texts[secrets->count++] = (SecretText) {text, length, NONE};
 }
 
@@ -433,10 +428,6 @@ add_number(Secrets *secrets, Numeric number)
 static void
 add_value(Secrets *secrets, const JsonbValue *value)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				child;
-
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
 	if (value->type == jbvString)
@@ -445,10 +436,8 @@ add_value(Secrets *secrets, const JsonbValue *value)
 		add_number(secrets, value->val.numeric);
 	if (value->type != jbvBinary)
 		return;
-	json_cursor_init(&cursor, value->val.binary.data);
-	while (json_is_object(value) ? json_next_pair(&cursor, &key, &child) :
-		   json_next_element(&cursor, &child))
-		add_value(secrets, &child);
+	json_foreach(each, value)
+		add_value(secrets, &each.value);
 }
 
 /*
@@ -458,19 +447,13 @@ add_value(Secrets *secrets, const JsonbValue *value)
 void
 secrets_add_marked(Secrets *secrets, const JsonbValue *value, const JsonMark *marks, uint32 flag)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				child;
-
 	check_stack_depth();
 	if (json_mark_flags(marks) & flag)
 		add_value(secrets, value);
 	else if ((json_mark_within(marks) & flag) && value->type == jbvBinary)
 	{
-		json_cursor_init(&cursor, value->val.binary.data);
-		while (json_is_object(value) ? json_next_pair(&cursor, &key, &child) :
-			   json_next_element(&cursor, &child))
-			secrets_add_marked(secrets, &child, json_mark_child(marks, cursor.next - 1), flag);
+		json_foreach(each, value)
+			secrets_add_marked(secrets, &each.value, json_mark_child(marks, each.index), flag);
 	}
 }
 

@@ -10,8 +10,9 @@
 
 #include "postgres.h"
 
-#include "json/marks.h"
 #include "utils/jsonb.h"
+
+#include "json/marks.h"
 
 /* What stands for a value that must not be seen. */
 #define SENSITIVE_MASK "(sensitive value)"
@@ -23,7 +24,7 @@ typedef enum SecretsKind
 {
 	SECRETS_DECLARED,			/* by people, in a schema: all of them, in all spellings */
 	SECRETS_DERIVED,			/* by a tool, of whatever a secret went into */
-	SECRETS_PARAMS				/* by people, and looked for beside their places: in all spellings, but no common words */
+	SECRETS_PARAMS				/* by people, and looked for beside their places: all spellings, no common words */
 } SecretsKind;
 
 extern Secrets *secrets_create(SecretsKind kind);

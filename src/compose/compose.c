@@ -7,6 +7,9 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
 #include "compose/compose.h"
@@ -16,10 +19,6 @@
 #include "json/reader.h"
 #include "json/render.h"
 #include "schema/schema.h"
-
-#include "fmgr.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
 
 PG_FUNCTION_INFO_V1(promote_compose_params);
 PG_FUNCTION_INFO_V1(promote_jsonb_filter_copyable);
@@ -77,13 +76,6 @@ overlay_own(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
 							   SCHEMA_NONCOPYABLE);
 }
 
-/* Are two documents the same bytes, and so the same? */
-static bool
-is_same(const Jsonb *a, const Jsonb *b)
-{
-	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
-}
-
 /*
  * The base with the overrides, a merge patch, on top.  What comes out may be
  * in another branch of the schema than either document was, where more is not
@@ -110,7 +102,7 @@ apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
 
 		if (next != result && !is_empty(overrides))
 			next = json_merge_patch(next, overrides);
-		if (next == result || is_same(next, result))
+		if (next == result || json_is_copy(next, result))
 			break;
 		result = next;
 	}
@@ -142,7 +134,7 @@ compose_overrides(const Proposal *proposal, Jsonb *base, const Jsonb *overrides)
  * What the destination's params become, as a function of documents without
  * parameters.  All must be objects within the limits.
  */
-Jsonb *
+static Jsonb *
 compose_params(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
 			   const Jsonb *overrides)
 {
@@ -168,9 +160,8 @@ static void
 check_valid(const Proposal *proposal)
 {
 	StringInfoData lines;
-	JsonbValue	view;
+	JsonbValue	view = json_view(proposal->rendered);
 
-	json_root(proposal->rendered, &view);
 	initStringInfo(&lines);
 	if (!schema_validate(schema_compile(proposal->schema), &view, add_violation, &lines))
 		ereport(ERROR,
@@ -287,7 +278,7 @@ compose_kept(const Proposal *proposal)
 }
 
 /*
- * The same of what a deployment renders of params that are desired, but for those
+ * The paths that keep marks in what a deployment renders of params that are desired, but for those
  * that are known (NULL: none are); by another release than these were judged by all,
  * for they are seen by either.
  */
@@ -411,15 +402,9 @@ write_change(void *state, const JsonChange *change)
 	write_shown(builder, "old", change->old_value, change->flags);
 	write_shown(builder, "new", change->new_value, change->flags);
 	if (change->flags & SCHEMA_IMMUTABLE)
-	{
-		json_build_key(builder, "immutable", strlen("immutable"));
-		json_build_bool(builder, true);
-	}
+		json_build_true(builder, "immutable");
 	if (change->flags & SCHEMA_SENSITIVE)
-	{
-		json_build_key(builder, "sensitive", strlen("sensitive"));
-		json_build_bool(builder, true);
-	}
+		json_build_true(builder, "sensitive");
 	json_build_end_object(builder);
 }
 

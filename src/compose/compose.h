@@ -6,10 +6,10 @@
 
 #include "postgres.h"
 
-#include "compose/mask.h"
-#include "json/diff.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
+
+#include "compose/mask.h"
 
 /* What may run. */
 typedef struct DeployedParams
@@ -67,8 +67,6 @@ typedef struct Obstacle
 
 typedef void (*ObstacleCollector) (void *state, const Obstacle *obstacle);
 
-extern Jsonb *compose_params(const Jsonb *source, const Jsonb *destination,
-							 const Jsonb *schema, const Jsonb *overrides);
 extern Jsonb *compose_base(const Proposal *proposal);
 extern Jsonb *compose_overrides(const Proposal *proposal, Jsonb *base,
 								const Jsonb *overrides);

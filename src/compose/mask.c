@@ -18,15 +18,14 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+
 #include "compose/mask.h"
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
 #include "schema/schema.h"
-
-#include "miscadmin.h"
-#include "nodes/pg_list.h"
 
 /* A document that values come from. */
 typedef struct Origin
@@ -46,13 +45,6 @@ struct Mask
 	bool		has_kept;
 	Secrets    *secrets;		/* marked values; NULL: not gathered yet */
 };
-
-/* Are two documents the same bytes, and so the same? */
-static bool
-is_same(const Jsonb *a, const Jsonb *b)
-{
-	return a == b || (VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0);
-}
 
 /* A mask by a schema, without origins, in the current memory context. */
 Mask *
@@ -74,7 +66,7 @@ mask_add_schema(Mask *mask, const Jsonb *schema)
 	if (schema == NULL)
 		return;
 	foreach(cell, mask->schemas)
-		if (is_same(lfirst(cell), schema))
+		if (json_is_copy(lfirst(cell), schema))
 			return;
 	mask->schemas = lappend(mask->schemas, unconstify(Jsonb *, schema));
 }
@@ -89,7 +81,7 @@ find_origin(const Mask *mask, const Jsonb *document)
 	{
 		Origin	   *origin = lfirst(cell);
 
-		if (is_same(origin->document, document))
+		if (json_is_copy(origin->document, document))
 			return origin;
 	}
 	return NULL;
@@ -126,7 +118,7 @@ mask_add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept)
 		(void) add_origin(mask, document, kept);
 }
 
-/* The same of params as they stand and as they are rendered, which share their marks. */
+/* Add params as origins, as they stand and as they are rendered: both share their marks. */
 void
 mask_add_pair(Mask *mask, const Jsonb *params, const Jsonb *rendered, const Jsonb *kept)
 {
@@ -143,7 +135,7 @@ mask_add_pair(Mask *mask, const Jsonb *params, const Jsonb *rendered, const Json
 		origins[i]->twins = list_append_unique_ptr(origins[i]->twins, origins[1 - i]);
 }
 
-/* The same of params that parameters render; either may be NULL. */
+/* Add params as origins, as they stand and as parameters render them; either may be NULL. */
 void
 mask_add_both(Mask *mask, const Jsonb *params, const Jsonb *parameters, const Jsonb *kept)
 {
@@ -156,7 +148,7 @@ mask_add_both(Mask *mask, const Jsonb *params, const Jsonb *parameters, const Js
 static bool
 step_into(const JsonbValue *value, const JsonPathStep *step, JsonbValue *child, uint32 *index)
 {
-	JsonbValue	key = {.type = jbvString};
+	JsonbValue	key;
 	JsonSeeker	seeker;
 
 	if (value->type != jbvBinary || (step->key != NULL) != json_is_object(value))
@@ -164,8 +156,7 @@ step_into(const JsonbValue *value, const JsonPathStep *step, JsonbValue *child, 
 	*index = step->index;
 	if (step->key)
 	{
-		key.val.string.val = unconstify(char *, step->key);
-		key.val.string.len = step->length;
+		key = json_string(step->key, step->length);
 		json_seeker_init(&seeker, value->val.binary.data, 1);
 		if (!json_seek(&seeker, &key))
 			return false;
@@ -204,18 +195,14 @@ mark_path(JsonMarkFrame *frame, const JsonbValue *value, JsonPathReader *path)
 static void
 mark_paths(JsonMarkFrame *root, const JsonbValue *document, const Jsonb *paths)
 {
-	JsonbValue	array,
-				path;
-	JsonCursor	cursor;
+	JsonbValue	array = json_view(paths);
 	JsonPathReader reader;
 
-	json_root(paths, &array);
-	json_cursor_init(&cursor, array.val.binary.data);
-	while (json_next_element(&cursor, &path))
+	json_foreach(item, &array)
 	{
-		if (path.type != jbvString)
+		if (item.value.type != jbvString)
 			continue;
-		json_path_reader_init(&reader, path.val.string.val, path.val.string.len);
+		json_path_reader_init(&reader, item.value.val.string.val, item.value.val.string.len);
 		mark_path(root, document, &reader);
 	}
 }
@@ -225,12 +212,10 @@ static void
 add_own_marks(const Mask *mask, const Origin *from, Origin *origin)
 {
 	JsonMarkFrame own = {NULL, 0, 0, NULL};
-	JsonbValue	view,
-				other;
+	JsonbValue	other = json_view(from->document);
+	JsonbValue	view = json_view(origin->document);
 	ListCell   *cell;
 
-	json_root(origin->document, &view);
-	json_root(from->document, &other);
 	foreach(cell, mask->schemas)
 		json_mark_unite(&own, &other, &other, schema_marks(lfirst(cell), from->document, SCHEMA_SENSITIVE));
 	foreach(cell, from->kept)
@@ -341,9 +326,7 @@ mask_shown(const JsonbValue *value, uint32 flags, JsonbValue *mask)
 {
 	if (value == NULL || !(flags & SCHEMA_SENSITIVE))
 		return value;
-	mask->type = jbvString;
-	mask->val.string.val = SENSITIVE_MASK;
-	mask->val.string.len = strlen(SENSITIVE_MASK);
+	*mask = json_string(SENSITIVE_MASK, strlen(SENSITIVE_MASK));
 	return mask;
 }
 
@@ -386,9 +369,6 @@ mask_leaf_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document,
 				   new_document, shown_marks(mask, new_document), pass_on, &audience);
 }
 
-static void write_masked_children(Mask *mask, JsonBuilder *builder, const JsonbValue *container,
-								  const JsonMark *marks);
-
 /* Write a value with what must not be seen of it masked. */
 static void
 write_masked(Mask *mask, JsonBuilder *builder, const JsonbValue *value, const JsonMark *marks)
@@ -398,36 +378,18 @@ write_masked(Mask *mask, JsonBuilder *builder, const JsonbValue *value, const Js
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
-	if (!(flags & SCHEMA_SENSITIVE) && value->type == jbvBinary)
-		write_masked_children(mask, builder, value, marks);
-	else
-		json_build_value(builder, mask_shown(value, mask_holds(mask, value) ? SCHEMA_SENSITIVE : flags, &place));
-}
-
-/* The same of what a container holds, with the container around it. */
-static void
-write_masked_children(Mask *mask, JsonBuilder *builder, const JsonbValue *container, const JsonMark *marks)
-{
-	JsonCursor	cursor;
-	JsonbValue	key;
-	JsonbValue	value;
-
-	json_cursor_init(&cursor, container->val.binary.data);
-	if (json_is_array(container))
+	if ((flags & SCHEMA_SENSITIVE) || value->type != jbvBinary)
 	{
-		json_build_begin_array(builder);
-		for (uint32 i = 0; json_next_element(&cursor, &value); i++)
-			write_masked(mask, builder, &value, json_mark_child(marks, i));
-		json_build_end_array(builder);
+		json_build_value(builder, mask_shown(value, mask_holds(mask, value) ? SCHEMA_SENSITIVE : flags, &place));
 		return;
 	}
-	json_build_begin_object(builder);
-	for (uint32 i = 0; json_next_pair(&cursor, &key, &value); i++)
+	json_build_begin_like(builder, value);
+	json_foreach(child, value)
 	{
-		json_build_key(builder, key.val.string.val, key.val.string.len);
-		write_masked(mask, builder, &value, json_mark_child(marks, i));
+		json_build_key_of(builder, value, &child);
+		write_masked(mask, builder, &child.value, json_mark_child(marks, child.index));
 	}
-	json_build_end_object(builder);
+	json_build_end(builder);
 }
 
 /* A document with every value masked that must not be seen. */
@@ -435,9 +397,8 @@ Jsonb *
 mask_document(Mask *mask, const Jsonb *document)
 {
 	JsonBuilder builder;
-	JsonbValue	view;
+	JsonbValue	view = json_view(document);
 
-	json_root(document, &view);
 	json_builder_init(&builder);
 	write_masked(mask, &builder, &view, shown_marks(mask, document));
 	return json_builder_finish(&builder);
@@ -470,9 +431,6 @@ static void
 mark_held(JsonMarkFrame *frame, const JsonbValue *value, const Secrets *secrets)
 {
 	JsonMarkFrame child = {frame, 0, 0, NULL};
-	JsonCursor	cursor;
-	JsonbValue	key,
-				below;
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
@@ -483,12 +441,11 @@ mark_held(JsonMarkFrame *frame, const JsonbValue *value, const Secrets *secrets)
 		return;
 	}
 	frame->count = json_count(value);
-	json_cursor_init(&cursor, value->val.binary.data);
-	while (json_is_object(value) ? json_next_pair(&cursor, &key, &below) : json_next_element(&cursor, &below))
+	json_foreach(each, value)
 	{
-		child.index = cursor.next - 1;
+		child.index = each.index;
 		child.node = NULL;
-		mark_held(&child, &below, secrets);
+		mark_held(&child, &each.value, secrets);
 	}
 }
 
@@ -497,12 +454,11 @@ static JsonMark *
 inherited_marks(const Mask *mask, const Jsonb *document, const Secrets *lost)
 {
 	JsonMarkFrame root = {NULL, 0, 0, NULL};
-	JsonbValue	view,
-				other;
+	JsonbValue	other;
+	JsonbValue	view = json_view(document);
 	bool		marked = false;
 	ListCell   *cell;
 
-	json_root(document, &view);
 	foreach(cell, mask->origins)
 	{
 		Origin	   *origin = lfirst(cell);
@@ -521,9 +477,6 @@ add_paths(JsonBuilder *builder, StringInfo path, const JsonbValue *value, const 
 		  const JsonMark *own)
 {
 	int			length = path->len;
-	JsonCursor	cursor;
-	JsonbValue	key,
-				below;
 
 	check_stack_depth();
 	if (json_mark_within(marks) == 0 || (json_mark_flags(own) & SCHEMA_SENSITIVE))
@@ -535,18 +488,16 @@ add_paths(JsonBuilder *builder, StringInfo path, const JsonbValue *value, const 
 		json_build_string(builder, text, strlen(text));
 		return;
 	}
-	json_cursor_init(&cursor, value->val.binary.data);
-	while (json_is_object(value) ? json_next_pair(&cursor, &key, &below) : json_next_element(&cursor, &below))
+	json_foreach(child, value)
 	{
-		uint32		index = cursor.next - 1;
+		uint32		index = child.index;
 
 		if (json_is_object(value))
-			json_path_add_key(path, key.val.string.val, key.val.string.len);
+			json_path_add_key(path, child.key.val.string.val, child.key.val.string.len);
 		else
 			json_path_add_index(path, index);
-		add_paths(builder, path, &below, json_mark_child(marks, index), json_mark_child(own, index));
-		path->len = length;
-		path->data[length] = '\0';
+		add_paths(builder, path, &child.value, json_mark_child(marks, index), json_mark_child(own, index));
+		json_path_truncate(path, length);
 	}
 }
 

@@ -6,9 +6,10 @@
 
 #include "postgres.h"
 
+#include "utils/jsonb.h"
+
 #include "compose/censor.h"
 #include "json/diff.h"
-#include "utils/jsonb.h"
 
 /*
  * A flag of a change beside those of schemas: it is sensitive for the new value

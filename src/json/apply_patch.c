@@ -7,14 +7,14 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
 #include "json/edit.h"
 #include "json/reader.h"
-
-#include "fmgr.h"
-#include "mb/pg_wchar.h"
-#include "miscadmin.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_apply_patch);
 
@@ -84,25 +84,16 @@ refuse(const Operation *operation, const char *wrong, const char *hint)
 pg_noreturn static void
 refuse_place(const Operation *operation, const JsonPointer *pointer, const JsonPlace *place)
 {
+	static const char *const wrong[] = {
+		[JSON_PLACE_FREE] = "there is nothing at \"%s\"",
+		[JSON_PLACE_NO_PARENT] = "there is nothing at \"%s\"",
+		[JSON_PLACE_IN_SCALAR] = "what is at \"%s\" is neither an object nor an array",
+		[JSON_PLACE_NO_INDEX] = "\"%s\" leads into an array and does not end in an index",
+		[JSON_PLACE_PAST_END] = "\"%s\" is past the end of the array"
+	};
 	char	   *where = shown(pointer->rest, place->rest - pointer->rest);
-	const char *wrong;
 
-	switch (place->state)
-	{
-		case JSON_PLACE_IN_SCALAR:
-			wrong = "what is at \"%s\" is neither an object nor an array";
-			break;
-		case JSON_PLACE_NO_INDEX:
-			wrong = "\"%s\" leads into an array and does not end in an index";
-			break;
-		case JSON_PLACE_PAST_END:
-			wrong = "\"%s\" is past the end of the array";
-			break;
-		default:
-			wrong = "there is nothing at \"%s\"";
-			break;
-	}
-	refuse(operation, psprintf(wrong, where), hint_place);
+	refuse(operation, psprintf(wrong[place->state], where), hint_place);
 }
 
 /* Find the value that a pointer leads to. */
@@ -277,14 +268,11 @@ static Jsonb *
 apply_patch(const Jsonb *document, const JsonbValue *patch)
 {
 	JsonEdit	edit;
-	JsonCursor	cursor;
-	JsonbValue	view;
 
 	json_edit_init(&edit, document);
-	json_cursor_init(&cursor, patch->val.binary.data);
-	while (json_next_element(&cursor, &view))
+	json_foreach(item, patch)
 	{
-		Operation	operation = {.number = cursor.next - 1,.view = view};
+		Operation	operation = {.number = item.index,.view = item.value};
 
 		CHECK_FOR_INTERRUPTS();
 		read_operation(&operation);
@@ -300,9 +288,8 @@ promote_jsonb_apply_patch(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *document = PG_GETARG_JSONB_P(0);
 	Jsonb	   *patch = PG_GETARG_JSONB_P(1);
-	JsonbValue	view;
+	JsonbValue	view = json_view(patch);
 
-	json_root(patch, &view);
 	if (!json_is_array(&view))
 		ereport(ERROR,
 				(errcode(PM_CANNOT_PATCH),

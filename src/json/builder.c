@@ -3,13 +3,14 @@
  */
 #include "postgres.h"
 
-#include "json/builder.h"
-#include "json/reader.h"
-#include "json/writer.h"
-
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
+
+#include "base/grow.h"
+#include "json/builder.h"
+#include "json/reader.h"
+#include "json/writer.h"
 
 /* No container is open. */
 #define NONE ((Size) -1)
@@ -32,10 +33,7 @@ static void write_note(JsonWriter *writer, const JsonNote *note, const JsonNote 
 void
 json_builder_init(JsonBuilder *builder)
 {
-	builder->room = 64;
-	builder->notes = palloc(builder->room * sizeof(JsonNote));
-	builder->count = 0;
-	builder->open = NONE;
+	*builder = (JsonBuilder) {.open = NONE};
 }
 
 /* Add a note. */
@@ -44,11 +42,7 @@ add_note(JsonBuilder *builder)
 {
 	JsonNote   *note;
 
-	if (builder->count == builder->room)
-	{
-		builder->room *= 2;
-		builder->notes = repalloc_huge(builder->notes, builder->room * sizeof(JsonNote));
-	}
+	GROW(builder->notes, builder->count, builder->room);
 	note = &builder->notes[builder->count++];
 	note->end = builder->count;
 	note->children = 0;
@@ -81,28 +75,11 @@ begin(JsonBuilder *builder, enum jbvType type)
 	builder->open = builder->count - 1;
 }
 
-/* Close the innermost open container. */
-static void
-end(JsonBuilder *builder)
-{
-	JsonNote   *note = &builder->notes[builder->open];
-
-	builder->open = note->end;
-	note->end = builder->count;
-}
-
 /* Open an object. */
 void
 json_build_begin_object(JsonBuilder *builder)
 {
 	begin(builder, jbvObject);
-}
-
-/* Close the innermost open container, an object. */
-void
-json_build_end_object(JsonBuilder *builder)
-{
-	end(builder);
 }
 
 /* Open an array. */
@@ -112,11 +89,21 @@ json_build_begin_array(JsonBuilder *builder)
 	begin(builder, jbvArray);
 }
 
-/* Close the innermost open container, an array. */
+/* Open a container of the same kind as another one. */
 void
-json_build_end_array(JsonBuilder *builder)
+json_build_begin_like(JsonBuilder *builder, const JsonbValue *container)
 {
-	end(builder);
+	begin(builder, json_is_object(container) ? jbvObject : jbvArray);
+}
+
+/* Close the innermost open container. */
+void
+json_build_end(JsonBuilder *builder)
+{
+	JsonNote   *note = &builder->notes[builder->open];
+
+	builder->open = note->end;
+	note->end = builder->count;
 }
 
 /* The key of the value that comes next; only inside an object. */
@@ -127,9 +114,7 @@ json_build_key(JsonBuilder *builder, const char *key, int length)
 
 	count_child(builder, true);
 	note = add_note(builder);
-	note->value.type = jbvString;
-	note->value.val.string.val = (char *) key;
-	note->value.val.string.len = length;
+	note->value = json_string(key, length);
 }
 
 /* A value of any kind: scalar or view of a container. */
@@ -144,11 +129,8 @@ json_build_value(JsonBuilder *builder, const JsonbValue *value)
 void
 json_build_string(JsonBuilder *builder, const char *string, int length)
 {
-	JsonbValue	value;
+	JsonbValue	value = json_string(string, length);
 
-	value.type = jbvString;
-	value.val.string.val = (char *) string;
-	value.val.string.len = length;
 	json_build_value(builder, &value);
 }
 
@@ -156,10 +138,8 @@ json_build_string(JsonBuilder *builder, const char *string, int length)
 void
 json_build_integer(JsonBuilder *builder, int64 integer)
 {
-	JsonbValue	value;
+	JsonbValue	value = {.type = jbvNumeric, .val.numeric = int64_to_numeric(integer)};
 
-	value.type = jbvNumeric;
-	value.val.numeric = int64_to_numeric(integer);
 	json_build_value(builder, &value);
 }
 
@@ -167,10 +147,8 @@ json_build_integer(JsonBuilder *builder, int64 integer)
 void
 json_build_bool(JsonBuilder *builder, bool boolean)
 {
-	JsonbValue	value;
+	JsonbValue	value = {.type = jbvBool, .val.boolean = boolean};
 
-	value.type = jbvBool;
-	value.val.boolean = boolean;
 	json_build_value(builder, &value);
 }
 
@@ -178,9 +156,8 @@ json_build_bool(JsonBuilder *builder, bool boolean)
 void
 json_build_null(JsonBuilder *builder)
 {
-	JsonbValue	value;
+	JsonbValue	value = {.type = jbvNull};
 
-	value.type = jbvNull;
 	json_build_value(builder, &value);
 }
 

@@ -14,6 +14,8 @@
 
 #include "utils/jsonb.h"
 
+#include "json/reader.h"
+
 /* One key, value, or container that is opened here. */
 typedef struct JsonNote JsonNote;
 
@@ -27,9 +29,9 @@ typedef struct JsonBuilder
 
 extern void json_builder_init(JsonBuilder *builder);
 extern void json_build_begin_object(JsonBuilder *builder);
-extern void json_build_end_object(JsonBuilder *builder);
 extern void json_build_begin_array(JsonBuilder *builder);
-extern void json_build_end_array(JsonBuilder *builder);
+extern void json_build_begin_like(JsonBuilder *builder, const JsonbValue *container);
+extern void json_build_end(JsonBuilder *builder);
 extern void json_build_key(JsonBuilder *builder, const char *key, int length);
 extern void json_build_value(JsonBuilder *builder, const JsonbValue *value);
 extern void json_build_string(JsonBuilder *builder, const char *string, int length);
@@ -37,6 +39,18 @@ extern void json_build_integer(JsonBuilder *builder, int64 integer);
 extern void json_build_bool(JsonBuilder *builder, bool boolean);
 extern void json_build_null(JsonBuilder *builder);
 extern Jsonb *json_builder_finish(JsonBuilder *builder);
+
+/* What reads better where it is plain which kind of container ends. */
+#define json_build_end_object(builder) json_build_end(builder)
+#define json_build_end_array(builder) json_build_end(builder)
+
+/* The key of a child of a container, where that is an object. */
+static inline void
+json_build_key_of(JsonBuilder *builder, const JsonbValue *container, const JsonChild *child)
+{
+	if (json_is_object(container))
+		json_build_key(builder, child->key.val.string.val, child->key.val.string.len);
+}
 
 /* A key and a string value, both C strings; no value is JSON null. */
 static inline void
@@ -47,6 +61,14 @@ json_build_field(JsonBuilder *builder, const char *key, const char *string)
 		json_build_string(builder, string, strlen(string));
 	else
 		json_build_null(builder);
+}
+
+/* A key and true. */
+static inline void
+json_build_true(JsonBuilder *builder, const char *key)
+{
+	json_build_key(builder, key, strlen(key));
+	json_build_bool(builder, true);
 }
 
 /* A key and an integer. */

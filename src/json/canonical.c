@@ -2,9 +2,10 @@
  * canonical.c: canonical JSON (RFC 8785, the JSON Canonicalization Scheme).
  *
  * Equal documents have equal texts however they are spelled, and different
- * ones have different texts.  number.c spells the numbers, escape.c the
- * strings, key_order.c sorts the keys.  The text is UTF-8 whatever the
- * database's encoding.
+ * ones have different texts.  number.c spells the numbers, key_order.c sorts
+ * the keys.  Strings are spelled as section 3.2.2.2 says: the short forms where
+ * JSON has them, \u00xx for other controls, nothing else; bytes above 0x7F stay
+ * as they are, for the text is UTF-8 whatever the database's encoding.
  *
  * Reads the document's bytes where they are (the format is described in
  * PostgreSQL's src/include/utils/jsonb.h) and writes through a pointer into a
@@ -13,19 +14,19 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "base/errors.h"
-#include "json/canonical.h"
-#include "json/escape.h"
-#include "json/key_order.h"
-#include "json/number.h"
-
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/grow.h"
+#include "json/canonical.h"
+#include "json/key_order.h"
+#include "json/number.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_canonical);
 
@@ -69,6 +70,108 @@ reserve(CanonicalSink *sink, char *to, Size room)
 	return sink->at;
 }
 
+/* ---- strings ---- */
+
+#define WORD sizeof(uint64)
+
+/* The eight bytes of a word, all the same. */
+#define EACH_BYTE(byte) (UINT64CONST(0x0101010101010101) * (byte))
+
+/* Write a byte that has to be escaped, as section 3.2.2.2 says. */
+static char *
+write_escape(char *to, unsigned char byte)
+{
+	static const char short_form[32] = {
+		['\b'] = 'b',['\t'] = 't',['\n'] = 'n',['\f'] = 'f',['\r'] = 'r'
+	};
+
+	*to++ = '\\';
+	if (byte >= 0x20)
+		*to++ = byte;
+	else if (short_form[byte])
+		*to++ = short_form[byte];
+	else
+	{
+		memcpy(to, byte < 0x10 ? "u000" : "u001", 4);
+		to[4] = "0123456789abcdef"[byte & 0x0F];
+		to += 5;
+	}
+	return to;
+}
+
+/* Write a few bytes of a string, of which some have to be escaped. */
+static char *
+write_escaping(char *to, const char *from, int length)
+{
+	for (int i = 0; i < length; i++)
+	{
+		unsigned char byte = from[i];
+
+		if (byte < 0x20 || byte == '"' || byte == '\\')
+			to = write_escape(to, byte);
+		else
+			*to++ = byte;
+	}
+	return to;
+}
+
+/* Is any byte of a word 0?  (The usual trick: borrow from it.) */
+static inline uint64
+zero_bytes(uint64 word)
+{
+	return (word - EACH_BYTE(0x01)) & ~word & EACH_BYTE(0x80);
+}
+
+/* Has any byte of a word to be escaped?  Those below 0x20 borrow from a word of 0x20s. */
+static inline bool
+needs_escape(uint64 word)
+{
+	uint64		control = (word - EACH_BYTE(0x20)) & ~word & EACH_BYTE(0x80);
+
+	return (control | zero_bytes(word ^ EACH_BYTE('"')) | zero_bytes(word ^ EACH_BYTE('\\'))) != 0;
+}
+
+/* Write four to seven bytes of a string: two halves, which may overlap. */
+static inline char *
+write_half(char *to, const char *from, int length)
+{
+	uint32		first,
+				last;
+
+	memcpy(&first, from, sizeof(first));
+	memcpy(&last, from + length - sizeof(last), sizeof(last));
+	if (needs_escape((uint64) first << 32 | last))
+		return write_escaping(to, from, length);
+	memcpy(to, &first, sizeof(first));
+	memcpy(to + length - sizeof(last), &last, sizeof(last));
+	return to + length;
+}
+
+/*
+ * Write a string of UTF-8 without its quotes; returns its end.  There has to
+ * be room for JSON_ESCAPE_ROOM times its length.
+ */
+static inline char *
+write_escaped(char *to, const char *from, int length)
+{
+	for (; length >= WORD; from += WORD, length -= WORD)
+	{
+		uint64		word;
+
+		memcpy(&word, from, WORD);
+		if (needs_escape(word))
+			to = write_escaping(to, from, WORD);
+		else
+		{
+			memcpy(to, &word, WORD);
+			to += WORD;
+		}
+	}
+	if (length >= WORD / 2)
+		return write_half(to, from, length);
+	return write_escaping(to, from, length);
+}
+
 /* Write a string of UTF-8 without quotes; there is room for PUNCTUATION behind it. */
 static inline char *
 write_text(CanonicalSink *sink, char *to, const char *text, int length)
@@ -76,9 +179,9 @@ write_text(CanonicalSink *sink, char *to, const char *text, int length)
 	for (; length > SLICE; text += SLICE, length -= SLICE)
 	{
 		CHECK_FOR_INTERRUPTS();
-		to = json_write_escaped(reserve(sink, to, SLICE * JSON_ESCAPE_ROOM), text, SLICE);
+		to = write_escaped(reserve(sink, to, SLICE * JSON_ESCAPE_ROOM), text, SLICE);
 	}
-	return json_write_escaped(reserve(sink, to, length * JSON_ESCAPE_ROOM + PUNCTUATION), text, length);
+	return write_escaped(reserve(sink, to, length * JSON_ESCAPE_ROOM + PUNCTUATION), text, length);
 }
 
 /*
@@ -194,16 +297,6 @@ write_array(Writer *writer, char *to, const JsonbContainer *array)
 	return to;
 }
 
-/* Have room on the stack for that many keys more. */
-static void
-reserve_keys(Writer *writer, Size count)
-{
-	if (writer->room - writer->used >= count)
-		return;
-	writer->room = Max(writer->used + count, writer->room * 2);
-	writer->keys = repalloc_huge(writer->keys, writer->room * sizeof(JsonKey));
-}
-
 /* Append a key in UTF-8 to the converted ones; returns its offset among them. */
 static uint32
 convert_key(Writer *writer, const char *text, int length)
@@ -293,7 +386,7 @@ push_object(Writer *writer, const JsonbContainer *object)
 	JsonKeyText text;
 	uint32		values;
 
-	reserve_keys(writer, room);
+	writer->keys = grow(writer->keys, writer->used, room, &writer->room, sizeof(JsonKey));
 	keys = writer->keys + first;
 	values = collect_keys(writer, object, keys);
 	text = key_text(writer, object);
@@ -359,13 +452,13 @@ write_container(Writer *writer, char *to, const JsonbContainer *container)
 void
 json_write_canonical(CanonicalSink *sink, const Jsonb *document)
 {
-	Writer		writer = {.sink = sink, .is_utf8 = GetDatabaseEncoding() == PG_UTF8, .room = 32};
+	Writer		writer = {.sink = sink, .is_utf8 = GetDatabaseEncoding() == PG_UTF8};
 
-	writer.keys = palloc(writer.room * sizeof(JsonKey));
 	if (!writer.is_utf8)
 		initStringInfo(&writer.converted);
 	sink->at = write_container(&writer, sink->at, &document->root);
-	pfree(writer.keys);
+	if (writer.keys)
+		pfree(writer.keys);
 	if (!writer.is_utf8)
 		pfree(writer.converted.data);
 }

@@ -21,6 +21,9 @@ typedef struct CanonicalSink
 	void		(*make_room) (struct CanonicalSink *sink, Size room);
 } CanonicalSink;
 
+/* The most bytes that one of a string takes: as \u00xx. */
+#define JSON_ESCAPE_ROOM 6
+
 extern void json_write_canonical(CanonicalSink *sink, const Jsonb *document);
 
 #endif							/* PROMOTE_JSON_CANONICAL_H */

@@ -3,17 +3,17 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "json/diff.h"
-#include "json/path.h"
-#include "json/reader.h"
-#include "json/writer.h"
-
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
+
+#include "base/compat.h"
+#include "json/diff.h"
+#include "json/path.h"
+#include "json/reader.h"
+#include "json/writer.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_leaf_diff);
 
@@ -56,15 +56,6 @@ child(const JsonbValue *value, const JsonMark *marks, uint32 index)
 	return side;
 }
 
-/* Compare one child, whose step is on the path, and take the step back. */
-static void
-diff_child(Diff *diff, Side old_side, Side new_side, uint32 flags, Size compared, int length)
-{
-	diff_value(diff, old_side, new_side, flags, compared);
-	diff->path.len = length;
-	diff->path.data[length] = '\0';
-}
-
 /*
  * Need two children not be looked into, as they are the same?  compared is
  * json_same_below's, of their containers and then of them.
@@ -79,9 +70,9 @@ is_same(const JsonbValue *a, const JsonbValue *b, Size *compared)
 	return json_same(a, b);
 }
 
-/* Walk the pairs of one or two objects in key order. */
+/* Walk the children of one or two containers of the same kind. */
 static void
-diff_objects(Diff *diff, Side old_side, Side new_side, uint32 flags, Size compared)
+diff_children(Diff *diff, Side old_side, Side new_side, uint32 flags, Size compared)
 {
 	int			length = diff->path.len;
 	JsonJoin	join;
@@ -94,52 +85,14 @@ diff_objects(Diff *diff, Side old_side, Side new_side, uint32 flags, Size compar
 		CHECK_FOR_INTERRUPTS();
 		if (is_same(join.left, join.right, &below))
 			continue;
-		json_path_add_key(&diff->path, join.key->val.string.val, join.key->val.string.len);
-		diff_child(diff, child(join.left, old_side.marks, join.left_index),
-				   child(join.right, new_side.marks, join.right_index), flags, below, length);
+		if (join.key)
+			json_path_add_key(&diff->path, join.key->val.string.val, join.key->val.string.len);
+		else
+			json_path_add_index(&diff->path, join.left ? join.left_index : join.right_index);
+		diff_value(diff, child(join.left, old_side.marks, join.left_index),
+				   child(join.right, new_side.marks, join.right_index), flags, below);
+		json_path_truncate(&diff->path, length);
 	}
-}
-
-/* Walk the elements of one or two arrays by their ordinals. */
-static void
-diff_arrays(Diff *diff, Side old_side, Side new_side, uint32 flags, Size compared)
-{
-	uint32		old_count = old_side.value ? json_count(old_side.value) : 0;
-	uint32		new_count = new_side.value ? json_count(new_side.value) : 0;
-	JsonCursor	left,
-				right;
-	JsonbValue	left_value,
-				right_value;
-	int			length = diff->path.len;
-
-	if (old_side.value)
-		json_cursor_init(&left, old_side.value->val.binary.data);
-	if (new_side.value)
-		json_cursor_init(&right, new_side.value->val.binary.data);
-	for (uint32 i = 0; i < Max(old_count, new_count); i++)
-	{
-		bool		have_left = i < old_count && json_next_element(&left, &left_value);
-		bool		have_right = i < new_count && json_next_element(&right, &right_value);
-		Size		below = compared;
-
-		CHECK_FOR_INTERRUPTS();
-		if (have_left && have_right && is_same(&left_value, &right_value, &below))
-			continue;
-		json_path_add_index(&diff->path, i);
-		diff_child(diff, child(have_left ? &left_value : NULL, old_side.marks, i),
-				   child(have_right ? &right_value : NULL, new_side.marks, i), flags, below,
-				   length);
-	}
-}
-
-/* Walk the children of one or two containers of the same kind. */
-static void
-diff_containers(Diff *diff, Side old_side, Side new_side, uint32 flags, Size compared)
-{
-	if (json_is_object(old_side.value ? old_side.value : new_side.value))
-		diff_objects(diff, old_side, new_side, flags, compared);
-	else
-		diff_arrays(diff, old_side, new_side, flags, compared);
 }
 
 /* Report all leaves of a value that only one document has. */
@@ -149,7 +102,7 @@ diff_one_side(Diff *diff, Side old_side, Side new_side, uint32 flags)
 	if (json_is_leaf(old_side.value ? old_side.value : new_side.value))
 		report(diff, old_side.value, new_side.value, flags);
 	else
-		diff_containers(diff, old_side, new_side, flags, SIZE_MAX);
+		diff_children(diff, old_side, new_side, flags, SIZE_MAX);
 }
 
 /* Compare one location; at least one side is present. */
@@ -171,7 +124,7 @@ diff_value(Diff *diff, Side old_side, Side new_side, uint32 flags, Size compared
 			report(diff, a, b, flags);
 	}
 	else if (!json_is_leaf(a) && !json_is_leaf(b) && json_is_object(a) == json_is_object(b))
-		diff_containers(diff, old_side, new_side, flags, compared);
+		diff_children(diff, old_side, new_side, flags, compared);
 	else
 	{
 		diff_one_side(diff, old_side, absent, flags);
@@ -202,23 +155,22 @@ json_leaf_diff_values(const JsonbValue *old_value, const JsonMark *old_marks,
 	diff.state = state;
 	initStringInfo(&diff.path);
 	if (json_is_object(new_value) && (!old_value || json_is_object(old_value)))
-		diff_objects(&diff, old_side, new_side,
+		diff_children(&diff, old_side, new_side,
 					 json_mark_flags(old_marks) | json_mark_flags(new_marks), SIZE_MAX);
 	else
 		diff_value(&diff, old_side, new_side, 0, SIZE_MAX);
 	pfree(diff.path.data);
 }
 
-/* The same of two documents; an old document of NULL is one that is not there. */
+/* Report the leaves in which two documents differ; an old document of NULL is one that is not there. */
 void
 json_leaf_diff(const Jsonb *old_document, const JsonMark *old_marks,
 			   const Jsonb *new_document, const JsonMark *new_marks,
 			   JsonChangeCollector collect, void *state)
 {
-	JsonbValue	old_value,
-				new_value;
+	JsonbValue	old_value;
+	JsonbValue	new_value = json_view(new_document);
 
-	json_root(new_document, &new_value);
 	if (old_document)
 		json_root(old_document, &old_value);
 	json_leaf_diff_values(old_document ? &old_value : NULL, old_marks, &new_value, new_marks,
@@ -264,8 +216,7 @@ promote_jsonb_leaf_diff(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
 	/* no rows, without so much as a place to keep them */
-	if (result && IsA(result, ReturnSetInfo) && VARSIZE(old_document) == VARSIZE(new_document) &&
-		memcmp(old_document, new_document, VARSIZE(old_document)) == 0)
+	if (result && IsA(result, ReturnSetInfo) && json_is_copy(old_document, new_document))
 	{
 		result->isDone = ExprEndResult;
 		PG_RETURN_NULL();

@@ -10,8 +10,9 @@
 
 #include "postgres.h"
 
-#include "json/marks.h"
 #include "utils/jsonb.h"
+
+#include "json/marks.h"
 
 typedef struct JsonChange
 {

@@ -8,14 +8,16 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
 #include "base/compat.h"
+#include "base/grow.h"
 #include "json/pointer.h"
 #include "json/reader.h"
 #include "json/writer.h"
-
-#include "fmgr.h"
-#include "miscadmin.h"
-#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_diff_patch);
 
@@ -53,43 +55,20 @@ typedef struct Diff
 static void diff_value(Diff *diff, uint32 step, const JsonbValue *a, const JsonbValue *b,
 					   Size compared);
 
-/* Make room for one more in an array, if it is full. */
-static void *
-grow(void *array, Size count, Size *room, Size width)
-{
-	if (count < *room)
-		return array;
-	*room *= 2;
-	return repalloc_huge(array, *room * width);
-}
-
-/* How many digits an ordinal has. */
-static int
-count_digits(uint32 number)
-{
-	int			digits = 1;
-
-	while (number >= 10)
-	{
-		number /= 10;
-		digits++;
-	}
-	return digits;
-}
-
 /* Add the step to a child; key is NULL for an element.  Returns its number. */
 static uint32
 add_step(Diff *diff, uint32 parent, const char *key, uint32 number)
 {
+	char		digits[10];
 	Step	   *step;
 
-	diff->steps = grow(diff->steps, diff->step_count, &diff->step_room, sizeof(Step));
+	GROW(diff->steps, diff->step_count, diff->step_room);
 	step = &diff->steps[diff->step_count];
 	step->parent = parent;
 	step->key = key;
 	step->number = number;
 	step->length = diff->steps[parent].length + 1 +
-		(key ? json_token_escaped_length(key, number) : count_digits(number));
+		(key ? json_token_escaped_length(key, number) : pg_ultoa_n(number, digits));
 	return diff->step_count++;
 }
 
@@ -99,16 +78,7 @@ operation_cost(const Diff *diff, const char *name, uint32 step, const JsonbValue
 {
 	uint64		cost = 8 + 16 + strlen("op" "path") + strlen(name) + diff->steps[step].length;
 
-	if (value == NULL)
-		return cost;
-	cost += 8 + strlen("value");
-	if (value->type == jbvString)
-		cost += value->val.string.len;
-	else if (value->type == jbvNumeric)
-		cost += VARSIZE_ANY(value->val.numeric);
-	else if (value->type == jbvBinary)
-		cost += value->val.binary.len;
-	return cost;
+	return value ? cost + 8 + strlen("value") + json_size(value) : cost;
 }
 
 /* Add an operation; value is NULL for a removal. */
@@ -118,7 +88,7 @@ add_operation(Diff *diff, const char *name, uint32 step, const JsonbValue *value
 	Operation  *operation;
 
 	CHECK_FOR_INTERRUPTS();
-	diff->operations = grow(diff->operations, diff->count, &diff->room, sizeof(Operation));
+	GROW(diff->operations, diff->count, diff->room);
 	operation = &diff->operations[diff->count++];
 	operation->name = name;
 	operation->step = step;
@@ -276,21 +246,20 @@ diff_value(Diff *diff, uint32 step, const JsonbValue *a, const JsonbValue *b, Si
 		add_operation(diff, "replace", step, b);
 }
 
-/* Spell a step's pointer into a buffer with room for it and a NUL, from its end. */
+/* Spell a step's pointer into a buffer with room for it, from its end. */
 static void
 spell(const Diff *diff, uint32 number, char *buffer)
 {
 	while (number != 0)
 	{
 		const Step *step = &diff->steps[number];
-		Size		start = diff->steps[step->parent].length;
-		uint32		ordinal = step->number;
+		char	   *token = buffer + diff->steps[step->parent].length;
 
-		buffer[start] = '/';
+		*token++ = '/';
 		if (step->key)
-			json_token_escape(buffer + start + 1, step->key, step->number);
-		for (Size at = step->length; step->key == NULL && at > start + 1; ordinal /= 10)
-			buffer[--at] = '0' + ordinal % 10;
+			json_token_escape(token, step->key, step->number);
+		else
+			(void) pg_ultoa_n(step->number, token);
 		number = step->parent;
 	}
 }
@@ -299,11 +268,8 @@ spell(const Diff *diff, uint32 number, char *buffer)
 static void
 write_string(JsonWriter *writer, const char *text, int length)
 {
-	JsonbValue	string;
+	JsonbValue	string = json_string(text, length);
 
-	string.type = jbvString;
-	string.val.string.val = (char *) text;
-	string.val.string.len = length;
 	json_write_value(writer, &string);
 }
 
@@ -333,14 +299,13 @@ write_operation(JsonWriter *writer, const Diff *diff, const Operation *operation
 static Jsonb *
 diff_patch(const Jsonb *a, const Jsonb *b)
 {
-	Diff		diff = {.step_room = 64,.room = 64};
+	Diff		diff = {0};
 	JsonWriter	writer;
 	JsonWriterFrame frame;
 	JsonbValue	a_view,
 				b_view;
 
-	diff.steps = palloc(diff.step_room * sizeof(Step));
-	diff.operations = palloc(diff.room * sizeof(Operation));
+	GROW(diff.steps, 0, diff.step_room);
 	diff.steps[diff.step_count++] = (Step) {0, NULL, 0, 0};
 	json_root(a, &a_view);
 	json_root(b, &b_view);

@@ -6,16 +6,15 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "json/canonical.h"
-#include "json/digest.h"
-#include "json/escape.h"
-
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "fmgr.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
+
+#include "base/compat.h"
+#include "json/canonical.h"
+#include "json/digest.h"
+#include "json/reader.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_digest);
 
@@ -68,14 +67,6 @@ static struct
 #define REMEMBER_FROM 512
 #define REMEMBER_TO (1024 * 1024)
 
-/* Is this the document that was digested last? */
-static bool
-is_last(const Jsonb *document)
-{
-	return last.document && VARSIZE(last.document) == VARSIZE(document) &&
-		memcmp(last.document, document, VARSIZE(document)) == 0;
-}
-
 /* Remember a document and its digest. */
 static void
 remember(const Jsonb *document, const bytea *digest)
@@ -125,7 +116,7 @@ json_digest(const Jsonb *document)
 	bytea	   *digest = palloc(VARHDRSZ + JSON_DIGEST_LENGTH);
 
 	SET_VARSIZE(digest, VARHDRSZ + JSON_DIGEST_LENGTH);
-	if (is_last(document))
+	if (last.document && json_is_copy(last.document, document))
 		memcpy(VARDATA(digest), last.digest, JSON_DIGEST_LENGTH);
 	else
 	{

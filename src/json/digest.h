@@ -6,8 +6,9 @@
 
 #include "postgres.h"
 
-#include "base/compat.h"
 #include "utils/jsonb.h"
+
+#include "base/compat.h"
 
 #define JSON_DIGEST_LENGTH 32	/* bytes of a SHA-256 */
 

@@ -12,13 +12,12 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
+#include "miscadmin.h"
+
+#include "base/grow.h"
 #include "json/edit.h"
 #include "json/reader.h"
 #include "json/writer.h"
-
-#include "miscadmin.h"
-#include "utils/memutils.h"
 
 /* An odd one: twice the ordinal in the node's view, plus one.  Or a node. */
 typedef uintptr_t Slot;
@@ -66,23 +65,6 @@ node_of(Slot slot)
 	return (JsonNode *) slot;
 }
 
-/* The bytes of a value, without padding. */
-static uint64
-view_size(const JsonbValue *view)
-{
-	switch (view->type)
-	{
-		case jbvString:
-			return view->val.string.len;
-		case jbvNumeric:
-			return VARSIZE_ANY(view->val.numeric);
-		case jbvBinary:
-			return view->val.binary.len;
-		default:
-			return 0;
-	}
-}
-
 /* A node that the caller holds, of a value of any document that lasts. */
 JsonNode *
 json_node_of(const JsonbValue *value)
@@ -90,7 +72,7 @@ json_node_of(const JsonbValue *value)
 	JsonNode   *node = palloc0(sizeof(JsonNode));
 
 	node->view = *value;
-	node->size = view_size(value);
+	node->size = json_size(value);
 	node->references = 1;
 	return node;
 }
@@ -109,10 +91,6 @@ allocate_slots(JsonNode *node, uint32 room)
 static void
 open_node(JsonNode *node)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				value;
-
 	if (node->slots)
 		return;
 	node->count = node->gap = json_count(&node->view);
@@ -121,9 +99,8 @@ open_node(JsonNode *node)
 		node->slots[i] = (Slot) i << 1 | 1;
 	if (node->keys == NULL)
 		return;
-	json_cursor_init(&cursor, node->view.val.binary.data);
-	while (json_next_pair(&cursor, &key, &value))
-		node->keys[cursor.next - 1] = (JsonToken) {key.val.string.val, key.val.string.len};
+	json_foreach(child, &node->view)
+		node->keys[child.index] = (JsonToken) {child.key.val.string.val, child.key.val.string.len};
 }
 
 /* Let go of a node; what nobody holds then is freed. */
@@ -281,25 +258,9 @@ own_child(JsonNode *node, uint32 index)
 void
 json_edit_init(JsonEdit *edit, const Jsonb *document)
 {
-	JsonbValue	view;
+	JsonbValue	view = json_view(document);
 
-	json_root(document, &view);
-	edit->root = json_node_of(&view);
-	edit->way_length = 0;
-	edit->way_room = 64;
-	edit->way = palloc(edit->way_room * sizeof(JsonNode *));
-}
-
-/* Note a container on the way. */
-static void
-add_to_way(JsonEdit *edit, JsonNode *node)
-{
-	if (edit->way_length == edit->way_room)
-	{
-		edit->way_room *= 2;
-		edit->way = repalloc_huge(edit->way, edit->way_room * sizeof(JsonNode *));
-	}
-	edit->way[edit->way_length++] = node;
+	*edit = (JsonEdit) {.root = json_node_of(&view)};
 }
 
 /* Find a key in an object, or the place where it would be. */
@@ -357,7 +318,8 @@ step_down(JsonEdit *edit, JsonNode *node, JsonPointer *pointer, JsonPlace *place
 	json_pointer_next(pointer, &place->key);
 	place->rest = pointer->rest;
 	place->container = node;
-	add_to_way(edit, node);
+	GROW(edit->way, edit->way_length, edit->way_room);
+	edit->way[edit->way_length++] = node;
 	open_node(node);
 	place->state = find_child(node, &place->key, &place->index);
 	return true;
@@ -612,6 +574,7 @@ json_edit_finish(JsonEdit *edit)
 	json_writer_init(&writer, edit->root->size + 64);
 	write_node(&writer, edit->root);
 	json_node_drop(edit->root);
-	pfree(edit->way);
+	if (edit->way)
+		pfree(edit->way);
 	return json_writer_finish(&writer);
 }

@@ -16,8 +16,9 @@
 
 #include "postgres.h"
 
-#include "json/pointer.h"
 #include "utils/jsonb.h"
+
+#include "json/pointer.h"
 
 /* A value of the document.  Who holds one hands it on, or drops it. */
 typedef struct JsonNode JsonNode;

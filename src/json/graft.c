@@ -8,15 +8,15 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
 #include "json/graft.h"
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
-
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
 
 /* One call. */
 typedef struct Carry
@@ -77,22 +77,8 @@ static bool
 is_named(const Carry *carry)
 {
 	const char *path = json_path_text(&carry->path);
-	int			low = 0;
-	int			high = carry->count;
 
-	while (low < high)
-	{
-		int			middle = low + (high - low) / 2;
-		int			order = strcmp(carry->paths[middle], path);
-
-		if (order == 0)
-			return true;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
+	return bsearch(&path, carry->paths, carry->count, sizeof(char *), pg_qsort_strcmp) != NULL;
 }
 
 /* Is it, or is one below it? */
@@ -167,46 +153,38 @@ write_pair(Carry *carry, const JsonbValue *key, const Trio *trio)
 		json_build_key(&carry->builder, key->val.string.val, key->val.string.len);
 		write_verdict(carry, trio, verdict);
 	}
-	carry->path.len = length;
-	carry->path.data[length] = '\0';
+	json_path_truncate(&carry->path, length);
 }
 
 /* The value under a key; NULL where there is none.  found is lent by the caller. */
 static const JsonbValue *
 find(const JsonbValue *object, const JsonbValue *key, JsonbValue *found)
 {
-	return getKeyJsonValueFromContainer(object->val.binary.data, key->val.string.val,
-										key->val.string.len, found);
+	return json_find_key(object, key, found) ? found : NULL;
 }
 
 /* Write an object: its own pairs, and those that came to be. */
 static void
 write_object(Carry *carry, const Trio *trio)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				values[3];
-	Trio		child;
+	JsonbValue	before,
+				other;
 
 	json_build_begin_object(&carry->builder);
-	json_cursor_init(&cursor, trio->own->val.binary.data);
-	while (json_next_pair(&cursor, &key, &values[0]))
+	json_foreach(own, trio->own)
 	{
+		Trio		child = {&own.value, find(trio->before, &own.key, &before), find(trio->after, &own.key, &other)};
+
 		CHECK_FOR_INTERRUPTS();
-		child.own = &values[0];
-		child.before = find(trio->before, &key, &values[1]);
-		child.after = find(trio->after, &key, &values[2]);
-		write_pair(carry, &key, &child);
+		write_pair(carry, &own.key, &child);
 	}
-	json_cursor_init(&cursor, trio->after->val.binary.data);
-	while (json_next_pair(&cursor, &key, &values[2]))
+	json_foreach(after, trio->after)
 	{
+		Trio		child = {NULL, find(trio->before, &after.key, &before), &after.value};
+
 		CHECK_FOR_INTERRUPTS();
-		child.own = NULL;
-		child.before = find(trio->before, &key, &values[1]);
-		child.after = &values[2];
-		if (find(trio->own, &key, &values[0]) == NULL)
-			write_pair(carry, &key, &child);
+		if (find(trio->own, &after.key, &other) == NULL)
+			write_pair(carry, &after.key, &child);
 	}
 	json_build_end_object(&carry->builder);
 }
@@ -220,8 +198,7 @@ judge_element(Carry *carry, uint32 index, const Trio *trio)
 
 	json_path_add_index(&carry->path, index);
 	verdict = judge(carry, trio);
-	carry->path.len = length;
-	carry->path.data[length] = '\0';
+	json_path_truncate(&carry->path, length);
 	return verdict;
 }
 
@@ -233,8 +210,7 @@ write_element(Carry *carry, uint32 index, const Trio *trio)
 
 	json_path_add_index(&carry->path, index);
 	write_verdict(carry, trio, judge(carry, trio));
-	carry->path.len = length;
-	carry->path.data[length] = '\0';
+	json_path_truncate(&carry->path, length);
 }
 
 /* Is any of the elements named that one of the documents has, and the other has not? */

@@ -8,10 +8,10 @@
  */
 #include "postgres.h"
 
-#include "json/key_order.h"
-
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+
+#include "json/key_order.h"
 
 #define HEAD_BYTES sizeof(uint64)
 #define HIGH_BITS UINT64CONST(0x8080808080808080)
@@ -149,7 +149,7 @@ merge_forward(const JsonKeyText *text, JsonKey *keys, uint32 middle, uint32 end,
 	memcpy(&keys[to], &spare[left], (middle - left) * sizeof(JsonKey));
 }
 
-/* The same from the end; spare takes the second one. */
+/* Merge the runs that end at middle and at end, from the end; spare takes the second one. */
 static void
 merge_backward(const JsonKeyText *text, JsonKey *keys, uint32 middle, uint32 end, JsonKey *spare)
 {

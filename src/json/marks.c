@@ -3,10 +3,10 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "json/marks.h"
 #include "json/reader.h"
-
-#include "miscadmin.h"
 
 /* The frame's node, made together with those that lead to it. */
 static JsonMark *
@@ -45,14 +45,20 @@ json_mark_set(JsonMarkFrame *frame, uint32 flags)
 		up->node->below |= flags;
 }
 
-/* Visit the members that two objects have in common, by key. */
-static void
-visit_pairs(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other, const JsonMark *from,
-			JsonMarkVisitor visit, void *state)
+/*
+ * Visit what two containers have in common, with the frame of the one and the
+ * marks of the other; nothing where they are not of one kind.
+ */
+void
+json_mark_visit(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other, const JsonMark *from,
+				JsonMarkVisitor visit, void *state)
 {
 	JsonMarkFrame child = {frame, 0, 0, NULL};
 	JsonJoin	join;
 
+	frame->count = json_count(value);
+	if (json_is_leaf(other) || json_is_object(value) != json_is_object(other))
+		return;
 	json_join_init(&join, value, other);
 	while (json_join_next(&join))
 	{
@@ -62,44 +68,6 @@ visit_pairs(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *oth
 		child.node = NULL;
 		visit(&child, join.left, join.right, json_mark_child(from, join.right_index), state);
 	}
-}
-
-/* The same of two arrays, by position. */
-static void
-visit_elements(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other, const JsonMark *from,
-			   JsonMarkVisitor visit, void *state)
-{
-	JsonMarkFrame child = {frame, 0, 0, NULL};
-	JsonCursor	left,
-				right;
-	JsonbValue	element,
-				beside;
-
-	json_cursor_init(&left, value->val.binary.data);
-	json_cursor_init(&right, other->val.binary.data);
-	while (json_next_element(&left, &element) && json_next_element(&right, &beside))
-	{
-		child.index = left.next - 1;
-		child.node = NULL;
-		visit(&child, &element, &beside, json_mark_child(from, right.next - 1), state);
-	}
-}
-
-/*
- * Visit what two containers have in common, with the frame of the one and the
- * marks of the other; nothing where they are not of one kind.
- */
-void
-json_mark_visit(JsonMarkFrame *frame, const JsonbValue *value, const JsonbValue *other, const JsonMark *from,
-				JsonMarkVisitor visit, void *state)
-{
-	frame->count = json_count(value);
-	if (json_is_leaf(other) || json_is_object(value) != json_is_object(other))
-		return;
-	if (json_is_object(value))
-		visit_pairs(frame, value, other, from, visit, state);
-	else
-		visit_elements(frame, value, other, from, visit, state);
 }
 
 /* Visitor of what is united. */

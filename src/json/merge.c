@@ -1,29 +1,58 @@
 /*
- * merge.c: a patch on top of a document.
+ * merge.c: a patch on top of a document, and JSON Merge Patches made of two (RFC 7396).
  *
  * Objects merge key by key and everything else is replaced, unless arrays are
  * to be joined.  Of an object only the patch's keys are looked at one by one;
  * what lies between them in the target is copied as it is.
+ *
+ * A merge patch says null for "remove", so that it cannot set a null in an
+ * object: two documents that would need that are refused, with the place.  What
+ * is in an array is set as a whole and may hold nulls.
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "miscadmin.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
+#include "json/builder.h"
 #include "json/merge.h"
+#include "json/path.h"
 #include "json/reader.h"
 #include "json/splice.h"
 
-#include "fmgr.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-
 PG_FUNCTION_INFO_V1(promote_jsonb_deep_merge);
 PG_FUNCTION_INFO_V1(promote_jsonb_merge_patch);
+PG_FUNCTION_INFO_V1(promote_jsonb_merge_diff);
+
+/* What a null in the patch means. */
+typedef enum Nulls
+{
+	NULL_IS_VALUE,			/* null replaces, like any other value */
+	NULL_REMOVES			/* null removes the key: RFC 7396 */
+} Nulls;
+
+/* What becomes of an array where the patch has one, too. */
+typedef enum Arrays
+{
+	ARRAYS_REPLACE,		/* the patch's takes its place */
+	ARRAYS_APPEND,			/* the patch's elements come behind it */
+	ARRAYS_BY_KEY			/* elements of the same name merge */
+} Arrays;
+
+typedef struct Rules
+{
+	Nulls nulls;
+	Arrays arrays;
+	const char *key;			/* of ARRAYS_BY_KEY; not NUL-terminated */
+	int			key_length;
+} Rules;
 
 /* One call. */
 typedef struct Merge
 {
-	const JsonMergeRules *rules;
+	const Rules *rules;
 	JsonSplices splices;
 } Merge;
 
@@ -49,8 +78,8 @@ needs_work(const Merge *merge, const JsonbValue *value, bool found)
 	if (value->type != jbvBinary)
 		return false;
 	if (json_is_object(value))
-		return found || merge->rules->nulls == JSON_NULL_REMOVES;
-	return found && merge->rules->arrays != JSON_ARRAYS_REPLACE;
+		return found || merge->rules->nulls == NULL_REMOVES;
+	return found && merge->rules->arrays != ARRAYS_REPLACE;
 }
 
 /* Plan what becomes of an object; target is NULL where there is none. */
@@ -60,26 +89,21 @@ plan_object(const Merge *merge, JsonSplice *splice, const JsonbContainer *target
 {
 	uint32		copied = 0;		/* of the target's pairs */
 	JsonSeeker	seeker;
-	JsonCursor	cursor;
-	JsonbValue	key,
-				value;
 
 	json_seeker_init(&seeker, target, JsonContainerSize(patch));
-	json_cursor_init(&cursor, patch);
-	while (json_next_pair(&cursor, &key, &value))
+	json_foreach_in(child, patch)
 	{
-		bool		found = json_seek(&seeker, &key);
-		uint32		ordinal = cursor.next - 1;
+		bool		found = json_seek(&seeker, &child.key);
 
 		CHECK_FOR_INTERRUPTS();
 		json_splice_left(splice, copied, seeker.next);
 		copied = seeker.next + found;
-		if (value.type == jbvNull && merge->rules->nulls == JSON_NULL_REMOVES)
+		if (child.value.type == jbvNull && merge->rules->nulls == NULL_REMOVES)
 			continue;
-		if (needs_work(merge, &value, found))
-			json_splice_work(splice, found ? seeker.next : JSON_SPLICE_NONE, ordinal);
+		if (needs_work(merge, &child.value, found))
+			json_splice_work(splice, found ? seeker.next : JSON_SPLICE_NONE, child.index);
 		else
-			json_splice_right(splice, ordinal, ordinal + 1);
+			json_splice_right(splice, child.index, child.index + 1);
 	}
 	if (target)
 		json_splice_left(splice, copied, JsonContainerSize(target));
@@ -135,22 +159,19 @@ name_elements(const Merge *merge, const JsonbValue *array)
 {
 	uint32		count = json_count(array);
 	Named	   *elements = palloc_extended(Max(count, 1) * sizeof(Named), MCXT_ALLOC_HUGE);
-	JsonCursor	cursor;
-	JsonbValue	element;
 
-	json_cursor_init(&cursor, array->val.binary.data);
-	for (uint32 i = 0; json_next_element(&cursor, &element); i++)
+	json_foreach(item, array)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!json_is_object(&element) ||
-			!getKeyJsonValueFromContainer(element.val.binary.data, merge->rules->key,
-										  merge->rules->key_length, &elements[i].name))
+		if (!json_is_object(&item.value) ||
+			!getKeyJsonValueFromContainer(item.value.val.binary.data, merge->rules->key,
+										  merge->rules->key_length, &elements[item.index].name))
 		{
 			pfree(elements);
 			return NULL;
 		}
-		elements[i].ordinal = i;
-		elements[i].merged = false;
+		elements[item.index].ordinal = item.index;
+		elements[item.index].merged = false;
 	}
 	qsort(elements, count, sizeof(Named), compare_named);
 	for (uint32 i = 1; i < count; i++)
@@ -259,27 +280,25 @@ merge_value(void *state, JsonWriter *writer,
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
 	if (json_is_object(patch) &&
-		(merge->rules->nulls == JSON_NULL_REMOVES || (target && json_is_object(target))))
+		(merge->rules->nulls == NULL_REMOVES || (target && json_is_object(target))))
 		merge_objects(merge, writer, target, patch);
-	else if (both_arrays && merge->rules->arrays == JSON_ARRAYS_APPEND)
+	else if (both_arrays && merge->rules->arrays == ARRAYS_APPEND)
 		append_array(merge, writer, target, patch);
-	else if (both_arrays && merge->rules->arrays == JSON_ARRAYS_BY_KEY)
+	else if (both_arrays && merge->rules->arrays == ARRAYS_BY_KEY)
 		merge_named(merge, writer, target, patch);
 	else
 		json_write_value(writer, patch);
 }
 
 /* The document that patch makes of target, in the current memory context. */
-Jsonb *
-json_merge(const Jsonb *target, const Jsonb *patch, const JsonMergeRules *rules)
+static Jsonb *
+merge(const Jsonb *target, const Jsonb *patch, const Rules *rules)
 {
 	Merge		merge = {.rules = rules};
 	JsonWriter	writer;
-	JsonbValue	target_view,
-				patch_view;
+	JsonbValue	patch_view = json_view(patch);
+	JsonbValue	target_view = json_view(target);
 
-	json_root(target, &target_view);
-	json_root(patch, &patch_view);
 	json_writer_init(&writer, (Size) VARSIZE(target) + VARSIZE(patch) + 64);
 	merge_value(&merge, &writer, &target_view, 0, &patch_view, 0);
 	if (merge.splices.parts)
@@ -287,65 +306,171 @@ json_merge(const Jsonb *target, const Jsonb *patch, const JsonMergeRules *rules)
 	return json_writer_finish(&writer);
 }
 
-/* The same for a JSON Merge Patch: RFC 7396. */
+/* The document that a JSON Merge Patch (RFC 7396) makes of target, in the current memory context. */
 Jsonb *
 json_merge_patch(const Jsonb *target, const Jsonb *patch)
 {
-	static const JsonMergeRules rules = {JSON_NULL_REMOVES, JSON_ARRAYS_REPLACE, NULL, 0};
+	static const Rules rules = {NULL_REMOVES, ARRAYS_REPLACE, NULL, 0};
 
-	return json_merge(target, patch, &rules);
+	return merge(target, patch, &rules);
 }
 
 /* Does a merge patch make an object where target, which may be NULL, has none? */
 static bool
 makes_objects(const JsonbValue *target, const JsonbValue *patch)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				value,
-				own;
+	JsonbValue	own;
 
 	check_stack_depth();
 	if (!json_is_object(patch))
 		return false;
 	if (target == NULL || !json_is_object(target))
 		return true;
-	json_cursor_init(&cursor, patch->val.binary.data);
-	while (json_next_pair(&cursor, &key, &value))
+	json_foreach(child, patch)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (json_is_object(&value) &&
-			makes_objects(getKeyJsonValueFromContainer(target->val.binary.data, key.val.string.val,
-													   key.val.string.len, &own), &value))
+		if (json_is_object(&child.value) &&
+			makes_objects(json_find_key(target, &child.key, &own) ? &own : NULL, &child.value))
 			return true;
 	}
 	return false;
 }
 
-/* The same for documents. */
+/* Does a merge patch make an object where the target document has none? */
 bool
 json_patch_makes_objects(const Jsonb *target, const Jsonb *patch)
 {
-	JsonbValue	target_view,
-				patch_view;
+	JsonbValue	patch_view = json_view(patch);
+	JsonbValue	target_view = json_view(target);
 
-	json_root(target, &target_view);
-	json_root(patch, &patch_view);
 	return makes_objects(&target_view, &patch_view);
 }
 
+/* ---- making a merge patch ---- */
+
+/* An object on the way from the root, on the walker's stack. */
+typedef struct Level
+{
+	JsonWay		way;
+	struct Level *parent;		/* NULL at the root */
+	const JsonbValue *key;		/* its own in the parent; NULL at the root */
+	bool		begun;			/* does the patch have this object? */
+} Level;
+
+/* Raise an error if a value that is to be set is a null, or has one in an object. */
+static void
+refuse_nulls(const JsonWay *way, const JsonbValue *value)
+{
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (json_is_object(value))
+		json_foreach(child, value)
+		{
+			JsonWay		below = {way, value->val.binary.data, child.index};
+
+			refuse_nulls(&below, &child.value);
+		}
+	if (value->type != jbvNull)
+		return;
+	ereport(ERROR,
+			(errcode(PM_CANNOT_PATCH),
+			 errmsg("a merge patch cannot set a null"),
+			 errdetail("The null at %s would have to be set, and in a merge patch null removes.",
+					   json_way_text(way)),
+			 errhint("Make a JSON Patch (RFC 6902) with jsonb_diff_patch.")));
+}
+
+/* Begin the objects of the patch down to a level. */
+static void
+begin_level(JsonBuilder *builder, Level *level)
+{
+	check_stack_depth();
+	if (level->begun)
+		return;
+	level->begun = true;
+	if (level->parent)
+	{
+		begin_level(builder, level->parent);
+		json_build_key(builder, level->key->val.string.val, level->key->val.string.len);
+	}
+	json_build_begin_object(builder);
+}
+
+/* Set a key, or remove it where there is no value. */
+static void
+set_key(JsonBuilder *builder, const Level *level, const JsonbValue *value)
+{
+	begin_level(builder, level->parent);
+	json_build_key(builder, level->key->val.string.val, level->key->val.string.len);
+	if (value == NULL)
+	{
+		json_build_null(builder);
+		return;
+	}
+	refuse_nulls(&level->way, value);
+	json_build_value(builder, value);
+}
+
+/* Say how one object becomes the other; adds nothing where they are equal. */
+static void
+diff_levels(JsonBuilder *builder, Level *object, const JsonbValue *a, const JsonbValue *b,
+			 Size compared)
+{
+	JsonJoin	join;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (json_same_below(a, b, &compared))
+		return;
+	json_join_init(&join, a, b);
+	while (json_join_next(&join))
+	{
+		Level		level = {{&object->way, b->val.binary.data, join.right_index}, object, join.key, false};
+
+		CHECK_FOR_INTERRUPTS();
+		if (join.left && join.right && json_is_object(join.left) && json_is_object(join.right))
+			diff_levels(builder, &level, join.left, join.right, compared);
+		else if (join.left == NULL || join.right == NULL || !json_equal(join.left, join.right))
+			set_key(builder, &level, join.right);
+		if (level.begun)
+			json_build_end_object(builder);
+	}
+}
+
+/* The smallest merge patch that makes b of a, in the current memory context. */
+static Jsonb *
+merge_diff(const Jsonb *a, const Jsonb *b)
+{
+	Level		root = {{NULL}};
+	JsonBuilder builder;
+	JsonbValue	b_view = json_view(b);
+	JsonbValue	a_view = json_view(a);
+
+	if (json_is_object(&b_view) && !json_is_object(&a_view))
+		refuse_nulls(&root.way, &b_view);
+	if (!json_is_object(&b_view) || !json_is_object(&a_view))
+		return json_from_view(&b_view);
+	json_builder_init(&builder);
+	diff_levels(&builder, &root, &a_view, &b_view, SIZE_MAX);
+	begin_level(&builder, &root);
+	json_build_end_object(&builder);
+	return json_builder_finish(&builder);
+}
+
+/* ---- functions ---- */
+
 /* Take the rule for arrays: 'replace', 'append', or the name of a key. */
 static void
-read_rule(const text *arrays, JsonMergeRules *rules)
+read_rule(const text *arrays, Rules *rules)
 {
 	rules->key = VARDATA_ANY(arrays);
 	rules->key_length = VARSIZE_ANY_EXHDR(arrays);
 	if (rules->key_length == 7 && memcmp(rules->key, "replace", 7) == 0)
-		rules->arrays = JSON_ARRAYS_REPLACE;
+		rules->arrays = ARRAYS_REPLACE;
 	else if (rules->key_length == 6 && memcmp(rules->key, "append", 6) == 0)
-		rules->arrays = JSON_ARRAYS_APPEND;
+		rules->arrays = ARRAYS_APPEND;
 	else
-		rules->arrays = JSON_ARRAYS_BY_KEY;
+		rules->arrays = ARRAYS_BY_KEY;
 }
 
 /*
@@ -355,11 +480,11 @@ read_rule(const text *arrays, JsonMergeRules *rules)
 Datum
 promote_jsonb_deep_merge(PG_FUNCTION_ARGS)
 {
-	JsonMergeRules rules = {JSON_NULL_IS_VALUE, JSON_ARRAYS_REPLACE, NULL, 0};
+	Rules rules = {NULL_IS_VALUE, ARRAYS_REPLACE, NULL, 0};
 
 	if (PG_NARGS() > 2)
 		read_rule(PG_GETARG_TEXT_PP(2), &rules);
-	PG_RETURN_JSONB_P(json_merge(PG_GETARG_JSONB_P(0), PG_GETARG_JSONB_P(1), &rules));
+	PG_RETURN_JSONB_P(merge(PG_GETARG_JSONB_P(0), PG_GETARG_JSONB_P(1), &rules));
 }
 
 /* promote.jsonb_merge_patch(target jsonb, patch jsonb) returns jsonb */
@@ -367,4 +492,11 @@ Datum
 promote_jsonb_merge_patch(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_JSONB_P(json_merge_patch(PG_GETARG_JSONB_P(0), PG_GETARG_JSONB_P(1)));
+}
+
+/* promote.jsonb_merge_diff(a jsonb, b jsonb) returns jsonb */
+Datum
+promote_jsonb_merge_diff(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_JSONB_P(merge_diff(PG_GETARG_JSONB_P(0), PG_GETARG_JSONB_P(1)));
 }

@@ -24,6 +24,8 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
+
 #include "base/compat.h"
 #include "json/number.h"
 
@@ -172,18 +174,9 @@ insert_point(char *at, char *end)
 static char *
 write_exponent(char *to, int exponent)
 {
-	char		digits[12];
-	int			length = 0;
-	unsigned int rest = abs(exponent);
-
 	*to++ = 'e';
 	*to++ = exponent < 0 ? '-' : '+';
-	do
-		digits[length++] = '0' + rest % 10;
-	while ((rest /= 10) > 0);
-	while (length > 0)
-		*to++ = digits[--length];
-	return to;
+	return to + pg_ultoa_n(abs(exponent), to);
 }
 
 /* Bytes that are enough for the number's canonical spelling. */

@@ -13,12 +13,12 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "base/compat.h"
 #include "json/overlay.h"
 #include "json/reader.h"
 #include "json/splice.h"
-
-#include "miscadmin.h"
 
 /* One side of an overlay: a value, if it is there, and its marks. */
 typedef struct Side
@@ -138,11 +138,6 @@ has_marked_element(const Overlay *overlay, const JsonMark *array)
 static bool
 keeps(const Overlay *overlay, Side side)
 {
-	bool		found = false;
-	JsonCursor	cursor;
-	JsonbValue	key,
-				child;
-
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
 	if (is_marked(overlay, side.marks))
@@ -151,10 +146,10 @@ keeps(const Overlay *overlay, Side side)
 		return false;
 	if (!json_is_object(side.value))
 		return has_marked_element(overlay, side.marks);
-	json_cursor_init(&cursor, side.value->val.binary.data);
-	while (!found && json_next_pair(&cursor, &key, &child))
-		found = keeps(overlay, child_of(side.marks, &child, cursor.next - 1));
-	return found;
+	json_foreach(child, side.value)
+		if (keeps(overlay, child_of(side.marks, &child.value, child.index)))
+			return true;
+	return false;
 }
 
 /* A child of which something is kept; a JsonSpliceWorker. */
@@ -173,18 +168,12 @@ write_kept_pairs(Overlay *overlay, JsonWriter *writer, Side side)
 {
 	Level		level = {overlay, NULL, side.marks};
 	JsonSplice	splice;
-	JsonCursor	cursor;
-	JsonbValue	key,
-				value;
 
 	begin(overlay, &splice, NULL, side.value);
-	json_cursor_init(&cursor, side.value->val.binary.data);
-	while (json_next_pair(&cursor, &key, &value))
+	json_foreach(child, side.value)
 	{
-		uint32		ordinal = cursor.next - 1;
-
-		if (keeps(overlay, child_of(side.marks, &value, ordinal)))
-			json_splice_work(&splice, JSON_SPLICE_NONE, ordinal);
+		if (keeps(overlay, child_of(side.marks, &child.value, child.index)))
+			json_splice_work(&splice, JSON_SPLICE_NONE, child.index);
 	}
 	json_splice_write(&splice, writer, true, work_kept, &level);
 }
@@ -232,9 +221,9 @@ plan_child(const Overlay *overlay, JsonSplice *splice, Side source, uint32 sourc
 		json_splice_left(splice, source_index, source_index + 1);
 }
 
-/* Plan two objects, side by side in key order. */
+/* Plan two containers of one kind, side by side; for arrays see the file's comment. */
 static void
-plan_objects(const Overlay *overlay, JsonSplice *splice, Side source, Side own)
+plan_children(const Overlay *overlay, JsonSplice *splice, Side source, Side own)
 {
 	JsonJoin	join;
 
@@ -242,31 +231,11 @@ plan_objects(const Overlay *overlay, JsonSplice *splice, Side source, Side own)
 	while (json_join_next(&join))
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (join.key == NULL && join.left == NULL)
+			break;
 		plan_child(overlay, splice,
 				   child_of(source.marks, join.left, join.left_index), join.left_index,
 				   child_of(own.marks, join.right, join.right_index), join.right_index);
-	}
-}
-
-/* Plan two arrays, element by element; see the file's comment. */
-static void
-plan_arrays(const Overlay *overlay, JsonSplice *splice, Side source, Side own)
-{
-	JsonCursor	left,
-				right;
-	JsonbValue	left_value,
-				right_value;
-
-	json_cursor_init(&left, source.value->val.binary.data);
-	json_cursor_init(&right, own.value->val.binary.data);
-	while (json_next_element(&left, &left_value))
-	{
-		uint32		i = left.next - 1;
-		bool		both = json_next_element(&right, &right_value);
-
-		CHECK_FOR_INTERRUPTS();
-		plan_child(overlay, splice, child_of(source.marks, &left_value, i), i,
-				   (Side) {both ? &right_value : NULL, json_mark_child(own.marks, i)}, i);
 	}
 }
 
@@ -290,15 +259,11 @@ static void
 write_overlay_children(Overlay *overlay, JsonWriter *writer, Side source, Side own)
 {
 	Level		level = {overlay, source.marks, own.marks};
-	bool		object = json_is_object(source.value);
 	JsonSplice	splice;
 
 	begin(overlay, &splice, source.value, own.value);
-	if (object)
-		plan_objects(overlay, &splice, source, own);
-	else
-		plan_arrays(overlay, &splice, source, own);
-	json_splice_write(&splice, writer, object, work_overlay, &level);
+	plan_children(overlay, &splice, source, own);
+	json_splice_write(&splice, writer, json_is_object(source.value), work_overlay, &level);
 }
 
 /* Write a location that is not claimed as a whole, and that the source has. */

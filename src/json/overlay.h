@@ -6,8 +6,9 @@
 
 #include "postgres.h"
 
-#include "json/marks.h"
 #include "utils/jsonb.h"
+
+#include "json/marks.h"
 
 extern Jsonb *json_remove_marked(const Jsonb *document, const JsonMark *marks,
 								 uint32 mask);

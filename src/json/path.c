@@ -7,15 +7,17 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+
+#include "base/ascii.h"
 #include "base/compat.h"
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/writer.h"
-
-#include "fmgr.h"
-#include "mb/pg_wchar.h"
-#include "utils/builtins.h"
-#include "utils/json.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_at_path);
 
@@ -23,13 +25,10 @@ PG_FUNCTION_INFO_V1(promote_jsonb_at_path);
 static bool
 is_identifier(const char *key, int length)
 {
-	int			i;
-
-	if (length == 0 || (key[0] >= '0' && key[0] <= '9'))
+	if (length == 0 || ascii_is_digit(key[0]))
 		return false;
-	for (i = 0; i < length; i++)
-		if (!((key[i] >= 'a' && key[i] <= 'z') || (key[i] >= 'A' && key[i] <= 'Z') ||
-			  (key[i] >= '0' && key[i] <= '9') || key[i] == '_'))
+	for (int i = 0; i < length; i++)
+		if (!ascii_is_letter(key[i]) && !ascii_is_digit(key[i]) && key[i] != '_')
 			return false;
 	return true;
 }
@@ -58,6 +57,38 @@ void
 json_path_add_index(StringInfo path, uint32 index)
 {
 	appendStringInfo(path, path->len == 0 ? ".[%u]" : "[%u]", index);
+}
+
+/* Append the steps of a way. */
+static void
+add_way(StringInfo path, const JsonWay *way)
+{
+	JsonbValue	key;
+
+	check_stack_depth();
+	if (way->parent == NULL)
+		return;
+	add_way(path, way->parent);
+	if (JsonContainerIsObject(way->container))
+	{
+		json_view_key(way->container, way->ordinal, &key);
+		json_path_add_key(path, key.val.string.val, key.val.string.len);
+	}
+	else
+		json_path_add_index(path, way->ordinal);
+}
+
+/* The text of a way, allocated. */
+char *
+json_way_text(const JsonWay *way)
+{
+	StringInfoData path;
+
+	initStringInfo(&path);
+	if (way->parent == NULL)
+		appendStringInfoChar(&path, '.');
+	add_way(&path, way);
+	return path.data;
 }
 
 /* The path's text, which is "." at the root. */
@@ -118,8 +149,7 @@ read_quoted(JsonPathReader *reader, JsonPathStep *step)
 	step->length = length - 2;
 	if (memchr(reader->at, '\\', length))
 	{
-		json_root(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(reader->at, length)))),
-				  &key);
+		key = json_view(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(reader->at, length)))));
 		step->key = key.val.string.val;
 		step->length = key.val.string.len;
 	}
@@ -133,7 +163,7 @@ read_index(JsonPathReader *reader, JsonPathStep *step)
 	const char *from = reader->at;
 	uint64		index = 0;
 
-	for (; reader->at < reader->end && *reader->at >= '0' && *reader->at <= '9'; reader->at++)
+	for (; reader->at < reader->end && ascii_is_digit(*reader->at); reader->at++)
 		index = Min(index * 10 + (*reader->at - '0'), (uint64) PG_UINT32_MAX);
 	if (reader->at == from)
 		refuse_path(reader);
@@ -228,10 +258,9 @@ Datum
 promote_jsonb_at_path(PG_FUNCTION_ARGS)
 {
 	text	   *path = PG_GETARG_TEXT_PP(1);
-	JsonbValue	root,
-				value;
+	JsonbValue	value;
+	JsonbValue	root = json_view(PG_GETARG_JSONB_P(0));
 
-	json_root(PG_GETARG_JSONB_P(0), &root);
 	if (!json_path_look_up(&root, VARDATA_ANY(path), VARSIZE_ANY_EXHDR(path), &value))
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(json_from_view(&value));

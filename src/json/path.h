@@ -27,12 +27,29 @@ typedef struct JsonPathReader
 	const char *end;
 } JsonPathReader;
 
+/* The way from the root to a value, the last step first; lives on a walker's stack. */
+typedef struct JsonWay
+{
+	const struct JsonWay *parent;	/* NULL at the root */
+	const JsonbContainer *container;	/* that the value is a child of */
+	uint32		ordinal;
+} JsonWay;
+
 extern void json_path_add_key(StringInfo path, const char *key, int length);
 extern void json_path_add_index(StringInfo path, uint32 index);
+extern char *json_way_text(const JsonWay *way);
 extern const char *json_path_text(const StringInfoData *path);
 extern void json_path_reader_init(JsonPathReader *reader, const char *path, int length);
 extern bool json_path_next(JsonPathReader *reader, JsonPathStep *step);
 extern bool json_path_look_up(const JsonbValue *root, const char *path, int length,
 							  JsonbValue *value);
+
+/* Take steps back, to where a path had that length. */
+static inline void
+json_path_truncate(StringInfo path, int length)
+{
+	path->len = length;
+	path->data[length] = '\0';
+}
 
 #endif							/* PROMOTE_JSON_PATH_H */

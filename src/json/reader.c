@@ -5,11 +5,11 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "json/reader.h"
-
 #include "fmgr.h"
 #include "utils/builtins.h"
+
+#include "base/compat.h"
+#include "json/reader.h"
 
 /*
  * Fill view from the child that entry describes, whose data (with leading
@@ -140,15 +140,7 @@ json_next_element(JsonCursor *cursor, JsonbValue *element)
 	return true;
 }
 
-/* Take the next pair of one side of a join. */
-static void
-join_advance(JsonJoin *join, int side)
-{
-	join->more[side] = json_next_pair(&join->cursors[side], &join->keys[side],
-									  &join->values[side]);
-}
-
-/* Start walking two objects; NULL is an object without keys. */
+/* Start walking two containers of one kind; NULL is one without children. */
 void
 json_join_init(JsonJoin *join, const JsonbValue *left, const JsonbValue *right)
 {
@@ -161,33 +153,35 @@ json_join_init(JsonJoin *join, const JsonbValue *left, const JsonbValue *right)
 		join->more[side] = false;
 		if (sides[side] == NULL)
 			continue;
-		json_cursor_init(&join->cursors[side], sides[side]->val.binary.data);
-		join_advance(join, side);
+		join->keyed = json_is_object(sides[side]);
+		join->more[side] = json_next(json_begin(&join->children[side], sides[side]->val.binary.data));
 	}
 }
 
-/* Move to the next key that either object has; false when there are no more. */
+/* Move to the next child that either has; false when there are no more. */
 bool
 json_join_next(JsonJoin *join)
 {
+	JsonChild  *children = join->children;
 	int			order;
 
 	if (join->left)
-		join_advance(join, 0);
+		join->more[0] = json_next(&children[0]);
 	if (join->right)
-		join_advance(join, 1);
+		join->more[1] = json_next(&children[1]);
 	if (!join->more[0] && !join->more[1])
 		return false;
 	if (!join->more[0] || !join->more[1])
 		order = join->more[0] ? -1 : 1;
 	else
-		order = json_key_compare(join->keys[0].val.string.val, join->keys[0].val.string.len,
-								 join->keys[1].val.string.val, join->keys[1].val.string.len);
-	join->key = order <= 0 ? &join->keys[0] : &join->keys[1];
-	join->left = order <= 0 ? &join->values[0] : NULL;
-	join->right = order >= 0 ? &join->values[1] : NULL;
-	join->left_index = order <= 0 ? join->cursors[0].next - 1 : 0;
-	join->right_index = order >= 0 ? join->cursors[1].next - 1 : 0;
+		order = !join->keyed ? 0 :
+			json_key_compare(children[0].key.val.string.val, children[0].key.val.string.len,
+							 children[1].key.val.string.val, children[1].key.val.string.len);
+	join->key = join->keyed ? &children[order <= 0 ? 0 : 1].key : NULL;
+	join->left = order <= 0 ? &children[0].value : NULL;
+	join->right = order >= 0 ? &children[1].value : NULL;
+	join->left_index = order <= 0 ? children[0].index : 0;
+	join->right_index = order >= 0 ? children[1].index : 0;
 	return true;
 }
 
@@ -266,6 +260,13 @@ json_seek(JsonSeeker *seeker, const JsonbValue *key)
 	return seeker->walks ? seek_walking(seeker, key) : seek_halving(seeker, key);
 }
 
+/* The order of two numbers by value. */
+int
+json_number_compare(Numeric a, Numeric b)
+{
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
 /*
  * A total order of values in which equal ones are neighbours: by type, strings
  * as keys are ordered, containers as jsonb's own order has them.
@@ -280,9 +281,7 @@ json_compare(const JsonbValue *a, const JsonbValue *b)
 		case jbvBool:
 			return (int) a->val.boolean - (int) b->val.boolean;
 		case jbvNumeric:
-			return DatumGetInt32(DirectFunctionCall2(numeric_cmp,
-													 NumericGetDatum(a->val.numeric),
-													 NumericGetDatum(b->val.numeric)));
+			return json_number_compare(a->val.numeric, b->val.numeric);
 		case jbvString:
 			return json_key_compare(a->val.string.val, a->val.string.len,
 									b->val.string.val, b->val.string.len);

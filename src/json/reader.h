@@ -17,6 +17,8 @@
 #include "port/pg_bswap.h"
 #include "utils/jsonb.h"
 
+#include "base/compat.h"
+
 /* Where a walk over the children of one container stands. */
 typedef struct JsonCursor
 {
@@ -28,24 +30,32 @@ typedef struct JsonCursor
 	uint32		value_offset;	/* of the value to come, from base */
 } JsonCursor;
 
+/* A child of an array or object, on a walk over all of them: see json_foreach. */
+typedef struct JsonChild
+{
+	JsonbValue	key;			/* an object's; of an array there is none */
+	JsonbValue	value;
+	uint32		index;			/* its ordinal */
+	JsonCursor	cursor;
+} JsonChild;
+
 /*
- * A walk over two objects side by side, in key order: one pair, of either or
- * both, at a time.
+ * A walk over two containers of one kind side by side, one child of either or
+ * both at a time: objects' by key, in key order, arrays' by position.
  */
 typedef struct JsonJoin
 {
-	/* the current pair; a value of NULL: that object lacks the key */
-	const JsonbValue *key;
+	/* the current child; a value of NULL: that container lacks it */
+	const JsonbValue *key;		/* NULL in arrays */
 	const JsonbValue *left;
 	const JsonbValue *right;
 	uint32		left_index;		/* ordinals, where there is a value */
 	uint32		right_index;
 
 	/* where the walk is */
-	JsonCursor	cursors[2];
-	JsonbValue	keys[2];
-	JsonbValue	values[2];
+	JsonChild	children[2];
 	bool		more[2];
+	bool		keyed;
 } JsonJoin;
 
 /* A search for keys of one object that are asked for in their order. */
@@ -68,6 +78,7 @@ extern void json_join_init(JsonJoin *join, const JsonbValue *left, const JsonbVa
 extern bool json_join_next(JsonJoin *join);
 extern void json_seeker_init(JsonSeeker *seeker, const JsonbContainer *object, uint32 questions);
 extern bool json_seek(JsonSeeker *seeker, const JsonbValue *key);
+extern int	json_number_compare(Numeric a, Numeric b);
 extern int	json_compare(const JsonbValue *a, const JsonbValue *b);
 extern bool json_same(const JsonbValue *a, const JsonbValue *b);
 extern bool json_equal(const JsonbValue *a, const JsonbValue *b);
@@ -100,6 +111,71 @@ json_is_leaf(const JsonbValue *view)
 {
 	return view->type != jbvBinary || json_count(view) == 0;
 }
+
+/* How many bytes a string, number or container takes, without padding; 0 for others. */
+static inline Size
+json_size(const JsonbValue *view)
+{
+	if (view->type == jbvString)
+		return view->val.string.len;
+	if (view->type == jbvNumeric)
+		return VARSIZE_ANY(view->val.numeric);
+	return view->type == jbvBinary ? view->val.binary.len : 0;
+}
+
+/* A string's view of a text, which need not be NUL-terminated. */
+static inline JsonbValue
+json_string(const char *text, int length)
+{
+	JsonbValue	string;
+
+	string.type = jbvString;
+	string.val.string.val = unconstify(char *, text);
+	string.val.string.len = length;
+	return string;
+}
+
+/* Are two documents the same bytes, and so the same? */
+static inline bool
+json_is_copy(const Jsonb *a, const Jsonb *b)
+{
+	return a == b || (VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0);
+}
+
+/* The view of a whole document. */
+static inline JsonbValue
+json_view(const Jsonb *document)
+{
+	JsonbValue	view;
+
+	json_root(document, &view);
+	return view;
+}
+
+/* Stand before the first child of a container; returns child. */
+static inline JsonChild *
+json_begin(JsonChild *child, const JsonbContainer *container)
+{
+	json_cursor_init(&child->cursor, container);
+	return child;
+}
+
+/* Move to the next child; false when there are no more. */
+static inline bool
+json_next(JsonChild *child)
+{
+	child->index = child->cursor.next;
+	return JsonContainerIsObject(child->cursor.container) ?
+		json_next_pair(&child->cursor, &child->key, &child->value) :
+		json_next_element(&child->cursor, &child->value);
+}
+
+/* For each child of a container; nothing of child is copied or cleared. */
+#define json_foreach_in(child, container) \
+	for (JsonChild child, *child##_next = json_begin(&child, (container)); json_next(child##_next);)
+
+/* For each child of an array or object. */
+#define json_foreach(child, view) json_foreach_in(child, (view)->val.binary.data)
 
 /* The order of two words of eight bytes, as memcmp has it; 0 if they are equal. */
 static inline int
@@ -141,6 +217,23 @@ json_find(const JsonbValue *object, const char *key, JsonbValue *value)
 {
 	return getKeyJsonValueFromContainer(object->val.binary.data, key,
 										strlen(key), value) != NULL;
+}
+
+/* The value under a key that is a view; false if there is none. */
+static inline bool
+json_find_key(const JsonbValue *object, const JsonbValue *key, JsonbValue *value)
+{
+	return getKeyJsonValueFromContainer(object->val.binary.data, key->val.string.val,
+										key->val.string.len, value) != NULL;
+}
+
+/* Is there such a key, and true? */
+static inline bool
+json_flag(const JsonbValue *object, const char *key)
+{
+	JsonbValue	flag;
+
+	return json_find(object, key, &flag) && flag.type == jbvBool && flag.val.boolean;
 }
 
 /* Does a string view hold exactly this text? */

@@ -14,17 +14,19 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "base/errors.h"
-#include "json/path.h"
-#include "json/reader.h"
-#include "json/render.h"
-#include "json/splice.h"
-
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
+
+#include "base/ascii.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/grow.h"
+#include "json/path.h"
+#include "json/reader.h"
+#include "json/render.h"
+#include "json/splice.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_render);
 
@@ -44,10 +46,9 @@ typedef struct Render
 /* The way to the value that is rendered, on the walker's stack. */
 typedef struct Step
 {
+	JsonWay		way;
 	Render	   *render;
-	const struct Step *parent;	/* NULL at the root */
-	const JsonbContainer *container;	/* whose child is rendered */
-	uint32		ordinal;
+	const JsonbContainer *container;	/* the value, once its children are rendered */
 } Step;
 
 /* Where in a string the walk is. */
@@ -115,68 +116,46 @@ add_problem(Render *render, char *problem)
 	}
 }
 
-/* Spell the way from the root to a step. */
-static void
-append_steps(StringInfo path, const Step *step)
-{
-	JsonbValue	key;
-
-	check_stack_depth();
-	if (step->parent == NULL)
-		return;
-	append_steps(path, step->parent);
-	if (JsonContainerIsObject(step->parent->container))
-	{
-		json_view_key(step->parent->container, step->parent->ordinal, &key);
-		json_path_add_key(path, key.val.string.val, key.val.string.len);
-	}
-	else
-		json_path_add_index(path, step->parent->ordinal);
-}
-
 /* Note that a variable cannot be a part of the string that is rendered. */
 static void
 add_unfit_variable(const Step *step, const char *name, int length)
 {
-	StringInfoData path;
+	char	   *place;
 
 	if (is_full(step->render))
 		return;
-	initStringInfo(&path);
-	append_steps(&path, step);
+	place = json_way_text(&step->way);
 	add_problem(step->render,
 				psprintf("Parameter \"%.*s\" is neither a string, a number nor a boolean and cannot be a part of the string at %s.",
-						 length, name, json_path_text(&path)));
-	pfree(path.data);
+						 length, name, place));
+	pfree(place);
 }
 
 /* Note that the string that is rendered has braces that name nothing. */
 static void
 add_unnamed(const Step *step)
 {
-	StringInfoData path;
+	char	   *place;
 
 	if (is_full(step->render))
 		return;
-	initStringInfo(&path);
-	append_steps(&path, step);
-	add_problem(step->render, psprintf("The string at %s has {{ without a name and }} behind it.",
-									   json_path_text(&path)));
-	pfree(path.data);
+	place = json_way_text(&step->way);
+	add_problem(step->render, psprintf("The string at %s has {{ without a name and }} behind it.", place));
+	pfree(place);
 }
 
 /* May a placeholder's name begin with it? */
 static bool
 is_name_start(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+	return ascii_is_letter(c) || c == '_';
 }
 
 /* May it go on with it? */
 static bool
 is_name_part(char c)
 {
-	return is_name_start(c) || (c >= '0' && c <= '9') || c == '.' || c == '-';
+	return is_name_start(c) || ascii_is_digit(c) || c == '.' || c == '-';
 }
 
 /*
@@ -295,11 +274,9 @@ append_backslashes(StringInfo out, Scan *scan)
 static const char *
 lone_placeholder(const JsonbValue *string, int *length)
 {
-	Scan		scan;
+	Scan		scan = {string->val.string.val, string->val.string.val + string->val.string.len};
 	const char *name;
 
-	scan.at = string->val.string.val;
-	scan.end = scan.at + string->val.string.len;
 	if (string->val.string.len < 5 || scan.at[0] != '{' || scan.at[1] != '{')
 		return NULL;
 	name = take_placeholder(&scan, length);
@@ -343,11 +320,9 @@ static void
 render_text(const Step *step, JsonWriter *writer, const JsonbValue *string)
 {
 	StringInfo	out = &step->render->text;
-	Scan		scan;
+	Scan		scan = {string->val.string.val, string->val.string.val + string->val.string.len};
 	JsonbValue	rendered;
 
-	scan.at = string->val.string.val;
-	scan.end = scan.at + string->val.string.len;
 	resetStringInfo(out);
 	while (scan.at < scan.end)
 	{
@@ -363,9 +338,7 @@ render_text(const Step *step, JsonWriter *writer, const JsonbValue *string)
 			appendStringInfoCharMacro(out, *scan.at++);
 		check_length(out);
 	}
-	rendered.type = jbvString;
-	rendered.val.string.val = out->data;
-	rendered.val.string.len = out->len;
+	rendered = json_string(out->data, out->len);
 	json_write_value(writer, &rendered);
 }
 
@@ -395,19 +368,13 @@ find_braces(Render *render, const Jsonb *document)
 	const char *start = (const char *) document;
 	const char *end = start + VARSIZE(document);
 	const char *at = start + VARHDRSZ;
-	uint32		room = 64;
+	Size		room = 0;
 
 	render->document = start;
-	render->braces = palloc(room * sizeof(uint32));
-	render->braces_count = 0;
 	while ((at = memmem(at, end - at, "{{", 2)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (render->braces_count == room)
-		{
-			room *= 2;
-			render->braces = repalloc_huge(render->braces, room * sizeof(uint32));
-		}
+		GROW(render->braces, render->braces_count, room);
 		render->braces[render->braces_count++] = at++ - start;
 	}
 }
@@ -448,9 +415,8 @@ render_child(void *state, JsonWriter *writer, const JsonbValue *value, uint32 in
 			 const JsonbValue *nothing, uint32 no_index)
 {
 	Step	   *parent = state;
-	Step		step = {parent->render, parent, NULL, 0};
+	Step		step = {{&parent->way, parent->container, index}, parent->render};
 
-	parent->ordinal = index;
 	render_value(&step, writer, value);
 }
 
@@ -458,26 +424,19 @@ render_child(void *state, JsonWriter *writer, const JsonbValue *value, uint32 in
 static void
 render_container(Step *step, JsonWriter *writer, const JsonbValue *container)
 {
-	bool		object = json_is_object(container);
 	JsonSplice	splice;
-	JsonCursor	cursor;
-	JsonbValue	key,
-				value;
 
 	step->container = container->val.binary.data;
 	json_splice_begin(&splice, &step->render->splices, step->container, NULL);
-	json_cursor_init(&cursor, step->container);
-	while (object ? json_next_pair(&cursor, &key, &value) : json_next_element(&cursor, &value))
+	json_foreach(child, container)
 	{
-		uint32		i = cursor.next - 1;
-
 		CHECK_FOR_INTERRUPTS();
-		if (is_rendered(step->render, &value))
-			json_splice_work(&splice, i, JSON_SPLICE_NONE);
+		if (is_rendered(step->render, &child.value))
+			json_splice_work(&splice, child.index, JSON_SPLICE_NONE);
 		else
-			json_splice_left(&splice, i, i + 1);
+			json_splice_left(&splice, child.index, child.index + 1);
 	}
-	json_splice_write(&splice, writer, object, render_child, step);
+	json_splice_write(&splice, writer, json_is_object(container), render_child, step);
 }
 
 /* Render any value. */
@@ -546,7 +505,7 @@ check_variables(JsonbValue *variables)
 static Jsonb *
 render_document(Render *render, const Jsonb *document, const Jsonb *variables)
 {
-	Step		root = {render, NULL, NULL, 0};
+	Step		root = {{NULL}, render};
 	JsonWriter	writer;
 	JsonbValue	view;
 
@@ -565,8 +524,8 @@ render_document(Render *render, const Jsonb *document, const Jsonb *variables)
 }
 
 /* Are there braces among the value's bytes, so that it may have a placeholder? */
-bool
-json_may_render(const JsonbValue *value)
+static bool
+may_render(const JsonbValue *value)
 {
 	if (value->type == jbvString)
 		return memmem(value->val.string.val, value->val.string.len, "{{", 2) != NULL;
@@ -578,17 +537,12 @@ json_may_render(const JsonbValue *value)
 bool
 json_strings_may_render(const JsonbValue *value)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				child;
-
 	check_stack_depth();
 	/* a container's bytes may have them where two strings meet */
-	if (!json_may_render(value) || value->type != jbvBinary)
-		return json_may_render(value);
-	json_cursor_init(&cursor, value->val.binary.data);
-	while (json_is_object(value) ? json_next_pair(&cursor, &key, &child) : json_next_element(&cursor, &child))
-		if (json_strings_may_render(&child))
+	if (!may_render(value) || value->type != jbvBinary)
+		return may_render(value);
+	json_foreach(each, value)
+		if (json_strings_may_render(&each.value))
 			return true;
 	return false;
 }
@@ -656,14 +610,11 @@ append_literal(StringInfo out, const JsonbValue *string)
 void
 json_build_literal(JsonBuilder *builder, const JsonbValue *value)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				child;
 	StringInfoData text;
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
-	if (!json_may_render(value))
+	if (!may_render(value))
 		json_build_value(builder, value);
 	else if (value->type == jbvString)
 	{
@@ -671,24 +622,15 @@ json_build_literal(JsonBuilder *builder, const JsonbValue *value)
 		append_literal(&text, value);
 		json_build_string(builder, text.data, text.len);
 	}
-	else if (json_is_array(value))
-	{
-		json_build_begin_array(builder);
-		json_cursor_init(&cursor, value->val.binary.data);
-		while (json_next_element(&cursor, &child))
-			json_build_literal(builder, &child);
-		json_build_end_array(builder);
-	}
 	else
 	{
-		json_build_begin_object(builder);
-		json_cursor_init(&cursor, value->val.binary.data);
-		while (json_next_pair(&cursor, &key, &child))
+		json_build_begin_like(builder, value);
+		json_foreach(child, value)
 		{
-			json_build_key(builder, key.val.string.val, key.val.string.len);
-			json_build_literal(builder, &child);
+			json_build_key_of(builder, value, &child);
+			json_build_literal(builder, &child.value);
 		}
-		json_build_end_object(builder);
+		json_build_end(builder);
 	}
 }
 

@@ -3,11 +3,11 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
+#include "base/grow.h"
 #include "json/reader.h"
 #include "json/splice.h"
-
-#include "miscadmin.h"
-#include "utils/memutils.h"
 
 /* Start planning; right may be NULL. */
 void
@@ -24,50 +24,41 @@ json_splice_begin(JsonSplice *splice, JsonSplices *all,
 static void
 add_part(JsonSplices *all, JsonPart part)
 {
-	if (all->count == all->room)
-	{
-		all->room = Max(all->room * 2, 64);
-		all->parts = all->parts == NULL ?
-			MemoryContextAllocHuge(CurrentMemoryContext, all->room * sizeof(JsonPart)) :
-			repalloc_huge(all->parts, all->room * sizeof(JsonPart));
-	}
+	GROW(all->parts, all->count, all->room);
 	all->parts[all->count++] = part;
 }
 
-/* The last part of the splice, if it copies from that side; else NULL. */
-static JsonPart *
-last_copy(const JsonSplice *splice, bool left)
+/*
+ * Next come one container's children from up to to, as they are.  Behind those
+ * that were copied from the same container just before, they are one part with them.
+ */
+static void
+add_copy(JsonSplice *splice, bool left, uint32 from, uint32 to)
 {
-	JsonPart   *last;
+	JsonSplices *all = splice->all;
+	JsonPart   *last = all->count > splice->first ? &all->parts[all->count - 1] : NULL;
 
-	if (splice->all->count == splice->first)
-		return NULL;
-	last = &splice->all->parts[splice->all->count - 1];
-	return last->count > 0 && (last->left != JSON_SPLICE_NONE) == left ? last : NULL;
+	if (from >= to)
+		return;
+	if (last && last->count > 0 && (left ? last->left : last->right) + last->count == from &&
+		(left ? last->left : last->right) != JSON_SPLICE_NONE)
+		last->count += to - from;
+	else
+		add_part(all, (JsonPart) {left ? from : JSON_SPLICE_NONE, left ? JSON_SPLICE_NONE : from, to - from});
 }
 
 /* Next come the left container's children from up to to, as they are. */
 void
 json_splice_left(JsonSplice *splice, uint32 from, uint32 to)
 {
-	JsonPart   *last = last_copy(splice, true);
-
-	if (last && last->left + last->count == from)
-		last->count += to - from;
-	else if (from < to)
-		add_part(splice->all, (JsonPart) {from, JSON_SPLICE_NONE, to - from});
+	add_copy(splice, true, from, to);
 }
 
 /* Next come the right container's children from up to to, as they are. */
 void
 json_splice_right(JsonSplice *splice, uint32 from, uint32 to)
 {
-	JsonPart   *last = last_copy(splice, false);
-
-	if (last && last->right + last->count == from)
-		last->count += to - from;
-	else if (from < to)
-		add_part(splice->all, (JsonPart) {JSON_SPLICE_NONE, from, to - from});
+	add_copy(splice, false, from, to);
 }
 
 /* Next comes one child, made of those of both containers or of one. */

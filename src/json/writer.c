@@ -14,10 +14,10 @@
  */
 #include "postgres.h"
 
+#include "utils/memutils.h"
+
 #include "base/compat.h"
 #include "json/writer.h"
-
-#include "utils/memutils.h"
 
 /* The limits of jsonb_util.c, where they are private. */
 #define MAX_ELEMENTS Min(MaxAllocSize / sizeof(JsonbValue), JB_CMASK)

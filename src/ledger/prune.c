@@ -58,14 +58,15 @@ lock_log(const Sql *sql)
 
 /*
  * Find the chains with old rows: all rows up to the first that is not old, but
- * never the last one.  A checkpoint alone is no reason to prune again.
+ * never the last one.  A checkpoint is as old as what it stands for, whenever
+ * it was made; alone it is no reason to prune again.
  */
 static List *
 find_chains(const Sql *sql, TimestampTz before, const char *project, Datum max_chains, bool no_max, MemoryContext keep)
 {
 	static OldStatement find = {
 		.text = "SELECT c.project, c.subject, c.cut FROM (SELECT a.project, a.subject,"
-		" LEAST(COALESCE(pg_catalog.min(a.seq) FILTER (WHERE a.at >= $1), pg_catalog.max(a.seq)), pg_catalog.max(a.seq)) - 1 AS cut,"
+		" COALESCE(pg_catalog.min(a.seq) FILTER (WHERE a.at >= $1 AND a.event <> '" AUDIT_CHECKPOINT "'), pg_catalog.max(a.seq)) - 1 AS cut,"
 		" pg_catalog.min(a.seq) FILTER (WHERE a.event <> '" AUDIT_CHECKPOINT "') AS oldest"
 		" FROM promote.audit_log AS a WHERE $2 IS NULL OR a.project = $2 GROUP BY a.project, a.subject) AS c"
 		" WHERE c.cut >= c.oldest ORDER BY c.project, c.subject LIMIT $3",
@@ -171,7 +172,7 @@ check_rows(Chain *chain, SPITupleTable *rows, uint64 count, AuditHead *head, Mem
 		take_event(chain, rows, i, &event);
 		if (!is_next_link(&event, hash, head))
 			refuse_broken(chain, event.seq);
-		if (event.seq <= chain->cut)
+		if (event.seq <= chain->cut && strcmp(event.event, AUDIT_CHECKPOINT) != 0)
 			chain->last_at = Max(chain->last_at, event.at);
 		inner = MemoryContextSwitchTo(keep);
 		if (head->hash)

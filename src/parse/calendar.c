@@ -12,16 +12,16 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
-#include "parse/calendar.h"
-
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+
+#include "base/errors.h"
+#include "base/grow.h"
+#include "parse/calendar.h"
 
 #define MAX_RUN 1500			/* occurrences without a gap that are walked along */
 #define SHIFT (26 * USECS_PER_HOUR)	/* by which no zone's offset changes, and none differs from UTC */
@@ -47,14 +47,14 @@ read_zone_names(void)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext outer = MemoryContextSwitchTo(context);
 	pg_tzenum  *zones = pg_tzenumerate_start();
-	char	  **names = palloc(64 * sizeof(char *));
+	char	  **names = NULL;
+	Size		room = 0;
 	int			count = 0;
 	pg_tz	   *zone;
 
 	while ((zone = pg_tzenumerate_next(zones)) != NULL)
 	{
-		if (count >= 64 && (count & (count - 1)) == 0)
-			names = repalloc(names, 2 * count * sizeof(char *));
+		GROW(names, count, room);
 		names[count++] = pstrdup(pg_get_timezone_name(zone));
 	}
 	pg_tzenumerate_end(zones);
@@ -206,16 +206,6 @@ check_start(Timestamp start)
 						"Give the local time at which it can occur first.");
 }
 
-/* The order of local times, for qsort and bsearch. */
-static int
-compare_locals(const void *a, const void *b)
-{
-	Timestamp	one = *(const Timestamp *) a;
-	Timestamp	other = *(const Timestamp *) b;
-
-	return one < other ? -1 : one > other;
-}
-
 /* Read the exceptions. */
 static void
 read_exdates(ArrayType *array, Calendar *calendar)
@@ -242,7 +232,7 @@ read_exdates(ArrayType *array, Calendar *calendar)
 							"Each is the local time at which an occurrence would begin.",
 							"Leave it out.");
 	}
-	qsort(calendar->exdates, calendar->exdate_count, sizeof(Timestamp), compare_locals);
+	qsort(calendar->exdates, calendar->exdate_count, sizeof(Timestamp), recurrence_compare_times);
 }
 
 /* UNTIL as a moment, and as a local time that is not before it. */
@@ -285,7 +275,7 @@ is_exception(const Calendar *calendar, Timestamp local)
 {
 	return calendar->exdate_count > 0 &&
 		bsearch(&local, calendar->exdates, calendar->exdate_count, sizeof(Timestamp),
-				compare_locals) != NULL;
+				recurrence_compare_times) != NULL;
 }
 
 /* Put an occurrence in its place among those looked at. */
@@ -294,12 +284,7 @@ put_ahead(CalendarCursor *cursor, const Occurrence *occurrence)
 {
 	int			place = cursor->ahead_count;
 
-	if (cursor->ahead_count == cursor->capacity)
-	{
-		cursor->capacity = 2 * cursor->capacity + 4;
-		cursor->ahead = cursor->ahead == NULL ? palloc(cursor->capacity * sizeof(Occurrence)) :
-			repalloc(cursor->ahead, cursor->capacity * sizeof(Occurrence));
-	}
+	GROW(cursor->ahead, cursor->ahead_count, cursor->capacity);
 	for (; place > 0 && cursor->ahead[place - 1].begin > occurrence->begin; place--)
 		cursor->ahead[place] = cursor->ahead[place - 1];
 	cursor->ahead[place] = *occurrence;

@@ -8,8 +8,9 @@
 
 #include "datatype/timestamp.h"
 #include "pgtime.h"
-#include "parse/recurrence.h"
 #include "utils/array.h"
+
+#include "parse/recurrence.h"
 
 #define CALENDAR_MAX_DAYS 366	/* that one occurrence may last */
 #define CALENDAR_MAX_EXDATES 1000
@@ -49,7 +50,7 @@ typedef struct CalendarCursor
 	RecurrenceCursor walk;
 	Occurrence *ahead;			/* looked at already, in order */
 	int			ahead_count;
-	int			capacity;
+	Size		capacity;
 	bool		ended;			/* there is nothing beyond them */
 } CalendarCursor;
 

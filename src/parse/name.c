@@ -7,14 +7,14 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
-#include "parse/name.h"
-
+#include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "access/htup_details.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+
+#include "base/errors.h"
+#include "parse/name.h"
 
 PG_FUNCTION_INFO_V1(promote_check_name);
 PG_FUNCTION_INFO_V1(promote_parse_instance_name);
@@ -196,9 +196,7 @@ promote_parse_instance_name(PG_FUNCTION_ARGS)
 	instance_key_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)), &key);
 	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "parse_instance_name must return a row");
-	values[0] = CStringGetTextDatum(key.project);
-	values[1] = CStringGetTextDatum(key.environment);
-	values[2] = CStringGetTextDatum(key.component);
+	instance_key_values(&key, values);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, nulls)));
 }
 

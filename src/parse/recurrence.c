@@ -13,9 +13,6 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
-#include "parse/recurrence.h"
-
 #include <ctype.h>
 #include <libical/ical.h>
 
@@ -23,6 +20,10 @@
 #include "miscadmin.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
+
+#include "base/errors.h"
+#include "base/grow.h"
+#include "parse/recurrence.h"
 
 #if ICAL_MAJOR_VERSION > 3
 #error "promote reads recurrence rules with libical 3; later ones have another interface"
@@ -222,9 +223,9 @@ list_or(const short *list, short *other, int value)
 	return other;
 }
 
-/* The order of times, for qsort. */
-static int
-compare_times(const void *a, const void *b)
+/* The order of times, for qsort and bsearch. */
+int
+recurrence_compare_times(const void *a, const void *b)
 {
 	int64		one = *(const int64 *) a;
 	int64		other = *(const int64 *) b;
@@ -238,7 +239,7 @@ sort_times(Recurrence *recurrence)
 {
 	int			kept = 0;
 
-	qsort(recurrence->times, recurrence->time_count, sizeof(int64), compare_times);
+	qsort(recurrence->times, recurrence->time_count, sizeof(int64), recurrence_compare_times);
 	for (int i = 0; i < recurrence->time_count; i++)
 		if (kept == 0 || recurrence->times[i] != recurrence->times[kept - 1])
 			recurrence->times[kept++] = recurrence->times[i];
@@ -527,7 +528,7 @@ look_at(int julian, Day *day)
 	day->weekday = j2day(julian);
 }
 
-/* The same of the next day. */
+/* Make a day the one after it. */
 static void
 look_at_next(Day *day)
 {
@@ -674,12 +675,8 @@ add_day(RecurrenceCursor *cursor, int julian)
 {
 	const Recurrence *rule = cursor->rule;
 
-	if (cursor->found_count + rule->time_count > cursor->capacity)
-	{
-		cursor->capacity = 2 * cursor->capacity + rule->time_count;
-		cursor->found = cursor->found == NULL ? palloc(cursor->capacity * sizeof(Timestamp)) :
-			repalloc(cursor->found, cursor->capacity * sizeof(Timestamp));
-	}
+	cursor->found = grow(cursor->found, cursor->found_count, rule->time_count, &cursor->capacity,
+						 sizeof(Timestamp));
 	for (int i = 0; i < rule->time_count; i++)
 		cursor->found[cursor->found_count++] = midnight(julian) + rule->times[i];
 }

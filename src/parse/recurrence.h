@@ -66,9 +66,10 @@ typedef struct RecurrenceCursor
 	Timestamp  *found;			/* what occurs in the last that was looked at */
 	int			found_count;
 	int			next;
-	int			capacity;
+	Size		capacity;
 } RecurrenceCursor;
 
+extern int	recurrence_compare_times(const void *a, const void *b);
 extern void recurrence_parse(const char *rule, Timestamp start, Recurrence *recurrence);
 extern void recurrence_seek(RecurrenceCursor *cursor, const Recurrence *rule, Timestamp from);
 extern bool recurrence_next(RecurrenceCursor *cursor, Timestamp *local);

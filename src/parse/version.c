@@ -22,13 +22,14 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "base/compat.h"
-#include "base/errors.h"
-#include "parse/version.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "parse/version.h"
 
 #define DIGITS			"0123456789"
 #define IDENTIFIER		DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"
@@ -39,6 +40,18 @@
 #define KEY_END			0x00
 
 #define DEV_SUFFIX		"+dev"
+
+#define VERSION_MAX_LENGTH		255
+
+/* Enough for the sort key of every version: two bytes more per identifier. */
+#define VERSION_MAX_KEY			(2 * VERSION_MAX_LENGTH + 16)
+
+/* A sort key; memcmp order, shorter first where one begins the other. */
+typedef struct VersionKey
+{
+	int			length;
+	unsigned char bytes[VERSION_MAX_KEY];
+} VersionKey;
 
 /* Where a text stopped being a version, in words; both NULL where it is one. */
 typedef struct VersionProblem
@@ -271,79 +284,31 @@ is_latest(const char *text)
  * Refusals
  */
 
-/* The text for a message, of bounded length. */
-static const char *
-clip(const char *text)
+/* Refuse a text as what it should be, for the part and the reason that the parser noted. */
+pg_noreturn static void
+refuse(const char *text, const char *what, const VersionProblem *problem, const char *hint)
 {
 	int			length = strlen(text);
 
-	return pnstrdup(text, pg_mbcliplen(text, length, Min(length, NAMEDATALEN - 1)));
-}
-
-/* Refuse a version, for the part and the reason that the parser noted. */
-pg_noreturn static void
-refuse_version(const char *text, const VersionProblem *problem)
-{
 	ereport(ERROR,
 			(errcode(PM_INVALID_VERSION),
-			 errmsg("invalid version \"%s\"", clip(text)),
+			 errmsg("invalid %s \"%s\"", what,
+					pnstrdup(text, pg_mbcliplen(text, length, Min(length, NAMEDATALEN - 1)))),
 			 errdetail("The %s %s.", problem->part, problem->what),
-			 errhint("A version is MAJOR.MINOR.PATCH, such as 1.2.3 or 1.2.3-rc.1, as semver.org 2.0.0 has it.")));
+			 errhint("%s", hint)));
 }
 
-/* Refuse a constraint, likewise. */
+/* Refuse a constraint. */
 pg_noreturn static void
 refuse_constraint(const char *text, const VersionProblem *problem)
 {
-	ereport(ERROR,
-			(errcode(PM_INVALID_VERSION),
-			 errmsg("invalid version constraint \"%s\"", clip(text)),
-			 errdetail("The %s %s.", problem->part, problem->what),
-			 errhint("Valid forms are 1.2.3, ~1, ~1.2 and latest; where a release channel may be given, each may be followed by +dev.")));
+	refuse(text, "version constraint", problem,
+		   "Valid forms are 1.2.3, ~1, ~1.2 and latest; where a release channel may be given, each may be followed by +dev.");
 }
 
 /*
  * What other files call
  */
-
-/* Is the text a version? */
-bool
-version_is_valid(const char *text)
-{
-	VersionReader reader;
-	VersionKey	key;
-
-	return read_version(&reader, text, &key);
-}
-
-/* Is the text a constraint, without a release channel? */
-bool
-version_constraint_is_valid(const char *text)
-{
-	VersionReader reader;
-	VersionKey	key;
-
-	return is_latest(text) || read_constraint(&reader, text, &key);
-}
-
-/* The sort key of a version; raises PM_INVALID_VERSION. */
-void
-version_make_key(const char *text, VersionKey *key)
-{
-	VersionReader reader;
-
-	if (!read_version(&reader, text, key))
-		refuse_version(text, &reader.problem);
-}
-
-/* Precedence: less than, equal to or greater than 0. */
-int
-version_key_compare(const VersionKey *a, const VersionKey *b)
-{
-	int			order = memcmp(a->bytes, b->bytes, Min(a->length, b->length));
-
-	return order != 0 ? order : a->length - b->length;
-}
 
 /*
  * Tell the constraint from the release channel that may follow it.  The
@@ -361,24 +326,6 @@ version_parse_constraint(const char *text, char **constraint, bool *development)
 	*constraint = pnstrdup(text, *development ? length - suffix : length);
 	if (!is_latest(*constraint) && !read_constraint(&reader, *constraint, &key))
 		refuse_constraint(text, &reader.problem);
-}
-
-/*
- * The sort keys of the versions a constraint covers, from lower up to, not
- * including, upper.  Raises PM_INVALID_VERSION.
- */
-void
-version_constraint_range(const char *constraint, VersionKey *lower, VersionKey *upper)
-{
-	VersionReader reader;
-
-	if (is_latest(constraint))
-		lower->length = 0;
-	else if (!read_constraint(&reader, constraint, lower))
-		refuse_constraint(constraint, &reader.problem);
-	*upper = *lower;
-	/* no key goes on after a whole one, and every byte after a part is less */
-	key_add_byte(upper, *constraint == '~' || lower->length == 0 ? 0xFF : KEY_END);
 }
 
 /*
@@ -406,14 +353,39 @@ return_pair(FunctionCallInfo fcinfo, Datum first, Datum second)
 	return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
 }
 
+/* The sort key of a function's argument, a version; raises PM_INVALID_VERSION. */
+static void
+argument_key(FunctionCallInfo fcinfo, int argument, VersionKey *key)
+{
+	const char *version = text_to_cstring(PG_GETARG_TEXT_PP(argument));
+	VersionReader reader;
+
+	if (!read_version(&reader, version, key))
+		refuse(version, "version", &reader.problem,
+			   "A version is MAJOR.MINOR.PATCH, such as 1.2.3 or 1.2.3-rc.1, as semver.org 2.0.0 has it.");
+}
+
 /* promote_internal.check_version(text) RETURNS boolean: true, or PM_INVALID_VERSION */
 Datum
 promote_check_version(PG_FUNCTION_ARGS)
 {
 	VersionKey	key;
 
-	version_make_key(text_to_cstring(PG_GETARG_TEXT_PP(0)), &key);
+	argument_key(fcinfo, 0, &key);
 	PG_RETURN_BOOL(true);
+}
+
+/* The lowest key that a function's argument, a constraint, covers; empty for latest.  Raises PM_INVALID_VERSION. */
+static const char *
+argument_constraint(FunctionCallInfo fcinfo, int argument, VersionKey *lower)
+{
+	const char *constraint = text_to_cstring(PG_GETARG_TEXT_PP(argument));
+	VersionReader reader;
+
+	lower->length = 0;
+	if (!is_latest(constraint) && !read_constraint(&reader, constraint, lower))
+		refuse_constraint(constraint, &reader.problem);
+	return constraint;
 }
 
 /* promote_internal.check_version_constraint(text) RETURNS boolean: true, or PM_INVALID_VERSION */
@@ -421,9 +393,8 @@ Datum
 promote_check_version_constraint(PG_FUNCTION_ARGS)
 {
 	VersionKey	lower;
-	VersionKey	upper;
 
-	version_constraint_range(text_to_cstring(PG_GETARG_TEXT_PP(0)), &lower, &upper);
+	(void) argument_constraint(fcinfo, 0, &lower);
 	PG_RETURN_BOOL(true);
 }
 
@@ -431,14 +402,21 @@ promote_check_version_constraint(PG_FUNCTION_ARGS)
 Datum
 promote_is_version(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(version_is_valid(text_to_cstring(PG_GETARG_TEXT_PP(0))));
+	VersionReader reader;
+	VersionKey	key;
+
+	PG_RETURN_BOOL(read_version(&reader, text_to_cstring(PG_GETARG_TEXT_PP(0)), &key));
 }
 
-/* promote.is_version_constraint(text) RETURNS boolean */
+/* promote.is_version_constraint(text) RETURNS boolean: without a release channel */
 Datum
 promote_is_version_constraint(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(version_constraint_is_valid(text_to_cstring(PG_GETARG_TEXT_PP(0))));
+	const char *constraint = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	VersionReader reader;
+	VersionKey	key;
+
+	PG_RETURN_BOOL(is_latest(constraint) || read_constraint(&reader, constraint, &key));
 }
 
 /* promote.version_key(text) RETURNS bytea */
@@ -447,7 +425,7 @@ promote_version_key(PG_FUNCTION_ARGS)
 {
 	VersionKey	key;
 
-	version_make_key(text_to_cstring(PG_GETARG_TEXT_PP(0)), &key);
+	argument_key(fcinfo, 0, &key);
 	return key_datum(&key);
 }
 
@@ -459,9 +437,11 @@ promote_version_compare(PG_FUNCTION_ARGS)
 	VersionKey	b;
 	int			order;
 
-	version_make_key(text_to_cstring(PG_GETARG_TEXT_PP(0)), &a);
-	version_make_key(text_to_cstring(PG_GETARG_TEXT_PP(1)), &b);
-	order = version_key_compare(&a, &b);
+	argument_key(fcinfo, 0, &a);
+	argument_key(fcinfo, 1, &b);
+	order = memcmp(a.bytes, b.bytes, Min(a.length, b.length));
+	if (order == 0)
+		order = a.length - b.length;
 	PG_RETURN_INT32((order > 0) - (order < 0));
 }
 
@@ -471,7 +451,7 @@ promote_version_is_prerelease(PG_FUNCTION_ARGS)
 {
 	VersionKey	key;
 
-	version_make_key(text_to_cstring(PG_GETARG_TEXT_PP(0)), &key);
+	argument_key(fcinfo, 0, &key);
 	/* 0xFF and the end are the last two bytes of a release's key, and of no other */
 	PG_RETURN_BOOL(key.bytes[key.length - 2] != KEY_RELEASE);
 }
@@ -488,13 +468,19 @@ promote_parse_version_constraint(PG_FUNCTION_ARGS)
 					   CStringGetTextDatum(development ? VERSION_DEVELOPMENT : VERSION_STABLE));
 }
 
-/* promote.version_range(text, OUT lower bytea, OUT upper bytea) */
+/*
+ * promote.version_range(text, OUT lower bytea, OUT upper bytea): the sort keys
+ * of the versions a constraint covers, from lower up to, not including, upper
+ */
 Datum
 promote_version_range(PG_FUNCTION_ARGS)
 {
 	VersionKey	lower;
 	VersionKey	upper;
+	const char *constraint = argument_constraint(fcinfo, 0, &lower);
 
-	version_constraint_range(text_to_cstring(PG_GETARG_TEXT_PP(0)), &lower, &upper);
+	upper = lower;
+	/* no key goes on after a whole one, and every byte after a part is less */
+	key_add_byte(&upper, *constraint == '~' || lower.length == 0 ? 0xFF : KEY_END);
 	return return_pair(fcinfo, key_datum(&lower), key_datum(&upper));
 }

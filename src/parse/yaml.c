@@ -22,9 +22,6 @@
 
 #include "access/detoast.h"
 #include "common/hashfn.h"
-#include "base/compat.h"
-#include "base/errors.h"
-#include "json/builder.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -34,6 +31,12 @@
 #include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/grow.h"
+#include "json/builder.h"
+#include "json/reader.h"
 
 /* The limits, all of them refused with PM_TOO_LARGE; doc/reference/yaml.md lists them. */
 #define YAML_MAX_BYTES			(16 * 1024 * 1024)	/* of input, and of text written out */
@@ -78,7 +81,8 @@ typedef enum YamlType
 	YAML_OCTAL,					/* 0o14 */
 	YAML_HEXADECIMAL,			/* 0xc */
 	YAML_FLOAT,					/* 1.2e1 */
-	YAML_NOT_FINITE				/* .inf, .nan */
+	YAML_NOT_FINITE,			/* .nan, or .inf with any sign */
+	YAML_INFINITE				/* .inf, which is taken for not finite */
 } YamlType;
 
 typedef struct YamlNode
@@ -105,7 +109,7 @@ typedef struct YamlNode
 		{
 			struct YamlNode **items;	/* of a mapping: key, value, key, ... */
 			uint32		count;
-			uint32		capacity;
+			Size		capacity;
 		}			children;
 		struct YamlNode *target;	/* of an alias; never an alias itself */
 	}			u;
@@ -130,7 +134,7 @@ typedef struct YamlPairs
 {
 	YamlPair   *pairs;
 	uint32		count;
-	uint32		capacity;
+	Size		capacity;
 	uint32		written;		/* pairs of the mapping itself; the rest is merged */
 } YamlPairs;
 
@@ -178,23 +182,34 @@ refuse_node(const YamlNode *node,
 	refuse(PM_INVALID_YAML, node->line, node->column, message, detail, hint);
 }
 
-/* The line and column of a byte of the input. */
-static void
-locate_byte(const char *input, size_t offset, int *line, int *column)
+/* Refuse the document at a byte of the input. */
+pg_noreturn static void
+refuse_byte(int code, const char *input, size_t offset, const char *message, const char *detail, const char *hint)
 {
-	const char *at;
+	int			line = 1;
+	int			column = 1;
 
-	*line = *column = 1;
-	for (at = input; *at && (size_t) (at - input) < offset; at++)
+	for (const char *at = input; *at && (size_t) (at - input) < offset; at++)
 	{
 		if (*at == '\n' || (*at == '\r' && at[1] != '\n'))
 		{
-			(*line)++;
-			*column = 1;
+			line++;
+			column = 1;
 		}
 		else if (*at != '\r' && ((unsigned char) at[1] & 0xC0) != 0x80)
-			(*column)++;
+			column++;
 	}
+	refuse(code, line, column, message, detail, hint);
+}
+
+/* Raise that libyaml has no memory. */
+pg_noreturn static void
+refuse_memory(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of memory"),
+			 errdetail("The YAML parser could not allocate memory.")));
 }
 
 /* Raise what libyaml reports.  Its texts are constants without values. */
@@ -202,20 +217,16 @@ pg_noreturn static void
 refuse_syntax(const YamlReader *reader)
 {
 	const yaml_parser_t *parser = &reader->parser;
-	int			line = (int) parser->problem_mark.line + 1;
-	int			column = (int) parser->problem_mark.column + 1;
+	const char *hint = "Correct the text at that place; a value that begins with, or holds, characters of YAML's syntax is to be quoted.";
+	const char *problem = psprintf("%s%s%s.", parser->problem ? parser->problem : "syntax error",
+								   parser->context ? " " : "", parser->context ? parser->context : "");
 
 	if (parser->error == YAML_MEMORY_ERROR)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory"),
-				 errdetail("The YAML parser could not allocate memory.")));
+		refuse_memory();
 	if (parser->error == YAML_READER_ERROR)
-		locate_byte(reader->input, parser->problem_offset, &line, &column);
-	refuse(PM_INVALID_YAML, line, column, "invalid YAML",
-		   psprintf("%s%s%s.", parser->problem ? parser->problem : "syntax error",
-					parser->context ? " " : "", parser->context ? parser->context : ""),
-		   "Correct the text at that place; a value that begins with, or holds, characters of YAML's syntax is to be quoted.");
+		refuse_byte(PM_INVALID_YAML, reader->input, parser->problem_offset, "invalid YAML", problem, hint);
+	refuse(PM_INVALID_YAML, (int) parser->problem_mark.line + 1, (int) parser->problem_mark.column + 1,
+		   "invalid YAML", problem, hint);
 }
 
 /* A key's name for a message: quoted, escaped, and of bounded length. */
@@ -241,15 +252,11 @@ spend(YamlReader *reader, const YamlNode *at, uint32 nodes, uint32 bytes)
 	/* no overflow: all four are within the limits, or of one scalar */
 	reader->nodes += nodes;
 	reader->bytes += bytes;
-	if (reader->nodes > YAML_MAX_NODES)
+	if (reader->nodes > YAML_MAX_NODES || reader->bytes > YAML_MAX_BYTES)
 		refuse(PM_TOO_LARGE, at->line, at->column, "YAML document is too large",
-			   psprintf("With every alias written out, the document passes %d keys and values here.",
-						YAML_MAX_NODES),
-			   "Use fewer aliases, or split the document.");
-	if (reader->bytes > YAML_MAX_BYTES)
-		refuse(PM_TOO_LARGE, at->line, at->column, "YAML document is too large",
-			   psprintf("With every alias written out, the document passes %d bytes of text here.",
-						YAML_MAX_BYTES),
+			   psprintf("With every alias written out, the document passes %d %s here.",
+						reader->nodes > YAML_MAX_NODES ? YAML_MAX_NODES : YAML_MAX_BYTES,
+						reader->nodes > YAML_MAX_NODES ? "keys and values" : "bytes of text"),
 			   "Use fewer aliases, or split the document.");
 }
 
@@ -336,29 +343,20 @@ static void
 check_input(const char *input)
 {
 	int			directives = 0;
-	int			line;
-	int			column;
-	const char *at;
 
-	for (at = input; *at; at++)
+	for (const char *at = input; *at; at++)
 	{
 		if ((unsigned char) *at == 0xC2 ? (unsigned char) at[1] == 0x85 :
 			(unsigned char) *at == 0xE2 && (unsigned char) at[1] == 0x80 &&
 			((unsigned char) at[2] | 1) == 0xA9)
-		{
-			locate_byte(input, at - input, &line, &column);
-			refuse(PM_INVALID_YAML, line, column, "ambiguous line break in YAML",
-				   "The characters U+0085, U+2028 and U+2029 end a line in YAML 1.1 and do not in YAML 1.2.",
-				   "Write the character as \\N, \\L or \\P in a double-quoted string.");
-		}
+			refuse_byte(PM_INVALID_YAML, input, at - input, "ambiguous line break in YAML",
+						"The characters U+0085, U+2028 and U+2029 end a line in YAML 1.1 and do not in YAML 1.2.",
+						"Write the character as \\N, \\L or \\P in a double-quoted string.");
 		if (*at == '%' && (at == input || at[-1] == '\n' || at[-1] == '\r') &&
 			strncmp(at, "%TAG", 4) == 0 && ++directives > YAML_MAX_DIRECTIVES)
-		{
-			locate_byte(input, at - input, &line, &column);
-			refuse(PM_TOO_LARGE, line, column, "too many directives in YAML",
-				   psprintf("More than %d lines begin with %%TAG.", YAML_MAX_DIRECTIVES),
-				   "Remove the tag directives: only the tags of YAML's core schema are known here.");
-		}
+			refuse_byte(PM_TOO_LARGE, input, at - input, "too many directives in YAML",
+						psprintf("More than %d lines begin with %%TAG.", YAML_MAX_DIRECTIVES),
+						"Remove the tag directives: only the tags of YAML's core schema are known here.");
 	}
 }
 
@@ -474,16 +472,6 @@ refuse_tag(const YamlNode *node)
  * Scalars
  */
 
-/* Does the text equal one of the words?  They end with a NULL. */
-static bool
-is_one_of(const char *text, const char *const *words)
-{
-	for (; *words; words++)
-		if (strcmp(text, *words) == 0)
-			return true;
-	return false;
-}
-
 /* Is the text all of these characters, and not empty? */
 static bool
 consists_of(const char *text, const char *characters)
@@ -526,21 +514,22 @@ classify_number(const char *text)
 static YamlType
 classify(const char *text)
 {
-	static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
-	static const char *const trues[] = {"true", "True", "TRUE", NULL};
-	static const char *const falses[] = {"false", "False", "FALSE", NULL};
-	static const char *const infinities[] = {".inf", ".Inf", ".INF", NULL};
-	static const char *const nans[] = {".nan", ".NaN", ".NAN", NULL};
+	static const struct
+	{
+		const char *word;
+		YamlType	type;
+	}			words[] = {
+		{"", YAML_NULL}, {"~", YAML_NULL}, {"null", YAML_NULL}, {"Null", YAML_NULL}, {"NULL", YAML_NULL},
+		{"true", YAML_TRUE}, {"True", YAML_TRUE}, {"TRUE", YAML_TRUE},
+		{"false", YAML_FALSE}, {"False", YAML_FALSE}, {"FALSE", YAML_FALSE},
+		{".nan", YAML_NOT_FINITE}, {".NaN", YAML_NOT_FINITE}, {".NAN", YAML_NOT_FINITE},
+		{".inf", YAML_INFINITE}, {".Inf", YAML_INFINITE}, {".INF", YAML_INFINITE}
+	};
+	bool		is_signed = *text == '-' || *text == '+';
 
-	if (is_one_of(text, nulls))
-		return YAML_NULL;
-	if (is_one_of(text, trues))
-		return YAML_TRUE;
-	if (is_one_of(text, falses))
-		return YAML_FALSE;
-	if (is_one_of(text, nans) ||
-		is_one_of(text + (*text == '-' || *text == '+'), infinities))
-		return YAML_NOT_FINITE;
+	for (int i = 0; i < lengthof(words); i++)
+		if (strcmp(text + (is_signed && words[i].type == YAML_INFINITE), words[i].word) == 0)
+			return Min(words[i].type, YAML_NOT_FINITE);
 	return classify_number(text);
 }
 
@@ -548,22 +537,16 @@ classify(const char *text)
 static bool
 type_fits_tag(YamlType type, YamlTag tag)
 {
-	switch (tag)
-	{
-		case YAML_TAG_INT:
-			return type == YAML_DECIMAL || type == YAML_OCTAL || type == YAML_HEXADECIMAL;
-		case YAML_TAG_FLOAT:
-			return type == YAML_DECIMAL || type == YAML_FLOAT || type == YAML_NOT_FINITE;
-		case YAML_TAG_BOOL:
-			return type == YAML_TRUE || type == YAML_FALSE;
-		case YAML_TAG_NULL:
-			return type == YAML_NULL;
-		case YAML_TAG_SEQ:
-		case YAML_TAG_MAP:
-			return false;
-		default:
-			return true;
-	}
+	static const uint32 fitting[] = {
+		[YAML_TAG_NONE] = ~0,
+		[YAML_TAG_INT] = 1 << YAML_DECIMAL | 1 << YAML_OCTAL | 1 << YAML_HEXADECIMAL,
+		[YAML_TAG_FLOAT] = 1 << YAML_DECIMAL | 1 << YAML_FLOAT | 1 << YAML_NOT_FINITE,
+		[YAML_TAG_BOOL] = 1 << YAML_TRUE | 1 << YAML_FALSE,
+		[YAML_TAG_NULL] = 1 << YAML_NULL,
+		[YAML_TAG_MAP] = 0
+	};
+
+	return (fitting[tag] >> type & 1) != 0;
 }
 
 /* The type of a scalar, by its tag, its quotes and its text. */
@@ -821,15 +804,7 @@ close_collection(const YamlReader *reader, YamlNode *node)
 static void
 add_child(YamlNode *node, YamlNode *child)
 {
-	if (node->u.children.count == node->u.children.capacity)
-	{
-		uint32		capacity = Max(4, node->u.children.capacity * 2);
-		Size		size = capacity * sizeof(YamlNode *);
-
-		node->u.children.items = node->u.children.items == NULL ?
-			palloc(size) : repalloc(node->u.children.items, size);
-		node->u.children.capacity = capacity;
-	}
+	GROW(node->u.children.items, node->u.children.count, node->u.children.capacity);
 	node->u.children.items[node->u.children.count++] = child;
 	node->height = Max(node->height, child->height + 1);
 }
@@ -939,9 +914,8 @@ compare_keys(const YamlPair *a, const YamlPair *b)
 	const YamlNode *a_key = resolve(a->key);
 	const YamlNode *b_key = resolve(b->key);
 
-	if (a_key->u.scalar.length != b_key->u.scalar.length)
-		return a_key->u.scalar.length < b_key->u.scalar.length ? -1 : 1;
-	return memcmp(a_key->u.scalar.text, b_key->u.scalar.text, a_key->u.scalar.length);
+	return json_key_compare(a_key->u.scalar.text, a_key->u.scalar.length,
+							b_key->u.scalar.text, b_key->u.scalar.length);
 }
 
 /* qsort callback: by key, equal ones by rank. */
@@ -970,16 +944,8 @@ refuse_duplicate(const YamlNode *at, const YamlNode *key)
 static void
 add_pair(YamlPairs *list, YamlNode *key, YamlNode *value)
 {
-	if (list->count == list->capacity)
-	{
-		list->capacity = Max(16, list->capacity * 2);
-		list->pairs = list->pairs == NULL ?
-			palloc(list->capacity * sizeof(YamlPair)) :
-			repalloc(list->pairs, list->capacity * sizeof(YamlPair));
-	}
-	list->pairs[list->count].key = key;
-	list->pairs[list->count].value = value;
-	list->pairs[list->count].rank = list->count;
+	GROW(list->pairs, list->count, list->capacity);
+	list->pairs[list->count] = (YamlPair) {key, value, list->count};
 	list->count++;
 }
 
@@ -1102,10 +1068,7 @@ read_text(const char *input)
 	PG_TRY();
 	{
 		if (!yaml_parser_initialize(&reader->parser))
-			ereport(ERROR,
-					(errcode(ERRCODE_OUT_OF_MEMORY),
-					 errmsg("out of memory"),
-					 errdetail("The YAML parser could not allocate memory.")));
+			refuse_memory();
 		reader->initialized = true;
 		yaml_parser_set_encoding(&reader->parser, YAML_UTF8_ENCODING);
 		yaml_parser_set_input_string(&reader->parser, (const unsigned char *) input,

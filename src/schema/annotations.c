@@ -1,16 +1,12 @@
 /*
  * annotations.c: what a schema tells of the locations of a document.
  *
- * Any keyword may be asked for, also one that no dialect knows; which
- * subschemas apply to a location is the business of walk.c, as it is for the
- * marks of annotate.c.
+ * Marks such as "$md.sensitive" are told of more often than all else, and by
+ * flags of nodes.  Any other keyword may be asked for, too, also one that no
+ * dialect knows.  Which subschemas apply to a location is the business of
+ * walk.c; a location is marked if any of them says so.
  */
 #include "postgres.h"
-
-#include "base/compat.h"
-#include "json/overlay.h"
-#include "json/writer.h"
-#include "schema/internal.h"
 
 #include "fmgr.h"
 #include "funcapi.h"
@@ -18,6 +14,11 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
+
+#include "base/compat.h"
+#include "json/overlay.h"
+#include "json/writer.h"
+#include "schema/internal.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_filter_annotated);
 PG_FUNCTION_INFO_V1(promote_jsonb_keep_annotated);
@@ -43,6 +44,42 @@ struct SchemaQuestion
 	Jsonb	   *value;
 	uint8	   *reach;			/* ASKED_FOR, by the node's number */
 };
+
+/* ---- marks ---- */
+
+/* Set the marks that a node says of the location that it applies to. */
+static void
+set_marks(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location)
+{
+	if (node->marks & walk->wanted)
+		json_mark_set(&location->mark, node->marks & walk->wanted);
+}
+
+/*
+ * Can two documents with values at the same places have these marks at
+ * different ones?  If not, a place is marked or not whatever is in it.
+ */
+bool
+schema_marks_vary(const Schema *schema, uint32 wanted)
+{
+	return (schema->varying & wanted) != 0;
+}
+
+/*
+ * The marks that a schema puts on a document, of those that are wanted
+ * (SCHEMA_NONCOPYABLE and so on): a tree in the current memory context, NULL
+ * where there are none.  The document need not be valid.
+ */
+JsonMark *
+schema_marks(const Jsonb *schema, const Jsonb *document, uint32 wanted)
+{
+	const Schema *compiled = schema_compile(schema);
+	SchemaWalk	walk = {.reach = compiled->reach, .wanted = (uint8) wanted, .visit = set_marks};
+
+	return schema_walk(&walk, compiled, document);
+}
+
+/* ---- any keyword ---- */
 
 /* Is what lies under the key the value that is asked for? */
 static bool
@@ -79,9 +116,8 @@ has_keyword(JsonbContainer *object, const char *keyword, int length, const Jsonb
 static bool
 node_tells(const SchemaNode *node, const SchemaQuestion *question)
 {
-	JsonbValue	value;
+	JsonbValue	value = json_view(question->value);
 
-	json_root(question->value, &value);
 	return node->keywords && has_keyword(unconstify(JsonbContainer *, node->keywords),
 										 VARDATA_ANY(question->keyword),
 										 VARSIZE_ANY_EXHDR(question->keyword), &value);
@@ -134,7 +170,6 @@ ask(const Schema *schema, const text *keyword, const Jsonb *value)
 {
 	int			count;
 	SchemaQuestion *question = find_question(schema, keyword, value, &count);
-	MemoryContext own;
 	MemoryContext caller;
 
 	if (question)
@@ -142,13 +177,9 @@ ask(const Schema *schema, const text *keyword, const Jsonb *value)
 	if (count >= QUESTIONS_MAX ||
 		VARSIZE_ANY_EXHDR(keyword) + VARSIZE(value) > QUESTION_SIZE_MAX)
 		return make_question(schema, keyword, value);
-	/* the schema's only once all has gone well */
-	own = AllocSetContextCreate(CurrentMemoryContext, "promote schema question",
-								ALLOCSET_SMALL_SIZES);
-	caller = MemoryContextSwitchTo(own);
+	caller = schema_begin_keeping();
 	question = make_question(schema, keyword, value);
-	MemoryContextSwitchTo(caller);
-	MemoryContextSetParent(own, GetMemoryChunkContext(unconstify(Schema *, schema)));
+	schema_keep(schema, caller);
 	question->next = schema->questions;
 	unconstify(Schema *, schema)->questions = question;
 	return question;
@@ -171,13 +202,8 @@ locations_told(const Jsonb *document, const Jsonb *schema_document, const text *
 	const SchemaQuestion *question = ask(schema, keyword, value);
 	SchemaWalk	walk = {.reach = question->reach,.wanted = ASKED_FOR,.visit = mark_location,
 	.state = unconstify(SchemaQuestion *, question)};
-	SchemaLocation root;
-	JsonbValue	view;
 
-	json_root(document, &view);
-	root = schema_root_location(&view);
-	schema_walk(&walk, schema, &root);
-	return root.mark.node;
+	return schema_walk(&walk, schema, document);
 }
 
 /*
@@ -224,19 +250,6 @@ typedef struct Rows
 	MemoryContext scratch;
 } Rows;
 
-/* The table of meetings, in the current memory context. */
-static HTAB *
-make_table(void)
-{
-	HASHCTL		control;
-
-	control.keysize = sizeof(Meeting);
-	control.entrysize = sizeof(Meeting);
-	control.hcxt = CurrentMemoryContext;
-	return hash_create("promote schema annotations", 256, &control,
-					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
 /* Was the node met at this location before, on another way? */
 static bool
 was_met(Rows *rows, const SchemaNode *node, const SchemaFrame *at)
@@ -274,16 +287,12 @@ static void
 put_annotations(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location)
 {
 	Rows	   *rows = walk->state;
-	JsonCursor	cursor;
-	JsonbValue	keyword,
-				value;
 
 	if (node->keywords == NULL || was_met(rows, node, &location->at))
 		return;
-	json_cursor_init(&cursor, node->keywords);
-	while (json_next_pair(&cursor, &keyword, &value))
-		if (schema_is_annotation(node, &keyword, location->at.value))
-			put_annotation(rows, node, &location->at, &keyword, &value);
+	json_foreach_in(child, node->keywords)
+		if (schema_is_annotation(node, &child.key, location->at.value))
+			put_annotation(rows, node, &location->at, &child.key, &child.value);
 }
 
 /* The nodes from which there is anything to be told: all of them. */
@@ -307,18 +316,15 @@ promote_jsonb_schema_annotations(PG_FUNCTION_ARGS)
 	const Schema *schema = schema_compile(PG_GETARG_JSONB_P(1));
 	Rows		rows;
 	SchemaWalk	walk = {.wanted = ASKED_FOR,.visit = put_annotations,.state = &rows};
-	SchemaLocation root;
-	JsonbValue	view;
 
 	InitMaterializedSRF(fcinfo, 0);
 	rows.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	rows.met = make_table();
+	rows.met = schema_table("promote schema annotations", sizeof(Meeting), sizeof(Meeting),
+							CurrentMemoryContext);
 	rows.scratch = AllocSetContextCreate(CurrentMemoryContext, "promote schema annotations",
 										 ALLOCSET_SMALL_SIZES);
 	walk.reach = reach_all(schema);
-	json_root(document, &view);
-	root = schema_root_location(&view);
-	schema_walk(&walk, schema, &root);
+	(void) schema_walk(&walk, schema, document);
 	hash_destroy(rows.met);
 	MemoryContextDelete(rows.scratch);
 	return (Datum) 0;

@@ -10,10 +10,11 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
-#include "base/compat.h"
-#include "schema/internal.h"
 #include "lib/ilist.h"
 #include "utils/memutils.h"
+
+#include "base/compat.h"
+#include "schema/internal.h"
 
 /* A backend promotes instances of a few bundles; a look through so many is cheap. */
 #define CACHE_SCHEMAS_MAX	64
@@ -26,7 +27,6 @@ typedef struct CacheEntry
 	dlist_node	node;
 	MemoryContext context;		/* holds this entry, too */
 	uint32		hash;
-	Size		size;			/* of the document */
 	Size		space;			/* of all that is kept */
 	uint64		documents;		/* the state of documents when it was made */
 	Schema	   *schema;
@@ -46,13 +46,6 @@ void
 schema_forget_documents(void)
 {
 	documents++;
-}
-
-/* Is the entry's document byte for byte this one? */
-static bool
-is_entry_of(const CacheEntry *entry, const Jsonb *document, Size size)
-{
-	return entry->size == size && memcmp(entry->schema->source, document, size) == 0;
 }
 
 /* Can the entry be used, for more than to say that it is well-formed if is_open is not set? */
@@ -75,7 +68,7 @@ drop_entry(CacheEntry *entry)
 
 /* The entry for a document, NULL if there is none. */
 static CacheEntry *
-find_entry(const Jsonb *document, Size size, uint32 hash)
+find_entry(const Jsonb *document, uint32 hash)
 {
 	dlist_iter	iter;
 
@@ -83,7 +76,7 @@ find_entry(const Jsonb *document, Size size, uint32 hash)
 	{
 		CacheEntry *entry = dlist_container(CacheEntry, node, iter.cur);
 
-		if (entry->hash == hash && is_entry_of(entry, document, size))
+		if (entry->hash == hash && json_is_copy(entry->schema->source, document))
 			return entry;
 	}
 	return NULL;
@@ -91,19 +84,18 @@ find_entry(const Jsonb *document, Size size, uint32 hash)
 
 /* Compile into a context of its own, below the current one. */
 static CacheEntry *
-make_entry(const Jsonb *document, Size size, uint32 hash, bool is_open)
+make_entry(const Jsonb *document, uint32 hash, bool is_open)
 {
 	SchemaText	nowhere = {"", 0};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "promote schema",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	CacheEntry *entry = palloc0(sizeof(CacheEntry));
-	Jsonb	   *source = MemoryContextAllocHuge(context, size);
+	Jsonb	   *source = MemoryContextAllocHuge(context, VARSIZE(document));
 
-	memcpy(source, document, size);
+	memcpy(source, document, VARSIZE(document));
 	entry->context = context;
 	entry->hash = hash;
-	entry->size = size;
 	entry->documents = documents;
 	entry->schema = schema_build(source, &nowhere, is_open);
 	MemoryContextSwitchTo(caller);
@@ -133,7 +125,7 @@ keep_entry(CacheEntry *entry)
 
 /* The entry for a schema that was not the last to be used. */
 static CacheEntry *
-look_up(const Jsonb *schema, Size size, bool is_open)
+look_up(const Jsonb *schema, bool is_open)
 {
 	CacheEntry *entry;
 	uint32		hash;
@@ -141,8 +133,8 @@ look_up(const Jsonb *schema, Size size, bool is_open)
 	if (cache_context == NULL)
 		cache_context = AllocSetContextCreate(TopMemoryContext, "promote schemas",
 											  ALLOCSET_SMALL_SIZES);
-	hash = hash_bytes((const unsigned char *) schema, (int) size);
-	entry = find_entry(schema, size, hash);
+	hash = hash_bytes((const unsigned char *) schema, (int) VARSIZE(schema));
+	entry = find_entry(schema, hash);
 	if (entry && is_usable(entry, is_open))
 	{
 		dlist_move_head(&cache, &entry->node);
@@ -150,7 +142,7 @@ look_up(const Jsonb *schema, Size size, bool is_open)
 	}
 	if (entry)
 		drop_entry(entry);
-	entry = make_entry(schema, size, hash, is_open);
+	entry = make_entry(schema, hash, is_open);
 	keep_entry(entry);
 	return entry;
 }
@@ -159,16 +151,14 @@ look_up(const Jsonb *schema, Size size, bool is_open)
 static const Schema *
 compile(const Jsonb *schema, bool is_open)
 {
-	Size		size = VARSIZE(schema);
-
 	if (!dlist_is_empty(&cache))
 	{
 		CacheEntry *entry = dlist_container(CacheEntry, node, dlist_head_node(&cache));
 
-		if (is_entry_of(entry, schema, size) && is_usable(entry, is_open))
+		if (json_is_copy(entry->schema->source, schema) && is_usable(entry, is_open))
 			return entry->schema;
 	}
-	return look_up(schema, size, is_open)->schema;
+	return look_up(schema, is_open)->schema;
 }
 
 /*
@@ -193,7 +183,7 @@ schema_check(const Jsonb *schema)
 	return compile(schema, true);
 }
 
-/* The same for a document that is registered under a URI. */
+/* Raise PM_INVALID_SCHEMA unless a document that is registered under a URI is a schema; see schema_check. */
 void
 schema_check_document(const Jsonb *document, const char *uri, int length)
 {

@@ -1,84 +1,57 @@
 /*
  * compile.c: from a schema's document to its graph of nodes.
  *
- * Each location is compiled once, whether it is met on the way down or as
- * the target of a $ref; so what is recursive in the schema is a circle in
- * the graph.  What is said by the keywords is in keywords.c.
+ * Indexes the document, compiles it from its root on (keywords.c), then all
+ * that dynamic references could lead to, and finds out what holds of the graph
+ * as a whole (graph.c).
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "schema/internal.h"
 #include "utils/memutils.h"
 
-/* A zeroed array in the current memory context; raises on overflow. */
-void *
-schema_allocate(Size size, Size count)
+#include "schema/internal.h"
+
+/* Note what a dynamic name means in the resource of one of its anchors. */
+static void
+bind_name(SchemaCompiler *compiler, SchemaName *name, SchemaDynamic *dynamic)
 {
-	if (count > MaxAllocHugeSize / size)
-		ereport(ERROR,
-				(errcode(PM_TOO_LARGE),
-				 errmsg("JSON Schema is too large"),
-				 errdetail("A keyword has %zu entries.", count),
-				 errhint("Split the schema.")));
-	return MemoryContextAllocExtended(CurrentMemoryContext, size * count,
-									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-}
+	SchemaResource *owner = (SchemaResource *) name->owner;
+	SchemaTarget target = {owner, name->target, name->place, name};
+	SchemaBinding *binding = palloc0(sizeof(SchemaBinding));
 
-/* A new node, entered in the schema's list. */
-static SchemaNode *
-make_node(SchemaCompiler *compiler, const SchemaPlace *place, const char *applied_by)
-{
-	SchemaNode *node = palloc0(sizeof(SchemaNode));
-
-	node->place = place;
-	node->resource = compiler->resource;
-	node->applied_by = applied_by;
-	node->number = compiler->schema->node_count++;
-	node->next = compiler->schema->nodes;
-	compiler->schema->nodes = node;
-	return node;
-}
-
-/* Compile an object that was not met before. */
-static SchemaNode *
-compile_object(SchemaCompiler *compiler, const JsonbValue *object,
-			   const SchemaPlace *place, const char *applied_by)
-{
-	SchemaResource *resource = compiler->resource;
-	SchemaEntry *entry = schema_index(compiler, object, place, resource);
-	SchemaNode *node = entry->node;
-
-	if (node)
-		return node;
-	compiler->resource = entry->resource;
-	node = entry->node = make_node(compiler, place, applied_by);
-	node->keywords = object->val.binary.data;
-	schema_compile_keywords(compiler, node, object);
-	compiler->resource = resource;
-	return node;
+	name->is_bound = true;
+	binding->dynamic = dynamic;
+	binding->node = schema_compile_target(compiler, &target, "$dynamicRef");
+	binding->next = owner->bindings;
+	owner->bindings = binding;
+	binding->next_target = dynamic->targets;
+	dynamic->targets = binding;
 }
 
 /*
- * The node of the schema that value holds; raises if it holds none.  The
- * node may still be under way if it is met again from below.
+ * Compile all that the schema's dynamic references could lead to.  That may
+ * bring more of them, so it goes on until there is nothing new.
  */
-SchemaNode *
-schema_compile_node(SchemaCompiler *compiler, const JsonbValue *value,
-					const SchemaPlace *place, const char *applied_by)
+static void
+bind_dynamics(SchemaCompiler *compiler)
 {
-	SchemaNode *node;
+	bool		changed = true;
 
-	check_stack_depth();
-	CHECK_FOR_INTERRUPTS();
-	if (json_is_object(value))
-		return compile_object(compiler, value, place, applied_by);
-	if (value->type != jbvBool)
-		SCHEMA_REFUSE(place, "A schema is an object of keywords, true or false.",
-					  "must be a schema: an object or a boolean.");
-	node = make_node(compiler, place, applied_by);
-	node->never = !value->val.boolean;
-	return node;
+	while (changed)
+	{
+		changed = false;
+		for (SchemaName *name = compiler->dynamic_names; name; name = name->next_dynamic)
+		{
+			SchemaDynamic *wanted = name->is_bound ? NULL : schema_find_dynamic(compiler, &name->text);
+
+			CHECK_FOR_INTERRUPTS();
+			if (wanted == NULL)
+				continue;
+			bind_name(compiler, name, wanted);
+			changed = true;
+		}
+	}
 }
 
 /*
@@ -143,7 +116,7 @@ schema_build(const Jsonb *source, const SchemaText *uri, bool is_open)
 	compiler.unsaid = compiler.resource->dialect;
 	compiler.schema->root = schema_compile_node(&compiler, &compiler.resource->root,
 												compiler.resource->place, "false");
-	schema_bind_dynamics(&compiler);
+	bind_dynamics(&compiler);
 	MemoryContextDelete(scratch);
 	schema_refuse_circles(compiler.schema);
 	schema_spread_marks(compiler.schema);

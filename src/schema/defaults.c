@@ -11,15 +11,16 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "utils/memutils.h"
+
 #include "base/compat.h"
 #include "json/builder.h"
 #include "json/limits.h"
 #include "json/splice.h"
 #include "schema/internal.h"
-#include "fmgr.h"
-#include "miscadmin.h"
-#include "nodes/pg_list.h"
-#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_schema_defaults);
 
@@ -168,9 +169,7 @@ giving_of(SchemaDefaults *defaults, const SchemaNode *node, const Asked *outer)
 	beside = giving_beside(defaults, node, &asked);
 	by_properties = properties_give(defaults, node, &asked) &&
 		(node->types == 0 || (node->types & SCHEMA_TYPE_OBJECT));
-	if (own_default(node, &value))
-		*giving = GIVING_DEFAULT;
-	else if (beside == GIVING_DEFAULT)
+	if (own_default(node, &value) || beside == GIVING_DEFAULT)
 		*giving = GIVING_DEFAULT;
 	else if ((by_properties || beside == GIVING_OBJECT) && !defaults->contained[node->number])
 		*giving = GIVING_OBJECT;
@@ -197,23 +196,18 @@ find_defaults(const Schema *schema)
 	return defaults;
 }
 
-/* The same, found out once for each schema. */
+/* A schema's defaults, found out once for each schema. */
 static const SchemaDefaults *
 defaults_of(const Schema *schema)
 {
 	SchemaDefaults *defaults;
-	MemoryContext own;
 	MemoryContext caller;
 
 	if (schema->defaults)
 		return schema->defaults;
-	/* the schema's only once all has gone well */
-	own = AllocSetContextCreate(CurrentMemoryContext, "promote schema defaults",
-								ALLOCSET_SMALL_SIZES);
-	caller = MemoryContextSwitchTo(own);
+	caller = schema_begin_keeping();
 	defaults = find_defaults(schema);
-	MemoryContextSwitchTo(caller);
-	MemoryContextSetParent(own, GetMemoryChunkContext(unconstify(Schema *, schema)));
+	schema_keep(schema, caller);
 	unconstify(Schema *, schema)->defaults = defaults;
 	return defaults;
 }
@@ -244,23 +238,6 @@ count_built(Filling *filling, Size size)
 	filling->built += size;
 	if (filling->built > MAX_BUILT)
 		refuse_growth();
-}
-
-/* What a default takes, about. */
-static Size
-size_of(const JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvString:
-			return value->val.string.len;
-		case jbvNumeric:
-			return VARSIZE_ANY(value->val.numeric);
-		case jbvBinary:
-			return value->val.binary.len;
-		default:
-			return 0;
-	}
 }
 
 static void build_value(JsonBuilder *builder, Filling *filling, const SchemaNode *node);
@@ -323,7 +300,7 @@ build_value(JsonBuilder *builder, Filling *filling, const SchemaNode *node)
 	if (filling->defaults->giving[node->number] == GIVING_DEFAULT)
 	{
 		(void) find_default(filling->defaults, node, &value);
-		count_built(filling, size_of(&value));
+		count_built(filling, json_size(&value));
 		json_build_value(builder, &value);
 		return;
 	}
@@ -346,8 +323,7 @@ note_additions(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *locatio
 	for (uint32 i = 0; i < node->object->property_count; i++)
 	{
 		const SchemaProperty *property = &node->object->properties[i];
-		JsonbValue	key = {.type = jbvString,
-			.val.string = {.val = (char *) property->name,.len = property->length}};
+		JsonbValue	key = json_string(property->name, property->length);
 		AdditionsEntry *entry;
 		bool		found;
 
@@ -455,19 +431,6 @@ write_filled(Filling *filling, JsonWriter *writer, const JsonbValue *container,
 		pfree(additions);
 }
 
-/* The table of additions, in the current memory context. */
-static HTAB *
-make_table(void)
-{
-	HASHCTL		control;
-
-	control.keysize = sizeof(const JsonbContainer *);
-	control.entrysize = sizeof(AdditionsEntry);
-	control.hcxt = CurrentMemoryContext;
-	return hash_create("promote schema defaults", 64, &control,
-					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
 /*
  * Add what the subschemas that apply have to give, once; NULL where that is
  * nothing.  The result is in the memory context given, all else in the current.
@@ -475,23 +438,23 @@ make_table(void)
 static Jsonb *
 fill(const Schema *schema, const Jsonb *document, MemoryContext result_context)
 {
-	Filling		filling = {.defaults = defaults_of(schema),.additions = make_table()};
+	Filling		filling = {.defaults = defaults_of(schema),
+		.additions = schema_table("promote schema defaults", sizeof(const JsonbContainer *),
+								  sizeof(AdditionsEntry), CurrentMemoryContext)};
 	SchemaWalk	walk = {.reach = filling.defaults->reach,.wanted = FILLED,.only_meant = true,
 	.visit = note_additions,.state = &filling};
-	SchemaLocation root;
+	const JsonMark *marks = schema_walk(&walk, schema, document);
 	JsonWriter	writer;
 	JsonbValue	view;
 	MemoryContext caller;
 
-	json_root(document, &view);
-	root = schema_root_location(&view);
-	schema_walk(&walk, schema, &root);
-	if (root.mark.node == NULL)
+	if (marks == NULL)
 		return NULL;
+	json_root(document, &view);
 	caller = MemoryContextSwitchTo(result_context);
 	json_writer_init(&writer, (Size) VARSIZE(document) + VARSIZE(document) / 4);
 	MemoryContextSwitchTo(caller);
-	write_filled(&filling, &writer, &view, root.mark.node);
+	write_filled(&filling, &writer, &view, marks);
 	return json_writer_finish(&writer);
 }
 

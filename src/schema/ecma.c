@@ -21,9 +21,11 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/bitmapset.h"
+#include "utils/memutils.h"
+
+#include "base/ascii.h"
 #include "schema/internal.h"
 #include "schema/unicode.h"
-#include "utils/memutils.h"
 
 /* The most that the engine repeats with one quantifier. */
 #define ENGINE_REPEAT_MAX	255
@@ -122,6 +124,16 @@ emit_text(Translator *t, const char *text)
 		emit(t, (unsigned char) *text);
 }
 
+/* Write how often the atom before it is repeated, both within what the engine repeats. */
+static void
+emit_bounds(Translator *t, int least, int most)
+{
+	char		bounds[32];
+
+	snprintf(bounds, sizeof(bounds), "{%d,%d}", least, most);
+	emit_text(t, bounds);
+}
+
 /* Take down that the pattern tells a character from others. */
 static void
 distinguish(Translator *t, pg_wchar c)
@@ -184,26 +196,12 @@ static bool
 skip(Translator *t, const char *text)
 {
 	int			length = strlen(text);
-	int			i;
 
-	for (i = 0; i < length; i++)
+	for (int i = 0; i < length; i++)
 		if (peek(t, i) != (unsigned char) text[i])
 			return false;
 	t->next += length;
 	return true;
-}
-
-/* The value of a hexadecimal digit, or -1. */
-static int
-hex_value(pg_wchar c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 /* Exactly so many hexadecimal digits. */
@@ -214,7 +212,7 @@ read_hex(Translator *t, int digits)
 
 	while (digits-- > 0)
 	{
-		int			digit = hex_value(peek(t, 0));
+		int			digit = ascii_hex_value(peek(t, 0));
 
 		if (digit < 0)
 			REFUSE_PATTERN(t, "has an escape that lacks hexadecimal digits.");
@@ -273,8 +271,8 @@ character_of(Translator *t, uint32 code)
 static bool
 is_low_surrogate(const Translator *t)
 {
-	return peek(t, 0) == '\\' && peek(t, 1) == 'u' && hex_value(peek(t, 2)) == 0xd &&
-		hex_value(peek(t, 3)) >= 0xc && hex_value(peek(t, 4)) >= 0 && hex_value(peek(t, 5)) >= 0;
+	return peek(t, 0) == '\\' && peek(t, 1) == 'u' && ascii_hex_value(peek(t, 2)) == 0xd &&
+		ascii_hex_value(peek(t, 3)) >= 0xc && ascii_hex_value(peek(t, 4)) >= 0 && ascii_hex_value(peek(t, 5)) >= 0;
 }
 
 /* What follows \u: XXXX, a surrogate pair of two of these, or {X...}. */
@@ -335,7 +333,7 @@ read_character_escape(Translator *t)
 			t->next++;
 			return c % 32;
 		case '0':
-			if (peek(t, 0) >= '0' && peek(t, 0) <= '9')
+			if (ascii_is_digit(peek(t, 0)))
 				REFUSE_PATTERN(t, "has an octal escape.");
 			return 0;
 		default:
@@ -353,9 +351,8 @@ emit_spaces(Translator *t, bool negated)
 {
 	int			count = t->utf8 ? lengthof(spaces) : ASCII_SPACES;
 	pg_wchar	first = 0;
-	int			i;
 
-	for (i = 0; i < count; i++)
+	for (int i = 0; i < count; i++)
 	{
 		if (!negated)
 			emit_range(t, spaces[i][0], spaces[i][1]);
@@ -392,13 +389,12 @@ emit_bytes_in(Translator *t, const UnicodeRange *ranges, int count)
 {
 	Oid			conversion = FindDefaultConversionProc(GetDatabaseEncoding(), PG_UTF8);
 	int			byte;
-	int			i;
 
 	for (byte = 1; byte <= 0xff; byte++)
 	{
 		uint32		code = code_point_of_byte(byte, conversion);
 
-		for (i = 0; i < count && code != 0 && ranges[i].first <= code; i++)
+		for (int i = 0; i < count && code != 0 && ranges[i].first <= code; i++)
 			if (code <= ranges[i].last)
 				write_literal(t, byte);
 	}
@@ -414,10 +410,9 @@ emit_property(Translator *t, const char *name, bool negated)
 {
 	int			count = 0;
 	UnicodeRange *ranges = unicode_property_ranges(name, negated, &count);
-	int			i;
 
 	write_literal(t, LAST_CHARACTER);
-	for (i = 0; t->utf8 && i < count; i++)
+	for (int i = 0; t->utf8 && i < count; i++)
 		write_range(t, ranges[i].first, ranges[i].last);
 	if (!t->utf8)
 		emit_bytes_in(t, ranges, count);
@@ -586,9 +581,7 @@ read_name(Translator *t, const pg_wchar **name, int *length)
 static Group *
 find_group(Translator *t, const pg_wchar *name, int length)
 {
-	int			i;
-
-	for (i = 0; i < t->group_count; i++)
+	for (int i = 0; i < t->group_count; i++)
 		if (t->groups[i].name && t->groups[i].name_length == length &&
 			memcmp(t->groups[i].name, name, length * sizeof(pg_wchar)) == 0)
 			return &t->groups[i];
@@ -619,10 +612,10 @@ emit_back_reference(Translator *t, const Group *group)
 static bool
 read_count(Translator *t, int *count)
 {
-	if (!(peek(t, 0) >= '0' && peek(t, 0) <= '9'))
+	if (!ascii_is_digit(peek(t, 0)))
 		return false;
 	*count = 0;
-	for (; peek(t, 0) >= '0' && peek(t, 0) <= '9'; t->next++)
+	for (; ascii_is_digit(peek(t, 0)); t->next++)
 		*count = Min(*count * 10 + (int) (peek(t, 0) - '0'), 1000000);
 	return true;
 }
@@ -675,8 +668,7 @@ translate_escape(Translator *t)
 		refer_by_name(t, name, length);
 		return true;
 	}
-	if (c == 's' || c == 'S' || c == 'd' || c == 'D' || c == 'w' || c == 'W' ||
-		c == 'p' || c == 'P')
+	if (c < 0x80 && strchr("dDwWsSpP", (int) c))
 	{
 		t->classes++;
 		emit(t, '[');
@@ -722,9 +714,8 @@ translate_group(Translator *t)
 	const pg_wchar *name = NULL;
 	int			length = 0;
 	int			index;
-	int			i;
 
-	for (i = 0; i < lengthof(lookarounds); i++)
+	for (int i = 0; i < lengthof(lookarounds); i++)
 		if (skip(t, lookarounds[i]))
 		{
 			emit(t, '(');
@@ -819,30 +810,24 @@ read_quantifier(Translator *t, int *least, int *most)
 static void
 emit_times(Translator *t, const char *atom, int size, int least, int most)
 {
-	char		bounds[32];
-
 	if (most == 0)
 		return;
 	appendBinaryStringInfo(&t->out, atom, size);
-	snprintf(bounds, sizeof(bounds), "{%d,%d}", least, most);
-	emit_text(t, bounds);
+	emit_bounds(t, least, most);
 }
 
 /* The atom, from least to most times beyond what the engine repeats. */
 static void
 emit_many(Translator *t, const char *atom, int size, int least, int most)
 {
-	char		bounds[32];
+	int			times = most / ENGINE_REPEAT_MAX;
 
-	if (most / ENGINE_REPEAT_MAX > 0)
+	if (times > 0)
 	{
-		int			times = most / ENGINE_REPEAT_MAX;
-		int			inner = least > 0 ? ENGINE_REPEAT_MAX : 0;
-
 		emit_text(t, "(?:");
-		emit_times(t, atom, size, inner, ENGINE_REPEAT_MAX);
-		snprintf(bounds, sizeof(bounds), "){%d}", times);
-		emit_text(t, bounds);
+		emit_times(t, atom, size, least > 0 ? ENGINE_REPEAT_MAX : 0, ENGINE_REPEAT_MAX);
+		emit(t, ')');
+		emit_bounds(t, times, times);
 	}
 	emit_times(t, atom, size, least > 0 ? most % ENGINE_REPEAT_MAX : 0, most % ENGINE_REPEAT_MAX);
 }
@@ -887,15 +872,14 @@ emit_quantifier(Translator *t, int start, int captures, int least, int most)
 	if (t->judging)
 		return;
 	if (least > ENGINE_REPEAT_MAX || most > ENGINE_REPEAT_MAX)
-	{
 		rewrite_bounds(t, start, captures, least, most);
-		return;
-	}
-	if (most == SCHEMA_UNBOUNDED)
-		snprintf(bounds, sizeof(bounds), least == 0 ? "*" : "{%d,}", least);
+	else if (most != SCHEMA_UNBOUNDED)
+		emit_bounds(t, least, most);
 	else
-		snprintf(bounds, sizeof(bounds), "{%d,%d}", least, most);
-	emit_text(t, bounds);
+	{
+		snprintf(bounds, sizeof(bounds), least == 0 ? "*" : "{%d,}", least);
+		emit_text(t, bounds);
+	}
 }
 
 /* The weight of a pattern so far, with the last atom so many times. */
@@ -1068,15 +1052,13 @@ compare_names(const void *left, const void *right)
 static bool
 references_hold(Translator *t)
 {
-	int			i;
-
 	if (t->highest > t->group_count)
 		return false;
 	qsort(t->groups, t->group_count, sizeof(Group), compare_names);
-	for (i = 1; i < t->group_count; i++)
+	for (int i = 1; i < t->group_count; i++)
 		if (t->groups[i].name && compare_names(&t->groups[i - 1], &t->groups[i]) == 0)
 			return false;
-	for (i = 0; i < t->reference_count; i++)
+	for (int i = 0; i < t->reference_count; i++)
 		if (!bsearch(&t->references[i], t->groups, t->group_count, sizeof(Group), compare_names))
 			return false;
 	return true;

@@ -12,29 +12,31 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "schema/internal.h"
 #include "utils/memutils.h"
+
+#include "schema/internal.h"
+
+static bool accepts_branch(SchemaEvaluation *evaluation, const SchemaNode *branch, const SchemaFrame *at);
+
+/* ---- arrays and objects ---- */
 
 /* Are there as many items as "contains" wants?  found of them match it. */
 static bool
 check_contained(SchemaEvaluation *evaluation, const SchemaNode *node, int64 found,
 				const SchemaFrame *at)
 {
+	static const SchemaCount words = {
+		"minContains", "maxContains", "item that matches the schema under \"contains\"",
+		"items that match the schema under \"contains\""
+	};
 	const SchemaArrayRules *rules = node->array;
+	bool		too_few = found < rules->min_contains;
 
-	if (found < rules->min_contains && !rules->says_min_contains)
-		schema_report(evaluation, node, at, "contains", NULL, NULL,
-					  "expected an item that matches the schema under \"contains\"");
-	else if (found < rules->min_contains)
-		schema_refuse_count(evaluation, node, at, "minContains", rules->min_contains,
-							"item that matches the schema under \"contains\"",
-							"items that match the schema under \"contains\"");
-	else if (rules->max_contains != SCHEMA_UNBOUNDED && found > rules->max_contains)
-		schema_refuse_count(evaluation, node, at, "maxContains", rules->max_contains,
-							"item that matches the schema under \"contains\"",
-							"items that match the schema under \"contains\"");
-	else
-		return true;
+	if (!too_few || rules->says_min_contains)
+		return schema_check_count(evaluation, node, at, found, rules->min_contains,
+								  too_few ? SCHEMA_UNBOUNDED : rules->max_contains, &words);
+	schema_report(evaluation, node, at, "contains", NULL, NULL,
+				  "expected an item that matches the schema under \"contains\"");
 	return false;
 }
 
@@ -55,27 +57,26 @@ check_items(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFr
 	SchemaSeen *seen = evaluation->seen;
 	int64		found = 0;
 	bool		valid = true;
-	JsonCursor	cursor;
-	JsonbValue	item;
-	SchemaFrame frame = {at, &item, NULL, 0, false};
+	JsonChild	item;
+	SchemaFrame frame = {at, &item.value, NULL, 0, false};
 
 	evaluation->seen = NULL;
-	json_cursor_init(&cursor, at->value->val.binary.data);
-	while (GOES_ON(evaluation, valid) && json_next_element(&cursor, &item))
+	json_begin(&item, at->value->val.binary.data);
+	while (GOES_ON(evaluation, valid) && json_next(&item))
 	{
-		uint32		index = frame.index = cursor.next - 1;
-		const SchemaNode *schema = index < rules->tuple.count ? rules->tuple.nodes[index] :
+		const SchemaNode *schema = item.index < rules->tuple.count ? rules->tuple.nodes[item.index] :
 			rules->rest;
 
+		frame.index = item.index;
 		if (schema)
 		{
-			schema_seen_add(seen, index);
+			schema_seen_add(seen, item.index);
 			valid &= schema_evaluate(evaluation, schema, &frame);
 		}
 		if (counts_on(rules, found, seen) && schema_accepts(evaluation, rules->contains, &frame))
 		{
 			/* in draft-07 there is no "unevaluatedItems" that could ask */
-			schema_seen_add(seen, index);
+			schema_seen_add(seen, item.index);
 			found++;
 		}
 	}
@@ -89,16 +90,11 @@ check_items(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFr
 static bool
 check_array(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
+	static const SchemaCount words = {"minItems", "maxItems", "item", "items"};
 	const SchemaArrayRules *rules = node->array;
-	int64		count = json_count(at->value);
-	bool		valid = true;
+	bool		valid = schema_check_count(evaluation, node, at, json_count(at->value),
+										   rules->min_items, rules->max_items, &words);
 
-	if (count < rules->min_items)
-		valid = schema_refuse_count(evaluation, node, at, "minItems", rules->min_items,
-									"item", "items");
-	if (rules->max_items != SCHEMA_UNBOUNDED && count > rules->max_items)
-		valid = schema_refuse_count(evaluation, node, at, "maxItems", rules->max_items,
-									"item", "items");
 	if (GOES_ON(evaluation, valid) && rules->unique && !schema_all_unique(at->value))
 	{
 		schema_report(evaluation, node, at, "uniqueItems", NULL, NULL,
@@ -116,20 +112,18 @@ static bool
 check_needs(SchemaEvaluation *evaluation, const SchemaNode *node,
 			const SchemaProperty *property, int keyword, const SchemaFrame *at)
 {
-	JsonCursor	cursor;
-	JsonbValue	name;
-	JsonbValue	value;
 	bool		valid = true;
+	JsonChild	name;
+	JsonbValue	value;
 
-	json_cursor_init(&cursor, property->needs[keyword]);
-	while (GOES_ON(evaluation, valid) && json_next_element(&cursor, &name))
+	json_begin(&name, property->needs[keyword]);
+	while (GOES_ON(evaluation, valid) && json_next(&name))
 	{
-		if (getKeyJsonValueFromContainer(at->value->val.binary.data, name.val.string.val,
-										 name.val.string.len, &value))
+		if (json_find_key(at->value, &name.value, &value))
 			continue;
 		schema_report(evaluation, node, at, keyword == 0 ? "dependencies" : "dependentRequired",
-					  property, &name, "property \"%.*s\" is required where \"%.*s\" is present",
-					  name.val.string.len, name.val.string.val,
+					  property, &name.value, "property \"%.*s\" is required where \"%.*s\" is present",
+					  name.value.val.string.len, name.value.val.string.val,
 					  property->length, property->name);
 		valid = false;
 	}
@@ -142,9 +136,8 @@ check_dependencies(SchemaEvaluation *evaluation, const SchemaNode *node,
 				   const SchemaProperty *known, const SchemaFrame *at)
 {
 	bool		valid = true;
-	int			i;
 
-	for (i = 0; i < lengthof(known->needs); i++)
+	for (int i = 0; i < lengthof(known->needs); i++)
 	{
 		if (known->needs[i] && GOES_ON(evaluation, valid))
 			valid &= check_needs(evaluation, node, known, i, at);
@@ -177,13 +170,12 @@ check_property(SchemaEvaluation *evaluation, const SchemaNode *node,
 	const SchemaObjectRules *rules = node->object;
 	bool		matched = known && known->schema;
 	bool		valid = true;
-	uint32		i;
 
 	if (rules->names)
 		valid &= check_name(evaluation, rules->names, at);
 	if (matched && GOES_ON(evaluation, valid))
 		valid &= schema_evaluate(evaluation, known->schema, at);
-	for (i = 0; i < rules->pattern_count && GOES_ON(evaluation, valid); i++)
+	for (uint32 i = 0; i < rules->pattern_count && GOES_ON(evaluation, valid); i++)
 	{
 		const SchemaPatternProperty *entry = &rules->patterns[i];
 
@@ -212,13 +204,10 @@ check_missing(SchemaEvaluation *evaluation, const SchemaNode *node,
 
 	for (; first < end && GOES_ON(evaluation, valid); first++)
 	{
-		JsonbValue	name;
+		JsonbValue	name = json_string(first->name, first->length);
 
 		if (!first->required)
 			continue;
-		name.type = jbvString;
-		name.val.string.val = (char *) first->name;
-		name.val.string.len = first->length;
 		schema_report(evaluation, node, at, "required", NULL, &name,
 					  "required property \"%.*s\" is missing", first->length, first->name);
 		valid = false;
@@ -234,20 +223,18 @@ check_properties(SchemaEvaluation *evaluation, const SchemaNode *node, const Sch
 	const SchemaProperty *end = next + node->object->property_count;
 	SchemaSeen *seen = evaluation->seen;
 	bool		valid = true;
-	JsonCursor	cursor;
-	JsonbValue	key;
-	JsonbValue	value;
-	SchemaFrame frame = {at, &value, &key, 0, false};
+	JsonChild	child;
+	SchemaFrame frame = {at, &child.value, &child.key, 0, false};
 
 	evaluation->seen = NULL;
-	json_cursor_init(&cursor, at->value->val.binary.data);
-	while (GOES_ON(evaluation, valid) && json_next_pair(&cursor, &key, &value))
+	json_begin(&child, at->value->val.binary.data);
+	while (GOES_ON(evaluation, valid) && json_next_pair(&child.cursor, &child.key, &child.value))
 	{
 		const SchemaProperty *passed = next;
-		const SchemaProperty *known = schema_next_property(&next, end, &key);
+		const SchemaProperty *known = schema_next_property(&next, end, &child.key);
 
 		CHECK_FOR_INTERRUPTS();
-		frame.index = cursor.next - 1;
+		frame.index = child.cursor.next - 1;
 		valid &= check_missing(evaluation, node, passed, known ? known : next, at);
 		if (!GOES_ON(evaluation, valid))
 			break;
@@ -269,16 +256,11 @@ check_properties(SchemaEvaluation *evaluation, const SchemaNode *node, const Sch
 static bool
 check_object(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
+	static const SchemaCount words = {"minProperties", "maxProperties", "property", "properties"};
 	const SchemaObjectRules *rules = node->object;
-	int64		count = json_count(at->value);
-	bool		valid = true;
+	bool		valid = schema_check_count(evaluation, node, at, json_count(at->value),
+										   rules->min_properties, rules->max_properties, &words);
 
-	if (count < rules->min_properties)
-		valid = schema_refuse_count(evaluation, node, at, "minProperties", rules->min_properties,
-									"property", "properties");
-	if (rules->max_properties != SCHEMA_UNBOUNDED && count > rules->max_properties)
-		valid = schema_refuse_count(evaluation, node, at, "maxProperties", rules->max_properties,
-									"property", "properties");
 	if (GOES_ON(evaluation, valid))
 		valid &= check_properties(evaluation, node, at);
 	return valid;
@@ -319,6 +301,165 @@ check_by_type(SchemaEvaluation *evaluation, const SchemaNode *node, const Schema
 	}
 }
 
+/* ---- combinations of schemas ---- */
+
+/* "allOf" */
+static bool
+check_all(SchemaEvaluation *evaluation, const SchemaList *all, const SchemaFrame *at)
+{
+	bool		valid = true;
+
+	for (uint32 i = 0; i < all->count && GOES_ON(evaluation, valid); i++)
+		valid &= schema_evaluate(evaluation, all->nodes[i], at);
+	return valid;
+}
+
+/*
+ * How many branches accept the value, counting no further than limit, unless
+ * it matters what they evaluate.
+ */
+static uint32
+count_accepting(SchemaEvaluation *evaluation, const SchemaList *branches,
+				const SchemaFrame *at, uint32 limit)
+{
+	uint32		accepting = 0;
+
+	for (uint32 i = 0; i < branches->count && (accepting < limit || evaluation->seen); i++)
+		accepting += accepts_branch(evaluation, branches->nodes[i], at);
+	return accepting;
+}
+
+/*
+ * Is it impossible that the branch is meant?  It is where the branch names a
+ * constant that the object has another value for, which is how schemas tell
+ * their branches apart, and where it knows nothing of objects.
+ */
+bool
+schema_is_ruled_out(SchemaEvaluation *evaluation, const SchemaNode *branch, const SchemaFrame *at)
+{
+	while (branch->ref && (branch->only_ref || branch->object == NULL))
+		branch = branch->ref;
+	if (branch->object == NULL || !json_is_object(at->value))
+		return true;
+	for (uint32 i = 0; i < branch->object->property_count; i++)
+	{
+		const SchemaProperty *property = &branch->object->properties[i];
+		JsonbValue	value;
+		SchemaFrame frame = {at, &value, NULL, 0, true};
+
+		if (property->schema && (property->schema->constant || property->schema->enumerated) &&
+			getKeyJsonValueFromContainer(at->value->val.binary.data, property->name,
+										 property->length, &value) &&
+			!schema_accepts(evaluation, property->schema, &frame))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where no branch accepts the value, but constants leave only one that could
+ * be meant, report what keeps the value from that.
+ */
+static void
+report_likely(SchemaEvaluation *evaluation, const SchemaList *branches, const SchemaFrame *at)
+{
+	const SchemaNode *likely = NULL;
+
+	for (uint32 i = 0; i < branches->count; i++)
+	{
+		if (schema_is_ruled_out(evaluation, branches->nodes[i], at))
+			continue;
+		if (likely)
+			return;
+		likely = branches->nodes[i];
+	}
+	if (likely)
+		schema_evaluate(evaluation, likely, at);
+}
+
+/* "anyOf" */
+static bool
+check_any(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaList *any = &node->logic->any;
+
+	if (any->count == 0 || count_accepting(evaluation, any, at, 1) > 0)
+		return true;
+	if (evaluation->collect == NULL)
+		return false;
+	schema_report(evaluation, node, at, "anyOf", NULL, NULL,
+				  "expected at least one of %u alternative%s to match, and none does",
+				  any->count, any->count == 1 ? "" : "s");
+	report_likely(evaluation, any, at);
+	return false;
+}
+
+/* "oneOf" */
+static bool
+check_one(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaList *one = &node->logic->one;
+	uint32		accepting;
+
+	if (one->count == 0)
+		return true;
+	accepting = count_accepting(evaluation, one, at, evaluation->collect ? one->count : 2);
+	if (accepting == 1)
+		return true;
+	if (evaluation->collect == NULL)
+		return false;
+	if (accepting > 0)
+		schema_report(evaluation, node, at, "oneOf", NULL, NULL,
+					  "expected exactly one of %u alternatives to match, and %u do",
+					  one->count, accepting);
+	else
+	{
+		schema_report(evaluation, node, at, "oneOf", NULL, NULL,
+					  "expected exactly one of %u alternative%s to match, and none does",
+					  one->count, one->count == 1 ? "" : "s");
+		report_likely(evaluation, one, at);
+	}
+	return false;
+}
+
+/* "if" decides which of "then" and "else" must hold. */
+static bool
+check_condition(SchemaEvaluation *evaluation, const SchemaLogicRules *logic,
+				const SchemaFrame *at)
+{
+	const SchemaNode *chosen;
+
+	if (logic->condition == NULL ||
+		(logic->consequence == NULL && logic->alternative == NULL && evaluation->seen == NULL))
+		return true;
+	chosen = accepts_branch(evaluation, logic->condition, at) ?
+		logic->consequence : logic->alternative;
+	return chosen == NULL || schema_evaluate(evaluation, chosen, at);
+}
+
+/* What the keywords of logic say together. */
+static bool
+check_logic(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+{
+	const SchemaLogicRules *logic = node->logic;
+	bool		valid = check_all(evaluation, &logic->all, at);
+
+	if (GOES_ON(evaluation, valid))
+		valid &= check_any(evaluation, node, at);
+	if (GOES_ON(evaluation, valid))
+		valid &= check_one(evaluation, node, at);
+	if (GOES_ON(evaluation, valid) && logic->negated &&
+		schema_accepts(evaluation, logic->negated, at))
+	{
+		schema_report(evaluation, node, at, "not", NULL, NULL,
+					  "expected a value that does not match the schema under \"not\"");
+		valid = false;
+	}
+	if (GOES_ON(evaluation, valid))
+		valid &= check_condition(evaluation, logic, at);
+	return valid;
+}
+
 /* What applies to the same location by reference. */
 static bool
 check_references(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
@@ -335,6 +476,8 @@ check_references(SchemaEvaluation *evaluation, const SchemaNode *node, const Sch
 	}
 	return valid;
 }
+
+/* ---- nodes ---- */
 
 /* A node's own keywords, but for what they leave unevaluated. */
 static bool
@@ -355,7 +498,7 @@ evaluate_node(SchemaEvaluation *evaluation, const SchemaNode *node, const Schema
 	if (GOES_ON(evaluation, valid))
 		valid &= check_by_type(evaluation, node, at);
 	if (node->logic && GOES_ON(evaluation, valid))
-		valid &= schema_check_logic(evaluation, node, at);
+		valid &= check_logic(evaluation, node, at);
 	if (node->refers && GOES_ON(evaluation, valid))
 		valid &= check_references(evaluation, node, at);
 	return valid;
@@ -368,18 +511,15 @@ check_unevaluated(SchemaEvaluation *evaluation, const SchemaNode *schema,
 {
 	bool		is_object = json_is_object(at->value);
 	bool		valid = true;
-	JsonCursor	cursor;
-	JsonbValue	key;
-	JsonbValue	value;
-	SchemaFrame frame = {at, &value, is_object ? &key : NULL, 0, false};
+	JsonChild	child;
+	SchemaFrame frame = {at, &child.value, is_object ? &child.key : NULL, 0, false};
 
 	evaluation->seen = NULL;
-	json_cursor_init(&cursor, at->value->val.binary.data);
-	while (GOES_ON(evaluation, valid) &&
-		   (is_object ? json_next_pair(&cursor, &key, &value) : json_next_element(&cursor, &value)))
+	json_begin(&child, at->value->val.binary.data);
+	while (GOES_ON(evaluation, valid) && json_next(&child))
 	{
 		CHECK_FOR_INTERRUPTS();
-		frame.index = cursor.next - 1;
+		frame.index = child.index;
 		if (schema_seen_has(seen, frame.index))
 			continue;
 		schema_seen_add(seen, frame.index);
@@ -504,7 +644,7 @@ schema_evaluate(SchemaEvaluation *evaluation, const SchemaNode *node, const Sche
 	return evaluate_node(evaluation, node, at);
 }
 
-/* The same without a report, for branches that need not match. */
+/* Does the value satisfy a node that need not match, and so reports nothing? */
 static bool
 accepts_as_it_is(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
@@ -555,8 +695,8 @@ accepts_tracking(SchemaEvaluation *evaluation, const SchemaNode *branch, const S
  * Does a branch that applies to the same location accept the value?  If it
  * does, what it evaluates counts.
  */
-bool
-schema_accepts_branch(SchemaEvaluation *evaluation, const SchemaNode *branch, const SchemaFrame *at)
+static bool
+accepts_branch(SchemaEvaluation *evaluation, const SchemaNode *branch, const SchemaFrame *at)
 {
 	if (evaluation->seen)
 		return accepts_tracking(evaluation, branch, at);
@@ -601,40 +741,4 @@ schema_end_evaluation(SchemaEvaluation *evaluation)
 		MemoryContextDelete(evaluation->memo_context);
 	if (evaluation->scratch)
 		MemoryContextDelete(evaluation->scratch);
-}
-
-/* Validate, with formats asserted or not. */
-static bool
-validate(SchemaEvaluation *evaluation, const Schema *schema, const JsonbValue *document)
-{
-	SchemaFrame root = {NULL, document, NULL, 0, false};
-	bool		valid;
-
-	schema_begin_evaluation(evaluation, schema);
-	valid = schema_evaluate(evaluation, schema->root, &root);
-	schema_end_evaluation(evaluation);
-	return valid;
-}
-
-/*
- * Is the document valid?  With collect every violation is handed to it, in
- * the order of the document's keys; without it the first one decides.
- */
-bool
-schema_validate(const Schema *schema, const JsonbValue *document,
-				SchemaCollector collect, void *state)
-{
-	SchemaEvaluation evaluation = {.collect = collect, .state = state};
-
-	return validate(&evaluation, schema, document);
-}
-
-/* The same, where strings must also be of the format that the schema names. */
-bool
-schema_validate_formats(const Schema *schema, const JsonbValue *document,
-						SchemaCollector collect, void *state)
-{
-	SchemaEvaluation evaluation = {.collect = collect, .state = state, .asserts_formats = true};
-
-	return validate(&evaluation, schema, document);
 }

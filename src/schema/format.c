@@ -7,11 +7,6 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "schema/format.h"
-#include "schema/format_check.h"
-#include "schema/internal.h"
-
 #include "catalog/namespace.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
@@ -19,59 +14,55 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "base/compat.h"
+#include "schema/format.h"
+#include "schema/internal.h"
+
 PG_FUNCTION_INFO_V1(promote_jsonb_format_valid);
 
-static bool format_json_pointer(const char *string, const char *end);
-static bool format_relative_json_pointer(const char *string, const char *end);
-static bool format_uuid(const char *string, const char *end);
-static bool format_regex(const char *string, const char *end);
+static bool format_json_pointer(const char *string, const char *end, int flags);
+static bool format_relative_json_pointer(const char *string, const char *end, int flags);
+static bool format_uuid(const char *string, const char *end, int flags);
+static bool format_regex(const char *string, const char *end, int flags);
 
 /* All formats, by name. */
 static const struct
 {
 	const char *name;
 	FormatCheck check;
-	bool		wide;			/* wants UTF-8: it judges what is beyond ASCII */
+	int			flags;
 }			formats[] =
 {
-	{"date", format_date, false},
-	{"date-time", format_date_time, false},
-	{"duration", format_duration, false},
-	{"email", format_email, false},
-	{"hostname", format_hostname, false},
-	{"idn-email", format_idn_email, true},
-	{"idn-hostname", format_idn_hostname, true},
-	{"ipv4", format_ipv4, false},
-	{"ipv6", format_ipv6, false},
-	{"iri", format_iri, true},
-	{"iri-reference", format_iri_reference, true},
-	{"json-pointer", format_json_pointer, false},
-	{"regex", format_regex, true},
-	{"relative-json-pointer", format_relative_json_pointer, false},
-	{"time", format_time, false},
-	{"uri", format_uri, false},
-	{"uri-reference", format_uri_reference, false},
-	{"uri-template", format_uri_template, true},
-	{"uuid", format_uuid, false}
+	{"date", format_date_time, FORMAT_DATE},
+	{"date-time", format_date_time, FORMAT_DATE | FORMAT_TIME},
+	{"duration", format_duration},
+	{"email", format_email},
+	{"hostname", format_hostname},
+	{"idn-email", format_email, FORMAT_WIDE},
+	{"idn-hostname", format_idn_hostname, FORMAT_WIDE},
+	{"ipv4", format_ipv4},
+	{"ipv6", format_ipv6},
+	{"iri", format_uri, FORMAT_WIDE},
+	{"iri-reference", format_uri, FORMAT_WIDE | FORMAT_REFERENCE},
+	{"json-pointer", format_json_pointer},
+	{"regex", format_regex, FORMAT_WIDE},
+	{"relative-json-pointer", format_relative_json_pointer},
+	{"time", format_date_time, FORMAT_TIME},
+	{"uri", format_uri},
+	{"uri-reference", format_uri, FORMAT_REFERENCE},
+	{"uri-template", format_uri_template, FORMAT_WIDE},
+	{"uuid", format_uuid}
 };
 
-/* The format of that name, or -1. */
+/* The format of that name, which need not be NUL-terminated, or -1. */
 int
 schema_format_find(const char *name, int length)
 {
-	int			i;
 
-	for (i = 0; i < lengthof(formats); i++)
+	for (int i = 0; i < lengthof(formats); i++)
 		if (strlen(formats[i].name) == length && memcmp(formats[i].name, name, length) == 0)
 			return i;
 	return -1;
-}
-
-/* The name of a format that was found. */
-const char *
-schema_format_name(int format)
-{
-	return formats[format].name;
 }
 
 /*
@@ -79,7 +70,7 @@ schema_format_name(int format)
  * no part of another character in any of the server's encodings.
  */
 static bool
-format_json_pointer(const char *string, const char *end)
+format_json_pointer(const char *string, const char *end, int flags)
 {
 	if (string < end && *string != '/')
 		return false;
@@ -94,15 +85,14 @@ static bool
 read_integer(const char **next, const char *end)
 {
 	const char *start = *next;
+	int			digits = format_skip_digits(next, end);
 
-	while (*next < end && format_is_digit(**next))
-		(*next)++;
-	return *next > start && (*start != '0' || *next - start == 1);
+	return digits > 0 && (*start != '0' || digits == 1);
 }
 
 /* relative-json-pointer (draft-bhutton-relative-json-pointer-00, section 3) */
 static bool
-format_relative_json_pointer(const char *string, const char *end)
+format_relative_json_pointer(const char *string, const char *end, int flags)
 {
 	if (!read_integer(&string, end))
 		return false;
@@ -111,26 +101,24 @@ format_relative_json_pointer(const char *string, const char *end)
 		return false;
 	if (format_skip(&string, end, '#'))
 		return string == end;
-	return format_json_pointer(string, end);
+	return format_json_pointer(string, end, 0);
 }
 
 /* UUID (RFC 9562, section 4): any version and variant */
 static bool
-format_uuid(const char *string, const char *end)
+format_uuid(const char *string, const char *end, int flags)
 {
-	int			i;
-
 	if (end - string != 36)
 		return false;
-	for (i = 0; i < 36; i++)
-		if (i == 8 || i == 13 || i == 18 || i == 23 ? string[i] != '-' : !format_is_hex(string[i]))
+	for (int i = 0; i < 36; i++)
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? string[i] != '-' : ascii_hex_value(string[i]) < 0)
 			return false;
 	return true;
 }
 
 /* A regular expression of ECMA-262 with the flag "u"; allocates. */
 static bool
-format_regex(const char *string, const char *end)
+format_regex(const char *string, const char *end, int flags)
 {
 	return schema_pattern_well_formed(string, end - string);
 }
@@ -139,9 +127,7 @@ format_regex(const char *string, const char *end)
 static bool
 is_ascii(const char *string, int length)
 {
-	int			i;
-
-	for (i = 0; i < length; i++)
+	for (int i = 0; i < length; i++)
 		if (IS_HIGHBIT_SET(string[i]))
 			return false;
 	return true;
@@ -183,12 +169,12 @@ schema_format_accepts(int format, const char *string, int length)
 	char	   *converted;
 	bool		accepted;
 
-	if (!formats[format].wide || GetDatabaseEncoding() == PG_UTF8 || is_ascii(string, length))
-		return check(string, string + length);
+	if ((formats[format].flags & FORMAT_WIDE) == 0 || GetDatabaseEncoding() == PG_UTF8 || is_ascii(string, length))
+		return check(string, string + length, formats[format].flags);
 	converted = to_utf8(string, &length);
 	if (converted == NULL)
 		return false;
-	accepted = check(converted, converted + length);
+	accepted = check(converted, converted + length, formats[format].flags);
 	pfree(converted);
 	return accepted;
 }
@@ -198,10 +184,9 @@ static void
 refuse_format(const text *name)
 {
 	StringInfoData names;
-	int			i;
 
 	initStringInfo(&names);
-	for (i = 0; i < lengthof(formats); i++)
+	for (int i = 0; i < lengthof(formats); i++)
 		appendStringInfo(&names, i == 0 ? "%s" : ", %s", formats[i].name);
 	ereport(ERROR,
 			(errcode(PM_NOT_FOUND),

@@ -6,16 +6,58 @@
 
 #include "postgres.h"
 
-/* The format of that name, or -1; the name need not be NUL-terminated. */
-extern int	schema_format_find(const char *name, int length);
+#include "base/ascii.h"
 
-/* The name of a format that was found. */
-extern const char *schema_format_name(int format);
+extern int	schema_format_find(const char *name, int length);
+extern bool schema_format_accepts(int format, const char *string, int length);
+
+/* What is told to the checks of several formats. */
+#define FORMAT_WIDE			0x01	/* the string is UTF-8, and may have characters beyond ASCII */
+#define FORMAT_REFERENCE	0x02	/* of a URI or IRI, which may be relative */
+#define FORMAT_DATE			0x04	/* parts of a date-time */
+#define FORMAT_TIME			0x08
 
 /*
- * Is the string of that format?  It is in the database's encoding and need
- * not be NUL-terminated.  Nothing that it holds raises an error.
+ * What decides about a format: takes the string from its first byte up to end,
+ * in one pass from left to right, and neither allocates nor raises unless it
+ * says so.
  */
-extern bool schema_format_accepts(int format, const char *string, int length);
+typedef bool (*FormatCheck) (const char *string, const char *end, int flags);
+
+/* format_time.c */
+extern bool format_date_time(const char *string, const char *end, int flags);
+extern bool format_duration(const char *string, const char *end, int flags);
+
+/* format_host.c */
+extern bool format_ipv4(const char *string, const char *end, int flags);
+extern bool format_ipv6(const char *string, const char *end, int flags);
+extern bool format_hostname(const char *string, const char *end, int flags);
+extern bool format_idn_hostname(const char *string, const char *end, int flags);
+extern bool format_email(const char *string, const char *end, int flags);
+
+/* format_uri.c */
+extern bool format_uri(const char *string, const char *end, int flags);
+extern bool format_uri_template(const char *string, const char *end, int flags);
+
+/* Move past the character c if it is what comes. */
+static inline bool
+format_skip(const char **next, const char *end, char c)
+{
+	if (*next >= end || **next != c)
+		return false;
+	(*next)++;
+	return true;
+}
+
+/* Move past digits; returns how many there are. */
+static inline int
+format_skip_digits(const char **next, const char *end)
+{
+	const char *start = *next;
+
+	while (*next < end && ascii_is_digit(**next))
+		(*next)++;
+	return *next - start;
+}
 
 #endif							/* PROMOTE_SCHEMA_FORMAT_H */

@@ -5,92 +5,50 @@
  */
 #include "postgres.h"
 
-#include "schema/format_check.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unicode/uchar.h>
 #include <unicode/uidna.h>
 #include <unicode/unorm2.h>
 #include <unicode/ustring.h>
 #include <unicode/utf8.h>
 
+#include "schema/format.h"
+
 #define LABEL_MAX	63			/* RFC 1035, section 2.3.4 */
 #define HOST_MAX	253			/* the 255 octets of the same, written with dots */
 #define LOCAL_MAX	64			/* RFC 5321, section 4.5.3.1.1 */
 #define MAILBOX_MAX	254			/* section 4.5.3.1.3, without the angle brackets */
 
-/* dec-octet (RFC 3986, section 3.2.2): 0 to 255 without leading zeros */
+static bool is_a_label(const char *label, const char *end);
+
+/* Is that the text of an address of a family, as the system's library reads it? */
 static bool
-read_octet(const char **next, const char *end)
+is_address(int family, const char *string, const char *end)
 {
-	const char *start = *next;
-	int			value = 0;
+	char		text[INET6_ADDRSTRLEN];
+	struct in6_addr address;	/* has room for either family's */
 
-	while (*next < end && format_is_digit(**next) && *next - start < 3)
-		value = value * 10 + (*(*next)++ - '0');
-	return *next > start && value <= 255 && (*start != '0' || *next - start == 1);
+	if (end - string >= sizeof(text))
+		return false;
+	memcpy(text, string, end - string);
+	text[end - string] = '\0';
+	return inet_pton(family, text, &address) == 1;
 }
 
-/* dotted-quad (RFC 2673, section 3.2), each of its bytes as RFC 3986 has it */
+/* dotted-quad (RFC 2673, section 3.2), each of its bytes without leading zeros as RFC 3986 has it */
 bool
-format_ipv4(const char *string, const char *end)
+format_ipv4(const char *string, const char *end, int flags)
 {
-	int			i;
-
-	for (i = 0; i < 4; i++)
-		if ((i > 0 && !format_skip(&string, end, '.')) || !read_octet(&string, end))
-			return false;
-	return string == end;
+	return is_address(AF_INET, string, end);
 }
 
-/* Up to four hexadecimal digits. */
-static bool
-read_group(const char **next, const char *end)
-{
-	const char *start = *next;
-
-	while (*next < end && format_is_hex(**next) && *next - start < 4)
-		(*next)++;
-	return *next > start;
-}
-
-/*
- * The text of an IPv6 address (RFC 4291, section 2.2): eight groups, the last
- * two perhaps as an IPv4 address, and a double colon in place of one or more.
- */
+/* The text of an IPv6 address (RFC 4291, section 2.2) */
 bool
-format_ipv6(const char *string, const char *end)
+format_ipv6(const char *string, const char *end, int flags)
 {
-	int			groups = 0;
-	bool		compressed = false;
-
-	if (end - string >= 2 && string[0] == ':' && string[1] == ':')
-	{
-		compressed = true;
-		string += 2;
-	}
-	while (string < end)
-	{
-		const char *start = string;
-
-		if (!read_group(&string, end))
-			return false;
-		if (string < end && *string == '.')
-		{
-			groups += 2;
-			return format_ipv4(start, end) && (compressed ? groups < 8 : groups == 8);
-		}
-		groups++;
-		if (string == end)
-			break;
-		if (groups > 7 || !format_skip(&string, end, ':') || string == end)
-			return false;
-		if (format_skip(&string, end, ':'))
-		{
-			if (compressed)
-				return false;
-			compressed = true;
-		}
-	}
-	return compressed ? groups < 8 : groups == 8;
+	return is_address(AF_INET6, string, end);
 }
 
 /*
@@ -102,7 +60,7 @@ read_label(const char **next, const char *end, bool wide)
 {
 	const char *start = *next;
 
-	while (*next < end && (format_is_letter(**next) || format_is_digit(**next) ||
+	while (*next < end && (ascii_is_letter(**next) || ascii_is_digit(**next) ||
 						   **next == '-' || (wide && IS_HIGHBIT_SET(**next))))
 		(*next)++;
 	return *next > start && *next - start <= LABEL_MAX * (wide ? 4 : 1) &&
@@ -122,7 +80,7 @@ is_name(const char *string, const char *end, bool wide)
 		if (!read_label(&string, end, wide))
 			return false;
 		if (string - start >= 4 && pg_strncasecmp(start, "xn--", 4) == 0 &&
-			!format_is_a_label(start, string))
+			!is_a_label(start, string))
 			return false;
 	} while (format_skip(&string, end, '.'));
 	return string == end;
@@ -130,7 +88,7 @@ is_name(const char *string, const char *end, bool wide)
 
 /* A host's name (RFC 1123, section 2.1; A-labels by RFC 5890, section 2.3.2.1) */
 bool
-format_hostname(const char *string, const char *end)
+format_hostname(const char *string, const char *end, int flags)
 {
 	return is_name(string, end, false);
 }
@@ -139,7 +97,7 @@ format_hostname(const char *string, const char *end)
 static bool
 is_atom_character(char c, bool wide)
 {
-	return format_is_letter(c) || format_is_digit(c) || (wide && IS_HIGHBIT_SET(c)) ||
+	return ascii_is_letter(c) || ascii_is_digit(c) || (wide && IS_HIGHBIT_SET(c)) ||
 		(c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
@@ -193,14 +151,18 @@ static bool
 is_address_literal(const char *string, const char *end)
 {
 	if (end - string > 5 && pg_strncasecmp(string, "IPv6:", 5) == 0)
-		return format_ipv6(string + 5, end);
-	return format_ipv4(string, end);
+		return format_ipv6(string + 5, end, 0);
+	return format_ipv4(string, end, 0);
 }
 
-/* Mailbox (RFC 5321, section 4.1.2) */
-static bool
-is_mailbox(const char *string, const char *end, bool wide)
+/*
+ * Mailbox (RFC 5321, section 4.1.2; as RFC 6531, section 3.3, extends it, a
+ * name's characters beyond ASCII may be any)
+ */
+bool
+format_email(const char *string, const char *end, int flags)
 {
+	bool		wide = (flags & FORMAT_WIDE) != 0;
 	const char *start = string;
 
 	if (end - string > MAILBOX_MAX * (wide ? 4 : 1) || !read_local_part(&string, end, wide) ||
@@ -209,20 +171,6 @@ is_mailbox(const char *string, const char *end, bool wide)
 	if (format_skip(&string, end, '['))
 		return end > string && end[-1] == ']' && is_address_literal(string, end - 1);
 	return is_name(string, end, wide);
-}
-
-/* Mailbox (RFC 5321, section 4.1.2) */
-bool
-format_email(const char *string, const char *end)
-{
-	return is_mailbox(string, end, false);
-}
-
-/* Mailbox as RFC 6531, section 3.3, extends it; a name's characters beyond ASCII may be any */
-bool
-format_idn_email(const char *string, const char *end)
-{
-	return is_mailbox(string, end, true);
 }
 
 /* ---- beyond ASCII ---- */
@@ -280,9 +228,7 @@ is_in_ignored_block(UChar32 c)
 static bool
 is_allowed(UChar32 c)
 {
-	int			i;
-
-	for (i = 0; i < lengthof(exceptions); i++)
+	for (int i = 0; i < lengthof(exceptions); i++)
 		if (c >= exceptions[i].first && c <= exceptions[i].last)
 			return exceptions[i].allowed;
 	if (c < 0x80)
@@ -317,8 +263,8 @@ is_u_label(const char *label, int length)
  * Does a label that starts with xn-- stand for a U-label, and is it the one
  * way to write that (RFC 5890, section 2.3.2.1)?
  */
-bool
-format_is_a_label(const char *label, const char *end)
+static bool
+is_a_label(const char *label, const char *end)
 {
 	char		decoded[4 * LABEL_BYTES];
 	char		encoded[LABEL_BYTES + 1];
@@ -387,7 +333,7 @@ are_labels(const char *name, const char *end)
 		dot = memchr(name, '.', end - name);
 		if (dot == NULL)
 			dot = end;
-		if (!format_hostname(name, dot) && !is_u_label(name, dot - name))
+		if (!format_hostname(name, dot, 0) && !is_u_label(name, dot - name))
 			return false;
 		name = dot + 1;
 	} while (dot < end);
@@ -396,7 +342,7 @@ are_labels(const char *name, const char *end)
 
 /* A host's name that may have U-labels (RFC 5890, section 2.3.2.3; RFC 5891 to 5893) */
 bool
-format_idn_hostname(const char *string, const char *end)
+format_idn_hostname(const char *string, const char *end, int flags)
 {
 	char		plain[NAME_BYTES];
 	char		encoded[NAME_BYTES];

@@ -6,7 +6,9 @@
  */
 #include "postgres.h"
 
-#include "schema/format_check.h"
+#include "utils/datetime.h"
+
+#include "schema/format.h"
 
 /* Two digits as a number that is at most most; -1 if they do not come. */
 static int
@@ -14,24 +16,14 @@ read_pair(const char **next, const char *end, int most)
 {
 	int			value;
 
-	if (end - *next < 2 || !format_is_digit((*next)[0]) || !format_is_digit((*next)[1]))
+	if (end - *next < 2 || !ascii_is_digit((*next)[0]) || !ascii_is_digit((*next)[1]))
 		return -1;
 	value = ((*next)[0] - '0') * 10 + ((*next)[1] - '0');
 	*next += 2;
 	return value <= most ? value : -1;
 }
 
-/* How many days the month has (RFC 3339, section 5.7 and appendix C). */
-static int
-days_of(int year, int month)
-{
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	bool		leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-
-	return days[month - 1] + (month == 2 && leap ? 1 : 0);
-}
-
-/* full-date (RFC 3339, section 5.6) */
+/* full-date (RFC 3339, section 5.6; the days of a month section 5.7 and appendix C) */
 static bool
 read_date(const char **next, const char *end)
 {
@@ -46,7 +38,8 @@ read_date(const char **next, const char *end)
 	if (month < 1 || !format_skip(next, end, '-'))
 		return false;
 	day = read_pair(next, end, 31);
-	return day >= 1 && day <= days_of(century * 100 + year, month);
+	year += century * 100;
+	return day >= 1 && day <= day_tab[isleap(year)][month - 1];
 }
 
 /* time-offset (RFC 3339, section 5.6), in minutes east of UTC */
@@ -92,41 +85,26 @@ read_time(const char **next, const char *end)
 	second = read_pair(next, end, 60);
 	if (second < 0)
 		return false;
-	if (format_skip(next, end, '.'))
-	{
-		const char *fraction = *next;
-
-		while (*next < end && format_is_digit(**next))
-			(*next)++;
-		if (*next == fraction)
-			return false;
-	}
+	if (format_skip(next, end, '.') && format_skip_digits(next, end) == 0)
+		return false;
 	if (!read_offset(next, end, &offset))
 		return false;
 	return second < 60 || (hour * 60 + minute - offset + 1440) % 1440 == 1439;
 }
 
-/* date-time (RFC 3339, section 5.6); T may be in lower case, no other character stands for it */
+/*
+ * date-time, full-date or full-time (RFC 3339, section 5.6).  T may be in lower
+ * case; no other character stands for it.
+ */
 bool
-format_date_time(const char *string, const char *end)
+format_date_time(const char *string, const char *end, int flags)
 {
-	return read_date(&string, end) &&
-		(format_skip(&string, end, 'T') || format_skip(&string, end, 't')) &&
-		read_time(&string, end) && string == end;
-}
-
-/* full-date (RFC 3339, section 5.6) */
-bool
-format_date(const char *string, const char *end)
-{
-	return read_date(&string, end) && string == end;
-}
-
-/* full-time (RFC 3339, section 5.6) */
-bool
-format_time(const char *string, const char *end)
-{
-	return read_time(&string, end) && string == end;
+	if ((flags & FORMAT_DATE) && !read_date(&string, end))
+		return false;
+	if (flags == (FORMAT_DATE | FORMAT_TIME) &&
+		!format_skip(&string, end, 'T') && !format_skip(&string, end, 't'))
+		return false;
+	return (!(flags & FORMAT_TIME) || read_time(&string, end)) && string == end;
 }
 
 /*
@@ -138,12 +116,10 @@ read_elements(const char **next, const char *end, const char *units)
 {
 	const char *unit = NULL;
 
-	while (*next < end && format_is_digit(**next))
+	while (format_skip_digits(next, end) > 0)
 	{
 		const char *found;
 
-		while (*next < end && format_is_digit(**next))
-			(*next)++;
 		if (*next >= end || **next == '\0')
 			return false;
 		found = strchr(units, **next);
@@ -157,7 +133,7 @@ read_elements(const char **next, const char *end, const char *units)
 
 /* duration (RFC 3339, appendix A), in upper case as ISO 8601 has it */
 bool
-format_duration(const char *string, const char *end)
+format_duration(const char *string, const char *end, int flags)
 {
 	if (!format_skip(&string, end, 'P'))
 		return false;

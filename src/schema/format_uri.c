@@ -7,7 +7,8 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
-#include "schema/format_check.h"
+
+#include "schema/format.h"
 
 /* A text that is read, and whether characters beyond ASCII are among what it may hold. */
 typedef struct UriReader
@@ -22,7 +23,7 @@ static bool
 read_percent(const char **next, const char *end)
 {
 	if (end - *next < 3 || **next != '%' ||
-		!format_is_hex((*next)[1]) || !format_is_hex((*next)[2]))
+		ascii_hex_value((*next)[1]) < 0 || ascii_hex_value((*next)[2]) < 0)
 		return false;
 	*next += 3;
 	return true;
@@ -72,7 +73,7 @@ read_characters(UriReader *uri, const char *more, bool private)
 	{
 		char		c = *uri->next;
 
-		if (format_is_letter(c) || format_is_digit(c) ||
+		if (ascii_is_letter(c) || ascii_is_digit(c) ||
 			(c != '\0' && (strchr("-._~!$&'()*+,;=", c) || strchr(more, c))))
 			uri->next++;
 		else if (!(c == '%' && read_percent(&uri->next, uri->end)) &&
@@ -92,7 +93,7 @@ is_future_address(const char *string, const char *end)
 	if (!format_skip(&string, end, 'v') && !format_skip(&string, end, 'V'))
 		return false;
 	version = string;
-	while (string < end && format_is_hex(*string))
+	while (string < end && ascii_hex_value(*string) >= 0)
 		string++;
 	if (string == version || !format_skip(&string, end, '.') || string == end ||
 		memchr(string, '%', end - string) != NULL)
@@ -109,7 +110,7 @@ read_address(UriReader *uri)
 	const char *start = uri->next;
 	const char *close = memchr(start, ']', uri->end - start);
 
-	if (close == NULL || !(format_ipv6(start, close) || is_future_address(start, close)))
+	if (close == NULL || !(format_ipv6(start, close, 0) || is_future_address(start, close)))
 		return false;
 	uri->next = close + 1;
 	return true;
@@ -148,8 +149,7 @@ read_authority(UriReader *uri)
 	else
 		read_characters(&part, "", false);
 	if (format_skip(&part.next, part.end, ':'))
-		while (part.next < part.end && format_is_digit(*part.next))
-			part.next++;
+		(void) format_skip_digits(&part.next, part.end);
 	uri->next = part.end;
 	return part.next == part.end;
 }
@@ -160,9 +160,9 @@ read_scheme(UriReader *uri)
 {
 	const char *c = uri->next;
 
-	if (c >= uri->end || !format_is_letter(*c))
+	if (c >= uri->end || !ascii_is_letter(*c))
 		return false;
-	while (c < uri->end && (format_is_letter(*c) || format_is_digit(*c) ||
+	while (c < uri->end && (ascii_is_letter(*c) || ascii_is_digit(*c) ||
 							*c == '+' || *c == '-' || *c == '.'))
 		c++;
 	if (c >= uri->end || *c != ':')
@@ -199,42 +199,14 @@ read_rest(UriReader *uri, bool relative)
 	return uri->next == uri->end;
 }
 
-/* URI (RFC 3986, section 3) */
+/* URI or URI-reference (RFC 3986, sections 3 and 4.1), or IRI or IRI-reference (RFC 3987, section 2.2) */
 bool
-format_uri(const char *string, const char *end)
+format_uri(const char *string, const char *end, int flags)
 {
-	UriReader	uri = {string, end, false};
-
-	return read_scheme(&uri) && read_rest(&uri, false);
-}
-
-/* URI-reference (RFC 3986, section 4.1) */
-bool
-format_uri_reference(const char *string, const char *end)
-{
-	UriReader	uri = {string, end, false};
+	UriReader	uri = {string, end, (flags & FORMAT_WIDE) != 0};
 	bool		absolute = read_scheme(&uri);
 
-	return read_rest(&uri, !absolute);
-}
-
-/* IRI (RFC 3987, section 2.2) */
-bool
-format_iri(const char *string, const char *end)
-{
-	UriReader	iri = {string, end, true};
-
-	return read_scheme(&iri) && read_rest(&iri, false);
-}
-
-/* IRI-reference (RFC 3987, section 2.2) */
-bool
-format_iri_reference(const char *string, const char *end)
-{
-	UriReader	iri = {string, end, true};
-	bool		absolute = read_scheme(&iri);
-
-	return read_rest(&iri, !absolute);
+	return (absolute || (flags & FORMAT_REFERENCE)) && read_rest(&uri, !absolute);
 }
 
 /* varname (RFC 6570, section 2.3) */
@@ -245,7 +217,7 @@ read_variable_name(const char **next, const char *end)
 	{
 		const char *start = *next;
 
-		while (*next < end && (format_is_letter(**next) || format_is_digit(**next) ||
+		while (*next < end && (ascii_is_letter(**next) || ascii_is_digit(**next) ||
 							   **next == '_' || **next == '%'))
 		{
 			if (**next != '%')
@@ -270,8 +242,7 @@ read_variable(const char **next, const char *end)
 	if (format_skip(next, end, '*') || !format_skip(next, end, ':'))
 		return true;
 	start = *next;
-	while (*next < end && format_is_digit(**next) && *next - start < 4)
-		(*next)++;
+	(void) format_skip_digits(next, Min(start + 4, end));
 	return *next > start && *start != '0';
 }
 
@@ -291,7 +262,7 @@ read_expression(const char **next, const char *end)
 
 /* URI-Template (RFC 6570, section 2), with the apostrophe that its erratum 6937 gives back */
 bool
-format_uri_template(const char *string, const char *end)
+format_uri_template(const char *string, const char *end, int flags)
 {
 	while (string < end)
 	{

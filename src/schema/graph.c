@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+
 #include "schema/internal.h"
 
 typedef void (*NodeVisitor) (SchemaNode *node, void *state);
@@ -29,9 +30,7 @@ visit(SchemaNode *node, NodeVisitor visitor, void *state)
 static void
 visit_list(const SchemaList *list, NodeVisitor visitor, void *state)
 {
-	uint32		i;
-
-	for (i = 0; i < list->count; i++)
+	for (uint32 i = 0; i < list->count; i++)
 		visitor(list->nodes[i], state);
 }
 
@@ -51,13 +50,12 @@ static void
 visit_beside(const SchemaNode *node, NodeVisitor visitor, void *state)
 {
 	const SchemaLogicRules *logic = node->logic;
-	uint32		i;
 
 	visit(node->ref, visitor, state);
 	if (is_fixed(node))
 		visit(node->dynamic_ref, visitor, state);
 	if (node->object && node->object->has_dependencies)
-		for (i = 0; i < node->object->property_count; i++)
+		for (uint32 i = 0; i < node->object->property_count; i++)
 		{
 			visit(node->object->properties[i].dependent[0], visitor, state);
 			visit(node->object->properties[i].dependent[1], visitor, state);
@@ -81,7 +79,6 @@ visit_below(const SchemaNode *node, NodeVisitor visitor, void *state)
 {
 	const SchemaArrayRules *array = node->array;
 	const SchemaObjectRules *object = node->object;
-	uint32		i;
 
 	if (array)
 	{
@@ -93,9 +90,9 @@ visit_below(const SchemaNode *node, NodeVisitor visitor, void *state)
 	}
 	if (object == NULL)
 		return;
-	for (i = 0; i < object->property_count; i++)
+	for (uint32 i = 0; i < object->property_count; i++)
 		visit(object->properties[i].schema, visitor, state);
-	for (i = 0; i < object->pattern_count; i++)
+	for (uint32 i = 0; i < object->pattern_count; i++)
 		visit(object->patterns[i].schema, visitor, state);
 	visit(object->additional, visitor, state);
 	visit(object->unevaluated, visitor, state);
@@ -146,9 +143,7 @@ search_circle(SchemaNode *node, void *state)
 void
 schema_refuse_circles(const Schema *schema)
 {
-	SchemaNode *node;
-
-	for (node = schema->nodes; node; node = node->next)
+	for (SchemaNode *node = schema->nodes; node; node = node->next)
 		search_circle(node, NULL);
 }
 
@@ -173,7 +168,7 @@ note_edge(Reversal *reversal, uint32 target)
 		reversal->first[target]++;
 }
 
-/* The same; a NodeVisitor. */
+/* Note an edge to a node; a NodeVisitor. */
 static void
 note_target(SchemaNode *node, void *state)
 {

@@ -12,11 +12,12 @@
 
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+#include "utils/hsearch.h"
+
 #include "base/errors.h"
 #include "json/reader.h"
 #include "schema/schema.h"
-#include "lib/stringinfo.h"
-#include "utils/hsearch.h"
 
 /*
  * A place in a document: the way to it from the root, last step first.  A
@@ -73,6 +74,59 @@ typedef struct SchemaDialect
 
 /* Not a format that is known. */
 #define SCHEMA_NO_FORMAT	(-1)
+
+/* Kinds of keywords, by what they do to a node; those from KEYWORD_SCHEMA on hold subschemas. */
+typedef enum SchemaKeywordKind
+{
+	KEYWORD_SHAPE,				/* nothing: only its type is looked at */
+	KEYWORD_ID,
+	KEYWORD_ANCHOR,
+	KEYWORD_VOCABULARY,
+	KEYWORD_REF,
+	KEYWORD_DYNAMIC_REF,
+	KEYWORD_MARK,
+	KEYWORD_MARKS,
+	KEYWORD_TYPE,
+	KEYWORD_ENUM,
+	KEYWORD_CONST,
+	KEYWORD_NUMBER,
+	KEYWORD_MULTIPLE,
+	KEYWORD_COUNT,
+	KEYWORD_MIN_CONTAINS,
+	KEYWORD_PATTERN,
+	KEYWORD_FORMAT,
+	KEYWORD_UNIQUE,
+	KEYWORD_REQUIRED,
+	KEYWORD_NEEDS,
+	KEYWORD_SCHEMA,				/* it is one */
+	KEYWORD_SCHEMAS,			/* its items are */
+	KEYWORD_ITEMS,				/* one or a list */
+	KEYWORD_DEFINITIONS,		/* from here on the values of its members are, unless arrays */
+	KEYWORD_PROPERTIES,
+	KEYWORD_PATTERNS,
+	KEYWORD_DEPENDENCIES
+} SchemaKeywordKind;
+
+/* The groups of rules that a node can have. */
+typedef enum SchemaRules
+{
+	SCHEMA_NO_RULES,
+	SCHEMA_NUMBER_RULES,
+	SCHEMA_STRING_RULES,
+	SCHEMA_ARRAY_RULES,
+	SCHEMA_OBJECT_RULES,
+	SCHEMA_LOGIC_RULES
+} SchemaRules;
+
+typedef struct SchemaKeyword
+{
+	const char *name;
+	uint8		where;			/* the dialects that know it, as SchemaDialect has them */
+	uint8		type;			/* that its value must be of; 0 if that is not all there is to it */
+	SchemaKeywordKind kind;
+	SchemaRules rules;			/* that it is one of, */
+	Size		field;			/* and where in them it is stored */
+} SchemaKeyword;
 
 typedef struct SchemaNode SchemaNode;
 typedef struct SchemaPattern SchemaPattern;
@@ -289,6 +343,15 @@ typedef struct SchemaName
 	SchemaDynamic *dynamic;		/* of a name that is looked for */
 } SchemaName;
 
+/* What a reference leads to. */
+typedef struct SchemaTarget
+{
+	SchemaResource *resource;	/* NULL: it is left open */
+	JsonbValue	value;
+	const SchemaPlace *place;	/* NULL: there is nothing */
+	const SchemaName *anchor;	/* that it was found by, or NULL */
+} SchemaTarget;
+
 /* One step of the way from the instance's root; lives on the walker's stack. */
 typedef struct SchemaFrame
 {
@@ -346,6 +409,15 @@ typedef struct SchemaEvaluation
 	MemoryContext caller;		/* to go back to from scratch */
 } SchemaEvaluation;
 
+/* How bounds of a count are spelled, and what is counted. */
+typedef struct SchemaCount
+{
+	const char *least;			/* keywords */
+	const char *most;
+	const char *one;
+	const char *many;
+} SchemaCount;
+
 /* Is there anything to find out after what was found so far? */
 #define GOES_ON(evaluation, valid) ((valid) || (evaluation)->thorough)
 
@@ -399,8 +471,7 @@ extern const SchemaPlace *schema_place_item(const SchemaPlace *parent, uint32 in
 extern const char *schema_place_text(const SchemaPlace *place);
 
 /* walk.c */
-extern void schema_walk(SchemaWalk *walk, const Schema *schema, SchemaLocation *root);
-extern SchemaLocation schema_root_location(const JsonbValue *document);
+extern JsonMark *schema_walk(SchemaWalk *walk, const Schema *schema, const Jsonb *document);
 
 /* uri.c */
 extern SchemaText schema_uri_resolve(const SchemaText *base, const char *reference, int length,
@@ -410,9 +481,25 @@ extern bool schema_uri_is_absolute(const SchemaText *uri);
 /* No longer ones are taken, so that many relative to a long one stay within bounds. */
 #define SCHEMA_URI_LENGTH_MAX	2048
 
-/* dialect.c */
+/* arena.c */
+extern void *schema_allocate(Size size, Size count);
+extern HTAB *schema_table(const char *name, Size key, Size entry, MemoryContext context);
+extern MemoryContext schema_begin_keeping(void);
+extern void schema_keep(const Schema *schema, MemoryContext caller);
+
+/* vocabulary.c */
+typedef void (*SchemaChildVisitor) (SchemaCompiler *compiler, const JsonbValue *value,
+									const SchemaPlace *place, void *state);
+extern const Jsonb *schema_fetch_document(SchemaCompiler *compiler, const SchemaText *uri);
 extern SchemaDialect schema_dialect(SchemaCompiler *compiler, const JsonbValue *uri,
 									const SchemaPlace *place);
+extern const SchemaKeyword *schema_next_keyword(const SchemaKeyword **next, const JsonbValue *name,
+												uint8 where);
+extern bool schema_is_annotation(const SchemaNode *node, const JsonbValue *name,
+								 const JsonbValue *location);
+extern void schema_visit_children(SchemaCompiler *compiler, const JsonbValue *object,
+								  const SchemaPlace *place, uint8 where,
+								  SchemaChildVisitor visit, void *state);
 
 /* resource.c */
 extern void schema_resources_init(SchemaCompiler *compiler, MemoryContext scratch);
@@ -423,35 +510,23 @@ extern SchemaEntry *schema_index(SchemaCompiler *compiler, const JsonbValue *obj
 								 const SchemaPlace *place, SchemaResource *resource);
 extern SchemaName *schema_find_name(SchemaCompiler *compiler, const SchemaResource *owner,
 									const SchemaText *text);
-extern SchemaName *schema_enter_name(SchemaCompiler *compiler, const SchemaResource *owner,
-									 const SchemaText *text);
+extern SchemaDynamic *schema_find_dynamic(SchemaCompiler *compiler, const SchemaText *text);
+extern SchemaDynamic *schema_want_dynamic(SchemaCompiler *compiler, const SchemaText *text);
 extern SchemaText schema_resolve_uri(const SchemaResource *resource, const SchemaText *reference,
 									 const SchemaPlace *place, SchemaText *fragment);
-extern const Jsonb *schema_fetch_document(SchemaCompiler *compiler, const SchemaText *uri);
+
+/* reference.c */
+extern SchemaTarget schema_find_target(SchemaCompiler *compiler, const JsonbValue *reference,
+									   const SchemaPlace *place);
+
+/* keywords.c */
+extern SchemaNode *schema_compile_node(SchemaCompiler *compiler, const JsonbValue *value,
+									   const SchemaPlace *place, const char *applied_by);
+extern SchemaNode *schema_compile_target(SchemaCompiler *compiler, const SchemaTarget *target,
+										 const char *keyword);
 
 /* compile.c */
 extern Schema *schema_build(const Jsonb *source, const SchemaText *uri, bool is_open);
-extern SchemaNode *schema_compile_node(SchemaCompiler *compiler, const JsonbValue *value,
-									   const SchemaPlace *place, const char *applied_by);
-extern void *schema_allocate(Size size, Size count);
-
-/* keywords.c */
-typedef void (*SchemaChildVisitor) (SchemaCompiler *compiler, const JsonbValue *value,
-									const SchemaPlace *place, void *state);
-extern void schema_compile_keywords(SchemaCompiler *compiler, SchemaNode *node,
-									const JsonbValue *object);
-extern bool schema_is_annotation(const SchemaNode *node, const JsonbValue *name,
-								 const JsonbValue *location);
-extern void schema_visit_children(SchemaCompiler *compiler, const JsonbValue *object,
-								  const SchemaPlace *place, uint8 where,
-								  SchemaChildVisitor visit, void *state);
-
-/* registry/remote_reference.c */
-extern SchemaNode *schema_resolve(SchemaCompiler *compiler, const JsonbValue *reference,
-								  const SchemaPlace *place);
-extern void schema_resolve_dynamic(SchemaCompiler *compiler, SchemaNode *node,
-								   const JsonbValue *reference, const SchemaPlace *place);
-extern void schema_bind_dynamics(SchemaCompiler *compiler);
 
 /* graph.c */
 extern void schema_refuse_circles(const Schema *schema);
@@ -476,8 +551,8 @@ extern bool schema_evaluate(SchemaEvaluation *evaluation, const SchemaNode *node
 							const SchemaFrame *at);
 extern bool schema_accepts(SchemaEvaluation *evaluation, const SchemaNode *node,
 						   const SchemaFrame *at);
-extern bool schema_accepts_branch(SchemaEvaluation *evaluation, const SchemaNode *branch,
-								  const SchemaFrame *at);
+extern bool schema_is_ruled_out(SchemaEvaluation *evaluation, const SchemaNode *branch,
+								const SchemaFrame *at);
 extern void schema_find_seen(SchemaEvaluation *evaluation, const SchemaNode *node,
 							 const SchemaFrame *at, SchemaSeen *seen);
 extern void schema_begin_evaluation(SchemaEvaluation *evaluation, const Schema *schema);
@@ -495,15 +570,9 @@ extern bool schema_check_number(SchemaEvaluation *evaluation, const SchemaNode *
 extern bool schema_check_string(SchemaEvaluation *evaluation, const SchemaNode *node,
 								const SchemaFrame *at);
 extern bool schema_refuse_count(SchemaEvaluation *evaluation, const SchemaNode *node,
-								const SchemaFrame *at, const char *keyword, int64 bound,
-								const char *one, const char *many);
+								const SchemaFrame *at, int64 count, int64 least, int64 most,
+								const SchemaCount *words);
 extern bool schema_all_unique(const JsonbValue *array);
-
-/* logic.c */
-extern bool schema_is_ruled_out(SchemaEvaluation *evaluation, const SchemaNode *branch,
-								const SchemaFrame *at);
-extern bool schema_check_logic(SchemaEvaluation *evaluation, const SchemaNode *node,
-							   const SchemaFrame *at);
 
 /* scope.c */
 extern void schema_begin_scope(SchemaEvaluation *evaluation);
@@ -516,11 +585,6 @@ extern const SchemaNode *schema_follow(SchemaEvaluation *evaluation, const Schem
 									   const SchemaFrame *at, SchemaFollowing *frame);
 extern void schema_unfollow(SchemaEvaluation *evaluation, const SchemaFollowing *frame);
 
-/* seen.c */
-extern void schema_seen_init(SchemaSeen *seen, const JsonbValue *container);
-extern void schema_seen_free(SchemaSeen *seen);
-extern void schema_seen_merge(SchemaSeen *seen, const uint64 *bits);
-
 /* violation.c */
 extern void schema_begin_report(SchemaEvaluation *evaluation);
 extern void schema_report(SchemaEvaluation *evaluation, const SchemaNode *node,
@@ -529,13 +593,26 @@ extern void schema_report(SchemaEvaluation *evaluation, const SchemaNode *node,
 						  const char *format,...) pg_attribute_printf(7, 8);
 extern const char *schema_instance_path(const SchemaFrame *at);
 extern const char *schema_value_text(const JsonbValue *value);
+extern uint8 schema_type_flag(const JsonbValue *name);
 extern const char *schema_types_text(uint8 types);
 
 /* memo.c */
+extern void schema_seen_init(SchemaSeen *seen, const JsonbValue *container);
+extern void schema_seen_free(SchemaSeen *seen);
+extern void schema_seen_merge(SchemaSeen *seen, const uint64 *bits);
 extern SchemaMemo *schema_memo(SchemaEvaluation *evaluation, const SchemaNode *node,
 							   const SchemaFrame *at);
 extern void schema_memo_keep_seen(SchemaEvaluation *evaluation, SchemaMemo *memo,
 								  const SchemaSeen *seen);
+
+/* Is a count within its bounds?  Reports those that it does not keep. */
+static inline bool
+schema_check_count(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
+				   int64 count, int64 least, int64 most, const SchemaCount *words)
+{
+	return (count >= least && (most == SCHEMA_UNBOUNDED || count <= most)) ||
+		schema_refuse_count(evaluation, node, at, count, least, most, words);
+}
 
 /* Note that the child of that ordinal was evaluated, if anybody asks. */
 static inline void

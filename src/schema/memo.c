@@ -7,11 +7,16 @@
  * them than any ordinary one, what a node said of a location is kept, so that
  * cost is bounded by nodes times locations.  Before that nothing is kept, for
  * a look-up costs more than most nodes do.
+ *
+ * With an answer is kept which children of the container were evaluated, as
+ * "unevaluatedItems" and "unevaluatedProperties" mean it: a set of bits by
+ * ordinal, on the stack for up to 256 children.
  */
 #include "postgres.h"
 
-#include "schema/internal.h"
 #include "utils/memutils.h"
+
+#include "schema/internal.h"
 
 /*
  * References followed before a memo pays; and where violations are reported,
@@ -42,20 +47,41 @@ typedef struct MemoEntry
 	SchemaMemo	memo;
 } MemoEntry;
 
+/* An empty set for a container's children. */
+void
+schema_seen_init(SchemaSeen *seen, const JsonbValue *container)
+{
+	seen->words = (json_count(container) + 63) / 64;
+	seen->bits = seen->buffer;
+	memset(seen->buffer, 0, sizeof(seen->buffer));
+	if (seen->words > lengthof(seen->buffer))
+		seen->bits = schema_allocate(sizeof(uint64), seen->words);
+}
+
+/* Give back what it took. */
+void
+schema_seen_free(SchemaSeen *seen)
+{
+	if (seen->bits != seen->buffer)
+		pfree(seen->bits);
+}
+
+/* Add what is in another set of the same container's. */
+void
+schema_seen_merge(SchemaSeen *seen, const uint64 *bits)
+{
+	for (uint32 i = 0; i < seen->words; i++)
+		seen->bits[i] |= bits[i];
+}
+
 /* Make the evaluation's table, in a context of its own. */
 static void
 make_memo(SchemaEvaluation *evaluation)
 {
-	HASHCTL		control;
-
 	evaluation->memo_context = AllocSetContextCreate(CurrentMemoryContext, "promote schema memo",
 													 ALLOCSET_DEFAULT_SIZES);
-
-	control.keysize = sizeof(MemoKey);
-	control.entrysize = sizeof(MemoEntry);
-	control.hcxt = evaluation->memo_context;
-	evaluation->memo = hash_create("promote schema memo", 1024, &control,
-								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	evaluation->memo = schema_table("promote schema memo", sizeof(MemoKey), sizeof(MemoEntry),
+									evaluation->memo_context);
 }
 
 /*

@@ -12,6 +12,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "regex/regex.h"
+
 #include "schema/internal.h"
 
 /* What a compiled expression takes, at a guess: per pattern, and per weight. */

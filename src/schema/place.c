@@ -8,6 +8,7 @@
 
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+
 #include "schema/internal.h"
 
 /* A step down, kept in the current memory context; the token is not copied. */
@@ -38,9 +39,7 @@ schema_place_item(const SchemaPlace *parent, uint32 index)
 static void
 append_token(StringInfo text, const char *token, int length)
 {
-	int			i;
-
-	for (i = 0; i < length; i++)
+	for (int i = 0; i < length; i++)
 	{
 		switch (token[i])
 		{

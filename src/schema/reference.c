@@ -1,5 +1,5 @@
 /*
- * registry/remote_reference.c: what a $ref or a $dynamicRef refers to.
+ * reference.c: what a $ref or a $dynamicRef refers to.
  *
  * First which resource, by its URI: of the schema itself, or of a document
  * that the document source has.  Then which place of it: its root, a JSON
@@ -7,37 +7,13 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
+
+#include "base/ascii.h"
 #include "json/pointer.h"
 #include "schema/internal.h"
-#include "mb/pg_wchar.h"
-#include "miscadmin.h"
 
 #define LOCAL_HINT "Refer to a place of this schema, as in \"#/definitions/name\"."
-
-/* What a reference leads to. */
-typedef struct Target
-{
-	SchemaResource *resource;	/* NULL: it is left open */
-	JsonbValue	value;
-	const SchemaPlace *place;	/* NULL: there is nothing */
-	const SchemaName *anchor;	/* that it was found by, or NULL */
-} Target;
-
-/* The owner of the names that dynamic references look for. */
-static const SchemaResource dynamic_owner;
-
-/* The value of a hexadecimal digit, or -1. */
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 /*
  * The fragment without percent-encoding, as a new string.  Raises where what
@@ -48,14 +24,13 @@ decode_fragment(const char *text, int length, const SchemaPlace *place, int *dec
 {
 	char	   *decoded = palloc(length + 1);
 	int			n = 0;
-	int			i;
 
-	for (i = 0; i < length; i++)
+	for (int i = 0; i < length; i++)
 	{
 		if (text[i] == '%')
 		{
-			int			high = i + 2 < length ? hex_digit(text[i + 1]) : -1;
-			int			low = i + 2 < length ? hex_digit(text[i + 2]) : -1;
+			int			high = i + 2 < length ? ascii_hex_value(text[i + 1]) : -1;
+			int			low = i + 2 < length ? ascii_hex_value(text[i + 2]) : -1;
 
 			if (high < 0 || low < 0)
 				SCHEMA_REFUSE(place, "Write a percent sign as %25.",
@@ -100,7 +75,7 @@ step(JsonbValue *value, const JsonToken *token)
  * that holds where it ends.
  */
 static void
-walk(SchemaCompiler *compiler, Target *target, const char *text, int length)
+walk(SchemaCompiler *compiler, SchemaTarget *target, const char *text, int length)
 {
 	const SchemaPlace *place = target->resource->place;
 	const SchemaEntry *entry;
@@ -177,7 +152,7 @@ find_resource(SchemaCompiler *compiler, const SchemaText *reference, const Schem
 
 /* Find an anchor of the target's resource. */
 static void
-find_anchor(SchemaCompiler *compiler, Target *target, const char *anchor, int length,
+find_anchor(SchemaCompiler *compiler, SchemaTarget *target, const char *anchor, int length,
 			const SchemaPlace *place)
 {
 	SchemaText	text = {anchor, length};
@@ -198,12 +173,12 @@ find_anchor(SchemaCompiler *compiler, Target *target, const char *anchor, int le
 	target->anchor = name;
 }
 
-/* What a reference at that place leads to; raises where that is no schema. */
-static Target
-find_target(SchemaCompiler *compiler, const JsonbValue *reference, const SchemaPlace *place)
+/* What a reference leads to, by the place of the keyword; raises where that is no schema. */
+SchemaTarget
+schema_find_target(SchemaCompiler *compiler, const JsonbValue *reference, const SchemaPlace *place)
 {
 	SchemaText	text = {reference->val.string.val, reference->val.string.len};
-	Target		target;
+	SchemaTarget target;
 	SchemaText	fragment;
 	char	   *decoded;
 	int			length;
@@ -226,106 +201,4 @@ find_target(SchemaCompiler *compiler, const JsonbValue *reference, const SchemaP
 		SCHEMA_REFUSE(place, "A schema is an object of keywords, true or false.",
 					  "leads to something that is no schema.");
 	return target;
-}
-
-/* The node of what a reference leads to. */
-static SchemaNode *
-compile_target(SchemaCompiler *compiler, const Target *target, const char *keyword)
-{
-	SchemaResource *resource = compiler->resource;
-	SchemaNode *node;
-
-	compiler->resource = target->resource;
-	node = schema_compile_node(compiler, &target->value, target->place, keyword);
-	node->shared = true;
-	compiler->resource = resource;
-	return node;
-}
-
-/* The node a $ref leads to, NULL if it is left open; place is that of the $ref itself. */
-SchemaNode *
-schema_resolve(SchemaCompiler *compiler, const JsonbValue *reference, const SchemaPlace *place)
-{
-	Target		target = find_target(compiler, reference, place);
-
-	return target.resource ? compile_target(compiler, &target, "$ref") : NULL;
-}
-
-/* The dynamic name of that text, made if it is new. */
-static SchemaDynamic *
-intern_dynamic(SchemaCompiler *compiler, const SchemaText *text)
-{
-	Schema	   *schema = compiler->schema;
-	SchemaName *name = schema_find_name(compiler, &dynamic_owner, text);
-	SchemaDynamic *dynamic;
-
-	if (name)
-		return name->dynamic;
-	name = schema_enter_name(compiler, &dynamic_owner, text);
-	dynamic = palloc0(sizeof(SchemaDynamic));
-	dynamic->number = schema->dynamic_count++;
-	dynamic->next = schema->dynamics;
-	schema->dynamics = dynamic;
-	name->dynamic = dynamic;
-	return dynamic;
-}
-
-/*
- * What a $dynamicRef of the node leads to.  Only one that leads to a
- * "$dynamicAnchor" looks for others of that name when it is evaluated.
- */
-void
-schema_resolve_dynamic(SchemaCompiler *compiler, SchemaNode *node, const JsonbValue *reference,
-					   const SchemaPlace *place)
-{
-	Target		target = find_target(compiler, reference, place);
-
-	if (target.resource == NULL)
-		return;
-	if (target.anchor && target.anchor->is_dynamic)
-		node->dynamic = intern_dynamic(compiler, &target.anchor->text);
-	node->dynamic_ref = compile_target(compiler, &target, "$dynamicRef");
-}
-
-/* Note what a dynamic name means in the resource of one of its anchors. */
-static void
-bind_name(SchemaCompiler *compiler, SchemaName *name, SchemaDynamic *dynamic)
-{
-	SchemaResource *owner = (SchemaResource *) name->owner;
-	Target		target = {owner, name->target, name->place, name};
-	SchemaBinding *binding = palloc0(sizeof(SchemaBinding));
-
-	name->is_bound = true;
-	binding->dynamic = dynamic;
-	binding->node = compile_target(compiler, &target, "$dynamicRef");
-	binding->next = owner->bindings;
-	owner->bindings = binding;
-	binding->next_target = dynamic->targets;
-	dynamic->targets = binding;
-}
-
-/*
- * Compile all that the schema's dynamic references could lead to.  That may
- * bring more of them, so it goes on until there is nothing new.
- */
-void
-schema_bind_dynamics(SchemaCompiler *compiler)
-{
-	bool		changed = true;
-
-	while (changed)
-	{
-		changed = false;
-		for (SchemaName *name = compiler->dynamic_names; name; name = name->next_dynamic)
-		{
-			SchemaName *wanted = name->is_bound ? NULL :
-				schema_find_name(compiler, &dynamic_owner, &name->text);
-
-			CHECK_FOR_INTERRUPTS();
-			if (wanted == NULL)
-				continue;
-			bind_name(compiler, name, wanted->dynamic);
-			changed = true;
-		}
-	}
 }

@@ -11,26 +11,14 @@
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
+
 #include "schema/internal.h"
 
 /* What the URIs of one schema's resources may take together. */
 #define URI_SPACE_MAX	((Size) 64 * 1024 * 1024)
 
-/* What an object's index is made with. */
-typedef struct IndexState
-{
-	SchemaResource *resource;
-} IndexState;
-
-/* Where documents come from besides the schema itself; NULL: nowhere. */
-static SchemaDocumentSource document_source = NULL;
-
-/* Set what is asked for documents that are referred to; see schema.h. */
-void
-schema_set_document_source(SchemaDocumentSource source)
-{
-	document_source = source;
-}
+/* The owner of the names that dynamic references look for. */
+static const SchemaResource dynamic_owner;
 
 /* Names are hashed by owner and text, */
 static uint32
@@ -57,17 +45,11 @@ match_name(const void *a, const void *b, Size size)
 void
 schema_resources_init(SchemaCompiler *compiler, MemoryContext scratch)
 {
-	HASHCTL		control;
+	HASHCTL		control = {.hcxt = scratch, .hash = hash_name, .match = match_name,
+	.keysize = offsetof(SchemaName, resource), .entrysize = sizeof(SchemaName)};
 
-	control.hcxt = scratch;
-	control.keysize = sizeof(const JsonbContainer *);
-	control.entrysize = sizeof(SchemaEntry);
-	compiler->places = hash_create("promote schema locations", 64, &control,
-								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	control.keysize = offsetof(SchemaName, resource);
-	control.entrysize = sizeof(SchemaName);
-	control.hash = hash_name;
-	control.match = match_name;
+	compiler->places = schema_table("promote schema locations", sizeof(const JsonbContainer *),
+									sizeof(SchemaEntry), scratch);
 	compiler->names = hash_create("promote schema names", 16, &control,
 								  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 }
@@ -95,13 +77,30 @@ enter_name(SchemaCompiler *compiler, const SchemaResource *owner, const SchemaTe
 	return name;
 }
 
-/* A new name that is known not to be there. */
-SchemaName *
-schema_enter_name(SchemaCompiler *compiler, const SchemaResource *owner, const SchemaText *text)
+/* The name that dynamic references look for by that text; NULL if none does. */
+SchemaDynamic *
+schema_find_dynamic(SchemaCompiler *compiler, const SchemaText *text)
 {
-	bool		found;
+	const SchemaName *name = schema_find_name(compiler, &dynamic_owner, text);
 
-	return enter_name(compiler, owner, text, &found);
+	return name ? name->dynamic : NULL;
+}
+
+/* The name that one more dynamic reference looks for, made if it is new. */
+SchemaDynamic *
+schema_want_dynamic(SchemaCompiler *compiler, const SchemaText *text)
+{
+	Schema	   *schema = compiler->schema;
+	bool		found;
+	SchemaName *name = enter_name(compiler, &dynamic_owner, text, &found);
+
+	if (found)
+		return name->dynamic;
+	name->dynamic = palloc0(sizeof(SchemaDynamic));
+	name->dynamic->number = schema->dynamic_count++;
+	name->dynamic->next = schema->dynamics;
+	schema->dynamics = name->dynamic;
+	return name->dynamic;
 }
 
 /* Enter a resource under a URI; one that two have can be referred to no more. */
@@ -269,13 +268,13 @@ enter_anchors(SchemaCompiler *compiler, const JsonbValue *object, const SchemaPl
 		name_anchor(compiler, resource, &name, object, place, true);
 }
 
-/* Index a subschema; a SchemaChildVisitor. */
+/* Index a subschema; a SchemaChildVisitor, whose state is the resource. */
 static void
 index_child(SchemaCompiler *compiler, const JsonbValue *value, const SchemaPlace *place,
 			void *state)
 {
 	if (json_is_object(value))
-		schema_index(compiler, value, place, ((IndexState *) state)->resource);
+		schema_index(compiler, value, place, state);
 }
 
 /* The entry of an object that is a schema, NULL if it is not known as one. */
@@ -294,7 +293,6 @@ schema_index(SchemaCompiler *compiler, const JsonbValue *object, const SchemaPla
 			 SchemaResource *resource)
 {
 	SchemaEntry *entry;
-	IndexState	state;
 	bool		found;
 
 	check_stack_depth();
@@ -303,10 +301,9 @@ schema_index(SchemaCompiler *compiler, const JsonbValue *object, const SchemaPla
 	if (found)
 		return entry;
 	entry->node = NULL;
-	entry->resource = state.resource = enter_resource(compiler, object, place, resource);
-	enter_anchors(compiler, object, place, state.resource);
-	schema_visit_children(compiler, object, place, state.resource->dialect.keywords,
-						  index_child, &state);
+	entry->resource = resource = enter_resource(compiler, object, place, resource);
+	enter_anchors(compiler, object, place, resource);
+	schema_visit_children(compiler, object, place, resource->dialect.keywords, index_child, resource);
 	return entry;
 }
 
@@ -323,10 +320,9 @@ schema_add_document(SchemaCompiler *compiler, const Jsonb *document, const Schem
 	SchemaPlace step = {place, "$id", strlen("$id")};
 	SchemaResource *resource;
 	SchemaText	id;
-	JsonbValue	root;
+	JsonbValue	root = json_view(document);
 	JsonbValue	reference;
 
-	json_root(document, &root);
 	if (!json_is_object(&root))
 		return make_resource(compiler, &root, place, compiler->unsaid, *uri);
 	dialect = dialect_of(compiler, &root, place, compiler->unsaid);
@@ -339,12 +335,4 @@ schema_add_document(SchemaCompiler *compiler, const Jsonb *document, const Schem
 	}
 	schema_index(compiler, &root, place, resource);
 	return resource;
-}
-
-/* A document of the source's, in the current memory context; NULL if it has none. */
-const Jsonb *
-schema_fetch_document(SchemaCompiler *compiler, const SchemaText *uri)
-{
-	compiler->schema->uses_documents = true;
-	return document_source ? document_source(uri->text, uri->length) : NULL;
 }

@@ -15,8 +15,9 @@
 
 #include "postgres.h"
 
-#include "json/marks.h"
 #include "utils/jsonb.h"
+
+#include "json/marks.h"
 
 typedef struct Schema Schema;
 
@@ -56,8 +57,6 @@ extern const Schema *schema_check(const Jsonb *schema);
 extern void schema_check_document(const Jsonb *document, const char *uri, int length);
 extern bool schema_validate(const Schema *schema, const JsonbValue *document,
 							SchemaCollector collect, void *state);
-extern bool schema_validate_formats(const Schema *schema, const JsonbValue *document,
-									SchemaCollector collect, void *state);
 extern void schema_find_unmet(const Schema *schema, SchemaUnmetCollector collect, void *state);
 extern bool schema_marks_vary(const Schema *schema, uint32 wanted);
 extern JsonMark *schema_marks(const Jsonb *schema, const Jsonb *document, uint32 wanted);

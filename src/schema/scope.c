@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+
 #include "schema/internal.h"
 
 /* So many sets of bindings are told apart; past that the memo is not used. */
@@ -78,9 +79,8 @@ schema_enter_resource(SchemaEvaluation *evaluation, const SchemaResource *resour
 {
 	SchemaScope *scope = evaluation->scope;
 	SchemaScopeMark mark = {scope->count, scope->state};
-	const SchemaBinding *binding;
 
-	for (binding = resource->bindings; binding; binding = binding->next)
+	for (const SchemaBinding *binding = resource->bindings; binding; binding = binding->next)
 	{
 		uint32		number = binding->dynamic->number;
 
@@ -120,9 +120,7 @@ schema_scope_state(const SchemaEvaluation *evaluation)
 static void
 refuse_circle(const SchemaFollowing *frame, const SchemaNode *node)
 {
-	const SchemaFollowing *outer;
-
-	for (outer = frame->outer; outer && outer->at == frame->at; outer = outer->outer)
+	for (const SchemaFollowing *outer = frame->outer; outer && outer->at == frame->at; outer = outer->outer)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (outer->target == frame->target && outer->bound == frame->bound)

@@ -47,9 +47,8 @@ static bool
 is_value_name(UProperty property, int32_t value, const char *name)
 {
 	const char *alias;
-	int			i;
 
-	for (i = 0; i < 2 || u_getPropertyValueName(property, value, i); i++)
+	for (int i = 0; i < 2 || u_getPropertyValueName(property, value, i); i++)
 	{
 		alias = u_getPropertyValueName(property, value, i);
 		if (alias && strcmp(alias, name) == 0)
@@ -71,9 +70,7 @@ find_value(UProperty property, const char *name, Property *found)
 static bool
 is_property_name(UProperty property, const char *name)
 {
-	int			i;
-
-	for (i = 0; i < 2 || u_getPropertyName(property, i); i++)
+	for (int i = 0; i < 2 || u_getPropertyName(property, i); i++)
 	{
 		const char *alias = u_getPropertyName(property, i);
 
@@ -88,11 +85,10 @@ static bool
 find_binary(const char *name, Property *found)
 {
 	UProperty	property = u_getPropertyEnum(name);
-	int			i;
 
 	found->value = 1;
 	found->property = property;
-	for (i = 0; i < lengthof(binary_properties); i++)
+	for (int i = 0; i < lengthof(binary_properties); i++)
 		if (binary_properties[i] == property)
 			return is_property_name(property, name);
 	return false;
@@ -128,7 +124,7 @@ find_property(const char *text, Property *found)
 	return false;
 }
 
-/* Those that ICU has no name for: ASCII and Assigned, told by another of the same meaning. */
+/* The name of a property that ICU has none for, Assigned, turned into that of its opposite. */
 static const char *
 synonym(const char *text, bool *negated)
 {
@@ -181,7 +177,6 @@ unicode_property_ranges(const char *text, bool negated, int *count)
 	Property	found = {0};
 	UnicodeRange *ranges = NULL;
 	USet	   *set;
-	int			i;
 
 	text = synonym(text, &negated);
 	if (!unicode_property_known(text))
@@ -193,7 +188,7 @@ unicode_property_ranges(const char *text, bool negated, int *count)
 		*count = uset_getItemCount(set);
 		ranges = palloc_extended(sizeof(UnicodeRange) * Max(*count, 1), MCXT_ALLOC_NO_OOM);
 	}
-	for (i = 0; ranges != NULL && i < *count; i++)
+	for (int i = 0; ranges != NULL && i < *count; i++)
 	{
 		UErrorCode	error = U_ZERO_ERROR;
 		UChar32		first;

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+
 #include "schema/internal.h"
 
 /* The search through a schema's document. */
@@ -108,24 +109,19 @@ static void
 search_object(Search *search, const JsonbValue *object, const SchemaPlace *place,
 			  const JsonbValue *culprit, bool is_map)
 {
-	JsonCursor	cursor;
-	JsonbValue	key;
-	JsonbValue	value;
-
 	if (is_met(search, object))
 		culprit = NULL;
 	if (culprit && culprit->type == jbvString && !is_map && has_mark(object))
 		search->collect(search->state, schema_place_text(place),
 						pnstrdup(culprit->val.string.val, culprit->val.string.len));
-	json_cursor_init(&cursor, object->val.binary.data);
-	while (json_next_pair(&cursor, &key, &value))
+	json_foreach(child, object)
 	{
-		SchemaPlace step = {place, key.val.string.val, key.val.string.len};
+		SchemaPlace step = {place, child.key.val.string.val, child.key.val.string.len};
 
 		if (is_map)
-			search_value(search, &value, &step, culprit, false);
+			search_value(search, &child.value, &step, culprit, false);
 		else
-			search_keyword(search, &key, &value, &step, culprit);
+			search_keyword(search, &child.key, &child.value, &step, culprit);
 	}
 }
 
@@ -134,8 +130,6 @@ static void
 search_value(Search *search, const JsonbValue *value, const SchemaPlace *place,
 			 const JsonbValue *culprit, bool is_map)
 {
-	JsonCursor	cursor;
-	JsonbValue	item;
 	char		index[12];
 
 	check_stack_depth();
@@ -144,12 +138,11 @@ search_value(Search *search, const JsonbValue *value, const SchemaPlace *place,
 		search_object(search, value, place, culprit, is_map);
 	if (!json_is_array(value))
 		return;
-	json_cursor_init(&cursor, value->val.binary.data);
-	while (json_next_element(&cursor, &item))
+	json_foreach(item, value)
 	{
-		SchemaPlace step = {place, index, sprintf(index, "%u", cursor.next - 1)};
+		SchemaPlace step = {place, index, sprintf(index, "%u", item.index)};
 
-		search_value(search, &item, &step, culprit, false);
+		search_value(search, &item.value, &step, culprit, false);
 	}
 }
 

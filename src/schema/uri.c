@@ -8,11 +8,12 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "schema/internal.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "utils/builtins.h"
+
+#include "base/ascii.h"
+#include "base/compat.h"
+#include "schema/internal.h"
 
 PG_FUNCTION_INFO_V1(promote_is_schema_uri);
 
@@ -26,37 +27,36 @@ typedef struct UriParts
 	SchemaText	fragment;
 } UriParts;
 
-/* The characters that RFC 3986 calls ALPHA */
+/* Do a percent sign and two hexadecimal digits come (RFC 3986, section 2.1)? */
 static bool
-is_letter(char c)
+is_encoded(const char *text, int length)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* and HEXDIG. */
-static bool
-is_hex_digit(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+	return length >= 3 && text[0] == '%' && ascii_hex_value(text[1]) >= 0 && ascii_hex_value(text[2]) >= 0;
 }
 
 /* The length of the scheme that a text begins with, without its colon; 0 if none. */
 static int
 scheme_length(const char *text, int length)
 {
-	int			i;
-
-	if (length == 0 || !is_letter(text[0]))
+	if (length == 0 || !ascii_is_letter(text[0]))
 		return 0;
-	for (i = 1; i < length; i++)
+	for (int i = 1; i < length; i++)
 	{
 		if (text[i] == ':')
 			return i;
-		if (!is_letter(text[i]) && !(text[i] >= '0' && text[i] <= '9') &&
+		if (!ascii_is_letter(text[i]) && !ascii_is_digit(text[i]) &&
 			strchr("+-.", text[i]) == NULL)
 			return 0;
 	}
 	return 0;
+}
+
+/* Move past so many bytes. */
+static void
+advance(SchemaText *rest, int length)
+{
+	rest->text += length;
+	rest->length -= length;
 }
 
 /* Take from *rest all up to the first of some characters, or its end. */
@@ -69,8 +69,7 @@ take_until(SchemaText *rest, const char *stops)
 	while (n < rest->length && (rest->text[n] == '\0' || strchr(stops, rest->text[n]) == NULL))
 		n++;
 	taken.length = n;
-	rest->text += n;
-	rest->length -= n;
+	advance(rest, n);
 	return taken;
 }
 
@@ -82,8 +81,7 @@ skip(SchemaText *rest, const char *prefix)
 
 	if (rest->length < length || memcmp(rest->text, prefix, length) != 0)
 		return false;
-	rest->text += length;
-	rest->length -= length;
+	advance(rest, length);
 	return true;
 }
 
@@ -97,10 +95,8 @@ split(const char *text, int length, UriParts *parts)
 	memset(parts, 0, sizeof(UriParts));
 	if (scheme > 0)
 	{
-		parts->scheme.text = text;
-		parts->scheme.length = scheme;
-		rest.text += scheme + 1;
-		rest.length -= scheme + 1;
+		parts->scheme = (SchemaText) {text, scheme};
+		advance(&rest, scheme + 1);
 	}
 	if (skip(&rest, "//"))
 		parts->authority = take_until(&rest, "/?#");
@@ -146,8 +142,7 @@ append_path(StringInfo out, SchemaText path)
 		{
 			if (path.length == 2)
 				appendStringInfoChar(out, '/');
-			path.text += 2;
-			path.length -= 2;
+			advance(&path, 2);
 			continue;
 		}
 		if (is_segment(&path, "/.."))
@@ -155,8 +150,7 @@ append_path(StringInfo out, SchemaText path)
 			drop_segment(out, start);
 			if (path.length == 3)
 				appendStringInfoChar(out, '/');
-			path.text += 3;
-			path.length -= 3;
+			advance(&path, 3);
 			continue;
 		}
 		skip(&path, "/");
@@ -170,9 +164,7 @@ append_path(StringInfo out, SchemaText path)
 static void
 append_lower(StringInfo out, const SchemaText *text)
 {
-	int			i;
-
-	for (i = 0; i < text->length; i++)
+	for (int i = 0; i < text->length; i++)
 		appendStringInfoChar(out, pg_ascii_tolower((unsigned char) text->text[i]));
 }
 
@@ -194,11 +186,8 @@ append_authority(StringInfo out, const SchemaText *authority)
 static void
 raise_digits(StringInfo out)
 {
-	int			i;
-
-	for (i = 0; i + 2 < out->len; i++)
-		if (out->data[i] == '%' && is_hex_digit(out->data[i + 1]) &&
-			is_hex_digit(out->data[i + 2]))
+	for (int i = 0; i + 2 < out->len; i++)
+		if (is_encoded(out->data + i, out->len - i))
 		{
 			out->data[i + 1] = pg_ascii_toupper((unsigned char) out->data[i + 1]);
 			out->data[i + 2] = pg_ascii_toupper((unsigned char) out->data[i + 2]);
@@ -302,16 +291,13 @@ schema_uri_is_absolute(const SchemaText *uri)
 static bool
 has_uri_characters(const SchemaText *uri)
 {
-	int			i;
-
-	for (i = 0; i < uri->length; i++)
+	for (int i = 0; i < uri->length; i++)
 	{
 		unsigned char c = uri->text[i];
 
 		if (c <= ' ' || c == 0x7f || (c < 0x80 && strchr("\"<>\\^`{|}", c)))
 			return false;
-		if (c == '%' && !(i + 2 < uri->length && is_hex_digit(uri->text[i + 1]) &&
-						  is_hex_digit(uri->text[i + 2])))
+		if (c == '%' && !is_encoded(uri->text + i, uri->length - i))
 			return false;
 	}
 	return true;

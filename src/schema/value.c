@@ -7,21 +7,14 @@
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "schema/format.h"
-#include "schema/internal.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
+#include "schema/format.h"
+#include "schema/internal.h"
+
 /* Arrays up to this size are checked for uniqueness on the stack. */
 #define UNIQUE_STACK_ITEMS	32
-
-/* Numbers of the document against those of the schema. */
-static int
-compare_numbers(Numeric a, Numeric b)
-{
-	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a),
-											 NumericGetDatum(b)));
-}
 
 /* Integral by value: 1.0 and 1e3 are. */
 static bool
@@ -38,7 +31,7 @@ is_multiple(Numeric number, Numeric step)
 														   NumericGetDatum(number),
 														   NumericGetDatum(step)));
 	Numeric		zero = int64_to_numeric(0);
-	bool		multiple = compare_numbers(rest, zero) == 0;
+	bool		multiple = json_number_compare(rest, zero) == 0;
 
 	pfree(zero);
 	pfree(rest);
@@ -71,13 +64,12 @@ enum_text(const SchemaNode *node)
 {
 	StringInfoData text;
 	const char *value;
-	uint32		i;
 
 	if (node->value_count == 0 || node->value_count > 20)
 		return "expected one of the values that the schema lists";
 	initStringInfo(&text);
 	appendStringInfoString(&text, node->value_count == 1 ? "expected " : "expected one of ");
-	for (i = 0; i < node->value_count; i++)
+	for (uint32 i = 0; i < node->value_count; i++)
 	{
 		value = schema_value_text(&node->values[i]);
 		if (value == NULL || text.len > 500)
@@ -91,9 +83,7 @@ enum_text(const SchemaNode *node)
 bool
 schema_check_enum(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
-	uint32		i;
-
-	for (i = 0; i < node->value_count; i++)
+	for (uint32 i = 0; i < node->value_count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (json_equal(&node->values[i], at->value))
@@ -128,12 +118,9 @@ schema_check_const(SchemaEvaluation *evaluation, const SchemaNode *node, const S
 static const char *
 number_text(Numeric number)
 {
-	JsonbValue	value;
-	const char *text;
+	JsonbValue	value = {.type = jbvNumeric, .val.numeric = number};
+	const char *text = schema_value_text(&value);
 
-	value.type = jbvNumeric;
-	value.val.numeric = number;
-	text = schema_value_text(&value);
 	return text ? text : "the bound that the schema gives";
 }
 
@@ -159,14 +146,14 @@ schema_check_number(SchemaEvaluation *evaluation, const SchemaNode *node, const 
 	Numeric		number = at->value->val.numeric;
 	bool		valid = true;
 
-	if (rules->minimum && compare_numbers(number, rules->minimum) < 0)
+	if (rules->minimum && json_number_compare(number, rules->minimum) < 0)
 		valid = refuse_number(evaluation, node, at, "minimum", "at least", rules->minimum);
-	if (rules->maximum && compare_numbers(number, rules->maximum) > 0)
+	if (rules->maximum && json_number_compare(number, rules->maximum) > 0)
 		valid = refuse_number(evaluation, node, at, "maximum", "at most", rules->maximum);
-	if (rules->exclusive_minimum && compare_numbers(number, rules->exclusive_minimum) <= 0)
+	if (rules->exclusive_minimum && json_number_compare(number, rules->exclusive_minimum) <= 0)
 		valid = refuse_number(evaluation, node, at, "exclusiveMinimum", "more than",
 							  rules->exclusive_minimum);
-	if (rules->exclusive_maximum && compare_numbers(number, rules->exclusive_maximum) >= 0)
+	if (rules->exclusive_maximum && json_number_compare(number, rules->exclusive_maximum) >= 0)
 		valid = refuse_number(evaluation, node, at, "exclusiveMaximum", "less than",
 							  rules->exclusive_maximum);
 	if (rules->multiple_of && GOES_ON(evaluation, valid) &&
@@ -176,15 +163,17 @@ schema_check_number(SchemaEvaluation *evaluation, const SchemaNode *node, const 
 	return valid;
 }
 
-/* Report a count out of bounds: "expected at least 3 items". */
+/* Report the bounds that a count does not keep, "expected at least 3 items"; false for the caller to return. */
 bool
 schema_refuse_count(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
-					const char *keyword, int64 bound, const char *one, const char *many)
+					int64 count, int64 least, int64 most, const SchemaCount *words)
 {
-	if (evaluation->collect)
-		schema_report(evaluation, node, at, keyword, NULL, NULL, "expected at %s " INT64_FORMAT " %s",
-					  strncmp(keyword, "min", 3) == 0 ? "least" : "most",
-					  bound, bound == 1 ? one : many);
+	if (count < least)
+		schema_report(evaluation, node, at, words->least, NULL, NULL, "expected at least " INT64_FORMAT " %s",
+					  least, least == 1 ? words->one : words->many);
+	if (most != SCHEMA_UNBOUNDED && count > most)
+		schema_report(evaluation, node, at, words->most, NULL, NULL, "expected at most " INT64_FORMAT " %s",
+					  most, most == 1 ? words->one : words->many);
 	return false;
 }
 
@@ -195,21 +184,15 @@ schema_refuse_count(SchemaEvaluation *evaluation, const SchemaNode *node, const 
 static bool
 check_length(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
+	static const SchemaCount words = {"minLength", "maxLength", "character", "characters"};
 	const SchemaStringRules *rules = node->string;
 	const JsonbValue *string = at->value;
 	int64		length = string->val.string.len;
-	bool		valid = true;
 
 	if (rules->min_length > 0 ||
 		(rules->max_length != SCHEMA_UNBOUNDED && length > rules->max_length))
 		length = pg_mbstrlen_with_len(string->val.string.val, string->val.string.len);
-	if (length < rules->min_length)
-		valid = schema_refuse_count(evaluation, node, at, "minLength", rules->min_length,
-									"character", "characters");
-	if (rules->max_length != SCHEMA_UNBOUNDED && length > rules->max_length)
-		valid = schema_refuse_count(evaluation, node, at, "maxLength", rules->max_length,
-									"character", "characters");
-	return valid;
+	return schema_check_count(evaluation, node, at, length, rules->min_length, rules->max_length, &words);
 }
 
 /* "pattern" */
@@ -269,26 +252,21 @@ compare_items(const void *a, const void *b)
 	return json_compare(a, b);
 }
 
-/*
- * Are all items different?  Sorts views of them, at n log n.
- */
+/* Are all items different?  Sorts views of them, at n log n. */
 bool
 schema_all_unique(const JsonbValue *array)
 {
 	JsonbValue	buffer[UNIQUE_STACK_ITEMS];
 	JsonbValue *items = buffer;
-	JsonCursor	cursor;
 	uint32		count = json_count(array);
 	bool		unique = true;
-	uint32		i = 0;
 
 	if (count > UNIQUE_STACK_ITEMS)
 		items = schema_allocate(sizeof(JsonbValue), count);
-	json_cursor_init(&cursor, array->val.binary.data);
-	while (i < count && json_next_element(&cursor, &items[i]))
-		i++;
+	json_foreach(item, array)
+		items[item.index] = item.value;
 	qsort(items, count, sizeof(JsonbValue), compare_items);
-	for (i = 1; i < count && unique; i++)
+	for (uint32 i = 1; i < count && unique; i++)
 		unique = compare_items(&items[i - 1], &items[i]) != 0;
 	if (items != buffer)
 		pfree(items);

@@ -6,15 +6,15 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "json/path.h"
-#include "schema/internal.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
-#include "utils/numeric.h"
+
+#include "base/compat.h"
+#include "json/path.h"
+#include "schema/internal.h"
 
 /* The steps from the instance's root to at. */
 static void
@@ -98,23 +98,6 @@ format_message(const char *format, va_list arguments)
 /* How large a value that is told as expected may be, in bytes. */
 #define EXPECTED_SIZE_MAX	4096
 
-/* Is the value small enough to be told? */
-static bool
-is_small(const JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvString:
-			return value->val.string.len <= EXPECTED_SIZE_MAX;
-		case jbvNumeric:
-			return VARSIZE_ANY(value->val.numeric) <= EXPECTED_SIZE_MAX;
-		case jbvBinary:
-			return value->val.binary.len <= EXPECTED_SIZE_MAX;
-		default:
-			return true;
-	}
-}
-
 /* What the keyword expects: its value, in *value; NULL if that is large. */
 static const JsonbValue *
 expected_value(const SchemaNode *node, const char *keyword, JsonbValue *value)
@@ -127,7 +110,7 @@ expected_value(const SchemaNode *node, const char *keyword, JsonbValue *value)
 	else if (!getKeyJsonValueFromContainer((JsonbContainer *) node->keywords, keyword,
 										   strlen(keyword), value))
 		return NULL;
-	return is_small(value) ? value : NULL;
+	return json_size(value) <= EXPECTED_SIZE_MAX ? value : NULL;
 }
 
 /*
@@ -190,23 +173,33 @@ schema_value_text(const JsonbValue *value)
 	}
 }
 
+/* The types' names, in the order of their flags. */
+static const char *const type_names[] = {"null", "boolean", "object", "array", "number", "string", "integer"};
+
+/* The flag of a type's name, a view; 0 if it is none of the seven. */
+uint8
+schema_type_flag(const JsonbValue *name)
+{
+	for (int i = 0; i < lengthof(type_names); i++)
+		if (json_string_is(name, type_names[i]))
+			return 1 << i;
+	return 0;
+}
+
 /* "integer", "string or null", "string, number or null", in the current memory context. */
 const char *
 schema_types_text(uint8 types)
 {
-	static const char *const names[] = {"null", "boolean", "object", "array",
-	"number", "string", "integer"};
 	StringInfoData text;
-	int			i;
 
 	initStringInfo(&text);
-	for (i = lengthof(names) - 1; i >= 0; i--)
+	for (int i = lengthof(type_names) - 1; i >= 0; i--)
 	{
 		uint8		rest = types & ((1 << i) - 1);
 
 		if ((types & (1 << i)) == 0)
 			continue;
-		appendStringInfoString(&text, names[i]);
+		appendStringInfoString(&text, type_names[i]);
 		if (rest != 0)
 			appendStringInfoString(&text, (rest & (rest - 1)) == 0 ? " or " : ", ");
 	}

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+
 #include "schema/internal.h"
 
 static void apply(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location);
@@ -23,23 +24,23 @@ is_wanted(const SchemaWalk *walk, const SchemaNode *node)
 	return node && (walk->reach[node->number] & walk->wanted);
 }
 
-/* Make child the location of the child of parent whose view and key it has. */
-static void
-enter_child(SchemaLocation *child, SchemaLocation *parent, uint32 index)
+/* The location of a child; key is NULL for an item. */
+static SchemaLocation
+location_of(SchemaLocation *parent, const JsonChild *child, const JsonbValue *key)
 {
-	child->mark.parent = &parent->mark;
-	child->mark.index = child->at.index = index;
-	child->mark.count = child->at.value->type == jbvBinary ? json_count(child->at.value) : 0;
-	child->mark.node = NULL;
+	SchemaLocation location = {.at = {&parent->at, &child->value, key, child->index, false}};
+
+	location.mark.parent = &parent->mark;
+	location.mark.index = child->index;
+	location.mark.count = child->value.type == jbvBinary ? json_count(&child->value) : 0;
+	return location;
 }
 
 /* Is there from any node of the list? */
 static bool
 any_wanted(const SchemaWalk *walk, const SchemaList *list)
 {
-	uint32		i;
-
-	for (i = 0; i < list->count; i++)
+	for (uint32 i = 0; i < list->count; i++)
 		if (is_wanted(walk, list->nodes[i]))
 			return true;
 	return false;
@@ -49,14 +50,12 @@ any_wanted(const SchemaWalk *walk, const SchemaList *list)
 static bool
 properties_wanted(const SchemaWalk *walk, const SchemaObjectRules *rules)
 {
-	uint32		i;
-
 	if (is_wanted(walk, rules->additional))
 		return true;
-	for (i = 0; i < rules->pattern_count; i++)
+	for (uint32 i = 0; i < rules->pattern_count; i++)
 		if (is_wanted(walk, rules->patterns[i].schema))
 			return true;
-	for (i = 0; i < rules->property_count; i++)
+	for (uint32 i = 0; i < rules->property_count; i++)
 		if (is_wanted(walk, rules->properties[i].schema) ||
 			is_wanted(walk, rules->properties[i].dependent[0]) ||
 			is_wanted(walk, rules->properties[i].dependent[1]))
@@ -71,11 +70,9 @@ apply_property(SchemaWalk *walk, const SchemaObjectRules *rules, const SchemaPro
 {
 	const JsonbValue *key = property->at.key;
 	bool		matched = known && known->schema;
-	uint32		i;
-
 	if (matched)
 		apply(walk, known->schema, property);
-	for (i = 0; i < rules->pattern_count; i++)
+	for (uint32 i = 0; i < rules->pattern_count; i++)
 	{
 		const SchemaPatternProperty *entry = &rules->patterns[i];
 
@@ -90,7 +87,7 @@ apply_property(SchemaWalk *walk, const SchemaObjectRules *rules, const SchemaPro
 	}
 	if (!matched && rules->additional)
 		apply(walk, rules->additional, property);
-	for (i = 0; known && i < lengthof(known->dependent); i++)
+	for (uint32 i = 0; known && i < lengthof(known->dependent); i++)
 		if (known->dependent[i])
 			apply(walk, known->dependent[i], object);
 }
@@ -101,21 +98,16 @@ apply_properties(SchemaWalk *walk, const SchemaObjectRules *rules, SchemaLocatio
 {
 	const SchemaProperty *next = rules->properties;
 	const SchemaProperty *end = next + rules->property_count;
-	JsonCursor	cursor;
-	JsonbValue	key;
-	JsonbValue	value;
-	SchemaLocation child = {.at = {&location->at, &value, &key, 0, false}};
 
 	if (!properties_wanted(walk, rules))
 		return;
-	json_cursor_init(&cursor, location->at.value->val.binary.data);
-	while (json_next_pair(&cursor, &key, &value))
+	json_foreach(child, location->at.value)
 	{
-		const SchemaProperty *known = schema_next_property(&next, end, &key);
+		const SchemaProperty *known = schema_next_property(&next, end, &child.key);
+		SchemaLocation property = location_of(location, &child, &child.key);
 
 		CHECK_FOR_INTERRUPTS();
-		enter_child(&child, location, cursor.next - 1);
-		apply_property(walk, rules, known, location, &child);
+		apply_property(walk, rules, known, location, &property);
 	}
 }
 
@@ -127,9 +119,6 @@ static void
 apply_contained(SchemaWalk *walk, const SchemaArrayRules *rules, SchemaLocation *location)
 {
 	const SchemaNode *contains = rules->contains;
-	JsonCursor	cursor;
-	JsonbValue	item;
-	SchemaLocation child = {.at = {&location->at, &item, NULL, 0, false}};
 	bool		all = false;
 	bool		found = false;
 
@@ -137,14 +126,14 @@ apply_contained(SchemaWalk *walk, const SchemaArrayRules *rules, SchemaLocation 
 		return;
 	do
 	{
-		json_cursor_init(&cursor, location->at.value->val.binary.data);
-		while (json_next_element(&cursor, &item))
+		json_foreach(child, location->at.value)
 		{
-			enter_child(&child, location, cursor.next - 1);
-			if (!all && !schema_accepts(&walk->evaluation, contains, &child.at))
+			SchemaLocation item = location_of(location, &child, NULL);
+
+			if (!all && !schema_accepts(&walk->evaluation, contains, &item.at))
 				continue;
 			found = true;
-			apply(walk, contains, &child);
+			apply(walk, contains, &item);
 		}
 		all = !all;
 	} while (all && !found && rules->min_contains > 0);
@@ -154,24 +143,20 @@ apply_contained(SchemaWalk *walk, const SchemaArrayRules *rules, SchemaLocation 
 static void
 apply_items(SchemaWalk *walk, const SchemaArrayRules *rules, SchemaLocation *location)
 {
-	JsonCursor	cursor;
-	JsonbValue	item;
-	SchemaLocation child = {.at = {&location->at, &item, NULL, 0, false}};
 	const SchemaNode *rest = rules->rest;
 
 	apply_contained(walk, rules, location);
 	if (!is_wanted(walk, rest) && !any_wanted(walk, &rules->tuple))
 		return;
-	json_cursor_init(&cursor, location->at.value->val.binary.data);
-	while (json_next_element(&cursor, &item))
+	json_foreach(child, location->at.value)
 	{
-		uint32		index = cursor.next - 1;
-		const SchemaNode *schema = index < rules->tuple.count ? rules->tuple.nodes[index] : rest;
+		const SchemaNode *schema = child.index < rules->tuple.count ? rules->tuple.nodes[child.index] : rest;
+		SchemaLocation item;
 
 		if (!is_wanted(walk, schema))
 			continue;
-		enter_child(&child, location, index);
-		apply(walk, schema, &child);
+		item = location_of(location, &child, NULL);
+		apply(walk, schema, &item);
 	}
 }
 
@@ -187,18 +172,16 @@ static void
 apply_branches(SchemaWalk *walk, const SchemaList *branches, SchemaLocation *location)
 {
 	bool		matched = false;
-	uint32		i;
-
 	if (!any_wanted(walk, branches))
 		return;
-	for (i = 0; i < branches->count; i++)
+	for (uint32 i = 0; i < branches->count; i++)
 	{
 		if (!schema_accepts(&walk->evaluation, branches->nodes[i], &location->at))
 			continue;
 		matched = true;
 		apply(walk, branches->nodes[i], location);
 	}
-	for (i = 0; i < branches->count && !matched; i++)
+	for (uint32 i = 0; i < branches->count && !matched; i++)
 		if (is_meant(walk, branches->nodes[i], location))
 			apply(walk, branches->nodes[i], location);
 }
@@ -224,9 +207,7 @@ apply_condition(SchemaWalk *walk, const SchemaLogicRules *logic, SchemaLocation 
 static void
 apply_logic(SchemaWalk *walk, const SchemaLogicRules *logic, SchemaLocation *location)
 {
-	uint32		i;
-
-	for (i = 0; i < logic->all.count; i++)
+	for (uint32 i = 0; i < logic->all.count; i++)
 		apply(walk, logic->all.nodes[i], location);
 	apply_branches(walk, &logic->any, location);
 	apply_branches(walk, &logic->one, location);
@@ -241,22 +222,19 @@ apply_unevaluated(SchemaWalk *walk, const SchemaNode *node, const SchemaNode *re
 {
 	bool		is_object = json_is_object(location->at.value);
 	SchemaSeen	seen;
-	JsonCursor	cursor;
-	JsonbValue	key;
-	JsonbValue	value;
-	SchemaLocation child = {.at = {&location->at, &value, is_object ? &key : NULL, 0, false}};
 
 	if (!is_wanted(walk, rest))
 		return;
 	schema_seen_init(&seen, location->at.value);
 	schema_find_seen(&walk->evaluation, node, &location->at, &seen);
-	json_cursor_init(&cursor, location->at.value->val.binary.data);
-	while (is_object ? json_next_pair(&cursor, &key, &value) : json_next_element(&cursor, &value))
+	json_foreach(child, location->at.value)
 	{
-		if (schema_seen_has(&seen, cursor.next - 1))
+		SchemaLocation unseen;
+
+		if (schema_seen_has(&seen, child.index))
 			continue;
-		enter_child(&child, location, cursor.next - 1);
-		apply(walk, rest, &child);
+		unseen = location_of(location, &child, is_object ? &child.key : NULL);
+		apply(walk, rest, &unseen);
 	}
 	schema_seen_free(&seen);
 }
@@ -335,22 +313,18 @@ apply(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location)
  * Visit every node that applies to a location of the document, with that
  * location, once for each way that leads there or more rarely.  Only nodes
  * are visited from which one that is wanted can be met: walk says by reach,
- * which schema_spread fills in, and wanted which those are.
+ * which schema_spread fills in, and wanted which those are.  Returns the marks
+ * that visits set, in the current memory context; NULL for none.
  */
-void
-schema_walk(SchemaWalk *walk, const Schema *schema, SchemaLocation *root)
+JsonMark *
+schema_walk(SchemaWalk *walk, const Schema *schema, const Jsonb *document)
 {
+	JsonbValue	view = json_view(document);
+	SchemaLocation root = {.at = {NULL, &view, NULL, 0, false}};
+
+	root.mark.count = view.type == jbvBinary ? json_count(&view) : 0;
 	schema_begin_evaluation(&walk->evaluation, schema);
-	apply(walk, schema->root, root);
+	apply(walk, schema->root, &root);
 	schema_end_evaluation(&walk->evaluation);
-}
-
-/* The location that is the whole document. */
-SchemaLocation
-schema_root_location(const JsonbValue *document)
-{
-	SchemaLocation root = {.at = {NULL, document, NULL, 0, false}};
-
-	root.mark.count = document->type == jbvBinary ? json_count(document) : 0;
-	return root;
+	return root.mark.node;
 }

@@ -9,15 +9,16 @@
  */
 #include "postgres.h"
 
+#include "common/sha2.h"
+#include "miscadmin.h"
+
 #include "base/errors.h"
+#include "base/grow.h"
 #include "json/builder.h"
 #include "json/diff.h"
 #include "json/reader.h"
 #include "json/writer.h"
 #include "terraform/change.h"
-
-#include "common/sha2.h"
-#include "miscadmin.h"
 
 #define MAX_PATH_BYTES (64 * 1024 * 1024)	/* of the paths of one change */
 
@@ -53,14 +54,6 @@ is_unknown(const JsonbValue *value)
 		*value->val.string.val == '\0';
 }
 
-/* The next child of a container; an array's have no key. */
-static bool
-next_child(JsonCursor *cursor, const JsonbValue *container, JsonbValue *key, JsonbValue *value)
-{
-	return json_is_object(container) ? json_next_pair(cursor, key, value) :
-		json_next_element(cursor, value);
-}
-
 /*
  * Does a note, of what is sensitive or unknown, say so of anything?  Notes
  * are true, or containers along the document; what is neither is taken for
@@ -69,66 +62,40 @@ next_child(JsonCursor *cursor, const JsonbValue *container, JsonbValue *key, Jso
 static bool
 says_so(const JsonbValue *note)
 {
-	JsonCursor	cursor;
-	JsonbValue	key,
-				value;
-
 	check_stack_depth();
 	if (note->type != jbvBinary)
 		return note->type != jbvNull && !(note->type == jbvBool && !note->val.boolean);
 	CHECK_FOR_INTERRUPTS();
-	json_cursor_init(&cursor, note->val.binary.data);
-	while (next_child(&cursor, note, &key, &value))
-		if (says_so(&value))
+	json_foreach(child, note)
+		if (says_so(&child.value))
 			return true;
 	return false;
 }
 
 static void build_after(JsonBuilder *builder, const JsonbValue *after, const JsonbValue *unknown);
 
-/* Build an object of the pairs that are known and those that are not. */
+/*
+ * Build a container of what is known and what is not; in an array null stands
+ * where an element is unknown, or is not there.
+ */
 static void
-build_object(JsonBuilder *builder, const JsonbValue *after, const JsonbValue *unknown)
+build_children(JsonBuilder *builder, const JsonbValue *after, const JsonbValue *unknown)
 {
 	JsonJoin	join;
 
-	json_build_begin_object(builder);
+	json_build_begin_like(builder, unknown);
 	json_join_init(&join, after, unknown);
 	while (json_join_next(&join))
 	{
 		CHECK_FOR_INTERRUPTS();
 		/* false of a key that is not there says nothing */
-		if (join.left == NULL && !says_so(join.right))
+		if (join.key && join.left == NULL && !says_so(join.right))
 			continue;
-		json_build_key(builder, join.key->val.string.val, join.key->val.string.len);
+		if (join.key)
+			json_build_key(builder, join.key->val.string.val, join.key->val.string.len);
 		build_after(builder, join.left, join.right);
 	}
-	json_build_end_object(builder);
-}
-
-/* Build an array; null stands where an element is unknown, or is not there. */
-static void
-build_array(JsonBuilder *builder, const JsonbValue *after, const JsonbValue *unknown)
-{
-	uint32		count = after ? json_count(after) : 0;
-	JsonCursor	left,
-				right;
-	JsonbValue	value,
-				note;
-
-	if (after)
-		json_cursor_init(&left, after->val.binary.data);
-	json_cursor_init(&right, unknown->val.binary.data);
-	json_build_begin_array(builder);
-	for (uint32 i = 0; i < Max(count, json_count(unknown)); i++)
-	{
-		bool		has_value = i < count && json_next_element(&left, &value);
-		bool		has_note = json_next_element(&right, &note);
-
-		CHECK_FOR_INTERRUPTS();
-		build_after(builder, has_value ? &value : NULL, has_note ? &note : NULL);
-	}
-	json_build_end_array(builder);
+	json_build_end(builder);
 }
 
 /*
@@ -149,10 +116,9 @@ build_after(JsonBuilder *builder, const JsonbValue *after, const JsonbValue *unk
 		else
 			json_build_null(builder);
 	}
-	else if (json_is_object(unknown) && (after == NULL || json_is_object(after)))
-		build_object(builder, after, unknown);
-	else if (json_is_array(unknown) && (after == NULL || json_is_array(after)))
-		build_array(builder, after, unknown);
+	else if (unknown->type == jbvBinary &&
+			 (after == NULL || (after->type == jbvBinary && json_is_object(after) == json_is_object(unknown))))
+		build_children(builder, after, unknown);
 	else
 		json_build_value(builder, &unknown_value);
 }
@@ -178,21 +144,17 @@ mark_object(JsonMarkFrame *frame, const JsonbValue *object, const JsonbValue *no
 {
 	JsonMarkFrame child = {.parent = frame};
 	JsonSeeker	seeker;
-	JsonCursor	cursor;
-	JsonbValue	key,
-				value,
-				child_note;
+	JsonbValue	value;
 
 	json_seeker_init(&seeker, object->val.binary.data, json_count(note));
-	json_cursor_init(&cursor, note->val.binary.data);
-	while (json_next_pair(&cursor, &key, &child_note))
+	json_foreach(each, note)
 	{
-		if (!json_seek(&seeker, &key))
+		if (!json_seek(&seeker, &each.key))
 			continue;
 		json_view_child(object->val.binary.data, seeker.next, &value);
 		child.index = seeker.next;
 		child.node = NULL;
-		mark_noted(&child, &value, &child_note);
+		mark_noted(&child, &value, &each.value);
 	}
 }
 
@@ -201,18 +163,14 @@ static void
 mark_array(JsonMarkFrame *frame, const JsonbValue *array, const JsonbValue *note)
 {
 	JsonMarkFrame child = {.parent = frame};
-	JsonCursor	values,
-				notes;
-	JsonbValue	value,
-				child_note;
+	JsonJoin	join;
 
-	json_cursor_init(&values, array->val.binary.data);
-	json_cursor_init(&notes, note->val.binary.data);
-	while (json_next_element(&values, &value) && json_next_element(&notes, &child_note))
+	json_join_init(&join, array, note);
+	while (json_join_next(&join) && join.left && join.right)
 	{
-		child.index = values.next - 1;
+		child.index = join.left_index;
 		child.node = NULL;
-		mark_noted(&child, &value, &child_note);
+		mark_noted(&child, join.left, join.right);
 	}
 }
 
@@ -287,13 +245,7 @@ keep_leaf(void *state, const JsonChange *change)
 	PlanLeaves *found = state;
 	PlanLeaf   *leaf;
 
-	if (found->count == found->room)
-	{
-		found->room = Max(16, found->room * 2);
-		found->leaves = found->leaves ?
-			repalloc_huge(found->leaves, found->room * sizeof(PlanLeaf)) :
-			palloc(found->room * sizeof(PlanLeaf));
-	}
+	GROW(found->leaves, found->count, found->room);
 	leaf = &found->leaves[found->count++];
 	leaf->path = pstrdup(change->path);
 	leaf->old_value.type = leaf->new_value.type = jbvObject;
@@ -356,22 +308,8 @@ plan_leaves_find(const PlanSides *sides, const Secrets *declared, const Secrets 
 static void
 write_string(JsonWriter *writer, const char *text)
 {
-	JsonbValue	value;
+	JsonbValue	value = json_string(text, strlen(text));
 
-	value.type = jbvString;
-	value.val.string.val = (char *) text;
-	value.val.string.len = strlen(text);
-	json_write_value(writer, &value);
-}
-
-/* Write true. */
-static void
-write_true(JsonWriter *writer)
-{
-	JsonbValue	value;
-
-	value.type = jbvBool;
-	value.val.boolean = true;
 	json_write_value(writer, &value);
 }
 
@@ -394,6 +332,7 @@ write_leaf(JsonWriter *writer, const PlanLeaf *leaf)
 	JsonWriterFrame frame;
 	bool		has_old = leaf->old_value.type != jbvObject;
 	bool		has_new = leaf->new_value.type != jbvObject;
+	JsonbValue	is_true = {.type = jbvBool, .val.boolean = true};
 
 	json_open_object(writer, &frame, 2 + has_old + has_new + leaf->unknown + leaf->sensitive);
 	if (has_new)
@@ -413,9 +352,9 @@ write_leaf(JsonWriter *writer, const PlanLeaf *leaf)
 	write_string(writer, leaf->path);
 	write_string(writer, !has_old ? "add" : has_new ? "change" : "remove");
 	if (leaf->unknown)
-		write_true(writer);
+		json_write_value(writer, &is_true);
 	if (leaf->sensitive)
-		write_true(writer);
+		json_write_value(writer, &is_true);
 	json_close(writer);
 }
 
@@ -440,13 +379,6 @@ plan_leaves_diff(const PlanLeaves *found)
 	return json_writer_finish(&writer);
 }
 
-/* The order of two paths, for sorting. */
-static int
-compare_paths(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
-
 /* The leaves' paths in an order that depends on nothing else. */
 static const char **
 sorted_paths(const PlanLeaves *found)
@@ -456,7 +388,7 @@ sorted_paths(const PlanLeaves *found)
 
 	for (uint32 i = 0; i < found->count; i++)
 		paths[i] = found->leaves[i].path;
-	qsort(paths, found->count, sizeof(char *), compare_paths);
+	qsort(paths, found->count, sizeof(char *), pg_qsort_strcmp);
 	return paths;
 }
 

@@ -7,8 +7,9 @@
 #include "postgres.h"
 
 #include "common/cryptohash.h"
-#include "compose/censor.h"
 #include "utils/jsonb.h"
+
+#include "compose/censor.h"
 
 #define PLAN_SENSITIVE 0x01		/* the one flag of the marks that a plan's notes are made into */
 
@@ -39,7 +40,7 @@ typedef struct PlanLeaves
 {
 	PlanLeaf   *leaves;
 	uint32		count;
-	uint32		room;
+	Size		room;
 	Size		path_bytes;
 } PlanLeaves;
 

@@ -12,6 +12,14 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
 #include "json/builder.h"
@@ -22,14 +30,6 @@
 #include "terraform/change.h"
 #include "terraform/document.h"
 #include "terraform/sensitive.h"
-
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(promote_plan_document_changes);
 
@@ -138,7 +138,7 @@ get_field(const PlanReader *reader, const JsonbValue *object, const char *key, i
 					psprintf("is not %s", kind_name(kind)));
 }
 
-/* The same as get_field, of a key that has to be there. */
+/* The value of a key that has to be there, of the kind that it must be: see get_field. */
 static void
 get_required(const PlanReader *reader, const JsonbValue *object, const char *key, int kind,
 			 const char *place, JsonbValue *value)
@@ -203,7 +203,7 @@ mask_string(const PlanReader *reader, JsonbValue *string)
 															&string->val.string.len);
 }
 
-/* The same of a string in which there may be a secret. */
+/* Set a text column to a string of the plan, with every secret in it masked. */
 static void
 set_masked(const PlanReader *reader, Datum *values, bool *nulls, PlanColumn column,
 		   JsonbValue *string)
@@ -238,17 +238,14 @@ static const char *
 path_text(const PlanReader *reader, const JsonbValue *steps)
 {
 	StringInfoData path;
-	JsonCursor	cursor;
-	JsonbValue	step;
 	uint32		index;
 
 	initStringInfo(&path);
-	json_cursor_init(&cursor, steps->val.binary.data);
-	while (json_next_element(&cursor, &step))
+	json_foreach(item, steps)
 	{
-		if (step.type == jbvString)
-			json_path_add_key(&path, step.val.string.val, step.val.string.len);
-		else if (read_index(&step, &index))
+		if (item.value.type == jbvString)
+			json_path_add_key(&path, item.value.val.string.val, item.value.val.string.len);
+		else if (read_index(&item.value, &index))
 			json_path_add_index(&path, index);
 		else
 			break;
@@ -260,9 +257,7 @@ path_text(const PlanReader *reader, const JsonbValue *steps)
 static void
 set_replace_paths(const PlanReader *reader, Datum *values, bool *nulls, const JsonbValue *change)
 {
-	JsonbValue	list,
-				steps;
-	JsonCursor	cursor;
+	JsonbValue	list;
 	Datum	   *paths;
 	int			count = 0;
 	MemoryContext outer;
@@ -272,15 +267,14 @@ set_replace_paths(const PlanReader *reader, Datum *values, bool *nulls, const Js
 	if (list.type == jbvNull)
 		return;
 	paths = palloc_array(Datum, Max(json_count(&list), 1));
-	json_cursor_init(&cursor, list.val.binary.data);
-	while (json_next_element(&cursor, &steps))
+	json_foreach(item, &list)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!json_is_array(&steps))
+		if (!json_is_array(&item.value))
 			refuse_plan(place_in_change(reader, psprintf(".change.replace_paths[%d]", count)),
 						"is not an array");
 		outer = MemoryContextSwitchTo(reader->path_context);
-		path = path_text(reader, &steps);
+		path = path_text(reader, &item.value);
 		MemoryContextSwitchTo(outer);
 		paths[count++] = CStringGetTextDatum(path);
 		MemoryContextReset(reader->path_context);
@@ -493,7 +487,7 @@ add_text_fact(const PlanReader *reader, const JsonbValue *plan, const char *key,
 	json_build_value(facts, &value);
 }
 
-/* The same of a boolean; returns it, or what it is where it is not there. */
+/* Read a boolean that a plan says of itself, and add it to the facts; returns it, or what stands for none. */
 static bool
 add_flag_fact(const JsonbValue *plan, const char *key, bool otherwise, JsonBuilder *facts)
 {
@@ -507,14 +501,6 @@ add_flag_fact(const JsonbValue *plan, const char *key, bool otherwise, JsonBuild
 	return value.val.boolean;
 }
 
-/* Add a number to the facts, or to an object that is open there. */
-static void
-add_count_fact(const char *key, uint32 count, JsonBuilder *facts)
-{
-	json_build_key(facts, key, strlen(key));
-	json_build_integer(facts, count);
-}
-
 /* Add how many changes do what. */
 static void
 add_action_facts(const PlanReader *reader, JsonBuilder *facts)
@@ -523,7 +509,7 @@ add_action_facts(const PlanReader *reader, JsonBuilder *facts)
 	json_build_begin_object(facts);
 	for (int i = 0; i < lengthof(action_names); i++)
 		if (reader->by_action[i] > 0)
-			add_count_fact(action_names[i], reader->by_action[i], facts);
+			json_build_number(facts, action_names[i], reader->by_action[i]);
 	json_build_end_object(facts);
 }
 
@@ -552,8 +538,8 @@ read_plan(PlanReader *reader, const JsonbValue *plan, PlanSummary *summary)
 	summary->deferred = deferred > 0 ||
 		(invocations.type != jbvNull && json_count(&invocations) > 0);
 	add_action_facts(reader, &facts);
-	add_count_fact("drift", drift, &facts);
-	add_count_fact("deferred", deferred, &facts);
+	json_build_number(&facts, "drift", drift);
+	json_build_number(&facts, "deferred", deferred);
 	json_build_end_object(&facts);
 	summary->facts = json_builder_finish(&facts);
 }
@@ -569,10 +555,9 @@ plan_document_read(const Jsonb *plan, const Secrets *secrets, Tuplestorestate *r
 				   TupleDesc row_type, PlanSummary *summary)
 {
 	PlanReader	reader = {.secrets = secrets,.rows = rows,.row_type = row_type};
-	JsonbValue	root,
-				version;
+	JsonbValue	version;
+	JsonbValue	root = json_view(plan);
 
-	json_root(plan, &root);
 	if (!json_is_object(&root))
 		refuse_plan("The document", "is not an object");
 	get_required(NULL, &root, "format_version", IS_STRING, ".format_version", &version);

@@ -7,9 +7,10 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
-#include "compose/censor.h"
 #include "utils/jsonb.h"
 #include "utils/tuplestore.h"
+
+#include "compose/censor.h"
 
 /* The columns of a row of a planned change, in their order. */
 typedef enum PlanColumn

@@ -13,12 +13,12 @@
  */
 #include "postgres.h"
 
-#include "json/reader.h"
-#include "terraform/text.h"
-
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+
+#include "json/reader.h"
+#include "terraform/text.h"
 
 PG_FUNCTION_INFO_V1(promote_format_plan_changes);
 
@@ -67,15 +67,6 @@ row_text(const JsonbValue *row, const char *key)
 	if (!json_find(row, key, &value) || value.type != jbvString)
 		return NULL;
 	return pnstrdup(value.val.string.val, value.val.string.len);
-}
-
-/* Is a row's column true? */
-static bool
-row_flag(const JsonbValue *row, const char *key)
-{
-	JsonbValue	value;
-
-	return json_find(row, key, &value) && value.type == jbvBool && value.val.boolean;
 }
 
 /* Refuse what are no rows. */
@@ -127,7 +118,7 @@ is_in_part(const JsonbValue *row, const Part *part)
 	if (strcmp(origin, "change") != 0)
 		return true;
 	if (action == READ ||
-		(action == NO_OP && row_text(row, "previous_address") == NULL && !row_flag(row, "importing")))
+		(action == NO_OP && row_text(row, "previous_address") == NULL && !json_flag(row, "importing")))
 		return false;
 	return is_destructive(row) == part->destructive;
 }
@@ -141,11 +132,11 @@ append_row_remarks(StringInfo out, const JsonbValue *row)
 	const char *reason = row_text(row, "action_reason");
 	bool		first = true;
 
-	if (row_flag(row, "stateful"))
+	if (json_flag(row, "stateful"))
 		append_remark(out, &first, "stateful");
-	if (row_flag(row, "unexpected"))
+	if (json_flag(row, "unexpected"))
 		append_remark(out, &first, "unexpected");
-	if (row_flag(row, "importing"))
+	if (json_flag(row, "importing"))
 		append_remark(out, &first, "imported");
 	if (deposed)
 		append_remark(out, &first, psprintf("deposed object %s", deposed));
@@ -171,7 +162,7 @@ append_row(StringInfo out, const JsonbValue *row)
 	if (json_find(row, "replace_paths", &replace_paths))
 		style.replace_paths = &replace_paths;
 	appendStringInfo(out, "%c %-3s ", is_destructive(row) && strcmp(row_text(row, "origin"), "drift") != 0 ? '!' : ' ',
-					 row_flag(row, "create_before_destroy") ? "+/-" : action->sign);
+					 json_flag(row, "create_before_destroy") ? "+/-" : action->sign);
 	append_printable(out, address, strlen(address));
 	append_row_remarks(out, row);
 	appendStringInfoChar(out, '\n');
@@ -183,20 +174,17 @@ append_row(StringInfo out, const JsonbValue *row)
 static void
 append_part(StringInfo out, const JsonbValue *rows, const Part *part)
 {
-	JsonCursor	cursor;
-	JsonbValue	row;
 	bool		first = true;
 
-	json_cursor_init(&cursor, rows->val.binary.data);
-	while (json_next_element(&cursor, &row))
+	json_foreach(item, rows)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!is_in_part(&row, part))
+		if (!is_in_part(&item.value, part))
 			continue;
 		if (first && part->title)
 			appendStringInfo(out, "\n%s\n\n", part->title);
 		first = false;
-		append_row(out, &row);
+		append_row(out, &item.value);
 	}
 }
 
@@ -205,21 +193,18 @@ static void
 append_counts(StringInfo out, const JsonbValue *rows)
 {
 	int			counts[lengthof(action_texts)] = {0};
-	JsonCursor	cursor;
-	JsonbValue	row;
 	int			imported = 0;
 	int			shown = 0;
 
-	json_cursor_init(&cursor, rows->val.binary.data);
-	while (json_next_element(&cursor, &row))
+	json_foreach(item, rows)
 	{
-		bool		importing = row_flag(&row, "importing");
+		bool		importing = json_flag(&item.value, "importing");
 
-		if (strcmp(row_text(&row, "origin"), "change") != 0)
+		if (strcmp(row_text(&item.value, "origin"), "change") != 0)
 			continue;
 		imported += importing ? 1 : 0;
-		if (!importing || row_action(&row) != NO_OP)
-			counts[row_action(&row)]++;
+		if (!importing || row_action(&item.value) != NO_OP)
+			counts[row_action(&item.value)]++;
 	}
 	if (imported > 0)
 		appendStringInfo(out, "%s%d to import", shown++ == 0 ? "\nResources: " : ", ", imported);
@@ -241,9 +226,8 @@ Datum
 promote_format_plan_changes(PG_FUNCTION_ARGS)
 {
 	StringInfoData out;
-	JsonbValue	rows;
+	JsonbValue	rows = json_view(PG_GETARG_JSONB_P(0));
 
-	json_root(PG_GETARG_JSONB_P(0), &rows);
 	if (!json_is_array(&rows))
 		refuse_rows();
 	initStringInfo(&out);

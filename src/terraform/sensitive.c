@@ -11,11 +11,11 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "json/reader.h"
 #include "terraform/change.h"
 #include "terraform/sensitive.h"
-
-#include "miscadmin.h"
 
 /* The value under two keys, one in the other; false if there is none. */
 static bool
@@ -46,20 +46,17 @@ add_change(Secrets *secrets, const JsonbValue *change)
 static void
 add_changes(Secrets *secrets, const JsonbValue *plan, const char *key, const char *within)
 {
-	JsonCursor	cursor;
 	JsonbValue	list,
-				element,
 				change;
 
 	if (!json_find(plan, key, &list) || !json_is_array(&list))
 		return;
-	json_cursor_init(&cursor, list.val.binary.data);
-	while (json_next_element(&cursor, &element))
+	json_foreach(item, &list)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!json_is_object(&element) || (within && !json_find(&element, within, &element)))
+		if (!json_is_object(&item.value) || (within && !json_find(&item.value, within, &item.value)))
 			continue;
-		if (json_is_object(&element) && json_find(&element, "change", &change))
+		if (json_is_object(&item.value) && json_find(&item.value, "change", &change))
 			add_change(secrets, &change);
 	}
 }
@@ -68,16 +65,12 @@ add_changes(Secrets *secrets, const JsonbValue *plan, const char *key, const cha
 static void
 add_outputs(Secrets *secrets, const JsonbValue *plan)
 {
-	JsonCursor	cursor;
-	JsonbValue	outputs,
-				name,
-				change;
+	JsonbValue	outputs;
 
 	if (!json_find(plan, "output_changes", &outputs) || !json_is_object(&outputs))
 		return;
-	json_cursor_init(&cursor, outputs.val.binary.data);
-	while (json_next_pair(&cursor, &name, &change))
-		add_change(secrets, &change);
+	json_foreach(child, &outputs)
+		add_change(secrets, &child.value);
 }
 
 /* Add the values of variables that the configuration declares sensitive. */
@@ -89,8 +82,7 @@ add_variables(Secrets *secrets, const JsonbValue *plan)
 	JsonbValue	configuration,
 				declared,
 				values,
-				value,
-				flag;
+				value;
 
 	if (!json_find(plan, "configuration", &configuration) ||
 		!find_below(&configuration, "root_module", "variables", &declared) ||
@@ -100,7 +92,7 @@ add_variables(Secrets *secrets, const JsonbValue *plan)
 	json_join_init(&join, &declared, &values);
 	while (json_join_next(&join))
 		if (join.left && join.right && json_is_object(join.left) && json_is_object(join.right) &&
-			json_find(join.left, "sensitive", &flag) && flag.type == jbvBool && flag.val.boolean &&
+			json_flag(join.left, "sensitive") &&
 			json_find(join.right, "value", &value))
 			secrets_add_marked(secrets, &value, &whole, PLAN_SENSITIVE);
 }

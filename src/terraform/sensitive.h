@@ -6,8 +6,9 @@
 
 #include "postgres.h"
 
-#include "compose/censor.h"
 #include "utils/jsonb.h"
+
+#include "compose/censor.h"
 
 extern Secrets *plan_secrets(const JsonbValue *plan);
 

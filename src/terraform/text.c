@@ -10,15 +10,15 @@
  */
 #include "postgres.h"
 
-#include "json/reader.h"
-#include "terraform/text.h"
-
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
+
+#include "json/reader.h"
+#include "terraform/text.h"
 
 PG_FUNCTION_INFO_V1(promote_format_diff);
 
@@ -83,15 +83,6 @@ refuse_diff(const char *detail)
 			 errhint("Pass the diff of a promotion or a deployment.")));
 }
 
-/* Is there such a key, and true? */
-static bool
-has_flag(const JsonbValue *object, const char *key)
-{
-	JsonbValue	flag;
-
-	return json_find(object, key, &flag) && flag.type == jbvBool && flag.val.boolean;
-}
-
 /* Take a change apart; one that is not of the shape compose.c writes is an error. */
 static void
 read_change(const JsonbValue *object, Change *change)
@@ -103,10 +94,10 @@ read_change(const JsonbValue *object, Change *change)
 	make_printable(&change->path);
 	change->has_old = json_find(object, "old", &change->old_value);
 	change->has_new = json_find(object, "new", &change->new_value);
-	change->immutable = has_flag(object, "immutable");
-	change->sensitive = has_flag(object, "sensitive");
-	change->unknown = has_flag(object, "unknown");
-	change->unexpected = has_flag(object, "unexpected");
+	change->immutable = json_flag(object, "immutable");
+	change->sensitive = json_flag(object, "sensitive");
+	change->unknown = json_flag(object, "unknown");
+	change->unexpected = json_flag(object, "unexpected");
 }
 
 /* Width of a path on a terminal. */
@@ -172,18 +163,14 @@ append_remark(StringInfo out, bool *first, const char *remark)
 static bool
 is_within(const JsonbValue *path, const JsonbValue *paths)
 {
-	JsonCursor	cursor;
-	JsonbValue	above;
-
 	if (paths == NULL || !json_is_array(paths))
 		return false;
-	json_cursor_init(&cursor, paths->val.binary.data);
-	while (json_next_element(&cursor, &above))
+	json_foreach(item, paths)
 	{
-		int			length = above.type == jbvString ? above.val.string.len : PG_INT32_MAX;
+		int			length = item.value.type == jbvString ? item.value.val.string.len : PG_INT32_MAX;
 
 		if (length <= path->val.string.len &&
-			memcmp(path->val.string.val, above.val.string.val, length) == 0 &&
+			memcmp(path->val.string.val, item.value.val.string.val, length) == 0 &&
 			(length == path->val.string.len || strchr(".[", path->val.string.val[length])))
 			return true;
 	}
@@ -230,26 +217,22 @@ void
 append_leaves(StringInfo out, const JsonbValue *diff, const LeafStyle *style,
 			  LeafCounts *counts)
 {
-	JsonbValue	element;
-	JsonCursor	cursor;
 	Change		change;
 	int			width = 0;
 
 	if (!json_is_array(diff))
 		refuse_diff("A diff is an array of changes.");
-	json_cursor_init(&cursor, diff->val.binary.data);
-	while (json_next_element(&cursor, &element))
+	json_foreach(item, diff)
 	{
-		read_change(&element, &change);
+		read_change(&item.value, &change);
 		width = Max(width, path_width(&change.path));
 		*(!change.has_old ? &counts->added : change.has_new ? &counts->changed :
 		  &counts->removed) += 1;
 	}
-	json_cursor_init(&cursor, diff->val.binary.data);
-	while (json_next_element(&cursor, &element))
+	json_foreach(item, diff)
 	{
 		CHECK_FOR_INTERRUPTS();
-		read_change(&element, &change);
+		read_change(&item.value, &change);
 		append_change(out, &change, width, style);
 	}
 }

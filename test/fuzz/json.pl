@@ -249,7 +249,7 @@ BEGIN
 		['promote.check_params(a)', 'true'],
 		['length(promote.format_diff(a)) > 0', 'true'],
 		['promote.audit_hash(''p'', ''s'', 1, ''epoch'', ''a'', ''r'', ''e'', a, null, null)',
-		 'promote.jsonb_digest(jsonb_build_object(''project'', ''p'', ''subject'', ''s'', ''seq'', 1, ''at'', ''1970-01-01T00:00:00.000000Z'', ''actor'', ''a'', ''database_role'', ''r'', ''event'', ''e'', ''data'', a, ''previous_hash'', null))'],
+		 'promote.jsonb_digest(jsonb_build_object(''project'', ''p'', ''subject'', ''s'', ''seq'', 1, ''at'', ''1970-01-01T00:00:00.000000Z'', ''actor'', ''a'', ''database_role'', ''r'', ''event'', ''e'', ''data'', a, ''rows'', null, ''previous_hash'', null))'],
 		['promote_internal.audit_facts(row(a, b))', 'jsonb_build_object(''f1'', encode(promote.jsonb_digest(a), ''hex''), ''f2'', encode(promote.jsonb_digest(b), ''hex''))']
 	] LOOP
 		CONTINUE WHEN pair[1] ~ 'compose_params' AND NOT params;

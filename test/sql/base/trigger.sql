@@ -40,6 +40,31 @@ CREATE TRIGGER odd BEFORE INSERT ON promote.revision FOR EACH ROW EXECUTE FUNCTI
 SELECT is(pg_temp.lines($$SELECT new_revision, deployment FROM promote.configure_instance('ecomm-staging-db', '{"replicas": 7}')$$), '(2,)', 'a trigger that changes it: what is written is what is recorded');
 DROP TRIGGER odd ON promote.revision;
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'and the record is whole');
+-- What a trigger makes of the row that a verb has judged is judged once more, column by column.
+INSERT INTO promote.config (project, params) VALUES ('ecomm', '{"size": "huge"}'), ('ecomm', '{"size": "large", "replicas": 3}');
+CREATE FUNCTION pg_temp.changed() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN jsonb_populate_record(NEW, TG_ARGV[0]::jsonb); END$$;
+CREATE FUNCTION pg_temp.judged(change jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    answer text;
+BEGIN
+    EXECUTE format('CREATE TRIGGER zzz BEFORE INSERT ON promote.revision FOR EACH ROW EXECUTE FUNCTION pg_temp.changed(%L)', change);
+    PERFORM promote.configure_instance('ecomm-staging-db', '{"replicas": 6}');
+    SELECT concat_ws(' ', r.revision, r.version, d.version, d.deployment IS NOT NULL, c.params ->> 'replicas', (SELECT string_agg(x ->> 'path', ',' ORDER BY x ->> 'path') FROM jsonb_array_elements(d.diff) AS x),
+                     (SELECT a.data ->> 'digest' = encode(r.digest, 'hex') FROM promote.audit_log AS a WHERE a.subject = 'ecomm-staging-db' AND a.event = 'revision.created' ORDER BY a.seq DESC LIMIT 1))
+      INTO answer FROM promote.revision AS r JOIN promote.config AS c USING (project, digest) LEFT JOIN promote.deployment AS d USING (project, environment, component, revision)
+     WHERE r.project = 'ecomm' AND r.environment = 'staging' AND r.component = 'db' ORDER BY r.revision DESC LIMIT 1;
+    RAISE SQLSTATE 'UNDO1' USING MESSAGE = answer;
+EXCEPTION WHEN OTHERS THEN
+    RETURN CASE SQLSTATE WHEN 'UNDO1' THEN SQLERRM ELSE SQLSTATE || ' ' || SQLERRM END;
+END
+$$;
+SELECT matches(pg_temp.judged(change), said, 'judged with ' || change::text)
+  FROM (VALUES ('{}'::jsonb, '^3 1\.2\.0-dev\S+ 1\.2\.0-dev\S+ t 6 \.replicas t$'), (jsonb_build_object('digest', promote.config_digest('ecomm', '{"size": "huge"}')), '^PM103 '),
+               (jsonb_build_object('digest', promote.config_digest('ecomm', '{"size": "large", "replicas": 3}')), '^3 1\.2\.0-dev\S+ 1\.2\.0-dev\S+ t 3 \.account,\S+,\.tier t$'),
+               ('{"version_constraint": "1.0.0"}', '^PM303 .* release that it may not have'), ('{"release_channel": "stable"}', '^PM303 .* release that it may not have'), ('{"version": "1.0.0"}', '^3 1\.0\.0 1\.0\.0 t 6 \.replicas t$'),
+               ('{"bundle": "redis", "version": "1.0.0"}', '^PM303 .* release that it may not have'), ('{"actor": "eve"}', '^PM303 column "actor"'), ('{"database_role": "eve"}', '^PM303 column "database_role"'),
+               ('{"created_at": "2001-01-01"}', '^PM303 column "created_at"'), ('{"created_at": "2999-01-01"}', '^PM303 column "created_at"'), ('{"revision": 9}', '^PM302 '), ('{"plan": false}', '^3 1\.2\.0-dev\S+ f 6 t$'),
+               ('{"environment": "production"}', '^PM302 .*"ecomm-production-db"'), ('{"component": "cache"}', '^PM302 .*"ecomm-staging-cache"'), ('{"project": "other"}', '^23503 '), ('{"allow_replace": true}', '^3 1\.2\.0-dev\S+ 1\.2\.0-dev\S+ t 6 \.replicas t$')) AS v (change, said);
 SET CONSTRAINTS ALL IMMEDIATE;
 ALTER TABLE promote.revision DISABLE TRIGGER record_revision;
 SELECT throws_ok($$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 8}')$$, '55000', NULL, 'recording that is switched off');

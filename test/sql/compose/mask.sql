@@ -94,6 +94,51 @@ SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-cond', '{"
 SELECT is((SELECT kept_marks FROM promote.revision WHERE environment = 'production' AND component = 'cond' ORDER BY revision DESC LIMIT 1), NULL, '... keep nothing');
 SELECT is(pg_temp.as_role('m_viewer', $$SELECT params ->> 'token' FROM promote.config_as_of('ecomm-production-cond')$$), '("plain now")', '... and are shown');
 
+-- ---- elements of arrays, wherever they are reported: the short ones are known by their places alone ----
+INSERT INTO promote.bundle VALUES ('lists');
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('lists', '1.0.0',
+    '{"properties": {"keys": {"items": {"$md.sensitive": true}}, "users": {"items": {"properties": {"pw": {"$md.sensitive": true}}}}, "pair": {"items": [{}, {"$md.sensitive": true}]}}}');
+INSERT INTO promote.component (project, component, bundle) VALUES ('ecomm', 'lists', 'lists');
+INSERT INTO promote.instance (project, environment, component) SELECT 'ecomm', e, 'lists' FROM unnest(ARRAY['staging', 'production']) AS e;
+SELECT lives_ok(format('SELECT promote.configure_instance(%L, %L)', 'ecomm-' || e || '-lists', p), 'lists of ' || e) FROM (VALUES
+    ('staging', '{"keys": ["hxs1", "hxs2"], "users": [{"name": "a", "pw": "hxs3"}, {"name": "b"}], "pair": ["open-s", "HIDDEN-s4"]}'),
+    ('production', '{"keys": ["hxp1"], "users": [{"name": "a", "pw": "hxp3"}], "pair": ["open-p", "HIDDEN-p4"]}')) AS v(e, p);
+SELECT ok(pg_temp.deploy('ecomm-production-lists') > 0, 'deployed');
+SELECT is(pg_temp.as_role('m_viewer', format('SELECT params FROM promote.config_as_of(%L, state => %L)', 'ecomm-production-lists', state)),
+    '("{""keys"": [""(sensitive value)""], ""pair"": [""open-p"", ""(sensitive value)""], ""users"": [{""pw"": ""(sensitive value)"", ""name"": ""a""}]}")', 'the configuration, ' || state)
+  FROM unnest(ARRAY['desired', 'running']) AS state;
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, a_value, b_value FROM promote.compare_instances('ecomm-staging-lists', 'ecomm-production-lists') WHERE kind = 'params' ORDER BY path COLLATE "C"$$),
+E'(.keys[0],"""(sensitive value)""","""(sensitive value)""")
+(.keys[1],"""(sensitive value)""",)
+(.pair[0],"""open-s""","""open-p""")
+(.pair[1],"""(sensitive value)""","""(sensitive value)""")
+(.users[0].pw,"""(sensitive value)""","""(sensitive value)""")
+(.users[1].name,"""b""",)', 'instances compared');
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, old_value, new_value, sensitive FROM promote.preview_promotion('ecomm-staging-lists', 'ecomm-production-lists') ORDER BY path COLLATE "C"$$),
+E'(.keys[0],"""(sensitive value)""","""(sensitive value)""",t)
+(.keys[1],,"""(sensitive value)""",t)
+(.pair[0],"""open-p""","""open-s""",f)
+(.pair[1],"""(sensitive value)""","""(sensitive value)""",t)
+(.users[0].pw,"""(sensitive value)""","""(sensitive value)""",t)
+(.users[1].name,,"""b""",f)', 'a preview');
+SELECT is(promote.report_observed('ecomm-production-lists', '{"keys": ["hxo1", "hxo2"], "users": [{"name": "a", "pw": "hxo3"}], "pair": ["open-o", "HIDDEN-o4"], "log": ["saw HIDDEN-p4", "saw nothing"]}'::jsonb, 'scan'), 7, 'what is observed');
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, deployed_value, observed_value FROM promote.drift_status WHERE instance = 'ecomm-production-lists' ORDER BY path COLLATE "C"$$),
+E'(.keys[0],"""(sensitive value)""","""(sensitive value)""")
+(.keys[1],,"""(sensitive value)""")
+(.log[0],,"""(sensitive value)""")
+(.log[1],,"""saw nothing""")
+(.pair[0],"""open-p""","""open-o""")
+(.pair[1],"""(sensitive value)""","""(sensitive value)""")
+(.users[0].pw,"""(sensitive value)""","""(sensitive value)""")', 'drift');
+SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-lists', 'ecomm-production-lists')$$, 'promoted');
+SELECT is((SELECT jsonb_agg(x ORDER BY x ->> 'path') FROM promote.deployment AS d, jsonb_array_elements(d.diff) AS x WHERE d.component = 'lists' AND d.environment = 'production' AND d.deployment = (SELECT max(deployment) FROM promote.deployment WHERE component = 'lists' AND environment = 'production') AND x ->> 'path' ~ 'keys|pair'),
+    '[{"old": "(sensitive value)", "new": "(sensitive value)", "path": ".keys[0]", "change": "change", "sensitive": true}, {"new": "(sensitive value)", "path": ".keys[1]", "change": "add", "sensitive": true},
+      {"old": "open-p", "new": "open-s", "path": ".pair[0]", "change": "change"}, {"old": "(sensitive value)", "new": "(sensitive value)", "path": ".pair[1]", "change": "change", "sensitive": true}]', 'its plan');
+SELECT matches(promote.plan_text('ecomm-production-lists'), E'\\+ \\.keys\\[1\\] +"\\(sensitive value\\)"', '... as text');
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, old_value, new_value FROM promote.config_changes WHERE instance = 'ecomm-production-lists' AND path ~ 'keys' AND deployment > 2 ORDER BY path$$),
+E'(.keys[0],"""(sensitive value)""","""(sensitive value)""")\n(.keys[1],,"""(sensitive value)""")', '... as rows');
+SELECT unalike(pg_temp.all_shown('m_viewer'), '%' || hidden || '%', '... and nowhere else') FROM unnest(ARRAY['HIDDEN', 'hx']) AS hidden;
+
 -- ---- a placeholder decides the branch ----
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{"mode": "{{MODE}}", "token": "SECRET-rendered"}')$$, 'a placeholder is the discriminator');
 UPDATE promote.environment SET parameters = '{"MODE": "open"}' WHERE project = 'ecomm' AND environment = 'prod-uswest';

@@ -145,6 +145,31 @@ SELECT is(d.status,
   JOIN promote.deployment AS d ON d.environment = i.environment AND d.deployment = i.deployment AND d.project = 'ecomm' ORDER BY c.number;
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'and the record is whole');
 
+-- ---- what a row may be, column by column: each of these is one that may be but for the columns named ----
+CREATE FUNCTION pg_temp.may_be(status text, change jsonb DEFAULT '{}') RETURNS boolean LANGUAGE sql AS $$
+    SELECT promote_internal.check_deployment((n ->> 'deployment')::integer, n ->> 'action', n ->> 'status', (n ->> 'plan')::integer, (n ->> 'queued_at')::timestamptz, (n ->> 'due_at')::timestamptz,
+               n ->> 'worker', (n ->> 'fencing')::integer, (n ->> 'lost_leases')::integer, (n ->> 'started_at')::timestamptz, (n ->> 'finished_at')::timestamptz, (n ->> 'plan_digest')::bytea)
+      FROM (SELECT jsonb_build_object('deployment', 2, 'action', 'PROVISION', 'status', status, 'fencing', 0, 'lost_leases', 0)
+                || CASE WHEN status IN ('PROPOSED', 'REJECTED') THEN '{}' ELSE '{"queued_at": "2026-01-01"}' END::jsonb
+                || CASE WHEN status IN ('RUNNING', 'COMPLETED', 'FAILED') THEN '{"worker": "w", "fencing": 1, "started_at": "2026-01-01"}' ELSE '{}' END::jsonb
+                || CASE WHEN status = 'RUNNING' THEN '{"due_at": "2026-01-01"}' ELSE '{}' END::jsonb
+                || CASE WHEN status IN ('REJECTED', 'COMPLETED', 'FAILED', 'ABORTED') THEN '{"finished_at": "2026-01-01"}' ELSE '{}' END::jsonb
+                || change) AS r (n)
+$$;
+SELECT is(pg_temp.may_be(status), true, status || ' may be') FROM unnest(ARRAY['PROPOSED', 'APPROVED', 'REJECTED', 'PENDING', 'RUNNING', 'COMPLETED', 'FAILED', 'ABORTED']) AS status;
+SELECT is(pg_temp.may_be(status, change::jsonb), true, status || ' may have ' || change)
+  FROM (VALUES ('PENDING', '{"due_at": "2026-01-01"}'), ('APPROVED', '{"due_at": "2026-01-01"}'), ('PENDING', '{"plan": 1}'), ('PENDING', '{"worker": "w", "fencing": 3, "lost_leases": 3, "started_at": "2026-01-01"}'),
+               ('ABORTED', '{"queued_at": null}'), ('ABORTED', '{"worker": "w", "fencing": 1, "started_at": "2026-01-01"}'), ('PENDING', '{"action": "PLAN"}'), ('PENDING', '{"action": "DECOMMISSION"}'),
+               ('COMPLETED', '{"plan_digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}'), ('PENDING', '{"deployment": 1}')) AS v (status, change);
+SELECT is(pg_temp.may_be(status, change::jsonb), false, status || ' may not have ' || change)
+  FROM (VALUES ('RUNNING', '{"fencing": 0}'), ('RUNNING', '{"fencing": 0, "worker": null, "started_at": null}'), ('COMPLETED', '{"fencing": 0, "worker": null, "started_at": null}'),
+               ('FAILED', '{"fencing": 0, "worker": null, "started_at": null}'), ('RUNNING', '{"worker": null}'), ('RUNNING', '{"started_at": null}'), ('PENDING', '{"worker": "w"}'), ('PENDING', '{"started_at": "2026-01-01"}'),
+               ('RUNNING', '{"due_at": null}'), ('PROPOSED', '{"due_at": "2026-01-01"}'), ('COMPLETED', '{"due_at": "2026-01-01"}'), ('PENDING', '{"queued_at": null}'), ('APPROVED', '{"queued_at": null}'), ('RUNNING', '{"queued_at": null}'),
+               ('RUNNING', '{"finished_at": "2026-01-01"}'), ('PENDING', '{"finished_at": "2026-01-01"}'), ('COMPLETED', '{"finished_at": null}'), ('REJECTED', '{"finished_at": null}'),
+               ('PENDING', '{"lost_leases": -1}'), ('RUNNING', '{"lost_leases": 2}'), ('PENDING', '{"deployment": 0}'), ('PENDING', '{"plan": 2}'), ('PENDING', '{"plan": 1, "action": "PLAN"}'), ('PENDING', '{"plan": 1, "action": "DECOMMISSION"}'),
+               ('PENDING', '{"action": "DANCE"}'), ('PENDING', '{"action": "PLA"}'), ('PENDING', '{"status": "WAITING"}'), ('COMPLETED', '{"plan_digest": "\\x00"}'),
+               ('PENDING', '{"deployment": null}'), ('PENDING', '{"action": null}'), ('PENDING', '{"status": null}'), ('PENDING', '{"fencing": null}'), ('PENDING', '{"lost_leases": null}')) AS v (status, change);
+
 -- ---- what a deployment carries never changes, and its progress is nobody's to set ----
 SELECT pg_temp.instance_with(9001, 'PROVISION', 'RUNNING') AS instance \gset
 SELECT throws_ok(format('UPDATE promote.deployment SET %s WHERE environment = ''s9001''', change), 'PM301', NULL, change)
@@ -153,6 +178,10 @@ SELECT throws_ok(format('UPDATE promote.deployment SET %s WHERE environment = ''
 SELECT throws_ok(format('UPDATE promote.deployment SET %s WHERE environment = ''s9001''', change), 'PM303', NULL, change)
   FROM unnest(ARRAY['fencing = 7', 'due_at = ''infinity''', 'worker = ''eve''', 'queued_at = now()', 'lost_leases = 1', 'seen_change = 5', 'started_at = now()',
                     'approved_by = ''eve''', 'reason = ''x''', 'plan_facts = ''{}''', 'status = ''COMPLETED'', finished_at = now()']) AS change;
+-- What a plan says is written while it runs, once.
+SELECT pg_temp.instance_with(9010, 'PLAN', 'PENDING'), pg_temp.instance_with(9011, 'PLAN', 'COMPLETED'), pg_temp.instance_with(9012, 'PLAN', 'PROPOSED'), pg_temp.instance_with(9013, 'PLAN', 'ABORTED') \g /dev/null
+SELECT throws_ok(format('UPDATE promote.deployment SET %s WHERE environment = ''s%s''', change, number), 'PM301', NULL, format('%s of case %s', change, number))
+  FROM unnest(ARRAY[9010, 9011, 9012, 9013]) AS number, unnest(ARRAY['plan_facts = ''{"complete": true}''', 'plan_defects = ''{incomplete}''', 'plan_digest = sha256(''x'')']) AS change;
 SELECT throws_ok($$DELETE FROM promote.deployment$$, 'PM301', NULL, 'no deployment is deleted');
 SELECT throws_ok($$TRUNCATE promote.deployment CASCADE$$, 'PM301', NULL, 'nor all of them');
 SELECT throws_ok($$INSERT INTO promote.deployment (project, environment, component, deployment, action, status, revision, bundle, version, rendered_digest, diff)

@@ -39,6 +39,7 @@ SELECT is(pg_temp.back('1'), '(1,1,,f,0)', 'back to what is desired already: not
 SELECT promote.configure_instance('ecomm-production-db', '{"size": "large", "password": "{{domain}}", "replicas": 3}', '~1') \g /dev/null
 SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
 SELECT promote.configure_instance('ecomm-production-db', '{"replicas": 9}') \g /dev/null
+SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT pg_temp.refuses($$SELECT promote.rollback_instance('ecomm-production-db', 3)$$, 'PM508', 'Revision 3 was never deployed; these were: 2, 1', 'one that never ran');
 SELECT pg_temp.refuses($$SELECT promote.rollback_instance('ecomm-production-db', 4)$$, 'PM002', 'from 1 to 3', 'one that is not there');
 SELECT pg_temp.refuses($$SELECT promote.rollback_instance('ecomm-production-db', 0)$$, 'PM002', 'from 1', 'none has the number 0');

@@ -88,6 +88,20 @@ UPDATE promote.required_check SET selector = '{"tier": "gold"}';
 SELECT is_empty($$SELECT pg_temp.blocked('health')$$, 'nor what is required of others');
 UPDATE promote.environment SET attributes = '{"tier": "gold"}' WHERE project = 'ecomm' AND environment = 'production';
 SELECT isnt_empty($$SELECT pg_temp.blocked('health')$$, '... until it is one of them');
+-- One that fits one component of several is required of that one: by what the environment, the component and the instance have.
+UPDATE promote.environment SET attributes = '{"stage": "last"}' WHERE project = 'ecomm' AND environment = 'production';
+UPDATE promote.component SET attributes = '{"tier": "gold"}' WHERE project = 'ecomm' AND component = 'db';
+UPDATE promote.component SET attributes = '{"tier": "tin"}' WHERE project = 'ecomm' AND component = 'cache';
+UPDATE promote.required_check SET component = NULL, selector = '{"tier": "gold", "stage": "last"}';
+SELECT promote.configure_instance('ecomm-production-cache', '{}') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT i.name, b.message FROM promote.instance AS i, promote.blockers(i.name) AS b
+                            WHERE i.name IN ('ecomm-production-db', 'ecomm-production-cache') AND b.code = 'health'$$),
+    '(ecomm-production-db,"check ""ticket"" has failed of ""ecomm-production-db""")', 'a selector picks one component of several');
+UPDATE promote.required_check SET selector = '{"tier": "tin"}';
+SELECT is_empty($$SELECT pg_temp.blocked('health')$$, 'the other has been picked');
+SELECT is((SELECT message FROM promote.blockers('ecomm-production-cache') WHERE code = 'health'), 'check "ticket" was never reported of "ecomm-production-cache"', '... of which nothing was reported');
+UPDATE promote.component SET attributes = '{}' WHERE project = 'ecomm';
+UPDATE promote.environment SET attributes = '{"tier": "gold"}' WHERE project = 'ecomm' AND environment = 'production';
 
 -- ---- of a revision ----
 DELETE FROM promote.required_check;

@@ -109,6 +109,19 @@ SELECT is((SELECT data -> 'roles' FROM promote.audit_log WHERE project = '*' AND
 SELECT is_empty('SELECT * FROM promote.verify_audit()', '... and is in order');
 SELECT ok(pg_temp.may('g_gone', 'approve', 'ecomm', NULL), 'which says that it is the same');
 
+-- a role that is not there yet, as where a dump comes before its roles
+SELECT lives_ok($$INSERT INTO promote.grants (role, action, project) VALUES ('g_later', 'view', 'ecomm'), ('g_later', 'admin', NULL), ('g_never', 'view', NULL)$$, 'what was granted to a role that is not there is loaded');
+SELECT lives_ok($$DELETE FROM promote.grants WHERE role = 'g_never'$$, '... and taken back');
+SELECT pg_temp.refused($$SELECT promote.refresh_grants('g_never')$$, 'PM702', 'no role "g_never"');
+SELECT pg_temp.refused($$SELECT promote.refresh_grants('g_later')$$, 'PM702', 'no role "g_later"');
+SELECT is(promote.refresh_grants(), 5, 'refreshing passes over it');
+CREATE ROLE g_later;
+SELECT ok(NOT pg_temp.may('g_later', 'view', 'ecomm', NULL), 'made by now, it may nothing');
+SELECT ok(NOT has_table_privilege('g_later', 'promote.instance', 'SELECT'), '... for no door was opened');
+SELECT is(promote.refresh_grants('g_later'), 1, 'unless it is named');
+SELECT ok(pg_temp.may('g_later', 'view', 'ecomm', NULL) AND has_table_privilege('g_later', 'promote.instance', 'SELECT'), '... and then has what it was granted');
+SELECT is_empty('SELECT * FROM promote.verify_audit()', '... and the record is whole');
+
 -- beside parallel workers no snapshot may be taken
 CREATE TABLE some_rows AS SELECT g FROM generate_series(1, 1000) AS g;
 ANALYZE some_rows;

@@ -31,6 +31,7 @@ CREATE FUNCTION pg_temp.spoil(statement text) RETURNS text LANGUAGE plpgsql AS $
 BEGIN
     SET CONSTRAINTS ALL IMMEDIATE;
     ALTER TABLE promote.audit_log DISABLE TRIGGER ALL;
+    ALTER TABLE promote.audit_log DROP CONSTRAINT audit_log_check;
     EXECUTE statement;
     ALTER TABLE promote.audit_log ENABLE TRIGGER ALL;
     PERFORM promote.prune_audit(clock_timestamp());
@@ -42,7 +43,60 @@ $$;
 SELECT is(pg_temp.spoil('UPDATE promote.audit_log SET actor = ''eve'' WHERE subject = ''ecomm-production-db'' AND seq = 3'), 'PM731 the audit chain of "ecomm-production-db" does not verify', 'nothing of a chain that was changed');
 SELECT is(pg_temp.spoil('DELETE FROM promote.audit_log WHERE subject = ''ecomm-production-db'' AND seq = 3'), 'PM731 the audit chain of "ecomm-production-db" does not verify', '... or has a gap');
 SELECT is(pg_temp.spoil('DELETE FROM promote.audit_log WHERE subject = ''ecomm-production-db'' AND seq = 1'), 'PM731 the audit chain of "ecomm-production-db" does not verify', '... or no beginning');
+SELECT max(seq) - 1 AS last_but_one FROM promote.audit_log WHERE subject = 'ecomm-production-db' \gset
+SELECT is(pg_temp.spoil(replace(change, '@', $$subject = 'ecomm-production-db' AND seq = $$ || row_number)), 'PM731 the audit chain of "ecomm-production-db" does not verify', format(what, row_number))
+  FROM (VALUES ('row %s has no hash of the row before', 'UPDATE promote.audit_log SET previous_hash = NULL WHERE @'),
+               ('row %s has none, and its own hash fits', 'UPDATE promote.audit_log SET previous_hash = NULL, hash = promote.audit_hash(project, subject, seq, at, actor, database_role, event, data, rows, NULL) WHERE @'),
+               ('row %s has another one', 'UPDATE promote.audit_log SET previous_hash = sha256(''x'') WHERE @'),
+               ('row %s has another one, and its own hash fits', 'UPDATE promote.audit_log SET previous_hash = sha256(''x''), hash = promote.audit_hash(project, subject, seq, at, actor, database_role, event, data, rows, sha256(''x'')) WHERE @'),
+               ('row %s has one that is longer, and its own hash fits', 'UPDATE promote.audit_log SET previous_hash = previous_hash || ''\x00'', hash = promote.audit_hash(project, subject, seq, at, actor, database_role, event, data, rows, previous_hash || ''\x00'') WHERE @'),
+               ('row %s has one that is empty, and its own hash fits', 'UPDATE promote.audit_log SET previous_hash = ''\x'', hash = promote.audit_hash(project, subject, seq, at, actor, database_role, event, data, rows, ''\x'') WHERE @'),
+               ('row %s is a checkpoint that nobody has made', 'UPDATE promote.audit_log SET event = ''audit.checkpoint'', previous_hash = promote.audit_hash(project, subject, seq, at, actor, database_role, ''audit.checkpoint'', data, rows, hash) WHERE @')) AS v (what, change),
+       unnest(ARRAY[2, :last_but_one]) AS row_number;
+SELECT is(pg_temp.spoil($$UPDATE promote.audit_log SET previous_hash = sha256('x'), hash = promote.audit_hash(project, subject, seq, at, actor, database_role, event, data, rows, sha256('x')) WHERE subject = 'ecomm-production-db' AND seq = 1$$),
+    'PM731 the audit chain of "ecomm-production-db" does not verify', 'the first row follows one that never was');
+-- a chain that somebody has written anew from its second row on, so that all of it fits but there
+CREATE FUNCTION pg_temp.rechain(first bytea) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    link record;
+    previous bytea := first;
+BEGIN
+    FOR link IN SELECT * FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND seq > 1 ORDER BY seq LOOP
+        UPDATE promote.audit_log AS a SET previous_hash = previous, hash = promote.audit_hash(a.project, a.subject, a.seq, a.at, a.actor, a.database_role, a.event, a.data, a.rows, previous)
+         WHERE a.subject = link.subject AND a.seq = link.seq RETURNING a.hash INTO previous;
+    END LOOP;
+END
+$$;
+SELECT is(pg_temp.spoil(format('SELECT pg_temp.rechain(%s) FROM promote.audit_log WHERE subject = ''ecomm-production-db'' AND seq = 1', first)), 'PM731 the audit chain of "ecomm-production-db" does not verify', 'chained to ' || first)
+  FROM unnest(ARRAY['NULL', '''\x''', 'sha256(''x'')', 'substr(hash, 1, 31)', 'hash || ''\x00''', 'set_byte(hash, 31, 255 - get_byte(hash, 31))']) AS first;
+SELECT is(pg_temp.spoil('SELECT pg_temp.rechain(hash) FROM promote.audit_log WHERE subject = ''ecomm-production-db'' AND seq = 1'), 'UNDO1 pruned', 'chained to what it was, it is whole');
+-- what stays is held to what goes, and what comes after it is verify_audit's
+SELECT is(pg_temp.spoil($$UPDATE promote.audit_log AS a SET previous_hash = NULL WHERE subject = 'ecomm-production-db' AND seq = (SELECT max(seq) FROM promote.audit_log WHERE subject = 'ecomm-production-db')$$),
+    'PM731 the audit chain of "ecomm-production-db" does not verify', 'the first row that stays has none');
 SELECT is(pg_temp.spoil('SELECT 1'), 'UNDO1 pruned', 'one that is whole is pruned');
+
+-- ---- up to which row ----
+SELECT min(at) FILTER (WHERE seq = 1) AS at_one, min(at) FILTER (WHERE seq = 2) AS at_two, min(at) FILTER (WHERE seq = 3) AS at_three FROM promote.audit_log WHERE subject = 'environment ecomm/production' \gset
+CREATE FUNCTION pg_temp.pruned_before(before timestamptz) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', p.pruned, p.seq, p.last_at) FROM promote.prune_audit(before, 'ecomm') AS p WHERE p.subject = 'environment ecomm/production'
+$$;
+SELECT ok(:'at_one'::timestamptz < :'at_two'::timestamptz AND :'at_two'::timestamptz < :'at_three'::timestamptz, 'three rows, one after the other');
+SAVEPOINT whole;
+SELECT is(pg_temp.pruned_before(:'at_one'), NULL, 'a row of that very time is not older');
+SELECT is(pg_temp.pruned_before(:'at_two'), concat_ws(' ', 1, 1, :'at_one'::timestamptz), 'the one before it is');
+SELECT is(pg_temp.pruned_before(:'at_two'), NULL, '... and a checkpoint alone is no reason to prune again');
+SELECT is(pg_temp.pruned_before(:'at_two'::timestamptz + interval '1 us'), concat_ws(' ', 2, 2, :'at_two'::timestamptz), 'one more row, and the checkpoint with it');
+SELECT is((SELECT data - 'actor' - 'database_role' - 'pruning' FROM promote.audit_log WHERE subject = 'environment ecomm/production' AND event = 'audit.checkpoint'),
+    jsonb_build_object('rows', 2, 'last_at', to_char(:'at_two'::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')), '... which stands for both, and for the time of the later one');
+SELECT is_empty('SELECT * FROM promote.verify_audit()', 'all is whole');
+SELECT is((SELECT concat_ws(' ', data -> 'chains', data ->> 'pruned_before') FROM promote.audit_log WHERE subject = 'ecomm' AND event = 'audit.pruned' ORDER BY seq DESC LIMIT 1),
+    '1 ' || to_char((:'at_two'::timestamptz + interval '1 us') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'the pruning says of how many chains, and up to when');
+ROLLBACK TO whole;
+
+-- Of a row that went before its chain went on nothing has to be known.
+INSERT INTO promote.environment (project, environment) VALUES ('ecomm', 'brief');
+DELETE FROM promote.environment WHERE project = 'ecomm' AND environment = 'brief';
+INSERT INTO promote.environment (project, environment) VALUES ('ecomm', 'brief');
 
 -- ---- pruning ----
 SELECT is((SELECT count(*) FROM promote.prune_audit(clock_timestamp(), 'ecomm', 1)), 1::bigint, 'one chain at a time');
@@ -53,6 +107,7 @@ SELECT is_empty('wrong', 'heads that were kept still hold');
 SELECT is((SELECT array_agg(event ORDER BY seq) FROM promote.audit_log WHERE subject = 'environment ecomm/production'), ARRAY['audit.checkpoint', 'environment.updated'], 'a checkpoint, and the newest row');
 SELECT is((SELECT data - 'actor' - 'database_role' - 'last_at' - 'pruning' FROM promote.audit_log WHERE subject = 'environment ecomm/production' AND seq = 2), '{"rows": 2}', '... which says how many it stands for');
 SELECT is((SELECT array(SELECT jsonb_object_keys(rows)) @> ARRAY['revision ecomm/production/db/1', 'instance ecomm/production/db', format('deployment ecomm/production/db/%s', :first)] FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND event = 'audit.checkpoint'), true, 'it carries what verifying needs');
+SELECT is(pg_temp.lines($$SELECT seq, rows, data -> 'rows' FROM promote.audit_log WHERE subject = 'environment ecomm/brief' AND event = 'audit.checkpoint'$$), '(2,,2)', '... and nothing of what is gone');
 SELECT ok((SELECT count(*) > 0 FROM promote.audit_log WHERE subject = 'ecomm' AND event = 'audit.pruned' AND actor = current_user), 'the project''s chain tells of it');
 SELECT is((SELECT p.pruned FROM promote.project p WHERE p.project = 'ecomm'), (SELECT max(seq) FROM promote.audit_log WHERE subject = 'ecomm' AND event = 'audit.pruned'), '... and the project where');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE project = '*' AND event = 'audit.checkpoint'), 0::bigint, 'other projects'' chains are as they were');
@@ -71,6 +126,7 @@ SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT promote.deploy_instance('ecomm-production-db') \g /dev/null
 SELECT deployment AS running, fencing FROM promote.claim_deployment('test', '{PROVISION}') \gset
 SELECT isnt_empty('SELECT * FROM promote.prune_audit(clock_timestamp())', 'pruned again while one runs, behind the checkpoint');
+SELECT is((SELECT data ->> 'rows' FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND event = 'audit.checkpoint'), (SELECT seq::text FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND event = 'audit.checkpoint'), '... which stands for all that ever stood before it');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', '... all is whole');
 SELECT promote.heartbeat_deployment('ecomm-production-db', :running, :fencing) \g /dev/null
 SELECT promote.complete_deployment('ecomm-production-db', :running, :fencing) \g /dev/null

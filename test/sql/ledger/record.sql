@@ -173,5 +173,13 @@ SELECT pg_temp.records(call, event) FROM (VALUES
     (18, $$promote.prune_audit(clock_timestamp())$$, 'audit.pruned')) AS v(n, call, event) ORDER BY n;
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'and all of it verifies');
 
+-- Facts of a row that is of no table of ours are all that it has; of ours only what is ours.
+SELECT is(promote_internal.audit_facts(x, VARIADIC '{}'), '{"a": 1, "b": "x"}', 'a row of no table') FROM (SELECT 1 AS a, 'x'::text AS b) AS x;
+SELECT is(promote_internal.audit_facts(x, 'b'), '{"a": 1}', '... but for what is named') FROM (SELECT 1 AS a, 'x'::text AS b) AS x;
+SET CONSTRAINTS ALL IMMEDIATE;
+ALTER TABLE promote.environment ADD COLUMN own_note text DEFAULT 'mine';
+SELECT is(promote_internal.audit_facts(e, 'description') ?| '{own_note,description}', false, 'what somebody has added to a table of ours is no fact') FROM promote.environment AS e LIMIT 1;
+SELECT is(promote_internal.audit_facts(e, 'description') ? 'environment', true, '... what it was made with is') FROM promote.environment AS e LIMIT 1;
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -38,6 +38,8 @@ SELECT is((SELECT data ->> 'differences' FROM promote.audit_log WHERE event = 'd
 SELECT is(pg_temp.seen('{"replicas": 7, "password": "leaked", "size": "large", "account": null}'), 4, 'four leaves differ');
 SELECT is(pg_temp.drift(), E'(config,.account,"""prod""",,f,scan,f,)\n(config,.password,"""(sensitive value)""","""(sensitive value)""",t,scan,f,)\n(config,.replicas,,7,f,scan,f,)\n(config,.size,"""small""","""large""",f,scan,f,)', 'leaf by leaf, masked');
 SELECT is((SELECT data - 'digest' - 'database_role' FROM promote.audit_log WHERE event = 'drift.reported' ORDER BY seq DESC LIMIT 1), '{"actor": "ada", "source": "scan", "deployment": 3, "differences": 4, "opened": 4, "moved": 0, "gone": 0}', 'recorded without a value');
+SELECT is((SELECT data ->> 'digest' FROM promote.audit_log WHERE event = 'drift.reported' ORDER BY seq DESC LIMIT 1),
+    (SELECT encode(observed_digest, 'hex') FROM promote.instance_status WHERE instance = 'ecomm-production-db'), '... but with the keyed digest of all of them');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE data::text ~ 'leaked|large'), 0::bigint, 'nor elsewhere');
 SELECT is((SELECT count(*) FROM promote.drift_item x WHERE x::text ~ 'leaked|secret'), 0::bigint, 'no sensitive value is an item''s');
 CREATE TEMP TABLE first AS SELECT * FROM promote.drift_status;

@@ -72,6 +72,14 @@ SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-pro
 SELECT is(pg_temp.lines($$SELECT * FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 3}', idempotency_key => 'k1')$$),
           pg_temp.lines('SELECT * FROM first_call'), 'the same key returns the first result again');
 SELECT is(pg_temp.params('ecomm-production-db') -> 'replicas', '4', 'and changes nothing');
+-- What a key stands for is this document, in every version: calls are repeated across updates.
+SELECT is((SELECT request FROM promote.idempotency_key WHERE idempotency_key = 'k1'),
+    promote.jsonb_digest('{"source": "ecomm-staging-db", "overrides": {"replicas": 3}, "plan": true, "message": null, "allow_replace": false}'), 'a key stands for the arguments of its call');
+SAVEPOINT keyed;
+SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 3}', plan => false, allow_replace => true, message => 'm', copy_secrets => true, copy_remote_references => true, idempotency_key => 'k0') \g /dev/null
+SELECT is((SELECT request FROM promote.idempotency_key WHERE idempotency_key = 'k0'),
+    promote.jsonb_digest('{"source": "ecomm-staging-db", "overrides": {"replicas": 3}, "plan": false, "allow_replace": true, "message": "m", "copy_secrets": "true", "copy_remote_references": "true"}'), '... all of them');
+ROLLBACK TO keyed;
 SELECT pg_temp.refuses($$SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 9}', idempotency_key => 'k1')$$, 'PM402', 'other arguments', 'the key of another call');
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 4}', idempotency_key => 'k2')$$), '(f)', 'a call that changed nothing');
 SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 5}')$$, 'another in between');

@@ -32,6 +32,11 @@ SELECT throws_ok(replace(pg_temp.insert_revision('', ''), '''production''', '''n
 SELECT throws_ok(pg_temp.insert_revision(c, v), CASE c WHEN 'overrides' THEN 'PM101' ELSE 'PM404' END, NULL, c || ' = ' || v)
   FROM (VALUES ('origin', $$'luck'$$), ('origin', $$'promotion'$$), ('release_channel', $$'nightly'$$), ('source_environment', $$'staging'$$), ('overrides', $$'[]'$$)) AS v(c, v);
 SELECT throws_ok(replace(pg_temp.insert_revision('', ''), '~1', 'soon'), 'PM201', NULL, 'no constraint');
+-- What is left out has a default; what is said to be NULL has none, and is looked up nowhere.
+SELECT throws_ok(format('INSERT INTO promote.revision (project, environment, component, digest, version_constraint, release_channel) VALUES (%s, %s, %s, %L, %s, %s)',
+                        p, e, c, promote.config_digest('ecomm', '{"size": "large"}'), v, r), '23502', NULL, concat_ws(' ', 'NULL among', p, e, c, v, r))
+  FROM (VALUES ('NULL', '''production''', '''db''', '''~1''', '''stable'''), ('''ecomm''', 'NULL', '''db''', '''~1''', '''stable'''), ('''ecomm''', '''production''', 'NULL', '''~1''', '''stable'''),
+               ('''ecomm''', '''production''', '''db''', 'NULL', '''stable'''), ('''ecomm''', '''production''', '''db''', '''~1''', 'NULL'), ('''ecomm''', '''production''', '''db''', 'NULL', 'NULL')) AS v(p, e, c, v, r);
 SELECT throws_ok($$INSERT INTO promote.revision (project, environment, component, revision, digest, version_constraint)
     SELECT 'ecomm', 'production', 'db', r, promote.config_digest('ecomm', '{"size": "large"}'), '~1' FROM generate_series(4, 5) r$$, 'PM302', NULL, 'two for one instance in one statement');
 

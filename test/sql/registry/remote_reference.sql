@@ -228,6 +228,10 @@ SELECT is(pg_temp.lines($$SELECT message FROM promote.blockers('ecomm-staging-ca
 SELECT is(promote.set_remote_reference('ecomm-staging-cache', 'vault', 'v'), true, 'filled');
 SELECT ok(pg_temp.deploy('ecomm-staging-cache') > 0, 'deployed');
 SELECT is(pg_temp.lines($$SELECT kind, path, change, old_value, new_value FROM promote.rehearse_rollback('ecomm-staging-cache') WHERE kind = 'change' AND path ~ 'reference'$$), '(change,"reference vault",remove,"""v""",)', 'a rehearsal shows what would go with the release');
+SELECT is(promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-t', true), true, 'another network is desired than the one that runs');
+SELECT is(pg_temp.lines($$SELECT path, change, old_value, new_value, immutable FROM promote.rehearse_rollback('ecomm-staging-cache') WHERE kind = 'change' AND path ~ 'reference' ORDER BY path$$),
+    E'("reference network",change,"""vpc-s""","""vpc-t""",t)\n("reference vault",remove,"""v""",,f)', '... and the rehearsal says which reference would replace what runs');
+SELECT is(promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-s'), true, 'the one that runs again');
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.rollback_instance('ecomm-staging-cache')$$), '(t)', 'rolled back');
 SELECT is(pg_temp.references('ecomm-staging-cache'), 'network=vpc-s vault=v', 'references stay what they are');
 SELECT is(pg_temp.carries('ecomm-staging-cache'), '{"network": "vpc-s"}', '... and are those of the slots of the release');

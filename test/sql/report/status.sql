@@ -107,5 +107,26 @@ SELECT set_config('test.seen', (SELECT count(*) FROM promote.instance_status) ||
 RESET ROLE;
 SELECT is(current_setting('test.seen'), (SELECT count(*) || ' true' FROM promote.instance), 'a reader of the views needs the grant alone');
 
+-- ---- each instance's are its own, also where others have as many revisions and deployments ----
+DO $$
+BEGIN
+    WHILE (SELECT revision FROM promote.instance WHERE name = 'ecomm-production-cache') < (SELECT revision FROM promote.instance WHERE name = 'ecomm-production-db') LOOP
+        PERFORM promote.configure_instance('ecomm-production-cache', jsonb_build_object('n', (SELECT revision FROM promote.instance WHERE name = 'ecomm-production-cache')));
+        PERFORM pg_temp.deploy('ecomm-production-cache');
+    END LOOP;
+    WHILE (SELECT revision FROM promote.instance WHERE name = 'ecomm-staging-db') < (SELECT revision FROM promote.instance WHERE name = 'ecomm-production-db') LOOP
+        PERFORM promote.configure_instance('ecomm-staging-db', jsonb_build_object('replicas', (SELECT revision % 9 FROM promote.instance WHERE name = 'ecomm-staging-db')));
+        PERFORM pg_temp.deploy('ecomm-staging-db');
+    END LOOP;
+END
+$$;
+SELECT ok(count(*) FILTER (WHERE i.deployed_revision > 0) >= 3, 'three run') FROM promote.instance AS i;
+SELECT is_empty($$
+    SELECT i.name, s.desired_digest, s.deployed_digest, s.rendered_digest, s.deployed_version FROM promote.instance AS i JOIN promote.instance_status AS s ON s.instance = i.name
+      LEFT JOIN promote.revision AS desired ON (desired.project, desired.environment, desired.component, desired.revision) = (i.project, i.environment, i.component, i.revision)
+      LEFT JOIN promote.revision AS deployed ON (deployed.project, deployed.environment, deployed.component, deployed.revision) = (i.project, i.environment, i.component, i.deployed_revision)
+      LEFT JOIN promote.deployment AS run ON (run.project, run.environment, run.component, run.deployment) = (i.project, i.environment, i.component, i.deployed_by)
+     WHERE (s.desired_digest, s.deployed_digest, s.rendered_digest, s.deployed_version) IS DISTINCT FROM (desired.digest, deployed.digest, run.rendered_digest, run.version::text)$$, 'what the view says of each is that instance''s');
+
 SELECT * FROM finish();
 ROLLBACK;

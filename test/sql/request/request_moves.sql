@@ -220,6 +220,113 @@ SELECT is(pg_temp.advance(15), 'BLOCKED 1 0', 'and one of them again');
 SELECT is(pg_temp.desired(), '5 3', '... neither is staged');
 SELECT is(pg_temp.cancel(15), 'CANCELLED', 'cancelled');
 
+-- ---- what a constraint or a trigger of somebody's own refuses is one item's failure to move on, and no error of the verb ----
+SELECT promote.configure_instance('shop-staging-' || s, '{"size": 11}') FROM unnest('{s4,s5}'::text[]) AS s \g /dev/null
+SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s4", "s5"]}', 'waves', '[2]', include_other_changes => true)), 16, 'two in a wave');
+SELECT is(pg_temp.preview(16), 2::bigint, 'previewed');
+SET CONSTRAINTS ALL IMMEDIATE;
+ALTER TABLE promote.revision ADD CONSTRAINT not_s4 CHECK (environment <> 'production' OR component <> 's4') NOT VALID;
+SELECT is(pg_temp.advance(16), 'RUNNING 1 2', 'a CHECK refuses one: the other is staged');
+SELECT is(pg_temp.items(16), 's4 1 PENDING, s5 1 STAGED', '... and it is not');
+SELECT matches(pg_temp.waits(16), 'wave 1: "shop-production-s4": new row for relation "revision" violates check constraint "not_s4"', '... which is said in the words of the refusal');
+SELECT is(pg_temp.desired(), '5 11', '... with nothing of it left');
+ALTER TABLE promote.revision DROP CONSTRAINT not_s4;
+CREATE FUNCTION pg_temp.raises() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.component = 's4' THEN
+        EXECUTE TG_ARGV[0];
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION pg_temp.raising(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    answer text;
+BEGIN
+    EXECUTE format('CREATE TRIGGER raises BEFORE INSERT ON promote.revision FOR EACH ROW EXECUTE FUNCTION pg_temp.raises(%L)', statement);
+    answer := substring(pg_temp.advance(16) || ': ' || pg_temp.waits(16) FROM '^\w+ 1 0.*"shop-production-s4": [^\n]*');
+    RAISE SQLSTATE 'UNDO1' USING MESSAGE = COALESCE(answer, 'another answer');
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+    RETURN SQLSTATE || ' ' || SQLERRM;
+END
+$$;
+SELECT matches(pg_temp.raising(statement), said, statement) FROM (VALUES
+    ('DO $x$ BEGIN RAISE ''not today''; END $x$', '^UNDO1 .*"shop-production-s4": not today$'),
+    ('DO $x$ BEGIN RAISE ''not today'' USING DETAIL = ''It rains.''; END $x$', '^UNDO1 .*"shop-production-s4": not today: It rains\.$'),
+    ('SELECT 1 / 0', '^UNDO1 .*"shop-production-s4": division by zero$'),
+    ('SELECT ''x''::integer', '^UNDO1 .*"shop-production-s4": invalid input syntax for type integer'),
+    ('DO $x$ BEGIN RAISE SQLSTATE ''PM404'' USING MESSAGE = ''by us''; END $x$', '^UNDO1 .*"shop-production-s4": by us$'),
+    ('DO $x$ BEGIN RAISE SQLSTATE ''40P01'' USING MESSAGE = ''deadlock''; END $x$', '^40P01 deadlock$'),
+    ('DO $x$ BEGIN RAISE SQLSTATE ''40001'' USING MESSAGE = ''again''; END $x$', '^40001 again$'),
+    ('DO $x$ BEGIN RAISE SQLSTATE ''57014'' USING MESSAGE = ''cancelled''; END $x$', '^57014 cancelled$'),
+    ('SELECT * FROM no_such_table', '^42P01 ')) AS v (statement, said);
+SELECT is(pg_temp.drain(16), 'COMPLETED', 'what nobody refuses goes on');
+SELECT is(pg_temp.desired(), '11 11', '... both');
+
+-- ---- what is staged and planned waits for the execution window, once that has closed ----
+SELECT promote.configure_instance('shop-staging-s4', '{"size": 12}') \g /dev/null
+SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s4"]}', 'waves', '[1]', execution_window => tstzrange(now(), now() + interval '1 hour'), include_other_changes => true)), 17, 'one, in a window');
+SELECT is(pg_temp.preview(17), 1::bigint, 'previewed');
+SELECT promote.advance_request('shop', 17) \g /dev/null
+SELECT is(pg_temp.work_all(), 2, 'planned, there as here');
+SAVEPOINT open;
+SET CONSTRAINTS ALL IMMEDIATE;
+ALTER TABLE promote.promotion_request DISABLE TRIGGER ALL;
+UPDATE promote.promotion_request SET execution_window = tstzrange(now() - interval '2 hours', now() - interval '1 hour') WHERE project = 'shop' AND request = 17;
+SELECT is(pg_temp.advance(17) ~ ' 0$', true, 'nothing moves');
+SELECT is(pg_temp.items(17), 's4 1 STAGED', '... and nothing is deployed');
+SELECT matches(pg_temp.waits(17), 'the execution window', '... for that reason');
+ROLLBACK TO open;
+SELECT is(pg_temp.drain(17), 'COMPLETED', 'while it is open all goes on');
+
+-- ---- evidence: each item's overrides are its own, also where another's plan has the same number ----
+INSERT INTO promote.required_check (project, environment, check_name) VALUES ('shop', 'production', 'signed');
+INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('shop', 'production', 'health', current_user);
+SELECT pg_temp.cancel(request) FROM (SELECT DISTINCT request FROM promote.promotion_request_item WHERE project = 'shop' AND holds) AS r \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+DO $$
+DECLARE
+    most integer := (SELECT max(deployment) FROM promote.instance WHERE project = 'shop' AND environment = 'production');
+BEGIN
+    FOR s IN 1 .. 6 LOOP
+        WHILE (SELECT deployment FROM promote.instance WHERE name = 'shop-production-s' || s) < most LOOP
+            PERFORM promote.configure_instance('shop-production-s' || s, jsonb_build_object('own', (SELECT revision FROM promote.instance WHERE name = 'shop-production-s' || s)));
+        END LOOP;
+    END LOOP;
+END
+$$;
+SELECT promote.configure_instance('shop-staging-s' || s, '{"size": 13}') FROM generate_series(1, 6) AS s \g /dev/null
+SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{}', 'waves', '[100]', include_other_changes => true)), 18, 'all of them');
+SELECT is(pg_temp.preview(18), 6::bigint, 'previewed');
+SELECT promote.advance_request('shop', 18) \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is(count(*), 6::bigint, 'overridden, one by one') FROM promote.promotion_request_item AS t, promote.override_gate('shop-production-' || t.component, t.plan, 'health', 'for ' || t.component) AS o WHERE t.project = 'shop' AND t.request = 18;
+SELECT ok(count(DISTINCT plan) < 6, 'some of their plans have the same number') FROM promote.promotion_request_item WHERE project = 'shop' AND request = 18;
+SELECT is(promote.advance_request('shop', 18) IS NULL, false, 'on it goes');
+SELECT is((SELECT string_agg(DISTINCT o ->> 'reason', ', ') || ' ' || count(*) FROM jsonb_array_elements(promote.request_evidence('shop', 18) -> 'items') AS i, jsonb_array_elements(i -> 'gate_overrides') AS o),
+    'for s1, for s2, for s3, for s4, for s5, for s6 6', 'each is told once');
+SELECT is((SELECT string_agg(x ->> 'event', ' ' ORDER BY (x ->> 'seq')::integer) FROM jsonb_array_elements(promote.request_evidence('shop', 18) -> 'audit') AS x),
+    (SELECT string_agg(event, ' ' ORDER BY seq) FROM promote.audit_log WHERE subject = 'request shop/18'), '... with all that was recorded of the request');
+SELECT is_empty($$SELECT i FROM jsonb_array_elements(promote.request_evidence('shop', 18) -> 'items') AS i, jsonb_array_elements(i -> 'gate_overrides') AS o WHERE o ->> 'reason' <> 'for ' || (i ->> 'component')$$, '... of its own item');
+SELECT is(pg_temp.cancel(18), 'CANCELLED', 'cancelled');
+
+-- ---- what was being deployed when another one failed, and has come to its end since, is rolled back as well ----
+DELETE FROM promote.required_check WHERE project = 'shop';
+SELECT promote.configure_instance('shop-staging-' || s, '{"size": 14}') FROM unnest('{s4,s5}'::text[]) AS s \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s4", "s5"]}', 'waves', '[2]', rollback_mode => 'wave', include_other_changes => true)), 19, 'two in a wave that is rolled back');
+SELECT is(pg_temp.preview(19), 2::bigint, 'previewed');
+SELECT promote.advance_request('shop', 19) \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT promote.advance_request('shop', 19) \g /dev/null
+CREATE TEMP TABLE half ON COMMIT DROP AS SELECT * FROM promote.claim_deployment('worker', '{PROVISION}');
+INSERT INTO half SELECT * FROM promote.claim_deployment('worker', '{PROVISION}');
+SELECT is(promote.fail_deployment(instance, deployment, 'broken', fencing) IS NULL, false, 'one fails') FROM half WHERE instance = 'shop-production-s4';
+SELECT is((promote.advance_request('shop', 19)).status, 'ROLLING_BACK', 'while the other is being deployed');
+SELECT is((SELECT status FROM promote.promotion_request_item WHERE project = 'shop' AND request = 19 AND component = 's5'), 'DEPLOYING', '... and is waited for');
+SELECT is(promote.complete_deployment(instance, deployment, fencing) IS NULL, false, 'until it has come to its end') FROM half WHERE instance = 'shop-production-s5';
+SELECT is(pg_temp.drain(19), 'ROLLED_BACK', 'then both are rolled back');
+
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'after all that the chains are whole');
 SELECT * FROM finish();
 ROLLBACK;

@@ -130,6 +130,17 @@ SELECT is(pg_temp.leaves('{"a": 1}', '{"a": 2}', '{}', params::jsonb, schema::js
 SELECT is((SELECT count(*) FROM generate_series(1, 5000) AS i, LATERAL (SELECT 1) AS one,
     (SELECT c.diff::text AS diff FROM promote.plan_document_changes(pg_temp.plan((SELECT jsonb_build_object('actions', '["create"]'::jsonb, 'after', jsonb_object_agg('k' || n, 'v-' || md5(n::text) || '-w')) FROM generate_series(1, 5000) AS n)),
         (SELECT jsonb_agg(md5(n::text)) FROM generate_series(1, 5000) AS n), '{"$md.sensitive": true}') AS c) AS plan WHERE i = 1 AND diff ~ md5(i::text)), 0::bigint, 'thousands of secrets');
+-- Of secrets that begin alike the longest that fits is replaced, and what is between them in the order is no cover.
+CREATE FUNCTION pg_temp.censored(text, secrets jsonb DEFAULT '["swordfish", "swordfish-azure", "swordfish-blade-north", "swordfish-blade-n"]') RETURNS text LANGUAGE sql AS $$
+    SELECT action_reason FROM promote.plan_document_changes(pg_temp.plan('{"actions": ["create"], "after": {"v": 1}}', jsonb_build_object('action_reason', $1)), secrets, '{"$md.sensitive": true}')
+$$;
+SELECT is(pg_temp.censored(said), replace(shown, '#', '(sensitive value)'), said)
+  FROM (VALUES ('a swordfish b', 'a # b'), ('a swordfish-azure b', 'a # b'), ('a swordfish-blade-north b', 'a # b'), ('a swordfish-blade-n b', 'a # b'), ('swordfish-blade-nort', '#ort'),
+               ('swordfish-blade-m', '#-blade-m'), ('swordfish-blade-zzz', '#-blade-zzz'), ('swordfish-blade', '#-blade'), ('swordfish-a', '#-a'), ('swordfish-azurf', '#-azurf'), ('swordfish-zebra', '#-zebra'),
+               ('swordfishswordfish-azureswordfish', '###'), ('swordfis', 'swordfis'), ('xswordfish', 'x#'), ('"swordfish" "swordfish-blade-n"', '"#" "#"')) AS v(said, shown);
+SELECT is(pg_temp.censored('swordfish-azure', secrets::jsonb), replace(shown, '#', '(sensitive value)'), secrets)
+  FROM (VALUES ('["swordfish"]', '#-azure'), ('["swordfish-azure"]', '#'), ('["swordfish", "swordfish"]', '#-azure'), ('["swordfish-b", "swordfish"]', '#-azure'), ('["swordfish-b", "swordfish-c"]', 'swordfish-azure'),
+               ('["-azure", "swordfish"]', '##'), ('["fish-azure", "swordfish"]', '#-azure'), ('["sword", "fish-azure"]', '##')) AS v(secrets, shown);
 
 -- ---- fingerprints: address, action, deposed or not, and the set of paths ----
 CREATE FUNCTION pg_temp.fingerprint(change text, element jsonb DEFAULT '{}') RETURNS text LANGUAGE sql AS $$

@@ -1,20 +1,46 @@
 /*
- * functions.c: validation as SQL calls it.
+ * validate.c: validation, as other rooms and SQL call it.
  */
 #include "postgres.h"
 
 #include "fmgr.h"
 #include "funcapi.h"
-#include "miscadmin.h"
-#include "json/reader.h"
-#include "schema/schema.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
 #include "utils/tuplestore.h"
+
+#include "base/compat.h"
+#include "json/writer.h"
+#include "schema/internal.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_schema_errors);
 PG_FUNCTION_INFO_V1(promote_jsonb_schema_valid);
 PG_FUNCTION_INFO_V1(promote_jsonb_schema_check);
+
+/* Validate, with formats asserted or not. */
+static bool
+validate(SchemaEvaluation *evaluation, const Schema *schema, const JsonbValue *document)
+{
+	SchemaFrame root = {NULL, document, NULL, 0, false};
+	bool		valid;
+
+	schema_begin_evaluation(evaluation, schema);
+	valid = schema_evaluate(evaluation, schema->root, &root);
+	schema_end_evaluation(evaluation);
+	return valid;
+}
+
+/*
+ * Is the document valid?  With collect every violation is handed to it, in
+ * the order of the document's keys; without it the first one decides.
+ */
+bool
+schema_validate(const Schema *schema, const JsonbValue *document,
+				SchemaCollector collect, void *state)
+{
+	SchemaEvaluation evaluation = {.collect = collect, .state = state};
+
+	return validate(&evaluation, schema, document);
+}
 
 /* Add a violation to the result set; a SchemaCollector. */
 static void
@@ -23,31 +49,28 @@ put_violation(void *state, const SchemaViolation *violation)
 	ReturnSetInfo *result = state;
 	Datum		values[5];
 	bool		nulls[5] = {false, false, false, false, violation->expected == NULL};
-	int			i;
 
 	values[0] = CStringGetTextDatum(violation->instance_path);
 	values[1] = CStringGetTextDatum(violation->schema_path);
 	values[2] = CStringGetTextDatum(violation->keyword);
 	values[3] = CStringGetTextDatum(violation->message);
 	if (!nulls[4])
-		values[4] = JsonbPGetDatum(JsonbValueToJsonb(unconstify(JsonbValue *, violation->expected)));
+		values[4] = JsonbPGetDatum(json_from_view(violation->expected));
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	for (i = 0; i < lengthof(values); i++)
+	for (int i = 0; i < lengthof(values); i++)
 		if (!nulls[i])
 			pfree(DatumGetPointer(values[i]));
 }
 
 /* Validate as the function's third argument says of formats. */
 static bool
-validate(FunctionCallInfo fcinfo, const Jsonb *document, const Jsonb *schema,
-		 SchemaCollector collect, void *state)
+validate_as_called(FunctionCallInfo fcinfo, const Jsonb *document, const Jsonb *schema,
+				   SchemaCollector collect, void *state)
 {
-	JsonbValue	root;
+	SchemaEvaluation evaluation = {.collect = collect, .state = state, .asserts_formats = PG_GETARG_BOOL(2)};
+	JsonbValue	root = json_view(document);
 
-	json_root(document, &root);
-	if (PG_GETARG_BOOL(2))
-		return schema_validate_formats(schema_compile(schema), &root, collect, state);
-	return schema_validate(schema_compile(schema), &root, collect, state);
+	return validate(&evaluation, schema_compile(schema), &root);
 }
 
 /* jsonb_schema_errors(document, schema, assert_format): a row per violation. */
@@ -58,7 +81,7 @@ promote_jsonb_schema_errors(PG_FUNCTION_ARGS)
 	Jsonb	   *schema = PG_GETARG_JSONB_P(1);
 
 	InitMaterializedSRF(fcinfo, 0);
-	validate(fcinfo, document, schema, put_violation, fcinfo->resultinfo);
+	validate_as_called(fcinfo, document, schema, put_violation, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
@@ -68,7 +91,7 @@ promote_jsonb_schema_valid(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *document = PG_GETARG_JSONB_P(0);
 	Jsonb	   *schema = PG_GETARG_JSONB_P(1);
-	bool		valid = validate(fcinfo, document, schema, NULL, NULL);
+	bool		valid = validate_as_called(fcinfo, document, schema, NULL, NULL);
 
 	PG_FREE_IF_COPY(document, 0);
 	PG_FREE_IF_COPY(schema, 1);
