@@ -505,7 +505,7 @@ COMMENT ON FUNCTION promote_internal.request_candidates(text, text, text, text[]
 
 CREATE FUNCTION promote_internal.request_items(items jsonb)
     RETURNS TABLE (component text, wave integer, skip_reason text)
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     BEGIN ATOMIC
         SELECT n.component, n.wave, n.skip_reason
           FROM pg_catalog.jsonb_to_recordset($1) AS n (component text, wave integer, skip_reason text);

@@ -332,7 +332,8 @@ begin_next_wave(Advance *advance)
 static void
 begin_rollback(Advance *advance)
 {
-	static Statement mark = {"UPDATE promote.promotion_request_item AS t SET status = 'ROLLING_BACK', finished_at = NULL"
+	static Statement mark = {"UPDATE promote.promotion_request_item AS t"
+		" SET status = 'ROLLING_BACK', finished_at = NULL"
 		" WHERE " OF_REQUEST("t") " AND (t.wave = $3 OR $4)"
 		" AND t.status IN ('PENDING', 'STAGED', 'VERIFYING', 'DONE', 'FAILED') AND t.revision IS NOT NULL"};
 	PromotionRequest *request = &advance->request;

@@ -66,7 +66,8 @@ static const SqlField facts_fields[] = {
 static void
 read_facts(const Sql *sql, const PromotionRequest *request, const char *component, ItemFacts *facts)
 {
-	static Statement read = SQL_ROWS(facts_fields, "SELECT $* FROM promote_internal.request_item_facts($1, $2, $3, $4, $5) AS f");
+	static Statement read = SQL_ROWS(facts_fields, "SELECT $* FROM"
+									 " promote_internal.request_item_facts($1, $2, $3, $4, $5) AS f");
 	SqlRows		rows = sql_run(sql, &read, AS_TEXT(request->project), AS_TEXT(request->source_environment),
 							   AS_TEXT(request->destination_environment), AS_TEXT(component),
 							   AS_JSONB(request->selector));
@@ -455,9 +456,9 @@ keep_former(Preview *preview)
 	JsonbValue	document;
 	JsonbValue	diff;
 
-	*shown = (Shown) {.document = item->status == ITEM_SKIPPED ? item_document(item, &skipped) : former_document(preview)};
+	shown->document = item->status == ITEM_SKIPPED ? item_document(item, &skipped) : former_document(preview);
 	json_root(shown->document, &document);
-	if (item->status != ITEM_SKIPPED && json_find(&document, "diff", &diff))
+	if (json_find(&document, "diff", &diff))
 		shown->diff = json_from_view(&diff);
 }
 
@@ -487,7 +488,7 @@ preview_items(Preview *preview)
 												  ALLOCSET_DEFAULT_SIZES);
 	Refusal		refusal;
 
-	preview->shown = palloc_extended(Max(preview->count, 1) * sizeof(Shown), MCXT_ALLOC_HUGE);
+	preview->shown = palloc_extended(Max(preview->count, 1) * sizeof(Shown), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (preview->current = 0; preview->current < preview->count; preview->current++)
 	{
 		const RequestItem *item = &preview->items[preview->current];
@@ -560,7 +561,8 @@ all_documents(const Preview *preview)
 static bytea *
 keep_preview(Preview *preview)
 {
-	static Statement write = {"WITH kept AS (INSERT INTO promote.promotion_request_preview AS v (project, request, preview, items)"
+	static Statement write = {"WITH kept AS ("
+		" INSERT INTO promote.promotion_request_preview AS v (project, request, preview, items)"
 		" VALUES ($1, $2, $3, $4) RETURNING v.digest, v.actor, v.created_at)"
 		" UPDATE promote.promotion_request AS r SET preview = $3, preview_digest = k.digest,"
 		" previewed_at = k.created_at, previewed_by = k.actor FROM kept AS k WHERE " OF_REQUEST("r")

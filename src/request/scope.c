@@ -32,7 +32,8 @@ PG_FUNCTION_INFO_V1(promote_open_request);
 enum
 {
 	PROJECT, SOURCE, DESTINATION, SCOPE, STRATEGY, WAVES, OVERRIDES, EXECUTION_WINDOW, ROLLBACK_MODE,
-	SOAK, CHECKS, VERIFICATION_OWNER, FALLBACK_OWNER, TICKET, MESSAGE, INCLUDE_OTHER_CHANGES, COPY_SECRETS, COPY_REMOTE_REFERENCES
+	SOAK, CHECKS, VERIFICATION_OWNER, FALLBACK_OWNER, TICKET, MESSAGE, INCLUDE_OTHER_CHANGES, COPY_SECRETS,
+	COPY_REMOTE_REFERENCES
 };
 
 /* A component that may be in the scope. */
@@ -115,7 +116,7 @@ take_names(const JsonbValue *array)
 		if (element.type != jbvString)
 			refuse_argument("scope", "Its \"components\" hold something other than names.",
 							"Name the components as strings.");
-		accumArrayResult(names, PointerGetDatum(cstring_to_text_with_len(element.val.string.val, element.val.string.len)),
+		accumArrayResult(names, CStringGetTextDatum(pnstrdup(element.val.string.val, element.val.string.len)),
 						 false, TEXTOID, CurrentMemoryContext);
 	}
 	return makeArrayResult(names, CurrentMemoryContext);
@@ -177,7 +178,8 @@ check_waves(const Opening *opening)
 {
 	RequestStrategy strategy = opening->request.strategy;
 	bool		wanted = strategy == STRATEGY_WAVES || strategy == STRATEGY_CANARY;
-	const char *hint = "Pass sizes and selectors in order, as in [1, 5] or [{\"tenant\": \"acme\"}]; the rest is one more wave.";
+	const char *hint = "Pass sizes and selectors in order, as in [1, 5] or [{\"tenant\": \"acme\"}];"
+		" the rest is one more wave.";
 	JsonbValue	waves;
 	JsonbValue	wave;
 	JsonCursor	cursor;
@@ -192,7 +194,8 @@ check_waves(const Opening *opening)
 	if (!json_is_array(&waves) || json_count(&waves) == 0)
 		refuse_argument("waves", "They are not an array, or an empty one.", hint);
 	if (strategy == STRATEGY_CANARY && json_count(&waves) != 1)
-		refuse_argument("waves", "A canary is one wave, and then the rest.", "Pass one size or selector, or use the strategy waves.");
+		refuse_argument("waves", "A canary is one wave, and then the rest.",
+						"Pass one size or selector, or use the strategy waves.");
 	json_cursor_init(&cursor, waves.val.binary.data);
 	for (int i = 1; json_next_element(&cursor, &wave); i++)
 		if (wave_size(&wave) == 0 && !(json_is_object(&wave) && json_count(&wave) > 0))
@@ -370,7 +373,8 @@ static const SqlField candidate_fields[] = {
 static void
 read_candidates(const Sql *sql, Opening *opening)
 {
-	static Statement read = SQL_ROWS(candidate_fields, "SELECT $* FROM promote_internal.request_candidates($1, $2, $3, $4, $5) AS n"
+	static Statement read = SQL_ROWS(candidate_fields, "SELECT $* FROM"
+									 " promote_internal.request_candidates($1, $2, $3, $4, $5) AS n"
 									 " ORDER BY n.component");
 	const PromotionRequest *request = &opening->request;
 	SqlRows		rows = sql_run(sql, &read, AS_TEXT(request->project), AS_TEXT(request->source_environment),
@@ -445,7 +449,8 @@ check_not_empty(const Opening *opening)
 	}
 	refuse_argument("scope", opening->count == 0 ? "It is empty: no component matches it." :
 					psprintf("It is empty: nothing of it can be promoted. %s.", reasons.data),
-					"Name components that have instances in both environments, or a selector that their attributes contain.");
+					"Name components that have instances in both environments,"
+					" or a selector that their attributes contain.");
 }
 
 /* Refuse overrides of what is not promoted, or that are no objects. */
@@ -569,7 +574,8 @@ items_document(const Opening *opening)
 static void
 check_free(const Sql *sql, const PromotionRequest *request, const Jsonb *items)
 {
-	static Statement read = {"SELECT h.words FROM promote_internal.request_holders($1, $2, $3) AS h ORDER BY h.component"};
+	static Statement read = {"SELECT h.words FROM promote_internal.request_holders($1, $2, $3) AS h"
+		" ORDER BY h.component"};
 	SqlRows		rows = sql_run(sql, &read, AS_TEXT(request->project), AS_TEXT(request->destination_environment),
 							   AS_JSONB(items));
 	StringInfoData holders;
