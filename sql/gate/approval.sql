@@ -153,3 +153,18 @@ COMMENT ON COLUMN promote.approval_status.missing IS 'How many approvals are sti
 COMMENT ON COLUMN promote.approval_status.approved_by IS 'Whose approvals count now';
 COMMENT ON COLUMN promote.approval_status.rejected_by IS 'Who has rejected it';
 COMMENT ON COLUMN promote.approval_status.not_counted IS 'Whose vote does not count, and why not';
+
+CREATE FUNCTION promote_internal.votes(
+    project text, environment text, component text, plan_digest bytea, bundle text, version text, plan integer)
+    RETURNS TABLE (vote integer, rule text, actor text, database_role text, approved boolean, at timestamptz, reason text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 5
+    BEGIN ATOMIC
+        SELECT a.vote, a.rule, a.actor, a.database_role, a.decision = 'approved', a.created_at, a.reason
+          FROM promote.approval AS a
+         WHERE a.project = $1 AND a.environment = $2 AND a.component = $3 AND a.plan_digest = $4
+           AND EXISTS (SELECT FROM promote_internal.equal_plan($1, $2, $3, a.deployment, $5, $6, $7) AS d
+                        WHERE d.status <> 'REJECTED');
+    END;
+REVOKE ALL ON FUNCTION promote_internal.votes(text, text, text, bytea, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.votes(text, text, text, bytea, text, text, integer) IS
+'What was voted on a plan and its equals, by whatever rule. Votes on a proposal end with it where it is rejected';

@@ -33,6 +33,24 @@ CREATE FUNCTION promote.gates(
 COMMENT ON FUNCTION promote.gates() IS
 'The gates in the order in which they are looked at: their codes, what they are about (static, time, state, people, lock), whether they can be overridden at all, and whether a DECOMMISSION passes through them';
 
+CREATE FUNCTION promote_internal.equal_plan(
+    project text, environment text, component text, deployment integer, bundle text, version text, plan integer)
+    RETURNS TABLE (status text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT d.status
+          FROM promote.deployment AS d
+         WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4
+           AND d.bundle = $5 AND d.version = $6
+           AND ($7 = 0 OR d.remote_references IS NOT DISTINCT FROM (
+                    SELECT p.remote_references
+                      FROM promote.deployment AS p
+                     WHERE p.project = $1 AND p.environment = $2 AND p.component = $3 AND p.deployment = $7));
+    END;
+REVOKE ALL ON FUNCTION promote_internal.equal_plan(text, text, text, integer, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.equal_plan(text, text, text, integer, text, text, integer) IS
+'The status of a deployment that is of the release, and has the remote references of the plan (0: none is followed); no row: it is of others, and what was said of it says nothing here, whatever its digest. What was planned without a document has the digest of its params alone';
+
 -- Which rules were changed by which transaction: at its commit, a transaction that was judged by rules looks here for
 -- changes that it did not see. Only transactions under way look at it, and none survives a crash: the table needs no
 -- WAL, and no dump has it.

@@ -174,3 +174,129 @@ COMMENT ON COLUMN promote.instance_health.current IS 'Whether the instance still
 COMMENT ON COLUMN promote.instance_health.report IS 'Number of the report';
 COMMENT ON COLUMN promote.instance_health.actor IS 'Who reported it';
 COMMENT ON COLUMN promote.instance_health.database_role IS 'Role that the session acted as';
+
+-- ---- reports, and what the gates look at ----
+
+CREATE FUNCTION promote_internal.later(at timestamptz, duration interval) RETURNS timestamptz
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (($1 AT TIME ZONE 'UTC') + $2) AT TIME ZONE 'UTC';
+REVOKE ALL ON FUNCTION promote_internal.later(timestamptz, interval) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.later(timestamptz, interval) IS
+'A time and a duration in UTC, so that a day has 24 hours whatever the session''s time zone';
+
+CREATE FUNCTION promote_internal.next_report(
+    project text, environment text, component text, check_name text, healthy boolean, clock timestamptz)
+    RETURNS TABLE (report integer, revision integer, deployed_by integer, since timestamptz, now timestamptz)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT COALESCE(l.report, 0) + 1, i.revision, i.deployed_by,
+               CASE WHEN l.healthy = $5 AND (NOT $5 OR l.expires_at > t.now OR l.expires_at IS NULL) THEN l.since ELSE t.now END,
+               t.now
+          FROM promote.instance AS i
+          LEFT JOIN LATERAL (
+              SELECT r.report, r.healthy, r.since, r.reported_at, r.expires_at
+                FROM promote.health_report AS r
+               WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
+                 AND r.check_name = $4
+               ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.check_name DESC, r.report DESC
+               LIMIT 1) AS l ON true
+         -- a clock that was set back does not make a report older than the one before
+         CROSS JOIN LATERAL (SELECT GREATEST($6, l.reported_at) AS now) AS t
+         WHERE i.project = $1 AND i.environment = $2 AND i.component = $3;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.next_report(text, text, text, text, boolean, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.next_report(text, text, text, text, boolean, timestamptz) IS
+'The number and the times that the next report of a check would have, and what the instance desires and runs by';
+
+CREATE FUNCTION promote_internal.missing_checks(
+    project text, environment text, component text, revision integer, source_environment text, source_revision integer,
+    attributes jsonb, at timestamptz)
+    RETURNS TABLE (check_name text, of_source boolean, per_revision boolean, reported boolean, healthy boolean, message text,
+                   since timestamptz, expires_at timestamptz)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT c.check_name, who.of_source, c.per_revision, l.healthy IS NOT NULL, l.healthy, l.message, l.since, x.expires_at
+          FROM promote.required_check AS c
+         CROSS JOIN LATERAL (
+              SELECT c."of" = 'source' AS of_source,
+                     CASE c."of" WHEN 'source' THEN $5 ELSE $2 END AS environment,
+                     CASE c."of" WHEN 'source' THEN $6 ELSE $4 END AS revision) AS who
+          LEFT JOIN LATERAL (
+              (SELECT r.healthy, r.message, r.since, r.reported_at, r.expires_at
+                 FROM promote.health_report AS r
+                WHERE r.project = $1 AND r.environment = who.environment AND r.component = $3
+                  AND r.check_name = c.check_name AND NOT c.per_revision
+                ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.check_name DESC, r.report DESC LIMIT 1)
+              UNION ALL
+              (SELECT r.healthy, r.message, r.since, r.reported_at, r.expires_at
+                 FROM promote.health_report AS r
+                WHERE r.project = $1 AND r.environment = who.environment AND r.component = $3
+                  AND r.check_name = c.check_name AND c.per_revision AND r.revision = who.revision
+                ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.check_name DESC, r.revision DESC,
+                         r.report DESC LIMIT 1)
+              LIMIT 1) AS l ON true
+         CROSS JOIN LATERAL (
+              SELECT LEAST(l.expires_at, promote_internal.later(l.reported_at, c.expires_after)) AS expires_at) AS x
+         WHERE c.project = $1 AND c.environment = $2 AND (c.component = $3 OR c.component IS NULL)
+           AND c.selector <@ $7 AND who.environment IS NOT NULL
+           -- of a revision that is not there yet nothing can be reported
+           AND (c."of" = 'source' OR NOT c.per_revision OR $4 > 0)
+           AND (l.healthy AND (x.expires_at > $8 OR x.expires_at IS NULL)) IS NOT TRUE;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.missing_checks(text, text, text, integer, text, integer, jsonb, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.missing_checks(text, text, text, integer, text, integer, jsonb, timestamptz) IS
+'What closes the gate "health": checks that are required of a revision, promoted from another environment (NULL: it was not), and that are not green at a time';
+
+CREATE FUNCTION promote_internal.soak(project text, environment text, component text, digest bytea, version text)
+    RETURNS TABLE (status text, revision integer, version text, same boolean, since timestamptz, unhealthy_at timestamptz,
+                   failing text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT i.status, i.deployed_revision, run.version::text, run.same, began.at, bad.at,
+               CASE WHEN bad.at IS NOT NULL THEN (
+                   SELECT v.check_name
+                     FROM promote.instance_health AS v
+                    WHERE v.project = i.project AND v.environment = i.environment AND v.component = i.component
+                      AND NOT v.healthy AND v.reported_at >= began.at
+                    ORDER BY v.check_name LIMIT 1) END
+          FROM promote.instance AS i
+          LEFT JOIN LATERAL (
+              SELECT d.version, d.rendered_digest,
+                     d.version = $5 AND (SELECT r.digest
+                                           FROM promote.revision AS r
+                                          WHERE r.project = d.project AND r.environment = d.environment
+                                            AND r.component = d.component AND r.revision = d.revision) = $4 AS same
+                FROM promote.deployment AS d
+               WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
+                 AND d.deployment = i.deployed_by
+               LIMIT 1) AS run ON true
+          LEFT JOIN LATERAL (
+              SELECT b.started_at
+                FROM promote.deployment AS b
+               WHERE b.project = i.project AND b.environment = i.environment AND b.component = i.component
+                 AND run.same AND b.action <> 'PLAN' AND b.started_at IS NOT NULL
+                 AND NOT (b.action = 'PROVISION' AND b.status NOT IN ('FAILED', 'ABORTED') AND b.version = $5
+                          AND b.rendered_digest = run.rendered_digest
+                          AND (SELECT r.digest
+                                 FROM promote.revision AS r
+                                WHERE r.project = b.project AND r.environment = b.environment
+                                  AND r.component = b.component AND r.revision = b.revision) = $4)
+               ORDER BY b.project DESC, b.environment DESC, b.component DESC, b.started_at DESC LIMIT 1) AS other ON true
+          LEFT JOIN LATERAL (
+              SELECT m.finished_at AS at
+                FROM promote.deployment AS m
+               WHERE m.project = i.project AND m.environment = i.environment AND m.component = i.component
+                 AND run.same AND m.action <> 'PLAN' AND m.status = 'COMPLETED'
+                 AND m.started_at > COALESCE(other.started_at, '-infinity')
+               ORDER BY m.project, m.environment, m.component, m.started_at LIMIT 1) AS began ON true
+          LEFT JOIN LATERAL (
+              SELECT h.reported_at AS at
+                FROM promote.health_report AS h
+               WHERE h.project = i.project AND h.environment = i.environment AND h.component = i.component
+                 AND NOT h.healthy AND h.reported_at >= began.at
+               ORDER BY h.project DESC, h.environment DESC, h.component DESC, h.reported_at DESC LIMIT 1) AS bad ON true
+         WHERE i.project = $1 AND i.environment = $2 AND i.component = $3;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.soak(text, text, text, bytea, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.soak(text, text, text, bytea, text) IS
+'What the gate "soak" looks at: what an instance runs (NULL: nothing), whether that is a configuration by a release, since when without a break, and the last report of ill health since then, with the check that still says so. A run begins with the first completed PROVISION behind the last thing that may have made it another one: whatever carried something else, failed, or was broken off';

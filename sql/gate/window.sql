@@ -223,3 +223,80 @@ CREATE FUNCTION promote.window_occurrences(
 GRANT EXECUTE ON FUNCTION promote.window_occurrences(text, text, timestamp, interval, timestamp[], timestamptz, timestamptz, integer) TO PUBLIC;
 COMMENT ON FUNCTION promote.window_occurrences(text, text, timestamp, interval, timestamp[], timestamptz, timestamptz, integer) IS
 'When a window with such columns opens and closes: the occurrences that end after one time and begin before another, at most max_rows';
+
+-- ---- what the gates look at ----
+
+CREATE VIEW promote_internal.window_rule WITH (security_invoker = true) AS
+    SELECT 0 AS kind,
+           s.project::text AS name,
+           s.reason,
+           s.actor,
+           s.project::text AS project,
+           NULL::text AS environment,
+           NULL::text AS component,
+           NULL::jsonb AS selector,
+           s.stopped_at AS since,
+           s.stop,
+           0 AS budget,
+           NULL::tstzrange AS during,
+           NULL::text AS rule,
+           NULL::text AS zone,
+           NULL::timestamp AS starts_at,
+           NULL::interval AS duration,
+           NULL::timestamp[] AS exdates
+      FROM promote.line_stop AS s
+     WHERE s.lifted_at IS NULL
+    UNION ALL
+    SELECT 1, f.name, f.reason, f.actor, f.project::text, f.environment::text, f.component::text, f.selector, f.created_at, 0, 0,
+           f.during, f.rule, f.zone, f.starts_at, f.duration, f.exdates
+      FROM promote.freeze_window AS f
+    UNION ALL
+    SELECT 2, c.name, c.reason, c.actor, c.project::text, c.environment::text, c.component::text, c.selector, c.created_at, 0,
+           COALESCE(c.max_deployments_per_window, 0), c.during, c.rule, c.zone, c.starts_at, c.duration, c.exdates
+      FROM promote.change_window AS c;
+COMMENT ON VIEW promote_internal.window_rule IS 'What closes the gates "stopped", "freeze" and "window": stops that stand, freezes and change windows';
+COMMENT ON COLUMN promote_internal.window_rule.kind IS '0: a stop, 1: a freeze, 2: a change window';
+COMMENT ON COLUMN promote_internal.window_rule.name IS 'Name; of a stop its project, NULL: of everything';
+COMMENT ON COLUMN promote_internal.window_rule.reason IS 'Why';
+COMMENT ON COLUMN promote_internal.window_rule.actor IS 'Who made it';
+COMMENT ON COLUMN promote_internal.window_rule.project IS 'Project of its scope; NULL: all';
+COMMENT ON COLUMN promote_internal.window_rule.environment IS 'Environment; NULL: all';
+COMMENT ON COLUMN promote_internal.window_rule.component IS 'Component; NULL: all';
+COMMENT ON COLUMN promote_internal.window_rule.selector IS 'Only instances whose effective attributes contain this; NULL: all';
+COMMENT ON COLUMN promote_internal.window_rule.since IS 'When it was made';
+COMMENT ON COLUMN promote_internal.window_rule.stop IS 'Number of a stop';
+COMMENT ON COLUMN promote_internal.window_rule.budget IS 'How many deployments may be queued each time a change window is open; 0: no bound';
+COMMENT ON COLUMN promote_internal.window_rule.during IS 'When, if it is once';
+COMMENT ON COLUMN promote_internal.window_rule.rule IS 'How it recurs; this and what follows as in the tables';
+COMMENT ON COLUMN promote_internal.window_rule.zone IS 'Time zone';
+COMMENT ON COLUMN promote_internal.window_rule.starts_at IS 'Local time from which on';
+COMMENT ON COLUMN promote_internal.window_rule.duration IS 'How long';
+COMMENT ON COLUMN promote_internal.window_rule.exdates IS 'Local times at which not';
+
+CREATE FUNCTION promote_internal.queued_between(
+    project text, environment text, component text, deployment integer, after timestamptz, before timestamptz,
+    scope_project text, scope_environment text, scope_component text, selector jsonb)
+    RETURNS TABLE (queued bigint, last_at timestamptz)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        -- project by project: the index on the times leads with it
+        SELECT pg_catalog.count(*), pg_catalog.max(d.queued_at)
+          FROM promote.project AS o
+         CROSS JOIN LATERAL (
+              SELECT d.project, d.environment, d.component, d.deployment, d.status, d.started_at, d.queued_at
+                FROM promote.deployment AS d
+               WHERE d.project = o.project AND d.action <> 'PLAN' AND d.queued_at >= $5 AND d.queued_at < $6
+              OFFSET 0) AS d
+         WHERE ($7 IS NULL OR o.project = $7)
+           AND (d.status <> 'ABORTED' OR d.started_at IS NOT NULL)
+           AND ($8 IS NULL OR d.environment = $8)
+           AND ($9 IS NULL OR d.component = $9)
+           AND ($10 IS NULL OR (SELECT a.attributes @> $10
+                                  FROM promote_internal.instance_attributes AS a
+                                 WHERE a.project = d.project AND a.environment = d.environment
+                                   AND a.component = d.component))
+           AND NOT (d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4);
+    END;
+REVOKE ALL ON FUNCTION promote_internal.queued_between(text, text, text, integer, timestamptz, timestamptz, text, text, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.queued_between(text, text, text, integer, timestamptz, timestamptz, text, text, text, jsonb) IS
+'What the gate "budget" counts: deployments within a window''s scope that were queued while it was open, one of an instance aside, and when the last of them was';

@@ -1,5 +1,45 @@
 -- Retention: old rows of the audit log make way for checkpoints, behind which the chains still verify.
 
+CREATE FUNCTION promote_internal.prunable_chains(before timestamptz, project text)
+    RETURNS TABLE (project text, subject text, cut bigint)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+        SELECT c.project, c.subject, c.cut
+          FROM (SELECT a.project, a.subject,
+                       COALESCE(pg_catalog.min(a.seq) FILTER (WHERE a.at >= $1 AND a.event <> 'audit.checkpoint'), pg_catalog.max(a.seq)) - 1 AS cut,
+                       pg_catalog.min(a.seq) FILTER (WHERE a.event <> 'audit.checkpoint') AS oldest
+                  FROM promote.audit_log AS a
+                 WHERE $2 IS NULL OR a.project = $2
+                 GROUP BY a.project, a.subject) AS c
+         WHERE c.cut >= c.oldest;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.prunable_chains(timestamptz, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.prunable_chains(timestamptz, text) IS
+'The chains with rows that are older than that, of a project or of all, and the last row of each that can go: all up to the first that is not old, but never the last one. A checkpoint is as old as what it stands for, whenever it was made; alone it is no reason to prune again';
+
+CREATE FUNCTION promote_internal.pruned_rows(project text, subject text, cut bigint)
+    RETURNS TABLE (gone bigint, newest timestamptz, stood_for bigint, last_at text, rows jsonb, hash bytea)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT pg_catalog.count(*), pg_catalog.max(g.at) FILTER (WHERE g.event <> 'audit.checkpoint'),
+               pg_catalog.sum(CASE g.event WHEN 'audit.checkpoint' THEN (g.data ->> 'rows')::bigint ELSE 1 END)::bigint,
+               pg_catalog.max(g.data ->> 'last_at') FILTER (WHERE g.event = 'audit.checkpoint'),
+               -- the salt is one of theirs; of what is gone nothing has to be known
+               (SELECT pg_catalog.jsonb_object_agg(l.name, l.digest)
+                  FROM (SELECT DISTINCT ON (r.name) r.name, r.digest
+                          FROM promote.audit_log AS a
+                         CROSS JOIN LATERAL pg_catalog.jsonb_each_text(a.rows) AS r (name, digest)
+                         WHERE a.project = $1 AND a.subject = $2 AND a.seq <= $3
+                         ORDER BY r.name, a.seq DESC) AS l
+                 WHERE l.digest IS NOT NULL),
+               (SELECT a.hash FROM promote.audit_log AS a WHERE a.project = $1 AND a.subject = $2 AND a.seq = $3)
+          FROM promote.audit_log AS g
+         WHERE g.project = $1 AND g.subject = $2 AND g.seq <= $3;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.pruned_rows(text, text, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.pruned_rows(text, text, bigint) IS
+'What a checkpoint carries along of the rows of a chain up to that one: how many they are and the newest time of an event, how many it stands for with those that a checkpoint among them does and the time of that one''s last, what they said last of rows of other tables, and the last one''s hash';
+
 CREATE FUNCTION promote.prune_audit(
     before timestamptz, project text DEFAULT NULL, max_chains integer DEFAULT NULL)
     RETURNS TABLE (project text, subject text, pruned bigint, seq bigint, last_at timestamptz)

@@ -96,7 +96,10 @@ CREATE FUNCTION promote_internal.audit_of(subject text, project text)
                                     c.previous_hash, c.hash
                                FROM promote.audit_log AS c
                               WHERE c.project = p.project AND c.subject = $1 ORDER BY c.seq OFFSET 0) AS a
-         WHERE $1 IS NOT NULL AND ($2 IS NULL OR p.project = $2);
+         WHERE $1 IS NOT NULL AND $2 IS NULL
+        UNION ALL
+        SELECT a.project, a.subject, a.seq, a.at, a.actor, a.database_role, a.event, a.data, a.rows, a.previous_hash, a.hash
+          FROM promote.audit_log AS a WHERE a.project = $2 AND a.subject = $1;
     END;
 REVOKE ALL ON FUNCTION promote_internal.audit_of(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.audit_of(text, text) IS
@@ -116,32 +119,27 @@ REVOKE ALL ON FUNCTION promote_internal.instances_of(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.instances_of(text, text) IS
 'The instance of that name, or all of a project; NULL: all';
 
--- This function has its caller's rights, which only suffice if the caller is the owner, as promote.verify_audit is.
--- How long it takes does not depend on statistics, of which there are none after a restore: large sets are joined by
--- FULL JOIN, which is never done by nested loops, and everything else is looked up by a whole key.
-CREATE FUNCTION promote_internal.audit_problems(subject text, project text)
+CREATE FUNCTION promote_internal.chain_problems(subject text, project text, last bigint DEFAULT NULL)
     RETURNS TABLE (project text, subject text, seq bigint, problem text)
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-    SET enable_seqscan = on SET enable_hashjoin = on SET enable_mergejoin = on SET enable_sort = on
+    LANGUAGE sql STABLE
     BEGIN ATOMIC
-        -- the chains by themselves
         SELECT c.project, c.subject, c.seq, p.problem
           FROM (SELECT a.*,
                        pg_catalog.lag(a.seq, 1, 0::bigint) OVER chain AS before,
                        pg_catalog.lag(a.hash) OVER chain AS hash_before
                   FROM promote_internal.audit_of($1, $2) AS a
+                 WHERE $3 IS NULL OR a.seq <= $3
                 WINDOW chain AS (PARTITION BY a.project, a.subject ORDER BY a.seq)) AS c
          CROSS JOIN LATERAL (
             SELECT 'the row was changed: its hash is not that of its columns' AS problem
              WHERE c.event <> 'audit.checkpoint'
-               AND c.hash <> promote.audit_hash(c.project, c.subject, c.seq, c.at, c.actor,
-                                                c.database_role, c.event, c.data, c.rows,
-                                                c.previous_hash)
+               AND c.hash IS DISTINCT FROM promote.audit_hash(c.project, c.subject, c.seq, c.at, c.actor, c.database_role,
+                                                               c.event, c.data, c.rows, c.previous_hash)
             UNION ALL
             SELECT 'the checkpoint was changed: its seal is not that of its columns'
              WHERE c.event = 'audit.checkpoint'
-               AND c.previous_hash <> promote.audit_hash(c.project, c.subject, c.seq, c.at, c.actor,
-                                                         c.database_role, c.event, c.data, c.rows, c.hash)
+               AND c.previous_hash IS DISTINCT FROM promote.audit_hash(c.project, c.subject, c.seq, c.at, c.actor, c.database_role,
+                                                                        c.event, c.data, c.rows, c.hash)
             UNION ALL
             SELECT 'it is a checkpoint that no pruning has left'
              WHERE c.event = 'audit.checkpoint'
@@ -159,7 +157,21 @@ CREATE FUNCTION promote_internal.audit_problems(subject text, project text)
             UNION ALL
             SELECT 'it does not follow the row before: that one was replaced or reordered'
              WHERE c.seq = c.before + 1 AND c.event <> 'audit.checkpoint'
-               AND c.previous_hash IS DISTINCT FROM c.hash_before) AS p
+               AND c.previous_hash IS DISTINCT FROM c.hash_before) AS p;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.chain_problems(text, text, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.chain_problems(text, text, bigint) IS
+'What is wrong with chains by themselves, up to that row: rows that are not what their hashes say, that are missing, or that do not follow each other';
+
+-- This function has its caller's rights, which only suffice if the caller is the owner, as promote.verify_audit is.
+-- How long it takes does not depend on statistics, of which there are none after a restore: large sets are joined by
+-- FULL JOIN, which is never done by nested loops, and everything else is looked up by a whole key.
+CREATE FUNCTION promote_internal.audit_problems(subject text, project text)
+    RETURNS TABLE (project text, subject text, seq bigint, problem text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = on SET enable_hashjoin = on SET enable_mergejoin = on SET enable_sort = on
+    BEGIN ATOMIC
+        SELECT c.project, c.subject, c.seq, c.problem FROM promote_internal.chain_problems($1, $2) AS c
         UNION ALL
         -- the rows of all tables are what the events that wrote them last say of them
         SELECT COALESCE(l.project, n.project), COALESCE(l.subject, n.subject), l.seq,

@@ -256,6 +256,29 @@ COMMENT ON COLUMN promote.instance.deployed_by IS 'PROVISION deployment that bro
 COMMENT ON COLUMN promote.instance.changed_by IS 'Last PROVISION or DECOMMISSION that a worker has begun to carry out and that is over, whatever came of it; 0: none yet. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.created_at IS 'When the row was inserted';
 
+CREATE FUNCTION promote_internal.effective_attributes(project jsonb, environment jsonb, component jsonb, instance jsonb)
+    RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN $1 || $2 || $3 || COALESCE($4, '{}');
+REVOKE ALL ON FUNCTION promote_internal.effective_attributes(jsonb, jsonb, jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.effective_attributes(jsonb, jsonb, jsonb, jsonb) IS
+'What an instance is selected by: its attributes over those of its component, its environment and its project. Where it is not there yet (NULL), what it would begin with';
+
+CREATE VIEW promote_internal.instance_attributes WITH (security_invoker = true) AS
+    SELECT i.project,
+           i.environment,
+           i.component,
+           promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes) AS attributes
+      FROM promote.instance AS i
+      JOIN promote.project AS p ON p.project = i.project
+      JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment
+      JOIN promote.component AS c ON c.project = i.project AND c.component = i.component;
+COMMENT ON VIEW promote_internal.instance_attributes IS 'The effective attributes of every instance';
+COMMENT ON COLUMN promote_internal.instance_attributes.project IS 'Project';
+COMMENT ON COLUMN promote_internal.instance_attributes.environment IS 'Environment';
+COMMENT ON COLUMN promote_internal.instance_attributes.component IS 'Component';
+COMMENT ON COLUMN promote_internal.instance_attributes.attributes IS 'What its selectors look at';
+
 CREATE FUNCTION promote.resolve_release(
     bundle text, version_constraint text, release_channel text)
     RETURNS TABLE (version text, params_schema jsonb)

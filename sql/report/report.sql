@@ -6,12 +6,135 @@ CREATE FUNCTION promote.format_diff(diff jsonb, replaces boolean DEFAULT false) 
 COMMENT ON FUNCTION promote.format_diff(jsonb, boolean) IS
 'A diff as text in the manner of terraform plan: + added, ~ changed, - removed, and a line that counts; replaces says that a change of an immutable value forces replacement';
 
+CREATE FUNCTION promote_internal.deployment_text(
+    of_project text, of_environment text, of_component text, of_deployment integer) RETURNS SETOF text
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        SELECT i.name || ', ' || pg_catalog.lower(d.action) || ' ' || d.deployment || ': revision '
+               || COALESCE(d.base_revision || ' -> ', '') || d.revision || ', ' || d.bundle || ' '
+               || COALESCE(NULLIF(d.previous_version, d.version) || ' -> ', '') || d.version
+               || CASE WHEN d.destructive THEN E'\nWhat runs would be replaced: an immutable value of it changes.' ELSE '' END
+               || COALESCE(running.line, '')
+               || E'\n\n' || promote.format_diff(marked.diff, d.destructive)
+               || COALESCE(recorded.lines, '')
+               || COALESCE(overridden.lines, '')
+          FROM promote.deployment AS d
+          JOIN promote.instance AS i
+            ON i.project = d.project AND i.environment = d.environment AND i.component = d.component
+          -- where what runs is neither what the diff starts from nor what it leads to
+          LEFT JOIN LATERAL (
+              SELECT E'\nWhat runs is revision ' || i.deployed_revision || ', ' || run.bundle || ' ' || run.version
+                     || E': promote.compare_deployments(\'' || i.name || '/' || run.deployment || E'\', \'' || i.name || '/'
+                     || d.deployment || E'\') shows all that would change.' AS line
+                FROM promote.deployment AS run
+               WHERE run.project = d.project AND run.environment = d.environment AND run.component = d.component
+                 AND run.deployment = i.deployed_by
+                 AND d.deployment > run.deployment AND d.revision <> run.revision
+                 AND d.base_revision IS DISTINCT FROM run.revision LIMIT 1) AS running ON true
+          -- with a flag where upstream never ran with that value; where it never ran at all that would be said of
+          -- everything, and tell nothing
+         CROSS JOIN LATERAL (
+              SELECT COALESCE(pg_catalog.jsonb_agg(
+                         CASE WHEN u.leaf IS NULL THEN e.value ELSE e.value || '{"unexpected": true}' END
+                         ORDER BY e.ordinality), d.diff) AS diff
+                FROM pg_catalog.jsonb_array_elements(d.diff) WITH ORDINALITY AS e
+                LEFT JOIN (
+                    SELECT c.leaf FROM promote.config_changes AS c
+                     WHERE c.instance = i.name AND c.deployment = d.deployment AND c.unexpected
+                       AND EXISTS (
+                           SELECT FROM promote.revision AS r
+                             JOIN promote.deployment AS p
+                               ON p.project = r.project AND p.environment = r.source_environment
+                                  AND p.component = r.component
+                            WHERE r.project = d.project AND r.environment = d.environment
+                              AND r.component = d.component AND r.revision = d.revision
+                              AND p.action = 'PROVISION' AND p.status = 'COMPLETED')) AS u
+                  ON u.leaf = e.ordinality) AS marked
+          -- what a worker recorded of the plan, or of the one that a PROVISION follows
+          LEFT JOIN LATERAL (
+              SELECT E'\n\n' || promote.format_plan_changes((
+                         SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(c) ORDER BY c.change), '[]')
+                           FROM promote.resource_changes AS c
+                          WHERE c.instance = i.name AND c.deployment = p.deployment))
+                     || COALESCE(E'\nIt cannot be deployed: '
+                         || NULLIF(pg_catalog.array_to_string(p.plan_defects, ', '), '') || '.', '') AS lines
+                FROM promote.deployment AS p
+               WHERE p.project = d.project AND p.environment = d.environment AND p.component = d.component
+                 AND p.deployment = COALESCE(d.plan, d.deployment) AND p.plan_facts IS NOT NULL LIMIT 1) AS recorded ON true
+          -- gates that were overridden for it, or for the plan that it follows
+         CROSS JOIN LATERAL (
+              SELECT E'\n' || pg_catalog.string_agg(pg_catalog.format(E'\nOverridden by %s, gate %s (%s): %s',
+                         o.actor, o.code, pg_catalog.array_to_string(o.messages, '; '), o.reason), ''
+                         ORDER BY o.created_at) AS lines
+                FROM promote.gate_override AS o
+               WHERE o.project = d.project AND o.environment = d.environment AND o.component = d.component
+                 AND o.deployment IN (d.deployment, d.plan)) AS overridden
+         WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.deployment_text(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.deployment_text(text, text, text, integer) IS
+'What promote.plan_text returns; no row where there is no such deployment';
+
 CREATE FUNCTION promote.plan_text(instance text, deployment integer DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_plan_text';
 REVOKE ALL ON FUNCTION promote.plan_text(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.plan_text(text, integer) IS
-'What a deployment would change, for people; without a number, the last deployment';
+'What a deployment would change, for people; of the last one where none is named';
+
+CREATE FUNCTION promote_internal.masked_params(params jsonb, params_schema jsonb, parameters jsonb, kept_marks jsonb)
+    RETURNS jsonb
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_masked_params';
+REVOKE ALL ON FUNCTION promote_internal.masked_params(jsonb, jsonb, jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.masked_params(jsonb, jsonb, jsonb, jsonb) IS
+'Params with what is sensitive masked: by the schema of their release, also in what the parameters make of them (NULL: they are rendered already), and at the paths that keep marks (NULL: none do). NULL without params or schema';
+
+CREATE FUNCTION promote_internal.desired_at(
+    of_project text, of_environment text, of_component text, at timestamptz, shown boolean)
+    RETURNS TABLE (revision integer, params jsonb, version_constraint text,
+                   release_channel text, since timestamptz, actor text, version text, deployment integer)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        SELECT r.revision,
+               CASE WHEN $5 THEN c.params ELSE promote_internal.masked_params(c.params, f.params_schema,
+                   (SELECT e.parameters FROM promote.environment AS e
+                     WHERE e.project = r.project AND e.environment = r.environment), r.kept_marks) END,
+               r.version_constraint, r.release_channel, r.created_at, r.actor, r.version, NULL::integer
+          FROM promote_internal.marked_revision AS r
+          JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest
+          JOIN promote.bundle_release AS f ON f.bundle = r.bundle AND f.version = r.version
+         WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.created_at <= $4
+         ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.revision DESC LIMIT 1;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.desired_at(text, text, text, timestamptz, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.desired_at(text, text, text, timestamptz, boolean) IS
+'What promote.config_as_of returns of what was desired, by the revision that was the last one then; shown: nothing is masked';
+
+CREATE FUNCTION promote_internal.ran_at(
+    of_project text, of_environment text, of_component text, at timestamptz, shown boolean)
+    RETURNS TABLE (revision integer, params jsonb, version_constraint text,
+                   release_channel text, since timestamptz, actor text, version text, deployment integer)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        SELECT d.revision,
+               CASE WHEN $5 THEN c.params ELSE promote_internal.masked_params(c.params, c.params_schema, NULL, c.kept_marks) END,
+               r.version_constraint, r.release_channel, d.finished_at, d.actor, c.version, d.deployment
+          FROM (SELECT d.* FROM promote.deployment AS d
+                 WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
+                   AND d.action <> 'PLAN' AND d.status = 'COMPLETED' AND d.finished_at <= $4
+                 ORDER BY d.finished_at DESC, d.deployment DESC LIMIT 1) AS d
+          JOIN promote.revision AS r
+            ON r.project = d.project AND r.environment = d.environment AND r.component = d.component
+               AND r.revision = d.revision
+          JOIN promote_internal.carried AS c
+            ON c.project = d.project AND c.environment = d.environment AND c.component = d.component
+               AND c.deployment = d.deployment
+         WHERE d.action = 'PROVISION';
+    END;
+REVOKE ALL ON FUNCTION promote_internal.ran_at(text, text, text, timestamptz, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.ran_at(text, text, text, timestamptz, boolean) IS
+'What promote.config_as_of returns of what ran: by the PROVISION that was the last completed change, unless that was a DECOMMISSION; shown: nothing is masked';
 
 CREATE FUNCTION promote.config_as_of(
     instance text, at timestamptz DEFAULT NULL, state text DEFAULT 'desired')

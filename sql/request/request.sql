@@ -398,11 +398,8 @@ CREATE VIEW promote_internal.request_item_health AS
      CROSS JOIN pg_catalog.clock_timestamp() AS n (now)
       JOIN promote.promotion_request_item AS t ON t.project = r.project AND t.request = r.request
      CROSS JOIN LATERAL (
-               SELECT p.attributes || e.attributes || c.attributes || i.attributes AS attributes
-                 FROM promote.instance AS i
-                 JOIN promote.project AS p ON p.project = i.project
-                 JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment
-                 JOIN promote.component AS c ON c.project = i.project AND c.component = i.component
+               SELECT i.attributes
+                 FROM promote_internal.instance_attributes AS i
                 WHERE i.project = t.project AND i.environment = t.destination_environment AND i.component = t.component
                 LIMIT 1) AS a;
 COMMENT ON VIEW promote_internal.request_item_health IS
@@ -429,7 +426,7 @@ CREATE FUNCTION promote_internal.request_item_facts(
     BEGIN ATOMIC
         SELECT s.project IS NOT NULL,
                i.project IS NOT NULL,
-               $5 IS NULL OR p.attributes || e.attributes || c.attributes || i.attributes @> $5,
+               $5 IS NULL OR promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes) @> $5,
                s.revision,
                i.revision,
                i.deployed_revision,
@@ -494,7 +491,7 @@ CREATE FUNCTION promote_internal.request_candidates(
                     WHERE i.project = $1 AND i.environment = $3 AND i.component = c.component
                     LIMIT 1) AS i ON true
          CROSS JOIN LATERAL (
-                   SELECT p.attributes || e.attributes || c.attributes || COALESCE(i.attributes, '{}')) AS a (attributes)
+                   SELECT promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes)) AS a (attributes)
          WHERE c.project = $1
            AND ($4 IS NULL AND ($5 IS NULL OR a.attributes @> $5) AND (s.attributes IS NOT NULL OR i.attributes IS NOT NULL)
                 OR c.component = ANY ($4));

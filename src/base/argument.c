@@ -82,20 +82,3 @@ argument_number(FunctionCallInfo fcinfo, int argument, const char *name)
 		refuse_missing(name);
 	return PG_GETARG_INT32(argument);
 }
-
-/* One of the actions of deployments. */
-const char *
-argument_action(const char *action)
-{
-	static const char *const actions[] = {"PLAN", "PROVISION", "DECOMMISSION"};
-
-	for (int i = 0; i < lengthof(actions); i++)
-		if (strcmp(action, actions[i]) == 0)
-			return actions[i];
-	ereport(ERROR,
-			(errcode(PM_INVALID_ARGUMENT),
-			 errmsg("\"%s\" is not an action of deployments", action),
-			 errdetail("Actions are PLAN, PROVISION and DECOMMISSION."),
-			 errhint("Write it in capitals.")));
-	return NULL;
-}

@@ -16,6 +16,5 @@ extern TimestampTz argument_time(FunctionCallInfo fcinfo, int argument, const ch
 extern bool argument_bool(FunctionCallInfo fcinfo, int argument, bool otherwise);
 extern char *argument_required(FunctionCallInfo fcinfo, int argument, const char *name);
 extern int32 argument_number(FunctionCallInfo fcinfo, int argument, const char *name);
-extern const char *argument_action(const char *action);
 
 #endif							/* PROMOTE_BASE_ARGUMENT_H */

@@ -76,7 +76,7 @@ attempt(void (*step) (void *state), void *state, Refusal *refusal)
 	return attempt_unless(step, state, is_refusal, refusal);
 }
 
-/* The same of taking locks: false where one was not to be had in time, with none of them left. */
+/* Take locks in a subtransaction: false where one was not to be had in time, with none of them left. */
 bool
 attempt_to_lock(void (*step) (void *state), void *state)
 {

@@ -7,7 +7,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "executor/spi.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
 #include "utils/builtins.h"
@@ -16,6 +16,7 @@
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/tuplestore.h"
 
 #include "base/sql.h"
 
@@ -336,6 +337,26 @@ sql_cursor(const Sql *sql, Statement *statement, bool read_only, const SqlValue 
 	return cursor;
 }
 
+/*
+ * Open a cursor over the rows of a query that is put together at run time, and
+ * only reads, by the active snapshot; nothing of it is kept.
+ */
+Portal
+sql_open_once(const Sql *sql, const char *text, const SqlValue *values, int count)
+{
+	Oid			types[FUNC_MAX_ARGS];
+	Datum		datums[FUNC_MAX_ARGS];
+	char		nulls[FUNC_MAX_ARGS];
+
+	for (int i = 0; i < count; i++)
+	{
+		types[i] = values[i].type;
+		datums[i] = values[i].datum;
+		nulls[i] = values[i].isnull ? 'n' : ' ';
+	}
+	return SPI_cursor_open_with_args(NULL, text, count, types, datums, nulls, true, 0);
+}
+
 /* What SPI has fetched last, as by SPI_cursor_fetch from the statement's cursor. */
 SqlRows
 sql_fetched(Statement *statement)
@@ -357,7 +378,7 @@ fits_kind(Oid type, SqlKind kind)
 		case SQL_INT:
 			return type == INT4OID;
 		case SQL_WIDE:
-			return type == INT8OID || type == TIMESTAMPTZOID;
+			return type == INT8OID || type == TIMESTAMPTZOID || type == TIMESTAMPOID;
 		case SQL_BOOL:
 			return type == BOOLOID;
 		case SQL_JSONB:
@@ -366,6 +387,12 @@ fits_kind(Oid type, SqlKind kind)
 			return type == BYTEAOID;
 		case SQL_INTERVAL:
 			return type == INTERVALOID;
+		case SQL_RECORD:
+			return type_is_rowtype(type);
+		case SQL_ARRAY:
+			return type_is_array(type);
+		case SQL_RANGE:
+			return type_is_range(type);
 	}
 	return false;
 }
@@ -441,6 +468,15 @@ put_field(const SqlField *field, Datum value, bool isnull, Oid type, char *membe
 		case SQL_ENUM:
 			*(int *) member = enum_of(field, value, isnull);
 			break;
+		case SQL_RECORD:
+			*(HeapTupleHeader *) member = isnull ? NULL : DatumGetHeapTupleHeader(value);
+			break;
+		case SQL_ARRAY:
+			*(ArrayType **) member = isnull ? NULL : DatumGetArrayTypeP(value);
+			break;
+		case SQL_RANGE:
+			*(RangeType **) member = isnull ? NULL : DatumGetRangeTypeP(value);
+			break;
 	}
 }
 
@@ -493,6 +529,16 @@ sql_int(const SqlRows *rows, uint64 row)
 	return isnull ? 0 : DatumGetInt32(value);
 }
 
+/* The one column, a bigint; NULL is 0. */
+int64
+sql_wide(const SqlRows *rows, uint64 row)
+{
+	bool		isnull;
+	Datum		value = sql_datum(rows, row, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
 /* The one column, a boolean; NULL is false. */
 bool
 sql_bool(const SqlRows *rows, uint64 row)
@@ -541,6 +587,33 @@ sql_time(const SqlRows *rows, uint64 row)
 	Datum		value = sql_datum(rows, row, &isnull);
 
 	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
+}
+
+/* Return rows as they are from a function that returns a table. */
+void
+sql_return(FunctionCallInfo fcinfo, const SqlRows *rows)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (uint64 i = 0; i < rows->count; i++)
+		tuplestore_puttuple(result->setResult, rows->table->vals[i]);
+}
+
+/* Add a row to what a function that returns a table has put together so far. */
+void
+sql_put_values(ReturnSetInfo *result, const SqlValue *values, int count)
+{
+	Datum		datums[FUNC_MAX_ARGS];
+	bool		nulls[FUNC_MAX_ARGS];
+
+	Assert(count == result->setDesc->natts);
+	for (int i = 0; i < count; i++)
+	{
+		datums[i] = values[i].datum;
+		nulls[i] = values[i].isnull;
+	}
+	tuplestore_putvalues(result->setResult, result->setDesc, datums, nulls);
 }
 
 /* ---- what is to go ---- */

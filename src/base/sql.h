@@ -21,8 +21,10 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "nodes/pg_list.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/rangetypes.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
@@ -39,7 +41,7 @@ typedef struct Sql
 /* What a member of a struct can be read into; see sql_row for NULL. */
 typedef enum SqlKind
 {
-	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL, SQL_ENUM
+	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL, SQL_ENUM, SQL_ARRAY, SQL_RANGE, SQL_RECORD
 } SqlKind;
 
 /* A column of a statement's result, and the member of a struct that it goes to. */
@@ -58,7 +60,8 @@ typedef struct SqlField
 						  int32: SQL_INT, int64: SQL_WIDE, bool: SQL_BOOL, \
 						  Jsonb *: SQL_JSONB, const Jsonb *: SQL_JSONB, \
 						  bytea *: SQL_BYTEA, const bytea *: SQL_BYTEA, \
-						  Interval *: SQL_INTERVAL), offsetof(type, member)}
+						  Interval *: SQL_INTERVAL, ArrayType *: SQL_ARRAY, RangeType *: SQL_RANGE, \
+						  HeapTupleHeader: SQL_RECORD), offsetof(type, member)}
 
 /* Of a member that is an enum, and text in SQL, by the enum's table of names. */
 #define SQL_ENUM_FIELD(type, member, expression, names) \
@@ -116,15 +119,21 @@ sql_text_value(const char *text)
 	return sql_value(TEXTOID, text == NULL, text ? CStringGetTextDatum(text) : (Datum) 0);
 }
 
+static inline SqlValue
+sql_pointer_value(Oid type, const void *pointer)
+{
+	return sql_value(type, pointer == NULL, PointerGetDatum(pointer));
+}
+
 #define AS_TEXT(text) sql_text_value(text)
 #define AS_INT(number) sql_value(INT4OID, false, Int32GetDatum(number))
 #define AS_NUMBER(number) sql_value(INT4OID, (number) == 0, Int32GetDatum(number))
 #define AS_BIGINT(number) sql_value(INT8OID, false, Int64GetDatum(number))
 #define AS_BOOL(truth) sql_value(BOOLOID, false, BoolGetDatum(truth))
-#define AS_JSONB(document) sql_value(JSONBOID, (document) == NULL, PointerGetDatum(document))
-#define AS_BYTEA(bytes) sql_value(BYTEAOID, (bytes) == NULL, PointerGetDatum(bytes))
+#define AS_JSONB(document) sql_pointer_value(JSONBOID, document)
+#define AS_BYTEA(bytes) sql_pointer_value(BYTEAOID, bytes)
 #define AS_TIME(time) sql_value(TIMESTAMPTZOID, (time) == DT_NOEND, TimestampTzGetDatum(time))
-#define AS_INTERVAL(span) sql_value(INTERVALOID, (span) == NULL, PointerGetDatum(span))
+#define AS_INTERVAL(span) sql_pointer_value(INTERVALOID, span)
 #define AS_OID(oid) sql_value(OIDOID, false, ObjectIdGetDatum(oid))
 #define AS_TEXTS(array) sql_value(TEXTARRAYOID, (array) == (Datum) 0, array)
 /* an InstanceKey, as the three parameters that OF_INSTANCE knows */
@@ -145,6 +154,8 @@ sql_text_value(const char *text)
 #define sql_lock(sql, statement, ...) sql_call(sql, statement, SQL_LOCK, SQL_CALL(__VA_ARGS__))
 /* Open a cursor over the rows of a statement that only reads. */
 #define sql_open(sql, statement, read_only, ...) sql_cursor(sql, statement, read_only, SQL_CALL(__VA_ARGS__))
+/* Add a row to what a function returns: (result, values...). */
+#define sql_put(result, ...) sql_put_values(result, SQL_CALL(__VA_ARGS__))
 
 extern void sql_set_local(const char *name, const char *value);
 extern void sql_enter(Sql *sql);
@@ -153,14 +164,18 @@ extern SqlRows sql_call(const Sql *sql, Statement *statement, SqlMode mode, cons
 extern Portal sql_cursor(const Sql *sql, Statement *statement, bool read_only, const SqlValue *values, int count);
 extern SqlRows sql_fetched(Statement *statement);
 extern int	sql_enum(const char *const *names, const char *name);
+extern Portal sql_open_once(const Sql *sql, const char *text, const SqlValue *values, int count);
 extern bool sql_row(SqlRows *rows, uint64 row, void *into);
 extern Datum sql_datum(const SqlRows *rows, uint64 row, bool *isnull);
 extern char *sql_text(const SqlRows *rows, uint64 row);
 extern int32 sql_int(const SqlRows *rows, uint64 row);
+extern int64 sql_wide(const SqlRows *rows, uint64 row);
 extern bool sql_bool(const SqlRows *rows, uint64 row);
 extern Jsonb *sql_jsonb(const SqlRows *rows, uint64 row);
 extern bytea *sql_bytea(const SqlRows *rows, uint64 row);
 extern TimestampTz sql_time(const SqlRows *rows, uint64 row);
+extern void sql_return(FunctionCallInfo fcinfo, const SqlRows *rows);
+extern void sql_put_values(ReturnSetInfo *result, const SqlValue *values, int count);
 extern void sql_command(const Sql *sql, const char *text);
 extern void sql_push_latest(void);
 pg_noreturn extern void refuse_unseen(void);

@@ -1,14 +1,19 @@
 /*
- * trigger.c: what every trigger function checks first.
+ * trigger.c: what every trigger function checks first, and how it reads its rows.
  *
  * Whoever owns a table can attach any trigger function to it.  Ours know the
  * columns of the tables they were made for, and refuse all others.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "base/compat.h"
 #include "base/trigger.h"
 
 /*
@@ -36,4 +41,116 @@ trigger_data(FunctionCallInfo fcinfo, const char *function, const char *table,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" is not made for this trigger", function)));
 	return data;
+}
+
+/* The row as it is after the statement: the new one of an update, otherwise the only one. */
+HeapTuple
+trigger_row(const TriggerData *data)
+{
+	return TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
+}
+
+/* A column's value. */
+Datum
+trigger_value(const TriggerData *data, HeapTuple row, const char *column, bool *isnull)
+{
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	int			number = SPI_fnumber(row_type, column);
+
+	if (number > 0)
+		return heap_getattr(row, number, row_type, isnull);
+	*isnull = true;
+	return (Datum) 0;
+}
+
+/* Is a column NULL? */
+bool
+trigger_is_null(const TriggerData *data, HeapTuple row, const char *column)
+{
+	bool		isnull;
+
+	(void) trigger_value(data, row, column, &isnull);
+	return isnull;
+}
+
+/* A column of text, or of a domain over it. */
+char *
+trigger_text(const TriggerData *data, HeapTuple row, const char *column)
+{
+	bool		isnull;
+	Datum		value = trigger_value(data, row, column, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/* A column of integer. */
+int32
+trigger_int(const TriggerData *data, HeapTuple row, const char *column)
+{
+	bool		isnull;
+	Datum		value = trigger_value(data, row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+/* A column of boolean. */
+bool
+trigger_bool(const TriggerData *data, HeapTuple row, const char *column)
+{
+	bool		isnull;
+	Datum		value = trigger_value(data, row, column, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+/* A column of jsonb; it may point into the row. */
+Jsonb *
+trigger_jsonb(const TriggerData *data, HeapTuple row, const char *column)
+{
+	bool		isnull;
+	Datum		value = trigger_value(data, row, column, &isnull);
+
+	return isnull ? NULL : DatumGetJsonbP(value);
+}
+
+/*
+ * Are two values of a column the same?  Of two pointers to one stored value
+ * that is seen without fetching it.
+ */
+bool
+same_value(Datum a, Datum b, bool byval, int16 length)
+{
+	if (!byval && length == -1 &&
+		VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(a)) && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(b)) &&
+		memcmp(DatumGetPointer(a), DatumGetPointer(b), VARSIZE_EXTERNAL(DatumGetPointer(a))) == 0)
+		return true;
+	return datum_image_eq(a, b, byval, length);
+}
+
+/* Has an update another value in that column?  Not where the table has no such column. */
+bool
+trigger_differs(const TriggerData *data, const char *column)
+{
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	int			number = SPI_fnumber(row_type, column);
+	bool		old_null;
+	bool		new_null;
+	Datum		old_value = trigger_value(data, data->tg_trigtuple, column, &old_null);
+	Datum		new_value = trigger_value(data, data->tg_newtuple, column, &new_null);
+
+	if (old_null || new_null)
+		return old_null != new_null;
+	return !same_value(old_value, new_value, TupleDescAttr(row_type, number - 1)->attbyval,
+					   TupleDescAttr(row_type, number - 1)->attlen);
+}
+
+/* The row with another value, which is not NULL, in a column. */
+HeapTuple
+trigger_with(const TriggerData *data, HeapTuple row, const char *column, Datum value)
+{
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	int			number = SPI_fnumber(row_type, column);
+	bool		isnull = false;
+
+	return heap_modify_tuple_by_cols(row, row_type, 1, &number, &value, &isnull);
 }

@@ -1,5 +1,5 @@
 /*
- * trigger.h: what every trigger function checks first.
+ * trigger.h: what every trigger function checks first, and how it reads its rows.
  */
 #ifndef PROMOTE_BASE_TRIGGER_H
 #define PROMOTE_BASE_TRIGGER_H
@@ -8,8 +8,25 @@
 
 #include "commands/trigger.h"
 #include "fmgr.h"
+#include "utils/jsonb.h"
 
 extern TriggerData *trigger_data(FunctionCallInfo fcinfo, const char *function,
 								 const char *table, TriggerEvent timing);
+extern HeapTuple trigger_row(const TriggerData *data);
+
+/*
+ * Columns of a row of the trigger's table, by their names, in the current memory
+ * context.  NULL is 0, false and NULL, and so is a column that the table has not.
+ */
+extern Datum trigger_value(const TriggerData *data, HeapTuple row, const char *column, bool *isnull);
+extern bool trigger_is_null(const TriggerData *data, HeapTuple row, const char *column);
+extern char *trigger_text(const TriggerData *data, HeapTuple row, const char *column);
+extern int32 trigger_int(const TriggerData *data, HeapTuple row, const char *column);
+extern bool trigger_bool(const TriggerData *data, HeapTuple row, const char *column);
+extern Jsonb *trigger_jsonb(const TriggerData *data, HeapTuple row, const char *column);
+
+extern bool trigger_differs(const TriggerData *data, const char *column);
+extern HeapTuple trigger_with(const TriggerData *data, HeapTuple row, const char *column, Datum value);
+extern bool same_value(Datum a, Datum b, bool byval, int16 length);
 
 #endif							/* PROMOTE_BASE_TRIGGER_H */

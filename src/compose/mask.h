@@ -17,21 +17,6 @@
  */
 #define MASK_NEW_ALONE	0x0100
 
-/*
- * The paths that keep marks in the params of a revision, a row r of that table, as
- * SQL: those that were written down with it, and with its deployments, of which a
- * parameter or another release may have decided what was marked, and decide
- * otherwise by now; NULL: none do.
- */
-#define KEPT_OF(r) \
-	"CASE WHEN EXISTS (SELECT FROM promote.deployment AS d WHERE " KEPT_BY_DEPLOYMENT(r) ") THEN" \
-	" (SELECT pg_catalog.jsonb_agg(DISTINCT e.path) FROM (SELECT d.kept_marks FROM promote.deployment AS d" \
-	"   WHERE " KEPT_BY_DEPLOYMENT(r) " UNION ALL SELECT " r ".kept_marks) AS m," \
-	"  LATERAL pg_catalog.jsonb_array_elements(m.kept_marks) AS e (path)) ELSE " r ".kept_marks END"
-#define KEPT_BY_DEPLOYMENT(r) \
-	"d.project = " r ".project AND d.environment = " r ".environment AND d.component = " r ".component" \
-	" AND d.revision = " r ".revision AND d.kept_marks IS NOT NULL"
-
 typedef struct Mask Mask;
 
 extern Mask *mask_create(const Jsonb *schema);

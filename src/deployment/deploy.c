@@ -36,8 +36,8 @@ PG_FUNCTION_INFO_V1(promote_abort_deployment);
 typedef struct Request
 {
 	InstanceKey key;
-	const char *action;
-	const char *status;			/* PENDING, or PROPOSED */
+	DeploymentAction action;
+	DeploymentStatus status;	/* PENDING, or PROPOSED */
 	int32		plan;			/* 0: none is named */
 	const char *message;		/* NULL: none */
 } Request;
@@ -66,8 +66,8 @@ find_open(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order)
 	Datum		values[11];
 
 	instance_key_values(key, values);
-	values[3] = BoolGetDatum(strcmp(order->status, "PROPOSED") == 0);
-	values[4] = CStringGetTextDatum(order->action);
+	values[3] = BoolGetDatum(order->status == DEPLOYMENT_PROPOSED);
+	values[4] = CStringGetTextDatum(deployment_action_name(order->action));
 	values[5] = Int32GetDatum(order->revision);
 	values[6] = CStringGetTextDatum(order->version);
 	values[7] = PointerGetDatum(order->rendered_digest);
@@ -84,7 +84,7 @@ pass_gates(const Sql *sql, const InstanceKey *key, DeploymentOrder *order)
 {
 	GateCase	gate;
 
-	if (strcmp(order->action, "PLAN") == 0 || strcmp(order->status, "PROPOSED") == 0)
+	if (order->action == ACTION_PLAN || order->status == DEPLOYMENT_PROPOSED)
 		return;
 	gate_open_order(sql, key, order, &gate);
 	gate_require(sql, &gate);
@@ -240,17 +240,17 @@ order_decommission(const Sql *sql, Review *review, const Request *request)
  * last one); returns its number, also where it was queued before.
  */
 int32
-deploy_order(const Sql *sql, const InstanceKey *key, const char *action, int32 plan, const char *message)
+deploy_order(const Sql *sql, const InstanceKey *key, DeploymentAction action, int32 plan, const char *message)
 {
-	Request		request = {*key, action, "PENDING", plan, message};
+	Request		request = {*key, action, DEPLOYMENT_PENDING, plan, message};
 	Review		review;
 
-	if (strcmp(action, "PLAN") == 0)
+	if (action == ACTION_PLAN)
 		instance_lock(sql, key, true);
 	else
 		rule_hold_case(sql, key);
 	review_open(sql, key, &review);
-	return strcmp(action, "PLAN") == 0 ? order_plan(sql, &review, &request) :
+	return action == ACTION_PLAN ? order_plan(sql, &review, &request) :
 		order_provision(sql, &review, &request);
 }
 
@@ -266,16 +266,16 @@ place_order(FunctionCallInfo fcinfo, const Request *request, int expected)
 	int32		number;
 
 	sql_enter(&sql);
-	if (strcmp(request->action, "PLAN") == 0)
+	if (request->action == ACTION_PLAN)
 		instance_lock(&sql, &request->key, true);
 	else
 		rule_hold_case(&sql, &request->key);
 	review_open(&sql, &request->key, &review);
 	if (expected >= 0)
 		stage_check_revision(fcinfo, expected, &review.proposed);
-	if (strcmp(request->action, "PLAN") == 0)
+	if (request->action == ACTION_PLAN)
 		number = order_plan(&sql, &review, request);
-	else if (strcmp(request->action, "PROVISION") == 0)
+	else if (request->action == ACTION_PROVISION)
 		number = order_provision(&sql, &review, request);
 	else
 		number = order_decommission(&sql, &review, request);
@@ -289,7 +289,7 @@ place_order(FunctionCallInfo fcinfo, const Request *request, int expected)
 Datum
 promote_plan_instance(PG_FUNCTION_ARGS)
 {
-	Request		request = {.action = "PLAN",.status = "PENDING",.message = argument_text(fcinfo, 1)};
+	Request		request = {.action = ACTION_PLAN,.status = DEPLOYMENT_PENDING,.message = argument_text(fcinfo, 1)};
 
 	argument_instance_for(fcinfo, 0, "instance", "plan", &request.key);
 	return place_order(fcinfo, &request, 2);
@@ -302,7 +302,7 @@ promote_plan_instance(PG_FUNCTION_ARGS)
 Datum
 promote_deploy_instance(PG_FUNCTION_ARGS)
 {
-	Request		request = {.action = "PROVISION",.status = "PENDING",.message = argument_text(fcinfo, 2)};
+	Request		request = {.action = ACTION_PROVISION,.status = DEPLOYMENT_PENDING,.message = argument_text(fcinfo, 2)};
 
 	argument_instance_for(fcinfo, 0, "instance", "deploy", &request.key);
 	request.plan = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");
@@ -313,7 +313,7 @@ promote_deploy_instance(PG_FUNCTION_ARGS)
 Datum
 promote_decommission_instance(PG_FUNCTION_ARGS)
 {
-	Request		request = {.action = "DECOMMISSION",.status = "PENDING",.message = argument_text(fcinfo, 1)};
+	Request		request = {.action = ACTION_DECOMMISSION,.status = DEPLOYMENT_PENDING,.message = argument_text(fcinfo, 1)};
 
 	argument_instance_for(fcinfo, 0, "instance", "decommission", &request.key);
 	return place_order(fcinfo, &request, -1);
@@ -321,10 +321,10 @@ promote_decommission_instance(PG_FUNCTION_ARGS)
 
 /* The grant that it takes to propose something: the same as to do it. */
 static const char *
-proposing(const char *action)
+proposing(DeploymentAction action)
 {
-	return strcmp(action, "PLAN") == 0 ? "plan" :
-		strcmp(action, "DECOMMISSION") == 0 ? "decommission" : "deploy";
+	return action == ACTION_PLAN ? "plan" :
+		action == ACTION_DECOMMISSION ? "decommission" : "deploy";
 }
 
 /*
@@ -334,15 +334,15 @@ proposing(const char *action)
 Datum
 promote_propose_deployment(PG_FUNCTION_ARGS)
 {
-	Request		request = {.status = "PROPOSED",.message = argument_text(fcinfo, 3)};
+	Request		request = {.status = DEPLOYMENT_PROPOSED,.message = argument_text(fcinfo, 3)};
 
 	request.action = argument_action(PG_ARGISNULL(1) ? "PROVISION" : argument_text(fcinfo, 1));
 	argument_instance_for(fcinfo, 0, "instance", proposing(request.action), &request.key);
 	request.plan = PG_ARGISNULL(2) ? 0 : argument_number(fcinfo, 2, "deployment");
-	if (request.plan != 0 && strcmp(request.action, "PROVISION") != 0)
+	if (request.plan != 0 && request.action != ACTION_PROVISION)
 		ereport(ERROR,
 				(errcode(PM_INVALID_ARGUMENT),
-				 errmsg("a %s follows no plan", request.action),
+				 errmsg("a %s follows no plan", deployment_action_name(request.action)),
 				 errdetail("Only a PROVISION does."),
 				 errhint("Leave the plan out.")));
 	return place_order(fcinfo, &request, 4);
@@ -355,7 +355,7 @@ promote_propose_deployment(PG_FUNCTION_ARGS)
 static Datum
 decide(FunctionCallInfo fcinfo, bool approved)
 {
-	const char *to = approved ? "APPROVED" : "REJECTED";
+	DeploymentStatus to = approved ? DEPLOYMENT_APPROVED : DEPLOYMENT_REJECTED;
 	char	   *reason = argument_text(fcinfo, 2);
 	int32		number;
 	Sql			sql;
@@ -372,10 +372,11 @@ decide(FunctionCallInfo fcinfo, bool approved)
 	deployment_load(&sql, &key, number, &deployment);
 	if (approval_votes_on(&deployment))
 		approval_vote_plan(&sql, &deployment, approved, reason);
-	else if (strcmp(deployment.status, to) != 0)
+	else if (deployment.status != to)
 	{
-		if (strcmp(deployment.status, "PROPOSED") != 0)
-			refuse_step(instance_key_name(&key), number, deployment.status, to);
+		if (deployment.status != DEPLOYMENT_PROPOSED)
+			refuse_step(instance_key_name(&key), number, deployment_status_name(deployment.status),
+						deployment_status_name(to));
 		if (!approved || !approval_vote_proposal(&sql, &deployment, reason))
 			return deployment_result(&sql, deployment_step(&sql, &deployment, to, reason));
 	}
@@ -423,7 +424,7 @@ promote_abort_deployment(PG_FUNCTION_ARGS)
 	/* a worker's heartbeats and logs lock it alone */
 	(void) deployment_rescue(&sql, &key, number);
 	deployment_load(&sql, &key, number, &deployment);
-	if (strcmp(deployment.status, "ABORTED") == 0)
+	if (deployment.status == DEPLOYMENT_ABORTED)
 		return deployment_result(&sql, deployment_row(&sql, &key, number));
-	return deployment_result(&sql, deployment_step(&sql, &deployment, "ABORTED", reason));
+	return deployment_result(&sql, deployment_step(&sql, &deployment, DEPLOYMENT_ABORTED, reason));
 }

@@ -8,9 +8,9 @@
 #include "postgres.h"
 
 #include "base/sql.h"
-#include "parse/name.h"
+#include "promotion/deployment.h"
 
-extern int32 deploy_order(const Sql *sql, const InstanceKey *key, const char *action, int32 plan,
+extern int32 deploy_order(const Sql *sql, const InstanceKey *key, DeploymentAction action, int32 plan,
 						  const char *message);
 
 #endif							/* PROMOTE_DEPLOYMENT_DEPLOY_H */

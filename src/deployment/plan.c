@@ -81,7 +81,7 @@ static void
 read_target(const Sql *sql, PlanTarget *target)
 {
 	static OldStatement read = {
-		.text = "SELECT c.params, b.params_schema, (SELECT " KEPT_OF("v") " FROM promote.revision AS v"
+		.text = "SELECT c.params, b.params_schema, (SELECT v.kept_marks FROM promote_internal.marked_revision AS v"
 		"  WHERE " SAME_INSTANCE("v", "d") " AND v.revision = d.revision), i.deployed_by"
 		" FROM promote.deployment AS d"
 		" JOIN promote.config AS c ON c.project = d.project AND c.digest = d.rendered_digest"
@@ -220,13 +220,14 @@ write_plan(const Sql *sql, PlanTarget *target, const Jsonb *plan, bytea *digest)
 static void
 require_plan_action(const Deployment *deployment)
 {
-	if (strcmp(deployment->action, "PLAN") == 0)
+	if (deployment->action == ACTION_PLAN)
 		return;
 	ereport(ERROR,
 			(errcode(PM_ILLEGAL_STEP),
 			 errmsg("deployment %d of \"%s\" is not a PLAN", deployment->deployment,
 					instance_key_name(&deployment->key)),
-			 errdetail("It is a %s, and carries out what was planned before.", deployment->action),
+			 errdetail("It is a %s, and carries out what was planned before.",
+					   deployment_action_name(deployment->action)),
 			 errhint("Record the plan for the PLAN deployment that was claimed.")));
 }
 

@@ -88,7 +88,7 @@ read_target(const Sql *sql, Rollback *rollback)
 		"  WHERE f.bundle = r.bundle AND f.version = r.version AND r.version <> d.version),"
 		" (SELECT f.block_reason FROM promote.bundle_release AS f"
 		"  WHERE f.bundle = d.bundle AND f.version = d.version),"
-		" (SELECT c.params FROM promote.config AS c WHERE c.project = r.project AND c.digest = r.digest), " KEPT_OF("r")
+		" (SELECT c.params FROM promote.config AS c WHERE c.project = r.project AND c.digest = r.digest), r.kept_marks"
 		" FROM promote.instance AS i"
 		" LEFT JOIN LATERAL (SELECT d.revision, d.bundle, d.version FROM promote.deployment AS d"
 		"  WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component"
@@ -96,7 +96,7 @@ read_target(const Sql *sql, Rollback *rollback)
 		"  AND d.action = 'PROVISION' AND d.status = 'COMPLETED'"
 		"  AND CASE WHEN $4 = 0 THEN d.revision <> i.revision ELSE d.revision = $4 END"
 		"  ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.started_at DESC LIMIT 1) AS d ON true"
-		" LEFT JOIN LATERAL (SELECT r.* FROM promote.revision AS r"
+		" LEFT JOIN LATERAL (SELECT r.* FROM promote_internal.marked_revision AS r"
 		"  WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component"
 		"  AND r.revision = d.revision LIMIT 1) AS r ON true"
 		" WHERE " OF_INSTANCE("i"),
@@ -367,7 +367,7 @@ rollback_stage(const Sql *sql, const InstanceKey *key, int32 revision, const cha
 {
 	Rollback	rollback = {.key = *key,.wanted = revision};
 	Staging		staging = {
-		.origin = "rollback",
+		.origin = ORIGIN_ROLLBACK,
 		.source_environment = key->environment,
 		.message = message
 	};
@@ -388,7 +388,7 @@ Datum
 promote_rollback_instance(PG_FUNCTION_ARGS)
 {
 	Rollback	rollback;
-	Staging		staging = {.origin = "rollback",.message = argument_text(fcinfo, 2)};
+	Staging		staging = {.origin = ORIGIN_ROLLBACK,.message = argument_text(fcinfo, 2)};
 	Sql			sql;
 	Staged		staged;
 
@@ -487,7 +487,7 @@ put_obstacle(const Rehearsal *rehearsal, const Obstacle *obstacle)
 static void
 put_gates(const Sql *sql, const Rehearsal *rehearsal, const Rollback *rollback)
 {
-	DeploymentOrder order = {.action = "PROVISION",.revision = rollback->revision,
+	DeploymentOrder order = {.action = ACTION_PROVISION,.revision = rollback->revision,
 		.bundle = rollback->bundle,.version = rollback->version};
 	GateCase	gate;
 	ListCell   *cell;

@@ -55,7 +55,7 @@ approval_vote_proposal(const Sql *sql, const Deployment *proposal, const char *m
 	GateCase	gate;
 	StringInfoData refused;
 
-	if (strcmp(proposal->action, "PLAN") == 0)
+	if (proposal->action == ACTION_PLAN)
 		return false;
 	initStringInfo(&refused);
 	gate_open(sql, &proposal->key, proposal->deployment, GetCurrentTimestamp(), &gate);

@@ -95,7 +95,6 @@ argument_worker(FunctionCallInfo fcinfo)
 static Datum
 argument_actions(FunctionCallInfo fcinfo, int argument)
 {
-	static const char *const all[] = {"PLAN", "PROVISION", "DECOMMISSION"};
 	Datum		words[3];
 	Datum	   *given;
 	bool	   *nulls;
@@ -104,7 +103,7 @@ argument_actions(FunctionCallInfo fcinfo, int argument)
 	if (PG_ARGISNULL(argument))
 	{
 		for (int i = 0; i < 3; i++)
-			words[i] = CStringGetTextDatum(all[i]);
+			words[i] = CStringGetTextDatum(deployment_action_name(ACTION_PLAN + i));
 		return PointerGetDatum(construct_array(words, 3, TEXTOID, -1, false, TYPALIGN_INT));
 	}
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argument), TEXTOID, -1, false, TYPALIGN_INT,
@@ -157,11 +156,11 @@ judge_candidate(const Sql *sql, Candidate *candidate)
 	const Deployment *deployment = &candidate->deployment;
 	Datum		view;
 
-	if (strcmp(deployment->status, "RUNNING") == 0 || strcmp(deployment->action, "PLAN") == 0)
+	if (deployment->status == DEPLOYMENT_RUNNING || deployment->action == ACTION_PLAN)
 		return;
 	view = rule_view();
 	rule_hold(deployment->key.project, deployment->key.environment, view);
-	if (strcmp(deployment->action, "PROVISION") == 0)
+	if (deployment->action == ACTION_PROVISION)
 		rule_hold_release(candidate->bundle, candidate->version, view);
 	candidate->outdated = review_outdated(sql, &deployment->key, deployment->deployment);
 	/* as long as nobody knows, where a secret is missing */
@@ -190,11 +189,8 @@ pick(const Sql *sql, const Wish *wish, Candidate *candidate)
 	" FROM promote.deployment AS d JOIN promote.instance AS i ON " SAME_INSTANCE("i", "d") \
 	" WHERE d.due_at <= $2 AND d.action = ANY ($1)" selection \
 	" ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE OF d, i SKIP LOCKED"
-#define SELECTED " AND ($3 IS NULL OR (SELECT " EFFECTIVE_ATTRIBUTES \
-	"  FROM promote.project AS p, promote.environment AS e, promote.component AS c" \
-	"  WHERE p.project = i.project AND e.project = i.project" \
-	"  AND e.environment = i.environment AND c.project = i.project" \
-	"  AND c.component = i.component) @> $3)"
+#define SELECTED " AND ($3 IS NULL OR (SELECT a.attributes FROM promote_internal.instance_attributes AS a" \
+	"  WHERE " SAME_INSTANCE("a", "d") ") @> $3)"
 #define GRANTED " AND ($4 IS NULL OR $4 OPERATOR(pg_catalog.&&) ARRAY[pg_catalog.concat_ws('-', d.project, d.environment)," \
 	" d.project || '-*', '*-' || d.environment])"
 	static OldStatement any = {
@@ -221,8 +217,8 @@ pick(const Sql *sql, const Wish *wish, Candidate *candidate)
 	deployment->key.environment = spi_text(SPI_tuptable, 0, 2);
 	deployment->key.component = spi_text(SPI_tuptable, 0, 3);
 	deployment->deployment = spi_integer(SPI_tuptable, 0, 4);
-	deployment->action = spi_text(SPI_tuptable, 0, 5);
-	deployment->status = spi_text(SPI_tuptable, 0, 6);
+	deployment->action = deployment_action_parse(spi_text(SPI_tuptable, 0, 5));
+	deployment->status = deployment_status_parse(spi_text(SPI_tuptable, 0, 6));
 	deployment->worker = spi_text(SPI_tuptable, 0, 7);
 	deployment->due_at = DatumGetTimestampTz(spi_value(SPI_tuptable, 0, 8, &isnull));
 	candidate->changed_by = spi_integer(SPI_tuptable, 0, 9);
@@ -267,8 +263,8 @@ take_back(const Sql *sql, const Candidate *candidate)
 								  lost == 1 ? "time" : "times", candidate->deployment.worker);
 
 	(void) deployment_step(sql, &candidate->deployment,
-						   lost >= candidate->max_lost_leases ? "FAILED" :
-						   candidate->approved ? "APPROVED" : "PENDING", reason);
+						   lost >= candidate->max_lost_leases ? DEPLOYMENT_FAILED :
+						   candidate->approved ? DEPLOYMENT_APPROVED : DEPLOYMENT_PENDING, reason);
 }
 
 /* Claim the candidate, and put the row that its worker gets. */
@@ -308,10 +304,10 @@ claim(const Sql *sql, const Wish *wish, ReturnSetInfo *result)
 	while (pick(sql, wish, &candidate))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (strcmp(candidate.deployment.status, "RUNNING") == 0)
+		if (candidate.deployment.status == DEPLOYMENT_RUNNING)
 			take_back(sql, &candidate);
 		else if (candidate.outdated)
-			(void) deployment_step(sql, &candidate.deployment, "ABORTED", candidate.outdated);
+			(void) deployment_step(sql, &candidate.deployment, DEPLOYMENT_ABORTED, candidate.outdated);
 		else if (candidate.held)
 			hold_back(sql, &candidate);
 		else
@@ -351,12 +347,12 @@ static char *
 no_claim(const Deployment *deployment, int32 fencing)
 {
 	if (deployment->fencing == 0)
-		return psprintf("It was never claimed, and is %s.", deployment->status);
+		return psprintf("It was never claimed, and is %s.", deployment_status_name(deployment->status));
 	if (fencing != deployment->fencing)
 		return psprintf("Claim %d is not the last one; that is %d, of worker \"%s\".", fencing,
 						deployment->fencing, deployment->worker);
-	if (strcmp(deployment->status, "RUNNING") != 0)
-		return psprintf("It is %s.", deployment->status);
+	if (deployment->status != DEPLOYMENT_RUNNING)
+		return psprintf("It is %s.", deployment_status_name(deployment->status));
 	return psprintf("The lease ended at %s.", timestamptz_to_str(deployment->due_at));
 }
 
@@ -376,7 +372,7 @@ claim_refuse(const Deployment *deployment, int32 fencing)
 void
 claim_require(const Deployment *deployment, int32 fencing)
 {
-	if (strcmp(deployment->status, "RUNNING") != 0 || fencing != deployment->fencing ||
+	if (deployment->status != DEPLOYMENT_RUNNING || fencing != deployment->fencing ||
 		deployment->due_at <= GetCurrentTimestamp())
 		claim_refuse(deployment, fencing);
 }
@@ -499,7 +495,7 @@ promote_append_deployment_log(PG_FUNCTION_ARGS)
  * again: where the same claim brought it there, that is the answer.
  */
 static Datum
-end_claim(FunctionCallInfo fcinfo, int fencing_argument, const char *status, const char *reason)
+end_claim(FunctionCallInfo fcinfo, int fencing_argument, DeploymentStatus status, const char *reason)
 {
 	static OldStatement end = {
 		.text = "UPDATE promote.deployment AS d SET status = $6, reason = $7 WHERE " OF_INSTANCE("d")
@@ -517,14 +513,14 @@ end_claim(FunctionCallInfo fcinfo, int fencing_argument, const char *status, con
 
 	deployment_values(&deployment.key, deployment.deployment, values);
 	values[4] = Int32GetDatum(fencing);
-	values[5] = CStringGetTextDatum(status);
+	values[5] = CStringGetTextDatum(deployment_status_name(status));
 	values[6] = nulls[6] ? (Datum) 0 : CStringGetTextDatum(reason);
 	values[7] = TimestampTzGetDatum(GetCurrentTimestamp());
 	old_guarded_run(&sql, &end, values, nulls);
 	if (SPI_processed == 1)
 		return deployment_result(&sql, spi_value(SPI_tuptable, 0, 1, &isnull));
 	deployment_load(&sql, &deployment.key, deployment.deployment, &deployment);
-	if (strcmp(deployment.status, status) != 0 || deployment.fencing != fencing)
+	if (deployment.status != status || deployment.fencing != fencing)
 		claim_refuse(&deployment, fencing);
 	return deployment_result(&sql, deployment_row(&sql, &deployment.key, deployment.deployment));
 }
@@ -536,7 +532,7 @@ end_claim(FunctionCallInfo fcinfo, int fencing_argument, const char *status, con
 Datum
 promote_complete_deployment(PG_FUNCTION_ARGS)
 {
-	return end_claim(fcinfo, 2, "COMPLETED", argument_text(fcinfo, 3));
+	return end_claim(fcinfo, 2, DEPLOYMENT_COMPLETED, argument_text(fcinfo, 3));
 }
 
 /*
@@ -546,7 +542,7 @@ promote_complete_deployment(PG_FUNCTION_ARGS)
 Datum
 promote_fail_deployment(PG_FUNCTION_ARGS)
 {
-	return end_claim(fcinfo, 3, "FAILED", argument_required(fcinfo, 2, "reason"));
+	return end_claim(fcinfo, 3, DEPLOYMENT_FAILED, argument_required(fcinfo, 2, "reason"));
 }
 
 /*

@@ -66,7 +66,7 @@ put_secret(ReturnSetInfo *result, const SecretDeclaration *declared, const char 
 static void
 check_missing(const Deployment *deployment, const SecretDeclaration *declared)
 {
-	if (declared->required && strcmp(deployment->action, "PROVISION") == 0)
+	if (declared->required && deployment->action == ACTION_PROVISION)
 		ereport(ERROR,
 				(errcode(PM_GATES_CLOSED),
 				 errmsg("secret \"%s\" of \"%s\" is not set any more", declared->name,

@@ -9,6 +9,14 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/tuplestore.h"
+
 #include "base/argument.h"
 #include "base/errors.h"
 #include "base/trigger.h"
@@ -17,17 +25,6 @@
 #include "ledger/guard.h"
 #include "registry/instance.h"
 
-#include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "lib/stringinfo.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
-#include "utils/tuplestore.h"
-
 PG_FUNCTION_INFO_V1(promote_check_approval_rule);
 PG_FUNCTION_INFO_V1(promote_required_approvals);
 
@@ -35,12 +32,23 @@ PG_FUNCTION_INFO_V1(promote_required_approvals);
 typedef struct Vote
 {
 	int32		number;
+	char	   *rule;
 	Person		by;
 	bool		approved;		/* else rejected */
 	TimestampTz at;
 	const char *reason;			/* NULL: none was given */
 	const char *void_because;	/* why it does not count; NULL: it does */
 } Vote;
+
+static const SqlField vote_fields[] = {
+	SQL_FIELD(Vote, number, "v.vote"),
+	SQL_FIELD(Vote, rule, "v.rule"),
+	SQL_FIELD(Vote, by.actor, "v.actor"),
+	SQL_FIELD(Vote, by.database_role, "v.database_role"),
+	SQL_FIELD(Vote, approved, "v.approved"),
+	SQL_FIELD(Vote, at, "v.at"),
+	SQL_FIELD(Vote, reason, "v.reason")
+};
 
 /* A rule that is about the case, and the votes that stand under it. */
 typedef struct Poll
@@ -54,36 +62,37 @@ typedef struct Poll
 	int32		given;			/* of them, approvals that count */
 } Poll;
 
+static const SqlField poll_fields[] = {
+	SQL_FIELD(Poll, rule, "r.rule"),
+	SQL_FIELD(Poll, role, "r.role"),
+	SQL_FIELD(Poll, quorum, "r.quorum"),
+	SQL_FIELD(Poll, expires_after, "r.expires_after"),
+	SQL_FIELD(Poll, requester_counts, "r.requester_counts")
+};
+
+static const SqlField person_fields[] = {
+	SQL_FIELD(Person, actor, "p.actor"),
+	SQL_FIELD(Person, database_role, "p.database_role")
+};
+
 /* ---- reading ---- */
 
 /* The rules that are about the case, without votes. */
 static List *
 read_rules(const Sql *sql, const GateCase *gate)
 {
-	static OldStatement read = {
-		.text = "SELECT r.rule, r.role, r.quorum, r.expires_after, r.requester_counts"
-		" FROM promote.approval_rule AS r WHERE r.project = $1 AND r.environment = $2"
-		" AND (r.component IS NULL OR r.component = $3) AND $4 @> r.selector ORDER BY r.rule",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, JSONBOID}
-	};
-	Datum		values[4];
+	static Statement read = SQL_ROWS(poll_fields, "SELECT $* FROM promote.approval_rule AS r"
+									 " WHERE r.project = $1 AND r.environment = $2"
+									 " AND (r.component IS NULL OR r.component = $3) AND $4 @> r.selector ORDER BY r.rule");
+	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_JSONB(gate->attributes));
 	List	   *polls = NIL;
 
-	instance_key_values(&gate->key, values);
-	values[3] = JsonbPGetDatum(gate->attributes);
-	statement_run(sql, &read, values, NULL, true);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	for (uint64 i = 0; i < rows.count; i++)
 	{
 		Poll	   *poll = palloc0(sizeof(Poll));
-		bool		forever;
-		Datum		expires_after = spi_value(SPI_tuptable, i, 4, &forever);
 
-		poll->rule = spi_text(SPI_tuptable, i, 1);
-		poll->role = spi_text(SPI_tuptable, i, 2);
-		poll->quorum = spi_integer(SPI_tuptable, i, 3);
-		poll->expires_after = forever ? NULL : DatumGetIntervalP(expires_after);
-		poll->requester_counts = spi_bool(SPI_tuptable, i, 5) && !gate->separation_of_duty;
+		(void) sql_row(&rows, i, poll);
+		poll->requester_counts &= !gate->separation_of_duty;
 		polls = lappend(polls, poll);
 	}
 	return polls;
@@ -137,162 +146,56 @@ find_poll(const List *polls, const char *rule)
 	return NULL;
 }
 
-/*
- * Read the votes on the case's plan and its equals.  What was planned without
- * a document has the digest of its params, and that of another release, or with
- * other remote references, is not its equal.  Those on a proposal end with it
- * where it is rejected.
- */
+/* Read the votes on the case's plan and its equals, each into the poll of its rule. */
 static void
 read_votes(const Sql *sql, const GateCase *gate, const List *polls)
 {
-	static OldStatement read = {
-		.text = "SELECT a.vote, a.rule, a.actor, a.database_role, a.decision = 'approved', a.created_at, a.reason"
-		" FROM promote.approval AS a WHERE " OF_INSTANCE("a") " AND a.plan_digest = $4"
-		" AND EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "a")
-		"  AND d.deployment = a.deployment AND d.status <> 'REJECTED' AND d.bundle = $5 AND d.version = $6"
-		"  AND ($7 = 0 OR d.remote_references IS NOT DISTINCT FROM (SELECT p.remote_references"
-		"   FROM promote.deployment AS p WHERE " OF_INSTANCE("p") " AND p.deployment = $7))) ORDER BY a.vote",
-		.parameters = 7,
-		.types = {TEXTOID, TEXTOID, TEXTOID, BYTEAOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	bool		nulls[7] = {[5] = gate->version == NULL};
-	Datum		values[7];
-	bool		isnull;
+	static Statement read = SQL_ROWS(vote_fields, "SELECT $* FROM promote_internal.votes($1, $2, $3, $4, $5, $6, $7) AS v"
+									 " ORDER BY v.vote");
+	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_BYTEA(gate->plan_digest), AS_TEXT(gate->bundle),
+								AS_TEXT(gate->version), AS_INT(gate->plan));
 
-	instance_key_values(&gate->key, values);
-	values[3] = PointerGetDatum(gate->plan_digest);
-	values[4] = CStringGetTextDatum(gate->bundle);
-	values[5] = gate->version ? CStringGetTextDatum(gate->version) : (Datum) 0;
-	values[6] = Int32GetDatum(gate->plan);
-	statement_run(sql, &read, values, nulls, true);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	for (uint64 i = 0; i < rows.count; i++)
 	{
-		Poll	   *poll = find_poll(polls, spi_text(SPI_tuptable, i, 2));
 		Vote	   *vote = palloc0(sizeof(Vote));
+		Poll	   *poll;
 
-		vote->number = spi_integer(SPI_tuptable, i, 1);
-		vote->by.actor = spi_text(SPI_tuptable, i, 3);
-		vote->by.database_role = spi_text(SPI_tuptable, i, 4);
-		vote->approved = spi_bool(SPI_tuptable, i, 5);
-		vote->at = DatumGetTimestampTz(spi_value(SPI_tuptable, i, 6, &isnull));
-		vote->reason = spi_text(SPI_tuptable, i, 7);
+		(void) sql_row(&rows, i, vote);
+		poll = find_poll(polls, vote->rule);
 		if (poll)
 			add_vote(poll, vote);
 	}
 }
 
-/* Something of the deployment that provisioned the instance of the first three parameters last, as SQL. */
-#define LAST_PROVISIONED(column) \
-	"SELECT d." column " FROM promote.deployment AS d WHERE " OF_INSTANCE("d") \
-	" AND d.action <> 'PLAN' AND d.started_at IS NOT NULL AND d.action = 'PROVISION' AND d.status = 'COMPLETED'" \
-	" ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.started_at DESC LIMIT 1"
-
-/* The revision that was provisioned last; 0: none was. */
-static int32
-last_provisioned(const Sql *sql, const InstanceKey *key)
-{
-	static OldStatement read = {
-		.text = LAST_PROVISIONED("revision"),
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3];
-
-	instance_key_values(key, values);
-	statement_run(sql, &read, values, NULL, true);
-	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
-}
-
-/* Add somebody to people. */
-static List *
-add_person(List *people, Person person)
-{
-	Person	   *copy = palloc(sizeof(Person));
-
-	*copy = person;
-	return lappend(people, copy);
-}
-
-/* Add the people of a result, whose columns are the actor and the database role. */
-static List *
-add_people(List *people)
-{
-	for (uint64 i = 0; i < SPI_processed; i++)
-		people = add_person(people, (Person) {.actor = spi_text(SPI_tuptable, i, 1),.database_role = spi_text(SPI_tuptable, i, 2)});
-	return people;
-}
-
 /*
- * Add who has set or removed remote references that are others than what was
- * provisioned last has, in slots of the case's release: they are configuration,
- * and make no revision.  Of one that is removed its chain tells by whom.
- */
-static List *
-add_reference_authors(const Sql *sql, const GateCase *gate, List *people)
-{
-	static OldStatement read = {
-		.text = "SELECT w.actor, w.database_role FROM (SELECT (" LAST_PROVISIONED("remote_references") ") AS carried OFFSET 0) AS p"
-		" JOIN promote.bundle_release AS f ON f.bundle = $4 AND f.version = $5"
-		" CROSS JOIN LATERAL (SELECT x.actor, x.database_role FROM promote.remote_reference AS x WHERE " OF_INSTANCE("x")
-		"   AND f.remote_references ? x.field AND x.reference IS DISTINCT FROM p.carried ->> x.field"
-		"  UNION ALL SELECT a.actor, a.database_role FROM pg_catalog.jsonb_object_keys(p.carried) AS k (field)"
-		"   CROSS JOIN LATERAL (SELECT a.actor, a.database_role FROM promote.audit_log AS a WHERE a.project = $1"
-		"    AND a.subject = pg_catalog.concat('remote_reference ', pg_catalog.concat_ws('/', $1, $2, $3, k.field))"
-		"    ORDER BY a.seq DESC LIMIT 1) AS a WHERE f.remote_references ? k.field"
-		"   AND NOT EXISTS (SELECT FROM promote.remote_reference AS x WHERE " OF_INSTANCE("x") " AND x.field = k.field)) AS w",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[5];
-
-	if (gate->version == NULL)
-		return people;
-	instance_key_values(&gate->key, values);
-	values[3] = CStringGetTextDatum(gate->bundle);
-	values[4] = CStringGetTextDatum(gate->version);
-	statement_run(sql, &read, values, NULL, true);
-	return add_people(people);
-}
-
-/*
- * Those who have asked for the case: who made its revision, and those before it
- * that have come to nothing yet, for what these have changed goes along, as do
- * remote references; who made its plan, and its proposal; and who opened a
- * request that has staged one of the revisions, be it over or not: whoever moves
- * that on need not be the same.  Who takes something away without a proposal asks
- * for that now.
+ * Those who have asked for the case, see promote_internal.requesters.  Whoever
+ * made what is taken away has not asked for that; who takes something away
+ * without a proposal asks for it now.
  */
 static List *
 read_requesters(const Sql *sql, const GateCase *gate)
 {
-	static OldStatement read = {
-		.text = "SELECT r.actor, r.database_role FROM promote.revision AS r WHERE " OF_INSTANCE("r")
-		" AND r.revision BETWEEN $4 AND $5 UNION SELECT d.actor, d.database_role FROM promote.deployment AS d"
-		" WHERE " OF_INSTANCE("d") " AND d.deployment IN ($6, $7)"
-		" UNION SELECT q.actor, q.database_role FROM promote.promotion_request_item AS t"
-		" JOIN promote.promotion_request AS q ON q.project = t.project AND q.request = t.request"
-		" WHERE t.project = $1 AND t.destination_environment = $2 AND t.component = $3"
-		" AND (t.revision BETWEEN $4 AND $5 OR t.rollback_revision BETWEEN $4 AND $5)",
-		.parameters = 7,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID, INT4OID}
-	};
-	/* whoever made what is taken away has not asked for that */
-	bool		provision = strcmp(gate->action, "PROVISION") == 0;
-	Datum		values[7];
-	List	   *people;
+	static Statement read = SQL_ROWS(person_fields, "SELECT $* FROM promote_internal.requesters($1, $2, $3, $4, $5, $6, $7, $8) AS p");
+	bool		provisions = gate_provisions(gate);
+	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(provisions ? gate->revision : 0),
+								AS_INT(gate->plan), AS_INT(gate->deployment), AS_TEXT(gate->bundle),
+								AS_TEXT(provisions ? gate->version : NULL));
+	List	   *people = NIL;
 
-	instance_key_values(&gate->key, values);
-	values[3] = Int32GetDatum(provision ? Min(last_provisioned(sql, &gate->key) + 1, gate->revision) : 0);
-	values[4] = Int32GetDatum(provision ? gate->revision : 0);
-	values[5] = Int32GetDatum(gate->plan);
-	values[6] = Int32GetDatum(gate->deployment);
-	statement_run(sql, &read, values, NULL, true);
-	people = add_people(NIL);
-	if (provision)
-		people = add_reference_authors(sql, gate, people);
-	else if (gate->deployment == 0)
-		people = add_person(people, current_person());
+	for (uint64 i = 0; i < rows.count; i++)
+	{
+		Person	   *person = palloc(sizeof(Person));
+
+		(void) sql_row(&rows, i, person);
+		people = lappend(people, person);
+	}
+	if (!provisions && gate->deployment == 0)
+	{
+		Person	   *caller = palloc(sizeof(Person));
+
+		*caller = current_person();
+		people = lappend(people, caller);
+	}
 	return people;
 }
 
@@ -302,11 +205,7 @@ read_requesters(const Sql *sql, const GateCase *gate)
 static TimestampTz
 expiry(const Poll *poll, const Vote *vote)
 {
-	if (poll->expires_after == NULL)
-		return GATE_NO_TIME;
-	/* in UTC, whatever the session's time zone: a timestamp counts the same microseconds */
-	return DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval, TimestampGetDatum(vote->at),
-												 IntervalPGetDatum(poll->expires_after)));
+	return poll->expires_after ? gate_later(vote->at, poll->expires_after) : GATE_NO_TIME;
 }
 
 /* Why a vote does not count; NULL: it does.  Rejections neither expire nor are anybody's own. */
@@ -365,35 +264,45 @@ read_polls(const Sql *sql, const GateCase *gate)
 static TimestampTz
 planned_at(const Sql *sql, const GateCase *gate)
 {
-	static OldStatement read = {
-		.text = "SELECT COALESCE(d.finished_at, d.created_at) FROM promote.deployment AS d"
-		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
+	static Statement read = {"SELECT COALESCE(d.finished_at, d.created_at) FROM promote.deployment AS d"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4"};
+	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(gate->plan > 0 ? gate->plan : gate->deployment));
 
-	deployment_values(&gate->key, gate->plan > 0 ? gate->plan : gate->deployment, values);
-	statement_run(sql, &read, values, NULL, true);
-	return SPI_processed > 0 ? spi_time(SPI_tuptable, 0, 1) : GATE_NO_TIME;
+	return rows.count > 0 ? sql_time(&rows, 0) : GATE_NO_TIME;
 }
 
-/* Who of a poll approved, or rejected, as it counts, with commas between them. */
-static char *
-names_of(const Poll *poll, bool approved)
+/* Who of a poll approved, or rejected, as it counts: char *. */
+static List *
+voters(const Poll *poll, bool approved)
 {
-	StringInfoData names;
+	List	   *names = NIL;
 	ListCell   *cell;
 
-	initStringInfo(&names);
 	foreach(cell, poll->votes)
 	{
 		const Vote *vote = lfirst(cell);
 
 		if (vote->void_because == NULL && vote->approved == approved)
-			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", vote->by.actor);
+			names = lappend(names, (char *) vote->by.actor);
 	}
-	return names.data;
+	return names;
+}
+
+/* Whose votes of a poll do not count, and why not: char *. */
+static List *
+not_counted(const Poll *poll)
+{
+	List	   *reasons = NIL;
+	ListCell   *cell;
+
+	foreach(cell, poll->votes)
+	{
+		const Vote *vote = lfirst(cell);
+
+		if (vote->void_because)
+			reasons = lappend(reasons, psprintf("%s: %s", vote->by.actor, vote->void_because));
+	}
+	return reasons;
 }
 
 /* How far a rule is met, in words. */
@@ -407,7 +316,7 @@ describe(const Poll *poll)
 	appendStringInfo(&text, "rule \"%s\" asks for %d of role \"%s\": %d given", poll->rule,
 					 poll->quorum, poll->role, poll->given);
 	if (poll->given > 0)
-		appendStringInfo(&text, ", by %s", names_of(poll, true));
+		appendStringInfo(&text, ", by %s", names_joined(voters(poll, true)));
 	foreach(cell, poll->votes)
 	{
 		const Vote *vote = lfirst(cell);
@@ -432,9 +341,8 @@ block_rejected(GateCase *gate, const Poll *poll, List **named)
 
 		if (vote->approved || vote->void_because || is_among(&vote->by, *named))
 			continue;
-		gate_block(gate, "rejected", false, vote->at, GATE_NO_TIME, vote->by.actor,
+		gate_block(gate, "rejected", vote->by.actor, vote->at, GATE_NO_TIME, vote->by.actor,
 				   psprintf("%s has rejected it: %s", vote->by.actor, vote->reason));
-		gate_about(gate, vote->by.actor);
 		*named = lappend(*named, &vote->by);
 	}
 }
@@ -453,7 +361,7 @@ gate_approval(const Sql *sql, GateCase *gate)
 
 	if (polls != NIL && gate->plan_digest == NULL)
 	{
-		gate_block(gate, "approval", true, GATE_NO_TIME, GATE_NO_TIME, "promote.plan_instance and a worker",
+		gate_block(gate, "approval", NULL, GATE_NO_TIME, GATE_NO_TIME, "promote.plan_instance and a worker",
 				   "it cannot be approved: plan it first");
 		return;
 	}
@@ -465,10 +373,9 @@ gate_approval(const Sql *sql, GateCase *gate)
 			continue;
 		if (since == GATE_NO_TIME)
 			since = planned_at(sql, gate);
-		gate_block(gate, "approval", true, since, GATE_NO_TIME,
-				   psprintf("role %s", poll->role), describe(poll));
 		/* what the rule asks for by now is another reason */
-		gate_about(gate, psprintf("%s: %d of %s", poll->rule, poll->quorum, poll->role));
+		gate_block(gate, "approval", psprintf("%s: %d of %s", poll->rule, poll->quorum, poll->role), since, GATE_NO_TIME,
+				   psprintf("role %s", poll->role), describe(poll));
 	}
 	foreach(cell, polls)
 		block_rejected(gate, lfirst(cell), &named);
@@ -529,7 +436,7 @@ approvals_counted(const Sql *sql, const GateCase *gate, JsonBuilder *builder)
 bool
 approval_votes_on(const Deployment *deployment)
 {
-	return strcmp(deployment->action, "PLAN") == 0 && strcmp(deployment->status, "COMPLETED") == 0;
+	return deployment->action == ACTION_PLAN && deployment->status == DEPLOYMENT_COMPLETED;
 }
 
 /* The vote of a person that stands under a rule, a rejection of theirs before all; NULL: none. */
@@ -575,41 +482,26 @@ no_vote_because(const GateCase *gate, const Poll *poll, const Person *person, bo
 static int32
 last_vote(const Sql *sql, const InstanceKey *key)
 {
-	static OldStatement read = {
-		.text = "SELECT a.vote FROM promote.approval AS a WHERE " OF_INSTANCE("a")
-		" ORDER BY a.project DESC, a.environment DESC, a.component DESC, a.vote DESC LIMIT 1",
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3];
+	static Statement read = {"SELECT a.vote FROM promote.approval AS a WHERE " OF_INSTANCE("a")
+		" ORDER BY a.project DESC, a.environment DESC, a.component DESC, a.vote DESC LIMIT 1"};
+	SqlRows		rows = sql_read(sql, &read, AS_KEY(key));
 
-	instance_key_values(key, values);
-	statement_run(sql, &read, values, NULL, true);
-	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
+	return rows.count > 0 ? sql_int(&rows, 0) : 0;
 }
 
 /* Write a vote of the caller's, and what the audit log says of it. */
 static void
 write_vote(const Sql *sql, const GateCase *gate, const Poll *poll, int32 number, bool approved, const char *reason)
 {
-	static OldStatement insert = {
-		.text = "INSERT INTO promote.approval AS a (project, environment, component, deployment, vote, plan_digest,"
-		" rule, decision, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING promote_internal.audit_facts(a, '{}')",
-		.parameters = 9,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, BYTEAOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	bool		nulls[9] = {[8] = reason == NULL};
-	Datum		values[9];
+	static Statement insert = {"INSERT INTO promote.approval AS a (project, environment, component, deployment, vote,"
+		" plan_digest, rule, decision, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+		" RETURNING promote_internal.audit_facts(a, '{}')"};
+	SqlRows		rows = guarded_run(sql, &insert, AS_KEY(&gate->key), AS_INT(gate->deployment), AS_INT(number),
+								   AS_BYTEA(gate->plan_digest), AS_TEXT(poll->rule),
+								   AS_TEXT(approved ? "approved" : "rejected"), AS_TEXT(reason));
 
-	deployment_values(&gate->key, gate->deployment, values);
-	values[4] = Int32GetDatum(number);
-	values[5] = PointerGetDatum(gate->plan_digest);
-	values[6] = CStringGetTextDatum(poll->rule);
-	values[7] = CStringGetTextDatum(approved ? "approved" : "rejected");
-	values[8] = nulls[8] ? (Datum) 0 : CStringGetTextDatum(reason);
-	old_guarded_run(sql, &insert, values, nulls);
 	audit_note(sql, gate->key.project, gate->instance, approved ? "approval.given" : "approval.refused",
-			   spi_jsonb(SPI_tuptable, 0, 1));
+			   sql_jsonb(&rows, 0));
 }
 
 /*
@@ -681,24 +573,19 @@ approval_check_own(const Sql *sql, const GateCase *gate)
 /* ---- rules ---- */
 
 /* How many may approve by a role: its members that can log in, superusers left out. */
-static int64
+static int32
 members_of(const char *role)
 {
-	static OldStatement read = {
-		.text = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_roles AS r WHERE r.rolcanlogin AND NOT r.rolsuper"
-		" AND pg_catalog.pg_has_role(r.oid, (SELECT o.oid FROM pg_catalog.pg_roles AS o WHERE o.rolname = $1), 'MEMBER')",
-		.parameters = 1,
-		.types = {TEXTOID}
-	};
+	static Statement read = {"SELECT pg_catalog.count(*)::integer FROM pg_catalog.pg_roles AS r"
+		" WHERE r.rolcanlogin AND NOT r.rolsuper AND pg_catalog.pg_has_role(r.oid,"
+		" (SELECT o.oid FROM pg_catalog.pg_roles AS o WHERE o.rolname = $1), 'MEMBER')"};
 	Sql			sql;
-	Datum		values[1];
-	bool		isnull;
-	int64		count;
+	SqlRows		rows;
+	int32		count;
 
 	sql_enter(&sql);
-	values[0] = CStringGetTextDatum(role);
-	statement_run(&sql, &read, values, NULL, false);
-	count = DatumGetInt64(spi_value(SPI_tuptable, 0, 1, &isnull));
+	rows = sql_run(&sql, &read, AS_TEXT(role));
+	count = sql_int(&rows, 0);
 	sql_leave(&sql);
 	return count;
 }
@@ -721,7 +608,7 @@ promote_check_approval_rule(PG_FUNCTION_ARGS)
 	char	   *role = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "role"));
 	bool		isnull;
 	int32		quorum = DatumGetInt32(SPI_getbinval(row, row_type, SPI_fnumber(row_type, "quorum"), &isnull));
-	int64		members;
+	int32		members;
 
 	if (rule == NULL || role == NULL || isnull)
 		return PointerGetDatum(row);
@@ -734,33 +621,13 @@ promote_check_approval_rule(PG_FUNCTION_ARGS)
 	else if (quorum > members)
 		ereport(WARNING,
 				(errmsg("rule \"%s\" asks for more than there are", rule),
-				 errdetail("The quorum is %d, and role \"%s\" has " INT64_FORMAT " members that can log in.",
+				 errdetail("The quorum is %d, and role \"%s\" has %d members that can log in.",
 						   quorum, role, members),
 				 errhint("GRANT the role to more, or ask for fewer.")));
 	return PointerGetDatum(row);
 }
 
 /* ---- for SQL ---- */
-
-/* Some of a poll's votes, as an array of names: approvals that count, rejections that count, or what does not. */
-static Datum
-names_array(const Poll *poll, bool counts, bool approved)
-{
-	Datum	   *names = palloc(Max(list_length(poll->votes), 1) * sizeof(Datum));
-	int			count = 0;
-	ListCell   *cell;
-
-	foreach(cell, poll->votes)
-	{
-		const Vote *vote = lfirst(cell);
-
-		if (!counts && vote->void_because)
-			names[count++] = CStringGetTextDatum(psprintf("%s: %s", vote->by.actor, vote->void_because));
-		else if (counts && vote->void_because == NULL && vote->approved == approved)
-			names[count++] = CStringGetTextDatum(vote->by.actor);
-	}
-	return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
-}
 
 /* Put a row for each rule. */
 static void
@@ -778,9 +645,9 @@ put_polls(ReturnSetInfo *result, const List *polls)
 			Int32GetDatum(poll->quorum),
 			Int32GetDatum(poll->given),
 			Int32GetDatum(Max(poll->quorum - poll->given, 0)),
-			names_array(poll, true, true),
-			names_array(poll, true, false),
-			names_array(poll, false, false)
+			names_array(voters(poll, true)),
+			names_array(voters(poll, false)),
+			names_array(not_counted(poll))
 		};
 
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

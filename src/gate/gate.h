@@ -6,14 +6,39 @@
 
 #include "postgres.h"
 
-#include "base/sql.h"
-#include "parse/name.h"
-#include "promotion/deployment.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "base/sql.h"
+#include "parse/name.h"
+#include "promotion/deployment.h"
+
 #define GATE_NO_TIME DT_NOEND	/* of since or until: not known */
+
+/* What the gate source_in_sync looks at, a row of promote.instance_status. */
+typedef struct SourceStatus
+{
+	char	   *status;
+	TimestampTz since;			/* GATE_NO_TIME: not known */
+	int32		deployed_revision;	/* 0: none is */
+	char	   *deployed_version;	/* NULL with it */
+	bytea	   *deployed_digest;	/* NULL with it */
+} SourceStatus;
+
+/*
+ * What was read of many instances at once, so that a gate need not be asked of
+ * each: it is open where this says that there is nothing for it to look at.
+ */
+typedef struct GateKnown
+{
+	bool		blocked;		/* is the release in promote_internal.blocked_release? */
+	bool		declares;		/* does it declare secrets or slots for references? */
+	bool		checks;			/* has the destination's environment required checks? */
+	bool		differs;		/* is the destination in promote_internal.open_difference? */
+	bool		held;			/* is it in promote_internal.holding_request? */
+	const SourceStatus *source;
+} GateKnown;
 
 /* What is judged, read once. */
 typedef struct GateCase
@@ -25,17 +50,15 @@ typedef struct GateCase
 	int32		plan;			/* PLAN that would be followed; 0: none */
 	bytea	   *plan_digest;	/* of that one; of a DECOMMISSION of what it takes away; NULL: none */
 	int32		revision;		/* that would be deployed */
-	const char *origin;			/* of the revision: edit, promotion, rollback, ... */
 	bytea	   *digest;			/* of the revision's configuration */
 	const char *bundle;
 	const char *version;		/* release that would be deployed; NULL: there is none */
 	const Jsonb *references;	/* remote ones that would come to it first; NULL: none */
-	const List *secrets;		/* the same of secrets: SecretCopy * */
+	const List *secrets;		/* secrets that would: SecretCopy * */
 	const char *source_environment; /* another one that the revision was promoted from; NULL: none */
 	int32		source_revision;	/* 0 with it */
 	bytea	   *source_digest;	/* of that revision's configuration; NULL with it */
-	TimestampTz revised_at;		/* when the revision was made */
-	Jsonb	   *attributes;		/* effective: of project, environment, component, instance */
+	Jsonb	   *attributes;		/* effective */
 	bool		path_only;		/* the environment's rules, as its columns are called */
 	bool		require_source_in_sync;
 	bool		require_no_drift;
@@ -45,6 +68,7 @@ typedef struct GateCase
 	TimestampTz at;				/* what it is judged for */
 	TimestampTz now;
 	struct WindowSet *windows;	/* that time is judged by; NULL: not read yet, see window.c */
+	const GateKnown *known;		/* NULL: nothing was read before */
 	List	   *blockers;		/* of Blocker *, in order */
 } GateCase;
 
@@ -63,16 +87,14 @@ typedef struct Blocker
 	int32		override;
 } Blocker;
 
-/* What a gate is about. */
-typedef enum GateKind
-{
-	GATE_STATIC, GATE_TIME, GATE_STATE, GATE_PEOPLE, GATE_LOCK
-} GateKind;
-
-/* gate.c */
-extern void gate_block(GateCase *gate, const char *code, bool overridable, TimestampTz since,
-					   TimestampTz until, const char *liftable_by, const char *message);
-extern void gate_about(GateCase *gate, const char *subject);
+/* gate/gate.c */
+extern bool gate_provisions(const GateCase *gate);
+extern bool gate_has_source(const GateCase *gate);
+extern char *gate_source_name(const GateCase *gate);
+extern char *gate_names(const SqlRows *rows, uint64 most);
+extern TimestampTz gate_later(TimestampTz at, const Interval *span);
+extern Blocker *gate_block(GateCase *gate, const char *code, const char *subject, TimestampTz since, TimestampTz until,
+						   const char *liftable_by, const char *message);
 extern bool gate_is_closed(const GateCase *gate);
 extern char *gate_reasons(const GateCase *gate);
 extern void gate_refuse(const GateCase *gate);
@@ -85,9 +107,40 @@ extern void gate_open_order(const Sql *sql, const InstanceKey *key, const Deploy
 extern bool gate_is_overridable(const char *code);
 extern void gate_judge(const Sql *sql, GateCase *gate, bool reviewed);
 extern void gate_judge_early(const Sql *sql, GateCase *gate);
+extern void gate_judge_unstaged(const Sql *sql, GateCase *gate);
 extern void gate_judge_time(const Sql *sql, GateCase *gate, TimestampTz at);
 extern void gate_require(const Sql *sql, GateCase *gate);
 extern Jsonb *gate_verdict(const Sql *sql, const GateCase *gate);
 extern Jsonb *gate_pass(const InstanceKey *key, int32 deployment);
+
+/* The gates, which judge.c lists: gate/static.c */
+extern void gate_path(const Sql *sql, GateCase *gate);
+extern void gate_component(const Sql *sql, GateCase *gate);
+extern void gate_release(const Sql *sql, GateCase *gate);
+extern void gate_secrets(const Sql *sql, GateCase *gate);
+extern void gate_references(const Sql *sql, GateCase *gate);
+
+/* gate/window.c */
+extern void gate_stopped(const Sql *sql, GateCase *gate);
+extern void gate_freeze(const Sql *sql, GateCase *gate);
+extern void gate_window(const Sql *sql, GateCase *gate);
+extern void gate_budget(const Sql *sql, GateCase *gate);
+
+/* gate/health.c */
+extern void gate_soak(const Sql *sql, GateCase *gate);
+extern void gate_health(const Sql *sql, GateCase *gate);
+
+/* gate/state.c */
+extern void gate_source_in_sync(const Sql *sql, GateCase *gate);
+extern void gate_drift(const Sql *sql, GateCase *gate);
+extern void gate_destructive(const Sql *sql, GateCase *gate);
+extern void gate_unexpected(const Sql *sql, GateCase *gate);
+extern void gate_request(const Sql *sql, GateCase *gate);
+
+/* gate/policy.c */
+extern void gate_policies(const Sql *sql, GateCase *gate);
+
+/* gate/approval.c */
+extern void gate_approval(const Sql *sql, GateCase *gate);
 
 #endif							/* PROMOTE_GATE_GATE_H */

@@ -2,23 +2,9 @@
  * judge.c: judging what must hold before a deployment may run.
  *
  * The gates stand in one table, in the order in which they are looked at; here
- * a case is judged by all of them and held against what was overridden.
+ * a case is judged by all of them, or some, and held against what was overridden.
  */
 #include "postgres.h"
-
-#include "base/argument.h"
-#include "base/attempt.h"
-#include "base/errors.h"
-#include "gate/approval.h"
-#include "gate/health.h"
-#include "gate/override.h"
-#include "gate/policy.h"
-#include "gate/request.h"
-#include "gate/review.h"
-#include "gate/state.h"
-#include "gate/static.h"
-#include "gate/window.h"
-#include "registry/instance.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -28,8 +14,25 @@
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
+#include "base/argument.h"
+#include "base/attempt.h"
+#include "base/errors.h"
+#include "gate/approval.h"
+#include "gate/override.h"
+#include "gate/review.h"
+#include "gate/window.h"
+#include "registry/instance.h"
+
 PG_FUNCTION_INFO_V1(promote_blockers);
 PG_FUNCTION_INFO_V1(promote_gates);
+
+/* What a gate is about. */
+typedef enum GateKind
+{
+	GATE_STATIC, GATE_TIME, GATE_STATE, GATE_PEOPLE, GATE_LOCK
+} GateKind;
+
+static const char *const kind_names[] = {"static", "time", "state", "people", "lock"};
 
 /* A gate: what it is called, and what judges it. */
 typedef struct Gate
@@ -39,34 +42,43 @@ typedef struct Gate
 	bool		overridable;	/* can it be, where a rule allows it? */
 	bool		decommission;	/* does a DECOMMISSION pass through it? */
 	bool		early;			/* can it be judged before there is a plan? */
-	void		(*judge) (const Sql *sql, GateCase *gate);	/* NULL: judged by what review.c says */
+	void		(*judge) (const Sql *sql, GateCase *gate);	/* NULL: with the one before it */
 } Gate;
 
+static void gate_review(const Sql *sql, GateCase *gate);
+
 static const Gate gates[] = {
+	/* code, kind, overridable, decommission, early, judge; what judges them stands in: */
+	/* static.c */
 	{"path", GATE_STATIC, false, false, true, gate_path},
 	{"component", GATE_STATIC, false, false, true, gate_component},
-	{"params", GATE_STATIC, false, false, false, NULL},
+	/* review.c, which refuses what moved or is invalid: both at once, a DECOMMISSION, too */
+	{"params", GATE_STATIC, false, false, false, gate_review},
+	/* static.c */
 	{"release", GATE_STATIC, false, false, true, gate_release},
 	{"secrets", GATE_STATIC, false, false, true, gate_secrets},
 	{"references", GATE_STATIC, false, false, true, gate_references},
-	{"plan", GATE_STATIC, false, true, false, NULL},
+	{"plan", GATE_STATIC, false, true, false, NULL},	/* by gate_review */
+	/* window.c */
 	{"stopped", GATE_TIME, false, true, true, gate_stopped},
 	{"freeze", GATE_TIME, true, true, true, gate_freeze},
 	{"window", GATE_TIME, true, true, true, gate_window},
-	{"soak", GATE_TIME, true, false, true, gate_soak},
+	{"soak", GATE_TIME, true, false, true, gate_soak},	/* health.c */
 	{"budget", GATE_TIME, true, true, true, gate_budget},
+	/* state.c */
 	{"source_in_sync", GATE_STATE, true, false, true, gate_source_in_sync},
 	{"drift", GATE_STATE, true, false, true, gate_drift},
-	{"health", GATE_STATE, true, false, true, gate_health},
+	{"health", GATE_STATE, true, false, true, gate_health},	/* health.c */
 	{"destructive", GATE_STATE, true, false, false, gate_destructive},
 	{"unexpected", GATE_STATE, true, false, false, gate_unexpected},
+	/* policy.c: what users have written */
 	{"policy", GATE_STATE, true, true, false, gate_policies},
+	/* approval.c */
 	{"approval", GATE_PEOPLE, true, true, false, gate_approval},
-	{"rejected", GATE_PEOPLE, false, true, false, NULL},	/* with approval */
+	{"rejected", GATE_PEOPLE, false, true, false, NULL},	/* by gate_approval */
+	/* state.c */
 	{"request", GATE_LOCK, true, true, false, gate_request}
 };
-
-static const char *const kind_names[] = {"static", "time", "state", "people", "lock"};
 
 /* Can a gate be overridden at all?  Those of policies can. */
 bool
@@ -100,7 +112,7 @@ review_case(void *state)
 	if (gate->deployment > 0)
 	{
 		deployment_load(sql, &gate->key, gate->deployment, &deployment);
-		if (strcmp(deployment.action, "PLAN") != 0)
+		if (deployment.action != ACTION_PLAN)
 		{
 			review_deployment(sql, &deployment);
 			return;
@@ -114,15 +126,20 @@ review_case(void *state)
 	review_find_plan(sql, &review, gate->deployment, &deployment);
 }
 
-/* What review.c refuses, as a reason: of the plan, or of the params. */
+/* What review.c refuses because of the plan; all else is because of the params. */
+static const int plan_refusals[] = {
+	PM_PLAN_MOVED, PM_PLAN_REQUIRED, PM_DEFECTIVE_PLAN, PM_ILLEGAL_STEP, PM_PROTECTED, PM_NOT_DEPLOYED
+};
+
+/* What review.c refuses, as a reason. */
 static void
 block_refused(GateCase *gate, const Refusal *refusal)
 {
-	bool		plan = refusal->sqlstate == PM_PLAN_MOVED || refusal->sqlstate == PM_PLAN_REQUIRED ||
-		refusal->sqlstate == PM_DEFECTIVE_PLAN || refusal->sqlstate == PM_ILLEGAL_STEP ||
-		refusal->sqlstate == PM_PROTECTED || refusal->sqlstate == PM_NOT_DEPLOYED;
+	bool		plan = false;
 
-	gate_block(gate, plan ? "plan" : "params", false, GATE_NO_TIME, GATE_NO_TIME,
+	for (int i = 0; i < lengthof(plan_refusals); i++)
+		plan |= refusal->sqlstate == plan_refusals[i];
+	gate_block(gate, plan ? "plan" : "params", NULL, GATE_NO_TIME, GATE_NO_TIME,
 			   plan ? "promote.plan_instance and a worker" : "whoever configures it", refusal->message);
 }
 
@@ -139,47 +156,62 @@ gate_review(const Sql *sql, GateCase *gate)
 
 /* ---- judging ---- */
 
-/* Do the gates of a kind stand in the case's way at all? */
+/* Does the gate stand in the case's way at all? */
 static bool
 concerns(const Gate *each, const GateCase *gate)
 {
-	return each->decommission || strcmp(gate->action, "PROVISION") == 0;
+	return each->decommission || gate_provisions(gate);
 }
 
-/* Let one gate judge. */
+/* Let one gate judge; what it says is overridable as far as the gate is. */
 static void
-judge(const Sql *sql, const Gate *each, GateCase *gate)
+ask(const Sql *sql, const Gate *each, GateCase *gate)
 {
-	if (each->judge == NULL || !concerns(each, gate))
-		return;
+	int			count = list_length(gate->blockers);
+
 	CHECK_FOR_INTERRUPTS();
 	each->judge(sql, gate);
+	for (; count < list_length(gate->blockers); count++)
+	{
+		Blocker    *blocker = list_nth(gate->blockers, count);
+
+		blocker->overridable &= gate_is_overridable(blocker->code);
+	}
 }
 
-/* The place of params and plan among the gates is one: they are judged together. */
-static bool
-is_review(const Gate *each)
-{
-	return strcmp(each->code, "params") == 0;
-}
-
-/*
- * Judge the case by all gates, and hold the reasons against what was
- * overridden.  Reviewed: what review.c refuses has been seen to already.
- */
-void
-gate_judge(const Sql *sql, GateCase *gate, bool reviewed)
+/* Judge the case by the gates that are wanted, by the active snapshot. */
+static void
+ask_gates(const Sql *sql, GateCase *gate, bool (*wanted) (const Gate *each))
 {
 	gate->blockers = NIL;
-	sql_push_latest();
 	for (int i = 0; i < lengthof(gates); i++)
-	{
-		if (is_review(&gates[i]) && !reviewed)
-			gate_review(sql, gate);
-		judge(sql, &gates[i], gate);
-	}
+		if (gates[i].judge && wanted(&gates[i]) &&
+			(concerns(&gates[i], gate) || gates[i].judge == gate_review))
+			ask(sql, &gates[i], gate);
+}
+
+/* Judge the case by what is committed now, and hold the reasons against what was overridden. */
+static void
+judge(const Sql *sql, GateCase *gate, bool (*wanted) (const Gate *each))
+{
+	sql_push_latest();
+	ask_gates(sql, gate, wanted);
 	override_apply(sql, gate);
 	PopActiveSnapshot();
+}
+
+/* All of them. */
+static bool
+is_any(const Gate *each)
+{
+	return true;
+}
+
+/* All but what review.c refuses. */
+static bool
+is_beside_review(const Gate *each)
+{
+	return each->judge != gate_review;
 }
 
 /* Is the gate one of time? */
@@ -196,17 +228,18 @@ is_early(const Gate *each)
 	return each->early;
 }
 
-/* Judge the case by some of the gates alone. */
-static void
-judge_some(const Sql *sql, GateCase *gate, bool (*wanted) (const Gate *each))
+/* Is it one that can be judged of what is not staged?  A request that will stage it is not held by itself. */
+static bool
+is_unstaged(const Gate *each)
 {
-	gate->blockers = NIL;
-	sql_push_latest();
-	for (int i = 0; i < lengthof(gates); i++)
-		if (wanted(&gates[i]))
-			judge(sql, &gates[i], gate);
-	override_apply(sql, gate);
-	PopActiveSnapshot();
+	return each->early || each->judge == gate_request;
+}
+
+/* Judge the case by all gates.  Reviewed: what review.c refuses has been seen to already. */
+void
+gate_judge(const Sql *sql, GateCase *gate, bool reviewed)
+{
+	judge(sql, gate, reviewed ? is_beside_review : is_any);
 }
 
 /* Judge the case by the gates of time, for another time. */
@@ -214,14 +247,24 @@ void
 gate_judge_time(const Sql *sql, GateCase *gate, TimestampTz at)
 {
 	gate->at = at;
-	judge_some(sql, gate, is_of_time);
+	judge(sql, gate, is_of_time);
 }
 
 /* Judge the case of something that there is no plan of yet, by the gates that need none. */
 void
 gate_judge_early(const Sql *sql, GateCase *gate)
 {
-	judge_some(sql, gate, is_early);
+	judge(sql, gate, is_early);
+}
+
+/*
+ * Judge the case of something that is not even staged, and that no request
+ * stages, by the active snapshot.  Nothing of it can have been overridden.
+ */
+void
+gate_judge_unstaged(const Sql *sql, GateCase *gate)
+{
+	ask_gates(sql, gate, is_unstaged);
 }
 
 /* Judge a case that review.c has passed, and refuse it where a gate is closed. */

@@ -4,128 +4,115 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
 #include "gate/approval.h"
 #include "gate/override.h"
 
-#include "catalog/pg_type.h"
-#include "commands/trigger.h"
-#include "fmgr.h"
-#include "utils/acl.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/rel.h"
-
-/* The roles that may override a gate in the instance's environment, a row each. */
-static void
+/* The roles that may override a gate in the instance's environment. */
+static SqlRows
 read_roles(const Sql *sql, const InstanceKey *key, const char *code)
 {
-	static OldStatement read = {
-		.text = "SELECT o.role FROM promote.override_rule AS o WHERE o.project = $1 AND o.environment = $2"
-		" AND o.code = $3 ORDER BY o.role",
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3] = {
-		CStringGetTextDatum(key->project),
-		CStringGetTextDatum(key->environment),
-		CStringGetTextDatum(code)
-	};
+	static Statement read = {"SELECT o.role FROM promote.override_rule AS o WHERE o.project = $1 AND o.environment = $2"
+		" AND o.code = $3 ORDER BY o.role"};
 
-	statement_run(sql, &read, values, NULL, false);
+	return sql_run(sql, &read, AS_TEXT(key->project), AS_TEXT(key->environment), AS_TEXT(code));
 }
 
 /* Does somebody speak as one of those that may override the gate? */
 bool
 override_may(const Sql *sql, const InstanceKey *key, const char *code, const Person *person)
 {
-	read_roles(sql, key, code);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		if (not_member_because(person, spi_text(SPI_tuptable, i, 1)) == NULL)
+	SqlRows		roles = read_roles(sql, key, code);
+
+	for (uint64 i = 0; i < roles.count; i++)
+		if (not_member_because(person, sql_text(&roles, i)) == NULL)
 			return true;
 	return false;
 }
 
 /* ---- what was overridden ---- */
 
+/* A row of gate_override. */
+typedef struct Override
+{
+	char	   *code;
+	ArrayType  *subjects;
+	int32		deployment;
+	int32		number;
+	Person		by;
+} Override;
+
+static const SqlField override_fields[] = {
+	SQL_FIELD(Override, code, "o.code"),
+	SQL_FIELD(Override, subjects, "o.subjects"),
+	SQL_FIELD(Override, deployment, "o.deployment"),
+	SQL_FIELD(Override, number, "o.override"),
+	SQL_FIELD(Override, by.actor, "o.actor"),
+	SQL_FIELD(Override, by.database_role, "o.database_role")
+};
+
 /* Is a text one of an array's? */
 static bool
-contains_text(Datum array, const char *sought)
+contains_text(ArrayType *array, const char *sought)
 {
 	Datum	   *elements;
 	bool	   *nulls;
 	int			count;
 
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT,
-					  &elements, &nulls, &count);
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
 	for (int i = 0; i < count; i++)
 		if (!nulls[i] && strcmp(TextDatumGetCString(elements[i]), sought) == 0)
 			return true;
 	return false;
 }
 
-/* Let one row of gate_override count for the reasons that it covers. */
+/* Let an override count for the reasons that it covers. */
 static void
-apply_row(GateCase *gate, SPITupleTable *rows, uint64 row)
+apply(GateCase *gate, const Override *override)
 {
-	char	   *code = spi_text(rows, row, 1);
-	bool		isnull;
-	Datum		subjects = spi_value(rows, row, 2, &isnull);
 	ListCell   *cell;
 
 	foreach(cell, gate->blockers)
 	{
 		Blocker    *blocker = lfirst(cell);
 
-		if (!blocker->overridable || strcmp(blocker->code, code) != 0 ||
-			!contains_text(subjects, blocker->subject))
+		if (!blocker->overridable || strcmp(blocker->code, override->code) != 0 ||
+			!contains_text(override->subjects, blocker->subject))
 			continue;
 		blocker->overridden = true;
-		blocker->override_deployment = spi_integer(rows, row, 3);
-		blocker->override = spi_integer(rows, row, 4);
+		blocker->override_deployment = override->deployment;
+		blocker->override = override->number;
 	}
 }
 
 /*
  * Let the overrides of the case's plan count, and of its equals, of those who
- * may still override; not where it had come to no result yet, or was of
- * another release, or with other remote references.
+ * may still override; not where it had come to no result yet.
  */
 static void
 apply_rows(const Sql *sql, GateCase *gate)
 {
-	static OldStatement read = {
-		.text = "SELECT o.code, o.subjects, o.deployment, o.override, o.actor, o.database_role"
-		" FROM promote.gate_override AS o"
-		" WHERE " OF_INSTANCE("o") " AND (o.deployment IN ($4, $5) OR o.plan_digest = $6)"
-		" AND o.plan_digest IS NOT DISTINCT FROM $6"
-		" AND EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "o")
-		"  AND d.deployment = o.deployment AND d.bundle = $7 AND d.version = $8"
-		"  AND ($5 = 0 OR d.remote_references IS NOT DISTINCT FROM (SELECT p.remote_references"
-		"   FROM promote.deployment AS p WHERE " OF_INSTANCE("p") " AND p.deployment = $5)))"
-		" ORDER BY o.deployment, o.override",
-		.parameters = 8,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, BYTEAOID, TEXTOID, TEXTOID}
-	};
-	bool		nulls[8] = {[5] = gate->plan_digest == NULL,[7] = gate->version == NULL};
-	Datum		values[8];
-	SPITupleTable *rows;
+	static Statement read = SQL_ROWS(override_fields,
+									 "SELECT $* FROM promote.gate_override AS o WHERE " OF_INSTANCE("o")
+									 " AND (o.deployment IN ($4, $5) OR o.plan_digest = $6) AND o.plan_digest IS NOT DISTINCT FROM $6"
+									 " AND EXISTS (SELECT FROM promote_internal.equal_plan($1, $2, $3, o.deployment, $7, $8, $5))"
+									 " ORDER BY o.deployment, o.override");
+	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(gate->deployment), AS_INT(gate->plan),
+								AS_BYTEA(gate->plan_digest), AS_TEXT(gate->bundle), AS_TEXT(gate->version));
 
-	deployment_values(&gate->key, gate->deployment, values);
-	values[4] = Int32GetDatum(gate->plan);
-	values[5] = PointerGetDatum(gate->plan_digest);
-	values[6] = CStringGetTextDatum(gate->bundle);
-	values[7] = gate->version ? CStringGetTextDatum(gate->version) : (Datum) 0;
-	statement_run(sql, &read, values, nulls, true);
-	rows = SPI_tuptable;
-	for (uint64 i = 0; i < rows->numvals; i++)
+	for (uint64 i = 0; i < rows.count; i++)
 	{
-		Person		by = {.actor = spi_text(rows, i, 5),.database_role = spi_text(rows, i, 6)};
+		Override	override;
 
+		(void) sql_row(&rows, i, &override);
 		/* who has asked for the case since has not overridden their own approval either */
-		if (strcmp(spi_text(rows, i, 1), "approval") == 0 && approval_is_own(sql, gate, &by))
+		if (strcmp(override.code, "approval") == 0 && approval_is_own(sql, gate, &override.by))
 			continue;
-		if (override_may(sql, &gate->key, spi_text(rows, i, 1), &by))
-			apply_row(gate, rows, i);
+		if (override_may(sql, &gate->key, override.code, &override.by))
+			apply(gate, &override);
 	}
 }
 
@@ -144,10 +131,7 @@ override_apply(const Sql *sql, GateCase *gate)
 		Blocker    *blocker = lfirst(cell);
 
 		if (blocker->overridable)
-		{
-			read_roles(sql, &gate->key, blocker->code);
-			blocker->overridable = SPI_processed > 0;
-		}
+			blocker->overridable = read_roles(sql, &gate->key, blocker->code).count > 0;
 		any |= blocker->overridable;
 	}
 	if (any)

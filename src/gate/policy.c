@@ -13,11 +13,7 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "base/errors.h"
-#include "base/trigger.h"
-#include "gate/policy.h"
-#include "grant/role.h"
+#include <signal.h>
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -42,7 +38,11 @@
 #include "utils/timeout.h"
 #include "utils/varlena.h"
 
-#include <signal.h>
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/trigger.h"
+#include "gate/gate.h"
+#include "grant/role.h"
 
 PG_FUNCTION_INFO_V1(promote_check_policy);
 
@@ -59,19 +59,35 @@ typedef struct Policy
 	char	   *name;
 	char	   *function;		/* as the row names it */
 	char	   *code;
-	int			timeout;		/* milliseconds */
+	int32		timeout;		/* milliseconds, at least one */
 } Policy;
 
-/* A reason that a policy gives; what is NULL in its row is filled in. */
+static const SqlField policy_fields[] = {
+	SQL_FIELD(Policy, name, "p.policy"),
+	SQL_FIELD(Policy, function, "p.function"),
+	SQL_FIELD(Policy, code, "p.code"),
+	SQL_FIELD(Policy, timeout, "GREATEST((EXTRACT(epoch FROM p.timeout) * 1000)::integer, 1)")
+};
+
+/* A reason that a policy gives. */
 typedef struct Reason
 {
-	char	   *code;
-	char	   *message;
+	char	   *code;			/* NULL: the policy's */
+	char	   *message;		/* NULL: it gives none */
 	TimestampTz since;
 	TimestampTz until;
 	char	   *liftable_by;
 	bool		overridable;
 } Reason;
+
+static const SqlField reason_fields[] = {
+	SQL_FIELD(Reason, code, "b.code"),
+	SQL_FIELD(Reason, message, "b.message"),
+	SQL_FIELD(Reason, since, "b.since"),
+	SQL_FIELD(Reason, until, "b.until"),
+	SQL_FIELD(Reason, liftable_by, "b.liftable_by"),
+	SQL_FIELD(Reason, overridable, "b.overridable")
+};
 
 /* A policy that is being asked, and those that asked for that in turn. */
 typedef struct Run
@@ -347,36 +363,15 @@ prepare_call(Oid function)
 	return plan;
 }
 
-/* Copy a reason out of a row of the answer. */
-static Reason *
-read_reason(const Policy *policy, uint64 row)
-{
-	SPITupleTable *rows = SPI_tuptable;
-	Reason	   *reason = palloc(sizeof(Reason));
-	Datum		time;
-	bool		isnull;
-
-	reason->code = spi_text(rows, row, 1);
-	if (reason->code == NULL)
-		reason->code = pstrdup(policy->code);
-	reason->message = spi_text(rows, row, 2);
-	if (reason->message == NULL)
-		reason->message = psprintf("policy \"%s\" gives no reason", policy->name);
-	time = spi_value(rows, row, 3, &isnull);
-	reason->since = isnull ? GATE_NO_TIME : DatumGetTimestampTz(time);
-	time = spi_value(rows, row, 4, &isnull);
-	reason->until = isnull ? GATE_NO_TIME : DatumGetTimestampTz(time);
-	reason->liftable_by = spi_text(rows, row, 5);
-	reason->overridable = spi_bool(rows, row, 6);
-	return reason;
-}
-
 /* Ask the function; the reasons are allocated in the given context. */
 static List *
 ask_function(const GateCase *gate, const Policy *policy, Oid function, MemoryContext context)
 {
+	/* how its rows are read: as those of promote.blockers are; what is run is prepare_call's */
+	static Statement answer = SQL_ROWS(reason_fields, "SELECT $* FROM promote.blockers($1, $2, $3) AS b");
 	int32		deployment = gate->deployment != 0 ? gate->deployment : gate->plan;
 	Datum		values[3];
+	SqlRows		rows;
 	List	   *reasons = NIL;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -387,8 +382,14 @@ ask_function(const GateCase *gate, const Policy *policy, Oid function, MemoryCon
 	if (SPI_execute_plan(prepare_call(function), values, deployment == 0 ? " n " : NULL, true, MAX_REASONS + 1) < 0)
 		elog(ERROR, "policy failed: %s", SPI_result_code_string(SPI_result));
 	MemoryContextSwitchTo(context);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		reasons = lappend(reasons, read_reason(policy, i));
+	rows = sql_fetched(&answer);
+	for (uint64 i = 0; i < rows.count; i++)
+	{
+		Reason	   *reason = palloc(sizeof(Reason));
+
+		(void) sql_row(&rows, i, reason);
+		reasons = lappend(reasons, reason);
+	}
 	SPI_finish();
 	MemoryContextSwitchTo(context);
 	return reasons;
@@ -506,9 +507,9 @@ passes_through(const ErrorData *error, const Run *run, bool timed_out)
 static void
 block_policy(GateCase *gate, const Policy *policy, const char *message)
 {
-	gate_block(gate, policy->code, false, GATE_NO_TIME, GATE_NO_TIME,
+	gate_block(gate, policy->code, NULL, GATE_NO_TIME, GATE_NO_TIME,
 			   psprintf("whoever mends or disables policy \"%s\"", policy->name),
-			   psprintf("policy \"%s\" %s", policy->name, message));
+			   psprintf("policy \"%s\" %s", policy->name, message))->overridable = false;
 }
 
 /* Block because a policy ended with an error. */
@@ -521,7 +522,17 @@ block_failed(GateCase *gate, const Policy *policy, ErrorData *error)
 	FreeErrorData(error);
 }
 
-/* Block for the reasons that a policy has given. */
+/* Block for a reason that a policy has given; what it says about something else is another one. */
+static void
+block_reason(GateCase *gate, const Policy *policy, const Reason *reason)
+{
+	const char *message = reason->message ? reason->message : psprintf("policy \"%s\" gives no reason", policy->name);
+
+	gate_block(gate, reason->code ? reason->code : policy->code, psprintf("%s: %s", policy->name, message), reason->since,
+			   reason->until, reason->liftable_by, message)->overridable = reason->overridable;
+}
+
+/* Block for all of them. */
 static void
 block_reasons(GateCase *gate, const Policy *policy, List *reasons)
 {
@@ -529,17 +540,10 @@ block_reasons(GateCase *gate, const Policy *policy, List *reasons)
 
 	foreach(cell, reasons)
 	{
-		Reason	   *reason = lfirst(cell);
-
 		if (foreach_current_index(cell) == MAX_REASONS)
 			block_policy(gate, policy, psprintf("gives more than %d reasons", MAX_REASONS));
 		else
-		{
-			gate_block(gate, reason->code, reason->overridable, reason->since, reason->until,
-					   reason->liftable_by, reason->message);
-			/* what it says about something else is another reason */
-			gate_about(gate, psprintf("%s: %s", policy->name, reason->message));
-		}
+			block_reason(gate, policy, lfirst(cell));
 	}
 }
 
@@ -610,46 +614,21 @@ judge_policy(GateCase *gate, const Policy *policy)
 		block_reasons(gate, policy, run.reasons);
 }
 
-/* The enabled policies whose scope the instance is in, by name. */
-static List *
-read_policies(const Sql *sql, const GateCase *gate)
-{
-	static OldStatement read = {
-		.text = "SELECT p.policy, p.function, p.code, (EXTRACT(epoch FROM p.timeout) * 1000)::integer"
-		" FROM promote.policy AS p WHERE p.enabled AND (p.project = $1 OR p.project IS NULL)"
-		" AND (p.environment = $2 OR p.environment IS NULL) AND (p.component = $3 OR p.component IS NULL)"
-		" AND p.selector <@ $4 ORDER BY p.policy",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, JSONBOID}
-	};
-	Datum		values[4];
-	List	   *policies = NIL;
-
-	instance_key_values(&gate->key, values);
-	values[3] = JsonbPGetDatum(gate->attributes);
-	statement_run(sql, &read, values, NULL, true);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		Policy	   *policy = palloc(sizeof(Policy));
-
-		policy->name = spi_text(SPI_tuptable, i, 1);
-		policy->function = spi_text(SPI_tuptable, i, 2);
-		policy->code = spi_text(SPI_tuptable, i, 3);
-		policy->timeout = Max(spi_integer(SPI_tuptable, i, 4), 1);
-		policies = lappend(policies, policy);
-	}
-	return policies;
-}
-
-/* Gates that users write, in the order of their names. */
+/* Gates that users write, in the order of their names: the enabled policies whose scope the instance is in. */
 void
 gate_policies(const Sql *sql, GateCase *gate)
 {
-	ListCell   *cell;
+	static Statement read = SQL_ROWS(policy_fields, "SELECT $* FROM promote.policy AS p WHERE p.enabled"
+									 " AND (p.project = $1 OR p.project IS NULL) AND (p.environment = $2 OR p.environment IS NULL)"
+									 " AND (p.component = $3 OR p.component IS NULL) AND p.selector <@ $4 ORDER BY p.policy");
+	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_JSONB(gate->attributes));
 
-	foreach(cell, read_policies(sql, gate))
+	for (uint64 i = 0; i < rows.count; i++)
 	{
+		Policy	   *policy = palloc(sizeof(Policy));
+
 		CHECK_FOR_INTERRUPTS();
-		judge_policy(gate, lfirst(cell));
+		(void) sql_row(&rows, i, policy);
+		judge_policy(gate, policy);
 	}
 }

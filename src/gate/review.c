@@ -8,6 +8,9 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
 #include "base/errors.h"
 #include "gate/review.h"
 #include "json/digest.h"
@@ -18,9 +21,14 @@
 #include "registry/release.h"
 #include "registry/remote_reference.h"
 
-#include "catalog/pg_type.h"
-#include "lib/stringinfo.h"
-#include "utils/builtins.h"
+static const SqlField review_fields[] = {
+	SQL_FIELD(Review, status, "i.status"),
+	SQL_FIELD(Review, deployed_by, "i.deployed_by"),
+	SQL_FIELD(Review, changed_by, "i.changed_by"),
+	SQL_FIELD(Review, require_plan, "e.require_plan"),
+	SQL_FIELD(Review, protected, "e.decommission_protection"),
+	SQL_FIELD(Review, proposed.proposal.allow_replace, "r.allow_replace")
+};
 
 /*
  * Read what an instance desires, with the rules of its environment and where
@@ -30,30 +38,18 @@
 void
 review_open(const Sql *sql, const InstanceKey *key, Review *review)
 {
-	static OldStatement read = {
-		.text = "SELECT i.status, i.deployed_by, i.changed_by, e.require_plan,"
-		" e.decommission_protection, r.allow_replace FROM promote.instance AS i"
-		" JOIN promote.environment AS e ON e.project = $1 AND e.environment = $2"
-		" LEFT JOIN LATERAL (SELECT r.allow_replace FROM promote.revision AS r"
-		"  WHERE " OF_INSTANCE("r")
-		"  AND r.revision = i.revision LIMIT 1) AS r ON true"
-		" WHERE " OF_INSTANCE("i"),
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3];
+	static Statement read = SQL_ROWS(review_fields, "SELECT $* FROM promote.instance AS i"
+									 " JOIN promote.environment AS e ON e.project = $1 AND e.environment = $2"
+									 " LEFT JOIN LATERAL (SELECT r.allow_replace FROM promote.revision AS r"
+									 "  WHERE " OF_INSTANCE("r") " AND r.revision = i.revision LIMIT 1) AS r ON true"
+									 " WHERE " OF_INSTANCE("i"));
+	SqlRows		rows;
 
 	stage_read(sql, key, key->environment, NULL, NULL, false, &review->proposed);
 	if (review->proposed.current_revision == 0)
 		refuse_unconfigured(key, "Give it its first revision by promote.configure_instance.");
-	instance_key_values(key, values);
-	statement_run(sql, &read, values, NULL, false);
-	review->status = spi_text(SPI_tuptable, 0, 1);
-	review->deployed_by = spi_integer(SPI_tuptable, 0, 2);
-	review->changed_by = spi_integer(SPI_tuptable, 0, 3);
-	review->require_plan = spi_bool(SPI_tuptable, 0, 4);
-	review->protected = spi_bool(SPI_tuptable, 0, 5);
-	review->proposed.proposal.allow_replace = spi_bool(SPI_tuptable, 0, 6);
+	rows = sql_run(sql, &read, AS_KEY(key));
+	(void) sql_row(&rows, 0, review);
 	review->proposed.revision = review->proposed.current_revision;
 	review->rendered_digest = NULL;
 	review->asking = false;
@@ -121,24 +117,15 @@ add_moved(StringInfo lines, const Review *review, const Deployment *reviewed)
 static void
 add_newer_plan(const Sql *sql, StringInfo lines, const InstanceKey *key, const Deployment *plan)
 {
-	static OldStatement read = {
-		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
-		" AND d.action = 'PLAN' AND d.revision = $4"
-		" AND d.deployment > $5 AND d.status = 'COMPLETED' AND d.plan_digest <> $6"
-		" ORDER BY d.deployment DESC LIMIT 1",
-		.parameters = 6,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, BYTEAOID}
-	};
-	Datum		values[6];
+	static Statement read = {"SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
+		" AND d.action = 'PLAN' AND d.revision = $4 AND d.deployment > $5 AND d.status = 'COMPLETED' AND d.plan_digest <> $6"
+		" ORDER BY d.deployment DESC LIMIT 1"};
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(plan->revision), AS_INT(plan->deployment),
+							   AS_BYTEA(plan->plan_digest));
 
-	instance_key_values(key, values);
-	values[3] = Int32GetDatum(plan->revision);
-	values[4] = Int32GetDatum(plan->deployment);
-	values[5] = PointerGetDatum(plan->plan_digest);
-	statement_run(sql, &read, values, NULL, false);
-	if (SPI_processed > 0)
+	if (rows.count > 0)
 		add_line(lines, psprintf("The plan has another digest: plan %d of the same revision came to another result.",
-								 spi_integer(SPI_tuptable, 0, 1)));
+								 sql_int(&rows, 0)));
 }
 
 /* Refuse what was reviewed where anything has moved since. */
@@ -185,37 +172,28 @@ check_defects(const Deployment *plan)
 static void
 check_is_plan(const Deployment *plan)
 {
-	bool		is_plan = strcmp(plan->action, "PLAN") == 0;
+	bool		is_plan = plan->action == ACTION_PLAN;
 
-	if (is_plan && strcmp(plan->status, "COMPLETED") == 0)
+	if (is_plan && plan->status == DEPLOYMENT_COMPLETED)
 		return;
 	ereport(ERROR,
 			(errcode(PM_PLAN_REQUIRED),
 			 errmsg("deployment %d of \"%s\" is not a completed plan", plan->deployment,
 					instance_key_name(&plan->key)),
-			 is_plan ? errdetail("It is %s.", plan->status) :
-			 errdetail("It is a %s.", plan->action),
+			 is_plan ? errdetail("It is %s.", deployment_status_name(plan->status)) :
+			 errdetail("It is a %s.", deployment_action_name(plan->action)),
 			 errhint("Name a PLAN that is COMPLETED, or none: the last one of the desired revision is taken.")));
 }
 
-/* Number of the desired revision's last plan; 0: none. */
+/* Number of the desired revision's last plan, or last completed one; 0: none. */
 static int32
 last_plan(const Sql *sql, const ProposedRevision *proposed, bool completed)
 {
-	static OldStatement read = {
-		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
-		" AND d.action = 'PLAN' AND d.revision = $4"
-		" AND (d.status = 'COMPLETED' OR NOT $5) ORDER BY d.deployment DESC LIMIT 1",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, BOOLOID}
-	};
-	Datum		values[5];
+	static Statement read = {"SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
+		" AND d.action = 'PLAN' AND d.revision = $4 AND (d.status = 'COMPLETED' OR NOT $5) ORDER BY d.deployment DESC LIMIT 1"};
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(&proposed->key), AS_INT(proposed->current_revision), AS_BOOL(completed));
 
-	instance_key_values(&proposed->key, values);
-	values[3] = Int32GetDatum(proposed->current_revision);
-	values[4] = BoolGetDatum(completed);
-	statement_run(sql, &read, values, NULL, false);
-	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
+	return rows.count > 0 ? sql_int(&rows, 0) : 0;
 }
 
 /* Number of the desired revision's last completed plan; 0: none. */
@@ -233,7 +211,7 @@ review_is_carried_out(const Sql *sql, const Review *review, int32 plan)
 
 	return plan > 0 && review->changed_by > 0 &&
 		deployment_find(sql, &review->proposed.key, review->changed_by, &change) &&
-		change.plan == plan && strcmp(change.status, "COMPLETED") == 0 &&
+		change.plan == plan && change.status == DEPLOYMENT_COMPLETED &&
 		reference_same(change.references, review->proposed.references);
 }
 
@@ -252,7 +230,7 @@ refuse_unplanned(const Sql *sql, const Review *review)
 			 errmsg("revision %d of \"%s\" has no completed plan",
 					review->proposed.current_revision, review->proposed.proposal.instance),
 			 number == 0 ? errdetail("It was never planned.") :
-			 errdetail("Its last plan, deployment %d, is %s.", number, plan.status),
+			 errdetail("Its last plan, deployment %d, is %s.", number, deployment_status_name(plan.status)),
 			 errhint("Plan it by promote.plan_instance and let a worker carry that out, or set require_plan of the environment to false.")));
 }
 
@@ -352,7 +330,7 @@ check_provision(const Sql *sql, Review *review, const Deployment *proposal)
 	add_moved(&lines, review, proposal);
 	if (lines.len > 0)
 		refuse_moved("proposal", proposal, lines.data);
-	if (strcmp(proposal->action, "PROVISION") != 0)
+	if (proposal->action != ACTION_PROVISION)
 		return;
 	if (proposal->plan > 0)
 		review_find_plan(sql, review, proposal->plan, &plan);
@@ -368,7 +346,7 @@ check_proposal(const Sql *sql, const Deployment *proposal, bool asking)
 
 	review_open(sql, &proposal->key, &review);
 	review.asking = asking;
-	if (strcmp(proposal->action, "DECOMMISSION") == 0)
+	if (proposal->action == ACTION_DECOMMISSION)
 		check_decommission(sql, &review, proposal);
 	else
 		check_provision(sql, &review, proposal);
@@ -412,24 +390,19 @@ replaced_slots(const Sql *sql, const InstanceKey *key, const Carried *carried)
 static char *
 replaces(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
-	static OldStatement read = {
-		.text = "SELECT i.deployed_by, r.allow_replace FROM promote.instance AS i, promote.deployment AS d"
-		" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "d") " AND r.revision = d.revision"
-		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND " OF_INSTANCE("i"),
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
+	static Statement read = {"SELECT i.deployed_by FROM promote.instance AS i, promote.deployment AS d"
+		" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "d") " AND r.revision = d.revision AND NOT r.allow_replace"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND " OF_INSTANCE("i") " AND i.deployed_by IS NOT NULL"};
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(deployment));
 	int32		deployed_by;
 	Carried		runs,
 				carried;
 	char	   *paths;
 
-	deployment_values(key, deployment, values);
-	statement_run(sql, &read, values, NULL, false);
-	deployed_by = spi_integer(SPI_tuptable, 0, 1);
-	if (deployed_by == 0 || spi_bool(SPI_tuptable, 0, 2) ||
-		!deployment_carries(sql, key, deployed_by, false, &runs) || !deployment_carries(sql, key, deployment, false, &carried))
+	if (rows.count == 0)
+		return NULL;
+	deployed_by = sql_int(&rows, 0);
+	if (!deployment_carries(sql, key, deployed_by, false, &runs) || !deployment_carries(sql, key, deployment, false, &carried))
 		return NULL;
 	paths = compose_replaced(runs.params, carried.params, carried.schema);
 	if (paths[0])
@@ -441,6 +414,18 @@ replaces(const Sql *sql, const InstanceKey *key, int32 deployment)
 				 deployed_by, paths);
 }
 
+/* What is known against what waits. */
+typedef struct Outdated
+{
+	char	   *reason;			/* NULL: nothing */
+	bool		may_replace;	/* what something else has provisioned since */
+} Outdated;
+
+static const SqlField outdated_fields[] = {
+	SQL_FIELD(Outdated, reason, "o.reason"),
+	SQL_FIELD(Outdated, may_replace, "o.may_replace")
+};
+
 /*
  * Why what waits must not be begun any more: what was reviewed, or allowed,
  * when it was queued is so no longer.  NULL: it may be.  Runs under the instance's lock.
@@ -448,34 +433,12 @@ replaces(const Sql *sql, const InstanceKey *key, int32 deployment)
 char *
 review_outdated(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
-	static OldStatement judge = {
-		.text = "SELECT CASE WHEN d.plan IS NOT NULL AND (SELECT p.seen_change FROM promote.deployment AS p"
-		"  WHERE " SAME_INSTANCE("p", "d") " AND p.deployment = d.plan) <> i.changed_by"
-		" THEN pg_catalog.concat('deployment ', i.changed_by, ' has changed the instance since it was planned')"
-		" WHEN d.action = 'PROVISION' THEN (SELECT pg_catalog.concat('release ', f.version, ' is blocked: ', f.block_reason)"
-		"  FROM promote.bundle_release AS f WHERE f.bundle = d.bundle AND f.version = d.version"
-		"  AND f.block_reason IS NOT NULL)"
-		" WHEN d.action = 'DECOMMISSION' AND (SELECT e.decommission_protection FROM promote.environment AS e"
-		"  WHERE e.project = d.project AND e.environment = d.environment)"
-		" THEN 'the instance is protected from being decommissioned by now'"
-		" WHEN d.action = 'DECOMMISSION' AND (SELECT p.rendered_digest <> d.rendered_digest OR p.version <> d.version"
-		"  FROM promote.deployment AS p WHERE " SAME_INSTANCE("p", "d") " AND p.deployment = i.changed_by)"
-		" THEN pg_catalog.concat('deployment ', i.changed_by, ' has changed the instance since it was queued')"
-		" END, d.action = 'PROVISION' AND d.plan IS NULL AND (d.base_revision IS DISTINCT FROM i.deployed_revision"
-		"  OR NOT d.destructive AND d.remote_references IS DISTINCT FROM (SELECT u.remote_references"
-		"   FROM promote.deployment AS u WHERE " SAME_INSTANCE("u", "d") " AND u.deployment = i.deployed_by))"
-		" FROM promote.deployment AS d, promote.instance AS i"
-		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND " OF_INSTANCE("i"),
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
-	char	   *reason;
+	static Statement judge = SQL_ROWS(outdated_fields, "SELECT $* FROM promote_internal.outdated($1, $2, $3, $4) AS o");
+	SqlRows		rows = sql_run(sql, &judge, AS_KEY(key), AS_INT(deployment));
+	Outdated	outdated = {NULL, false};
 
-	deployment_values(key, deployment, values);
-	statement_run(sql, &judge, values, NULL, false);
-	reason = spi_text(SPI_tuptable, 0, 1);
-	return reason == NULL && spi_bool(SPI_tuptable, 0, 2) ? replaces(sql, key, deployment) : reason;
+	(void) sql_row(&rows, 0, &outdated);
+	return outdated.reason == NULL && outdated.may_replace ? replaces(sql, key, deployment) : outdated.reason;
 }
 
 /*
@@ -502,10 +465,10 @@ review_require_current(const Sql *sql, const InstanceKey *key, int32 deployment)
 void
 review_deployment(const Sql *sql, const Deployment *deployment)
 {
-	bool		waits = strcmp(deployment->status, "PENDING") == 0 ||
-		strcmp(deployment->status, "APPROVED") == 0;
+	bool		waits = deployment->status == DEPLOYMENT_PENDING ||
+		deployment->status == DEPLOYMENT_APPROVED;
 
-	if (strcmp(deployment->status, "PROPOSED") == 0)
+	if (deployment->status == DEPLOYMENT_PROPOSED)
 		check_proposal(sql, deployment, true);
 	else if (waits)
 		review_require_current(sql, &deployment->key, deployment->deployment);
@@ -513,7 +476,7 @@ review_deployment(const Sql *sql, const Deployment *deployment)
 		ereport(ERROR,
 				(errcode(PM_ILLEGAL_STEP),
 				 errmsg("deployment %d of \"%s\" is %s", deployment->deployment,
-						instance_key_name(&deployment->key), deployment->status),
+						instance_key_name(&deployment->key), deployment_status_name(deployment->status)),
 				 errdetail("What runs or is over passes no gates any more."),
 				 errhint("Queue another one by promote.deploy_instance.")));
 }

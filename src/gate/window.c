@@ -10,41 +10,40 @@
  */
 #include "postgres.h"
 
-#include "gate/window.h"
-
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
-typedef enum WindowKind
+#include "gate/window.h"
+
+/* As promote_internal.window_rule numbers them. */
+enum WindowKind
 {
 	WINDOW_STOP, WINDOW_FREEZE, WINDOW_CHANGE
-} WindowKind;
+};
 
 /* A stopped line, a freeze or a change window. */
 typedef struct Window
 {
-	WindowKind	kind;
+	int32		kind;			/* enum WindowKind */
 	char	   *name;			/* of a stop the project's; NULL: it stops everything */
 	char	   *reason;			/* NULL: none */
 	char	   *actor;
 	char	   *project;		/* of the scope, NULL: all */
 	char	   *environment;
 	char	   *component;
-	Jsonb	   *selector;
-	TimestampTz since;			/* when a stop was made, or the row of another */
-	int32		budget;			/* of a change window, each time; 0: no bound */
+	Jsonb	   *selector;		/* NULL: of a stop */
+	TimestampTz since;			/* when it was made */
 	int32		stop;			/* number of a stop */
-	WindowText	text;
+	int32		budget;			/* of a change window, each time; 0: no bound */
+	RangeType  *during;			/* NULL: it recurs, or is once in local time */
+	CalendarText text;
 	TimestampTz lower;			/* of one that is once */
 	TimestampTz upper;
 	Calendar   *calendar;		/* of one that recurs; NULL: not read yet */
@@ -54,6 +53,26 @@ typedef struct Window
 	bool		looked_back;	/* is ended known for that time, too? */
 	TimestampTz ended;			/* when it was open last; DT_NOBEGIN: not known */
 } Window;
+
+static const SqlField window_fields[] = {
+	SQL_FIELD(Window, kind, "w.kind"),
+	SQL_FIELD(Window, name, "w.name"),
+	SQL_FIELD(Window, reason, "w.reason"),
+	SQL_FIELD(Window, actor, "w.actor"),
+	SQL_FIELD(Window, project, "w.project"),
+	SQL_FIELD(Window, environment, "w.environment"),
+	SQL_FIELD(Window, component, "w.component"),
+	SQL_FIELD(Window, selector, "w.selector"),
+	SQL_FIELD(Window, since, "w.since"),
+	SQL_FIELD(Window, stop, "w.stop"),
+	SQL_FIELD(Window, budget, "w.budget"),
+	SQL_FIELD(Window, during, "w.during"),
+	SQL_FIELD(Window, text.rule, "w.rule"),
+	SQL_FIELD(Window, text.zone, "w.zone"),
+	SQL_FIELD(Window, text.starts_at, "w.starts_at"),
+	SQL_FIELD(Window, text.duration, "w.duration"),
+	SQL_FIELD(Window, text.exdates, "w.exdates")
+};
 
 struct WindowSet
 {
@@ -81,98 +100,32 @@ window_range(const RangeType *during, TimestampTz *lower, TimestampTz *upper)
 		(*upper)++;
 }
 
-/* A column's value, or 0 where it is NULL. */
-static Datum
-value_or_zero(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = spi_value(SPI_tuptable, row, column, &isnull);
-
-	return isnull ? (Datum) 0 : value;
-}
-
-/* Read when a window is, from its row. */
-static void
-read_when(uint64 row, Window *window)
-{
-	CalendarText *text = &window->text.calendar;
-	Datum		during = value_or_zero(row, 9);
-
-	if (during)
-	{
-		window->text.during = DatumGetRangeTypeP(during);
-		window_range(window->text.during, &window->lower, &window->upper);
-		return;
-	}
-	text->rule = spi_text(SPI_tuptable, row, 10);
-	text->zone = spi_text(SPI_tuptable, row, 11);
-	text->starts_at = DatumGetTimestamp(value_or_zero(row, 12));
-	text->duration = DatumGetIntervalP(value_or_zero(row, 13));
-	text->exdates = DatumGetArrayTypeP(value_or_zero(row, 14));
-}
-
-/* Read a window from its row. */
-static void
-read_window(uint64 row, Window *window)
-{
-	memset(window, 0, sizeof(Window));
-	window->kind = spi_integer(SPI_tuptable, row, 1);
-	window->name = spi_text(SPI_tuptable, row, 2);
-	window->reason = spi_text(SPI_tuptable, row, 3);
-	window->actor = spi_text(SPI_tuptable, row, 4);
-	window->project = spi_text(SPI_tuptable, row, 5);
-	window->environment = spi_text(SPI_tuptable, row, 6);
-	window->component = spi_text(SPI_tuptable, row, 7);
-	window->selector = spi_jsonb(SPI_tuptable, row, 8);
-	if (window->kind == WINDOW_STOP)
-		window->stop = spi_integer(SPI_tuptable, row, 15);
-	else
-		window->budget = spi_integer(SPI_tuptable, row, 15);
-	window->since = DatumGetTimestampTz(value_or_zero(row, 16));
-	if (window->kind != WINDOW_STOP)
-		read_when(row, window);
-}
-
 /*
  * Read what there is for a project, and, unless they are NULL, for an
- * environment and a component of it.  Runs inside a scope of sql.h with a
- * snapshot pushed; the set lives as long as the scope.
+ * environment and a component of it, by the active snapshot.  The set lives as
+ * long as the scope.
  */
 WindowSet *
 window_read(const Sql *sql, const char *project, const char *environment, const char *component)
 {
-#define IN_SCOPE(w) " (" w ".project IS NULL OR " w ".project = $1)" \
-	" AND ($2 IS NULL OR " w ".environment IS NULL OR " w ".environment = $2)" \
-	" AND ($3 IS NULL OR " w ".component IS NULL OR " w ".component = $3)"
-#define SCOPE(w) w ".project::pg_catalog.text, " w ".environment::pg_catalog.text, " w ".component::pg_catalog.text, " \
-	w ".selector"
-#define WHEN(w) w ".during, " w ".rule, " w ".zone, " w ".starts_at, " w ".duration, " w ".exdates"
-	static OldStatement read = {
-		.text = "SELECT 0, s.project::pg_catalog.text, s.reason, s.actor, s.project::pg_catalog.text,"
-		" NULL, NULL, NULL::pg_catalog.jsonb, NULL::pg_catalog.tstzrange, NULL, NULL,"
-		" NULL::pg_catalog.timestamp, NULL::pg_catalog.interval, NULL::pg_catalog.timestamp[], s.stop, s.stopped_at"
-		" FROM promote.line_stop AS s WHERE s.lifted_at IS NULL AND (s.project IS NULL OR s.project = $1)"
-		" UNION ALL SELECT 1, f.name, f.reason, f.actor, " SCOPE("f") ", " WHEN("f") ", 0, f.created_at"
-		" FROM promote.freeze_window AS f WHERE" IN_SCOPE("f")
-		" UNION ALL SELECT 2, c.name, c.reason, c.actor, " SCOPE("c") ", " WHEN("c")
-		", c.max_deployments_per_window, c.created_at"
-		" FROM promote.change_window AS c WHERE" IN_SCOPE("c")
-		" ORDER BY 1, 2 NULLS FIRST",
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
+	static Statement read = SQL_ROWS(window_fields, "SELECT $* FROM promote_internal.window_rule AS w"
+									 " WHERE (w.project IS NULL OR w.project = $1)"
+									 " AND ($2 IS NULL OR w.environment IS NULL OR w.environment = $2)"
+									 " AND ($3 IS NULL OR w.component IS NULL OR w.component = $3)"
+									 " ORDER BY w.kind, w.name NULLS FIRST");
 	WindowSet  *set = palloc(sizeof(WindowSet));
-	Datum		values[3];
-	bool		nulls[3];
+	SqlRows		rows = sql_read(sql, &read, AS_TEXT(project), AS_TEXT(environment), AS_TEXT(component));
 
-	values[0] = text_or_null(project, &nulls[0]);
-	values[1] = text_or_null(environment, &nulls[1]);
-	values[2] = text_or_null(component, &nulls[2]);
-	statement_run(sql, &read, values, nulls, true);
-	set->count = SPI_processed;
-	set->windows = palloc((set->count + 1) * sizeof(Window));
+	set->count = rows.count;
+	set->windows = palloc0((set->count + 1) * sizeof(Window));
 	for (int i = 0; i < set->count; i++)
-		read_window(i, &set->windows[i]);
+	{
+		Window	   *window = &set->windows[i];
+
+		(void) sql_row(&rows, i, window);
+		if (window->during)
+			window_range(window->during, &window->lower, &window->upper);
+	}
 	return set;
 }
 
@@ -223,7 +176,7 @@ state_at(Window *window, TimestampTz at)
 {
 	if (window->judged && window->judged_at == at)
 		return &window->state;
-	if (window->text.during)
+	if (window->during)
 		judge_range(window, at, &window->state);
 	else
 	{
@@ -231,7 +184,7 @@ state_at(Window *window, TimestampTz at)
 		{
 			Calendar   *calendar = palloc(sizeof(Calendar));
 
-			calendar_parse(&window->text.calendar, calendar);
+			calendar_parse(&window->text, calendar);
 			window->calendar = calendar;
 		}
 		calendar_state(window->calendar, at, &window->state);
@@ -248,7 +201,7 @@ ended_before(Window *window)
 {
 	if (!window->looked_back)
 	{
-		if (window->text.during)
+		if (window->during)
 			window->ended = window->upper <= window->judged_at ? window->upper : DT_NOBEGIN;
 		else
 			window->ended = calendar_ended(window->calendar, window->judged_at);
@@ -259,7 +212,7 @@ ended_before(Window *window)
 
 /* The next window of a kind that concerns the case, behind one (NULL: the first); NULL: none. */
 static Window *
-next_window(const Sql *sql, GateCase *gate, WindowKind kind, const Window *behind)
+next_window(const Sql *sql, GateCase *gate, int32 kind, const Window *behind)
 {
 	const WindowSet *set = set_of(sql, gate);
 
@@ -283,11 +236,10 @@ gate_stopped(const Sql *sql, GateCase *gate)
 {
 	for (Window *stop = NULL; (stop = next_window(sql, gate, WINDOW_STOP, stop)) != NULL;)
 	{
-		gate_block(gate, "stopped", false, stop->since, GATE_NO_TIME, "promote.resume_line",
-				   psprintf("%s was stopped by %s%s",
-							stop->project ? psprintf("project \"%s\"", stop->project) : "everything",
-							stop->actor, because(stop->reason)));
-		gate_about(gate, psprintf("stop %d", stop->stop));
+		const char *what = stop->project ? psprintf("project \"%s\"", stop->project) : "everything";
+
+		gate_block(gate, "stopped", psprintf("stop %d", stop->stop), stop->since, GATE_NO_TIME, "promote.resume_line",
+				   psprintf("%s was stopped by %s%s", what, stop->actor, because(stop->reason)));
 	}
 }
 
@@ -298,15 +250,15 @@ gate_freeze(const Sql *sql, GateCase *gate)
 	for (Window *freeze = NULL; (freeze = next_window(sql, gate, WINDOW_FREEZE, freeze)) != NULL;)
 	{
 		const CalendarState *state = state_at(freeze, gate->at);
+		const char *subject;
 
 		if (!state->open)
 			continue;
-		gate_block(gate, "freeze", true, state->since, state->until,
-				   "whoever changes promote.freeze_window",
-				   psprintf("freeze \"%s\" is on%s", freeze->name, because(freeze->reason)));
 		/* another time that it is on is another reason, and so is another freeze of that name, also from the same time on */
-		gate_about(gate, psprintf("%s since %s, made at %s", freeze->name,
-								  state->since == GATE_NO_TIME ? "ever" : audit_time(state->since), audit_time(freeze->since)));
+		subject = psprintf("%s since %s, made at %s", freeze->name,
+						   state->since == GATE_NO_TIME ? "ever" : audit_time(state->since), audit_time(freeze->since));
+		gate_block(gate, "freeze", subject, state->since, state->until, "whoever changes promote.freeze_window",
+				   psprintf("freeze \"%s\" is on%s", freeze->name, because(freeze->reason)));
 	}
 }
 
@@ -349,54 +301,43 @@ gate_window(const Sql *sql, GateCase *gate)
 	if (names.len == 0)
 		return;
 	since = closed_since(sql, gate);
-	gate_block(gate, "window", true, since == DT_NOBEGIN ? GATE_NO_TIME : since, next, "whoever changes promote.change_window",
-			   psprintf("no change window is open, of %s", names.data));
 	/* another time that they are closed is another reason, and so are other windows of these names */
-	gate_about(gate, since == DT_NOBEGIN ? names.data : psprintf("%s since %s", names.data, audit_time(since)));
+	gate_block(gate, "window", since == DT_NOBEGIN ? names.data : psprintf("%s since %s", names.data, audit_time(since)),
+			   since == DT_NOBEGIN ? GATE_NO_TIME : since, next, "whoever changes promote.change_window",
+			   psprintf("no change window is open, of %s", names.data));
 }
 
 /* ---- budgets ---- */
 
-/*
- * How many deployments within a window's scope were queued while it was open,
- * the one that is judged aside; and when the last of them was.
- */
-static int64
-count_queued(const Sql *sql, const GateCase *gate, const Window *window, const Occurrence *occurrence,
-			 TimestampTz *last)
+/* What was queued within a window's scope while it was open. */
+typedef struct Queued
 {
-	static OldStatement count = {
-		/* project by project: the index on the times leads with it */
-		.text = "SELECT pg_catalog.count(*), pg_catalog.max(d.queued_at) FROM promote.project AS o"
-		" CROSS JOIN LATERAL (SELECT d.* FROM promote.deployment AS d WHERE d.project = o.project"
-		"  AND d.action <> 'PLAN' AND d.queued_at >= $1 AND d.queued_at < $2 OFFSET 0) AS d"
-		" WHERE ($3 IS NULL OR o.project = $3)"
-		" AND (d.status <> 'ABORTED' OR d.started_at IS NOT NULL)"
-		" AND ($4 IS NULL OR d.environment = $4)"
-		" AND ($5 IS NULL OR d.component = $5)"
-		" AND ($6 IS NULL OR (SELECT " EFFECTIVE_ATTRIBUTES " @> $6"
-		"  FROM promote.instance AS i"
-		"  JOIN promote.project AS p ON p.project = i.project"
-		"  JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment"
-		"  JOIN promote.component AS c ON c.project = i.project AND c.component = i.component"
-		"  WHERE " SAME_INSTANCE("i", "d") "))"
-		" AND NOT (d.project = $7 AND d.environment = $8 AND d.component = $9 AND d.deployment = $10)",
-		.parameters = 10,
-		.types = {TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID,
-		TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	bool		nulls[10] = {[5] = JB_ROOT_COUNT(window->selector) == 0};
-	Datum		values[10] = {TimestampTzGetDatum(occurrence->begin), TimestampTzGetDatum(occurrence->end)};
+	int64		count;
+	TimestampTz last_at;		/* GATE_NO_TIME: nothing was */
+} Queued;
 
-	values[2] = text_or_null(window->project, &nulls[2]);
-	values[3] = text_or_null(window->environment, &nulls[3]);
-	values[4] = text_or_null(window->component, &nulls[4]);
-	values[5] = JsonbPGetDatum(window->selector);
-	instance_key_values(&gate->key, values + 6);
-	values[9] = Int32GetDatum(gate->deployment);
-	statement_run(sql, &count, values, nulls, true);
-	*last = DatumGetTimestampTz(value_or_zero(0, 2));
-	return DatumGetInt64(value_or_zero(0, 1));
+static const SqlField queued_fields[] = {
+	SQL_FIELD(Queued, count, "q.queued"),
+	SQL_FIELD(Queued, last_at, "q.last_at")
+};
+
+/* Count that, the deployment that is judged aside. */
+static Queued
+count_queued(const Sql *sql, const GateCase *gate, const Window *window, const Occurrence *occurrence)
+{
+	static Statement count = SQL_ROWS(queued_fields, "SELECT $* FROM promote_internal.queued_between($1, $2, $3, $4, $5, $6,"
+									  " $7, $8, $9, $10) AS q");
+	const Jsonb *selector = JB_ROOT_COUNT(window->selector) == 0 ? NULL : window->selector;
+	Queued		queued;
+	/* the bounds may be infinite, which AS_TIME takes for none */
+	SqlRows		rows = sql_read(sql, &count, AS_KEY(&gate->key), AS_INT(gate->deployment),
+								sql_value(TIMESTAMPTZOID, false, TimestampTzGetDatum(occurrence->begin)),
+								sql_value(TIMESTAMPTZOID, false, TimestampTzGetDatum(occurrence->end)),
+								AS_TEXT(window->project), AS_TEXT(window->environment), AS_TEXT(window->component),
+								AS_JSONB(selector));
+
+	(void) sql_row(&rows, 0, &queued);
+	return queued;
 }
 
 /* Of the change windows that are open, one has a place left. */
@@ -413,14 +354,17 @@ gate_budget(const Sql *sql, GateCase *gate)
 	for (Window *window = NULL; (window = next_window(sql, gate, WINDOW_CHANGE, window)) != NULL;)
 	{
 		const CalendarState *state = state_at(window, gate->at);
-		TimestampTz last;
+		Queued		queued;
 
 		next = Min(next, state->next);
 		if (!state->open)
 			continue;
-		if (window->budget == 0 || count_queued(sql, gate, window, &state->last, &last) < window->budget)
+		if (window->budget == 0)
 			return;
-		since = Max(since, last);
+		queued = count_queued(sql, gate, window, &state->last);
+		if (queued.count < window->budget)
+			return;
+		since = Max(since, queued.last_at);
 		add_name(&names, window);
 		appendStringInfo(&names, " has had its %d", window->budget);
 		appendStringInfo(&subject, "%s%s has had its %d since %s", subject.len > 0 ? ", " : "", window->name, window->budget,
@@ -428,9 +372,8 @@ gate_budget(const Sql *sql, GateCase *gate)
 	}
 	if (names.len == 0)
 		return;
-	gate_block(gate, "budget", true, since, next, "whoever changes promote.change_window",
+	gate_block(gate, "budget", subject.data, since, next, "whoever changes promote.change_window",
 			   psprintf("change window %s", names.data));
-	gate_about(gate, subject.data);
 }
 
 /* The order of names' hashes, for qsort. */

@@ -4,11 +4,6 @@
  */
 #include "postgres.h"
 
-#include "base/argument.h"
-#include "base/errors.h"
-#include "base/trigger.h"
-#include "gate/window.h"
-
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -20,6 +15,11 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
+
+#include "base/argument.h"
+#include "base/errors.h"
+#include "base/trigger.h"
+#include "gate/window.h"
 
 PG_FUNCTION_INFO_V1(promote_check_window);
 PG_FUNCTION_INFO_V1(promote_window_occurrences);

@@ -3,14 +3,13 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "base/errors.h"
 #include "grant/access.h"
 #include "grant/actor.h"
 #include "grant/grants.h"
 #include "grant/role.h"
-
-#include "miscadmin.h"
-#include "utils/array.h"
 
 /* Where, in words. */
 static char *
@@ -27,7 +26,7 @@ scope_words(const char *project, const char *environment)
 static void
 refuse_access(Oid role, const char *action, const char *where)
 {
-	if (strcmp(action, ACCESS_ROWS) == 0)
+	if (strcmp(action, GRANTS_ROWS) == 0)
 		action = "view";
 	ereport(ERROR,
 			(errcode(PM_NOT_GRANTED),
@@ -52,7 +51,7 @@ void
 access_require_of(Oid role, const char *action, const char *project, const char *environment)
 {
 	require_actor(role, action);
-	if (!access_role_may(role, action, project, environment))
+	if (!grants_role_may(role, action, project, environment))
 		refuse_access(role, action, scope_words(project, environment));
 }
 
@@ -63,7 +62,7 @@ access_require_in(const char *action, const char *project, const char *environme
 	access_require_of(rights_role(), action, project, environment);
 }
 
-/* The same for an instance. */
+/* Refuse the current user where the action is not granted for an instance. */
 void
 access_require(const char *action, const InstanceKey *key)
 {
@@ -74,7 +73,7 @@ access_require(const char *action, const InstanceKey *key)
 void
 access_require_sight(const char *project)
 {
-	if (!access_sees(project))
+	if (!grants_sees(project))
 		refuse_access(rights_role(), "view", project ? psprintf("anything of project \"%s\"", project) : "anything");
 }
 
@@ -83,7 +82,7 @@ ArrayType *
 access_scopes(const char *action)
 {
 	require_actor(rights_role(), action);
-	if (access_allowed(action, NULL, NULL))
+	if (grants_may(action, NULL, NULL))
 		return NULL;
 	if (!grants_anywhere(action))
 		refuse_access(rights_role(), action, "anything");

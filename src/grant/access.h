@@ -6,19 +6,20 @@
 
 #include "postgres.h"
 
-#include "parse/name.h"
 #include "utils/array.h"
+
+#include "parse/name.h"
 
 /*
  * Refuse the current user where the action is not granted, PM701, and one whose
  * code may not act in this session, see require_accountable.  A verb calls it
- * before it becomes the owner, that is before spi_enter.
+ * before it becomes the owner, that is before sql_enter.
  */
 extern void access_require(const char *action, const InstanceKey *key);
 extern void access_require_in(const char *action, const char *project, const char *environment);
 
 /*
- * The same of a role that is not the current user: of Sql.user, where
+ * Refuse a role that is not the current user in the same way: Sql.user, where
  * only what is read inside the scope says what the verb is about.
  */
 extern void access_require_of(Oid role, const char *action, const char *project,

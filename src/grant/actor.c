@@ -19,12 +19,6 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
-#include "base/errors.h"
-#include "grant/actor.h"
-#include "grant/grants.h"
-#include "grant/role.h"
-
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_database.h"
@@ -34,9 +28,14 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/guc_tables.h"
 #include "utils/inval.h"
 #include "utils/syscache.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "grant/actor.h"
+#include "grant/grants.h"
+#include "grant/role.h"
 
 PG_FUNCTION_INFO_V1(promote_current_actor);
 PG_FUNCTION_INFO_V1(promote_current_database_role);
@@ -160,7 +159,7 @@ refuse_uncalled(void)
 static bool
 may_impersonate(Oid role)
 {
-	return access_role_may(role, "impersonate", NULL, NULL);
+	return grants_role_may(role, "impersonate", NULL, NULL);
 }
 
 /*

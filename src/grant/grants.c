@@ -12,26 +12,19 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
+#include "fmgr.h"
+#include "utils/acl.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
 #include "base/argument.h"
 #include "base/errors.h"
 #include "base/sql.h"
 #include "grant/grants.h"
 #include "grant/role.h"
-
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/hsearch.h"
-#include "utils/inval.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 PG_FUNCTION_INFO_V1(promote_may);
 PG_FUNCTION_INFO_V1(promote_may_view);
@@ -91,29 +84,18 @@ forget_grants(Datum argument, Oid relation)
 		held.role = InvalidOid;
 }
 
-/* The table of grants. */
-static Oid
-grants_oid(void)
-{
-	Oid			table = get_relname_relid("grants", get_namespace_oid("promote", false));
-
-	if (!OidIsValid(table))
-		elog(ERROR, "table promote.grants is missing");
-	return table;
-}
-
 /* Tell all sessions, at commit, and this one at once that grants have changed. */
 void
-access_changed(void)
+grants_changed(void)
 {
-	CacheInvalidateRelcacheByRelid(grants_oid());
+	CacheInvalidateRelcacheByRelid(table_oid("grants"));
 }
 
 /* Has the role itself a privilege on the table of grants? */
 bool
-access_is_marked(Oid role)
+grants_is_marked(Oid role)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(grants_oid()));
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table_oid("grants")));
 	bool		isnull;
 	Datum		value;
 	bool		found = false;
@@ -137,7 +119,7 @@ access_is_marked(Oid role)
 static uint32
 action_bit(const char *action)
 {
-	if (strcmp(action, ACCESS_ROWS) == 0)
+	if (strcmp(action, GRANTS_ROWS) == 0)
 		return ROWS;
 	for (int i = 0; i < lengthof(actions); i++)
 		if (strcmp(actions[i], action) == 0)
@@ -147,7 +129,7 @@ action_bit(const char *action)
 
 /* Is there an action of that name? */
 bool
-access_is_action(const char *action)
+grants_is_action(const char *action)
 {
 	return (action_bit(action) & ~ROWS) != 0;
 }
@@ -177,19 +159,26 @@ granted_entry(const char *project, const char *environment)
 	return entry;
 }
 
+/* A row of grants. */
+typedef struct Grant
+{
+	char	   *role;
+	char	   *project;		/* NULL: all */
+	char	   *environment;	/* NULL: all */
+	char	   *action;
+} Grant;
+
 /* Take one row of grants in, if it counts for the role. */
 static void
-take_grant(Oid role, SPITupleTable *rows, uint64 row)
+take_grant(Oid role, const Grant *grant)
 {
-	Oid			grantee = get_role_oid(spi_text(rows, row, 1), true);
-	char	   *project = spi_text(rows, row, 2);
-	char	   *environment = spi_text(rows, row, 3);
-	uint32		bit = action_bit(spi_text(rows, row, 4));
+	Oid			grantee = get_role_oid(grant->role, true);
+	uint32		bit = action_bit(grant->action);
 
-	if (!OidIsValid(grantee) || !has_privs_of_role(role, grantee) || !access_is_marked(grantee))
+	if (!OidIsValid(grantee) || !has_privs_of_role(role, grantee) || !grants_is_marked(grantee))
 		return;
-	granted_entry(project, environment)->actions |= bit;
-	granted_entry(project, NULL)->within |= bit;
+	granted_entry(grant->project, grant->environment)->actions |= bit;
+	granted_entry(grant->project, NULL)->within |= bit;
 	held.anywhere |= bit;
 }
 
@@ -197,17 +186,20 @@ take_grant(Oid role, SPITupleTable *rows, uint64 row)
 static void
 read_grants(Oid role)
 {
-	static OldStatement read = {
-		.text = "SELECT g.role, g.project::pg_catalog.text, g.environment::pg_catalog.text, g.action"
-		" FROM promote.grants AS g"
+	static const SqlField fields[] = {
+		SQL_FIELD(Grant, role, "g.role"), SQL_FIELD(Grant, project, "g.project"),
+		SQL_FIELD(Grant, environment, "g.environment"), SQL_FIELD(Grant, action, "g.action")
 	};
+	static Statement read = SQL_ROWS(fields, "SELECT $* FROM promote.grants AS g");
+	SqlRows		rows;
+	Grant		grant;
 	Sql			sql;
 
 	sql_enter(&sql);
 	sql_push_latest();
-	statement_run(&sql, &read, NULL, NULL, true);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		take_grant(role, SPI_tuptable, i);
+	rows = sql_read(&sql, &read);
+	for (uint64 i = 0; sql_row(&rows, i, &grant); i++)
+		take_grant(role, &grant);
 	PopActiveSnapshot();
 	sql_leave(&sql);
 }
@@ -238,7 +230,7 @@ empty_access(void)
 	held.scopes = NULL;
 	if (old)
 		hash_destroy(old);
-	held.table = grants_oid();
+	held.table = table_oid("grants");
 	held.scopes = hash_create("what promote grants to a role", 16, &control, HASH_ELEM | HASH_BLOBS);
 }
 
@@ -303,7 +295,7 @@ allows(uint32 mask, uint32 action)
  * everywhere, NULL project?
  */
 bool
-access_role_may(Oid role, const char *action, const char *project, const char *environment)
+grants_role_may(Oid role, const char *action, const char *project, const char *environment)
 {
 	uint32		bit = action_bit(action);
 	uint32		mask;
@@ -325,14 +317,14 @@ access_role_may(Oid role, const char *action, const char *project, const char *e
 
 /* May the current user? */
 bool
-access_allowed(const char *action, const char *project, const char *environment)
+grants_may(const char *action, const char *project, const char *environment)
 {
-	return access_role_may(rights_role(), action, project, environment);
+	return grants_role_may(rights_role(), action, project, environment);
 }
 
 /* Does the current user need no grants? */
 bool
-access_is_exempt(void)
+grants_is_exempt(void)
 {
 	load_access(rights_role());
 	return held.exempt;
@@ -340,7 +332,7 @@ access_is_exempt(void)
 
 /* Does the current user see rows of anything of a project; with NULL, of anything at all? */
 bool
-access_sees(const char *project)
+grants_sees(const char *project)
 {
 	load_access(rights_role());
 	if (held.exempt)
@@ -365,6 +357,13 @@ grants_anywhere(const char *action)
 	return held.exempt || allows(held.anywhere, action_bit(action));
 }
 
+/* Add a text to an array, which is in that memory context. */
+static void
+add_text(ArrayBuildState *state, const char *text, MemoryContext context)
+{
+	(void) accumArrayResult(state, CStringGetTextDatum(text), false, TEXTOID, context);
+}
+
 /* Where the current user, who may not everywhere, may do something: an array of promote.grants.scope. */
 ArrayType *
 grants_scopes(const char *action)
@@ -378,10 +377,9 @@ grants_scopes(const char *action)
 	hash_seq_init(&scan, held.scopes);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 		if (allows(entry->actions, bit))
-			accumArrayResult(state, CStringGetTextDatum(psprintf("%s-%s",
-																 entry->scope.project[0] ? entry->scope.project : "*",
-																 entry->scope.environment[0] ? entry->scope.environment : "*")),
-							 false, TEXTOID, CurrentMemoryContext);
+			add_text(state, psprintf("%s-%s", entry->scope.project[0] ? entry->scope.project : "*",
+									 entry->scope.environment[0] ? entry->scope.environment : "*"),
+					 CurrentMemoryContext);
 	return DatumGetArrayTypeP(makeArrayResult(state, CurrentMemoryContext));
 }
 
@@ -400,13 +398,13 @@ promote_may(PG_FUNCTION_ARGS)
 {
 	char	   *action = argument_required(fcinfo, 0, "action");
 
-	if (!access_is_action(action))
+	if (!grants_is_action(action))
 		ereport(ERROR,
 				(errcode(PM_INVALID_ARGUMENT),
 				 errmsg("\"%s\" is not an action", action),
 				 errdetail("Actions are " ACTION_NAMES "."),
 				 errhint("Correct the name.")));
-	PG_RETURN_BOOL(access_allowed(action, name_argument(fcinfo, 1), name_argument(fcinfo, 2)));
+	PG_RETURN_BOOL(grants_may(action, name_argument(fcinfo, 1), name_argument(fcinfo, 2)));
 }
 
 /*
@@ -423,24 +421,23 @@ promote_may_view(PG_FUNCTION_ARGS)
 	char	   *environment = name_argument(fcinfo, 1);
 
 	if (environment && project)
-		PG_RETURN_BOOL(access_allowed(ACCESS_ROWS, project, environment));
-	PG_RETURN_BOOL(access_sees(project));
+		PG_RETURN_BOOL(grants_may(GRANTS_ROWS, project, environment));
+	PG_RETURN_BOOL(grants_sees(project));
 }
 
 /* Add all projects there are to an array. */
 static void
 add_all_projects(ArrayBuildState *state, MemoryContext context)
 {
-	static OldStatement read = {
-		.text = "SELECT p.project::pg_catalog.text FROM promote.project AS p"
-	};
+	static Statement read = {"SELECT p.project FROM promote.project AS p"};
+	SqlRows		rows;
 	Sql			sql;
 
 	sql_enter(&sql);
 	sql_push_latest();
-	statement_run(&sql, &read, NULL, NULL, true);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		accumArrayResult(state, CStringGetTextDatum(spi_text(SPI_tuptable, i, 1)), false, TEXTOID, context);
+	rows = sql_read(&sql, &read);
+	for (uint64 i = 0; i < rows.count; i++)
+		add_text(state, sql_text(&rows, i), context);
 	PopActiveSnapshot();
 	sql_leave(&sql);
 }
@@ -450,7 +447,7 @@ add_all_projects(ArrayBuildState *state, MemoryContext context)
  * them; NULL: all there are.
  */
 ArrayType *
-access_projects(void)
+grants_projects(void)
 {
 	ArrayBuildState *state = initArrayResult(TEXTOID, CurrentMemoryContext, false);
 	HASH_SEQ_STATUS scan;
@@ -462,7 +459,7 @@ access_projects(void)
 	hash_seq_init(&scan, held.scopes);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 		if (entry->scope.project[0] && entry->scope.environment[0] == '\0' && allows(entry->within, ROWS))
-			accumArrayResult(state, CStringGetTextDatum(entry->scope.project), false, TEXTOID, CurrentMemoryContext);
+			add_text(state, entry->scope.project, CurrentMemoryContext);
 	return DatumGetArrayTypeP(makeArrayResult(state, CurrentMemoryContext));
 }
 
@@ -475,7 +472,7 @@ access_projects(void)
 Datum
 promote_visible_projects(PG_FUNCTION_ARGS)
 {
-	ArrayType  *granted = access_projects();
+	ArrayType  *granted = grants_projects();
 	ArrayBuildState *state;
 
 	if (granted)

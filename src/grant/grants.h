@@ -10,28 +10,39 @@
 
 #include "postgres.h"
 
-#include "parse/name.h"
 #include "utils/array.h"
 
 #define ACTION_NAMES "view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, admin, audit and impersonate"
 
 /* Asked for like an action, and granted with all of them but impersonating: to see rows. */
-#define ACCESS_ROWS "rows"
+#define GRANTS_ROWS "rows"
 
-/* Does the current user see rows of anything of a project; with NULL, of anything at all? */
-extern bool access_sees(const char *project);
-
-extern ArrayType *access_projects(void);
-
-extern bool access_allowed(const char *action, const char *project, const char *environment);
-extern bool access_role_may(Oid role, const char *action, const char *project,
-							const char *environment);
-extern bool grants_only_ask(const char *action);
+/* What a role may, or the current user. */
+extern bool grants_role_may(Oid role, const char *action, const char *project, const char *environment);
+extern bool grants_may(const char *action, const char *project, const char *environment);
+extern bool grants_sees(const char *project);
 extern bool grants_anywhere(const char *action);
 extern ArrayType *grants_scopes(const char *action);
-extern bool access_is_action(const char *action);
-extern bool access_is_marked(Oid role);
-extern bool access_is_exempt(void);
-extern void access_changed(void);
+extern ArrayType *grants_projects(void);
+extern bool grants_is_exempt(void);
+
+/* Actions. */
+extern bool grants_is_action(const char *action);
+extern bool grants_only_ask(const char *action);
+
+/* For who writes grants. */
+extern bool grants_is_marked(Oid role);
+extern void grants_changed(void);
+
+/* To go: former names. */
+#define access_role_may grants_role_may
+#define access_allowed grants_may
+#define access_sees grants_sees
+#define access_projects grants_projects
+#define access_is_action grants_is_action
+#define access_is_marked grants_is_marked
+#define access_is_exempt grants_is_exempt
+#define access_changed grants_changed
+#define ACCESS_ROWS GRANTS_ROWS
 
 #endif							/* PROMOTE_GRANT_GRANTS_H */

@@ -3,11 +3,11 @@
  */
 #include "postgres.h"
 
-#include "base/sql.h"
-#include "grant/role.h"
-
 #include "miscadmin.h"
 #include "utils/acl.h"
+
+#include "base/sql.h"
+#include "grant/role.h"
 
 static bool asks_policy = false;	/* is one being asked? */
 

@@ -6,12 +6,10 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+
 #include "base/sql.h"
 #include "grant/grants.h"
-
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(promote_may_view_audit);
 
@@ -21,31 +19,18 @@ PG_FUNCTION_INFO_V1(promote_may_view_audit);
 static char *
 request_environment(const char *project, const char *number)
 {
-	static OldStatement read = {
-		.text = "SELECT r.destination_environment::pg_catalog.text FROM promote.promotion_request AS r"
-		" WHERE r.project = $1 AND r.request = $2",
-		.parameters = 2,
-		.types = {TEXTOID, INT4OID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(project), Int32GetDatum(atoi(number))};
+	static Statement read = {"SELECT r.destination_environment FROM promote.promotion_request AS r"
+		" WHERE r.project = $1 AND r.request = $2"};
 	char	   *environment = NULL;
+	SqlRows		rows;
 	Sql			sql;
 
 	sql_enter(&sql);
-	statement_run(&sql, &read, values, NULL, true);
-	if (SPI_processed > 0)
-		environment = MemoryContextStrdup(sql.caller, spi_text(SPI_tuptable, 0, 1));
+	rows = sql_read(&sql, &read, AS_TEXT(project), AS_INT(atoi(number)));
+	if (rows.count > 0)
+		environment = MemoryContextStrdup(sql.caller, sql_text(&rows, 0));
 	sql_leave(&sql);
 	return environment;
-}
-
-/* What is between two characters: from start to the next one like end, or to the end. */
-static char *
-up_to(const char *start, char end)
-{
-	const char *stop = strchr(start, end);
-
-	return stop ? pnstrdup(start, stop - start) : pstrdup(start);
 }
 
 /*
@@ -71,7 +56,7 @@ subject_environment(const char *project, const char *subject)
 		return NULL;
 	if (strncmp(subject, REQUEST, strlen(REQUEST)) == 0)
 		return request_environment(project, key + 1);
-	return up_to(key + 1, '/');
+	return pnstrdup(key + 1, strcspn(key + 1, "/"));
 }
 
 /* Is it the project itself, or its line, that something was recorded of? */
@@ -96,14 +81,14 @@ promote_may_view_audit(PG_FUNCTION_ARGS)
 	char	   *environment;
 
 	if (project == NULL || strcmp(project, "*") == 0)
-		PG_RETURN_BOOL(access_sees(NULL));
-	if (access_allowed(ACCESS_ROWS, project, NULL))
+		PG_RETURN_BOOL(grants_sees(NULL));
+	if (grants_may(GRANTS_ROWS, project, NULL))
 		PG_RETURN_BOOL(true);
-	if (PG_ARGISNULL(1) || !access_sees(project))
+	if (PG_ARGISNULL(1) || !grants_sees(project))
 		PG_RETURN_BOOL(false);
 	subject = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	if (is_project(project, subject))
 		PG_RETURN_BOOL(true);
 	environment = subject_environment(project, subject);
-	PG_RETURN_BOOL(environment && access_allowed(ACCESS_ROWS, project, environment));
+	PG_RETURN_BOOL(environment && grants_may(GRANTS_ROWS, project, environment));
 }

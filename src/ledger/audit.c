@@ -12,6 +12,12 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "fmgr.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
 #include "base/compat.h"
 #include "grant/actor.h"
 #include "json/digest.h"
@@ -20,21 +26,8 @@
 #include "ledger/config_digest.h"
 #include "ledger/guard.h"
 #include "ledger/record_mark.h"
-#include "ledger/recorded.h"
-
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/lsyscache.h"
-#include "utils/timestamp.h"
-#include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(promote_audit_hash);
-PG_FUNCTION_INFO_V1(promote_audit_facts);
 PG_FUNCTION_INFO_V1(promote_check_audit);
 
 /* Bytes as hexadecimal digits; NULL for none. */
@@ -93,76 +86,67 @@ audit_hash(const AuditEvent *event)
 	return json_digest(json_builder_finish(&builder));
 }
 
-#define AUDIT_COLUMNS 11
-
-/* One row of audit_log as parameters. */
-static void
-audit_values(const AuditEvent *row, const bytea *hash, Datum *values, bool *nulls)
-{
-	values[0] = CStringGetTextDatum(row->project);
-	values[1] = CStringGetTextDatum(row->subject);
-	values[2] = Int64GetDatum(row->seq);
-	values[3] = TimestampTzGetDatum(row->at);
-	values[4] = CStringGetTextDatum(row->actor);
-	values[5] = CStringGetTextDatum(row->database_role);
-	values[6] = CStringGetTextDatum(row->event);
-	values[7] = JsonbPGetDatum(row->data);
-	values[8] = JsonbPGetDatum(row->rows);
-	values[9] = PointerGetDatum(row->previous_hash);
-	values[10] = PointerGetDatum(hash);
-	nulls[8] = row->rows == NULL;
-	nulls[9] = row->previous_hash == NULL;
-}
-
-/*
- * Read the head of a subject's chain.  Runs under
- * the lock on the subject.
- */
+/* Read the head of a subject's chain, under the lock on the subject. */
 void
 audit_read_head(const Sql *sql, const char *project, const char *subject, AuditHead *head)
 {
-	static OldStatement read = {
-		.text = "SELECT a.seq, a.hash FROM promote.audit_log AS a"
-		" WHERE a.project = $1 AND a.subject = $2"
-		" ORDER BY a.project DESC, a.subject DESC, a.seq DESC LIMIT 1",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
+	static const SqlField fields[] = {
+		SQL_FIELD(AuditHead, seq, "a.seq"), SQL_FIELD(AuditHead, hash, "a.hash")
 	};
-	Datum		values[2] = {CStringGetTextDatum(project), CStringGetTextDatum(subject)};
-	bool		isnull;
+	static Statement read = SQL_ROWS(fields, "SELECT $* FROM promote.audit_log AS a"
+									 " WHERE a.project = $1 AND a.subject = $2"
+									 " ORDER BY a.project DESC, a.subject DESC, a.seq DESC LIMIT 1");
+	SqlRows		rows = sql_run(sql, &read, AS_TEXT(project), AS_TEXT(subject));
 
 	*head = (AuditHead) {0, NULL};
-	statement_run(sql, &read, values, NULL, false);
-	if (SPI_processed > 0)
-	{
-		head->seq = DatumGetInt64(spi_value(SPI_tuptable, 0, 1, &isnull));
-		head->hash = spi_bytea(SPI_tuptable, 0, 2);
-	}
+	(void) sql_row(&rows, 0, head);
+}
+
+#define COLUMNS 11				/* of audit_log */
+
+/* The statement that inserts so many rows of audit_log; its text is made at its first use. */
+static Statement *
+insert_statement(int rows)
+{
+	static Statement statements[AUDIT_MAX_ENTRIES];
+	Statement  *insert = &statements[rows - 1];
+	StringInfoData text;
+
+	if (insert->text)
+		return insert;
+	initStringInfo(&text);
+	appendStringInfoString(&text, "INSERT INTO promote.audit_log (project, subject, seq, at, actor, database_role,"
+						   " event, data, rows, previous_hash, hash) VALUES");
+	for (int i = 0; i < rows * COLUMNS; i++)
+		appendStringInfo(&text, "%s$%d%s", i % COLUMNS > 0 ? ", " : i > 0 ? ", (" : " (", i + 1,
+						 (i + 1) % COLUMNS > 0 ? "" : ")");
+	insert->text = MemoryContextStrdup(TopMemoryContext, text.data);
+	return insert;
+}
+
+/* The values of a row of audit_log. */
+static void
+row_values(const AuditEvent *row, const bytea *hash, SqlValue *values)
+{
+	const SqlValue columns[COLUMNS] = {
+		AS_TEXT(row->project), AS_TEXT(row->subject), AS_BIGINT(row->seq), AS_TIME(row->at), AS_TEXT(row->actor),
+		AS_TEXT(row->database_role), AS_TEXT(row->event), AS_JSONB(row->data), AS_JSONB(row->rows),
+		AS_BYTEA(row->previous_hash), AS_BYTEA(hash)
+	};
+
+	memcpy(values, columns, sizeof(columns));
 }
 
 /*
  * Append events to the chain whose head is given, in one statement, and move
- * the head; the last tells of the rows that were written.  Runs inside a
- * scope of sql.h; the caller holds the lock on the subject.
+ * the head; the last tells of the rows that were written.  The caller holds the
+ * lock on the subject.
  */
 void
 audit_append(const Sql *sql, AuditHead *head, const char *project, const char *subject,
 			 const AuditEntry *entries, int count)
 {
-#define INSERT_ROW \
-	"INSERT INTO promote.audit_log (project, subject, seq, at, actor," \
-	" database_role, event, data, rows, previous_hash, hash)" \
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-#define ROW_TYPES \
-	TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID, \
-	TEXTOID, TEXTOID, JSONBOID, JSONBOID, BYTEAOID, BYTEAOID
-#define TWO_ROWS INSERT_ROW ", ($12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)"
-	static OldStatement inserts[AUDIT_MAX_ENTRIES] = {
-		{.text = INSERT_ROW,.parameters = AUDIT_COLUMNS,.types = {ROW_TYPES}},
-		{.text = TWO_ROWS,.parameters = 2 * AUDIT_COLUMNS,.types = {ROW_TYPES, ROW_TYPES}}
-	};
-	Datum		values[AUDIT_MAX_ENTRIES * AUDIT_COLUMNS];
-	bool		nulls[AUDIT_MAX_ENTRIES * AUDIT_COLUMNS] = {false};
+	SqlValue	values[AUDIT_MAX_ENTRIES * COLUMNS];
 
 	Assert(count > 0 && count <= AUDIT_MAX_ENTRIES);
 	for (int i = 0; i < count; i++)
@@ -170,14 +154,11 @@ audit_append(const Sql *sql, AuditHead *head, const char *project, const char *s
 		AuditEvent	row = {project, subject, head->seq + 1, GetCurrentTimestamp(),
 			current_actor(), current_database_role(), entries[i].event, entries[i].data,
 			i == count - 1 ? mark_take(project, subject) : NULL, head->hash};
-		bytea	   *hash = audit_hash(&row);
 
-		audit_values(&row, hash, values + AUDIT_COLUMNS * i, nulls + AUDIT_COLUMNS * i);
-		head->seq = row.seq;
-		head->hash = hash;
+		*head = (AuditHead) {row.seq, audit_hash(&row)};
+		row_values(&row, head->hash, values + COLUMNS * i);
 	}
-	old_guarded_run(sql, &inserts[count - 1], values, nulls);
-	if (SPI_processed != count)
+	if (guarded_call(sql, insert_statement(count), values, count * COLUMNS).count != count)
 		elog(ERROR, "the audit rows of \"%s\" were not all written", subject);
 }
 
@@ -192,9 +173,8 @@ audit_begin(JsonBuilder *facts)
 }
 
 /*
- * Append one event to the chain of a subject whose head nobody has read yet.
- * Runs under the lock on the subject.  Returns the
- * row's number.
+ * Append one event to the chain of a subject whose head nobody has read yet,
+ * under the lock on the subject.  Returns the row's number.
  */
 int64
 audit_note(const Sql *sql, const char *project, const char *subject, const char *event, const Jsonb *data)
@@ -207,7 +187,7 @@ audit_note(const Sql *sql, const char *project, const char *subject, const char 
 	return head.seq;
 }
 
-/* The same with facts that audit_begin began, or that are an object without its end. */
+/* As audit_note, with facts that audit_begin began, or that are an object without its end. */
 int64
 audit_note_facts(const Sql *sql, const char *project, const char *subject, const char *event, JsonBuilder *facts)
 {
@@ -258,8 +238,7 @@ pinned_output(Oid type, Datum value)
 		return OidOutputFunctionCall(output, value);
 	level = NewGUCNestLevel();
 	for (int i = 0; i < lengthof(settings); i++)
-		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
+		sql_set_local(settings[i][0], settings[i][1]);
 	written = OidOutputFunctionCall(output, value);
 	AtEOXact_GUC(false, level);
 	return written;
@@ -335,8 +314,8 @@ write_label(JsonBuilder *builder, const char *name, Datum value)
 }
 
 /* Is the name among these? */
-static bool
-is_named(const char *name, const char *const *names, int count)
+bool
+audit_is_named(const char *name, const char *const *names, int count)
 {
 	for (int i = 0; i < count; i++)
 		if (strcmp(name, names[i]) == 0)
@@ -378,7 +357,7 @@ audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *na
 		Form_pg_attribute column = TupleDescAttr(row_type, i);
 		const char *name = NameStr(column->attname);
 
-		if (nulls[i] || column->attisdropped || is_named(name, names, count) != named)
+		if (nulls[i] || column->attisdropped || audit_is_named(name, names, count) != named)
 			continue;
 		json_build_key(&builder, name, strlen(name));
 		if (column->atttypid != JSONBOID || !write_label(&builder, name, values[i]))
@@ -386,71 +365,6 @@ audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *na
 	}
 	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
-}
-
-/*
- * The columns that are left of a table's own without those named; NULL: it is
- * no table of ours, and has no own.  What its owner has added is none.
- */
-static const char **
-own_columns(Oid row_type, const char *const *without, int *count)
-{
-	const char **own = NULL;
-	int			left = 0;
-	Relation	table = record_table(row_type);
-
-	if (table == NULL)
-		return NULL;
-	own = palloc(table->rd_rel->relnatts * sizeof(char *));
-	for (int i = 0; i < table->rd_rel->relnatts; i++)
-	{
-		const char *name = NameStr(TupleDescAttr(RelationGetDescr(table), i)->attname);
-
-		if (record_owns(table, name) && !is_named(name, without, *count))
-			own[left++] = pstrdup(name);
-	}
-	*count = left;
-	table_close(table, AccessShareLock);
-	return own;
-}
-
-/* The same of a row that is a value; of a table of ours only what promote made it with. */
-Jsonb *
-audit_facts_of_value(HeapTupleHeader row, bool named, const char *const *names, int count)
-{
-	TupleDesc	row_type = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row),
-												  HeapTupleHeaderGetTypMod(row));
-	HeapTupleData tuple;
-	Jsonb	   *facts;
-	const char *const *own;
-
-	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
-	ItemPointerSetInvalid(&tuple.t_self);
-	tuple.t_tableOid = InvalidOid;
-	tuple.t_data = row;
-	own = named ? NULL : own_columns(row_type->tdtypeid, names, &count);
-	facts = audit_facts(&tuple, row_type, named || own, own ? own : names, count);
-	ReleaseTupleDesc(row_type);
-	return facts;
-}
-
-/* promote_internal.audit_facts(row record, variadic without text[]) returns jsonb */
-Datum
-promote_audit_facts(PG_FUNCTION_ARGS)
-{
-	Datum	   *without;
-	bool	   *nulls;
-	const char **names;
-	int			count;
-	int			named = 0;
-
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT,
-					  &without, &nulls, &count);
-	names = palloc((count + 1) * sizeof(char *));
-	for (int i = 0; i < count; i++)
-		if (!nulls[i])
-			names[named++] = TextDatumGetCString(without[i]);
-	PG_RETURN_JSONB_P(audit_facts_of_value(PG_GETARG_HEAPTUPLEHEADER(0), false, names, named));
 }
 
 /* Is it a hash? */

@@ -6,12 +6,11 @@
 
 #include "postgres.h"
 
-#include "base/sql.h"
 #include "access/htup.h"
 #include "access/tupdesc.h"
-#include "datatype/timestamp.h"
+
+#include "base/sql.h"
 #include "json/builder.h"
-#include "utils/jsonb.h"
 
 /* The last row of a subject's chain. */
 typedef struct AuditHead
@@ -51,10 +50,9 @@ extern char *audit_hex(const bytea *bytes);
 extern char *audit_time(TimestampTz at);
 extern char *audit_text(const char *project, Oid type, Datum value);
 extern bytea *audit_hash(const AuditEvent *event);
+extern bool audit_is_named(const char *name, const char *const *names, int count);
 extern Jsonb *audit_facts(HeapTuple row, TupleDesc row_type, bool named,
 						  const char *const *names, int count);
-extern Jsonb *audit_facts_of_value(HeapTupleHeader row, bool named, const char *const *names,
-								   int count);
 extern void audit_read_head(const Sql *sql, const char *project, const char *subject, AuditHead *head);
 extern void audit_append(const Sql *sql, AuditHead *head, const char *project, const char *subject,
 						 const AuditEntry *entries, int count);
@@ -63,5 +61,9 @@ extern int64 audit_note(const Sql *sql, const char *project, const char *subject
 						const Jsonb *data);
 extern int64 audit_note_facts(const Sql *sql, const char *project, const char *subject, const char *event,
 							  JsonBuilder *facts);
+
+/* To go: record_facts_of_value of recorded.h. */
+extern Jsonb *record_facts_of_value(HeapTupleHeader row, bool named, const char *const *names, int count);
+#define audit_facts_of_value record_facts_of_value
 
 #endif							/* PROMOTE_LEDGER_AUDIT_H */

@@ -12,25 +12,21 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "common/hmac.h"
+#include "common/sha2.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/trigger.h"
 #include "json/digest.h"
 #include "ledger/config_digest.h"
 #include "ledger/guard.h"
-
-#include "access/detoast.h"
-#include "access/htup_details.h"
-#include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "common/hmac.h"
-#include "common/sha2.h"
-#include "fmgr.h"
-#include "utils/builtins.h"
-#include "utils/hsearch.h"
-#include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(promote_make_digest_key);
 PG_FUNCTION_INFO_V1(promote_config_digest);
@@ -94,21 +90,16 @@ keep_key(const char *project, const bytea *key)
 static const uint8 *
 read_key(const char *project)
 {
-	static OldStatement read = {
-		.text = "SELECT p.digest_key FROM promote.project AS p WHERE p.project = $1",
-		.parameters = 1,
-		.types = {TEXTOID}
-	};
-	Datum		values[1];
+	static Statement read = {"SELECT p.digest_key FROM promote.project AS p WHERE p.project = $1"};
 	const uint8 *key;
+	SqlRows		rows;
 	Sql			sql;
 
 	sql_enter(&sql);
-	values[0] = CStringGetTextDatum(project);
 	sql_push_latest();
-	statement_run(&sql, &read, values, NULL, true);
+	rows = sql_read(&sql, &read, AS_TEXT(project));
 	PopActiveSnapshot();
-	key = SPI_processed > 0 ? keep_key(project, spi_bytea(SPI_tuptable, 0, 1)) : NULL;
+	key = rows.count > 0 ? keep_key(project, sql_bytea(&rows, 0)) : NULL;
 	sql_leave(&sql);
 	return key;
 }
@@ -156,7 +147,7 @@ at_end(XactEvent event, void *argument)
 		keys = NULL;
 }
 
-/* The same where a subtransaction is rolled back: what it wrote is gone, and nothing else was written. */
+/* Forget them where a subtransaction is rolled back: what it wrote is gone, and nothing else was written. */
 static void
 at_subend(SubXactEvent event, SubTransactionId subtransaction, SubTransactionId parent, void *argument)
 {
@@ -203,7 +194,7 @@ config_digest(const char *project, const Jsonb *document)
 	return keyed(require_key(project), "", json_digest(document));
 }
 
-/* The same; NULL where the project is gone, and the digest is nobody's any more. */
+/* As config_digest; NULL where the project is gone, and the digest is nobody's any more. */
 bytea *
 config_digest_if_any(const char *project, const Jsonb *document)
 {
@@ -212,7 +203,7 @@ config_digest_if_any(const char *project, const Jsonb *document)
 	return key ? keyed(key, "", json_digest(document)) : NULL;
 }
 
-/* The same of a document of which only promote.jsonb_digest is known. */
+/* As config_digest, of a document of which only promote.jsonb_digest is known. */
 bytea *
 config_digest_of(const char *project, const bytea *digest)
 {
@@ -220,9 +211,9 @@ config_digest_of(const char *project, const bytea *digest)
 }
 
 /*
- * The same of what is no document, in a domain of its own: whoever reports what
- * they have observed by its digest has any digest that they like keyed as one of
- * a document.
+ * As config_digest, of what is no document, in a domain of its own: whoever
+ * reports what they have observed by its digest has any digest that they like
+ * keyed as one of a document.
  */
 bytea *
 config_digest_apart(const char *project, const char *domain, const bytea *digest)
@@ -239,23 +230,17 @@ promote_config_digest(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(config_digest(project, PG_GETARG_JSONB_P(1)));
 }
 
-/* The row of a configuration with its digest, which must not be given as another one. */
-static HeapTuple
-with_digest(HeapTuple row, TupleDesc row_type, bytea *digest)
+/* Refuse a digest that is given and is not the one that the row has. */
+static void
+require_digest(Datum given, const bytea *digest)
 {
-	int			number = SPI_fnumber(row_type, "digest");
-	bool		isnull;
-	Datum		given = SPI_getbinval(row, row_type, number, &isnull);
-	Datum		value = PointerGetDatum(digest);
-
-	if (!isnull && (toast_raw_datum_size(given) != VARSIZE(digest) || !json_digest_equal(DatumGetByteaPP(given), digest)))
+	/* of another length it may be too long to be fetched */
+	if (toast_raw_datum_size(given) != VARSIZE(digest) || !json_digest_equal(DatumGetByteaPP(given), digest))
 		ereport(ERROR,
 				(errcode(PM_GUARDED_COLUMN),
 				 errmsg("column \"digest\" of \"config\" is kept by promote"),
 				 errdetail("It is the digest of the params by the key of the project."),
 				 errhint("Leave it out.")));
-	isnull = false;
-	return heap_modify_tuple_by_cols(row, row_type, 1, &number, &value, &isnull);
 }
 
 /*
@@ -270,17 +255,20 @@ promote_digest_config(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "digest_config", "config",
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 	HeapTuple	row = data->tg_trigtuple;
-	char	   *project = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "project"));
-	bool		isnull;
-	bool		is_given = !heap_attisnull(row, SPI_fnumber(row_type, "digest"), row_type);
-	Datum		params = SPI_getbinval(row, row_type, SPI_fnumber(row_type, "params"), &isnull);
+	char	   *project = trigger_text(data, row, "project");
+	bool		left_out;
+	Datum		given = trigger_value(data, row, "digest", &left_out);
+	Jsonb	   *params = left_out || !loading_rows() ? trigger_jsonb(data, row, "params") : NULL;
+	bytea	   *digest;
 
 	/* what is missing the table refuses */
-	if (project == NULL || isnull || (is_given && loading_rows()))
+	if (project == NULL || params == NULL)
 		return PointerGetDatum(row);
-	return PointerGetDatum(with_digest(row, row_type, config_digest(project, DatumGetJsonbP(params))));
+	digest = config_digest(project, params);
+	if (!left_out)
+		require_digest(given, digest);
+	return PointerGetDatum(trigger_with(data, row, "digest", PointerGetDatum(digest)));
 }
 
 /* A new key. */
@@ -307,13 +295,8 @@ promote_make_digest_key(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "make_digest_key", "project",
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	int			number = SPI_fnumber(row_type, "digest_key");
-	bool		isnull = false;
-	Datum		key;
 
-	if (!heap_attisnull(data->tg_trigtuple, number, row_type))
+	if (!trigger_is_null(data, data->tg_trigtuple, "digest_key"))
 		return PointerGetDatum(data->tg_trigtuple);
-	key = PointerGetDatum(make_key());
-	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_trigtuple, row_type, 1, &number, &key, &isnull));
+	return PointerGetDatum(trigger_with(data, data->tg_trigtuple, "digest_key", PointerGetDatum(make_key())));
 }

@@ -7,19 +7,15 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
+#include "executor/spi.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+
 #include "base/errors.h"
 #include "base/trigger.h"
 #include "grant/role.h"
 #include "ledger/guard.h"
-
-#include "catalog/pg_type.h"
-#include "commands/trigger.h"
-#include "executor/spi.h"
-#include "fmgr.h"
-#include "utils/datum.h"
-#include "utils/rel.h"
-#include "utils/rls.h"
+#include "parse/name.h"
 
 PG_FUNCTION_INFO_V1(promote_refuse_rewrite);
 PG_FUNCTION_INFO_V1(promote_guard_instance);
@@ -27,17 +23,17 @@ PG_FUNCTION_INFO_V1(promote_guard_kept);
 PG_FUNCTION_INFO_V1(promote_guard_record);
 PG_FUNCTION_INFO_V1(promote_guard_registry);
 
-/* What statements are being run for; the one place that triggers learn it from. */
+/* The errand that there is. */
 static Errand current;
 
-/* What the statement that has fired a trigger is run for. */
+/* The errand of the statement that has fired a trigger. */
 const Errand *
 errand(void)
 {
 	return &current;
 }
 
-/* Do something on an errand, which is over on every way out. */
+/* Do something on an errand; the one before is taken up again on every way out. */
 void
 errand_do(const Errand *errand, void (*step) (void *state), void *state)
 {
@@ -84,7 +80,7 @@ errand_call(const Sql *sql, const Errand *errand, Statement *statement, const Sq
 	return call.rows;
 }
 
-/* Run a statement past the guards; the errand is what it was but for that. */
+/* Run a statement past the guards, on the errand that there is otherwise. */
 SqlRows
 guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int count)
 {
@@ -92,16 +88,6 @@ guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int c
 
 	open.records = true;
 	return errand_call(sql, &open, statement, values, count);
-}
-
-/* To go: open the guards, or close them; returns what was. */
-bool
-guard_open(bool open)
-{
-	bool		was = current.records;
-
-	current.records = open;
-	return was;
 }
 
 /* May the statement that has fired a trigger write what is kept by promote? */
@@ -120,55 +106,6 @@ bool
 loading_rows(void)
 {
 	return !row_security && am_tables_owner();
-}
-
-/* To go, as is what follows: run a statement past the guards. */
-int
-old_guarded_run(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls)
-{
-	bool		was = guard_open(true);
-	volatile int result = 0;
-
-	PG_TRY();
-	{
-		result = statement_run(sql, statement, values, nulls, false);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
-	return result;
-}
-
-/* Run a statement that rewrites the log, as pruning does. */
-void
-guarded_rewrite(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls)
-{
-	current.prunes = true;
-	PG_TRY();
-	{
-		old_guarded_run(sql, statement, values, nulls);
-	}
-	PG_FINALLY();
-	{
-		current.prunes = false;
-	}
-	PG_END_TRY();
-}
-
-/*
- * Are two values of a column the same?  Of two pointers to one stored value
- * that is seen without fetching it.
- */
-bool
-same_value(Datum a, Datum b, bool byval, int16 length)
-{
-	if (!byval && length == -1 &&
-		VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(a)) && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(b)) &&
-		memcmp(DatumGetPointer(a), DatumGetPointer(b), VARSIZE_EXTERNAL(DatumGetPointer(a))) == 0)
-		return true;
-	return datum_image_eq(a, b, byval, length);
 }
 
 /* The level that a trigger of this event has: TRUNCATE knows no rows. */
@@ -197,8 +134,7 @@ promote_refuse_rewrite(PG_FUNCTION_ARGS)
 		TRIGGER_FIRED_BY_DELETE(data->tg_event) ? "deleted" : "truncated";
 
 	if (current.prunes && strcmp(table, "audit_log") == 0 && TRIGGER_FIRED_FOR_ROW(data->tg_event))
-		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
-							   data->tg_newtuple : data->tg_trigtuple);
+		return PointerGetDatum(trigger_row(data));
 	ereport(ERROR,
 			(errcode(PM_APPEND_ONLY),
 			 errmsg("\"%s\" is history and only appended to", table),
@@ -214,26 +150,9 @@ static const char *const guarded_columns[] = {
 	"deployed_revision", "deployed_by", "changed_by"
 };
 
-/* Has the update another value in that column? */
-bool
-column_differs(TriggerData *data, const char *column)
-{
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	int			number = SPI_fnumber(row_type, column);
-	Form_pg_attribute attribute = TupleDescAttr(row_type, number - 1);
-	bool		old_null,
-				new_null;
-	Datum		old_value = SPI_getbinval(data->tg_trigtuple, row_type, number, &old_null);
-	Datum		new_value = SPI_getbinval(data->tg_newtuple, row_type, number, &new_null);
-
-	if (old_null || new_null)
-		return old_null != new_null;
-	return !same_value(old_value, new_value, attribute->attbyval, attribute->attlen);
-}
-
 /* Refuse a value for a column that the triggers keep. */
 static void
-refuse_column(TriggerData *data, const char *column, const char *hint)
+refuse_column(const TriggerData *data, const char *column, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(PM_GUARDED_COLUMN),
@@ -245,24 +164,19 @@ refuse_column(TriggerData *data, const char *column, const char *hint)
 
 /* Refuse an instance that is born with a history, unless a dump is restored. */
 static void
-check_new_instance(TriggerData *data)
+check_new_instance(const TriggerData *data)
 {
 	static const char *const hint =
 		"Insert the instance without it; promote.configure_instance gives it its first revision.";
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	static const char *const counters[] = {"revision", "deployment"};
-	char	   *status = SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, "status"));
+	const char *status = trigger_text(data, data->tg_trigtuple, "status");
 
-	for (int i = 0; i < lengthof(counters); i++)
-	{
-		bool		isnull;
-		Datum		value = SPI_getbinval(data->tg_trigtuple, row_type,
-										  SPI_fnumber(row_type, counters[i]), &isnull);
-
-		if (!isnull && DatumGetInt32(value) != 0 && !loading_rows())
-			refuse_column(data, counters[i], hint);
-	}
-	if (status && strcmp(status, "INITIALIZED") != 0 && !loading_rows())
+	if (loading_rows())
+		return;
+	if (trigger_int(data, data->tg_trigtuple, "revision") != 0)
+		refuse_column(data, "revision", hint);
+	if (trigger_int(data, data->tg_trigtuple, "deployment") != 0)
+		refuse_column(data, "deployment", hint);
+	if (status && strcmp(status, "INITIALIZED") != 0)
 		refuse_column(data, "status", hint);
 }
 
@@ -271,14 +185,9 @@ check_new_instance(TriggerData *data)
  * too, but for session_replication_role.
  */
 static void
-check_deleted_instance(TriggerData *data)
+check_deleted_instance(const TriggerData *data)
 {
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	bool		isnull;
-	Datum		revision = SPI_getbinval(data->tg_trigtuple, row_type,
-										 SPI_fnumber(row_type, "revision"), &isnull);
-
-	if (isnull || DatumGetInt32(revision) > 0)
+	if (trigger_int(data, data->tg_trigtuple, "revision") > 0)
 		ereport(ERROR,
 				(errcode(PM_APPEND_ONLY),
 				 errmsg("an instance with a history cannot be deleted"),
@@ -300,20 +209,15 @@ promote_guard_instance(PG_FUNCTION_ARGS)
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 
 	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
-	{
 		check_new_instance(data);
-		return PointerGetDatum(data->tg_trigtuple);
-	}
-	if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
-	{
+	else if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
 		check_deleted_instance(data);
-		return PointerGetDatum(data->tg_trigtuple);
-	}
-	for (int i = 0; !current.records && i < lengthof(guarded_columns); i++)
-		if (column_differs(data, guarded_columns[i]))
-			refuse_column(data, guarded_columns[i],
-						  "It moves by revisions and deployments: promote.configure_instance, promote.promote_instance, promote.deploy_instance.");
-	return PointerGetDatum(data->tg_newtuple);
+	else
+		for (int i = 0; !current.records && i < lengthof(guarded_columns); i++)
+			if (trigger_differs(data, guarded_columns[i]))
+				refuse_column(data, guarded_columns[i],
+							  "It moves by revisions and deployments: promote.configure_instance, promote.promote_instance, promote.deploy_instance.");
+	return PointerGetDatum(trigger_row(data));
 }
 
 /*
@@ -321,27 +225,17 @@ promote_guard_instance(PG_FUNCTION_ARGS)
  * the counter was restored before, or, by several jobs, is still to come.
  */
 static bool
-is_new_deployment(TriggerData *data)
+is_new_deployment(const TriggerData *data)
 {
-	static OldStatement look = {
-		.text = "SELECT FROM promote.instance AS i WHERE i.project = $1"
-		" AND i.environment = $2 AND i.component = $3 AND i.deployment < $4",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	static const char *const columns[] = {"project", "environment", "component", "deployment"};
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	Datum		values[4];
-	bool		nulls[4];
+	static Statement look = {"SELECT FROM promote.instance AS i WHERE " OF_INSTANCE("i") " AND i.deployment < $4"};
+	HeapTuple	row = data->tg_trigtuple;
 	Sql			sql;
 	bool		found;
 
-	for (int i = 0; i < lengthof(columns); i++)
-		values[i] = SPI_getbinval(data->tg_trigtuple, row_type,
-								  SPI_fnumber(row_type, columns[i]), &nulls[i]);
 	sql_enter(&sql);
-	statement_run(&sql, &look, values, nulls, false);
-	found = SPI_processed > 0;
+	found = sql_run(&sql, &look, AS_TEXT(trigger_text(data, row, "project")),
+					AS_TEXT(trigger_text(data, row, "environment")), AS_TEXT(trigger_text(data, row, "component")),
+					AS_INT(trigger_int(data, row, "deployment"))).count > 0;
 	sql_leave(&sql);
 	return found;
 }
@@ -372,7 +266,7 @@ promote_guard_record(PG_FUNCTION_ARGS)
 
 /* Refuse a new row that has a value other than none or 0 in a column that is kept by promote. */
 static void
-check_kept_column(TriggerData *data, const char *column)
+check_kept_column(const TriggerData *data, const char *column)
 {
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 	char	   *value = SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, column));
@@ -383,7 +277,7 @@ check_kept_column(TriggerData *data, const char *column)
 
 /* Refuse to change or delete a row that is kept by promote as a whole. */
 static void
-refuse_kept_row(TriggerData *data)
+refuse_kept_row(const TriggerData *data)
 {
 	ereport(ERROR,
 			(errcode(PM_GUARDED_COLUMN),
@@ -403,7 +297,6 @@ promote_guard_kept(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "guard_kept", NULL,
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	bool		update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
 	const Trigger *trigger = data->tg_trigger;
 
 	if (!current.records && trigger->tgnargs == 0 && !TRIGGER_FIRED_BY_INSERT(data->tg_event))
@@ -411,9 +304,9 @@ promote_guard_kept(PG_FUNCTION_ARGS)
 	for (int i = 0; !current.records && i < trigger->tgnargs; i++)
 		if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
 			check_kept_column(data, trigger->tgargs[i]);
-		else if (update && column_differs(data, trigger->tgargs[i]))
+		else if (TRIGGER_FIRED_BY_UPDATE(data->tg_event) && trigger_differs(data, trigger->tgargs[i]))
 			refuse_column(data, trigger->tgargs[i], "Use the verbs that move it.");
-	return PointerGetDatum(update ? data->tg_newtuple : data->tg_trigtuple);
+	return PointerGetDatum(trigger_row(data));
 }
 
 /*
@@ -430,12 +323,12 @@ promote_guard_registry(PG_FUNCTION_ARGS)
 	static const char *const columns[] = {"bundle", "version", "params_schema", "secrets", "remote_references", "digest_key"};
 	TriggerData *data = trigger_data(fcinfo, "guard_registry", NULL,
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(data->tg_trigtuple);
+	/* each of the tables has some of them */
 	for (int i = 0; i < lengthof(columns); i++)
-		if (SPI_fnumber(row_type, columns[i]) > 0 && column_differs(data, columns[i]))
+		if (trigger_differs(data, columns[i]))
 			ereport(ERROR,
 					(errcode(PM_APPEND_ONLY),
 					 errmsg("\"%s\" of \"%s\" is never changed", columns[i],
@@ -443,4 +336,35 @@ promote_guard_registry(PG_FUNCTION_ARGS)
 					 errdetail("What was validated, copied, masked or digested by it has to stay so."),
 					 errhint("Publish another version, or add another component; a row that nothing refers to may be deleted.")));
 	return PointerGetDatum(data->tg_newtuple);
+}
+
+/* ---- what is to go ---- */
+
+/* Open the guards, or close them; returns what was. */
+bool
+guard_open(bool open)
+{
+	bool		was = current.records;
+
+	current.records = open;
+	return was;
+}
+
+/* Run a statement past the guards. */
+int
+old_guarded_run(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls)
+{
+	bool		was = guard_open(true);
+	volatile int result = 0;
+
+	PG_TRY();
+	{
+		result = statement_run(sql, statement, values, nulls, false);
+	}
+	PG_FINALLY();
+	{
+		guard_open(was);
+	}
+	PG_END_TRY();
+	return result;
 }

@@ -6,12 +6,12 @@
  */
 #include "postgres.h"
 
+#include "commands/async.h"
+
 #include "base/compat.h"
 #include "json/builder.h"
 #include "json/reader.h"
 #include "ledger/notify.h"
-
-#include "commands/async.h"
 
 #define CHANNEL "promote"
 
@@ -81,7 +81,7 @@ notify(const Notice *notice)
 	send_payload(&builder);
 }
 
-/* The same of something that happened to a project's line; NULL: to all. */
+/* Notify them of something that happened to a project's line; NULL: to all. */
 void
 notify_line(const char *project, const char *event)
 {

@@ -15,9 +15,16 @@
  * many that are written once, they are a set with one digest, made when it is
  * whole.
  *
- * They know no table, see recorded.c and recorded_row.c.
+ * They know no table, see recorded.c.
  */
 #include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 #include "base/trigger.h"
 #include "json/digest.h"
@@ -29,21 +36,6 @@
 #include "ledger/record_mark.h"
 #include "ledger/record_rows.h"
 #include "ledger/recorded.h"
-#include "ledger/recorded_row.h"
-
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "access/tableam.h"
-#include "catalog/pg_type.h"
-#include "commands/trigger.h"
-#include "fmgr.h"
-#include "miscadmin.h"
-#include "nodes/bitmapset.h"
-#include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
-#include "utils/lsyscache.h"
-#include "utils/relcache.h"
-#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(promote_record_change);
 PG_FUNCTION_INFO_V1(promote_record_row);
@@ -60,7 +52,7 @@ changes_anything(TriggerData *data)
 		Form_pg_attribute column = TupleDescAttr(row_type, i);
 
 		if (!column->attisdropped && record_column(data->tg_trigger, NameStr(column->attname)) &&
-			column_differs(data, NameStr(column->attname)))
+			trigger_differs(data, NameStr(column->attname)))
 			return true;
 	}
 	return false;
@@ -111,30 +103,15 @@ change_facts(const RecordedRow *before, const RecordedRow *after, const Recorded
 	return json_builder_finish(&facts);
 }
 
-/*
- * Read the head of a row's chain, and what its last event says the row is;
- * NULL: there is no such row, or its chain is empty.
- */
+/* What the last event of a row's chain, which is the head, says the row is; NULL: there is no such row, or no chain. */
 static Jsonb *
-read_last(const Sql *sql, const RecordedRow *row, AuditHead *head)
+read_last(const Sql *sql, const RecordedRow *row, const AuditHead *head)
 {
-	static OldStatement read = {
-		.text = "SELECT a.seq, a.hash, a.data -> 'after' FROM promote.audit_log AS a"
-		" WHERE a.project = $1 AND a.subject = $2"
-		" ORDER BY a.project DESC, a.subject DESC, a.seq DESC LIMIT 1",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(row->project), CStringGetTextDatum(row->subject)};
-	bool		isnull;
+	static Statement read = {"SELECT a.data -> 'after' FROM promote.audit_log AS a"
+		" WHERE a.project = $1 AND a.subject = $2 AND a.seq = $3"};
+	SqlRows		rows = sql_run(sql, &read, AS_TEXT(row->project), AS_TEXT(row->subject), AS_BIGINT(head->seq));
 
-	*head = (AuditHead) {0, NULL};
-	statement_run(sql, &read, values, NULL, false);
-	if (SPI_processed == 0)
-		return NULL;
-	head->seq = DatumGetInt64(spi_value(SPI_tuptable, 0, 1, &isnull));
-	head->hash = spi_bytea(SPI_tuptable, 0, 2);
-	return spi_jsonb(SPI_tuptable, 0, 3);
+	return rows.count > 0 ? sql_jsonb(&rows, 0) : NULL;
 }
 
 /*
@@ -145,14 +122,14 @@ read_last(const Sql *sql, const RecordedRow *row, AuditHead *head)
  * no row of the log records, which promote.verify_audit finds.
  */
 static bool
-is_recorded(const RecordedRow *row, const Jsonb *last, const AuditHead *head)
+is_recorded(const Sql *sql, const RecordedRow *row, const AuditHead *head)
 {
 	bool		any_order = SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
+	const Jsonb *last;
 
-	if (!loading_rows())
-		return false;
 	if (any_order && strcmp(row->project, AUDIT_NO_PROJECT) != 0 && !config_digest_has_key(row->project))
 		return true;
+	last = read_last(sql, row, head);
 	if (last == NULL)
 		return any_order && head->seq == 0;
 	return compareJsonbContainers((JsonbContainer *) &last->root, (JsonbContainer *) &row->facts->root) == 0;
@@ -172,9 +149,9 @@ static void
 record_inserted(const Sql *sql, const char *table, const RecordedRow *row, const RecordedRow *was, bool loading)
 {
 	AuditHead	head;
-	Jsonb	   *last = read_last(sql, row, &head);
 
-	if (!loading || !is_recorded(row, last, &head))
+	audit_read_head(sql, row->project, row->subject, &head);
+	if (!loading || !is_recorded(sql, row, &head))
 		append(sql, &head, table, "inserted", row, change_facts(NULL, row, was, NULL));
 }
 
@@ -273,7 +250,7 @@ mark_written(Relation table, const Trigger *trigger, HeapTuple row, bool gone)
 	mark_row(read.project, read.subject, read.name, gone ? NULL : audit_hex(json_digest(read.facts)));
 }
 
-/* The same for a trigger that records by itself. */
+/* Mark a row as it was written, for a trigger that records by itself. */
 void
 record_written(Relation table, HeapTuple row)
 {
@@ -292,66 +269,70 @@ promote_record_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "record_row", NULL,
 									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
-	bool		update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
 
-	if (guard_is_open() && (!update || changes_anything(data)))
-		mark_written(data->tg_relation, data->tg_trigger, update ? data->tg_newtuple : data->tg_trigtuple,
-					 TRIGGER_FIRED_BY_DELETE(data->tg_event));
+	if (guard_is_open() && (!TRIGGER_FIRED_BY_UPDATE(data->tg_event) || changes_anything(data)))
+		mark_written(data->tg_relation, data->tg_trigger, trigger_row(data), TRIGGER_FIRED_BY_DELETE(data->tg_event));
 	return PointerGetDatum(NULL);
 }
 
 /* ---- rows that may be thrown away ---- */
 
-/*
- * Which rows were deleted, under locks on the instances, whose chains tell of
- * it: of keys each, of logs how many of each deployment.
- */
-static void
-find_deleted(const Sql *sql, TriggerData *data, bool keys)
+/* What was deleted of an instance: of keys each, of logs how many entries of each deployment. */
+typedef struct Deleted
 {
-#define FIND_DELETED(what) \
-	"WITH gone AS MATERIALIZED (SELECT o.project, o.environment, o.component, o." what " AS what," \
-	"  pg_catalog.count(*) AS rows FROM old_row AS o GROUP BY 1, 2, 3, 4)" \
-	" SELECT i.name, g.project::pg_catalog.text, g.environment::pg_catalog.text, g.component::pg_catalog.text," \
-	" g.what::pg_catalog.text, g.rows FROM gone AS g JOIN promote.instance AS i ON " SAME_INSTANCE("i", "g") \
-	" ORDER BY g.project, g.environment, g.component, g.what FOR NO KEY UPDATE OF i"
-	static OldStatement finds[] = {
-		{.text = FIND_DELETED("idempotency_key")},
-		{.text = FIND_DELETED("deployment")}
+	char	   *instance;		/* its name */
+	InstanceKey key;
+	char	   *what;			/* the key, or the number of the deployment */
+	int64		rows;
+} Deleted;
+
+/* Which rows were deleted, by instances, under locks on these, whose chains tell of it. */
+static SqlRows
+find_deleted(const Sql *sql, TriggerData *data)
+{
+	static const SqlField fields[] = {
+		SQL_FIELD(Deleted, instance, "i.name"), SQL_FIELD(Deleted, key.project, "g.project"),
+		SQL_FIELD(Deleted, key.environment, "g.environment"), SQL_FIELD(Deleted, key.component, "g.component"),
+		SQL_FIELD(Deleted, what, "g.what"), SQL_FIELD(Deleted, rows, "g.rows")
 	};
+#define GONE(what) \
+	"WITH g AS MATERIALIZED (SELECT o.project, o.environment, o.component, " what " AS what, pg_catalog.count(*) AS rows" \
+	"  FROM old_row AS o GROUP BY 1, 2, 3, 4)" \
+	" SELECT $* FROM g JOIN promote.instance AS i ON " SAME_INSTANCE("i", "g") \
+	" ORDER BY g.project, g.environment, g.component, g.what FOR NO KEY UPDATE OF i"
+	static Statement keys = SQL_ROWS(fields, GONE("o.idempotency_key"));
+	static Statement logs = SQL_ROWS(fields, GONE("o.deployment::pg_catalog.text"));
 
 	if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)
 		elog(ERROR, "SPI_register_trigger_data failed");
-	statement_run(sql, &finds[keys ? 0 : 1], NULL, NULL, false);
+	return record_is_set(data->tg_relation) ? sql_run(sql, &logs) : sql_run(sql, &keys);
 }
 
 /* Mark what is gone: a key, or a log, of which something may be left. */
 static void
-mark_deleted(const Sql *sql, Relation table, SPITupleTable *rows, uint64 row)
+mark_deleted(const Sql *sql, Relation table, const Deleted *deleted)
 {
-	InstanceKey key = {spi_text(rows, row, 2), spi_text(rows, row, 3), spi_text(rows, row, 4)};
-	char	   *what = spi_text(rows, row, 5);
 	StringInfoData name;
 
 	initStringInfo(&name);
-	record_append_key(&name, key.project);
-	record_append_key(&name, key.environment);
-	record_append_key(&name, key.component);
-	record_append_key(&name, what);
-	mark_row(key.project, instance_key_name(&key), record_subject(table, &name), NULL);
+	record_append_key(&name, deleted->key.project);
+	record_append_key(&name, deleted->key.environment);
+	record_append_key(&name, deleted->key.component);
+	record_append_key(&name, deleted->what);
+	mark_row(deleted->key.project, deleted->instance, record_subject(table, &name), NULL);
 	if (record_is_set(table))
-		record_log(sql, &key, pg_strtoint32(what));
+		record_log(sql, &deleted->key, pg_strtoint32(deleted->what));
 }
 
 /* Append to an instance's chain that rows were deleted, and how many. */
 static void
-record_count(const Sql *sql, const char *table, const char *project, const char *instance, int64 rows)
+record_count(const Sql *sql, const char *table, const Deleted *deleted, int64 rows)
 {
 	JsonBuilder facts;
 
 	audit_begin(&facts);
 	json_build_number(&facts, "rows", rows);
-	audit_note_facts(sql, project, instance, psprintf("%s.deleted", table), &facts);
+	audit_note_facts(sql, deleted->key.project, deleted->instance, psprintf("%s.deleted", table), &facts);
 }
 
 /* Record deletions in the chains of the instances that they are of. */
@@ -359,26 +340,23 @@ static void
 record_counts(const Sql *sql, TriggerData *data)
 {
 	const char *table = RelationGetRelationName(data->tg_relation);
-	bool		keys = strcmp(table, "idempotency_key") == 0;
-	SPITupleTable *rows;
-	uint64		count;
-	int64		deleted = 0;
-	bool		isnull;
+	SqlRows		rows = find_deleted(sql, data);
+	Deleted		deleted;
+	Deleted		next;
+	int64		count = 0;
 
-	find_deleted(sql, data, keys);
-	rows = SPI_tuptable;
-	count = SPI_processed;
-	for (uint64 i = 0; i < count; i++)
+	if (!sql_row(&rows, 0, &next))
+		return;
+	for (uint64 i = 0; i < rows.count; i++)
 	{
-		char	   *instance = spi_text(rows, i, 1);
-
 		CHECK_FOR_INTERRUPTS();
-		mark_deleted(sql, data->tg_relation, rows, i);
-		deleted += DatumGetInt64(spi_value(rows, i, 6, &isnull));
-		if (i + 1 < count && strcmp(instance, spi_text(rows, i + 1, 1)) == 0)
+		deleted = next;
+		mark_deleted(sql, data->tg_relation, &deleted);
+		count += deleted.rows;
+		if (sql_row(&rows, i + 1, &next) && strcmp(deleted.instance, next.instance) == 0)
 			continue;
-		record_count(sql, table, spi_text(rows, i, 2), instance, deleted);
-		deleted = 0;
+		record_count(sql, table, &deleted, count);
+		count = 0;
 	}
 }
 

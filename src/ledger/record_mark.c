@@ -11,13 +11,13 @@
  */
 #include "postgres.h"
 
-#include "json/builder.h"
-#include "ledger/record_mark.h"
-
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+
+#include "json/builder.h"
+#include "ledger/record_mark.h"
 
 /* A row that was written. */
 typedef struct Mark

@@ -9,33 +9,25 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
+
 #include "base/argument.h"
 #include "base/compat.h"
 #include "base/sql.h"
-#include "grant/access.h"
 #include "json/digest.h"
 #include "ledger/audit.h"
 #include "ledger/record_mark.h"
 #include "ledger/record_rows.h"
 #include "ledger/recorded.h"
-#include "ledger/recorded_row.h"
-
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "miscadmin.h"
-#include "nodes/bitmapset.h"
-#include "nodes/makefuncs.h"
-#include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/relcache.h"
-#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_recorded_rows);
 
@@ -45,6 +37,20 @@ PG_FUNCTION_INFO_V1(promote_recorded_rows);
 #define LOG_GOES_ON \
 	"EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "t") \
 	" AND d.deployment = t.deployment AND d.status = 'RUNNING')"
+
+/* A row t of one of the tables, as a value. */
+typedef struct Entry
+{
+	HeapTupleHeader row;
+	bool		open;			/* nothing has to tell of it yet */
+} Entry;
+
+static const SqlField entry_fields[] = {
+	SQL_FIELD(Entry, row, "t"), SQL_FIELD(Entry, open, "false")
+};
+static const SqlField log_fields[] = {
+	SQL_FIELD(Entry, row, "t"), SQL_FIELD(Entry, open, LOG_GOES_ON)
+};
 
 /* What is asked for: all, the chains of a project, or the one that a subject names. */
 typedef struct Asked
@@ -72,6 +78,21 @@ typedef struct RowSet
 	MemoryContext context;
 	MemoryContext each;			/* for one row */
 } RowSet;
+
+/* A query that is put together, with its parameters, which are texts. */
+typedef struct RowQuery
+{
+	StringInfoData text;
+	SqlValue	values[INDEX_MAX_KEYS];
+	int			count;			/* of the parameters */
+} RowQuery;
+
+/* Add a parameter. */
+static void
+append_value(RowQuery *query, const char *value)
+{
+	query->values[query->count++] = AS_TEXT(value);
+}
 
 /*
  * The columns of a subject's key, whose table is that one; NIL: it is no
@@ -121,29 +142,31 @@ key_cast(Oid type)
 	}
 }
 
+/* The column of a table with that number, as a part of a statement's text. */
+static const char *
+key_column(Relation table, int number)
+{
+	return quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(table), number - 1)->attname));
+}
+
 /*
  * The condition that finds the row with a key, given as parameters: by the
  * index, as far as its columns are texts.  False: no row has such a key.
  */
 static bool
-append_condition(StringInfo query, Relation table, List *key, Datum *values)
+append_condition(RowQuery *query, Relation table, List *key)
 {
-	TupleDesc	row_type = RelationGetDescr(table);
-	Bitmapset  *columns = RelationGetIndexAttrBitmap(table, INDEX_ATTR_BITMAP_PRIMARY_KEY);
-	int			column = -1;
-	int			count = 0;
+	List	   *numbers = record_key(table);
 
-	if (bms_num_members(columns) != list_length(key))
+	if (list_length(numbers) != list_length(key))
 		return false;
-	while ((column = bms_next_member(columns, column)) >= 0)
+	for (int i = 0; i < list_length(numbers); i++)
 	{
-		Form_pg_attribute attribute =
-			TupleDescAttr(row_type, column + FirstLowInvalidHeapAttributeNumber - 1);
+		int			number = list_nth_int(numbers, i);
 
-		appendStringInfo(query, " AND t.%s%s = $%d",
-						 quote_identifier(NameStr(attribute->attname)), key_cast(attribute->atttypid), count + 1);
-		values[count] = CStringGetTextDatum(list_nth(key, count));
-		count++;
+		append_value(query, list_nth(key, i));
+		appendStringInfo(&query->text, " AND t.%s%s = $%d", key_column(table, number),
+						 key_cast(TupleDescAttr(RelationGetDescr(table), number - 1)->atttypid), query->count);
 	}
 	return true;
 }
@@ -207,16 +230,16 @@ begin_set(RowSet *set, const RecordedRow *row, const bytea *digest)
 
 /* Take a row, that is a value, into the set that it belongs to; what is another set ends the one before. */
 static void
-take_row(const Asked *asked, const Source *source, HeapTupleHeader value, bool open, RowSet *set)
+take_row(const Asked *asked, const Source *source, const Entry *entry, RowSet *set)
 {
 	HeapTupleData tuple;
 	RecordedRow row;
 	bytea	   *digest;
 
-	tuple.t_len = HeapTupleHeaderGetDatumLength(value);
+	tuple.t_len = HeapTupleHeaderGetDatumLength(entry->row);
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = RelationGetRelid(source->table);
-	tuple.t_data = value;
+	tuple.t_data = entry->row;
 	record_read(source->table, source->trigger, &tuple, &row);
 	digest = json_digest(row.facts);
 	if (set->name && strcmp(row.name, set->name) == 0)
@@ -228,29 +251,32 @@ take_row(const Asked *asked, const Source *source, HeapTupleHeader value, bool o
 	if (asked)
 		put_set(asked, set);
 	begin_set(set, &row, digest);
-	set->open = open;
+	set->open = entry->open;
 }
 
-/* Read the rows of a cursor, in the order of their keys; the last set is left. */
+/* Read the rows of a cursor, which are entries in the order of their keys; the last set is left. */
 static void
-read_rows(const Asked *asked, const Source *source, Portal cursor, RowSet *set)
+read_rows(const Asked *asked, const Source *source, Statement *read, Portal cursor, RowSet *set)
 {
+	SqlRows		rows;
+
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
 		SPI_cursor_fetch(cursor, true, ROWS_AT_ONCE);
-		for (uint64 i = 0; i < SPI_processed; i++)
+		rows = sql_fetched(read);
+		for (uint64 i = 0; i < rows.count; i++)
 		{
 			MemoryContext outer = MemoryContextSwitchTo(set->each);
-			bool		isnull;
+			Entry		entry;
 
-			take_row(asked, source, DatumGetHeapTupleHeader(spi_value(SPI_tuptable, i, 1, &isnull)),
-					 spi_bool(SPI_tuptable, i, 2), set);
+			(void) sql_row(&rows, i, &entry);
+			take_row(asked, source, &entry, set);
 			MemoryContextSwitchTo(outer);
 			MemoryContextReset(set->each);
 		}
-		SPI_freetuptable(SPI_tuptable);
-	} while (SPI_processed > 0);
+		SPI_freetuptable(rows.table);
+	} while (rows.count > 0);
 	SPI_cursor_close(cursor);
 }
 
@@ -259,14 +285,14 @@ read_rows(const Asked *asked, const Source *source, Portal cursor, RowSet *set)
  * it; of one that goes on nothing is known until it ends.
  */
 static void
-mark_set(const Sql *sql, OldStatement *read, const char *table, Datum *values)
+mark_set(const char *table, Statement *read, Portal cursor)
 {
 	Source		source = {table_openrv(makeRangeVar("promote", pstrdup(table), -1), AccessShareLock)};
 	RowSet		set;
 
 	init_set(&set);
 	source.trigger = record_trigger(source.table, "record_row");
-	read_rows(NULL, &source, statement_open(sql, read, values, NULL, false), &set);
+	read_rows(NULL, &source, read, cursor, &set);
 	if (set.name)
 		mark_row(set.project, set.subject, set.name, set.open ? NULL : audit_hex(set.digest));
 	table_close(source.table, AccessShareLock);
@@ -276,35 +302,20 @@ mark_set(const Sql *sql, OldStatement *read, const char *table, Datum *values)
 void
 record_plan_changes(const Sql *sql, const InstanceKey *key, int32 deployment, int32 fencing)
 {
-	static OldStatement read = {
-		.text = "SELECT t, false FROM promote.planned_change AS t WHERE " OF_INSTANCE("t")
-		" AND t.deployment = $4 AND t.fencing = $5 ORDER BY t.change",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID}
-	};
-	Datum		values[5];
+	static Statement read = SQL_ROWS(entry_fields, "SELECT $* FROM promote.planned_change AS t WHERE " OF_INSTANCE("t")
+									 " AND t.deployment = $4 AND t.fencing = $5 ORDER BY t.change");
 
-	instance_key_values(key, values);
-	values[3] = Int32GetDatum(deployment);
-	values[4] = Int32GetDatum(fencing);
-	mark_set(sql, &read, "planned_change", values);
+	mark_set("planned_change", &read, sql_open(sql, &read, false, AS_KEY(key), AS_INT(deployment), AS_INT(fencing)));
 }
 
 /* A claim of a deployment has begun or ended, or some of its log was deleted: one digest stands for what there is. */
 void
 record_log(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
-	static OldStatement read = {
-		.text = "SELECT t, " LOG_GOES_ON " FROM promote.deployment_log AS t WHERE " OF_INSTANCE("t")
-		" AND t.deployment = $4 ORDER BY t.entry",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
+	static Statement read = SQL_ROWS(log_fields, "SELECT $* FROM promote.deployment_log AS t WHERE " OF_INSTANCE("t")
+									 " AND t.deployment = $4 ORDER BY t.entry");
 
-	instance_key_values(key, values);
-	values[3] = Int32GetDatum(deployment);
-	mark_set(sql, &read, "deployment_log", values);
+	mark_set("deployment_log", &read, sql_open(sql, &read, false, AS_KEY(key), AS_INT(deployment)));
 }
 
 /* ---- all of them ---- */
@@ -326,36 +337,29 @@ open_condition(const Source *source)
 
 /* Add the order that brings the rows of a set together. */
 static void
-append_order(StringInfo query, Relation table)
+append_order(RowQuery *query, Relation table)
 {
-	Bitmapset  *columns = RelationGetIndexAttrBitmap(table, INDEX_ATTR_BITMAP_PRIMARY_KEY);
 	const char *word = " ORDER BY";
-	int			column = -1;
+	ListCell   *cell;
 
-	while ((column = bms_next_member(columns, column)) >= 0)
+	foreach(cell, record_key(table))
 	{
-		appendStringInfo(query, "%s t.%s", word,
-						 quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(table),
-																column + FirstLowInvalidHeapAttributeNumber - 1)->attname)));
+		appendStringInfo(&query->text, "%s t.%s", word, key_column(table, lfirst_int(cell)));
 		word = ",";
 	}
 }
 
 /* Add that rows of a project, or of none, are asked for; false: the table has no such rows. */
 static bool
-append_project(StringInfo query, const Asked *asked, const Source *source, Datum *values, int *count)
+append_project(RowQuery *query, const Asked *asked, const Source *source)
 {
 	bool		of_none = strcmp(asked->project, AUDIT_NO_PROJECT) == 0;
 
 	if (!record_has_project(source->trigger))
 		return of_none;
-	if (of_none)
-	{
-		appendStringInfoString(query, " AND t.project IS NULL");
-		return true;
-	}
-	appendStringInfoString(query, " AND t.project = $1");
-	values[(*count)++] = CStringGetTextDatum(asked->project);
+	if (!of_none)
+		append_value(query, asked->project);
+	appendStringInfoString(&query->text, of_none ? " AND t.project IS NULL" : " AND t.project = $1");
 	return true;
 }
 
@@ -364,55 +368,57 @@ append_project(StringInfo query, const Asked *asked, const Source *source, Datum
  * the table can be of the subject, or of the project.
  */
 static bool
-append_asked(StringInfo query, const Asked *asked, const Source *source, Datum *values, int *count)
+append_asked(RowQuery *query, const Asked *asked, const Source *source)
 {
-	const char *name = RelationGetRelationName(source->table);
 	const ChainKind *kind = record_kind(source->trigger);
 	List	   *key;
 
 	if (asked->subject == NULL)
-		return asked->project == NULL || append_project(query, asked, source, values, count);
+		return asked->project == NULL || append_project(query, asked, source);
 	if (kind)
 	{
-		appendStringInfoString(query, kind->condition);
-		values[(*count)++] = CStringGetTextDatum(asked->subject);
+		append_value(query, asked->subject);
+		appendStringInfoString(&query->text, kind->condition);
 		return true;
 	}
-	key = subject_key(asked->subject, name);
+	key = subject_key(asked->subject, RelationGetRelationName(source->table));
 	if (key == NIL)
 		return false;
 	/* of a key that is there by a hash the rows themselves are asked */
 	if (list_length(key) == 1 && strncmp(linitial(key), "sha256:", 7) == 0)
 		return true;
-	*count = list_length(key);
-	return append_condition(query, source->table, key, values);
+	return append_condition(query, source->table, key);
 }
 
 /* Put what is asked for of one table into the result. */
 static void
 put_table(const Sql *sql, const Asked *asked, const Source *source)
 {
-	const char *name = RelationGetRelationName(source->table);
-	StringInfoData query;
-	Datum		values[INDEX_MAX_KEYS];
-	Oid			types[INDEX_MAX_KEYS];
-	int			count = 0;
+	Statement	read;
+	RowQuery	query = {.count = 0};
 	RowSet		set;
 
-	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT t, %s FROM promote.%s AS t WHERE true", open_condition(source), quote_identifier(name));
-	if (!append_asked(&query, asked, source, values, &count))
+	initStringInfo(&query.text);
+	appendStringInfo(&query.text, "SELECT t, %s FROM promote.%s AS t WHERE true", open_condition(source),
+					 quote_identifier(RelationGetRelationName(source->table)));
+	if (!append_asked(&query, asked, source))
 		return;
 	if (record_owns(source->table, "builtin"))
-		appendStringInfoString(&query, " AND NOT t.builtin");
+		appendStringInfoString(&query.text, " AND NOT t.builtin");
 	if (record_is_set(source->table))
 		append_order(&query, source->table);
-	for (int i = 0; i < count; i++)
-		types[i] = TEXTOID;
 	init_set(&set);
-	read_rows(asked, source, spi_open(sql, query.data, count, types, values), &set);
+	read = (Statement) {.fields = entry_fields, .count = lengthof(entry_fields)};
+	read_rows(asked, source, &read, sql_open_once(sql, query.text.data, query.values, query.count), &set);
 	put_set(asked, &set);
 }
+
+/* A table that is recorded, and the trigger that does. */
+typedef struct Recorded
+{
+	char	   *table;
+	char	   *trigger;
+} Recorded;
 
 /*
  * promote_internal.recorded_rows(subject text, project text) returns table (project
@@ -421,29 +427,26 @@ put_table(const Sql *sql, const Asked *asked, const Source *source)
 Datum
 promote_recorded_rows(PG_FUNCTION_ARGS)
 {
-	static OldStatement find = {
-		.text = "SELECT c.oid, t.tgname::pg_catalog.text FROM pg_catalog.pg_class AS c"
-		" JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = c.oid AND t.tgname IN ('record_change', 'record_row')"
-		" WHERE c.relnamespace = 'promote'::pg_catalog.regnamespace ORDER BY c.relname"
+	static const SqlField fields[] = {
+		SQL_FIELD(Recorded, table, "c.relname::pg_catalog.text"), SQL_FIELD(Recorded, trigger, "t.tgname::pg_catalog.text")
 	};
+	static Statement find = SQL_ROWS(fields, "SELECT $* FROM pg_catalog.pg_class AS c"
+									 " JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = c.oid AND t.tgname IN ('record_change', 'record_row')"
+									 " WHERE c.relnamespace = 'promote'::pg_catalog.regnamespace ORDER BY c.relname");
 	Asked		asked = {argument_text(fcinfo, 0), argument_text(fcinfo, 1)};
-	SPITupleTable *tables;
-	uint64		count;
+	SqlRows		tables;
+	Recorded	recorded;
 	Sql			sql;
-	bool		isnull;
 
-	access_require_in("audit", NULL, NULL);
 	InitMaterializedSRF(fcinfo, 0);
 	asked.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	sql_enter(&sql);
-	statement_run(&sql, &find, NULL, NULL, true);
-	tables = SPI_tuptable;
-	count = SPI_processed;
-	for (uint64 i = 0; i < count; i++)
+	tables = sql_read(&sql, &find);
+	for (uint64 i = 0; sql_row(&tables, i, &recorded); i++)
 	{
-		Source		source = {table_open(DatumGetObjectId(spi_value(tables, i, 1, &isnull)), AccessShareLock)};
+		Source		source = {table_openrv(makeRangeVar("promote", recorded.table, -1), AccessShareLock)};
 
-		source.trigger = record_trigger(source.table, spi_text(tables, i, 2));
+		source.trigger = record_trigger(source.table, recorded.trigger);
 		put_table(&sql, &asked, &source);
 		table_close(source.table, AccessShareLock);
 	}

@@ -1,5 +1,6 @@
 /*
- * recorded.c: which tables are recorded, by which triggers, and in which chains.
+ * recorded.c: which tables are recorded, by which triggers and in which chains,
+ * and what the log has of a row, and calls it.
  *
  * The recorders know no table: the key is the primary key, in the order of the
  * table's columns, the chain's project the column of that name, and the
@@ -8,13 +9,26 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "nodes/bitmapset.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+#include "base/compat.h"
 #include "ledger/audit.h"
 #include "ledger/recorded.h"
 
-#include "access/table.h"
-#include "commands/trigger.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
+PG_FUNCTION_INFO_V1(promote_audit_facts);
+
+#define KEY_MAX_LENGTH 512		/* of a key in a subject; a longer one is there by its hash */
+
+/* ---- tables ---- */
 
 /* The chains that the events of verbs are in. */
 static const ChainKind kinds[] = {
@@ -87,8 +101,123 @@ record_owns(Relation table, const char *column)
 		record_column(record_trigger(table, "record_row"), column);
 }
 
+/* Do the rows that a trigger records belong to projects?  A column of that name that the table's owner has added says nothing of it. */
+bool
+record_has_project(const Trigger *trigger)
+{
+	const ChainKind *kind = record_kind(trigger);
+
+	return kind ? strcmp(kind->columns[0], "project") == 0 : record_column(trigger, "project");
+}
+
+/* ---- rows ---- */
+
+/* Append one column of a key; slashes in it are escaped, for they part the columns. */
+void
+record_append_key(StringInfo key, const char *value)
+{
+	if (key->len > 0)
+		appendStringInfoChar(key, '/');
+	for (; *value; value++)
+	{
+		if (*value == '/' || *value == '\\')
+			appendStringInfoChar(key, '\\');
+		appendStringInfoChar(key, *value);
+	}
+}
+
+/* What stands for a key that no index would hold. */
+static char *
+hashed_key(const StringInfo key)
+{
+	bytea	   *bytes = (bytea *) cstring_to_text_with_len(key->data, key->len);
+
+	return psprintf("sha256:%s", audit_hex(DatumGetByteaPP(DirectFunctionCall1(sha256_bytea,
+																			   PointerGetDatum(bytes)))));
+}
+
+/* A table and a key as one. */
+char *
+record_subject(Relation table, const StringInfo key)
+{
+	return psprintf("%s %s", RelationGetRelationName(table),
+					key->len > KEY_MAX_LENGTH ? hashed_key(key) : key->data);
+}
+
+/* The numbers of the columns of a table's key, in the order of the table's. */
+List *
+record_key(Relation table)
+{
+	Bitmapset  *columns = RelationGetIndexAttrBitmap(table, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	List	   *numbers = NIL;
+	int			column = -1;
+
+	while ((column = bms_next_member(columns, column)) >= 0)
+		numbers = lappend_int(numbers, column + FirstLowInvalidHeapAttributeNumber);
+	bms_free(columns);
+	return numbers;
+}
+
+/* What a row, or the set that it is in, is called: its table and its key. */
+static char *
+row_name(Relation table, HeapTuple row)
+{
+	TupleDesc	row_type = RelationGetDescr(table);
+	List	   *numbers = record_key(table);
+	int			count = list_length(numbers) - (record_is_set(table) ? 1 : 0);
+	StringInfoData key;
+
+	initStringInfo(&key);
+	for (int i = 0; i < count; i++)
+	{
+		int			number = list_nth_int(numbers, i);
+		bool		isnull;
+		Datum		value = heap_getattr(row, number, row_type, &isnull);
+
+		record_append_key(&key, audit_text(NULL, getBaseType(TupleDescAttr(row_type, number - 1)->atttypid), value));
+	}
+	list_free(numbers);
+	return record_subject(table, &key);
+}
+
+/* A column of a row in words; * where it is NULL, or there is none of that name. */
+static const char *
+column_words(Relation table, HeapTuple row, const char *column)
+{
+	char	   *words = SPI_getvalue(row, RelationGetDescr(table), SPI_fnumber(RelationGetDescr(table), column));
+
+	return words ? words : AUDIT_NO_PROJECT;
+}
+
+/* The chain that tells of a row that a verb has written. */
+static char *
+chain_subject(const ChainKind *kind, Relation table, HeapTuple row)
+{
+	const char *words[3] = {NULL};
+
+	for (int i = 0; i < lengthof(words) && kind->columns[i]; i++)
+		words[i] = column_words(table, row, kind->columns[i]);
+	return psprintf(kind->format, words[0], words[1], words[2]);
+}
+
+/* What the log has of a row, in the current memory context. */
+void
+record_read(Relation table, const Trigger *trigger, HeapTuple row, RecordedRow *read)
+{
+	const ChainKind *kind = record_kind(trigger);
+	int			first = kind ? 1 : 0;
+
+	read->project = record_has_project(trigger) ? column_words(table, row, "project") : AUDIT_NO_PROJECT;
+	read->name = row_name(table, row);
+	read->subject = kind ? chain_subject(kind, table, row) : read->name;
+	read->facts = audit_facts(row, RelationGetDescr(table), true,
+							  (const char *const *) trigger->tgargs + first, trigger->tgnargs - first);
+}
+
+/* ---- rows that are values ---- */
+
 /* The table of ours that a type of rows is of, to be closed; NULL: it is of none that is recorded. */
-Relation
+static Relation
 record_table(Oid row_type)
 {
 	Oid			oid = OidIsValid(row_type) ? get_typ_typrelid(row_type) : InvalidOid;
@@ -106,11 +235,66 @@ record_table(Oid row_type)
 	return NULL;
 }
 
-/* Do the rows that a trigger records belong to projects?  A column of that name that the table's owner has added says nothing of it. */
-bool
-record_has_project(const Trigger *trigger)
+/*
+ * The columns that are left of a table's own without those named; NULL: it is
+ * no table of ours, and has no own.  What its owner has added is none.
+ */
+static const char **
+own_columns(Oid row_type, const char *const *without, int *count)
 {
-	const ChainKind *kind = record_kind(trigger);
+	const char **own = NULL;
+	int			left = 0;
+	Relation	table = record_table(row_type);
 
-	return kind ? strcmp(kind->columns[0], "project") == 0 : record_column(trigger, "project");
+	if (table == NULL)
+		return NULL;
+	own = palloc(table->rd_rel->relnatts * sizeof(char *));
+	for (int i = 0; i < table->rd_rel->relnatts; i++)
+	{
+		const char *name = NameStr(TupleDescAttr(RelationGetDescr(table), i)->attname);
+
+		if (record_owns(table, name) && !audit_is_named(name, without, *count))
+			own[left++] = pstrdup(name);
+	}
+	*count = left;
+	table_close(table, AccessShareLock);
+	return own;
+}
+
+/* What the audit log says of a row that is a value, as audit_facts; of a table of ours only what promote made it with. */
+Jsonb *
+record_facts_of_value(HeapTupleHeader row, bool named, const char *const *names, int count)
+{
+	TupleDesc	row_type = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row),
+												  HeapTupleHeaderGetTypMod(row));
+	HeapTupleData tuple;
+	Jsonb	   *facts;
+	const char *const *own;
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = row;
+	own = named ? NULL : own_columns(row_type->tdtypeid, names, &count);
+	facts = audit_facts(&tuple, row_type, named || own, own ? own : names, count);
+	ReleaseTupleDesc(row_type);
+	return facts;
+}
+
+/* promote_internal.audit_facts(row record, variadic without text[]) returns jsonb */
+Datum
+promote_audit_facts(PG_FUNCTION_ARGS)
+{
+	Datum	   *without;
+	bool	   *nulls;
+	const char **names;
+	int			count;
+	int			named = 0;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &without, &nulls, &count);
+	names = palloc((count + 1) * sizeof(char *));
+	for (int i = 0; i < count; i++)
+		if (!nulls[i])
+			names[named++] = TextDatumGetCString(without[i]);
+	PG_RETURN_JSONB_P(record_facts_of_value(PG_GETARG_HEAPTUPLEHEADER(0), false, names, named));
 }

@@ -1,12 +1,16 @@
 /*
- * recorded.h: which tables are recorded, by which triggers, and in which chains.
+ * recorded.h: which tables are recorded, by which triggers and in which chains,
+ * and what the log has of a row.
  */
 #ifndef PROMOTE_LEDGER_RECORDED_H
 #define PROMOTE_LEDGER_RECORDED_H
 
 #include "postgres.h"
 
+#include "access/htup.h"
 #include "commands/trigger.h"
+#include "lib/stringinfo.h"
+#include "utils/jsonb.h"
 #include "utils/rel.h"
 
 /* How the chains of rows that verbs write are called. */
@@ -18,12 +22,25 @@ typedef struct ChainKind
 	const char *condition;		/* which rows t belong to the chain $1 */
 } ChainKind;
 
-extern Relation record_table(Oid row_type);
+/* What the audit log has of a row. */
+typedef struct RecordedRow
+{
+	const char *project;		/* the chain's; * where the row is of none */
+	const char *subject;		/* the chain that tells of it */
+	const char *name;			/* its table and key */
+	Jsonb	   *facts;
+} RecordedRow;
+
 extern Trigger *record_trigger(Relation table, const char *name);
 extern bool record_column(const Trigger *trigger, const char *column);
 extern bool record_owns(Relation table, const char *column);
 extern const ChainKind *record_kind(const Trigger *trigger);
 extern bool record_has_project(const Trigger *trigger);
 extern bool record_is_set(Relation table);
+extern List *record_key(Relation table);
+extern void record_append_key(StringInfo key, const char *value);
+extern char *record_subject(Relation table, const StringInfo key);
+extern void record_read(Relation table, const Trigger *trigger, HeapTuple row, RecordedRow *read);
+extern Jsonb *record_facts_of_value(HeapTupleHeader row, bool named, const char *const *names, int count);
 
 #endif							/* PROMOTE_LEDGER_RECORDED_H */

@@ -4,6 +4,10 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/tuplestore.h"
+
 #include "base/argument.h"
 #include "base/errors.h"
 #include "base/sql.h"
@@ -12,13 +16,6 @@
 #include "grant/grants.h"
 #include "grant/role.h"
 #include "ledger/audit.h"
-
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_verify_audit);
 PG_FUNCTION_INFO_V1(promote_restore_guards);
@@ -52,29 +49,19 @@ subject_project(const char *subject)
 Datum
 promote_verify_audit(PG_FUNCTION_ARGS)
 {
-	static OldStatement read = {
-		.text = "SELECT p.project, p.subject, p.seq, p.problem FROM promote_internal.audit_problems($1, $2) AS p",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
+	static Statement read = {"SELECT p.project, p.subject, p.seq, p.problem"
+		" FROM promote_internal.audit_problems($1, $2) AS p"};
 	char	   *subject = argument_text(fcinfo, 0);
 	char	   *project = argument_text(fcinfo, 1);
-	bool		nulls[2];
-	Datum		values[2];
-	ReturnSetInfo *result;
+	SqlRows		problems;
 	Sql			sql;
 
-	if (project == NULL && subject && !access_allowed("audit", NULL, NULL))
+	if (project == NULL && subject && !grants_may("audit", NULL, NULL))
 		project = subject_project(subject);
 	access_require_in("audit", project, NULL);
-	values[0] = text_or_null(subject, &nulls[0]);
-	values[1] = text_or_null(project, &nulls[1]);
-	InitMaterializedSRF(fcinfo, 0);
-	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	sql_enter(&sql);
-	statement_run(&sql, &read, values, nulls, true);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+	problems = sql_read(&sql, &read, AS_TEXT(subject), AS_TEXT(project));
+	sql_return(fcinfo, &problems);
 	sql_leave(&sql);
 	return (Datum) 0;
 }
@@ -92,20 +79,53 @@ require_owner(void)
 			 errhint("Act as the owner; promote.verify_audit() says whether there is anything to restore.")));
 }
 
-/* Record which guards were not what they are to be, in the chain of what belongs to no project. */
-static void
-record_guards(const Sql *sql, SPITupleTable *guards, uint64 count)
+/* A guard that is not what it is to be. */
+typedef struct Guard
 {
-	JsonBuilder facts;
+	char	   *table;
+	char	   *trigger;
+	char	   *problem;
+	char	   *remedy;			/* commands */
+} Guard;
 
+/* Return a guard, and add it to the facts. */
+static void
+put_guard(ReturnSetInfo *result, const Guard *guard, JsonBuilder *facts)
+{
+	Datum		values[3] = {CStringGetTextDatum(guard->table), CStringGetTextDatum(guard->trigger),
+	CStringGetTextDatum(guard->problem)};
+	bool		nulls[3] = {false};
+	char	   *words = psprintf("%s of %s: %s", guard->trigger, guard->table, guard->problem);
+
+	json_build_string(facts, words, strlen(words));
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * Restore the guards, and record which were not what they are to be, in the
+ * chain of what belongs to no project.
+ */
+static void
+restore_guards(const Sql *sql, ReturnSetInfo *result)
+{
+	static const SqlField fields[] = {
+		SQL_FIELD(Guard, table, "g.table_name"), SQL_FIELD(Guard, trigger, "g.trigger_name"),
+		SQL_FIELD(Guard, problem, "g.problem"), SQL_FIELD(Guard, remedy, "g.remedy")
+	};
+	static Statement find = SQL_ROWS(fields, "SELECT $* FROM promote_internal.guard_problems() AS g");
+	SqlRows		guards = sql_run(sql, &find);
+	JsonBuilder facts;
+	Guard		guard;
+
+	if (guards.count == 0)
+		return;
 	audit_begin(&facts);
 	json_build_key(&facts, "guards", strlen("guards"));
 	json_build_begin_array(&facts);
-	for (uint64 i = 0; i < count; i++)
+	for (uint64 i = 0; sql_row(&guards, i, &guard); i++)
 	{
-		char	   *guard = psprintf("%s of %s: %s", spi_text(guards, i, 2), spi_text(guards, i, 1), spi_text(guards, i, 3));
-
-		json_build_string(&facts, guard, strlen(guard));
+		sql_command(sql, guard.remedy);
+		put_guard(result, &guard, &facts);
 	}
 	json_build_end_array(&facts);
 	audit_note_facts(sql, AUDIT_NO_PROJECT, AUDIT_NO_PROJECT, "guards.restored", &facts);
@@ -115,12 +135,6 @@ record_guards(const Sql *sql, SPITupleTable *guards, uint64 count)
 Datum
 promote_restore_guards(PG_FUNCTION_ARGS)
 {
-	static OldStatement find = {
-		.text = "SELECT g.table_name, g.trigger_name, g.problem, g.remedy FROM promote_internal.guard_problems() AS g"
-	};
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	SPITupleTable *guards;
-	uint64		count;
 	Sql			sql;
 
 	require_owner();
@@ -129,21 +143,7 @@ promote_restore_guards(PG_FUNCTION_ARGS)
 	sql_enter(&sql);
 	/* nobody else appends to that chain */
 	sql_command(&sql, "LOCK TABLE promote.audit_log IN SHARE ROW EXCLUSIVE MODE");
-	statement_run(&sql, &find, NULL, NULL, false);
-	guards = SPI_tuptable;
-	count = SPI_processed;
-	for (uint64 i = 0; i < count; i++)
-	{
-		Datum		values[3];
-		bool		nulls[3] = {false};
-
-		for (int column = 0; column < 3; column++)
-			values[column] = CStringGetTextDatum(spi_text(guards, i, column + 1));
-		sql_command(&sql, spi_text(guards, i, 4));
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
-	if (count > 0)
-		record_guards(&sql, guards, count);
+	restore_guards(&sql, (ReturnSetInfo *) fcinfo->resultinfo);
 	sql_leave(&sql);
 	return (Datum) 0;
 }

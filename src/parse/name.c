@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "base/errors.h"
@@ -211,4 +212,16 @@ names_joined(const List *names)
 	foreach(cell, names)
 		appendStringInfo(&joined, "%s%s", joined.len > 0 ? ", " : "", (char *) lfirst(cell));
 	return joined.data;
+}
+
+/* A list of names, char *, as an array of text. */
+Datum
+names_array(const List *names)
+{
+	Datum	   *elements = palloc(Max(list_length(names), 1) * sizeof(Datum));
+	ListCell   *cell;
+
+	foreach(cell, names)
+		elements[foreach_current_index(cell)] = CStringGetTextDatum((char *) lfirst(cell));
+	return PointerGetDatum(construct_array(elements, list_length(names), TEXTOID, -1, false, TYPALIGN_INT));
 }

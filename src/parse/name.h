@@ -16,12 +16,6 @@
 	row ".project = " as ".project AND " row ".environment = " as ".environment" \
 	" AND " row ".component = " as ".component"
 
-/*
- * What an instance i is selected by: its attributes over those of its project
- * p, its environment e and its component c, the nearest last.
- */
-#define EFFECTIVE_ATTRIBUTES "(p.attributes || e.attributes || c.attributes || i.attributes)"
-
 #define NAME_MAX_LENGTH 63		/* of a project, environment or component */
 
 /* The key of an instance; the strings are allocated with it. */
@@ -37,6 +31,7 @@ extern void environment_name_parse(const char *name, InstanceKey *key);
 extern char *instance_key_name(const InstanceKey *key);
 extern void instance_key_values(const InstanceKey *key, Datum *values);
 extern char *names_joined(const List *names);
+extern Datum names_array(const List *names);
 extern int	instance_key_compare(const InstanceKey *a, const InstanceKey *b);
 
 #endif							/* PROMOTE_PARSE_NAME_H */

@@ -11,13 +11,11 @@
  */
 #include "postgres.h"
 
+#include "base/sql.h"
 #include "json/reader.h"
 #include "promotion/carry.h"
 #include "registry/remote_reference.h"
 #include "secret/secret.h"
-
-#include "catalog/pg_type.h"
-#include "utils/builtins.h"
 
 #define NAMES_MAX_BYTES 3000	/* told to listeners: a notification has 8000 */
 
@@ -62,7 +60,7 @@ carry_differences(const Jsonb *old_references, const Jsonb *new_references)
 		if (join.left && join.right && json_equal(join.left, join.right))
 			continue;
 		change = palloc0(sizeof(CarriedChange));
-		change->kind = "reference";
+		change->kind = CARRIED_REFERENCE;
 		change->name = string_of(join.key);
 		change->change = !join.left ? "add" : join.right ? "change" : "remove";
 		change->old_value = string_of(join.left);
@@ -83,7 +81,7 @@ secret_changed(const SecretCopy *copy)
 	if (!replaced && !kept && copy->change != SECRET_SET)
 		return NULL;
 	change = palloc0(sizeof(CarriedChange));
-	change->kind = "secret";
+	change->kind = CARRIED_SECRET;
 	change->name = copy->name;
 	change->change = kept ? "keep" : replaced ? "change" : "add";
 	change->old_value = replaced || kept ? SENSITIVE_MASK : NULL;
@@ -149,17 +147,24 @@ carry_changes(const ProposedRevision *proposed, const Carry *carry)
 	{
 		CarriedChange *change = secret_changed(lfirst(cell));
 
-		if (change && (carry || strcmp(change->change, "keep") != 0))
+		if (change && (carry || change->from_source))
 			changes = lappend(changes, change);
 	}
 	return changes;
+}
+
+/* What a kind is called. */
+const char *
+carry_kind_name(CarriedKind kind)
+{
+	return kind == CARRIED_SECRET ? "secret" : "reference";
 }
 
 /* Where a diff or a preview says it. */
 char *
 carry_path(const CarriedChange *change)
 {
-	return psprintf("%s %s", change->kind, change->name);
+	return psprintf("%s %s", carry_kind_name(change->kind), change->name);
 }
 
 /* Add a field that is true. */
@@ -177,14 +182,14 @@ add_change(JsonBuilder *builder, const CarriedChange *change)
 	json_build_begin_object(builder);
 	json_build_field(builder, "path", carry_path(change));
 	json_build_field(builder, "change", change->change);
-	json_build_field(builder, "kind", change->kind);
+	json_build_field(builder, "kind", carry_kind_name(change->kind));
 	if (change->old_value)
 		json_build_field(builder, "old", change->old_value);
 	if (change->new_value)
 		json_build_field(builder, "new", change->new_value);
 	if (change->replaces)
 		add_flag(builder, "immutable");
-	if (strcmp(change->kind, "secret") == 0)
+	if (change->kind == CARRIED_SECRET)
 		add_flag(builder, "sensitive");
 	json_build_end_object(builder);
 }
@@ -258,7 +263,7 @@ carry_judge(const Sql *sql, ProposedRevision *proposed, bool read_only)
 
 /* Add the names of one kind, if any, to what listeners are told; as many as there is room for. */
 static void
-add_names(JsonBuilder *builder, const List *changes, const char *kind, const char *key)
+add_names(JsonBuilder *builder, const List *changes, CarriedKind kind, const char *key)
 {
 	int			bytes = 0;
 	ListCell   *cell;
@@ -267,7 +272,7 @@ add_names(JsonBuilder *builder, const List *changes, const char *kind, const cha
 	{
 		const CarriedChange *change = lfirst(cell);
 
-		if (strcmp(change->kind, kind) != 0)
+		if (change->kind != kind)
 			continue;
 		if (bytes == 0)
 		{
@@ -293,8 +298,8 @@ carry_names(const ProposedRevision *proposed)
 		return NULL;
 	json_builder_init(&builder);
 	json_build_begin_object(&builder);
-	add_names(&builder, changes, "reference", "references");
-	add_names(&builder, changes, "secret", "secrets");
+	add_names(&builder, changes, CARRIED_REFERENCE, "references");
+	add_names(&builder, changes, CARRIED_SECRET, "secrets");
 	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
@@ -325,7 +330,8 @@ begin_copy(JsonBuilder *builder, const InstanceKey *source, const char *key)
 
 /* The slots in which copying references would replace what runs, although it may not: char *. */
 static List *
-find_refused(const Sql *sql, const ProposedRevision *proposed, const List *changes, const Jsonb *references, bool read_only)
+find_refused(const Sql *sql, const ProposedRevision *proposed, const List *changes, const Jsonb *references,
+			 bool read_only)
 {
 	List	   *refused = NIL;
 	ListCell   *cell;
@@ -377,18 +383,11 @@ take_references(const Sql *sql, Carry *carry, const InstanceKey *source, Propose
 static Jsonb *
 read_declared(const Sql *sql, const ProposedRevision *proposed, bool read_only)
 {
-	static OldStatement read = {
-		.text = "SELECT f.secrets FROM promote.bundle_release AS f WHERE f.bundle = $1 AND f.version = $2",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
-	Datum		values[2] = {
-		CStringGetTextDatum(proposed->proposal.bundle),
-		CStringGetTextDatum(proposed->proposal.version)
-	};
+	static Statement read = {"SELECT f.secrets FROM promote.bundle_release AS f WHERE f.bundle = $1 AND f.version = $2"};
+	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_TEXT(proposed->proposal.bundle),
+								   AS_TEXT(proposed->proposal.version));
 
-	statement_run(sql, &read, values, NULL, read_only);
-	return spi_jsonb(SPI_tuptable, 0, 1);
+	return sql_jsonb(&rows, 0);
 }
 
 /* Copy secrets: those that the destination's release declares. */

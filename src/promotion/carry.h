@@ -20,10 +20,16 @@ typedef struct Carry
 	List	   *refused;		/* slots in which that would replace what runs, and may not: char * */
 } Carry;
 
+/* What a promotion carries besides params. */
+typedef enum CarriedKind
+{
+	CARRIED_REFERENCE, CARRIED_SECRET
+} CarriedKind;
+
 /* What becomes of a reference or a secret. */
 typedef struct CarriedChange
 {
-	const char *kind;			/* reference or secret */
+	CarriedKind kind;
 	const char *name;
 	const char *change;			/* add, change or remove; keep: it stays, although it was to be copied */
 	const char *old_value;		/* masked; NULL: none */
@@ -38,6 +44,7 @@ extern void carry_judge(const Sql *sql, ProposedRevision *proposed, bool read_on
 extern bool carry_is_planned(const ProposedRevision *proposed);
 extern bool carry_has_secrets(const ProposedRevision *proposed);
 extern List *carry_changes(const ProposedRevision *proposed, const Carry *carry);
+extern const char *carry_kind_name(CarriedKind kind);
 extern char *carry_path(const CarriedChange *change);
 extern Jsonb *carry_diff(const ProposedRevision *proposed);
 extern Jsonb *carry_added_to(Jsonb *diff, List *changes);

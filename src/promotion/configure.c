@@ -3,14 +3,13 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+
 #include "base/argument.h"
 #include "json/merge.h"
 #include "parse/version.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
-
-#include "fmgr.h"
-#include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(promote_configure_instance);
 
@@ -46,7 +45,7 @@ take_constraint(const char *argument, char **constraint, const char **channel)
 Datum
 promote_configure_instance(PG_FUNCTION_ARGS)
 {
-	Staging		staging = {.origin = "edit",.message = argument_text(fcinfo, 3)};
+	Staging		staging = {.origin = ORIGIN_EDIT,.message = argument_text(fcinfo, 3)};
 	InstanceKey key;
 	char	   *constraint;
 	const char *channel;

@@ -4,9 +4,11 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "utils/datum.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
-#include "compose/mask.h"
 #include "json/digest.h"
 #include "json/reader.h"
 #include "ledger/guard.h"
@@ -14,14 +16,6 @@
 #include "promotion/deployment.h"
 #include "registry/instance.h"
 #include "registry/rescue.h"
-
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "fmgr.h"
-#include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(promote_check_deployment);
 
@@ -35,15 +29,57 @@ lacks_argument(FunctionCallInfo fcinfo, const int *arguments, int count)
 	return false;
 }
 
-/* Is the word one of the list, which ends with NULL? */
-static bool
-is_one_of(const text *word, const char *const *list)
+const char *const deployment_actions[] = {
+	[ACTION_PLAN] = "PLAN",[ACTION_PROVISION] = "PROVISION",[ACTION_DECOMMISSION] = "DECOMMISSION", NULL
+};
+
+const char *const deployment_statuses[] = {
+	[DEPLOYMENT_PROPOSED] = "PROPOSED",[DEPLOYMENT_PENDING] = "PENDING",[DEPLOYMENT_APPROVED] = "APPROVED",
+	[DEPLOYMENT_RUNNING] = "RUNNING",[DEPLOYMENT_REJECTED] = "REJECTED",[DEPLOYMENT_COMPLETED] = "COMPLETED",
+	[DEPLOYMENT_FAILED] = "FAILED",[DEPLOYMENT_ABORTED] = "ABORTED", NULL
+};
+
+/* The action that has a name; ACTION_NONE: none has, or it is NULL. */
+DeploymentAction
+deployment_action_parse(const char *name)
 {
-	for (int i = 0; list[i]; i++)
-		if (VARSIZE_ANY_EXHDR(word) == strlen(list[i]) &&
-			memcmp(VARDATA_ANY(word), list[i], strlen(list[i])) == 0)
-			return true;
-	return false;
+	return sql_enum(deployment_actions, name);
+}
+
+/* An action's name; NULL of ACTION_NONE. */
+const char *
+deployment_action_name(DeploymentAction action)
+{
+	return deployment_actions[action];
+}
+
+/* The state that has a name; DEPLOYMENT_NONE: none has, or it is NULL. */
+DeploymentStatus
+deployment_status_parse(const char *name)
+{
+	return sql_enum(deployment_statuses, name);
+}
+
+/* A state's name; NULL of DEPLOYMENT_NONE. */
+const char *
+deployment_status_name(DeploymentStatus status)
+{
+	return deployment_statuses[status];
+}
+
+/* An argument that names an action.  Raises PM_INVALID_ARGUMENT where it names none. */
+DeploymentAction
+argument_action(const char *name)
+{
+	DeploymentAction action = deployment_action_parse(name);
+
+	if (action == ACTION_NONE)
+		ereport(ERROR,
+				(errcode(PM_INVALID_ARGUMENT),
+				 errmsg("\"%s\" is not an action of deployments", name),
+				 errdetail("Actions are PLAN, PROVISION and DECOMMISSION."),
+				 errhint("Write it in capitals.")));
+	return action;
 }
 
 /*
@@ -60,13 +96,6 @@ is_one_of(const text *word, const char *const *list)
 Datum
 promote_check_deployment(PG_FUNCTION_ARGS)
 {
-	static const char *const actions[] = {"PLAN", "PROVISION", "DECOMMISSION", NULL};
-	static const char *const provision[] = {"PROVISION", NULL};
-	static const char *const running[] = {"RUNNING", NULL};
-	static const char *const waiting[] = {"PENDING", "APPROVED", NULL};
-	static const char *const over[] = {"REJECTED", "COMPLETED", "FAILED", "ABORTED", NULL};
-	static const char *const carried_out[] = {"RUNNING", "COMPLETED", "FAILED", NULL};
-	static const char *const proposed[] = {"PROPOSED", NULL};
 	static const int required[] = {0, 1, 2, 7, 8};
 	int32		number = PG_GETARG_INT32(0);
 	bool		follows = !PG_ARGISNULL(3);
@@ -74,26 +103,25 @@ promote_check_deployment(PG_FUNCTION_ARGS)
 	bool		due = !PG_ARGISNULL(5);
 	bool		claimed = PG_GETARG_INT32(7) > 0;
 	int32		lost = PG_GETARG_INT32(8);
-	text	   *action;
-	text	   *status;
+	DeploymentAction action;
+	DeploymentStatus status;
 	bool		runs,
 				waits,
 				ended;
 
 	if (lacks_argument(fcinfo, required, lengthof(required)))
 		PG_RETURN_BOOL(false);
-	action = PG_GETARG_TEXT_PP(1);
-	status = PG_GETARG_TEXT_PP(2);
-	runs = is_one_of(status, running);
-	waits = is_one_of(status, waiting);
-	ended = is_one_of(status, over);
-	PG_RETURN_BOOL(number > 0 && is_one_of(action, actions) &&
-				   (runs || waits || ended || is_one_of(status, proposed)) &&
-				   (!follows || (PG_GETARG_INT32(3) < number && is_one_of(action, provision))) &&
+	action = deployment_action_parse(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	status = deployment_status_parse(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	runs = status == DEPLOYMENT_RUNNING;
+	waits = status == DEPLOYMENT_PENDING || status == DEPLOYMENT_APPROVED;
+	ended = status >= DEPLOYMENT_REJECTED;
+	PG_RETURN_BOOL(number > 0 && action != ACTION_NONE && status != DEPLOYMENT_NONE &&
+				   (!follows || (PG_GETARG_INT32(3) < number && action == ACTION_PROVISION)) &&
 				   (queued || !(runs || waits)) &&
 				   (runs ? due : waits || !due) &&
 				   claimed == !PG_ARGISNULL(6) && claimed == !PG_ARGISNULL(9) &&
-				   (claimed || !is_one_of(status, carried_out)) &&
+				   (claimed || !(runs || status == DEPLOYMENT_COMPLETED || status == DEPLOYMENT_FAILED)) &&
 				   lost >= 0 && lost <= PG_GETARG_INT32(7) &&
 				   ended == !PG_ARGISNULL(10) &&
 				   (PG_ARGISNULL(11) ||
@@ -149,16 +177,14 @@ deployment_rescue(const Sql *sql, const InstanceKey *key, int32 deployment)
 }
 
 /*
- * Insert a deployment, due if nothing else of the instance waits or runs;
- * returns what the audit log says of it.  Runs inside a scope of sql.h, past
- * the guards, under the instance's lock; the counter and the log are the
- * caller's.
+ * Insert a deployment, due if nothing else of the instance waits or runs, under
+ * the instance's lock; returns what the audit log says of it.  The counter and
+ * the log are the caller's.
  */
 Jsonb *
 deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment, const DeploymentOrder *order)
 {
-	static OldStatement insert = {
-		.text = "INSERT INTO promote.deployment AS d (project, environment, component, deployment,"
+	static Statement insert = {"INSERT INTO promote.deployment AS d (project, environment, component, deployment,"
 		" action, status, revision, base_revision, bundle, version, previous_version,"
 		" rendered_digest, diff, destructive, plan, plan_digest, message, gates, remote_references,"
 		" kept_marks, queued_at, due_at)"
@@ -167,45 +193,17 @@ deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment, cons
 		" CASE WHEN $6 = 'PENDING' AND NOT EXISTS (SELECT FROM promote.deployment AS h"
 		"  WHERE " OF_INSTANCE("h") " AND h.status IN ('PENDING', 'APPROVED', 'RUNNING'))"
 		"  THEN pg_catalog.clock_timestamp() END)"
-		" RETURNING promote_internal.deployment_facts(d)",
-		.parameters = 20,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID,
-		TEXTOID, TEXTOID, BYTEAOID, JSONBOID, BOOLOID, INT4OID, BYTEAOID, TEXTOID, JSONBOID, JSONBOID, JSONBOID}
-	};
-	bool		nulls[20] = {
-		[7] = order->base_revision == 0,
-		[10] = order->previous_version == NULL,
-		[14] = order->plan == 0,
-		[15] = order->plan_digest == NULL,
-		[16] = order->message == NULL,
-		[17] = order->gates == NULL,
-		[18] = order->references == NULL,
-		[19] = order->kept == NULL
-	};
-	Datum		values[20];
-	Jsonb	   *facts;
+		" RETURNING promote_internal.deployment_facts(d)"};
+	SqlRows		rows = guarded_run(sql, &insert, AS_KEY(key), AS_INT(deployment),
+							   AS_TEXT(deployment_action_name(order->action)),
+							   AS_TEXT(deployment_status_name(order->status)), AS_INT(order->revision),
+							   AS_NUMBER(order->base_revision), AS_TEXT(order->bundle), AS_TEXT(order->version),
+							   AS_TEXT(order->previous_version), AS_BYTEA(order->rendered_digest),
+							   AS_JSONB(order->diff), AS_BOOL(order->destructive), AS_NUMBER(order->plan),
+							   AS_BYTEA(order->plan_digest), AS_TEXT(order->message), AS_JSONB(order->gates),
+							   AS_JSONB(order->references), AS_JSONB(order->kept));
 
-	deployment_values(key, deployment, values);
-	values[4] = CStringGetTextDatum(order->action);
-	values[5] = CStringGetTextDatum(order->status);
-	values[6] = Int32GetDatum(order->revision);
-	values[7] = Int32GetDatum(order->base_revision);
-	values[8] = CStringGetTextDatum(order->bundle);
-	values[9] = CStringGetTextDatum(order->version);
-	values[10] = nulls[10] ? (Datum) 0 : CStringGetTextDatum(order->previous_version);
-	values[11] = PointerGetDatum(order->rendered_digest);
-	values[12] = JsonbPGetDatum(order->diff);
-	values[13] = BoolGetDatum(order->destructive);
-	values[14] = Int32GetDatum(order->plan);
-	values[15] = PointerGetDatum(order->plan_digest);
-	values[16] = nulls[16] ? (Datum) 0 : CStringGetTextDatum(order->message);
-	values[17] = PointerGetDatum(order->gates);
-	values[18] = PointerGetDatum(order->references);
-	values[19] = PointerGetDatum(order->kept);
-	statement_run(sql, &insert, values, nulls, false);
-	facts = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(SPI_tuptable, 0, 1)));
-	SPI_freetuptable(SPI_tuptable);
-	return facts;
+	return sql_jsonb(&rows, 0);
 }
 
 /* How a deployment's gates were judged, for the audit log. */
@@ -225,104 +223,70 @@ deployment_gates(int32 deployment, const Jsonb *gates)
 	return json_builder_finish(&builder);
 }
 
-/* Count a deployment at its instance. */
-static void
-count_deployment(const Sql *sql, const InstanceKey *key, int32 deployment)
-{
-	static OldStatement count = {
-		.text = "UPDATE promote.instance AS i SET deployment = $4 WHERE " OF_INSTANCE("i"),
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
-
-	deployment_values(key, deployment, values);
-	statement_run(sql, &count, values, NULL, false);
-}
-
-/*
- * Queue or propose a deployment, with all that belongs to it.  Runs under the instance's lock.
- */
+/* Queue or propose a deployment, with all that belongs to it, under the instance's lock. */
 void
 deployment_queue(const Sql *sql, const InstanceKey *key, int32 deployment, AuditHead *head,
 				 const DeploymentOrder *order)
 {
+	static Statement count = {"UPDATE promote.instance AS i SET deployment = $4 WHERE " OF_INSTANCE("i")};
 	char	   *instance = instance_key_name(key);
-	Notice		notice = {instance, 0, deployment, order->action, order->status};
 	AuditEntry	entries[2] = {
-		{.event = strcmp(order->status, "PENDING") == 0 ? "deployment.created" : "deployment.proposed"},
+		{.event = order->status == DEPLOYMENT_PENDING ? "deployment.created" : "deployment.proposed"},
 		{.event = GATES_JUDGED_EVENT}
 	};
-	bool		was = guard_open(true);
 
-	PG_TRY();
-	{
-		entries[0].data = deployment_insert(sql, key, deployment, order);
-		if (order->gates)
-			entries[1].data = deployment_gates(deployment, order->gates);
-		count_deployment(sql, key, deployment);
-		audit_append(sql, head, key->project, instance, entries, order->gates ? 2 : 1);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
-	notify(&notice);
+	entries[0].data = deployment_insert(sql, key, deployment, order);
+	if (order->gates)
+		entries[1].data = deployment_gates(deployment, order->gates);
+	guarded_run(sql, &count, AS_KEY(key), AS_INT(deployment));
+	audit_append(sql, head, key->project, instance, entries, order->gates ? 2 : 1);
+	notify(&(Notice) {
+		.instance = instance,
+		.deployment = deployment,
+		.action = deployment_action_name(order->action),
+		.status = deployment_status_name(order->status)
+	});
 }
+
+/* A deployment's columns. */
+static const SqlField deployment_fields[] = {
+	SQL_ENUM_FIELD(Deployment, action, "d.action", deployment_actions),
+	SQL_ENUM_FIELD(Deployment, status, "d.status", deployment_statuses),
+	SQL_FIELD(Deployment, revision, "d.revision"),
+	SQL_FIELD(Deployment, version, "d.version"),
+	SQL_FIELD(Deployment, rendered_digest, "d.rendered_digest"),
+	SQL_FIELD(Deployment, references, "d.remote_references"),
+	SQL_FIELD(Deployment, plan, "d.plan"),
+	SQL_FIELD(Deployment, plan_digest, "d.plan_digest"),
+	SQL_FIELD(Deployment, worker, "d.worker"),
+	SQL_FIELD(Deployment, fencing, "d.fencing"),
+	SQL_FIELD(Deployment, due_at, "d.due_at"),
+	SQL_FIELD(Deployment, seen_change, "d.seen_change"),
+	SQL_FIELD(Deployment, plan_defects, "NULLIF(pg_catalog.array_to_string(d.plan_defects, ', '), '')")
+};
 
 /* A deployment by its number; false where there is none. */
 bool
 deployment_find(const Sql *sql, const InstanceKey *key, int32 deployment, Deployment *found)
 {
-	static OldStatement read = {
-		.text = "SELECT d.action, d.status, d.revision, d.version::pg_catalog.text, d.rendered_digest,"
-		" d.plan, d.plan_digest, d.worker, d.fencing, d.due_at, d.seen_change,"
-		" NULLIF(pg_catalog.array_to_string(d.plan_defects, ', '), ''), d.remote_references FROM promote.deployment AS d"
-		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
-	bool		isnull;
+	static Statement read = SQL_ROWS(deployment_fields, "SELECT $* FROM promote.deployment AS d"
+									 " WHERE " OF_INSTANCE("d") " AND d.deployment = $4");
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(deployment));
 
-	deployment_values(key, deployment, values);
-	statement_run(sql, &read, values, NULL, false);
-	if (SPI_processed == 0)
-		return false;
 	*found = (Deployment) {.key = *key,.deployment = deployment};
-	found->action = spi_text(SPI_tuptable, 0, 1);
-	found->status = spi_text(SPI_tuptable, 0, 2);
-	found->revision = spi_integer(SPI_tuptable, 0, 3);
-	found->version = spi_text(SPI_tuptable, 0, 4);
-	found->rendered_digest = spi_bytea(SPI_tuptable, 0, 5);
-	found->plan = spi_integer(SPI_tuptable, 0, 6);
-	found->plan_digest = spi_bytea(SPI_tuptable, 0, 7);
-	found->worker = spi_text(SPI_tuptable, 0, 8);
-	found->fencing = spi_integer(SPI_tuptable, 0, 9);
-	found->due_at = DatumGetTimestampTz(spi_value(SPI_tuptable, 0, 10, &isnull));
-	found->seen_change = spi_integer(SPI_tuptable, 0, 11);
-	found->plan_defects = spi_text(SPI_tuptable, 0, 12);
-	found->references = spi_jsonb(SPI_tuptable, 0, 13);
-	return true;
+	return sql_row(&rows, 0, found);
 }
 
 /* Number of the instance's last deployment, 0 for none.  Raises PM_NOT_FOUND. */
 int32
 deployment_last(const Sql *sql, const InstanceKey *key)
 {
-	static OldStatement read = {
-		.text = "SELECT i.deployment FROM promote.instance AS i WHERE " OF_INSTANCE("i"),
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3];
+	static Statement read = {"SELECT i.deployment FROM promote.instance AS i WHERE " OF_INSTANCE("i")};
+	SqlRows		rows = sql_read(sql, &read, AS_KEY(key));
 
-	instance_key_values(key, values);
-	statement_run(sql, &read, values, NULL, true);
-	if (SPI_processed == 0)
+	if (rows.count == 0)
 		require_instance(sql, key);
-	return spi_integer(SPI_tuptable, 0, 1);
+	return sql_int(&rows, 0);
 }
 
 /* Refuse a deployment that is not there; 0 is the last one. */
@@ -350,6 +314,18 @@ deployment_load(const Sql *sql, const InstanceKey *key, int32 deployment, Deploy
 		refuse_unknown_deployment(sql, key, deployment);
 }
 
+static const SqlField carried_fields[] = {
+	SQL_FIELD(Carried, revision, "d.revision"),
+	SQL_FIELD(Carried, bundle, "d.bundle"),
+	SQL_FIELD(Carried, version, "d.version"),
+	SQL_FIELD(Carried, rendered_digest, "d.rendered_digest"),
+	SQL_FIELD(Carried, params, "d.params"),
+	SQL_FIELD(Carried, schema, "d.params_schema"),
+	SQL_FIELD(Carried, kept, "d.kept_marks"),
+	SQL_FIELD(Carried, slots, "d.slots"),
+	SQL_FIELD(Carried, references, "d.remote_references")
+};
+
 /*
  * What a deployment carries, with its configuration and its release's schema.
  * False where there is no such deployment.  Who has waited for a lock does not
@@ -358,80 +334,39 @@ deployment_load(const Sql *sql, const InstanceKey *key, int32 deployment, Deploy
 bool
 deployment_carries(const Sql *sql, const InstanceKey *key, int32 deployment, bool read_only, Carried *carried)
 {
-	static OldStatement read = {
-		.text = "SELECT d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text,"
-		" d.rendered_digest, c.params, f.params_schema, f.slots, d.remote_references,"
-		" (SELECT " KEPT_OF("r") " FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "d")
-		"  AND r.revision = d.revision) FROM promote.deployment AS d"
-		" CROSS JOIN LATERAL (SELECT c.params FROM promote.config AS c"
-		"  WHERE c.project = d.project AND c.digest = d.rendered_digest LIMIT 1) AS c"
-		" CROSS JOIN LATERAL (SELECT f.params_schema, NULLIF(f.remote_references, '{}') AS slots FROM promote.bundle_release AS f"
-		"  WHERE f.bundle = d.bundle AND f.version = d.version LIMIT 1) AS f"
-		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
+	static Statement read = SQL_ROWS(carried_fields, "SELECT $* FROM promote_internal.carried AS d"
+									 " WHERE " OF_INSTANCE("d") " AND d.deployment = $4");
+	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_INT(deployment));
 
-	deployment_values(key, deployment, values);
-	statement_run(sql, &read, values, NULL, read_only);
-	if (SPI_processed == 0)
-		return false;
-	carried->revision = spi_integer(SPI_tuptable, 0, 1);
-	carried->bundle = spi_text(SPI_tuptable, 0, 2);
-	carried->version = spi_text(SPI_tuptable, 0, 3);
-	carried->rendered_digest = spi_bytea(SPI_tuptable, 0, 4);
-	carried->params = spi_jsonb(SPI_tuptable, 0, 5);
-	carried->schema = spi_jsonb(SPI_tuptable, 0, 6);
-	carried->slots = spi_jsonb(SPI_tuptable, 0, 7);
-	carried->references = spi_jsonb(SPI_tuptable, 0, 8);
-	carried->kept = spi_jsonb(SPI_tuptable, 0, 9);
-	return true;
+	return sql_row(&rows, 0, carried);
 }
 
-/*
- * Take a step, saying why; returns the deployment's row, in SPI's memory.
- * Runs under the instance's lock.
- */
+/* Take a step, saying why, under the instance's lock; returns the deployment's row, until the scope is left. */
 Datum
-deployment_step(const Sql *sql, const Deployment *deployment, const char *status, const char *reason)
+deployment_step(const Sql *sql, const Deployment *deployment, DeploymentStatus status, const char *reason)
 {
-	static OldStatement step = {
-		.text = "UPDATE promote.deployment AS d SET status = $5, reason = $6 WHERE " OF_INSTANCE("d")
-		" AND d.deployment = $4 RETURNING d",
-		.parameters = 6,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID}
-	};
-	bool		nulls[6] = {[5] = reason == NULL};
-	Datum		values[6];
+	static Statement step = {"UPDATE promote.deployment AS d SET status = $5, reason = $6 WHERE " OF_INSTANCE("d")
+		" AND d.deployment = $4 RETURNING d"};
+	SqlRows		rows = guarded_run(sql, &step, AS_KEY(&deployment->key), AS_INT(deployment->deployment),
+								   AS_TEXT(deployment_status_name(status)), AS_TEXT(reason));
 	bool		isnull;
 
-	deployment_values(&deployment->key, deployment->deployment, values);
-	values[4] = CStringGetTextDatum(status);
-	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(reason);
-	old_guarded_run(sql, &step, values, nulls);
-	if (SPI_processed != 1)
+	if (rows.count != 1)
 		elog(ERROR, "deployment %d was not updated", deployment->deployment);
-	return spi_value(SPI_tuptable, 0, 1, &isnull);
+	return sql_datum(&rows, 0, &isnull);
 }
 
-/* The whole row of a deployment, in SPI's memory. */
+/* The whole row of a deployment, until the scope is left. */
 Datum
 deployment_row(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
-	static OldStatement read = {
-		.text = "SELECT d FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
+	static Statement read = {"SELECT d FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4"};
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(deployment));
 	bool		isnull;
 
-	deployment_values(key, deployment, values);
-	statement_run(sql, &read, values, NULL, false);
-	if (SPI_processed == 0)
+	if (rows.count == 0)
 		elog(ERROR, "deployment %d is not there", deployment);
-	return spi_value(SPI_tuptable, 0, 1, &isnull);
+	return sql_datum(&rows, 0, &isnull);
 }
 
 /* A row as the result of a verb: leaves the scope with a copy of it. */

@@ -15,11 +15,30 @@
 
 #define GATES_JUDGED_EVENT "gates.judged"	/* in the audit log */
 
+/* What a deployment does. */
+typedef enum DeploymentAction
+{
+	ACTION_NONE,				/* no action, or none that is known */
+	ACTION_PLAN, ACTION_PROVISION, ACTION_DECOMMISSION
+} DeploymentAction;
+
+/* How far it has come. */
+typedef enum DeploymentStatus
+{
+	DEPLOYMENT_NONE,			/* there is no deployment, or it has no state that is known */
+	DEPLOYMENT_PROPOSED, DEPLOYMENT_PENDING, DEPLOYMENT_APPROVED, DEPLOYMENT_RUNNING,
+	DEPLOYMENT_REJECTED, DEPLOYMENT_COMPLETED, DEPLOYMENT_FAILED, DEPLOYMENT_ABORTED
+} DeploymentStatus;
+
+/* Their names in SQL, for SQL_ENUM_FIELD. */
+extern const char *const deployment_actions[];
+extern const char *const deployment_statuses[];
+
 /* What a new deployment carries. */
 typedef struct DeploymentOrder
 {
-	const char *action;
-	const char *status;			/* PENDING or PROPOSED */
+	DeploymentAction action;
+	DeploymentStatus status;	/* PENDING or PROPOSED */
 	int32		revision;
 	int32		base_revision;	/* that the diff starts from; 0: none */
 	const char *bundle;
@@ -41,8 +60,8 @@ typedef struct Deployment
 {
 	InstanceKey key;
 	int32		deployment;
-	char	   *action;
-	char	   *status;
+	DeploymentAction action;
+	DeploymentStatus status;
 	int32		revision;
 	char	   *version;
 	bytea	   *rendered_digest;
@@ -51,7 +70,7 @@ typedef struct Deployment
 	bytea	   *plan_digest;	/* NULL: none */
 	char	   *worker;			/* NULL: never claimed */
 	int32		fencing;
-	TimestampTz due_at;			/* 0: not due */
+	TimestampTz due_at;			/* DT_NOEND: not due */
 	int32		seen_change;	/* 0: never claimed, or before any change */
 	char	   *plan_defects;	/* NULL: none */
 } Deployment;
@@ -70,6 +89,11 @@ typedef struct Carried
 	Jsonb	   *references;		/* NULL: none */
 } Carried;
 
+extern DeploymentAction deployment_action_parse(const char *name);
+extern const char *deployment_action_name(DeploymentAction action);
+extern DeploymentStatus deployment_status_parse(const char *name);
+extern const char *deployment_status_name(DeploymentStatus status);
+extern DeploymentAction argument_action(const char *name);
 extern bool deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment);
 extern bool deployment_rescue(const Sql *sql, const InstanceKey *key, int32 deployment);
 extern void deployment_values(const InstanceKey *key, int32 deployment, Datum *values);
@@ -85,7 +109,7 @@ extern bool deployment_carries(const Sql *sql, const InstanceKey *key, int32 dep
 extern int32 deployment_last(const Sql *sql, const InstanceKey *key);
 pg_noreturn extern void refuse_unknown_deployment(const Sql *sql, const InstanceKey *key, int32 deployment);
 extern bytea *decommission_digest(const bytea *rendered_digest, int32 changed_by);
-extern Datum deployment_step(const Sql *sql, const Deployment *deployment, const char *status,
+extern Datum deployment_step(const Sql *sql, const Deployment *deployment, DeploymentStatus status,
 							 const char *reason);
 extern Datum deployment_row(const Sql *sql, const InstanceKey *key, int32 deployment);
 extern Datum deployment_result(Sql *scope, Datum row);

@@ -9,6 +9,9 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "utils/array.h"
+
 #include "base/argument.h"
 #include "base/compat.h"
 #include "base/errors.h"
@@ -22,12 +25,6 @@
 #include "promotion/revision.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
-
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(promote_report_observed);
 PG_FUNCTION_INFO_V1(promote_report_observed_digest);
@@ -64,33 +61,28 @@ typedef struct Outcome
 	int32		gone;
 } Outcome;
 
-/*
- * Lock the instance and read what was observed of it since something was
- * provisioned last.
- */
+static const SqlField observed_fields[] = {
+	SQL_FIELD(Observed, deployed_by, "i.deployed_by"),
+	SQL_FIELD(Observed, changed_by, "i.changed_by"),
+	SQL_FIELD(Observed, digest, "o.digest"),
+	SQL_FIELD(Observed, document, "o.document"),
+	SQL_FIELD(Observed, differences, "o.differences")
+};
+
+/* Lock the instance and read what was observed of it since something was provisioned last. */
 static void
 read_observed(const Sql *sql, Observed *observed)
 {
-	static OldStatement read = {
-		.text = "SELECT i.deployed_by, i.changed_by, o.digest, o.document, o.differences"
-		" FROM promote.instance AS i"
-		" LEFT JOIN promote.observation AS o ON o.project = i.project"
-		"  AND o.environment = i.environment AND o.component = i.component"
-		"  AND o.changed_by = i.changed_by"
-		" WHERE " OF_INSTANCE("i"),
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3];
+	static Statement read = SQL_ROWS(observed_fields, "SELECT $* FROM promote.instance AS i"
+									 " LEFT JOIN promote.observation AS o ON " SAME_INSTANCE("o", "i")
+									 "  AND o.changed_by = i.changed_by"
+									 " WHERE " OF_INSTANCE("i"));
+	SqlRows		rows;
 
 	instance_lock(sql, &observed->key, true);
-	instance_key_values(&observed->key, values);
-	statement_run(sql, &read, values, NULL, false);
-	observed->deployed_by = spi_integer(SPI_tuptable, 0, 1);
-	observed->changed_by = spi_integer(SPI_tuptable, 0, 2);
-	observed->digest = spi_bytea(SPI_tuptable, 0, 3);
-	observed->document = spi_bytea(SPI_tuptable, 0, 4);
-	observed->differences = spi_integer(SPI_tuptable, 0, 5);
+	rows = sql_run(sql, &read, AS_KEY(&observed->key));
+	if (!sql_row(&rows, 0, observed))
+		require_instance(sql, &observed->key);
 }
 
 /* Refuse an instance that runs nothing which could have drifted. */
@@ -118,25 +110,20 @@ read_deployed(const Sql *sql, Observed *observed)
 static Jsonb *
 read_config(const Sql *sql, const InstanceKey *key, const bytea *digest)
 {
-	static OldStatement read = {
-		.text = "SELECT c.params FROM promote.config AS c WHERE c.project = $1 AND c.digest = $2",
-		.parameters = 2,
-		.types = {TEXTOID, BYTEAOID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(key->project), PointerGetDatum(digest)};
+	static Statement read = {"SELECT c.params FROM promote.config AS c WHERE c.project = $1 AND c.digest = $2"};
+	SqlRows		rows;
 
 	if (digest == NULL)
 		return NULL;
-	statement_run(sql, &read, values, NULL, false);
-	return SPI_processed > 0 ? spi_jsonb(SPI_tuptable, 0, 1) : NULL;
+	rows = sql_run(sql, &read, AS_TEXT(key->project), AS_BYTEA(digest));
+	return rows.count > 0 ? sql_jsonb(&rows, 0) : NULL;
 }
 
 /* Note the report. */
 static void
 write_observation(const Sql *sql, const Report *report, int32 differences)
 {
-	static OldStatement write = {
-		.text = "INSERT INTO promote.observation AS o (project, environment, component, digest,"
+	static Statement write = {"INSERT INTO promote.observation AS o (project, environment, component, digest,"
 		" document, document_at, differences, changed_by, source, reported_at)"
 		" SELECT $1, $2, $3, $4, $5, CASE WHEN $5 IS NOT NULL THEN t.now END, $6, $7, $8, t.now"
 		" FROM pg_catalog.clock_timestamp() AS t (now)"
@@ -146,63 +133,57 @@ write_observation(const Sql *sql, const Report *report, int32 differences)
 		" document_at = CASE WHEN EXCLUDED.document IS NOT NULL OR o.changed_by <> EXCLUDED.changed_by"
 		"  THEN EXCLUDED.document_at ELSE o.document_at END,"
 		" differences = EXCLUDED.differences, changed_by = EXCLUDED.changed_by,"
-		" source = EXCLUDED.source, reported_at = EXCLUDED.reported_at",
-		.parameters = 8,
-		.types = {TEXTOID, TEXTOID, TEXTOID, BYTEAOID, BYTEAOID, INT4OID, INT4OID, TEXTOID}
-	};
-	bool		nulls[8] = {[4] = report->document == NULL};
-	Datum		values[8];
+		" source = EXCLUDED.source, reported_at = EXCLUDED.reported_at"};
 
-	instance_key_values(&report->before.key, values);
-	values[3] = PointerGetDatum(report->digest);
-	values[4] = PointerGetDatum(report->digest);
-	values[5] = Int32GetDatum(differences);
-	values[6] = Int32GetDatum(report->before.changed_by);
-	values[7] = CStringGetTextDatum(report->source);
-	statement_run(sql, &write, values, nulls, false);
+	guarded_run(sql, &write, AS_KEY(&report->before.key), AS_BYTEA(report->digest),
+				AS_BYTEA(report->document ? report->digest : NULL), AS_INT(differences),
+				AS_INT(report->before.changed_by), AS_TEXT(report->source));
 }
 
 /* Note that what was reported last was reported again. */
 static void
 touch_observation(const Sql *sql, const Report *report)
 {
-	static OldStatement touch = {
-		.text = "UPDATE promote.observation AS o SET source = $4, reported_at = t.now,"
+	static Statement touch = {"UPDATE promote.observation AS o SET source = $4, reported_at = t.now,"
 		" document_at = CASE WHEN o.document = o.digest THEN t.now ELSE o.document_at END"
-		" FROM pg_catalog.clock_timestamp() AS t (now)"
-		" WHERE " OF_INSTANCE("o"),
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[4];
+		" FROM pg_catalog.clock_timestamp() AS t (now) WHERE " OF_INSTANCE("o")};
 
-	instance_key_values(&report->before.key, values);
-	values[3] = CStringGetTextDatum(report->source);
-	statement_run(sql, &touch, values, NULL, false);
+	guarded_run(sql, &touch, AS_KEY(&report->before.key), AS_TEXT(report->source));
 }
+
+/* What an instance desires, as far as it says what must not be seen. */
+typedef struct Desired
+{
+	Jsonb	   *params;
+	Jsonb	   *schema;			/* of its release */
+	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
+	Jsonb	   *parameters;
+} Desired;
+
+static const SqlField desired_fields[] = {
+	SQL_FIELD(Desired, params, "c.params"),
+	SQL_FIELD(Desired, schema, "f.params_schema"),
+	SQL_FIELD(Desired, kept, "r.kept_marks"),
+	SQL_FIELD(Desired, parameters, "e.parameters")
+};
 
 /* Add what the instance desires to what values come from: somebody may have been ahead of the deployment. */
 static void
 add_desired(const Sql *sql, Mask *mask, const InstanceKey *key)
 {
-	static OldStatement read = {
-		.text = "SELECT c.params, f.params_schema, " KEPT_OF("r") ", e.parameters FROM promote.instance AS i"
-		" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "i") " AND r.revision = i.revision"
-		" JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest"
-		" JOIN promote.bundle_release AS f ON f.bundle = r.bundle AND f.version = r.version"
-		" JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment"
-		" WHERE " OF_INSTANCE("i"),
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3];
+	static Statement read = SQL_ROWS(desired_fields, "SELECT $* FROM promote.instance AS i"
+									 " JOIN promote_internal.marked_revision AS r ON " SAME_INSTANCE("r", "i") " AND r.revision = i.revision"
+									 " JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest"
+									 " JOIN promote.bundle_release AS f ON f.bundle = r.bundle AND f.version = r.version"
+									 " JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment"
+									 " WHERE " OF_INSTANCE("i"));
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(key));
+	Desired		desired;
 
-	instance_key_values(key, values);
-	statement_run(sql, &read, values, NULL, false);
-	if (SPI_processed == 0)
+	if (!sql_row(&rows, 0, &desired))
 		return;
-	mask_add_schema(mask, spi_jsonb(SPI_tuptable, 0, 2));
-	mask_add_both(mask, spi_jsonb(SPI_tuptable, 0, 1), spi_jsonb(SPI_tuptable, 0, 4), spi_jsonb(SPI_tuptable, 0, 3));
+	mask_add_schema(mask, desired.schema);
+	mask_add_both(mask, desired.params, desired.parameters, desired.kept);
 }
 
 /*
@@ -223,7 +204,7 @@ drift_of(const Sql *sql, const Observed *observed, Jsonb *document)
 	return compose_masked_diff(mask, deployed->params, document);
 }
 
-/* The same where only the digest is known: one difference, at the root. */
+/* What differs where only the digest is known: one difference, at the root. */
 static Jsonb *
 drift_of_digest(const Carried *deployed, const bytea *digest)
 {
@@ -273,6 +254,20 @@ moved_paths(const Sql *sql, const Report *report)
 	return differing_paths(before ? before : report->document, report->document);
 }
 
+/* Items of an instance that last. */
+#define OPEN_ITEMS(row) OF_INSTANCE(row) " AND " row ".closed_at IS NULL"
+
+/* The number of its last item. */
+#define LAST_ITEM \
+	"COALESCE((SELECT d.item FROM promote.drift_item AS d WHERE " OF_INSTANCE("d") \
+	" ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.item DESC LIMIT 1), 0)"
+
+static const SqlField outcome_fields[] = {
+	SQL_FIELD(Outcome, opened, "c.opened"),
+	SQL_FIELD(Outcome, moved, "c.moved"),
+	SQL_FIELD(Outcome, gone, "c.gone")
+};
+
 /*
  * Bring the items in line with what a report shows: those of before that it
  * does not show are closed, those with another value go on but are no longer
@@ -282,10 +277,8 @@ moved_paths(const Sql *sql, const Report *report)
 static void
 write_items(const Sql *sql, const Report *report, const Jsonb *diff, Outcome *outcome)
 {
-#define OPEN_ITEMS(row) \
-	OF_INSTANCE(row) " AND " row ".closed_at IS NULL"
-	static OldStatement write = {
-		.text = "WITH shown AS MATERIALIZED (SELECT (x.change ->> 'path') COLLATE \"C\" AS path,"
+	static Statement write = SQL_ROWS(outcome_fields, "WITH shown AS MATERIALIZED ("
+		"SELECT (x.change ->> 'path') COLLATE \"C\" AS path,"
 		" x.change -> 'old' AS deployed, x.change -> 'new' AS observed,"
 		" x.change ? 'sensitive' AS sensitive, x.place,"
 		" (x.change ->> 'path') IN (SELECT m.path FROM pg_catalog.unnest($6) AS m (path)) AS moved"
@@ -295,8 +288,7 @@ write_items(const Sql *sql, const Report *report, const Jsonb *diff, Outcome *ou
 		"  AND d.changed_by = $4 AND d.kind = $7) AS o"
 		" FULL JOIN shown AS s ON s.path = o.path),"
 		" ended AS (UPDATE promote.drift_item AS d SET how = 'deployed',"
-		" closed_at = pg_catalog.clock_timestamp() WHERE " OPEN_ITEMS("d")
-		" AND d.changed_by <> $4),"
+		" closed_at = pg_catalog.clock_timestamp() WHERE " OPEN_ITEMS("d") " AND d.changed_by <> $4),"
 		" gone AS (UPDATE promote.drift_item AS d SET how = 'gone',"
 		" closed_at = pg_catalog.clock_timestamp() WHERE " OPEN_ITEMS("d")
 		" AND d.changed_by = $4 AND (d.kind = 'digest' AND $7 = 'config'"
@@ -305,38 +297,24 @@ write_items(const Sql *sql, const Report *report, const Jsonb *diff, Outcome *ou
 		" moved AS (UPDATE promote.drift_item AS d SET observed = s.observed, sensitive = s.sensitive,"
 		" deployed = CASE WHEN s.sensitive THEN s.deployed ELSE d.deployed END,"
 		" source = $8, adopted_revision = NULL, dismissed_at = NULL, dismissed_by = NULL, reason = NULL"
-		" FROM step AS s WHERE " OF_INSTANCE("d")
-		" AND d.item = s.item AND s.moved RETURNING d.item),"
+		" FROM step AS s WHERE " OF_INSTANCE("d") " AND d.item = s.item AND s.moved RETURNING d.item),"
 		/* what is marked by now, though it is what it was */
 		" masked AS (UPDATE promote.drift_item AS d SET observed = s.observed, deployed = s.deployed, sensitive = true"
 		" FROM step AS s WHERE " OF_INSTANCE("d")
 		" AND d.item = s.item AND NOT s.moved AND s.sensitive AND NOT d.sensitive),"
 		" opened AS (INSERT INTO promote.drift_item (project, environment, component, item, kind,"
 		" path, deployed, observed, sensitive, changed_by, source, since)"
-		" SELECT $1, $2, $3, COALESCE((SELECT d.item FROM promote.drift_item AS d"
-		"  WHERE " OF_INSTANCE("d")
-		"  ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.item DESC LIMIT 1), 0)"
-		" + pg_catalog.row_number() OVER (ORDER BY s.place), $7, s.path, s.deployed, s.observed,"
-		" s.sensitive, $4, $8, pg_catalog.clock_timestamp()"
+		" SELECT $1, $2, $3, " LAST_ITEM " + pg_catalog.row_number() OVER (ORDER BY s.place), $7, s.path, s.deployed,"
+		" s.observed, s.sensitive, $4, $8, pg_catalog.clock_timestamp()"
 		" FROM step AS s WHERE s.item IS NULL RETURNING item)"
-		" SELECT (SELECT pg_catalog.count(*) FROM opened)::integer,"
-		" (SELECT pg_catalog.count(*) FROM moved)::integer,"
-		" (SELECT pg_catalog.count(*) FROM gone)::integer",
-		.parameters = 8,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTARRAYOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[8];
+		" SELECT $* FROM (SELECT (SELECT pg_catalog.count(*) FROM opened)::integer AS opened,"
+		"  (SELECT pg_catalog.count(*) FROM moved)::integer AS moved,"
+		"  (SELECT pg_catalog.count(*) FROM gone)::integer AS gone) AS c");
+	SqlRows		rows = guarded_run(sql, &write, AS_KEY(&report->before.key), AS_INT(report->before.changed_by),
+								   AS_JSONB(diff), AS_TEXTS(moved_paths(sql, report)),
+								   AS_TEXT(report->document ? "config" : "digest"), AS_TEXT(report->source));
 
-	instance_key_values(&report->before.key, values);
-	values[3] = Int32GetDatum(report->before.changed_by);
-	values[4] = JsonbPGetDatum(diff);
-	values[5] = moved_paths(sql, report);
-	values[6] = CStringGetTextDatum(report->document ? "config" : "digest");
-	values[7] = CStringGetTextDatum(report->source);
-	statement_run(sql, &write, values, NULL, false);
-	outcome->opened = spi_integer(SPI_tuptable, 0, 1);
-	outcome->moved = spi_integer(SPI_tuptable, 0, 2);
-	outcome->gone = spi_integer(SPI_tuptable, 0, 3);
+	sql_row(&rows, 0, outcome);
 }
 
 /* Begin what the audit log says of drift: who says it, and of what. */
@@ -396,18 +374,14 @@ write_report(const Sql *sql, Report *report, Outcome *outcome)
 static bool
 is_marked_anew(const Sql *sql, Report *report)
 {
-	static OldStatement look = {
-		.text = "SELECT COALESCE(pg_catalog.bool_or(s.path IS NOT NULL AND o.path IS NOT NULL), false)"
+	static Statement look = {"SELECT COALESCE(pg_catalog.bool_or(s.path IS NOT NULL AND o.path IS NOT NULL), false)"
 		" FROM (SELECT (x.change ->> 'path') COLLATE \"C\" AS path FROM pg_catalog.jsonb_array_elements($5) AS x (change)"
 		"  WHERE x.change ? 'sensitive') AS s"
 		" FULL JOIN (SELECT d.path FROM promote.drift_item AS d WHERE " OPEN_ITEMS("d")
-		"  AND d.changed_by = $4 AND d.kind = 'config' AND NOT d.sensitive) AS o ON o.path = s.path",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID}
-	};
+		"  AND d.changed_by = $4 AND d.kind = 'config' AND NOT d.sensitive) AS o ON o.path = s.path"};
 	Observed   *before = &report->before;
 	Jsonb	   *document;
-	Datum		values[5];
+	SqlRows		rows;
 
 	if (before->differences == 0)
 		return false;
@@ -415,43 +389,39 @@ is_marked_anew(const Sql *sql, Report *report)
 	if (document == NULL)
 		return false;
 	read_deployed(sql, before);
-	instance_key_values(&before->key, values);
-	values[3] = Int32GetDatum(before->changed_by);
-	values[4] = JsonbPGetDatum(drift_of(sql, before, document));
-	statement_run(sql, &look, values, NULL, false);
-	return spi_bool(SPI_tuptable, 0, 1);
+	rows = sql_run(sql, &look, AS_KEY(&before->key), AS_INT(before->changed_by),
+				   AS_JSONB(drift_of(sql, before, document)));
+	return sql_bool(&rows, 0);
+}
+
+/* Does a report say what the one before it said? */
+static bool
+is_repeated(const Sql *sql, Report *report)
+{
+	const Observed *before = &report->before;
+
+	return json_digest_equal(report->digest, before->digest) &&
+		(report->document == NULL || json_digest_equal(before->document, report->digest)) &&
+		!is_marked_anew(sql, report);
 }
 
 /* Take a report; returns how many differences it shows. */
 static int32
 take_report(Report *report)
 {
-	Observed   *before = &report->before;
 	Outcome		outcome = {0};
 	Sql			sql;
-	bool		was;
 
 	sql_enter(&sql);
-	read_observed(&sql, before);
-	check_provisioned(before);
-	was = guard_open(true);
-	PG_TRY();
+	read_observed(&sql, &report->before);
+	check_provisioned(&report->before);
+	if (is_repeated(&sql, report))
 	{
-		if (json_digest_equal(report->digest, before->digest) &&
-			(report->document == NULL || json_digest_equal(before->document, report->digest)) &&
-			!is_marked_anew(&sql, report))
-		{
-			touch_observation(&sql, report);
-			outcome.differences = before->differences;
-		}
-		else
-			write_report(&sql, report, &outcome);
+		touch_observation(&sql, report);
+		outcome.differences = report->before.differences;
 	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
+	else
+		write_report(&sql, report, &outcome);
 	sql_leave(&sql);
 	return outcome.differences;
 }
@@ -495,26 +465,18 @@ promote_report_observed_digest(PG_FUNCTION_ARGS)
 static char **
 read_paths(const Sql *sql, const Observed *observed, const Jsonb *rendered, const Jsonb *document, int *count)
 {
-	static OldStatement read = {
-		.text = "SELECT d.path FROM promote.drift_item AS d WHERE " OPEN_ITEMS("d")
+	static Statement read = {"SELECT d.path FROM promote.drift_item AS d WHERE " OPEN_ITEMS("d")
 		" AND d.changed_by = $4 AND d.kind = 'config' AND d.dismissed_at IS NULL"
 		" AND promote.jsonb_at_path($5, d.path) IS DISTINCT FROM promote.jsonb_at_path($6, d.path)"
-		" ORDER BY d.path",
-		.parameters = 6,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, JSONBOID}
-	};
-	Datum		values[6];
+		" ORDER BY d.path"};
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(&observed->key), AS_INT(observed->changed_by),
+							   AS_JSONB(rendered), AS_JSONB(document));
 	char	  **paths;
 
-	instance_key_values(&observed->key, values);
-	values[3] = Int32GetDatum(observed->changed_by);
-	values[4] = JsonbPGetDatum(rendered);
-	values[5] = JsonbPGetDatum(document);
-	statement_run(sql, &read, values, NULL, false);
-	*count = SPI_processed;
+	*count = rows.count;
 	paths = palloc_extended(Max(*count, 1) * sizeof(char *), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < *count; i++)
-		paths[i] = spi_text(SPI_tuptable, i, 1);
+		paths[i] = sql_text(&rows, i);
 	return paths;
 }
 
@@ -555,21 +517,14 @@ check_document(const Observed *observed)
 static void
 record_adoption(const Sql *sql, const Observed *observed, const Staged *staged, int count)
 {
-	static OldStatement note = {
-		.text = "UPDATE promote.drift_item AS d SET adopted_revision = $5 WHERE " OPEN_ITEMS("d")
+	static Statement note = {"UPDATE promote.drift_item AS d SET adopted_revision = $5 WHERE " OPEN_ITEMS("d")
 		" AND d.changed_by = $4 AND d.kind = 'config' AND d.dismissed_at IS NULL"
-		" AND d.adopted_revision IS DISTINCT FROM $5",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID}
-	};
-	Datum		values[5];
+		" AND d.adopted_revision IS DISTINCT FROM $5"};
+	SqlRows		noted = guarded_run(sql, &note, AS_KEY(&observed->key), AS_INT(observed->changed_by),
+									AS_INT(staged->new_revision));
 	JsonBuilder	builder;
 
-	instance_key_values(&observed->key, values);
-	values[3] = Int32GetDatum(observed->changed_by);
-	values[4] = Int32GetDatum(staged->new_revision);
-	statement_run(sql, &note, values, NULL, false);
-	if (!staged->changed && SPI_processed == 0)
+	if (!staged->changed && noted.count == 0)
 		return;
 	begin_facts(&builder, observed);
 	json_build_field(&builder, "digest", audit_hex(observed->digest));
@@ -585,13 +540,12 @@ record_adoption(const Sql *sql, const Observed *observed, const Staged *staged, 
 Datum
 promote_adopt_drift(PG_FUNCTION_ARGS)
 {
-	Staging		staging = {.origin = "adoption",.message = argument_text(fcinfo, 1)};
+	Staging		staging = {.origin = ORIGIN_ADOPTION,.message = argument_text(fcinfo, 1)};
 	Observed	observed = {0};
 	ProposedRevision proposed;
 	Sql			sql;
 	Staged		staged;
 	int			count;
-	bool		was;
 
 	argument_instance_for(fcinfo, 0, "instance", "configure", &observed.key);
 	sql_enter(&sql);
@@ -605,67 +559,36 @@ promote_adopt_drift(PG_FUNCTION_ARGS)
 	proposed.proposal.allow_replace = argument_bool(fcinfo, 4, false);
 	proposed.plan = argument_bool(fcinfo, 3, true);
 	stage_write(&sql, &staging, &proposed, sql.caller, &staged);
-	was = guard_open(true);
-	PG_TRY();
-	{
-		record_adoption(&sql, &observed, &staged, count);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
+	record_adoption(&sql, &observed, &staged, count);
 	sql_leave(&sql);
 	return stage_result(fcinfo, &staged);
 }
 
-/* The parameters of what dismisses: the instance, the reason, the path if there is one, and who. */
-static void
-dismissal_values(const Observed *observed, const char *reason, const char *path,
-				 Datum *values, bool *nulls)
-{
-	instance_key_values(&observed->key, values);
-	values[3] = Int32GetDatum(observed->changed_by);
-	values[4] = CStringGetTextDatum(reason);
-	nulls[5] = path == NULL;
-	values[5] = path ? CStringGetTextDatum(path) : (Datum) 0;
-	values[6] = CStringGetTextDatum(current_actor());
-	values[7] = CStringGetTextDatum(instance_key_name(&observed->key));
-}
-
 /*
- * Dismiss what reports show there, or anywhere; returns how many were not
- * dismissed for that reason before.
+ * Dismiss what reports show there, or (path is NULL) anywhere; returns how many
+ * were not dismissed for that reason before.
  */
 static int32
 dismiss_reported(const Sql *sql, const Observed *observed, const char *reason, const char *path)
 {
-	static OldStatement write = {
-		.text = "UPDATE promote.drift_item AS d SET dismissed_at = pg_catalog.clock_timestamp(),"
+	static Statement write = {"UPDATE promote.drift_item AS d SET dismissed_at = pg_catalog.clock_timestamp(),"
 		" dismissed_by = $7, reason = $5 WHERE " OPEN_ITEMS("d")
 		" AND d.changed_by = $4 AND d.kind <> 'resource' AND d.reason IS DISTINCT FROM $5"
-		" AND ($6 IS NULL AND d.dismissed_at IS NULL OR d.path = $6)",
-		.parameters = 7,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	bool		nulls[8] = {false};
-	Datum		values[8];
+		" AND ($6 IS NULL AND d.dismissed_at IS NULL OR d.path = $6)"};
 
-	dismissal_values(observed, reason, path, values, nulls);
-	statement_run(sql, &write, values, nulls, false);
-	return SPI_processed;
+	return guarded_run(sql, &write, AS_KEY(&observed->key), AS_INT(observed->changed_by), AS_TEXT(reason),
+					   AS_TEXT(path), AS_TEXT(current_actor())).count;
 }
 
 /*
- * The same of what recorded plans show, which becomes an item by being
+ * Dismiss so what recorded plans show, which becomes an item by being
  * dismissed.  An item of before, dismissed for another reason or with another
  * value, is over.
  */
 static int32
 dismiss_planned(const Sql *sql, const Observed *observed, const char *reason, const char *path)
 {
-	static OldStatement write = {
-		.text = "WITH shown AS MATERIALIZED (SELECT v.path, v.observed_value, v.since, v.source"
+	static Statement write = {"WITH shown AS MATERIALIZED (SELECT v.path, v.observed_value, v.since, v.source"
 		" FROM promote.drift_status AS v WHERE v.instance = $8 AND v.kind = 'resource'"
 		" AND v.reason IS DISTINCT FROM $5 AND ($6 IS NULL AND NOT v.dismissed OR v.path = $6)),"
 		" ended AS (UPDATE promote.drift_item AS d SET how = 'gone',"
@@ -673,38 +596,20 @@ dismiss_planned(const Sql *sql, const Observed *observed, const char *reason, co
 		" AND d.kind = 'resource' AND (d.path IN (SELECT s.path FROM shown AS s)) IS TRUE)"
 		" INSERT INTO promote.drift_item (project, environment, component, item, kind, path,"
 		" observed, sensitive, changed_by, source, since, dismissed_at, dismissed_by, reason)"
-		" SELECT $1, $2, $3, COALESCE((SELECT d.item FROM promote.drift_item AS d"
-		"  WHERE " OF_INSTANCE("d")
-		"  ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.item DESC LIMIT 1), 0)"
-		" + pg_catalog.row_number() OVER (), 'resource', s.path, s.observed_value, false, $4,"
-		" s.source, s.since, pg_catalog.clock_timestamp(), $7, $5 FROM shown AS s",
-		.parameters = 8,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	bool		nulls[8] = {false};
-	Datum		values[8];
+		" SELECT $1, $2, $3, " LAST_ITEM " + pg_catalog.row_number() OVER (), 'resource', s.path, s.observed_value,"
+		" false, $4, s.source, s.since, pg_catalog.clock_timestamp(), $7, $5 FROM shown AS s"};
 
-	dismissal_values(observed, reason, path, values, nulls);
-	statement_run(sql, &write, values, nulls, false);
-	return SPI_processed;
+	return guarded_run(sql, &write, AS_KEY(&observed->key), AS_INT(observed->changed_by), AS_TEXT(reason),
+					   AS_TEXT(path), AS_TEXT(current_actor()), AS_TEXT(instance_key_name(&observed->key))).count;
 }
 
 /* Refuse a path at which nothing differs. */
 static void
 check_path(const Sql *sql, const Observed *observed, const char *path)
 {
-	static OldStatement look = {
-		.text = "SELECT EXISTS (SELECT FROM promote.drift_status AS v WHERE v.instance = $1 AND v.path = $2)",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
-	Datum		values[2] = {
-		CStringGetTextDatum(instance_key_name(&observed->key)),
-		CStringGetTextDatum(path)
-	};
+	static Statement look = {"SELECT FROM promote.drift_status AS v WHERE v.instance = $1 AND v.path = $2"};
 
-	statement_run(sql, &look, values, NULL, false);
-	if (!spi_bool(SPI_tuptable, 0, 1))
+	if (sql_run(sql, &look, AS_TEXT(instance_key_name(&observed->key)), AS_TEXT(path)).count == 0)
 		ereport(ERROR,
 				(errcode(PM_NOT_FOUND),
 				 errmsg("nothing of \"%s\" differs there", instance_key_name(&observed->key)),
@@ -734,8 +639,7 @@ promote_dismiss_drift(PG_FUNCTION_ARGS)
 	char	   *reason;
 	char	   *path;
 	Sql			sql;
-	volatile int32 count = 0;
-	bool		was;
+	int32		count;
 
 	argument_instance_for(fcinfo, 0, "instance", "configure", &observed.key);
 	reason = argument_required(fcinfo, 1, "reason");
@@ -745,19 +649,10 @@ promote_dismiss_drift(PG_FUNCTION_ARGS)
 	check_provisioned(&observed);
 	if (path)
 		check_path(&sql, &observed, path);
-	was = guard_open(true);
-	PG_TRY();
-	{
-		count = dismiss_reported(&sql, &observed, reason, path) +
-			dismiss_planned(&sql, &observed, reason, path);
-		if (count > 0)
-			record_dismissal(&sql, &observed, reason, path, count);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
+	count = dismiss_reported(&sql, &observed, reason, path) +
+		dismiss_planned(&sql, &observed, reason, path);
+	if (count > 0)
+		record_dismissal(&sql, &observed, reason, path, count);
 	sql_leave(&sql);
 	PG_RETURN_INT32(count);
 }

@@ -7,8 +7,13 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+
 #include "base/argument.h"
 #include "base/errors.h"
+#include "base/sql.h"
 #include "grant/access.h"
 #include "grant/grants.h"
 #include "grant/role.h"
@@ -22,13 +27,6 @@
 #include "registry/instance.h"
 #include "registry/path.h"
 #include "schema/schema.h"
-
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_promote_instance);
 PG_FUNCTION_INFO_V1(promote_promote_to_next);
@@ -97,7 +95,7 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 		refuse_unconfigured(&promotion->destination,
 							"Give it its first configuration with promote.configure_instance: only then has it values of its own to keep.");
 	proposal_require_release(sql, proposed);
-	proposal_require_unblocked(proposed, "promotion");
+	proposal_require_unblocked(proposed, ORIGIN_PROMOTION);
 	promotion->source_params = proposal->params;
 	promotion->base = compose_base(proposal);
 	proposal->params = compose_overrides(proposal, promotion->base, promotion->overrides);
@@ -176,6 +174,22 @@ request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 	return json_digest(json_builder_finish(&builder));
 }
 
+/* What is kept under an idempotency key. */
+typedef struct KeptResult
+{
+	bytea	   *request;		/* digest of the call */
+	Staged		staged;
+} KeptResult;
+
+static const SqlField kept_fields[] = {
+	SQL_FIELD(KeptResult, request, "k.request"),
+	SQL_FIELD(KeptResult, staged.old_revision, "k.old_revision"),
+	SQL_FIELD(KeptResult, staged.new_revision, "k.new_revision"),
+	SQL_FIELD(KeptResult, staged.deployment, "k.deployment"),
+	SQL_FIELD(KeptResult, staged.changed, "k.changed"),
+	SQL_FIELD(KeptResult, staged.diff, "k.diff")
+};
+
 /*
  * Look a call up by its idempotency key.  True where it was made before, with
  * its result in staged; raises PM_KEY_REUSED where another call was.
@@ -184,40 +198,25 @@ static bool
 find_result(const Sql *sql, const Promotion *promotion, const char *key, const bytea *request,
 			MemoryContext caller, Staged *staged)
 {
-	static OldStatement find = {
-		.text = "SELECT k.request, k.old_revision, k.new_revision, k.deployment, k.changed, k.diff"
-		" FROM promote.idempotency_key AS k WHERE k.project = $1 AND k.environment = $2"
-		" AND k.component = $3 AND k.idempotency_key = $4",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[4] = {
-		CStringGetTextDatum(promotion->destination.project),
-		CStringGetTextDatum(promotion->destination.environment),
-		CStringGetTextDatum(promotion->destination.component),
-		CStringGetTextDatum(key)
-	};
-	SPITupleTable *rows;
+	static Statement find = SQL_ROWS(kept_fields, "SELECT $* FROM promote.idempotency_key AS k"
+									 " WHERE " OF_INSTANCE("k") " AND k.idempotency_key = $4");
+	SqlRows		rows = sql_run(sql, &find, AS_KEY(&promotion->destination), AS_TEXT(key));
+	KeptResult	kept;
 	MemoryContext outer;
 
-	statement_run(sql, &find, values, NULL, false);
-	if (SPI_processed == 0)
+	if (!sql_row(&rows, 0, &kept))
 		return false;
-	rows = SPI_tuptable;
-	if (!json_digest_equal(spi_bytea(rows, 0, 1), request))
+	if (!json_digest_equal(kept.request, request))
 		ereport(ERROR,
 				(errcode(PM_KEY_REUSED),
 				 errmsg("idempotency key \"%s\" was used for another call", key),
 				 errdetail("It belongs to a promotion into \"%s\" with other arguments.",
 						   instance_key_name(&promotion->destination)),
 				 errhint("Use a new key for a new promotion.")));
-	staged->old_revision = spi_integer(rows, 0, 2);
-	staged->new_revision = spi_integer(rows, 0, 3);
-	staged->deployment = spi_integer(rows, 0, 4);
-	staged->changed = spi_bool(rows, 0, 5);
 	outer = MemoryContextSwitchTo(caller);
+	*staged = kept.staged;
 	staged->destination = instance_key_name(&promotion->destination);
-	staged->diff = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(rows, 0, 6)));
+	staged->diff = DatumGetJsonbPCopy(JsonbPGetDatum(kept.staged.diff));
 	MemoryContextSwitchTo(outer);
 	return true;
 }
@@ -227,44 +226,18 @@ static void
 keep_result(const Sql *sql, const Promotion *promotion, const char *key, const bytea *request,
 			const Staged *staged)
 {
-	static OldStatement keep = {
-		.text = "INSERT INTO promote.idempotency_key (project, environment, component,"
+	static Statement keep = {"INSERT INTO promote.idempotency_key (project, environment, component,"
 		" idempotency_key, request, old_revision, new_revision, deployment, changed, diff)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-		.parameters = 10,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, INT4OID, INT4OID, INT4OID,
-		BOOLOID, JSONBOID}
-	};
-	bool		nulls[10] = {[7] = staged->deployment == 0};
-	Datum		values[10] = {
-		CStringGetTextDatum(promotion->destination.project),
-		CStringGetTextDatum(promotion->destination.environment),
-		CStringGetTextDatum(promotion->destination.component),
-		CStringGetTextDatum(key),
-		PointerGetDatum(request),
-		Int32GetDatum(staged->old_revision),
-		Int32GetDatum(staged->new_revision),
-		Int32GetDatum(staged->deployment),
-		BoolGetDatum(staged->changed),
-		JsonbPGetDatum(staged->diff)
-	};
-
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"};
 	JsonBuilder facts;
-	bool		was = guard_open(true);
 
-	PG_TRY();
-	{
-		statement_run(sql, &keep, values, nulls, false);
-		audit_begin(&facts);
-		json_build_field(&facts, "idempotency_key", key);
-		audit_note_facts(sql, promotion->destination.project, instance_key_name(&promotion->destination),
-						 "idempotency_key.inserted", &facts);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
+	guarded_run(sql, &keep, AS_KEY(&promotion->destination), AS_TEXT(key), AS_BYTEA(request),
+				AS_INT(staged->old_revision), AS_INT(staged->new_revision), AS_NUMBER(staged->deployment),
+				AS_BOOL(staged->changed), AS_JSONB(staged->diff));
+	audit_begin(&facts);
+	json_build_field(&facts, "idempotency_key", key);
+	audit_note_facts(sql, promotion->destination.project, instance_key_name(&promotion->destination),
+					 "idempotency_key.inserted", &facts);
 }
 
 /*
@@ -276,7 +249,7 @@ promotion_write(const Sql *sql, Promotion *promotion, const char *message, Memor
 				Staged *staged)
 {
 	Staging		staging = {
-		.origin = "promotion",
+		.origin = ORIGIN_PROMOTION,
 		.source_environment = promotion->source.environment,
 		.overrides = promotion->overrides,
 		.message = message
@@ -452,6 +425,13 @@ is_overridden(const Preview *preview, const char *path)
 	return true;
 }
 
+/* A value as a document of its own; NULL for none. */
+static Jsonb *
+json_or_null(const JsonbValue *value)
+{
+	return value ? json_from_view(value) : NULL;
+}
+
 /* Put one row of a preview; sensitive values are masked. */
 static void
 put_preview_row(Preview *preview, const JsonChange *change, const char *kind,
@@ -459,19 +439,12 @@ put_preview_row(Preview *preview, const JsonChange *change, const char *kind,
 				const char *origin)
 {
 	JsonbValue	mask;
-	const JsonbValue *old_shown = mask_shown(old_value, change->flags, &mask);
-	const JsonbValue *new_shown = mask_shown(new_value, change->flags, &mask);
-	bool		nulls[7] = {[2] = old_shown == NULL,[3] = new_shown == NULL};
-	Datum		values[7];
+	Jsonb	   *old_shown = json_or_null(mask_shown(old_value, change->flags, &mask));
+	Jsonb	   *new_shown = json_or_null(mask_shown(new_value, change->flags, &mask));
 
-	values[0] = CStringGetTextDatum(change->path);
-	values[1] = CStringGetTextDatum(kind);
-	values[2] = nulls[2] ? (Datum) 0 : JsonbPGetDatum(json_from_view(old_shown));
-	values[3] = nulls[3] ? (Datum) 0 : JsonbPGetDatum(json_from_view(new_shown));
-	values[4] = CStringGetTextDatum(origin);
-	values[5] = BoolGetDatum((change->flags & SCHEMA_IMMUTABLE) != 0);
-	values[6] = BoolGetDatum((change->flags & SCHEMA_SENSITIVE) != 0);
-	tuplestore_putvalues(preview->result->setResult, preview->result->setDesc, values, nulls);
+	sql_put(preview->result, AS_TEXT(change->path), AS_TEXT(kind), AS_JSONB(old_shown), AS_JSONB(new_shown),
+			AS_TEXT(origin), AS_BOOL((change->flags & SCHEMA_IMMUTABLE) != 0),
+			AS_BOOL((change->flags & SCHEMA_SENSITIVE) != 0));
 }
 
 /*
@@ -555,34 +528,26 @@ put_kept(void *state, const JsonChange *change)
 }
 
 /* A text as JSON; NULL for none. */
-static Datum
-json_text(const char *text, bool *isnull)
+static Jsonb *
+json_text(const char *text)
 {
 	JsonbValue	value = {.type = jbvString};
 
-	*isnull = text == NULL;
 	if (text == NULL)
-		return (Datum) 0;
+		return NULL;
 	value.val.string.val = unconstify(char *, text);
 	value.val.string.len = strlen(text);
-	return JsonbPGetDatum(json_from_view(&value));
+	return json_from_view(&value);
 }
 
 /* Put what becomes of a reference or a secret. */
 static void
 put_carried(const Preview *preview, const CarriedChange *change)
 {
-	bool		nulls[7] = {false};
-	Datum		values[7];
-
-	values[0] = CStringGetTextDatum(carry_path(change));
-	values[1] = CStringGetTextDatum(change->change);
-	values[2] = json_text(change->old_value, &nulls[2]);
-	values[3] = json_text(change->new_value, &nulls[3]);
-	values[4] = CStringGetTextDatum(change->from_source ? "source" : "destination");
-	values[5] = BoolGetDatum(change->replaces);
-	values[6] = BoolGetDatum(strcmp(change->kind, "secret") == 0);
-	tuplestore_putvalues(preview->result->setResult, preview->result->setDesc, values, nulls);
+	sql_put(preview->result, AS_TEXT(carry_path(change)), AS_TEXT(change->change),
+			AS_JSONB(json_text(change->old_value)), AS_JSONB(json_text(change->new_value)),
+			AS_TEXT(change->from_source ? "source" : "destination"), AS_BOOL(change->replaces),
+			AS_BOOL(change->kind == CARRIED_SECRET));
 }
 
 /* Put all rows of a promotion whose proposal is checked. */

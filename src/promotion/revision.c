@@ -7,9 +7,19 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
 #include "base/argument.h"
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/sql.h"
 #include "base/trigger.h"
 #include "grant/actor.h"
 #include "json/digest.h"
@@ -23,20 +33,6 @@
 #include "registry/path.h"
 #include "registry/release.h"
 #include "registry/rule.h"
-
-#include "access/htup_details.h"
-#include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "commands/trigger.h"
-#include "executor/executor.h"
-#include "executor/spi.h"
-#include "fmgr.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_check_origin);
 PG_FUNCTION_INFO_V1(promote_complete_revision);
@@ -86,34 +82,22 @@ check_author(const ProposedRevision *proposed)
 static void
 move_instance(const Sql *sql, ProposedRevision *proposed)
 {
-	static OldStatement move = {
-		.text = "UPDATE promote.instance SET revision = $4, deployment = $5,"
-		" version_constraint = $6, release_channel = $7"
-		" WHERE project = $1 AND environment = $2 AND component = $3"
+	static Statement move = {"UPDATE promote.instance AS i SET revision = $4, deployment = $5,"
+		" version_constraint = $6, release_channel = $7 WHERE " OF_INSTANCE("i")
 		" RETURNING (SELECT f.block_reason FROM promote.bundle_release AS f"
-		"  WHERE f.bundle = $8 AND f.version = $9)",
-		.parameters = 9,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[9] = {
-		CStringGetTextDatum(proposed->key.project),
-		CStringGetTextDatum(proposed->key.environment),
-		CStringGetTextDatum(proposed->key.component),
-		Int32GetDatum(proposed->revision),
-		Int32GetDatum(proposed->current_deployment + (proposed->plan ? 1 : 0)),
-		CStringGetTextDatum(proposed->version_constraint),
-		CStringGetTextDatum(proposed->release_channel),
-		CStringGetTextDatum(proposed->proposal.bundle),
-		CStringGetTextDatum(proposed->proposal.version)
-	};
+		"  WHERE f.bundle = $8 AND f.version = $9)"};
+	SqlRows		rows;
 
 	if (proposed->revision > proposed->current_revision && proposal_minds_blocks(proposed->origin))
 		rule_hold_release(proposed->proposal.bundle, proposed->proposal.version,
 						  proposed->view ? proposed->view : rule_view());
-	statement_run(sql, &move, values, NULL, false);
+	rows = guarded_run(sql, &move, AS_KEY(&proposed->key), AS_INT(proposed->revision),
+					   AS_INT(proposed->current_deployment + (proposed->plan ? 1 : 0)),
+					   AS_TEXT(proposed->version_constraint), AS_TEXT(proposed->release_channel),
+					   AS_TEXT(proposed->proposal.bundle), AS_TEXT(proposed->proposal.version));
 	if (proposed->revision == proposed->current_revision)
 		return;
-	proposed->block_reason = spi_text(SPI_tuptable, 0, 1);
+	proposed->block_reason = sql_text(&rows, 0);
 	proposal_require_unblocked(proposed, proposed->origin);
 }
 
@@ -121,15 +105,9 @@ move_instance(const Sql *sql, ProposedRevision *proposed)
 void
 config_store(const Sql *sql, const char *project, const Jsonb *params)
 {
-	static OldStatement store = {
-		.text = "INSERT INTO promote.config (project, params) VALUES ($1, $2)"
-		" ON CONFLICT DO NOTHING",
-		.parameters = 2,
-		.types = {TEXTOID, JSONBOID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(project), JsonbPGetDatum(params)};
+	static Statement store = {"INSERT INTO promote.config (project, params) VALUES ($1, $2) ON CONFLICT DO NOTHING"};
 
-	statement_run(sql, &store, values, NULL, false);
+	sql_run(sql, &store, AS_TEXT(project), AS_JSONB(params));
 }
 
 /*
@@ -167,8 +145,8 @@ queue_plan(const Sql *sql, const ProposedRevision *proposed, const Jsonb *diff, 
 {
 	const Proposal *proposal = &proposed->proposal;
 	DeploymentOrder order = {
-		.action = "PLAN",
-		.status = "PENDING",
+		.action = ACTION_PLAN,
+		.status = DEPLOYMENT_PENDING,
 		.revision = proposed->revision,
 		.base_revision = proposed->base_revision,
 		.bundle = proposal->bundle,
@@ -185,11 +163,30 @@ queue_plan(const Sql *sql, const ProposedRevision *proposed, const Jsonb *diff, 
 	return deployment_insert(sql, &proposed->key, proposed->current_deployment + 1, &order);
 }
 
+/* Number of the PLAN that a proposal gets; 0: none. */
+static int32
+plan_number(const ProposedRevision *proposed)
+{
+	return proposed->plan ? proposed->current_deployment + 1 : 0;
+}
+
+/* Tell listeners what becomes of an instance by a proposal that is judged. */
+static void
+tell(const ProposedRevision *proposed, int32 revision)
+{
+	notify(&(Notice) {
+		.instance = proposed->proposal.instance,
+		.revision = revision,
+		.deployment = plan_number(proposed),
+		.carried = carry_names(proposed)
+	});
+}
+
 /* Leave a copy of what was recorded with who asked for it. */
 static void
 leave_record(RevisionRecord *record, const ProposedRevision *proposed, const Jsonb *diff)
 {
-	record->deployment = proposed->plan ? proposed->current_deployment + 1 : 0;
+	record->deployment = plan_number(proposed);
 	record->diff = MemoryContextAlloc(record->context, VARSIZE(diff));
 	memcpy(record->diff, diff, VARSIZE(diff));
 }
@@ -270,12 +267,11 @@ judge(const Sql *sql, ProposedRevision *proposed)
  * to the chain, notify.  A revision that is not new only gets a plan.
  */
 static void
-write_records(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
+record_proposal(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
 {
 	AuditEntry	entries[AUDIT_MAX_ENTRIES];
 	int			count = 0;
 	Jsonb	   *diff = NULL;
-	Notice		notice;
 
 	move_instance(sql, proposed);
 	if (proposed->plan || record)
@@ -296,67 +292,46 @@ write_records(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record
 			queue_plan(sql, proposed, diff, kept_by_plan(proposed, record != NULL))};
 	audit_append(sql, &proposed->head, proposed->key.project, proposed->proposal.instance,
 				 entries, count);
-	notice = (Notice) {proposed->proposal.instance, proposed->revision,
-		proposed->plan ? proposed->current_deployment + 1 : 0, NULL, NULL};
-	notice.carried = carry_names(proposed);
-	notify(&notice);
+	tell(proposed, proposed->revision);
 	if (record)
 		leave_record(record, proposed, diff);
 }
 
-/* Record a proposal that is judged, past the guards. */
+/* Judge and record one of the proposals, in a scope of its own: what that reads goes with it. */
 static void
-record_proposal(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
+record_row(SqlRows *rows, uint64 row, Datum view, RevisionRecord *record)
 {
-	bool		was = guard_open(true);
+	ProposedRevision proposed;
+	Sql			sql;
 
-	PG_TRY();
-	{
-		write_records(sql, proposed, record);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
+	sql_enter(&sql);
+	(void) proposal_read(&sql, rows, row, false, &proposed);
+	proposed.view = view;
+	judge(&sql, &proposed);
+	record_proposal(&sql, &proposed, record);
+	sql_leave(&sql);
 }
 
 /* Record every proposal of a cursor that was opened behind the view; returns how many. */
 static uint64
-record_all(const Sql *sql, Portal cursor, Datum view, RevisionRecord *record)
+record_all(Portal cursor, Datum view, RevisionRecord *record)
 {
-	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
-													  "promote revision",
-													  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext outer = MemoryContextSwitchTo(row_context);
-	SPITupleTable *rows;
-	uint64		count;
+	SqlRows		rows;
 	uint64		total = 0;
 
-	for (;;)
+	do
 	{
-		SPI_cursor_fetch(cursor, true, ROWS_AT_ONCE);
-		rows = SPI_tuptable;
-		count = SPI_processed;
-		for (uint64 i = 0; i < count; i++)
+		rows = proposal_fetch_new(cursor, ROWS_AT_ONCE);
+		for (uint64 i = 0; i < rows.count; i++)
 		{
-			ProposedRevision proposed;
-
 			CHECK_FOR_INTERRUPTS();
-			proposal_read(sql, rows, i, false, &proposed);
-			proposed.view = view;
-			judge(sql, &proposed);
-			record_proposal(sql, &proposed, record);
-			MemoryContextReset(row_context);
+			record_row(&rows, i, view, record);
 		}
-		SPI_freetuptable(rows);
-		total += count;
-		if (count < ROWS_AT_ONCE)
-			break;
+		SPI_freetuptable(rows.table);
+		total += rows.count;
 	}
+	while (rows.count == ROWS_AT_ONCE);
 	SPI_cursor_close(cursor);
-	MemoryContextSwitchTo(outer);
-	MemoryContextDelete(row_context);
 	return total;
 }
 
@@ -367,7 +342,7 @@ record_new(const Sql *sql, RevisionRecord *record)
 	uint64		count = proposal_lock_new(sql);
 	Datum		view = rule_view();
 
-	if (count > 0 && record_all(sql, proposal_open_new(sql), view, record) != count)
+	if (count > 0 && record_all(proposal_open_new(sql), view, record) != count)
 		elog(ERROR, "not every new revision could be recorded");
 }
 
@@ -390,13 +365,10 @@ revision_plan_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *
 void
 revision_tell(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
 {
-	Notice		notice = {proposed->proposal.instance, proposed->current_revision};
-
 	compose_check(&proposed->proposal);
 	carry_judge(sql, proposed, false);
-	notice.carried = carry_names(proposed);
-	notify(&notice);
 	proposed->plan = false;
+	tell(proposed, proposed->current_revision);
 	leave_record(record, proposed, carry_diff(proposed));
 }
 
@@ -507,8 +479,14 @@ typedef struct Completion
 {
 	int32		revision;
 	char	   *bundle;
-	char	   *version;
+	char	   *version;		/* NULL: there is none */
 } Completion;
+
+static const SqlField completion_fields[] = {
+	SQL_FIELD(Completion, revision, "i.revision + 1"),
+	SQL_FIELD(Completion, bundle, "c.bundle"),
+	SQL_FIELD(Completion, version, "(SELECT rel.version FROM promote.resolve_release(c.bundle, $4, $5) AS rel)")
+};
 
 /*
  * Refuse to fill in a release, 40001, that came after the snapshot of a
@@ -517,66 +495,43 @@ typedef struct Completion
 static void
 require_seen(const Sql *sql, const Completion *completion)
 {
-	static OldStatement look = {
-		.text = "SELECT FROM promote.bundle_release AS f WHERE f.bundle = $1 AND f.version = $2",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(completion->bundle), CStringGetTextDatum(completion->version)};
+	static Statement look = {"SELECT FROM promote.bundle_release AS f WHERE f.bundle = $1 AND f.version = $2"};
 
-	if (!IsolationUsesXactSnapshot())
-		return;
-	statement_run(sql, &look, values, NULL, true);
-	if (SPI_processed == 0)
+	if (IsolationUsesXactSnapshot() &&
+		sql_read(sql, &look, AS_TEXT(completion->bundle), AS_TEXT(completion->version)).count == 0)
 		refuse_unseen();
 }
 
 /*
- * Find a revision's completion, and lock the instance.  False where there is
- * no such instance; PM_NO_RELEASE where there is no such release.
+ * Find a new revision's completion, in the scope's memory, and lock the
+ * instance.  False where there is no such instance; PM_NO_RELEASE where there is
+ * no such release.
  */
 static bool
-complete(HeapTuple row, TupleDesc row_type, Completion *completion)
+complete(const Sql *sql, const TriggerData *data, Completion *completion)
 {
-	static OldStatement look = {
-		.text = "SELECT i.revision + 1, c.bundle, (SELECT rel.version"
-		"  FROM promote.resolve_release(c.bundle, $4, $5) AS rel)"
-		" FROM promote.instance AS i"
-		" JOIN promote.component AS c ON c.project = $1 AND c.component = $3"
-		" WHERE i.project = $1 AND i.environment = $2 AND i.component = $3"
-		" FOR NO KEY UPDATE OF i",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	static Statement look = SQL_ROWS(completion_fields, "SELECT $* FROM promote.instance AS i"
+									 " JOIN promote.component AS c ON c.project = $1 AND c.component = $3"
+									 " WHERE " OF_INSTANCE("i") " FOR NO KEY UPDATE OF i");
+	HeapTuple	row = data->tg_trigtuple;
+	InstanceKey key = {
+		trigger_text(data, row, "project"),
+		trigger_text(data, row, "environment"),
+		trigger_text(data, row, "component")
 	};
-	static const char *const columns[] = {
-		"project", "environment", "component", "version_constraint", "release_channel"
-	};
-	Datum		values[5];
-	bool		nulls[5];
-	Sql			sql;
-	bool		found;
+	char	   *version_constraint = trigger_text(data, row, "version_constraint");
+	char	   *release_channel = trigger_text(data, row, "release_channel");
+	SqlRows		rows;
 
-	for (int i = 0; i < lengthof(columns); i++)
-		values[i] = SPI_getbinval(row, row_type, SPI_fnumber(row_type, columns[i]), &nulls[i]);
-	if (nulls[3] || nulls[4])
+	if (version_constraint == NULL || release_channel == NULL)
 		return false;
-	sql_enter(&sql);
-	statement_run(&sql, &look, values, nulls, false);
-	found = SPI_processed > 0;
-	if (found)
-	{
-		completion->revision = spi_integer(SPI_tuptable, 0, 1);
-		completion->bundle = spi_text(SPI_tuptable, 0, 2);
-		completion->version = spi_text(SPI_tuptable, 0, 3);
-		if (completion->version == NULL)
-			refuse_no_release(&sql, completion->bundle, TextDatumGetCString(values[3]),
-							  TextDatumGetCString(values[4]));
-		completion->bundle = MemoryContextStrdup(sql.caller, completion->bundle);
-		completion->version = MemoryContextStrdup(sql.caller, completion->version);
-		require_seen(&sql, completion);
-	}
-	sql_leave(&sql);
-	return found;
+	rows = sql_run(sql, &look, AS_KEY(&key), AS_TEXT(version_constraint), AS_TEXT(release_channel));
+	if (!sql_row(&rows, 0, completion))
+		return false;
+	if (completion->version == NULL)
+		refuse_no_release(sql, completion->bundle, version_constraint, release_channel);
+	require_seen(sql, completion);
+	return true;
 }
 
 /* Refuse where a revision says that it comes from. */
@@ -598,19 +553,16 @@ refuse_origin(const char *detail)
 Datum
 promote_check_origin(PG_FUNCTION_ARGS)
 {
-	static const char *const origins[] = {"edit", "promotion", "fork", "rollback", "adoption"};
-	char	   *origin = argument_text(fcinfo, 0);
+	char	   *name = argument_text(fcinfo, 0);
 	char	   *environment = argument_text(fcinfo, 1);
 	char	   *source = argument_text(fcinfo, 2);
-	bool		known = origin == NULL;
+	RevisionOrigin origin = sql_enum(revision_origins, name);
 
-	for (int i = 0; i < lengthof(origins); i++)
-		known = known || strcmp(origin, origins[i]) == 0;
-	if (!known)
+	if (name && origin == ORIGIN_NONE)
 		refuse_origin("It is none of edit, promotion, fork, rollback and adoption.");
 	if ((source == NULL) != PG_ARGISNULL(3))
 		refuse_origin("It has one of source_environment and source_revision, without the other.");
-	if (origin && strcmp(origin, "promotion") == 0 &&
+	if (origin == ORIGIN_PROMOTION &&
 		(source == NULL || environment == NULL || strcmp(source, environment) == 0))
 		refuse_origin("A promotion comes from another environment.");
 	PG_RETURN_BOOL(true);
@@ -628,32 +580,26 @@ promote_complete_revision(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "complete_revision", "revision",
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	static const char *const columns[] = {"revision", "bundle", "version"};
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	HeapTuple	row = data->tg_trigtuple;
+	bool		lacks_revision = trigger_is_null(data, row, "revision");
+	bool		lacks_bundle = trigger_is_null(data, row, "bundle");
+	bool		lacks_version = trigger_is_null(data, row, "version");
 	Completion	completion;
-	Datum		given[3];
-	Datum		filled[3];
-	bool		left_out[3];
-	int			numbers[3];
-	bool		nulls[3] = {false, false, false};
-	int			count = 0;
+	Sql			sql;
 
-	for (int i = 0; i < 3; i++)
-		given[i] = SPI_getbinval(data->tg_trigtuple, row_type,
-								 SPI_fnumber(row_type, columns[i]), &left_out[i]);
-	if (!left_out[0] && !left_out[1] && !left_out[2])
-		return PointerGetDatum(data->tg_trigtuple);
-	if (!complete(data->tg_trigtuple, row_type, &completion))
-		return PointerGetDatum(data->tg_trigtuple);
-	given[0] = Int32GetDatum(completion.revision);
-	given[1] = CStringGetTextDatum(completion.bundle);
-	given[2] = CStringGetTextDatum(completion.version);
-	for (int i = 0; i < 3; i++)
-		if (left_out[i])
-		{
-			numbers[count] = SPI_fnumber(row_type, columns[i]);
-			filled[count++] = given[i];
-		}
-	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_trigtuple, row_type, count,
-													 numbers, filled, nulls));
+	if (!lacks_revision && !lacks_bundle && !lacks_version)
+		return PointerGetDatum(row);
+	sql_enter(&sql);
+	if (complete(&sql, data, &completion))
+	{
+		MemoryContextSwitchTo(sql.caller);
+		if (lacks_revision)
+			row = trigger_with(data, row, "revision", Int32GetDatum(completion.revision));
+		if (lacks_bundle)
+			row = trigger_with(data, row, "bundle", CStringGetTextDatum(completion.bundle));
+		if (lacks_version)
+			row = trigger_with(data, row, "version", CStringGetTextDatum(completion.version));
+	}
+	sql_leave(&sql);
+	return PointerGetDatum(row);
 }

@@ -4,23 +4,21 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "funcapi.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
 #include "json/digest.h"
 #include "json/limits.h"
 #include "ledger/config_digest.h"
+#include "ledger/guard.h"
 #include "promotion/carry.h"
 #include "promotion/revision.h"
-#include "ledger/guard.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
 #include "registry/path.h"
 #include "registry/rule.h"
-
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
-#include "funcapi.h"
-#include "utils/builtins.h"
 
 /*
  * Read a proposal for the destination, see proposal_from.  Raises
@@ -124,7 +122,8 @@ insert_revision(const Sql *sql, const Staging *staging, const ProposedRevision *
 
 	errand_run(sql, &(Errand) {.revision = record}, &insert, AS_KEY(&proposed->key), AS_INT(proposed->revision),
 			   AS_JSONB(proposal->params), AS_BYTEA(proposed->digest), AS_TEXT(proposed->version_constraint),
-			   AS_TEXT(proposed->release_channel), AS_TEXT(staging->origin), AS_TEXT(staging->source_environment),
+			   AS_TEXT(proposed->release_channel), AS_TEXT(revision_origins[staging->origin]),
+			   AS_TEXT(staging->source_environment),
 			   AS_NUMBER(copied ? proposed->source_revision : 0), AS_JSONB(staging->overrides),
 			   AS_TEXT(staging->message), AS_BOOL(proposed->plan), AS_BOOL(proposal->allow_replace),
 			   AS_TEXT(proposal->bundle), AS_TEXT(proposal->version), AS_JSONB(compose_kept(proposal)));
@@ -135,13 +134,8 @@ static Jsonb *
 empty_diff(MemoryContext context)
 {
 	MemoryContext outer = MemoryContextSwitchTo(context);
-	JsonBuilder	builder;
-	Jsonb	   *diff;
+	Jsonb	   *diff = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("[]")));
 
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
-	json_build_end_array(&builder);
-	diff = json_builder_finish(&builder);
 	MemoryContextSwitchTo(outer);
 	return diff;
 }

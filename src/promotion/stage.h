@@ -17,7 +17,7 @@
 /* The words that a new desired state is recorded with. */
 typedef struct Staging
 {
-	const char *origin;
+	RevisionOrigin origin;
 	const char *source_environment; /* NULL: from nowhere but what is desired */
 	const Jsonb *overrides;		/* NULL: none can be */
 	const char *message;		/* NULL: none */

@@ -3,21 +3,21 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/tuplestore.h"
+
 #include "base/argument.h"
 #include "base/errors.h"
+#include "base/sql.h"
 #include "grant/access.h"
 #include "json/render.h"
 #include "json/writer.h"
+#include "promotion/carry.h"
 #include "promotion/deployment.h"
+#include "promotion/stage.h"
 #include "registry/instance.h"
-#include "request/act.h"
 #include "schema/schema.h"
-
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "utils/builtins.h"
-#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_compare_deployments);
 PG_FUNCTION_INFO_V1(promote_compare_instances);
@@ -29,17 +29,29 @@ typedef struct Side
 	int32		deployment;
 	char	   *action;
 	char	   *status;
-	int32		revision;
 	char	   *version_constraint;
-	char	   *version;
-	Jsonb	   *params;			/* rendered */
-	Jsonb	   *schema;			/* of the release */
+	Carried		carried;
 	Jsonb	   *other_schemas[3];	/* of releases whose marks count as well, see compose.h; NULL: none */
-	Jsonb	   *raw;			/* what params are made of; NULL: that is not known */
-	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
-	Jsonb	   *references;		/* remote ones; NULL: none */
+	Jsonb	   *raw;			/* what the params are made of; NULL: that is not known */
 	int32		recorded;		/* PLAN deployment that was recorded for it; 0: none */
 } Side;
+
+/* Of a deployment d. */
+static const SqlField deployment_fields[] = {
+	SQL_FIELD(Side, action, "d.action"),
+	SQL_FIELD(Side, status, "d.status"),
+	SQL_FIELD(Side, recorded, "(SELECT p.deployment FROM promote.deployment AS p WHERE " SAME_INSTANCE("p", "d")
+			  " AND p.deployment = CASE d.action WHEN 'PLAN' THEN d.deployment ELSE d.plan END"
+			  " AND p.plan_facts IS NOT NULL)")
+};
+
+/* Of an instance i: the plan is the last recorded one of what it desires. */
+static const SqlField instance_fields[] = {
+	SQL_FIELD(Side, status, "i.status"),
+	SQL_FIELD(Side, recorded, "(SELECT d.deployment FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "i")
+			  " AND d.revision = i.revision AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL"
+			  " ORDER BY d.deployment DESC LIMIT 1)")
+};
 
 /* Refuse two that are not of one component. */
 static void
@@ -95,79 +107,45 @@ argument_deployment(FunctionCallInfo fcinfo, int argument, Side *side)
 static void
 read_deployment(const Sql *sql, Side *side)
 {
-	static OldStatement read = {
-		.text = "SELECT d.action, d.status, (SELECT p.deployment FROM promote.deployment AS p"
-		"  WHERE p.project = d.project AND p.environment = d.environment AND p.component = d.component"
-		"  AND p.deployment = CASE d.action WHEN 'PLAN' THEN d.deployment ELSE d.plan END"
-		"  AND p.plan_facts IS NOT NULL)"
-		" FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
+	static Statement read = SQL_ROWS(deployment_fields, "SELECT $* FROM promote.deployment AS d"
+									 " WHERE " OF_INSTANCE("d") " AND d.deployment = $4");
 	int32		last = deployment_last(sql, &side->key);
-	Carried		carried;
-	Datum		values[4];
+	SqlRows		rows;
 
 	if (side->deployment == 0)
 		side->deployment = last;
-	if (!deployment_carries(sql, &side->key, side->deployment, true, &carried))
+	rows = sql_read(sql, &read, AS_KEY(&side->key), AS_INT(side->deployment));
+	if (!sql_row(&rows, 0, side) || !deployment_carries(sql, &side->key, side->deployment, true, &side->carried))
 		refuse_unknown_deployment(sql, &side->key, side->deployment);
-	side->revision = carried.revision;
-	side->version = carried.version;
-	side->params = carried.params;
-	side->schema = carried.schema;
-	side->kept = carried.kept;
-	side->references = carried.references;
-	deployment_values(&side->key, side->deployment, values);
-	statement_run(sql, &read, values, NULL, true);
-	side->action = spi_text(SPI_tuptable, 0, 1);
-	side->status = spi_text(SPI_tuptable, 0, 2);
-	side->recorded = spi_integer(SPI_tuptable, 0, 3);
-}
-
-/* Read an instance's status, and the last recorded plan of what it desires. */
-static void
-read_instance(const Sql *sql, Side *side)
-{
-	static OldStatement read = {
-		.text = "SELECT i.status, (SELECT d.deployment FROM promote.deployment AS d"
-		"  WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component"
-		"  AND d.revision = i.revision AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL"
-		"  ORDER BY d.deployment DESC LIMIT 1)"
-		" FROM promote.instance AS i"
-		" WHERE " OF_INSTANCE("i"),
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3];
-
-	instance_key_values(&side->key, values);
-	statement_run(sql, &read, values, NULL, true);
-	side->status = spi_text(SPI_tuptable, 0, 1);
-	side->recorded = spi_integer(SPI_tuptable, 0, 2);
 }
 
 /* Read what an instance desires, as it would be rendered now. */
 static void
 read_desired(const Sql *sql, Side *side)
 {
+	static Statement read = SQL_ROWS(instance_fields, "SELECT $* FROM promote.instance AS i WHERE " OF_INSTANCE("i"));
 	ProposedRevision proposed;
+	const Proposal *proposal = &proposed.proposal;
+	SqlRows		rows;
 
 	stage_read(sql, &side->key, side->key.environment, NULL, NULL, true, &proposed);
 	if (proposed.current_revision == 0)
 		refuse_unconfigured(&side->key, "Configure it first, with promote.configure_instance.");
 	proposal_require_release(sql, &proposed);
-	read_instance(sql, side);
-	side->revision = proposed.current_revision;
+	rows = sql_read(sql, &read, AS_KEY(&side->key));
+	(void) sql_row(&rows, 0, side);
 	side->version_constraint = strcmp(proposed.release_channel, "development") == 0 ?
 		psprintf("%s+dev", proposed.version_constraint) : proposed.version_constraint;
-	side->version = (char *) proposed.proposal.version;
-	side->params = json_render(proposed.proposal.params, proposed.proposal.parameters, true);
-	side->schema = proposed.proposal.schema;
-	memcpy(side->other_schemas, proposed.proposal.other_schemas, sizeof(side->other_schemas));
-	side->raw = proposed.proposal.params;
-	side->kept = proposed.proposal.own_kept;
-	side->references = proposed.references;
+	side->carried = (Carried) {
+		.revision = proposed.current_revision,
+		.version = unconstify(char *, proposal->version),
+		.params = json_render(proposal->params, proposal->parameters, true),
+		.schema = proposal->schema,
+		.kept = proposal->own_kept,
+		.references = proposed.references
+	};
+	memcpy(side->other_schemas, proposal->other_schemas, sizeof(side->other_schemas));
+	side->raw = proposal->params;
 }
 
 /* Put one row. */
@@ -175,31 +153,30 @@ static void
 put_row(ReturnSetInfo *result, const char *kind, const char *path, const char *change,
 		const JsonbValue *a, const JsonbValue *b, bool sensitive)
 {
-	bool		nulls[6] = {[1] = path == NULL,[3] = a == NULL,[4] = b == NULL};
-	Datum		values[6];
-
-	values[0] = CStringGetTextDatum(kind);
-	values[1] = nulls[1] ? (Datum) 0 : CStringGetTextDatum(path);
-	values[2] = CStringGetTextDatum(change);
-	values[3] = nulls[3] ? (Datum) 0 : JsonbPGetDatum(json_from_view(a));
-	values[4] = nulls[4] ? (Datum) 0 : JsonbPGetDatum(json_from_view(b));
-	values[5] = BoolGetDatum(sensitive);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	sql_put(result, AS_TEXT(kind), AS_TEXT(path), AS_TEXT(change), AS_JSONB(a ? json_from_view(a) : NULL),
+			AS_JSONB(b ? json_from_view(b) : NULL), AS_BOOL(sensitive));
 }
 
-/* Put a row where two words differ; both may be NULL. */
-static void
-put_words(ReturnSetInfo *result, const char *kind, char *a, char *b)
+/* A text as a value that lives as long as it; NULL for none. */
+static const JsonbValue *
+text_value(const char *text, JsonbValue *value)
 {
-	JsonbValue	values[2] = {{.type = jbvString}, {.type = jbvString}};
+	if (text == NULL)
+		return NULL;
+	value->type = jbvString;
+	value->val.string.val = unconstify(char *, text);
+	value->val.string.len = strlen(text);
+	return value;
+}
 
-	if (a == NULL || b == NULL || strcmp(a, b) == 0)
-		return;
-	values[0].val.string.val = a;
-	values[0].val.string.len = strlen(a);
-	values[1].val.string.val = b;
-	values[1].val.string.len = strlen(b);
-	put_row(result, kind, NULL, "change", &values[0], &values[1], false);
+/* Put a row where two words differ; where one of them is NULL they are not compared. */
+static void
+put_words(ReturnSetInfo *result, const char *kind, const char *a, const char *b)
+{
+	JsonbValue	values[2];
+
+	if (a && b && strcmp(a, b) != 0)
+		put_row(result, kind, NULL, "change", text_value(a, &values[0]), text_value(b, &values[1]), false);
 }
 
 /* Put a row where two numbers differ. */
@@ -232,28 +209,16 @@ static void
 put_leaves(ReturnSetInfo *result, const Side *a, const Side *b)
 {
 	const Side *sides[] = {a, b};
-	Mask	   *mask = mask_create(a->schema);
+	Mask	   *mask = mask_create(a->carried.schema);
 
-	mask_add_schema(mask, b->schema);
+	mask_add_schema(mask, b->carried.schema);
 	for (int i = 0; i < lengthof(sides); i++)
 	{
-		mask_add_pair(mask, sides[i]->raw, sides[i]->params, sides[i]->kept);
+		mask_add_pair(mask, sides[i]->raw, sides[i]->carried.params, sides[i]->carried.kept);
 		for (int j = 0; j < lengthof(sides[i]->other_schemas); j++)
 			mask_add_schema(mask, sides[i]->other_schemas[j]);
 	}
-	mask_leaf_diff(mask, a->params, b->params, put_leaf, result);
-}
-
-/* A text as a value that lives as long as it; NULL for none. */
-static const JsonbValue *
-text_value(const char *text, JsonbValue *value)
-{
-	if (text == NULL)
-		return NULL;
-	value->type = jbvString;
-	value->val.string.val = unconstify(char *, text);
-	value->val.string.len = strlen(text);
-	return value;
+	mask_leaf_diff(mask, a->carried.params, b->carried.params, put_leaf, result);
 }
 
 /* Put the remote references that differ. */
@@ -262,12 +227,12 @@ put_references(ReturnSetInfo *result, const Side *a, const Side *b)
 {
 	ListCell   *cell;
 
-	foreach(cell, carry_differences(a->references, b->references))
+	foreach(cell, carry_differences(a->carried.references, b->carried.references))
 	{
 		const CarriedChange *change = lfirst(cell);
 		JsonbValue	values[2];
 
-		put_row(result, change->kind, change->name, change->change,
+		put_row(result, carry_kind_name(change->kind), change->name, change->change,
 				text_value(change->old_value, &values[0]), text_value(change->new_value, &values[1]), false);
 	}
 }
@@ -279,36 +244,15 @@ put_references(ReturnSetInfo *result, const Side *a, const Side *b)
 static void
 put_resources(const Sql *sql, ReturnSetInfo *result, const Side *a, const Side *b)
 {
-#define PLANNED(environment, deployment) \
-	"(SELECT c.address, COALESCE(c.deposed, '') AS deposed," \
-	" pg_catalog.jsonb_build_object('action', c.action, 'diff', c.diff) AS value" \
-	" FROM promote.planned_change AS c JOIN promote.deployment AS d" \
-	"  USING (project, environment, component, deployment, fencing)" \
-	" WHERE c.project = $1 AND c.component = $2 AND c.environment = " environment \
-	" AND c.deployment = " deployment " AND c.origin = 'change' AND c.action <> 'no-op')"
-	static OldStatement read = {
-		.text = "SELECT 'resource', COALESCE(a.address, b.address), CASE WHEN a.address IS NULL"
-		"  THEN 'add' WHEN b.address IS NULL THEN 'remove' ELSE 'change' END, a.value, b.value, false"
-		" FROM " PLANNED("$3", "$4") " AS a FULL JOIN " PLANNED("$5", "$6") " AS b"
-		" ON b.address = a.address AND b.deposed = a.deposed"
-		" WHERE a.value IS DISTINCT FROM b.value ORDER BY 2",
-		.parameters = 6,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, INT4OID}
-	};
-	Datum		values[6] = {
-		CStringGetTextDatum(a->key.project),
-		CStringGetTextDatum(a->key.component),
-		CStringGetTextDatum(a->key.environment),
-		Int32GetDatum(a->recorded),
-		CStringGetTextDatum(b->key.environment),
-		Int32GetDatum(b->recorded)
-	};
+	static Statement read = {"SELECT * FROM promote_internal.planned_differences($1, $2, $3, $4, $5, $6)"};
+	SqlRows		rows;
 
 	if (a->recorded == 0 || b->recorded == 0)
 		return;
-	statement_run(sql, &read, values, NULL, true);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+	rows = sql_read(sql, &read, AS_TEXT(a->key.project), AS_TEXT(a->key.component), AS_TEXT(a->key.environment),
+					AS_INT(a->recorded), AS_TEXT(b->key.environment), AS_INT(b->recorded));
+	for (uint64 i = 0; i < rows.count; i++)
+		tuplestore_puttuple(result->setResult, rows.table->vals[i]);
 }
 
 /* Put all rows. */
@@ -317,9 +261,9 @@ put_all(const Sql *sql, ReturnSetInfo *result, const Side *a, const Side *b)
 {
 	put_words(result, "action", a->action, b->action);
 	put_words(result, "status", a->status, b->status);
-	put_numbers(result, "revision", a->revision, b->revision);
+	put_numbers(result, "revision", a->carried.revision, b->carried.revision);
 	put_words(result, "constraint", a->version_constraint, b->version_constraint);
-	put_words(result, "version", a->version, b->version);
+	put_words(result, "version", a->carried.version, b->carried.version);
 	put_leaves(result, a, b);
 	put_references(result, a, b);
 	put_resources(sql, result, a, b);

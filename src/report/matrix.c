@@ -4,18 +4,10 @@
  *
  * All instances are read by one statement, and what gates look at is read once
  * for each environment: a project has many more cells than either.  The
- * gates are those of gate.c, as far as they can be judged before anything is
- * staged.
+ * gates are those of gate/judge.c that need no plan; of what was read of all
+ * cells at once they are told, so that most of them need not look themselves.
  */
 #include "postgres.h"
-
-#include "base/argument.h"
-#include "gate/health.h"
-#include "gate/static.h"
-#include "gate/window.h"
-#include "grant/access.h"
-#include "grant/grants.h"
-#include "grant/role.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -27,6 +19,15 @@
 #include "utils/hsearch.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
+
+#include "base/argument.h"
+#include "gate/gate.h"
+#include "gate/window.h"
+#include "grant/access.h"
+#include "grant/grants.h"
+#include "grant/role.h"
+#include "ledger/config_digest.h"
+#include "promotion/promotion.h"
 
 PG_FUNCTION_INFO_V1(promote_matrix);
 
@@ -43,24 +44,74 @@ typedef struct Place
 	int			depth;			/* paths that lead to it, one after the other, at most */
 } Place;
 
+static const SqlField place_fields[] = {
+	SQL_FIELD(Place, rules.key.project, "e.project"),
+	SQL_FIELD(Place, rules.key.environment, "e.environment"),
+	SQL_FIELD(Place, rules.require_source_in_sync, "e.require_source_in_sync"),
+	SQL_FIELD(Place, rules.require_no_drift, "e.require_no_drift"),
+	SQL_FIELD(Place, rules.required_soak, "e.required_soak"),
+	SQL_FIELD(Place, has_checks, "EXISTS (SELECT FROM promote.required_check AS c"
+			  " WHERE c.project = e.project AND c.environment = e.environment)")
+};
+
 /* An instance. */
 typedef struct Cell
 {
 	char		name[KEY_SIZE]; /* the hash's key */
 	InstanceKey key;
-	char	   *status;
-	TimestampTz since;			/* GATE_NO_TIME: not known */
+	SourceStatus runs;
 	int32		revision;		/* 0: it desires nothing yet */
 	char	   *bundle;
 	char	   *version;		/* NULL: no release matches */
 	bytea	   *digest;
-	char	   *block_reason;	/* of the release; NULL: none */
 	char	   *came_from;		/* environment that it was promoted from last; NULL: none */
 	int32		came_revision;
-	char	   *held_by;		/* the request that holds it, in words; NULL: none */
 	Jsonb	   *attributes;		/* effective */
-	bool		declares;		/* does the release declare secrets or slots for references? */
+	bool		blocked;		/* the release that it desires, as in GateKnown */
+	bool		declares;
+	bool		differs;		/* itself, likewise */
+	bool		held;
 } Cell;
+
+static const SqlField cell_fields[] = {
+	SQL_FIELD(Cell, key.project, "c.project"),
+	SQL_FIELD(Cell, key.environment, "c.environment"),
+	SQL_FIELD(Cell, key.component, "c.component"),
+	SQL_FIELD(Cell, runs.status, "c.status"),
+	SQL_FIELD(Cell, runs.since, "c.since"),
+	SQL_FIELD(Cell, runs.deployed_revision, "c.deployed_revision"),
+	SQL_FIELD(Cell, runs.deployed_version, "c.deployed_version"),
+	SQL_FIELD(Cell, runs.deployed_digest, "c.deployed_digest"),
+	SQL_FIELD(Cell, revision, "c.revision"),
+	SQL_FIELD(Cell, bundle, "c.bundle"),
+	SQL_FIELD(Cell, version, "c.version"),
+	SQL_FIELD(Cell, digest, "c.digest"),
+	SQL_FIELD(Cell, came_from, "c.source_environment"),
+	SQL_FIELD(Cell, came_revision, "c.source_revision"),
+	SQL_FIELD(Cell, attributes, "c.attributes"),
+	SQL_FIELD(Cell, blocked, "c.blocked"),
+	SQL_FIELD(Cell, declares, "c.declares")
+};
+
+static const SqlField key_fields[] = {
+	SQL_FIELD(InstanceKey, project, "k.project"),
+	SQL_FIELD(InstanceKey, environment, "k.environment"),
+	SQL_FIELD(InstanceKey, component, "k.component")
+};
+
+/* A path from one environment to another. */
+typedef struct Path
+{
+	char	   *project;
+	char	   *source;
+	char	   *destination;
+} Path;
+
+static const SqlField path_fields[] = {
+	SQL_FIELD(Path, project, "p.project"),
+	SQL_FIELD(Path, source, "p.source_environment"),
+	SQL_FIELD(Path, destination, "p.destination_environment")
+};
 
 /* All that was read. */
 typedef struct Matrix
@@ -68,9 +119,10 @@ typedef struct Matrix
 	HTAB	   *places;
 	HTAB	   *cells;
 	Oid			role;			/* who asks, and is shown what it may see */
-	ArrayType  *projects;		/* NULL: all */
+	Datum		projects;		/* names, an array */
 	Cell	  **rows;			/* the cells in the order they are shown in */
 	uint64		count;
+	bool		minds_drift;	/* does any environment? */
 	TimestampTz now;
 } Matrix;
 
@@ -95,52 +147,34 @@ find(HTAB *hash, const char *project, const char *environment, const char *compo
 	return hash_search(hash, name, make ? HASH_ENTER : HASH_FIND, &found);
 }
 
-/* Run the first of two statements for all projects, the second for those that are shown: plans of both are kept. */
-static void
-read_all(const Sql *sql, const Matrix *matrix, OldStatement *statements)
+/* The names of all projects. */
+static Datum
+all_projects(const Sql *sql)
 {
-	Datum		values[1] = {PointerGetDatum(matrix->projects)};
+	static Statement read = {"SELECT ARRAY(SELECT p.project::text FROM promote.project AS p)"};
+	SqlRows		rows = sql_read(sql, &read);
+	bool		isnull;
 
-	statement_run(sql, &statements[matrix->projects ? 1 : 0], values, NULL, true);
+	return sql_datum(&rows, 0, &isnull);
 }
-
-/* The two statements; selection is what the second has beside the first. */
-#define BOTH(text_of, selection) \
-	{{.text = text_of("")}, {.text = text_of(selection),.parameters = 1,.types = {TEXTARRAYOID}}}
 
 /* Read the environments with their rules. */
 static void
 read_places(const Sql *sql, Matrix *matrix)
 {
-#define PLACES(selection) \
-	"SELECT e.project::pg_catalog.text, e.environment::pg_catalog.text, e.require_source_in_sync," \
-	" e.require_no_drift, e.required_soak, EXISTS (SELECT FROM promote.required_check AS c" \
-	"  WHERE c.project = e.project AND c.environment = e.environment)" \
-	" FROM promote.environment AS e " selection " ORDER BY 1, 2"
-	static OldStatement read[] = BOTH(PLACES, "WHERE e.project = ANY ($1)");
-	SPITupleTable *rows;
+	static Statement read = SQL_ROWS(place_fields, "SELECT $* FROM promote.environment AS e WHERE e.project = ANY ($1)");
+	SqlRows		rows = sql_read(sql, &read, AS_TEXTS(matrix->projects));
 
-	read_all(sql, matrix, read);
-	rows = SPI_tuptable;
-	for (uint64 i = 0; i < rows->numvals; i++)
+	for (uint64 i = 0; i < rows.count; i++)
 	{
-		bool		isnull;
-		char	   *of = spi_text(rows, i, 1);
-		char	   *environment = spi_text(rows, i, 2);
-		Place	   *place = find(matrix->places, of, environment, NULL, true);
+		Place		row = {.rules = {.action = "PROVISION", .at = matrix->now, .now = matrix->now}};
+		Place	   *place;
 
-		place->rules = (GateCase) {
-			.key = {of, environment, NULL},
-			.action = "PROVISION",
-			.require_source_in_sync = spi_bool(rows, i, 3),
-			.require_no_drift = spi_bool(rows, i, 4),
-			.required_soak = DatumGetIntervalP(spi_value(rows, i, 5, &isnull)),
-			.at = matrix->now,
-			.now = matrix->now
-		};
-		place->has_checks = spi_bool(rows, i, 6);
-		place->next = NIL;
-		place->leading = place->depth = 0;
+		(void) sql_row(&rows, i, &row);
+		place = find(matrix->places, row.rules.key.project, row.rules.key.environment, NULL, true);
+		memcpy(row.name, place->name, KEY_SIZE);
+		*place = row;
+		matrix->minds_drift |= row.rules.require_no_drift;
 	}
 }
 
@@ -175,26 +209,24 @@ push_down(Matrix *matrix, List *places)
 static void
 read_paths(const Sql *sql, Matrix *matrix)
 {
-#define PATHS(selection) \
-	"SELECT p.project::pg_catalog.text, p.source_environment::pg_catalog.text," \
-	" p.destination_environment::pg_catalog.text" \
-	" FROM promote.promotion_path AS p " selection " ORDER BY 1, 2, 3"
-	static OldStatement read[] = BOTH(PATHS, "WHERE p.project = ANY ($1)");
+	static Statement read = SQL_ROWS(path_fields, "SELECT $* FROM promote.promotion_path AS p WHERE p.project = ANY ($1)"
+									 " ORDER BY p.project, p.source_environment, p.destination_environment");
+	SqlRows		rows = sql_read(sql, &read, AS_TEXTS(matrix->projects));
 	HASH_SEQ_STATUS each;
 	List	   *first = NIL;
 	Place	   *place;
-	SPITupleTable *rows;
 
-	read_all(sql, matrix, read);
-	rows = SPI_tuptable;
-	for (uint64 i = 0; i < rows->numvals; i++)
+	for (uint64 i = 0; i < rows.count; i++)
 	{
-		Place	   *to = find(matrix->places, spi_text(rows, i, 1), spi_text(rows, i, 3), NULL, false);
+		Path		path;
+		Place	   *to;
 
-		place = find(matrix->places, spi_text(rows, i, 1), spi_text(rows, i, 2), NULL, false);
+		(void) sql_row(&rows, i, &path);
+		to = find(matrix->places, path.project, path.destination, NULL, false);
+		place = find(matrix->places, path.project, path.source, NULL, false);
 		if (place == NULL || to == NULL)
 			continue;
-		place->next = lappend(place->next, spi_text(rows, i, 3));
+		place->next = lappend(place->next, path.destination);
 		to->leading++;
 	}
 	hash_seq_init(&each, matrix->places);
@@ -204,94 +236,62 @@ read_paths(const Sql *sql, Matrix *matrix)
 	push_down(matrix, first);
 }
 
-/* Take a row of the cells. */
-static Cell *
-take_cell(Matrix *matrix, SPITupleTable *rows, uint64 i)
-{
-	char	   *project = spi_text(rows, i, 1);
-	char	   *environment = spi_text(rows, i, 2);
-	char	   *component = spi_text(rows, i, 3);
-	Cell	   *cell = find(matrix->cells, project, environment, component, true);
-
-	cell->key = (InstanceKey) {project, environment, component};
-	cell->status = spi_text(rows, i, 4);
-	cell->since = spi_time(rows, i, 5);
-	cell->revision = spi_integer(rows, i, 6);
-	cell->version = spi_text(rows, i, 7);
-	cell->digest = spi_bytea(rows, i, 8);
-	cell->bundle = spi_text(rows, i, 9);
-	cell->came_from = spi_text(rows, i, 10);
-	cell->came_revision = spi_integer(rows, i, 11);
-	cell->block_reason = spi_text(rows, i, 12);
-	cell->held_by = spi_text(rows, i, 13);
-	cell->attributes = spi_jsonb(rows, i, 14);
-	cell->declares = spi_bool(rows, i, 15);
-	return cell;
-}
-
 /* Read the instances that are shown to who asks: what is not shown is nowhere to go on to, either. */
 static void
 read_cells(const Sql *sql, Matrix *matrix)
 {
-#define CELLS(selection) \
-	"SELECT s.project::pg_catalog.text, s.environment::pg_catalog.text, s.component::pg_catalog.text," \
-	" s.status, s.since, s.desired_revision, s.desired_version, s.desired_digest, r.bundle," \
-	" r.source_environment, r.source_revision, f.block_reason, h.held_by," \
-	" " EFFECTIVE_ATTRIBUTES ", f.declares" \
-	" FROM promote.instance_status AS s" \
-	" JOIN promote.instance AS i ON " SAME_INSTANCE("i", "s") \
-	" JOIN promote.project AS p ON p.project = s.project" \
-	" JOIN promote.environment AS e ON e.project = s.project AND e.environment = s.environment" \
-	" JOIN promote.component AS c ON c.project = s.project AND c.component = s.component" \
-	" LEFT JOIN LATERAL (SELECT r.bundle::pg_catalog.text, r.source_environment::pg_catalog.text, r.source_revision" \
-	"  FROM promote.revision AS r WHERE " SAME_INSTANCE("r", "s") " AND r.revision = s.desired_revision LIMIT 1) AS r ON true" \
-	" LEFT JOIN LATERAL (SELECT f.block_reason, f.secrets <> '{}' OR f.remote_references <> '{}' AS declares" \
-	"  FROM promote.bundle_release AS f" \
-	"  WHERE f.bundle = r.bundle AND f.version = s.desired_version LIMIT 1) AS f ON true" \
-	" LEFT JOIN LATERAL (SELECT 'request ' || t.request AS held_by FROM promote.promotion_request_item AS t" \
-	"  WHERE t.project = s.project AND t.destination_environment = s.environment AND t.component = s.component" \
-	"  AND t.holds LIMIT 1) AS h ON true" \
-	" " selection " ORDER BY 1, 2, 3"
-	static OldStatement read[] = BOTH(CELLS, "WHERE s.project = ANY ($1)");
+	static Statement read = SQL_ROWS(cell_fields, "SELECT $* FROM promote_internal.matrix_cell AS c WHERE c.project = ANY ($1)");
+	SqlRows		rows = sql_read(sql, &read, AS_TEXTS(matrix->projects));
 
-	read_all(sql, matrix, read);
-	matrix->rows = palloc_extended((SPI_processed + 1) * sizeof(Cell *), MCXT_ALLOC_HUGE);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		if (access_role_may(matrix->role, ACCESS_ROWS, spi_text(SPI_tuptable, i, 1), spi_text(SPI_tuptable, i, 2)))
-			matrix->rows[matrix->count++] = take_cell(matrix, SPI_tuptable, i);
+	matrix->rows = palloc_extended((rows.count + 1) * sizeof(Cell *), MCXT_ALLOC_HUGE);
+	for (uint64 i = 0; i < rows.count; i++)
+	{
+		Cell		row = {.differs = false};
+		Cell	   *cell;
+
+		(void) sql_row(&rows, i, &row);
+		if (!access_role_may(matrix->role, ACCESS_ROWS, row.key.project, row.key.environment))
+			continue;
+		cell = find(matrix->cells, row.key.project, row.key.environment, row.key.component, true);
+		memcpy(row.name, cell->name, KEY_SIZE);
+		*cell = row;
+		matrix->rows[matrix->count++] = cell;
+	}
+}
+
+/* Mark the cells whose keys a statement returns: its rows are those of what closes a gate. */
+static void
+mark_cells(const Sql *sql, Matrix *matrix, Statement *read, Size flag)
+{
+	SqlRows		rows = sql_read(sql, read, AS_TEXTS(matrix->projects));
+
+	for (uint64 i = 0; i < rows.count; i++)
+	{
+		InstanceKey key;
+		Cell	   *cell;
+
+		(void) sql_row(&rows, i, &key);
+		cell = find(matrix->cells, key.project, key.environment, key.component, false);
+		if (cell)
+			*(bool *) ((char *) cell + flag) = true;
+	}
+}
+
+/* Mark those that the gates of drift and of requests have to look at. */
+static void
+mark_closed(const Sql *sql, Matrix *matrix)
+{
+	static Statement differing = SQL_ROWS(key_fields, "SELECT $* FROM promote_internal.open_difference AS k"
+										  " WHERE k.project = ANY ($1)");
+	static Statement held = SQL_ROWS(key_fields, "SELECT $* FROM promote_internal.holding_request AS k"
+									 " WHERE k.project = ANY ($1)");
+
+	if (matrix->minds_drift)
+		mark_cells(sql, matrix, &differing, offsetof(Cell, differs));
+	mark_cells(sql, matrix, &held, offsetof(Cell, held));
 }
 
 /* ---- may it be promoted on? ---- */
-
-/* What can be judged of a promotion before it is staged, by the gates of its destination. */
-static void
-judge_gates(const Sql *sql, const Place *to, const Cell *cell, const Cell *at, GateCase *gate)
-{
-	if (cell->block_reason)
-		gate_block(gate, "release", false, GATE_NO_TIME, GATE_NO_TIME, NULL,
-				   psprintf("release %s is blocked: %s", cell->version, cell->block_reason));
-	if (cell->declares)
-	{
-		gate_secrets(sql, gate);
-		gate_references(sql, gate);
-	}
-	gate_stopped(sql, gate);
-	gate_freeze(sql, gate);
-	gate_window(sql, gate);
-	gate_soak(sql, gate);
-	gate_budget(sql, gate);
-	if (gate->require_source_in_sync && strcmp(cell->status, "in_sync") != 0)
-		gate_block(gate, "source_in_sync", true, cell->since, GATE_NO_TIME, NULL,
-				   psprintf("\"%s\" is %s, not in_sync", cell->name, cell->status));
-	if (gate->require_no_drift && strcmp(at->status, "drifted") == 0)
-		gate_block(gate, "drift", true, at->since, GATE_NO_TIME, NULL,
-				   psprintf("\"%s\" has drifted", at->name));
-	if (to->has_checks)
-		gate_health(sql, gate);
-	if (at->held_by)
-		gate_block(gate, "request", true, GATE_NO_TIME, GATE_NO_TIME, NULL,
-				   psprintf("%s holds \"%s\"", at->held_by, at->name));
-}
 
 /* The case of a promotion from a cell to another one. */
 static void
@@ -312,6 +312,47 @@ make_case(const Sql *sql, Place *to, const Cell *cell, const Cell *at, GateCase 
 	gate->attributes = at->attributes;
 }
 
+/*
+ * Compose what would be promoted, for the gate of drift, which lets pass what
+ * was deployed already.  That takes longer than all of the other gates.
+ */
+static void
+compose_case(const Sql *sql, const Cell *cell, const Cell *at, GateCase *gate)
+{
+	Promotion	promotion = {
+		.source = cell->key,
+		.destination = at->key,
+		.overrides = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")))
+	};
+	ProposedRevision *proposed = &promotion.proposed;
+
+	promotion_read(sql, &promotion, true);
+	proposed->digest = config_digest(at->key.project, proposed->proposal.params);
+	gate->digest = proposed->digest;
+	if (stage_is_unchanged(proposed))
+		gate->revision = at->revision;
+}
+
+/* Judge a promotion by the gates that can be asked before it is staged. */
+static void
+judge(const Sql *sql, const Place *to, const Cell *cell, const Cell *at, GateCase *gate)
+{
+	const GateKnown known = {
+		.blocked = cell->blocked,
+		.declares = cell->declares,
+		.checks = to->has_checks,
+		.differs = at->differs,
+		.held = at->held,
+		.source = &cell->runs
+	};
+
+	gate->known = &known;
+	if (gate->require_no_drift && at->differs && !cell->blocked)
+		compose_case(sql, cell, at, gate);
+	gate_judge_unstaged(sql, gate);
+	gate->known = NULL;
+}
+
 /* Why a cell cannot be promoted to an environment now; "" where it can. */
 static char *
 obstacles(const Sql *sql, Place *to, const Cell *cell, const Cell *at)
@@ -328,7 +369,7 @@ obstacles(const Sql *sql, Place *to, const Cell *cell, const Cell *at)
 		at->version && strcmp(at->version, cell->version) == 0)
 		return psprintf("revision %d is there already", cell->revision);
 	make_case(sql, to, cell, at, &gate);
-	judge_gates(sql, to, cell, at, &gate);
+	judge(sql, to, cell, at, &gate);
 	return gate.blockers == NIL ? "" : gate_reasons(&gate);
 }
 
@@ -370,19 +411,6 @@ look_onward(const Sql *sql, Matrix *matrix, const Cell *cell, Onward *onward)
 	}
 }
 
-/* Names as an array of text. */
-static Datum
-names_array(const List *names)
-{
-	Datum	   *elements = palloc(Max(list_length(names), 1) * sizeof(Datum));
-	int			count = 0;
-	ListCell   *cell;
-
-	foreach(cell, names)
-		elements[count++] = CStringGetTextDatum((char *) lfirst(cell));
-	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
 /* Put a cell's row. */
 static void
 put_cell(const Sql *sql, Matrix *matrix, const Cell *cell, ReturnSetInfo *result)
@@ -396,15 +424,15 @@ put_cell(const Sql *sql, Matrix *matrix, const Cell *cell, ReturnSetInfo *result
 	values[1] = CStringGetTextDatum(cell->key.component);
 	values[2] = CStringGetTextDatum(cell->key.environment);
 	values[3] = CStringGetTextDatum(cell->name);
-	values[4] = CStringGetTextDatum(cell->status);
-	values[5] = TimestampTzGetDatum(cell->since);
+	values[4] = CStringGetTextDatum(cell->runs.status);
+	values[5] = TimestampTzGetDatum(cell->runs.since);
 	values[6] = Int32GetDatum(cell->revision);
 	values[7] = cell->version ? CStringGetTextDatum(cell->version) : (Datum) 0;
 	values[8] = PointerGetDatum(cell->digest);
 	values[9] = names_array(onward.next);
 	values[10] = BoolGetDatum(onward.promotable);
 	values[11] = CStringGetTextDatum(onward.why_not.data);
-	nulls[5] = cell->since == GATE_NO_TIME;
+	nulls[5] = cell->runs.since == GATE_NO_TIME;
 	nulls[6] = cell->revision == 0;
 	nulls[7] = cell->version == NULL;
 	nulls[8] = cell->digest == NULL;
@@ -430,15 +458,6 @@ compare_cells(const void *a, const void *b, void *places)
 	return order != 0 ? order : strcmp(one->key.component, other->key.component);
 }
 
-/* An array of one text. */
-static ArrayType *
-text_array(const char *text)
-{
-	Datum		elements[1] = {CStringGetTextDatum(text)};
-
-	return construct_array(elements, 1, TEXTOID, -1, false, TYPALIGN_INT);
-}
-
 /* promote.matrix(project text) returns table, see sql/report/matrix.sql */
 Datum
 promote_matrix(PG_FUNCTION_ARGS)
@@ -449,16 +468,19 @@ promote_matrix(PG_FUNCTION_ARGS)
 	Matrix		matrix = {.now = GetCurrentTimestamp(),.role = rights_role()};
 
 	access_require_sight(project);
-	matrix.projects = project ? text_array(project) : access_projects();
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	sql_enter(&sql);
 	PushActiveSnapshot(GetActiveSnapshot());
+	matrix.projects = project ? names_array(list_make1(project)) : PointerGetDatum(access_projects());
+	if (matrix.projects == (Datum) 0)
+		matrix.projects = all_projects(&sql);
 	matrix.places = make_hash("environments", sizeof(Place));
 	matrix.cells = make_hash("instances", sizeof(Cell));
 	read_places(&sql, &matrix);
 	read_paths(&sql, &matrix);
 	read_cells(&sql, &matrix);
+	mark_closed(&sql, &matrix);
 	qsort_arg(matrix.rows, matrix.count, sizeof(Cell *), compare_cells, matrix.places);
 	for (uint64 i = 0; i < matrix.count; i++)
 	{

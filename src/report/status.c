@@ -3,32 +3,27 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+
+#include "base/argument.h"
 #include "base/sql.h"
 #include "grant/grants.h"
 #include "json/render.h"
 #include "ledger/config_digest.h"
 
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "utils/builtins.h"
-#include "utils/jsonb.h"
-
 PG_FUNCTION_INFO_V1(promote_rendered_digest);
 
-/* Read a configuration and render it; NULL where it is not there. */
-static Jsonb *
-read_rendered(const Sql *sql, Datum *values)
+/* A configuration, and what replaces its placeholders. */
+typedef struct Template
 {
-	static OldStatement read = {
-		.text = "SELECT c.params, e.parameters FROM promote.config AS c, promote.environment AS e"
-		" WHERE c.project = $1 AND c.digest = $3 AND e.project = $1 AND e.environment = $2",
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, BYTEAOID}
-	};
+	Jsonb	   *params;
+	Jsonb	   *parameters;
+} Template;
 
-	statement_run(sql, &read, values, NULL, true);
-	return SPI_processed > 0 ? json_render(spi_jsonb(SPI_tuptable, 0, 1), spi_jsonb(SPI_tuptable, 0, 2), true) : NULL;
-}
+static const SqlField template_fields[] = {
+	SQL_FIELD(Template, params, "c.params"),
+	SQL_FIELD(Template, parameters, "e.parameters")
+};
 
 /*
  * promote_internal.rendered_digest(project text, environment text, digest bytea) returns bytea
@@ -38,25 +33,27 @@ read_rendered(const Sql *sql, Datum *values)
 Datum
 promote_rendered_digest(PG_FUNCTION_ARGS)
 {
-	Datum		values[3] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
-	char	   *project = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	bytea	   *digest = NULL;
-	Jsonb	   *rendered;
+	static Statement read = SQL_ROWS(template_fields, "SELECT $* FROM promote.config AS c, promote.environment AS e"
+									 " WHERE c.project = $1 AND c.digest = $3 AND e.project = $1 AND e.environment = $2");
+	char	   *project = argument_text(fcinfo, 0);
+	char	   *environment = argument_text(fcinfo, 1);
+	Datum		digest = (Datum) 0;
+	Template	template;
+	SqlRows		rows;
 	Sql			sql;
 
-	if (!access_allowed(ACCESS_ROWS, project, text_to_cstring(PG_GETARG_TEXT_PP(1))))
+	if (!access_allowed(ACCESS_ROWS, project, environment))
 		PG_RETURN_NULL();
 	sql_enter(&sql);
-	rendered = read_rendered(&sql, values);
-	if (rendered)
+	rows = sql_read(&sql, &read, AS_TEXT(project), AS_TEXT(environment), AS_BYTEA(PG_GETARG_BYTEA_P(2)));
+	if (sql_row(&rows, 0, &template))
 	{
-		MemoryContext inner = MemoryContextSwitchTo(sql.caller);
+		Jsonb	   *rendered = json_render(template.params, template.parameters, true);
 
-		digest = config_digest(project, rendered);
-		MemoryContextSwitchTo(inner);
+		digest = SPI_datumTransfer(PointerGetDatum(config_digest(project, rendered)), false, -1);
 	}
 	sql_leave(&sql);
-	if (digest == NULL)
+	if (digest == (Datum) 0)
 		PG_RETURN_NULL();
-	PG_RETURN_BYTEA_P(digest);
+	return digest;
 }

@@ -168,7 +168,7 @@ static const char *
 plan(const Sql *sql, Advance *advance, RequestItem *item)
 {
 	InstanceKey key = request_instance(&advance->request, item->component);
-	int32		plan = deploy_order(sql, &key, "PLAN", 0, advance->request.message);
+	int32		plan = deploy_order(sql, &key, ACTION_PLAN, 0, advance->request.message);
 
 	if (item->rollback_revision > 0)
 		item->rollback_plan = plan;
@@ -210,7 +210,7 @@ deploy(const Sql *sql, Advance *advance, RequestItem *item)
 
 	if (left)
 		return skip(request, item, left);
-	deployment = deploy_order(sql, &key, "PROVISION", item->planned.number, request->message);
+	deployment = deploy_order(sql, &key, ACTION_PROVISION, item->planned.number, request->message);
 	if (back)
 	{
 		item->rollback_plan = item->planned.number;

@@ -81,9 +81,8 @@ verify(Advance *advance, RequestItem *item)
 static bool
 has_failed(const ItemDeployment *deployment)
 {
-	return deployment->number > 0 && (strcmp(deployment->status, "FAILED") == 0 ||
-									  strcmp(deployment->status, "ABORTED") == 0 ||
-									  strcmp(deployment->status, "REJECTED") == 0);
+	return deployment->status == DEPLOYMENT_FAILED || deployment->status == DEPLOYMENT_ABORTED ||
+		deployment->status == DEPLOYMENT_REJECTED;
 }
 
 /*
@@ -94,9 +93,9 @@ has_failed(const ItemDeployment *deployment)
 static bool
 is_carried_out(Advance *advance, RequestItem *item, const char *what, const ItemDeployment *deployment)
 {
-	const char *status = deployment->status;
+	const char *status = deployment_status_name(deployment->status);
 
-	if (strcmp(status, "COMPLETED") == 0)
+	if (deployment->status == DEPLOYMENT_COMPLETED)
 		return true;
 	if (has_failed(deployment))
 	{
@@ -106,7 +105,7 @@ is_carried_out(Advance *advance, RequestItem *item, const char *what, const Item
 		return false;
 	}
 	advance->in_flight++;
-	if (strcmp(status, "RUNNING") == 0)
+	if (deployment->status == DEPLOYMENT_RUNNING)
 		advance_wait(advance, "wave %d: %s %d of \"%s\" is %s: worker \"%s\" has it", item->wave, what,
 					 deployment->number, advance_name_of(advance, item), status,
 					 deployment->worker ? deployment->worker : "");
@@ -120,7 +119,7 @@ is_carried_out(Advance *advance, RequestItem *item, const char *what, const Item
 static void
 wait_queued(Advance *advance, RequestItem *item, const char *what, int32 number)
 {
-	ItemDeployment queued = {number, "PENDING", NULL, NULL};
+	ItemDeployment queued = {number, DEPLOYMENT_PENDING, NULL, NULL};
 
 	if (number > 0)
 		(void) is_carried_out(advance, item, what, &queued);
@@ -245,7 +244,7 @@ are_all_planned(const Advance *advance)
 		const RequestItem *item = &advance->items[i];
 
 		if (item->status == ITEM_STAGED &&
-			(item->desired != item->revision || item->planned.number == 0 || strcmp(item->planned.status, "COMPLETED") != 0))
+			(item->desired != item->revision || item->planned.status != DEPLOYMENT_COMPLETED))
 			return false;
 	}
 	return count_items(advance, BIT(ITEM_STAGED)) > 0;

@@ -292,7 +292,6 @@ judge_proposal(const Sql *sql, const PromotionRequest *request, const ItemPropos
 	gate_open(sql, &proposal->promotion.destination, 0, GetCurrentTimestamp(), gate);
 	gate->plan = 0;
 	gate->plan_digest = NULL;
-	gate->origin = "promotion";
 	gate->revision = proposed->current_revision + (stage_is_unchanged(proposed) ? 0 : 1);
 	gate->digest = proposed->digest;
 	gate->version = proposed->proposal.version;

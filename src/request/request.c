@@ -348,7 +348,7 @@ promote_guard_request(PG_FUNCTION_ARGS)
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(data->tg_trigtuple);
 	for (int i = 0; i < trigger->tgnargs; i++)
-		if (column_differs(data, trigger->tgargs[i]))
+		if (trigger_differs(data, trigger->tgargs[i]))
 			ereport(ERROR,
 					(errcode(PM_APPEND_ONLY),
 					 errmsg("\"%s\" of \"%s\" is never changed", trigger->tgargs[i],
@@ -478,8 +478,8 @@ request_abort_queued(const Sql *sql, const PromotionRequest *request, const char
 		sql_enter(&own);
 		instance_rescue(&own, &key);
 		deployment_load(&own, &key, queued.deployment, &deployment);
-		if (strcmp(deployment.status, "PENDING") == 0 || strcmp(deployment.status, "APPROVED") == 0)
-			deployment_step(&own, &deployment, "ABORTED", reason);
+		if (deployment.status == DEPLOYMENT_PENDING || deployment.status == DEPLOYMENT_APPROVED)
+			deployment_step(&own, &deployment, DEPLOYMENT_ABORTED, reason);
 		sql_leave(&own);
 	}
 }

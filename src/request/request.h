@@ -92,7 +92,7 @@ typedef struct PromotionRequest
 typedef struct ItemDeployment
 {
 	int32		number;			/* 0: there is none */
-	const char *status;
+	DeploymentStatus status;
 	const char *worker;			/* NULL: none has it */
 	const char *reason;
 } ItemDeployment;

@@ -57,26 +57,27 @@ check_items(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFr
 	SchemaSeen *seen = evaluation->seen;
 	int64		found = 0;
 	bool		valid = true;
-	JsonChild	item;
-	SchemaFrame frame = {at, &item.value, NULL, 0, false};
+	JsonCursor	cursor;
+	JsonbValue	item;
+	SchemaFrame frame = {at, &item, NULL, 0, false};
 
 	evaluation->seen = NULL;
-	json_begin(&item, at->value->val.binary.data);
-	while (GOES_ON(evaluation, valid) && json_next(&item))
+	json_cursor_init(&cursor, at->value->val.binary.data);
+	while (GOES_ON(evaluation, valid) && json_next_element(&cursor, &item))
 	{
-		const SchemaNode *schema = item.index < rules->tuple.count ? rules->tuple.nodes[item.index] :
+		uint32		index = frame.index = cursor.next - 1;
+		const SchemaNode *schema = index < rules->tuple.count ? rules->tuple.nodes[index] :
 			rules->rest;
 
-		frame.index = item.index;
 		if (schema)
 		{
-			schema_seen_add(seen, item.index);
+			schema_seen_add(seen, index);
 			valid &= schema_evaluate(evaluation, schema, &frame);
 		}
 		if (counts_on(rules, found, seen) && schema_accepts(evaluation, rules->contains, &frame))
 		{
 			/* in draft-07 there is no "unevaluatedItems" that could ask */
-			schema_seen_add(seen, item.index);
+			schema_seen_add(seen, index);
 			found++;
 		}
 	}

@@ -3,7 +3,7 @@ BEGIN;
 SELECT no_plan();
 \ir ../../fixtures/ecomm.sql
 \ir ../../fixtures/deploy.sql
--- That drift keeps things from being deployed is test/sql/gate/gate_state.sql's subject.
+-- That drift keeps things from being deployed is test/sql/gate/state.sql's subject.
 UPDATE promote.environment SET require_no_drift = false;
 SET LOCAL promote.actor = 'ada';
 

@@ -1,0 +1,167 @@
+-- What gates judge: the case of a deployment, who has asked for it, and whether what waits may still begin.
+
+CREATE FUNCTION promote_internal.case_target(project text, environment text, component text, deployment integer)
+    RETURNS TABLE (action text, revision integer, bundle text, version text, plan integer, plan_digest bytea)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT 'PROVISION', i.revision, i.bundle::text, i.version, p.deployment, p.plan_digest
+          FROM promote_internal.instance_release AS i
+          LEFT JOIN LATERAL (
+              SELECT d.deployment, d.plan_digest
+                FROM promote.deployment AS d
+               WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
+                 AND d.action = 'PLAN' AND d.revision = i.revision AND d.status = 'COMPLETED'
+               ORDER BY d.deployment DESC LIMIT 1) AS p ON true
+         WHERE $4 = 0 AND i.project = $1 AND i.environment = $2 AND i.component = $3
+        UNION ALL
+        SELECT CASE d.action WHEN 'PLAN' THEN 'PROVISION' ELSE d.action END, d.revision, d.bundle::text, d.version::text,
+               CASE d.action WHEN 'PLAN' THEN d.deployment ELSE d.plan END, d.plan_digest
+          FROM promote.deployment AS d
+         WHERE $4 <> 0 AND d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.case_target(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.case_target(text, text, text, integer) IS
+'What would run by a deployment, where a PLAN or a proposal stands for what follows it; 0: if deploy_instance were called now without naming a plan';
+
+CREATE FUNCTION promote_internal.case_facts(project text, environment text, component text, revision integer)
+    RETURNS TABLE (digest bytea, source_environment text, source_revision integer, source_digest bytea, attributes jsonb,
+                   path_only boolean, require_source_in_sync boolean, require_no_drift boolean,
+                   require_expected boolean, separation_of_duty boolean, required_soak interval)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT r.digest, NULLIF(r.source_environment, r.environment)::text, r.source_revision, s.digest,
+               promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes),
+               e.source_policy = 'path', e.require_source_in_sync, e.require_no_drift,
+               e.require_expected, e.separation_of_duty, e.required_soak
+          FROM promote.instance AS i
+          JOIN promote.project AS p ON p.project = i.project
+          JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment
+          JOIN promote.component AS c ON c.project = i.project AND c.component = i.component
+          LEFT JOIN LATERAL (
+              SELECT r.digest, r.environment, r.source_environment, r.source_revision
+                FROM promote.revision AS r
+               WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
+                 AND r.revision = $4
+               LIMIT 1) AS r ON true
+          LEFT JOIN LATERAL (
+              SELECT s.digest
+                FROM promote.revision AS s
+               WHERE s.project = i.project AND s.environment = r.source_environment AND s.component = i.component
+                 AND s.revision = r.source_revision
+               LIMIT 1) AS s ON true
+         WHERE i.project = $1 AND i.environment = $2 AND i.component = $3;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.case_facts(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.case_facts(text, text, text, integer) IS
+'By what a revision of an instance is judged: where it was promoted from, if that is another instance, what selectors look at, and the rules that are columns of its environment';
+
+CREATE FUNCTION promote_internal.last_run(project text, environment text, component text)
+    RETURNS TABLE (revision integer, remote_references jsonb)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT d.revision, d.remote_references
+          FROM promote.deployment AS d
+         WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
+           AND d.action <> 'PLAN' AND d.started_at IS NOT NULL AND d.action = 'PROVISION' AND d.status = 'COMPLETED'
+         ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.started_at DESC LIMIT 1;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.last_run(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.last_run(text, text, text) IS
+'What was provisioned last of an instance; no row: nothing was';
+
+CREATE FUNCTION promote_internal.requesters(
+    project text, environment text, component text, revision integer, plan integer, deployment integer,
+    bundle text, version text)
+    RETURNS TABLE (actor text, database_role text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 3
+    BEGIN ATOMIC
+        SELECT DISTINCT who.actor, who.database_role
+          FROM (SELECT LEAST(COALESCE(l.revision, 0) + 1, $4) AS first_revision, l.remote_references AS carried
+                  FROM (VALUES (1)) AS one (one)
+                  LEFT JOIN LATERAL promote_internal.last_run($1, $2, $3) AS l ON true
+                OFFSET 0) AS since
+         CROSS JOIN LATERAL (
+              SELECT r.actor, r.database_role
+                FROM promote.revision AS r
+               WHERE r.project = $1 AND r.environment = $2 AND r.component = $3
+                 AND r.revision BETWEEN since.first_revision AND $4
+              UNION ALL
+              SELECT d.actor, d.database_role
+                FROM promote.deployment AS d
+               WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment IN ($5, $6)
+              UNION ALL
+              SELECT q.actor, q.database_role
+                FROM promote.promotion_request_item AS t
+                JOIN promote.promotion_request AS q ON q.project = t.project AND q.request = t.request
+               WHERE t.project = $1 AND t.destination_environment = $2 AND t.component = $3
+                 AND (t.revision BETWEEN since.first_revision AND $4
+                      OR t.rollback_revision BETWEEN since.first_revision AND $4)
+              UNION ALL
+              SELECT x.actor, x.database_role
+                FROM promote.bundle_release AS f
+                JOIN promote.remote_reference AS x ON x.project = $1 AND x.environment = $2 AND x.component = $3
+                 AND f.remote_references ? x.field
+               WHERE f.bundle = $7 AND f.version = $8
+                 AND x.reference IS DISTINCT FROM since.carried ->> x.field
+              UNION ALL
+              -- of a reference that is gone its chain tells by whom
+              SELECT a.actor, a.database_role
+                FROM promote.bundle_release AS f
+               CROSS JOIN LATERAL pg_catalog.jsonb_object_keys(since.carried) AS k (field)
+               CROSS JOIN LATERAL (
+                    SELECT a.actor, a.database_role
+                      FROM promote.audit_log AS a
+                     WHERE a.project = $1
+                       AND a.subject = pg_catalog.concat('remote_reference ', pg_catalog.concat_ws('/', $1, $2, $3, k.field))
+                     ORDER BY a.seq DESC LIMIT 1) AS a
+               WHERE f.bundle = $7 AND f.version = $8 AND f.remote_references ? k.field
+                 AND NOT EXISTS (SELECT FROM promote.remote_reference AS x
+                                  WHERE x.project = $1 AND x.environment = $2 AND x.component = $3
+                                    AND x.field = k.field)) AS who;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.requesters(text, text, text, integer, integer, integer, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.requesters(text, text, text, integer, integer, integer, text, text) IS
+'Who has asked for what a case would deploy: who made its revision, and those before it that have come to nothing yet, for what these have changed goes along; who made its plan and its proposal; who opened a request that has staged one of the revisions; and who has set or removed remote references, in slots of its release, that are others than what was provisioned last has. Of what is taken away (revision 0, no version) those alone who have proposed that';
+
+CREATE FUNCTION promote_internal.outdated(project text, environment text, component text, deployment integer)
+    RETURNS TABLE (reason text, may_replace boolean)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT CASE
+                   WHEN d.plan IS NOT NULL AND (
+                            SELECT p.seen_change
+                              FROM promote.deployment AS p
+                             WHERE p.project = d.project AND p.environment = d.environment AND p.component = d.component
+                               AND p.deployment = d.plan) <> i.changed_by
+                       THEN pg_catalog.concat('deployment ', i.changed_by, ' has changed the instance since it was planned')
+                   WHEN d.action = 'PROVISION' THEN (
+                            SELECT pg_catalog.concat('release ', b.version, ' is blocked: ', b.reason)
+                              FROM promote_internal.blocked_release AS b
+                             WHERE b.bundle = d.bundle AND b.version = d.version)
+                   WHEN d.action = 'DECOMMISSION' AND (
+                            SELECT e.decommission_protection
+                              FROM promote.environment AS e
+                             WHERE e.project = d.project AND e.environment = d.environment)
+                       THEN 'the instance is protected from being decommissioned by now'
+                   WHEN d.action = 'DECOMMISSION' AND (
+                            SELECT p.rendered_digest <> d.rendered_digest OR p.version <> d.version
+                              FROM promote.deployment AS p
+                             WHERE p.project = d.project AND p.environment = d.environment AND p.component = d.component
+                               AND p.deployment = i.changed_by)
+                       THEN pg_catalog.concat('deployment ', i.changed_by, ' has changed the instance since it was queued')
+               END,
+               d.action = 'PROVISION' AND d.plan IS NULL
+               AND (d.base_revision IS DISTINCT FROM i.deployed_revision
+                    OR NOT d.destructive AND d.remote_references IS DISTINCT FROM (
+                            SELECT u.remote_references
+                              FROM promote.deployment AS u
+                             WHERE u.project = d.project AND u.environment = d.environment AND u.component = d.component
+                               AND u.deployment = i.deployed_by))
+          FROM promote.deployment AS d
+          JOIN promote.instance AS i
+            ON i.project = d.project AND i.environment = d.environment AND i.component = d.component
+         WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.outdated(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.outdated(text, text, text, integer) IS
+'Why what waits must not be begun any more (NULL: nothing is known against it), and whether it may replace, without a plan, what something else has provisioned since';

@@ -1,0 +1,290 @@
+-- What gates look at: of releases, references and requests, of source and destination, and of what a plan would do. Each of
+-- these says of one instance what it says of many: promote.matrix reads the same.
+
+CREATE VIEW promote_internal.blocked_release WITH (security_invoker = true) AS
+    SELECT f.bundle,
+           f.version,
+           f.block_reason AS reason,
+           (SELECT e.at
+              FROM promote.release_event AS e
+             WHERE e.bundle = f.bundle AND e.version = f.version AND e.event = 'blocked'
+             ORDER BY e.bundle DESC, e.version DESC, e.seq DESC LIMIT 1) AS since
+      FROM promote.bundle_release AS f
+     WHERE f.block_reason IS NOT NULL;
+COMMENT ON VIEW promote_internal.blocked_release IS 'What closes the gate "release"';
+COMMENT ON COLUMN promote_internal.blocked_release.bundle IS 'Bundle';
+COMMENT ON COLUMN promote_internal.blocked_release.version IS 'Release of it that was taken out of use';
+COMMENT ON COLUMN promote_internal.blocked_release.reason IS 'Why';
+COMMENT ON COLUMN promote_internal.blocked_release.since IS 'Since when; NULL: that was not recorded';
+
+CREATE FUNCTION promote_internal.missing_references(
+    project text, environment text, component text, bundle text, version text, coming jsonb)
+    RETURNS TABLE (field text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT k.field
+          FROM promote.bundle_release AS f
+         CROSS JOIN LATERAL pg_catalog.jsonb_each(f.remote_references) AS k (field, slot)
+         WHERE f.bundle = $4 AND f.version = $5
+           AND NOT k.slot @> '{"required": false}'
+           AND NOT COALESCE($6 ? k.field, false)
+           AND NOT EXISTS (SELECT FROM promote.remote_reference AS r
+                            WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.field = k.field);
+    END;
+REVOKE ALL ON FUNCTION promote_internal.missing_references(text, text, text, text, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.missing_references(text, text, text, text, text, jsonb) IS
+'What closes the gate "references": slots that a release requires and the instance lacks, but for those that would come to it first';
+
+CREATE VIEW promote_internal.holding_request WITH (security_invoker = true) AS
+    SELECT t.project,
+           t.destination_environment AS environment,
+           t.component,
+           t.revision,
+           t.rollback_revision,
+           r.request,
+           r.created_at AS since,
+           r.source_environment,
+           r.status,
+           r.actor
+      FROM promote.promotion_request_item AS t
+      JOIN promote.promotion_request AS r ON r.project = t.project AND r.request = t.request
+     WHERE t.holds;
+COMMENT ON VIEW promote_internal.holding_request IS 'What closes the gate "request": the request that holds an instance';
+COMMENT ON COLUMN promote_internal.holding_request.project IS 'Project';
+COMMENT ON COLUMN promote_internal.holding_request.environment IS 'Environment of the instance';
+COMMENT ON COLUMN promote_internal.holding_request.component IS 'Component of the instance';
+COMMENT ON COLUMN promote_internal.holding_request.revision IS 'Revision that the request has staged, which it lets through';
+COMMENT ON COLUMN promote_internal.holding_request.rollback_revision IS 'Revision that it has staged to roll back, likewise';
+COMMENT ON COLUMN promote_internal.holding_request.request IS 'Number';
+COMMENT ON COLUMN promote_internal.holding_request.since IS 'When it was opened';
+COMMENT ON COLUMN promote_internal.holding_request.source_environment IS 'Environment that it promotes from';
+COMMENT ON COLUMN promote_internal.holding_request.status IS 'As in promote.promotion_request';
+COMMENT ON COLUMN promote_internal.holding_request.actor IS 'Who opened it';
+
+-- What a plan has found is sought behind a look whether its last one has found anything at all.
+CREATE VIEW promote_internal.open_difference WITH (security_invoker = true) AS
+    SELECT i.project,
+           i.environment,
+           i.component,
+           x.path,
+           x.since,
+           x.adopted_revision
+      FROM promote.drift_item AS x
+      JOIN promote.instance AS i
+        ON i.project = x.project AND i.environment = x.environment AND i.component = x.component
+       AND i.changed_by = x.changed_by AND i.deployed_by IS NOT NULL
+     WHERE x.closed_at IS NULL AND x.kind <> 'resource' AND x.dismissed_at IS NULL
+    UNION ALL
+    SELECT i.project,
+           i.environment,
+           i.component,
+           v.path,
+           v.since,
+           NULL
+      FROM promote.instance AS i
+     CROSS JOIN LATERAL (
+          SELECT EXISTS (SELECT FROM promote.planned_change AS c
+                          WHERE c.project = i.project AND c.environment = i.environment AND c.component = i.component
+                            AND c.deployment = d.deployment AND c.fencing = d.fencing
+                            AND c.origin = 'drift' AND c.action <> 'no-op') AS found
+            FROM (SELECT d.deployment, d.fencing
+                    FROM promote.deployment AS d
+                   WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
+                     AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL AND d.seen_change = i.changed_by
+                   ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.seen_change DESC, d.started_at DESC
+                   LIMIT 1) AS d
+          OFFSET 0) AS p
+     CROSS JOIN LATERAL (
+          SELECT v.path, v.since
+            FROM promote.drift_status AS v
+           WHERE p.found AND v.instance = i.name AND v.kind = 'resource' AND NOT v.dismissed
+          OFFSET 0) AS v
+     WHERE i.deployed_by IS NOT NULL;
+COMMENT ON VIEW promote_internal.open_difference IS 'What closes the gate "drift": differences from what was deployed that nobody has dismissed, as promote.drift_status shows them';
+COMMENT ON COLUMN promote_internal.open_difference.project IS 'Project';
+COMMENT ON COLUMN promote_internal.open_difference.environment IS 'Environment';
+COMMENT ON COLUMN promote_internal.open_difference.component IS 'Component';
+COMMENT ON COLUMN promote_internal.open_difference.path IS 'Where it differs: a path in the params, or a resource''s address';
+COMMENT ON COLUMN promote_internal.open_difference.since IS 'Since when that is known';
+COMMENT ON COLUMN promote_internal.open_difference.adopted_revision IS 'Revision that adopts it, which may be deployed; NULL: none does';
+
+CREATE FUNCTION promote_internal.repeated_run(
+    project text, environment text, component text, digest bytea, version text, plan integer)
+    RETURNS TABLE (deployment integer)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT run.deployment
+          FROM promote.instance AS i
+         CROSS JOIN LATERAL (
+              SELECT d.deployment, d.version, d.rendered_digest
+                FROM promote.deployment AS d
+               WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
+                 AND d.deployment = i.deployed_by
+               LIMIT 1) AS run
+         WHERE i.project = $1 AND i.environment = $2 AND i.component = $3
+           AND run.version = $5
+           AND (SELECT r.digest
+                  FROM promote.revision AS r
+                 WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
+                   AND r.revision = i.deployed_revision) = $4
+           AND ($6 = 0 OR run.rendered_digest = (
+                    SELECT d.rendered_digest
+                      FROM promote.deployment AS d
+                     WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $6));
+    END;
+REVOKE ALL ON FUNCTION promote_internal.repeated_run(text, text, text, bytea, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.repeated_run(text, text, text, bytea, text, integer) IS
+'What runs, where a configuration and a release, as the plan (0: none) renders them, are what runs: to deploy them puts right what differs';
+
+CREATE FUNCTION promote_internal.recorded_changes(project text, environment text, component text, plan integer)
+    RETURNS TABLE (change integer, address text, type text, action text, origin text, mode text, fingerprint bytea,
+                   bundle text, version text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+    BEGIN ATOMIC
+        SELECT c.change, c.address, c.type, c.action, c.origin, c.mode, c.fingerprint, p.bundle::text, p.version::text
+          FROM (SELECT d.deployment, d.fencing, d.bundle, d.version
+                  FROM promote.deployment AS d
+                 WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4
+                   AND d.plan_facts IS NOT NULL
+                 LIMIT 1) AS p
+         CROSS JOIN LATERAL (
+              SELECT c.change, c.address, c.type, c.action, c.origin, c.mode, c.fingerprint
+                FROM promote.planned_change AS c
+               WHERE c.project = $1 AND c.environment = $2 AND c.component = $3
+                 AND c.deployment = p.deployment AND c.fencing = p.fencing
+              OFFSET 0) AS c;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.recorded_changes(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.recorded_changes(text, text, text, integer) IS
+'What a plan would do, as it was recorded by the worker who carried it out, with its release';
+
+CREATE FUNCTION promote_internal.destructive_changes(project text, environment text, component text, plan integer)
+    RETURNS TABLE (change integer, address text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT c.change, c.address
+          FROM promote_internal.recorded_changes($1, $2, $3, $4) AS c
+         WHERE c.origin <> 'drift' AND c.action IN ('delete', 'replace') AND COALESCE(c.mode, 'managed') = 'managed'
+           AND (EXISTS (SELECT FROM promote.stateful_type AS s WHERE s.pattern = c.type)
+                OR EXISTS (SELECT FROM promote.stateful_type AS s
+                            WHERE pg_catalog.strpos(s.pattern, '*') > 0 AND c.type LIKE s.like_pattern)
+                OR EXISTS (SELECT FROM pg_catalog.unnest((SELECT b.stateful_types FROM promote.bundle_release AS b
+                                                           WHERE b.bundle = c.bundle AND b.version = c.version))
+                                       AS own (pattern)
+                            WHERE c.type LIKE promote_internal.type_pattern(own.pattern)));
+    END;
+REVOKE ALL ON FUNCTION promote_internal.destructive_changes(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.destructive_changes(text, text, text, integer) IS
+'What closes the gate "destructive": changes of a recorded plan that delete or replace what holds data';
+
+CREATE FUNCTION promote_internal.completed_runs(project text, environment text, component text)
+    RETURNS TABLE (digest bytea, rendered_digest bytea)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+    BEGIN ATOMIC
+        SELECT (SELECT r.digest
+                  FROM promote.revision AS r
+                 WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision = u.revision),
+               u.rendered_digest
+          FROM promote.deployment AS u
+         WHERE u.project = $1 AND u.environment = $2 AND u.component = $3
+           AND u.action <> 'PLAN' AND u.action = 'PROVISION' AND u.status = 'COMPLETED' AND u.started_at IS NOT NULL
+         ORDER BY u.project DESC, u.environment DESC, u.component DESC, u.started_at DESC;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.completed_runs(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.completed_runs(text, text, text) IS
+'The configurations that an instance has run with, as they were desired and as they were rendered, the last first';
+
+CREATE FUNCTION promote_internal.unexpected_values(
+    project text, environment text, component text, deployment integer, source_environment text,
+    digest bytea, source_digest bytea)
+    RETURNS TABLE (place bigint, path text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+    BEGIN ATOMIC
+        SELECT leaf.place, leaf.path
+          FROM (SELECT (SELECT k.params FROM promote.config AS k WHERE k.project = $1 AND k.digest = $6) AS own,
+                       (SELECT k.params FROM promote.config AS k WHERE k.project = $1 AND k.digest = $7) AS theirs
+                OFFSET 0) AS c
+         CROSS JOIN LATERAL (
+              SELECT x.value ->> 'path' AS path, x.value ->> 'change' AS change, x.value -> 'new' AS new_value,
+                     x.value ? 'sensitive' AS sensitive, x.place
+                FROM pg_catalog.jsonb_array_elements((
+                         SELECT d.diff
+                           FROM promote.deployment AS d
+                          WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4))
+                         WITH ORDINALITY AS x (value, place)
+               WHERE NOT x.value ? 'kind'
+              UNION ALL
+              -- where nothing was planned, what is desired is held against what was deployed
+              SELECT f.path, f.change, NULL, false, f.place
+                FROM promote.jsonb_leaf_diff(COALESCE((
+                         SELECT k.params
+                           FROM promote.config AS k
+                          WHERE k.project = $1
+                            AND k.digest = (SELECT r.digest
+                                              FROM promote.revision AS r
+                                             WHERE r.project = $1 AND r.environment = $2 AND r.component = $3
+                                               AND r.revision = (SELECT i.deployed_revision
+                                                                   FROM promote.instance AS i
+                                                                  WHERE i.project = $1 AND i.environment = $2
+                                                                    AND i.component = $3))), '{}'), c.own)
+                         WITH ORDINALITY AS f (path, change, old_value, new_value, place)
+               WHERE $4 = 0) AS leaf
+         WHERE CASE leaf.change
+                   WHEN 'remove' THEN promote.jsonb_at_path(c.theirs, leaf.path) IS NULL
+                   ELSE promote.jsonb_at_path(c.theirs, leaf.path) = promote.jsonb_at_path(c.own, leaf.path)
+               END
+           AND EXISTS (SELECT FROM promote_internal.completed_runs($1, $5, $3))
+           -- the last runs are looked at first: mostly they have it
+           AND NOT EXISTS (
+                   SELECT
+                     FROM promote_internal.completed_runs($1, $5, $3) AS u
+                     LEFT JOIN LATERAL (
+                          SELECT promote.jsonb_at_path(k.params, leaf.path) AS value
+                            FROM promote.config AS k
+                           WHERE k.project = $1 AND k.digest = u.rendered_digest
+                           LIMIT 1) AS ran ON true
+                    WHERE CASE
+                              WHEN leaf.change = 'remove' THEN ran.value IS NULL
+                              WHEN leaf.sensitive THEN ran.value IS NOT NULL
+                              ELSE ran.value = leaf.new_value
+                                   OR (SELECT promote.jsonb_at_path(k.params, leaf.path)
+                                         FROM promote.config AS k
+                                        WHERE k.project = $1 AND k.digest = u.digest)
+                                      = promote.jsonb_at_path(c.own, leaf.path)
+                          END);
+    END;
+REVOKE ALL ON FUNCTION promote_internal.unexpected_values(text, text, text, integer, text, bytea, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.unexpected_values(text, text, text, integer, text, bytea, bytea) IS
+'What closes the gate "unexpected": where the configuration gets a value from its source that it has never run with there. What the destination has for itself, by overrides or its environment''s parameters, is meant; where nothing ever ran there is nothing to compare with';
+
+CREATE FUNCTION promote_internal.unexpected_changes(
+    project text, environment text, component text, plan integer, source_environment text, revision integer)
+    RETURNS TABLE (change integer, address text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+    BEGIN ATOMIC
+        SELECT c.change, c.address
+          FROM promote_internal.recorded_changes($1, $2, $3, $4) AS c
+         WHERE c.origin = 'change' AND c.fingerprint IS NOT NULL
+           -- the source's resources have not been updated in a way that overrides ask for
+           AND (c.action <> 'update' OR EXISTS (
+                    SELECT FROM promote.revision AS r
+                     WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision = $6
+                       AND (r.overrides = '{}') IS NOT FALSE))
+           AND EXISTS (SELECT FROM promote.deployment AS u
+                        WHERE u.project = $1 AND u.environment = $5 AND u.component = $3
+                          AND u.action = 'PLAN' AND u.plan_facts IS NOT NULL)
+           AND NOT EXISTS (
+                   SELECT
+                     FROM (SELECT u.deployment, u.fencing
+                             FROM promote.planned_change AS u
+                            WHERE u.project = $1 AND u.environment = $5 AND u.component = $3
+                              AND u.fingerprint = c.fingerprint
+                           OFFSET 0) AS u
+                    WHERE (SELECT o.fencing
+                             FROM promote.deployment AS o
+                            WHERE o.project = $1 AND o.environment = $5 AND o.component = $3
+                              AND o.deployment = u.deployment AND o.plan_facts IS NOT NULL) = u.fencing);
+    END;
+REVOKE ALL ON FUNCTION promote_internal.unexpected_changes(text, text, text, integer, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.unexpected_changes(text, text, text, integer, text, integer) IS
+'What closes the gate "unexpected", too: changes of a recorded plan that no recorded plan of the source makes, if there is any';
