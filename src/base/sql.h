@@ -135,7 +135,7 @@ sql_pointer_value(Oid type, const void *pointer)
 #define AS_TIME(time) sql_value(TIMESTAMPTZOID, (time) == DT_NOEND, TimestampTzGetDatum(time))
 #define AS_INTERVAL(span) sql_pointer_value(INTERVALOID, span)
 #define AS_OID(oid) sql_value(OIDOID, false, ObjectIdGetDatum(oid))
-#define AS_TEXTS(array) sql_value(TEXTARRAYOID, (array) == (Datum) 0, array)
+#define AS_TEXTS(array) sql_pointer_value(TEXTARRAYOID, DatumGetPointer(array))
 /* an InstanceKey, as the three parameters that OF_INSTANCE knows */
 #define AS_KEY(key) AS_TEXT((key)->project), AS_TEXT((key)->environment), AS_TEXT((key)->component)
 
