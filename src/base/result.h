@@ -17,6 +17,7 @@
 
 extern Datum result_form(FunctionCallInfo fcinfo, const SqlValue *values, int count);
 extern void result_add(ReturnSetInfo *result, const SqlValue *values, int count);
+extern void result_add_rows(FunctionCallInfo fcinfo, const SqlRows *rows);
 extern void result_rows(FunctionCallInfo fcinfo, const SqlRows *rows);
 
 #endif							/* PROMOTE_BASE_RESULT_H */

@@ -181,11 +181,6 @@ extern Oid	tables_owner(void);
 /*
  * What is to go: statements with hand-written lists of types, values and nulls.
  */
-extern void result_rows(FunctionCallInfo fcinfo, const SqlRows *rows);
-extern void result_add(ReturnSetInfo *result, const SqlValue *values, int count);
-#define sql_return result_rows	/* both of base/result.h */
-#define sql_put(result, ...) result_add(result, SQL_CALL(__VA_ARGS__))
-
 #define STATEMENT_MAX_PARAMETERS 22
 
 typedef struct OldStatement

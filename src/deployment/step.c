@@ -20,6 +20,7 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "base/trigger.h"
 #include "deployment/begin.h"
 #include "deployment/step.h"
@@ -693,7 +694,7 @@ promote_deployment_steps(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (DeploymentAction action = ACTION_PLAN; action <= ACTION_DECOMMISSION; action++)
 		for (int i = 0; i < lengthof(steps); i++)
-			sql_put((ReturnSetInfo *) fcinfo->resultinfo, AS_TEXT(deployment_action_name(action)),
+			result_put(fcinfo, AS_TEXT(deployment_action_name(action)),
 					AS_TEXT(deployment_status_name(steps[i].from)), AS_TEXT(deployment_status_name(steps[i].to)),
 					AS_TEXT(steps[i].event),
 					AS_TEXT(action == ACTION_PROVISION ? steps[i].provision :

@@ -13,6 +13,7 @@
 
 #include "base/argument.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "base/sql.h"
 #include "grant/access.h"
 #include "grant/grants.h"
@@ -385,7 +386,7 @@ has_path(const PathSet *set, const char *path)
 /* What a preview's rows are made of. */
 typedef struct Preview
 {
-	ReturnSetInfo *result;
+	FunctionCallInfo fcinfo;		/* whose result they go to */
 	const Promotion *promotion;
 	JsonbValue	overrides;
 	Mask	   *mask;
@@ -442,7 +443,7 @@ put_preview_row(Preview *preview, const JsonChange *change, const char *kind,
 	Jsonb	   *old_shown = json_or_null(mask_shown(old_value, change->flags, &mask));
 	Jsonb	   *new_shown = json_or_null(mask_shown(new_value, change->flags, &mask));
 
-	sql_put(preview->result, AS_TEXT(change->path), AS_TEXT(kind), AS_JSONB(old_shown), AS_JSONB(new_shown),
+	result_put(preview->fcinfo, AS_TEXT(change->path), AS_TEXT(kind), AS_JSONB(old_shown), AS_JSONB(new_shown),
 			AS_TEXT(origin), AS_BOOL((change->flags & SCHEMA_IMMUTABLE) != 0),
 			AS_BOOL((change->flags & SCHEMA_SENSITIVE) != 0));
 }
@@ -544,7 +545,7 @@ json_text(const char *text)
 static void
 put_carried(const Preview *preview, const CarriedChange *change)
 {
-	sql_put(preview->result, AS_TEXT(carry_path(change)), AS_TEXT(change->change),
+	result_put(preview->fcinfo, AS_TEXT(carry_path(change)), AS_TEXT(change->change),
 			AS_JSONB(json_text(change->old_value)), AS_JSONB(json_text(change->new_value)),
 			AS_TEXT(change->from_source ? "source" : "destination"), AS_BOOL(change->replaces),
 			AS_BOOL(change->kind == CARRIED_SECRET));
@@ -590,7 +591,7 @@ require_own_placeholders(const Promotion *promotion)
 
 	json_root(promotion->overrides, &overrides);
 	if (!json_strings_may_render(&overrides) ||
-		access_allowed("promote", destination->project, destination->environment))
+		grants_may("promote", destination->project, destination->environment))
 		return;
 	ereport(ERROR,
 			(errcode(PM_NOT_GRANTED),
@@ -616,7 +617,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	take_carry(fcinfo, &promotion);
 	require_carry(rights_role(), &promotion);
 	InitMaterializedSRF(fcinfo, 0);
-	preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	preview.fcinfo = fcinfo;
 	sql_enter(&sql);
 	promotion_read(&sql, &promotion, true);
 	/* a change of an immutable value is marked, not refused */

@@ -9,6 +9,7 @@
 
 #include "base/argument.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "base/sql.h"
 #include "compose/mask.h"
 #include "grant/grants.h"
@@ -108,12 +109,12 @@ promote_config_as_of(PG_FUNCTION_ARGS)
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &key);
 	running = is_running(fcinfo, 2);
-	shown = access_allowed("work", key.project, key.environment);
+	shown = grants_may("work", key.project, key.environment);
 	sql_enter(&sql);
 	(void) deployment_last(&sql, &key);
 	rows = sql_read(&sql, running ? &ran : &desired, AS_KEY(&key),
 					sql_value(TIMESTAMPTZOID, false, TimestampTzGetDatum(at)), AS_BOOL(shown));
-	sql_return(fcinfo, &rows);
+	result_rows(fcinfo, &rows);
 	sql_leave(&sql);
 	return (Datum) 0;
 }
