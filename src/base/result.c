@@ -39,8 +39,9 @@ result_form(FunctionCallInfo fcinfo, const SqlValue *values, int count)
 
 /* Another row of a function that returns a set. */
 void
-result_add(ReturnSetInfo *result, const SqlValue *values, int count)
+result_add(FunctionCallInfo fcinfo, const SqlValue *values, int count)
 {
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Datum		datums[FUNC_MAX_ARGS];
 	bool		nulls[FUNC_MAX_ARGS];
 

@@ -38,7 +38,7 @@ put_secret(FunctionCallInfo fcinfo, const SecretDeclaration *declared, const cha
 
 	SET_VARSIZE(whole, VARHDRSZ + length);
 	memcpy(VARDATA(whole), value, length);
-	result_put(fcinfo, AS_TEXT(declared->name), sql_value(TEXTOID, false, PointerGetDatum(whole)),
+	result_put(fcinfo, AS_TEXT(declared->name), sql_pointer_value(TEXTOID, whole),
 			   AS_TEXT(declared->json ? "json" : "text"));
 	wiped_free(whole);
 }

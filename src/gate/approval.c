@@ -13,7 +13,6 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
@@ -608,6 +607,7 @@ promote_check_approval_rule(PG_FUNCTION_ARGS)
 	int32		quorum = trigger_int(data, row, "quorum");
 	int32		members;
 
+	/* constraints refuse NULL behind us */
 	if (rule == NULL || role == NULL)
 		return PointerGetDatum(row);
 	members = role_exists(role) ? members_of(role) : 0;

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -43,15 +42,14 @@ static void
 check_words(const TriggerData *data, HeapTuple row)
 {
 	const char *name = trigger_text(data, row, "name");
-	bool		isnull;
-	Datum		selector = trigger_value(data, row, "selector", &isnull);
+	const Jsonb *selector = trigger_jsonb(data, row, "selector");
 
 	/* the constraints of the table refuse NULL behind us */
 	if (name && (name[strspn(name, " \t\r\n")] == '\0' || strlen(name) > MAX_NAME))
 		refuse_window(pnstrdup(name, pg_mbcliplen(name, strlen(name), 40)), "needs another name",
 					  psprintf("A name has from 1 to %d bytes, not only blanks.", MAX_NAME),
 					  "Name it after what it is for: 'christmas'.");
-	if (!isnull && !JB_ROOT_IS_OBJECT(DatumGetJsonbP(selector)))
+	if (selector && !JB_ROOT_IS_OBJECT(selector))
 		refuse_window(name ? name : "", "has a selector that is no object",
 					  "Attributes of instances are selected by an object that they contain.",
 					  "Write it as in '{\"tier\": \"gold\"}'.");
@@ -106,14 +104,13 @@ static void
 read_calendar(const TriggerData *data, HeapTuple row, CalendarText *text)
 {
 	bool		isnull;
-	Datum		exdates;
+	Datum		exdates = trigger_value(data, row, "exdates", &isnull);
 
+	text->exdates = isnull ? NULL : DatumGetArrayTypeP(exdates);
 	text->rule = trigger_text(data, row, "rule");
 	text->zone = trigger_text(data, row, "zone");
 	text->starts_at = DatumGetTimestamp(trigger_value(data, row, "starts_at", &isnull));
 	text->duration = DatumGetIntervalP(trigger_value(data, row, "duration", &isnull));
-	exdates = trigger_value(data, row, "exdates", &isnull);
-	text->exdates = isnull ? NULL : DatumGetArrayTypeP(exdates);
 }
 
 /* Check a row that recurs; returns it with its zone spelled well. */

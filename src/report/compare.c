@@ -151,45 +151,26 @@ read_desired(const Sql *sql, Side *side)
 /* Put one row. */
 static void
 put_row(FunctionCallInfo fcinfo, const char *kind, const char *path, const char *change,
-		const JsonbValue *a, const JsonbValue *b, bool sensitive)
+		const Jsonb *a, const Jsonb *b, bool sensitive)
 {
-	result_put(fcinfo, AS_TEXT(kind), AS_TEXT(path), AS_TEXT(change), AS_JSONB(a ? json_from_view(a) : NULL),
-			AS_JSONB(b ? json_from_view(b) : NULL), AS_BOOL(sensitive));
-}
-
-/* A text as a value that lives as long as it; NULL for none. */
-static const JsonbValue *
-text_value(const char *text, JsonbValue *value)
-{
-	if (text == NULL)
-		return NULL;
-	value->type = jbvString;
-	value->val.string.val = unconstify(char *, text);
-	value->val.string.len = strlen(text);
-	return value;
+	result_put(fcinfo, AS_TEXT(kind), AS_TEXT(path), AS_TEXT(change), AS_JSONB(a), AS_JSONB(b), AS_BOOL(sensitive));
 }
 
 /* Put a row where two words differ; where one of them is NULL they are not compared. */
 static void
 put_words(FunctionCallInfo fcinfo, const char *kind, const char *a, const char *b)
 {
-	JsonbValue	values[2];
-
 	if (a && b && strcmp(a, b) != 0)
-		put_row(fcinfo, kind, NULL, "change", text_value(a, &values[0]), text_value(b, &values[1]), false);
+		put_row(fcinfo, kind, NULL, "change", json_from_text(a), json_from_text(b), false);
 }
 
-/* Put a row where two numbers differ. */
-static void
-put_numbers(FunctionCallInfo fcinfo, const char *kind, int32 a, int32 b)
+/* A number as a document. */
+static Jsonb *
+json_from_number(int32 number)
 {
-	JsonbValue	values[2] = {{.type = jbvNumeric}, {.type = jbvNumeric}};
+	JsonbValue	value = {.type = jbvNumeric,.val.numeric = int64_to_numeric(number)};
 
-	if (a == b)
-		return;
-	values[0].val.numeric = int64_to_numeric(a);
-	values[1].val.numeric = int64_to_numeric(b);
-	put_row(fcinfo, kind, NULL, "change", &values[0], &values[1], false);
+	return json_from_view(&value);
 }
 
 /* Collector of changes: a row each; sensitive values are masked. */
@@ -197,11 +178,10 @@ static void
 put_leaf(void *state, const JsonChange *change)
 {
 	JsonbValue	mask;
+	Jsonb	   *a = json_from_view(mask_shown(change->old_value, change->flags, &mask));
+	Jsonb	   *b = json_from_view(mask_shown(change->new_value, change->flags, &mask));
 
-	put_row(state, "params", change->path, json_change_name(change),
-			mask_shown(change->old_value, change->flags, &mask),
-			mask_shown(change->new_value, change->flags, &mask),
-			(change->flags & SCHEMA_SENSITIVE) != 0);
+	put_row(state, "params", change->path, json_change_name(change), a, b, (change->flags & SCHEMA_SENSITIVE) != 0);
 }
 
 /* Put the leaves that differ; what any of their releases calls sensitive of either is masked. */
@@ -230,10 +210,9 @@ put_references(FunctionCallInfo fcinfo, const Side *a, const Side *b)
 	foreach(cell, carry_differences(a->carried.references, b->carried.references))
 	{
 		const CarriedChange *change = lfirst(cell);
-		JsonbValue	values[2];
 
 		put_row(fcinfo, carry_kind_name(change->kind), change->name, change->change,
-				text_value(change->old_value, &values[0]), text_value(change->new_value, &values[1]), false);
+				json_from_text(change->old_value), json_from_text(change->new_value), false);
 	}
 }
 
@@ -260,7 +239,9 @@ put_all(const Sql *sql, FunctionCallInfo fcinfo, const Side *a, const Side *b)
 {
 	put_words(fcinfo, "action", a->action, b->action);
 	put_words(fcinfo, "status", a->status, b->status);
-	put_numbers(fcinfo, "revision", a->carried.revision, b->carried.revision);
+	if (a->carried.revision != b->carried.revision)
+		put_row(fcinfo, "revision", NULL, "change", json_from_number(a->carried.revision),
+				json_from_number(b->carried.revision), false);
 	put_words(fcinfo, "constraint", a->version_constraint, b->version_constraint);
 	put_words(fcinfo, "version", a->carried.version, b->carried.version);
 	put_leaves(fcinfo, a, b);
