@@ -321,6 +321,16 @@ sql_open_once(const Sql *sql, const char *text, const SqlValue *values, int coun
 	return SPI_cursor_open_with_args(NULL, text, count, types, datums, nulls, true, 0);
 }
 
+/* Run a command that cannot be prepared, such as GRANT. */
+void
+sql_command(const Sql *sql, const char *text)
+{
+	int			result = SPI_execute(text, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "command failed: %s", SPI_result_code_string(result));
+}
+
 /* What SPI has fetched last, as by SPI_cursor_fetch from the statement's cursor. */
 SqlRows
 sql_fetched(Statement *statement)
@@ -551,14 +561,4 @@ sql_time(const SqlRows *rows, uint64 row)
 	Datum		value = sql_datum(rows, row, &isnull);
 
 	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
-}
-
-/* Run a command that cannot be prepared, such as GRANT. */
-void
-sql_command(const Sql *sql, const char *text)
-{
-	int			result = SPI_execute(text, false, 0);
-
-	if (result < 0)
-		elog(ERROR, "command failed: %s", SPI_result_code_string(result));
 }

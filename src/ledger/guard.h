@@ -43,7 +43,4 @@ extern SqlRows guarded_call(const Sql *sql, Statement *statement, const SqlValue
 
 extern bool loading_rows(void);
 
-/* What is to go. */
-#define column_differs trigger_differs	/* to go */
-
 #endif							/* PROMOTE_LEDGER_GUARD_H */
