@@ -4,7 +4,6 @@
 #include "postgres.h"
 
 #include "fmgr.h"
-#include "utils/array.h"
 
 #include "base/argument.h"
 #include "base/errors.h"
@@ -86,17 +85,16 @@ standing(const Sql *sql, const GateCase *gate, const char *code)
 static Datum
 text_array(const List *blockers, bool subjects)
 {
-	Datum	   *elements = palloc(list_length(blockers) * sizeof(Datum));
-	int			count = 0;
+	List	   *texts = NIL;
 	ListCell   *cell;
 
 	foreach(cell, blockers)
 	{
 		const Blocker *blocker = lfirst(cell);
 
-		elements[count++] = CStringGetTextDatum(subjects ? blocker->subject : blocker->message);
+		texts = lappend(texts, unconstify(char *, subjects ? blocker->subject : blocker->message));
 	}
-	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
+	return names_array(texts);
 }
 
 /* Append what happened at a gate to the instance's chain. */

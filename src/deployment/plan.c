@@ -10,7 +10,6 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/queryenvironment.h"
 #include "utils/tuplestore.h"
 
@@ -130,16 +129,15 @@ insert_rows(const Sql *sql, const Deployment *deployment, Tuplestorestate *rows,
 static Datum
 defects_array(const PlanSummary *summary)
 {
-	Datum		defects[3];
-	int			count = 0;
+	List	   *defects = NIL;
 
 	if (summary->errored)
-		defects[count++] = CStringGetTextDatum("errored");
+		defects = lappend(defects, "errored");
 	if (summary->incomplete)
-		defects[count++] = CStringGetTextDatum("incomplete");
+		defects = lappend(defects, "incomplete");
 	if (summary->deferred)
-		defects[count++] = CStringGetTextDatum("deferred");
-	return PointerGetDatum(construct_array(defects, count, TEXTOID, -1, false, TYPALIGN_INT));
+		defects = lappend(defects, "deferred");
+	return names_array(defects);
 }
 
 /* Put the digest and what the document says of itself to the deployment; returns its row. */

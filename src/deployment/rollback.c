@@ -14,6 +14,7 @@
 
 #include "base/argument.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "deployment/rollback.h"
 #include "gate/gate.h"
 #include "json/writer.h"
@@ -350,7 +351,7 @@ promote_rollback_instance(PG_FUNCTION_ARGS)
 /* What the rows of a rehearsal are made of. */
 typedef struct Rehearsal
 {
-	ReturnSetInfo *result;
+	FunctionCallInfo fcinfo;
 	int			changes;
 } Rehearsal;
 
@@ -374,7 +375,7 @@ put_row(const Rehearsal *rehearsal, const RehearsalRow *row)
 {
 	bool		unmarked = row->change == NULL;
 
-	sql_put(rehearsal->result, AS_TEXT(row->kind), AS_TEXT(row->code), AS_TEXT(row->path), AS_TEXT(row->change),
+	result_put(rehearsal->fcinfo, AS_TEXT(row->kind), AS_TEXT(row->code), AS_TEXT(row->path), AS_TEXT(row->change),
 			AS_JSONB(row->old_value), AS_JSONB(row->new_value),
 			sql_value(BOOLOID, unmarked, BoolGetDatum(row->immutable)),
 			sql_value(BOOLOID, unmarked, BoolGetDatum(row->sensitive)), AS_TEXT(row->message));
@@ -520,13 +521,12 @@ Datum
 promote_rehearse_rollback(PG_FUNCTION_ARGS)
 {
 	bool		record = argument_bool(fcinfo, 2, false);
-	Rehearsal	rehearsal = {NULL, 0};
+	Rehearsal	rehearsal = {fcinfo};
 	Rollback	rollback;
 	Sql			sql;
 
 	take_arguments(fcinfo, record ? "promote" : "view", &rollback);
 	InitMaterializedSRF(fcinfo, 0);
-	rehearsal.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	sql_enter(&sql);
 	if (record)
 		instance_lock(&sql, &rollback.key, true);

@@ -20,6 +20,7 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "base/trigger.h"
 #include "deployment/begin.h"
 #include "deployment/step.h"
@@ -97,10 +98,16 @@ typedef struct Update
 	DeploymentStatus from;
 	DeploymentStatus to;		/* DEPLOYMENT_NONE: none that there is */
 	TimestampTz now;
-	int			replaced;		/* how many columns the guard gives another value */
+
+	/* what the guard fills in */
+	int			replaced;		/* how many columns have another value */
 	int			numbers[MAX_REPLACED];
 	Datum		values[MAX_REPLACED];
 	bool		nulls[MAX_REPLACED];
+
+	/* what is recorded of it */
+	const Sql  *sql;
+	const char *event;			/* what the audit log calls it; NULL: nothing that it says anything of */
 } Update;
 
 /* Read what every step is judged by. */
@@ -132,29 +139,15 @@ is_null(const Update *update, const char *column)
 	return trigger_is_null(update->data, update->new, column);
 }
 
-/* Replace a column's value in the new row. */
+/* Give a column another value in the new row. */
 static void
-replace(Update *update, const char *column, bool isnull, Datum value)
+set(Update *update, const char *column, SqlValue value)
 {
 	Assert(update->replaced < MAX_REPLACED);
 	update->numbers[update->replaced] = SPI_fnumber(RelationGetDescr(update->data->tg_relation), column);
-	update->values[update->replaced] = value;
-	update->nulls[update->replaced] = isnull;
+	update->values[update->replaced] = value.datum;
+	update->nulls[update->replaced] = value.isnull;
 	update->replaced++;
-}
-
-/* Give the new row another value. */
-static void
-set_value(Update *update, const char *column, Datum value)
-{
-	replace(update, column, false, value);
-}
-
-/* Make a column of the new row NULL. */
-static void
-set_null(Update *update, const char *column)
-{
-	replace(update, column, true, (Datum) 0);
 }
 
 /* What there is to do with a deployment in that state. */
@@ -347,9 +340,9 @@ unseal_plan(Update *update)
 {
 	if (update->action != ACTION_PLAN || is_null(update, "plan_digest"))
 		return;
-	set_null(update, "plan_digest");
-	set_null(update, "plan_facts");
-	set_value(update, "plan_defects", PointerGetDatum(construct_empty_array(TEXTOID)));
+	set(update, "plan_digest", AS_BYTEA(NULL));
+	set(update, "plan_facts", AS_JSONB(NULL));
+	set(update, "plan_defects", AS_TEXTS(PointerGetDatum(construct_empty_array(TEXTOID))));
 }
 
 /* Fill in what being claimed implies. */
@@ -358,8 +351,8 @@ start(Update *update)
 {
 	check_claim(update);
 	unseal_plan(update);
-	set_value(update, "fencing", Int32GetDatum(trigger_int(update->data, update->new, "fencing") + 1));
-	set_value(update, "started_at", TimestampTzGetDatum(update->now));
+	set(update, "fencing", AS_INT(trigger_int(update->data, update->new, "fencing") + 1));
+	set(update, "started_at", AS_TIME(update->now));
 }
 
 /* Fill in what being approved implies. */
@@ -368,11 +361,11 @@ approve(Update *update)
 {
 	review_proposal(&update->key, update->deployment);
 	if (update->action != ACTION_PLAN)
-		set_value(update, "gates", JsonbPGetDatum(gate_pass(&update->key, update->deployment)));
-	set_value(update, "approved_by", CStringGetTextDatum(current_actor()));
-	set_value(update, "queued_at", TimestampTzGetDatum(update->now));
+		set(update, "gates", AS_JSONB(gate_pass(&update->key, update->deployment)));
+	set(update, "approved_by", AS_TEXT(current_actor()));
+	set(update, "queued_at", AS_TIME(update->now));
 	/* its turn comes when the queue says so, whatever else was asked for */
-	set_null(update, "due_at");
+	set(update, "due_at", AS_TIME(DT_NOEND));
 }
 
 /* Refuse to make a proposal of what was none, or the other way round. */
@@ -401,7 +394,7 @@ go_back(Update *update, bool lost)
 		refuse_other_queue(update, approved);
 	unseal_plan(update);
 	if (!lost && (is_null(update, "due_at") || !trigger_differs(update->data, "due_at")))
-		set_value(update, "due_at", TimestampTzGetDatum(update->now));
+		set(update, "due_at", AS_TIME(update->now));
 }
 
 /* A PLAN that ends well without a document promises its params and no more. */
@@ -412,7 +405,7 @@ seal_plan(Update *update)
 	Datum		digest = trigger_value(update->data, update->new, "rendered_digest", &isnull);
 
 	if (update->action == ACTION_PLAN && is_null(update, "plan_digest"))
-		set_value(update, "plan_digest", digest);
+		set(update, "plan_digest", sql_value(BYTEAOID, isnull, digest));
 }
 
 /* Refuse an end that a worker reports whose lease is over. */
@@ -437,7 +430,7 @@ leave(Update *update)
 	if (lost && update->to == DEPLOYMENT_COMPLETED)
 		refuse_late(update);
 	if (lost && update->to != DEPLOYMENT_ABORTED)
-		set_value(update, "lost_leases", Int32GetDatum(trigger_int(update->data, update->new, "lost_leases") + 1));
+		set(update, "lost_leases", AS_INT(trigger_int(update->data, update->new, "lost_leases") + 1));
 	if (update->to == DEPLOYMENT_COMPLETED)
 		seal_plan(update);
 	if (!is_end(update->to))
@@ -479,7 +472,7 @@ take_by_hand(Update *update)
 	{
 		begin_hold(&update->key, update->action, trigger_text(update->data, update->new, "bundle"),
 				   trigger_text(update->data, update->new, "version"));
-		set_value(update, "seen_change", Int32GetDatum(sql_int(&rows, 0)));
+		set(update, "seen_change", AS_INT(sql_int(&rows, 0)));
 		review_require_current(&sql, &update->key, update->deployment);
 		check_held(&sql, update);
 	}
@@ -501,8 +494,8 @@ take_step(Update *update)
 		approve(update);
 	if (!is_end(update->to))
 		return;
-	set_value(update, "finished_at", TimestampTzGetDatum(update->now));
-	set_null(update, "due_at");
+	set(update, "finished_at", AS_TIME(update->now));
+	set(update, "due_at", AS_TIME(DT_NOEND));
 }
 
 /*
@@ -545,7 +538,7 @@ check_written(const Update *update)
 		require_step(update);
 }
 
-/* What the audit log calls what happened; NULL: nothing that it says anything of. */
+/* What the audit log calls what happened. */
 static const char *
 event_of(const Update *update)
 {
@@ -556,22 +549,29 @@ event_of(const Update *update)
 	return find_step(update->from, update->to)->event;
 }
 
+/* Where a step of a deployment leaves the instance's status; NULL: where it was. */
+static const char *
+status_after(const Step *step, DeploymentAction action)
+{
+	return action == ACTION_PROVISION ? step->provision : action == ACTION_DECOMMISSION ? step->decommission : NULL;
+}
+
 /* Move the instance to where the step leaves it, if it does. */
 static void
-move_instance(const Sql *sql, const Update *update)
+move_instance(const Update *update)
 {
 	static Statement move = {"UPDATE promote.instance AS i SET status = $4, changed_by = $5,"
 		" deployed_revision = CASE WHEN $6 THEN $7 ELSE i.deployed_revision END,"
 		" deployed_by = CASE WHEN $6 THEN $8 ELSE i.deployed_by END WHERE " OF_INSTANCE("i")};
 	const Step *step = find_step(update->from, update->to);
+	const char *status = step ? status_after(step, update->action) : NULL;
 	bool		provision = update->action == ACTION_PROVISION;
-	int32		revision = trigger_int(update->data, update->new, "revision");
 
-	if (step == NULL || step->provision == NULL || update->action == ACTION_PLAN)
-		return;
-	(void) sql_run(sql, &move, AS_KEY(&update->key), AS_TEXT(provision ? step->provision : step->decommission),
-				   AS_INT(update->deployment), AS_BOOL(step->to == DEPLOYMENT_COMPLETED),
-				   AS_NUMBER(provision ? revision : 0), AS_NUMBER(provision ? update->deployment : 0));
+	if (status)
+		(void) sql_run(update->sql, &move, AS_KEY(&update->key), AS_TEXT(status), AS_INT(update->deployment),
+					   AS_BOOL(update->to == DEPLOYMENT_COMPLETED),
+					   AS_NUMBER(provision ? trigger_int(update->data, update->new, "revision") : 0),
+					   AS_NUMBER(provision ? update->deployment : 0));
 }
 
 /* Let a deployment that waits be due at a time. */
@@ -586,13 +586,13 @@ set_due(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz du
 
 /* Let the instance's next deployment be due, if it has one. */
 static void
-advance_queue(const Sql *sql, const Update *update)
+advance_queue(const Update *update)
 {
 	static Statement look = {"SELECT n.deployment FROM promote_internal.next_in_queue($1, $2, $3) AS n"};
-	SqlRows		rows = sql_run(sql, &look, AS_KEY(&update->key));
+	SqlRows		rows = sql_run(update->sql, &look, AS_KEY(&update->key));
 
 	if (rows.count > 0)
-		set_due(sql, &update->key, sql_int(&rows, 0), update->now);
+		set_due(update->sql, &update->key, sql_int(&rows, 0), update->now);
 }
 
 /* Does the step make room in the queue, or come into it? */
@@ -613,47 +613,37 @@ moves_claim(const Update *update)
 
 /* Append what happened to the instance's chain. */
 static void
-append_step(const Sql *sql, const Update *update, const char *event, const char *instance)
+append_step(const Update *update, const char *instance)
 {
 	AuditHead	head;
-	AuditEntry	entries[2] = {{event, audit_facts(update->new, RelationGetDescr(update->data->tg_relation), true,
-												  state_names, lengthof(state_names))}};
+	AuditEntry	entries[2] = {{update->event, audit_facts(update->new, RelationGetDescr(update->data->tg_relation), true,
+														  state_names, lengthof(state_names))}};
 	int			count = 1;
 
 	/* now: a trigger that a user added to the instance may have appended, too */
-	audit_read_head(sql, update->key.project, instance, &head);
+	audit_read_head(update->sql, update->key.project, instance, &head);
 	if (trigger_differs(update->data, "gates"))
 		entries[count++] = (AuditEntry) {GATES_JUDGED_EVENT,
 			deployment_gates(update->deployment, trigger_jsonb(update->data, update->new, "gates"))};
-	audit_append(sql, &head, update->key.project, instance, entries, count);
+	audit_append(update->sql, &head, update->key.project, instance, entries, count);
 }
-
-/* What is recorded of an update. */
-typedef struct Recording
-{
-	const Sql  *sql;
-	const Update *update;
-	const char *event;
-} Recording;
 
 /* Write down what happened; past the guards, a step of errand_do. */
 static void
 write_step(void *state)
 {
-	const Recording *recording = state;
-	const Sql  *sql = recording->sql;
-	const Update *update = recording->update;
+	const Update *update = state;
 	char	   *instance = instance_key_name(&update->key);
 	Notice		notice = {instance, 0, update->deployment, deployment_action_name(update->action),
 		deployment_status_name(update->to)};
 
-	move_instance(sql, update);
+	move_instance(update);
 	record_written(update->data->tg_relation, update->new);
 	if (moves_claim(update))
-		record_log(sql, &update->key, update->deployment);
-	append_step(sql, update, recording->event, instance);
+		record_log(update->sql, &update->key, update->deployment);
+	append_step(update, instance);
 	if (moves_queue(update))
-		advance_queue(sql, update);
+		advance_queue(update);
 	/* that work was claimed wakes nobody, and all who notify commit one after the other */
 	if (update->to != DEPLOYMENT_RUNNING)
 		notify(&notice);
@@ -670,18 +660,18 @@ promote_record_deployment(PG_FUNCTION_ARGS)
 	TriggerData *data = trigger_data(fcinfo, "record_deployment", "deployment",
 									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	Update		update;
-	const char *event;
 	Sql			sql;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(NULL);
 	read_update(data, &update);
 	check_written(&update);
-	event = event_of(&update);
-	if (event == NULL)
+	update.event = event_of(&update);
+	if (update.event == NULL)
 		return PointerGetDatum(NULL);
 	sql_enter(&sql);
-	guarded_do(write_step, &(Recording) {&sql, &update, event});
+	update.sql = &sql;
+	guarded_do(write_step, &update);
 	sql_leave(&sql);
 	return PointerGetDatum(NULL);
 }
@@ -693,11 +683,9 @@ promote_deployment_steps(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (DeploymentAction action = ACTION_PLAN; action <= ACTION_DECOMMISSION; action++)
 		for (int i = 0; i < lengthof(steps); i++)
-			sql_put((ReturnSetInfo *) fcinfo->resultinfo, AS_TEXT(deployment_action_name(action)),
-					AS_TEXT(deployment_status_name(steps[i].from)), AS_TEXT(deployment_status_name(steps[i].to)),
-					AS_TEXT(steps[i].event),
-					AS_TEXT(action == ACTION_PROVISION ? steps[i].provision :
-							action == ACTION_DECOMMISSION ? steps[i].decommission : NULL));
+			result_put(fcinfo, AS_TEXT(deployment_action_name(action)), AS_TEXT(deployment_status_name(steps[i].from)),
+					   AS_TEXT(deployment_status_name(steps[i].to)), AS_TEXT(steps[i].event),
+					   AS_TEXT(status_after(&steps[i], action)));
 	return (Datum) 0;
 }
 

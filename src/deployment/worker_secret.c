@@ -11,6 +11,7 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "base/wipe.h"
 #include "deployment/worker.h"
 #include "secret/row.h"
@@ -31,14 +32,14 @@ deployment_declarations(const Sql *sql, const Deployment *deployment)
 
 /* Put a secret and its value; the row is copied, and the copy here wiped. */
 static void
-put_secret(ReturnSetInfo *result, const SecretDeclaration *declared, const char *value, Size length)
+put_secret(FunctionCallInfo fcinfo, const SecretDeclaration *declared, const char *value, Size length)
 {
 	text	   *whole = wiped_alloc(VARHDRSZ + length);
 
 	SET_VARSIZE(whole, VARHDRSZ + length);
 	memcpy(VARDATA(whole), value, length);
-	sql_put(result, AS_TEXT(declared->name), sql_value(TEXTOID, false, PointerGetDatum(whole)),
-			AS_TEXT(declared->json ? "json" : "text"));
+	result_put(fcinfo, AS_TEXT(declared->name), sql_pointer_value(TEXTOID, whole),
+			   AS_TEXT(declared->json ? "json" : "text"));
 	wiped_free(whole);
 }
 
@@ -61,7 +62,7 @@ check_missing(const Deployment *deployment, const SecretDeclaration *declared)
 
 /* Put those of the instance's secrets that are declared; returns those that were, as a list of names. */
 static List *
-put_secrets(const Sql *sql, ReturnSetInfo *result, const Deployment *deployment, const List *declarations)
+put_secrets(const Sql *sql, FunctionCallInfo fcinfo, const Deployment *deployment, const List *declarations)
 {
 	const InstanceKey *key = &deployment->key;
 	List	   *rows = secret_rows(sql, key, false);
@@ -87,7 +88,7 @@ put_secrets(const Sql *sql, ReturnSetInfo *result, const Deployment *deployment,
 			keys = secret_keys_load();
 		value = secret_row_open(sql, keys, key, row, false, &length);
 		secret_check_value(key, declared, value, length);
-		put_secret(result, declared, value, length);
+		put_secret(fcinfo, declared, value, length);
 		wiped_free(value);
 		names = lappend(names, declared->name);
 	}
@@ -153,8 +154,7 @@ promote_deployment_secrets(PG_FUNCTION_ARGS)
 
 	begin_result(fcinfo);
 	claim_load(fcinfo, 2, &sql, &deployment);
-	names = put_secrets(&sql, (ReturnSetInfo *) fcinfo->resultinfo, &deployment,
-						deployment_declarations(&sql, &deployment));
+	names = put_secrets(&sql, fcinfo, &deployment, deployment_declarations(&sql, &deployment));
 	if (names)
 		record_reading(&sql, &deployment, names);
 	sql_leave(&sql);
