@@ -5,6 +5,7 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
+#include "utils/tuplestore.h"
 
 #include "base/argument.h"
 #include "base/errors.h"
@@ -224,13 +225,15 @@ static void
 put_resources(const Sql *sql, FunctionCallInfo fcinfo, const Side *a, const Side *b)
 {
 	static Statement read = {"SELECT * FROM promote_internal.planned_differences($1, $2, $3, $4, $5, $6)"};
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	SqlRows		rows;
 
 	if (a->recorded == 0 || b->recorded == 0)
 		return;
 	rows = sql_read(sql, &read, AS_TEXT(a->key.project), AS_TEXT(a->key.component), AS_TEXT(a->key.environment),
 					AS_INT(a->recorded), AS_TEXT(b->key.environment), AS_INT(b->recorded));
-	result_add_rows(fcinfo, &rows);
+	for (uint64 i = 0; i < rows.count; i++)
+		tuplestore_puttuple(result->setResult, rows.table->vals[i]);
 }
 
 /* Put all rows. */
