@@ -141,6 +141,22 @@ EXCEPTION WHEN feature_not_supported THEN
 END
 $$;
 
+CREATE FUNCTION promote_internal.next_in_queue(project text, environment text, component text)
+    RETURNS TABLE (deployment integer)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        SELECT d.deployment
+          FROM promote.deployment AS d
+         WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.status IN ('PENDING', 'APPROVED')
+           AND NOT EXISTS (SELECT FROM promote.deployment AS h
+                            WHERE h.project = $1 AND h.environment = $2 AND h.component = $3 AND h.due_at IS NOT NULL)
+         ORDER BY d.queued_at, d.deployment
+         LIMIT 1;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.next_in_queue(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.next_in_queue(text, text, text) IS
+'The deployment of an instance whose turn it is: what was queued first and waits, where nothing of the instance runs or is due. No row where there is none';
+
 CREATE FUNCTION promote_internal.guard_deployment() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_deployment';
 REVOKE ALL ON FUNCTION promote_internal.guard_deployment() FROM PUBLIC;

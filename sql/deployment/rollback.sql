@@ -1,5 +1,59 @@
 -- Going back to what ran before.
 
+CREATE FUNCTION promote_internal.rollback_target(
+    project text, environment text, component text, to_revision integer)
+    RETURNS TABLE (
+        desired integer, revision integer, bundle text, version text, block_reason text, release_channel text,
+        judged_version text, judged_schema jsonb, params jsonb, kept_marks jsonb)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        SELECT i.revision, d.revision, d.bundle, d.version,
+               (SELECT f.block_reason FROM promote.bundle_release AS f
+                 WHERE f.bundle = d.bundle AND f.version = d.version),
+               r.release_channel, r.version,
+               (SELECT f.params_schema FROM promote.bundle_release AS f
+                 WHERE f.bundle = r.bundle AND f.version = r.version AND r.version <> d.version),
+               (SELECT c.params FROM promote.config AS c WHERE c.project = r.project AND c.digest = r.digest),
+               r.kept_marks
+          FROM promote.instance AS i
+          LEFT JOIN LATERAL (
+              SELECT d.revision, d.bundle, d.version FROM promote.deployment AS d
+               WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
+                 -- both are what the index has: whatever may have changed an instance, in order
+                 AND d.action <> 'PLAN' AND d.started_at IS NOT NULL
+                 AND d.action = 'PROVISION' AND d.status = 'COMPLETED'
+                 AND CASE WHEN $4 IS NULL THEN d.revision <> i.revision ELSE d.revision = $4 END
+               ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.started_at DESC LIMIT 1) AS d ON true
+          LEFT JOIN LATERAL (
+              SELECT r.project, r.digest, r.release_channel, r.bundle, r.version, r.kept_marks
+                FROM promote_internal.marked_revision AS r
+               WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
+                 AND r.revision = d.revision LIMIT 1) AS r ON true
+         WHERE i.project = $1 AND i.environment = $2 AND i.component = $3;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.rollback_target(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.rollback_target(text, text, text, integer) IS
+'Where a rollback leads to: the configuration and the release (bundle, version) of the last PROVISION of a revision that was completed; of any but the desired one where none is named. judged_ is the release that the revision was judged by, its schema only where it is another one. All but the desired revision is NULL where nothing ran that it could lead to; no row where the instance is not there';
+
+CREATE FUNCTION promote_internal.planned_losses(project text, environment text, component text)
+    RETURNS TABLE (address text, message text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT c.address,
+               'plan ' || c.deployment || ' says ' || c.action
+               || CASE WHEN c.stateful THEN ', and resources of its type hold data' ELSE '' END
+          FROM promote.resource_changes AS c
+         WHERE c.instance = pg_catalog.concat_ws('-', $1, $2, $3) AND c.destructive
+           AND c.deployment = (SELECT d.deployment FROM promote.deployment AS d
+                                WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
+                                  AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL
+                                ORDER BY d.deployment DESC LIMIT 1)
+         ORDER BY c.change;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.planned_losses(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.planned_losses(text, text, text) IS
+'What the last recorded plan of an instance deletes or replaces, with a sentence for people';
+
 CREATE FUNCTION promote.rollback_instance(
     instance text, to_revision integer DEFAULT NULL, message text DEFAULT NULL,
     expected_revision integer DEFAULT NULL, plan boolean DEFAULT true,

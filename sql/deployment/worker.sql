@@ -33,6 +33,52 @@ CREATE TRIGGER guard_record BEFORE INSERT ON promote.deployment_log
     FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 ALTER TABLE promote.deployment_log ENABLE ALWAYS TRIGGER guard_record;
 
+CREATE VIEW promote_internal.due_deployment AS
+    SELECT d.project,
+           d.environment,
+           d.component,
+           d.deployment,
+           d.action,
+           d.status,
+           d.worker,
+           d.bundle,
+           d.version,
+           d.due_at,
+           d.lost_leases,
+           CASE WHEN d.status = 'RUNNING'
+                THEN (SELECT e.max_lost_leases FROM promote.environment AS e
+                       WHERE e.project = d.project AND e.environment = d.environment) END AS max_lost_leases,
+           d.approved_by IS NOT NULL AS approved,
+           i.changed_by,
+           (SELECT a.attributes FROM promote_internal.instance_attributes AS a
+             WHERE a.project = d.project AND a.environment = d.environment AND a.component = d.component) AS attributes,
+           ARRAY[pg_catalog.concat_ws('-', d.project, d.environment), d.project || '-*', '*-' || d.environment] AS scopes
+      FROM promote.deployment AS d
+      JOIN promote.instance AS i
+        ON i.project = d.project AND i.environment = d.environment AND i.component = d.component
+     WHERE d.due_at IS NOT NULL;
+COMMENT ON VIEW promote_internal.due_deployment IS
+'What workers claim from, at most one deployment of an instance: what waits and may be claimed from due_at on, and what runs until then; with what selects it: the instance''s effective attributes, and the scopes of grants that reach it. FOR UPDATE locks the deployment and its instance';
+
+-- Of what is queued: what is not queued yet is judged by gate "secrets".
+CREATE FUNCTION promote_internal.lacking_secrets(project text, environment text, component text, deployment integer)
+    RETURNS TABLE (secret text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT k.name
+          FROM promote.deployment AS d
+          JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version
+         CROSS JOIN LATERAL pg_catalog.jsonb_each(f.secrets) AS k (name, declaration)
+          LEFT JOIN promote.secret AS s
+            ON s.project = d.project AND s.environment = d.environment AND s.component = d.component AND s.secret = k.name
+         WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4 AND d.action = 'PROVISION'
+           AND CASE WHEN s.secret IS NULL THEN NOT k.declaration @> '{"required": false}'
+                    ELSE k.declaration @> '{"format": "json"}' AND s.format <> 'json' END;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.lacking_secrets(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.lacking_secrets(text, text, text, integer) IS
+'The secrets that the release of a PROVISION requires and that are not set, or not in the format that it declares';
+
 CREATE FUNCTION promote.claim_deployment(
     worker text, actions text[] DEFAULT NULL, lease interval DEFAULT '5 minutes',
     selector jsonb DEFAULT '{}')

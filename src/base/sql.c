@@ -7,16 +7,14 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
-#include "utils/builtins.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/tuplestore.h"
 
 #include "base/sql.h"
 
@@ -387,12 +385,12 @@ fits_kind(Oid type, SqlKind kind)
 			return type == BYTEAOID;
 		case SQL_INTERVAL:
 			return type == INTERVALOID;
+		case SQL_RECORD:
+			return type_is_rowtype(type);
 		case SQL_ARRAY:
 			return type_is_array(type);
 		case SQL_RANGE:
 			return type_is_range(type);
-		case SQL_RECORD:
-			return type_is_rowtype(type);
 	}
 	return false;
 }
@@ -465,17 +463,17 @@ put_field(const SqlField *field, Datum value, bool isnull, Oid type, char *membe
 		case SQL_INTERVAL:
 			*(Interval **) member = isnull ? NULL : DatumGetIntervalP(value);
 			break;
-		case SQL_ARRAY:
-			*(ArrayType **) member = isnull ? NULL : DatumGetArrayTypeP(value);
-			break;
-		case SQL_RANGE:
-			*(RangeType **) member = isnull ? NULL : DatumGetRangeTypeP(value);
-			break;
 		case SQL_ENUM:
 			*(int *) member = enum_of(field, value, isnull);
 			break;
 		case SQL_RECORD:
 			*(HeapTupleHeader *) member = isnull ? NULL : DatumGetHeapTupleHeader(value);
+			break;
+		case SQL_ARRAY:
+			*(ArrayType **) member = isnull ? NULL : DatumGetArrayTypeP(value);
+			break;
+		case SQL_RANGE:
+			*(RangeType **) member = isnull ? NULL : DatumGetRangeTypeP(value);
 			break;
 	}
 }
@@ -587,33 +585,6 @@ sql_time(const SqlRows *rows, uint64 row)
 	Datum		value = sql_datum(rows, row, &isnull);
 
 	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
-}
-
-/* Return rows as they are from a function that returns a table. */
-void
-sql_return(FunctionCallInfo fcinfo, const SqlRows *rows)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	InitMaterializedSRF(fcinfo, 0);
-	for (uint64 i = 0; i < rows->count; i++)
-		tuplestore_puttuple(result->setResult, rows->table->vals[i]);
-}
-
-/* Add a row to what a function that returns a table has put together so far. */
-void
-sql_put_values(ReturnSetInfo *result, const SqlValue *values, int count)
-{
-	Datum		datums[FUNC_MAX_ARGS];
-	bool		nulls[FUNC_MAX_ARGS];
-
-	Assert(count == result->setDesc->natts);
-	for (int i = 0; i < count; i++)
-	{
-		datums[i] = values[i].datum;
-		nulls[i] = values[i].isnull;
-	}
-	tuplestore_putvalues(result->setResult, result->setDesc, datums, nulls);
 }
 
 /* ---- what is to go ---- */

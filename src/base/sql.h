@@ -41,8 +41,7 @@ typedef struct Sql
 /* What a member of a struct can be read into; see sql_row for NULL. */
 typedef enum SqlKind
 {
-	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL, SQL_ENUM, SQL_RECORD,
-	SQL_ARRAY, SQL_RANGE
+	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL, SQL_ENUM, SQL_ARRAY, SQL_RANGE, SQL_RECORD
 } SqlKind;
 
 /* A column of a statement's result, and the member of a struct that it goes to. */
@@ -61,8 +60,8 @@ typedef struct SqlField
 						  int32: SQL_INT, int64: SQL_WIDE, bool: SQL_BOOL, \
 						  Jsonb *: SQL_JSONB, const Jsonb *: SQL_JSONB, \
 						  bytea *: SQL_BYTEA, const bytea *: SQL_BYTEA, \
-						  Interval *: SQL_INTERVAL, HeapTupleHeader: SQL_RECORD, \
-						  ArrayType *: SQL_ARRAY, RangeType *: SQL_RANGE), offsetof(type, member)}
+						  Interval *: SQL_INTERVAL, ArrayType *: SQL_ARRAY, RangeType *: SQL_RANGE, \
+						  HeapTupleHeader: SQL_RECORD), offsetof(type, member)}
 
 /* Of a member that is an enum, and text in SQL, by the enum's table of names. */
 #define SQL_ENUM_FIELD(type, member, expression, names) \
@@ -136,7 +135,7 @@ sql_pointer_value(Oid type, const void *pointer)
 #define AS_TIME(time) sql_value(TIMESTAMPTZOID, (time) == DT_NOEND, TimestampTzGetDatum(time))
 #define AS_INTERVAL(span) sql_pointer_value(INTERVALOID, span)
 #define AS_OID(oid) sql_value(OIDOID, false, ObjectIdGetDatum(oid))
-#define AS_TEXTS(array) sql_value(TEXTARRAYOID, (array) == (Datum) 0, array)
+#define AS_TEXTS(array) sql_pointer_value(TEXTARRAYOID, DatumGetPointer(array))
 /* an InstanceKey, as the three parameters that OF_INSTANCE knows */
 #define AS_KEY(key) AS_TEXT((key)->project), AS_TEXT((key)->environment), AS_TEXT((key)->component)
 
@@ -155,8 +154,6 @@ sql_pointer_value(Oid type, const void *pointer)
 #define sql_lock(sql, statement, ...) sql_call(sql, statement, SQL_LOCK, SQL_CALL(__VA_ARGS__))
 /* Open a cursor over the rows of a statement that only reads. */
 #define sql_open(sql, statement, read_only, ...) sql_cursor(sql, statement, read_only, SQL_CALL(__VA_ARGS__))
-/* Add a row to what a function returns: (result, values...). */
-#define sql_put(result, ...) sql_put_values(result, SQL_CALL(__VA_ARGS__))
 
 extern void sql_set_local(const char *name, const char *value);
 extern void sql_enter(Sql *sql);
@@ -175,8 +172,6 @@ extern bool sql_bool(const SqlRows *rows, uint64 row);
 extern Jsonb *sql_jsonb(const SqlRows *rows, uint64 row);
 extern bytea *sql_bytea(const SqlRows *rows, uint64 row);
 extern TimestampTz sql_time(const SqlRows *rows, uint64 row);
-extern void sql_return(FunctionCallInfo fcinfo, const SqlRows *rows);
-extern void sql_put_values(ReturnSetInfo *result, const SqlValue *values, int count);
 extern void sql_command(const Sql *sql, const char *text);
 extern void sql_push_latest(void);
 pg_noreturn extern void refuse_unseen(void);
@@ -186,6 +181,11 @@ extern Oid	tables_owner(void);
 /*
  * What is to go: statements with hand-written lists of types, values and nulls.
  */
+extern void result_rows(FunctionCallInfo fcinfo, const SqlRows *rows);
+extern void result_add(ReturnSetInfo *result, const SqlValue *values, int count);
+#define sql_return result_rows	/* both of base/result.h */
+#define sql_put(result, ...) result_add(result, SQL_CALL(__VA_ARGS__))
+
 #define STATEMENT_MAX_PARAMETERS 22
 
 typedef struct OldStatement

@@ -103,6 +103,16 @@ trigger_bool(const TriggerData *data, HeapTuple row, const char *column)
 	return !isnull && DatumGetBool(value);
 }
 
+/* A column of timestamptz; NULL is the end of time. */
+TimestampTz
+trigger_time(const TriggerData *data, HeapTuple row, const char *column)
+{
+	bool		isnull;
+	Datum		value = trigger_value(data, row, column, &isnull);
+
+	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
+}
+
 /* A column of jsonb; it may point into the row. */
 Jsonb *
 trigger_jsonb(const TriggerData *data, HeapTuple row, const char *column)

@@ -9,6 +9,7 @@
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 
 extern TriggerData *trigger_data(FunctionCallInfo fcinfo, const char *function,
 								 const char *table, TriggerEvent timing);
@@ -16,13 +17,14 @@ extern HeapTuple trigger_row(const TriggerData *data);
 
 /*
  * Columns of a row of the trigger's table, by their names, in the current memory
- * context.  NULL is 0, false and NULL, and so is a column that the table has not.
+ * context.  NULL is 0, false, the end of time and NULL, and so is a column that the table has not.
  */
 extern Datum trigger_value(const TriggerData *data, HeapTuple row, const char *column, bool *isnull);
 extern bool trigger_is_null(const TriggerData *data, HeapTuple row, const char *column);
 extern char *trigger_text(const TriggerData *data, HeapTuple row, const char *column);
 extern int32 trigger_int(const TriggerData *data, HeapTuple row, const char *column);
 extern bool trigger_bool(const TriggerData *data, HeapTuple row, const char *column);
+extern TimestampTz trigger_time(const TriggerData *data, HeapTuple row, const char *column);
 extern Jsonb *trigger_jsonb(const TriggerData *data, HeapTuple row, const char *column);
 
 extern bool trigger_differs(const TriggerData *data, const char *column);

@@ -2,27 +2,26 @@
  * deploy.c: the steps of deployments that people take.
  *
  * Each verb locks the instance, judges, and writes; the triggers of step.c
- * record.  Each is natural to repeat: what is there already is
- * returned.
+ * record.  Each is natural to repeat: what is there already is returned.
  */
 #include "postgres.h"
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/timestamp.h"
 
 #include "base/argument.h"
 #include "base/errors.h"
 #include "deployment/deploy.h"
 #include "deployment/step.h"
-#include "deployment/voting.h"
 #include "gate/approval.h"
 #include "gate/review.h"
+#include "ledger/notify.h"
 #include "promotion/carry.h"
 #include "promotion/revision.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
 #include "registry/rule.h"
-
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(promote_plan_instance);
 PG_FUNCTION_INFO_V1(promote_deploy_instance);
@@ -44,38 +43,24 @@ typedef struct Request
 
 /*
  * Number of a deployment of the same content that is not over; 0: none.  What
- * is proposed is not queued, so that the one does not stand for the other.
+ * is proposed is not queued, so that the one does not stand for the other; and
+ * who votes to take something away votes on what is there now.
  */
 static int32
 find_open(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order)
 {
-	static OldStatement read = {
-		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
-		" AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')"
-		" AND (d.status = 'PROPOSED') = $4 AND d.action = $5 AND d.revision = $6 AND d.version = $7"
-		" AND d.rendered_digest = $8 AND COALESCE(d.plan, 0) = $9"
-		" AND d.remote_references IS NOT DISTINCT FROM $11"
-		/* who votes to take something away votes on what is there now */
-		" AND (d.status <> 'PROPOSED' OR d.action <> 'DECOMMISSION' OR d.plan_digest = $10)"
-		" ORDER BY d.queued_at, d.deployment LIMIT 1",
-		.parameters = 11,
-		.types = {TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID, INT4OID, BYTEAOID,
-		JSONBOID}
-	};
-	bool		nulls[11] = {[9] = order->plan_digest == NULL,[10] = order->references == NULL};
-	Datum		values[11];
+	static Statement read = {"SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
+		" AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING') AND (d.status = 'PROPOSED') = $4"
+		" AND d.action = $5 AND d.revision = $6 AND d.version = $7 AND d.rendered_digest = $8"
+		" AND d.plan IS NOT DISTINCT FROM $9 AND d.remote_references IS NOT DISTINCT FROM $10"
+		" AND (d.status <> 'PROPOSED' OR d.action <> 'DECOMMISSION' OR d.plan_digest = $11)"
+		" ORDER BY d.queued_at, d.deployment LIMIT 1"};
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_BOOL(order->status == DEPLOYMENT_PROPOSED),
+							   AS_TEXT(deployment_action_name(order->action)), AS_INT(order->revision),
+							   AS_TEXT(order->version), AS_BYTEA(order->rendered_digest), AS_NUMBER(order->plan),
+							   AS_JSONB(order->references), AS_BYTEA(order->plan_digest));
 
-	instance_key_values(key, values);
-	values[3] = BoolGetDatum(order->status == DEPLOYMENT_PROPOSED);
-	values[4] = CStringGetTextDatum(deployment_action_name(order->action));
-	values[5] = Int32GetDatum(order->revision);
-	values[6] = CStringGetTextDatum(order->version);
-	values[7] = PointerGetDatum(order->rendered_digest);
-	values[8] = Int32GetDatum(order->plan);
-	values[9] = PointerGetDatum(order->plan_digest);
-	values[10] = PointerGetDatum(order->references);
-	statement_run(sql, &read, values, nulls, false);
-	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
+	return rows.count > 0 ? sql_int(&rows, 0) : 0;
 }
 
 /* Refuse an order that a gate is closed for, and keep with it how it was judged. */
@@ -235,6 +220,26 @@ order_decommission(const Sql *sql, Review *review, const Request *request)
 	return write_order(sql, review, &order);
 }
 
+/* Lock what the order is judged by, and read it.  A PLAN is judged by nobody's rules. */
+static void
+open_review(const Sql *sql, const Request *request, Review *review)
+{
+	if (request->action == ACTION_PLAN)
+		instance_lock(sql, &request->key, true);
+	else
+		rule_hold_case(sql, &request->key);
+	review_open(sql, &request->key, review);
+}
+
+/* Queue or propose what is asked for; returns its number, also where it was queued before. */
+static int32
+order(const Sql *sql, Review *review, const Request *request)
+{
+	return request->action == ACTION_PLAN ? order_plan(sql, review, request) :
+		request->action == ACTION_PROVISION ? order_provision(sql, review, request) :
+		order_decommission(sql, review, request);
+}
+
 /*
  * Queue what an instance desires: a PLAN, or a PROVISION by that plan (0: the
  * last one); returns its number, also where it was queued before.
@@ -245,41 +250,32 @@ deploy_order(const Sql *sql, const InstanceKey *key, DeploymentAction action, in
 	Request		request = {*key, action, DEPLOYMENT_PENDING, plan, message};
 	Review		review;
 
-	if (action == ACTION_PLAN)
-		instance_lock(sql, key, true);
-	else
-		rule_hold_case(sql, key);
-	review_open(sql, key, &review);
-	return action == ACTION_PLAN ? order_plan(sql, &review, &request) :
-		order_provision(sql, &review, &request);
+	open_review(sql, &request, &review);
+	return order(sql, &review, &request);
 }
 
 /*
- * Queue or propose what is asked for; expected is the argument that names the
- * revision to be expected, -1 where there is none.
+ * Queue or propose what is asked for, as a verb; expected is the argument that
+ * names the revision to be expected, -1 where there is none.
  */
 static Datum
 place_order(FunctionCallInfo fcinfo, const Request *request, int expected)
 {
 	Sql			sql;
 	Review		review;
-	int32		number;
 
 	sql_enter(&sql);
-	if (request->action == ACTION_PLAN)
-		instance_lock(&sql, &request->key, true);
-	else
-		rule_hold_case(&sql, &request->key);
-	review_open(&sql, &request->key, &review);
+	open_review(&sql, request, &review);
 	if (expected >= 0)
 		stage_check_revision(fcinfo, expected, &review.proposed);
-	if (request->action == ACTION_PLAN)
-		number = order_plan(&sql, &review, request);
-	else if (request->action == ACTION_PROVISION)
-		number = order_provision(&sql, &review, request);
-	else
-		number = order_decommission(&sql, &review, request);
-	return deployment_result(&sql, deployment_row(&sql, &request->key, number));
+	return deployment_result(&sql, deployment_row(&sql, &request->key, order(&sql, &review, request)));
+}
+
+/* The argument that names a plan; 0: none is named. */
+static int32
+argument_plan(FunctionCallInfo fcinfo, int argument)
+{
+	return PG_ARGISNULL(argument) ? 0 : argument_number(fcinfo, argument, "deployment");
 }
 
 /*
@@ -305,7 +301,7 @@ promote_deploy_instance(PG_FUNCTION_ARGS)
 	Request		request = {.action = ACTION_PROVISION,.status = DEPLOYMENT_PENDING,.message = argument_text(fcinfo, 2)};
 
 	argument_instance_for(fcinfo, 0, "instance", "deploy", &request.key);
-	request.plan = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");
+	request.plan = argument_plan(fcinfo, 1);
 	return place_order(fcinfo, &request, 3);
 }
 
@@ -338,7 +334,7 @@ promote_propose_deployment(PG_FUNCTION_ARGS)
 
 	request.action = argument_action(PG_ARGISNULL(1) ? "PROVISION" : argument_text(fcinfo, 1));
 	argument_instance_for(fcinfo, 0, "instance", proposing(request.action), &request.key);
-	request.plan = PG_ARGISNULL(2) ? 0 : argument_number(fcinfo, 2, "deployment");
+	request.plan = argument_plan(fcinfo, 2);
 	if (request.plan != 0 && request.action != ACTION_PROVISION)
 		ereport(ERROR,
 				(errcode(PM_INVALID_ARGUMENT),
@@ -346,6 +342,68 @@ promote_propose_deployment(PG_FUNCTION_ARGS)
 				 errdetail("Only a PROVISION does."),
 				 errhint("Leave the plan out.")));
 	return place_order(fcinfo, &request, 4);
+}
+
+/* Tell listeners that there was a vote. */
+static void
+notify_vote(const GateCase *gate, bool approved)
+{
+	Notice		notice = {gate->instance, 0, gate->deployment, approved ? "APPROVE" : "REJECT", NULL};
+
+	notify(&notice);
+}
+
+/*
+ * Record the caller's vote on a completed plan.  Raises PM_INVALID_APPROVAL
+ * where it would count under no rule.  Runs under the locks of the case.
+ */
+static void
+vote_on_plan(const Sql *sql, const Deployment *plan, bool approved, const char *reason)
+{
+	GateCase	gate;
+	StringInfoData refused;
+
+	initStringInfo(&refused);
+	gate_open(sql, &plan->key, plan->deployment, GetCurrentTimestamp(), &gate);
+	if (approval_vote(sql, &gate, approved, reason, &refused) == 0)
+		ereport(ERROR,
+				(errcode(PM_INVALID_APPROVAL),
+				 errmsg("\"%s\" has no vote on plan %d of \"%s\"", current_actor(), plan->deployment,
+						gate.instance),
+				 refused.len > 0 ? errdetail_internal("%s", refused.data) :
+				 errdetail("No rule of environment \"%s\" asks for approvals of it.", plan->key.environment),
+				 errhint("promote.approval_status shows whose approval is asked for; the rules are in promote.approval_rule.")));
+	notify_vote(&gate, approved);
+}
+
+/*
+ * Record the caller's vote on a proposal.  True where it has to stay one,
+ * because others have to approve, too, or another gate is closed: a NOTICE
+ * says so.  Where nothing was recorded it is up to the gates.  Runs under the
+ * locks of the case.
+ */
+static bool
+vote_on_proposal(const Sql *sql, const Deployment *proposal, const char *message)
+{
+	GateCase	gate;
+	StringInfoData refused;
+
+	if (proposal->action == ACTION_PLAN)
+		return false;
+	initStringInfo(&refused);
+	gate_open(sql, &proposal->key, proposal->deployment, GetCurrentTimestamp(), &gate);
+	approval_check_own(sql, &gate);
+	if (gate.plan_digest == NULL || approval_vote(sql, &gate, true, message, &refused) == 0)
+		return false;
+	notify_vote(&gate, true);
+	gate_judge(sql, &gate, false);
+	if (!gate_is_closed(&gate))
+		return false;
+	ereport(NOTICE,
+			(errmsg("deployment %d of \"%s\" stays a proposal", proposal->deployment, gate.instance),
+			 errdetail_internal("%s", gate_reasons(&gate)),
+			 errhint("The approval is kept.")));
+	return true;
 }
 
 /*
@@ -371,13 +429,12 @@ decide(FunctionCallInfo fcinfo, bool approved)
 		instance_rescue(&sql, &key);
 	deployment_load(&sql, &key, number, &deployment);
 	if (approval_votes_on(&deployment))
-		approval_vote_plan(&sql, &deployment, approved, reason);
+		vote_on_plan(&sql, &deployment, approved, reason);
 	else if (deployment.status != to)
 	{
 		if (deployment.status != DEPLOYMENT_PROPOSED)
-			refuse_step(instance_key_name(&key), number, deployment_status_name(deployment.status),
-						deployment_status_name(to));
-		if (!approved || !approval_vote_proposal(&sql, &deployment, reason))
+			refuse_step(&key, number, deployment.status, deployment_status_name(to));
+		if (!approved || !vote_on_proposal(&sql, &deployment, reason))
 			return deployment_result(&sql, deployment_step(&sql, &deployment, to, reason));
 	}
 	return deployment_result(&sql, deployment_row(&sql, &key, number));

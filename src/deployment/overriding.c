@@ -3,26 +3,44 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "utils/array.h"
+
 #include "base/argument.h"
 #include "base/errors.h"
 #include "base/trigger.h"
 #include "gate/approval.h"
 #include "gate/override.h"
+#include "ledger/audit.h"
 #include "ledger/guard.h"
 #include "ledger/notify.h"
 #include "registry/instance.h"
 #include "registry/rule.h"
 
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "utils/acl.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/rel.h"
-
 PG_FUNCTION_INFO_V1(promote_guard_override_rule);
 PG_FUNCTION_INFO_V1(promote_override_gate);
 PG_FUNCTION_INFO_V1(promote_review_override);
+
+#define OF_GATE(as) OF_INSTANCE(as) " AND " as ".deployment = $4 AND " as ".code = $5"
+#define AS_GATE(gate, code) AS_KEY(&(gate)->key), AS_INT((gate)->deployment), AS_TEXT(code)
+
+/* A row of promote.gate_override. */
+typedef struct Override
+{
+	int32		number;
+	char	   *actor;
+	char	   *database_role;
+	HeapTupleHeader row;		/* the whole of it */
+	Jsonb	   *facts;			/* for the audit log */
+} Override;
+
+static const SqlField override_fields[] = {
+	SQL_FIELD(Override, number, "o.override"),
+	SQL_FIELD(Override, actor, "o.actor"),
+	SQL_FIELD(Override, database_role, "o.database_role"),
+	SQL_FIELD(Override, row, "o"),
+	SQL_FIELD(Override, facts, "promote_internal.audit_facts(o, '{}')")
+};
 
 /* Refuse to override, saying why and what there is to do. */
 static void
@@ -64,7 +82,7 @@ standing(const Sql *sql, const GateCase *gate, const char *code)
 	return found;
 }
 
-/* Texts as an array. */
+/* The subjects or messages of reasons, as an array of text. */
 static Datum
 text_array(const List *blockers, bool subjects)
 {
@@ -95,51 +113,35 @@ record(const Sql *sql, const GateCase *gate, const char *event, Jsonb *data)
 static Datum
 write_override(const Sql *sql, const GateCase *gate, const char *code, const char *reason, const List *blockers)
 {
-	static OldStatement insert = {
-		.text = "INSERT INTO promote.gate_override AS o (project, environment, component, deployment, code,"
-		" override, plan_digest, subjects, messages, reason) VALUES ($1, $2, $3, $4, $5,"
-		" 1 + (SELECT pg_catalog.count(*) FROM promote.gate_override AS b WHERE " OF_INSTANCE("b")
-		"  AND b.deployment = $4 AND b.code = $5), $6, $7, $8, $9) RETURNING o, promote_internal.audit_facts(o, '{}')",
-		.parameters = 9,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID}
-	};
-	bool		nulls[9] = {[5] = gate->plan_digest == NULL};
-	Datum		values[9];
-	bool		isnull;
-	Datum		row;
+	static Statement insert = SQL_ROWS(override_fields, "INSERT INTO promote.gate_override AS o (project, environment,"
+									   " component, deployment, code, override, plan_digest, subjects, messages, reason)"
+									   " VALUES ($1, $2, $3, $4, $5,"
+									   " 1 + (SELECT pg_catalog.count(*) FROM promote.gate_override AS b WHERE " OF_GATE("b") "),"
+									   " $6, $7, $8, $9) RETURNING $*");
+	SqlRows		rows = guarded_run(sql, &insert, AS_GATE(gate, code), AS_BYTEA(gate->plan_digest),
+								   AS_TEXTS(text_array(blockers, true)), AS_TEXTS(text_array(blockers, false)),
+								   AS_TEXT(reason));
+	Override	written;
 
-	deployment_values(&gate->key, gate->deployment, values);
-	values[4] = CStringGetTextDatum(code);
-	values[5] = PointerGetDatum(gate->plan_digest);
-	values[6] = text_array(blockers, true);
-	values[7] = text_array(blockers, false);
-	values[8] = CStringGetTextDatum(reason);
-	old_guarded_run(sql, &insert, values, nulls);
-	row = spi_value(SPI_tuptable, 0, 1, &isnull);
-	record(sql, gate, "gate.overridden", spi_jsonb(SPI_tuptable, 0, 2));
-	return row;
+	if (!sql_row(&rows, 0, &written))
+		elog(ERROR, "the override was not written: a trigger or a rule has skipped it");
+	record(sql, gate, "gate.overridden", written.facts);
+	return PointerGetDatum(written.row);
 }
 
 /* The last override of a gate of a deployment; refuses where there is none. */
 static Datum
 last_override(const Sql *sql, const GateCase *gate, const char *code)
 {
-	static OldStatement read = {
-		.text = "SELECT o FROM promote.gate_override AS o WHERE " OF_INSTANCE("o")
-		" AND o.deployment = $4 AND o.code = $5 ORDER BY o.override DESC LIMIT 1",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID}
-	};
-	Datum		values[5];
+	static Statement read = {"SELECT o FROM promote.gate_override AS o WHERE " OF_GATE("o")
+		" ORDER BY o.override DESC LIMIT 1"};
+	SqlRows		rows = sql_run(sql, &read, AS_GATE(gate, code));
 	bool		isnull;
 
-	deployment_values(&gate->key, gate->deployment, values);
-	values[4] = CStringGetTextDatum(code);
-	statement_run(sql, &read, values, NULL, false);
-	if (SPI_processed == 0)
+	if (rows.count == 0)
 		refuse_override(gate, code, "It does not block.",
 						"promote.blockers shows what does; an override is for what somebody has seen.");
-	return spi_value(SPI_tuptable, 0, 1, &isnull);
+	return sql_datum(&rows, 0, &isnull);
 }
 
 /*
@@ -168,63 +170,39 @@ promote_override_gate(PG_FUNCTION_ARGS)
 							 write_override(&sql, &gate, code, reason, blockers));
 }
 
-/* The overrides of a gate that nobody has looked at, and others than the caller made: their numbers. */
-static ArrayType *
-open_overrides(const Sql *sql, const GateCase *gate, const char *code)
+/* Note that somebody has looked at an override. */
+static void
+write_review(const Sql *sql, const GateCase *gate, const char *code, int32 override, const char *review)
 {
-	static OldStatement read = {
-		.text = "SELECT o.override, o.actor, o.database_role FROM promote.gate_override AS o"
-		" WHERE " OF_INSTANCE("o") " AND o.deployment = $4 AND o.code = $5"
-		" AND NOT EXISTS (SELECT FROM promote.override_review AS x WHERE " OF_INSTANCE("x")
-		"  AND x.deployment = $4 AND x.code = $5 AND x.override = o.override)",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID}
-	};
-	const Person person = current_person();
-	SPITupleTable *rows;
-	Datum		values[5];
-	Datum	   *numbers;
-	int			count = 0;
+	static Statement insert = {"INSERT INTO promote.override_review AS v (project, environment, component, deployment,"
+		" code, override, review) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING promote_internal.audit_facts(v, '{}')"};
+	SqlRows		rows = guarded_run(sql, &insert, AS_GATE(gate, code), AS_INT(override), AS_TEXT(review));
 
-	deployment_values(&gate->key, gate->deployment, values);
-	values[4] = CStringGetTextDatum(code);
-	statement_run(sql, &read, values, NULL, false);
-	rows = SPI_tuptable;
-	numbers = palloc(Max(rows->numvals, 1) * sizeof(Datum));
-	for (uint64 i = 0; i < rows->numvals; i++)
-	{
-		Person		by = {.actor = spi_text(rows, i, 2),.database_role = spi_text(rows, i, 3)};
-
-		if (!same_person(&person, &by))
-			numbers[count++] = Int32GetDatum(spi_integer(rows, i, 1));
-	}
-	return construct_array(numbers, count, INT4OID, sizeof(int32), true, TYPALIGN_INT);
+	record(sql, gate, "override.reviewed", sql_jsonb(&rows, 0));
 }
 
-/* Note that they were looked at.  Returns how many. */
-static int64
+/*
+ * Note that those overrides of a gate were looked at that nobody has looked at,
+ * and that somebody else than the caller made.  Returns how many.
+ */
+static int32
 write_reviews(const Sql *sql, const GateCase *gate, const char *code, const char *review)
 {
-	static OldStatement insert = {
-		.text = "INSERT INTO promote.override_review AS v (project, environment, component, deployment, code,"
-		" override, review) SELECT $1, $2, $3, $4, $5, o.override, $6"
-		" FROM pg_catalog.unnest($7) AS o (override) ORDER BY o.override RETURNING promote_internal.audit_facts(v, '{}')",
-		.parameters = 7,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, INT4ARRAYOID}
-	};
-	bool		nulls[7] = {[5] = review == NULL};
-	Datum		values[7];
-	SPITupleTable *rows;
+	static Statement read = SQL_ROWS(override_fields, "SELECT $* FROM promote.gate_override AS o WHERE " OF_GATE("o")
+									 " AND NOT EXISTS (SELECT FROM promote.override_review AS x WHERE " OF_GATE("x")
+									 "  AND x.override = o.override) ORDER BY o.override");
+	const Person person = current_person();
+	SqlRows		rows = sql_run(sql, &read, AS_GATE(gate, code));
+	Override	open;
+	int32		count = 0;
 
-	deployment_values(&gate->key, gate->deployment, values);
-	values[4] = CStringGetTextDatum(code);
-	values[5] = review ? CStringGetTextDatum(review) : (Datum) 0;
-	values[6] = PointerGetDatum(open_overrides(sql, gate, code));
-	old_guarded_run(sql, &insert, values, nulls);
-	rows = SPI_tuptable;
-	for (uint64 i = 0; i < rows->numvals; i++)
-		record(sql, gate, "override.reviewed", spi_jsonb(rows, i, 1));
-	return rows->numvals;
+	for (uint64 i = 0; sql_row(&rows, i, &open); i++)
+		if (!same_person(&person, &(Person) {open.actor, open.database_role}))
+		{
+			write_review(sql, gate, code, open.number, review);
+			count++;
+		}
+	return count;
 }
 
 /*
@@ -238,7 +216,7 @@ promote_review_override(PG_FUNCTION_ARGS)
 	GateCase	gate = {.blockers = NIL};
 	Deployment	deployment;
 	char	   *code = argument_required(fcinfo, 2, "code");
-	int64		count;
+	int32		count;
 
 	argument_instance_for(fcinfo, 0, "instance", "override", &gate.key);
 	gate.deployment = argument_number(fcinfo, 1, "deployment");
@@ -249,7 +227,7 @@ promote_review_override(PG_FUNCTION_ARGS)
 	(void) last_override(&sql, &gate, code);
 	count = write_reviews(&sql, &gate, code, argument_text(fcinfo, 3));
 	sql_leave(&sql);
-	PG_RETURN_INT32((int32) count);
+	PG_RETURN_INT32(count);
 }
 
 /*
@@ -264,10 +242,9 @@ promote_guard_override_rule(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "guard_override_rule", "override_rule",
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	char	   *code = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "code"));
-	char	   *role = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "role"));
+	HeapTuple	row = trigger_row(data);
+	char	   *code = trigger_text(data, row, "code");
+	char	   *role = trigger_text(data, row, "role");
 
 	if (code && !gate_is_overridable(code))
 		ereport(ERROR,

@@ -6,6 +6,14 @@
  */
 #include "postgres.h"
 
+#include "commands/extension.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/queryenvironment.h"
+#include "utils/tuplestore.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/trigger.h"
@@ -17,29 +25,10 @@
 #include "promotion/proposal.h"
 #include "terraform/document.h"
 
-#include "catalog/pg_type.h"
-#include "commands/extension.h"
-#include "executor/spi.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/array.h"
-#include "utils/queryenvironment.h"
-#include "utils/tuplestore.h"
-
 PG_FUNCTION_INFO_V1(promote_record_plan);
 PG_FUNCTION_INFO_V1(promote_guard_stateful_type);
 
 #define ROWS_NAME "promote_planned_rows"	/* of the rows, in the statement that inserts them */
-
-/* The deployment that a plan is recorded for, and what its secrets are known by. */
-typedef struct PlanTarget
-{
-	Deployment	deployment;
-	DeployedParams planned;
-	List	   *deployed;		/* DeployedParams *: what may run */
-} PlanTarget;
 
 /* The rows' columns. */
 static const struct
@@ -76,41 +65,24 @@ make_row_type(void)
 	return BlessTupleDesc(row_type);
 }
 
-/* Read what secrets are known by: what the deployment carries, and what may run, wholly or in part. */
-static void
-read_target(const Sql *sql, PlanTarget *target)
-{
-	static OldStatement read = {
-		.text = "SELECT c.params, b.params_schema, (SELECT v.kept_marks FROM promote_internal.marked_revision AS v"
-		"  WHERE " SAME_INSTANCE("v", "d") " AND v.revision = d.revision), i.deployed_by"
-		" FROM promote.deployment AS d"
-		" JOIN promote.config AS c ON c.project = d.project AND c.digest = d.rendered_digest"
-		" JOIN promote.bundle_release AS b ON b.bundle = d.bundle AND b.version = d.version"
-		" JOIN promote.instance AS i ON " SAME_INSTANCE("i", "d")
-		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
-	SPITupleTable *rows;
-
-	deployment_values(&target->deployment.key, target->deployment.deployment, values);
-	statement_run(sql, &read, values, NULL, false);
-	rows = SPI_tuptable;
-	target->planned.params = spi_jsonb(rows, 0, 1);
-	target->planned.schema = spi_jsonb(rows, 0, 2);
-	target->planned.kept = spi_jsonb(rows, 0, 3);
-	target->deployed = proposal_deployed(sql, &target->deployment.key, spi_integer(rows, 0, 4), false);
-}
-
-/* What must not be seen: what any of the releases calls sensitive, in what is planned and in what may run. */
+/*
+ * What must not be seen: what any of the releases calls sensitive, in what the
+ * deployment carries and in what may run, wholly or in part.
+ */
 static Secrets *
-target_secrets(const PlanTarget *target)
+plan_secrets(const Sql *sql, const Deployment *deployment)
 {
-	Mask	   *mask = mask_create(target->planned.schema);
+	static Statement read = {"SELECT i.deployed_by FROM promote.instance AS i WHERE " OF_INSTANCE("i")};
+	const InstanceKey *key = &deployment->key;
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(key));
+	Carried		planned;
+	Mask	   *mask;
 
-	mask_add_origin(mask, target->planned.params, target->planned.kept);
-	compose_add_deployed(mask, target->deployed);
+	if (!deployment_carries(sql, key, deployment->deployment, false, &planned))
+		elog(ERROR, "deployment %d is not there", deployment->deployment);
+	mask = mask_create(planned.schema);
+	mask_add_origin(mask, planned.params, planned.kept);
+	compose_add_deployed(mask, proposal_deployed(sql, key, sql_int(&rows, 0), false));
 	return mask_secrets(mask, SECRETS_DECLARED);
 }
 
@@ -134,27 +106,19 @@ register_rows(Tuplestorestate *rows, TupleDesc row_type)
 static void
 insert_rows(const Sql *sql, const Deployment *deployment, Tuplestorestate *rows, TupleDesc row_type)
 {
-	static OldStatement insert = {
-		.text = "INSERT INTO promote.planned_change (project, environment, component, deployment,"
+	static Statement insert = {"INSERT INTO promote.planned_change (project, environment, component, deployment,"
 		" fencing, change, origin, address, previous_address, deposed, mode, type, provider,"
 		" action, create_before_destroy, importing, action_reason, replace_paths, diff, fingerprint)"
-		" SELECT k.project, k.environment, k.component, $4, $5, p.change, p.origin, p.address,"
-		" p.previous_address, p.deposed, p.mode, p.type, p.provider, p.action,"
-		" p.create_before_destroy, p.importing, p.action_reason, p.replace_paths, p.diff, p.fingerprint"
+		" SELECT k.project, k.environment, k.component, $4, $5, p.*"
 		" FROM (SELECT $1::promote.project_name AS project,"
 		"  $2::promote.environment_name AS environment, $3::promote.component_name AS component"
-		"  OFFSET 0) AS k"
-		" CROSS JOIN " ROWS_NAME " AS p",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID}
-	};
-	Datum		values[5];
+		"  OFFSET 0) AS k CROSS JOIN " ROWS_NAME " AS p"};
+	SqlRows		inserted;
 
 	register_rows(rows, row_type);
-	deployment_values(&deployment->key, deployment->deployment, values);
-	values[4] = Int32GetDatum(deployment->fencing);
-	old_guarded_run(sql, &insert, values, NULL);
-	if (SPI_processed != tuplestore_tuple_count(rows))
+	inserted = guarded_run(sql, &insert, AS_KEY(&deployment->key), AS_INT(deployment->deployment),
+						   AS_INT(deployment->fencing));
+	if (inserted.count != tuplestore_tuple_count(rows))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("not every change of the plan was recorded"),
@@ -182,38 +146,28 @@ defects_array(const PlanSummary *summary)
 static Datum
 update_deployment(const Sql *sql, const Deployment *deployment, bytea *digest, const PlanSummary *summary)
 {
-	static OldStatement update = {
-		.text = "UPDATE promote.deployment AS d SET plan_digest = $5, plan_facts = $6, plan_defects = $7"
-		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4"
-		" RETURNING d",
-		.parameters = 7,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, BYTEAOID, JSONBOID, TEXTARRAYOID}
-	};
-	Datum		values[7];
+	static Statement update = {"UPDATE promote.deployment AS d SET plan_digest = $5, plan_facts = $6, plan_defects = $7"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 RETURNING d"};
+	SqlRows		rows = guarded_run(sql, &update, AS_KEY(&deployment->key), AS_INT(deployment->deployment),
+								   AS_BYTEA(digest), AS_JSONB(summary->facts), AS_TEXTS(defects_array(summary)));
 	bool		isnull;
 
-	deployment_values(&deployment->key, deployment->deployment, values);
-	values[4] = PointerGetDatum(digest);
-	values[5] = JsonbPGetDatum(summary->facts);
-	values[6] = defects_array(summary);
-	old_guarded_run(sql, &update, values, NULL);
-	return spi_value(SPI_tuptable, 0, 1, &isnull);
+	return sql_datum(&rows, 0, &isnull);
 }
 
 /* Read the document and write all that is recorded of it; returns the deployment's row. */
 static Datum
-write_plan(const Sql *sql, PlanTarget *target, const Jsonb *plan, bytea *digest)
+write_plan(const Sql *sql, const Deployment *deployment, const Jsonb *plan, bytea *digest)
 {
 	TupleDesc	row_type = make_row_type();
 	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
 	PlanSummary summary;
 
-	read_target(sql, target);
-	plan_document_read(plan, target_secrets(target), rows, row_type, &summary);
-	insert_rows(sql, &target->deployment, rows, row_type);
+	plan_document_read(plan, plan_secrets(sql, deployment), rows, row_type, &summary);
+	insert_rows(sql, deployment, rows, row_type);
 	tuplestore_end(rows);
-	record_plan_changes(sql, &target->deployment.key, target->deployment.deployment, target->deployment.fencing);
-	return update_deployment(sql, &target->deployment, digest, &summary);
+	record_plan_changes(sql, &deployment->key, deployment->deployment, deployment->fencing);
+	return update_deployment(sql, deployment, digest, &summary);
 }
 
 /* Refuse a plan for what is none. */
@@ -268,28 +222,16 @@ Datum
 promote_record_plan(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *plan = argument_plan(fcinfo, 2);
-	PlanTarget	target;
+	Deployment	deployment;
 	Sql			sql;
 	bytea	   *digest;
 
-	claim_load(fcinfo, 3, &sql, &target.deployment);
-	require_plan_action(&target.deployment);
-	digest = config_digest(target.deployment.key.project, plan);
-	if (is_recorded(&target.deployment, digest))
-		return deployment_result(&sql, deployment_row(&sql, &target.deployment.key,
-														target.deployment.deployment));
-	return deployment_result(&sql, write_plan(&sql, &target, plan, digest));
-}
-
-/* Is a row of promote.stateful_type one that came with promote? */
-static bool
-is_builtin(TriggerData *data, HeapTuple row)
-{
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	bool		isnull;
-
-	return DatumGetBool(SPI_getbinval(row, row_type, SPI_fnumber(row_type, "builtin"), &isnull)) &&
-		!isnull;
+	claim_load(fcinfo, 3, &sql, &deployment);
+	require_plan_action(&deployment);
+	digest = config_digest(deployment.key.project, plan);
+	return deployment_result(&sql, is_recorded(&deployment, digest) ?
+							 deployment_row(&sql, &deployment.key, deployment.deployment) :
+							 write_plan(&sql, &deployment, plan, digest));
 }
 
 /*
@@ -303,9 +245,10 @@ promote_guard_stateful_type(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "guard_stateful_type", "stateful_type",
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
+	HeapTuple	row = trigger_row(data);
 
-	if (!creating_extension && (is_builtin(data, data->tg_trigtuple) || is_builtin(data, row)))
+	if (!creating_extension &&
+		(trigger_bool(data, data->tg_trigtuple, "builtin") || trigger_bool(data, row, "builtin")))
 		ereport(ERROR,
 				(errcode(PM_GUARDED_COLUMN),
 				 errmsg("the rows that come with promote stay what they are"),

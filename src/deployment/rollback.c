@@ -8,6 +8,10 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+
 #include "base/argument.h"
 #include "base/errors.h"
 #include "deployment/rollback.h"
@@ -17,13 +21,6 @@
 #include "promotion/carry.h"
 #include "registry/instance.h"
 #include "schema/schema.h"
-
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "lib/stringinfo.h"
-#include "utils/builtins.h"
-#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_rollback_instance);
 PG_FUNCTION_INFO_V1(promote_rehearse_rollback);
@@ -39,15 +36,34 @@ typedef struct Rollback
 	int32		revision;
 	char	   *bundle;
 	char	   *version;		/* release that ran */
+	char	   *block_reason;	/* NULL: the release may be deployed */
 	char	   *channel;
 	char	   *judged_version; /* release that the revision was judged by, */
 	Jsonb	   *judged_schema;	/* and its schema, where it is another one */
-	char	   *block_reason;	/* NULL: the release may be deployed */
+	Jsonb	   *params;
 	Jsonb	   *kept;			/* paths of the revision that keep marks; NULL: none */
 
 	ProposedRevision proposed;
 	List	   *obstacles;		/* Obstacle * */
 } Rollback;
+
+static const SqlField target_fields[] = {
+	SQL_FIELD(Rollback, desired, "t.desired"),
+	SQL_FIELD(Rollback, revision, "t.revision"),
+	SQL_FIELD(Rollback, bundle, "t.bundle"),
+	SQL_FIELD(Rollback, version, "t.version"),
+	SQL_FIELD(Rollback, block_reason, "t.block_reason"),
+	SQL_FIELD(Rollback, channel, "t.release_channel"),
+	SQL_FIELD(Rollback, judged_version, "t.judged_version"),
+	SQL_FIELD(Rollback, judged_schema, "t.judged_schema"),
+	SQL_FIELD(Rollback, params, "t.params"),
+	SQL_FIELD(Rollback, kept, "t.kept_marks")
+};
+
+static const SqlField loss_fields[] = {
+	SQL_FIELD(Obstacle, path, "l.address"),
+	SQL_FIELD(Obstacle, message, "l.message")
+};
 
 /* Take the arguments that both functions begin with; action is what is done to the instance. */
 static void
@@ -66,84 +82,30 @@ take_arguments(FunctionCallInfo fcinfo, const char *action, Rollback *rollback)
 				 errhint("promote.revision lists them; leave the number out to go back to what ran before.")));
 }
 
-/* The instance's key and the revision that is asked for, as a statement's first parameters. */
+/* Read where the rollback leads to. */
 static void
-key_values(const Rollback *rollback, Datum *values)
-{
-	instance_key_values(&rollback->key, values);
-	values[3] = Int32GetDatum(rollback->wanted);
-}
-
-/*
- * Read where the rollback leads to: the configuration and the release of the
- * last PROVISION of the revision that was completed, or, where no revision is
- * asked for, of any revision but the desired one.
- */
-static Jsonb *
 read_target(const Sql *sql, Rollback *rollback)
 {
-	static OldStatement read = {
-		.text = "SELECT i.revision, d.revision, d.bundle, d.version, r.release_channel, r.version,"
-		" (SELECT f.params_schema FROM promote.bundle_release AS f"
-		"  WHERE f.bundle = r.bundle AND f.version = r.version AND r.version <> d.version),"
-		" (SELECT f.block_reason FROM promote.bundle_release AS f"
-		"  WHERE f.bundle = d.bundle AND f.version = d.version),"
-		" (SELECT c.params FROM promote.config AS c WHERE c.project = r.project AND c.digest = r.digest), r.kept_marks"
-		" FROM promote.instance AS i"
-		" LEFT JOIN LATERAL (SELECT d.revision, d.bundle, d.version FROM promote.deployment AS d"
-		"  WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component"
-		"  AND d.action <> 'PLAN' AND d.started_at IS NOT NULL"
-		"  AND d.action = 'PROVISION' AND d.status = 'COMPLETED'"
-		"  AND CASE WHEN $4 = 0 THEN d.revision <> i.revision ELSE d.revision = $4 END"
-		"  ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.started_at DESC LIMIT 1) AS d ON true"
-		" LEFT JOIN LATERAL (SELECT r.* FROM promote_internal.marked_revision AS r"
-		"  WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component"
-		"  AND r.revision = d.revision LIMIT 1) AS r ON true"
-		" WHERE " OF_INSTANCE("i"),
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
-	SPITupleTable *rows;
+	static Statement read = SQL_ROWS(target_fields, "SELECT $* FROM promote_internal.rollback_target($1, $2, $3, $4) AS t");
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(&rollback->key), AS_NUMBER(rollback->wanted));
 
-	key_values(rollback, values);
-	statement_run(sql, &read, values, NULL, false);
-	if (SPI_processed == 0)
+	if (!sql_row(&rows, 0, rollback))
 		require_instance(sql, &rollback->key);
-	rows = SPI_tuptable;
-	rollback->desired = spi_integer(rows, 0, 1);
-	rollback->revision = spi_integer(rows, 0, 2);
-	rollback->bundle = spi_text(rows, 0, 3);
-	rollback->version = spi_text(rows, 0, 4);
-	rollback->channel = spi_text(rows, 0, 5);
-	rollback->judged_version = spi_text(rows, 0, 6);
-	rollback->judged_schema = spi_jsonb(rows, 0, 7);
-	rollback->block_reason = spi_text(rows, 0, 8);
-	rollback->kept = spi_jsonb(rows, 0, 10);
-	return spi_jsonb(rows, 0, 9);
 }
 
 /* The revisions that were deployed, the newest first, for a message; "" for none. */
 static char *
 deployed_revisions(const Sql *sql, const Rollback *rollback)
 {
-	static OldStatement read = {
-		.text = "SELECT DISTINCT d.revision FROM promote.deployment AS d"
-		" WHERE " OF_INSTANCE("d")
-		" AND d.action = 'PROVISION' AND d.status = 'COMPLETED'"
-		" ORDER BY d.revision DESC LIMIT 21",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
+	static Statement read = {"SELECT DISTINCT d.revision FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
+		" AND d.action = 'PROVISION' AND d.status = 'COMPLETED' ORDER BY d.revision DESC LIMIT 21"};
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(&rollback->key));
 	StringInfoData revisions;
 
-	key_values(rollback, values);
-	statement_run(sql, &read, values, NULL, false);
 	initStringInfo(&revisions);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	for (uint64 i = 0; i < rows.count; i++)
 		if (i < 20)
-			appendStringInfo(&revisions, "%s%d", i > 0 ? ", " : "", spi_integer(SPI_tuptable, i, 1));
+			appendStringInfo(&revisions, "%s%d", i > 0 ? ", " : "", sql_int(&rows, i));
 		else
 			appendStringInfoString(&revisions, " and older ones");
 	return revisions.data;
@@ -206,7 +168,7 @@ add_nothing_deployed(const Sql *sql, Rollback *rollback)
  * constraint would stand for now.
  */
 static void
-propose(const Sql *sql, Rollback *rollback, Jsonb *params)
+propose(const Sql *sql, Rollback *rollback)
 {
 	bool		desired = rollback->revision == rollback->desired;
 	ProposedRevision *proposed = &rollback->proposed;
@@ -218,7 +180,7 @@ propose(const Sql *sql, Rollback *rollback, Jsonb *params)
 		return;
 	if (desired)
 		proposed->version_constraint = proposed->current_constraint;
-	proposed->proposal.params = proposed->proposal.source_params = params;
+	proposed->proposal.params = proposed->proposal.source_params = rollback->params;
 	proposed->proposal.source_kept = rollback->kept;
 	proposed->proposal.other_schemas[2] = rollback->judged_schema;
 	proposed->source_revision = rollback->revision;
@@ -232,11 +194,11 @@ propose(const Sql *sql, Rollback *rollback, Jsonb *params)
 static void
 read_rollback(const Sql *sql, Rollback *rollback, bool allow_replace)
 {
-	Jsonb	   *params = read_target(sql, rollback);
 	Proposal   *proposal = &rollback->proposed.proposal;
 
+	read_target(sql, rollback);
 	check_wanted(rollback);
-	propose(sql, rollback, params);
+	propose(sql, rollback);
 	proposal->allow_replace = allow_replace;
 	if (rollback->revision == 0)
 	{
@@ -292,32 +254,12 @@ obstacle_code(const Obstacle *obstacle)
 static void
 add_destructive(const Sql *sql, Rollback *rollback)
 {
-	static OldStatement read = {
-		.text = "SELECT c.address, 'plan ' || c.deployment || ' says ' || c.action"
-		" || CASE WHEN c.stateful THEN ', and resources of its type hold data' ELSE '' END"
-		" FROM promote.resource_changes AS c WHERE c.instance = $4 AND c.destructive AND c.deployment ="
-		" (SELECT d.deployment FROM promote.deployment AS d WHERE d.project = $1"
-		"  AND d.environment = $2 AND d.component = $3 AND d.action = 'PLAN'"
-		"  AND d.plan_facts IS NOT NULL ORDER BY d.deployment DESC LIMIT 1)"
-		" ORDER BY c.change",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[4];
-	SPITupleTable *rows;
-	uint64		count;
+	static Statement read = SQL_ROWS(loss_fields, "SELECT $* FROM promote_internal.planned_losses($1, $2, $3) AS l");
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(&rollback->key));
+	Obstacle	obstacle = {0};
 
-	instance_key_values(&rollback->key, values);
-	values[3] = CStringGetTextDatum(instance_key_name(&rollback->key));
-	statement_run(sql, &read, values, NULL, false);
-	rows = SPI_tuptable;
-	count = SPI_processed;
-	for (uint64 i = 0; i < count; i++)
-	{
-		Obstacle	obstacle = {0, spi_text(rows, i, 1), spi_text(rows, i, 2)};
-
+	for (uint64 i = 0; sql_row(&rows, i, &obstacle); i++)
 		add_obstacle(rollback, &obstacle);
-	}
 }
 
 /* Does the obstacle stop the rollback, where it may replace what runs or may not? */
@@ -412,12 +354,50 @@ typedef struct Rehearsal
 	int			changes;
 } Rehearsal;
 
-/* A value, or NULL. */
-static Datum
-value_or_null(const JsonbValue *value, bool *isnull)
+/* A row of a rehearsal; NULL is SQL's. */
+typedef struct RehearsalRow
 {
-	*isnull = value == NULL;
-	return value ? JsonbPGetDatum(json_from_view(value)) : (Datum) 0;
+	const char *kind;			/* change, obstacle or gate */
+	const char *code;			/* of the latter two, as is message */
+	const char *path;
+	const char *change;			/* of a change, as are those that follow */
+	const Jsonb *old_value;
+	const Jsonb *new_value;
+	bool		immutable;
+	bool		sensitive;
+	const char *message;
+} RehearsalRow;
+
+/* Put a row. */
+static void
+put_row(const Rehearsal *rehearsal, const RehearsalRow *row)
+{
+	bool		unmarked = row->change == NULL;
+
+	sql_put(rehearsal->result, AS_TEXT(row->kind), AS_TEXT(row->code), AS_TEXT(row->path), AS_TEXT(row->change),
+			AS_JSONB(row->old_value), AS_JSONB(row->new_value),
+			sql_value(BOOLOID, unmarked, BoolGetDatum(row->immutable)),
+			sql_value(BOOLOID, unmarked, BoolGetDatum(row->sensitive)), AS_TEXT(row->message));
+}
+
+/* A value as a document; NULL for NULL. */
+static Jsonb *
+document(const JsonbValue *value)
+{
+	return value ? json_from_view(value) : NULL;
+}
+
+/* A text as a document; NULL for NULL. */
+static Jsonb *
+text_document(const char *text)
+{
+	JsonbValue	value = {.type = jbvString};
+
+	if (text == NULL)
+		return NULL;
+	value.val.string.val = unconstify(char *, text);
+	value.val.string.len = strlen(text);
+	return json_from_view(&value);
 }
 
 /* Collector of changes: a row each; sensitive values are masked. */
@@ -425,18 +405,15 @@ static void
 put_change(void *state, const JsonChange *change)
 {
 	Rehearsal  *rehearsal = state;
-	JsonbValue	mask;
-	bool		nulls[9] = {[1] = true,[8] = true};
-	Datum		values[9] = {0};
+	JsonbValue	old_mask;
+	JsonbValue	new_mask;
 
-	values[0] = CStringGetTextDatum("change");
-	values[2] = text_or_null(change->path, &nulls[2]);
-	values[3] = text_or_null(json_change_name(change), &nulls[3]);
-	values[4] = value_or_null(mask_shown(change->old_value, change->flags, &mask), &nulls[4]);
-	values[5] = value_or_null(mask_shown(change->new_value, change->flags, &mask), &nulls[5]);
-	values[6] = BoolGetDatum((change->flags & SCHEMA_IMMUTABLE) != 0);
-	values[7] = BoolGetDatum((change->flags & SCHEMA_SENSITIVE) != 0);
-	tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
+	put_row(rehearsal, &(RehearsalRow) {
+			.kind = "change",.path = change->path,.change = json_change_name(change),
+			.old_value = document(mask_shown(change->old_value, change->flags, &old_mask)),
+			.new_value = document(mask_shown(change->new_value, change->flags, &new_mask)),
+			.immutable = (change->flags & SCHEMA_IMMUTABLE) != 0,
+			.sensitive = (change->flags & SCHEMA_SENSITIVE) != 0});
 	rehearsal->changes++;
 }
 
@@ -444,40 +421,11 @@ put_change(void *state, const JsonChange *change)
 static void
 put_reference(Rehearsal *rehearsal, const CarriedChange *change)
 {
-	JsonbValue	value = {.type = jbvString};
-	const char *texts[2] = {change->old_value, change->new_value};
-	bool		nulls[9] = {[1] = true,[4] = texts[0] == NULL,[5] = texts[1] == NULL,[8] = true};
-	Datum		values[9] = {0};
-
-	values[0] = CStringGetTextDatum("change");
-	values[2] = CStringGetTextDatum(carry_path(change));
-	values[3] = CStringGetTextDatum(change->change);
-	for (int i = 0; i < 2; i++)
-	{
-		if (texts[i] == NULL)
-			continue;
-		value.val.string.val = unconstify(char *, texts[i]);
-		value.val.string.len = strlen(texts[i]);
-		values[4 + i] = JsonbPGetDatum(json_from_view(&value));
-	}
-	values[6] = BoolGetDatum(change->replaces);
-	values[7] = BoolGetDatum(false);
-	tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
+	put_row(rehearsal, &(RehearsalRow) {
+			.kind = "change",.path = carry_path(change),.change = change->change,
+			.old_value = text_document(change->old_value),.new_value = text_document(change->new_value),
+			.immutable = change->replaces});
 	rehearsal->changes++;
-}
-
-/* Put an obstacle's row. */
-static void
-put_obstacle(const Rehearsal *rehearsal, const Obstacle *obstacle)
-{
-	bool		nulls[9] = {[3] = true,[4] = true,[5] = true,[6] = true,[7] = true};
-	Datum		values[9] = {0};
-
-	values[0] = CStringGetTextDatum("obstacle");
-	values[1] = CStringGetTextDatum(obstacle_code(obstacle));
-	values[2] = text_or_null(obstacle->path, &nulls[2]);
-	values[8] = CStringGetTextDatum(obstacle->message);
-	tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
 }
 
 /*
@@ -499,13 +447,8 @@ put_gates(const Sql *sql, const Rehearsal *rehearsal, const Rollback *rollback)
 	foreach(cell, gate.blockers)
 	{
 		const Blocker *blocker = lfirst(cell);
-		bool		nulls[9] = {[2] = true,[3] = true,[4] = true,[5] = true,[6] = true,[7] = true};
-		Datum		values[9] = {0};
 
-		values[0] = CStringGetTextDatum("gate");
-		values[1] = CStringGetTextDatum(blocker->code);
-		values[8] = CStringGetTextDatum(blocker->message);
-		tuplestore_putvalues(rehearsal->result->setResult, rehearsal->result->setDesc, values, nulls);
+		put_row(rehearsal, &(RehearsalRow) {.kind = "gate",.code = blocker->code,.message = blocker->message});
 	}
 }
 
@@ -522,7 +465,12 @@ put_rehearsal(const Sql *sql, Rehearsal *rehearsal, const Rollback *rollback)
 	foreach(cell, carry_changes(&rollback->proposed, NULL))
 		put_reference(rehearsal, lfirst(cell));
 	foreach(cell, rollback->obstacles)
-		put_obstacle(rehearsal, lfirst(cell));
+	{
+		const Obstacle *obstacle = lfirst(cell);
+
+		put_row(rehearsal, &(RehearsalRow) {.kind = "obstacle",.code = obstacle_code(obstacle),
+				.path = obstacle->path,.message = obstacle->message});
+	}
 	if (rollback->version)
 		put_gates(sql, rehearsal, rollback);
 }

@@ -10,10 +10,18 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "utils/array.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/trigger.h"
-#include "deployment/next_possible.h"
+#include "deployment/begin.h"
 #include "deployment/step.h"
 #include "gate/gate.h"
 #include "gate/review.h"
@@ -22,21 +30,8 @@
 #include "ledger/notify.h"
 #include "ledger/record.h"
 #include "ledger/record_rows.h"
+#include "ledger/recorded.h"
 #include "registry/rule.h"
-
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
-#include "commands/trigger.h"
-#include "executor/executor.h"
-#include "executor/spi.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "lib/stringinfo.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/rel.h"
-#include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_guard_deployment);
 PG_FUNCTION_INFO_V1(promote_record_deployment);
@@ -46,8 +41,8 @@ PG_FUNCTION_INFO_V1(promote_deployment_facts);
 /* A legal step, and what it leaves the instance's status at. */
 typedef struct Step
 {
-	const char *from;
-	const char *to;
+	DeploymentStatus from;
+	DeploymentStatus to;
 	const char *event;			/* in the audit log */
 	const char *provision;		/* status after that of a PROVISION */
 	const char *decommission;	/* and of a DECOMMISSION; NULL: what it was */
@@ -58,38 +53,29 @@ typedef struct Step
  * complete may have changed anything, so that its instance has failed.
  */
 static const Step steps[] = {
-	{"PROPOSED", "APPROVED", "deployment.approved", NULL, NULL},
-	{"PROPOSED", "REJECTED", "deployment.rejected", NULL, NULL},
-	{"PENDING", "RUNNING", "deployment.started", NULL, NULL},
-	{"PENDING", "ABORTED", "deployment.aborted", NULL, NULL},
-	{"APPROVED", "RUNNING", "deployment.started", NULL, NULL},
-	{"APPROVED", "ABORTED", "deployment.aborted", NULL, NULL},
-	{"RUNNING", "PENDING", "deployment.released", NULL, NULL},
-	{"RUNNING", "APPROVED", "deployment.released", NULL, NULL},
-	{"RUNNING", "COMPLETED", "deployment.completed", "PROVISIONED", "DECOMMISSIONED"},
-	{"RUNNING", "FAILED", "deployment.failed", "FAILED", "FAILED"},
-	{"RUNNING", "ABORTED", "deployment.aborted", "FAILED", "FAILED"}
+	{DEPLOYMENT_PROPOSED, DEPLOYMENT_APPROVED, "deployment.approved"},
+	{DEPLOYMENT_PROPOSED, DEPLOYMENT_REJECTED, "deployment.rejected"},
+	{DEPLOYMENT_PENDING, DEPLOYMENT_RUNNING, "deployment.started"},
+	{DEPLOYMENT_PENDING, DEPLOYMENT_ABORTED, "deployment.aborted"},
+	{DEPLOYMENT_APPROVED, DEPLOYMENT_RUNNING, "deployment.started"},
+	{DEPLOYMENT_APPROVED, DEPLOYMENT_ABORTED, "deployment.aborted"},
+	{DEPLOYMENT_RUNNING, DEPLOYMENT_PENDING, "deployment.released"},
+	{DEPLOYMENT_RUNNING, DEPLOYMENT_APPROVED, "deployment.released"},
+	{DEPLOYMENT_RUNNING, DEPLOYMENT_COMPLETED, "deployment.completed", "PROVISIONED", "DECOMMISSIONED"},
+	{DEPLOYMENT_RUNNING, DEPLOYMENT_FAILED, "deployment.failed", "FAILED", "FAILED"},
+	{DEPLOYMENT_RUNNING, DEPLOYMENT_ABORTED, "deployment.aborted", "FAILED", "FAILED"}
 };
 
 #define LEASE_LOST_EVENT "deployment.lost"	/* of a release that time made */
 #define PLAN_RECORDED_EVENT "plan.recorded"
 
-/* The columns that the steps are about; those from the status on move. */
-typedef enum Column
-{
-	PROJECT, ENVIRONMENT, COMPONENT, DEPLOYMENT, ACTION, REVISION, BUNDLE, VERSION, RENDERED_DIGEST,
-	STATUS, QUEUED_AT, DUE_AT, WORKER, FENCING, LOST_LEASES, SEEN_CHANGE, STARTED_AT,
-	FINISHED_AT, APPROVED_BY, REASON, GATES, PLAN_FACTS, PLAN_DEFECTS, PLAN_DIGEST,
-	COLUMNS
-} Column;
-
-#define PROGRESS STATUS			/* the first that moves */
-
-static const char *const column_names[COLUMNS] = {
-	"project", "environment", "component", "deployment", "action", "revision", "bundle", "version", "rendered_digest",
+/* The columns that move; all others are what a deployment carries.  The last three are what a plan is recorded in. */
+static const char *const moving[] = {
 	"status", "queued_at", "due_at", "worker", "fencing", "lost_leases", "seen_change", "started_at",
 	"finished_at", "approved_by", "reason", "gates", "plan_facts", "plan_defects", "plan_digest"
 };
+
+#define FIRST_RECORDED (lengthof(moving) - 3)
 
 /* What the audit log says of a step: not the place in the queue, which moves without one. */
 static const char *const state_names[] = {
@@ -97,211 +83,161 @@ static const char *const state_names[] = {
 	"finished_at", "approved_by", "reason", "plan_digest", "plan_facts", "plan_defects"
 };
 
-/* An UPDATE of the table, taken apart. */
+#define MAX_REPLACED 12
+
+/* An UPDATE of the table. */
 typedef struct Update
 {
-	TriggerData *data;
-	TupleDesc	row_type;
-	int			number[COLUMNS];	/* places of the columns, from 0 */
-	Datum	   *old_values;
-	bool	   *old_nulls;
-	Datum	   *new_values;
-	bool	   *new_nulls;
-	bool	   *replaced;		/* by the guard */
+	const TriggerData *data;
+	HeapTuple	old;
+	HeapTuple	new;			/* without what is replaced */
+	InstanceKey key;
+	int32		deployment;
+	DeploymentAction action;
+	DeploymentStatus from;
+	DeploymentStatus to;		/* DEPLOYMENT_NONE: none that there is */
 	TimestampTz now;
+	int			replaced;		/* how many columns the guard gives another value */
+	int			numbers[MAX_REPLACED];
+	Datum		values[MAX_REPLACED];
+	bool		nulls[MAX_REPLACED];
 } Update;
 
-/*
- * Where the columns are.  Their names are looked up once per backend: they
- * stay where they are as long as the table lives.
- */
-static const int *
-column_numbers(Relation table)
-{
-	static int	numbers[COLUMNS];
-	static Oid	of = InvalidOid;
-
-	if (of != RelationGetRelid(table))
-	{
-		for (int i = 0; i < COLUMNS; i++)
-			numbers[i] = SPI_fnumber(RelationGetDescr(table), column_names[i]) - 1;
-		of = RelationGetRelid(table);
-	}
-	return numbers;
-}
-
-/* Take the trigger's rows apart. */
+/* Read what every step is judged by. */
 static void
-read_update(TriggerData *data, Update *update)
+read_update(const TriggerData *data, Update *update)
 {
-	int			count = RelationGetDescr(data->tg_relation)->natts;
+	HeapTuple	new = data->tg_newtuple;
 
-	update->data = data;
-	update->row_type = RelationGetDescr(data->tg_relation);
-	update->now = GetCurrentTimestamp();
-	memcpy(update->number, column_numbers(data->tg_relation), sizeof(update->number));
-	update->old_values = palloc(count * sizeof(Datum));
-	update->new_values = palloc(count * sizeof(Datum));
-	update->old_nulls = palloc(count * sizeof(bool));
-	update->new_nulls = palloc(count * sizeof(bool));
-	update->replaced = palloc0(count * sizeof(bool));
-	heap_deform_tuple(data->tg_trigtuple, update->row_type, update->old_values, update->old_nulls);
-	heap_deform_tuple(data->tg_newtuple, update->row_type, update->new_values, update->new_nulls);
+	*update = (Update) {
+		.data = data,
+		.old = data->tg_trigtuple,
+		.new = new,
+		.key = {
+			trigger_text(data, new, "project"), trigger_text(data, new, "environment"),
+			trigger_text(data, new, "component")
+		},
+		.deployment = trigger_int(data, new, "deployment"),
+		.action = deployment_action_parse(trigger_text(data, new, "action")),
+		.from = deployment_status_parse(trigger_text(data, data->tg_trigtuple, "status")),
+		.to = deployment_status_parse(trigger_text(data, new, "status")),
+		.now = GetCurrentTimestamp()
+	};
 }
 
-/* A text column of the old row; NULL where it is NULL. */
-static char *
-old_text(const Update *update, Column column)
-{
-	int			at = update->number[column];
-
-	return update->old_nulls[at] ? NULL : TextDatumGetCString(update->old_values[at]);
-}
-
-/* The same of the new row. */
-static char *
-new_text(const Update *update, Column column)
-{
-	int			at = update->number[column];
-
-	return update->new_nulls[at] ? NULL : TextDatumGetCString(update->new_values[at]);
-}
-
-/* An integer column of the new row; NULL is 0. */
-static int32
-new_integer(const Update *update, Column column)
-{
-	int			at = update->number[column];
-
-	return update->new_nulls[at] ? 0 : DatumGetInt32(update->new_values[at]);
-}
-
-/* A time of the old row; NULL is the end of time. */
-static TimestampTz
-old_time(const Update *update, Column column)
-{
-	int			at = update->number[column];
-
-	return update->old_nulls[at] ? DT_NOEND : DatumGetTimestampTz(update->old_values[at]);
-}
-
-/* The same of the new row. */
-static TimestampTz
-new_time(const Update *update, Column column)
-{
-	int			at = update->number[column];
-
-	return update->new_nulls[at] ? DT_NOEND : DatumGetTimestampTz(update->new_values[at]);
-}
-
-/* Is the column NULL in the new row? */
+/* Is a column NULL in the new row? */
 static bool
-is_null(const Update *update, Column column)
+is_null(const Update *update, const char *column)
 {
-	return update->new_nulls[update->number[column]];
+	return trigger_is_null(update->data, update->new, column);
+}
+
+/* Replace a column's value in the new row. */
+static void
+replace(Update *update, const char *column, bool isnull, Datum value)
+{
+	Assert(update->replaced < MAX_REPLACED);
+	update->numbers[update->replaced] = SPI_fnumber(RelationGetDescr(update->data->tg_relation), column);
+	update->values[update->replaced] = value;
+	update->nulls[update->replaced] = isnull;
+	update->replaced++;
 }
 
 /* Give the new row another value. */
 static void
-set_value(Update *update, Column column, Datum value)
+set_value(Update *update, const char *column, Datum value)
 {
-	int			at = update->number[column];
-
-	update->new_values[at] = value;
-	update->new_nulls[at] = false;
-	update->replaced[at] = true;
+	replace(update, column, false, value);
 }
 
 /* Make a column of the new row NULL. */
 static void
-set_null(Update *update, Column column)
+set_null(Update *update, const char *column)
 {
-	int			at = update->number[column];
-
-	update->new_nulls[at] = true;
-	update->replaced[at] = true;
-}
-
-/* Has a column, by its place, the same value in both rows? */
-static bool
-is_same(const Update *update, int at)
-{
-	Form_pg_attribute attribute = TupleDescAttr(update->row_type, at);
-
-	if (update->old_nulls[at] || update->new_nulls[at])
-		return update->old_nulls[at] == update->new_nulls[at];
-	return same_value(update->old_values[at], update->new_values[at], attribute->attbyval,
-					  attribute->attlen);
-}
-
-/* The column at a place; COLUMNS: none that moves. */
-static Column
-moving_column(const Update *update, int at)
-{
-	for (Column column = PROGRESS; column < COLUMNS; column++)
-		if (update->number[column] == at)
-			return column;
-	return COLUMNS;
-}
-
-/* The key of the instance. */
-static void
-read_key(const Update *update, InstanceKey *key)
-{
-	key->project = new_text(update, PROJECT);
-	key->environment = new_text(update, ENVIRONMENT);
-	key->component = new_text(update, COMPONENT);
+	replace(update, column, true, (Datum) 0);
 }
 
 /* What there is to do with a deployment in that state. */
 static const char *
-way_out(const char *status)
+way_out(DeploymentStatus status)
 {
-	if (strcmp(status, "PROPOSED") == 0)
-		return "Approve it by promote.approve_deployment, or reject it by promote.reject_deployment.";
-	if (strcmp(status, "PENDING") == 0 || strcmp(status, "APPROVED") == 0)
-		return "A worker carries it out when it is its turn; promote.abort_deployment ends it.";
-	if (strcmp(status, "RUNNING") == 0)
-		return "The worker that has claimed it completes, fails or releases it; promote.abort_deployment ends it.";
-	return "It is over; queue another one by promote.plan_instance, promote.deploy_instance or promote.decommission_instance.";
+	switch (status)
+	{
+		case DEPLOYMENT_PROPOSED:
+			return "Approve it by promote.approve_deployment, or reject it by promote.reject_deployment.";
+		case DEPLOYMENT_PENDING:
+		case DEPLOYMENT_APPROVED:
+			return "A worker carries it out when it is its turn; promote.abort_deployment ends it.";
+		case DEPLOYMENT_RUNNING:
+			return "The worker that has claimed it completes, fails or releases it; promote.abort_deployment ends it.";
+		default:
+			return "It is over; queue another one by promote.plan_instance, promote.deploy_instance or promote.decommission_instance.";
+	}
 }
 
 /* The states that a state leads to, but for one, as a list for people. */
 static char *
-next_states(const char *from, const char *but)
+next_states(DeploymentStatus from, const char *but)
 {
 	StringInfoData list;
 
 	initStringInfo(&list);
 	for (int i = 0; i < lengthof(steps); i++)
-		if (strcmp(steps[i].from, from) == 0 && strcmp(steps[i].to, but) != 0)
-			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", steps[i].to);
+	{
+		const char *to = deployment_status_name(steps[i].to);
+
+		if (steps[i].from == from && strcmp(to, but) != 0)
+			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", to);
+	}
 	return list.data;
 }
 
-/* Refuse a step that there is not. */
+/* Refuse a step that there is not; to may be no state. */
 void
-refuse_step(const char *instance, int32 deployment, const char *from, const char *to)
+refuse_step(const InstanceKey *key, int32 deployment, DeploymentStatus from, const char *to)
 {
+	const char *state = deployment_status_name(from);
 	char	   *next = next_states(from, to);
 
 	ereport(ERROR,
 			(errcode(PM_ILLEGAL_STEP),
 			 errmsg("deployment %d of \"%s\" is %s and cannot become %s", deployment,
-					instance, from, to),
-			 next[0] == '\0' ? errdetail("%s is an end.", from) :
-			 errdetail("From %s it goes to: %s.", from, next),
+					instance_key_name(key), state, to),
+			 next[0] == '\0' ? errdetail("%s is an end.", state) :
+			 errdetail("From %s it goes to: %s.", state, next),
 			 errhint("%s", way_out(from))));
 }
 
 /* The step between two states; NULL: there is none. */
 static const Step *
-find_step(const char *from, const char *to)
+find_step(DeploymentStatus from, DeploymentStatus to)
 {
 	for (int i = 0; i < lengthof(steps); i++)
-		if (strcmp(steps[i].from, from) == 0 && strcmp(steps[i].to, to) == 0)
+		if (steps[i].from == from && steps[i].to == to)
 			return &steps[i];
 	return NULL;
+}
+
+/* Is it a state that nothing comes after? */
+static bool
+is_end(DeploymentStatus status)
+{
+	for (int i = 0; i < lengthof(steps); i++)
+		if (steps[i].from == status)
+			return false;
+	return true;
+}
+
+/* Refuse the step that an update is, unless it is a legal one. */
+static void
+require_step(const Update *update)
+{
+	char	   *to;
+
+	if (find_step(update->from, update->to))
+		return;
+	to = trigger_text(update->data, update->new, "status");
+	refuse_step(&update->key, update->deployment, update->from, to ? to : "null");
 }
 
 /* Refuse a change of what the deployment carries. */
@@ -326,11 +262,41 @@ refuse_hand(const char *column)
 			 errhint("Take the step: promote.claim_deployment, promote.heartbeat_deployment, promote.release_deployment and others.")));
 }
 
-/* Is the column one that a step by hand may set? */
-static bool
-is_for_hands(Column column, bool is_step)
+/*
+ * The next column that an update gives another value, from a place on, which
+ * is moved behind it; NULL: there is none.
+ */
+static const char *
+next_change(const Update *update, int *at)
 {
-	return column == STATUS || (is_step && (column == REASON || column == WORKER || column == DUE_AT));
+	TupleDesc	row_type = RelationGetDescr(update->data->tg_relation);
+
+	while (*at < row_type->natts)
+	{
+		const char *name = NameStr(TupleDescAttr(row_type, (*at)++)->attname);
+
+		if (trigger_differs(update->data, name))
+			return name;
+	}
+	return NULL;
+}
+
+/* The place of a column among those that move; -1: it does not. */
+static int
+moving_column(const char *name)
+{
+	for (int i = 0; i < lengthof(moving); i++)
+		if (strcmp(moving[i], name) == 0)
+			return i;
+	return -1;
+}
+
+/* Is the column one that an update by hand may set? */
+static bool
+is_for_hands(const char *name, bool is_step)
+{
+	return strcmp(name, "status") == 0 ||
+		(is_step && (strcmp(name, "reason") == 0 || strcmp(name, "worker") == 0 || strcmp(name, "due_at") == 0));
 }
 
 /*
@@ -338,24 +304,19 @@ is_for_hands(Column column, bool is_step)
  * recorded once, while its PLAN is carried out.
  */
 static void
-check_columns(const Update *update, bool is_step)
+check_columns(const Update *update)
 {
-	const char *status = old_text(update, STATUS);
+	bool		records = update->from == DEPLOYMENT_RUNNING &&
+		trigger_is_null(update->data, update->old, "plan_digest");
+	const char *name;
 
-	for (int at = 0; at < update->row_type->natts; at++)
+	for (int at = 0; (name = next_change(update, &at)) != NULL;)
 	{
-		const char *name = NameStr(TupleDescAttr(update->row_type, at)->attname);
-		Column		column;
+		int			column = moving_column(name);
 
-		if (TupleDescAttr(update->row_type, at)->attisdropped || is_same(update, at))
-			continue;
-		column = moving_column(update, at);
-		if (column == COLUMNS)
+		if (column < 0 || (column >= FIRST_RECORDED && !records))
 			refuse_change(name);
-		if (column >= PLAN_FACTS && (!update->old_nulls[update->number[PLAN_DIGEST]] ||
-									  strcmp(status, "RUNNING") != 0))
-			refuse_change(name);
-		if (!guard_is_open() && !is_for_hands(column, is_step))
+		if (!guard_is_open() && !is_for_hands(name, update->from != update->to))
 			refuse_hand(name);
 	}
 }
@@ -364,17 +325,15 @@ check_columns(const Update *update, bool is_step)
 static void
 check_claim(const Update *update)
 {
-	InstanceKey key;
-
-	read_key(update, &key);
-	if (old_time(update, DUE_AT) > update->now)
+	if (trigger_time(update->data, update->old, "due_at") > update->now)
 		ereport(ERROR,
 				(errcode(PM_ILLEGAL_STEP),
 				 errmsg("it is not the turn of deployment %d of \"%s\"",
-						new_integer(update, DEPLOYMENT), instance_key_name(&key)),
+						update->deployment, instance_key_name(&update->key)),
 				 errdetail("One deployment of an instance runs at a time, in the order in which they were queued."),
 				 errhint("Wait for those before it; promote.claim_deployment takes what is due.")));
-	if (is_null(update, WORKER) || is_null(update, DUE_AT) || new_time(update, DUE_AT) <= update->now)
+	if (is_null(update, "worker") || is_null(update, "due_at") ||
+		trigger_time(update->data, update->new, "due_at") <= update->now)
 		ereport(ERROR,
 				(errcode(PM_INVALID_ARGUMENT),
 				 errmsg("a deployment runs under the claim of a worker"),
@@ -386,11 +345,11 @@ check_claim(const Update *update)
 static void
 unseal_plan(Update *update)
 {
-	if (strcmp(new_text(update, ACTION), "PLAN") != 0 || is_null(update, PLAN_DIGEST))
+	if (update->action != ACTION_PLAN || is_null(update, "plan_digest"))
 		return;
-	set_null(update, PLAN_DIGEST);
-	set_null(update, PLAN_FACTS);
-	set_value(update, PLAN_DEFECTS, PointerGetDatum(construct_empty_array(TEXTOID)));
+	set_null(update, "plan_digest");
+	set_null(update, "plan_facts");
+	set_value(update, "plan_defects", PointerGetDatum(construct_empty_array(TEXTOID)));
 }
 
 /* Fill in what being claimed implies. */
@@ -399,31 +358,31 @@ start(Update *update)
 {
 	check_claim(update);
 	unseal_plan(update);
-	set_value(update, FENCING, Int32GetDatum(new_integer(update, FENCING) + 1));
-	set_value(update, STARTED_AT, TimestampTzGetDatum(update->now));
+	set_value(update, "fencing", Int32GetDatum(trigger_int(update->data, update->new, "fencing") + 1));
+	set_value(update, "started_at", TimestampTzGetDatum(update->now));
 }
 
 /* Fill in what being approved implies. */
 static void
 approve(Update *update)
 {
-	set_value(update, APPROVED_BY, CStringGetTextDatum(current_actor()));
-	set_value(update, QUEUED_AT, TimestampTzGetDatum(update->now));
+	review_proposal(&update->key, update->deployment);
+	if (update->action != ACTION_PLAN)
+		set_value(update, "gates", JsonbPGetDatum(gate_pass(&update->key, update->deployment)));
+	set_value(update, "approved_by", CStringGetTextDatum(current_actor()));
+	set_value(update, "queued_at", TimestampTzGetDatum(update->now));
 	/* its turn comes when the queue says so, whatever else was asked for */
-	set_null(update, DUE_AT);
+	set_null(update, "due_at");
 }
 
 /* Refuse to make a proposal of what was none, or the other way round. */
 static void
 refuse_other_queue(const Update *update, bool approved)
 {
-	InstanceKey key;
-
-	read_key(update, &key);
 	ereport(ERROR,
 			(errcode(PM_ILLEGAL_STEP),
-			 errmsg("deployment %d of \"%s\" goes back to %s", new_integer(update, DEPLOYMENT),
-					instance_key_name(&key), approved ? "APPROVED" : "PENDING"),
+			 errmsg("deployment %d of \"%s\" goes back to %s", update->deployment,
+					instance_key_name(&update->key), approved ? "APPROVED" : "PENDING"),
 			 approved ? errdetail("It was approved.") : errdetail("It never was a proposal."),
 			 errhint("Use promote.release_deployment.")));
 }
@@ -436,102 +395,68 @@ refuse_other_queue(const Update *update, bool approved)
 static void
 go_back(Update *update, bool lost)
 {
-	bool		approved = !is_null(update, APPROVED_BY);
+	bool		approved = !is_null(update, "approved_by");
 
-	if (approved != (strcmp(new_text(update, STATUS), "APPROVED") == 0))
+	if (approved != (update->to == DEPLOYMENT_APPROVED))
 		refuse_other_queue(update, approved);
 	unseal_plan(update);
-	if (!lost && (is_null(update, DUE_AT) || is_same(update, update->number[DUE_AT])))
-		set_value(update, DUE_AT, TimestampTzGetDatum(update->now));
-}
-
-/* Fill in what coming to an end implies. */
-static void
-finish(Update *update)
-{
-	set_value(update, FINISHED_AT, TimestampTzGetDatum(update->now));
-	set_null(update, DUE_AT);
+	if (!lost && (is_null(update, "due_at") || !trigger_differs(update->data, "due_at")))
+		set_value(update, "due_at", TimestampTzGetDatum(update->now));
 }
 
 /* A PLAN that ends well without a document promises its params and no more. */
 static void
 seal_plan(Update *update)
 {
-	if (strcmp(new_text(update, ACTION), "PLAN") == 0 && is_null(update, PLAN_DIGEST))
-		set_value(update, PLAN_DIGEST, update->new_values[update->number[RENDERED_DIGEST]]);
+	bool		isnull;
+	Datum		digest = trigger_value(update->data, update->new, "rendered_digest", &isnull);
+
+	if (update->action == ACTION_PLAN && is_null(update, "plan_digest"))
+		set_value(update, "plan_digest", digest);
 }
 
 /* Refuse an end that a worker reports whose lease is over. */
 static void
 refuse_late(const Update *update)
 {
-	InstanceKey key;
-
-	read_key(update, &key);
 	ereport(ERROR,
 			(errcode(PM_NO_CLAIM),
 			 errmsg("the claim of deployment %d of \"%s\" is over",
-					new_integer(update, DEPLOYMENT), instance_key_name(&key)),
-			 errdetail("Its lease ended at %s.", timestamptz_to_str(old_time(update, DUE_AT))),
+					update->deployment, instance_key_name(&update->key)),
+			 errdetail("Its lease ended at %s.",
+					   timestamptz_to_str(trigger_time(update->data, update->old, "due_at"))),
 			 errhint("It goes back to the queue; extend a lease in time by promote.heartbeat_deployment.")));
 }
 
 /* Fill in what leaving RUNNING implies. */
 static void
-leave(Update *update, const char *to)
+leave(Update *update)
 {
-	bool		lost = old_time(update, DUE_AT) <= update->now;
-	bool		completed = strcmp(to, "COMPLETED") == 0;
+	bool		lost = trigger_time(update->data, update->old, "due_at") <= update->now;
 
-	if (lost && completed)
+	if (lost && update->to == DEPLOYMENT_COMPLETED)
 		refuse_late(update);
-	if (lost && strcmp(to, "ABORTED") != 0)
-		set_value(update, LOST_LEASES, Int32GetDatum(new_integer(update, LOST_LEASES) + 1));
-	if (completed)
+	if (lost && update->to != DEPLOYMENT_ABORTED)
+		set_value(update, "lost_leases", Int32GetDatum(trigger_int(update->data, update->new, "lost_leases") + 1));
+	if (update->to == DEPLOYMENT_COMPLETED)
 		seal_plan(update);
-	if (strcmp(to, "PENDING") == 0 || strcmp(to, "APPROVED") == 0)
+	if (!is_end(update->to))
 		go_back(update, lost);
-}
-
-/* Is it a state that nothing comes after? */
-static bool
-is_end(const char *status)
-{
-	for (int i = 0; i < lengthof(steps); i++)
-		if (strcmp(steps[i].from, status) == 0)
-			return false;
-	return true;
 }
 
 /* Refuse to begin what the line, a secret, a freeze or a closed window holds back: PM_GATES_CLOSED. */
 static void
-check_held(const Sql *sql, const InstanceKey *key, const Update *update)
+check_held(const Sql *sql, const Update *update)
 {
-	int32		deployment = new_integer(update, DEPLOYMENT);
 	TimestampTz until;
 
-	if (strcmp(new_text(update, ACTION), "PLAN") == 0 ||
-		(!secret_is_lacking(sql, key, deployment) && !window_holds(sql, key, deployment, update->now, &until)))
+	if (!begin_is_held(sql, &update->key, update->deployment, update->action, &until))
 		return;
 	ereport(ERROR,
 			(errcode(PM_GATES_CLOSED),
-			 errmsg("deployment %d of \"%s\" is held back now", deployment, instance_key_name(key)),
+			 errmsg("deployment %d of \"%s\" is held back now", update->deployment, instance_key_name(&update->key)),
 			 errdetail("The line is stopped, a required secret is missing, a freeze is on, or its change windows are closed."),
 			 errhint("promote.blockers shows what holds it back.")));
-}
-
-/* What is begun by hand is held to the rules of its environment, and to its release's not being blocked. */
-static void
-hold_begun(const InstanceKey *key, const Update *update)
-{
-	Datum		view;
-
-	if (strcmp(new_text(update, ACTION), "PLAN") == 0)
-		return;
-	view = rule_view();
-	rule_hold(key->project, key->environment, view);
-	if (strcmp(new_text(update, ACTION), "PROVISION") == 0)
-		rule_hold_release(new_text(update, BUNDLE), new_text(update, VERSION), view);
 }
 
 /*
@@ -541,28 +466,22 @@ hold_begun(const InstanceKey *key, const Update *update)
 static void
 take_by_hand(Update *update)
 {
-	static OldStatement read = {
-		.text = "SELECT i.changed_by FROM promote.instance AS i WHERE " OF_INSTANCE("i")
-		" FOR NO KEY UPDATE",
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	InstanceKey key;
+	static Statement read = {"SELECT i.changed_by FROM promote.instance AS i WHERE " OF_INSTANCE("i")
+		" FOR NO KEY UPDATE"};
 	Sql			sql;
-	Datum		values[3];
+	SqlRows		rows;
 
-	read_key(update, &key);
-	instance_key_values(&key, values);
 	sql_enter(&sql);
-	if (strcmp(new_text(update, STATUS), "APPROVED") == 0)
-		rule_hold_case(&sql, &key);
-	statement_run(&sql, &read, values, NULL, false);
-	if (strcmp(new_text(update, STATUS), "RUNNING") == 0)
+	if (update->to == DEPLOYMENT_APPROVED)
+		rule_hold_case(&sql, &update->key);
+	rows = sql_run(&sql, &read, AS_KEY(&update->key));
+	if (update->to == DEPLOYMENT_RUNNING)
 	{
-		hold_begun(&key, update);
-		set_value(update, SEEN_CHANGE, Int32GetDatum(spi_integer(SPI_tuptable, 0, 1)));
-		review_require_current(&sql, &key, new_integer(update, DEPLOYMENT));
-		check_held(&sql, &key, update);
+		begin_hold(&update->key, update->action, trigger_text(update->data, update->new, "bundle"),
+				   trigger_text(update->data, update->new, "version"));
+		set_value(update, "seen_change", Int32GetDatum(sql_int(&rows, 0)));
+		review_require_current(&sql, &update->key, update->deployment);
+		check_held(&sql, update);
 	}
 	sql_leave(&sql);
 }
@@ -571,28 +490,19 @@ take_by_hand(Update *update)
 static void
 take_step(Update *update)
 {
-	char	   *from = old_text(update, STATUS);
-	char	   *to = new_text(update, STATUS);
-	InstanceKey key;
-
-	read_key(update, &key);
-	if (find_step(from, to) == NULL)
-		refuse_step(instance_key_name(&key), new_integer(update, DEPLOYMENT), from, to);
+	require_step(update);
 	if (!guard_is_open())
 		take_by_hand(update);
-	if (strcmp(to, "RUNNING") == 0)
+	if (update->to == DEPLOYMENT_RUNNING)
 		start(update);
-	else if (strcmp(from, "RUNNING") == 0)
-		leave(update, to);
-	else if (strcmp(to, "APPROVED") == 0)
-	{
-		review_proposal(&key, new_integer(update, DEPLOYMENT));
-		if (strcmp(new_text(update, ACTION), "PLAN") != 0)
-			set_value(update, GATES, JsonbPGetDatum(gate_pass(&key, new_integer(update, DEPLOYMENT))));
+	else if (update->from == DEPLOYMENT_RUNNING)
+		leave(update);
+	else if (update->to == DEPLOYMENT_APPROVED)
 		approve(update);
-	}
-	if (is_end(to))
-		finish(update);
+	if (!is_end(update->to))
+		return;
+	set_value(update, "finished_at", TimestampTzGetDatum(update->now));
+	set_null(update, "due_at");
 }
 
 /*
@@ -607,18 +517,16 @@ promote_guard_deployment(PG_FUNCTION_ARGS)
 	TriggerData *data = trigger_data(fcinfo, "guard_deployment", "deployment",
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	Update		update;
-	bool		is_step;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(data->tg_trigtuple);
 	read_update(data, &update);
-	is_step = !is_same(&update, update.number[STATUS]);
-	check_columns(&update, is_step);
-	if (!is_step)
-		return PointerGetDatum(data->tg_newtuple);
+	check_columns(&update);
+	if (update.from == update.to)
+		return PointerGetDatum(update.new);
 	take_step(&update);
-	return PointerGetDatum(heap_modify_tuple(data->tg_newtuple, update.row_type, update.new_values,
-											 update.new_nulls, update.replaced));
+	return PointerGetDatum(heap_modify_tuple_by_cols(update.new, RelationGetDescr(data->tg_relation), update.replaced,
+													 update.numbers, update.values, update.nulls));
 }
 
 /*
@@ -628,157 +536,127 @@ promote_guard_deployment(PG_FUNCTION_ARGS)
 static void
 check_written(const Update *update)
 {
-	char	   *from = old_text(update, STATUS);
-	char	   *to = new_text(update, STATUS);
-	InstanceKey key;
+	const char *name;
 
-	for (int at = 0; at < update->row_type->natts; at++)
-		if (!TupleDescAttr(update->row_type, at)->attisdropped && !is_same(update, at) &&
-			moving_column(update, at) == COLUMNS)
-			refuse_change(NameStr(TupleDescAttr(update->row_type, at)->attname));
-	if (strcmp(from, to) == 0 || find_step(from, to))
-		return;
-	read_key(update, &key);
-	refuse_step(instance_key_name(&key), new_integer(update, DEPLOYMENT), from, to);
+	for (int at = 0; (name = next_change(update, &at)) != NULL;)
+		if (moving_column(name) < 0)
+			refuse_change(name);
+	if (update->from != update->to)
+		require_step(update);
 }
 
 /* What the audit log calls what happened; NULL: nothing that it says anything of. */
 static const char *
 event_of(const Update *update)
 {
-	char	   *to = new_text(update, STATUS);
-
-	if (is_same(update, update->number[STATUS]))
-		return is_same(update, update->number[PLAN_DIGEST]) ? NULL : PLAN_RECORDED_EVENT;
-	if (!is_same(update, update->number[LOST_LEASES]) && !is_end(to))
+	if (update->from == update->to)
+		return trigger_differs(update->data, "plan_digest") ? PLAN_RECORDED_EVENT : NULL;
+	if (trigger_differs(update->data, "lost_leases") && !is_end(update->to))
 		return LEASE_LOST_EVENT;
-	return find_step(old_text(update, STATUS), to)->event;
+	return find_step(update->from, update->to)->event;
 }
 
 /* Move the instance to where the step leaves it, if it does. */
 static void
-move_instance(const Sql *sql, const Update *update, const InstanceKey *key)
+move_instance(const Sql *sql, const Update *update)
 {
-	static OldStatement move = {
-		.text = "UPDATE promote.instance AS i SET status = $4, changed_by = $5,"
+	static Statement move = {"UPDATE promote.instance AS i SET status = $4, changed_by = $5,"
 		" deployed_revision = CASE WHEN $6 THEN $7 ELSE i.deployed_revision END,"
-		" deployed_by = CASE WHEN $6 THEN $8 ELSE i.deployed_by END"
-		" WHERE " OF_INSTANCE("i"),
-		.parameters = 8,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, BOOLOID, INT4OID, INT4OID}
-	};
-	const Step *step = find_step(old_text(update, STATUS), new_text(update, STATUS));
-	char	   *action = new_text(update, ACTION);
-	bool		provision = strcmp(action, "PROVISION") == 0;
-	Datum		values[8];
-	bool		nulls[8] = {[6] = !provision,[7] = !provision};
+		" deployed_by = CASE WHEN $6 THEN $8 ELSE i.deployed_by END WHERE " OF_INSTANCE("i")};
+	const Step *step = find_step(update->from, update->to);
+	bool		provision = update->action == ACTION_PROVISION;
+	int32		revision = trigger_int(update->data, update->new, "revision");
 
-	if (step == NULL || step->provision == NULL || strcmp(action, "PLAN") == 0)
+	if (step == NULL || step->provision == NULL || update->action == ACTION_PLAN)
 		return;
-	instance_key_values(key, values);
-	values[3] = CStringGetTextDatum(provision ? step->provision : step->decommission);
-	values[4] = Int32GetDatum(new_integer(update, DEPLOYMENT));
-	values[5] = BoolGetDatum(strcmp(step->to, "COMPLETED") == 0);
-	values[6] = Int32GetDatum(new_integer(update, REVISION));
-	values[7] = values[4];
-	statement_run(sql, &move, values, nulls, false);
+	(void) sql_run(sql, &move, AS_KEY(&update->key), AS_TEXT(provision ? step->provision : step->decommission),
+				   AS_INT(update->deployment), AS_BOOL(step->to == DEPLOYMENT_COMPLETED),
+				   AS_NUMBER(provision ? revision : 0), AS_NUMBER(provision ? update->deployment : 0));
 }
 
-/*
- * What was queued first and waits, where nothing of the instance runs or is
- * due; 0: there is no such.
- */
-static int32
-next_in_queue(const Sql *sql, const InstanceKey *key)
+/* Let a deployment that waits be due at a time. */
+void
+set_due(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz due_at)
 {
-	static OldStatement look = {
-		.text = "SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
-		" AND d.status IN ('PENDING', 'APPROVED') AND NOT EXISTS (SELECT FROM promote.deployment AS h"
-		"  WHERE " OF_INSTANCE("h") " AND h.due_at IS NOT NULL)"
-		" ORDER BY d.queued_at, d.deployment LIMIT 1",
-		.parameters = 3,
-		.types = {TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3];
+	static Statement set = {"UPDATE promote.deployment AS d SET due_at = $5 WHERE " OF_INSTANCE("d")
+		" AND d.deployment = $4"};
 
-	instance_key_values(key, values);
-	statement_run(sql, &look, values, NULL, false);
-	return SPI_processed > 0 ? spi_integer(SPI_tuptable, 0, 1) : 0;
+	(void) guarded_run(sql, &set, AS_KEY(key), AS_INT(deployment), AS_TIME(due_at));
 }
 
 /* Let the instance's next deployment be due, if it has one. */
 static void
-advance_queue(const Sql *sql, const InstanceKey *key, TimestampTz now)
+advance_queue(const Sql *sql, const Update *update)
 {
-	static OldStatement advance = {
-		.text = "UPDATE promote.deployment AS d SET due_at = $5 WHERE " OF_INSTANCE("d")
-		" AND d.deployment = $4",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
-	};
-	int32		next = next_in_queue(sql, key);
-	Datum		values[5];
+	static Statement look = {"SELECT n.deployment FROM promote_internal.next_in_queue($1, $2, $3) AS n"};
+	SqlRows		rows = sql_run(sql, &look, AS_KEY(&update->key));
 
-	if (next == 0)
-		return;
-	instance_key_values(key, values);
-	values[3] = Int32GetDatum(next);
-	values[4] = TimestampTzGetDatum(now);
-	statement_run(sql, &advance, values, NULL, false);
+	if (rows.count > 0)
+		set_due(sql, &update->key, sql_int(&rows, 0), update->now);
 }
 
 /* Does the step make room in the queue, or come into it? */
 static bool
 moves_queue(const Update *update)
 {
-	return is_null(update, DUE_AT) && !is_same(update, update->number[STATUS]) &&
-		strcmp(new_text(update, STATUS), "REJECTED") != 0;
+	return is_null(update, "due_at") && update->from != update->to && update->to != DEPLOYMENT_REJECTED;
 }
 
 /* Does the step begin another claim than the first, or end one?  Then its log goes on, or is whole. */
 static bool
 moves_claim(const Update *update)
 {
-	char	   *from = old_text(update, STATUS);
-	char	   *to = new_text(update, STATUS);
-
-	return strcmp(from, to) != 0 &&
-		(strcmp(from, "RUNNING") == 0 || (strcmp(to, "RUNNING") == 0 && new_integer(update, FENCING) > 1));
+	return update->from != update->to &&
+		(update->from == DEPLOYMENT_RUNNING ||
+		 (update->to == DEPLOYMENT_RUNNING && trigger_int(update->data, update->new, "fencing") > 1));
 }
 
-/* Write down what happened, past the guards. */
+/* Append what happened to the instance's chain. */
 static void
-write_step(const Sql *sql, const Update *update, const char *event)
+append_step(const Sql *sql, const Update *update, const char *event, const char *instance)
 {
-	InstanceKey key;
-	char	   *instance;
 	AuditHead	head;
-	AuditEntry	entries[2] = {{event, audit_facts(update->data->tg_newtuple, update->row_type, true,
+	AuditEntry	entries[2] = {{event, audit_facts(update->new, RelationGetDescr(update->data->tg_relation), true,
 												  state_names, lengthof(state_names))}};
 	int			count = 1;
-	Notice		notice;
 
-	read_key(update, &key);
-	instance = instance_key_name(&key);
-	move_instance(sql, update, &key);
-	record_written(update->data->tg_relation, update->data->tg_newtuple);
-	if (moves_claim(update))
-		record_log(sql, &key, new_integer(update, DEPLOYMENT));
 	/* now: a trigger that a user added to the instance may have appended, too */
-	audit_read_head(sql, key.project, instance, &head);
-	if (!is_same(update, update->number[GATES]))
+	audit_read_head(sql, update->key.project, instance, &head);
+	if (trigger_differs(update->data, "gates"))
 		entries[count++] = (AuditEntry) {GATES_JUDGED_EVENT,
-			deployment_gates(new_integer(update, DEPLOYMENT),
-							 DatumGetJsonbP(update->new_values[update->number[GATES]]))};
-	audit_append(sql, &head, key.project, instance, entries, count);
+			deployment_gates(update->deployment, trigger_jsonb(update->data, update->new, "gates"))};
+	audit_append(sql, &head, update->key.project, instance, entries, count);
+}
+
+/* What is recorded of an update. */
+typedef struct Recording
+{
+	const Sql  *sql;
+	const Update *update;
+	const char *event;
+} Recording;
+
+/* Write down what happened; past the guards, a step of errand_do. */
+static void
+write_step(void *state)
+{
+	const Recording *recording = state;
+	const Sql  *sql = recording->sql;
+	const Update *update = recording->update;
+	char	   *instance = instance_key_name(&update->key);
+	Notice		notice = {instance, 0, update->deployment, deployment_action_name(update->action),
+		deployment_status_name(update->to)};
+
+	move_instance(sql, update);
+	record_written(update->data->tg_relation, update->new);
+	if (moves_claim(update))
+		record_log(sql, &update->key, update->deployment);
+	append_step(sql, update, recording->event, instance);
 	if (moves_queue(update))
-		advance_queue(sql, &key, update->now);
+		advance_queue(sql, update);
 	/* that work was claimed wakes nobody, and all who notify commit one after the other */
-	if (strcmp(new_text(update, STATUS), "RUNNING") == 0)
-		return;
-	notice = (Notice) {instance, 0, new_integer(update, DEPLOYMENT), new_text(update, ACTION),
-		new_text(update, STATUS)};
-	notify(&notice);
+	if (update->to != DEPLOYMENT_RUNNING)
+		notify(&notice);
 }
 
 /*
@@ -794,7 +672,6 @@ promote_record_deployment(PG_FUNCTION_ARGS)
 	Update		update;
 	const char *event;
 	Sql			sql;
-	bool		was;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(NULL);
@@ -804,16 +681,7 @@ promote_record_deployment(PG_FUNCTION_ARGS)
 	if (event == NULL)
 		return PointerGetDatum(NULL);
 	sql_enter(&sql);
-	was = guard_open(true);
-	PG_TRY();
-	{
-		write_step(&sql, &update, event);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
+	guarded_do(write_step, &(Recording) {&sql, &update, event});
 	sql_leave(&sql);
 	return PointerGetDatum(NULL);
 }
@@ -822,27 +690,14 @@ promote_record_deployment(PG_FUNCTION_ARGS)
 Datum
 promote_deployment_steps(PG_FUNCTION_ARGS)
 {
-	static const char *const actions[] = {"PLAN", "PROVISION", "DECOMMISSION"};
-	ReturnSetInfo *result;
-
 	InitMaterializedSRF(fcinfo, 0);
-	result = (ReturnSetInfo *) fcinfo->resultinfo;
-	for (int i = 0; i < lengthof(actions) * lengthof(steps); i++)
-	{
-		int			action = i / lengthof(steps);
-		const Step *step = &steps[i % lengthof(steps)];
-		const char *status = action == 1 ? step->provision : action == 2 ? step->decommission : NULL;
-		bool		nulls[5] = {[4] = status == NULL};
-		Datum		values[5] = {
-			CStringGetTextDatum(actions[action]),
-			CStringGetTextDatum(step->from),
-			CStringGetTextDatum(step->to),
-			CStringGetTextDatum(step->event),
-			nulls[4] ? (Datum) 0 : CStringGetTextDatum(status)
-		};
-
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
+	for (DeploymentAction action = ACTION_PLAN; action <= ACTION_DECOMMISSION; action++)
+		for (int i = 0; i < lengthof(steps); i++)
+			sql_put((ReturnSetInfo *) fcinfo->resultinfo, AS_TEXT(deployment_action_name(action)),
+					AS_TEXT(deployment_status_name(steps[i].from)), AS_TEXT(deployment_status_name(steps[i].to)),
+					AS_TEXT(steps[i].event),
+					AS_TEXT(action == ACTION_PROVISION ? steps[i].provision :
+							action == ACTION_DECOMMISSION ? steps[i].decommission : NULL));
 	return (Datum) 0;
 }
 
@@ -858,6 +713,5 @@ promote_deployment_facts(PG_FUNCTION_ARGS)
 	bool		follows_none;
 
 	(void) GetAttributeByName(row, "plan", &follows_none);
-	PG_RETURN_JSONB_P(audit_facts_of_value(row, false, column_names + PROGRESS,
-										   COLUMNS - PROGRESS - (follows_none ? 0 : 1)));
+	PG_RETURN_JSONB_P(record_facts_of_value(row, false, moving, lengthof(moving) - (follows_none ? 0 : 1)));
 }

@@ -7,25 +7,21 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
 #include "base/argument.h"
 #include "base/errors.h"
-#include "deployment/next_possible.h"
+#include "deployment/begin.h"
+#include "deployment/step.h"
 #include "deployment/worker.h"
-#include "gate/gate.h"
 #include "gate/review.h"
 #include "grant/access.h"
 #include "ledger/guard.h"
 #include "registry/instance.h"
-#include "registry/rule.h"
-
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_claim_deployment);
 PG_FUNCTION_INFO_V1(promote_heartbeat_deployment);
@@ -95,17 +91,12 @@ argument_worker(FunctionCallInfo fcinfo)
 static Datum
 argument_actions(FunctionCallInfo fcinfo, int argument)
 {
-	Datum		words[3];
 	Datum	   *given;
 	bool	   *nulls;
 	int			count;
 
 	if (PG_ARGISNULL(argument))
-	{
-		for (int i = 0; i < 3; i++)
-			words[i] = CStringGetTextDatum(deployment_action_name(ACTION_PLAN + i));
-		return PointerGetDatum(construct_array(words, 3, TEXTOID, -1, false, TYPALIGN_INT));
-	}
+		return (Datum) 0;
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argument), TEXTOID, -1, false, TYPALIGN_INT,
 					  &given, &nulls, &count);
 	for (int i = 0; i < count; i++)
@@ -128,7 +119,7 @@ argument_selector(FunctionCallInfo fcinfo, int argument)
 typedef struct Wish
 {
 	const char *worker;
-	Datum		actions;
+	Datum		actions;		/* 0: all */
 	int64		lease;			/* in microseconds */
 	Jsonb	   *selector;		/* NULL: any instance */
 	ArrayType  *scopes;			/* where the caller may; NULL: everywhere */
@@ -137,38 +128,49 @@ typedef struct Wish
 /* A deployment that is due, its instance locked. */
 typedef struct Candidate
 {
-	Deployment	deployment;
-	const char *bundle;
-	const char *version;
+	Deployment	deployment;		/* as far as due_fields say */
+	char	   *bundle;
+	char	   *version;
 	int32		changed_by;		/* of the instance */
 	int32		lost_leases;
 	int32		max_lost_leases;	/* of the environment; only where it runs */
 	bool		approved;
 	char	   *outdated;		/* why it must not be begun; NULL: it may */
-	bool		held;			/* by a stopped line, a missing secret, a freeze or closed change windows */
-	TimestampTz held_until;		/* GATE_NO_TIME: nobody knows */
+	bool		held;			/* see begin_is_held */
+	TimestampTz held_until;
 } Candidate;
+
+static const SqlField due_fields[] = {
+	SQL_FIELD(Candidate, deployment.key.project, "d.project"),
+	SQL_FIELD(Candidate, deployment.key.environment, "d.environment"),
+	SQL_FIELD(Candidate, deployment.key.component, "d.component"),
+	SQL_FIELD(Candidate, deployment.deployment, "d.deployment"),
+	SQL_ENUM_FIELD(Candidate, deployment.action, "d.action", deployment_actions),
+	SQL_ENUM_FIELD(Candidate, deployment.status, "d.status", deployment_statuses),
+	SQL_FIELD(Candidate, deployment.worker, "d.worker"),
+	SQL_FIELD(Candidate, bundle, "d.bundle"),
+	SQL_FIELD(Candidate, version, "d.version"),
+	SQL_FIELD(Candidate, changed_by, "d.changed_by"),
+	SQL_FIELD(Candidate, lost_leases, "d.lost_leases"),
+	SQL_FIELD(Candidate, max_lost_leases, "d.max_lost_leases"),
+	SQL_FIELD(Candidate, approved, "d.approved")
+};
 
 /* Is what waits outdated, or held back?  Plans are neither, and what runs was judged. */
 static void
 judge_candidate(const Sql *sql, Candidate *candidate)
 {
 	const Deployment *deployment = &candidate->deployment;
-	Datum		view;
+	const InstanceKey *key = &deployment->key;
 
+	candidate->outdated = NULL;
+	candidate->held = false;
 	if (deployment->status == DEPLOYMENT_RUNNING || deployment->action == ACTION_PLAN)
 		return;
-	view = rule_view();
-	rule_hold(deployment->key.project, deployment->key.environment, view);
-	if (deployment->action == ACTION_PROVISION)
-		rule_hold_release(candidate->bundle, candidate->version, view);
-	candidate->outdated = review_outdated(sql, &deployment->key, deployment->deployment);
-	/* as long as nobody knows, where a secret is missing */
-	candidate->held_until = GATE_NO_TIME;
-	candidate->held = candidate->outdated == NULL &&
-		(secret_is_lacking(sql, &deployment->key, deployment->deployment) ||
-		 window_holds(sql, &deployment->key, deployment->deployment, GetCurrentTimestamp(),
-					  &candidate->held_until));
+	begin_hold(key, deployment->action, candidate->bundle, candidate->version);
+	candidate->outdated = review_outdated(sql, key, deployment->deployment);
+	if (candidate->outdated == NULL)
+		candidate->held = begin_is_held(sql, key, deployment->deployment, deployment->action, &candidate->held_until);
 }
 
 /*
@@ -180,53 +182,22 @@ judge_candidate(const Sql *sql, Candidate *candidate)
 static bool
 pick(const Sql *sql, const Wish *wish, Candidate *candidate)
 {
-#define PICK(selection) \
-	"SELECT d.project::pg_catalog.text, d.environment::pg_catalog.text, d.component::pg_catalog.text," \
-	" d.deployment, d.action, d.status, d.worker, d.due_at, i.changed_by, d.lost_leases," \
-	" CASE WHEN d.status = 'RUNNING' THEN (SELECT e.max_lost_leases FROM promote.environment AS e" \
-	"  WHERE e.project = d.project AND e.environment = d.environment) END," \
-	" d.approved_by IS NOT NULL, d.bundle::pg_catalog.text, d.version::pg_catalog.text" \
-	" FROM promote.deployment AS d JOIN promote.instance AS i ON " SAME_INSTANCE("i", "d") \
-	" WHERE d.due_at <= $2 AND d.action = ANY ($1)" selection \
-	" ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE OF d, i SKIP LOCKED"
-#define SELECTED " AND ($3 IS NULL OR (SELECT a.attributes FROM promote_internal.instance_attributes AS a" \
-	"  WHERE " SAME_INSTANCE("a", "d") ") @> $3)"
-#define GRANTED " AND ($4 IS NULL OR $4 OPERATOR(pg_catalog.&&) ARRAY[pg_catalog.concat_ws('-', d.project, d.environment)," \
-	" d.project || '-*', '*-' || d.environment])"
-	static OldStatement any = {
-		.text = PICK(""),
-		.parameters = 2,
-		.types = {TEXTARRAYOID, TIMESTAMPTZOID}
-	};
-	static OldStatement some = {
-		.text = PICK(SELECTED GRANTED),
-		.parameters = 4,
-		.types = {TEXTARRAYOID, TIMESTAMPTZOID, JSONBOID, TEXTARRAYOID}
-	};
-	bool		nulls[4] = {[2] = wish->selector == NULL,[3] = wish->scopes == NULL};
-	Datum		values[4] = {wish->actions, TimestampTzGetDatum(GetCurrentTimestamp()),
-		PointerGetDatum(wish->selector), PointerGetDatum(wish->scopes)};
-	Deployment *deployment = &candidate->deployment;
-	bool		isnull;
+	static Statement any = SQL_ROWS(due_fields, "SELECT $* FROM promote_internal.due_deployment AS d"
+									" WHERE d.due_at <= $1 AND ($2 IS NULL OR d.action = ANY ($2))"
+									" ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED");
+	static Statement some = SQL_ROWS(due_fields, "SELECT $* FROM promote_internal.due_deployment AS d"
+									 " WHERE d.due_at <= $1 AND ($2 IS NULL OR d.action = ANY ($2))"
+									 " AND ($3 IS NULL OR d.attributes @> $3)"
+									 " AND ($4 IS NULL OR d.scopes OPERATOR(pg_catalog.&&) $4)"
+									 " ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED");
+	TimestampTz now = GetCurrentTimestamp();
+	SqlRows		rows = wish->selector == NULL && wish->scopes == NULL ?
+		sql_run(sql, &any, AS_TIME(now), AS_TEXTS(wish->actions)) :
+		sql_run(sql, &some, AS_TIME(now), AS_TEXTS(wish->actions), AS_JSONB(wish->selector),
+				AS_TEXTS(PointerGetDatum(wish->scopes)));
 
-	statement_run(sql, wish->selector || wish->scopes ? &some : &any, values, nulls, false);
-	if (SPI_processed == 0)
+	if (!sql_row(&rows, 0, candidate))
 		return false;
-	memset(candidate, 0, sizeof(*candidate));
-	deployment->key.project = spi_text(SPI_tuptable, 0, 1);
-	deployment->key.environment = spi_text(SPI_tuptable, 0, 2);
-	deployment->key.component = spi_text(SPI_tuptable, 0, 3);
-	deployment->deployment = spi_integer(SPI_tuptable, 0, 4);
-	deployment->action = deployment_action_parse(spi_text(SPI_tuptable, 0, 5));
-	deployment->status = deployment_status_parse(spi_text(SPI_tuptable, 0, 6));
-	deployment->worker = spi_text(SPI_tuptable, 0, 7);
-	deployment->due_at = DatumGetTimestampTz(spi_value(SPI_tuptable, 0, 8, &isnull));
-	candidate->changed_by = spi_integer(SPI_tuptable, 0, 9);
-	candidate->lost_leases = spi_integer(SPI_tuptable, 0, 10);
-	candidate->max_lost_leases = spi_integer(SPI_tuptable, 0, 11);
-	candidate->approved = spi_bool(SPI_tuptable, 0, 12);
-	candidate->bundle = spi_text(SPI_tuptable, 0, 13);
-	candidate->version = spi_text(SPI_tuptable, 0, 14);
 	judge_candidate(sql, candidate);
 	return true;
 }
@@ -238,17 +209,9 @@ pick(const Sql *sql, const Wish *wish, Candidate *candidate)
 static void
 hold_back(const Sql *sql, const Candidate *candidate)
 {
-	static OldStatement hold = {
-		.text = "UPDATE promote.deployment AS d SET due_at = $5 WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
-	};
 	TimestampTz again = GetCurrentTimestamp() + HELD_MICROSECONDS;
-	Datum		values[5];
 
-	deployment_values(&candidate->deployment.key, candidate->deployment.deployment, values);
-	values[4] = TimestampTzGetDatum(Min(again, candidate->held_until));
-	old_guarded_run(sql, &hold, values, NULL);
+	set_due(sql, &candidate->deployment.key, candidate->deployment.deployment, Min(again, candidate->held_until));
 }
 
 /*
@@ -267,37 +230,31 @@ take_back(const Sql *sql, const Candidate *candidate)
 						   candidate->approved ? DEPLOYMENT_APPROVED : DEPLOYMENT_PENDING, reason);
 }
 
-/* Claim the candidate, and put the row that its worker gets. */
-static void
-take(const Sql *sql, const Candidate *candidate, const Wish *wish, ReturnSetInfo *result)
+/* Claim the candidate; returns the row that its worker gets. */
+static SqlRows
+take(const Sql *sql, const Candidate *candidate, const Wish *wish)
 {
-	static OldStatement claim = {
-		.text = "UPDATE promote.deployment AS d SET status = 'RUNNING', worker = $5, due_at = $6,"
+	static Statement claim = {"UPDATE promote.deployment AS d SET status = 'RUNNING', worker = $5, due_at = $6,"
 		" seen_change = $7, reason = NULL WHERE " OF_INSTANCE("d") " AND d.deployment = $4"
 		" RETURNING pg_catalog.concat_ws('-', $1, $2, $3), d.deployment, d.action, d.fencing, d.due_at,"
 		" d.project::pg_catalog.text, d.environment::pg_catalog.text, d.component::pg_catalog.text,"
 		" d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text,"
-		" (SELECT c.params FROM promote.config AS c WHERE c.project = d.project"
-		"  AND c.digest = d.rendered_digest), d.rendered_digest, d.plan, d.plan_digest, COALESCE(d.remote_references, '{}')",
-		.parameters = 7,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TIMESTAMPTZOID, INT4OID}
-	};
-	Datum		values[7];
-
-	deployment_values(&candidate->deployment.key, candidate->deployment.deployment, values);
-	values[4] = CStringGetTextDatum(wish->worker);
+		" (SELECT c.params FROM promote.config AS c WHERE c.project = d.project AND c.digest = d.rendered_digest),"
+		" d.rendered_digest, d.plan, d.plan_digest, COALESCE(d.remote_references, '{}')"};
+	const Deployment *deployment = &candidate->deployment;
 	/* from now: waiting and looking may have taken long */
-	values[5] = TimestampTzGetDatum(GetCurrentTimestamp() + wish->lease);
-	values[6] = Int32GetDatum(candidate->changed_by);
-	old_guarded_run(sql, &claim, values, NULL);
-	if (SPI_processed != 1)
-		elog(ERROR, "deployment %d was not updated", candidate->deployment.deployment);
-	tuplestore_puttuple(result->setResult, SPI_tuptable->vals[0]);
+	SqlRows		rows = guarded_run(sql, &claim, AS_KEY(&deployment->key), AS_INT(deployment->deployment),
+								   AS_TEXT(wish->worker), AS_TIME(GetCurrentTimestamp() + wish->lease),
+								   AS_INT(candidate->changed_by));
+
+	if (rows.count != 1)
+		elog(ERROR, "deployment %d was not updated", deployment->deployment);
+	return rows;
 }
 
-/* Claim something that is due, if anything is, and put its row. */
-static void
-claim(const Sql *sql, const Wish *wish, ReturnSetInfo *result)
+/* Claim something that is due, if anything is; returns the row that its worker gets, or none. */
+static SqlRows
+claim(const Sql *sql, const Wish *wish)
 {
 	Candidate	candidate;
 
@@ -311,11 +268,9 @@ claim(const Sql *sql, const Wish *wish, ReturnSetInfo *result)
 		else if (candidate.held)
 			hold_back(sql, &candidate);
 		else
-		{
-			take(sql, &candidate, wish, result);
-			return;
-		}
+			return take(sql, &candidate, wish);
 	}
+	return (SqlRows) {NULL};
 }
 
 /*
@@ -327,15 +282,16 @@ promote_claim_deployment(PG_FUNCTION_ARGS)
 {
 	Wish		wish;
 	Sql			sql;
+	SqlRows		rows;
 
 	wish.scopes = access_scopes("work");
 	wish.worker = argument_worker(fcinfo);
 	wish.actions = argument_actions(fcinfo, 1);
 	wish.lease = time_ahead(fcinfo, 2, "lease", 1000) - GetCurrentTimestamp();
 	wish.selector = argument_selector(fcinfo, 3);
-	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
-	claim(&sql, &wish, (ReturnSetInfo *) fcinfo->resultinfo);
+	rows = claim(&sql, &wish);
+	sql_return(fcinfo, &rows);
 	sql_leave(&sql);
 	return (Datum) 0;
 }
@@ -368,8 +324,8 @@ claim_refuse(const Deployment *deployment, int32 fencing)
 			 errhint("Leave the work alone: it belongs to whoever claims it next, or is over. Claim by promote.claim_deployment.")));
 }
 
-/* Refuse it unless the claim holds; the deployment's row is locked. */
-void
+/* Refuse what a worker does unless its claim holds; the deployment's row is locked. */
+static void
 claim_require(const Deployment *deployment, int32 fencing)
 {
 	if (deployment->status != DEPLOYMENT_RUNNING || fencing != deployment->fencing ||
@@ -397,8 +353,8 @@ claim_open(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope,
 }
 
 /*
- * The same, with the deployment, of which the claim holds; else PM_NO_CLAIM.
- * Its fencing number is the argument's.
+ * Begin so, and read the deployment, of which the claim holds; else PM_NO_CLAIM.
+ * The deployment's fencing number is the argument's.
  */
 void
 claim_load(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope,
@@ -411,17 +367,22 @@ claim_load(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope,
 }
 
 /*
- * Lock the deployment's row alone, not its instance: what keeps a claim alive
- * waits for nobody who changes the instance.  Raises PM_NO_CLAIM.
+ * What keeps a claim alive begins otherwise: it locks the deployment's row
+ * alone, not its instance, and so waits for nobody who changes the instance.
+ * Enters the scope and reads the deployment.  Raises PM_NO_CLAIM.
  */
 static void
-lock_claim(const Sql *sql, const InstanceKey *key, int32 number, int32 fencing)
+claim_touch(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope, Deployment *deployment)
 {
-	Deployment	deployment;
+	int32		number = argument_number(fcinfo, 1, "deployment");
+	int32		fencing = argument_number(fcinfo, fencing_argument, "fencing number");
+	InstanceKey key;
 
-	(void) deployment_lock(sql, key, number);
-	deployment_load(sql, key, number, &deployment);
-	claim_require(&deployment, fencing);
+	argument_instance_for(fcinfo, 0, "instance", "work", &key);
+	sql_enter(scope);
+	(void) deployment_lock(scope, &key, number);
+	deployment_load(scope, &key, number, deployment);
+	claim_require(deployment, fencing);
 }
 
 /*
@@ -431,27 +392,17 @@ lock_claim(const Sql *sql, const InstanceKey *key, int32 number, int32 fencing)
 Datum
 promote_heartbeat_deployment(PG_FUNCTION_ARGS)
 {
-	static OldStatement extend = {
-		.text = "UPDATE promote.deployment AS d SET due_at = $5 WHERE " OF_INSTANCE("d")
-		" AND d.deployment = $4 RETURNING d",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
-	};
-	InstanceKey key;
-	int32		number = argument_number(fcinfo, 1, "deployment");
-	int32		fencing = argument_number(fcinfo, 2, "fencing number");
+	static Statement extend = {"UPDATE promote.deployment AS d SET due_at = $5 WHERE " OF_INSTANCE("d")
+		" AND d.deployment = $4 RETURNING d"};
 	TimestampTz until = time_ahead(fcinfo, 3, "lease", 1000);
 	Sql			sql;
-	Datum		values[5];
+	Deployment	deployment;
+	SqlRows		rows;
 	bool		isnull;
 
-	argument_instance_for(fcinfo, 0, "instance", "work", &key);
-	sql_enter(&sql);
-	lock_claim(&sql, &key, number, fencing);
-	deployment_values(&key, number, values);
-	values[4] = TimestampTzGetDatum(until);
-	old_guarded_run(&sql, &extend, values, NULL);
-	return deployment_result(&sql, spi_value(SPI_tuptable, 0, 1, &isnull));
+	claim_touch(fcinfo, 2, &sql, &deployment);
+	rows = guarded_run(&sql, &extend, AS_KEY(&deployment.key), AS_INT(deployment.deployment), AS_TIME(until));
+	return deployment_result(&sql, sql_datum(&rows, 0, &isnull));
 }
 
 /*
@@ -461,31 +412,20 @@ promote_heartbeat_deployment(PG_FUNCTION_ARGS)
 Datum
 promote_append_deployment_log(PG_FUNCTION_ARGS)
 {
-	static OldStatement append = {
-		.text = "INSERT INTO promote.deployment_log AS l (project, environment, component,"
+	static Statement append = {"INSERT INTO promote.deployment_log AS l (project, environment, component,"
 		" deployment, entry, fencing, message) VALUES ($1, $2, $3, $4,"
-		" COALESCE((SELECT o.entry FROM promote.deployment_log AS o WHERE o.project = $1"
-		"  AND o.environment = $2 AND o.component = $3 AND o.deployment = $4"
-		"  ORDER BY o.entry DESC LIMIT 1), 0) + 1, $5, $6) RETURNING l.entry",
-		.parameters = 6,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID}
-	};
-	InstanceKey key;
-	int32		number = argument_number(fcinfo, 1, "deployment");
+		" COALESCE((SELECT o.entry FROM promote.deployment_log AS o WHERE " OF_INSTANCE("o")
+		"  AND o.deployment = $4 ORDER BY o.entry DESC LIMIT 1), 0) + 1, $5, $6) RETURNING l.entry"};
 	char	   *message = argument_required(fcinfo, 2, "message");
-	int32		fencing = argument_number(fcinfo, 3, "fencing number");
 	Sql			sql;
-	Datum		values[6];
+	Deployment	deployment;
+	SqlRows		rows;
 	int32		entry;
 
-	argument_instance_for(fcinfo, 0, "instance", "work", &key);
-	sql_enter(&sql);
-	lock_claim(&sql, &key, number, fencing);
-	deployment_values(&key, number, values);
-	values[4] = Int32GetDatum(fencing);
-	values[5] = CStringGetTextDatum(message);
-	old_guarded_run(&sql, &append, values, NULL);
-	entry = spi_integer(SPI_tuptable, 0, 1);
+	claim_touch(fcinfo, 3, &sql, &deployment);
+	rows = guarded_run(&sql, &append, AS_KEY(&deployment.key), AS_INT(deployment.deployment),
+					   AS_INT(deployment.fencing), AS_TEXT(message));
+	entry = sql_int(&rows, 0);
 	sql_leave(&sql);
 	PG_RETURN_INT32(entry);
 }
@@ -497,28 +437,18 @@ promote_append_deployment_log(PG_FUNCTION_ARGS)
 static Datum
 end_claim(FunctionCallInfo fcinfo, int fencing_argument, DeploymentStatus status, const char *reason)
 {
-	static OldStatement end = {
-		.text = "UPDATE promote.deployment AS d SET status = $6, reason = $7 WHERE " OF_INSTANCE("d")
-		" AND d.deployment = $4 AND d.fencing = $5"
-		" AND d.status = 'RUNNING' AND d.due_at > $8 RETURNING d",
-		.parameters = 8,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
-	};
+	static Statement end = {"UPDATE promote.deployment AS d SET status = $6, reason = $7 WHERE " OF_INSTANCE("d")
+		" AND d.deployment = $4 AND d.fencing = $5 AND d.status = 'RUNNING' AND d.due_at > $8 RETURNING d"};
 	Deployment	deployment;
 	Sql			sql;
 	int32		fencing = claim_open(fcinfo, fencing_argument, &sql, &deployment);
-	bool		nulls[8] = {[6] = reason == NULL};
-	Datum		values[8];
+	SqlRows		rows = guarded_run(&sql, &end, AS_KEY(&deployment.key), AS_INT(deployment.deployment), AS_INT(fencing),
+								   AS_TEXT(deployment_status_name(status)), AS_TEXT(reason),
+								   AS_TIME(GetCurrentTimestamp()));
 	bool		isnull;
 
-	deployment_values(&deployment.key, deployment.deployment, values);
-	values[4] = Int32GetDatum(fencing);
-	values[5] = CStringGetTextDatum(deployment_status_name(status));
-	values[6] = nulls[6] ? (Datum) 0 : CStringGetTextDatum(reason);
-	values[7] = TimestampTzGetDatum(GetCurrentTimestamp());
-	old_guarded_run(&sql, &end, values, nulls);
-	if (SPI_processed == 1)
-		return deployment_result(&sql, spi_value(SPI_tuptable, 0, 1, &isnull));
+	if (rows.count == 1)
+		return deployment_result(&sql, sql_datum(&rows, 0, &isnull));
 	deployment_load(&sql, &deployment.key, deployment.deployment, &deployment);
 	if (deployment.status != status || deployment.fencing != fencing)
 		claim_refuse(&deployment, fencing);
@@ -552,26 +482,18 @@ promote_fail_deployment(PG_FUNCTION_ARGS)
 Datum
 promote_release_deployment(PG_FUNCTION_ARGS)
 {
-	static OldStatement release = {
-		.text = "UPDATE promote.deployment AS d SET reason = $5, due_at = $6,"
+	static Statement release = {"UPDATE promote.deployment AS d SET reason = $5, due_at = $6,"
 		" status = CASE WHEN d.approved_by IS NULL THEN 'PENDING' ELSE 'APPROVED' END"
-		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4"
-		" RETURNING d",
-		.parameters = 6,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TIMESTAMPTZOID}
-	};
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 RETURNING d"};
 	char	   *reason = argument_text(fcinfo, 3);
 	TimestampTz due_at = time_ahead(fcinfo, 4, "delay", 0);
 	Sql			sql;
 	Deployment	deployment;
-	bool		nulls[6] = {[4] = reason == NULL};
-	Datum		values[6];
+	SqlRows		rows;
 	bool		isnull;
 
 	claim_load(fcinfo, 2, &sql, &deployment);
-	deployment_values(&deployment.key, deployment.deployment, values);
-	values[4] = nulls[4] ? (Datum) 0 : CStringGetTextDatum(reason);
-	values[5] = TimestampTzGetDatum(due_at);
-	old_guarded_run(&sql, &release, values, nulls);
-	return deployment_result(&sql, spi_value(SPI_tuptable, 0, 1, &isnull));
+	rows = guarded_run(&sql, &release, AS_KEY(&deployment.key), AS_INT(deployment.deployment), AS_TEXT(reason),
+					   AS_TIME(due_at));
+	return deployment_result(&sql, sql_datum(&rows, 0, &isnull));
 }

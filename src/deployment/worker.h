@@ -6,12 +6,11 @@
 
 #include "postgres.h"
 
-#include "base/sql.h"
-#include "base/compat.h"
-#include "promotion/deployment.h"
 #include "fmgr.h"
 
-extern void claim_require(const Deployment *deployment, int32 fencing);
+#include "base/sql.h"
+#include "promotion/deployment.h"
+
 extern void claim_load(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope,
 					   Deployment *deployment);
 

@@ -3,23 +3,17 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+#include "utils/tuplestore.h"
+
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/wipe.h"
 #include "deployment/worker.h"
-#include "grant/access.h"
-#include "registry/instance.h"
 #include "secret/row.h"
-
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(promote_deployment_secrets);
 
@@ -27,35 +21,24 @@ PG_FUNCTION_INFO_V1(promote_deployment_secrets);
 static List *
 deployment_declarations(const Sql *sql, const Deployment *deployment)
 {
-	static OldStatement read = {
-		.text = "SELECT f.secrets FROM promote.deployment AS d"
+	static Statement read = {"SELECT f.secrets FROM promote.deployment AS d"
 		" JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version"
-		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4"};
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(&deployment->key), AS_INT(deployment->deployment));
 
-	deployment_values(&deployment->key, deployment->deployment, values);
-	statement_run(sql, &read, values, NULL, false);
-	return secret_declarations(spi_jsonb(SPI_tuptable, 0, 1));
+	return secret_declarations(sql_jsonb(&rows, 0));
 }
 
 /* Put a secret and its value; the row is copied, and the copy here wiped. */
 static void
 put_secret(ReturnSetInfo *result, const SecretDeclaration *declared, const char *value, Size length)
 {
-	bool		nulls[3] = {false};
 	text	   *whole = wiped_alloc(VARHDRSZ + length);
-	Datum		values[3] = {
-		CStringGetTextDatum(declared->name),
-		PointerGetDatum(whole),
-		CStringGetTextDatum(declared->json ? "json" : "text")
-	};
 
 	SET_VARSIZE(whole, VARHDRSZ + length);
 	memcpy(VARDATA(whole), value, length);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	sql_put(result, AS_TEXT(declared->name), sql_value(TEXTOID, false, PointerGetDatum(whole)),
+			AS_TEXT(declared->json ? "json" : "text"));
 	wiped_free(whole);
 }
 
@@ -168,8 +151,6 @@ promote_deployment_secrets(PG_FUNCTION_ARGS)
 	Deployment	deployment;
 	List	   *names;
 
-	argument_instance(fcinfo, 0, "instance", &deployment.key);
-	access_require("work", &deployment.key);
 	begin_result(fcinfo);
 	claim_load(fcinfo, 2, &sql, &deployment);
 	names = put_secrets(&sql, (ReturnSetInfo *) fcinfo->resultinfo, &deployment,

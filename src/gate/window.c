@@ -1,7 +1,7 @@
 /*
  * window.c: when something may be deployed: stopped lines, freezes, change
  * windows and their budgets.  What follows for what waits is in
- * deployment/next_possible.c.
+ * deployment/begin.c.
  *
  * What there is in a scope is read once, as a set, and judged for as many
  * times as are asked for: a case keeps its set, and the cells of a matrix may

@@ -51,6 +51,16 @@ errand_do(const Errand *errand, void (*step) (void *state), void *state)
 	PG_END_TRY();
 }
 
+/* Do something past the guards, on the errand that there is otherwise. */
+void
+guarded_do(void (*step) (void *state), void *state)
+{
+	Errand		open = current;
+
+	open.records = true;
+	errand_do(&open, step, state);
+}
+
 /* A statement on its errand; a step of errand_do. */
 typedef struct ErrandCall
 {
@@ -84,10 +94,10 @@ errand_call(const Sql *sql, const Errand *errand, Statement *statement, const Sq
 SqlRows
 guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int count)
 {
-	Errand		open = current;
+	ErrandCall	call = {sql, statement, values, count};
 
-	open.records = true;
-	return errand_call(sql, &open, statement, values, count);
+	guarded_do(run_call, &call);
+	return call.rows;
 }
 
 /* May the statement that has fired a trigger write what is kept by promote? */

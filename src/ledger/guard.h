@@ -30,6 +30,8 @@ extern bool guard_is_open(void);
 
 /* Do something on an errand.  It is in place of the one before, which is taken up again on every way out. */
 extern void errand_do(const Errand *errand, void (*step) (void *state), void *state);
+/* Do something past the guards, on the errand that there is otherwise. */
+extern void guarded_do(void (*step) (void *state), void *state);
 
 /* Run a statement on an errand: (sql, &errand, &statement, values...). */
 #define errand_run(sql, errand, statement, ...) errand_call(sql, errand, statement, SQL_CALL(__VA_ARGS__))

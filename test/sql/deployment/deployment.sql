@@ -232,6 +232,9 @@ SELECT is(pg_temp.with_trigger('aaa', event, target, 'skip()', 'SELECT promote.'
 SELECT is(pg_temp.with_trigger('zzz', 'UPDATE', 'deployment', format('alter(%L)', new), $$SELECT promote.claim_deployment('w', selector => '{"case": 9002}')$$), state, 'a row that a trigger changes: ' || new)
   FROM (VALUES ('{"status": "APPROVED"}', 'PM501'), ('{"status": "COMPLETED", "finished_at": "2026-01-01", "due_at": null}', 'PM501'), ('{"message": "x"}', 'PM301')) AS v (new, state);
 SELECT is((SELECT status FROM promote.deployment WHERE environment = 's9002'), 'PENDING', 'nothing has come of it');
+SELECT throws_ok(format('UPDATE promote.deployment SET status = %L WHERE environment = ''s9002''', status), 'PM501',
+    'deployment 1 of "ecomm-s9002-db" is PENDING and cannot become ' || COALESCE(status, 'null'), 'no state that there is: ' || COALESCE(status, 'NULL'))
+  FROM (VALUES ('DONE'), (''), (NULL)) AS v (status);
 
 -- What one queues where a step is taken waits behind what waits already.
 SELECT pg_temp.instance_with(9005, 'PLAN', 'PENDING'), pg_temp.instance_with(9006, 'PROVISION', 'PENDING') \g /dev/null

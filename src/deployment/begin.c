@@ -1,19 +1,18 @@
 /*
- * next_possible.c: when something may begin: from now on, and of what is queued now.
+ * begin.c: when something may begin: from now on, and of what is queued now.
  */
 #include "postgres.h"
 
-#include "base/argument.h"
-#include "deployment/next_possible.h"
-#include "gate/window.h"
-#include "registry/instance.h"
-
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+
+#include "base/argument.h"
+#include "deployment/begin.h"
+#include "gate/window.h"
+#include "registry/instance.h"
+#include "registry/rule.h"
 
 PG_FUNCTION_INFO_V1(promote_next_possible);
 
@@ -92,10 +91,10 @@ is_hold(const Blocker *blocker)
 /*
  * Is a queued PROVISION or DECOMMISSION not to be started at a time, because
  * the line is stopped, a freeze is on, or its change windows are closed?  Then
- * until is when that ends, or GATE_NO_TIME.  Runs inside a scope of sql.h;
- * where no such rule is about the instance it is one look at three indexes.
+ * until is when that ends, or GATE_NO_TIME.  Where no such rule is about the
+ * instance it is one look at three indexes.
  */
-bool
+static bool
 window_holds(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz at, TimestampTz *until)
 {
 	GateCase	gate;
@@ -124,26 +123,46 @@ window_holds(const Sql *sql, const InstanceKey *key, int32 deployment, Timestamp
 }
 
 /*
- * Does a PROVISION that waits lack what its release requires?  It was there
- * when that was queued, and may have been removed since.  Runs under the instance's lock, which whoever removes it takes as well.
+ * Does a PROVISION that waits lack a secret that its release requires?  It was
+ * there when that was queued, and may have been removed since.
+ */
+static bool
+lacks_secret(const Sql *sql, const InstanceKey *key, int32 deployment)
+{
+	static Statement read = {"SELECT EXISTS (SELECT FROM promote_internal.lacking_secrets($1, $2, $3, $4))"};
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(deployment));
+
+	return sql_bool(&rows, 0);
+}
+
+/*
+ * Hold what is to begin to the rules of its environment, and to its release's
+ * not being blocked, which may have changed since it was queued.  A PLAN is
+ * held to nothing.
+ */
+void
+begin_hold(const InstanceKey *key, DeploymentAction action, const char *bundle, const char *version)
+{
+	Datum		view;
+
+	if (action == ACTION_PLAN)
+		return;
+	view = rule_view();
+	rule_hold(key->project, key->environment, view);
+	if (action == ACTION_PROVISION)
+		rule_hold_release(bundle, version, view);
+}
+
+/*
+ * Is what is queued held back now, by the line, a secret, a freeze or closed
+ * change windows?  Then until is when that ends; GATE_NO_TIME: nobody knows, as
+ * where a secret is lacking.  Nothing holds a PLAN.  Runs inside a scope of
+ * sql.h under the instance's lock, which whoever removes a secret takes as well.
  */
 bool
-secret_is_lacking(const Sql *sql, const InstanceKey *key, int32 deployment)
+begin_is_held(const Sql *sql, const InstanceKey *key, int32 deployment, DeploymentAction action, TimestampTz *until)
 {
-	static OldStatement read = {
-		.text = "SELECT EXISTS (SELECT FROM promote.deployment AS d"
-		" JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version"
-		" CROSS JOIN LATERAL pg_catalog.jsonb_each(f.secrets) AS k (name, declaration)"
-		" LEFT JOIN promote.secret AS s ON " SAME_INSTANCE("s", "d") " AND s.secret = k.name"
-		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND d.action = 'PROVISION'"
-		" AND CASE WHEN s.secret IS NULL THEN NOT k.declaration @> '{\"required\": false}'"
-		"  ELSE k.declaration @> '{\"format\": \"json\"}' AND s.format <> 'json' END)",
-		.parameters = 4,
-		.types = {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		values[4];
-
-	deployment_values(key, deployment, values);
-	statement_run(sql, &read, values, NULL, false);
-	return spi_bool(SPI_tuptable, 0, 1);
+	*until = GATE_NO_TIME;
+	return action != ACTION_PLAN &&
+		(lacks_secret(sql, key, deployment) || window_holds(sql, key, deployment, GetCurrentTimestamp(), until));
 }
