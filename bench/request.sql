@@ -16,7 +16,7 @@ BEGIN
     INSERT INTO promote.config (project, params) VALUES (name, '{"size": 1, "name": "before"}'), (name, '{"size": 2, "name": "after"}');
     INSERT INTO promote.revision (project, environment, component, digest, version_constraint, plan)
     SELECT i.project, i.environment, i.component,
-           promote.config_digest(name, CASE i.environment WHEN 'staging' THEN '{"size": 2, "name": "after"}'::jsonb ELSE '{"size": 1, "name": "before"}' END), '1.0.0', false
+           promote.config_digest(project.name, CASE i.environment WHEN 'staging' THEN '{"size": 2, "name": "after"}'::jsonb ELSE '{"size": 1, "name": "before"}' END), '1.0.0', false
       FROM promote.instance AS i WHERE i.project = project.name;
 END
 $$;

@@ -6,7 +6,8 @@ CREATE FUNCTION promote_internal.prunable_chains(before timestamptz, project tex
     BEGIN ATOMIC
         SELECT c.project, c.subject, c.cut
           FROM (SELECT a.project, a.subject,
-                       COALESCE(pg_catalog.min(a.seq) FILTER (WHERE a.at >= $1 AND a.event <> 'audit.checkpoint'), pg_catalog.max(a.seq)) - 1 AS cut,
+                       COALESCE(pg_catalog.min(a.seq) FILTER (WHERE a.at >= $1 AND a.event <> 'audit.checkpoint'),
+                                pg_catalog.max(a.seq)) - 1 AS cut,
                        pg_catalog.min(a.seq) FILTER (WHERE a.event <> 'audit.checkpoint') AS oldest
                   FROM promote.audit_log AS a
                  WHERE $2 IS NULL OR a.project = $2
@@ -38,7 +39,7 @@ CREATE FUNCTION promote_internal.pruned_rows(project text, subject text, cut big
     END;
 REVOKE ALL ON FUNCTION promote_internal.pruned_rows(text, text, bigint) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.pruned_rows(text, text, bigint) IS
-'What a checkpoint carries along of the rows of a chain up to that one: how many they are and the newest time of an event, how many it stands for with those that a checkpoint among them does and the time of that one''s last, what they said last of rows of other tables, and the last one''s hash';
+'What a checkpoint carries along of the rows of a chain up to that one: how many they are, the newest time of those that are no checkpoint, how many it stands for with those that a checkpoint among them does and the time of that one''s last, what they said last of rows of other tables, and the last one''s hash';
 
 CREATE FUNCTION promote.prune_audit(
     before timestamptz, project text DEFAULT NULL, max_chains integer DEFAULT NULL)

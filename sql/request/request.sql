@@ -255,6 +255,283 @@ SELECT r.project, 'promote.promotion_request'::regclass, pg_catalog.format('requ
 COMMENT ON VIEW promote_internal.lockable_row IS
 'Rows that verbs lock: their project, their table, and what they are called where somebody waits for them';
 
+-- ---- what the verbs read ----
+
+CREATE FUNCTION promote_internal.time_words(at timestamptz) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN pg_catalog.to_char($1 AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"');
+REVOKE ALL ON FUNCTION promote_internal.time_words(timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.time_words(timestamptz) IS 'A time as sentences have it';
+
+CREATE FUNCTION promote_internal.override_digests(project text, overrides jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT COALESCE(pg_catalog.jsonb_object_agg(o.component, pg_catalog.encode(promote.config_digest($1, o.patch), 'hex')), '{}')
+          FROM pg_catalog.jsonb_each($2) AS o (component, patch);
+    END;
+REVOKE ALL ON FUNCTION promote_internal.override_digests(text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.override_digests(text, jsonb) IS
+'The overrides of a request with a digest in place of each patch, which may hold sensitive values';
+
+CREATE VIEW promote_internal.request_now AS
+    SELECT r.project,
+           r.request,
+           r.source_environment,
+           r.destination_environment,
+           NULLIF(r.scope -> 'selector', '{}') AS selector,
+           r.overrides,
+           r.strategy,
+           r.rollback_mode,
+           'request ' || r.request || COALESCE(': ' || r.message, '') AS message,
+           r.include_other_changes,
+           r.copy_secrets,
+           r.copy_remote_references,
+           COALESCE(r.execution_window @> n.now, true) AS window_open,
+           CASE WHEN pg_catalog.lower(r.execution_window) > n.now
+                THEN 'the execution window opens at ' || promote_internal.time_words(pg_catalog.lower(r.execution_window))
+                WHEN NOT r.execution_window @> n.now
+                THEN 'the execution window closed at ' || promote_internal.time_words(pg_catalog.upper(r.execution_window))
+           END AS window_words,
+           r.status,
+           r.wave,
+           r.started_at IS NOT NULL AS started,
+           r.rolling_back,
+           r.reason,
+           r.preview
+      FROM promote.promotion_request AS r
+     CROSS JOIN pg_catalog.clock_timestamp() AS n (now);
+COMMENT ON VIEW promote_internal.request_now IS
+'Requests as the verbs read them: by message what they stage is recorded with, by window_words why nothing may be begun outside of the execution window';
+
+-- The plan is the last one of the revision that is to be deployed, for it may have been planned again.
+CREATE VIEW promote_internal.request_item_now AS
+    SELECT t.project,
+           t.request,
+           t.component,
+           t.wave,
+           t.status,
+           t.skip_reason,
+           t.preview_digest,
+           t.source_revision,
+           t.base_revision,
+           t.version,
+           t.rendered_digest,
+           t.previous_revision,
+           t.revision,
+           t.plan,
+           t.deployment,
+           t.rollback_revision,
+           t.rollback_plan,
+           t.rollback_deployment,
+           t.reason,
+           (SELECT i.revision FROM promote.instance AS i
+             WHERE i.project = t.project AND i.environment = t.destination_environment AND i.component = t.component) AS desired,
+           (SELECT i.revision FROM promote.instance AS i
+             WHERE i.project = t.project AND i.environment = r.source_environment AND i.component = t.component) AS source_desired,
+           p.deployment AS last_plan,
+           p.status AS plan_status,
+           p.worker AS plan_worker,
+           p.reason AS plan_reason,
+           p.version = t.version AND p.rendered_digest = t.rendered_digest AS as_previewed,
+           d.deployment AS queued,
+           d.status AS queued_status,
+           d.worker AS queued_worker,
+           d.reason AS queued_reason,
+           d.started_at IS NOT NULL AS queued_began,
+           COALESCE(t.verified_from, d.finished_at) + r.soak <= n.now AS soaked,
+           promote_internal.time_words(COALESCE(t.verified_from, d.finished_at) + r.soak) AS soaks_until,
+           t.status IN ('DONE', 'SKIPPED', 'ROLLED_BACK') AS is_over,
+           t.status = 'DONE' AND EXISTS (
+               SELECT FROM promote.health_report AS h
+                WHERE h.project = t.project AND h.environment = t.destination_environment AND h.component = t.component
+                  AND NOT h.healthy AND h.reported_at >= t.verified_from) AS is_relapsed
+      FROM promote.promotion_request AS r
+     CROSS JOIN pg_catalog.clock_timestamp() AS n (now)
+      JOIN promote.promotion_request_item AS t ON t.project = r.project AND t.request = r.request
+      LEFT JOIN LATERAL (
+               SELECT d.deployment, d.status, d.worker, d.reason, d.version, d.rendered_digest
+                 FROM promote.deployment AS d
+                WHERE d.project = t.project AND d.environment = t.destination_environment AND d.component = t.component
+                  AND d.action = 'PLAN' AND d.revision = COALESCE(t.rollback_revision, t.revision)
+                  AND d.deployment >= CASE WHEN t.rollback_revision IS NULL THEN t.plan ELSE t.rollback_plan END
+                ORDER BY d.revision DESC, d.deployment DESC
+                LIMIT 1) AS p ON true
+      LEFT JOIN LATERAL (
+               SELECT d.deployment, d.status, d.worker, d.reason, d.started_at, d.finished_at
+                 FROM promote.deployment AS d
+                WHERE d.project = t.project AND d.environment = t.destination_environment AND d.component = t.component
+                  AND d.deployment = CASE WHEN t.rollback_revision IS NULL THEN t.deployment ELSE t.rollback_deployment END
+                LIMIT 1) AS d ON true;
+COMMENT ON VIEW promote_internal.request_item_now IS
+'Items of requests with where their instances stand: what these desire, the last plan of what is to be deployed, or to be rolled back, and what was queued of it';
+
+-- By the checks that the environment requires of its instances, and those that the request names. What was green before
+-- says nothing of what was deployed, unless the check is about the revision.
+CREATE VIEW promote_internal.request_item_health AS
+    SELECT t.project,
+           t.request,
+           t.component,
+           -- without the reporter's words, which may quote anything
+           (SELECT 'check "' || h.check_name || '" has failed since its deployment'
+              FROM promote.health_report AS h
+             WHERE h.project = t.project AND h.environment = t.destination_environment AND h.component = t.component
+               AND NOT h.healthy AND h.reported_at >= t.verified_from
+             ORDER BY h.project, h.environment, h.component, h.reported_at
+             LIMIT 1) AS unhealthy,
+           (SELECT pg_catalog.string_agg('"' || w.check_name || '"', ', ' ORDER BY w.check_name)
+              FROM (SELECT u.check_name, false AS per_revision, NULL::interval AS expires_after
+                      FROM pg_catalog.unnest(r.checks) AS u (check_name)
+                     UNION
+                    SELECT c.check_name, c.per_revision, c.expires_after
+                      FROM promote.required_check AS c
+                     WHERE c.project = t.project AND c.environment = t.destination_environment AND c."of" = 'destination'
+                       AND (c.component = t.component OR c.component IS NULL) AND c.selector <@ a.attributes) AS w
+             WHERE (SELECT h.healthy
+                           AND COALESCE(LEAST(h.expires_at, h.reported_at + w.expires_after) > n.now, true)
+                           AND (w.per_revision OR h.reported_at >= t.verified_from)
+                      FROM promote.health_report AS h
+                     WHERE h.project = t.project AND h.environment = t.destination_environment AND h.component = t.component
+                       AND h.check_name = w.check_name AND (NOT w.per_revision OR h.revision = t.revision)
+                     ORDER BY h.report DESC
+                     LIMIT 1) IS NOT TRUE) AS unverified
+      FROM promote.promotion_request AS r
+     CROSS JOIN pg_catalog.clock_timestamp() AS n (now)
+      JOIN promote.promotion_request_item AS t ON t.project = r.project AND t.request = r.request
+     CROSS JOIN LATERAL (
+               SELECT i.attributes
+                 FROM promote_internal.instance_attributes AS i
+                WHERE i.project = t.project AND i.environment = t.destination_environment AND i.component = t.component
+                LIMIT 1) AS a;
+COMMENT ON VIEW promote_internal.request_item_health IS
+'Is what a request has deployed healthy? unhealthy: what was reported since; unverified: the checks that are still to be green; both NULL: it is';
+
+-- The LIMIT, which is as many as there can be, keeps PostgreSQL to the instance's deployments, by their whole key.
+CREATE VIEW promote_internal.request_queued AS
+    SELECT t.project, t.request, t.component, d.deployment
+      FROM promote.promotion_request_item AS t
+     CROSS JOIN LATERAL (
+               SELECT d.deployment FROM promote.deployment AS d
+                WHERE d.project = t.project AND d.environment = t.destination_environment AND d.component = t.component
+                  AND d.deployment IN (t.plan, t.deployment, t.rollback_plan, t.rollback_deployment)
+                  AND d.status IN ('PENDING', 'APPROVED')
+                LIMIT 4) AS d;
+COMMENT ON VIEW promote_internal.request_queued IS 'Deployments of requests that no worker has begun';
+
+CREATE FUNCTION promote_internal.request_item_facts(
+    project text, source_environment text, destination_environment text, component text, selector jsonb)
+    RETURNS TABLE (has_source boolean, has_destination boolean, in_scope boolean, source_revision integer, revision integer,
+                   deployed_revision integer, source_digest bytea, deployed_digest bytea, deployed_version promote.semantic_version,
+                   deployed_references jsonb, is_deployed boolean, origin text, author text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT s.project IS NOT NULL,
+               i.project IS NOT NULL,
+               $5 IS NULL OR promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes) @> $5,
+               s.revision,
+               i.revision,
+               i.deployed_revision,
+               q.digest,
+               d.rendered_digest,
+               d.version,
+               d.remote_references,
+               o.digest = n.digest AND d.version = n.version,
+               n.origin,
+               n.actor
+          FROM promote.project AS p
+          JOIN promote.environment AS e ON e.project = p.project AND e.environment = $3
+          LEFT JOIN promote.component AS c ON c.project = p.project AND c.component = $4
+          LEFT JOIN promote.instance AS s ON s.project = p.project AND s.environment = $2 AND s.component = $4
+          LEFT JOIN promote.instance AS i ON i.project = p.project AND i.environment = $3 AND i.component = $4
+          LEFT JOIN LATERAL (
+                   SELECT r.digest FROM promote.revision AS r
+                    WHERE r.project = s.project AND r.environment = s.environment AND r.component = s.component
+                      AND r.revision = s.revision
+                    LIMIT 1) AS q ON true
+          LEFT JOIN LATERAL (
+                   SELECT r.digest, r.version, r.origin, r.actor FROM promote.revision AS r
+                    WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
+                      AND r.revision = i.revision
+                    LIMIT 1) AS n ON true
+          LEFT JOIN LATERAL (
+                   SELECT r.digest FROM promote.revision AS r
+                    WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
+                      AND r.revision = i.deployed_revision
+                    LIMIT 1) AS o ON true
+          LEFT JOIN LATERAL (
+                   SELECT d.rendered_digest, d.version, d.remote_references FROM promote.deployment AS d
+                    WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
+                      AND d.deployment = i.deployed_by
+                    LIMIT 1) AS d ON i.status = 'PROVISIONED'
+         WHERE p.project = $1;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.request_item_facts(text, text, text, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.request_item_facts(text, text, text, text, jsonb) IS
+'What an item is proposed by: its two instances, what they desire, who has staged that at the destination, and what runs there';
+
+-- What has no instance at one side is in the scope by its other attributes, to be seen.
+CREATE FUNCTION promote_internal.request_candidates(
+    project text, source_environment text, destination_environment text, components text[], selector jsonb)
+    RETURNS TABLE (component promote.component_name, attributes jsonb, skip_reason text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT c.component,
+               a.attributes,
+               CASE WHEN i.attributes IS NULL THEN 'it has no instance in "' || $3 || '"'
+                    WHEN s.attributes IS NULL THEN 'it has no instance in "' || $2 || '"'
+                    WHEN NOT a.attributes @> $5 THEN 'its attributes do not match the selector' END
+          FROM promote.component AS c
+          JOIN promote.project AS p ON p.project = $1
+          JOIN promote.environment AS e ON e.project = $1 AND e.environment = $3
+          LEFT JOIN LATERAL (
+                   SELECT s.attributes FROM promote.instance AS s
+                    WHERE s.project = $1 AND s.environment = $2 AND s.component = c.component
+                    LIMIT 1) AS s ON true
+          LEFT JOIN LATERAL (
+                   SELECT i.attributes FROM promote.instance AS i
+                    WHERE i.project = $1 AND i.environment = $3 AND i.component = c.component
+                    LIMIT 1) AS i ON true
+         CROSS JOIN LATERAL (
+                   SELECT promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes)) AS a (attributes)
+         WHERE c.project = $1
+           AND ($4 IS NULL AND ($5 IS NULL OR a.attributes @> $5) AND (s.attributes IS NOT NULL OR i.attributes IS NOT NULL)
+                OR c.component = ANY ($4));
+    END;
+REVOKE ALL ON FUNCTION promote_internal.request_candidates(text, text, text, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.request_candidates(text, text, text, text[], jsonb) IS
+'The components that a scope comes to, those that it names (NULL: all that its selector matches), with their effective attributes, and why they cannot be promoted; NULL: they can';
+
+CREATE FUNCTION promote_internal.request_items(items jsonb)
+    RETURNS TABLE (component text, wave integer, skip_reason text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT n.component, n.wave, n.skip_reason
+          FROM pg_catalog.jsonb_to_recordset($1) AS n (component text, wave integer, skip_reason text);
+    END;
+REVOKE ALL ON FUNCTION promote_internal.request_items(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.request_items(jsonb) IS 'The items that a request is opened with, as rows';
+
+CREATE FUNCTION promote_internal.request_holders(project text, destination_environment text, items jsonb)
+    RETURNS TABLE (component promote.component_name, words text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT t.component,
+               'request ' || r.request || ' (' || r.source_environment || ' to ' || r.destination_environment || ', ' || r.status
+               || ', opened by ' || r.actor || ') holds "' || t.project || '-' || t.destination_environment || '-' || t.component || '"'
+          FROM promote_internal.request_items($3) AS n
+         CROSS JOIN LATERAL (
+                   SELECT t.project, t.request, t.destination_environment, t.component
+                     FROM promote.promotion_request_item AS t
+                    WHERE t.project = $1 AND t.destination_environment = $2 AND t.component = n.component AND t.holds
+                    LIMIT 1) AS t
+          JOIN promote.promotion_request AS r ON r.project = t.project AND r.request = t.request
+         WHERE n.skip_reason IS NULL;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.request_holders(text, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.request_holders(text, text, jsonb) IS
+'The instances of items that are to be promoted and that other requests hold, in words';
+
+-- ---- verbs ----
+
 CREATE FUNCTION promote.open_request(
     project text, source_environment text, destination_environment text,
     scope jsonb DEFAULT '{}', strategy text DEFAULT 'one_by_one', waves jsonb DEFAULT NULL,
@@ -323,8 +600,7 @@ CREATE FUNCTION promote_internal.request_document(project text, request integer)
         SELECT pg_catalog.to_jsonb(r) - 'overrides' - 'preview_digest' || pg_catalog.jsonb_build_object(
                    'preview_digest', pg_catalog.encode(r.preview_digest, 'hex'),
                    -- overrides may hold sensitive values: the previews have what they change, masked
-                   'overrides', (SELECT COALESCE(pg_catalog.jsonb_object_agg(o.component, pg_catalog.encode(promote.config_digest(r.project, o.patch), 'hex')), '{}')
-                                   FROM pg_catalog.jsonb_each(r.overrides) AS o (component, patch)),
+                   'overrides', promote_internal.override_digests(r.project, r.overrides),
                    'previews', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                                            'preview', v.preview, 'digest', pg_catalog.encode(v.digest, 'hex'), 'actor', v.actor,
                                            'database_role', v.database_role, 'created_at', v.created_at, 'items', v.items)

@@ -39,9 +39,8 @@ result_form(FunctionCallInfo fcinfo, const SqlValue *values, int count)
 
 /* Another row of a function that returns a set. */
 void
-result_add(FunctionCallInfo fcinfo, const SqlValue *values, int count)
+result_add(ReturnSetInfo *result, const SqlValue *values, int count)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Datum		datums[FUNC_MAX_ARGS];
 	bool		nulls[FUNC_MAX_ARGS];
 
@@ -49,12 +48,13 @@ result_add(FunctionCallInfo fcinfo, const SqlValue *values, int count)
 	tuplestore_putvalues(result->setResult, result->setDesc, datums, nulls);
 }
 
-/* All rows that a statement has returned, which has the columns of the function. */
+/* The rows of a function that returns a set: all that a statement has returned, which has its columns. */
 void
-result_add_rows(FunctionCallInfo fcinfo, const SqlRows *rows)
+result_rows(FunctionCallInfo fcinfo, const SqlRows *rows)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
+	InitMaterializedSRF(fcinfo, 0);
 	for (uint64 i = 0; i < rows->count; i++)
 		tuplestore_puttuple(result->setResult, rows->table->vals[i]);
 }

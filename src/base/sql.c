@@ -7,16 +7,14 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
-#include "utils/builtins.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/tuplestore.h"
 
 #include "base/sql.h"
 
@@ -587,33 +585,6 @@ sql_time(const SqlRows *rows, uint64 row)
 	Datum		value = sql_datum(rows, row, &isnull);
 
 	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
-}
-
-/* Return rows as they are from a function that returns a table. */
-void
-sql_return(FunctionCallInfo fcinfo, const SqlRows *rows)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	InitMaterializedSRF(fcinfo, 0);
-	for (uint64 i = 0; i < rows->count; i++)
-		tuplestore_puttuple(result->setResult, rows->table->vals[i]);
-}
-
-/* Add a row to what a function that returns a table has put together so far. */
-void
-sql_put_values(ReturnSetInfo *result, const SqlValue *values, int count)
-{
-	Datum		datums[FUNC_MAX_ARGS];
-	bool		nulls[FUNC_MAX_ARGS];
-
-	Assert(count == result->setDesc->natts);
-	for (int i = 0; i < count; i++)
-	{
-		datums[i] = values[i].datum;
-		nulls[i] = values[i].isnull;
-	}
-	tuplestore_putvalues(result->setResult, result->setDesc, datums, nulls);
 }
 
 /* ---- what is to go ---- */

@@ -154,8 +154,6 @@ sql_pointer_value(Oid type, const void *pointer)
 #define sql_lock(sql, statement, ...) sql_call(sql, statement, SQL_LOCK, SQL_CALL(__VA_ARGS__))
 /* Open a cursor over the rows of a statement that only reads. */
 #define sql_open(sql, statement, read_only, ...) sql_cursor(sql, statement, read_only, SQL_CALL(__VA_ARGS__))
-/* Add a row to what a function returns: (result, values...). */
-#define sql_put(result, ...) sql_put_values(result, SQL_CALL(__VA_ARGS__))
 
 extern void sql_set_local(const char *name, const char *value);
 extern void sql_enter(Sql *sql);
@@ -174,8 +172,6 @@ extern bool sql_bool(const SqlRows *rows, uint64 row);
 extern Jsonb *sql_jsonb(const SqlRows *rows, uint64 row);
 extern bytea *sql_bytea(const SqlRows *rows, uint64 row);
 extern TimestampTz sql_time(const SqlRows *rows, uint64 row);
-extern void sql_return(FunctionCallInfo fcinfo, const SqlRows *rows);
-extern void sql_put_values(ReturnSetInfo *result, const SqlValue *values, int count);
 extern void sql_command(const Sql *sql, const char *text);
 extern void sql_push_latest(void);
 pg_noreturn extern void refuse_unseen(void);
@@ -185,6 +181,11 @@ extern Oid	tables_owner(void);
 /*
  * What is to go: statements with hand-written lists of types, values and nulls.
  */
+extern void result_rows(FunctionCallInfo fcinfo, const SqlRows *rows);
+extern void result_add(ReturnSetInfo *result, const SqlValue *values, int count);
+#define sql_return result_rows	/* both of base/result.h */
+#define sql_put(result, ...) result_add(result, SQL_CALL(__VA_ARGS__))
+
 #define STATEMENT_MAX_PARAMETERS 22
 
 typedef struct OldStatement

@@ -13,7 +13,6 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
@@ -602,15 +601,14 @@ promote_check_approval_rule(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "check_approval_rule", "approval_rule",
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	char	   *rule = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "rule"));
-	char	   *role = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "role"));
-	bool		isnull;
-	int32		quorum = DatumGetInt32(SPI_getbinval(row, row_type, SPI_fnumber(row_type, "quorum"), &isnull));
+	HeapTuple	row = trigger_row(data);
+	char	   *rule = trigger_text(data, row, "rule");
+	char	   *role = trigger_text(data, row, "role");
+	int32		quorum = trigger_int(data, row, "quorum");
 	int32		members;
 
-	if (rule == NULL || role == NULL || isnull)
+	/* constraints refuse NULL behind us */
+	if (rule == NULL || role == NULL)
 		return PointerGetDatum(row);
 	members = role_exists(role) ? members_of(role) : 0;
 	if (!role_exists(role))

@@ -10,7 +10,7 @@
 
 /* What would run. */
 static const SqlField target_fields[] = {
-	SQL_FIELD(GateCase, action, "t.action"),
+	SQL_ENUM_FIELD(GateCase, action, "t.action", deployment_actions),
 	SQL_FIELD(GateCase, revision, "t.revision"),
 	SQL_FIELD(GateCase, bundle, "t.bundle"),
 	SQL_FIELD(GateCase, version, "t.version"),
@@ -91,7 +91,7 @@ gate_open_order(const Sql *sql, const InstanceKey *key, const DeploymentOrder *o
 
 	*gate = (GateCase) {
 		.key = *key,
-		.action = deployment_action_name(order->action),
+		.action = order->action,
 		.plan = order->plan,
 		.plan_digest = order->plan_digest,
 		.revision = order->revision,

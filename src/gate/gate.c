@@ -16,7 +16,7 @@
 bool
 gate_provisions(const GateCase *gate)
 {
-	return strcmp(gate->action, "PROVISION") == 0;
+	return gate->action == ACTION_PROVISION;
 }
 
 /* Would something be deployed that was promoted from another instance, whose revision is there? */

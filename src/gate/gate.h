@@ -45,7 +45,7 @@ typedef struct GateCase
 {
 	InstanceKey key;			/* the destination */
 	const char *instance;		/* its name */
-	const char *action;			/* PROVISION or DECOMMISSION: what would run */
+	DeploymentAction action;	/* PROVISION or DECOMMISSION: what would run */
 	int32		deployment;		/* the one asked for: a PLAN, a proposal, ...; 0: none */
 	int32		plan;			/* PLAN that would be followed; 0: none */
 	bytea	   *plan_digest;	/* of that one; of a DECOMMISSION of what it takes away; NULL: none */

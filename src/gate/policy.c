@@ -32,7 +32,6 @@
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/syscache.h"
 #include "utils/timeout.h"
@@ -198,14 +197,11 @@ Datum
 promote_check_policy(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "check_policy", "policy", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
-	char	   *name = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "function"));
-	bool		isnull;
-	bool		enabled = DatumGetBool(SPI_getbinval(row, row_type, SPI_fnumber(row_type, "enabled"), &isnull));
+	HeapTuple	row = trigger_row(data);
+	char	   *name = trigger_text(data, row, "function");
 	const char *problem;
 
-	if (name == NULL || isnull || !enabled || !check_function_bodies)
+	if (name == NULL || !trigger_bool(data, row, "enabled") || !check_function_bodies)
 		return PointerGetDatum(row);
 	(void) find_function(name, &problem);
 	if (problem)

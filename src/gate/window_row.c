@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -38,47 +37,19 @@ refuse_window(const char *name, const char *message, const char *detail, const c
 			 errhint("%s", hint)));
 }
 
-/* A column's value. */
-static Datum
-column_value(HeapTuple row, TupleDesc row_type, const char *name, bool *isnull)
-{
-	return SPI_getbinval(row, row_type, SPI_fnumber(row_type, name), isnull);
-}
-
-/* A text column, NULL where it is NULL. */
-static char *
-column_text(HeapTuple row, TupleDesc row_type, const char *name)
-{
-	bool		isnull;
-	Datum		value = column_value(row, row_type, name, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
-/* Is a column of the row NULL? */
-static bool
-is_missing(HeapTuple row, TupleDesc row_type, const char *name)
-{
-	bool		isnull;
-
-	(void) column_value(row, row_type, name, &isnull);
-	return isnull;
-}
-
 /* Refuse a row without a name that fits into a message, or whose selector is no object. */
 static void
-check_words(HeapTuple row, TupleDesc row_type)
+check_words(const TriggerData *data, HeapTuple row)
 {
-	const char *name = column_text(row, row_type, "name");
-	bool		isnull;
-	Datum		selector = column_value(row, row_type, "selector", &isnull);
+	const char *name = trigger_text(data, row, "name");
+	const Jsonb *selector = trigger_jsonb(data, row, "selector");
 
 	/* the constraints of the table refuse NULL behind us */
 	if (name && (name[strspn(name, " \t\r\n")] == '\0' || strlen(name) > MAX_NAME))
 		refuse_window(pnstrdup(name, pg_mbcliplen(name, strlen(name), 40)), "needs another name",
 					  psprintf("A name has from 1 to %d bytes, not only blanks.", MAX_NAME),
 					  "Name it after what it is for: 'christmas'.");
-	if (!isnull && !JB_ROOT_IS_OBJECT(DatumGetJsonbP(selector)))
+	if (selector && !JB_ROOT_IS_OBJECT(selector))
 		refuse_window(name ? name : "", "has a selector that is no object",
 					  "Attributes of instances are selected by an object that they contain.",
 					  "Write it as in '{\"tier\": \"gold\"}'.");
@@ -109,13 +80,13 @@ static const struct
 
 /* Refuse a row that does not say, in one way, when it is. */
 static void
-check_kind(const char *name, HeapTuple row, TupleDesc row_type)
+check_kind(const char *name, const TriggerData *data, HeapTuple row)
 {
-	bool		once = !is_missing(row, row_type, "during");
+	bool		once = !trigger_is_null(data, row, "during");
 
 	for (int i = 0; i < lengthof(recurring); i++)
 	{
-		bool		missing = is_missing(row, row_type, recurring[i].name);
+		bool		missing = trigger_is_null(data, row, recurring[i].name);
 
 		if (once && !missing)
 			refuse_window(name, "is both once and recurring",
@@ -130,43 +101,31 @@ check_kind(const char *name, HeapTuple row, TupleDesc row_type)
 
 /* How a row recurs. */
 static void
-read_calendar(HeapTuple row, TupleDesc row_type, CalendarText *text)
+read_calendar(const TriggerData *data, HeapTuple row, CalendarText *text)
 {
 	bool		isnull;
-	Datum		exdates;
+	Datum		exdates = trigger_value(data, row, "exdates", &isnull);
 
-	text->rule = column_text(row, row_type, "rule");
-	text->zone = column_text(row, row_type, "zone");
-	text->starts_at = DatumGetTimestamp(column_value(row, row_type, "starts_at", &isnull));
-	text->duration = DatumGetIntervalP(column_value(row, row_type, "duration", &isnull));
-	exdates = column_value(row, row_type, "exdates", &isnull);
 	text->exdates = isnull ? NULL : DatumGetArrayTypeP(exdates);
-}
-
-/* The row with the zone as it is spelled. */
-static HeapTuple
-with_zone(HeapTuple row, TupleDesc row_type, const char *zone)
-{
-	int			column = SPI_fnumber(row_type, "zone");
-	Datum		value = CStringGetTextDatum(zone);
-	bool		isnull = false;
-
-	return heap_modify_tuple_by_cols(row, row_type, 1, &column, &value, &isnull);
+	text->rule = trigger_text(data, row, "rule");
+	text->zone = trigger_text(data, row, "zone");
+	text->starts_at = DatumGetTimestamp(trigger_value(data, row, "starts_at", &isnull));
+	text->duration = DatumGetIntervalP(trigger_value(data, row, "duration", &isnull));
 }
 
 /* Check a row that recurs; returns it with its zone spelled well. */
 static HeapTuple
-check_recurring(HeapTuple row, TupleDesc row_type, bool must_end)
+check_recurring(const TriggerData *data, HeapTuple row, bool must_end)
 {
 	CalendarText text;
 	Calendar	calendar;
 	const char *zone;
 
-	read_calendar(row, row_type, &text);
+	read_calendar(data, row, &text);
 	zone = calendar_zone(text.zone);
 	calendar_parse(&text, &calendar);
 	calendar_check(&text, &calendar, must_end);
-	return strcmp(zone, text.zone) == 0 ? row : with_zone(row, row_type, zone);
+	return strcmp(zone, text.zone) == 0 ? row : trigger_with(data, row, "zone", CStringGetTextDatum(zone));
 }
 
 /*
@@ -180,23 +139,22 @@ promote_check_window(PG_FUNCTION_ARGS)
 	TriggerData *data = trigger_data(fcinfo, "check_window", NULL,
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	bool		is_freeze = strcmp(RelationGetRelationName(data->tg_relation), "freeze_window") == 0;
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
+	HeapTuple	row = trigger_row(data);
 	const char *name;
 	bool		isnull;
 	Datum		during;
 
-	if (SPI_fnumber(row_type, "during") <= 0)
+	if (SPI_fnumber(RelationGetDescr(data->tg_relation), "during") <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" is not made for this trigger", "check_window")));
-	check_words(row, row_type);
-	name = column_text(row, row_type, "name");
+	check_words(data, row);
+	name = trigger_text(data, row, "name");
 	name = name ? name : "";
-	check_kind(name, row, row_type);
-	during = column_value(row, row_type, "during", &isnull);
+	check_kind(name, data, row);
+	during = trigger_value(data, row, "during", &isnull);
 	if (isnull)
-		return PointerGetDatum(check_recurring(row, row_type, is_freeze));
+		return PointerGetDatum(check_recurring(data, row, is_freeze));
 	check_range(name, DatumGetRangeTypeP(during), is_freeze);
 	return PointerGetDatum(row);
 }

@@ -16,10 +16,10 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/tuplestore.h"
 
 #include "base/argument.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "grant/access.h"
 #include "grant/actor.h"
 #include "ledger/audit.h"
@@ -253,25 +253,6 @@ argument_before(FunctionCallInfo fcinfo)
 	return before;
 }
 
-/* Put what was pruned into the result. */
-static void
-put_chains(ReturnSetInfo *result, List *chains)
-{
-	ListCell   *cell;
-
-	foreach(cell, chains)
-	{
-		Chain	   *chain = lfirst(cell);
-		Datum		values[5] = {
-			CStringGetTextDatum(chain->project), CStringGetTextDatum(chain->subject),
-			Int64GetDatum(chain->pruned), Int64GetDatum(chain->cut), TimestampTzGetDatum(chain->last_at)
-		};
-		bool		nulls[5] = {false};
-
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
-}
-
 /* promote.prune_audit(before timestamptz, project text, max_chains integer) returns table, see sql/ledger/prune.sql */
 Datum
 promote_prune_audit(PG_FUNCTION_ARGS)
@@ -282,6 +263,7 @@ promote_prune_audit(PG_FUNCTION_ARGS)
 	MemoryContext keep = CurrentMemoryContext;
 	Sql			sql;
 	List	   *chains;
+	ListCell   *cell;
 
 	access_require_in("admin", project, NULL);
 	before = argument_before(fcinfo);
@@ -292,6 +274,12 @@ promote_prune_audit(PG_FUNCTION_ARGS)
 	chains = find_chains(&sql, before, project, max_chains, keep);
 	prune_chains(&sql, chains, before);
 	sql_leave(&sql);
-	put_chains((ReturnSetInfo *) fcinfo->resultinfo, chains);
+	foreach(cell, chains)
+	{
+		Chain	   *chain = lfirst(cell);
+
+		result_put(fcinfo, AS_TEXT(chain->project), AS_TEXT(chain->subject), AS_BIGINT(chain->pruned),
+				   AS_BIGINT(chain->cut), AS_TIME(chain->last_at));
+	}
 	return (Datum) 0;
 }

@@ -18,11 +18,10 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/tuplestore.h"
 
 #include "base/argument.h"
 #include "base/compat.h"
-#include "base/sql.h"
+#include "base/result.h"
 #include "json/digest.h"
 #include "ledger/audit.h"
 #include "ledger/record_mark.h"
@@ -57,7 +56,7 @@ typedef struct Asked
 {
 	const char *subject;		/* NULL: all */
 	const char *project;		/* NULL: all */
-	ReturnSetInfo *result;
+	FunctionCallInfo fcinfo;	/* whose result they go to */
 } Asked;
 
 /* The rows of a table that one of its triggers records. */
@@ -199,18 +198,10 @@ digest_both(const bytea *one, const bytea *other)
 static void
 put_set(const Asked *asked, const RowSet *set)
 {
-	Datum		values[5];
-	bool		nulls[5] = {false};
-
-	if (set->name == NULL || (asked->subject && strcmp(asked->subject, set->subject) != 0) ||
-		(asked->project && strcmp(asked->project, set->project) != 0))
-		return;
-	values[0] = CStringGetTextDatum(set->project);
-	values[1] = CStringGetTextDatum(set->subject);
-	values[2] = CStringGetTextDatum(set->name);
-	values[3] = CStringGetTextDatum(audit_hex(set->digest));
-	values[4] = BoolGetDatum(set->open);
-	tuplestore_putvalues(asked->result->setResult, asked->result->setDesc, values, nulls);
+	if (set->name && (asked->subject == NULL || strcmp(asked->subject, set->subject) == 0) &&
+		(asked->project == NULL || strcmp(asked->project, set->project) == 0))
+		result_put(asked->fcinfo, AS_TEXT(set->project), AS_TEXT(set->subject), AS_TEXT(set->name),
+				   AS_TEXT(audit_hex(set->digest)), AS_BOOL(set->open));
 }
 
 /* Begin a set with a row. */
@@ -433,13 +424,12 @@ promote_recorded_rows(PG_FUNCTION_ARGS)
 	static Statement find = SQL_ROWS(fields, "SELECT $* FROM pg_catalog.pg_class AS c"
 									 " JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = c.oid AND t.tgname IN ('record_change', 'record_row')"
 									 " WHERE c.relnamespace = 'promote'::pg_catalog.regnamespace ORDER BY c.relname");
-	Asked		asked = {argument_text(fcinfo, 0), argument_text(fcinfo, 1)};
+	Asked		asked = {argument_text(fcinfo, 0), argument_text(fcinfo, 1), fcinfo};
 	SqlRows		tables;
 	Recorded	recorded;
 	Sql			sql;
 
 	InitMaterializedSRF(fcinfo, 0);
-	asked.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	sql_enter(&sql);
 	tables = sql_read(&sql, &find);
 	for (uint64 i = 0; sql_row(&tables, i, &recorded); i++)

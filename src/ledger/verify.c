@@ -6,11 +6,10 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
-#include "utils/tuplestore.h"
 
 #include "base/argument.h"
 #include "base/errors.h"
-#include "base/sql.h"
+#include "base/result.h"
 #include "grant/access.h"
 #include "grant/actor.h"
 #include "grant/grants.h"
@@ -61,7 +60,7 @@ promote_verify_audit(PG_FUNCTION_ARGS)
 	access_require_in("audit", project, NULL);
 	sql_enter(&sql);
 	problems = sql_read(&sql, &read, AS_TEXT(subject), AS_TEXT(project));
-	sql_return(fcinfo, &problems);
+	result_rows(fcinfo, &problems);
 	sql_leave(&sql);
 	return (Datum) 0;
 }
@@ -88,25 +87,12 @@ typedef struct Guard
 	char	   *remedy;			/* commands */
 } Guard;
 
-/* Return a guard, and add it to the facts. */
-static void
-put_guard(ReturnSetInfo *result, const Guard *guard, JsonBuilder *facts)
-{
-	Datum		values[3] = {CStringGetTextDatum(guard->table), CStringGetTextDatum(guard->trigger),
-	CStringGetTextDatum(guard->problem)};
-	bool		nulls[3] = {false};
-	char	   *words = psprintf("%s of %s: %s", guard->trigger, guard->table, guard->problem);
-
-	json_build_string(facts, words, strlen(words));
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
 /*
  * Restore the guards, and record which were not what they are to be, in the
  * chain of what belongs to no project.
  */
 static void
-restore_guards(const Sql *sql, ReturnSetInfo *result)
+restore_guards(const Sql *sql, FunctionCallInfo fcinfo)
 {
 	static const SqlField fields[] = {
 		SQL_FIELD(Guard, table, "g.table_name"), SQL_FIELD(Guard, trigger, "g.trigger_name"),
@@ -124,8 +110,11 @@ restore_guards(const Sql *sql, ReturnSetInfo *result)
 	json_build_begin_array(&facts);
 	for (uint64 i = 0; sql_row(&guards, i, &guard); i++)
 	{
+		char	   *words = psprintf("%s of %s: %s", guard.trigger, guard.table, guard.problem);
+
 		sql_command(sql, guard.remedy);
-		put_guard(result, &guard, &facts);
+		json_build_string(&facts, words, strlen(words));
+		result_put(fcinfo, AS_TEXT(guard.table), AS_TEXT(guard.trigger), AS_TEXT(guard.problem));
 	}
 	json_build_end_array(&facts);
 	audit_note_facts(sql, AUDIT_NO_PROJECT, AUDIT_NO_PROJECT, "guards.restored", &facts);
@@ -143,7 +132,7 @@ promote_restore_guards(PG_FUNCTION_ARGS)
 	sql_enter(&sql);
 	/* nobody else appends to that chain */
 	sql_command(&sql, "LOCK TABLE promote.audit_log IN SHARE ROW EXCLUSIVE MODE");
-	restore_guards(&sql, (ReturnSetInfo *) fcinfo->resultinfo);
+	restore_guards(&sql, fcinfo);
 	sql_leave(&sql);
 	return (Datum) 0;
 }

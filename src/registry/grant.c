@@ -94,12 +94,12 @@ promote_open_door(PG_FUNCTION_ARGS)
 
 	lock_doors();
 	sql_enter(&sql);
-	if (OidIsValid(oid) && TRIGGER_FIRED_BY_INSERT(data->tg_event) && !access_is_marked(oid))
+	if (OidIsValid(oid) && TRIGGER_FIRED_BY_INSERT(data->tg_event) && !grants_is_marked(oid))
 		move_door(&sql, role, true);
 	if (OidIsValid(oid) && TRIGGER_FIRED_BY_DELETE(data->tg_event) && !has_grants(&sql, role))
 		move_door(&sql, role, false);
 	sql_leave(&sql);
-	access_changed();
+	grants_changed();
 	return PointerGetDatum(NULL);
 }
 
@@ -128,11 +128,11 @@ refuse_inherited(const char *role)
 	SqlRows		rows;
 	Sql			sql;
 
-	if (access_is_marked(get_role_oid(role, false)))
+	if (grants_is_marked(get_role_oid(role, false)))
 		return;
 	/* whoever opens it at this moment is waited for */
 	lock_doors();
-	if (access_is_marked(get_role_oid(role, false)))
+	if (grants_is_marked(get_role_oid(role, false)))
 		return;
 	sql_enter(&sql);
 	PushActiveSnapshot(GetLatestSnapshot());
@@ -230,7 +230,7 @@ take_grant_arguments(FunctionCallInfo fcinfo, Grant *grant)
 	grant->project = argument_text(fcinfo, 2);
 	grant->environment = argument_text(fcinfo, 3);
 	access_require_in("admin", grant->project, grant->environment);
-	if (!access_is_action(grant->action))
+	if (!grants_is_action(grant->action))
 		refuse_grant(psprintf("\"%s\" is not an action; actions are " ACTION_NAMES ".", grant->action),
 					 "Correct the name.");
 	if (strcmp(grant->action, "impersonate") == 0 && (grant->project || grant->environment))
@@ -265,7 +265,7 @@ change_grant(FunctionCallInfo fcinfo, Statement *statement, bool give)
 	bool		changed;
 
 	take_grant_arguments(fcinfo, &grant);
-	if (give && !access_is_exempt() && is_oneself(grant.role))
+	if (give && !grants_is_exempt() && is_oneself(grant.role))
 		refuse_grant(psprintf("Role \"%s\" is the caller's own, or one that the caller is a member of.", grant.role),
 					 "Let somebody else who is \"admin\" there grant it.");
 	sql_enter(&sql);
@@ -310,7 +310,7 @@ open_roles(const Sql *sql)
 	{
 		char	   *role = sql_text(&rows, i);
 
-		if (access_is_marked(get_role_oid(role, false)))
+		if (grants_is_marked(get_role_oid(role, false)))
 			roles = lappend(roles, role);
 	}
 	return roles;
@@ -368,6 +368,6 @@ promote_refresh_grants(PG_FUNCTION_ARGS)
 	/* the list goes with the scope */
 	count = list_length(roles);
 	sql_leave(&sql);
-	access_changed();
+	grants_changed();
 	PG_RETURN_INT32(count);
 }

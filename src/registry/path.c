@@ -355,12 +355,11 @@ promote_next_environments(PG_FUNCTION_ARGS)
 		" WHERE p.project = $1 AND p.source_environment = $2 ORDER BY p.destination_environment"};
 	SqlRows		rows;
 
-	InitMaterializedSRF(fcinfo, 0);
 	argument_environment(fcinfo, &key);
 	sql_enter(&sql);
 	require_environment(&sql, &key);
 	rows = sql_read(&sql, &read, AS_TEXT(key.project), AS_TEXT(key.environment));
-	result_add_rows(fcinfo, &rows);
+	result_rows(fcinfo, &rows);
 	sql_leave(&sql);
 	return (Datum) 0;
 }

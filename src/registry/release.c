@@ -115,15 +115,6 @@ promote_unblock_release(PG_FUNCTION_ARGS)
 	return set_block_reason(fcinfo, NULL, argument_text(fcinfo, 2));
 }
 
-/* A column of one of a trigger's rows, as text; NULL where it is NULL. */
-static char *
-column_of(TriggerData *data, HeapTuple row, const char *column)
-{
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-
-	return SPI_getvalue(row, row_type, SPI_fnumber(row_type, column));
-}
-
 /* Append that a release was blocked, or unblocked, for a reason. */
 static void
 record_block(const Sql *sql, const char *bundle, const char *version, const char *block_reason)
@@ -157,13 +148,13 @@ promote_record_release(PG_FUNCTION_ARGS)
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(NULL);
-	moved = column_differs(data, "block_reason");
-	retyped = column_differs(data, "stateful_types");
+	moved = trigger_differs(data, "block_reason");
+	retyped = trigger_differs(data, "stateful_types");
 	if (!moved && !retyped)
 		return PointerGetDatum(NULL);
-	reason = column_of(data, data->tg_newtuple, "block_reason");
-	bundle = column_of(data, data->tg_trigtuple, "bundle");
-	version = column_of(data, data->tg_trigtuple, "version");
+	reason = trigger_text(data, data->tg_newtuple, "block_reason");
+	bundle = trigger_text(data, data->tg_trigtuple, "bundle");
+	version = trigger_text(data, data->tg_trigtuple, "version");
 	sql_enter(&sql);
 	if (moved)
 		record_block(&sql, bundle, version, reason);

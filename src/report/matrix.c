@@ -167,7 +167,7 @@ read_places(const Sql *sql, Matrix *matrix)
 
 	for (uint64 i = 0; i < rows.count; i++)
 	{
-		Place		row = {.rules = {.action = "PROVISION", .at = matrix->now, .now = matrix->now}};
+		Place		row = {.rules = {.action = ACTION_PROVISION, .at = matrix->now, .now = matrix->now}};
 		Place	   *place;
 
 		(void) sql_row(&rows, i, &row);

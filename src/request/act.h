@@ -7,15 +7,18 @@
 
 #include "postgres.h"
 
-#include "base/sql.h"
 #include "nodes/pg_list.h"
+
+#include "base/sql.h"
 #include "request/request.h"
 
 /* What was done with items, for the audit log. */
-typedef enum Move
+typedef enum ItemMove
 {
-	STAGED, PLANNED, DEPLOYING, DEPLOYED, DONE, SKIPPED, FAILED, ROLLED_BACK, MOVES
-} Move;
+	MOVE_NONE,
+	MOVE_STAGED, MOVE_PLANNED, MOVE_DEPLOYING, MOVE_DEPLOYED, MOVE_DONE, MOVE_SKIPPED, MOVE_FAILED, MOVE_ROLLED_BACK,
+	MOVES
+} ItemMove;
 
 /* A call. */
 typedef struct Advance
@@ -26,37 +29,35 @@ typedef struct Advance
 	List	   *moves[MOVES];	/* components */
 	int32		moved;
 	int			waits;			/* how many there are, of which the request has the first */
-	int			open;			/* items that are not over */
-	int			in_flight;		/* of these, that a worker or time moves on */
+	int			in_flight;		/* items that a worker or time moves on */
 	int			failed;
 	char	   *failure;		/* what failed first */
-
-	/* what is tried */
-	RequestItem *item;
-	void		(*act) (const Sql *sql, struct Advance *advance, RequestItem *item);
-	const char *refused;		/* why nothing was done, although nothing was raised; NULL: it was done */
 } Advance;
 
-extern bool advance_is_shown(Advance *advance);
+/* What is done with an item, in a scope. */
+typedef struct Act
+{
+	/* returns why it is not done, although nothing was raised; NULL: it is */
+	const char *(*step) (const Sql *sql, Advance *advance, RequestItem *item);
+	ItemMove	move;			/* what that is, unless the item is skipped or rolled back; MOVE_NONE: only a look */
+} Act;
+
+extern const Act act_stage;
+extern const Act act_plan;
+extern const Act act_deploy;
+extern const Act act_rollback;
+
+/* Note in words what an item waits for; what is not shown any more is counted alone. */
+#define advance_wait(advance, ...) \
+	((advance)->waits++ < REQUEST_SHOWN ? advance_wait_for(advance, psprintf(__VA_ARGS__)) : (void) 0)
+
 extern void advance_wait_for(Advance *advance, const char *words);
 extern char *advance_name_of(const Advance *advance, const RequestItem *item);
 extern void advance_block(Advance *advance, const RequestItem *item, const char *reason);
-extern void advance_in_flight(Advance *advance, const RequestItem *item, const char *what,
-							  int32 deployment, const char *status, const char *worker);
-extern void advance_queued(Advance *advance, const RequestItem *item, const char *what,
-						   int32 deployment);
-extern void advance_save(Advance *advance, int move, RequestItem *item, const char *status);
+extern void advance_save(Advance *advance, ItemMove move, RequestItem *item, ItemStatus status);
 extern void advance_fail(Advance *advance, RequestItem *item, const char *reason);
-extern bool deployment_has_failed(const char *status);
-extern char *deployment_ending(const char *what, int32 deployment, const char *status,
-								const char *reason);
-
-extern void act_stage(const Sql *sql, Advance *advance, RequestItem *item);
-extern void act_plan(const Sql *sql, Advance *advance, RequestItem *item);
-extern void act_deploy(const Sql *sql, Advance *advance, RequestItem *item);
 extern bool request_has_run(const RequestItem *item);
-extern void act_rollback(const Sql *sql, Advance *advance, RequestItem *item);
-extern bool act_on(Advance *advance, RequestItem *item, void (*act) (const Sql *, Advance *, RequestItem *));
-extern bool act_on_all(Advance *advance, const char *status, void (*act) (const Sql *, Advance *, RequestItem *));
+extern bool act_on(Advance *advance, RequestItem *item, const Act *act);
+extern bool act_on_all(Advance *advance, ItemStatus status, const Act *act);
 
 #endif							/* PROMOTE_REQUEST_ACT_H */

@@ -12,24 +12,23 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
 #include "base/errors.h"
-#include "json/digest.h"
+#include "base/result.h"
 #include "ledger/guard.h"
 #include "ledger/record_mark.h"
 #include "request/act.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
-#include "funcapi.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
-
 PG_FUNCTION_INFO_V1(promote_advance_request);
 
+/* What the audit log calls the moves. */
 static const char *const move_names[MOVES] = {
-	"staged", "planned", "deploying", "deployed", "done", "skipped", "failed", "rolled_back"
+	[MOVE_STAGED] = "staged", [MOVE_PLANNED] = "planned", [MOVE_DEPLOYING] = "deploying",
+	[MOVE_DEPLOYED] = "deployed", [MOVE_DONE] = "done", [MOVE_SKIPPED] = "skipped", [MOVE_FAILED] = "failed",
+	[MOVE_ROLLED_BACK] = "rolled_back"
 };
 
 /* ---- an item's way ---- */
@@ -48,7 +47,7 @@ may_begin(Advance *advance)
 static bool
 is_together(const Advance *advance)
 {
-	return strcmp(advance->request.strategy, "all_at_once") == 0 && !advance->request.rolling_back;
+	return advance->request.strategy == STRATEGY_ALL_AT_ONCE && !advance->request.rolling_back;
 }
 
 /* Verify what is deployed: done when it is healthy and soaked. */
@@ -57,7 +56,7 @@ verify(Advance *advance, RequestItem *item)
 {
 	RequestHealth health;
 	Sql			sql;
-	char	   *words = NULL;
+	char	   *words;
 
 	sql_enter(&sql);
 	health = request_health(&sql, &advance->request, item, &words);
@@ -65,24 +64,75 @@ verify(Advance *advance, RequestItem *item)
 	if (health == REQUEST_UNHEALTHY)
 		advance_fail(advance, item, words);
 	else if (health == REQUEST_HEALTHY && item->soaked)
-		advance_save(advance, DONE, item, "DONE");
+		advance_save(advance, MOVE_DONE, item, ITEM_DONE);
 	else
 	{
 		advance->in_flight++;
-		if (advance_is_shown(advance))
-			advance_wait_for(advance, health == REQUEST_HEALTHY ?
-					 psprintf("wave %d: \"%s\" soaks until %s", item->wave, advance_name_of(advance, item), item->soaks_until) :
-					 psprintf("wave %d: \"%s\" is not verified: to be reported healthy since its deployment: %s",
-							  item->wave, advance_name_of(advance, item), words));
+		if (health == REQUEST_HEALTHY)
+			advance_wait(advance, "wave %d: \"%s\" soaks until %s", item->wave, advance_name_of(advance, item),
+						 item->soaks_until);
+		else
+			advance_wait(advance, "wave %d: \"%s\" is not verified: to be reported healthy since its deployment: %s",
+						 item->wave, advance_name_of(advance, item), words);
 	}
+}
+
+/* Is a deployment over without having come to its end? */
+static bool
+has_failed(const ItemDeployment *deployment)
+{
+	return deployment->status == DEPLOYMENT_FAILED || deployment->status == DEPLOYMENT_ABORTED ||
+		deployment->status == DEPLOYMENT_REJECTED;
+}
+
+/*
+ * Look at what a worker has to carry out, a plan or a deployment: true where
+ * it has come to its end.  Where it has failed, so has the item; otherwise
+ * that is waited for.
+ */
+static bool
+is_carried_out(Advance *advance, RequestItem *item, const char *what, const ItemDeployment *deployment)
+{
+	const char *status = deployment_status_name(deployment->status);
+
+	if (deployment->status == DEPLOYMENT_COMPLETED)
+		return true;
+	if (has_failed(deployment))
+	{
+		advance_fail(advance, item, psprintf("%s %d is %s%s%s", what, deployment->number, status,
+											 deployment->reason ? ": " : "",
+											 deployment->reason ? deployment->reason : ""));
+		return false;
+	}
+	advance->in_flight++;
+	if (deployment->status == DEPLOYMENT_RUNNING)
+		advance_wait(advance, "wave %d: %s %d of \"%s\" is %s: worker \"%s\" has it", item->wave, what,
+					 deployment->number, advance_name_of(advance, item), status,
+					 deployment->worker ? deployment->worker : "");
+	else
+		advance_wait(advance, "wave %d: %s %d of \"%s\" is %s: a worker has to carry it out", item->wave, what,
+					 deployment->number, advance_name_of(advance, item), status);
+	return false;
+}
+
+/* Wait for what was just queued; 0: it was there before, and is looked at by the next call. */
+static void
+wait_queued(Advance *advance, RequestItem *item, const char *what, int32 number)
+{
+	ItemDeployment queued = {number, DEPLOYMENT_PENDING, NULL, NULL};
+
+	if (number > 0)
+		(void) is_carried_out(advance, item, what, &queued);
+	else
+		advance->in_flight++;
 }
 
 /* Plan what is staged: what has no plan, or one that does not hold any more. */
 static void
 plan_again(Advance *advance, RequestItem *item)
 {
-	if (act_on(advance, item, act_plan))
-		advance_queued(advance, item, "plan", item->rollback_revision > 0 ? item->rollback_plan : item->plan);
+	if (act_on(advance, item, &act_plan))
+		wait_queued(advance, item, "plan", item->rollback_revision > 0 ? item->rollback_plan : item->plan);
 }
 
 /*
@@ -100,51 +150,32 @@ advance_staged(Advance *advance, RequestItem *item)
 	else if (!back && item->desired != item->revision)
 		advance_block(advance, item, psprintf("revision %d was staged there since, behind this request's revision %d: take another preview by promote.preview_request",
 											  item->desired, item->revision));
-	else if (item->last_plan == 0)
+	else if (item->planned.number == 0)
 		plan_again(advance, item);
-	else if (deployment_has_failed(item->plan_status))
-		advance_fail(advance, item, deployment_ending("plan", item->last_plan, item->plan_status, item->plan_reason));
-	else if (strcmp(item->plan_status, "COMPLETED") != 0)
-		advance_in_flight(advance, item, "plan", item->last_plan, item->plan_status, item->plan_worker);
-	else if (!is_together(advance) && may_begin(advance) && act_on(advance, item, act_deploy) &&
-			 strcmp(item->status, "SKIPPED") != 0)
-		advance_queued(advance, item, "deployment", back ? item->rollback_deployment : item->deployment);
+	else if (!is_carried_out(advance, item, "plan", &item->planned))
+		return;
+	else if (!is_together(advance) && may_begin(advance) && act_on(advance, item, &act_deploy) &&
+			 item->status != ITEM_SKIPPED)
+		wait_queued(advance, item, "deployment", back ? item->rollback_deployment : item->deployment);
 	else if (item->plan_moved)
 		plan_again(advance, item);
-}
-
-/* Move what is queued to be deployed: true where it has come to its end. */
-static bool
-advance_deploying(Advance *advance, RequestItem *item)
-{
-	int32		deployment = item->rollback_revision > 0 ? item->rollback_deployment : item->deployment;
-
-	if (strcmp(item->deployment_status, "COMPLETED") == 0)
-		return true;
-	if (deployment_has_failed(item->deployment_status))
-		advance_fail(advance, item, deployment_ending("deployment", deployment, item->deployment_status,
-										item->deployment_reason));
-	else
-		advance_in_flight(advance, item, "deployment", deployment, item->deployment_status,
-				  item->deployment_worker);
-	return false;
 }
 
 /* Move an item as far as it may. */
 static void
 advance_item(Advance *advance, RequestItem *item)
 {
-	if (strcmp(item->status, "PENDING") == 0)
+	if (item->status == ITEM_PENDING)
 	{
-		if (!is_together(advance) && may_begin(advance) && act_on(advance, item, act_stage) &&
-			strcmp(item->status, "STAGED") == 0)
-			advance_queued(advance, item, "plan", item->last_plan);
+		if (!is_together(advance) && may_begin(advance) && act_on(advance, item, &act_stage) &&
+			item->status == ITEM_STAGED)
+			wait_queued(advance, item, "plan", item->planned.number);
 	}
-	else if (strcmp(item->status, "STAGED") == 0)
+	else if (item->status == ITEM_STAGED)
 		advance_staged(advance, item);
-	else if (strcmp(item->status, "DEPLOYING") == 0 && advance_deploying(advance, item))
-		advance_save(advance, DEPLOYED, item, "VERIFYING");
-	if (strcmp(item->status, "VERIFYING") == 0)
+	else if (item->status == ITEM_DEPLOYING && is_carried_out(advance, item, "deployment", &item->queued))
+		advance_save(advance, MOVE_DEPLOYED, item, ITEM_VERIFYING);
+	if (item->status == ITEM_VERIFYING)
 		verify(advance, item);
 }
 
@@ -153,62 +184,55 @@ static void
 advance_rollback(Advance *advance, RequestItem *item)
 {
 	/* it was being deployed when another one failed */
-	if (strcmp(item->status, "DEPLOYING") == 0)
+	if (item->status == ITEM_DEPLOYING)
 	{
-		if (strcmp(item->deployment_status, "COMPLETED") != 0 && !deployment_has_failed(item->deployment_status))
-		{
-			advance_in_flight(advance, item, "deployment", item->deployment, item->deployment_status,
-					  item->deployment_worker);
+		if (!has_failed(&item->queued) && !is_carried_out(advance, item, "deployment", &item->queued))
 			return;
-		}
-		item->status = "ROLLING_BACK";
+		item->status = ITEM_ROLLING_BACK;
 	}
 	if (item->rollback_revision == 0 && item->previous_revision == 0 && request_has_run(item))
 		advance_fail(advance, item, "nothing ran there before the request: it cannot be rolled back");
 	else if (item->rollback_revision == 0)
 	{
-		if (act_on(advance, item, act_rollback) && strcmp(item->status, "ROLLED_BACK") != 0)
-			advance_queued(advance, item, "plan", item->last_plan);
+		if (act_on(advance, item, &act_rollback) && item->status != ITEM_ROLLED_BACK)
+			wait_queued(advance, item, "plan", item->planned.number);
 	}
 	else if (item->rollback_deployment == 0)
 		advance_staged(advance, item);
-	else if (advance_deploying(advance, item))
-		advance_save(advance, ROLLED_BACK, item, "ROLLED_BACK");
-}
-
-/* Is the item over, for the part of the request that is moved? */
-static bool
-is_over(const RequestItem *item)
-{
-	return strcmp(item->status, "DONE") == 0 || strcmp(item->status, "SKIPPED") == 0 ||
-		strcmp(item->status, "ROLLED_BACK") == 0;
+	else if (is_carried_out(advance, item, "deployment", &item->queued))
+		advance_save(advance, MOVE_ROLLED_BACK, item, ITEM_ROLLED_BACK);
 }
 
 /* ---- waves ---- */
 
-/* Read the items that are to be moved. */
+/* Read the items that are to be moved, or others of them. */
 static void
-read_items(Advance *advance)
+read_items(Advance *advance, RequestPart part)
 {
 	Sql			sql;
 
 	sql_enter(&sql);
-	advance->items = request_items(&sql, &advance->request,
-								   advance->request.rolling_back ? REQUEST_ROLLBACK : REQUEST_WAVE,
-								   &advance->count);
+	advance->items = request_items(&sql, &advance->request, part, &advance->count);
 	sql_leave(&sql);
 }
 
-/* How many items have a status. */
+/* How many items have one of a set of statuses, by BIT? */
 static int
-count_status(const Advance *advance, const char *status)
+count_items(const Advance *advance, int statuses)
 {
 	int			count = 0;
 
 	for (int i = 0; i < advance->count; i++)
-		if (strcmp(advance->items[i].status, status) == 0)
+		if (statuses & BIT(advance->items[i].status))
 			count++;
 	return count;
+}
+
+/* How many items are not over, for the part of the request that is moved? */
+static int
+count_open(const Advance *advance)
+{
+	return count_items(advance, ~(BIT(ITEM_DONE) | BIT(ITEM_SKIPPED) | BIT(ITEM_ROLLED_BACK)));
 }
 
 /* Are all items that are not over planned, so that they can be deployed at once? */
@@ -219,12 +243,11 @@ are_all_planned(const Advance *advance)
 	{
 		const RequestItem *item = &advance->items[i];
 
-		if (strcmp(item->status, "STAGED") == 0 &&
-			(item->desired != item->revision || item->last_plan == 0 ||
-			 strcmp(item->plan_status, "COMPLETED") != 0))
+		if (item->status == ITEM_STAGED &&
+			(item->desired != item->revision || item->planned.status != DEPLOYMENT_COMPLETED))
 			return false;
 	}
-	return count_status(advance, "STAGED") > 0;
+	return count_items(advance, BIT(ITEM_STAGED)) > 0;
 }
 
 /*
@@ -234,55 +257,35 @@ are_all_planned(const Advance *advance)
 static void
 advance_together(Advance *advance)
 {
-	if (count_status(advance, "PENDING") > 0)
+	if (count_items(advance, BIT(ITEM_PENDING)) > 0)
 	{
-		if (may_begin(advance) && act_on_all(advance, "PENDING", act_stage))
-			read_items(advance);
+		if (may_begin(advance) && act_on_all(advance, ITEM_PENDING, &act_stage))
+			read_items(advance, PART_WAVE);
 	}
 	else if (are_all_planned(advance) && may_begin(advance) &&
-			 act_on_all(advance, "STAGED", act_deploy))
-		read_items(advance);
+			 act_on_all(advance, ITEM_STAGED, &act_deploy))
+		read_items(advance, PART_WAVE);
 }
 
 /* Can moving the item begin something, instead of only finding out what has come of it? */
 static bool
 begins(const RequestItem *item)
 {
-	return strcmp(item->status, "PENDING") == 0 ||
-		(strcmp(item->status, "STAGED") == 0 && (item->last_plan == 0 || !deployment_has_failed(item->plan_status)));
-}
-
-/* What was done is no longer, where it was reported unhealthy before its wave was over. */
-static void
-fail_relapsed(Advance *advance)
-{
-	PromotionRequest *request = &advance->request;
-	RequestItem *items;
-	Sql			sql;
-	int			count;
-
-	sql_enter(&sql);
-	items = request_items(&sql, request, REQUEST_RELAPSED, &count);
-	sql_leave(&sql);
-	for (int i = 0; i < count; i++)
-	{
-		char	   *words = NULL;
-
-		sql_enter(&sql);
-		(void) request_health(&sql, request, &items[i], &words);
-		sql_leave(&sql);
-		advance_fail(advance, &items[i], words);
-	}
+	return item->status == ITEM_PENDING || (item->status == ITEM_STAGED && !has_failed(&item->planned));
 }
 
 /*
- * Move the items of the wave: first those that are on their way, and the
- * others only if none of these has failed.
+ * Move the items of the wave: first those that were done, and may have been
+ * reported unhealthy since, then those that are on their way, and the others
+ * only if none of these has failed.
  */
 static void
 advance_wave(Advance *advance)
 {
-	fail_relapsed(advance);
+	read_items(advance, PART_RELAPSED);
+	for (int i = 0; i < advance->count; i++)
+		verify(advance, &advance->items[i]);
+	read_items(advance, PART_WAVE);
 	if (is_together(advance))
 		advance_together(advance);
 	for (int i = 0; i < advance->count; i++)
@@ -290,7 +293,7 @@ advance_wave(Advance *advance)
 		RequestItem *item = &advance->items[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (strcmp(item->status, "FAILED") == 0)
+		if (item->status == ITEM_FAILED)
 			advance->failed++;
 		else if (!begins(item))
 			advance_item(advance, item);
@@ -303,107 +306,85 @@ advance_wave(Advance *advance)
 	}
 }
 
-/* Move the items that are rolled back. */
-static void
-advance_back(Advance *advance)
-{
-	for (int i = 0; i < advance->count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (strcmp(advance->items[i].status, "FAILED") == 0)
-			advance->failed++;
-		else
-			advance_rollback(advance, &advance->items[i]);
-	}
-}
-
-/* Move the items that were read. */
-static void
-advance_items(Advance *advance)
-{
-	if (advance->request.rolling_back)
-		advance_back(advance);
-	else
-		advance_wave(advance);
-	advance->open = 0;
-	for (int i = 0; i < advance->count; i++)
-		if (!is_over(&advance->items[i]))
-			advance->open++;
-}
-
-/* Go on to the next wave; false where there is none. */
+/* Go on to the next wave that is not over; false where there is none. */
 static bool
 begin_next_wave(Advance *advance)
 {
+	static Statement read = {"SELECT t.wave FROM promote.promotion_request_item AS t WHERE " OF_REQUEST("t")
+		" AND t.wave > $3 AND t.status NOT IN ('DONE', 'SKIPPED', 'ROLLED_BACK')"
+		" ORDER BY t.project, t.request, t.wave LIMIT 1"};
+	PromotionRequest *request = &advance->request;
 	Sql			sql;
-	int32		wave;
+	SqlRows		rows;
+	bool		found;
 
 	sql_enter(&sql);
-	wave = request_next_wave(&sql, &advance->request);
+	rows = sql_run(&sql, &read, AS_REQUEST(request), AS_INT(request->wave));
+	found = rows.count > 0;
+	if (found)
+		request->wave = sql_int(&rows, 0);
 	sql_leave(&sql);
-	if (wave > 0)
-		advance->request.wave = wave;
-	return wave > 0;
+	return found;
 }
 
 /* Mark what the rollback mode says for being rolled back, and stop what no worker has begun. */
 static void
 begin_rollback(Advance *advance)
 {
-	static OldStatement mark = {
-		.text = "UPDATE promote.promotion_request_item AS t SET status = 'ROLLING_BACK', finished_at = NULL"
+	static Statement mark = {"UPDATE promote.promotion_request_item AS t"
+		" SET status = 'ROLLING_BACK', finished_at = NULL"
 		" WHERE " OF_REQUEST("t") " AND (t.wave = $3 OR $4)"
-		" AND t.status IN ('PENDING', 'STAGED', 'VERIFYING', 'DONE', 'FAILED') AND t.revision IS NOT NULL",
-		.parameters = 4,
-		.types = {TEXTOID, INT4OID, INT4OID, BOOLOID}
-	};
+		" AND t.status IN ('PENDING', 'STAGED', 'VERIFYING', 'DONE', 'FAILED') AND t.revision IS NOT NULL"};
 	PromotionRequest *request = &advance->request;
-	Datum		values[4];
 	Sql			sql;
 
 	sql_enter(&sql);
 	request_abort_queued(&sql, request, psprintf("request %d is rolled back: %s", request->number, advance->failure));
-	request_values(request, values);
-	values[2] = Int32GetDatum(request->wave);
-	values[3] = BoolGetDatum(strcmp(request->rollback_mode, "all") == 0);
-	old_guarded_run(&sql, &mark, values, NULL);
+	guarded_run(&sql, &mark, AS_REQUEST(request), AS_INT(request->wave),
+				AS_BOOL(request->rollback_mode == ROLLBACK_ALL));
 	sql_leave(&sql);
 	request->rolling_back = true;
 	request->reason = advance->failure;
 	advance->failed = 0;
 }
 
-/* Roll back, and say what the request has become. */
-static const char *
-advance_rollbacks(Advance *advance)
+/* Move the items that are rolled back, and say what the request has become. */
+static RequestStatus
+advance_back(Advance *advance)
 {
-	read_items(advance);
-	advance_items(advance);
+	read_items(advance, PART_ROLLBACK);
+	for (int i = 0; i < advance->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (advance->items[i].status == ITEM_FAILED)
+			advance->failed++;
+		else
+			advance_rollback(advance, &advance->items[i]);
+	}
 	if (advance->failed > 0 && advance->in_flight == 0)
-		return "FAILED";
-	return advance->open > 0 ? "ROLLING_BACK" : "ROLLED_BACK";
+		return REQUEST_FAILED;
+	return count_open(advance) > 0 ? REQUEST_ROLLING_BACK : REQUEST_ROLLED_BACK;
 }
 
 /* Move waves, and say what the request has become. */
-static const char *
+static RequestStatus
 advance_waves(Advance *advance)
 {
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		read_items(advance);
-		advance_items(advance);
+		advance_wave(advance);
 		if (advance->failed > 0)
 		{
-			if (strcmp(advance->request.rollback_mode, "none") == 0)
-				return "FAILED";
+			if (advance->request.rollback_mode == ROLLBACK_NOTHING)
+				return REQUEST_FAILED;
 			begin_rollback(advance);
-			return advance_rollbacks(advance);
+			return advance_back(advance);
 		}
-		if (advance->open > 0)
-			return advance->in_flight > 0 ? "RUNNING" : "BLOCKED";
+		if (count_open(advance) > 0)
+			return advance->in_flight > 0 ? REQUEST_RUNNING : REQUEST_BLOCKED;
 	} while (begin_next_wave(advance));
-	return "COMPLETED";
+	return REQUEST_COMPLETED;
 }
 
 /* ---- beginning ---- */
@@ -430,20 +411,27 @@ record(const Sql *sql, Advance *advance, const char *event)
 	request_record(sql, &advance->request, event, &facts);
 }
 
-/* Add a name to those that a message has; the rest is counted. */
-static void
-add_name(StringInfo names, int number, const char *name)
+/* Lines of a message: the first REQUEST_SHOWN of them, and that there are others. */
+typedef struct Lines
 {
-	if (number <= REQUEST_SHOWN)
-		appendStringInfo(names, "%s%s", number > 1 ? "\n" : "", name);
-	else if (number == REQUEST_SHOWN + 1)
-		appendStringInfoString(names, "\nand others");
+	StringInfoData text;
+	int			count;
+} Lines;
+
+/* Add a line. */
+static void
+add_line(Lines *lines, const char *line)
+{
+	if (++lines->count <= REQUEST_SHOWN)
+		appendStringInfo(&lines->text, "%s%s", lines->count > 1 ? "\n" : "", line);
+	else if (lines->count == REQUEST_SHOWN + 1)
+		appendStringInfoString(&lines->text, "\nand others");
 }
 
-/* What was found of items that were previewed. */
+/* What is found of an item that was previewed. */
 typedef struct Check
 {
-	Advance    *advance;
+	const PromotionRequest *request;
 	const RequestItem *item;
 	bool		moved;			/* is what would be staged another than was previewed? */
 	char	   *other_changes;	/* in the request's memory */
@@ -454,51 +442,41 @@ static void
 check_item(void *state)
 {
 	Check	   *check = state;
-	const PromotionRequest *request = &check->advance->request;
 	ItemProposal proposal;
 	Sql			sql;
 
 	sql_enter(&sql);
-	request_propose(&sql, request, check->item, &proposal);
-	check->moved = !json_digest_equal(json_digest(request_item_document(check->item, &proposal)),
-									  check->item->preview_digest);
+	request_propose(&sql, check->request, check->item, &proposal);
+	check->moved = !request_is_as_previewed(check->item, &proposal);
 	if (proposal.skip_reason == NULL)
-		check->other_changes = request_copy(request, proposal.other_changes);
+		check->other_changes = request_copy(check->request, proposal.other_changes);
 	sql_leave(&sql);
-}
-
-/* The same of one that cannot be proposed. */
-static bool
-was_refused(const RequestItem *item)
-{
-	return json_digest_equal(json_digest(request_item_document(item, NULL)), item->preview_digest);
 }
 
 /* Hold all items against the preview: the lines of what has moved, and of other changes. */
 static void
-check_items(Advance *advance, StringInfo moved, StringInfo others)
+check_items(Advance *advance, Lines *moved, Lines *others)
 {
 	MemoryContext outer = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(outer, "promote check of an item", ALLOCSET_DEFAULT_SIZES);
-	int			moves = 0;
-	int			rides = 0;
 
 	for (int i = 0; i < advance->count; i++)
 	{
-		Check		check = {advance, &advance->items[i], false, NULL};
+		Check		check = {&advance->request, &advance->items[i], false, NULL};
 		Refusal		refusal;
 
 		CHECK_FOR_INTERRUPTS();
-		if (strcmp(check.item->status, "PENDING") != 0)
+		if (check.item->status != ITEM_PENDING)
 			continue;
 		MemoryContextSwitchTo(context);
+		/* what cannot be proposed may have been refused by the preview, too */
 		if (!attempt(check_item, &check, &refusal))
-			check.moved = !was_refused(check.item);
+			check.moved = !request_is_as_previewed(check.item, NULL);
 		MemoryContextSwitchTo(outer);
 		if (check.moved)
-			add_name(moved, ++moves, psprintf("\"%s\" has moved since.", advance_name_of(advance, check.item)));
+			add_line(moved, psprintf("\"%s\" has moved since.", advance_name_of(advance, check.item)));
 		if (check.other_changes)
-			add_name(others, ++rides, check.other_changes);
+			add_line(others, check.other_changes);
 		MemoryContextReset(context);
 	}
 	MemoryContextDelete(context);
@@ -509,27 +487,24 @@ static void
 check_preview(Advance *advance)
 {
 	PromotionRequest *request = &advance->request;
-	StringInfoData moved;
-	StringInfoData others;
-	Sql			sql;
+	Lines		moved = {.count = 0};
+	Lines		others = {.count = 0};
 
-	initStringInfo(&moved);
-	initStringInfo(&others);
-	sql_enter(&sql);
-	advance->items = request_items(&sql, request, REQUEST_ALL, &advance->count);
-	sql_leave(&sql);
+	initStringInfo(&moved.text);
+	initStringInfo(&others.text);
+	read_items(advance, PART_ALL);
 	check_items(advance, &moved, &others);
-	if (moved.len > 0)
+	if (moved.count > 0)
 		ereport(ERROR,
 				(errcode(PM_PREVIEW_MOVED),
 				 errmsg("preview %d of request %d does not hold any more", request->preview, request->number),
-				 errdetail_internal("%s", moved.data),
+				 errdetail_internal("%s", moved.text.data),
 				 errhint("Take another by promote.preview_request, and look at it.")));
-	if (others.len > 0 && !request->include_other_changes)
+	if (others.count > 0 && !request->include_other_changes)
 		ereport(ERROR,
 				(errcode(PM_OTHER_CHANGES),
 				 errmsg("other changes would ride along with request %d", request->number),
-				 errdetail_internal("%s", others.data),
+				 errdetail_internal("%s", others.text.data),
 				 errhint("Deploy them or go back first, or open a request with include_other_changes => true.")));
 }
 
@@ -550,7 +525,7 @@ begin(Advance *advance)
 		return false;
 	check_preview(advance);
 	request->started = true;
-	request->status = "RUNNING";
+	request->status = REQUEST_RUNNING;
 	advance->moved++;
 	sql_enter(&sql);
 	record(&sql, advance, "request.started");
@@ -560,35 +535,27 @@ begin(Advance *advance)
 
 /* ---- the call ---- */
 
-/* The event of a call that has brought the request into a status. */
-static const char *
-event_of(const char *was, const char *status)
-{
-	if (strcmp(was, status) == 0)
-		return "request.advanced";
-	return strcmp(status, "RUNNING") == 0 ? "request.advanced" :
-		strcmp(status, "BLOCKED") == 0 ? "request.blocked" :
-		strcmp(status, "FAILED") == 0 ? "request.failed" :
-		strcmp(status, "ROLLING_BACK") == 0 ? "request.rolling_back" :
-		strcmp(status, "ROLLED_BACK") == 0 ? "request.rolled_back" : "request.completed";
-}
-
 /* Write what the request has become, and record it unless nothing has happened. */
 static void
-finish(Advance *advance, const char *was, const char *status)
+finish(Advance *advance, RequestStatus was, RequestStatus status)
 {
+	/* by the status that a call has brought the request into; all others have advanced it */
+	static const char *const events[] = {
+		[REQUEST_BLOCKED] = "request.blocked", [REQUEST_FAILED] = "request.failed",
+		[REQUEST_ROLLING_BACK] = "request.rolling_back", [REQUEST_ROLLED_BACK] = "request.rolled_back",
+		[REQUEST_COMPLETED] = "request.completed"
+	};
 	PromotionRequest *request = &advance->request;
-	const char *reason = strcmp(status, "FAILED") == 0 ? advance->failure ? advance->failure : request->reason :
-		request->rolling_back ? request->reason : NULL;
+	const char *reason = status == REQUEST_FAILED && advance->failure ? advance->failure :
+		status == REQUEST_FAILED || request->rolling_back ? request->reason : NULL;
 	Sql			sql;
 
 	if (advance->waits > REQUEST_SHOWN)
 		advance_wait_for(advance, psprintf("and %d more", advance->waits - REQUEST_SHOWN));
 	sql_enter(&sql);
 	request_set_status(&sql, request, status, reason);
-	if (advance->moved > 0 || strcmp(was, status) != 0 ||
-		mark_waits(request->project, request_subject(request)))
-		record(&sql, advance, event_of(was, status));
+	if (advance->moved > 0 || was != status || mark_waits(request->project, request_subject(request)))
+		record(&sql, advance, was != status && events[status] ? events[status] : "request.advanced");
 	sql_leave(&sql);
 }
 
@@ -597,43 +564,33 @@ static void
 advance_request(Advance *advance)
 {
 	PromotionRequest *request = &advance->request;
-	const char *was = request->status;
-	const char *status = was;
+	RequestStatus was = request->status;
+	RequestStatus status = was;
 
 	if (request->rolling_back)
-		status = advance_rollbacks(advance);
+		status = advance_back(advance);
 	else if (request->started)
 		status = advance_waves(advance);
 	else if (begin(advance))
-		status = begin_next_wave(advance) ? advance_waves(advance) : "COMPLETED";
+		status = begin_next_wave(advance) ? advance_waves(advance) : REQUEST_COMPLETED;
 	finish(advance, was, status);
 }
 
-/* Why a request is not moved at all; NULL: it is. */
-static char *
-stands_still(const PromotionRequest *request)
+/* Note why a request is not moved at all; false: it is. */
+static bool
+stands_still(Advance *advance)
 {
+	const PromotionRequest *request = &advance->request;
 	const char *reason = request->reason ? request->reason : "no reason was given";
 
-	if (strcmp(request->status, "PAUSED") == 0)
-		return psprintf("it is paused (%s): promote.resume_request lets it go on", reason);
-	if (strcmp(request->status, "FAILED") == 0)
-		return psprintf("it has failed (%s): promote.resume_request lets it go on, promote.cancel_request ends it", reason);
-	return NULL;
-}
-
-/* Lock the request, and read it. */
-static void
-enter_request(Advance *advance)
-{
-	PromotionRequest *request = &advance->request;
-	Sql			sql;
-
-	sql_enter(&sql);
-	request_lock(&sql, request);
-	request_read(&sql, request);
-	request_access(request, sql.user, "deploy");
-	sql_leave(&sql);
+	if (request->status == REQUEST_PAUSED)
+		advance_wait_for(advance, psprintf("it is paused (%s): promote.resume_request lets it go on", reason));
+	else if (request->status == REQUEST_FAILED)
+		advance_wait_for(advance, psprintf("it has failed (%s): promote.resume_request lets it go on, promote.cancel_request ends it",
+										   reason));
+	else
+		return request_is_over(request);
+	return true;
 }
 
 /* promote.advance_request(project text, request integer) returns a row, see sql/request/request.sql */
@@ -642,24 +599,16 @@ promote_advance_request(PG_FUNCTION_ARGS)
 {
 	Advance		advance = {.moved = 0};
 	PromotionRequest *request = &advance.request;
-	TupleDesc	row_type;
-	bool		nulls[4] = {false};
-	Datum		values[4];
-	char	   *still;
+	Sql			sql;
 
 	argument_request(fcinfo, request);
-	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "function must return a row");
-	enter_request(&advance);
-	still = stands_still(request);
-	if (still)
-		advance_wait_for(&advance, still);
-	else if (!request_is_over(request))
+	sql_enter(&sql);
+	request_lock(&sql, request);
+	request_read(&sql, request);
+	request_access(request, sql.user, "deploy");
+	sql_leave(&sql);
+	if (!stands_still(&advance))
 		advance_request(&advance);
-	nulls[1] = request->wave == 0;
-	values[0] = CStringGetTextDatum(request->status);
-	values[1] = Int32GetDatum(request->wave);
-	values[2] = Int32GetDatum(advance.moved);
-	values[3] = request_waits(request);
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, nulls));
+	return result_row(fcinfo, AS_TEXT(request_statuses[request->status]), AS_NUMBER(request->wave),
+					  AS_INT(advance.moved), AS_TEXTS(request_waits(request)));
 }

@@ -8,7 +8,13 @@
  */
 #include "postgres.h"
 
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
 #include "base/errors.h"
+#include "base/result.h"
 #include "gate/gate.h"
 #include "json/digest.h"
 #include "json/reader.h"
@@ -18,17 +24,9 @@
 #include "registry/remote_reference.h"
 #include "request/request.h"
 
-#include "catalog/pg_type.h"
-#include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/memutils.h"
-#include "utils/snapmgr.h"
-#include "utils/timestamp.h"
-#include "utils/tuplestore.h"
-
 PG_FUNCTION_INFO_V1(promote_preview_request);
+
+/* ---- proposing an item ---- */
 
 /* What is known of an item's two instances. */
 typedef struct ItemFacts
@@ -48,57 +46,34 @@ typedef struct ItemFacts
 	char	   *author;
 } ItemFacts;
 
-#define REVISION_OF(as, instance, number) \
-	" LEFT JOIN LATERAL (SELECT r.* FROM promote.revision AS r WHERE " SAME_INSTANCE("r", instance) \
-	" AND r.revision = " number " LIMIT 1) AS " as " ON true"
+static const SqlField facts_fields[] = {
+	SQL_FIELD(ItemFacts, has_source, "f.has_source"),
+	SQL_FIELD(ItemFacts, has_destination, "f.has_destination"),
+	SQL_FIELD(ItemFacts, in_scope, "f.in_scope"),
+	SQL_FIELD(ItemFacts, source_revision, "f.source_revision"),
+	SQL_FIELD(ItemFacts, revision, "f.revision"),
+	SQL_FIELD(ItemFacts, deployed_revision, "f.deployed_revision"),
+	SQL_FIELD(ItemFacts, source_digest, "f.source_digest"),
+	SQL_FIELD(ItemFacts, deployed_digest, "f.deployed_digest"),
+	SQL_FIELD(ItemFacts, deployed_version, "f.deployed_version"),
+	SQL_FIELD(ItemFacts, deployed_references, "f.deployed_references"),
+	SQL_FIELD(ItemFacts, is_deployed, "f.is_deployed"),
+	SQL_FIELD(ItemFacts, origin, "f.origin"),
+	SQL_FIELD(ItemFacts, author, "f.author")
+};
 
 /* Read them. */
 static void
 read_facts(const Sql *sql, const PromotionRequest *request, const char *component, ItemFacts *facts)
 {
-	static OldStatement read = {
-		.text = "SELECT s.project IS NOT NULL, i.project IS NOT NULL, $5 IS NULL"
-		"  OR promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes) @> $5,"
-		" s.revision, i.revision, i.deployed_revision, q.digest, d.rendered_digest,"
-		" d.version::pg_catalog.text, o.digest = n.digest AND d.version = n.version, n.origin, n.actor,"
-		" d.remote_references"
-		" FROM promote.project AS p"
-		" JOIN promote.environment AS e ON e.project = $1 AND e.environment = $3"
-		" LEFT JOIN promote.component AS c ON c.project = $1 AND c.component = $4"
-		" LEFT JOIN promote.instance AS s ON s.project = $1 AND s.environment = $2 AND s.component = $4"
-		" LEFT JOIN promote.instance AS i ON i.project = $1 AND i.environment = $3 AND i.component = $4"
-		REVISION_OF("q", "s", "s.revision")
-		REVISION_OF("n", "i", "i.revision")
-		REVISION_OF("o", "i", "i.deployed_revision")
-		" LEFT JOIN LATERAL (SELECT d.rendered_digest, d.version, d.remote_references FROM promote.deployment AS d"
-		"  WHERE " SAME_INSTANCE("d", "i") " AND d.deployment = i.deployed_by LIMIT 1) AS d ON i.status = 'PROVISIONED'"
-		" WHERE p.project = $1",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID}
-	};
-	bool		nulls[5] = {[4] = request->selector == NULL};
-	Datum		values[5] = {
-		CStringGetTextDatum(request->project),
-		CStringGetTextDatum(request->source_environment),
-		CStringGetTextDatum(request->destination_environment),
-		CStringGetTextDatum(component),
-		JsonbPGetDatum(request->selector)
-	};
+	static Statement read = SQL_ROWS(facts_fields, "SELECT $* FROM"
+									 " promote_internal.request_item_facts($1, $2, $3, $4, $5) AS f");
+	SqlRows		rows = sql_run(sql, &read, AS_TEXT(request->project), AS_TEXT(request->source_environment),
+							   AS_TEXT(request->destination_environment), AS_TEXT(component),
+							   AS_JSONB(request->selector));
 
-	statement_run(sql, &read, values, nulls, false);
-	facts->has_source = spi_bool(SPI_tuptable, 0, 1);
-	facts->has_destination = spi_bool(SPI_tuptable, 0, 2);
-	facts->in_scope = spi_bool(SPI_tuptable, 0, 3);
-	facts->source_revision = spi_integer(SPI_tuptable, 0, 4);
-	facts->revision = spi_integer(SPI_tuptable, 0, 5);
-	facts->deployed_revision = spi_integer(SPI_tuptable, 0, 6);
-	facts->source_digest = spi_bytea(SPI_tuptable, 0, 7);
-	facts->deployed_digest = spi_bytea(SPI_tuptable, 0, 8);
-	facts->deployed_version = spi_text(SPI_tuptable, 0, 9);
-	facts->is_deployed = spi_bool(SPI_tuptable, 0, 10);
-	facts->origin = spi_text(SPI_tuptable, 0, 11);
-	facts->author = spi_text(SPI_tuptable, 0, 12);
-	facts->deployed_references = spi_jsonb(SPI_tuptable, 0, 13);
+	if (!sql_row(&rows, 0, facts))
+		elog(ERROR, "project \"%s\" or an environment of request %d is gone", request->project, request->number);
 }
 
 /* Why there is nothing that could be promoted; NULL: there is. */
@@ -153,46 +128,42 @@ other_changes(const PromotionRequest *request, const RequestItem *item, const It
 					request_instance_name(request, item->component), facts->deployed_revision);
 }
 
-/* Note why it cannot be staged; an ObstacleCollector whose state is the proposal. */
+/* Note why an item cannot be staged. */
 static void
-add_obstacle(void *state, const Obstacle *obstacle)
+note_obstacle(ItemProposal *proposal, const char *code, char *message)
 {
-	ItemProposal *proposal = state;
 	ItemObstacle *added = palloc(sizeof(ItemObstacle));
 
-	added->code = obstacle->sqlstate == PM_RELEASE_BLOCKED ? "release" : "params";
-	added->message = obstacle->path ? psprintf("%s: %s", obstacle->path, obstacle->message) :
-		pstrdup(obstacle->message);
+	*added = (ItemObstacle) {code, message};
 	proposal->obstacles = lappend(proposal->obstacles, added);
 }
 
-/* Note the slots in which copying would replace what runs: a request never may. */
+/* An ObstacleCollector whose state is the proposal. */
 static void
-add_replaced(ItemProposal *proposal)
+add_obstacle(void *state, const Obstacle *obstacle)
 {
-	ListCell   *cell;
-
-	foreach(cell, proposal->promotion.carry.refused)
-	{
-		ItemObstacle *added = palloc(sizeof(ItemObstacle));
-
-		added->code = "references";
-		added->message = psprintf("remote reference %s: what runs has another one", (char *) lfirst(cell));
-		proposal->obstacles = lappend(proposal->obstacles, added);
-	}
+	note_obstacle(state, obstacle->sqlstate == PM_RELEASE_BLOCKED ? "release" : "params",
+				  obstacle->path ? psprintf("%s: %s", obstacle->path, obstacle->message) :
+				  pstrdup(obstacle->message));
 }
 
-/* Propose what is to be carried besides, as it is now: staging may have waited for it. */
+/*
+ * Propose what is to be carried besides, as it is now: staging may have waited
+ * for it.  A request never replaces what runs by it.
+ */
 static void
 propose_carry(const Sql *sql, const PromotionRequest *request, ItemProposal *proposal)
 {
 	Promotion  *promotion = &proposal->promotion;
+	ListCell   *cell;
 
 	promotion->carry = request->carry;
 	sql_push_latest();
 	carry_take(sql, &promotion->carry, &promotion->source, &promotion->proposed, false);
 	PopActiveSnapshot();
-	add_replaced(proposal);
+	foreach(cell, promotion->carry.refused)
+		note_obstacle(proposal, "references",
+					  psprintf("remote reference %s: what runs has another one", (char *) lfirst(cell)));
 }
 
 /* Is what would be staged what is desired and what runs? */
@@ -201,7 +172,8 @@ is_nothing(const ItemFacts *facts, const ItemProposal *proposal)
 {
 	const ProposedRevision *proposed = &proposal->promotion.proposed;
 
-	return stage_is_unchanged(proposed) && !carry_has_secrets(proposed) && reference_same(facts->deployed_references, proposed->references) &&
+	return stage_is_unchanged(proposed) && !carry_has_secrets(proposed) &&
+		reference_same(facts->deployed_references, proposed->references) &&
 		json_digest_equal(facts->deployed_digest, proposal->rendered_digest) &&
 		strcmp(facts->deployed_version, proposed->proposal.version) == 0;
 }
@@ -248,8 +220,8 @@ request_propose(const Sql *sql, const PromotionRequest *request, const RequestIt
  * What a preview says of an item, and what staging it is held against.  A
  * proposal of NULL is one that was refused.
  */
-Jsonb *
-request_item_document(const RequestItem *item, const ItemProposal *proposal)
+static Jsonb *
+item_document(const RequestItem *item, const ItemProposal *proposal)
 {
 	JsonBuilder	builder;
 	JsonbValue	diff;
@@ -279,6 +251,31 @@ request_item_document(const RequestItem *item, const ItemProposal *proposal)
 	}
 	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
+}
+
+/* Is what would be staged what was previewed?  A proposal of NULL is one that was refused. */
+bool
+request_is_as_previewed(const RequestItem *item, const ItemProposal *proposal)
+{
+	return json_digest_equal(json_digest(item_document(item, proposal)), item->preview_digest);
+}
+
+/* Is it staged, and still desired? */
+static bool
+is_staged(const RequestItem *item)
+{
+	return item->status == ITEM_STAGED && item->desired == item->revision;
+}
+
+/* Is what is staged still what was previewed?  What is not is staged once more. */
+bool
+request_is_as_staged(const RequestItem *item, const ItemProposal *proposal)
+{
+	return is_staged(item) &&
+		(proposal->skip_reason ? item->as_previewed || item->planned.number == 0 :
+		 item->version == NULL ||
+		 (strcmp(item->version, proposal->promotion.proposed.proposal.version) == 0 &&
+		  json_digest_equal(item->rendered_digest, proposal->rendered_digest)));
 }
 
 /* ---- what stands in the way ---- */
@@ -370,19 +367,14 @@ refusal_blocker(const Refusal *refusal)
 
 /* ---- taking a preview ---- */
 
-/* The columns of a row. */
-enum
+/* What is shown of an item beside its row; in the request's memory. */
+typedef struct Shown
 {
-	WAVE, COMPONENT, INSTANCE, STATUS, SKIP_REASON, OTHER_CHANGES, SOURCE_REVISION, BASE_REVISION,
-	VERSION, DIFF, BLOCKERS, PREVIEW, DIGEST, COLUMNS
-};
-
-/* A row that is to be returned; its values live in the request's memory. */
-typedef struct PreviewRow
-{
-	Datum		values[COLUMNS];
-	bool		nulls[COLUMNS];
-} PreviewRow;
+	Jsonb	   *document;		/* what the preview keeps */
+	char	   *other_changes;	/* NULL: none */
+	Jsonb	   *diff;			/* NULL: none */
+	Jsonb	   *blockers;		/* NULL: they were not asked for */
+} Shown;
 
 /* A preview in the course of being taken. */
 typedef struct Preview
@@ -391,140 +383,82 @@ typedef struct Preview
 	RequestItem *items;
 	int			count;
 	Jsonb	   *former;			/* the items of the preview before; NULL: there was none */
-	Jsonb	  **documents;		/* of the items, in the request's memory */
-	PreviewRow *rows;
+	Shown	   *shown;
 	int			current;		/* the item that is proposed */
 	bool		as_staged;		/* does what the preview before says of it stand? */
 } Preview;
 
-/* Is it staged, and still desired? */
-static bool
-is_staged(const RequestItem *item)
+/* A copy of a document in the current memory context; NULL stays NULL. */
+static Jsonb *
+copy_document(const Jsonb *document)
 {
-	return strcmp(item->status, "STAGED") == 0 && item->desired == item->revision;
+	return document ? DatumGetJsonbPCopy(JsonbPGetDatum(document)) : NULL;
 }
 
-/* Is what is staged still what was previewed?  What is not is staged once more. */
-bool
-request_is_as_staged(const RequestItem *item, const ItemProposal *proposal)
-{
-	return is_staged(item) &&
-		(proposal->skip_reason ? item->as_previewed || item->last_plan == 0 :
-		 item->version == NULL ||
-		 (strcmp(item->version, proposal->promotion.proposed.proposal.version) == 0 &&
-		  json_digest_equal(item->rendered_digest, proposal->rendered_digest)));
-}
-
-/* Put a text into a row; NULL leaves it NULL. */
+/* Keep what the current item would become, and what stands in its way; proposal is NULL where it was refused. */
 static void
-put_text(PreviewRow *row, int column, const char *text)
+keep_item(Preview *preview, const ItemProposal *proposal, const Jsonb *blockers)
 {
-	row->nulls[column] = text == NULL;
-	row->values[column] = text ? CStringGetTextDatum(text) : (Datum) 0;
-}
-
-/* Put a number into a row; 0 leaves it NULL. */
-static void
-put_number(PreviewRow *row, int column, int32 number)
-{
-	row->nulls[column] = number == 0;
-	row->values[column] = Int32GetDatum(number);
-}
-
-/* Put a document into a row, a copy of it; NULL leaves it NULL. */
-static void
-put_document(PreviewRow *row, int column, const Jsonb *document)
-{
-	row->nulls[column] = document == NULL;
-	row->values[column] = document ? datumCopy(JsonbPGetDatum(document), false, -1) : (Datum) 0;
-}
-
-/* Put what is known of every item. */
-static void
-put_item(Preview *preview, const RequestItem *item, PreviewRow *row)
-{
-	memset(row->nulls, true, sizeof(row->nulls));
-	put_number(row, WAVE, item->wave);
-	put_text(row, COMPONENT, item->component);
-	put_text(row, INSTANCE, request_instance_name(&preview->request, item->component));
-	put_text(row, STATUS, item->status);
-	put_text(row, SKIP_REASON, item->skip_reason);
-	put_number(row, SOURCE_REVISION, item->source_revision);
-	put_number(row, BASE_REVISION, item->base_revision);
-	put_text(row, VERSION, item->version);
-}
-
-/* Keep the current item's document and its row; proposal is NULL where it was refused. */
-static void
-keep_item(Preview *preview, const ItemProposal *proposal, const Jsonb *document, const Jsonb *blockers)
-{
-	MemoryContext inner = MemoryContextSwitchTo(preview->request.context);
 	RequestItem *item = &preview->items[preview->current];
-	PreviewRow *row = &preview->rows[preview->current];
+	const Jsonb *document = item_document(item, proposal);
+	MemoryContext inner = MemoryContextSwitchTo(preview->request.context);
+	const ProposedRevision *proposed = proposal ? &proposal->promotion.proposed : NULL;
+	bool		staged = proposal && proposal->skip_reason == NULL;
 
 	/* what it has staged is its own as long as it is desired */
 	if (item->desired != item->revision)
 		item->revision = 0;
-	item->status = "PENDING";
-	item->skip_reason = proposal && proposal->skip_reason ? pstrdup(proposal->skip_reason) : NULL;
-	item->source_revision = proposal ? proposal->promotion.proposed.source_revision : 0;
-	item->base_revision = proposal ? proposal->promotion.proposed.current_revision : 0;
-	item->version = proposal && proposal->skip_reason == NULL ?
-		pstrdup(proposal->promotion.proposed.proposal.version) : NULL;
-	item->rendered_digest = item->version ?
-		DatumGetByteaPCopy(PointerGetDatum(proposal->rendered_digest)) : NULL;
+	item->status = ITEM_PENDING;
+	item->skip_reason = proposal ? request_copy(&preview->request, proposal->skip_reason) : NULL;
+	item->source_revision = proposed ? proposed->source_revision : 0;
+	item->base_revision = proposed ? proposed->current_revision : 0;
+	item->version = staged ? pstrdup(proposed->proposal.version) : NULL;
+	item->rendered_digest = staged ? DatumGetByteaPCopy(PointerGetDatum(proposal->rendered_digest)) : NULL;
+	preview->shown[preview->current] = (Shown) {
+		.document = copy_document(document),
+		.other_changes = proposal ? request_copy(&preview->request, proposal->other_changes) : NULL,
+		.diff = proposal ? copy_document(proposal->diff) : NULL,
+		.blockers = copy_document(blockers)
+	};
 	item->preview_digest = json_digest(document);
-	preview->documents[preview->current] = DatumGetJsonbPCopy(JsonbPGetDatum(document));
-	put_item(preview, item, row);
-	if (proposal)
-	{
-		put_text(row, OTHER_CHANGES, proposal->other_changes);
-		put_document(row, DIFF, proposal->diff);
-	}
-	put_document(row, BLOCKERS, blockers);
 	MemoryContextSwitchTo(inner);
 }
 
-/* View what the preview before says of the current item. */
-static void
-find_former(const Preview *preview, JsonbValue *document)
+/* What the preview before says of the current item. */
+static Jsonb *
+former_document(const Preview *preview)
 {
 	JsonbValue	items;
+	JsonbValue	document;
 
 	if (preview->former)
 	{
 		json_root(preview->former, &items);
 		if (json_count(&items) == preview->count)
 		{
-			json_view_child(items.val.binary.data, preview->current, document);
-			if (json_is_object(document))
-				return;
+			json_view_child(items.val.binary.data, preview->current, &document);
+			if (json_is_object(&document))
+				return json_from_view(&document);
 		}
 	}
 	elog(ERROR, "preview %d of request %d does not say what it has seen: a trigger or a rule has changed it",
 		 preview->request.preview, preview->request.number);
 }
 
-/* What the preview before says of an item that has gone on since, or why it was skipped. */
+/* Keep what the preview before says of the current item, which has gone on since, or why that was skipped. */
 static void
 keep_former(Preview *preview)
 {
-	RequestItem *item = &preview->items[preview->current];
-	PreviewRow *row = &preview->rows[preview->current];
+	const RequestItem *item = &preview->items[preview->current];
 	ItemProposal skipped = {.skip_reason = item->skip_reason};
+	Shown	   *shown = &preview->shown[preview->current];
 	JsonbValue	document;
 	JsonbValue	diff;
 
-	put_item(preview, item, row);
-	if (strcmp(item->status, "SKIPPED") == 0)
-	{
-		preview->documents[preview->current] = request_item_document(item, &skipped);
-		return;
-	}
-	find_former(preview, &document);
-	preview->documents[preview->current] = json_from_view(&document);
+	shown->document = item->status == ITEM_SKIPPED ? item_document(item, &skipped) : former_document(preview);
+	json_root(shown->document, &document);
 	if (json_find(&document, "diff", &diff))
-		put_document(row, DIFF, json_from_view(&diff));
+		shown->diff = json_from_view(&diff);
 }
 
 /* Propose the current item, in a scope; a step of attempt. */
@@ -540,8 +474,7 @@ propose_current(void *state)
 	request_propose(&sql, &preview->request, item, &proposal);
 	preview->as_staged = request_is_as_staged(item, &proposal);
 	if (!preview->as_staged)
-		keep_item(preview, &proposal, request_item_document(item, &proposal),
-				  item_blockers(&sql, &preview->request, &proposal));
+		keep_item(preview, &proposal, item_blockers(&sql, &preview->request, &proposal));
 	sql_leave(&sql);
 }
 
@@ -554,21 +487,20 @@ preview_items(Preview *preview)
 												  ALLOCSET_DEFAULT_SIZES);
 	Refusal		refusal;
 
-	preview->documents = palloc_extended(Max(preview->count, 1) * sizeof(Jsonb *), MCXT_ALLOC_HUGE);
-	preview->rows = palloc_extended(Max(preview->count, 1) * sizeof(PreviewRow), MCXT_ALLOC_HUGE);
+	preview->shown = palloc_extended(Max(preview->count, 1) * sizeof(Shown), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (preview->current = 0; preview->current < preview->count; preview->current++)
 	{
 		const RequestItem *item = &preview->items[preview->current];
 
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(context);
-		preview->as_staged = strcmp(item->status, "PENDING") != 0 && strcmp(item->status, "STAGED") != 0;
+		preview->as_staged = item->status != ITEM_PENDING && item->status != ITEM_STAGED;
 		if (!preview->as_staged && !attempt(propose_current, preview, &refusal))
 		{
 			/* what is staged is deployed as it is, if its gates let it */
 			preview->as_staged = is_staged(item);
 			if (!preview->as_staged)
-				keep_item(preview, NULL, request_item_document(item, NULL), refusal_blocker(&refusal));
+				keep_item(preview, NULL, refusal_blocker(&refusal));
 		}
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(context);
@@ -582,54 +514,28 @@ preview_items(Preview *preview)
 static Jsonb *
 read_former(const Sql *sql, const PromotionRequest *request)
 {
-	static OldStatement read = {
-		.text = "SELECT v.items FROM promote.promotion_request_preview AS v WHERE " OF_REQUEST("v")
-		" AND v.preview = $3",
-		.parameters = 3,
-		.types = {TEXTOID, INT4OID, INT4OID}
-	};
-	Datum		values[3];
-	MemoryContext inner;
-	Jsonb	   *items;
+	static Statement read = {"SELECT v.items FROM promote.promotion_request_preview AS v WHERE " OF_REQUEST("v")
+		" AND v.preview = $3"};
+	SqlRows		rows = sql_run(sql, &read, AS_REQUEST(request), AS_INT(request->preview));
+	MemoryContext inner = MemoryContextSwitchTo(request->context);
+	Jsonb	   *items = rows.count > 0 ? copy_document(sql_jsonb(&rows, 0)) : NULL;
 
-	request_values(request, values);
-	values[2] = Int32GetDatum(request->preview);
-	statement_run(sql, &read, values, NULL, false);
-	if (SPI_processed == 0)
-		return NULL;
-	items = spi_jsonb(SPI_tuptable, 0, 1);
-	inner = MemoryContextSwitchTo(request->context);
-	items = DatumGetJsonbPCopy(JsonbPGetDatum(items));
 	MemoryContextSwitchTo(inner);
 	return items;
 }
 
 /* Write what the preview says of an item that can still be staged. */
 static void
-write_item(const Sql *sql, const Preview *preview, const RequestItem *item)
+write_item(const Sql *sql, const PromotionRequest *request, const RequestItem *item)
 {
-	static OldStatement write = {
-		.text = "UPDATE promote.promotion_request_item AS t SET status = 'PENDING', preview_digest = $4,"
-		" source_revision = NULLIF($5, 0), base_revision = NULLIF($6, 0), version = $7, skip_reason = $8,"
-		" rendered_digest = $9, revision = NULLIF($10, 0), plan = NULL, reason = NULL"
-		" WHERE " OF_REQUEST("t") " AND t.component = $3",
-		.parameters = 10,
-		.types = {TEXTOID, INT4OID, TEXTOID, BYTEAOID, INT4OID, INT4OID, TEXTOID, TEXTOID, BYTEAOID, INT4OID}
-	};
-	bool		nulls[10] = {[6] = item->version == NULL,[7] = item->skip_reason == NULL,
-		[8] = item->rendered_digest == NULL};
-	Datum		values[10];
+	static Statement write = {"UPDATE promote.promotion_request_item AS t SET status = 'PENDING', preview_digest = $4,"
+		" source_revision = $5, base_revision = $6, version = $7, skip_reason = $8, rendered_digest = $9,"
+		" revision = $10, plan = NULL, reason = NULL"
+		" WHERE " OF_REQUEST("t") " AND t.component = $3"};
 
-	request_values(&preview->request, values);
-	values[2] = CStringGetTextDatum(item->component);
-	values[3] = PointerGetDatum(item->preview_digest);
-	values[4] = Int32GetDatum(item->source_revision);
-	values[5] = Int32GetDatum(item->base_revision);
-	values[6] = nulls[6] ? (Datum) 0 : CStringGetTextDatum(item->version);
-	values[7] = nulls[7] ? (Datum) 0 : CStringGetTextDatum(item->skip_reason);
-	values[8] = PointerGetDatum(item->rendered_digest);
-	values[9] = Int32GetDatum(item->revision);
-	old_guarded_run(sql, &write, values, nulls);
+	guarded_run(sql, &write, AS_REQUEST(request), AS_TEXT(item->component), AS_BYTEA(item->preview_digest),
+				AS_NUMBER(item->source_revision), AS_NUMBER(item->base_revision), AS_TEXT(item->version),
+				AS_TEXT(item->skip_reason), AS_BYTEA(item->rendered_digest), AS_NUMBER(item->revision));
 }
 
 /* All documents as one array. */
@@ -643,55 +549,35 @@ all_documents(const Preview *preview)
 	json_build_begin_array(&builder);
 	for (int i = 0; i < preview->count; i++)
 	{
-		json_root(preview->documents[i], &views[i]);
+		json_root(preview->shown[i].document, &views[i]);
 		json_build_value(&builder, &views[i]);
 	}
 	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 
-/* Keep the preview; returns its digest, in the request's memory.  Runs inside a scope. */
-static bytea *
-write_preview(const Sql *sql, Preview *preview)
-{
-	static OldStatement write = {
-		.text = "WITH kept AS (INSERT INTO promote.promotion_request_preview AS v (project, request, preview, items)"
-		" VALUES ($1, $2, $3, $4) RETURNING v.digest, v.actor, v.created_at)"
-		" UPDATE promote.promotion_request AS r SET preview = $3, preview_digest = k.digest,"
-		" previewed_at = k.created_at, previewed_by = k.actor FROM kept AS k WHERE " OF_REQUEST("r")
-		" RETURNING k.digest",
-		.parameters = 4,
-		.types = {TEXTOID, INT4OID, INT4OID, JSONBOID}
-	};
-	Datum		values[4];
-	MemoryContext inner;
-	bytea	   *digest;
-
-	request_values(&preview->request, values);
-	values[2] = Int32GetDatum(++preview->request.preview);
-	values[3] = JsonbPGetDatum(all_documents(preview));
-	old_guarded_run(sql, &write, values, NULL);
-	digest = spi_bytea(SPI_tuptable, 0, 1);
-	inner = MemoryContextSwitchTo(preview->request.context);
-	digest = DatumGetByteaPCopy(PointerGetDatum(digest));
-	MemoryContextSwitchTo(inner);
-	return digest;
-}
-
 /* Write the preview with its items, record it, and return its digest. */
 static bytea *
 keep_preview(Preview *preview)
 {
+	static Statement write = {"WITH kept AS ("
+		" INSERT INTO promote.promotion_request_preview AS v (project, request, preview, items)"
+		" VALUES ($1, $2, $3, $4) RETURNING v.digest, v.actor, v.created_at)"
+		" UPDATE promote.promotion_request AS r SET preview = $3, preview_digest = k.digest,"
+		" previewed_at = k.created_at, previewed_by = k.actor FROM kept AS k WHERE " OF_REQUEST("r")
+		" RETURNING k.digest"};
 	PromotionRequest *request = &preview->request;
 	Sql			sql;
+	SqlRows		rows;
 	JsonBuilder	facts;
 	bytea	   *digest;
 
 	sql_enter(&sql);
-	digest = write_preview(&sql, preview);
+	rows = guarded_run(&sql, &write, AS_REQUEST(request), AS_INT(++request->preview), AS_JSONB(all_documents(preview)));
+	digest = DatumGetByteaP(SPI_datumTransfer(PointerGetDatum(sql_bytea(&rows, 0)), false, -1));
 	for (int i = 0; i < preview->count; i++)
-		if (strcmp(preview->items[i].status, "PENDING") == 0)
-			write_item(&sql, preview, &preview->items[i]);
+		if (preview->items[i].status == ITEM_PENDING)
+			write_item(&sql, request, &preview->items[i]);
 	request_facts(&facts, request);
 	json_build_number(&facts, "preview", request->preview);
 	json_build_field(&facts, "digest", audit_hex(digest));
@@ -700,37 +586,44 @@ keep_preview(Preview *preview)
 	return digest;
 }
 
+/* Put the row of an item; sql/request/request.sql has its columns. */
+static void
+put_row(FunctionCallInfo fcinfo, const Preview *preview, int number, const bytea *digest)
+{
+	const PromotionRequest *request = &preview->request;
+	const RequestItem *item = &preview->items[number];
+	const Shown *shown = &preview->shown[number];
+
+	result_put(fcinfo, AS_NUMBER(item->wave), AS_TEXT(item->component),
+			   AS_TEXT(request_instance_name(request, item->component)), AS_TEXT(item_statuses[item->status]),
+			   AS_TEXT(item->skip_reason), AS_TEXT(shown->other_changes), AS_NUMBER(item->source_revision),
+			   AS_NUMBER(item->base_revision), AS_TEXT(item->version), AS_JSONB(shown->diff),
+			   AS_JSONB(shown->blockers), AS_INT(request->preview), AS_BYTEA(digest));
+}
+
 /* promote.preview_request(project text, request integer) returns table, see sql/request/request.sql */
 Datum
 promote_preview_request(PG_FUNCTION_ARGS)
 {
-	static const char *const allowed[] = {"OPEN", "RUNNING", "BLOCKED", "PAUSED", "FAILED", NULL};
-	ReturnSetInfo *result;
 	Preview		preview = {.count = 0};
+	PromotionRequest *request = &preview.request;
 	Sql			sql;
 	bytea	   *digest;
 
-	argument_request(fcinfo, &preview.request);
+	argument_request(fcinfo, request);
 	InitMaterializedSRF(fcinfo, 0);
-	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	sql_enter(&sql);
-	request_lock(&sql, &preview.request);
-	request_read(&sql, &preview.request);
-	request_access(&preview.request, sql.user, NULL);
-	request_require_status(&preview.request, allowed, "previewed");
-	preview.items = request_items(&sql, &preview.request, REQUEST_ALL, &preview.count);
-	preview.former = read_former(&sql, &preview.request);
+	request_lock(&sql, request);
+	request_read(&sql, request);
+	request_access(request, sql.user, NULL);
+	request_require_status(request, BIT(REQUEST_OPEN) | BIT(REQUEST_RUNNING) | BIT(REQUEST_BLOCKED) |
+						   BIT(REQUEST_PAUSED) | BIT(REQUEST_FAILED), "previewed");
+	preview.items = request_items(&sql, request, PART_ALL, &preview.count);
+	preview.former = read_former(&sql, request);
 	sql_leave(&sql);
 	preview_items(&preview);
 	digest = keep_preview(&preview);
 	for (int i = 0; i < preview.count; i++)
-	{
-		PreviewRow *row = &preview.rows[i];
-
-		put_number(row, PREVIEW, preview.request.preview);
-		row->nulls[DIGEST] = false;
-		row->values[DIGEST] = PointerGetDatum(digest);
-		tuplestore_putvalues(result->setResult, result->setDesc, row->values, row->nulls);
-	}
+		put_row(fcinfo, &preview, i, digest);
 	return (Datum) 0;
 }

@@ -8,6 +8,10 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/rel.h"
+
 #include "base/argument.h"
 #include "base/errors.h"
 #include "base/trigger.h"
@@ -15,28 +19,30 @@
 #include "grant/grants.h"
 #include "ledger/guard.h"
 #include "ledger/notify.h"
-#include "promotion/deployment.h"
 #include "registry/instance.h"
 #include "registry/rescue.h"
 #include "request/request.h"
-
-#include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "commands/trigger.h"
-#include "executor/spi.h"
-#include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/rel.h"
-#include "utils/resowner.h"
-#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(promote_guard_request);
 PG_FUNCTION_INFO_V1(promote_pause_request);
 PG_FUNCTION_INFO_V1(promote_resume_request);
 PG_FUNCTION_INFO_V1(promote_cancel_request);
 PG_FUNCTION_INFO_V1(promote_request_evidence);
+
+const char *const request_statuses[] = {
+	[REQUEST_OPEN] = "OPEN", [REQUEST_RUNNING] = "RUNNING", [REQUEST_BLOCKED] = "BLOCKED",
+	[REQUEST_PAUSED] = "PAUSED", [REQUEST_FAILED] = "FAILED", [REQUEST_ROLLING_BACK] = "ROLLING_BACK",
+	[REQUEST_ROLLED_BACK] = "ROLLED_BACK", [REQUEST_COMPLETED] = "COMPLETED", [REQUEST_CANCELLED] = "CANCELLED", NULL
+};
+
+const char *const request_strategies[] = {
+	[STRATEGY_ONE_BY_ONE] = "one_by_one", [STRATEGY_WAVES] = "waves", [STRATEGY_CANARY] = "canary",
+	[STRATEGY_ALL_AT_ONCE] = "all_at_once", NULL
+};
+
+const char *const rollback_modes[] = {
+	[ROLLBACK_NOTHING] = "none", [ROLLBACK_WAVE] = "wave", [ROLLBACK_ALL] = "all", NULL
+};
 
 /* A copy of a text in the request's memory; NULL stays NULL. */
 char *
@@ -73,19 +79,11 @@ request_access(const PromotionRequest *request, Oid role, const char *action)
 		access_require_of(role, action, request->project, request->destination_environment);
 }
 
-/* What its audit rows are about. */
+/* What the audit log calls it. */
 char *
 request_subject(const PromotionRequest *request)
 {
 	return psprintf("request %s/%d", request->project, request->number);
-}
-
-/* Its key as the first two parameters of a statement. */
-void
-request_values(const PromotionRequest *request, Datum *values)
-{
-	values[0] = CStringGetTextDatum(request->project);
-	values[1] = Int32GetDatum(request->number);
 }
 
 /* The destination instance of a component. */
@@ -95,7 +93,7 @@ request_instance(const PromotionRequest *request, const char *component)
 	return (InstanceKey) {request->project, request->destination_environment, (char *) component};
 }
 
-/* Its name. */
+/* The name of that instance. */
 char *
 request_instance_name(const PromotionRequest *request, const char *component)
 {
@@ -108,24 +106,18 @@ request_instance_name(const PromotionRequest *request, const char *component)
 static void
 refuse_unknown(const Sql *sql, const PromotionRequest *request)
 {
-	static OldStatement read = {
-		.text = "SELECT p.request FROM promote.project AS p WHERE p.project = $1",
-		.parameters = 1,
-		.types = {TEXTOID}
-	};
-	Datum		values[1] = {CStringGetTextDatum(request->project)};
-	bool		there;
+	static Statement read = {"SELECT p.request FROM promote.project AS p WHERE p.project = $1"};
+	SqlRows		rows = sql_run(sql, &read, AS_TEXT(request->project));
+	int32		last = rows.count > 0 ? sql_int(&rows, 0) : 0;
 
-	statement_run(sql, &read, values, NULL, false);
-	there = SPI_processed > 0;
-	if (there && request->number > 0 && request->number <= spi_integer(SPI_tuptable, 0, 1))
+	if (request->number > 0 && request->number <= last)
 		refuse_unseen();
 	ereport(ERROR,
 			(errcode(PM_NOT_FOUND),
 			 errmsg("there is no request %d of project \"%s\"", request->number, request->project),
-			 !there ? errdetail("There is no such project.") :
-			 spi_integer(SPI_tuptable, 0, 1) == 0 ? errdetail("None was opened yet.") :
-			 errdetail("Requests are numbered from 1 to %d.", spi_integer(SPI_tuptable, 0, 1)),
+			 rows.count == 0 ? errdetail("There is no such project.") :
+			 last == 0 ? errdetail("None was opened yet.") :
+			 errdetail("Requests are numbered from 1 to %d.", last),
 			 errhint("promote.promotion_request lists them; promote.open_request opens one.")));
 }
 
@@ -143,12 +135,12 @@ request_row(const PromotionRequest *request)
 		.project = request->project,
 		.at_once = &at_once,
 		.find = &find,
-		.key = {AS_TEXT(request->project), AS_INT(request->number)},
+		.key = {AS_REQUEST(request)},
 		.columns = 2
 	};
 }
 
-/* Lock its row.  Runs inside a scope of sql.h; raises PM_NOT_FOUND. */
+/* Lock the request's row.  Raises PM_NOT_FOUND. */
 void
 request_lock(const Sql *sql, PromotionRequest *request)
 {
@@ -158,7 +150,7 @@ request_lock(const Sql *sql, PromotionRequest *request)
 		refuse_unknown(sql, request);
 }
 
-/* Lock it in an emergency: PM_HELD where others do not let go of it in time. */
+/* Lock that row in an emergency: PM_HELD where others do not let go of it in time. */
 static void
 request_rescue(const Sql *sql, PromotionRequest *request)
 {
@@ -168,68 +160,45 @@ request_rescue(const Sql *sql, PromotionRequest *request)
 		refuse_unknown(sql, request);
 }
 
-#define AT(time) "pg_catalog.to_char((" time ") AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')"
+/* Of promote_internal.request_now r. */
+static const SqlField request_fields[] = {
+	SQL_FIELD(PromotionRequest, source_environment, "r.source_environment"),
+	SQL_FIELD(PromotionRequest, destination_environment, "r.destination_environment"),
+	SQL_FIELD(PromotionRequest, selector, "r.selector"),
+	SQL_FIELD(PromotionRequest, overrides, "r.overrides"),
+	SQL_ENUM_FIELD(PromotionRequest, strategy, "r.strategy", request_strategies),
+	SQL_ENUM_FIELD(PromotionRequest, rollback_mode, "r.rollback_mode", rollback_modes),
+	SQL_FIELD(PromotionRequest, message, "r.message"),
+	SQL_FIELD(PromotionRequest, include_other_changes, "r.include_other_changes"),
+	SQL_FIELD(PromotionRequest, carry.secrets, "r.copy_secrets"),
+	SQL_FIELD(PromotionRequest, carry.references, "r.copy_remote_references"),
+	SQL_FIELD(PromotionRequest, window_open, "r.window_open"),
+	SQL_FIELD(PromotionRequest, window, "r.window_words"),
+	SQL_ENUM_FIELD(PromotionRequest, status, "r.status", request_statuses),
+	SQL_FIELD(PromotionRequest, wave, "r.wave"),
+	SQL_FIELD(PromotionRequest, started, "r.started"),
+	SQL_FIELD(PromotionRequest, rolling_back, "r.rolling_back"),
+	SQL_FIELD(PromotionRequest, reason, "r.reason"),
+	SQL_FIELD(PromotionRequest, preview, "r.preview")
+};
 
-/* Take the columns of a row into the request's memory. */
-static void
-take_row(PromotionRequest *request, SPITupleTable *row)
-{
-	MemoryContext inner = MemoryContextSwitchTo(request->context);
-
-	request->source_environment = spi_text(row, 0, 1);
-	request->destination_environment = spi_text(row, 0, 2);
-	request->selector = spi_jsonb(row, 0, 3);
-	if (request->selector)
-		request->selector = DatumGetJsonbPCopy(JsonbPGetDatum(request->selector));
-	request->overrides = DatumGetJsonbPCopy(JsonbPGetDatum(spi_jsonb(row, 0, 4)));
-	request->strategy = spi_text(row, 0, 5);
-	request->rollback_mode = spi_text(row, 0, 6);
-	request->message = spi_text(row, 0, 7);
-	request->actor = spi_text(row, 0, 8);
-	request->include_other_changes = spi_bool(row, 0, 9);
-	request->window_open = spi_bool(row, 0, 10);
-	request->window = spi_text(row, 0, 11);
-	request->status = spi_text(row, 0, 12);
-	request->wave = spi_integer(row, 0, 13);
-	request->started = spi_bool(row, 0, 14);
-	request->rolling_back = spi_bool(row, 0, 15);
-	request->reason = spi_text(row, 0, 16);
-	request->preview = spi_integer(row, 0, 17);
-	request->carry = (Carry) {spi_bool(row, 0, 18), spi_bool(row, 0, 19)};
-	MemoryContextSwitchTo(inner);
-}
-
-/*
- * Read its row and the head of its chain, after it was locked.
- */
+/* Read the request's row and the head of its chain, after it was locked. */
 void
 request_read(const Sql *sql, PromotionRequest *request)
 {
-	static OldStatement read = {
-		.text = "SELECT r.source_environment::pg_catalog.text, r.destination_environment::pg_catalog.text,"
-		" NULLIF(r.scope -> 'selector', '{}'), r.overrides, r.strategy, r.rollback_mode, r.message,"
-		" r.actor, r.include_other_changes, COALESCE(r.execution_window @> t.now, true),"
-		" CASE WHEN pg_catalog.lower(r.execution_window) > t.now"
-		"  THEN 'the execution window opens at ' || " AT("pg_catalog.lower(r.execution_window)")
-		"  WHEN NOT r.execution_window @> t.now"
-		"  THEN 'the execution window closed at ' || " AT("pg_catalog.upper(r.execution_window)") " END,"
-		" r.status, r.wave, r.started_at IS NOT NULL, r.rolling_back, r.reason, r.preview,"
-		" r.copy_secrets, r.copy_remote_references"
-		" FROM promote.promotion_request AS r, pg_catalog.clock_timestamp() AS t (now)"
-		" WHERE " OF_REQUEST("r"),
-		.parameters = 2,
-		.types = {TEXTOID, INT4OID}
-	};
-	Datum		values[2];
+	static Statement read = SQL_ROWS(request_fields, "SELECT $* FROM promote_internal.request_now AS r"
+									 " WHERE " OF_REQUEST("r"));
+	SqlRows		rows = sql_run(sql, &read, AS_REQUEST(request));
 	MemoryContext inner;
 
-	request_values(request, values);
-	statement_run(sql, &read, values, NULL, false);
-	if (SPI_processed == 0)
+	if (rows.count == 0)
 		refuse_unknown(sql, request);
-	take_row(request, SPI_tuptable);
 	audit_read_head(sql, request->project, request_subject(request), &request->head);
 	inner = MemoryContextSwitchTo(request->context);
+	(void) sql_row(&rows, 0, request);
+	if (request->selector)
+		request->selector = DatumGetJsonbPCopy(JsonbPGetDatum(request->selector));
+	request->overrides = DatumGetJsonbPCopy(JsonbPGetDatum(request->overrides));
 	if (request->head.hash)
 		request->head.hash = DatumGetByteaPCopy(PointerGetDatum(request->head.hash));
 	MemoryContextSwitchTo(inner);
@@ -239,8 +208,8 @@ request_read(const Sql *sql, PromotionRequest *request)
 bool
 request_is_over(const PromotionRequest *request)
 {
-	return strcmp(request->status, "COMPLETED") == 0 ||
-		strcmp(request->status, "ROLLED_BACK") == 0 || strcmp(request->status, "CANCELLED") == 0;
+	return request->status == REQUEST_COMPLETED || request->status == REQUEST_ROLLED_BACK ||
+		request->status == REQUEST_CANCELLED;
 }
 
 /* What can be done with a request, for a hint. */
@@ -249,26 +218,26 @@ way_out(const PromotionRequest *request)
 {
 	if (request_is_over(request))
 		return "It is over: open another one by promote.open_request.";
-	if (strcmp(request->status, "PAUSED") == 0 || strcmp(request->status, "FAILED") == 0)
+	if (request->status == REQUEST_PAUSED || request->status == REQUEST_FAILED)
 		return "promote.resume_request lets it go on, promote.cancel_request ends it.";
 	return "promote.advance_request moves it, promote.pause_request stops it.";
 }
 
-/* Refuse a verb unless the request's status is one of these, which end with NULL. */
+/* Refuse a verb unless the request's status is one of a set, by BIT. */
 void
-request_require_status(const PromotionRequest *request, const char *const *allowed,
-					   const char *verb)
+request_require_status(const PromotionRequest *request, int allowed, const char *verb)
 {
-	for (int i = 0; allowed[i]; i++)
-		if (strcmp(request->status, allowed[i]) == 0)
-			return;
+	const char *status = request_statuses[request->status];
+
+	if (allowed & BIT(request->status))
+		return;
 	ereport(ERROR,
 			(errcode(PM_REQUEST_STATE),
 			 errmsg("request %d of project \"%s\" cannot be %s", request->number,
 					request->project, verb),
 			 request->reason ?
-			 errdetail("It is %s: %s", request->status, request->reason) :
-			 errdetail("It is %s.", request->status),
+			 errdetail("It is %s: %s", status, request->reason) :
+			 errdetail("It is %s.", status),
 			 errhint("%s", way_out(request))));
 }
 
@@ -277,14 +246,15 @@ void
 request_facts(JsonBuilder *facts, const PromotionRequest *request)
 {
 	audit_begin(facts);
-	json_build_field(facts, "status", request->status);
+	json_build_field(facts, "status", request_statuses[request->status]);
 	json_build_number(facts, "wave", request->wave);
 	if (request->reason)
 		json_build_field(facts, "reason", request->reason);
 }
 
 /*
- * End the facts, append them to the request's chain and notify.  Runs under the request's lock.
+ * End the facts, append them to the request's chain and notify.  The request
+ * is locked.
  */
 void
 request_record(const Sql *sql, PromotionRequest *request, const char *event, JsonBuilder *facts)
@@ -292,7 +262,7 @@ request_record(const Sql *sql, PromotionRequest *request, const char *event, Jso
 	AuditEntry	entry = {event};
 	Notice		notice = {
 		.action = event,
-		.status = request->status,
+		.status = request_statuses[request->status],
 		.project = request->project,
 		.request = request->number
 	};
@@ -303,22 +273,6 @@ request_record(const Sql *sql, PromotionRequest *request, const char *event, Jso
 	audit_append(sql, &request->head, request->project, request_subject(request), &entry, 1);
 	MemoryContextSwitchTo(inner);
 	notify(&notice);
-}
-
-/* Let the instances go. */
-static void
-release_items(const Sql *sql, const PromotionRequest *request)
-{
-	static OldStatement release = {
-		.text = "UPDATE promote.promotion_request_item AS t SET holds = false WHERE " OF_REQUEST("t")
-		" AND t.holds",
-		.parameters = 2,
-		.types = {TEXTOID, INT4OID}
-	};
-	Datum		values[2];
-
-	request_values(request, values);
-	old_guarded_run(sql, &release, values, NULL);
 }
 
 /* What it waits for, as an array of texts. */
@@ -335,40 +289,30 @@ request_waits(const PromotionRequest *request)
 
 /*
  * Write another status with its reason, what it waits for, and how far it has
- * come; what is over holds nothing any more.  Where nothing is another, nothing
- * is written.  Runs under its lock.
+ * come; what is over lets its instances go.  Where nothing is another, nothing
+ * is written.  The request is locked.
  */
 void
-request_set_status(const Sql *sql, PromotionRequest *request, const char *status, const char *reason)
+request_set_status(const Sql *sql, PromotionRequest *request, RequestStatus status, const char *reason)
 {
-	static OldStatement write = {
-		.text = "UPDATE promote.promotion_request AS r SET status = $3, reason = $4, wave = $5,"
+	static Statement write = {"UPDATE promote.promotion_request AS r SET status = $3, reason = $4, wave = $5,"
 		" rolling_back = $6, started_at = CASE WHEN $7 THEN COALESCE(r.started_at, t.now) END,"
 		" finished_at = CASE WHEN $8 THEN t.now END, waits_for = $9"
 		" FROM pg_catalog.clock_timestamp() AS t (now) WHERE " OF_REQUEST("r")
 		" AND (r.status, r.reason, r.wave, r.rolling_back, r.started_at IS NOT NULL, r.waits_for)"
-		"  IS DISTINCT FROM ($3, $4, $5, $6, $7, $9)",
-		.parameters = 9,
-		.types = {TEXTOID, INT4OID, TEXTOID, TEXTOID, INT4OID, BOOLOID, BOOLOID, BOOLOID, TEXTARRAYOID}
-	};
-	bool		nulls[9] = {[3] = reason == NULL};
-	Datum		values[9];
+		"  IS DISTINCT FROM ($3, $4, $5, $6, $7, $9)"};
+	static Statement release = {"UPDATE promote.promotion_request_item AS t SET holds = false"
+		" WHERE " OF_REQUEST("t") " AND t.holds"};
 
-	request->status = request_copy(request, status);
+	request->status = status;
 	request->reason = request_copy(request, reason);
 	if (request_is_over(request))
 		request->waits = NIL;
-	request_values(request, values);
-	values[2] = CStringGetTextDatum(status);
-	values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(reason);
-	values[4] = Int32GetDatum(request->wave);
-	values[5] = BoolGetDatum(request->rolling_back);
-	values[6] = BoolGetDatum(request->started);
-	values[7] = BoolGetDatum(request_is_over(request));
-	values[8] = request_waits(request);
-	old_guarded_run(sql, &write, values, nulls);
+	guarded_run(sql, &write, AS_REQUEST(request), AS_TEXT(request_statuses[status]), AS_TEXT(reason),
+				AS_INT(request->wave), AS_BOOL(request->rolling_back), AS_BOOL(request->started),
+				AS_BOOL(request_is_over(request)), AS_TEXTS(request_waits(request)));
 	if (request_is_over(request))
-		release_items(sql, request);
+		guarded_run(sql, &release, AS_REQUEST(request));
 }
 
 /*
@@ -379,20 +323,13 @@ request_set_status(const Sql *sql, PromotionRequest *request, const char *status
 Datum
 request_result(Sql *scope, const PromotionRequest *request)
 {
-	static OldStatement read = {
-		.text = "SELECT pg_catalog.jsonb_populate_record(r, pg_catalog.jsonb_build_object('overrides',"
-		" (SELECT COALESCE(pg_catalog.jsonb_object_agg(o.component, pg_catalog.encode(promote.config_digest(r.project, o.patch), 'hex')), '{}')"
-		"  FROM pg_catalog.jsonb_each(r.overrides) AS o (component, patch))))"
-		" FROM promote.promotion_request AS r WHERE " OF_REQUEST("r"),
-		.parameters = 2,
-		.types = {TEXTOID, INT4OID}
-	};
-	Datum		values[2];
+	static Statement read = {"SELECT pg_catalog.jsonb_populate_record(r, pg_catalog.jsonb_build_object('overrides',"
+		" promote_internal.override_digests(r.project, r.overrides)))"
+		" FROM promote.promotion_request AS r WHERE " OF_REQUEST("r")};
+	SqlRows		rows = sql_run(scope, &read, AS_REQUEST(request));
 	bool		isnull;
 
-	request_values(request, values);
-	statement_run(scope, &read, values, NULL, false);
-	return deployment_result(scope, spi_value(SPI_tuptable, 0, 1, &isnull));
+	return deployment_result(scope, sql_datum(&rows, 0, &isnull));
 }
 
 /*
@@ -411,7 +348,7 @@ promote_guard_request(PG_FUNCTION_ARGS)
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(data->tg_trigtuple);
 	for (int i = 0; i < trigger->tgnargs; i++)
-		if (column_differs(data, trigger->tgargs[i]))
+		if (trigger_differs(data, trigger->tgargs[i]))
 			ereport(ERROR,
 					(errcode(PM_APPEND_ONLY),
 					 errmsg("\"%s\" of \"%s\" is never changed", trigger->tgargs[i],
@@ -441,10 +378,9 @@ open_verb(FunctionCallInfo fcinfo, Sql *scope, const char *action, PromotionRequ
 	request_access(request, scope->user, action);
 }
 
-/* What it ends with: another status, which is recorded. */
+/* What such a verb ends with: another status, which is recorded. */
 static Datum
-close_verb(Sql *scope, PromotionRequest *request, const char *status, const char *reason,
-		   const char *event)
+close_verb(Sql *scope, PromotionRequest *request, RequestStatus status, const char *reason, const char *event)
 {
 	JsonBuilder	facts;
 
@@ -458,16 +394,16 @@ close_verb(Sql *scope, PromotionRequest *request, const char *status, const char
 Datum
 promote_pause_request(PG_FUNCTION_ARGS)
 {
-	static const char *const allowed[] = {"OPEN", "RUNNING", "BLOCKED", "ROLLING_BACK", "PAUSED", NULL};
 	char	   *reason = argument_text(fcinfo, 2);
 	PromotionRequest request;
 	Sql			sql;
 
 	open_verb(fcinfo, &sql, NULL, &request);
-	request_require_status(&request, allowed, "paused");
-	if (strcmp(request.status, "PAUSED") == 0)
+	request_require_status(&request, BIT(REQUEST_OPEN) | BIT(REQUEST_RUNNING) | BIT(REQUEST_BLOCKED) |
+						   BIT(REQUEST_ROLLING_BACK) | BIT(REQUEST_PAUSED), "paused");
+	if (request.status == REQUEST_PAUSED)
 		return request_result(&sql, &request);
-	return close_verb(&sql, &request, "PAUSED", reason, "request.paused");
+	return close_verb(&sql, &request, REQUEST_PAUSED, reason, "request.paused");
 }
 
 /*
@@ -478,43 +414,43 @@ promote_pause_request(PG_FUNCTION_ARGS)
 static void
 reset_failed(const Sql *sql, const PromotionRequest *request)
 {
-	static OldStatement reset = {
-		.text = "UPDATE promote.promotion_request_item AS t SET"
+	static Statement reset = {"UPDATE promote.promotion_request_item AS t SET"
 		" status = CASE WHEN $3 THEN 'ROLLING_BACK' WHEN t.revision IS NULL THEN 'PENDING'"
 		"  WHEN t.verified_from IS NOT NULL THEN 'VERIFYING' ELSE 'STAGED' END,"
 		" plan = CASE WHEN $3 OR t.verified_from IS NOT NULL THEN t.plan END,"
 		" deployment = CASE WHEN $3 OR t.verified_from IS NOT NULL THEN t.deployment END,"
 		" verified_from = CASE WHEN t.verified_from IS NOT NULL THEN pg_catalog.clock_timestamp() END,"
 		" rollback_revision = NULL, rollback_plan = NULL, rollback_deployment = NULL, reason = NULL"
-		" WHERE " OF_REQUEST("t") " AND t.status = 'FAILED'",
-		.parameters = 3,
-		.types = {TEXTOID, INT4OID, BOOLOID}
-	};
-	Datum		values[3];
+		" WHERE " OF_REQUEST("t") " AND t.status = 'FAILED'"};
 
-	request_values(request, values);
-	values[2] = BoolGetDatum(request->rolling_back);
-	old_guarded_run(sql, &reset, values, NULL);
+	guarded_run(sql, &reset, AS_REQUEST(request), AS_BOOL(request->rolling_back));
 }
 
 /* promote.resume_request(project text, request integer, reason text) returns promote.promotion_request */
 Datum
 promote_resume_request(PG_FUNCTION_ARGS)
 {
-	static const char *const allowed[] = {"PAUSED", "BLOCKED", "FAILED", "OPEN", "RUNNING", "ROLLING_BACK", NULL};
+	const int	stopped = BIT(REQUEST_PAUSED) | BIT(REQUEST_BLOCKED) | BIT(REQUEST_FAILED);
 	char	   *reason = argument_text(fcinfo, 2);
 	PromotionRequest request;
 	Sql			sql;
 
 	open_verb(fcinfo, &sql, "deploy", &request);
-	request_require_status(&request, allowed, "resumed");
-	if (strcmp(request.status, "PAUSED") != 0 && strcmp(request.status, "BLOCKED") != 0 &&
-		strcmp(request.status, "FAILED") != 0)
+	request_require_status(&request, stopped | BIT(REQUEST_OPEN) | BIT(REQUEST_RUNNING) | BIT(REQUEST_ROLLING_BACK),
+						   "resumed");
+	if (!(stopped & BIT(request.status)))
 		return request_result(&sql, &request);
 	reset_failed(&sql, &request);
-	return close_verb(&sql, &request, request.rolling_back ? "ROLLING_BACK" :
-					  request.started ? "RUNNING" : "OPEN", reason, "request.resumed");
+	return close_verb(&sql, &request, request.rolling_back ? REQUEST_ROLLING_BACK :
+					  request.started ? REQUEST_RUNNING : REQUEST_OPEN, reason, "request.resumed");
 }
+
+/* A deployment that a request has queued. */
+typedef struct Queued
+{
+	char	   *component;
+	int32		deployment;
+} Queued;
 
 /*
  * Abort what the request has queued and no worker has begun.  The instances
@@ -523,36 +459,27 @@ promote_resume_request(PG_FUNCTION_ARGS)
 void
 request_abort_queued(const Sql *sql, const PromotionRequest *request, const char *reason)
 {
-	static OldStatement read = {
-		.text = "SELECT t.component::pg_catalog.text, d.deployment FROM promote.promotion_request_item AS t"
-		" CROSS JOIN LATERAL (SELECT d.deployment FROM promote.deployment AS d"
-		"  WHERE d.project = t.project AND d.environment = t.destination_environment"
-		"  AND d.component = t.component AND d.status IN ('PENDING', 'APPROVED')"
-		"  AND d.deployment IN (t.plan, t.deployment, t.rollback_plan, t.rollback_deployment)) AS d"
-		" WHERE " OF_REQUEST("t") " ORDER BY t.component, d.deployment",
-		.parameters = 2,
-		.types = {TEXTOID, INT4OID}
+	static const SqlField fields[] = {
+		SQL_FIELD(Queued, component, "q.component"),
+		SQL_FIELD(Queued, deployment, "q.deployment")
 	};
-	Datum		values[2];
-	SPITupleTable *rows;
-	uint64		count;
+	static Statement read = SQL_ROWS(fields, "SELECT $* FROM promote_internal.request_queued AS q"
+									 " WHERE " OF_REQUEST("q") " ORDER BY q.component, q.deployment");
+	SqlRows		rows = sql_run(sql, &read, AS_REQUEST(request));
+	Queued		queued;
 
-	request_values(request, values);
-	statement_run(sql, &read, values, NULL, false);
-	rows = SPI_tuptable;
-	count = SPI_processed;
-	for (uint64 i = 0; i < count; i++)
+	for (uint64 i = 0; sql_row(&rows, i, &queued); i++)
 	{
-		InstanceKey key = request_instance(request, spi_text(rows, i, 1));
+		InstanceKey key = request_instance(request, queued.component);
 		Sql			own;
-		Deployment	queued;
+		Deployment	deployment;
 
 		CHECK_FOR_INTERRUPTS();
 		sql_enter(&own);
 		instance_rescue(&own, &key);
-		deployment_load(&own, &key, spi_integer(rows, i, 2), &queued);
-		if (queued.status == DEPLOYMENT_PENDING || queued.status == DEPLOYMENT_APPROVED)
-			deployment_step(&own, &queued, DEPLOYMENT_ABORTED, reason);
+		deployment_load(&own, &key, queued.deployment, &deployment);
+		if (deployment.status == DEPLOYMENT_PENDING || deployment.status == DEPLOYMENT_APPROVED)
+			deployment_step(&own, &deployment, DEPLOYMENT_ABORTED, reason);
 		sql_leave(&own);
 	}
 }
@@ -561,44 +488,50 @@ request_abort_queued(const Sql *sql, const PromotionRequest *request, const char
 Datum
 promote_cancel_request(PG_FUNCTION_ARGS)
 {
-	static const char *const allowed[] = {"OPEN", "RUNNING", "BLOCKED", "PAUSED", "FAILED", "ROLLING_BACK", "CANCELLED", NULL};
+	const int	over = BIT(REQUEST_COMPLETED) | BIT(REQUEST_ROLLED_BACK);
 	char	   *reason = argument_required(fcinfo, 2, "reason");
 	PromotionRequest request;
 	Sql			sql;
 
 	open_verb(fcinfo, &sql, "deploy", &request);
-	request_require_status(&request, allowed, "cancelled");
-	if (strcmp(request.status, "CANCELLED") == 0)
+	request_require_status(&request, ~over, "cancelled");
+	if (request.status == REQUEST_CANCELLED)
 		return request_result(&sql, &request);
 	request_abort_queued(&sql, &request, psprintf("request %d is cancelled: %s", request.number, reason));
-	return close_verb(&sql, &request, "CANCELLED", reason, "request.cancelled");
+	return close_verb(&sql, &request, REQUEST_CANCELLED, reason, "request.cancelled");
 }
+
+/* A request's evidence, and where who may see it has to see rows. */
+typedef struct Evidence
+{
+	char	   *destination_environment;
+	Jsonb	   *document;
+} Evidence;
 
 /* promote.request_evidence(project text, request integer) returns jsonb; NULL: there is no such request */
 Datum
 promote_request_evidence(PG_FUNCTION_ARGS)
 {
-	static OldStatement read = {
-		.text = "SELECT r.destination_environment::pg_catalog.text, promote_internal.request_document($1, $2)"
-		" FROM promote.promotion_request AS r WHERE " OF_REQUEST("r"),
-		.parameters = 2,
-		.types = {TEXTOID, INT4OID}
+	static const SqlField fields[] = {
+		SQL_FIELD(Evidence, destination_environment, "r.destination_environment"),
+		SQL_FIELD(Evidence, document, "promote_internal.request_document($1, $2)")
 	};
+	static Statement read = SQL_ROWS(fields, "SELECT $* FROM promote.promotion_request AS r WHERE " OF_REQUEST("r"));
 	char	   *project = argument_text(fcinfo, 0);
-	Datum		values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
-	Sql			sql;
+	Evidence	evidence;
+	SqlRows		rows;
 	Datum		document = (Datum) 0;
-	bool		isnull;
+	Sql			sql;
 
 	access_require_sight(project);
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
 	sql_enter(&sql);
-	statement_run(&sql, &read, values, NULL, true);
-	if (SPI_processed > 0)
+	rows = sql_read(&sql, &read, AS_TEXT(project), AS_INT(PG_GETARG_INT32(1)));
+	if (sql_row(&rows, 0, &evidence))
 	{
-		access_require_of(sql.user, ACCESS_ROWS, project, spi_text(SPI_tuptable, 0, 1));
-		document = SPI_datumTransfer(spi_value(SPI_tuptable, 0, 2, &isnull), false, -1);
+		access_require_of(sql.user, ACCESS_ROWS, project, evidence.destination_environment);
+		document = SPI_datumTransfer(JsonbPGetDatum(evidence.document), false, -1);
 	}
 	sql_leave(&sql);
 	if (document == (Datum) 0)

@@ -6,20 +6,61 @@
 
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "utils/jsonb.h"
+
 #include "base/attempt.h"
 #include "base/sql.h"
 #include "json/builder.h"
 #include "ledger/audit.h"
 #include "parse/name.h"
+#include "promotion/deployment.h"
 #include "promotion/promotion.h"
-#include "fmgr.h"
-#include "utils/jsonb.h"
 
 #define OF_REQUEST(as) as ".project = $1 AND " as ".request = $2"
+#define AS_REQUEST(of) AS_TEXT((of)->project), AS_INT((of)->number)
 
 #define REQUEST_SHOWN 20		/* instances that a message names before it counts the rest */
 
-/* A row of the table, as far as the verbs need it; its strings live in context. */
+/* How far a request has come. */
+typedef enum RequestStatus
+{
+	REQUEST_NONE,
+	REQUEST_OPEN, REQUEST_RUNNING, REQUEST_BLOCKED, REQUEST_PAUSED, REQUEST_FAILED,
+	REQUEST_ROLLING_BACK, REQUEST_ROLLED_BACK, REQUEST_COMPLETED, REQUEST_CANCELLED
+} RequestStatus;
+
+/* In which order its items go; the first is that of who names none. */
+typedef enum RequestStrategy
+{
+	STRATEGY_NONE,
+	STRATEGY_ONE_BY_ONE, STRATEGY_WAVES, STRATEGY_CANARY, STRATEGY_ALL_AT_ONCE
+} RequestStrategy;
+
+/* What is rolled back where something fails; the first is that of who names none. */
+typedef enum RollbackMode
+{
+	ROLLBACK_UNKNOWN,
+	ROLLBACK_NOTHING, ROLLBACK_WAVE, ROLLBACK_ALL
+} RollbackMode;
+
+/* How far an item of it has come. */
+typedef enum ItemStatus
+{
+	ITEM_NONE,
+	ITEM_PENDING, ITEM_STAGED, ITEM_DEPLOYING, ITEM_VERIFYING, ITEM_DONE, ITEM_SKIPPED, ITEM_FAILED,
+	ITEM_ROLLING_BACK, ITEM_ROLLED_BACK
+} ItemStatus;
+
+/* Their names in SQL, see sql_enum. */
+extern const char *const request_statuses[];
+extern const char *const request_strategies[];
+extern const char *const rollback_modes[];
+extern const char *const item_statuses[];
+
+#define BIT(status) (1 << (status)) /* in a set of them */
+
+/* A row of the table, as far as the verbs need it; what it points to lives in context. */
 typedef struct PromotionRequest
 {
 	MemoryContext context;
@@ -29,16 +70,15 @@ typedef struct PromotionRequest
 	char	   *destination_environment;
 	Jsonb	   *selector;		/* NULL: none */
 	Jsonb	   *overrides;		/* by component */
-	char	   *strategy;
-	char	   *rollback_mode;
-	char	   *message;		/* NULL: none */
-	char	   *actor;
+	RequestStrategy strategy;
+	RollbackMode rollback_mode;
+	char	   *message;		/* what it stages is recorded with */
 	bool		include_other_changes;
 	Carry		carry;			/* what else is to come from the source */
 	bool		window_open;	/* is now within the execution window? */
 	char	   *window;			/* when it opens or that it is over, for people; NULL with it */
 
-	char	   *status;
+	RequestStatus status;
 	int32		wave;			/* 0: it has not begun */
 	bool		started;
 	bool		rolling_back;
@@ -48,12 +88,21 @@ typedef struct PromotionRequest
 	List	   *waits;			/* char *: what it waits for, to be written with its status */
 } PromotionRequest;
 
+/* Where a deployment of an item stands. */
+typedef struct ItemDeployment
+{
+	int32		number;			/* 0: there is none */
+	DeploymentStatus status;
+	const char *worker;			/* NULL: none has it */
+	const char *reason;
+} ItemDeployment;
+
 /* A row of its items, with where its deployments stand. */
 typedef struct RequestItem
 {
 	char	   *component;
 	int32		wave;			/* 0: none */
-	const char *status;
+	ItemStatus	status;
 	const char *skip_reason;	/* NULL: none */
 	bytea	   *preview_digest; /* NULL: it was not previewed */
 	int32		source_revision;
@@ -71,16 +120,11 @@ typedef struct RequestItem
 
 	/* read beside it */
 	int32		desired;		/* the destination's revision; 0: it is not there, or has none */
-	int32		source_desired; /* the same of the source */
-	int32		last_plan;		/* of what is to be deployed, its status and who has it; 0: none */
-	const char *plan_status;
-	const char *plan_worker;
-	const char *plan_reason;
+	int32		source_desired; /* the source's */
+	ItemDeployment planned;		/* the last plan of what is to be deployed */
 	bool		as_previewed;	/* has it planned the release and the params that were previewed? */
-	const char *deployment_status;	/* of what was queued; NULL: nothing was */
-	const char *deployment_worker;
-	const char *deployment_reason;
-	bool		deployment_began;	/* has a worker begun to carry it out? */
+	ItemDeployment queued;		/* of what is to be deployed */
+	bool		queued_began;	/* has a worker begun to carry it out? */
 	bool		soaked;
 	const char *soaks_until;	/* for people */
 
@@ -90,11 +134,19 @@ typedef struct RequestItem
 /* Which items are read. */
 typedef enum RequestPart
 {
-	REQUEST_WAVE,				/* those of the current wave that are not over */
-	REQUEST_RELAPSED,			/* those that are done, and were reported unhealthy since */
-	REQUEST_ROLLBACK,			/* those that were begun and are not rolled back */
-	REQUEST_ALL
+	PART_WAVE,					/* those of the current wave that are not over */
+	PART_RELAPSED,				/* those of it that are done, and were reported unhealthy since */
+	PART_ROLLBACK,				/* those that were begun and are not rolled back */
+	PART_ALL
 } RequestPart;
+
+/* What is known of the health of what was deployed. */
+typedef enum RequestHealth
+{
+	REQUEST_HEALTHY,
+	REQUEST_UNVERIFIED,			/* not yet reported to be */
+	REQUEST_UNHEALTHY
+} RequestHealth;
 
 /* What promoting an item would come to. */
 typedef struct ItemProposal
@@ -122,14 +174,12 @@ extern void request_access(const PromotionRequest *request, Oid role, const char
 extern void request_lock(const Sql *sql, PromotionRequest *request);
 extern void request_read(const Sql *sql, PromotionRequest *request);
 extern char *request_subject(const PromotionRequest *request);
-extern void request_values(const PromotionRequest *request, Datum *values);
 extern InstanceKey request_instance(const PromotionRequest *request, const char *component);
 extern char *request_instance_name(const PromotionRequest *request, const char *component);
 extern void request_facts(JsonBuilder *facts, const PromotionRequest *request);
 extern void request_record(const Sql *sql, PromotionRequest *request, const char *event, JsonBuilder *facts);
-extern void request_set_status(const Sql *sql, PromotionRequest *request, const char *status, const char *reason);
-extern void request_require_status(const PromotionRequest *request, const char *const *allowed,
-								   const char *verb);
+extern void request_set_status(const Sql *sql, PromotionRequest *request, RequestStatus status, const char *reason);
+extern void request_require_status(const PromotionRequest *request, int allowed, const char *verb);
 extern void request_abort_queued(const Sql *sql, const PromotionRequest *request, const char *reason);
 extern Datum request_waits(const PromotionRequest *request);
 extern bool request_is_over(const PromotionRequest *request);
@@ -138,26 +188,15 @@ extern Datum request_result(Sql *scope, const PromotionRequest *request);
 
 /* request/item.c */
 extern RequestItem *request_items(const Sql *sql, const PromotionRequest *request, RequestPart part, int *count);
-extern int32 request_next_wave(const Sql *sql, const PromotionRequest *request);
 extern void request_save_item(const Sql *sql, const PromotionRequest *request, const RequestItem *item);
-
-/* What is known of the health of what was deployed. */
-typedef enum RequestHealth
-{
-	REQUEST_HEALTHY,
-	REQUEST_UNVERIFIED,			/* not yet reported to be */
-	REQUEST_UNHEALTHY
-} RequestHealth;
-
-/* request/verify.c */
 extern RequestHealth request_health(const Sql *sql, const PromotionRequest *request, const RequestItem *item,
 									char **words);
 
 /* request/preview.c */
 extern void request_propose(const Sql *sql, const PromotionRequest *request, const RequestItem *item,
 							ItemProposal *proposal);
+extern bool request_is_as_previewed(const RequestItem *item, const ItemProposal *proposal);
 extern bool request_is_as_staged(const RequestItem *item, const ItemProposal *proposal);
 extern char *request_left_scope(const Sql *sql, const PromotionRequest *request, const RequestItem *item);
-extern Jsonb *request_item_document(const RequestItem *item, const ItemProposal *proposal);
 
 #endif							/* PROMOTE_REQUEST_REQUEST_H */

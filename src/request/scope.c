@@ -7,6 +7,13 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
 #include "base/argument.h"
 #include "base/compat.h"
 #include "base/errors.h"
@@ -19,21 +26,14 @@
 #include "registry/rule.h"
 #include "request/request.h"
 
-#include "catalog/pg_type.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/numeric.h"
-
 PG_FUNCTION_INFO_V1(promote_open_request);
 
 /* The arguments. */
 enum
 {
 	PROJECT, SOURCE, DESTINATION, SCOPE, STRATEGY, WAVES, OVERRIDES, EXECUTION_WINDOW, ROLLBACK_MODE,
-	SOAK, CHECKS, VERIFICATION_OWNER, FALLBACK_OWNER, TICKET, MESSAGE, INCLUDE_OTHER_CHANGES, COPY_SECRETS, COPY_REMOTE_REFERENCES
+	SOAK, CHECKS, VERIFICATION_OWNER, FALLBACK_OWNER, TICKET, MESSAGE, INCLUDE_OTHER_CHANGES, COPY_SECRETS,
+	COPY_REMOTE_REFERENCES
 };
 
 /* A component that may be in the scope. */
@@ -69,25 +69,21 @@ refuse_argument(const char *name, const char *problem, const char *hint)
 
 /* ---- arguments ---- */
 
-/* A word that has to be one of a list, which ends with NULL; the first is the default. */
-static char *
-argument_word(FunctionCallInfo fcinfo, int argument, const char *name, const char *fallback,
-			  const char *const *allowed)
+/* A word that has to be one of a table of names; the first where it is left out. */
+static int
+argument_word(FunctionCallInfo fcinfo, int argument, const char *name, const char *const *names)
 {
 	char	   *word = argument_text(fcinfo, argument);
+	int			member = word ? sql_enum(names, word) : 1;
 	StringInfoData list;
 
-	if (word == NULL)
-		return pstrdup(fallback);
+	if (member > 0)
+		return member;
 	initStringInfo(&list);
-	for (int i = 0; allowed[i]; i++)
-	{
-		if (strcmp(word, allowed[i]) == 0)
-			return word;
-		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", allowed[i]);
-	}
+	for (int i = 1; names[i]; i++)
+		appendStringInfo(&list, "%s%s", i > 1 ? ", " : "", names[i]);
 	refuse_argument(name, psprintf("\"%s\" is none of: %s.", word, list.data), "Name one of them.");
-	return NULL;
+	return 0;
 }
 
 /* An object that may be left out. */
@@ -120,7 +116,7 @@ take_names(const JsonbValue *array)
 		if (element.type != jbvString)
 			refuse_argument("scope", "Its \"components\" hold something other than names.",
 							"Name the components as strings.");
-		accumArrayResult(names, PointerGetDatum(cstring_to_text_with_len(element.val.string.val, element.val.string.len)),
+		accumArrayResult(names, CStringGetTextDatum(pnstrdup(element.val.string.val, element.val.string.len)),
 						 false, TEXTOID, CurrentMemoryContext);
 	}
 	return makeArrayResult(names, CurrentMemoryContext);
@@ -180,23 +176,26 @@ wave_size(const JsonbValue *view)
 static void
 check_waves(const Opening *opening)
 {
-	const char *strategy = opening->request.strategy;
-	bool		wanted = strcmp(strategy, "waves") == 0 || strcmp(strategy, "canary") == 0;
-	const char *hint = "Pass sizes and selectors in order, as in [1, 5] or [{\"tenant\": \"acme\"}]; the rest is one more wave.";
+	RequestStrategy strategy = opening->request.strategy;
+	bool		wanted = strategy == STRATEGY_WAVES || strategy == STRATEGY_CANARY;
+	const char *hint = "Pass sizes and selectors in order, as in [1, 5] or [{\"tenant\": \"acme\"}];"
+		" the rest is one more wave.";
 	JsonbValue	waves;
 	JsonbValue	wave;
 	JsonCursor	cursor;
 
 	if (wanted != (opening->waves != NULL))
-		refuse_argument("waves", psprintf("The strategy %s has %s.", strategy, wanted ? "waves, and none are given" : "none"),
+		refuse_argument("waves", psprintf("The strategy %s has %s.", request_strategies[strategy],
+										  wanted ? "waves, and none are given" : "none"),
 						wanted ? hint : "Leave them out, or use the strategy waves or canary.");
 	if (!wanted)
 		return;
 	json_root(opening->waves, &waves);
 	if (!json_is_array(&waves) || json_count(&waves) == 0)
 		refuse_argument("waves", "They are not an array, or an empty one.", hint);
-	if (strcmp(strategy, "canary") == 0 && json_count(&waves) != 1)
-		refuse_argument("waves", "A canary is one wave, and then the rest.", "Pass one size or selector, or use the strategy waves.");
+	if (strategy == STRATEGY_CANARY && json_count(&waves) != 1)
+		refuse_argument("waves", "A canary is one wave, and then the rest.",
+						"Pass one size or selector, or use the strategy waves.");
 	json_cursor_init(&cursor, waves.val.binary.data);
 	for (int i = 1; json_next_element(&cursor, &wave); i++)
 		if (wave_size(&wave) == 0 && !(json_is_object(&wave) && json_count(&wave) > 0))
@@ -241,8 +240,6 @@ take_carry(FunctionCallInfo fcinfo, PromotionRequest *request)
 static void
 take_arguments(FunctionCallInfo fcinfo, Opening *opening)
 {
-	static const char *const strategies[] = {"one_by_one", "waves", "canary", "all_at_once", NULL};
-	static const char *const rollback_modes[] = {"none", "wave", "all", NULL};
 	PromotionRequest *request = &opening->request;
 
 	memset(opening, 0, sizeof(*opening));
@@ -253,11 +250,10 @@ take_arguments(FunctionCallInfo fcinfo, Opening *opening)
 	access_require_in("promote", request->project, request->destination_environment);
 	access_require_in("view", request->project, request->source_environment);
 	opening->scope = argument_object(fcinfo, SCOPE, "scope");
-	request->strategy = argument_word(fcinfo, STRATEGY, "strategy", "one_by_one", strategies);
+	request->strategy = argument_word(fcinfo, STRATEGY, "strategy", request_strategies);
 	opening->waves = argument_waves(fcinfo);
 	request->overrides = argument_object(fcinfo, OVERRIDES, "overrides");
-	request->rollback_mode = argument_word(fcinfo, ROLLBACK_MODE, "rollback mode", "none", rollback_modes);
-	request->message = argument_text(fcinfo, MESSAGE);
+	request->rollback_mode = argument_word(fcinfo, ROLLBACK_MODE, "rollback mode", rollback_modes);
 	request->include_other_changes = argument_bool(fcinfo, INCLUDE_OTHER_CHANGES, false);
 	take_carry(fcinfo, request);
 	take_scope(opening);
@@ -286,26 +282,31 @@ check_checks(FunctionCallInfo fcinfo)
 			refuse_argument("checks", psprintf("Check %d has no name.", i + 1), "Name each, as health reports do.");
 }
 
-/* Refuse a window in which nothing could be begun, and a soak that is no time.  Runs inside a scope. */
+/* An argument as a value that a statement is called with. */
+static SqlValue
+value_of(FunctionCallInfo fcinfo, int argument, Oid type)
+{
+	return sql_value(type, PG_ARGISNULL(argument), PG_GETARG_DATUM(argument));
+}
+
+/* Refuse a window in which nothing could be begun, and a soak that is no time. */
 static void
 check_times(const Sql *sql, FunctionCallInfo fcinfo)
 {
-	static OldStatement read = {
-		.text = "SELECT pg_catalog.isempty($1), pg_catalog.upper($1) <= pg_catalog.clock_timestamp(),"
-		" $2 < '0'::pg_catalog.interval OR $2 > '1 year'::pg_catalog.interval",
-		.parameters = 2,
-		.types = {TSTZRANGEOID, INTERVALOID}
+	static Statement judge = {"SELECT CASE WHEN pg_catalog.isempty($1) THEN 1"
+		" WHEN pg_catalog.upper($1) <= pg_catalog.clock_timestamp() THEN 2"
+		" WHEN $2 < '0'::pg_catalog.interval OR $2 > '1 year'::pg_catalog.interval THEN 3 END"};
+	static const char *const problems[][3] = {
+		{"execution window", "It is empty.", "Pass a range of times that ends after it begins."},
+		{"execution window", "It is over already.", "Pass one that is to come, or none."},
+		{"soak", "It is below zero or longer than a year.", "Pass how long a wave has to stay healthy."}
 	};
-	bool		nulls[2] = {PG_ARGISNULL(EXECUTION_WINDOW), PG_ARGISNULL(SOAK)};
-	Datum		values[2] = {PG_GETARG_DATUM(EXECUTION_WINDOW), PG_GETARG_DATUM(SOAK)};
+	SqlRows		rows = sql_read(sql, &judge, value_of(fcinfo, EXECUTION_WINDOW, TSTZRANGEOID),
+							   value_of(fcinfo, SOAK, INTERVALOID));
+	int32		problem = sql_int(&rows, 0);
 
-	statement_run(sql, &read, values, nulls, true);
-	if (spi_bool(SPI_tuptable, 0, 1))
-		refuse_argument("execution window", "It is empty.", "Pass a range of times that ends after it begins.");
-	if (spi_bool(SPI_tuptable, 0, 2))
-		refuse_argument("execution window", "It is over already.", "Pass one that is to come, or none.");
-	if (spi_bool(SPI_tuptable, 0, 3))
-		refuse_argument("soak", "It is below zero or longer than a year.", "Pass how long a wave has to stay healthy.");
+	if (problem > 0)
+		refuse_argument(problems[problem - 1][0], problems[problem - 1][1], problems[problem - 1][2]);
 }
 
 /* ---- the scope ---- */
@@ -314,107 +315,76 @@ check_times(const Sql *sql, FunctionCallInfo fcinfo)
 static void
 take_number(const Sql *sql, PromotionRequest *request)
 {
-	static OldStatement count = {
-		.text = "UPDATE promote.project AS p SET request = p.request + 1 WHERE p.project = $1"
-		" RETURNING p.request",
-		.parameters = 1,
-		.types = {TEXTOID}
-	};
-	Datum		values[1] = {CStringGetTextDatum(request->project)};
+	static Statement count = {"UPDATE promote.project AS p SET request = p.request + 1 WHERE p.project = $1"
+		" RETURNING p.request"};
+	SqlRows		rows = guarded_run(sql, &count, AS_TEXT(request->project));
 
-	old_guarded_run(sql, &count, values, NULL);
-	if (SPI_processed == 0)
+	if (rows.count == 0)
 		ereport(ERROR,
 				(errcode(PM_NOT_FOUND),
 				 errmsg("there is no project \"%s\"", request->project),
 				 errdetail("Requests are opened within a project."),
 				 errhint("Check the spelling, or INSERT the row into promote.project.")));
-	request->number = spi_integer(SPI_tuptable, 0, 1);
+	request->number = sql_int(&rows, 0);
 }
 
-/* Refuse an environment that is not there. */
-static void
+/* Refuse an environment that is not there.  Does it take promotions along paths alone? */
+static bool
 require_environment(const Sql *sql, const PromotionRequest *request, const char *environment)
 {
-	static OldStatement read = {
-		.text = "SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(request->project), CStringGetTextDatum(environment)};
+	static Statement read = {"SELECT e.source_policy = 'path' FROM promote.environment AS e"
+		" WHERE e.project = $1 AND e.environment = $2"};
+	SqlRows		rows = sql_run(sql, &read, AS_TEXT(request->project), AS_TEXT(environment));
 
-	statement_run(sql, &read, values, NULL, false);
-	if (SPI_processed == 0)
+	if (rows.count == 0)
 		ereport(ERROR,
 				(errcode(PM_NOT_FOUND),
 				 errmsg("there is no environment \"%s\" of project \"%s\"", environment, request->project),
 				 errdetail("A request is from one environment to another."),
 				 errhint("Check the spelling, or INSERT the row into promote.environment.")));
-}
-
-/* Refuse a source from which no path leads to a destination that takes from no others. */
-static void
-check_path(const Sql *sql, const PromotionRequest *request)
-{
-	static OldStatement read = {
-		.text = "SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2"
-		" AND e.source_policy = 'path'",
-		.parameters = 2,
-		.types = {TEXTOID, TEXTOID}
-	};
-	Datum		values[2] = {
-		CStringGetTextDatum(request->project),
-		CStringGetTextDatum(request->destination_environment)
-	};
-	InstanceKey destination = {request->project, request->destination_environment, ""};
-
-	statement_run(sql, &read, values, NULL, false);
-	path_require(sql, &destination, request->source_environment, SPI_processed > 0, false);
+	return sql_bool(&rows, 0);
 }
 
 /*
- * Read the components of the scope, by name.  What has no instance at one side
- * is in the scope by its other attributes, to be seen.
+ * Refuse a source or a destination that is not there, and a source from which
+ * no path leads to a destination that takes from no others.  What holds an
+ * instance is committed before a deployment of it, or seen by that.
  */
+static void
+check_environments(const Sql *sql, const PromotionRequest *request)
+{
+	InstanceKey destination = {request->project, request->destination_environment, ""};
+
+	rule_changed(sql, "promotion_request", request->project, request->destination_environment);
+	rule_hold_paths(request->project, request->destination_environment, rule_view());
+	(void) require_environment(sql, request, request->source_environment);
+	path_require(sql, &destination, request->source_environment,
+				 require_environment(sql, request, request->destination_environment), false);
+}
+
+/* Of promote_internal.request_candidates n. */
+static const SqlField candidate_fields[] = {
+	SQL_FIELD(Candidate, component, "n.component"),
+	SQL_FIELD(Candidate, attributes, "n.attributes"),
+	SQL_FIELD(Candidate, skip_reason, "n.skip_reason")
+};
+
+/* Read the components of the scope, by name. */
 static void
 read_candidates(const Sql *sql, Opening *opening)
 {
-	static OldStatement read = {
-		.text = "SELECT m.component::pg_catalog.text, a.attributes,"
-		" CASE WHEN i.project IS NULL THEN 'it has no instance in \"' || $3 || '\"'"
-		"  WHEN s.project IS NULL THEN 'it has no instance in \"' || $2 || '\"'"
-		"  WHEN $5 IS NOT NULL AND NOT a.attributes @> $5 THEN 'its attributes do not match the selector' END"
-		" FROM promote.component AS m"
-		" JOIN promote.project AS p ON p.project = $1"
-		" JOIN promote.environment AS e ON e.project = $1 AND e.environment = $3"
-		" LEFT JOIN promote.instance AS s ON s.project = $1 AND s.environment = $2 AND s.component = m.component"
-		" LEFT JOIN promote.instance AS i ON i.project = $1 AND i.environment = $3 AND i.component = m.component"
-		" CROSS JOIN LATERAL (SELECT promote_internal.effective_attributes(p.attributes, e.attributes, m.attributes, i.attributes)) AS a (attributes)"
-		" WHERE m.project = $1 AND ($4 IS NULL AND ($5 IS NULL OR a.attributes @> $5)"
-		"  AND (s.project IS NOT NULL OR i.project IS NOT NULL) OR m.component = ANY ($4))"
-		" ORDER BY m.component",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, JSONBOID}
-	};
+	static Statement read = SQL_ROWS(candidate_fields, "SELECT $* FROM"
+									 " promote_internal.request_candidates($1, $2, $3, $4, $5) AS n"
+									 " ORDER BY n.component");
 	const PromotionRequest *request = &opening->request;
-	bool		nulls[5] = {[3] = opening->components == 0,[4] = request->selector == NULL};
-	Datum		values[5] = {
-		CStringGetTextDatum(request->project),
-		CStringGetTextDatum(request->source_environment),
-		CStringGetTextDatum(request->destination_environment),
-		opening->components,
-		JsonbPGetDatum(request->selector)
-	};
+	SqlRows		rows = sql_run(sql, &read, AS_TEXT(request->project), AS_TEXT(request->source_environment),
+							   AS_TEXT(request->destination_environment), AS_TEXTS(opening->components),
+							   AS_JSONB(request->selector));
 
-	statement_run(sql, &read, values, nulls, false);
-	opening->count = SPI_processed;
-	opening->candidates = palloc_extended(Max(opening->count, 1) * sizeof(Candidate), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	for (int i = 0; i < opening->count; i++)
-	{
-		opening->candidates[i].component = spi_text(SPI_tuptable, i, 1);
-		opening->candidates[i].attributes = spi_jsonb(SPI_tuptable, i, 2);
-		opening->candidates[i].skip_reason = spi_text(SPI_tuptable, i, 3);
-	}
+	opening->count = rows.count;
+	opening->candidates = palloc_extended(Max(rows.count, 1) * sizeof(Candidate), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (uint64 i = 0; sql_row(&rows, i, &opening->candidates[i]); i++)
+		;
 }
 
 /* The candidate of a name; NULL: there is none.  They are sorted. */
@@ -479,7 +449,8 @@ check_not_empty(const Opening *opening)
 	}
 	refuse_argument("scope", opening->count == 0 ? "It is empty: no component matches it." :
 					psprintf("It is empty: nothing of it can be promoted. %s.", reasons.data),
-					"Name components that have instances in both environments, or a selector that their attributes contain.");
+					"Name components that have instances in both environments,"
+					" or a selector that their attributes contain.");
 }
 
 /* Refuse overrides of what is not promoted, or that are no objects. */
@@ -557,86 +528,65 @@ fill_waves(Opening *opening)
 	fill_wave(opening, number + 1, PG_INT32_MAX, NULL);
 }
 
-/* Put each candidate into a wave of its own. */
-static void
-fill_one_by_one(Opening *opening)
-{
-	int			wave = 0;
-
-	for (int i = 0; i < opening->count; i++)
-		if (opening->candidates[i].skip_reason == NULL)
-			opening->candidates[i].wave = ++wave;
-}
-
 /* Put all candidates into waves, as the strategy says. */
 static void
 assign_waves(Opening *opening)
 {
+	int			wave = 0;
+
 	if (opening->waves)
 		fill_waves(opening);
-	else if (strcmp(opening->request.strategy, "one_by_one") == 0)
-		fill_one_by_one(opening);
-	else
+	else if (opening->request.strategy == STRATEGY_ALL_AT_ONCE)
 		fill_wave(opening, 1, PG_INT32_MAX, NULL);
+	else
+		for (int i = 0; i < opening->count; i++)
+			if (opening->candidates[i].skip_reason == NULL)
+				opening->candidates[i].wave = ++wave;
 }
 
 /* ---- writing ---- */
 
-/* The items' columns, as arrays. */
-static void
-item_arrays(const Opening *opening, Datum *values)
+/* The items as promote_internal.request_items reads them. */
+static Jsonb *
+items_document(const Opening *opening)
 {
-	Size		room = Max(opening->count, 1);
-	Datum	   *components = palloc_extended(room * sizeof(Datum), MCXT_ALLOC_HUGE);
-	Datum	   *waves = palloc_extended(room * sizeof(Datum), MCXT_ALLOC_HUGE);
-	Datum	   *reasons = palloc_extended(room * sizeof(Datum), MCXT_ALLOC_HUGE);
+	JsonBuilder	builder;
 
+	json_builder_init(&builder);
+	json_build_begin_array(&builder);
 	for (int i = 0; i < opening->count; i++)
 	{
 		const Candidate *candidate = &opening->candidates[i];
 
-		components[i] = CStringGetTextDatum(candidate->component);
-		waves[i] = Int32GetDatum(candidate->wave);
-		reasons[i] = CStringGetTextDatum(candidate->skip_reason ? candidate->skip_reason : "");
+		json_build_begin_object(&builder);
+		json_build_field(&builder, "component", candidate->component);
+		if (candidate->skip_reason)
+			json_build_field(&builder, "skip_reason", candidate->skip_reason);
+		else
+			json_build_number(&builder, "wave", candidate->wave);
+		json_build_end_object(&builder);
 	}
-	values[0] = PointerGetDatum(construct_array(components, opening->count, TEXTOID, -1, false, TYPALIGN_INT));
-	values[1] = PointerGetDatum(construct_array(waves, opening->count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-	values[2] = PointerGetDatum(construct_array(reasons, opening->count, TEXTOID, -1, false, TYPALIGN_INT));
+	json_build_end_array(&builder);
+	return json_builder_finish(&builder);
 }
 
 /* Refuse instances that other requests hold, naming these. */
 static void
-check_free(const Sql *sql, const PromotionRequest *request, const Datum *items)
+check_free(const Sql *sql, const PromotionRequest *request, const Jsonb *items)
 {
-	static OldStatement read = {
-		.text = "SELECT 'request ' || r.request || ' (' || r.source_environment || ' to ' || r.destination_environment"
-		" || ', ' || r.status || ', opened by ' || r.actor || ') holds \"' || t.project || '-'"
-		" || t.destination_environment || '-' || t.component || '\"'"
-		" FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5)) AS n (component, wave, reason)"
-		" CROSS JOIN LATERAL (SELECT t.* FROM promote.promotion_request_item AS t WHERE t.project = $1"
-		"  AND t.destination_environment = $2 AND t.component = n.component AND t.holds LIMIT 1) AS t"
-		" JOIN promote.promotion_request AS r ON r.project = t.project AND r.request = t.request"
-		" WHERE n.reason = '' ORDER BY n.component",
-		.parameters = 5,
-		.types = {TEXTOID, TEXTOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID}
-	};
-	Datum		values[5] = {
-		CStringGetTextDatum(request->project),
-		CStringGetTextDatum(request->destination_environment),
-		items[0], items[1], items[2]
-	};
+	static Statement read = {"SELECT h.words FROM promote_internal.request_holders($1, $2, $3) AS h"
+		" ORDER BY h.component"};
+	SqlRows		rows = sql_run(sql, &read, AS_TEXT(request->project), AS_TEXT(request->destination_environment),
+							   AS_JSONB(items));
 	StringInfoData holders;
-	uint64		count;
 
-	statement_run(sql, &read, values, NULL, false);
-	count = SPI_processed;
-	if (count == 0)
+	if (rows.count == 0)
 		return;
 	initStringInfo(&holders);
-	for (uint64 i = 0; i < Min(count, REQUEST_SHOWN); i++)
-		appendStringInfo(&holders, "%s%s", i > 0 ? "\n" : "", spi_text(SPI_tuptable, i, 1));
-	if (count > REQUEST_SHOWN)
-		appendStringInfo(&holders, "\nand " UINT64_FORMAT " more", count - REQUEST_SHOWN);
+	for (uint64 i = 0; i < Min(rows.count, REQUEST_SHOWN); i++)
+		appendStringInfo(&holders, "%s%s", i > 0 ? "\n" : "", sql_text(&rows, i));
+	if (rows.count > REQUEST_SHOWN)
+		appendStringInfo(&holders, "\nand " UINT64_FORMAT " more", rows.count - REQUEST_SHOWN);
 	ereport(ERROR,
 			(errcode(PM_REQUEST_HOLDS),
 			 errmsg("instances of the scope are held by other requests"),
@@ -648,63 +598,36 @@ check_free(const Sql *sql, const PromotionRequest *request, const Datum *items)
 static void
 write_request(const Sql *sql, FunctionCallInfo fcinfo, const Opening *opening)
 {
-	static OldStatement write = {
-		.text = "INSERT INTO promote.promotion_request (project, request, source_environment,"
+	static Statement write = {"INSERT INTO promote.promotion_request (project, request, source_environment,"
 		" destination_environment, scope, strategy, waves, overrides, execution_window, rollback_mode,"
 		" soak, checks, verification_owner, fallback_owner, ticket, message, include_other_changes, copy_secrets,"
 		" copy_remote_references)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, COALESCE($11, '0'), COALESCE($12, '{}'),"
-		" $13, $14, $15, $16, $17, $18, $19)",
-		.parameters = 19,
-		.types = {TEXTOID, INT4OID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, JSONBOID, JSONBOID, TSTZRANGEOID,
-		TEXTOID, INTERVALOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, BOOLOID, BOOLOID}
-	};
+		" $13, $14, $15, $16, $17, $18, $19)"};
 	const PromotionRequest *request = &opening->request;
-	bool		nulls[19] = {[6] = opening->waves == NULL,[8] = PG_ARGISNULL(EXECUTION_WINDOW),
-		[10] = PG_ARGISNULL(SOAK),[11] = PG_ARGISNULL(CHECKS)};
-	Datum		values[19];
 
-	request_values(request, values);
-	values[2] = CStringGetTextDatum(request->source_environment);
-	values[3] = CStringGetTextDatum(request->destination_environment);
-	values[4] = JsonbPGetDatum(opening->scope);
-	values[5] = CStringGetTextDatum(request->strategy);
-	values[6] = JsonbPGetDatum(opening->waves);
-	values[7] = JsonbPGetDatum(request->overrides);
-	values[8] = PG_GETARG_DATUM(EXECUTION_WINDOW);
-	values[9] = CStringGetTextDatum(request->rollback_mode);
-	values[10] = PG_GETARG_DATUM(SOAK);
-	values[11] = PG_GETARG_DATUM(CHECKS);
-	for (int i = 0; i < 4; i++)
-	{
-		nulls[12 + i] = PG_ARGISNULL(VERIFICATION_OWNER + i);
-		values[12 + i] = PG_GETARG_DATUM(VERIFICATION_OWNER + i);
-	}
-	values[16] = BoolGetDatum(request->include_other_changes);
-	values[17] = BoolGetDatum(request->carry.secrets);
-	values[18] = BoolGetDatum(request->carry.references);
-	old_guarded_run(sql, &write, values, nulls);
+	guarded_run(sql, &write, AS_REQUEST(request), AS_TEXT(request->source_environment),
+				AS_TEXT(request->destination_environment), AS_JSONB(opening->scope),
+				AS_TEXT(request_strategies[request->strategy]), AS_JSONB(opening->waves),
+				AS_JSONB(request->overrides), value_of(fcinfo, EXECUTION_WINDOW, TSTZRANGEOID),
+				AS_TEXT(rollback_modes[request->rollback_mode]), value_of(fcinfo, SOAK, INTERVALOID),
+				value_of(fcinfo, CHECKS, TEXTARRAYOID), value_of(fcinfo, VERIFICATION_OWNER, TEXTOID),
+				value_of(fcinfo, FALLBACK_OWNER, TEXTOID), value_of(fcinfo, TICKET, TEXTOID),
+				value_of(fcinfo, MESSAGE, TEXTOID), AS_BOOL(request->include_other_changes),
+				AS_BOOL(request->carry.secrets), AS_BOOL(request->carry.references));
 }
 
 /* Write the items.  One that is held by now can only be one that a snapshot did not show. */
 static void
-write_items(const Sql *sql, const PromotionRequest *request, const Datum *items)
+write_items(const Sql *sql, const PromotionRequest *request, const Jsonb *items)
 {
-	static OldStatement write = {
-		.text = "INSERT INTO promote.promotion_request_item (project, request, destination_environment,"
+	static Statement write = {"INSERT INTO promote.promotion_request_item (project, request, destination_environment,"
 		" component, wave, status, skip_reason, holds, finished_at)"
-		" SELECT $1, $2, $3, n.component, NULLIF(n.wave, 0), CASE WHEN n.wave = 0 THEN 'SKIPPED' ELSE 'PENDING' END,"
-		" NULLIF(n.reason, ''), n.wave > 0, CASE WHEN n.wave = 0 THEN pg_catalog.clock_timestamp() END"
-		" FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6)) AS n (component, wave, reason)",
-		.parameters = 6,
-		.types = {TEXTOID, INT4OID, TEXTOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID}
-	};
-	Datum		values[6];
+		" SELECT $1, $2, $3, n.component, n.wave, CASE WHEN n.wave IS NULL THEN 'SKIPPED' ELSE 'PENDING' END,"
+		" n.skip_reason, n.wave IS NOT NULL, CASE WHEN n.wave IS NULL THEN pg_catalog.clock_timestamp() END"
+		" FROM promote_internal.request_items($4) AS n"};
 
-	request_values(request, values);
-	values[2] = CStringGetTextDatum(request->destination_environment);
-	memcpy(values + 3, items, 3 * sizeof(Datum));
-	old_guarded_run(sql, &write, values, NULL);
+	guarded_run(sql, &write, AS_REQUEST(request), AS_TEXT(request->destination_environment), AS_JSONB(items));
 }
 
 /* Record that it was opened: for what, and with how many items. */
@@ -714,12 +637,12 @@ record_opening(const Sql *sql, Opening *opening)
 	PromotionRequest *request = &opening->request;
 	JsonBuilder	facts;
 
-	request->status = "OPEN";
+	request->status = REQUEST_OPEN;
 	request_facts(&facts, request);
 	json_build_field(&facts, "source_environment", request->source_environment);
 	json_build_field(&facts, "destination_environment", request->destination_environment);
-	json_build_field(&facts, "strategy", request->strategy);
-	json_build_field(&facts, "rollback_mode", request->rollback_mode);
+	json_build_field(&facts, "strategy", request_strategies[request->strategy]);
+	json_build_field(&facts, "rollback_mode", rollback_modes[request->rollback_mode]);
 	json_build_number(&facts, "items", opening->count);
 	request_record(sql, request, "request.opened", &facts);
 }
@@ -729,8 +652,9 @@ Datum
 promote_open_request(PG_FUNCTION_ARGS)
 {
 	Opening		opening;
+	PromotionRequest *request = &opening.request;
 	Sql			sql;
-	Datum		items[3];
+	Jsonb	   *items;
 
 	take_arguments(fcinfo, &opening);
 	check_checks(fcinfo);
@@ -738,22 +662,17 @@ promote_open_request(PG_FUNCTION_ARGS)
 		(void) argument_text(fcinfo, i);
 	sql_enter(&sql);
 	check_times(&sql, fcinfo);
-	take_number(&sql, &opening.request);
-	/* a deployment is either committed before, or sees what holds its instance */
-	rule_changed(&sql, "promotion_request", opening.request.project, opening.request.destination_environment);
-	rule_hold_paths(opening.request.project, opening.request.destination_environment, rule_view());
-	require_environment(&sql, &opening.request, opening.request.source_environment);
-	require_environment(&sql, &opening.request, opening.request.destination_environment);
-	check_path(&sql, &opening.request);
+	take_number(&sql, request);
+	check_environments(&sql, request);
 	read_candidates(&sql, &opening);
 	check_components(&opening);
 	check_not_empty(&opening);
 	check_overrides(&opening);
 	assign_waves(&opening);
-	item_arrays(&opening, items);
-	check_free(&sql, &opening.request, items);
+	items = items_document(&opening);
+	check_free(&sql, request, items);
 	write_request(&sql, fcinfo, &opening);
-	write_items(&sql, &opening.request, items);
+	write_items(&sql, request, items);
 	record_opening(&sql, &opening);
-	return request_result(&sql, &opening.request);
+	return request_result(&sql, request);
 }
