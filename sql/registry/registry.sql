@@ -256,7 +256,7 @@ COMMENT ON COLUMN promote.instance.deployed_by IS 'PROVISION deployment that bro
 COMMENT ON COLUMN promote.instance.changed_by IS 'Last PROVISION or DECOMMISSION that a worker has begun to carry out and that is over, whatever came of it; 0: none yet. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.created_at IS 'When the row was inserted';
 
-CREATE FUNCTION promote_internal.effective_attributes(project jsonb, environment jsonb, component jsonb, instance jsonb)
+CREATE FUNCTION promote_internal.effective_attributes(of_project jsonb, of_environment jsonb, of_component jsonb, of_instance jsonb)
     RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN $1 || $2 || $3 || COALESCE($4, '{}');

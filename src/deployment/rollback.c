@@ -381,38 +381,17 @@ put_row(const Rehearsal *rehearsal, const RehearsalRow *row)
 			sql_value(BOOLOID, unmarked, BoolGetDatum(row->sensitive)), AS_TEXT(row->message));
 }
 
-/* A value as a document; NULL for NULL. */
-static Jsonb *
-document(const JsonbValue *value)
-{
-	return value ? json_from_view(value) : NULL;
-}
-
-/* A text as a document; NULL for NULL. */
-static Jsonb *
-text_document(const char *text)
-{
-	JsonbValue	value = {.type = jbvString};
-
-	if (text == NULL)
-		return NULL;
-	value.val.string.val = unconstify(char *, text);
-	value.val.string.len = strlen(text);
-	return json_from_view(&value);
-}
-
 /* Collector of changes: a row each; sensitive values are masked. */
 static void
 put_change(void *state, const JsonChange *change)
 {
 	Rehearsal  *rehearsal = state;
-	JsonbValue	old_mask;
-	JsonbValue	new_mask;
+	JsonbValue	mask;
 
 	put_row(rehearsal, &(RehearsalRow) {
 			.kind = "change",.path = change->path,.change = json_change_name(change),
-			.old_value = document(mask_shown(change->old_value, change->flags, &old_mask)),
-			.new_value = document(mask_shown(change->new_value, change->flags, &new_mask)),
+			.old_value = json_from_view(mask_shown(change->old_value, change->flags, &mask)),
+			.new_value = json_from_view(mask_shown(change->new_value, change->flags, &mask)),
 			.immutable = (change->flags & SCHEMA_IMMUTABLE) != 0,
 			.sensitive = (change->flags & SCHEMA_SENSITIVE) != 0});
 	rehearsal->changes++;
@@ -424,7 +403,7 @@ put_reference(Rehearsal *rehearsal, const CarriedChange *change)
 {
 	put_row(rehearsal, &(RehearsalRow) {
 			.kind = "change",.path = carry_path(change),.change = change->change,
-			.old_value = text_document(change->old_value),.new_value = text_document(change->new_value),
+			.old_value = json_from_text(change->old_value),.new_value = json_from_text(change->new_value),
 			.immutable = change->replaces});
 	rehearsal->changes++;
 }

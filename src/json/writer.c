@@ -402,13 +402,15 @@ json_writer_finish(JsonWriter *writer)
 	return (Jsonb *) writer->data;
 }
 
-/* A document of its own out of a view into another. */
+/* A document of its own out of a view into another; NULL of NULL. */
 Jsonb *
 json_from_view(const JsonbValue *view)
 {
 	JsonWriter	writer;
 	Size		size = 64;
 
+	if (view == NULL)
+		return NULL;
 	if (view->type == jbvBinary)
 		size = VARHDRSZ + view->val.binary.len;
 	else if (view->type == jbvString)
@@ -416,4 +418,17 @@ json_from_view(const JsonbValue *view)
 	json_writer_init(&writer, size);
 	json_write_value(&writer, view);
 	return json_writer_finish(&writer);
+}
+
+/* A text as a document, a string; NULL of NULL. */
+Jsonb *
+json_from_text(const char *text)
+{
+	JsonbValue	value = {.type = jbvString};
+
+	if (text == NULL)
+		return NULL;
+	value.val.string.val = unconstify(char *, text);
+	value.val.string.len = strlen(text);
+	return json_from_view(&value);
 }

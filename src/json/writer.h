@@ -67,5 +67,6 @@ extern void json_origin_init(JsonOrigin *origin, const JsonbContainer *container
 extern void json_write_run(JsonWriter *writer, JsonOrigin *origin, uint32 from, uint32 to);
 extern Jsonb *json_writer_finish(JsonWriter *writer);
 extern Jsonb *json_from_view(const JsonbValue *view);
+extern Jsonb *json_from_text(const char *text);
 
 #endif							/* PROMOTE_JSON_WRITER_H */

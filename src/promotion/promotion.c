@@ -13,6 +13,7 @@
 
 #include "base/argument.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "base/sql.h"
 #include "grant/access.h"
 #include "grant/grants.h"
@@ -385,7 +386,7 @@ has_path(const PathSet *set, const char *path)
 /* What a preview's rows are made of. */
 typedef struct Preview
 {
-	ReturnSetInfo *result;
+	FunctionCallInfo fcinfo;	/* that the rows are returned from */
 	const Promotion *promotion;
 	JsonbValue	overrides;
 	Mask	   *mask;
@@ -425,13 +426,6 @@ is_overridden(const Preview *preview, const char *path)
 	return true;
 }
 
-/* A value as a document of its own; NULL for none. */
-static Jsonb *
-json_or_null(const JsonbValue *value)
-{
-	return value ? json_from_view(value) : NULL;
-}
-
 /* Put one row of a preview; sensitive values are masked. */
 static void
 put_preview_row(Preview *preview, const JsonChange *change, const char *kind,
@@ -439,10 +433,10 @@ put_preview_row(Preview *preview, const JsonChange *change, const char *kind,
 				const char *origin)
 {
 	JsonbValue	mask;
-	Jsonb	   *old_shown = json_or_null(mask_shown(old_value, change->flags, &mask));
-	Jsonb	   *new_shown = json_or_null(mask_shown(new_value, change->flags, &mask));
+	Jsonb	   *old_shown = json_from_view(mask_shown(old_value, change->flags, &mask));
+	Jsonb	   *new_shown = json_from_view(mask_shown(new_value, change->flags, &mask));
 
-	sql_put(preview->result, AS_TEXT(change->path), AS_TEXT(kind), AS_JSONB(old_shown), AS_JSONB(new_shown),
+	result_put(preview->fcinfo, AS_TEXT(change->path), AS_TEXT(kind), AS_JSONB(old_shown), AS_JSONB(new_shown),
 			AS_TEXT(origin), AS_BOOL((change->flags & SCHEMA_IMMUTABLE) != 0),
 			AS_BOOL((change->flags & SCHEMA_SENSITIVE) != 0));
 }
@@ -527,25 +521,12 @@ put_kept(void *state, const JsonChange *change)
 						"destination");
 }
 
-/* A text as JSON; NULL for none. */
-static Jsonb *
-json_text(const char *text)
-{
-	JsonbValue	value = {.type = jbvString};
-
-	if (text == NULL)
-		return NULL;
-	value.val.string.val = unconstify(char *, text);
-	value.val.string.len = strlen(text);
-	return json_from_view(&value);
-}
-
 /* Put what becomes of a reference or a secret. */
 static void
 put_carried(const Preview *preview, const CarriedChange *change)
 {
-	sql_put(preview->result, AS_TEXT(carry_path(change)), AS_TEXT(change->change),
-			AS_JSONB(json_text(change->old_value)), AS_JSONB(json_text(change->new_value)),
+	result_put(preview->fcinfo, AS_TEXT(carry_path(change)), AS_TEXT(change->change),
+			AS_JSONB(json_from_text(change->old_value)), AS_JSONB(json_from_text(change->new_value)),
 			AS_TEXT(change->from_source ? "source" : "destination"), AS_BOOL(change->replaces),
 			AS_BOOL(change->kind == CARRIED_SECRET));
 }
@@ -608,7 +589,7 @@ Datum
 promote_preview_promotion(PG_FUNCTION_ARGS)
 {
 	Promotion	promotion;
-	Preview		preview = {.promotion = &promotion};
+	Preview		preview = {.fcinfo = fcinfo,.promotion = &promotion};
 	Sql			sql;
 
 	take_arguments(fcinfo, "view", &promotion);
@@ -616,7 +597,6 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	take_carry(fcinfo, &promotion);
 	require_carry(rights_role(), &promotion);
 	InitMaterializedSRF(fcinfo, 0);
-	preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	sql_enter(&sql);
 	promotion_read(&sql, &promotion, true);
 	/* a change of an immutable value is marked, not refused */

@@ -4,11 +4,9 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "funcapi.h"
-
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "json/digest.h"
 #include "json/limits.h"
 #include "ledger/config_digest.h"
@@ -194,22 +192,7 @@ stage_write(const Sql *sql, const Staging *staging, ProposedRevision *proposed, 
 Datum
 stage_result(FunctionCallInfo fcinfo, const Staged *staged)
 {
-	TupleDesc	row_type;
-	bool		nulls[6] = {
-		[1] = staged->old_revision == 0,
-		[2] = staged->new_revision == 0,
-		[3] = staged->deployment == 0
-	};
-	Datum		values[6] = {
-		CStringGetTextDatum(staged->destination),
-		Int32GetDatum(staged->old_revision),
-		Int32GetDatum(staged->new_revision),
-		Int32GetDatum(staged->deployment),
-		BoolGetDatum(staged->changed),
-		JsonbPGetDatum(staged->diff)
-	};
-
-	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "function must return a row");
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, nulls));
+	return result_row(fcinfo, AS_TEXT(staged->destination), AS_NUMBER(staged->old_revision),
+					  AS_NUMBER(staged->new_revision), AS_NUMBER(staged->deployment), AS_BOOL(staged->changed),
+					  AS_JSONB(staged->diff));
 }

@@ -5,10 +5,10 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
-#include "utils/tuplestore.h"
 
 #include "base/argument.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "base/sql.h"
 #include "grant/access.h"
 #include "json/render.h"
@@ -150,46 +150,27 @@ read_desired(const Sql *sql, Side *side)
 
 /* Put one row. */
 static void
-put_row(ReturnSetInfo *result, const char *kind, const char *path, const char *change,
-		const JsonbValue *a, const JsonbValue *b, bool sensitive)
+put_row(FunctionCallInfo fcinfo, const char *kind, const char *path, const char *change,
+		const Jsonb *a, const Jsonb *b, bool sensitive)
 {
-	sql_put(result, AS_TEXT(kind), AS_TEXT(path), AS_TEXT(change), AS_JSONB(a ? json_from_view(a) : NULL),
-			AS_JSONB(b ? json_from_view(b) : NULL), AS_BOOL(sensitive));
-}
-
-/* A text as a value that lives as long as it; NULL for none. */
-static const JsonbValue *
-text_value(const char *text, JsonbValue *value)
-{
-	if (text == NULL)
-		return NULL;
-	value->type = jbvString;
-	value->val.string.val = unconstify(char *, text);
-	value->val.string.len = strlen(text);
-	return value;
+	result_put(fcinfo, AS_TEXT(kind), AS_TEXT(path), AS_TEXT(change), AS_JSONB(a), AS_JSONB(b), AS_BOOL(sensitive));
 }
 
 /* Put a row where two words differ; where one of them is NULL they are not compared. */
 static void
-put_words(ReturnSetInfo *result, const char *kind, const char *a, const char *b)
+put_words(FunctionCallInfo fcinfo, const char *kind, const char *a, const char *b)
 {
-	JsonbValue	values[2];
-
 	if (a && b && strcmp(a, b) != 0)
-		put_row(result, kind, NULL, "change", text_value(a, &values[0]), text_value(b, &values[1]), false);
+		put_row(fcinfo, kind, NULL, "change", json_from_text(a), json_from_text(b), false);
 }
 
-/* Put a row where two numbers differ. */
-static void
-put_numbers(ReturnSetInfo *result, const char *kind, int32 a, int32 b)
+/* A number as a document. */
+static Jsonb *
+json_from_number(int32 number)
 {
-	JsonbValue	values[2] = {{.type = jbvNumeric}, {.type = jbvNumeric}};
+	JsonbValue	value = {.type = jbvNumeric,.val.numeric = int64_to_numeric(number)};
 
-	if (a == b)
-		return;
-	values[0].val.numeric = int64_to_numeric(a);
-	values[1].val.numeric = int64_to_numeric(b);
-	put_row(result, kind, NULL, "change", &values[0], &values[1], false);
+	return json_from_view(&value);
 }
 
 /* Collector of changes: a row each; sensitive values are masked. */
@@ -197,16 +178,15 @@ static void
 put_leaf(void *state, const JsonChange *change)
 {
 	JsonbValue	mask;
+	Jsonb	   *a = json_from_view(mask_shown(change->old_value, change->flags, &mask));
+	Jsonb	   *b = json_from_view(mask_shown(change->new_value, change->flags, &mask));
 
-	put_row(state, "params", change->path, json_change_name(change),
-			mask_shown(change->old_value, change->flags, &mask),
-			mask_shown(change->new_value, change->flags, &mask),
-			(change->flags & SCHEMA_SENSITIVE) != 0);
+	put_row(state, "params", change->path, json_change_name(change), a, b, (change->flags & SCHEMA_SENSITIVE) != 0);
 }
 
 /* Put the leaves that differ; what any of their releases calls sensitive of either is masked. */
 static void
-put_leaves(ReturnSetInfo *result, const Side *a, const Side *b)
+put_leaves(FunctionCallInfo fcinfo, const Side *a, const Side *b)
 {
 	const Side *sides[] = {a, b};
 	Mask	   *mask = mask_create(a->carried.schema);
@@ -218,22 +198,21 @@ put_leaves(ReturnSetInfo *result, const Side *a, const Side *b)
 		for (int j = 0; j < lengthof(sides[i]->other_schemas); j++)
 			mask_add_schema(mask, sides[i]->other_schemas[j]);
 	}
-	mask_leaf_diff(mask, a->carried.params, b->carried.params, put_leaf, result);
+	mask_leaf_diff(mask, a->carried.params, b->carried.params, put_leaf, fcinfo);
 }
 
 /* Put the remote references that differ. */
 static void
-put_references(ReturnSetInfo *result, const Side *a, const Side *b)
+put_references(FunctionCallInfo fcinfo, const Side *a, const Side *b)
 {
 	ListCell   *cell;
 
 	foreach(cell, carry_differences(a->carried.references, b->carried.references))
 	{
 		const CarriedChange *change = lfirst(cell);
-		JsonbValue	values[2];
 
-		put_row(result, carry_kind_name(change->kind), change->name, change->change,
-				text_value(change->old_value, &values[0]), text_value(change->new_value, &values[1]), false);
+		put_row(fcinfo, carry_kind_name(change->kind), change->name, change->change,
+				json_from_text(change->old_value), json_from_text(change->new_value), false);
 	}
 }
 
@@ -242,7 +221,7 @@ put_references(ReturnSetInfo *result, const Side *a, const Side *b)
  * one of the sides has none, nothing is known of the difference.
  */
 static void
-put_resources(const Sql *sql, ReturnSetInfo *result, const Side *a, const Side *b)
+put_resources(const Sql *sql, FunctionCallInfo fcinfo, const Side *a, const Side *b)
 {
 	static Statement read = {"SELECT * FROM promote_internal.planned_differences($1, $2, $3, $4, $5, $6)"};
 	SqlRows		rows;
@@ -251,22 +230,23 @@ put_resources(const Sql *sql, ReturnSetInfo *result, const Side *a, const Side *
 		return;
 	rows = sql_read(sql, &read, AS_TEXT(a->key.project), AS_TEXT(a->key.component), AS_TEXT(a->key.environment),
 					AS_INT(a->recorded), AS_TEXT(b->key.environment), AS_INT(b->recorded));
-	for (uint64 i = 0; i < rows.count; i++)
-		tuplestore_puttuple(result->setResult, rows.table->vals[i]);
+	result_add_rows(fcinfo, &rows);
 }
 
 /* Put all rows. */
 static void
-put_all(const Sql *sql, ReturnSetInfo *result, const Side *a, const Side *b)
+put_all(const Sql *sql, FunctionCallInfo fcinfo, const Side *a, const Side *b)
 {
-	put_words(result, "action", a->action, b->action);
-	put_words(result, "status", a->status, b->status);
-	put_numbers(result, "revision", a->carried.revision, b->carried.revision);
-	put_words(result, "constraint", a->version_constraint, b->version_constraint);
-	put_words(result, "version", a->carried.version, b->carried.version);
-	put_leaves(result, a, b);
-	put_references(result, a, b);
-	put_resources(sql, result, a, b);
+	put_words(fcinfo, "action", a->action, b->action);
+	put_words(fcinfo, "status", a->status, b->status);
+	if (a->carried.revision != b->carried.revision)
+		put_row(fcinfo, "revision", NULL, "change", json_from_number(a->carried.revision),
+				json_from_number(b->carried.revision), false);
+	put_words(fcinfo, "constraint", a->version_constraint, b->version_constraint);
+	put_words(fcinfo, "version", a->carried.version, b->carried.version);
+	put_leaves(fcinfo, a, b);
+	put_references(fcinfo, a, b);
+	put_resources(sql, fcinfo, a, b);
 }
 
 /* promote.compare_deployments(a text, b text) returns table, see sql/report/compare.sql */
@@ -284,7 +264,7 @@ promote_compare_deployments(PG_FUNCTION_ARGS)
 	sql_enter(&sql);
 	read_deployment(&sql, &a);
 	read_deployment(&sql, &b);
-	put_all(&sql, (ReturnSetInfo *) fcinfo->resultinfo, &a, &b);
+	put_all(&sql, fcinfo, &a, &b);
 	sql_leave(&sql);
 	return (Datum) 0;
 }
@@ -304,7 +284,7 @@ promote_compare_instances(PG_FUNCTION_ARGS)
 	sql_enter(&sql);
 	read_desired(&sql, &a);
 	read_desired(&sql, &b);
-	put_all(&sql, (ReturnSetInfo *) fcinfo->resultinfo, &a, &b);
+	put_all(&sql, fcinfo, &a, &b);
 	sql_leave(&sql);
 	return (Datum) 0;
 }

@@ -9,6 +9,7 @@
 
 #include "base/argument.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "base/sql.h"
 #include "compose/mask.h"
 #include "grant/grants.h"
@@ -113,7 +114,8 @@ promote_config_as_of(PG_FUNCTION_ARGS)
 	(void) deployment_last(&sql, &key);
 	rows = sql_read(&sql, running ? &ran : &desired, AS_KEY(&key),
 					sql_value(TIMESTAMPTZOID, false, TimestampTzGetDatum(at)), AS_BOOL(shown));
-	sql_return(fcinfo, &rows);
+	InitMaterializedSRF(fcinfo, 0);
+	result_add_rows(fcinfo, &rows);
 	sql_leave(&sql);
 	return (Datum) 0;
 }
