@@ -39,8 +39,9 @@ result_form(FunctionCallInfo fcinfo, const SqlValue *values, int count)
 
 /* Another row of a function that returns a set. */
 void
-result_add(ReturnSetInfo *result, const SqlValue *values, int count)
+result_add(FunctionCallInfo fcinfo, const SqlValue *values, int count)
 {
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Datum		datums[FUNC_MAX_ARGS];
 	bool		nulls[FUNC_MAX_ARGS];
 
@@ -48,13 +49,20 @@ result_add(ReturnSetInfo *result, const SqlValue *values, int count)
 	tuplestore_putvalues(result->setResult, result->setDesc, datums, nulls);
 }
 
-/* The rows of a function that returns a set: all that a statement has returned, which has its columns. */
+/* More rows of a function that returns a set: all that a statement has returned, which has its columns. */
 void
-result_rows(FunctionCallInfo fcinfo, const SqlRows *rows)
+result_add_rows(FunctionCallInfo fcinfo, const SqlRows *rows)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
-	InitMaterializedSRF(fcinfo, 0);
 	for (uint64 i = 0; i < rows->count; i++)
 		tuplestore_puttuple(result->setResult, rows->table->vals[i]);
+}
+
+/* All rows of a function that returns a set: those that a statement has returned. */
+void
+result_rows(FunctionCallInfo fcinfo, const SqlRows *rows)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	result_add_rows(fcinfo, rows);
 }

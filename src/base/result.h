@@ -13,10 +13,11 @@
 /* The one row of a function that returns a record: (fcinfo, values...), in the order of its columns. */
 #define result_row(fcinfo, ...) result_form(fcinfo, SQL_CALL(__VA_ARGS__))
 /* Another row of a function that returns a set, behind InitMaterializedSRF: (fcinfo, values...). */
-#define result_put(fcinfo, ...) result_add((ReturnSetInfo *) (fcinfo)->resultinfo, SQL_CALL(__VA_ARGS__))
+#define result_put(fcinfo, ...) result_add(fcinfo, SQL_CALL(__VA_ARGS__))
 
 extern Datum result_form(FunctionCallInfo fcinfo, const SqlValue *values, int count);
-extern void result_add(ReturnSetInfo *result, const SqlValue *values, int count);
+extern void result_add(FunctionCallInfo fcinfo, const SqlValue *values, int count);
+extern void result_add_rows(FunctionCallInfo fcinfo, const SqlRows *rows);
 extern void result_rows(FunctionCallInfo fcinfo, const SqlRows *rows);
 
 #endif							/* PROMOTE_BASE_RESULT_H */

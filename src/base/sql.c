@@ -9,7 +9,6 @@
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
-#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
@@ -132,39 +131,6 @@ sql_push_latest(void)
 	}
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
-}
-
-/*
- * The statement's plan, made at its first use.  A generic plan from the
- * start: all statements look rows up by their keys, and planning one anew
- * costs more than running it.
- */
-static SPIPlanPtr
-old_plan(OldStatement *statement)
-{
-	if (statement->plan == NULL)
-	{
-		SPIPlanPtr	plan = SPI_prepare_cursor(statement->text, statement->parameters,
-											  statement->types, CURSOR_OPT_GENERIC_PLAN);
-
-		if (plan == NULL)
-			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-		if (SPI_keepplan(plan) != 0)
-			elog(ERROR, "SPI_keepplan failed");
-		statement->plan = plan;
-	}
-	return statement->plan;
-}
-
-/* SPI's way of saying which parameters are NULL; nulls may be NULL itself. */
-static const char *
-old_flags(const OldStatement *statement, const bool *nulls, char *flags)
-{
-	if (nulls == NULL)
-		return NULL;
-	for (int i = 0; i < statement->parameters; i++)
-		flags[i] = nulls[i] ? 'n' : ' ';
-	return flags;
 }
 
 /* Raise 40001: the transaction's own snapshot does not show what is there now. */
@@ -353,6 +319,16 @@ sql_open_once(const Sql *sql, const char *text, const SqlValue *values, int coun
 		nulls[i] = values[i].isnull ? 'n' : ' ';
 	}
 	return SPI_cursor_open_with_args(NULL, text, count, types, datums, nulls, true, 0);
+}
+
+/* Run a command that cannot be prepared, such as GRANT. */
+void
+sql_command(const Sql *sql, const char *text)
+{
+	int			result = SPI_execute(text, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "command failed: %s", SPI_result_code_string(result));
 }
 
 /* What SPI has fetched last, as by SPI_cursor_fetch from the statement's cursor. */
@@ -585,156 +561,4 @@ sql_time(const SqlRows *rows, uint64 row)
 	Datum		value = sql_datum(rows, row, &isnull);
 
 	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
-}
-
-/* ---- what is to go ---- */
-
-/*
- * Run a statement to its end; the result is in SPI_tuptable.  What is
- * read_only reads by the active snapshot: that of whoever asks, or one that was
- * pushed.  All else reads what is committed now, at every isolation level.
- */
-int
-statement_run(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls, bool read_only)
-{
-	char		buffer[STATEMENT_MAX_PARAMETERS];
-	const char *flags = old_flags(statement, nulls, buffer);
-	SPIPlanPtr	plan = old_plan(statement);
-	int			result = is_behind(read_only) ? run_latest(plan, values, flags) :
-		SPI_execute_plan(plan, values, flags, read_only, 0);
-
-	if (result < 0)
-		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
-	return result;
-}
-
-/*
- * Lock rows that the caller's transaction is about, as it has seen them: where
- * its snapshot does not show them as they are now that is 40001, so that what
- * it was decided by and what is done do not fall apart.  Returns how many; none
- * can mean that they were not there yet when the snapshot was taken.
- */
-uint64
-statement_lock(const Sql *sql, OldStatement *statement, Datum *values)
-{
-	if (SPI_execute_plan(old_plan(statement), values, NULL, false, 0) < 0)
-		elog(ERROR, "lock failed: %s", SPI_result_code_string(SPI_result));
-	return SPI_processed;
-}
-
-/* Run a command that cannot be prepared, such as GRANT. */
-void
-sql_command(const Sql *sql, const char *text)
-{
-	int			result = SPI_execute(text, false, 0);
-
-	if (result < 0)
-		elog(ERROR, "command failed: %s", SPI_result_code_string(result));
-}
-
-/* Open a cursor over the rows of a query that is put together at run time. */
-Portal
-spi_open(const Sql *sql, const char *text, int parameters, Oid *types, Datum *values)
-{
-	return SPI_cursor_open_with_args(NULL, text, parameters, types, values, NULL, true, 0);
-}
-
-/* Open a cursor over the rows of a statement that only reads: by which snapshot says statement_run. */
-Portal
-statement_open(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls, bool read_only)
-{
-	char		buffer[STATEMENT_MAX_PARAMETERS];
-	const char *flags = old_flags(statement, nulls, buffer);
-	SPIPlanPtr	plan = old_plan(statement);
-	Portal		cursor;
-
-	if (!is_behind(read_only))
-		return SPI_cursor_open(NULL, plan, values, flags, read_only);
-	sql_push_latest();
-	cursor = SPI_cursor_open(NULL, plan, values, flags, true);
-	PopActiveSnapshot();
-	return cursor;
-}
-
-/*
- * A column, counted from 1, of a row.  A row that was to be written may be
- * missing: a trigger that a user added can skip it.
- */
-Datum
-spi_value(SPITupleTable *rows, uint64 row, int column, bool *isnull)
-{
-	if (rows == NULL || row >= rows->numvals)
-		elog(ERROR, "a row of promote was not written: a trigger or a rule has skipped it");
-	return SPI_getbinval(rows->vals[row], rows->tupdesc, column, isnull);
-}
-
-/* An integer column; NULL is 0, which no counter and no key here is. */
-int32
-spi_integer(SPITupleTable *rows, uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = spi_value(rows, row, column, &isnull);
-
-	return isnull ? 0 : DatumGetInt32(value);
-}
-
-/* A boolean column; NULL is false. */
-bool
-spi_bool(SPITupleTable *rows, uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = spi_value(rows, row, column, &isnull);
-
-	return !isnull && DatumGetBool(value);
-}
-
-/*
- * A text, jsonb or bytea column in the current memory context; NULL where it
- * is NULL.  Inline values may point into the row.
- */
-char *
-spi_text(SPITupleTable *rows, uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = spi_value(rows, row, column, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
-/* A column that is jsonb, detoasted; NULL for SQL NULL. */
-Jsonb *
-spi_jsonb(SPITupleTable *rows, uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = spi_value(rows, row, column, &isnull);
-
-	return isnull ? NULL : DatumGetJsonbP(value);
-}
-
-/* A column that is bytea, detoasted; NULL for SQL NULL. */
-bytea *
-spi_bytea(SPITupleTable *rows, uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = spi_value(rows, row, column, &isnull);
-
-	return isnull ? NULL : DatumGetByteaP(value);
-}
-
-/* A column that is a time; NULL is the end of time. */
-TimestampTz
-spi_time(SPITupleTable *rows, uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = spi_value(rows, row, column, &isnull);
-
-	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
-}
-
-/* A text, or NULL, as a parameter or a column. */
-Datum
-text_or_null(const char *value, bool *isnull)
-{
-	*isnull = value == NULL;
-	return value ? CStringGetTextDatum(value) : (Datum) 0;
 }

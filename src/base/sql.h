@@ -178,37 +178,4 @@ pg_noreturn extern void refuse_unseen(void);
 extern Oid	table_oid(const char *table);
 extern Oid	tables_owner(void);
 
-/*
- * What is to go: statements with hand-written lists of types, values and nulls.
- */
-extern void result_rows(FunctionCallInfo fcinfo, const SqlRows *rows);
-extern void result_add(ReturnSetInfo *result, const SqlValue *values, int count);
-#define sql_return result_rows	/* both of base/result.h */
-#define sql_put(result, ...) result_add(result, SQL_CALL(__VA_ARGS__))
-
-#define STATEMENT_MAX_PARAMETERS 22
-
-typedef struct OldStatement
-{
-	const char *text;
-	int			parameters;
-	Oid			types[STATEMENT_MAX_PARAMETERS];
-	SPIPlanPtr	plan;
-} OldStatement;
-
-extern int	statement_run(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls,
-						  bool read_only);
-extern uint64 statement_lock(const Sql *sql, OldStatement *statement, Datum *values);
-extern Portal spi_open(const Sql *sql, const char *text, int parameters, Oid *types, Datum *values);
-extern Portal statement_open(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls,
-							 bool read_only);
-extern Datum spi_value(SPITupleTable *rows, uint64 row, int column, bool *isnull);
-extern int32 spi_integer(SPITupleTable *rows, uint64 row, int column);
-extern bool spi_bool(SPITupleTable *rows, uint64 row, int column);
-extern char *spi_text(SPITupleTable *rows, uint64 row, int column);
-extern Jsonb *spi_jsonb(SPITupleTable *rows, uint64 row, int column);
-extern TimestampTz spi_time(SPITupleTable *rows, uint64 row, int column);
-extern Datum text_or_null(const char *value, bool *isnull);
-extern bytea *spi_bytea(SPITupleTable *rows, uint64 row, int column);
-
 #endif							/* PROMOTE_BASE_SQL_H */

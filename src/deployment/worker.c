@@ -15,6 +15,7 @@
 
 #include "base/argument.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "deployment/begin.h"
 #include "deployment/step.h"
 #include "deployment/worker.h"
@@ -291,7 +292,7 @@ promote_claim_deployment(PG_FUNCTION_ARGS)
 	wish.selector = argument_selector(fcinfo, 3);
 	sql_enter(&sql);
 	rows = claim(&sql, &wish);
-	sql_return(fcinfo, &rows);
+	result_rows(fcinfo, &rows);
 	sql_leave(&sql);
 	return (Datum) 0;
 }

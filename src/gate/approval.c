@@ -661,7 +661,7 @@ promote_required_approvals(PG_FUNCTION_ARGS)
 	GateCase	gate;
 	Sql			sql;
 
-	argument_instance_for(fcinfo, 0, "instance", ACCESS_ROWS, &key);
+	argument_instance_for(fcinfo, 0, "instance", GRANTS_ROWS, &key);
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
 	gate_open(&sql, &key, deployment, GetCurrentTimestamp(), &gate);

@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
-#include "utils/builtins.h"
 
 #include "gate/gate.h"
 #include "json/digest.h"

@@ -3,8 +3,6 @@
  */
 #include "postgres.h"
 
-#include "utils/builtins.h"
-
 #include "gate/gate.h"
 #include "registry/path.h"
 #include "secret/row.h"

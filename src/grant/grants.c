@@ -12,7 +12,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_class.h"
 #include "fmgr.h"
 #include "utils/acl.h"
 #include "utils/hsearch.h"

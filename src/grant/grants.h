@@ -34,15 +34,4 @@ extern bool grants_only_ask(const char *action);
 extern bool grants_is_marked(Oid role);
 extern void grants_changed(void);
 
-/* To go: former names. */
-#define access_role_may grants_role_may
-#define access_allowed grants_may
-#define access_sees grants_sees
-#define access_projects grants_projects
-#define access_is_action grants_is_action
-#define access_is_marked grants_is_marked
-#define access_is_exempt grants_is_exempt
-#define access_changed grants_changed
-#define ACCESS_ROWS GRANTS_ROWS
-
 #endif							/* PROMOTE_GRANT_GRANTS_H */

@@ -7,7 +7,6 @@
 #include "postgres.h"
 
 #include "common/cryptohash.h"
-#include "common/sha2.h"
 #include "fmgr.h"
 #include "utils/memutils.h"
 

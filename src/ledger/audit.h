@@ -62,8 +62,4 @@ extern int64 audit_note(const Sql *sql, const char *project, const char *subject
 extern int64 audit_note_facts(const Sql *sql, const char *project, const char *subject, const char *event,
 							  JsonBuilder *facts);
 
-/* To go: record_facts_of_value of recorded.h. */
-extern Jsonb *record_facts_of_value(HeapTupleHeader row, bool named, const char *const *names, int count);
-#define audit_facts_of_value record_facts_of_value
-
 #endif							/* PROMOTE_LEDGER_AUDIT_H */

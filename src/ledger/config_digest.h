@@ -7,8 +7,9 @@
 
 #include "postgres.h"
 
-#include "base/compat.h"
 #include "utils/jsonb.h"
+
+#include "base/compat.h"
 
 extern void config_digest_init(void);
 extern bool config_digest_has_key(const char *project);

@@ -347,34 +347,3 @@ promote_guard_registry(PG_FUNCTION_ARGS)
 					 errhint("Publish another version, or add another component; a row that nothing refers to may be deleted.")));
 	return PointerGetDatum(data->tg_newtuple);
 }
-
-/* ---- what is to go ---- */
-
-/* Open the guards, or close them; returns what was. */
-bool
-guard_open(bool open)
-{
-	bool		was = current.records;
-
-	current.records = open;
-	return was;
-}
-
-/* Run a statement past the guards. */
-int
-old_guarded_run(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls)
-{
-	bool		was = guard_open(true);
-	volatile int result = 0;
-
-	PG_TRY();
-	{
-		result = statement_run(sql, statement, values, nulls, false);
-	}
-	PG_FINALLY();
-	{
-		guard_open(was);
-	}
-	PG_END_TRY();
-	return result;
-}

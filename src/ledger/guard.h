@@ -43,9 +43,4 @@ extern SqlRows guarded_call(const Sql *sql, Statement *statement, const SqlValue
 
 extern bool loading_rows(void);
 
-/* What is to go. */
-extern bool guard_open(bool open);
-extern int	old_guarded_run(const Sql *sql, OldStatement *statement, Datum *values, const bool *nulls);
-#define column_differs trigger_differs	/* to go */
-
 #endif							/* PROMOTE_LEDGER_GUARD_H */

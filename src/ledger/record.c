@@ -20,7 +20,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "access/tableam.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"

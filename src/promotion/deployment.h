@@ -6,12 +6,13 @@
 
 #include "postgres.h"
 
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
 #include "base/compat.h"
 #include "base/sql.h"
 #include "ledger/audit.h"
 #include "parse/name.h"
-#include "utils/jsonb.h"
-#include "utils/timestamp.h"
 
 #define GATES_JUDGED_EVENT "gates.judged"	/* in the audit log */
 

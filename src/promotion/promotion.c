@@ -571,7 +571,7 @@ require_own_placeholders(const Promotion *promotion)
 
 	json_root(promotion->overrides, &overrides);
 	if (!json_strings_may_render(&overrides) ||
-		access_allowed("promote", destination->project, destination->environment))
+		grants_may("promote", destination->project, destination->environment))
 		return;
 	ereport(ERROR,
 			(errcode(PM_NOT_GRANTED),

@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -27,6 +26,7 @@
 #include "ledger/guard.h"
 #include "ledger/notify.h"
 #include "ledger/record_mark.h"
+#include "ledger/recorded.h"
 #include "promotion/carry.h"
 #include "promotion/deployment.h"
 #include "promotion/revision.h"
@@ -433,7 +433,7 @@ take_judged(TriggerData *data, ProposedRevision *judged)
 	row = MakeSingleTupleTableSlot(RelationGetDescr(data->tg_relation), &TTSOpsMinimalTuple);
 	if (tuplestore_gettupleslot(rows, true, true, row) && is_judged(row, judged))
 	{
-		judged->facts = audit_facts_of_value(DatumGetHeapTupleHeader(ExecFetchSlotHeapTupleDatum(row)),
+		judged->facts = record_facts_of_value(DatumGetHeapTupleHeader(ExecFetchSlotHeapTupleDatum(row)),
 											 false, NULL, 0);
 		found = true;
 	}

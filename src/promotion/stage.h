@@ -6,13 +6,14 @@
 
 #include "postgres.h"
 
-#include "base/sql.h"
-#include "base/compat.h"
-#include "parse/name.h"
-#include "promotion/proposal.h"
 #include "fmgr.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
+
+#include "base/compat.h"
+#include "base/sql.h"
+#include "parse/name.h"
+#include "promotion/proposal.h"
 
 /* The words that a new desired state is recorded with. */
 typedef struct Staging

@@ -87,8 +87,7 @@ promote_open_door(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "open_door", "grants",
 									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	char	   *role = SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, "role"));
+	char	   *role = trigger_text(data, data->tg_trigtuple, "role");
 	Oid			oid = get_role_oid(role, true);
 	Sql			sql;
 
@@ -181,9 +180,8 @@ promote_guard_grant(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "guard_grant", "grants",
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	char	   *role = SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, "role"));
-	char	   *action = SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, "action"));
+	char	   *role = trigger_text(data, data->tg_trigtuple, "role");
+	char	   *action = trigger_text(data, data->tg_trigtuple, "action");
 
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		ereport(ERROR,

@@ -249,9 +249,8 @@ promote_lock_project(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "lock_project", "promotion_path",
 									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
-	char	   *project = SPI_getvalue(row, row_type, SPI_fnumber(row_type, "project"));
+	HeapTuple	row = trigger_row(data);
+	char	   *project = trigger_text(data, row, "project");
 
 	if (project)
 		LockDatabaseObject(RelationGetRelid(data->tg_relation),

@@ -12,7 +12,6 @@
 
 #include "commands/trigger.h"
 #include "fmgr.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "base/argument.h"

@@ -127,14 +127,9 @@ promote_warn_unmet(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "warn_unmet", "bundle_release",
 									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 	HeapTuple	row = data->tg_trigtuple;
-	bool		isnull;
-	Jsonb	   *schema = DatumGetJsonbP(SPI_getbinval(row, row_type, SPI_fnumber(row_type, "params_schema"), &isnull));
-	Published	published = {
-		SPI_getvalue(row, row_type, SPI_fnumber(row_type, "bundle")),
-		SPI_getvalue(row, row_type, SPI_fnumber(row_type, "version"))
-	};
+	Jsonb	   *schema = trigger_jsonb(data, row, "params_schema");
+	Published	published = {trigger_text(data, row, "bundle"), trigger_text(data, row, "version")};
 
 	/* it may be restored before the documents that it refers to */
 	schema_find_unmet(schema_check(schema), warn_unmet, &published);

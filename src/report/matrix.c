@@ -9,12 +9,10 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/snapmgr.h"
@@ -250,7 +248,7 @@ read_cells(const Sql *sql, Matrix *matrix)
 		Cell	   *cell;
 
 		(void) sql_row(&rows, i, &row);
-		if (!access_role_may(matrix->role, ACCESS_ROWS, row.key.project, row.key.environment))
+		if (!grants_role_may(matrix->role, GRANTS_ROWS, row.key.project, row.key.environment))
 			continue;
 		cell = find(matrix->cells, row.key.project, row.key.environment, row.key.component, true);
 		memcpy(row.name, cell->name, KEY_SIZE);
@@ -472,7 +470,7 @@ promote_matrix(PG_FUNCTION_ARGS)
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	sql_enter(&sql);
 	PushActiveSnapshot(GetActiveSnapshot());
-	matrix.projects = project ? names_array(list_make1(project)) : PointerGetDatum(access_projects());
+	matrix.projects = project ? names_array(list_make1(project)) : PointerGetDatum(grants_projects());
 	if (matrix.projects == (Datum) 0)
 		matrix.projects = all_projects(&sql);
 	matrix.places = make_hash("environments", sizeof(Place));

@@ -109,13 +109,13 @@ promote_config_as_of(PG_FUNCTION_ARGS)
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &key);
 	running = is_running(fcinfo, 2);
-	shown = access_allowed("work", key.project, key.environment);
+	shown = grants_may("work", key.project, key.environment);
 	sql_enter(&sql);
 	(void) deployment_last(&sql, &key);
 	rows = sql_read(&sql, running ? &ran : &desired, AS_KEY(&key),
 					sql_value(TIMESTAMPTZOID, false, TimestampTzGetDatum(at)), AS_BOOL(shown));
 	InitMaterializedSRF(fcinfo, 0);
-	result_add_rows(fcinfo, &rows);
+	result_rows(fcinfo, &rows);
 	sql_leave(&sql);
 	return (Datum) 0;
 }

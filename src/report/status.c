@@ -42,7 +42,7 @@ promote_rendered_digest(PG_FUNCTION_ARGS)
 	SqlRows		rows;
 	Sql			sql;
 
-	if (!access_allowed(ACCESS_ROWS, project, environment))
+	if (!grants_may(GRANTS_ROWS, project, environment))
 		PG_RETURN_NULL();
 	sql_enter(&sql);
 	rows = sql_read(&sql, &read, AS_TEXT(project), AS_TEXT(environment), AS_BYTEA(PG_GETARG_BYTEA_P(2)));

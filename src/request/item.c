@@ -8,8 +8,6 @@
  */
 #include "postgres.h"
 
-#include "utils/memutils.h"
-
 #include "ledger/guard.h"
 #include "request/request.h"
 

@@ -517,7 +517,7 @@ promote_request_evidence(PG_FUNCTION_ARGS)
 	rows = sql_read(&sql, &read, AS_TEXT(project), AS_INT(PG_GETARG_INT32(1)));
 	if (sql_row(&rows, 0, &evidence))
 	{
-		access_require_of(sql.user, ACCESS_ROWS, project, evidence.destination_environment);
+		access_require_of(sql.user, GRANTS_ROWS, project, evidence.destination_environment);
 		document = SPI_datumTransfer(JsonbPGetDatum(evidence.document), false, -1);
 	}
 	sql_leave(&sql);
