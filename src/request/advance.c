@@ -610,5 +610,5 @@ promote_advance_request(PG_FUNCTION_ARGS)
 	if (!stands_still(&advance))
 		advance_request(&advance);
 	return result_row(fcinfo, AS_TEXT(request_statuses[request->status]), AS_NUMBER(request->wave),
-					  AS_INT(advance.moved), AS_TEXTS(request_waits(request)));
+					  AS_INT(advance.moved), AS_TEXTS(names_array(request->waits)));
 }

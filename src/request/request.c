@@ -9,7 +9,6 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/rel.h"
 
 #include "base/argument.h"
@@ -275,18 +274,6 @@ request_record(const Sql *sql, PromotionRequest *request, const char *event, Jso
 	notify(&notice);
 }
 
-/* What it waits for, as an array of texts. */
-Datum
-request_waits(const PromotionRequest *request)
-{
-	int			count = list_length(request->waits);
-	Datum	   *values = palloc(Max(count, 1) * sizeof(Datum));
-
-	for (int i = 0; i < count; i++)
-		values[i] = CStringGetTextDatum(list_nth(request->waits, i));
-	return PointerGetDatum(construct_array(values, count, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
 /*
  * Write another status with its reason, what it waits for, and how far it has
  * come; what is over lets its instances go.  Where nothing is another, nothing
@@ -310,7 +297,7 @@ request_set_status(const Sql *sql, PromotionRequest *request, RequestStatus stat
 		request->waits = NIL;
 	guarded_run(sql, &write, AS_REQUEST(request), AS_TEXT(request_statuses[status]), AS_TEXT(reason),
 				AS_INT(request->wave), AS_BOOL(request->rolling_back), AS_BOOL(request->started),
-				AS_BOOL(request_is_over(request)), AS_TEXTS(request_waits(request)));
+				AS_BOOL(request_is_over(request)), AS_TEXTS(names_array(request->waits)));
 	if (request_is_over(request))
 		guarded_run(sql, &release, AS_REQUEST(request));
 }

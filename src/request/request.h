@@ -181,7 +181,6 @@ extern void request_record(const Sql *sql, PromotionRequest *request, const char
 extern void request_set_status(const Sql *sql, PromotionRequest *request, RequestStatus status, const char *reason);
 extern void request_require_status(const PromotionRequest *request, int allowed, const char *verb);
 extern void request_abort_queued(const Sql *sql, const PromotionRequest *request, const char *reason);
-extern Datum request_waits(const PromotionRequest *request);
 extern bool request_is_over(const PromotionRequest *request);
 extern char *request_copy(const PromotionRequest *request, const char *text);
 extern Datum request_result(Sql *scope, const PromotionRequest *request);

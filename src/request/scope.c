@@ -51,7 +51,7 @@ typedef struct Opening
 	PromotionRequest request;
 	Jsonb	   *scope;
 	Jsonb	   *waves;			/* NULL: none */
-	Datum		components;		/* text[] that the scope names; 0: it names none */
+	List	   *components;		/* char *: those that the scope names; NIL: it names none */
 	Candidate  *candidates;
 	int			count;
 } Opening;
@@ -99,11 +99,11 @@ argument_object(FunctionCallInfo fcinfo, int argument, const char *name)
 	return document;
 }
 
-/* An array of strings, as text[]; refuses anything else, and an empty one. */
-static Datum
+/* The strings of an array; refuses anything else, and an empty one. */
+static List *
 take_names(const JsonbValue *array)
 {
-	ArrayBuildState *names = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+	List	   *names = NIL;
 	JsonCursor	cursor;
 	JsonbValue	element;
 
@@ -116,10 +116,9 @@ take_names(const JsonbValue *array)
 		if (element.type != jbvString)
 			refuse_argument("scope", "Its \"components\" hold something other than names.",
 							"Name the components as strings.");
-		accumArrayResult(names, CStringGetTextDatum(pnstrdup(element.val.string.val, element.val.string.len)),
-						 false, TEXTOID, CurrentMemoryContext);
+		names = lappend(names, pnstrdup(element.val.string.val, element.val.string.len));
 	}
-	return makeArrayResult(names, CurrentMemoryContext);
+	return names;
 }
 
 /* Take the scope apart. */
@@ -378,7 +377,7 @@ read_candidates(const Sql *sql, Opening *opening)
 									 " ORDER BY n.component");
 	const PromotionRequest *request = &opening->request;
 	SqlRows		rows = sql_run(sql, &read, AS_TEXT(request->project), AS_TEXT(request->source_environment),
-							   AS_TEXT(request->destination_environment), AS_TEXTS(opening->components),
+							   AS_TEXT(request->destination_environment), AS_TEXTS(opening->components ? names_array(opening->components) : (Datum) 0),
 							   AS_JSONB(request->selector));
 
 	opening->count = rows.count;
@@ -414,16 +413,12 @@ static void
 check_components(const Opening *opening)
 {
 	StringInfoData unknown;
-	Datum	   *names;
-	int			count;
+	ListCell   *cell;
 
-	if (opening->components == 0)
-		return;
 	initStringInfo(&unknown);
-	deconstruct_array(DatumGetArrayTypeP(opening->components), TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &count);
-	for (int i = 0; i < count; i++)
-		if (find_candidate(opening, TextDatumGetCString(names[i])) == NULL)
-			appendStringInfo(&unknown, "%s\"%s\"", unknown.len > 0 ? ", " : "", TextDatumGetCString(names[i]));
+	foreach(cell, opening->components)
+		if (find_candidate(opening, lfirst(cell)) == NULL)
+			appendStringInfo(&unknown, "%s\"%s\"", unknown.len > 0 ? ", " : "", (char *) lfirst(cell));
 	if (unknown.len > 0)
 		ereport(ERROR,
 				(errcode(PM_NOT_FOUND),

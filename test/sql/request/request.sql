@@ -316,9 +316,19 @@ SELECT is(pg_temp.advance(20), 'RUNNING 1 1', 'until it is reported');
 SELECT pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.advance(20), 'RUNNING 1 1', 'deployed, it is not done');
 SELECT is(pg_temp.waits(20), 'wave 1: "shop-production-s1" is not verified: to be reported healthy since its deployment: "load", "smoke"', 'what was green before is no verification, unless it is about the revision');
+SELECT is((SELECT row(h.unhealthy, h.unverified)::text
+             FROM promote_internal.request_item_health AS h WHERE h.request = 20),
+    '(,"""load"", ""smoke""")', 'which one can ask as it is asked');
+SELECT is((SELECT concat_ws(' ', t.component, t.status, t.plan_status, t.queued_status, t.queued_began, t.as_previewed,
+                            t.soaked, t.is_over, t.is_relapsed)
+             FROM promote_internal.request_item_now AS t WHERE t.request = 20),
+    's1 VERIFYING COMPLETED COMPLETED t t t f f', '... and where the item stands');
 SELECT promote.report_health('shop-production-s1', 'smoke', true) \g /dev/null
 SELECT is(pg_temp.advance(20), 'RUNNING 1 0', 'one of two');
 SELECT promote.report_health('shop-production-s1', 'pager', false, 'it rang') \g /dev/null
+SELECT is((SELECT row(h.unhealthy, h.unverified)::text
+             FROM promote_internal.request_item_health AS h WHERE h.request = 20),
+    '("check ""pager"" has failed since its deployment","""load""")', 'what has failed is one question with what is missing');
 SELECT is(pg_temp.advance(20), 'ROLLING_BACK 1 2', 'whatever fails meanwhile is a failure of the request');
 SELECT is((SELECT reason FROM promote.promotion_request WHERE project = 'shop' AND request = 20), '"shop-production-s1": check "pager" has failed since its deployment', '... with its reason');
 SELECT is(pg_temp.drain(20), 'ROLLING_BACK', 'the rollback has the same gates');
