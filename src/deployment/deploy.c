@@ -21,7 +21,7 @@
 #include "promotion/revision.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
-#include "registry/rule.h"
+#include "registry/rule_hold.h"
 
 PG_FUNCTION_INFO_V1(promote_plan_instance);
 PG_FUNCTION_INFO_V1(promote_deploy_instance);
