@@ -26,7 +26,7 @@ SELECT is((SELECT string_agg(flaw, ', ') FROM pg_temp.flaws(format('SELECT * FRO
                'recorded_changes', 'completed_runs', 'unexpected_values', 'unexpected_changes', 'missing_checks', 'soak', 'next_report', 'queued_between')) AS f
  ORDER BY f.proname;
 SELECT is((SELECT string_agg(flaw, ', ') FROM pg_temp.flaws(format('SELECT * FROM promote_internal.%s WHERE project = $1 AND environment = $2 AND component = $3', v), 'text, text, text') AS flaw),
-    NULL, v || ' by keys') FROM unnest(ARRAY['open_difference', 'holding_request', 'instance_attributes', 'matrix_cell']) AS v;
+    NULL, v || ' by keys') FROM unnest(ARRAY['differing_instance', 'open_difference', 'holding_request', 'instance_attributes', 'matrix_cell']) AS v;
 SELECT is((SELECT string_agg(flaw, ', ') FROM pg_temp.flaws('SELECT * FROM promote_internal.blocked_release WHERE bundle = $1 AND version = $2', 'text, text') AS flaw),
     NULL, 'blocked_release by keys');
 SELECT is(promote_internal.effective_attributes('{"a": 1, "b": 1, "c": 1, "d": 1}', '{"b": 2, "c": 2, "d": 2}', '{"c": 3, "d": 3}', '{"d": 4}'),
