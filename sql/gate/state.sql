@@ -61,6 +61,42 @@ COMMENT ON COLUMN promote_internal.holding_request.source_environment IS 'Enviro
 COMMENT ON COLUMN promote_internal.holding_request.status IS 'As in promote.promotion_request';
 COMMENT ON COLUMN promote_internal.holding_request.actor IS 'Who opened it';
 
+-- A look that is cheap: most instances are as they were deployed.
+CREATE VIEW promote_internal.differing_instance WITH (security_invoker = true) AS
+    SELECT i.project,
+           i.environment,
+           i.component,
+           x.adopted_revision
+      FROM promote.drift_item AS x
+      JOIN promote.instance AS i
+        ON i.project = x.project AND i.environment = x.environment AND i.component = x.component
+       AND i.changed_by = x.changed_by AND i.deployed_by IS NOT NULL
+     WHERE x.closed_at IS NULL AND x.kind <> 'resource' AND x.dismissed_at IS NULL
+    UNION ALL
+    SELECT i.project,
+           i.environment,
+           i.component,
+           NULL
+      FROM promote.instance AS i
+     CROSS JOIN LATERAL (
+          SELECT EXISTS (SELECT FROM promote.planned_change AS c
+                          WHERE c.project = i.project AND c.environment = i.environment AND c.component = i.component
+                            AND c.deployment = d.deployment AND c.fencing = d.fencing
+                            AND c.origin = 'drift' AND c.action <> 'no-op') AS found
+            FROM (SELECT d.deployment, d.fencing
+                    FROM promote.deployment AS d
+                   WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
+                     AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL AND d.seen_change = i.changed_by
+                   ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.seen_change DESC, d.started_at DESC
+                   LIMIT 1) AS d
+          OFFSET 0) AS p
+     WHERE i.deployed_by IS NOT NULL AND p.found;
+COMMENT ON VIEW promote_internal.differing_instance IS 'Instances that may have rows in open_difference: whatever is in there is in here, a row for each difference that was reported, and one where the last plan has found any';
+COMMENT ON COLUMN promote_internal.differing_instance.project IS 'Project';
+COMMENT ON COLUMN promote_internal.differing_instance.environment IS 'Environment';
+COMMENT ON COLUMN promote_internal.differing_instance.component IS 'Component';
+COMMENT ON COLUMN promote_internal.differing_instance.adopted_revision IS 'Revision that adopts the difference; NULL: none does';
+
 -- What a plan has found is sought behind a look whether its last one has found anything at all.
 CREATE VIEW promote_internal.open_difference WITH (security_invoker = true) AS
     SELECT i.project,

@@ -35,7 +35,7 @@ typedef struct GateKnown
 	bool		blocked;		/* is the release in promote_internal.blocked_release? */
 	bool		declares;		/* does it declare secrets or slots for references? */
 	bool		checks;			/* has the destination's environment required checks? */
-	bool		differs;		/* is the destination in promote_internal.open_difference? */
+	bool		differs;		/* is the destination in promote_internal.differing_instance? */
 	bool		held;			/* is it in promote_internal.holding_request? */
 	const SourceStatus *source;
 } GateKnown;

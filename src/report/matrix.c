@@ -279,7 +279,7 @@ mark_cells(const Sql *sql, Matrix *matrix, Statement *read, Size flag)
 static void
 mark_closed(const Sql *sql, Matrix *matrix)
 {
-	static Statement differing = SQL_ROWS(key_fields, "SELECT $* FROM promote_internal.open_difference AS k"
+	static Statement differing = SQL_ROWS(key_fields, "SELECT $* FROM promote_internal.differing_instance AS k"
 										  " WHERE k.project = ANY ($1)");
 	static Statement held = SQL_ROWS(key_fields, "SELECT $* FROM promote_internal.holding_request AS k"
 									 " WHERE k.project = ANY ($1)");
