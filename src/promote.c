@@ -8,7 +8,7 @@
 #include "ledger/config_digest.h"
 #include "ledger/record_mark.h"
 #include "registry/rescue.h"
-#include "registry/rule.h"
+#include "registry/rule_hold.h"
 #include "registry/schema_document.h"
 #include "secret/key.h"
 

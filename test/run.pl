@@ -30,7 +30,7 @@ our $time_limit = 600;
 # What a quick round leaves out: what takes longer than all the rest of its area.
 my %slow = map { $_ => 1 } qw(access_role_matrix.pl compose_oracle.pl extension_dump.pl extension_history.pl
 	extension_lookalikes.pl extension_reinstall.pl json/limits.sql mask_stays.pl plan_sizes.pl policy_endless.pl
-	promotion_crash.pl revision_bulk.pl rule_brakes.pl schema/pattern.sql schema_annotation_suite.pl schema_suite.pl
+	promotion_crash.pl revision_bulk.pl rule_hold_brakes.pl schema/pattern.sql schema_annotation_suite.pl schema_suite.pl
 	sql_snapshots.pl tree_build.pl verify_evidence.sql verify_guards.pl worker_example.pl worker_killed.pl);
 
 my %total = (passed => 0, failed => 0, skipped => 0);
@@ -171,11 +171,13 @@ sub command {
 	if ($file =~ m{^test/sql/}) {
 		$node->query('postgres', 'DROP DATABASE IF EXISTS pgtap WITH (FORCE)');
 		$node->query('postgres', "CREATE DATABASE pgtap TEMPLATE $template");
-		return ("$bindir/psql", '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-P', 'pager=off', '-d', 'pgtap', '-At', '-f', $file);
+		return ("$bindir/psql", '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-P', 'pager=off', '-d', 'pgtap', '-At', '-f',
+			$file);
 	}
 	my $name = basename($file) =~ s/\.\w+$//r;
 	my ($only, $none) = $file =~ /\.spec$/ ? qw(ISOLATION REGRESS) : qw(REGRESS ISOLATION);
-	return ('make', '-s', "PG_CONFIG=$pg_config", "TEST_OUTPUT=" . outputs($lane), 'installcheck', "$only=$name", "$none=");
+	return ('make', '-s', "PG_CONFIG=$pg_config", "TEST_OUTPUT=" . outputs($lane), 'installcheck', "$only=$name",
+		"$none=");
 }
 
 sub outputs { return "$output/lane$_[0]{number}" }
@@ -265,7 +267,8 @@ sub report {
 	my ($test, $passed, $failed) = @_;
 	$total{passed} += $passed;
 	$total{failed} += $failed;
-	printf "%-44s %s %.1f s\n", $test->{file}, $failed ? "FAILED ($failed of " . ($passed + $failed) . ')' : "ok ($passed)",
+	printf "%-44s %s %.1f s\n", $test->{file}, $failed ? "FAILED ($failed of " . ($passed + $failed) . ')'
+		: "ok ($passed)",
 	  $seconds{ $test->{file} };
 }
 

@@ -12,7 +12,7 @@
 #include "deployment/begin.h"
 #include "gate/window.h"
 #include "registry/instance.h"
-#include "registry/rule.h"
+#include "registry/rule_hold.h"
 
 PG_FUNCTION_INFO_V1(promote_next_possible);
 

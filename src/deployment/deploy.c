@@ -21,7 +21,7 @@
 #include "promotion/revision.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
-#include "registry/rule.h"
+#include "registry/rule_hold.h"
 
 PG_FUNCTION_INFO_V1(promote_plan_instance);
 PG_FUNCTION_INFO_V1(promote_deploy_instance);
@@ -146,29 +146,21 @@ fill_order(const Sql *sql, Review *review, const Request *request, DeploymentOrd
 	};
 }
 
-/* Plan what the instance desires. */
+/* Plan what the instance desires, or provision it by the plan that was reviewed. */
 static int32
-order_plan(const Sql *sql, Review *review, const Request *request)
+order_desired(const Sql *sql, Review *review, const Request *request)
 {
+	bool		provision = request->action == ACTION_PROVISION;
 	DeploymentOrder order;
-
-	review_judge(sql, review);
-	fill_order(sql, review, request, &order);
-	return write_order(sql, review, &order);
-}
-
-/* Provision what the instance desires, by the plan that was reviewed. */
-static int32
-order_provision(const Sql *sql, Review *review, const Request *request)
-{
-	DeploymentOrder order;
-	Deployment	plan;
+	Deployment	plan = {.deployment = 0};
 
 	/* by its number alone: the change itself has moved what the plan has seen */
-	if (review_is_carried_out(sql, review, request->plan != 0 ? request->plan : review_last_plan(sql, review)))
+	if (provision &&
+		review_is_carried_out(sql, review, request->plan != 0 ? request->plan : review_last_plan(sql, review)))
 		return review->changed_by;
 	review_judge(sql, review);
-	review_find_plan(sql, review, request->plan, &plan);
+	if (provision)
+		review_find_plan(sql, review, request->plan, &plan);
 	fill_order(sql, review, request, &order);
 	order.plan = plan.deployment;
 	order.plan_digest = plan.plan_digest;
@@ -235,9 +227,8 @@ open_review(const Sql *sql, const Request *request, Review *review)
 static int32
 order(const Sql *sql, Review *review, const Request *request)
 {
-	return request->action == ACTION_PLAN ? order_plan(sql, review, request) :
-		request->action == ACTION_PROVISION ? order_provision(sql, review, request) :
-		order_decommission(sql, review, request);
+	return request->action == ACTION_DECOMMISSION ? order_decommission(sql, review, request) :
+		order_desired(sql, review, request);
 }
 
 /*

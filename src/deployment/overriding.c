@@ -14,7 +14,7 @@
 #include "ledger/guard.h"
 #include "ledger/notify.h"
 #include "registry/instance.h"
-#include "registry/rule.h"
+#include "registry/rule_hold.h"
 
 PG_FUNCTION_INFO_V1(promote_guard_override_rule);
 PG_FUNCTION_INFO_V1(promote_override_gate);

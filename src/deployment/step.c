@@ -32,7 +32,7 @@
 #include "ledger/record.h"
 #include "ledger/record_rows.h"
 #include "ledger/recorded.h"
-#include "registry/rule.h"
+#include "registry/rule_hold.h"
 
 PG_FUNCTION_INFO_V1(promote_guard_deployment);
 PG_FUNCTION_INFO_V1(promote_record_deployment);

@@ -4,7 +4,7 @@
  * A vote is recorded for a plan's digest and a rule, and never changed.
  * Whether it counts is judged whenever it is used: whose it is, which roles
  * that one has by then, and how old it is.  Everything is read by a snapshot
- * taken under the locks of the case, see rule.c; who is a member of which
+ * taken under the locks of the case, see rule_hold.c; who is a member of which
  * role is what the catalogs say now.
  */
 #include "postgres.h"

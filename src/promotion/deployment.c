@@ -128,14 +128,6 @@ promote_check_deployment(PG_FUNCTION_ARGS)
 					VARSIZE_ANY_EXHDR(PG_GETARG_BYTEA_PP(11)) == JSON_DIGEST_LENGTH));
 }
 
-/* A deployment's key as the first four parameters of a statement. */
-void
-deployment_values(const InstanceKey *key, int32 deployment, Datum *values)
-{
-	instance_key_values(key, values);
-	values[3] = Int32GetDatum(deployment);
-}
-
 /* The deployment's row, as one to be locked. */
 static RowToLock
 row_to_lock(const InstanceKey *key, int32 deployment)

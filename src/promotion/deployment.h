@@ -97,7 +97,6 @@ extern const char *deployment_status_name(DeploymentStatus status);
 extern DeploymentAction argument_action(const char *name);
 extern bool deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment);
 extern bool deployment_rescue(const Sql *sql, const InstanceKey *key, int32 deployment);
-extern void deployment_values(const InstanceKey *key, int32 deployment, Datum *values);
 extern Jsonb *deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment,
 								const DeploymentOrder *order);
 extern Jsonb *deployment_gates(int32 deployment, const Jsonb *gates);

@@ -77,7 +77,7 @@ typedef struct ProposedRevision
 	bool		carried;		/* it has changed references or secrets already */
 
 	char	   *block_reason;	/* of the release; NULL: it is not blocked */
-	Datum		view;			/* that it was read behind, see rule.c; 0: not known */
+	Datum		view;			/* that it was read behind, see rule_hold.c; 0: not known */
 	const char *message;		/* for the plan; NULL: none */
 } ProposedRevision;
 

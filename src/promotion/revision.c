@@ -32,7 +32,7 @@
 #include "promotion/revision.h"
 #include "registry/path.h"
 #include "registry/release.h"
-#include "registry/rule.h"
+#include "registry/rule_hold.h"
 
 PG_FUNCTION_INFO_V1(promote_check_origin);
 PG_FUNCTION_INFO_V1(promote_complete_revision);

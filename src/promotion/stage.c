@@ -16,7 +16,7 @@
 #include "promotion/stage.h"
 #include "registry/instance.h"
 #include "registry/path.h"
-#include "registry/rule.h"
+#include "registry/rule_hold.h"
 
 /*
  * Read a proposal for the destination, see proposal_from.  Raises

@@ -6,7 +6,7 @@
  * do the rest.
  *
  * Whoever blocks a release waits for nothing that is under way with it: that
- * fails at its commit, see rule.c.
+ * fails at its commit, see rule_hold.c.
  */
 #include "postgres.h"
 
@@ -20,7 +20,7 @@
 #include "grant/access.h"
 #include "ledger/guard.h"
 #include "registry/release.h"
-#include "registry/rule.h"
+#include "registry/rule_hold.h"
 
 PG_FUNCTION_INFO_V1(promote_block_release);
 PG_FUNCTION_INFO_V1(promote_unblock_release);

@@ -5,6 +5,7 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
+#include "utils/tuplestore.h"
 
 #include "base/argument.h"
 #include "base/errors.h"
@@ -230,7 +231,7 @@ put_resources(const Sql *sql, FunctionCallInfo fcinfo, const Side *a, const Side
 		return;
 	rows = sql_read(sql, &read, AS_TEXT(a->key.project), AS_TEXT(a->key.component), AS_TEXT(a->key.environment),
 					AS_INT(a->recorded), AS_TEXT(b->key.environment), AS_INT(b->recorded));
-	result_rows(fcinfo, &rows);
+	result_add_rows(fcinfo, &rows);
 }
 
 /* Put all rows. */

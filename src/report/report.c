@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "fmgr.h"
-#include "funcapi.h"
 
 #include "base/argument.h"
 #include "base/errors.h"
@@ -114,7 +113,6 @@ promote_config_as_of(PG_FUNCTION_ARGS)
 	(void) deployment_last(&sql, &key);
 	rows = sql_read(&sql, running ? &ran : &desired, AS_KEY(&key),
 					sql_value(TIMESTAMPTZOID, false, TimestampTzGetDatum(at)), AS_BOOL(shown));
-	InitMaterializedSRF(fcinfo, 0);
 	result_rows(fcinfo, &rows);
 	sql_leave(&sql);
 	return (Datum) 0;

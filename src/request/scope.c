@@ -23,7 +23,7 @@
 #include "json/writer.h"
 #include "ledger/guard.h"
 #include "registry/path.h"
-#include "registry/rule.h"
+#include "registry/rule_hold.h"
 #include "request/request.h"
 
 PG_FUNCTION_INFO_V1(promote_open_request);

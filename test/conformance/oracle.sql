@@ -18,7 +18,8 @@ FROM oracle.schema AS s, jsonb_array_elements(s.line->'cases') AS c;
 
 -- What differs, of any kind.
 CREATE VIEW oracle.difference AS
-SELECT name, 'validity' AS what, to_jsonb(valid) AS expected, to_jsonb(promote.jsonb_schema_valid(document, schema)) AS found,
+SELECT name, 'validity' AS what, to_jsonb(valid) AS expected,
+	to_jsonb(promote.jsonb_schema_valid(document, schema)) AS found,
 	jsonb_build_object('schema', schema, 'document', document) AS input
 FROM oracle.document
 WHERE promote.jsonb_schema_valid(document, schema) <> valid

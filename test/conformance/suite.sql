@@ -64,7 +64,8 @@ CREATE FUNCTION suite.run() RETURNS void LANGUAGE sql AS $$
 	INSERT INTO suite.test
 	SELECT f.dialect, f.kind, concat(f.name, ': ', c.value->>'description', ': ', t.value->>'description'), h.holdable,
 		(t.value->>'valid')::boolean,
-		CASE WHEN h.holdable THEN suite.outcome(t.value->'data', suite.with_dialect(c.value->'schema', f.dialect), f.kind = 'format') END
+		CASE WHEN h.holdable THEN suite.outcome(t.value->'data', suite.with_dialect(c.value->'schema', f.dialect),
+			f.kind = 'format') END
 	FROM suite.file AS f,
 		jsonb_array_elements(suite.parsed(f.body)) WITH ORDINALITY AS c,
 		jsonb_array_elements(c.value->'tests') WITH ORDINALITY AS t,

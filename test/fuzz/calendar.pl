@@ -24,16 +24,22 @@ use Fuzz qw(pick copy_rows);
 
 use constant BATCH => 200;
 
-my @zones = qw(UTC Europe/Berlin Europe/Dublin America/New_York America/Sao_Paulo Australia/Lord_Howe Pacific/Apia Africa/Casablanca
-	Asia/Kathmandu Antarctica/Troll Asia/Gaza America/St_Johns Pacific/Kwajalein Asia/Tehran Africa/Monrovia Pacific/Chatham);
-my @durations = ('1 second', '90 minutes', '8 hours', '23 hours', '24 hours', '25 hours', '1 day', '1 day 1 hour', '2 days', '6 days 23 hours',
+my @zones = qw(UTC Europe/Berlin Europe/Dublin America/New_York America/Sao_Paulo Australia/Lord_Howe Pacific/Apia
+	Africa/Casablanca
+	Asia/Kathmandu Antarctica/Troll Asia/Gaza America/St_Johns Pacific/Kwajalein Asia/Tehran Africa/Monrovia
+		Pacific/Chatham);
+my @durations = ('1 second', '90 minutes', '8 hours', '23 hours', '24 hours', '25 hours', '1 day', '1 day 1 hour',
+	'2 days', '6 days 23 hours',
 	'7 days', '1 mon', '1 mon 5 days', '30 days', '100 days', '12 mons', '366 days');
 my @days = qw(MO TU WE TH FR SA SU);
-my @tokens = ((map { "$_=" } qw(FREQ INTERVAL COUNT UNTIL WKST BYDAY BYMONTH BYMONTHDAY BYYEARDAY BYWEEKNO BYSETPOS BYHOUR BYMINUTE BYSECOND RSCALE SKIP)),
-	qw(DAILY WEEKLY MONTHLY YEARLY HOURLY SECONDLY), @days, ';', ',', '-', '+', '0', '1', '2', '31', '53', '366', '367', '65537', '4294967297', '1L', '20270101',
+my @tokens = ((map { "$_=" } qw(FREQ INTERVAL COUNT UNTIL WKST BYDAY BYMONTH BYMONTHDAY BYYEARDAY BYWEEKNO BYSETPOS
+	BYHOUR BYMINUTE BYSECOND RSCALE SKIP)),
+	qw(DAILY WEEKLY MONTHLY YEARLY HOURLY SECONDLY), @days, ';', ',', '-', '+', '0', '1', '2', '31', '53', '366', '367',
+		'65537', '4294967297', '1L', '20270101',
 	'20270329T013000', '20270329T013000Z', ' ', "\x7f");
 
-my $fuzz = Fuzz->new(name => 'calendar', kept => 'a rule, a zone, a start, a duration and a number on each line', shown => 10);
+my $fuzz = Fuzz->new(name => 'calendar', kept => 'a rule, a zone, a start, a duration and a number on each line',
+	shown => 10);
 my @corpus = $fuzz->corpus('calendar');
 my ($rules, $accepted) = (0, 0);
 $fuzz->tell(prepare());
@@ -44,7 +50,8 @@ $fuzz->finish("$rules rules, $accepted accepted,");
 # The lines of a batch.
 sub batch {
 	$rules += BATCH;
-	return [map { join "\t", rand() < 0.7 ? rule() : mutate(), pick(@zones), start(), pick(@durations), rand() } 1 .. BATCH];
+	return [map { join "\t", rand() < 0.7 ? rule() : mutate(), pick(@zones), start(), pick(@durations),
+		rand() } 1 .. BATCH];
 }
 
 # What is asked of them.
@@ -53,7 +60,8 @@ sub question {
 	return "TRUNCATE batch;\n" . copy_rows('batch', @$rows) . <<'SQL';
 WITH tried AS MATERIALIZED (SELECT b.*, t.* FROM batch AS b, pg_temp.try(rule, zone, starts_at, duration, random) AS t)
 SELECT 'accepted ' || count(*) FILTER (WHERE accepted) FROM tried
-UNION ALL SELECT finding || ': ' || concat_ws(' | ', rule, zone, starts_at, duration, random) FROM tried WHERE finding IS NOT NULL;
+UNION ALL SELECT finding || ': ' || concat_ws(' | ', rule, zone, starts_at, duration, random) FROM tried
+	WHERE finding IS NOT NULL;
 SQL
 }
 
@@ -67,7 +75,8 @@ sub answered {
 
 # A local time; those about the changes of clocks, and about new year, come often.
 sub start {
-	my $date = rand() < 0.3 ? pick('2026-03-29', '2026-03-08', '2026-10-25', '2026-11-01', '2011-12-29', '2018-11-04', '1993-08-20', '2025-12-31', '2024-02-29')
+	my $date = rand() < 0.3 ? pick('2026-03-29', '2026-03-08', '2026-10-25', '2026-11-01', '2011-12-29', '2018-11-04',
+		'1993-08-20', '2025-12-31', '2024-02-29')
 	  : sprintf '%04d-%02d-%02d', 1972 + rand 80, 1 + rand 12, 1 + rand 28;
 	return sprintf '%s %02d:%02d:%02d', $date, rand() < 0.5 ? rand 4 : rand 24, pick(0, 15, 30, 59), pick(0, 0, 0, 59);
 }
@@ -75,7 +84,8 @@ sub start {
 # So many numbers up to a limit, some of them counted from the end, each with what is behind it.
 sub numbers {
 	my ($limit, $sign, @behind) = @_;
-	return join ',', map { (rand() < $sign ? '-' : '') . (1 + int rand $limit) . (@behind ? pick(@behind) : '') } 0 .. rand 4;
+	return join ',', map { (rand() < $sign ? '-' : '') . (1 + int rand $limit)
+		. (@behind ? pick(@behind) : '') } 0 .. rand 4;
 }
 
 # A rule that RFC 5545 allows, mostly.
@@ -88,11 +98,13 @@ sub rule {
 	push @parts, 'BYMONTHDAY=' . numbers(31, 0.3) if $frequency ne 'WEEKLY' && rand() < 0.3;
 	push @parts, 'BYYEARDAY=' . numbers(366, 0.3) if $frequency eq 'YEARLY' && rand() < 0.2;
 	push @parts, 'BYWEEKNO=' . numbers(53, 0.3) if $frequency eq 'YEARLY' && rand() < 0.2;
-	push @parts, 'BYDAY=' . ($frequency =~ /^[MY]/ && rand() < 0.4 ? numbers(5, 0.4, @days) : join ',', map { pick(@days) } 0 .. rand 4) if rand() < 0.5;
+	push @parts, 'BYDAY=' . ($frequency =~ /^[MY]/ && rand() < 0.4 ? numbers(5, 0.4, @days) : join ',',
+		map { pick(@days) } 0 .. rand 4) if rand() < 0.5;
 	push @parts, 'BYHOUR=' . join(',', map { int rand 24 } 0 .. rand 3) if rand() < 0.3;
 	push @parts, 'BYMINUTE=' . join(',', map { int rand 60 } 0 .. rand 3) if rand() < 0.2;
 	push @parts, 'BYSETPOS=' . numbers(4, 0.5) if @parts > 2 && rand() < 0.3;
-	push @parts, pick('COUNT=' . (1 + int rand 60), 'UNTIL=' . (1980 + int rand 80) . '0329', 'UNTIL=' . (1980 + int rand 80) . '1025T003000Z') if rand() < 0.2;
+	push @parts, pick('COUNT=' . (1 + int rand 60), 'UNTIL=' . (1980 + int rand 80) . '0329',
+		'UNTIL=' . (1980 + int rand 80) . '1025T003000Z') if rand() < 0.2;
 	return join ';', @parts;
 }
 
@@ -126,7 +138,8 @@ BEGIN
 END $$;
 
 -- What is wrong with what a freeze says of itself at a time, given the occurrences, all of them or the first.
-CREATE FUNCTION pg_temp.misjudged(begins timestamptz[], ends timestamptz[], whole boolean, at timestamptz) RETURNS text LANGUAGE plpgsql AS
+CREATE FUNCTION pg_temp.misjudged(begins timestamptz[], ends timestamptz[], whole boolean, at timestamptz) RETURNS text
+	LANGUAGE plpgsql AS
 $$
 DECLARE
 	began timestamptz;
@@ -155,7 +168,8 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION pg_temp.try(rule text, zone text, starts_at timestamp, duration interval, random float8, OUT accepted boolean, OUT finding text)
+CREATE FUNCTION pg_temp.try(rule text, zone text, starts_at timestamp, duration interval, random float8,
+	OUT accepted boolean, OUT finding text)
 LANGUAGE plpgsql AS
 $$
 DECLARE
@@ -173,11 +187,13 @@ BEGIN
 	accepted := false;
 	BEGIN
 		SELECT array_agg(o.opens_at ORDER BY o.n), array_agg(o.closes_at ORDER BY o.n) INTO begins, ends
-		  FROM promote.window_occurrences(rule, zone, starts_at, duration, after => '1960-01-01', max_rows => most) WITH ORDINALITY AS o (opens_at, closes_at, n);
+		  FROM promote.window_occurrences(rule, zone, starts_at, duration, after => '1960-01-01',
+		  	max_rows => most) WITH ORDINALITY AS o (opens_at, closes_at, n);
 		accepted := true;
 		DELETE FROM promote.freeze_window;
 		state := 'ok';
-		INSERT INTO promote.freeze_window (name, rule, zone, starts_at, duration) VALUES ('f', rule, zone, starts_at, duration);
+		INSERT INTO promote.freeze_window (name, rule, zone, starts_at, duration)
+			VALUES ('f', rule, zone, starts_at, duration);
 	EXCEPTION WHEN OTHERS THEN
 		GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
 			facts = PG_EXCEPTION_DETAIL, advice = PG_EXCEPTION_HINT;
@@ -188,28 +204,35 @@ BEGIN
 	END;
 	IF NOT accepted THEN
 		RETURN;
-	ELSIF (begins IS NULL) <> (state <> 'ok' AND message ~ 'never occurs') OR (state <> 'ok' AND message !~ 'never occurs|never ends') THEN
+	ELSIF (begins IS NULL) <> (state <> 'ok' AND message ~ 'never occurs')
+		OR (state <> 'ok' AND message !~ 'never occurs|never ends') THEN
 		finding := format('check(%s): %s', state, message);
 		RETURN;
 	ELSIF begins IS NULL THEN
 		RETURN;
 	END IF;
-	IF EXISTS (SELECT FROM generate_subscripts(begins, 1) AS i WHERE ends[i] <= begins[i] OR begins[i] < begins[i - 1]) THEN
+	IF EXISTS (SELECT FROM generate_subscripts(begins, 1) AS i WHERE ends[i] <= begins[i]
+		OR begins[i] < begins[i - 1]) THEN
 		finding := 'order() is wrong';
 		RETURN;
 	END IF;
-	IF state <> 'ok' AND EXISTS (SELECT FROM generate_subscripts(begins, 1) AS i WHERE begins[i] > (SELECT max(e) FROM unnest(ends[1 : i - 1]) AS e)) THEN
+	IF state <> 'ok' AND EXISTS (SELECT FROM generate_subscripts(begins, 1) AS i
+		WHERE begins[i] > (SELECT max(e) FROM unnest(ends[1 : i - 1]) AS e)) THEN
 		finding := 'endless() though there is a gap';
 		RETURN;
 	END IF;
 	FOR i IN 1 .. 4 LOOP
 		-- those at the end of a list that is not whole have others behind them
-		at := begins[1 + floor(mod((random * 7919 * i)::numeric, 1) * (CASE WHEN cardinality(begins) < most THEN cardinality(begins) ELSE most / 2 END))::integer]
-			+ (ARRAY['0', '-1 us', '1 hour', '-7 hours', '3 days', '-20 days', '5 months', '1 second'])[1 + floor(random * 97 * i)::integer % 8]::interval;
+		at := begins[1 + floor(mod((random * 7919 * i)::numeric, 1) * (CASE
+			WHEN cardinality(begins) < most THEN cardinality(begins) ELSE most / 2 END))::integer]
+			+ (ARRAY['0', '-1 us', '1 hour', '-7 hours', '3 days', '-20 days', '5 months',
+				'1 second'])[1 + floor(random * 97 * i)::integer % 8]::interval;
 		SELECT array_agg(o.opens_at ORDER BY o.n) INTO jumped
-		  FROM promote.window_occurrences(rule, zone, starts_at, duration, after => at, max_rows => 5) WITH ORDINALITY AS o (opens_at, closes_at, n);
+		  FROM promote.window_occurrences(rule, zone, starts_at, duration, after => at,
+		  	max_rows => 5) WITH ORDINALITY AS o (opens_at, closes_at, n);
 		SELECT array_agg(w.b ORDER BY w.n) INTO walked
-		  FROM (SELECT u.* FROM unnest(begins, ends) WITH ORDINALITY AS u (b, e, n) WHERE u.e > at ORDER BY u.n LIMIT 5) AS w;
+		  FROM (SELECT u.* FROM unnest(begins, ends) WITH ORDINALITY AS u (b, e, n) WHERE u.e > at
+		  	ORDER BY u.n LIMIT 5) AS w;
 		IF jumped IS DISTINCT FROM walked AND (cardinality(begins) < most OR cardinality(walked) = 5) THEN
 			finding := format('jump(%s) is %s, and should be %s', at, jumped, walked);
 			RETURN;

@@ -5,8 +5,8 @@
 # usage: digest.pl [seconds [seed]]
 #
 # Makes random documents, each spelled twice and once more with a change, and asks for their digests.  The programs of
-# doc/reference/digest.md recompute them from the texts, where python3 and node are installed.  Prints one summary line.  A
-# finding, with exit status 1, is
+# doc/reference/digest.md recompute them from the texts, where python3 and node are installed.  Prints one summary line.
+#  A finding, with exit status 1, is
 #
 #   - two spellings of a document with different digests,
 #   - two documents, one digest, though jsonb tells them apart, or the other way round,
@@ -69,7 +69,8 @@ sub batch {
 	@batch = ();
 	for (1 .. BATCH) {
 		my $tree = RandomJson::document(5);
-		push @batch, join "\t", map { my $text = RandomJson::spell($_); utf8::encode($text); $text } $tree, $tree, RandomJson::changed($tree);
+		push @batch, join "\t", map { my $text = RandomJson::spell($_); utf8::encode($text); $text } $tree, $tree,
+			RandomJson::changed($tree);
 	}
 	return \@batch;
 }
@@ -80,8 +81,10 @@ sub question {
 	$recomputed{$_} = [map { substr $_, 0, 64 } `$_ $programs{$_} <$texts`] for keys %programs;
 	return "TRUNCATE raw RESTART IDENTITY;\nTRUNCATE batch;\n" . copy_rows('raw (a, b, c)', @$lines) . <<'SQL';
 INSERT INTO batch SELECT id, a::jsonb, b::jsonb, c::jsonb FROM raw;
-SELECT id, encode(promote.jsonb_digest(a), 'hex'), encode(promote.jsonb_digest(b), 'hex'), encode(promote.jsonb_digest(c), 'hex'), a = b, a = c,
-       promote.jsonb_canonical(a)::jsonb = a AND sha256(convert_to(promote.jsonb_canonical(a), 'UTF8')) = promote.jsonb_digest(a)
+SELECT id, encode(promote.jsonb_digest(a), 'hex'), encode(promote.jsonb_digest(b), 'hex'),
+	encode(promote.jsonb_digest(c), 'hex'), a = b, a = c,
+       promote.jsonb_canonical(a)::jsonb = a AND sha256(convert_to(promote.jsonb_canonical(a), 'UTF8'))
+       	= promote.jsonb_digest(a)
   FROM batch ORDER BY id;
 SQL
 }

@@ -38,10 +38,13 @@ my $seed = shift // time;
 my %corpus = read_corpus(dirname(__FILE__) . '/format');
 my @texts = @{ delete $corpus{text} };
 my @formats = sort keys %corpus;
-my @characters = (map({ chr } 32 .. 126), "\n", "\x7f", "\x85", 'é', 'ß', 'ж', 'α', '٣', '語', '·', 'ʹ', 'א', "\x{302e}", "\x{200d}", "\x{e000}", "\x{fdd0}",
+my @characters = (map({ chr } 32 .. 126), "\n", "\x7f", "\x85", 'é', 'ß', 'ж', 'α', '٣', '語', '·', 'ʹ', 'א', "\x{302e}",
+	"\x{200d}", "\x{e000}", "\x{fdd0}",
 	"\x{ffff}", '😀', "\x{e0001}", "\x{10ffff}", '。');
-my @pieces = ('xn--', '%41', '::', '//', '@', '..', '--', '~0', '{', '}', '+', '-', 'T', 'Z', ':60', '{2,3}', '{0,300}', '(?:', '(?=', '(?<!', '(?<n>', '\\k<n>', '\\1', ')', '[', '[^', ']', '\\p{L}', '\\P{Nd}',
-	'\\p{sc=Grek}', '\\p{', '\\d', '\\W', '\\s', '\\b', '\\u{1F600}', '\\ud83d', '\\ude00', '\\x4', '\\cA', '\\0', '|', '*', '+?', '?', '.', '^', '$', '-', 'a-z', '\\');
+my @pieces = ('xn--', '%41', '::', '//', '@', '..', '--', '~0', '{', '}', '+', '-', 'T', 'Z', ':60', '{2,3}', '{0,300}',
+	'(?:', '(?=', '(?<!', '(?<n>', '\\k<n>', '\\1', ')', '[', '[^', ']', '\\p{L}', '\\P{Nd}',
+	'\\p{sc=Grek}', '\\p{', '\\d', '\\W', '\\s', '\\b', '\\u{1F600}', '\\ud83d', '\\ude00', '\\x4', '\\cA', '\\0', '|',
+		'*', '+?', '?', '.', '^', '$', '-', 'a-z', '\\');
 my $decimal = qr/25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d/a;
 my %grammar = grammars();
 
@@ -68,8 +71,10 @@ while (time < $start + $seconds && !$lost) {
 	}
 }
 $session->end;
-printf "format: %d texts in %d seconds, %d%% of them of their format, %s, %d findings%s (seed %s)\n", $count, time - $start,
-	100 * $accepted / ($count || 1), $node->{there} ? "$compared matches compared with node's" : 'without node', $findings, $lost ? ", connection lost in batch $batches" : '', $seed;
+printf "format: %d texts in %d seconds, %d%% of them of their format, %s, %d findings%s (seed %s)\n", $count,
+	time - $start,
+	100 * $accepted / ($count || 1), $node->{there} ? "$compared matches compared with node's" : 'without node',
+		$findings, $lost ? ", connection lost in batch $batches" : '', $seed;
 exit($findings || $lost ? 1 : 0);
 
 sub read_corpus {
@@ -130,7 +135,9 @@ sub grammars {
 	my $hex = qr/[\da-f]{1,4}/ia;
 	my $v4 = qr/(?:$decimal)(?:\.(?:$decimal)){3}/;
 	my $tail = qr/(?:$hex:$hex|$v4)/;
-	my $v6 = qr/(?:(?:$hex:){6}$tail|::(?:$hex:){5}$tail|(?:$hex)?::(?:$hex:){4}$tail|(?:(?:$hex:){0,1}$hex)?::(?:$hex:){3}$tail
+	my $v6 =
+		qr/(?:(?:$hex:){6}$tail|::(?:$hex:){5}$tail|(?:$hex)?::(?:$hex:){4}$tail
+		|(?:(?:$hex:){0,1}$hex)?::(?:$hex:){3}$tail
 		|(?:(?:$hex:){0,2}$hex)?::(?:$hex:){2}$tail
 		|(?:(?:$hex:){0,3}$hex)?::$hex:$tail|(?:(?:$hex:){0,4}$hex)?::$tail
 		|(?:(?:$hex:){0,5}$hex)?::$hex|(?:(?:$hex:){0,6}$hex)?::)/x;
@@ -142,13 +149,16 @@ sub grammars {
 		date => sub { $_[0] =~ /^$date\z/ && real_date($_[0]) },
 		time => sub { $_[0] =~ /^$time\z/ && real_second($_[0]) },
 		'date-time' => sub { $_[0] =~ /^($date)[Tt]($time)\z/ && real_date($1) && real_second($2) },
-		duration => qr/^P(?:(?:\d+Y(?:\d+M(?:\d+D)?)?|\d+M(?:\d+D)?|\d+D)(?:T(?:\d+H(?:\d+M(?:\d+S)?)?|\d+M(?:\d+S)?|\d+S))?
+		duration =>
+			qr/^P(?:(?:\d+Y(?:\d+M(?:\d+D)?)?|\d+M(?:\d+D)?|\d+D)(?:T(?:\d+H(?:\d+M(?:\d+S)?)?|\d+M(?:\d+S)?|\d+S))?
 			|T(?:\d+H(?:\d+M(?:\d+S)?)?|\d+M(?:\d+S)?|\d+S)|\d+W)\z/xa,
 		ipv4 => qr/^$v4\z/, ipv6 => qr/^$v6\z/,
 		hostname => sub { $_[0] =~ /(?:^|\.)xn--/i ? undef : $_[0] =~ /^$name\z/ },
-		email => sub { $_[0] =~ /[.@]xn--/i ? undef : length $_[0] <= 254 && $_[0] =~ /^(?=[^\n]*\z)($local)@(?:$name|\[(?:$v4|IPv6:$v6)\])\z/i && length $1 <= 64 },
+		email => sub { $_[0] =~ /[.@]xn--/i ? undef : length $_[0] <= 254
+			&& $_[0] =~ /^(?=[^\n]*\z)($local)@(?:$name|\[(?:$v4|IPv6:$v6)\])\z/i && length $1 <= 64 },
 		uri => sub { $_[0] =~ uri($v6, $v4, '', '', 1) }, 'uri-reference' => sub { $_[0] =~ uri($v6, $v4, '', '', 0) },
-		iri => sub { $_[0] =~ uri($v6, $v4, ucs(), private(), 1) }, 'iri-reference' => sub { $_[0] =~ uri($v6, $v4, ucs(), private(), 0) },
+		iri => sub { $_[0] =~ uri($v6, $v4, ucs(), private(), 1) },
+			'iri-reference' => sub { $_[0] =~ uri($v6, $v4, ucs(), private(), 0) },
 		uuid => qr/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\z/ia,
 		'json-pointer' => qr/^(?:\/(?:[^~\/]|~[01])*)*\z/,
 		'relative-json-pointer' => qr/^(?:0|[1-9]\d*)(?:[+-](?:0|[1-9]\d*))?(?:#|(?:\/(?:[^~\/]|~[01])*)*)\z/a,
@@ -164,7 +174,8 @@ sub grammars {
 # Is there such a day?
 sub real_date {
 	my ($year, $month, $day) = $_[0] =~ /^(\d{4})-(\d\d)-(\d\d)/;
-	my @days = (31, $year % 400 == 0 || ($year % 4 == 0 && $year % 100 != 0) ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31);
+	my @days = (31, $year % 400 == 0 || ($year % 4 == 0 && $year % 100 != 0) ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31,
+		30, 31);
 	return $day <= $days[$month - 1];
 }
 
@@ -176,7 +187,8 @@ sub real_second {
 }
 
 # The characters of RFC 3987, for the inside of brackets.
-sub ucs { return "\x{a0}-\x{d7ff}\x{f900}-\x{fdcf}\x{fdf0}-\x{ffef}" . join '', map { sprintf '\\x{%x}-\\x{%x}', ($_ << 16) + ($_ == 14 ? 0x1000 : 0), ($_ << 16) + 0xfffd } 1 .. 14 }
+sub ucs { return "\x{a0}-\x{d7ff}\x{f900}-\x{fdcf}\x{fdf0}-\x{ffef}" . join '',
+	map { sprintf '\\x{%x}-\\x{%x}', ($_ << 16) + ($_ == 14 ? 0x1000 : 0), ($_ << 16) + 0xfffd } 1 .. 14 }
 
 sub private { return "\\x{e000}-\\x{f8ff}\\x{f0000}-\\x{ffffd}\\x{100000}-\\x{10fffd}" }
 
@@ -203,7 +215,8 @@ sub check {
 	push @wrong, "over a second at length" if defined $slow;
 	my $grammar = $grammar{$format};
 	my $wanted = !$grammar ? undef : ref $grammar eq 'CODE' ? $grammar->($text) : $text =~ $grammar;
-	push @wrong, "format says $valid, its grammar otherwise" if $grammar && (ref $grammar ne 'CODE' || defined $wanted) && ($valid eq 't') != !!$wanted;
+	push @wrong, "format says $valid, its grammar otherwise" if $grammar && (ref $grammar ne 'CODE' || defined $wanted)
+		&& ($valid eq 't') != !!$wanted;
 	push @wrong, "format says $valid, a cast $cast" if defined $cast && $cast ne $valid;
 	return @wrong if $format ne 'regex';
 
@@ -211,7 +224,8 @@ sub check {
 	push @wrong, "well-formed but refused: $reason" if $valid eq 't' && ($state // '') eq 'PM106'
 		&& $reason !~ /back reference|too large|half of|no Unicode character|repeats a group|usable regular expression/;
 	return @wrong if !defined $javascript;
-	push @wrong, "format says $valid, JavaScript otherwise" if ($valid eq 't') != ($javascript ne 'malformed') && !newer($text);
+	push @wrong, "format says $valid, JavaScript otherwise" if ($valid eq 't') != ($javascript ne 'malformed')
+		&& !newer($text);
 	return @wrong if $valid ne 't' || !defined $match || $javascript !~ /^[tf]$/ || $text =~ /\\[1-9k]/;
 	$compared++;
 	push @wrong, "pattern says $match, JavaScript $javascript" if $javascript ne $match;
@@ -230,7 +244,8 @@ sub finding {
 	$findings++;
 	my $kind = "$trial->[0] $what" =~ s/:.*//r;
 	print "finding: $trial->[0]: $what; text ", JSON::PP->new->allow_nonref->ascii->encode($trial->[1]),
-		$trial->[0] eq 'regex' ? ' on ' . JSON::PP->new->allow_nonref->ascii->encode($trial->[2]) : '', "\n" if $shown{$kind}++ < SHOWN_EACH;
+		$trial->[0] eq 'regex' ? ' on ' . JSON::PP->new->allow_nonref->ascii->encode($trial->[2]) : '',
+			"\n" if $shown{$kind}++ < SHOWN_EACH;
 	return;
 }
 
@@ -248,11 +263,13 @@ CREATE FUNCTION pg_temp.cast_accepts(format text, text text) RETURNS boolean LAN
 BEGIN
 	CASE
 	WHEN format = 'ipv4' AND text ~ '^\d+[.]\d+[.]\d+[.]\d+$' AND text !~ '(^|[.])0\d' THEN PERFORM text::inet;
-	WHEN format = 'ipv6' AND text ~ '^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$' AND text !~ '(^|[.:])0\d+[.]|[.]0\d' AND (text !~ '[.]' OR text ~ ':\d+[.]\d+[.]\d+[.]\d+$')
+	WHEN format = 'ipv6' AND text ~ '^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$' AND text !~ '(^|[.:])0\d+[.]|[.]0\d'
+		AND (text !~ '[.]' OR text ~ ':\d+[.]\d+[.]\d+[.]\d+$')
 		THEN PERFORM text::inet;
 	WHEN format = 'uuid' AND text ~ '^[^{}-]{8}-[^{}-]{4}-[^{}-]{4}-[^{}-]{4}-[^{}-]{12}$' THEN PERFORM text::uuid;
 	WHEN format = 'date' AND text ~ '^\d{4}-\d\d-\d\d$' AND text !~ '^0000' THEN PERFORM text::date;
-	WHEN format = 'date-time' AND text ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]0\d:\d\d)$' AND text !~ '^0000|:60|T24' THEN PERFORM text::timestamptz;
+	WHEN format = 'date-time' AND text ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]0\d:\d\d)$'
+		AND text !~ '^0000|:60|T24' THEN PERFORM text::timestamptz;
 	ELSE RETURN NULL;
 	END CASE;
 	RETURN true;
@@ -283,7 +300,8 @@ BEGIN
 	END;
 	IF r.format = 'regex' THEN
 		BEGIN
-			match := CASE WHEN promote.jsonb_schema_valid(to_jsonb(r.subject), jsonb_build_object('pattern', r.text)) THEN 't' ELSE 'f' END;
+			match := CASE WHEN promote.jsonb_schema_valid(to_jsonb(r.subject),
+				jsonb_build_object('pattern', r.text)) THEN 't' ELSE 'f' END;
 		EXCEPTION WHEN query_canceled THEN
 			state := '57014';
 		WHEN OTHERS THEN
@@ -291,7 +309,8 @@ BEGIN
 			IF reason = '' OR advice = '' THEN state := state || ' without detail or hint'; END IF;
 		END;
 	END IF;
-	RETURN concat_ws(E'\t', valid, coalesce(left(pg_temp.cast_accepts(r.format, r.text)::text, 1), ''), coalesce(match, ''), coalesce(state, ''),
+	RETURN concat_ws(E'\t', valid, coalesce(left(pg_temp.cast_accepts(r.format, r.text)::text, 1), ''),
+		coalesce(match, ''), coalesce(state, ''),
 		coalesce(regexp_replace(reason, '\s', ' ', 'g'), ''), coalesce(slow, ''));
 END $$;
 SQL

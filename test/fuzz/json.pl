@@ -28,13 +28,20 @@ use constant MAX_LENGTH => 60000;
 
 my $fuzz = Fuzz->new(name => 'json', kept => 'a pair with its variables and schema on each line');
 my @corpus = map { parse_json($_) } $fuzz->corpus('json');
-my @keys = ('', 'a', 'b', 'c', 'size', 'nodes', 'id', 'network', 'cidr', 'account', 'properties', 'items', '$md', '$md.copyable',
-	'copyable', 'path', 'change', 'old', 'new', 'immutable', 'domain', 'port', 'x', 'é', '😀', 'ﬀ', 'a b', '\\"', '\\\\', 'k' x 130);
-my @scalars = ('null', 'true', 'false', '0', '-0', '-0.0', '1', '1.0', '1.00', '1e0', '10e-1', '1e1', '10', '0.1', '0.10', '-1.5',
-	'1e-6', '1e-7', '0.0000001', '1e20', '1e21', '1e22', '123456789012345678901', '9' x 40, '0.' . '0' x 30 . '1', '1e400', '1e-400',
-	'9' x 400, '1' . '0' x 1001, '""', '"a"', '"b"', '"1"', '"é"', '"😀"', '"\\ue000"', '"\\u0001"', '"\\n"', '"\\\\"', '"\\""',
-	'"{{domain}}"', '"{{ port }}"', '"x{{domain}}y"', '"\\\\{{domain}}"', '"\\\\\\\\{{obj}}"', '"{{"', '"{{nope}}"', '"a{{obj}}"',
-	'"{{domain}}{{port}}"', '"' . 'x' x 126 . '"', '"' . 'y' x 5000 . '"', '"{{{domain}}}"', '"{{long}}"', '"{{0}}"', '"{{a.b-c}}"');
+my @keys = ('', 'a', 'b', 'c', 'size', 'nodes', 'id', 'network', 'cidr', 'account', 'properties', 'items', '$md',
+	'$md.copyable',
+	'copyable', 'path', 'change', 'old', 'new', 'immutable', 'domain', 'port', 'x', 'é', '😀', 'ﬀ', 'a b', '\\"', '\\\\',
+		'k' x 130);
+my @scalars = ('null', 'true', 'false', '0', '-0', '-0.0', '1', '1.0', '1.00', '1e0', '10e-1', '1e1', '10', '0.1',
+	'0.10', '-1.5',
+	'1e-6', '1e-7', '0.0000001', '1e20', '1e21', '1e22', '123456789012345678901', '9' x 40, '0.' . '0' x 30 . '1',
+		'1e400', '1e-400',
+	'9' x 400, '1' . '0' x 1001, '""', '"a"', '"b"', '"1"', '"é"', '"😀"', '"\\ue000"', '"\\u0001"', '"\\n"', '"\\\\"',
+		'"\\""',
+	'"{{domain}}"', '"{{ port }}"', '"x{{domain}}y"', '"\\\\{{domain}}"', '"\\\\\\\\{{obj}}"', '"{{"', '"{{nope}}"',
+		'"a{{obj}}"',
+	'"{{domain}}{{port}}"', '"' . 'x' x 126 . '"', '"' . 'y' x 5000 . '"', '"{{{domain}}}"', '"{{long}}"', '"{{0}}"',
+		'"{{a.b-c}}"');
 
 $fuzz->tell(prepare());
 my $documents = 0;
@@ -52,7 +59,8 @@ sub question {
 	my ($rows) = @_;
 	return "TRUNCATE raw;\nTRUNCATE batch;\n" . copy_rows('raw', @$rows) . <<'SQL';
 INSERT INTO batch (a, b, v, s) SELECT a::jsonb, b::jsonb, v::jsonb, s::jsonb FROM raw;
-SELECT regexp_replace(f || '  a=' || left(a::text, 1500) || '  b=' || left(b::text, 1500) || '  v=' || left(v::text, 800) || '  s=' || left(s::text, 1500), '\n', ' ', 'g')
+SELECT regexp_replace(f || '  a=' || left(a::text, 1500) || '  b=' || left(b::text, 1500) || '  v=' || left(v::text,
+	800) || '  s=' || left(s::text, 1500), '\n', ' ', 'g')
   FROM batch, pg_temp.check(batch) f;
 SQL
 }
@@ -62,7 +70,8 @@ sub related {
 	my $old = mutate($corpus[rand @corpus]);
 	my $new = rand() < 0.7 ? mutate($old) : mutate($corpus[rand @corpus]);
 	my $variables = mutate($corpus[rand @corpus]);
-	$variables = mutate((grep { $_->[0] eq 'o' && grep { $_->[0] eq 'domain' } @$_[1 .. $#$_] } @corpus)[0]) if rand() < 0.6;
+	$variables = mutate((grep { $_->[0] eq 'o' && grep { $_->[0] eq 'domain' } @$_[1 .. $#$_] } @corpus)[0]) if rand()
+		< 0.6;
 	return ($old, $new, $variables, mutate($corpus[rand @corpus]));
 }
 
@@ -138,7 +147,8 @@ BEGIN
 		END LOOP;
 	ELSIF jsonb_typeof(doc) = 'array' AND doc <> '[]' THEN
 		FOR e, i IN SELECT * FROM jsonb_array_elements(doc) WITH ORDINALITY LOOP
-			RETURN QUERY SELECT * FROM pg_temp.leaves(e, CASE path WHEN '' THEN '.' ELSE path END || '[' || i - 1 || ']');
+			RETURN QUERY SELECT * FROM pg_temp.leaves(e, CASE path WHEN '' THEN '.' ELSE path
+				END || '[' || i - 1 || ']');
 		END LOOP;
 	ELSE
 		p := CASE path WHEN '' THEN '.' ELSE path END; x := doc; RETURN NEXT;
@@ -147,14 +157,16 @@ END $$;
 
 -- The rows of the diff that are not as they should be; a change of kind is a removal and an addition.
 CREATE FUNCTION pg_temp.diff_differs(a jsonb, b jsonb) RETURNS boolean LANGUAGE sql AS $$
-	WITH o AS MATERIALIZED (SELECT * FROM pg_temp.leaves(a, '')), n AS MATERIALIZED (SELECT * FROM pg_temp.leaves(b, '')),
+	WITH o AS MATERIALIZED (SELECT * FROM pg_temp.leaves(a, '')), n AS MATERIALIZED (SELECT *
+		FROM pg_temp.leaves(b, '')),
 	want AS (SELECT p, o.x AS old, n.x AS new FROM o FULL JOIN n USING (p) WHERE o.x IS DISTINCT FROM n.x
 		-- a root object is there before and after, and no leaf
 		AND (p <> '.' OR jsonb_typeof(a) <> 'object' OR jsonb_typeof(b) <> 'object')),
 	got AS (SELECT path, old_value, new_value, change FROM promote.jsonb_leaf_diff(a, b))
 	SELECT EXISTS ((SELECT p, old, new FROM want) EXCEPT ALL (SELECT path, old_value, new_value FROM got))
 		OR EXISTS ((SELECT path, old_value, new_value FROM got) EXCEPT ALL (SELECT p, old, new FROM want))
-		OR EXISTS (SELECT FROM got WHERE change <> CASE WHEN old_value IS NULL THEN 'add' WHEN new_value IS NULL THEN 'remove' ELSE 'change' END)
+		OR EXISTS (SELECT FROM got WHERE change <> CASE WHEN old_value IS NULL THEN 'add'
+			WHEN new_value IS NULL THEN 'remove' ELSE 'change' END)
 $$;
 
 CREATE FUNCTION pg_temp.render_text(t text, v jsonb) RETURNS text LANGUAGE plpgsql AS $$
@@ -196,7 +208,8 @@ BEGIN
 	WHEN 'object' THEN
 		RETURN coalesce((SELECT jsonb_object_agg(key, pg_temp.render(value, v)) FROM jsonb_each(doc)), '{}');
 	WHEN 'array' THEN
-		RETURN coalesce((SELECT jsonb_agg(pg_temp.render(value, v) ORDER BY ordinality) FROM jsonb_array_elements(doc) WITH ORDINALITY), '[]');
+		RETURN coalesce((SELECT jsonb_agg(pg_temp.render(value, v) ORDER BY ordinality)
+			FROM jsonb_array_elements(doc) WITH ORDINALITY), '[]');
 	WHEN 'string' THEN
 		IF strpos(doc #>> '{}', '{{') = 0 THEN RETURN doc; END IF;
 		m := regexp_match(doc #>> '{}', '^\{\{ *([A-Za-z_][A-Za-z0-9_.-]*) *\}\}$');
@@ -217,7 +230,8 @@ DECLARE
 BEGIN
 	EXECUTE 'SELECT to_jsonb(' || expression || ') FROM batch WHERE id = $1' INTO result USING r.id;
 EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, facts = PG_EXCEPTION_DETAIL, advice = PG_EXCEPTION_HINT;
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, facts = PG_EXCEPTION_DETAIL,
+		advice = PG_EXCEPTION_HINT;
 	IF state LIKE 'PM%' AND expression LIKE 'promote.%' AND (facts = '' OR advice = '')
 		OR state NOT LIKE 'PM%' AND state NOT IN ('54001', '54000', '22023') THEN
 		state := state || ' ' || message || ' / ' || facts || ' / ' || advice;
@@ -249,8 +263,12 @@ BEGIN
 		['promote.check_params(a)', 'true'],
 		['length(promote.format_diff(a)) > 0', 'true'],
 		['promote.audit_hash(''p'', ''s'', 1, ''epoch'', ''a'', ''r'', ''e'', a, null, null)',
-		 'promote.jsonb_digest(jsonb_build_object(''project'', ''p'', ''subject'', ''s'', ''seq'', 1, ''at'', ''1970-01-01T00:00:00.000000Z'', ''actor'', ''a'', ''database_role'', ''r'', ''event'', ''e'', ''data'', a, ''rows'', null, ''previous_hash'', null))'],
-		['promote_internal.audit_facts(row(a, b))', 'jsonb_build_object(''f1'', encode(promote.jsonb_digest(a), ''hex''), ''f2'', encode(promote.jsonb_digest(b), ''hex''))']
+		 'promote.jsonb_digest(jsonb_build_object(''project'', ''p'', ''subject'', ''s'', ''seq'', '
+		 	'1, ''at'', ''1970-01-01T00:00:00.000000Z'', ''actor'', ''a'', ''database_role'', ''r'', ''even'
+		 	't'', ''e'', ''data'', a, ''rows'', null, ''previous_hash'', null))'],
+		['promote_internal.audit_facts(row(a, b))',
+			'jsonb_build_object(''f1'', encode(promote.jsonb_digest(a), ''hex''), ''f2'', '
+			'encode(promote.jsonb_digest(b), ''hex''))']
 	] LOOP
 		CONTINUE WHEN pair[1] ~ 'compose_params' AND NOT params;
 		x := pg_temp.try(pair[1], r);
@@ -261,7 +279,8 @@ BEGIN
 		END IF;
 		y := pg_temp.try(pair[2], r);
 		IF y.state IS NOT NULL AND y.state <> '54001' OR x.result IS DISTINCT FROM y.result AND y.state IS NULL THEN
-			RETURN NEXT pair[1] || ' is ' || left(x.result::text, 300) || ' but ' || pair[2] || ' ' || left(coalesce(y.state, y.result::text), 300);
+			RETURN NEXT pair[1] || ' is ' || left(x.result::text, 300) || ' but ' || pair[2] || ' '
+				|| left(coalesce(y.state, y.result::text), 300);
 		END IF;
 	END LOOP;
 END $$;

@@ -75,14 +75,16 @@ sub example {
 		}
 		$tree = $root;
 	}
-	return map { bytes($_) } RandomJson::spell($document), '[' . join(',', @patch) . ']', defined $misfit ? '' : RandomJson::spell($tree), $misfit // -1,
+	return map { bytes($_) } RandomJson::spell($document), '[' . join(',', @patch) . ']',
+		defined $misfit ? '' : RandomJson::spell($tree), $misfit // -1,
 	  RandomJson::spell($other);
 }
 
 # An operation, as a hash; its pointers are lists of tokens.
 sub operation {
 	my ($tree) = @_;
-	my %operation = (op => pick(qw(add add remove replace move copy test)), path => place($tree), from => place($tree), value => RandomJson::document(2));
+	my %operation = (op => pick(qw(add add remove replace move copy test)), path => place($tree), from => place($tree),
+		value => RandomJson::document(2));
 	if ($operation{op} eq 'add' || $operation{op} eq 'copy' || $operation{op} eq 'move') {
 		my $above = find($tree, @{ $operation{path} });
 		push @{ $operation{path} }, new_token($above) if defined $above && $above->[0] =~ /^[ao]$/ && rand() < 0.8;
@@ -92,7 +94,8 @@ sub operation {
 		$operation{value} = rand() < 0.97 ? copy($found) : RandomJson::changed($found) if defined $found;
 	}
 	my $copied = $operation{op} eq 'copy' ? find($tree, @{ $operation{from} }) : undef;
-	$operation{op} = 'move' if defined $copied && length(RandomJson::spell($tree)) + length(RandomJson::spell($copied)) > LARGE;
+	$operation{op} = 'move' if defined $copied && length(RandomJson::spell($tree)) + length(RandomJson::spell($copied))
+		> LARGE;
 	return \%operation;
 }
 
@@ -113,7 +116,8 @@ sub place {
 # A token that leads, mostly, to a new child.
 sub new_token {
 	my ($tree) = @_;
-	return pick('', '-', '0', '00', '01', '-1', '+1', ' 1', '1e0', '1.0', '99', '4294967296', '18446744073709551617', '~', '/', '~1', 'é', 'k' x 130) if rand() < 0.05;
+	return pick('', '-', '0', '00', '01', '-1', '+1', ' 1', '1e0', '1.0', '99', '4294967296', '18446744073709551617',
+		'~', '/', '~1', 'é', 'k' x 130) if rand() < 0.05;
 	return pick('-', int rand @$tree) if $tree->[0] eq 'a';
 	return pick('a', 'bb', 'a/b', 'm~n', '~0', '~1', '', '-', '0', "\x{1F600}", 'x' x 40);
 }
@@ -126,7 +130,8 @@ sub pointer {
 sub spell_operation {
 	my ($operation) = @_;
 	my @members = ('"op":"' . $operation->{op} . '"', '"path":' . pointer($operation->{path}));
-	push @members, '"value":' . RandomJson::spell($operation->{value}) if $operation->{op} =~ /^(add|replace|test)$/ || rand() < 0.1;
+	push @members, '"value":' . RandomJson::spell($operation->{value}) if $operation->{op} =~ /^(add|replace|test)$/
+		|| rand() < 0.1;
 	push @members, '"from":' . pointer($operation->{from}) if $operation->{op} =~ /^(move|copy)$/ || rand() < 0.1;
 	return '{' . join(',', sort { rand() <=> 0.5 } @members) . '}';
 }
@@ -138,7 +143,8 @@ sub canonical {
 	my ($tree) = @_;
 	my ($kind, @rest) = @$tree;
 	return "$kind(" . join(';', map { canonical($_) } @rest) . ')' if $kind eq 'a';
-	return "$kind(" . join(';', sort map { RandomJson::spell_plain($_->[0]) . ':' . canonical($_->[1]) } @rest) . ')' if $kind eq 'o';
+	return "$kind(" . join(';', sort map { RandomJson::spell_plain($_->[0]) . ':' . canonical($_->[1]) } @rest)
+		. ')' if $kind eq 'o';
 	return 's' . RandomJson::spell_plain($tree) if $kind eq 's';
 	return $rest[0] if $kind eq 'l';
 	my ($sign, $digits, $exponent) = @rest;
@@ -151,7 +157,8 @@ sub canonical {
 sub position {
 	my ($tree, $token) = @_;
 	if ($tree->[0] eq 'o') {
-		my ($at) = grep { RandomJson::spell_plain($tree->[$_][0]) eq RandomJson::spell_plain(string($token)) } 1 .. $#$tree;
+		my ($at) = grep { RandomJson::spell_plain($tree->[$_][0])
+			eq RandomJson::spell_plain(string($token)) } 1 .. $#$tree;
 		return defined $at ? ($at, 1) : (scalar @$tree, 0);
 	}
 	return if $tree->[0] ne 'a';
@@ -233,14 +240,16 @@ CREATE FUNCTION pg_temp.own_bytes(document jsonb) RETURNS boolean LANGUAGE sql A
 $$;
 
 -- The result of an expression over the row; or the SQLSTATE, and the detail.
-CREATE FUNCTION pg_temp.try(expression text, r record, OUT result jsonb, OUT state text, OUT detail text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.try(expression text, r record, OUT result jsonb, OUT state text, OUT detail text)
+	LANGUAGE plpgsql AS $$
 DECLARE
 	message text;
 	advice text;
 BEGIN
 	EXECUTE 'SELECT ' || expression || ' FROM batch WHERE id = $1' INTO result USING r.id;
 EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, advice = PG_EXCEPTION_HINT;
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+		advice = PG_EXCEPTION_HINT;
 	IF state <> 'PM108' OR detail = '' OR advice = '' THEN
 		state := state || ' ' || message || ' / ' || detail || ' / ' || advice;
 	END IF;
@@ -263,7 +272,8 @@ BEGIN
 	IF r.misfit >= 0 AND (x.state IS DISTINCT FROM 'PM108' OR x.detail !~ format('^Operation %s[ :]', r.misfit)) THEN
 		RETURN NEXT format('apply(misfit %s): %s %s', r.misfit, x.state, x.detail);
 	ELSIF r.misfit < 0 AND (x.result IS DISTINCT FROM r.result OR pg_temp.own_bytes(x.result) IS NOT TRUE) THEN
-		RETURN NEXT format('apply(patch): %s %s %s instead of %s', x.state, x.detail, left(x.result::text, 500), left(r.result::text, 500));
+		RETURN NEXT format('apply(patch): %s %s %s instead of %s', x.state, x.detail, left(x.result::text, 500),
+			left(r.result::text, 500));
 	END IF;
 	FOREACH a IN ARRAY ARRAY[r.document, r.result] LOOP
 		CONTINUE WHEN a IS NULL;
@@ -278,7 +288,8 @@ BEGIN
 		END IF;
 		x := pg_temp.try(format('promote.jsonb_merge_diff(%L, other)', a), r);
 		IF x.state IS DISTINCT FROM (CASE WHEN r.other <> 'null' AND pg_temp.has_null(a, r.other) THEN 'PM108' END)
-			OR x.state IS NULL AND (pg_temp.own_bytes(x.result) IS NOT TRUE OR promote.jsonb_merge_patch(a, x.result) <> r.other) THEN
+			OR x.state IS NULL AND (pg_temp.own_bytes(x.result) IS NOT TRUE OR promote.jsonb_merge_patch(a, x.result)
+				<> r.other) THEN
 			RETURN NEXT format('merge(diff): %s %s %s', x.state, x.detail, left(x.result::text, 500));
 		END IF;
 	END LOOP;
@@ -288,9 +299,11 @@ SQL
 
 sub question {
 	my ($rows) = @_;
-	return "TRUNCATE raw RESTART IDENTITY;\nTRUNCATE batch;\n" . copy_rows('raw (document, patch, result, misfit, other)', @$rows) . <<'SQL';
+	return "TRUNCATE raw RESTART IDENTITY;\nTRUNCATE batch;\n"
+		. copy_rows('raw (document, patch, result, misfit, other)', @$rows) . <<'SQL';
 INSERT INTO batch SELECT id, document::jsonb, patch::jsonb, NULLIF(result, '')::jsonb, misfit, other::jsonb FROM raw;
-SELECT regexp_replace(f || '  document=' || left(document::text, 1500) || '  patch=' || left(patch::text, 3000) || '  other=' || left(other::text, 1500), '\n', ' ', 'g')
+SELECT regexp_replace(f || '  document=' || left(document::text, 1500) || '  patch=' || left(patch::text, 3000)
+	|| '  other=' || left(other::text, 1500), '\n', ' ', 'g')
   FROM batch, pg_temp.check(batch) f;
 SQL
 }

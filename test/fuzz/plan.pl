@@ -31,14 +31,21 @@ use constant MAX_LENGTH => 20000;
 
 my $fuzz = Fuzz->new(name => 'plan', kept => 'a plan and secrets on each line');
 my @corpus = map { parse_json($_) } $fuzz->corpus('plan');
-my @keys = ('', 'a', 'b', 'k', 'id', 'tags', 'address', 'change', 'actions', 'before', 'after', 'after_unknown', 'before_sensitive',
-	'after_sensitive', 'replace_paths', 'resource_change', 'mode', 'type', 'deposed', 'index', 'swordfish', 'abc', 'a b', 'é', '\\"', '\\u0007', 'k' x 130);
-my @scalars = ('null', 'true', 'true', 'true', 'false', '0', '1', '1.0', '4711', '4711.0', '1234', '-1', '1e3', '12345678901234567890.10', '9' x 300, '1e-40',
-	'""', '"a"', '"abc"', '"abcd"', '"swordfish"', '"a swordfish"', '"carp"', '"sturgeon"', '"tuna-4711"', '"4711"', '"1234"', '"é"', '"\\u001b[31m"', '"\\""',
-	'"(sensitive value)"', '"(known after apply)"', '"managed"', '"data"', '"' . 'x' x 3000 . '"', map { "\"$_\"" } qw(no-op create read update delete forget));
-my @actions = map { parse_json($_) } ('["no-op"]', '["create"]', '["read"]', '["update"]', '["delete"]', '["forget"]', '["delete","create"]', '["create","delete"]');
+my @keys = ('', 'a', 'b', 'k', 'id', 'tags', 'address', 'change', 'actions', 'before', 'after', 'after_unknown',
+	'before_sensitive',
+	'after_sensitive', 'replace_paths', 'resource_change', 'mode', 'type', 'deposed', 'index', 'swordfish', 'abc',
+		'a b', 'é', '\\"', '\\u0007', 'k' x 130);
+my @scalars = ('null', 'true', 'true', 'true', 'false', '0', '1', '1.0', '4711', '4711.0', '1234', '-1', '1e3',
+	'12345678901234567890.10', '9' x 300, '1e-40',
+	'""', '"a"', '"abc"', '"abcd"', '"swordfish"', '"a swordfish"', '"carp"', '"sturgeon"', '"tuna-4711"', '"4711"',
+		'"1234"', '"é"', '"\\u001b[31m"', '"\\""',
+	'"(sensitive value)"', '"(known after apply)"', '"managed"', '"data"', '"' . 'x' x 3000 . '"',
+		map { "\"$_\"" } qw(no-op create read update delete forget));
+my @actions = map { parse_json($_) } ('["no-op"]', '["create"]', '["read"]', '["update"]', '["delete"]', '["forget"]',
+	'["delete","create"]', '["create","delete"]');
 # No word of the format, nor of what stands for values, so that finding one tells of a leak.
-my @secrets = map { parse_json($_) } ('"swordfish"', '"abc"', '"carp"', '4711', '"tuna-4711"', '["1234", {"k": "a swordfish"}]', '{"a": 1234.0}', '"sword\\"fish"', 'true', 'null', '""', '"é"');
+my @secrets = map { parse_json($_) } ('"swordfish"', '"abc"', '"carp"', '4711', '"tuna-4711"',
+	'["1234", {"k": "a swordfish"}]', '{"a": 1234.0}', '"sword\\"fish"', 'true', 'null', '""', '"é"');
 
 $fuzz->tell(prepare());
 my $documents = 0;
@@ -48,7 +55,8 @@ $fuzz->finish("$documents plans");
 # The lines of a batch.
 sub batch {
 	$documents += BATCH;
-	return [map { join "\t", write_json(mutate($corpus[rand @corpus])), write_json(['a', map { $secrets[rand @secrets] } 1 .. rand 4]) } 1 .. BATCH];
+	return [map { join "\t", write_json(mutate($corpus[rand @corpus])),
+		write_json(['a', map { $secrets[rand @secrets] } 1 .. rand 4]) } 1 .. BATCH];
 }
 
 # What is asked of them.
@@ -56,7 +64,8 @@ sub question {
 	my ($rows) = @_;
 	return "TRUNCATE raw;\nTRUNCATE batch;\n" . copy_rows('raw', @$rows) . <<'SQL';
 INSERT INTO batch (plan, secrets) SELECT plan::jsonb, secrets::jsonb FROM raw;
-SELECT regexp_replace(f || '  secrets=' || secrets::text || '  plan=' || left(plan::text, 3000), '\n', ' ', 'g') FROM batch, pg_temp.check(batch) f;
+SELECT regexp_replace(f || '  secrets=' || secrets::text || '  plan=' || left(plan::text, 3000), '\n', ' ', 'g')
+	FROM batch, pg_temp.check(batch) f;
 SQL
 }
 
@@ -66,7 +75,8 @@ sub mutate { return mutate_json($_[0], rand(rand() < 0.5 ? 4 : 13), MAX_LENGTH, 
 sub changed_node {
 	my ($node) = @_;
 	my $kind = int rand 10;
-	return copy_json($actions[rand @actions]) if $node->[0] eq 'a' && @$node > 1 && $node->[1][0] eq 's' && $node->[1][1] =~ /^"(?:create|delete|update|no-op|read|forget)"$/ && rand() < 0.7;
+	return copy_json($actions[rand @actions]) if $node->[0] eq 'a' && @$node > 1 && $node->[1][0] eq 's'
+		&& $node->[1][1] =~ /^"(?:create|delete|update|no-op|read|forget)"$/ && rand() < 0.7;
 	return ['s', $scalars[rand @scalars]] if $kind == 0 || ($kind > 4 && $node->[0] eq 's');
 	return rand() < 0.5 ? ['o'] : ['a'] if $kind == 1 && rand() < 0.5;
 	return ['o', [$keys[rand @keys], $node]] if $kind == 2 && rand() < 0.5;
@@ -114,9 +124,11 @@ BEGIN
 	IF jsonb_typeof(note) = 'object' AND jsonb_typeof(doc) = 'object' THEN
 		RETURN QUERY SELECT s FROM jsonb_each(note) AS n, pg_temp.noted(doc -> n.key, n.value) AS s WHERE doc ? n.key;
 	ELSIF jsonb_typeof(note) = 'array' AND jsonb_typeof(doc) = 'array' THEN
-		RETURN QUERY SELECT s FROM jsonb_array_elements(note) WITH ORDINALITY AS n, pg_temp.noted(doc -> (n.ordinality - 1)::integer, n.value) AS s
+		RETURN QUERY SELECT s FROM jsonb_array_elements(note) WITH ORDINALITY AS n,
+			pg_temp.noted(doc -> (n.ordinality - 1)::integer, n.value) AS s
 			WHERE n.ordinality <= jsonb_array_length(doc);
-	ELSIF EXISTS (SELECT FROM jsonb_path_query(note, 'strict $.** ? (@.type() == "string" || @.type() == "number" || @ == true)')) THEN
+	ELSIF EXISTS (SELECT FROM jsonb_path_query(note,
+		'strict $.** ? (@.type() == "string" || @.type() == "number" || @ == true)')) THEN
 		RETURN QUERY SELECT pg_temp.strings(doc);
 	END IF;
 END
@@ -124,17 +136,24 @@ $$;
 -- The changes of a plan in their order, as they are in it.
 CREATE FUNCTION pg_temp.changes(plan jsonb) RETURNS TABLE (number bigint, change jsonb) LANGUAGE sql AS $$
 	SELECT row_number() OVER (ORDER BY part, n), c FROM (
-		SELECT 1 AS part, ordinality AS n, value -> 'change' AS c FROM jsonb_array_elements(COALESCE(NULLIF(plan -> 'resource_changes', 'null'), '[]')) WITH ORDINALITY
-		UNION ALL SELECT 2, ordinality, value -> 'change' FROM jsonb_array_elements(COALESCE(NULLIF(plan -> 'resource_drift', 'null'), '[]')) WITH ORDINALITY
-		UNION ALL SELECT 3, ordinality, value -> 'resource_change' -> 'change' FROM jsonb_array_elements(COALESCE(NULLIF(plan -> 'deferred_changes', 'null'), '[]')) WITH ORDINALITY) AS x
+		SELECT 1 AS part, ordinality AS n, value -> 'change' AS c
+			FROM jsonb_array_elements(COALESCE(NULLIF(plan -> 'resource_changes', 'null'), '[]')) WITH ORDINALITY
+		UNION ALL SELECT 2, ordinality, value -> 'change'
+			FROM jsonb_array_elements(COALESCE(NULLIF(plan -> 'resource_drift', 'null'), '[]')) WITH ORDINALITY
+		UNION ALL SELECT 3, ordinality, value -> 'resource_change' -> 'change'
+			FROM jsonb_array_elements(COALESCE(NULLIF(plan -> 'deferred_changes', 'null'), '[]')) WITH ORDINALITY) AS x
 $$;
 -- A path without its indexes, which are no values.
-CREATE FUNCTION pg_temp.keys(path text) RETURNS text LANGUAGE sql AS $$ SELECT regexp_replace(path, '\[\d+\]', '[]', 'g') $$;
-CREATE FUNCTION pg_temp.whole(side jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT COALESCE(NULLIF(side, 'null'), '{}') $$;
+CREATE FUNCTION pg_temp.keys(path text) RETURNS text
+	LANGUAGE sql AS $$ SELECT regexp_replace(path, '\[\d+\]', '[]', 'g') $$;
+CREATE FUNCTION pg_temp.whole(side jsonb) RETURNS jsonb
+	LANGUAGE sql AS $$ SELECT COALESCE(NULLIF(side, 'null'), '{}') $$;
 -- Does a leaf show a secret?  Numbers are secret as a whole.
 CREATE FUNCTION pg_temp.shows(leaf jsonb, secret text) RETURNS boolean LANGUAGE sql AS $$
-	SELECT COALESCE(bool_or(side #>> '{}' = secret OR jsonb_typeof(side) = 'string' AND octet_length(secret) >= 4 AND strpos(side #>> '{}', secret) > 0), false)
-	  FROM unnest(ARRAY[CASE WHEN NOT leaf ? 'sensitive' THEN leaf -> 'old' END, CASE WHEN NOT leaf ? 'sensitive' AND NOT leaf ? 'unknown' THEN leaf -> 'new' END]) AS side
+	SELECT COALESCE(bool_or(side #>> '{}' = secret OR jsonb_typeof(side) = 'string' AND octet_length(secret) >= 4
+		AND strpos(side #>> '{}', secret) > 0), false)
+	  FROM unnest(ARRAY[CASE WHEN NOT leaf ? 'sensitive' THEN leaf -> 'old' END, CASE WHEN NOT leaf ? 'sensitive'
+	  	AND NOT leaf ? 'unknown' THEN leaf -> 'new' END]) AS side
 $$;
 
 CREATE FUNCTION pg_temp.check_rows(b batch) RETURNS SETOF text LANGUAGE plpgsql AS $$
@@ -146,15 +165,19 @@ DECLARE
 	noted text[];
 	written text;
 BEGIN
-	CREATE TEMP TABLE found AS SELECT c.*, NULL::jsonb AS source FROM promote.plan_document_changes(b.plan, jsonb_build_object('s', b.secrets), '{"properties": {"s": {"$md.sensitive": true}}}') AS c;
+	CREATE TEMP TABLE found AS SELECT c.*, NULL::jsonb AS source
+		FROM promote.plan_document_changes(b.plan, jsonb_build_object('s', b.secrets),
+		'{"properties": {"s": {"$md.sensitive": true}}}') AS c;
 	UPDATE found AS f SET source = x.change FROM pg_temp.changes(b.plan) AS x WHERE x.number = f.change;
 	noted := ARRAY(SELECT DISTINCT s FROM pg_temp.changes(b.plan) AS x,
-		LATERAL (SELECT pg_temp.noted(x.change -> 'before', x.change -> 'before_sensitive') UNION SELECT pg_temp.noted(x.change -> 'after', x.change -> 'after_sensitive')) AS n (s) WHERE length(s) >= 4);
+		LATERAL (SELECT pg_temp.noted(x.change -> 'before', x.change -> 'before_sensitive') UNION
+			SELECT pg_temp.noted(x.change -> 'after', x.change -> 'after_sensitive')) AS n (s) WHERE length(s) >= 4);
 	FOR r IN SELECT * FROM found LOOP
 		FOR leaf IN SELECT jsonb_array_elements(r.diff) LOOP
 			-- secrets of the params
 			FOR secret IN SELECT s FROM pg_temp.strings(b.secrets) AS s WHERE s <> '' LOOP
-				IF pg_temp.shows(leaf, secret) OR octet_length(secret) >= 4 AND strpos(pg_temp.keys(leaf ->> 'path'), secret) > 0 THEN
+				IF pg_temp.shows(leaf, secret) OR octet_length(secret) >= 4 AND strpos(pg_temp.keys(leaf ->> 'path'),
+					secret) > 0 THEN
 					RETURN NEXT format('plan_document_changes(): shows the secret %s in %s', secret, leaf);
 				END IF;
 			END LOOP;
@@ -162,12 +185,14 @@ BEGIN
 			IF leaf ->> 'old' = ANY (noted) AND NOT leaf ? 'sensitive' AND jsonb_typeof(leaf -> 'old') = 'string' THEN
 				RETURN NEXT format('plan_document_changes(): shows what is noted in %s', leaf);
 			END IF;
-			IF leaf ->> 'new' = ANY (noted) AND NOT leaf ? 'sensitive' AND NOT leaf ? 'unknown' AND jsonb_typeof(leaf -> 'new') = 'string' THEN
+			IF leaf ->> 'new' = ANY (noted) AND NOT leaf ? 'sensitive' AND NOT leaf ? 'unknown'
+				AND jsonb_typeof(leaf -> 'new') = 'string' THEN
 				RETURN NEXT format('plan_document_changes(): shows what is noted in %s', leaf);
 			END IF;
 			-- values are the plan's
 			CONTINUE WHEN strpos(leaf ->> 'path', '(sensitive value)') > 0;
-			IF NOT leaf ? 'sensitive' AND leaf ? 'old' AND promote.jsonb_at_path(pg_temp.whole(r.source -> 'before'), leaf ->> 'path') IS DISTINCT FROM leaf -> 'old' THEN
+			IF NOT leaf ? 'sensitive' AND leaf ? 'old' AND promote.jsonb_at_path(pg_temp.whole(r.source -> 'before'),
+				leaf ->> 'path') IS DISTINCT FROM leaf -> 'old' THEN
 				RETURN NEXT format('plan_document_changes(): old is not the plan''s: %s', leaf);
 			END IF;
 			IF leaf ? 'unknown' AND leaf ->> 'new' <> '(known after apply)' THEN
@@ -175,20 +200,26 @@ BEGIN
 			END IF;
 		END LOOP;
 		FOR secret IN SELECT s FROM pg_temp.strings(b.secrets) AS s WHERE octet_length(s) >= 4 LOOP
-			IF strpos(concat_ws(' ', r.address, r.previous_address, r.deposed, r.action_reason, pg_temp.keys(array_to_string(r.replace_paths, ' '))), secret) > 0 THEN
+			IF strpos(concat_ws(' ', r.address, r.previous_address, r.deposed, r.action_reason,
+				pg_temp.keys(array_to_string(r.replace_paths, ' '))), secret) > 0 THEN
 				RETURN NEXT format('plan_document_changes(): shows the secret %s in %s', secret, r.address);
 			END IF;
 		END LOOP;
 		-- of what is known the leaves are those of a plain diff
 		is_masked := strpos(r.diff::text, '(sensitive value)') > 0;
-		IF NOT is_masked AND NOT COALESCE(r.source -> 'after_unknown', 'false') @? 'strict $.** ? (@.type() == "string" || @.type() == "number" || @ == true)' THEN
-			IF ARRAY(SELECT (l ->> 'path', l ->> 'change', l -> 'old', l -> 'new')::text FROM jsonb_array_elements(r.diff) AS l)
-			   <> ARRAY(SELECT (path, change, old_value, new_value)::text FROM promote.jsonb_leaf_diff(pg_temp.whole(r.source -> 'before'), pg_temp.whole(r.source -> 'after'))) THEN
+		IF NOT is_masked AND NOT COALESCE(r.source -> 'after_unknown',
+			'false') @? 'strict $.** ? (@.type() == "string" || @.type() == "number" || @ == true)' THEN
+			IF ARRAY(SELECT (l ->> 'path', l ->> 'change', l -> 'old', l -> 'new')::text
+				FROM jsonb_array_elements(r.diff) AS l)
+			   <> ARRAY(SELECT (path, change, old_value, new_value)::text
+			   	FROM promote.jsonb_leaf_diff(pg_temp.whole(r.source -> 'before'),
+			   	pg_temp.whole(r.source -> 'after'))) THEN
 				RETURN NEXT format('plan_document_changes(): other leaves: %s', r.diff);
 			END IF;
 		END IF;
 	END LOOP;
-	SELECT promote.format_plan_changes(COALESCE(jsonb_agg(to_jsonb(f) - 'source' ORDER BY change), '[]')) INTO written FROM found AS f;
+	SELECT promote.format_plan_changes(COALESCE(jsonb_agg(to_jsonb(f) - 'source' ORDER BY change), '[]')) INTO written
+		FROM found AS f;
 	IF translate(written, E'\n', '') ~ '[[:cntrl:]]' THEN
 		RETURN NEXT 'format_plan_changes(): control characters';
 	END IF;
@@ -207,7 +238,8 @@ DECLARE
 BEGIN
 	RETURN QUERY SELECT pg_temp.check_rows(b);
 EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+		hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
 	IF state NOT IN ('PM506', 'PM102', '54001') THEN
 		RETURN NEXT format('plan_document_changes(): %s %s %s %s', state, message, detail, context);
 	ELSIF state LIKE 'PM%' AND (detail = '' OR hint = '') THEN

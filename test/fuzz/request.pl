@@ -6,9 +6,9 @@
 #
 # Each of them opens, previews, advances, pauses, resumes and cancels requests, works as a worker, edits, deploys, goes
 # back, approves, rejects, overrides, reports, freezes and stops.  After each batch all stand still, and what they have
-# left is looked at.  The connection is taken from the usual PG* variables; the database is the driver's own: it makes the
-# extension, and does so again for each project, with other rules.  Prints one summary line.  A finding, with exit status
-# 1, is
+# left is looked at.  The connection is taken from the usual PG* variables; the database is the driver's own: it makes
+# the extension, and does so again for each project, with other rules.  Prints one summary line.  A finding, with exit
+# status 1, is
 #
 #   - an SQLSTATE other than class PM and those that ask to try again,
 #   - a row of verify_audit(), two deployments of an instance that run, an item further than its wave,
@@ -53,7 +53,8 @@ while (!$lost && time < $start + $seconds) {
 	}
 }
 $_->end for @sessions;
-printf "request: %d calls of %d sessions in %d projects in %d seconds, %d findings%s (seed %s)\n", $asked, SESSIONS, $projects,
+printf "request: %d calls of %d sessions in %d projects in %d seconds, %d findings%s (seed %s)\n", $asked, SESSIONS,
+	$projects,
   time - $start, $findings, $lost ? ', connection lost' : '', $seed;
 print "  $_: $seen{$_}\n" for $ENV{FUZZ_SEEN} ? sort keys %seen : ();
 exit($findings || $lost ? 1 : 0);
@@ -121,7 +122,8 @@ sub statement {
 	my $size = int rand 100;
 	return pick(
 		(open_request()) x 3,
-		("SELECT promote.preview_request('shop', n), promote.advance_request('shop', n) FROM fuzz.a_request() AS n") x 6,
+		("SELECT promote.preview_request('shop', n), promote.advance_request('shop', n) FROM fuzz.a_request() AS "
+			. "n") x 6,
 		"SELECT promote.preview_request($request)",
 		("SELECT promote.advance_request($request)") x 14,
 		"SELECT promote.pause_request($request, 'wait')",
@@ -129,7 +131,8 @@ sub statement {
 		rand() < 0.5 ? "SELECT promote.cancel_request($request, 'enough')" : "SELECT promote.resume_request($request)",
 		("SELECT fuzz.work(@{[rand]}, $size)") x 18,
 		("SELECT promote.configure_instance($any, '{\"size\": $size}')") x 2,
-		"SELECT promote.configure_instance(@{[quote('shop-staging-' . pick(@components))]}, '{\"size\": $size, \"fixed\": @{[int rand 3]}}')",
+		"SELECT promote.configure_instance(@{[quote('shop-staging-' . pick(@components))]}, "
+			. "'{\"size\": $size, \"fixed\": @{[int rand 3]}}')",
 		"SELECT promote.promote_instance(@{[quote('shop-staging-' . pick(@components))]}, $hot)",
 		("SELECT promote.deploy_instance($any)") x 3,
 		"SELECT promote.plan_instance($any)",
@@ -139,7 +142,8 @@ sub statement {
 		("SELECT promote.approve_deployment($hot, $plan, 'fine')") x 6,
 		("SELECT promote.reject_deployment($hot, $plan, 'no')") x 2,
 		"SELECT promote.abort_deployment($hot, $plan, 'no')",
-		("SELECT promote.override_gate($hot, p, (SELECT code FROM promote.blockers($hot, p) ORDER BY random() LIMIT 1), 'it must') FROM $plan AS p") x 6,
+		("SELECT promote.override_gate($hot, p, (SELECT code FROM promote.blockers($hot, p) ORDER BY random() LIMIT "
+			. "1), 'it must') FROM $plan AS p") x 6,
 		"SELECT promote.review_override($hot, $plan, 'freeze', 'seen')",
 		("SELECT fuzz.health($any, @{[rand() < 0.75 ? 'true' : 'false']})") x 4,
 		"SELECT promote.report_observed($any, '{\"size\": $size}'::jsonb, 'fuzz')",
@@ -158,14 +162,17 @@ sub statement {
 }
 
 sub open_request {
-	my $scope = pick('{}', '{"selector": {"tenant": "a"}}', '{"components": ["c1", "c2"]}', '{"components": ["c3", "c4", "c5"]}', '{"components": ["c5"]}');
-	my ($strategy, $waves) = @{ pick(['one_by_one'], ['all_at_once'], ['all_at_once'], ['canary', '1'], ['waves', '[1, 2]'], ['waves', '[{"tenant": "a"}, 1]']) };
+	my $scope = pick('{}', '{"selector": {"tenant": "a"}}', '{"components": ["c1", "c2"]}',
+		'{"components": ["c3", "c4", "c5"]}', '{"components": ["c5"]}');
+	my ($strategy, $waves) = @{ pick(['one_by_one'], ['all_at_once'], ['all_at_once'], ['canary', '1'],
+		['waves', '[1, 2]'], ['waves', '[{"tenant": "a"}, 1]']) };
 	my @named = ("scope => '$scope'", "strategy => '$strategy'", "rollback_mode => '" . pick(qw(none wave all)) . "'");
 	push @named, "waves => '$waves'" if $waves;
 	push @named, "checks => '{smoke}'" if rand() < 0.2;
 	push @named, "soak => '100 ms'" if rand() < 0.2;
 	push @named, 'include_other_changes => true' if rand() < 0.7;
-	push @named, 'overrides => \'{"c1": {"size": 7}, "c3": {"size": 8}, "c5": {"size": 9}}\'' if $scope eq '{}' && rand() < 0.3;
+	push @named, 'overrides => \'{"c1": {"size": 7}, "c3": {"size": 8}, "c5": {"size": 9}}\'' if $scope eq '{}'
+		&& rand() < 0.3;
 	return "SELECT fuzz.opened(promote.open_request('shop', 'staging', 'production', @{[join ', ', @named]}))";
 }
 
@@ -190,24 +197,36 @@ EXCEPTION WHEN duplicate_object THEN
 END \$\$;
 GRANT USAGE, CREATE ON SCHEMA promote, fuzz TO fuzz_people, fuzz_eve;
 INSERT INTO promote.bundle VALUES ('service');
-INSERT INTO promote.bundle_release (bundle, version, params_schema) SELECT 'service', v, '{"type": "object", "properties": {
-	"size": {"type": "integer", "maximum": 90}, "fixed": {"type": "integer"}, "own": {"\$md.copyable": false}}}' FROM unnest('{1.0.0,1.1.0}'::text[]) AS v;
+INSERT INTO promote.bundle_release (bundle, version, params_schema)
+	SELECT 'service', v, '{"type": "object", "properties": {
+	"size": {"type": "integer", "maximum": 90}, "fixed": {"type": "integer"}, "own": {"\$md.copyable": false}}}'
+		FROM unnest('{1.0.0,1.1.0}'::text[]) AS v;
 INSERT INTO promote.project (project) VALUES ('shop');
-INSERT INTO promote.environment (project, environment, require_plan) VALUES ('shop', 'staging', false), ('shop', 'production', true);
-INSERT INTO promote.promotion_path (project, source_environment, destination_environment) VALUES ('shop', 'staging', 'production');
+INSERT INTO promote.environment (project, environment, require_plan) VALUES ('shop', 'staging', false),
+	('shop', 'production', true);
+INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
+	VALUES ('shop', 'staging', 'production');
 INSERT INTO promote.component (project, component, bundle, attributes)
-SELECT 'shop', 'c' || n, 'service', jsonb_build_object('tenant', CASE WHEN n <= 2 THEN 'a' ELSE 'b' END) FROM generate_series(1, $n) AS n;
+SELECT 'shop', 'c' || n, 'service', jsonb_build_object('tenant', CASE WHEN n <= 2 THEN 'a' ELSE 'b' END)
+	FROM generate_series(1, $n) AS n;
 INSERT INTO promote.instance (project, environment, component)
 SELECT 'shop', e, 'c' || n FROM generate_series(1, $n) AS n, unnest('{staging,production}'::text[]) AS e;
 SQL
 	my $rules = "INSERT INTO promote.override_rule (project, environment, code, role)
-SELECT 'shop', 'production', code, 'fuzz_people' FROM unnest('{freeze,health,approval,drift,window,budget}'::text[]) AS code WHERE random() < 0.7;\n";
-	$rules .= "UPDATE promote.environment SET separation_of_duty = true WHERE environment = 'production';\n" if rand() < 0.3;
-	$rules .= "UPDATE promote.environment SET source_policy = 'path' WHERE environment = 'production';\n" if rand() < 0.3;
-	$rules .= "UPDATE promote.environment SET require_source_in_sync = true WHERE environment = 'production';\n" if rand() < 0.1;
-	$rules .= "INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('shop', 'production', 'people', 'fuzz_people');\n" if rand() < 0.4;
-	$rules .= "INSERT INTO promote.required_check (project, environment, check_name) VALUES ('shop', 'production', 'smoke');\n" if rand() < 0.5;
-	$rules .= "INSERT INTO promote.change_window (name, during, max_deployments_per_window) VALUES ('busy', tstzrange(now() - interval '1 hour', now() + interval '1 day'), 40);\n" if rand() < 0.2;
+SELECT 'shop', 'production', code, 'fuzz_people' FROM unnest('{freeze,health,approval,drift,window,"
+	. "budget}'::text[]) AS code WHERE random() < 0.7;\n";
+	$rules .= "UPDATE promote.environment SET separation_of_duty = true WHERE environment = 'production';\n"
+		if rand() < 0.3;
+	$rules .= "UPDATE promote.environment SET source_policy = 'path' WHERE environment = 'production';\n"
+		if rand() < 0.3;
+	$rules .= "UPDATE promote.environment SET require_source_in_sync = true WHERE environment = 'production';\n"
+		if rand() < 0.1;
+	$rules .= "INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('shop', 'production', "
+		. "'people', 'fuzz_people');\n" if rand() < 0.4;
+	$rules .= "INSERT INTO promote.required_check (project, environment, check_name) VALUES ('shop', 'production', "
+		. "'smoke');\n" if rand() < 0.5;
+	$rules .= "INSERT INTO promote.change_window (name, during, max_deployments_per_window) VALUES ('busy', "
+		. "tstzrange(now() - interval '1 hour', now() + interval '1 day'), 40);\n" if rand() < 0.2;
 	return $sql . <<'SQL' . $rules . account() . wrong();
 -- What was claimed, to be ended later.
 CREATE TABLE fuzz.claim (instance text, deployment integer, action text, fencing integer);
@@ -226,28 +245,34 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 CREATE FUNCTION fuzz.a_request() RETURNS integer LANGUAGE sql VOLATILE SECURITY DEFINER
-RETURN (SELECT request FROM promote.promotion_request ORDER BY finished_at IS NULL AND random() < 0.95 DESC, random() LIMIT 1);
+RETURN (SELECT request FROM promote.promotion_request ORDER BY finished_at IS NULL AND random() < 0.95 DESC,
+	random() LIMIT 1);
 CREATE FUNCTION fuzz.a_deployment(name text) RETURNS integer LANGUAGE sql VOLATILE SECURITY DEFINER
-RETURN (SELECT d.deployment FROM promote.deployment AS d JOIN promote.instance AS i USING (project, environment, component)
+RETURN (SELECT d.deployment FROM promote.deployment AS d JOIN promote.instance AS i
+	USING (project, environment, component)
 	WHERE i.name = a_deployment.name ORDER BY random() < 0.7 DESC, d.deployment DESC LIMIT 1);
 -- Claims something, or takes up something that was claimed, and goes on with it.
 CREATE FUNCTION fuzz.work(choice float8, size integer) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	mine fuzz.claim;
 	claimed record;
-	facts jsonb := '{"format_version": "1.2", "terraform_version": "1.11.4", "applyable": true, "complete": true, "errored": false, "resource_changes": [], "resource_drift": []}';
+	facts jsonb := '{"format_version": "1.2", "terraform_version": "1.11.4", "applyable": true, "complete": true, '
+		'"errored": false, "resource_changes": [], "resource_drift": []}';
 BEGIN
 	FOR i IN 1 .. 6 LOOP
 		mine := NULL;
 		IF choice < 0.3 THEN
-			DELETE FROM fuzz.claim AS c WHERE c.ctid = (SELECT ctid FROM fuzz.claim ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING c.* INTO mine;
+			DELETE FROM fuzz.claim AS c WHERE c.ctid = (SELECT ctid FROM fuzz.claim
+				ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING c.* INTO mine;
 		END IF;
 		IF mine.instance IS NULL THEN
-			SELECT * INTO claimed FROM promote.claim_deployment('w' || i, lease => (CASE WHEN random() < 0.2 THEN '1 s' ELSE '1 hour' END)::interval);
+			SELECT * INTO claimed FROM promote.claim_deployment('w' || i, lease => (CASE WHEN random() < 0.2 THEN '1 s'
+				ELSE '1 hour' END)::interval);
 			EXIT WHEN NOT FOUND;
 			mine := ROW(claimed.instance, claimed.deployment, claimed.action, claimed.fencing);
 			IF claimed.action = 'PLAN' AND random() < 0.3 THEN
-				PERFORM promote.record_plan(mine.instance, mine.deployment, facts || jsonb_build_object('variables', size % 3), mine.fencing);
+				PERFORM promote.record_plan(mine.instance, mine.deployment, facts || jsonb_build_object('variables',
+					size % 3), mine.fencing);
 			END IF;
 		END IF;
 		IF choice > 0.95 THEN
@@ -289,16 +314,19 @@ $$;
 CREATE TABLE fuzz.staged (request integer, component text, revision integer);
 CREATE FUNCTION fuzz.note_staged() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-	INSERT INTO fuzz.staged VALUES (NEW.request, NEW.component, NEW.revision), (NEW.request, NEW.component, NEW.rollback_revision);
+	INSERT INTO fuzz.staged VALUES (NEW.request, NEW.component, NEW.revision),
+		(NEW.request, NEW.component, NEW.rollback_revision);
 	RETURN NULL;
 END
 $$;
-CREATE TRIGGER note_staged AFTER UPDATE ON promote.promotion_request_item FOR EACH ROW EXECUTE FUNCTION fuzz.note_staged();
+CREATE TRIGGER note_staged AFTER UPDATE ON promote.promotion_request_item FOR EACH ROW EXECUTE FUNCTION
+	fuzz.note_staged();
 CREATE FUNCTION fuzz.freeze() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
 	called text := 'f' || (random() * 1e9)::integer;
 BEGIN
-	INSERT INTO promote.freeze_window (name, project, environment, during) VALUES (called, 'shop', 'production', tstzrange(now() - interval '1 hour', now() + interval '1 day'));
+	INSERT INTO promote.freeze_window (name, project, environment, during)
+		VALUES (called, 'shop', 'production', tstzrange(now() - interval '1 hour', now() + interval '1 day'));
 	PERFORM fuzz.begin('freeze', called);
 END
 $$;
@@ -307,7 +335,8 @@ DECLARE
 	at timestamptz := clock_timestamp();
 	called text;
 BEGIN
-	DELETE FROM promote.freeze_window WHERE name = (SELECT name FROM promote.freeze_window LIMIT 1) RETURNING name INTO called;
+	DELETE FROM promote.freeze_window WHERE name = (SELECT name FROM promote.freeze_window LIMIT 1)
+		RETURNING name INTO called;
 	PERFORM fuzz.end('freeze', called, at);
 END
 $$;
@@ -372,17 +401,22 @@ BEGIN
 
 	RETURN QUERY
 	WITH judged AS (
-		SELECT d.*, i.name, (d.gates ->> 'at')::timestamptz AS at FROM promote.deployment AS d JOIN promote.instance AS i USING (project, environment, component)
+		SELECT d.*, i.name, (d.gates ->> 'at')::timestamptz AS at FROM promote.deployment AS d
+			JOIN promote.instance AS i USING (project, environment, component)
 		 WHERE d.gates IS NOT NULL AND d.environment = 'production')
-	SELECT concat_ws(' | ', 'queued in spite of', f.kind, f.subject, f.since, f.until, j.name, j.deployment, j.action, j.gates)
+	SELECT concat_ws(' | ', 'queued in spite of', f.kind, f.subject, f.since, f.until, j.name, j.deployment, j.action,
+		j.gates)
 	  FROM judged AS j JOIN fuzz.fact AS f ON j.at > f.since AND j.at < COALESCE(f.until, 'infinity')
 	 WHERE CASE f.kind
 			WHEN 'stopped' THEN true
-			WHEN 'freeze' THEN NOT j.gates @> jsonb_build_object('overridden', jsonb_build_array(jsonb_build_object('code', 'freeze', 'subject', f.subject)))
+			WHEN 'freeze' THEN NOT j.gates @> jsonb_build_object('overridden',
+				jsonb_build_array(jsonb_build_object('code', 'freeze', 'subject', f.subject)))
 			WHEN 'release' THEN j.action = 'PROVISION' AND j.version::text = f.subject
-			WHEN 'health' THEN j.action = 'PROVISION' AND j.name = f.subject AND EXISTS (SELECT FROM promote.required_check)
+			WHEN 'health' THEN j.action = 'PROVISION' AND j.name = f.subject AND EXISTS (SELECT
+				FROM promote.required_check)
 				AND NOT j.gates @> '{"overridden": [{"code": "health"}]}'
-			WHEN 'request' THEN EXISTS (SELECT FROM promote.promotion_request_item AS t JOIN promote.promotion_request AS q USING (project, request)
+			WHEN 'request' THEN EXISTS (SELECT FROM promote.promotion_request_item AS t
+				JOIN promote.promotion_request AS q USING (project, request)
 					 WHERE t.request = f.subject::integer AND t.component = j.component AND t.status <> 'SKIPPED'
 					   AND q.status NOT IN ('ROLLED_BACK', 'COMPLETED', 'CANCELLED'))
 				AND NOT (j.action = 'PROVISION' AND EXISTS (SELECT FROM fuzz.staged AS s
@@ -390,27 +424,36 @@ BEGIN
 			ELSE false END
 	UNION ALL
 	SELECT concat_ws(' | ', 'queued without approval', j.name, j.deployment, j.action, j.gates) FROM judged AS j
-	 WHERE j.at > (SELECT created_at FROM promote.approval_rule) AND NOT j.gates @> '{"overridden": [{"code": "approval"}]}'
-	   AND NOT EXISTS (SELECT FROM promote.approval AS a WHERE (a.project, a.environment, a.component) = (j.project, j.environment, j.component)
-		AND a.plan_digest = j.plan_digest AND a.decision = 'approved' AND a.database_role IN ('fuzz_ada', 'fuzz_bob') AND a.created_at < j.at
-		AND NOT EXISTS (SELECT FROM promote.approval AS n WHERE (n.project, n.environment, n.component) = (j.project, j.environment, j.component)
-			AND n.deployment = a.deployment AND n.vote > a.vote AND n.decision = 'rejected' AND n.actor = a.actor AND n.created_at < j.at));
+	 WHERE j.at > (SELECT created_at FROM promote.approval_rule)
+	 	AND NOT j.gates @> '{"overridden": [{"code": "approval"}]}'
+	   AND NOT EXISTS (SELECT FROM promote.approval AS a WHERE (a.project, a.environment, a.component) = (j.project,
+	   	j.environment, j.component)
+		AND a.plan_digest = j.plan_digest AND a.decision = 'approved' AND a.database_role IN ('fuzz_ada', 'fuzz_bob')
+			AND a.created_at < j.at
+		AND NOT EXISTS (SELECT FROM promote.approval AS n WHERE (n.project, n.environment, n.component) = (j.project,
+			j.environment, j.component)
+			AND n.deployment = a.deployment AND n.vote > a.vote AND n.decision = 'rejected' AND n.actor = a.actor
+				AND n.created_at < j.at));
 
 	-- whoever is at rest may have items behind: a wave that was resumed is looked at item by item
 	RETURN QUERY SELECT concat_ws(' | ', 'ahead of its wave', q.request, q.status, t.component, t.status)
 	  FROM promote.promotion_request AS q JOIN promote.promotion_request_item AS t USING (project, request)
 	 WHERE NOT q.rolling_back AND t.wave > q.wave AND t.status NOT IN ('PENDING', 'SKIPPED');
 	RETURN QUERY SELECT concat_ws(' | ', 'not all at once', q.request, q.status) FROM promote.promotion_request AS q
-	 WHERE q.strategy = 'all_at_once' AND (SELECT count(DISTINCT t.staged_at IS NULL) FROM promote.promotion_request_item AS t
+	 WHERE q.strategy = 'all_at_once' AND (SELECT count(DISTINCT t.staged_at IS NULL)
+	 	FROM promote.promotion_request_item AS t
 		WHERE t.project = q.project AND t.request = q.request AND t.status <> 'SKIPPED') > 1;
 	RETURN QUERY SELECT concat_ws(' | ', 'done, and not deployed', t.request, t.component, d.status)
 	  FROM promote.promotion_request_item AS t LEFT JOIN promote.deployment AS d
-		ON d.project = t.project AND d.environment = t.destination_environment AND d.component = t.component AND d.deployment = t.deployment
+		ON d.project = t.project AND d.environment = t.destination_environment AND d.component = t.component
+			AND d.deployment = t.deployment
 	 WHERE t.status = 'DONE' AND d.status IS DISTINCT FROM 'COMPLETED';
 	RETURN QUERY SELECT concat_ws(' | ', 'over, and holds', q.request, q.status, t.component)
-	  FROM promote.promotion_request AS q JOIN promote.promotion_request_item AS t USING (project, request) WHERE t.holds AND q.finished_at IS NOT NULL;
+	  FROM promote.promotion_request AS q JOIN promote.promotion_request_item AS t USING (project, request)
+	  	WHERE t.holds AND q.finished_at IS NOT NULL;
 
-	PERFORM promote.request_evidence('shop', request), promote.handoff_text('shop', request) FROM promote.promotion_request;
+	PERFORM promote.request_evidence('shop', request), promote.handoff_text('shop', request)
+		FROM promote.promotion_request;
 	BEGIN
 		FOR number IN SELECT request FROM promote.promotion_request WHERE finished_at IS NULL LOOP
 			IF (SELECT status FROM promote.cancel_request('shop', number, 'to see that it ends')) <> 'CANCELLED' THEN

@@ -38,28 +38,38 @@ my $fuzz = Fuzz->new(name => 'schema', kept => 'a schema with its documents on e
 my @corpus = map { pair($_) } $fuzz->corpus('schema');
 my @modern_corpus = grep { write_json($_->[0]) =~ /2020-12/ } @corpus;
 my @old_corpus = grep { write_json($_->[0]) !~ /2020-12/ } @corpus;
-my @keys = ('', 'a', 'b', 'c', 'ab', 'abc', 'id', 'own', 'name', 'kind', 'type', '$ref', '$md.copyable', 'items', 'a/b', 'm~n', 'x%y',
+my @keys = ('', 'a', 'b', 'c', 'ab', 'abc', 'id', 'own', 'name', 'kind', 'type', '$ref', '$md.copyable', 'items', 'a/b',
+	'm~n', 'x%y',
 	'é', '😀', 'a b', '\\"', '\\\\', '0', '1', '\\n', 'k' x 130);
 # "hush" is in documents only, so that a message that tells it is seen
-my @scalars = ('null', 'true', 'false', '0', '-0', '1', '1.0', '1.00', '2', '-1', '0.5', '1.5', '3', '10', '100', '1e20', '1e-7', '0.3',
-	'9' x 40, '0.' . '0' x 30 . '1', '1' . '0' x 1001, '""', '"a"', '"ab"', '"abc"', '"b"', '"1"', '"é"', '"😀"', '"a😀b"', '"\\n"', '"\\\\"',
+my @scalars = ('null', 'true', 'false', '0', '-0', '1', '1.0', '1.00', '2', '-1', '0.5', '1.5', '3', '10', '100',
+	'1e20', '1e-7', '0.3',
+	'9' x 40, '0.' . '0' x 30 . '1', '1' . '0' x 1001, '""', '"a"', '"ab"', '"abc"', '"b"', '"1"', '"é"', '"😀"',
+		'"a😀b"', '"\\n"', '"\\\\"',
 	'"{{a}}"', '"' . 'x' x 300 . '"', '"' . 'y' x 5000 . '"', '"gold"', '"s3"', '"disk"');
-my @patterns = ('^a', 'b$', '^[a-c]+$', '^.$', 'a|b', '^$', '', '\\d', '[^a]', '[^]', '[]', '(a)b?c*', '^a{0,300}$', '^\\S+$', '(?=a)ab',
-	'^(?!a)', '(?<=a)b', '(?<!a)b', '(?<n>a)\\k<n>', '(a|b)\\1', '(a)?\\1b', '\\u00e9', '\\ud83d\\ude00', '\\u{1F600}', '[\\w-.]', '[a-\\d]',
-	'{', 'a{', 'a{1', 'a{,2}', 'a{2,1}', '(', ')', '*', 'a**', '[b-a]', '\\p{L}', '(?i)a', '\\1', '\\01', '\\', '\\cJ', '\\B', '\\bx', '.{255}',
-	'(a{255}){255}', '(a*)*b', '(x+x+)+y', '\\/', '[[:alpha:]]', '[[.a.]]', '\\Aa', '***:a', '***=a', '(?:a|b|){3}', '(?=(a))\\1', '^\\x61\\0');
+my @patterns = ('^a', 'b$', '^[a-c]+$', '^.$', 'a|b', '^$', '', '\\d', '[^a]', '[^]', '[]', '(a)b?c*', '^a{0,300}$',
+	'^\\S+$', '(?=a)ab',
+	'^(?!a)', '(?<=a)b', '(?<!a)b', '(?<n>a)\\k<n>', '(a|b)\\1', '(a)?\\1b', '\\u00e9', '\\ud83d\\ude00', '\\u{1F600}',
+		'[\\w-.]', '[a-\\d]',
+	'{', 'a{', 'a{1', 'a{,2}', 'a{2,1}', '(', ')', '*', 'a**', '[b-a]', '\\p{L}', '(?i)a', '\\1', '\\01', '\\', '\\cJ',
+		'\\B', '\\bx', '.{255}',
+	'(a{255}){255}', '(a*)*b', '(x+x+)+y', '\\/', '[[:alpha:]]', '[[.a.]]', '\\Aa', '***:a', '***=a', '(?:a|b|){3}',
+		'(?=(a))\\1', '^\\x61\\0');
 my @types = qw(null boolean object array number string integer);
 my @bounds = qw(minimum maximum exclusiveMinimum exclusiveMaximum multipleOf);
 my @counts = qw(minLength maxLength minItems maxItems minProperties maxProperties);
 my @texts = qw($id $schema $comment title title title description format contentEncoding contentMediaType);
 my @marks = qw(copyable copyable copyable immutable sensitive);
-my @keywords = (@bounds, @counts, qw(type type enum const required properties properties items items pattern uniqueItems if anyOf
+my @keywords = (@bounds, @counts, qw(type type enum const required properties properties items items pattern uniqueItems
+	if anyOf
 	oneOf $ref $ref md md md default text title));
 my @annotations = qw(title description default $md $md.copyable $md.immutable $md.sensitive);
 my %dialects = (
 	old => dialect('http://json-schema.org/draft-07/schema#', 'definitions', [qw(additionalItems)], [], ['items'], []),
-	modern => dialect('https://json-schema.org/draft/2020-12/schema', '$defs', [qw(items unevaluatedItems unevaluatedProperties)],
-		[qw(prefixItems)], [], [qw($dynamicRef $dynamicRef dependentRequired minContains maxContains contains unevaluatedItems unevaluatedProperties allOf
+	modern => dialect('https://json-schema.org/draft/2020-12/schema', '$defs',
+		[qw(items unevaluatedItems unevaluatedProperties)],
+		[qw(prefixItems)], [], [qw($dynamicRef $dynamicRef dependentRequired minContains maxContains contains
+			unevaluatedItems unevaluatedProperties allOf
 		$anchor)], qw(dependentSchemas $defs)));
 my $dialect = $dialects{old};
 my @names;
@@ -80,7 +90,8 @@ sub dialect {
 		(map { $_ => 'list' } @$list, qw(allOf anyOf oneOf)),
 		(map { $_ => 'map' } @map, qw(properties patternProperties definitions dependencies)),
 		(map { $_ => 'either' } @$either));
-	return { uri => $uri, definitions => $definitions, holds => \%holds, keywords => [sort(keys %holds), @keywords, @$more],
+	return { uri => $uri, definitions => $definitions, holds => \%holds, keywords => [sort(keys %holds), @keywords,
+		@$more],
 		counts => [@counts, @$more ? qw(minContains maxContains) : ()] };
 }
 
@@ -95,10 +106,13 @@ sub batch {
 sub question {
 	my ($rows) = @_;
 	return "TRUNCATE raw, batch, tried, answer RESTART IDENTITY;\n" . copy_rows('raw (s, a, b)', @$rows) . <<'SQL';
-INSERT INTO batch (id, s, a, b, d, t) SELECT id, s, a, b, CASE WHEN o ? '$schema' THEN jsonb_build_object('$schema', o -> '$schema') ELSE '{}' END,
+INSERT INTO batch (id, s, a, b, d, t) SELECT id, s, a, b, CASE WHEN o ? '$schema' THEN jsonb_build_object('$schema',
+	o -> '$schema') ELSE '{}' END,
 		coalesce(o - '$schema', s)
-	FROM (SELECT id, s::jsonb, a::jsonb, b::jsonb FROM raw) r, LATERAL (SELECT CASE jsonb_typeof(s) WHEN 'object' THEN s END AS o) x;
-SELECT regexp_replace(f || '  s=' || left(s::text, 2500) || '  a=' || left(a::text, 1500) || '  b=' || left(b::text, 1500), '\n', ' ', 'g')
+	FROM (SELECT id, s::jsonb, a::jsonb, b::jsonb FROM raw) r, LATERAL (SELECT CASE jsonb_typeof(s) WHEN 'object' THEN s
+		END AS o) x;
+SELECT regexp_replace(f || '  s=' || left(s::text, 2500) || '  a=' || left(a::text, 1500) || '  b=' || left(b::text,
+	1500), '\n', ' ', 'g')
   FROM batch, pg_temp.check(batch) f;
 SELECT concat_ws(' ', 'answer', id, facts) FROM answer;
 SELECT concat_ws(' ', 'counts', count(*) FILTER (WHERE accepted), sum(valid)) FROM tried;
@@ -145,7 +159,8 @@ sub differs {
 	$model{told} = '[' . join(',', sort map { SchemaModel::quoted($_) } @told) . ']';
 	my %functions = (valid => $valid->[1], left => SchemaModel::decode($left)->{text},
 		told => '[' . join(',', sort map { SchemaModel::decode($_)->{text} } @$told[1 .. $#$told]) . ']');
-	return join '', map { "$_ is $functions{$_}, not $model{$_}; " } grep { $functions{$_} ne $model{$_} } sort keys %model;
+	return join '', map { "$_ is $functions{$_}, not $model{$_}; " } grep { $functions{$_} ne $model{$_} }
+		sort keys %model;
 }
 
 # A file as [schema, document, ...].
@@ -167,7 +182,8 @@ sub quoted {
 sub related {
 	$dialect = $dialects{ pick(qw(old modern)) };
 	my $modern = $dialect == $dialects{modern};
-	my ($schema, @documents) = @{ pick(rand() < 0.1 ? @corpus : $modern && rand() < 0.6 ? @modern_corpus : @old_corpus) };
+	my ($schema, @documents) = @{ pick(rand() < 0.1 ? @corpus : $modern && rand() < 0.6 ? @modern_corpus
+		: @old_corpus) };
 	return deep() if rand() < 0.003;
 	return (in_dialect(combined_root()), small_document(2), small_document(2)) if rand() < 0.25;
 	$schema = rand() < 0.2 ? random_schema(0) : mutate_schema($modern ? modernized(copy_json($schema)) : $schema);
@@ -209,10 +225,14 @@ sub deep {
 	my $document = nested($left, $right, $levels, pick('1', '"hush"', '{}', '[]'));
 	my $schema = pick('{"properties":{"a":{"$ref":"#"}},"items":{"$ref":"#"},"type":["object","array"]}',
 		'{"additionalProperties":{"$ref":"#"},"items":{"$ref":"#"},"not":{"enum":["hush",{}]}}',
-		'{"anyOf":[{"properties":{"a":{"$ref":"#"}}},{"items":{"$ref":"#"}}],"oneOf":[{"items":{"$ref":"#"}},{"type":"string","$md.copyable":false}]}',
-		'{"$schema":"' . $dialects{modern}{uri} . '","$dynamicAnchor":"t","allOf":[{"properties":{"a":{"$dynamicRef":"#t"}}}],"unevaluatedProperties":false,"unevaluatedItems":{"$ref":"#"}}',
+		'{"anyOf":[{"properties":{"a":{"$ref":"#"}}},{"items":{"$ref":"#"}}],"oneOf":[{"items":{"$ref":"#"}},'
+			. '{"type":"string","$md.copyable":false}]}',
+		'{"$schema":"' . $dialects{modern}{uri}
+			. '","$dynamicAnchor":"t","allOf":[{"properties":{"a":{"$dynamicRef":"#t"}}}],'
+			. '"unevaluatedProperties":false,"unevaluatedItems":{"$ref":"#"}}',
 		map { nested(@$_, $levels, '{"type":"string","$md.copyable":false}') }
-		['{"properties":{"a":', '}}'], ['{"items":', '}'], ['{"properties":{"a":{"items":', '}}}'], ['{"not":', '}'], ['{"allOf":[', ']}']);
+		['{"properties":{"a":', '}}'], ['{"items":', '}'], ['{"properties":{"a":{"items":', '}}}'], ['{"not":', '}'],
+			['{"allOf":[', ']}']);
 	return map { ['s', $_] } $schema, $document, nested($left, $right, 20, '{}');
 }
 
@@ -356,7 +376,8 @@ sub put {
 sub wrapped {
 	my ($schema) = @_;
 	my $key = pick(sort keys %{ $dialect->{holds} });
-	return ['o', [$key, ['o', [$key eq 'patternProperties' ? text_of(quoted(pick(@patterns))) : pick(@keys), $schema]]]] if $dialect->{holds}{$key} eq 'map';
+	return ['o', [$key, ['o', [$key eq 'patternProperties' ? text_of(quoted(pick(@patterns))) : pick(@keys), $schema]]]]
+		if $dialect->{holds}{$key} eq 'map';
 	return ['o', [$key, ['a', $schema, map { random_schema(3) } 1 .. rand 3]]] if $dialect->{holds}{$key} eq 'list';
 	return ['o', [$key, $schema], map { [$_, random_schema(3)] } $key eq 'if' ? qw(then else) : ()];
 }
@@ -372,7 +393,8 @@ sub random_schema {
 	return ['s', pick('true', 'true', 'false')] if rand() < 0.1;
 	my $schema = ['o'];
 	my $holder = $dialect->{definitions};
-	@names = ('#', map { "#/$_" } "$holder/a", "$holder/b", "$holder/m~0n", $depth == 0 && rand() < 0.2 ? qw(properties/a items nowhere %61 definitions/%zz) : ())
+	@names = ('#', map { "#/$_" } "$holder/a", "$holder/b", "$holder/m~0n", $depth == 0 && rand() < 0.2
+		? qw(properties/a items nowhere %61 definitions/%zz) : ())
 	  if $depth == 0;
 	my $definitions = $depth == 0 ? definitions(\&random_schema) : undef;
 	put($schema, keyword($depth + 1)) for 1 .. 1 + rand 4;
@@ -392,10 +414,12 @@ sub definitions {
 	push @names, 'http://x.test/res', $modern ? 'http://x.test/res#dy' : () if $resource;
 	my %of = map { $_ => $make->(2) } 'a', 'b', 'm~n';
 	put($of{a}, $modern ? ('$anchor', quoted('an')) : ('$id', quoted('#an'))) if $anchored;
-	@{ $of{a} } = ('o', [$modern ? ('$anchor', quoted('an')) : ('$id', quoted('#an'))]) if $anchored && $of{a}[0] ne 'o';
+	@{ $of{a} } = ('o', [$modern ? ('$anchor', quoted('an')) : ('$id', quoted('#an'))]) if $anchored
+		&& $of{a}[0] ne 'o';
 	@{ $of{b} } = ('o') if $resource && $of{b}[0] ne 'o';
 	put($of{b}, '$id', quoted('http://x.test/res')) if $resource;
-	put($of{b}, $dialect->{definitions}, ['o', map { my $name = $_; [$name, $make->(2)] } 'a', 'b', 'm~n']) if $resource;
+	put($of{b}, $dialect->{definitions}, ['o', map { my $name = $_; [$name, $make->(2)] } 'a', 'b',
+		'm~n']) if $resource;
 	put($of{b}, pick('$dynamicAnchor', '$dynamicAnchor', '$anchor'), quoted('dy')) if $resource && $modern;
 	return ['o', map { [$_, $of{$_}] } sort keys %of];
 }
@@ -422,19 +446,24 @@ sub combined {
 		put($schema, 'patternProperties', ['o', ['^a', small_schema()]]) if $kind == 2;
 		put($schema, 'required', ['a', map { quoted($_) } small_keys()]) if $kind == 3;
 		put($schema, 'prefixItems', ['a', map { small_schema() } 0 .. rand 2]) if $kind == 4;
-		put($schema, @$_) for $kind == 5 ? (['contains', small_schema()], rand() < 0.7 ? ['minContains', ['s', 0]] : ()) : ();
+		put($schema, @$_) for $kind == 5 ? (['contains', small_schema()], rand() < 0.7 ? ['minContains', ['s', 0]] : ())
+			: ();
 		put($schema, reference()) if $kind == 6;
-		put($schema, pick(qw(allOf anyOf anyOf oneOf)), ['a', map { combined($depth + 1) } 0 .. rand 3]) if $kind == 7 || $kind == 8;
-		put($schema, @$_) for $kind == 9 || $kind == 10 ? map({ [$_, combined($depth + 1)] } 'if', grep { rand() < 0.6 } qw(then else)) : ();
+		put($schema, pick(qw(allOf anyOf anyOf oneOf)), ['a', map { combined($depth + 1) } 0 .. rand 3]) if $kind == 7
+			|| $kind == 8;
+		put($schema, @$_) for $kind == 9 || $kind == 10 ? map({ [$_, combined($depth + 1)] } 'if',
+			grep { rand() < 0.6 } qw(then else)) : ();
 		put($schema, 'dependentSchemas', ['o', map { [$_, combined($depth + 1)] } small_keys()]) if $kind == 11;
 		put($schema, 'not', combined($depth + 1)) if $kind == 12;
-		put($schema, pick(qw(unevaluatedProperties unevaluatedItems items additionalProperties)), small_schema()) if $kind == 13;
+		put($schema, pick(qw(unevaluatedProperties unevaluatedItems items additionalProperties)),
+			small_schema()) if $kind == 13;
 	}
 	return $schema;
 }
 
 sub small_schema {
-	return pick(['s', 'true'], ['s', 'true'], ['o', ['title', quoted('t')]], ['o', ['type', quoted(pick('integer', 'string', 'object'))]],
+	return pick(['s', 'true'], ['s', 'true'], ['o', ['title', quoted('t')]],
+		['o', ['type', quoted(pick('integer', 'string', 'object'))]],
 		['o', ['const', ['s', 1]]], ['o', ['$md.copyable', ['s', 'false']]], ['o', [reference()]]);
 }
 
@@ -461,7 +490,8 @@ sub reference {
 # A subschema; below a few levels a small one.
 sub subschema {
 	my ($depth) = @_;
-	return $depth < 4 ? random_schema($depth) : pick(['s', 'true'], ['s', 'false'], ['o', ['type', quoted(pick(@types))]], ['o', ['$md.copyable', ['s', 'false']]]);
+	return $depth < 4 ? random_schema($depth) : pick(['s', 'true'], ['s', 'false'],
+		['o', ['type', quoted(pick(@types))]], ['o', ['$md.copyable', ['s', 'false']]]);
 }
 
 # A keyword and a value for it, which is of the right shape but for one in a hundred.
@@ -472,18 +502,23 @@ sub keyword {
 	if ($key eq 'md') {
 		my $mark = pick(@marks);
 		my $value = ['s', $mark eq 'copyable' || rand() < 0.2 ? 'false' : 'true'];
-		return rand() < 0.5 ? ("\$md.$mark", $value) : ('$md', ['o', [$mark, $value], map { [$_, ['s', 'true']] } rand() < 0.2 ? 'sensitive' : ()]);
+		return rand() < 0.5 ? ("\$md.$mark", $value)
+			: ('$md', ['o', [$mark, $value], map { [$_, ['s', 'true']] } rand() < 0.2 ? 'sensitive' : ()]);
 	}
 	$key = pick(@texts) if $key eq 'text';
 	return ($key, rand() < 0.5 ? scalar_node() : piece()) if rand() < 0.01;
 	return ($key, subschema($depth)) if $kind eq 'one' || $kind eq 'either' && rand() < 0.6;
 	return ($key, ['a', map { subschema($depth) } 0 .. rand 3]) if $kind eq 'list' || $kind eq 'either';
 	return ($key, ['o', map { [$_, names()] } some_keys($key)]) if $key eq 'dependentRequired';
-	return ($key, ['o', map { [$_, $key eq 'dependencies' && rand() < 0.5 ? names() : subschema($depth)] } some_keys($key)]) if $kind eq 'map';
-	return ($key, ['s', pick(0.5, 1, 2, 3, '1.0', '0.01', '1e20', $key eq 'multipleOf' ? () : (0, -1, -1.5))]) if grep { $_ eq $key } @bounds;
+	return ($key, ['o', map { [$_, $key eq 'dependencies' && rand() < 0.5 ? names()
+		: subschema($depth)] } some_keys($key)]) if $kind eq 'map';
+	return ($key, ['s', pick(0.5, 1, 2, 3, '1.0', '0.01', '1e20', $key eq 'multipleOf' ? () : (0, -1, -1.5))]) if
+		grep { $_ eq $key } @bounds;
 	return ($key, ['s', pick(0, 1, 2, 3, '1.0', '1e30')]) if grep { $_ eq $key } @{ $dialect->{counts} };
-	return ($key, quoted(pick('#n', 'n', 'http://example.com/n', 'ipv4', 'base64', 'text/plain', ''))) if grep { $_ eq $key } @texts;
-	return ($key, rand() < 0.6 ? quoted(pick(@types)) : do { my %seen; ['a', map { quoted($_) } grep { !$seen{$_}++ } map { pick(@types) } 0 .. rand 3] }) if $key eq 'type';
+	return ($key, quoted(pick('#n', 'n', 'http://example.com/n', 'ipv4', 'base64', 'text/plain', ''))) if
+		grep { $_ eq $key } @texts;
+	return ($key, rand() < 0.6 ? quoted(pick(@types)) : do { my %seen;
+		['a', map { quoted($_) } grep { !$seen{$_}++ } map { pick(@types) } 0 .. rand 3] }) if $key eq 'type';
 	return ($key, ['a', map { value() } 0 .. rand 4]) if $key eq 'enum';
 	return ($key, names()) if $key eq 'required';
 	return ($key, quoted(a_pattern())) if $key eq 'pattern';
@@ -508,7 +543,8 @@ sub a_pattern {
 sub some_keys {
 	my ($keyword) = @_;
 	my %seen;
-	return grep { !$seen{$_}++ } map { $keyword eq 'patternProperties' ? text_of(quoted(a_pattern())) : pick(@keys) } 1 .. rand 5;
+	return grep { !$seen{$_}++ } map { $keyword eq 'patternProperties' ? text_of(quoted(a_pattern()))
+		: pick(@keys) } 1 .. rand 5;
 }
 
 sub names {
@@ -564,7 +600,8 @@ BEGIN
 	WHILE path NOT IN ('', '.') LOOP
 		m := regexp_match(path, '^\.?(?:\[(?:("(?:[^"\\]|\\.)*")|([0-9]+))\]|([A-Za-z_][A-Za-z0-9_]*))(.*)$');
 		IF m IS NULL THEN RETURN NULL; END IF;
-		doc := CASE WHEN m[1] IS NOT NULL THEN doc -> (m[1]::jsonb #>> '{}') WHEN m[2] IS NOT NULL THEN doc -> m[2]::int ELSE doc -> m[3] END;
+		doc := CASE WHEN m[1] IS NOT NULL THEN doc -> (m[1]::jsonb #>> '{}') WHEN m[2] IS NOT NULL THEN doc -> m[2]::int
+			ELSE doc -> m[3] END;
 		path := m[4];
 	END LOOP;
 	RETURN doc;
@@ -573,7 +610,8 @@ END $$;
 -- The value at a JSON pointer in a fragment as the functions write it; NULL if there is none.
 CREATE FUNCTION pg_temp.pointed(doc jsonb, pointer text) RETURNS jsonb LANGUAGE sql AS $$
 	SELECT doc #> ARRAY(SELECT replace(replace(t, '~1', '/'), '~0', '~')
-		FROM unnest(string_to_array(replace(substr(pointer, 2), '%25', '%'), '/')) WITH ORDINALITY AS x (t, n) WHERE n > 1 ORDER BY n)
+		FROM unnest(string_to_array(replace(substr(pointer, 2), '%25', '%'), '/')) WITH ORDINALITY AS x (t, n)
+			WHERE n > 1 ORDER BY n)
 $$;
 
 -- The violations that are not as they should be.
@@ -582,7 +620,13 @@ CREATE FUNCTION pg_temp.odd_errors(doc jsonb, s jsonb) RETURNS text LANGUAGE sql
 	WHERE pg_temp.at(doc, instance_path) IS NULL
 		OR schema_path NOT LIKE '#%' OR pg_temp.pointed(s, schema_path) IS NULL
 		OR coalesce(message, '') = '' OR message ~ 'hush' AND s::text !~ 'hush'
-		OR keyword !~ '^(type|enum|const|minimum|maximum|exclusiveMinimum|exclusiveMaximum|multipleOf|minLength|maxLength|pattern|items|additionalItems|contains|minItems|maxItems|uniqueItems|prefixItems|minContains|maxContains|unevaluatedItems|unevaluatedProperties|dependentRequired|dependentSchemas|\$dynamicRef|properties|patternProperties|additionalProperties|propertyNames|required|minProperties|maxProperties|dependencies|allOf|anyOf|oneOf|not|if|then|else|\$ref|false)$'
+		OR keyword !~ '^(type|enum|const|minimum|maximum|exclusiveMinimum|exclusiveMaximum|multipleOf|minLength|maxLeng'
+			't'
+			'h|pattern|items|additionalItems|contains|minItems|maxItems|uniqueItems|prefixItems|minContains|maxContain'
+			's|unevaluatedItems|unevaluatedProperties|dependentRequired|dependentSchemas|\$dynamicRef|properties|patter'
+			'n'
+			'Properties|additionalProperties|propertyNames|required|minProperties|maxProperties|dependencies|allOf|anyO'
+			'f|oneOf|not|if|then|else|\$ref|false)$'
 		OR keyword IS NULL
 	LIMIT 1
 $$;
@@ -615,21 +659,26 @@ END $$;
 
 -- A root that is marked is the destination's as a whole, and nothing more is known.
 CREATE FUNCTION pg_temp.odd_composition(a jsonb, b jsonb, s jsonb) RETURNS text LANGUAGE sql AS $$
-	WITH f AS MATERIALIZED (SELECT promote.jsonb_filter_copyable(a, s) AS fa, promote.jsonb_filter_copyable(b, s) AS fb, promote.compose_params(a, b, s) AS c)
+	WITH f AS MATERIALIZED (SELECT promote.jsonb_filter_copyable(a, s) AS fa, promote.jsonb_filter_copyable(b, s) AS fb,
+		promote.compose_params(a, b, s) AS c)
 	SELECT CASE WHEN c <> b OR fa <> '{}' AND fb <> '{}' THEN pg_temp.odd_key(a, b, fa, fb, c) END FROM f
 $$;
 
 -- The violations, their places without what leads to the schema and the document.
 CREATE FUNCTION pg_temp.violations(doc jsonb, s jsonb, above text, root text) RETURNS jsonb LANGUAGE sql AS $$
-	SELECT jsonb_agg(array[ltrim(substr(instance_path, length(root) + 1), '.'), substr(schema_path, length(above) + 1), keyword, message])
+	SELECT jsonb_agg(array[ltrim(substr(instance_path, length(root) + 1), '.'), substr(schema_path, length(above) + 1),
+		keyword, message])
 	FROM promote.jsonb_schema_errors(doc, s)
 $$;
 
 -- What the model is asked of a document.
 CREATE FUNCTION pg_temp.facts(doc jsonb, s jsonb) RETURNS jsonb LANGUAGE sql AS $$
-	SELECT jsonb_build_array(jsonb_build_array(promote.jsonb_schema_valid(doc, s), promote.jsonb_filter_copyable(doc, s),
-		(SELECT coalesce(jsonb_agg(DISTINCT instance_path || E'\t' || schema_path), '[]') FROM promote.jsonb_schema_annotations(doc, s)
-			WHERE keyword IN ('title', 'description', 'default', '$md', '$md.copyable', '$md.immutable', '$md.sensitive'))))
+	SELECT jsonb_build_array(jsonb_build_array(promote.jsonb_schema_valid(doc, s), promote.jsonb_filter_copyable(doc,
+		s),
+		(SELECT coalesce(jsonb_agg(DISTINCT instance_path || E'\t' || schema_path), '[]')
+			FROM promote.jsonb_schema_annotations(doc, s)
+			WHERE keyword IN ('title', 'description', 'default', '$md', '$md.copyable', '$md.immutable',
+				'$md.sensitive'))))
 $$;
 
 -- Runs an expression; its result, or the SQLSTATE, with all of the refusal where it lacks something.
@@ -641,7 +690,8 @@ DECLARE
 BEGIN
 	EXECUTE 'SELECT to_jsonb(' || expression || ') FROM batch WHERE id = $1' INTO result USING r.id;
 EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, facts = PG_EXCEPTION_DETAIL, advice = PG_EXCEPTION_HINT;
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, facts = PG_EXCEPTION_DETAIL,
+		advice = PG_EXCEPTION_HINT;
 	IF state LIKE 'PM%' AND (facts = '' OR advice = '') OR state !~ '^(PM101|PM102|PM106|54001)$' THEN
 		state := state || ' ' || message || ' / ' || facts || ' / ' || advice;
 	END IF;
@@ -653,8 +703,10 @@ DECLARE
 	call text;
 	x record;
 BEGIN
-	FOREACH call IN ARRAY ARRAY['promote.jsonb_schema_valid(a, s)', '(SELECT count(*) FROM promote.jsonb_schema_errors(a, s))',
-		'promote.jsonb_filter_copyable(a, s)', 'promote.compose_params(a, b, s)', 'promote.jsonb_schema_check(d || jsonb_build_object(''not'', t))'] LOOP
+	FOREACH call IN ARRAY ARRAY['promote.jsonb_schema_valid(a, s)',
+		'(SELECT count(*) FROM promote.jsonb_schema_errors(a, s))',
+		'promote.jsonb_filter_copyable(a, s)', 'promote.compose_params(a, b, s)',
+			'promote.jsonb_schema_check(d || jsonb_build_object(''not'', t))'] LOOP
 		x := pg_temp.try(call, r);
 		-- in an object, a reference may come to lead somewhere
 		CONTINUE WHEN x.state IN ('PM106', '54001') OR call ~ 'compose' AND x.state IN ('PM101', 'PM102')
@@ -675,9 +727,12 @@ DECLARE
 	-- whether a reference may be found to lead nowhere, or to have no end, when it is followed
 	open boolean := r.s::text ~ '"\$dynamicRef": |"\$ref": "[^#]';
 	-- whether marks stand at names alone: a branch may be another one of what comes out, an array may stay whole
-	named boolean := r.s::text !~ '"(if|anyOf|oneOf|contains|dependencies|items|additionalItems|not|prefixItems|dependentSchemas|unevaluated[A-Z][a-z]*)": ';
+	named boolean := r.s::text !~
+		'"(if|anyOf|oneOf|contains|dependencies|items|additionalItems|not|prefixItems|dependentSchemas|unevaluate'
+		'd[A-Z][a-z]*)": ';
 	-- whether what is filtered can change which branch, or which item, a mark is for
-	decided boolean := r.s::text !~ '"(if|anyOf|oneOf|contains|dependencies|prefixItems|dependentSchemas|unevaluated[A-Z][a-z]*)": |"items": \[';
+	decided boolean := r.s::text !~
+		'"(if|anyOf|oneOf|contains|dependencies|prefixItems|dependentSchemas|unevaluated[A-Z][a-z]*)": |"items": \[';
 BEGIN
 	x := pg_temp.try('promote.jsonb_schema_check(s)', r);
 	INSERT INTO tried VALUES (x.state IS NULL, 0);
@@ -695,58 +750,109 @@ BEGIN
 		['promote.jsonb_schema_valid(b, s)', 'NOT EXISTS (SELECT FROM promote.jsonb_schema_errors(b, s))', ''],
 		['pg_temp.odd_errors(a, s)', 'null::text', ''],
 		['pg_temp.odd_errors(b, s)', 'null::text', ''],
-		['promote.jsonb_filter_copyable(promote.jsonb_filter_copyable(a, s), s)', 'promote.jsonb_filter_copyable(a, s)', 'decided'],
+		['promote.jsonb_filter_copyable(promote.jsonb_filter_copyable(a, s), s)', 'promote.jsonb_filter_copyable(a, s)',
+			'decided'],
 		['(SELECT pg_temp.within(f, a) OR f = ''{}'' FROM promote.jsonb_filter_copyable(a, s) f)', 'true', ''],
 		['promote.jsonb_filter_copyable(a, s)', 'a', 'unmarked'],
 		['promote.compose_params(a, a, s)', 'a', 'params'],
 		['promote.compose_params(b, b, s)', 'b', 'params'],
 		['promote.compose_params(a, b, s)', 'a', 'params unmarked'],
 		-- either all of the empty destination is its own, or none
-		['(SELECT c IN (''{}'', f) FROM promote.compose_params(a, ''{}'', s) c, promote.jsonb_filter_copyable(a, s) f)', 'true', 'params named'],
+		['(SELECT c IN (''{}'', f) FROM promote.compose_params(a, ''{}'', s) c, promote.jsonb_filter_copyable(a, s) f)',
+			'true', 'params named'],
 		['pg_temp.odd_composition(a, b, s)', 'null::text', 'params named'],
-		['promote.compose_params(a, b, s, b)', 'promote.jsonb_merge_patch(promote.compose_params(a, b, s), b)', 'params named'],
-		['promote.compose_params(a, promote.compose_params(a, b, s), s)', 'promote.compose_params(a, b, s)', 'params named'],
+		['promote.compose_params(a, b, s, b)', 'promote.jsonb_merge_patch(promote.compose_params(a, b, s), b)',
+			'params named'],
+		['promote.compose_params(a, promote.compose_params(a, b, s), s)', 'promote.compose_params(a, b, s)',
+			'params named'],
 		['promote.jsonb_schema_valid(a, jsonb_build_object(''const'', b))', 'a = b', ''],
-		['promote.jsonb_schema_valid(a, jsonb_build_object(''enum'', jsonb_build_array(b, 1)))', 'a IN (b, 1::text::jsonb)', ''],
-		['promote.jsonb_schema_valid(jsonb_build_array(0, a, 1, b), ''{"uniqueItems": true}'')', 'a <> b AND NOT a IN (''0'', ''1'') AND NOT b IN (''0'', ''1'')', ''],
-		['promote.jsonb_schema_valid(a, d || jsonb_build_object(''not'', t))', 'NOT promote.jsonb_schema_valid(a, s)', 'embeddable'],
-		['promote.jsonb_schema_valid(a, d || jsonb_build_object(''allOf'', jsonb_build_array(t, true, t)))', 'promote.jsonb_schema_valid(a, s)', 'embeddable'],
-		['promote.jsonb_schema_valid(a, d || jsonb_build_object(''anyOf'', jsonb_build_array(false, t)))', 'promote.jsonb_schema_valid(a, s)', 'embeddable'],
-		['promote.jsonb_schema_valid(a, d || jsonb_build_object(''oneOf'', jsonb_build_array(t, true)))', 'NOT promote.jsonb_schema_valid(a, s)', 'embeddable'],
-		['promote.jsonb_schema_valid(a, d || jsonb_build_object(''if'', t, ''then'', false))', 'NOT promote.jsonb_schema_valid(a, s)', 'embeddable'],
-		['promote.jsonb_schema_valid(a, d || jsonb_build_object(''if'', t, ''else'', false))', 'promote.jsonb_schema_valid(a, s)', 'embeddable'],
-		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''items'', t))', 'promote.jsonb_schema_valid(a, s) AND promote.jsonb_schema_valid(b, s)', 'embeddable'],
-		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''contains'', t))', 'promote.jsonb_schema_valid(a, s) OR promote.jsonb_schema_valid(b, s)', 'embeddable'],
-		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''items'', jsonb_build_array(true), ''additionalItems'', t))', 'promote.jsonb_schema_valid(b, s)', 'embeddable old'],
-		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''prefixItems'', jsonb_build_array(true), ''items'', t))', 'promote.jsonb_schema_valid(b, s)', 'embeddable modern'],
-		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''prefixItems'', jsonb_build_array(t)))', 'promote.jsonb_schema_valid(a, s)', 'embeddable modern'],
-		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''contains'', t, ''minContains'', 2))', 'promote.jsonb_schema_valid(a, s) AND promote.jsonb_schema_valid(b, s)', 'embeddable modern'],
-		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''contains'', t, ''minContains'', 0, ''maxContains'', 1))', 'NOT (promote.jsonb_schema_valid(a, s) AND promote.jsonb_schema_valid(b, s))', 'embeddable modern'],
-		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''contains'', t, ''minContains'', 0, ''unevaluatedItems'', false))', 'promote.jsonb_schema_valid(a, s) AND promote.jsonb_schema_valid(b, s)', 'embeddable modern'],
-		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''allOf'', ''[{"prefixItems": [true]}]''::jsonb, ''unevaluatedItems'', t))', 'promote.jsonb_schema_valid(b, s)', 'embeddable modern'],
-		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a, ''m'', b), d || jsonb_build_object(''if'', ''{"properties": {"m": true}}''::jsonb, ''unevaluatedProperties'', t))', 'promote.jsonb_schema_valid(a, s)', 'embeddable modern'],
-		['promote.jsonb_schema_valid(a || ''{"": 1}'', d || jsonb_build_object(''dependentSchemas'', jsonb_build_object('''', t, ''none of these'', false)))', 'promote.jsonb_schema_valid(a || ''{"": 1}'', s)', 'embeddable params modern'],
-		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a), d || jsonb_build_object(''$defs'', jsonb_build_object(''x'', t || ''{"$dynamicAnchor": "y"}''), ''properties'', ''{"k": {"$dynamicRef": "#y"}}''::jsonb))', 'promote.jsonb_schema_valid(a, s)', 'embeddable modern object'],
-		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a, ''m'', b), d || jsonb_build_object(''properties'', jsonb_build_object(''k'', t)))', 'promote.jsonb_schema_valid(a, s)', 'embeddable'],
-		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a, ''m'', b), d || jsonb_build_object(''patternProperties'', jsonb_build_object(''^m'', t)))', 'promote.jsonb_schema_valid(b, s)', 'embeddable'],
-		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a, ''m'', b), d || jsonb_build_object(''properties'', jsonb_build_object(''m'', true), ''additionalProperties'', t))', 'promote.jsonb_schema_valid(a, s)', 'embeddable'],
-		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a), d || jsonb_build_object(''x'', t, ''additionalProperties'', ''{"$ref": "#/x"}''::jsonb))', 'promote.jsonb_schema_valid(a, s)', 'embeddable'],
-		['promote.jsonb_schema_valid(''{"k": 1, "ab": 2}'', d || jsonb_build_object(''propertyNames'', t))', 'promote.jsonb_schema_valid(''"k"'', s) AND promote.jsonb_schema_valid(''"ab"'', s)', 'embeddable'],
-		['promote.jsonb_schema_valid(a || ''{"": 1}'', d || jsonb_build_object(''dependencies'', jsonb_build_object('''', t, ''none of these'', false)))', 'promote.jsonb_schema_valid(a || ''{"": 1}'', s)', 'embeddable params'],
-		['promote.jsonb_filter_copyable(a, d || jsonb_build_object(''allOf'', jsonb_build_array(t)))', 'promote.jsonb_filter_copyable(a, s)', 'embeddable'],
-		['promote.jsonb_filter_copyable(a, d || jsonb_build_object(''anyOf'', jsonb_build_array(t, false)))', 'promote.jsonb_filter_copyable(a, s)', 'embeddable'],
-		['promote.jsonb_filter_copyable(a, d || jsonb_build_object(''not'', t, ''propertyNames'', t))', 'a', 'embeddable'],
-		['pg_temp.violations(jsonb_build_object(''k'', a), d || jsonb_build_object(''properties'', jsonb_build_object(''k'', t)), ''#/properties/k'', ''.k'')', 'pg_temp.violations(a, s, ''#'', '''')', 'embeddable object'],
-		['pg_temp.violations(jsonb_build_array(a), d || jsonb_build_object(''allOf'', jsonb_build_array(jsonb_build_object(''items'', t))), ''#/allOf/0/items'', ''.[0]'')', 'pg_temp.violations(a, s, ''#'', '''')', 'embeddable object'],
+		['promote.jsonb_schema_valid(a, jsonb_build_object(''enum'', jsonb_build_array(b, 1)))',
+			'a IN (b, 1::text::jsonb)', ''],
+		['promote.jsonb_schema_valid(jsonb_build_array(0, a, 1, b), ''{"uniqueItems": true}'')',
+			'a <> b AND NOT a IN (''0'', ''1'') AND NOT b IN (''0'', ''1'')', ''],
+		['promote.jsonb_schema_valid(a, d || jsonb_build_object(''not'', t))', 'NOT promote.jsonb_schema_valid(a, s)',
+			'embeddable'],
+		['promote.jsonb_schema_valid(a, d || jsonb_build_object(''allOf'', jsonb_build_array(t, true, t)))',
+			'promote.jsonb_schema_valid(a, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(a, d || jsonb_build_object(''anyOf'', jsonb_build_array(false, t)))',
+			'promote.jsonb_schema_valid(a, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(a, d || jsonb_build_object(''oneOf'', jsonb_build_array(t, true)))',
+			'NOT promote.jsonb_schema_valid(a, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(a, d || jsonb_build_object(''if'', t, ''then'', false))',
+			'NOT promote.jsonb_schema_valid(a, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(a, d || jsonb_build_object(''if'', t, ''else'', false))',
+			'promote.jsonb_schema_valid(a, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''items'', t))',
+			'promote.jsonb_schema_valid(a, s) AND promote.jsonb_schema_valid(b, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''contains'', t))',
+			'promote.jsonb_schema_valid(a, s) OR promote.jsonb_schema_valid(b, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''items'', '
+			'jsonb_build_array(true), ''additionalItems'', t))', 'promote.jsonb_schema_valid(b, s)', 'embeddable old'],
+		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''prefixItems'', '
+			'jsonb_build_array(true), ''items'', t))', 'promote.jsonb_schema_valid(b, s)', 'embeddable modern'],
+		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''prefixItems'', '
+			'jsonb_build_array(t)))', 'promote.jsonb_schema_valid(a, s)', 'embeddable modern'],
+		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''contains'', '
+			't, ''minContains'', 2))', 'promote.jsonb_schema_valid(a, s) AND promote.jsonb_schema_valid(b, s)',
+			'embeddable modern'],
+		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''contains'', '
+			't, ''minContains'', 0, ''maxContains'', 1))',
+			'NOT (promote.jsonb_schema_valid(a, s) AND promote.jsonb_schema_valid(b, s))', 'embeddable modern'],
+		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''contains'', '
+			't, ''minContains'', 0, ''unevaluatedItems'', false))',
+			'promote.jsonb_schema_valid(a, s) AND promote.jsonb_schema_valid(b, s)', 'embeddable modern'],
+		['promote.jsonb_schema_valid(jsonb_build_array(a, b), d || jsonb_build_object(''allOf'', ''[{"prefixItems": '
+			'[true]}]''::jsonb, ''unevaluatedItems'', t))', 'promote.jsonb_schema_valid(b, s)', 'embeddable modern'],
+		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a, ''m'', b), d || '
+			'jsonb_build_object(''if'', ''{"properties": {"m": true}}''::jsonb, ''unevaluatedProperties'', t))',
+			'promote.jsonb_schema_valid(a, s)', 'embeddable modern'],
+		['promote.jsonb_schema_valid(a || ''{"": 1}'', d || jsonb_build_object(''dependentSchemas'', '
+			'jsonb_build_object('''', t, ''none of these'', false)))',
+			'promote.jsonb_schema_valid(a || ''{"": 1}'', s)', 'embeddable params modern'],
+		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a), d || jsonb_build_object(''$defs'', '
+			'jsonb_build_object(''x'', t || ''{"$dynamicAnchor": "y"}''), ''properties'', ''{"k": {"$dynamicRef": '
+			'"#y"}}''::jsonb))', 'promote.jsonb_schema_valid(a, s)', 'embeddable modern object'],
+		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a, ''m'', b), d || jsonb_build_object(''properties'', '
+			'jsonb_build_object(''k'', t)))', 'promote.jsonb_schema_valid(a, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a, ''m'', b), d || '
+			'jsonb_build_object(''patternProperties'', jsonb_build_object(''^m'', t)))',
+			'promote.jsonb_schema_valid(b, s)', 'embeddable'],
+		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a, ''m'', b), d || jsonb_build_object(''properties'', '
+			'jsonb_build_object(''m'', true), ''additionalProperties'', t))', 'promote.jsonb_schema_valid(a, s)',
+			'embeddable'],
+		['promote.jsonb_schema_valid(jsonb_build_object(''k'', a), d || jsonb_build_object(''x'', '
+			't, ''additionalProperties'', ''{"$ref": "#/x"}''::jsonb))', 'promote.jsonb_schema_valid(a, s)',
+			'embeddable'],
+		['promote.jsonb_schema_valid(''{"k": 1, "ab": 2}'', d || jsonb_build_object(''propertyNames'', t))',
+			'promote.jsonb_schema_valid(''"k"'', s) AND promote.jsonb_schema_valid(''"ab"'', s)', 'embeddable'],
+		['promote.jsonb_schema_valid(a || ''{"": 1}'', d || jsonb_build_object(''dependencies'', '
+			'jsonb_build_object('''', t, ''none of these'', false)))',
+			'promote.jsonb_schema_valid(a || ''{"": 1}'', s)', 'embeddable params'],
+		['promote.jsonb_filter_copyable(a, d || jsonb_build_object(''allOf'', jsonb_build_array(t)))',
+			'promote.jsonb_filter_copyable(a, s)', 'embeddable'],
+		['promote.jsonb_filter_copyable(a, d || jsonb_build_object(''anyOf'', jsonb_build_array(t, false)))',
+			'promote.jsonb_filter_copyable(a, s)', 'embeddable'],
+		['promote.jsonb_filter_copyable(a, d || jsonb_build_object(''not'', t, ''propertyNames'', t))', 'a',
+			'embeddable'],
+		['pg_temp.violations(jsonb_build_object(''k'', a), d || jsonb_build_object(''properties'', '
+			'jsonb_build_object(''k'', t)), ''#/properties/k'', ''.k'')', 'pg_temp.violations(a, s, ''#'', '''')',
+			'embeddable object'],
+		['pg_temp.violations(jsonb_build_array(a), d || jsonb_build_object(''allOf'', '
+			'jsonb_build_array(jsonb_build_object(''items'', t))), ''#/allOf/0/items'', ''.[0]'')',
+			'pg_temp.violations(a, s, ''#'', '''')', 'embeddable object'],
 		-- a root that is marked leaves {}, a key that is marked goes
-		['(SELECT w = jsonb_build_object(''k'', f) OR w = ''{}'' AND f = ''{}'' FROM promote.jsonb_filter_copyable(jsonb_build_object(''k'', a), d || jsonb_build_object(''properties'', jsonb_build_object(''k'', t))) w, promote.jsonb_filter_copyable(a, s) f)', 'true', 'embeddable']
+		['(SELECT w = jsonb_build_object(''k'', f) OR w = ''{}'' AND f = ''{}'' FROM '
+			'promote.jsonb_filter_copyable(jsonb_build_object(''k'', a), d || jsonb_build_object(''properties'', '
+			'jsonb_build_object(''k'', t))) w, promote.jsonb_filter_copyable(a, s) f)', 'true', 'embeddable']
 	] LOOP
 		CONTINUE WHEN pair[3] ~ 'params' AND NOT params OR pair[3] ~ 'embeddable' AND NOT embeddable
 			OR pair[3] ~ 'modern' AND NOT modern OR pair[3] ~ 'old' AND modern
 			OR pair[3] ~ 'object' AND jsonb_typeof(r.s) <> 'object'
-			OR pair[3] ~ 'decided' AND NOT decided OR pair[3] ~ 'named' AND NOT named OR pair[3] ~ 'unmarked' AND r.s::text ~ 'copyable';
+			OR pair[3] ~ 'decided' AND NOT decided OR pair[3] ~ 'named' AND NOT named OR pair[3] ~ 'unmarked'
+				AND r.s::text ~ 'copyable';
 		x := pg_temp.try(pair[1], r);
-		CONTINUE WHEN x.state = '54001' OR open AND x.state = 'PM106' OR pair[3] ~ 'params' AND x.state IN ('PM101', 'PM102');
+		CONTINUE WHEN x.state = '54001' OR open AND x.state = 'PM106' OR pair[3] ~ 'params'
+			AND x.state IN ('PM101', 'PM102');
 		IF x.state IS NOT NULL THEN
 			RETURN NEXT pair[1] || ': ' || x.state;
 			CONTINUE;
@@ -757,7 +863,8 @@ BEGIN
 		y := pg_temp.try(pair[2], r);
 		CONTINUE WHEN open AND y.state = 'PM106';
 		IF coalesce(y.state, '54001') <> '54001' OR x.result IS DISTINCT FROM y.result AND y.state IS NULL THEN
-			RETURN NEXT pair[1] || ' is ' || left(coalesce(x.result::text, 'null'), 300) || ' but ' || pair[2] || ' ' || left(coalesce(y.state, y.result::text, 'null'), 300);
+			RETURN NEXT pair[1] || ' is ' || left(coalesce(x.result::text, 'null'), 300) || ' but ' || pair[2] || ' '
+				|| left(coalesce(y.state, y.result::text, 'null'), 300);
 		END IF;
 	END LOOP;
 	x := pg_temp.try('pg_temp.facts(a, s) || pg_temp.facts(b, s)', r);

@@ -5,8 +5,8 @@
 # usage: secret.pl [seconds [seed]]
 #
 # The connection is taken from the usual PG* variables, and is a superuser's; the database must have the extension, and
-# nothing else in its tables: a project is made there.  Keys are printed by a command, so the server's user needs a shell.
-# Prints one summary line.  A finding, with exit status 1, is
+# nothing else in its tables: a project is made there.  Keys are printed by a command, so the server's user needs a
+# shell. Prints one summary line.  A finding, with exit status 1, is
 #
 #   - a ciphertext that opens and is not, byte by byte, one that was sealed for that row,
 #   - a value that is not read back as it was set, or whose fingerprint is not its SHA-256,
@@ -27,11 +27,13 @@ use constant BATCH => 200;
 my $fuzz = Fuzz->new(name => 'secret', kept => 'what is tried and its bytes in hexadecimal on each line', shown => 10);
 my ($tried, $accepted) = (0, 0);
 my @lines = map { "k$_:" . encode_base64(chr($_) x 32, '') } 1 .. 3;
-my @tokens = ('{', '}', '[', ']', ':', ',', '"', '\\', '\\u0000', '\\ud800', '\\u12', 'null', 'true', '1', '-', '1e5', '.', "\n", "\t", ' ', 'a', "\xc3\xa9", "\x01", "\x7f", '"a"', '"a":');
+my @tokens = ('{', '}', '[', ']', ':', ',', '"', '\\', '\\u0000', '\\ud800', '\\u12', 'null', 'true', '1', '-', '1e5',
+	'.', "\n", "\t", ' ', 'a', "\xc3\xa9", "\x01", "\x7f", '"a"', '"a":');
 
 $fuzz->tell(prepare());
 # What is sealed for the row, and what for others, other names, with other keys.
-my @sealed = map { pack 'H*', $_ } @{ $fuzz->ask("SELECT encode(ciphertext, 'hex') FROM sealed ORDER BY own DESC;\n") // [] };
+my @sealed = map { pack 'H*', $_ } @{ $fuzz->ask("SELECT encode(ciphertext, 'hex') FROM sealed ORDER BY own DESC;\n")
+	// [] };
 die "nothing was sealed\n" if !@sealed;
 $fuzz->run(\&batch, \&question, \&answered);
 $fuzz->tell("ALTER TABLE promote.secret ENABLE ALWAYS TRIGGER guard_secret;\n");
@@ -89,7 +91,8 @@ sub json {
 	my ($depth) = (@_, 0);
 	my $kind = $depth > 5 ? 9 : int rand 10;
 	my $text = $kind < 3 ? '[' . join(',', map { json($depth + 1) } 1 .. rand 4) . ']'
-	  : $kind < 6 ? '{' . join(',', map { '"' . pick('a', 'b', '\\n', '\\u00e9') . '":' . json($depth + 1) } 1 .. rand 4) . '}'
+	  : $kind < 6 ? '{' . join(',',
+	  	map { '"' . pick('a', 'b', '\\n', '\\u00e9') . '":' . json($depth + 1) } 1 .. rand 4) . '}'
 	  : pick('1', '-0.5e+3', 'null', 'true', '"x"', '"[{\\""', '""', '"\\\\"', '  0 ');
 	substr($text, rand(1 + length $text), rand 2) = pick(@tokens) if !$depth && rand() < 0.6 && length $text;
 	return $text;
@@ -136,7 +139,8 @@ BEGIN
 		INSERT INTO promote.environment (project, environment) VALUES ('fuzz', 'e'), ('fuzz', 'f');
 		INSERT INTO promote.component (project, component, bundle) VALUES ('fuzz', 'c', 'fuzz');
 		INSERT INTO promote.instance (project, environment, component) VALUES ('fuzz', 'e', 'c'), ('fuzz', 'f', 'c');
-		PERFORM promote.configure_instance('fuzz-e-c', '{}'), promote.configure_instance('fuzz-f-c', '{}', plan => false);
+		PERFORM promote.configure_instance('fuzz-e-c', '{}'), promote.configure_instance('fuzz-f-c', '{}',
+			plan => false);
 	END IF;
 END $$;
 ALTER TABLE promote.secret DISABLE TRIGGER guard_secret;
@@ -154,7 +158,8 @@ INSERT INTO sealed SELECT ciphertext, true FROM promote.secret WHERE environment
 -- Does any run of some letters of it stand in the words?
 CREATE FUNCTION pg_temp.shown(words text, hidden text) RETURNS boolean LANGUAGE sql AS
 $$
-	SELECT EXISTS (SELECT FROM generate_series(1, length(hidden) - 11) AS n WHERE strpos(words, substr(hidden, n, 12)) > 0)
+	SELECT EXISTS (SELECT FROM generate_series(1, length(hidden) - 11) AS n
+		WHERE strpos(words, substr(hidden, n, 12)) > 0)
 $$;
 
 CREATE FUNCTION pg_temp.try(kind text, bytes bytea, OUT accepted boolean, OUT finding text) LANGUAGE plpgsql AS
@@ -174,19 +179,22 @@ BEGIN
 			UPDATE promote.secret SET ciphertext = bytes WHERE project = 'fuzz' AND environment = 'e' AND secret = 'a';
 		ELSIF kind = 'keys' THEN
 			PERFORM set_config('promote.secret_key_command', 'true; printf "'
-				|| (SELECT COALESCE(string_agg('\' || lpad(CASE WHEN b < 64 THEN format('%s%s', b / 8, b % 8) ELSE format('%s%s%s', b / 64, b / 8 % 8, b % 8) END, 3, '0'), ''), '')
+				|| (SELECT COALESCE(string_agg('\' || lpad(CASE WHEN b < 64 THEN format('%s%s', b / 8, b % 8)
+					ELSE format('%s%s%s', b / 64, b / 8 % 8, b % 8) END, 3, '0'), ''), '')
 					FROM generate_series(0, length(bytes) - 1) AS n, get_byte(bytes, n) AS b) || '"', true);
 		ELSE
 			given := convert_from(bytes, 'UTF8');
 			PERFORM promote.set_secret('fuzz-e-c', CASE kind WHEN 'json' THEN 'j' ELSE 'a' END, given);
 		END IF;
-		SELECT string_agg(s.value, '' ORDER BY s.name) FILTER (WHERE s.name = CASE kind WHEN 'json' THEN 'j' ELSE 'a' END) INTO found
+		SELECT string_agg(s.value, '' ORDER BY s.name) FILTER (WHERE s.name = CASE kind WHEN 'json' THEN 'j' ELSE 'a'
+			END) INTO found
 		  FROM claim AS c, promote.deployment_secrets('fuzz-e-c', c.deployment, c.fencing) AS s;
 		accepted := true;
 		RAISE EXCEPTION SQLSTATE 'ZZ001';
 	EXCEPTION WHEN OTHERS THEN
 		IF SQLSTATE <> 'ZZ001' THEN
-			GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, facts = PG_EXCEPTION_DETAIL, advice = PG_EXCEPTION_HINT;
+			GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, facts = PG_EXCEPTION_DETAIL,
+				advice = PG_EXCEPTION_HINT;
 		END IF;
 	END;
 	IF kind = 'json' THEN
@@ -197,16 +205,22 @@ BEGIN
 		END;
 	END IF;
 	finding := CASE
-		WHEN kind = 'seal' AND accepted AND NOT EXISTS (SELECT FROM sealed AS s WHERE s.own AND s.ciphertext = bytes) THEN 'opens()'
-		WHEN kind = 'seal' AND NOT accepted AND EXISTS (SELECT FROM sealed AS s WHERE s.own AND s.ciphertext = bytes) THEN 'does not open()'
+		WHEN kind = 'seal' AND accepted AND NOT EXISTS (SELECT FROM sealed AS s
+			WHERE s.own AND s.ciphertext = bytes) THEN 'opens()'
+		WHEN kind = 'seal' AND NOT accepted AND EXISTS (SELECT FROM sealed AS s
+			WHERE s.own AND s.ciphertext = bytes) THEN 'does not open()'
 		WHEN kind IN ('value', 'json') AND accepted AND found IS DISTINCT FROM given THEN 'is another()'
 		WHEN kind = 'json' AND accepted <> is_json THEN 'is JSON(' || is_json || ')'
 		WHEN kind = 'value' AND NOT accepted AND given <> '' THEN 'value(' || state || ')'
 		WHEN accepted THEN NULL
-		WHEN state <> ALL (CASE kind WHEN 'seal' THEN ARRAY['PM713', 'PM712', '23502'] WHEN 'keys' THEN ARRAY['PM712', 'PM713'] ELSE ARRAY['PM715'] END) THEN 'refusal(' || state || '): ' || message
+		WHEN state <> ALL (CASE kind WHEN 'seal' THEN ARRAY['PM713', 'PM712', '23502']
+			WHEN 'keys' THEN ARRAY['PM712', 'PM713'] ELSE ARRAY['PM715'] END) THEN 'refusal(' || state || '): '
+			|| message
 		WHEN state ~ 'PM' AND (facts = '' OR advice = '') THEN 'short(' || state || '): ' || message
-		WHEN state ~ 'PM' AND kind = 'keys' AND pg_temp.shown(concat(message, facts, advice), encode(bytes, 'escape')) THEN 'shows(' || state || '): ' || message || facts
-		WHEN state ~ 'PM' AND given IS NOT NULL AND pg_temp.shown(concat(message, facts, advice), given) THEN 'shows(' || state || '): ' || message || facts END;
+		WHEN state ~ 'PM' AND kind = 'keys' AND pg_temp.shown(concat(message, facts, advice),
+			encode(bytes, 'escape')) THEN 'shows(' || state || '): ' || message || facts
+		WHEN state ~ 'PM' AND given IS NOT NULL AND pg_temp.shown(concat(message, facts, advice), given) THEN 'shows('
+			|| state || '): ' || message || facts END;
 END
 $$;
 SQL

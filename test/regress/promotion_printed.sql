@@ -28,17 +28,21 @@ VALUES ('shop', 'staging', 'web'), ('shop', 'production', 'web'), ('shop', 'prod
 
 SET promote.actor = 'ada';
 SELECT * FROM promote.configure_instance('shop-staging-web',
-    '{"image": "web:2", "replicas": 2, "account": "s", "region": "eu", "token": "hush", "hosts": ["www.{{domain}}"]}', 'latest+dev');
+    '{"image": "web:2", "replicas": 2, "account": "s", "region": "eu", "token": "hush", "hosts": ["www.{{domain}}"]}',
+        'latest+dev');
 SELECT * FROM promote.configure_instance('shop-production-web',
     '{"image": "web:1", "account": "p", "region": "us", "token": "secret", "note": {"a": [1, {"b": null}]}}', '1.0.0');
 SELECT * FROM promote.preview_promotion('shop-staging-web', 'shop-production-web', '{"replicas": 5}');
-SELECT * FROM promote.promote_instance('shop-staging-web', 'shop-production-web', '{"replicas": 5}', message => 'release 2');
+SELECT * FROM promote.promote_instance('shop-staging-web', 'shop-production-web', '{"replicas": 5}',
+    message => 'release 2');
 SELECT * FROM promote.promote_instance('shop-staging-web', 'shop-production-web', '{"replicas": 5}');
 SELECT promote.plan_text('shop-production-web', 2);
-SELECT actor, source, source_revision, destination, revision, version_constraint, previous_version, version, changes, plan, plan_status, message
+SELECT actor, source, source_revision, destination, revision, version_constraint, previous_version, version, changes,
+    plan, plan_status, message
   FROM promote.promotion_history;
 SELECT revision, params FROM promote.config_as_of('shop-production-web', 'infinity');
-SELECT subject, seq, actor, event, data - 'created_at' - 'database_role' AS data FROM promote.audit_log WHERE subject LIKE 'shop-%' ORDER BY subject, seq;
+SELECT subject, seq, actor, event, data - 'created_at' - 'database_role' AS data FROM promote.audit_log
+    WHERE subject LIKE 'shop-%' ORDER BY subject, seq;
 SELECT * FROM promote.verify_audit();
 
 -- refusals
@@ -46,7 +50,8 @@ SELECT promote.promote_instance('shop-staging-web', 'shop-production-api');
 SELECT promote.promote_instance('shop-staging-web', 'shop-staging-web');
 SELECT promote.promote_instance('shop-staging-web', 'shop-canary-web');
 SELECT promote.promote_instance('shop-staging-web', 'shop-prod uction-web');
-SELECT promote.promote_instance('shop-staging-web', 'shop-production-web', '{"image": null, "replicas": 50, "hosts": ["WWW"], "token": ["hidden"], "extra": 1}');
+SELECT promote.promote_instance('shop-staging-web', 'shop-production-web',
+    '{"image": null, "replicas": 50, "hosts": ["WWW"], "token": ["hidden"], "extra": 1}');
 SELECT promote.promote_instance('shop-staging-web', 'shop-production-web', '{"image": "{{tag}} {{branch}}"}');
 SELECT promote.promote_instance('shop-staging-web', 'shop-production-web', expected_revision => 1);
 DO $$
@@ -65,10 +70,12 @@ BEGIN
 END $$;
 SELECT name, status, deployed_revision, deployed_by FROM promote.instance ORDER BY name;
 SELECT promote.promote_instance('shop-staging-web', 'shop-production-web', '{"region": "asia"}');
-SELECT destination, new_revision, changed FROM promote.promote_instance('shop-staging-web', 'shop-production-web', '{"region": "asia"}', allow_replace => true);
+SELECT destination, new_revision, changed FROM promote.promote_instance('shop-staging-web', 'shop-production-web',
+    '{"region": "asia"}', allow_replace => true);
 SELECT promote.plan_text('shop-production-web');
 SELECT promote.configure_instance('shop-staging-web', version_constraint => '~4');
 DELETE FROM promote.revision;
 UPDATE promote.instance SET revision = 9;
-INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('web', '2.0.0', '{"properties": {"a": {"type": "strin"}}}');
+INSERT INTO promote.bundle_release (bundle, version, params_schema)
+    VALUES ('web', '2.0.0', '{"properties": {"a": {"type": "strin"}}}');
 SELECT promote.yaml_to_jsonb(E'a: 1\na: 2');

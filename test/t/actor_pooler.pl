@@ -1,5 +1,6 @@
 # Behind a pooler that hands one server connection to one client after another, promote.actor must not be the next
-# client's: what is set for a transaction goes with it. That a plain SET does stay is shown, too, for doc/explanation/security.md says so.
+# client's: what is set for a transaction goes with it. That a plain SET does stay is shown, too, for
+# doc/explanation/security.md says so.
 
 use strict;
 use warnings;
@@ -25,7 +26,8 @@ INSERT INTO promote.project (project) VALUES ('shop');
 INSERT INTO promote.environment (project, environment) VALUES ('shop', 'staging');
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres');
 INSERT INTO promote.instance (project, environment, component) VALUES ('shop', 'staging', 'db');
-INSERT INTO promote.grants (role, action, project) VALUES ('app', 'configure', 'shop'), ('clerk', 'configure', 'shop'), ('ann', 'view', 'shop');
+INSERT INTO promote.grants (role, action, project) VALUES ('app', 'configure', 'shop'), ('clerk', 'configure', 'shop'),
+	('ann', 'view', 'shop');
 INSERT INTO promote.grants (role, action) VALUES ('app', 'impersonate');
 SQL
 
@@ -56,7 +58,8 @@ server_reset_query_always = 0
 admin_users = app
 INI
 # With "any" clients are let in, and the server's user is the database's: a line for each login.
-write_pooler_file('pgbouncer.ini', PromoteTest::slurp("$dir/pgbouncer.ini") =~ s/^pool = (.*)$/pool = $1 user=app\nclerk = $1 user=clerk/mr);
+write_pooler_file('pgbouncer.ini',
+	PromoteTest::slurp("$dir/pgbouncer.ini") =~ s/^pool = (.*)$/pool = $1 user=app\nclerk = $1 user=clerk/mr);
 
 my @command = defined $node->owner ? ('runuser', '-u', $node->owner, '--') : ();
 system('chown', '-R', $node->owner, "$dir/pgbouncer.ini") if defined $node->owner;
@@ -104,25 +107,32 @@ is(ask($second, 'SELECT pg_backend_pid();'), $server, '... and the next one has 
 
 # ---- for a transaction ----
 
-for my $set (q{SET LOCAL promote.actor = 'ann@example.com';}, q{SELECT FROM set_config('promote.actor', 'ann@example.com', true);}) {
+for my $set (q{SET LOCAL promote.actor = 'ann@example.com';},
+	q{SELECT FROM set_config('promote.actor', 'ann@example.com', true);}) {
 	is(ask($first, "BEGIN; $set SELECT promote.current_actor(); COMMIT;"), 'ann@example.com', "one person, by $set");
 	is(ask($second, 'SELECT promote.current_actor();'), 'app', '... and the next client is not that one');
-	is(ask($second, q{BEGIN; SET LOCAL promote.actor = 'bob@example.com'; SELECT promote.current_actor(); COMMIT;}), 'bob@example.com', '... but whom it names');
+	is(ask($second, q{BEGIN; SET LOCAL promote.actor = 'bob@example.com'; SELECT promote.current_actor(); COMMIT;}),
+		'bob@example.com', '... but whom it names');
 	ask($first, "BEGIN; $set ROLLBACK;");
 	is(ask($second, 'SELECT promote.current_actor();'), 'app', '... also where the transaction was rolled back');
 }
-ask($first, q{BEGIN; SET LOCAL promote.actor = 'ann@example.com'; SELECT FROM promote.configure_instance('shop-staging-db', '{"a": 1}', '1.0.0'); COMMIT;});
-ask($second, q{BEGIN; SET LOCAL promote.actor = 'bob@example.com'; SELECT FROM promote.configure_instance('shop-staging-db', '{"a": 2}', '1.0.0'); COMMIT;});
+ask($first, q{BEGIN; SET LOCAL promote.actor = 'ann@example.com'; SELECT
+	FROM promote.configure_instance('shop-staging-db', '{"a": 1}', '1.0.0'); COMMIT;});
+ask($second, q{BEGIN; SET LOCAL promote.actor = 'bob@example.com'; SELECT
+	FROM promote.configure_instance('shop-staging-db', '{"a": 2}', '1.0.0'); COMMIT;});
 ask($second, q{SELECT FROM promote.configure_instance('shop-staging-db', '{"a": 3}', '1.0.0');});
-is($node->query('pool', q{SELECT string_agg(actor || '/' || database_role, ' ' ORDER BY revision) FROM promote.revision}),
+is($node->query('pool', q{SELECT string_agg(actor || '/' || database_role, ' ' ORDER BY revision)
+	FROM promote.revision}),
 	'ann@example.com/app bob@example.com/app app/app', 'the history says who each was');
-is(ask($first, q{BEGIN; SET LOCAL ROLE ann; SELECT promote.current_actor(); COMMIT;}), 'ann', 'a person with a role of their own, by SET LOCAL ROLE');
+is(ask($first, q{BEGIN; SET LOCAL ROLE ann; SELECT promote.current_actor(); COMMIT;}), 'ann',
+	'a person with a role of their own, by SET LOCAL ROLE');
 is(ask($second, 'SELECT promote.current_actor();'), 'app', '... for that transaction, too');
 
 # ---- for the session: what not to do ----
 
 ask($first, q{SET promote.actor = 'ann@example.com';});
-is(ask($second, 'SELECT promote.current_actor();'), 'ann@example.com', 'a plain SET is the next client\'s: that is why it is to be local');
+is(ask($second, 'SELECT promote.current_actor();'), 'ann@example.com',
+	'a plain SET is the next client\'s: that is why it is to be local');
 ask($first, 'RESET promote.actor;');
 
 # ---- a login that may not ----
@@ -130,7 +140,8 @@ ask($first, 'RESET promote.actor;');
 my $clerk = client('clerk');
 is(ask($clerk, 'SELECT promote.current_actor();'), 'clerk', 'another login');
 print { $clerk->{in} } "\\set ON_ERROR_STOP off\n";
-is(ask($clerk, q{BEGIN; SET LOCAL promote.actor = 'ann@example.com'; SELECT FROM promote.configure_instance('shop-staging-db', '{"a": 4}', '1.0.0'); COMMIT;}), '',
+is(ask($clerk, q{BEGIN; SET LOCAL promote.actor = 'ann@example.com'; SELECT
+	FROM promote.configure_instance('shop-staging-db', '{"a": 4}', '1.0.0'); COMMIT;}), '',
 	'... names nobody');
 is($node->query('pool', 'SELECT count(*) FROM promote.revision'), 3, '... and nothing is written');
 is(ask($clerk, 'SELECT promote.current_actor();'), 'clerk', '... nor does the name stay');

@@ -39,14 +39,16 @@ sub compare {
 		UNION ALL SELECT 'compositions', count(*) FROM oracle.composition
 		UNION ALL SELECT 'mixed', count(*) FROM oracle.composition
 			WHERE expected NOT IN (source, destination) AND overrides = '{}'});
-	note(sprintf 'result: %s: %d compositions (%d mix both documents), %d documents (%d valid, %d with something not copyable)',
+	note(sprintf 'result: %s: %d compositions (%d mix both documents), %d documents (%d valid, %d with something '
+		. 'not copyable)',
 		$what, @number{qw(compositions mixed documents valid filtered)});
 	# Where nothing is mixed, nothing is tested.
 	cmp_ok($number{mixed}, '>', 100, "$what: the documents are worth it");
 
 	my @differences = split /\n/, $node->query('oracle', 'SELECT to_jsonb(d) FROM oracle.difference AS d');
 	is(scalar(@differences), 0, "$what: the server agrees with the oracle in all of them");
-	for my $difference (map { $json->decode(Encode::decode('UTF-8', $_)) } @differences > 5 ? @differences[0 .. 4] : @differences) {
+	for my $difference (map { $json->decode(Encode::decode('UTF-8', $_)) } @differences > 5 ? @differences[0 .. 4]
+		: @differences) {
 		diag(join "\n", "$difference->{name}, $difference->{what}",
 			map { "  $_ " . $json->encode($difference->{$_}) } qw(input expected found));
 	}

@@ -1,5 +1,5 @@
-# Every SQLSTATE of src/base/errors.h is explained in doc/reference/errors.md and provoked by a test, and the documentation knows of
-# no others.
+# Every SQLSTATE of src/base/errors.h is explained in doc/reference/errors.md and provoked by a test, and the
+# documentation knows of no others.
 
 use strict;
 use warnings;

@@ -22,7 +22,8 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES
     ('postgres', '1.10.0', '{"properties": {"zone": {"type": "string", "$md.copyable": false}}}'),
     ('postgres', '1.11.0-dev.20260915T101500Z', '{}');
 INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references) VALUES
-    ('redis', '7.0.0', '{"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": "https://example.com/cache.json"}',
+    ('redis', '7.0.0', '{"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": '
+    	'"https://example.com/cache.json"}',
      '{"network": {"required": false, "description": "naïve"}, "dns": {"required": false}}');
 INSERT INTO promote.stateful_type (pattern, description) VALUES ('my_*', 'ours'), ('aws_db_instance', NULL);
 INSERT INTO promote.schema_document (uri, document) VALUES
@@ -35,10 +36,14 @@ INSERT INTO promote.environment (project, environment, parameters) VALUES
     ('shop', 'prod-us-west', '{"region": "us-west", "n": 3}'),
     ('blog', 'staging', '{}'), ('blog', 'production', '{}');
 INSERT INTO promote.freeze_window (name, environment, selector, reason, rule, zone, starts_at, duration, exdates) VALUES
-    (E'Weihnachten\t☃', 'production', '{"größe": 1.0}', 'ü', 'FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=24', 'europe/berlin', '2021-12-24 00:00:00.5', '1 mon 2 days 03:04:05', '{2022-12-24 00:00:00.5}');
-INSERT INTO promote.change_window (name, project, during, max_deployments_per_window) VALUES ('ever', 'blog', '(2020-01-01,)', 100);
-SELECT promote.stop_line('a "reason"'), promote.resume_line(), promote.stop_line('only a word', 'blog'), promote.resume_line('blog', 'another');
-INSERT INTO promote.promotion_path VALUES ('shop', 'staging', 'production', 'a path'), ('shop', 'prod-us-west', 'staging', NULL);
+    (E'Weihnachten\t☃', 'production', '{"größe": 1.0}', 'ü', 'FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=24', 'europe/berlin',
+    	'2021-12-24 00:00:00.5', '1 mon 2 days 03:04:05', '{2022-12-24 00:00:00.5}');
+INSERT INTO promote.change_window (name, project, during, max_deployments_per_window)
+	VALUES ('ever', 'blog', '(2020-01-01,)', 100);
+SELECT promote.stop_line('a "reason"'), promote.resume_line(), promote.stop_line('only a word', 'blog'),
+	promote.resume_line('blog', 'another');
+INSERT INTO promote.promotion_path VALUES ('shop', 'staging', 'production', 'a path'),
+	('shop', 'prod-us-west', 'staging', NULL);
 INSERT INTO promote.component (project, component, bundle)
 VALUES ('shop', 'db', 'postgres'), ('shop', 'cache', 'redis'), ('blog', 'db', 'postgres');
 INSERT INTO promote.instance (project, environment, component)
@@ -47,9 +52,11 @@ SELECT project, environment, component FROM promote.environment JOIN promote.com
 DO $$
 BEGIN
     PERFORM promote.configure_instance('shop-staging-db',
-        '{"size": 1.00, "zone": "s", "password": "secret", "region": "{{region}}", "n": "{{n}}", "text": "naïve ☃\n\t\\"}',
+        '{"size": 1.00, "zone": "s", "password": "secret", "region": "{{region}}", "n": "{{n}}", "text": "naïve '
+        	'☃\n\t\\"}',
         '~1.0', 'first');
-    PERFORM promote.configure_instance('shop-production-db', '{"size": 1e2, "zone": "p", "region": "{{region}}"}', '1.0.0');
+    PERFORM promote.configure_instance('shop-production-db', '{"size": 1e2, "zone": "p", "region": "{{region}}"}',
+    	'1.0.0');
     PERFORM promote.configure_instance('shop-prod-us-west-db', '{"size": 7, "zone": "w"}', 'latest+dev', plan => false);
     PERFORM promote.configure_instance('shop-staging-cache', '{}');
     PERFORM promote.configure_instance('shop-production-cache', '{"a": {"b": [null, {}, []]}}', plan => false);
@@ -64,8 +71,10 @@ BEGIN
     FOR i IN 1 .. 2 LOOP
         SELECT * INTO claim FROM promote.claim_deployment('worker', selector => '{"work": true}');
         IF claim.action = 'PLAN' THEN
-            PERFORM promote.record_plan(claim.instance, claim.deployment, '{"format_version": "1.2", "resource_changes": [{"address": "a.b[\"ü\"]",
-                "change": {"actions": ["create", "delete"], "before": {"x": 1.0}, "after": {"x": 1e2}, "replace_paths": [["x"]]}}]}', claim.fencing);
+            PERFORM promote.record_plan(claim.instance, claim.deployment,
+            	'{"format_version": "1.2", "resource_changes": [{"address": "a.b[\"ü\"]",
+                "change": {"actions": ["create", "delete"], "before": {"x": 1.0}, "after": {"x": 1e2}, '
+                	'"replace_paths": [["x"]]}}]}', claim.fencing);
         END IF;
         PERFORM promote.append_deployment_log(claim.instance, claim.deployment, 'done', claim.fencing);
         PERFORM promote.complete_deployment(claim.instance, claim.deployment, claim.fencing);
@@ -76,7 +85,8 @@ BEGIN
     CREATE ROLE approver LOGIN;
     INSERT INTO promote.grants (role, action, project, environment)
     VALUES ('approver', 'approve', 'blog', 'production'), ('approver', 'override', 'blog', NULL);
-    INSERT INTO promote.override_rule (project, environment, code, role, description) VALUES ('blog', 'production', 'approval', 'approver', 'naïve');
+    INSERT INTO promote.override_rule (project, environment, code, role, description)
+    	VALUES ('blog', 'production', 'approval', 'approver', 'naïve');
     INSERT INTO promote.approval_rule (project, environment, rule, role, quorum, expires_after, component, selector)
     VALUES ('blog', 'production', 'it''s "a rule"', 'approver', 1, '1 mon 2 days', 'db', '{"work": true}');
     SET LOCAL ROLE approver;
@@ -96,10 +106,13 @@ BEGIN
 END $$;
 INSERT INTO promote.required_check (project, environment, check_name, "of", expires_after, component, selector)
 VALUES ('blog', 'production', 'größe', 'source', '1 mon 2 days', 'db', '{"größe": "ü"}');
-CREATE FUNCTION "a rule"(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
+CREATE FUNCTION "a rule"(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason
+	LANGUAGE sql STABLE
     AS 'SELECT NULL::promote.blocking_reason WHERE false';
-INSERT INTO promote.policy (policy, function, project) VALUES ('a rule', 'public."a rule"', 'blog'), ('gone', 'public."a rule"', NULL);
-CREATE FUNCTION gone(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
+INSERT INTO promote.policy (policy, function, project) VALUES ('a rule', 'public."a rule"', 'blog'),
+	('gone', 'public."a rule"', NULL);
+CREATE FUNCTION gone(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason
+	LANGUAGE sql STABLE
     AS 'SELECT NULL::promote.blocking_reason WHERE false';
 UPDATE promote.policy SET function = 'public.gone' WHERE policy = 'gone';
 DROP FUNCTION gone;
@@ -110,12 +123,14 @@ DO $$
 BEGIN
     PERFORM promote.promote_instance('shop-staging-db', 'shop-production-db', '{"size": 12345678901234567890.10}',
         message => E'autumn\nsale', idempotency_key => 'sale');
-    PERFORM promote.promote_instance('shop-staging-db', 'shop-prod-us-west-db', plan => false, idempotency_key => 'sale');
+    PERFORM promote.promote_instance('shop-staging-db', 'shop-prod-us-west-db', plan => false,
+    	idempotency_key => 'sale');
     PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache', plan => false);
     PERFORM promote.set_remote_reference('shop-staging-cache', 'network', E'urn:größe:\\N "x"');
     PERFORM promote.set_remote_reference('shop-production-cache', 'dns', 'gone');
     PERFORM promote.remove_remote_reference('shop-production-cache', 'dns');
-    PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache', copy_remote_references => true, plan => false);
+    PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache', copy_remote_references => true,
+    	plan => false);
     PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache');   -- plans what has no plan yet
     PERFORM promote.promote_instance('blog-staging-db', 'blog-production-db', '{"region": "x"}', allow_replace => true);
 END $$;
@@ -127,7 +142,8 @@ BEGIN
         PERFORM promote.promote_instance('shop-staging-db', 'shop-production-db', idempotency_key => 'k' || i);
     END LOOP;
 END $$;
-SELECT promote.open_request('shop', 'staging', 'prod-us-west', '{"components": ["db"]}', 'canary', '1', '{"db": {"text": "ünï"}}', '[2026-01-01,)',
+SELECT promote.open_request('shop', 'staging', 'prod-us-west', '{"components": ["db"]}', 'canary', '1',
+	'{"db": {"text": "ünï"}}', '[2026-01-01,)',
     'all', '1 day 02:00', '{smoke,"a b"}', 'vera', 'frank', 'CHG-7', E'tab\t');
 SELECT promote.open_request('blog', 'staging', 'production', include_other_changes => true);
 SELECT count(*) FROM promote.preview_request('blog', 1);
@@ -136,7 +152,8 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets)
 VALUES ('postgres', '1.12.0', '{}', '{"password": {"description": "größe"}, "config": {"format": "json"}}');
 SELECT promote.configure_instance('blog-staging-db', '{}', '1.12.0', plan => false);
 SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';
-SELECT promote.set_secret('blog-staging-db', 'password', 'naïve'), promote.set_secret('blog-staging-db', 'config', '[]');
+SELECT promote.set_secret('blog-staging-db', 'password', 'naïve'), promote.set_secret('blog-staging-db', 'config',
+	'[]');
 SELECT count(*) FROM promote.prune_audit(clock_timestamp(), 'shop');
 CREATE ROLE dba IN ROLE postgres;
 SET ROLE dba;
@@ -221,6 +238,7 @@ $node->dump('second', $node->dir . '/second.sql');
 my ($first, $second) =
   map { (PromoteTest::slurp($node->dir . "/$_.sql")) =~ s/^\\(?:un)?restrict .*\n//gmr } 'first', 'second';
 # Where a page had room left, a row may have come to lie in another place.
-is(join("\n", sort split /\n/, $second), join("\n", sort split /\n/, $first), 'dumping what was restored gives the same dump');
+is(join("\n", sort split /\n/, $second), join("\n", sort split /\n/, $first),
+	'dumping what was restored gives the same dump');
 
 done_testing;

@@ -1,7 +1,8 @@
-# Eight sessions call all verbs at random, at all isolation levels, and what they are told is held against what the pages
-# promise: no lost update, one result per key, one that runs, nothing begun under a rule in force, budgets, quorums, chains.
-# test/fuzz/history.pl is the long form. Before that, the checker itself: a history that is good passes, and whatever is
-# made wrong in it is found. After it the same while statements are cancelled, sessions terminated and the server crashes.
+# Eight sessions call all verbs at random, at all isolation levels, and what they are told is held against what the
+# pages promise: no lost update, one result per key, one that runs, nothing begun under a rule in force, budgets,
+# quorums, chains. test/fuzz/history.pl is the long form. Before that, the checker itself: a history that is good
+# passes, and whatever is made wrong in it is found. After it the same while statements are cancelled, sessions
+# terminated and the server crashes.
 
 use strict;
 use warnings;
@@ -50,10 +51,14 @@ my $began = HistoryWork::now();
 my $at = 'shop-production-a';
 my %production = (project => 'shop', environment => 'production');
 carry_out();
-call(1, 'configure_instance', instance => 'shop-staging-a', patch => '{"size": 2}', message => 'one', expected_revision => 1);
-call(2, 'configure_instance', instance => 'shop-staging-a', patch => '{"size": 3}', message => 'two', expected_revision => 99);
-call(2, 'configure_instance', instance => 'shop-staging-a', patch => '{"size": 3}', message => 'three', expected_revision => 2);
-my ($staged) = map { call($_, 'promote_instance', src => 'shop-staging-a', dst => $at, overrides => '{"size": 5}', message => 'k', idempotency_key => 'k')->{rows}[0] } 1, 2;
+call(1, 'configure_instance', instance => 'shop-staging-a', patch => '{"size": 2}', message => 'one',
+	expected_revision => 1);
+call(2, 'configure_instance', instance => 'shop-staging-a', patch => '{"size": 3}', message => 'two',
+	expected_revision => 99);
+call(2, 'configure_instance', instance => 'shop-staging-a', patch => '{"size": 3}', message => 'three',
+	expected_revision => 2);
+my ($staged) = map { call($_, 'promote_instance', src => 'shop-staging-a', dst => $at, overrides => '{"size": 5}',
+	message => 'k', idempotency_key => 'k')->{rows}[0] } 1, 2;
 carry_out();
 call(1, 'hist.ask', %production, rule => 'somebody', quorum => 1, counts => 't');
 call(1, 'hist.open_window', %production, name => 'busy', most => 3);
@@ -73,9 +78,11 @@ call(1, 'unblock_release', bundle => 'service', version => '1.1.0');
 call(1, 'hist.set', %production, what => 'decommission_protection', value => 't');
 call(1, 'hist.require_check', %production, required => 't');
 call(1, 'report_health', instance => $at, check_name => 'smoke', healthy => 'f');
-call(1, 'open_request', project => 'shop', source_environment => 'staging', destination_environment => 'production', message => 'all');
+call(1, 'open_request', project => 'shop', source_environment => 'staging', destination_environment => 'production',
+	message => 'all');
 $_->{psql} && $_->{psql}->end for @sessions;
-is(join(', ', map { "$_->{verb}: $_->{state}" } grep { $_->{state} ne '00000' } map { @{ $_->{calls} } } @transactions), 'configure_instance: PM401',
+is(join(', ', map { "$_->{verb}: $_->{state}" } grep { $_->{state} ne '00000' } map { @{ $_->{calls} } } @transactions),
+	'configure_instance: PM401',
 	'calls, of which one is refused');
 my $good = $json->encode(HistoryWork::finished(began => $began, seed => $seed, transactions => \@transactions));
 
@@ -131,7 +138,8 @@ sub claim_of {
 sub end_of {
 	my ($history, $claim) = @_;
 	my ($row) = @{ $claim->{rows} };
-	return (grep { $_->{args}{instance} eq $row->{instance} && $_->{args}{deployment} == $row->{deployment} } of($history, 'complete_deployment'))[0];
+	return (grep { $_->{args}{instance} eq $row->{instance}
+		&& $_->{args}{deployment} == $row->{deployment} } of($history, 'complete_deployment'))[0];
 }
 
 # Rows of the end: of the revisions that carry a message, and of the events of a name.
@@ -161,25 +169,45 @@ sub besides {
 
 # What is wrong, the kind of what has to be found, and what makes it so; where nothing must be found, no kind.
 my @wrong = (
-	['a revision is gone', 'lost update', sub { my ($h) = @_; without($h->{final}{revision}, with_message($h, 'three')) }],
-	['... and leaves a gap', 'revisions', sub { my ($h) = @_; without($h->{final}{revision}, with_message($h, 'three')) }],
-	['a revision is there twice', 'done twice', sub { my ($h) = @_; besides($h->{final}{revision}, with_message($h, 'three'), revision => 4) }],
-	['a refused edit is there', 'not done, and there', sub { my ($h) = @_; $_->{message} = 'two' for with_message($h, 'three') }],
-	['a revision holds something else', 'another content', sub { my ($h) = @_; $_->{params}{size} = 4 for with_message($h, 'three') }],
-	['a source that was not desired any more', 'promoted what was desired before', sub { my ($h) = @_; $_->{source_revision} = 2 for with_message($h, 'k') }],
-	['two expectations of one revision hold', 'expected revision', sub { my ($h) = @_; (of($h, 'configure_instance'))[2]{args}{expected_revision} = 1 }],
-	['an expectation that holds is refused', 'refused without a reason', sub { my ($h) = @_; (of($h, 'configure_instance'))[1]{args}{expected_revision} = 2 }],
-	['a key has another answer', 'one result per key', sub { my ($h) = @_; (of($h, 'promote_instance'))[1]{rows}[0]{new_revision} = 3 }],
-	['a key takes other arguments', 'one result per key', sub { my ($h) = @_; (of($h, 'promote_instance'))[1]{args}{overrides} = '{}' }],
-	['a row of the log is gone', 'chain', sub { my ($h) = @_; without($h->{final}{audit}, (events($h, 'deployment.started'))[0]) }],
-	['... which had been told', 'acknowledged, and not recorded', sub { my ($h) = @_; without($h->{final}{audit}, (events($h, 'deployment.started'))[0]) }],
-	['a row of the log is another', 'chain', sub { my ($h) = @_; $_->{data}{actor} = 'mallory' for events($h, 'line.stopped') }],
-	['a row of the log is there twice', 'recorded twice', sub { my ($h) = @_; besides($h->{final}{audit}, (grep { $_->{subject} eq $at } events($h, 'revision.created'))[-1], seq => 99) }],
-	['verify_audit finds something', 'verify_audit', sub { my ($h) = @_; push @{ $h->{final}{problem} }, { subject => $at } }],
-	['an event of nobody\'s', 'event without a call', sub { my ($h) = @_; $_->{at} += 3_600_000_000 for events($h, 'line.stopped') }],
-	['what was refused is recorded', 'recorded, and not done', sub { my ($h) = @_; (of($h, 'deploy_instance'))[0]{state} = 'PM601' }],
-	['a result that is another call\'s', 'acknowledged, and recorded for another call', sub { my ($h) = @_; again($h, claim_of($h, 'PROVISION'), 3) }],
-	['an internal error', 'undocumented SQLSTATE', sub { my ($h) = @_; (of($h, 'configure_instance'))[1]{state} = 'XX000' }],
+	['a revision is gone', 'lost update',
+		sub { my ($h) = @_; without($h->{final}{revision}, with_message($h, 'three')) }],
+	['... and leaves a gap', 'revisions',
+		sub { my ($h) = @_; without($h->{final}{revision}, with_message($h, 'three')) }],
+	['a revision is there twice', 'done twice',
+		sub { my ($h) = @_; besides($h->{final}{revision}, with_message($h, 'three'), revision => 4) }],
+	['a refused edit is there', 'not done, and there',
+		sub { my ($h) = @_; $_->{message} = 'two' for with_message($h, 'three') }],
+	['a revision holds something else', 'another content',
+		sub { my ($h) = @_; $_->{params}{size} = 4 for with_message($h, 'three') }],
+	['a source that was not desired any more', 'promoted what was desired before',
+		sub { my ($h) = @_; $_->{source_revision} = 2 for with_message($h, 'k') }],
+	['two expectations of one revision hold', 'expected revision',
+		sub { my ($h) = @_; (of($h, 'configure_instance'))[2]{args}{expected_revision} = 1 }],
+	['an expectation that holds is refused', 'refused without a reason',
+		sub { my ($h) = @_; (of($h, 'configure_instance'))[1]{args}{expected_revision} = 2 }],
+	['a key has another answer', 'one result per key',
+		sub { my ($h) = @_; (of($h, 'promote_instance'))[1]{rows}[0]{new_revision} = 3 }],
+	['a key takes other arguments', 'one result per key',
+		sub { my ($h) = @_; (of($h, 'promote_instance'))[1]{args}{overrides} = '{}' }],
+	['a row of the log is gone', 'chain',
+		sub { my ($h) = @_; without($h->{final}{audit}, (events($h, 'deployment.started'))[0]) }],
+	['... which had been told', 'acknowledged, and not recorded',
+		sub { my ($h) = @_; without($h->{final}{audit}, (events($h, 'deployment.started'))[0]) }],
+	['a row of the log is another', 'chain',
+		sub { my ($h) = @_; $_->{data}{actor} = 'mallory' for events($h, 'line.stopped') }],
+	['a row of the log is there twice', 'recorded twice',
+		sub { my ($h) = @_; besides($h->{final}{audit},
+		(grep { $_->{subject} eq $at } events($h, 'revision.created'))[-1], seq => 99) }],
+	['verify_audit finds something', 'verify_audit', sub { my ($h) = @_; push @{ $h->{final}{problem} },
+		{ subject => $at } }],
+	['an event of nobody\'s', 'event without a call',
+		sub { my ($h) = @_; $_->{at} += 3_600_000_000 for events($h, 'line.stopped') }],
+	['what was refused is recorded', 'recorded, and not done',
+		sub { my ($h) = @_; (of($h, 'deploy_instance'))[0]{state} = 'PM601' }],
+	['a result that is another call\'s', 'acknowledged, and recorded for another call',
+		sub { my ($h) = @_; again($h, claim_of($h, 'PROVISION'), 3) }],
+	['an internal error', 'undocumented SQLSTATE',
+		sub { my ($h) = @_; (of($h, 'configure_instance'))[1]{state} = 'XX000' }],
 	['a duplicate', 'undocumented SQLSTATE', sub { my ($h) = @_; (of($h, 'configure_instance'))[1]{state} = '23505' }],
 	['a deployment is claimed while it runs', 'two that run', sub {
 			my ($h) = @_;
@@ -187,7 +215,8 @@ my @wrong = (
 			again($h, $claim, 3)->{rows}[0]{fencing} = 2;
 			end_of($h, $claim)->{args}{fencing} = 9;
 		}],
-	['a step without the one before', 'steps', sub { my ($h) = @_; $_->{data}{status} = 'PENDING' for events($h, 'deployment.started') }],
+	['a step without the one before', 'steps',
+		sub { my ($h) = @_; $_->{data}{status} = 'PENDING' for events($h, 'deployment.started') }],
 	['an earlier one waits', 'order of the queue', sub {
 			my ($h) = @_;
 			my ($plan, $provision) = (grep { $_->{subject} eq $at } events($h, 'deployment.started'))[1, 2];
@@ -196,11 +225,16 @@ my @wrong = (
 			$made->{seq} = $plan->{seq} - 0.5;
 		}],
 	['a number comes again', 'fencing', sub { my ($h) = @_; again($h, claim_of($h, 'PROVISION'), 3) }],
-	['an end under an old number', 'old fencing', sub { my ($h) = @_; again($h, claim_of($h, 'PROVISION'), 3)->{rows}[0]{fencing} = 2 }],
-	['an end after the lease', 'lease over', sub { my ($h) = @_; claim_of($h, 'PROVISION')->{rows}[0]{lease_until} =~ s/^\d+/2020/ }],
-	['an answer from before', 'old answer', sub { my ($h) = @_; (of($h, 'deploy_instance'))[1]{rows}[0]{status} = 'PENDING' }],
-	['an answer from the future', 'answer from the future', sub { my ($h) = @_; (of($h, 'deploy_instance'))[0]{rows}[0]{status} = 'COMPLETED' }],
-	['it is queued under a freeze', 'queued under a freeze', sub { my ($h) = @_; before($h, 'hist.freeze', (of($h, 'deploy_instance'))[0]) }],
+	['an end under an old number', 'old fencing',
+		sub { my ($h) = @_; again($h, claim_of($h, 'PROVISION'), 3)->{rows}[0]{fencing} = 2 }],
+	['an end after the lease', 'lease over',
+		sub { my ($h) = @_; claim_of($h, 'PROVISION')->{rows}[0]{lease_until} =~ s/^\d+/2020/ }],
+	['an answer from before', 'old answer',
+		sub { my ($h) = @_; (of($h, 'deploy_instance'))[1]{rows}[0]{status} = 'PENDING' }],
+	['an answer from the future', 'answer from the future',
+		sub { my ($h) = @_; (of($h, 'deploy_instance'))[0]{rows}[0]{status} = 'COMPLETED' }],
+	['it is queued under a freeze', 'queued under a freeze',
+		sub { my ($h) = @_; before($h, 'hist.freeze', (of($h, 'deploy_instance'))[0]) }],
 	['a freeze comes before its COMMIT', 'queued under a freeze, which came between the call and its COMMIT', sub {
 			my ($h) = @_;
 			my ($call) = of($h, 'deploy_instance');
@@ -208,28 +242,35 @@ my @wrong = (
 			@{ transaction_of($h, $call) }{qw(commit_sent ended)} = ($freeze->{ended} + 1, $freeze->{ended} + 2);
 			transaction_of($h, of($h, 'hist.thaw'))->{commit_sent} = $freeze->{ended} + 3;
 		}],
-	['it is claimed under a freeze', 'claimed under a freeze', sub { my ($h) = @_; before($h, 'hist.freeze', claim_of($h, 'PROVISION')) }],
-	['it is claimed under a stop', 'claimed under a stop', sub { my ($h) = @_; before($h, 'stop_line', claim_of($h, 'DECOMMISSION')) }],
+	['it is claimed under a freeze', 'claimed under a freeze',
+		sub { my ($h) = @_; before($h, 'hist.freeze', claim_of($h, 'PROVISION')) }],
+	['it is claimed under a stop', 'claimed under a stop',
+		sub { my ($h) = @_; before($h, 'stop_line', claim_of($h, 'DECOMMISSION')) }],
 	['a stop of another project is none', '', sub {
 			my ($h) = @_;
 			before($h, 'stop_line', claim_of($h, 'PROVISION'));
 			(of($h, 'stop_line'))[0]{args}{project} = 'depot';
 		}],
-	['it is queued by a blocked release', 'queued under a blocked release', sub { my ($h) = @_; before($h, 'block_release', (of($h, 'deploy_instance'))[0]) }],
-	['it is staged by a blocked release', 'staged by a blocked release', sub { my ($h) = @_; before($h, 'block_release', (of($h, 'promote_instance'))[0]) }],
-	['what is protected is taken away', 'queued under a protection', sub { my ($h) = @_; before($h, 'hist.set', (of($h, 'decommission_instance'))[0]) }],
+	['it is queued by a blocked release', 'queued under a blocked release',
+		sub { my ($h) = @_; before($h, 'block_release', (of($h, 'deploy_instance'))[0]) }],
+	['it is staged by a blocked release', 'staged by a blocked release',
+		sub { my ($h) = @_; before($h, 'block_release', (of($h, 'promote_instance'))[0]) }],
+	['what is protected is taken away', 'queued under a protection',
+		sub { my ($h) = @_; before($h, 'hist.set', (of($h, 'decommission_instance'))[0]) }],
 	['it is queued under a red light', 'queued under a red light', sub {
 			my ($h) = @_;
 			before($h, $_, (of($h, 'deploy_instance'))[0]) for 'hist.require_check', 'report_health';
 		}],
-	['nobody has approved', 'queued without approval', sub { my ($h) = @_; transaction_of($h, of($h, 'approve_deployment'))->{outcome} = 'rolled back' }],
+	['nobody has approved', 'queued without approval',
+		sub { my ($h) = @_; transaction_of($h, of($h, 'approve_deployment'))->{outcome} = 'rolled back' }],
 	['two were asked for', 'queued without approval', sub { my ($h) = @_; (of($h, 'hist.ask'))[0]{args}{quorum} = 2 }],
 	['... and one comes twice', 'queued without approval', sub {
 			my ($h) = @_;
 			(of($h, 'hist.ask'))[0]{args}{quorum} = 2;
 			again($h, (of($h, 'approve_deployment'))[0], 2);
 		}],
-	['who approves is no reviewer', 'queued without approval', sub { my ($h) = @_; transaction_of($h, of($h, 'approve_deployment'))->{session} = 8 }],
+	['who approves is no reviewer', 'queued without approval',
+		sub { my ($h) = @_; transaction_of($h, of($h, 'approve_deployment'))->{session} = 8 }],
 	['a plan was rejected', 'queued in spite of a rejection', sub {
 			my ($h) = @_;
 			my $no = again($h, (of($h, 'approve_deployment'))[0], 3);
@@ -237,7 +278,8 @@ my @wrong = (
 			@$_{qw(event actor at)} = ('approval.refused', 'history_3', $no->{sent}) for events($h, 'approval.given');
 		}],
 	['more than there are places', 'budget', sub { my ($h) = @_; (of($h, 'hist.open_window'))[0]{args}{most} = 1 }],
-	['another request holds it', 'queued against a request', sub { my ($h) = @_; before($h, 'open_request', (of($h, 'deploy_instance'))[0]) }]);
+	['another request holds it', 'queued against a request',
+		sub { my ($h) = @_; before($h, 'open_request', (of($h, 'deploy_instance'))[0]) }]);
 
 for my $case (@wrong) {
 	my ($name, $kind, $change) = @$case;
@@ -271,7 +313,8 @@ sub at_random {
 my ($history) = at_random(10);
 my %done;
 $done{ $_->{verb} }++ for grep { $_->{state} eq '00000' } map { @{ $_->{calls} } } @{ $history->{transactions} };
-cmp_ok($done{$_} // 0, '>', 0, "... with $_") for qw(promote_instance configure_instance deploy_instance claim_deployment complete_deployment);
+cmp_ok($done{$_} // 0, '>', 0, "... with $_") for qw(promote_instance configure_instance deploy_instance
+	claim_deployment complete_deployment);
 
 # The same in a storm: what was acknowledged is there, all else is not, and nothing by half.
 my (undef, %state) = at_random(6, qw(cancel terminate crash));

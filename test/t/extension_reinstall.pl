@@ -35,7 +35,8 @@ SELECT project, environment, 'db', jsonb_build_object('at', environment) FROM pr
 SQL
 
 my $story = <<'SQL';
-SELECT new_revision, deployment FROM promote.configure_instance('shop-staging-db', '{"größe": 1, "naïve": "é", "v": "{{hint}}"}');
+SELECT new_revision, deployment
+	FROM promote.configure_instance('shop-staging-db', '{"größe": 1, "naïve": "é", "v": "{{hint}}"}');
 SELECT new_revision, deployment FROM promote.configure_instance('shop-production-db', '{"größe": 2}');
 SELECT path, new_value, origin FROM promote.preview_promotion('shop-staging-db', 'shop-production-db') ORDER BY path;
 SELECT old_revision, new_revision, deployment FROM promote.promote_instance('shop-staging-db', 'shop-production-db',
@@ -46,12 +47,15 @@ SELECT revision, params ->> 'größe', params ->> 'naïve' FROM promote.config_a
 SELECT params ->> 'v' FROM promote.config c JOIN promote.deployment d
 	ON c.digest = d.rendered_digest WHERE d.environment = 'production' AND d.deployment = 2;
 INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-SELECT project, environment, component, digest, 'latest' FROM promote.revision WHERE environment = 'staging' RETURNING revision;
+SELECT project, environment, component, digest, 'latest' FROM promote.revision WHERE environment = 'staging'
+	RETURNING revision;
 SELECT action, deployment FROM promote.claim_deployment('wörker', '{PLAN}', selector => '{"at": "staging"}');
-SELECT extract(epoch FROM due_at - clock_timestamp()) > 3000 FROM promote.heartbeat_deployment('shop-staging-db', 1, 1, '1 hour');
+SELECT extract(epoch FROM due_at - clock_timestamp()) > 3000 FROM promote.heartbeat_deployment('shop-staging-db', 1, 1,
+	'1 hour');
 SELECT promote.append_deployment_log('shop-staging-db', 1, 'prüft', 1);
 SELECT status FROM promote.fail_deployment('shop-staging-db', 1, 'kaputt', 1);
-SELECT action, deployment, params ->> 'größe' FROM promote.claim_deployment('wörker', '{PLAN}', selector => '{"at": "staging"}');
+SELECT action, deployment, params ->> 'größe'
+	FROM promote.claim_deployment('wörker', '{PLAN}', selector => '{"at": "staging"}');
 SELECT plan_facts ->> 'actions' FROM promote.record_plan('shop-staging-db', 2, '{"format_version": "1.2",
 	"resource_changes": [{"address": "größe.b", "change": {"actions": ["create"], "after": {"naïve": "é"}}}]}', 1);
 SELECT status FROM promote.complete_deployment('shop-staging-db', 2, 1);
@@ -68,13 +72,16 @@ SELECT new_revision, deployment FROM promote.adopt_drift('shop-staging-db');
 SELECT path, deployed_value, observed_value, dismissed FROM promote.drift_status ORDER BY path;
 SELECT status FROM promote.plan_instance('shop-staging-db');
 SELECT status FROM promote.abort_deployment('shop-staging-db', 4, 'nein');
-SELECT kind, code, path, change FROM promote.rehearse_rollback('shop-staging-db', 2, record => true) ORDER BY kind, path;
+SELECT kind, code, path, change FROM promote.rehearse_rollback('shop-staging-db', 2, record => true)
+	ORDER BY kind, path;
 SELECT old_revision, new_revision FROM promote.rollback_instance('shop-staging-db', 2);
-SELECT kind, path, a_value, b_value FROM promote.compare_instances('shop-staging-db', 'shop-production-db') ORDER BY kind, path;
+SELECT kind, path, a_value, b_value FROM promote.compare_instances('shop-staging-db', 'shop-production-db')
+	ORDER BY kind, path;
 SELECT kind, a_value, b_value FROM promote.compare_deployments('shop-staging-db/2', 'shop-staging-db/3');
 SELECT status FROM promote.decommission_instance('shop-staging-db');
 SELECT instance, status FROM promote.instance_status ORDER BY instance;
-INSERT INTO promote.promotion_path (project, source_environment, destination_environment) VALUES ('shop', 'staging', 'production');
+INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
+	VALUES ('shop', 'staging', 'production');
 INSERT INTO promote.freeze_window (name, project, rule, zone, starts_at, duration, reason)
 VALUES ('nächtlich', 'shop', 'FREQ=DAILY', 'Europe/Berlin', '2026-01-01', '23 h', 'spät');
 SELECT healthy, message FROM promote.report_health('shop-production-db', 'prüfung', true, 'läuft');
@@ -144,7 +151,8 @@ is(query('again', "$first$second$second") . "\n", $told x 3, 'in one session: dr
 is(query('again', "BEGIN;\nDROP EXTENSION promote CASCADE;\n$first" . "COMMIT;\n$second") . "\n", $told x 2,
 	'... in one transaction');
 is(query('again', "BEGIN;\nDROP EXTENSION promote CASCADE;\n$first" . "ROLLBACK;\n"
-		  . "SELECT count(*) FROM promote.verify_audit();\n$second") . "\n", "${told}0\n$told", '... in one that is rolled back');
+		  . "SELECT count(*) FROM promote.verify_audit();\n$second") . "\n", "${told}0\n$told",
+		  	'... in one that is rolled back');
 is(query('again', "DROP EXTENSION promote;\nDROP SCHEMA promote;\n$first") . "\n", $told, '... and its schema with it');
 query('again', "DROP EXTENSION promote;\nDROP SCHEMA promote");
 is(query('again', q{SELECT count(*) FROM pg_proc WHERE probin ~ 'promote'}), 0, 'and nothing of it stays');
@@ -165,7 +173,8 @@ DO \$\$ BEGIN
 END \$\$;
 $bytes
 SQL
-ok($node->wait_for('again', q{SELECT EXISTS (SELECT FROM word WHERE said = 'ready')}), 'a session has called everything');
+ok($node->wait_for('again', q{SELECT EXISTS (SELECT FROM word WHERE said = 'ready')}),
+	'a session has called everything');
 query('again', "DROP EXTENSION promote;\nCREATE EXTENSION promote;\n${content}INSERT INTO word VALUES ('go on')");
 my ($rc, $out, $err) = $node->finish($other);
 utf8::decode($out);
@@ -178,7 +187,8 @@ is($out, $told x 2, '... with the same answers');
 my $document = '{"größe": "ÿ«é»", "naïve": ["¡ñ!", 1.50, null], "plain": "ascii"}';
 my $digest = query('again', "SELECT encode(promote.jsonb_digest('$document'), 'hex')");
 is(query('again', q{SELECT encode(promote.jsonb_digest('{"naïve": ["\u00a1\u00f1!", 15e-1, null], "plain": "ascii",
-	"gr\u00f6\u00dfe": "\u00ff\u00ab\u00e9\u00bb"}'), 'hex')}), $digest, 'a digest does not depend on how the text is spelled');
+	"gr\u00f6\u00dfe": "\u00ff\u00ab\u00e9\u00bb"}'), 'hex')}), $digest,
+		'a digest does not depend on how the text is spelled');
 
 my %place = (
 	'LATIN1'     => q{we"ird '%s' $$ \ ünd -- name},
@@ -196,9 +206,12 @@ for my $encoding (sort keys %place) {
 	is(query($database, "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database();\n"
 			  . "CREATE EXTENSION promote;\n$content$story"), "$encoding\n" . substr($told, 0, -1),
 		"database $encoding, named: $name");
-	is(query($database, "SELECT encode(promote.jsonb_digest('$document'), 'hex')"), $digest, '... the same digest there');
-	is(query($database, q{SELECT encode(promote.audit_hash('p', 'é', 1, '2026-01-01Z', 'ñ', 'ü', 'e', '{"ß": 1}', NULL, NULL), 'hex')}),
-		query('again', q{SELECT encode(promote.audit_hash('p', 'é', 1, '2026-01-01Z', 'ñ', 'ü', 'e', '{"ß": 1}', NULL, NULL), 'hex')}),
+	is(query($database, "SELECT encode(promote.jsonb_digest('$document'), 'hex')"), $digest,
+		'... the same digest there');
+	is(query($database, q{SELECT encode(promote.audit_hash('p', 'é', 1, '2026-01-01Z', 'ñ', 'ü', 'e', '{"ß": 1}', NULL,
+		NULL), 'hex')}),
+		query('again', q{SELECT encode(promote.audit_hash('p', 'é', 1, '2026-01-01Z', 'ñ', 'ü', 'e', '{"ß": 1}', NULL,
+			NULL), 'hex')}),
 		'... and the same hash of an audit row');
 }
 
@@ -207,17 +220,23 @@ for my $encoding (sort keys %place) {
 # Look-alikes that would raise if the install script took them for the real ones.
 my $trap = <<'SQL';
 CREATE SCHEMA trap;
-CREATE FUNCTION trap.raise(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'a look-alike was called'; END $$;
-CREATE FUNCTION trap.raise_text(text, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'a look-alike was called'; END $$;
+CREATE FUNCTION trap.raise(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'a look-alike was called';
+	END $$;
+CREATE FUNCTION trap.raise_text(text, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'a look-alike was called';
+	END $$;
 CREATE OPERATOR trap.= (FUNCTION = trap.raise, LEFTARG = text, RIGHTARG = text);
 CREATE OPERATOR trap.<> (FUNCTION = trap.raise, LEFTARG = text, RIGHTARG = text);
 CREATE OPERATOR trap.~ (FUNCTION = trap.raise, LEFTARG = text, RIGHTARG = text);
 CREATE OPERATOR trap.!~ (FUNCTION = trap.raise, LEFTARG = text, RIGHTARG = text);
 CREATE OPERATOR trap.|| (FUNCTION = trap.raise_text, LEFTARG = text, RIGHTARG = text);
-CREATE FUNCTION trap.octet_length(bytea) RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RAISE 'a look-alike was called'; END $$;
-CREATE FUNCTION trap.octet_length(text) RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RAISE 'a look-alike was called'; END $$;
-CREATE FUNCTION trap.jsonb_typeof(jsonb) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'a look-alike was called'; END $$;
-CREATE FUNCTION trap.strpos(text, text) RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RAISE 'a look-alike was called'; END $$;
+CREATE FUNCTION trap.octet_length(bytea) RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RAISE 'a look-alike was called';
+	END $$;
+CREATE FUNCTION trap.octet_length(text) RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RAISE 'a look-alike was called';
+	END $$;
+CREATE FUNCTION trap.jsonb_typeof(jsonb) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'a look-alike was called';
+	END $$;
+CREATE FUNCTION trap.strpos(text, text) RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RAISE 'a look-alike was called';
+	END $$;
 CREATE DOMAIN trap.jsonb AS pg_catalog.jsonb CHECK (false);
 CREATE DOMAIN trap.bytea AS pg_catalog.bytea CHECK (false);
 CREATE TABLE trap.pg_class ();
@@ -226,14 +245,16 @@ my $number = 0;
 for my $path ('trap, pg_catalog', q{''}, 'pg_temp', 'nowhere, "$user"', 'promote, trap', 'trap') {
 	my $database = 'path_' . ++$number;
 	$node->create_database($database);
-	is(query($database, "${trap}SET search_path = $path;\nCREATE EXTENSION promote;\nSHOW search_path;\nRESET search_path;\n"
+	is(query($database, "${trap}SET search_path = $path;\nCREATE EXTENSION promote;\nSHOW search_path;\nRESET "
+		. "search_path;\n"
 			  . "$content$story"), join("\n", $path =~ s/''/""/r, substr($told, 0, -1)),
 		"made with search_path = $path, which stays as it was");
 }
 $node->create_database('elsewhere');
 is(query('elsewhere', qq{CREATE SCHEMA "Else Where"; ALTER DATABASE elsewhere SET search_path = "Else Where";\n}
 		  . "SET check_function_bodies = off; SET quote_all_identifiers = on; ${\$node->set_backslashes}\n"
-		  . "SET default_tablespace = ''; SET default_transaction_isolation = serializable;\nCREATE EXTENSION promote"), '',
+		  . "SET default_tablespace = ''; SET default_transaction_isolation = serializable;\nCREATE EXTENSION promote"),
+		  	'',
 	'made with odd settings');
 is(query('elsewhere', "$content$story") . "\n", $told, '... and used');
 ($rc, $out, $err) = $node->psql('elsewhere', 'ALTER EXTENSION promote SET SCHEMA public', '-v', 'VERBOSITY=sqlstate');

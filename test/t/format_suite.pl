@@ -26,8 +26,10 @@ sub literal { my $text = $json->encode($_[0]); return $text =~ /\\u0000/ ? undef
 # All answers of one file by one query: the names of the tests that are decided wrongly.
 sub decide {
 	my (@tests) = @_;
-	my $rows = join ",\n", map { "(" . quoted($_->[0]) . ', ' . $_->[1] . ', ' . ($_->[2] ? 'true' : 'false') . ')' } @tests;
-	return $node->query('formats', "SELECT name FROM (VALUES $rows) t(name, answer, valid) WHERE answer IS DISTINCT FROM valid");
+	my $rows = join ",\n", map { "(" . quoted($_->[0]) . ', ' . $_->[1] . ', ' . ($_->[2] ? 'true' : 'false')
+		. ')' } @tests;
+	return $node->query('formats',
+		"SELECT name FROM (VALUES $rows) t(name, answer, valid) WHERE answer IS DISTINCT FROM valid");
 }
 
 my %left_out;
@@ -49,7 +51,8 @@ for my $file (@files) {
 }
 note("not in a text of PostgreSQL, for U+0000: $_") for sort keys %left_out;
 
-for my $file (map { glob "$suite/$_" } map { ("$_/optional/ecmascript-regex.json", "$_/optional/non-bmp-regex.json", "$_/pattern.json", "$_/patternProperties.json") } qw(draft7 draft2020-12)) {
+for my $file (map { glob "$suite/$_" } map { ("$_/optional/ecmascript-regex.json", "$_/optional/non-bmp-regex.json",
+	"$_/pattern.json", "$_/patternProperties.json") } qw(draft7 draft2020-12)) {
 	my ($name) = $file =~ m{tests/(.*)\.json$};
 	my @tests;
 	for my $group (@{ $json->decode(PromoteTest::slurp($file)) }) {
@@ -57,7 +60,8 @@ for my $file (map { glob "$suite/$_" } map { ("$_/optional/ecmascript-regex.json
 		delete $schema->{'$schema'};
 		next if $json->encode($schema) =~ /"format"/;
 		push @tests, map { [("$group->{description}: $_->{description}" =~ s/[^ -~]/?/gr),
-			'promote.jsonb_schema_valid(' . literal($_->{data}) . ', ' . literal($schema) . ')', $_->{valid}] } @{ $group->{tests} };
+			'promote.jsonb_schema_valid(' . literal($_->{data}) . ', ' . literal($schema) . ')',
+				$_->{valid}] } @{ $group->{tests} };
 	}
 	is(decide(@tests), '', "$name, " . @tests . ' documents');
 }

@@ -15,7 +15,8 @@ CREATE TABLE big AS SELECT g FROM generate_series(1, 10000) AS g;
 ANALYZE big;
 GRANT SELECT ON big TO PUBLIC;
 CREATE ROLE g_reader LOGIN;
-SELECT promote.grant_action('g_reader', 'view', 'ecomm'), promote.grant_action('g_reader', 'deploy', 'ecomm', 'staging');
+SELECT promote.grant_action('g_reader', 'view', 'ecomm'), promote.grant_action('g_reader', 'deploy', 'ecomm',
+	'staging');
 SQL
 
 # Asked beside parallel workers, whose statement's snapshot is older than the revocation, and waits for it under way.
@@ -25,8 +26,10 @@ SELECT promote.may('deploy', 'ecomm', 'staging');
 SELECT b.count, pg_advisory_lock(1), promote.may('deploy', 'ecomm', 'staging') FROM (SELECT count(*) FROM big) AS b;
 SELECT promote.may('deploy', 'ecomm', 'staging');
 SQL
-like($node->query('grants', "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
-	EXPLAIN SELECT b.count, pg_advisory_lock(1), promote.may('deploy', 'ecomm', 'staging') FROM (SELECT count(*) FROM big) AS b"),
+like($node->query('grants',
+	"SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+	EXPLAIN SELECT b.count, pg_advisory_lock(1), promote.may('deploy', 'ecomm', 'staging') FROM (SELECT count(*) "
+		. "FROM big) AS b"),
 	qr/Parallel Seq Scan/, 'the question is asked beside parallel workers');
 my $holder = $node->spawn('grants', 'SELECT pg_advisory_lock(1); SELECT pg_sleep(600)');
 $node->wait_for('grants', "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted)");

@@ -1,4 +1,5 @@
-# What is marked stays masked: the driver test/fuzz/mask.pl for some seconds, plans that are printed, and the warnings of marks that say nothing.
+# What is marked stays masked: the driver test/fuzz/mask.pl for some seconds, plans that are printed, and the warnings
+# of marks that say nothing.
 #
 # PROMOTE_MASK_SECONDS and PROMOTE_MASK_SEED choose a longer run, and another one.
 
@@ -15,10 +16,13 @@ $node->query('masks', 'CREATE EXTENSION promote;');
 
 # ---- the driver ----
 
-my ($rc, $out, $err) = $node->run('env', 'PGHOST=' . $node->dir, 'PGPORT=5432', 'PGUSER=postgres', 'PGDATABASE=masks', "PATH=$bindir:$ENV{PATH}",
+my ($rc, $out, $err) = $node->run('env', 'PGHOST=' . $node->dir, 'PGPORT=5432', 'PGUSER=postgres', 'PGDATABASE=masks',
+	"PATH=$bindir:$ENV{PATH}",
 	$^X, 'test/fuzz/mask.pl', $ENV{PROMOTE_MASK_SECONDS} // 8, $ENV{PROMOTE_MASK_SEED} // 1);
 is("$rc$err", '0', 'no marked value is seen') or diag($out);
-my ($rounds, $previews, $answers, $masks, $values) = $out =~ /^mask: (\d+) rounds, (\d+) previews, (\d+) answers with (\d+) masks looked through for (\d+) values/m;
+my ($rounds, $previews, $answers, $masks,
+	$values) = $out
+	=~ /^mask: (\d+) rounds, (\d+) previews, (\d+) answers with (\d+) masks looked through for (\d+) values/m;
 note("result: " . ($out =~ s/\n\z//r));
 cmp_ok($rounds // 0, '>', 0, 'there were rounds');
 cmp_ok($masks // 0, '>', 100 * ($rounds // 1), 'in which much was masked');
@@ -30,17 +34,21 @@ cmp_ok($values // 0, '>', 2 * ($rounds // 1), '... of what was looked for');
 $node->query('masks', <<'SQL');
 CREATE ROLE printer;
 INSERT INTO promote.bundle VALUES ('printed');
-INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('printed', '1.0.0', '{"properties": {"pw": {"$md.sensitive": true}}}');
+INSERT INTO promote.bundle_release (bundle, version, params_schema)
+	VALUES ('printed', '1.0.0', '{"properties": {"pw": {"$md.sensitive": true}}}');
 INSERT INTO promote.project (project) VALUES ('printed');
 INSERT INTO promote.environment (project, environment) VALUES ('printed', 'staging'), ('printed', 'production');
 INSERT INTO promote.component (project, component, bundle) VALUES ('printed', 'c', 'printed');
-INSERT INTO promote.instance (project, environment, component) VALUES ('printed', 'staging', 'c'), ('printed', 'production', 'c');
+INSERT INTO promote.instance (project, environment, component) VALUES ('printed', 'staging', 'c'),
+	('printed', 'production', 'c');
 INSERT INTO promote.grants (role, action, project) VALUES ('printer', 'promote', 'printed');
-SELECT promote.configure_instance('printed-staging-c', '{"pw": "ZprintedZ"}'), promote.configure_instance('printed-production-c', '{"pw": "other"}');
+SELECT promote.configure_instance('printed-staging-c', '{"pw": "ZprintedZ"}'),
+	promote.configure_instance('printed-production-c', '{"pw": "other"}');
 SQL
 for my $path ('public', 'pg_catalog, pg_temp') {
 	my (undef, $told, $printed) = $node->psql('masks', <<"SQL");
-SET client_min_messages = log; SET plan_cache_mode = force_custom_plan; SET debug_print_plan = on; SET debug_print_parse = on; SET debug_print_rewritten = on;
+SET client_min_messages = log; SET plan_cache_mode = force_custom_plan; SET debug_print_plan = on;
+	SET debug_print_parse = on; SET debug_print_rewritten = on;
 SET enable_seqscan = off; SET search_path = $path;
 SET ROLE printer;
 BEGIN;
@@ -48,7 +56,8 @@ SELECT changed FROM promote.promote_instance('printed-staging-c', 'printed-produ
 ROLLBACK;
 SQL
 	# what plans have of constants, as bytes
-	my $bytes = join "\n", map { join '', map { chr($_ & 255) } split } $printed =~ /:constvalue\s+\d+\s+\[\s*([-\d\s]+?)\s*\]/g;
+	my $bytes = join "\n", map { join '', map { chr($_ & 255) } split } $printed
+		=~ /:constvalue\s+\d+\s+\[\s*([-\d\s]+?)\s*\]/g;
 	like($told, qr/^t$/m, "promoted by a role that has all plans printed, with the path $path");
 	like($bytes, qr/ZbroughtZ/, '... among them that of its own statement');
 	unlike($bytes, qr/ZprintedZ/, '... but no value that it does not see');
@@ -64,7 +73,8 @@ sub warned {
 	$version++;
 	my (undef, undef, $said) = $node->psql('masks', "INSERT INTO promote.bundle VALUES ('b') ON CONFLICT DO NOTHING;
 		INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('b', '$version.0.0', '$schema');");
-	return join ' ', $said =~ /says nothing: (\S+)\nDETAIL:  In this schema's dialect nothing in ("[^"]*") applies/g if $said !~ /ERROR/;
+	return join ' ', $said =~ /says nothing: (\S+)\nDETAIL:  In this schema's dialect nothing in ("[^"]*") applies/g
+		if $said !~ /ERROR/;
 	return $said;
 }
 
@@ -72,17 +82,22 @@ my $mark = '{"$md.sensitive": true}';
 my $new = '"$schema": "https://json-schema.org/draft/2020-12/schema"';
 for (['{"properties": {"l": {"prefixItems": [{}, ' . $mark . ']}}}', '#/properties/l/prefixItems/1 "prefixItems"'],
 	["{$new, \"properties\": {\"l\": {\"prefixItems\": [{}, $mark]}}}", ''],
-	["{\"dependentSchemas\": {\"a\": {\"properties\": {\"b\": $mark}}}}", '#/dependentSchemas/a/properties/b "dependentSchemas"'],
+	["{\"dependentSchemas\": {\"a\": {\"properties\": {\"b\": $mark}}}}",
+		'#/dependentSchemas/a/properties/b "dependentSchemas"'],
 	["{$new, \"dependentSchemas\": {\"a\": {\"properties\": {\"b\": $mark}}}}", ''],
-	["{\"unevaluatedProperties\": $mark, \"unevaluatedItems\": {\"\$md\": {\"sensitive\": true}}}", '#/unevaluatedItems "unevaluatedItems" #/unevaluatedProperties "unevaluatedProperties"'],
+	["{\"unevaluatedProperties\": $mark, \"unevaluatedItems\": {\"\$md\": {\"sensitive\": true}}}",
+		'#/unevaluatedItems "unevaluatedItems" #/unevaluatedProperties "unevaluatedProperties"'],
 	["{$new, \"unevaluatedProperties\": $mark}", ''],
 	["{$new, \"additionalItems\": $mark}", '#/additionalItems "additionalItems"'],
 	["{\"items\": [{}], \"additionalItems\": $mark}", ''],
-	["{\"propertyNames\": $mark, \"not\": {\"properties\": {\"a\": $mark}}}", '#/not/properties/a "not" #/propertyNames "propertyNames"'],
+	["{\"propertyNames\": $mark, \"not\": {\"properties\": {\"a\": $mark}}}",
+		'#/not/properties/a "not" #/propertyNames "propertyNames"'],
 	["{\"then\": {\"properties\": {\"a\": $mark}}}", '#/then/properties/a "then"'],
 	["{\"if\": true, \"then\": {\"properties\": {\"a\": $mark}}}", ''],
-	["{\"propertes\": {\"a\": $mark}, \"x\": [{\"\$md.copyable\": false}], \"y\": {\"\$md.immutable\": true}}", '#/x/0 "x" #/y "y" #/propertes/a "propertes"'],
-	["{\"propertes\": {\"a\": {\"\$md.sensitive\": false, \"\$md.copyable\": true, \"\$md\": {\"immutable\": false}}}}", ''],
+	["{\"propertes\": {\"a\": $mark}, \"x\": [{\"\$md.copyable\": false}], \"y\": {\"\$md.immutable\": true}}",
+		'#/x/0 "x" #/y "y" #/propertes/a "propertes"'],
+	["{\"propertes\": {\"a\": {\"\$md.sensitive\": false, \"\$md.copyable\": true, \"\$md\": {\"immutable\": false}}}}",
+		''],
 	["{\"\$defs\": {\"a\": $mark}, \"properties\": {\"a\": {\"\$ref\": \"#/\$defs/a\"}}}", ''],
 	["{\"definitions\": {\"unused\": $mark}, \"\$defs\": {\"unused\": {\"properties\": {\"a\": $mark}}}}", ''],
 	["{\"x\": {\"a\": $mark}, \"properties\": {\"a\": {\"\$ref\": \"#/x/a\"}}}", ''],
@@ -90,10 +105,12 @@ for (['{"properties": {"l": {"prefixItems": [{}, ' . $mark . ']}}}', '#/properti
 	["{\"properties\": {\"default\": $mark, \"not\": $mark, \"\$md.sensitive\": true, \"const\": "
 		. "{\"properties\": {\"a\": $mark}}}}", ''],
 	["{\"contains\": $mark, \"oneOf\": [$mark], \"anyOf\": [$mark], \"allOf\": [$mark], "
-		. "\"patternProperties\": {\"x\": $mark}, \"additionalProperties\": $mark, \"dependencies\": {\"a\": $mark, \"b\": [\"c\"]}}", ''],
+		. "\"patternProperties\": {\"x\": $mark}, \"additionalProperties\": $mark, \"dependencies\": "
+			. "{\"a\": $mark, \"b\": [\"c\"]}}", ''],
 	["{$new, \"properties\": {\"a\": {\"\$dynamicRef\": \"#d\"}}, "
 		. "\"\$defs\": {\"d\": {\"\$dynamicAnchor\": \"d\", \"properties\": {\"b\": $mark}}}}", ''],
-	['{"properties": {"a": {"$ref": "https://example.com/not-there"}, "b": {"prefixItems": [' . $mark . ']}}}', '#/properties/b/prefixItems/0 "prefixItems"']) {
+	['{"properties": {"a": {"$ref": "https://example.com/not-there"}, "b": {"prefixItems": [' . $mark . ']}}}',
+		'#/properties/b/prefixItems/0 "prefixItems"']) {
 	my ($schema, $expected) = @$_;
 	is(warned($schema), $expected, $schema);
 }

@@ -9,7 +9,8 @@ use PromoteTest;
 my $node = PromoteTest->new;
 my %locale = (LATIN1 => 'C', EUC_JP => 'C', SQL_ASCII => 'C');
 for my $encoding (sort keys %locale) {
-	$node->query('postgres', "CREATE DATABASE \"$encoding\" TEMPLATE template0 ENCODING '$encoding' LOCALE '$locale{$encoding}'");
+	$node->query('postgres',
+		"CREATE DATABASE \"$encoding\" TEMPLATE template0 ENCODING '$encoding' LOCALE '$locale{$encoding}'");
 	$node->query($encoding, 'CREATE EXTENSION promote');
 }
 
@@ -44,8 +45,10 @@ for my $encoding (sort keys %wide) {
 	is(answer($encoding, "jsonb_format_valid('iri', 'a:' || $c)"), 't', "$encoding: an IRI");
 	is(answer($encoding, "jsonb_format_valid('uri', 'a:' || $c)"), 'f', "$encoding: which is no URI");
 	is(answer($encoding, "jsonb_format_valid('idn-hostname', $c || '.de')"), 't', "$encoding: a host's name");
-	is(answer($encoding, "jsonb_format_valid('idn-hostname', $c || '_.de')"), 'f', "$encoding: which is none with an underscore");
-	is(answer($encoding, "jsonb_format_valid('regex', $c || '[' || $c || '](?<' || $c || '>x)')"), 't', "$encoding: a regular expression");
+	is(answer($encoding, "jsonb_format_valid('idn-hostname', $c || '_.de')"), 'f',
+		"$encoding: which is none with an underscore");
+	is(answer($encoding, "jsonb_format_valid('regex', $c || '[' || $c || '](?<' || $c || '>x)')"), 't',
+		"$encoding: a regular expression");
 	is(answer($encoding, "jsonb_format_valid('json-pointer', '/' || $c)"), 't', "$encoding: a JSON pointer");
 }
 is(answer('SQL_ASCII', q{jsonb_format_valid('iri', E'a:\xe9')}), 'f', 'SQL_ASCII: a byte that means nothing');

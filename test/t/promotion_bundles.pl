@@ -38,7 +38,8 @@ for my $bundle (@bundles) {
 	my $presets = $json->decode(PromoteTest::slurp("$bundle/presets.json"));
 
 	is(refusal("INSERT INTO promote.bundle VALUES ('$name');
-		INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('$name', '1.0.0', " . literal($schema) . ');
+		INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('$name', '1.0.0', "
+			. literal($schema) . ');
 		INSERT INTO promote.component (project, component, bundle) VALUES (' . "'p', '$component', '$name');
 		INSERT INTO promote.instance (project, environment, component)
 		VALUES ('p', 'staging', '$component'), ('p', 'production', '$component')"),
@@ -53,11 +54,14 @@ for my $bundle (@bundles) {
 		'... and ' . ($remote ? 'refused for what it refers to when it is used' : 'can be used'));
 
 	for my $preset (@$presets) {
-		is($node->query('bundles', 'SELECT promote.jsonb_schema_defaults(' . literal($preset->{params}) . ', ' . literal($schema)
-				. ') = ' . literal($preset->{params_with_defaults})), 't', "$name, $preset->{preset}: with the defaults filled in");
+		is($node->query('bundles', 'SELECT promote.jsonb_schema_defaults(' . literal($preset->{params}) . ', '
+			. literal($schema)
+				. ') = ' . literal($preset->{params_with_defaults})), 't',
+					"$name, $preset->{preset}: with the defaults filled in");
 		for my $form (['params', 'valid_as_written'], ['params_with_defaults', 'valid_with_defaults']) {
 			my ($params, $flag) = @$form;
-			is($node->query('bundles', 'SELECT promote.jsonb_schema_valid(' . literal($preset->{$params}) . ', ' . literal($schema) . ')'),
+			is($node->query('bundles', 'SELECT promote.jsonb_schema_valid(' . literal($preset->{$params}) . ', '
+				. literal($schema) . ')'),
 				$preset->{$flag} ? 't' : 'f', "$name, $preset->{preset}: $flag");
 		}
 	}
@@ -78,7 +82,8 @@ for my $bundle (@bundles) {
 			};
 			my $result = $node->query('bundles', $replace->('staging', $from) . $replace->('production', $to)
 				. "SELECT count(*) FROM promote.promote_instance('p-staging-$component', 'p-production-$component');
-				   SELECT params = " . literal($from->{params_with_defaults}) . " FROM promote.config_as_of('p-production-$component')");
+				   SELECT params = " . literal($from->{params_with_defaults})
+				   	. " FROM promote.config_as_of('p-production-$component')");
 			push @wrong, "$from->{preset} -> $to->{preset}" if $result !~ /t\s*$/;
 		}
 	}
@@ -93,7 +98,8 @@ for my $bundle (@bundles) {
 			delete $expected{$marked};
 			$expected{$marked} = $own->{$marked} if exists $own->{$marked};
 			push @kept_wrong, "$from->{preset} -> $to->{preset}"
-				if $node->query('bundles', 'SELECT promote.compose_params(' . literal($source) . ', ' . literal($own) . ', '
+				if $node->query('bundles', 'SELECT promote.compose_params(' . literal($source) . ', ' . literal($own)
+					. ', '
 					. literal($schema) . ') = ' . literal(\%expected)) ne 't';
 		}
 	}

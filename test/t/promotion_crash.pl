@@ -51,10 +51,12 @@ my %contradiction = (
 	'every revision has its configuration' => q{
 		SELECT r FROM promote.revision r LEFT JOIN promote.config c USING (project, digest) WHERE c IS NULL},
 	'... and its plan' => q{
-		SELECT r FROM promote.revision r LEFT JOIN promote.deployment d USING (project, environment, component, revision)
+		SELECT r FROM promote.revision r LEFT JOIN promote.deployment d USING (project, environment, component,
+			revision)
 		GROUP BY r HAVING count(d) <> 1 OR min(d.action) <> 'PLAN' OR min(d.status) <> 'PENDING'},
 	'... and two audit rows' => q{
-		SELECT i.name, r.revision FROM promote.instance i JOIN promote.revision r USING (project, environment, component)
+		SELECT i.name, r.revision FROM promote.instance i JOIN promote.revision r
+			USING (project, environment, component)
 		LEFT JOIN promote.audit_log a ON a.subject = i.name AND (a.data->>'revision')::integer = r.revision
 		GROUP BY 1, 2 HAVING array_agg(a.event ORDER BY a.seq) <> ARRAY['revision.created', 'deployment.created']},
 	'... and nothing is recorded of what is not there' => q{
@@ -76,7 +78,8 @@ my %contradiction = (
 			WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component)) d ON true
 		WHERE (i.revision, i.revision, i.deployment, i.deployment) IS DISTINCT FROM (r.count, r.max, d.count, d.max)},
 	'the three promotions of a transaction are all there or none' => q{
-		SELECT message FROM promote.promotion_history GROUP BY 1 HAVING count(DISTINCT destination) <> 3 OR count(*) <> 3},
+		SELECT message FROM promote.promotion_history GROUP BY 1 HAVING count(DISTINCT destination) <> 3
+			OR count(*) <> 3},
 	'the audit log is whole' => 'SELECT * FROM promote.verify_audit()',
 );
 my %acknowledged;
@@ -99,7 +102,8 @@ for my $round (1 .. 2) {
 	is($node->query('crash', "SELECT * FROM ($contradiction{$_}) AS contradiction"), '', $_)
 	  for sort keys %contradiction;
 
-	my %there = map { $_ => 1 } split /\n/, $node->query('crash', 'SELECT DISTINCT message FROM promote.promotion_history');
+	my %there = map { $_ => 1 } split /\n/,
+		$node->query('crash', 'SELECT DISTINCT message FROM promote.promotion_history');
 	my @lost = grep { !$there{$_} } sort keys %acknowledged;
 	is("@lost", '', 'every promotion that a client was told of is there');
 	cmp_ok(scalar(keys %acknowledged), '>', 50 * $round, '... and those are many');

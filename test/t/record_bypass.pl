@@ -29,11 +29,13 @@ CREATE ROLE caller LOGIN;
 CREATE ROLE wrapper;
 CREATE ROLE visitor LOGIN;
 INSERT INTO promote.grants (role, action)
-VALUES ('caller', 'promote'), ('caller', 'configure'), ('caller', 'admin'), ('caller', 'impersonate'), ('wrapper', 'promote'), ('wrapper', 'impersonate');
+VALUES ('caller', 'promote'), ('caller', 'configure'), ('caller', 'admin'), ('caller', 'impersonate'),
+	('wrapper', 'promote'), ('wrapper', 'impersonate');
 CREATE SCHEMA work AUTHORIZATION wrapper;
 GRANT USAGE ON SCHEMA work TO visitor;
 SET ROLE wrapper;
-CREATE FUNCTION work.deploy(note text) RETURNS integer LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION work.deploy(note text) RETURNS integer LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog,
+	pg_temp
 	AS $$ SELECT new_revision FROM promote.promote_instance('shop-staging-db', 'shop-production-db',
 		pg_catalog.jsonb_build_object('note', note)) $$;
 SQL
@@ -51,27 +53,32 @@ sub last_record {
 	return $node->query('recording', q{
 		SET search_path = pg_catalog;    -- not to be trapped itself
 		SELECT r.revision || ' plan ' || d.deployment || ' ' || r.actor || '/' || r.database_role || ' ' || d.actor
-			|| '/' || d.database_role || ': ' || string_agg(a.event || ' ' || a.actor || '/' || a.database_role, ', ' ORDER BY seq)
+			|| '/' || d.database_role || ': ' || string_agg(a.event || ' ' || a.actor || '/' || a.database_role, ', '
+				ORDER BY seq)
 		FROM promote.instance i
 		JOIN promote.revision r USING (project, environment, component, revision)
 		LEFT JOIN promote.deployment d USING (project, environment, component, revision)
 		LEFT JOIN promote.audit_log a ON a.subject = i.name AND (a.data->>'revision')::integer = r.revision
-		WHERE i.name = 'shop-production-db' GROUP BY r.revision, d.deployment, r.actor, r.database_role, d.actor, d.database_role});
+		WHERE i.name = 'shop-production-db' GROUP BY r.revision, d.deployment, r.actor, r.database_role, d.actor,
+			d.database_role});
 }
 
 sub is_recorded {
 	my ($revision, $who, $name) = @_;
-	return is(last_record(), "$revision plan $revision $who $who: revision.created $who, deployment.created $who", $name);
+	return is(last_record(), "$revision plan $revision $who $who: revision.created $who, deployment.created $who",
+		$name);
 }
 
 my $promote = sub {
 	my ($note) = @_;
-	return "SELECT new_revision FROM promote.promote_instance('shop-staging-db', 'shop-production-db', '{\"note\": \"$note\"}')";
+	return "SELECT new_revision FROM promote.promote_instance('shop-staging-db', 'shop-production-db', "
+		. "'{\"note\": \"$note\"}')";
 };
 
 # ---- session_replication_role ----
 
-is(as_role('postgres', 'SET session_replication_role = replica; ' . $promote->('replica')), 3, 'as a replica: a promotion');
+is(as_role('postgres', 'SET session_replication_role = replica; ' . $promote->('replica')), 3,
+	'as a replica: a promotion');
 is_recorded(3, 'postgres/postgres', '... is recorded');
 is(as_role('postgres', q{SET session_replication_role = replica;
 	INSERT INTO promote.config (project, params) VALUES ('shop', '{"size": 5}');
@@ -100,14 +107,16 @@ for my $role ('origin', 'replica', 'local') {
 	}
 	is(as_role('postgres', "SET session_replication_role = $role; UPDATE promote.instance SET $_"), 'PM303',
 		"$role: refused: what an instance desires is not set by hand: $_")
-	  for 'revision = revision + 1', 'deployment = 0', q{version_constraint = '1.0.0'}, q{release_channel = 'development'};
+	  for 'revision = revision + 1', 'deployment = 0', q{version_constraint = '1.0.0'},
+	  	q{release_channel = 'development'};
 }
 is(as_role('postgres', q{SET session_replication_role = replica;
 	MERGE INTO promote.revision r USING promote.revision s ON r.digest = s.digest WHEN MATCHED THEN DELETE}),
 	'PM301', 'refused: DELETE by MERGE');
 is(as_role('postgres', q{SET session_replication_role = replica;
 	INSERT INTO promote.config (project, params) VALUES ('shop', '{"size": 5}')
-	ON CONFLICT (project, digest) DO UPDATE SET created_at = now()}), 'PM301', 'refused: UPDATE by INSERT ... ON CONFLICT');
+	ON CONFLICT (project, digest) DO UPDATE SET created_at = now()}), 'PM301',
+		'refused: UPDATE by INSERT ... ON CONFLICT');
 is(as_role('postgres', 'SELECT * FROM promote.verify_audit()'), '', 'and all is as it was');
 
 # ---- a role that has grants and no other rights ----
@@ -120,7 +129,8 @@ is(as_role('caller', q{SELECT new_revision FROM promote.configure_instance('shop
 	'... and edits');
 is_recorded(7, 'caller/caller', '... in its own name');
 is(as_role('caller', q{SELECT count(*) FROM promote.preview_promotion('shop-staging-db', 'shop-production-db');
-	SELECT promote.plan_text('shop-production-db') <> ''; SELECT revision FROM promote.config_as_of('shop-production-db');
+	SELECT promote.plan_text('shop-production-db') <> ''; SELECT revision
+		FROM promote.config_as_of('shop-production-db');
 	SELECT count(*) FROM promote.verify_audit()}), "3\nt\n7\n0", '... and asks');
 
 my $denied = '42501';
@@ -145,7 +155,8 @@ for my $table (@tables) {
 is(as_role('caller', $_), $denied, "it may not: $_")
   for 'DROP EXTENSION promote', 'DROP TRIGGER record_revision ON promote.revision',
   'ALTER FUNCTION promote_internal.record_revision() OWNER TO caller',
-  'CREATE OR REPLACE FUNCTION promote_internal.record_revision() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$',
+  'CREATE OR REPLACE FUNCTION promote_internal.record_revision() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN '
+  	. 'RETURN NULL; END $$',
   'CREATE TABLE promote.t ()',
   'CREATE TEMP TABLE t (); CREATE TRIGGER t AFTER INSERT ON t EXECUTE FUNCTION promote_internal.record_revision()';
 is(as_role('visitor', $promote->('visitor')), $denied, 'a role without privileges may not call it');
@@ -159,13 +170,15 @@ is_recorded(9, 'visitor/visitor', '... it is who called that');
 is(as_role('visitor', q{SET promote.actor = 'eve'; SELECT work.deploy('by a wrapper again')}), 'PM703',
 	'... and who called it may not name others');
 $node->query('recording', q{SELECT promote.grant_action('visitor', 'impersonate')});
-is(as_role('visitor', q{SET promote.actor = 'eve'; SELECT work.deploy('by a wrapper again')}), 10, '... but with a grant: the name');
+is(as_role('visitor', q{SET promote.actor = 'eve'; SELECT work.deploy('by a wrapper again')}), 10,
+	'... but with a grant: the name');
 $node->query('recording', q{SELECT promote.revoke_action('visitor', 'impersonate')});
 is_recorded(10, 'eve/visitor', '... is beside the role, not in its place');
 is(as_role('caller', $promote->('loaded') . q{; SET promote.actor = E'x\ny'}), '22023',
 	'a name with control characters is refused');
 # The server keeps it before the library is loaded and can judge it, and warns then.
-is(as_role('caller', q{SET promote.actor = E'x\ny'; } . $promote->('not loaded')), 12, '... also before the library is loaded');
+is(as_role('caller', q{SET promote.actor = E'x\ny'; } . $promote->('not loaded')), 12,
+	'... also before the library is loaded');
 is_recorded(12, 'caller/caller', '... and counts for none');
 
 # ---- look-alikes ----
@@ -176,18 +189,23 @@ my @functions = (
 	'encode(pg_catalog.bytea, pg_catalog.text) RETURNS pg_catalog.text',
 	'octet_length(pg_catalog.bytea) RETURNS pg_catalog.int4', 'octet_length(pg_catalog.text) RETURNS pg_catalog.int4',
 	'strpos(pg_catalog.text, pg_catalog.text) RETURNS pg_catalog.int4',
-	'jsonb_typeof(pg_catalog.jsonb) RETURNS pg_catalog.text', 'jsonb_array_length(pg_catalog.jsonb) RETURNS pg_catalog.int4',
+	'jsonb_typeof(pg_catalog.jsonb) RETURNS pg_catalog.text',
+		'jsonb_array_length(pg_catalog.jsonb) RETURNS pg_catalog.int4',
 	'clock_timestamp() RETURNS pg_catalog.timestamptz', 'now() RETURNS pg_catalog.timestamptz',
 	'sha256(pg_catalog.bytea) RETURNS pg_catalog.bytea', 'lower(pg_catalog.text) RETURNS pg_catalog.text',
 	'current_actor() RETURNS pg_catalog.text', 'current_database_role() RETURNS pg_catalog.text',
-	'jsonb_digest(pg_catalog.jsonb) RETURNS pg_catalog.bytea', 'config_digest(pg_catalog.text, pg_catalog.jsonb) RETURNS pg_catalog.bytea', 'check_params(pg_catalog.jsonb) RETURNS pg_catalog.bool',
+	'jsonb_digest(pg_catalog.jsonb) RETURNS pg_catalog.bytea',
+		'config_digest(pg_catalog.text, pg_catalog.jsonb) RETURNS pg_catalog.bytea',
+		'check_params(pg_catalog.jsonb) RETURNS pg_catalog.bool',
 	'format_diff(pg_catalog.jsonb, pg_catalog.bool) RETURNS pg_catalog.text',
 	'resolve_release(pg_catalog.text, pg_catalog.text, pg_catalog.text) RETURNS pg_catalog.text',
 	'version_range(pg_catalog.text) RETURNS pg_catalog.text', 'version_key(pg_catalog.text) RETURNS pg_catalog.bytea',
 	'audit_facts(pg_catalog.record, VARIADIC pg_catalog.text[]) RETURNS pg_catalog.jsonb',
-	'is_version(pg_catalog.text) RETURNS pg_catalog.bool', 'is_version_constraint(pg_catalog.text) RETURNS pg_catalog.bool',
+	'is_version(pg_catalog.text) RETURNS pg_catalog.bool',
+		'is_version_constraint(pg_catalog.text) RETURNS pg_catalog.bool',
 	'jsonb_schema_check(pg_catalog.jsonb) RETURNS pg_catalog.bool',
-	'verify_audit(pg_catalog.text) RETURNS pg_catalog.text', 'plan_text(pg_catalog.text, pg_catalog.int4) RETURNS pg_catalog.text',
+	'verify_audit(pg_catalog.text) RETURNS pg_catalog.text',
+		'plan_text(pg_catalog.text, pg_catalog.int4) RETURNS pg_catalog.text',
 );
 my @operators = (
 	(map { my $type = $_; map { [ $_, $type, $type, 'bool' ] } '=', '<>', '<', '<=', '>', '>=' }
@@ -202,14 +220,17 @@ sub look_alikes {
 	my ($schema) = @_;
 	my $raise = q{LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a look-alike was called'; END $$};
 	my $sql = '';
-	$sql .= "CREATE DOMAIN $schema.$_ AS pg_catalog.$_ CHECK (false);\n" for qw(text int4 int8 bool bytea jsonb timestamptz);
+	$sql .= "CREATE DOMAIN $schema.$_ AS pg_catalog.$_ CHECK (false);\n" for qw(text int4 int8 bool bytea jsonb
+		timestamptz);
 	$sql .= "CREATE FUNCTION $schema.$_ $raise;\n" for @functions;
 	my $number = 0;
 	for my $operator (@operators) {
 		my ($name, $left, $right, $result) = @$operator;
 		$number++;
-		$sql .= "CREATE FUNCTION $schema.operator_$number(pg_catalog.$left, pg_catalog.$right) RETURNS pg_catalog.$result $raise;\n"
-		  . "CREATE OPERATOR $schema.$name (FUNCTION = $schema.operator_$number, LEFTARG = pg_catalog.$left, RIGHTARG = pg_catalog.$right);\n";
+		$sql .= "CREATE FUNCTION $schema.operator_$number(pg_catalog.$left, pg_catalog.$right) RETURNS "
+			. "pg_catalog.$result $raise;\n"
+		  . "CREATE OPERATOR $schema.$name (FUNCTION = $schema.operator_$number, LEFTARG = pg_catalog.$left, "
+		  	. "RIGHTARG = pg_catalog.$right);\n";
 	}
 	$sql .= "CREATE TABLE $schema.$_ (LIKE promote.$_);\n" for @tables;
 	$sql .= "CREATE TABLE $schema.$_ (project pg_catalog.int4);\n" for 'new_revision', 'promotion_history';
@@ -228,7 +249,8 @@ $node->query('recording', 'CREATE SCHEMA trap;' . look_alikes('trap') . look_ali
 	. 'GRANT ALL ON SCHEMA trap, public TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA trap, public TO PUBLIC;');
 my $revision = 12;
 my $trap = 'SET search_path = trap, public, pg_catalog;';
-is(as_role('caller', "$trap SELECT 'a'::pg_catalog.text || 'b'::pg_catalog.text"), 'P0001', 'the traps are set: an operator');
+is(as_role('caller', "$trap SELECT 'a'::pg_catalog.text || 'b'::pg_catalog.text"), 'P0001',
+	'the traps are set: an operator');
 is(as_role('caller', "$trap SELECT clock_timestamp()"), 'P0001', '... a function');
 is(as_role('caller', "$trap SELECT 1::int4"), '23514', '... a type');
 
@@ -237,7 +259,8 @@ my $calls = <<'SQL';
 SELECT new_revision FROM promote.promote_instance('shop-staging-db', 'shop-production-db',
 	pg_catalog.jsonb_build_object('trap', pg_catalog.gen_random_uuid()), message => 'm', expected_revision => %d,
 	idempotency_key => pg_catalog.gen_random_uuid()::pg_catalog.text);
-SELECT changed FROM promote.promote_instance('shop-staging-db', 'shop-production-db', '{"size": 0}', idempotency_key => 'k');
+SELECT changed FROM promote.promote_instance('shop-staging-db', 'shop-production-db', '{"size": 0}',
+	idempotency_key => 'k');
 SELECT new_revision FROM promote.configure_instance('shop-production-db',
 	pg_catalog.jsonb_build_object('edit', pg_catalog.gen_random_uuid()), plan => false);
 SELECT deployment IS NOT NULL, changed FROM promote.configure_instance('shop-production-db');
@@ -246,7 +269,8 @@ SELECT pg_catalog.left(promote.plan_text('shop-production-db'), 18);
 SELECT revision FROM promote.config_as_of('shop-production-db');
 SELECT pg_catalog.count(*) FROM promote.verify_audit();
 SQL
-for my $path ('trap, public', 'trap, public, pg_catalog', 'pg_temp, trap, public, pg_catalog', 'public, pg_catalog', q{''}) {
+for my $path ('trap, public', 'trap, public, pg_catalog', 'pg_temp, trap, public, pg_catalog', 'public, pg_catalog',
+	q{''}) {
 	for my $temporary ('', temporary_tables()) {
 		my $where = "search_path = $path" . ($temporary ? ', with temporary objects' : '');
 		my @answers = split /\n/,
@@ -261,7 +285,8 @@ is_recorded(++$revision, 'caller/caller', '... is recorded as ever');
 $node->query('recording', 'ALTER ROLE caller SET search_path = trap, pg_catalog');
 is(as_role('caller', sprintf($calls, $revision)) =~ s/\n.*//sr, $revision + 1, 'a path that the role brings along');
 $revision += 2;
-is($node->query('recording', 'SET search_path = pg_catalog; ' . join ' UNION ALL ', map { "SELECT count(*) FROM $_" } map { ("trap.$_", "public.$_") } @tables),
+is($node->query('recording', 'SET search_path = pg_catalog; ' . join ' UNION ALL ',
+	map { "SELECT count(*) FROM $_" } map { ("trap.$_", "public.$_") } @tables),
 	join("\n", (0) x (2 * @tables)), 'nothing was written to a look-alike');
 
 # The DBA's own INSERT, with the same traps.
@@ -276,10 +301,12 @@ is(as_role('caller', q{SET search_path = pg_catalog; SET DateStyle = 'German, DM
 	SET bytea_output = escape; SET extra_float_digits = -15;
 	SET transform_null_equals = on; SET IntervalStyle = sql_standard; SET xmlbinary = hex; SET row_security = off;
 	SET plan_cache_mode = force_custom_plan; SET enable_indexscan = off; SET enable_bitmapscan = off;
-	SET client_min_messages = error; } . $node->set_backslashes . $promote->('settings')), ++$revision, 'with every setting turned round');
+	SET client_min_messages = error; } . $node->set_backslashes . $promote->('settings')), ++$revision,
+		'with every setting turned round');
 is_recorded($revision, 'caller/caller', '... a promotion is recorded');
 is(as_role('postgres', 'SELECT * FROM promote.verify_audit()'), '', 'the audit log is whole');
 is(as_role('caller', q{SET search_path = pg_catalog; SET DateStyle = 'SQL, MDY'; SET TimeZone = 'America/St_Johns';
-	SET bytea_output = escape; SELECT * FROM promote.verify_audit()}), '', '... whatever the settings of who verifies it');
+	SET bytea_output = escape; SELECT * FROM promote.verify_audit()}), '',
+		'... whatever the settings of who verifies it');
 
 done_testing;

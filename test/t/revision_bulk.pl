@@ -33,7 +33,8 @@ sub insert {
 	$own_size //= $size;
 	return <<"SQL";
 INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-SELECT project, environment, component, promote.config_digest(project, jsonb_build_object('host', 'db-{{tenant}}', 'size',
+SELECT project, environment, component, promote.config_digest(project, jsonb_build_object('host', 'db-{{tenant}}',
+	'size',
 	CASE environment WHEN 'tenant-7777' THEN '$own_size'::jsonb ELSE '$size' END)), 'latest' FROM promote.instance
 SQL
 }
@@ -61,15 +62,18 @@ is($node->query('bulk', q{SELECT count(*) FROM promote.deployment d JOIN promote
 	'... rendered with the parameters of its own environment');
 is(problems(), 0, '... in whole chains');
 is($node->query('bulk', 'SELECT count(DISTINCT xmin::text) FROM (SELECT xmin FROM promote.revision
-	UNION ALL SELECT xmin FROM promote.deployment UNION ALL SELECT xmin FROM promote.audit_log WHERE event !~ $$inserted$$
+	UNION ALL SELECT xmin FROM promote.deployment UNION ALL SELECT xmin FROM promote.audit_log WHERE event !~ '
+		. '$$inserted$$
 	UNION ALL SELECT xmin FROM promote.instance) AS written'), 1, '... by one transaction');
 
 ($rc, undef, $err) = $node->psql('bulk', insert(2, '"large"'), '-v', 'VERBOSITY=sqlstate');
 is("$rc$err", "3ERROR:  PM103\n", 'an invalid one among them refuses the statement');
 my ($missing) = ($node->psql('bulk', insert(2) . q{ WHERE environment <> 'tenant-7777'
-	UNION ALL SELECT 'shop', 'tenant-7777', 'db', promote.config_digest('shop', '{}'), 'latest'}, '-v', 'VERBOSITY=sqlstate'))[2];
+	UNION ALL SELECT 'shop', 'tenant-7777', 'db', promote.config_digest('shop', '{}'), 'latest'}, '-v',
+		'VERBOSITY=sqlstate'))[2];
 is($missing, "ERROR:  23503\n", '... so does one whose configuration is not there');
-($rc, undef, $err) = $node->psql('bulk', insert(2) . ' UNION ALL ' . insert(1) =~ s/\A.*\n//r, '-v', 'VERBOSITY=sqlstate');
+($rc, undef, $err) = $node->psql('bulk', insert(2) . ' UNION ALL ' . insert(1) =~ s/\A.*\n//r, '-v',
+	'VERBOSITY=sqlstate');
 is("$rc$err", "3ERROR:  23505\n", '... and a second one for an instance');
 is(totals(), join('|', $count, $count, 2 * $count, 3 + $count, '1/1'), '... and nothing of it stays');
 
@@ -83,8 +87,10 @@ is($node->query('bulk', q{SELECT count(*) FROM promote.deployment WHERE revision
 # The same by the verb: one statement that promotes to every tenant.
 is($node->query('bulk', q{SELECT count(*) FILTER (WHERE p.changed), count(DISTINCT p.destination)
 	FROM promote.instance i, promote.promote_instance('shop-tenant-1-db', i.name, '{"size": 3}') p
-	WHERE i.environment <> 'tenant-1'}), join('|', ($count - 1) x 2), 'and all but one are promoted to in one statement');
-is($node->query('bulk', q{SELECT count(*) FROM promote.promotion_history WHERE revision = 3 AND plan = 3 AND changes = 1}),
+	WHERE i.environment <> 'tenant-1'}), join('|', ($count - 1) x 2),
+		'and all but one are promoted to in one statement');
+is($node->query('bulk', q{SELECT count(*) FROM promote.promotion_history WHERE revision = 3 AND plan = 3
+	AND changes = 1}),
 	$count - 1, '... with their plans');
 is(problems(), 0, '... and whole chains');
 

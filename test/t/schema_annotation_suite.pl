@@ -26,7 +26,8 @@ sub is_for {
 	my ($compatibility, $release) = @_;
 	for my $bound (split /,/, $compatibility // '') {
 		my ($relation, $number) = $bound =~ /^(<=|=|)(\d+)$/ or die "what is the compatibility $bound?\n";
-		return 0 if $relation eq '<=' ? $release > $number : $relation eq '=' ? $release != $number : $release < $number;
+		return 0 if $relation eq '<=' ? $release > $number : $relation eq '=' ? $release != $number
+			: $release < $number;
 	}
 	return 1;
 }
@@ -49,7 +50,8 @@ sub told {
 # The tests of one case in one dialect.
 sub run {
 	my ($name, $case, $release) = @_;
-	my $schema = ref $case->{schema} eq 'HASH' ? { %{ $case->{schema} }, '$schema' => $dialects{$release} } : $case->{schema};
+	my $schema = ref $case->{schema} eq 'HASH' ? { %{ $case->{schema} }, '$schema' => $dialects{$release} }
+		: $case->{schema};
 	for my $test (@{ $case->{tests} }) {
 		my @told = told($test->{instance}, $schema);
 		for my $assertion (@{ $test->{assertions} }) {
@@ -58,7 +60,8 @@ sub run {
 			my %found = map { $_->[1] => $_->[3] }
 				grep { $_->[0] eq path($assertion->{location}) && $_->[2] eq $assertion->{keyword} } @told;
 			is($json->encode(\%found), $json->encode(\%expected),
-				"$release, $name: " . $json->encode($test->{instance}) . ", $assertion->{keyword} at \"$assertion->{location}\"");
+				"$release, $name: " . $json->encode($test->{instance})
+					. ", $assertion->{keyword} at \"$assertion->{location}\"");
 		}
 	}
 }
@@ -66,7 +69,8 @@ sub run {
 for my $file (sort keys %files) {
 	for my $case (@{ $json->decode($files{$file})->{suite} }) {
 		die "$file: $case->{description} refers to other schemas\n" if $case->{externalSchemas};
-		run("$file: $case->{description}", $case, $_) for grep { is_for($case->{compatibility}, $_) } sort keys %dialects;
+		run("$file: $case->{description}", $case, $_) for grep { is_for($case->{compatibility}, $_) }
+			sort keys %dialects;
 	}
 }
 note('result: ' . Test::More->builder->current_test . ' tests of annotations');

@@ -60,7 +60,8 @@ for my $dialect ($suite->dialects) {
 	$kind{$_} = 'format' for grep { $is_asserted{$_} } $suite->files($dialect, 'optional/format');
 	$kind{$_} = 'optional' for grep { $is_of_interest{$_} } $suite->files($dialect, 'optional');
 	$load .= 'INSERT INTO suite.file VALUES ('
-		. join(', ', map { quoted($_) } $dialect, $kind{$_}, $_, $suite->text($dialect, $_)) . ");\n" for sort keys %kind;
+		. join(', ', map { quoted($_) } $dialect, $kind{$_}, $_, $suite->text($dialect, $_)) . ");\n" for
+			sort keys %kind;
 }
 $node->query('suite', $load);
 $node->query('suite', "SET statement_timeout = '5min'; SELECT suite.run()");
@@ -68,11 +69,13 @@ $node->query('suite', "SET statement_timeout = '5min'; SELECT suite.run()");
 for my $dialect ($suite->dialects) {
 	for my $kind (qw(mandatory format optional)) {
 		my $these = "FROM suite.test WHERE dialect = '$dialect' AND kind = '$kind'";
-		my ($count) = rows("SELECT count(*) FILTER (WHERE holdable) AS run, count(*) FILTER (WHERE outcome = expected::text) AS passed $these");
+		my ($count) = rows("SELECT count(*) FILTER (WHERE holdable) AS run, count(*) FILTER (WHERE outcome = "
+			. "expected::text) AS passed $these");
 		note("result: $dialect, $kind: $count->{passed} of $count->{run} pass");
 		note("result: $dialect, $kind: jsonb cannot hold \\u0000: $_->{name}")
 			for rows("SELECT name $these AND NOT holdable");
-		my @misses = map { "$_->{name}\n    should be " . ($_->{expected} ? 'valid' : 'invalid') . ", was $_->{outcome}" }
+		my @misses = map { "$_->{name}\n    should be " . ($_->{expected} ? 'valid' : 'invalid')
+			. ", was $_->{outcome}" }
 			rows("SELECT name, expected, outcome $these AND outcome <> expected::text");
 		if ($kind eq 'optional') {
 			note("not required: $_") for @misses;

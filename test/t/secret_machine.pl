@@ -1,6 +1,6 @@
-# Secrets and the machine they are on: key files and who may read them, settings that are not for everyone, rotation that
-# is broken off, and where plaintext may be found afterwards: in no log, no statistics, no dump, no file, and, as far as
-# the extension made copies of it, not in the memory of the process.
+# Secrets and the machine they are on: key files and who may read them, settings that are not for everyone, rotation
+# that is broken off, and where plaintext may be found afterwards: in no log, no statistics, no dump, no file, and, as
+# far as the extension made copies of it, not in the memory of the process.
 
 use strict;
 use warnings;
@@ -19,7 +19,8 @@ my $has_statements = -e "$libdir/pg_stat_statements.so";
 
 # What doc/reference/secret.md recommends, on a server that logs as much as it can.
 my $node = PromoteTest->new(
-	'log_min_messages = debug1', 'log_min_error_statement = error', 'log_min_duration_statement = 0', 'log_statement = none',
+	'log_min_messages = debug1', 'log_min_error_statement = error', 'log_min_duration_statement = 0',
+		'log_statement = none',
 	'log_parameter_max_length = 0', 'log_parameter_max_length_on_error = 0', 'log_temp_files = 0',
 	$has_statements ? ("shared_preload_libraries = 'pg_stat_statements'", 'pg_stat_statements.track = all') : ());
 my (undef, undef, $uid, $gid) = defined $node->owner ? getpwnam $node->owner : (0, 0, $>, $));
@@ -49,7 +50,8 @@ sub write_file {
 sub outcome {
 	my ($sql, @arguments) = @_;
 	my ($rc, $out, $err) = $node->psql('secrets', "\\set VERBOSITY verbose\n$sql", @arguments);
-	return $rc == 0 ? $out =~ s/\n\z//r : $err =~ s/^.*?ERROR:  (\w+): (.*?)\n(?:DETAIL:  (.*?)\n)?.*\z/$1 $2: @{[ $3 || '' ]}/sr;
+	return $rc == 0 ? $out =~ s/\n\z//r
+		: $err =~ s/^.*?ERROR:  (\w+): (.*?)\n(?:DETAIL:  (.*?)\n)?.*\z/$1 $2: @{[ $3 || '' ]}/sr;
 }
 
 # Runs one statement by the extended protocol, with :value and others as parameters: the psql of PostgreSQL 15 cannot.
@@ -64,7 +66,8 @@ sub with_parameters {
 sub files_with {
 	my ($bytes) = @_;
 	my @found;
-	find({ no_chdir => 1, wanted => sub { push @found, $_ if -f && index(PromoteTest::slurp($_), $bytes) >= 0 } }, $node->data);
+	find({ no_chdir => 1, wanted => sub { push @found, $_ if -f && index(PromoteTest::slurp($_), $bytes) >= 0 } },
+		$node->data);
 	return join ' ', map { s{^.*/data/}{}r } @found;
 }
 
@@ -137,8 +140,10 @@ $node->query('secrets', q{
 		'{"one": {}, "two": {"required": false}, "json": {"required": false, "format": "json"}}');
 	INSERT INTO promote.project (project) VALUES ('p');
 	INSERT INTO promote.environment (project, environment) VALUES ('p', 'e');
-	INSERT INTO promote.component (project, component, bundle) SELECT 'p', 'c' || n, 'b' FROM generate_series(1, 40) AS n;
-	INSERT INTO promote.instance (project, environment, component) SELECT 'p', 'e', 'c' || n FROM generate_series(1, 40) AS n;
+	INSERT INTO promote.component (project, component, bundle) SELECT 'p', 'c' || n, 'b'
+		FROM generate_series(1, 40) AS n;
+	INSERT INTO promote.instance (project, environment, component) SELECT 'p', 'e', 'c' || n
+		FROM generate_series(1, 40) AS n;
 	SELECT promote.configure_instance('p-e-c' || n, '{}', plan => n = 1) FROM generate_series(1, 40) AS n});
 $node->query('secrets', 'CREATE EXTENSION pg_stat_statements') if $has_statements;
 
@@ -148,7 +153,8 @@ my $set = "SELECT fingerprint FROM promote.set_secret('p-e-c1', 'one', 'x');";
 like(outcome($set), qr/^PM711 /, 'without a key nothing can be set');
 $node->query('secrets', "LOAD 'promote'; ALTER SYSTEM SET promote.secret_key_file = '$keys'");
 $node->query('secrets', 'SELECT pg_reload_conf()');
-ok($node->wait_for('secrets', "SELECT fingerprint <> '' FROM promote.set_secret('p-e-c1', 'one', 'x')"), 'a key file in the configuration counts after a reload');
+ok($node->wait_for('secrets', "SELECT fingerprint <> '' FROM promote.set_secret('p-e-c1', 'one', 'x')"),
+	'a key file in the configuration counts after a reload');
 $node->query('secrets', "LOAD 'promote'; ALTER SYSTEM RESET promote.secret_key_file");
 $node->query('secrets', 'SELECT pg_reload_conf()');
 $node->wait_for('secrets', "SELECT current_setting('promote.secret_key_file') = '' FROM promote.secret_status LIMIT 1");
@@ -159,20 +165,25 @@ my $command = "touch $trace; printf %s " . (line('k2') =~ s/\n//r);
 $node->query('secrets', q{CREATE ROLE clerk LOGIN; SELECT promote.grant_action('clerk', 'secrets', 'p')});
 for my $setting ("promote.secret_key_command = '$command'", "promote.secret_key_file = '$keys'") {
 	my ($name) = $setting =~ /(promote\.\w+)/;
-	like(outcome("SET SESSION AUTHORIZATION clerk; SET $setting; $set"), qr/^(?:42501|PM711) /, "$name of an ordinary user's SET does not count");
-	like(outcome("SET SESSION AUTHORIZATION clerk; SELECT promote.current_actor(); SET $setting;"), qr/^42501 /, '... and is refused once the library is loaded');
+	like(outcome("SET SESSION AUTHORIZATION clerk; SET $setting; $set"), qr/^(?:42501|PM711) /,
+		"$name of an ordinary user's SET does not count");
+	like(outcome("SET SESSION AUTHORIZATION clerk; SELECT promote.current_actor(); SET $setting;"), qr/^42501 /,
+		'... and is refused once the library is loaded');
 	for my $how ("ALTER ROLE clerk SET $setting", "ALTER DATABASE secrets SET $setting") {
-		like(outcome("SET SESSION AUTHORIZATION clerk; $how"), qr/^42501 /, "... nor may it be left for later by @{[ $how =~ /(ALTER \w+)/ ]}");
+		like(outcome("SET SESSION AUTHORIZATION clerk; $how"), qr/^42501 /,
+			"... nor may it be left for later by @{[ $how =~ /(ALTER \w+)/ ]}");
 	}
 	my ($word, $value) = $setting =~ /(\S+) = '(.*)'/;
 	local $ENV{PGOPTIONS} = "-c $word=" . ($value =~ s/([\\ ])/\\$1/gr);
 	local $ENV{PGUSER};
-	my ($rc, $out, $err) = $node->run({ input => $set }, "$bindir/psql", '-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=sqlstate',
+	my ($rc, $out, $err) = $node->run({ input => $set }, "$bindir/psql", '-X', '-A', '-t', '-q', '-v',
+		'ON_ERROR_STOP=1', '-v', 'VERBOSITY=sqlstate',
 		($node->connection)[ 0 .. 3 ], '-U', 'clerk', '-d', 'secrets');
 	like($err, qr/ERROR:  PM711$/m, '... nor by the options of a connection');
 }
 ok(!-e $trace, '... and no such command was ever run');
-is(outcome("SET SESSION AUTHORIZATION clerk; SELECT promote.current_actor(); SELECT count(*) FROM pg_settings WHERE name ~ 'promote.secret_key'"),
+is(outcome("SET SESSION AUTHORIZATION clerk; SELECT promote.current_actor(); SELECT count(*) FROM pg_settings WHERE "
+	. "name ~ 'promote.secret_key'"),
 	"clerk\n0", 'the settings are not shown to ordinary users');
 
 # ---- key files ----
@@ -185,19 +196,25 @@ my $good = qr/^[0-9a-f]{64}$/;
 like(with_file($keys), $good, 'a good key file');
 like(with_file(write_file('keys_0400', line('k1'), 0400)), $good, '... may be read-only');
 for my $mode (0640, 0604, 0620, 0602, 0610, 0601, 0660, 0644, 0666, 0777) {
-	like(with_file(write_file('open_keys', line('k1'), $mode)), qr/^PM712 .*group or world access/, sprintf '... but not %04o', $mode);
+	like(with_file(write_file('open_keys', line('k1'), $mode)), qr/^PM712 .*group or world access/,
+		sprintf '... but not %04o', $mode);
 }
 SKIP: {
 	skip 'only root can give files away', 5 if $> != 0 || !defined $node->owner;
-	like(with_file(write_file('root_keys', line('k1'), 0640, 0)), $good, 'root may own it and let the server\'s group read it');
-	like(with_file(write_file('root_keys', line('k1'), $_, 0)), qr/^PM712 .*group or world access/, sprintf 'root\'s file with %04o', $_) for 0660, 0644, 0650;
+	like(with_file(write_file('root_keys', line('k1'), 0640, 0)), $good,
+		'root may own it and let the server\'s group read it');
+	like(with_file(write_file('root_keys', line('k1'), $_, 0)), qr/^PM712 .*group or world access/,
+		sprintf 'root\'s file with %04o', $_) for 0660, 0644, 0650;
 	my ($nobody) = (getpwnam 'nobody')[2];
-	like(with_file(write_file('stray_keys', line('k1'), 0644, $nobody)), qr/^PM712 .*belongs neither to/, 'nobody else may own it');
+	like(with_file(write_file('stray_keys', line('k1'), 0644, $nobody)), qr/^PM712 .*belongs neither to/,
+		'nobody else may own it');
 }
 symlink $keys, $node->dir . '/link' or die;
-like(with_file($node->dir . '/link'), $good, 'a symlink to a good file is as good as that, as orchestrators mount secrets');
+like(with_file($node->dir . '/link'), $good,
+	'a symlink to a good file is as good as that, as orchestrators mount secrets');
 symlink $node->dir . '/open_keys', $node->dir . '/open_link' or die;
-like(with_file($node->dir . '/open_link'), qr/^PM712 .*group or world access/, 'one to a file that others can read is not');
+like(with_file($node->dir . '/open_link'), qr/^PM712 .*group or world access/,
+	'one to a file that others can read is not');
 symlink $node->dir . '/nowhere', $node->dir . '/dangling' or die;
 like(with_file($node->dir . '/dangling'), qr/^PM712 .*could not be opened: No such file/, 'one that leads nowhere');
 like(with_file($node->dir . '/missing'), qr/^PM712 .*could not be opened: No such file/, 'a missing file');
@@ -205,59 +222,79 @@ like(with_file('/'), qr/^PM712 .*(?:not a regular file)/, 'a directory');
 like(with_file('/dev/null'), qr/^PM712 .*not a regular file/, 'a device');
 mkfifo($node->dir . '/pipe', 0600);
 chown $uid, $gid, $node->dir . '/pipe';
-like(with_file($node->dir . '/pipe'), qr/^PM712 .*not a regular file/, 'a pipe, without waiting for whoever might write to it');
+like(with_file($node->dir . '/pipe'), qr/^PM712 .*not a regular file/,
+	'a pipe, without waiting for whoever might write to it');
 like(with_file(write_file('empty', '')), qr/^PM712 .*There is none/, 'an empty file');
 like(with_file(write_file('large', line('k1') . "#\n" x 9000)), qr/^PM712 .*more than 16384 bytes/, 'a large file');
-like(with_file(write_file('crlf', "# keys\r\n\r\n" . line('k1') =~ s/\n/ \t\r\n/r)), $good, 'comments, blank lines and other systems\' ends of lines');
+like(with_file(write_file('crlf', "# keys\r\n\r\n" . line('k1') =~ s/\n/ \t\r\n/r)), $good,
+	'comments, blank lines and other systems\' ends of lines');
 like(with_file(write_file('last', line('k1') =~ s/\n//r)), $good, 'the last line needs no end');
 $node->query('secrets', "COPY (SELECT 1) TO '" . $node->data . "/keys_here'");
 write_file($node->data . '/keys_here', line('k1'));
 like(with_file('keys_here'), $good, 'a relative path begins at the data directory');
 
-like(outcome("SET promote.secret_key_file = ''; SET promote.secret_key_command = 'sleep 20'; SET statement_timeout = '300ms'; $set"), qr/^57014 /, 'a command that hangs is ended with the statement, which says so');
+like(outcome("SET promote.secret_key_file = ''; SET promote.secret_key_command = 'sleep 20'; SET statement_timeout "
+	. "= '300ms'; $set"), qr/^57014 /, 'a command that hangs is ended with the statement, which says so');
 
 # A changed file counts at once, in a session that goes on.
 my $session = session();
 my $changing = write_file('changing', line('k1'));
-tell_session($session, "SET promote.secret_key_file = '$changing'; SELECT promote.set_secret('p-e-c1', 'two', 'x'), key_id FROM promote.secret_status WHERE instance = 'p-e-c1' AND name = 'two';");
+tell_session($session, "SET promote.secret_key_file = '$changing'; SELECT promote.set_secret('p-e-c1', 'two', 'x'), "
+	. "key_id FROM promote.secret_status WHERE instance = 'p-e-c1' AND name = 'two';");
 write_file('changing', line('k2') . line('k1'));
 tell_session($session, "SELECT promote.set_secret('p-e-c1', 'two', 'x');");
-is($node->query('secrets', "SELECT key_id FROM promote.secret_status WHERE instance = 'p-e-c1' AND name = 'two'"), 'k2', 'a changed file is picked up by the next call');
+is($node->query('secrets', "SELECT key_id FROM promote.secret_status WHERE instance = 'p-e-c1' AND name = 'two'"), 'k2',
+	'a changed file is picked up by the next call');
 end_session($session);
 
 # ---- rotation, broken off and gone on with ----
 
 my $use = "SET promote.secret_key_file = '$keys';";
 write_file('keys', line('k1'));
-$node->query('secrets', "$use SELECT promote.set_secret('p-e-c' || n, name, name || n) FROM generate_series(1, 40) AS n, unnest(ARRAY['one', 'two']) AS name");
-my $all = q{SELECT string_agg(instance || name || fingerprint || set_at, ' ' ORDER BY instance, name) FROM promote.secret_status WHERE is_set};
+$node->query('secrets', "$use SELECT promote.set_secret('p-e-c' || n, name, name || n) FROM generate_series(1, 40) "
+	. "AS n, unnest(ARRAY['one', 'two']) AS name");
+my $all = q{SELECT string_agg(instance || name || fingerprint || set_at, ' ' ORDER BY instance, name)
+	FROM promote.secret_status WHERE is_set};
 my $before = $node->query('secrets', $all);
 write_file('keys', line('k2') . line('k1'));
-is($node->query('secrets', "$use SELECT rotated, remaining FROM promote.rotate_secrets(30)"), '30|50', 'a batch is rotated');
+is($node->query('secrets', "$use SELECT rotated, remaining FROM promote.rotate_secrets(30)"), '30|50',
+	'a batch is rotated');
 my $batch = $node->spawn('secrets', "$use BEGIN; SELECT promote.rotate_secrets(30); SELECT pg_sleep(60); COMMIT");
-$node->wait_for('secrets', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep' OR wait_event = 'PgSleep'});
-is($node->query('secrets', "$use SELECT rotated, remaining FROM promote.rotate_secrets()"), '20|30', 'another session passes over what is being rotated, and waits for nobody');
+$node->wait_for('secrets',
+	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep' OR wait_event = 'PgSleep'});
+is($node->query('secrets', "$use SELECT rotated, remaining FROM promote.rotate_secrets()"), '20|30',
+	'another session passes over what is being rotated, and waits for nobody');
 $node->kill9;
 $node->finish($batch);
 $node->start;
-is($node->query('secrets', q{SELECT string_agg(key_id || ' ' || n, ', ') FROM (SELECT key_id, count(*) AS n FROM promote.secret GROUP BY key_id ORDER BY 1) AS k}),
+is($node->query('secrets',
+	q{SELECT string_agg(key_id || ' ' || n, ', ') FROM (SELECT key_id, count(*) AS n FROM promote.secret GROUP BY key_id
+	ORDER BY 1) AS k}),
 	'k1 30, k2 50', 'what a crash broke off is as it was');
 # Secrets are set meanwhile.
-my $setter = $node->spawn('secrets', "$use BEGIN; SELECT promote.set_secret('p-e-c40', 'one', 'one40'); SELECT pg_sleep(2); COMMIT");
+my $setter = $node->spawn('secrets',
+	"$use BEGIN; SELECT promote.set_secret('p-e-c40', 'one', 'one40'); SELECT pg_sleep(2); COMMIT");
 $node->wait_for('secrets', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
-$node->query('secrets', "$use DO \$\$ BEGIN WHILE (SELECT remaining FROM promote.rotate_secrets(7)) > 0 LOOP COMMIT; PERFORM pg_sleep(0.01); END LOOP; END \$\$");
+$node->query('secrets', "$use DO \$\$ BEGIN WHILE (SELECT remaining FROM promote.rotate_secrets(7)) > 0 LOOP "
+	. "COMMIT; PERFORM pg_sleep(0.01); END LOOP; END \$\$");
 my (undef, undef, $err) = $node->finish($setter);
 is($err, '', 'setting one meanwhile works');
-is($node->query('secrets', 'SELECT count(*) FILTER (WHERE key_id = \'k2\'), count(*) FROM promote.secret'), '80|80', 'the documented loop comes to the end');
+is($node->query('secrets', 'SELECT count(*) FILTER (WHERE key_id = \'k2\'), count(*) FROM promote.secret'), '80|80',
+	'the documented loop comes to the end');
 write_file('keys', line('k2'));
-is($node->query('secrets', "$use SELECT rotated, remaining FROM promote.rotate_secrets()"), '0|0', 'without the old key nothing is left to do');
-is($node->query('secrets', $all) =~ s/(p-e-c40one\w{64})\S+ \S+/$1/r, $before =~ s/(p-e-c40one\w{64})\S+ \S+/$1/r, 'each is what it was, set when it was set');
+is($node->query('secrets', "$use SELECT rotated, remaining FROM promote.rotate_secrets()"), '0|0',
+	'without the old key nothing is left to do');
+is($node->query('secrets', $all) =~ s/(p-e-c40one\w{64})\S+ \S+/$1/r, $before =~ s/(p-e-c40one\w{64})\S+ \S+/$1/r,
+	'each is what it was, set when it was set');
 write_file('keys', line('k3'));
-like(outcome("$use SELECT promote.rotate_secrets()"), qr/^PM712 key "k2", which secret "one" of "p-e-c1" is sealed with/, 'the old key removed too early is missed by its name');
+like(outcome("$use SELECT promote.rotate_secrets()"),
+	qr/^PM712 key "k2", which secret "one" of "p-e-c1" is sealed with/,
+	'the old key removed too early is missed by its name');
 is($node->query('secrets', "SELECT count(*) FROM promote.secret WHERE key_id = 'k2'"), '80', '... nothing is lost');
 is($node->query('secrets', 'SELECT count(*) FROM promote.verify_audit()'), '0', 'the audit log is whole');
 write_file('keys', line('k1') . line('k2'));
-is($node->query('secrets', "$use SELECT rotated, remaining FROM promote.rotate_secrets()"), '80|0', 'and the old key brought back, all is well');
+is($node->query('secrets', "$use SELECT rotated, remaining FROM promote.rotate_secrets()"), '80|0',
+	'and the old key brought back, all is well');
 
 # ---- where plaintext is not ----
 
@@ -269,18 +306,23 @@ my ($rc, $out);
 ($rc, $out, $err) = with_parameters($call, name => 'one', value => $plain);
 is($rc, 0, 'a secret is passed as a parameter') or diag($err);
 is($node->query('secrets', "SELECT fingerprint FROM promote.secret_status WHERE instance = 'p-e-c1' AND name = 'one'"),
-	hmac_sha256_hex("secret:" . sha256($plain), pack 'H*', $node->query('secrets', q{SELECT encode(digest_key, 'hex') FROM promote.project WHERE project = 'p'})), '... and set');
+	hmac_sha256_hex("secret:" . sha256($plain), pack 'H*',
+		$node->query('secrets', q{SELECT encode(digest_key, 'hex') FROM promote.project WHERE project = 'p'})),
+		'... and set');
 ($rc, $out, $err) = with_parameters($call, name => 'json', value => "{\"a\": \"$plain\"}");
 is($rc, 0, 'a JSON secret') or diag($err);
 # errors that are logged with their statements
-for ([ json => "{\"a\": \"$plain\", }" ], [ json => $plain ], [ undeclared => $plain ], [ $plain => 'one' ], [ one => '' ], [ json => '[' x 2000 . $plain ]) {
+for ([ json => "{\"a\": \"$plain\", }" ], [ json => $plain ], [ undeclared => $plain ], [ $plain => 'one' ],
+	[ one => '' ], [ json => '[' x 2000 . $plain ]) {
 	($rc, $out, $err) = with_parameters($call, name => $_->[0], value => $_->[1]);
 	isnt($rc, 0, "an error is provoked with $_->[0]");
 	unlike("$out$err", qr/\Q$plain\E/, '... which shows no value to the client');
 }
-($rc, $out, $err) = with_parameters(q{SELECT promote.set_secret('p-e-c1', 'one', repeat(:value, 100000));}, value => $plain);
+($rc, $out, $err) = with_parameters(q{SELECT promote.set_secret('p-e-c1', 'one', repeat(:value, 100000));},
+	value => $plain);
 isnt($rc, 0, 'nor one that is too large');
-($rc, $out, $err) = with_parameters(q{SELECT promote.set_secret('p-e-c2', 'one', repeat(:value, 58000));}, value => $plain);
+($rc, $out, $err) = with_parameters(q{SELECT promote.set_secret('p-e-c2', 'one', repeat(:value, 58000));},
+	value => $plain);
 is($rc, 0, 'nearly 1 MB') or diag($err);
 # and a listener, a worker that reads all, a rotation
 write_file('keys', line('k3') . line('k1'));
@@ -300,7 +342,8 @@ like($node->log_text, qr/3 secrets of "p-e-c1" were read under claim 1 of deploy
 my ($dead, $dead_out) = $node->psql('secrets', q{BEGIN; SELECT promote.plan_instance('p-e-c1') \g /dev/null
 	SELECT deployment, fencing FROM promote.claim_deployment('thief') \gset
 	SELECT count(*) FROM promote.deployment_secrets('p-e-c1', :deployment, :fencing); ROLLBACK});
-like($node->log_text, qr/3 secrets of "p-e-c1" were read under claim 1 of deployment 2/, '... also one whose transaction was rolled back');
+like($node->log_text, qr/3 secrets of "p-e-c1" were read under claim 1 of deployment 2/,
+	'... also one whose transaction was rolled back');
 
 $node->query('secrets', qq[
 	SET work_mem = '64kB';
@@ -308,7 +351,8 @@ $node->query('secrets', qq[
 	SELECT deployment, fencing FROM promote.claim_deployment('worker', selector => '{"a": "$other"}') \\gset
 	SELECT length(value) FROM promote.deployment_secrets('p-e-c2', :deployment, :fencing) WHERE name = 'one';
 	BEGIN;
-	SELECT promote.remove_secret('p-e-c2', name) FROM promote.secret_status WHERE instance = 'p-e-c2' AND is_set AND name <> 'one' \\g /dev/null
+	SELECT promote.remove_secret('p-e-c2', name) FROM promote.secret_status WHERE instance = 'p-e-c2' AND is_set
+		AND name <> 'one' \\g /dev/null
 	SELECT count(*) FROM promote.deployment_secrets('p-e-c2', :deployment, :fencing);
 	ROLLBACK]);
 like($node->log_text, qr/2 secrets of "p-e-c2" were read/, 'a large secret is read with little work_mem');
@@ -317,16 +361,21 @@ unlike($node->log_text, qr/temporary file/, '... and was never written to a temp
 
 my @places = (
 	[ 'the server\'s log' => sub { $node->log_text } ],
-	[ 'pg_dump\'s output' => sub { $node->dump('secrets', $node->dir . '/dump.sql'); PromoteTest::slurp($node->dir . '/dump.sql') } ],
-	[ 'the audit log' => sub { $node->query('secrets', 'SELECT string_agg(a::text, \' \') FROM promote.audit_log AS a') } ],
-	[ 'the status' => sub { $node->query('secrets', 'SELECT string_agg(s::text, \' \') FROM promote.secret_status AS s') } ],
+	[ 'pg_dump\'s output' => sub { $node->dump('secrets', $node->dir . '/dump.sql');
+		PromoteTest::slurp($node->dir . '/dump.sql') } ],
+	[ 'the audit log' => sub { $node->query('secrets',
+		'SELECT string_agg(a::text, \' \') FROM promote.audit_log AS a') } ],
+	[ 'the status' => sub { $node->query('secrets',
+		'SELECT string_agg(s::text, \' \') FROM promote.secret_status AS s') } ],
 	[ 'pg_stat_activity' => sub { $node->query('secrets', 'SELECT string_agg(query, \' \') FROM pg_stat_activity') } ],
 );
-push @places, [ 'pg_stat_statements' => sub { $node->query('secrets', 'SELECT string_agg(query, \' \') FROM pg_stat_statements') } ] if $has_statements;
+push @places, [ 'pg_stat_statements' => sub { $node->query('secrets',
+	'SELECT string_agg(query, \' \') FROM pg_stat_statements') } ] if $has_statements;
 for my $place (@places) {
 	my ($name, $text) = ($place->[0], $place->[1]->());
 	for ($plain, unpack('H*', $plain), encode_base64($plain, '')) {
-		is(index($text, $_), -1, "$name does not hold " . (length $_ == length $plain ? 'the plaintext' : 'it in other letters'));
+		is(index($text, $_), -1, "$name does not hold " . (length $_ == length $plain ? 'the plaintext'
+			: 'it in other letters'));
 	}
 }
 like($places[0][1]->(), qr/set_secret/, 'the log has the statements');
@@ -355,25 +404,30 @@ SKIP: {
 	like(PromoteTest::slurp($node->dir . '/session.out'), qr/^8\d\|0$/m, 'all is rotated in a session of its own');
 	is(in_memory($session->{backend}, $plain), 0, '... in whose memory no plaintext is left');
 	is(in_memory($session->{backend}, $key{$_}), 0, "... nor key $_") for qw(k1 k3);
-	is(in_memory($session->{backend}, substr encode_base64($key{$_}, ''), 0, 40), 0, "... nor the line of $_") for qw(k1 k3);
+	is(in_memory($session->{backend}, substr encode_base64($key{$_}, ''), 0, 40), 0, "... nor the line of $_") for qw(k1
+		k3);
 	# also where it ends in an error, of which the transaction takes notice later
 	write_file('keys', line('k2') . line('k1'));
-	$node->query('secrets', q{BEGIN; ALTER TABLE promote.secret DISABLE TRIGGER guard_secret; UPDATE promote.secret SET fingerprint = sha256('') WHERE component = 'c1' AND secret = 'one';
+	$node->query('secrets', q{BEGIN; ALTER TABLE promote.secret DISABLE TRIGGER guard_secret;
+		UPDATE promote.secret SET fingerprint = sha256('') WHERE component = 'c1' AND secret = 'one';
 		ALTER TABLE promote.secret ENABLE ALWAYS TRIGGER guard_secret; COMMIT});
 	tell_session($session, 'BEGIN; SELECT promote.rotate_secrets();');
-	like(PromoteTest::slurp($node->dir . '/session.out'), qr/is not the one that its fingerprint is of/, 'an error with a value at hand');
+	like(PromoteTest::slurp($node->dir . '/session.out'), qr/is not the one that its fingerprint is of/,
+		'an error with a value at hand');
 	is(in_memory($session->{backend}, $plain), 0, '... leaves none');
 	is(in_memory($session->{backend}, $key{k1}), 0, '... and no key');
 	tell_session($session, 'ROLLBACK; BEGIN; SAVEPOINT a; SELECT promote.rotate_secrets();');
 	is(in_memory($session->{backend}, $plain), 0, '... nor does one behind a savepoint, before anybody rolls back');
 	is(in_memory($session->{backend}, $key{k1}), 0, '... and no key');
 	# a value out of a table is copied, for it has to be put together first
-	$node->query('secrets', "CREATE TABLE holding (v text); ALTER TABLE holding ALTER v SET STORAGE EXTERNAL; INSERT INTO holding VALUES (repeat('T0asted-$random', 1000))");
+	$node->query('secrets', "CREATE TABLE holding (v text); ALTER TABLE holding ALTER v SET STORAGE EXTERNAL; "
+		. "INSERT INTO holding VALUES (repeat('T0asted-$random', 1000))");
 	for my $begin ('BEGIN', 'BEGIN; SAVEPOINT a') {
 		tell_session($session, "ROLLBACK; $begin; SELECT promote.set_secret('p-e-c1', 'json', v) FROM holding;");
 		is(in_memory($session->{backend}, "T0asted-$random"), 0, "... nor one out of a table, after $begin");
 	}
-	like(PromoteTest::slurp($node->dir . '/session.out'), qr/declares it as JSON, and it is none/, '... that is refused');
+	like(PromoteTest::slurp($node->dir . '/session.out'), qr/declares it as JSON, and it is none/,
+		'... that is refused');
 	# what PostgreSQL itself copies, for the worker that asked, is not the extension's to wipe: looking finds it
 	tell_session($session, "ROLLBACK; SELECT '$other' AS a;");
 	cmp_ok(in_memory($session->{backend}, $other), '>', 0, 'looking would have found something');

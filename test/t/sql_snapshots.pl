@@ -1,12 +1,13 @@
 # What another session has committed after a transaction's snapshot was taken: every verb reads it, or is told to try
-# again (40001), at each isolation level. It never answers from before, and never fails by a key that somebody else took.
+# again (40001), at each isolation level. It never answers from before, and never fails by a key that somebody else
+# took.
 #
 # The oracle is READ COMMITTED: a verb at REPEATABLE READ or SERIALIZABLE has to answer what it answers there, and leave
 # the same rows behind, at once or when it is tried again after a 40001. And every case has to be one: before the change
 # the verb answers something else, or ("same") its rows are numbered behind those of the change.
 #
-# At READ COMMITTED the change is also made beside the verb, and committed when the verb waits for it or has passed it: then
-# it has to be as if the one had come after the other, whichever.
+# At READ COMMITTED the change is also made beside the verb, and committed when the verb waits for it or has passed it:
+# then it has to be as if the one had come after the other, whichever.
 
 use strict;
 use warnings;
@@ -77,15 +78,18 @@ CREATE FUNCTION make(p text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO promote.bundle VALUES (p);
 	INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, remote_references)
-	VALUES (p, '1.0.0', '{"properties": {"size": {"type": "integer"}}}', '{"password": {}}', '{"network": {"required": false}}');
+	VALUES (p, '1.0.0', '{"properties": {"size": {"type": "integer"}}}', '{"password": {}}',
+		'{"network": {"required": false}}');
 	INSERT INTO promote.project (project, attributes) VALUES (p, jsonb_build_object('case', p));
 	INSERT INTO promote.environment (project, environment, require_plan, require_expected, parameters)
 	VALUES (p, 'staging', false, false, '{"host": "s"}'), (p, 'production', true, false, '{"host": "h"}');
 	INSERT INTO promote.component (project, component, bundle) VALUES (p, 'db', p);
 	INSERT INTO promote.instance (project, environment, component) VALUES (p, 'staging', 'db'), (p, 'production', 'db');
 	EXECUTE format('CREATE ROLE %I', p);
-	PERFORM promote.configure_instance(p || '-' || e || '-db', '{"size": 1, "host": "{{host}}"}', plan => false) FROM (VALUES ('staging'), ('production')) AS v (e);
-	PERFORM promote.set_secret(p || '-' || e || '-db', 'password', 'hush') FROM (VALUES ('staging'), ('production')) AS v (e);
+	PERFORM promote.configure_instance(p || '-' || e || '-db', '{"size": 1, "host": "{{host}}"}', plan => false)
+		FROM (VALUES ('staging'), ('production')) AS v (e);
+	PERFORM promote.set_secret(p || '-' || e || '-db', 'password', 'hush')
+		FROM (VALUES ('staging'), ('production')) AS v (e);
 	PERFORM promote.deploy_instance(p || '-staging-db');
 	PERFORM promote.plan_instance(p || '-production-db');
 	PERFORM work(p);
@@ -108,20 +112,33 @@ END $$;
 -- All that there is of a project, but for times.
 CREATE FUNCTION state(p text) RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(line, E'\n' ORDER BY line) FROM (
-		SELECT concat_ws(' ', 'instance', environment, revision, deployment, status, deployed_revision, deployed_by, version_constraint) FROM promote.instance WHERE project = p
-		UNION ALL SELECT concat_ws(' ', 'revision', environment, revision, version, (SELECT left(encode(promote.jsonb_digest(c.params), 'hex'), 8) FROM promote.config AS c WHERE c.project = p AND c.digest = r.digest), actor)
+		SELECT concat_ws(' ', 'instance', environment, revision, deployment, status, deployed_revision, deployed_by,
+			version_constraint) FROM promote.instance WHERE project = p
+		UNION ALL SELECT concat_ws(' ', 'revision', environment, revision, version,
+			(SELECT left(encode(promote.jsonb_digest(c.params), 'hex'), 8) FROM promote.config AS c
+			WHERE c.project = p AND c.digest = r.digest), actor)
 			FROM promote.revision AS r WHERE project = p
-		UNION ALL SELECT concat_ws(' ', 'deployment', environment, deployment, action, status, revision, version, plan, due_at IS NOT NULL, fencing, reason, remote_references) FROM promote.deployment WHERE project = p
-		UNION ALL SELECT concat_ws(' ', 'log', environment, deployment, entry, message) FROM promote.deployment_log WHERE project = p
-		UNION ALL SELECT concat_ws(' ', 'vote', deployment, vote, decision, actor) FROM promote.approval WHERE project = p
-		UNION ALL SELECT concat_ws(' ', 'health', environment, check_name, report, healthy) FROM promote.health_report WHERE project = p
-		UNION ALL SELECT concat_ws(' ', 'drift', item, path, closed_at IS NOT NULL, dismissed_at IS NOT NULL, adopted_revision) FROM promote.drift_item WHERE project = p
-		UNION ALL SELECT concat_ws(' ', 'override', deployment, code, override, reason) FROM promote.gate_override WHERE project = p
+		UNION ALL SELECT concat_ws(' ', 'deployment', environment, deployment, action, status, revision, version, plan,
+			due_at IS NOT NULL, fencing, reason, remote_references) FROM promote.deployment WHERE project = p
+		UNION ALL SELECT concat_ws(' ', 'log', environment, deployment, entry, message) FROM promote.deployment_log
+			WHERE project = p
+		UNION ALL SELECT concat_ws(' ', 'vote', deployment, vote, decision, actor) FROM promote.approval
+			WHERE project = p
+		UNION ALL SELECT concat_ws(' ', 'health', environment, check_name, report, healthy) FROM promote.health_report
+			WHERE project = p
+		UNION ALL SELECT concat_ws(' ', 'drift', item, path, closed_at IS NOT NULL, dismissed_at IS NOT NULL,
+			adopted_revision) FROM promote.drift_item WHERE project = p
+		UNION ALL SELECT concat_ws(' ', 'override', deployment, code, override, reason) FROM promote.gate_override
+			WHERE project = p
 		UNION ALL SELECT concat_ws(' ', 'secret', environment, secret) FROM promote.secret WHERE project = p
-		UNION ALL SELECT concat_ws(' ', 'reference', environment, field, reference) FROM promote.remote_reference WHERE project = p
-		UNION ALL SELECT concat_ws(' ', 'request', request, status, wave, preview, reason) FROM promote.promotion_request WHERE project = p
-		UNION ALL SELECT concat_ws(' ', 'item', request, component, status, holds, revision, plan, deployment) FROM promote.promotion_request_item WHERE project = p
-		UNION ALL SELECT concat_ws(' ', 'key', idempotency_key, new_revision) FROM promote.idempotency_key WHERE project = p
+		UNION ALL SELECT concat_ws(' ', 'reference', environment, field, reference) FROM promote.remote_reference
+			WHERE project = p
+		UNION ALL SELECT concat_ws(' ', 'request', request, status, wave, preview, reason)
+			FROM promote.promotion_request WHERE project = p
+		UNION ALL SELECT concat_ws(' ', 'item', request, component, status, holds, revision, plan, deployment)
+			FROM promote.promotion_request_item WHERE project = p
+		UNION ALL SELECT concat_ws(' ', 'key', idempotency_key, new_revision) FROM promote.idempotency_key
+			WHERE project = p
 		UNION ALL SELECT concat_ws(' ', 'release', version, block_reason) FROM promote.bundle_release WHERE bundle = p
 		UNION ALL SELECT concat_ws(' ', 'stop', reason, lifted_at IS NOT NULL) FROM promote.line_stop WHERE project = p
 		UNION ALL SELECT concat_ws(' ', 'event', subject, seq, event) FROM promote.audit_log WHERE project = p
@@ -134,12 +151,15 @@ SQL
 my %say = (
 	edit       => q{SELECT FROM promote.configure_instance('%S', '{"size": 2}', plan => false)},
 	edit_here  => q{SELECT FROM promote.configure_instance('%P', '{"size": 3}', plan => false)},
-	publish    => q{INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets) VALUES ('%p', '1.1.0', '{}', '{"password": {}}')},
+	publish    => q{INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets)
+		VALUES ('%p', '1.1.0', '{}', '{"password": {}}')},
 	block      => q{SELECT FROM promote.block_release('%p', '1.0.0', 'CVE')},
 	unblock    => q{SELECT FROM promote.unblock_release('%p', '1.0.0')},
-	host       => q{UPDATE promote.environment SET parameters = '{"host": "other"}' WHERE project = '%p' AND environment = 'production'},
+	host       => q{UPDATE promote.environment SET parameters = '{"host": "other"}'
+		WHERE project = '%p' AND environment = 'production'},
 	protect    => q{UPDATE promote.environment SET decommission_protection = true WHERE project = '%p'},
-	freeze     => q{INSERT INTO promote.freeze_window (name, project, during, reason) VALUES ('%p', '%p', '[2020-01-01, 2099-01-01)', 'no')},
+	freeze     => q{INSERT INTO promote.freeze_window (name, project, during, reason)
+		VALUES ('%p', '%p', '[2020-01-01, 2099-01-01)', 'no')},
 	stop       => q{SELECT FROM promote.stop_line('now', '%p')},
 	resume     => q{SELECT FROM promote.resume_line('%p')},
 	plan       => q{SELECT FROM promote.plan_instance('%P')},
@@ -151,8 +171,10 @@ my %say = (
 	take_off   => q{SELECT FROM promote.decommission_instance('%P')},
 	propose    => q{SELECT FROM promote.propose_deployment('%P')},
 	reject     => q{SELECT FROM promote.reject_deployment('%P', 2, 'no')},
-	rule       => q{INSERT INTO promote.approval_rule (project, environment, rule, role, quorum) VALUES ('%p', 'production', 'dba', 'snapshot_dba', 1)},
-	rule_two   => q{INSERT INTO promote.approval_rule (project, environment, rule, role, quorum) VALUES ('%p', 'production', 'dba', 'snapshot_dba', 2)},
+	rule       => q{INSERT INTO promote.approval_rule (project, environment, rule, role, quorum)
+		VALUES ('%p', 'production', 'dba', 'snapshot_dba', 1)},
+	rule_two   => q{INSERT INTO promote.approval_rule (project, environment, rule, role, quorum)
+		VALUES ('%p', 'production', 'dba', 'snapshot_dba', 2)},
 	approve    => q{SELECT FROM promote.approve_deployment('%P', 1)},
 	agree      => q{SELECT FROM promote.approve_deployment('%P', 2)},
 	agree_next => q{SELECT FROM promote.approve_deployment('%P', 3)},
@@ -161,12 +183,14 @@ my %say = (
 	no_secret  => q{SELECT promote.remove_secret('%P', 'password')},
 	secret     => q{SELECT FROM promote.set_secret('%P', 'password', 'other')},
 	reference  => q{SELECT promote.set_remote_reference('%P', 'network', 'urn:a')},
-	check      => q{INSERT INTO promote.required_check (project, environment, check_name) VALUES ('%p', 'production', 'up')},
+	check      => q{INSERT INTO promote.required_check (project, environment, check_name)
+		VALUES ('%p', 'production', 'up')},
 	healthy    => q{SELECT FROM promote.report_health('%P', 'up', true)},
 	ill        => q{SELECT FROM promote.report_health('%P', 'up', false)},
 	ask        => q{INSERT INTO promote.policy (policy, function, project) VALUES ('%p', 'public.policy', '%p')},
 	answer     => q{INSERT INTO answer VALUES ('%p', 'the policy says no')},
-	may        => q{INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('%p', 'production', 'freeze', 'snapshot_dba')},
+	may        => q{INSERT INTO promote.override_rule (project, environment, code, role)
+		VALUES ('%p', 'production', 'freeze', 'snapshot_dba')},
 	override   => q{SELECT FROM promote.override_gate('%P', 1, 'freeze', 'urgent')},
 	open       => q{SELECT FROM promote.open_request('%p', 'staging', 'production')},
 	preview    => q{SELECT count(*) FROM promote.preview_request('%p', 1)},
@@ -176,40 +200,55 @@ my %say = (
 	promote    => q{SELECT FROM promote.promote_instance('%S', '%P', plan => false)},
 	keyed      => q{SELECT FROM promote.promote_instance('%S', '%P', idempotency_key => 'k')},
 	grant      => q{SELECT promote.grant_action('%p', 'view', '%p')},
-	path       => q{INSERT INTO promote.promotion_path (project, source_environment, destination_environment) VALUES ('%p', 'staging', 'production')},
-	by_path    => q{UPDATE promote.environment SET source_policy = 'path' WHERE project = '%p' AND environment = 'production'},
+	path       => q{INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
+		VALUES ('%p', 'staging', 'production')},
+	by_path    => q{UPDATE promote.environment SET source_policy = 'path'
+		WHERE project = '%p' AND environment = 'production'},
 	instance   => q{INSERT INTO promote.component (project, component, bundle) VALUES ('%p', 'app', '%p');
 		INSERT INTO promote.instance (project, environment, component) VALUES ('%p', 'production', 'app')},
 	log        => q{SELECT promote.append_deployment_log('%P', 2, 'theirs', 1)},
 	beat       => q{SELECT FROM promote.heartbeat_deployment('%P', 2, 1, '2 hours')},
-	record     => q{SELECT FROM promote.record_plan('%P', 2, '{"format_version": "1.2", "terraform_version": "1.11.4", "applyable": true, "complete": true, "errored": false, "resource_changes": []}', 1)},
+	record     => q{SELECT FROM promote.record_plan('%P', 2,
+		'{"format_version": "1.2", "terraform_version": "1.11.4", "applyable": true, "complete": true, "errored": '
+		'false, "resource_changes": []}', 1)},
 	late       => q{SELECT pg_sleep(0.01)},
-	grounds    => q{DO $$ BEGIN PERFORM promote.plan_instance('%P'); PERFORM work('%p'); PERFORM promote.deploy_instance('%P'); PERFORM work('%p'); END $$},
+	grounds    => q{DO $$ BEGIN PERFORM promote.plan_instance('%P'); PERFORM work('%p');
+		PERFORM promote.deploy_instance('%P'); PERFORM work('%p'); END $$},
 	no_plan    => q{UPDATE promote.environment SET require_plan = false WHERE project = '%p'},
 );
 
 my %verb = (
-	promote    => q{SELECT old_revision, new_revision, deployment, changed, diff FROM promote.promote_instance('%S', '%P')},
-	keyed      => q{SELECT old_revision, new_revision, deployment, changed FROM promote.promote_instance('%S', '%P', idempotency_key => 'k')},
+	promote    => q{SELECT old_revision, new_revision, deployment, changed, diff
+		FROM promote.promote_instance('%S', '%P')},
+	keyed      => q{SELECT old_revision, new_revision, deployment, changed
+		FROM promote.promote_instance('%S', '%P', idempotency_key => 'k')},
 	next       => q{SELECT new_revision FROM promote.promote_to_next('%S')},
 	expected   => q{SELECT new_revision FROM promote.promote_instance('%S', '%P', expected_revision => 1)},
-	configure  => q{SELECT old_revision, new_revision, deployment, changed FROM promote.configure_instance('%P', '{"note": "x"}')},
+	configure  => q{SELECT old_revision, new_revision, deployment, changed
+		FROM promote.configure_instance('%P', '{"note": "x"}')},
 	new        => q{SELECT new_revision FROM promote.configure_instance('%p-production-app', '{"size": 1}')},
 	plan       => q{SELECT deployment, status, version, revision FROM promote.plan_instance('%P')},
-	deploy     => q{SELECT deployment, action, status, version, plan, due_at IS NOT NULL FROM promote.deploy_instance('%P')},
+	deploy     => q{SELECT deployment, action, status, version, plan, due_at IS NOT NULL
+		FROM promote.deploy_instance('%P')},
 	take_off   => q{SELECT deployment, action, status FROM promote.decommission_instance('%P')},
 	propose    => q{SELECT deployment, status, version FROM promote.propose_deployment('%P')},
 	approve    => q{SELECT deployment, status, version FROM promote.approve_deployment('%P', 2)},
 	vote       => q{SELECT deployment, status FROM promote.approve_deployment('%P', 1)},
 	reject     => q{SELECT status FROM promote.reject_deployment('%P', 2, 'mine')},
 	abort      => q{SELECT status, reason FROM promote.abort_deployment('%P', 2, 'mine')},
-	claim      => q{SELECT deployment, action, version, fencing FROM promote.claim_deployment('me', selector => '{"case": "%p"}')},
-	allow      => q{UPDATE promote.deployment SET status = 'APPROVED' WHERE project = '%p' AND environment = 'production' AND deployment = 2 RETURNING status},
-	begin      => q{UPDATE promote.deployment SET status = 'RUNNING', worker = 'hand', due_at = clock_timestamp() + '1 hour'
+	claim      => q{SELECT deployment, action, version, fencing
+		FROM promote.claim_deployment('me', selector => '{"case": "%p"}')},
+	allow      => q{UPDATE promote.deployment SET status = 'APPROVED'
+		WHERE project = '%p' AND environment = 'production' AND deployment = 2 RETURNING status},
+	begin      => q{UPDATE promote.deployment SET status = 'RUNNING', worker = 'hand',
+		due_at = clock_timestamp() + '1 hour'
 		WHERE project = '%p' AND environment = 'production' AND deployment = 2 RETURNING status},
 	beat       => q{SELECT status FROM promote.heartbeat_deployment('%P', 2, 1, '3 hours')},
 	log        => q{SELECT promote.append_deployment_log('%P', 2, 'mine', 1)},
-	record     => q{SELECT status FROM promote.record_plan('%P', 2, '{"format_version": "1.2", "terraform_version": "1.11.4", "applyable": true, "complete": true, "errored": false, "resource_changes": []}', 1)},
+	record     => q{SELECT status
+		FROM promote.record_plan('%P', 2,
+		'{"format_version": "1.2", "terraform_version": "1.11.4", "applyable": true, "complete": true, "errored": '
+		'false, "resource_changes": []}', 1)},
 	secrets    => q{SELECT name, value FROM promote.deployment_secrets('%P', 2, 1)},
 	complete   => q{SELECT status FROM promote.complete_deployment('%P', 2, 1)},
 	fail       => q{SELECT status, reason FROM promote.fail_deployment('%P', 2, 'mine', 1)},
@@ -221,15 +260,18 @@ my %verb = (
 	adopt      => q{SELECT new_revision, changed FROM promote.adopt_drift('%P')},
 	dismiss    => q{SELECT promote.dismiss_drift('%P', 'mine')},
 	ill        => q{SELECT report, healthy, since = reported_at FROM promote.report_health('%P', 'up', false)},
-	override   => q{SELECT override, regexp_replace(subjects::text, ', made at [^"]*', '') FROM promote.override_gate('%P', 1, 'freeze', 'mine')},
+	override   => q{SELECT override, regexp_replace(subjects::text, ', made at [^"]*', '')
+		FROM promote.override_gate('%P', 1, 'freeze', 'mine')},
 	review     => q{SELECT promote.review_override('%P', 1, 'freeze', 'seen')},
 	secret     => q{SELECT changed FROM promote.set_secret('%P', 'password', 'other')},
 	no_secret  => q{SELECT promote.remove_secret('%P', 'password')},
-	copy       => q{SELECT changed FROM promote.promote_instance('%S', '%P', copy_secrets => true, copy_remote_references => true, plan => false)},
+	copy       => q{SELECT changed FROM promote.promote_instance('%S', '%P', copy_secrets => true,
+		copy_remote_references => true, plan => false)},
 	reference  => q{SELECT promote.set_remote_reference('%P', 'network', 'urn:a')},
 	no_reference => q{SELECT promote.remove_remote_reference('%P', 'network')},
 	open       => q{SELECT request, status FROM promote.open_request('%p', 'staging', 'production')},
-	preview    => q{SELECT component, status, skip_reason, base_revision, diff, blockers FROM promote.preview_request('%p', 1)},
+	preview    => q{SELECT component, status, skip_reason, base_revision, diff, blockers
+		FROM promote.preview_request('%p', 1)},
 	advance    => q{SELECT status, moved, waits_for FROM promote.advance_request('%p', 1)},
 	pause      => q{SELECT status FROM promote.pause_request('%p', 1)},
 	resume     => q{SELECT status FROM promote.resume_request('%p', 1)},
@@ -242,7 +284,8 @@ my %verb = (
 	stop       => q{SELECT reason FROM promote.stop_line('mine', '%p')},
 	resume_line => q{SELECT count(*) FROM promote.resume_line('%p') WHERE stop IS NOT NULL},
 	insert     => q{INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-		SELECT project, 'production', component, digest, 'latest' FROM promote.revision WHERE project = '%p' AND environment = 'staging' AND revision = 1
+		SELECT project, 'production', component, digest, 'latest' FROM promote.revision
+			WHERE project = '%p' AND environment = 'staging' AND revision = 1
 		RETURNING revision, version},
 	prune      => q{SELECT subject, pruned FROM promote.prune_audit(clock_timestamp(), '%p') ORDER BY subject},
 );
@@ -441,7 +484,8 @@ my @cases = (
 
 # What is neither of the two orders, and why that does no harm.
 my %neither = (
-	'edit open preview; edit_here; advance' => 'the request has begun, and the item is held against its preview under its lock: it is blocked',
+	'edit open preview; edit_here; advance' =>
+		'the request has begun, and the item is held against its preview under its lock: it is blocked',
 );
 
 # ---- running them ----
@@ -499,7 +543,8 @@ sub end_or_retry {
 	return (end(ask($mine, $sql)), 1);
 }
 
-# The verb behind a change that its snapshot does not show: what it answers, what is left, and whether it was tried again.
+# The verb behind a change that its snapshot does not show: what it answers, what is left, and whether it was tried
+# again.
 sub behind {
 	my ($level, $before, $change, $verb) = @_;
 	my $project = prepare($before);
@@ -546,11 +591,12 @@ sub beside {
 	return (anonymous($answer, $project), state($project), $waited);
 }
 
-# Whatever changes anything is among them. Rotating passes over what is locked, and has a specification of its own; ending a
-# session and restoring guards are about no rows of a project's.
+# Whatever changes anything is among them. Rotating passes over what is locked, and has a specification of its own;
+# ending a session and restoring guards are about no rows of a project's.
 my $verbs = join "\n", values %verb;
 is($node->query('snapshots', q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'promote'::regnamespace
-	AND provolatile = 'v' AND prorettype <> 'trigger'::regtype ORDER BY 1}) =~ s/^(\w+)\n?/$verbs =~ m{promote\.$1\(} ? '' : "$1 "/gemr,
+	AND provolatile = 'v' AND prorettype <> 'trigger'::regtype ORDER BY 1})
+		=~ s/^(\w+)\n?/$verbs =~ m{promote\.$1\(} ? '' : "$1 "/gemr,
 	'end_session restore_guards rotate_secrets ', 'every verb has a case');
 my %used = map { $_->[2] => 1 } @cases;
 is(join(' ', sort grep { !$used{$_} } keys %verb), '', '... that is played');

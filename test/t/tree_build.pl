@@ -1,7 +1,7 @@
 # The extension can be built in another directory than that of its sources: the library has all that the install script
 # asks of it, out of objects of its own, and what is installed and tested is the same. A Makefile without its sources
-# says so, instead of linking a library with nothing in it. And a file that uses what differs between PostgreSQL's majors
-# includes compat.h, instead of compiling by luck on one of them.
+# says so, instead of linking a library with nothing in it. And a file that uses what differs between PostgreSQL's
+# majors includes compat.h, instead of compiling by luck on one of them.
 
 use strict;
 use warnings;
@@ -34,7 +34,8 @@ chomp(my $processors = `nproc`);
 my @cheaply = ('with_llvm=no', 'COPT=-O0 -g0 -w', "-j$processors");
 my ($rc, $out) = make("$top/Makefile", @cheaply, "DESTDIR=$directory/installed", 'install');
 is($rc, 0, 'it is built and installed from another directory') or diag($out);
-is_deeply([ grep { !-e "$directory/$_.o" } @sources ], [], 'every source has its object there, whatever lies beside the sources');
+is_deeply([ grep { !-e "$directory/$_.o" } @sources ], [],
+	'every source has its object there, whatever lies beside the sources');
 
 my ($script) = map { s{.*/}{}r } glob "$directory/promote--*.sql";
 my %wanted = map { $_ => 1 } slurp("$directory/$script") =~ /'MODULE_PATHNAME', '(\w+)'/g;
@@ -52,7 +53,8 @@ ok((stat $installed{'promote.so'})[7] == (stat "$directory/promote.so")[7], '...
 
 {
 	local @ENV{qw(PGHOST PGPORT PGUSER)} = ($node->dir, 5432, 'postgres');
-	($rc, $out) = make("$top/Makefile", @cheaply, 'installcheck', 'REGRESS=promotion_printed', 'ISOLATION=grant_vs_revoke');
+	($rc, $out) = make("$top/Makefile", @cheaply, 'installcheck', 'REGRESS=promotion_printed',
+		'ISOLATION=grant_vs_revoke');
 }
 is($rc, 0, 'installcheck finds its tests from there') or diag($out);
 ok(-d "$directory/test/output/regress" && -d "$directory/test/output/isolation", '... and leaves its output there');
@@ -78,7 +80,8 @@ my $given_up = 'pg_attribute_noreturn';
 for my $path (glob 'src/*/*.[ch] src/*.c') {
 	my $text = slurp($path) =~ s{/\*.*?\*/|"(?:[^"\\]|\\.)*"}{$& eq '"base/compat.h"' ? $& : ''}gesr;
 	push @lucky, "$path uses $given_up" if $text =~ /\b$given_up\b/;
-	push @lucky, "$path uses $1" if $path ne 'src/base/compat.h' && $text !~ m{^#include "base/compat\.h"$}m && $text =~ /\b($word)\b/;
+	push @lucky, "$path uses $1" if $path ne 'src/base/compat.h' && $text !~ m{^#include "base/compat\.h"$}m
+		&& $text =~ /\b($word)\b/;
 }
 is_deeply(\@lucky, [], '... and who uses that includes it');
 

@@ -1,10 +1,10 @@
 # The examples of the documentation do what the pages say.
 #
 # Every ```sql block of README.md and doc/ is run, in order, in a database for each page, which begins with no roles but
-# the owner's. What it prints is compared with the ``` block that follows at once, where there is one, as psql prints it;
-# the row count may be left out. A statement that has a comment behind its semicolon has to return what the comment says.
-# All others have to succeed. Every function of documents has such an example. Of the tutorial, ```sh blocks are run too,
-# in the checkout; "TERRAFORM" and "WORK" are set for its worker as demo/tell sets them.
+# the owner's. What it prints is compared with the ``` block that follows at once, where there is one, as psql prints
+# it; the row count may be left out. A statement that has a comment behind its semicolon has to return what the comment
+# says. All others have to succeed. Every function of documents has such an example. Of the tutorial, ```sh blocks are
+# run too, in the checkout; "TERRAFORM" and "WORK" are set for its worker as demo/tell sets them.
 
 use strict;
 use warnings;
@@ -39,16 +39,21 @@ my $deployed = $registry . q{;
 	END
 	$$;
 	SELECT pg_temp.deploy(name, params::jsonb) FROM (VALUES
-		('ecomm-production-db', '{"size": "small", "replicas": 3}'), ('ecomm-staging-db', '{"size": "small", "replicas": 2}'),
+		('ecomm-production-db', '{"size": "small", "replicas": 3}'),
+			('ecomm-staging-db', '{"size": "small", "replicas": 2}'),
 		('ecomm-production-db', '{"replicas": 6}'), ('ecomm-staging-db', '{"replicas": 5}')) AS v(name, params);
 };
-my $key = "ALTER DATABASE :database SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='";
+my $key = "ALTER DATABASE :database SET promote.secret_key_command = 'echo "
+	. "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='";
 my $configured = "$registry; SELECT promote.configure_instance(name, '{}', plan => false) FROM promote.instance";
 my %setup = (
-	(map { ("reference/$_" => $registry) } qw(actor audit configure deploy deployment path plan prune remote_reference verify worker)),
-	(map { ("reference/$_" => $deployed) } qw(compare drift gate health history matrix override policy release report request rollback
+	(map { ("reference/$_" => $registry) } qw(actor audit configure deploy deployment path plan prune remote_reference
+		verify worker)),
+	(map { ("reference/$_" => $deployed) } qw(compare drift gate health history matrix override policy release report
+		request rollback
 		status window)),
-	(map { ("how-to/$_" => $deployed) } qw(approve-a-deployment compare-environments find-drift freeze-and-stop guard-production promote-in-waves promote-one-instance
+	(map { ("how-to/$_" => $deployed) } qw(approve-a-deployment compare-environments find-drift freeze-and-stop
+		guard-production promote-in-waves promote-one-instance
 		promote-from-ci roll-back give-evidence-to-an-auditor take-a-release-out-of-use write-a-policy)),
 	(map { ("how-to/$_" => "$configured; $key") } qw(keep-a-secret)),
 	(map { ("how-to/$_" => $configured) } qw(give-an-application-its-grants run-a-worker handle-an-emergency)),
@@ -56,9 +61,11 @@ my %setup = (
 	'tutorial/staging-to-production' => $key,
 	'reference/approval' => $registry . q{;
 	SELECT promote.configure_instance('ecomm-production-db', '{"size": "small"}');
-	SELECT promote.complete_deployment(c.instance, c.deployment, c.fencing) FROM promote.claim_deployment('worker') AS c},
+	SELECT promote.complete_deployment(c.instance, c.deployment, c.fencing)
+		FROM promote.claim_deployment('worker') AS c},
 	'reference/secret' => "$configured; $key",
-	(map { $_ => "$registry; SELECT promote.configure_instance('ecomm-staging-db', '{\"size\": \"large\"}'), promote.configure_instance('ecomm-production-db', '{\"size\": \"small\"}')" }
+	(map { $_ => "$registry; SELECT promote.configure_instance('ecomm-staging-db', '{\"size\": \"large\"}'), "
+		. "promote.configure_instance('ecomm-production-db', '{\"size\": \"small\"}')" }
 		'reference/grants', 'reference/access'),
 	(map { ("reference/$_" => "$registry; CREATE ROLE release_bot") } qw(promotion compose revision)));
 
@@ -70,7 +77,8 @@ my ($psql) = $node->psql_command('postgres');
 # What psql prints in its usual format, errors included, and with further arguments.
 sub output_of {
 	my ($database, $sql, @arguments) = @_;
-	my (undef, $out, $err) = $node->run({ input => $sql }, $psql, '-X', '-q', @arguments, $node->connection, '-d', $database);
+	my (undef, $out, $err) = $node->run({ input => $sql }, $psql, '-X', '-q', @arguments, $node->connection, '-d',
+		$database);
 	return $out . $err;
 }
 
@@ -89,7 +97,8 @@ sub examples {
 			else { $block = undef }
 		}
 		elsif ($block) { $block->{ $block->{part} } .= "$lines[$i]\n" }
-		elsif ($lines[$i] =~ /^```($languages)$/) { push @examples, $block = { line => $i + 1, language => $1, part => 'sql', sql => '' } }
+		elsif ($lines[$i] =~ /^```($languages)$/) { push @examples, $block = { line => $i + 1, language => $1,
+			part => 'sql', sql => '' } }
 	}
 	fail("$page ends within a block") if $block;
 	return @examples;
@@ -118,7 +127,8 @@ sub remember {
 my $work = File::Temp->newdir;
 sub printed_by {
 	my ($database, $command) = @_;
-	local @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE TERRAFORM WORK)} = (($node->connection)[ 1, 3, 5 ], $database, getcwd() . '/demo/terraform', "$work");
+	local @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE TERRAFORM WORK)} = (($node->connection)[ 1, 3, 5 ], $database,
+		getcwd() . '/demo/terraform', "$work");
 	my ($status, $out, $err) = $node->run('sh', '-c', $command);
 	return $out . $err;
 }
@@ -132,7 +142,8 @@ sub check_example {
 	}
 	if (defined $example->{shown}) {
 		remember($example->{sql});
-		is(as_shown(output_of($database, $example->{sql}), $example->{shown}), $example->{shown}, "$name: prints what is shown");
+		is(as_shown(output_of($database, $example->{sql}), $example->{shown}), $example->{shown},
+			"$name: prints what is shown");
 		return;
 	}
 	my @statements = statements($example->{sql});
@@ -152,7 +163,9 @@ sub check_example {
 
 # Roles are the server's, not the database's: what a page has made goes with it.
 sub drop_roles {
-	for my $role (split /\n/, $node->query('postgres', q{SELECT quote_ident(rolname) FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres'})) {
+	for my $role (split /\n/,
+		$node->query('postgres',
+		q{SELECT quote_ident(rolname) FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres'})) {
 		$node->query('postgres', "DROP ROLE $role");
 	}
 	return;
@@ -190,6 +203,7 @@ my @public = split /\n/, $node->query('page', q{
 	UNION SELECT typname FROM pg_type WHERE typnamespace = 'promote'::regnamespace AND typtype IN ('d', 'e')});
 cmp_ok(scalar(@public), '>', 150, 'promote holds functions, tables and types');
 is(join(' ', grep { !$said{$_} } sort @public), '', '... each of which has a page');
-is(join(' ', grep { PromoteTest::slurp($_) =~ /promote_internal\.\w/ } @pages), '', '... as nothing of promote_internal has');
+is(join(' ', grep { PromoteTest::slurp($_) =~ /promote_internal\.\w/ } @pages), '',
+	'... as nothing of promote_internal has');
 
 done_testing();

@@ -19,7 +19,8 @@ sub layers {
 is(join('|', layers('.')), '0|', 'the tree');
 
 my %right = (
-	'src/LAYERS' => "# rooms\nlow\nhigh\ncircle low/a low/b: they are one\nbare low/begin: it begins\npage high/c a: it is short\n",
+	'src/LAYERS' => "# rooms\nlow\nhigh\ncircle low/a low/b: they are one\nbare low/begin: it begins\npage high/c "
+		. "a: it is short\n",
 	'src/low/README.md' => "low\n",
 	'src/high/README.md' => "high\n",
 	'src/low/a.h' => "extern void a(void);\n",
@@ -55,7 +56,8 @@ sub said {
 	}
 	for my $file (grep { /\.c\z/ && defined $files{$_} } sort keys %files) {
 		my $object = $compiled{$files{$file}} //= "$objects/" . keys %compiled;
-		system('cc', '-w', "-I$top/src", '-c', "$top/$file", '-o', $object) == 0 or die "$file was not compiled\n" if !-e $object;
+		system('cc', '-w', "-I$top/src", '-c', "$top/$file", '-o', $object) == 0 or die "$file was not compiled\n"
+			if !-e $object;
 		copy($object, "$top/" . $file =~ s/\.c\z/.o/r) or die "$object: $!\n";
 	}
 	my ($rc, $out) = layers($top);
@@ -69,19 +71,29 @@ is(said('src/low/b.c' => "#include \"low/a.h\"\nextern void c(void);\nvoid b(voi
 		'src/LAYERS' => $others . "circle low/a low/b high/c: they are one\n"),
 	qq{1|src/low/b.c: calls c of "high/c.c", which is above it\n}, 'a call into a higher room, without its header');
 is(said('src/LAYERS' => $others), "1|circle: low/a low/b\n", 'a circle that is not named');
-is(said('src/LAYERS' => $others . "circle low/a low/b\n"), qq{1|src/LAYERS: "circle low/a low/b" is neither a room nor an exception with its reason\n}, '... or without its reason');
-is(said('src/low/b.c' => "void b(void);\nvoid b(void) { }\n"), "1|src/LAYERS: low/a low/b is no circle\n", 'a circle that is none');
+is(said('src/LAYERS' => $others . "circle low/a low/b\n"),
+	qq{1|src/LAYERS: "circle low/a low/b" is neither a room nor an exception with its reason\n},
+	'... or without its reason');
+is(said('src/low/b.c' => "void b(void);\nvoid b(void) { }\n"), "1|src/LAYERS: low/a low/b is no circle\n",
+	'a circle that is none');
 is(said('src/d.c' => "int d;\n"), "1|src/d.c: it is in no room\n", 'a file outside of the rooms');
 is(said('src/other/d.c' => "int d;\n"), "1|src/other/d.c: it is in no room\n", '... in a room that is not listed');
 is(said('sql/d.sql' => ''), "1|sql/d.sql: it is in no room\n", '... or of SQL');
 is(said('sql/other/d.sql' => ''), "1|sql/other/d.sql: it is in no room\n", '... in such a room');
-is(said('src/high/README.md' => undef), "1|src/high: the room has no README.md\n", 'a room that says nothing of itself');
-is(said('test/sql/low/a.sql' => undef, 'test/sql/high/a.sql' => "SELECT 1;\n"), "1|sql/low/a.sql: there is no test/sql/low/a.sql\n", 'SQL without a test in its room');
+is(said('src/high/README.md' => undef), "1|src/high: the room has no README.md\n",
+	'a room that says nothing of itself');
+is(said('test/sql/low/a.sql' => undef, 'test/sql/high/a.sql' => "SELECT 1;\n"),
+	"1|sql/low/a.sql: there is no test/sql/low/a.sql\n", 'SQL without a test in its room');
 is(said('test/sql/low/a.sql' => ''), "1|sql/low/a.sql: there is no test/sql/low/a.sql\n", '... or with an empty one');
-is(said('sql/low/b.sql' => "SELECT 1;\n", 'test/sql/low/b.sql' => "SELECT 1;\n"), "1|sql/low/b.sql: there is no doc/reference/b.md\n", 'SQL without a page');
-is(said('doc/reference/c.md' => "c\n"), "1|src/LAYERS: high/c has a page of its own\n", '... or with one that is said to be missing');
+is(said('sql/low/b.sql' => "SELECT 1;\n", 'test/sql/low/b.sql' => "SELECT 1;\n"),
+	"1|sql/low/b.sql: there is no doc/reference/b.md\n", 'SQL without a page');
+is(said('doc/reference/c.md' => "c\n"), "1|src/LAYERS: high/c has a page of its own\n",
+	'... or with one that is said to be missing');
 is(said('doc/reference/a.md' => undef), '0|', 'as long as there are no such pages, none is missed');
-is(said('sql/low/begin.sql' => undef), "1|src/LAYERS: there is no sql/low/begin.sql\n", 'an exception for what is not there');
-is(said('src/LAYERS' => "low\nhigh\ncircle low/a low/b: they are one\nbare low/begin\n"), qq{1|src/LAYERS: "bare low/begin" is neither a room nor an exception with its reason\n}, '... or without its reason');
+is(said('sql/low/begin.sql' => undef), "1|src/LAYERS: there is no sql/low/begin.sql\n",
+	'an exception for what is not there');
+is(said('src/LAYERS' => "low\nhigh\ncircle low/a low/b: they are one\nbare low/begin\n"),
+	qq{1|src/LAYERS: "bare low/begin" is neither a room nor an exception with its reason\n},
+	'... or without its reason');
 
 done_testing;

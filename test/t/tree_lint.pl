@@ -1,5 +1,5 @@
-# What test/lint.py refuses in the SQL of the extension, in its scripts and in its C: nothing in the tree, and every line
-# of its cases, test/lint/RULE.sql and .c, that says "bad".
+# What test/lint.py refuses in the SQL of the extension, in its scripts and in its C: nothing in the tree, and every
+# line of its cases, test/lint/RULE.sql and .c, that says "bad".
 
 use strict;
 use warnings;
@@ -8,7 +8,8 @@ use Test::More;
 use PromoteTest;
 
 # A Python of one's own in front of Debian's need not have Debian's modules.
-my ($python) = grep { system("$_ -c 'import pglast.ast, pglast.enums' >/dev/null 2>&1") == 0 } qw(python3 /usr/bin/python3);
+my ($python) = grep { system("$_ -c 'import pglast.ast, pglast.enums' >/dev/null 2>&1") == 0 } qw(python3
+	/usr/bin/python3);
 plan skip_all => 'no Python with pglast' if !defined $python;
 plan skip_all => 'no cc to run the preprocessor' if system('cc --version >/dev/null 2>&1') != 0;
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
@@ -36,7 +37,8 @@ my @scripts = (map({ "sql/$_.sql" } split ' ', $parts), glob 'sql/promote--*.sql
 my ($rc, @found) = lint('--headers', 'src', '--headers', $server, @scripts, glob 'src/*.c src/*/*.c');
 is(join('', @found), '', 'nothing is found in the tree');
 is($rc, 0, '... and the linter has run to its end');
-is_deeply([ sort grep { !/promote--/ } @scripts ], [ grep { !/promote--/ } sort glob 'sql/*/*.sql' ], 'every part of the install script was looked at');
+is_deeply([ sort grep { !/promote--/ } @scripts ], [ grep { !/promote--/ } sort glob 'sql/*/*.sql' ],
+	'every part of the install script was looked at');
 
 # ---- the cases ----
 

@@ -25,7 +25,8 @@ is_deeply([ grep { m{^test/sql/(\w+)/} && !$rooms{$1} } sort keys %tests ], [], 
 # ---- what is printed ----
 
 my @printing = map { basename($_) =~ s/\.\w+$//r } grep { m{/(?:regress|specs)/} } sort keys %tests;
-is_deeply([ sort map { basename($_, '.out') } glob 'expected/*.out' ], [ sort @printing ], 'what is expected is expected of a test, and one alone');
+is_deeply([ sort map { basename($_, '.out') } glob 'expected/*.out' ], [ sort @printing ],
+	'what is expected is expected of a test, and one alone');
 
 # ---- what pages say ----
 
@@ -43,11 +44,23 @@ for my $page (glob '*.md doc/*.md doc/*/*.md test/README.md') {
 }
 cmp_ok($named, '>', 20, 'pages name tests');
 my ($security) = 'doc/explanation/security.md';
-my @promises = grep { /^\|/ && !/^\|(?:-| promise)/ } split /\n/, PromoteTest::slurp($security) =~ s/.*^## What is promised\n(.*?)^## .*/$1/msr;
+my @promises = grep { /^\|/ && !/^\|(?:-| promise)/ } split /\n/,
+	PromoteTest::slurp($security) =~ s/.*^## What is promised\n(.*?)^## .*/$1/msr;
 cmp_ok(scalar @promises, '>', 20, 'there are promises');
 for (@promises) {
 	my ($promise) = /^\| (.*?) \|/;
 	like($_, qr/\|[^|]*(?:\.sql|\.spec|\.pl|isolation specs)[^|]*\|$/, "a test shows: $promise");
 }
+
+# ---- lines ----
+
+my @files = split /\n/, `find test -name '*.sql' -o -name '*.spec' -o -name '*.setup' -o -name '*.p[lm]'`;
+my @long;
+for my $path (grep { !m{^test/(?:lint|output)/} } 'test/layers', sort @files) {
+	my @lines = split /\n/, PromoteTest::slurp($path);
+	utf8::decode($_) for @lines;
+	push @long, map { "$path:$_" } grep { length($lines[ $_ - 1 ] =~ s/\t/    /gr) > $longest } 1 .. @lines;
+}
+is_deeply(\@long, [], "no line of a test is longer than $longest characters");
 
 done_testing;

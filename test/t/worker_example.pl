@@ -16,7 +16,8 @@ $node->query('worker', <<'SQL');
 CREATE EXTENSION promote;
 INSERT INTO promote.bundle VALUES ('postgres');
 INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references) VALUES
-	('postgres', '1.0.0', '{"properties": {"password": {"$md.sensitive": true}}}', '{"network": {"required": false}}'), ('postgres', '2.0.0', '{}', '{}');
+	('postgres', '1.0.0', '{"properties": {"password": {"$md.sensitive": true}}}', '{"network": {"required": false}}'),
+		('postgres', '2.0.0', '{}', '{}');
 INSERT INTO promote.project VALUES ('shop');
 INSERT INTO promote.environment (project, environment, parameters, require_plan)
 VALUES ('shop', 'staging', '{"password": "hush-9137"}', true), ('shop', 'real', '{"password": "hush-9137"}', true),
@@ -140,13 +141,16 @@ my $plan = queue_plan('staging');
 my ($rc, $out, $err) = work('');
 is($rc, 0, 'a worker does what is due, and ends') or diag($err);
 is(outcome('staging', $plan), 'COMPLETED: changes', 'the plan is made');
-is(noted('staging', 'seen'), qq({"size": "size 1", "password": "hush-9137"}\n), '... with the params, rendered and unmasked');
+is(noted('staging', 'seen'), qq({"size": "size 1", "password": "hush-9137"}\n),
+	'... with the params, rendered and unmasked');
 is(sql(q{SELECT address FROM promote.resource_changes}), 'terraform_data.db', '... and recorded');
-like(logged('staging', $plan), qr/\A\$ terraform init .*Initialized!\n\$ terraform plan .*Plan: 1 to add\n.* caf\x{c3}\x{a9}\nSaved\z/s,
+like(logged('staging', $plan),
+	qr/\A\$ terraform init .*Initialized!\n\$ terraform plan .*Plan: 1 to add\n.* caf\x{c3}\x{a9}\nSaved\z/s,
 	'what was printed is in the log, but for what is no UTF-8');
 my $exposed = PromoteTest::slurp("$dir/exposed");
 like($exposed, qr/instance=shop-staging-db/, 'command lines');
-unlike($exposed . noted('staging', 'calls') . noted('staging', 'environment'), qr/hush-9137/, '... and environments have no secret');
+unlike($exposed . noted('staging', 'calls') . noted('staging', 'environment'), qr/hush-9137/,
+	'... and environments have no secret');
 unlike("$out$err", qr/hush-9137/, '... or printed');
 unlike($node->log_text, qr/quoted/, 'the plan is in no statement that the server logs');
 is(join(' ', grep { (stat)[2] & 077 } glob "$work $work/* $work/*/* $work/*/.plans/* $work/*/.plans/*/*"), '',
@@ -157,9 +161,11 @@ is(noted('staging', ".plans/$plan/digest"), "$digest\n", 'the plan stays, under 
 
 queue_plan('linked');
 work('');
-$node->query('worker', q{SELECT promote.set_remote_reference('shop-linked-db', 'network', 'urn:vpc-7'), promote.plan_instance('shop-linked-db')});
+$node->query('worker', q{SELECT promote.set_remote_reference('shop-linked-db', 'network', 'urn:vpc-7'),
+	promote.plan_instance('shop-linked-db')});
 work('');
-is(noted('linked', 'seen'), qq({"size": "size 2", "network": "urn:vpc-7", "password": "hush-9137"}\n), 'what fills the slots of the release is a variable, too');
+is(noted('linked', 'seen'), qq({"size": "size 2", "network": "urn:vpc-7", "password": "hush-9137"}\n),
+	'what fills the slots of the release is a variable, too');
 
 # ---- applying it ----
 
@@ -170,14 +176,16 @@ is(outcome('staging', $provision), "COMPLETED: plan $plan was applied", 'the pla
 is(noted('staging', 'applied'), "$id\n", '... the very file');
 unlike((split /\nplan /, noted('staging', 'calls'))[-1], qr/^plan/m, '... and no other was made');
 ok(!-e "$work/shop-staging-db/.plans", '... after which it is gone');
-is(sql(q{SELECT status || ' ' || deployed_revision FROM promote.instance WHERE environment = 'staging'}), 'PROVISIONED 1',
+is(sql(q{SELECT status || ' ' || deployed_revision FROM promote.instance WHERE environment = 'staging'}),
+	'PROVISIONED 1',
 	'the instance is what it says');
 
 # ---- what goes wrong ----
 
 $plan = queue_plan('staging');
 ($rc, undef, $err) = work('plan fails');
-is(outcome('staging', $plan), 'FAILED: terraform plan ended with status 1: Error: cannot plan this', 'a plan that fails');
+is(outcome('staging', $plan), 'FAILED: terraform plan ended with status 1: Error: cannot plan this',
+	'a plan that fails');
 is($rc, 0, '... is no failure of the worker');
 unlike($err, qr/cannot plan this/, '... and its words are for the database');
 ($plan, $provision) = plan_and_queue('staging');
@@ -189,7 +197,8 @@ forget('staging', 'applied');
 ($plan, $provision) = plan_and_queue('staging');
 rename "$work/shop-staging-db/.plans", "$work/shop-staging-db/elsewhere" or die "cannot rename: $!\n";
 work('');
-like(outcome('staging', $provision), qr/^FAILED: this worker does not have the file of plan $plan/, 'a plan that is not here');
+like(outcome('staging', $provision), qr/^FAILED: this worker does not have the file of plan $plan/,
+	'a plan that is not here');
 ($plan, $provision) = plan_and_queue('staging');
 write_file("$work/shop-staging-db/.plans/$plan/digest", "\\x00\n");
 work('');
@@ -199,7 +208,8 @@ is(noted('staging', 'applied'), '', '... are not applied');
 
 my $other = sql(q{SELECT deployment FROM promote.configure_instance('shop-free-db', '{}', '2.0.0')});
 work('');
-is(outcome('free', $other), 'FAILED: this worker has no module for bundle postgres, version 2.0.0', 'a module that is missing');
+is(outcome('free', $other), 'FAILED: this worker has no module for bundle postgres, version 2.0.0',
+	'a module that is missing');
 write_file("$modules/postgres/1.0.0/terraform.tfstate", '{}');
 $plan = queue_plan('staging');
 work('');
@@ -233,7 +243,8 @@ $worker = start_worker('plan hangs', '-p', 1);
 wait_for_file("$work/shop-staging-db/hanging");
 sql('ALTER ROLE runner NOLOGIN');
 ok(wait_for_file("$work/shop-staging-db/interrupted"), 'who cannot reach the database stops working');
-is(sql("SELECT status, due_at > clock_timestamp() FROM promote.deployment WHERE deployment = $plan AND environment = 'staging'"),
+is(sql("SELECT status, due_at > clock_timestamp() FROM promote.deployment WHERE deployment = $plan AND environment "
+	. "= 'staging'"),
 	'RUNNING|t', '... before the lease is over');
 kill 'TERM', $worker->{pid};
 is(($node->finish($worker))[0], 143, '... and can be stopped');
@@ -252,7 +263,8 @@ ok(wait_for_file("$work/shop-staging-db/interrupted"), 'what a killed worker lea
 $worker = start_worker('', '-n', 'heir', '-p', 1);
 ok($node->wait_for('worker', "SELECT status = 'COMPLETED' FROM promote.deployment
 	WHERE environment = 'staging' AND deployment = $plan"), '... and another does the work');
-is(sql("SELECT worker, fencing, lost_leases FROM promote.deployment WHERE environment = 'staging' AND deployment = $plan"),
+is(sql("SELECT worker, fencing, lost_leases FROM promote.deployment WHERE environment = 'staging' AND deployment = "
+	. "$plan"),
 	'heir|3|2', '... which is counted');
 
 kill 'TERM', $worker->{pid};
@@ -316,9 +328,11 @@ SKIP: {
 	$plan = queue_plan('real');
 	(undef, undef, $err) = work('');
 	is(outcome('real', $plan), 'COMPLETED: changes', 'Terraform plans') or diag($err, logged('real', $plan));
-	is(sql(q{SELECT address, action FROM promote.resource_changes WHERE instance = 'shop-real-db'}), 'terraform_data.db|create',
+	is(sql(q{SELECT address, action FROM promote.resource_changes WHERE instance = 'shop-real-db'}),
+		'terraform_data.db|create',
 		'... what is recorded');
-	unlike(logged('real', $plan) . sql('SELECT string_agg(c::text, $$ $$) FROM promote.resource_changes c'), qr/hush-9137/,
+	unlike(logged('real', $plan) . sql('SELECT string_agg(c::text, $$ $$) FROM promote.resource_changes c'),
+		qr/hush-9137/,
 		'... without the secret');
 	$provision = queue_provision('real');
 	work('');

@@ -51,7 +51,8 @@ sub sql { return $node->query('workers', @_) }
 
 # A worker's psql: its process id and both ends.
 sub connect_worker {
-	my $pid = open2(my $from, my $to, $node->psql_command('workers', '-F', ' ', '-v', 'ON_ERROR_STOP=0', '-v', 'VERBOSITY=sqlstate'));
+	my $pid = open2(my $from, my $to, $node->psql_command('workers', '-F', ' ', '-v', 'ON_ERROR_STOP=0', '-v',
+		'VERBOSITY=sqlstate'));
 	$to->autoflush(1);
 	return { pid => $pid, from => $from, to => $to };
 }
@@ -126,7 +127,8 @@ my @deaths = (
 		end_session($session, 'KILL');
 	});
 
-# Works until nothing is left, and writes down what it was told is done. Where everything is claimed it waits for leases.
+# Works until nothing is left, and writes down what it was told is done. Where everything is claimed it waits for
+# leases.
 sub run_worker {
 	my ($number, $path) = @_;
 	srand 4000 + $number;
@@ -140,7 +142,8 @@ sub run_worker {
 		}
 		my ($claimed) = ask($session, sprintf $claim, "worker $number");
 		if (!defined $claimed) {
-			last if (ask($session, "SELECT NOT EXISTS (SELECT FROM promote.deployment WHERE due_at IS NOT NULL);"))[0] eq 't';
+			last if (ask($session, "SELECT NOT EXISTS (SELECT FROM promote.deployment WHERE due_at IS NOT NULL);"))[0]
+				eq 't';
 			sleep 0.05;
 			next;
 		}
@@ -190,7 +193,8 @@ is(sql(q{SELECT string_agg(action || ' ' || status || ' ' || count, ', ' ORDER B
 	join(', ', "PLAN COMPLETED " . ($total - $instances), "PROVISION COMPLETED $instances"), 'all is done');
 is(sql(q{SELECT count(*), count(DISTINCT (subject, data->>'deployment')) FROM promote.audit_log
 	WHERE event = 'deployment.completed'}), "$total|$total", '... exactly once');
-is(sql(q{SELECT count(*) FROM promote.instance WHERE status = 'PROVISIONED' AND deployed_revision = revision}), $instances,
+is(sql(q{SELECT count(*) FROM promote.instance WHERE status = 'PROVISIONED' AND deployed_revision = revision}),
+	$instances,
 	'all instances are provisioned');
 
 my %times;
@@ -199,11 +203,13 @@ is(scalar(grep { $_ > 1 } values %times), 0, 'nobody is told of the same twice')
 $node->query('workers', 'CREATE TABLE told (instance text, deployment integer, fencing integer);'
 	  . 'COPY told FROM stdin (DELIMITER \' \');' . "\n" . join('', map { "$_\n" } @done) . "\\.\n");
 is(sql(q{SELECT count(*) FROM told t WHERE NOT EXISTS (SELECT FROM promote.deployment d JOIN promote.instance i
-	USING (project, environment, component) WHERE (i.name, d.deployment, d.fencing) = (t.instance, t.deployment, t.fencing))}), 0,
+	USING (project, environment, component) WHERE (i.name, d.deployment, d.fencing) = (t.instance, t.deployment,
+		t.fencing))}), 0,
 	'whoever was told that it is done had the last claim');
 
 # A claim ends by being completed or by losing its lease.
-is(sql('SELECT count(*) FROM promote.deployment WHERE lost_leases <> fencing - 1'), 0, 'every other claim lost its lease');
+is(sql('SELECT count(*) FROM promote.deployment WHERE lost_leases <> fencing - 1'), 0,
+	'every other claim lost its lease');
 is(sql(q{SELECT (SELECT sum(fencing) FROM promote.deployment), (SELECT sum(lost_leases) FROM promote.deployment)}),
 	sql(q{SELECT count(*) FILTER (WHERE event = 'deployment.started'), count(*) FILTER (WHERE event = 'deployment.lost')
 	FROM promote.audit_log}), '... and the audit log tells of each');
@@ -213,7 +219,8 @@ cmp_ok($lost, '<=', $killed + $late, '... to those only who were killed, or late
 
 is(sql(q{SELECT count(*) FROM (SELECT started_at, finished_at, lag(finished_at) OVER instance AS before
 	FROM promote.deployment WINDOW instance AS (PARTITION BY project, environment, component ORDER BY deployment)) AS d
-	WHERE started_at < before OR finished_at < started_at}), 0, 'of an instance, each begins when the one before has ended');
+	WHERE started_at < before OR finished_at < started_at}), 0,
+		'of an instance, each begins when the one before has ended');
 is(sql(q{SELECT count(*) FROM (SELECT (data->>'deployment')::integer AS deployment,
 		lag((data->>'deployment')::integer) OVER (PARTITION BY subject ORDER BY seq) AS before
 	FROM promote.audit_log WHERE event IN ('deployment.started', 'deployment.lost', 'deployment.completed')) AS a
@@ -226,7 +233,8 @@ note(sprintf 'result: %d deployments by %d workers in %.1f seconds; %d killed, %
 
 my $instance = 'shop-tenant-1-db';
 sql("SELECT promote.configure_instance('$instance', '{\"round\": 0}')");
-my ($old) = split /\n/, sql("SELECT deployment || ', ' || fencing FROM promote.claim_deployment('old', lease => '50 ms')");
+my ($old) = split /\n/, sql("SELECT deployment || ', ' || fencing FROM promote.claim_deployment('old', lease => '50 "
+	. "ms')");
 my ($deployment, $fencing) = split /, /, $old;
 my %writes = (
 	heartbeat => "SELECT promote.heartbeat_deployment('$instance', $old)",
@@ -249,7 +257,8 @@ sleep 0.06;
 refused('the lease is over');
 is(sql("SELECT fencing FROM promote.claim_deployment('new')"), $fencing + 1, 'somebody else has it');
 refused('the claim is another\'s');
-is(sql("SELECT status FROM promote.complete_deployment('$instance', $deployment, $fencing + 1)"), 'COMPLETED', '... who completes it');
+is(sql("SELECT status FROM promote.complete_deployment('$instance', $deployment, $fencing + 1)"), 'COMPLETED',
+	'... who completes it');
 refused('it is over');
 is(sql("SELECT count(*) FROM promote.deployment_log"), 0, 'nothing was written');
 

@@ -5,13 +5,13 @@ package HistoryCheck;
 #   my @findings = HistoryCheck::check($history, \%documented);    # SQLSTATEs that may be raised
 #   print HistoryCheck::told($_) for @findings;
 #
-# A finding is { kind, text, calls }: what is broken, where, and the calls that it takes to see it.  All that counts here
-# is what was asked and told, when, and what is there at the end: nothing of this asks the extension, and its own account
-# of the log's hashes is kept here.
+# A finding is { kind, text, calls }: what is broken, where, and the calls that it takes to see it.  All that counts
+# here is what was asked and told, when, and what is there at the end: nothing of this asks the extension, and its own
+# account of the log's hashes is kept here.
 #
-# What happened is known as far as the client knows it.  A transaction took effect between when COMMIT was sent and when the
-# answer came; a rule is in force for certain from when the COMMIT that made it was answered until one that takes it back is
-# sent.  Where it is open which came first, nothing is found: so what is found is certain.
+# What happened is known as far as the client knows it.  A transaction took effect between when COMMIT was sent and when
+# the answer came; a rule is in force for certain from when the COMMIT that made it was answered until one that takes it
+# back is sent.  Where it is open which came first, nothing is found: so what is found is certain.
 #
 # The history is marked on the way; it is to be read anew for another check.
 
@@ -30,12 +30,14 @@ sub check {
 	my ($history, $documented) = @_;
 	my $self = bless { %$history, documented => $documented, findings => [] }, __PACKAGE__;
 	$self->$_ for qw(index_calls find_events);
-	$self->$_ for qw(states hashes refused_events acknowledged revisions contents expectations keys_once steps claims ends answers
+	$self->$_ for qw(states hashes refused_events acknowledged revisions contents expectations keys_once steps claims
+		ends answers
 	  rules approvals budgets requests refusals);
 	return @{ $self->{findings} };
 }
 
-# The SQLSTATEs that the page of errors has, and those that ask to try again or tell of a storm: cancel, terminate, crash.
+# The SQLSTATEs that the page of errors has, and those that ask to try again or tell of a storm: cancel, terminate,
+# crash.
 sub documented {
 	my ($page, @storms) = @_;
 	open my $in, '<:utf8', $page or die "$page: $!\n";
@@ -48,7 +50,8 @@ sub documented {
 sub found {
 	my ($self, $kind, $text, @calls) = @_;
 	my %seen;
-	push @{ $self->{findings} }, { kind => $kind, text => $text, calls => [grep { $_ && !$seen{$_}++ } @calls], began => $self->{began} };
+	push @{ $self->{findings} }, { kind => $kind, text => $text, calls => [grep { $_ && !$seen{$_}++ } @calls],
+		began => $self->{began} };
 	return;
 }
 
@@ -62,10 +65,13 @@ sub told {
 sub call_text {
 	my ($began, $call) = @_;
 	my $transaction = $call->{transaction};
-	my @times = map { sprintf '%.3f', ($_ - $began) / 1000 } @$call{qw(sent got)}, @$transaction{qw(begun commit_sent ended)};
+	my @times = map { sprintf '%.3f', ($_ - $began) / 1000 } @$call{qw(sent got)},
+		@$transaction{qw(begun commit_sent ended)};
 	my $args = join ', ', map { "$_ => $call->{args}{$_}" } sort keys %{ $call->{args} };
-	my $result = $call->{state} ne '00000' ? "$call->{state} @{[$call->{message} // '']}" : join ' ', map { brief($_) } @{ $call->{rows} };
-	return sprintf '%s %s..%s ms %s(%s) -> %s [%s, begun %s, %s%s %s..%s]', person($transaction->{session}), @times[0, 1], $call->{verb}, $args, $result,
+	my $result = $call->{state} ne '00000' ? "$call->{state} @{[$call->{message} // '']}" : join ' ',
+		map { brief($_) } @{ $call->{rows} };
+	return sprintf '%s %s..%s ms %s(%s) -> %s [%s, begun %s, %s%s %s..%s]', person($transaction->{session}),
+		@times[0, 1], $call->{verb}, $args, $result,
 	  $transaction->{level}, $times[2], $call->{undone} ? 'undone, ' : '', $transaction->{outcome}, @times[3, 4];
 }
 
@@ -73,7 +79,8 @@ sub call_text {
 sub brief {
 	my ($row) = @_;
 	return $json->encode($row) if ref $row ne 'HASH';
-	my @told = grep { defined $row->{$_} } qw(instance destination old_revision new_revision changed deployment action status revision plan
+	my @told = grep { defined $row->{$_} } qw(instance destination old_revision new_revision changed deployment action
+		status revision plan
 	  fencing lease_until request stop version block_reason);
 	return '(' . join(', ', map { "$_ $row->{$_}" } @told) . ')';
 }
@@ -139,7 +146,8 @@ sub find_events {
 		next if $row->{at} < $self->{began};
 		my $call = $row->{call} = $self->call_of($row);
 		if (!$call) {
-			$self->found('event without a call', "$row->{event} $row->{seq} of $row->{subject} by $row->{actor} at $row->{at_text}");
+			$self->found('event without a call',
+				"$row->{event} $row->{seq} of $row->{subject} by $row->{actor} at $row->{at_text}");
 			next;
 		}
 		push @{ $call->{events} }, $row;
@@ -172,11 +180,13 @@ sub hashes {
 	for my $row (@{ $self->{final}{audit} }) {
 		my $of = "$row->{project} $row->{subject}";
 		($chain, $last) = ($of, undef) if $chain ne $of;
-		my %sealed = (at => $row->{at_text}, map { $_ => $row->{$_} } qw(project subject seq actor database_role event data rows previous_hash));
+		my %sealed = (at => $row->{at_text}, map { $_ => $row->{$_} } qw(project subject seq actor database_role event
+			data rows previous_hash));
 		my $text = encode_utf8($json->encode(\%sealed));
 		$self->found('chain', "row $row->{seq} of $of has another hash") if sha256_hex($text) ne $row->{hash};
 		$self->found('chain', "row $row->{seq} of $of does not follow")
-		  if $row->{seq} != ($last ? $last->{seq} + 1 : 1) || ($row->{previous_hash} // '') ne ($last ? $last->{hash} : '');
+		  if $row->{seq} != ($last ? $last->{seq} + 1 : 1) || ($row->{previous_hash} // '') ne ($last ? $last->{hash}
+		  	: '');
 		$last = $row;
 	}
 	return;
@@ -186,7 +196,8 @@ sub hashes {
 sub refused_events {
 	my ($self) = @_;
 	for my $call (grep { @{ $_->{events} } && !may_have($_) } @{ $self->{calls} }) {
-		$self->found('recorded, and not done', "$call->{verb} has left $call->{events}[0]{event} of $call->{events}[0]{subject}", $call);
+		$self->found('recorded, and not done',
+			"$call->{verb} has left $call->{events}[0]{event} of $call->{events}[0]{subject}", $call);
 	}
 	return;
 }
@@ -198,16 +209,19 @@ sub events_by {
 	my ($self, $event, @facts) = @_;
 	return $self->{events_by}{"$event @facts"} //= do {
 		my %found;
-		push @{ $found{ join ' ', $_->{subject}, map { $_ // '' } @{ $_->{data} }{@facts} } }, $_ for @{ $self->{of_event}{$event} // [] };
+		push @{ $found{ join ' ', $_->{subject}, map { $_ // '' } @{ $_->{data} }{@facts} } },
+			$_ for @{ $self->{of_event}{$event} // [] };
 		\%found;
 	};
 }
 
-# The event that a call must have left; if it may be another's, because the call found it done, that one has to be earlier.
+# The event that a call must have left; if it may be another's, because the call found it done, that one has to be
+# earlier.
 sub expect_event {
 	my ($self, $call, $event, $facts, $key, $maybe_another) = @_;
 	my @found = @{ $self->events_by($event, @$facts)->{$key} // [] };
-	return $self->found('acknowledged, and not recorded', "$call->{verb}: there is no $event of $key", $call) if !@found;
+	return $self->found('acknowledged, and not recorded', "$call->{verb}: there is no $event of $key",
+		$call) if !@found;
 	$self->found('recorded twice', "$event of $key", $call, map { $_->{call} } @found) if @found > 1;
 	my ($at) = map { $_->{call} } @found;
 	return if !$at || $at == $call;
@@ -223,12 +237,15 @@ sub acknowledged {
 		(map { $_ => \&expect_revision } qw(promote_instance promote_to_next configure_instance rollback_instance)),
 		(map { $_ => \&expect_order } qw(plan_instance deploy_instance decommission_instance propose_deployment)),
 		(map { my ($verb, $event) = @$_; $verb => sub { expect_end(@_, $event) } }
-			['complete_deployment', 'deployment.completed'], ['fail_deployment', 'deployment.failed'], ['release_deployment', 'deployment.released']),
+			['complete_deployment', 'deployment.completed'], ['fail_deployment', 'deployment.failed'],
+				['release_deployment', 'deployment.released']),
 		(map { my ($verb, @events) = @$_; $verb => sub { expect_one_of(@_, @events) } }
 			['open_request', 'request.opened'], ['preview_request', 'request.previewed'],
-			['hist.freeze', 'freeze_window.inserted'], ['hist.open_window', 'change_window.inserted'], ['hist.ask', 'approval_rule.inserted']),
+			['hist.freeze', 'freeze_window.inserted'], ['hist.open_window', 'change_window.inserted'],
+				['hist.ask', 'approval_rule.inserted']),
 		(map { my ($verb, $event) = @$_; $verb => sub { expect_one_of(@_, $event) if defined $_[1]{rows}[0] } }
-			['hist.thaw', 'freeze_window.deleted'], ['hist.close_window', 'change_window.deleted'], ['hist.unask', 'approval_rule.deleted']),
+			['hist.thaw', 'freeze_window.deleted'], ['hist.close_window', 'change_window.deleted'],
+				['hist.unask', 'approval_rule.deleted']),
 		(map { $_ => \&expect_vote } qw(approve_deployment reject_deployment)), abort_deployment => \&expect_abort,
 		(map { $_ => \&expect_claim } qw(claim_deployment hist.begin)), override_gate => \&expect_override,
 		stop_line => \&expect_stop, resume_line => \&expect_resumed);
@@ -256,7 +273,8 @@ sub expect_revision {
 	my ($self, $call) = @_;
 	my $row = $call->{rows}[0];
 	my $repeatable = defined $call->{args}{idempotency_key};
-	$self->expect_event($call, 'revision.created', ['revision'], "$row->{destination} $row->{new_revision}", $repeatable)
+	$self->expect_event($call, 'revision.created', ['revision'], "$row->{destination} $row->{new_revision}",
+		$repeatable)
 	  if defined made_revision($call);
 	$self->expect_event($call, 'deployment.created', ['deployment'], "$row->{destination} $row->{deployment}", 1)
 	  if defined $row->{deployment};
@@ -269,7 +287,8 @@ sub expect_order {
 	my ($self, $call) = @_;
 	my $row = $call->{rows}[0];
 	my $key = deployment_instance($row) . " $row->{deployment}";
-	my $event = $self->events_by('deployment.proposed', 'deployment')->{$key} ? 'deployment.proposed' : 'deployment.created';
+	my $event = $self->events_by('deployment.proposed', 'deployment')->{$key} ? 'deployment.proposed'
+		: 'deployment.created';
 	return $self->expect_event($call, $event, ['deployment'], $key, 1);
 }
 
@@ -282,7 +301,8 @@ sub expect_end {
 sub expect_vote {
 	my ($self, $call) = @_;
 	my $approves = $call->{verb} eq 'approve_deployment';
-	my ($given, $step) = $approves ? ('approval.given', 'deployment.approved') : ('approval.refused', 'deployment.rejected');
+	my ($given, $step) = $approves ? ('approval.given', 'deployment.approved') : ('approval.refused',
+		'deployment.rejected');
 	my $args = $call->{args};
 	return if grep { $_->{event} eq $given || $_->{event} eq $step } @{ $call->{events} };
 	return $self->expect_event($call, $step, ['deployment'], "@$args{qw(instance deployment)}", 1);
@@ -296,7 +316,8 @@ sub expect_abort {
 
 sub expect_claim {
 	my ($self, $call) = @_;
-	$self->expect_event($call, 'deployment.started', [qw(deployment fencing)], "$_->{instance} $_->{deployment} $_->{fencing}")
+	$self->expect_event($call, 'deployment.started', [qw(deployment fencing)],
+		"$_->{instance} $_->{deployment} $_->{fencing}")
 	  for claimed($call);
 	return;
 }
@@ -305,15 +326,18 @@ sub expect_claim {
 sub expect_override {
 	my ($self, $call) = @_;
 	my $args = $call->{args};
-	my @found = @{ $self->events_by('gate.overridden', qw(deployment code))->{"@$args{qw(instance deployment code)}"} // [] };
-	return if grep { $_ && ($_->{transaction} == $call->{transaction} || earliest($_) <= $call->{got}) } map { $_->{call} } @found;
+	my @found = @{ $self->events_by('gate.overridden', qw(deployment code))->{"@$args{qw(instance deployment code)}"}
+		// [] };
+	return if grep { $_ && ($_->{transaction} == $call->{transaction} || earliest($_) <= $call->{got}) }
+		map { $_->{call} } @found;
 	return $self->found('acknowledged, and not recorded', "$call->{verb}: gate.overridden", $call);
 }
 
 sub expect_stop {
 	my ($self, $call) = @_;
 	my $stop = $call->{rows}[0]{stop};
-	$self->expect_event($call, 'line.stopped', ['stop'], "line $_ $stop", $call->{rows}[0]{reason} ne $call->{args}{reason})
+	$self->expect_event($call, 'line.stopped', ['stop'], "line $_ $stop",
+		$call->{rows}[0]{reason} ne $call->{args}{reason})
 	  for $call->{args}{project} // $self->projects;
 	return;
 }
@@ -365,10 +389,13 @@ sub revisions {
 		next if defined $call->{args}{idempotency_key};
 		my @there = @{ $with{ $call->{args}{message} } // [] };
 		my $made = took_effect($call) ? made_revision($call) : undef;
-		$self->found('lost update', "there is no revision with the message $call->{args}{message}", $call) if defined $made && !@there;
+		$self->found('lost update', "there is no revision with the message $call->{args}{message}",
+			$call) if defined $made && !@there;
 		$self->found('not done, and there', "revision $there[0]{revision} of $there[0]{instance}", $call)
-		  if @there && !grep { may_have($_) } grep { $_->{args}{message} eq $call->{args}{message} } $self->calls($call->{verb});
-		$self->found('done twice', "$call->{args}{message}: " . join(', ', map { "$_->{instance} $_->{revision}" } @there), $call) if @there > 1;
+		  if @there && !grep { may_have($_) }
+		  	grep { $_->{args}{message} eq $call->{args}{message} } $self->calls($call->{verb});
+		$self->found('done twice', "$call->{args}{message}: " . join(', ',
+			map { "$_->{instance} $_->{revision}" } @there), $call) if @there > 1;
 	}
 	return;
 }
@@ -379,7 +406,8 @@ sub merge_patch {
 	return $patch if ref $patch ne 'HASH';
 	my %merged = ref $target eq 'HASH' ? %$target : ();
 	for my $key (keys %$patch) {
-		if (defined $patch->{$key}) { $merged{$key} = merge_patch($merged{$key}, $patch->{$key}) } else { delete $merged{$key} }
+		if (defined $patch->{$key}) { $merged{$key} = merge_patch($merged{$key},
+			$patch->{$key}) } else { delete $merged{$key} }
 	}
 	return \%merged;
 }
@@ -401,10 +429,12 @@ sub contents {
 			$composed{own} = $before->{params}{own} if exists $before->{params}{own};
 			$expected = merge_patch(\%composed, $json->decode($call->{args}{overrides} // '{}'));
 		} elsif ($row->{origin} eq 'rollback') {
-			my $former = $rows->{"$row->{instance} " . ($call->{args}{to_revision} // $row->{source_revision} // 0)} or next;
+			my $former = $rows->{"$row->{instance} " . ($call->{args}{to_revision} // $row->{source_revision} // 0)}
+				or next;
 			$expected = $former->{params};
 		}
-		$self->found('another content', "revision $row->{revision} of $row->{instance} is " . $json->encode($row->{params}) . ', not ' . $json->encode($expected), $call)
+		$self->found('another content', "revision $row->{revision} of $row->{instance} is "
+			. $json->encode($row->{params}) . ', not ' . $json->encode($expected), $call)
 		  if $expected && $json->encode($expected) ne $json->encode($row->{params});
 	}
 	return;
@@ -416,7 +446,8 @@ sub check_source {
 	my ($project, undef, $component) = instance_parts($row->{instance});
 	my $name = "$project-$row->{source_environment}-$component";
 	my $source = $self->revision_of->{"$name $row->{source_revision}"};
-	return $self->found('another content', "the source of revision $row->{revision} of $row->{instance} is not there", $call) if !$source;
+	return $self->found('another content', "the source of revision $row->{revision} of $row->{instance} is not there",
+		$call) if !$source;
 	my $made = $self->maker_of($name, $row->{source_revision});
 	my $next = $self->maker_of($name, $row->{source_revision} + 1);
 	$self->found('promoted what was not committed', "revision $row->{source_revision} of $name", $made, $call)
@@ -430,7 +461,8 @@ sub check_source {
 sub expectations {
 	my ($self) = @_;
 	my %winner;
-	for my $call (grep { defined $_->{args}{expected_revision} && $_->{rows} } $self->effective(qw(promote_instance configure_instance))) {
+	for my $call (grep { defined $_->{args}{expected_revision} && $_->{rows} } $self->effective(qw(promote_instance
+		configure_instance))) {
 		my $row = $call->{rows}[0];
 		my $expected = $call->{args}{expected_revision};
 		next if !defined made_revision($call) || !grep { $_->{event} eq 'revision.created' } @{ $call->{events} };
@@ -448,11 +480,13 @@ sub keys_once {
 	my ($self) = @_;
 	my %by_key;
 	push @{ $by_key{"$_->{verb} " . ($_->{args}{dst} // $_->{args}{instance}) . " $_->{args}{idempotency_key}"} }, $_
-	  for grep { defined $_->{args}{idempotency_key} && $_->{rows} } $self->effective(qw(promote_instance promote_to_next));
+	  for grep { defined $_->{args}{idempotency_key} && $_->{rows} } $self->effective(qw(promote_instance
+	  	promote_to_next));
 	for my $key (sort keys %by_key) {
 		my ($first, @others) = @{ $by_key{$key} };
 		for my $call (@others) {
-			$self->found('one result per key', "$key with other arguments", $first, $call) if key_arguments($call) ne key_arguments($first);
+			$self->found('one result per key', "$key with other arguments", $first,
+				$call) if key_arguments($call) ne key_arguments($first);
 			$self->found('one result per key', "$key has two results", $first, $call)
 			  if $json->encode($call->{rows}) ne $json->encode($first->{rows});
 		}
@@ -464,13 +498,15 @@ sub keys_once {
 
 sub key_arguments {
 	my ($call) = @_;
-	return $json->encode({ map { $_ => $call->{args}{$_} } grep { $_ ne 'expected_revision' } keys %{ $call->{args} } });
+	return $json->encode({ map { $_ => $call->{args}{$_} }
+		grep { $_ ne 'expected_revision' } keys %{ $call->{args} } });
 }
 
 # ---- deployments ----
 
 my %from = (
-	approved => ['PROPOSED'], rejected => ['PROPOSED'], started => [qw(PENDING APPROVED)], aborted => [qw(PENDING APPROVED RUNNING)],
+	approved => ['PROPOSED'], rejected => ['PROPOSED'], started => [qw(PENDING APPROVED)],
+		aborted => [qw(PENDING APPROVED RUNNING)],
 	released => ['RUNNING'], lost => ['RUNNING'], completed => ['RUNNING'], failed => ['RUNNING']);
 my %is_end = map { $_ => 1 } qw(COMPLETED FAILED ABORTED REJECTED);
 
@@ -482,11 +518,14 @@ sub steps {
 	$deployments{ $_->{instance} }{ $_->{deployment} } = $_ for @{ $self->{final}{deployment} };
 	for my $instance (map { $_->{name} } @{ $self->{final}{instance} }) {
 		my %at;
-		$self->step($instance, \%at, $_) for grep { $_->{event} =~ /^deployment\./ } @{ $self->{of_subject}{$instance} };
+		$self->step($instance, \%at, $_) for
+			grep { $_->{event} =~ /^deployment\./ } @{ $self->{of_subject}{$instance} };
 		my $rows = $deployments{$instance} // {};
 		for my $number (sort { $a <=> $b } keys %{ { %at, %$rows } }) {
-			my ($said, $is) = map { $_ ? "$_->{status}, claim $_->{fencing}" : 'not there' } $at{$number}, $rows->{$number};
-			$self->found('steps', "deployment $number of $instance is $is, and by its events $said", map { $_->{call} } grep { $_ } $at{$number})
+			my ($said, $is) = map { $_ ? "$_->{status}, claim $_->{fencing}" : 'not there' } $at{$number},
+				$rows->{$number};
+			$self->found('steps', "deployment $number of $instance is $is, and by its events $said",
+				map { $_->{call} } grep { $_ } $at{$number})
 			  if $said ne $is;
 		}
 	}
@@ -499,15 +538,20 @@ sub step {
 	my $data = $row->{data};
 	my $number = $data->{deployment};
 	if ($event eq 'created' || $event eq 'proposed') {
-		$self->found('steps', "deployment $number of $instance is made twice", $at->{$number}{call}, $row->{call}) if $at->{$number};
-		$at->{$number} = { status => $event eq 'created' ? 'PENDING' : 'PROPOSED', fencing => 0, queued => $row->{seq}, call => $row->{call} };
+		$self->found('steps', "deployment $number of $instance is made twice", $at->{$number}{call},
+			$row->{call}) if $at->{$number};
+		$at->{$number} = { status => $event eq 'created' ? 'PENDING' : 'PROPOSED', fencing => 0, queued => $row->{seq},
+			call => $row->{call} };
 		return;
 	}
-	my $of = $at->{$number} or return $self->found('steps', "deployment $number of $instance is $event and was never made", $row->{call});
+	my $of = $at->{$number} or return $self->found('steps',
+		"deployment $number of $instance is $event and was never made", $row->{call});
 	my @legal = grep { $_ eq $of->{status} } @{ $from{$event} // [] };
-	$self->found('steps', "deployment $number of $instance is $event from $of->{status}", $of->{call}, $row->{call}) if !@legal;
+	$self->found('steps', "deployment $number of $instance is $event from $of->{status}", $of->{call},
+		$row->{call}) if !@legal;
 	$self->check_start($instance, $at, $row) if $event eq 'started';
-	$self->found('steps', "deployment $number of $instance is $event by claim $data->{fencing}, the last being $of->{fencing}", $of->{call}, $row->{call})
+	$self->found('steps', "deployment $number of $instance is $event by claim $data->{fencing}, the last being "
+		. "$of->{fencing}", $of->{call}, $row->{call})
 	  if $data->{fencing} != $of->{fencing} + ($event eq 'started' ? 1 : 0);
 	@$of{qw(status fencing call)} = ($data->{status}, $data->{fencing}, $row->{call});
 	$of->{queued} = $row->{seq} if $event eq 'approved';
@@ -519,8 +563,10 @@ sub check_start {
 	my $number = $row->{data}{deployment};
 	for my $other (grep { $_ != $number } keys %$at) {
 		my $of = $at->{$other};
-		$self->found('two that run', "deployments $other and $number of $instance", $of->{call}, $row->{call}) if $of->{status} eq 'RUNNING';
-		$self->found('order of the queue', "deployment $number of $instance begins before $other", $of->{call}, $row->{call})
+		$self->found('two that run', "deployments $other and $number of $instance", $of->{call},
+			$row->{call}) if $of->{status} eq 'RUNNING';
+		$self->found('order of the queue', "deployment $number of $instance begins before $other", $of->{call},
+			$row->{call})
 		  if $of->{status} =~ /^(?:PENDING|APPROVED)$/ && $of->{queued} < $at->{$number}{queued};
 	}
 	return;
@@ -530,7 +576,8 @@ sub check_start {
 sub claimed {
 	my ($call) = @_;
 	return map { { call => $call, instance => $_->{instance} // $call->{args}{instance}, deployment => $_->{deployment},
-			fencing => $_->{fencing}, action => $_->{action}, until => microseconds($_->{lease_until} // $_->{due_at}) } }
+			fencing => $_->{fencing}, action => $_->{action},
+				until => microseconds($_->{lease_until} // $_->{due_at}) } }
 	  grep { ref && defined $_->{deployment} } @{ $call->{rows} // [] };
 }
 
@@ -549,13 +596,16 @@ sub all_claims {
 	return $self->{claims} //= do {
 		my %end;
 		push @{ $end{"$_->{args}{instance} $_->{args}{deployment}"} }, $_
-		  for $self->possible(qw(heartbeat_deployment complete_deployment fail_deployment release_deployment abort_deployment));
+		  for $self->possible(qw(heartbeat_deployment complete_deployment fail_deployment release_deployment
+		  	abort_deployment));
 		my @claims = map { claimed($_) } $self->effective('claim_deployment', 'hist.begin');
 		for my $claim (@claims) {
 			my ($certain, $perhaps) = ($claim->{until}) x 2;
 			for my $call (@{ $end{"$claim->{instance} $claim->{deployment}"} // [] }) {
-				next if defined $call->{args}{fencing} && $call->{args}{fencing} != $claim->{fencing} || latest($call) < $claim->{call}{sent};
-				my $until = $call->{verb} ne 'heartbeat_deployment' ? earliest($call) : $call->{rows} ? microseconds($call->{rows}[0]{due_at}) : $far;
+				next if defined $call->{args}{fencing} && $call->{args}{fencing} != $claim->{fencing}
+					|| latest($call) < $claim->{call}{sent};
+				my $until = $call->{verb} ne 'heartbeat_deployment' ? earliest($call) : $call->{rows}
+					? microseconds($call->{rows}[0]{due_at}) : $far;
 				$certain = $until if $until < $certain;
 				$perhaps = $until if $until > $perhaps && $call->{verb} eq 'heartbeat_deployment';
 			}
@@ -576,11 +626,14 @@ sub claims {
 			my $claim = $claims[$i];
 			for my $other (grep { latest($_->{call}) < $claim->{certain} } @claims[$i + 1 .. $#claims]) {
 				next if $other->{certain} <= latest($other->{call});
-				$self->found('two that run', "deployments $claim->{deployment} and $other->{deployment} of $instance", $claim->{call}, $other->{call});
+				$self->found('two that run', "deployments $claim->{deployment} and $other->{deployment} of $instance",
+					$claim->{call}, $other->{call});
 			}
 			my $key = "$instance $claim->{deployment}";
-			$self->found('fencing', "claim $claim->{fencing} of deployment $key comes after claim $number{$key}{fencing}", $number{$key}{call}, $claim->{call})
-			  if $number{$key} && $number{$key}{fencing} >= $claim->{fencing} && latest($number{$key}{call}) < $claim->{call}{sent};
+			$self->found('fencing', "claim $claim->{fencing} of deployment $key comes after claim "
+				. "$number{$key}{fencing}", $number{$key}{call}, $claim->{call})
+			  if $number{$key} && $number{$key}{fencing} >= $claim->{fencing}
+			  	&& latest($number{$key}{call}) < $claim->{call}{sent};
 			$number{$key} = $claim;
 		}
 	}
@@ -592,18 +645,24 @@ sub ends {
 	my ($self) = @_;
 	my %claims;
 	push @{ $claims{"$_->{instance} $_->{deployment}"} }, $_ for @{ $self->all_claims };
-	for my $call ($self->effective(qw(complete_deployment fail_deployment release_deployment heartbeat_deployment append_deployment_log record_plan))) {
+	for my $call ($self->effective(qw(complete_deployment fail_deployment release_deployment heartbeat_deployment
+		append_deployment_log record_plan))) {
 		my $args = $call->{args};
 		my @claims = @{ $claims{"$args->{instance} $args->{deployment}"} // [] };
 		my ($own) = grep { $_->{fencing} == $args->{fencing} } @claims;
 		my $ends = $call->{verb} =~ /^(?:complete|fail|release)_/;
 		next if $ends && !grep { $_->{event} =~ /^deployment\.(?:completed|failed|released)$/ } @{ $call->{events} };
-		$self->found('old fencing', "claim $args->{fencing} of deployment $args->{deployment} of $args->{instance} was taken over", $call, $_->{call})
+		$self->found('old fencing',
+			"claim $args->{fencing} of deployment $args->{deployment} of $args->{instance} was taken over", $call,
+			$_->{call})
 		  for grep { $_->{fencing} > $args->{fencing} && latest($_->{call}) < $call->{sent} } @claims;
-		$self->found('lease over', "claim $args->{fencing} of deployment $args->{deployment} of $args->{instance}", $own->{call}, $call)
+		$self->found('lease over', "claim $args->{fencing} of deployment $args->{deployment} of $args->{instance}",
+			$own->{call}, $call)
 		  if $own && $own->{perhaps} < $call->{sent};
-		$self->found('old fencing', "nobody has claim $args->{fencing} of deployment $args->{deployment} of $args->{instance}", $call)
-		  if !$own && !grep { $_->{transaction}{outcome} eq 'unknown' || $_->{state} eq 'lost' } $self->possible('claim_deployment', 'hist.begin');
+		$self->found('old fencing',
+			"nobody has claim $args->{fencing} of deployment $args->{deployment} of $args->{instance}", $call)
+		  if !$own && !grep { $_->{transaction}{outcome} eq 'unknown'
+		  	|| $_->{state} eq 'lost' } $self->possible('claim_deployment', 'hist.begin');
 	}
 	return;
 }
@@ -615,7 +674,8 @@ sub answers {
 	for my $row (map { @{ $self->{of_event}{"deployment.$_"} // [] } } qw(completed failed aborted rejected)) {
 		$end{"$row->{subject} $row->{data}{deployment}"} = $row;
 	}
-	for my $call ($self->effective(qw(plan_instance deploy_instance decommission_instance propose_deployment), qw(approve_deployment reject_deployment abort_deployment))) {
+	for my $call ($self->effective(qw(plan_instance deploy_instance decommission_instance propose_deployment),
+		qw(approve_deployment reject_deployment abort_deployment))) {
 		my $told = ($call->{rows} // [])->[0] or next;
 		my $key = deployment_instance($told) . " $told->{deployment}";
 		my $end = $end{$key};
@@ -648,7 +708,8 @@ sub switched {
 	return map { in_force($_, @off) } grep { $_->{args}{$value} eq 't' && $about->($_) } $self->effective($verb);
 }
 
-sub is_within { my ($rule, $transaction) = @_; return $rule->{from} < $transaction->{commit_sent} && $rule->{until} > $transaction->{ended} }
+sub is_within { my ($rule, $transaction) = @_; return $rule->{from} < $transaction->{commit_sent}
+	&& $rule->{until} > $transaction->{ended} }
 
 # What was begun by whom: PROVISIONs and DECOMMISSIONs that were queued or claimed.
 sub begun {
@@ -656,11 +717,13 @@ sub begun {
 	return @{ $self->{begun} //= do {
 		my %rows = map { ("$_->{instance} $_->{deployment}" => $_) } @{ $self->{final}{deployment} };
 		my @begun;
-		for my $row (grep { $_->{call} } map { @{ $self->{of_event}{"deployment.$_"} // [] } } qw(created approved started)) {
+		for my $row (grep { $_->{call} } map { @{ $self->{of_event}{"deployment.$_"} // [] } } qw(created approved
+			started)) {
 			my $deployment = $rows{"$row->{subject} $row->{data}{deployment}"} or next;
 			next if $deployment->{action} eq 'PLAN';
 			my ($project, $environment) = instance_parts($row->{subject});
-			push @begun, { %$deployment, project => $project, environment => $environment, call => $row->{call}, event => $row,
+			push @begun, { %$deployment, project => $project, environment => $environment, call => $row->{call},
+				event => $row,
 				how => $row->{event} eq 'deployment.started' ? 'claimed' : 'queued' };
 		}
 		\@begun;
@@ -698,7 +761,8 @@ sub is_scope {
 sub stops {
 	my ($self) = @_;
 	for my $made (grep { $_->{rows} && $_->{rows}[0]{reason} eq $_->{args}{reason} } $self->effective('stop_line')) {
-		my @lifts = grep { !$_->{rows} || ($_->{rows}[0]{stop} // 0) == $made->{rows}[0]{stop} } $self->possible('resume_line');
+		my @lifts = grep { !$_->{rows}
+			|| ($_->{rows}[0]{stop} // 0) == $made->{rows}[0]{stop} } $self->possible('resume_line');
 		$self->check_rule('stop', in_force($made, @lifts), sub { is_scope($made->{args}, $_[0]) });
 	}
 	return;
@@ -717,18 +781,23 @@ sub freezes {
 # May somebody have overridden a gate of what was begun, for a reason that may have stood since some moment?
 sub may_be_overridden {
 	my ($self, $begun, $code, $since) = @_;
-	my @overrides = grep { $_->{args}{instance} eq $begun->{instance} && $_->{args}{code} eq $code } $self->possible('override_gate');
+	my @overrides = grep { $_->{args}{instance} eq $begun->{instance}
+		&& $_->{args}{code} eq $code } $self->possible('override_gate');
 	return grep { latest($_) > $since && earliest($_) <= latest($begun->{call}) } @overrides;
 }
 
 sub releases {
 	my ($self) = @_;
 	for my $made ($self->effective('block_release')) {
-		my $rule = in_force($made, grep { $_->{args}{version} eq $made->{args}{version} } $self->possible('unblock_release'));
-		$self->check_rule('blocked release', $rule, sub { $_[0]{action} eq 'PROVISION' && $_[0]{version} eq $made->{args}{version} });
-		for my $row (grep { $_->{version} eq $made->{args}{version} && $_->{origin} =~ /^(?:promotion|rollback)$/ } @{ $self->{final}{revision} }) {
+		my $rule = in_force($made,
+			grep { $_->{args}{version} eq $made->{args}{version} } $self->possible('unblock_release'));
+		$self->check_rule('blocked release', $rule,
+			sub { $_[0]{action} eq 'PROVISION' && $_[0]{version} eq $made->{args}{version} });
+		for my $row (grep { $_->{version} eq $made->{args}{version} && $_->{origin} =~ /^(?:promotion|rollback)$/ } @{
+			$self->{final}{revision} }) {
 			my $call = $self->maker_of(@$row{qw(instance revision)}) or next;
-			$self->found('staged by a blocked release', "revision $row->{revision} of $row->{instance}", @{ $rule->{calls} }, $call)
+			$self->found('staged by a blocked release', "revision $row->{revision} of $row->{instance}",
+				@{ $rule->{calls} }, $call)
 			  if is_within($rule, $call->{transaction});
 		}
 	}
@@ -738,7 +807,8 @@ sub releases {
 sub protection {
 	my ($self) = @_;
 	for my $rule ($self->settings('decommission_protection')) {
-		$self->check_rule('protection', $rule, sub { $_[0]{action} eq 'DECOMMISSION' && is_scope($rule->{made}{args}, $_[0]) });
+		$self->check_rule('protection', $rule, sub { $_[0]{action} eq 'DECOMMISSION' && is_scope($rule->{made}{args},
+			$_[0]) });
 	}
 	return;
 }
@@ -746,7 +816,8 @@ sub protection {
 # A column of environments.
 sub settings {
 	my ($self, $column) = @_;
-	return map { $self->switched('hist.set', 'value', project => $_->[0], environment => $_->[1], what => $column) } $self->environments;
+	return map { $self->switched('hist.set', 'value', project => $_->[0], environment => $_->[1],
+		what => $column) } $self->environments;
 }
 
 sub environments {
@@ -757,13 +828,16 @@ sub environments {
 
 sub health {
 	my ($self) = @_;
-	for my $required (map { $self->switched('hist.require_check', 'required', project => $_->[0], environment => $_->[1]) } $self->environments) {
+	for my $required (map { $self->switched('hist.require_check', 'required', project => $_->[0],
+		environment => $_->[1]) } $self->environments) {
 		for my $instance (map { $_->{name} } @{ $self->{final}{instance} }) {
 			for my $sick (unhealthy($self, $instance)) {
 				$self->check_rule('red light', $sick, sub {
 					my ($begun) = @_;
-					return $begun->{how} eq 'queued' && $begun->{action} eq 'PROVISION' && $begun->{instance} eq $instance
-					  && is_scope($required->{made}{args}, $begun) && is_within($required, $begun->{call}{transaction}) && !$self->may_be_overridden($begun, 'health', 0);
+					return $begun->{how} eq 'queued' && $begun->{action} eq 'PROVISION'
+						&& $begun->{instance} eq $instance
+					  && is_scope($required->{made}{args}, $begun) && is_within($required, $begun->{call}{transaction})
+					  	&& !$self->may_be_overridden($begun, 'health', 0);
 				});
 			}
 		}
@@ -774,8 +848,10 @@ sub health {
 sub unhealthy {
 	my ($self, $instance) = @_;
 	return @{ $self->{unhealthy}{$instance} //= do {
-		my @green = grep { $_->{args}{instance} eq $instance && $_->{args}{healthy} eq 't' } $self->possible('report_health');
-		[map { in_force($_, @green) } grep { $_->{args}{instance} eq $instance && $_->{args}{healthy} eq 'f' } $self->effective('report_health')];
+		my @green = grep { $_->{args}{instance} eq $instance
+			&& $_->{args}{healthy} eq 't' } $self->possible('report_health');
+		[map { in_force($_, @green) } grep { $_->{args}{instance} eq $instance
+			&& $_->{args}{healthy} eq 'f' } $self->effective('report_health')];
 	} };
 }
 
@@ -792,8 +868,10 @@ sub approvals {
 			my $rule = $self->asked($made);
 			next if !is_within($rule, $transaction) || $self->may_be_overridden($begun, 'approval', earliest($made));
 			my %voters = $self->voters($begun, $separated || $made->{args}{counts} eq 'f');
-			$self->found('queued without approval', begun_text($begun) . ": rule $made->{args}{rule} asks for $made->{args}{quorum}, and there may be "
-				  . keys(%voters), @{ $rule->{calls} }, $separated ? @{ $separated->{calls} } : (), values %voters, $begun->{call}) if keys %voters < $made->{args}{quorum};
+			$self->found('queued without approval',
+				begun_text($begun) . ": rule $made->{args}{rule} asks for $made->{args}{quorum}, and there may be "
+				  . keys(%voters), @{ $rule->{calls} }, $separated ? @{ $separated->{calls} } : (), values %voters,
+				  	$begun->{call}) if keys %voters < $made->{args}{quorum};
 		}
 		$self->found('approved one\'s own', begun_text($begun), @{ $separated->{calls} }, $begun->{call})
 		  if $separated && $begun->{event}{event} eq 'deployment.approved' && $begun->{event}{actor} eq $begun->{actor};
@@ -815,11 +893,14 @@ sub voters {
 	if ($without_requesters) {
 		# whoever made what is taken away has not asked for that
 		my $revision = $begun->{action} eq 'PROVISION' && $self->revision_of->{"$begun->{instance} $begun->{revision}"};
-		my ($plan) = grep { $_->{instance} eq $begun->{instance} && $_->{deployment} == ($begun->{plan} // 0) } @{ $self->{final}{deployment} };
-		$requester{ $_->{actor} } = 1 for grep { $_ } $revision, $plan, $begun->{event}{event} eq 'deployment.approved' ? $begun : ();
+		my ($plan) = grep { $_->{instance} eq $begun->{instance} && $_->{deployment} == ($begun->{plan}
+			// 0) } @{ $self->{final}{deployment} };
+		$requester{ $_->{actor} } = 1 for grep { $_ } $revision, $plan, $begun->{event}{event} eq 'deployment.approved'
+			? $begun : ();
 	}
 	my %voters;
-	for my $vote (grep { $_->{args}{instance} eq $begun->{instance} && earliest($_) <= latest($begun->{call}) } $self->possible('approve_deployment')) {
+	for my $vote (grep { $_->{args}{instance} eq $begun->{instance}
+		&& earliest($_) <= latest($begun->{call}) } $self->possible('approve_deployment')) {
 		my $session = $vote->{transaction}{session};
 		next if !is_reviewer($session) || $requester{ person($session) };
 		next if $vote->{rows} && ($vote->{rows}[0]{plan_digest} // '') ne ($begun->{plan_digest} // '');
@@ -831,16 +912,21 @@ sub voters {
 sub rejection {
 	my ($self, $begun) = @_;
 	my $transaction = $begun->{call}{transaction};
-	my $is_of = sub { my ($call) = @_; return $call->{args}{instance} eq $begun->{instance} && $call->{rows} && $call->{rows}[0]{action} eq 'PLAN'
-		  && ($call->{rows}[0]{plan_digest} // '') eq ($begun->{plan_digest} // '') && $call->{rows}[0]{version} eq $begun->{version} };
+	my $is_of = sub { my ($call) = @_; return $call->{args}{instance} eq $begun->{instance} && $call->{rows}
+		&& $call->{rows}[0]{action} eq 'PLAN'
+		  && ($call->{rows}[0]{plan_digest} // '') eq ($begun->{plan_digest} // '')
+		  	&& $call->{rows}[0]{version} eq $begun->{version} };
 	for my $no (grep { $is_of->($_) } $self->effective('reject_deployment')) {
-		my @yes = grep { $_->{transaction}{session} == $no->{transaction}{session} && $_->{args}{instance} eq $begun->{instance} }
+		my @yes = grep { $_->{transaction}{session} == $no->{transaction}{session}
+			&& $_->{args}{instance} eq $begun->{instance} }
 		  $self->possible('approve_deployment');
 		my $rejected = in_force($no, @yes);
 		# it holds under the rules that asked for this person, as long as these do
 		my %under = map { $_->{data}{rule} => 1 } grep { $_->{event} eq 'approval.refused' } @{ $no->{events} };
-		my ($rule) = grep { is_within($_, $transaction) } map { $self->asked($_) } grep { $under{ $_->{args}{rule} } } $self->effective('hist.ask');
-		$self->found('queued in spite of a rejection', begun_text($begun), @{ $rejected->{calls} }, @{ $rule->{calls} }, $begun->{call})
+		my ($rule) = grep { is_within($_, $transaction) } map { $self->asked($_) }
+			grep { $under{ $_->{args}{rule} } } $self->effective('hist.ask');
+		$self->found('queued in spite of a rejection', begun_text($begun), @{ $rejected->{calls} }, @{ $rule->{calls} },
+			$begun->{call})
 		  if $rule && is_within($rejected, $transaction);
 	}
 	return;
@@ -855,14 +941,16 @@ sub budgets {
 		my $args = $made->{args};
 		my $window = in_force($made, grep { $_->{args}{name} eq $args->{name} } $self->possible('hist.close_window'));
 		my @others = grep { $_ != $made && is_scope($_->{args}, $args) } $self->possible('hist.open_window');
-		my @queued = grep { $_->{how} eq 'queued' && is_scope($args, $_) && is_within($window, $_->{call}{transaction}) && !$self->gave_back($_)
+		my @queued = grep { $_->{how} eq 'queued' && is_scope($args, $_) && is_within($window, $_->{call}{transaction})
+			&& !$self->gave_back($_)
 			  && !$self->may_be_overridden($_, 'budget', earliest($made)) } $self->begun;
 		for my $other (@others) {
 			my @closed = grep { $_->{args}{name} eq $other->{args}{name} } $self->effective('hist.close_window');
 			my $until = @closed && $closed[0]{rows} && defined $closed[0]{rows}[0] ? latest($closed[0]) : $far;
 			@queued = grep { latest($_->{call}) < $other->{transaction}{begun} || $_->{call}{sent} > $until } @queued;
 		}
-		$self->found('budget', "window $args->{name} has $args->{most} places, and " . @queued . ' are queued', @{ $window->{calls} }, map { $_->{call} } @queued)
+		$self->found('budget', "window $args->{name} has $args->{most} places, and " . @queued . ' are queued',
+			@{ $window->{calls} }, map { $_->{call} } @queued)
 		  if @queued > $args->{most};
 	}
 	return;
@@ -880,16 +968,21 @@ sub gave_back {
 # Who is not of an open request does not deploy what it holds.
 sub requests {
 	my ($self) = @_;
-	my %skipped = map { ("$_->{project} $_->{request} $_->{instance}" => $_->{status} eq 'SKIPPED') } @{ $self->{final}{item} };
+	my %skipped = map { ("$_->{project} $_->{request} $_->{instance}" => $_->{status} eq 'SKIPPED') } @{
+		$self->{final}{item} };
 	for my $made (grep { $_->{rows} } $self->effective('open_request')) {
 		my ($project, $request) = @{ $made->{rows}[0] }{qw(project request)};
-		my $is_of = sub { my ($args) = $_[0]{args}; return ($args->{project} // '') eq $project && ($args->{request} // 0) == $request };
-		my $open = in_force($made, grep { $is_of->($_) && (!$_->{rows} || is_over($_)) } $self->possible(qw(cancel_request advance_request)));
-		for my $begun (grep { $_->{how} eq 'queued' && is_within($open, $_->{call}{transaction}) && !$is_of->($_->{call}) } $self->begun) {
+		my $is_of = sub { my ($args) = $_[0]{args}; return ($args->{project} // '') eq $project
+			&& ($args->{request} // 0) == $request };
+		my $open = in_force($made,
+			grep { $is_of->($_) && (!$_->{rows} || is_over($_)) } $self->possible(qw(cancel_request advance_request)));
+		for my $begun (grep { $_->{how} eq 'queued' && is_within($open, $_->{call}{transaction})
+			&& !$is_of->($_->{call}) } $self->begun) {
 			my $skipped = $skipped{"$project $request $begun->{instance}"} // next;
 			my $maker = $self->maker_of(@$begun{qw(instance revision)});
 			# the request may have taken for its own what was desired already when it was advanced
-			my $is_before = sub { return $_[0]{transaction} == $begun->{call}{transaction} ? $_[0]{sent} < $begun->{call}{sent} : earliest($_[0]) <= $begun->{call}{got} };
+			my $is_before = sub { return $_[0]{transaction} == $begun->{call}{transaction}
+				? $_[0]{sent} < $begun->{call}{sent} : earliest($_[0]) <= $begun->{call}{got} };
 			my @advances = grep { $is_of->($_) && $is_before->($_) && (!$maker || latest($_) >= $maker->{sent}) }
 			  $self->possible(qw(advance_request resume_request));
 			next if $skipped || @advances && $begun->{action} eq 'PROVISION';
@@ -910,10 +1003,12 @@ sub refusals {
 	for my $call (grep { $_->{state} =~ /^PM/ } @{ $self->{calls} }) {
 		my $args = $call->{args};
 		my $has = $call->{state} eq 'PM401' ? $self->may_have_moved($call)
-		  : $call->{state} eq 'PM510' ? $self->may_stand($call, [$self->calls('block_release')], [$self->effective('unblock_release')])
+		  : $call->{state} eq 'PM510' ? $self->may_stand($call, [$self->calls('block_release')],
+		  	[$self->effective('unblock_release')])
 		  : $call->{state} eq 'PM505' ? $self->may_be_set($call, 'decommission_protection')
 		  : $call->{state} eq 'PM608' ? $self->may_be_held($call) : 1;
-		$self->found('refused without a reason', "$call->{verb}: $call->{state} $call->{message}", $call, $has ? () : @{ $self->{lifted} // [] })
+		$self->found('refused without a reason', "$call->{verb}: $call->{state} $call->{message}", $call,
+			$has ? () : @{ $self->{lifted} // [] })
 		  if !$has;
 	}
 	return;
@@ -926,7 +1021,8 @@ sub may_stand {
 	for my $rule (@$made) {
 		my $own = $rule->{transaction} == $call->{transaction};
 		next if defined $rule->{args}{version} && $call->{message} =~ /release (\S+)/ && $1 ne $rule->{args}{version};
-		next if $rule->{state} !~ /^(?:00000|lost)$/ || !$own && !may_have($rule) || ($own ? $rule->{sent} : earliest($rule)) > $call->{got};
+		next if $rule->{state} !~ /^(?:00000|lost)$/ || !$own && !may_have($rule)
+			|| ($own ? $rule->{sent} : earliest($rule)) > $call->{got};
 		my ($lift) = grep { ($_->{args}{version} // '') eq ($rule->{args}{version} // '') && $_->{sent} > latest($rule)
 			  && latest($_) < $call->{sent} } @$lifts;
 		return 1 if !$lift;
@@ -938,8 +1034,10 @@ sub may_stand {
 sub may_be_set {
 	my ($self, $call, $column) = @_;
 	my ($project, $environment) = instance_parts($call->{args}{instance});
-	my @all = grep { $_->{args}{what} eq $column && is_scope($_->{args}, { project => $project, environment => $environment }) } $self->calls('hist.set');
-	return $self->may_stand($call, [grep { $_->{args}{value} eq 't' } @all], [grep { $_->{args}{value} eq 'f' && took_effect($_) } @all]);
+	my @all = grep { $_->{args}{what} eq $column && is_scope($_->{args},
+		{ project => $project, environment => $environment }) } $self->calls('hist.set');
+	return $self->may_stand($call, [grep { $_->{args}{value} eq 't' } @all],
+		[grep { $_->{args}{value} eq 'f' && took_effect($_) } @all]);
 }
 
 # May another request be open?  One that was ended for certain is not.
@@ -947,7 +1045,8 @@ sub may_be_held {
 	my ($self, $call) = @_;
 	for my $open (grep { $_->{args}{project} eq $call->{args}{project} } $self->calls('open_request')) {
 		my $number = $open->{rows} && $open->{rows}[0]{request};
-		my @ends = grep { $number && $_->{args}{project} eq $open->{args}{project} && $_->{args}{request} == $number && is_over($_) }
+		my @ends = grep { $number && $_->{args}{project} eq $open->{args}{project} && $_->{args}{request} == $number
+			&& is_over($_) }
 		  grep { $_->{rows} } $self->effective(qw(cancel_request advance_request));
 		return 1 if $self->may_stand($call, [$open], \@ends);
 	}
@@ -961,7 +1060,8 @@ sub may_have_moved {
 	my $instance = $args->{dst} // $args->{instance};
 	# its own transaction may have moved it, and have undone that since
 	return 1 if @{ $call->{transaction}{calls} } > 1;
-	my ($expected, $next) = map { $self->maker_of($instance, $_) } $args->{expected_revision}, $args->{expected_revision} + 1;
+	my ($expected, $next) = map { $self->maker_of($instance, $_) } $args->{expected_revision},
+		$args->{expected_revision} + 1;
 	return 1 if !$self->revision_of->{"$instance $args->{expected_revision}"};
 	return 1 if $expected && latest($expected) > $call->{sent};
 	return 1 if $next && earliest($next) < $call->{got};

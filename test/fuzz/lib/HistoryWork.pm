@@ -11,7 +11,8 @@ package HistoryWork;
 #   { seed, began, transactions => [...], final => { table => rows, ... } }
 #   transaction: { session, level, begun, commit_sent, ended, outcome, calls => [...] }, where outcome is committed,
 #                rolled back, or unknown, since the session was lost meanwhile
-#   call:        { verb, args, sent, got, state, message, rows, undone }, where state is an SQLSTATE, or "lost", and undone
+#   call:        { verb, args, sent, got, state, message, rows, undone }, where state is an SQLSTATE, or "lost", and
+#                undone
 #                says that it was rolled back to a savepoint
 #
 # Times are microseconds of the machine's clock, before something was sent and after the answer came.  Every session has
@@ -29,7 +30,8 @@ use FuzzSession;
 our @EXPORT_OK = qw(SESSIONS INSTANCES person is_reviewer instance_parts);
 
 use constant SESSIONS => 8;
-use constant INSTANCES => (map({ ("shop-staging-$_", "shop-production-$_") } qw(a b c d e)), 'depot-staging-a', 'depot-production-a');
+use constant INSTANCES => (map({ ("shop-staging-$_", "shop-production-$_") } qw(a b c d e)), 'depot-staging-a',
+	'depot-production-a');
 use constant REVIEWERS => 5;    # the first so many sessions
 use constant TRIES => 4;        # of a transaction that is told to try again
 use constant STALE => 4;        # claims that are over and remembered nevertheless
@@ -74,7 +76,8 @@ sub connect_session {
 	my ($self) = @_;
 	for (1 .. 600) {
 		my $psql = $self->{psql} = FuzzSession->new('-v', 'ON_ERROR_STOP=0', '-U', person($self->{number}));
-		$psql->send("SET application_name = 'history';\nSET client_min_messages = error;\nSET statement_timeout = '60s';\n");
+		$psql->send("SET application_name = 'history';\nSET client_min_messages = error;\nSET statement_timeout = "
+			. "'60s';\n");
 		return if $psql->answer;
 		$psql->end;
 		sleep 0.1;
@@ -99,7 +102,8 @@ sub ask {
 sub statement {
 	my ($call) = @_;
 	my ($verb, $args) = @$call{qw(verb args)};
-	my @named = map { "$_ => '" . $args->{$_} =~ s/'/''/gr . "'" . ($_ eq 'observed' ? '::jsonb' : '') } sort keys %$args;
+	my @named = map { "$_ => '" . $args->{$_} =~ s/'/''/gr . "'" . ($_ eq 'observed' ? '::jsonb' : '') }
+		sort keys %$args;
 	return 'SELECT to_jsonb(r) FROM ' . ($verb =~ /\./ ? '' : 'promote.') . "$verb(" . join(', ', @named) . ') AS r';
 }
 
@@ -128,7 +132,8 @@ sub transact {
 		my $transaction = $bare ? $self->alone($calls[0]) : $self->together($level, @calls);
 		push @done, $transaction;
 		$self->remember($transaction);
-		last if !grep { is_retried($_) } $transaction->{commit_state} // '', map { $_->{state} } @{ $transaction->{calls} };
+		last if !grep { is_retried($_) } $transaction->{commit_state} // '',
+			map { $_->{state} } @{ $transaction->{calls} };
 	}
 	return @done;
 }
@@ -138,7 +143,8 @@ sub alone {
 	my ($self, $call) = @_;
 	my $made = $self->make_call($call);
 	my %outcome = ('00000' => 'committed', lost => 'unknown');
-	return { session => $self->{number}, level => 'READ COMMITTED', begun => $made->{sent}, commit_sent => $made->{sent},
+	return { session => $self->{number}, level => 'READ COMMITTED', begun => $made->{sent},
+		commit_sent => $made->{sent},
 		ended => $made->{got}, outcome => $outcome{ $made->{state} } // 'rolled back', calls => [$made] };
 }
 
@@ -165,7 +171,8 @@ sub call_within {
 	return $state if $state ne '00000';
 	my $made = $self->make_call($call);
 	push @{ $transaction->{calls} }, $made;
-	return $made->{state} if $made->{state} ne '00000' && (!$savepoint || is_retried($made->{state}) || $made->{state} eq 'lost');
+	return $made->{state} if $made->{state} ne '00000' && (!$savepoint || is_retried($made->{state})
+		|| $made->{state} eq 'lost');
 	return '00000' if !$savepoint;
 	$made->{undone} = $made->{state} ne '00000' || chance(0.15) ? 1 : 0;
 	($state) = $self->ask($made->{undone} ? 'ROLLBACK TO here' : 'RELEASE here');
@@ -181,7 +188,8 @@ sub end_transaction {
 	} else {
 		my ($ending) = $self->ask($committing ? 'COMMIT' : 'ROLLBACK');
 		$transaction->{commit_state} = $ending if $committing;
-		$transaction->{outcome} = !$committing ? 'rolled back' : { '00000' => 'committed', lost => 'unknown' }->{$ending} // 'rolled back';
+		$transaction->{outcome} = !$committing ? 'rolled back' : { '00000' => 'committed',
+			lost => 'unknown' }->{$ending} // 'rolled back';
 		# What could not even be rolled back, for it was canceled again, ends with the session.
 		(delete $self->{psql})->end if $self->{psql} && $ending ne '00000' && !$committing;
 	}
@@ -222,7 +230,8 @@ sub work {
 
 # ---- what is asked ----
 
-sub call { my ($verb, %args) = @_; return { verb => $verb, args => { map { $_ => $args{$_} } grep { defined $args{$_} } keys %args } } }
+sub call { my ($verb, %args) = @_;
+	return { verb => $verb, args => { map { $_ => $args{$_} } grep { defined $args{$_} } keys %args } } }
 
 # A text that nobody else has used.
 sub word {
@@ -243,20 +252,26 @@ sub choose {
 		8 => sub { $self->choose_configure($known, chance(0.7) ? $name =~ s/production/staging/r : $name) },
 		7 => sub { $self->choose_promote($known, $production) },
 		3 => sub { $self->choose_next($production) },
-		3 => sub { call('rollback_instance', instance => $name, message => $self->word, chance(0.3) ? (to_revision => 1 + int rand $instance->{revision}) : ()) },
-		(@$unplanned ? 9 : 1) => sub { call('plan_instance', instance => @$unplanned && chance(0.9) ? pick(@$unplanned) : $name, message => $self->word) },
+		3 => sub { call('rollback_instance', instance => $name, message => $self->word,
+			chance(0.3) ? (to_revision => 1 + int rand $instance->{revision}) : ()) },
+		(@$unplanned ? 9 : 1) => sub { call('plan_instance', instance => @$unplanned && chance(0.9) ? pick(@$unplanned)
+			: $name, message => $self->word) },
 		(@$ready ? 20 : 8) => sub { $self->choose_deploy($known, @$ready && chance(0.8) ? pick(@$ready) : $name) },
-		3 => sub { call('propose_deployment', instance => $name, action => pick('PROVISION', 'PROVISION', 'DECOMMISSION'), message => $self->word) },
+		3 => sub { call('propose_deployment', instance => $name, action => pick('PROVISION', 'PROVISION',
+			'DECOMMISSION'), message => $self->word) },
 		(@{ $known->{rules} } ? 16 : 3) => sub { $self->choose_vote($known) },
 		3 => sub { $self->choose_abort($known, $name) },
 		2 => sub { call('decommission_instance', instance => $name, message => $self->word) },
 		28 => sub { call('claim_deployment', worker => $self->word, lease => pick('200 ms', ('1 s') x 5)) },
 		4 => sub { $self->choose_begin($known) },
-		(in_force($known) || @{ $known->{rules} } ? 4 : 1) => sub { call('override_gate', %plan, code => pick(qw(freeze approval budget health drift)), reason => $self->word) },
+		(in_force($known) || @{ $known->{rules} } ? 4 : 1) => sub { call('override_gate', %plan,
+			code => pick(qw(freeze approval budget health drift)), reason => $self->word) },
 		1 => sub { call('review_override', %plan, code => 'freeze', review => $self->word) },
 		4 + 8 * in_force($known) => sub { $self->choose_rule($known) },
-		6 => sub { call('report_health', instance => $name, check_name => 'smoke', healthy => chance(0.7) ? 't' : 'f') },
-		1 => sub { call('report_observed', instance => $name, observed => $json->encode({ size => int rand 4 }), source => 'eyes') },
+		6 => sub { call('report_health', instance => $name, check_name => 'smoke', healthy => chance(0.7) ? 't'
+			: 'f') },
+		1 => sub { call('report_observed', instance => $name, observed => $json->encode({ size => int rand 4 }),
+			source => 'eyes') },
 		2 => sub { call('dismiss_drift', instance => $name, reason => $self->word) },
 		1 => sub { call('adopt_drift', instance => $name, message => $self->word) },
 		14 => sub { $self->choose_request($known) });
@@ -293,7 +308,9 @@ sub choose_work {
 
 sub plan_document {
 	my ($variant) = @_;
-	return qq({"format_version": "1.2", "terraform_version": "1.11.4", "applyable": true, "complete": true, "errored": false,
+	return
+		qq({"format_version": "1.2", "terraform_version": "1.11.4", "applyable": true,
+			"complete": true, "errored": false,
 		"resource_changes": [], "resource_drift": [], "variables": {"n": {"value": $variant}}});
 }
 
@@ -304,34 +321,41 @@ sub choose_configure {
 	$patch{extra} = chance(0.5) ? undef : int rand 5 if chance(0.3);
 	return call('configure_instance', instance => $name, patch => $json->encode(\%patch), message => $self->word,
 		chance(0.15) ? (version_constraint => pick('1.0.0', '1.1.0', 'latest')) : (),
-		chance(0.4) ? (expected_revision => $known->{instances}{$name}{revision}) : (), chance(0.9) ? (plan => 'f') : ());
+		chance(0.4) ? (expected_revision => $known->{instances}{$name}{revision}) : (), chance(0.9) ? (plan => 'f')
+			: ());
 }
 
 sub choose_deploy {
 	my ($self, $known, $name) = @_;
-	return call('deploy_instance', instance => $name, message => $self->word, chance(0.3) ? (expected_revision => $known->{instances}{$name}{revision}) : ());
+	return call('deploy_instance', instance => $name, message => $self->word,
+		chance(0.3) ? (expected_revision => $known->{instances}{$name}{revision}) : ());
 }
 
 # The same key comes again and again for a while, mostly with the same arguments.
 sub choose_promote {
 	my ($self, $known, $production) = @_;
 	my $source = $production =~ s/production/staging/r;
-	my %args = (src => $source, dst => $production, plan => 'f', chance(0.3) ? (expected_revision => $known->{instances}{$production}{revision}) : ());
+	my %args = (src => $source, dst => $production, plan => 'f',
+		chance(0.3) ? (expected_revision => $known->{instances}{$production}{revision}) : ());
 	if (chance(0.5)) {
 		my $number = $self->key_number;
 		my $size = $number % 80 + (chance(0.1) ? 1 : 0);
-		return call('promote_instance', %args, idempotency_key => "k$number", message => "key k$number", overrides => qq({"size": $size}));
+		return call('promote_instance', %args, idempotency_key => "k$number", message => "key k$number",
+			overrides => qq({"size": $size}));
 	}
 	$args{plan} = 't' if chance(0.1);
-	return call('promote_instance', %args, message => $self->word, chance(0.5) ? (overrides => $json->encode({ size => int rand 92 })) : ());
+	return call('promote_instance', %args, message => $self->word,
+		chance(0.5) ? (overrides => $json->encode({ size => int rand 92 })) : ());
 }
 
 sub choose_next {
 	my ($self, $production) = @_;
 	my $source = $production =~ s/production/staging/r;
-	return call('promote_to_next', instance => $source, message => $self->word, plan => chance(0.1) ? 't' : 'f') if chance(0.5);
+	return call('promote_to_next', instance => $source, message => $self->word, plan => chance(0.1) ? 't'
+		: 'f') if chance(0.5);
 	my $number = $self->key_number;
-	return call('promote_to_next', instance => $source, plan => 'f', idempotency_key => "n$number", message => "key n$number");
+	return call('promote_to_next', instance => $source, plan => 'f', idempotency_key => "n$number",
+		message => "key n$number");
 }
 
 # Moves on three times a second; older ones come again.
@@ -348,20 +372,24 @@ sub choose_vote {
 	my $instance = $known->{instances}{$name};
 	my @proposals = map { $_->[0] } grep { $_->[1] eq 'PROPOSED' } @{ $instance->{live} };
 	my $deployment = @proposals && chance(0.5) ? pick(@proposals) : $instance->{plan} // 1;
-	return call('reject_deployment', instance => $name, deployment => $deployment, reason => $self->word) if chance(0.04);
+	return call('reject_deployment', instance => $name, deployment => $deployment,
+		reason => $self->word) if chance(0.04);
 	return call('approve_deployment', instance => $name, deployment => $deployment, message => $self->word);
 }
 
 sub choose_abort {
 	my ($self, $known, $name) = @_;
 	my $live = $known->{instances}{$name}{live};
-	return call('abort_deployment', instance => $name, deployment => @$live ? pick(@$live)->[0] : 1, reason => $self->word);
+	return call('abort_deployment', instance => $name, deployment => @$live ? pick(@$live)->[0] : 1,
+		reason => $self->word);
 }
 
-# The owner's own UPDATE of something whose turn it is, which a worker that was held back comes to after half a minute only.
+# The owner's own UPDATE of something whose turn it is, which a worker that was held back comes to after half a minute
+# only.
 sub choose_begin {
 	my ($self, $known) = @_;
-	my %heads = map { my ($head) = grep { $_->[1] ne 'PROPOSED' } @{ $known->{instances}{$_}{live} }; ($_ => $head) } INSTANCES;
+	my %heads = map { my ($head) = grep { $_->[1] ne 'PROPOSED' } @{ $known->{instances}{$_}{live} };
+		($_ => $head) } INSTANCES;
 	my @names = grep { $heads{$_} && $heads{$_}[1] ne 'RUNNING' && $heads{$_}[2] ne 'PLAN' } INSTANCES;
 	my $name = @names ? pick(@names) : pick(INSTANCES);
 	return call('hist.begin', instance => $name, deployment => $heads{$name} ? $heads{$name}[0] : 1);
@@ -375,21 +403,28 @@ sub choose_rule {
 	my @held = grep { $known->{environments}{$_}{decommission_protection} } sort keys %{ $known->{environments} };
 	return weighted(
 		1 => call('stop_line', reason => $self->word, chance(0.8) ? (project => $scope{project}) : ()),
-		(@{ $known->{stops} } ? (8 => call('resume_line', do { my $project = pick(@{ $known->{stops} }); $project ? (project => $project) : () })) : ()),
-		2 => call('hist.freeze', name => $self->word, chance(0.9) ? (project => $scope{project}, environment => $scope{environment}) : ()),
+		(@{ $known->{stops} } ? (8 => call('resume_line', do { my $project = pick(@{ $known->{stops} });
+			$project ? (project => $project) : () })) : ()),
+		2 => call('hist.freeze', name => $self->word, chance(0.9) ? (project => $scope{project},
+			environment => $scope{environment}) : ()),
 		(@{ $known->{freezes} } ? (8 => call('hist.thaw', name => pick(@{ $known->{freezes} }))) : ()),
 		1 => call('block_release', bundle => 'service', version => pick('1.0.0', '1.1.0'), reason => $self->word),
-		(@blocked ? 8 : 1) => call('unblock_release', bundle => 'service', version => @blocked ? pick(@blocked) : '1.1.0', message => $self->word),
+		(@blocked ? 8 : 1) => call('unblock_release', bundle => 'service', version => @blocked ? pick(@blocked)
+			: '1.1.0', message => $self->word),
 		1 => call('hist.open_window', %scope, name => $self->word, most => 1 + int rand 4),
 		(@{ $known->{windows} } ? (3 => call('hist.close_window', name => pick(@{ $known->{windows} }))) : ()),
-		(@{ $known->{rules} } < 2 ? (1 => call('hist.ask', %scope, rule => $self->word, quorum => pick(1, 2, 2), counts => chance(0.5) ? 't' : 'f')) : ()),
+		(@{ $known->{rules} } < 2 ? (1 => call('hist.ask', %scope, rule => $self->word, quorum => pick(1, 2, 2),
+			counts => chance(0.5) ? 't' : 'f')) : ()),
 		(@{ $known->{rules} } ? (1 => call('hist.unask', rule => pick(@{ $known->{rules} }))) : ()),
 		1 => call('hist.require_check', %scope, required => chance(0.4) ? 't' : 'f'),
 		1 => call('hist.set', %scope, what => 'decommission_protection', value => 't'),
-		(map { my ($project, $environment) = split m{/}; (4 => call('hist.set', project => $project, environment => $environment, what => 'decommission_protection', value => 'f')) }
+		(map { my ($project, $environment) = split m{/};
+			(4 => call('hist.set', project => $project, environment => $environment, what => 'decommission_protection',
+			value => 'f')) }
 			@held ? pick(@held) : ()),
 		1 => call('hist.set', %scope, what => 'separation_of_duty', value => chance(0.4) ? 't' : 'f'),
-		0.5 => call('hist.set', %scope, environment => 'staging', what => 'require_plan', value => chance(0.3) ? 't' : 'f'));
+		0.5 => call('hist.set', %scope, environment => 'staging', what => 'require_plan', value => chance(0.3) ? 't'
+			: 'f'));
 }
 
 sub choose_request {
@@ -399,7 +434,8 @@ sub choose_request {
 	my $request = @open ? pick(@open)->[1] : 1;
 	my $scope = $project eq 'depot' ? '{}' : pick('{}', '{"components": ["a"]}', '{"components": ["b", "c"]}');
 	return weighted(
-		(@open > 1 ? 0.2 : 3) => call('open_request', project => $project, source_environment => 'staging', destination_environment => 'production',
+		(@open > 1 ? 0.2 : 3) => call('open_request', project => $project, source_environment => 'staging',
+			destination_environment => 'production',
 			scope => $scope, strategy => pick('one_by_one', 'all_at_once'), rollback_mode => pick(qw(none wave all)),
 			include_other_changes => chance(0.8) ? 't' : 'f', message => $self->word),
 		6 => call('preview_request', project => $project, request => $request),
@@ -417,7 +453,8 @@ sub record {
 	my $began = now();
 	my $until = $began + $how{seconds} * 1_000_000;
 	my @files = map { File::Temp->new } 1 .. SESSIONS;
-	my @pids = map { my $number = $_; start(sub { HistoryWork->new($number, $how{seed})->work($until, "$files[$number - 1]") }) } 1 .. SESSIONS;
+	my @pids = map { my $number = $_;
+		start(sub { HistoryWork->new($number, $how{seed})->work($until, "$files[$number - 1]") }) } 1 .. SESSIONS;
 	push @pids, start(sub { storm($how{seed}, $until, @{ $how{storms} }) }) if @{ $how{storms} // [] };
 	my $broken = grep { waitpid($_, 0) && $? != 0 } @pids;
 	die "$broken sessions did not come to their end\n" if $broken;
@@ -436,12 +473,14 @@ sub storm {
 	srand $seed;
 	my %pause = (cancel => 0.1, terminate => 0.5, crash => 4);
 	my %next = map { $_ => now() + rand 2 * $pause{$_} * 1_000_000 } @kinds;
-	my $victim = "SELECT pid FROM pg_stat_activity WHERE application_name = 'history' AND datname = current_database() ORDER BY random() LIMIT 1";
+	my $victim = "SELECT pid FROM pg_stat_activity WHERE application_name = 'history' AND datname = "
+		. "current_database() ORDER BY random() LIMIT 1";
 	while (now() < $until) {
 		sleep 0.02;
 		for my $kind (grep { $next{$_} <= now() } @kinds) {
 			$next{$kind} = now() + rand 2 * $pause{$kind} * 1_000_000;
-			my ($pid) = eval { as_owner($kind eq 'crash' ? $victim : "SELECT pg_${kind}_backend(pid) FROM ($victim) AS v") };
+			my ($pid) = eval { as_owner($kind eq 'crash' ? $victim
+				: "SELECT pg_${kind}_backend(pid) FROM ($victim) AS v") };
 			kill 'KILL', $pid if $kind eq 'crash' && $pid;
 		}
 	}
@@ -483,13 +522,16 @@ sub queries {
 		instance => 'SELECT name, revision, deployment, status, deployed_revision, deployed_by FROM promote.instance',
 		revision => "SELECT $key, revision, origin, source_environment, source_revision, version, message, actor, params
 			FROM promote.revision JOIN promote.config USING (project, digest)",
-		deployment => "SELECT $key, deployment, action, status, revision, base_revision, version, plan, plan_digest, actor, fencing
+		deployment => "SELECT $key, deployment, action, status, revision, base_revision, version, plan, "
+			. "plan_digest, actor, fencing
 			FROM promote.deployment",
 		audit => q{SELECT project, subject, seq, (extract(epoch FROM at) * 1000000)::bigint AS at,
 			to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at_text,
-			actor, database_role, event, data, encode(promote.jsonb_digest(rows), 'hex') AS rows, encode(previous_hash, 'hex') AS previous_hash, encode(hash, 'hex') AS hash FROM promote.audit_log},
+			actor, database_role, event, data, encode(promote.jsonb_digest(rows), 'hex') AS rows,
+				encode(previous_hash, 'hex') AS previous_hash, encode(hash, 'hex') AS hash FROM promote.audit_log},
 		release => "SELECT version, block_reason FROM promote.bundle_release",
-		item => "SELECT project, request, concat_ws('-', project, destination_environment, component) AS instance, status FROM promote.promotion_request_item",
+		item => "SELECT project, request, concat_ws('-', project, destination_environment, component) AS instance, "
+			. "status FROM promote.promotion_request_item",
 		request => 'SELECT project, request, status, actor FROM promote.promotion_request',
 		problem => 'SELECT * FROM promote.verify_audit()');
 }
@@ -531,21 +573,26 @@ CREATE EXTENSION promote;
 CREATE SCHEMA hist;
 GRANT USAGE ON SCHEMA hist TO $people;
 INSERT INTO promote.bundle VALUES ('service');
-INSERT INTO promote.bundle_release (bundle, version, params_schema) SELECT 'service', v, '{"type": "object", "properties": {
-	"size": {"type": "integer", "maximum": 90}, "own": {"\$md.copyable": false}}}' FROM unnest('{1.0.0,1.1.0}'::text[]) AS v;
+INSERT INTO promote.bundle_release (bundle, version, params_schema)
+	SELECT 'service', v, '{"type": "object", "properties": {
+	"size": {"type": "integer", "maximum": 90}, "own": {"\$md.copyable": false}}}'
+		FROM unnest('{1.0.0,1.1.0}'::text[]) AS v;
 INSERT INTO promote.project (project) VALUES ('shop'), ('depot');
 INSERT INTO promote.environment (project, environment, require_plan) SELECT p, e, e = 'production'
 FROM unnest('{shop,depot}'::text[]) AS p, unnest('{staging,production}'::text[]) AS e;
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
 SELECT project, 'staging', 'production' FROM promote.project;
 INSERT INTO promote.component (project, component, bundle) VALUES ('depot', 'a', 'service');
-INSERT INTO promote.component (project, component, bundle) SELECT 'shop', c, 'service' FROM unnest('{a,b,c,d,e}'::text[]) AS c;
+INSERT INTO promote.component (project, component, bundle) SELECT 'shop', c, 'service'
+	FROM unnest('{a,b,c,d,e}'::text[]) AS c;
 INSERT INTO promote.instance (project, environment, component)
 SELECT project, environment, component FROM promote.environment JOIN promote.component USING (project);
 INSERT INTO promote.override_rule (project, environment, code, role)
-SELECT project, environment, code, 'history_reviewers' FROM promote.environment, unnest('{freeze,approval,budget,health,drift}'::text[]) AS code;
+SELECT project, environment, code, 'history_reviewers' FROM promote.environment,
+	unnest('{freeze,approval,budget,health,drift}'::text[]) AS code;
 DO \$\$ BEGIN
-	PERFORM promote.configure_instance(name, jsonb_build_object('size', 1, 'own', name)) FROM promote.instance ORDER BY name;
+	PERFORM promote.configure_instance(name, jsonb_build_object('size', 1, 'own', name)) FROM promote.instance
+		ORDER BY name;
 	PERFORM promote.grant_action('history_people', action)
 	FROM unnest('{view,configure,promote,plan,deploy,approve,override,decommission,work,admin}'::text[]) AS action;
 END \$\$;
@@ -559,59 +606,76 @@ CREATE TABLE hist.nothing ();
 -- What the next calls are chosen by.
 CREATE FUNCTION hist.state() RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER RETURN jsonb_build_object(
 	'instances', (SELECT jsonb_object_agg(i.name, jsonb_build_object('revision', i.revision, 'plan',
-			(SELECT max(d.deployment) FROM promote.deployment AS d WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
+			(SELECT max(d.deployment) FROM promote.deployment AS d
+				WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
 				AND d.action = 'PLAN' AND d.status = 'COMPLETED'),
-		'live', COALESCE((SELECT jsonb_agg(jsonb_build_array(d.deployment, d.status, d.action) ORDER BY d.queued_at, d.deployment)
-			FROM promote.deployment AS d WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
+		'live', COALESCE((SELECT jsonb_agg(jsonb_build_array(d.deployment, d.status, d.action)
+			ORDER BY d.queued_at, d.deployment)
+			FROM promote.deployment AS d WHERE (d.project, d.environment, d.component) = (i.project, i.environment,
+				i.component)
 				AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')), '[]'))) FROM promote.instance AS i),
-	'ready', COALESCE((SELECT jsonb_agg(i.name) FROM promote.instance AS i WHERE i.deployed_revision IS DISTINCT FROM i.revision
-		AND EXISTS (SELECT FROM promote.deployment AS d WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
+	'ready', COALESCE((SELECT jsonb_agg(i.name) FROM promote.instance AS i
+		WHERE i.deployed_revision IS DISTINCT FROM i.revision
+		AND EXISTS (SELECT FROM promote.deployment AS d WHERE (d.project, d.environment, d.component) = (i.project,
+			i.environment, i.component)
 			AND d.action = 'PLAN' AND d.status = 'COMPLETED' AND d.revision = i.revision)), '[]'),
 	'unplanned', COALESCE((SELECT jsonb_agg(i.name) FROM promote.instance AS i
-		WHERE NOT EXISTS (SELECT FROM promote.deployment AS d WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
+		WHERE NOT EXISTS (SELECT FROM promote.deployment AS d
+			WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
 			AND d.action = 'PLAN' AND d.revision = i.revision)), '[]'),
 	'environments', (SELECT jsonb_object_agg(project || '/' || environment, to_jsonb(e)) FROM promote.environment AS e),
-	'requests', COALESCE((SELECT jsonb_agg(jsonb_build_array(project, request)) FROM promote.promotion_request WHERE finished_at IS NULL), '[]'),
+	'requests', COALESCE((SELECT jsonb_agg(jsonb_build_array(project, request)) FROM promote.promotion_request
+		WHERE finished_at IS NULL), '[]'),
 	'stops', COALESCE((SELECT jsonb_agg(project) FROM promote.line_stop WHERE lifted_at IS NULL), '[]'),
 	'freezes', COALESCE((SELECT jsonb_agg(name) FROM promote.freeze_window), '[]'),
 	'windows', COALESCE((SELECT jsonb_agg(name) FROM promote.change_window), '[]'),
 	'rules', COALESCE((SELECT jsonb_agg(rule) FROM promote.approval_rule), '[]'),
 	'blocked', COALESCE((SELECT jsonb_agg(version) FROM promote.bundle_release WHERE block_reason IS NOT NULL), '[]'));
-CREATE FUNCTION hist.freeze(name text, project text DEFAULT NULL, environment text DEFAULT NULL) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
+CREATE FUNCTION hist.freeze(name text, project text DEFAULT NULL, environment text DEFAULT NULL) RETURNS text
+	LANGUAGE sql SECURITY DEFINER AS $$
 	INSERT INTO promote.freeze_window (name, project, environment, during)
 	VALUES ($1, $2, $3, tstzrange(now() - interval '1 hour', now() + interval '1 day')) RETURNING name
 $$;
 CREATE FUNCTION hist.thaw(name text) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
 	DELETE FROM promote.freeze_window WHERE name = $1 RETURNING name
 $$;
-CREATE FUNCTION hist.open_window(name text, project text, environment text, most integer) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
+CREATE FUNCTION hist.open_window(name text, project text, environment text, most integer) RETURNS text
+	LANGUAGE sql SECURITY DEFINER AS $$
 	INSERT INTO promote.change_window (name, project, environment, during, max_deployments_per_window)
 	VALUES ($1, $2, $3, tstzrange(now() - interval '1 hour', now() + interval '1 day'), $4) RETURNING name
 $$;
 CREATE FUNCTION hist.close_window(name text) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
 	DELETE FROM promote.change_window WHERE name = $1 RETURNING name
 $$;
-CREATE FUNCTION hist.ask(project text, environment text, rule text, quorum integer, counts boolean) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
+CREATE FUNCTION hist.ask(project text, environment text, rule text, quorum integer, counts boolean) RETURNS text
+	LANGUAGE sql SECURITY DEFINER AS $$
 	INSERT INTO promote.approval_rule (project, environment, rule, role, quorum, requester_counts)
 	VALUES ($1, $2, $3, 'history_reviewers', $4, $5) RETURNING rule
 $$;
 CREATE FUNCTION hist.unask(rule text) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
 	DELETE FROM promote.approval_rule WHERE rule = $1 RETURNING rule
 $$;
-CREATE FUNCTION hist.require_check(project text, environment text, required boolean) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
+CREATE FUNCTION hist.require_check(project text, environment text, required boolean) RETURNS text
+	LANGUAGE sql SECURITY DEFINER AS $$
 	DELETE FROM promote.required_check AS c WHERE c.project = $1 AND c.environment = $2 AND NOT $3;
-	INSERT INTO promote.required_check (project, environment, check_name) SELECT $1, $2, 'smoke' WHERE $3 ON CONFLICT DO NOTHING;
+	INSERT INTO promote.required_check (project, environment, check_name) SELECT $1, $2, 'smoke'
+		WHERE $3 ON CONFLICT DO NOTHING;
 	SELECT 'smoke'
 $$;
-CREATE FUNCTION hist.set(project text, environment text, what text, value boolean) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE FUNCTION hist.set(project text, environment text, what text, value boolean) RETURNS text
+	LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-	EXECUTE format('UPDATE promote.environment SET %I = $3 WHERE project = $1 AND environment = $2', what) USING project, environment, value;
+	EXECUTE format('UPDATE promote.environment SET %I = $3 WHERE project = $1 AND environment = $2', what)
+		USING project, environment, value;
 	RETURN what;
 END
 $$;
-CREATE FUNCTION hist.begin(instance text, deployment integer) RETURNS promote.deployment LANGUAGE sql SECURITY DEFINER AS $$
-	UPDATE promote.deployment AS d SET status = 'RUNNING', worker = 'by hand', due_at = clock_timestamp() + interval '2 s'
-	FROM promote.instance AS i WHERE i.name = $1 AND (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
+CREATE FUNCTION hist.begin(instance text, deployment integer) RETURNS promote.deployment
+	LANGUAGE sql SECURITY DEFINER AS $$
+	UPDATE promote.deployment AS d SET status = 'RUNNING', worker = 'by hand',
+		due_at = clock_timestamp() + interval '2 s'
+	FROM promote.instance AS i WHERE i.name = $1 AND (d.project, d.environment, d.component) = (i.project,
+		i.environment, i.component)
 		AND d.deployment = $2 RETURNING d.*
 $$;
 GRANT SELECT ON hist.nothing TO history_people;

@@ -1,13 +1,13 @@
 package SchemaModel;
 
 # What a JSON Schema says of a document, from the specifications (draft-07, and 2020-12 core and validation) and, for
-# marks, from the table in doc/reference/schema.md: to compare the extension with.  It is as plain as can be, and knows nothing
-# of how the extension does it.
+# marks, from the table in doc/reference/schema.md: to compare the extension with.  It is as plain as can be, and knows
+# nothing of how the extension does it.
 #
 #   my $schema = SchemaModel->new($tree);         # a tree of Fuzz::parse_json
 #   my $document = SchemaModel::decode($tree);
 #   $schema->valid($document);                    # true or false
-#   $schema->applying($document);                 # {"instance path\tschema path" => keywords}: which subschemas apply where
+#   $schema->applying($document);                 # {"instance path\tschema path" => keywords}
 #   $schema->copyable($document);                 # what is left of the document, decoded
 #   $document->{text};                            # the same text for equal values
 #
@@ -175,7 +175,8 @@ sub children {
 		my $kind = $self->{holds}{$key} // next;
 		my $below = '/' . token($key);
 		if ($kind eq 'map') {
-			push @found, map { ["$below/" . token($_), $value->{value}{$_}] } grep { $value->{value}{$_}{type} ne 'array' } sort keys %{ $value->{value} };
+			push @found, map { ["$below/" . token($_), $value->{value}{$_}] }
+				grep { $value->{value}{$_}{type} ne 'array' } sort keys %{ $value->{value} };
 		} elsif ($value->{type} eq 'array') {
 			push @found, map { ["$below/$_", $value->{value}[$_]] } 0 .. $#{ $value->{value} };
 		} else {
@@ -260,7 +261,8 @@ sub pointed {
 	my ($at, $pointer, $base) = ($place->{node}, $place->{pointer}, $place->{base});
 	for my $token (map { substr $_, 1 } decode_utf8($text) =~ /\/[^\/]*/g) {
 		my $key = $token =~ s/~1/\//gr =~ s/~0/~/gr;
-		$at = $at->{type} eq 'object' ? $at->{value}{$key} : $at->{type} eq 'array' && $key =~ /^\d+$/ ? $at->{value}[$key] : undef;
+		$at = $at->{type} eq 'object' ? $at->{value}{$key} : $at->{type} eq 'array' && $key =~ /^\d+$/
+			? $at->{value}[$key] : undef;
 		die "doubt: nothing is at $fragment\n" if !$at;
 		$pointer .= '/' . token($key);
 		$base = $self->{places}{$pointer}{base} if $self->{places}{$pointer};
@@ -437,7 +439,8 @@ sub object {
 		}
 	}
 	for my $key (sort keys %$properties) {
-		return 0 if $of->{propertyNames} && !$self->accepts($at, { type => 'string', value => $key, text => quoted($key) }, 'propertyNames');
+		return 0 if $of->{propertyNames} && !$self->accepts($at, { type => 'string', value => $key,
+			text => quoted($key) }, 'propertyNames');
 		my @places = $self->of_property($at, $key);
 		$at->{seen}{$key} = 1 if @places;
 		return 0 if grep { !defined $self->evaluate($_, $properties->{$key}, $at->{scope}) } @places;
@@ -452,7 +455,8 @@ sub object {
 sub of_item {
 	my ($self, $at, $index) = @_;
 	my $of = $at->{of};
-	my ($tuple, $rest) = $self->{modern} ? qw(prefixItems items) : $of->{items} && $of->{items}{type} eq 'array' ? qw(items additionalItems) : ('', 'items');
+	my ($tuple, $rest) = $self->{modern} ? qw(prefixItems items) : $of->{items} && $of->{items}{type} eq 'array'
+		? qw(items additionalItems) : ('', 'items');
 	return $self->below($at, $tuple, $index) if $tuple ne '' && $of->{$tuple} && $index < @{ $of->{$tuple}{value} };
 	return $of->{$rest} && $self->below($at, $rest);
 }
@@ -562,7 +566,8 @@ sub apply {
 
 sub holds_back {
 	my ($of) = @_;
-	my @marks = ($of->{'$md.copyable'}, $of->{'$md'} && $of->{'$md'}{type} eq 'object' ? $of->{'$md'}{value}{copyable} : ());
+	my @marks = ($of->{'$md.copyable'}, $of->{'$md'} && $of->{'$md'}{type} eq 'object' ? $of->{'$md'}{value}{copyable}
+		: ());
 	return grep { $_ && $_->{text} eq 'false' } @marks;
 }
 
@@ -594,7 +599,8 @@ sub apply_below {
 	my $rest = $self->rest($at);
 	my $mentioned = $rest ? $self->mentioned($at) : {};
 	for my $key (keys_of($value)) {
-		my ($child, $below) = $is_object ? ($children->{$key}, step($path, $key)) : ($children->[$key], item($path, $key));
+		my ($child, $below) = $is_object ? ($children->{$key}, step($path, $key)) : ($children->[$key],
+			item($path, $key));
 		my @places = $self->of_child($at, $key);
 		push @places, $contains if $contains && grep { $_ == $key } @contained;
 		push @places, $rest if $rest && !$mentioned->{$key};
@@ -606,7 +612,8 @@ sub apply_below {
 # The keys or the positions of a value's children.
 sub keys_of {
 	my ($value) = @_;
-	return $value->{type} eq 'object' ? sort keys %{ $value->{value} } : $value->{type} eq 'array' ? 0 .. $#{ $value->{value} } : ();
+	return $value->{type} eq 'object' ? sort keys %{ $value->{value} } : $value->{type} eq 'array'
+		? 0 .. $#{ $value->{value} } : ();
 }
 
 # Which subschemas apply to a child by its name or position.
@@ -628,11 +635,13 @@ sub rest {
 sub mentioned {
 	my ($self, $at) = @_;
 	my ($of, $value, $scope) = @$at{qw(of value scope)};
-	my @sure = ($self->referred($at), $self->dependent($at), map { $self->below($at, 'allOf', $_) } $of->{allOf} ? 0 .. $#{ $of->{allOf}{value} } : ());
+	my @sure = ($self->referred($at), $self->dependent($at), map { $self->below($at, 'allOf', $_) } $of->{allOf}
+		? 0 .. $#{ $of->{allOf}{value} } : ());
 	my @found = grep { $self->of_child($at, $_) } keys_of($value);
 	push @found, $self->contained($at) if $value->{type} eq 'array' && $of->{contains};
 	for my $keyword (grep { $of->{$_} } qw(anyOf oneOf)) {
-		push @sure, grep { defined $self->evaluate($_, $value, $scope) } map { $self->below($at, $keyword, $_) } 0 .. $#{ $of->{$keyword}{value} };
+		push @sure, grep { defined $self->evaluate($_, $value, $scope) }
+			map { $self->below($at, $keyword, $_) } 0 .. $#{ $of->{$keyword}{value} };
 	}
 	if ($of->{if}) {
 		my @chosen = $self->accepts($at, $value, 'if') ? qw(if then) : 'else';
@@ -640,7 +649,8 @@ sub mentioned {
 	}
 	for my $place (grep { $_->{node}{type} eq 'object' } @sure) {
 		$self->spend($scope);
-		my $there = { place => $place, of => $place->{node}{value}, value => $value, scope => [@$scope, $place->{base}] };
+		my $there = { place => $place, of => $place->{node}{value}, value => $value,
+			scope => [@$scope, $place->{base}] };
 		push @found, $self->rest($there) ? keys_of($value) : keys %{ $self->mentioned($there) };
 	}
 	return { map { $_ => 1 } @found };
@@ -652,7 +662,8 @@ sub left {
 	return undef if $self->{held}{$path};
 	my $children = $value->{value};
 	if ($value->{type} eq 'array') {
-		return '[' . join(',', grep { defined } map { $self->left($children->[$_], item($path, $_)) } 0 .. $#$children) . ']';
+		return '[' . join(',', grep { defined } map { $self->left($children->[$_], item($path, $_)) } 0 .. $#$children)
+			. ']';
 	}
 	return $value->{text} if $value->{type} ne 'object';
 	my %left = map { $_ => $self->left($children->{$_}, step($path, $_)) } keys %$children;

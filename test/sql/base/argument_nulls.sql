@@ -40,7 +40,8 @@ SELECT p.oid::regprocedure::text AS function, c.call, pg_temp.outcome(c.call) AS
  WHERE p.pronamespace IN ('promote'::regnamespace, 'promote_internal'::regnamespace) AND l.lanname = 'c'
    AND NOT p.proisstrict AND p.prorettype <> 'trigger'::regtype;
 
-SELECT cmp_ok(count(*), '>', 5000::bigint, 'functions that take NULL were called with every choice of them') FROM called;
+SELECT cmp_ok(count(*), '>', 5000::bigint, 'functions that take NULL were called with every choice of them')
+    FROM called;
 SELECT is_empty('SELECT function, call FROM called WHERE call IS NULL', '... whatever their types are');
 SELECT is_empty($$SELECT call, outcome FROM called WHERE outcome <> 'ok' AND outcome !~ '^PM'$$,
     '... and answered, or refused it by a code of promote''s');

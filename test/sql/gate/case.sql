@@ -1,4 +1,5 @@
--- What gates ask of the tables is planned as one statement with whoever asks, and looked up by keys: also without statistics.
+-- What gates ask of the tables is planned as one statement with whoever asks, and looked up by keys: also without
+-- statistics.
 BEGIN;
 SELECT no_plan();
 \ir ../../fixtures/ecomm.sql
@@ -17,20 +18,33 @@ BEGIN
     DEALLOCATE asked;
 END
 $$;
-SELECT is((SELECT string_agg(flaw, ', ') FROM pg_temp.flaws(format('SELECT * FROM %s(%s)', f.call, f.parameters), f.types) AS flaw), NULL, f.proname || ' by keys')
-  FROM (SELECT p.proname, p.oid::regproc AS call, (SELECT string_agg('$' || n, ', ') FROM generate_series(1, p.pronargs) AS n) AS parameters,
-               (SELECT string_agg(format_type(t, NULL), ', ' ORDER BY place) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (t, place)) AS types
+SELECT is((SELECT string_agg(flaw, ', ') FROM pg_temp.flaws(format('SELECT * FROM %s(%s)', f.call, f.parameters),
+    f.types) AS flaw), NULL, f.proname || ' by keys')
+  FROM (SELECT p.proname, p.oid::regproc AS call, (SELECT string_agg('$' || n, ', ')
+      FROM generate_series(1, p.pronargs) AS n) AS parameters,
+               (SELECT string_agg(format_type(t, NULL), ', ' ORDER BY place)
+                   FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (t, place)) AS types
           FROM pg_proc AS p
          WHERE p.pronamespace = 'promote_internal'::regnamespace
-           AND p.proname IN ('case_target', 'case_facts', 'last_run', 'requesters', 'equal_plan', 'outdated', 'votes', 'missing_references', 'repeated_run',
-               'recorded_changes', 'completed_runs', 'unexpected_values', 'unexpected_changes', 'missing_checks', 'soak', 'next_report', 'queued_between')) AS f
+           AND p.proname IN ('case_target', 'case_facts', 'last_run', 'requesters', 'equal_plan', 'outdated', 'votes',
+               'missing_references', 'repeated_run',
+               'recorded_changes', 'completed_runs', 'unexpected_values', 'unexpected_changes', 'missing_checks',
+                   'soak', 'next_report', 'queued_between')) AS f
  ORDER BY f.proname;
-SELECT is((SELECT string_agg(flaw, ', ') FROM pg_temp.flaws(format('SELECT * FROM promote_internal.%s WHERE project = $1 AND environment = $2 AND component = $3', v), 'text, text, text') AS flaw),
-    NULL, v || ' by keys') FROM unnest(ARRAY['open_difference', 'holding_request', 'instance_attributes', 'matrix_cell']) AS v;
-SELECT is((SELECT string_agg(flaw, ', ') FROM pg_temp.flaws('SELECT * FROM promote_internal.blocked_release WHERE bundle = $1 AND version = $2', 'text, text') AS flaw),
+SELECT is((SELECT string_agg(flaw, ', ')
+    FROM pg_temp.flaws(format('SELECT * FROM promote_internal.%s WHERE project = $1 AND environment = $2 AND component '
+    '= $3', v), 'text, text, text') AS flaw),
+    NULL, v || ' by keys') FROM unnest(ARRAY['open_difference', 'holding_request', 'instance_attributes',
+        'matrix_cell']) AS v;
+SELECT is((SELECT string_agg(flaw, ', ')
+    FROM pg_temp.flaws('SELECT * FROM promote_internal.blocked_release WHERE bundle = $1 AND version = $2',
+    'text, text') AS flaw),
     NULL, 'blocked_release by keys');
-SELECT is(promote_internal.effective_attributes('{"a": 1, "b": 1, "c": 1, "d": 1}', '{"b": 2, "c": 2, "d": 2}', '{"c": 3, "d": 3}', '{"d": 4}'),
-    '{"a": 1, "b": 2, "c": 3, "d": 4}'::jsonb, 'the instance''s attributes go over its component''s, its environment''s and its project''s');
-SELECT is(promote_internal.effective_attributes('{"a": 1}', '{}', '{}', NULL), '{"a": 1}'::jsonb, '... and it may not be there yet');
+SELECT is(promote_internal.effective_attributes('{"a": 1, "b": 1, "c": 1, "d": 1}', '{"b": 2, "c": 2, "d": 2}',
+    '{"c": 3, "d": 3}', '{"d": 4}'),
+    '{"a": 1, "b": 2, "c": 3, "d": 4}'::jsonb,
+        'the instance''s attributes go over its component''s, its environment''s and its project''s');
+SELECT is(promote_internal.effective_attributes('{"a": 1}', '{}', '{}', NULL), '{"a": 1}'::jsonb,
+    '... and it may not be there yet');
 SELECT * FROM finish();
 ROLLBACK;

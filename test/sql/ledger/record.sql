@@ -3,43 +3,70 @@ BEGIN;
 SELECT no_plan();
 \ir ../../fixtures/ecomm.sql
 CREATE FUNCTION pg_temp.chain(subject text) RETURNS text LANGUAGE sql AS $$
-    SELECT string_agg(event || ' ' || CASE WHEN data ? 'before' THEN '-' ELSE '' END || CASE WHEN data ? 'after' THEN '+' ELSE '' END, ', ' ORDER BY seq) FROM promote.audit_log a WHERE a.subject = $1 $$;
+    SELECT string_agg(event || ' ' || CASE WHEN data ? 'before' THEN '-' ELSE '' END || CASE
+        WHEN data ? 'after' THEN '+' ELSE '' END, ', ' ORDER BY seq) FROM promote.audit_log a WHERE a.subject = $1 $$;
 
 -- ---- who, what, before, after ----
 SET LOCAL promote.actor = 'ada';
-INSERT INTO promote.environment (project, environment, parameters, attributes) VALUES ('ecomm', 'qa', '{"password": "hush"}', '{"tier": "test"}');
-UPDATE promote.environment SET parameters = '{"password": "hush hush"}', required_soak = '1 day 02:00' WHERE environment = 'qa';
+INSERT INTO promote.environment (project, environment, parameters, attributes)
+    VALUES ('ecomm', 'qa', '{"password": "hush"}', '{"tier": "test"}');
+UPDATE promote.environment SET parameters = '{"password": "hush hush"}', required_soak = '1 day 02:00'
+    WHERE environment = 'qa';
 DELETE FROM promote.environment WHERE environment = 'qa';
 RESET promote.actor;
-SELECT is(pg_temp.chain('environment ecomm/qa'), 'environment.inserted +, environment.updated -+, environment.deleted -', 'a row''s chain');
-SELECT is(pg_temp.lines($$SELECT DISTINCT project, actor, database_role = current_user FROM promote.audit_log WHERE subject = 'environment ecomm/qa'$$), '(ecomm,ada,t)', 'who');
-SELECT is((SELECT data -> 'after' -> 'attributes' FROM promote.audit_log WHERE subject = 'environment ecomm/qa' AND seq = 1), '{"tier": "test"}', 'attributes are shown');
-SELECT is((SELECT data -> 'after' ->> 'parameters' FROM promote.audit_log WHERE subject = 'environment ecomm/qa' AND seq = 1), encode(promote.config_digest('ecomm', '{"password": "hush"}'), 'hex'), 'documents are there by their digests');
-SELECT is((SELECT data -> 'before' ->> 'required_soak' || ' ' || (data -> 'after' ->> 'required_soak') FROM promote.audit_log WHERE subject = 'environment ecomm/qa' AND seq = 2), 'PT0S P1DT2H', 'before and after, however the session writes intervals');
+SELECT is(pg_temp.chain('environment ecomm/qa'),
+    'environment.inserted +, environment.updated -+, environment.deleted -', 'a row''s chain');
+SELECT is(pg_temp.lines($$SELECT DISTINCT project, actor, database_role = current_user FROM promote.audit_log
+    WHERE subject = 'environment ecomm/qa'$$), '(ecomm,ada,t)', 'who');
+SELECT is((SELECT data -> 'after' -> 'attributes' FROM promote.audit_log WHERE subject = 'environment ecomm/qa'
+    AND seq = 1), '{"tier": "test"}', 'attributes are shown');
+SELECT is((SELECT data -> 'after' ->> 'parameters' FROM promote.audit_log WHERE subject = 'environment ecomm/qa'
+    AND seq = 1), encode(promote.config_digest('ecomm', '{"password": "hush"}'), 'hex'),
+    'documents are there by their digests');
+SELECT is((SELECT data -> 'before' ->> 'required_soak' || ' ' || (data -> 'after' ->> 'required_soak')
+    FROM promote.audit_log WHERE subject = 'environment ecomm/qa' AND seq = 2), 'PT0S P1DT2H',
+    'before and after, however the session writes intervals');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE data::text ~ 'hush'), 0::bigint, 'no value is in it');
-SELECT is((SELECT a.data -> 'before' FROM promote.audit_log a WHERE subject = 'environment ecomm/qa' AND seq = 3), (SELECT a.data -> 'after' FROM promote.audit_log a WHERE subject = 'environment ecomm/qa' AND seq = 2), 'what is deleted is what was there');
+SELECT is((SELECT a.data -> 'before' FROM promote.audit_log a WHERE subject = 'environment ecomm/qa' AND seq = 3),
+    (SELECT a.data -> 'after' FROM promote.audit_log a WHERE subject = 'environment ecomm/qa' AND seq = 2),
+    'what is deleted is what was there');
 
 -- ---- statements of all kinds ----
 UPDATE promote.environment SET description = description;
 SELECT is(pg_temp.chain('environment ecomm/staging'), 'environment.inserted +', 'the same value is no change');
 UPDATE promote.component SET description = 'many' WHERE project = 'ecomm';
-SELECT is((SELECT count(*) FROM promote.audit_log WHERE event = 'component.updated'), 3::bigint, 'a statement of many rows');
+SELECT is((SELECT count(*) FROM promote.audit_log WHERE event = 'component.updated'), 3::bigint,
+    'a statement of many rows');
 INSERT INTO promote.bundle VALUES ('redis', 'again'), ('new', 'new') ON CONFLICT DO NOTHING;
-SELECT is(pg_temp.chain('bundle redis') || '; ' || pg_temp.chain('bundle new'), 'bundle.inserted +; bundle.inserted +', 'ON CONFLICT DO NOTHING');
-INSERT INTO promote.bundle VALUES ('redis', 'again') ON CONFLICT (bundle) DO UPDATE SET description = excluded.description;
+SELECT is(pg_temp.chain('bundle redis') || '; ' || pg_temp.chain('bundle new'), 'bundle.inserted +; bundle.inserted +',
+    'ON CONFLICT DO NOTHING');
+INSERT INTO promote.bundle VALUES ('redis', 'again') ON CONFLICT (bundle) DO UPDATE SET description
+    = excluded.description;
 SELECT is(pg_temp.chain('bundle redis'), 'bundle.inserted +, bundle.updated -+', '... DO UPDATE');
-MERGE INTO promote.bundle b USING (VALUES ('redis'), ('merged')) AS v(bundle) ON b.bundle = v.bundle WHEN MATCHED THEN UPDATE SET description = 'merged' WHEN NOT MATCHED THEN INSERT VALUES (v.bundle);
-SELECT is(pg_temp.chain('bundle redis') || '; ' || pg_temp.chain('bundle merged'), 'bundle.inserted +, bundle.updated -+, bundle.updated -+; bundle.inserted +', 'MERGE');
-SELECT is((SELECT DISTINCT project FROM promote.audit_log WHERE subject LIKE 'bundle %'), '*', 'what belongs to no project');
+MERGE INTO promote.bundle b USING (VALUES ('redis'), ('merged')) AS v(bundle) ON b.bundle = v.bundle
+    WHEN MATCHED THEN UPDATE SET description = 'merged' WHEN NOT MATCHED THEN INSERT VALUES (v.bundle);
+SELECT is(pg_temp.chain('bundle redis') || '; ' || pg_temp.chain('bundle merged'),
+    'bundle.inserted +, bundle.updated -+, bundle.updated -+; bundle.inserted +', 'MERGE');
+SELECT is((SELECT DISTINCT project FROM promote.audit_log WHERE subject LIKE 'bundle %'), '*',
+    'what belongs to no project');
 UPDATE promote.bundle SET bundle = 'moved' WHERE bundle = 'merged';
-SELECT is(pg_temp.chain('bundle merged') || '; ' || pg_temp.chain('bundle moved'), 'bundle.inserted +, bundle.deleted -; bundle.inserted +', 'another key: both chains tell of it');
-SELECT is((SELECT data -> 'became' ->> 'subject' FROM promote.audit_log WHERE subject = 'bundle merged' AND seq = 2) || ' ' || (SELECT data -> 'was' ->> 'subject' FROM promote.audit_log WHERE subject = 'bundle moved'), 'bundle moved bundle merged', '... and name each other');
+SELECT is(pg_temp.chain('bundle merged') || '; ' || pg_temp.chain('bundle moved'),
+    'bundle.inserted +, bundle.deleted -; bundle.inserted +', 'another key: both chains tell of it');
+SELECT is((SELECT data -> 'became' ->> 'subject' FROM promote.audit_log WHERE subject = 'bundle merged' AND seq = 2)
+    || ' ' || (SELECT data -> 'was' ->> 'subject' FROM promote.audit_log WHERE subject = 'bundle moved'),
+    'bundle moved bundle merged', '... and name each other');
 INSERT INTO promote.freeze_window (name, during, project) VALUES ('a/b\c', '(2030-01-01 10:00+02,2030-01-02)', 'ecomm');
 UPDATE promote.freeze_window SET project = 'other' WHERE name = 'a/b\c';
-SELECT is((SELECT string_agg(project || ' ' || event, ', ' ORDER BY project) FROM promote.audit_log WHERE subject = 'freeze_window a\/b\\c' AND event <> 'freeze_window.inserted') || '; ' || (SELECT count(*) FROM promote.audit_log WHERE subject = 'freeze_window a\/b\\c'), 'ecomm freeze_window.deleted; 3', 'another project: both chains tell of it');
-SELECT is((SELECT data -> 'after' ->> 'during' FROM promote.audit_log WHERE subject = 'freeze_window a\/b\\c' AND project = 'other'), '("2030-01-01 08:00:00+00","2030-01-02 00:00:00+00")', 'times are UTC');
+SELECT is((SELECT string_agg(project || ' ' || event, ', ' ORDER BY project) FROM promote.audit_log
+    WHERE subject = 'freeze_window a\/b\\c' AND event <> 'freeze_window.inserted') || '; ' || (SELECT count(*)
+    FROM promote.audit_log WHERE subject = 'freeze_window a\/b\\c'), 'ecomm freeze_window.deleted; 3',
+    'another project: both chains tell of it');
+SELECT is((SELECT data -> 'after' ->> 'during' FROM promote.audit_log WHERE subject = 'freeze_window a\/b\\c'
+    AND project = 'other'), '("2030-01-01 08:00:00+00","2030-01-02 00:00:00+00")', 'times are UTC');
 INSERT INTO promote.schema_document (uri, document) SELECT 'https://example.com/' || repeat('x', 700), '{}';
-SELECT ok((SELECT count(*) = 1 FROM promote.audit_log WHERE subject = 'schema_document sha256:' || encode(sha256(convert_to('https:\/\/example.com\/' || repeat('x', 700), 'UTF8')), 'hex')), 'a long key is there by its hash');
+SELECT ok((SELECT count(*) = 1 FROM promote.audit_log
+    WHERE subject = 'schema_document sha256:' || encode(sha256(convert_to('https:\/\/example.com\/' || repeat('x', 700),
+    'UTF8')), 'hex')), 'a long key is there by its hash');
 SET LOCAL session_replication_role = replica;
 INSERT INTO promote.bundle VALUES ('replica');
 SELECT is(pg_temp.chain('bundle replica'), 'bundle.inserted +', 'as a replica');
@@ -51,19 +78,24 @@ RESET row_security;
 -- a key with a boolean, which a cast writes otherwise than the key does
 INSERT INTO promote.stateful_type (pattern) VALUES ('zz_*');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'all of it verifies');
-SELECT is_empty(format('SELECT * FROM promote.verify_audit(%L)', s), 'by itself: ' || left(s, 60)) FROM (SELECT DISTINCT subject AS s FROM promote.audit_log) AS a;
+SELECT is_empty(format('SELECT * FROM promote.verify_audit(%L)', s), 'by itself: ' || left(s, 60))
+    FROM (SELECT DISTINCT subject AS s FROM promote.audit_log) AS a;
 
 -- ---- verbs record for themselves ----
 SELECT promote.configure_instance('ecomm-production-db', '{"replicas": 2}') \g /dev/null
 SELECT is(pg_temp.chain('instance ecomm/production/db'), 'instance.inserted +', 'what verbs keep makes no second row');
 UPDATE promote.instance SET attributes = '{"a": 1}' WHERE name = 'ecomm-production-db';
-SELECT is(pg_temp.chain('instance ecomm/production/db'), 'instance.inserted +, instance.updated -+', 'what people set does');
-SELECT is((SELECT array(SELECT jsonb_object_keys(data -> 'after')) FROM promote.audit_log WHERE subject = 'instance ecomm/production/db' AND seq = 2), '{name,project,component,attributes,created_at,environment}', '... without the rest');
+SELECT is(pg_temp.chain('instance ecomm/production/db'), 'instance.inserted +, instance.updated -+',
+    'what people set does');
+SELECT is((SELECT array(SELECT jsonb_object_keys(data -> 'after')) FROM promote.audit_log
+    WHERE subject = 'instance ecomm/production/db' AND seq = 2),
+    '{name,project,component,attributes,created_at,environment}', '... without the rest');
 
 -- ---- rows that may be thrown away ----
 SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', idempotency_key => 'k') \g /dev/null
 DELETE FROM promote.idempotency_key;
-SELECT is((SELECT data -> 'rows' FROM promote.audit_log WHERE subject = 'ecomm-production-db' AND event = 'idempotency_key.deleted'), '1', 'their number is recorded');
+SELECT is((SELECT data -> 'rows' FROM promote.audit_log WHERE subject = 'ecomm-production-db'
+    AND event = 'idempotency_key.deleted'), '1', 'their number is recorded');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'all of it verifies');
 
 -- ---- what is found ----
@@ -75,16 +107,21 @@ BEGIN
     ALTER TABLE promote.environment DISABLE TRIGGER ALL;
     ALTER TABLE promote.audit_log DISABLE TRIGGER ALL;
     EXECUTE statement;
-    SELECT string_agg(subject || ': ' || problem, E'\n') INTO found FROM promote.verify_audit() WHERE subject !~ '^trigger ';
+    SELECT string_agg(subject || ': ' || problem, E'\n') INTO found FROM promote.verify_audit()
+        WHERE subject !~ '^trigger ';
     RAISE SQLSTATE 'UNDO1' USING MESSAGE = COALESCE(found, 'nothing found');
 EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
     RETURN SQLERRM;
 END
 $$;
 SELECT is(pg_temp.tamper(statement), 'environment ecomm/prod-uswest: ' || problem, problem) FROM (VALUES
-    ('UPDATE promote.environment SET require_plan = false WHERE environment = ''prod-uswest''', 'the row is not what it records'),
-    ('DELETE FROM promote.instance WHERE environment = ''prod-uswest''; DELETE FROM promote.audit_log WHERE subject = ''instance ecomm/prod-uswest/db''; DELETE FROM promote.environment WHERE environment = ''prod-uswest''', 'the row that it records is not there'),
-    ('DELETE FROM promote.audit_log WHERE subject = ''environment ecomm/prod-uswest''', 'there is such a row, and nothing records it')) AS v(statement, problem);
+    ('UPDATE promote.environment SET require_plan = false WHERE environment = ''prod-uswest''',
+        'the row is not what it records'),
+    ('DELETE FROM promote.instance WHERE environment = ''prod-uswest''; DELETE FROM promote.audit_log WHERE subject '
+        '= ''instance ecomm/prod-uswest/db''; DELETE FROM promote.environment WHERE environment = ''prod-uswest''',
+        'the row that it records is not there'),
+    ('DELETE FROM promote.audit_log WHERE subject = ''environment ecomm/prod-uswest''',
+        'there is such a row, and nothing records it')) AS v(statement, problem);
 
 -- ---- one subject is one look into the index ----
 CREATE FUNCTION pg_temp.plan() RETURNS text LANGUAGE plpgsql AS $$
@@ -98,49 +135,72 @@ BEGIN
     RETURN plan;
 END
 $$;
-SELECT ok(plan ~ 'subject = ''ecomm-production-db''' AND plan !~ 'Seq Scan on audit_log', 'the plan: ' || plan) FROM pg_temp.plan() AS plan;
+SELECT ok(plan ~ 'subject = ''ecomm-production-db''' AND plan !~ 'Seq Scan on audit_log', 'the plan: ' || plan)
+    FROM pg_temp.plan() AS plan;
 
 -- ---- no table of the extension without a record or a guard ----
 CREATE TEMP VIEW own AS
-    SELECT c.oid, c.relname::text AS name FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
-      JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'promote' WHERE c.relkind IN ('r', 'p');
+    SELECT c.oid, c.relname::text AS name FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass
+        AND d.objid = c.oid AND d.deptype = 'e'
+      JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'promote'
+          WHERE c.relkind IN ('r', 'p');
 -- What bit of pg_trigger.tgtype stands for what: 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE; 2 BEFORE; 1 for each row.
 CREATE FUNCTION pg_temp.is_covered(own oid, event integer) RETURNS boolean LANGUAGE sql AS $$
     SELECT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
                     WHERE t.tgrelid = own AND t.tgenabled = 'A' AND t.tgtype & event > 0
-                      AND (p.proname IN ('record_change', 'record_deletion', 'guard_record', 'refuse_rewrite', 'guard_line_stop', 'guard_request', 'guard_secret', 'record_deployment', 'record_revision')
+                      AND (p.proname IN ('record_change', 'record_deletion', 'guard_record', 'refuse_rewrite',
+                          'guard_line_stop', 'guard_request', 'guard_secret', 'record_deployment', 'record_revision')
                            OR p.proname = 'guard_kept' AND t.tgnargs = 0)) $$;
 SELECT ok(pg_temp.is_covered(own.oid, event) OR name = 'config' AND event = 4, name || ': ' || what)
   FROM own, (VALUES (4, 'INSERT'), (16, 'UPDATE'), (8, 'DELETE'), (32, 'TRUNCATE')) AS v(event, what)
  -- a configuration is nothing until a revision names it, which is recorded
  ORDER BY name, event;
 SET LOCAL client_min_messages = warning;
-SELECT matches((pg_temp.refusal(format('TRUNCATE promote.%I CASCADE', name))).state, 'PM30[13]', 'TRUNCATE ' || name) FROM own ORDER BY name;
+SELECT matches((pg_temp.refusal(format('TRUNCATE promote.%I CASCADE', name))).state, 'PM30[13]', 'TRUNCATE ' || name)
+    FROM own ORDER BY name;
 SELECT throws_ok(s, 'PM303', NULL, s) FROM unnest(ARRAY[
-    'UPDATE promote.project SET request = 7', 'UPDATE promote.project SET pruned = 7', $$INSERT INTO promote.project (project, request) VALUES ('x', 7)$$,
-    $$INSERT INTO promote.deployment_log (project, environment, component, deployment, entry, fencing, message) VALUES ('ecomm', 'staging', 'db', 1, 1, 1, 'x')$$]) AS s;
+    'UPDATE promote.project SET request = 7', 'UPDATE promote.project SET pruned = 7',
+        $$INSERT INTO promote.project (project, request) VALUES ('x', 7)$$,
+    $$INSERT INTO promote.deployment_log (project, environment, component, deployment, entry, fencing, message)
+        VALUES ('ecomm', 'staging', 'db', 1, 1, 1, 'x')$$]) AS s;
 
 -- ---- no verb without a record ----
 -- What proves that a verb records is a test of the verb's own, which names its event; here every verb has one.
 CREATE TEMP TABLE verb (name text, event text) ON COMMIT DROP;
-INSERT INTO verb VALUES ('promote_instance', 'revision.created'), ('promote_to_next', 'revision.created'), ('configure_instance', 'revision.created'),
-    ('rollback_instance', 'revision.created'), ('adopt_drift', 'drift.adopted'), ('dismiss_drift', 'drift.dismissed'), ('report_observed', 'drift.reported'), ('report_observed_digest', 'drift.reported'),
-    ('plan_instance', 'deployment.created'), ('deploy_instance', 'deployment.created'), ('decommission_instance', 'deployment.created'),
-    ('propose_deployment', 'deployment.proposed'), ('approve_deployment', 'deployment.approved'), ('reject_deployment', 'deployment.rejected'),
-    ('abort_deployment', 'deployment.aborted'), ('claim_deployment', 'deployment.started'), ('complete_deployment', 'deployment.completed'),
-    ('fail_deployment', 'deployment.failed'), ('release_deployment', 'deployment.released'), ('record_plan', 'plan.recorded'),
-    ('override_gate', 'gate.overridden'), ('review_override', 'override.reviewed'), ('rehearse_rollback', 'rollback.rehearsed'),
-    ('block_release', 'bundle_release.updated'), ('unblock_release', 'bundle_release.updated'), ('report_health', 'health.reported'),
-    ('stop_line', 'line.stopped'), ('resume_line', 'line.resumed'), ('end_session', 'session.ended'), ('open_request', 'request.opened'), ('preview_request', 'request.previewed'),
-    ('advance_request', 'request.advanced'), ('pause_request', 'request.paused'), ('resume_request', 'request.resumed'), ('cancel_request', 'request.cancelled'),
-    ('grant_action', 'grants.inserted'), ('revoke_action', 'grants.deleted'), ('prune_audit', 'audit.pruned'), ('restore_guards', 'guards.restored'),
+INSERT INTO verb VALUES ('promote_instance', 'revision.created'), ('promote_to_next', 'revision.created'),
+    ('configure_instance', 'revision.created'),
+    ('rollback_instance', 'revision.created'), ('adopt_drift', 'drift.adopted'), ('dismiss_drift', 'drift.dismissed'),
+        ('report_observed', 'drift.reported'), ('report_observed_digest', 'drift.reported'),
+    ('plan_instance', 'deployment.created'), ('deploy_instance', 'deployment.created'),
+        ('decommission_instance', 'deployment.created'),
+    ('propose_deployment', 'deployment.proposed'), ('approve_deployment', 'deployment.approved'),
+        ('reject_deployment', 'deployment.rejected'),
+    ('abort_deployment', 'deployment.aborted'), ('claim_deployment', 'deployment.started'),
+        ('complete_deployment', 'deployment.completed'),
+    ('fail_deployment', 'deployment.failed'), ('release_deployment', 'deployment.released'),
+        ('record_plan', 'plan.recorded'),
+    ('override_gate', 'gate.overridden'), ('review_override', 'override.reviewed'),
+        ('rehearse_rollback', 'rollback.rehearsed'),
+    ('block_release', 'bundle_release.updated'), ('unblock_release', 'bundle_release.updated'),
+        ('report_health', 'health.reported'),
+    ('stop_line', 'line.stopped'), ('resume_line', 'line.resumed'), ('end_session', 'session.ended'),
+        ('open_request', 'request.opened'), ('preview_request', 'request.previewed'),
+    ('advance_request', 'request.advanced'), ('pause_request', 'request.paused'), ('resume_request', 'request.resumed'),
+        ('cancel_request', 'request.cancelled'),
+    ('grant_action', 'grants.inserted'), ('revoke_action', 'grants.deleted'), ('prune_audit', 'audit.pruned'),
+        ('restore_guards', 'guards.restored'),
     -- these move nothing but a lease, a log that is no evidence, and privileges that the grants stand for
     ('heartbeat_deployment', NULL), ('append_deployment_log', NULL), ('refresh_grants', NULL);
-INSERT INTO verb SELECT p.proname, 'secret' FROM pg_proc p WHERE p.pronamespace = 'promote'::regnamespace AND p.proname IN ('set_secret', 'remove_secret', 'rotate_secrets', 'deployment_secrets');
-INSERT INTO verb SELECT p.proname, 'remote_reference' FROM pg_proc p WHERE p.pronamespace = 'promote'::regnamespace AND p.proname IN ('set_remote_reference', 'remove_remote_reference');
-SELECT is_empty($$SELECT p.proname FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-                    JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'promote'
-                   WHERE p.provolatile = 'v' AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND p.proname NOT IN (SELECT name FROM verb)$$, 'every verb is in the table of what it records');
+INSERT INTO verb SELECT p.proname, 'secret' FROM pg_proc p WHERE p.pronamespace = 'promote'::regnamespace
+    AND p.proname IN ('set_secret', 'remove_secret', 'rotate_secrets', 'deployment_secrets');
+INSERT INTO verb SELECT p.proname, 'remote_reference' FROM pg_proc p WHERE p.pronamespace = 'promote'::regnamespace
+    AND p.proname IN ('set_remote_reference', 'remove_remote_reference');
+SELECT is_empty($$SELECT p.proname FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass
+    AND d.objid = p.oid AND d.deptype = 'e'
+                    JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+                        AND e.extname = 'promote'
+                   WHERE p.provolatile = 'v' AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+                       AND p.proname NOT IN (SELECT name FROM verb)$$, 'every verb is in the table of what it records');
 
 -- Called here: those that change something at once.
 CREATE FUNCTION pg_temp.records(call text, event text) RETURNS text LANGUAGE plpgsql AS $$
@@ -174,12 +234,16 @@ SELECT pg_temp.records(call, event) FROM (VALUES
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'and all of it verifies');
 
 -- Facts of a row that is of no table of ours are all that it has; of ours only what is ours.
-SELECT is(promote_internal.audit_facts(x, VARIADIC '{}'), '{"a": 1, "b": "x"}', 'a row of no table') FROM (SELECT 1 AS a, 'x'::text AS b) AS x;
-SELECT is(promote_internal.audit_facts(x, 'b'), '{"a": 1}', '... but for what is named') FROM (SELECT 1 AS a, 'x'::text AS b) AS x;
+SELECT is(promote_internal.audit_facts(x, VARIADIC '{}'), '{"a": 1, "b": "x"}', 'a row of no table')
+    FROM (SELECT 1 AS a, 'x'::text AS b) AS x;
+SELECT is(promote_internal.audit_facts(x, 'b'), '{"a": 1}', '... but for what is named')
+    FROM (SELECT 1 AS a, 'x'::text AS b) AS x;
 SET CONSTRAINTS ALL IMMEDIATE;
 ALTER TABLE promote.environment ADD COLUMN own_note text DEFAULT 'mine';
-SELECT is(promote_internal.audit_facts(e, 'description') ?| '{own_note,description}', false, 'what somebody has added to a table of ours is no fact') FROM promote.environment AS e LIMIT 1;
-SELECT is(promote_internal.audit_facts(e, 'description') ? 'environment', true, '... what it was made with is') FROM promote.environment AS e LIMIT 1;
+SELECT is(promote_internal.audit_facts(e, 'description') ?| '{own_note,description}', false,
+    'what somebody has added to a table of ours is no fact') FROM promote.environment AS e LIMIT 1;
+SELECT is(promote_internal.audit_facts(e, 'description') ? 'environment', true, '... what it was made with is')
+    FROM promote.environment AS e LIMIT 1;
 
 SELECT * FROM finish();
 ROLLBACK;

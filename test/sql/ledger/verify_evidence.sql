@@ -11,7 +11,8 @@ SET LOCAL promote.actor = 'ada';
 CREATE ROLE test_dba;
 CREATE ROLE test_ann LOGIN IN ROLE test_dba;
 CREATE ROLE test_bob LOGIN IN ROLE test_dba;
-INSERT INTO promote.grants (role, action, project) SELECT r, a, 'ecomm' FROM unnest('{test_ann,test_bob}'::text[]) AS r, unnest('{approve,override,deploy}'::text[]) AS a;
+INSERT INTO promote.grants (role, action, project) SELECT r, a, 'ecomm' FROM unnest('{test_ann,test_bob}'::text[]) AS r,
+    unnest('{approve,override,deploy}'::text[]) AS a;
 CREATE FUNCTION pg_temp.as_role(name text, statement text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('SET LOCAL ROLE %I', name);
@@ -24,29 +25,39 @@ $$;
 UPDATE promote.project SET description = 'a shop';
 INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, remote_references)
 VALUES ('postgres', '1.6.0', '{}', '{"token": {"required": false}}', '{"network": {"required": false}}');
-INSERT INTO promote.promotion_path (project, source_environment, destination_environment) VALUES ('ecomm', 'staging', 'production');
+INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
+    VALUES ('ecomm', 'staging', 'production');
 INSERT INTO promote.change_window (name, project, during) VALUES ('ever', 'ecomm', '(2020-01-01,2098-01-01)');
 INSERT INTO promote.required_check (project, environment, check_name) VALUES ('ecomm', 'prod-uswest', 'smoke');
 CREATE SCHEMA rules;
-CREATE FUNCTION rules.content(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE AS 'SELECT NULL::promote.blocking_reason WHERE false';
+CREATE FUNCTION rules.content(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason
+    LANGUAGE sql STABLE AS 'SELECT NULL::promote.blocking_reason WHERE false';
 INSERT INTO promote.policy (policy, function, project) VALUES ('content', 'rules.content', 'ecomm');
 INSERT INTO promote.stateful_type (pattern) VALUES ('our_*');
 INSERT INTO promote.schema_document (uri, document) VALUES ('https://example.com/a.json', '{"type": "string"}');
 SELECT promote.configure_instance('ecomm-production-db', '{"tier": "a"}', '1.6.0') \g /dev/null
 SELECT promote.set_remote_reference('ecomm-production-db', 'network', 'net-1') \g /dev/null
-SELECT set_config('promote.secret_key_command', 'printf ''k1:' || encode(sha256('k1'), 'base64') || '\n''', true) \g /dev/null
+SELECT set_config('promote.secret_key_command', 'printf ''k1:' || encode(sha256('k1'), 'base64') || '\n''',
+    true) \g /dev/null
 SELECT promote.set_secret('ecomm-production-db', 'token', 'hush') \g /dev/null
 
 -- plans, logs, votes and overrides
-SELECT pg_temp.planned('ecomm-production-db', '[["a", ["create"], null, {"x": 1}], ["b", ["update"], {"x": 1}, {"x": 2}]]') AS plan \gset
+SELECT pg_temp.planned('ecomm-production-db',
+    '[["a", ["create"], null, {"x": 1}], ["b", ["update"], {"x": 1}, {"x": 2}]]') AS plan \gset
 INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'production', 'dba', 'test_dba');
-SELECT pg_temp.as_role('test_ann', format('SELECT promote.approve_deployment(''ecomm-production-db'', %s, ''fine'')', :plan)) \g /dev/null
-INSERT INTO promote.freeze_window (name, project, environment, during) VALUES ('sale', 'ecomm', 'production', '(2020-01-01,2098-01-01)');
-INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('ecomm', 'production', 'freeze', 'test_dba');
-SELECT pg_temp.as_role('test_ann', format('SELECT promote.override_gate(''ecomm-production-db'', %s, ''freeze'', ''it burns'')', :plan)) \g /dev/null
-SELECT pg_temp.as_role('test_bob', format('SELECT promote.review_override(''ecomm-production-db'', %s, ''freeze'', ''it did'')', :plan)) \g /dev/null
+SELECT pg_temp.as_role('test_ann', format('SELECT promote.approve_deployment(''ecomm-production-db'', %s, ''fine'')',
+    :plan)) \g /dev/null
+INSERT INTO promote.freeze_window (name, project, environment, during)
+    VALUES ('sale', 'ecomm', 'production', '(2020-01-01,2098-01-01)');
+INSERT INTO promote.override_rule (project, environment, code, role)
+    VALUES ('ecomm', 'production', 'freeze', 'test_dba');
+SELECT pg_temp.as_role('test_ann',
+    format('SELECT promote.override_gate(''ecomm-production-db'', %s, ''freeze'', ''it burns'')', :plan)) \g /dev/null
+SELECT pg_temp.as_role('test_bob',
+    format('SELECT promote.review_override(''ecomm-production-db'', %s, ''freeze'', ''it did'')', :plan)) \g /dev/null
 DELETE FROM promote.freeze_window;
-INSERT INTO promote.freeze_window (name, project, environment, during) VALUES ('later', 'ecomm', 'production', '(2099-01-01,2099-02-01)');
+INSERT INTO promote.freeze_window (name, project, environment, during)
+    VALUES ('later', 'ecomm', 'production', '(2099-01-01,2099-02-01)');
 CREATE FUNCTION pg_temp.carry_out() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     claim record;
@@ -66,35 +77,47 @@ SELECT promote.deploy_instance('ecomm-production-db') \g /dev/null
 SELECT pg_temp.carry_out() \g /dev/null
 
 -- what is reported
-SELECT promote.report_health('ecomm-production-db', 'smoke', healthy, expires_after => '1 day') FROM unnest('{t,t,f}'::boolean[]) AS healthy \g /dev/null
+SELECT promote.report_health('ecomm-production-db', 'smoke', healthy, expires_after => '1 day')
+    FROM unnest('{t,t,f}'::boolean[]) AS healthy \g /dev/null
 SELECT promote.report_observed('ecomm-production-db', '{"tier": "b"}'::jsonb, 'scan') \g /dev/null
 SELECT promote.report_observed('ecomm-production-db', '{"tier": "b"}'::jsonb, 'again') \g /dev/null
 SELECT promote.dismiss_drift('ecomm-production-db', 'known', '.tier') \g /dev/null
-SELECT promote.adopt_drift('ecomm-production-db', plan => false) FROM promote.report_observed('ecomm-production-db', '{"tier": "c"}'::jsonb, 'scan') \g /dev/null
+SELECT promote.adopt_drift('ecomm-production-db', plan => false)
+    FROM promote.report_observed('ecomm-production-db', '{"tier": "c"}'::jsonb, 'scan') \g /dev/null
 
 -- promotions, requests, releases and stops
-SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', overrides => '{"replicas": 2}', idempotency_key => 'k1') \g /dev/null
-SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', overrides => '{"replicas": 2}', idempotency_key => 'k2') \g /dev/null
-SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["db"]}', overrides => '{"db": {"replicas": 3}}', include_other_changes => true, ticket => 'T-1') \g /dev/null
+SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', overrides => '{"replicas": 2}',
+    idempotency_key => 'k1') \g /dev/null
+SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', overrides => '{"replicas": 2}',
+    idempotency_key => 'k2') \g /dev/null
+SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["db"]}',
+    overrides => '{"db": {"replicas": 3}}', include_other_changes => true, ticket => 'T-1') \g /dev/null
 SELECT * FROM promote.preview_request('ecomm', 1) \g /dev/null
 SELECT promote.advance_request('ecomm', 1) \g /dev/null
 SELECT promote.pause_request('ecomm', 1, 'wait') \g /dev/null
-SELECT promote.block_release('postgres', '2.0.0', 'broken'), promote.unblock_release('postgres', '2.0.0', 'mended') \g /dev/null
-SELECT promote.stop_line('fire', 'ecomm'), promote.stop_line('flood'), promote.resume_line('ecomm', 'put out') \g /dev/null
+SELECT promote.block_release('postgres', '2.0.0', 'broken'), promote.unblock_release('postgres', '2.0.0',
+    'mended') \g /dev/null
+SELECT promote.stop_line('fire', 'ecomm'), promote.stop_line('flood'),
+    promote.resume_line('ecomm', 'put out') \g /dev/null
 
--- What is wrong but for guards, which are taken away here; what verifying the project, or what is no project's, alone says otherwise is wrong, too.
+-- What is wrong but for guards, which are taken away here; what verifying the project, or what is no project's, alone
+-- says otherwise is wrong, too.
 CREATE FUNCTION pg_temp.problems() RETURNS text LANGUAGE sql AS $$
     WITH everything AS MATERIALIZED (SELECT * FROM promote.verify_audit() WHERE subject !~ '^trigger '),
-         project AS MATERIALIZED (SELECT v.* FROM unnest('{ecomm,*}'::text[]) AS p CROSS JOIN LATERAL promote.verify_audit(project => p) AS v WHERE v.subject !~ '^trigger '),
+         project AS MATERIALIZED (SELECT v.* FROM unnest('{ecomm,*}'::text[]) AS p CROSS
+             JOIN LATERAL promote.verify_audit(project => p) AS v WHERE v.subject !~ '^trigger '),
          differing AS (SELECT * FROM everything WHERE project IN ('ecomm', '*') EXCEPT SELECT * FROM project
                        UNION ALL (SELECT * FROM project EXCEPT SELECT * FROM everything))
     SELECT string_agg(concat_ws(': ', subject, seq, problem), E'\n')
-      FROM (SELECT subject, seq, problem FROM everything UNION ALL SELECT subject, seq, 'not the same by the project: ' || problem FROM differing) AS p
+      FROM (SELECT subject, seq, problem FROM everything UNION ALL SELECT subject, seq,
+          'not the same by the project: ' || problem FROM differing) AS p
 $$;
 SELECT is(pg_temp.problems(), NULL, 'all of that is recorded');
 CREATE TEMP VIEW own AS
-    SELECT c.oid, c.relname::text AS name FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
-      JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'promote' WHERE c.relkind IN ('r', 'p');
+    SELECT c.oid, c.relname::text AS name FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass
+        AND d.objid = c.oid AND d.deptype = 'e'
+      JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'promote'
+          WHERE c.relkind IN ('r', 'p');
 CREATE FUNCTION pg_temp.has_rows(name text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     found boolean;
@@ -104,8 +127,10 @@ BEGIN
 END
 $$;
 SELECT ok(pg_temp.has_rows(name), 'there is something to forge in ' || name) FROM own ORDER BY name;
-SELECT is_empty($$SELECT u.table_name, u.column_name FROM promote.unaudited_columns() AS u LEFT JOIN own ON own.name = u.table_name
-                    LEFT JOIN pg_attribute AS a ON a.attrelid = own.oid AND a.attname = u.column_name AND NOT a.attisdropped WHERE a.attname IS NULL$$,
+SELECT is_empty($$SELECT u.table_name, u.column_name FROM promote.unaudited_columns() AS u
+    LEFT JOIN own ON own.name = u.table_name
+                    LEFT JOIN pg_attribute AS a ON a.attrelid = own.oid AND a.attname = u.column_name
+                        AND NOT a.attisdropped WHERE a.attname IS NULL$$,
     'what is said to prove nothing is there');
 
 -- ---- a column of the owner's own ----
@@ -122,8 +147,10 @@ END
 $$;
 SELECT pg_temp.each_table('ALTER TABLE promote.%I ADD COLUMN owners_own text DEFAULT ''mine''') \g /dev/null
 SELECT is(pg_temp.problems(), NULL, 'a column that the owner has added is not looked at');
-SELECT is_empty(format('SELECT * FROM promote.verify_audit(%L)', s), '... of one subject: ' || left(s, 60)) FROM (SELECT DISTINCT subject AS s FROM promote.audit_log) AS a;
-SELECT promote.resume_line(), promote.configure_instance('ecomm-production-db', '{"tier": "owners"}'), promote.report_health('ecomm-production-db', 'smoke', true) \g /dev/null
+SELECT is_empty(format('SELECT * FROM promote.verify_audit(%L)', s), '... of one subject: ' || left(s, 60))
+    FROM (SELECT DISTINCT subject AS s FROM promote.audit_log) AS a;
+SELECT promote.resume_line(), promote.configure_instance('ecomm-production-db', '{"tier": "owners"}'),
+    promote.report_health('ecomm-production-db', 'smoke', true) \g /dev/null
 UPDATE promote.environment SET description = 'owners', owners_own = 'yours' WHERE environment = 'production';
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT is(pg_temp.problems(), NULL, 'nor is it recorded');
@@ -154,16 +181,21 @@ EXCEPTION WHEN raise_exception THEN
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER then_changes_its_mind AFTER UPDATE ON promote.instance FOR EACH ROW EXECUTE FUNCTION pg_temp.changes_its_mind();
-CREATE TRIGGER then_changes_its_mind AFTER INSERT ON promote.idempotency_key FOR EACH ROW EXECUTE FUNCTION pg_temp.changes_its_mind();
-SELECT ok(changed, 'a verb with such a trigger') FROM promote.configure_instance('ecomm-production-db', '{"tier": "kept"}');
-SELECT ok(changed, '... and another one') FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"tier": "promoted"}', idempotency_key => 'second thoughts', allow_replace => true);
+CREATE TRIGGER then_changes_its_mind AFTER UPDATE ON promote.instance FOR EACH ROW EXECUTE FUNCTION
+    pg_temp.changes_its_mind();
+CREATE TRIGGER then_changes_its_mind AFTER INSERT ON promote.idempotency_key FOR EACH ROW EXECUTE FUNCTION
+    pg_temp.changes_its_mind();
+SELECT ok(changed, 'a verb with such a trigger')
+    FROM promote.configure_instance('ecomm-production-db', '{"tier": "kept"}');
+SELECT ok(changed, '... and another one') FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db',
+    '{"tier": "promoted"}', idempotency_key => 'second thoughts', allow_replace => true);
 SELECT is(pg_temp.problems(), NULL, 'the verbs'' own events still tell of what they have written');
 ROLLBACK TO owners;
 
 -- ---- settings of who verifies ----
 SET LOCAL quote_all_identifiers = on;
-SELECT is_empty($$SELECT * FROM promote.verify_audit() WHERE problem ~ 'replaced'$$, 'guards are what they are, however the session would write them');
+SELECT is_empty($$SELECT * FROM promote.verify_audit() WHERE problem ~ 'replaced'$$,
+    'guards are what they are, however the session would write them');
 SELECT is_empty('SELECT * FROM promote.restore_guards()', '... and none is made anew');
 ROLLBACK TO owners;
 
@@ -177,9 +209,11 @@ BEGIN
     FOR line IN
         SELECT format('ALTER TABLE promote.%I DISABLE TRIGGER ALL', name) FROM own
         UNION ALL
-        SELECT format('ALTER TABLE promote.%I DROP CONSTRAINT IF EXISTS %I CASCADE', own.name, k.conname) FROM own JOIN pg_constraint k ON k.conrelid = own.oid WHERE k.contype IN ('c', 'f', 'u', 'x')
+        SELECT format('ALTER TABLE promote.%I DROP CONSTRAINT IF EXISTS %I CASCADE', own.name, k.conname) FROM own
+            JOIN pg_constraint k ON k.conrelid = own.oid WHERE k.contype IN ('c', 'f', 'u', 'x')
         UNION ALL
-        SELECT format('ALTER TABLE promote.%I ALTER COLUMN %I DROP EXPRESSION', own.name, a.attname) FROM own JOIN pg_attribute a ON a.attrelid = own.oid WHERE a.attgenerated <> ''
+        SELECT format('ALTER TABLE promote.%I ALTER COLUMN %I DROP EXPRESSION', own.name, a.attname) FROM own
+            JOIN pg_attribute a ON a.attrelid = own.oid WHERE a.attgenerated <> ''
         UNION ALL
         SELECT format('DROP INDEX %s', i.indexrelid::regclass) FROM own JOIN pg_index i ON i.indrelid = own.oid
          WHERE i.indisunique AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)
@@ -226,33 +260,48 @@ $$;
 -- The row that is forged: one with a value there, if there is one; of those of the log one that tells of rows.
 CREATE FUNCTION pg_temp.row_of(name text, column_name text) RETURNS text LANGUAGE sql AS $$
     SELECT format('ctid = (SELECT ctid FROM promote.%I ORDER BY %s%I IS NULL, ctid LIMIT 1)', name,
-                  CASE name WHEN 'config' THEN 'digest NOT IN (SELECT digest FROM promote.revision), ' WHEN 'audit_log' THEN 'rows IS NULL, ' ELSE '' END, column_name)
+                  CASE name WHEN 'config' THEN 'digest NOT IN (SELECT digest FROM promote.revision), '
+                      WHEN 'audit_log' THEN 'rows IS NULL, ' ELSE '' END, column_name)
 $$;
 SELECT is(pg_temp.problems(), NULL, 'nothing is forged yet');
 CREATE TEMP TABLE forgery ON COMMIT DROP AS
 SELECT own.name, a.attname::text AS column_name, u.reason,
-       pg_temp.after(format('UPDATE promote.%I SET %I = %s WHERE %s', own.name, a.attname, pg_temp.another(a.atttypid, a.attname), pg_temp.row_of(own.name, a.attname))) AS found
+       pg_temp.after(format('UPDATE promote.%I SET %I = %s WHERE %s', own.name, a.attname,
+           pg_temp.another(a.atttypid, a.attname), pg_temp.row_of(own.name, a.attname))) AS found
   FROM own JOIN pg_attribute AS a ON a.attrelid = own.oid AND a.attnum > 0 AND NOT a.attisdropped
   LEFT JOIN promote.unaudited_columns() AS u ON u.table_name = own.name AND u.column_name = a.attname;
-SELECT ok(CASE WHEN reason IS NULL THEN found ~ ':' ELSE found = 'nothing found' END, name || '.' || column_name || COALESCE(' proves nothing: ' || reason, ' is held') || CASE WHEN found ~ ':' THEN '' ELSE ' (' || found || ')' END)
+SELECT ok(CASE WHEN reason IS NULL THEN found ~ ':' ELSE found = 'nothing found' END,
+    name || '.' || column_name || COALESCE(' proves nothing: ' || reason, ' is held') || CASE WHEN found ~ ':' THEN ''
+    ELSE ' (' || found || ')' END)
   FROM forgery ORDER BY name, column_name;
 -- What of a table's rows has to be found: something, unless none of its columns proves anything.
 CREATE FUNCTION pg_temp.to_be_found(name text) RETURNS text LANGUAGE sql AS $$
-    SELECT CASE WHEN bool_and(reason IS NOT NULL) THEN '^nothing found$' ELSE ':' END FROM forgery WHERE forgery.name = $1
+    SELECT CASE WHEN bool_and(reason IS NOT NULL) THEN '^nothing found$' ELSE ':' END FROM forgery
+        WHERE forgery.name = $1
 $$;
-SELECT matches(pg_temp.after(format('DELETE FROM promote.%I WHERE %s', name, pg_temp.row_of(name, 'tableoid'))), pg_temp.to_be_found(name), 'a row of ' || name || ' that is gone') FROM own ORDER BY name;
--- A row that nothing tells of: the last column of the key is another one.  A configuration is nothing until a revision names it.
-SELECT matches(pg_temp.after(format('INSERT INTO promote.%1$I SELECT (jsonb_populate_record(t, jsonb_build_object(%2$L, %3$s))).* FROM promote.%1$I AS t WHERE t.%4$s',
-                   own.name, a.attname, pg_temp.another(a.atttypid, a.attname), pg_temp.row_of(own.name, a.attname))), CASE own.name WHEN 'config' THEN '^nothing found$' ELSE pg_temp.to_be_found(own.name) END, 'a row of ' || own.name || ' that is added')
-  FROM own JOIN pg_index AS i ON i.indrelid = own.oid AND i.indisprimary JOIN pg_attribute AS a ON a.attrelid = own.oid AND a.attnum = i.indkey[i.indnatts - 1] ORDER BY own.name;
+SELECT matches(pg_temp.after(format('DELETE FROM promote.%I WHERE %s', name, pg_temp.row_of(name, 'tableoid'))),
+    pg_temp.to_be_found(name), 'a row of ' || name || ' that is gone') FROM own ORDER BY name;
+-- A row that nothing tells of: the last column of the key is another one.  A configuration is nothing until a revision
+-- names it.
+SELECT matches(pg_temp.after(format('INSERT INTO promote.%1$I SELECT (jsonb_populate_record(t, '
+    'jsonb_build_object(%2$L, %3$s))).* FROM promote.%1$I AS t WHERE t.%4$s',
+                   own.name, a.attname, pg_temp.another(a.atttypid, a.attname), pg_temp.row_of(own.name, a.attname))),
+                       CASE own.name WHEN 'config' THEN '^nothing found$' ELSE pg_temp.to_be_found(own.name) END,
+                       'a row of ' || own.name || ' that is added')
+  FROM own JOIN pg_index AS i ON i.indrelid = own.oid AND i.indisprimary JOIN pg_attribute AS a ON a.attrelid = own.oid
+      AND a.attnum = i.indkey[i.indnatts - 1] ORDER BY own.name;
 -- what comes with promote, and what a log had when its deployment ended
 SELECT matches(pg_temp.after(s), ':', s) FROM unnest(ARRAY[
-    'UPDATE promote.stateful_type SET description = ''x'' WHERE builtin AND pattern = ''aws_db_instance''', 'DELETE FROM promote.stateful_type WHERE builtin AND pattern = ''aws_db_instance''',
+    'UPDATE promote.stateful_type SET description = ''x'' WHERE builtin AND pattern = ''aws_db_instance''',
+        'DELETE FROM promote.stateful_type WHERE builtin AND pattern = ''aws_db_instance''',
     'INSERT INTO promote.stateful_type (pattern, builtin, like_pattern) VALUES (''nothing'', true, ''nothing'')',
-    'DELETE FROM promote.deployment_log WHERE message = ''one''', 'DELETE FROM promote.planned_change WHERE address = ''b''',
+    'DELETE FROM promote.deployment_log WHERE message = ''one''',
+        'DELETE FROM promote.planned_change WHERE address = ''b''',
     'UPDATE promote.project SET pruned = 1 WHERE project = ''ecomm''',
     -- what was observed, and may be adopted, though no revision and no deployment has it
-    'DELETE FROM promote.config WHERE digest = (SELECT document FROM promote.observation)', 'UPDATE promote.config SET params = ''{"tier": "forged"}'' WHERE digest = (SELECT document FROM promote.observation)']) AS s;
+    'DELETE FROM promote.config WHERE digest = (SELECT document FROM promote.observation)',
+        'UPDATE promote.config SET params = ''{"tier": "forged"}'' WHERE digest = (SELECT document FROM '
+        'promote.observation)']) AS s;
 
 SELECT * FROM finish();
 ROLLBACK;

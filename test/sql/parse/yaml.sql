@@ -68,8 +68,10 @@ SELECT is(promote.yaml_to_jsonb(repeat('9', 1000)), to_jsonb(repeat('9', 1000)::
 SELECT is(promote.yaml_to_jsonb('-' || repeat('9', 500) || '.' || repeat('9', 500)),
 		  to_jsonb(('-' || repeat('9', 500) || '.' || repeat('9', 500))::numeric), '1000 digits with point and sign');
 SELECT is(promote.yaml_to_jsonb('1e999'), to_jsonb('1e999'::numeric), '1000 digits by an exponent');
-SELECT is(promote.yaml_to_jsonb('0x' || repeat('f', 830)), to_jsonb(16::numeric ^ 830 - 1), 'the longest hexadecimal number');
-SELECT is(promote.yaml_to_jsonb('0o' || repeat('7', 1107)), to_jsonb(8::numeric ^ 1107 - 1), 'the longest octal number');
+SELECT is(promote.yaml_to_jsonb('0x' || repeat('f', 830)), to_jsonb(16::numeric ^ 830 - 1),
+	'the longest hexadecimal number');
+SELECT is(promote.yaml_to_jsonb('0o' || repeat('7', 1107)), to_jsonb(8::numeric ^ 1107 - 1),
+	'the longest octal number');
 
 -- Quotes and blocks
 SELECT pg_temp.reads(yaml, expected, description) FROM (VALUES
@@ -98,9 +100,11 @@ SELECT pg_temp.reads(yaml, expected, description) FROM (VALUES
 	(E'a:\n  b:\n  - 1\n  c: {}\nd: []\n', '{"a": {"b": [1], "c": {}}, "d": []}', 'block mappings'),
 	('[1, [2, {a: 3}], b: 4,]', '[1, [2, {"a": 3}], {"b": 4}]', 'flow'),
 	('{a: 1, b, "c":2, d: }', '{"a": 1, "b": null, "c": 2, "d": null}', 'flow mapping'),
-	('{"a": [1, -2.5e3, "\u00e9", null, true], "b": {}}', '{"a": [1, -2500, "é", null, true], "b": {}}', 'JSON is YAML'),
+	('{"a": [1, -2.5e3, "\u00e9", null, true], "b": {}}', '{"a": [1, -2500, "é", null, true], "b": {}}',
+		'JSON is YAML'),
 	(E'? a\n: 1\n? b\n', '{"a": 1, "b": null}', 'explicit keys'),
-	('{1: a, 1.0: b, 0x1: c, true: d, ~: e, null: f}', '{"1": "a", "1.0": "b", "0x1": "c", "true": "d", "~": "e", "null": "f"}', 'keys are their text'),
+	('{1: a, 1.0: b, 0x1: c, true: d, ~: e, null: f}',
+		'{"1": "a", "1.0": "b", "0x1": "c", "true": "d", "~": "e", "null": "f"}', 'keys are their text'),
 	(E'?\n: 1', '{"": 1}', 'an empty key'),
 	('{.inf: 1, 1e100000: 2}', '{".inf": 1, "1e100000": 2}', 'keys are no numbers'),
 	('{"a b": 1, ''c'': 2}', '{"a b": 1, "c": 2}', 'quoted keys'),
@@ -119,10 +123,13 @@ SELECT pg_temp.reads(yaml, expected, description) FROM (VALUES
 	('{a: &v 012, *v : 2}', '{"a": 12, "012": 2}', 'alias of a number as a key'),
 	('[&e , *e]', '[null, null]', 'anchor of nothing'),
 	('{b: &b {x: 1, y: 2}, c: {<<: *b, y: 3}}', '{"b": {"x": 1, "y": 2}, "c": {"x": 1, "y": 3}}', 'merge'),
-	('{b: &b {x: 1, y: 2}, c: {y: 3, <<: *b}}', '{"b": {"x": 1, "y": 2}, "c": {"x": 1, "y": 3}}', 'merge after the key it gives way to'),
+	('{b: &b {x: 1, y: 2}, c: {y: 3, <<: *b}}', '{"b": {"x": 1, "y": 2}, "c": {"x": 1, "y": 3}}',
+		'merge after the key it gives way to'),
 	('{<<: [{x: 1, y: 1}, {y: 2, z: 2}], z: 3}', '{"x": 1, "y": 1, "z": 3}', 'merge of a sequence'),
-	('{l: &l [{x: 1}, {x: 2, y: 2}], m: {<<: *l}}', '{"l": [{"x": 1}, {"x": 2, "y": 2}], "m": {"x": 1, "y": 2}}', 'merge of an alias of a sequence'),
-	('{a: &a {x: 1}, b: &b {<<: *a, y: 2}, c: {<<: *b, z: 3}}', '{"a": {"x": 1}, "b": {"x": 1, "y": 2}, "c": {"x": 1, "y": 2, "z": 3}}', 'merge of what is merged'),
+	('{l: &l [{x: 1}, {x: 2, y: 2}], m: {<<: *l}}', '{"l": [{"x": 1}, {"x": 2, "y": 2}], "m": {"x": 1, "y": 2}}',
+		'merge of an alias of a sequence'),
+	('{a: &a {x: 1}, b: &b {<<: *a, y: 2}, c: {<<: *b, z: 3}}',
+		'{"a": {"x": 1}, "b": {"x": 1, "y": 2}, "c": {"x": 1, "y": 2, "z": 3}}', 'merge of what is merged'),
 	('{<<: {}, a: 1}', '{"a": 1}', 'merge of nothing'),
 	('{<<: []}', '{}', 'merge of no mappings'),
 	('{<<: {a: {x: 1}}, a: {y: 2}}', '{"a": {"y": 2}}', 'merge is not deep'),
@@ -136,11 +143,13 @@ SELECT pg_temp.reads(yaml, expected, description) FROM (VALUES
 	('!', '""', '! of nothing'), ('[&a ! 1, *a]', '["1", "1"]', '! after an anchor'),
 	('[! &a 1, *a, &b 1]', '["1", "1", 1]', '! before an anchor'),
 	(E'- é\n- &a # comment\n  ! 12\n- &b # !\n  12\n- é', '["é", "12", 12, "é"]', '! on another line'),
-	('! [1]', '[1]', '! of a sequence'), ('! {a: 1}', '{"a": 1}', '! of a mapping'), ('! "a"', '"a"', '! of a quoted scalar'),
+	('! [1]', '[1]', '! of a sequence'), ('! {a: 1}', '{"a": 1}', '! of a mapping'),
+		('! "a"', '"a"', '! of a quoted scalar'),
 	('!!int 12', '12', '!!int'), ('!!int "12"', '12', '!!int of a quoted scalar'), ('!!int 0x1f', '31', '!!int 0x'),
 	('!!float 1', '1', '!!float'), ('!!float "1.50"', '1.50', '!!float of a quoted scalar'),
 	('!!bool "true"', 'true', '!!bool'), ('!!null ""', 'null', '!!null'), ('!!null', 'null', '!!null of nothing'),
-	('!!seq [1]', '[1]', '!!seq'), ('!!map {a: 1}', '{"a": 1}', '!!map'), ('!<tag:yaml.org,2002:str> 1', '"1"', 'a verbatim tag'),
+	('!!seq [1]', '[1]', '!!seq'), ('!!map {a: 1}', '{"a": 1}', '!!map'), ('!<tag:yaml.org,2002:str> 1', '"1"',
+		'a verbatim tag'),
 	(E'%TAG !y! tag:yaml.org,2002:\n---\n!y!str 1', '"1"', 'a tag by a handle'),
 	('{!!int 012: 1, !!str b: 2}', '{"012": 1, "b": 2}', 'tags of keys')) v (yaml, expected, description);
 
@@ -194,7 +203,8 @@ SELECT pg_temp.refuses(yaml, 'PM107', place, pattern, description) FROM (VALUES
 	('!ruby/object:Gem {a: 1}', '1:1', 'unknown tag', 'a tag that makes an object'),
 	('[!x 1]', '1:2', 'unknown tag', 'local tag'), ('!!binary aGk=', '1:1', 'unknown tag', '!!binary'),
 	('!!timestamp 2026-09-15', '1:1', 'unknown tag', '!!timestamp'), ('!!set {a}', '1:1', 'unknown tag', '!!set'),
-	('{!x a: 1}', '1:2', 'unknown tag', 'unknown tag of a key'), ('!x [1]', '1:1', 'unknown tag', 'unknown tag of a sequence'),
+	('{!x a: 1}', '1:2', 'unknown tag', 'unknown tag of a key'),
+		('!x [1]', '1:1', 'unknown tag', 'unknown tag of a sequence'),
 	('!!int x', '1:1', 'fit', '!!int of a word'), ('!!int 1.0', '1:1', 'fit', '!!int of a fraction'),
 	('!!float 0x1', '1:1', 'fit', '!!float of 0x'), ('!!float x', '1:1', 'fit', '!!float of a word'),
 	('!!bool yes', '1:1', 'fit', '!!bool of yes'), ('!!null x', '1:1', 'fit', '!!null of a word'),
@@ -238,31 +248,40 @@ SELECT pg_temp.refuses('{a: &a ' || repeat('x', 1000000) || ', b: [' || repeat('
 SELECT pg_temp.refuses('[&a 1e-999' || repeat(', *a', 20000) || ']', 'PM102',
 					   '1:67185', '16777216 bytes', 'much text by exponents');
 SELECT pg_temp.refuses('[&m {' || (SELECT string_agg('k' || i, ', ') FROM generate_series(1, 1000) i) || '}'
-					   || repeat(', {<<: *m}', 600) || ']', 'PM102', '1:10885', '1000000 keys and values', 'much by merging');
-SELECT pg_temp.refuses('[' || repeat('1,', 1000000) || ']', 'PM102', '1:2000000', '1000000 keys and values', 'a million values and one');
-SELECT pg_temp.refuses((SELECT string_agg(format(E'%%TAG !a%s! x\n', i), '') FROM generate_series(1, 65) i) || E'---\n1',
+					   || repeat(', {<<: *m}', 600) || ']', 'PM102', '1:10885', '1000000 keys and values',
+					   	'much by merging');
+SELECT pg_temp.refuses('[' || repeat('1,', 1000000) || ']', 'PM102', '1:2000000', '1000000 keys and values',
+	'a million values and one');
+SELECT pg_temp.refuses((SELECT string_agg(format(E'%%TAG !a%s! x\n', i), '') FROM generate_series(1, 65) i)
+	|| E'---\n1',
 					   'PM102', '65:1', '64 lines', 'many tag directives');
 SELECT is(jsonb_array_length(promote.yaml_to_jsonb('[' || repeat('1,', 999999) || ']')), 999999, 'a million nodes');
 SELECT is(length(promote.yaml_to_jsonb('"' || repeat('x', 16777214) || '"') #>> '{}'), 16777214, '16 MB of text');
-SELECT throws_ok($$ SELECT promote.yaml_to_jsonb(repeat('x', 16777217)) $$, 'PM102', 'YAML document is too large', 'more than 16 MB');
-SELECT is(detail, 'The text has 16777217 bytes, and the limit is 16777216.', 'more than 16 MB: the detail') FROM pg_temp.refusal(repeat('x', 16777217));
+SELECT throws_ok($$ SELECT promote.yaml_to_jsonb(repeat('x', 16777217)) $$, 'PM102', 'YAML document is too large',
+	'more than 16 MB');
+SELECT is(detail, 'The text has 16777217 bytes, and the limit is 16777216.', 'more than 16 MB: the detail')
+	FROM pg_temp.refusal(repeat('x', 16777217));
 SELECT alike(hint, '%.', 'more than 16 MB: a hint') FROM pg_temp.refusal(repeat('x', 16777217));
 
 -- No value, tag or anchor gets into a refusal
-SELECT ok(state LIKE 'PM%' AND concat(message, detail, hint) NOT LIKE '%hunter2%', format('%s keeps its secret', replace(yaml, E'\n', ' ')))
-  FROM unnest(ARRAY['a: !hunter2', 'a: *hunter2', 'a: !!int hunter2', 'a: "hunter2', E'a: 1\na: hunter2', E'a: hunter2\n b: 1',
+SELECT ok(state LIKE 'PM%' AND concat(message, detail, hint) NOT LIKE '%hunter2%',
+	format('%s keeps its secret', replace(yaml, E'\n', ' ')))
+  FROM unnest(ARRAY['a: !hunter2', 'a: *hunter2', 'a: !!int hunter2', 'a: "hunter2', E'a: 1\na: hunter2',
+  	E'a: hunter2\n b: 1',
 	'<<: hunter2', 'a: [hunter2', 'a: "hunter2\0"', 'a: hunter2: x', 'a: @hunter2', 'a: %hunter2', 'a: !hunter2!x y',
 	'a: !<hunter2> y', E'%hunter2\n---\n1', E'a: "hunter2\u2028"', 'a: "\xhunter2"']) yaml, pg_temp.refusal(yaml);
 
 -- The function itself
 SELECT is(promote.yaml_to_jsonb(NULL), NULL, 'null of null');
-SELECT is((SELECT row(provolatile, proisstrict, proparallel)::text FROM pg_proc WHERE oid = 'promote.yaml_to_jsonb(text)'::regprocedure),
+SELECT is((SELECT row(provolatile, proisstrict, proparallel)::text FROM pg_proc
+	WHERE oid = 'promote.yaml_to_jsonb(text)'::regprocedure),
 		  '(i,t,s)', 'immutable, strict, parallel safe');
 SELECT isnt(obj_description('promote.yaml_to_jsonb(text)'::regprocedure, 'pg_proc'), NULL, 'has a comment');
 
 -- Whatever jsonb prints is read back as it was: JSON is YAML, surrogates aside
 SELECT is(count(*) FILTER (WHERE promote.yaml_to_jsonb(doc::text) = doc), count(*), 'JSON is read back')
-  FROM (SELECT jsonb_build_object('n', i, 'x', random(), 's', md5(i::text), 'q', chr(1 + i % 127) || '":,{}[]#&*!|>''%@`',
+  FROM (SELECT jsonb_build_object('n', i, 'x', random(), 's', md5(i::text), 'q',
+  	chr(1 + i % 127) || '":,{}[]#&*!|>''%@`',
 		   'u', chr(160 + i), 'a', jsonb_build_array(NULL, true, i::numeric / 7, jsonb_build_object())) doc
 		  FROM generate_series(1, 2000) i) documents
  WHERE doc::text !~ E'\u007f';

@@ -6,7 +6,9 @@ SELECT no_plan();
 SET LOCAL promote.actor = 'ada';
 
 INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, remote_references) VALUES
-    ('redis', '2.0.0', '{}', '{"password": {"required": false}, "token": {"required": false}, "tls": {"required": false, "format": "json"}}', '{"network": {"required": false}}'),
+    ('redis', '2.0.0', '{}',
+        '{"password": {"required": false}, "token": {"required": false}, "tls": {"required": false, "format": "json"}}',
+        '{"network": {"required": false}}'),
     ('redis', '2.1.0', '{}', '{"password": {"required": true}}', '{}');
 SELECT promote.configure_instance('ecomm-staging-cache', '{"a": 1}', '2.0.0') \g /dev/null
 SELECT promote.configure_instance('ecomm-production-cache', '{"a": 1}', '2.0.0') \g /dev/null
@@ -15,10 +17,13 @@ CREATE FUNCTION pg_temp.fingerprint(environment text, name text) RETURNS bytea L
     SELECT s.fingerprint FROM promote.secret s WHERE s.component = 'cache' AND s.environment = $1 AND s.secret = $2
 $$;
 CREATE FUNCTION pg_temp.promoted(options text DEFAULT '') RETURNS text LANGUAGE sql AS $$
-    SELECT pg_temp.lines('SELECT old_revision, new_revision, deployment, changed, diff FROM promote.promote_instance(''ecomm-staging-cache'', ''ecomm-production-cache'', copy_secrets => true' || options || ')')
+    SELECT pg_temp.lines('SELECT old_revision, new_revision, deployment, changed, diff FROM '
+        'promote.promote_instance(''ecomm-staging-cache'', ''ecomm-production-cache'', copy_secrets => true' || options
+        || ')')
 $$;
 CREATE FUNCTION pg_temp.previewed() RETURNS text LANGUAGE sql AS $$
-    SELECT pg_temp.lines('SELECT path, change, old_value, new_value, origin, immutable, sensitive FROM promote.preview_promotion(''ecomm-staging-cache'', ''ecomm-production-cache'', copy_secrets => true)')
+    SELECT pg_temp.lines('SELECT path, change, old_value, new_value, origin, immutable, sensitive FROM '
+        'promote.preview_promotion(''ecomm-staging-cache'', ''ecomm-production-cache'', copy_secrets => true)')
 $$;
 
 -- ---- without a key ----
@@ -30,83 +35,133 @@ SELECT promote.set_secret('ecomm-staging-cache', 'token', 'tick-tock') \g /dev/n
 SELECT promote.set_secret('ecomm-production-cache', 'token', 'other-tock') \g /dev/null
 SELECT promote.set_secret('ecomm-production-cache', 'tls', '{"key": "prod-key"}') \g /dev/null
 SET LOCAL promote.secret_key_command = '';
-SELECT pg_temp.refuses($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true)$$, 'PM711', 'Neither', 'without a key secrets are not copied');
-SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache')$$), '(f)', 'all else is as ever');
+SELECT pg_temp.refuses($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
+    copy_secrets => true)$$, 'PM711', 'Neither', 'without a key secrets are not copied');
+SELECT is(pg_temp.lines($$SELECT changed
+    FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache')$$), '(f)', 'all else is as ever');
 SET LOCAL promote.secret_key_command = 'echo one:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=';
 
 -- ---- the preview ----
 SELECT is(pg_temp.previewed(),
 E'("secret password",add,,"""(sensitive value)""",source,f,t)
 ("secret tls",keep,"""(sensitive value)""","""(sensitive value)""",destination,f,t)
-("secret token",change,"""(sensitive value)""","""(sensitive value)""",source,f,t)', 'the preview says of each what would become of it');
+("secret token",change,"""(sensitive value)""","""(sensitive value)""",source,f,t)',
+    'the preview says of each what would become of it');
 SELECT is(pg_temp.fingerprint('production', 'password'), NULL, '... and copies none');
-SELECT is(pg_temp.lines($$SELECT * FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache')$$), NULL, 'nothing is copied unasked');
+SELECT is(pg_temp.lines($$SELECT * FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache')$$),
+    NULL, 'nothing is copied unasked');
 
 -- ---- the promotion ----
 SELECT is(pg_temp.promoted(', expected_revision => 1'),
-'(1,1,2,t,"[{""new"": ""(sensitive value)"", ""kind"": ""secret"", ""path"": ""secret password"", ""change"": ""add"", ""sensitive"": true}, {""new"": ""(sensitive value)"", ""old"": ""(sensitive value)"", ""kind"": ""secret"", ""path"": ""secret token"", ""change"": ""change"", ""sensitive"": true}]")',
+'(1,1,2,t,"[{""new"": ""(sensitive value)"", ""kind"": ""secret"", ""path"": ""secret password"", ""change"": ""add"", '
+    '""sensitive"": true}, {""new"": ""(sensitive value)"", ""old"": ""(sensitive value)"", ""kind"": ""secret"", '
+    '""path"": ""secret token"", ""change"": ""change"", ""sensitive"": true}]")',
     'secrets alone are a change without a revision, and are planned');
-SELECT is(pg_temp.fingerprint('production', 'password'), promote.secret_fingerprint('ecomm', 'hush-hush'), 'one is set');
-SELECT is(pg_temp.fingerprint('production', 'token'), promote.secret_fingerprint('ecomm', 'tick-tock'), 'one is replaced');
-SELECT is(pg_temp.lines($$SELECT name, is_set, set_by FROM promote.secret_status WHERE instance = 'ecomm-production-cache' ORDER BY name$$), E'(password,t,ada)\n(tls,t,ada)\n(token,t,ada)', 'what the source lacks stays');
+SELECT is(pg_temp.fingerprint('production', 'password'), promote.secret_fingerprint('ecomm', 'hush-hush'),
+    'one is set');
+SELECT is(pg_temp.fingerprint('production', 'token'), promote.secret_fingerprint('ecomm', 'tick-tock'),
+    'one is replaced');
+SELECT is(pg_temp.lines($$SELECT name, is_set, set_by FROM promote.secret_status
+    WHERE instance = 'ecomm-production-cache' ORDER BY name$$), E'(password,t,ada)\n(tls,t,ada)\n(token,t,ada)',
+    'what the source lacks stays');
 SELECT is((SELECT data - 'actor' - 'database_role' FROM promote.audit_log WHERE event = 'secrets.copied'),
-    '{"source": "ecomm-staging-cache", "secrets": [{"name": "password", "change": "set"}, {"name": "tls", "change": "kept"}, {"name": "token", "change": "replaced"}]}', 'the record says names and what became of each');
-SELECT is(promote.plan_text('ecomm-production-cache'), E'ecomm-production-cache, plan 2: revision 1 -> 1, redis 2.0.0\n\n  + secret password  "(sensitive value)"\n  ~ secret token     "(sensitive value)" -> "(sensitive value)"\n\nPlan: 1 to add, 1 to change, 0 to remove.', 'the plan''s text shows the names');
-SELECT is(pg_temp.lines($$SELECT path FROM promote.config_changes WHERE instance = 'ecomm-production-cache' AND deployment = 2$$), NULL, 'they are no leaves of the configuration');
+    '{"source": "ecomm-staging-cache", "secrets": [{"name": "password", "change": "set"}, {"name": "tls", "change": '
+        '"kept"}, {"name": "token", "change": "replaced"}]}', 'the record says names and what became of each');
+SELECT is(promote.plan_text('ecomm-production-cache'),
+    E'ecomm-production-cache, plan 2: revision 1 -> 1, redis 2.0.0\n\n  + secret password  "(sensitive value)"\n  ~ '
+    'secret token     "(sensitive value)" -> "(sensitive value)"\n\nPlan: 1 to add, 1 to change, 0 to remove.',
+    'the plan''s text shows the names');
+SELECT is(pg_temp.lines($$SELECT path FROM promote.config_changes WHERE instance = 'ecomm-production-cache'
+    AND deployment = 2$$), NULL, 'they are no leaves of the configuration');
 SELECT is(pg_temp.promoted(), '(1,1,,f,[])', 'once');
-SELECT is(pg_temp.previewed(), '("secret tls",keep,"""(sensitive value)""","""(sensitive value)""",destination,f,t)', 'nothing is left to be copied');
+SELECT is(pg_temp.previewed(), '("secret tls",keep,"""(sensitive value)""","""(sensitive value)""",destination,f,t)',
+    'nothing is left to be copied');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE event = 'secrets.copied'), 1::bigint, '... and recorded once');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE data::text ~ 'hush-hush|tick-tock|other-tock|prod-key')
-        + (SELECT count(*) FROM promote.deployment d WHERE d::text ~ ('hush-hush|tick-tock|other-tock|prod-key|' || encode(promote.secret_fingerprint('ecomm', 'hush-hush'), 'hex'))), 0::bigint, 'no value and no fingerprint is in a plan');
+        + (SELECT count(*) FROM promote.deployment d
+            WHERE d::text ~ ('hush-hush|tick-tock|other-tock|prod-key|' || encode(promote.secret_fingerprint('ecomm',
+            'hush-hush'), 'hex'))), 0::bigint, 'no value and no fingerprint is in a plan');
 
 -- ---- bound to nothing ----
 SELECT is(pg_temp.work('ecomm-production-cache') > 0, true, 'planned');
 SELECT promote.set_secret('ecomm-production-cache', 'password', 'rotated') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT status FROM promote.deploy_instance('ecomm-production-cache')$$), '(PENDING)', 'a secret that was rotated since does not move what was reviewed');
+SELECT is(pg_temp.lines($$SELECT status FROM promote.deploy_instance('ecomm-production-cache')$$), '(PENDING)',
+    'a secret that was rotated since does not move what was reviewed');
 
 -- ---- without a plan; with a revision; with references ----
-SELECT is(pg_temp.promoted(', plan => false'), '(1,1,,t,"[{""new"": ""(sensitive value)"", ""old"": ""(sensitive value)"", ""kind"": ""secret"", ""path"": ""secret password"", ""change"": ""change"", ""sensitive"": true}]")', 'staged without a plan');
+SELECT is(pg_temp.promoted(', plan => false'),
+    '(1,1,,t,"[{""new"": ""(sensitive value)"", ""old"": ""(sensitive value)"", ""kind"": ""secret"", ""path"": '
+    '""secret password"", ""change"": ""change"", ""sensitive"": true}]")', 'staged without a plan');
 SELECT promote.set_secret('ecomm-staging-cache', 'token', 'again') \g /dev/null
 SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-1') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT new_revision, changed, (SELECT string_agg(c ->> 'path' || ' ' || (c ->> 'change'), ', ') FROM jsonb_array_elements(diff) c) FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', '{"a": 2}', copy_secrets => true, copy_remote_references => true)$$),
+SELECT is(pg_temp.lines($$SELECT new_revision, changed,
+    (SELECT string_agg(c ->> 'path' || ' ' || (c ->> 'change'), ', ') FROM jsonb_array_elements(diff) c)
+    FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', '{"a": 2}', copy_secrets => true,
+    copy_remote_references => true)$$),
     '(2,t,".a change, reference network add, secret token change")', 'all in one diff, the leaves first');
-SELECT is((SELECT d.diff FROM promote.instance i JOIN promote.deployment d USING (project, environment, component, deployment) WHERE i.name = 'ecomm-production-cache') -> 2,
-    '{"path": "secret token", "change": "change", "kind": "secret", "old": "(sensitive value)", "new": "(sensitive value)", "sensitive": true}', '... which the plan has, too');
-SELECT is(pg_temp.lines($$SELECT plan_status, changes FROM promote.promotion_history WHERE destination = 'ecomm-production-cache' AND revision = 2$$), '(PENDING,3)', 'the history counts them');
+SELECT is((SELECT d.diff FROM promote.instance i JOIN promote.deployment d USING (project, environment, component,
+    deployment) WHERE i.name = 'ecomm-production-cache') -> 2,
+    '{"path": "secret token", "change": "change", "kind": "secret", "old": "(sensitive value)", "new": "(sensitive '
+        'value)", "sensitive": true}', '... which the plan has, too');
+SELECT is(pg_temp.lines($$SELECT plan_status, changes FROM promote.promotion_history
+    WHERE destination = 'ecomm-production-cache' AND revision = 2$$), '(PENDING,3)', 'the history counts them');
 
 -- ---- of the destination's release only ----
 SELECT promote.configure_instance('ecomm-staging-cache', '{}', '2.1.0') \g /dev/null
 SELECT promote.set_secret('ecomm-staging-cache', 'password', 'newer') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT path, change FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true) WHERE sensitive$$), '("secret password",change)', 'what the release to come does not declare is not copied');
+SELECT is(pg_temp.lines($$SELECT path, change
+    FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true)
+    WHERE sensitive$$), '("secret password",change)', 'what the release to come does not declare is not copied');
 SELECT promote.set_secret('ecomm-production-cache', 'token', 'own') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true)$$), '(t)', 'promoted');
+SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
+    copy_secrets => true)$$), '(t)', 'promoted');
 SELECT is(pg_temp.fingerprint('production', 'token'), promote.secret_fingerprint('ecomm', 'own'), '... it stays');
-SELECT is((SELECT data -> 'secrets' FROM promote.audit_log WHERE event = 'secrets.copied' ORDER BY seq DESC LIMIT 1), '[{"name": "password", "change": "replaced"}, {"name": "token", "change": "undeclared"}]', '... which the record says');
+SELECT is((SELECT data -> 'secrets' FROM promote.audit_log WHERE event = 'secrets.copied' ORDER BY seq DESC LIMIT 1),
+    '[{"name": "password", "change": "replaced"}, {"name": "token", "change": "undeclared"}]',
+    '... which the record says');
 
 -- ---- along a path ----
 INSERT INTO promote.promotion_path VALUES ('ecomm', 'staging', 'production');
 SELECT promote.set_secret('ecomm-staging-cache', 'password', 'newest') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT changed, diff -> 0 ->> 'path' FROM promote.promote_to_next('ecomm-staging-cache', copy_secrets => true)$$), '(t,"secret password")', 'promote_to_next copies as well');
+SELECT is(pg_temp.lines($$SELECT changed, diff -> 0 ->> 'path'
+    FROM promote.promote_to_next('ecomm-staging-cache', copy_secrets => true)$$), '(t,"secret password")',
+    'promote_to_next copies as well');
 
 -- ---- who may ----
 CREATE ROLE promote_test_carrier;
-INSERT INTO promote.grants (role, project, environment, action) VALUES ('promote_test_carrier', 'ecomm', 'staging', 'view'), ('promote_test_carrier', 'ecomm', 'production', 'promote');
+INSERT INTO promote.grants (role, project, environment, action)
+    VALUES ('promote_test_carrier', 'ecomm', 'staging', 'view'), ('promote_test_carrier', 'ecomm', 'production',
+    'promote');
 SET LOCAL ROLE promote_test_carrier;
-SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true)$$, 'who may promote may copy references');
-SELECT throws_ok(format('SELECT * FROM promote.%s, copy_secrets => true)', call), 'PM701', NULL, call) FROM unnest(ARRAY[$$promote_instance('ecomm-staging-cache', 'ecomm-production-cache'$$, $$promote_to_next('ecomm-staging-cache'$$, $$preview_promotion('ecomm-staging-cache', 'ecomm-production-cache'$$]) AS call;
+SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
+    copy_remote_references => true)$$, 'who may promote may copy references');
+SELECT throws_ok(format('SELECT * FROM promote.%s, copy_secrets => true)', call), 'PM701', NULL, call)
+    FROM unnest(ARRAY[$$promote_instance('ecomm-staging-cache', 'ecomm-production-cache'$$,
+    $$promote_to_next('ecomm-staging-cache'$$, $$preview_promotion('ecomm-staging-cache', 'ecomm-production-cache'$$])
+    AS call;
 RESET ROLE;
-INSERT INTO promote.grants (role, project, environment, action) VALUES ('promote_test_carrier', 'ecomm', 'production', 'secrets');
+INSERT INTO promote.grants (role, project, environment, action)
+    VALUES ('promote_test_carrier', 'ecomm', 'production', 'secrets');
 SET LOCAL ROLE promote_test_carrier;
-SELECT throws_ok(format('SELECT * FROM promote.%s, copy_secrets => true)', call), 'PM701', NULL, '... of the source, too: ' || call) FROM unnest(ARRAY[$$promote_instance('ecomm-staging-cache', 'ecomm-production-cache'$$, $$promote_to_next('ecomm-staging-cache'$$]) AS call;
+SELECT throws_ok(format('SELECT * FROM promote.%s, copy_secrets => true)', call), 'PM701', NULL,
+    '... of the source, too: ' || call)
+    FROM unnest(ARRAY[$$promote_instance('ecomm-staging-cache', 'ecomm-production-cache'$$,
+    $$promote_to_next('ecomm-staging-cache'$$]) AS call;
 RESET ROLE;
 DELETE FROM promote.grants WHERE action = 'secrets';
-INSERT INTO promote.grants (role, project, environment, action) VALUES ('promote_test_carrier', 'ecomm', 'staging', 'secrets');
+INSERT INTO promote.grants (role, project, environment, action)
+    VALUES ('promote_test_carrier', 'ecomm', 'staging', 'secrets');
 SET LOCAL ROLE promote_test_carrier;
-SELECT throws_ok(format('SELECT * FROM promote.%s, copy_secrets => true)', call), 'PM701', NULL, '... and of the destination: ' || call) FROM unnest(ARRAY[$$promote_instance('ecomm-staging-cache', 'ecomm-production-cache'$$, $$promote_to_next('ecomm-staging-cache'$$]) AS call;
+SELECT throws_ok(format('SELECT * FROM promote.%s, copy_secrets => true)', call), 'PM701', NULL,
+    '... and of the destination: ' || call)
+    FROM unnest(ARRAY[$$promote_instance('ecomm-staging-cache', 'ecomm-production-cache'$$,
+    $$promote_to_next('ecomm-staging-cache'$$]) AS call;
 RESET ROLE;
-INSERT INTO promote.grants (role, project, environment, action) VALUES ('promote_test_carrier', 'ecomm', 'production', 'secrets');
+INSERT INTO promote.grants (role, project, environment, action)
+    VALUES ('promote_test_carrier', 'ecomm', 'production', 'secrets');
 SET LOCAL ROLE promote_test_carrier;
-SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true)$$, 'who may both may');
+SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
+    copy_secrets => true)$$, 'who may both may');
 RESET ROLE;
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 
@@ -122,47 +177,70 @@ SELECT promote.remove_secret('ecomm-production-cache', 'token') \g /dev/null
 SELECT promote.remove_remote_reference('ecomm-production-cache', 'network') \g /dev/null
 DELETE FROM promote.grants WHERE role = 'promote_test_carrier' AND environment = 'production' AND action = 'secrets';
 SET LOCAL ROLE promote_test_carrier;
-SELECT throws_ok($$SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}', copy_secrets => true)$$, 'PM701', NULL, 'who asks for secrets has to be allowed to handle them');
+SELECT throws_ok($$SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}',
+    copy_secrets => true)$$, 'PM701', NULL, 'who asks for secrets has to be allowed to handle them');
 RESET ROLE;
 SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT b ->> 'code', b ->> 'message' FROM promote.preview_request('ecomm', 1), jsonb_array_elements(blockers) b WHERE b ->> 'code' ~ 'secrets|references'$$),
-    E'(secrets,"secret ""token"", which release 2.4.0 requires, is not set")\n(references,"""ecomm-production-cache"" lacks remote references that release 2.4.0 requires: network")', 'what a request does not carry stands in its way');
+SELECT is(pg_temp.lines($$SELECT b ->> 'code', b ->> 'message' FROM promote.preview_request('ecomm', 1),
+    jsonb_array_elements(blockers) b WHERE b ->> 'code' ~ 'secrets|references'$$),
+    E'(secrets,"secret ""token"", which release 2.4.0 requires, is not set")\n(references,"""ecomm-production-cache"" '
+        'lacks remote references that release 2.4.0 requires: network")',
+        'what a request does not carry stands in its way');
 SELECT promote.cancel_request('ecomm', 1, 'without') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT copy_secrets, copy_remote_references FROM promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}', copy_secrets => true, copy_remote_references => true)$$), '(t,t)', 'asked for');
-SELECT throws_ok($$UPDATE promote.promotion_request SET copy_secrets = false WHERE request = 2$$, 'PM301', NULL, '... for good');
-SELECT is(pg_temp.lines($$SELECT (SELECT string_agg(c ->> 'path', ', ') FROM jsonb_array_elements(diff) c), (SELECT string_agg(b ->> 'code', ', ') FROM jsonb_array_elements(blockers) b) FROM promote.preview_request('ecomm', 2)$$),
+SELECT is(pg_temp.lines($$SELECT copy_secrets, copy_remote_references
+    FROM promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}', copy_secrets => true,
+    copy_remote_references => true)$$), '(t,t)', 'asked for');
+SELECT throws_ok($$UPDATE promote.promotion_request SET copy_secrets = false WHERE request = 2$$, 'PM301', NULL,
+    '... for good');
+SELECT is(pg_temp.lines($$SELECT (SELECT string_agg(c ->> 'path', ', ') FROM jsonb_array_elements(diff) c),
+    (SELECT string_agg(b ->> 'code', ', ') FROM jsonb_array_elements(blockers) b)
+    FROM promote.preview_request('ecomm', 2)$$),
     '(".a, reference network, secret token",)', 'the preview shows what would be carried, and nothing is in its way');
 SELECT is(pg_temp.fingerprint('production', 'token'), NULL, '... which it is not yet');
 SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-8') \g /dev/null
-SELECT throws_ok($$SELECT promote.advance_request('ecomm', 2)$$, 'PM607', NULL, 'what has moved since the preview is not staged');
+SELECT throws_ok($$SELECT promote.advance_request('ecomm', 2)$$, 'PM607', NULL,
+    'what has moved since the preview is not staged');
 SELECT count(*) FROM promote.preview_request('ecomm', 2) \g /dev/null
 SELECT is((SELECT moved FROM promote.advance_request('ecomm', 2)), 2, 'staged');
-SELECT is(pg_temp.fingerprint('production', 'token'), promote.secret_fingerprint('ecomm', 'asked-for'), 'with the secret');
-SELECT is((SELECT reference FROM promote.remote_reference WHERE environment = 'production' AND field = 'network'), 'vpc-8', 'and the reference');
+SELECT is(pg_temp.fingerprint('production', 'token'), promote.secret_fingerprint('ecomm', 'asked-for'),
+    'with the secret');
+SELECT is((SELECT reference FROM promote.remote_reference WHERE environment = 'production' AND field = 'network'),
+    'vpc-8', 'and the reference');
 SELECT ok(pg_temp.work('ecomm-production-cache') > 0, 'planned');
 SELECT is((SELECT moved FROM promote.advance_request('ecomm', 2)), 1, 'deployed');
 SELECT ok(pg_temp.work('ecomm-production-cache') > 0, 'carried out');
 SELECT is((SELECT status FROM promote.advance_request('ecomm', 2)), 'COMPLETED', 'done');
-SELECT is((SELECT remote_references FROM promote.deployment d JOIN promote.instance i USING (project, environment, component) WHERE i.name = 'ecomm-production-cache' AND d.deployment = i.deployed_by), '{"network": "vpc-8"}', '... with it');
+SELECT is((SELECT remote_references FROM promote.deployment d JOIN promote.instance i
+    USING (project, environment, component) WHERE i.name = 'ecomm-production-cache' AND d.deployment = i.deployed_by),
+    '{"network": "vpc-8"}', '... with it');
 SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-9') \g /dev/null
-SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}', copy_remote_references => true) \g /dev/null
-SELECT is(pg_temp.lines($$SELECT b ->> 'code', b ->> 'message' FROM promote.preview_request('ecomm', 3), jsonb_array_elements(blockers) b WHERE b ->> 'code' = 'references'$$), '(references,"remote reference network: what runs has another one")', 'a request never replaces what runs');
+SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}',
+    copy_remote_references => true) \g /dev/null
+SELECT is(pg_temp.lines($$SELECT b ->> 'code', b ->> 'message' FROM promote.preview_request('ecomm', 3),
+    jsonb_array_elements(blockers) b WHERE b ->> 'code' = 'references'$$),
+    '(references,"remote reference network: what runs has another one")', 'a request never replaces what runs');
 SELECT promote.cancel_request('ecomm', 3, 'no') \g /dev/null
 SELECT promote.set_secret('ecomm-staging-cache', 'token', 'the-next') \g /dev/null
-SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}', copy_secrets => true) \g /dev/null
-SELECT is(pg_temp.lines($$SELECT skip_reason, (SELECT string_agg(c ->> 'path', ', ') FROM jsonb_array_elements(diff) c) FROM promote.preview_request('ecomm', 4)$$), '(,"secret token")', 'a secret alone is something to do');
+SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}',
+    copy_secrets => true) \g /dev/null
+SELECT is(pg_temp.lines($$SELECT skip_reason, (SELECT string_agg(c ->> 'path', ', ') FROM jsonb_array_elements(diff) c)
+    FROM promote.preview_request('ecomm', 4)$$), '(,"secret token")', 'a secret alone is something to do');
 SELECT is((SELECT moved FROM promote.advance_request('ecomm', 4)), 2, '... and done');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole after all this');
 
 -- ---- the same value, as JSON by now ----
 INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets) VALUES
     ('redis', '3.0.0', '{}', '{"mode": {}}'), ('redis', '3.1.0', '{}', '{"mode": {"format": "json"}}');
-SELECT promote.configure_instance('ecomm-' || e || '-cache', '{"a": 1}', '3.0.0', plan => false) FROM unnest('{staging,production}'::text[]) AS e \g /dev/null
-SELECT promote.set_secret('ecomm-' || e || '-cache', 'mode', '{"x": 1}') FROM unnest('{staging,production}'::text[]) AS e \g /dev/null
+SELECT promote.configure_instance('ecomm-' || e || '-cache', '{"a": 1}', '3.0.0', plan => false)
+    FROM unnest('{staging,production}'::text[]) AS e \g /dev/null
+SELECT promote.set_secret('ecomm-' || e || '-cache', 'mode', '{"x": 1}')
+    FROM unnest('{staging,production}'::text[]) AS e \g /dev/null
 SELECT promote.configure_instance('ecomm-staging-cache', '{}', '3.1.0', plan => false) \g /dev/null
 SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true) \g /dev/null
-SELECT is(pg_temp.lines($$SELECT format FROM promote.secret WHERE environment = 'production' AND secret = 'mode'$$), '(json)', 'an equal value that was set as text is set again as what is declared');
-SELECT is((SELECT count(*) FROM promote.blockers('ecomm-production-cache') WHERE code = 'secrets'), 0::bigint, '... and blocks no more');
+SELECT is(pg_temp.lines($$SELECT format FROM promote.secret WHERE environment = 'production' AND secret = 'mode'$$),
+    '(json)', 'an equal value that was set as text is set again as what is declared');
+SELECT is((SELECT count(*) FROM promote.blockers('ecomm-production-cache') WHERE code = 'secrets'), 0::bigint,
+    '... and blocks no more');
 
 SELECT * FROM finish();
 ROLLBACK;

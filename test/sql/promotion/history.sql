@@ -5,44 +5,64 @@ SELECT no_plan();
 
 SELECT pg_temp.refuses(replace(statement, '@', t), 'PM301', 'never', t || ': ' || statement)
   FROM unnest(ARRAY['config', 'revision', 'deployment', 'audit_log']) AS t,
-       unnest(ARRAY['UPDATE promote.@ SET project = ''other''', 'DELETE FROM promote.@', 'TRUNCATE promote.@ CASCADE']) AS statement;
+       unnest(ARRAY['UPDATE promote.@ SET project = ''other''', 'DELETE FROM promote.@',
+           'TRUNCATE promote.@ CASCADE']) AS statement;
 SET LOCAL session_replication_role = replica;
 SELECT pg_temp.refuses(replace(statement, '@', t), 'PM301', 'never', t || ' as a replica: ' || statement)
   FROM unnest(ARRAY['config', 'revision', 'deployment', 'audit_log']) AS t,
-       unnest(ARRAY['UPDATE promote.@ SET project = ''other''', 'DELETE FROM promote.@', 'TRUNCATE promote.@ CASCADE']) AS statement;
+       unnest(ARRAY['UPDATE promote.@ SET project = ''other''', 'DELETE FROM promote.@',
+           'TRUNCATE promote.@ CASCADE']) AS statement;
 SELECT throws_ok('TRUNCATE promote.project CASCADE', 'PM301', NULL, 'a cascade is no way round');
-SELECT throws_ok($$UPDATE promote.instance SET revision = 7 WHERE name = 'ecomm-staging-db'$$, 'PM303', NULL, 'nor is it for the counters');
-SELECT throws_ok($$DELETE FROM promote.instance WHERE name = 'ecomm-staging-db'$$, 'PM301', NULL, 'nor for the instance itself');
-SELECT throws_ok($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint) VALUES ('ecomm', 'staging', 'db', sha256('x'), '~1')$$, 'PM002', NULL, 'nor for a configuration that is not there');
-SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 2}')$$, 'and what is written is recorded');
+SELECT throws_ok($$UPDATE promote.instance SET revision = 7 WHERE name = 'ecomm-staging-db'$$, 'PM303', NULL,
+    'nor is it for the counters');
+SELECT throws_ok($$DELETE FROM promote.instance WHERE name = 'ecomm-staging-db'$$, 'PM301', NULL,
+    'nor for the instance itself');
+SELECT throws_ok($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
+    VALUES ('ecomm', 'staging', 'db', sha256('x'), '~1')$$, 'PM002', NULL, 'nor for a configuration that is not there');
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 2}')$$,
+    'and what is written is recorded');
 SET LOCAL session_replication_role = origin;
 SELECT is((SELECT array_agg(event ORDER BY seq) FROM promote.audit_log WHERE subject = 'ecomm-staging-db'),
           ARRAY['revision.created', 'deployment.created', 'revision.created', 'deployment.created'], 'as ever');
 
-SELECT pg_temp.refuses('UPDATE promote.instance SET ' || a || $$ WHERE name = 'ecomm-staging-db'$$, 'PM303', 'history', a)
-  FROM unnest(ARRAY['revision = revision + 1', 'revision = 0', 'deployment = 9', $$version_constraint = '~9'$$, $$release_channel = 'stable'$$,
+SELECT pg_temp.refuses('UPDATE promote.instance SET ' || a || $$ WHERE name = 'ecomm-staging-db'$$, 'PM303', 'history',
+    a)
+  FROM unnest(ARRAY['revision = revision + 1', 'revision = 0', 'deployment = 9', $$version_constraint = '~9'$$,
+      $$release_channel = 'stable'$$,
                     $$environment = 'prod-uswest'$$, $$component = 'cache'$$, $$project = 'other'$$]) AS a;
-SELECT lives_ok($$UPDATE promote.instance SET revision = revision, version_constraint = version_constraint$$, 'the same value is no change');
+SELECT lives_ok($$UPDATE promote.instance SET revision = revision, version_constraint = version_constraint$$,
+    'the same value is no change');
 
 -- Configurations are stored once and under their digest, whatever the spelling.
-SELECT lives_ok($$INSERT INTO promote.config (project, params) VALUES ('ecomm', '{"x": 1.50, "y": [1e2]}')$$, 'a configuration');
-SELECT throws_ok($$INSERT INTO promote.config (project, params) VALUES ('ecomm', '{"y": [100], "x": 1.5}')$$, '23505', NULL, 'is stored once');
-SELECT throws_ok($$INSERT INTO promote.config (project, digest, params) VALUES ('ecomm', '\x00', '{}')$$, 'PM303', NULL, 'its digest is not chosen');
-SELECT is(count(*), 0::bigint, 'every digest is that of the params') FROM promote.config WHERE digest <> promote.config_digest(project, params);
-SELECT throws_ok(format('INSERT INTO promote.config (project, params) VALUES (%L, %L)', 'ecomm', p), state, NULL, 'not stored: ' || left(p, 30))
-  FROM (VALUES ('[]', 'PM101'), ('{"a":' || repeat('1', 10000) || '}', 'PM102'), ('{"a":' || repeat('[', 1000) || repeat(']', 1000) || '}', 'PM102')) AS v(p, state);
+SELECT lives_ok($$INSERT INTO promote.config (project, params) VALUES ('ecomm', '{"x": 1.50, "y": [1e2]}')$$,
+    'a configuration');
+SELECT throws_ok($$INSERT INTO promote.config (project, params) VALUES ('ecomm', '{"y": [100], "x": 1.5}')$$, '23505',
+    NULL, 'is stored once');
+SELECT throws_ok($$INSERT INTO promote.config (project, digest, params) VALUES ('ecomm', '\x00', '{}')$$, 'PM303', NULL,
+    'its digest is not chosen');
+SELECT is(count(*), 0::bigint, 'every digest is that of the params') FROM promote.config
+    WHERE digest <> promote.config_digest(project, params);
+SELECT throws_ok(format('INSERT INTO promote.config (project, params) VALUES (%L, %L)', 'ecomm', p), state, NULL,
+    'not stored: ' || left(p, 30))
+  FROM (VALUES ('[]', 'PM101'), ('{"a":' || repeat('1', 10000) || '}', 'PM102'),
+      ('{"a":' || repeat('[', 1000) || repeat(']', 1000) || '}', 'PM102')) AS v(p, state);
 
 -- An instance begins without a history, unless its owner loads one.
 CREATE ROLE promote_test_registrar;
 GRANT INSERT ON promote.instance TO promote_test_registrar;
 SET LOCAL ROLE promote_test_registrar;
-SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component, revision, version_constraint, release_channel) VALUES ('ecomm', 'staging', 'bare', 3, '1.0.0', 'stable')$$,
+SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component, revision, version_constraint,
+    release_channel) VALUES ('ecomm', 'staging', 'bare', 3, '1.0.0', 'stable')$$,
                  'PM303', NULL, 'one with revisions is refused');
-SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component, deployment) VALUES ('ecomm', 'staging', 'bare', 3)$$, 'PM303', NULL, 'and one with deployments');
-SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component, status) VALUES ('ecomm', 'staging', 'bare', 'PROVISIONED')$$, 'PM303', NULL, 'and one that runs');
-SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'staging', 'bare')$$, '42501', NULL, 'an honest one is the owner''s to insert');
+SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component, deployment)
+    VALUES ('ecomm', 'staging', 'bare', 3)$$, 'PM303', NULL, 'and one with deployments');
+SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component, status)
+    VALUES ('ecomm', 'staging', 'bare', 'PROVISIONED')$$, 'PM303', NULL, 'and one that runs');
+SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'staging', 'bare')$$,
+    '42501', NULL, 'an honest one is the owner''s to insert');
 RESET ROLE;
-SELECT lives_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'staging', 'bare')$$, '... who is not refused');
+SELECT lives_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'staging', 'bare')$$,
+    '... who is not refused');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -5,28 +5,42 @@ SELECT no_plan();
 \ir ../../fixtures/deploy.sql
 
 -- ---- releases ----
-SELECT pg_temp.refuses(format('INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES (%L, %L, %L)', 'postgres', '9.0.0', s), 'PM106', place, 'schema ' || s)
-  FROM (VALUES ('[]', '#'), ('{"type":"florp"}', '#/type'), ('{"properties":{"a":{"minimum":"x"}}}', '#/properties/a/minimum'),
+SELECT pg_temp.refuses(format('INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES (%L, %L, %L)',
+    'postgres', '9.0.0', s), 'PM106', place, 'schema ' || s)
+  FROM (VALUES ('[]', '#'), ('{"type":"florp"}', '#/type'), ('{"properties":{"a":{"minimum":"x"}}}',
+      '#/properties/a/minimum'),
                ('{"properties":{"a":{"$ref":"#/definitions/none"}}}', '#/properties/a'), ('{"$ref":"#"}', '#'),
-               ('{"$ref":"x.json"}', '#'), ('{"required":"a"}', '#/required'), ('{"pattern":"("}', '#/pattern')) AS v(s, place);
-SELECT throws_ok(format('INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES (%L, %L, %L)', 'postgres', v, '{}'), CASE WHEN promote.is_version(v) THEN 'PM404' ELSE 'PM201' END, NULL, 'version ' || v)
+               ('{"$ref":"x.json"}', '#'), ('{"required":"a"}', '#/required'), ('{"pattern":"("}', '#/pattern')) AS v(s,
+                   place);
+SELECT throws_ok(format('INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES (%L, %L, %L)',
+    'postgres', v, '{}'), CASE WHEN promote.is_version(v) THEN 'PM404' ELSE 'PM201' END, NULL, 'version ' || v)
   FROM unnest(ARRAY['1', '1.2', 'v1.2.3', '1.2.3+build', 'latest', '01.0.0', '']) AS v;
-SELECT throws_ok($$INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0', '{}')$$, '23505', NULL, 'a version once');
-SELECT throws_ok($$UPDATE promote.bundle_release SET params_schema = '{"type":1}' WHERE bundle = 'redis'$$, 'PM301', NULL, 'a schema that is published stays');
-SELECT lives_ok($$UPDATE promote.bundle_release SET published_at = now() WHERE bundle = 'redis'$$, 'what else a release has does not matter');
-SELECT throws_ok($$DELETE FROM promote.bundle_release WHERE bundle = 'postgres' AND version = '1.0.0'$$, '23503', NULL, 'a release that was planned stays');
+SELECT throws_ok($$INSERT INTO promote.bundle_release (bundle, version, params_schema)
+    VALUES ('postgres', '1.0.0', '{}')$$, '23505', NULL, 'a version once');
+SELECT throws_ok($$UPDATE promote.bundle_release SET params_schema = '{"type":1}' WHERE bundle = 'redis'$$, 'PM301',
+    NULL, 'a schema that is published stays');
+SELECT lives_ok($$UPDATE promote.bundle_release SET published_at = now() WHERE bundle = 'redis'$$,
+    'what else a release has does not matter');
+SELECT throws_ok($$DELETE FROM promote.bundle_release WHERE bundle = 'postgres' AND version = '1.0.0'$$, '23503', NULL,
+    'a release that was planned stays');
 
 -- ---- which release a constraint stands for ----
 INSERT INTO promote.bundle VALUES ('many');
 INSERT INTO promote.bundle_release (bundle, version, params_schema)
-SELECT 'many', v, '{}' FROM unnest(ARRAY['0.9.0', '1.0.0-rc.1', '1.0.0', '1.2.0', '1.2.10', '1.2.9', '1.3.0-dev.20260101T000000Z', '1.3.0-dev.20260102T000000Z',
+SELECT 'many', v, '{}' FROM unnest(ARRAY['0.9.0', '1.0.0-rc.1', '1.0.0', '1.2.0', '1.2.10', '1.2.9',
+    '1.3.0-dev.20260101T000000Z', '1.3.0-dev.20260102T000000Z',
     '1.10.0', '2.0.0-dev.20260101T000000Z', '2.0.0-dev.20260915T101500Z']) AS v;
 SELECT is((SELECT version FROM promote.resolve_release('many', c, channel)), expected, c || ' on ' || channel)
-  FROM (VALUES ('latest', 'stable', '1.10.0'), ('latest', 'development', '2.0.0-dev.20260915T101500Z'), ('~1', 'stable', '1.10.0'),
-               ('~1', 'development', '1.10.0'), ('~1.2', 'stable', '1.2.10'), ('~1.3', 'stable', NULL), ('~1.3', 'development', '1.3.0-dev.20260102T000000Z'),
-               ('~2', 'stable', NULL), ('~2', 'development', '2.0.0-dev.20260915T101500Z'), ('~0', 'stable', '0.9.0'), ('1.2.9', 'stable', '1.2.9'),
-               ('1.2.9', 'development', '1.2.9'), ('1.0.0-rc.1', 'stable', '1.0.0-rc.1'), ('1.2.8', 'stable', NULL), ('~3', 'development', NULL)) AS v(c, channel, expected);
-SELECT is((SELECT count(*) FROM promote.resolve_release('empty', 'latest', 'development')), 0::bigint, 'a bundle without releases');
+  FROM (VALUES ('latest', 'stable', '1.10.0'), ('latest', 'development', '2.0.0-dev.20260915T101500Z'),
+      ('~1', 'stable', '1.10.0'),
+               ('~1', 'development', '1.10.0'), ('~1.2', 'stable', '1.2.10'), ('~1.3', 'stable', NULL),
+                   ('~1.3', 'development', '1.3.0-dev.20260102T000000Z'),
+               ('~2', 'stable', NULL), ('~2', 'development', '2.0.0-dev.20260915T101500Z'), ('~0', 'stable', '0.9.0'),
+                   ('1.2.9', 'stable', '1.2.9'),
+               ('1.2.9', 'development', '1.2.9'), ('1.0.0-rc.1', 'stable', '1.0.0-rc.1'), ('1.2.8', 'stable', NULL),
+                   ('~3', 'development', NULL)) AS v(c, channel, expected);
+SELECT is((SELECT count(*) FROM promote.resolve_release('empty', 'latest', 'development')), 0::bigint,
+    'a bundle without releases');
 
 -- The newest stable release is found through its index however many development builds came after it.
 INSERT INTO promote.bundle VALUES ('busy');
@@ -39,26 +53,41 @@ DECLARE
     plan json;
 BEGIN
     EXECUTE 'EXPLAIN (ANALYZE, TIMING off, FORMAT json) ' || statement INTO plan;
-    RETURN (SELECT sum((n ->> 'Actual Rows')::numeric * (n ->> 'Actual Loops')::numeric + COALESCE((n ->> 'Rows Removed by Filter')::numeric, 0))
-              FROM jsonb_path_query(plan::jsonb, '$.**') AS n WHERE jsonb_typeof(n) = 'object' AND n ->> 'Relation Name' = 'bundle_release');
+    RETURN (SELECT sum((n ->> 'Actual Rows')::numeric * (n ->> 'Actual Loops')::numeric +
+        COALESCE((n ->> 'Rows Removed by Filter')::numeric, 0))
+              FROM jsonb_path_query(plan::jsonb, '$.**') AS n WHERE jsonb_typeof(n) = 'object'
+                  AND n ->> 'Relation Name' = 'bundle_release');
 END
 $$;
-SELECT is((SELECT version FROM promote.resolve_release('busy', 'latest', 'stable')), '1.0.100', 'behind 2000 development builds');
-SELECT cmp_ok(pg_temp.rows_read($$SELECT version FROM promote.resolve_release('busy', 'latest', 'stable')$$), '<=', 2::bigint, 'and no other row is read on the way');
-SELECT cmp_ok(pg_temp.rows_read($$SELECT version FROM promote.resolve_release('busy', '~1', 'development')$$), '<=', 2::bigint, 'nor within a range');
+SELECT is((SELECT version FROM promote.resolve_release('busy', 'latest', 'stable')), '1.0.100',
+    'behind 2000 development builds');
+SELECT cmp_ok(pg_temp.rows_read($$SELECT version FROM promote.resolve_release('busy', 'latest', 'stable')$$), '<=',
+    2::bigint, 'and no other row is read on the way');
+SELECT cmp_ok(pg_temp.rows_read($$SELECT version FROM promote.resolve_release('busy', '~1', 'development')$$), '<=',
+    2::bigint, 'nor within a range');
 
 -- ---- instances ----
-SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'nowhere', 'db')$$, '23503', NULL, 'an unknown environment');
-SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('other', 'production', 'cache')$$, '23503', NULL, 'an unknown component');
-SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('other', 'production', 'db')$$, '23505', NULL, 'an instance once');
-SELECT throws_ok($$DELETE FROM promote.instance WHERE name = 'ecomm-staging-db'$$, 'PM301', NULL, 'an instance with a history stays');
+SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'nowhere', 'db')$$,
+    '23503', NULL, 'an unknown environment');
+SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component)
+    VALUES ('other', 'production', 'cache')$$, '23503', NULL, 'an unknown component');
+SELECT throws_ok($$INSERT INTO promote.instance (project, environment, component)
+    VALUES ('other', 'production', 'db')$$, '23505', NULL, 'an instance once');
+SELECT throws_ok($$DELETE FROM promote.instance WHERE name = 'ecomm-staging-db'$$, 'PM301', NULL,
+    'an instance with a history stays');
 SELECT lives_ok($$DELETE FROM promote.instance WHERE name = 'other-production-db'$$, 'one without may go');
-SELECT lives_ok($$UPDATE promote.instance SET attributes = '{"tenant":"acme"}' WHERE name = 'ecomm-staging-db'$$, 'attributes are a plain column');
-SELECT throws_ok(format('UPDATE promote.instance SET %s WHERE name = ''ecomm-staging-db''', a), 'PM303', NULL, a || ' is kept by promote')
-  FROM unnest(ARRAY['status = ''PROVISIONED''', 'deployed_revision = 1', 'deployed_by = 1', 'changed_by = 1', 'deployment = 9']) a;
-SELECT throws_ok(format('UPDATE promote.%s SET %s', t, a), CASE a WHEN 'max_lost_leases = 0' THEN 'PM404' ELSE 'PM101' END, NULL, t || ': ' || a)
-  FROM (VALUES ('environment', 'max_lost_leases = 0'), ('instance', $$attributes = '[]'$$), ('environment', $$parameters = '1'$$),
-               ('environment', $$attributes = 'null'$$), ('project', $$attributes = '[]'$$), ('component', $$attributes = '"x"'$$)) AS v(t, a);
+SELECT lives_ok($$UPDATE promote.instance SET attributes = '{"tenant":"acme"}' WHERE name = 'ecomm-staging-db'$$,
+    'attributes are a plain column');
+SELECT throws_ok(format('UPDATE promote.instance SET %s WHERE name = ''ecomm-staging-db''', a), 'PM303', NULL,
+    a || ' is kept by promote')
+  FROM unnest(ARRAY['status = ''PROVISIONED''', 'deployed_revision = 1', 'deployed_by = 1', 'changed_by = 1',
+      'deployment = 9']) a;
+SELECT throws_ok(format('UPDATE promote.%s SET %s', t, a), CASE a WHEN 'max_lost_leases = 0' THEN 'PM404' ELSE 'PM101'
+    END, NULL, t || ': ' || a)
+  FROM (VALUES ('environment', 'max_lost_leases = 0'), ('instance', $$attributes = '[]'$$),
+      ('environment', $$parameters = '1'$$),
+               ('environment', $$attributes = 'null'$$), ('project', $$attributes = '[]'$$),
+                   ('component', $$attributes = '"x"'$$)) AS v(t, a);
 
 -- Every constraint has a name of its own, every object a comment, every table is dumped.
 SELECT is(count(*), 0::bigint, 'no constraint was named by PostgreSQL')
@@ -71,11 +100,14 @@ SELECT is(array_agg(a.attrelid::regclass || '.' || a.attname), NULL, 'every colu
  WHERE c.relnamespace = 'promote'::regnamespace AND c.relkind IN ('r', 'v') AND a.attnum > 0 AND NOT a.attisdropped
    AND col_description(c.oid, a.attnum) IS NULL;
 SELECT is(array_agg(c.conname), NULL, 'foreign keys never delete or set anything')
-  FROM pg_constraint c WHERE c.connamespace = 'promote'::regnamespace AND c.contype = 'f' AND (c.confdeltype <> 'a' OR c.confupdtype <> 'a');
-SELECT is(array_agg(c.oid::regclass || '.' || a.attname), NULL, 'columns are of types that survive pg_upgrade and are written to a dump as they are')
+  FROM pg_constraint c WHERE c.connamespace = 'promote'::regnamespace AND c.contype = 'f'
+      AND (c.confdeltype <> 'a' OR c.confupdtype <> 'a');
+SELECT is(array_agg(c.oid::regclass || '.' || a.attname), NULL,
+    'columns are of types that survive pg_upgrade and are written to a dump as they are')
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid
  WHERE c.relnamespace = 'promote'::regnamespace AND c.relkind = 'r' AND a.attnum > 0
-   AND COALESCE(NULLIF(t.typbasetype, 0), t.oid)::regtype::text NOT IN ('text', 'integer', 'bigint', 'boolean', 'jsonb', 'bytea', 'timestamp with time zone', 'text[]',
+   AND COALESCE(NULLIF(t.typbasetype, 0), t.oid)::regtype::text NOT IN ('text', 'integer', 'bigint', 'boolean', 'jsonb',
+       'bytea', 'timestamp with time zone', 'text[]',
        'interval', 'tstzrange', 'timestamp without time zone', 'timestamp without time zone[]', 'xid8');
 
 SELECT * FROM finish();

@@ -9,7 +9,8 @@ CREATE FUNCTION pg_temp.matches(pattern text, good text[], bad text[]) RETURNS S
 LANGUAGE sql AS $$
 	SELECT is(
 		(SELECT array_agg(v ORDER BY n) FROM unnest(good || bad) WITH ORDINALITY u(v, n)
-		 WHERE promote.jsonb_schema_valid(to_jsonb(v), jsonb_build_object('pattern', pattern)) IS DISTINCT FROM (n <= cardinality(good))),
+		 WHERE promote.jsonb_schema_valid(to_jsonb(v),
+		 	jsonb_build_object('pattern', pattern)) IS DISTINCT FROM (n <= cardinality(good))),
 		NULL, left(pattern, 60))
 $$;
 
@@ -56,11 +57,13 @@ SELECT pg_temp.matches('^\p{L}{300}$', ARRAY[repeat('é', 300)], ARRAY[repeat('�
 SELECT pg_temp.matches('^\p{RI}\p{ID_Start}\p{IDC}\p{Hex}\p{AHex}$', ARRAY['🇦aaaa'], ARRAY['aaaaa']);
 
 SELECT pg_temp.refuses('\p{' || name || '}', format('asks for the property "%s", which ECMA-262 does not name.', name))
-FROM unnest('{letter,LETTER,l,"",Greek,sc=greek,Script=,=Greek,Is_L,InGreek,gc=Foo,Line_Break=AL,lb=AL,Block=Greek,Hyphen,Age=3.0,RGI_Emoji,ccc=0,Full_Composition_Exclusion,sc=L,L=L,scx=,Scx=Greek}'::text[]) name;
+FROM unnest('{letter,LETTER,l,"",Greek,sc=greek,Script=,=Greek,Is_L,InGreek,gc=Foo,Line_Break=AL,lb=AL,Block=Greek,'
+	'Hyphen,Age=3.0,RGI_Emoji,ccc=0,Full_Composition_Exclusion,sc=L,L=L,scx=,Scx=Greek}'::text[]) name;
 SELECT pg_temp.refuses('\p', 'has \p without a property in braces.');
 SELECT pg_temp.refuses('\pL', 'has \p without a property in braces.');
 SELECT pg_temp.refuses('[\P{L]', 'asks for the property "L]", which ECMA-262 does not name.');
-SELECT pg_temp.refuses('\p{' || repeat('L', 200) || '}', 'asks for the property "' || repeat('L', 79) || '", which ECMA-262 does not name.');
+SELECT pg_temp.refuses('\p{' || repeat('L', 200) || '}', 'asks for the property "' || repeat('L', 79)
+	|| '", which ECMA-262 does not name.');
 SELECT pg_temp.refuses('(?<a-b>x)', 'has a group whose name is not an identifier.');
 SELECT pg_temp.matches('^(?<größe_1>.)\k<größe_1>$', '{aa}', '{ab}');
 
@@ -73,7 +76,8 @@ SELECT pg_temp.refuses('^.{0,9000}' || (SELECT string_agg(chr(n), '') FROM gener
 	'is too large once its repetitions are written out.');
 SELECT pg_temp.refuses(repeat('\p{L}', 600), 'is too large once its repetitions are written out.');
 SELECT pg_temp.matches('^.{0,9000}' || repeat('aber', 200) || '$', ARRAY[repeat('aber', 200)], '{a}');
-SELECT pg_temp.matches('^[' || (SELECT string_agg(chr(n), '' ORDER BY md5(n::text)) FROM generate_series(1000, 9000) n) || ']+$', ARRAY[chr(1000) || chr(9000)], '{a}');
+SELECT pg_temp.matches('^[' || (SELECT string_agg(chr(n), '' ORDER BY md5(n::text)) FROM generate_series(1000, 9000) n)
+	|| ']+$', ARRAY[chr(1000) || chr(9000)], '{a}');
 
 -- What a statement that is cut off after a tenth of a second ends with, and that it does end.
 CREATE FUNCTION pg_temp.cut_off(document text, pattern text) RETURNS text
@@ -89,11 +93,14 @@ $$;
 CREATE TEMP TABLE long AS SELECT string_agg(md5(n::text), '') AS text FROM generate_series(1, 200000) n;
 SET LOCAL statement_timeout = '100ms';
 SELECT is(pg_temp.cut_off('x', '^(?:a{0,90}b?){0,90}$'), 'cut off', 'compiling repeated options can be stopped');
-SELECT is(pg_temp.cut_off('x', '^(?:.*.*){0,255}x{0,255}$'), 'cut off', 'compiling repeated repetitions can be stopped');
+SELECT is(pg_temp.cut_off('x', '^(?:.*.*){0,255}x{0,255}$'), 'cut off',
+	'compiling repeated repetitions can be stopped');
 SELECT is(pg_temp.cut_off('x', '^(?:(a{0,90})b?){0,90}\1$'), 'cut off', 'compiling repeated groups can be stopped');
 SELECT is(pg_temp.cut_off('x', '(?<=(?:a{0,90}b?){0,90})x'), 'cut off', 'compiling a lookaround can be stopped');
-SELECT is(pg_temp.cut_off(repeat('a', 4000) || 'b', '^(a+)(a+)(a+)(a+)\4\3\2\1c?b(?!$)|^(a+)(a+)(a+)(a+)\8\7\6\5\5b$'), 'cut off', 'matching back references can be stopped');
-SELECT is(pg_temp.cut_off(text, '[a-f].{250}[a-f].{250}[a-f].{250}g'), 'cut off', 'matching a long text can be stopped') FROM long;
+SELECT is(pg_temp.cut_off(repeat('a', 4000) || 'b', '^(a+)(a+)(a+)(a+)\4\3\2\1c?b(?!$)|^(a+)(a+)(a+)(a+)\8\7\6\5\5b$'),
+	'cut off', 'matching back references can be stopped');
+SELECT is(pg_temp.cut_off(text, '[a-f].{250}[a-f].{250}[a-f].{250}g'), 'cut off', 'matching a long text can be stopped')
+	FROM long;
 SET LOCAL statement_timeout = 0;
 SELECT pg_temp.matches('^(?:a{0,9}b?){0,9}$', '{"",aab,aba}', '{x}');
 
@@ -123,7 +130,8 @@ SELECT is(pg_temp.failure(repeat('a', 1500) || 'bab', :'nested'),
 SET LOCAL max_stack_depth = '7MB';
 SELECT pg_temp.matches(:'nested', ARRAY[repeat('a', 1500) || 'bab'], '{ab}');
 
-SELECT throws_ok($$SELECT promote.jsonb_schema_check(jsonb_build_object('patternProperties', jsonb_object_agg('a' || i, true))) FROM generate_series(1, 70000) AS i$$,
+SELECT throws_ok($$SELECT promote.jsonb_schema_check(jsonb_build_object('patternProperties',
+	jsonb_object_agg('a' || i, true))) FROM generate_series(1, 70000) AS i$$,
 	'PM102', 'JSON Schema is too large', 'more patterns than a schema may have');
 
 SELECT * FROM finish();

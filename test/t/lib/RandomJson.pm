@@ -6,14 +6,15 @@ package RandomJson;
 #   my ($one, $other) = map { RandomJson::spell($tree) } 1 .. 2;   # equal documents, two texts of characters
 #   my $almost = RandomJson::changed($tree);
 #
-# A tree is [l => literal], [n => sign, digits, exponent] (a decimal, digits times ten to the exponent), [s => character, ...],
-# [a => tree, ...] or [o => [key, tree], ...] with keys that are [s => ...] and differ.
+# A tree is [l => literal], [n => sign, digits, exponent] (a decimal, digits times ten to the exponent), [s =>
+# character, ...], [a => tree, ...] or [o => [key, tree], ...] with keys that are [s => ...] and differ.
 
 use strict;
 use warnings;
 
 # What is treated in a way of its own somewhere: by JSON, by UTF-8 and by the order of UTF-16.
-my @characters = (map { chr } 1 .. 0x22, 0x2F, 0x5C, 0x7F, 0x80, 0xE9, 0xFF, 0x7FF, 0x800, 0x2028, 0x20AC, 0xD7FF, 0xE000, 0xFB33, 0xFEFF, 0xFFFD, 0x10000,
+my @characters = (map { chr } 1 .. 0x22, 0x2F, 0x5C, 0x7F, 0x80, 0xE9, 0xFF, 0x7FF, 0x800, 0x2028, 0x20AC, 0xD7FF,
+	0xE000, 0xFB33, 0xFEFF, 0xFFFD, 0x10000,
 	0x1F600, 0x10FFFD);
 my %short = ("\b" => 'b', "\t" => 't', "\n" => 'n', "\f" => 'f', "\r" => 'r', '"' => '"', '\\' => '\\', '/' => '/');
 
@@ -30,7 +31,8 @@ sub document {
 	my $count = rand(rand() < 0.1 ? 40 : 8);
 	return [a => map { document($depth - 1) } 1 .. $count] if $kind == 5;
 	my $prefix = rand() < 0.2 ? string() : ['s'];
-	my %keys = map { spell_plain($_) => $_ } map { [s => @$prefix[1 .. $#$prefix], @{ string() }[1 .. 1 + rand 4]] } 1 .. $count;
+	my %keys = map { spell_plain($_) => $_ } map { [s => @$prefix[1 .. $#$prefix],
+		@{ string() }[1 .. 1 + rand 4]] } 1 .. $count;
 	return [o => map { [[grep { defined } @{ $keys{$_} }], document($depth - 1)] } sort keys %keys];
 }
 
@@ -71,13 +73,15 @@ sub spell_number {
 	if (abs $exponent < 30 && rand() < 0.5) {
 		$digits .= '0' x $exponent if $exponent > 0;
 		$digits = '0' x (1 - $exponent - length $digits) . $digits if $exponent < 0 && length $digits <= -$exponent;
-		return $sign . ($exponent < 0 ? substr($digits, 0, $exponent) . '.' . substr($digits, $exponent) : $digits =~ s/^0+(?=\d)//r)
+		return $sign . ($exponent < 0 ? substr($digits, 0, $exponent) . '.' . substr($digits, $exponent)
+			: $digits =~ s/^0+(?=\d)//r)
 		  . ($exponent < 0 && rand() < 0.3 ? '0' x rand 6 : '');
 	}
 	my $point = $digits =~ /^0/ ? 1 : int rand(1 + length $digits);
 	my $fraction = substr($digits, $point) . (rand() < 0.2 ? '0' x rand 6 : '');
 	$exponent += length($digits) - $point;
-	my $e = $exponent == 0 && rand() < 0.7 ? '' : pick('e', 'E') . ($exponent >= 0 ? pick('', '+') : '-') . (rand() < 0.1 ? '0' : '') . abs $exponent;
+	my $e = $exponent == 0 && rand() < 0.7 ? '' : pick('e', 'E') . ($exponent >= 0 ? pick('', '+') : '-')
+		. (rand() < 0.1 ? '0' : '') . abs $exponent;
 	return $sign . ($point == 0 ? '0' : substr $digits, 0, $point) . ($fraction eq '' ? '' : ".$fraction") . $e;
 }
 
@@ -100,7 +104,8 @@ sub changed {
 	my ($kind, @rest) = @$tree;
 	if (($kind eq 'a' || $kind eq 'o') && @rest && rand() < 0.85) {
 		my $at = int rand @rest;
-		$rest[$at] = $kind eq 'a' ? changed($rest[$at]) : rand() < 0.3 ? [changed_string($rest[$at][0]), $rest[$at][1]] : [$rest[$at][0], changed($rest[$at][1])];
+		$rest[$at] = $kind eq 'a' ? changed($rest[$at]) : rand() < 0.3 ? [changed_string($rest[$at][0]), $rest[$at][1]]
+			: [$rest[$at][0], changed($rest[$at][1])];
 		my %seen;
 		@rest = grep { !$seen{ spell_plain($_->[0]) }++ } @rest if $kind eq 'o';
 		return [$kind, @rest];

@@ -145,7 +145,8 @@ sub from_npm {
 sub npm_pack {
 	my ($directory, $package, $sha512) = @_;
 	make_path($directory);
-	my $output = command($directory, 'npm', 'pack', '--ignore-scripts', '--fetch-retries=0', '--fetch-timeout=20000', $package);
+	my $output = command($directory, 'npm', 'pack', '--ignore-scripts', '--fetch-retries=0', '--fetch-timeout=20000',
+		$package);
 	my ($archive) = glob "$directory/*.tgz";
 	return "cannot get $package" . first_line($output, qr/^npm err\S* (?!network|code|errno)/mi) if !defined $archive;
 	my $found = Digest::SHA->new(512)->addfile($archive, 'b')->b64digest;
@@ -175,7 +176,8 @@ sub unpack_debian {
 	my $specifications = 'python3-jsonschema-specifications';    # has them since Debian 13
 	push @packages, $specifications if command('.', 'apt-cache', 'show', $specifications) =~ /^Filename:/m;
 	make_path($directory);
-	my $output = command($directory, 'apt-get', '-o', 'Acquire::Retries=0', '-o', 'APT::Sandbox::User=root', 'download', @packages);
+	my $output = command($directory, 'apt-get', '-o', 'Acquire::Retries=0', '-o', 'APT::Sandbox::User=root', 'download',
+		@packages);
 	my @archives = glob "$directory/*.deb";
 	return 'cannot get ' . join(' and ', @packages) . first_line($output, qr/^E: /m) if @archives < @packages;
 	for my $archive (@archives) {
@@ -226,7 +228,8 @@ sub first_line {
 sub json_files {
 	my ($top) = @_;
 	my @files;
-	File::Find::find({ no_chdir => 1, wanted => sub { push @files, $_ if m{\.json$|/vocabularies/[\w-]+$} && -f } }, $top) if -d $top;
+	File::Find::find({ no_chdir => 1, wanted => sub { push @files, $_ if m{\.json$|/vocabularies/[\w-]+$} && -f } },
+		$top) if -d $top;
 	return sort @files;
 }
 

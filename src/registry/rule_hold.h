@@ -1,8 +1,8 @@
 /*
- * rule.h: no gap between what gates look at and what is done by it.
+ * rule_hold.h: no gap between what gates look at and what is done by it.
  */
-#ifndef PROMOTE_REGISTRY_RULE_H
-#define PROMOTE_REGISTRY_RULE_H
+#ifndef PROMOTE_REGISTRY_RULE_HOLD_H
+#define PROMOTE_REGISTRY_RULE_HOLD_H
 
 #include "postgres.h"
 
@@ -18,4 +18,4 @@ extern void rule_hold_case(const Sql *sql, const InstanceKey *key);
 extern void rule_changed(const Sql *sql, const char *source, const char *project, const char *environment);
 extern void rule_release_changed(const Sql *sql, const char *bundle, const char *version);
 
-#endif							/* PROMOTE_REGISTRY_RULE_H */
+#endif							/* PROMOTE_REGISTRY_RULE_HOLD_H */

@@ -1,5 +1,5 @@
 /*
- * rule.c: no gap between what gates look at and what is done by it.
+ * rule_hold.c: no gap between what gates look at and what is done by it.
  *
  * Who is judged by rules holds nothing while the transaction is open, and
  * who writes rules waits for nobody's.  The backend remembers what it was
@@ -45,7 +45,7 @@
 #include "ledger/guard.h"
 #include "registry/instance.h"
 #include "registry/rescue.h"
-#include "registry/rule.h"
+#include "registry/rule_hold.h"
 
 PG_FUNCTION_INFO_V1(promote_note_rule);
 
