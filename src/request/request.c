@@ -488,40 +488,30 @@ promote_cancel_request(PG_FUNCTION_ARGS)
 	return close_verb(&sql, &request, REQUEST_CANCELLED, reason, "request.cancelled");
 }
 
-/* A request's evidence, and where who may see it has to see rows. */
-typedef struct Evidence
-{
-	char	   *destination_environment;
-	Jsonb	   *document;
-} Evidence;
-
 /* promote.request_evidence(project text, request integer) returns jsonb; NULL: there is no such request */
 Datum
 promote_request_evidence(PG_FUNCTION_ARGS)
 {
-	static const SqlField fields[] = {
-		SQL_FIELD(Evidence, destination_environment, "r.destination_environment"),
-		SQL_FIELD(Evidence, document, "promote_internal.request_document($1, $2)")
-	};
-	static Statement read = SQL_ROWS(fields, "SELECT $* FROM promote.promotion_request AS r WHERE " OF_REQUEST("r"));
+	static Statement where = {"SELECT r.destination_environment FROM promote.promotion_request AS r"
+		" WHERE " OF_REQUEST("r")};
+	static Statement read = {"SELECT promote_internal.request_document($1, $2)"};
 	char	   *project = argument_text(fcinfo, 0);
-	Evidence	evidence;
-	SqlRows		rows;
+	int32		number = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
 	Datum		document = (Datum) 0;
+	bool		isnull = true;
 	Sql			sql;
+	SqlRows		rows;
 
 	access_require_sight(project);
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_NULL();
 	sql_enter(&sql);
-	rows = sql_read(&sql, &read, AS_TEXT(project), AS_INT(PG_GETARG_INT32(1)));
-	if (sql_row(&rows, 0, &evidence))
+	rows = sql_read(&sql, &where, AS_TEXT(project), AS_INT(number));
+	if (rows.count > 0)
 	{
-		access_require_of(sql.user, GRANTS_ROWS, project, evidence.destination_environment);
-		document = SPI_datumTransfer(JsonbPGetDatum(evidence.document), false, -1);
+		access_require_of(sql.user, GRANTS_ROWS, project, sql_text(&rows, 0));
+		rows = sql_read(&sql, &read, AS_TEXT(project), AS_INT(number));
+		document = SPI_datumTransfer(sql_datum(&rows, 0, &isnull), false, -1);
 	}
 	sql_leave(&sql);
-	if (document == (Datum) 0)
-		PG_RETURN_NULL();
+	fcinfo->isnull = isnull;
 	return document;
 }

@@ -386,26 +386,18 @@ read_candidates(const Sql *sql, Opening *opening)
 		;
 }
 
+/* Compare a name with a candidate's, for bsearch. */
+static int
+compare_candidate(const void *component, const void *candidate)
+{
+	return strcmp(component, ((const Candidate *) candidate)->component);
+}
+
 /* The candidate of a name; NULL: there is none.  They are sorted. */
 static Candidate *
 find_candidate(const Opening *opening, const char *component)
 {
-	int			low = 0;
-	int			high = opening->count - 1;
-
-	while (low <= high)
-	{
-		int			middle = low + (high - low) / 2;
-		int			order = strcmp(component, opening->candidates[middle].component);
-
-		if (order == 0)
-			return &opening->candidates[middle];
-		if (order < 0)
-			high = middle - 1;
-		else
-			low = middle + 1;
-	}
-	return NULL;
+	return bsearch(component, opening->candidates, opening->count, sizeof(Candidate), compare_candidate);
 }
 
 /* Refuse names of components that there are not. */
