@@ -87,7 +87,8 @@ take_arguments(FunctionCallInfo fcinfo, const char *action, Rollback *rollback)
 static void
 read_target(const Sql *sql, Rollback *rollback)
 {
-	static Statement read = SQL_ROWS(target_fields, "SELECT $* FROM promote_internal.rollback_target($1, $2, $3, $4) AS t");
+	static Statement read = SQL_ROWS(target_fields,
+									 "SELECT $* FROM promote_internal.rollback_target($1, $2, $3, $4) AS t");
 	SqlRows		rows = sql_run(sql, &read, AS_KEY(&rollback->key), AS_NUMBER(rollback->wanted));
 
 	if (!sql_row(&rows, 0, rollback))
