@@ -34,8 +34,8 @@ SELECT is((SELECT string_agg(flaw, ', ') FROM pg_temp.flaws(format('SELECT * FRO
 SELECT is((SELECT string_agg(flaw, ', ')
     FROM pg_temp.flaws(format('SELECT * FROM promote_internal.%s WHERE project = $1 AND environment = $2 AND component '
     '= $3', v), 'text, text, text') AS flaw),
-    NULL, v || ' by keys') FROM unnest(ARRAY['differing_instance', 'open_difference', 'holding_request', 'instance_attributes',
-        'matrix_cell']) AS v;
+    NULL, v || ' by keys') FROM unnest(ARRAY['differing_instance', 'open_difference', 'holding_request',
+        'instance_attributes', 'matrix_cell']) AS v;
 SELECT is((SELECT string_agg(flaw, ', ')
     FROM pg_temp.flaws('SELECT * FROM promote_internal.blocked_release WHERE bundle = $1 AND version = $2',
     'text, text') AS flaw),
