@@ -63,6 +63,31 @@ typedef struct SqlField
 						  Interval *: SQL_INTERVAL, ArrayType *: SQL_ARRAY, RangeType *: SQL_RANGE, \
 						  HeapTupleHeader: SQL_RECORD), offsetof(type, member)}
 
+/* Of members that are columns of the row AS alias, by their own names: (type, "i", project, environment, ...). */
+#define SQL_FIELDS(type, alias, ...) \
+	SQL_FIELDS_PICK(__VA_ARGS__, SQL_FIELDS_16, SQL_FIELDS_15, SQL_FIELDS_14, SQL_FIELDS_13, SQL_FIELDS_12, \
+		SQL_FIELDS_11, SQL_FIELDS_10, SQL_FIELDS_9, SQL_FIELDS_8, SQL_FIELDS_7, SQL_FIELDS_6, SQL_FIELDS_5, \
+		SQL_FIELDS_4, SQL_FIELDS_3, SQL_FIELDS_2, SQL_FIELDS_1) \
+	(type, alias, __VA_ARGS__)
+#define SQL_FIELDS_PICK(_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, pick, \
+		...) pick
+#define SQL_FIELDS_1(type, alias, member) SQL_FIELD(type, member, alias "." #member)
+#define SQL_FIELDS_2(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_1(type, alias, __VA_ARGS__)
+#define SQL_FIELDS_3(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_2(type, alias, __VA_ARGS__)
+#define SQL_FIELDS_4(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_3(type, alias, __VA_ARGS__)
+#define SQL_FIELDS_5(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_4(type, alias, __VA_ARGS__)
+#define SQL_FIELDS_6(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_5(type, alias, __VA_ARGS__)
+#define SQL_FIELDS_7(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_6(type, alias, __VA_ARGS__)
+#define SQL_FIELDS_8(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_7(type, alias, __VA_ARGS__)
+#define SQL_FIELDS_9(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_8(type, alias, __VA_ARGS__)
+#define SQL_FIELDS_10(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_9(type, alias, __VA_ARGS__)
+#define SQL_FIELDS_11(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_10(type, alias, __VA_ARGS__)
+#define SQL_FIELDS_12(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_11(type, alias, __VA_ARGS__)
+#define SQL_FIELDS_13(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_12(type, alias, __VA_ARGS__)
+#define SQL_FIELDS_14(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_13(type, alias, __VA_ARGS__)
+#define SQL_FIELDS_15(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_14(type, alias, __VA_ARGS__)
+#define SQL_FIELDS_16(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_15(type, alias, __VA_ARGS__)
+
 /* Of a member that is an enum, and text in SQL, by the enum's table of names. */
 #define SQL_ENUM_FIELD(type, member, expression, names) \
 	{expression, SQL_ENUM, offsetof(type, member) + \

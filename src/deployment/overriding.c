@@ -35,8 +35,7 @@ typedef struct Override
 
 static const SqlField override_fields[] = {
 	SQL_FIELD(Override, number, "o.override"),
-	SQL_FIELD(Override, actor, "o.actor"),
-	SQL_FIELD(Override, database_role, "o.database_role"),
+	SQL_FIELDS(Override, "o", actor, database_role),
 	SQL_FIELD(Override, row, "o"),
 	SQL_FIELD(Override, facts, "promote_internal.audit_facts(o, '{}')")
 };

@@ -49,15 +49,9 @@ typedef struct Rollback
 } Rollback;
 
 static const SqlField target_fields[] = {
-	SQL_FIELD(Rollback, desired, "t.desired"),
-	SQL_FIELD(Rollback, revision, "t.revision"),
-	SQL_FIELD(Rollback, bundle, "t.bundle"),
-	SQL_FIELD(Rollback, version, "t.version"),
-	SQL_FIELD(Rollback, block_reason, "t.block_reason"),
+	SQL_FIELDS(Rollback, "t", desired, revision, bundle, version, block_reason),
 	SQL_FIELD(Rollback, channel, "t.release_channel"),
-	SQL_FIELD(Rollback, judged_version, "t.judged_version"),
-	SQL_FIELD(Rollback, judged_schema, "t.judged_schema"),
-	SQL_FIELD(Rollback, params, "t.params"),
+	SQL_FIELDS(Rollback, "t", judged_version, judged_schema, params),
 	SQL_FIELD(Rollback, kept, "t.kept_marks")
 };
 

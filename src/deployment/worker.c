@@ -149,12 +149,7 @@ static const SqlField due_fields[] = {
 	SQL_ENUM_FIELD(Candidate, deployment.action, "d.action", deployment_actions),
 	SQL_ENUM_FIELD(Candidate, deployment.status, "d.status", deployment_statuses),
 	SQL_FIELD(Candidate, deployment.worker, "d.worker"),
-	SQL_FIELD(Candidate, bundle, "d.bundle"),
-	SQL_FIELD(Candidate, version, "d.version"),
-	SQL_FIELD(Candidate, changed_by, "d.changed_by"),
-	SQL_FIELD(Candidate, lost_leases, "d.lost_leases"),
-	SQL_FIELD(Candidate, max_lost_leases, "d.max_lost_leases"),
-	SQL_FIELD(Candidate, approved, "d.approved")
+	SQL_FIELDS(Candidate, "d", bundle, version, changed_by, lost_leases, max_lost_leases, approved)
 };
 
 /* Is what waits outdated, or held back?  Plans are neither, and what runs was judged. */

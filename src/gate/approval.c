@@ -44,9 +44,7 @@ static const SqlField vote_fields[] = {
 	SQL_FIELD(Vote, rule, "v.rule"),
 	SQL_FIELD(Vote, by.actor, "v.actor"),
 	SQL_FIELD(Vote, by.database_role, "v.database_role"),
-	SQL_FIELD(Vote, approved, "v.approved"),
-	SQL_FIELD(Vote, at, "v.at"),
-	SQL_FIELD(Vote, reason, "v.reason")
+	SQL_FIELDS(Vote, "v", approved, at, reason)
 };
 
 /* A rule that is about the case, and the votes that stand under it. */
@@ -62,16 +60,11 @@ typedef struct Poll
 } Poll;
 
 static const SqlField poll_fields[] = {
-	SQL_FIELD(Poll, rule, "r.rule"),
-	SQL_FIELD(Poll, role, "r.role"),
-	SQL_FIELD(Poll, quorum, "r.quorum"),
-	SQL_FIELD(Poll, expires_after, "r.expires_after"),
-	SQL_FIELD(Poll, requester_counts, "r.requester_counts")
+	SQL_FIELDS(Poll, "r", rule, role, quorum, expires_after, requester_counts)
 };
 
 static const SqlField person_fields[] = {
-	SQL_FIELD(Person, actor, "p.actor"),
-	SQL_FIELD(Person, database_role, "p.database_role")
+	SQL_FIELDS(Person, "p", actor, database_role)
 };
 
 /* ---- reading ---- */

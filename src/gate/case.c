@@ -11,26 +11,14 @@
 /* What would run. */
 static const SqlField target_fields[] = {
 	SQL_ENUM_FIELD(GateCase, action, "t.action", deployment_actions),
-	SQL_FIELD(GateCase, revision, "t.revision"),
-	SQL_FIELD(GateCase, bundle, "t.bundle"),
-	SQL_FIELD(GateCase, version, "t.version"),
-	SQL_FIELD(GateCase, plan, "t.plan"),
-	SQL_FIELD(GateCase, plan_digest, "t.plan_digest")
+	SQL_FIELDS(GateCase, "t", revision, bundle, version, plan, plan_digest)
 };
 
 /* What that is judged by. */
 static const SqlField facts_fields[] = {
-	SQL_FIELD(GateCase, digest, "f.digest"),
-	SQL_FIELD(GateCase, source_environment, "f.source_environment"),
-	SQL_FIELD(GateCase, source_revision, "f.source_revision"),
-	SQL_FIELD(GateCase, source_digest, "f.source_digest"),
-	SQL_FIELD(GateCase, attributes, "f.attributes"),
-	SQL_FIELD(GateCase, path_only, "f.path_only"),
-	SQL_FIELD(GateCase, require_source_in_sync, "f.require_source_in_sync"),
-	SQL_FIELD(GateCase, require_no_drift, "f.require_no_drift"),
-	SQL_FIELD(GateCase, require_expected, "f.require_expected"),
-	SQL_FIELD(GateCase, separation_of_duty, "f.separation_of_duty"),
-	SQL_FIELD(GateCase, required_soak, "f.required_soak")
+	SQL_FIELDS(GateCase, "f", digest, source_environment, source_revision, source_digest, attributes,
+				   path_only, require_source_in_sync, require_no_drift, require_expected,
+				   separation_of_duty, required_soak)
 };
 
 /* Read what would run by the case's deployment, or (0) if nothing is named. */

@@ -98,9 +98,7 @@ typedef struct Reported
 } Reported;
 
 static const SqlField reported_fields[] = {
-	SQL_FIELD(Reported, report, "h.report"),
-	SQL_FIELD(Reported, revision, "h.revision"),
-	SQL_FIELD(Reported, deployed_by, "h.deployed_by"),
+	SQL_FIELDS(Reported, "h", report, revision, deployed_by),
 	SQL_FIELD(Reported, is_new, "h.since = h.reported_at OR NOT EXISTS (SELECT FROM promote.health_report AS r"
 			  " WHERE " OF_INSTANCE("r") " AND r.check_name = $4 AND r.report = h.report - 1"
 			  " AND r.revision IS NOT DISTINCT FROM h.revision AND r.deployed_by IS NOT DISTINCT FROM h.deployed_by)")
@@ -211,13 +209,7 @@ typedef struct Missing
 
 static const SqlField missing_fields[] = {
 	SQL_FIELD(Missing, check, "m.check_name"),
-	SQL_FIELD(Missing, of_source, "m.of_source"),
-	SQL_FIELD(Missing, per_revision, "m.per_revision"),
-	SQL_FIELD(Missing, reported, "m.reported"),
-	SQL_FIELD(Missing, healthy, "m.healthy"),
-	SQL_FIELD(Missing, message, "m.message"),
-	SQL_FIELD(Missing, since, "m.since"),
-	SQL_FIELD(Missing, expires_at, "m.expires_at")
+	SQL_FIELDS(Missing, "m", of_source, per_revision, reported, healthy, message, since, expires_at)
 };
 
 /* Say of a required check that it has no green light, and why. */
@@ -288,13 +280,7 @@ typedef struct Soak
 } Soak;
 
 static const SqlField soak_fields[] = {
-	SQL_FIELD(Soak, status, "s.status"),
-	SQL_FIELD(Soak, revision, "s.revision"),
-	SQL_FIELD(Soak, version, "s.version"),
-	SQL_FIELD(Soak, same, "s.same"),
-	SQL_FIELD(Soak, since, "s.since"),
-	SQL_FIELD(Soak, unhealthy_at, "s.unhealthy_at"),
-	SQL_FIELD(Soak, failing, "s.failing")
+	SQL_FIELDS(Soak, "s", status, revision, version, same, since, unhealthy_at, failing)
 };
 
 /* Why the source soaks nothing now; NULL: it does. */

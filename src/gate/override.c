@@ -46,9 +46,7 @@ typedef struct Override
 } Override;
 
 static const SqlField override_fields[] = {
-	SQL_FIELD(Override, code, "o.code"),
-	SQL_FIELD(Override, subjects, "o.subjects"),
-	SQL_FIELD(Override, deployment, "o.deployment"),
+	SQL_FIELDS(Override, "o", code, subjects, deployment),
 	SQL_FIELD(Override, number, "o.override"),
 	SQL_FIELD(Override, by.actor, "o.actor"),
 	SQL_FIELD(Override, by.database_role, "o.database_role")

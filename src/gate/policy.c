@@ -62,8 +62,7 @@ typedef struct Policy
 
 static const SqlField policy_fields[] = {
 	SQL_FIELD(Policy, name, "p.policy"),
-	SQL_FIELD(Policy, function, "p.function"),
-	SQL_FIELD(Policy, code, "p.code"),
+	SQL_FIELDS(Policy, "p", function, code),
 	SQL_FIELD(Policy, timeout, "GREATEST((EXTRACT(epoch FROM p.timeout) * 1000)::integer, 1)")
 };
 
@@ -79,12 +78,7 @@ typedef struct Reason
 } Reason;
 
 static const SqlField reason_fields[] = {
-	SQL_FIELD(Reason, code, "b.code"),
-	SQL_FIELD(Reason, message, "b.message"),
-	SQL_FIELD(Reason, since, "b.since"),
-	SQL_FIELD(Reason, until, "b.until"),
-	SQL_FIELD(Reason, liftable_by, "b.liftable_by"),
-	SQL_FIELD(Reason, overridable, "b.overridable")
+	SQL_FIELDS(Reason, "b", code, message, since, until, liftable_by, overridable)
 };
 
 /* A policy that is being asked, and those that asked for that in turn. */

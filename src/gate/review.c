@@ -22,9 +22,7 @@
 #include "registry/remote_reference.h"
 
 static const SqlField review_fields[] = {
-	SQL_FIELD(Review, status, "i.status"),
-	SQL_FIELD(Review, deployed_by, "i.deployed_by"),
-	SQL_FIELD(Review, changed_by, "i.changed_by"),
+	SQL_FIELDS(Review, "i", status, deployed_by, changed_by),
 	SQL_FIELD(Review, require_plan, "e.require_plan"),
 	SQL_FIELD(Review, protected, "e.decommission_protection"),
 	SQL_FIELD(Review, proposed.proposal.allow_replace, "r.allow_replace")
@@ -422,8 +420,7 @@ typedef struct Outdated
 } Outdated;
 
 static const SqlField outdated_fields[] = {
-	SQL_FIELD(Outdated, reason, "o.reason"),
-	SQL_FIELD(Outdated, may_replace, "o.may_replace")
+	SQL_FIELDS(Outdated, "o", reason, may_replace)
 };
 
 /*

@@ -20,11 +20,7 @@
 /* ---- the source ---- */
 
 static const SqlField source_fields[] = {
-	SQL_FIELD(SourceStatus, status, "v.status"),
-	SQL_FIELD(SourceStatus, since, "v.since"),
-	SQL_FIELD(SourceStatus, deployed_revision, "v.deployed_revision"),
-	SQL_FIELD(SourceStatus, deployed_version, "v.deployed_version"),
-	SQL_FIELD(SourceStatus, deployed_digest, "v.deployed_digest")
+	SQL_FIELDS(SourceStatus, "v", status, since, deployed_revision, deployed_version, deployed_digest)
 };
 
 /* Read how the source is, where that is not known; false: it is not there any more. */
@@ -97,8 +93,7 @@ typedef struct Difference
 } Difference;
 
 static const SqlField difference_fields[] = {
-	SQL_FIELD(Difference, path, "x.path"),
-	SQL_FIELD(Difference, since, "x.since")
+	SQL_FIELDS(Difference, "x", path, since)
 };
 
 /* Is what would be deployed what was?  Then that puts right what differs. */
@@ -242,11 +237,7 @@ typedef struct Holder
 } Holder;
 
 static const SqlField holder_fields[] = {
-	SQL_FIELD(Holder, request, "h.request"),
-	SQL_FIELD(Holder, since, "h.since"),
-	SQL_FIELD(Holder, source_environment, "h.source_environment"),
-	SQL_FIELD(Holder, status, "h.status"),
-	SQL_FIELD(Holder, actor, "h.actor")
+	SQL_FIELDS(Holder, "h", request, since, source_environment, status, actor)
 };
 
 /*

@@ -49,8 +49,7 @@ typedef struct BlockedRelease
 } BlockedRelease;
 
 static const SqlField blocked_fields[] = {
-	SQL_FIELD(BlockedRelease, reason, "b.reason"),
-	SQL_FIELD(BlockedRelease, since, "b.since")
+	SQL_FIELDS(BlockedRelease, "b", reason, since)
 };
 
 /* Gate "release": what would be deployed must not be blocked. */

@@ -54,18 +54,8 @@ typedef struct Window
 } Window;
 
 static const SqlField window_fields[] = {
-	SQL_FIELD(Window, kind, "w.kind"),
-	SQL_FIELD(Window, name, "w.name"),
-	SQL_FIELD(Window, reason, "w.reason"),
-	SQL_FIELD(Window, actor, "w.actor"),
-	SQL_FIELD(Window, project, "w.project"),
-	SQL_FIELD(Window, environment, "w.environment"),
-	SQL_FIELD(Window, component, "w.component"),
-	SQL_FIELD(Window, selector, "w.selector"),
-	SQL_FIELD(Window, since, "w.since"),
-	SQL_FIELD(Window, stop, "w.stop"),
-	SQL_FIELD(Window, budget, "w.budget"),
-	SQL_FIELD(Window, during, "w.during"),
+	SQL_FIELDS(Window, "w", kind, name, reason, actor, project, environment, component, selector, since,
+				   stop, budget, during),
 	SQL_FIELD(Window, text.rule, "w.rule"),
 	SQL_FIELD(Window, text.zone, "w.zone"),
 	SQL_FIELD(Window, text.starts_at, "w.starts_at"),

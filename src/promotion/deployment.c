@@ -244,16 +244,9 @@ deployment_queue(const Sql *sql, const InstanceKey *key, int32 deployment, Audit
 static const SqlField deployment_fields[] = {
 	SQL_ENUM_FIELD(Deployment, action, "d.action", deployment_actions),
 	SQL_ENUM_FIELD(Deployment, status, "d.status", deployment_statuses),
-	SQL_FIELD(Deployment, revision, "d.revision"),
-	SQL_FIELD(Deployment, version, "d.version"),
-	SQL_FIELD(Deployment, rendered_digest, "d.rendered_digest"),
+	SQL_FIELDS(Deployment, "d", revision, version, rendered_digest),
 	SQL_FIELD(Deployment, references, "d.remote_references"),
-	SQL_FIELD(Deployment, plan, "d.plan"),
-	SQL_FIELD(Deployment, plan_digest, "d.plan_digest"),
-	SQL_FIELD(Deployment, worker, "d.worker"),
-	SQL_FIELD(Deployment, fencing, "d.fencing"),
-	SQL_FIELD(Deployment, due_at, "d.due_at"),
-	SQL_FIELD(Deployment, seen_change, "d.seen_change"),
+	SQL_FIELDS(Deployment, "d", plan, plan_digest, worker, fencing, due_at, seen_change),
 	SQL_FIELD(Deployment, plan_defects, "NULLIF(pg_catalog.array_to_string(d.plan_defects, ', '), '')")
 };
 
@@ -307,11 +300,7 @@ deployment_load(const Sql *sql, const InstanceKey *key, int32 deployment, Deploy
 }
 
 static const SqlField carried_fields[] = {
-	SQL_FIELD(Carried, revision, "d.revision"),
-	SQL_FIELD(Carried, bundle, "d.bundle"),
-	SQL_FIELD(Carried, version, "d.version"),
-	SQL_FIELD(Carried, rendered_digest, "d.rendered_digest"),
-	SQL_FIELD(Carried, params, "d.params"),
+	SQL_FIELDS(Carried, "d", revision, bundle, version, rendered_digest, params),
 	SQL_FIELD(Carried, schema, "d.params_schema"),
 	SQL_FIELD(Carried, kept, "d.kept_marks"),
 	SQL_FIELD(Carried, slots, "d.slots"),

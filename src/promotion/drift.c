@@ -62,11 +62,8 @@ typedef struct Outcome
 } Outcome;
 
 static const SqlField observed_fields[] = {
-	SQL_FIELD(Observed, deployed_by, "i.deployed_by"),
-	SQL_FIELD(Observed, changed_by, "i.changed_by"),
-	SQL_FIELD(Observed, digest, "o.digest"),
-	SQL_FIELD(Observed, document, "o.document"),
-	SQL_FIELD(Observed, differences, "o.differences")
+	SQL_FIELDS(Observed, "i", deployed_by, changed_by),
+	SQL_FIELDS(Observed, "o", digest, document, differences)
 };
 
 /* Lock the instance and read what was observed of it since something was provisioned last. */
@@ -263,9 +260,7 @@ moved_paths(const Sql *sql, const Report *report)
 	" ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.item DESC LIMIT 1), 0)"
 
 static const SqlField outcome_fields[] = {
-	SQL_FIELD(Outcome, opened, "c.opened"),
-	SQL_FIELD(Outcome, moved, "c.moved"),
-	SQL_FIELD(Outcome, gone, "c.gone")
+	SQL_FIELDS(Outcome, "c", opened, moved, gone)
 };
 
 /*

@@ -388,12 +388,7 @@ typedef struct Slot
 } Slot;
 
 static const SqlField slot_fields[] = {
-	SQL_FIELD(Slot, revision, "i.revision"),
-	SQL_FIELD(Slot, version_constraint, "i.version_constraint"),
-	SQL_FIELD(Slot, release_channel, "i.release_channel"),
-	SQL_FIELD(Slot, bundle, "i.bundle"),
-	SQL_FIELD(Slot, version, "i.version"),
-	SQL_FIELD(Slot, slots, "i.slots"),
+	SQL_FIELDS(Slot, "i", revision, version_constraint, release_channel, bundle, version, slots),
 	SQL_FIELD(Slot, reference, "(SELECT r.reference FROM promote.remote_reference AS r WHERE " OF_INSTANCE("r") " AND r.field = $4)")
 };
 

@@ -39,8 +39,7 @@ typedef struct Side
 
 /* Of a deployment d. */
 static const SqlField deployment_fields[] = {
-	SQL_FIELD(Side, action, "d.action"),
-	SQL_FIELD(Side, status, "d.status"),
+	SQL_FIELDS(Side, "d", action, status),
 	SQL_FIELD(Side, recorded, "(SELECT p.deployment FROM promote.deployment AS p WHERE " SAME_INSTANCE("p", "d")
 			  " AND p.deployment = CASE d.action WHEN 'PLAN' THEN d.deployment ELSE d.plan END"
 			  " AND p.plan_facts IS NOT NULL)")

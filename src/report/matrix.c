@@ -80,21 +80,14 @@ static const SqlField cell_fields[] = {
 	SQL_FIELD(Cell, runs.deployed_revision, "c.deployed_revision"),
 	SQL_FIELD(Cell, runs.deployed_version, "c.deployed_version"),
 	SQL_FIELD(Cell, runs.deployed_digest, "c.deployed_digest"),
-	SQL_FIELD(Cell, revision, "c.revision"),
-	SQL_FIELD(Cell, bundle, "c.bundle"),
-	SQL_FIELD(Cell, version, "c.version"),
-	SQL_FIELD(Cell, digest, "c.digest"),
+	SQL_FIELDS(Cell, "c", revision, bundle, version, digest),
 	SQL_FIELD(Cell, came_from, "c.source_environment"),
 	SQL_FIELD(Cell, came_revision, "c.source_revision"),
-	SQL_FIELD(Cell, attributes, "c.attributes"),
-	SQL_FIELD(Cell, blocked, "c.blocked"),
-	SQL_FIELD(Cell, declares, "c.declares")
+	SQL_FIELDS(Cell, "c", attributes, blocked, declares)
 };
 
 static const SqlField key_fields[] = {
-	SQL_FIELD(InstanceKey, project, "k.project"),
-	SQL_FIELD(InstanceKey, environment, "k.environment"),
-	SQL_FIELD(InstanceKey, component, "k.component")
+	SQL_FIELDS(InstanceKey, "k", project, environment, component)
 };
 
 /* A path from one environment to another. */

@@ -19,25 +19,11 @@ const char *const item_statuses[] = {
 
 /* Of promote_internal.request_item_now t. */
 static const SqlField item_fields[] = {
-	SQL_FIELD(RequestItem, component, "t.component"),
-	SQL_FIELD(RequestItem, wave, "t.wave"),
+	SQL_FIELDS(RequestItem, "t", component, wave),
 	SQL_ENUM_FIELD(RequestItem, status, "t.status", item_statuses),
-	SQL_FIELD(RequestItem, skip_reason, "t.skip_reason"),
-	SQL_FIELD(RequestItem, preview_digest, "t.preview_digest"),
-	SQL_FIELD(RequestItem, source_revision, "t.source_revision"),
-	SQL_FIELD(RequestItem, base_revision, "t.base_revision"),
-	SQL_FIELD(RequestItem, version, "t.version"),
-	SQL_FIELD(RequestItem, rendered_digest, "t.rendered_digest"),
-	SQL_FIELD(RequestItem, previous_revision, "t.previous_revision"),
-	SQL_FIELD(RequestItem, revision, "t.revision"),
-	SQL_FIELD(RequestItem, plan, "t.plan"),
-	SQL_FIELD(RequestItem, deployment, "t.deployment"),
-	SQL_FIELD(RequestItem, rollback_revision, "t.rollback_revision"),
-	SQL_FIELD(RequestItem, rollback_plan, "t.rollback_plan"),
-	SQL_FIELD(RequestItem, rollback_deployment, "t.rollback_deployment"),
-	SQL_FIELD(RequestItem, reason, "t.reason"),
-	SQL_FIELD(RequestItem, desired, "t.desired"),
-	SQL_FIELD(RequestItem, source_desired, "t.source_desired"),
+	SQL_FIELDS(RequestItem, "t", skip_reason, preview_digest, source_revision, base_revision, version,
+				   rendered_digest, previous_revision, revision, plan, deployment, rollback_revision,
+				   rollback_plan, rollback_deployment, reason, desired, source_desired),
 	SQL_FIELD(RequestItem, planned.number, "t.last_plan"),
 	SQL_ENUM_FIELD(RequestItem, planned.status, "t.plan_status", deployment_statuses),
 	SQL_FIELD(RequestItem, planned.worker, "t.plan_worker"),
@@ -47,9 +33,7 @@ static const SqlField item_fields[] = {
 	SQL_ENUM_FIELD(RequestItem, queued.status, "t.queued_status", deployment_statuses),
 	SQL_FIELD(RequestItem, queued.worker, "t.queued_worker"),
 	SQL_FIELD(RequestItem, queued.reason, "t.queued_reason"),
-	SQL_FIELD(RequestItem, queued_began, "t.queued_began"),
-	SQL_FIELD(RequestItem, soaked, "t.soaked"),
-	SQL_FIELD(RequestItem, soaks_until, "t.soaks_until")
+	SQL_FIELDS(RequestItem, "t", queued_began, soaked, soaks_until)
 };
 
 /* A copy of a digest in the current memory context; NULL stays NULL. */
@@ -129,8 +113,7 @@ RequestHealth
 request_health(const Sql *sql, const PromotionRequest *request, const RequestItem *item, char **words)
 {
 	static const SqlField fields[] = {
-		SQL_FIELD(Health, unhealthy, "h.unhealthy"),
-		SQL_FIELD(Health, unverified, "h.unverified")
+		SQL_FIELDS(Health, "h", unhealthy, unverified)
 	};
 	static Statement read = SQL_ROWS(fields, "SELECT $* FROM promote_internal.request_item_health AS h"
 									 " WHERE " OF_REQUEST("h") " AND h.component = $3");

@@ -47,19 +47,9 @@ typedef struct ItemFacts
 } ItemFacts;
 
 static const SqlField facts_fields[] = {
-	SQL_FIELD(ItemFacts, has_source, "f.has_source"),
-	SQL_FIELD(ItemFacts, has_destination, "f.has_destination"),
-	SQL_FIELD(ItemFacts, in_scope, "f.in_scope"),
-	SQL_FIELD(ItemFacts, source_revision, "f.source_revision"),
-	SQL_FIELD(ItemFacts, revision, "f.revision"),
-	SQL_FIELD(ItemFacts, deployed_revision, "f.deployed_revision"),
-	SQL_FIELD(ItemFacts, source_digest, "f.source_digest"),
-	SQL_FIELD(ItemFacts, deployed_digest, "f.deployed_digest"),
-	SQL_FIELD(ItemFacts, deployed_version, "f.deployed_version"),
-	SQL_FIELD(ItemFacts, deployed_references, "f.deployed_references"),
-	SQL_FIELD(ItemFacts, is_deployed, "f.is_deployed"),
-	SQL_FIELD(ItemFacts, origin, "f.origin"),
-	SQL_FIELD(ItemFacts, author, "f.author")
+	SQL_FIELDS(ItemFacts, "f", has_source, has_destination, in_scope, source_revision, revision,
+				   deployed_revision, source_digest, deployed_digest, deployed_version,
+				   deployed_references, is_deployed, origin, author)
 };
 
 /* Read them. */

@@ -161,24 +161,16 @@ request_rescue(const Sql *sql, PromotionRequest *request)
 
 /* Of promote_internal.request_now r. */
 static const SqlField request_fields[] = {
-	SQL_FIELD(PromotionRequest, source_environment, "r.source_environment"),
-	SQL_FIELD(PromotionRequest, destination_environment, "r.destination_environment"),
-	SQL_FIELD(PromotionRequest, selector, "r.selector"),
-	SQL_FIELD(PromotionRequest, overrides, "r.overrides"),
+	SQL_FIELDS(PromotionRequest, "r", source_environment, destination_environment, selector, overrides),
 	SQL_ENUM_FIELD(PromotionRequest, strategy, "r.strategy", request_strategies),
 	SQL_ENUM_FIELD(PromotionRequest, rollback_mode, "r.rollback_mode", rollback_modes),
-	SQL_FIELD(PromotionRequest, message, "r.message"),
-	SQL_FIELD(PromotionRequest, include_other_changes, "r.include_other_changes"),
+	SQL_FIELDS(PromotionRequest, "r", message, include_other_changes),
 	SQL_FIELD(PromotionRequest, carry.secrets, "r.copy_secrets"),
 	SQL_FIELD(PromotionRequest, carry.references, "r.copy_remote_references"),
 	SQL_FIELD(PromotionRequest, window_open, "r.window_open"),
 	SQL_FIELD(PromotionRequest, window, "r.window_words"),
 	SQL_ENUM_FIELD(PromotionRequest, status, "r.status", request_statuses),
-	SQL_FIELD(PromotionRequest, wave, "r.wave"),
-	SQL_FIELD(PromotionRequest, started, "r.started"),
-	SQL_FIELD(PromotionRequest, rolling_back, "r.rolling_back"),
-	SQL_FIELD(PromotionRequest, reason, "r.reason"),
-	SQL_FIELD(PromotionRequest, preview, "r.preview")
+	SQL_FIELDS(PromotionRequest, "r", wave, started, rolling_back, reason, preview)
 };
 
 /* Read the request's row and the head of its chain, after it was locked. */
@@ -447,8 +439,7 @@ void
 request_abort_queued(const Sql *sql, const PromotionRequest *request, const char *reason)
 {
 	static const SqlField fields[] = {
-		SQL_FIELD(Queued, component, "q.component"),
-		SQL_FIELD(Queued, deployment, "q.deployment")
+		SQL_FIELDS(Queued, "q", component, deployment)
 	};
 	static Statement read = SQL_ROWS(fields, "SELECT $* FROM promote_internal.request_queued AS q"
 									 " WHERE " OF_REQUEST("q") " ORDER BY q.component, q.deployment");

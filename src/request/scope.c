@@ -363,9 +363,7 @@ check_environments(const Sql *sql, const PromotionRequest *request)
 
 /* Of promote_internal.request_candidates n. */
 static const SqlField candidate_fields[] = {
-	SQL_FIELD(Candidate, component, "n.component"),
-	SQL_FIELD(Candidate, attributes, "n.attributes"),
-	SQL_FIELD(Candidate, skip_reason, "n.skip_reason")
+	SQL_FIELDS(Candidate, "n", component, attributes, skip_reason)
 };
 
 /* Read the components of the scope, by name. */

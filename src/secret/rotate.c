@@ -39,8 +39,7 @@ static const SqlField sealed_fields[] = {
 	SQL_FIELD(Sealed, key.environment, "s.environment"),
 	SQL_FIELD(Sealed, key.component, "s.component"),
 	SQL_FIELD(Sealed, name, "s.secret"),
-	SQL_FIELD(Sealed, ciphertext, "s.ciphertext"),
-	SQL_FIELD(Sealed, fingerprint, "s.fingerprint")
+	SQL_FIELDS(Sealed, "s", ciphertext, fingerprint)
 };
 
 /* The secrets of one instance that were sealed again. */
