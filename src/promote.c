@@ -3,6 +3,9 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "utils/guc.h"
+
 #include "base/wipe.h"
 #include "grant/actor.h"
 #include "ledger/config_digest.h"
@@ -11,9 +14,6 @@
 #include "registry/rule_hold.h"
 #include "registry/schema_document.h"
 #include "secret/key.h"
-
-#include "fmgr.h"
-#include "utils/guc.h"
 
 PG_MODULE_MAGIC;
 

@@ -1,14 +1,12 @@
-/*
- * Semantic versions, their order, and version constraints.
- *
- * Versions are those of semver.org 2.0.0. Everything here is a pure function
- * of its arguments and stays executable by everyone; which release a
- * constraint selects is asked of the release table elsewhere.
- */
+-- Semantic versions, their order, and version constraints.
+--
+-- Versions are those of semver.org 2.0.0. Everything here is a pure function
+-- of its arguments and stays executable by everyone; which release a
+-- constraint selects is asked of the release table elsewhere.
 
 CREATE FUNCTION promote.is_version(version text)
 RETURNS boolean
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'promote_is_version';
 
 COMMENT ON FUNCTION promote.is_version(text) IS
@@ -16,7 +14,7 @@ COMMENT ON FUNCTION promote.is_version(text) IS
 
 CREATE FUNCTION promote.version_key(version text)
 RETURNS bytea
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'promote_version_key';
 
 COMMENT ON FUNCTION promote.version_key(text) IS
@@ -24,7 +22,7 @@ COMMENT ON FUNCTION promote.version_key(text) IS
 
 CREATE FUNCTION promote.version_compare(a text, b text)
 RETURNS integer
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'promote_version_compare';
 
 COMMENT ON FUNCTION promote.version_compare(text, text) IS
@@ -32,7 +30,7 @@ COMMENT ON FUNCTION promote.version_compare(text, text) IS
 
 CREATE FUNCTION promote.version_is_prerelease(version text)
 RETURNS boolean
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'promote_version_is_prerelease';
 
 COMMENT ON FUNCTION promote.version_is_prerelease(text) IS
@@ -40,29 +38,29 @@ COMMENT ON FUNCTION promote.version_is_prerelease(text) IS
 
 CREATE FUNCTION promote.is_version_constraint(version_constraint text)
 RETURNS boolean
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'promote_is_version_constraint';
 
 COMMENT ON FUNCTION promote.is_version_constraint(text) IS
 'Whether the text is a version constraint (1.2.3, ~1, ~1.2 or latest), without a release channel';
 
 CREATE FUNCTION promote.parse_version_constraint(
-	constraint_text text,
-	OUT version_constraint text,
-	OUT release_channel text)
+    constraint_text text,
+    OUT version_constraint text,
+    OUT release_channel text)
 RETURNS record
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'promote_parse_version_constraint';
 
 COMMENT ON FUNCTION promote.parse_version_constraint(text) IS
 'Takes a version constraint apart: what is before +dev, and the channel, which is development with +dev and stable without';
 
 CREATE FUNCTION promote.version_range(
-	version_constraint text,
-	OUT lower bytea,
-	OUT upper bytea)
+    version_constraint text,
+    OUT lower bytea,
+    OUT upper bytea)
 RETURNS record
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'promote_version_range';
 
 COMMENT ON FUNCTION promote.version_range(text) IS
@@ -72,7 +70,7 @@ COMMENT ON FUNCTION promote.version_range(text) IS
 
 CREATE FUNCTION promote_internal.check_version(version text)
 RETURNS boolean
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'promote_check_version';
 
 COMMENT ON FUNCTION promote_internal.check_version(text) IS
@@ -80,20 +78,20 @@ COMMENT ON FUNCTION promote_internal.check_version(text) IS
 
 CREATE FUNCTION promote_internal.check_version_constraint(version_constraint text)
 RETURNS boolean
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'promote_check_version_constraint';
 
 COMMENT ON FUNCTION promote_internal.check_version_constraint(text) IS
 'true, or PM201: what keeps the text from being a version constraint without a release channel';
 
 CREATE DOMAIN promote.semantic_version AS text COLLATE "C"
-	CONSTRAINT semantic_version_is_valid CHECK (promote_internal.check_version(VALUE));
+    CONSTRAINT semantic_version_is_valid CHECK (promote_internal.check_version(VALUE));
 
 COMMENT ON DOMAIN promote.semantic_version IS
 'A version of semver.org 2.0.0; its order is that of promote.version_key';
 
 CREATE DOMAIN promote.version_constraint AS text COLLATE "C"
-	CONSTRAINT version_constraint_is_valid CHECK (promote_internal.check_version_constraint(VALUE));
+    CONSTRAINT version_constraint_is_valid CHECK (promote_internal.check_version_constraint(VALUE));
 
 COMMENT ON DOMAIN promote.version_constraint IS
 'A version constraint (1.2.3, ~1, ~1.2 or latest) without its release channel';

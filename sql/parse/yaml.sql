@@ -1,12 +1,10 @@
-/*
- * YAML to jsonb, so that overrides can come from a file.
- *
- * A pure function of its argument; it stays executable by everyone.
- */
+-- YAML to jsonb, so that overrides can come from a file.
+--
+-- A pure function of its argument; it stays executable by everyone.
 
 CREATE FUNCTION promote.yaml_to_jsonb(yaml text)
 RETURNS jsonb
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'promote_yaml_to_jsonb';
 
 COMMENT ON FUNCTION promote.yaml_to_jsonb(text) IS

@@ -1,5 +1,5 @@
 /*
- * argument.c: what functions are called with: reading it, and refusing what says nothing.
+ * argument.c: reading the arguments of SQL functions, and refusing empty ones.
  */
 #include "postgres.h"
 
@@ -11,7 +11,10 @@
 #include "base/compat.h"
 #include "base/errors.h"
 
-/* A text argument as a C string; NULL where it is NULL.  Words, not documents: PM_TOO_LARGE. */
+/*
+ * A text argument as a C string; NULL for SQL NULL.  Raises PM_TOO_LARGE for a text that is
+ * longer than any name or reason.
+ */
 char *
 argument_text(FunctionCallInfo fcinfo, int argument)
 {
@@ -30,7 +33,7 @@ argument_text(FunctionCallInfo fcinfo, int argument)
 	return text_to_cstring(value);
 }
 
-/* An argument that is a time; NULL is now.  Refuses the ends of time. */
+/* An argument that is a time; NULL means now.  Raises PM_INVALID_ARGUMENT for an infinite time. */
 TimestampTz
 argument_time(FunctionCallInfo fcinfo, int argument, const char *name)
 {
@@ -45,14 +48,14 @@ argument_time(FunctionCallInfo fcinfo, int argument, const char *name)
 	return at;
 }
 
-/* A boolean argument; NULL stands for the default. */
+/* A boolean argument; NULL means the default. */
 bool
 argument_bool(FunctionCallInfo fcinfo, int argument, bool otherwise)
 {
 	return PG_ARGISNULL(argument) ? otherwise : PG_GETARG_BOOL(argument);
 }
 
-/* Refuse an argument that says nothing. */
+/* Refuse an argument that is null or empty. */
 static void
 refuse_missing(const char *name)
 {
@@ -63,7 +66,7 @@ refuse_missing(const char *name)
 			 errhint("Pass it.")));
 }
 
-/* A text argument that must say something. */
+/* A text argument that may be neither NULL nor blank. */
 char *
 argument_required(FunctionCallInfo fcinfo, int argument, const char *name)
 {
@@ -74,7 +77,7 @@ argument_required(FunctionCallInfo fcinfo, int argument, const char *name)
 	return value;
 }
 
-/* A number of a deployment, or of a claim. */
+/* The number of a deployment or of a claim, which may not be NULL. */
 int32
 argument_number(FunctionCallInfo fcinfo, int argument, const char *name)
 {

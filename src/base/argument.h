@@ -1,5 +1,5 @@
 /*
- * argument.h: what functions are called with.
+ * argument.h: reading the arguments of SQL functions.
  */
 #ifndef PROMOTE_BASE_ARGUMENT_H
 #define PROMOTE_BASE_ARGUMENT_H

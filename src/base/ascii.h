@@ -1,7 +1,7 @@
 /*
- * ascii.h: what characters are, as far as ASCII goes and whatever the locale.
+ * ascii.h: classes of ASCII characters, which do not depend on the locale.
  *
- * A byte of a character beyond ASCII is of no kind.
+ * A byte of a character beyond ASCII belongs to no class.
  */
 #ifndef PROMOTE_BASE_ASCII_H
 #define PROMOTE_BASE_ASCII_H

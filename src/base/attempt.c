@@ -1,5 +1,5 @@
 /*
- * attempt.c: doing something that may be refused, to go on with the reason.
+ * attempt.c: running a step that may be refused, and going on with the reason.
  */
 #include "postgres.h"
 
@@ -9,7 +9,10 @@
 #include "base/attempt.h"
 #include "base/errors.h"
 
-/* Is the error a refusal, promote's own or of a user's trigger or constraint?  All others are the caller's. */
+/*
+ * Is the error a refusal: promote's own, or that of a user's trigger or constraint?  All other
+ * errors are raised again.
+ */
 static bool
 is_refusal(int sqlstate)
 {
@@ -21,14 +24,14 @@ is_refusal(int sqlstate)
 		category == ERRCODE_TO_CATEGORY(ERRCODE_RAISE_EXCEPTION);
 }
 
-/* Is the error that a lock was not to be had in time? */
+/* Does the error say that a lock was not free in time? */
 static bool
 is_held(int sqlstate)
 {
 	return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
-/* Do something in a subtransaction; what is not expected to go wrong is raised. */
+/* Run a step in a subtransaction.  Errors that are not expected are raised again. */
 static bool
 attempt_unless(void (*step) (void *state), void *state, bool (*expected) (int sqlstate), Refusal *refusal)
 {
@@ -66,9 +69,9 @@ attempt_unless(void (*step) (void *state), void *state, bool (*expected) (int sq
 }
 
 /*
- * Do something in a subtransaction.  False where it was refused, with nothing
- * of it left; what is no refusal, such as a deadlock, is raised.  The refusal's
- * words are in the current memory context.
+ * Run a step in a subtransaction.  Returns false where the step was refused, and everything
+ * that it did is undone.  An error that is no refusal, such as a deadlock, is raised.  The
+ * refusal's message is in the current memory context.
  */
 bool
 attempt(void (*step) (void *state), void *state, Refusal *refusal)
@@ -76,7 +79,10 @@ attempt(void (*step) (void *state), void *state, Refusal *refusal)
 	return attempt_unless(step, state, is_refusal, refusal);
 }
 
-/* Take locks in a subtransaction: false where one was not to be had in time, with none of them left. */
+/*
+ * Take locks in a subtransaction.  Returns false, with none of the locks held, where one was
+ * not free in time.
+ */
 bool
 attempt_to_lock(void (*step) (void *state), void *state)
 {

@@ -1,5 +1,5 @@
 /*
- * attempt.h: doing something that may be refused.
+ * attempt.h: running a step that may be refused.
  */
 #ifndef PROMOTE_BASE_ATTEMPT_H
 #define PROMOTE_BASE_ATTEMPT_H

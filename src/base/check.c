@@ -1,8 +1,8 @@
 /*
- * check.c: what a CHECK says where it refuses a row.
+ * check.c: error messages for CHECK constraints.
  *
- * Of a CHECK that is false PostgreSQL tells the name.  One that calls this
- * function is true, or raises what is wrong and how to put it right.
+ * For a CHECK that fails, PostgreSQL shows only the constraint's name.  A CHECK that calls
+ * this function either holds or raises an error that says what is wrong and how to correct it.
  */
 #include "postgres.h"
 
@@ -14,9 +14,9 @@
 PG_FUNCTION_INFO_V1(promote_check_value);
 
 /*
- * promote_internal.check_value(fits boolean, what text, rule text, remedy
- * text) returns boolean: true, or PM_INVALID_ARGUMENT.  It is strict: what is
- * NULL passes, as in any CHECK.  The value itself is not shown.
+ * promote_internal.check_value(fits boolean, what text, rule text, remedy text) returns
+ * boolean: true, or the error PM_INVALID_ARGUMENT.  The function is strict, so NULL passes as
+ * in any CHECK.  The error does not show the value.
  */
 Datum
 promote_check_value(PG_FUNCTION_ARGS)

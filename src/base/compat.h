@@ -1,7 +1,7 @@
 /*
- * compat.h: all that differs between PostgreSQL's releases, 15 to 19.
+ * compat.h: everything that differs between PostgreSQL 15 and 19.
  *
- * Names the newest interface and supplies it where an older server lacks it.
+ * This file names the newest interface and supplies it where an older server lacks it.
  */
 #ifndef PROMOTE_BASE_COMPAT_H
 #define PROMOTE_BASE_COMPAT_H
@@ -12,17 +12,18 @@
 #error "promote needs PostgreSQL 15 or newer"
 #endif
 
-/* PostgreSQL 16 took the layout of variable-length values out of postgres.h. */
+/* PostgreSQL 16 moved the layout of variable-length values out of postgres.h. */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
 
-/* PostgreSQL 16 asks for any object's privileges in one way. */
+/* PostgreSQL 16 checks the privileges on every kind of object by one function. */
 #if PG_VERSION_NUM < 160000
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "utils/acl.h"
 
+/* Check a role's privilege on a function or a schema; promote checks no other class. */
 static inline AclResult
 object_aclcheck(Oid class, Oid object, Oid role, AclMode mode)
 {
@@ -32,13 +33,16 @@ object_aclcheck(Oid class, Oid object, Oid role, AclMode mode)
 }
 #endif
 
-/* Before PostgreSQL 16 whoever has CREATEROLE can be a member of any role but superusers. */
+/* Before PostgreSQL 16, a role with CREATEROLE can make itself a member of any role that is no superuser. */
 #define CREATEROLE_IS_ANY_ROLE (PG_VERSION_NUM < 160000)
 
-/* PostgreSQL 16 tells what it knows of a setting by its name. */
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 
+/*
+ * What the server knows of a setting.  PostgreSQL 16 can find it by name.  Raises an error
+ * where the setting does not exist.
+ */
 static inline struct config_generic *
 setting_by_name(const char *name)
 {
@@ -55,9 +59,9 @@ setting_by_name(const char *name)
 #endif
 }
 
-/* PostgreSQL 17 lets the caller own the lexer of JSON. */
 #include "common/jsonapi.h"
 
+/* A lexer for a JSON text.  Since PostgreSQL 17 the caller may supply the lexer's memory; promote does not. */
 static inline JsonLexContext *
 json_lexer(const char *text, size_t length, int encoding)
 {
@@ -68,13 +72,16 @@ json_lexer(const char *text, size_t length, int encoding)
 #endif
 }
 
-/* PostgreSQL 15 and 16 have this only since one of their minor releases. */
 #if PG_VERSION_NUM < 170000
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/inval.h"
 
+/*
+ * Lock an object of the database unless another session holds it.  The first minor releases of
+ * 15 and 16 lack this.
+ */
 static inline bool
 conditional_lock_database_object(Oid class, Oid object, uint16 part, LOCKMODE mode)
 {
@@ -89,21 +96,21 @@ conditional_lock_database_object(Oid class, Oid object, uint16 part, LOCKMODE mo
 #define ConditionalLockDatabaseObject conditional_lock_database_object
 #endif
 
-/* PostgreSQL 18 asks whether a primary key that is deferrable will do. */
+/* PostgreSQL 18 added a parameter that allows deferrable primary keys. */
 #if PG_VERSION_NUM < 180000
 #include "utils/relcache.h"
 #define RelationGetPrimaryKeyIndex(relation, deferrable_ok) (RelationGetPrimaryKeyIndex) (relation)
 #endif
 
-/* PostgreSQL 18 says before a function that it does not return, as C11 does, and no longer behind. */
+/* PostgreSQL 18 moved the mark of a function that does not return in front of its declaration, as in C11. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
-/* PostgreSQL 19 wants to be told that a row's description is complete, before it is used for anything. */
 #if PG_VERSION_NUM < 190000
 #include "access/tupdesc.h"
 
+/* PostgreSQL 19 must be told that a row's description is complete before anything uses it. */
 static inline void
 TupleDescFinalize(TupleDesc row_type)
 {

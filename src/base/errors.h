@@ -1,10 +1,10 @@
 /*
  * errors.h: the SQLSTATEs of promote, all of class PM.
  *
- * One line per refusal a caller may want to tell from another; doc/reference/errors.md
- * explains each, and test/t/errors_codes.pl sees to it that a test provokes each.  Messages are lower
- * case without a full stop, DETAIL and HINT are sentences, and none of them
- * ever holds a value of a configuration: it might be sensitive.
+ * There is one line for each refusal that a caller may want to tell from the others.
+ * doc/reference/errors.md explains each, and test/t/errors_codes.pl makes sure that a test
+ * provokes each.  Messages are lower case without a full stop; DETAIL and HINT are sentences.
+ * None of them ever holds a value of a configuration, because the value might be sensitive.
  */
 #ifndef PROMOTE_BASE_ERRORS_H
 #define PROMOTE_BASE_ERRORS_H
@@ -39,12 +39,12 @@
 /* History */
 #define PM_APPEND_ONLY			PM_ERRCODE('3', '0', '1')	/* history is never rewritten */
 #define PM_OUT_OF_SEQUENCE		PM_ERRCODE('3', '0', '2')	/* not the next revision */
-#define PM_GUARDED_COLUMN		PM_ERRCODE('3', '0', '3')	/* bookkeeping nobody sets by hand */
+#define PM_GUARDED_COLUMN		PM_ERRCODE('3', '0', '3')	/* a column that only promote writes */
 
 /* Calls */
 #define PM_REVISION_MOVED		PM_ERRCODE('4', '0', '1')	/* expected_revision does not hold */
 #define PM_KEY_REUSED			PM_ERRCODE('4', '0', '2')	/* idempotency key of another call */
-#define PM_INVALID_ARGUMENT		PM_ERRCODE('4', '0', '4')	/* an argument or a value that is missing, or out of its bounds */
+#define PM_INVALID_ARGUMENT		PM_ERRCODE('4', '0', '4')	/* a missing argument, or one out of bounds */
 
 /* Deployments */
 #define PM_ILLEGAL_STEP			PM_ERRCODE('5', '0', '1')	/* not from the state it is in */
@@ -60,22 +60,22 @@
 
 /* The pipeline */
 #define PM_GATES_CLOSED			PM_ERRCODE('6', '0', '1')	/* a gate blocks the deployment */
-#define PM_INVALID_WINDOW		PM_ERRCODE('6', '0', '2')	/* not a window, recurrence or zone */
-#define PM_INVALID_APPROVAL		PM_ERRCODE('6', '0', '3')	/* one's own, a second one, or without the role */
-#define PM_NOT_OVERRIDABLE		PM_ERRCODE('6', '0', '4')	/* a gate that is not to be overridden, or not by that role */
-#define PM_NO_PATH				PM_ERRCODE('6', '0', '5')	/* a cycle, no allowed path, or several */
-#define PM_REQUEST_STATE		PM_ERRCODE('6', '0', '6')	/* a request is in no state for that */
-#define PM_PREVIEW_MOVED		PM_ERRCODE('6', '0', '7')	/* no preview was taken, or it does not hold any more */
+#define PM_INVALID_WINDOW		PM_ERRCODE('6', '0', '2')	/* not a window, recurrence or time zone */
+#define PM_INVALID_APPROVAL		PM_ERRCODE('6', '0', '3')	/* one's own plan, a second vote, or without the role */
+#define PM_NOT_OVERRIDABLE		PM_ERRCODE('6', '0', '4')	/* a gate that nobody, or not that role, may override */
+#define PM_NO_PATH				PM_ERRCODE('6', '0', '5')	/* a cycle, no path that allows it, or several paths */
+#define PM_REQUEST_STATE		PM_ERRCODE('6', '0', '6')	/* the request's state does not allow this */
+#define PM_PREVIEW_MOVED		PM_ERRCODE('6', '0', '7')	/* no preview was taken, or what it showed has changed */
 #define PM_REQUEST_HOLDS		PM_ERRCODE('6', '0', '8')	/* another request holds the instance */
-#define PM_OTHER_CHANGES		PM_ERRCODE('6', '0', '9')	/* other changes would ride along */
+#define PM_OTHER_CHANGES		PM_ERRCODE('6', '0', '9')	/* the promotion would also carry other changes */
 #define PM_INVALID_POLICY		PM_ERRCODE('6', '1', '0')	/* a function that cannot be a policy */
-#define PM_HELD					PM_ERRCODE('6', '1', '1')	/* what is to be done in an emergency is held by others */
+#define PM_HELD					PM_ERRCODE('6', '1', '1')	/* another session holds what an emergency needs */
 
 /* Who may do what */
 #define PM_NOT_GRANTED			PM_ERRCODE('7', '0', '1')	/* the caller has no grant for it */
-#define PM_INVALID_GRANT		PM_ERRCODE('7', '0', '2')	/* to oneself, or to or for what is not there */
-#define PM_IMPERSONATION		PM_ERRCODE('7', '0', '3')	/* promote.actor is another's name */
-#define PM_UNCALLED				PM_ERRCODE('7', '0', '4')	/* code that the session has not called */
+#define PM_INVALID_GRANT		PM_ERRCODE('7', '0', '2')	/* to oneself, or names a role or a scope that does not exist */
+#define PM_IMPERSONATION		PM_ERRCODE('7', '0', '3')	/* promote.actor names somebody without the right to */
+#define PM_UNCALLED				PM_ERRCODE('7', '0', '4')	/* code that the session did not call */
 
 /* What else a promotion carries */
 #define PM_NO_SECRET_KEY		PM_ERRCODE('7', '1', '1')	/* no key is configured */
@@ -83,7 +83,7 @@
 #define PM_SECRET_SEALED		PM_ERRCODE('7', '1', '3')	/* a ciphertext does not open */
 #define PM_UNDECLARED			PM_ERRCODE('7', '1', '4')	/* the release declares no such secret or slot */
 #define PM_INVALID_SECRET		PM_ERRCODE('7', '1', '5')	/* empty, too large, or not JSON */
-#define PM_REFERENCE_FIXED		PM_ERRCODE('7', '2', '1')	/* a reference of what is provisioned */
+#define PM_REFERENCE_FIXED		PM_ERRCODE('7', '2', '1')	/* a reference of something that is provisioned */
 
 /* Evidence */
 #define PM_CANNOT_PRUNE			PM_ERRCODE('7', '3', '1')	/* audit rows that have to stay */

@@ -9,8 +9,8 @@
 #include "utils/memutils.h"
 
 /*
- * Make room for some more than count elements of that width in an array, NULL
- * at first, in the current memory context; it may move.
+ * Make room for the given number of further elements of that width.  The array starts as NULL,
+ * lives in the current memory context, and may move.
  */
 static inline void *
 grow(void *array, Size count, Size more, Size *room, Size width)

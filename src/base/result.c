@@ -1,5 +1,5 @@
 /*
- * result.c: the rows that functions return.
+ * result.c: the rows that SQL functions return.
  */
 #include "postgres.h"
 
@@ -10,7 +10,7 @@
 #include "base/compat.h"
 #include "base/result.h"
 
-/* Take values apart, as PostgreSQL wants them for a row of that many columns. */
+/* Split values into the two arrays that PostgreSQL expects for a row with that many columns. */
 static void
 take_apart(const SqlValue *values, int count, TupleDesc row_type, Datum *datums, bool *nulls)
 {
@@ -23,7 +23,7 @@ take_apart(const SqlValue *values, int count, TupleDesc row_type, Datum *datums,
 	}
 }
 
-/* The one row of a function that returns a record, in the current memory context. */
+/* The single row of a function that returns a record, in the current memory context. */
 Datum
 result_form(FunctionCallInfo fcinfo, const SqlValue *values, int count)
 {
@@ -37,7 +37,7 @@ result_form(FunctionCallInfo fcinfo, const SqlValue *values, int count)
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), datums, nulls));
 }
 
-/* Another row of a function that returns a set. */
+/* Add a row to the result of a function that returns a set. */
 void
 result_add(FunctionCallInfo fcinfo, const SqlValue *values, int count)
 {
@@ -49,7 +49,10 @@ result_add(FunctionCallInfo fcinfo, const SqlValue *values, int count)
 	tuplestore_putvalues(result->setResult, result->setDesc, datums, nulls);
 }
 
-/* More rows of a function that returns a set: all that a statement has returned, which has its columns. */
+/*
+ * Add all rows that a statement returned to the result of a function that returns a set.  The
+ * columns must agree.
+ */
 void
 result_add_rows(FunctionCallInfo fcinfo, const SqlRows *rows)
 {
@@ -59,7 +62,7 @@ result_add_rows(FunctionCallInfo fcinfo, const SqlRows *rows)
 		tuplestore_puttuple(result->setResult, rows->table->vals[i]);
 }
 
-/* All rows of a function that returns a set: those that a statement has returned. */
+/* Return the rows of a statement as the whole result of a function that returns a set. */
 void
 result_rows(FunctionCallInfo fcinfo, const SqlRows *rows)
 {

@@ -1,5 +1,6 @@
 /*
- * result.h: the rows that functions return, made of values as statements are called with.
+ * result.h: the rows that SQL functions return, made of the same values that statements are
+ * called with.
  */
 #ifndef PROMOTE_BASE_RESULT_H
 #define PROMOTE_BASE_RESULT_H
@@ -10,9 +11,9 @@
 
 #include "base/sql.h"
 
-/* The one row of a function that returns a record: (fcinfo, values...), in the order of its columns. */
+/* The single row of a function that returns a record: (fcinfo, values...), in the order of the columns. */
 #define result_row(fcinfo, ...) result_form(fcinfo, SQL_CALL(__VA_ARGS__))
-/* Another row of a function that returns a set, behind InitMaterializedSRF: (fcinfo, values...). */
+/* Add a row to the result of a function that returns a set, after InitMaterializedSRF: (fcinfo, values...). */
 #define result_put(fcinfo, ...) result_add(fcinfo, SQL_CALL(__VA_ARGS__))
 
 extern Datum result_form(FunctionCallInfo fcinfo, const SqlValue *values, int count);

@@ -1,5 +1,5 @@
 /*
- * sql.c: the one way in which C code here runs SQL.
+ * sql.c: running SQL from C.  All files but gate/policy.c go through it.
  */
 #include "postgres.h"
 
@@ -19,7 +19,7 @@
 
 #define PINNED_PATH "pg_catalog, pg_temp"
 
-/* Set a setting until the nest level that it is in ends. */
+/* Change a setting until the current nest level of settings ends. */
 void
 sql_set_local(const char *name, const char *value)
 {
@@ -39,7 +39,7 @@ table_oid(const char *table)
 	return oid;
 }
 
-/* Who owns the extension's tables. */
+/* The role that owns the extension's tables. */
 Oid
 tables_owner(void)
 {
@@ -54,9 +54,9 @@ tables_owner(void)
 }
 
 /*
- * Has the caller set what shows them the values that our statements are run
- * with?  A plan that is made for these has them as constants, and is printed to
- * whoever asks for that, by settings that anybody may change.
+ * Has the caller switched on a setting that prints plans?  A plan that is made for given
+ * values contains them as constants, and PostgreSQL prints it to anybody who asks for it by
+ * settings that every user may change.
  */
 static bool
 shows_values(void)
@@ -64,14 +64,14 @@ shows_values(void)
 	return plan_cache_mode != PLAN_CACHE_MODE_AUTO || Debug_print_plan || Debug_print_parse || Debug_print_rewritten;
 }
 
-/* Set what all statements are run under, until the nest level ends. */
+/* Pin the settings that all statements run under, until the nest level ends. */
 static void
 pin_settings(void)
 {
 	sql_set_local("search_path", PINNED_PATH);
-	/* plans outlive the day when a table was small enough to be read whole */
+	/* a plan stays in use after a small table has grown */
 	sql_set_local("enable_seqscan", "off");
-	/* compiling a plan takes longer than any of them runs */
+	/* compiling a plan takes longer than running any of the statements */
 	sql_set_local("jit", "off");
 	if (!shows_values())
 		return;
@@ -82,9 +82,8 @@ pin_settings(void)
 }
 
 /*
- * Become the owner with pinned settings, and connect.  An error leaves the
- * scope by itself: the end of the (sub)transaction restores the user, the
- * settings and SPI.
+ * Become the owner with pinned settings, and connect to SPI.  After an error nobody has to
+ * leave the scope: the end of the (sub)transaction restores the user, the settings and SPI.
  */
 void
 sql_enter(Sql *sql)
@@ -103,7 +102,7 @@ sql_enter(Sql *sql)
 		elog(ERROR, "SPI_connect failed");
 }
 
-/* Disconnect and be the caller again. */
+/* Disconnect from SPI and become the caller again. */
 void
 sql_leave(const Sql *sql)
 {
@@ -115,11 +114,11 @@ sql_leave(const Sql *sql)
 }
 
 /*
- * Look at what is committed now, and at what the transaction itself has done,
- * whatever its own snapshot shows, with statements that are read_only: who
- * has waited for a lock has to see what it was waited for.  PopActiveSnapshot
- * ends it.  Beside parallel workers nothing has been done since they began, and
- * the snapshot is one as catalogs are read by, which may be taken there.
+ * Push a snapshot that shows what is committed now and what this transaction did, for
+ * statements that are read_only.  A caller that waited for a lock must see what the other
+ * transaction committed, and the transaction's own snapshot may be too old for that.
+ * PopActiveSnapshot ends it.  With parallel workers the transaction has written nothing since
+ * they started, so a catalog snapshot, which may be taken in a worker, is enough.
  */
 void
 sql_push_latest(void)
@@ -133,7 +132,7 @@ sql_push_latest(void)
 	PushActiveSnapshot(GetLatestSnapshot());
 }
 
-/* Raise 40001: the transaction's own snapshot does not show what is there now. */
+/* Raise 40001: the transaction's snapshot does not show the current rows. */
 void
 refuse_unseen(void)
 {
@@ -144,7 +143,7 @@ refuse_unseen(void)
 			 errhint("Try the transaction again.")));
 }
 
-/* Is the error, in a PG_CATCH, that a row of ours refers to one that is not there? */
+/* In a PG_CATCH: did a foreign key of promote's tables fail to find the row that it refers to? */
 static bool
 is_unseen(void)
 {
@@ -157,11 +156,11 @@ is_unseen(void)
 }
 
 /*
- * Run a statement in a transaction that has one snapshot, which may be from
- * before what there is to look at, in the way of foreign keys' cascades: it
- * reads what is committed now, and to write over a row that the transaction's
- * own snapshot does not show is 40001.  So is to refer to one: all that we
- * refer to was found, and foreign keys look for it by that snapshot alone.
+ * Run a statement in a transaction that keeps one snapshot, which may be too old for the rows
+ * to look at.  The statement runs as the cascades of foreign keys do: it reads what is
+ * committed now, and raises 40001 if it would write over a row that the transaction's snapshot
+ * does not show.  A foreign key looks only through that snapshot.  Since promote has found
+ * every row that it refers to, a foreign key that fails means 40001, too.
  */
 static int
 run_latest(SPIPlanPtr plan, Datum *values, const char *flags)
@@ -186,17 +185,17 @@ run_latest(SPIPlanPtr plan, Datum *values, const char *flags)
 	return result;
 }
 
-/* Does the transaction read by one snapshot that others have to be held against? */
+/* Does the transaction keep one snapshot that writes have to be checked against? */
 static bool
 is_behind(bool read_only)
 {
-	/* beside parallel workers nothing is written, and no snapshot may be taken */
+	/* with parallel workers nothing is written, and a worker may not take a snapshot */
 	return !read_only && IsolationUsesXactSnapshot() && !IsInParallelMode();
 }
 
 /* ---- calling ---- */
 
-/* The statement's text, with its fields' expressions where it leaves them out. */
+/* The statement's text, with the expressions of its fields in the place of "$*". */
 static char *
 statement_text(const Statement *statement)
 {
@@ -214,9 +213,8 @@ statement_text(const Statement *statement)
 }
 
 /*
- * The statement's plan, made at its first use.  A generic plan from the
- * start: all statements look rows up by their keys, and planning one anew
- * costs more than running it.
+ * The statement's plan, made at first use.  The plan is generic from the start: all statements
+ * look rows up by key, and planning them again costs more than running them.
  */
 static SPIPlanPtr
 statement_plan(Statement *statement, const SqlValue *values, int count)
@@ -237,7 +235,7 @@ statement_plan(Statement *statement, const SqlValue *values, int count)
 	return plan;
 }
 
-/* The values of a call as SPI takes them. */
+/* The arguments of a call in the form that SPI takes. */
 typedef struct SpiCall
 {
 	SPIPlanPtr	plan;
@@ -245,7 +243,7 @@ typedef struct SpiCall
 	char		nulls[FUNC_MAX_ARGS];
 } SpiCall;
 
-/* Turn a call into SPI's. */
+/* Convert the arguments of a call into SPI's form. */
 static void
 prepare_call(Statement *statement, const SqlValue *values, int count, SpiCall *call)
 {
@@ -261,13 +259,14 @@ prepare_call(Statement *statement, const SqlValue *values, int count, SpiCall *c
 }
 
 /*
- * Run a statement to its end, inside a scope.  SQL_READ reads by the active
- * snapshot: that of whoever asks, or one that was pushed.  SQL_LATEST reads and
- * writes what is committed now, at every isolation level.  SQL_LOCK locks rows
- * that the caller's transaction is about, as it has seen them: where its
- * snapshot does not show them as they are now that is 40001, so that what it
- * was decided by and what is done do not fall apart; none can mean that they
- * were not there yet when the snapshot was taken.
+ * Run a statement to its end, inside a scope.
+ *
+ * SQL_READ reads by the active snapshot: the caller's, or one that was pushed.  SQL_LATEST
+ * reads and writes what is committed now, at every isolation level.  SQL_LOCK locks rows as
+ * the caller's transaction sees them.  If a row has changed since the transaction's snapshot,
+ * SQL_LOCK raises 40001, so that the transaction does not act on rows other than those that it
+ * decided by.  If it finds no row, the row may have been inserted after the snapshot was
+ * taken.
  */
 SqlRows
 sql_call(const Sql *sql, Statement *statement, SqlMode mode, const SqlValue *values, int count)
@@ -285,7 +284,7 @@ sql_call(const Sql *sql, Statement *statement, SqlMode mode, const SqlValue *val
 	return sql_fetched(statement);
 }
 
-/* Open a cursor over the rows of a statement that only reads, by the snapshot that sql_call would. */
+/* Open a cursor over the rows of a read-only statement.  The cursor uses the same snapshot as sql_call. */
 Portal
 sql_cursor(const Sql *sql, Statement *statement, bool read_only, const SqlValue *values, int count)
 {
@@ -302,8 +301,8 @@ sql_cursor(const Sql *sql, Statement *statement, bool read_only, const SqlValue 
 }
 
 /*
- * Open a cursor over the rows of a query that is put together at run time, and
- * only reads, by the active snapshot; nothing of it is kept.
+ * Open a cursor over the rows of a read-only query whose text is built at run time.  The query
+ * uses the active snapshot, and its plan is not kept.
  */
 Portal
 sql_open_once(const Sql *sql, const char *text, const SqlValue *values, int count)
@@ -331,7 +330,7 @@ sql_command(const Sql *sql, const char *text)
 		elog(ERROR, "command failed: %s", SPI_result_code_string(result));
 }
 
-/* What SPI has fetched last, as by SPI_cursor_fetch from the statement's cursor. */
+/* The rows that SPI fetched last, for example by SPI_cursor_fetch from the statement's cursor. */
 SqlRows
 sql_fetched(Statement *statement)
 {
@@ -340,7 +339,7 @@ sql_fetched(Statement *statement)
 
 /* ---- reading rows ---- */
 
-/* May a column of that type be read as a kind? */
+/* Can a column of that type be read as that kind? */
 static bool
 fits_kind(Oid type, SqlKind kind)
 {
@@ -371,7 +370,7 @@ fits_kind(Oid type, SqlKind kind)
 	return false;
 }
 
-/* Hold the columns of a result against the statement's fields, once per backend. */
+/* Check the columns of a result against the statement's fields, once per backend. */
 static void
 check_fields(Statement *statement, TupleDesc row_type)
 {
@@ -387,9 +386,9 @@ check_fields(Statement *statement, TupleDesc row_type)
 }
 
 /*
- * The member of an enum that has a name; 0: none has, or there is no name.  A
- * table of names counts from 1, by the members that it names, and ends with
- * NULL: {[FIRST] = "FIRST", [SECOND] = "SECOND", NULL}.
+ * The member of an enum with that name; 0 if no member has the name, or the name is NULL.  The
+ * table of names is indexed by the members, begins at 1 and ends with NULL: {[FIRST] =
+ * "FIRST", [SECOND] = "SECOND", NULL}.
  */
 int
 sql_enum(const char *const *names, const char *name)
@@ -400,7 +399,7 @@ sql_enum(const char *const *names, const char *name)
 	return 0;
 }
 
-/* The member of an enum that a column says; 0 is NULL. */
+/* The member of an enum that a column names; 0 for NULL. */
 static int
 enum_of(const SqlField *field, Datum value, bool isnull)
 {
@@ -412,7 +411,7 @@ enum_of(const SqlField *field, Datum value, bool isnull)
 	return member;
 }
 
-/* Put a value into the member that a field is about. */
+/* Store a column's value in the member that the field describes. */
 static void
 put_field(const SqlField *field, Datum value, bool isnull, Oid type, char *member)
 {
@@ -455,11 +454,10 @@ put_field(const SqlField *field, Datum value, bool isnull, Oid type, char *membe
 }
 
 /*
- * Read a row, counted from 0, into a struct by the statement's fields; other
- * members stay as they are.  False where there is no such row.  NULL becomes
- * NULL, 0, false, or of a time its end, DT_NOEND.  Text is allocated in the
- * current memory context; inline values of other kinds may point into the row,
- * which goes with the scope.
+ * Read a row, counted from 0, into a struct by the statement's fields.  Members without a
+ * field stay as they are.  Returns false where the row does not exist.  NULL becomes NULL, 0
+ * or false, and DT_NOEND for a time.  Text is allocated in the current memory context.  Other
+ * values passed by reference may point into the row, which goes with the scope.
  */
 bool
 sql_row(SqlRows *rows, uint64 row, void *into)
@@ -481,10 +479,7 @@ sql_row(SqlRows *rows, uint64 row, void *into)
 	return true;
 }
 
-/*
- * The one column of a row.  A row that was to be written may be missing: a
- * trigger that a user added can skip it.
- */
+/* The only column of a row.  Even a row that a statement wrote may be missing: a user's trigger can skip it. */
 Datum
 sql_datum(const SqlRows *rows, uint64 row, bool *isnull)
 {
@@ -493,7 +488,7 @@ sql_datum(const SqlRows *rows, uint64 row, bool *isnull)
 	return SPI_getbinval(rows->table->vals[row], rows->table->tupdesc, 1, isnull);
 }
 
-/* The one column, an integer; NULL is 0, which no counter and no key here is. */
+/* The only column, an integer.  NULL becomes 0, which no counter and no key of promote is. */
 int32
 sql_int(const SqlRows *rows, uint64 row)
 {
@@ -503,7 +498,7 @@ sql_int(const SqlRows *rows, uint64 row)
 	return isnull ? 0 : DatumGetInt32(value);
 }
 
-/* The one column, a bigint; NULL is 0. */
+/* The only column, a bigint; NULL becomes 0. */
 int64
 sql_wide(const SqlRows *rows, uint64 row)
 {
@@ -513,7 +508,7 @@ sql_wide(const SqlRows *rows, uint64 row)
 	return isnull ? 0 : DatumGetInt64(value);
 }
 
-/* The one column, a boolean; NULL is false. */
+/* The only column, a boolean; NULL becomes false. */
 bool
 sql_bool(const SqlRows *rows, uint64 row)
 {
@@ -523,7 +518,7 @@ sql_bool(const SqlRows *rows, uint64 row)
 	return !isnull && DatumGetBool(value);
 }
 
-/* The one column, a text, in the current memory context; NULL for NULL. */
+/* The only column, a text, in the current memory context; NULL for SQL NULL. */
 char *
 sql_text(const SqlRows *rows, uint64 row)
 {
@@ -533,7 +528,7 @@ sql_text(const SqlRows *rows, uint64 row)
 	return isnull ? NULL : TextDatumGetCString(value);
 }
 
-/* The one column, jsonb, detoasted; it may point into the row.  NULL for SQL NULL. */
+/* The only column, jsonb, detoasted; it may point into the row.  NULL for SQL NULL. */
 Jsonb *
 sql_jsonb(const SqlRows *rows, uint64 row)
 {
@@ -543,7 +538,7 @@ sql_jsonb(const SqlRows *rows, uint64 row)
 	return isnull ? NULL : DatumGetJsonbP(value);
 }
 
-/* The one column, bytea, detoasted; it may point into the row.  NULL for NULL. */
+/* The only column, bytea, detoasted; it may point into the row.  NULL for SQL NULL. */
 bytea *
 sql_bytea(const SqlRows *rows, uint64 row)
 {
@@ -553,7 +548,7 @@ sql_bytea(const SqlRows *rows, uint64 row)
 	return isnull ? NULL : DatumGetByteaP(value);
 }
 
-/* The one column, a time; NULL is the end of time. */
+/* The only column, a time; NULL becomes DT_NOEND. */
 TimestampTz
 sql_time(const SqlRows *rows, uint64 row)
 {

@@ -29,31 +29,32 @@
 
 #include "base/compat.h"
 
-/* An open scope, and what to go back to when it is left. */
+/* An open scope, with what sql_leave restores. */
 typedef struct Sql
 {
 	Oid			user;
 	int			security_context;
-	int			guc_level;		/* 0: the settings were as they should be */
-	MemoryContext caller;		/* where results that outlive the scope go */
+	int			guc_level;		/* 0: the settings were right already */
+	MemoryContext caller;		/* for results that outlive the scope */
 } Sql;
 
-/* What a member of a struct can be read into; see sql_row for NULL. */
+/* The types that a member of a struct can be read as; sql_row says what NULL becomes. */
 typedef enum SqlKind
 {
-	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL, SQL_ENUM, SQL_ARRAY, SQL_RANGE, SQL_RECORD
+	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL, SQL_ENUM, SQL_ARRAY, SQL_RANGE,
+	SQL_RECORD
 } SqlKind;
 
-/* A column of a statement's result, and the member of a struct that it goes to. */
+/* A column of a statement's result, and the member of a struct that takes it. */
 typedef struct SqlField
 {
 	const char *expression;		/* in the statement's SELECT or RETURNING list */
 	SqlKind		kind;
 	Size		offset;
-	const char *const *names;	/* of SQL_ENUM: those of its members, see sql_enum */
+	const char *const *names;	/* of SQL_ENUM: the names of its members, see sql_enum */
 } SqlField;
 
-/* Of member in a struct type; its C type says what the column has to be. */
+/* A field for a member of a struct type.  The member's C type decides which type the column must have. */
 #define SQL_FIELD(type, member, expression) \
 	{expression, _Generic(((type *) 0)->member, \
 						  char *: SQL_TEXT, const char *: SQL_TEXT, \
@@ -88,19 +89,19 @@ typedef struct SqlField
 #define SQL_FIELDS_15(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_14(type, alias, __VA_ARGS__)
 #define SQL_FIELDS_16(type, alias, member, ...) SQL_FIELDS_1(type, alias, member), SQL_FIELDS_15(type, alias, __VA_ARGS__)
 
-/* Of a member that is an enum, and text in SQL, by the enum's table of names. */
+/* A field for a member that is an enum in C and text in SQL; names is the enum's table of names. */
 #define SQL_ENUM_FIELD(type, member, expression, names) \
 	{expression, SQL_ENUM, offsetof(type, member) + \
 		0 * sizeof(char[sizeof(((type *) 0)->member) == sizeof(int) ? 1 : -1]), names}
 
-/* Defined static where it is used: {"SELECT ..."}, or by SQL_ROWS. */
+/* A statement is a static variable in the function that uses it: {"SELECT ..."}, or SQL_ROWS. */
 typedef struct Statement
 {
 	const char *text;			/* with fields: "$*" stands for their expressions */
 	const SqlField *fields;		/* NULL: one column, or none */
-	int			count;			/* of them */
+	int			count;			/* of the fields */
 	SPIPlanPtr	plan;			/* NULL before its first use in this backend */
-	bool		checked;		/* have its columns the types of its fields? */
+	bool		checked;		/* were its columns compared with the fields? */
 } Statement;
 
 /* A statement whose rows are read by a table of fields. */
@@ -114,23 +115,23 @@ typedef struct SqlValue
 	Datum		datum;
 } SqlValue;
 
-/* What a statement has returned, until the scope is left. */
+/* The rows that a statement returned.  They are valid until the scope is left. */
 typedef struct SqlRows
 {
 	Statement  *statement;
 	SPITupleTable *table;		/* NULL: it returns no rows */
-	uint64		count;			/* of its rows, or of those that it wrote */
+	uint64		count;			/* of the rows, or of those that the statement wrote */
 } SqlRows;
 
-/* By which snapshot a statement looks, see sql_call. */
+/* The snapshot that a statement uses, see sql_call. */
 typedef enum SqlMode
 {
 	SQL_LATEST, SQL_READ, SQL_LOCK
 } SqlMode;
 
 /*
- * Values; where C says NULL, 0 or the end of time for "none", so does SQL by
- * NULL.  AS_INT's 0 is 0, AS_NUMBER's is NULL.
+ * Values that statements are called with.  NULL, 0 and DT_NOEND, by which C says "none",
+ * become SQL NULL.  AS_INT passes 0 as 0; AS_NUMBER passes it as NULL.
  */
 static inline SqlValue
 sql_value(Oid type, bool isnull, Datum datum)
@@ -138,12 +139,14 @@ sql_value(Oid type, bool isnull, Datum datum)
 	return (SqlValue) {type, isnull, datum};
 }
 
+/* A text. */
 static inline SqlValue
 sql_text_value(const char *text)
 {
 	return sql_value(TEXTOID, text == NULL, text ? CStringGetTextDatum(text) : (Datum) 0);
 }
 
+/* A value of a type that is passed by reference. */
 static inline SqlValue
 sql_pointer_value(Oid type, const void *pointer)
 {
@@ -164,20 +167,23 @@ sql_pointer_value(Oid type, const void *pointer)
 /* an InstanceKey, as the three parameters that OF_INSTANCE knows */
 #define AS_KEY(key) AS_TEXT((key)->project), AS_TEXT((key)->environment), AS_TEXT((key)->component)
 
-/* The values of a call, behind one that is none, as there may be no others; and how many they are. */
+/*
+ * The values of a call as an array, and their number.  An unused first element keeps the array
+ * from being empty.
+ */
 #define SQL_VALUES(...) (const SqlValue[]) {{0}, __VA_ARGS__}
 #define SQL_CALL(...) &(SQL_VALUES(__VA_ARGS__))[1], (int) lengthof((SQL_VALUES(__VA_ARGS__))) - 1
 
-/* Run a statement by what is committed now: (sql, &statement, values...). */
+/* Run a statement on what is committed now: (sql, &statement, values...). */
 #define sql_run(sql, statement, ...) sql_call(sql, statement, SQL_LATEST, SQL_CALL(__VA_ARGS__))
-/* Read by the active snapshot: that of whoever asks, or one that was pushed. */
+/* Read by the active snapshot: the caller's, or one that was pushed. */
 #define sql_read(sql, statement, ...) sql_call(sql, statement, SQL_READ, SQL_CALL(__VA_ARGS__))
-/* Read so if read_only, otherwise as sql_run does. */
+/* Read as sql_read does if read_only, and as sql_run does otherwise. */
 #define sql_read_if(sql, read_only, statement, ...) \
 	sql_call(sql, statement, (read_only) ? SQL_READ : SQL_LATEST, SQL_CALL(__VA_ARGS__))
-/* Lock rows as the transaction has seen them; how many is the rows' count. */
+/* Lock rows as the transaction sees them; the result's count says how many. */
 #define sql_lock(sql, statement, ...) sql_call(sql, statement, SQL_LOCK, SQL_CALL(__VA_ARGS__))
-/* Open a cursor over the rows of a statement that only reads. */
+/* Open a cursor over the rows of a read-only statement. */
 #define sql_open(sql, statement, read_only, ...) sql_cursor(sql, statement, read_only, SQL_CALL(__VA_ARGS__))
 
 extern void sql_set_local(const char *name, const char *value);

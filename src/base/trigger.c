@@ -1,8 +1,8 @@
 /*
- * trigger.c: what every trigger function checks first, and how it reads its rows.
+ * trigger.c: the checks that every trigger function begins with, and reading its rows.
  *
- * Whoever owns a table can attach any trigger function to it.  Ours know the
- * columns of the tables they were made for, and refuse all others.
+ * The owner of any table can attach any trigger function to it.  promote's functions know the
+ * columns of their own tables only, so they refuse all other tables.
  */
 #include "postgres.h"
 
@@ -17,9 +17,9 @@
 #include "base/trigger.h"
 
 /*
- * The trigger's data, if the function was called as a trigger of the table
- * promote.<table> (NULL: of any table of that schema) at the given timing and
- * level; otherwise an error of the trigger protocol.
+ * The trigger's data.  Raises an error of the trigger protocol unless the function was called
+ * as a trigger of promote.<table> (NULL: any table of that schema) at the given timing and
+ * level.
  */
 TriggerData *
 trigger_data(FunctionCallInfo fcinfo, const char *function, const char *table,
@@ -43,14 +43,14 @@ trigger_data(FunctionCallInfo fcinfo, const char *function, const char *table,
 	return data;
 }
 
-/* The row as it is after the statement: the new one of an update, otherwise the only one. */
+/* The row after the statement: the new row of an update, otherwise the only row. */
 HeapTuple
 trigger_row(const TriggerData *data)
 {
 	return TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
 }
 
-/* A column's value. */
+/* The value of a column. */
 Datum
 trigger_value(const TriggerData *data, HeapTuple row, const char *column, bool *isnull)
 {
@@ -123,10 +123,7 @@ trigger_jsonb(const TriggerData *data, HeapTuple row, const char *column)
 	return isnull ? NULL : DatumGetJsonbP(value);
 }
 
-/*
- * Are two values of a column the same?  Of two pointers to one stored value
- * that is seen without fetching it.
- */
+/* Are two values of a column equal?  Two pointers to one stored value are equal without fetching it. */
 bool
 same_value(Datum a, Datum b, bool byval, int16 length)
 {
@@ -137,7 +134,7 @@ same_value(Datum a, Datum b, bool byval, int16 length)
 	return datum_image_eq(a, b, byval, length);
 }
 
-/* Has an update another value in that column?  Not where the table has no such column. */
+/* Does an update change that column?  False where the table has no such column. */
 bool
 trigger_differs(const TriggerData *data, const char *column)
 {
@@ -154,7 +151,7 @@ trigger_differs(const TriggerData *data, const char *column)
 					   TupleDescAttr(row_type, number - 1)->attlen);
 }
 
-/* The row with another value, which is not NULL, in a column. */
+/* The row with a column set to a value that is not NULL. */
 HeapTuple
 trigger_with(const TriggerData *data, HeapTuple row, const char *column, Datum value)
 {

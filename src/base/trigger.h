@@ -1,5 +1,5 @@
 /*
- * trigger.h: what every trigger function checks first, and how it reads its rows.
+ * trigger.h: the checks that every trigger function begins with, and reading its rows.
  */
 #ifndef PROMOTE_BASE_TRIGGER_H
 #define PROMOTE_BASE_TRIGGER_H
@@ -16,8 +16,8 @@ extern TriggerData *trigger_data(FunctionCallInfo fcinfo, const char *function,
 extern HeapTuple trigger_row(const TriggerData *data);
 
 /*
- * Columns of a row of the trigger's table, by their names, in the current memory
- * context.  NULL is 0, false, the end of time and NULL, and so is a column that the table has not.
+ * Columns of a row of the trigger's table, by name, in the current memory context.  NULL
+ * becomes NULL, 0, false or DT_NOEND, and so does a column that the table does not have.
  */
 extern Datum trigger_value(const TriggerData *data, HeapTuple row, const char *column, bool *isnull);
 extern bool trigger_is_null(const TriggerData *data, HeapTuple row, const char *column);

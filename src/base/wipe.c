@@ -1,10 +1,10 @@
 /*
- * wipe.c: memory that is overwritten before it is given back.
+ * wipe.c: memory that is overwritten before it is freed.
  *
- * What is in use is in a list.  It leaves the list when its memory context
- * goes, and is overwritten then.  PostgreSQL frees what a failed
- * subtransaction leaves at once, but that of a transaction may stay until
- * somebody says ROLLBACK: so when one is aborted all is overwritten.
+ * A list holds all such memory.  An entry leaves the list, overwritten, when its memory
+ * context is deleted.  PostgreSQL deletes the contexts of a failed subtransaction at once, but
+ * may keep those of a failed transaction until the client sends ROLLBACK.  So this file
+ * overwrites everything as soon as a transaction aborts.
  */
 #include "postgres.h"
 
@@ -14,13 +14,13 @@
 
 #include "base/wipe.h"
 
-/* What stands before the memory that is handed out. */
+/* The header in front of the memory that a caller gets. */
 typedef struct WipedHeader
 {
 	dlist_node	node;
 	MemoryContextCallback callback;
-	MemoryContext context;		/* of its own, which goes with it */
-	Size		size;			/* of what follows */
+	MemoryContext context;		/* the chunk's own context, deleted with it */
+	Size		size;			/* of the memory behind the header */
 } WipedHeader;
 
 #define HEADER_ROOM MAXALIGN(sizeof(WipedHeader))
@@ -34,7 +34,7 @@ wipe(WipedHeader *header)
 	explicit_bzero((char *) header + HEADER_ROOM, header->size);
 }
 
-/* Overwrite it and take it from the list; called before its context is deleted. */
+/* Overwrite a chunk and take it off the list; PostgreSQL calls this before it deletes the context. */
 static void
 wipe_finally(void *argument)
 {
@@ -44,7 +44,7 @@ wipe_finally(void *argument)
 	dlist_delete(&header->node);
 }
 
-/* A transaction ends: where it is aborted, overwrite all. */
+/* Overwrite everything when a transaction aborts. */
 static void
 at_end(XactEvent event, void *argument)
 {
@@ -55,14 +55,14 @@ at_end(XactEvent event, void *argument)
 			wipe(dlist_container(WipedHeader, node, iter.cur));
 }
 
-/* Be told when transactions are aborted. */
+/* Register for the ends of transactions. */
 void
 wipe_init(void)
 {
 	RegisterXactCallback(at_end, NULL);
 }
 
-/* Zeroed memory that lives as long as the current memory context, at most, and is wiped at its end. */
+/* Zeroed memory that is overwritten at its end, which is at the latest that of the current memory context. */
 void *
 wiped_alloc(Size size)
 {
@@ -79,7 +79,7 @@ wiped_alloc(Size size)
 	return (char *) header + HEADER_ROOM;
 }
 
-/* Wipe and free what wiped_alloc gave. */
+/* Overwrite and free memory of wiped_alloc. */
 void
 wiped_free(void *memory)
 {

@@ -1,9 +1,8 @@
 /*
- * wipe.h: memory that is overwritten before it is given back.
+ * wipe.h: memory that is overwritten before it is freed.
  *
- * For keys and for what they open.  However the memory goes, nothing of what
- * was in it stays: not after wiped_free, and not after an error, even where
- * the transaction is not rolled back yet.
+ * It is for keys and for the values that they decrypt.  Nothing of its content remains after
+ * wiped_free, nor after an error, even while the failed transaction waits for its ROLLBACK.
  */
 #ifndef PROMOTE_BASE_WIPE_H
 #define PROMOTE_BASE_WIPE_H

@@ -300,7 +300,8 @@ promote_deploy_instance(PG_FUNCTION_ARGS)
 Datum
 promote_decommission_instance(PG_FUNCTION_ARGS)
 {
-	Request		request = {.action = ACTION_DECOMMISSION,.status = DEPLOYMENT_PENDING,.message = argument_text(fcinfo, 1)};
+	Request		request = {.action = ACTION_DECOMMISSION,.status = DEPLOYMENT_PENDING,
+	.message = argument_text(fcinfo, 1)};
 
 	argument_instance_for(fcinfo, 0, "instance", "decommission", &request.key);
 	return place_order(fcinfo, &request, -1);

@@ -616,8 +616,8 @@ static void
 append_step(const Update *update, const char *instance)
 {
 	AuditHead	head;
-	AuditEntry	entries[2] = {{update->event, audit_facts(update->new, RelationGetDescr(update->data->tg_relation), true,
-														  state_names, lengthof(state_names))}};
+	AuditEntry	entries[2] = {{update->event,
+	audit_facts(update->new, RelationGetDescr(update->data->tg_relation), true, state_names, lengthof(state_names))}};
 	int			count = 1;
 
 	/* now: a trigger that a user added to the instance may have appended, too */

@@ -55,7 +55,8 @@ TimestampTz
 gate_later(TimestampTz at, const Interval *span)
 {
 	/* a timestamp without time zone counts the same microseconds, and knows no daylight saving */
-	return DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval, TimestampGetDatum(at), IntervalPGetDatum(span)));
+	return DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval, TimestampGetDatum(at),
+												 IntervalPGetDatum(span)));
 }
 
 /*

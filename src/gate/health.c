@@ -332,7 +332,8 @@ gate_soak(const Sql *sql, GateCase *gate)
 	char	   *problem;
 
 	if (!gate_has_source(gate) || gate->required_soak == NULL ||
-		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(gate->required_soak), IntervalPGetDatum(&none))))
+		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(gate->required_soak),
+										  IntervalPGetDatum(&none))))
 		return;
 	rows = sql_read(sql, &read, AS_TEXT(gate->key.project), AS_TEXT(gate->source_environment),
 					AS_TEXT(gate->key.component), AS_BYTEA(gate->source_digest), AS_TEXT(gate->version));

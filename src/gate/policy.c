@@ -560,8 +560,10 @@ refuse_recursion(const Policy *policy, Oid function)
 static bool
 may_execute(Oid function)
 {
-	return object_aclcheck(NamespaceRelationId, get_func_namespace(function), session_role(), ACL_USAGE) == ACLCHECK_OK &&
-		object_aclcheck(ProcedureRelationId, function, session_role(), ACL_EXECUTE) == ACLCHECK_OK;
+	Oid			role = session_role();
+
+	return object_aclcheck(NamespaceRelationId, get_func_namespace(function), role, ACL_USAGE) == ACLCHECK_OK &&
+		object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
 }
 
 /* Ask a policy, and block for what comes of it. */

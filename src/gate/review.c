@@ -189,7 +189,8 @@ last_plan(const Sql *sql, const ProposedRevision *proposed, bool completed)
 {
 	static Statement read = {"SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
 		" AND d.action = 'PLAN' AND d.revision = $4 AND (d.status = 'COMPLETED' OR NOT $5) ORDER BY d.deployment DESC LIMIT 1"};
-	SqlRows		rows = sql_run(sql, &read, AS_KEY(&proposed->key), AS_INT(proposed->current_revision), AS_BOOL(completed));
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(&proposed->key), AS_INT(proposed->current_revision),
+							   AS_BOOL(completed));
 
 	return rows.count > 0 ? sql_int(&rows, 0) : 0;
 }
@@ -400,7 +401,8 @@ replaces(const Sql *sql, const InstanceKey *key, int32 deployment)
 	if (rows.count == 0)
 		return NULL;
 	deployed_by = sql_int(&rows, 0);
-	if (!deployment_carries(sql, key, deployed_by, false, &runs) || !deployment_carries(sql, key, deployment, false, &carried))
+	if (!deployment_carries(sql, key, deployed_by, false, &runs) ||
+		!deployment_carries(sql, key, deployment, false, &carried))
 		return NULL;
 	paths = compose_replaced(runs.params, carried.params, carried.schema);
 	if (paths[0])

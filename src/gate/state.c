@@ -116,7 +116,7 @@ may_differ(const Sql *sql, const GateCase *gate)
 	return sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(gate->revision)).count > 0;
 }
 
-/* What was last observed, for a subject: the beginning of the keyed digest of all that was reported; "": nothing was. */
+/* What was last observed, as a subject names it: the first digits of the report's keyed digest; "" without a report. */
 static char *
 observed(const Sql *sql, const GateCase *gate)
 {

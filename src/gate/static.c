@@ -1,5 +1,5 @@
 /*
- * static.c: gates of what stays as it is until somebody changes it: paths, components, releases, secrets and references.
+ * static.c: gates of what stays until somebody changes it: paths, components, releases, secrets and references.
  */
 #include "postgres.h"
 

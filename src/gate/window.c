@@ -243,7 +243,7 @@ gate_freeze(const Sql *sql, GateCase *gate)
 
 		if (!state->open)
 			continue;
-		/* another time that it is on is another reason, and so is another freeze of that name, also from the same time on */
+		/* a freeze that begins again is another reason, and so is another freeze of that name at that time */
 		subject = psprintf("%s since %s, made at %s", freeze->name,
 						   state->since == GATE_NO_TIME ? "ever" : audit_time(state->since), audit_time(freeze->since));
 		gate_block(gate, "freeze", subject, state->since, state->until, "whoever changes promote.freeze_window",

@@ -1,5 +1,5 @@
 /*
- * access.c: refusing who may not, and whose code may not act in this session.
+ * access.c: refusing callers without a grant, and code that may not act in the session.
  */
 #include "postgres.h"
 
@@ -11,7 +11,7 @@
 #include "grant/grants.h"
 #include "grant/role.h"
 
-/* Where, in words. */
+/* A scope in words, for messages. */
 static char *
 scope_words(const char *project, const char *environment)
 {
@@ -22,7 +22,7 @@ scope_words(const char *project, const char *environment)
 		psprintf("all of project \"%s\"", project);
 }
 
-/* Refuse a role for what it has not been granted where. */
+/* Refuse a role that was not granted the action in that scope. */
 static void
 refuse_access(Oid role, const char *action, const char *where)
 {
@@ -36,8 +36,8 @@ refuse_access(Oid role, const char *action, const char *where)
 }
 
 /*
- * Refuse a role whose code may not act in this session, if it would: to view
- * and to audit is to ask, and leaves nothing behind.
+ * Refuse a role whose code may not act in this session.  The actions view and audit only read,
+ * so they are allowed.
  */
 static void
 require_actor(Oid role, const char *action)
@@ -46,7 +46,7 @@ require_actor(Oid role, const char *action)
 		require_accountable(role);
 }
 
-/* Refuse a role where the action is not granted. */
+/* Refuse a role that was not granted the action. */
 void
 access_require_of(Oid role, const char *action, const char *project, const char *environment)
 {
@@ -55,21 +55,24 @@ access_require_of(Oid role, const char *action, const char *project, const char 
 		refuse_access(role, action, scope_words(project, environment));
 }
 
-/* Refuse the current user where the action is not granted. */
+/* Refuse the current user unless the action was granted there. */
 void
 access_require_in(const char *action, const char *project, const char *environment)
 {
 	access_require_of(rights_role(), action, project, environment);
 }
 
-/* Refuse the current user where the action is not granted for an instance. */
+/* Refuse the current user unless the action was granted for an instance. */
 void
 access_require(const char *action, const InstanceKey *key)
 {
 	access_require_in(action, key->project, key->environment);
 }
 
-/* Refuse the current user who sees nothing of a project, whether or not there is one. */
+/*
+ * Refuse the current user who may see nothing of a project.  The refusal does not tell whether
+ * the project exists.
+ */
 void
 access_require_sight(const char *project)
 {
@@ -77,7 +80,7 @@ access_require_sight(const char *project)
 		refuse_access(rights_role(), "view", project ? psprintf("anything of project \"%s\"", project) : "anything");
 }
 
-/* Where the current user may do something; NULL: everywhere.  Refuses who may nowhere. */
+/* Where the current user may do something; NULL: everywhere.  Refuses a user who may do it nowhere. */
 ArrayType *
 access_scopes(const char *action)
 {

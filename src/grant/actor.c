@@ -1,21 +1,19 @@
 /*
- * actor.c: who is acting.  All else asks here.
+ * actor.c: who is acting.  All other files ask this one.
  *
- * Rights are those of whom the code that runs runs as: of the role that was
- * logged in as or taken by SET ROLE, or of the owner of a SECURITY DEFINER
- * function.  What is recorded is whose session it is: the database role, by
- * login or SET ROLE, and beside it the actor, who is the person.
+ * Rights are those of the role that the code runs as: the login's, that of SET ROLE, or the
+ * owner's of a SECURITY DEFINER function.  The record names the session instead: its database
+ * role, by login or SET ROLE, and the actor, who is the person.
  *
- * Whoever may impersonate (promote.grants) says who the person is, by the
- * setting promote.actor or by SET ROLE.  Anybody else is who they logged in
- * as, whatever role they take: a group that one is a member of makes nobody
- * another person.  All that is judged at every use, for a setting may be there
- * before its rules are: from ALTER ROLE, a connection's options, or another
- * role.
+ * A role with the grant to impersonate (promote.grants) may name the person, by the setting
+ * promote.actor or by SET ROLE.  For everybody else the actor is the login, whatever role they
+ * take: membership of a group does not make somebody another person.  These rules are checked
+ * at every use, because ALTER ROLE, connection options or another role may have made the
+ * setting before the rules applied.
  *
- * Code that is not the session's acts in its name only if its role may
- * impersonate, and nobody is named where PostgreSQL itself runs somebody's
- * code in a session that has not called it.
+ * Code of another role may act in the session's name only if that role may impersonate.  Where
+ * PostgreSQL itself runs somebody's code in a session that did not call it, nobody can be
+ * named.
  */
 #include "postgres.h"
 
@@ -42,15 +40,15 @@ PG_FUNCTION_INFO_V1(promote_current_database_role);
 
 #define ACTOR_MAX_LENGTH 255
 
-/* promote.actor: the person on whose behalf the session acts; '' for none. */
+/* promote.actor: the person on whose behalf the session acts; '' for nobody. */
 static char *actor_setting;
-static struct config_generic *actor_variable;	/* what PostgreSQL knows of the setting */
-static bool is_unheard = false; /* it named somebody, and was not taken over */
+static struct config_generic *actor_variable;	/* the server's record of the setting */
+static bool is_unheard = false; /* the setting named somebody when the library was loaded, and the value was lost */
 
 /*
- * Is a character one that is not seen, or that changes how others are seen?
- * Controls, blanks that are none of ASCII's, what joins, parts or turns text,
- * and what is ignored: by them one name would look like another.
+ * Is a character invisible, or does it change how others look?  Control characters, blanks
+ * beyond ASCII, joiners, separators, marks of direction and ignored characters would make one
+ * name look like another.
  */
 static bool
 is_hidden(pg_wchar c)
@@ -72,7 +70,7 @@ is_hidden(pg_wchar c)
 	return false;
 }
 
-/* Does a name hold such a character?  In encodings other than UTF-8, ASCII's alone are known. */
+/* Does a name hold such a character?  In encodings other than UTF-8 only ASCII control characters are found. */
 static bool
 holds_hidden(const char *name)
 {
@@ -86,9 +84,9 @@ holds_hidden(const char *name)
 }
 
 /*
- * An actor is a printable name: it ends up in reports and on terminals, where
- * it has to be told from others.  A connection's options come as bytes that
- * nobody has looked at.
+ * Check promote.actor.  An actor must be a printable name, because reports and terminals show
+ * it and readers must be able to tell names apart.  Connection options arrive as bytes that
+ * nobody has validated.
  */
 static bool
 check_actor(char **newval, void **extra, GucSource source)
@@ -108,7 +106,7 @@ check_actor(char **newval, void **extra, GucSource source)
 	return false;
 }
 
-/* What is set is known. */
+/* A new value replaces one that was lost. */
 static void
 assign_actor(const char *newval, void *extra)
 {
@@ -116,9 +114,9 @@ assign_actor(const char *newval, void *extra)
 }
 
 /*
- * Define the setting promote.actor.  What was set before the library was loaded
- * PostgreSQL hands over, but not beside parallel workers: then nobody is named
- * before it is set again.
+ * Define the setting promote.actor.  PostgreSQL hands over a value that was set before the
+ * library was loaded, except with parallel workers.  Then the actor is unknown until the
+ * setting is set again.
  */
 void
 actor_init(void)
@@ -142,7 +140,7 @@ actor_init(void)
 	is_unheard = names && actor_setting[0] == '\0';
 }
 
-/* Refuse to name anybody for code that the session has not called. */
+/* Refuse to name an actor for code that the session did not call. */
 static void
 refuse_uncalled(void)
 {
@@ -155,7 +153,7 @@ refuse_uncalled(void)
 				 errhint("Call it in a statement of your own.")));
 }
 
-/* May a role say that somebody else is acting? */
+/* May a role name somebody else as the actor? */
 static bool
 may_impersonate(Oid role)
 {
@@ -163,9 +161,9 @@ may_impersonate(Oid role)
 }
 
 /*
- * Refuse a role whose code acts in a session that is another's: nobody has
- * called it, or it is a SECURITY DEFINER function of who may not act for
- * others.  With rights_role() as it was before any scope of sql.h.
+ * Refuse a role whose code acts in another role's session: code that the session did not call,
+ * or a SECURITY DEFINER function whose owner may not impersonate.  The role is rights_role()
+ * as it was before sql_enter.
  */
 void
 require_accountable(Oid role)
@@ -181,7 +179,7 @@ require_accountable(Oid role)
 			 errhint("Let whoever may act for others own the SECURITY DEFINER function, or have it granted: promote.grant_action.")));
 }
 
-/* The name of the role that the session acts as; PM_UNCALLED where it has not called the code that runs. */
+/* The name of the role that the session acts as.  Raises PM_UNCALLED for code that the session did not call. */
 const char *
 current_database_role(void)
 {
@@ -189,7 +187,7 @@ current_database_role(void)
 	return GetUserNameFromId(session_role(), false);
 }
 
-/* Who owns the database. */
+/* The owner of the database. */
 static Oid
 database_owner(void)
 {
@@ -204,9 +202,8 @@ database_owner(void)
 }
 
 /*
- * Whose word the setting promote.actor is.  PostgreSQL keeps which role has
- * made it, also for parallel workers, but takes what ALTER DATABASE and ALTER
- * ROLE say for the server's own.
+ * The role that made the setting promote.actor.  PostgreSQL keeps that role, also for parallel
+ * workers, but treats ALTER DATABASE and ALTER ROLE as the server's own settings.
  */
 static Oid
 named_by(void)
@@ -223,7 +220,7 @@ named_by(void)
 	}
 }
 
-/* The role that may not name others, of the two that it takes; InvalidOid: both may. */
+/* Naming an actor needs two roles that may impersonate: return the one that may not; InvalidOid: both may. */
 static Oid
 unfit_to_name(void)
 {
@@ -235,8 +232,8 @@ unfit_to_name(void)
 }
 
 /*
- * Who acts where promote.actor names nobody: the role that the session acts
- * as, if its login may impersonate; else the login.
+ * The actor where promote.actor names nobody: the role that the session acts as, if its login
+ * may impersonate; otherwise the login.
  */
 static const char *
 own_name(void)
@@ -247,7 +244,10 @@ own_name(void)
 	return GetUserNameFromId(login == role || may_impersonate(login) ? role : login, false);
 }
 
-/* Refuse to name somebody where the setting named another, whom nobody knows any more. */
+/*
+ * Refuse to name an actor where promote.actor named one before the library was loaded and the
+ * value was lost.
+ */
 static void
 refuse_unheard(void)
 {
@@ -260,9 +260,9 @@ refuse_unheard(void)
 }
 
 /*
- * The actor; PM_IMPERSONATION where promote.actor names one without the right
- * to: that takes the role that the session acts as, for it is recorded as the
- * one that vouches, and the one that has made the setting.
+ * The actor.  Raises PM_IMPERSONATION where promote.actor names somebody without the right
+ * to.  Two roles need that right: the one that the session acts as, because the record says
+ * that it vouches for the actor, and the one that made the setting.
  */
 const char *
 current_actor(void)
@@ -290,14 +290,14 @@ current_actor(void)
 	return own;
 }
 
-/* Who is acting, by both names. */
+/* Who is acting: the actor and the database role. */
 Person
 current_person(void)
 {
 	return (Person) {.actor = current_actor(),.database_role = current_database_role()};
 }
 
-/* Is there a database role of that name? */
+/* Does a database role of that name exist? */
 bool
 role_exists(const char *role)
 {
@@ -305,9 +305,9 @@ role_exists(const char *role)
 }
 
 /*
- * Is a database role another one, or a member of it, directly or through
- * others?  Being a superuser makes nobody a member.  Both by their names, as
- * they are now: a role that is gone is no member of any.
+ * Is a database role another one, or a direct or indirect member of it?  A superuser counts as
+ * a member only where it was made one.  Both names are looked up now, so a dropped role is a
+ * member of nothing.
  */
 bool
 role_is_member(const char *member, const char *role)
@@ -315,7 +315,7 @@ role_is_member(const char *member, const char *role)
 	Oid			member_oid;
 	Oid			role_oid;
 
-	/* what was revoked while the session waited for a lock is not known to its caches yet */
+	/* this session's caches do not know yet what was revoked while it waited for a lock */
 	AcceptInvalidationMessages();
 	member_oid = get_role_oid(member, true);
 	role_oid = get_role_oid(role, true);
@@ -323,14 +323,14 @@ role_is_member(const char *member, const char *role)
 		is_member_of_role_nosuper(member_oid, role_oid);
 }
 
-/* May whoever is one of the roles act as the other? */
+/* May either of two roles act as the other? */
 static bool
 shares_role(const char *a, const char *b)
 {
 	return strcmp(a, b) == 0 || role_is_member(a, b) || role_is_member(b, a);
 }
 
-/* Did nobody say who acted by that role? */
+/* Did nobody name the person behind that role? */
 static bool
 is_unnamed(const Person *person)
 {
@@ -338,9 +338,9 @@ is_unnamed(const Person *person)
 }
 
 /*
- * Are both the same person, as far as is known?  By their actors, who may be
- * roles that one of them can take.  And whoever acts by a service's role
- * without being named may be any of those that it names.
+ * Are two names the same person, as far as promote can tell?  They are if the actors are equal
+ * or one is a role that the other can take.  A person who acted by a service's role without a
+ * name may be any person whom that service names.
  */
 bool
 same_person(const Person *a, const Person *b)
@@ -350,9 +350,9 @@ same_person(const Person *a, const Person *b)
 }
 
 /*
- * Why somebody does not speak as a member of a role, as the catalogs and the
- * grants are now; NULL: they do.  The role that they acted as has to be one;
- * and if it cannot vouch for the actor, the actor has to be able to take it.
+ * Why somebody does not count as a member of a role, by the catalogs and grants of now; NULL:
+ * they do.  The database role that they acted as must be a member.  If that role may not
+ * impersonate, the actor must be able to take it.
  */
 const char *
 not_member_because(const Person *person, const char *role)

@@ -6,11 +6,11 @@
 
 #include "postgres.h"
 
-/* Somebody, by both their names. */
+/* A person, by both names. */
 typedef struct Person
 {
-	const char *actor;			/* who it is */
-	const char *database_role;	/* by which role of the database */
+	const char *actor;			/* the person */
+	const char *database_role;	/* the database role that the person acted by */
 } Person;
 
 extern void actor_init(void);

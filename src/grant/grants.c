@@ -1,14 +1,13 @@
 /*
  * grants.c: who may do what.
  *
- * What a role may is gathered from promote.grants once and kept until a
- * grant, a membership or a role changes, so that row-level security asks for
- * each row without reading anything.
+ * The grants of a role are read from promote.grants once and kept until a grant, a membership
+ * or a role changes.  So row-level security can ask for each row without reading anything.
  *
- * A row counts only while its role has a privilege on the table of its own,
- * which the row's trigger gives it (registry/grant.c).  DROP OWNED takes that away
- * with all others, and without it PostgreSQL drops no role: so a role that is
- * made again under an old name begins with nothing.
+ * A row counts only while its role itself has a privilege on the table promote.grants.  The
+ * row's trigger gives that privilege (registry/grant.c).  PostgreSQL drops no role that has
+ * privileges, and DROP OWNED takes them away.  So a new role with an old name starts without
+ * grants.
  */
 #include "postgres.h"
 
@@ -30,7 +29,7 @@ PG_FUNCTION_INFO_V1(promote_may);
 PG_FUNCTION_INFO_V1(promote_may_view);
 PG_FUNCTION_INFO_V1(promote_visible_projects);
 
-/* The actions; the bit of each in a mask is that of its place. */
+/* The actions; an action's place here is its bit in a mask. */
 static const char *const actions[] = {
 	"view", "configure", "promote", "plan", "deploy", "approve", "override", "decommission",
 	"secrets", "work", "admin", "audit", "impersonate"
@@ -40,43 +39,43 @@ static const char *const actions[] = {
 #define IMPERSONATE (1 << (lengthof(actions) - 1))
 #define AUDIT (1 << (lengthof(actions) - 2))
 #define ADMIN (1 << (lengthof(actions) - 3))
-#define ROWS (1 << lengthof(actions))	/* to see rows: no action, but what actions imply */
+#define ROWS (1 << lengthof(actions))	/* the bit for seeing rows, which is no action but implied by actions */
 
-/* Where actions are granted: '' stands for all. */
+/* A scope of grants: '' stands for all. */
 typedef struct Scope
 {
 	char		project[64];
 	char		environment[64];
 } Scope;
 
-/* What is granted there. */
+/* The grants in a scope. */
 typedef struct Granted
 {
 	Scope		scope;			/* the key */
-	uint32		actions;		/* by the very scope */
-	uint32		within;			/* in some environment of that project; environment '' */
+	uint32		actions;		/* granted in exactly this scope */
+	uint32		within;			/* granted in some environment of the project; only where environment is '' */
 } Granted;
 
-/* What one role may, as it was read last. */
+/* The grants of the role that was read last. */
 static struct
 {
-	Oid			role;			/* InvalidOid: nothing was read, or it has changed since */
-	bool		exempt;			/* it needs no grants */
-	uint32		anywhere;		/* actions that it has somewhere */
-	HTAB	   *scopes;			/* of Granted */
+	Oid			role;			/* InvalidOid: nothing was read, or something has changed since */
+	bool		exempt;			/* the role needs no grants */
+	uint32		anywhere;		/* the actions that it has in some scope */
+	HTAB	   *scopes;			/* of Granted; with all scopes of the role */
 	Oid			table;			/* promote.grants */
 }			held;
 
-/* ---- keeping what was read ---- */
+/* ---- the cache ---- */
 
-/* Forget it: a role or a membership has changed. */
+/* Forget the cache: a role or a membership has changed. */
 static void
 forget_roles(Datum argument, int cache, uint32 hash)
 {
 	held.role = InvalidOid;
 }
 
-/* Forget it: a grant has changed, or a privilege on their table, or its owner. */
+/* Forget the cache: a grant, a privilege on the table of grants, or the table's owner has changed. */
 static void
 forget_grants(Datum argument, Oid relation)
 {
@@ -84,14 +83,14 @@ forget_grants(Datum argument, Oid relation)
 		held.role = InvalidOid;
 }
 
-/* Tell all sessions, at commit, and this one at once that grants have changed. */
+/* Tell this session now, and all others at commit, that grants have changed. */
 void
 grants_changed(void)
 {
 	CacheInvalidateRelcacheByRelid(table_oid("grants"));
 }
 
-/* Has the role itself a privilege on the table of grants? */
+/* Does the role itself have a privilege on the table of grants? */
 bool
 grants_is_marked(Oid role)
 {
@@ -115,7 +114,7 @@ grants_is_marked(Oid role)
 	return found;
 }
 
-/* The bit of an action, or of what actions imply; 0: there is none of that name. */
+/* The bit of an action, or of GRANTS_ROWS; 0: no action has that name. */
 static uint32
 action_bit(const char *action)
 {
@@ -127,14 +126,14 @@ action_bit(const char *action)
 	return 0;
 }
 
-/* Is there an action of that name? */
+/* Does an action of that name exist? */
 bool
 grants_is_action(const char *action)
 {
 	return (action_bit(action) & ~ROWS) != 0;
 }
 
-/* A scope as the key of what is granted there; NULL stands for all. */
+/* A scope as a hash key; NULL stands for all. */
 static Scope
 make_scope(const char *project, const char *environment)
 {
@@ -146,7 +145,7 @@ make_scope(const char *project, const char *environment)
 	return scope;
 }
 
-/* The entry of a scope, made where there is none. */
+/* The entry of a scope; it is made where there is none. */
 static Granted *
 granted_entry(const char *project, const char *environment)
 {
@@ -159,7 +158,7 @@ granted_entry(const char *project, const char *environment)
 	return entry;
 }
 
-/* A row of grants. */
+/* A row of promote.grants. */
 typedef struct Grant
 {
 	char	   *role;
@@ -168,7 +167,7 @@ typedef struct Grant
 	char	   *action;
 } Grant;
 
-/* Take one row of grants in, if it counts for the role. */
+/* Add a row of promote.grants to the cache, if it counts for the role. */
 static void
 take_grant(Oid role, const Grant *grant)
 {
@@ -182,7 +181,7 @@ take_grant(Oid role, const Grant *grant)
 	held.anywhere |= bit;
 }
 
-/* Read all grants that count for a role, as they are committed now. */
+/* Read all grants that count for a role, by a snapshot of now. */
 static void
 read_grants(Oid role)
 {
@@ -204,7 +203,7 @@ read_grants(Oid role)
 	sql_leave(&sql);
 }
 
-/* Watch what changes whose grants count, from the first question on. */
+/* Register the callbacks for changes that affect grants, at the first question. */
 static void
 watch_changes(void)
 {
@@ -218,7 +217,7 @@ watch_changes(void)
 	CacheRegisterRelcacheCallback(forget_grants, (Datum) 0);
 }
 
-/* Begin anew.  An error on the way leaves nothing behind that is gone. */
+/* Empty the cache.  After an error it holds no pointer to freed memory. */
 static void
 empty_access(void)
 {
@@ -235,8 +234,8 @@ empty_access(void)
 }
 
 /*
- * Have what a role may at hand.  What changes while it is read is read at the
- * next call: the callbacks reset held.role, which is set before.
+ * Fill the cache for a role.  held.role is set before the rows are read: a callback that
+ * resets it meanwhile makes the next call read again.
  */
 static void
 load_access(Oid role)
@@ -264,7 +263,7 @@ load_access(Oid role)
 
 /* ---- asking ---- */
 
-/* What is granted in a scope by itself, or in the environments within; 0: nothing. */
+/* The actions granted in exactly that scope or, if within, in the environments inside it. */
 static uint32
 granted_in(const char *project, const char *environment, bool within)
 {
@@ -275,8 +274,8 @@ granted_in(const char *project, const char *environment, bool within)
 }
 
 /*
- * Do the actions in a mask allow one?  Each but impersonating implies to see
- * rows, and each but that and auditing to view; an admin may audit.
+ * Does a mask of actions allow one?  Every action but impersonate implies to see rows, every
+ * action but impersonate and audit implies view, and admin implies audit.
  */
 static bool
 allows(uint32 mask, uint32 action)
@@ -291,8 +290,8 @@ allows(uint32 mask, uint32 action)
 }
 
 /*
- * May a role do that in an environment; in all of a project, NULL environment;
- * everywhere, NULL project?
+ * May a role do something in an environment?  A NULL environment asks for all of the project,
+ * a NULL project for everything.
  */
 bool
 grants_role_may(Oid role, const char *action, const char *project, const char *environment)
@@ -315,7 +314,7 @@ grants_role_may(Oid role, const char *action, const char *project, const char *e
 	return allows(mask, bit);
 }
 
-/* May the current user? */
+/* May the current user do something in that scope? */
 bool
 grants_may(const char *action, const char *project, const char *environment)
 {
@@ -330,7 +329,7 @@ grants_is_exempt(void)
 	return held.exempt;
 }
 
-/* Does the current user see rows of anything of a project; with NULL, of anything at all? */
+/* Does the current user see any row of a project?  NULL asks for any row at all. */
 bool
 grants_sees(const char *project)
 {
@@ -342,14 +341,14 @@ grants_sees(const char *project)
 	return allows(granted_in(NULL, NULL, true) | granted_in(project, NULL, true), ROWS);
 }
 
-/* Is an action one that only asks, and leaves nothing behind? */
+/* Does an action only read? */
 bool
 grants_only_ask(const char *action)
 {
 	return (action_bit(action) & (ROWS | VIEW | AUDIT)) != 0;
 }
 
-/* May the current user do something anywhere at all? */
+/* May the current user do something anywhere? */
 bool
 grants_anywhere(const char *action)
 {
@@ -357,14 +356,14 @@ grants_anywhere(const char *action)
 	return held.exempt || allows(held.anywhere, action_bit(action));
 }
 
-/* Add a text to an array, which is in that memory context. */
+/* Add a text to an array that lives in that memory context. */
 static void
 add_text(ArrayBuildState *state, const char *text, MemoryContext context)
 {
 	(void) accumArrayResult(state, CStringGetTextDatum(text), false, TEXTOID, context);
 }
 
-/* Where the current user, who may not everywhere, may do something: an array of promote.grants.scope. */
+/* Where the current user may do something, if it is not everywhere: an array of promote.grants.scope. */
 ArrayType *
 grants_scopes(const char *action)
 {
@@ -383,9 +382,9 @@ grants_scopes(const char *action)
 	return DatumGetArrayTypeP(makeArrayResult(state, CurrentMemoryContext));
 }
 
-/* ---- the same questions from SQL ---- */
+/* ---- SQL functions ---- */
 
-/* A name argument; NULL for NULL. */
+/* A name argument; NULL for SQL NULL. */
 static char *
 name_argument(FunctionCallInfo fcinfo, int argument)
 {
@@ -410,9 +409,8 @@ promote_may(PG_FUNCTION_ARGS)
 /*
  * promote_internal.may_view(project text, environment text) returns boolean
  *
- * Asked for each row by row-level security: a row of no environment is seen
- * by whoever sees anything of its project, one of no project by whoever sees
- * anything at all.
+ * Row-level security asks this for each row.  A row without an environment is seen by those
+ * who see anything of its project; a row without a project by those who see anything at all.
  */
 Datum
 promote_may_view(PG_FUNCTION_ARGS)
@@ -425,7 +423,7 @@ promote_may_view(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(grants_sees(project));
 }
 
-/* Add all projects there are to an array. */
+/* Add all existing projects to an array. */
 static void
 add_all_projects(ArrayBuildState *state, MemoryContext context)
 {
@@ -442,10 +440,7 @@ add_all_projects(ArrayBuildState *state, MemoryContext context)
 	sql_leave(&sql);
 }
 
-/*
- * The projects of which the current user sees something, as far as grants name
- * them; NULL: all there are.
- */
+/* The projects of which the current user sees something, taken from the grants; NULL: all projects. */
 ArrayType *
 grants_projects(void)
 {
@@ -466,8 +461,8 @@ grants_projects(void)
 /*
  * promote_internal.visible_projects() returns text[]
  *
- * Row-level security compares with it, once per statement, so that an index
- * that begins with the project finds the rows.
+ * Row-level security compares projects with this array, once per statement, so that an index
+ * that begins with the project can be used.
  */
 Datum
 promote_visible_projects(PG_FUNCTION_ARGS)

@@ -1,9 +1,8 @@
 /*
  * grants.h: who may do what.
  *
- * A grant is a row: a role, an action, and where it counts.  Whoever has the
- * privileges of that role has the grant.  The tables' owner and superusers
- * need none.
+ * A grant is a row with a role, an action and a scope.  A role has a grant if it has the
+ * privileges of the grant's role.  Superusers and the owner of the tables need no grants.
  */
 #ifndef PROMOTE_GRANT_GRANTS_H
 #define PROMOTE_GRANT_GRANTS_H
@@ -14,10 +13,10 @@
 
 #define ACTION_NAMES "view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, admin, audit and impersonate"
 
-/* Asked for like an action, and granted with all of them but impersonating: to see rows. */
+/* To see rows: checked like an action, and implied by all actions but impersonate. */
 #define GRANTS_ROWS "rows"
 
-/* What a role may, or the current user. */
+/* What a role, or the current user, may do. */
 extern bool grants_role_may(Oid role, const char *action, const char *project, const char *environment);
 extern bool grants_may(const char *action, const char *project, const char *environment);
 extern bool grants_sees(const char *project);
@@ -30,7 +29,7 @@ extern bool grants_is_exempt(void);
 extern bool grants_is_action(const char *action);
 extern bool grants_only_ask(const char *action);
 
-/* For who writes grants. */
+/* For the code that writes grants. */
 extern bool grants_is_marked(Oid role);
 extern void grants_changed(void);
 

@@ -1,5 +1,6 @@
 /*
- * role.c: whose rights count, and whose session it is: no other file asks PostgreSQL.
+ * role.c: the role whose rights count, and the role of the session.  No other file asks
+ * PostgreSQL for these.
  */
 #include "postgres.h"
 
@@ -9,11 +10,11 @@
 #include "base/sql.h"
 #include "grant/role.h"
 
-static bool asks_policy = false;	/* is one being asked? */
+static bool asks_policy = false;	/* is a policy being asked? */
 
 /*
- * Whose rights count: those of the role that the code runs as.  Inside a scope
- * of sql.h that is the tables' owner, so ask before, or take Sql.user.
+ * The role whose rights count: the one that the code runs as.  Between sql_enter and sql_leave
+ * that is the tables' owner, so call this before, or use Sql.user.
  */
 Oid
 rights_role(void)
@@ -22,8 +23,8 @@ rights_role(void)
 }
 
 /*
- * The role that the session acts as: the one of SET ROLE or of the login,
- * not that of a SECURITY DEFINER function on the way.
+ * The role that the session acts as, by SET ROLE or by login.  The owner of a SECURITY DEFINER
+ * function on the way does not change it.
  */
 Oid
 session_role(void)
@@ -31,14 +32,14 @@ session_role(void)
 	return GetOuterUserId();
 }
 
-/* Who has logged in, or was put in their place by SET SESSION AUTHORIZATION. */
+/* The role that logged in, or that SET SESSION AUTHORIZATION put in its place. */
 Oid
 login_role(void)
 {
 	return GetSessionUserId();
 }
 
-/* Could whoever calls act as a member of the role, by the code's role, the session's, or the login? */
+/* Could the caller act as a member of the role, by the code's role, the session's or the login? */
 bool
 is_caller_member(Oid role)
 {
@@ -46,7 +47,10 @@ is_caller_member(Oid role)
 		is_member_of_role_nosuper(login_role(), role);
 }
 
-/* Say whether a policy is being asked, with the session's rights and unable to write; returns what was. */
+/*
+ * Note whether a policy is being asked; policies run with the session's rights and cannot
+ * write.  Returns what was noted before.
+ */
 bool
 actor_asks_policy(bool asks)
 {
@@ -57,10 +61,10 @@ actor_asks_policy(bool asks)
 }
 
 /*
- * Is this code that PostgreSQL runs as its owner, in a session that has not
- * called it?  That of a table's indexes and of materialized views, in ANALYZE,
- * REFRESH and the like, and that of triggers on what a foreign key changes.
- * Policies are restricted in the same way, by ourselves, and have been asked.
+ * Does PostgreSQL run this code as its owner, in a session that did not call it?  ANALYZE,
+ * REFRESH and the like run the code of indexes and materialized views so, and foreign keys the
+ * triggers on the rows that they change.  promote restricts policies in the same way, but asks
+ * them on purpose.
  */
 bool
 is_uncalled(void)
@@ -69,8 +73,8 @@ is_uncalled(void)
 }
 
 /*
- * May the current user switch off the tables' triggers?  Who may, may load
- * rows as they are, as a restored dump does: it gives away nothing.
+ * May the current user disable the tables' triggers?  Such a user may also load rows as they
+ * are, as restoring a dump does, because that adds no power.
  */
 bool
 am_tables_owner(void)

@@ -1,5 +1,5 @@
 /*
- * role.h: whose rights count, and whose session it is.
+ * role.h: the role whose rights count, and the role of the session.
  */
 #ifndef PROMOTE_GRANT_ROLE_H
 #define PROMOTE_GRANT_ROLE_H

@@ -1,8 +1,8 @@
 /*
  * subject.c: which rows of the audit log a role may see.
  *
- * All other tables say by their columns which environment a row belongs to,
- * and row-level security asks promote_internal.may_view; the audit log has subjects.
+ * All other tables have columns that say which environment a row belongs to, and row-level
+ * security passes them to promote_internal.may_view.  The audit log has subjects instead.
  */
 #include "postgres.h"
 
@@ -15,7 +15,7 @@ PG_FUNCTION_INFO_V1(promote_may_view_audit);
 
 #define REQUEST "request "
 
-/* The environment that a request leads to; NULL: there is no such request. */
+/* The environment that a request leads to; NULL: the request does not exist. */
 static char *
 request_environment(const char *project, const char *number)
 {
@@ -34,10 +34,10 @@ request_environment(const char *project, const char *number)
 }
 
 /*
- * The environment that a subject of the project is in.  Subjects are instances'
- * names, ecomm-staging-db; rows, approval_rule ecomm/staging/two; requests,
- * request ecomm/3.  NULL where it cannot be told, as of a rule that goes by a
- * name of its own: then only who sees all of the project sees it.
+ * The environment that a subject belongs to.  Subjects are names of instances, such as
+ * ecomm-staging-db; rows, such as approval_rule ecomm/staging/two; and requests, such as
+ * request ecomm/3.  NULL where the subject does not show the environment, such as a rule with
+ * a name of its own: only a role that sees all of the project sees it.
  */
 static char *
 subject_environment(const char *project, const char *subject)
@@ -59,7 +59,7 @@ subject_environment(const char *project, const char *subject)
 	return pnstrdup(key + 1, strcspn(key + 1, "/"));
 }
 
-/* Is it the project itself, or its line, that something was recorded of? */
+/* Is the subject the project itself, or its stopped line? */
 static bool
 is_project(const char *project, const char *subject)
 {
@@ -70,8 +70,8 @@ is_project(const char *project, const char *subject)
 /*
  * promote_internal.may_view_audit(project text, subject text) returns boolean
  *
- * Asked for each row.  What belongs to no project is seen by whoever sees
- * anything; who sees all of a project is asked nothing more.
+ * Row-level security asks this for each row.  A row without a project is seen by those who see
+ * anything.  A role that sees all of a project sees all of its rows.
  */
 Datum
 promote_may_view_audit(PG_FUNCTION_ARGS)

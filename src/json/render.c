@@ -564,10 +564,7 @@ json_render(const Jsonb *document, const Jsonb *variables, bool lenient)
 	return rendered;
 }
 
-/*
- * The same, lenient, with what could not be replaced as sentences, char *, in
- * problems.
- */
+/* As json_render, lenient.  problems lists what could not be replaced, as sentences: char *. */
 Jsonb *
 json_render_noting(const Jsonb *document, const Jsonb *variables, List **problems)
 {

@@ -1,14 +1,13 @@
 /*
- * audit.c: the chained record of what happened to whom.
+ * audit.c: the audit log, whose rows form a chain for each subject.
  *
- * A row's hash is the digest (json/digest.h) of an object that holds every
- * other column under its name, the previous row's hash among them, and of the
- * rows that the event tells of a digest; times are UTC with microseconds,
- * hashes hexadecimal.  doc/reference/audit.md spells it out, so that a chain can be
- * verified without this code.
+ * A row's hash is the digest (json/digest.h) of an object that holds every other column under
+ * its name.  Among them are the previous row's hash and the digests of the rows that the event
+ * covers.  Times are UTC with microseconds, hashes are hexadecimal.  doc/reference/audit.md
+ * has the details, so that a chain can be verified without this code.
  *
- * Appending needs the chain's head, and the subject's row locked so that the
- * head stays the head; the callers have both anyway.
+ * To append, the caller needs the chain's head, and a lock on the subject's row so that the
+ * head does not change.
  */
 #include "postgres.h"
 
@@ -61,7 +60,7 @@ audit_time(TimestampTz at)
 					tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fraction);
 }
 
-/* The hash that seals an event into its chain. */
+/* The hash of an event, which seals it into its chain. */
 bytea *
 audit_hash(const AuditEvent *event)
 {
@@ -86,7 +85,7 @@ audit_hash(const AuditEvent *event)
 	return json_digest(json_builder_finish(&builder));
 }
 
-/* Read the head of a subject's chain, under the lock on the subject. */
+/* Read the head of a subject's chain.  The caller holds the lock on the subject. */
 void
 audit_read_head(const Sql *sql, const char *project, const char *subject, AuditHead *head)
 {
@@ -104,7 +103,7 @@ audit_read_head(const Sql *sql, const char *project, const char *subject, AuditH
 
 #define COLUMNS 11				/* of audit_log */
 
-/* The statement that inserts so many rows of audit_log; its text is made at its first use. */
+/* The statement that inserts that many rows of audit_log.  Its text is built at first use. */
 static Statement *
 insert_statement(int rows)
 {
@@ -138,9 +137,8 @@ row_values(const AuditEvent *row, const bytea *hash, SqlValue *values)
 }
 
 /*
- * Append events to the chain whose head is given, in one statement, and move
- * the head; the last tells of the rows that were written.  The caller holds the
- * lock on the subject.
+ * Append events to a chain in one statement, and move the head.  The last event covers the
+ * rows that were written.  The caller holds the lock on the subject.
  */
 void
 audit_append(const Sql *sql, AuditHead *head, const char *project, const char *subject,
@@ -162,7 +160,10 @@ audit_append(const Sql *sql, AuditHead *head, const char *project, const char *s
 		elog(ERROR, "the audit rows of \"%s\" were not all written", subject);
 }
 
-/* Begin the facts of an event: an object with who does it.  audit_note_facts ends it, or whoever has the head. */
+/*
+ * Begin the facts of an event: an object that says who acts.  audit_note_facts ends the
+ * object, or the caller does.
+ */
 void
 audit_begin(JsonBuilder *facts)
 {
@@ -173,8 +174,8 @@ audit_begin(JsonBuilder *facts)
 }
 
 /*
- * Append one event to the chain of a subject whose head nobody has read yet,
- * under the lock on the subject.  Returns the row's number.
+ * Append one event to the chain of a subject whose head was not read yet.  The caller holds
+ * the lock on the subject.  Returns the row's number.
  */
 int64
 audit_note(const Sql *sql, const char *project, const char *subject, const char *event, const Jsonb *data)
@@ -187,7 +188,7 @@ audit_note(const Sql *sql, const char *project, const char *subject, const char 
 	return head.seq;
 }
 
-/* As audit_note, with facts that audit_begin began, or that are an object without its end. */
+/* As audit_note, with facts that audit_begin began, or with another object that is not ended yet. */
 int64
 audit_note_facts(const Sql *sql, const char *project, const char *subject, const char *event, JsonBuilder *facts)
 {
@@ -221,7 +222,7 @@ promote_audit_hash(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(audit_hash(&event));
 }
 
-/* A value by its type's output function, whatever the session's settings are. */
+/* Convert a value by its type's output function, independent of the session's settings. */
 static char *
 pinned_output(Oid type, Datum value)
 {
@@ -245,9 +246,9 @@ pinned_output(Oid type, Datum value)
 }
 
 /*
- * A column's value in words: digests in place of documents, by the key of the
- * project; without a project plain.  NULL: the digest of a document whose project
- * is gone with it, which nobody can make any more.
+ * A column's value as text.  Documents are replaced by digests by the key of the project, or
+ * by plain digests without a project.  NULL where the project was deleted with its key: nobody
+ * can compute the digest any more.
  */
 char *
 audit_text(const char *project, Oid type, Datum value)
@@ -268,7 +269,7 @@ audit_text(const char *project, Oid type, Datum value)
 	}
 }
 
-/* Write a column's value as the facts of a row of the project have it. */
+/* Write a column's value as a fact about a row of the project. */
 static void
 write_fact(JsonBuilder *builder, const char *project, Oid type, Datum value)
 {
@@ -295,8 +296,8 @@ write_fact(JsonBuilder *builder, const char *project, Oid type, Datum value)
 }
 
 /*
- * Write a document that tells whom something is about, a selector or
- * attributes, as it is; a long one is there by its digest like all others.
+ * Write a selector or attributes in clear, because they say which instances something applies
+ * to.  A long document is replaced by its digest.
  */
 static bool
 write_label(JsonBuilder *builder, const char *name, Datum value)
@@ -313,7 +314,7 @@ write_label(JsonBuilder *builder, const char *name, Datum value)
 	return true;
 }
 
-/* Is the name among these? */
+/* Is the name in the array? */
 bool
 audit_is_named(const char *name, const char *const *names, int count)
 {
@@ -323,7 +324,7 @@ audit_is_named(const char *name, const char *const *names, int count)
 	return false;
 }
 
-/* The project that a row is of; NULL: none. */
+/* The project that a row belongs to; NULL: none. */
 static char *
 project_of(TupleDesc row_type, const Datum *values, const bool *nulls)
 {
@@ -335,9 +336,8 @@ project_of(TupleDesc row_type, const Datum *values, const bool *nulls)
 }
 
 /*
- * What the audit log says of a row: of its columns those named, or all others.
- * Null columns are left out, so that a column that a later version adds
- * changes nothing of what was recorded.
+ * What the audit log says of a row: the named columns, or all other columns.  Null columns are
+ * left out, so that a later version can add columns without changing what was recorded.
  */
 Jsonb *
 audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *names,
@@ -367,14 +367,14 @@ audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *na
 	return json_builder_finish(&builder);
 }
 
-/* Is it a hash? */
+/* Does the value have the length of a hash? */
 static bool
 is_hash(const bytea *hash)
 {
 	return VARSIZE_ANY_EXHDR(hash) == JSON_DIGEST_LENGTH;
 }
 
-/* Is it the name of a project, or the * of what belongs to none? */
+/* Is it a project's name, or the * for rows without a project? */
 static bool
 is_project(const text *project)
 {
@@ -390,9 +390,10 @@ is_project(const text *project)
 }
 
 /*
- * promote_internal.check_audit(project text, seq bigint, event text,
- * previous_hash bytea, hash bytea) returns boolean; one function, for the
- * reason given at promote_internal.check_deployment
+ * promote_internal.check_audit(project text, seq bigint, event text, previous_hash bytea, hash
+ * bytea) returns boolean
+ *
+ * One function checks all columns for speed, see promote_check_deployment.
  */
 Datum
 promote_check_audit(PG_FUNCTION_ARGS)

@@ -1,5 +1,5 @@
 /*
- * audit.h: the chained record of what happened to whom.
+ * audit.h: the audit log, whose rows form a chain for each subject.
  */
 #ifndef PROMOTE_LEDGER_AUDIT_H
 #define PROMOTE_LEDGER_AUDIT_H
@@ -19,7 +19,7 @@ typedef struct AuditHead
 	bytea	   *hash;			/* NULL with it */
 } AuditHead;
 
-/* One row of promote.audit_log, but for its hash. */
+/* A row of promote.audit_log without its hash. */
 typedef struct AuditEvent
 {
 	const char *project;
@@ -30,21 +30,21 @@ typedef struct AuditEvent
 	const char *database_role;
 	const char *event;
 	const Jsonb *data;
-	const Jsonb *rows;			/* digests of rows that were written; NULL: none */
+	const Jsonb *rows;			/* digests of the rows that the event covers; NULL: none */
 	const bytea *previous_hash; /* NULL: the first of its chain */
 } AuditEvent;
 
-/* What happened, for audit_append. */
+/* An event for audit_append. */
 typedef struct AuditEntry
 {
 	const char *event;
 	const Jsonb *data;
 } AuditEntry;
 
-#define AUDIT_MAX_ENTRIES 2		/* that can be appended at once */
-#define AUDIT_MAX_LABEL 1000	/* bytes of a selector or attributes that are shown as they are */
-#define AUDIT_CHECKPOINT "audit.checkpoint"	/* stands for the rows of a chain that were pruned */
-#define AUDIT_NO_PROJECT "*"	/* in the place of a project: what belongs to none */
+#define AUDIT_MAX_ENTRIES 2		/* that one call can append */
+#define AUDIT_MAX_LABEL 1000	/* bytes of a selector or attributes that are shown in clear */
+#define AUDIT_CHECKPOINT "audit.checkpoint"	/* stands for pruned rows of a chain */
+#define AUDIT_NO_PROJECT "*"	/* stands for the project where there is none */
 
 extern char *audit_hex(const bytea *bytes);
 extern char *audit_time(TimestampTz at);

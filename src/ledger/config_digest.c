@@ -1,14 +1,13 @@
 /*
  * config_digest.c: the keyed digests of configurations.
  *
- * Who knows all of a document but one value, and its SHA-256, can try values
- * until the digest is right.  So what is shown of a document that may hold such
- * values is the HMAC-SHA256 of its digest (json/digest.h) under a key of its
- * project, which nobody but the owner of the tables reads.  Within a project
- * equal documents have equal digests, and others have not.
+ * Somebody who knows a document except for one value could try values until a plain SHA-256
+ * matches.  So promote shows the HMAC-SHA256 of the document's digest (json/digest.h) under a
+ * key of the project, which only the owner of the tables can read.  Within a project,
+ * documents are equal if and only if their digests are.
  *
- * Keys are kept for as long as the transaction has written nothing since: what
- * it does to a project itself counts at once.
+ * Keys are cached until the transaction writes something, because the transaction may change
+ * the project itself.
  */
 #include "postgres.h"
 
@@ -32,23 +31,23 @@ PG_FUNCTION_INFO_V1(promote_make_digest_key);
 PG_FUNCTION_INFO_V1(promote_config_digest);
 PG_FUNCTION_INFO_V1(promote_digest_config);
 
-/* Bytes of a key: those of what it makes. */
+/* a key is as long as a digest */
 #define KEY_LENGTH JSON_DIGEST_LENGTH
 
-/* A key that was read. */
+/* A cached key. */
 typedef struct ProjectKey
 {
 	char		project[NAMEDATALEN];
-	CommandId	read_at;		/* what the transaction had done by then */
+	CommandId	read_at;		/* the transaction's command when the key was read */
 	uint8		key[KEY_LENGTH];
 } ProjectKey;
 
-/* In memory of the transaction, by the project; NULL: none was read. */
+/* The cache, by project, in memory of the transaction; NULL: nothing was read. */
 static HTAB *keys = NULL;
 
 /* ---- keys ---- */
 
-/* Begin to keep keys. */
+/* Create the cache. */
 static void
 make_keys(void)
 {
@@ -62,7 +61,7 @@ make_keys(void)
 		keys = hash_create("promote digest keys", 16, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 }
 
-/* The key if it was read, and nothing was written since; NULL: it is to be read. */
+/* The cached key, if the transaction has written nothing since; NULL: the key must be read. */
 static const uint8 *
 kept_key(const char *project)
 {
@@ -71,7 +70,7 @@ kept_key(const char *project)
 	return kept && kept->read_at == GetCurrentCommandId(false) ? kept->key : NULL;
 }
 
-/* Keep a key. */
+/* Cache a key. */
 static const uint8 *
 keep_key(const char *project, const bytea *key)
 {
@@ -86,7 +85,7 @@ keep_key(const char *project, const bytea *key)
 	return kept->key;
 }
 
-/* Read a project's key as it is now, whatever the transaction's snapshot shows; NULL: there is no such project. */
+/* Read a project's key as it is now, whatever the transaction's snapshot shows; NULL: no such project. */
 static const uint8 *
 read_key(const char *project)
 {
@@ -104,27 +103,27 @@ read_key(const char *project)
 	return key;
 }
 
-/* The key of a project; NULL: there is no such project. */
+/* The key of a project; NULL: no such project. */
 static const uint8 *
 find_key(const char *project)
 {
 	const uint8 *key;
 
-	/* what is longer is the name of nothing */
+	/* no project has a longer name */
 	if (strlen(project) >= NAMEDATALEN)
 		return NULL;
 	key = kept_key(project);
 	return key ? key : read_key(project);
 }
 
-/* Is the project there, with its key? */
+/* Does the project exist, with its key? */
 bool
 config_digest_has_key(const char *project)
 {
 	return find_key(project) != NULL;
 }
 
-/* The key of a project; PM_NOT_FOUND where there is none. */
+/* The key of a project.  Raises PM_NOT_FOUND where there is no such project. */
 static const uint8 *
 require_key(const char *project)
 {
@@ -139,7 +138,7 @@ require_key(const char *project)
 	return key;
 }
 
-/* Forget all keys when a transaction ends. */
+/* Empty the cache when a transaction ends. */
 static void
 at_end(XactEvent event, void *argument)
 {
@@ -147,7 +146,7 @@ at_end(XactEvent event, void *argument)
 		keys = NULL;
 }
 
-/* Forget them where a subtransaction is rolled back: what it wrote is gone, and nothing else was written. */
+/* Empty the cache when a subtransaction is rolled back, because its changes to projects are undone. */
 static void
 at_subend(SubXactEvent event, SubTransactionId subtransaction, SubTransactionId parent, void *argument)
 {
@@ -157,7 +156,7 @@ at_subend(SubXactEvent event, SubTransactionId subtransaction, SubTransactionId 
 	keys = NULL;
 }
 
-/* Look at the ends of transactions, from now on.  Called when the library is loaded. */
+/* Register for the ends of transactions.  Called when the library is loaded. */
 void
 config_digest_init(void)
 {
@@ -168,8 +167,8 @@ config_digest_init(void)
 /* ---- digests ---- */
 
 /*
- * HMAC-SHA256 of a digest, in the current memory context, behind a domain that
- * holds what is made of digests of one kind apart from all else; "" for documents.
+ * HMAC-SHA256 of a digest, in the current memory context.  The domain keeps keyed digests of
+ * one kind apart from all others; it is "" for documents.
  */
 static bytea *
 keyed(const uint8 *key, const char *domain, const bytea *digest)
@@ -187,14 +186,17 @@ keyed(const uint8 *key, const char *domain, const bytea *digest)
 	return result;
 }
 
-/* A document's digest by the key of a project, in the current memory context.  PM_NOT_FOUND where there is none. */
+/*
+ * A document's keyed digest, in the current memory context.  Raises PM_NOT_FOUND where the
+ * project does not exist.
+ */
 bytea *
 config_digest(const char *project, const Jsonb *document)
 {
 	return keyed(require_key(project), "", json_digest(document));
 }
 
-/* As config_digest; NULL where the project is gone, and the digest is nobody's any more. */
+/* As config_digest; NULL where the project does not exist any more. */
 bytea *
 config_digest_if_any(const char *project, const Jsonb *document)
 {
@@ -203,7 +205,7 @@ config_digest_if_any(const char *project, const Jsonb *document)
 	return key ? keyed(key, "", json_digest(document)) : NULL;
 }
 
-/* As config_digest, of a document of which only promote.jsonb_digest is known. */
+/* As config_digest, for a document of which only promote.jsonb_digest is known. */
 bytea *
 config_digest_of(const char *project, const bytea *digest)
 {
@@ -211,9 +213,9 @@ config_digest_of(const char *project, const bytea *digest)
 }
 
 /*
- * As config_digest, of what is no document, in a domain of its own: whoever
- * reports what they have observed by its digest has any digest that they like
- * keyed as one of a document.
+ * As config_digest, for other things than documents, in a domain of their own.  Without the
+ * domain, somebody who reports an observation by its digest could have any digest keyed as
+ * that of a document.
  */
 bytea *
 config_digest_apart(const char *project, const char *domain, const bytea *digest)
@@ -230,11 +232,11 @@ promote_config_digest(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(config_digest(project, PG_GETARG_JSONB_P(1)));
 }
 
-/* Refuse a digest that is given and is not the one that the row has. */
+/* Refuse a digest that is given and differs from the row's own. */
 static void
 require_digest(Datum given, const bytea *digest)
 {
-	/* of another length it may be too long to be fetched */
+	/* check the length first: a value of another length may be too long to fetch */
 	if (toast_raw_datum_size(given) != VARSIZE(digest) || !json_digest_equal(DatumGetByteaPP(given), digest))
 		ereport(ERROR,
 				(errcode(PM_GUARDED_COLUMN),
@@ -246,9 +248,8 @@ require_digest(Datum given, const bytea *digest)
 /*
  * promote_internal.digest_config() returns trigger
  *
- * BEFORE INSERT of config, for each row: fills the digest in.  Of what is loaded
- * it is taken as it comes: a dump's tables come in any order, and the key may not
- * be there yet.
+ * BEFORE INSERT of config, for each row: fills in the digest.  Rows that a dump loads keep
+ * theirs, because the dump's tables come in any order and the key may follow.
  */
 Datum
 promote_digest_config(PG_FUNCTION_ARGS)
@@ -262,7 +263,7 @@ promote_digest_config(PG_FUNCTION_ARGS)
 	Jsonb	   *params = left_out || !loading_rows() ? trigger_jsonb(data, row, "params") : NULL;
 	bytea	   *digest;
 
-	/* what is missing the table refuses */
+	/* the table's own constraints refuse what is missing */
 	if (project == NULL || params == NULL)
 		return PointerGetDatum(row);
 	digest = config_digest(project, params);
@@ -271,7 +272,7 @@ promote_digest_config(PG_FUNCTION_ARGS)
 	return PointerGetDatum(trigger_with(data, row, "digest", PointerGetDatum(digest)));
 }
 
-/* A new key. */
+/* Make a key. */
 static bytea *
 make_key(void)
 {
@@ -288,7 +289,7 @@ make_key(void)
 /*
  * promote_internal.make_digest_key() returns trigger
  *
- * BEFORE INSERT of project, for each row: gives it a key, unless it brings one.
+ * BEFORE INSERT of project, for each row: gives the project a key, unless the row has one.
  */
 Datum
 promote_make_digest_key(PG_FUNCTION_ARGS)

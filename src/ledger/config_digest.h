@@ -1,6 +1,6 @@
 /*
- * config_digest.h: the keyed digests of configurations, and of all else that may
- * hold values which are not for everybody who sees its digest.
+ * config_digest.h: the keyed digests of configurations, and of other things whose values not
+ * everybody who sees the digest may know.
  */
 #ifndef PROMOTE_LEDGER_CONFIG_DIGEST_H
 #define PROMOTE_LEDGER_CONFIG_DIGEST_H

@@ -1,9 +1,9 @@
 /*
- * guard.c: triggers that refuse what would falsify history.
+ * guard.c: triggers that refuse to falsify history.
  *
- * They are ENABLE ALWAYS, so that session_replication_role does not go round
- * them.  Who owns the tables could disable them, and is told so in
- * doc/reference/audit.md; what that does is found by promote.verify_audit.
+ * The triggers are ENABLE ALWAYS, so session_replication_role does not bypass them.  The owner
+ * of the tables could disable them; doc/reference/audit.md says so, and promote.verify_audit
+ * finds what was done without them.
  */
 #include "postgres.h"
 
@@ -23,17 +23,17 @@ PG_FUNCTION_INFO_V1(promote_guard_kept);
 PG_FUNCTION_INFO_V1(promote_guard_record);
 PG_FUNCTION_INFO_V1(promote_guard_registry);
 
-/* The errand that there is. */
+/* The current errand. */
 static Errand current;
 
-/* The errand of the statement that has fired a trigger. */
+/* The errand of the statement that fired a trigger. */
 const Errand *
 errand(void)
 {
 	return &current;
 }
 
-/* Do something on an errand; the one before is taken up again on every way out. */
+/* Run a step on an errand.  The previous errand becomes current again, also after an error. */
 void
 errand_do(const Errand *errand, void (*step) (void *state), void *state)
 {
@@ -51,7 +51,7 @@ errand_do(const Errand *errand, void (*step) (void *state), void *state)
 	PG_END_TRY();
 }
 
-/* Do something past the guards, on the errand that there is otherwise. */
+/* Run a step with the guards open, on the current errand otherwise. */
 void
 guarded_do(void (*step) (void *state), void *state)
 {
@@ -61,7 +61,7 @@ guarded_do(void (*step) (void *state), void *state)
 	errand_do(&open, step, state);
 }
 
-/* A statement on its errand; a step of errand_do. */
+/* A statement and its errand, for a step of errand_do. */
 typedef struct ErrandCall
 {
 	const Sql  *sql;
@@ -71,7 +71,7 @@ typedef struct ErrandCall
 	SqlRows		rows;
 } ErrandCall;
 
-/* Run it. */
+/* Run the statement. */
 static void
 run_call(void *state)
 {
@@ -90,7 +90,7 @@ errand_call(const Sql *sql, const Errand *errand, Statement *statement, const Sq
 	return call.rows;
 }
 
-/* Run a statement past the guards, on the errand that there is otherwise. */
+/* Run a statement with the guards open, on the current errand otherwise. */
 SqlRows
 guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int count)
 {
@@ -100,7 +100,7 @@ guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int c
 	return call.rows;
 }
 
-/* May the statement that has fired a trigger write what is kept by promote? */
+/* May the statement that fired a trigger write what promote keeps? */
 bool
 guard_is_open(void)
 {
@@ -108,9 +108,9 @@ guard_is_open(void)
 }
 
 /*
- * Are rows loaded as they are, by the tables' owner?  A dump says so by
- * row_security = off, and so can whoever may switch the triggers off; without
- * it the owner's hands are bound like everybody's.
+ * Does the tables' owner load rows as they are?  A dump sets row_security = off, and anybody
+ * who may disable the triggers can set it, too.  Without that setting the guards bind the
+ * owner like everybody else.
  */
 bool
 loading_rows(void)
@@ -118,7 +118,7 @@ loading_rows(void)
 	return !row_security && am_tables_owner();
 }
 
-/* The level that a trigger of this event has: TRUNCATE knows no rows. */
+/* The level of a trigger for the current event: TRUNCATE has no rows. */
 static TriggerEvent
 level(FunctionCallInfo fcinfo)
 {
@@ -131,8 +131,8 @@ level(FunctionCallInfo fcinfo)
 /*
  * promote_internal.refuse_rewrite() returns trigger
  *
- * BEFORE UPDATE, DELETE or TRUNCATE of a table of history: always refuses,
- * but for rows of the audit log that are pruned.
+ * BEFORE UPDATE, DELETE or TRUNCATE of a table of history: always refuses, except for rows of
+ * the audit log that are being pruned.
  */
 Datum
 promote_refuse_rewrite(PG_FUNCTION_ARGS)
@@ -153,14 +153,14 @@ promote_refuse_rewrite(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* The instance's columns that only the recording trigger moves. */
+/* The columns of instance that only the recording triggers change. */
 static const char *const guarded_columns[] = {
 	"project", "environment", "component", "status",
 	"revision", "deployment", "version_constraint", "release_channel",
 	"deployed_revision", "deployed_by", "changed_by"
 };
 
-/* Refuse a value for a column that the triggers keep. */
+/* Refuse a value for a column that the triggers maintain. */
 static void
 refuse_column(const TriggerData *data, const char *column, const char *hint)
 {
@@ -172,7 +172,7 @@ refuse_column(const TriggerData *data, const char *column, const char *hint)
 			 errhint("%s", hint)));
 }
 
-/* Refuse an instance that is born with a history, unless a dump is restored. */
+/* Refuse a new instance with a history, unless a dump is being restored. */
 static void
 check_new_instance(const TriggerData *data)
 {
@@ -191,8 +191,8 @@ check_new_instance(const TriggerData *data)
 }
 
 /*
- * Refuse to delete an instance that has a history.  The foreign keys would
- * too, but for session_replication_role.
+ * Refuse to delete an instance that has a history.  Foreign keys refuse that, too, but not
+ * where session_replication_role disables them.
  */
 static void
 check_deleted_instance(const TriggerData *data)
@@ -208,9 +208,8 @@ check_deleted_instance(const TriggerData *data)
 /*
  * promote_internal.guard_instance() returns trigger
  *
- * BEFORE INSERT, UPDATE OR DELETE of instance, for each row: what an instance
- * desires changes by a revision, what it runs by a deployment, and its key
- * never.
+ * BEFORE INSERT, UPDATE OR DELETE of instance, for each row: only a revision changes what an
+ * instance desires, only a deployment changes what it runs, and nothing changes its key.
  */
 Datum
 promote_guard_instance(PG_FUNCTION_ARGS)
@@ -231,8 +230,8 @@ promote_guard_instance(PG_FUNCTION_ARGS)
 }
 
 /*
- * Is the deployment past the instance's counter?  A dump's never are: either
- * the counter was restored before, or, by several jobs, is still to come.
+ * Is the deployment's number above the instance's counter?  Numbers of a dump are not: either
+ * the counter was restored already, or, with several jobs, the instance's row follows.
  */
 static bool
 is_new_deployment(const TriggerData *data)
@@ -253,8 +252,8 @@ is_new_deployment(const TriggerData *data)
 /*
  * promote_internal.guard_record() returns trigger
  *
- * BEFORE INSERT of deployment and of audit_log, for each row: they are
- * written by what records, or loaded as they are by the tables' owner.
+ * BEFORE INSERT of deployment and of audit_log, for each row: only promote writes these rows,
+ * or the tables' owner loads them as they are.
  */
 Datum
 promote_guard_record(PG_FUNCTION_ARGS)
@@ -274,7 +273,7 @@ promote_guard_record(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Refuse a new row that has a value other than none or 0 in a column that is kept by promote. */
+/* Refuse a new row with a value other than NULL or 0 in a column that promote maintains. */
 static void
 check_kept_column(const TriggerData *data, const char *column)
 {
@@ -285,7 +284,7 @@ check_kept_column(const TriggerData *data, const char *column)
 		refuse_column(data, column, "Leave it out.");
 }
 
-/* Refuse to change or delete a row that is kept by promote as a whole. */
+/* Refuse to change or delete a row that promote maintains. */
 static void
 refuse_kept_row(const TriggerData *data)
 {
@@ -299,8 +298,8 @@ refuse_kept_row(const TriggerData *data)
 /*
  * promote_internal.guard_kept() returns trigger
  *
- * BEFORE INSERT, UPDATE or DELETE, for each row: the columns that are the
- * trigger's arguments are only moved by promote; without arguments, the row.
+ * BEFORE INSERT, UPDATE or DELETE, for each row: only promote changes the columns that are the
+ * trigger's arguments; without arguments, only promote writes the row.
  */
 Datum
 promote_guard_kept(PG_FUNCTION_ARGS)
@@ -322,10 +321,9 @@ promote_guard_kept(PG_FUNCTION_ARGS)
 /*
  * promote_internal.guard_registry() returns trigger
  *
- * BEFORE UPDATE of bundle_release, of component and of project, for each row:
- * what was valid, copied and masked by a release stays so, because a release
- * stays what it is, and a component the bundle's that it is of; and what has a
- * digest by a project's key keeps it.
+ * BEFORE UPDATE of bundle_release, of component and of project, for each row.  A release never
+ * changes its schema, secrets or remote references, a component never changes its bundle, and
+ * a project never changes its digest key.
  */
 Datum
 promote_guard_registry(PG_FUNCTION_ARGS)
@@ -336,7 +334,7 @@ promote_guard_registry(PG_FUNCTION_ARGS)
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(data->tg_trigtuple);
-	/* each of the tables has some of them */
+	/* each table has some of these columns */
 	for (int i = 0; i < lengthof(columns); i++)
 		if (trigger_differs(data, columns[i]))
 			ereport(ERROR,

@@ -1,5 +1,5 @@
 /*
- * guard.h: what statements are run for, and what triggers let pass for it.
+ * guard.h: what statements run for, and what triggers allow because of it.
  */
 #ifndef PROMOTE_LEDGER_GUARD_H
 #define PROMOTE_LEDGER_GUARD_H
@@ -10,35 +10,35 @@
 #include "base/trigger.h"
 
 /*
- * What statements of ours are run for.  The triggers that they fire look here for
- * what they are to let pass, and for what they are to be told; errand_do is the
- * one way to say it.  An errand of nothing is what statements of others are run
- * for.
+ * What a statement of promote runs for.  The triggers that it fires read here what they must
+ * allow and what they are told.  Only errand_do sets it.  Statements of users run on an errand
+ * without any member set.
  */
 typedef struct Errand
 {
-	bool		records;		/* keeping books and records: the guards are open */
-	bool		prunes;			/* pruning: refuse_rewrite lets rows of the audit log be written over and deleted */
-	const char *message;		/* why a release is unblocked, for the trigger that records it; NULL: nothing is said */
-	struct RevisionRecord *revision;	/* what the trigger of a revision is told and tells; NULL: nobody asks */
+	bool		records;		/* writes what promote keeps: the guards are open */
+	bool		prunes;			/* refuse_rewrite allows to rewrite and delete rows of the audit log */
+	const char *message;		/* why a release is unblocked, for the trigger that records it; NULL: no reason */
+	struct RevisionRecord *revision;	/* exchanged with the trigger of a revision; NULL: nobody asks for it */
 } Errand;
 
-/* The errand of the statement that has fired a trigger. */
+/* The errand of the statement that fired a trigger. */
 extern const Errand *errand(void);
-/* May that statement write what is kept by promote? */
+/* May that statement write what promote keeps? */
 extern bool guard_is_open(void);
 
-/* Do something on an errand.  It is in place of the one before, which is taken up again on every way out. */
+/* Run a step on an errand.  The previous errand becomes current again, also after an error. */
 extern void errand_do(const Errand *errand, void (*step) (void *state), void *state);
-/* Do something past the guards, on the errand that there is otherwise. */
+/* Run a step with the guards open, on the current errand otherwise. */
 extern void guarded_do(void (*step) (void *state), void *state);
 
 /* Run a statement on an errand: (sql, &errand, &statement, values...). */
 #define errand_run(sql, errand, statement, ...) errand_call(sql, errand, statement, SQL_CALL(__VA_ARGS__))
-/* Run a statement past the guards, on the errand that there is otherwise: (sql, &statement, values...). */
+/* Run a statement with the guards open, on the current errand otherwise: (sql, &statement, values...). */
 #define guarded_run(sql, statement, ...) guarded_call(sql, statement, SQL_CALL(__VA_ARGS__))
 
-extern SqlRows errand_call(const Sql *sql, const Errand *errand, Statement *statement, const SqlValue *values, int count);
+extern SqlRows errand_call(const Sql *sql, const Errand *errand, Statement *statement, const SqlValue *values,
+						   int count);
 extern SqlRows guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int count);
 
 extern bool loading_rows(void);

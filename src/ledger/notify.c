@@ -1,8 +1,7 @@
 /*
- * notify.c: telling listeners, at commit, that something happened.
+ * notify.c: notifying listeners at commit.
  *
- * The payload holds names and numbers and never a value: who may listen need
- * not be who may read.
+ * The payload holds names and numbers but no values, because everybody may listen.
  */
 #include "postgres.h"
 
@@ -81,7 +80,7 @@ notify(const Notice *notice)
 	send_payload(&builder);
 }
 
-/* Notify them of something that happened to a project's line; NULL: to all. */
+/* Notify listeners of what happened to a project's line; a NULL project means the lines of all projects. */
 void
 notify_line(const char *project, const char *event)
 {

@@ -1,5 +1,5 @@
 /*
- * notify.h: telling listeners, at commit, that something happened.
+ * notify.h: notifying listeners at commit.
  */
 #ifndef PROMOTE_LEDGER_NOTIFY_H
 #define PROMOTE_LEDGER_NOTIFY_H
@@ -8,7 +8,7 @@
 
 #include "utils/jsonb.h"
 
-/* What happened to which instance or request; what is 0 or NULL is not said. */
+/* What happened to which instance or request.  Members that are 0 or NULL are left out. */
 typedef struct Notice
 {
 	const char *instance;
@@ -16,9 +16,9 @@ typedef struct Notice
 	int32		deployment;
 	const char *action;
 	const char *status;
-	const char *project;		/* of a request, which is numbered within it */
+	const char *project;		/* of a request, whose number is unique within the project */
 	int32		request;
-	const Jsonb *carried;		/* names of references and of secrets, by their kinds */
+	const Jsonb *carried;		/* names of references and of secrets, by kind */
 } Notice;
 
 extern void notify(const Notice *notice);

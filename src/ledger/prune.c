@@ -1,14 +1,13 @@
 /*
- * prune.c: retention: old rows of a chain make way for a checkpoint.
+ * prune.c: retention, which replaces the old rows of a chain by a checkpoint.
  *
- * The checkpoint takes the place of the last row that goes: its seq, and its
- * hash, which the next row holds.  So the chain goes on as it was, and nobody
- * who appends to it is in the way, for its end is not touched.  Of the
- * checkpoint's own columns previous_hash is the seal: the hash over the
- * others.  What was pruned, the chain of the project tells (audit.pruned).
+ * The checkpoint takes the place of the last pruned row: it has its seq, and its hash, which
+ * the next row refers to.  So the chain stays whole.  Appending goes on meanwhile, because
+ * pruning does not touch the chain's end.  The checkpoint's previous_hash is its seal: the
+ * hash over its other columns.  The project's chain records what was pruned (audit.pruned).
  *
- * What verifying needs from the rows that go is carried along: what they said
- * last of the rows of other tables that were written.
+ * The checkpoint also carries what promote.verify_audit needs from the pruned rows: the last
+ * digest of each row of other tables that they covered.
  */
 #include "postgres.h"
 
@@ -27,25 +26,25 @@
 
 PG_FUNCTION_INFO_V1(promote_prune_audit);
 
-/* What statements that rewrite the log are run for. */
+/* The errand of statements that rewrite the log. */
 static const Errand pruning = {.prunes = true};
 
-/* One chain that is pruned. */
+/* A chain that is being pruned. */
 typedef struct Chain
 {
 	char	   *project;
 	char	   *subject;
-	int64		cut;			/* the last row that goes */
-	int64		pruned;			/* rows that go */
+	int64		cut;			/* the last row to prune */
+	int64		pruned;			/* number of pruned rows */
 	TimestampTz last_at;
-	int64		pruning;		/* row of the project's chain that tells of it */
+	int64		pruning;		/* row of the project's chain that records the pruning */
 } Chain;
 
 #define OF_CHAIN(chain) AS_TEXT((chain)->project), AS_TEXT((chain)->subject), AS_BIGINT((chain)->cut)
 
-/* ---- what is to go ---- */
+/* ---- finding chains ---- */
 
-/* The chains with old rows, in the given memory context. */
+/* The chains that have old rows, in the given memory context. */
 static List *
 find_chains(const Sql *sql, TimestampTz before, const char *project, SqlValue max_chains, MemoryContext keep)
 {
@@ -69,9 +68,9 @@ find_chains(const Sql *sql, TimestampTz before, const char *project, SqlValue ma
 	return chains;
 }
 
-/* ---- only a chain that verifies ---- */
+/* ---- verifying the chain first ---- */
 
-/* Refuse to prune a chain that is not whole. */
+/* Refuse to prune a chain that does not verify. */
 static void
 refuse_broken(const Chain *chain, int64 seq)
 {
@@ -82,7 +81,7 @@ refuse_broken(const Chain *chain, int64 seq)
 			 errhint("SELECT * FROM promote.verify_audit(%s) says what is wrong.", quote_literal_cstr(chain->subject))));
 }
 
-/* Hold a chain against itself, up to the first row that stays. */
+/* Verify a chain up to the first row that stays. */
 static void
 check_chain(const Sql *sql, const Chain *chain)
 {
@@ -95,18 +94,18 @@ check_chain(const Sql *sql, const Chain *chain)
 
 /* ---- the checkpoint ---- */
 
-/* What is carried along from the rows that go. */
+/* What the checkpoint takes over from the pruned rows. */
 typedef struct Carried
 {
-	int64		gone;			/* rows that are there, and go */
-	TimestampTz newest;			/* of them */
-	int64		stood_for;		/* all that the checkpoint stands for, with those that one among them does */
-	char	   *last_at;		/* of the latter; NULL: there is no checkpoint among them */
-	Jsonb	   *rows;			/* what they said last of rows of other tables; NULL: nothing */
-	bytea	   *hash;			/* of the last row that goes */
+	int64		gone;			/* number of rows to prune */
+	TimestampTz newest;			/* the newest time among them */
+	int64		stood_for;		/* rows that the checkpoint stands for, those of a checkpoint among them included */
+	char	   *last_at;		/* time of the last row behind that checkpoint; NULL: there is none */
+	Jsonb	   *rows;			/* the last digests of rows of other tables; NULL: none */
+	bytea	   *hash;			/* of the last pruned row */
 } Carried;
 
-/* Read what is carried along. */
+/* Read what the checkpoint takes over. */
 static void
 read_carried(const Sql *sql, const Chain *chain, Carried *carried)
 {
@@ -120,7 +119,7 @@ read_carried(const Sql *sql, const Chain *chain, Carried *carried)
 	(void) sql_row(&rows, 0, carried);
 }
 
-/* What the checkpoint says, as the data of its row. */
+/* The data of the checkpoint's row. */
 static Jsonb *
 checkpoint_facts(const Chain *chain, const Carried *carried)
 {
@@ -130,7 +129,7 @@ checkpoint_facts(const Chain *chain, const Carried *carried)
 	audit_begin(&facts);
 	json_build_number(&facts, "pruning", chain->pruning);
 	json_build_number(&facts, "rows", carried->stood_for);
-	/* written alike, times sort as texts */
+	/* both have the same format, so that they sort as texts */
 	if (carried->last_at && strcmp(carried->last_at, last_at) > 0)
 		last_at = carried->last_at;
 	json_build_field(&facts, "last_at", last_at);
@@ -138,7 +137,7 @@ checkpoint_facts(const Chain *chain, const Carried *carried)
 	return json_builder_finish(&facts);
 }
 
-/* Make the last row that goes the checkpoint. */
+/* Turn the last pruned row into the checkpoint. */
 static void
 write_checkpoint(const Sql *sql, const Chain *chain, const Carried *carried)
 {
@@ -153,7 +152,7 @@ write_checkpoint(const Sql *sql, const Chain *chain, const Carried *carried)
 			   AS_TEXT(event.database_role), AS_JSONB(event.data), AS_JSONB(event.rows), AS_BYTEA(audit_hash(&event)));
 }
 
-/* Remove the rows before it. */
+/* Delete the rows before the checkpoint. */
 static void
 remove_rows(const Sql *sql, const Chain *chain)
 {
@@ -186,8 +185,8 @@ prune_chain(const Sql *sql, Chain *chain)
 /* ---- recording it ---- */
 
 /*
- * Append to the project's chain that so many of its chains are pruned, which the
- * project says, too; returns the row's number.
+ * Append to the project's chain how many of its chains were pruned.  Returns the number of
+ * that row, which the project's own row notes as pruned.
  */
 static int64
 record_pruning(const Sql *sql, const char *project, int chains, TimestampTz before)
@@ -197,7 +196,7 @@ record_pruning(const Sql *sql, const char *project, int chains, TimestampTz befo
 	JsonBuilder facts;
 	int64		seq;
 
-	/* what is of none has no row: the log itself is locked already */
+	/* without a project there is no row to lock: the log itself is locked already */
 	(void) sql_run(sql, &lock, AS_TEXT(project));
 	audit_begin(&facts);
 	json_build_field(&facts, "pruned_before", audit_time(before));
@@ -207,7 +206,7 @@ record_pruning(const Sql *sql, const char *project, int chains, TimestampTz befo
 	return seq;
 }
 
-/* How many of the chains, from one on, are of its project. */
+/* The number of chains, beginning with one of the list, that belong to the same project. */
 static int
 count_chains(List *chains, int from)
 {
@@ -219,7 +218,7 @@ count_chains(List *chains, int from)
 	return to - from;
 }
 
-/* Prune all of them, project by project. */
+/* Prune the chains, project by project. */
 static void
 prune_chains(const Sql *sql, List *chains, TimestampTz before)
 {
@@ -238,7 +237,7 @@ prune_chains(const Sql *sql, List *chains, TimestampTz before)
 
 /* ---- the verb ---- */
 
-/* Refuse a time that is not over yet. */
+/* The argument: a time in the past.  Refuses any other. */
 static TimestampTz
 argument_before(FunctionCallInfo fcinfo)
 {
@@ -269,7 +268,7 @@ promote_prune_audit(PG_FUNCTION_ARGS)
 	before = argument_before(fcinfo);
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
-	/* prunings follow each other; whoever appends is not in the way */
+	/* one pruning at a time; appending goes on */
 	sql_command(&sql, "LOCK TABLE promote.audit_log IN SHARE UPDATE EXCLUSIVE MODE");
 	chains = find_chains(&sql, before, project, max_chains, keep);
 	prune_chains(&sql, chains, before);

@@ -1,21 +1,18 @@
 /*
- * record.c: the recorders: what is done to rows of any table is in the audit
- * log.
+ * record.c: the triggers that record in the audit log what is done to rows of any table.
  *
- * Rows that people write themselves, of the registry, of rules, grants and
- * others, have a chain each, whose subject is the table and the row's key:
- * record_change appends what is done to them.  That takes no lock: whoever has
- * written the row holds it, and a key that was just taken or given up is waited
- * for by its index.  A chain that a snapshot does not show is audit_append's to
- * refuse.
+ * Each row that users write themselves (of the registry, rules, grants and others) has a chain
+ * of its own, whose subject is the table and the row's key.  record_change appends to it
+ * without a lock: the writer holds the row, and the unique index makes others wait for a key
+ * that was just taken or given up.  If the transaction's snapshot does not show the chain,
+ * audit_append refuses.
  *
- * Rows that verbs write belong to the chain of what the verb is about, an
- * instance or a request.  The verb appends its event there, and that has the
- * digests of the rows, which record_row has marked by then.  Where they are
- * many that are written once, they are a set with one digest, made when it is
- * whole.
+ * Rows that verbs write belong to the chain of an instance or of a request.  record_row marks
+ * the digests of these rows, and the event that the verb appends there covers them.  Where
+ * many rows are written once, they form a set, with one digest for the set when it is
+ * complete.
  *
- * They know no table, see recorded.c.
+ * This code knows no table by name, see recorded.c.
  */
 #include "postgres.h"
 
@@ -40,7 +37,10 @@ PG_FUNCTION_INFO_V1(promote_record_change);
 PG_FUNCTION_INFO_V1(promote_record_row);
 PG_FUNCTION_INFO_V1(promote_record_deletion);
 
-/* Has an update changed anything that is recorded?  Seen without reading what is stored elsewhere. */
+/*
+ * Has an update changed anything that is recorded?  The comparison does not fetch values that
+ * are stored out of line.
+ */
 static bool
 changes_anything(TriggerData *data)
 {
@@ -70,7 +70,7 @@ build_document(JsonBuilder *facts, const char *key, const Jsonb *document)
 	json_build_value(facts, view);
 }
 
-/* Say which chain the row has gone to, or has come from, with another key. */
+/* Add the subject that a row with a changed key has moved to or came from. */
 static void
 build_other(JsonBuilder *facts, const char *key, const RecordedRow *other)
 {
@@ -83,7 +83,7 @@ build_other(JsonBuilder *facts, const char *key, const RecordedRow *other)
 	json_build_end_object(facts);
 }
 
-/* What happened, as the data of an audit row; what is not to be in it is NULL. */
+/* The data of an event about a row; members that are NULL are left out. */
 static Jsonb *
 change_facts(const RecordedRow *before, const RecordedRow *after, const RecordedRow *was,
 			 const RecordedRow *became)
@@ -102,7 +102,7 @@ change_facts(const RecordedRow *before, const RecordedRow *after, const Recorded
 	return json_builder_finish(&facts);
 }
 
-/* What the last event of a row's chain, which is the head, says the row is; NULL: there is no such row, or no chain. */
+/* The row as the last event of its chain, the head, describes it; NULL: no such row, or no chain. */
 static Jsonb *
 read_last(const Sql *sql, const RecordedRow *row, const AuditHead *head)
 {
@@ -114,11 +114,11 @@ read_last(const Sql *sql, const RecordedRow *row, const AuditHead *head)
 }
 
 /*
- * Is a row that is loaded recorded already?  A dump brings the log before the
- * rows, so that it is there; only several jobs load tables in any order, which
- * takes session_replication_role = replica: the log, or the project with the key
- * of the digests, is still to come.  Whoever abuses that leaves a row behind that
- * no row of the log records, which promote.verify_audit finds.
+ * Was a row that is being loaded recorded already?  A dump loads the log before the rows, so
+ * it usually was.  Only a restore by several jobs, which needs session_replication_role =
+ * replica, loads tables in any order: then the log, or the project with its digest key, may
+ * follow.  Whoever abuses that leaves a row that the log does not record, and
+ * promote.verify_audit finds it.
  */
 static bool
 is_recorded(const Sql *sql, const RecordedRow *row, const AuditHead *head)
@@ -143,7 +143,7 @@ append(const Sql *sql, AuditHead *head, const char *table, const char *what, con
 	audit_append(sql, head, row->project, row->subject, &entry, 1);
 }
 
-/* Record a row that is new, or has come to another key. */
+/* Record a row that was inserted, or that got this key by an update. */
 static void
 record_inserted(const Sql *sql, const char *table, const RecordedRow *row, const RecordedRow *was, bool loading)
 {
@@ -154,7 +154,7 @@ record_inserted(const Sql *sql, const char *table, const RecordedRow *row, const
 		append(sql, &head, table, "inserted", row, change_facts(NULL, row, was, NULL));
 }
 
-/* Record a row that is gone, or has gone to another key. */
+/* Record a row that was deleted, or that lost this key by an update. */
 static void
 record_deleted(const Sql *sql, const char *table, const RecordedRow *row, const RecordedRow *became)
 {
@@ -164,7 +164,7 @@ record_deleted(const Sql *sql, const char *table, const RecordedRow *row, const 
 	append(sql, &head, table, "deleted", row, change_facts(row, NULL, NULL, became));
 }
 
-/* Record a row that is another; both chains tell of it where the key is, too. */
+/* Record a row that was updated.  If its key changed, both chains record that. */
 static void
 record_updated(const Sql *sql, const char *table, const RecordedRow *before, const RecordedRow *after)
 {
@@ -180,7 +180,7 @@ record_updated(const Sql *sql, const char *table, const RecordedRow *before, con
 	append(sql, &head, table, "updated", after, change_facts(before, after, NULL, NULL));
 }
 
-/* Record what a trigger was fired by. */
+/* Record the event that fired a trigger. */
 static void
 record(const Sql *sql, TriggerData *data, bool loading)
 {
@@ -224,8 +224,8 @@ promote_record_change(PG_FUNCTION_ARGS)
 /* ---- rows that verbs write ---- */
 
 /*
- * Is the row still what it was when its trigger was queued?  A trigger that a
- * user added may come first, and have written it again, which was marked then.
+ * Is the row still what it was when its trigger was queued?  A user's trigger may run first
+ * and update the row again; then the later version was marked already.
  */
 static bool
 is_current(Relation table, HeapTuple row)
@@ -237,7 +237,7 @@ is_current(Relation table, HeapTuple row)
 	return found;
 }
 
-/* Mark a row as it was written, or that it is gone. */
+/* Mark a row as written or deleted. */
 static void
 mark_written(Relation table, const Trigger *trigger, HeapTuple row, bool gone)
 {
@@ -249,7 +249,7 @@ mark_written(Relation table, const Trigger *trigger, HeapTuple row, bool gone)
 	mark_row(read.project, read.subject, read.name, gone ? NULL : audit_hex(json_digest(read.facts)));
 }
 
-/* Mark a row as it was written, for a trigger that records by itself. */
+/* Mark a row as written, for a trigger that records by itself. */
 void
 record_written(Relation table, HeapTuple row)
 {
@@ -259,9 +259,9 @@ record_written(Relation table, HeapTuple row)
 /*
  * promote_internal.record_row() returns trigger
  *
- * AFTER INSERT, UPDATE or DELETE, for each row: marks the row's digest, for the
- * event that tells of it.  What is written past a guard that somebody has taken
- * away is nothing that a verb is to vouch for.
+ * AFTER INSERT, UPDATE or DELETE, for each row: marks the row's digest for the event that will
+ * cover it.  A row that was written because somebody removed a guard is not marked, because no
+ * verb vouches for it.
  */
 Datum
 promote_record_row(PG_FUNCTION_ARGS)
@@ -274,18 +274,18 @@ promote_record_row(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* ---- rows that may be thrown away ---- */
+/* ---- rows that may be deleted ---- */
 
-/* What was deleted of an instance: of keys each, of logs how many entries of each deployment. */
+/* What was deleted of an instance: each idempotency key, and the number of log entries of each deployment. */
 typedef struct Deleted
 {
 	char	   *instance;		/* its name */
 	InstanceKey key;
-	char	   *what;			/* the key, or the number of the deployment */
+	char	   *what;			/* the key, or the deployment's number */
 	int64		rows;
 } Deleted;
 
-/* Which rows were deleted, by instances, under locks on these, whose chains tell of it. */
+/* Find which rows were deleted, by instance, and lock these instances, whose chains record it. */
 static SqlRows
 find_deleted(const Sql *sql, TriggerData *data)
 {
@@ -307,7 +307,7 @@ find_deleted(const Sql *sql, TriggerData *data)
 	return record_is_set(data->tg_relation) ? sql_run(sql, &logs) : sql_run(sql, &keys);
 }
 
-/* Mark what is gone: a key, or a log, of which something may be left. */
+/* Mark what was deleted: a key, or the log of a deployment, of which entries may be left. */
 static void
 mark_deleted(const Sql *sql, Relation table, const Deleted *deleted)
 {
@@ -323,7 +323,7 @@ mark_deleted(const Sql *sql, Relation table, const Deleted *deleted)
 		record_log(sql, &deleted->key, pg_strtoint32(deleted->what));
 }
 
-/* Append to an instance's chain that rows were deleted, and how many. */
+/* Append to an instance's chain how many rows were deleted. */
 static void
 record_count(const Sql *sql, const char *table, const Deleted *deleted, int64 rows)
 {
@@ -334,7 +334,7 @@ record_count(const Sql *sql, const char *table, const Deleted *deleted, int64 ro
 	audit_note_facts(sql, deleted->key.project, deleted->instance, psprintf("%s.deleted", table), &facts);
 }
 
-/* Record deletions in the chains of the instances that they are of. */
+/* Record deletions in the chains of their instances. */
 static void
 record_counts(const Sql *sql, TriggerData *data)
 {

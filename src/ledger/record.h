@@ -1,5 +1,5 @@
 /*
- * record.h: what is done to rows, in the log.
+ * record.h: recording in the audit log what is done to rows.
  */
 #ifndef PROMOTE_LEDGER_RECORD_H
 #define PROMOTE_LEDGER_RECORD_H

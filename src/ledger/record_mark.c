@@ -1,13 +1,11 @@
 /*
- * record_mark.c: the rows that a transaction has written and that no event
- * tells of yet.
+ * record_mark.c: the rows that a transaction wrote and that no event covers yet.
  *
- * The digest of a row that a verb writes is kept here until the verb appends
- * its event to the chain that the row belongs to; audit_append takes it along.
- * What a subtransaction has written goes with it, and what it has only told of
- * waits again: a trigger that a user added may call a verb on the way, and
- * take it back.  A transaction does not commit with a row that nothing tells
- * of: that would be a verb that forgot.
+ * This file keeps the digest of a row that a verb writes until the verb appends its event to
+ * the row's chain; audit_append takes the digest along.  A rollback of a subtransaction
+ * removes the marks that it made, and the marks that it took wait again: a user's trigger may
+ * call a verb and then undo it.  A transaction that still has marks cannot commit, because
+ * that means that a verb forgot its event.
  */
 #include "postgres.h"
 
@@ -23,12 +21,12 @@
 typedef struct Mark
 {
 	const char *row;			/* its table and key */
-	const char *digest;			/* hexadecimal; NULL: it is gone */
+	const char *digest;			/* hexadecimal; NULL: the row was deleted */
 	SubTransactionId writer;
-	SubTransactionId teller;	/* that an event tells of it in; invalid: none does yet */
+	SubTransactionId teller;	/* that appended the event; invalid: no event covers the row yet */
 } Mark;
 
-/* A chain that the rows belong to, by its names. */
+/* The key of a chain: its names. */
 typedef struct ChainKey
 {
 	const char *project;
@@ -38,22 +36,23 @@ typedef struct ChainKey
 typedef struct Chain
 {
 	ChainKey	key;
-	List	   *marks;			/* in the order they were written */
+	List	   *marks;			/* in the order they were made */
 } Chain;
 
-/* In memory of the transaction; NULL: nothing is marked. */
+/* The chains, in memory of the transaction; NULL: nothing is marked. */
 static HTAB *chains = NULL;
 
-/* The hash of a chain's names.  A HashValueFunc. */
+/* Hash a chain's names.  A HashValueFunc. */
 static uint32
 hash_chain(const void *key, Size size)
 {
 	const ChainKey *chain = key;
 
-	return string_hash(chain->project, NAMEDATALEN) ^ hash_bytes((const unsigned char *) chain->subject, strlen(chain->subject));
+	return string_hash(chain->project, NAMEDATALEN) ^
+		hash_bytes((const unsigned char *) chain->subject, strlen(chain->subject));
 }
 
-/* 0 where two chains have the same names.  A HashCompareFunc. */
+/* Compare the names of two chains; 0 if they are equal.  A HashCompareFunc. */
 static int
 match_chain(const void *a, const void *b, Size size)
 {
@@ -63,7 +62,7 @@ match_chain(const void *a, const void *b, Size size)
 	return strcmp(one->project, other->project) != 0 || strcmp(one->subject, other->subject) != 0;
 }
 
-/* Begin to keep marks. */
+/* Create the table of chains. */
 static void
 make_chains(void)
 {
@@ -80,10 +79,7 @@ make_chains(void)
 							 HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 }
 
-/*
- * Note that a row was written, or deleted.  A later mark of a row replaces an
- * earlier one when the event is made.
- */
+/* Mark a row as written or deleted.  Of several marks of one row the event takes the last. */
 void
 mark_row(const char *project, const char *subject, const char *row, const char *digest)
 {
@@ -106,8 +102,8 @@ mark_row(const char *project, const char *subject, const char *row, const char *
 }
 
 /*
- * What is to be noise beside the digests: whoever sees an event's hash and all
- * but one value of a row could otherwise try values until the hash is right.
+ * Add random noise to the digests.  Otherwise somebody who sees an event's hash and knows all
+ * but one value of a row could try values until the hash matches.
  */
 static void
 build_salt(JsonBuilder *builder)
@@ -125,9 +121,9 @@ build_salt(JsonBuilder *builder)
 }
 
 /*
- * The last row of a chain, if no event tells of it yet; NULL: there is none.
- * Rows are told of all at once, and what they tell is taken back from its
- * end, so that those that wait are always the last.
+ * The last mark of a chain, if no event covers it yet; NULL: none waits.  Events cover all
+ * marks at once, and a rollback uncovers them from the end, so the waiting marks are always
+ * the last ones.
  */
 static Mark *
 last_waiting(const Chain *chain)
@@ -137,7 +133,7 @@ last_waiting(const Chain *chain)
 	return last && last->teller == InvalidSubTransactionId ? last : NULL;
 }
 
-/* The chain, if rows of it were written that no event tells of yet. */
+/* The chain, if some of its marks wait for an event. */
 static Chain *
 find_chain(const char *project, const char *subject)
 {
@@ -147,14 +143,14 @@ find_chain(const char *project, const char *subject)
 	return last_waiting(chain) ? chain : NULL;
 }
 
-/* Were rows of a chain written that no event tells of yet? */
+/* Do marks of a chain wait for an event? */
 bool
 mark_waits(const char *project, const char *subject)
 {
 	return find_chain(project, subject) != NULL;
 }
 
-/* Write what waits of a chain, which an event tells of now. */
+/* Write the waiting marks of a chain; the event that is being written covers them. */
 static void
 tell_marks(JsonBuilder *builder, Chain *chain)
 {
@@ -172,8 +168,8 @@ tell_marks(JsonBuilder *builder, Chain *chain)
 }
 
 /*
- * Take what was written of a chain: an object of digests by rows, null for what
- * is gone.  NULL: nothing was.
+ * Take the waiting marks of a chain for an event: an object from rows to digests, null for a
+ * deleted row.  NULL: nothing waits.
  */
 Jsonb *
 mark_take(const char *project, const char *subject)
@@ -188,13 +184,16 @@ mark_take(const char *project, const char *subject)
 	build_salt(&builder);
 	tell_marks(&builder, chain);
 	json_build_end_object(&builder);
-	/* outside of all subtransactions it is for good */
+	/* outside of all subtransactions nothing can uncover them */
 	if (GetCurrentTransactionNestLevel() == 1)
 		hash_search(chains, &chain->key, HASH_REMOVE, NULL);
 	return json_builder_finish(&builder);
 }
 
-/* Forget what an aborted subtransaction wrote, and those within it: all that began later; and that it told of others. */
+/*
+ * Undo what an aborted subtransaction and those within it did: remove the marks that they
+ * made, which are the last, and let the marks that their events covered wait again.
+ */
 static void
 at_subend(SubXactEvent event, SubTransactionId subtransaction, SubTransactionId parent, void *argument)
 {
@@ -221,7 +220,7 @@ at_subend(SubXactEvent event, SubTransactionId subtransaction, SubTransactionId 
 	}
 }
 
-/* Refuse to commit what no event tells of. */
+/* Refuse to commit while marks wait for an event. */
 static void
 check_marks(void)
 {
@@ -241,7 +240,7 @@ check_marks(void)
 					 errhint("Look for triggers that are switched off: promote.restore_guards() brings them back.")));
 }
 
-/* A transaction ends. */
+/* Check the marks before a commit, and forget them when the transaction ends. */
 static void
 at_end(XactEvent event, void *argument)
 {
@@ -251,7 +250,7 @@ at_end(XactEvent event, void *argument)
 		chains = NULL;
 }
 
-/* Look at the ends of transactions, from now on.  Called when the library is loaded. */
+/* Register for the ends of transactions.  Called when the library is loaded. */
 void
 mark_init(void)
 {

@@ -1,5 +1,5 @@
 /*
- * record_mark.h: rows that verbs write, on their way into the log.
+ * record_mark.h: rows that verbs wrote and that no event covers yet.
  */
 #ifndef PROMOTE_LEDGER_RECORD_MARK_H
 #define PROMOTE_LEDGER_RECORD_MARK_H

@@ -1,11 +1,9 @@
 /*
- * record_rows.c: the rows that the recorders keep in the log, as they are
- * now, for whoever holds the log against them, and for the event that tells of
- * a set of them.
+ * record_rows.c: the recorded rows as they are now.  promote.verify_audit compares them with
+ * the log, and an event covers a set of them.
  *
- * Which tables these are says the catalog: those with the triggers
- * record_change or record_row.  Rows that come with promote (builtin) were
- * never written by anybody, and are left out.
+ * The catalog says which tables are recorded: those with a trigger record_change or
+ * record_row.  Rows that come with promote (builtin) are left out, because nobody wrote them.
  */
 #include "postgres.h"
 
@@ -31,7 +29,7 @@ PG_FUNCTION_INFO_V1(promote_recorded_rows);
 
 #define ROWS_AT_ONCE 1000
 
-/* Is a deployment at work, so that its log goes on?  Nothing tells of that before it ends. */
+/* Does a deployment run, so that its log still grows?  No event covers the log before the deployment ends. */
 #define LOG_GOES_ON \
 	"EXISTS (SELECT FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "t") \
 	" AND d.deployment = t.deployment AND d.status = 'RUNNING')"
@@ -40,7 +38,7 @@ PG_FUNCTION_INFO_V1(promote_recorded_rows);
 typedef struct Entry
 {
 	HeapTupleHeader row;
-	bool		open;			/* nothing has to tell of it yet */
+	bool		open;			/* no event has to cover the row yet */
 } Entry;
 
 static const SqlField entry_fields[] = {
@@ -50,34 +48,34 @@ static const SqlField log_fields[] = {
 	SQL_FIELD(Entry, row, "t"), SQL_FIELD(Entry, open, LOG_GOES_ON)
 };
 
-/* What is asked for: all, the chains of a project, or the one that a subject names. */
+/* Which rows are asked for: all, those in chains of a project, or those that a subject names. */
 typedef struct Asked
 {
 	const char *subject;		/* NULL: all */
 	const char *project;		/* NULL: all */
-	FunctionCallInfo fcinfo;	/* whose result they go to */
+	FunctionCallInfo fcinfo;	/* the function call that the rows are returned to */
 } Asked;
 
-/* The rows of a table that one of its triggers records. */
+/* A table and one of the triggers that record its rows. */
 typedef struct Source
 {
 	Relation	table;
 	const Trigger *trigger;
 } Source;
 
-/* A set of rows as far as it was read; of most tables one row. */
+/* A set of rows that is being read; in most tables a set is one row. */
 typedef struct RowSet
 {
 	char	   *project;
 	char	   *subject;
-	char	   *name;			/* NULL before the first */
-	bytea	   *digest;			/* of the row; of several, over that of those before and the row's */
-	bool		open;			/* nothing has to tell of it yet */
+	char	   *name;			/* NULL before the first row */
+	bytea	   *digest;			/* of the row; of several rows, the digest over the digest so far and the row's */
+	bool		open;			/* no event has to cover the set yet */
 	MemoryContext context;
 	MemoryContext each;			/* for one row */
 } RowSet;
 
-/* A query that is put together, with its parameters, which are texts. */
+/* A query that is being built, with its parameters, which are texts. */
 typedef struct RowQuery
 {
 	StringInfoData text;
@@ -93,8 +91,8 @@ append_value(RowQuery *query, const char *value)
 }
 
 /*
- * The columns of a subject's key, whose table is that one; NIL: it is no
- * subject of the table's, or its key is there by a hash.
+ * The key's columns in a subject of the given table.  NIL: the subject is of another table, or
+ * it holds only a hash of the key.
  */
 static List *
 subject_key(const char *subject, const char *table)
@@ -123,8 +121,8 @@ subject_key(const char *subject, const char *table)
 }
 
 /*
- * How a column is compared with its text in a key, which is that of its type's
- * output: the cast of a boolean to text spells the word out.
+ * The cast that turns a column into the text that keys hold, which is the output of its type.
+ * A boolean's cast to text differs: it spells the word out.
  */
 static const char *
 key_cast(Oid type)
@@ -140,7 +138,7 @@ key_cast(Oid type)
 	}
 }
 
-/* The column of a table with that number, as a part of a statement's text. */
+/* The column with that number, as a part of a statement's text. */
 static const char *
 key_column(Relation table, int number)
 {
@@ -148,8 +146,8 @@ key_column(Relation table, int number)
 }
 
 /*
- * The condition that finds the row with a key, given as parameters: by the
- * index, as far as its columns are texts.  False: no row has such a key.
+ * Add the condition that finds the row with a key, given as parameters, by the index where its
+ * columns are texts.  False: no row can have such a key.
  */
 static bool
 append_condition(RowQuery *query, Relation table, List *key)
@@ -171,7 +169,7 @@ append_condition(RowQuery *query, Relation table, List *key)
 
 /* ---- sets ---- */
 
-/* Begin with none. */
+/* Start without a set. */
 static void
 init_set(RowSet *set)
 {
@@ -181,7 +179,7 @@ init_set(RowSet *set)
 	};
 }
 
-/* The digest over two others. */
+/* The digest over two digests. */
 static bytea *
 digest_both(const bytea *one, const bytea *other)
 {
@@ -193,7 +191,7 @@ digest_both(const bytea *one, const bytea *other)
 	return DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(both)));
 }
 
-/* Put a set into the result, unless another subject or project is asked for. */
+/* Return a set, unless another subject or project is asked for. */
 static void
 put_set(const Asked *asked, const RowSet *set)
 {
@@ -218,7 +216,7 @@ begin_set(RowSet *set, const RecordedRow *row, const bytea *digest)
 	MemoryContextSwitchTo(outer);
 }
 
-/* Take a row, that is a value, into the set that it belongs to; what is another set ends the one before. */
+/* Add a row, given as a value, to its set.  A row of another set ends the set before it. */
 static void
 take_row(const Asked *asked, const Source *source, const Entry *entry, RowSet *set)
 {
@@ -244,7 +242,7 @@ take_row(const Asked *asked, const Source *source, const Entry *entry, RowSet *s
 	set->open = entry->open;
 }
 
-/* Read the rows of a cursor, which are entries in the order of their keys; the last set is left. */
+/* Read the rows of a cursor, which are entries in the order of their keys.  The last set stays in set. */
 static void
 read_rows(const Asked *asked, const Source *source, Statement *read, Portal cursor, RowSet *set)
 {
@@ -271,8 +269,8 @@ read_rows(const Asked *asked, const Source *source, Statement *read, Portal curs
 }
 
 /*
- * Mark a set of rows, of which there may be none, for the event that tells of
- * it; of one that goes on nothing is known until it ends.
+ * Mark a set of rows, which may be empty, for the event that covers it.  A set that still
+ * grows is not marked before it ends.
  */
 static void
 mark_set(const char *table, Statement *read, Portal cursor)
@@ -288,7 +286,7 @@ mark_set(const char *table, Statement *read, Portal cursor)
 	table_close(source.table, AccessShareLock);
 }
 
-/* The changes of a plan were recorded: one digest stands for them. */
+/* Mark the recorded changes of a plan by one digest. */
 void
 record_plan_changes(const Sql *sql, const InstanceKey *key, int32 deployment, int32 fencing)
 {
@@ -298,7 +296,7 @@ record_plan_changes(const Sql *sql, const InstanceKey *key, int32 deployment, in
 	mark_set("planned_change", &read, sql_open(sql, &read, false, AS_KEY(key), AS_INT(deployment), AS_INT(fencing)));
 }
 
-/* A claim of a deployment has begun or ended, or some of its log was deleted: one digest stands for what there is. */
+/* Mark the log of a deployment by one digest, after a claim began or ended or entries were deleted. */
 void
 record_log(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
@@ -310,7 +308,7 @@ record_log(const Sql *sql, const InstanceKey *key, int32 deployment)
 
 /* ---- all of them ---- */
 
-/* Which rows of a table need no event that tells of them. */
+/* The condition for rows of a table that no event has to cover. */
 static const char *
 open_condition(const Source *source)
 {
@@ -325,7 +323,7 @@ open_condition(const Source *source)
 	return "false";
 }
 
-/* Add the order that brings the rows of a set together. */
+/* Add the order that keeps the rows of a set together. */
 static void
 append_order(RowQuery *query, Relation table)
 {
@@ -339,7 +337,7 @@ append_order(RowQuery *query, Relation table)
 	}
 }
 
-/* Add that rows of a project, or of none, are asked for; false: the table has no such rows. */
+/* Add the condition for rows of a project, or of none.  False: the table has no such rows. */
 static bool
 append_project(RowQuery *query, const Asked *asked, const Source *source)
 {
@@ -354,8 +352,8 @@ append_project(RowQuery *query, const Asked *asked, const Source *source)
 }
 
 /*
- * Add which rows are asked for, with the parameters of that.  False: no row of
- * the table can be of the subject, or of the project.
+ * Add the conditions for the rows that are asked for, with their parameters.  False: no row of
+ * the table fits the subject or the project.
  */
 static bool
 append_asked(RowQuery *query, const Asked *asked, const Source *source)
@@ -374,13 +372,13 @@ append_asked(RowQuery *query, const Asked *asked, const Source *source)
 	key = subject_key(asked->subject, RelationGetRelationName(source->table));
 	if (key == NIL)
 		return false;
-	/* of a key that is there by a hash the rows themselves are asked */
+	/* the subject holds a hash of the key: compare the names of all rows */
 	if (list_length(key) == 1 && strncmp(linitial(key), "sha256:", 7) == 0)
 		return true;
 	return append_condition(query, source->table, key);
 }
 
-/* Put what is asked for of one table into the result. */
+/* Return the rows of one table that are asked for. */
 static void
 put_table(const Sql *sql, const Asked *asked, const Source *source)
 {
@@ -403,7 +401,7 @@ put_table(const Sql *sql, const Asked *asked, const Source *source)
 	put_set(asked, &set);
 }
 
-/* A table that is recorded, and the trigger that does. */
+/* A recorded table, and the trigger that records it. */
 typedef struct Recorded
 {
 	char	   *table;

@@ -1,11 +1,10 @@
 /*
- * recorded.c: which tables are recorded, by which triggers and in which chains,
- * and what the log has of a row, and calls it.
+ * recorded.c: which tables are recorded, by which triggers and in which chains, and how the
+ * log names and describes a row.
  *
- * The recorders know no table: the key is the primary key, in the order of the
- * table's columns, the chain's project the column of that name, and the
- * trigger's arguments are the columns that are recorded.  A column that the
- * table's owner has added is none of them.
+ * The recorders know no table by name.  A row's key is the primary key in the order of the
+ * table's columns, the chain's project is the column project, and the trigger's arguments are
+ * the recorded columns.  Columns that the table's owner added are not recorded.
  */
 #include "postgres.h"
 
@@ -26,11 +25,11 @@
 
 PG_FUNCTION_INFO_V1(promote_audit_facts);
 
-#define KEY_MAX_LENGTH 512		/* of a key in a subject; a longer one is there by its hash */
+#define KEY_MAX_LENGTH 512		/* of a key in a subject; a longer key is replaced by its hash */
 
 /* ---- tables ---- */
 
-/* The chains that the events of verbs are in. */
+/* The kinds of chains that the events of verbs belong to. */
 static const ChainKind kinds[] = {
 	{"instance", "%s-%s-%s", {"project", "environment", "component"},
 		" AND t.project = pg_catalog.split_part($1, '-', 1)"
@@ -50,7 +49,7 @@ static const ChainKind kinds[] = {
 	}
 };
 
-/* A trigger of a table that records; NULL: it has none. */
+/* The trigger that records a table's rows; NULL: none does. */
 Trigger *
 record_trigger(Relation table, const char *name)
 {
@@ -74,7 +73,7 @@ record_kind(const Trigger *trigger)
 	elog(ERROR, "there are no chains of the kind \"%s\"", trigger->tgargs[0]);
 }
 
-/* Are the rows of a table recorded as sets, which all columns of the key but the last tell apart? */
+/* Are the table's rows recorded as sets?  All columns of the key but the last tell sets apart. */
 bool
 record_is_set(Relation table)
 {
@@ -93,7 +92,7 @@ record_column(const Trigger *trigger, const char *column)
 	return false;
 }
 
-/* Is the column one that promote made the table with, and holds against the log? */
+/* Is the column part of promote's own definition of the table, so that it is compared with the log? */
 bool
 record_owns(Relation table, const char *column)
 {
@@ -101,7 +100,10 @@ record_owns(Relation table, const char *column)
 		record_column(record_trigger(table, "record_row"), column);
 }
 
-/* Do the rows that a trigger records belong to projects?  A column of that name that the table's owner has added says nothing of it. */
+/*
+ * Does a trigger record rows that belong to projects?  A column project that the table's owner
+ * added does not count.
+ */
 bool
 record_has_project(const Trigger *trigger)
 {
@@ -112,7 +114,7 @@ record_has_project(const Trigger *trigger)
 
 /* ---- rows ---- */
 
-/* Append one column of a key; slashes in it are escaped, for they part the columns. */
+/* Append one column of a key.  Slashes in it are escaped, because they separate the columns. */
 void
 record_append_key(StringInfo key, const char *value)
 {
@@ -126,7 +128,7 @@ record_append_key(StringInfo key, const char *value)
 	}
 }
 
-/* What stands for a key that no index would hold. */
+/* The hash that replaces a key too long for an index. */
 static char *
 hashed_key(const StringInfo key)
 {
@@ -136,7 +138,7 @@ hashed_key(const StringInfo key)
 																			   PointerGetDatum(bytes)))));
 }
 
-/* A table and a key as one. */
+/* A subject: a table and a key. */
 char *
 record_subject(Relation table, const StringInfo key)
 {
@@ -144,7 +146,7 @@ record_subject(Relation table, const StringInfo key)
 					key->len > KEY_MAX_LENGTH ? hashed_key(key) : key->data);
 }
 
-/* The numbers of the columns of a table's key, in the order of the table's. */
+/* The numbers of the key's columns, in the order of the table. */
 List *
 record_key(Relation table)
 {
@@ -158,7 +160,7 @@ record_key(Relation table)
 	return numbers;
 }
 
-/* What a row, or the set that it is in, is called: its table and its key. */
+/* The name of a row, or of the set that it belongs to: the table and the key. */
 static char *
 row_name(Relation table, HeapTuple row)
 {
@@ -180,7 +182,7 @@ row_name(Relation table, HeapTuple row)
 	return record_subject(table, &key);
 }
 
-/* A column of a row in words; * where it is NULL, or there is none of that name. */
+/* A column of a row as text; * where it is NULL or missing. */
 static const char *
 column_words(Relation table, HeapTuple row, const char *column)
 {
@@ -189,7 +191,7 @@ column_words(Relation table, HeapTuple row, const char *column)
 	return words ? words : AUDIT_NO_PROJECT;
 }
 
-/* The chain that tells of a row that a verb has written. */
+/* The chain whose events cover a row that a verb wrote. */
 static char *
 chain_subject(const ChainKind *kind, Relation table, HeapTuple row)
 {
@@ -200,7 +202,7 @@ chain_subject(const ChainKind *kind, Relation table, HeapTuple row)
 	return psprintf(kind->format, words[0], words[1], words[2]);
 }
 
-/* What the log has of a row, in the current memory context. */
+/* How the log names and describes a row, in the current memory context. */
 void
 record_read(Relation table, const Trigger *trigger, HeapTuple row, RecordedRow *read)
 {
@@ -216,7 +218,7 @@ record_read(Relation table, const Trigger *trigger, HeapTuple row, RecordedRow *
 
 /* ---- rows that are values ---- */
 
-/* The table of ours that a type of rows is of, to be closed; NULL: it is of none that is recorded. */
+/* The recorded table of promote that has that row type, which the caller closes; NULL: none has. */
 static Relation
 record_table(Oid row_type)
 {
@@ -236,8 +238,8 @@ record_table(Oid row_type)
 }
 
 /*
- * The columns that are left of a table's own without those named; NULL: it is
- * no table of ours, and has no own.  What its owner has added is none.
+ * The columns of promote's own definition of a table, without the named ones.  NULL: the type
+ * is not that of a recorded table.
  */
 static const char **
 own_columns(Oid row_type, const char *const *without, int *count)
@@ -261,7 +263,10 @@ own_columns(Oid row_type, const char *const *without, int *count)
 	return own;
 }
 
-/* What the audit log says of a row that is a value, as audit_facts; of a table of ours only what promote made it with. */
+/*
+ * What the audit log says of a row that is a value, as audit_facts.  Of promote's tables only
+ * promote's own columns count.
+ */
 Jsonb *
 record_facts_of_value(HeapTupleHeader row, bool named, const char *const *names, int count)
 {

@@ -1,6 +1,6 @@
 /*
- * recorded.h: which tables are recorded, by which triggers and in which chains,
- * and what the log has of a row.
+ * recorded.h: which tables are recorded, by which triggers and in which chains, and how the
+ * log names and describes a row.
  */
 #ifndef PROMOTE_LEDGER_RECORDED_H
 #define PROMOTE_LEDGER_RECORDED_H
@@ -13,7 +13,7 @@
 #include "utils/jsonb.h"
 #include "utils/rel.h"
 
-/* How the chains of rows that verbs write are called. */
+/* A kind of chain that covers rows which verbs write. */
 typedef struct ChainKind
 {
 	const char *name;			/* the first argument of the trigger */
@@ -22,11 +22,11 @@ typedef struct ChainKind
 	const char *condition;		/* which rows t belong to the chain $1 */
 } ChainKind;
 
-/* What the audit log has of a row. */
+/* How the audit log names and describes a row. */
 typedef struct RecordedRow
 {
-	const char *project;		/* the chain's; * where the row is of none */
-	const char *subject;		/* the chain that tells of it */
+	const char *project;		/* the chain's; * where the row has no project */
+	const char *subject;		/* the chain that records the row */
 	const char *name;			/* its table and key */
 	Jsonb	   *facts;
 } RecordedRow;

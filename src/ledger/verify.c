@@ -1,6 +1,6 @@
 /*
- * verify.c: who may ask whether the record is whole, and who may put its guards
- * back.  How that is found out is in sql/ledger/verify.sql.
+ * verify.c: who may verify the log, and who may restore its guards.  The verification itself
+ * is in sql/ledger/verify.sql.
  */
 #include "postgres.h"
 
@@ -20,8 +20,8 @@ PG_FUNCTION_INFO_V1(promote_verify_audit);
 PG_FUNCTION_INFO_V1(promote_restore_guards);
 
 /*
- * The project that a subject begins with: ecomm of ecomm-staging-db, of
- * request ecomm/3, and of ecomm itself.  NULL where it cannot be told.
+ * The project that a subject begins with: ecomm of ecomm-staging-db, of request ecomm/3, and
+ * of ecomm itself.  NULL where the subject does not show it.
  */
 static char *
 subject_project(const char *subject)
@@ -30,7 +30,7 @@ subject_project(const char *subject)
 	const char *key = space ? space + 1 : subject;
 	size_t		length = strcspn(key, space ? "/" : "-");
 
-	/* a rule that goes by a name of its own */
+	/* a rule with a name of its own */
 	if (space && key[length] == '\0' && strncmp(subject, "project ", strlen("project ")) != 0 &&
 		strncmp(subject, "line ", strlen("line ")) != 0)
 		return NULL;
@@ -38,12 +38,12 @@ subject_project(const char *subject)
 }
 
 /*
- * promote.verify_audit(subject text, project text) returns table, see
- * sql/ledger/verify.sql
+ * promote.verify_audit(subject text, project text) returns table, see sql/ledger/verify.sql
  *
- * Who verifies sees what is wrong with anything of the project: its auditors and admins.
- * Who may not audit all is told of chains of the project alone that a subject begins
- * with: of grants that is the name of a role, whose chain may be another project's.
+ * Verifying shows what is wrong with anything of a project, so it is for the project's
+ * auditors and admins.  A caller who may not audit everything only gets chains of the project
+ * that a subject begins with.  A subject of grants begins with the name of a role, whose chain
+ * may belong to another project.
  */
 Datum
 promote_verify_audit(PG_FUNCTION_ARGS)
@@ -65,7 +65,7 @@ promote_verify_audit(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Refuse whoever could not do by hand what restore_guards does. */
+/* Refuse callers who could not restore the guards by hand. */
 static void
 require_owner(void)
 {
@@ -78,7 +78,7 @@ require_owner(void)
 			 errhint("Act as the owner; promote.verify_audit() says whether there is anything to restore.")));
 }
 
-/* A guard that is not what it is to be. */
+/* A guard that is not as it must be. */
 typedef struct Guard
 {
 	char	   *table;
@@ -87,10 +87,7 @@ typedef struct Guard
 	char	   *remedy;			/* commands */
 } Guard;
 
-/*
- * Restore the guards, and record which were not what they are to be, in the
- * chain of what belongs to no project.
- */
+/* Restore the guards.  Record which of them were not as they must be, in the chain for what has no project. */
 static void
 restore_guards(const Sql *sql, FunctionCallInfo fcinfo)
 {
@@ -130,7 +127,7 @@ promote_restore_guards(PG_FUNCTION_ARGS)
 	require_accountable(rights_role());
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
-	/* nobody else appends to that chain */
+	/* nobody else may append to that chain meanwhile */
 	sql_command(&sql, "LOCK TABLE promote.audit_log IN SHARE ROW EXCLUSIVE MODE");
 	restore_guards(&sql, fcinfo);
 	sql_leave(&sql);

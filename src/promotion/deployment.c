@@ -159,7 +159,7 @@ deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment)
 	return row_lock(sql, &row);
 }
 
-/* The same in an emergency: PM_HELD where others do not let go of it in time. */
+/* As deployment_lock, in an emergency: PM_HELD where others do not release the row in time. */
 bool
 deployment_rescue(const Sql *sql, const InstanceKey *key, int32 deployment)
 {

@@ -1,10 +1,10 @@
 /*
- * grant.c: rows of promote.grants, by the verbs and by plain DML.
+ * grant.c: rows of promote.grants, written by the verbs or by plain DML.
  *
- * The first grant of a role opens the door: it gives the role EXECUTE of what
- * is not for PUBLIC and SELECT of what is read by rows; the last one that goes
- * closes it.  Inside, functions ask grants.c, and tables have row-level
- * security.
+ * Two kinds of privileges let a role into promote: EXECUTE on the functions that are not for
+ * PUBLIC, and SELECT on the tables with row-level security.  This file calls them the door.
+ * The first grant of a role opens the door, and the removal of its last grant closes it.
+ * Behind the door, functions ask grants.c and tables have row-level security.
  */
 #include "postgres.h"
 
@@ -35,12 +35,11 @@ PG_FUNCTION_INFO_V1(promote_refresh_grants);
 /* ---- the door ---- */
 
 /*
- * Wait for whoever else gives or takes grants, to the end of the transaction:
- * what one sees as the last grant of a role the other may add to, and two
- * sessions that change one object's privileges would fail.  PM_HELD where that
- * takes too long: what was granted is to be taken back in time.  The class is
- * no catalog: the extension itself anybody can lock, by a function of theirs
- * that DEPENDS ON it.
+ * Lock the doors until the transaction ends.  Without this lock, one session could remove what
+ * it sees as a role's last grant while another adds one, and two sessions that change the
+ * privileges of one object would fail.  Raises PM_HELD where that takes too long, because a
+ * grant must be revocable in time.  The lock's class is no catalog: anybody can lock the
+ * extension itself by a function that DEPENDS ON it.
  */
 static void
 lock_doors(void)
@@ -52,7 +51,7 @@ lock_doors(void)
 	sql_leave(&sql);
 }
 
-/* Open or close the door for a role.  Runs under the lock. */
+/* Open or close the door for a role, under the lock. */
 static void
 move_door(const Sql *sql, const char *role, bool open)
 {
@@ -63,7 +62,7 @@ move_door(const Sql *sql, const char *role, bool open)
 		sql_command(sql, sql_text(&rows, i));
 }
 
-/* Has the role any grant now, whatever the transaction's snapshot shows? */
+/* Does the role have any grant now, whatever the transaction's snapshot shows? */
 static bool
 has_grants(const Sql *sql, const char *role)
 {
@@ -79,8 +78,8 @@ has_grants(const Sql *sql, const char *role)
 /*
  * promote_internal.open_door() returns trigger
  *
- * AFTER INSERT OR DELETE of grants, for each row.  A role that is not there,
- * as where a dump is restored before its roles are, has no door.
+ * AFTER INSERT OR DELETE of grants, for each row.  A role that does not exist, as when a dump
+ * is restored before its roles, has no door.
  */
 Datum
 promote_open_door(PG_FUNCTION_ARGS)
@@ -104,7 +103,7 @@ promote_open_door(PG_FUNCTION_ARGS)
 
 /* ---- rows ---- */
 
-/* Refuse a grant for the reason given. */
+/* Refuse a grant. */
 static void
 refuse_grant(const char *detail, const char *hint)
 {
@@ -116,9 +115,9 @@ refuse_grant(const char *detail, const char *hint)
 }
 
 /*
- * Refuse to open the door to a role to whose name others were granted: rows of
- * one of that name that is gone, or from before there was one, would count
- * with the new one.  What the statement itself has inserted is not seen.
+ * Refuse to open the door to a role while other grants carry its name.  Such rows were meant
+ * for a dropped role of that name, or written before the role existed, and they would count
+ * for the new role.  Rows that the statement itself inserted are not visible here.
  */
 static void
 refuse_inherited(const char *role)
@@ -129,7 +128,7 @@ refuse_inherited(const char *role)
 
 	if (grants_is_marked(get_role_oid(role, false)))
 		return;
-	/* whoever opens it at this moment is waited for */
+	/* wait for others who open a door now */
 	lock_doors();
 	if (grants_is_marked(get_role_oid(role, false)))
 		return;
@@ -144,9 +143,9 @@ refuse_inherited(const char *role)
 }
 
 /*
- * Warn where "admin" goes to somebody with CREATEROLE, by the role itself, one
- * that it can take, or a member.  Before PostgreSQL 16 that makes any role but
- * a superuser, and a member of any: also of one that was granted the rest.
+ * Warn where "admin" goes to somebody with CREATEROLE: the role itself, one that it can take,
+ * or a member.  Before PostgreSQL 16, CREATEROLE allows to join any role but a superuser, so
+ * such an admin could also join a role that holds the other grants.
  */
 static void
 warn_of_createrole(const char *role)
@@ -172,8 +171,8 @@ warn_of_createrole(const char *role)
 /*
  * promote_internal.guard_grant() returns trigger
  *
- * BEFORE INSERT OR UPDATE of grants, for each row.  A grant is given and taken
- * back; what is not granted by name is no grant.
+ * BEFORE INSERT OR UPDATE of grants, for each row: refuses updates, because a grant is given
+ * and taken back, and warns of roles that do not exist.
  */
 Datum
 promote_guard_grant(PG_FUNCTION_ARGS)
@@ -201,7 +200,7 @@ promote_guard_grant(PG_FUNCTION_ARGS)
 	return PointerGetDatum(data->tg_trigtuple);
 }
 
-/* What the verbs of grants take. */
+/* The arguments of the verbs for grants. */
 typedef struct Grant
 {
 	char	   *role;
@@ -210,7 +209,7 @@ typedef struct Grant
 	char	   *environment;	/* NULL: all */
 } Grant;
 
-/* Is one of those that the session could act as a member of the role? */
+/* Is the role one that the session could act as a member of? */
 static bool
 is_oneself(const char *role)
 {
@@ -219,7 +218,7 @@ is_oneself(const char *role)
 	return OidIsValid(oid) && is_caller_member(oid);
 }
 
-/* Take the arguments, and refuse who may not grant there. */
+/* Take the arguments, and refuse callers who may not grant there. */
 static void
 take_grant_arguments(FunctionCallInfo fcinfo, Grant *grant)
 {
@@ -236,7 +235,7 @@ take_grant_arguments(FunctionCallInfo fcinfo, Grant *grant)
 					 "Leave the project and the environment out.");
 }
 
-/* Refuse a grant of nothing, to nobody, or to oneself. */
+/* Refuse a grant of an unknown action, to an unknown role, or to oneself. */
 static void
 check_grant(const Sql *sql, const Grant *grant)
 {
@@ -254,7 +253,7 @@ check_grant(const Sql *sql, const Grant *grant)
 					 "Correct the name, or insert it first.");
 }
 
-/* Give a grant or take it back, by the statement; true if that has changed something. */
+/* Insert or delete a grant by the statement; true if that changed something. */
 static Datum
 change_grant(FunctionCallInfo fcinfo, Statement *statement, bool give)
 {
@@ -295,7 +294,7 @@ promote_revoke_action(PG_FUNCTION_ARGS)
 	return change_grant(fcinfo, &delete, false);
 }
 
-/* The roles that have grants and whose door is open. */
+/* The roles that have grants and an open door. */
 static List *
 open_roles(const Sql *sql)
 {
@@ -314,7 +313,7 @@ open_roles(const Sql *sql)
 	return roles;
 }
 
-/* A role whose door is to be opened: one that is there and has grants. */
+/* The role whose door to open: it must exist and have grants. */
 static List *
 named_role(const Sql *sql, char *role)
 {
@@ -324,7 +323,7 @@ named_role(const Sql *sql, char *role)
 	return list_make1(role);
 }
 
-/* Record for whom the door was opened, in the chain of what belongs to no project. */
+/* Record for which roles the door was opened again, in the chain for what has no project. */
 static void
 record_refreshed(const Sql *sql, const List *roles)
 {
@@ -343,9 +342,9 @@ record_refreshed(const Sql *sql, const List *roles)
 /*
  * promote.refresh_grants(role text) returns integer
  *
- * Opens the door anew: to a role that was created after its grants, or with
- * NULL to all for whom it is open, where an update brought new functions.
- * Returns how many roles these are.
+ * Opens the door again: for a role that was created after its grants, or, with NULL, for all
+ * roles with an open door, because an update brought new functions.  Returns the number of
+ * roles.
  */
 Datum
 promote_refresh_grants(PG_FUNCTION_ARGS)
@@ -363,7 +362,7 @@ promote_refresh_grants(PG_FUNCTION_ARGS)
 	foreach(cell, roles)
 		move_door(&sql, lfirst(cell), true);
 	record_refreshed(&sql, roles);
-	/* the list goes with the scope */
+	/* sql_leave frees the list */
 	count = list_length(roles);
 	sql_leave(&sql);
 	grants_changed();

@@ -1,5 +1,5 @@
 /*
- * instance.c: instances: naming one, finding it, and locking it.
+ * instance.c: naming, finding and locking instances.
  */
 #include "postgres.h"
 
@@ -12,7 +12,7 @@
 #include "registry/instance.h"
 #include "registry/rescue.h"
 
-/* Which parts of an instance's name are there. */
+/* Which parts of an instance's name exist. */
 typedef struct Parts
 {
 	bool		project;
@@ -29,8 +29,8 @@ static const SqlField parts_fields[] = {
 };
 
 /*
- * Refuse the instance if it is not there, naming the first part of it that is
- * not there either.
+ * Refuse an instance that does not exist.  The error names the first part of its name that
+ * does not exist either.
  */
 void
 require_instance(const Sql *sql, const InstanceKey *key)
@@ -66,7 +66,7 @@ refuse_unconfigured(const InstanceKey *key, const char *hint)
 			 errhint("%s", hint)));
 }
 
-/* The instance's row, as one to be locked: for update, or only against updates. */
+/* The instance's row for row_lock, FOR UPDATE or only against updates. */
 static RowToLock
 instance_row(const InstanceKey *key, bool for_update)
 {
@@ -87,9 +87,9 @@ instance_row(const InstanceKey *key, bool for_update)
 }
 
 /*
- * Lock the instance's row: for update, or only against updates, as a source
- * is.  Raises PM_NOT_FOUND where there is none, and 40001 where the snapshot of
- * the transaction does not show it as it is.
+ * Lock the instance's row: FOR UPDATE, or, as for the source of a promotion, only against
+ * updates.  Raises PM_NOT_FOUND where there is no row, and 40001 where the transaction's
+ * snapshot does not show the row's current version.
  */
 void
 instance_lock(const Sql *sql, const InstanceKey *key, bool for_update)
@@ -102,7 +102,7 @@ instance_lock(const Sql *sql, const InstanceKey *key, bool for_update)
 	refuse_unseen();
 }
 
-/* Lock it for update in an emergency: PM_HELD where others do not let go of it in time. */
+/* Lock the row FOR UPDATE in an emergency.  Raises PM_HELD where others do not release it in time. */
 void
 instance_rescue(const Sql *sql, const InstanceKey *key)
 {
@@ -128,7 +128,10 @@ argument_instance(FunctionCallInfo fcinfo, int argument, const char *name,
 	instance_key_parse(argument_text(fcinfo, argument), key);
 }
 
-/* The same, for a verb: refuses who may not do that to the instance, whether or not there is one. */
+/*
+ * An argument that names an instance, for a verb.  Refuses callers without the grant for the
+ * action, whether or not the instance exists.
+ */
 void
 argument_instance_for(FunctionCallInfo fcinfo, int argument, const char *name,
 					  const char *action, InstanceKey *key)
@@ -137,13 +140,13 @@ argument_instance_for(FunctionCallInfo fcinfo, int argument, const char *name,
 	access_require(action, key);
 }
 
-/* An argument that is an object within the limits. */
+/* An argument that is a JSON object within the limits. */
 Jsonb *
 argument_params(FunctionCallInfo fcinfo, int argument, const char *what)
 {
 	Jsonb	   *document;
 
-	/* a variable that was never set must not pass for "no overrides" */
+	/* NULL may come from a variable that was never set, so it does not mean "no overrides" */
 	if (PG_ARGISNULL(argument))
 		ereport(ERROR,
 				(errcode(PM_NOT_AN_OBJECT),

@@ -1,5 +1,5 @@
 /*
- * instance.h: instances: naming one, finding it, and locking it.
+ * instance.h: naming, finding and locking instances.
  */
 #ifndef PROMOTE_REGISTRY_INSTANCE_H
 #define PROMOTE_REGISTRY_INSTANCE_H

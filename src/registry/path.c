@@ -1,11 +1,10 @@
 /*
- * path.c: which environments lead to which.
+ * path.c: the paths between environments.
  *
- * The paths of a project never lead back to where they began.  What is
- * written is searched from where it leads to, under a lock on the project's
- * paths and by a snapshot taken after it, so that two sessions cannot write the two
- * halves of a cycle.  Whether something is promoted along a path is judged
- * here too, for the verbs and for the trigger that records.
+ * The paths of a project form no cycle.  After a path is written, a search starts at its
+ * destination, under a lock on the project's paths and by a snapshot taken after the lock.  So
+ * two sessions cannot write the two halves of a cycle.  This file also judges whether a
+ * promotion follows a path, for the verbs and for the trigger that records revisions.
  */
 #include "postgres.h"
 
@@ -36,39 +35,39 @@ PG_FUNCTION_INFO_V1(promote_check_paths);
 PG_FUNCTION_INFO_V1(promote_next_environments);
 PG_FUNCTION_INFO_V1(promote_upstream_environments);
 
-/* An environment that a walk has come to. */
+/* An environment that a walk has reached. */
 typedef struct Place
 {
 	char		environment[NAME_MAX_LENGTH + 1];	/* the key */
-	bool		on_way;			/* to where the walk is now */
-	int32		distance;		/* from where the walk began */
+	bool		on_way;			/* part of the way to the current place */
+	int32		distance;		/* from the start of the walk */
 } Place;
 
 /* A walk along the paths of a project. */
 typedef struct Walk
 {
 	const char *project;
-	Statement  *neighbours;		/* of ($1 project, $2 environment): their names, in order */
-	HTAB	   *places;			/* of Place, that it has come to */
+	Statement  *neighbours;		/* of ($1 project, $2 environment): the names of its neighbours, in order */
+	HTAB	   *places;			/* of Place: the places that the walk has reached */
 } Walk;
 
-/* A place on the way, and where it leads to. */
+/* A place on the way, with its neighbours. */
 typedef struct Hop
 {
 	Place	   *place;
 	List	   *neighbours;		/* names */
-	int			next;			/* of them, not looked at yet */
+	int			next;			/* index of the first neighbour that was not visited yet */
 } Hop;
 
-/* Where paths lead to from an environment. */
+/* The environments that an environment's paths lead to. */
 static Statement leads_to = {"SELECT p.destination_environment FROM promote.promotion_path AS p"
 	" WHERE p.project = $1 AND p.source_environment = $2 ORDER BY p.destination_environment"};
 
-/* Where the paths to an environment come from. */
+/* The environments that the paths to an environment come from. */
 static Statement comes_from = {"SELECT p.source_environment FROM promote.promotion_path AS p"
 	" WHERE p.project = $1 AND p.destination_environment = $2 ORDER BY p.source_environment"};
 
-/* The names that a statement has for an environment; read_only: by the active snapshot. */
+/* The neighbours of an environment by a statement; read_only: by the active snapshot. */
 static List *
 environments_of(const Sql *sql, Statement *statement, const char *project, const char *environment, bool read_only)
 {
@@ -101,7 +100,7 @@ begin_walk(Walk *walk, const char *project, Statement *neighbours)
 							   HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 }
 
-/* The place of an environment; was: has the walk come there before? */
+/* The place of an environment; was says whether the walk had reached it before. */
 static Place *
 come_to(Walk *walk, const char *environment, int32 distance, bool *was)
 {
@@ -115,7 +114,7 @@ come_to(Walk *walk, const char *environment, int32 distance, bool *was)
 	return place;
 }
 
-/* Go on to a place: the last of the way. */
+/* Append a place to the way. */
 static List *
 go_on(const Sql *sql, Walk *walk, List *way, Place *place)
 {
@@ -128,7 +127,7 @@ go_on(const Sql *sql, Walk *walk, List *way, Place *place)
 	return lappend(way, hop);
 }
 
-/* Go back from the last place of the way. */
+/* Remove the last place from the way. */
 static List *
 go_back(List *way)
 {
@@ -140,7 +139,7 @@ go_back(List *way)
 	return list_delete_last(way);
 }
 
-/* Refuse a way that would come back to one of its places, naming all from there on. */
+/* Refuse a way that leads back to one of its places.  The error names the places of the cycle. */
 static void
 refuse_cycle(const Walk *walk, const List *way, const Place *back)
 {
@@ -163,9 +162,8 @@ refuse_cycle(const Walk *walk, const List *way, const Place *back)
 }
 
 /*
- * Follow all paths from an environment, deep before wide and without
- * recursion: a chain may be long.  What an earlier search of the same walk
- * came to leads to no cycle.
+ * Follow all paths from an environment, depth first and without recursion, because a chain of
+ * paths may be long.  Places that an earlier search of the same walk visited lead to no cycle.
  */
 static void
 search_cycle(const Sql *sql, Walk *walk, const char *environment)
@@ -193,8 +191,8 @@ search_cycle(const Sql *sql, Walk *walk, const char *environment)
 }
 
 /*
- * Walk away from an environment, wide before deep; returns the places in the
- * order of their distance, but for the environment itself.
+ * Walk away from an environment, breadth first.  Returns the places by distance, without the
+ * environment itself.
  */
 static List *
 walk_away(const Sql *sql, Walk *walk, const char *environment)
@@ -202,7 +200,7 @@ walk_away(const Sql *sql, Walk *walk, const char *environment)
 	bool		was;
 	List	   *found = list_make1(come_to(walk, environment, 0, &was));
 
-	/* the list grows under way */
+	/* the loop appends to the list */
 	for (int i = 0; i < list_length(found); i++)
 	{
 		const Place *from = list_nth(found, i);
@@ -222,7 +220,7 @@ walk_away(const Sql *sql, Walk *walk, const char *environment)
 	return list_delete_first(found);
 }
 
-/* Order of places: by distance, then by name. */
+/* Compare two places by distance, then by name. */
 static int
 compare_places(const ListCell *a, const ListCell *b)
 {
@@ -241,8 +239,8 @@ compare_places(const ListCell *a, const ListCell *b)
 /*
  * promote_internal.lock_project() returns trigger
  *
- * BEFORE INSERT OR UPDATE of promotion_path, for each row.  Not by the
- * project's row, which others hold for other reasons.
+ * BEFORE INSERT OR UPDATE of promotion_path, for each row.  The lock is not on the project's
+ * row, because others lock that row for other reasons.
  */
 Datum
 promote_lock_project(PG_FUNCTION_ARGS)
@@ -258,7 +256,7 @@ promote_lock_project(PG_FUNCTION_ARGS)
 	return PointerGetDatum(row);
 }
 
-/* A path that was written: its project, and where it leads to. */
+/* A path that was written: the project and the destination. */
 typedef struct NewPath
 {
 	char	   *project;
@@ -270,7 +268,7 @@ static const SqlField new_path_fields[] = {
 	SQL_FIELD(NewPath, destination, "n.destination_environment")
 };
 
-/* Search for cycles from wherever the rows of the transition table new_path lead to. */
+/* Search for cycles from the destinations of the rows in the transition table new_path. */
 static void
 search_new(const Sql *sql)
 {
@@ -313,13 +311,9 @@ promote_check_paths(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/*
- * Reading them
- */
+/* Reading paths */
 
-/*
- * Refuse an environment that is not there, PM_NOT_FOUND.
- */
+/* Refuse an environment that does not exist, PM_NOT_FOUND. */
 static void
 require_environment(const Sql *sql, const InstanceKey *key)
 {
@@ -336,7 +330,7 @@ require_environment(const Sql *sql, const InstanceKey *key)
 				 errhint("Name it by its project and what it is called there, as in ecomm-staging.")));
 }
 
-/* Take the argument that names an environment, and refuse who does not see it. */
+/* Take the argument that names an environment, and refuse callers who may not see it. */
 static void
 argument_environment(FunctionCallInfo fcinfo, InstanceKey *key)
 {
@@ -389,11 +383,9 @@ promote_upstream_environments(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/*
- * Promoting along them
- */
+/* Promoting along paths */
 
-/* Is the name one of the list? */
+/* Does the list contain the name? */
 static bool
 has_name(const List *names, const char *name)
 {
@@ -406,8 +398,8 @@ has_name(const List *names, const char *name)
 }
 
 /*
- * May what an environment desires be taken from another one?  Where it may
- * not, sources has the names of those that it may be taken from.
+ * May an environment take its desired state from another one?  If not, sources lists the
+ * environments that it may take it from.
  */
 bool
 path_leads(const Sql *sql, const InstanceKey *key, const char *source, bool read_only, List **sources)
@@ -417,9 +409,9 @@ path_leads(const Sql *sql, const InstanceKey *key, const char *source, bool read
 }
 
 /*
- * Refuse what an instance would take from an environment without a path to its
- * own, where that takes from no others (path_only); from its own, or none (NULL),
- * it may.
+ * Refuse to take a desired state from an environment without a path to the instance's own,
+ * where path_only says that only paths count.  The instance's own environment is always
+ * allowed, and so is none (NULL).
  */
 void
 path_require(const Sql *sql, const InstanceKey *key, const char *source, bool path_only, bool read_only)
@@ -440,7 +432,7 @@ path_require(const Sql *sql, const InstanceKey *key, const char *source, bool pa
 				 errhint("Promote along a path, or add one to promote.promotion_path.")));
 }
 
-/* Refuse to go on from an instance whose environment no path leads out of that it could take. */
+/* Refuse to promote to the next environment where no path leads to one that has the component. */
 static void
 refuse_no_next(const Sql *sql, const InstanceKey *source)
 {
@@ -458,9 +450,9 @@ refuse_no_next(const Sql *sql, const InstanceKey *source)
 }
 
 /*
- * The environment that the only path from an instance leads to, of those
- * where the component is.  Raises PM_NO_PATH where there is not one of them,
- * and PM_NOT_FOUND where the instance is not there.
+ * The environment that the only path from an instance leads to, among those that have the
+ * component.  Raises PM_NO_PATH unless there is exactly one, and PM_NOT_FOUND where the
+ * instance does not exist.
  */
 char *
 path_next(const Sql *sql, const InstanceKey *source)

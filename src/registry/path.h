@@ -1,5 +1,5 @@
 /*
- * path.h: which environments lead to which.
+ * path.h: the paths between environments.
  */
 #ifndef PROMOTE_REGISTRY_PATH_H
 #define PROMOTE_REGISTRY_PATH_H

@@ -1,12 +1,11 @@
 /*
- * release.c: releases that are taken out of use, and put back.
+ * release.c: blocking releases and unblocking them.
  *
- * bundle_release.block_reason is the one place that says whether a release is
- * blocked; it may be set by an UPDATE as well as by the verbs, and triggers
- * do the rest.
+ * A release is blocked while bundle_release.block_reason is set.  The verbs or an UPDATE may
+ * set it, and triggers do the rest.
  *
- * Whoever blocks a release waits for nothing that is under way with it: that
- * fails at its commit, see rule_hold.c.
+ * Blocking does not wait for transactions that use the release.  They fail when they commit,
+ * see rule_hold.c.
  */
 #include "postgres.h"
 
@@ -28,7 +27,7 @@ PG_FUNCTION_INFO_V1(promote_record_release);
 
 #define OF_RELEASE(as) as ".bundle = $1 AND " as ".version = $2"
 
-/* Refuse a release that was taken out of use. */
+/* Refuse a blocked release. */
 void
 refuse_blocked_release(const char *bundle, const char *version, const char *reason)
 {
@@ -40,10 +39,7 @@ refuse_blocked_release(const char *bundle, const char *version, const char *reas
 	pg_unreachable();
 }
 
-/*
- * Refuse to go on with a blocked release, and to commit where it is blocked
- * by then.
- */
+/* Refuse a blocked release now, and refuse to commit if it is blocked by then. */
 void
 release_require_unblocked(const Sql *sql, const char *bundle, const char *version)
 {
@@ -60,7 +56,7 @@ release_require_unblocked(const Sql *sql, const char *bundle, const char *versio
 		refuse_blocked_release(bundle, version, reason);
 }
 
-/* Refuse a release that is not there. */
+/* Refuse a release that does not exist. */
 static void
 refuse_unknown_release(const char *bundle, const char *version)
 {
@@ -72,8 +68,8 @@ refuse_unknown_release(const char *bundle, const char *version)
 }
 
 /*
- * Set the block reason, or clear it for the reason that is in the message,
- * where it is another one; returns the row.
+ * Set the block reason, or clear it with the message as the reason for that, if it changes.
+ * Returns the row.
  */
 static Datum
 set_block_reason(FunctionCallInfo fcinfo, const char *reason, const char *message)
@@ -114,7 +110,7 @@ promote_unblock_release(PG_FUNCTION_ARGS)
 	return set_block_reason(fcinfo, NULL, argument_text(fcinfo, 2));
 }
 
-/* Append that a release was blocked, or unblocked, for a reason. */
+/* Append to the chain why a release was blocked or unblocked. */
 static void
 record_block(const Sql *sql, const char *bundle, const char *version, const char *block_reason)
 {
@@ -129,9 +125,9 @@ record_block(const Sql *sql, const char *bundle, const char *version, const char
 /*
  * promote_internal.record_release() returns trigger
  *
- * AFTER UPDATE of bundle_release, for each row: records that it was blocked
- * or unblocked, and holds who was judged by it to what it is now: blocked, or
- * with other types that hold data.
+ * AFTER UPDATE of bundle_release, for each row: records that the release was blocked or
+ * unblocked.  Transactions that relied on its block state or its stateful types fail when they
+ * commit.
  */
 Datum
 promote_record_release(PG_FUNCTION_ARGS)
@@ -163,7 +159,7 @@ promote_record_release(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* The newest releases of a bundle, for a message; "" where it has none. */
+/* The newest releases of a bundle, for a message; "" without any. */
 static char *
 newest_releases(const Sql *sql, const char *bundle)
 {
@@ -178,10 +174,7 @@ newest_releases(const Sql *sql, const char *bundle)
 	return versions.data;
 }
 
-/*
- * Refuse a constraint that no release of the bundle satisfies, listing the
- * newest there are.
- */
+/* Refuse a constraint that no release of the bundle satisfies.  The error lists the newest releases. */
 void
 refuse_no_release(const Sql *sql, const char *bundle, const char *version_constraint,
 				  const char *release_channel)

@@ -1,5 +1,5 @@
 /*
- * release.h: releases that are taken out of use.
+ * release.h: blocking releases and finding them.
  */
 #ifndef PROMOTE_REGISTRY_RELEASE_H
 #define PROMOTE_REGISTRY_RELEASE_H

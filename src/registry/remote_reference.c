@@ -1,11 +1,10 @@
 /*
  * remote_reference.c: remote references, which fill the input slots of instances.
  *
- * A release declares slots, such as "network"; an instance says for itself
- * what fills each: a name or a URI of something that another project or
- * system provides, never a secret.  The rows here are what is desired now;
- * each deployment carries a copy of them, so that what a worker gets is what
- * was reviewed, and what runs is known.
+ * A release declares slots, such as "network".  For each instance, a reference fills a slot:
+ * the name or URI of something that another project or system provides, never a secret.  The
+ * rows here are what is desired now.  Each deployment carries a copy of them, so a worker gets
+ * what was reviewed, and what runs is known.
  */
 #include "postgres.h"
 
@@ -47,7 +46,7 @@ refuse_slots(const char *detail)
 			 errhint("Declare them as in {\"network\": {\"required\": true, \"description\": \"where it is\"}}.")));
 }
 
-/* Is it a name for a slot? */
+/* Is it a valid name for a slot? */
 static bool
 is_field(const char *name, int length)
 {
@@ -59,7 +58,7 @@ is_field(const char *name, int length)
 	return length >= 1 && length <= FIELD_MAX_LENGTH && name[0] != '-';
 }
 
-/* Check what is said of one slot. */
+/* Check the declaration of one slot. */
 static void
 check_slot(const JsonbValue *slot)
 {
@@ -76,10 +75,7 @@ check_slot(const JsonbValue *slot)
 			refuse_slots("Of a slot is said whether it is \"required\", true or false, and its \"description\", a string.");
 }
 
-/*
- * promote_internal.check_slots(slots jsonb) returns boolean: true, or an error that
- * says what is wrong
- */
+/* promote_internal.check_slots(slots jsonb) returns boolean: true, or an error that says what is wrong */
 Datum
 promote_check_slots(PG_FUNCTION_ARGS)
 {
@@ -102,7 +98,7 @@ promote_check_slots(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* Has the release that slot? */
+/* Does the release declare that slot? */
 static bool
 has_slot(const Jsonb *slots, const char *field)
 {
@@ -115,7 +111,7 @@ has_slot(const Jsonb *slots, const char *field)
 	return json_find(&root, field, &slot);
 }
 
-/* The names of an object's keys: a list of char *, in the document's order. */
+/* The keys of an object: a list of char *, in the document's order. */
 static List *
 key_names(const Jsonb *object)
 {
@@ -134,7 +130,7 @@ key_names(const Jsonb *object)
 
 /* ---- references, as values ---- */
 
-/* Does a URI carry a password, as in postgres://user:password@host? */
+/* Does a URI contain a password, as postgres://user:password@host does? */
 static bool
 has_password(const char *reference)
 {
@@ -150,7 +146,7 @@ has_password(const char *reference)
 	return colon != NULL;
 }
 
-/* Why a text is no reference; NULL: it is one. */
+/* Why a text is no valid reference; NULL: it is one. */
 static const char *
 reference_problem(const char *reference)
 {
@@ -168,7 +164,7 @@ reference_problem(const char *reference)
 	return NULL;
 }
 
-/* Refuse what is no reference.  It may be a secret, and is not shown. */
+/* Refuse an invalid reference.  The error does not show it, because it may be a secret. */
 static void
 require_reference(const char *reference)
 {
@@ -190,7 +186,7 @@ promote_check_reference(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* An argument that is a reference. */
+/* An argument that is a valid reference. */
 static char *
 argument_reference(FunctionCallInfo fcinfo, int argument)
 {
@@ -200,10 +196,7 @@ argument_reference(FunctionCallInfo fcinfo, int argument)
 	return reference;
 }
 
-/*
- * One set of references over another: fields of both have the value of the
- * second.  NULL, of either and of the result, is none at all.
- */
+/* Merge two sets of references; fields of both take the value of the second set.  NULL is an empty set. */
 Jsonb *
 reference_over(const Jsonb *references, const Jsonb *over)
 {
@@ -227,7 +220,7 @@ reference_over(const Jsonb *references, const Jsonb *over)
 		while (json_next_pair(&cursor, &key, &value))
 		{
 			json_build_key(&builder, key.val.string.val, key.val.string.len);
-			/* a view is the cursor's: its strings lie in the document */
+			/* the strings of the value point into the document */
 			json_build_value(&builder, &value);
 		}
 	}
@@ -235,7 +228,7 @@ reference_over(const Jsonb *references, const Jsonb *over)
 	return json_builder_finish(&builder);
 }
 
-/* The references without one; NULL where none is left. */
+/* The references without one field; NULL where none is left. */
 static Jsonb *
 reference_without(const Jsonb *references, const char *field)
 {
@@ -262,7 +255,7 @@ reference_without(const Jsonb *references, const char *field)
 	return count > 0 ? json_builder_finish(&builder) : NULL;
 }
 
-/* One reference as a set. */
+/* A set with one reference. */
 static Jsonb *
 reference_alone(const char *field, const char *reference)
 {
@@ -275,7 +268,7 @@ reference_alone(const char *field, const char *reference)
 	return json_builder_finish(&builder);
 }
 
-/* Are two sets the same?  NULL is none at all. */
+/* Are two sets equal?  NULL is an empty set. */
 bool
 reference_same(const Jsonb *a, const Jsonb *b)
 {
@@ -287,8 +280,8 @@ reference_same(const Jsonb *a, const Jsonb *b)
 /* ---- the rows ---- */
 
 /*
- * What fills an instance's slots, of those that the release declares; NULL:
- * nothing.  A copy.
+ * The references that fill an instance's slots, among those that the release declares; NULL:
+ * none.  The result is a copy.
  */
 Jsonb *
 reference_read(const Sql *sql, const InstanceKey *key, const Jsonb *slots, bool read_only)
@@ -309,10 +302,9 @@ reference_read(const Sql *sql, const InstanceKey *key, const Jsonb *slots, bool 
 }
 
 /*
- * The slots in which these references differ from what may run: from what the
- * last PROVISION carried, or any that began since, by a release that had the
- * slot, too.  What its own release did not have yet, or the new one has no
- * more, is not replaced.  A list of char *, in order.
+ * The slots whose reference differs from one that may run: those of the last PROVISION, or of
+ * one that began after it.  A slot counts only if both that deployment's release and the new
+ * release declare it.  Returns a list of char *, in order.
  */
 List *
 reference_replaced(const Sql *sql, const InstanceKey *key, const Jsonb *slots, const Jsonb *references,
@@ -331,7 +323,7 @@ reference_replaced(const Sql *sql, const InstanceKey *key, const Jsonb *slots, c
 	return fields;
 }
 
-/* Refuse to replace what runs, in these slots. */
+/* Refuse to replace the references that run in these slots. */
 void
 refuse_replaced(const InstanceKey *key, const List *fields)
 {
@@ -343,8 +335,8 @@ refuse_replaced(const InstanceKey *key, const List *fields)
 }
 
 /*
- * Write references, and leave others as they are; false where all were there.
- * Runs under the instance's lock.
+ * Write references, and leave the instance's others as they are; false where nothing changed.
+ * The caller holds the instance's lock.
  */
 bool
 reference_store(const Sql *sql, const InstanceKey *key, const Jsonb *references)
@@ -361,7 +353,7 @@ reference_store(const Sql *sql, const InstanceKey *key, const Jsonb *references)
 					AS_TEXT(current_database_role())).count > 0;
 }
 
-/* Take a reference away. */
+/* Delete a reference. */
 static void
 reference_delete(const Sql *sql, const InstanceKey *key, const char *field)
 {
@@ -372,19 +364,19 @@ reference_delete(const Sql *sql, const InstanceKey *key, const char *field)
 
 /* ---- the verbs ---- */
 
-/* A slot of an instance, and what is to become of it. */
+/* A slot of an instance, for the verbs. */
 typedef struct Slot
 {
 	InstanceKey key;
 	char	   *field;
-	int32		revision;		/* that is desired; 0: none */
+	int32		revision;		/* the desired one; 0: none */
 	char	   *version_constraint;
 	char	   *release_channel;
 	char	   *bundle;
-	char	   *version;		/* release that would be deployed */
-	Jsonb	   *slots;			/* that it declares; NULL: none */
-	char	   *reference;		/* that is there; NULL: none */
-	Jsonb	   *references;		/* of all declared slots; NULL: none */
+	char	   *version;		/* the release that would be deployed */
+	Jsonb	   *slots;			/* declared by that release; NULL: none */
+	char	   *reference;		/* the present one; NULL: none */
+	Jsonb	   *references;		/* those of all declared slots; NULL: none */
 } Slot;
 
 static const SqlField slot_fields[] = {
@@ -393,8 +385,8 @@ static const SqlField slot_fields[] = {
 };
 
 /*
- * Lock the instance and read what the release that would be deployed declares,
- * and what is there.  Raises PM_NOT_FOUND, PM_NOT_CONFIGURED and PM_NO_RELEASE.
+ * Lock the instance, and read the slots of the release that would be deployed and the present
+ * references.  Raises PM_NOT_FOUND, PM_NOT_CONFIGURED and PM_NO_RELEASE.
  */
 static void
 open_slot(const Sql *sql, Slot *slot)
@@ -412,7 +404,7 @@ open_slot(const Sql *sql, Slot *slot)
 	slot->references = reference_read(sql, &slot->key, slot->slots, false);
 }
 
-/* Refuse a slot that the release does not have. */
+/* Refuse a slot that the release does not declare. */
 static void
 refuse_undeclared(const Slot *slot)
 {
@@ -425,7 +417,7 @@ refuse_undeclared(const Slot *slot)
 			 errhint("Correct the name, or desire a release that declares it.")));
 }
 
-/* Refuse a change of the slot that would replace what runs, unless it may. */
+/* Refuse a change that would replace the running reference of the slot, unless allow_replace. */
 static void
 check_replaced(const Sql *sql, const Slot *slot, const Jsonb *references, bool allow_replace)
 {
@@ -438,7 +430,7 @@ check_replaced(const Sql *sql, const Slot *slot, const Jsonb *references, bool a
 			refuse_replaced(&slot->key, list_make1(slot->field));
 }
 
-/* Append what happened to the slot to the instance's chain. */
+/* Append to the instance's chain what happened to the slot. */
 static void
 record_slot(const Sql *sql, const Slot *slot, const char *event, const char *reference)
 {
@@ -485,10 +477,10 @@ promote_set_remote_reference(PG_FUNCTION_ARGS)
 }
 
 /*
- * promote.remove_remote_reference(instance text, field text, allow_replace
- * boolean) returns boolean
+ * promote.remove_remote_reference(instance text, field text, allow_replace boolean) returns
+ * boolean
  *
- * Of a slot that the release has no more, too.
+ * Also removes the reference of a slot that the release does not declare any more.
  */
 Datum
 promote_remove_remote_reference(PG_FUNCTION_ARGS)
@@ -518,8 +510,8 @@ promote_remove_remote_reference(PG_FUNCTION_ARGS)
 /*
  * promote_internal.guard_reference() returns trigger
  *
- * BEFORE INSERT, UPDATE OR DELETE of remote_reference, for each row: they are
- * written by the verbs, or loaded as they are from a dump.
+ * BEFORE INSERT, UPDATE OR DELETE of remote_reference, for each row: only the verbs write
+ * these rows, or a dump loads them as they are.
  */
 Datum
 promote_guard_reference(PG_FUNCTION_ARGS)

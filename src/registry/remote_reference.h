@@ -1,5 +1,5 @@
 /*
- * remote_reference.h: what fills the input slots of instances.
+ * remote_reference.h: remote references, which fill the input slots of instances.
  */
 #ifndef PROMOTE_REGISTRY_REMOTE_REFERENCE_H
 #define PROMOTE_REGISTRY_REMOTE_REFERENCE_H
@@ -13,7 +13,7 @@
 #include "base/sql.h"
 #include "parse/name.h"
 
-/* Slots are objects of a release, field to declaration; references objects, field to text. */
+/* Slots are an object of a release, from field to declaration; references an object from field to text. */
 extern Jsonb *reference_read(const Sql *sql, const InstanceKey *key, const Jsonb *slots, bool read_only);
 extern List *reference_replaced(const Sql *sql, const InstanceKey *key, const Jsonb *slots,
 								const Jsonb *references, bool read_only);

@@ -1,14 +1,14 @@
 /*
- * rescue.c: what helps in an emergency waits for nobody for long.
+ * rescue.c: emergency verbs wait for a bounded time only.
  *
- * Verbs that stop, abort, reject or go back need locks that others may hold as
- * long as they keep their transactions open.  They wait for a bounded time, and
- * then say whom for; promote.end_session ends these.
+ * Verbs that stop, abort, reject or roll back need locks that other transactions may hold for
+ * as long as they stay open.  These verbs wait for promote.rescue_timeout, and then fail with
+ * the sessions that hold the lock, which promote.end_session can end.
  *
- * PostgreSQL keeps no queue at a row that is locked shared: who comes later
- * passes who waits.  So all verbs that lock such a row pass a place in the lock
- * manager first, shared, and leave it with the row in hand; who rescues takes
- * that place alone, and waits for the row in it.
+ * PostgreSQL has no queue for a row that is locked FOR SHARE: a later request can pass an
+ * earlier one.  So every verb that locks such a row first takes a place in the lock manager in
+ * share mode, and releases it once it has the row.  An emergency verb takes that place
+ * exclusively, and waits for the row while it holds the place.
  */
 #include "postgres.h"
 
@@ -47,17 +47,17 @@ PG_FUNCTION_INFO_V1(promote_end_session);
 
 #define MAX_TIMEOUT (60 * 60 * 1000)	/* of promote.rescue_timeout, in milliseconds */
 #define MAX_SHOWN 10			/* sessions that a refusal names */
-#define QUEUE 1					/* of the place of a row: where those wait who have time, one behind the other */
-#define END_TIMEOUT 5000		/* how long it is waited for a session to end, in milliseconds */
+#define QUEUE 1					/* second part of a place's key: where ordinary verbs queue for the row */
+#define END_TIMEOUT 5000		/* how long end_session waits for the session to end, in milliseconds */
 
-/* Of pg_locks l those of objects of this database. */
+/* The rows l of pg_locks that are about objects of this database. */
 #define THIS_DATABASE "l.locktype = 'object' AND l.database" \
 	" = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())"
 
 /* promote.rescue_timeout, in milliseconds. */
 static int	rescue_timeout;
 
-static bool has_rows = false;	/* of the transaction */
+static bool has_rows = false;	/* did the transaction lock rows, or try to? */
 
 /* Define the setting promote.rescue_timeout. */
 void
@@ -80,15 +80,15 @@ rescue_init(void)
 
 /* ---- who holds a row ---- */
 
-/* Transactions that are under way. */
+/* The transactions that hold a row. */
 typedef struct Holders
 {
-	TransactionId *xids;		/* of others */
+	TransactionId *xids;		/* other transactions */
 	int			count;
-	bool		own;			/* is one of them this one? */
+	bool		own;			/* is this transaction one of them? */
 } Holders;
 
-/* Add a transaction, if it is not over. */
+/* Add a transaction, if it is still running. */
 static void
 add_holder(Holders *holders, TransactionId xid)
 {
@@ -100,7 +100,7 @@ add_holder(Holders *holders, TransactionId xid)
 		holders->xids[holders->count++] = xid;
 }
 
-/* Add those of the members of a multixact that keep others from changing the row. */
+/* Add the members of a multixact that keep others from changing the row. */
 static void
 add_members(Holders *holders, MultiXactId multi, bool locked_only)
 {
@@ -113,7 +113,7 @@ add_members(Holders *holders, MultiXactId multi, bool locked_only)
 			add_holder(holders, members[i].xid);
 }
 
-/* Whose lock on a version of a row, or change of it, keeps others from changing it. */
+/* The transactions whose lock or change of a row's version keeps others from changing the row. */
 static Holders
 holders_of(Relation table, ItemPointer tid)
 {
@@ -141,21 +141,21 @@ holders_of(Relation table, ItemPointer tid)
 	return holders;
 }
 
-/* The process of a transaction; 0: none, as of a prepared one. */
+/* The process of a transaction; 0: none, as for a prepared transaction. */
 static int
 process_of(TransactionId xid)
 {
 	return BackendXidGetPid(SubTransGetTopmostTransaction(xid));
 }
 
-/* Where those stand who want what has that name: the number of an object in the lock manager, which is not 0. */
+/* The place where those queue who want the row with that name: a number for the lock manager, never 0. */
 uint32
 rescue_place(const char *name)
 {
 	return hash_bytes((const unsigned char *) name, strlen(name)) | 1;
 }
 
-/* Who holds the row, by its last version that is committed; found: is there one? */
+/* The holders of a row, by its last committed version; found says whether there is one. */
 static Holders
 row_holders(const Sql *sql, const RowToLock *row, bool *found)
 {
@@ -179,7 +179,7 @@ row_holders(const Sql *sql, const RowToLock *row, bool *found)
 
 /* ---- saying who ---- */
 
-/* Processes as an array of integers. */
+/* Process ids as an array of integers. */
 static ArrayType *
 pid_array(const List *pids)
 {
@@ -192,7 +192,7 @@ pid_array(const List *pids)
 	return construct_array(elements, count, INT4OID, sizeof(int32), true, TYPALIGN_INT);
 }
 
-/* What sessions are about, a line each. */
+/* Describe sessions, one line each. */
 static char *
 describe_sessions(const Sql *sql, const List *pids)
 {
@@ -206,7 +206,7 @@ describe_sessions(const Sql *sql, const List *pids)
 	return lines ? lines : pstrdup("Whoever held it is gone by now.");
 }
 
-/* Say that something is held, and by whom: PM_HELD. */
+/* Raise PM_HELD: something is held, and by which sessions. */
 static void
 refuse_held(const Sql *sql, const char *what, const char *project, const List *pids)
 {
@@ -224,7 +224,7 @@ refuse_held(const Sql *sql, const char *what, const char *project, const List *p
 
 /* ---- waiting for a while ---- */
 
-/* When waiting that begins now ends. */
+/* The time when a wait that begins now must end. */
 static TimestampTz
 deadline(void)
 {
@@ -233,7 +233,7 @@ deadline(void)
 	return GetCurrentTimestamp() + timeout * INT64CONST(1000);
 }
 
-/* Let what is waited for next be waited for until then; raises that it is over. */
+/* Limit the next wait to end at that time.  Raises an error where the time is over. */
 static void
 wait_until(TimestampTz end)
 {
@@ -246,7 +246,7 @@ wait_until(TimestampTz end)
 	sql_set_local("lock_timeout", psprintf(INT64_FORMAT, left));
 }
 
-/* Wait for the first of those who hold a row; where none does, somebody is just letting go of it. */
+/* Wait for the first holder of a row.  Where there is none, somebody is releasing the row at this moment. */
 static void
 wait_for(const Holders *holders)
 {
@@ -257,14 +257,14 @@ wait_for(const Holders *holders)
 		pg_usleep(1000);
 }
 
-/* Lock the row if nobody else has it; false where somebody has, or there is none. */
+/* Lock the row if nobody else holds it; false where somebody does, or the row does not exist. */
 static bool
 lock_at_once(const Sql *sql, const RowToLock *row)
 {
 	return sql_call(sql, row->at_once, SQL_LOCK, row->key, row->columns).count > 0;
 }
 
-/* A row that somebody has. */
+/* The state of taking a row. */
 typedef struct RowTaking
 {
 	const Sql  *sql;
@@ -273,7 +273,7 @@ typedef struct RowTaking
 	bool		found;
 } RowTaking;
 
-/* Wait for whoever has the row, one after the other, ahead of all who come later.  A step of attempt_to_lock. */
+/* Wait for the holders of the row one after the other, ahead of later callers.  A step of attempt_to_lock. */
 static void
 take_row(void *state)
 {
@@ -298,7 +298,10 @@ take_row(void *state)
 	AtEOXact_GUC(false, level);
 }
 
-/* Those who rescue a row, or wait to, in their order: each would have it before who comes later. */
+/*
+ * The processes that rescue a row, or wait to, in their order.  Each of them gets the row
+ * before any later caller.
+ */
 static List *
 row_rescuers(const Sql *sql, const RowToLock *row)
 {
@@ -313,7 +316,7 @@ row_rescuers(const Sql *sql, const RowToLock *row)
 	return pids;
 }
 
-/* The processes of those who hold a row, and of those who would have it next. */
+/* The processes that hold a row, and those that would get it next. */
 static List *
 row_processes(const Sql *sql, const RowToLock *row)
 {
@@ -331,7 +334,7 @@ row_processes(const Sql *sql, const RowToLock *row)
 	return list_truncate(list_concat_unique_int(pids, row_rescuers(sql, row)), MAX_SHOWN);
 }
 
-/* Does the transaction read by a snapshot that does not show the row? */
+/* Is the row missing from the transaction's snapshot? */
 static bool
 is_unseen(const Sql *sql, const RowToLock *row)
 {
@@ -339,8 +342,9 @@ is_unseen(const Sql *sql, const RowToLock *row)
 }
 
 /*
- * Stand where those do who want the row, behind who rescues.  False where it is
- * this transaction's already: who rescues waits for that one, and would for ever.
+ * Take the place where those queue who want the row, behind rescuers.  False where this
+ * transaction holds the row already: a rescuer who holds the place waits for this transaction,
+ * so waiting for the place would never end.
  */
 static bool
 stand_at(const Sql *sql, const RowToLock *row, Oid table, uint32 place)
@@ -355,7 +359,10 @@ stand_at(const Sql *sql, const RowToLock *row, Oid table, uint32 place)
 	return true;
 }
 
-/* Lock a row if nobody else has it, from where those stand who want it; else who has it, and whether there is one. */
+/*
+ * Lock a row, from its place, if nobody else holds it.  Otherwise holders says who does, and
+ * found whether the row exists.
+ */
 static bool
 try_row(const Sql *sql, const RowToLock *row, Oid table, uint32 place, Holders *holders, bool *found)
 {
@@ -370,9 +377,9 @@ try_row(const Sql *sql, const RowToLock *row, Oid table, uint32 place, Holders *
 }
 
 /*
- * Lock a row as one does who has time: behind those who rescue, and waiting for
- * whoever has it elsewhere than where these stand, in a queue.  False where
- * there is none, or none that the transaction's snapshot shows.
+ * Lock a row in the ordinary way: behind rescuers, and waiting for its holders in a queue at
+ * another place.  False where the row does not exist, or the transaction's snapshot does not
+ * show it.
  */
 bool
 row_lock(const Sql *sql, const RowToLock *row)
@@ -398,8 +405,8 @@ row_lock(const Sql *sql, const RowToLock *row)
 }
 
 /*
- * Lock a row in an emergency: PM_HELD where others do not let go of it in time.
- * False where there is none, or none that the transaction's snapshot shows.
+ * Lock a row in an emergency.  Raises PM_HELD where others do not release it in time.  False
+ * where the row does not exist, or the transaction's snapshot does not show it.
  */
 bool
 row_rescue(const Sql *sql, const RowToLock *row)
@@ -416,21 +423,21 @@ row_rescue(const Sql *sql, const RowToLock *row)
 	return taking.found;
 }
 
-/* Has the transaction locked rows, or tried to? */
+/* Did the transaction lock rows, or try to? */
 bool
 rescue_has_rows(void)
 {
 	return has_rows;
 }
 
-/* The transaction is over. */
+/* Forget the transaction, which is over. */
 void
 rescue_forget(void)
 {
 	has_rows = false;
 }
 
-/* A place in the lock manager that is to be taken. */
+/* A place in the lock manager to take. */
 typedef struct ObjectTaking
 {
 	Oid			class;
@@ -439,7 +446,7 @@ typedef struct ObjectTaking
 	TimestampTz end;
 } ObjectTaking;
 
-/* Wait for it.  A step of attempt_to_lock. */
+/* Wait for the place.  A step of attempt_to_lock. */
 static void
 take_object(void *state)
 {
@@ -467,9 +474,9 @@ object_processes(const Sql *sql, Oid class, uint32 object)
 }
 
 /*
- * Take a place in the lock manager, to the end of the transaction: PM_HELD
- * where others do not let go of it in time.  What is for people; project whose
- * admins may end them, NULL: those of everything.
+ * Take a place in the lock manager until the transaction ends.  Raises PM_HELD where others do
+ * not release it in time.  The message says what is held.  project says whose admins may end
+ * the holders; NULL: only those of everything.
  */
 void
 rescue_object(const Sql *sql, Oid class, uint32 object, LOCKMODE mode, const char *what, const char *project)
@@ -482,7 +489,7 @@ rescue_object(const Sql *sql, Oid class, uint32 object, LOCKMODE mode, const cha
 		refuse_held(sql, what, project, object_processes(sql, class, object));
 }
 
-/* ---- ending them ---- */
+/* ---- ending sessions ---- */
 
 /* Refuse to end a session. */
 static void
@@ -495,7 +502,10 @@ refuse_end(int sqlstate, int32 pid, const char *detail)
 			 errhint("What is held says whose sessions hold it: DETAIL of PM611.")));
 }
 
-/* Refuse what is no session here, is the caller's own, or a superuser's where the caller is none. */
+/*
+ * Refuse a process that is no session of this database, the caller's own session, and a
+ * superuser's session unless the caller is one.
+ */
 static void
 check_session(int32 pid)
 {
@@ -509,7 +519,7 @@ check_session(int32 pid)
 		refuse_end(PM_NOT_GRANTED, pid, "It is a superuser's.");
 }
 
-/* Does the session hold anything here that is more than reading? */
+/* Does the session hold any lock here that is stronger than for reading? */
 static bool
 holds_anything(const Sql *sql, int32 pid)
 {
@@ -520,7 +530,7 @@ holds_anything(const Sql *sql, int32 pid)
 	return sql_run(sql, &look, AS_INT(pid)).count > 0;
 }
 
-/* Is one of those rows, whose ctids a statement has returned, held by the process? */
+/* Does the process hold one of the rows whose ctids a statement returned? */
 static bool
 holds_one_of(const char *table, const SqlRows *rows, int32 pid)
 {
@@ -540,7 +550,7 @@ holds_one_of(const char *table, const SqlRows *rows, int32 pid)
 	return held;
 }
 
-/* Does the session rescue a row of the project, or wait to?  Its place has the number that rescue_place gives it. */
+/* Does the session rescue a row of the project, or wait to?  rescue_place says which places belong to rows. */
 static bool
 rescues_in_project(const Sql *sql, int32 pid, const char *project)
 {
@@ -551,14 +561,17 @@ rescues_in_project(const Sql *sql, int32 pid, const char *project)
 	return sql_read(sql, &read, AS_INT(pid), AS_TEXT(project)).count > 0;
 }
 
-/* Does the session hold the line of the project? */
+/* Does the session hold the lock on the project's line? */
 static bool
 holds_line(const Sql *sql, int32 pid, const char *project)
 {
 	return list_member_int(object_processes(sql, table_oid("line_stop"), rescue_place(project)), pid);
 }
 
-/* Does the session hold instances, deployments that run, requests, or the line of the project, or stand ahead of who would? */
+/*
+ * Does the session hold an instance, a running deployment, a request or the line of the
+ * project, or does it rescue one?
+ */
 static bool
 holds_of_project(const Sql *sql, int32 pid, const char *project)
 {
@@ -582,7 +595,7 @@ holds_of_project(const Sql *sql, int32 pid, const char *project)
 	return held;
 }
 
-/* Append to the chain of sessions with that number that one was ended. */
+/* Append to the chain of sessions with that process id that one was ended. */
 static void
 record_end(const Sql *sql, int32 pid, const char *project, const char *reason)
 {
@@ -601,8 +614,8 @@ record_end(const Sql *sql, int32 pid, const char *project, const char *reason)
 /*
  * promote.end_session(pid integer, reason text, project text) returns boolean
  *
- * The record is written before, and is lost where the transaction is rolled
- * back, which the session's end is not: of that the server's log tells.
+ * The record is written before the session ends.  If the transaction rolls back, the record is
+ * lost although the session has ended; the server's log still shows it.
  */
 Datum
 promote_end_session(PG_FUNCTION_ARGS)
@@ -620,7 +633,7 @@ promote_end_session(PG_FUNCTION_ARGS)
 		refuse_end(PM_NOT_FOUND, pid, project ? psprintf("It holds no instance, no deployment, no request and no line of project \"%s\".", project) :
 				   "It holds nothing here.");
 	record_end(&sql, pid, project, reason);
-	/* the log of the server keeps it whatever becomes of the transaction */
+	/* the server's log keeps this even if the transaction rolls back */
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("session %d is ended by \"%s\": %s", pid, current_actor(), reason)));
 	ended = DatumGetBool(DirectFunctionCall2(pg_terminate_backend, Int32GetDatum(pid), Int64GetDatum(END_TIMEOUT)));

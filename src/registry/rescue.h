@@ -1,5 +1,5 @@
 /*
- * rescue.h: what helps in an emergency waits for nobody for long.
+ * rescue.h: emergency verbs wait for a bounded time only.
  */
 #ifndef PROMOTE_REGISTRY_RESCUE_H
 #define PROMOTE_REGISTRY_RESCUE_H
@@ -10,15 +10,15 @@
 
 #include "base/sql.h"
 
-/* A row that is to be locked. */
+/* A row to lock. */
 typedef struct RowToLock
 {
-	const char *table;			/* of promote's */
-	const char *what;			/* its name for people, which no other row has */
-	const char *project;		/* that it is of */
-	Statement  *at_once;		/* locks it unless another has it: SKIP LOCKED */
-	Statement  *find;			/* its ctid */
-	SqlValue	key[4];			/* of the row: both statements' values */
+	const char *table;			/* a table of promote */
+	const char *what;			/* a unique name of the row, for people */
+	const char *project;		/* the project that the row belongs to */
+	Statement  *at_once;		/* locks the row unless another transaction holds it: SKIP LOCKED */
+	Statement  *find;			/* finds the row's ctid */
+	SqlValue	key[4];			/* the row's key, which both statements take */
 	int			columns;		/* of the key */
 } RowToLock;
 

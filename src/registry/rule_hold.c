@@ -1,20 +1,18 @@
 /*
- * rule_hold.c: no gap between what gates look at and what is done by it.
+ * rule_hold.c: rules that change between a judgement and its commit.
  *
- * Who is judged by rules holds nothing while the transaction is open, and
- * who writes rules waits for nobody's.  The backend remembers what it was
- * judged by, and by which view, a snapshot that was taken before the rules
- * were read.  Whoever changes rules leaves a row in rule_change with the
- * number of the transaction.  When a judged transaction commits, it looks for
- * a change that is committed by then and that the view did not show, and
- * fails where there is one: 40001, to be called again.
+ * A judged transaction takes no locks on the rules, and a transaction that changes rules does
+ * not wait for judged ones.  Instead the backend remembers which rules it was judged by, and a
+ * view: a snapshot taken before the rules were read.  A transaction that changes rules writes
+ * a row into rule_change with its transaction id.  When a judged transaction commits, it looks
+ * for a committed change that its view does not show.  If there is one, it fails with 40001,
+ * so that the client tries again.
  *
- * Both do that behind one lock, which is held for as long as a commit takes:
- * shared by the judged, alone by who changed rules.  It is a lock of the
- * lock manager's, which stands in a queue: who waits to change rules stops
- * those who come later.  That the one is over before the other begins is
- * what makes the look a proof: a change that is not seen by then commits
- * after what it would have forbidden.
+ * Both commit under one lock, held only as long as a commit takes: judged transactions share
+ * it, and a transaction that changed rules holds it exclusively.  It is a lock of the lock
+ * manager, which has a queue, so a transaction that waits to change rules holds up later
+ * ones.  Because of the lock, a change that the check does not find commits after the judged
+ * transaction, and so does not concern it.
  */
 #include "postgres.h"
 
@@ -50,36 +48,36 @@
 PG_FUNCTION_INFO_V1(promote_note_rule);
 
 #define RELEASES "bundle_release"
-#define MAX_FORGOTTEN 100		/* rows of rule_change that are removed at once */
+#define MAX_FORGOTTEN 100		/* rows of rule_change that one call removes */
 
-/* What a mark is about. */
+/* What a mark covers. */
 typedef enum RuleKind
 {
 	RULE_ALL,					/* all rules of an environment */
-	RULE_PATHS,					/* from where may be promoted to it */
+	RULE_PATHS,					/* the paths to it */
 	RULE_RELEASE				/* whether a release is blocked, and its stateful types */
 } RuleKind;
 
-/* What the transaction was judged by, or has changed. */
+/* Rules that the transaction was judged by, or has changed. */
 typedef struct Mark
 {
 	RuleKind	kind;
-	const char *source;			/* table that was changed; NULL: it was judged by it */
-	const char *first;			/* project, or bundle; NULL: all */
-	const char *second;			/* environment, or version; NULL: all */
-	Datum		view;			/* pg_snapshot that the rules were read behind; 0 of a change */
-	SubTransactionId subxact;	/* that it belongs to */
+	const char *source;			/* the changed table; NULL: the transaction was judged by the rules */
+	const char *first;			/* project or bundle; NULL: all */
+	const char *second;			/* environment or version; NULL: all */
+	Datum		view;			/* pg_snapshot taken before the rules were read; 0 for a change */
+	SubTransactionId subxact;	/* the subtransaction that made the mark */
 } Mark;
 
-/* Of the transaction; the marks are in its memory. */
+/* The marks of the transaction, in its memory. */
 static List *marks = NIL;
-static int32 last_number = 0;	/* of its rows of rule_change */
-static Snapshot kept = NULL;	/* of the first view: keeps what it does not show from being removed */
-static Datum first_view = 0;	/* what it does not show is all that any view may not */
+static int32 last_number = 0;	/* of the transaction's rows of rule_change */
+static Snapshot kept = NULL;	/* of the first view: keeps rows that it does not show from vacuum */
+static Datum first_view = 0;	/* what any view does not show, this one does not show either */
 
 /* ---- marks ---- */
 
-/* Are two names, NULL for all, the same? */
+/* Are two names equal?  NULL stands for all. */
 static bool
 same_name(const char *a, const char *b)
 {
@@ -93,7 +91,10 @@ copy_name(const char *name)
 	return name ? pstrdup(name) : NULL;
 }
 
-/* Is there such a mark already?  The last are looked at first: a transaction is mostly about one environment. */
+/*
+ * Does such a mark exist?  The search begins with the last, because a transaction mostly deals
+ * with one environment.
+ */
 static bool
 is_marked(const Mark *sought)
 {
@@ -108,7 +109,7 @@ is_marked(const Mark *sought)
 	return false;
 }
 
-/* Remember a mark, unless it is there: of two views the older one counts. */
+/* Add a mark.  If it exists, the older of the two views counts. */
 static void
 remember(const Mark *mark)
 {
@@ -126,7 +127,7 @@ remember(const Mark *mark)
 	MemoryContextSwitchTo(inner);
 }
 
-/* Forget what a subtransaction has marked that is rolled back: nothing is left of it. */
+/* Remove the marks of a subtransaction that is rolled back. */
 static void
 forget_subtransaction(SubTransactionId subxact)
 {
@@ -137,7 +138,7 @@ forget_subtransaction(SubTransactionId subxact)
 			marks = foreach_delete_current(marks, cell);
 }
 
-/* Let what a subtransaction has marked belong to its parent. */
+/* Move the marks of a subtransaction to its parent. */
 static void
 hand_up(SubTransactionId subxact, SubTransactionId parent)
 {
@@ -154,7 +155,7 @@ hand_up(SubTransactionId subxact, SubTransactionId parent)
 
 /* ---- being judged ---- */
 
-/* Keep the first view, whose snapshot is active, to the end of the transaction. */
+/* Keep the first view, whose snapshot is active, until the transaction ends. */
 static void
 keep_view(Datum view)
 {
@@ -166,9 +167,9 @@ keep_view(Datum view)
 }
 
 /*
- * What is committed now, as a pg_snapshot in the current memory context: to be
- * taken before rules are read that are then held.  Of a transaction that reads
- * by one snapshot from beginning to end it is that one.
+ * A view of what is committed now, as a pg_snapshot in the current memory context.  Take it
+ * before reading rules that rule_hold is called for.  A transaction with a single snapshot
+ * gets that snapshot.
  */
 Datum
 rule_view(void)
@@ -183,7 +184,7 @@ rule_view(void)
 	return view;
 }
 
-/* Hold the transaction to some rules. */
+/* Remember that the transaction was judged by some rules. */
 static void
 hold(RuleKind kind, const char *first, const char *second, Datum view)
 {
@@ -193,28 +194,31 @@ hold(RuleKind kind, const char *first, const char *second, Datum view)
 		remember(&mark);
 }
 
-/* What is done is judged by the rules of an environment, read behind the view: they must still stand at the commit. */
+/*
+ * Remember that the transaction was judged by an environment's rules, read after the view.
+ * They must still stand at the commit.
+ */
 void
 rule_hold(const char *project, const char *environment, Datum view)
 {
 	hold(RULE_ALL, project, environment, view);
 }
 
-/* The same of the paths to an environment alone. */
+/* Remember that the transaction was judged by the paths to an environment only. */
 void
 rule_hold_paths(const char *project, const char *environment, Datum view)
 {
 	hold(RULE_PATHS, project, environment, view);
 }
 
-/* The same of a release's not being blocked. */
+/* Remember that the transaction relies on a release not being blocked. */
 void
 rule_hold_release(const char *bundle, const char *version, Datum view)
 {
 	hold(RULE_RELEASE, bundle, version, view);
 }
 
-/* The environment that what an instance desires was promoted from; NULL: none. */
+/* The environment that an instance's desired state was promoted from; NULL: none. */
 static char *
 source_of(const Sql *sql, const InstanceKey *key)
 {
@@ -226,10 +230,10 @@ source_of(const Sql *sql, const InstanceKey *key)
 }
 
 /*
- * Hold what a deployment of the instance is judged by: lock the facts, which
- * are the instance's and those of the source of what it desires, in key order,
- * and remember the environment's rules.  Another source that it has got in the
- * meantime is locked behind it.
+ * Hold what a deployment of the instance is judged by.  This locks the facts, which are the
+ * rows of the instance and of the source of its desired state, in key order, and remembers the
+ * environment's rules.  If the source changes before the locks are held, the new source is
+ * locked as well.
  */
 void
 rule_hold_case(const Sql *sql, const InstanceKey *key)
@@ -254,7 +258,7 @@ rule_hold_case(const Sql *sql, const InstanceKey *key)
 
 /* ---- changing rules ---- */
 
-/* The oldest transaction whose changes somebody may have to look at still. */
+/* The oldest transaction whose changes a judged transaction may still need. */
 static FullTransactionId
 oldest_needed(void)
 {
@@ -263,14 +267,11 @@ oldest_needed(void)
 	FullTransactionId next = ReadNextFullTransactionId();
 
 	table_close(table, NoLock);
-	return FullTransactionIdFromU64(U64FromFullTransactionId(next) - (uint32) (XidFromFullTransactionId(next) - oldest));
+	return FullTransactionIdFromU64(U64FromFullTransactionId(next) -
+									(uint32) (XidFromFullTransactionId(next) - oldest));
 }
 
-/*
- * Remove changes that every view which is still of use shows.  Whoever else is
- * about it is not waited for; a snapshot that is older than their commit could
- * not pass over what they have removed.
- */
+/* Remove changes that every view in use shows.  Rows that another session is removing are skipped. */
 static void
 forget_changes(const Sql *sql)
 {
@@ -282,7 +283,7 @@ forget_changes(const Sql *sql)
 					AS_INT(MAX_FORGOTTEN));
 }
 
-/* Write down that the transaction changes some rules. */
+/* Insert a row of rule_change. */
 static void
 write_change(const Sql *sql, const Mark *mark)
 {
@@ -295,7 +296,7 @@ write_change(const Sql *sql, const Mark *mark)
 				AS_TEXT(release ? mark->first : NULL), AS_TEXT(release ? mark->second : NULL));
 }
 
-/* Note a change, once for each transaction. */
+/* Note a change, once per transaction. */
 static void
 change(const Sql *sql, RuleKind kind, const char *source, const char *first, const char *second)
 {
@@ -310,9 +311,9 @@ change(const Sql *sql, RuleKind kind, const char *source, const char *first, con
 }
 
 /*
- * The transaction changes rules of a table: of an environment, or (NULL) of
- * all of the project, of all projects.  Who was judged by them and has not
- * committed when it does will fail.
+ * Note that the transaction changes rules of a table: those of an environment; all of a
+ * project where environment is NULL; all rules where project is NULL.  Transactions that were
+ * judged by them and commit later fail.
  */
 void
 rule_changed(const Sql *sql, const char *source, const char *project, const char *environment)
@@ -320,14 +321,17 @@ rule_changed(const Sql *sql, const char *source, const char *project, const char
 	change(sql, RULE_ALL, source, project, environment);
 }
 
-/* The transaction blocks a release, or changes its stateful types: the same for who was judged by that release. */
+/*
+ * Note that the transaction blocks a release, or changes its stateful types.  Transactions
+ * that were judged by that release and commit later fail.
+ */
 void
 rule_release_changed(const Sql *sql, const char *bundle, const char *version)
 {
 	change(sql, RULE_RELEASE, RELEASES, bundle, version);
 }
 
-/* A text column of a row, by its name; NULL where it is NULL, or there is none. */
+/* A text column of a row, by name; NULL where it is NULL or missing. */
 static char *
 column_text(HeapTuple row, TupleDesc row_type, const char *name)
 {
@@ -336,7 +340,7 @@ column_text(HeapTuple row, TupleDesc row_type, const char *name)
 	return number > 0 ? SPI_getvalue(row, row_type, number) : NULL;
 }
 
-/* Note what a row of a table of rules is about. */
+/* Note the change of a row in a table of rules. */
 static void
 note_row(const Sql *sql, TriggerData *data, HeapTuple row)
 {
@@ -377,7 +381,7 @@ typedef struct RuleChange
 	Mark		mark;
 } RuleChange;
 
-/* Is what was changed among what was judged by? */
+/* Does a change concern the rules of a judgement? */
 static bool
 concerns(const Mark *changed, const Mark *judged)
 {
@@ -407,7 +411,7 @@ what_changed(const Mark *changed)
 	return psprintf("Rows of promote.%s%s were changed", changed->source, where);
 }
 
-/* Refuse to commit what was judged by rules that have changed. */
+/* Refuse to commit after a judgement by rules that have changed. */
 static void
 refuse_stale(const Mark *changed)
 {
@@ -418,7 +422,7 @@ refuse_stale(const Mark *changed)
 			 errhint("Nothing was done. Call it again: it is judged anew.")));
 }
 
-/* Hold a change that another transaction has committed against all that this one was judged by. */
+/* Compare a committed change of another transaction with all judgements of this one. */
 static void
 check_change(const RuleChange *changed)
 {
@@ -449,10 +453,10 @@ read_change(HeapTuple row, TupleDesc row_type, RuleChange *changed)
 }
 
 /*
- * Refuse to commit where rules that the transaction was judged by have changed
- * since: by what is committed now, from the first transaction on that the
- * first view may not show.  By hand and not by a statement, for every commit
- * that was judged pays for it, and nearly none finds a row.
+ * Refuse to commit where rules that the transaction was judged by have changed.  The scan
+ * reads what is committed now, from the oldest transaction on that the first view may not
+ * show.  It uses the index directly instead of a statement, because every judged commit pays
+ * for it and nearly all find nothing.
  */
 static void
 check_marks(Oid oid)
@@ -481,7 +485,7 @@ check_marks(Oid oid)
 	table_close(table, NoLock);
 }
 
-/* Has the transaction marks of changes, or of judgements? */
+/* Does the transaction have marks of changes, or of judgements? */
 static bool
 has_marks(bool of_changes)
 {
@@ -494,9 +498,8 @@ has_marks(bool of_changes)
 }
 
 /*
- * Stand in the queue of those who commit: alone who has changed rules, beside
- * each other who was judged by them.  Nobody waits there for longer than for
- * anything in an emergency.
+ * Take the lock for committing: exclusively after changing rules, shared after a judgement.
+ * The wait is bounded as in an emergency.
  */
 static void
 stand_in_queue(Oid table, bool alone)
@@ -507,7 +510,7 @@ stand_in_queue(Oid table, bool alone)
 	if (ConditionalLockDatabaseObject(table, 0, 0, mode))
 		return;
 	sql_enter(&sql);
-	/* behind the last portal there is none */
+	/* after the last portal no snapshot is active */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	rescue_object(&sql, table, 0, mode, alone ? "rules that others are just committing by" : "rules that others are just changing", NULL);
 	PopActiveSnapshot();
@@ -515,10 +518,9 @@ stand_in_queue(Oid table, bool alone)
 }
 
 /*
- * Before the commit, behind all deferred triggers: stand in the queue, and see
- * whether what was judged still holds.  Emptying temporary tables takes locks of
- * them, which others can hold, too: that is done before, and what PostgreSQL
- * does of it again behind us waits for nobody.
+ * Before the commit and after all deferred triggers: take the lock, and check the judgements.
+ * Emptying temporary tables takes locks that others may hold, so it is done before;
+ * PostgreSQL's own attempt afterwards waits for nobody.
  */
 static void
 before_commit(void)
@@ -526,7 +528,7 @@ before_commit(void)
 	Oid			schema = get_namespace_oid("promote", true);
 	Oid			table = OidIsValid(schema) ? get_relname_relid("rule_change", schema) : InvalidOid;
 
-	/* the transaction has dropped the extension */
+	/* the transaction dropped the extension */
 	if (!OidIsValid(table))
 		return;
 	PreCommit_on_commit_actions();
@@ -535,7 +537,7 @@ before_commit(void)
 		check_marks(table);
 }
 
-/* Let go of the first view. */
+/* Release the first view's snapshot. */
 static void
 release_view(void)
 {
@@ -544,7 +546,7 @@ release_view(void)
 	kept = NULL;
 }
 
-/* The transaction is over, and its memory with it. */
+/* Forget the transaction, whose memory is freed. */
 static void
 forget_transaction(void)
 {
@@ -556,8 +558,8 @@ forget_transaction(void)
 }
 
 /*
- * A prepared transaction would commit, or keep the queue waiting, when nobody
- * looks any more; and what it has locked nobody could be told of, or end.
+ * Refuse PREPARE TRANSACTION.  The prepared transaction would commit without the check, or
+ * keep the queue waiting, and nobody could be named as the holder of its locks or be ended.
  */
 static void
 refuse_prepare(void)
@@ -569,7 +571,7 @@ refuse_prepare(void)
 			 errhint("COMMIT it.")));
 }
 
-/* What is to be done when a transaction comes to its end. */
+/* Called when a transaction ends. */
 static void
 on_end(XactEvent event, void *arg)
 {
@@ -592,7 +594,7 @@ on_end(XactEvent event, void *arg)
 	}
 }
 
-/* What is to be done when a subtransaction comes to its end. */
+/* Called when a subtransaction ends. */
 static void
 on_subtransaction_end(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
 {
@@ -602,7 +604,7 @@ on_subtransaction_end(SubXactEvent event, SubTransactionId subxact, SubTransacti
 		forget_subtransaction(subxact);
 }
 
-/* Be told of the ends of transactions. */
+/* Register for the ends of transactions. */
 void
 rule_init(void)
 {

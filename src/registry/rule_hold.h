@@ -1,5 +1,5 @@
 /*
- * rule_hold.h: no gap between what gates look at and what is done by it.
+ * rule_hold.h: rules that change between a judgement and its commit.
  */
 #ifndef PROMOTE_REGISTRY_RULE_HOLD_H
 #define PROMOTE_REGISTRY_RULE_HOLD_H

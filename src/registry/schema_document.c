@@ -1,11 +1,10 @@
 /*
- * schema_document.c: the documents that schemas refer to, from their table.
+ * schema_document.c: the documents that schemas refer to, read from their table.
  *
- * promote.schema_document is only appended to, so what a schema means does
- * not change; but a document that was registered can be gone again where its
- * transaction rolled back.  The trigger on the table sends an invalidation
- * for it, which reaches this backend at a rollback, too, and makes the cache
- * of compiled schemas forget what it made of documents.
+ * Rows of promote.schema_document are never changed or deleted, so the meaning of a schema
+ * does not change.  Only a rollback can remove a registered document.  The table's trigger
+ * sends an invalidation, which reaches this backend at a rollback, too, and makes the cache of
+ * compiled schemas forget what it built from documents.
  */
 #include "postgres.h"
 
@@ -26,10 +25,10 @@ PG_FUNCTION_INFO_V1(promote_forget_schemas);
 PG_FUNCTION_INFO_V1(promote_warn_unmet);
 PG_FUNCTION_INFO_V1(promote_schema_document_check);
 
-/* The table, once a document was looked up; invalid before. */
+/* The table, once a document was looked up; before that, InvalidOid. */
 static Oid	table = InvalidOid;
 
-/* Called where a table, or all of them (InvalidOid), may have changed. */
+/* Called when a table, or all tables (InvalidOid), may have changed. */
 static void
 table_changed(Datum argument, Oid relation)
 {
@@ -38,8 +37,8 @@ table_changed(Datum argument, Oid relation)
 }
 
 /*
- * The document registered under a URI, in the current memory context; NULL
- * if there is none.  A SchemaDocumentSource.
+ * The document that is registered under a URI, in the current memory context; NULL: none.  A
+ * SchemaDocumentSource.
  */
 static const Jsonb *
 find_document(const char *uri, int length)
@@ -52,7 +51,7 @@ find_document(const char *uri, int length)
 
 	sql_enter(&sql);
 	table = table_oid("schema_document");
-	/* one that a release of now refers to may be younger than the snapshot of who asks */
+	/* a current release may refer to a document that is newer than the caller's snapshot */
 	sql_push_latest();
 	rows = sql_read(&sql, &look, sql_value(TEXTOID, false, PointerGetDatum(cstring_to_text_with_len(uri, length))));
 	PopActiveSnapshot();
@@ -78,9 +77,9 @@ schema_document_init(void)
 /*
  * promote_internal.forget_schemas() returns trigger
  *
- * BEFORE INSERT of schema_document, for each statement: what was compiled
- * with the documents of before is not used again, neither after this nor,
- * should it roll back, after that.
+ * BEFORE INSERT of schema_document, for each statement.  Schemas that were compiled with the
+ * earlier documents are not used again, and those compiled after it are not used if the insert
+ * is rolled back.
  */
 Datum
 promote_forget_schemas(PG_FUNCTION_ARGS)
@@ -92,7 +91,7 @@ promote_forget_schemas(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* What a release is called in warnings. */
+/* The name of a release in warnings. */
 typedef struct Published
 {
 	const char *bundle;
@@ -100,7 +99,7 @@ typedef struct Published
 	int			warnings;
 } Published;
 
-/* Warn of a mark that says nothing; a SchemaUnmetCollector. */
+/* Warn of an annotation that has no effect.  A SchemaUnmetCollector. */
 static void
 warn_unmet(void *state, const char *place, const char *keyword)
 {
@@ -119,8 +118,8 @@ warn_unmet(void *state, const char *place, const char *keyword)
 /*
  * promote_internal.warn_unmet() returns trigger
  *
- * AFTER INSERT of bundle_release, for each row: a schema that is published is
- * never changed, so that its author is told now.
+ * AFTER INSERT of bundle_release, for each row: warns the author now, because a published
+ * schema cannot be changed.
  */
 Datum
 promote_warn_unmet(PG_FUNCTION_ARGS)
@@ -131,15 +130,14 @@ promote_warn_unmet(PG_FUNCTION_ARGS)
 	Jsonb	   *schema = trigger_jsonb(data, row, "params_schema");
 	Published	published = {trigger_text(data, row, "bundle"), trigger_text(data, row, "version")};
 
-	/* it may be restored before the documents that it refers to */
+	/* a restore may load the release before the documents that it refers to */
 	schema_find_unmet(schema_check(schema), warn_unmet, &published);
 	return PointerGetDatum(NULL);
 }
 
 /*
- * schema_document_check(uri, document): true, or an error that says what is
- * wrong with the document as a schema under that URI.  Documents that it
- * refers to are not looked at.
+ * schema_document_check(uri, document): true, or an error that says why the document is no
+ * valid schema under that URI.  Documents that it refers to are not read.
  */
 Datum
 promote_schema_document_check(PG_FUNCTION_ARGS)

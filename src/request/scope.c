@@ -375,7 +375,8 @@ read_candidates(const Sql *sql, Opening *opening)
 									 " ORDER BY n.component");
 	const PromotionRequest *request = &opening->request;
 	SqlRows		rows = sql_run(sql, &read, AS_TEXT(request->project), AS_TEXT(request->source_environment),
-							   AS_TEXT(request->destination_environment), AS_TEXTS(opening->components ? names_array(opening->components) : (Datum) 0),
+							   AS_TEXT(request->destination_environment),
+							   AS_TEXTS(opening->components ? names_array(opening->components) : (Datum) 0),
 							   AS_JSONB(request->selector));
 
 	opening->count = rows.count;

@@ -1,8 +1,8 @@
 /*
- * copy.c: secrets that travel with a promotion.
+ * copy.c: copying secrets with a promotion.
  *
- * They are opened and sealed again for the destination inside the server; all
- * that is said of them is their names and what became of each.
+ * The server opens the secrets and seals them again for the destination.  Nothing but their
+ * names and what happened to each leaves the server.
  */
 #include "postgres.h"
 
@@ -11,7 +11,7 @@
 #include "secret/row.h"
 #include "secret/secret.h"
 
-/* A copying. */
+/* The state of one copying. */
 typedef struct Copying
 {
 	const InstanceKey *source;
@@ -23,7 +23,7 @@ typedef struct Copying
 	bool		write;
 } Copying;
 
-/* What becomes of a secret, in a word. */
+/* What happens to a secret, as a word. */
 const char *
 secret_change_word(SecretChange change)
 {
@@ -39,7 +39,7 @@ secret_change_word(SecretChange change)
 	return words[change];
 }
 
-/* What would become of a secret. */
+/* What copying a secret would do. */
 static SecretChange
 judge(const Copying *copying, const char *name)
 {
@@ -53,7 +53,7 @@ judge(const Copying *copying, const char *name)
 		return SECRET_UNDECLARED;
 	if (to == NULL)
 		return SECRET_SET;
-	/* what was set as text, and is declared as JSON by now, is set again as that */
+	/* a secret that was set as text, and is declared as JSON now, is set again as JSON */
 	return json_digest_equal(from->fingerprint, to->fingerprint) && (!declared->json || to->json) ?
 		SECRET_SAME : SECRET_REPLACED;
 }
@@ -81,7 +81,7 @@ carry(const Sql *sql, Copying *copying, const char *name)
 	wiped_free(value);
 }
 
-/* See to one secret, and note what became of it. */
+/* Copy one secret, and note what was done. */
 static SecretCopy *
 copy_one(const Sql *sql, Copying *copying, const char *name)
 {
@@ -94,14 +94,14 @@ copy_one(const Sql *sql, Copying *copying, const char *name)
 	return copy;
 }
 
-/* The order of two names. */
+/* Compare two names. */
 static int
 compare_names(const ListCell *a, const ListCell *b)
 {
 	return strcmp(lfirst(a), lfirst(b));
 }
 
-/* All names that there is something to say of: declared ones, and what the source has; in order, each once. */
+/* The names to report: the declared ones and those of the source, sorted and each once. */
 static List *
 all_names(const Copying *copying)
 {
@@ -118,9 +118,10 @@ all_names(const Copying *copying)
 }
 
 /*
- * Copy the source's secrets to the destination, or (write is false) only say
- * what would become of each: a list of SecretCopy *, in the names' order.
- * Declared are those of the release that the destination will run.  Runs under the locks of both instances.
+ * Copy the source's secrets to the destination, or (write is false) only say what copying
+ * would do to each.  Returns a list of SecretCopy *, sorted by name.  declared is what the
+ * release declares that the destination will run.  The caller holds the locks of both
+ * instances.
  */
 List *
 secret_copy(const Sql *sql, const InstanceKey *source, const InstanceKey *destination, const Jsonb *declared,

@@ -1,8 +1,8 @@
 /*
  * declaration.c: which secrets a release declares.
  *
- * An object of names, in bundle_release.secrets: {"db_password": {"required":
- * true, "format": "text", "description": "..."}}.  Pure.
+ * bundle_release.secrets is an object of names: {"db_password": {"required": true, "format":
+ * "text", "description": "..."}}.  This file reads no table.
  */
 #include "postgres.h"
 
@@ -19,7 +19,7 @@ PG_FUNCTION_INFO_V1(promote_secret_declarations_check);
 
 /* ---- checking ---- */
 
-/* Refuse a declaration; what is wrong with it goes on from its name. */
+/* Refuse a declaration; wrong completes a sentence that begins with the secret's name. */
 static void
 refuse_declaration(const JsonbValue *name, const char *wrong)
 {
@@ -30,7 +30,7 @@ refuse_declaration(const JsonbValue *name, const char *wrong)
 			 errhint("Declare them as {\"db_password\": {\"required\": true, \"format\": \"text\", \"description\": \"...\"}}.")));
 }
 
-/* Is it a name for a secret?  One that may be an environment variable. */
+/* May a secret have that name?  The name must be usable as an environment variable. */
 static bool
 is_name(const JsonbValue *name)
 {
@@ -45,7 +45,7 @@ is_name(const JsonbValue *name)
 	return true;
 }
 
-/* Check one thing that is said of a secret. */
+/* Check one property of a declaration. */
 static void
 check_property(const JsonbValue *name, const JsonbValue *property, const JsonbValue *value)
 {
@@ -85,8 +85,7 @@ check_declaration(const JsonbValue *name, const JsonbValue *declaration)
 /*
  * promote_internal.secret_declarations_check(secrets jsonb) returns boolean
  *
- * Checks what a release declares, and says of the first that cannot be what is
- * wrong.
+ * Checks what a release declares.  The error is about the first defect.
  */
 Datum
 promote_secret_declarations_check(PG_FUNCTION_ARGS)
@@ -106,7 +105,7 @@ promote_secret_declarations_check(PG_FUNCTION_ARGS)
 
 /* ---- reading ---- */
 
-/* Read one declaration, which is a good one; what it does not say is required, and text. */
+/* Read a valid declaration.  By default a secret is required, and text. */
 static SecretDeclaration *
 read_declaration(const JsonbValue *name, const JsonbValue *declaration)
 {
@@ -119,14 +118,14 @@ read_declaration(const JsonbValue *name, const JsonbValue *declaration)
 	return read;
 }
 
-/* The order of two declarations. */
+/* Compare two declarations by name. */
 static int
 compare_names(const ListCell *a, const ListCell *b)
 {
 	return strcmp(((SecretDeclaration *) lfirst(a))->name, ((SecretDeclaration *) lfirst(b))->name);
 }
 
-/* What a release declares, as a list of SecretDeclaration * in the names' order; NULL declares nothing. */
+/* What a release declares: a list of SecretDeclaration *, sorted by name; NULL declares nothing. */
 List *
 secret_declarations(const Jsonb *declared)
 {
@@ -146,7 +145,7 @@ secret_declarations(const Jsonb *declared)
 	return declarations;
 }
 
-/* The declaration of that name; NULL: there is none. */
+/* The declaration with that name; NULL: none. */
 const SecretDeclaration *
 secret_declared(const List *declarations, const char *name)
 {

@@ -14,7 +14,7 @@ typedef struct SecretDeclaration
 {
 	char	   *name;
 	bool		required;
-	bool		json;			/* or text? */
+	bool		json;			/* JSON instead of text */
 } SecretDeclaration;
 
 extern List *secret_declarations(const Jsonb *declared);

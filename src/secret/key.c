@@ -1,10 +1,9 @@
 /*
  * key.c: the keys that secrets are sealed with.
  *
- * They come from a file or from what a command prints, a line each, and are
- * read whenever they are needed: a changed file counts at once, and no backend
- * keeps a key longer than the call that it needs it for.  No error here shows
- * anything of a line.
+ * The keys come from a file or from the output of a command, one per line, and are read at
+ * every use.  So a changed file counts at once, and no backend keeps a key longer than one
+ * call.  No error shows any part of a line.
  */
 #include "postgres.h"
 
@@ -27,7 +26,7 @@
 static char *key_file;
 static char *key_command;
 
-/* Define the settings. */
+/* Define the settings for keys. */
 void
 secret_key_init(void)
 {
@@ -55,9 +54,9 @@ secret_key_init(void)
 							   NULL);
 }
 
-/* ---- getting hold of them ---- */
+/* ---- reading the keys ---- */
 
-/* Refuse keys that cannot be used, for a reason that shows nothing of them. */
+/* Refuse unusable keys.  The reason must show nothing of them. */
 static void
 refuse_keys(const char *reason)
 {
@@ -69,14 +68,14 @@ refuse_keys(const char *reason)
 	pg_unreachable();
 }
 
-/* Refuse the same for what the system says. */
+/* Refuse unusable keys because of an error of the operating system. */
 static void
 refuse_by_system(const char *what)
 {
 	refuse_keys(psprintf("%s: %m.", what));
 }
 
-/* Read all there is; refuses more than there may be.  Returns how many bytes. */
+/* Read a file to its end, and refuse one that is too large.  Returns the number of bytes. */
 static int
 read_all(int file, char *text)
 {
@@ -102,9 +101,9 @@ read_all(int file, char *text)
 }
 
 /*
- * Refuse a file that others might read or have written.  A file of root's may
- * be readable by its group, or the server could not read it: the rule is that
- * of PostgreSQL's ssl_key_file.
+ * Refuse a file that others could read or have written.  The rule is that of PostgreSQL's
+ * ssl_key_file: a file of root may be readable by its group, because the server could not read
+ * it otherwise.
  */
 static void
 check_file(int file)
@@ -121,11 +120,11 @@ check_file(int file)
 		refuse_keys("The file has group or world access: its mode has to be 0600 or less, or 0640 or less if root owns it.");
 }
 
-/* Read the file.  What was opened is what is judged, whatever its name leads to meanwhile. */
+/* Read the key file.  The checks are of the opened file, so exchanging the name meanwhile does not matter. */
 static int
 read_file(char *text)
 {
-	/* a pipe without a writer must not keep anybody waiting */
+	/* do not block on a pipe that has no writer */
 	int			file = OpenTransientFile(key_file, O_RDONLY | O_NONBLOCK | PG_BINARY);
 	int			length;
 
@@ -137,7 +136,10 @@ read_file(char *text)
 	return length;
 }
 
-/* Read what the command prints; it has to succeed.  Without stdio's buffer, where it would stay. */
+/*
+ * Read the output of the key command, which must succeed.  stdio is avoided, because its
+ * buffer would keep the keys.
+ */
 static int
 read_command(char *text)
 {
@@ -149,21 +151,21 @@ read_command(char *text)
 		refuse_by_system("The command could not be started");
 	length = read_all(fileno(pipe), text);
 	failed = ClosePipeStream(pipe) != 0;
-	/* what is cancelled takes its command with it: that is not why it failed */
+	/* a cancelled query also kills the command: then report the cancellation */
 	CHECK_FOR_INTERRUPTS();
 	if (failed)
 		refuse_keys("The command failed; what it has to say of that is in the server's log.");
 	return length;
 }
 
-/* Is a setting set?  It is NULL before its first default. */
+/* Was a setting given a value?  It is NULL before its first default. */
 static bool
 is_set(const char *setting)
 {
 	return setting && setting[0] != '\0';
 }
 
-/* Read them from where the settings say; returns how many bytes. */
+/* Read the keys from the place that the settings name.  Returns the number of bytes. */
 static int
 read_keys(char *text)
 {
@@ -178,9 +180,9 @@ read_keys(char *text)
 	return is_set(key_file) ? read_file(text) : read_command(text);
 }
 
-/* ---- taking them apart ---- */
+/* ---- parsing the keys ---- */
 
-/* Is it an id of keys? */
+/* Is it a valid id of a key? */
 bool
 secret_key_is_id(const char *id, int length)
 {
@@ -199,7 +201,7 @@ refuse_line(int number, const char *reason)
 	refuse_keys(psprintf("Line %d %s.", number, reason));
 }
 
-/* Add the key of a line to those before. */
+/* Parse a line, and add its key. */
 static void
 add_key(SecretKeys *keys, const char *line, int length, int number)
 {
@@ -220,7 +222,7 @@ add_key(SecretKeys *keys, const char *line, int length, int number)
 	keys->count++;
 }
 
-/* Length of a line without the blanks at its end, among them what other systems end lines with. */
+/* The length of a line without white space at its end, such as a carriage return. */
 static int
 trimmed(const char *line, int length)
 {
@@ -229,7 +231,7 @@ trimmed(const char *line, int length)
 	return length;
 }
 
-/* Take the text apart. */
+/* Parse all lines. */
 static void
 parse_keys(const char *text, int length, SecretKeys *keys)
 {
@@ -249,8 +251,8 @@ parse_keys(const char *text, int length, SecretKeys *keys)
 }
 
 /*
- * Read the keys, in memory that is to be freed by wiped_free and wiped if it
- * is not.  Raises PM_NO_SECRET_KEY and PM_UNUSABLE_SECRET_KEY.
+ * Read the keys into wiped memory, which the caller frees by wiped_free.  Raises
+ * PM_NO_SECRET_KEY and PM_UNUSABLE_SECRET_KEY.
  */
 SecretKeys *
 secret_keys_load(void)
@@ -263,7 +265,7 @@ secret_keys_load(void)
 	return keys;
 }
 
-/* The key of that id; NULL: there is none. */
+/* The key with that id; NULL: none. */
 const SecretKey *
 secret_key_find(const SecretKeys *keys, const char *id)
 {

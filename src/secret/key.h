@@ -8,16 +8,16 @@
 
 #define SECRET_KEY_BYTES 32		/* AES-256 */
 #define SECRET_KEY_ID_LENGTH 63 /* at most */
-#define SECRET_KEYS_MAX 32		/* old and new ones */
+#define SECRET_KEYS_MAX 32		/* old and new */
 
-/* A key and what it is called. */
+/* A key and its id. */
 typedef struct SecretKey
 {
 	char		id[SECRET_KEY_ID_LENGTH + 1];
 	uint8		bytes[SECRET_KEY_BYTES];
 } SecretKey;
 
-/* All there are; the first is the one to seal with. */
+/* All configured keys.  The first one seals; all of them open. */
 typedef struct SecretKeys
 {
 	int			count;

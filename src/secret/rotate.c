@@ -1,10 +1,9 @@
 /*
- * rotate.c: sealing secrets again with the key that counts now.
+ * rotate.c: sealing secrets again with the first of the configured keys.
  *
- * A batch at a time, by the index of keys: whatever has come to its end is
- * committed, and a call goes on where the one before stopped.  What another
- * session has locked is passed over and comes with the next call, so that this
- * waits for nobody and is in no deadlock.
+ * Each call handles one batch, found by the index on key ids, and the next call goes on from
+ * there.  Rows that another session has locked are skipped until a later call, so rotating
+ * waits for nobody and causes no deadlock.
  */
 #include "postgres.h"
 
@@ -25,7 +24,7 @@ PG_FUNCTION_INFO_V1(promote_rotate_secrets);
 
 #define BATCH_MAX 100000
 
-/* A secret that is to be sealed again. */
+/* A secret to seal again. */
 typedef struct Sealed
 {
 	InstanceKey key;
@@ -49,7 +48,7 @@ typedef struct Turned
 	List	   *names;
 } Turned;
 
-/* The next of the keys that something is sealed with and that is not the one that counts, after another ("": the first). */
+/* The id after the given one ("": the first) of the keys that seal something, except the current key. */
 static char *
 next_old_key(const Sql *sql, const char *current, const char *after)
 {
@@ -61,7 +60,7 @@ next_old_key(const Sql *sql, const char *current, const char *after)
 	return sql_text(&rows, 0);
 }
 
-/* Write what was sealed again; who set it, and when, stays. */
+/* Write a secret's new ciphertext.  Who set it and when stays. */
 static void
 write_sealed(const Sql *sql, const SealOwner *owner, const bytea *sealed)
 {
@@ -70,7 +69,7 @@ write_sealed(const Sql *sql, const SealOwner *owner, const bytea *sealed)
 	guarded_run(sql, &write, AS_KEY(owner->instance), AS_TEXT(owner->name), AS_BYTEA(sealed));
 }
 
-/* Open a secret and seal it again. */
+/* Open a secret and seal it again with the first key. */
 static void
 turn(const Sql *sql, const SecretKeys *keys, const Sealed *secret)
 {
@@ -86,7 +85,7 @@ turn(const Sql *sql, const SecretKeys *keys, const Sealed *secret)
 	MemoryContextDelete(own);
 }
 
-/* Record what was done to the secrets of an instance. */
+/* Record for an instance which secrets were sealed again. */
 static void
 record_turned(const Sql *sql, const Turned *turned, const char *id)
 {
@@ -107,8 +106,8 @@ record_turned(const Sql *sql, const Turned *turned, const char *id)
 }
 
 /*
- * Seal again what is sealed with a key, so many at most, one instance after
- * the other, whose rows are locked in key order; returns how many they were.
+ * Seal again what one key has sealed, at most the given number, in the order of instances and
+ * with their rows locked in that order.  Returns how many were sealed.
  */
 static int32
 turn_batch(const Sql *sql, const SecretKeys *keys, const char *id, int32 most)
@@ -137,7 +136,7 @@ turn_batch(const Sql *sql, const SecretKeys *keys, const char *id, int32 most)
 	return rows.count;
 }
 
-/* How many are sealed with another key. */
+/* How many secrets are sealed with another key than the current one. */
 static int64
 count_old(const Sql *sql, const char *current)
 {
@@ -149,7 +148,7 @@ count_old(const Sql *sql, const char *current)
 	return DatumGetInt64(sql_datum(&rows, 0, &isnull));
 }
 
-/* How many a call may seal again. */
+/* The argument that limits how many secrets one call seals again. */
 static int32
 argument_batch(FunctionCallInfo fcinfo)
 {

@@ -1,9 +1,8 @@
 /*
- * row.c: rows of promote.secret: reading, opening and writing them, and
- * what a value has to be.
+ * row.c: rows of promote.secret: reading, opening, checking and writing them.
  *
- * Values never become part of a statement, a row or an error.  Whoever writes
- * holds the instance's lock.
+ * A value never becomes part of a statement, a row or an error.  Writers hold the instance's
+ * lock.
  */
 #include "postgres.h"
 
@@ -36,7 +35,7 @@ static const SqlField secret_fields[] = {
 	SQL_FIELD(SecretRow, json, "s.format = 'json'")
 };
 
-/* The secrets of an instance, as a list of SecretRow * in the names' order. */
+/* The secrets of an instance: a list of SecretRow *, sorted by name. */
 List *
 secret_rows(const Sql *sql, const InstanceKey *key, bool read_only)
 {
@@ -51,7 +50,7 @@ secret_rows(const Sql *sql, const InstanceKey *key, bool read_only)
 	return list;
 }
 
-/* The one of that name; NULL: there is none. */
+/* The row with that name; NULL: none. */
 const SecretRow *
 secret_row_find(const List *rows, const char *name)
 {
@@ -63,7 +62,7 @@ secret_row_find(const List *rows, const char *name)
 	return NULL;
 }
 
-/* What is stored of a secret's value, a copy to be freed. */
+/* A secret's ciphertext, as a copy that the caller frees. */
 static bytea *
 read_sealed(const Sql *sql, const InstanceKey *key, const char *name, bool read_only)
 {
@@ -75,9 +74,9 @@ read_sealed(const Sql *sql, const InstanceKey *key, const char *name, bool read_
 }
 
 /*
- * What a value is known by in a project, in the current memory context: a digest
- * by the key of the project, in a domain of its own, so that nobody who has
- * documents digested, or digests keyed, confirms a guess by them.
+ * A value's fingerprint in a project, in the current memory context: a digest by the project's
+ * key in a domain of its own.  Because of the domain, nobody can confirm a guess by having a
+ * document digested or a digest keyed.
  */
 bytea *
 secret_fingerprint(const char *project, const char *value, Size length)
@@ -104,7 +103,7 @@ promote_secret_fingerprint(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(secret_fingerprint(project, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
 }
 
-/* Refuse a value whose row has the fingerprint of another. */
+/* Refuse an opened value that does not have the fingerprint of its row. */
 void
 secret_check_opened(const InstanceKey *key, const char *name, const bytea *fingerprint,
 					const char *value, Size length)
@@ -119,8 +118,8 @@ secret_check_opened(const InstanceKey *key, const char *name, const bytea *finge
 }
 
 /*
- * A secret's value, with a NUL behind it, in memory to be freed by wiped_free.
- * Raises PM_SECRET_SEALED, and PM_UNUSABLE_SECRET_KEY where its key is missing.
+ * A secret's value, with a NUL behind it, which the caller frees by wiped_free.  Raises
+ * PM_SECRET_SEALED, and PM_UNUSABLE_SECRET_KEY where its key is missing.
  */
 char *
 secret_row_open(const Sql *sql, const SecretKeys *keys, const InstanceKey *key, const SecretRow *row,
@@ -137,7 +136,7 @@ secret_row_open(const Sql *sql, const SecretKeys *keys, const InstanceKey *key, 
 
 /* ---- writing ---- */
 
-/* Write a secret: the row's name, fingerprint and form, and the value, sealed with the first of the keys. */
+/* Write a secret: the name, fingerprint and format of the row, and the value, sealed with the first key. */
 void
 secret_row_write(const Sql *sql, const SecretKeys *keys, const InstanceKey *key, const SecretRow *row,
 				 const char *value, Size length)
@@ -155,7 +154,7 @@ secret_row_write(const Sql *sql, const SecretKeys *keys, const InstanceKey *key,
 	pfree(sealed);
 }
 
-/* Delete a secret; false: there was none. */
+/* Delete a secret; false: it did not exist. */
 bool
 secret_row_delete(const Sql *sql, const InstanceKey *key, const char *name)
 {
@@ -164,16 +163,16 @@ secret_row_delete(const Sql *sql, const InstanceKey *key, const char *name)
 	return guarded_run(sql, &delete, AS_KEY(key), AS_TEXT(name)).count > 0;
 }
 
-/* Append to the instance's chain what was done to its secrets: an object without its end. */
+/* Append an event about secrets to the instance's chain; data is an object that is not ended yet. */
 void
 secret_record(const Sql *sql, const InstanceKey *key, const char *event, JsonBuilder *data)
 {
 	audit_note_facts(sql, key->project, instance_key_name(key), event, data);
 }
 
-/* ---- what a value has to be ---- */
+/* ---- checking values ---- */
 
-/* Does the text nest no deeper than documents may?  The parser recurses. */
+/* Does the text nest no deeper than documents may?  The JSON parser recurses. */
 static bool
 nests_little(const char *text, Size length)
 {
@@ -194,7 +193,7 @@ nests_little(const char *text, Size length)
 	return true;
 }
 
-/* Is the text JSON?  Without errors, for they would show some of it, and without copies of its strings. */
+/* Is the text JSON?  The check raises no errors, because they would show some of it, and copies no strings. */
 static bool
 is_json(const char *text, Size length)
 {
@@ -214,7 +213,7 @@ refuse_value(const InstanceKey *key, const SecretDeclaration *declared, const ch
 			 errhint("%s", hint)));
 }
 
-/* Refuse a value that is not what was declared; NULL is none.  Shows nothing of it. */
+/* Refuse a value that does not fit its declaration; NULL is no value.  The error shows nothing of the value. */
 void
 secret_check_value(const InstanceKey *key, const SecretDeclaration *declared, const char *value,
 				   Size length)
@@ -236,8 +235,8 @@ secret_check_value(const InstanceKey *key, const SecretDeclaration *declared, co
 /*
  * promote_internal.guard_secret() returns trigger
  *
- * BEFORE INSERT, UPDATE, DELETE or TRUNCATE of secret: its rows are written by
- * the verbs, or loaded as they are by the tables' owner, as a dump does.
+ * BEFORE INSERT, UPDATE, DELETE or TRUNCATE of secret: only the verbs write these rows, or the
+ * tables' owner loads them as they are from a dump.
  */
 Datum
 promote_guard_secret(PG_FUNCTION_ARGS)

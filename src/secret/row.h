@@ -16,12 +16,12 @@
 
 #define SECRET_MAX_BYTES (1024 * 1024)
 
-/* A secret of an instance, without its value. */
+/* A secret of an instance, without the value. */
 typedef struct SecretRow
 {
 	char	   *name;
 	bytea	   *fingerprint;
-	bool		json;			/* is it known to be JSON? */
+	bool		json;			/* was it set as JSON? */
 } SecretRow;
 
 extern List *secret_rows(const Sql *sql, const InstanceKey *key, bool read_only);

@@ -1,11 +1,11 @@
 /*
- * seal.c: values encrypted for one owner, AES-256-GCM by OpenSSL.
+ * seal.c: encrypting values for one owner, by AES-256-GCM of OpenSSL.
  *
- * Sealed is: a byte of the format's version, a byte with the length of the
- * key's id, the id, a random nonce, the ciphertext and the tag.  The owner, the
- * id and the version are authenticated with it, so that what was moved to
- * another row, or had any bit changed, does not open.  What is opened lies in
- * memory that is wiped.  Pure but for the random numbers: no tables, no clock.
+ * A sealed value consists of a byte with the format's version, a byte with the length of the
+ * key's id, the id, a random nonce, the ciphertext and the tag.  The tag also authenticates
+ * the owner, the id and the version, so a value that was moved to another row, or changed by
+ * any bit, does not open.  Opened values lie in wiped memory.  This file reads neither tables
+ * nor the clock.
  */
 #include "postgres.h"
 
@@ -27,7 +27,7 @@ PG_FUNCTION_INFO_V1(promote_secret_key_id);
 #define NONCE_BYTES 12
 #define TAG_BYTES 16
 
-/* Where the parts of something sealed are. */
+/* The parts of a sealed value. */
 typedef struct SealParts
 {
 	char		id[SECRET_KEY_ID_LENGTH + 1];
@@ -37,16 +37,16 @@ typedef struct SealParts
 	const uint8 *tag;
 } SealParts;
 
-/* ---- the form ---- */
+/* ---- the format ---- */
 
-/* Bytes before the nonce. */
+/* The number of bytes before the nonce. */
 static int
 head_bytes(int id_length)
 {
 	return 2 + id_length;
 }
 
-/* Find the parts; false if it has not the form. */
+/* Find the parts of a sealed value; false if it does not have the format. */
 static bool
 take_apart(const bytea *sealed, SealParts *parts)
 {
@@ -70,7 +70,10 @@ take_apart(const bytea *sealed, SealParts *parts)
 	return true;
 }
 
-/* A part of the associated data behind its length, so that no two owners have the same. */
+/*
+ * Add a part of the associated data.  The length in front of each part keeps the data of
+ * different owners apart.
+ */
 static void
 add_part(StringInfo data, const char *part)
 {
@@ -80,7 +83,7 @@ add_part(StringInfo data, const char *part)
 	appendStringInfoString(data, part);
 }
 
-/* What is authenticated with the value: the format, whose it is and by which key. */
+/* The associated data that the tag authenticates: the format, the owner and the key's id. */
 static void
 associated_data(StringInfo data, const SealOwner *owner, const char *id)
 {
@@ -96,7 +99,7 @@ associated_data(StringInfo data, const SealOwner *owner, const char *id)
 
 /* ---- the cipher ---- */
 
-/* Encrypt, and compute the tag; false if OpenSSL cannot. */
+/* Encrypt a value and compute the tag; false if OpenSSL fails. */
 static bool
 encrypt(const SecretKey *key, const uint8 *nonce, const StringInfo with, const char *value,
 		int length, uint8 *ciphertext, uint8 *tag)
@@ -111,12 +114,12 @@ encrypt(const SecretKey *key, const uint8 *nonce, const StringInfo with, const c
 		EVP_EncryptFinal_ex(cipher, ciphertext + length, &written) == 1 && written == 0 &&
 		EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_GET_TAG, TAG_BYTES, tag) == 1;
 
-	/* wipes what it knows of the key; NULL is nothing to free */
+	/* this wipes the key in the context, and accepts NULL */
 	EVP_CIPHER_CTX_free(cipher);
 	return done;
 }
 
-/* Decrypt into value; false if the tag is not that of these parts. */
+/* Decrypt a value; false if the tag does not fit the parts. */
 static bool
 decrypt(const SecretKey *key, const SealParts *parts, const StringInfo with, char *value)
 {
@@ -162,7 +165,7 @@ seal(const SecretKey *key, const SealOwner *owner, const char *value, Size lengt
 	return sealed;
 }
 
-/* Refuse what does not open: nothing is said of what is in it. */
+/* Refuse a sealed value that does not open.  The error shows nothing of it. */
 static void
 refuse_sealed(const SealOwner *owner)
 {
@@ -173,7 +176,7 @@ refuse_sealed(const SealOwner *owner)
 			 errhint("Set it again by promote.set_secret, or bring back the key that it was sealed with.")));
 }
 
-/* Refuse what was sealed with a key that is not there. */
+/* Refuse a sealed value whose key is not configured. */
 static void
 refuse_unknown_key(const SealOwner *owner, const char *id)
 {
@@ -186,9 +189,9 @@ refuse_unknown_key(const SealOwner *owner, const char *id)
 }
 
 /*
- * Open what was sealed for the owner.  The value has a NUL behind it, is to be
- * freed by wiped_free, and wiped if it is not.  Raises PM_SECRET_SEALED, and
- * PM_UNUSABLE_SECRET_KEY where its key is missing.
+ * Open what was sealed for the owner.  The value has a NUL behind it, and the caller frees it
+ * by wiped_free.  Raises PM_SECRET_SEALED, and PM_UNUSABLE_SECRET_KEY where its key is
+ * missing.
  */
 char *
 seal_open(const SecretKeys *keys, const SealOwner *owner, const bytea *sealed, Size *length)
@@ -212,7 +215,7 @@ seal_open(const SecretKeys *keys, const SealOwner *owner, const bytea *sealed, S
 	return value;
 }
 
-/* promote_internal.secret_key_id(ciphertext bytea) returns text; NULL for what was never sealed */
+/* promote_internal.secret_key_id(ciphertext bytea) returns text; NULL for bytes that are no sealed value */
 Datum
 promote_secret_key_id(PG_FUNCTION_ARGS)
 {

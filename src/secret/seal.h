@@ -1,5 +1,5 @@
 /*
- * seal.h: values encrypted for one owner, AES-256-GCM.
+ * seal.h: encrypting values for one owner, by AES-256-GCM.
  */
 #ifndef PROMOTE_SECRET_SEAL_H
 #define PROMOTE_SECRET_SEAL_H
@@ -9,7 +9,7 @@
 #include "parse/name.h"
 #include "secret/key.h"
 
-/* Whose value it is: with another owner it does not open. */
+/* The owner of a value.  The value does not open for any other owner. */
 typedef struct SealOwner
 {
 	const InstanceKey *instance;

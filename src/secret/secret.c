@@ -1,8 +1,8 @@
 /*
- * secret.c: secrets of instances: setting and removing them.
+ * secret.c: setting and removing the secrets of instances.
  *
- * A name that the release does not declare is never shown: who has confused
- * the arguments has passed the value there.
+ * Errors never show a name that the release does not declare, because a caller who mixed up
+ * the arguments has passed the value as the name.
  */
 #include "postgres.h"
 
@@ -26,7 +26,7 @@ PG_FUNCTION_INFO_V1(promote_remove_secret);
 
 /* ---- what is declared ---- */
 
-/* The names, for people. */
+/* The declared names, for a message. */
 static char *
 declared_names(const List *declarations)
 {
@@ -38,11 +38,11 @@ declared_names(const List *declarations)
 	return names == NIL ? "none" : names_joined(names);
 }
 
-/* What two releases declare; NULL: nothing, or there is none. */
+/* The secrets that two releases declare; NULL: none, or no such release. */
 typedef struct Declared
 {
-	Jsonb	   *next;			/* that the version constraint stands for now */
-	Jsonb	   *desired;		/* that the desired revision was made with, if it declares others */
+	Jsonb	   *next;			/* by the release that the version constraint selects now */
+	Jsonb	   *desired;		/* by the release of the desired revision, if it declares others */
 } Declared;
 
 static const SqlField declared_fields[] = {
@@ -51,10 +51,9 @@ static const SqlField declared_fields[] = {
 };
 
 /*
- * What is declared for an instance: by the release that its version constraint
- * stands for now, which would be deployed, and by the one that its desired
- * revision was made with, which may be planned.  Where both declare a name
- * the first counts.  Raises PM_NOT_CONFIGURED.
+ * What is declared for an instance: by the release that the version constraint selects now,
+ * which a new revision would get, and by the release of the desired revision, which may be
+ * planned.  Where both declare a name, the former counts.  Raises PM_NOT_CONFIGURED.
  */
 static List *
 read_declarations(const Sql *sql, const InstanceKey *key)
@@ -78,7 +77,7 @@ read_declarations(const Sql *sql, const InstanceKey *key)
 	return declarations;
 }
 
-/* Refuse a name that is not declared, without showing it. */
+/* Refuse an undeclared name, without showing it. */
 static void
 refuse_undeclared(const InstanceKey *key, const List *declarations)
 {
@@ -91,15 +90,15 @@ refuse_undeclared(const InstanceKey *key, const List *declarations)
 
 /* ---- setting and removing ---- */
 
-/* A value as it was passed. */
+/* A value as the caller passed it. */
 typedef struct Value
 {
-	const char *text;			/* NULL: none; not NUL-terminated */
+	const char *text;			/* not NUL-terminated; NULL: no value */
 	Size		length;
-	char	   *copy;			/* to be wiped; NULL: it lies where the caller has it */
+	char	   *copy;			/* must be wiped; NULL: text points into the argument itself */
 } Value;
 
-/* Take the argument, without making another copy of it than it has to be wiped. */
+/* Take the argument, without leaving a copy of it that is not wiped. */
 static void
 take_value(FunctionCallInfo fcinfo, int argument, Value *value)
 {
@@ -115,14 +114,14 @@ take_value(FunctionCallInfo fcinfo, int argument, Value *value)
 	value->text = VARDATA_ANY(whole);
 	if (whole == given)
 		return;
-	/* it came out of a table */
+	/* the value came out of a table, so that detoasting copied it */
 	value->text = value->copy = wiped_alloc(value->length);
 	memcpy(value->copy, VARDATA_ANY(whole), value->length);
 	explicit_bzero(whole, VARSIZE_ANY(whole));
 	pfree(whole);
 }
 
-/* Forget a value that was taken. */
+/* Wipe the copy of a value, if there is one. */
 static void
 drop_value(Value *value)
 {
@@ -146,7 +145,10 @@ record_set(const Sql *sql, const InstanceKey *key, const SecretRow *row, const c
 	secret_record(sql, key, "secret.set", &builder);
 }
 
-/* Set a secret under the instance's lock; returns the row, and whether its value is another one than before. */
+/*
+ * Set a secret under the instance's lock.  Returns the row; changed says whether the value
+ * differs from the one before.
+ */
 static SecretRow *
 set_secret(const Sql *sql, const InstanceKey *key, const char *name, const Value *value, bool *changed)
 {

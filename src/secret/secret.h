@@ -1,5 +1,5 @@
 /*
- * secret.h: secrets of instances, as the rest of promote sees them.
+ * secret.h: copying the secrets of instances.
  */
 #ifndef PROMOTE_SECRET_SECRET_H
 #define PROMOTE_SECRET_SECRET_H
@@ -15,12 +15,12 @@
 /* What copying does to a secret of the destination. */
 typedef enum SecretChange
 {
-	SECRET_KEPT,				/* the source has none: the destination's stays */
+	SECRET_KEPT,				/* the source has no such secret: the destination's stays */
 	SECRET_SET,					/* the destination had none */
-	SECRET_REPLACED,			/* it had another value */
-	SECRET_SAME,				/* it has that value */
+	SECRET_REPLACED,			/* the destination had another value */
+	SECRET_SAME,				/* the destination has the same value */
 	SECRET_UNDECLARED,			/* the destination's release does not declare it: not copied */
-	SECRET_MISSING				/* declared, and neither of them has it */
+	SECRET_MISSING				/* declared, but neither instance has it */
 } SecretChange;
 
 typedef struct SecretCopy
