@@ -172,13 +172,9 @@ static Jsonb *
 diff_to_nothing(const Carried *runs)
 {
 	Mask	   *mask = mask_create(runs->schema);
-	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
-	json_build_end_object(&builder);
 	mask_add_origin(mask, runs->params, runs->kept);
-	return carry_added_to(compose_masked_diff(mask, runs->params, json_builder_finish(&builder)),
+	return carry_added_to(compose_masked_diff(mask, runs->params, json_empty_object()),
 						  carry_differences(runs->references, NULL));
 }
 
@@ -339,9 +335,7 @@ promote_propose_deployment(PG_FUNCTION_ARGS)
 static void
 notify_vote(const GateCase *gate, bool approved)
 {
-	Notice		notice = {gate->instance, 0, gate->deployment, approved ? "APPROVE" : "REJECT", NULL};
-
-	notify(&notice);
+	notify(&(Notice) {gate->instance, 0, gate->deployment, approved ? "APPROVE" : "REJECT", NULL});
 }
 
 /*

@@ -27,16 +27,15 @@ PG_FUNCTION_INFO_V1(promote_review_override);
 typedef struct Override
 {
 	int32		number;
-	char	   *actor;
-	char	   *database_role;
+	Person		by;
 	HeapTupleHeader row;		/* the whole of it */
 	Jsonb	   *facts;			/* for the audit log */
 } Override;
 
 static const SqlField override_fields[] = {
 	SQL_FIELD(Override, number, "o.override"),
-	SQL_FIELD(Override, actor, "o.actor"),
-	SQL_FIELD(Override, database_role, "o.database_role"),
+	SQL_FIELD(Override, by.actor, "o.actor"),
+	SQL_FIELD(Override, by.database_role, "o.database_role"),
 	SQL_FIELD(Override, row, "o"),
 	SQL_FIELD(Override, facts, "promote_internal.audit_facts(o, '{}')")
 };
@@ -101,10 +100,8 @@ text_array(const List *blockers, bool subjects)
 static void
 record(const Sql *sql, const GateCase *gate, const char *event, Jsonb *data)
 {
-	Notice		notice = {gate->instance, 0, gate->deployment, "OVERRIDE", NULL};
-
 	audit_note(sql, gate->key.project, gate->instance, event, data);
-	notify(&notice);
+	notify(&(Notice) {gate->instance, 0, gate->deployment, "OVERRIDE", NULL});
 }
 
 /* Write an override of these reasons; returns its row, in SPI's memory. */
@@ -195,7 +192,7 @@ write_reviews(const Sql *sql, const GateCase *gate, const char *code, const char
 	int32		count = 0;
 
 	for (uint64 i = 0; sql_row(&rows, i, &open); i++)
-		if (!same_person(&person, &(Person) {open.actor, open.database_role}))
+		if (!same_person(&person, &open.by))
 		{
 			write_review(sql, gate, code, open.number, review);
 			count++;

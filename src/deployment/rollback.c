@@ -144,9 +144,7 @@ add_obstacle(void *state, const Obstacle *obstacle)
 static void
 add_sentence(Rollback *rollback, int sqlstate, char *message)
 {
-	Obstacle	obstacle = {sqlstate, NULL, message};
-
-	add_obstacle(rollback, &obstacle);
+	add_obstacle(rollback, &(Obstacle) {sqlstate, NULL, message});
 }
 
 /* Note that nothing ran that the rollback could lead to. */
@@ -245,6 +243,7 @@ way_out(int sqlstate)
 static char *
 obstacle_code(const Obstacle *obstacle)
 {
+	/* unpack_sql_state has one buffer for all that it returns */
 	return pstrdup(obstacle->sqlstate ? unpack_sql_state(obstacle->sqlstate) : "destructive");
 }
 
@@ -479,6 +478,7 @@ static Jsonb *
 rehearsal_facts(const Rehearsal *rehearsal, const Rollback *rollback)
 {
 	const Proposal *proposal = &rollback->proposed.proposal;
+	List	   *codes = NIL;
 	JsonBuilder	builder;
 	ListCell   *cell;
 
@@ -491,15 +491,9 @@ rehearsal_facts(const Rehearsal *rehearsal, const Rollback *rollback)
 	if (proposal->rendered)
 		add_digest(&builder, rollback, "diff", carry_diff(&rollback->proposed));
 	json_build_number(&builder, "changes", rehearsal->changes);
-	json_build_key(&builder, "obstacles", strlen("obstacles"));
-	json_build_begin_array(&builder);
 	foreach(cell, rollback->obstacles)
-	{
-		char	   *code = obstacle_code(lfirst(cell));
-
-		json_build_string(&builder, code, strlen(code));
-	}
-	json_build_end_array(&builder);
+		codes = lappend(codes, obstacle_code(lfirst(cell)));
+	json_build_strings(&builder, "obstacles", codes);
 	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }

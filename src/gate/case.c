@@ -8,7 +8,7 @@
 #include "gate/gate.h"
 #include "registry/instance.h"
 
-/* What would run. */
+/* What would run: a row of promote_internal.case_target. */
 static const SqlField target_fields[] = {
 	SQL_ENUM_FIELD(GateCase, action, "t.action", deployment_actions),
 	SQL_FIELD(GateCase, revision, "t.revision"),
@@ -18,7 +18,7 @@ static const SqlField target_fields[] = {
 	SQL_FIELD(GateCase, plan_digest, "t.plan_digest")
 };
 
-/* What that is judged by. */
+/* What the case is judged by: a row of promote_internal.case_facts. */
 static const SqlField facts_fields[] = {
 	SQL_FIELD(GateCase, digest, "f.digest"),
 	SQL_FIELD(GateCase, source_environment, "f.source_environment"),
@@ -33,7 +33,7 @@ static const SqlField facts_fields[] = {
 	SQL_FIELD(GateCase, required_soak, "f.required_soak")
 };
 
-/* Read what would run by the case's deployment, or (0) if nothing is named. */
+/* Read what would run by the case's deployment; 0: what would if no plan is named. */
 static void
 read_target(const Sql *sql, GateCase *gate)
 {
@@ -60,7 +60,7 @@ read_facts(const Sql *sql, GateCase *gate)
 	if (!sql_row(&rows, 0, gate))
 		require_instance(sql, &gate->key);
 	gate->instance = instance_key_name(&gate->key);
-	/* what is taken away comes from nowhere */
+	/* a DECOMMISSION has no source */
 	if (gate->source_environment && gate_provisions(gate))
 		return;
 	gate->source_environment = NULL;
@@ -69,9 +69,9 @@ read_facts(const Sql *sql, GateCase *gate)
 }
 
 /*
- * Read the case of a deployment, or (0) of what would be deployed if nothing
- * is named; to be judged for a time.  Raises
- * PM_NOT_FOUND and PM_NOT_CONFIGURED.
+ * Read the case of a deployment, to be judged for a time.  Deployment 0 stands
+ * for what would be deployed if no plan is named.  Raises PM_NOT_FOUND and
+ * PM_NOT_CONFIGURED.
  */
 void
 gate_open(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz at, GateCase *gate)

@@ -364,15 +364,12 @@ ask_function(const GateCase *gate, const Policy *policy, Oid function, MemoryCon
 	/* how its rows are read: as those of promote.blockers are; what is run is prepare_call's */
 	static Statement answer = SQL_ROWS(reason_fields, "SELECT $* FROM promote.blockers($1, $2, $3) AS b");
 	int32		deployment = gate->deployment != 0 ? gate->deployment : gate->plan;
-	Datum		values[3];
+	Datum		values[] = {CStringGetTextDatum(gate->instance), Int32GetDatum(deployment), TimestampTzGetDatum(gate->at)};
 	SqlRows		rows;
 	List	   *reasons = NIL;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	values[0] = CStringGetTextDatum(gate->instance);
-	values[1] = Int32GetDatum(deployment);
-	values[2] = TimestampTzGetDatum(gate->at);
 	if (SPI_execute_plan(prepare_call(function), values, deployment == 0 ? " n " : NULL, true, MAX_REASONS + 1) < 0)
 		elog(ERROR, "policy failed: %s", SPI_result_code_string(SPI_result));
 	MemoryContextSwitchTo(context);

@@ -80,17 +80,16 @@ add_line(StringInfo lines, const char *line)
 	appendStringInfo(lines, "%s%s", lines->len > 0 ? "\n" : "", line);
 }
 
-/* The names of the slots in which two sets of references differ; "": they do not. */
+/* The names of the slots in which two sets of references differ, with commas between them. */
 static char *
 differing_slots(const Jsonb *a, const Jsonb *b)
 {
-	StringInfoData names;
+	List	   *names = NIL;
 	ListCell   *cell;
 
-	initStringInfo(&names);
 	foreach(cell, carry_differences(a, b))
-		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", ((CarriedChange *) lfirst(cell))->name);
-	return names.data;
+		names = lappend(names, unconstify(char *, ((CarriedChange *) lfirst(cell))->name));
+	return names_joined(names);
 }
 
 /* Add what has moved between a deployment's snapshot and now. */
@@ -185,22 +184,23 @@ check_is_plan(const Deployment *plan)
 			 errhint("Name a PLAN that is COMPLETED, or none: the last one of the desired revision is taken.")));
 }
 
-/* Number of the desired revision's last plan, or last completed one; 0: none. */
-static int32
-last_plan(const Sql *sql, const ProposedRevision *proposed, bool completed)
+/* Number of a revision's last plan, or last completed one; 0: there is none. */
+int32
+revision_last_plan(const Sql *sql, const InstanceKey *key, int32 revision, bool completed)
 {
 	static Statement read = {"SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
-		" AND d.action = 'PLAN' AND d.revision = $4 AND (d.status = 'COMPLETED' OR NOT $5) ORDER BY d.deployment DESC LIMIT 1"};
-	SqlRows		rows = sql_run(sql, &read, AS_KEY(&proposed->key), AS_INT(proposed->current_revision), AS_BOOL(completed));
+		" AND d.action = 'PLAN' AND d.revision = $4 AND (d.status = 'COMPLETED' OR NOT $5)"
+		" ORDER BY d.revision DESC, d.deployment DESC LIMIT 1"};
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(revision), AS_BOOL(completed));
 
 	return rows.count > 0 ? sql_int(&rows, 0) : 0;
 }
 
-/* Number of the desired revision's last completed plan; 0: none. */
+/* Number of the desired revision's last completed plan; 0: there is none. */
 int32
 review_last_plan(const Sql *sql, const Review *review)
 {
-	return last_plan(sql, &review->proposed, true);
+	return revision_last_plan(sql, &review->proposed.key, review->proposed.current_revision, true);
 }
 
 /* Did the last change of the instance carry out that very plan, to its end? */
@@ -220,7 +220,7 @@ static void
 refuse_unplanned(const Sql *sql, const Review *review)
 {
 	const InstanceKey *key = &review->proposed.key;
-	int32		number = last_plan(sql, &review->proposed, false);
+	int32		number = revision_last_plan(sql, key, review->proposed.current_revision, false);
 	Deployment	plan;
 
 	if (number > 0)
@@ -368,19 +368,6 @@ review_proposal(const InstanceKey *key, int32 deployment)
 	sql_leave(&sql);
 }
 
-/* The names of the slots in which a deployment replaces what runs; "": it does not. */
-static char *
-replaced_slots(const Sql *sql, const InstanceKey *key, const Carried *carried)
-{
-	StringInfoData names;
-	ListCell   *cell;
-
-	initStringInfo(&names);
-	foreach(cell, reference_replaced(sql, key, carried->slots, carried->references, false))
-		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", (char *) lfirst(cell));
-	return names.data;
-}
-
 /*
  * Why a PROVISION without a plan must not be begun, where something else was
  * provisioned since it was queued: it would change an immutable value of what
@@ -398,6 +385,7 @@ replaces(const Sql *sql, const InstanceKey *key, int32 deployment)
 	Carried		runs,
 				carried;
 	char	   *paths;
+	List	   *slots;
 
 	if (rows.count == 0)
 		return NULL;
@@ -408,10 +396,10 @@ replaces(const Sql *sql, const InstanceKey *key, int32 deployment)
 	if (paths[0])
 		return psprintf("immutable values of what deployment %d has provisioned since would change: %s",
 						deployed_by, paths);
-	paths = replaced_slots(sql, key, &carried);
-	return paths[0] == '\0' ? NULL :
+	slots = reference_replaced(sql, key, carried.slots, carried.references, false);
+	return slots == NIL ? NULL :
 		psprintf("remote references of what deployment %d has provisioned since would change: %s",
-				 deployed_by, paths);
+				 deployed_by, names_joined(slots));
 }
 
 /* What is known against what waits. */

@@ -12,10 +12,10 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
 #include "base/argument.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "base/trigger.h"
 #include "gate/window.h"
 
@@ -187,8 +187,7 @@ calendar_arguments(FunctionCallInfo fcinfo, CalendarText *text)
 
 /* Put the occurrences that end after one time and begin before another, at most so many. */
 static void
-put_occurrences(ReturnSetInfo *result, const Calendar *calendar, TimestampTz after,
-				TimestampTz before, int most)
+put_occurrences(FunctionCallInfo fcinfo, const Calendar *calendar, TimestampTz after, TimestampTz before, int most)
 {
 	CalendarCursor cursor;
 	Occurrence	occurrence;
@@ -196,13 +195,10 @@ put_occurrences(ReturnSetInfo *result, const Calendar *calendar, TimestampTz aft
 	calendar_seek(&cursor, calendar, after);
 	while (most > 0 && calendar_next(&cursor, &occurrence) && occurrence.begin < before)
 	{
-		Datum		values[2] = {TimestampTzGetDatum(occurrence.begin), TimestampTzGetDatum(occurrence.end)};
-		bool		nulls[2] = {false};
-
 		CHECK_FOR_INTERRUPTS();
 		if (occurrence.end <= after)
 			continue;
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		result_put(fcinfo, AS_TIME(occurrence.begin), AS_TIME(occurrence.end));
 		most--;
 	}
 	calendar_release(&cursor);
@@ -229,6 +225,6 @@ promote_window_occurrences(PG_FUNCTION_ARGS)
 	(void) calendar_zone(text.zone);
 	calendar_parse(&text, &calendar);
 	InitMaterializedSRF(fcinfo, 0);
-	put_occurrences((ReturnSetInfo *) fcinfo->resultinfo, &calendar, after, before, most);
+	put_occurrences(fcinfo, &calendar, after, before, most);
 	return (Datum) 0;
 }
