@@ -3,8 +3,8 @@
  *
  * A rollback is one more new revision: it carries the configuration of an
  * old one and is bound to the release that ran with it.  rollback_instance and
- * rehearse_rollback read the same proposal and find the same obstacles; one of
- * them writes.
+ * rehearse_rollback make the proposal and find the obstacles by one function;
+ * only rollback_instance writes.
  */
 #include "postgres.h"
 
@@ -30,17 +30,17 @@ PG_FUNCTION_INFO_V1(promote_rehearse_rollback);
 typedef struct Rollback
 {
 	InstanceKey key;
-	int32		wanted;			/* revision that is asked for; 0: the last that differs */
+	int32		wanted;			/* revision that is asked for; 0: the last one deployed that is not desired */
 	int32		desired;		/* the instance's revision; 0: none */
 
-	/* where it leads to; 0 and NULLs where nothing ran that it could be */
+	/* where it leads to; 0 and NULL: to nothing that ran */
 	int32		revision;
 	char	   *bundle;
 	char	   *version;		/* release that ran */
 	char	   *block_reason;	/* NULL: the release may be deployed */
 	char	   *channel;
-	char	   *judged_version; /* release that the revision was judged by, */
-	Jsonb	   *judged_schema;	/* and its schema, where it is another one */
+	char	   *judged_version; /* release that the revision was judged by */
+	Jsonb	   *judged_schema;	/* schema of that one, where it is another than ran */
 	Jsonb	   *params;
 	Jsonb	   *kept;			/* paths of the revision that keep marks; NULL: none */
 
@@ -66,7 +66,7 @@ static const SqlField loss_fields[] = {
 	SQL_FIELD(Obstacle, message, "l.message")
 };
 
-/* Take the arguments that both functions begin with; action is what is done to the instance. */
+/* Take the arguments that both functions begin with; action is the grant that it takes. */
 static void
 take_arguments(FunctionCallInfo fcinfo, const char *action, Rollback *rollback)
 {
@@ -127,7 +127,7 @@ check_wanted(const Rollback *rollback)
 			 errhint("promote.revision lists them; leave the number out to go back to what ran before.")));
 }
 
-/* Note an obstacle; an ObstacleCollector whose state is the rollback. */
+/* Keep a copy of an obstacle.  An ObstacleCollector; the state is the rollback. */
 static void
 add_obstacle(void *state, const Obstacle *obstacle)
 {
@@ -140,7 +140,7 @@ add_obstacle(void *state, const Obstacle *obstacle)
 	rollback->obstacles = lappend(rollback->obstacles, copy);
 }
 
-/* Note an obstacle that is at no place of the params. */
+/* Note an obstacle that has no path in the params. */
 static void
 add_sentence(Rollback *rollback, int sqlstate, char *message)
 {
@@ -162,9 +162,9 @@ add_nothing_deployed(const Sql *sql, Rollback *rollback)
 }
 
 /*
- * Make the proposal: the old configuration by the release that ran with it,
- * from the old channel.  What is desired already stays as it is, whatever its
- * constraint would stand for now.
+ * Make the proposal: the old configuration by the release that ran with it, from
+ * the old channel.  A revision that is desired already keeps the release that it
+ * was judged by, even if its constraint selects another one now.
  */
 static void
 propose(const Sql *sql, Rollback *rollback)
@@ -187,7 +187,7 @@ propose(const Sql *sql, Rollback *rollback)
 }
 
 /*
- * Read the proposal and find what stands in its way.  allow_replace says that
+ * Make the proposal and find what stands in its way.  With allow_replace,
  * immutable values do not.
  */
 static void
@@ -239,7 +239,7 @@ way_out(int sqlstate)
 	}
 }
 
-/* What an obstacle is called: its SQLSTATE, or a word where it stops nothing. */
+/* The code of an obstacle: the SQLSTATE, or "destructive" where it stops nothing. */
 static char *
 obstacle_code(const Obstacle *obstacle)
 {
@@ -248,8 +248,8 @@ obstacle_code(const Obstacle *obstacle)
 }
 
 /*
- * Note what the last recorded plan deletes or replaces.  It stops no rollback,
- * but who rehearses one has to know: what is lost does not come back by it.
+ * Note what the last recorded plan deletes or replaces.  That stops no rollback,
+ * but a rehearsal has to show it: a rollback does not bring lost data back.
  */
 static void
 add_destructive(const Sql *sql, Rollback *rollback)
@@ -262,7 +262,7 @@ add_destructive(const Sql *sql, Rollback *rollback)
 		add_obstacle(rollback, &obstacle);
 }
 
-/* Does the obstacle stop the rollback, where it may replace what runs or may not? */
+/* Does the obstacle stop the rollback?  Immutable values do not if it may replace what runs. */
 static bool
 is_in_the_way(const Rollback *rollback, const Obstacle *obstacle)
 {
@@ -270,7 +270,7 @@ is_in_the_way(const Rollback *rollback, const Obstacle *obstacle)
 		(obstacle->sqlstate != PM_IMMUTABLE || !rollback->proposed.proposal.allow_replace);
 }
 
-/* Refuse a rollback, for all reasons, by the SQLSTATE of the first. */
+/* Refuse a rollback that obstacles stop, with all of them, by the SQLSTATE of the first. */
 static void
 check_obstacles(const Rollback *rollback)
 {
@@ -300,8 +300,8 @@ check_obstacles(const Rollback *rollback)
 }
 
 /*
- * Stage a rollback to a revision, with its plan.  Runs inside a scope of
- * sql.h; caller is where what is staged goes.
+ * Stage a rollback to a revision, with a plan.  staged is filled in the memory
+ * context caller.
  */
 void
 rollback_stage(const Sql *sql, const InstanceKey *key, int32 revision, const char *message,
@@ -347,7 +347,7 @@ promote_rollback_instance(PG_FUNCTION_ARGS)
 	return stage_result(fcinfo, &staged);
 }
 
-/* What the rows of a rehearsal are made of. */
+/* A rehearsal in the course of being shown. */
 typedef struct Rehearsal
 {
 	FunctionCallInfo fcinfo;
@@ -358,7 +358,7 @@ typedef struct Rehearsal
 typedef struct RehearsalRow
 {
 	const char *kind;			/* change, obstacle or gate */
-	const char *code;			/* of the latter two, as is message */
+	const char *code;			/* of an obstacle or gate, as is message */
 	const char *path;
 	const char *change;			/* of a change, as are those that follow */
 	const Jsonb *old_value;
@@ -396,7 +396,7 @@ put_change(void *state, const JsonChange *change)
 	rehearsal->changes++;
 }
 
-/* Put what becomes of a remote reference: the release of then may have other slots. */
+/* Put the change of a remote reference: the old release may have other slots. */
 static void
 put_reference(Rehearsal *rehearsal, const CarriedChange *change)
 {
@@ -408,8 +408,8 @@ put_reference(Rehearsal *rehearsal, const CarriedChange *change)
 }
 
 /*
- * Put the gates of time that would keep the way back from being deployed now.
- * The others are judged by a plan, which there is none of yet.
+ * Put the gates of time that would keep the rollback from being deployed now.
+ * Other gates need a plan, and there is none yet.
  */
 static void
 put_gates(const Sql *sql, const Rehearsal *rehearsal, const Rollback *rollback)
@@ -420,7 +420,7 @@ put_gates(const Sql *sql, const Rehearsal *rehearsal, const Rollback *rollback)
 	ListCell   *cell;
 
 	gate_open_order(sql, &rollback->key, &order, &gate);
-	/* it comes back from nowhere but the instance itself */
+	/* a rollback has no source but the instance itself */
 	gate.source_environment = NULL;
 	gate_judge_time(sql, &gate, gate.now);
 	foreach(cell, gate.blockers)
@@ -431,7 +431,7 @@ put_gates(const Sql *sql, const Rehearsal *rehearsal, const Rollback *rollback)
 	}
 }
 
-/* Put all rows: what would change, as far as it can be said, and what stands in the way. */
+/* Put all rows: what would change, if it can be rendered, and what stands in the way. */
 static void
 put_rehearsal(const Sql *sql, Rehearsal *rehearsal, const Rollback *rollback)
 {
@@ -454,7 +454,7 @@ put_rehearsal(const Sql *sql, Rehearsal *rehearsal, const Rollback *rollback)
 		put_gates(sql, rehearsal, rollback);
 }
 
-/* Add a number to the object that is open; 0 is none. */
+/* Add a number to the object that is open; 0 is left out. */
 static void
 add_number(JsonBuilder *builder, const char *key, int32 number)
 {
@@ -462,7 +462,7 @@ add_number(JsonBuilder *builder, const char *key, int32 number)
 		json_build_number(builder, key, number);
 }
 
-/* Add the digest of a document to the object that is open; NULL is none. */
+/* Add the digest of a document to the object that is open; NULL is left out. */
 static void
 add_digest(JsonBuilder *builder, const Rollback *rollback, const char *key, const Jsonb *document)
 {

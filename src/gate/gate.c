@@ -36,7 +36,7 @@ gate_source_name(const GateCase *gate)
 	return instance_key_name(&source);
 }
 
-/* The texts of a result's one column with commas between them: the first ones, up to most, and how many more there are. */
+/* The texts of a result's one column with commas between them: up to most of them, and how many more there are. */
 char *
 gate_names(const SqlRows *rows, uint64 most)
 {
