@@ -1,5 +1,6 @@
 /*
- * begin.c: when something may begin: from now on, and of what is queued now.
+ * begin.c: when an instance may be deployed next, and whether a deployment that
+ * is queued may begin now.
  */
 #include "postgres.h"
 
@@ -16,9 +17,9 @@
 
 PG_FUNCTION_INFO_V1(promote_next_possible);
 
-#define MAX_JUMPS 1000			/* from one closed moment to the next, before it is given up */
+#define MAX_JUMPS 1000			/* from the end of some reasons to the end of others, before the search is given up */
 
-/* When the last of the reasons that stand ends; GATE_NO_TIME: one has no end that is known. */
+/* When the last of the reasons that stand ends; GATE_NO_TIME: the end of one is not known. */
 static TimestampTz
 end_of_reasons(const GateCase *gate)
 {
@@ -38,7 +39,7 @@ end_of_reasons(const GateCase *gate)
 /*
  * The first moment from a time on at which the gates of time are open;
  * GATE_NO_TIME where it is not known.  Each reason holds without a break until
- * its end, so that nothing is missed by going from end to end.
+ * it ends, so going from end to end misses no open moment.
  */
 static TimestampTz
 first_open(const Sql *sql, GateCase *gate, TimestampTz at)
@@ -79,7 +80,7 @@ promote_next_possible(PG_FUNCTION_ARGS)
 	PG_RETURN_TIMESTAMPTZ(at);
 }
 
-/* Is a reason one that holds back what is queued already? */
+/* Does a reason hold back what is queued already? */
 static bool
 is_hold(const Blocker *blocker)
 {
@@ -89,10 +90,10 @@ is_hold(const Blocker *blocker)
 }
 
 /*
- * Is a queued PROVISION or DECOMMISSION not to be started at a time, because
- * the line is stopped, a freeze is on, or its change windows are closed?  Then
- * until is when that ends, or GATE_NO_TIME.  Where no such rule is about the
- * instance it is one look at three indexes.
+ * Is a queued PROVISION or DECOMMISSION held back at a time, because the line is
+ * stopped, a freeze is on, or its change windows are closed?  Then until is when
+ * that ends, or GATE_NO_TIME.  Where no such rule applies to the instance, this
+ * costs one look at three indexes.
  */
 static bool
 window_holds(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz at, TimestampTz *until)
@@ -123,8 +124,8 @@ window_holds(const Sql *sql, const InstanceKey *key, int32 deployment, Timestamp
 }
 
 /*
- * Does a PROVISION that waits lack a secret that its release requires?  It was
- * there when that was queued, and may have been removed since.
+ * Does a PROVISION that waits lack a secret that its release requires?  The secret
+ * was set when the PROVISION was queued, and may have been removed since.
  */
 static bool
 lacks_secret(const Sql *sql, const InstanceKey *key, int32 deployment)
@@ -136,9 +137,9 @@ lacks_secret(const Sql *sql, const InstanceKey *key, int32 deployment)
 }
 
 /*
- * Hold what is to begin to the rules of its environment, and to its release's
- * not being blocked, which may have changed since it was queued.  A PLAN is
- * held to nothing.
+ * Hold the transaction that begins a deployment to the rules of its environment,
+ * and to its release being in use, see registry/rule_hold.c: these may have
+ * changed since it was queued.  A PLAN is held to nothing.
  */
 void
 begin_hold(const InstanceKey *key, DeploymentAction action, const char *bundle, const char *version)
@@ -154,10 +155,10 @@ begin_hold(const InstanceKey *key, DeploymentAction action, const char *bundle, 
 }
 
 /*
- * Is what is queued held back now, by the line, a secret, a freeze or closed
- * change windows?  Then until is when that ends; GATE_NO_TIME: nobody knows, as
- * where a secret is lacking.  Nothing holds a PLAN.  Runs inside a scope of
- * sql.h under the instance's lock, which whoever removes a secret takes as well.
+ * Is a queued deployment held back now, by a stopped line, a missing secret, a
+ * freeze or closed change windows?  Then until is when that ends; GATE_NO_TIME:
+ * that is not known, as with a missing secret.  Nothing holds back a PLAN.  The
+ * caller holds the instance's lock, which removing a secret takes as well.
  */
 bool
 begin_is_held(const Sql *sql, const InstanceKey *key, int32 deployment, DeploymentAction action, TimestampTz *until)

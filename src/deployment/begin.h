@@ -1,5 +1,5 @@
 /*
- * begin.h: when something may begin.
+ * begin.h: when a deployment may begin.
  */
 #ifndef PROMOTE_DEPLOYMENT_BEGIN_H
 #define PROMOTE_DEPLOYMENT_BEGIN_H

@@ -2,7 +2,7 @@
  * deploy.c: the steps of deployments that people take.
  *
  * Each verb locks the instance, judges, and writes; the triggers of step.c
- * record.  Each is natural to repeat: what is there already is returned.
+ * record.  Each can be repeated: what exists already is returned.
  */
 #include "postgres.h"
 
@@ -42,9 +42,10 @@ typedef struct Request
 } Request;
 
 /*
- * Number of a deployment of the same content that is not over; 0: none.  What
- * is proposed is not queued, so that the one does not stand for the other; and
- * who votes to take something away votes on what is there now.
+ * Number of a deployment with the content of an order that is not over; 0: none.
+ * A proposal does not stand for a queued deployment, nor the other way round.  A
+ * proposal to DECOMMISSION counts only if it is about what runs now, as its votes
+ * are on that.
  */
 static int32
 find_open(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order)
@@ -63,7 +64,7 @@ find_open(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order)
 	return rows.count > 0 ? sql_int(&rows, 0) : 0;
 }
 
-/* Refuse an order that a gate is closed for, and keep with it how it was judged. */
+/* Refuse an order whose gates are closed, and keep with the order how it was judged. */
 static void
 pass_gates(const Sql *sql, const InstanceKey *key, DeploymentOrder *order)
 {
@@ -76,7 +77,7 @@ pass_gates(const Sql *sql, const InstanceKey *key, DeploymentOrder *order)
 	order->gates = gate_verdict(sql, &gate);
 }
 
-/* Write the order, unless it stands already; returns its number. */
+/* Write the order, unless a deployment of that content exists; returns the number of either. */
 static int32
 write_order(const Sql *sql, Review *review, DeploymentOrder *order)
 {
@@ -96,7 +97,7 @@ write_order(const Sql *sql, Review *review, DeploymentOrder *order)
 }
 
 /*
- * Let the diff start from what is deployed, whatever was planned last.  The
+ * Let the diff start from what is deployed, not from what was planned last.  The
  * review is judged.
  */
 static void
@@ -122,7 +123,7 @@ diff_from_deployed(const Sql *sql, Review *review)
 	carry_judge(sql, proposed, false);
 }
 
-/* The order to plan or provision what is desired. */
+/* Fill in the order to plan or provision what is desired. */
 static void
 fill_order(const Sql *sql, Review *review, const Request *request, DeploymentOrder *order)
 {
@@ -154,7 +155,7 @@ order_desired(const Sql *sql, Review *review, const Request *request)
 	DeploymentOrder order;
 	Deployment	plan = {.deployment = 0};
 
-	/* by its number alone: the change itself has moved what the plan has seen */
+	/* only the plan's number is compared: carrying it out has moved what it has seen */
 	if (provision &&
 		review_is_carried_out(sql, review, request->plan != 0 ? request->plan : review_last_plan(sql, review)))
 		return review->changed_by;
@@ -172,17 +173,13 @@ static Jsonb *
 diff_to_nothing(const Carried *runs)
 {
 	Mask	   *mask = mask_create(runs->schema);
-	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
-	json_build_end_object(&builder);
 	mask_add_origin(mask, runs->params, runs->kept);
-	return carry_added_to(compose_masked_diff(mask, runs->params, json_builder_finish(&builder)),
+	return carry_added_to(compose_masked_diff(mask, runs->params, json_empty_object()),
 						  carry_differences(runs->references, NULL));
 }
 
-/* Decommission what the instance runs; by whatever changed it last. */
+/* Decommission what the last change of the instance has left there. */
 static int32
 order_decommission(const Sql *sql, Review *review, const Request *request)
 {
@@ -212,7 +209,7 @@ order_decommission(const Sql *sql, Review *review, const Request *request)
 	return write_order(sql, review, &order);
 }
 
-/* Lock what the order is judged by, and read it.  A PLAN is judged by nobody's rules. */
+/* Lock what the order is judged by, and read it.  No rules apply to a PLAN. */
 static void
 open_review(const Sql *sql, const Request *request, Review *review)
 {
@@ -223,7 +220,7 @@ open_review(const Sql *sql, const Request *request, Review *review)
 	review_open(sql, &request->key, review);
 }
 
-/* Queue or propose what is asked for; returns its number, also where it was queued before. */
+/* Queue or propose what is asked for, unless that exists already; returns its number. */
 static int32
 order(const Sql *sql, Review *review, const Request *request)
 {
@@ -232,8 +229,8 @@ order(const Sql *sql, Review *review, const Request *request)
 }
 
 /*
- * Queue what an instance desires: a PLAN, or a PROVISION by that plan (0: the
- * last one); returns its number, also where it was queued before.
+ * Queue what an instance desires, unless that is queued already: a PLAN, or a
+ * PROVISION by a plan (0: by the last one).  Returns its number.
  */
 int32
 deploy_order(const Sql *sql, const InstanceKey *key, DeploymentAction action, int32 plan, const char *message)
@@ -246,8 +243,8 @@ deploy_order(const Sql *sql, const InstanceKey *key, DeploymentAction action, in
 }
 
 /*
- * Queue or propose what is asked for, as a verb; expected is the argument that
- * names the revision to be expected, -1 where there is none.
+ * What the verbs that queue or propose have in common.  expected is the place of
+ * the argument expected_revision; -1: the verb has none.
  */
 static Datum
 place_order(FunctionCallInfo fcinfo, const Request *request, int expected)
@@ -307,7 +304,7 @@ promote_decommission_instance(PG_FUNCTION_ARGS)
 	return place_order(fcinfo, &request, -1);
 }
 
-/* The grant that it takes to propose something: the same as to do it. */
+/* The grant that it takes to propose an action: that which it takes to queue it. */
 static const char *
 proposing(DeploymentAction action)
 {
@@ -340,14 +337,12 @@ promote_propose_deployment(PG_FUNCTION_ARGS)
 static void
 notify_vote(const GateCase *gate, bool approved)
 {
-	Notice		notice = {gate->instance, 0, gate->deployment, approved ? "APPROVE" : "REJECT", NULL};
-
-	notify(&notice);
+	notify(&(Notice) {gate->instance, 0, gate->deployment, approved ? "APPROVE" : "REJECT", NULL});
 }
 
 /*
  * Record the caller's vote on a completed plan.  Raises PM_INVALID_APPROVAL
- * where it would count under no rule.  Runs under the locks of the case.
+ * where it would count under no rule.  The locks of the case are held.
  */
 static void
 vote_on_plan(const Sql *sql, const Deployment *plan, bool approved, const char *reason)
@@ -369,10 +364,10 @@ vote_on_plan(const Sql *sql, const Deployment *plan, bool approved, const char *
 }
 
 /*
- * Record the caller's vote on a proposal.  True where it has to stay one,
- * because others have to approve, too, or another gate is closed: a NOTICE
- * says so.  Where nothing was recorded it is up to the gates.  Runs under the
- * locks of the case.
+ * Record the caller's vote on a proposal.  Returns true, with a NOTICE, if it
+ * stays a proposal because others have to approve, too, or another gate is
+ * closed.  Returns false if it can be approved now, or if no vote was recorded:
+ * then taking the step judges the gates.  The locks of the case are held.
  */
 static bool
 vote_on_proposal(const Sql *sql, const Deployment *proposal, const char *message)
@@ -399,8 +394,8 @@ vote_on_proposal(const Sql *sql, const Deployment *proposal, const char *message
 }
 
 /*
- * Approve or reject: a completed PLAN is voted on and stays what it is, a
- * proposal goes on as far as its gates let it.
+ * Approve or reject.  A vote on a completed PLAN leaves its status alone; a
+ * proposal that is approved is queued if its gates are open.
  */
 static Datum
 decide(FunctionCallInfo fcinfo, bool approved)
@@ -470,7 +465,7 @@ promote_abort_deployment(PG_FUNCTION_ARGS)
 	number = argument_number(fcinfo, 1, "deployment");
 	sql_enter(&sql);
 	instance_rescue(&sql, &key);
-	/* a worker's heartbeats and logs lock it alone */
+	/* heartbeats and logs of a worker lock the deployment without its instance */
 	(void) deployment_rescue(&sql, &key, number);
 	deployment_load(&sql, &key, number, &deployment);
 	if (deployment.status == DEPLOYMENT_ABORTED)

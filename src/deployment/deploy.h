@@ -1,6 +1,5 @@
 /*
- * deploy.h: queueing deployments, for verbs that have several instances
- * deployed.
+ * deploy.h: queueing deployments, for verbs that deploy several instances.
  */
 #ifndef PROMOTE_DEPLOYMENT_DEPLOY_H
 #define PROMOTE_DEPLOYMENT_DEPLOY_H

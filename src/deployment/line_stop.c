@@ -17,7 +17,7 @@
 #include "promotion/deployment.h"
 #include "registry/rescue.h"
 
-#define NUMBER 1				/* of the places in the lock manager those that stand for a stop's number */
+#define NUMBER 1				/* sub-object id of the locks that stand for the number of a stop */
 
 PG_FUNCTION_INFO_V1(promote_stop_line);
 PG_FUNCTION_INFO_V1(promote_resume_line);
@@ -28,7 +28,7 @@ typedef struct Line
 {
 	const char *project;		/* NULL: everything */
 	Oid			table;			/* promote.line_stop, by which lines and numbers are locked */
-	List	   *projects;		/* names of those concerned: char * */
+	List	   *projects;		/* names of the projects that it is about: char * */
 } Line;
 
 /* A stop. */
@@ -44,10 +44,10 @@ static const SqlField stop_fields[] = {
 };
 
 /*
- * Let nobody else stop or lift that line until the end of the transaction, nor
- * all of them: who is about one project waits for who is about that one or about
- * everything.  Nothing is locked that who deploys could hold: the chains that are
- * appended to are the line's own.  Raises PM_HELD.
+ * Keep others from stopping or resuming this line until the end of the
+ * transaction.  Verbs about a project wait for those about that project or about
+ * everything.  Nobody who deploys can hold these locks, nor those on the chains
+ * that are appended to, as these are the line's own.  Raises PM_HELD.
  */
 static void
 take_line(const Sql *sql, const Line *line)
@@ -61,8 +61,9 @@ take_line(const Sql *sql, const Line *line)
 }
 
 /*
- * What both verbs begin with: may the caller, enter the scope, lock the line,
- * and find the names of the projects concerned.  Raises PM_NOT_FOUND and PM_HELD.
+ * What both verbs begin with: check that the caller may, enter the scope, lock
+ * the line, and read the names of the projects that it is about.  Raises
+ * PM_NOT_FOUND and PM_HELD.
  */
 static void
 open_line(Sql *scope, const char *project, Line *line)
@@ -86,7 +87,7 @@ open_line(Sql *scope, const char *project, Line *line)
 				 errhint("Check the spelling; without a project everything is stopped.")));
 }
 
-/* The stop that stands; false: none does. */
+/* Find the stop that stands; false: there is none. */
 static bool
 find_stop(const Sql *sql, const Line *line, Stop *stop)
 {
@@ -97,7 +98,7 @@ find_stop(const Sql *sql, const Line *line, Stop *stop)
 	return sql_row(&rows, 0, stop);
 }
 
-/* The number of the last stop that there was. */
+/* The number of the last stop; 0: there was none. */
 static int32
 last_stop(const Sql *sql)
 {
@@ -108,8 +109,8 @@ last_stop(const Sql *sql)
 }
 
 /*
- * A number that no other stop has, nor gets before the transaction is over: who
- * stops another project's line at the same time goes on to the next one.
+ * Take a number that no other stop has, and that none gets until the end of the
+ * transaction: a session that stops another line meanwhile takes the next one.
  */
 static int32
 take_number(const Sql *sql, const Line *line)
@@ -136,8 +137,8 @@ append_event(const Sql *sql, const char *project, const char *event, int32 stop,
 }
 
 /*
- * Read the stop that was written; append what happened to the chain of every
- * line concerned, and of that of all where it is all, and tell listeners.
+ * Read the stop that was written, append the event to the chain of the line of
+ * each project, and of the line of everything if it is that, and tell listeners.
  */
 static void
 record(const Sql *sql, const Line *line, const char *event, const char *words, SqlRows *rows, Stop *stop)

@@ -1,5 +1,6 @@
 /*
- * overriding.c: overriding gates, in the open, and reviewing that afterwards.
+ * overriding.c: overriding gates where everybody can see it, and reviewing the
+ * overrides afterwards.
  */
 #include "postgres.h"
 
@@ -27,15 +28,15 @@ PG_FUNCTION_INFO_V1(promote_review_override);
 typedef struct Override
 {
 	int32		number;
-	char	   *actor;
-	char	   *database_role;
+	Person		by;
 	HeapTupleHeader row;		/* the whole of it */
 	Jsonb	   *facts;			/* for the audit log */
 } Override;
 
 static const SqlField override_fields[] = {
 	SQL_FIELD(Override, number, "o.override"),
-	SQL_FIELDS(Override, "o", actor, database_role),
+	SQL_FIELD(Override, by.actor, "o.actor"),
+	SQL_FIELD(Override, by.database_role, "o.database_role"),
 	SQL_FIELD(Override, row, "o"),
 	SQL_FIELD(Override, facts, "promote_internal.audit_facts(o, '{}')")
 };
@@ -51,7 +52,7 @@ refuse_override(const GateCase *gate, const char *code, const char *why, const c
 			 errhint("%s", hint)));
 }
 
-/* The reasons at a gate that stand, and may be overridden by the caller. */
+/* The reasons of a gate that stand.  Refuses if the caller may not override one of them. */
 static List *
 standing(const Sql *sql, const GateCase *gate, const char *code)
 {
@@ -70,7 +71,7 @@ standing(const Sql *sql, const GateCase *gate, const char *code)
 							"Mend what blocks, or have a row in promote.override_rule.");
 		found = lappend(found, blocker);
 	}
-	/* it is to approve it oneself */
+	/* to override the approval is to approve */
 	if (found != NIL && strcmp(code, "approval") == 0)
 		approval_check_own(sql, gate);
 	if (found != NIL && !override_may(sql, &gate->key, code, &person))
@@ -96,14 +97,12 @@ text_array(const List *blockers, bool subjects)
 	return names_array(texts);
 }
 
-/* Append what happened at a gate to the instance's chain. */
+/* Append what happened at a gate to the instance's chain, and tell listeners. */
 static void
 record(const Sql *sql, const GateCase *gate, const char *event, Jsonb *data)
 {
-	Notice		notice = {gate->instance, 0, gate->deployment, "OVERRIDE", NULL};
-
 	audit_note(sql, gate->key.project, gate->instance, event, data);
-	notify(&notice);
+	notify(&(Notice) {gate->instance, 0, gate->deployment, "OVERRIDE", NULL});
 }
 
 /* Write an override of these reasons; returns its row, in SPI's memory. */
@@ -167,7 +166,7 @@ promote_override_gate(PG_FUNCTION_ARGS)
 							 write_override(&sql, &gate, code, reason, blockers));
 }
 
-/* Note that somebody has looked at an override. */
+/* Write a review of an override. */
 static void
 write_review(const Sql *sql, const GateCase *gate, const char *code, int32 override, const char *review)
 {
@@ -179,8 +178,8 @@ write_review(const Sql *sql, const GateCase *gate, const char *code, int32 overr
 }
 
 /*
- * Note that those overrides of a gate were looked at that nobody has looked at,
- * and that somebody else than the caller made.  Returns how many.
+ * Write a review of each override of a gate that has none and that somebody else
+ * than the caller has made.  Returns how many these are.
  */
 static int32
 write_reviews(const Sql *sql, const GateCase *gate, const char *code, const char *review)
@@ -194,7 +193,7 @@ write_reviews(const Sql *sql, const GateCase *gate, const char *code, const char
 	int32		count = 0;
 
 	for (uint64 i = 0; sql_row(&rows, i, &open); i++)
-		if (!same_person(&person, &(Person) {open.actor, open.database_role}))
+		if (!same_person(&person, &open.by))
 		{
 			write_review(sql, gate, code, open.number, review);
 			count++;
@@ -230,9 +229,9 @@ promote_review_override(PG_FUNCTION_ARGS)
 /*
  * promote_internal.guard_override_rule() returns trigger
  *
- * BEFORE INSERT or UPDATE of override_rule, for each row.  A role that is not
- * there lets nobody override: no error, for a dump may be restored before its
- * roles are.
+ * BEFORE INSERT or UPDATE of override_rule, for each row.  A role that does not
+ * exist gets a warning, not an error, since a dump may be restored before its
+ * roles.
  */
 Datum
 promote_guard_override_rule(PG_FUNCTION_ARGS)

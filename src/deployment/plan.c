@@ -1,8 +1,8 @@
 /*
- * plan.c: recording what a worker's terraform plan said it would do.
+ * plan.c: recording what a worker's terraform plan would do.
  *
- * terraform/document.c reads the document; here its rows get into their table, all
- * by one statement, and its digest and facts to the deployment.
+ * terraform/document.c reads the document.  This file writes its changes to
+ * planned_change by one statement, and its digest and facts to the deployment.
  */
 #include "postgres.h"
 
@@ -29,7 +29,7 @@ PG_FUNCTION_INFO_V1(promote_guard_stateful_type);
 
 #define ROWS_NAME "promote_planned_rows"	/* of the rows, in the statement that inserts them */
 
-/* The rows' columns. */
+/* The columns of the rows that terraform/document.c puts. */
 static const struct
 {
 	const char *name;
@@ -65,8 +65,8 @@ make_row_type(void)
 }
 
 /*
- * What must not be seen: what any of the releases calls sensitive, in what the
- * deployment carries and in what may run, wholly or in part.
+ * The values that the recorded plan must not show: those that the releases call
+ * sensitive, in what the deployment carries and in what runs or has run in part.
  */
 static Secrets *
 plan_secrets(const Sql *sql, const Deployment *deployment)
@@ -85,7 +85,7 @@ plan_secrets(const Sql *sql, const Deployment *deployment)
 	return mask_secrets(mask, SECRETS_DECLARED);
 }
 
-/* Make the rows known to statements of this scope. */
+/* Make the rows a relation that statements of this scope can read. */
 static void
 register_rows(Tuplestorestate *rows, TupleDesc row_type)
 {
@@ -101,7 +101,7 @@ register_rows(Tuplestorestate *rows, TupleDesc row_type)
 		elog(ERROR, "could not register the rows of a plan");
 }
 
-/* Insert the rows; the key's domains are checked once, not row by row. */
+/* Insert the rows.  The subquery with OFFSET 0 checks the key's domains once, not row by row. */
 static void
 insert_rows(const Sql *sql, const Deployment *deployment, Tuplestorestate *rows, TupleDesc row_type)
 {
@@ -168,7 +168,7 @@ write_plan(const Sql *sql, const Deployment *deployment, const Jsonb *plan, byte
 	return update_deployment(sql, deployment, digest, &summary);
 }
 
-/* Refuse a plan for what is none. */
+/* Refuse to record a plan for a deployment that is no PLAN. */
 static void
 require_plan_action(const Deployment *deployment)
 {
@@ -183,7 +183,7 @@ require_plan_action(const Deployment *deployment)
 			 errhint("Record the plan for the PLAN deployment that was claimed.")));
 }
 
-/* Is the document the one that is recorded already?  Another one is refused. */
+/* Is this document recorded already?  Refuses it if another one is. */
 static bool
 is_recorded(const Deployment *deployment, const bytea *digest)
 {
@@ -235,8 +235,8 @@ promote_record_plan(PG_FUNCTION_ARGS)
 /*
  * promote_internal.guard_stateful_type() returns trigger
  *
- * BEFORE INSERT, UPDATE OR DELETE of stateful_type, for each row: what comes
- * with promote is not dumped, so that it must stay what it is.
+ * BEFORE INSERT, UPDATE OR DELETE of stateful_type, for each row: refuses to change
+ * rows that come with promote, as these are not dumped.
  */
 Datum
 promote_guard_stateful_type(PG_FUNCTION_ARGS)

@@ -3,8 +3,8 @@
  *
  * A rollback is one more new revision: it carries the configuration of an
  * old one and is bound to the release that ran with it.  rollback_instance and
- * rehearse_rollback read the same proposal and find the same obstacles; one of
- * them writes.
+ * rehearse_rollback make the proposal and find the obstacles by one function;
+ * only rollback_instance writes.
  */
 #include "postgres.h"
 
@@ -30,17 +30,17 @@ PG_FUNCTION_INFO_V1(promote_rehearse_rollback);
 typedef struct Rollback
 {
 	InstanceKey key;
-	int32		wanted;			/* revision that is asked for; 0: the last that differs */
+	int32		wanted;			/* revision that is asked for; 0: the last one deployed that is not desired */
 	int32		desired;		/* the instance's revision; 0: none */
 
-	/* where it leads to; 0 and NULLs where nothing ran that it could be */
+	/* where it leads to; 0 and NULL: to nothing that ran */
 	int32		revision;
 	char	   *bundle;
 	char	   *version;		/* release that ran */
 	char	   *block_reason;	/* NULL: the release may be deployed */
 	char	   *channel;
-	char	   *judged_version; /* release that the revision was judged by, */
-	Jsonb	   *judged_schema;	/* and its schema, where it is another one */
+	char	   *judged_version; /* release that the revision was judged by */
+	Jsonb	   *judged_schema;	/* schema of that one, where it is another than ran */
 	Jsonb	   *params;
 	Jsonb	   *kept;			/* paths of the revision that keep marks; NULL: none */
 
@@ -60,7 +60,7 @@ static const SqlField loss_fields[] = {
 	SQL_FIELD(Obstacle, message, "l.message")
 };
 
-/* Take the arguments that both functions begin with; action is what is done to the instance. */
+/* Take the arguments that both functions begin with; action is the grant that it takes. */
 static void
 take_arguments(FunctionCallInfo fcinfo, const char *action, Rollback *rollback)
 {
@@ -122,7 +122,7 @@ check_wanted(const Rollback *rollback)
 			 errhint("promote.revision lists them; leave the number out to go back to what ran before.")));
 }
 
-/* Note an obstacle; an ObstacleCollector whose state is the rollback. */
+/* Keep a copy of an obstacle.  An ObstacleCollector; the state is the rollback. */
 static void
 add_obstacle(void *state, const Obstacle *obstacle)
 {
@@ -135,13 +135,11 @@ add_obstacle(void *state, const Obstacle *obstacle)
 	rollback->obstacles = lappend(rollback->obstacles, copy);
 }
 
-/* Note an obstacle that is at no place of the params. */
+/* Note an obstacle that has no path in the params. */
 static void
 add_sentence(Rollback *rollback, int sqlstate, char *message)
 {
-	Obstacle	obstacle = {sqlstate, NULL, message};
-
-	add_obstacle(rollback, &obstacle);
+	add_obstacle(rollback, &(Obstacle) {sqlstate, NULL, message});
 }
 
 /* Note that nothing ran that the rollback could lead to. */
@@ -159,9 +157,9 @@ add_nothing_deployed(const Sql *sql, Rollback *rollback)
 }
 
 /*
- * Make the proposal: the old configuration by the release that ran with it,
- * from the old channel.  What is desired already stays as it is, whatever its
- * constraint would stand for now.
+ * Make the proposal: the old configuration by the release that ran with it, from
+ * the old channel.  A revision that is desired already keeps the release that it
+ * was judged by, even if its constraint selects another one now.
  */
 static void
 propose(const Sql *sql, Rollback *rollback)
@@ -184,7 +182,7 @@ propose(const Sql *sql, Rollback *rollback)
 }
 
 /*
- * Read the proposal and find what stands in its way.  allow_replace says that
+ * Make the proposal and find what stands in its way.  With allow_replace,
  * immutable values do not.
  */
 static void
@@ -236,16 +234,17 @@ way_out(int sqlstate)
 	}
 }
 
-/* What an obstacle is called: its SQLSTATE, or a word where it stops nothing. */
+/* The code of an obstacle: the SQLSTATE, or "destructive" where it stops nothing. */
 static char *
 obstacle_code(const Obstacle *obstacle)
 {
+	/* unpack_sql_state has one buffer for all that it returns */
 	return pstrdup(obstacle->sqlstate ? unpack_sql_state(obstacle->sqlstate) : "destructive");
 }
 
 /*
- * Note what the last recorded plan deletes or replaces.  It stops no rollback,
- * but who rehearses one has to know: what is lost does not come back by it.
+ * Note what the last recorded plan deletes or replaces.  That stops no rollback,
+ * but a rehearsal has to show it: a rollback does not bring lost data back.
  */
 static void
 add_destructive(const Sql *sql, Rollback *rollback)
@@ -258,7 +257,7 @@ add_destructive(const Sql *sql, Rollback *rollback)
 		add_obstacle(rollback, &obstacle);
 }
 
-/* Does the obstacle stop the rollback, where it may replace what runs or may not? */
+/* Does the obstacle stop the rollback?  Immutable values do not if it may replace what runs. */
 static bool
 is_in_the_way(const Rollback *rollback, const Obstacle *obstacle)
 {
@@ -266,7 +265,7 @@ is_in_the_way(const Rollback *rollback, const Obstacle *obstacle)
 		(obstacle->sqlstate != PM_IMMUTABLE || !rollback->proposed.proposal.allow_replace);
 }
 
-/* Refuse a rollback, for all reasons, by the SQLSTATE of the first. */
+/* Refuse a rollback that obstacles stop, with all of them, by the SQLSTATE of the first. */
 static void
 check_obstacles(const Rollback *rollback)
 {
@@ -296,8 +295,8 @@ check_obstacles(const Rollback *rollback)
 }
 
 /*
- * Stage a rollback to a revision, with its plan.  Runs inside a scope of
- * sql.h; caller is where what is staged goes.
+ * Stage a rollback to a revision, with a plan.  staged is filled in the memory
+ * context caller.
  */
 void
 rollback_stage(const Sql *sql, const InstanceKey *key, int32 revision, const char *message,
@@ -343,7 +342,7 @@ promote_rollback_instance(PG_FUNCTION_ARGS)
 	return stage_result(fcinfo, &staged);
 }
 
-/* What the rows of a rehearsal are made of. */
+/* A rehearsal in the course of being shown. */
 typedef struct Rehearsal
 {
 	FunctionCallInfo fcinfo;
@@ -354,7 +353,7 @@ typedef struct Rehearsal
 typedef struct RehearsalRow
 {
 	const char *kind;			/* change, obstacle or gate */
-	const char *code;			/* of the latter two, as is message */
+	const char *code;			/* of an obstacle or gate, as is message */
 	const char *path;
 	const char *change;			/* of a change, as are those that follow */
 	const Jsonb *old_value;
@@ -392,7 +391,7 @@ put_change(void *state, const JsonChange *change)
 	rehearsal->changes++;
 }
 
-/* Put what becomes of a remote reference: the release of then may have other slots. */
+/* Put the change of a remote reference: the old release may have other slots. */
 static void
 put_reference(Rehearsal *rehearsal, const CarriedChange *change)
 {
@@ -404,8 +403,8 @@ put_reference(Rehearsal *rehearsal, const CarriedChange *change)
 }
 
 /*
- * Put the gates of time that would keep the way back from being deployed now.
- * The others are judged by a plan, which there is none of yet.
+ * Put the gates of time that would keep the rollback from being deployed now.
+ * Other gates need a plan, and there is none yet.
  */
 static void
 put_gates(const Sql *sql, const Rehearsal *rehearsal, const Rollback *rollback)
@@ -416,7 +415,7 @@ put_gates(const Sql *sql, const Rehearsal *rehearsal, const Rollback *rollback)
 	ListCell   *cell;
 
 	gate_open_order(sql, &rollback->key, &order, &gate);
-	/* it comes back from nowhere but the instance itself */
+	/* a rollback has no source but the instance itself */
 	gate.source_environment = NULL;
 	gate_judge_time(sql, &gate, gate.now);
 	foreach(cell, gate.blockers)
@@ -427,7 +426,7 @@ put_gates(const Sql *sql, const Rehearsal *rehearsal, const Rollback *rollback)
 	}
 }
 
-/* Put all rows: what would change, as far as it can be said, and what stands in the way. */
+/* Put all rows: what would change, if it can be rendered, and what stands in the way. */
 static void
 put_rehearsal(const Sql *sql, Rehearsal *rehearsal, const Rollback *rollback)
 {
@@ -450,7 +449,7 @@ put_rehearsal(const Sql *sql, Rehearsal *rehearsal, const Rollback *rollback)
 		put_gates(sql, rehearsal, rollback);
 }
 
-/* Add a number to the object that is open; 0 is none. */
+/* Add a number to the object that is open; 0 is left out. */
 static void
 add_number(JsonBuilder *builder, const char *key, int32 number)
 {
@@ -458,7 +457,7 @@ add_number(JsonBuilder *builder, const char *key, int32 number)
 		json_build_number(builder, key, number);
 }
 
-/* Add the digest of a document to the object that is open; NULL is none. */
+/* Add the digest of a document to the object that is open; NULL is left out. */
 static void
 add_digest(JsonBuilder *builder, const Rollback *rollback, const char *key, const Jsonb *document)
 {
@@ -474,6 +473,7 @@ static Jsonb *
 rehearsal_facts(const Rehearsal *rehearsal, const Rollback *rollback)
 {
 	const Proposal *proposal = &rollback->proposed.proposal;
+	List	   *codes = NIL;
 	JsonBuilder	builder;
 	ListCell   *cell;
 
@@ -486,15 +486,9 @@ rehearsal_facts(const Rehearsal *rehearsal, const Rollback *rollback)
 	if (proposal->rendered)
 		add_digest(&builder, rollback, "diff", carry_diff(&rollback->proposed));
 	json_build_number(&builder, "changes", rehearsal->changes);
-	json_build_key(&builder, "obstacles", strlen("obstacles"));
-	json_build_begin_array(&builder);
 	foreach(cell, rollback->obstacles)
-	{
-		char	   *code = obstacle_code(lfirst(cell));
-
-		json_build_string(&builder, code, strlen(code));
-	}
-	json_build_end_array(&builder);
+		codes = lappend(codes, obstacle_code(lfirst(cell)));
+	json_build_strings(&builder, "obstacles", codes);
 	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }

@@ -1,5 +1,5 @@
 /*
- * rollback.h: going back to what ran before, for verbs that do so for several
+ * rollback.h: going back to what ran before, for verbs that roll back several
  * instances.
  */
 #ifndef PROMOTE_DEPLOYMENT_ROLLBACK_H

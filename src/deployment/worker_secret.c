@@ -102,21 +102,16 @@ put_secrets(const Sql *sql, FunctionCallInfo fcinfo, const Deployment *deploymen
  * transaction that reads and is rolled back leaves no row.
  */
 static void
-record_reading(const Sql *sql, const Deployment *deployment, List *names)
+record_reading(const Sql *sql, const Deployment *deployment, const List *names)
 {
 	JsonBuilder builder;
-	ListCell   *cell;
 
 	json_builder_init(&builder);
 	json_build_begin_object(&builder);
 	json_build_number(&builder, "deployment", deployment->deployment);
 	json_build_number(&builder, "fencing", deployment->fencing);
 	json_build_field(&builder, "worker", deployment->worker);
-	json_build_key(&builder, "secrets", strlen("secrets"));
-	json_build_begin_array(&builder);
-	foreach(cell, names)
-		json_build_string(&builder, lfirst(cell), strlen(lfirst(cell)));
-	json_build_end_array(&builder);
+	json_build_strings(&builder, "secrets", names);
 	secret_record(sql, &deployment->key, "secrets.read", &builder);
 	ereport(LOG_SERVER_ONLY,
 			(errmsg_plural("%d secret of \"%s\" was read under claim %d of deployment %d",

@@ -1,11 +1,11 @@
 /*
  * approval.c: who has to agree to what is planned, and who has.
  *
- * A vote is recorded for a plan's digest and a rule, and never changed.
- * Whether it counts is judged whenever it is used: whose it is, which roles
- * that one has by then, and how old it is.  Everything is read by a snapshot
- * taken under the locks of the case, see rule_hold.c; who is a member of which
- * role is what the catalogs say now.
+ * A vote is recorded for a plan's digest and a rule, and never changed.  Each
+ * use of a vote judges anew whether it counts: who has voted, which roles that
+ * person has by now, and how old the vote is.  Rows are read by a snapshot that
+ * was taken under the locks of the case, see registry/rule_hold.c; memberships
+ * of roles are read from the catalogs as they are now.
  */
 #include "postgres.h"
 
@@ -14,10 +14,10 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
-#include "utils/tuplestore.h"
 
 #include "base/argument.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "base/trigger.h"
 #include "gate/approval.h"
 #include "grant/grants.h"
@@ -47,7 +47,7 @@ static const SqlField vote_fields[] = {
 	SQL_FIELDS(Vote, "v", approved, at, reason)
 };
 
-/* A rule that is about the case, and the votes that stand under it. */
+/* A rule that applies to the case, and the votes that stand under it. */
 typedef struct Poll
 {
 	char	   *rule;
@@ -55,8 +55,8 @@ typedef struct Poll
 	int32		quorum;
 	Interval   *expires_after;	/* NULL: never */
 	bool		requester_counts;
-	List	   *votes;			/* of Vote *, the last one of each person, in order */
-	int32		given;			/* of them, approvals that count */
+	List	   *votes;			/* Vote *: the last one of each person, in order */
+	int32		given;			/* approvals among them that count */
 } Poll;
 
 static const SqlField poll_fields[] = {
@@ -69,7 +69,7 @@ static const SqlField person_fields[] = {
 
 /* ---- reading ---- */
 
-/* The rules that are about the case, without votes. */
+/* Read the rules that apply to the case, without votes. */
 static List *
 read_rules(const Sql *sql, const GateCase *gate)
 {
@@ -91,9 +91,9 @@ read_rules(const Sql *sql, const GateCase *gate)
 }
 
 /*
- * Does a vote take the place of an earlier one?  A rejection makes way for the
- * very actor alone: not for whoever can but take a role of theirs, who could
- * reject it in their place, and then approve.
+ * Does a vote replace an earlier one?  An approval is replaced by the next vote
+ * of that person.  A rejection is replaced by a vote of that very actor only:
+ * somebody else who can take the actor's role must not lift it.
  */
 static bool
 takes_place(const Vote *vote, const Vote *earlier)
@@ -102,7 +102,7 @@ takes_place(const Vote *vote, const Vote *earlier)
 		strcmp(vote->by.actor, earlier->by.actor) == 0;
 }
 
-/* Is it one of these people? */
+/* Is the person one of these people? */
 static bool
 is_among(const Person *person, const List *people)
 {
@@ -114,7 +114,7 @@ is_among(const Person *person, const List *people)
 	return false;
 }
 
-/* Let a vote stand for its person, and no earlier one. */
+/* Add a vote to a poll, and remove the earlier votes that it replaces. */
 static void
 add_vote(Poll *poll, Vote *vote)
 {
@@ -126,7 +126,7 @@ add_vote(Poll *poll, Vote *vote)
 	poll->votes = lappend(poll->votes, vote);
 }
 
-/* The poll of a rule; NULL: no such rule is about the case any more. */
+/* The poll of a rule; NULL: the rule does not apply to the case any more. */
 static Poll *
 find_poll(const List *polls, const char *rule)
 {
@@ -138,7 +138,7 @@ find_poll(const List *polls, const char *rule)
 	return NULL;
 }
 
-/* Read the votes on the case's plan and its equals, each into the poll of its rule. */
+/* Read the votes on the case's plan and on equal plans, each into the poll of its rule. */
 static void
 read_votes(const Sql *sql, const GateCase *gate, const List *polls)
 {
@@ -160,9 +160,9 @@ read_votes(const Sql *sql, const GateCase *gate, const List *polls)
 }
 
 /*
- * Those who have asked for the case, see promote_internal.requesters.  Whoever
- * made what is taken away has not asked for that; who takes something away
- * without a proposal asks for it now.
+ * The people who have asked for the case, see promote_internal.requesters.
+ * Whoever made a revision has not asked to decommission it.  A DECOMMISSION
+ * without a proposal is asked for by the caller, now.
  */
 static List *
 read_requesters(const Sql *sql, const GateCase *gate)
@@ -193,14 +193,14 @@ read_requesters(const Sql *sql, const GateCase *gate)
 
 /* ---- judging ---- */
 
-/* When a vote ends to count; GATE_NO_TIME: never. */
+/* When a vote stops counting; GATE_NO_TIME: never. */
 static TimestampTz
 expiry(const Poll *poll, const Vote *vote)
 {
 	return poll->expires_after ? gate_later(vote->at, poll->expires_after) : GATE_NO_TIME;
 }
 
-/* Why a vote does not count; NULL: it does.  Rejections neither expire nor are anybody's own. */
+/* Why a vote does not count; NULL: it counts.  Rejections do not expire, and those of requesters count. */
 static const char *
 void_because(const GateCase *gate, const Poll *poll, const Vote *vote, const List *requesters)
 {
@@ -215,7 +215,7 @@ void_because(const GateCase *gate, const Poll *poll, const Vote *vote, const Lis
 	return NULL;
 }
 
-/* Judge the votes of a rule, and count. */
+/* Judge each vote of a rule, and count the approvals that count. */
 static void
 judge_votes(const GateCase *gate, Poll *poll, const List *requesters)
 {
@@ -233,8 +233,8 @@ judge_votes(const GateCase *gate, Poll *poll, const List *requesters)
 }
 
 /*
- * The rules that are about the case, with the votes as they count.  Runs
- * under the snapshot that the case is judged by.
+ * Read the rules that apply to the case, and judge the votes under them.  The
+ * active snapshot is the one that the case is judged by.
  */
 static List *
 read_polls(const Sql *sql, const GateCase *gate)
@@ -252,7 +252,7 @@ read_polls(const Sql *sql, const GateCase *gate)
 	return polls;
 }
 
-/* Since when there is what has to be approved; GATE_NO_TIME: it is not queued yet. */
+/* Since when the plan, or else the deployment, waits for approvals; GATE_NO_TIME: it is not queued yet. */
 static TimestampTz
 planned_at(const Sql *sql, const GateCase *gate)
 {
@@ -263,7 +263,7 @@ planned_at(const Sql *sql, const GateCase *gate)
 	return rows.count > 0 ? sql_time(&rows, 0) : GATE_NO_TIME;
 }
 
-/* Who of a poll approved, or rejected, as it counts: char *. */
+/* The actors whose approvals, or rejections, count in a poll: char *. */
 static List *
 voters(const Poll *poll, bool approved)
 {
@@ -280,7 +280,7 @@ voters(const Poll *poll, bool approved)
 	return names;
 }
 
-/* Whose votes of a poll do not count, and why not: char *. */
+/* The actors whose votes do not count in a poll, each with the reason: char *. */
 static List *
 not_counted(const Poll *poll)
 {
@@ -297,7 +297,7 @@ not_counted(const Poll *poll)
 	return reasons;
 }
 
-/* How far a rule is met, in words. */
+/* Say how far a rule is met. */
 static char *
 describe(const Poll *poll)
 {
@@ -321,7 +321,7 @@ describe(const Poll *poll)
 	return text.data;
 }
 
-/* Add whoever has rejected the case under a rule, unless a rule before has said so. */
+/* Block for each person who has rejected the case under a rule; named holds those whom earlier rules have named. */
 static void
 block_rejected(GateCase *gate, const Poll *poll, List **named)
 {
@@ -340,8 +340,8 @@ block_rejected(GateCase *gate, const Poll *poll, List **named)
 }
 
 /*
- * The gates approval and rejected: every rule of the environment is met, and
- * nobody whose approval is asked for has said no.
+ * The gates "approval" and "rejected": every rule of the environment is met, and
+ * nobody whose approval is asked for has rejected the case.
  */
 void
 gate_approval(const Sql *sql, GateCase *gate)
@@ -365,7 +365,7 @@ gate_approval(const Sql *sql, GateCase *gate)
 			continue;
 		if (since == GATE_NO_TIME)
 			since = planned_at(sql, gate);
-		/* what the rule asks for by now is another reason */
+		/* the subject has what the rule asks for: a rule that was changed is another reason */
 		gate_block(gate, "approval", psprintf("%s: %d of %s", poll->rule, poll->quorum, poll->role), since, GATE_NO_TIME,
 				   psprintf("role %s", poll->role), describe(poll));
 	}
@@ -373,14 +373,13 @@ gate_approval(const Sql *sql, GateCase *gate)
 		block_rejected(gate, lfirst(cell), &named);
 }
 
-/* The votes of a rule that count, as an array. */
+/* Build the array of the approvals that count under a rule. */
 static void
 build_votes(JsonBuilder *builder, const Poll *poll)
 {
 	ListCell   *cell;
 
-	json_build_key(builder, "votes", strlen("votes"));
-	json_build_begin_array(builder);
+	json_build_array_field(builder, "votes");
 	foreach(cell, poll->votes)
 	{
 		const Vote *vote = lfirst(cell);
@@ -397,7 +396,7 @@ build_votes(JsonBuilder *builder, const Poll *poll)
 	json_build_end_array(builder);
 }
 
-/* Put which approvals count for the case, an array of its rules. */
+/* Build the array of the rules that apply to the case, each with the approvals that count. */
 void
 approvals_counted(const Sql *sql, const GateCase *gate, JsonBuilder *builder)
 {
@@ -424,14 +423,14 @@ approvals_counted(const Sql *sql, const GateCase *gate, JsonBuilder *builder)
 
 /* ---- voting ---- */
 
-/* Is it a PLAN that has come to its end, which is voted on and stays as it is? */
+/* Is the deployment a completed PLAN?  Votes on one are recorded and do not change its status. */
 bool
 approval_votes_on(const Deployment *deployment)
 {
 	return deployment->action == ACTION_PLAN && deployment->status == DEPLOYMENT_COMPLETED;
 }
 
-/* The vote of a person that stands under a rule, a rejection of theirs before all; NULL: none. */
+/* The vote of a person that stands under a rule, preferably a rejection; NULL: there is none. */
 static const Vote *
 vote_of(const Poll *poll, const Person *person)
 {
@@ -497,9 +496,9 @@ write_vote(const Sql *sql, const GateCase *gate, const Poll *poll, int32 number,
 }
 
 /*
- * Record the caller's vote under every rule where they have one.  Returns how
- * many; why there is none under the others goes to refused, a line each.
- * Runs under the locks of the case.
+ * Record the caller's vote under every rule that lets them vote, and return how
+ * many votes that were.  For each other rule, refused gets a line with the
+ * reason.  The locks of the case are held.
  */
 int32
 approval_vote(const Sql *sql, const GateCase *gate, bool approved, const char *reason, StringInfo refused)
@@ -529,8 +528,8 @@ approval_vote(const Sql *sql, const GateCase *gate, bool approved, const char *r
 }
 
 /*
- * Are duties separated, and has somebody asked for the case?  Runs inside a
- * scope of sql.h, by the snapshot that is active.
+ * Does the environment separate duties, and has the person asked for the case?
+ * Reads by the active snapshot.
  */
 bool
 approval_is_own(const Sql *sql, const GateCase *gate, const Person *person)
@@ -539,8 +538,8 @@ approval_is_own(const Sql *sql, const GateCase *gate, const Person *person)
 }
 
 /*
- * Refuse to approve one's own proposal where duties are separated, also where
- * those whom rules ask for have approved it: PM_INVALID_APPROVAL.
+ * Where duties are separated, refuse a caller who approves what they have asked
+ * for, whoever else has approved it: PM_INVALID_APPROVAL.
  */
 void
 approval_check_own(const Sql *sql, const GateCase *gate)
@@ -564,7 +563,7 @@ approval_check_own(const Sql *sql, const GateCase *gate)
 
 /* ---- rules ---- */
 
-/* How many may approve by a role: its members that can log in, superusers left out. */
+/* How many people can approve by a role: its members that can log in, without superusers. */
 static int32
 members_of(const char *role)
 {
@@ -585,9 +584,9 @@ members_of(const char *role)
 /*
  * promote_internal.check_approval_rule() returns trigger
  *
- * BEFORE INSERT or UPDATE of approval_rule, for each row.  A role that is not
- * there approves nothing: no error, for a dump may be restored before its
- * roles are.
+ * BEFORE INSERT or UPDATE of approval_rule, for each row.  Warns of a rule that
+ * nobody can meet.  A role that does not exist is no error, since a dump may be
+ * restored before its roles.
  */
 Datum
 promote_check_approval_rule(PG_FUNCTION_ARGS)
@@ -622,26 +621,17 @@ promote_check_approval_rule(PG_FUNCTION_ARGS)
 
 /* Put a row for each rule. */
 static void
-put_polls(ReturnSetInfo *result, const List *polls)
+put_polls(FunctionCallInfo fcinfo, const List *polls)
 {
 	ListCell   *cell;
 
 	foreach(cell, polls)
 	{
 		const Poll *poll = lfirst(cell);
-		bool		nulls[8] = {false};
-		Datum		values[8] = {
-			CStringGetTextDatum(poll->rule),
-			CStringGetTextDatum(poll->role),
-			Int32GetDatum(poll->quorum),
-			Int32GetDatum(poll->given),
-			Int32GetDatum(Max(poll->quorum - poll->given, 0)),
-			names_array(voters(poll, true)),
-			names_array(voters(poll, false)),
-			names_array(not_counted(poll))
-		};
 
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		result_put(fcinfo, AS_TEXT(poll->rule), AS_TEXT(poll->role), AS_INT(poll->quorum), AS_INT(poll->given),
+				   AS_INT(Max(poll->quorum - poll->given, 0)), AS_TEXTS(names_array(voters(poll, true))),
+				   AS_TEXTS(names_array(voters(poll, false))), AS_TEXTS(names_array(not_counted(poll))));
 	}
 }
 
@@ -659,7 +649,7 @@ promote_required_approvals(PG_FUNCTION_ARGS)
 	sql_enter(&sql);
 	gate_open(&sql, &key, deployment, GetCurrentTimestamp(), &gate);
 	sql_push_latest();
-	put_polls((ReturnSetInfo *) fcinfo->resultinfo, read_polls(&sql, &gate));
+	put_polls(fcinfo, read_polls(&sql, &gate));
 	PopActiveSnapshot();
 	sql_leave(&sql);
 	return (Datum) 0;

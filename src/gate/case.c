@@ -8,20 +8,20 @@
 #include "gate/gate.h"
 #include "registry/instance.h"
 
-/* What would run. */
+/* What would run: a row of promote_internal.case_target. */
 static const SqlField target_fields[] = {
 	SQL_ENUM_FIELD(GateCase, action, "t.action", deployment_actions),
 	SQL_FIELDS(GateCase, "t", revision, bundle, version, plan, plan_digest)
 };
 
-/* What that is judged by. */
+/* What the case is judged by: a row of promote_internal.case_facts. */
 static const SqlField facts_fields[] = {
 	SQL_FIELDS(GateCase, "f", digest, source_environment, source_revision, source_digest, attributes,
 				   path_only, require_source_in_sync, require_no_drift, require_expected,
 				   separation_of_duty, required_soak)
 };
 
-/* Read what would run by the case's deployment, or (0) if nothing is named. */
+/* Read what would run by the case's deployment; 0: what would if no plan is named. */
 static void
 read_target(const Sql *sql, GateCase *gate)
 {
@@ -48,7 +48,7 @@ read_facts(const Sql *sql, GateCase *gate)
 	if (!sql_row(&rows, 0, gate))
 		require_instance(sql, &gate->key);
 	gate->instance = instance_key_name(&gate->key);
-	/* what is taken away comes from nowhere */
+	/* a DECOMMISSION has no source */
 	if (gate->source_environment && gate_provisions(gate))
 		return;
 	gate->source_environment = NULL;
@@ -57,9 +57,9 @@ read_facts(const Sql *sql, GateCase *gate)
 }
 
 /*
- * Read the case of a deployment, or (0) of what would be deployed if nothing
- * is named; to be judged for a time.  Raises
- * PM_NOT_FOUND and PM_NOT_CONFIGURED.
+ * Read the case of a deployment, to be judged for a time.  Deployment 0 stands
+ * for what would be deployed if no plan is named.  Raises PM_NOT_FOUND and
+ * PM_NOT_CONFIGURED.
  */
 void
 gate_open(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz at, GateCase *gate)

@@ -1,8 +1,8 @@
 /*
  * gate.c: the reasons why something may not be deployed.
  *
- * A gate is a function that adds its reasons to the case.  What the case is
- * stands in gate/case.c, and which gates there are in gate/judge.c.
+ * A gate is a function that adds its reasons to a case.  gate/case.c reads the
+ * case, gate/judge.c lists the gates.
  */
 #include "postgres.h"
 
@@ -12,14 +12,14 @@
 #include "base/errors.h"
 #include "gate/gate.h"
 
-/* Would something be provisioned, and not taken away? */
+/* Would the case provision something, rather than decommission it? */
 bool
 gate_provisions(const GateCase *gate)
 {
 	return gate->action == ACTION_PROVISION;
 }
 
-/* Would something be deployed that was promoted from another instance, whose revision is there? */
+/* Was the revision promoted from another instance, whose revision still exists? */
 bool
 gate_has_source(const GateCase *gate)
 {
@@ -36,7 +36,7 @@ gate_source_name(const GateCase *gate)
 	return instance_key_name(&source);
 }
 
-/* The texts of a result's one column with commas between them, and how many there are beyond so many. */
+/* The texts of a result's one column with commas between them: up to most of them, and how many more there are. */
 char *
 gate_names(const SqlRows *rows, uint64 most)
 {
@@ -50,7 +50,7 @@ gate_names(const SqlRows *rows, uint64 most)
 	return names.data;
 }
 
-/* A time and a duration, as promote_internal.later adds them: in UTC, whatever the session's time zone. */
+/* Add a duration to a time as promote_internal.later does: in UTC, whatever the session's time zone. */
 TimestampTz
 gate_later(TimestampTz at, const Interval *span)
 {
@@ -60,10 +60,11 @@ gate_later(TimestampTz at, const Interval *span)
 }
 
 /*
- * Add a reason why the case may not run.  The subject says what it is about
- * (NULL: nothing else than the case) in words that do not move with time: an
- * override holds for the subjects that it was given for.  Who asks the gate
- * takes back that it is overridable where its code is not.
+ * Add a reason why the case may not run, and return it.  The subject says what
+ * the reason is about; NULL: the case as a whole.  An override holds for the
+ * subjects that it was given for, so the words of a subject change only when the
+ * reason becomes another one.  The reason is marked as overridable: gate/judge.c
+ * takes that back where the gate is not.
  */
 Blocker *
 gate_block(GateCase *gate, const char *code, const char *subject, TimestampTz since, TimestampTz until,
@@ -94,7 +95,7 @@ gate_is_closed(const GateCase *gate)
 	return false;
 }
 
-/* The reasons that stand, for people, a line each. */
+/* The reasons that stand, a line each, for people. */
 char *
 gate_reasons(const GateCase *gate)
 {
@@ -117,7 +118,7 @@ gate_reasons(const GateCase *gate)
 	return lines.data;
 }
 
-/* Refuse what is not to run: PM_GATES_CLOSED with every reason.  The case is judged. */
+/* Refuse a case that was judged: PM_GATES_CLOSED with every reason that stands. */
 void
 gate_refuse(const GateCase *gate)
 {

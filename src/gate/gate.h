@@ -27,8 +27,8 @@ typedef struct SourceStatus
 } SourceStatus;
 
 /*
- * What was read of many instances at once, so that a gate need not be asked of
- * each: it is open where this says that there is nothing for it to look at.
+ * What was read of many instances at once.  Where it says that a gate has
+ * nothing to look at, the gate is open and reads nothing.
  */
 typedef struct GateKnown
 {
@@ -46,16 +46,16 @@ typedef struct GateCase
 	InstanceKey key;			/* the destination */
 	const char *instance;		/* its name */
 	DeploymentAction action;	/* PROVISION or DECOMMISSION: what would run */
-	int32		deployment;		/* the one asked for: a PLAN, a proposal, ...; 0: none */
+	int32		deployment;		/* that was asked about: a PLAN, a proposal, ...; 0: none */
 	int32		plan;			/* PLAN that would be followed; 0: none */
-	bytea	   *plan_digest;	/* of that one; of a DECOMMISSION of what it takes away; NULL: none */
+	bytea	   *plan_digest;	/* of that plan, or of what a DECOMMISSION takes away; NULL: none */
 	int32		revision;		/* that would be deployed */
 	bytea	   *digest;			/* of the revision's configuration */
 	const char *bundle;
 	const char *version;		/* release that would be deployed; NULL: there is none */
-	const Jsonb *references;	/* remote ones that would come to it first; NULL: none */
-	const List *secrets;		/* secrets that would: SecretCopy * */
-	const char *source_environment; /* another one that the revision was promoted from; NULL: none */
+	const Jsonb *references;	/* remote references that would be copied to it first; NULL: none */
+	const List *secrets;		/* secrets that would be copied to it first: SecretCopy * */
+	const char *source_environment; /* that the revision was promoted from; NULL: none */
 	int32		source_revision;	/* 0 with it */
 	bytea	   *source_digest;	/* of that revision's configuration; NULL with it */
 	Jsonb	   *attributes;		/* effective */
@@ -67,7 +67,7 @@ typedef struct GateCase
 	Interval   *required_soak;
 	TimestampTz at;				/* what it is judged for */
 	TimestampTz now;
-	struct WindowSet *windows;	/* that time is judged by; NULL: not read yet, see window.c */
+	struct WindowSet *windows;	/* stops, freezes and change windows; NULL: not read yet, see window.c */
 	const GateKnown *known;		/* NULL: nothing was read before */
 	List	   *blockers;		/* of Blocker *, in order */
 } GateCase;
@@ -76,7 +76,7 @@ typedef struct GateCase
 typedef struct Blocker
 {
 	const char *code;
-	const char *subject;		/* what it is about, "" for nothing else than the case */
+	const char *subject;		/* what it is about; "": the case as a whole */
 	const char *message;
 	TimestampTz since;			/* GATE_NO_TIME: not known */
 	TimestampTz until;

@@ -34,7 +34,7 @@ typedef struct Health
 	int32		revision;		/* 0: what the instance desires */
 } Health;
 
-/* Take the name of a check, which is to be found again by those who require it. */
+/* Take the name of a check.  Rules that require it name it letter for letter, so white space around it is refused. */
 static char *
 argument_check(FunctionCallInfo fcinfo, int argument)
 {
@@ -88,13 +88,13 @@ check_revision(const Sql *sql, const Health *health)
 				 errhint("promote.revision lists them; left out, it is about what the instance desires.")));
 }
 
-/* What became of a report. */
+/* A report as it was written. */
 typedef struct Reported
 {
 	int32		report;
 	int32		revision;		/* 0: there is none yet */
 	int32		deployed_by;	/* 0: it is not provisioned */
-	bool		is_new;			/* does it say something that the last one did not? */
+	bool		is_new;			/* does it say something else than the last one? */
 } Reported;
 
 static const SqlField reported_fields[] = {
@@ -125,8 +125,8 @@ write_report(const Sql *sql, const Health *health, Reported *reported)
 }
 
 /*
- * Append a report to the instance's chain, and tell listeners where it says
- * something new.  What the reporter says is left out: it may quote anything.
+ * Append a report to the instance's chain, and tell listeners if it says
+ * something new.  The reporter's message is left out: it may quote anything.
  */
 static void
 record_report(const Sql *sql, const Health *health, const Reported *reported)
@@ -198,8 +198,8 @@ promote_report_health(PG_FUNCTION_ARGS)
 typedef struct Missing
 {
 	char	   *check;
-	bool		of_source;		/* whose reports count: the source's, or the destination's */
-	bool		per_revision;	/* have they to be about what was promoted, or would be deployed? */
+	bool		of_source;		/* do the source's reports count, or the destination's? */
+	bool		per_revision;	/* do only reports about the revision count? */
 	bool		reported;
 	bool		healthy;
 	char	   *message;		/* NULL: none */
@@ -212,7 +212,7 @@ static const SqlField missing_fields[] = {
 	SQL_FIELDS(Missing, "m", of_source, per_revision, reported, healthy, message, since, expires_at)
 };
 
-/* Say of a required check that it has no green light, and why. */
+/* Block because a required check has no green light, and say why. */
 static void
 block_missing(GateCase *gate, const Missing *missing)
 {
@@ -238,7 +238,7 @@ block_missing(GateCase *gate, const Missing *missing)
 		state = "expired";
 		since = missing->expires_at;
 	}
-	/* that it fails again, once it was well, is another reason */
+	/* a check that fails again after it was healthy is another reason */
 	gate_block(gate, "health",
 			   psprintf("%s of %s: %s%s", missing->check, instance, state,
 						since == GATE_NO_TIME ? "" : psprintf(" since %s", audit_time(since))),
@@ -246,7 +246,7 @@ block_missing(GateCase *gate, const Missing *missing)
 			   message);
 }
 
-/* Gate "health": every check that the environment requires has to be green at that time. */
+/* Gate "health": every check that the environment requires has to be healthy at the time of the case. */
 void
 gate_health(const Sql *sql, GateCase *gate)
 {
@@ -273,17 +273,17 @@ typedef struct Soak
 	char	   *status;			/* the instance's */
 	int32		revision;		/* that it runs; 0: none */
 	char	   *version;		/* NULL with it */
-	bool		same;			/* is that what was promoted? */
-	TimestampTz since;			/* it has run that, unbroken; GATE_NO_TIME: it does not */
+	bool		same;			/* does it run what was promoted? */
+	TimestampTz since;			/* it has run that without a break; GATE_NO_TIME: it does not */
 	TimestampTz unhealthy_at;	/* last report of ill health since; GATE_NO_TIME: none */
-	char	   *failing;		/* check whose last report that is; NULL: none */
+	char	   *failing;		/* a check whose last report that is; NULL: none */
 } Soak;
 
 static const SqlField soak_fields[] = {
 	SQL_FIELDS(Soak, "s", status, revision, version, same, since, unhealthy_at, failing)
 };
 
-/* Why the source soaks nothing now; NULL: it does. */
+/* Why the source is not soaking what was promoted; NULL: it is. */
 static char *
 soaks_nothing(const GateCase *gate, const Soak *soak, const char *source)
 {
@@ -302,7 +302,7 @@ soaks_nothing(const GateCase *gate, const Soak *soak, const char *source)
 	return NULL;
 }
 
-/* Say that the source soaks, but not for long enough by then. */
+/* Block if the source will not have soaked for long enough at the time of the case. */
 static void
 block_soaking(GateCase *gate, const Soak *soak, const char *source)
 {

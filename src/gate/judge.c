@@ -1,8 +1,8 @@
 /*
  * judge.c: judging what must hold before a deployment may run.
  *
- * The gates stand in one table, in the order in which they are looked at; here
- * a case is judged by all of them, or some, and held against what was overridden.
+ * One table lists the gates in the order in which they judge.  This file judges
+ * a case by all of them or by some, and applies the overrides.
  */
 #include "postgres.h"
 
@@ -11,11 +11,11 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
-#include "utils/tuplestore.h"
 
 #include "base/argument.h"
 #include "base/attempt.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "gate/approval.h"
 #include "gate/override.h"
 #include "gate/review.h"
@@ -38,20 +38,20 @@ typedef struct Gate
 {
 	const char *code;
 	GateKind	kind;
-	bool		overridable;	/* can it be, where a rule allows it? */
-	bool		decommission;	/* does a DECOMMISSION pass through it? */
+	bool		overridable;	/* can a row of override_rule let roles override it? */
+	bool		decommission;	/* does it judge a DECOMMISSION, too? */
 	bool		early;			/* can it be judged before there is a plan? */
-	void		(*judge) (const Sql *sql, GateCase *gate);	/* NULL: with the one before it */
+	void		(*judge) (const Sql *sql, GateCase *gate);	/* NULL: another gate judges it as well */
 } Gate;
 
 static void gate_review(const Sql *sql, GateCase *gate);
 
 static const Gate gates[] = {
-	/* code, kind, overridable, decommission, early, judge; what judges them stands in: */
+	/* code, kind, overridable, decommission, early, judge; above each group stands the file of its functions */
 	/* static.c */
 	{"path", GATE_STATIC, false, false, true, gate_path},
 	{"component", GATE_STATIC, false, false, true, gate_component},
-	/* review.c, which refuses what moved or is invalid: both at once, a DECOMMISSION, too */
+	/* review.c: gate_review judges params and plan at once, also of a DECOMMISSION */
 	{"params", GATE_STATIC, false, false, false, gate_review},
 	/* static.c */
 	{"release", GATE_STATIC, false, false, true, gate_release},
@@ -79,7 +79,7 @@ static const Gate gates[] = {
 	{"request", GATE_LOCK, true, true, false, gate_request}
 };
 
-/* Can a gate be overridden at all?  Those of policies can. */
+/* Can a gate be overridden at all?  A code that is not in the table is of a policy, and can. */
 bool
 gate_is_overridable(const char *code)
 {
@@ -97,8 +97,9 @@ typedef struct ReviewOf
 } ReviewOf;
 
 /*
- * Judge what would be reviewed when it is deployed; errors say what is wrong.
- * What is carried out already would not be queued again.  A step of attempt.
+ * Review a case as deploying it would; raises what is wrong with it.  A plan that
+ * is carried out already passes, for it would not be queued again.  attempt runs
+ * this.
  */
 static void
 review_case(void *state)
@@ -125,12 +126,12 @@ review_case(void *state)
 	review_find_plan(sql, &review, gate->deployment, &deployment);
 }
 
-/* What review.c refuses because of the plan; all else is because of the params. */
+/* The errors of review.c that are about the plan; all others are about the params. */
 static const int plan_refusals[] = {
 	PM_PLAN_MOVED, PM_PLAN_REQUIRED, PM_DEFECTIVE_PLAN, PM_ILLEGAL_STEP, PM_PROTECTED, PM_NOT_DEPLOYED
 };
 
-/* What review.c refuses, as a reason. */
+/* Block for what review.c has refused. */
 static void
 block_refused(GateCase *gate, const Refusal *refusal)
 {
@@ -142,7 +143,7 @@ block_refused(GateCase *gate, const Refusal *refusal)
 			   plan ? "promote.plan_instance and a worker" : "whoever configures it", refusal->message);
 }
 
-/* Let review.c judge the case, and turn what it refuses into a reason. */
+/* The gates "params" and "plan": review.c judges the case, and what it refuses is a reason. */
 static void
 gate_review(const Sql *sql, GateCase *gate)
 {
@@ -155,14 +156,14 @@ gate_review(const Sql *sql, GateCase *gate)
 
 /* ---- judging ---- */
 
-/* Does the gate stand in the case's way at all? */
+/* Does the gate judge such a case at all? */
 static bool
 concerns(const Gate *each, const GateCase *gate)
 {
 	return each->decommission || gate_provisions(gate);
 }
 
-/* Let one gate judge; what it says is overridable as far as the gate is. */
+/* Let one gate judge the case.  Only reasons whose gate is overridable stay so. */
 static void
 ask(const Sql *sql, const Gate *each, GateCase *gate)
 {
@@ -199,14 +200,14 @@ judge(const Sql *sql, GateCase *gate, bool (*wanted) (const Gate *each))
 	PopActiveSnapshot();
 }
 
-/* All of them. */
+/* Any gate. */
 static bool
 is_any(const Gate *each)
 {
 	return true;
 }
 
-/* All but what review.c refuses. */
+/* Is the gate another than those of review.c? */
 static bool
 is_beside_review(const Gate *each)
 {
@@ -220,21 +221,21 @@ is_of_time(const Gate *each)
 	return each->kind == GATE_TIME;
 }
 
-/* Is it one that needs no plan? */
+/* Can the gate be judged before there is a plan? */
 static bool
 is_early(const Gate *each)
 {
 	return each->early;
 }
 
-/* Is it one that can be judged of what is not staged?  A request that will stage it is not held by itself. */
+/* Can the gate be judged before anything is staged?  That of requests can, as gate_judge_unstaged is for none. */
 static bool
 is_unstaged(const Gate *each)
 {
 	return each->early || each->judge == gate_request;
 }
 
-/* Judge the case by all gates.  Reviewed: what review.c refuses has been seen to already. */
+/* Judge the case by all gates; where review.c has passed it already, without those of review.c. */
 void
 gate_judge(const Sql *sql, GateCase *gate, bool reviewed)
 {
@@ -249,7 +250,7 @@ gate_judge_time(const Sql *sql, GateCase *gate, TimestampTz at)
 	judge(sql, gate, is_of_time);
 }
 
-/* Judge the case of something that there is no plan of yet, by the gates that need none. */
+/* Judge a case that has no plan yet, by the gates that need none. */
 void
 gate_judge_early(const Sql *sql, GateCase *gate)
 {
@@ -257,8 +258,8 @@ gate_judge_early(const Sql *sql, GateCase *gate)
 }
 
 /*
- * Judge the case of something that is not even staged, and that no request
- * stages, by the active snapshot.  Nothing of it can have been overridden.
+ * Judge the case of a promotion that is not staged yet and belongs to no request,
+ * by the active snapshot.  Nothing of it can have been overridden.
  */
 void
 gate_judge_unstaged(const Sql *sql, GateCase *gate)
@@ -266,7 +267,7 @@ gate_judge_unstaged(const Sql *sql, GateCase *gate)
 	ask_gates(sql, gate, is_unstaged);
 }
 
-/* Judge a case that review.c has passed, and refuse it where a gate is closed. */
+/* Judge a case that review.c has passed: PM_GATES_CLOSED where a gate is closed.  Its budgets stay locked. */
 void
 gate_require(const Sql *sql, GateCase *gate)
 {
@@ -289,7 +290,7 @@ build_overridden(JsonBuilder *builder, const Blocker *blocker)
 	json_build_end_object(builder);
 }
 
-/* How an open case was judged, to be kept with its deployment. */
+/* How a case was judged whose gates are open; this is kept with its deployment. */
 Jsonb *
 gate_verdict(const Sql *sql, const GateCase *gate)
 {
@@ -299,14 +300,12 @@ gate_verdict(const Sql *sql, const GateCase *gate)
 	json_builder_init(&builder);
 	json_build_begin_object(&builder);
 	json_build_field(&builder, "at", audit_time(gate->at));
-	json_build_key(&builder, "gates", strlen("gates"));
-	json_build_begin_array(&builder);
+	json_build_array_field(&builder, "gates");
 	for (int i = 0; i < lengthof(gates); i++)
 		if (concerns(&gates[i], gate))
 			json_build_string(&builder, gates[i].code, strlen(gates[i].code));
 	json_build_end_array(&builder);
-	json_build_key(&builder, "overridden", strlen("overridden"));
-	json_build_begin_array(&builder);
+	json_build_array_field(&builder, "overridden");
 	foreach(cell, gate->blockers)
 		build_overridden(&builder, lfirst(cell));
 	json_build_end_array(&builder);
@@ -317,9 +316,9 @@ gate_verdict(const Sql *sql, const GateCase *gate)
 }
 
 /*
- * Refuse a proposal that gates are closed for, or that is one's own where
- * duties are separated; returns how it was judged.
- * Has a scope of sql.h of its own, and is allocated outside.
+ * Refuse a proposal whose gates are closed, or that the caller has asked for
+ * where duties are separated.  Opens a scope of its own, and returns how the
+ * proposal was judged, allocated outside of that scope.
  */
 Jsonb *
 gate_pass(const InstanceKey *key, int32 deployment)
@@ -334,7 +333,7 @@ gate_pass(const InstanceKey *key, int32 deployment)
 	approval_check_own(&sql, &gate);
 	gate_require(&sql, &gate);
 	verdict = gate_verdict(&sql, &gate);
-	/* a copy: making it runs statements, and SPI goes on in a context of its own after each */
+	/* a copy, as gate_verdict runs statements, and each leaves SPI's memory context current */
 	inner = MemoryContextSwitchTo(sql.caller);
 	verdict = DatumGetJsonbPCopy(JsonbPGetDatum(verdict));
 	MemoryContextSwitchTo(inner);
@@ -346,29 +345,17 @@ gate_pass(const InstanceKey *key, int32 deployment)
 
 /* Put the reasons that stand. */
 static void
-put_blockers(ReturnSetInfo *result, const GateCase *gate)
+put_blockers(FunctionCallInfo fcinfo, const GateCase *gate)
 {
 	ListCell   *cell;
 
 	foreach(cell, gate->blockers)
 	{
 		const Blocker *blocker = lfirst(cell);
-		bool		nulls[6] = {
-			[2] = blocker->since == GATE_NO_TIME,
-			[3] = blocker->until == GATE_NO_TIME,
-			[4] = blocker->liftable_by == NULL
-		};
-		Datum		values[6] = {
-			CStringGetTextDatum(blocker->code),
-			CStringGetTextDatum(blocker->message),
-			TimestampTzGetDatum(blocker->since),
-			TimestampTzGetDatum(blocker->until),
-			nulls[4] ? (Datum) 0 : CStringGetTextDatum(blocker->liftable_by),
-			BoolGetDatum(blocker->overridable)
-		};
 
 		if (!blocker->overridden)
-			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+			result_put(fcinfo, AS_TEXT(blocker->code), AS_TEXT(blocker->message), AS_TIME(blocker->since),
+					   AS_TIME(blocker->until), AS_TEXT(blocker->liftable_by), AS_BOOL(blocker->overridable));
 	}
 }
 
@@ -389,7 +376,7 @@ promote_blockers(PG_FUNCTION_ARGS)
 	sql_enter(&sql);
 	gate_open(&sql, &key, deployment, argument_time(fcinfo, 2, "at"), &gate);
 	gate_judge(&sql, &gate, false);
-	put_blockers((ReturnSetInfo *) fcinfo->resultinfo, &gate);
+	put_blockers(fcinfo, &gate);
 	sql_leave(&sql);
 	return (Datum) 0;
 }
@@ -398,22 +385,9 @@ promote_blockers(PG_FUNCTION_ARGS)
 Datum
 promote_gates(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result;
-
 	InitMaterializedSRF(fcinfo, 0);
-	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	for (int i = 0; i < lengthof(gates); i++)
-	{
-		bool		nulls[5] = {false};
-		Datum		values[5] = {
-			Int32GetDatum(i + 1),
-			CStringGetTextDatum(gates[i].code),
-			CStringGetTextDatum(kind_names[gates[i].kind]),
-			BoolGetDatum(gates[i].overridable),
-			BoolGetDatum(gates[i].decommission)
-		};
-
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
+		result_put(fcinfo, AS_INT(i + 1), AS_TEXT(gates[i].code), AS_TEXT(kind_names[gates[i].kind]),
+				   AS_BOOL(gates[i].overridable), AS_BOOL(gates[i].decommission));
 	return (Datum) 0;
 }

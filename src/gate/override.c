@@ -1,6 +1,6 @@
 /*
- * override.c: gates that are overridden: for one plan, for the reasons that
- * stood, by a role that a rule names, and in the open.
+ * override.c: gates that are overridden.  An override is for one plan and for the
+ * reasons that stood, by a role that a rule names, and everybody can see it.
  */
 #include "postgres.h"
 
@@ -21,7 +21,7 @@ read_roles(const Sql *sql, const InstanceKey *key, const char *code)
 	return sql_run(sql, &read, AS_TEXT(key->project), AS_TEXT(key->environment), AS_TEXT(code));
 }
 
-/* Does somebody speak as one of those that may override the gate? */
+/* May the person override the gate in the instance's environment? */
 bool
 override_may(const Sql *sql, const InstanceKey *key, const char *code, const Person *person)
 {
@@ -52,7 +52,7 @@ static const SqlField override_fields[] = {
 	SQL_FIELD(Override, by.database_role, "o.database_role")
 };
 
-/* Is a text one of an array's? */
+/* Does an array contain a text? */
 static bool
 contains_text(ArrayType *array, const char *sought)
 {
@@ -67,7 +67,7 @@ contains_text(ArrayType *array, const char *sought)
 	return false;
 }
 
-/* Let an override count for the reasons that it covers. */
+/* Mark the reasons that an override covers. */
 static void
 apply(GateCase *gate, const Override *override)
 {
@@ -87,8 +87,9 @@ apply(GateCase *gate, const Override *override)
 }
 
 /*
- * Let the overrides of the case's plan count, and of its equals, of those who
- * may still override; not where it had come to no result yet.
+ * Apply the overrides of the case's plan and of equal plans, if who made them may
+ * still override.  One that was made before the plan had a result does not count
+ * once it has.
  */
 static void
 apply_rows(const Sql *sql, GateCase *gate)
@@ -106,7 +107,7 @@ apply_rows(const Sql *sql, GateCase *gate)
 		Override	override;
 
 		(void) sql_row(&rows, i, &override);
-		/* who has asked for the case since has not overridden their own approval either */
+		/* nobody overrides the approval of what they ask for, even if they have asked later */
 		if (strcmp(override.code, "approval") == 0 && approval_is_own(sql, gate, &override.by))
 			continue;
 		if (override_may(sql, &gate->key, override.code, &override.by))
@@ -115,8 +116,7 @@ apply_rows(const Sql *sql, GateCase *gate)
 }
 
 /*
- * Hold a judged case against what was overridden: mark the reasons that may
- * be and those that are.
+ * Mark the reasons of a judged case that may be overridden, and those that are.
  */
 void
 override_apply(const Sql *sql, GateCase *gate)

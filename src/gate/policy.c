@@ -1,14 +1,15 @@
 /*
  * policy.c: gates that users write, as SQL functions.
  *
- * A policy is asked with the caller's rights, so that its owner has to be one
- * whom all callers trust, and with a pinned search path, for a limited time, in
- * a read-only subtransaction that is rolled back whatever came of it: nothing
- * of it stays but its answer, and a session's advisory lock if it takes one.
- * A policy that raises, writes, cannot be asked at all, or has not answered in
- * time, blocks, whatever it says then; one that will not end takes the session
- * along.  What is not the policy's own fault passes through, also where it was
- * caught: a cancelled or timed-out statement, memory or disk running out, a
+ * A policy runs with the caller's rights, so its owner has to be somebody whom
+ * all callers trust.  It runs with a pinned search path, for a limited time, in
+ * a read-only subtransaction that is always rolled back: only its answer stays,
+ * and an advisory lock of the session if it takes one.
+ *
+ * A policy blocks if it raises an error, writes, cannot be asked at all, or has
+ * not answered in time.  A policy that does not stop ends the session.  Errors
+ * that are not the policy's fault reach the caller, even if the policy catches
+ * them: a cancelled or timed-out statement, memory or disk running out, a
  * transaction that has to be tried again.
  */
 #include "postgres.h"
@@ -45,13 +46,13 @@
 PG_FUNCTION_INFO_V1(promote_check_policy);
 
 #define MAX_REASONS 100			/* that a policy may give at once */
-#define MAX_RUNNING 8			/* policies that ask for blockers in turn */
+#define MAX_RUNNING 8			/* policies that ask for each other by promote.blockers */
 #define QUOTED_LENGTH 1000		/* bytes of an error that a message quotes */
-#define CANCEL_AGAIN_MS 100		/* to the next cancel, where a policy has caught one */
-#define MAX_CANCELS 20			/* that it may catch; then the session ends */
+#define CANCEL_AGAIN_MS 100		/* from a cancel that a policy has caught to the next one */
+#define MAX_CANCELS 20			/* that a policy may catch; then the session ends */
 #define SIGNATURE "(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason"
 
-/* A row of the table, as far as it is asked. */
+/* A row of promote.policy, as far as asking needs it. */
 typedef struct Policy
 {
 	char	   *name;
@@ -81,7 +82,7 @@ static const SqlField reason_fields[] = {
 	SQL_FIELDS(Reason, "b", code, message, since, until, liftable_by, overridable)
 };
 
-/* A policy that is being asked, and those that asked for that in turn. */
+/* A policy that is being asked, and the policy that has asked for it. */
 typedef struct Run
 {
 	struct Run *outer;			/* NULL: none */
@@ -96,9 +97,9 @@ typedef struct Run
 static Run *running = NULL;
 static TimeoutId clock_id = MAX_TIMEOUTS;	/* not registered yet */
 static volatile sig_atomic_t time_is_up = false;
-static volatile sig_atomic_t cancels = 0;	/* that were heard, the one under way among them */
+static volatile sig_atomic_t cancels = 0;	/* that the policies have taken, and the one under way */
 
-/* How cancels from outside arrive, while policies are asked; and that one has. */
+/* The handler of SIGINT that note_cancel stands in for; and has a cancel come from outside? */
 static struct sigaction cancel_action;
 static volatile sig_atomic_t cancelled_from_outside = false;
 
@@ -106,7 +107,7 @@ static volatile sig_atomic_t cancelled_from_outside = false;
 typedef struct Call
 {
 	Oid			function;		/* the key */
-	char	   *text;			/* names may change; NULL: not prepared */
+	char	   *text;			/* by which it was prepared, as functions are renamed; NULL: not prepared */
 	SPIPlanPtr	plan;
 } Call;
 
@@ -121,8 +122,8 @@ blocker_type(void)
 }
 
 /*
- * May a role have all callers run what it writes?  A policy that runs with
- * their rights could do whatever each of them may.
+ * May a role write functions that run with every caller's rights?  Such a
+ * function can do whatever each of its callers may.
  */
 static bool
 is_trusted(Oid role)
@@ -182,9 +183,10 @@ find_function(const char *name, const char **problem)
 /*
  * promote_internal.check_policy() returns trigger
  *
- * BEFORE INSERT OR UPDATE of policy, for each row: a policy that is enabled
- * can be asked.  Not where check_function_bodies is off, as in a dump: it may
- * be of a policy whose function is gone, and what cannot be asked blocks.
+ * BEFORE INSERT OR UPDATE of policy, for each row: refuses a policy that is
+ * enabled and cannot be asked, PM_INVALID_POLICY.  With check_function_bodies off,
+ * as in a dump, nothing is refused: the dump may hold a policy whose function is
+ * gone, and such a policy blocks.
  */
 Datum
 promote_check_policy(PG_FUNCTION_ARGS)
@@ -207,10 +209,11 @@ promote_check_policy(PG_FUNCTION_ARGS)
 }
 
 /*
- * Ends a policy's time: a cancel, as the user would send it.  One that is
- * still pending was not heard, as in a language that does not look for it; who
- * has heard enough of them and goes on is ended with the session, by what no
- * exception handler catches.  Runs in a signal handler.
+ * The clock has rung: cancel the policy as a user would.  A policy that has
+ * caught MAX_CANCELS of these cancels and still goes on is ended together with
+ * the session, which no exception handler can catch.  A cancel that is still
+ * pending does not count, since not every language looks for it.  Runs in a
+ * signal handler.
  */
 static void
 end_time(void)
@@ -224,11 +227,12 @@ end_time(void)
 }
 
 /*
- * Takes a cancel from outside, of a person or a statement_timeout, which both
- * come as this signal: a policy may catch its error, but not that it came.  A
- * lock_timeout comes the same way, from this process, and is the policy's own
- * affair; behind one that nobody has seen yet a statement_timeout looks the
- * same, which stop_clock knows by itself.  Runs in a signal handler.
+ * Handler of SIGINT: notes that a person or statement_timeout has cancelled the
+ * statement, and calls the handler that was there before.  A policy may catch the
+ * error, but the note stays.  A lock_timeout sends this signal from our own
+ * process, too, and is the policy's own affair.  A statement_timeout that fires
+ * while nobody has seen a lock_timeout yet looks like that one here; stop_clock
+ * finds it by itself.  Runs in a signal handler.
  */
 static void
 note_cancel(int signal_number, siginfo_t *info, void *context)
@@ -241,7 +245,7 @@ note_cancel(int signal_number, siginfo_t *info, void *context)
 		cancel_action.sa_handler(signal_number);
 }
 
-/* Listen for cancels from outside, from the outermost policy's beginning to its end. */
+/* Listen for cancels from outside, as long as the outermost policy runs. */
 static void
 listen_for_cancels(void)
 {
@@ -254,7 +258,7 @@ listen_for_cancels(void)
 	listening.sa_flags |= SA_SIGINFO;
 	listening.sa_sigaction = note_cancel;
 	sigaction(SIGINT, &listening, NULL);
-	/* one that came before and is still to be seen */
+	/* a cancel that came before, and that nobody has seen yet */
 	if (QueryCancelPending)
 		cancelled_from_outside = true;
 }
@@ -267,7 +271,7 @@ set_clock(TimestampTz deadline)
 	enable_timeout_every(clock_id, deadline, CANCEL_AGAIN_MS);
 }
 
-/* Give a run its time, within that of the one that asked for it. */
+/* Start the clock of a run.  A run that another one has asked for ends no later than that. */
 static void
 start_clock(Run *run)
 {
@@ -284,9 +288,9 @@ start_clock(Run *run)
 }
 
 /*
- * Stop the clock, and take back a cancel of its that nobody has seen yet.
- * Returns whether the run's time is up: the clock rang, or a run within that
- * had the same deadline has heard it.
+ * Stop the clock, and take back a cancel of the clock that nobody has seen yet.
+ * Returns whether the run's time is up: the clock has rung, or it has rung for an
+ * inner run with the same deadline.
  */
 static bool
 stop_clock(const Run *run)
@@ -303,11 +307,11 @@ stop_clock(const Run *run)
 	if (run->outer == NULL)
 		sigaction(SIGINT, &cancel_action, NULL);
 	else if (run->deadline < run->outer->deadline)
-		cancels = run->cancels_before;	/* it has heard what was for itself */
+		cancels = run->cancels_before;	/* the cancels since were for this run */
 	return rang || GetCurrentTimestamp() >= run->deadline;
 }
 
-/* Say where an error came from that ends more than the policy. */
+/* Add context to an error of a policy that goes on after its time: the error may end the session. */
 static void
 tell_overdue(void *argument)
 {
@@ -335,7 +339,7 @@ prepare_call(Oid function)
 	call = hash_search(calls, &function, HASH_ENTER, &found);
 	if (!found)
 		*call = (Call) {.function = function};
-	/* where it was renamed, its old name may be another function's */
+	/* after a rename, the old name may belong to another function */
 	if (call->text && strcmp(call->text, text) == 0)
 		return call->plan;
 	plan = SPI_prepare_cursor(text, lengthof(types), types, CURSOR_OPT_GENERIC_PLAN);
@@ -356,18 +360,17 @@ prepare_call(Oid function)
 static List *
 ask_function(const GateCase *gate, const Policy *policy, Oid function, MemoryContext context)
 {
-	/* how its rows are read: as those of promote.blockers are; what is run is prepare_call's */
+	/* its fields alone are used, to read the rows; what runs is prepare_call's statement */
 	static Statement answer = SQL_ROWS(reason_fields, "SELECT $* FROM promote.blockers($1, $2, $3) AS b");
 	int32		deployment = gate->deployment != 0 ? gate->deployment : gate->plan;
-	Datum		values[3];
+	Datum		values[] = {
+		CStringGetTextDatum(gate->instance), Int32GetDatum(deployment), TimestampTzGetDatum(gate->at)
+	};
 	SqlRows		rows;
 	List	   *reasons = NIL;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	values[0] = CStringGetTextDatum(gate->instance);
-	values[1] = Int32GetDatum(deployment);
-	values[2] = TimestampTzGetDatum(gate->at);
 	if (SPI_execute_plan(prepare_call(function), values, deployment == 0 ? " n " : NULL, true, MAX_REASONS + 1) < 0)
 		elog(ERROR, "policy failed: %s", SPI_result_code_string(SPI_result));
 	MemoryContextSwitchTo(context);
@@ -384,7 +387,7 @@ ask_function(const GateCase *gate, const Policy *policy, Oid function, MemoryCon
 	return reasons;
 }
 
-/* Whose rights a policy has: the caller's, but not a superuser's where its owner is none. */
+/* Whose rights a policy has: the caller's, or its owner's where the caller is a superuser and the owner is not. */
 static Oid
 whose_rights(Oid function)
 {
@@ -460,7 +463,7 @@ run_policy(const GateCase *gate, Run *run, bool *timed_out)
 	return error;
 }
 
-/* End the statement by a cancel that came from outside, and that the policy has caught. */
+/* Raise a cancel that came from outside once more, after the policy has caught it. */
 static void
 pass_cancel(const Run *run)
 {
@@ -473,7 +476,7 @@ pass_cancel(const Run *run)
 			 errcontext("policy \"%s\", which has caught it", run->policy->name)));
 }
 
-/* Is an error one that whoever called has to see? */
+/* Does an error of a policy reach the caller, instead of blocking? */
 static bool
 passes_through(const ErrorData *error, const Run *run, bool timed_out)
 {
@@ -492,7 +495,7 @@ passes_through(const ErrorData *error, const Run *run, bool timed_out)
 	}
 }
 
-/* Block because of what is wrong with the policy itself; nobody can override that. */
+/* Block because something is wrong with the policy itself; nobody can override that. */
 static void
 block_policy(GateCase *gate, const Policy *policy, const char *message)
 {
@@ -511,7 +514,7 @@ block_failed(GateCase *gate, const Policy *policy, ErrorData *error)
 	FreeErrorData(error);
 }
 
-/* Block for a reason that a policy has given; what it says about something else is another one. */
+/* Block for a reason that a policy has given.  The subject has the message: other words are another reason. */
 static void
 block_reason(GateCase *gate, const Policy *policy, const Reason *reason)
 {
@@ -521,7 +524,7 @@ block_reason(GateCase *gate, const Policy *policy, const Reason *reason)
 			   reason->until, reason->liftable_by, message)->overridable = reason->overridable;
 }
 
-/* Block for all of them. */
+/* Block for the reasons that a policy has given. */
 static void
 block_reasons(GateCase *gate, const Policy *policy, List *reasons)
 {
@@ -553,9 +556,9 @@ refuse_recursion(const Policy *policy, Oid function)
 }
 
 /*
- * May the caller execute it?  PostgreSQL asks that when a call is parsed and
- * run, but not of a kept plan that was parsed, or the function inlined, for
- * another user.
+ * May the caller execute the function?  PostgreSQL checks that when it parses and
+ * runs a call, but not for a kept plan that was parsed for another user, nor for
+ * a function that was inlined into it.
  */
 static bool
 may_execute(Oid function)
@@ -596,7 +599,7 @@ judge_policy(GateCase *gate, const Policy *policy)
 		ReThrowError(error);
 	if (cancelled_from_outside)
 		pass_cancel(&run);
-	/* whatever it said then: who was cut off may have said half of it, or that nothing is in the way */
+	/* whatever it has answered: a policy that was cut off may have left out reasons */
 	if (timed_out)
 		block_policy(gate, policy, psprintf("was still running after %d ms", policy->timeout));
 	else if (error)
@@ -605,7 +608,7 @@ judge_policy(GateCase *gate, const Policy *policy)
 		block_reasons(gate, policy, run.reasons);
 }
 
-/* Gates that users write, in the order of their names: the enabled policies whose scope the instance is in. */
+/* The gates that users write: the enabled policies whose scope the instance is in, by name. */
 void
 gate_policies(const Sql *sql, GateCase *gate)
 {

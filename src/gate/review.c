@@ -1,10 +1,10 @@
 /*
- * review.c: what was reviewed is what runs.
+ * review.c: only what was reviewed may run.
  *
  * A PROVISION is bound to the PLAN that it follows, and a proposal to what
  * was proposed.  Both say what would run: a revision, a release, the rendered
- * params, and the plan's result.  Here that is held against what would run
- * now, under the instance's lock, and refused with all that has moved.
+ * params, and the plan's result.  This file compares that with what would run
+ * now, under the instance's lock, and refuses it with a list of what has moved.
  */
 #include "postgres.h"
 
@@ -29,9 +29,9 @@ static const SqlField review_fields[] = {
 };
 
 /*
- * Read what an instance desires, with the rules of its environment and where
- * it stands.  Runs under the instance's lock.
- * Raises PM_NOT_CONFIGURED where it desires nothing yet.
+ * Read what an instance desires, with the rules of its environment and its
+ * status.  The instance is locked.  Raises PM_NOT_CONFIGURED where it desires
+ * nothing yet.
  */
 void
 review_open(const Sql *sql, const InstanceKey *key, Review *review)
@@ -54,8 +54,8 @@ review_open(const Sql *sql, const InstanceKey *key, Review *review)
 }
 
 /*
- * Judge what the instance desires as any revision is, by the release and the
- * parameters of now.  Raises what compose_check raises, PM_NO_RELEASE and
+ * Judge what the instance desires by today's release and parameters, as any new
+ * revision is judged.  Raises what compose_check raises, PM_NO_RELEASE and
  * PM_RELEASE_BLOCKED.
  */
 void
@@ -78,20 +78,19 @@ add_line(StringInfo lines, const char *line)
 	appendStringInfo(lines, "%s%s", lines->len > 0 ? "\n" : "", line);
 }
 
-/* The names of the slots in which two sets of references differ; "": they do not. */
+/* The names of the slots in which two sets of references differ, with commas between them. */
 static char *
 differing_slots(const Jsonb *a, const Jsonb *b)
 {
-	StringInfoData names;
+	List	   *names = NIL;
 	ListCell   *cell;
 
-	initStringInfo(&names);
 	foreach(cell, carry_differences(a, b))
-		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", ((CarriedChange *) lfirst(cell))->name);
-	return names.data;
+		names = lappend(names, unconstify(char *, ((CarriedChange *) lfirst(cell))->name));
+	return names_joined(names);
 }
 
-/* Add what has moved between a deployment's snapshot and now. */
+/* Add a line for each thing that has moved since a deployment was queued. */
 static void
 add_moved(StringInfo lines, const Review *review, const Deployment *reviewed)
 {
@@ -111,7 +110,7 @@ add_moved(StringInfo lines, const Review *review, const Deployment *reviewed)
 								 differing_slots(reviewed->references, now->references)));
 }
 
-/* Add it where a later plan of the same revision came to another result. */
+/* Add a line if a later plan of that revision came to another result. */
 static void
 add_newer_plan(const Sql *sql, StringInfo lines, const InstanceKey *key, const Deployment *plan)
 {
@@ -126,7 +125,7 @@ add_newer_plan(const Sql *sql, StringInfo lines, const InstanceKey *key, const D
 								 sql_int(&rows, 0)));
 }
 
-/* Refuse what was reviewed where anything has moved since. */
+/* Refuse what was reviewed, with the lines of what has moved: PM_PLAN_MOVED. */
 static void
 refuse_moved(const char *what, const Deployment *reviewed, const char *lines)
 {
@@ -138,7 +137,7 @@ refuse_moved(const char *what, const Deployment *reviewed, const char *lines)
 			 errhint("Plan again by promote.plan_instance, review that, and deploy it.")));
 }
 
-/* All that has moved since a plan was made; "" where nothing has. */
+/* The lines of all that has moved since a plan was made; "": nothing has. */
 static char *
 moved_since(const Sql *sql, const Review *review, const Deployment *plan)
 {
@@ -166,7 +165,7 @@ check_defects(const Deployment *plan)
 			 errhint("Mend what keeps it from being planned whole, and plan again by promote.plan_instance.")));
 }
 
-/* Refuse a deployment that is no plan, or none that has come to its end. */
+/* Refuse a deployment that is not a completed PLAN. */
 static void
 check_is_plan(const Deployment *plan)
 {
@@ -183,26 +182,26 @@ check_is_plan(const Deployment *plan)
 			 errhint("Name a PLAN that is COMPLETED, or none: the last one of the desired revision is taken.")));
 }
 
-/* Number of the desired revision's last plan, or last completed one; 0: none. */
-static int32
-last_plan(const Sql *sql, const ProposedRevision *proposed, bool completed)
+/* Number of a revision's last plan, or last completed one; 0: there is none. */
+int32
+revision_last_plan(const Sql *sql, const InstanceKey *key, int32 revision, bool completed)
 {
 	static Statement read = {"SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
-		" AND d.action = 'PLAN' AND d.revision = $4 AND (d.status = 'COMPLETED' OR NOT $5) ORDER BY d.deployment DESC LIMIT 1"};
-	SqlRows		rows = sql_run(sql, &read, AS_KEY(&proposed->key), AS_INT(proposed->current_revision),
-							   AS_BOOL(completed));
+		" AND d.action = 'PLAN' AND d.revision = $4 AND (d.status = 'COMPLETED' OR NOT $5)"
+		" ORDER BY d.revision DESC, d.deployment DESC LIMIT 1"};
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(revision), AS_BOOL(completed));
 
 	return rows.count > 0 ? sql_int(&rows, 0) : 0;
 }
 
-/* Number of the desired revision's last completed plan; 0: none. */
+/* Number of the desired revision's last completed plan; 0: there is none. */
 int32
 review_last_plan(const Sql *sql, const Review *review)
 {
-	return last_plan(sql, &review->proposed, true);
+	return revision_last_plan(sql, &review->proposed.key, review->proposed.current_revision, true);
 }
 
-/* Did the last change of the instance carry out that very plan, to its end? */
+/* Is the last change of the instance a completed deployment by that plan, with these remote references? */
 bool
 review_is_carried_out(const Sql *sql, const Review *review, int32 plan)
 {
@@ -214,12 +213,12 @@ review_is_carried_out(const Sql *sql, const Review *review, int32 plan)
 		reference_same(change.references, review->proposed.references);
 }
 
-/* Refuse to deploy without a plan where the environment wants one. */
+/* Refuse to deploy without a plan where the environment requires one. */
 static void
 refuse_unplanned(const Sql *sql, const Review *review)
 {
 	const InstanceKey *key = &review->proposed.key;
-	int32		number = last_plan(sql, &review->proposed, false);
+	int32		number = revision_last_plan(sql, key, review->proposed.current_revision, false);
 	Deployment	plan;
 
 	if (number > 0)
@@ -234,10 +233,11 @@ refuse_unplanned(const Sql *sql, const Review *review)
 }
 
 /*
- * The plan that a PROVISION follows: the one named (0: none is), or the last
- * completed one of the desired revision; number 0 where there is none and
- * the environment asks for none.  The review is judged.  Raises
- * PM_PLAN_MOVED, PM_PLAN_REQUIRED and PM_DEFECTIVE_PLAN.
+ * Find the plan that a PROVISION follows: the one that is named, or, where named
+ * is 0, the last completed one of the desired revision.  plan's number is 0 where
+ * none is named, the environment requires none, and there is none that can be
+ * followed.  The review is judged.  Raises PM_PLAN_MOVED, PM_PLAN_REQUIRED and
+ * PM_DEFECTIVE_PLAN.
  */
 void
 review_find_plan(const Sql *sql, const Review *review, int32 named, Deployment *plan)
@@ -264,8 +264,8 @@ review_find_plan(const Sql *sql, const Review *review, int32 named, Deployment *
 }
 
 /*
- * Refuse to decommission what is protected, PM_PROTECTED, or what nothing has
- * run of, PM_NOT_DEPLOYED.
+ * Refuse to decommission an instance that is protected, PM_PROTECTED, or of which
+ * nothing has run, PM_NOT_DEPLOYED.
  */
 void
 review_decommission(const Review *review)
@@ -296,7 +296,7 @@ check_decommission(const Sql *sql, const Review *review, const Deployment *propo
 	review_decommission(review);
 	if (!deployment_carries(sql, &proposal->key, review->changed_by, false, &runs))
 		elog(ERROR, "deployment %d is not there", review->changed_by);
-	/* votes are on what was brought about by one deployment */
+	/* a vote is on what one deployment has brought about */
 	if (!json_digest_equal(runs.rendered_digest, proposal->rendered_digest) ||
 		strcmp(runs.version, proposal->version) != 0 || proposal->plan_digest == NULL ||
 		!json_digest_equal(proposal->plan_digest,
@@ -305,7 +305,7 @@ check_decommission(const Sql *sql, const Review *review, const Deployment *propo
 													review->changed_by));
 }
 
-/* Refuse a proposal that follows no plan where the environment has come to want one. */
+/* Refuse a proposal without a plan where the environment requires one by now. */
 static void
 refuse_planless(const Deployment *proposal)
 {
@@ -337,7 +337,7 @@ check_provision(const Sql *sql, Review *review, const Deployment *proposal)
 		refuse_planless(proposal);
 }
 
-/* Refuse a proposal that is not what would be queued now; asking locks nothing. */
+/* Refuse a proposal that is not what would be queued now.  Where asking is set, nothing is locked. */
 static void
 check_proposal(const Sql *sql, const Deployment *proposal, bool asking)
 {
@@ -352,8 +352,8 @@ check_proposal(const Sql *sql, const Deployment *proposal, bool asking)
 }
 
 /*
- * Judge a proposal that is to be approved: is it what would be queued now?
- * Has a scope of sql.h of its own; the caller holds the instance's lock.
+ * Refuse to approve a proposal that is not what would be queued now.  Opens a
+ * scope of its own; the caller holds the instance's lock.
  */
 void
 review_proposal(const InstanceKey *key, int32 deployment)
@@ -367,24 +367,11 @@ review_proposal(const InstanceKey *key, int32 deployment)
 	sql_leave(&sql);
 }
 
-/* The names of the slots in which a deployment replaces what runs; "": it does not. */
-static char *
-replaced_slots(const Sql *sql, const InstanceKey *key, const Carried *carried)
-{
-	StringInfoData names;
-	ListCell   *cell;
-
-	initStringInfo(&names);
-	foreach(cell, reference_replaced(sql, key, carried->slots, carried->references, false))
-		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", (char *) lfirst(cell));
-	return names.data;
-}
-
 /*
- * Why a PROVISION without a plan must not be begun, where something else was
- * provisioned since it was queued: it would change an immutable value of what
- * runs, or a remote reference, and its revision does not allow that.  NULL: it
- * may.  Runs under the instance's lock.
+ * Why a PROVISION without a plan must not begin after something else was
+ * provisioned: it would change an immutable value or a remote reference of what
+ * runs now, and its revision does not allow that.  NULL: it may begin.  The
+ * instance is locked.
  */
 static char *
 replaces(const Sql *sql, const InstanceKey *key, int32 deployment)
@@ -397,6 +384,7 @@ replaces(const Sql *sql, const InstanceKey *key, int32 deployment)
 	Carried		runs,
 				carried;
 	char	   *paths;
+	List	   *slots;
 
 	if (rows.count == 0)
 		return NULL;
@@ -408,17 +396,17 @@ replaces(const Sql *sql, const InstanceKey *key, int32 deployment)
 	if (paths[0])
 		return psprintf("immutable values of what deployment %d has provisioned since would change: %s",
 						deployed_by, paths);
-	paths = replaced_slots(sql, key, &carried);
-	return paths[0] == '\0' ? NULL :
+	slots = reference_replaced(sql, key, carried.slots, carried.references, false);
+	return slots == NIL ? NULL :
 		psprintf("remote references of what deployment %d has provisioned since would change: %s",
-				 deployed_by, paths);
+				 deployed_by, names_joined(slots));
 }
 
-/* What is known against what waits. */
+/* What promote_internal.outdated knows against a deployment that waits. */
 typedef struct Outdated
 {
 	char	   *reason;			/* NULL: nothing */
-	bool		may_replace;	/* what something else has provisioned since */
+	bool		may_replace;	/* might it replace what was provisioned since? */
 } Outdated;
 
 static const SqlField outdated_fields[] = {
@@ -426,8 +414,9 @@ static const SqlField outdated_fields[] = {
 };
 
 /*
- * Why what waits must not be begun any more: what was reviewed, or allowed,
- * when it was queued is so no longer.  NULL: it may be.  Runs under the instance's lock.
+ * Why a deployment that waits must not begin any more: what was reviewed or
+ * allowed when it was queued has changed.  NULL: it may begin.  The instance is
+ * locked.
  */
 char *
 review_outdated(const Sql *sql, const InstanceKey *key, int32 deployment)
@@ -440,9 +429,7 @@ review_outdated(const Sql *sql, const InstanceKey *key, int32 deployment)
 	return outdated.reason == NULL && outdated.may_replace ? replaces(sql, key, deployment) : outdated.reason;
 }
 
-/*
- * Refuse to begin what promote.claim_deployment would abort: PM_PLAN_MOVED.
- */
+/* Refuse to begin what promote.claim_deployment would abort: PM_PLAN_MOVED. */
 void
 review_require_current(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
@@ -458,8 +445,9 @@ review_require_current(const Sql *sql, const InstanceKey *key, int32 deployment)
 }
 
 /*
- * Refuse a deployment that is no PLAN where it could not go on: a proposal that
- * is outdated, what waits and is, and what does neither.  Locks nothing.
+ * Refuse a deployment, other than a PLAN, that could not go on: a proposal or a
+ * waiting deployment that is outdated, and one that runs or is over.  Locks
+ * nothing.
  */
 void
 review_deployment(const Sql *sql, const Deployment *deployment)

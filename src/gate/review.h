@@ -1,5 +1,5 @@
 /*
- * review.h: what was reviewed is what runs.
+ * review.h: only what was reviewed may run.
  */
 #ifndef PROMOTE_GATE_REVIEW_H
 #define PROMOTE_GATE_REVIEW_H
@@ -21,11 +21,12 @@ typedef struct Review
 	int32		changed_by;		/* 0: nothing has run yet */
 	bool		require_plan;
 	bool		protected;		/* from being decommissioned */
-	bool		asking;			/* nothing is to be locked: gates look at the release */
+	bool		asking;			/* lock nothing, and leave the release to its gate */
 } Review;
 
 extern void review_open(const Sql *sql, const InstanceKey *key, Review *review);
 extern void review_judge(const Sql *sql, Review *review);
+extern int32 revision_last_plan(const Sql *sql, const InstanceKey *key, int32 revision, bool completed);
 extern int32 review_last_plan(const Sql *sql, const Review *review);
 extern bool review_is_carried_out(const Sql *sql, const Review *review, int32 plan);
 extern void review_find_plan(const Sql *sql, const Review *review, int32 named, Deployment *plan);

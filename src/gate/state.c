@@ -2,11 +2,11 @@
  * state.c: gates about what the source and the destination are, and what
  * the plan would do.
  *
- * What blocks can be seen in the views instance_status, drift_status, resource_changes,
- * config_changes and promotion_request.  Where these would be read by joins,
- * whose order depends on what the tables held when the plan was made, the same
- * is asked by whole keys, see sql/gate/state.sql; the tests hold the one
- * against the other.
+ * What blocks can be seen in the views instance_status, drift_status,
+ * resource_changes, config_changes and promotion_request.  The gates do not read
+ * all of these: the order of their joins depends on what the tables held when the
+ * statement was planned.  The functions of sql/gate/state.sql look up whole keys
+ * instead, and tests compare them with the views.
  */
 #include "postgres.h"
 
@@ -23,7 +23,7 @@ static const SqlField source_fields[] = {
 	SQL_FIELDS(SourceStatus, "v", status, since, deployed_revision, deployed_version, deployed_digest)
 };
 
-/* Read how the source is, where that is not known; false: it is not there any more. */
+/* Read the status of the source, unless it is known; false: the source does not exist any more. */
 static bool
 read_source(const Sql *sql, const GateCase *gate, SourceStatus *source)
 {
@@ -96,7 +96,7 @@ static const SqlField difference_fields[] = {
 	SQL_FIELDS(Difference, "x", path, since)
 };
 
-/* Is what would be deployed what was?  Then that puts right what differs. */
+/* Would this deploy once more what was deployed?  Then it puts right what differs. */
 static bool
 puts_right(const Sql *sql, const GateCase *gate)
 {
@@ -106,7 +106,7 @@ puts_right(const Sql *sql, const GateCase *gate)
 					AS_INT(gate->plan)).count > 0;
 }
 
-/* May anything be open that the revision does not adopt?  What open_difference would show takes longer to look for. */
+/* May any difference be open that the revision does not adopt?  A quick look, before open_difference is read. */
 static bool
 may_differ(const Sql *sql, const GateCase *gate)
 {
@@ -116,7 +116,7 @@ may_differ(const Sql *sql, const GateCase *gate)
 	return sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(gate->revision)).count > 0;
 }
 
-/* What was last observed, as a subject names it: the first digits of the report's keyed digest; "" without a report. */
+/* The last observation, for a subject: the first bytes of the keyed digest of what was reported; "": none. */
 static char *
 observed(const Sql *sql, const GateCase *gate)
 {
@@ -128,10 +128,10 @@ observed(const Sql *sql, const GateCase *gate)
 }
 
 /*
- * Gate "drift": where the environment asks for it, nothing may be open that
- * differs at the destination from what was deployed there.  What was dismissed
- * is not, nor what the revision adopts.  Nor does it block to deploy once more
- * what was deployed, for that puts it right.
+ * Gate "drift": where the environment asks for it, the destination must not
+ * differ from what was deployed there.  Differences that were dismissed, or that
+ * the revision adopts, do not block.  Nor do any if what was deployed is deployed
+ * once more, for that puts them right.
  */
 void
 gate_drift(const Sql *sql, GateCase *gate)
@@ -159,7 +159,7 @@ gate_drift(const Sql *sql, GateCase *gate)
 		since = Min(since, difference.since);
 		if (i < NAMES_SHOWN)
 			appendStringInfo(&names, "%s%s", comma, difference.path);
-		/* the same path that has drifted anew, or on, is another reason */
+		/* a path that has drifted again, or further, is another reason */
 		appendStringInfo(&subject, "%s%s since %s", comma, difference.path, audit_time(difference.since));
 	}
 	if (rows.count > NAMES_SHOWN)
@@ -199,9 +199,9 @@ block_unexpected(GateCase *gate, const SqlRows *rows, const char *what)
 }
 
 /*
- * Gate "unexpected": where the environment asks for it, what was promoted may
- * bring nothing that its source has not been through: no value that it never
- * ran with, and no change that no plan of it did, if any was recorded.
+ * Gate "unexpected": where the environment asks for it, a promotion brings nothing
+ * that its source has not been through: no value that the source never ran with,
+ * and no change that none of the plans recorded for the source had.
  */
 void
 gate_unexpected(const Sql *sql, GateCase *gate)
@@ -241,9 +241,9 @@ static const SqlField holder_fields[] = {
 };
 
 /*
- * Gate "request": what a request holds is deployed by it alone.  A deployment
- * is the request's where its revision is one that the request has staged, to
- * promote or to roll back, whoever calls for it.
+ * Gate "request": only the request that holds an instance deploys it.  A
+ * deployment is the request's if the request has staged its revision, to promote
+ * or to roll back, whoever calls the verb.
  */
 void
 gate_request(const Sql *sql, GateCase *gate)
@@ -255,7 +255,7 @@ gate_request(const Sql *sql, GateCase *gate)
 
 	if (gate->known && !gate->known->held)
 		return;
-	/* to take something away is no request's */
+	/* no request decommissions anything */
 	rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_NUMBER(gate_provisions(gate) ? gate->revision : 0));
 	if (sql_row(&rows, 0, &holder))
 		gate_block(gate, "request", psprintf("request %d", holder.request), holder.since, GATE_NO_TIME,

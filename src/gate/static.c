@@ -8,7 +8,7 @@
 #include "secret/row.h"
 #include "secret/secret.h"
 
-/* Gate "path": what is desired was taken from where a path leads from, if it has to be. */
+/* Gate "path": where the environment takes promotions along paths only, a path leads from the source. */
 void
 gate_path(const Sql *sql, GateCase *gate)
 {
@@ -23,7 +23,7 @@ gate_path(const Sql *sql, GateCase *gate)
 						sources == NIL ? "and no other" : "only from ", names_joined(sources)));
 }
 
-/* Gate "component": the release is one of the component's bundle. */
+/* Gate "component": the release is of the component's bundle. */
 void
 gate_component(const Sql *sql, GateCase *gate)
 {
@@ -31,7 +31,7 @@ gate_component(const Sql *sql, GateCase *gate)
 		" WHERE c.project = $1 AND c.component = $2 AND c.bundle <> $3"};
 	SqlRows		rows;
 
-	/* what is not staged yet would be of the component's */
+	/* what is staged from now on is of the component's bundle */
 	if (gate->known)
 		return;
 	rows = sql_read(sql, &read, AS_TEXT(gate->key.project), AS_TEXT(gate->key.component), AS_TEXT(gate->bundle));
@@ -52,7 +52,7 @@ static const SqlField blocked_fields[] = {
 	SQL_FIELDS(BlockedRelease, "b", reason, since)
 };
 
-/* Gate "release": what would be deployed must not be blocked. */
+/* Gate "release": the release that would be deployed is not blocked. */
 void
 gate_release(const Sql *sql, GateCase *gate)
 {
@@ -69,7 +69,7 @@ gate_release(const Sql *sql, GateCase *gate)
 				   psprintf("release %s of bundle \"%s\" is blocked: %s", gate->version, gate->bundle, blocked.reason));
 }
 
-/* What the release that would be deployed declares of secrets. */
+/* The secrets that the release declares. */
 static List *
 release_declarations(const Sql *sql, const GateCase *gate)
 {
@@ -80,7 +80,7 @@ release_declarations(const Sql *sql, const GateCase *gate)
 	return rows.count > 0 ? secret_declarations(sql_jsonb(&rows, 0)) : NIL;
 }
 
-/* Would a promotion bring the secret first? */
+/* Would the promotion set the secret before it is needed? */
 static bool
 would_come(const GateCase *gate, const char *name)
 {
@@ -110,14 +110,14 @@ secret_problem(const GateCase *gate, const SecretDeclaration *declared, const Se
 	return NULL;
 }
 
-/* Is there nothing that the release that would be deployed may ask of the instance? */
+/* Does the release declare neither secrets nor slots for remote references? */
 static bool
 declares_nothing(const GateCase *gate)
 {
 	return gate->version == NULL || (gate->known && !gate->known->declares);
 }
 
-/* Gate "secrets": what the release that would be deployed requires has to be set, and JSON where it says so. */
+/* Gate "secrets": the secrets that the release requires are set, and are JSON where it says so. */
 void
 gate_secrets(const Sql *sql, GateCase *gate)
 {
@@ -135,7 +135,7 @@ gate_secrets(const Sql *sql, GateCase *gate)
 	}
 }
 
-/* Gate "references": what the release requires is there. */
+/* Gate "references": the remote references that the release requires are set. */
 void
 gate_references(const Sql *sql, GateCase *gate)
 {

@@ -1,12 +1,11 @@
 /*
  * window.c: when something may be deployed: stopped lines, freezes, change
- * windows and their budgets.  What follows for what waits is in
- * deployment/begin.c.
+ * windows and their budgets.  deployment/begin.c applies them to deployments that
+ * wait.
  *
- * What there is in a scope is read once, as a set, and judged for as many
- * times as are asked for: a case keeps its set, and the cells of a matrix may
- * share one.  A freeze beats any change window; where no change window is in
- * scope it is always open.
+ * The rules of a scope are read once, as a set, and can be judged for many times:
+ * a case keeps its set, and the cells of a matrix may share one.  A freeze beats
+ * any change window.  Where no change window applies, it is as if one were open.
  */
 #include "postgres.h"
 
@@ -71,7 +70,7 @@ struct WindowSet
 
 /* ---- reading ---- */
 
-/* A range's bounds: of what is within it the first moment, and the first that is not any more. */
+/* A range's bounds: the first moment within it, and the first moment behind it. */
 void
 window_range(const RangeType *during, TimestampTz *lower, TimestampTz *upper)
 {
@@ -90,8 +89,8 @@ window_range(const RangeType *during, TimestampTz *lower, TimestampTz *upper)
 }
 
 /*
- * Read what there is for a project, and, unless they are NULL, for an
- * environment and a component of it, by the active snapshot.  The set lives as
+ * Read the rules that may apply to a project, or to an environment and a
+ * component of it; NULL: to any.  Reads by the active snapshot.  The set lives as
  * long as the scope.
  */
 WindowSet *
@@ -129,7 +128,7 @@ set_of(const Sql *sql, GateCase *gate)
 
 /* ---- judging ---- */
 
-/* Is a name the one that a scope asks for? */
+/* Does a name of a scope, where NULL stands for all, mean that one? */
 static bool
 is_meant(const char *meant, const char *name)
 {
@@ -148,7 +147,7 @@ concerns(const Window *window, const GateCase *gate)
 										  JsonbPGetDatum(window->selector))));
 }
 
-/* How one that is once is at a time. */
+/* Judge a window that is open once, for a time. */
 static void
 judge_range(const Window *window, TimestampTz at, CalendarState *state)
 {
@@ -159,7 +158,7 @@ judge_range(const Window *window, TimestampTz at, CalendarState *state)
 	state->next = window->lower > at ? window->lower : DT_NOEND;
 }
 
-/* How a window is at a time; worked out once for each. */
+/* The state of a window at a time.  The last one is kept, since several gates ask. */
 static const CalendarState *
 state_at(Window *window, TimestampTz at)
 {
@@ -184,7 +183,7 @@ state_at(Window *window, TimestampTz at)
 	return &window->state;
 }
 
-/* When a window that state_at found closed was open last. */
+/* When a window that state_at has found closed was last open. */
 static TimestampTz
 ended_before(Window *window)
 {
@@ -212,14 +211,14 @@ next_window(const Sql *sql, GateCase *gate, int32 kind, const Window *behind)
 	return NULL;
 }
 
-/* The words of a reason, behind what it is about. */
+/* Why somebody has made a rule, to be put behind a message. */
 static const char *
 because(const char *reason)
 {
 	return reason && *reason ? psprintf(": %s", reason) : "";
 }
 
-/* The line is not stopped. */
+/* Gate "stopped": neither the line of the project nor that of everything is stopped. */
 void
 gate_stopped(const Sql *sql, GateCase *gate)
 {
@@ -232,7 +231,7 @@ gate_stopped(const Sql *sql, GateCase *gate)
 	}
 }
 
-/* No freeze is on. */
+/* Gate "freeze": no freeze is on. */
 void
 gate_freeze(const Sql *sql, GateCase *gate)
 {
@@ -243,7 +242,7 @@ gate_freeze(const Sql *sql, GateCase *gate)
 
 		if (!state->open)
 			continue;
-		/* a freeze that begins again is another reason, and so is another freeze of that name at that time */
+		/* the next time that it is on is another reason, and so is another freeze of that name */
 		subject = psprintf("%s since %s, made at %s", freeze->name,
 						   state->since == GATE_NO_TIME ? "ever" : audit_time(state->since), audit_time(freeze->since));
 		gate_block(gate, "freeze", subject, state->since, state->until, "whoever changes promote.freeze_window",
@@ -269,7 +268,7 @@ closed_since(const Sql *sql, GateCase *gate)
 	return since;
 }
 
-/* Where there are change windows, one is open. */
+/* Gate "window": where change windows apply, one of them is open. */
 void
 gate_window(const Sql *sql, GateCase *gate)
 {
@@ -290,7 +289,7 @@ gate_window(const Sql *sql, GateCase *gate)
 	if (names.len == 0)
 		return;
 	since = closed_since(sql, gate);
-	/* another time that they are closed is another reason, and so are other windows of these names */
+	/* the next time that they are closed is another reason, and so are other windows of these names */
 	gate_block(gate, "window", since == DT_NOBEGIN ? names.data : psprintf("%s since %s", names.data, audit_time(since)),
 			   since == DT_NOBEGIN ? GATE_NO_TIME : since, next, "whoever changes promote.change_window",
 			   psprintf("no change window is open, of %s", names.data));
@@ -310,7 +309,7 @@ static const SqlField queued_fields[] = {
 	SQL_FIELD(Queued, last_at, "q.last_at")
 };
 
-/* Count that, the deployment that is judged aside. */
+/* Count what was queued in an occurrence of a window, without the deployment that is judged. */
 static Queued
 count_queued(const Sql *sql, const GateCase *gate, const Window *window, const Occurrence *occurrence)
 {
@@ -329,7 +328,7 @@ count_queued(const Sql *sql, const GateCase *gate, const Window *window, const O
 	return queued;
 }
 
-/* Of the change windows that are open, one has a place left. */
+/* Gate "budget": of the change windows that are open, one has a place left. */
 void
 gate_budget(const Sql *sql, GateCase *gate)
 {
@@ -376,10 +375,10 @@ compare_hashes(const void *a, const void *b)
 }
 
 /*
- * Lock the budgets that the case takes a place of, to the end of the
- * transaction: others that would take one are judged behind it.  Not by the
- * rows, since whoever changes a window waits for nobody who is judged by it;
- * nor by advisory locks, which anybody can hold who knows a name.
+ * Lock the budgets that the case may take a place of, until the end of the
+ * transaction: whoever else would take one is judged afterwards.  The lock is not
+ * on the windows' rows, as those who change a window must not wait for those who
+ * are judged by it.  Nor is it an advisory lock, which anybody can take.
  */
 void
 window_lock_budgets(const Sql *sql, GateCase *gate)
@@ -397,7 +396,7 @@ window_lock_budgets(const Sql *sql, GateCase *gate)
 			hashes[count++] = hash_bytes((const unsigned char *) window->name, strlen(window->name));
 	PopActiveSnapshot();
 	qsort(hashes, count, sizeof(uint32), compare_hashes);
-	/* the class is no catalog: nothing else is locked by that */
+	/* the table is no catalog, so nothing else takes such locks */
 	for (int i = 0; i < count; i++)
 		LockDatabaseObject(table, hashes[i], 1, ExclusiveLock);
 }

@@ -12,10 +12,10 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
 #include "base/argument.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "base/trigger.h"
 #include "gate/window.h"
 
@@ -36,14 +36,14 @@ refuse_window(const char *name, const char *message, const char *detail, const c
 			 errhint("%s", hint)));
 }
 
-/* Refuse a row without a name that fits into a message, or whose selector is no object. */
+/* Refuse a row whose name is blank or too long for a message, or whose selector is no object. */
 static void
 check_words(const TriggerData *data, HeapTuple row)
 {
 	const char *name = trigger_text(data, row, "name");
 	const Jsonb *selector = trigger_jsonb(data, row, "selector");
 
-	/* the constraints of the table refuse NULL behind us */
+	/* the constraints of the table refuse NULL afterwards */
 	if (name && (name[strspn(name, " \t\r\n")] == '\0' || strlen(name) > MAX_NAME))
 		refuse_window(pnstrdup(name, pg_mbcliplen(name, strlen(name), 40)), "needs another name",
 					  psprintf("A name has from 1 to %d bytes, not only blanks.", MAX_NAME),
@@ -54,7 +54,7 @@ check_words(const TriggerData *data, HeapTuple row)
 					  "Write it as in '{\"tier\": \"gold\"}'.");
 }
 
-/* Refuse a range that is none, or, if it must, never ends. */
+/* Refuse a range that is empty, or, if must_end is set, has no end. */
 static void
 check_range(const char *name, const RangeType *during, bool must_end)
 {
@@ -70,14 +70,14 @@ check_range(const char *name, const RangeType *during, bool must_end)
 					  "Give the range an end; what has none that is known is a case for promote.stop_line.");
 }
 
-/* The columns that say how one recurs; may be NULL: they need not be given. */
+/* The columns that say how a window recurs. */
 static const struct
 {
 	const char *name;
 	bool		may_be_null;
 }			recurring[] = {{"rule", true}, {"zone", false}, {"starts_at", false}, {"duration", false}};
 
-/* Refuse a row that does not say, in one way, when it is. */
+/* Refuse a row that is not either once, by its range, or recurring. */
 static void
 check_kind(const char *name, const TriggerData *data, HeapTuple row)
 {
@@ -98,7 +98,7 @@ check_kind(const char *name, const TriggerData *data, HeapTuple row)
 	}
 }
 
-/* How a row recurs. */
+/* Read how a row recurs. */
 static void
 read_calendar(const TriggerData *data, HeapTuple row, CalendarText *text)
 {
@@ -112,7 +112,7 @@ read_calendar(const TriggerData *data, HeapTuple row, CalendarText *text)
 	text->duration = DatumGetIntervalP(trigger_value(data, row, "duration", &isnull));
 }
 
-/* Check a row that recurs; returns it with its zone spelled well. */
+/* Check a row that recurs; returns it with the zone spelled as PostgreSQL does. */
 static HeapTuple
 check_recurring(const TriggerData *data, HeapTuple row, bool must_end)
 {
@@ -187,8 +187,7 @@ calendar_arguments(FunctionCallInfo fcinfo, CalendarText *text)
 
 /* Put the occurrences that end after one time and begin before another, at most so many. */
 static void
-put_occurrences(ReturnSetInfo *result, const Calendar *calendar, TimestampTz after,
-				TimestampTz before, int most)
+put_occurrences(FunctionCallInfo fcinfo, const Calendar *calendar, TimestampTz after, TimestampTz before, int most)
 {
 	CalendarCursor cursor;
 	Occurrence	occurrence;
@@ -196,13 +195,10 @@ put_occurrences(ReturnSetInfo *result, const Calendar *calendar, TimestampTz aft
 	calendar_seek(&cursor, calendar, after);
 	while (most > 0 && calendar_next(&cursor, &occurrence) && occurrence.begin < before)
 	{
-		Datum		values[2] = {TimestampTzGetDatum(occurrence.begin), TimestampTzGetDatum(occurrence.end)};
-		bool		nulls[2] = {false};
-
 		CHECK_FOR_INTERRUPTS();
 		if (occurrence.end <= after)
 			continue;
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		result_put(fcinfo, AS_TIME(occurrence.begin), AS_TIME(occurrence.end));
 		most--;
 	}
 	calendar_release(&cursor);
@@ -229,6 +225,6 @@ promote_window_occurrences(PG_FUNCTION_ARGS)
 	(void) calendar_zone(text.zone);
 	calendar_parse(&text, &calendar);
 	InitMaterializedSRF(fcinfo, 0);
-	put_occurrences((ReturnSetInfo *) fcinfo->resultinfo, &calendar, after, before, most);
+	put_occurrences(fcinfo, &calendar, after, before, most);
 	return (Datum) 0;
 }

@@ -12,6 +12,7 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 #include "json/reader.h"
@@ -77,6 +78,38 @@ json_build_number(JsonBuilder *builder, const char *key, int64 number)
 {
 	json_build_key(builder, key, strlen(key));
 	json_build_integer(builder, number);
+}
+
+/* A key and an array that is opened; json_build_end_array ends it. */
+static inline void
+json_build_array_field(JsonBuilder *builder, const char *key)
+{
+	json_build_key(builder, key, strlen(key));
+	json_build_begin_array(builder);
+}
+
+/* A key and an array of strings, a list of char *. */
+static inline void
+json_build_strings(JsonBuilder *builder, const char *key, const List *strings)
+{
+	ListCell   *cell;
+
+	json_build_array_field(builder, key);
+	foreach(cell, strings)
+		json_build_string(builder, lfirst(cell), strlen(lfirst(cell)));
+	json_build_end_array(builder);
+}
+
+/* The document {}. */
+static inline Jsonb *
+json_empty_object(void)
+{
+	JsonBuilder builder;
+
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_build_end_object(&builder);
+	return json_builder_finish(&builder);
 }
 
 #endif							/* PROMOTE_JSON_BUILDER_H */

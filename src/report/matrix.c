@@ -16,9 +16,9 @@
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/snapmgr.h"
-#include "utils/tuplestore.h"
 
 #include "base/argument.h"
+#include "base/result.h"
 #include "gate/gate.h"
 #include "gate/window.h"
 #include "grant/access.h"
@@ -313,7 +313,7 @@ compose_case(const Sql *sql, const Cell *cell, const Cell *at, GateCase *gate)
 	Promotion	promotion = {
 		.source = cell->key,
 		.destination = at->key,
-		.overrides = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")))
+		.overrides = json_empty_object()
 	};
 	ProposedRevision *proposed = &promotion.proposed;
 
@@ -404,32 +404,17 @@ look_onward(const Sql *sql, Matrix *matrix, const Cell *cell, Onward *onward)
 
 /* Put a cell's row. */
 static void
-put_cell(const Sql *sql, Matrix *matrix, const Cell *cell, ReturnSetInfo *result)
+put_cell(FunctionCallInfo fcinfo, const Sql *sql, Matrix *matrix, const Cell *cell)
 {
 	Onward		onward;
-	Datum		values[12];
-	bool		nulls[12] = {false};
 
 	look_onward(sql, matrix, cell, &onward);
-	values[0] = CStringGetTextDatum(cell->key.project);
-	values[1] = CStringGetTextDatum(cell->key.component);
-	values[2] = CStringGetTextDatum(cell->key.environment);
-	values[3] = CStringGetTextDatum(cell->name);
-	values[4] = CStringGetTextDatum(cell->runs.status);
-	values[5] = TimestampTzGetDatum(cell->runs.since);
-	values[6] = Int32GetDatum(cell->revision);
-	values[7] = cell->version ? CStringGetTextDatum(cell->version) : (Datum) 0;
-	values[8] = PointerGetDatum(cell->digest);
-	values[9] = names_array(onward.next);
-	values[10] = BoolGetDatum(onward.promotable);
-	values[11] = CStringGetTextDatum(onward.why_not.data);
-	nulls[5] = cell->runs.since == GATE_NO_TIME;
-	nulls[6] = cell->revision == 0;
-	nulls[7] = cell->version == NULL;
-	nulls[8] = cell->digest == NULL;
-	nulls[9] = nulls[10] = onward.next == NIL;
-	nulls[11] = onward.why_not.len == 0;
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	result_put(fcinfo, AS_TEXT(cell->key.project), AS_TEXT(cell->key.component), AS_TEXT(cell->key.environment),
+			   AS_TEXT(cell->name), AS_TEXT(cell->runs.status), AS_TIME(cell->runs.since), AS_NUMBER(cell->revision),
+			   AS_TEXT(cell->version), AS_BYTEA(cell->digest),
+			   AS_TEXTS(onward.next ? names_array(onward.next) : (Datum) 0),
+			   sql_value(BOOLOID, onward.next == NIL, BoolGetDatum(onward.promotable)),
+			   AS_TEXT(onward.why_not.len > 0 ? onward.why_not.data : NULL));
 }
 
 /* Environments in the order in which things are promoted, components by their names. */
@@ -454,13 +439,11 @@ Datum
 promote_matrix(PG_FUNCTION_ARGS)
 {
 	char	   *project = argument_text(fcinfo, 0);
-	ReturnSetInfo *result;
 	Sql			sql;
 	Matrix		matrix = {.now = GetCurrentTimestamp(),.role = rights_role()};
 
 	access_require_sight(project);
 	InitMaterializedSRF(fcinfo, 0);
-	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	sql_enter(&sql);
 	PushActiveSnapshot(GetActiveSnapshot());
 	matrix.projects = project ? names_array(list_make1(project)) : PointerGetDatum(grants_projects());
@@ -476,7 +459,7 @@ promote_matrix(PG_FUNCTION_ARGS)
 	for (uint64 i = 0; i < matrix.count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		put_cell(&sql, &matrix, matrix.rows[i], result);
+		put_cell(fcinfo, &sql, &matrix, matrix.rows[i]);
 	}
 	PopActiveSnapshot();
 	sql_leave(&sql);

@@ -14,6 +14,7 @@
 #include "base/errors.h"
 #include "deployment/deploy.h"
 #include "deployment/rollback.h"
+#include "gate/review.h"
 #include "request/act.h"
 
 /* ---- what was done, and what is waited for ---- */
@@ -87,17 +88,6 @@ advance_fail(Advance *advance, RequestItem *item, const char *reason)
 
 /* ---- what is done with an item ---- */
 
-/* Number of the last plan of a revision; 0: there is none. */
-static int32
-last_plan(const Sql *sql, const InstanceKey *key, int32 revision)
-{
-	static Statement read = {"SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
-		" AND d.action = 'PLAN' AND d.revision = $4 ORDER BY d.revision DESC, d.deployment DESC LIMIT 1"};
-	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(revision));
-
-	return rows.count > 0 ? sql_int(&rows, 0) : 0;
-}
-
 /* Lock an item's instances, if they are there, and propose the item. */
 static void
 propose_locked(const Sql *sql, const PromotionRequest *request, const RequestItem *item, ItemProposal *proposal)
@@ -144,7 +134,7 @@ stage(const Sql *sql, Advance *advance, RequestItem *item)
 	item->revision = staged.new_revision;
 	item->previous_revision = proposal.deployed_revision;
 	item->planned.number = staged.deployment;
-	item->plan = staged.deployment ? staged.deployment : last_plan(sql, &promotion->destination, staged.new_revision);
+	item->plan = staged.deployment ? staged.deployment : revision_last_plan(sql, &promotion->destination, staged.new_revision, false);
 	return NULL;
 }
 
@@ -256,7 +246,7 @@ roll_back(const Sql *sql, Advance *advance, RequestItem *item)
 							item->revision);
 		item->rollback_revision = staged.new_revision;
 		item->planned.number = staged.deployment;
-		item->rollback_plan = staged.deployment ? staged.deployment : last_plan(sql, &key, staged.new_revision);
+		item->rollback_plan = staged.deployment ? staged.deployment : revision_last_plan(sql, &key, staged.new_revision, false);
 	}
 	if (!request_has_run(item))
 		item->status = ITEM_ROLLED_BACK;

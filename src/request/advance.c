@@ -397,17 +397,8 @@ record(const Sql *sql, Advance *advance, const char *event)
 
 	request_facts(&facts, &advance->request);
 	for (int i = 0; i < MOVES; i++)
-	{
-		ListCell   *cell;
-
-		if (advance->moves[i] == NIL)
-			continue;
-		json_build_key(&facts, move_names[i], strlen(move_names[i]));
-		json_build_begin_array(&facts);
-		foreach(cell, advance->moves[i])
-			json_build_string(&facts, lfirst(cell), strlen(lfirst(cell)));
-		json_build_end_array(&facts);
-	}
+		if (advance->moves[i] != NIL)
+			json_build_strings(&facts, move_names[i], advance->moves[i]);
 	request_record(sql, &advance->request, event, &facts);
 }
 

@@ -93,7 +93,7 @@ argument_object(FunctionCallInfo fcinfo, int argument, const char *name)
 	Jsonb	   *document;
 
 	if (PG_ARGISNULL(argument))
-		return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+		return json_empty_object();
 	document = PG_GETARG_JSONB_P(argument);
 	json_check_params(document, name);
 	return document;
@@ -403,18 +403,17 @@ find_candidate(const Opening *opening, const char *component)
 static void
 check_components(const Opening *opening)
 {
-	StringInfoData unknown;
+	List	   *unknown = NIL;
 	ListCell   *cell;
 
-	initStringInfo(&unknown);
 	foreach(cell, opening->components)
 		if (find_candidate(opening, lfirst(cell)) == NULL)
-			appendStringInfo(&unknown, "%s\"%s\"", unknown.len > 0 ? ", " : "", (char *) lfirst(cell));
-	if (unknown.len > 0)
+			unknown = lappend(unknown, psprintf("\"%s\"", (char *) lfirst(cell)));
+	if (unknown)
 		ereport(ERROR,
 				(errcode(PM_NOT_FOUND),
 				 errmsg("the scope names components that project \"%s\" does not have", opening->request.project),
-				 errdetail_internal("Unknown: %s.", unknown.data),
+				 errdetail_internal("Unknown: %s.", names_joined(unknown)),
 				 errhint("Check the spelling; promote.component lists them.")));
 }
 
