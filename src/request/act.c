@@ -134,7 +134,8 @@ stage(const Sql *sql, Advance *advance, RequestItem *item)
 	item->revision = staged.new_revision;
 	item->previous_revision = proposal.deployed_revision;
 	item->planned.number = staged.deployment;
-	item->plan = staged.deployment ? staged.deployment : revision_last_plan(sql, &promotion->destination, staged.new_revision, false);
+	item->plan = staged.deployment ? staged.deployment :
+		revision_last_plan(sql, &promotion->destination, staged.new_revision, false);
 	return NULL;
 }
 
@@ -246,7 +247,8 @@ roll_back(const Sql *sql, Advance *advance, RequestItem *item)
 							item->revision);
 		item->rollback_revision = staged.new_revision;
 		item->planned.number = staged.deployment;
-		item->rollback_plan = staged.deployment ? staged.deployment : revision_last_plan(sql, &key, staged.new_revision, false);
+		item->rollback_plan = staged.deployment ? staged.deployment :
+			revision_last_plan(sql, &key, staged.new_revision, false);
 	}
 	if (!request_has_run(item))
 		item->status = ITEM_ROLLED_BACK;
