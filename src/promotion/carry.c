@@ -1,13 +1,12 @@
 /*
  * carry.c: what a promotion carries besides params.
  *
- * Remote references are configuration: plans say how they differ from what
- * was planned before, as they do of params, and deployments carry them.
- * Secrets are not: they are sealed again for the destination (secret.h), and
- * all that is ever said of them here is their names and what became of each.
+ * Remote references are configuration: plans show how they differ from what was planned
+ * before, and deployments carry them.  Secrets are sealed again for the destination
+ * (secret.h); nothing but their names and what happened to each is shown here.
  *
- * In a diff both stand behind the leaves, marked by a kind, with a path that
- * no leaf has: "reference network", "secret db_password".
+ * In a diff, both follow the leaves.  Each has a kind and a path that no leaf has: "reference
+ * network", "secret db_password".
  */
 #include "postgres.h"
 
@@ -17,11 +16,11 @@
 #include "registry/remote_reference.h"
 #include "secret/secret.h"
 
-#define NAMES_MAX_BYTES 3000	/* told to listeners: a notification has 8000 */
+#define NAMES_MAX_BYTES 3000	/* told to listeners: a notification has at most 8000 */
 
 /* ---- what changes ---- */
 
-/* Is the name one of the list? */
+/* Does the list contain the name? */
 static bool
 has_name(const List *names, const char *name)
 {
@@ -40,7 +39,7 @@ string_of(const JsonbValue *value)
 	return value ? pnstrdup(value->val.string.val, value->val.string.len) : NULL;
 }
 
-/* In what two sets of references differ: a list of CarriedChange *.  NULL is none at all. */
+/* The differences between two sets of references: a list of CarriedChange *.  NULL is an empty set. */
 List *
 carry_differences(const Jsonb *old_references, const Jsonb *new_references)
 {
@@ -70,7 +69,7 @@ carry_differences(const Jsonb *old_references, const Jsonb *new_references)
 	return changes;
 }
 
-/* What copying has done to a secret, or would; NULL: there is nothing to say of it. */
+/* What copying did to a secret, or would do; NULL: nothing to report. */
 static CarriedChange *
 secret_changed(const SecretCopy *copy)
 {
@@ -90,7 +89,7 @@ secret_changed(const SecretCopy *copy)
 	return change;
 }
 
-/* The value of a field; NULL: there is none. */
+/* The reference of a field; NULL: none. */
 static char *
 reference_of(const Jsonb *references, const char *field)
 {
@@ -103,7 +102,7 @@ reference_of(const Jsonb *references, const char *field)
 	return json_find(&root, field, &value) ? string_of(&value) : NULL;
 }
 
-/* The destination's references that the source has none for, and that no change is about. */
+/* The destination's references that the source does not have and that no change is about. */
 static List *
 kept_references(const ProposedRevision *proposed, const Carry *carry)
 {
@@ -124,9 +123,9 @@ kept_references(const ProposedRevision *proposed, const Carry *carry)
 }
 
 /*
- * What changes of references since the last plan, and of secrets by this
- * promotion; a list of CarriedChange *.  With what was to be carried also what
- * the destination keeps, because the source has none.
+ * The changes of references since the last plan and of secrets by this promotion: a list of
+ * CarriedChange *.  Where references are carried, it includes those that the destination keeps
+ * because the source has none.
  */
 List *
 carry_changes(const ProposedRevision *proposed, const Carry *carry)
@@ -153,21 +152,21 @@ carry_changes(const ProposedRevision *proposed, const Carry *carry)
 	return changes;
 }
 
-/* What a kind is called. */
+/* The name of a kind. */
 const char *
 carry_kind_name(CarriedKind kind)
 {
 	return kind == CARRIED_SECRET ? "secret" : "reference";
 }
 
-/* Where a diff or a preview says it. */
+/* The path of a change in a diff or a preview. */
 char *
 carry_path(const CarriedChange *change)
 {
 	return psprintf("%s %s", carry_kind_name(change->kind), change->name);
 }
 
-/* Add a field that is true. */
+/* Add a field with the value true. */
 static void
 add_flag(JsonBuilder *builder, const char *key)
 {
@@ -175,7 +174,7 @@ add_flag(JsonBuilder *builder, const char *key)
 	json_build_bool(builder, true);
 }
 
-/* Add a change to the diff that is open. */
+/* Add a change to a diff that is being written. */
 static void
 add_change(JsonBuilder *builder, const CarriedChange *change)
 {
@@ -194,7 +193,7 @@ add_change(JsonBuilder *builder, const CarriedChange *change)
 	json_build_end_object(builder);
 }
 
-/* A diff with these changes behind it. */
+/* Append changes to a diff. */
 Jsonb *
 carry_added_to(Jsonb *diff, List *changes)
 {
@@ -218,7 +217,7 @@ carry_added_to(Jsonb *diff, List *changes)
 	return json_builder_finish(&builder);
 }
 
-/* All that a checked proposal changes since the last plan: see compose_diff. */
+/* Everything that a checked proposal changes since the last plan, see compose_diff. */
 Jsonb *
 carry_diff(const ProposedRevision *proposed)
 {
@@ -241,17 +240,14 @@ carry_has_secrets(const ProposedRevision *proposed)
 	return false;
 }
 
-/* Does the last plan show the references as they are, and are no secrets to be shown? */
+/* Does the last plan show the present references, with no changes of secrets to show? */
 bool
 carry_is_planned(const ProposedRevision *proposed)
 {
 	return !proposed->carried && reference_same(proposed->planned_references, proposed->references);
 }
 
-/*
- * Find what the references replace of what runs, and mark the proposal, which
- * is checked.
- */
+/* Find which running references the proposal, which is checked, replaces, and note them in it. */
 void
 carry_judge(const Sql *sql, ProposedRevision *proposed, bool read_only)
 {
@@ -261,7 +257,7 @@ carry_judge(const Sql *sql, ProposedRevision *proposed, bool read_only)
 		proposed->proposal.destructive = true;
 }
 
-/* Add the names of one kind, if any, to what listeners are told; as many as there is room for. */
+/* Add the names of one kind to the notification, as many as fit; no field if there are none. */
 static void
 add_names(JsonBuilder *builder, const List *changes, CarriedKind kind, const char *key)
 {
@@ -287,7 +283,7 @@ add_names(JsonBuilder *builder, const List *changes, CarriedKind kind, const cha
 		json_build_end_array(builder);
 }
 
-/* What listeners are told: the names of references and of secrets that change; NULL: none do. */
+/* The names of references and secrets that change, for listeners; NULL: none. */
 Jsonb *
 carry_names(const ProposedRevision *proposed)
 {
@@ -306,7 +302,7 @@ carry_names(const ProposedRevision *proposed)
 
 /* ---- carrying ---- */
 
-/* Append what was copied to the destination's chain; builder has its facts, but for their end. */
+/* Append what was copied to the destination's chain.  builder holds facts that are not ended yet. */
 static void
 record_copy(const Sql *sql, ProposedRevision *proposed, const char *event, JsonBuilder *builder)
 {
@@ -318,7 +314,7 @@ record_copy(const Sql *sql, ProposedRevision *proposed, const char *event, JsonB
 	audit_append(sql, &proposed->head, proposed->key.project, proposed->proposal.instance, &entry, 1);
 }
 
-/* Begin the facts of a copy: who, from where, and an array under a key. */
+/* Begin the facts of a copy: who copied from where, and an array under a key. */
 static void
 begin_copy(JsonBuilder *builder, const InstanceKey *source, const char *key)
 {
@@ -328,7 +324,7 @@ begin_copy(JsonBuilder *builder, const InstanceKey *source, const char *key)
 	json_build_begin_array(builder);
 }
 
-/* The slots in which copying references would replace what runs, although it may not: char *. */
+/* The slots in which copying references would replace what runs without permission: a list of char *. */
 static List *
 find_refused(const Sql *sql, const ProposedRevision *proposed, const List *changes, const Jsonb *references,
 			 bool read_only)
@@ -350,11 +346,11 @@ find_refused(const Sql *sql, const ProposedRevision *proposed, const List *chang
 	return refused;
 }
 
-/* Copy references: those of slots that the destination's release has. */
+/* Copy references, for slots that the destination's release declares. */
 static void
 take_references(const Sql *sql, Carry *carry, const InstanceKey *source, ProposedRevision *proposed, bool write)
 {
-	/* the proposal may have been asked before what would become of them */
+	/* read now, because the proposal may be from before the references of an earlier call */
 	Jsonb	   *present = reference_read(sql, &proposed->key, proposed->slots, !write);
 	Jsonb	   *references;
 	List	   *changes;
@@ -390,7 +386,7 @@ read_declared(const Sql *sql, const ProposedRevision *proposed, bool read_only)
 	return sql_jsonb(&rows, 0);
 }
 
-/* Copy secrets: those that the destination's release declares. */
+/* Copy secrets that the destination's release declares. */
 static void
 take_secrets(const Sql *sql, const InstanceKey *source, ProposedRevision *proposed, bool write)
 {
@@ -415,9 +411,8 @@ take_secrets(const Sql *sql, const InstanceKey *source, ProposedRevision *propos
 }
 
 /*
- * Carry what was asked for from the source to the instance of a proposal,
- * under the locks of both; or (write is false) only note in the proposal what
- * would become of it.
+ * Carry what was asked for from the source to a proposal's instance, under the locks of both.
+ * If write is false, only note in the proposal what would happen.
  */
 void
 carry_take(const Sql *sql, Carry *carry, const InstanceKey *source, ProposedRevision *proposed, bool write)

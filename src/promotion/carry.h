@@ -1,6 +1,6 @@
 /*
- * carry.h: what a promotion carries besides params: remote references and
- * secrets; and how plans say of these what becomes of them.
+ * carry.h: what a promotion carries besides params (remote references and secrets), and how
+ * plans show it.
  */
 #ifndef PROMOTE_PROMOTION_CARRY_H
 #define PROMOTE_PROMOTION_CARRY_H
@@ -11,31 +11,31 @@
 #include "parse/name.h"
 #include "promotion/proposal.h"
 
-/* What is to be carried, and what of the source is. */
+/* What a promotion carries. */
 typedef struct Carry
 {
 	bool		secrets;
 	bool		references;
-	Jsonb	   *source_references;	/* of the slots that the destination's release has; NULL: none */
-	List	   *refused;		/* slots in which that would replace what runs, and may not: char * */
+	Jsonb	   *source_references;	/* for slots that the destination's release declares; NULL: none */
+	List	   *refused;		/* slots in which copying would replace what runs without permission: char * */
 } Carry;
 
-/* What a promotion carries besides params. */
+/* The kinds of what a promotion carries besides params. */
 typedef enum CarriedKind
 {
 	CARRIED_REFERENCE, CARRIED_SECRET
 } CarriedKind;
 
-/* What becomes of a reference or a secret. */
+/* What happens to a reference or a secret. */
 typedef struct CarriedChange
 {
 	CarriedKind kind;
 	const char *name;
-	const char *change;			/* add, change or remove; keep: it stays, although it was to be copied */
+	const char *change;			/* add, change or remove; keep: the source has none */
 	const char *old_value;		/* masked; NULL: none */
 	const char *new_value;
 	bool		from_source;
-	bool		replaces;		/* what runs */
+	bool		replaces;		/* something that runs */
 } CarriedChange;
 
 extern void carry_take(const Sql *sql, Carry *carry, const InstanceKey *source, ProposedRevision *proposed,

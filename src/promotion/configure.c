@@ -1,5 +1,5 @@
 /*
- * configure.c: editing what an instance desires, in place.
+ * configure.c: editing an instance's desired state in place.
  */
 #include "postgres.h"
 
@@ -20,10 +20,7 @@ empty_object(void)
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
 }
 
-/*
- * The constraint and channel that an argument asks for; both NULL where it
- * asks for none.
- */
+/* The constraint and channel of an argument; both NULL where the argument is. */
 static void
 take_constraint(const char *argument, char **constraint, const char **channel)
 {

@@ -1,6 +1,6 @@
 /*
- * deployment.c: attempts to plan, provision or decommission an instance: their
- * rows, for the verbs.  Which steps they take is step.c's.
+ * deployment.c: the rows of deployments, which plan, provision or decommission an instance.
+ * The steps between their states are in deployment/step.c.
  */
 #include "postgres.h"
 
@@ -39,35 +39,35 @@ const char *const deployment_statuses[] = {
 	[DEPLOYMENT_FAILED] = "FAILED",[DEPLOYMENT_ABORTED] = "ABORTED", NULL
 };
 
-/* The action that has a name; ACTION_NONE: none has, or it is NULL. */
+/* The action with a name; ACTION_NONE: no action has it, or it is NULL. */
 DeploymentAction
 deployment_action_parse(const char *name)
 {
 	return sql_enum(deployment_actions, name);
 }
 
-/* An action's name; NULL of ACTION_NONE. */
+/* An action's name; NULL for ACTION_NONE. */
 const char *
 deployment_action_name(DeploymentAction action)
 {
 	return deployment_actions[action];
 }
 
-/* The state that has a name; DEPLOYMENT_NONE: none has, or it is NULL. */
+/* The state with a name; DEPLOYMENT_NONE: no state has it, or it is NULL. */
 DeploymentStatus
 deployment_status_parse(const char *name)
 {
 	return sql_enum(deployment_statuses, name);
 }
 
-/* A state's name; NULL of DEPLOYMENT_NONE. */
+/* A state's name; NULL for DEPLOYMENT_NONE. */
 const char *
 deployment_status_name(DeploymentStatus status)
 {
 	return deployment_statuses[status];
 }
 
-/* An argument that names an action.  Raises PM_INVALID_ARGUMENT where it names none. */
+/* An argument that names an action.  Raises PM_INVALID_ARGUMENT for other names. */
 DeploymentAction
 argument_action(const char *name)
 {
@@ -84,14 +84,13 @@ argument_action(const char *name)
 
 /*
  * promote_internal.check_deployment(deployment integer, action text, status text, plan
- * integer, queued_at timestamptz, due_at timestamptz, worker text, fencing
- * integer, lost_leases integer, started_at timestamptz, finished_at
- * timestamptz, plan_digest bytea) returns boolean
+ * integer, queued_at timestamptz, due_at timestamptz, worker text, fencing integer,
+ * lost_leases integer, started_at timestamptz, finished_at timestamptz, plan_digest bytea)
+ * returns boolean
  *
- * A CHECK is stored as the text of an expression, which PostgreSQL takes in
- * anew for every statement (ExecRelCheck in execMain.c), each byte of each
- * constant as a word of its own.  Written out, these cost as much as the rest
- * of an UPDATE.
+ * One function checks all columns for speed.  PostgreSQL stores a CHECK as the text of an
+ * expression tree and parses it for every statement (ExecRelCheck in execMain.c), where each
+ * byte of a constant is a word.  Separate CHECKs cost as much as the rest of an UPDATE.
  */
 Datum
 promote_check_deployment(PG_FUNCTION_ARGS)
@@ -128,7 +127,7 @@ promote_check_deployment(PG_FUNCTION_ARGS)
 					VARSIZE_ANY_EXHDR(PG_GETARG_BYTEA_PP(11)) == JSON_DIGEST_LENGTH));
 }
 
-/* The deployment's row, as one to be locked. */
+/* The deployment's row, for row_lock. */
 static RowToLock
 row_to_lock(const InstanceKey *key, int32 deployment)
 {
@@ -148,8 +147,8 @@ row_to_lock(const InstanceKey *key, int32 deployment)
 }
 
 /*
- * Lock the deployment's row alone, not its instance.  False where there is
- * none, or none that the transaction's snapshot shows.
+ * Lock the deployment's row without the instance.  False where the row does not exist, or the
+ * transaction's snapshot does not show it.
  */
 bool
 deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment)
@@ -169,9 +168,9 @@ deployment_rescue(const Sql *sql, const InstanceKey *key, int32 deployment)
 }
 
 /*
- * Insert a deployment, due if nothing else of the instance waits or runs, under
- * the instance's lock; returns what the audit log says of it.  The counter and
- * the log are the caller's.
+ * Insert a deployment under the instance's lock.  It is due at once if no other deployment of
+ * the instance waits or runs.  Returns what the audit log says of it.  The caller updates the
+ * counter and the log.
  */
 Jsonb *
 deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment, const DeploymentOrder *order)
@@ -215,7 +214,7 @@ deployment_gates(int32 deployment, const Jsonb *gates)
 	return json_builder_finish(&builder);
 }
 
-/* Queue or propose a deployment, with all that belongs to it, under the instance's lock. */
+/* Queue or propose a deployment, with its counter and its events, under the instance's lock. */
 void
 deployment_queue(const Sql *sql, const InstanceKey *key, int32 deployment, AuditHead *head,
 				 const DeploymentOrder *order)
@@ -240,7 +239,7 @@ deployment_queue(const Sql *sql, const InstanceKey *key, int32 deployment, Audit
 	});
 }
 
-/* A deployment's columns. */
+/* The columns of a deployment. */
 static const SqlField deployment_fields[] = {
 	SQL_ENUM_FIELD(Deployment, action, "d.action", deployment_actions),
 	SQL_ENUM_FIELD(Deployment, status, "d.status", deployment_statuses),
@@ -250,7 +249,7 @@ static const SqlField deployment_fields[] = {
 	SQL_FIELD(Deployment, plan_defects, "NULLIF(pg_catalog.array_to_string(d.plan_defects, ', '), '')")
 };
 
-/* A deployment by its number; false where there is none. */
+/* Find a deployment by number; false where it does not exist. */
 bool
 deployment_find(const Sql *sql, const InstanceKey *key, int32 deployment, Deployment *found)
 {
@@ -262,7 +261,7 @@ deployment_find(const Sql *sql, const InstanceKey *key, int32 deployment, Deploy
 	return sql_row(&rows, 0, found);
 }
 
-/* Number of the instance's last deployment, 0 for none.  Raises PM_NOT_FOUND. */
+/* The number of the instance's last deployment; 0: none.  Raises PM_NOT_FOUND. */
 int32
 deployment_last(const Sql *sql, const InstanceKey *key)
 {
@@ -274,7 +273,7 @@ deployment_last(const Sql *sql, const InstanceKey *key)
 	return sql_int(&rows, 0);
 }
 
-/* Refuse a deployment that is not there; 0 is the last one. */
+/* Refuse a deployment that does not exist; 0 stands for the last one. */
 void
 refuse_unknown_deployment(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
@@ -291,7 +290,7 @@ refuse_unknown_deployment(const Sql *sql, const InstanceKey *key, int32 deployme
 			 errhint("The numbers are in promote.deployment and in promote.promotion_history.")));
 }
 
-/* A deployment by its number.  Raises PM_NOT_FOUND where there is none. */
+/* Find a deployment by number.  Raises PM_NOT_FOUND where it does not exist. */
 void
 deployment_load(const Sql *sql, const InstanceKey *key, int32 deployment, Deployment *found)
 {
@@ -308,9 +307,9 @@ static const SqlField carried_fields[] = {
 };
 
 /*
- * What a deployment carries, with its configuration and its release's schema.
- * False where there is no such deployment.  Who has waited for a lock does not
- * read by the snapshot from before, read_only.
+ * What a deployment carries, with its configuration and its release's schema.  False where the
+ * deployment does not exist.  A caller that waited for a lock passes read_only as false,
+ * because the active snapshot may be from before the wait.
  */
 bool
 deployment_carries(const Sql *sql, const InstanceKey *key, int32 deployment, bool read_only, Carried *carried)
@@ -322,7 +321,10 @@ deployment_carries(const Sql *sql, const InstanceKey *key, int32 deployment, boo
 	return sql_row(&rows, 0, carried);
 }
 
-/* Take a step, saying why, under the instance's lock; returns the deployment's row, until the scope is left. */
+/*
+ * Take a step under the instance's lock, with a message that says why.  Returns the
+ * deployment's row, which is valid until the scope is left.
+ */
 Datum
 deployment_step(const Sql *sql, const Deployment *deployment, DeploymentStatus status, const char *reason)
 {
@@ -337,7 +339,7 @@ deployment_step(const Sql *sql, const Deployment *deployment, DeploymentStatus s
 	return sql_datum(&rows, 0, &isnull);
 }
 
-/* The whole row of a deployment, until the scope is left. */
+/* The whole row of a deployment, valid until the scope is left. */
 Datum
 deployment_row(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
@@ -350,7 +352,7 @@ deployment_row(const Sql *sql, const InstanceKey *key, int32 deployment)
 	return sql_datum(&rows, 0, &isnull);
 }
 
-/* A row as the result of a verb: leaves the scope with a copy of it. */
+/* Return a row from a verb: leaves the scope with a copy of the row. */
 Datum
 deployment_result(Sql *scope, Datum row)
 {
@@ -363,9 +365,9 @@ deployment_result(Sql *scope, Datum row)
 }
 
 /*
- * What is voted on where something is to be taken away: it, and which
- * deployment has brought it about.  No plan has that digest, and none after
- * another deployment.
+ * The digest that people vote on when something is to be decommissioned, made of what runs and
+ * of the deployment that brought it about.  No plan has this digest, and another deployment
+ * changes it.
  */
 bytea *
 decommission_digest(const bytea *rendered_digest, int32 changed_by)

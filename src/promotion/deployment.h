@@ -1,5 +1,5 @@
 /*
- * deployment.h: attempts to plan, provision or decommission, and their steps.
+ * deployment.h: deployments, which plan, provision or decommission, and their steps.
  */
 #ifndef PROMOTE_PROMOTION_DEPLOYMENT_H
 #define PROMOTE_PROMOTION_DEPLOYMENT_H
@@ -16,47 +16,47 @@
 
 #define GATES_JUDGED_EVENT "gates.judged"	/* in the audit log */
 
-/* What a deployment does. */
+/* The actions of deployments. */
 typedef enum DeploymentAction
 {
-	ACTION_NONE,				/* no action, or none that is known */
+	ACTION_NONE,				/* no action, or an unknown one */
 	ACTION_PLAN, ACTION_PROVISION, ACTION_DECOMMISSION
 } DeploymentAction;
 
-/* How far it has come. */
+/* The states of deployments. */
 typedef enum DeploymentStatus
 {
-	DEPLOYMENT_NONE,			/* there is no deployment, or it has no state that is known */
+	DEPLOYMENT_NONE,			/* no deployment, or an unknown state */
 	DEPLOYMENT_PROPOSED, DEPLOYMENT_PENDING, DEPLOYMENT_APPROVED, DEPLOYMENT_RUNNING,
 	DEPLOYMENT_REJECTED, DEPLOYMENT_COMPLETED, DEPLOYMENT_FAILED, DEPLOYMENT_ABORTED
 } DeploymentStatus;
 
-/* Their names in SQL, for SQL_ENUM_FIELD. */
+/* The names of actions and states in SQL, for SQL_ENUM_FIELD. */
 extern const char *const deployment_actions[];
 extern const char *const deployment_statuses[];
 
-/* What a new deployment carries. */
+/* The content of a new deployment. */
 typedef struct DeploymentOrder
 {
 	DeploymentAction action;
 	DeploymentStatus status;	/* PENDING or PROPOSED */
 	int32		revision;
-	int32		base_revision;	/* that the diff starts from; 0: none */
+	int32		base_revision;	/* the diff starts from it; 0: none */
 	const char *bundle;
 	const char *version;
 	const char *previous_version;	/* NULL: none */
 	bytea	   *rendered_digest;
 	const Jsonb *references;	/* remote ones; NULL: none */
 	const Jsonb *diff;
-	const Jsonb *kept;			/* paths that keep marks in what it renders; NULL: none but its revision's */
+	const Jsonb *kept;			/* paths that stay marked in what it renders; NULL: those of the revision only */
 	bool		destructive;
-	int32		plan;			/* that it follows; 0: none */
-	bytea	   *plan_digest;	/* of that one; NULL with it */
+	int32		plan;			/* number of the plan that it follows; 0: none */
+	bytea	   *plan_digest;	/* that plan's; NULL: no plan */
 	const char *message;		/* NULL: none */
-	Jsonb	   *gates;			/* how its gates were judged; NULL: they were not */
+	Jsonb	   *gates;			/* how the gates were judged; NULL: they were not */
 } DeploymentOrder;
 
-/* A row of the table, as far as steps are judged by it. */
+/* The columns of a deployment that its steps depend on. */
 typedef struct Deployment
 {
 	InstanceKey key;
@@ -71,12 +71,12 @@ typedef struct Deployment
 	bytea	   *plan_digest;	/* NULL: none */
 	char	   *worker;			/* NULL: never claimed */
 	int32		fencing;
-	TimestampTz due_at;			/* DT_NOEND: not due */
-	int32		seen_change;	/* 0: never claimed, or before any change */
+	TimestampTz due_at;			/* DT_NOEND: the deployment is not due */
+	int32		seen_change;	/* 0: never claimed, or claimed before any change */
 	char	   *plan_defects;	/* NULL: none */
 } Deployment;
 
-/* What a deployment carries. */
+/* What a deployment carries, with its configuration and release. */
 typedef struct Carried
 {
 	int32		revision;
@@ -85,7 +85,7 @@ typedef struct Carried
 	bytea	   *rendered_digest;
 	Jsonb	   *params;			/* rendered */
 	Jsonb	   *schema;			/* of its release */
-	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
+	Jsonb	   *kept;			/* paths that stay marked, see mask.h; NULL: none */
 	Jsonb	   *slots;			/* of its release, for remote references; NULL: none */
 	Jsonb	   *references;		/* NULL: none */
 } Carried;

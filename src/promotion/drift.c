@@ -1,11 +1,11 @@
 /*
- * drift.c: what is there, against what was deployed.
+ * drift.c: comparing what exists with what was deployed.
  *
- * A report is compared, leaf by leaf, with the rendered configuration of the
- * PROVISION that the instance runs by.  What differs is an item from the first
- * report that shows it to the first that does not, or until something else is
- * provisioned: items say under which of the instance's changed_by they were
- * seen, and nothing has to be written to end them.
+ * A report is compared, leaf by leaf, with the rendered configuration of the PROVISION that
+ * the instance runs by.  Each difference is an item.  It lasts from the first report that
+ * shows it to the first report that does not, or until the next PROVISION.  Each item has the
+ * instance's changed_by from when it was seen, so nothing has to be written to end it when
+ * something is provisioned.
  */
 #include "postgres.h"
 
@@ -31,15 +31,15 @@ PG_FUNCTION_INFO_V1(promote_report_observed_digest);
 PG_FUNCTION_INFO_V1(promote_adopt_drift);
 PG_FUNCTION_INFO_V1(promote_dismiss_drift);
 
-/* An instance and what was observed of it last. */
+/* An instance, and what was last observed of it. */
 typedef struct Observed
 {
 	InstanceKey key;
-	int32		deployed_by;	/* 0: it is not provisioned */
+	int32		deployed_by;	/* 0: the instance is not provisioned */
 	int32		changed_by;
 	bytea	   *digest;			/* of the last report since then; NULL: none */
-	bytea	   *document;		/* of the last whole one since then; NULL: none */
-	int32		differences;	/* that the last report showed */
+	bytea	   *document;		/* digest of the last full report since then; NULL: none */
+	int32		differences;	/* number shown by the last report */
 	Carried		deployed;		/* what deployed_by carries */
 } Observed;
 
@@ -48,16 +48,16 @@ typedef struct Report
 {
 	Observed	before;
 	bytea	   *digest;
-	Jsonb	   *document;		/* NULL: only the digest is known */
+	Jsonb	   *document;		/* NULL: only the digest was reported */
 	char	   *source;
 } Report;
 
-/* What came of a report. */
+/* The outcome of a report: numbers of items. */
 typedef struct Outcome
 {
 	int32		differences;
 	int32		opened;
-	int32		moved;			/* have another value */
+	int32		moved;			/* items whose observed value changed */
 	int32		gone;
 } Outcome;
 
@@ -66,7 +66,7 @@ static const SqlField observed_fields[] = {
 	SQL_FIELDS(Observed, "o", digest, document, differences)
 };
 
-/* Lock the instance and read what was observed of it since something was provisioned last. */
+/* Lock the instance, and read what was observed since the last PROVISION. */
 static void
 read_observed(const Sql *sql, Observed *observed)
 {
@@ -82,7 +82,7 @@ read_observed(const Sql *sql, Observed *observed)
 		require_instance(sql, &observed->key);
 }
 
-/* Refuse an instance that runs nothing which could have drifted. */
+/* Refuse an instance that is not provisioned, because nothing could have drifted. */
 static void
 check_provisioned(const Observed *observed)
 {
@@ -103,7 +103,7 @@ read_deployed(const Sql *sql, Observed *observed)
 		refuse_unknown_deployment(sql, &observed->key, observed->deployed_by);
 }
 
-/* The configuration that is stored under a digest; NULL where there is none. */
+/* The configuration with a digest; NULL: none is stored. */
 static Jsonb *
 read_config(const Sql *sql, const InstanceKey *key, const bytea *digest)
 {
@@ -116,7 +116,7 @@ read_config(const Sql *sql, const InstanceKey *key, const bytea *digest)
 	return rows.count > 0 ? sql_jsonb(&rows, 0) : NULL;
 }
 
-/* Note the report. */
+/* Store the report. */
 static void
 write_observation(const Sql *sql, const Report *report, int32 differences)
 {
@@ -137,7 +137,7 @@ write_observation(const Sql *sql, const Report *report, int32 differences)
 				AS_INT(report->before.changed_by), AS_TEXT(report->source));
 }
 
-/* Note that what was reported last was reported again. */
+/* Update the time of a report that repeats the last one. */
 static void
 touch_observation(const Sql *sql, const Report *report)
 {
@@ -148,12 +148,12 @@ touch_observation(const Sql *sql, const Report *report)
 	guarded_run(sql, &touch, AS_KEY(&report->before.key), AS_TEXT(report->source));
 }
 
-/* What an instance desires, as far as it says what must not be seen. */
+/* The parts of an instance's desired state that mark sensitive values. */
 typedef struct Desired
 {
 	Jsonb	   *params;
 	Jsonb	   *schema;			/* of its release */
-	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
+	Jsonb	   *kept;			/* paths that stay marked, see mask.h; NULL: none */
 	Jsonb	   *parameters;
 } Desired;
 
@@ -164,7 +164,7 @@ static const SqlField desired_fields[] = {
 	SQL_FIELD(Desired, parameters, "e.parameters")
 };
 
-/* Add what the instance desires to what values come from: somebody may have been ahead of the deployment. */
+/* Add the desired state to the mask, because a person may have applied it before its deployment. */
 static void
 add_desired(const Sql *sql, Mask *mask, const InstanceKey *key)
 {
@@ -184,9 +184,8 @@ add_desired(const Sql *sql, Mask *mask, const InstanceKey *key)
 }
 
 /*
- * What differs between what was deployed and a document, with sensitive values
- * masked: of the document, of what may run, wholly or in part, and of what is
- * desired.
+ * The differences between what was deployed and a document.  Values are masked that are
+ * sensitive in the document, in anything that may run, or in the desired state.
  */
 static Jsonb *
 drift_of(const Sql *sql, const Observed *observed, Jsonb *document)
@@ -201,7 +200,7 @@ drift_of(const Sql *sql, const Observed *observed, Jsonb *document)
 	return compose_masked_diff(mask, deployed->params, document);
 }
 
-/* What differs where only the digest is known: one difference, at the root. */
+/* The difference where only a digest was reported: one, at the root. */
 static Jsonb *
 drift_of_digest(const Carried *deployed, const bytea *digest)
 {
@@ -218,7 +217,7 @@ drift_of_digest(const Carried *deployed, const bytea *digest)
 	return json_builder_finish(&builder);
 }
 
-/* Collector of changes: their paths, as texts. */
+/* Collect the paths of changes, as texts.  A collector for json_diff. */
 static void
 add_path(void *state, const JsonChange *change)
 {
@@ -238,7 +237,7 @@ differing_paths(const Jsonb *a, const Jsonb *b)
 	return makeArrayResult(paths, CurrentMemoryContext);
 }
 
-/* The paths of the leaves that have another value than in the report before. */
+/* The paths of the leaves whose value differs from the report before. */
 static Datum
 moved_paths(const Sql *sql, const Report *report)
 {
@@ -247,14 +246,14 @@ moved_paths(const Sql *sql, const Report *report)
 
 	if (report->document == NULL)
 		return PointerGetDatum(construct_array(&root, 1, TEXTOID, -1, false, TYPALIGN_INT));
-	/* without a report before there is nothing that it could have moved */
+	/* without an earlier report nothing has changed */
 	return differing_paths(before ? before : report->document, report->document);
 }
 
-/* Items of an instance that last. */
+/* The condition for an instance's open items. */
 #define OPEN_ITEMS(row) OF_INSTANCE(row) " AND " row ".closed_at IS NULL"
 
-/* The number of its last item. */
+/* The number of the instance's last item. */
 #define LAST_ITEM \
 	"COALESCE((SELECT d.item FROM promote.drift_item AS d WHERE " OF_INSTANCE("d") \
 	" ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.item DESC LIMIT 1), 0)"
@@ -264,10 +263,9 @@ static const SqlField outcome_fields[] = {
 };
 
 /*
- * Bring the items in line with what a report shows: those of before that it
- * does not show are closed, those with another value go on but are no longer
- * dismissed nor adopted, and the others are opened.  A FULL JOIN is never done
- * by nested loops, however few rows the planner expects.
+ * Update the items from a report.  Items that the report does not show are closed.  Items with
+ * another value stay open, but are no longer dismissed or adopted.  New differences open
+ * items.  The FULL JOIN keeps the planner from nested loops, however few rows it expects.
  */
 static void
 write_items(const Sql *sql, const Report *report, const Jsonb *diff, Outcome *outcome)
@@ -293,7 +291,7 @@ write_items(const Sql *sql, const Report *report, const Jsonb *diff, Outcome *ou
 		" deployed = CASE WHEN s.sensitive THEN s.deployed ELSE d.deployed END,"
 		" source = $8, adopted_revision = NULL, dismissed_at = NULL, dismissed_by = NULL, reason = NULL"
 		" FROM step AS s WHERE " OF_INSTANCE("d") " AND d.item = s.item AND s.moved RETURNING d.item),"
-		/* what is marked by now, though it is what it was */
+		/* values that a mask covers now, although they did not change */
 		" masked AS (UPDATE promote.drift_item AS d SET observed = s.observed, deployed = s.deployed, sensitive = true"
 		" FROM step AS s WHERE " OF_INSTANCE("d")
 		" AND d.item = s.item AND NOT s.moved AND s.sensitive AND NOT d.sensitive),"
@@ -312,7 +310,7 @@ write_items(const Sql *sql, const Report *report, const Jsonb *diff, Outcome *ou
 	sql_row(&rows, 0, outcome);
 }
 
-/* Begin what the audit log says of drift: who says it, and of what. */
+/* Begin the facts of an event about drift: who reports, and about what. */
 static void
 begin_facts(JsonBuilder *builder, const Observed *observed)
 {
@@ -320,7 +318,7 @@ begin_facts(JsonBuilder *builder, const Observed *observed)
 	json_build_number(builder, "deployment", observed->deployed_by);
 }
 
-/* End it, and append it to the instance's chain. */
+/* End the facts, and append the event to the instance's chain. */
 static void
 append_facts(const Sql *sql, JsonBuilder *builder, const Observed *observed, const char *event)
 {
@@ -329,7 +327,7 @@ append_facts(const Sql *sql, JsonBuilder *builder, const Observed *observed, con
 	audit_note_facts(sql, observed->key.project, name, event, builder);
 }
 
-/* Record a report that says something else than the one before; never a value of it. */
+/* Record a report that differs from the one before, without any of its values. */
 static void
 record_report(const Sql *sql, const Report *report, const Outcome *outcome)
 {
@@ -345,7 +343,7 @@ record_report(const Sql *sql, const Report *report, const Outcome *outcome)
 	append_facts(sql, &builder, &report->before, "drift.reported");
 }
 
-/* Write a report that says something else than the one before. */
+/* Store and record a report that differs from the one before. */
 static void
 write_report(const Sql *sql, Report *report, Outcome *outcome)
 {
@@ -365,7 +363,7 @@ write_report(const Sql *sql, Report *report, Outcome *outcome)
 	record_report(sql, report, outcome);
 }
 
-/* Is anything kept as it was observed that is marked by now?  Joined as in write_items. */
+/* Does an open item still show a value that is masked now?  It is joined as in write_items. */
 static bool
 is_marked_anew(const Sql *sql, Report *report)
 {
@@ -389,7 +387,7 @@ is_marked_anew(const Sql *sql, Report *report)
 	return sql_bool(&rows, 0);
 }
 
-/* Does a report say what the one before it said? */
+/* Does a report repeat the one before? */
 static bool
 is_repeated(const Sql *sql, Report *report)
 {
@@ -400,7 +398,7 @@ is_repeated(const Sql *sql, Report *report)
 		!is_marked_anew(sql, report);
 }
 
-/* Take a report; returns how many differences it shows. */
+/* Process a report.  Returns the number of differences that it shows. */
 static int32
 take_report(Report *report)
 {
@@ -454,8 +452,8 @@ promote_report_observed_digest(PG_FUNCTION_ARGS)
 }
 
 /*
- * The paths, sorted by their bytes, of what was not dismissed and is not as it
- * was observed in what is desired: rendered and observed are these.
+ * The paths, sorted bytewise, of leaves whose observed value differs from the desired state
+ * and was not dismissed.  rendered is the desired state and document is what was observed.
  */
 static char **
 read_paths(const Sql *sql, const Observed *observed, const Jsonb *rendered, const Jsonb *document, int *count)
@@ -476,8 +474,8 @@ read_paths(const Sql *sql, const Observed *observed, const Jsonb *rendered, cons
 }
 
 /*
- * Set in what is desired what was observed of it; returns in how many leaves.
- * Where they are as they were observed already, nothing is set.
+ * Set the observed values in the desired state.  Returns the number of changed leaves.  Where
+ * the desired state has these values already, nothing is set.
  */
 static int
 adopt(const Sql *sql, const Observed *observed, Proposal *proposal)
@@ -493,7 +491,7 @@ adopt(const Sql *sql, const Observed *observed, Proposal *proposal)
 	return count;
 }
 
-/* Refuse to adopt what is not known. */
+/* Refuse to adopt where only a digest was reported. */
 static void
 check_document(const Observed *observed)
 {
@@ -508,7 +506,7 @@ check_document(const Observed *observed)
 			 errhint("Report the configuration itself, with promote.report_observed.")));
 }
 
-/* Note by which revision what differs was adopted, and record it. */
+/* Note which revision adopted the differences, and record the adoption. */
 static void
 record_adoption(const Sql *sql, const Observed *observed, const Staged *staged, int count)
 {
@@ -560,8 +558,8 @@ promote_adopt_drift(PG_FUNCTION_ARGS)
 }
 
 /*
- * Dismiss what reports show there, or (path is NULL) anywhere; returns how many
- * were not dismissed for that reason before.
+ * Dismiss the differences that reports show at a path, or everywhere where path is NULL.
+ * Returns how many were not already dismissed for that reason.
  */
 static int32
 dismiss_reported(const Sql *sql, const Observed *observed, const char *reason, const char *path)
@@ -576,9 +574,8 @@ dismiss_reported(const Sql *sql, const Observed *observed, const char *reason, c
 }
 
 /*
- * Dismiss so what recorded plans show, which becomes an item by being
- * dismissed.  An item of before, dismissed for another reason or with another
- * value, is over.
+ * Dismiss the differences that recorded plans show; dismissing makes each of them an item.  An
+ * earlier item with another reason or another value is closed.
  */
 static int32
 dismiss_planned(const Sql *sql, const Observed *observed, const char *reason, const char *path)
@@ -612,7 +609,7 @@ check_path(const Sql *sql, const Observed *observed, const char *path)
 				 errhint("promote.drift_status lists what differs.")));
 }
 
-/* Record that drift was dismissed, where and why. */
+/* Record where and why drift was dismissed. */
 static void
 record_dismissal(const Sql *sql, const Observed *observed, const char *reason, const char *path, int32 count)
 {

@@ -1,9 +1,9 @@
 /*
- * promotion.c: one instance's validated configuration, to another instance
- * of the same component.
+ * promotion.c: promoting one instance's validated configuration to another instance of the
+ * same component.
  *
- * promote_instance and preview_promotion read the same rows in the same way
- * and judge them by the same code (proposal.c, compose.c); one of them writes.
+ * promote_instance and preview_promotion read the same rows in the same way and judge them by
+ * the same code (proposal.c, compose.c).  Only the former writes.
  */
 #include "postgres.h"
 
@@ -35,7 +35,7 @@ PG_FUNCTION_INFO_V1(promote_preview_promotion);
 
 #define MAX_KEY_LENGTH 255		/* bytes of an idempotency key */
 
-/* Refuse a pair that cannot be promoted. */
+/* Refuse a source and a destination that do not fit each other. */
 static void
 check_pair(const Promotion *promotion)
 {
@@ -60,14 +60,17 @@ check_pair(const Promotion *promotion)
 				 errhint("Name another destination; promote.configure_instance edits an instance in place.")));
 }
 
-/* The arguments behind the overrides, counted from promotion->options on. */
+/* The arguments after the overrides, counted from promotion->options on. */
 enum Option
 {
 	COPY_SECRETS, COPY_REMOTE_REFERENCES, PLAN, MESSAGE, EXPECTED_REVISION, IDEMPOTENCY_KEY,
 	ALLOW_REPLACE
 };
 
-/* Take the arguments that the functions over two instances begin with; action is what is done to the destination. */
+/*
+ * Take the arguments that all functions on two instances begin with; action is the grant that
+ * the destination needs.
+ */
 static void
 take_arguments(FunctionCallInfo fcinfo, const char *action, Promotion *promotion)
 {
@@ -78,9 +81,7 @@ take_arguments(FunctionCallInfo fcinfo, const char *action, Promotion *promotion
 	promotion->options = 3;
 }
 
-/*
- * Read both instances and compose what the destination is to desire.
- */
+/* Read both instances, and compose the destination's desired state. */
 void
 promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 {
@@ -102,7 +103,7 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 	proposal->params = compose_overrides(proposal, promotion->base, promotion->overrides);
 }
 
-/* Lock both instances in key order: the source against edits only. */
+/* Lock both instances in key order; the source only against updates. */
 void
 promotion_lock(const Sql *sql, const Promotion *promotion)
 {
@@ -113,7 +114,7 @@ promotion_lock(const Sql *sql, const Promotion *promotion)
 	instance_lock(sql, source_first ? &promotion->destination : &promotion->source, source_first);
 }
 
-/* Take what is to be carried besides. */
+/* Take the arguments that say what else to carry. */
 static void
 take_carry(FunctionCallInfo fcinfo, Promotion *promotion)
 {
@@ -123,7 +124,7 @@ take_carry(FunctionCallInfo fcinfo, Promotion *promotion)
 	};
 }
 
-/* Refuse to carry secrets from where, or to where, the role has nothing to do with them: PM701. */
+/* Refuse to carry secrets unless the role has the grant for secrets at both instances: PM701. */
 static void
 require_carry(Oid role, const Promotion *promotion)
 {
@@ -136,7 +137,7 @@ require_carry(Oid role, const Promotion *promotion)
 	access_require_of(role, "secrets", destination->project, destination->environment);
 }
 
-/* Refuse an idempotency key that is none. */
+/* Refuse an idempotency key that is empty or too long. */
 static void
 check_key(const char *key)
 {
@@ -148,7 +149,7 @@ check_key(const char *key)
 				 errhint("Use a request's id, such as a UUID, or leave the argument out.")));
 }
 
-/* What a call asked for, as a digest, to know it again by its key. */
+/* The digest of a call's arguments, by which a repeated call is recognized. */
 static bytea *
 request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 {
@@ -166,7 +167,7 @@ request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 	json_build_field(&builder, "message", argument_text(fcinfo, promotion->options + MESSAGE));
 	json_build_key(&builder, "allow_replace", strlen("allow_replace"));
 	json_build_bool(&builder, argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false));
-	/* only where it is asked for: keys of calls of before stay good */
+	/* only if it was asked for, so that keys of earlier versions stay valid */
 	if (promotion->carry.secrets)
 		json_build_field(&builder, "copy_secrets", "true");
 	if (promotion->carry.references)
@@ -175,10 +176,10 @@ request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 	return json_digest(json_builder_finish(&builder));
 }
 
-/* What is kept under an idempotency key. */
+/* A result that was stored under an idempotency key. */
 typedef struct KeptResult
 {
-	bytea	   *request;		/* digest of the call */
+	bytea	   *request;		/* digest of the call's arguments */
 	Staged		staged;
 } KeptResult;
 
@@ -192,8 +193,8 @@ static const SqlField kept_fields[] = {
 };
 
 /*
- * Look a call up by its idempotency key.  True where it was made before, with
- * its result in staged; raises PM_KEY_REUSED where another call was.
+ * Look up a call by its idempotency key.  True, with the stored result in staged, if the same
+ * call was made before.  Raises PM_KEY_REUSED if another call used the key.
  */
 static bool
 find_result(const Sql *sql, const Promotion *promotion, const char *key, const bytea *request,
@@ -222,7 +223,7 @@ find_result(const Sql *sql, const Promotion *promotion, const char *key, const b
 	return true;
 }
 
-/* Keep the result under the idempotency key, under the destination's lock. */
+/* Store the result under the idempotency key, under the destination's lock. */
 static void
 keep_result(const Sql *sql, const Promotion *promotion, const char *key, const bytea *request,
 			const Staged *staged)
@@ -242,8 +243,8 @@ keep_result(const Sql *sql, const Promotion *promotion, const char *key, const b
 }
 
 /*
- * Carry what else was asked for, and write what the destination is to desire;
- * what was read says whether to plan it and whether it may replace what runs.
+ * Carry what else was asked for, and write the destination's desired state.  The proposal that
+ * was read says whether to plan, and whether running values may be replaced.
  */
 void
 promotion_write(const Sql *sql, Promotion *promotion, const char *message, MemoryContext caller,
@@ -260,9 +261,7 @@ promotion_write(const Sql *sql, Promotion *promotion, const char *message, Memor
 	stage_write(sql, &staging, &promotion->proposed, caller, staged);
 }
 
-/*
- * Promote, unless the call was made before, by its idempotency key.
- */
+/* Promote, unless the idempotency key shows that the call was made before. */
 static void
 promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryContext caller, Staged *staged)
 {
@@ -332,7 +331,7 @@ promote_promote_to_next(PG_FUNCTION_ARGS)
 	return stage_result(fcinfo, &staged);
 }
 
-/* A set of paths: sorted once it is filled. */
+/* A set of paths, sorted once it is complete. */
 typedef struct PathSet
 {
 	char	  **paths;
@@ -340,7 +339,7 @@ typedef struct PathSet
 	int			room;
 } PathSet;
 
-/* Collector of changes: their paths. */
+/* Collect the paths of changes.  A collector for json_diff. */
 static void
 add_path(void *state, const JsonChange *change)
 {
@@ -356,7 +355,7 @@ add_path(void *state, const JsonChange *change)
 	set->paths[set->count++] = pstrdup(change->path);
 }
 
-/* Order of paths. */
+/* Compare two paths. */
 static int
 compare_paths(const void *a, const void *b)
 {
@@ -375,7 +374,7 @@ differing_paths(const Jsonb *a, const Jsonb *b)
 	return set;
 }
 
-/* Is the path one of the set? */
+/* Does the set contain the path? */
 static bool
 has_path(const PathSet *set, const char *path)
 {
@@ -383,19 +382,19 @@ has_path(const PathSet *set, const char *path)
 		bsearch(&path, set->paths, set->count, sizeof(char *), compare_paths) != NULL;
 }
 
-/* What a preview's rows are made of. */
+/* What the rows of a preview are made from. */
 typedef struct Preview
 {
-	FunctionCallInfo fcinfo;	/* that the rows are returned from */
+	FunctionCallInfo fcinfo;	/* the call that returns the rows */
 	const Promotion *promotion;
 	JsonbValue	overrides;
 	Mask	   *mask;
-	PathSet		changed;		/* differ between the old and the new state */
-	bool		is_literal;		/* do the overrides stand for nothing but themselves? */
-	bool		at_old;			/* are leaves of the old state gone through, or of the new one? */
+	PathSet		changed;		/* paths at which the old and the new state differ */
+	bool		is_literal;		/* do the overrides contain no placeholders? */
+	bool		at_old;			/* is the old state being read, not the new one? */
 } Preview;
 
-/* The value that a step leads to in the overrides; false where they say nothing of it. */
+/* Find what a step leads to in the overrides; false where they say nothing about it. */
 static bool
 find_override(const JsonbValue *overrides, const JsonPathStep *step, JsonbValue *below)
 {
@@ -404,8 +403,8 @@ find_override(const JsonbValue *overrides, const JsonPathStep *step, JsonbValue 
 }
 
 /*
- * Do the overrides say what is at a path?  That is asked of them alone: whether
- * they say what would be there anyway is nobody's business who cannot see it.
+ * Do the overrides set the value at a path?  Only the overrides decide that.  If the answer
+ * depended on the present value, it would tell a caller who may not see that value.
  */
 static bool
 is_overridden(const Preview *preview, const char *path)
@@ -416,7 +415,7 @@ is_overridden(const Preview *preview, const char *path)
 	JsonPathStep step;
 
 	json_path_reader_init(&reader, path, strlen(path));
-	/* what is no object replaces what is there, with all that is below it */
+	/* a value that is no object replaces everything below it */
 	while (json_is_object(&at) && json_path_next(&reader, &step))
 	{
 		if (!find_override(&at, &step, &below))
@@ -426,7 +425,7 @@ is_overridden(const Preview *preview, const char *path)
 	return true;
 }
 
-/* Put one row of a preview; sensitive values are masked. */
+/* Return one row of a preview, with sensitive values masked. */
 static void
 put_preview_row(Preview *preview, const JsonChange *change, const char *kind,
 				const JsonbValue *old_value, const JsonbValue *new_value,
@@ -442,8 +441,8 @@ put_preview_row(Preview *preview, const JsonChange *change, const char *kind,
 }
 
 /*
- * Is a leaf one that the overrides say, and that its old state does not show?
- * Such a one has its row whether they say anything new or not (put_hidden).
+ * Is a leaf set by the overrides and masked in its old state?  put_hidden returns its row,
+ * whether the override changes the value or not.
  */
 static bool
 is_hidden(const JsonChange *change, bool overridden)
@@ -451,7 +450,7 @@ is_hidden(const JsonChange *change, bool overridden)
 	return overridden && (change->flags & SCHEMA_SENSITIVE) && !(change->flags & MASK_NEW_ALONE);
 }
 
-/* Collector of what changes at the destination. */
+/* Return a change at the destination.  A collector for compose_diff. */
 static void
 put_change(void *state, const JsonChange *change)
 {
@@ -461,14 +460,14 @@ put_change(void *state, const JsonChange *change)
 
 	if (is_hidden(change, overridden))
 		return;
-	/* masked, it would say that the override is what it should not know */
+	/* unmasked, it would show that the override equals a masked value */
 	if (overridden && preview->is_literal)
 		shown.flags &= ~(SCHEMA_SENSITIVE | MASK_NEW_ALONE);
 	put_preview_row(preview, &shown, json_change_name(change),
 					change->old_value, change->new_value, overridden ? "override" : "source");
 }
 
-/* The leaf at a path of a document; NULL where there is none. */
+/* The leaf at a path of a document; false where there is none. */
 static const JsonbValue *
 leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
 {
@@ -480,10 +479,7 @@ leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
 	return json_path_look_up(&root, path, strlen(path), value) && json_is_leaf(value) ? value : NULL;
 }
 
-/*
- * Collector of the leaves of one state: those that the overrides say and nobody
- * is to see, each once.
- */
+/* Return the masked leaves of one state that the overrides set, each once.  A collector. */
 static void
 put_hidden(void *state, const JsonChange *leaf)
 {
@@ -507,9 +503,8 @@ put_hidden(void *state, const JsonChange *leaf)
 }
 
 /*
- * Collector of where the source and the composed base differ: there the
- * destination keeps its own value, or goes without one, unless an override
- * had the last word.
+ * Return where the source and the composed base differ.  There the destination keeps its own
+ * value, or has none, unless an override sets it.  A collector.
  */
 static void
 put_kept(void *state, const JsonChange *change)
@@ -521,7 +516,7 @@ put_kept(void *state, const JsonChange *change)
 						"destination");
 }
 
-/* Put what becomes of a reference or a secret. */
+/* Return what happens to a reference or a secret. */
 static void
 put_carried(const Preview *preview, const CarriedChange *change)
 {
@@ -531,7 +526,7 @@ put_carried(const Preview *preview, const CarriedChange *change)
 			AS_BOOL(change->kind == CARRIED_SECRET));
 }
 
-/* Put all rows of a promotion whose proposal is checked. */
+/* Return all rows of a promotion whose proposal is checked. */
 static void
 put_preview(Preview *preview)
 {
@@ -546,7 +541,7 @@ put_preview(Preview *preview)
 	preview->changed = differing_paths(proposal->planned, proposal->rendered);
 	preview->mask = compose_mask(proposal);
 	mask_leaf_diff(preview->mask, proposal->planned, proposal->rendered, put_change, preview);
-	/* behind all others, in an order that does not tell which of them are new */
+	/* after all others, in an order that does not show which of them change */
 	if (json_count(&preview->overrides) > 0)
 	{
 		mask_leaf_diff(preview->mask, NULL, proposal->rendered, put_hidden, preview);
@@ -560,8 +555,8 @@ put_preview(Preview *preview)
 }
 
 /*
- * Refuse overrides with placeholders from who may not promote there: rendered,
- * they would show parameters that only who may set them, or use them, is to see.
+ * Refuse overrides with placeholders from callers who may not promote there.  The rendered
+ * value would show parameters that only those who may set or use them may see.
  */
 static void
 require_own_placeholders(const Promotion *promotion)
@@ -599,7 +594,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
 	promotion_read(&sql, &promotion, true);
-	/* a change of an immutable value is marked, not refused */
+	/* an immutable value that would change is marked instead of refused */
 	promotion.proposed.proposal.allow_replace = true;
 	compose_check(&promotion.proposed.proposal);
 	carry_take(&sql, &promotion.carry, &promotion.source, &promotion.proposed, false);

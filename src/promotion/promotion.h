@@ -1,6 +1,6 @@
 /*
- * promotion.h: one instance's validated configuration, to another instance of
- * the same component, in steps: lock, read, write.
+ * promotion.h: promoting one instance's validated configuration to another instance of the
+ * same component, in three steps: lock, read, write.
  */
 #ifndef PROMOTE_PROMOTION_PROMOTION_H
 #define PROMOTE_PROMOTION_PROMOTION_H
@@ -13,16 +13,16 @@
 #include "promotion/proposal.h"
 #include "promotion/stage.h"
 
-/* A promotion as it is asked for, and what is read for it. */
+/* A promotion: what was asked for, and what was read for it. */
 typedef struct Promotion
 {
 	InstanceKey source;
 	InstanceKey destination;
 	Jsonb	   *overrides;
-	Carry		carry;			/* what else is to come from the source */
-	int			options;		/* the first argument behind the overrides */
-	Jsonb	   *source_params;	/* what the source desires */
-	Jsonb	   *base;			/* what becomes of them before the overrides */
+	Carry		carry;			/* what else the source gives */
+	int			options;		/* number of the first argument after the overrides */
+	Jsonb	   *source_params;	/* the source's desired params */
+	Jsonb	   *base;			/* the composed params before the overrides */
 	ProposedRevision proposed;
 } Promotion;
 

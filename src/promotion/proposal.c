@@ -1,11 +1,9 @@
 /*
- * proposal.c: desired states that are proposed, read with all that they are
- * judged by.
+ * proposal.c: proposals of a desired state, read with everything that they are judged by.
  *
- * Previewing, promoting, editing and the trigger that records read them by the
- * same functions of SQL, in sql/promotion/revision.sql; they differ only in
- * where what is proposed comes from.  What is made of a proposal after that is
- * compose.c's, for all of them.
+ * Previewing, promoting, editing and the trigger that records revisions read proposals by the
+ * same SQL functions, in sql/promotion/revision.sql.  They differ only in where the proposal
+ * comes from.  compose.c processes all of them further.
  */
 #include "postgres.h"
 
@@ -20,7 +18,7 @@ const char *const revision_origins[] = {
 	[ORIGIN_ROLLBACK] = "rollback",[ORIGIN_ADOPTION] = "adoption", NULL
 };
 
-/* A column of what is proposed, or of the state that it is judged by. */
+/* A column of a proposal, or of the state that it is judged by. */
 #define PROPOSED(member, expression) SQL_FIELD(ProposedRevision, member, expression)
 
 static const SqlField proposal_fields[] = {
@@ -77,17 +75,16 @@ static const SqlField proposal_fields[] = {
 	SQL_ENUM_FIELD(ProposedRevision, origin, "n.origin", revision_origins)
 };
 
-/* What new revisions propose, in key order. */
+/* The proposals of new revisions, in key order. */
 static Statement new_proposals = SQL_ROWS(proposal_fields, "SELECT $* FROM new_revision AS k,"
 	" LATERAL promote_internal.proposal_of(k.project, k.environment, k.component, k.revision) AS n,"
 	" LATERAL promote_internal.proposal_state(k.project, k.environment, k.component) AS x"
 	" WHERE k.revision > x.current_revision ORDER BY k.project, k.environment, k.component");
 
 /*
- * Lock the instances of the rows of the transition table new_revision that
- * are new, in key order; returns how many.  Rows at or below their instance's
- * counter are not new: a dump brings them back, and whatever was to be
- * recorded of them is in the dump as well.
+ * Lock the instances of the new rows in the transition table new_revision, in key order.
+ * Returns how many there are.  Rows up to the instance's counter are not new: a dump restores
+ * them, with everything that was recorded about them.
  */
 uint64
 proposal_lock_new(const Sql *sql)
@@ -98,14 +95,14 @@ proposal_lock_new(const Sql *sql)
 	return sql_run(sql, &lock).count;
 }
 
-/* Open a cursor over what proposal_lock_new has locked, in key order. */
+/* Open a cursor over what proposal_lock_new locked, in key order. */
 Portal
 proposal_open_new(const Sql *sql)
 {
 	return sql_open(sql, &new_proposals, false);
 }
 
-/* Fetch so many of them, for proposal_read. */
+/* Fetch that many rows, for proposal_read. */
 SqlRows
 proposal_fetch_new(Portal cursor, long count)
 {
@@ -114,10 +111,9 @@ proposal_fetch_new(Portal cursor, long count)
 }
 
 /*
- * Read what an instance of the destination's component in another
- * environment, or the destination itself, desires, as a proposal for the
- * destination; with another constraint and channel, where these are given.
- * Locks nothing.  False where one of the two instances is not there.
+ * Read a proposal for the destination: the desired state of the same component in another
+ * environment, or of the destination itself, with another constraint and channel if these are
+ * given.  Takes no locks.  False where one of the two instances does not exist.
  */
 bool
 proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
@@ -133,10 +129,7 @@ proposal_from(const Sql *sql, const InstanceKey *destination, const char *source
 	return proposal_read(sql, &rows, 0, read_only, proposed);
 }
 
-/*
- * Refuse to go on where an instance's counter promises a revision that is not
- * there, as after half a restore.
- */
+/* Refuse an instance whose counter names a revision that is missing, as after an incomplete restore. */
 void
 proposal_require_history(const ProposedRevision *proposed)
 {
@@ -153,7 +146,7 @@ proposal_require_history(const ProposedRevision *proposed)
 			 errhint("Restore the dump as a whole; promote.verify_audit() tells what is missing.")));
 }
 
-/* The schema of a release, unless it is the proposal's own or there is none: NULL. */
+/* The schema of a release; NULL where it is the proposal's own schema, or there is none. */
 static Jsonb *
 other_schema(const Sql *sql, const Proposal *proposal, const char *bundle, const char *version, bool read_only)
 {
@@ -175,8 +168,8 @@ static const SqlField deployed_fields[] = {
 };
 
 /*
- * What may run: what was provisioned last, and whatever a PROVISION began
- * since that did not complete; where nothing was (0), since a DECOMMISSION.
+ * What may run: the last PROVISION, and every one that began after it and did not complete.
+ * Where nothing was provisioned (0), those that began after the last DECOMMISSION.
  */
 List *
 proposal_deployed(const Sql *sql, const InstanceKey *key, int32 deployed_by, bool read_only)
@@ -196,9 +189,8 @@ proposal_deployed(const Sql *sql, const InstanceKey *key, int32 deployed_by, boo
 }
 
 /*
- * Take a row of what is proposed, in the current memory context, and read what
- * few proposals need: the schemas of other releases, and what runs.
- * False where there is no such row.
+ * Take a row of a proposal, in the current memory context, and read what only few proposals
+ * need: the schemas of other releases, and what runs.  False where the row does not exist.
  */
 bool
 proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, ProposedRevision *proposed)
@@ -224,9 +216,8 @@ proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, Propose
 }
 
 /*
- * May a revision of that origin not be of a blocked release?  Edits and adopted
- * drift may be of one: they say what is there, or what is to be once it is
- * unblocked.
+ * Is a blocked release refused for a revision of that origin?  Edits and adopted drift may use
+ * one, because they describe what exists, or what is to be after unblocking.
  */
 bool
 proposal_minds_blocks(RevisionOrigin origin)
@@ -235,8 +226,8 @@ proposal_minds_blocks(RevisionOrigin origin)
 }
 
 /*
- * Refuse a proposal to take over, as a promotion, a fork or a rollback does, a
- * state by a release that is blocked.
+ * Refuse a proposal that takes over a state with a blocked release, as a promotion, a fork or
+ * a rollback does.
  */
 void
 proposal_require_unblocked(const ProposedRevision *proposed, RevisionOrigin origin)
@@ -246,7 +237,7 @@ proposal_require_unblocked(const ProposedRevision *proposed, RevisionOrigin orig
 							   proposed->block_reason);
 }
 
-/* Refuse a proposal whose constraint stands for no release. */
+/* Refuse a proposal whose constraint no release satisfies. */
 void
 proposal_require_release(const Sql *sql, const ProposedRevision *proposed)
 {

@@ -1,6 +1,5 @@
 /*
- * proposal.h: desired states that are proposed, read with all that they are
- * judged by.
+ * proposal.h: proposals of a desired state, read with everything that they are judged by.
  */
 #ifndef PROMOTE_PROMOTION_PROPOSAL_H
 #define PROMOTE_PROMOTION_PROPOSAL_H
@@ -13,54 +12,54 @@
 #include "ledger/audit.h"
 #include "parse/name.h"
 
-/* How a revision came about. */
+/* The origins of revisions. */
 typedef enum RevisionOrigin
 {
-	ORIGIN_NONE,				/* it is not there yet, or nobody knows */
+	ORIGIN_NONE,				/* no revision yet, or unknown */
 	ORIGIN_EDIT, ORIGIN_PROMOTION, ORIGIN_FORK, ORIGIN_ROLLBACK, ORIGIN_ADOPTION
 } RevisionOrigin;
 
-/* The names in SQL. */
+/* The names of origins in SQL. */
 extern const char *const revision_origins[];
 
-/* What is proposed for an instance, and what it is judged by. */
+/* A proposal for an instance, and what it is judged by. */
 typedef struct ProposedRevision
 {
 	InstanceKey key;
 	Proposal	proposal;		/* its params: what the row proposes, or, of a
 								 * source, what it desires */
-	char	   *version_constraint; /* proposed; NULL: the source has none */
+	char	   *version_constraint; /* the proposed one; NULL: the source has none */
 	char	   *release_channel;
 
-	/* the instance's present state; counters of 0 are none */
+	/* the instance's present state; counters of 0 mean none */
 	int32		current_revision;
 	int32		current_deployment;
 	char	   *current_constraint;
 	char	   *current_channel;
 	bytea	   *current_digest;
-	int32		deployed_by;	/* the PROVISION that it runs by */
+	int32		deployed_by;	/* the PROVISION that runs; 0: none */
 	char	   *current_bundle;
 	char	   *current_version;
-	AuditHead	head;			/* of its chain */
+	AuditHead	head;			/* of the instance's chain */
 
-	/* its last plan that came to something, which the diff starts from; 0 is none */
+	/* the last completed plan, which the diff starts from; 0: none */
 	int32		base_revision;
-	bytea	   *planned_digest; /* of what it rendered */
+	bytea	   *planned_digest; /* the digest of what that plan rendered */
 	char	   *previous_bundle;
 	char	   *previous_version;
 	bool		planned_destructive;
 
-	/* where it comes from */
-	int32		source_revision;	/* 0: it has none */
-	char	   *source_bundle;	/* NULL with it, or where it is not there */
+	/* the source of the proposal */
+	int32		source_revision;	/* 0: no source */
+	char	   *source_bundle;	/* NULL: no source, or it does not exist */
 	char	   *source_version;
-	char	   *source_environment;	/* may be the instance's own; NULL with it */
-	bool		path_only;		/* another one must be on a path to its */
+	char	   *source_environment;	/* may be the instance's own; NULL: no source */
+	bool		path_only;		/* another environment must have a path to the instance's own */
 
-	/* of a row of revision; otherwise filled in when one is written */
+	/* read from a row of revision; filled in when a verb writes one */
 	int32		revision;
 	bool		plan;
-	bool		fits;			/* its release, to constraint and component */
+	bool		fits;			/* does the release fit constraint and component? */
 	RevisionOrigin origin;
 	bytea	   *digest;			/* of the params */
 	Jsonb	   *facts;			/* for the audit log */
@@ -68,16 +67,16 @@ typedef struct ProposedRevision
 	char	   *database_role;
 	TimestampTz created_at;
 
-	/* what fills the slots of the release; of all NULL is none */
+	/* the references that fill the release's slots; NULL members mean none */
 	Jsonb	   *slots;
 	Jsonb	   *references;
-	Jsonb	   *planned_references; /* as last planned */
-	List	   *replaced;		/* slots in which what runs has another one: char *; see carry_judge */
-	List	   *copied_secrets; /* SecretCopy *: what a promotion does to secrets */
-	bool		carried;		/* it has changed references or secrets already */
+	Jsonb	   *planned_references; /* as the last plan had them */
+	List	   *replaced;		/* slots in which another reference runs: char *; see carry_judge */
+	List	   *copied_secrets; /* what a promotion does to secrets: SecretCopy * */
+	bool		carried;		/* references or secrets were changed already */
 
 	char	   *block_reason;	/* of the release; NULL: it is not blocked */
-	Datum		view;			/* that it was read behind, see rule_hold.c; 0: not known */
+	Datum		view;			/* taken before the proposal was read, see rule_hold.c; 0: unknown */
 	const char *message;		/* for the plan; NULL: none */
 } ProposedRevision;
 

@@ -1,9 +1,8 @@
 /*
- * revision.c: what writing a revision records.
+ * revision.c: what is recorded when a revision is written.
  *
- * However a revision is written, the statement trigger judges it, moves the
- * instance's counters, queues its plan and appends to the audit log.  The
- * verbs of the API write the row and leave the rest to it.
+ * However a revision is written, the statement trigger judges it, moves the instance's
+ * counters, queues a plan and appends to the audit log.  The verbs only insert the row.
  */
 #include "postgres.h"
 
@@ -39,9 +38,9 @@ PG_FUNCTION_INFO_V1(promote_check_origin);
 PG_FUNCTION_INFO_V1(promote_complete_revision);
 PG_FUNCTION_INFO_V1(promote_record_revision);
 
-#define ROWS_AT_ONCE 100		/* proposals held in memory together */
+#define ROWS_AT_ONCE 100		/* proposals held in memory at a time */
 
-/* Refuse a revision that is not the one after the instance's last. */
+/* Refuse a revision whose number does not follow the instance's last. */
 static void
 check_sequence(const ProposedRevision *proposed)
 {
@@ -55,7 +54,7 @@ check_sequence(const ProposedRevision *proposed)
 			 errhint("Leave the number out, it is filled in; one statement adds one revision to an instance.")));
 }
 
-/* Refuse a revision that is written in another's name or at another time. */
+/* Refuse a revision with another author or another time. */
 static void
 check_author(const ProposedRevision *proposed)
 {
@@ -77,8 +76,8 @@ check_author(const ProposedRevision *proposed)
 }
 
 /*
- * Move the instance's counters and what it desires.  Whether its release was
- * blocked meanwhile is read here once more; from here on the commit sees to it.
+ * Update the instance's counters and desired state.  The last look at the release's block
+ * happens here; later blocks are found at commit.
  */
 static void
 move_instance(const Sql *sql, ProposedRevision *proposed)
@@ -102,7 +101,7 @@ move_instance(const Sql *sql, ProposedRevision *proposed)
 	proposal_require_unblocked(proposed, proposed->origin);
 }
 
-/* Store a configuration, unless it is there. */
+/* Store a configuration, unless it is stored already. */
 void
 config_store(const Sql *sql, const char *project, const Jsonb *params)
 {
@@ -112,8 +111,8 @@ config_store(const Sql *sql, const char *project, const Jsonb *params)
 }
 
 /*
- * The digest under which the rendered params are stored; where placeholders
- * made them differ from the revision's own they are stored first.
+ * The digest of the rendered params.  They are stored first where placeholders make them
+ * differ from the revision's own.
  */
 static bytea *
 store_rendered(const Sql *sql, const ProposedRevision *proposed)
@@ -127,8 +126,8 @@ store_rendered(const Sql *sql, const ProposedRevision *proposed)
 }
 
 /*
- * The paths that keep marks in what a plan renders, but for those that are
- * written down with the revision: one that a verb has just made has them all.
+ * The paths that stay marked in what a plan renders, except those written down with the
+ * revision.  A revision that a verb has just made has them all.
  */
 static Jsonb *
 kept_by_plan(const ProposedRevision *proposed, bool is_staged)
@@ -140,7 +139,7 @@ kept_by_plan(const ProposedRevision *proposed, bool is_staged)
 	return compose_kept_anew(&proposed->proposal, is_new ? proposed->proposal.kept : proposed->proposal.own_kept);
 }
 
-/* Queue the PLAN deployment; returns what the audit log says of it. */
+/* Queue the PLAN.  Returns what the audit log says of it. */
 static Jsonb *
 queue_plan(const Sql *sql, const ProposedRevision *proposed, const Jsonb *diff, const Jsonb *kept)
 {
@@ -164,14 +163,14 @@ queue_plan(const Sql *sql, const ProposedRevision *proposed, const Jsonb *diff, 
 	return deployment_insert(sql, &proposed->key, proposed->current_deployment + 1, &order);
 }
 
-/* Number of the PLAN that a proposal gets; 0: none. */
+/* The number of the PLAN that a proposal gets; 0: none. */
 static int32
 plan_number(const ProposedRevision *proposed)
 {
 	return proposed->plan ? proposed->current_deployment + 1 : 0;
 }
 
-/* Tell listeners what becomes of an instance by a proposal that is judged. */
+/* Notify listeners of what a judged proposal does to its instance. */
 static void
 tell(const ProposedRevision *proposed, int32 revision)
 {
@@ -183,7 +182,7 @@ tell(const ProposedRevision *proposed, int32 revision)
 	});
 }
 
-/* Leave a copy of what was recorded with who asked for it. */
+/* Give the caller a copy of what was recorded. */
 static void
 leave_record(RevisionRecord *record, const ProposedRevision *proposed, const Jsonb *diff)
 {
@@ -193,8 +192,8 @@ leave_record(RevisionRecord *record, const ProposedRevision *proposed, const Jso
 }
 
 /*
- * Refuse a revision whose configuration or release is not there, which can
- * only be where foreign keys are switched off.
+ * Refuse a revision whose configuration or release does not exist, which is possible only with
+ * foreign keys disabled.
  */
 static void
 check_stored(const ProposedRevision *proposed)
@@ -213,7 +212,7 @@ check_stored(const ProposedRevision *proposed)
 			 errhint("Insert it first.")));
 }
 
-/* Refuse a revision that claims to come from one that is not there. */
+/* Refuse a revision whose source does not exist. */
 static void
 check_source(const ProposedRevision *proposed)
 {
@@ -227,14 +226,14 @@ check_source(const ProposedRevision *proposed)
 			 errhint("Name a revision of the source, or leave the source out.")));
 }
 
-/* Is it promoted from another environment? */
+/* Does the proposal come from another environment? */
 static bool
 comes_from_another(const ProposedRevision *proposed)
 {
 	return proposed->source_environment && strcmp(proposed->source_environment, proposed->key.environment) != 0;
 }
 
-/* Judge a proposal that nobody has judged yet. */
+/* Judge a proposal that was not judged yet. */
 static void
 judge(const Sql *sql, ProposedRevision *proposed)
 {
@@ -264,8 +263,8 @@ judge(const Sql *sql, ProposedRevision *proposed)
 }
 
 /*
- * Record a proposal that is judged: move the instance, queue the plan, append
- * to the chain, notify.  A revision that is not new only gets a plan.
+ * Record a judged proposal: update the instance, queue the plan, append to the chain, notify.
+ * A revision that is not new only gets a plan.
  */
 static void
 record_proposal(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
@@ -298,7 +297,7 @@ record_proposal(const Sql *sql, ProposedRevision *proposed, RevisionRecord *reco
 		leave_record(record, proposed, diff);
 }
 
-/* Judge and record one of the proposals, in a scope of its own: what that reads goes with it. */
+/* Judge and record one proposal, in a memory context of its own. */
 static void
 record_row(SqlRows *rows, uint64 row, Datum view, RevisionRecord *record)
 {
@@ -313,7 +312,10 @@ record_row(SqlRows *rows, uint64 row, Datum view, RevisionRecord *record)
 	sql_leave(&sql);
 }
 
-/* Record every proposal of a cursor that was opened behind the view; returns how many. */
+/*
+ * Record every proposal of a cursor, which was opened after the view was taken.  Returns how
+ * many there were.
+ */
 static uint64
 record_all(Portal cursor, Datum view, RevisionRecord *record)
 {
@@ -347,10 +349,7 @@ record_new(const Sql *sql, RevisionRecord *record)
 		elog(ERROR, "not every new revision could be recorded");
 }
 
-/*
- * Queue another plan for the revision that the instance desires already.  The
- * proposal is judged, under the instance's lock.
- */
+/* Queue another plan for the present revision.  The proposal is judged, under the instance's lock. */
 void
 revision_plan_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
 {
@@ -360,8 +359,8 @@ revision_plan_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *
 }
 
 /*
- * Tell, and leave with who asks, what references and secrets were changed by a
- * promotion that changed nothing else and plans nothing.
+ * Notify listeners, and tell the caller, which references and secrets a promotion changed,
+ * where it changed nothing else and plans nothing.
  */
 void
 revision_tell(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
@@ -373,7 +372,7 @@ revision_tell(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record
 	leave_record(record, proposed, carry_diff(proposed));
 }
 
-/* Has the row that text in that column? */
+/* Does a column of the row hold that text? */
 static bool
 column_is(TupleTableSlot *row, const char *column, const char *expected)
 {
@@ -383,10 +382,7 @@ column_is(TupleTableSlot *row, const char *column, const char *expected)
 	return !isnull && strcmp(TextDatumGetCString(value), expected) == 0;
 }
 
-/*
- * Is the row the one that was judged?  Its builder made it so, but a trigger
- * that a user added may have changed it on the way.
- */
+/* Is the row the judged one?  A user's trigger may have changed it before it was inserted. */
 static bool
 is_judged(TupleTableSlot *row, const ProposedRevision *judged)
 {
@@ -417,8 +413,8 @@ is_judged(TupleTableSlot *row, const ProposedRevision *judged)
 }
 
 /*
- * Where the statement inserted nothing but the revision that is judged
- * already, take its facts from the row.  False where it did not.
+ * Take the facts of the judged revision from its row, if the statement inserted nothing else.
+ * False otherwise.
  */
 static bool
 take_judged(TriggerData *data, ProposedRevision *judged)
@@ -473,14 +469,14 @@ promote_record_revision(PG_FUNCTION_ARGS)
 }
 
 /*
- * What a revision is completed with: the number after the instance's last,
- * and the release that its constraint stands for now.
+ * The values that complete a revision: the next number of the instance, and the release that
+ * the constraint selects now.
  */
 typedef struct Completion
 {
 	int32		revision;
 	char	   *bundle;
-	char	   *version;		/* NULL: there is none */
+	char	   *version;		/* NULL: no release fits */
 } Completion;
 
 static const SqlField completion_fields[] = {
@@ -490,8 +486,8 @@ static const SqlField completion_fields[] = {
 };
 
 /*
- * Refuse to fill in a release, 40001, that came after the snapshot of a
- * transaction that has only one: the row's own foreign key does not see it.
+ * Refuse a release that is newer than the snapshot of a transaction with a single snapshot,
+ * 40001: the row's foreign key would not find it.
  */
 static void
 require_seen(const Sql *sql, const Completion *completion)
@@ -504,9 +500,8 @@ require_seen(const Sql *sql, const Completion *completion)
 }
 
 /*
- * Find a new revision's completion, in the scope's memory, and lock the
- * instance.  False where there is no such instance; PM_NO_RELEASE where there is
- * no such release.
+ * Find the values that complete a revision, in the scope's memory, and lock the instance.
+ * False where the instance does not exist.  Raises PM_NO_RELEASE where no release fits.
  */
 static bool
 complete(const Sql *sql, const TriggerData *data, Completion *completion)
@@ -535,7 +530,7 @@ complete(const Sql *sql, const TriggerData *data, Completion *completion)
 	return true;
 }
 
-/* Refuse where a revision says that it comes from. */
+/* Refuse a revision with an impossible origin. */
 static void
 refuse_origin(const char *detail)
 {
@@ -572,9 +567,9 @@ promote_check_origin(PG_FUNCTION_ARGS)
 /*
  * promote_internal.complete_revision() returns trigger
  *
- * BEFORE INSERT of revision, for each row: fills in the number and the
- * release where they are left out.  Where there is no such instance they stay
- * NULL, and the table's own constraints say so.
+ * BEFORE INSERT of revision, for each row: fills in the number and the release where they are
+ * missing.  Where the instance does not exist they stay NULL, and the table's own constraints
+ * refuse the row.
  */
 Datum
 promote_complete_revision(PG_FUNCTION_ARGS)

@@ -1,5 +1,5 @@
 /*
- * revision.h: what writing a revision records.
+ * revision.h: what is recorded when a revision is written.
  */
 #ifndef PROMOTE_PROMOTION_REVISION_H
 #define PROMOTE_PROMOTION_REVISION_H
@@ -9,18 +9,15 @@
 #include "base/sql.h"
 #include "promotion/proposal.h"
 
-/*
- * What whoever writes a revision tells the trigger, and what the trigger
- * tells back.
- */
+/* What the writer of a revision tells the trigger, and what the trigger tells the writer. */
 typedef struct RevisionRecord
 {
-	/* a proposal that is judged already, under the instance's lock */
+	/* a proposal that was judged already, under the instance's lock */
 	ProposedRevision *judged;
 
-	MemoryContext context;		/* where diff goes */
-	int32		deployment;		/* number of the plan; 0: none was made */
-	Jsonb	   *diff;			/* masked leaf diff of the rendered params */
+	MemoryContext context;		/* where diff is allocated */
+	int32		deployment;		/* the plan's number; 0: no plan */
+	Jsonb	   *diff;			/* of the rendered params, masked */
 } RevisionRecord;
 
 extern void config_store(const Sql *sql, const char *project, const Jsonb *params);

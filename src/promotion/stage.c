@@ -1,6 +1,6 @@
 /*
- * stage.c: what the verbs that give an instance a new desired state share:
- * reading a proposal for it, writing the revision, and the row that they return.
+ * stage.c: what verbs that give an instance a new desired state have in common: reading a
+ * proposal, writing the revision, and returning its row.
  */
 #include "postgres.h"
 
@@ -19,9 +19,9 @@
 #include "registry/rule_hold.h"
 
 /*
- * Read a proposal for the destination, see proposal_from.  Raises
- * PM_NOT_FOUND where it or the source is not there, and PM_NO_PATH where the
- * source must be on a path and is not.
+ * Read a proposal for the destination, see proposal_from.  Raises PM_NOT_FOUND where the
+ * destination or the source does not exist, and PM_NO_PATH where the source needs a path and
+ * has none.
  */
 void
 stage_read(const Sql *sql, const InstanceKey *destination, const char *source_environment,
@@ -48,10 +48,7 @@ stage_read(const Sql *sql, const InstanceKey *destination, const char *source_en
 	elog(ERROR, "could not read instance \"%s\"", instance_key_name(destination));
 }
 
-/*
- * Refuse where the instance has moved on from the revision that an argument
- * expects; NULL expects nothing.
- */
+/* Refuse an instance that is no longer at the expected revision; a NULL argument expects nothing. */
 void
 stage_check_revision(FunctionCallInfo fcinfo, int argument, const ProposedRevision *proposed)
 {
@@ -70,9 +67,8 @@ stage_check_revision(FunctionCallInfo fcinfo, int argument, const ProposedRevisi
 }
 
 /*
- * Is what is proposed what is desired already?  By the same release, too: a
- * newer one that the constraint stands for now is a change.  The digest of the
- * params is filled in.
+ * Does the proposal equal the desired state, by the same release?  A newer release that the
+ * constraint selects now is a change.  Fills in the digest of the params.
  */
 bool
 stage_is_unchanged(const ProposedRevision *proposed)
@@ -85,8 +81,8 @@ stage_is_unchanged(const ProposedRevision *proposed)
 }
 
 /*
- * Does the last plan still say what the desired revision would do?  With
- * other values of the placeholders, or something else running, it does not.
+ * Does the last plan still show what the desired revision would do?  It does not after a
+ * change of placeholders or of what runs.
  */
 static bool
 is_planned(const Sql *sql, ProposedRevision *proposed)
@@ -96,7 +92,7 @@ is_planned(const Sql *sql, ProposedRevision *proposed)
 
 	if (proposed->base_revision != proposed->current_revision)
 		return false;
-	/* what was planned already is not asked for again */
+	/* permission for what the last plan shows is not asked for again */
 	proposal->allow_replace = true;
 	compose_check(proposal);
 	proposal->allow_replace = allow_replace;
@@ -105,7 +101,7 @@ is_planned(const Sql *sql, ProposedRevision *proposed)
 		proposal->destructive == proposed->planned_destructive && carry_is_planned(proposed);
 }
 
-/* Store the configuration, unless it is there, and the revision. */
+/* Store the configuration, unless it is stored already, and insert the revision. */
 static void
 insert_revision(const Sql *sql, const Staging *staging, const ProposedRevision *proposed, RevisionRecord *record)
 {
@@ -127,7 +123,7 @@ insert_revision(const Sql *sql, const Staging *staging, const ProposedRevision *
 			   AS_TEXT(proposal->bundle), AS_TEXT(proposal->version), AS_JSONB(compose_kept(proposal)));
 }
 
-/* The empty diff, in the given context. */
+/* An empty diff, in the given context. */
 static Jsonb *
 empty_diff(MemoryContext context)
 {
@@ -138,7 +134,7 @@ empty_diff(MemoryContext context)
 	return diff;
 }
 
-/* Judge the proposal and write its revision, which the trigger records. */
+/* Judge the proposal and insert its revision, which the trigger records. */
 static void
 write_revision(const Sql *sql, const Staging *staging, ProposedRevision *proposed, RevisionRecord *record)
 {
@@ -157,10 +153,9 @@ write_revision(const Sql *sql, const Staging *staging, ProposedRevision *propose
 }
 
 /*
- * Write the proposed state, or nothing where it is the present one (but the
- * plan that the revision may lack).  The proposal was read under the
- * instance's lock, and has its params and whether to plan; caller is where
- * what is staged goes.
+ * Write the proposed state, or only a missing plan where the state is the present one.  The
+ * proposal was read under the instance's lock, and says what params to write and whether to
+ * plan.  staged is allocated in the context caller.
  */
 void
 stage_write(const Sql *sql, const Staging *staging, ProposedRevision *proposed, MemoryContext caller,
@@ -188,7 +183,7 @@ stage_write(const Sql *sql, const Staging *staging, ProposedRevision *proposed, 
 	staged->diff = record.diff ? record.diff : empty_diff(caller);
 }
 
-/* The row that a verb returns: sql/promotion/promotion.sql has its columns. */
+/* Return the row of a verb, whose columns are in sql/promotion/promotion.sql. */
 Datum
 stage_result(FunctionCallInfo fcinfo, const Staged *staged)
 {

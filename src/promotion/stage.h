@@ -1,5 +1,5 @@
 /*
- * stage.h: what the verbs that give an instance a new desired state share.
+ * stage.h: what verbs that give an instance a new desired state have in common.
  */
 #ifndef PROMOTE_PROMOTION_STAGE_H
 #define PROMOTE_PROMOTION_STAGE_H
@@ -15,16 +15,16 @@
 #include "parse/name.h"
 #include "promotion/proposal.h"
 
-/* The words that a new desired state is recorded with. */
+/* How a new desired state is recorded. */
 typedef struct Staging
 {
 	RevisionOrigin origin;
-	const char *source_environment; /* NULL: from nowhere but what is desired */
-	const Jsonb *overrides;		/* NULL: none can be */
+	const char *source_environment; /* NULL: from the instance's own state */
+	const Jsonb *overrides;		/* NULL: the verb has none */
 	const char *message;		/* NULL: none */
 } Staging;
 
-/* What came of it: the row that the verbs return. */
+/* The result: the row that the verbs return. */
 typedef struct Staged
 {
 	const char *destination;

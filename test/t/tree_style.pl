@@ -61,7 +61,8 @@ END
 sub said {
 	my ($file, $from, $to) = @_;
 	my $top = tempdir('promote_style.XXXXXX', TMPDIR => 1, CLEANUP => 1);
-	my %files = ('src/low/a.c' => $right_c, 'src/low/a.h' => "#include \"postgres.h\"\n", 'sql/low/a.sql' => $right_sql);
+	my %files = ('src/low/a.c' => $right_c, 'src/low/a.h' => qq{#include "postgres.h"\n},
+		'sql/low/a.sql' => $right_sql);
 	if (defined $file) {
 		my @group = $files{$file} =~ $from or die "$file has no $from\n";
 		$files{$file} =~ s/$from/$to =~ s{\$(\d)}{$group[$1 - 1]}gr/e;
@@ -82,7 +83,8 @@ my @wrong = (
 	[ 'blanks at the end of a line', $c, qr/2\n/, "2 \n", "19: white space at the end of the line" ],
 	[ '... of SQL', $sql, qr/AS a\n/, "AS a\t\n", "10: white space at the end of the line", '10: a tab' ],
 	[ 'blanks that indent', $c, qr/\t\t1, 2/, '    1, 2', '19: indented by blanks' ],
-	[ 'a comment of nothing', $c, qr/Returns one/, 'The same, but one', '14: a comment that does not name its subject' ],
+	[ 'a comment of nothing', $c, qr/Returns one/, 'The same, but one',
+		'14: a comment that does not name its subject' ],
 	[ '... on the next line', $c, qr/a\.c:/, 'Its', '1: a comment that does not name its subject' ],
 	[ 'a long line', $c, qr/1, 2/, '1, ' x 50 . '2', '19: wider than 120 columns' ],
 	[ '... of tabs', $c, qr/\t\t1, 2/, "\t" x 30 . '1, 2', '19: wider than 120 columns' ],
