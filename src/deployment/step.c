@@ -1,10 +1,11 @@
 /*
  * step.c: the steps that deployments take.
  *
- * However a step is taken, the guard judges it by the table of steps and
- * fills in what it implies, and the recorder does the rest: it moves the
- * instance and its queue, appends to the audit log and notifies.  The verbs
- * of deploy.c and worker.c update the row and leave that to them.
+ * Whoever takes a step, by a verb or by an UPDATE, two triggers carry it out.
+ * promote_guard_deployment judges it by the table of steps and fills in what it
+ * implies.  promote_record_deployment moves the instance and its queue, appends
+ * to the audit log and notifies.  The verbs of deploy.c and worker.c only update
+ * the row.
  *
  * Locks: the instance's row comes first, then the deployment's.
  */
@@ -39,19 +40,19 @@ PG_FUNCTION_INFO_V1(promote_record_deployment);
 PG_FUNCTION_INFO_V1(promote_deployment_steps);
 PG_FUNCTION_INFO_V1(promote_deployment_facts);
 
-/* A legal step, and what it leaves the instance's status at. */
+/* A legal step, and the status that it gives the instance. */
 typedef struct Step
 {
 	DeploymentStatus from;
 	DeploymentStatus to;
 	const char *event;			/* in the audit log */
-	const char *provision;		/* status after that of a PROVISION */
-	const char *decommission;	/* and of a DECOMMISSION; NULL: what it was */
+	const char *provision;		/* status after a step of a PROVISION; NULL: as before */
+	const char *decommission;	/* likewise of a DECOMMISSION */
 } Step;
 
 /*
- * All of them; a PLAN leaves the instance as it was.  What ran and did not
- * complete may have changed anything, so that its instance has failed.
+ * All legal steps.  A PLAN leaves the instance's status alone.  A deployment that
+ * ran and did not complete may have changed anything, so its instance has failed.
  */
 static const Step steps[] = {
 	{DEPLOYMENT_PROPOSED, DEPLOYMENT_APPROVED, "deployment.approved"},
@@ -67,10 +68,10 @@ static const Step steps[] = {
 	{DEPLOYMENT_RUNNING, DEPLOYMENT_ABORTED, "deployment.aborted", "FAILED", "FAILED"}
 };
 
-#define LEASE_LOST_EVENT "deployment.lost"	/* of a release that time made */
+#define LEASE_LOST_EVENT "deployment.lost"	/* of going back to the queue because the lease was over */
 #define PLAN_RECORDED_EVENT "plan.recorded"
 
-/* The columns that move; all others are what a deployment carries.  The last three are what a plan is recorded in. */
+/* The columns that change; all others are what a deployment carries.  A plan is recorded in the last three. */
 static const char *const moving[] = {
 	"status", "queued_at", "due_at", "worker", "fencing", "lost_leases", "seen_change", "started_at",
 	"finished_at", "approved_by", "reason", "gates", "plan_facts", "plan_defects", "plan_digest"
@@ -78,7 +79,7 @@ static const char *const moving[] = {
 
 #define FIRST_RECORDED (lengthof(moving) - 3)
 
-/* What the audit log says of a step: not the place in the queue, which moves without one. */
+/* The columns that the audit log has of a step, without the place in the queue, which changes between steps. */
 static const char *const state_names[] = {
 	"deployment", "status", "worker", "fencing", "lost_leases", "seen_change", "started_at",
 	"finished_at", "approved_by", "reason", "plan_digest", "plan_facts", "plan_defects"
@@ -91,12 +92,12 @@ typedef struct Update
 {
 	const TriggerData *data;
 	HeapTuple	old;
-	HeapTuple	new;			/* without what is replaced */
+	HeapTuple	new;			/* without the values that the guard fills in */
 	InstanceKey key;
 	int32		deployment;
 	DeploymentAction action;
 	DeploymentStatus from;
-	DeploymentStatus to;		/* DEPLOYMENT_NONE: none that there is */
+	DeploymentStatus to;		/* DEPLOYMENT_NONE: no status that is known */
 	TimestampTz now;
 
 	/* what the guard fills in */
@@ -107,10 +108,10 @@ typedef struct Update
 
 	/* what is recorded of it */
 	const Sql  *sql;
-	const char *event;			/* what the audit log calls it; NULL: nothing that it says anything of */
+	const char *event;			/* what the audit log calls it; NULL: it is not recorded */
 } Update;
 
-/* Read what every step is judged by. */
+/* Read the UPDATE that a trigger was fired by. */
 static void
 read_update(const TriggerData *data, Update *update)
 {
@@ -150,7 +151,7 @@ set(Update *update, const char *column, SqlValue value)
 	update->replaced++;
 }
 
-/* What there is to do with a deployment in that state. */
+/* What can be done with a deployment in a state, for a hint. */
 static const char *
 way_out(DeploymentStatus status)
 {
@@ -168,7 +169,7 @@ way_out(DeploymentStatus status)
 	}
 }
 
-/* The states that a state leads to, but for one, as a list for people. */
+/* The states that a state leads to, without one of them, as a list for people. */
 static char *
 next_states(DeploymentStatus from, const char *but)
 {
@@ -185,7 +186,7 @@ next_states(DeploymentStatus from, const char *but)
 	return list.data;
 }
 
-/* Refuse a step that there is not; to may be no state. */
+/* Refuse an illegal step: PM_ILLEGAL_STEP.  to need not be a state. */
 void
 refuse_step(const InstanceKey *key, int32 deployment, DeploymentStatus from, const char *to)
 {
@@ -211,7 +212,7 @@ find_step(DeploymentStatus from, DeploymentStatus to)
 	return NULL;
 }
 
-/* Is it a state that nothing comes after? */
+/* Does no step lead out of the state? */
 static bool
 is_end(DeploymentStatus status)
 {
@@ -221,7 +222,7 @@ is_end(DeploymentStatus status)
 	return true;
 }
 
-/* Refuse the step that an update is, unless it is a legal one. */
+/* Refuse an update whose step is not legal. */
 static void
 require_step(const Update *update)
 {
@@ -244,7 +245,7 @@ refuse_change(const char *column)
 			 errhint("Queue another deployment.")));
 }
 
-/* Refuse what only promote itself moves. */
+/* Refuse a change that only promote itself makes. */
 static void
 refuse_hand(const char *column)
 {
@@ -256,8 +257,8 @@ refuse_hand(const char *column)
 }
 
 /*
- * The next column that an update gives another value, from a place on, which
- * is moved behind it; NULL: there is none.
+ * The next column, from the place at on, to which an update gives another value;
+ * NULL: there is none.  at is moved behind it.
  */
 static const char *
 next_change(const Update *update, int *at)
@@ -274,7 +275,7 @@ next_change(const Update *update, int *at)
 	return NULL;
 }
 
-/* The place of a column among those that move; -1: it does not. */
+/* The place of a column in moving; -1: it does not change. */
 static int
 moving_column(const char *name)
 {
@@ -284,7 +285,7 @@ moving_column(const char *name)
 	return -1;
 }
 
-/* Is the column one that an update by hand may set? */
+/* May a user's own UPDATE set the column? */
 static bool
 is_for_hands(const char *name, bool is_step)
 {
@@ -293,8 +294,8 @@ is_for_hands(const char *name, bool is_step)
 }
 
 /*
- * Refuse what no step changes, and what a step by hand does not; a plan is
- * recorded once, while its PLAN is carried out.
+ * Refuse columns that no step changes, and those that a user's own UPDATE must
+ * not set.  A plan is recorded once, while its PLAN is carried out.
  */
 static void
 check_columns(const Update *update)
@@ -314,7 +315,7 @@ check_columns(const Update *update)
 	}
 }
 
-/* Refuse to start what is not due, or without a claim. */
+/* Refuse to start a deployment that is not due, or without a claim. */
 static void
 check_claim(const Update *update)
 {
@@ -334,7 +335,7 @@ check_claim(const Update *update)
 				 errhint("Use promote.claim_deployment.")));
 }
 
-/* A PLAN whose claim is over is planned again: what that claim recorded counts no more. */
+/* Drop what a PLAN has recorded: its claim is over, and it is planned again. */
 static void
 unseal_plan(Update *update)
 {
@@ -345,7 +346,7 @@ unseal_plan(Update *update)
 	set(update, "plan_defects", AS_TEXTS(PointerGetDatum(construct_empty_array(TEXTOID))));
 }
 
-/* Fill in what being claimed implies. */
+/* Fill in what a step to RUNNING implies. */
 static void
 start(Update *update)
 {
@@ -355,7 +356,7 @@ start(Update *update)
 	set(update, "started_at", AS_TIME(update->now));
 }
 
-/* Fill in what being approved implies. */
+/* Judge an approval, and fill in what it implies. */
 static void
 approve(Update *update)
 {
@@ -364,11 +365,11 @@ approve(Update *update)
 		set(update, "gates", AS_JSONB(gate_pass(&update->key, update->deployment)));
 	set(update, "approved_by", AS_TEXT(current_actor()));
 	set(update, "queued_at", AS_TIME(update->now));
-	/* its turn comes when the queue says so, whatever else was asked for */
+	/* the queue says when it is due, whatever the UPDATE has asked for */
 	set(update, "due_at", AS_TIME(DT_NOEND));
 }
 
-/* Refuse to make a proposal of what was none, or the other way round. */
+/* Refuse to release a deployment to APPROVED that was not approved, or to PENDING one that was. */
 static void
 refuse_other_queue(const Update *update, bool approved)
 {
@@ -381,9 +382,9 @@ refuse_other_queue(const Update *update, bool approved)
 }
 
 /*
- * Fill in what going back to the queue implies.  It is the instance's next
- * one again, at once, or at the time that was asked for; what went back
- * because its lease was over is due as long as that.
+ * Fill in what going back to the queue implies.  The deployment is the next one
+ * of its instance again: now, or at the time that was asked for.  If it was lost,
+ * it stays due since its lease has ended.
  */
 static void
 go_back(Update *update, bool lost)
@@ -397,7 +398,7 @@ go_back(Update *update, bool lost)
 		set(update, "due_at", AS_TIME(update->now));
 }
 
-/* A PLAN that ends well without a document promises its params and no more. */
+/* Seal a PLAN that completes without a recorded plan: by the digest of its params. */
 static void
 seal_plan(Update *update)
 {
@@ -408,7 +409,7 @@ seal_plan(Update *update)
 		set(update, "plan_digest", sql_value(BYTEAOID, isnull, digest));
 }
 
-/* Refuse an end that a worker reports whose lease is over. */
+/* Refuse to complete a deployment after its lease has ended. */
 static void
 refuse_late(const Update *update)
 {
@@ -453,8 +454,8 @@ check_held(const Sql *sql, const Update *update)
 }
 
 /*
- * A step that somebody takes by an UPDATE of their own: lock what the verbs
- * have locked, and look at what a worker sees.
+ * A user takes a step by an UPDATE of their own: lock what the verbs lock, and
+ * refuse to start what claiming would not start.
  */
 static void
 take_by_hand(Update *update)
@@ -501,8 +502,8 @@ take_step(Update *update)
 /*
  * promote_internal.guard_deployment() returns trigger
  *
- * BEFORE UPDATE of deployment, for each row: only legal steps, whoever takes
- * them.
+ * BEFORE UPDATE of deployment, for each row: lets legal steps pass, whoever takes
+ * them, and fills in what they imply.
  */
 Datum
 promote_guard_deployment(PG_FUNCTION_ARGS)
@@ -523,8 +524,8 @@ promote_guard_deployment(PG_FUNCTION_ARGS)
 }
 
 /*
- * Refuse what the guard has not seen: a trigger that a user added, and that
- * fires after it, may have changed the row on the way.
+ * Refuse what the guard has not seen: a user's trigger that fires behind it may
+ * have changed the row.
  */
 static void
 check_written(const Update *update)
@@ -538,7 +539,7 @@ check_written(const Update *update)
 		require_step(update);
 }
 
-/* What the audit log calls what happened. */
+/* What the audit log calls an update; NULL: it is not recorded. */
 static const char *
 event_of(const Update *update)
 {
@@ -549,14 +550,14 @@ event_of(const Update *update)
 	return find_step(update->from, update->to)->event;
 }
 
-/* Where a step of a deployment leaves the instance's status; NULL: where it was. */
+/* The status that a step of an action gives the instance; NULL: it stays. */
 static const char *
 status_after(const Step *step, DeploymentAction action)
 {
 	return action == ACTION_PROVISION ? step->provision : action == ACTION_DECOMMISSION ? step->decommission : NULL;
 }
 
-/* Move the instance to where the step leaves it, if it does. */
+/* Give the instance the status after the step, and note what runs, if that changes. */
 static void
 move_instance(const Update *update)
 {
@@ -574,7 +575,7 @@ move_instance(const Update *update)
 					   AS_NUMBER(provision ? update->deployment : 0));
 }
 
-/* Let a deployment that waits be due at a time. */
+/* Make a deployment that waits due at a time. */
 void
 set_due(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz due_at)
 {
@@ -584,7 +585,7 @@ set_due(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz du
 	(void) guarded_run(sql, &set, AS_KEY(key), AS_INT(deployment), AS_TIME(due_at));
 }
 
-/* Let the instance's next deployment be due, if it has one. */
+/* Make the instance's next deployment due now, if there is one. */
 static void
 advance_queue(const Update *update)
 {
@@ -595,14 +596,14 @@ advance_queue(const Update *update)
 		set_due(update->sql, &update->key, sql_int(&rows, 0), update->now);
 }
 
-/* Does the step make room in the queue, or come into it? */
+/* Does the step leave the queue, or enter it? */
 static bool
 moves_queue(const Update *update)
 {
 	return is_null(update, "due_at") && update->from != update->to && update->to != DEPLOYMENT_REJECTED;
 }
 
-/* Does the step begin another claim than the first, or end one?  Then its log goes on, or is whole. */
+/* Does the step end a claim, or begin one after the first?  Then the log has entries to be recorded. */
 static bool
 moves_claim(const Update *update)
 {
@@ -620,7 +621,7 @@ append_step(const Update *update, const char *instance)
 	audit_facts(update->new, RelationGetDescr(update->data->tg_relation), true, state_names, lengthof(state_names))}};
 	int			count = 1;
 
-	/* now: a trigger that a user added to the instance may have appended, too */
+	/* the head is read now, as a user's trigger on the instance may have appended, too */
 	audit_read_head(update->sql, update->key.project, instance, &head);
 	if (trigger_differs(update->data, "gates"))
 		entries[count++] = (AuditEntry) {GATES_JUDGED_EVENT,
@@ -628,7 +629,7 @@ append_step(const Update *update, const char *instance)
 	audit_append(update->sql, &head, update->key.project, instance, entries, count);
 }
 
-/* Write down what happened; past the guards, a step of errand_do. */
+/* Do and record what the step brings about.  guarded_do runs this, with the guards open. */
 static void
 write_step(void *state)
 {
@@ -644,7 +645,7 @@ write_step(void *state)
 	append_step(update, instance);
 	if (moves_queue(update))
 		advance_queue(update);
-	/* that work was claimed wakes nobody, and all who notify commit one after the other */
+	/* nobody waits to hear of a claim, and transactions that notify commit one after the other */
 	if (update->to != DEPLOYMENT_RUNNING)
 		notify(&notice);
 }
@@ -652,7 +653,8 @@ write_step(void *state)
 /*
  * promote_internal.record_deployment() returns trigger
  *
- * AFTER UPDATE of deployment, for each row: what a step brings about.
+ * AFTER UPDATE of deployment, for each row: does and records what a step brings
+ * about.
  */
 Datum
 promote_record_deployment(PG_FUNCTION_ARGS)
@@ -692,7 +694,8 @@ promote_deployment_steps(PG_FUNCTION_ARGS)
 /*
  * promote_internal.deployment_facts(deployment promote.deployment) returns jsonb
  *
- * The plan's digest moves with a PLAN, and is carried by what follows one.
+ * What a deployment carries, for the audit log.  The plan's digest is among that
+ * in a deployment that follows a plan; a PLAN gets it while it is carried out.
  */
 Datum
 promote_deployment_facts(PG_FUNCTION_ARGS)

@@ -1,5 +1,5 @@
 /*
- * step.h: the steps that deployments take.
+ * step.h: refusing steps of deployments, and making them due.
  */
 #ifndef PROMOTE_DEPLOYMENT_STEP_H
 #define PROMOTE_DEPLOYMENT_STEP_H

@@ -1,9 +1,9 @@
 /*
  * worker.c: how workers claim deployments, and what they report of them.
  *
- * A claim is a lease with a fencing number.  Both are judged by the clock,
- * not by the transaction's time, whenever the worker writes: a lease that is
- * over is lost, whether or not anybody has noticed.
+ * A claim is a lease with a fencing number.  Whenever the worker writes, its claim
+ * is judged by the clock, not by the transaction's time: a lease that is over is
+ * lost, even if nobody has noticed.
  */
 #include "postgres.h"
 
@@ -33,7 +33,7 @@ PG_FUNCTION_INFO_V1(promote_release_deployment);
 
 #define WORKER_MAX_LENGTH 255
 #define MAX_LEASE_DAYS 31
-#define HELD_MICROSECONDS (30 * USECS_PER_SEC)	/* at most, before it is looked at again */
+#define HELD_MICROSECONDS (30 * USECS_PER_SEC)	/* before a deployment that is held back is judged again */
 
 /* ---- arguments ---- */
 
@@ -46,8 +46,8 @@ is_sane(const Interval *span)
 }
 
 /*
- * The time that lies an interval ahead; least is the shortest it may be, in
- * microseconds.
+ * Take an interval, and return the time that lies so far ahead; least is the
+ * shortest that it may be, in microseconds.
  */
 static TimestampTz
 time_ahead(FunctionCallInfo fcinfo, int argument, const char *name, int64 least)
@@ -69,7 +69,7 @@ time_ahead(FunctionCallInfo fcinfo, int argument, const char *name, int64 least)
 	return then;
 }
 
-/* The worker's name: something printable. */
+/* Take the worker's name, which has to be printable. */
 static char *
 argument_worker(FunctionCallInfo fcinfo)
 {
@@ -88,7 +88,7 @@ argument_worker(FunctionCallInfo fcinfo)
 	return worker;
 }
 
-/* The actions that a worker takes on, as an array of text; NULL is all. */
+/* Take the actions that a worker carries out, an array of text; 0: all. */
 static Datum
 argument_actions(FunctionCallInfo fcinfo, int argument)
 {
@@ -105,7 +105,7 @@ argument_actions(FunctionCallInfo fcinfo, int argument)
 	return PG_GETARG_DATUM(argument);
 }
 
-/* The selector, unless it selects everything. */
+/* Take the selector; NULL: it selects everything. */
 static Jsonb *
 argument_selector(FunctionCallInfo fcinfo, int argument)
 {
@@ -123,20 +123,20 @@ typedef struct Wish
 	Datum		actions;		/* 0: all */
 	int64		lease;			/* in microseconds */
 	Jsonb	   *selector;		/* NULL: any instance */
-	ArrayType  *scopes;			/* where the caller may; NULL: everywhere */
+	ArrayType  *scopes;			/* where the caller may work; NULL: everywhere */
 } Wish;
 
 /* A deployment that is due, its instance locked. */
 typedef struct Candidate
 {
-	Deployment	deployment;		/* as far as due_fields say */
+	Deployment	deployment;		/* the members that due_fields name */
 	char	   *bundle;
 	char	   *version;
 	int32		changed_by;		/* of the instance */
 	int32		lost_leases;
-	int32		max_lost_leases;	/* of the environment; only where it runs */
+	int32		max_lost_leases;	/* of the environment; read only for what runs */
 	bool		approved;
-	char	   *outdated;		/* why it must not be begun; NULL: it may */
+	char	   *outdated;		/* why it must not begin; NULL: it may */
 	bool		held;			/* see begin_is_held */
 	TimestampTz held_until;
 } Candidate;
@@ -152,7 +152,7 @@ static const SqlField due_fields[] = {
 	SQL_FIELDS(Candidate, "d", bundle, version, changed_by, lost_leases, max_lost_leases, approved)
 };
 
-/* Is what waits outdated, or held back?  Plans are neither, and what runs was judged. */
+/* Is a candidate that waits outdated or held back?  Plans are neither, and what runs was judged before. */
 static void
 judge_candidate(const Sql *sql, Candidate *candidate)
 {
@@ -170,10 +170,10 @@ judge_candidate(const Sql *sql, Candidate *candidate)
 }
 
 /*
- * Pick what has been due longest, and lock it and its instance; what another
- * session has locked, be it only by a heartbeat that is not committed yet, is
- * passed over.  False where nothing is due.  Others lock these two in the
- * other order, but who waits for nobody is in no deadlock.
+ * Pick what has been due longest, and lock it and its instance; false: nothing is
+ * due.  What another session has locked is skipped, even if only a heartbeat has
+ * that is not committed yet.  Others lock the instance first; that makes no
+ * deadlock, as this waits for nobody.
  */
 static bool
 pick(const Sql *sql, const Wish *wish, Candidate *candidate)
@@ -199,8 +199,8 @@ pick(const Sql *sql, const Wish *wish, Candidate *candidate)
 }
 
 /*
- * Let what must not be begun now be due again when it may be, or in a little
- * while: a freeze can be lifted before its time.
+ * Make a candidate that is held back due again when that ends, or in a little
+ * while if that is sooner: a freeze can be lifted early.
  */
 static void
 hold_back(const Sql *sql, const Candidate *candidate)
@@ -211,8 +211,8 @@ hold_back(const Sql *sql, const Candidate *candidate)
 }
 
 /*
- * Take back what a worker has lost the lease of: to the queue, or, once too
- * many have, to its end.
+ * Take back a deployment whose lease was lost: it goes back to the queue, or fails
+ * if too many leases were lost.
  */
 static void
 take_back(const Sql *sql, const Candidate *candidate)
@@ -238,7 +238,7 @@ take(const Sql *sql, const Candidate *candidate, const Wish *wish)
 		" (SELECT c.params FROM promote.config AS c WHERE c.project = d.project AND c.digest = d.rendered_digest),"
 		" d.rendered_digest, d.plan, d.plan_digest, COALESCE(d.remote_references, '{}')"};
 	const Deployment *deployment = &candidate->deployment;
-	/* from now: waiting and looking may have taken long */
+	/* the lease begins now: the search may have taken long */
 	SqlRows		rows = guarded_run(sql, &claim, AS_KEY(&deployment->key), AS_INT(deployment->deployment),
 								   AS_TEXT(wish->worker), AS_TIME(GetCurrentTimestamp() + wish->lease),
 								   AS_INT(candidate->changed_by));
@@ -308,7 +308,7 @@ no_claim(const Deployment *deployment, int32 fencing)
 	return psprintf("The lease ended at %s.", timestamptz_to_str(deployment->due_at));
 }
 
-/* Refuse what a worker does whose claim does not hold: PM_NO_CLAIM. */
+/* Refuse a worker whose claim does not hold: PM_NO_CLAIM. */
 static void
 claim_refuse(const Deployment *deployment, int32 fencing)
 {
@@ -320,7 +320,7 @@ claim_refuse(const Deployment *deployment, int32 fencing)
 			 errhint("Leave the work alone: it belongs to whoever claims it next, or is over. Claim by promote.claim_deployment.")));
 }
 
-/* Refuse what a worker does unless its claim holds; the deployment's row is locked. */
+/* Refuse a worker unless its claim holds; the deployment's row is locked. */
 static void
 claim_require(const Deployment *deployment, int32 fencing)
 {
@@ -330,9 +330,10 @@ claim_require(const Deployment *deployment, int32 fencing)
 }
 
 /*
- * What the verbs of workers begin with: the instance and the number are the
- * first two arguments.  Enters the scope, locks the instance, and names the
- * deployment, which is not read; returns the claim's fencing number, unjudged.
+ * What the verbs of workers begin with: the instance and the deployment's number
+ * are the first two arguments.  Enters the scope and locks the instance.  Fills in
+ * the key of the deployment, but does not read it.  Returns the fencing number
+ * that was passed, which is not judged yet.
  */
 static int32
 claim_open(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope,
@@ -349,8 +350,8 @@ claim_open(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope,
 }
 
 /*
- * Begin so, and read the deployment, of which the claim holds; else PM_NO_CLAIM.
- * The deployment's fencing number is the argument's.
+ * Begin as claim_open does, read the deployment, and refuse a claim that does not
+ * hold: PM_NO_CLAIM.
  */
 void
 claim_load(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope,
@@ -363,8 +364,8 @@ claim_load(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope,
 }
 
 /*
- * What keeps a claim alive begins otherwise: it locks the deployment's row
- * alone, not its instance, and so waits for nobody who changes the instance.
+ * What the verbs begin with that keep a claim alive.  They lock the deployment's
+ * row and not its instance, so they wait for nobody who changes the instance.
  * Enters the scope and reads the deployment.  Raises PM_NO_CLAIM.
  */
 static void
@@ -427,8 +428,8 @@ promote_append_deployment_log(PG_FUNCTION_ARGS)
 }
 
 /*
- * End a claimed deployment.  A worker that did not hear the answer says so
- * again: where the same claim brought it there, that is the answer.
+ * End a claimed deployment.  A worker that has not got the answer calls again: if
+ * this claim has ended it that way already, the deployment is returned.
  */
 static Datum
 end_claim(FunctionCallInfo fcinfo, int fencing_argument, DeploymentStatus status, const char *reason)

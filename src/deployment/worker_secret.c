@@ -1,5 +1,5 @@
 /*
- * worker_secret.c: secrets that deployments need: handing them to the worker whose claim holds.
+ * worker_secret.c: handing the secrets of a deployment to the worker whose claim holds.
  */
 #include "postgres.h"
 
@@ -18,7 +18,7 @@
 
 PG_FUNCTION_INFO_V1(promote_deployment_secrets);
 
-/* What the release of a deployment declares. */
+/* The secrets that a deployment's release declares. */
 static List *
 deployment_declarations(const Sql *sql, const Deployment *deployment)
 {
@@ -30,7 +30,7 @@ deployment_declarations(const Sql *sql, const Deployment *deployment)
 	return secret_declarations(sql_jsonb(&rows, 0));
 }
 
-/* Put a secret and its value; the row is copied, and the copy here wiped. */
+/* Put a row with a secret and its value.  The row is a copy; what was made for it here is wiped. */
 static void
 put_secret(FunctionCallInfo fcinfo, const SecretDeclaration *declared, const char *value, Size length)
 {
@@ -44,8 +44,8 @@ put_secret(FunctionCallInfo fcinfo, const SecretDeclaration *declared, const cha
 }
 
 /*
- * Refuse to provision without what is required: it was there when the
- * deployment was queued.
+ * Refuse to provision without a secret that is required: it was set when the
+ * deployment was queued, and was removed since.
  */
 static void
 check_missing(const Deployment *deployment, const SecretDeclaration *declared)
@@ -60,7 +60,7 @@ check_missing(const Deployment *deployment, const SecretDeclaration *declared)
 				 errhint("Set it by promote.set_secret and ask again, or fail the deployment.")));
 }
 
-/* Put those of the instance's secrets that are declared; returns those that were, as a list of names. */
+/* Put the instance's secrets that the release declares, and return their names: char *. */
 static List *
 put_secrets(const Sql *sql, FunctionCallInfo fcinfo, const Deployment *deployment, const List *declarations)
 {
@@ -83,7 +83,7 @@ put_secrets(const Sql *sql, FunctionCallInfo fcinfo, const Deployment *deploymen
 			check_missing(deployment, declared);
 			continue;
 		}
-		/* without any secret no key is needed */
+		/* keys are loaded for the first secret, as without any they need not be there */
 		if (keys == NULL)
 			keys = secret_keys_load();
 		value = secret_row_open(sql, keys, key, row, false, &length);
@@ -98,8 +98,8 @@ put_secrets(const Sql *sql, FunctionCallInfo fcinfo, const Deployment *deploymen
 }
 
 /*
- * Record which secrets a worker has read; also in the server's log, for a
- * transaction that reads and is rolled back leaves no row.
+ * Record which secrets a worker has read: in the audit log, and in the server's
+ * log, as a transaction that is rolled back leaves nothing in the former.
  */
 static void
 record_reading(const Sql *sql, const Deployment *deployment, const List *names)
@@ -121,7 +121,7 @@ record_reading(const Sql *sql, const Deployment *deployment, const List *names)
 			 errhidestmt(true), errhidecontext(true)));
 }
 
-/* Prepare a result that is never written to a temporary file, however large it becomes. */
+/* Prepare a result that is never written to a temporary file, whatever its size. */
 static void
 begin_result(FunctionCallInfo fcinfo)
 {

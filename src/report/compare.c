@@ -1,5 +1,5 @@
 /*
- * compare.c: what two deployments, or two instances, have not in common.
+ * compare.c: in what two deployments, or two instances, differ.
  */
 #include "postgres.h"
 
@@ -23,7 +23,7 @@
 PG_FUNCTION_INFO_V1(promote_compare_deployments);
 PG_FUNCTION_INFO_V1(promote_compare_instances);
 
-/* One of the two.  What is NULL or 0 is not compared. */
+/* One of the two.  Members that are NULL are not compared. */
 typedef struct Side
 {
 	InstanceKey key;
@@ -33,11 +33,11 @@ typedef struct Side
 	char	   *version_constraint;
 	Carried		carried;
 	Jsonb	   *other_schemas[3];	/* of releases whose marks count as well, see compose.h; NULL: none */
-	Jsonb	   *raw;			/* what the params are made of; NULL: that is not known */
+	Jsonb	   *raw;			/* the params before they were rendered; NULL: not known */
 	int32		recorded;		/* PLAN deployment that was recorded for it; 0: none */
 } Side;
 
-/* Of a deployment d. */
+/* What is read of a deployment AS d. */
 static const SqlField deployment_fields[] = {
 	SQL_FIELDS(Side, "d", action, status),
 	SQL_FIELD(Side, recorded, "(SELECT p.deployment FROM promote.deployment AS p WHERE " SAME_INSTANCE("p", "d")
@@ -45,7 +45,7 @@ static const SqlField deployment_fields[] = {
 			  " AND p.plan_facts IS NOT NULL)")
 };
 
-/* Of an instance i: the plan is the last recorded one of what it desires. */
+/* What is read of an instance AS i: the plan is the last recorded one of the revision that it desires. */
 static const SqlField instance_fields[] = {
 	SQL_FIELD(Side, status, "i.status"),
 	SQL_FIELD(Side, recorded, "(SELECT d.deployment FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "i")
@@ -53,7 +53,7 @@ static const SqlField instance_fields[] = {
 			  " ORDER BY d.deployment DESC LIMIT 1)")
 };
 
-/* Refuse two that are not of one component. */
+/* Refuse to compare two that are not of one component. */
 static void
 check_pair(const Side *a, const Side *b)
 {
@@ -69,7 +69,7 @@ check_pair(const Side *a, const Side *b)
 			 errhint("Compare instances of one component.")));
 }
 
-/* A deployment's number as it is written; raises PM_INVALID_NAME where it is none. */
+/* Parse the number of a deployment.  Raises PM_INVALID_NAME where the digits are none. */
 static int32
 parse_number(const char *name, const char *digits)
 {
@@ -84,7 +84,7 @@ parse_number(const char *name, const char *digits)
 			 errhint("Name a deployment as in 'ecomm-staging-db/7'; without a number it is the last one.")));
 }
 
-/* An argument that names a deployment; without a number its deployment is 0. */
+/* Take an argument that names a deployment; deployment is 0 where the name has no number. */
 static void
 argument_deployment(FunctionCallInfo fcinfo, int argument, Side *side)
 {
@@ -156,7 +156,7 @@ put_row(FunctionCallInfo fcinfo, const char *kind, const char *path, const char 
 	result_put(fcinfo, AS_TEXT(kind), AS_TEXT(path), AS_TEXT(change), AS_JSONB(a), AS_JSONB(b), AS_BOOL(sensitive));
 }
 
-/* Put a row where two words differ; where one of them is NULL they are not compared. */
+/* Put a row if two words differ; NULL is not compared. */
 static void
 put_words(FunctionCallInfo fcinfo, const char *kind, const char *a, const char *b)
 {
@@ -173,7 +173,7 @@ json_from_number(int32 number)
 	return json_from_view(&value);
 }
 
-/* Collector of changes: a row each; sensitive values are masked. */
+/* Put a row for a change of a leaf; sensitive values are masked.  A collector of changes; the state is fcinfo. */
 static void
 put_leaf(void *state, const JsonChange *change)
 {
@@ -184,7 +184,7 @@ put_leaf(void *state, const JsonChange *change)
 	put_row(state, "params", change->path, json_change_name(change), a, b, (change->flags & SCHEMA_SENSITIVE) != 0);
 }
 
-/* Put the leaves that differ; what any of their releases calls sensitive of either is masked. */
+/* Put the leaves that differ.  A value is masked if any release of either side calls it sensitive. */
 static void
 put_leaves(FunctionCallInfo fcinfo, const Side *a, const Side *b)
 {
@@ -217,8 +217,8 @@ put_references(FunctionCallInfo fcinfo, const Side *a, const Side *b)
 }
 
 /*
- * Put the resources of which two recorded plans say different things.  Where
- * one of the sides has none, nothing is known of the difference.
+ * Put the resources of which the recorded plans say different things.  If a side
+ * has no recorded plan, nothing is known of the difference.
  */
 static void
 put_resources(const Sql *sql, FunctionCallInfo fcinfo, const Side *a, const Side *b)

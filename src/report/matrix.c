@@ -2,10 +2,10 @@
  * matrix.c: where each component stands in each environment, and whether it
  * may be promoted on.
  *
- * All instances are read by one statement, and what gates look at is read once
- * for each environment: a project has many more cells than either.  The
- * gates are those of gate/judge.c that need no plan; of what was read of all
- * cells at once they are told, so that most of them need not look themselves.
+ * One statement reads all instances, and what gates look at is read once for each
+ * environment, as a project has many cells.  Cells are judged by the gates of
+ * gate/judge.c that need no plan.  GateKnown tells these what was read of all
+ * cells at once, so that most of them read nothing.
  */
 #include "postgres.h"
 
@@ -29,17 +29,17 @@
 
 PG_FUNCTION_INFO_V1(promote_matrix);
 
-#define KEY_SIZE (3 * (NAME_MAX_LENGTH + 1))	/* of names put together, with their end */
+#define KEY_SIZE (3 * (NAME_MAX_LENGTH + 1))	/* of up to three names put together, with the end */
 
-/* An environment: its rules, and what they look at. */
+/* An environment, with its rules and what they look at. */
 typedef struct Place
 {
 	char		name[KEY_SIZE]; /* project-environment; the hash's key */
 	GateCase	rules;			/* the part of a case that is the environment's */
 	List	   *next;			/* environments that paths lead to, of char * */
 	bool		has_checks;
-	int			leading;		/* paths to it, from environments that are not put in order yet */
-	int			depth;			/* paths that lead to it, one after the other, at most */
+	int			leading;		/* paths to it from environments that have no depth yet */
+	int			depth;			/* length of the longest way that leads to it */
 } Place;
 
 static const SqlField place_fields[] = {
@@ -67,7 +67,7 @@ typedef struct Cell
 	Jsonb	   *attributes;		/* effective */
 	bool		blocked;		/* the release that it desires, as in GateKnown */
 	bool		declares;
-	bool		differs;		/* itself, likewise */
+	bool		differs;		/* the instance, likewise */
 	bool		held;
 } Cell;
 
@@ -109,11 +109,11 @@ typedef struct Matrix
 {
 	HTAB	   *places;
 	HTAB	   *cells;
-	Oid			role;			/* who asks, and is shown what it may see */
-	Datum		projects;		/* names, an array */
+	Oid			role;			/* the role that asks, and is shown what it may see */
+	Datum		projects;		/* their names, an array */
 	Cell	  **rows;			/* the cells in the order they are shown in */
 	uint64		count;
-	bool		minds_drift;	/* does any environment? */
+	bool		minds_drift;	/* does an environment require that there is no drift? */
 	TimestampTz now;
 } Matrix;
 
@@ -126,7 +126,7 @@ make_hash(const char *name, Size entry_size)
 	return hash_create(name, 256, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 }
 
-/* An entry by two or three names put together; made where make says so, NULL where it is not there. */
+/* Find an entry by two or three names; if there is none, make it if make is set, else NULL. */
 static void *
 find(HTAB *hash, const char *project, const char *environment, const char *component, bool make)
 {
@@ -170,13 +170,14 @@ read_places(const Sql *sql, Matrix *matrix)
 }
 
 /*
- * Put each environment behind those that lead to it, once all of these have
- * been put: there are far more ways through many paths than paths.
+ * Give each environment its depth, once all environments that lead to it have
+ * theirs.  Following each way through the paths would take too long: there are far
+ * more ways than paths.
  */
 static void
 push_down(Matrix *matrix, List *places)
 {
-	/* the list grows under way */
+	/* the list grows in this loop */
 	for (int i = 0; i < list_length(places); i++)
 	{
 		const Place *place = list_nth(places, i);
@@ -196,7 +197,7 @@ push_down(Matrix *matrix, List *places)
 	}
 }
 
-/* Read the paths, and how deep down each environment is. */
+/* Read the paths, and find the depth of each environment. */
 static void
 read_paths(const Sql *sql, Matrix *matrix)
 {
@@ -227,7 +228,7 @@ read_paths(const Sql *sql, Matrix *matrix)
 	push_down(matrix, first);
 }
 
-/* Read the instances that are shown to who asks: what is not shown is nowhere to go on to, either. */
+/* Read the instances that the role may see: what it may not see is no destination, either. */
 static void
 read_cells(const Sql *sql, Matrix *matrix)
 {
@@ -250,7 +251,7 @@ read_cells(const Sql *sql, Matrix *matrix)
 	}
 }
 
-/* Mark the cells whose keys a statement returns: its rows are those of what closes a gate. */
+/* Set a flag of the cells whose keys a statement returns. */
 static void
 mark_cells(const Sql *sql, Matrix *matrix, Statement *read, Size flag)
 {
@@ -268,7 +269,7 @@ mark_cells(const Sql *sql, Matrix *matrix, Statement *read, Size flag)
 	}
 }
 
-/* Mark those that the gates of drift and of requests have to look at. */
+/* Mark the cells that the gates of drift and of requests have to look at. */
 static void
 mark_closed(const Sql *sql, Matrix *matrix)
 {
@@ -284,11 +285,11 @@ mark_closed(const Sql *sql, Matrix *matrix)
 
 /* ---- may it be promoted on? ---- */
 
-/* The case of a promotion from a cell to another one. */
+/* Make the case of a promotion from a cell to another one, at. */
 static void
 make_case(const Sql *sql, Place *to, const Cell *cell, const Cell *at, GateCase *gate)
 {
-	/* of all that the environment's cells share, once */
+	/* read once for all cells of the environment */
 	if (to->rules.windows == NULL)
 		to->rules.windows = window_read(sql, to->rules.key.project, to->rules.key.environment, NULL);
 	*gate = to->rules;
@@ -304,8 +305,8 @@ make_case(const Sql *sql, Place *to, const Cell *cell, const Cell *at, GateCase 
 }
 
 /*
- * Compose what would be promoted, for the gate of drift, which lets pass what
- * was deployed already.  That takes longer than all of the other gates.
+ * Compose what would be promoted, for the gate of drift, which lets what was
+ * deployed already pass.  That takes longer than all other gates together.
  */
 static void
 compose_case(const Sql *sql, const Cell *cell, const Cell *at, GateCase *gate)
@@ -324,7 +325,7 @@ compose_case(const Sql *sql, const Cell *cell, const Cell *at, GateCase *gate)
 		gate->revision = at->revision;
 }
 
-/* Judge a promotion by the gates that can be asked before it is staged. */
+/* Judge a promotion by the gates that can judge before it is staged. */
 static void
 judge(const Sql *sql, const Place *to, const Cell *cell, const Cell *at, GateCase *gate)
 {
@@ -344,7 +345,7 @@ judge(const Sql *sql, const Place *to, const Cell *cell, const Cell *at, GateCas
 	gate->known = NULL;
 }
 
-/* Why a cell cannot be promoted to an environment now; "" where it can. */
+/* Why a cell cannot be promoted to an environment now; "": it can. */
 static char *
 obstacles(const Sql *sql, Place *to, const Cell *cell, const Cell *at)
 {
@@ -417,7 +418,7 @@ put_cell(FunctionCallInfo fcinfo, const Sql *sql, Matrix *matrix, const Cell *ce
 			   AS_TEXT(onward.why_not.len > 0 ? onward.why_not.data : NULL));
 }
 
-/* Environments in the order in which things are promoted, components by their names. */
+/* Order cells by project, then by the depth of their environment, then by names; for qsort_arg. */
 static int
 compare_cells(const void *a, const void *b, void *places)
 {

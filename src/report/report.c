@@ -1,6 +1,6 @@
 /*
- * report.c: questions about one instance that refuse a wrong name instead of
- * answering with nothing.  The answers are sql/report/report.sql's.
+ * report.c: questions about one instance, which refuse a wrong name instead of
+ * returning nothing.  sql/report/report.sql has the queries that answer them.
  */
 #include "postgres.h"
 
@@ -45,7 +45,7 @@ promote_plan_text(PG_FUNCTION_ARGS)
 	return result;
 }
 
-/* An argument that is a document; NULL: none. */
+/* Take an argument that is a document; NULL: it is null. */
 static Jsonb *
 argument_document(FunctionCallInfo fcinfo, int argument)
 {
@@ -70,7 +70,7 @@ promote_masked_params(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(mask_document(mask, params));
 }
 
-/* Is a state the one that ran?  Refuses words that name none. */
+/* Does the argument ask for what ran, rather than for what was desired?  Refuses other words. */
 static bool
 is_running(FunctionCallInfo fcinfo, int argument)
 {

@@ -1,5 +1,5 @@
 /*
- * status.c: what the view of instances' status needs and SQL has no words for.
+ * status.c: what the view instance_status needs and SQL cannot compute.
  */
 #include "postgres.h"
 
@@ -13,7 +13,7 @@
 
 PG_FUNCTION_INFO_V1(promote_rendered_digest);
 
-/* A configuration, and what replaces its placeholders. */
+/* A configuration, and the parameters that replace its placeholders. */
 typedef struct Template
 {
 	Jsonb	   *params;
@@ -28,7 +28,8 @@ static const SqlField template_fields[] = {
 /*
  * promote_internal.rendered_digest(project text, environment text, digest bytea) returns bytea
  *
- * Of what is stored only: of a document that is passed it would be an oracle.
+ * It takes the digest of a stored configuration.  If it took a document, callers
+ * could compare digests of guesses with stored ones.
  */
 Datum
 promote_rendered_digest(PG_FUNCTION_ARGS)

@@ -1,10 +1,10 @@
 /*
- * act.c: what is done with the items of a request: they are staged,
- * planned, deployed and rolled back, one at a time or all together; and what
- * is noted of that, for people and for the audit log.
+ * act.c: what is done with the items of a request.  Items are staged, planned,
+ * deployed and rolled back, one at a time or all together, and what was done is
+ * noted for people and for the audit log.
  *
- * Each is tried in a subtransaction, so that what is refused leaves nothing
- * behind.  When an item's turn comes is request/advance.c's.
+ * Each act is tried in a subtransaction, so that a refusal leaves nothing behind.
+ * request/advance.c says when an item's turn comes.
  */
 #include "postgres.h"
 
@@ -19,7 +19,7 @@
 
 /* ---- what was done, and what is waited for ---- */
 
-/* Note in words what is waited for, unless that is noted already. */
+/* Note what the request waits for, unless these words are noted already. */
 void
 advance_wait_for(Advance *advance, const char *words)
 {
@@ -42,7 +42,7 @@ advance_name_of(const Advance *advance, const RequestItem *item)
 	return request_instance_name(&advance->request, item->component);
 }
 
-/* An item waits for somebody. */
+/* Note why an item cannot go on until somebody does something. */
 void
 advance_block(Advance *advance, const RequestItem *item, const char *reason)
 {
@@ -60,7 +60,7 @@ note_move(Advance *advance, ItemMove move, const RequestItem *item)
 	MemoryContextSwitchTo(inner);
 }
 
-/* Write an item that has come further without a lock on its instance. */
+/* Write and note the new status of an item; its instance need not be locked. */
 void
 advance_save(Advance *advance, ItemMove move, RequestItem *item, ItemStatus status)
 {
@@ -73,7 +73,7 @@ advance_save(Advance *advance, ItemMove move, RequestItem *item, ItemStatus stat
 	note_move(advance, move, item);
 }
 
-/* An item has failed. */
+/* Write and note that an item has failed. */
 void
 advance_fail(Advance *advance, RequestItem *item, const char *reason)
 {
@@ -88,7 +88,7 @@ advance_fail(Advance *advance, RequestItem *item, const char *reason)
 
 /* ---- what is done with an item ---- */
 
-/* Lock an item's instances, if they are there, and propose the item. */
+/* Lock an item's instances, if they exist, and propose the item. */
 static void
 propose_locked(const Sql *sql, const PromotionRequest *request, const RequestItem *item, ItemProposal *proposal)
 {
@@ -102,7 +102,7 @@ propose_locked(const Sql *sql, const PromotionRequest *request, const RequestIte
 	request_propose(sql, request, item, proposal);
 }
 
-/* Skip an item: that is done. */
+/* Skip an item for a reason.  NULL, as an act returns that has been done. */
 static const char *
 skip(const PromotionRequest *request, RequestItem *item, const char *reason)
 {
@@ -111,7 +111,7 @@ skip(const PromotionRequest *request, RequestItem *item, const char *reason)
 	return NULL;
 }
 
-/* Stage an item, or skip it. */
+/* The act of staging an item, or of skipping it. */
 static const char *
 stage(const Sql *sql, Advance *advance, RequestItem *item)
 {
@@ -140,8 +140,8 @@ stage(const Sql *sql, Advance *advance, RequestItem *item)
 }
 
 /*
- * Refuse to stage others together with what was staged before, where that is
- * not what would be staged now: all stand for the same moment.
+ * The act of holding an item to what was staged before, when others are staged
+ * together with it: all have to stand for one moment.
  */
 static const char *
 hold(const Sql *sql, Advance *advance, RequestItem *item)
@@ -154,7 +154,7 @@ hold(const Sql *sql, Advance *advance, RequestItem *item)
 		"it has moved since it was staged: take another preview by promote.preview_request";
 }
 
-/* Plan again what is staged. */
+/* The act of planning a staged item once more. */
 static const char *
 plan(const Sql *sql, Advance *advance, RequestItem *item)
 {
@@ -169,9 +169,9 @@ plan(const Sql *sql, Advance *advance, RequestItem *item)
 }
 
 /*
- * Note which revision runs at an item's instance, which is locked: something
- * else may have been deployed since it was staged.  Where that is itself, by
- * somebody's hand, it is no place to go back to.
+ * Note in an item which revision runs at its instance, which is locked: something
+ * else may have been deployed since the item was staged.  If somebody has deployed
+ * the item's own revision by hand, that is nothing to go back to.
  */
 static void
 note_running(const Sql *sql, const InstanceKey *key, RequestItem *item)
@@ -185,10 +185,10 @@ note_running(const Sql *sql, const InstanceKey *key, RequestItem *item)
 }
 
 /*
- * Deploy by its plan what is staged, if its gates are open and it has not left
- * the scope.  Whether the plan is what was previewed is asked last, and undoes
- * the order: a plan that does not hold is refused for that before, and made
- * again.
+ * The act of deploying a staged item by its plan, if its gates are open and it
+ * has not left the scope.  That the plan is what was previewed is checked last,
+ * and the error undoes the order: a plan that has moved is refused before that,
+ * and is made again.
  */
 static const char *
 deploy(const Sql *sql, Advance *advance, RequestItem *item)
@@ -222,7 +222,7 @@ deploy(const Sql *sql, Advance *advance, RequestItem *item)
 	return NULL;
 }
 
-/* Has a worker begun to deploy it? */
+/* Has a worker begun to deploy the item? */
 bool
 request_has_run(const RequestItem *item)
 {
@@ -230,8 +230,8 @@ request_has_run(const RequestItem *item)
 }
 
 /*
- * Begin to roll an item back; what was only staged is rolled back by that, and
- * stays desired where nothing ran before.
+ * The act of beginning to roll an item back.  An item that was only staged is
+ * rolled back by that alone; its revision stays desired if nothing ran before.
  */
 static const char *
 roll_back(const Sql *sql, Advance *advance, RequestItem *item)
@@ -263,16 +263,16 @@ static const Act act_hold = {hold, MOVE_NONE};
 
 /* ---- trying it ---- */
 
-/* An item that something is tried with. */
+/* An act that is tried with an item. */
 typedef struct Trial
 {
 	Advance    *advance;
 	RequestItem *item;
 	const Act  *act;
-	const char *refused;		/* by the act; NULL: it was done */
+	const char *refused;		/* why the act was not done; NULL: it was */
 } Trial;
 
-/* Do it in a scope, and write the item; a step of attempt. */
+/* Do the act in a scope, and write the item.  attempt runs this. */
 static void
 try_act(void *state)
 {
@@ -287,7 +287,7 @@ try_act(void *state)
 	sql_leave(&sql);
 }
 
-/* What an item has become by an act. */
+/* The move that an act was for an item. */
 static ItemMove
 move_of(const Act *act, const RequestItem *item)
 {
@@ -296,8 +296,8 @@ move_of(const Act *act, const RequestItem *item)
 }
 
 /*
- * Try to do something with an item.  False where it was refused: nothing is
- * left of it, and why is noted.
+ * Try an act with an item.  Returns false if it was refused: nothing is left of
+ * it, and the reason is noted.
  */
 bool
 act_on(Advance *advance, RequestItem *item, const Act *act)
@@ -324,7 +324,7 @@ act_on(Advance *advance, RequestItem *item, const Act *act)
 	return !raised && trial.refused == NULL;
 }
 
-/* All that is tried with all items of a status, or nothing of it. */
+/* An act that is tried with all items of a status, all or none. */
 typedef struct Together
 {
 	Advance    *advance;
@@ -333,8 +333,9 @@ typedef struct Together
 } Together;
 
 /*
- * Try it with each, to know all reasons; a step of attempt.  Where some are
- * staged, what was staged before has to hold.
+ * Try the act with each item, even after a refusal, to note all reasons.  When
+ * items are staged, those that were staged before have to hold.  attempt runs
+ * this.
  */
 static void
 act_together(void *state)
@@ -361,7 +362,7 @@ act_together(void *state)
 				 errhint("promote.advance_request says what it waits for.")));
 }
 
-/* Do something with all items of a status, or with none. */
+/* Try an act with all items of a status; false: it was done with none. */
 bool
 act_on_all(Advance *advance, ItemStatus status, const Act *act)
 {

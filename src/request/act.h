@@ -1,6 +1,6 @@
 /*
- * act.h: what a call of the motor of requests does with their items,
- * and what it notes of that.
+ * act.h: what a call of promote.advance_request does with items, and what it
+ * notes of that.
  */
 #ifndef PROMOTE_REQUEST_ACT_H
 #define PROMOTE_REQUEST_ACT_H
@@ -12,7 +12,7 @@
 #include "base/sql.h"
 #include "request/request.h"
 
-/* What was done with items, for the audit log. */
+/* What was done with an item, for the audit log. */
 typedef enum ItemMove
 {
 	MOVE_NONE,
@@ -20,26 +20,26 @@ typedef enum ItemMove
 	MOVES
 } ItemMove;
 
-/* A call. */
+/* A call of promote.advance_request. */
 typedef struct Advance
 {
 	PromotionRequest request;
 	RequestItem *items;			/* of the wave, or to be rolled back */
 	int			count;
-	List	   *moves[MOVES];	/* components */
+	List	   *moves[MOVES];	/* the components of the items moved so, char * */
 	int32		moved;
-	int			waits;			/* how many there are, of which the request has the first */
-	int			in_flight;		/* items that a worker or time moves on */
+	int			waits;			/* how many things are waited for; the request has the first of them */
+	int			in_flight;		/* items that wait for a worker or for time */
 	int			failed;
-	char	   *failure;		/* what failed first */
+	char	   *failure;		/* the first failure, in words; NULL: none */
 } Advance;
 
-/* What is done with an item, in a scope. */
+/* Something that is done with an item, in a scope. */
 typedef struct Act
 {
-	/* returns why it is not done, although nothing was raised; NULL: it is */
+	/* returns why it is not done; NULL: it is done; may raise an error, too */
 	const char *(*step) (const Sql *sql, Advance *advance, RequestItem *item);
-	ItemMove	move;			/* what that is, unless the item is skipped or rolled back; MOVE_NONE: only a look */
+	ItemMove	move;			/* unless the item is skipped or rolled back by it; MOVE_NONE: nothing is written */
 } Act;
 
 extern const Act act_stage;
@@ -47,7 +47,7 @@ extern const Act act_plan;
 extern const Act act_deploy;
 extern const Act act_rollback;
 
-/* Note in words what an item waits for; what is not shown any more is counted alone. */
+/* Note what an item waits for; beyond REQUEST_SHOWN of these only count. */
 #define advance_wait(advance, ...) \
 	((advance)->waits++ < REQUEST_SHOWN ? advance_wait_for(advance, psprintf(__VA_ARGS__)) : (void) 0)
 

@@ -1,14 +1,14 @@
 /*
- * advance.c: the motor of requests.
+ * advance.c: moving a request.
  *
  * A call moves what may move and says what it waits for.  An item is staged,
- * planned by a worker, deployed when its gates are open, verified, and done;
- * when all items of a wave are, the next one is begun.  What that takes is
- * request/act.c's.
+ * planned by a worker, deployed when its gates are open, verified, and done.  When
+ * all items of a wave are done, the next wave begins.  request/act.c does what is
+ * done with items.
  *
- * No scope of sql.h is open around items: each opens its own, so that what
- * gates run with the caller's rights is run with those, and so that the
- * memory of ten thousand items is not held together.
+ * Each item opens a scope of its own, and none is open around the items: policies
+ * run with the caller's rights, which are not those within a scope, and the memory
+ * of ten thousand items is not held at once.
  */
 #include "postgres.h"
 
@@ -33,7 +33,7 @@ static const char *const move_names[MOVES] = {
 
 /* ---- an item's way ---- */
 
-/* May anything be begun now? */
+/* May items be begun now?  Notes why not. */
 static bool
 may_begin(Advance *advance)
 {
@@ -43,14 +43,14 @@ may_begin(Advance *advance)
 	return false;
 }
 
-/* Is it the item's turn only together with all others? */
+/* Do all items take each step at once? */
 static bool
 is_together(const Advance *advance)
 {
 	return advance->request.strategy == STRATEGY_ALL_AT_ONCE && !advance->request.rolling_back;
 }
 
-/* Verify what is deployed: done when it is healthy and soaked. */
+/* Verify an item that is deployed: it is done when it is healthy and has soaked. */
 static void
 verify(Advance *advance, RequestItem *item)
 {
@@ -77,7 +77,7 @@ verify(Advance *advance, RequestItem *item)
 	}
 }
 
-/* Is a deployment over without having come to its end? */
+/* Is a deployment over without being completed? */
 static bool
 has_failed(const ItemDeployment *deployment)
 {
@@ -86,9 +86,8 @@ has_failed(const ItemDeployment *deployment)
 }
 
 /*
- * Look at what a worker has to carry out, a plan or a deployment: true where
- * it has come to its end.  Where it has failed, so has the item; otherwise
- * that is waited for.
+ * Is what a worker carries out for an item, a plan or a deployment, completed?  If
+ * it has failed, so has the item; otherwise the item waits for it.
  */
 static bool
 is_carried_out(Advance *advance, RequestItem *item, const char *what, const ItemDeployment *deployment)
@@ -115,7 +114,7 @@ is_carried_out(Advance *advance, RequestItem *item, const char *what, const Item
 	return false;
 }
 
-/* Wait for what was just queued; 0: it was there before, and is looked at by the next call. */
+/* Let an item wait for what was just queued; 0: for what was there before, which the next call looks at. */
 static void
 wait_queued(Advance *advance, RequestItem *item, const char *what, int32 number)
 {
@@ -127,7 +126,7 @@ wait_queued(Advance *advance, RequestItem *item, const char *what, int32 number)
 		advance->in_flight++;
 }
 
-/* Plan what is staged: what has no plan, or one that does not hold any more. */
+/* Plan a staged item that has no plan, or whose plan does not hold any more. */
 static void
 plan_again(Advance *advance, RequestItem *item)
 {
@@ -136,8 +135,8 @@ plan_again(Advance *advance, RequestItem *item)
 }
 
 /*
- * Move what is staged: by its plan, which a worker has to make.  What is
- * desired has to be what was staged.
+ * Move a staged item: a worker plans it, and it is deployed by that plan.  What the
+ * instance desires has to be what the item has staged.
  */
 static void
 advance_staged(Advance *advance, RequestItem *item)
@@ -183,7 +182,7 @@ advance_item(Advance *advance, RequestItem *item)
 static void
 advance_rollback(Advance *advance, RequestItem *item)
 {
-	/* it was being deployed when another one failed */
+	/* it was being deployed when another item failed */
 	if (item->status == ITEM_DEPLOYING)
 	{
 		if (!has_failed(&item->queued) && !is_carried_out(advance, item, "deployment", &item->queued))
@@ -205,7 +204,7 @@ advance_rollback(Advance *advance, RequestItem *item)
 
 /* ---- waves ---- */
 
-/* Read the items that are to be moved, or others of them. */
+/* Read a part of the items, to be moved. */
 static void
 read_items(Advance *advance, RequestPart part)
 {
@@ -216,7 +215,7 @@ read_items(Advance *advance, RequestPart part)
 	sql_leave(&sql);
 }
 
-/* How many items have one of a set of statuses, by BIT? */
+/* How many items that were read have a status of a set, see BIT? */
 static int
 count_items(const Advance *advance, int statuses)
 {
@@ -228,14 +227,14 @@ count_items(const Advance *advance, int statuses)
 	return count;
 }
 
-/* How many items are not over, for the part of the request that is moved? */
+/* How many items that were read are not over? */
 static int
 count_open(const Advance *advance)
 {
 	return count_items(advance, ~(BIT(ITEM_DONE) | BIT(ITEM_SKIPPED) | BIT(ITEM_ROLLED_BACK)));
 }
 
-/* Are all items that are not over planned, so that they can be deployed at once? */
+/* Are all staged items planned, so that they can be deployed at once? */
 static bool
 are_all_planned(const Advance *advance)
 {
@@ -251,8 +250,8 @@ are_all_planned(const Advance *advance)
 }
 
 /*
- * Where all go at once: stage every item or none, and deploy all when all are
- * planned.  What was just staged is not yet planned.
+ * With the strategy all_at_once: stage all items or none, or deploy all or none
+ * once all are planned.
  */
 static void
 advance_together(Advance *advance)
@@ -267,7 +266,7 @@ advance_together(Advance *advance)
 		read_items(advance, PART_WAVE);
 }
 
-/* Can moving the item begin something, instead of only finding out what has come of it? */
+/* Can moving the item begin something, rather than only find out what has become of it? */
 static bool
 begins(const RequestItem *item)
 {
@@ -275,9 +274,9 @@ begins(const RequestItem *item)
 }
 
 /*
- * Move the items of the wave: first those that were done, and may have been
- * reported unhealthy since, then those that are on their way, and the others
- * only if none of these has failed.
+ * Move the items of the wave.  First come those that are done and were reported
+ * unhealthy since, then those that are under way, and, if none has failed, those
+ * that begin something.
  */
 static void
 advance_wave(Advance *advance)
@@ -327,7 +326,7 @@ begin_next_wave(Advance *advance)
 	return found;
 }
 
-/* Mark what the rollback mode says for being rolled back, and stop what no worker has begun. */
+/* Mark the items that the rollback mode says for being rolled back, and abort what no worker has begun. */
 static void
 begin_rollback(Advance *advance)
 {
@@ -348,7 +347,7 @@ begin_rollback(Advance *advance)
 	advance->failed = 0;
 }
 
-/* Move the items that are rolled back, and say what the request has become. */
+/* Move the items that are rolled back; returns the new status of the request. */
 static RequestStatus
 advance_back(Advance *advance)
 {
@@ -366,7 +365,7 @@ advance_back(Advance *advance)
 	return count_open(advance) > 0 ? REQUEST_ROLLING_BACK : REQUEST_ROLLED_BACK;
 }
 
-/* Move waves, and say what the request has become. */
+/* Move one wave after the other; returns the new status of the request. */
 static RequestStatus
 advance_waves(Advance *advance)
 {
@@ -389,7 +388,7 @@ advance_waves(Advance *advance)
 
 /* ---- beginning ---- */
 
-/* What the call has come to, for the audit log. */
+/* Record the call in the audit log, with the items that have moved. */
 static void
 record(const Sql *sql, Advance *advance, const char *event)
 {
@@ -402,14 +401,14 @@ record(const Sql *sql, Advance *advance, const char *event)
 	request_record(sql, &advance->request, event, &facts);
 }
 
-/* Lines of a message: the first REQUEST_SHOWN of them, and that there are others. */
+/* Lines of a message: the first REQUEST_SHOWN of them, and one that says that there are others. */
 typedef struct Lines
 {
 	StringInfoData text;
 	int			count;
 } Lines;
 
-/* Add a line. */
+/* Add a line to a message. */
 static void
 add_line(Lines *lines, const char *line)
 {
@@ -424,11 +423,11 @@ typedef struct Check
 {
 	const PromotionRequest *request;
 	const RequestItem *item;
-	bool		moved;			/* is what would be staged another than was previewed? */
+	bool		moved;			/* would something else be staged than was previewed? */
 	char	   *other_changes;	/* in the request's memory */
 } Check;
 
-/* Hold an item against its preview; a step of attempt. */
+/* Compare an item with its preview.  attempt runs this. */
 static void
 check_item(void *state)
 {
@@ -444,7 +443,7 @@ check_item(void *state)
 	sql_leave(&sql);
 }
 
-/* Hold all items against the preview: the lines of what has moved, and of other changes. */
+/* Compare all items with the preview: add lines of what has moved, and of other changes. */
 static void
 check_items(Advance *advance, Lines *moved, Lines *others)
 {
@@ -460,7 +459,7 @@ check_items(Advance *advance, Lines *moved, Lines *others)
 		if (check.item->status != ITEM_PENDING)
 			continue;
 		MemoryContextSwitchTo(context);
-		/* what cannot be proposed may have been refused by the preview, too */
+		/* an item that cannot be proposed is as previewed if the preview was refused, too */
 		if (!attempt(check_item, &check, &refusal))
 			check.moved = !request_is_as_previewed(check.item, NULL);
 		MemoryContextSwitchTo(outer);
@@ -473,7 +472,7 @@ check_items(Advance *advance, Lines *moved, Lines *others)
 	MemoryContextDelete(context);
 }
 
-/* Refuse to begin what was not previewed, or is no longer what was. */
+/* Refuse to begin a request whose preview does not hold any more, or along with other changes. */
 static void
 check_preview(Advance *advance)
 {
@@ -499,7 +498,7 @@ check_preview(Advance *advance)
 				 errhint("Deploy them or go back first, or open a request with include_other_changes => true.")));
 }
 
-/* Begin the request; false where it is not yet time. */
+/* Begin the request; false: its execution window is not open. */
 static bool
 begin(Advance *advance)
 {
@@ -526,11 +525,11 @@ begin(Advance *advance)
 
 /* ---- the call ---- */
 
-/* Write what the request has become, and record it unless nothing has happened. */
+/* Write the new status of the request, and record the call unless nothing has happened. */
 static void
 finish(Advance *advance, RequestStatus was, RequestStatus status)
 {
-	/* by the status that a call has brought the request into; all others have advanced it */
+	/* by the new status; a call that leads to another one is "request.advanced" */
 	static const char *const events[] = {
 		[REQUEST_BLOCKED] = "request.blocked", [REQUEST_FAILED] = "request.failed",
 		[REQUEST_ROLLING_BACK] = "request.rolling_back", [REQUEST_ROLLED_BACK] = "request.rolled_back",
@@ -550,7 +549,7 @@ finish(Advance *advance, RequestStatus was, RequestStatus status)
 	sql_leave(&sql);
 }
 
-/* Move a request that may be moved. */
+/* Move a request that does not stand still. */
 static void
 advance_request(Advance *advance)
 {
@@ -567,7 +566,7 @@ advance_request(Advance *advance)
 	finish(advance, was, status);
 }
 
-/* Note why a request is not moved at all; false: it is. */
+/* Is the request one that a call does not move?  Notes why, unless it is over. */
 static bool
 stands_still(Advance *advance)
 {

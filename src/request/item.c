@@ -1,10 +1,10 @@
 /*
- * item.c: the items of requests: their rows, and the health of what they have
- * deployed, for what previews and moves them.
+ * item.c: the rows of the items of requests, and the health of what they have
+ * deployed.
  *
- * Everything that is known of an item without locking its instance is read by
- * one statement for all of them, by whole keys: a request is looked at as
- * often as anybody likes, and mostly nothing of it may move.
+ * One statement reads all that is known of all items without locking their
+ * instances, by whole keys: promote.advance_request is called often, and mostly
+ * nothing may move.
  */
 #include "postgres.h"
 
@@ -17,7 +17,7 @@ const char *const item_statuses[] = {
 	[ITEM_ROLLING_BACK] = "ROLLING_BACK", [ITEM_ROLLED_BACK] = "ROLLED_BACK", NULL
 };
 
-/* Of promote_internal.request_item_now t. */
+/* The columns of promote_internal.request_item_now AS t. */
 static const SqlField item_fields[] = {
 	SQL_FIELDS(RequestItem, "t", component, wave),
 	SQL_ENUM_FIELD(RequestItem, status, "t.status", item_statuses),
@@ -43,7 +43,7 @@ copy_digest(const bytea *digest)
 	return digest ? DatumGetByteaPCopy(PointerGetDatum(digest)) : NULL;
 }
 
-/* Read items, by wave and component, into the request's memory. */
+/* Read a part of the items, by wave and component, into the request's memory. */
 RequestItem *
 request_items(const Sql *sql, const PromotionRequest *request, RequestPart part, int *count)
 {
@@ -71,8 +71,9 @@ request_items(const Sql *sql, const PromotionRequest *request, RequestPart part,
 }
 
 /*
- * Write how far an item has come.  What is skipped is held no longer; when it
- * came there, and from when on it is verified, the statement says.
+ * Write how far an item has come.  A skipped item does not hold its instance any
+ * more.  The statement sets the times of the status, and from when on the item is
+ * verified.
  */
 void
 request_save_item(const Sql *sql, const PromotionRequest *request, const RequestItem *item)
@@ -98,7 +99,7 @@ request_save_item(const Sql *sql, const PromotionRequest *request, const Request
 				AS_NUMBER(item->rollback_deployment));
 }
 
-/* Why an item that is deployed is not verified; both NULL: it is. */
+/* Why an item that is deployed is not verified; both NULL: it is verified. */
 typedef struct Health
 {
 	char	   *unhealthy;
@@ -106,8 +107,8 @@ typedef struct Health
 } Health;
 
 /*
- * Judge the health of an item that is deployed; words is why it is not
- * verified, in the request's memory.
+ * Judge the health of an item that is deployed.  words is set to why it is not
+ * verified, in the request's memory; NULL: it is verified.
  */
 RequestHealth
 request_health(const Sql *sql, const PromotionRequest *request, const RequestItem *item, char **words)

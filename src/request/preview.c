@@ -1,10 +1,10 @@
 /*
  * preview.c: what a request would change.
  *
- * An item is proposed in the same way by previewing and by staging it; that it
- * is the same still is told by the digest of a document that says what would
- * be staged.  What only stands in its way, which moves with time, is no part
- * of that.
+ * Previewing and staging propose an item by one function.  The preview keeps the
+ * digest of a document that says what would be staged; staging compares it with
+ * the digest of now.  What stands in the item's way changes with time, and is no
+ * part of the document.
  */
 #include "postgres.h"
 
@@ -33,7 +33,7 @@ typedef struct ItemFacts
 {
 	bool		has_source;
 	bool		has_destination;
-	bool		in_scope;		/* do its attributes match the selector? */
+	bool		in_scope;		/* do the destination's attributes match the selector? */
 	int32		source_revision;	/* 0: none */
 	int32		revision;		/* that the destination desires; 0: none */
 	int32		deployed_revision;	/* 0: nothing runs */
@@ -42,7 +42,7 @@ typedef struct ItemFacts
 	char	   *deployed_version;
 	Jsonb	   *deployed_references;	/* remote ones; NULL: none */
 	bool		is_deployed;	/* is what is desired what runs? */
-	char	   *origin;			/* of what is desired */
+	char	   *origin;			/* of the revision that is desired, as is author */
 	char	   *author;
 } ItemFacts;
 
@@ -52,7 +52,7 @@ static const SqlField facts_fields[] = {
 				   deployed_references, is_deployed, origin, author)
 };
 
-/* Read them. */
+/* Read what is known of an item's two instances. */
 static void
 read_facts(const Sql *sql, const PromotionRequest *request, const char *component, ItemFacts *facts)
 {
@@ -66,7 +66,7 @@ read_facts(const Sql *sql, const PromotionRequest *request, const char *componen
 		elog(ERROR, "project \"%s\" or an environment of request %d is gone", request->project, request->number);
 }
 
-/* Why there is nothing that could be promoted; NULL: there is. */
+/* Why there is nothing to promote; NULL: there is something. */
 static char *
 missing(const PromotionRequest *request, const ItemFacts *facts, const char *component)
 {
@@ -86,15 +86,13 @@ missing(const PromotionRequest *request, const ItemFacts *facts, const char *com
 	return NULL;
 }
 
-/*
- * Why what was staged must not be deployed any more; NULL: it may.
- */
+/* Why a staged item must not be deployed any more, as it has left the scope; NULL: it has not. */
 char *
 request_left_scope(const Sql *sql, const PromotionRequest *request, const RequestItem *item)
 {
 	ItemFacts	facts;
 
-	/* what has a history cannot be deleted: nothing but attributes can take it away */
+	/* an instance with a history cannot be deleted, so only its attributes can take it out of the scope */
 	if (request->selector == NULL)
 		return NULL;
 	read_facts(sql, request, item->component, &facts);
@@ -104,8 +102,9 @@ request_left_scope(const Sql *sql, const PromotionRequest *request, const Reques
 }
 
 /*
- * What rides along: a desired state that does not run and was not staged by
- * this request.  An instance that runs nothing has nothing to compare with.
+ * Other changes that would ride along: the destination desires a revision that
+ * does not run and that this request has not staged.  NULL: there are none, or
+ * nothing runs to compare with.
  */
 static char *
 other_changes(const PromotionRequest *request, const RequestItem *item, const ItemFacts *facts)
@@ -128,7 +127,7 @@ note_obstacle(ItemProposal *proposal, const char *code, char *message)
 	proposal->obstacles = lappend(proposal->obstacles, added);
 }
 
-/* An ObstacleCollector whose state is the proposal. */
+/* Note an obstacle to composing.  An ObstacleCollector; the state is the proposal. */
 static void
 add_obstacle(void *state, const Obstacle *obstacle)
 {
@@ -138,8 +137,9 @@ add_obstacle(void *state, const Obstacle *obstacle)
 }
 
 /*
- * Propose what is to be carried besides, as it is now: staging may have waited
- * for it.  A request never replaces what runs by it.
+ * Propose the secrets and remote references that are to be copied, as they are
+ * committed now: staging may have waited for a lock on them.  A request never
+ * replaces a remote reference of what runs.
  */
 static void
 propose_carry(const Sql *sql, const PromotionRequest *request, ItemProposal *proposal)
@@ -156,7 +156,7 @@ propose_carry(const Sql *sql, const PromotionRequest *request, ItemProposal *pro
 					  psprintf("remote reference %s: what runs has another one", (char *) lfirst(cell)));
 }
 
-/* Is what would be staged what is desired and what runs? */
+/* Does the destination desire and run already what would be staged? */
 static bool
 is_nothing(const ItemFacts *facts, const ItemProposal *proposal)
 {
@@ -168,9 +168,7 @@ is_nothing(const ItemFacts *facts, const ItemProposal *proposal)
 		strcmp(facts->deployed_version, proposed->proposal.version) == 0;
 }
 
-/*
- * Propose an item: what would be staged now, or why nothing would be.
- */
+/* Propose an item: what would be staged now, or why nothing would be. */
 void
 request_propose(const Sql *sql, const PromotionRequest *request, const RequestItem *item, ItemProposal *proposal)
 {
@@ -207,7 +205,7 @@ request_propose(const Sql *sql, const PromotionRequest *request, const RequestIt
 }
 
 /*
- * What a preview says of an item, and what staging it is held against.  A
+ * The document by which a preview and a later proposal of an item are compared.  A
  * proposal of NULL is one that was refused.
  */
 static Jsonb *
@@ -243,21 +241,21 @@ item_document(const RequestItem *item, const ItemProposal *proposal)
 	return json_builder_finish(&builder);
 }
 
-/* Is what would be staged what was previewed?  A proposal of NULL is one that was refused. */
+/* Would still be staged what was previewed?  A proposal of NULL is one that was refused. */
 bool
 request_is_as_previewed(const RequestItem *item, const ItemProposal *proposal)
 {
 	return json_digest_equal(json_digest(item_document(item, proposal)), item->preview_digest);
 }
 
-/* Is it staged, and still desired? */
+/* Is the item staged, and is what it has staged still desired? */
 static bool
 is_staged(const RequestItem *item)
 {
 	return item->status == ITEM_STAGED && item->desired == item->revision;
 }
 
-/* Is what is staged still what was previewed?  What is not is staged once more. */
+/* Is what the item has staged still what would be staged?  If not, it is staged once more. */
 bool
 request_is_as_staged(const RequestItem *item, const ItemProposal *proposal)
 {
@@ -271,8 +269,8 @@ request_is_as_staged(const RequestItem *item, const ItemProposal *proposal)
 /* ---- what stands in the way ---- */
 
 /*
- * Judge what would be staged by the gates of which that can be said already:
- * the case is that of the destination, with what would be promoted to it.
+ * Judge what would be staged by the gates that need no plan: the case is the
+ * destination's, with what would be promoted to it.
  */
 static void
 judge_proposal(const Sql *sql, const PromotionRequest *request, const ItemProposal *proposal, GateCase *gate)
@@ -309,8 +307,8 @@ add_blocker(JsonBuilder *builder, const char *code, const char *message, Timesta
 }
 
 /*
- * All that stands in the way of an item: what it cannot be staged for, or the
- * gates that would be closed.
+ * The array of all that stands in the way of an item: why it cannot be staged, and
+ * the reasons of gates that are closed.
  */
 static Jsonb *
 item_blockers(const Sql *sql, const PromotionRequest *request, const ItemProposal *proposal)
@@ -340,7 +338,7 @@ item_blockers(const Sql *sql, const PromotionRequest *request, const ItemProposa
 	return json_builder_finish(&builder);
 }
 
-/* The one reason of an item that was refused altogether. */
+/* The array with the one reason of an item whose proposal was refused. */
 static Jsonb *
 refusal_blocker(const Refusal *refusal)
 {
@@ -375,7 +373,7 @@ typedef struct Preview
 	Jsonb	   *former;			/* the items of the preview before; NULL: there was none */
 	Shown	   *shown;
 	int			current;		/* the item that is proposed */
-	bool		as_staged;		/* does what the preview before says of it stand? */
+	bool		as_staged;		/* does what the preview before says of that item still hold? */
 } Preview;
 
 /* A copy of a document in the current memory context; NULL stays NULL. */
@@ -385,7 +383,7 @@ copy_document(const Jsonb *document)
 	return document ? DatumGetJsonbPCopy(JsonbPGetDatum(document)) : NULL;
 }
 
-/* Keep what the current item would become, and what stands in its way; proposal is NULL where it was refused. */
+/* Keep what the current item would become, and what stands in its way.  A proposal of NULL is one that was refused. */
 static void
 keep_item(Preview *preview, const ItemProposal *proposal, const Jsonb *blockers)
 {
@@ -395,7 +393,7 @@ keep_item(Preview *preview, const ItemProposal *proposal, const Jsonb *blockers)
 	const ProposedRevision *proposed = proposal ? &proposal->promotion.proposed : NULL;
 	bool		staged = proposal && proposal->skip_reason == NULL;
 
-	/* what it has staged is its own as long as it is desired */
+	/* a revision is the item's only as long as it is desired */
 	if (item->desired != item->revision)
 		item->revision = 0;
 	item->status = ITEM_PENDING;
@@ -435,7 +433,7 @@ former_document(const Preview *preview)
 		 preview->request.preview, preview->request.number);
 }
 
-/* Keep what the preview before says of the current item, which has gone on since, or why that was skipped. */
+/* Keep what the preview before says of the current item, which has gone on since, or why it was skipped. */
 static void
 keep_former(Preview *preview)
 {
@@ -451,7 +449,7 @@ keep_former(Preview *preview)
 		shown->diff = json_from_view(&diff);
 }
 
-/* Propose the current item, in a scope; a step of attempt. */
+/* Propose the current item, in a scope.  attempt runs this. */
 static void
 propose_current(void *state)
 {
@@ -487,7 +485,7 @@ preview_items(Preview *preview)
 		preview->as_staged = item->status != ITEM_PENDING && item->status != ITEM_STAGED;
 		if (!preview->as_staged && !attempt(propose_current, preview, &refusal))
 		{
-			/* what is staged is deployed as it is, if its gates let it */
+			/* a staged item is deployed as it is, if its gates are open */
 			preview->as_staged = is_staged(item);
 			if (!preview->as_staged)
 				keep_item(preview, NULL, refusal_blocker(&refusal));
@@ -514,7 +512,7 @@ read_former(const Sql *sql, const PromotionRequest *request)
 	return items;
 }
 
-/* Write what the preview says of an item that can still be staged. */
+/* Write what the preview says of an item that is not under way. */
 static void
 write_item(const Sql *sql, const PromotionRequest *request, const RequestItem *item)
 {

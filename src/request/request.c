@@ -1,6 +1,6 @@
 /*
- * request.c: requests: their rows and states, and the verbs that people stop
- * them by.
+ * request.c: the rows and states of requests, and the verbs that pause, resume and
+ * cancel them.
  *
  * A request is opened in request/scope.c, previewed in request/preview.c and
  * moved in request/advance.c.  Locks: the request's row comes first, then the
@@ -51,8 +51,9 @@ request_copy(const PromotionRequest *request, const char *text)
 }
 
 /*
- * The arguments that the verbs begin with; what is read later lives as long
- * as the call.  Who sees nothing of the project is not told what there is.
+ * Take the arguments that the verbs begin with.  What is read later lives as long
+ * as the call.  A caller who sees nothing of the project is refused before anybody
+ * looks whether there is such a request.
  */
 void
 argument_request(FunctionCallInfo fcinfo, PromotionRequest *request)
@@ -65,9 +66,9 @@ argument_request(FunctionCallInfo fcinfo, PromotionRequest *request)
 }
 
 /*
- * Refuse a role that may not have this request moved: it takes the grant
- * promote where it leads to, with view where it comes from, and the action
- * beside it that is done there, or NULL.  The request is read.
+ * Refuse a role that may not move this request.  It takes the grant promote at the
+ * destination, view at the source, and at the destination the grant action, unless
+ * that is NULL.  The request was read.
  */
 void
 request_access(const PromotionRequest *request, Oid role, const char *action)
@@ -78,7 +79,7 @@ request_access(const PromotionRequest *request, Oid role, const char *action)
 		access_require_of(role, action, request->project, request->destination_environment);
 }
 
-/* What the audit log calls it. */
+/* What the audit log calls a request. */
 char *
 request_subject(const PromotionRequest *request)
 {
@@ -92,7 +93,7 @@ request_instance(const PromotionRequest *request, const char *component)
 	return (InstanceKey) {request->project, request->destination_environment, (char *) component};
 }
 
-/* The name of that instance. */
+/* The name of the destination instance of a component. */
 char *
 request_instance_name(const PromotionRequest *request, const char *component)
 {
@@ -101,7 +102,7 @@ request_instance_name(const PromotionRequest *request, const char *component)
 	return instance_key_name(&key);
 }
 
-/* Refuse a request that is not there, saying how many there are; one that came after the snapshot is 40001. */
+/* Refuse a request that does not exist, saying how many do; 40001 if it came after the snapshot. */
 static void
 refuse_unknown(const Sql *sql, const PromotionRequest *request)
 {
@@ -120,7 +121,7 @@ refuse_unknown(const Sql *sql, const PromotionRequest *request)
 			 errhint("promote.promotion_request lists them; promote.open_request opens one.")));
 }
 
-/* The request's row, as one to be locked. */
+/* Describe the request's row for row_lock and row_rescue. */
 static RowToLock
 request_row(const PromotionRequest *request)
 {
@@ -149,7 +150,7 @@ request_lock(const Sql *sql, PromotionRequest *request)
 		refuse_unknown(sql, request);
 }
 
-/* Lock that row in an emergency: PM_HELD where others do not let go of it in time. */
+/* Lock the request's row in an emergency: PM_HELD if others do not release it in time. */
 static void
 request_rescue(const Sql *sql, PromotionRequest *request)
 {
@@ -159,7 +160,7 @@ request_rescue(const Sql *sql, PromotionRequest *request)
 		refuse_unknown(sql, request);
 }
 
-/* Of promote_internal.request_now r. */
+/* The columns of promote_internal.request_now AS r. */
 static const SqlField request_fields[] = {
 	SQL_FIELDS(PromotionRequest, "r", source_environment, destination_environment, selector, overrides),
 	SQL_ENUM_FIELD(PromotionRequest, strategy, "r.strategy", request_strategies),
@@ -195,7 +196,7 @@ request_read(const Sql *sql, PromotionRequest *request)
 	MemoryContextSwitchTo(inner);
 }
 
-/* Is it over, so that nothing of it will ever move again? */
+/* Is the request over, so that nothing of it will ever move again? */
 bool
 request_is_over(const PromotionRequest *request)
 {
@@ -232,7 +233,7 @@ request_require_status(const PromotionRequest *request, int allowed, const char 
 			 errhint("%s", way_out(request))));
 }
 
-/* Begin what the audit log says of it: who says it, and how it stands. */
+/* Begin the facts for the audit log: who acts, and the request's status. */
 void
 request_facts(JsonBuilder *facts, const PromotionRequest *request)
 {
@@ -244,8 +245,8 @@ request_facts(JsonBuilder *facts, const PromotionRequest *request)
 }
 
 /*
- * End the facts, append them to the request's chain and notify.  The request
- * is locked.
+ * End the facts, append them to the request's chain, and tell listeners.  The
+ * request is locked.
  */
 void
 request_record(const Sql *sql, PromotionRequest *request, const char *event, JsonBuilder *facts)
@@ -267,9 +268,9 @@ request_record(const Sql *sql, PromotionRequest *request, const char *event, Jso
 }
 
 /*
- * Write another status with its reason, what it waits for, and how far it has
- * come; what is over lets its instances go.  Where nothing is another, nothing
- * is written.  The request is locked.
+ * Write the status with its reason, what the request waits for, and how far it has
+ * come.  Nothing is written if nothing has changed.  A request that is over holds
+ * its instances no longer.  The request is locked.
  */
 void
 request_set_status(const Sql *sql, PromotionRequest *request, RequestStatus status, const char *reason)
@@ -295,9 +296,9 @@ request_set_status(const Sql *sql, PromotionRequest *request, RequestStatus stat
 }
 
 /*
- * The request's row, as the result of a verb: leaves the scope with a copy of
- * it.  Overrides may be sensitive, and who may call a verb need not be who gave
- * them: they are there by their digests.
+ * Leave the scope with a copy of the request's row, the result of a verb.
+ * Overrides may be sensitive, and the caller need not be who gave them, so the row
+ * has their digests.
  */
 Datum
 request_result(Sql *scope, const PromotionRequest *request)
@@ -315,7 +316,7 @@ request_result(Sql *scope, const PromotionRequest *request)
  * promote_internal.guard_request() returns trigger
  *
  * BEFORE UPDATE of a request and of its items, for each row: the columns that
- * are the trigger's arguments are never changed, all others by promote.
+ * are the trigger's arguments are never changed, and only promote changes others.
  */
 Datum
 promote_guard_request(PG_FUNCTION_ARGS)
@@ -344,8 +345,8 @@ promote_guard_request(PG_FUNCTION_ARGS)
 }
 
 /*
- * What a verb that people stop a request by begins with: its arguments, lock
- * and row; action is what it takes beside promote, or NULL.
+ * What pausing, resuming and cancelling begin with: take the arguments, lock the
+ * request and read it.  action is for request_access.
  */
 static void
 open_verb(FunctionCallInfo fcinfo, Sql *scope, const char *action, PromotionRequest *request)
@@ -357,7 +358,7 @@ open_verb(FunctionCallInfo fcinfo, Sql *scope, const char *action, PromotionRequ
 	request_access(request, scope->user, action);
 }
 
-/* What such a verb ends with: another status, which is recorded. */
+/* What they end with: write the new status, and record it. */
 static Datum
 close_verb(Sql *scope, PromotionRequest *request, RequestStatus status, const char *reason, const char *event)
 {
@@ -386,9 +387,9 @@ promote_pause_request(PG_FUNCTION_ARGS)
 }
 
 /*
- * Let what failed go on where it stood: what failed before it was deployed, or
- * while it was, is planned again; what was deployed is verified from now on;
- * what could not be rolled back is rolled back again.
+ * Let failed items go on where they stood.  Items that failed before they were
+ * deployed, or while they were, are planned again.  Those that were deployed are
+ * verified from now on.  Those that could not be rolled back are rolled back again.
  */
 static void
 reset_failed(const Sql *sql, const PromotionRequest *request)
@@ -432,8 +433,8 @@ typedef struct Queued
 } Queued;
 
 /*
- * Abort what the request has queued and no worker has begun.  The instances
- * are locked in order before their deployments.
+ * Abort what the request has queued and no worker has begun.  The instances are
+ * locked by component, each before its deployment.
  */
 void
 request_abort_queued(const Sql *sql, const PromotionRequest *request, const char *reason)

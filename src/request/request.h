@@ -30,21 +30,21 @@ typedef enum RequestStatus
 	REQUEST_ROLLING_BACK, REQUEST_ROLLED_BACK, REQUEST_COMPLETED, REQUEST_CANCELLED
 } RequestStatus;
 
-/* In which order its items go; the first is that of who names none. */
+/* The order in which items go; the first is the default. */
 typedef enum RequestStrategy
 {
 	STRATEGY_NONE,
 	STRATEGY_ONE_BY_ONE, STRATEGY_WAVES, STRATEGY_CANARY, STRATEGY_ALL_AT_ONCE
 } RequestStrategy;
 
-/* What is rolled back where something fails; the first is that of who names none. */
+/* What is rolled back if something fails; the first is the default. */
 typedef enum RollbackMode
 {
 	ROLLBACK_UNKNOWN,
 	ROLLBACK_NOTHING, ROLLBACK_WAVE, ROLLBACK_ALL
 } RollbackMode;
 
-/* How far an item of it has come. */
+/* How far an item of a request has come. */
 typedef enum ItemStatus
 {
 	ITEM_NONE,
@@ -52,15 +52,15 @@ typedef enum ItemStatus
 	ITEM_ROLLING_BACK, ITEM_ROLLED_BACK
 } ItemStatus;
 
-/* Their names in SQL, see sql_enum. */
+/* The names of these in SQL, see sql_enum. */
 extern const char *const request_statuses[];
 extern const char *const request_strategies[];
 extern const char *const rollback_modes[];
 extern const char *const item_statuses[];
 
-#define BIT(status) (1 << (status)) /* in a set of them */
+#define BIT(status) (1 << (status)) /* of a status, in a set of statuses */
 
-/* A row of the table, as far as the verbs need it; what it points to lives in context. */
+/* A row of promote.promotion_request, as far as the verbs need it; what it points to lives in context. */
 typedef struct PromotionRequest
 {
 	MemoryContext context;
@@ -72,11 +72,11 @@ typedef struct PromotionRequest
 	Jsonb	   *overrides;		/* by component */
 	RequestStrategy strategy;
 	RollbackMode rollback_mode;
-	char	   *message;		/* what it stages is recorded with */
+	char	   *message;		/* recorded with what it stages */
 	bool		include_other_changes;
-	Carry		carry;			/* what else is to come from the source */
+	Carry		carry;			/* what else is copied from the source */
 	bool		window_open;	/* is now within the execution window? */
-	char	   *window;			/* when it opens or that it is over, for people; NULL with it */
+	char	   *window;			/* says when it opens, or that it is over; NULL: it is open or empty */
 
 	RequestStatus status;
 	int32		wave;			/* 0: it has not begun */
@@ -85,7 +85,7 @@ typedef struct PromotionRequest
 	char	   *reason;			/* NULL: none */
 	int32		preview;		/* 0: none was taken */
 	AuditHead	head;			/* of its chain */
-	List	   *waits;			/* char *: what it waits for, to be written with its status */
+	List	   *waits;			/* what it waits for, char *: written with its status */
 } PromotionRequest;
 
 /* Where a deployment of an item stands. */
@@ -118,25 +118,25 @@ typedef struct RequestItem
 	int32		rollback_deployment;
 	const char *reason;
 
-	/* read beside it */
-	int32		desired;		/* the destination's revision; 0: it is not there, or has none */
-	int32		source_desired; /* the source's */
+	/* read together with the row */
+	int32		desired;		/* the revision that the destination desires; 0: none, or there is no instance */
+	int32		source_desired; /* that the source desires; 0 likewise */
 	ItemDeployment planned;		/* the last plan of what is to be deployed */
-	bool		as_previewed;	/* has it planned the release and the params that were previewed? */
-	ItemDeployment queued;		/* of what is to be deployed */
+	bool		as_previewed;	/* is that of the release and the params that were previewed? */
+	ItemDeployment queued;		/* the deployment of that */
 	bool		queued_began;	/* has a worker begun to carry it out? */
 	bool		soaked;
 	const char *soaks_until;	/* for people */
 
-	bool		plan_moved;		/* was it not deployed, for its plan does not hold any more? */
+	bool		plan_moved;		/* was it refused because its plan does not hold any more? */
 } RequestItem;
 
 /* Which items are read. */
 typedef enum RequestPart
 {
 	PART_WAVE,					/* those of the current wave that are not over */
-	PART_RELAPSED,				/* those of it that are done, and were reported unhealthy since */
-	PART_ROLLBACK,				/* those that were begun and are not rolled back */
+	PART_RELAPSED,				/* those of the current wave that are done and were reported unhealthy since */
+	PART_ROLLBACK,				/* those up to the current wave that were begun and are not over */
 	PART_ALL
 } RequestPart;
 
@@ -144,15 +144,15 @@ typedef enum RequestPart
 typedef enum RequestHealth
 {
 	REQUEST_HEALTHY,
-	REQUEST_UNVERIFIED,			/* not yet reported to be */
+	REQUEST_UNVERIFIED,			/* not yet reported healthy */
 	REQUEST_UNHEALTHY
 } RequestHealth;
 
-/* What promoting an item would come to. */
+/* What promoting an item would do. */
 typedef struct ItemProposal
 {
 	Promotion	promotion;
-	const char *skip_reason;	/* NULL: it is to be promoted, and what follows is there */
+	const char *skip_reason;	/* NULL: it would be promoted, and the members below are set */
 	const char *other_changes;	/* NULL: none ride along */
 	int32		deployed_revision;	/* 0: nothing runs */
 	bytea	   *source_digest;
@@ -161,7 +161,7 @@ typedef struct ItemProposal
 	List	   *obstacles;		/* ItemObstacle *: why it cannot be staged */
 } ItemProposal;
 
-/* Why an item cannot be staged, as a gate's blocker has it. */
+/* Why an item cannot be staged, with a code as gates have. */
 typedef struct ItemObstacle
 {
 	const char *code;

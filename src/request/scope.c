@@ -1,9 +1,9 @@
 /*
- * scope.c: opening a request: its scope frozen into items, in waves.
+ * scope.c: opening a request, which freezes its scope into items, in waves.
  *
- * Requests of a project are opened one after the other, for each takes the
- * next number under the lock of the project's row; so whoever waits for
- * another one sees what that one holds.
+ * Requests of a project are opened one after the other, as each takes the next
+ * number under a lock on the project's row.  So each sees the instances that those
+ * before it hold.
  */
 #include "postgres.h"
 
@@ -28,7 +28,7 @@
 
 PG_FUNCTION_INFO_V1(promote_open_request);
 
-/* The arguments. */
+/* The places of the arguments of promote.open_request. */
 enum
 {
 	PROJECT, SOURCE, DESTINATION, SCOPE, STRATEGY, WAVES, OVERRIDES, EXECUTION_WINDOW, ROLLBACK_MODE,
@@ -69,7 +69,7 @@ refuse_argument(const char *name, const char *problem, const char *hint)
 
 /* ---- arguments ---- */
 
-/* A word that has to be one of a table of names; the first where it is left out. */
+/* Take a word that has to be in a table of names, and return its number; left out, it is the first. */
 static int
 argument_word(FunctionCallInfo fcinfo, int argument, const char *name, const char *const *names)
 {
@@ -86,7 +86,7 @@ argument_word(FunctionCallInfo fcinfo, int argument, const char *name, const cha
 	return 0;
 }
 
-/* An object that may be left out. */
+/* Take an object; left out, it is empty. */
 static Jsonb *
 argument_object(FunctionCallInfo fcinfo, int argument, const char *name)
 {
@@ -99,7 +99,7 @@ argument_object(FunctionCallInfo fcinfo, int argument, const char *name)
 	return document;
 }
 
-/* The strings of an array; refuses anything else, and an empty one. */
+/* The strings of an array.  Refuses an empty array, and anything else. */
 static List *
 take_names(const JsonbValue *array)
 {
@@ -148,14 +148,14 @@ take_scope(Opening *opening)
 	}
 }
 
-/* A number of a document as it is compared. */
+/* A number as documents have it, to compare with theirs. */
 static Datum
 number_of(int32 number)
 {
 	return DirectFunctionCall1(int4_numeric, Int32GetDatum(number));
 }
 
-/* Is the view a whole number above 0, and no larger than an integer?  Then that; otherwise 0. */
+/* The size of a wave, a whole number that fits an integer; 0: the view is none. */
 static int
 wave_size(const JsonbValue *view)
 {
@@ -171,7 +171,7 @@ wave_size(const JsonbValue *view)
 	return DatumGetInt32(DirectFunctionCall1(numeric_int4, size));
 }
 
-/* Refuse waves that are no array of sizes and selectors, or do not go with the strategy. */
+/* Refuse waves that are not an array of sizes and selectors, or that the strategy does not have. */
 static void
 check_waves(const Opening *opening)
 {
@@ -201,7 +201,7 @@ check_waves(const Opening *opening)
 			refuse_argument("waves", psprintf("Wave %d is neither a size above 0 nor a selector.", i), hint);
 }
 
-/* Take the waves: a canary's may stand alone. */
+/* Take the waves.  A single one, as of a canary, need not be in an array. */
 static Jsonb *
 argument_waves(FunctionCallInfo fcinfo)
 {
@@ -221,8 +221,8 @@ argument_waves(FunctionCallInfo fcinfo)
 }
 
 /*
- * Take what is to be carried besides.  Who asks for secrets has to be allowed
- * to handle them at both ends; who moves the request need not be.
+ * Take what is to be copied besides.  Whoever asks for secrets needs the grant
+ * secrets at both ends; whoever moves the request does not.
  */
 static void
 take_carry(FunctionCallInfo fcinfo, PromotionRequest *request)
@@ -235,7 +235,7 @@ take_carry(FunctionCallInfo fcinfo, PromotionRequest *request)
 	access_require_in("secrets", request->project, request->destination_environment);
 }
 
-/* Take the arguments that are judged by themselves. */
+/* Take the arguments that can be judged without reading anything. */
 static void
 take_arguments(FunctionCallInfo fcinfo, Opening *opening)
 {
@@ -265,7 +265,7 @@ take_arguments(FunctionCallInfo fcinfo, Opening *opening)
 				 errhint("Name another destination.")));
 }
 
-/* Refuse names of checks that are none. */
+/* Refuse checks without a name. */
 static void
 check_checks(FunctionCallInfo fcinfo)
 {
@@ -281,14 +281,14 @@ check_checks(FunctionCallInfo fcinfo)
 			refuse_argument("checks", psprintf("Check %d has no name.", i + 1), "Name each, as health reports do.");
 }
 
-/* An argument as a value that a statement is called with. */
+/* Pass an argument on to a statement. */
 static SqlValue
 value_of(FunctionCallInfo fcinfo, int argument, Oid type)
 {
 	return sql_value(type, PG_ARGISNULL(argument), PG_GETARG_DATUM(argument));
 }
 
-/* Refuse a window in which nothing could be begun, and a soak that is no time. */
+/* Refuse an execution window in which nothing can begin, and a soak below zero or above a year. */
 static void
 check_times(const Sql *sql, FunctionCallInfo fcinfo)
 {
@@ -310,7 +310,7 @@ check_times(const Sql *sql, FunctionCallInfo fcinfo)
 
 /* ---- the scope ---- */
 
-/* Take the request's number, and lock the project's row for that.  Raises PM_NOT_FOUND. */
+/* Take the request's number, which locks the project's row.  Raises PM_NOT_FOUND. */
 static void
 take_number(const Sql *sql, PromotionRequest *request)
 {
@@ -327,7 +327,7 @@ take_number(const Sql *sql, PromotionRequest *request)
 	request->number = sql_int(&rows, 0);
 }
 
-/* Refuse an environment that is not there.  Does it take promotions along paths alone? */
+/* Does an environment take promotions along paths only?  Raises PM_NOT_FOUND. */
 static bool
 require_environment(const Sql *sql, const PromotionRequest *request, const char *environment)
 {
@@ -345,9 +345,10 @@ require_environment(const Sql *sql, const PromotionRequest *request, const char 
 }
 
 /*
- * Refuse a source or a destination that is not there, and a source from which
- * no path leads to a destination that takes from no others.  What holds an
- * instance is committed before a deployment of it, or seen by that.
+ * Refuse environments that do not exist, and a destination that takes promotions
+ * along paths only if none leads there from the source.  Deployments that are
+ * judged meanwhile are held to the request, see registry/rule_hold.c: its hold on
+ * their instance is committed behind them, or they see it.
  */
 static void
 check_environments(const Sql *sql, const PromotionRequest *request)
@@ -361,7 +362,7 @@ check_environments(const Sql *sql, const PromotionRequest *request)
 				 require_environment(sql, request, request->destination_environment), false);
 }
 
-/* Of promote_internal.request_candidates n. */
+/* The columns of promote_internal.request_candidates AS n. */
 static const SqlField candidate_fields[] = {
 	SQL_FIELDS(Candidate, "n", component, attributes, skip_reason)
 };
@@ -392,14 +393,14 @@ compare_candidate(const void *component, const void *candidate)
 	return strcmp(component, ((const Candidate *) candidate)->component);
 }
 
-/* The candidate of a name; NULL: there is none.  They are sorted. */
+/* Find a candidate by its name; NULL: there is none.  Candidates are sorted by name. */
 static Candidate *
 find_candidate(const Opening *opening, const char *component)
 {
 	return bsearch(component, opening->candidates, opening->count, sizeof(Candidate), compare_candidate);
 }
 
-/* Refuse names of components that there are not. */
+/* Refuse a scope that names components that do not exist. */
 static void
 check_components(const Opening *opening)
 {
@@ -417,7 +418,7 @@ check_components(const Opening *opening)
 				 errhint("Check the spelling; promote.component lists them.")));
 }
 
-/* Refuse a scope of which nothing could be promoted, saying why. */
+/* Refuse a scope of which nothing can be promoted, saying why not. */
 static void
 check_not_empty(const Opening *opening)
 {
@@ -438,7 +439,7 @@ check_not_empty(const Opening *opening)
 					" or a selector that their attributes contain.");
 }
 
-/* Refuse overrides of what is not promoted, or that are no objects. */
+/* Refuse overrides of components that are not promoted, and overrides that are not objects. */
 static void
 check_overrides(const Opening *opening)
 {
@@ -465,7 +466,7 @@ check_overrides(const Opening *opening)
 
 /* ---- waves ---- */
 
-/* Put into a wave the next candidates that are in none: so many, or those that a selector matches. */
+/* Put the next candidates that are in no wave into one, up to size, or those that a selector matches; returns how many. */
 static int
 fill_wave(Opening *opening, int wave, int size, Jsonb *selector)
 {
@@ -531,7 +532,7 @@ assign_waves(Opening *opening)
 
 /* ---- writing ---- */
 
-/* The items as promote_internal.request_items reads them. */
+/* The document of the items that promote_internal.request_items reads. */
 static Jsonb *
 items_document(const Opening *opening)
 {
@@ -555,7 +556,7 @@ items_document(const Opening *opening)
 	return json_builder_finish(&builder);
 }
 
-/* Refuse instances that other requests hold, naming these. */
+/* Refuse a scope with instances that other requests hold, naming these requests. */
 static void
 check_free(const Sql *sql, const PromotionRequest *request, const Jsonb *items)
 {
@@ -602,7 +603,7 @@ write_request(const Sql *sql, FunctionCallInfo fcinfo, const Opening *opening)
 				AS_BOOL(request->carry.secrets), AS_BOOL(request->carry.references));
 }
 
-/* Write the items.  One that is held by now can only be one that a snapshot did not show. */
+/* Write the items.  If an instance is held by now, the snapshot was too old to show its holder. */
 static void
 write_items(const Sql *sql, const PromotionRequest *request, const Jsonb *items)
 {
