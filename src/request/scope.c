@@ -466,7 +466,7 @@ check_overrides(const Opening *opening)
 
 /* ---- waves ---- */
 
-/* Put the next candidates that are in no wave into one, up to size, or those that a selector matches; returns how many. */
+/* Put the next candidates without a wave into one: up to size, or those that a selector matches. Returns how many. */
 static int
 fill_wave(Opening *opening, int wave, int size, Jsonb *selector)
 {
