@@ -225,3 +225,15 @@ names_array(const List *names)
 		elements[foreach_current_index(cell)] = CStringGetTextDatum((char *) lfirst(cell));
 	return PointerGetDatum(construct_array(elements, list_length(names), TEXTOID, -1, false, TYPALIGN_INT));
 }
+
+/* Does the list contain the name? */
+bool
+names_hold(const List *names, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+		if (strcmp(lfirst(cell), name) == 0)
+			return true;
+	return false;
+}

@@ -32,6 +32,7 @@ extern char *instance_key_name(const InstanceKey *key);
 extern void instance_key_values(const InstanceKey *key, Datum *values);
 extern char *names_joined(const List *names);
 extern Datum names_array(const List *names);
+extern bool names_hold(const List *names, const char *name);
 extern int	instance_key_compare(const InstanceKey *a, const InstanceKey *b);
 
 #endif							/* PROMOTE_PARSE_NAME_H */

@@ -12,6 +12,7 @@
 
 #include "base/sql.h"
 #include "json/reader.h"
+#include "parse/name.h"
 #include "promotion/carry.h"
 #include "registry/remote_reference.h"
 #include "secret/secret.h"
@@ -19,18 +20,6 @@
 #define NAMES_MAX_BYTES 3000	/* told to listeners: a notification has at most 8000 */
 
 /* ---- what changes ---- */
-
-/* Does the list contain the name? */
-static bool
-has_name(const List *names, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, names)
-		if (strcmp(lfirst(cell), name) == 0)
-			return true;
-	return false;
-}
 
 /* A string of a document as a C string; NULL for none. */
 static char *
@@ -137,7 +126,7 @@ carry_changes(const ProposedRevision *proposed, const Carry *carry)
 	{
 		CarriedChange *change = lfirst(cell);
 
-		change->replaces = has_name(proposed->replaced, change->name);
+		change->replaces = names_hold(proposed->replaced, change->name);
 		change->from_source = carry && reference_of(carry->source_references, change->name);
 	}
 	if (carry && carry->references)
@@ -340,7 +329,7 @@ find_refused(const Sql *sql, const ProposedRevision *proposed, const List *chang
 	{
 		const CarriedChange *change = lfirst(cell);
 
-		if (has_name(replaced, change->name))
+		if (names_hold(replaced, change->name))
 			refused = lappend(refused, unconstify(char *, change->name));
 	}
 	return refused;

@@ -217,7 +217,7 @@ drift_of_digest(const Carried *deployed, const bytea *digest)
 	return json_builder_finish(&builder);
 }
 
-/* Collect the paths of changes, as texts.  A collector for json_diff. */
+/* Collect the paths of changes, as texts.  A JsonChangeCollector. */
 static void
 add_path(void *state, const JsonChange *change)
 {

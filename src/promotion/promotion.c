@@ -339,7 +339,7 @@ typedef struct PathSet
 	int			room;
 } PathSet;
 
-/* Collect the paths of changes.  A collector for json_diff. */
+/* Collect the paths of changes.  A JsonChangeCollector. */
 static void
 add_path(void *state, const JsonChange *change)
 {
@@ -450,7 +450,7 @@ is_hidden(const JsonChange *change, bool overridden)
 	return overridden && (change->flags & SCHEMA_SENSITIVE) && !(change->flags & MASK_NEW_ALONE);
 }
 
-/* Return a change at the destination.  A collector for compose_diff. */
+/* Return a change at the destination.  A JsonChangeCollector. */
 static void
 put_change(void *state, const JsonChange *change)
 {
@@ -479,7 +479,7 @@ leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
 	return json_path_look_up(&root, path, strlen(path), value) && json_is_leaf(value) ? value : NULL;
 }
 
-/* Return the masked leaves of one state that the overrides set, each once.  A collector. */
+/* Return the masked leaves of one state that the overrides set, each once.  A JsonChangeCollector. */
 static void
 put_hidden(void *state, const JsonChange *leaf)
 {
@@ -504,7 +504,7 @@ put_hidden(void *state, const JsonChange *leaf)
 
 /*
  * Return where the source and the composed base differ.  There the destination keeps its own
- * value, or has none, unless an override sets it.  A collector.
+ * value, or has none, unless an override sets it.  A JsonChangeCollector.
  */
 static void
 put_kept(void *state, const JsonChange *change)

@@ -27,6 +27,7 @@
 #include "base/sql.h"
 #include "base/trigger.h"
 #include "grant/access.h"
+#include "parse/name.h"
 #include "registry/instance.h"
 #include "registry/path.h"
 
@@ -385,18 +386,6 @@ promote_upstream_environments(PG_FUNCTION_ARGS)
 
 /* Promoting along paths */
 
-/* Does the list contain the name? */
-static bool
-has_name(const List *names, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, names)
-		if (strcmp(lfirst(cell), name) == 0)
-			return true;
-	return false;
-}
-
 /*
  * May an environment take its desired state from another one?  If not, sources lists the
  * environments that it may take it from.
@@ -405,7 +394,7 @@ bool
 path_leads(const Sql *sql, const InstanceKey *key, const char *source, bool read_only, List **sources)
 {
 	*sources = environments_of(sql, &comes_from, key->project, key->environment, read_only);
-	return has_name(*sources, source);
+	return names_hold(*sources, source);
 }
 
 /*
