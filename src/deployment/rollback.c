@@ -40,7 +40,7 @@ typedef struct Rollback
 	char	   *block_reason;	/* NULL: the release may be deployed */
 	char	   *channel;
 	char	   *judged_version; /* release that the revision was judged by */
-	Jsonb	   *judged_schema;	/* schema of that one, where it is another than ran */
+	Jsonb	   *judged_schema;	/* schema of judged_version; NULL: that is the release that ran */
 	Jsonb	   *params;
 	Jsonb	   *kept;			/* paths of the revision that keep marks; NULL: none */
 

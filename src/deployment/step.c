@@ -47,7 +47,7 @@ typedef struct Step
 	DeploymentStatus to;
 	const char *event;			/* in the audit log */
 	const char *provision;		/* status after a step of a PROVISION; NULL: as before */
-	const char *decommission;	/* likewise of a DECOMMISSION */
+	const char *decommission;	/* status after a step of a DECOMMISSION; NULL: as before */
 } Step;
 
 /*

@@ -539,7 +539,7 @@ block_reasons(GateCase *gate, const Policy *policy, List *reasons)
 	}
 }
 
-/* Refuse to ask a policy that is being asked, or too many in turn. */
+/* Refuse to ask a policy that is being asked already, or if MAX_RUNNING policies are. */
 static void
 refuse_recursion(const Policy *policy, Oid function)
 {

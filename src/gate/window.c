@@ -128,7 +128,7 @@ set_of(const Sql *sql, GateCase *gate)
 
 /* ---- judging ---- */
 
-/* Does a name of a scope, where NULL stands for all, mean that one? */
+/* Is a name the one that a window's scope has?  A scope with NULL has all names. */
 static bool
 is_meant(const char *meant, const char *name)
 {

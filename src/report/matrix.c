@@ -67,7 +67,7 @@ typedef struct Cell
 	Jsonb	   *attributes;		/* effective */
 	bool		blocked;		/* the release that it desires, as in GateKnown */
 	bool		declares;
-	bool		differs;		/* the instance, likewise */
+	bool		differs;		/* the instance, as in GateKnown; so is held */
 	bool		held;
 } Cell;
 
