@@ -28,7 +28,7 @@ CREATE TABLE promote.policy (
     CONSTRAINT policy_code_check
         CHECK (promote_internal.check_value(code ~ '^[a-z][a-z0-9_]{0,62}$',
             'code of a policy', 'It has up to 63 lower-case letters, digits and underscores, and begins with a letter.',
-            'Name the gate that it is, such as budget.')),
+            'Name the gate that it is, such as money.')),
     CONSTRAINT policy_timeout_check
         CHECK (promote_internal.check_value(timeout BETWEEN '1 ms' AND '1 min',
             'timeout of a policy', 'It is between 1 ms and 1 min.',
