@@ -468,7 +468,7 @@ check_overrides(const Opening *opening)
 
 /* ---- waves ---- */
 
-/* Put candidates that are in no wave yet into one: up to size, of those that the selector matches.  Returns how many. */
+/* Put the next candidates without a wave into one: up to size, or those that a selector matches. Returns how many. */
 static int
 fill_wave(Opening *opening, int wave, int size, Jsonb *selector)
 {
