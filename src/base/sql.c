@@ -243,19 +243,27 @@ typedef struct SpiCall
 	char		nulls[FUNC_MAX_ARGS];
 } SpiCall;
 
-/* Convert the arguments of a call into SPI's form. */
+/* Convert the values of a call into SPI's form. */
 static void
-prepare_call(Statement *statement, const SqlValue *values, int count, SpiCall *call)
+take_values(const SqlValue *values, int count, SpiCall *call)
 {
 	Assert(count <= FUNC_MAX_ARGS);
-	call->plan = statement_plan(statement, values, count);
-	Assert(SPI_getargcount(call->plan) == count);
 	for (int i = 0; i < count; i++)
 	{
-		Assert(SPI_getargtypeid(call->plan, i) == values[i].type);
 		call->values[i] = values[i].datum;
 		call->nulls[i] = values[i].isnull ? 'n' : ' ';
 	}
+}
+
+/* Prepare a call of a statement with values of the types that it was prepared for. */
+static void
+prepare_call(Statement *statement, const SqlValue *values, int count, SpiCall *call)
+{
+	call->plan = statement_plan(statement, values, count);
+	Assert(SPI_getargcount(call->plan) == count);
+	for (int i = 0; i < count; i++)
+		Assert(SPI_getargtypeid(call->plan, i) == values[i].type);
+	take_values(values, count, call);
 }
 
 /*
@@ -308,16 +316,12 @@ Portal
 sql_open_once(const Sql *sql, const char *text, const SqlValue *values, int count)
 {
 	Oid			types[FUNC_MAX_ARGS];
-	Datum		datums[FUNC_MAX_ARGS];
-	char		nulls[FUNC_MAX_ARGS];
+	SpiCall		call;
 
+	take_values(values, count, &call);
 	for (int i = 0; i < count; i++)
-	{
 		types[i] = values[i].type;
-		datums[i] = values[i].datum;
-		nulls[i] = values[i].isnull ? 'n' : ' ';
-	}
-	return SPI_cursor_open_with_args(NULL, text, count, types, datums, nulls, true, 0);
+	return SPI_cursor_open_with_args(NULL, text, count, types, call.values, call.nulls, true, 0);
 }
 
 /* Run a command that cannot be prepared, such as GRANT. */

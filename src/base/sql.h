@@ -153,14 +153,28 @@ sql_pointer_value(Oid type, const void *pointer)
 	return sql_value(type, pointer == NULL, PointerGetDatum(pointer));
 }
 
+/* A number; 0 is none. */
+static inline SqlValue
+sql_number_value(int32 number)
+{
+	return sql_value(INT4OID, number == 0, Int32GetDatum(number));
+}
+
+/* A time; DT_NOEND is none. */
+static inline SqlValue
+sql_time_value(TimestampTz time)
+{
+	return sql_value(TIMESTAMPTZOID, time == DT_NOEND, TimestampTzGetDatum(time));
+}
+
 #define AS_TEXT(text) sql_text_value(text)
 #define AS_INT(number) sql_value(INT4OID, false, Int32GetDatum(number))
-#define AS_NUMBER(number) sql_value(INT4OID, (number) == 0, Int32GetDatum(number))
+#define AS_NUMBER(number) sql_number_value(number)
 #define AS_BIGINT(number) sql_value(INT8OID, false, Int64GetDatum(number))
 #define AS_BOOL(truth) sql_value(BOOLOID, false, BoolGetDatum(truth))
 #define AS_JSONB(document) sql_pointer_value(JSONBOID, document)
 #define AS_BYTEA(bytes) sql_pointer_value(BYTEAOID, bytes)
-#define AS_TIME(time) sql_value(TIMESTAMPTZOID, (time) == DT_NOEND, TimestampTzGetDatum(time))
+#define AS_TIME(time) sql_time_value(time)
 #define AS_INTERVAL(span) sql_pointer_value(INTERVALOID, span)
 #define AS_OID(oid) sql_value(OIDOID, false, ObjectIdGetDatum(oid))
 #define AS_TEXTS(array) sql_pointer_value(TEXTARRAYOID, DatumGetPointer(array))
@@ -181,8 +195,6 @@ sql_pointer_value(Oid type, const void *pointer)
 /* Read as sql_read does if read_only, and as sql_run does otherwise. */
 #define sql_read_if(sql, read_only, statement, ...) \
 	sql_call(sql, statement, (read_only) ? SQL_READ : SQL_LATEST, SQL_CALL(__VA_ARGS__))
-/* Lock rows as the transaction sees them; the result's count says how many. */
-#define sql_lock(sql, statement, ...) sql_call(sql, statement, SQL_LOCK, SQL_CALL(__VA_ARGS__))
 /* Open a cursor over the rows of a read-only statement. */
 #define sql_open(sql, statement, read_only, ...) sql_cursor(sql, statement, read_only, SQL_CALL(__VA_ARGS__))
 
