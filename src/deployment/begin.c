@@ -65,7 +65,7 @@ Datum
 promote_next_possible(PG_FUNCTION_ARGS)
 {
 	InstanceKey key;
-	int32		deployment = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");
+	int32		deployment = value_int(fcinfo->args[1]);
 	TimestampTz at = argument_time(fcinfo, 2, "at");
 	GateCase	gate;
 	Sql			sql;

@@ -402,11 +402,10 @@ go_back(Update *update, bool lost)
 static void
 seal_plan(Update *update)
 {
-	bool		isnull;
-	Datum		digest = trigger_value(update->data, update->new, "rendered_digest", &isnull);
+	NullableDatum digest = trigger_value(update->data, update->new, "rendered_digest");
 
 	if (update->action == ACTION_PLAN && is_null(update, "plan_digest"))
-		set(update, "plan_digest", sql_value(BYTEAOID, isnull, digest));
+		set(update, "plan_digest", sql_value(BYTEAOID, digest.isnull, digest.value));
 }
 
 /* Refuse to complete a deployment after its lease has ended. */
@@ -508,8 +507,7 @@ take_step(Update *update)
 Datum
 promote_guard_deployment(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_deployment", "deployment",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "deployment", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	Update		update;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
@@ -659,8 +657,7 @@ write_step(void *state)
 Datum
 promote_record_deployment(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "record_deployment", "deployment",
-									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "deployment", TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	Update		update;
 	Sql			sql;
 

@@ -153,9 +153,8 @@ report_row(const Sql *sql, const Health *health, int32 report)
 	static Statement read = {"SELECT h FROM promote.health_report AS h WHERE " OF_INSTANCE("h")
 		" AND h.check_name = $4 AND h.report = $5"};
 	SqlRows		rows = sql_run(sql, &read, AS_KEY(&health->key), AS_TEXT(health->check), AS_INT(report));
-	bool		isnull;
 
-	return SPI_datumTransfer(sql_datum(&rows, 0, &isnull), false, -1);
+	return SPI_datumTransfer(sql_datum(&rows, 0).value, false, -1);
 }
 
 /*

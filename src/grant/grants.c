@@ -384,13 +384,6 @@ grants_scopes(const char *action)
 
 /* ---- SQL functions ---- */
 
-/* A name argument; NULL for SQL NULL. */
-static char *
-name_argument(FunctionCallInfo fcinfo, int argument)
-{
-	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
-}
-
 /* promote.may(action text, project text, environment text) returns boolean */
 Datum
 promote_may(PG_FUNCTION_ARGS)
@@ -403,7 +396,7 @@ promote_may(PG_FUNCTION_ARGS)
 				 errmsg("\"%s\" is not an action", action),
 				 errdetail("Actions are " ACTION_NAMES "."),
 				 errhint("Correct the name.")));
-	PG_RETURN_BOOL(grants_may(action, name_argument(fcinfo, 1), name_argument(fcinfo, 2)));
+	PG_RETURN_BOOL(grants_may(action, value_text(fcinfo->args[1]), value_text(fcinfo->args[2])));
 }
 
 /*
@@ -415,8 +408,8 @@ promote_may(PG_FUNCTION_ARGS)
 Datum
 promote_may_view(PG_FUNCTION_ARGS)
 {
-	char	   *project = name_argument(fcinfo, 0);
-	char	   *environment = name_argument(fcinfo, 1);
+	char	   *project = value_text(fcinfo->args[0]);
+	char	   *environment = value_text(fcinfo->args[1]);
 
 	if (environment && project)
 		PG_RETURN_BOOL(grants_may(GRANTS_ROWS, project, environment));

@@ -217,8 +217,8 @@ promote_audit_hash(PG_FUNCTION_ARGS)
 	event.database_role = text_to_cstring(PG_GETARG_TEXT_PP(5));
 	event.event = text_to_cstring(PG_GETARG_TEXT_PP(6));
 	event.data = PG_GETARG_JSONB_P(7);
-	event.rows = PG_ARGISNULL(8) ? NULL : PG_GETARG_JSONB_P(8);
-	event.previous_hash = PG_ARGISNULL(9) ? NULL : PG_GETARG_BYTEA_PP(9);
+	event.rows = value_jsonb(fcinfo->args[8]);
+	event.previous_hash = value_bytea(fcinfo->args[9]);
 	PG_RETURN_BYTEA_P(audit_hash(&event));
 }
 

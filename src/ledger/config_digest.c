@@ -254,21 +254,19 @@ require_digest(Datum given, const bytea *digest)
 Datum
 promote_digest_config(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "digest_config", "config",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "config", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = data->tg_trigtuple;
 	char	   *project = trigger_text(data, row, "project");
-	bool		left_out;
-	Datum		given = trigger_value(data, row, "digest", &left_out);
-	Jsonb	   *params = left_out || !loading_rows() ? trigger_jsonb(data, row, "params") : NULL;
+	NullableDatum given = trigger_value(data, row, "digest");
+	Jsonb	   *params = given.isnull || !loading_rows() ? trigger_jsonb(data, row, "params") : NULL;
 	bytea	   *digest;
 
 	/* the table's own constraints refuse what is missing */
 	if (project == NULL || params == NULL)
 		return PointerGetDatum(row);
 	digest = config_digest(project, params);
-	if (!left_out)
-		require_digest(given, digest);
+	if (!given.isnull)
+		require_digest(given.value, digest);
 	return PointerGetDatum(trigger_with(data, row, "digest", PointerGetDatum(digest)));
 }
 
@@ -294,8 +292,7 @@ make_key(void)
 Datum
 promote_make_digest_key(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "make_digest_key", "project",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "project", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 
 	if (!trigger_is_null(data, data->tg_trigtuple, "digest_key"))
 		return PointerGetDatum(data->tg_trigtuple);

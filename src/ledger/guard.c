@@ -137,8 +137,7 @@ level(FunctionCallInfo fcinfo)
 Datum
 promote_refuse_rewrite(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "refuse_rewrite", NULL,
-									 TRIGGER_EVENT_BEFORE | level(fcinfo));
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | level(fcinfo));
 	const char *table = RelationGetRelationName(data->tg_relation);
 	const char *verb = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? "updated" :
 		TRIGGER_FIRED_BY_DELETE(data->tg_event) ? "deleted" : "truncated";
@@ -214,8 +213,7 @@ check_deleted_instance(const TriggerData *data)
 Datum
 promote_guard_instance(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_instance", "instance",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "instance", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 
 	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
 		check_new_instance(data);
@@ -258,8 +256,7 @@ is_new_deployment(const TriggerData *data)
 Datum
 promote_guard_record(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_record", NULL,
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	const char *table = RelationGetRelationName(data->tg_relation);
 
 	if (current.records ||
@@ -304,8 +301,7 @@ refuse_kept_row(const TriggerData *data)
 Datum
 promote_guard_kept(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_kept", NULL,
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	const Trigger *trigger = data->tg_trigger;
 
 	if (!current.records && trigger->tgnargs == 0 && !TRIGGER_FIRED_BY_INSERT(data->tg_event))
@@ -329,8 +325,7 @@ Datum
 promote_guard_registry(PG_FUNCTION_ARGS)
 {
 	static const char *const columns[] = {"bundle", "version", "params_schema", "secrets", "remote_references", "digest_key"};
-	TriggerData *data = trigger_data(fcinfo, "guard_registry", NULL,
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(data->tg_trigtuple);

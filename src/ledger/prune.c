@@ -241,7 +241,7 @@ prune_chains(const Sql *sql, List *chains, TimestampTz before)
 static TimestampTz
 argument_before(FunctionCallInfo fcinfo)
 {
-	TimestampTz before = PG_ARGISNULL(0) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(0);
+	TimestampTz before = value_time(fcinfo->args[0]);
 
 	if (before > GetCurrentTimestamp())
 		ereport(ERROR,

@@ -208,8 +208,7 @@ record(const Sql *sql, TriggerData *data, bool loading)
 Datum
 promote_record_change(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "record_change", NULL,
-									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	bool		loading = loading_rows();
 	Sql			sql;
 
@@ -266,8 +265,7 @@ record_written(Relation table, HeapTuple row)
 Datum
 promote_record_row(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "record_row", NULL,
-									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 
 	if (guard_is_open() && (!TRIGGER_FIRED_BY_UPDATE(data->tg_event) || changes_anything(data)))
 		mark_written(data->tg_relation, data->tg_trigger, trigger_row(data), TRIGGER_FIRED_BY_DELETE(data->tg_event));
@@ -367,7 +365,7 @@ record_counts(const Sql *sql, TriggerData *data)
 Datum
 promote_record_deletion(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "record_deletion", NULL, TRIGGER_EVENT_AFTER);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_AFTER);
 	Sql			sql;
 
 	sql_enter(&sql);

@@ -447,7 +447,7 @@ take_judged(TriggerData *data, ProposedRevision *judged)
 Datum
 promote_record_revision(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "record_revision", "revision", TRIGGER_EVENT_AFTER);
+	TriggerData *data = trigger_data(fcinfo, "revision", TRIGGER_EVENT_AFTER);
 	RevisionRecord *record = errand()->revision;
 	Sql			sql;
 
@@ -574,8 +574,7 @@ promote_check_origin(PG_FUNCTION_ARGS)
 Datum
 promote_complete_revision(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "complete_revision", "revision",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "revision", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = data->tg_trigtuple;
 	bool		lacks_revision = trigger_is_null(data, row, "revision");
 	bool		lacks_bundle = trigger_is_null(data, row, "bundle");

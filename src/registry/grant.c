@@ -84,8 +84,7 @@ has_grants(const Sql *sql, const char *role)
 Datum
 promote_open_door(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "open_door", "grants",
-									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "grants", TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	char	   *role = trigger_text(data, data->tg_trigtuple, "role");
 	Oid			oid = get_role_oid(role, true);
 	Sql			sql;
@@ -177,8 +176,7 @@ warn_of_createrole(const char *role)
 Datum
 promote_guard_grant(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_grant", "grants",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "grants", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	char	   *role = trigger_text(data, data->tg_trigtuple, "role");
 	char	   *action = trigger_text(data, data->tg_trigtuple, "action");
 

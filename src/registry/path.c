@@ -246,8 +246,7 @@ compare_places(const ListCell *a, const ListCell *b)
 Datum
 promote_lock_project(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "lock_project", "promotion_path",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "promotion_path", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = trigger_row(data);
 	char	   *project = trigger_text(data, row, "project");
 
@@ -297,7 +296,7 @@ search_new(const Sql *sql)
 Datum
 promote_check_paths(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "check_paths", "promotion_path", TRIGGER_EVENT_AFTER);
+	TriggerData *data = trigger_data(fcinfo, "promotion_path", TRIGGER_EVENT_AFTER);
 	Sql			sql;
 
 	if (data->tg_newtable == NULL)

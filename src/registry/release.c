@@ -82,7 +82,6 @@ set_block_reason(FunctionCallInfo fcinfo, const char *reason, const char *messag
 	Sql			sql;
 	SqlRows		rows;
 	Datum		row;
-	bool		isnull;
 
 	/* a release belongs to no project */
 	access_require_in("admin", NULL, NULL);
@@ -91,7 +90,7 @@ set_block_reason(FunctionCallInfo fcinfo, const char *reason, const char *messag
 	rows = sql_run(&sql, &read, AS_TEXT(bundle), AS_TEXT(version));
 	if (rows.count == 0)
 		refuse_unknown_release(bundle, version);
-	row = SPI_datumTransfer(sql_datum(&rows, 0, &isnull), false, -1);
+	row = SPI_datumTransfer(sql_datum(&rows, 0).value, false, -1);
 	sql_leave(&sql);
 	return row;
 }
@@ -132,8 +131,7 @@ record_block(const Sql *sql, const char *bundle, const char *version, const char
 Datum
 promote_record_release(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "record_release", "bundle_release",
-									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "bundle_release", TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	char	   *reason;
 	char	   *bundle;
 	char	   *version;

@@ -516,8 +516,7 @@ promote_remove_remote_reference(PG_FUNCTION_ARGS)
 Datum
 promote_guard_reference(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_reference", "remote_reference",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "remote_reference", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	bool		loaded = TRIGGER_FIRED_BY_INSERT(data->tg_event) && loading_rows();
 
 	if (!guard_is_open() && !loaded)

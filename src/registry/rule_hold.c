@@ -360,8 +360,7 @@ note_row(const Sql *sql, TriggerData *data, HeapTuple row)
 Datum
 promote_note_rule(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "note_rule", NULL,
-									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	Sql			sql;
 
 	sql_enter(&sql);

@@ -144,9 +144,8 @@ all_projects(const Sql *sql)
 {
 	static Statement read = {"SELECT ARRAY(SELECT p.project::text FROM promote.project AS p)"};
 	SqlRows		rows = sql_read(sql, &read);
-	bool		isnull;
 
-	return sql_datum(&rows, 0, &isnull);
+	return sql_datum(&rows, 0).value;
 }
 
 /* Read the environments with their rules. */

@@ -307,9 +307,8 @@ request_result(Sql *scope, const PromotionRequest *request)
 		" promote_internal.override_digests(r.project, r.overrides)))"
 		" FROM promote.promotion_request AS r WHERE " OF_REQUEST("r")};
 	SqlRows		rows = sql_run(scope, &read, AS_REQUEST(request));
-	bool		isnull;
 
-	return deployment_result(scope, sql_datum(&rows, 0, &isnull));
+	return deployment_result(scope, sql_datum(&rows, 0).value);
 }
 
 /*
@@ -321,8 +320,7 @@ request_result(Sql *scope, const PromotionRequest *request)
 Datum
 promote_guard_request(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_request", NULL,
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	const Trigger *trigger = data->tg_trigger;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
@@ -488,9 +486,8 @@ promote_request_evidence(PG_FUNCTION_ARGS)
 		" WHERE " OF_REQUEST("r")};
 	static Statement read = {"SELECT promote_internal.request_document($1, $2)"};
 	char	   *project = argument_text(fcinfo, 0);
-	int32		number = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
-	Datum		document = (Datum) 0;
-	bool		isnull = true;
+	int32		number = value_int(fcinfo->args[1]);
+	NullableDatum document = {.isnull = true};
 	Sql			sql;
 	SqlRows		rows;
 
@@ -501,9 +498,10 @@ promote_request_evidence(PG_FUNCTION_ARGS)
 	{
 		access_require_of(sql.user, GRANTS_ROWS, project, sql_text(&rows, 0));
 		rows = sql_read(&sql, &read, AS_TEXT(project), AS_INT(number));
-		document = SPI_datumTransfer(sql_datum(&rows, 0, &isnull), false, -1);
+		document = sql_datum(&rows, 0);
+		document.value = SPI_datumTransfer(document.value, false, -1);
 	}
 	sql_leave(&sql);
-	fcinfo->isnull = isnull;
-	return document;
+	fcinfo->isnull = document.isnull;
+	return document.value;
 }

@@ -143,9 +143,8 @@ count_old(const Sql *sql, const char *current)
 	static Statement count = {"SELECT (SELECT pg_catalog.count(*) FROM promote.secret AS s WHERE s.key_id < $1)"
 		" + (SELECT pg_catalog.count(*) FROM promote.secret AS s WHERE s.key_id > $1)"};
 	SqlRows		rows = sql_run(sql, &count, AS_TEXT(current));
-	bool		isnull;
 
-	return DatumGetInt64(sql_datum(&rows, 0, &isnull));
+	return sql_wide(&rows, 0);
 }
 
 /* The argument that limits how many secrets one call seals again. */

@@ -68,9 +68,8 @@ read_sealed(const Sql *sql, const InstanceKey *key, const char *name, bool read_
 {
 	static Statement read = {"SELECT s.ciphertext FROM promote.secret AS s WHERE " OF_INSTANCE("s") " AND s.secret = $4"};
 	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_TEXT(name));
-	bool		isnull;
 
-	return DatumGetByteaPCopy(sql_datum(&rows, 0, &isnull));
+	return DatumGetByteaPCopy(sql_datum(&rows, 0).value);
 }
 
 /*
@@ -243,8 +242,7 @@ promote_guard_secret(PG_FUNCTION_ARGS)
 {
 	bool		truncate = CALLED_AS_TRIGGER(fcinfo) &&
 		TRIGGER_FIRED_BY_TRUNCATE(((TriggerData *) fcinfo->context)->tg_event);
-	TriggerData *data = trigger_data(fcinfo, "guard_secret", "secret",
-									 TRIGGER_EVENT_BEFORE | (truncate ? 0 : TRIGGER_EVENT_ROW));
+	TriggerData *data = trigger_data(fcinfo, "secret", TRIGGER_EVENT_BEFORE | (truncate ? 0 : TRIGGER_EVENT_ROW));
 	bool		insert = TRIGGER_FIRED_BY_INSERT(data->tg_event);
 
 	if (!truncate && (guard_is_open() || (insert && loading_rows())))

@@ -22,6 +22,7 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/value.h"
 #include "json/builder.h"
 #include "json/number.h"
 #include "json/path.h"
@@ -606,8 +607,7 @@ promote_plan_document_changes(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	if (!PG_ARGISNULL(0))
 		plan_document_read(PG_GETARG_JSONB_P(0),
-						   secrets_of(PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1),
-									  PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2)),
+						   secrets_of(value_jsonb(fcinfo->args[1]), value_jsonb(fcinfo->args[2])),
 						   result->setResult, result->setDesc, &summary);
 	return (Datum) 0;
 }
