@@ -489,7 +489,6 @@ rehearsal_facts(const Rehearsal *rehearsal, const Rollback *rollback)
 	foreach(cell, rollback->obstacles)
 		codes = lappend(codes, obstacle_code(lfirst(cell)));
 	json_build_strings(&builder, "obstacles", codes);
-	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
 

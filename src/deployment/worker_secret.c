@@ -106,8 +106,7 @@ record_reading(const Sql *sql, const Deployment *deployment, const List *names)
 {
 	JsonBuilder builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_number(&builder, "deployment", deployment->deployment);
 	json_build_number(&builder, "fencing", deployment->fencing);
 	json_build_field(&builder, "worker", deployment->worker);

@@ -137,8 +137,7 @@ record_report(const Sql *sql, const Health *health, const Reported *reported)
 	audit_begin(&builder);
 	json_build_field(&builder, "check", health->check);
 	json_build_number(&builder, "report", reported->report);
-	json_build_key(&builder, "healthy", strlen("healthy"));
-	json_build_bool(&builder, health->healthy);
+	json_build_flag(&builder, "healthy", health->healthy);
 	json_build_number(&builder, "revision", reported->revision);
 	json_build_number(&builder, "deployment", reported->deployed_by);
 	audit_note_facts(sql, health->key.project, name, "health.reported", &builder);

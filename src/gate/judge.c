@@ -297,8 +297,7 @@ gate_verdict(const Sql *sql, const GateCase *gate)
 	JsonBuilder builder;
 	ListCell   *cell;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "at", audit_time(gate->at));
 	json_build_array_field(&builder, "gates");
 	for (int i = 0; i < lengthof(gates); i++)
@@ -311,7 +310,6 @@ gate_verdict(const Sql *sql, const GateCase *gate)
 	json_build_end_array(&builder);
 	json_build_key(&builder, "approvals", strlen("approvals"));
 	approvals_counted(sql, gate, &builder);
-	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
 

@@ -68,8 +68,7 @@ audit_hash(const AuditEvent *event)
 	JsonbValue	data;
 
 	json_root(event->data, &data);
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "project", event->project);
 	json_build_field(&builder, "subject", event->subject);
 	json_build_number(&builder, "seq", event->seq);
@@ -81,7 +80,6 @@ audit_hash(const AuditEvent *event)
 	json_build_value(&builder, &data);
 	json_build_field(&builder, "rows", event->rows ? audit_hex(json_digest(event->rows)) : NULL);
 	json_build_field(&builder, "previous_hash", audit_hex(event->previous_hash));
-	json_build_end_object(&builder);
 	return json_digest(json_builder_finish(&builder));
 }
 
@@ -167,8 +165,7 @@ audit_append(const Sql *sql, AuditHead *head, const char *project, const char *s
 void
 audit_begin(JsonBuilder *facts)
 {
-	json_builder_init(facts);
-	json_build_begin_object(facts);
+	json_begin_object(facts);
 	json_build_field(facts, "actor", current_actor());
 	json_build_field(facts, "database_role", current_database_role());
 }
@@ -192,7 +189,6 @@ audit_note(const Sql *sql, const char *project, const char *subject, const char 
 int64
 audit_note_facts(const Sql *sql, const char *project, const char *subject, const char *event, JsonBuilder *facts)
 {
-	json_build_end_object(facts);
 	return audit_note(sql, project, subject, event, json_builder_finish(facts));
 }
 
@@ -350,8 +346,7 @@ audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *na
 
 	heap_deform_tuple(row, row_type, values, nulls);
 	project = project_of(row_type, values, nulls);
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	for (int i = 0; i < row_type->natts; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(row_type, i);
@@ -363,7 +358,6 @@ audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *na
 		if (column->atttypid != JSONBOID || !write_label(&builder, name, values[i]))
 			write_fact(&builder, project, getBaseType(column->atttypid), values[i]);
 	}
-	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
 

@@ -56,7 +56,6 @@ send_payload(JsonBuilder *builder)
 {
 	Jsonb	   *payload;
 
-	json_build_end_object(builder);
 	payload = json_builder_finish(builder);
 	Async_Notify(CHANNEL, JsonbToCString(NULL, &payload->root, VARSIZE(payload)));
 }
@@ -67,8 +66,7 @@ notify(const Notice *notice)
 {
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	add_word(&builder, "instance", notice->instance);
 	add_word(&builder, "project", notice->project);
 	add_number(&builder, "request", notice->request);
@@ -86,8 +84,7 @@ notify_line(const char *project, const char *event)
 {
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "event", event);
 	add_word(&builder, "project", project);
 	send_payload(&builder);

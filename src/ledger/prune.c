@@ -133,7 +133,6 @@ checkpoint_facts(const Chain *chain, const Carried *carried)
 	if (carried->last_at && strcmp(carried->last_at, last_at) > 0)
 		last_at = carried->last_at;
 	json_build_field(&facts, "last_at", last_at);
-	json_build_end_object(&facts);
 	return json_builder_finish(&facts);
 }
 

@@ -90,15 +90,13 @@ change_facts(const RecordedRow *before, const RecordedRow *after, const Recorded
 {
 	JsonBuilder facts;
 
-	json_builder_init(&facts);
-	json_build_begin_object(&facts);
+	json_begin_object(&facts);
 	if (before)
 		build_document(&facts, "before", before->facts);
 	if (after)
 		build_document(&facts, "after", after->facts);
 	build_other(&facts, "was", was);
 	build_other(&facts, "became", became);
-	json_build_end_object(&facts);
 	return json_builder_finish(&facts);
 }
 

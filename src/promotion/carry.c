@@ -195,14 +195,12 @@ carry_added_to(Jsonb *diff, List *changes)
 	if (changes == NIL)
 		return diff;
 	json_root(diff, &root);
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	json_begin_array(&builder);
 	json_cursor_init(&cursor, root.val.binary.data);
 	while (json_next_element(&cursor, &element))
 		json_build_value(&builder, &element);
 	foreach(cell, changes)
 		add_change(&builder, lfirst(cell));
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -281,11 +279,9 @@ carry_names(const ProposedRevision *proposed)
 
 	if (changes == NIL)
 		return NULL;
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	add_names(&builder, changes, CARRIED_REFERENCE, "references");
 	add_names(&builder, changes, CARRIED_SECRET, "secrets");
-	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -297,8 +293,6 @@ record_copy(const Sql *sql, ProposedRevision *proposed, const char *event, JsonB
 {
 	AuditEntry	entry = {event};
 
-	json_build_end_array(builder);
-	json_build_end_object(builder);
 	entry.data = json_builder_finish(builder);
 	audit_append(sql, &proposed->head, proposed->key.project, proposed->proposal.instance, &entry, 1);
 }

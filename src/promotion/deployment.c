@@ -202,15 +202,10 @@ Jsonb *
 deployment_gates(int32 deployment, const Jsonb *gates)
 {
 	JsonBuilder builder;
-	JsonbValue	value;
 
-	json_root(gates, &value);
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_number(&builder, "deployment", deployment);
-	json_build_key(&builder, "gates", strlen("gates"));
-	json_build_value(&builder, &value);
-	json_build_end_object(&builder);
+	json_build_document(&builder, "gates", gates);
 	return json_builder_finish(&builder);
 }
 
@@ -372,10 +367,8 @@ decommission_digest(const bytea *rendered_digest, int32 changed_by)
 {
 	JsonBuilder builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "decommission", audit_hex(rendered_digest));
 	json_build_number(&builder, "changed_by", changed_by);
-	json_build_end_object(&builder);
 	return json_digest(json_builder_finish(&builder));
 }

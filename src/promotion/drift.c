@@ -206,14 +206,11 @@ drift_of_digest(const Carried *deployed, const bytea *digest)
 {
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	json_begin_array(&builder);
 	json_build_begin_object(&builder);
 	json_build_field(&builder, "path", ".");
 	json_build_field(&builder, "old", audit_hex(deployed->rendered_digest));
 	json_build_field(&builder, "new", audit_hex(digest));
-	json_build_end_object(&builder);
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 

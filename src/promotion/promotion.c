@@ -154,25 +154,18 @@ static bytea *
 request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 {
 	JsonBuilder	builder;
-	JsonbValue	overrides;
 
-	json_root(promotion->overrides, &overrides);
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "source", instance_key_name(&promotion->source));
-	json_build_key(&builder, "overrides", strlen("overrides"));
-	json_build_value(&builder, &overrides);
-	json_build_key(&builder, "plan", strlen("plan"));
-	json_build_bool(&builder, argument_bool(fcinfo, promotion->options + PLAN, true));
+	json_build_document(&builder, "overrides", promotion->overrides);
+	json_build_flag(&builder, "plan", argument_bool(fcinfo, promotion->options + PLAN, true));
 	json_build_field(&builder, "message", argument_text(fcinfo, promotion->options + MESSAGE));
-	json_build_key(&builder, "allow_replace", strlen("allow_replace"));
-	json_build_bool(&builder, argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false));
+	json_build_flag(&builder, "allow_replace", argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false));
 	/* only if it was asked for, so that keys of earlier versions stay valid */
 	if (promotion->carry.secrets)
 		json_build_field(&builder, "copy_secrets", "true");
 	if (promotion->carry.references)
 		json_build_field(&builder, "copy_remote_references", "true");
-	json_build_end_object(&builder);
 	return json_digest(json_builder_finish(&builder));
 }
 

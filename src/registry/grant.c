@@ -329,8 +329,7 @@ record_refreshed(const Sql *sql, const List *roles)
 	ListCell   *cell;
 
 	audit_begin(&facts);
-	json_build_key(&facts, "roles", strlen("roles"));
-	json_build_begin_array(&facts);
+	json_build_array_field(&facts, "roles");
 	foreach(cell, roles)
 		json_build_string(&facts, lfirst(cell), strlen(lfirst(cell)));
 	json_build_end_array(&facts);

@@ -209,8 +209,7 @@ reference_over(const Jsonb *references, const Jsonb *over)
 
 	if (references == NULL && over == NULL)
 		return NULL;
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	for (int i = 0; i < lengthof(sets); i++)
 	{
 		if (sets[i] == NULL)
@@ -224,7 +223,6 @@ reference_over(const Jsonb *references, const Jsonb *over)
 			json_build_value(&builder, &value);
 		}
 	}
-	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -239,8 +237,7 @@ reference_without(const Jsonb *references, const char *field)
 	JsonCursor	cursor;
 	int			count = 0;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_root(references, &root);
 	json_cursor_init(&cursor, root.val.binary.data);
 	while (json_next_pair(&cursor, &key, &value))
@@ -251,7 +248,6 @@ reference_without(const Jsonb *references, const char *field)
 		json_build_value(&builder, &value);
 		count++;
 	}
-	json_build_end_object(&builder);
 	return count > 0 ? json_builder_finish(&builder) : NULL;
 }
 
@@ -261,10 +257,8 @@ reference_alone(const char *field, const char *reference)
 {
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, field, reference);
-	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
 

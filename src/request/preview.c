@@ -212,10 +212,8 @@ static Jsonb *
 item_document(const RequestItem *item, const ItemProposal *proposal)
 {
 	JsonBuilder	builder;
-	JsonbValue	diff;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "component", item->component);
 	if (item->wave > 0)
 		json_build_number(&builder, "wave", item->wave);
@@ -233,11 +231,8 @@ item_document(const RequestItem *item, const ItemProposal *proposal)
 		json_build_field(&builder, "version", proposed->proposal.version);
 		json_build_field(&builder, "digest", audit_hex(proposed->digest));
 		json_build_field(&builder, "rendered_digest", audit_hex(proposal->rendered_digest));
-		json_build_key(&builder, "diff", strlen("diff"));
-		json_root(proposal->diff, &diff);
-		json_build_value(&builder, &diff);
+		json_build_document(&builder, "diff", proposal->diff);
 	}
-	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -319,8 +314,7 @@ item_blockers(const Sql *sql, const PromotionRequest *request, const ItemProposa
 
 	if (proposal->skip_reason == NULL)
 		judge_proposal(sql, request, proposal, &gate);
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	json_begin_array(&builder);
 	foreach(cell, proposal->obstacles)
 	{
 		const ItemObstacle *obstacle = lfirst(cell);
@@ -334,7 +328,6 @@ item_blockers(const Sql *sql, const PromotionRequest *request, const ItemProposa
 		if (!blocker->overridden)
 			add_blocker(&builder, blocker->code, blocker->message, blocker->until, blocker->liftable_by);
 	}
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -344,12 +337,10 @@ refusal_blocker(const Refusal *refusal)
 {
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	json_begin_array(&builder);
 	add_blocker(&builder, refusal->sqlstate == PM_NO_PATH ? "path" :
 				refusal->sqlstate == PM_RELEASE_BLOCKED ? "release" : "params",
 				refusal->message, GATE_NO_TIME, NULL);
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -533,14 +524,12 @@ all_documents(const Preview *preview)
 	JsonBuilder	builder;
 	JsonbValue *views = palloc_extended(Max(preview->count, 1) * sizeof(JsonbValue), MCXT_ALLOC_HUGE);
 
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	json_begin_array(&builder);
 	for (int i = 0; i < preview->count; i++)
 	{
 		json_root(preview->shown[i].document, &views[i]);
 		json_build_value(&builder, &views[i]);
 	}
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 

@@ -260,7 +260,6 @@ request_record(const Sql *sql, PromotionRequest *request, const char *event, Jso
 	};
 	MemoryContext inner = MemoryContextSwitchTo(request->context);
 
-	json_build_end_object(facts);
 	entry.data = json_builder_finish(facts);
 	audit_append(sql, &request->head, request->project, request_subject(request), &entry, 1);
 	MemoryContextSwitchTo(inner);

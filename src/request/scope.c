@@ -213,10 +213,8 @@ argument_waves(FunctionCallInfo fcinfo)
 	json_root(PG_GETARG_JSONB_P(WAVES), &view);
 	if (json_is_array(&view))
 		return PG_GETARG_JSONB_P(WAVES);
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	json_begin_array(&builder);
 	json_build_value(&builder, &view);
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -538,8 +536,7 @@ items_document(const Opening *opening)
 {
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	json_begin_array(&builder);
 	for (int i = 0; i < opening->count; i++)
 	{
 		const Candidate *candidate = &opening->candidates[i];
@@ -552,7 +549,6 @@ items_document(const Opening *opening)
 			json_build_number(&builder, "wave", candidate->wave);
 		json_build_end_object(&builder);
 	}
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 

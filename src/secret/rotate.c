@@ -94,11 +94,9 @@ record_turned(const Sql *sql, const Turned *turned, const char *id)
 
 	if (turned->names == NIL)
 		return;
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "key_id", id);
-	json_build_key(&builder, "secrets", strlen("secrets"));
-	json_build_begin_array(&builder);
+	json_build_array_field(&builder, "secrets");
 	foreach(cell, turned->names)
 		json_build_string(&builder, lfirst(cell), strlen(lfirst(cell)));
 	json_build_end_array(&builder);

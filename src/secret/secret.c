@@ -135,13 +135,11 @@ record_set(const Sql *sql, const InstanceKey *key, const SecretRow *row, const c
 {
 	JsonBuilder builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "secret", row->name);
 	json_build_field(&builder, "fingerprint", audit_hex(row->fingerprint));
 	json_build_field(&builder, "key_id", key_id);
-	json_build_key(&builder, "changed", strlen("changed"));
-	json_build_bool(&builder, changed);
+	json_build_flag(&builder, "changed", changed);
 	secret_record(sql, key, "secret.set", &builder);
 }
 
@@ -216,8 +214,7 @@ promote_remove_secret(PG_FUNCTION_ARGS)
 	removed = secret_row_delete(&sql, &key, name);
 	if (removed)
 	{
-		json_builder_init(&builder);
-		json_build_begin_object(&builder);
+		json_begin_object(&builder);
 		json_build_field(&builder, "secret", name);
 		secret_record(&sql, &key, "secret.removed", &builder);
 	}

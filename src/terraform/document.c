@@ -523,8 +523,7 @@ read_plan(PlanReader *reader, const JsonbValue *plan, PlanSummary *summary)
 	uint32		drift,
 				deferred;
 
-	json_builder_init(&facts);
-	json_build_begin_object(&facts);
+	json_begin_object(&facts);
 	add_text_fact(reader, plan, "format_version", &facts);
 	add_text_fact(reader, plan, "terraform_version", &facts);
 	add_text_fact(reader, plan, "timestamp", &facts);
@@ -541,7 +540,6 @@ read_plan(PlanReader *reader, const JsonbValue *plan, PlanSummary *summary)
 	add_action_facts(reader, &facts);
 	json_build_number(&facts, "drift", drift);
 	json_build_number(&facts, "deferred", deferred);
-	json_build_end_object(&facts);
 	summary->facts = json_builder_finish(&facts);
 }
 
