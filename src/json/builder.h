@@ -127,6 +127,19 @@ json_build_strings(JsonBuilder *builder, const char *key, const List *strings)
 	json_build_end_array(builder);
 }
 
+/* All fields of an object; of none where it is NULL. */
+static inline void
+json_build_fields(JsonBuilder *builder, const Jsonb *object)
+{
+	if (object == NULL)
+		return;
+	json_foreach_in(child, &object->root)
+	{
+		json_build_key(builder, child.key.val.string.val, child.key.val.string.len);
+		json_build_value(builder, &child.value);
+	}
+}
+
 /* The document {}. */
 static inline Jsonb *
 json_empty_object(void)

@@ -69,17 +69,12 @@ check_property(const JsonbValue *name, const JsonbValue *property, const JsonbVa
 static void
 check_declaration(const JsonbValue *name, const JsonbValue *declaration)
 {
-	JsonCursor	cursor;
-	JsonbValue	property;
-	JsonbValue	value;
-
 	if (!is_name(name))
 		refuse_declaration(name, "is no name for a secret: letters, digits and underscores, a digit not first, at most 63");
 	if (!json_is_object(declaration))
 		refuse_declaration(name, "is declared by something else than an object");
-	json_cursor_init(&cursor, declaration->val.binary.data);
-	while (json_next_pair(&cursor, &property, &value))
-		check_property(name, &property, &value);
+	json_foreach(property, declaration)
+		check_property(name, &property.key, &property.value);
 }
 
 /*
@@ -90,16 +85,11 @@ check_declaration(const JsonbValue *name, const JsonbValue *declaration)
 Datum
 promote_secret_declarations_check(PG_FUNCTION_ARGS)
 {
-	JsonbValue	root;
-	JsonCursor	cursor;
-	JsonbValue	name;
-	JsonbValue	declaration;
+	const Jsonb *secrets = PG_GETARG_JSONB_P(0);
 
-	json_require_object(PG_GETARG_JSONB_P(0), "secrets");
-	json_root(PG_GETARG_JSONB_P(0), &root);
-	json_cursor_init(&cursor, root.val.binary.data);
-	while (json_next_pair(&cursor, &name, &declaration))
-		check_declaration(&name, &declaration);
+	json_require_object(secrets, "secrets");
+	json_foreach_in(declaration, &secrets->root)
+		check_declaration(&declaration.key, &declaration.value);
 	PG_RETURN_BOOL(true);
 }
 
@@ -130,17 +120,11 @@ List *
 secret_declarations(const Jsonb *declared)
 {
 	List	   *declarations = NIL;
-	JsonbValue	root;
-	JsonCursor	cursor;
-	JsonbValue	name;
-	JsonbValue	declaration;
 
 	if (declared == NULL)
 		return NIL;
-	json_root(declared, &root);
-	json_cursor_init(&cursor, root.val.binary.data);
-	while (json_next_pair(&cursor, &name, &declaration))
-		declarations = lappend(declarations, read_declaration(&name, &declaration));
+	json_foreach_in(declaration, &declared->root)
+		declarations = lappend(declarations, read_declaration(&declaration.key, &declaration.value));
 	list_sort(declarations, compare_names);
 	return declarations;
 }
