@@ -343,6 +343,17 @@ sql_fetched(Statement *statement)
 
 /* ---- reading rows ---- */
 
+/* The only column of all rows: a list of char *, in the current memory context. */
+List *
+sql_texts(const SqlRows *rows)
+{
+	List	   *texts = NIL;
+
+	for (uint64 i = 0; i < rows->count; i++)
+		texts = lappend(texts, sql_text(rows, i));
+	return texts;
+}
+
 /* Can a column of that type be read as that kind? */
 static bool
 fits_kind(Oid type, SqlKind kind)

@@ -206,6 +206,7 @@ extern int	sql_enum(const char *const *names, const char *name);
 extern Portal sql_open_once(const Sql *sql, const char *text, const SqlValue *values, int count);
 extern bool sql_row(SqlRows *rows, uint64 row, void *into);
 extern NullableDatum sql_datum(const SqlRows *rows, uint64 row);
+extern List *sql_texts(const SqlRows *rows);
 extern void sql_command(const Sql *sql, const char *text);
 extern void sql_push_latest(void);
 pg_noreturn extern void refuse_unseen(void);

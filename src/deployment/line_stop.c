@@ -77,8 +77,7 @@ open_line(Sql *scope, const char *project, Line *line)
 	*line = (Line) {project, table_oid("line_stop"), NIL};
 	take_line(scope, line);
 	rows = sql_run(scope, &projects, AS_TEXT(project));
-	for (uint64 i = 0; i < rows.count; i++)
-		line->projects = lappend(line->projects, sql_text(&rows, i));
+	line->projects = sql_texts(&rows);
 	if (project && line->projects == NIL)
 		ereport(ERROR,
 				(errcode(PM_NOT_FOUND),

@@ -14,6 +14,7 @@
 #include "utils/fmgrprotos.h"
 
 #include "base/argument.h"
+#include "base/ascii.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/trigger.h"
@@ -51,12 +52,7 @@ refuse_slots(const char *detail)
 static bool
 is_field(const char *name, int length)
 {
-	static const char allowed[] = "-_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
-	for (int i = 0; i < length; i++)
-		if (memchr(allowed, name[i], strlen(allowed)) == NULL)
-			return false;
-	return length >= 1 && length <= FIELD_MAX_LENGTH && name[0] != '-';
+	return length <= FIELD_MAX_LENGTH && ascii_is_word(name, length, "-_") && name[0] != '-';
 }
 
 /* Check the declaration of one slot. */
@@ -244,13 +240,12 @@ reference_replaced(const Sql *sql, const InstanceKey *key, const Jsonb *slots, c
 {
 	static Statement read = {"SELECT s.field FROM promote_internal.replaced_slots($1, $2, $3, $4, $5) AS s (field)"};
 	SqlRows		rows;
-	List	   *fields = NIL;
+	List	   *fields;
 
 	if (slots == NULL)
 		return NIL;
 	rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_JSONB(slots), AS_JSONB(references));
-	for (uint64 i = 0; i < rows.count; i++)
-		fields = lappend(fields, sql_text(&rows, i));
+	fields = sql_texts(&rows);
 	SPI_freetuptable(rows.table);
 	return fields;
 }

@@ -14,6 +14,7 @@
 #include "grant/access.h"
 #include "json/render.h"
 #include "json/writer.h"
+#include "parse/version.h"
 #include "promotion/carry.h"
 #include "promotion/deployment.h"
 #include "promotion/stage.h"
@@ -134,7 +135,7 @@ read_desired(const Sql *sql, Side *side)
 	proposal_require_release(sql, &proposed);
 	rows = sql_read(sql, &read, AS_KEY(&side->key));
 	(void) sql_row(&rows, 0, side);
-	side->version_constraint = strcmp(proposed.release_channel, "development") == 0 ?
+	side->version_constraint = strcmp(proposed.release_channel, VERSION_DEVELOPMENT) == 0 ?
 		psprintf("%s+dev", proposed.version_constraint) : proposed.version_constraint;
 	side->carried = (Carried) {
 		.revision = proposed.current_revision,

@@ -8,6 +8,7 @@
 
 #include "fmgr.h"
 
+#include "base/ascii.h"
 #include "base/errors.h"
 #include "json/limits.h"
 #include "json/reader.h"
@@ -37,12 +38,7 @@ is_name(const JsonbValue *name)
 	const char *text = name->val.string.val;
 	int			length = name->val.string.len;
 
-	if (length < 1 || length > NAME_LENGTH || (text[0] >= '0' && text[0] <= '9'))
-		return false;
-	for (int i = 0; i < length; i++)
-		if (text[i] == '\0' || !strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_", text[i]))
-			return false;
-	return true;
+	return length <= NAME_LENGTH && ascii_is_word(text, length, "_") && !ascii_is_digit(text[0]);
 }
 
 /* Check one property of a declaration. */

@@ -16,6 +16,7 @@
 #include "storage/fd.h"
 #include "utils/guc.h"
 
+#include "base/ascii.h"
 #include "base/errors.h"
 #include "base/wipe.h"
 #include "secret/key.h"
@@ -186,12 +187,7 @@ read_keys(char *text)
 bool
 secret_key_is_id(const char *id, int length)
 {
-	if (length < 1 || length > SECRET_KEY_ID_LENGTH)
-		return false;
-	for (int i = 0; i < length; i++)
-		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-", id[i]) || id[i] == '\0')
-			return false;
-	return true;
+	return length <= SECRET_KEY_ID_LENGTH && ascii_is_word(id, length, "_.-");
 }
 
 /* Refuse a line. */
