@@ -149,9 +149,9 @@ begin_hold(const InstanceKey *key, DeploymentAction action, const char *bundle, 
 	if (action == ACTION_PLAN)
 		return;
 	view = rule_view();
-	rule_hold(key->project, key->environment, view);
+	rule_hold(RULE_ALL, key->project, key->environment, view);
 	if (action == ACTION_PROVISION)
-		rule_hold_release(bundle, version, view);
+		rule_hold(RULE_RELEASE, bundle, version, view);
 }
 
 /*

@@ -211,7 +211,7 @@ promote_guard_line_stop(PG_FUNCTION_ARGS)
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(data->tg_trigtuple);
-	if (!guard_is_open())
+	if (!errand()->records)
 		ereport(ERROR,
 				(errcode(PM_APPEND_ONLY),
 				 errmsg("\"line_stop\" is history and only appended to"),

@@ -20,7 +20,7 @@
 #include "json/digest.h"
 #include "ledger/config_digest.h"
 #include "ledger/guard.h"
-#include "ledger/record_rows.h"
+#include "ledger/record.h"
 #include "promotion/proposal.h"
 #include "terraform/document.h"
 

@@ -31,7 +31,6 @@
 #include "ledger/guard.h"
 #include "ledger/notify.h"
 #include "ledger/record.h"
-#include "ledger/record_rows.h"
 #include "ledger/recorded.h"
 #include "registry/rule_hold.h"
 
@@ -310,7 +309,7 @@ check_columns(const Update *update)
 
 		if (column < 0 || (column >= FIRST_RECORDED && !records))
 			refuse_change(name);
-		if (!guard_is_open() && !is_for_hands(name, update->from != update->to))
+		if (!errand()->records && !is_for_hands(name, update->from != update->to))
 			refuse_hand(name);
 	}
 }
@@ -484,7 +483,7 @@ static void
 take_step(Update *update)
 {
 	require_step(update);
-	if (!guard_is_open())
+	if (!errand()->records)
 		take_by_hand(update);
 	if (update->to == DEPLOYMENT_RUNNING)
 		start(update);

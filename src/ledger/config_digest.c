@@ -47,20 +47,6 @@ static HTAB *keys = NULL;
 
 /* ---- keys ---- */
 
-/* Create the cache. */
-static void
-make_keys(void)
-{
-	HASHCTL		control = {
-		.keysize = NAMEDATALEN,
-		.entrysize = sizeof(ProjectKey),
-		.hcxt = TopTransactionContext
-	};
-
-	if (keys == NULL)
-		keys = hash_create("promote digest keys", 16, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
-}
-
 /* The cached key, if the transaction has written nothing since; NULL: the key must be read. */
 static const uint8 *
 kept_key(const char *project)
@@ -74,11 +60,13 @@ kept_key(const char *project)
 static const uint8 *
 keep_key(const char *project, const bytea *key)
 {
+	HASHCTL		control = {.keysize = NAMEDATALEN,.entrysize = sizeof(ProjectKey),.hcxt = TopTransactionContext};
 	ProjectKey *kept;
 
 	if (VARSIZE_ANY_EXHDR(key) != KEY_LENGTH)
 		elog(ERROR, "the digest key of \"%s\" has another length", project);
-	make_keys();
+	if (keys == NULL)
+		keys = hash_create("promote digest keys", 16, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	kept = hash_search(keys, project, HASH_ENTER, NULL);
 	kept->read_at = GetCurrentCommandId(false);
 	memcpy(kept->key, VARDATA_ANY(key), KEY_LENGTH);

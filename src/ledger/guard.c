@@ -34,7 +34,7 @@ errand(void)
 }
 
 /* Run a step on an errand.  The previous errand becomes current again, also after an error. */
-void
+static void
 errand_do(const Errand *errand, void (*step) (void *state), void *state)
 {
 	Errand		before = current;
@@ -98,13 +98,6 @@ guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int c
 
 	guarded_do(run_call, &call);
 	return call.rows;
-}
-
-/* May the statement that fired a trigger write what promote keeps? */
-bool
-guard_is_open(void)
-{
-	return current.records;
 }
 
 /*

@@ -22,14 +22,7 @@ typedef struct Errand
 	struct RevisionRecord *revision;	/* exchanged with the trigger of a revision; NULL: nobody asks for it */
 } Errand;
 
-/* The errand of the statement that fired a trigger. */
 extern const Errand *errand(void);
-/* May that statement write what promote keeps? */
-extern bool guard_is_open(void);
-
-/* Run a step on an errand.  The previous errand becomes current again, also after an error. */
-extern void errand_do(const Errand *errand, void (*step) (void *state), void *state);
-/* Run a step with the guards open, on the current errand otherwise. */
 extern void guarded_do(void (*step) (void *state), void *state);
 
 /* Run a statement on an errand: (sql, &errand, &statement, values...). */

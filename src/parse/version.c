@@ -21,14 +21,13 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "parse/version.h"
 
 #define DIGITS			"0123456789"
@@ -339,20 +338,6 @@ key_datum(const VersionKey *key)
 	return PointerGetDatum(cstring_to_text_with_len((const char *) key->bytes, key->length));
 }
 
-/* Return a row of two columns that are not null. */
-static Datum
-return_pair(FunctionCallInfo fcinfo, Datum first, Datum second)
-{
-	TupleDesc	descriptor;
-	Datum		values[2] = {first, second};
-	bool		nulls[2] = {false, false};
-
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	descriptor = BlessTupleDesc(descriptor);
-	return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
-}
-
 /* The sort key of a function's argument, a version; raises PM_INVALID_VERSION. */
 static void
 argument_key(FunctionCallInfo fcinfo, int argument, VersionKey *key)
@@ -464,8 +449,7 @@ promote_parse_version_constraint(PG_FUNCTION_ARGS)
 	bool		development;
 
 	version_parse_constraint(text_to_cstring(PG_GETARG_TEXT_PP(0)), &constraint, &development);
-	return return_pair(fcinfo, CStringGetTextDatum(constraint),
-					   CStringGetTextDatum(development ? VERSION_DEVELOPMENT : VERSION_STABLE));
+	return result_row(fcinfo, AS_TEXT(constraint), AS_TEXT(development ? VERSION_DEVELOPMENT : VERSION_STABLE));
 }
 
 /*
@@ -482,5 +466,6 @@ promote_version_range(PG_FUNCTION_ARGS)
 	upper = lower;
 	/* no key goes on after a whole one, and every byte after a part is less */
 	key_add_byte(&upper, *constraint == '~' || lower.length == 0 ? 0xFF : KEY_END);
-	return return_pair(fcinfo, key_datum(&lower), key_datum(&upper));
+	return result_row(fcinfo, sql_value(BYTEAOID, false, key_datum(&lower)),
+					  sql_value(BYTEAOID, false, key_datum(&upper)));
 }

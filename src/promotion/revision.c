@@ -89,7 +89,7 @@ move_instance(const Sql *sql, ProposedRevision *proposed)
 	SqlRows		rows;
 
 	if (proposed->revision > proposed->current_revision && proposal_minds_blocks(proposed->origin))
-		rule_hold_release(proposed->proposal.bundle, proposed->proposal.version,
+		rule_hold(RULE_RELEASE, proposed->proposal.bundle, proposed->proposal.version,
 						  proposed->view ? proposed->view : rule_view());
 	rows = guarded_run(sql, &move, AS_KEY(&proposed->key), AS_INT(proposed->revision),
 					   AS_INT(proposed->current_deployment + (proposed->plan ? 1 : 0)),
@@ -245,7 +245,7 @@ judge(const Sql *sql, ProposedRevision *proposed)
 	check_stored(proposed);
 	check_source(proposed);
 	if (comes_from_another(proposed))
-		rule_hold_paths(proposed->key.project, proposed->key.environment, proposed->view);
+		rule_hold(RULE_PATHS, proposed->key.project, proposed->key.environment, proposed->view);
 	path_require(sql, &proposed->key, proposed->source_environment, proposed->path_only, false);
 	proposal_require_history(proposed);
 	if (!proposed->fits)

@@ -33,7 +33,7 @@ stage_read(const Sql *sql, const InstanceKey *destination, const char *source_en
 	Datum		view = !read_only && from_another ? rule_view() : (Datum) 0;
 
 	if (view)
-		rule_hold_paths(destination->project, destination->environment, view);
+		rule_hold(RULE_PATHS, destination->project, destination->environment, view);
 	if (proposal_from(sql, destination, source_environment, version_constraint, release_channel,
 					  read_only, proposed))
 	{

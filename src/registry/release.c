@@ -48,7 +48,7 @@ release_require_unblocked(const Sql *sql, const char *bundle, const char *versio
 	SqlRows		rows;
 	char	   *reason;
 
-	rule_hold_release(bundle, version, rule_view());
+	rule_hold(RULE_RELEASE, bundle, version, rule_view());
 	sql_push_latest();
 	rows = sql_read(sql, &read, AS_TEXT(bundle), AS_TEXT(version));
 	PopActiveSnapshot();
@@ -153,7 +153,7 @@ promote_record_release(PG_FUNCTION_ARGS)
 	if (moved)
 		record_block(&sql, bundle, version, reason);
 	if (retyped || (moved && reason))
-		rule_release_changed(&sql, bundle, version);
+		rule_changed(&sql, RULE_RELEASE, RULE_RELEASES, bundle, version);
 	sql_leave(&sql);
 	return PointerGetDatum(NULL);
 }

@@ -442,7 +442,7 @@ promote_guard_reference(PG_FUNCTION_ARGS)
 	TriggerData *data = trigger_data(fcinfo, "remote_reference", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	bool		loaded = TRIGGER_FIRED_BY_INSERT(data->tg_event) && loading_rows();
 
-	if (!guard_is_open() && !loaded)
+	if (!errand()->records && !loaded)
 		ereport(ERROR,
 				(errcode(PM_GUARDED_COLUMN),
 				 errmsg("rows of \"remote_reference\" are written by promote"),

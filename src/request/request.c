@@ -332,7 +332,7 @@ promote_guard_request(PG_FUNCTION_ARGS)
 							RelationGetRelationName(data->tg_relation)),
 					 errdetail("It is what was asked for, and what was previewed and approved."),
 					 errhint("Cancel the request by promote.cancel_request, and open another one.")));
-	if (!guard_is_open())
+	if (!errand()->records)
 		ereport(ERROR,
 				(errcode(PM_GUARDED_COLUMN),
 				 errmsg("rows of \"%s\" are kept by promote", RelationGetRelationName(data->tg_relation)),

@@ -66,7 +66,6 @@ refuse_keys(const char *reason)
 			 errmsg("the keys for secrets cannot be used"),
 			 errdetail_internal("%s", reason),
 			 errhint("See the settings promote.secret_key_file and promote.secret_key_command, of which one is set, and doc/reference/secret.md.")));
-	pg_unreachable();
 }
 
 /* Refuse unusable keys because of an error of the operating system. */

@@ -90,16 +90,12 @@ static void
 record_turned(const Sql *sql, const Turned *turned, const char *id)
 {
 	JsonBuilder builder;
-	ListCell   *cell;
 
 	if (turned->names == NIL)
 		return;
 	json_begin_object(&builder);
 	json_build_field(&builder, "key_id", id);
-	json_build_array_field(&builder, "secrets");
-	foreach(cell, turned->names)
-		json_build_string(&builder, lfirst(cell), strlen(lfirst(cell)));
-	json_build_end_array(&builder);
+	json_build_strings(&builder, "secrets", turned->names);
 	secret_record(sql, &turned->key, "secrets.rotated", &builder);
 }
 

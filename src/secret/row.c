@@ -162,7 +162,7 @@ secret_row_delete(const Sql *sql, const InstanceKey *key, const char *name)
 	return guarded_run(sql, &delete, AS_KEY(key), AS_TEXT(name)).count > 0;
 }
 
-/* Append an event about secrets to the instance's chain; data is an object that is not ended yet. */
+/* Append an event about secrets to the instance's chain; data is an object. */
 void
 secret_record(const Sql *sql, const InstanceKey *key, const char *event, JsonBuilder *data)
 {
@@ -245,8 +245,8 @@ promote_guard_secret(PG_FUNCTION_ARGS)
 	TriggerData *data = trigger_data(fcinfo, "secret", TRIGGER_EVENT_BEFORE | (truncate ? 0 : TRIGGER_EVENT_ROW));
 	bool		insert = TRIGGER_FIRED_BY_INSERT(data->tg_event);
 
-	if (!truncate && (guard_is_open() || (insert && loading_rows())))
-		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple);
+	if (!truncate && (errand()->records || (insert && loading_rows())))
+		return PointerGetDatum(trigger_row(data));
 	ereport(ERROR,
 			(errcode(PM_GUARDED_COLUMN),
 			 errmsg("rows of \"secret\" are written by promote"),

@@ -121,14 +121,6 @@ take_value(FunctionCallInfo fcinfo, int argument, Value *value)
 	pfree(whole);
 }
 
-/* Wipe the copy of a value, if there is one. */
-static void
-drop_value(Value *value)
-{
-	if (value->copy)
-		wiped_free(value->copy);
-}
-
 /* Record that a secret was set. */
 static void
 record_set(const Sql *sql, const InstanceKey *key, const SecretRow *row, const char *key_id, bool changed)
@@ -193,7 +185,8 @@ promote_set_secret(PG_FUNCTION_ARGS)
 	fingerprint = audit_hex(set_secret(&sql, &key, name, &value, &changed)->fingerprint);
 	fingerprint = MemoryContextStrdup(sql.caller, fingerprint);
 	sql_leave(&sql);
-	drop_value(&value);
+	if (value.copy)
+		wiped_free(value.copy);
 	return result_row(fcinfo, AS_TEXT(fingerprint), AS_BOOL(changed));
 }
 
