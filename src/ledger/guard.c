@@ -221,6 +221,23 @@ promote_guard_instance(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Let a row through that promote writes, or that is loaded as it is.  Anything else is refused,
+ * with the reason why only promote writes rows of the table.
+ */
+Datum
+guard_written(const TriggerData *data, bool loads, const char *detail, const char *hint)
+{
+	if (TRIGGER_FIRED_FOR_ROW(data->tg_event) && (current.records || loads))
+		return PointerGetDatum(trigger_row(data));
+	ereport(ERROR,
+			(errcode(PM_GUARDED_COLUMN),
+			 errmsg("rows of \"%s\" are written by promote", RelationGetRelationName(data->tg_relation)),
+			 errdetail("%s", detail),
+			 errhint("%s", hint)));
+	return (Datum) 0;
+}
+
+/*
  * Is the deployment's number above the instance's counter?  Numbers of a dump are not: either
  * the counter was restored already, or, with several jobs, the instance's row follows.
  */
@@ -250,17 +267,11 @@ Datum
 promote_guard_record(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	const char *table = RelationGetRelationName(data->tg_relation);
+	bool		loads = !current.records && loading_rows() &&
+		(strcmp(RelationGetRelationName(data->tg_relation), "deployment") != 0 || !is_new_deployment(data));
 
-	if (current.records ||
-		(loading_rows() && (strcmp(table, "deployment") != 0 || !is_new_deployment(data))))
-		return PointerGetDatum(data->tg_trigtuple);
-	ereport(ERROR,
-			(errcode(PM_GUARDED_COLUMN),
-			 errmsg("rows of \"%s\" are written by promote", table),
-			 errdetail("They record what happens, as it happens."),
-			 errhint("Use the verbs: promote.promote_instance, promote.deploy_instance and others.")));
-	return (Datum) 0;
+	return guard_written(data, loads, "They record what happens, as it happens.",
+						 "Use the verbs: promote.promote_instance, promote.deploy_instance and others.");
 }
 
 /* Refuse a new row with a value other than NULL or 0 in a column that promote maintains. */

@@ -35,5 +35,6 @@ extern SqlRows errand_call(const Sql *sql, const Errand *errand, Statement *stat
 extern SqlRows guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int count);
 
 extern bool loading_rows(void);
+extern Datum guard_written(const TriggerData *data, bool loads, const char *detail, const char *hint);
 
 #endif							/* PROMOTE_LEDGER_GUARD_H */

@@ -79,9 +79,7 @@ PG_FUNCTION_INFO_V1(promote_version_is_prerelease);
 PG_FUNCTION_INFO_V1(promote_parse_version_constraint);
 PG_FUNCTION_INFO_V1(promote_version_range);
 
-/*
- * Reading
- */
+/* ---- reading ---- */
 
 /* Note what is wrong; returns false, for its caller to return. */
 static bool
@@ -279,9 +277,7 @@ is_latest(const char *text)
 	return strcmp(text, "latest") == 0;
 }
 
-/*
- * Refusals
- */
+/* ---- refusals ---- */
 
 /* Refuse a text as what it should be, for the part and the reason that the parser noted. */
 pg_noreturn static void
@@ -305,9 +301,7 @@ refuse_constraint(const char *text, const VersionProblem *problem)
 		   "Valid forms are 1.2.3, ~1, ~1.2 and latest; where a release channel may be given, each may be followed by +dev.");
 }
 
-/*
- * What other files call
- */
+/* ---- what other files call ---- */
 
 /*
  * Tell the constraint from the release channel that may follow it.  The
@@ -327,9 +321,7 @@ version_parse_constraint(const char *text, char **constraint, bool *development)
 		refuse_constraint(text, &reader.problem);
 }
 
-/*
- * SQL functions
- */
+/* ---- SQL functions ---- */
 
 /* A sort key as a bytea in the current memory context. */
 static Datum

@@ -440,14 +440,9 @@ Datum
 promote_guard_reference(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "remote_reference", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	bool		loaded = TRIGGER_FIRED_BY_INSERT(data->tg_event) && loading_rows();
 
-	if (!errand()->records && !loaded)
-		ereport(ERROR,
-				(errcode(PM_GUARDED_COLUMN),
-				 errmsg("rows of \"remote_reference\" are written by promote"),
-				 errdetail("What they say is judged, and recorded with who says it."),
-				 errhint("Use promote.set_remote_reference and promote.remove_remote_reference.")));
-	return PointerGetDatum(trigger_row(data));
+	return guard_written(data, TRIGGER_FIRED_BY_INSERT(data->tg_event) && loading_rows(),
+						 "What they say is judged, and recorded with who says it.",
+						 "Use promote.set_remote_reference and promote.remove_remote_reference.");
 }
 

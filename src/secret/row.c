@@ -243,14 +243,8 @@ promote_guard_secret(PG_FUNCTION_ARGS)
 	bool		truncate = CALLED_AS_TRIGGER(fcinfo) &&
 		TRIGGER_FIRED_BY_TRUNCATE(((TriggerData *) fcinfo->context)->tg_event);
 	TriggerData *data = trigger_data(fcinfo, "secret", TRIGGER_EVENT_BEFORE | (truncate ? 0 : TRIGGER_EVENT_ROW));
-	bool		insert = TRIGGER_FIRED_BY_INSERT(data->tg_event);
 
-	if (!truncate && (errand()->records || (insert && loading_rows())))
-		return PointerGetDatum(trigger_row(data));
-	ereport(ERROR,
-			(errcode(PM_GUARDED_COLUMN),
-			 errmsg("rows of \"secret\" are written by promote"),
-			 errdetail("What is in them is sealed for the instance and the name that they have."),
-			 errhint("Use the verbs: promote.set_secret, promote.remove_secret, promote.rotate_secrets.")));
-	return (Datum) 0;
+	return guard_written(data, TRIGGER_FIRED_BY_INSERT(data->tg_event) && loading_rows(),
+						 "What is in them is sealed for the instance and the name that they have.",
+						 "Use the verbs: promote.set_secret, promote.remove_secret, promote.rotate_secrets.");
 }
