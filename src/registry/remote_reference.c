@@ -91,7 +91,8 @@ has_slot(const Jsonb *slots, const char *field)
 {
 	JsonbValue	slot;
 
-	return slots && getKeyJsonValueFromContainer(&slots->root, field, strlen(field), &slot) != NULL;
+	return slots &&
+		getKeyJsonValueFromContainer(&unconstify(Jsonb *, slots)->root, field, strlen(field), &slot) != NULL;
 }
 
 /* The keys of an object: a list of char *, in the document's order. */
