@@ -30,7 +30,6 @@
 #include "schema/schema.h"
 #include "terraform/change.h"
 #include "terraform/document.h"
-#include "terraform/sensitive.h"
 
 PG_FUNCTION_INFO_V1(promote_plan_document_changes);
 
