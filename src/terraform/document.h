@@ -1,5 +1,5 @@
 /*
- * document.h: reading the JSON of a Terraform or OpenTofu plan, and what that itself says is secret.
+ * document.h: reading the JSON of a Terraform or OpenTofu plan.
  */
 #ifndef PROMOTE_TERRAFORM_DOCUMENT_H
 #define PROMOTE_TERRAFORM_DOCUMENT_H
@@ -42,7 +42,6 @@ typedef struct PlanSummary
 	bool		deferred;
 } PlanSummary;
 
-extern Secrets *plan_secrets(const JsonbValue *plan);
 extern void plan_document_read(const Jsonb *plan, const Secrets *secrets, Tuplestorestate *rows,
 							   TupleDesc row_type, PlanSummary *summary);
 
