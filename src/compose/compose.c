@@ -402,9 +402,9 @@ write_change(void *state, const JsonChange *change)
 	write_shown(builder, "old", change->old_value, change->flags);
 	write_shown(builder, "new", change->new_value, change->flags);
 	if (change->flags & SCHEMA_IMMUTABLE)
-		json_build_true(builder, "immutable");
+		json_build_flag(builder, "immutable", true);
 	if (change->flags & SCHEMA_SENSITIVE)
-		json_build_true(builder, "sensitive");
+		json_build_flag(builder, "sensitive", true);
 	json_build_end_object(builder);
 }
 
