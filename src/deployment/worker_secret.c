@@ -147,7 +147,7 @@ promote_deployment_secrets(PG_FUNCTION_ARGS)
 	List	   *names;
 
 	begin_result(fcinfo);
-	claim_load(fcinfo, 2, &sql, &deployment);
+	claim_load(fcinfo, 2, false, &sql, &deployment);
 	names = put_secrets(&sql, fcinfo, &deployment, deployment_declarations(&sql, &deployment));
 	if (names)
 		record_reading(&sql, &deployment, names);

@@ -174,7 +174,6 @@ request_propose(const Sql *sql, const PromotionRequest *request, const RequestIt
 {
 	Promotion  *promotion = &proposal->promotion;
 	ProposedRevision *proposed = &promotion->proposed;
-	JsonbValue	overrides;
 	JsonbValue	patch;
 	ItemFacts	facts;
 
@@ -187,8 +186,7 @@ request_propose(const Sql *sql, const PromotionRequest *request, const RequestIt
 	proposal->skip_reason = missing(request, &facts, item->component);
 	if (proposal->skip_reason)
 		return;
-	json_root(request->overrides, &overrides);
-	promotion->overrides = json_find(&overrides, item->component, &patch) ? json_from_view(&patch) :
+	promotion->overrides = json_find_in(request->overrides, item->component, &patch) ? json_from_view(&patch) :
 		json_empty_object();
 	promotion_read(sql, promotion, false);
 	proposed->digest = config_digest(request->project, proposed->proposal.params);
@@ -283,7 +281,7 @@ judge_proposal(const Sql *sql, const PromotionRequest *request, const ItemPropos
 	gate->source_environment = request->source_environment;
 	gate->source_revision = proposed->source_revision;
 	gate->source_digest = proposal->source_digest;
-	gate_judge_early(sql, gate);
+	gate_judge(sql, gate, GATES_EARLY);
 }
 
 /* Add a reason to the array that is open. */
@@ -431,12 +429,10 @@ keep_former(Preview *preview)
 	const RequestItem *item = &preview->items[preview->current];
 	ItemProposal skipped = {.skip_reason = item->skip_reason};
 	Shown	   *shown = &preview->shown[preview->current];
-	JsonbValue	document;
 	JsonbValue	diff;
 
 	shown->document = item->status == ITEM_SKIPPED ? item_document(item, &skipped) : former_document(preview);
-	json_root(shown->document, &document);
-	if (json_find(&document, "diff", &diff))
+	if (json_find_in(shown->document, "diff", &diff))
 		shown->diff = json_from_view(&diff);
 }
 
@@ -522,13 +518,13 @@ static Jsonb *
 all_documents(const Preview *preview)
 {
 	JsonBuilder	builder;
-	JsonbValue *views = palloc_extended(Max(preview->count, 1) * sizeof(JsonbValue), MCXT_ALLOC_HUGE);
 
 	json_begin_array(&builder);
 	for (int i = 0; i < preview->count; i++)
 	{
-		json_root(preview->shown[i].document, &views[i]);
-		json_build_value(&builder, &views[i]);
+		const JsonbValue view = json_view(preview->shown[i].document);
+
+		json_build_value(&builder, &view);
 	}
 	return json_builder_finish(&builder);
 }
@@ -587,12 +583,8 @@ promote_preview_request(PG_FUNCTION_ARGS)
 	Sql			sql;
 	bytea	   *digest;
 
-	argument_request(fcinfo, request);
 	InitMaterializedSRF(fcinfo, 0);
-	sql_enter(&sql);
-	request_lock(&sql, request);
-	request_read(&sql, request);
-	request_access(request, sql.user, NULL);
+	request_open(fcinfo, &sql, false, NULL, request);
 	request_require_status(request, BIT(REQUEST_OPEN) | BIT(REQUEST_RUNNING) | BIT(REQUEST_BLOCKED) |
 						   BIT(REQUEST_PAUSED) | BIT(REQUEST_FAILED), "previewed");
 	preview.items = request_items(&sql, request, PART_ALL, &preview.count);
