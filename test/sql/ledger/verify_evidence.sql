@@ -133,8 +133,18 @@ SELECT is_empty($$SELECT u.table_name, u.column_name FROM promote.unaudited_colu
                         AND NOT a.attisdropped WHERE a.attname IS NULL$$,
     'what is said to prove nothing is there');
 
--- ---- a column of the owner's own ----
 SAVEPOINT owners;
+-- ---- logs that several workers write by turns ----
+CREATE TEMP TABLE claimed AS SELECT c.instance, c.deployment, c.fencing FROM generate_series(1, 3) AS n
+    CROSS JOIN LATERAL promote.claim_deployment('test ' || n, '{PLAN}') AS c;
+SELECT cmp_ok((SELECT count(*) FROM claimed), '>', 1::bigint, 'several have something to do');
+SELECT promote.append_deployment_log(c.instance, c.deployment, n || ' of ' || c.instance, c.fencing)
+    FROM (SELECT * FROM generate_series(1, 3) AS n, claimed ORDER BY n, instance OFFSET 0) AS c \g /dev/null
+SELECT promote.complete_deployment(instance, deployment, fencing) FROM claimed \g /dev/null
+SELECT is(pg_temp.problems(), NULL, 'each log is whole by itself');
+ROLLBACK TO owners;
+
+-- ---- a column of the owner's own ----
 SET CONSTRAINTS ALL IMMEDIATE;
 CREATE FUNCTION pg_temp.each_table(command text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
