@@ -262,8 +262,8 @@ ask($root, q{BEGIN; INSERT INTO promote.freeze_window (name, during) VALUES ('x'
 like(ask($root, q{PREPARE TRANSACTION 'p';}), qr/^0A000/, '... nor is a rule');
 ask($root, q{BEGIN; CREATE TABLE something ();});
 is(ask($root, q{PREPARE TRANSACTION 'p'; ROLLBACK PREPARED 'p';}), '', 'anything else is');
-ask($root, q{BEGIN; SAVEPOINT s; SELECT FROM promote.deploy_instance('shop-production-log'); ROLLBACK TO s;});
-is(ask($root, q{PREPARE TRANSACTION 'p'; ROLLBACK PREPARED 'p';}), '', '... and so is what was judged and taken back');
+ask($root, q{BEGIN; SAVEPOINT s; SELECT FROM promote.open_request('shop', 'staging', 'production'); ROLLBACK TO s;});
+is(ask($root, q{PREPARE TRANSACTION 'p'; ROLLBACK PREPARED 'p';}), '', '... and so is a request that was taken back');
 unlike($node->log_text, qr/leak/, '... which leaves nothing behind');
 
 # ---- what nobody needs is not kept ----
