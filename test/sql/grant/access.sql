@@ -163,6 +163,12 @@ SELECT is(pg_temp.as_role('a_dev', $$SELECT params FROM promote.config_as_of('ec
 -- ---- the matrix, and status ----
 SELECT is(pg_temp.as_role('a_dev', 'SELECT instance, next FROM promote.promotion_matrix'),
     E'(ecomm-staging-cache,)\n(ecomm-staging-db,)', 'the matrix has what its reader sees, and leads nowhere else');
+SAVEPOINT downstream;
+CREATE ROLE a_downstream;
+INSERT INTO promote.grants (role, action, project, environment) VALUES ('a_downstream', 'view', 'ecomm', 'production');
+SELECT is(pg_temp.as_role('a_downstream', 'SELECT instance, next FROM promote.promotion_matrix'),
+    E'(ecomm-production-bare,)\n(ecomm-production-cache,)\n(ecomm-production-db,)', '... and comes from nowhere else');
+ROLLBACK TO downstream;
 SELECT is(pg_temp.as_role('a_worker', $$SELECT instance FROM promote.matrix('other')$$), '(other-production-db)',
     '... of a project, too');
 SELECT is(pg_temp.as_role('a_dev', 'SELECT instance FROM promote.instance_status ORDER BY 1'),

@@ -97,6 +97,9 @@ SELECT promote.advance_request('ecomm', 1) \g /dev/null
 SELECT promote.pause_request('ecomm', 1, 'wait') \g /dev/null
 SELECT promote.block_release('postgres', '2.0.0', 'broken'), promote.unblock_release('postgres', '2.0.0',
     'mended') \g /dev/null
+-- a revision that no deployment has
+SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"size": "large", "tier": "own"}', '1.0.0',
+    plan => false) \g /dev/null
 SELECT promote.stop_line('fire', 'ecomm'), promote.stop_line('flood'),
     promote.resume_line('ecomm', 'put out') \g /dev/null
 
@@ -312,6 +315,9 @@ SELECT matches(pg_temp.after(s), ':', s) FROM unnest(ARRAY[
     'DELETE FROM promote.config WHERE digest = (SELECT document FROM promote.observation)',
         'UPDATE promote.config SET params = ''{"tier": "forged"}'' WHERE digest = (SELECT document FROM '
         'promote.observation)']) AS s;
+SELECT matches(pg_temp.after('UPDATE promote.config SET params = ''{"size": "small"}'' WHERE digest = (SELECT digest '
+    'FROM promote.revision WHERE environment = ''prod-uswest'')'),
+    'ecomm-prod-uswest-db: revision 1: its configuration is not there or was changed', 'of a revision by itself');
 
 SELECT * FROM finish();
 ROLLBACK;

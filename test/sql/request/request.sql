@@ -434,6 +434,14 @@ SELECT is((SELECT concat_ws(' ', t.component, t.status, t.plan_status, t.queued_
     's1 VERIFYING COMPLETED COMPLETED t t t f f', '... and where the item stands');
 SELECT promote.report_health('shop-production-s1', 'smoke', true) \g /dev/null
 SELECT is(pg_temp.advance(20), 'RUNNING 1 0', 'one of two');
+SAVEPOINT others;
+SELECT promote.report_health(name, check_name, n % 2 = 0) FROM generate_series(1, 5) AS n,
+    unnest('{shop-staging-s1,shop-production-s2}'::text[]) AS name, unnest('{smoke,load,pager}'::text[]) AS check_name
+    ORDER BY n \g /dev/null
+SELECT is((SELECT row(h.unhealthy, h.unverified)::text
+             FROM promote_internal.request_item_health AS h WHERE h.request = 20),
+    '(,"""load""")', 'what is reported of others neither fails nor verifies it');
+ROLLBACK TO others;
 SELECT promote.report_health('shop-production-s1', 'pager', false, 'it rang') \g /dev/null
 SELECT is((SELECT row(h.unhealthy, h.unverified)::text
              FROM promote_internal.request_item_health AS h WHERE h.request = 20),
