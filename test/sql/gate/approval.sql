@@ -388,6 +388,10 @@ SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db'),
     'without rules nobody approves their own proposal');
 SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db', 'zoe') ~ '^PM703', true, '... by another name');
 SELECT is(pg_temp.approve('test_dave', :own, 'ecomm-staging-db'), 'APPROVED', '... but anybody else''s');
+SELECT pg_temp.as_role('test_ann',
+    $$SELECT (promote.propose_deployment('ecomm-staging-db', 'PLAN')).deployment$$) AS own \gset
+SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db'), 'APPROVED',
+    '... and their own to plan, which deploys nothing');
 
 -- ---- names and roles of others ----
 SELECT pg_temp.rule('west', 'test_dba', 2);
