@@ -136,6 +136,33 @@ SELECT is_empty($$SELECT u.table_name, u.column_name FROM promote.unaudited_colu
                         AND NOT a.attisdropped WHERE a.attname IS NULL$$,
     'what is said to prove nothing is there');
 
+-- ---- a trigger of the owner's own, which calls a verb on the way and takes it back ----
+-- Here, where a subtransaction of it is one of the transaction's own: further in all marks are kept for longer.
+SET CONSTRAINTS ALL IMMEDIATE;
+CREATE FUNCTION pg_temp.changes_its_mind() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_trigger_depth() < 4 THEN
+        PERFORM promote.configure_instance('ecomm-production-db', '{"tier": "taken back"}');
+        RAISE 'on second thoughts';
+    END IF;
+    RETURN NULL;
+EXCEPTION WHEN raise_exception THEN
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER then_changes_its_mind AFTER UPDATE ON promote.instance FOR EACH ROW EXECUTE FUNCTION
+    pg_temp.changes_its_mind();
+CREATE TRIGGER then_changes_its_mind AFTER INSERT ON promote.idempotency_key FOR EACH ROW EXECUTE FUNCTION
+    pg_temp.changes_its_mind();
+SELECT ok(changed, 'a verb with such a trigger')
+    FROM promote.configure_instance('ecomm-production-db', '{"tier": "kept"}');
+SELECT ok(changed, '... and another one') FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db',
+    '{"tier": "promoted"}', idempotency_key => 'second thoughts', allow_replace => true);
+SELECT is(pg_temp.problems(), NULL, 'the verbs'' own events still tell of what they have written');
+SET CONSTRAINTS ALL IMMEDIATE;
+DROP TRIGGER then_changes_its_mind ON promote.instance;
+DROP TRIGGER then_changes_its_mind ON promote.idempotency_key;
+
 SAVEPOINT owners;
 -- ---- logs that several workers write by turns ----
 CREATE TEMP TABLE claimed AS SELECT c.instance, c.deployment, c.fencing FROM generate_series(1, 3) AS n
@@ -180,29 +207,6 @@ SELECT is(pg_temp.problems(), NULL, 'also where its name is one that says someth
 UPDATE promote.bundle SET project = 'other', builtin = true, description = 'owners';
 INSERT INTO promote.bundle (bundle, project, builtin) VALUES ('owners', 'ecomm', true);
 SELECT is(pg_temp.problems(), NULL, '... and changes');
-ROLLBACK TO owners;
-
--- ---- a trigger of the owner's own, which calls a verb on the way and takes it back ----
-CREATE FUNCTION pg_temp.changes_its_mind() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF pg_trigger_depth() < 4 THEN
-        PERFORM promote.configure_instance('ecomm-production-db', '{"tier": "taken back"}');
-        RAISE 'on second thoughts';
-    END IF;
-    RETURN NULL;
-EXCEPTION WHEN raise_exception THEN
-    RETURN NULL;
-END
-$$;
-CREATE TRIGGER then_changes_its_mind AFTER UPDATE ON promote.instance FOR EACH ROW EXECUTE FUNCTION
-    pg_temp.changes_its_mind();
-CREATE TRIGGER then_changes_its_mind AFTER INSERT ON promote.idempotency_key FOR EACH ROW EXECUTE FUNCTION
-    pg_temp.changes_its_mind();
-SELECT ok(changed, 'a verb with such a trigger')
-    FROM promote.configure_instance('ecomm-production-db', '{"tier": "kept"}');
-SELECT ok(changed, '... and another one') FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db',
-    '{"tier": "promoted"}', idempotency_key => 'second thoughts', allow_replace => true);
-SELECT is(pg_temp.problems(), NULL, 'the verbs'' own events still tell of what they have written');
 ROLLBACK TO owners;
 
 -- ---- settings of who verifies ----
