@@ -34,6 +34,7 @@ is(matches('LATIN1', '^[^\p{L}]\p{No}$', "$half || $half"), 't', 'LATIN1: other 
 is(matches('LATIN1', '^\P{Lu}+$', "'a' || $e_acute || $half"), 't', 'LATIN1: what lacks a property');
 is(matches('LATIN1', '\p{Script=Han}', "'a' || $e_acute"), 'f', 'LATIN1: a property of no character there');
 is(matches('LATIN1', '^\P{Script=Han}$', $e_acute), 't', 'LATIN1: which all lack');
+is(matches('LATIN1', '^\P{L}+$', 'chr(1) || chr(32)'), 't', 'LATIN1: also control characters');
 is(matches('SQL_ASCII', '^\p{L}+$', "'aZ'::text"), 't', 'SQL_ASCII: letters of ASCII');
 is(matches('EUC_JP', '^\p{L}+$', "'a'::text"), 'PM106', 'EUC_JP: not supported');
 is(matches('EUC_JP', '^[^a]$', q{convert_from('\xa4a2', 'EUC_JP')}), 't', 'EUC_JP: other patterns are');
@@ -49,6 +50,8 @@ for my $encoding (sort keys %wide) {
 		"$encoding: which is none with an underscore");
 	is(answer($encoding, "jsonb_format_valid('regex', $c || '[' || $c || '](?<' || $c || '>x)')"), 't',
 		"$encoding: a regular expression");
+	is(answer($encoding, "jsonb_format_valid('regex', '(?<' || $c || '-a>x)')"), 'f',
+		"$encoding: one with a group that cannot be called so");
 	is(answer($encoding, "jsonb_format_valid('json-pointer', '/' || $c)"), 't', "$encoding: a JSON pointer");
 }
 is(answer('SQL_ASCII', q{jsonb_format_valid('iri', E'a:\xe9')}), 'f', 'SQL_ASCII: a byte that means nothing');

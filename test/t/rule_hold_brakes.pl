@@ -262,6 +262,9 @@ ask($root, q{BEGIN; INSERT INTO promote.freeze_window (name, during) VALUES ('x'
 like(ask($root, q{PREPARE TRANSACTION 'p';}), qr/^0A000/, '... nor is a rule');
 ask($root, q{BEGIN; CREATE TABLE something ();});
 is(ask($root, q{PREPARE TRANSACTION 'p'; ROLLBACK PREPARED 'p';}), '', 'anything else is');
+ask($root, q{BEGIN; SAVEPOINT s; SELECT FROM promote.open_request('shop', 'staging', 'production'); ROLLBACK TO s;});
+is(ask($root, q{PREPARE TRANSACTION 'p'; ROLLBACK PREPARED 'p';}), '', '... and so is a request that was taken back');
+unlike($node->log_text, qr/leak/, '... which leaves nothing behind');
 
 # ---- what nobody needs is not kept ----
 
@@ -361,6 +364,8 @@ for my $verb (reverse sort keys %verbs) {
 	cmp_ok($took, '<', $bound, '... in time');
 	like(told($elsewhere, "SELECT promote.end_session($crowd[3]{backend}, 'why', 'other')"), qr/^PM002/,
 		'they are not ended by who is admin elsewhere');
+	like(told($adm, "SELECT promote.end_session($elsewhere->{backend}, 'why', 'shop')"), qr/^PM002/,
+		'nor is who does not wait for it ended');
 	is(ask($adm, "SELECT promote.end_session($_->{backend}, 'a crowd', 'shop');"), 't',
 		'... but there, the last first') for reverse @crowd;
 	unlike(told($adm, $verb), qr/PM611/, '... and so the emergency goes on');

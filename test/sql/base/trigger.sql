@@ -119,6 +119,10 @@ SELECT pg_temp.refuses(statement, 'PM002', 'not there', statement)
 SELECT throws_ok($$INSERT INTO promote.revision (project, environment, component, revision, digest, version_constraint)
     SELECT 'ecomm', 'prod-uswest', 'cache', 4, digest, '~1' FROM promote.config LIMIT 1$$, 'PM002', NULL,
     'nor can it go on by hand');
+SELECT throws_ok($$INSERT INTO promote.revision (project, environment, component, revision, digest, version_constraint,
+    bundle, version, kept_marks) SELECT 'ecomm', 'prod-uswest', 'cache', 1, digest, '~1', 'redis', '1.0.0', '{}'
+    FROM promote.config WHERE project = 'ecomm' LIMIT 1$$, '23514', NULL,
+    '... and what a restored one keeps of marks is a list');
 
 -- A release or a bundle that the constraint does not allow.
 SELECT pg_temp.refuses(format('INSERT INTO promote.revision (project, environment, component, digest, '

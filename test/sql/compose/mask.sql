@@ -515,5 +515,14 @@ SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, observed_value FROM promote
     E'(.a,"""(sensitive value)""")\n(.b,"""(sensitive value)""")', '... which nobody is shown');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 
+-- ---- what a revision marks itself it need not keep ----
+SELECT promote.configure_instance('ecomm-production-db', patch, plan => false) FROM unnest(ARRAY[
+    '{"password": "hush-hush-hush", "tier": "hush-hush-hush"}', '{"replicas": 7}']::jsonb[]) AS patch \g /dev/null
+SELECT is((SELECT kept_marks FROM promote.revision WHERE environment = 'production' AND component = 'db'
+    ORDER BY revision DESC LIMIT 1), NULL, 'a value that is marked at its own place still, wherever else it is');
+SELECT is(promote_internal.masked_params('{"a": {"b": 1}, "c": [2, 3]}', '{}', NULL,
+    '[".a[0]", ".c.b", ".c[1]", ".f"]'), '{"a": {"b": 1}, "c": [2, "(sensitive value)"]}',
+    'and a path that leads nowhere keeps nothing');
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -185,6 +185,10 @@ UPDATE promote.approval_rule SET expires_after = '1 day' WHERE rule = 'owner';
 SELECT is(pg_temp.blocked(:plan), NULL, 'before an approval expires');
 SELECT matches(pg_temp.blocked(:plan, now() + '25 hours'), '0 given; that of test_carol does not count: it expired at',
     '... and once it has');
+SELECT is(pg_temp.blocked(:plan, a.created_at + interval '1 day' + apart) IS NULL, apart < '0',
+    'to the microsecond: ' || apart)
+  FROM promote.approval AS a, unnest(ARRAY[interval '-1 microsecond', '0']) AS apart
+ WHERE a.actor = 'test_carol' AND a.rule = 'owner';
 UPDATE promote.approval_rule SET expires_after = '1 microsecond' WHERE rule = 'owner';
 SELECT is(pg_temp.approve('test_carol', :plan), 'COMPLETED', 'what has expired can be given again');
 SELECT is((SELECT count(*) FROM promote.approval WHERE actor = 'test_carol' AND rule = 'owner'), 2::bigint,
@@ -384,6 +388,10 @@ SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db'),
     'without rules nobody approves their own proposal');
 SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db', 'zoe') ~ '^PM703', true, '... by another name');
 SELECT is(pg_temp.approve('test_dave', :own, 'ecomm-staging-db'), 'APPROVED', '... but anybody else''s');
+SELECT pg_temp.as_role('test_ann',
+    $$SELECT (promote.propose_deployment('ecomm-staging-db', 'PLAN')).deployment$$) AS own \gset
+SELECT is(pg_temp.approve('test_ann', :own, 'ecomm-staging-db'), 'APPROVED',
+    '... and their own to plan, which deploys nothing');
 
 -- ---- names and roles of others ----
 SELECT pg_temp.rule('west', 'test_dba', 2);

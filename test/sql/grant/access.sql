@@ -163,6 +163,12 @@ SELECT is(pg_temp.as_role('a_dev', $$SELECT params FROM promote.config_as_of('ec
 -- ---- the matrix, and status ----
 SELECT is(pg_temp.as_role('a_dev', 'SELECT instance, next FROM promote.promotion_matrix'),
     E'(ecomm-staging-cache,)\n(ecomm-staging-db,)', 'the matrix has what its reader sees, and leads nowhere else');
+SAVEPOINT downstream;
+CREATE ROLE a_downstream;
+INSERT INTO promote.grants (role, action, project, environment) VALUES ('a_downstream', 'view', 'ecomm', 'production');
+SELECT is(pg_temp.as_role('a_downstream', 'SELECT instance, next FROM promote.promotion_matrix'),
+    E'(ecomm-production-bare,)\n(ecomm-production-cache,)\n(ecomm-production-db,)', '... and comes from nowhere else');
+ROLLBACK TO downstream;
 SELECT is(pg_temp.as_role('a_worker', $$SELECT instance FROM promote.matrix('other')$$), '(other-production-db)',
     '... of a project, too');
 SELECT is(pg_temp.as_role('a_dev', 'SELECT instance FROM promote.instance_status ORDER BY 1'),
@@ -223,6 +229,13 @@ SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) > 0 FROM promote.audit_
     '... which there are');
 SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_audit('ecomm-staging-db')$$), '(0)',
     'verifies what is of the project');
+SELECT is(pg_temp.as_role('a_auditor', format('SELECT count(*) FROM promote.verify_audit(%L) '
+    'WHERE problem !~ ''no such''', subject)), '(0)', '... as its name says, and its project''s: ' || subject)
+  FROM unnest('{ecomm,project ecomm,line ecomm,environment ecomm/staging,request ecomm/1}'::text[]) AS subject;
+SELECT is(pg_temp.as_role('a_auditor', format('SELECT count(*) FROM promote.verify_audit(%L)', subject)),
+    'PM701: Role "a_auditor" has no grant "audit" for all projects.',
+    '... and no rule that goes by the project''s name: ' || subject)
+  FROM unnest('{freeze_window ecomm,freeze_window project,policy line}'::text[]) AS subject;
 SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_audit('other-production-db')$$),
     'PM701: Role "a_auditor" has no grant "audit" for all of project "other".', '... and no other');
 SELECT is(pg_temp.as_role('a_auditor', $$SELECT count(*) FROM promote.verify_audit()$$) ~ '^PM701', true,

@@ -97,6 +97,9 @@ SELECT promote.advance_request('ecomm', 1) \g /dev/null
 SELECT promote.pause_request('ecomm', 1, 'wait') \g /dev/null
 SELECT promote.block_release('postgres', '2.0.0', 'broken'), promote.unblock_release('postgres', '2.0.0',
     'mended') \g /dev/null
+-- a revision that no deployment has
+SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"size": "large", "tier": "own"}', '1.0.0',
+    plan => false) \g /dev/null
 SELECT promote.stop_line('fire', 'ecomm'), promote.stop_line('flood'),
     promote.resume_line('ecomm', 'put out') \g /dev/null
 
@@ -133,8 +136,45 @@ SELECT is_empty($$SELECT u.table_name, u.column_name FROM promote.unaudited_colu
                         AND NOT a.attisdropped WHERE a.attname IS NULL$$,
     'what is said to prove nothing is there');
 
--- ---- a column of the owner's own ----
+-- ---- a trigger of the owner's own, which calls a verb on the way and takes it back ----
+-- Here, where a subtransaction of it is one of the transaction's own: further in all marks are kept for longer.
+SET CONSTRAINTS ALL IMMEDIATE;
+CREATE FUNCTION pg_temp.changes_its_mind() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_trigger_depth() < 4 THEN
+        PERFORM promote.configure_instance('ecomm-production-db', '{"tier": "taken back"}');
+        RAISE 'on second thoughts';
+    END IF;
+    RETURN NULL;
+EXCEPTION WHEN raise_exception THEN
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER then_changes_its_mind AFTER UPDATE ON promote.instance FOR EACH ROW EXECUTE FUNCTION
+    pg_temp.changes_its_mind();
+CREATE TRIGGER then_changes_its_mind AFTER INSERT ON promote.idempotency_key FOR EACH ROW EXECUTE FUNCTION
+    pg_temp.changes_its_mind();
+SELECT ok(changed, 'a verb with such a trigger')
+    FROM promote.configure_instance('ecomm-production-db', '{"tier": "kept"}');
+SELECT ok(changed, '... and another one') FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db',
+    '{"tier": "promoted"}', idempotency_key => 'second thoughts', allow_replace => true);
+SELECT is(pg_temp.problems(), NULL, 'the verbs'' own events still tell of what they have written');
+SET CONSTRAINTS ALL IMMEDIATE;
+DROP TRIGGER then_changes_its_mind ON promote.instance;
+DROP TRIGGER then_changes_its_mind ON promote.idempotency_key;
+
 SAVEPOINT owners;
+-- ---- logs that several workers write by turns ----
+CREATE TEMP TABLE claimed AS SELECT c.instance, c.deployment, c.fencing FROM generate_series(1, 3) AS n
+    CROSS JOIN LATERAL promote.claim_deployment('test ' || n, '{PLAN}') AS c;
+SELECT cmp_ok((SELECT count(*) FROM claimed), '>', 1::bigint, 'several have something to do');
+SELECT promote.append_deployment_log(c.instance, c.deployment, n || ' of ' || c.instance, c.fencing)
+    FROM (SELECT * FROM generate_series(1, 3) AS n, claimed ORDER BY n, instance OFFSET 0) AS c \g /dev/null
+SELECT promote.complete_deployment(instance, deployment, fencing) FROM claimed \g /dev/null
+SELECT is(pg_temp.problems(), NULL, 'each log is whole by itself');
+ROLLBACK TO owners;
+
+-- ---- a column of the owner's own ----
 SET CONSTRAINTS ALL IMMEDIATE;
 CREATE FUNCTION pg_temp.each_table(command text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -167,29 +207,6 @@ SELECT is(pg_temp.problems(), NULL, 'also where its name is one that says someth
 UPDATE promote.bundle SET project = 'other', builtin = true, description = 'owners';
 INSERT INTO promote.bundle (bundle, project, builtin) VALUES ('owners', 'ecomm', true);
 SELECT is(pg_temp.problems(), NULL, '... and changes');
-ROLLBACK TO owners;
-
--- ---- a trigger of the owner's own, which calls a verb on the way and takes it back ----
-CREATE FUNCTION pg_temp.changes_its_mind() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF pg_trigger_depth() < 4 THEN
-        PERFORM promote.configure_instance('ecomm-production-db', '{"tier": "taken back"}');
-        RAISE 'on second thoughts';
-    END IF;
-    RETURN NULL;
-EXCEPTION WHEN raise_exception THEN
-    RETURN NULL;
-END
-$$;
-CREATE TRIGGER then_changes_its_mind AFTER UPDATE ON promote.instance FOR EACH ROW EXECUTE FUNCTION
-    pg_temp.changes_its_mind();
-CREATE TRIGGER then_changes_its_mind AFTER INSERT ON promote.idempotency_key FOR EACH ROW EXECUTE FUNCTION
-    pg_temp.changes_its_mind();
-SELECT ok(changed, 'a verb with such a trigger')
-    FROM promote.configure_instance('ecomm-production-db', '{"tier": "kept"}');
-SELECT ok(changed, '... and another one') FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db',
-    '{"tier": "promoted"}', idempotency_key => 'second thoughts', allow_replace => true);
-SELECT is(pg_temp.problems(), NULL, 'the verbs'' own events still tell of what they have written');
 ROLLBACK TO owners;
 
 -- ---- settings of who verifies ----
@@ -302,6 +319,9 @@ SELECT matches(pg_temp.after(s), ':', s) FROM unnest(ARRAY[
     'DELETE FROM promote.config WHERE digest = (SELECT document FROM promote.observation)',
         'UPDATE promote.config SET params = ''{"tier": "forged"}'' WHERE digest = (SELECT document FROM '
         'promote.observation)']) AS s;
+SELECT matches(pg_temp.after('UPDATE promote.config SET params = ''{"size": "small"}'' WHERE digest = (SELECT digest '
+    'FROM promote.revision WHERE environment = ''prod-uswest'')'),
+    'ecomm-prod-uswest-db: revision 1: its configuration is not there or was changed', 'of a revision by itself');
 
 SELECT * FROM finish();
 ROLLBACK;

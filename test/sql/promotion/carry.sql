@@ -228,6 +228,21 @@ SELECT is(pg_temp.lines($$SELECT skip_reason, (SELECT string_agg(c ->> 'path', '
 SELECT is((SELECT moved FROM promote.advance_request('ecomm', 4)), 2, '... and done');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole after all this');
 
+-- ---- by name, declared or not ----
+INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets) VALUES
+    ('redis', '2.5.0', '{}',
+        '{"after": {"required": false}, "mode": {"required": false}, "zone": {"required": false}}'),
+    ('redis', '2.6.0', '{}', '{"mode": {"required": false}}');
+SELECT promote.configure_instance('ecomm-staging-cache', '{"a": 1}', '2.5.0', plan => false) \g /dev/null
+SELECT promote.set_secret('ecomm-staging-cache', name, 'ordered')
+    FROM unnest('{after,mode,zone}'::text[]) AS name \g /dev/null
+SELECT promote.configure_instance('ecomm-staging-cache', '{}', '2.6.0', plan => false) \g /dev/null
+SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true) \g /dev/null
+SELECT is((SELECT jsonb_path_query_array(data, '$.secrets[*] ? (@.name like_regex "after|mode|zone")')
+    FROM promote.audit_log WHERE event = 'secrets.copied' ORDER BY seq DESC LIMIT 1),
+    '[{"name": "after", "change": "undeclared"}, {"name": "mode", "change": "set"}, '
+    '{"name": "zone", "change": "undeclared"}]', 'the record has all names in order');
+
 -- ---- the same value, as JSON by now ----
 INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets) VALUES
     ('redis', '3.0.0', '{}', '{"mode": {}}'), ('redis', '3.1.0', '{}', '{"mode": {"format": "json"}}');

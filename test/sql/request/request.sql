@@ -56,6 +56,7 @@ SELECT pg_temp.refuses(format('SELECT promote.open_request(%s)', arguments), sta
     ($$'shop', 'staging', 'production', execution_window => 'empty'$$, 'PM404', 'It is empty'),
     ($$'shop', 'staging', 'production', execution_window => '[2020-01-01, 2020-01-02)'$$, 'PM404', 'over already'),
     ($$'shop', 'staging', 'production', soak => '-1 s'$$, 'PM404', 'below zero'),
+    ($$'shop', 'staging', 'production', soak => '1 year 1 s'$$, 'PM404', 'longer than a year'),
     ($$'shop', 'staging', 'production', checks => '{a,""}'$$, 'PM404', 'Check 2 has no name')) AS v (arguments, state,
         detail);
 UPDATE promote.environment SET source_policy = 'path' WHERE project = 'shop' AND environment = 'production';
@@ -94,6 +95,16 @@ SELECT is((SELECT string_agg(concat_ws(' ', component, status, holds, skip_reaso
 s3 SKIPPED f its attributes do not match the selector
 s7 SKIPPED f it has no instance in "production"
 s8 SKIPPED f it has no instance in "staging"$$, '... is seen to be skipped');
+SELECT is((SELECT array_agg(component ORDER BY component) FROM promote.promotion_request_item WHERE request = 6
+    AND finished_at IS NOT NULL), '{s3,s7,s8}', '... and is over at once');
+SELECT is((SELECT data - 'actor' - 'database_role' FROM promote.audit_log WHERE subject = 'request shop/6'),
+    '{"status": "OPEN", "wave": 0, "source_environment": "staging", "destination_environment": "production", '
+    '"strategy": "one_by_one", "rollback_mode": "none", "items": 4}', 'the record says what was opened');
+INSERT INTO promote.component (project, component, bundle, attributes)
+    VALUES ('shop', 's0', 'service', '{"tenant": "nobody"}');
+SELECT pg_temp.refuses($$SELECT pg_temp.open('{"selector": {"tenant": "nobody"}}')$$, 'PM404', 'no component matches',
+    'what has no instance at either side is in no scope that does not name it');
+DELETE FROM promote.component WHERE component = 's0';
 INSERT INTO promote.instance (project, environment, component, attributes)
     VALUES ('shop', 'production', 's7', '{"tenant": "new"}');
 SELECT is(pg_temp.items(6), 's1 1 PENDING, s3 SKIPPED, s7 SKIPPED, s8 SKIPPED', 'what comes later is not in it');
@@ -165,6 +176,12 @@ SELECT is(pg_temp.advance(6), 'COMPLETED 1 0', 'what is over stays so');
 SELECT is((SELECT count(*) FROM promote.promotion_request_item WHERE holds), 0::bigint, '... and holds nothing');
 SELECT is((SELECT c.params FROM promote.config_as_of('shop-production-s1', 'infinity') AS c),
     '{"own": 1, "size": 3, "password": "hush"}', 'promoted as promote_instance does');
+SELECT promote.request_evidence('shop', 6) AS evidence \gset
+SAVEPOINT over;
+SELECT promote.configure_instance('shop-production-s1', '{"size": 20}'),
+    promote.report_health('shop-production-s1', 'smoke', false) \g /dev/null
+SELECT is(promote.request_evidence('shop', 6), :'evidence', 'what happens to its instances later is no evidence of it');
+ROLLBACK TO over;
 SELECT is((SELECT string_agg(event, ' ' ORDER BY seq) FROM promote.audit_log WHERE subject = 'request shop/6'),
     'request.opened request.previewed request.previewed request.previewed request.started request.advanced '
         'request.blocked request.previewed request.previewed request.advanced request.advanced request.completed',
@@ -224,8 +241,8 @@ SELECT is(pg_temp.drain(9), 'COMPLETED', 'it is deployed with them');
 -- ---- overrides, window, soak ----
 SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s2", "s3"]}',
     'all_at_once', overrides => '{"s3": {"size": 7}}',
-    execution_window => tstzrange(now() + interval '1 hour', now() + interval '2 hours'))), 10,
-        'a request with overrides and a window');
+    execution_window => tstzrange(now() + interval '1 hour', now() + interval '2 hours'), soak => '1 year')), 10,
+        'a request with overrides and a window, and with the longest soak');
 SELECT is(pg_temp.preview(10), 1::bigint, 'previewed');
 SELECT is((SELECT status || ' ' || moved FROM promote.advance_request('shop', 10)), 'OPEN 0',
     'it does not begin before its window opens');
@@ -417,6 +434,14 @@ SELECT is((SELECT concat_ws(' ', t.component, t.status, t.plan_status, t.queued_
     's1 VERIFYING COMPLETED COMPLETED t t t f f', '... and where the item stands');
 SELECT promote.report_health('shop-production-s1', 'smoke', true) \g /dev/null
 SELECT is(pg_temp.advance(20), 'RUNNING 1 0', 'one of two');
+SAVEPOINT others;
+SELECT promote.report_health(name, check_name, n % 2 = 0) FROM generate_series(1, 5) AS n,
+    unnest('{shop-staging-s1,shop-production-s2}'::text[]) AS name, unnest('{smoke,load,pager}'::text[]) AS check_name
+    ORDER BY n \g /dev/null
+SELECT is((SELECT row(h.unhealthy, h.unverified)::text
+             FROM promote_internal.request_item_health AS h WHERE h.request = 20),
+    '(,"""load""")', 'what is reported of others neither fails nor verifies it');
+ROLLBACK TO others;
 SELECT promote.report_health('shop-production-s1', 'pager', false, 'it rang') \g /dev/null
 SELECT is((SELECT row(h.unhealthy, h.unverified)::text
              FROM promote_internal.request_item_health AS h WHERE h.request = 20),
