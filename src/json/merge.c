@@ -233,19 +233,22 @@ plan_named(JsonSplice *splice, const Named *targets, uint32 target_count,
 
 /*
  * Merge two arrays whose elements are all objects with the key.  Others have
- * no names to go by, and the patch's replaces the target's.
+ * no names to go by, and the patch's replaces the target's.  A name that is
+ * given twice is refused in either.
  */
 static void
 merge_named(Merge *merge, JsonWriter *writer, const JsonbValue *target, const JsonbValue *patch)
 {
 	Named	   *targets = name_elements(merge, target);
-	Named	   *patches = targets ? name_elements(merge, patch) : NULL;
+	Named	   *patches = name_elements(merge, patch);
 	JsonSplice	splice;
 
-	if (patches == NULL)
+	if (targets == NULL || patches == NULL)
 	{
 		if (targets)
 			pfree(targets);
+		if (patches)
+			pfree(patches);
 		json_write_value(writer, patch);
 		return;
 	}
