@@ -8,6 +8,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
+#include "base/argument.h"
 #include "base/compat.h"
 #include "json/writer.h"
 #include "schema/internal.h"
@@ -67,7 +68,11 @@ static bool
 validate_as_called(FunctionCallInfo fcinfo, const Jsonb *document, const Jsonb *schema,
 				   SchemaCollector collect, void *state)
 {
-	SchemaEvaluation evaluation = {.collect = collect, .state = state, .asserts_formats = PG_GETARG_BOOL(2)};
+	SchemaEvaluation evaluation = {
+		.collect = collect,
+		.state = state,
+		.asserts_formats = argument_bool(fcinfo, 2, false)
+	};
 	JsonbValue	root = json_view(document);
 
 	return validate(&evaluation, schema_compile(schema), &root);
@@ -77,11 +82,9 @@ validate_as_called(FunctionCallInfo fcinfo, const Jsonb *document, const Jsonb *
 Datum
 promote_jsonb_schema_errors(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *document = PG_GETARG_JSONB_P(0);
-	Jsonb	   *schema = PG_GETARG_JSONB_P(1);
-
 	InitMaterializedSRF(fcinfo, 0);
-	validate_as_called(fcinfo, document, schema, put_violation, fcinfo->resultinfo);
+	if (!PG_ARGISNULL(0) && !PG_ARGISNULL(1))
+		validate_as_called(fcinfo, PG_GETARG_JSONB_P(0), PG_GETARG_JSONB_P(1), put_violation, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
@@ -89,9 +92,15 @@ promote_jsonb_schema_errors(PG_FUNCTION_ARGS)
 Datum
 promote_jsonb_schema_valid(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *document = PG_GETARG_JSONB_P(0);
-	Jsonb	   *schema = PG_GETARG_JSONB_P(1);
-	bool		valid = validate_as_called(fcinfo, document, schema, NULL, NULL);
+	Jsonb	   *document;
+	Jsonb	   *schema;
+	bool		valid;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	document = PG_GETARG_JSONB_P(0);
+	schema = PG_GETARG_JSONB_P(1);
+	valid = validate_as_called(fcinfo, document, schema, NULL, NULL);
 
 	PG_FREE_IF_COPY(document, 0);
 	PG_FREE_IF_COPY(schema, 1);

@@ -74,7 +74,6 @@ SELECT pg_temp.no(call, state, detail, call) FROM (VALUES
     ($$complete_deployment('ecomm-staging-db', 2, NULL)$$, 'PM404', 'null'),
     ($$complete_deployment('ecomm-staging-db', NULL, 1)$$, 'PM404', 'null'),
     ($$heartbeat_deployment('ecomm-nowhere-db', 1, 1)$$, 'PM002', 'environment'),
-    ($$heartbeat_deployment('ecomm-staging-db', 2, 1, NULL)$$, 'PM404', 'millisecond'),
     ($$heartbeat_deployment('ecomm-staging-db', 2, 1, '178000000 years')$$, 'PM404', 'millisecond'),
     ($$claim_deployment('w', lease => '-178000000 years')$$, 'PM404', 'millisecond'),
     ($$append_deployment_log('ecomm-staging-db', 2, repeat('x', 1048577), 1)$$, 'PM102', '1048577 bytes'),
@@ -88,8 +87,6 @@ SELECT pg_temp.no(call, state, detail, call) FROM (VALUES
     ($$claim_deployment('w', lease => '0')$$, 'PM404', 'millisecond'),
     ($$claim_deployment('w', lease => '-1 hour')$$, 'PM404', 'millisecond'),
     ($$claim_deployment('w', lease => '32 days')$$, 'PM404', '31 days'),
-    ($$claim_deployment('w', lease => NULL)$$, 'PM404', '31 days'),
-    ($$claim_deployment('w', selector => NULL)$$, 'PM101', 'It is null'),
     ($$claim_deployment('w', selector => '[]')$$, 'PM101', 'It is of type array')) AS v(call, state, detail);
 
 -- ---- which work a worker takes on ----

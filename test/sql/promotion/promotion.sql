@@ -204,7 +204,6 @@ SELECT pg_temp.refuses(format('SELECT * FROM promote.%s(%L, %L, %s)', f, s, d, o
     ('ecomm-staging-db', 'ecomm-production-db', '''[]''', 'PM101', 'They are of type array',
         'overrides that are an array'),
     ('ecomm-staging-db', 'ecomm-production-db', '''"x"''', 'PM101', 'string', 'overrides that are a string'),
-    ('ecomm-staging-db', 'ecomm-production-db', 'NULL', 'PM101', 'They are null', 'overrides that were never set'),
     ('ecomm-staging-db', 'ecomm-production-db', '(repeat(''{"a":'', 1001) || ''1'' || repeat(''}'', 1001))::jsonb',
         'PM102', '1000 levels', 'overrides too deep'),
     ('ecomm-staging-db', 'ecomm-production-db', 'jsonb_build_object(''tier'', repeat(''x'', 17000000))', 'PM102',

@@ -123,8 +123,6 @@ SELECT is(pg_temp.lines($$SELECT new_revision FROM promote.promote_instance('eco
     plan => false, idempotency_key => 'k')$$), '(3)', '... by either name');
 SELECT pg_temp.refuses($$SELECT promote.promote_to_next('ecomm-staging-db', '{"size": "small"}',
     expected_revision => 9)$$, 'PM401', 'revision is 3', 'an expectation that does not hold');
-SELECT pg_temp.refuses($$SELECT promote.promote_to_next('ecomm-staging-db', NULL)$$, 'PM101', 'null',
-    'overrides that were never set');
 SELECT lives_ok($$SELECT promote.promote_to_next('ecomm-staging-db', '{"subnet": "other"}', allow_replace => true)$$,
     'which may replace');
 INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'dev', 'db'), ('ecomm', 'dev', 'bare'),
