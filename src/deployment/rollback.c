@@ -189,6 +189,7 @@ static void
 read_rollback(const Sql *sql, Rollback *rollback, bool allow_replace)
 {
 	Proposal   *proposal = &rollback->proposed.proposal;
+	ListCell   *cell;
 
 	read_target(sql, rollback);
 	check_wanted(rollback);
@@ -209,6 +210,8 @@ read_rollback(const Sql *sql, Rollback *rollback, bool allow_replace)
 	else
 	{
 		compose_obstacles(proposal, add_obstacle, rollback);
+		foreach(cell, rollback->proposed.reference_problems)
+			add_sentence(rollback, PM_INVALID_PLACEHOLDER, lfirst(cell));
 		carry_judge(sql, &rollback->proposed, false);
 	}
 }

@@ -25,6 +25,7 @@
 #include "json/writer.h"
 #include "ledger/guard.h"
 #include "promotion/promotion.h"
+#include "registry/remote_reference.h"
 #include "registry/instance.h"
 #include "registry/path.h"
 #include "schema/schema.h"
@@ -598,6 +599,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	promotion.proposed.proposal.allow_replace = true;
 	compose_check(&promotion.proposed.proposal);
 	carry_take(&sql, &promotion.carry, &promotion.source, &promotion.proposed, false);
+	reference_require_rendered(promotion.proposed.reference_problems);
 	carry_judge(&sql, &promotion.proposed, true);
 	put_preview(&preview);
 	sql_leave(&sql);

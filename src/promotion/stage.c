@@ -94,7 +94,7 @@ is_planned(const Sql *sql, ProposedRevision *proposed)
 		return false;
 	/* permission for what the last plan shows is not asked for again */
 	proposal->allow_replace = true;
-	compose_check(proposal);
+	proposal_check(proposed);
 	proposal->allow_replace = allow_replace;
 	carry_judge(sql, proposed, false);
 	return json_digest_equal(config_digest(proposed->key.project, proposal->rendered), proposed->planned_digest) &&
@@ -138,7 +138,7 @@ empty_diff(MemoryContext context)
 static void
 write_revision(const Sql *sql, const Staging *staging, ProposedRevision *proposed, RevisionRecord *record)
 {
-	compose_check(&proposed->proposal);
+	proposal_check(proposed);
 	proposed->revision = proposed->current_revision + 1;
 	proposed->origin = staging->origin;
 	record->judged = proposed;
@@ -173,7 +173,7 @@ stage_write(const Sql *sql, const Staging *staging, ProposedRevision *proposed, 
 		write_revision(sql, staging, proposed, &record);
 	else if (proposed->plan && !is_planned(sql, proposed))
 	{
-		compose_check(&proposed->proposal);
+		proposal_check(proposed);
 		revision_plan_again(sql, proposed, &record);
 	}
 	else if (proposed->carried)
