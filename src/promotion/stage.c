@@ -153,6 +153,24 @@ write_revision(const Sql *sql, const Staging *staging, ProposedRevision *propose
 }
 
 /*
+ * Does the desired revision come from where the environment takes nothing from any more?  Then
+ * it cannot be deployed, and the same state from elsewhere, or by an edit, is a new revision.
+ */
+static bool
+came_without_path(const Sql *sql, const ProposedRevision *proposed)
+{
+	static Statement read = {"SELECT r.source_environment FROM promote.revision AS r WHERE " OF_INSTANCE("r")
+		" AND r.revision = $4 AND r.source_environment <> r.environment"};
+	SqlRows		rows;
+	List	   *sources;
+
+	if (!proposed->path_only)
+		return false;
+	rows = sql_run(sql, &read, AS_KEY(&proposed->key), AS_INT(proposed->current_revision));
+	return rows.count > 0 && !path_leads(sql, &proposed->key, sql_text(&rows, 0), false, &sources);
+}
+
+/*
  * Write the proposed state, or only a missing plan where the state is the present one.  The
  * proposal was read under the instance's lock, and says what params to write and whether to
  * plan.  staged is allocated in the context caller.
@@ -169,7 +187,7 @@ stage_write(const Sql *sql, const Staging *staging, ProposedRevision *proposed, 
 	staged->destination = MemoryContextStrdup(caller, proposed->proposal.instance);
 	staged->old_revision = proposed->current_revision;
 	staged->changed = !stage_is_unchanged(proposed) || proposed->carried;
-	if (!stage_is_unchanged(proposed))
+	if (!stage_is_unchanged(proposed) || came_without_path(sql, proposed))
 		write_revision(sql, staging, proposed, &record);
 	else if (proposed->plan && !is_planned(sql, proposed))
 	{
