@@ -25,9 +25,9 @@
 #include "json/writer.h"
 #include "ledger/guard.h"
 #include "promotion/promotion.h"
-#include "registry/remote_reference.h"
 #include "registry/instance.h"
 #include "registry/path.h"
+#include "registry/remote_reference.h"
 #include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_promote_instance);
@@ -391,6 +391,7 @@ typedef struct Preview
 	JsonbValue	overrides;
 	Mask	   *mask;
 	PathSet		changed;		/* paths at which the old and the new state differ */
+	PathSet		kept;			/* paths at which the destination keeps its own value, or none */
 	bool		is_literal;		/* do the overrides contain no placeholders? */
 	bool		at_old;			/* is the old state being read, not the new one? */
 } Preview;
@@ -465,7 +466,8 @@ put_change(void *state, const JsonChange *change)
 	if (overridden && preview->is_literal)
 		shown.flags &= ~(SCHEMA_SENSITIVE | MASK_NEW_ALONE);
 	put_preview_row(preview, &shown, json_change_name(change),
-					change->old_value, change->new_value, overridden ? "override" : "source");
+					change->old_value, change->new_value,
+					overridden ? "override" : has_path(&preview->kept, change->path) ? "destination" : "source");
 }
 
 /* The leaf at a path of a document; false where there is none. */
@@ -540,6 +542,7 @@ put_preview(Preview *preview)
 	json_root(promotion->overrides, &preview->overrides);
 	preview->is_literal = !json_strings_may_render(&preview->overrides);
 	preview->changed = differing_paths(proposal->planned, proposal->rendered);
+	preview->kept = differing_paths(source, rendered_base);
 	preview->mask = compose_mask(proposal);
 	mask_leaf_diff(preview->mask, proposal->planned, proposal->rendered, put_change, preview);
 	/* after all others, in an order that does not show which of them change */

@@ -23,6 +23,13 @@ E'(.size,change,"""small""","""medium""",source,f,f)
 (.network.cidr,keep,"""10.9.0.0/16""","""10.9.0.0/16""",destination,t,f)',
     'a row per leaf, with its origin and marks; missing and null are told apart');
 SELECT is(pg_temp.rows(), 2 + 2 + 2 + 4 + 0 + 4::bigint, 'a preview writes nothing');
+SAVEPOINT own;
+SELECT promote.configure_instance('ecomm-production-db', '{"account": "mine"}', plan => false) \g /dev/null
+SELECT is(pg_temp.lines($$SELECT change, old_value, new_value, origin
+    FROM promote.preview_promotion('ecomm-staging-db', 'ecomm-production-db')
+    WHERE path = '.account'$$), '(change,"""prod""","""mine""",destination)',
+        'what the destination keeps comes from there, also where no plan has it');
+ROLLBACK TO own;
 SELECT is(pg_temp.lines($$SELECT count(*) FROM promote.preview_promotion('ecomm-staging-db', 'ecomm-production-db')
     WHERE old_value::text ~ 'secret"|hush' OR new_value::text ~ 'secret"|hush'$$), '(0)',
     'nor shows what is sensitive');
