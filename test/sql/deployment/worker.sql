@@ -149,6 +149,8 @@ SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-db', '{"repli
 SELECT is(pg_temp.lines($$SELECT status, reason, due_at <= clock_timestamp(), lost_leases
     FROM promote.release_deployment('ecomm-staging-db', 2, 1, 'restarting')$$), '(PENDING,restarting,t,0)', 'released');
 SELECT is(pg_temp.claims($$'w2'$$), '(ecomm-staging-db,2,PLAN,2)', 'it is the instance''s next again');
+SELECT is(due_at - interval '5 minutes' BETWEEN now() AND clock_timestamp(), true, 'a lease of NULL is the default')
+  FROM promote.heartbeat_deployment('ecomm-staging-db', 2, 2, NULL);
 SELECT is((promote.release_deployment('ecomm-staging-db', 2, 2, delay => '1 hour')).due_at > clock_timestamp() +
     interval '59 minutes', true, 'released for later');
 SELECT is(pg_temp.claims($$'w2'$$), NULL, 'nothing of the instance is done before');

@@ -25,7 +25,9 @@ UPDATE promote.environment SET parameters = parameters || '{"login": "postgres:/
     WHERE environment = 'production';
 SELECT pg_temp.refuses($$SELECT promote.set_remote_reference('ecomm-production-cache', 'dns', '{{login}}')$$, 'PM105',
     'It is a URI with a password', 'a parameter that makes something else of it');
+SET LOCAL promote.actor = 'rex';
 SELECT is(promote.set_remote_reference('ecomm-production-cache', 'dns', '{{count}}'), true, 'a number is its text');
+SET LOCAL promote.actor = 'ada';
 
 -- ---- promoting: the template is copied, and rendered where it arrives ----
 SELECT is(pg_temp.lines($$SELECT path, change, old_value, new_value, origin
@@ -54,6 +56,11 @@ SELECT promote.complete_deployment(instance, deployment, fencing) FROM claim \g 
 SELECT is((SELECT status FROM promote.instance_status WHERE instance = 'ecomm-production-cache'), 'in_sync',
     'it runs what is desired');
 
+-- ---- who has asked for it: not who has set what runs already ----
+SELECT is(pg_temp.lines($$SELECT r.actor FROM promote.instance AS i CROSS JOIN promote_internal.requesters(i.project,
+    i.environment, i.component, i.revision, i.deployment, 0, 'redis', '2.0.0') AS r
+    WHERE i.name = 'ecomm-production-cache'$$), '(ada)', 'a reference that is rendered as it runs asks for nothing');
+
 -- ---- a parameter moves ----
 SELECT deployment AS planned FROM promote.plan_instance('ecomm-production-cache') \gset
 SELECT pg_temp.work('ecomm-production-cache') \g /dev/null
@@ -73,6 +80,13 @@ SELECT pg_temp.refuses(s, 'PM105', '"domain" is missing', s) FROM unnest(ARRAY[
     $$SELECT * FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache')$$,
     $$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
         copy_remote_references => true)$$]) AS s;
+SELECT matches((SELECT string_agg(r::text, ' ') FROM promote.rehearse_rollback('ecomm-production-cache', 1) AS r),
+    '"+domain"+ is missing', 'a rollback is told of it');
+SELECT promote.configure_instance('ecomm-staging-cache', '{"a": 3}') \g /dev/null
+SELECT request FROM promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}',
+    copy_remote_references => true) \gset
+SELECT matches((SELECT string_agg(r::text, ' ') FROM promote.preview_request('ecomm', :request) AS r),
+    'domain\W+ is missing', 'and so is a request');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 
 SELECT * FROM finish();
