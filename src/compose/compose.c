@@ -403,9 +403,9 @@ write_change(void *state, const JsonChange *change)
 	write_shown(builder, "old", change->old_value, change->flags);
 	write_shown(builder, "new", change->new_value, change->flags);
 	if (change->flags & SCHEMA_IMMUTABLE)
-		json_build_true(builder, "immutable");
+		json_build_flag(builder, "immutable", true);
 	if (change->flags & SCHEMA_SENSITIVE)
-		json_build_true(builder, "sensitive");
+		json_build_flag(builder, "sensitive", true);
 	json_build_end_object(builder);
 }
 
@@ -419,10 +419,8 @@ compose_masked_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_docu
 {
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	json_begin_array(&builder);
 	mask_leaf_diff(mask, old_document, new_document, write_change, &builder);
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 

@@ -18,7 +18,6 @@
 #include "gate/review.h"
 #include "ledger/notify.h"
 #include "promotion/carry.h"
-#include "promotion/revision.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
 #include "registry/rule_hold.h"
@@ -57,7 +56,7 @@ find_open(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order)
 		" AND (d.status <> 'PROPOSED' OR d.action <> 'DECOMMISSION' OR d.plan_digest = $11)"
 		" ORDER BY d.queued_at, d.deployment LIMIT 1"};
 	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_BOOL(order->status == DEPLOYMENT_PROPOSED),
-							   AS_TEXT(deployment_action_name(order->action)), AS_INT(order->revision),
+							   AS_TEXT(deployment_actions[order->action]), AS_INT(order->revision),
 							   AS_TEXT(order->version), AS_BYTEA(order->rendered_digest), AS_NUMBER(order->plan),
 							   AS_JSONB(order->references), AS_BYTEA(order->plan_digest));
 
@@ -157,7 +156,8 @@ order_desired(const Sql *sql, Review *review, const Request *request)
 
 	/* only the plan's number is compared: carrying it out has moved what it has seen */
 	if (provision &&
-		review_is_carried_out(sql, review, request->plan != 0 ? request->plan : review_last_plan(sql, review)))
+		review_is_carried_out(sql, review, request->plan != 0 ? request->plan :
+							  revision_last_plan(sql, &request->key, review->proposed.current_revision, true)))
 		return review->changed_by;
 	review_judge(sql, review);
 	if (provision)
@@ -259,13 +259,6 @@ place_order(FunctionCallInfo fcinfo, const Request *request, int expected)
 	return deployment_result(&sql, deployment_row(&sql, &request->key, order(&sql, &review, request)));
 }
 
-/* The argument that names a plan; 0: none is named. */
-static int32
-argument_plan(FunctionCallInfo fcinfo, int argument)
-{
-	return PG_ARGISNULL(argument) ? 0 : argument_number(fcinfo, argument, "deployment");
-}
-
 /*
  * promote.plan_instance(instance text, message text, expected_revision
  * integer) returns promote.deployment
@@ -289,7 +282,7 @@ promote_deploy_instance(PG_FUNCTION_ARGS)
 	Request		request = {.action = ACTION_PROVISION,.status = DEPLOYMENT_PENDING,.message = argument_text(fcinfo, 2)};
 
 	argument_instance_for(fcinfo, 0, "instance", "deploy", &request.key);
-	request.plan = argument_plan(fcinfo, 1);
+	request.plan = value_int(fcinfo->args[1]);
 	return place_order(fcinfo, &request, 3);
 }
 
@@ -323,11 +316,11 @@ promote_propose_deployment(PG_FUNCTION_ARGS)
 
 	request.action = argument_action(PG_ARGISNULL(1) ? "PROVISION" : argument_text(fcinfo, 1));
 	argument_instance_for(fcinfo, 0, "instance", proposing(request.action), &request.key);
-	request.plan = argument_plan(fcinfo, 2);
+	request.plan = value_int(fcinfo->args[2]);
 	if (request.plan != 0 && request.action != ACTION_PROVISION)
 		ereport(ERROR,
 				(errcode(PM_INVALID_ARGUMENT),
-				 errmsg("a %s follows no plan", deployment_action_name(request.action)),
+				 errmsg("a %s follows no plan", deployment_actions[request.action]),
 				 errdetail("Only a PROVISION does."),
 				 errhint("Leave the plan out.")));
 	return place_order(fcinfo, &request, 4);
@@ -383,7 +376,7 @@ vote_on_proposal(const Sql *sql, const Deployment *proposal, const char *message
 	if (gate.plan_digest == NULL || approval_vote(sql, &gate, true, message, &refused) == 0)
 		return false;
 	notify_vote(&gate, true);
-	gate_judge(sql, &gate, false);
+	gate_judge(sql, &gate, GATES_ALL);
 	if (!gate_is_closed(&gate))
 		return false;
 	ereport(NOTICE,
@@ -420,7 +413,7 @@ decide(FunctionCallInfo fcinfo, bool approved)
 	else if (deployment.status != to)
 	{
 		if (deployment.status != DEPLOYMENT_PROPOSED)
-			refuse_step(&key, number, deployment.status, deployment_status_name(to));
+			refuse_step(&key, number, deployment.status, deployment_statuses[to]);
 		if (!approved || !vote_on_proposal(&sql, &deployment, reason))
 			return deployment_result(&sql, deployment_step(&sql, &deployment, to, reason));
 	}
@@ -466,7 +459,7 @@ promote_abort_deployment(PG_FUNCTION_ARGS)
 	sql_enter(&sql);
 	instance_rescue(&sql, &key);
 	/* heartbeats and logs of a worker lock the deployment without its instance */
-	(void) deployment_rescue(&sql, &key, number);
+	(void) deployment_lock(&sql, &key, number, true);
 	deployment_load(&sql, &key, number, &deployment);
 	if (deployment.status == DEPLOYMENT_ABORTED)
 		return deployment_result(&sql, deployment_row(&sql, &key, number));

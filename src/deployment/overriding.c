@@ -10,7 +10,6 @@
 #include "base/errors.h"
 #include "base/trigger.h"
 #include "gate/approval.h"
-#include "gate/override.h"
 #include "ledger/audit.h"
 #include "ledger/guard.h"
 #include "ledger/notify.h"
@@ -132,12 +131,11 @@ last_override(const Sql *sql, const GateCase *gate, const char *code)
 	static Statement read = {"SELECT o FROM promote.gate_override AS o WHERE " OF_GATE("o")
 		" ORDER BY o.override DESC LIMIT 1"};
 	SqlRows		rows = sql_run(sql, &read, AS_GATE(gate, code));
-	bool		isnull;
 
 	if (rows.count == 0)
 		refuse_override(gate, code, "It does not block.",
 						"promote.blockers shows what does; an override is for what somebody has seen.");
-	return sql_datum(&rows, 0, &isnull);
+	return sql_datum(&rows, 0).value;
 }
 
 /*
@@ -160,21 +158,10 @@ promote_override_gate(PG_FUNCTION_ARGS)
 	sql_enter(&sql);
 	rule_hold_case(&sql, &key);
 	gate_open(&sql, &key, deployment, GetCurrentTimestamp(), &gate);
-	gate_judge(&sql, &gate, false);
+	gate_judge(&sql, &gate, GATES_ALL);
 	blockers = standing(&sql, &gate, code);
 	return deployment_result(&sql, blockers == NIL ? last_override(&sql, &gate, code) :
 							 write_override(&sql, &gate, code, reason, blockers));
-}
-
-/* Write a review of an override. */
-static void
-write_review(const Sql *sql, const GateCase *gate, const char *code, int32 override, const char *review)
-{
-	static Statement insert = {"INSERT INTO promote.override_review AS v (project, environment, component, deployment,"
-		" code, override, review) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING promote_internal.audit_facts(v, '{}')"};
-	SqlRows		rows = guarded_run(sql, &insert, AS_GATE(gate, code), AS_INT(override), AS_TEXT(review));
-
-	record(sql, gate, "override.reviewed", sql_jsonb(&rows, 0));
 }
 
 /*
@@ -187,6 +174,8 @@ write_reviews(const Sql *sql, const GateCase *gate, const char *code, const char
 	static Statement read = SQL_ROWS(override_fields, "SELECT $* FROM promote.gate_override AS o WHERE " OF_GATE("o")
 									 " AND NOT EXISTS (SELECT FROM promote.override_review AS x WHERE " OF_GATE("x")
 									 "  AND x.override = o.override) ORDER BY o.override");
+	static Statement insert = {"INSERT INTO promote.override_review AS v (project, environment, component, deployment,"
+		" code, override, review) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING promote_internal.audit_facts(v, '{}')"};
 	const Person person = current_person();
 	SqlRows		rows = sql_run(sql, &read, AS_GATE(gate, code));
 	Override	open;
@@ -195,7 +184,9 @@ write_reviews(const Sql *sql, const GateCase *gate, const char *code, const char
 	for (uint64 i = 0; sql_row(&rows, i, &open); i++)
 		if (!same_person(&person, &open.by))
 		{
-			write_review(sql, gate, code, open.number, review);
+			SqlRows		written = guarded_run(sql, &insert, AS_GATE(gate, code), AS_INT(open.number), AS_TEXT(review));
+
+			record(sql, gate, "override.reviewed", sql_jsonb(&written, 0));
 			count++;
 		}
 	return count;
@@ -236,8 +227,7 @@ promote_review_override(PG_FUNCTION_ARGS)
 Datum
 promote_guard_override_rule(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_override_rule", "override_rule",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "override_rule", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = trigger_row(data);
 	char	   *code = trigger_text(data, row, "code");
 	char	   *role = trigger_text(data, row, "role");

@@ -23,7 +23,6 @@
 #include "base/errors.h"
 #include "base/result.h"
 #include "base/trigger.h"
-#include "deployment/begin.h"
 #include "deployment/step.h"
 #include "gate/gate.h"
 #include "gate/review.h"
@@ -31,7 +30,6 @@
 #include "ledger/guard.h"
 #include "ledger/notify.h"
 #include "ledger/record.h"
-#include "ledger/record_rows.h"
 #include "ledger/recorded.h"
 #include "registry/rule_hold.h"
 
@@ -126,9 +124,9 @@ read_update(const TriggerData *data, Update *update)
 			trigger_text(data, new, "component")
 		},
 		.deployment = trigger_int(data, new, "deployment"),
-		.action = deployment_action_parse(trigger_text(data, new, "action")),
-		.from = deployment_status_parse(trigger_text(data, data->tg_trigtuple, "status")),
-		.to = deployment_status_parse(trigger_text(data, new, "status")),
+		.action = sql_enum(deployment_actions, trigger_text(data, new, "action")),
+		.from = sql_enum(deployment_statuses, trigger_text(data, data->tg_trigtuple, "status")),
+		.to = sql_enum(deployment_statuses, trigger_text(data, new, "status")),
 		.now = GetCurrentTimestamp()
 	};
 }
@@ -178,7 +176,7 @@ next_states(DeploymentStatus from, const char *but)
 	initStringInfo(&list);
 	for (int i = 0; i < lengthof(steps); i++)
 	{
-		const char *to = deployment_status_name(steps[i].to);
+		const char *to = deployment_statuses[steps[i].to];
 
 		if (steps[i].from == from && strcmp(to, but) != 0)
 			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", to);
@@ -190,7 +188,7 @@ next_states(DeploymentStatus from, const char *but)
 void
 refuse_step(const InstanceKey *key, int32 deployment, DeploymentStatus from, const char *to)
 {
-	const char *state = deployment_status_name(from);
+	const char *state = deployment_statuses[from];
 	char	   *next = next_states(from, to);
 
 	ereport(ERROR,
@@ -310,7 +308,7 @@ check_columns(const Update *update)
 
 		if (column < 0 || (column >= FIRST_RECORDED && !records))
 			refuse_change(name);
-		if (!guard_is_open() && !is_for_hands(name, update->from != update->to))
+		if (!errand()->records && !is_for_hands(name, update->from != update->to))
 			refuse_hand(name);
 	}
 }
@@ -402,11 +400,10 @@ go_back(Update *update, bool lost)
 static void
 seal_plan(Update *update)
 {
-	bool		isnull;
-	Datum		digest = trigger_value(update->data, update->new, "rendered_digest", &isnull);
+	NullableDatum digest = trigger_value(update->data, update->new, "rendered_digest");
 
 	if (update->action == ACTION_PLAN && is_null(update, "plan_digest"))
-		set(update, "plan_digest", sql_value(BYTEAOID, isnull, digest));
+		set(update, "plan_digest", sql_value(BYTEAOID, digest.isnull, digest.value));
 }
 
 /* Refuse to complete a deployment after its lease has ended. */
@@ -485,7 +482,7 @@ static void
 take_step(Update *update)
 {
 	require_step(update);
-	if (!guard_is_open())
+	if (!errand()->records)
 		take_by_hand(update);
 	if (update->to == DEPLOYMENT_RUNNING)
 		start(update);
@@ -508,8 +505,7 @@ take_step(Update *update)
 Datum
 promote_guard_deployment(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_deployment", "deployment",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "deployment", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	Update		update;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
@@ -635,8 +631,8 @@ write_step(void *state)
 {
 	const Update *update = state;
 	char	   *instance = instance_key_name(&update->key);
-	Notice		notice = {instance, 0, update->deployment, deployment_action_name(update->action),
-		deployment_status_name(update->to)};
+	Notice		notice = {instance, 0, update->deployment, deployment_actions[update->action],
+		deployment_statuses[update->to]};
 
 	move_instance(update);
 	record_written(update->data->tg_relation, update->new);
@@ -659,8 +655,7 @@ write_step(void *state)
 Datum
 promote_record_deployment(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "record_deployment", "deployment",
-									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "deployment", TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	Update		update;
 	Sql			sql;
 
@@ -685,8 +680,8 @@ promote_deployment_steps(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (DeploymentAction action = ACTION_PLAN; action <= ACTION_DECOMMISSION; action++)
 		for (int i = 0; i < lengthof(steps); i++)
-			result_put(fcinfo, AS_TEXT(deployment_action_name(action)), AS_TEXT(deployment_status_name(steps[i].from)),
-					   AS_TEXT(deployment_status_name(steps[i].to)), AS_TEXT(steps[i].event),
+			result_put(fcinfo, AS_TEXT(deployment_actions[action]), AS_TEXT(deployment_statuses[steps[i].from]),
+					   AS_TEXT(deployment_statuses[steps[i].to]), AS_TEXT(steps[i].event),
 					   AS_TEXT(status_after(&steps[i], action)));
 	return (Datum) 0;
 }

@@ -78,16 +78,11 @@ read_rules(const Sql *sql, const GateCase *gate)
 									 " AND (r.component IS NULL OR r.component = $3) AND $4 @> r.selector"
 									 " ORDER BY r.rule, r.scope");
 	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_JSONB(gate->attributes));
-	List	   *polls = NIL;
+	List	   *polls = sql_list(&rows, sizeof(Poll));
+	ListCell   *cell;
 
-	for (uint64 i = 0; i < rows.count; i++)
-	{
-		Poll	   *poll = palloc0(sizeof(Poll));
-
-		(void) sql_row(&rows, i, poll);
-		poll->requester_counts &= !gate->separation_of_duty;
-		polls = lappend(polls, poll);
-	}
+	foreach(cell, polls)
+		((Poll *) lfirst(cell))->requester_counts &= !gate->separation_of_duty;
 	return polls;
 }
 
@@ -147,14 +142,13 @@ read_votes(const Sql *sql, const GateCase *gate, const List *polls)
 									 " ORDER BY v.vote");
 	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_BYTEA(gate->plan_digest), AS_TEXT(gate->bundle),
 								AS_TEXT(gate->version), AS_INT(gate->plan));
+	ListCell   *cell;
 
-	for (uint64 i = 0; i < rows.count; i++)
+	foreach(cell, sql_list(&rows, sizeof(Vote)))
 	{
-		Vote	   *vote = palloc0(sizeof(Vote));
-		Poll	   *poll;
+		Vote	   *vote = lfirst(cell);
+		Poll	   *poll = find_poll(polls, vote->rule);
 
-		(void) sql_row(&rows, i, vote);
-		poll = find_poll(polls, vote->rule);
 		if (poll)
 			add_vote(poll, vote);
 	}
@@ -173,15 +167,8 @@ read_requesters(const Sql *sql, const GateCase *gate)
 	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(provisions ? gate->revision : 0),
 								AS_INT(gate->plan), AS_INT(gate->deployment), AS_TEXT(gate->bundle),
 								AS_TEXT(provisions ? gate->version : NULL));
-	List	   *people = NIL;
+	List	   *people = sql_list(&rows, sizeof(Person));
 
-	for (uint64 i = 0; i < rows.count; i++)
-	{
-		Person	   *person = palloc(sizeof(Person));
-
-		(void) sql_row(&rows, i, person);
-		people = lappend(people, person);
-	}
 	if (!provisions && gate->deployment == 0)
 	{
 		Person	   *caller = palloc(sizeof(Person));
@@ -592,8 +579,7 @@ members_of(const char *role)
 Datum
 promote_check_approval_rule(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "check_approval_rule", "approval_rule",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "approval_rule", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = trigger_row(data);
 	char	   *rule = trigger_text(data, row, "rule");
 	char	   *role = trigger_text(data, row, "role");
@@ -641,7 +627,7 @@ Datum
 promote_required_approvals(PG_FUNCTION_ARGS)
 {
 	InstanceKey key;
-	int32		deployment = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");
+	int32		deployment = value_int(fcinfo->args[1]);
 	GateCase	gate;
 	Sql			sql;
 

@@ -160,9 +160,7 @@ static void write_node(JsonBuilder *builder, const YamlNode *node);
 
 PG_FUNCTION_INFO_V1(promote_yaml_to_jsonb);
 
-/*
- * Refusals
- */
+/* ---- refusals ---- */
 
 /* Refuse the document at a place of it; line and column count from 1. */
 pg_noreturn static void
@@ -273,9 +271,7 @@ check_depth(const YamlNode *at, uint32 depth)
 			   "Flatten the document.");
 }
 
-/*
- * Events and the text behind them
- */
+/* ---- events and the text behind them ---- */
 
 /* Make the next event the current one. */
 static void
@@ -481,9 +477,7 @@ check_empty_block(YamlReader *reader)
 			   "Remove blanks from the empty lines before the text, or say how far it is indented, as in |2.");
 }
 
-/*
- * Nodes
- */
+/* ---- nodes ---- */
 
 /* The node itself, or what the alias stands for. */
 static YamlNode *
@@ -589,9 +583,7 @@ refuse_tag(const YamlNode *node)
 				"Remove the tag, or correct the value.");
 }
 
-/*
- * Scalars
- */
+/* ---- scalars ---- */
 
 /* Is the text all of these characters, and not empty? */
 static bool
@@ -865,9 +857,7 @@ read_scalar(YamlReader *reader)
 	return node;
 }
 
-/*
- * Collections and aliases
- */
+/* ---- collections and aliases ---- */
 
 /* An alias of the current event; depth is that of the collections around it. */
 static YamlNode *
@@ -1152,9 +1142,7 @@ order_mapping(YamlNode *mapping)
 		pfree(list.pairs);
 }
 
-/*
- * Documents
- */
+/* ---- documents ---- */
 
 /* The one document of the text, as a tree in the current memory context. */
 static YamlNode *

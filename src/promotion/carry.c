@@ -82,13 +82,9 @@ secret_changed(const SecretCopy *copy)
 static char *
 reference_of(const Jsonb *references, const char *field)
 {
-	JsonbValue	root;
 	JsonbValue	value;
 
-	if (references == NULL)
-		return NULL;
-	json_root(references, &root);
-	return json_find(&root, field, &value) ? string_of(&value) : NULL;
+	return references && json_find_in(references, field, &value) ? string_of(&value) : NULL;
 }
 
 /* The destination's references that the source does not have and that no change is about. */
@@ -155,14 +151,6 @@ carry_path(const CarriedChange *change)
 	return psprintf("%s %s", carry_kind_name(change->kind), change->name);
 }
 
-/* Add a field with the value true. */
-static void
-add_flag(JsonBuilder *builder, const char *key)
-{
-	json_build_key(builder, key, strlen(key));
-	json_build_bool(builder, true);
-}
-
 /* Add a change to a diff that is being written. */
 static void
 add_change(JsonBuilder *builder, const CarriedChange *change)
@@ -176,9 +164,9 @@ add_change(JsonBuilder *builder, const CarriedChange *change)
 	if (change->new_value)
 		json_build_field(builder, "new", change->new_value);
 	if (change->replaces)
-		add_flag(builder, "immutable");
+		json_build_flag(builder, "immutable", true);
 	if (change->kind == CARRIED_SECRET)
-		add_flag(builder, "sensitive");
+		json_build_flag(builder, "sensitive", true);
 	json_build_end_object(builder);
 }
 
@@ -187,22 +175,16 @@ Jsonb *
 carry_added_to(Jsonb *diff, List *changes)
 {
 	JsonBuilder	builder;
-	JsonbValue	root;
-	JsonbValue	element;
-	JsonCursor	cursor;
+	const JsonbValue old = json_view(diff);
 	ListCell   *cell;
 
 	if (changes == NIL)
 		return diff;
-	json_root(diff, &root);
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
-	json_cursor_init(&cursor, root.val.binary.data);
-	while (json_next_element(&cursor, &element))
-		json_build_value(&builder, &element);
+	json_begin_array(&builder);
+	json_foreach(child, &old)
+		json_build_value(&builder, &child.value);
 	foreach(cell, changes)
 		add_change(&builder, lfirst(cell));
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -260,10 +242,7 @@ add_names(JsonBuilder *builder, const List *changes, CarriedKind kind, const cha
 		if (change->kind != kind)
 			continue;
 		if (bytes == 0)
-		{
-			json_build_key(builder, key, strlen(key));
-			json_build_begin_array(builder);
-		}
+			json_build_array_field(builder, key);
 		bytes += strlen(change->name) + strlen("\"\", ");
 		if (bytes <= NAMES_MAX_BYTES)
 			json_build_string(builder, change->name, strlen(change->name));
@@ -281,11 +260,9 @@ carry_names(const ProposedRevision *proposed)
 
 	if (changes == NIL)
 		return NULL;
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	add_names(&builder, changes, CARRIED_REFERENCE, "references");
 	add_names(&builder, changes, CARRIED_SECRET, "secrets");
-	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -297,8 +274,6 @@ record_copy(const Sql *sql, ProposedRevision *proposed, const char *event, JsonB
 {
 	AuditEntry	entry = {event};
 
-	json_build_end_array(builder);
-	json_build_end_object(builder);
 	entry.data = json_builder_finish(builder);
 	audit_append(sql, &proposed->head, proposed->key.project, proposed->proposal.instance, &entry, 1);
 }
@@ -309,8 +284,7 @@ begin_copy(JsonBuilder *builder, const InstanceKey *source, const char *key)
 {
 	audit_begin(builder);
 	json_build_field(builder, "source", instance_key_name(source));
-	json_build_key(builder, key, strlen(key));
-	json_build_begin_array(builder);
+	json_build_array_field(builder, key);
 }
 
 /* The slots in which copying references would replace what runs without permission: a list of char *. */

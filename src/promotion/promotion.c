@@ -89,8 +89,7 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 	ProposedRevision *proposed = &promotion->proposed;
 	Proposal   *proposal = &proposed->proposal;
 
-	stage_read(sql, &promotion->destination, promotion->source.environment, NULL, NULL,
-			   read_only, proposed);
+	proposal_from(sql, &promotion->destination, promotion->source.environment, NULL, NULL, read_only, proposed);
 	if (proposed->source_revision == 0)
 		refuse_unconfigured(&promotion->source,
 							"Configure the source first, with promote.configure_instance.");
@@ -115,23 +114,20 @@ promotion_lock(const Sql *sql, const Promotion *promotion)
 	instance_lock(sql, source_first ? &promotion->destination : &promotion->source, source_first);
 }
 
-/* Take the arguments that say what else to carry. */
+/*
+ * Take the arguments that say what else to carry.  Refuses to carry secrets unless the role
+ * has the grant for secrets at both instances: PM701.
+ */
 static void
-take_carry(FunctionCallInfo fcinfo, Promotion *promotion)
-{
-	promotion->carry = (Carry) {
-		.secrets = argument_bool(fcinfo, promotion->options + COPY_SECRETS, false),
-		.references = argument_bool(fcinfo, promotion->options + COPY_REMOTE_REFERENCES, false)
-	};
-}
-
-/* Refuse to carry secrets unless the role has the grant for secrets at both instances: PM701. */
-static void
-require_carry(Oid role, const Promotion *promotion)
+take_carry(FunctionCallInfo fcinfo, Oid role, Promotion *promotion)
 {
 	const InstanceKey *source = &promotion->source;
 	const InstanceKey *destination = &promotion->destination;
 
+	promotion->carry = (Carry) {
+		.secrets = argument_bool(fcinfo, promotion->options + COPY_SECRETS, false),
+		.references = argument_bool(fcinfo, promotion->options + COPY_REMOTE_REFERENCES, false)
+	};
 	if (!promotion->carry.secrets)
 		return;
 	access_require_of(role, "secrets", source->project, source->environment);
@@ -155,25 +151,18 @@ static bytea *
 request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 {
 	JsonBuilder	builder;
-	JsonbValue	overrides;
 
-	json_root(promotion->overrides, &overrides);
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "source", instance_key_name(&promotion->source));
-	json_build_key(&builder, "overrides", strlen("overrides"));
-	json_build_value(&builder, &overrides);
-	json_build_key(&builder, "plan", strlen("plan"));
-	json_build_bool(&builder, argument_bool(fcinfo, promotion->options + PLAN, true));
+	json_build_document(&builder, "overrides", promotion->overrides);
+	json_build_flag(&builder, "plan", argument_bool(fcinfo, promotion->options + PLAN, true));
 	json_build_field(&builder, "message", argument_text(fcinfo, promotion->options + MESSAGE));
-	json_build_key(&builder, "allow_replace", strlen("allow_replace"));
-	json_build_bool(&builder, argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false));
+	json_build_flag(&builder, "allow_replace", argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false));
 	/* only if it was asked for, so that keys of earlier versions stay valid */
 	if (promotion->carry.secrets)
 		json_build_field(&builder, "copy_secrets", "true");
 	if (promotion->carry.references)
 		json_build_field(&builder, "copy_remote_references", "true");
-	json_build_end_object(&builder);
 	return json_digest(json_builder_finish(&builder));
 }
 
@@ -298,8 +287,7 @@ promote_promote_instance(PG_FUNCTION_ARGS)
 	Staged		staged;
 
 	take_arguments(fcinfo, "promote", &promotion);
-	take_carry(fcinfo, &promotion);
-	require_carry(rights_role(), &promotion);
+	take_carry(fcinfo, rights_role(), &promotion);
 	sql_enter(&sql);
 	promote(&sql, fcinfo, &promotion, sql.caller, &staged);
 	sql_leave(&sql);
@@ -321,66 +309,14 @@ promote_promote_to_next(PG_FUNCTION_ARGS)
 	argument_instance_for(fcinfo, 0, "instance", "view", &promotion.source);
 	promotion.overrides = argument_optional_params(fcinfo, 1, "overrides");
 	promotion.options = 2;
-	take_carry(fcinfo, &promotion);
 	sql_enter(&sql);
 	promotion.destination = promotion.source;
 	promotion.destination.environment = path_next(&sql, &promotion.source);
 	access_require_of(sql.user, "promote", promotion.destination.project, promotion.destination.environment);
-	require_carry(sql.user, &promotion);
+	take_carry(fcinfo, sql.user, &promotion);
 	promote(&sql, fcinfo, &promotion, sql.caller, &staged);
 	sql_leave(&sql);
 	return stage_result(fcinfo, &staged);
-}
-
-/* A set of paths, sorted once it is complete. */
-typedef struct PathSet
-{
-	char	  **paths;
-	int			count;
-	int			room;
-} PathSet;
-
-/* Collect the paths of changes.  A JsonChangeCollector. */
-static void
-add_path(void *state, const JsonChange *change)
-{
-	PathSet    *set = state;
-
-	if (set->count == set->room)
-	{
-		set->room = Max(64, set->room * 2);
-		set->paths = set->paths ?
-			repalloc_huge(set->paths, set->room * sizeof(char *)) :
-			palloc(set->room * sizeof(char *));
-	}
-	set->paths[set->count++] = pstrdup(change->path);
-}
-
-/* Compare two paths. */
-static int
-compare_paths(const void *a, const void *b)
-{
-	return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
-/* The paths at which two documents differ. */
-static PathSet
-differing_paths(const Jsonb *a, const Jsonb *b)
-{
-	PathSet		set = {NULL, 0, 0};
-
-	json_leaf_diff(a, NULL, b, NULL, add_path, &set);
-	if (set.count > 1)
-		qsort(set.paths, set.count, sizeof(char *), compare_paths);
-	return set;
-}
-
-/* Does the set contain the path? */
-static bool
-has_path(const PathSet *set, const char *path)
-{
-	return set->count > 0 &&
-		bsearch(&path, set->paths, set->count, sizeof(char *), compare_paths) != NULL;
 }
 
 /* What the rows of a preview are made from. */
@@ -390,19 +326,11 @@ typedef struct Preview
 	const Promotion *promotion;
 	JsonbValue	overrides;
 	Mask	   *mask;
-	PathSet		changed;		/* paths at which the old and the new state differ */
-	PathSet		kept;			/* paths at which the destination keeps its own value, or none */
+	const Jsonb *source;		/* the source's params, rendered */
+	const Jsonb *base;			/* what is composed, before the overrides, rendered */
 	bool		is_literal;		/* do the overrides contain no placeholders? */
 	bool		at_old;			/* is the old state being read, not the new one? */
 } Preview;
-
-/* Find what a step leads to in the overrides; false where they say nothing about it. */
-static bool
-find_override(const JsonbValue *overrides, const JsonPathStep *step, JsonbValue *below)
-{
-	return step->key &&
-		getKeyJsonValueFromContainer(overrides->val.binary.data, step->key, step->length, below);
-}
 
 /*
  * Do the overrides set the value at a path?  Only the overrides decide that.  If the answer
@@ -420,7 +348,8 @@ is_overridden(const Preview *preview, const char *path)
 	/* a value that is no object replaces everything below it */
 	while (json_is_object(&at) && json_path_next(&reader, &step))
 	{
-		if (!find_override(&at, &step, &below))
+		if (step.key == NULL ||
+			!getKeyJsonValueFromContainer(at.val.binary.data, step.key, step.length, &below))
 			return false;
 		at = below;
 	}
@@ -452,6 +381,38 @@ is_hidden(const JsonChange *change, bool overridden)
 	return overridden && (change->flags & SCHEMA_SENSITIVE) && !(change->flags & MASK_NEW_ALONE);
 }
 
+/* The leaf at a path of a document; false where there is none. */
+static const JsonbValue *
+leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
+{
+	JsonbValue	root;
+
+	if (document == NULL)
+		return NULL;
+	root = json_view(document);
+	return json_path_look_up(&root, path, strlen(path), value) && json_is_leaf(value) ? value : NULL;
+}
+
+/* Do two documents differ in the leaf at a path?  NULL is an empty one. */
+static bool
+differ_at(const Jsonb *a, const Jsonb *b, const char *path)
+{
+	JsonbValue	values[2];
+	const JsonbValue *old_value = leaf_at(a, path, &values[0]);
+	const JsonbValue *new_value = leaf_at(b, path, &values[1]);
+
+	return old_value && new_value ? !json_equal(old_value, new_value) : old_value != new_value;
+}
+
+/* Where the value that a change leads to, or its absence, comes from. */
+static const char *
+origin_of(const Preview *preview, const JsonChange *change, bool overridden)
+{
+	if (overridden)
+		return "override";
+	return differ_at(preview->source, preview->base, change->path) ? "destination" : "source";
+}
+
 /* Return a change at the destination.  A JsonChangeCollector. */
 static void
 put_change(void *state, const JsonChange *change)
@@ -466,20 +427,7 @@ put_change(void *state, const JsonChange *change)
 	if (overridden && preview->is_literal)
 		shown.flags &= ~(SCHEMA_SENSITIVE | MASK_NEW_ALONE);
 	put_preview_row(preview, &shown, json_change_name(change),
-					change->old_value, change->new_value,
-					overridden ? "override" : has_path(&preview->kept, change->path) ? "destination" : "source");
-}
-
-/* The leaf at a path of a document; false where there is none. */
-static const JsonbValue *
-leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
-{
-	JsonbValue	root;
-
-	if (document == NULL)
-		return NULL;
-	json_root(document, &root);
-	return json_path_look_up(&root, path, strlen(path), value) && json_is_leaf(value) ? value : NULL;
+					change->old_value, change->new_value, origin_of(preview, change, overridden));
 }
 
 /* Return the masked leaves of one state that the overrides set, each once.  A JsonChangeCollector. */
@@ -513,8 +461,9 @@ static void
 put_kept(void *state, const JsonChange *change)
 {
 	Preview    *preview = state;
+	const Proposal *proposal = &preview->promotion->proposed.proposal;
 
-	if (!is_overridden(preview, change->path) && !has_path(&preview->changed, change->path))
+	if (!is_overridden(preview, change->path) && !differ_at(proposal->planned, proposal->rendered, change->path))
 		put_preview_row(preview, change, "keep", change->new_value, change->new_value,
 						"destination");
 }
@@ -539,10 +488,10 @@ put_preview(Preview *preview)
 	Jsonb	   *rendered_base = json_render(promotion->base, proposal->parameters, true);
 	ListCell   *cell;
 
-	json_root(promotion->overrides, &preview->overrides);
+	preview->overrides = json_view(promotion->overrides);
 	preview->is_literal = !json_strings_may_render(&preview->overrides);
-	preview->changed = differing_paths(proposal->planned, proposal->rendered);
-	preview->kept = differing_paths(source, rendered_base);
+	preview->source = source;
+	preview->base = rendered_base;
 	preview->mask = compose_mask(proposal);
 	mask_leaf_diff(preview->mask, proposal->planned, proposal->rendered, put_change, preview);
 	/* after all others, in an order that does not show which of them change */
@@ -566,9 +515,8 @@ static void
 require_own_placeholders(const Promotion *promotion)
 {
 	const InstanceKey *destination = &promotion->destination;
-	JsonbValue	overrides;
+	const JsonbValue overrides = json_view(promotion->overrides);
 
-	json_root(promotion->overrides, &overrides);
 	if (!json_strings_may_render(&overrides) ||
 		grants_may("promote", destination->project, destination->environment))
 		return;
@@ -593,8 +541,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 
 	take_arguments(fcinfo, "view", &promotion);
 	require_own_placeholders(&promotion);
-	take_carry(fcinfo, &promotion);
-	require_carry(rights_role(), &promotion);
+	take_carry(fcinfo, rights_role(), &promotion);
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
 	promotion_read(&sql, &promotion, true);

@@ -29,7 +29,7 @@
 #include "ledger/recorded.h"
 #include "promotion/carry.h"
 #include "promotion/deployment.h"
-#include "promotion/revision.h"
+#include "promotion/stage.h"
 #include "registry/path.h"
 #include "registry/release.h"
 #include "registry/rule_hold.h"
@@ -89,7 +89,7 @@ move_instance(const Sql *sql, ProposedRevision *proposed)
 	SqlRows		rows;
 
 	if (proposed->revision > proposed->current_revision && proposal_minds_blocks(proposed->origin))
-		rule_hold_release(proposed->proposal.bundle, proposed->proposal.version,
+		rule_hold(RULE_RELEASE, proposed->proposal.bundle, proposed->proposal.version,
 						  proposed->view ? proposed->view : rule_view());
 	rows = guarded_run(sql, &move, AS_KEY(&proposed->key), AS_INT(proposed->revision),
 					   AS_INT(proposed->current_deployment + (proposed->plan ? 1 : 0)),
@@ -226,13 +226,6 @@ check_source(const ProposedRevision *proposed)
 			 errhint("Name a revision of the source, or leave the source out.")));
 }
 
-/* Does the proposal come from another environment? */
-static bool
-comes_from_another(const ProposedRevision *proposed)
-{
-	return proposed->source_environment && strcmp(proposed->source_environment, proposed->key.environment) != 0;
-}
-
 /* Judge a proposal that was not judged yet. */
 static void
 judge(const Sql *sql, ProposedRevision *proposed)
@@ -244,8 +237,8 @@ judge(const Sql *sql, ProposedRevision *proposed)
 	}
 	check_stored(proposed);
 	check_source(proposed);
-	if (comes_from_another(proposed))
-		rule_hold_paths(proposed->key.project, proposed->key.environment, proposed->view);
+	if (proposed->source_environment && strcmp(proposed->source_environment, proposed->key.environment) != 0)
+		rule_hold(RULE_PATHS, proposed->key.project, proposed->key.environment, proposed->view);
 	path_require(sql, &proposed->key, proposed->source_environment, proposed->path_only, false);
 	proposal_require_history(proposed);
 	if (!proposed->fits)
@@ -447,7 +440,7 @@ take_judged(TriggerData *data, ProposedRevision *judged)
 Datum
 promote_record_revision(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "record_revision", "revision", TRIGGER_EVENT_AFTER);
+	TriggerData *data = trigger_data(fcinfo, "revision", TRIGGER_EVENT_AFTER);
 	RevisionRecord *record = errand()->revision;
 	Sql			sql;
 
@@ -574,8 +567,7 @@ promote_check_origin(PG_FUNCTION_ARGS)
 Datum
 promote_complete_revision(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "complete_revision", "revision",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "revision", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = data->tg_trigtuple;
 	bool		lacks_revision = trigger_is_null(data, row, "revision");
 	bool		lacks_bundle = trigger_is_null(data, row, "bundle");

@@ -14,6 +14,7 @@
 #include "grant/access.h"
 #include "json/render.h"
 #include "json/writer.h"
+#include "parse/version.h"
 #include "promotion/carry.h"
 #include "promotion/deployment.h"
 #include "promotion/stage.h"
@@ -128,13 +129,13 @@ read_desired(const Sql *sql, Side *side)
 	const Proposal *proposal = &proposed.proposal;
 	SqlRows		rows;
 
-	stage_read(sql, &side->key, side->key.environment, NULL, NULL, true, &proposed);
+	proposal_from(sql, &side->key, side->key.environment, NULL, NULL, true, &proposed);
 	if (proposed.current_revision == 0)
 		refuse_unconfigured(&side->key, "Configure it first, with promote.configure_instance.");
 	proposal_require_release(sql, &proposed);
 	rows = sql_read(sql, &read, AS_KEY(&side->key));
 	(void) sql_row(&rows, 0, side);
-	side->version_constraint = strcmp(proposed.release_channel, "development") == 0 ?
+	side->version_constraint = strcmp(proposed.release_channel, VERSION_DEVELOPMENT) == 0 ?
 		psprintf("%s+dev", proposed.version_constraint) : proposed.version_constraint;
 	side->carried = (Carried) {
 		.revision = proposed.current_revision,

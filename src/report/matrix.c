@@ -138,17 +138,6 @@ find(HTAB *hash, const char *project, const char *environment, const char *compo
 	return hash_search(hash, name, make ? HASH_ENTER : HASH_FIND, &found);
 }
 
-/* The names of all projects. */
-static Datum
-all_projects(const Sql *sql)
-{
-	static Statement read = {"SELECT ARRAY(SELECT p.project::text FROM promote.project AS p)"};
-	SqlRows		rows = sql_read(sql, &read);
-	bool		isnull;
-
-	return sql_datum(&rows, 0, &isnull);
-}
-
 /* Read the environments with their rules. */
 static void
 read_places(const Sql *sql, Matrix *matrix)
@@ -449,7 +438,7 @@ promote_matrix(PG_FUNCTION_ARGS)
 	PushActiveSnapshot(GetActiveSnapshot());
 	matrix.projects = project ? names_array(list_make1(project)) : PointerGetDatum(grants_projects());
 	if (matrix.projects == (Datum) 0)
-		matrix.projects = all_projects(&sql);
+		matrix.projects = grants_all_projects(&sql);
 	matrix.places = make_hash("environments", sizeof(Place));
 	matrix.cells = make_hash("instances", sizeof(Cell));
 	read_places(&sql, &matrix);
