@@ -13,6 +13,7 @@
 #include "ledger/guard.h"
 #include "promotion/carry.h"
 #include "promotion/stage.h"
+#include "registry/path.h"
 
 /* Refuse an instance that is no longer at the expected revision; a NULL argument expects nothing. */
 void
