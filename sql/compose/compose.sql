@@ -10,7 +10,7 @@ COMMENT ON FUNCTION promote.jsonb_filter_copyable(jsonb, jsonb) IS
 
 CREATE FUNCTION promote.compose_params(
     source jsonb, destination jsonb, schema jsonb, overrides jsonb DEFAULT '{}') RETURNS jsonb
-    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_compose_params';
 GRANT EXECUTE ON FUNCTION promote.compose_params(jsonb, jsonb, jsonb, jsonb) TO PUBLIC;
 COMMENT ON FUNCTION promote.compose_params(jsonb, jsonb, jsonb, jsonb) IS

@@ -1,8 +1,10 @@
 -- Approvals: who has to agree to what is planned, and who has agreed.
 
 CREATE TABLE promote.approval_rule (
-    project          promote.project_name NOT NULL,
-    environment      promote.environment_name NOT NULL,
+    project          promote.project_name,
+    environment      promote.environment_name,
+    scope            text COLLATE "C" NOT NULL
+        GENERATED ALWAYS AS (COALESCE(project, '*') || '-' || COALESCE(environment, '*')) STORED,
     rule             text COLLATE "C" NOT NULL,
     role             text COLLATE "C" NOT NULL,
     quorum           integer NOT NULL DEFAULT 1,
@@ -12,7 +14,9 @@ CREATE TABLE promote.approval_rule (
     selector         jsonb NOT NULL DEFAULT '{}',
     description      text,
     created_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    CONSTRAINT approval_rule_pkey PRIMARY KEY (project, environment, rule),
+    CONSTRAINT approval_rule_pkey PRIMARY KEY (scope, rule),
+    CONSTRAINT approval_rule_project_fkey FOREIGN KEY (project)
+        REFERENCES promote.project (project),
     CONSTRAINT approval_rule_environment_fkey FOREIGN KEY (project, environment)
         REFERENCES promote.environment (project, environment),
     CONSTRAINT approval_rule_component_fkey FOREIGN KEY (project, component)
@@ -36,9 +40,10 @@ CREATE TABLE promote.approval_rule (
     CONSTRAINT approval_rule_selector_check CHECK (promote_internal.check_object(selector, 'selector'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.approval_rule', '');
-COMMENT ON TABLE promote.approval_rule IS 'Who has to approve what is deployed in an environment; all rules have to be met';
-COMMENT ON COLUMN promote.approval_rule.project IS 'Project';
-COMMENT ON COLUMN promote.approval_rule.environment IS 'Environment';
+COMMENT ON TABLE promote.approval_rule IS 'Who has to approve what is deployed, in an environment, a project or everywhere; all rules have to be met';
+COMMENT ON COLUMN promote.approval_rule.project IS 'Project; NULL: all';
+COMMENT ON COLUMN promote.approval_rule.environment IS 'Environment; NULL: all';
+COMMENT ON COLUMN promote.approval_rule.scope IS 'Where, in one: ecomm-production, ecomm-*, *-*';
 COMMENT ON COLUMN promote.approval_rule.rule IS 'What the rule is called';
 COMMENT ON COLUMN promote.approval_rule.role IS 'Database role whose members approve';
 COMMENT ON COLUMN promote.approval_rule.quorum IS 'How many members of the role have to approve';
@@ -141,7 +146,7 @@ CREATE VIEW promote.approval_status WITH (security_invoker = true) AS
              AND p.status = 'PROPOSED' AND p.action <> 'PLAN') AS d
      CROSS JOIN LATERAL promote.required_approvals(i.name, d.deployment) AS a
      WHERE EXISTS (SELECT FROM promote.approval_rule AS r
-                    WHERE r.project = i.project AND r.environment = i.environment);
+                    WHERE r.scope = ANY (promote_internal.rule_scopes(i.project, i.environment)));
 COMMENT ON VIEW promote.approval_status IS 'Which approvals the last plans of the desired revisions, and the proposals, need and have';
 COMMENT ON COLUMN promote.approval_status.instance IS 'Instance';
 COMMENT ON COLUMN promote.approval_status.deployment IS 'PLAN or proposal';

@@ -102,7 +102,8 @@ CREATE FUNCTION promote_internal.requesters(
                 JOIN promote.remote_reference AS x ON x.project = $1 AND x.environment = $2 AND x.component = $3
                  AND f.remote_references ? x.field
                WHERE f.bundle = $7 AND f.version = $8
-                 AND x.reference IS DISTINCT FROM since.carried ->> x.field
+                 AND promote_internal.desired_references($1, $2, $3, f.remote_references) ->> x.field
+                     IS DISTINCT FROM since.carried ->> x.field
               UNION ALL
               -- of a reference that is gone its chain tells by whom
               SELECT a.actor, a.database_role

@@ -33,6 +33,12 @@ CREATE FUNCTION promote.gates(
 COMMENT ON FUNCTION promote.gates() IS
 'The gates in the order in which they are looked at: their codes, what they are about (static, time, state, people, lock), whether they can be overridden at all, and whether a DECOMMISSION passes through them';
 
+CREATE FUNCTION promote_internal.rule_scopes(project text, environment text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY[$1 || '-' || $2, $1 || '-*', '*-' || $2, '*-*'];
+COMMENT ON FUNCTION promote_internal.rule_scopes(text, text) IS
+'The scopes of the rules that hold in an environment: its own, its project''s, those of all environments of that name, and those that hold everywhere';
+
 CREATE FUNCTION promote_internal.equal_plan(
     project text, environment text, component text, deployment integer, bundle text, version text, plan integer)
     RETURNS TABLE (status text)

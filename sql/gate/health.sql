@@ -61,8 +61,10 @@ ALTER TABLE promote.health_report ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.health_report ENABLE ALWAYS TRIGGER refuse_truncate;
 
 CREATE TABLE promote.required_check (
-    project       promote.project_name NOT NULL,
-    environment   promote.environment_name NOT NULL,
+    project       promote.project_name,
+    environment   promote.environment_name,
+    scope         text COLLATE "C" NOT NULL
+        GENERATED ALWAYS AS (COALESCE(project, '*') || '-' || COALESCE(environment, '*')) STORED,
     check_name    text COLLATE "C" NOT NULL,
     "of"          text COLLATE "C" NOT NULL DEFAULT 'destination',
     per_revision  boolean NOT NULL DEFAULT false,
@@ -71,7 +73,9 @@ CREATE TABLE promote.required_check (
     selector      jsonb NOT NULL DEFAULT '{}',
     description   text,
     created_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    CONSTRAINT required_check_pkey PRIMARY KEY (project, environment, check_name, "of"),
+    CONSTRAINT required_check_pkey PRIMARY KEY (scope, check_name, "of"),
+    CONSTRAINT required_check_project_fkey FOREIGN KEY (project)
+        REFERENCES promote.project (project),
     CONSTRAINT required_check_environment_fkey FOREIGN KEY (project, environment)
         REFERENCES promote.environment (project, environment),
     CONSTRAINT required_check_component_fkey FOREIGN KEY (project, component)
@@ -93,8 +97,9 @@ CREATE TABLE promote.required_check (
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.required_check', '');
 COMMENT ON TABLE promote.required_check IS 'Checks that must have been reported healthy before an environment''s instances are deployed';
-COMMENT ON COLUMN promote.required_check.project IS 'Project of the environment';
-COMMENT ON COLUMN promote.required_check.environment IS 'Environment that is deployed to';
+COMMENT ON COLUMN promote.required_check.project IS 'Project; NULL: all';
+COMMENT ON COLUMN promote.required_check.environment IS 'Environment that is deployed to; NULL: all';
+COMMENT ON COLUMN promote.required_check.scope IS 'Where, in one: ecomm-production, ecomm-*, *-*';
 COMMENT ON COLUMN promote.required_check.check_name IS 'Check, as reports name it';
 COMMENT ON COLUMN promote.required_check."of" IS 'Whose reports count: destination, those of the instance that is deployed; source, those of the instance that its revision was promoted from, if it was promoted';
 COMMENT ON COLUMN promote.required_check.per_revision IS 'Whether only reports count about the revision that is to be deployed, or was promoted';
@@ -237,7 +242,7 @@ CREATE FUNCTION promote_internal.missing_checks(
               LIMIT 1) AS l ON true
          CROSS JOIN LATERAL (
               SELECT LEAST(l.expires_at, promote_internal.later(l.reported_at, c.expires_after)) AS expires_at) AS x
-         WHERE c.project = $1 AND c.environment = $2 AND (c.component = $3 OR c.component IS NULL)
+         WHERE c.scope = ANY (promote_internal.rule_scopes($1, $2)) AND (c.component = $3 OR c.component IS NULL)
            AND c.selector <@ $7 AND who.environment IS NOT NULL
            -- of a revision that is not there yet nothing can be reported
            AND (c."of" = 'source' OR NOT c.per_revision OR $4 > 0)

@@ -1,13 +1,17 @@
 -- Overriding gates: who may, who did and why, and who has looked at it since.
 
 CREATE TABLE promote.override_rule (
-    project     promote.project_name NOT NULL,
-    environment promote.environment_name NOT NULL,
+    project     promote.project_name,
+    environment promote.environment_name,
+    scope       text COLLATE "C" NOT NULL
+        GENERATED ALWAYS AS (COALESCE(project, '*') || '-' || COALESCE(environment, '*')) STORED,
     code        text COLLATE "C" NOT NULL,
     role        text COLLATE "C" NOT NULL,
     description text,
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    CONSTRAINT override_rule_pkey PRIMARY KEY (project, environment, code, role),
+    CONSTRAINT override_rule_pkey PRIMARY KEY (scope, code, role),
+    CONSTRAINT override_rule_project_fkey FOREIGN KEY (project)
+        REFERENCES promote.project (project),
     CONSTRAINT override_rule_environment_fkey FOREIGN KEY (project, environment)
         REFERENCES promote.environment (project, environment),
     CONSTRAINT override_rule_code_check
@@ -20,9 +24,10 @@ CREATE TABLE promote.override_rule (
             'Name a database role.'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.override_rule', '');
-COMMENT ON TABLE promote.override_rule IS 'Which gates may be overridden in an environment, and by whom; without a row, none may';
-COMMENT ON COLUMN promote.override_rule.project IS 'Project';
-COMMENT ON COLUMN promote.override_rule.environment IS 'Environment';
+COMMENT ON TABLE promote.override_rule IS 'Which gates may be overridden, where and by whom; without a row, none may';
+COMMENT ON COLUMN promote.override_rule.project IS 'Project; NULL: all';
+COMMENT ON COLUMN promote.override_rule.environment IS 'Environment; NULL: all';
+COMMENT ON COLUMN promote.override_rule.scope IS 'Where, in one: ecomm-production, ecomm-*, *-*';
 COMMENT ON COLUMN promote.override_rule.code IS 'The gate: a code of promote.gates(), or one of a policy';
 COMMENT ON COLUMN promote.override_rule.role IS 'Database role whose members may override the gate';
 COMMENT ON COLUMN promote.override_rule.description IS 'For people';

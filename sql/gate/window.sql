@@ -216,13 +216,13 @@ COMMENT ON FUNCTION promote.next_possible(text, integer, timestamptz) IS
 CREATE FUNCTION promote.window_occurrences(
     rule text, zone text, starts_at timestamp, duration interval, exdates timestamp[] DEFAULT '{}',
     after timestamptz DEFAULT pg_catalog.now(), before timestamptz DEFAULT NULL, max_rows integer DEFAULT 10,
-    OUT opens_at timestamptz, OUT closes_at timestamptz)
+    during tstzrange DEFAULT NULL, OUT opens_at timestamptz, OUT closes_at timestamptz)
     RETURNS SETOF record
     LANGUAGE c STABLE PARALLEL SAFE ROWS 10
     AS 'MODULE_PATHNAME', 'promote_window_occurrences';
-GRANT EXECUTE ON FUNCTION promote.window_occurrences(text, text, timestamp, interval, timestamp[], timestamptz, timestamptz, integer) TO PUBLIC;
-COMMENT ON FUNCTION promote.window_occurrences(text, text, timestamp, interval, timestamp[], timestamptz, timestamptz, integer) IS
-'When a window with such columns opens and closes: the occurrences that end after one time and begin before another, at most max_rows';
+GRANT EXECUTE ON FUNCTION promote.window_occurrences(text, text, timestamp, interval, timestamp[], timestamptz, timestamptz, integer, tstzrange) TO PUBLIC;
+COMMENT ON FUNCTION promote.window_occurrences(text, text, timestamp, interval, timestamp[], timestamptz, timestamptz, integer, tstzrange) IS
+'When a window with such columns opens and closes, once or again and again: the occurrences that end after one time and begin before another, at most max_rows';
 
 -- ---- what the gates look at ----
 

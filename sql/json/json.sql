@@ -1,7 +1,7 @@
 -- Pure functions over jsonb: no tables, no clock.
 
 CREATE FUNCTION promote.jsonb_deep_merge(target jsonb, patch jsonb, arrays text DEFAULT 'replace') RETURNS jsonb
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_jsonb_deep_merge';
 COMMENT ON FUNCTION promote.jsonb_deep_merge(jsonb, jsonb, text) IS
 'target with patch on top: objects merge at every level, everything else replaces; null is a value like any other';
@@ -24,6 +24,12 @@ CREATE FUNCTION promote_internal.jsonb_deep_merge_transition(target jsonb, patch
 COMMENT ON FUNCTION promote_internal.jsonb_deep_merge_transition(jsonb, jsonb) IS
 'jsonb_deep_merge of two arguments, which jsonb_deep_merge_agg(jsonb) is made of';
 
+CREATE FUNCTION promote_internal.jsonb_deep_merge_transition(target jsonb, patch jsonb, arrays text) RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_jsonb_deep_merge';
+COMMENT ON FUNCTION promote_internal.jsonb_deep_merge_transition(jsonb, jsonb, text) IS
+'jsonb_deep_merge where no argument is NULL, which jsonb_deep_merge_agg(jsonb, text) is made of';
+
 CREATE AGGREGATE promote.jsonb_merge_patch_agg(layer jsonb) (
     SFUNC = promote.jsonb_merge_patch,
     STYPE = jsonb,
@@ -41,7 +47,7 @@ COMMENT ON AGGREGATE promote.jsonb_deep_merge_agg(jsonb) IS
 'The documents merged on top of each other by jsonb_deep_merge, in the order of input; nulls of SQL are skipped';
 
 CREATE AGGREGATE promote.jsonb_deep_merge_agg(layer jsonb, arrays text) (
-    SFUNC = promote.jsonb_deep_merge,
+    SFUNC = promote_internal.jsonb_deep_merge_transition,
     STYPE = jsonb,
     PARALLEL = SAFE
 );

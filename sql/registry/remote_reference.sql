@@ -31,6 +31,14 @@ COMMENT ON COLUMN promote.remote_reference.actor IS 'Who set it, by the setting 
 COMMENT ON COLUMN promote.remote_reference.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.remote_reference.set_at IS 'When it was set';
 
+CREATE FUNCTION promote_internal.desired_references(project text, environment text, component text, slots jsonb)
+    RETURNS jsonb
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'promote_desired_references';
+GRANT EXECUTE ON FUNCTION promote_internal.desired_references(text, text, text, jsonb) TO PUBLIC;
+COMMENT ON FUNCTION promote_internal.desired_references(text, text, text, jsonb) IS
+'What fills these slots of an instance, with the parameters of its environment in the place of placeholders; NULL: nothing, or nothing that the caller sees';
+
 CREATE FUNCTION promote_internal.guard_reference() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_reference';
 REVOKE ALL ON FUNCTION promote_internal.guard_reference() FROM PUBLIC;

@@ -1,7 +1,7 @@
 -- Questions about promotions.
 
 CREATE FUNCTION promote.format_diff(diff jsonb, replaces boolean DEFAULT false) RETURNS text
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_format_diff';
 COMMENT ON FUNCTION promote.format_diff(jsonb, boolean) IS
 'A diff as text in the manner of terraform plan: + added, ~ changed, - removed, and a line that counts; replaces says that a change of an immutable value forces replacement';

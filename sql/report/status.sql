@@ -179,11 +179,8 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                    WHEN drifted.at IS NOT NULL OR found.at IS NOT NULL THEN 'drifted'
                    WHEN desired.digest <> deployed.digest OR rel.version <> run.version THEN 'stale'
                    WHEN (run.remote_references IS NOT NULL OR rel.remote_references <> '{}')
-                        AND run.remote_references IS DISTINCT FROM (
-                            SELECT pg_catalog.jsonb_object_agg(o.field, o.reference)
-                              FROM promote.remote_reference AS o
-                             WHERE o.project = i.project AND o.environment = i.environment
-                               AND o.component = i.component AND rel.remote_references ? o.field)
+                        AND run.remote_references IS DISTINCT FROM
+                            promote_internal.desired_references(i.project, i.environment, i.component, rel.remote_references)
                         AND rel.version IS NOT NULL
                    THEN 'stale'
                    -- nothing was replaced where the rendered params are the params

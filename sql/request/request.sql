@@ -384,7 +384,7 @@ CREATE VIEW promote_internal.request_item_health AS
                      UNION
                     SELECT c.check_name, c.per_revision, c.expires_after
                       FROM promote.required_check AS c
-                     WHERE c.project = t.project AND c.environment = t.destination_environment AND c."of" = 'destination'
+                     WHERE c.scope = ANY (promote_internal.rule_scopes(t.project, t.destination_environment)) AND c."of" = 'destination'
                        AND (c.component = t.component OR c.component IS NULL) AND c.selector <@ a.attributes) AS w
              WHERE (SELECT h.healthy
                            AND COALESCE(LEAST(h.expires_at, h.reported_at + w.expires_after) > n.now, true)
@@ -704,7 +704,7 @@ CREATE FUNCTION promote.handoff_text(project text, request integer) RETURNS text
                                            || CASE WHEN a.selector <> '{}' THEN ', where ' || a.selector::text ELSE '' END,
                                            '; ' ORDER BY a.rule)
                                   FROM promote.approval_rule AS a
-                                 WHERE a.project = r.project AND a.environment = r.destination_environment
+                                 WHERE a.scope = ANY (promote_internal.rule_scopes(r.project, r.destination_environment))
                                    AND (a.component IS NULL OR EXISTS (
                                          SELECT FROM promote.promotion_request_item AS t
                                           WHERE t.project = r.project AND t.request = r.request

@@ -14,7 +14,7 @@ CREATE FUNCTION promote.jsonb_schema_errors(
     OUT expected jsonb
 )
 RETURNS SETOF record
-LANGUAGE c STABLE STRICT PARALLEL SAFE
+LANGUAGE c STABLE PARALLEL SAFE
 ROWS 10
 AS 'MODULE_PATHNAME', 'promote_jsonb_schema_errors';
 
@@ -26,7 +26,7 @@ COMMENT ON FUNCTION promote.jsonb_schema_errors(jsonb, jsonb, boolean) IS
 
 CREATE FUNCTION promote.jsonb_schema_valid(document jsonb, schema jsonb, assert_format boolean DEFAULT false)
 RETURNS boolean
-LANGUAGE c STABLE STRICT PARALLEL SAFE
+LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'promote_jsonb_schema_valid';
 
 REVOKE ALL ON FUNCTION promote.jsonb_schema_valid(jsonb, jsonb, boolean) FROM PUBLIC;

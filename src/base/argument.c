@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -33,11 +34,14 @@ argument_text(FunctionCallInfo fcinfo, int argument)
 	return text_to_cstring(value);
 }
 
-/* An argument that is a time; NULL means now.  Raises PM_INVALID_ARGUMENT for an infinite time. */
+/*
+ * An argument that is a time; NULL means now(), when the transaction began.  Raises
+ * PM_INVALID_ARGUMENT for an infinite time.
+ */
 TimestampTz
 argument_time(FunctionCallInfo fcinfo, int argument, const char *name)
 {
-	TimestampTz at = PG_ARGISNULL(argument) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(argument);
+	TimestampTz at = PG_ARGISNULL(argument) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(argument);
 
 	if (TIMESTAMP_NOT_FINITE(at))
 		ereport(ERROR,

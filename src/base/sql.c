@@ -156,28 +156,56 @@ is_unseen(void)
 }
 
 /*
- * Run a statement in a transaction that keeps one snapshot, which may be too old for the rows
- * to look at.  The statement runs as the cascades of foreign keys do: it reads what is
- * committed now, and raises 40001 if it would write over a row that the transaction's snapshot
- * does not show.  A foreign key looks only through that snapshot.  Since promote has found
- * every row that it refers to, a foreign key that fails means 40001, too.
+ * In a PG_CATCH, in the memory context of the PG_TRY: raise the error again without the line
+ * of its context that shows the statement.  It is of no use to those who did not write it.
+ */
+pg_noreturn static void
+raise_without(const char *statement)
+{
+	ErrorData  *error = CopyErrorData();
+	char	   *line = psprintf(_("SQL statement \"%s\""), statement);
+	char	   *at = error->context ? strstr(error->context, line) : NULL;
+
+	if (at)
+	{
+		char	   *rest = at + strlen(line);
+
+		if (*rest == '\n')
+			rest++;
+		else if (at > error->context)
+			at--;
+		memmove(at, rest, strlen(rest) + 1);
+		if (*error->context == '\0')
+			error->context = NULL;
+	}
+	FlushErrorState();
+	ReThrowError(error);
+}
+
+/*
+ * Run a plan.  One that is latest runs in a transaction that keeps one snapshot, which may be
+ * too old for the rows to look at.  It runs as the cascades of foreign keys do: it reads what
+ * is committed now, and raises 40001 if it would write over a row that the transaction's
+ * snapshot does not show.  A foreign key looks only through that snapshot.  Since promote has
+ * found every row that it refers to, a foreign key that fails means 40001, too.
  */
 static int
-run_latest(SPIPlanPtr plan, Datum *values, const char *flags)
+run_plan(SPIPlanPtr plan, Datum *values, const char *flags, bool read_only, bool latest)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	volatile int result = 0;
 
 	PG_TRY();
 	{
-		result = SPI_execute_snapshot(plan, values, flags, GetLatestSnapshot(),
-									  GetTransactionSnapshot(), false, true, 0);
+		result = latest ? SPI_execute_snapshot(plan, values, flags, GetLatestSnapshot(),
+											   GetTransactionSnapshot(), false, true, 0)
+			: SPI_execute_plan(plan, values, flags, read_only, 0);
 	}
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(caller);
-		if (!is_unseen())
-			PG_RE_THROW();
+		if (!latest || !is_unseen())
+			raise_without(((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan)))->query_string);
 		FlushErrorState();
 		refuse_unseen();
 	}
@@ -283,10 +311,8 @@ sql_call(const Sql *sql, Statement *statement, SqlMode mode, const SqlValue *val
 	int			result;
 
 	prepare_call(statement, values, count, &call);
-	if (mode != SQL_LOCK && is_behind(mode == SQL_READ))
-		result = run_latest(call.plan, call.values, call.nulls);
-	else
-		result = SPI_execute_plan(call.plan, call.values, call.nulls, mode == SQL_READ, 0);
+	result = run_plan(call.plan, call.values, call.nulls, mode == SQL_READ,
+					  mode != SQL_LOCK && is_behind(mode == SQL_READ));
 	if (result < 0)
 		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
 	return sql_fetched(statement);
@@ -328,8 +354,19 @@ sql_open_once(const Sql *sql, const char *text, const SqlValue *values, int coun
 void
 sql_command(const Sql *sql, const char *text)
 {
-	int			result = SPI_execute(text, false, 0);
+	MemoryContext caller = CurrentMemoryContext;
+	volatile int result = 0;
 
+	PG_TRY();
+	{
+		result = SPI_execute(text, false, 0);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		raise_without(text);
+	}
+	PG_END_TRY();
 	if (result < 0)
 		elog(ERROR, "command failed: %s", SPI_result_code_string(result));
 }

@@ -13,6 +13,7 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "compose/compose.h"
+#include "json/builder.h"
 #include "json/limits.h"
 #include "json/merge.h"
 #include "json/overlay.h"
@@ -447,10 +448,12 @@ get_params(FunctionCallInfo fcinfo, int argument, const char *what)
 Datum
 promote_compose_params(PG_FUNCTION_ARGS)
 {
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(compose_params(get_params(fcinfo, 0, "source params"),
 									 get_params(fcinfo, 1, "destination params"),
 									 PG_GETARG_JSONB_P(2),
-									 get_params(fcinfo, 3, "overrides")));
+									 PG_ARGISNULL(3) ? json_empty_object() : get_params(fcinfo, 3, "overrides")));
 }
 
 /* promote.jsonb_filter_copyable(params jsonb, schema jsonb) returns jsonb */

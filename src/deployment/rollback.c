@@ -173,6 +173,7 @@ static void
 read_rollback(const Sql *sql, Rollback *rollback, bool allow_replace)
 {
 	Proposal   *proposal = &rollback->proposed.proposal;
+	ListCell   *cell;
 
 	read_target(sql, rollback);
 	if (rollback->wanted > rollback->desired)
@@ -195,6 +196,8 @@ read_rollback(const Sql *sql, Rollback *rollback, bool allow_replace)
 	else
 	{
 		compose_obstacles(proposal, add_obstacle, rollback);
+		foreach(cell, rollback->proposed.reference_problems)
+			add_sentence(rollback, PM_INVALID_PLACEHOLDER, lfirst(cell));
 		carry_judge(sql, &rollback->proposed, false);
 	}
 }

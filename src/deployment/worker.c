@@ -32,6 +32,7 @@ PG_FUNCTION_INFO_V1(promote_release_deployment);
 
 #define WORKER_MAX_LENGTH 255
 #define MAX_LEASE_DAYS 31
+#define LEASE (5 * USECS_PER_MINUTE)	/* where none is given */
 #define HELD_MICROSECONDS (30 * USECS_PER_SEC)	/* before a deployment that is held back is judged again */
 
 /* ---- arguments ---- */
@@ -46,15 +47,17 @@ is_sane(const Interval *span)
 
 /*
  * Take an interval, and return the time that lies so far ahead; least is the
- * shortest that it may be, in microseconds.
+ * shortest that it may be, and otherwise what NULL stands for, in microseconds.
  */
 static TimestampTz
-time_ahead(FunctionCallInfo fcinfo, int argument, const char *name, int64 least)
+time_ahead(FunctionCallInfo fcinfo, int argument, const char *name, int64 least, int64 otherwise)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz then = now - 1;
 
-	if (!PG_ARGISNULL(argument) && is_sane(PG_GETARG_INTERVAL_P(argument)))
+	if (PG_ARGISNULL(argument))
+		then = now + otherwise;
+	else if (is_sane(PG_GETARG_INTERVAL_P(argument)))
 		then = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 													   TimestampTzGetDatum(now),
 													   PG_GETARG_DATUM(argument)));
@@ -104,11 +107,11 @@ argument_actions(FunctionCallInfo fcinfo, int argument)
 	return PG_GETARG_DATUM(argument);
 }
 
-/* Take the selector; NULL: it selects everything. */
+/* Take the selector; returns NULL if it selects everything. */
 static Jsonb *
 argument_selector(FunctionCallInfo fcinfo, int argument)
 {
-	Jsonb	   *selector = argument_params(fcinfo, argument, "selector");
+	Jsonb	   *selector = argument_optional_params(fcinfo, argument, "selector");
 
 	return JB_ROOT_COUNT(selector) == 0 ? NULL : selector;
 }
@@ -282,7 +285,7 @@ promote_claim_deployment(PG_FUNCTION_ARGS)
 	wish.scopes = access_scopes("work");
 	wish.worker = argument_worker(fcinfo);
 	wish.actions = argument_actions(fcinfo, 1);
-	wish.lease = time_ahead(fcinfo, 2, "lease", 1000) - GetCurrentTimestamp();
+	wish.lease = time_ahead(fcinfo, 2, "lease", 1000, LEASE) - GetCurrentTimestamp();
 	wish.selector = argument_selector(fcinfo, 3);
 	sql_enter(&sql);
 	rows = claim(&sql, &wish);
@@ -366,7 +369,7 @@ promote_heartbeat_deployment(PG_FUNCTION_ARGS)
 {
 	static Statement extend = {"UPDATE promote.deployment AS d SET due_at = $5 WHERE " OF_INSTANCE("d")
 		" AND d.deployment = $4 RETURNING d"};
-	TimestampTz until = time_ahead(fcinfo, 3, "lease", 1000);
+	TimestampTz until = time_ahead(fcinfo, 3, "lease", 1000, LEASE);
 	Sql			sql;
 	Deployment	deployment;
 	SqlRows		rows;
@@ -456,7 +459,7 @@ promote_release_deployment(PG_FUNCTION_ARGS)
 		" status = CASE WHEN d.approved_by IS NULL THEN 'PENDING' ELSE 'APPROVED' END"
 		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 RETURNING d"};
 	char	   *reason = argument_text(fcinfo, 3);
-	TimestampTz due_at = time_ahead(fcinfo, 4, "delay", 0);
+	TimestampTz due_at = time_ahead(fcinfo, 4, "delay", 0, 0);
 	Sql			sql;
 	Deployment	deployment;
 	SqlRows		rows;

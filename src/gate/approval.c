@@ -74,8 +74,9 @@ static List *
 read_rules(const Sql *sql, const GateCase *gate)
 {
 	static Statement read = SQL_ROWS(poll_fields, "SELECT $* FROM promote.approval_rule AS r"
-									 " WHERE r.project = $1 AND r.environment = $2"
-									 " AND (r.component IS NULL OR r.component = $3) AND $4 @> r.selector ORDER BY r.rule");
+									 " WHERE r.scope = ANY (promote_internal.rule_scopes($1, $2))"
+									 " AND (r.component IS NULL OR r.component = $3) AND $4 @> r.selector"
+									 " ORDER BY r.rule, r.scope");
 	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_JSONB(gate->attributes));
 	List	   *polls = sql_list(&rows, sizeof(Poll));
 	ListCell   *cell;

@@ -10,12 +10,12 @@
 
 #include "gate/approval.h"
 
-/* The roles that may override a gate in the instance's environment. */
+/* The roles that may override a gate in the instance's environment, by rules of whatever scope. */
 static SqlRows
 read_roles(const Sql *sql, const InstanceKey *key, const char *code)
 {
-	static Statement read = {"SELECT o.role FROM promote.override_rule AS o WHERE o.project = $1 AND o.environment = $2"
-		" AND o.code = $3 ORDER BY o.role"};
+	static Statement read = {"SELECT DISTINCT o.role FROM promote.override_rule AS o"
+		" WHERE o.scope = ANY (promote_internal.rule_scopes($1, $2)) AND o.code = $3 ORDER BY o.role"};
 
 	return sql_run(sql, &read, AS_TEXT(key->project), AS_TEXT(key->environment), AS_TEXT(code));
 }

@@ -66,7 +66,7 @@ review_judge(const Sql *sql, Review *review)
 	proposal_require_release(sql, &review->proposed);
 	if (!review->asking)
 		release_require_unblocked(sql, proposal->bundle, proposal->version);
-	compose_check(proposal);
+	proposal_check(&review->proposed);
 	review->rendered_digest = proposal->rendered == proposal->params ?
 		review->proposed.current_digest : config_digest(review->proposed.key.project, proposal->rendered);
 }

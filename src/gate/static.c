@@ -17,7 +17,7 @@ gate_path(const Sql *sql, GateCase *gate)
 	if (!gate->path_only || gate->source_environment == NULL ||
 		path_leads(sql, &gate->key, gate->source_environment, true, &sources))
 		return;
-	gate_block(gate, "path", gate->source_environment, GATE_NO_TIME, GATE_NO_TIME, "whoever adds the path",
+	gate_block(gate, "path", gate->source_environment, GATE_NO_TIME, GATE_NO_TIME, "whoever adds the path, promotes to it from where one leads from, or edits it",
 			   psprintf("there is no promotion path from \"%s\" to \"%s\", %s%s",
 						gate->source_environment, gate->key.environment,
 						sources == NIL ? "and no other" : "only from ", names_joined(sources)));

@@ -4,12 +4,14 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/rangetypes.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -201,10 +203,27 @@ put_occurrences(FunctionCallInfo fcinfo, const Calendar *calendar, TimestampTz a
 	calendar_release(&cursor);
 }
 
+/* Put the one occurrence of a window that is once, if it ends after one time and begins before another. */
+static void
+put_once(FunctionCallInfo fcinfo, const RangeType *during, TimestampTz after, TimestampTz before, int most)
+{
+	TimestampTz lower,
+				upper;
+
+	for (int i = 0; i < 4; i++)
+		if (!PG_ARGISNULL(i))
+			refuse_argument("the window is both once and recurring", "A range is given, and a recurrence.",
+							"Pass during, or rule, zone, starts_at and duration.");
+	window_range(during, &lower, &upper);
+	if (most > 0 && lower < upper && upper > after && lower < before)
+		result_put(fcinfo, sql_value(TIMESTAMPTZOID, false, TimestampTzGetDatum(lower)),
+				   sql_value(TIMESTAMPTZOID, false, TimestampTzGetDatum(upper)));
+}
+
 /*
  * promote.window_occurrences(rule text, zone text, starts_at timestamp,
  * duration interval, exdates timestamp[], after timestamptz, before
- * timestamptz, max_rows integer) returns setof record
+ * timestamptz, max_rows integer, during tstzrange) returns setof record
  */
 Datum
 promote_window_occurrences(PG_FUNCTION_ARGS)
@@ -218,10 +237,15 @@ promote_window_occurrences(PG_FUNCTION_ARGS)
 	if (most < 0 || most > MAX_ROWS)
 		refuse_argument("the number of rows is out of bounds",
 						psprintf("It can be from 0 to %d.", MAX_ROWS), "Ask for fewer, and go on behind the last.");
+	InitMaterializedSRF(fcinfo, 0);
+	if (!PG_ARGISNULL(8))
+	{
+		put_once(fcinfo, PG_GETARG_RANGE_P(8), after, before, most);
+		return (Datum) 0;
+	}
 	calendar_arguments(fcinfo, &text);
 	(void) calendar_zone(text.zone);
 	calendar_parse(&text, &calendar);
-	InitMaterializedSRF(fcinfo, 0);
 	put_occurrences(fcinfo, &calendar, after, before, most);
 	return (Datum) 0;
 }

@@ -33,11 +33,24 @@ request_environment(const char *project, const char *number)
 	return environment;
 }
 
+/* Is the subject a rule whose key begins with its scope, such as approval_rule ecomm-staging/two? */
+static bool
+is_scoped(const char *subject)
+{
+	static const char *const tables[] = {"approval_rule ", "override_rule ", "required_check "};
+
+	for (int i = 0; i < lengthof(tables); i++)
+		if (strncmp(subject, tables[i], strlen(tables[i])) == 0)
+			return true;
+	return false;
+}
+
 /*
  * The environment that a subject belongs to.  Subjects are names of instances, such as
- * ecomm-staging-db; rows, such as approval_rule ecomm/staging/two; and requests, such as
- * request ecomm/3.  NULL where the subject does not show the environment, such as a rule with
- * a name of its own: only a role that sees all of the project sees it.
+ * ecomm-staging-db; rows, such as promotion_path ecomm/staging/production and approval_rule
+ * ecomm-staging/two; and requests, such as request ecomm/3.  NULL where the subject does not
+ * show the environment, such as a rule with a name of its own: only a role that sees all of the
+ * project sees it.
  */
 static char *
 subject_environment(const char *project, const char *subject)
@@ -52,6 +65,8 @@ subject_environment(const char *project, const char *subject)
 	key += length;
 	if (space == NULL)
 		return *key == '-' && last > key ? pnstrdup(key + 1, last - key - 1) : NULL;
+	if (*key == '-' && is_scoped(subject))
+		return pnstrdup(key + 1, strcspn(key + 1, "/"));
 	if (*key != '/')
 		return NULL;
 	if (strncmp(subject, REQUEST, strlen(REQUEST)) == 0)

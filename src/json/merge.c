@@ -233,19 +233,22 @@ plan_named(JsonSplice *splice, const Named *targets, uint32 target_count,
 
 /*
  * Merge two arrays whose elements are all objects with the key.  Others have
- * no names to go by, and the patch's replaces the target's.
+ * no names to go by, and the patch's replaces the target's.  A name that is
+ * given twice is refused in either.
  */
 static void
 merge_named(Merge *merge, JsonWriter *writer, const JsonbValue *target, const JsonbValue *patch)
 {
 	Named	   *targets = name_elements(merge, target);
-	Named	   *patches = targets ? name_elements(merge, patch) : NULL;
+	Named	   *patches = name_elements(merge, patch);
 	JsonSplice	splice;
 
-	if (patches == NULL)
+	if (targets == NULL || patches == NULL)
 	{
 		if (targets)
 			pfree(targets);
+		if (patches)
+			pfree(patches);
 		json_write_value(writer, patch);
 		return;
 	}
@@ -474,14 +477,16 @@ read_rule(const text *arrays, Rules *rules)
 
 /*
  * promote.jsonb_deep_merge(target jsonb, patch jsonb, arrays text) returns
- * jsonb, and without the last argument promote_internal.jsonb_deep_merge_transition.
+ * jsonb, and promote_internal.jsonb_deep_merge_transition with and without the last argument.
  */
 Datum
 promote_jsonb_deep_merge(PG_FUNCTION_ARGS)
 {
 	Rules rules = {NULL_IS_VALUE, ARRAYS_REPLACE, NULL, 0};
 
-	if (PG_NARGS() > 2)
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	if (PG_NARGS() > 2 && !PG_ARGISNULL(2))
 		read_rule(PG_GETARG_TEXT_PP(2), &rules);
 	PG_RETURN_JSONB_P(merge(PG_GETARG_JSONB_P(0), PG_GETARG_JSONB_P(1), &rules));
 }

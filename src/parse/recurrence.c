@@ -354,12 +354,15 @@ read_frequency(const char *rule, icalrecurrencetype_frequency frequency)
 	return FREQUENCY_ONCE;
 }
 
-/* Refuse parts that RFC 5545 forbids for the frequency, or together. */
+#define NTH_HINT "Count from 1 at its beginning, or from -1 at its end."
+
+/* Refuse parts that RFC 5545 forbids for the frequency, or together, and weekdays of which none can occur. */
 static void
 check_parts(const char *rule, const Recurrence *recurrence)
 {
 	Frequency	frequency = recurrence->frequency;
 	bool		by_month = frequency == FREQUENCY_MONTHLY || recurrence->months.given;
+	int			least = PG_INT32_MAX;	/* number before a weekday */
 
 	if ((recurrence->weeks.given || recurrence->year_days.given) && frequency != FREQUENCY_YEARLY)
 		refuse_rule(rule, "BYWEEKNO and BYYEARDAY are only for FREQ=YEARLY.",
@@ -371,9 +374,14 @@ check_parts(const char *rule, const Recurrence *recurrence)
 	if (recurrence->nth_count > 0 && recurrence->weeks.given)
 		refuse_rule(rule, "A weekday is not counted within weeks.", "Leave the number before the weekday out.");
 	for (int i = 0; i < recurrence->nth_count; i++)
-		if (abs(recurrence->nths[i].nth) > (by_month ? 5 : 53))
-			refuse_rule(rule, psprintf("No %s has that many of a weekday.", by_month ? "month" : "year"),
-						"Count from 1 at its beginning, or from -1 at its end.");
+	{
+		if (abs(recurrence->nths[i].nth) > 53)
+			refuse_rule(rule, "No year has that many of a weekday.", NTH_HINT);
+		least = Min(least, abs(recurrence->nths[i].nth));
+	}
+	/* one that no month has occurs never, beside others that do */
+	if (recurrence->nth_count > 0 && recurrence->weekdays == 0 && by_month && least > 5)
+		refuse_rule(rule, "No month has that many of a weekday.", NTH_HINT);
 }
 
 /* Refuse BYSETPOS where there is nothing to choose from. */

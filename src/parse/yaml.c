@@ -138,12 +138,14 @@ typedef struct YamlPairs
 	uint32		written;		/* pairs of the mapping itself; the rest is merged */
 } YamlPairs;
 
-/* One call.  parser and event own malloc'ed memory: see release_reader. */
+/* One call.  parser, event and token own malloc'ed memory: see release_reader. */
 typedef struct YamlReader
 {
 	yaml_parser_t parser;
 	yaml_event_t event;			/* the current one */
+	yaml_token_t token;			/* the current one, while tokens are looked through */
 	bool		initialized;
+	bool		doubtful;		/* are tokens to be looked through? */
 	const char *input;			/* UTF-8 */
 	size_t		source_index;	/* a character's ordinal, and ... */
 	const char *source;			/* ... where it is; both only move on */
@@ -288,8 +290,23 @@ release_reader(YamlReader *reader)
 	if (!reader->initialized)
 		return;
 	yaml_event_delete(&reader->event);
+	yaml_token_delete(&reader->token);
 	yaml_parser_delete(&reader->parser);
 	reader->initialized = false;
+}
+
+/* Begin with the text, for the first time or anew. */
+static void
+open_reader(YamlReader *reader)
+{
+	release_reader(reader);
+	if (!yaml_parser_initialize(&reader->parser))
+		refuse_memory();
+	reader->initialized = true;
+	yaml_parser_set_encoding(&reader->parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&reader->parser, (const unsigned char *) reader->input, strlen(reader->input));
+	reader->source = reader->input;
+	reader->source_index = 0;
 }
 
 /*
@@ -329,15 +346,38 @@ has_plain_tag(YamlReader *reader)
 	return *at == '!';
 }
 
+/* What may stand in a name of libyaml's, and what may follow it there but goes on with the name in YAML 1.2. */
+#define NAME_CHARACTERS	"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
+#define NAME_GOES_ON	"?:"
+
+/* Is that one of these characters?  The end of the text is none. */
+static bool
+is_one_of(char character, const char *characters)
+{
+	return character != '\0' && strchr(characters, character) != NULL;
+}
+
+/* May a token begin here that libyaml reads in another way?  Also true of some texts in quotes. */
+static bool
+is_doubtful(const char *input, const char *at)
+{
+	if (*at == '?')
+		return (at == input || is_one_of(at[-1], " \t\r\n[{,")) && !is_one_of(at[1], " \t\r\n");
+	if (*at == '&' || *at == '*')
+		return is_one_of(at[1 + strspn(at + 1, NAME_CHARACTERS)], NAME_GOES_ON);
+	return false;
+}
+
 /*
  * Look through the text for what must not reach libyaml.  It knows YAML 1.1's
  * line breaks, which are ordinary characters in YAML 1.2: a comment would end
  * at one, and strings would change.  And its time for tag directives is
- * quadratic in their number.
+ * quadratic in their number.  Returns whether its tokens are to be looked at.
  */
-static void
+static bool
 check_input(const char *input)
 {
+	bool		doubtful = false;
 	int			directives = 0;
 
 	for (const char *at = input; *at; at++)
@@ -353,7 +393,88 @@ check_input(const char *input)
 			refuse_byte(PM_TOO_LARGE, input, at - input, "too many directives in YAML",
 						psprintf("More than %d lines begin with %%TAG.", YAML_MAX_DIRECTIVES),
 						"Remove the tag directives: only the tags of YAML's core schema are known here.");
+		doubtful = doubtful || is_doubtful(input, at);
 	}
+	return doubtful;
+}
+
+/*
+ * What libyaml reads in another way than YAML 1.2, without a word
+ */
+
+/* Refuse the current token if YAML 1.2 has another one in its place. */
+static void
+check_token(YamlReader *reader)
+{
+	const yaml_token_t *token = &reader->token;
+	int			line = (int) token->start_mark.line + 1;
+	int			column = (int) token->start_mark.column + 1;
+
+	/* a key without a question mark has a token of no length */
+	if (token->type == YAML_KEY_TOKEN && token->end_mark.index > token->start_mark.index &&
+		!is_one_of(source_at(reader, &token->start_mark)[1], " \t\r\n"))
+		refuse(PM_INVALID_YAML, line, column, "ambiguous question mark in YAML",
+			   "A question mark without a blank after it begins a key to the parser, and a string in YAML 1.2.",
+			   "Write a blank after it if a key is meant, and quote the string otherwise.");
+	if ((token->type == YAML_ANCHOR_TOKEN || token->type == YAML_ALIAS_TOKEN) &&
+		is_one_of(*source_at(reader, &token->end_mark), NAME_GOES_ON))
+		refuse(PM_INVALID_YAML, line, column, "ambiguous anchor or alias in YAML",
+			   "The name ends before a character with which it goes on in YAML 1.2.",
+			   "Use letters, digits, - and _ in names, and write a blank after one; quote what is to be a string.");
+}
+
+/*
+ * Look through the tokens of a text that has doubtful places.  What is no
+ * YAML, or nests too deeply, is left to those who read the events.
+ */
+static void
+check_tokens(YamlReader *reader)
+{
+	yaml_token_type_t type = YAML_NO_TOKEN;
+	int			depth = 0;
+
+	open_reader(reader);
+	while (type != YAML_STREAM_END_TOKEN && depth <= YAML_MAX_DEPTH)
+	{
+		CHECK_FOR_INTERRUPTS();
+		yaml_token_delete(&reader->token);
+		if (!yaml_parser_scan(&reader->parser, &reader->token))
+			break;
+		check_token(reader);
+		type = reader->token.type;
+		depth += type == YAML_FLOW_SEQUENCE_START_TOKEN || type == YAML_FLOW_MAPPING_START_TOKEN;
+		depth -= type == YAML_FLOW_SEQUENCE_END_TOKEN || type == YAML_FLOW_MAPPING_END_TOKEN;
+	}
+}
+
+/*
+ * Refuse a block scalar without text if a comment follows that may have been
+ * meant as its text: it is indented further than the line the block begins in,
+ * or the block is the whole document, whose text need not be indented.
+ * libyaml takes the longest of the blank lines that a block begins with for
+ * its indentation; a line that is indented less ends the block, and is an
+ * error unless it begins with "#".
+ */
+static void
+check_empty_block(YamlReader *reader)
+{
+	const char *end = source_at(reader, &reader->event.end_mark);
+	const char *header = end;
+	const char *text = end + strspn(end, " \t\r\n");
+
+	if (*text != '#')
+		return;
+	while (header > reader->input && is_one_of(header[-1], " \t\r\n"))
+		header--;
+	while (header > reader->input && !is_one_of(header[-1], "\r\n"))
+		header--;
+	while (text > reader->input && text[-1] == ' ')
+		text--;
+	if (reader->nodes == 0 || strspn(text, " ") > strspn(header, " "))
+		refuse(PM_INVALID_YAML, (int) reader->event.start_mark.line + 1, (int) reader->event.start_mark.column + 1,
+			   "ambiguous block in YAML",
+			   "The block has no text, and the comment after it is indented as its text would be.",
+			   "Remove blanks from the empty lines before the text, or say how far it is indented, as in |2.");
 }
 
 /* ---- nodes ---- */
@@ -720,6 +841,10 @@ read_scalar(YamlReader *reader)
 	YamlNode   *node = make_node(reader, YAML_SCALAR);
 
 	node->plain = reader->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+	if ((reader->event.data.scalar.style == YAML_LITERAL_SCALAR_STYLE ||
+		 reader->event.data.scalar.style == YAML_FOLDED_SCALAR_STYLE) &&
+		strspn((const char *) reader->event.data.scalar.value, "\n") == reader->event.data.scalar.length)
+		check_empty_block(reader);
 	node->tag = read_tag(node, reader->event.data.scalar.tag);
 	if (node->plain && node->tag == YAML_TAG_NONE &&
 		reader->event.data.scalar.length > 0 && has_plain_tag(reader))
@@ -1050,17 +1175,14 @@ read_text(const char *input)
 	YamlReader *reader = palloc0(sizeof(YamlReader));
 	YamlNode   *root;
 
-	reader->input = reader->source = input;
+	reader->input = input;
 	reader->anchors = make_anchors();
-	check_input(input);
+	reader->doubtful = check_input(input);
 	PG_TRY();
 	{
-		if (!yaml_parser_initialize(&reader->parser))
-			refuse_memory();
-		reader->initialized = true;
-		yaml_parser_set_encoding(&reader->parser, YAML_UTF8_ENCODING);
-		yaml_parser_set_input_string(&reader->parser, (const unsigned char *) input,
-									 strlen(input));
+		if (reader->doubtful)
+			check_tokens(reader);
+		open_reader(reader);
 		root = read_document(reader);
 	}
 	PG_FINALLY();

@@ -315,27 +315,30 @@ take_references(const Sql *sql, Carry *carry, const InstanceKey *source, Propose
 {
 	/* read now, because the proposal may be from before the references of an earlier call */
 	Jsonb	   *present = reference_read(sql, &proposed->key, proposed->slots, !write);
-	Jsonb	   *references;
+	Jsonb	   *copied = reference_read(sql, source, proposed->slots, !write);
+	Jsonb	   *references = reference_over(present, copied);
 	List	   *changes;
 	JsonBuilder	builder;
 	ListCell   *cell;
 
-	carry->source_references = reference_read(sql, source, proposed->slots, !write);
-	references = reference_over(present, carry->source_references);
+	/* what is stored has its placeholders, for each environment has parameters of its own */
 	changes = carry_differences(present, references);
-	carry->refused = find_refused(sql, proposed, changes, references, !write);
+	carry->source_references = reference_render(copied, proposed->proposal.parameters, NULL);
+	proposed->reference_problems = NIL;
+	proposed->references = reference_render(references, proposed->proposal.parameters, &proposed->reference_problems);
+	carry->refused = find_refused(sql, proposed, changes, proposed->references, !write);
 	if (changes != NIL && write)
 	{
 		if (carry->refused != NIL)
 			refuse_replaced(&proposed->key, carry->refused);
-		(void) reference_store(sql, &proposed->key, carry->source_references);
+		reference_require_rendered(proposed->reference_problems);
+		(void) reference_store(sql, &proposed->key, copied);
 		begin_copy(&builder, source, "references");
 		foreach(cell, changes)
 			add_change(&builder, lfirst(cell));
 		record_copy(sql, proposed, "references.copied", &builder);
 		proposed->carried = true;
 	}
-	proposed->references = references;
 }
 
 /* The secrets that the release declares. */

@@ -46,7 +46,7 @@ promote_configure_instance(PG_FUNCTION_ARGS)
 	Staged		staged;
 
 	argument_instance_for(fcinfo, 0, "instance", "configure", &key);
-	staging.overrides = argument_params(fcinfo, 1, "patch");
+	staging.overrides = argument_optional_params(fcinfo, 1, "patch");
 	take_constraint(argument_text(fcinfo, 2), &constraint, &channel);
 	sql_enter(&sql);
 	instance_lock(&sql, &key, true);

@@ -27,6 +27,7 @@
 #include "promotion/promotion.h"
 #include "registry/instance.h"
 #include "registry/path.h"
+#include "registry/remote_reference.h"
 #include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_promote_instance);
@@ -77,7 +78,7 @@ take_arguments(FunctionCallInfo fcinfo, const char *action, Promotion *promotion
 	argument_instance_for(fcinfo, 0, "source", "view", &promotion->source);
 	argument_instance_for(fcinfo, 1, "destination", action, &promotion->destination);
 	check_pair(promotion);
-	promotion->overrides = argument_params(fcinfo, 2, "overrides");
+	promotion->overrides = argument_optional_params(fcinfo, 2, "overrides");
 	promotion->options = 3;
 }
 
@@ -306,7 +307,7 @@ promote_promote_to_next(PG_FUNCTION_ARGS)
 	Staged		staged;
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &promotion.source);
-	promotion.overrides = argument_params(fcinfo, 1, "overrides");
+	promotion.overrides = argument_optional_params(fcinfo, 1, "overrides");
 	promotion.options = 2;
 	sql_enter(&sql);
 	promotion.destination = promotion.source;
@@ -325,6 +326,8 @@ typedef struct Preview
 	const Promotion *promotion;
 	JsonbValue	overrides;
 	Mask	   *mask;
+	const Jsonb *source;		/* the source's params, rendered */
+	const Jsonb *base;			/* what is composed, before the overrides, rendered */
 	bool		is_literal;		/* do the overrides contain no placeholders? */
 	bool		at_old;			/* is the old state being read, not the new one? */
 } Preview;
@@ -378,6 +381,38 @@ is_hidden(const JsonChange *change, bool overridden)
 	return overridden && (change->flags & SCHEMA_SENSITIVE) && !(change->flags & MASK_NEW_ALONE);
 }
 
+/* The leaf at a path of a document; false where there is none. */
+static const JsonbValue *
+leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
+{
+	JsonbValue	root;
+
+	if (document == NULL)
+		return NULL;
+	root = json_view(document);
+	return json_path_look_up(&root, path, strlen(path), value) && json_is_leaf(value) ? value : NULL;
+}
+
+/* Do two documents differ in the leaf at a path?  NULL is an empty one. */
+static bool
+differ_at(const Jsonb *a, const Jsonb *b, const char *path)
+{
+	JsonbValue	values[2];
+	const JsonbValue *old_value = leaf_at(a, path, &values[0]);
+	const JsonbValue *new_value = leaf_at(b, path, &values[1]);
+
+	return old_value && new_value ? !json_equal(old_value, new_value) : old_value != new_value;
+}
+
+/* Where the value that a change leads to, or its absence, comes from. */
+static const char *
+origin_of(const Preview *preview, const JsonChange *change, bool overridden)
+{
+	if (overridden)
+		return "override";
+	return differ_at(preview->source, preview->base, change->path) ? "destination" : "source";
+}
+
 /* Return a change at the destination.  A JsonChangeCollector. */
 static void
 put_change(void *state, const JsonChange *change)
@@ -392,19 +427,7 @@ put_change(void *state, const JsonChange *change)
 	if (overridden && preview->is_literal)
 		shown.flags &= ~(SCHEMA_SENSITIVE | MASK_NEW_ALONE);
 	put_preview_row(preview, &shown, json_change_name(change),
-					change->old_value, change->new_value, overridden ? "override" : "source");
-}
-
-/* The leaf at a path of a document; false where there is none. */
-static const JsonbValue *
-leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
-{
-	JsonbValue	root;
-
-	if (document == NULL)
-		return NULL;
-	root = json_view(document);
-	return json_path_look_up(&root, path, strlen(path), value) && json_is_leaf(value) ? value : NULL;
+					change->old_value, change->new_value, origin_of(preview, change, overridden));
 }
 
 /* Return the masked leaves of one state that the overrides set, each once.  A JsonChangeCollector. */
@@ -430,18 +453,6 @@ put_hidden(void *state, const JsonChange *leaf)
 						change.new_value, "override");
 }
 
-/* Does the promotion change the leaf at a path? */
-static bool
-is_changed(const Preview *preview, const char *path)
-{
-	const Proposal *proposal = &preview->promotion->proposed.proposal;
-	JsonbValue	values[2];
-	const JsonbValue *old_value = leaf_at(proposal->planned, path, &values[0]);
-	const JsonbValue *new_value = leaf_at(proposal->rendered, path, &values[1]);
-
-	return old_value && new_value ? !json_equal(old_value, new_value) : old_value != new_value;
-}
-
 /*
  * Return where the source and the composed base differ.  There the destination keeps its own
  * value, or has none, unless an override sets it.  A JsonChangeCollector.
@@ -450,8 +461,9 @@ static void
 put_kept(void *state, const JsonChange *change)
 {
 	Preview    *preview = state;
+	const Proposal *proposal = &preview->promotion->proposed.proposal;
 
-	if (!is_overridden(preview, change->path) && !is_changed(preview, change->path))
+	if (!is_overridden(preview, change->path) && !differ_at(proposal->planned, proposal->rendered, change->path))
 		put_preview_row(preview, change, "keep", change->new_value, change->new_value,
 						"destination");
 }
@@ -478,6 +490,8 @@ put_preview(Preview *preview)
 
 	preview->overrides = json_view(promotion->overrides);
 	preview->is_literal = !json_strings_may_render(&preview->overrides);
+	preview->source = source;
+	preview->base = rendered_base;
 	preview->mask = compose_mask(proposal);
 	mask_leaf_diff(preview->mask, proposal->planned, proposal->rendered, put_change, preview);
 	/* after all others, in an order that does not show which of them change */
@@ -535,6 +549,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	promotion.proposed.proposal.allow_replace = true;
 	compose_check(&promotion.proposed.proposal);
 	carry_take(&sql, &promotion.carry, &promotion.source, &promotion.proposed, false);
+	reference_require_rendered(promotion.proposed.reference_problems);
 	carry_judge(&sql, &promotion.proposed, true);
 	put_preview(&preview);
 	sql_leave(&sql);

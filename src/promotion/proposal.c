@@ -162,7 +162,8 @@ proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, Propose
 	proposal->source_params = proposal->params;
 	if (proposal->planned == NULL && proposed->planned_digest)
 		proposal->planned = proposal->own_params;
-	proposed->references = reference_read(sql, &proposed->key, proposed->slots, read_only);
+	proposed->references = reference_render(reference_read(sql, &proposed->key, proposed->slots, read_only),
+											proposal->parameters, &proposed->reference_problems);
 	proposal->other_schemas[0] =
 		other_schema(sql, proposal, proposed->current_bundle, proposed->current_version, read_only);
 	proposal->other_schemas[1] =
@@ -172,6 +173,14 @@ proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, Propose
 	if (proposed->deployed_by > 0)
 		proposal->deployed = proposal_deployed(sql, &proposed->key, proposed->deployed_by, read_only);
 	return true;
+}
+
+/* Check a proposal as compose_check does, and refuse remote references that cannot be rendered. */
+void
+proposal_check(ProposedRevision *proposed)
+{
+	compose_check(&proposed->proposal);
+	reference_require_rendered(proposed->reference_problems);
 }
 
 /*

@@ -67,9 +67,10 @@ typedef struct ProposedRevision
 	char	   *database_role;
 	TimestampTz created_at;
 
-	/* the references that fill the release's slots; NULL members mean none */
+	/* the references that fill the release's slots, rendered; NULL members mean none */
 	Jsonb	   *slots;
 	Jsonb	   *references;
+	List	   *reference_problems; /* why some could not be rendered: sentences, char * */
 	Jsonb	   *planned_references; /* as the last plan had them */
 	List	   *replaced;		/* slots in which another reference runs: char *; see carry_judge */
 	List	   *copied_secrets; /* what a promotion does to secrets: SecretCopy * */
@@ -89,6 +90,7 @@ extern void proposal_from(const Sql *sql, const InstanceKey *destination, const 
 extern bool proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, ProposedRevision *proposed);
 extern List *proposal_deployed(const Sql *sql, const InstanceKey *key, int32 deployed_by, bool read_only);
 extern void proposal_require_history(const ProposedRevision *proposed);
+extern void proposal_check(ProposedRevision *proposed);
 extern void proposal_require_release(const Sql *sql, const ProposedRevision *proposed);
 extern bool proposal_minds_blocks(RevisionOrigin origin);
 extern void proposal_require_unblocked(const ProposedRevision *proposed, RevisionOrigin origin);

@@ -252,7 +252,7 @@ judge(const Sql *sql, ProposedRevision *proposed)
 				 errhint("Leave bundle and version out, they are filled in.")));
 	if (proposed->revision > proposed->current_revision)
 		proposal_require_unblocked(proposed, proposed->origin);
-	compose_check(&proposed->proposal);
+	proposal_check(proposed);
 }
 
 /*
@@ -358,7 +358,7 @@ revision_plan_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *
 void
 revision_tell(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
 {
-	compose_check(&proposed->proposal);
+	proposal_check(proposed);
 	carry_judge(sql, proposed, false);
 	proposed->plan = false;
 	tell(proposed, proposed->current_revision);

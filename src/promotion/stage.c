@@ -13,6 +13,7 @@
 #include "ledger/guard.h"
 #include "promotion/carry.h"
 #include "promotion/stage.h"
+#include "registry/path.h"
 
 /* Refuse an instance that is no longer at the expected revision; a NULL argument expects nothing. */
 void
@@ -60,7 +61,7 @@ is_planned(const Sql *sql, ProposedRevision *proposed)
 		return false;
 	/* permission for what the last plan shows is not asked for again */
 	proposal->allow_replace = true;
-	compose_check(proposal);
+	proposal_check(proposed);
 	proposal->allow_replace = allow_replace;
 	carry_judge(sql, proposed, false);
 	return json_digest_equal(config_digest(proposed->key.project, proposal->rendered), proposed->planned_digest) &&
@@ -104,7 +105,7 @@ empty_diff(MemoryContext context)
 static void
 write_revision(const Sql *sql, const Staging *staging, ProposedRevision *proposed, RevisionRecord *record)
 {
-	compose_check(&proposed->proposal);
+	proposal_check(proposed);
 	proposed->revision = proposed->current_revision + 1;
 	proposed->origin = staging->origin;
 	record->judged = proposed;
@@ -116,6 +117,24 @@ write_revision(const Sql *sql, const Staging *staging, ProposedRevision *propose
 						proposed->proposal.instance),
 				 errdetail("A trigger of promote.revision is disabled, or another one swallowed the row."),
 				 errhint("ALTER TABLE promote.revision ENABLE ALWAYS TRIGGER record_revision, and look for triggers that are not promote's.")));
+}
+
+/*
+ * Does the desired revision come from where the environment takes nothing from any more?  Then
+ * it cannot be deployed, and the same state from elsewhere, or by an edit, is a new revision.
+ */
+static bool
+came_without_path(const Sql *sql, const ProposedRevision *proposed)
+{
+	static Statement read = {"SELECT r.source_environment FROM promote.revision AS r WHERE " OF_INSTANCE("r")
+		" AND r.revision = $4 AND r.source_environment <> r.environment"};
+	SqlRows		rows;
+	List	   *sources;
+
+	if (!proposed->path_only)
+		return false;
+	rows = sql_run(sql, &read, AS_KEY(&proposed->key), AS_INT(proposed->current_revision));
+	return rows.count > 0 && !path_leads(sql, &proposed->key, sql_text(&rows, 0), false, &sources);
 }
 
 /*
@@ -137,11 +156,11 @@ stage_write(const Sql *sql, const Staging *staging, ProposedRevision *proposed, 
 	staged->old_revision = proposed->current_revision;
 	unchanged = stage_is_unchanged(proposed);
 	staged->changed = !unchanged || proposed->carried;
-	if (!unchanged)
+	if (!unchanged || came_without_path(sql, proposed))
 		write_revision(sql, staging, proposed, &record);
 	else if (proposed->plan && !is_planned(sql, proposed))
 	{
-		compose_check(&proposed->proposal);
+		proposal_check(proposed);
 		revision_plan_again(sql, proposed, &record);
 	}
 	else if (proposed->carried)

@@ -8,6 +8,7 @@
 #include "base/argument.h"
 #include "base/errors.h"
 #include "grant/access.h"
+#include "json/builder.h"
 #include "json/limits.h"
 #include "registry/instance.h"
 #include "registry/rescue.h"
@@ -140,13 +141,12 @@ argument_instance_for(FunctionCallInfo fcinfo, int argument, const char *name,
 	access_require(action, key);
 }
 
-/* An argument that is a JSON object within the limits. */
+/* An argument that is a JSON object within the limits, and not NULL. */
 Jsonb *
 argument_params(FunctionCallInfo fcinfo, int argument, const char *what)
 {
 	Jsonb	   *document;
 
-	/* NULL may come from a variable that was never set, so it does not mean "no overrides" */
 	if (PG_ARGISNULL(argument))
 		ereport(ERROR,
 				(errcode(PM_NOT_AN_OBJECT),
@@ -156,4 +156,11 @@ argument_params(FunctionCallInfo fcinfo, int argument, const char *what)
 	document = PG_GETARG_JSONB_P(argument);
 	json_check_params(document, what);
 	return document;
+}
+
+/* An argument that is a JSON object within the limits, and may be left out: NULL is an empty one. */
+Jsonb *
+argument_optional_params(FunctionCallInfo fcinfo, int argument, const char *what)
+{
+	return PG_ARGISNULL(argument) ? json_empty_object() : argument_params(fcinfo, argument, what);
 }

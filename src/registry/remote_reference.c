@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
 
 #include "base/argument.h"
 #include "base/ascii.h"
@@ -19,7 +20,9 @@
 #include "base/errors.h"
 #include "base/trigger.h"
 #include "grant/actor.h"
+#include "grant/grants.h"
 #include "json/reader.h"
+#include "json/render.h"
 #include "ledger/audit.h"
 #include "ledger/guard.h"
 #include "registry/instance.h"
@@ -29,6 +32,7 @@
 PG_FUNCTION_INFO_V1(promote_check_slots);
 PG_FUNCTION_INFO_V1(promote_check_reference);
 PG_FUNCTION_INFO_V1(promote_guard_reference);
+PG_FUNCTION_INFO_V1(promote_desired_references);
 PG_FUNCTION_INFO_V1(promote_set_remote_reference);
 PG_FUNCTION_INFO_V1(promote_remove_remote_reference);
 
@@ -197,6 +201,86 @@ reference_alone(const char *field, const char *reference)
 	return json_builder_finish(&builder);
 }
 
+/* What a rendered value is as a reference; NULL: no text. */
+static char *
+rendered_text(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return value->val.boolean ? "true" : "false";
+		default:
+			return NULL;
+	}
+}
+
+/*
+ * The references with an environment's parameters in the place of their placeholders.  A
+ * reference that cannot be rendered, or is none then, stays as it is; why is added to problems,
+ * as sentences, unless that is NULL.  NULL is an empty set.
+ */
+Jsonb *
+reference_render(const Jsonb *references, const Jsonb *parameters, List **problems)
+{
+	List	   *found;
+	Jsonb	   *rendered;
+	JsonBuilder	builder;
+	JsonbValue	root;
+
+	if (references == NULL || !json_has_placeholders(references))
+		return unconstify(Jsonb *, references);
+	rendered = json_render_noting(references, parameters, &found);
+	json_builder_init(&builder);
+	json_build_begin_object(&builder);
+	json_root(rendered, &root);
+	json_foreach(reference, &root)
+	{
+		char	   *text = rendered_text(&reference.value);
+		const char *problem = text ? reference_problem(text) : "It is no text.";
+		JsonbValue	own;
+		JsonbValue	template;
+
+		json_root(references, &own);
+		json_build_key(&builder, reference.key.val.string.val, reference.key.val.string.len);
+		if (problem == NULL)
+		{
+			json_build_string(&builder, text, strlen(text));
+			continue;
+		}
+		found = lappend(found, psprintf("What fills the slot \"%.*s\" is no remote reference once it is rendered. %s",
+										reference.key.val.string.len, reference.key.val.string.val, problem));
+		json_find_key(&own, &reference.key, &template);
+		json_build_value(&builder, &template);
+	}
+	json_build_end_object(&builder);
+	if (problems)
+		*problems = list_concat(*problems, found);
+	return json_builder_finish(&builder);
+}
+
+/* Refuse references that cannot be rendered, for these reasons; NIL: there are none. */
+void
+reference_require_rendered(const List *problems)
+{
+	StringInfoData detail;
+	ListCell   *cell;
+
+	if (problems == NIL)
+		return;
+	initStringInfo(&detail);
+	foreach(cell, problems)
+		appendStringInfo(&detail, "%s%s", detail.len > 0 ? "\n" : "", (char *) lfirst(cell));
+	ereport(ERROR,
+			(errcode(PM_INVALID_PLACEHOLDER),
+			 errmsg("the placeholders of remote references cannot be rendered"),
+			 errdetail_internal("%s", detail.data),
+			 errhint("Give the instance's environment the parameters named above, or write \\{{ for braces that are meant literally.")));
+}
+
 /* Are two sets equal?  NULL is an empty set. */
 bool
 reference_same(const Jsonb *a, const Jsonb *b)
@@ -304,11 +388,14 @@ typedef struct Slot
 	char	   *version;		/* the release that would be deployed */
 	Jsonb	   *slots;			/* declared by that release; NULL: none */
 	char	   *reference;		/* the present one; NULL: none */
-	Jsonb	   *references;		/* those of all declared slots; NULL: none */
+	Jsonb	   *parameters;		/* of the environment */
+	Jsonb	   *references;		/* those of all declared slots, rendered; NULL: none */
 } Slot;
 
 static const SqlField slot_fields[] = {
 	SQL_FIELDS(Slot, "i", revision, version_constraint, release_channel, bundle, version, slots),
+	SQL_FIELD(Slot, parameters, "(SELECT e.parameters FROM promote.environment AS e"
+			  " WHERE e.project = i.project AND e.environment = i.environment)"),
 	SQL_FIELD(Slot, reference, "(SELECT r.reference FROM promote.remote_reference AS r WHERE " OF_INSTANCE("r") " AND r.field = $4)")
 };
 
@@ -329,7 +416,7 @@ open_slot(const Sql *sql, Slot *slot)
 		refuse_unconfigured(&slot->key, "Configure it first, with promote.configure_instance: its release says which slots it has.");
 	if (slot->version == NULL)
 		refuse_no_release(sql, slot->bundle, slot->version_constraint, slot->release_channel);
-	slot->references = reference_read(sql, &slot->key, slot->slots, false);
+	slot->references = reference_render(reference_read(sql, &slot->key, slot->slots, false), slot->parameters, NULL);
 }
 
 /* Refuse a slot that the release does not declare. */
@@ -380,6 +467,8 @@ promote_set_remote_reference(PG_FUNCTION_ARGS)
 	char	   *reference = argument_required(fcinfo, 2, "reference");
 	Sql			sql;
 	Jsonb	   *set;
+	Jsonb	   *rendered;
+	List	   *problems = NIL;
 	bool		changed;
 
 	require_reference(reference);
@@ -392,7 +481,9 @@ promote_set_remote_reference(PG_FUNCTION_ARGS)
 	if (changed)
 	{
 		set = reference_alone(slot.field, reference);
-		check_replaced(&sql, &slot, reference_over(slot.references, set), argument_bool(fcinfo, 3, false));
+		rendered = reference_render(set, slot.parameters, &problems);
+		reference_require_rendered(problems);
+		check_replaced(&sql, &slot, reference_over(slot.references, rendered), argument_bool(fcinfo, 3, false));
 		(void) reference_store(&sql, &slot.key, set);
 		record_slot(&sql, &slot, "reference.set", reference);
 	}
@@ -427,6 +518,41 @@ promote_remove_remote_reference(PG_FUNCTION_ARGS)
 	}
 	sql_leave(&sql);
 	PG_RETURN_BOOL(slot.reference != NULL);
+}
+
+/* ---- for views ---- */
+
+/*
+ * promote_internal.desired_references(project text, environment text, component text, slots
+ * jsonb) returns jsonb
+ *
+ * NULL also where the caller sees nothing of the environment.
+ */
+Datum
+promote_desired_references(PG_FUNCTION_ARGS)
+{
+	static Statement read = {"SELECT e.parameters FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2"};
+	InstanceKey key = {argument_text(fcinfo, 0), argument_text(fcinfo, 1), argument_text(fcinfo, 2)};
+	Datum		result = (Datum) 0;
+	Jsonb	   *references;
+	Sql			sql;
+
+	if (!grants_may(GRANTS_ROWS, key.project, key.environment))
+		PG_RETURN_NULL();
+	sql_enter(&sql);
+	references = reference_read(&sql, &key, PG_GETARG_JSONB_P(3), true);
+	if (references && json_has_placeholders(references))
+	{
+		SqlRows		rows = sql_read(&sql, &read, AS_TEXT(key.project), AS_TEXT(key.environment));
+
+		references = reference_render(references, sql_jsonb(&rows, 0), NULL);
+	}
+	if (references)
+		result = SPI_datumTransfer(JsonbPGetDatum(references), false, -1);
+	sql_leave(&sql);
+	if (result == (Datum) 0)
+		PG_RETURN_NULL();
+	return result;
 }
 
 /* ---- the table ---- */

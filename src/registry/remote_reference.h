@@ -18,6 +18,8 @@ extern Jsonb *reference_read(const Sql *sql, const InstanceKey *key, const Jsonb
 extern List *reference_replaced(const Sql *sql, const InstanceKey *key, const Jsonb *slots,
 								const Jsonb *references, bool read_only);
 extern Jsonb *reference_over(const Jsonb *references, const Jsonb *over);
+extern Jsonb *reference_render(const Jsonb *references, const Jsonb *parameters, List **problems);
+extern void reference_require_rendered(const List *problems);
 extern bool reference_same(const Jsonb *a, const Jsonb *b);
 extern bool reference_store(const Sql *sql, const InstanceKey *key, const Jsonb *references);
 pg_noreturn extern void refuse_replaced(const InstanceKey *key, const List *fields);

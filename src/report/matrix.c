@@ -50,7 +50,7 @@ static const SqlField place_fields[] = {
 	SQL_FIELD(Place, rules.require_no_drift, "e.require_no_drift"),
 	SQL_FIELD(Place, rules.required_soak, "e.required_soak"),
 	SQL_FIELD(Place, has_checks, "EXISTS (SELECT FROM promote.required_check AS c"
-			  " WHERE c.project = e.project AND c.environment = e.environment)")
+			  " WHERE c.scope = ANY (promote_internal.rule_scopes(e.project, e.environment)))")
 };
 
 /* An instance. */

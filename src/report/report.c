@@ -68,16 +68,15 @@ is_running(FunctionCallInfo fcinfo, int argument)
 {
 	char	   *state = argument_text(fcinfo, argument);
 
-	if (state && strcmp(state, "running") == 0)
-		return true;
-	if (state == NULL || strcmp(state, "desired") != 0)
+	if (state == NULL || strcmp(state, "desired") == 0)
+		return false;
+	if (strcmp(state, "running") != 0)
 		ereport(ERROR,
 				(errcode(PM_INVALID_ARGUMENT),
-				 state ? errmsg("\"%s\" is not a state of configurations", state) :
-				 errmsg("the state is missing"),
+				 errmsg("\"%s\" is not a state of configurations", state),
 				 errdetail("States are desired and running."),
 				 errhint("Leave it out for what was desired; pass state => 'running' for what ran.")));
-	return false;
+	return true;
 }
 
 /*

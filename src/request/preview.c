@@ -151,6 +151,8 @@ propose_carry(const Sql *sql, const PromotionRequest *request, ItemProposal *pro
 	sql_push_latest();
 	carry_take(sql, &promotion->carry, &promotion->source, &promotion->proposed, false);
 	PopActiveSnapshot();
+	foreach(cell, promotion->proposed.reference_problems)
+		note_obstacle(proposal, "references", lfirst(cell));
 	foreach(cell, promotion->carry.refused)
 		note_obstacle(proposal, "references",
 					  psprintf("remote reference %s: what runs has another one", (char *) lfirst(cell)));

@@ -22,6 +22,7 @@
 #include "json/reader.h"
 #include "json/writer.h"
 #include "ledger/guard.h"
+#include "registry/instance.h"
 #include "registry/path.h"
 #include "registry/rule_hold.h"
 #include "request/request.h"
@@ -83,19 +84,6 @@ argument_word(FunctionCallInfo fcinfo, int argument, const char *name, const cha
 		known = lappend(known, unconstify(char *, names[i]));
 	refuse_argument(name, psprintf("\"%s\" is none of: %s.", word, names_joined(known)), "Name one of them.");
 	return 0;
-}
-
-/* Take an object; left out, it is empty. */
-static Jsonb *
-argument_object(FunctionCallInfo fcinfo, int argument, const char *name)
-{
-	Jsonb	   *document;
-
-	if (PG_ARGISNULL(argument))
-		return json_empty_object();
-	document = PG_GETARG_JSONB_P(argument);
-	json_check_params(document, name);
-	return document;
 }
 
 /* The strings of an array.  Refuses an empty array, and anything else. */
@@ -235,10 +223,10 @@ take_arguments(FunctionCallInfo fcinfo, Opening *opening)
 	request->destination_environment = argument_required(fcinfo, DESTINATION, "destination environment");
 	access_require_in("promote", request->project, request->destination_environment);
 	access_require_in("view", request->project, request->source_environment);
-	opening->scope = argument_object(fcinfo, SCOPE, "scope");
+	opening->scope = argument_optional_params(fcinfo, SCOPE, "scope");
 	request->strategy = argument_word(fcinfo, STRATEGY, "strategy", request_strategies);
 	opening->waves = argument_waves(fcinfo);
-	request->overrides = argument_object(fcinfo, OVERRIDES, "overrides");
+	request->overrides = argument_optional_params(fcinfo, OVERRIDES, "overrides");
 	request->rollback_mode = argument_word(fcinfo, ROLLBACK_MODE, "rollback mode", rollback_modes);
 	request->include_other_changes = argument_bool(fcinfo, INCLUDE_OTHER_CHANGES, false);
 	take_carry(fcinfo, request);

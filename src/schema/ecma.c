@@ -487,6 +487,45 @@ read_class_character(Translator *t)
 	return read_character_escape(t);
 }
 
+/* Is that the name, of ASCII's characters, at some place of the pattern? */
+static bool
+has_text(const Translator *t, int n, const char *text)
+{
+	for (; *text; text++)
+		if (peek(t, n++) != (unsigned char) *text)
+			return false;
+	return true;
+}
+
+/*
+ * Refuse a class of POSIX's in a bracket expression, as [:space:] in
+ * [^[:space:]]: to ECMA-262 these are single characters, and the second
+ * bracket that closes is one more.  Nobody means that.
+ */
+static void
+refuse_posix_class(const Translator *t)
+{
+	static const struct
+	{
+		const char *name;		/* with what ends it */
+		const char *meant;		/* in brackets */
+	}			classes[] = {
+		{"alnum:]", "\\p{L}\\p{N}"}, {"alpha:]", "\\p{L}"}, {"ascii:]", "\\x00-\\x7F"}, {"blank:]", " \\t"},
+		{"cntrl:]", "\\p{Cc}"}, {"digit:]", "\\d"}, {"graph:]", "!-~"}, {"lower:]", "\\p{Ll}"},
+		{"print:]", " -~"}, {"punct:]", "\\p{P}\\p{S}"}, {"space:]", "\\s"}, {"upper:]", "\\p{Lu}"},
+		{"word:]", "\\w"}, {"xdigit:]", "0-9A-Fa-f"}
+	};
+	int			name = peek(t, 2) == '^' ? 3 : 2;
+
+	for (int i = 0; i < lengthof(classes) && has_text(t, 0, "[:"); i++)
+		if (has_text(t, name, classes[i].name))
+			SCHEMA_REFUSE(t->place,
+						  psprintf("Write %s in the brackets%s. %s", classes[i].meant,
+								   name == 3 ? ", and a ^ before all that is in them" : "", SCHEMA_PATTERN_HINT),
+						  "has the class [:%s of POSIX, which ECMA-262 takes for single characters.",
+						  psprintf("%s%s", name == 3 ? "^" : "", classes[i].name));
+}
+
 /* A member of a bracket expression: a class, a character or a range. */
 static void
 translate_class_member(Translator *t)
@@ -494,6 +533,8 @@ translate_class_member(Translator *t)
 	pg_wchar	first;
 	pg_wchar	last;
 
+	if (!t->judging)
+		refuse_posix_class(t);
 	if (translate_class_escape(t))
 	{
 		if (peek(t, 0) == '-' && peek(t, 1) != ']')

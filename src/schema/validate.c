@@ -8,6 +8,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
+#include "base/argument.h"
 #include "base/compat.h"
 #include "json/writer.h"
 #include "schema/evaluate.h"
@@ -64,12 +65,14 @@ put_violation(void *state, const SchemaViolation *violation)
 Datum
 promote_jsonb_schema_errors(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *document = PG_GETARG_JSONB_P(0);
-	JsonbValue	root = json_view(document);
-	Jsonb	   *schema = PG_GETARG_JSONB_P(1);
+	JsonbValue	root;
 
 	InitMaterializedSRF(fcinfo, 0);
-	validate(schema_compile(schema), &root, put_violation, fcinfo->resultinfo, PG_GETARG_BOOL(2));
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		return (Datum) 0;
+	root = json_view(PG_GETARG_JSONB_P(0));
+	validate(schema_compile(PG_GETARG_JSONB_P(1)), &root, put_violation, fcinfo->resultinfo,
+			 argument_bool(fcinfo, 2, false));
 	return (Datum) 0;
 }
 
@@ -77,10 +80,17 @@ promote_jsonb_schema_errors(PG_FUNCTION_ARGS)
 Datum
 promote_jsonb_schema_valid(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *document = PG_GETARG_JSONB_P(0);
-	JsonbValue	root = json_view(document);
-	Jsonb	   *schema = PG_GETARG_JSONB_P(1);
-	bool		valid = validate(schema_compile(schema), &root, NULL, NULL, PG_GETARG_BOOL(2));
+	Jsonb	   *document;
+	Jsonb	   *schema;
+	JsonbValue	root;
+	bool		valid;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	document = PG_GETARG_JSONB_P(0);
+	schema = PG_GETARG_JSONB_P(1);
+	root = json_view(document);
+	valid = validate(schema_compile(schema), &root, NULL, NULL, argument_bool(fcinfo, 2, false));
 
 	PG_FREE_IF_COPY(document, 0);
 	PG_FREE_IF_COPY(schema, 1);

@@ -23,6 +23,7 @@
 PG_FUNCTION_INFO_V1(promote_rotate_secrets);
 
 #define BATCH_MAX 100000
+#define BATCH_USUAL 1000		/* where none is given */
 
 /* A secret to seal again. */
 typedef struct Sealed
@@ -141,11 +142,11 @@ count_old(const Sql *sql, const char *current)
 	return sql_wide(&rows, 0);
 }
 
-/* The argument that limits how many secrets one call seals again. */
+/* The argument that limits how many secrets one call seals again; NULL: the usual number. */
 static int32
 argument_batch(FunctionCallInfo fcinfo)
 {
-	int32		batch = argument_number(fcinfo, 0, "batch");
+	int32		batch = PG_ARGISNULL(0) ? BATCH_USUAL : PG_GETARG_INT32(0);
 
 	if (batch < 1 || batch > BATCH_MAX)
 		ereport(ERROR,

@@ -17,6 +17,8 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 
+#include "base/argument.h"
+#include "base/errors.h"
 #include "json/reader.h"
 #include "terraform/text.h"
 
@@ -77,7 +79,7 @@ static void
 refuse_diff(const char *detail)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			(errcode(PM_INVALID_ARGUMENT),
 			 errmsg("not a diff"),
 			 errdetail("%s", detail),
 			 errhint("Pass the diff of a promotion or a deployment.")));
@@ -257,7 +259,9 @@ promote_format_diff(PG_FUNCTION_ARGS)
 	StringInfoData out;
 	JsonbValue	diff;
 
-	style.immutable = PG_GETARG_BOOL(1) ? "immutable, forces replacement" : "immutable";
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	style.immutable = argument_bool(fcinfo, 1, false) ? "immutable, forces replacement" : "immutable";
 	json_root(PG_GETARG_JSONB_P(0), &diff);
 	initStringInfo(&out);
 	append_leaves(&out, &diff, &style, &counts);

@@ -356,6 +356,30 @@ UPDATE promote.instance SET attributes = '{"tier": "silver"}' WHERE name = 'ecom
 SELECT is(pg_temp.lines($$SELECT rule FROM promote.required_approvals('ecomm-staging-db')$$), '(db)',
     '... as they come out');
 
+INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', NULL, 'all of it', 'test_dba'),
+    (NULL, 'staging', 'any staging', 'test_dba'), (NULL, NULL, 'everywhere', 'test_dba'), ('other', NULL, 'elsewhere',
+        'test_dba'),
+    (NULL, 'production', 'any production', 'test_dba'), ('ecomm', NULL, 'db', 'test_dba');
+SELECT is(pg_temp.lines($$SELECT rule FROM promote.required_approvals('ecomm-staging-db')$$),
+    E'("all of it")\n("any staging")\n(db)\n(db)\n(everywhere)',
+        'rules of a project, of environments of a name, and of everything');
+SELECT is(pg_temp.lines($$SELECT DISTINCT rule FROM promote.approval_status WHERE instance = 'ecomm-staging-db'$$),
+    E'("all of it")\n("any staging")\n(db)\n(everywhere)', '... are shown');
+SELECT is(pg_temp.lines($$SELECT scope FROM promote.approval_rule WHERE rule IN ('everywhere', 'all of it',
+    'any staging') ORDER BY 1$$),
+    E'(*-*)\n(*-staging)\n(ecomm-*)', '... by one column');
+SELECT throws_ok($$INSERT INTO promote.approval_rule (project, rule, role) VALUES ('ecomm', 'db', 'test_dba')$$,
+    '23505', NULL,
+    'a scope has each name once');
+SELECT throws_ok($$INSERT INTO promote.approval_rule (project, rule, role) VALUES ('nowhere', 'db', 'test_dba')$$,
+    '23503', NULL,
+    'a project has to be there');
+SELECT is((SELECT count(*) FROM promote.audit_log WHERE subject IN ('approval_rule *-*/everywhere',
+    'approval_rule ecomm-*/db')), 2::bigint,
+    'each is in the log');
+SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole with them');
+DELETE FROM promote.approval_rule WHERE project IS NULL OR environment IS NULL;
+
 -- ---- a service that acts for people ----
 DELETE FROM promote.approval_rule WHERE environment = 'staging';
 INSERT INTO promote.approval_rule (project, environment, rule, role, quorum)

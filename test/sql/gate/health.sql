@@ -89,6 +89,17 @@ SELECT throws_ok(format('INSERT INTO promote.required_check (project, environmen
 
 -- ---- required checks of the destination ----
 SELECT is_empty($$SELECT pg_temp.blocked('health')$$, 'nothing is required');
+SAVEPOINT scopes;
+INSERT INTO promote.required_check (project, environment, check_name) VALUES ('ecomm', NULL, 'a'), (NULL,
+    'production', 'b'), (NULL, NULL, 'c'),
+    ('other', NULL, 'd'), (NULL, 'staging', 'e');
+SELECT is(pg_temp.lines($$SELECT substring(b, '"(.)"') FROM pg_temp.blocked('health') AS b$$), E'(a)\n(b)\n(c)',
+    'checks of a project, of environments of a name, and of everything');
+INSERT INTO promote.promotion_path VALUES ('ecomm', 'staging', 'production');
+SELECT alike((SELECT why_not FROM promote.matrix('ecomm') WHERE instance = 'ecomm-staging-db'),
+    '%check "c" was never reported%',
+    '... which the matrix knows');
+ROLLBACK TO scopes;
 INSERT INTO promote.required_check (project, environment, check_name) VALUES ('ecomm', 'production', 'ticket');
 SELECT results_eq($$SELECT code, message, since, until, liftable_by FROM promote.blockers('ecomm-production-db')
     WHERE code = 'health'$$,

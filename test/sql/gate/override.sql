@@ -106,6 +106,19 @@ SELECT pg_temp.refuses(format($$SELECT promote.override_gate('ecomm-production-d
 SELECT pg_temp.refuses($$INSERT INTO promote.override_rule (project, environment, code, role)
     VALUES ('ecomm', 'production', 'plan', 'test_duty')$$, 'PM604', 'would not be what was reviewed',
     'a gate that is never overridden');
+INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('other', NULL, 'freeze', 'test_duty'),
+    (NULL, 'staging', 'freeze', 'test_duty');
+SELECT is(pg_temp.codes(), 'freeze', 'marked elsewhere');
+SAVEPOINT unmarked;
+INSERT INTO promote.override_rule (project, code, role) VALUES ('ecomm', 'freeze', 'test_duty');
+SELECT is(pg_temp.codes(), 'freeze!', 'marked for the project');
+ROLLBACK TO unmarked;
+INSERT INTO promote.override_rule (code, role) VALUES ('freeze', 'test_duty');
+SELECT is(pg_temp.codes(), 'freeze!', 'marked everywhere');
+ROLLBACK TO unmarked;
+INSERT INTO promote.override_rule (environment, code, role) VALUES ('production', 'freeze', 'test_duty');
+SELECT is(pg_temp.codes(), 'freeze!', 'marked for all environments of a name');
+ROLLBACK TO unmarked;
 INSERT INTO promote.override_rule (project, environment, code, role)
     VALUES ('ecomm', 'production', 'freeze', 'test_duty');
 SELECT is(pg_temp.codes(), 'freeze!', 'marked');

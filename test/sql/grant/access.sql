@@ -190,7 +190,7 @@ SELECT is(pg_temp.as_role('a_dev', format('SELECT promote_internal.may_view_audi
     format('(%s)', seen), format('%s of %s: %s', subject, project, seen))
   FROM (VALUES ('ecomm', 'ecomm', 't'), ('ecomm', 'project ecomm', 't'), ('ecomm', 'ecomm-staging-db', 't'),
       ('ecomm', 'ecomm-production-db', 'f'), ('other', 'other-production-db', 'f'),
-               ('ecomm', 'approval_rule ecomm/staging/two', 't'), ('ecomm', 'approval_rule ecomm/production/two', 'f'),
+               ('ecomm', 'approval_rule ecomm-staging/two', 't'), ('ecomm', 'approval_rule ecomm-production/two', 'f'),
                    ('ecomm', 'environment ecomm/staging', 't'),
                ('ecomm', 'freeze_window xmas', 'f'), ('ecomm', 'freeze_window ecomm', 'f'),
                    ('ecomm', 'request ecomm/77', 'f'), ('ecomm', 'request ecomm/x', 'f'), ('ecomm', '', 'f'),

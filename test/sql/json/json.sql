@@ -69,9 +69,15 @@ SELECT throws_ok(format($$SELECT promote.jsonb_deep_merge(%L, %L, 'name')$$, tar
                  'arrays cannot be merged by a key that is not unique', 'refused: ' || target || ' + ' || patch)
   FROM (VALUES
     ('[{"name": "a"}, {"name": "a"}]', '[{"name": "b"}]'),
+    ('[{"name": "b"}]', '[{"name": "a"}, {"name": "a"}]'),
+    ('[{"name": "a"}, {"name": "a"}]', '[1]'),
+    ('[1]', '[{"name": "a"}, {"name": "a"}]'),
+    ('{"l": []}', '{"l": [{"name": "a"}, {"name": "a"}]}'),
+    ('{"l": [{"name": "a"}, {"name": "a"}]}', '{"l": []}'),
     ('[{"name": "a"}]', '[{"name": 1}, {"name": 2}, {"name": 1.0}]')) AS v(target, patch);
-SELECT is(promote.jsonb_deep_merge('[{"name": "a"}, {"name": "a"}]', '{"x": 1}', 'name'), '{"x": 1}',
-          'names matter only where two arrays meet');
+SELECT is(promote.jsonb_deep_merge(target, patch, 'name'), patch, 'names matter only where two arrays meet')
+  FROM (VALUES ('[{"name": "a"}, {"name": "a"}]'::jsonb, '{"x": 1}'::jsonb), ('{"x": 1}',
+      '[{"name": "a"}, {"name": "a"}]')) v (target, patch);
 
 -- ---- the bytes are those of PostgreSQL's own builder ----
 -- *= compares the bytes of rows, and text makes PostgreSQL build a document anew.

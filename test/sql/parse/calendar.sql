@@ -259,6 +259,14 @@ SELECT pg_temp.bad('FREQ=DAILY;INTERVAL=65537', 'RFC 5545 knows', 'INTERVAL 6553
 SELECT pg_temp.bad('FREQ=MONTHLY;BYDAY=257MO', 'RFC 5545 knows', '257MO, which is 1MO in 8 bits');
 SELECT pg_temp.bad('FREQ=MONTHLY;BYMONTHDAY=' || list, 'RFC 5545 knows', 'an empty item of a list: ' || list)
     FROM unnest('{"1,,2","1,",",1",+}'::text[]) AS list;
+SELECT pg_temp.bad('FREQ=YEARLY;BYMONTH=8;BYDAY=-53TU,6MO', 'No month has that many',
+    'a month without any of its weekdays');
+SELECT pg_temp.bad('FREQ=YEARLY;BYMONTH=8;BYDAY=54TU,-2MO', 'No year has that many',
+    'a number that RFC 5545 does not have');
+SELECT is(pg_temp.days('FREQ=YEARLY;BYMONTH=8;BYDAY=-53TU,-2MO', '2026-01-01 09:00', 3), '26-08-24 27-08-23 28-08-21',
+    'a weekday that no month has beside one that each has');
+SELECT is(pg_temp.days('FREQ=MONTHLY;BYDAY=6TU,MO', '2026-01-01 09:00', 2), '26-01-05 26-01-12',
+    '... or beside every one');
 SELECT pg_temp.bad('FREQ=MONTHLY;BYDAY=0MO', 'RFC 5545 knows', 'the 0th Monday');
 SELECT pg_temp.bad('FREQ=MONTHLY;BYDAY=6MO', 'No month has', 'the 6th Monday of a month');
 SELECT pg_temp.bad('FREQ=YEARLY;BYMONTH=2;BYDAY=-6MO', 'No month has', '... said otherwise');

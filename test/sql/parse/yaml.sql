@@ -213,6 +213,28 @@ SELECT pg_temp.refuses(yaml, 'PM107', place, pattern, description) FROM (VALUES
 	('{!!int a: 1}', '1:2', 'fit', '!!int of a key that is a word'),
 	('!foo!bar x', '1:1', 'tag handle', 'undefined tag handle')) v (yaml, place, pattern, description);
 
+-- What libyaml takes for something else than YAML 1.2 does
+SELECT pg_temp.refuses(yaml, 'PM107', place, 'ambiguous', yaml) FROM (VALUES
+	('[?x]', '1:2'), ('{ ?foo: bar }', '1:3'), ('{a: 1,?b: 2}', '1:7'), ('[?"x"]', '1:2'), ('{?: x}', '1:2'),
+	(E'[a,\n ?#c\n x]', '2:2'), ('[é, ?é]', '1:5'),
+	('key: &an:chor value', '1:6'), ('&a:b x', '1:1'), ('[&a?b c]', '1:2'), ('{a: &b:c d}', '1:5'),
+	('&a: b', '1:1'),
+	('[&a 1, {*a: b}]', '1:9'), (E'- &a x\n- *a: 1', '2:3'),
+	(E'k: |\n   \n  # c\n', '1:4'), (E'k: >+\n   \n # c\n', '1:4'),
+	    (E'- a:\n    k: |-  # x\n        \n\n      #!/bin/sh\n', '2:8'),
+	(E'--- |\n# c\n', '1:5'), (E'k: |\r\n   \r\n  # c\r\n', '1:4')) v (yaml, place);
+SELECT pg_temp.reads(yaml, expected, yaml) FROM (VALUES
+	('?x', '"?x"'), ('[a?b, "?x", ''?y'', a ?b]', '["a?b", "?x", "?y", "a ?b"]'), ('- ?x', '["?x"]'), ('[ ? x ]',
+	    '[{"x": null}]'),
+	(E'{?\n x: 1, ?\ty: 2}', '{"x": 1, "y": 2}'), (E'? x\n: 1', '{"x": 1}'), ('{a: "[ ?x"}', '{"a": "[ ?x"}'),
+	('[&a 1, *a, {*a : 2}, "&a:b", x&a:b, "*a:"]', '[1, 1, {"1": 2}, "&a:b", "x&a:b", "*a:"]'), ('[&a]', '[null]'),
+	('{k: &a, j: *a}', '{"j": null, "k": null}'), (E'- &a\n  x\n- *a', '["x", "x"]'),
+	(E'k: |\n# c\nj: 1', '{"j": 1, "k": ""}'), (E'a:\n  k: |\n # c\n  j: 1', '{"a": {"j": 1, "k": ""}}'),
+	(E'k: |2\n   \n  # c\n', '{"k": " \n# c\n"}'), (E'k: |\n  # c\n', '{"k": "# c\n"}'),
+	(E'k: |\n  a\n    \n', '{"k": "a\n  \n"}'), (E'k: |\n  a\n    ', '{"k": "a\n  "}'), (E'k: >\n  a  \n  b\n',
+	    '{"k": "a   b\n"}'))
+	v (yaml, expected);
+
 -- Limits
 SELECT pg_temp.refuses(repeat('9', 1001), 'PM102', '1:1', '1000 digits', '1001 digits');
 SELECT pg_temp.refuses('a: ' || repeat('9', 10000), 'PM102', '1:4', '1000 digits', '10,000 digits');

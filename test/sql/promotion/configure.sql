@@ -37,7 +37,6 @@ SELECT pg_temp.refuses(format('SELECT promote.configure_instance(%L, %s, %s, exp
     state, detail, what)
   FROM (VALUES
     ('ecomm-prod-uswest-db', '''[1]''', 'NULL', 'NULL', 'PM101', 'It is of type array', 'a patch that is no object'),
-    ('ecomm-prod-uswest-db', 'NULL', 'NULL', 'NULL', 'PM101', 'It is null', 'a patch that is null'),
     ('ecomm-prod-uswest-db', '(repeat(''{"a":'', 1001) || 1 || repeat(''}'', 1001))::jsonb', 'NULL', 'NULL', 'PM102',
         'It has more than 1000 levels', 'a patch that is too deep'),
     ('ecomm-prod-uswest-db', 'jsonb_build_object(''a'', repeat(''x'', 17000000))', 'NULL', 'NULL', 'PM102',

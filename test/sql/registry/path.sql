@@ -123,8 +123,6 @@ SELECT is(pg_temp.lines($$SELECT new_revision FROM promote.promote_instance('eco
     plan => false, idempotency_key => 'k')$$), '(3)', '... by either name');
 SELECT pg_temp.refuses($$SELECT promote.promote_to_next('ecomm-staging-db', '{"size": "small"}',
     expected_revision => 9)$$, 'PM401', 'revision is 3', 'an expectation that does not hold');
-SELECT pg_temp.refuses($$SELECT promote.promote_to_next('ecomm-staging-db', NULL)$$, 'PM101', 'null',
-    'overrides that were never set');
 SELECT lives_ok($$SELECT promote.promote_to_next('ecomm-staging-db', '{"subnet": "other"}', allow_replace => true)$$,
     'which may replace');
 INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'dev', 'db'), ('ecomm', 'dev', 'bare'),
@@ -186,7 +184,8 @@ SELECT ok(pg_temp.work('ecomm-production-db') > 0, '... and planned');
 SELECT is_empty($$SELECT * FROM promote.blockers('ecomm-production-db')$$, 'what came along a path may be deployed');
 DELETE FROM promote.promotion_path WHERE source_environment = 'staging' AND destination_environment = 'production';
 SELECT is(pg_temp.lines($$SELECT * FROM promote.blockers('ecomm-production-db')$$),
-    '(path,"there is no promotion path from ""staging"" to ""production"", only from qa",,,"whoever adds the path",f)',
+    '(path,"there is no promotion path from ""staging"" to ""production"", only from qa",,,"whoever '
+    'adds the path, promotes to it from where one leads from, or edits it",f)',
     '... until the path is gone');
 SELECT pg_temp.refuses($$SELECT promote.deploy_instance('ecomm-production-db')$$, 'PM601',
     '^path: there is no promotion path', '... when it is refused');
@@ -198,6 +197,39 @@ SELECT is_empty($$SELECT * FROM promote.blockers('ecomm-production-db')$$, '... 
 UPDATE promote.environment SET source_policy = 'path' WHERE environment = 'production';
 SELECT lives_ok($$SELECT promote.rollback_instance('ecomm-production-db')$$,
     'a rollback takes from the instance itself');
+-- ---- what came from where nothing may come from any more ----
+UPDATE promote.environment SET source_policy = 'any', require_plan = false WHERE environment = 'production';
+SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 5}') AS p \gset
+SELECT pg_temp.path('qa', 'production');
+INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'qa', 'db');
+INSERT INTO promote.revision (project, environment, component, digest, version_constraint, release_channel)
+SELECT r.project, 'qa', r.component, r.digest, r.version_constraint, r.release_channel FROM promote.revision AS r
+  JOIN promote.instance AS i USING (project, environment, component, revision) WHERE i.name = 'ecomm-production-db';
+UPDATE promote.environment SET source_policy = 'path' WHERE environment = 'production';
+SELECT pg_temp.refuses($$SELECT promote.deploy_instance('ecomm-production-db')$$, 'PM601', '^path: ',
+    'it is not deployed');
+SELECT alike((SELECT liftable_by FROM promote.blockers('ecomm-production-db')),
+    '%promotes to it from where one leads from%',
+    '... and the blocker says what to do');
+SAVEPOINT stuck;
+SELECT is((SELECT promotable FROM promote.matrix('ecomm') WHERE instance = 'ecomm-qa-db'), true,
+    'the same can be promoted from where a path leads from');
+SELECT is(pg_temp.lines($$SELECT changed, new_revision - old_revision FROM promote.promote_instance('ecomm-qa-db',
+    'ecomm-production-db')$$),
+    '(f,1)', '... which is a new revision, of what is desired already');
+SELECT is_empty($$SELECT * FROM promote.blockers('ecomm-production-db')$$, '... that nothing blocks');
+SELECT ok(pg_temp.deploy('ecomm-production-db') > 0, '... and that is deployed');
+SELECT is(pg_temp.lines($$SELECT changed, new_revision - old_revision FROM promote.promote_instance('ecomm-qa-db',
+    'ecomm-production-db')$$),
+    '(f,0)', '... once');
+ROLLBACK TO stuck;
+SELECT is(pg_temp.lines($$SELECT changed, new_revision - old_revision
+    FROM promote.configure_instance('ecomm-production-db')$$), '(f,1)',
+    'an edit that changes nothing is a way out, too');
+SELECT is_empty($$SELECT * FROM promote.blockers('ecomm-production-db')$$, '... that nothing blocks');
+SELECT is(pg_temp.lines($$SELECT changed, new_revision - old_revision
+    FROM promote.configure_instance('ecomm-production-db')$$), '(f,0)',
+    '... once');
 SELECT pg_temp.path('staging', 'production');
 UPDATE promote.environment SET source_policy = 'path';
 SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 3}')$$,

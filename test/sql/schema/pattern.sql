@@ -29,6 +29,46 @@ END
 $$;
 
 ------------------------------------------------------------------------
+-- classes of POSIX
+
+SELECT pg_temp.refuses(format('^a[x%s]', class),
+	format('has the class %s of POSIX, which ECMA-262 takes for single characters.', class))
+FROM unnest(ARRAY['[:alnum:]', '[:alpha:]', '[:ascii:]', '[:blank:]', '[:cntrl:]', '[:digit:]', '[:graph:]',
+    '[:lower:]',
+	'[:print:]', '[:punct:]', '[:space:]', '[:upper:]', '[:word:]', '[:xdigit:]', '[:^space:]']) class;
+SELECT pg_temp.refuses('^[^[:space:]]+:[^[:space:]]+$',
+	'has the class [:space:] of POSIX, which ECMA-262 takes for single characters.');
+SELECT pg_temp.matches('^[[:spac:]]$', '{a],:]}', '{a}');
+SELECT pg_temp.matches('^[:space:]$', '{a,:}', '{" "}');
+SELECT pg_temp.matches('^\[[:]space:\]$', '{[:space:]}', '{" "}');
+
+-- at publishing, with what the publisher meant
+INSERT INTO promote.bundle (bundle) VALUES ('posix');
+CREATE FUNCTION pg_temp.hint(pattern text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	found text;
+BEGIN
+	INSERT INTO promote.bundle_release (bundle, version, params_schema)
+	VALUES ('posix', '1.0.0', jsonb_build_object('properties', jsonb_build_object('image', jsonb_build_object('pattern',
+	    pattern))));
+	RETURN 'published';
+EXCEPTION WHEN SQLSTATE 'PM106' THEN
+	GET STACKED DIAGNOSTICS found = PG_EXCEPTION_HINT;
+	RETURN found;
+END
+$$;
+SELECT alike(pg_temp.hint('^[^[:space:]]+:[^[:space:]]+$'), 'Write \\s in the brackets. Patterns are%',
+    'publishing says what is meant');
+SELECT alike(pg_temp.hint('[[:^digit:]]'), 'Write \\d in the brackets, and a ^ before all%', 'and of the opposite');
+SELECT pg_temp.matches(format('^[%s]$', meant), good, '{é😀}')
+FROM (VALUES ('\p{L}\p{N}', '{é,1}'::text[]), ('\p{L}', '{é}'), ('\x00-\x7F', '{a}'), (' \t', ARRAY[' ', E'\t']),
+    ('\p{Cc}', ARRAY[E'\t']),
+	('\d', '{1}'), ('!-~', '{a,~}'), ('\p{Ll}', '{é}'), (' -~', '{a," "}'), ('\p{P}\p{S}', '{!,+}'), ('\s', '{" "}'),
+	    ('\p{Lu}', '{É}'),
+	('\w', '{_}'), ('0-9A-Fa-f', '{f}')) v (meant, good);
+SELECT is(pg_temp.hint('^[^\s]+:[^\s]+$'), 'published', 'what is meant can be published');
+
+------------------------------------------------------------------------
 -- properties of Unicode
 
 SELECT pg_temp.matches('^\p{L}+$', '{a,é,ß,ж,語,ﬀ,𝒜,aéж}', '{"",1,-,_,"a ",a1,٣,😀}');
