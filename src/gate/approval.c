@@ -21,6 +21,7 @@
 #include "base/trigger.h"
 #include "gate/approval.h"
 #include "grant/grants.h"
+#include "grant/role.h"
 #include "ledger/guard.h"
 #include "registry/instance.h"
 
@@ -774,7 +775,8 @@ promote_open_votes(PG_FUNCTION_ARGS)
 
 	argument_instance_for(fcinfo, 0, "instance", GRANTS_ROWS, &key);
 	deployment = argument_number(fcinfo, 1, "deployment");
-	may_approve = grants_may("approve", key.project, key.environment);
+	/* in what nobody has called there is no caller to vote */
+	may_approve = !is_uncalled() && grants_may("approve", key.project, key.environment);
 	InitMaterializedSRF(fcinfo, 0);
 	if (!may_approve)
 		return (Datum) 0;

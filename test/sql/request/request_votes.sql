@@ -91,6 +91,8 @@ s3 f not_staged It is not staged yet.
 s7 f skipped It is skipped: it has no instance in "production".$$, 'one call votes for what there is');
 SELECT is(pg_temp.lines('SELECT component, deployment, rule, decision, reason, actor FROM promote.approval ORDER BY component'),
     E'(s1,3,owner,approved,"read it",test_ann)\n(s2,3,owner,approved,"read it",test_ann)', '... with the message');
+SELECT is((SELECT string_agg(actor, ' ') FROM promote.audit_log WHERE event = 'approval.given'), 'test_ann test_ann',
+    '... and in the audit log');
 SELECT is(pg_temp.votes('test_ann'), $$s1 3 t voted By rule "owner" "test_ann" has approved it already, by vote 1.
 s2 3 t not_member Rule "dba" asks for role "test_dba", which "test_ann" is no member of.
 By rule "owner" "test_ann" has approved it already, by vote 1.
