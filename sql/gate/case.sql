@@ -101,7 +101,12 @@ CREATE FUNCTION promote_internal.requesters(
                      UNION ALL
                     SELECT v.actor, v.database_role, 'moved'
                       FROM promote.promotion_request_preview AS v
-                     WHERE v.project = q.project AND v.request = q.request) AS p (actor, database_role, part)
+                     WHERE v.project = q.project AND v.request = q.request
+                     UNION ALL
+                    SELECT s.actor, s.database_role, 'made'
+                      FROM promote.secret AS s
+                     WHERE q.copy_secrets AND s.project = q.project AND s.environment = q.source_environment
+                       AND s.component = t.component) AS p (actor, database_role, part)
                WHERE t.project = $1 AND t.destination_environment = $2 AND t.component = $3
                  AND (t.revision BETWEEN since.first_revision AND $4
                       OR t.rollback_revision BETWEEN since.first_revision AND $4)
@@ -156,7 +161,7 @@ CREATE FUNCTION promote_internal.requesters(
     END;
 REVOKE ALL ON FUNCTION promote_internal.requesters(text, text, text, integer, integer, integer, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.requesters(text, text, text, integer, integer, integer, text, text) IS
-'Who has a part in what a case would deploy. asked: who made its revision, and those before it that have come to nothing yet, for what these have changed goes along; who made its plan and its proposal; who opened a request that has staged one of the revisions; and who has set or removed remote references, in slots of its release, that are others than what was provisioned last has. Of what is taken away (revision 0, no version) those alone who have proposed that. moved: who has moved or previewed such a request; made: whose edits at the source it has staged. Whoever has done both has asked for it, too';
+'Who has a part in what a case would deploy. asked: who made its revision, and those before it that have come to nothing yet, for what these have changed goes along; who made its plan and its proposal; who opened a request that has staged one of the revisions; and who has set or removed remote references, in slots of its release, that are others than what was provisioned last has. Of what is taken away (revision 0, no version) those alone who have proposed that. moved: who has moved or previewed such a request; made: whose edits at the source it has staged, and whose references and secrets it has copied. Whoever has done both has asked for it, too';
 
 CREATE FUNCTION promote_internal.outdated(project text, environment text, component text, deployment integer)
     RETURNS TABLE (reason text, may_replace boolean)

@@ -212,6 +212,22 @@ SELECT is(pg_temp.moves('test_mo', 9), 'RUNNING 1', 'moved by who has set the re
 SELECT pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.approves('test_mo', 's2') ~ '^PM603', true, 'they have asked for it');
 SELECT is(pg_temp.approves('test_ann', 's2'), 'COMPLETED', 'others have not');
+SET LOCAL promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';
+INSERT INTO promote.grants (role, action, project) VALUES ('test_voters', 'secrets', 'shop');
+INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets)
+    SELECT 'service', '1.2.0', params_schema, '{"token": {"required": false}}' FROM promote.bundle_release
+     WHERE bundle = 'service' AND version = '1.0.0';
+SELECT is(pg_temp.as_role('test_mo', $$SELECT changed FROM promote.set_secret('shop-staging-s4', 'token', 'mine')$$), 'true',
+    'a secret');
+SELECT is(pg_temp.as_role('test_olga', $$SELECT request FROM promote.open_request('shop', 'staging', 'production',
+    '{"components": ["s4"]}', include_other_changes => true, copy_secrets => true)$$), '10', 'one that copies secrets');
+SELECT is(pg_temp.previews('test_olga', 10), '1', 'previewed');
+SELECT is(pg_temp.moves('test_mo', 10), 'RUNNING 1', 'moved by who has set the secret');
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is((SELECT count(*) FROM promote.secret WHERE project = 'shop' AND environment = 'production' AND component = 's4'),
+    1::bigint, 'it is copied');
+SELECT is(pg_temp.approves('test_mo', 's4') ~ '^PM603', true, 'they have asked for it');
+SELECT is(pg_temp.approves('test_ann', 's4'), 'COMPLETED', 'and others have not');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the chains are whole');
 
 SELECT * FROM finish();
