@@ -121,7 +121,8 @@ SELECT is(pg_temp.lines($$SELECT event, actor, database_role, data - 'created_at
         '""environment"": ""production"", ""database_role"": ""test_ann""}")', :plan), '... and in the audit log');
 SELECT is(pg_temp.approve('test_ann', :plan), 'COMPLETED', 'approving twice is approving once');
 SELECT is((SELECT count(*) FROM promote.approval), 1::bigint, '... and recorded once');
-SELECT is((SELECT count(*) FROM promote.audit_log WHERE event ~ '^approval[.]'), 1::bigint, '... in the audit log, too');
+SELECT is((SELECT count(*) FROM promote.audit_log WHERE event ~ '^approval[.]'), 1::bigint,
+    '... in the audit log, too');
 SELECT is(pg_temp.approve('test_ann', :plan,
     actor => 'zoe') ~ '^PM703: The setting promote.actor names another than "test_ann"', true, '... by another name');
 SELECT is(pg_temp.approve('test_dave', :plan),

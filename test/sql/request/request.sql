@@ -89,7 +89,8 @@ INSERT INTO promote.instance (project, environment, component) VALUES ('shop', '
     ('shop', 'production', 's8');
 SELECT is(pg_temp.open('{"components": ["s1", "s3", "s7", "s8"], "selector": {"tenant": "acme"}}'), 6,
     'what has no instance at one side, or does not match');
-SELECT is((SELECT string_agg(concat_ws(' ', component, status, holds, skip_reason ->> 'code', skip_reason ->> 'message'), E'\n' ORDER BY component)
+SELECT is((SELECT string_agg(concat_ws(' ', component, status, holds, skip_reason ->> 'code',
+    skip_reason ->> 'message'), E'\n' ORDER BY component)
     FROM promote.promotion_request_item WHERE request = 6), $$s1 PENDING t
 s3 SKIPPED f selector its attributes do not match the selector
 s7 SKIPPED f no_instance it has no instance in "production"
@@ -100,7 +101,8 @@ SELECT is(pg_temp.items(6), 's1 1 PENDING, s3 SKIPPED, s7 SKIPPED, s8 SKIPPED', 
 
 -- ---- no execution without a preview that holds ----
 SELECT pg_temp.refuses('SELECT pg_temp.advance(6)', 'PM607', 'Only what was previewed', 'without a preview');
-SELECT is(pg_temp.lines($$SELECT wave, component, instance, status, skip_reason ->> 'message', other_changes, source_revision,
+SELECT is(pg_temp.lines($$SELECT wave, component, instance, status, skip_reason ->> 'message', other_changes,
+    source_revision,
     base_revision, version, diff, blockers, preview FROM promote.preview_request('shop', 6)$$),
     '(1,s1,shop-production-s1,PENDING,,,1,1,1.0.0,"[{""new"": 2, ""old"": 1, ""path"": "".size"", ""change"": '
         '""change""}, '
@@ -196,7 +198,8 @@ SELECT is((SELECT status || ' ' || reason FROM promote.pause_request('shop', 7, 
 SELECT is((SELECT status FROM promote.pause_request('shop', 7)), 'PAUSED', 'paused is paused');
 SELECT pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.lines($$SELECT * FROM promote.advance_request('shop', 7)$$),
-    '(PAUSED,2,0,"[{""code"": ""paused"", ""message"": ""it is paused (lunch): promote.resume_request lets it go on""}]")', 'nothing moves');
+    '(PAUSED,2,0,"[{""code"": ""paused"", ""message"": ""it is paused (lunch): promote.resume_request lets it go '
+        'on""}]")', 'nothing moves');
 SELECT is((SELECT status FROM promote.resume_request('shop', 7)), 'RUNNING', 'resumed');
 SELECT is((SELECT status FROM promote.resume_request('shop', 7)), 'RUNNING', 'running is resumed');
 SELECT is(pg_temp.advance(7), 'RUNNING 2 1', 'goes on where it stood');
@@ -278,7 +281,8 @@ SELECT is((SELECT count(*) FROM promote.promotion_request_item WHERE request = 1
 SELECT is((SELECT reason FROM promote.promotion_request WHERE project = 'shop' AND request = 13),
     '"shop-production-s4": plan 5 is FAILED: broken', 'with the reason');
 SELECT is(pg_temp.lines($$SELECT * FROM promote.advance_request('shop', 13)$$),
-    '(FAILED,1,0,"[{""code"": ""failed"", ""message"": ""it has failed (\\""shop-production-s4\\"": plan 5 is FAILED: broken): '
+    '(FAILED,1,0,"[{""code"": ""failed"", ""message"": ""it has failed (\\""shop-production-s4\\"": plan 5 is FAILED: '
+        'broken): '
     'promote.resume_request lets it go on, promote.cancel_request ends it""}]")', 'it stays so');
 SELECT is((SELECT status FROM promote.resume_request('shop', 13, 'once more')), 'RUNNING', 'resumed');
 SELECT is(pg_temp.advance(13), 'RUNNING 1 1', 'it is planned again');
@@ -376,7 +380,8 @@ SELECT is(pg_temp.advance(18), 'SKIPPED 1 0', 'and it is skipped');
 SELECT promote.configure_instance('shop-production-s7', '{"size": 1, "own": 7}') \g /dev/null
 SELECT pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.open('{"components": ["s7"]}', rollback_mode => 'all'), 19, 'with one');
-SELECT is(pg_temp.lines($$SELECT skip_reason ->> 'message', other_changes FROM promote.preview_request('shop', 19)$$), '(,)',
+SELECT is(pg_temp.lines($$SELECT skip_reason ->> 'message', other_changes FROM promote.preview_request('shop', 19)$$),
+    '(,)',
     'there is: it does not run; and no other changes, for nothing does');
 SELECT promote.advance_request('shop', 19) \g /dev/null
 SELECT promote.advance_request('shop', 19) \g /dev/null
@@ -494,7 +499,8 @@ SELECT promote.open_request('many', 'staging', 'production', strategy => 'waves'
 SELECT is((pg_temp.refusal($$SELECT promote.open_request('many', 'staging', 'production')$$)).detail ~ E'\nand 5 more$',
     true, 'of those that are held');
 SELECT count(*) FROM promote.preview_request('many', 1) \g /dev/null
-SELECT is((SELECT jsonb_array_length(waits_for) || ' ' || (waits_for -> 20 ->> 'message') FROM promote.advance_request('many', 1)),
+SELECT is((SELECT jsonb_array_length(waits_for) || ' ' || (waits_for -> 20 ->> 'message')
+    FROM promote.advance_request('many', 1)),
     '21 and 5 more', 'of those that are waited for');
 SELECT promote.configure_instance(name, '{"size": 99}') FROM promote.instance WHERE project = 'many'
     AND environment = 'production' \g /dev/null
@@ -516,14 +522,16 @@ SELECT is(pg_temp.items(24), 's2 1 STAGED, s3 1 STAGED, s9 1 SKIPPED', 'and stag
 UPDATE promote.component SET attributes = '{"tenant": "moved"}' WHERE project = 'shop' AND component = 's3';
 SELECT pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.advance(24), 'RUNNING 1 1', 'one leaves, and is not deployed');
-SELECT is((SELECT skip_reason ->> 'message' FROM promote.promotion_request_item WHERE request = 24 AND component = 's3'),
+SELECT is((SELECT skip_reason ->> 'message' FROM promote.promotion_request_item
+    WHERE request = 24 AND component = 's3'),
     'left the scope: its attributes no longer match the selector; revision '
     || (SELECT revision FROM promote.instance WHERE name = 'shop-production-s3') || ' stays desired',
         '... but skipped, with the reason');
 SELECT is(pg_temp.drain(24), 'COMPLETED', 'the other is');
 SELECT is(pg_temp.open('{"components": ["s9"]}'), 25, 'an instance without a history');
 DELETE FROM promote.instance WHERE name = 'shop-production-s9';
-SELECT is((SELECT skip_reason ->> 'message' FROM promote.preview_request('shop', 25)), 'left the scope: "shop-production-s9" is gone',
+SELECT is((SELECT skip_reason ->> 'message' FROM promote.preview_request('shop', 25)),
+    'left the scope: "shop-production-s9" is gone',
     'can be deleted');
 SELECT is(pg_temp.advance(25), 'SKIPPED 1 0', 'and is skipped');
 SELECT promote.rollback_instance('shop-production-s3') \g /dev/null

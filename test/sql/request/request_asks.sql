@@ -39,21 +39,25 @@ CREATE FUNCTION pg_temp.previews(role text, request integer) RETURNS text LANGUA
     SELECT pg_temp.as_role(role, format('SELECT count(*) FROM promote.preview_request(''shop'', %s)', request))
 $$;
 CREATE FUNCTION pg_temp.moves(role text, request integer) RETURNS text LANGUAGE sql AS $$
-    SELECT pg_temp.as_role(role, format('SELECT concat_ws('' '', status, moved) FROM promote.advance_request(''shop'', %s)',
+    SELECT pg_temp.as_role(role,
+        format('SELECT concat_ws('' '', status, moved) FROM promote.advance_request(''shop'', %s)',
         request))
 $$;
 -- Approves the last plan of a service in production.
 CREATE FUNCTION pg_temp.approves(role text, component text) RETURNS text LANGUAGE sql AS $$
     SELECT pg_temp.as_role(role, format('SELECT status FROM promote.approve_deployment(%L, %s)',
         'shop-production-' || component, (SELECT max(d.deployment) FROM promote.deployment AS d
-          WHERE d.project = 'shop' AND d.environment = 'production' AND d.component = approves.component AND d.action = 'PLAN')))
+          WHERE d.project = 'shop' AND d.environment = 'production' AND d.component = approves.component
+              AND d.action = 'PLAN')))
 $$;
 -- Who has asked for the last revision and the last deployment of a service in production, and who has moved them.
 CREATE FUNCTION pg_temp.who(component text) RETURNS text LANGUAGE sql AS $$
-    SELECT (SELECT concat_ws(' ', r.origin, r.actor, r.database_role, r.moved_by, r.moved_role) FROM promote.revision AS r
+    SELECT (SELECT concat_ws(' ', r.origin, r.actor, r.database_role, r.moved_by, r.moved_role)
+        FROM promote.revision AS r
              WHERE r.project = 'shop' AND r.environment = 'production' AND r.component = who.component
              ORDER BY r.revision DESC LIMIT 1) || ', ' ||
-           (SELECT concat_ws(' ', d.action, d.actor, d.database_role, d.moved_by, d.moved_role) FROM promote.deployment AS d
+           (SELECT concat_ws(' ', d.action, d.actor, d.database_role, d.moved_by, d.moved_role)
+               FROM promote.deployment AS d
              WHERE d.project = 'shop' AND d.environment = 'production' AND d.component = who.component
              ORDER BY d.deployment DESC LIMIT 1)
 $$;
@@ -82,7 +86,8 @@ SELECT is(pg_temp.who('s1'),
     'promotion test_olga test_olga test_mo test_mo, PROVISION test_olga test_olga test_mo test_mo',
     'the opener has asked for the deployment');
 SELECT is((SELECT count(*) FROM promote.deployment AS d, jsonb_array_elements(d.gates -> 'approvals') AS a,
-    jsonb_array_elements(a -> 'votes') AS v WHERE d.project = 'shop' AND d.component = 's1' AND v ->> 'actor' = 'test_mo'),
+    jsonb_array_elements(a -> 'votes') AS v WHERE d.project = 'shop' AND d.component = 's1'
+        AND v ->> 'actor' = 'test_mo'),
     1::bigint, '... by the vote of who has moved it');
 SELECT pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.moves('test_ann', 1), 'COMPLETED 2', 'anybody ends it');
@@ -90,7 +95,8 @@ SELECT is((SELECT string_agg(event || ' ' || actor, ', ' ORDER BY seq) FROM prom
     WHERE subject = 'request shop/1'),
     'request.opened test_olga, request.previewed test_olga, request.started test_mo, request.advanced test_mo, '
     'request.advanced test_mo, request.completed test_ann', 'its own chain has who has called');
-SELECT is((SELECT string_agg(concat_ws(' ', d ->> 'action', d ->> 'actor', d ->> 'moved_by'), ', ' ORDER BY d -> 'deployment')
+SELECT is((SELECT string_agg(concat_ws(' ', d ->> 'action', d ->> 'actor', d ->> 'moved_by'), ', '
+    ORDER BY d -> 'deployment')
     FROM jsonb_path_query(promote.request_evidence('shop', 1), '$.items[*].deployments[*]') AS d),
     'PLAN test_olga test_mo, PROVISION test_olga test_mo', 'and the evidence has both');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the chains are whole');
@@ -217,14 +223,16 @@ INSERT INTO promote.grants (role, action, project) VALUES ('test_voters', 'secre
 INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets)
     SELECT 'service', '1.2.0', params_schema, '{"token": {"required": false}}' FROM promote.bundle_release
      WHERE bundle = 'service' AND version = '1.0.0';
-SELECT is(pg_temp.as_role('test_mo', $$SELECT changed FROM promote.set_secret('shop-staging-s4', 'token', 'mine')$$), 'true',
+SELECT is(pg_temp.as_role('test_mo', $$SELECT changed FROM promote.set_secret('shop-staging-s4', 'token', 'mine')$$),
+    'true',
     'a secret');
 SELECT is(pg_temp.as_role('test_olga', $$SELECT request FROM promote.open_request('shop', 'staging', 'production',
     '{"components": ["s4"]}', include_other_changes => true, copy_secrets => true)$$), '10', 'one that copies secrets');
 SELECT is(pg_temp.previews('test_olga', 10), '1', 'previewed');
 SELECT is(pg_temp.moves('test_mo', 10), 'RUNNING 1', 'moved by who has set the secret');
 SELECT pg_temp.work_all() \g /dev/null
-SELECT is((SELECT count(*) FROM promote.secret WHERE project = 'shop' AND environment = 'production' AND component = 's4'),
+SELECT is((SELECT count(*) FROM promote.secret WHERE project = 'shop' AND environment = 'production'
+    AND component = 's4'),
     1::bigint, 'it is copied');
 SELECT is(pg_temp.approves('test_mo', 's4') ~ '^PM603', true, 'they have asked for it');
 SELECT is(pg_temp.approves('test_ann', 's4'), 'COMPLETED', 'and others have not');

@@ -7,7 +7,8 @@ SET LOCAL promote.actor = 'ada';
 
 -- What a call says, with the codes alone.
 CREATE FUNCTION pg_temp.says(request integer) RETURNS text LANGUAGE sql AS $$
-    SELECT concat_ws(' ', a.status, a.moved, (SELECT string_agg(concat_ws('/', w ->> 'code', w ->> 'wave', w ->> 'instance',
+    SELECT concat_ws(' ', a.status, a.moved,
+        (SELECT string_agg(concat_ws('/', w ->> 'code', w ->> 'wave', w ->> 'instance',
         w ->> 'sqlstate'), ' ') FROM jsonb_array_elements(a.waits_for) AS w))
       FROM promote.advance_request('shop', request) AS a
 $$;
@@ -15,7 +16,8 @@ CREATE FUNCTION pg_temp.open(arguments text) RETURNS integer LANGUAGE plpgsql AS
 DECLARE
     result integer;
 BEGIN
-    EXECUTE format('SELECT request FROM promote.open_request(''shop'', ''staging'', ''production'', %s)', arguments) INTO result;
+    EXECUTE format('SELECT request FROM promote.open_request(''shop'', ''staging'', ''production'', %s)',
+        arguments) INTO result;
     RETURN result;
 END
 $$;
@@ -28,7 +30,8 @@ SELECT is(pg_temp.drain(1), 'COMPLETED', 'done');
 SELECT is(pg_temp.open($$'{"components": ["s1", "s2"]}'$$), 2, 'the same once more');
 SELECT is((SELECT string_agg(skip_reason::text, E'\n' ORDER BY component) FROM promote.preview_request('shop', 2)),
     E'{"code": "nothing_to_do", "message": "nothing to do: \\"shop-production-s1\\" runs it already"}\n'
-    '{"code": "nothing_to_do", "message": "nothing to do: \\"shop-production-s2\\" runs it already"}', 'there is nothing to do');
+    '{"code": "nothing_to_do", "message": "nothing to do: \\"shop-production-s2\\" runs it already"}',
+        'there is nothing to do');
 SELECT is(pg_temp.says(2), 'SKIPPED 0', 'it ends as what it is, and nothing has moved');
 SELECT is(pg_temp.says(2), 'SKIPPED 0', '... and stays so');
 SELECT is((SELECT concat_ws(' ', status, finished_at IS NOT NULL, waits_for) FROM promote.promotion_request
@@ -37,10 +40,13 @@ SELECT is((SELECT count(*) FROM promote.promotion_request_item WHERE project = '
     '... and holds nothing');
 SELECT is((SELECT string_agg(event, ' ' ORDER BY seq) FROM promote.audit_log WHERE subject = 'request shop/2'),
     'request.opened request.previewed request.started request.skipped', 'the log says so');
-SELECT pg_temp.refuses($$SELECT promote.cancel_request('shop', 2, 'late')$$, 'PM606', 'It is SKIPPED', 'it is not cancelled');
-SELECT pg_temp.refuses($$SELECT * FROM promote.preview_request('shop', 2)$$, 'PM606', 'It is SKIPPED', '... nor previewed');
+SELECT pg_temp.refuses($$SELECT promote.cancel_request('shop', 2, 'late')$$, 'PM606', 'It is SKIPPED',
+    'it is not cancelled');
+SELECT pg_temp.refuses($$SELECT * FROM promote.preview_request('shop', 2)$$, 'PM606', 'It is SKIPPED',
+    '... nor previewed');
 SELECT matches(promote.handoff_text('shop', 2), 'State: SKIPPED', 'the sheet says so');
-SELECT matches(promote.handoff_text('shop', 2), E's1 \\(skipped: nothing to do: "shop-production-s1" runs it already\\)',
+SELECT matches(promote.handoff_text('shop', 2),
+    E's1 \\(skipped: nothing to do: "shop-production-s1" runs it already\\)',
     '... and why');
 SELECT is(pg_temp.open($$'{"components": ["s1", "s3"]}', 'all_at_once'$$), 3, 'one of two');
 SELECT is(pg_temp.preview(3), 1::bigint, 'previewed');
@@ -67,7 +73,8 @@ SELECT is(pg_temp.says(5), 'RUNNING 1 verification/1/shop-production-s4', 'a che
 SELECT promote.report_health('shop-production-s4', 'smoke', true) \g /dev/null
 SELECT is(pg_temp.says(5), 'RUNNING 0 soak/1/shop-production-s4', 'time');
 SELECT is((SELECT jsonb_path_query_array(waits_for, '$[*].message') ->> 0 FROM promote.promotion_request
-    WHERE project = 'shop' AND request = 5) ~ '^wave 1: "shop-production-s4" soaks until', true, 'with a sentence beside');
+    WHERE project = 'shop' AND request = 5) ~ '^wave 1: "shop-production-s4" soaks until', true,
+        'with a sentence beside');
 SELECT promote.pause_request('shop', 5, 'lunch') \g /dev/null
 SELECT is(pg_temp.says(5), 'PAUSED 0 paused', 'people');
 SELECT promote.cancel_request('shop', 5, 'enough') \g /dev/null

@@ -17,7 +17,8 @@ INSERT INTO promote.grants (role, action, project) SELECT 'test_all', a, 'shop'
     FROM unnest('{view,promote,plan,deploy,approve,decommission}'::text[]) AS a;
 INSERT INTO promote.grants (role, action, project) VALUES ('test_vic', 'view', 'shop');
 INSERT INTO promote.approval_rule (project, environment, rule, role, requester_counts, component)
-    VALUES ('shop', 'production', 'owner', 'test_owner', false, NULL), ('shop', 'production', 'dba', 'test_dba', true, 's2');
+    VALUES ('shop', 'production', 'owner', 'test_owner', false, NULL), ('shop', 'production', 'dba', 'test_dba', true,
+        's2');
 
 CREATE FUNCTION pg_temp.as_role(role text, statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -33,8 +34,10 @@ EXCEPTION WHEN OTHERS THEN
     RETURN SQLSTATE || ': ' || detail;
 END
 $$;
-CREATE FUNCTION pg_temp.votes(role text, request integer DEFAULT 1, message text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
-    SELECT pg_temp.as_role(role, format($f$SELECT string_agg(concat_ws(' ', component, deployment, voted, code, reason), E'\n'
+CREATE FUNCTION pg_temp.votes(role text, request integer DEFAULT 1, message text DEFAULT NULL) RETURNS text
+    LANGUAGE sql AS $$
+    SELECT pg_temp.as_role(role,
+        format($f$SELECT string_agg(concat_ws(' ', component, deployment, voted, code, reason), E'\n'
         ORDER BY component) FROM promote.approve_request('shop', %s, %L)$f$, request, message))
 $$;
 -- What waits for somebody.
@@ -79,7 +82,8 @@ SELECT is(pg_temp.as_role('test_ann', $$SELECT string_agg(concat_ws(' ', instanc
 SELECT is(pg_temp.votes('test_vic'), 'PM701: Role "test_vic" has no grant "approve" for environment "production" of '
     'project "shop".', 'who may not approve does not approve it all');
 SELECT is(pg_temp.votes('test_stranger') ~ '^42501', true, 'a stranger even less');
-SELECT is(pg_temp.votes('test_olga'), $$s1 3 f requester Rule "owner" does not count who has asked for it, as "test_olga" has.
+SELECT is(pg_temp.votes('test_olga'),
+    $$s1 3 f requester Rule "owner" does not count who has asked for it, as "test_olga" has.
 s2 3 f not_member Rule "dba" asks for role "test_dba", which "test_olga" is no member of.
 Rule "owner" does not count who has asked for it, as "test_olga" has.
 s3 f not_staged It is not staged yet.
@@ -89,7 +93,8 @@ SELECT is(pg_temp.votes('test_ann', message => 'read it'), $$s1 3 t
 s2 3 t not_member Rule "dba" asks for role "test_dba", which "test_ann" is no member of.
 s3 f not_staged It is not staged yet.
 s7 f skipped It is skipped: it has no instance in "production".$$, 'one call votes for what there is');
-SELECT is(pg_temp.lines('SELECT component, deployment, rule, decision, reason, actor FROM promote.approval ORDER BY component'),
+SELECT is(pg_temp.lines('SELECT component, deployment, rule, decision, reason, actor FROM promote.approval ORDER BY '
+    'component'),
     E'(s1,3,owner,approved,"read it",test_ann)\n(s2,3,owner,approved,"read it",test_ann)', '... with the message');
 SELECT is((SELECT string_agg(actor, ' ') FROM promote.audit_log WHERE event = 'approval.given'), 'test_ann test_ann',
     '... and in the audit log');
@@ -102,23 +107,27 @@ SELECT is((SELECT count(*) FROM promote.approval), 2::bigint, '... and recorded 
 SELECT is(pg_temp.inbox('test_ann'), NULL, 'what one has voted for does not wait any more');
 SELECT is(pg_temp.inbox('test_bob'), 's2 3 PLAN dba 1', 'what waits for others does');
 SELECT is(pg_temp.votes('test_eve') ~ '^s1 3 f not_member', true, 'who is in no group has no vote');
-SELECT is(pg_temp.votes('test_bob'), $$s1 3 f not_member Rule "owner" asks for role "test_owner", which "test_bob" is no member of.
+SELECT is(pg_temp.votes('test_bob'),
+    $$s1 3 f not_member Rule "owner" asks for role "test_owner", which "test_bob" is no member of.
 s2 3 t not_member Rule "owner" asks for role "test_owner", which "test_bob" is no member of.
 s3 f not_staged It is not staged yet.
 s7 f skipped It is skipped: it has no instance in "production".$$, 'the others vote for theirs');
 SELECT is(pg_temp.inbox('test_bob'), NULL, 'and nothing waits for them');
 
 -- ---- what is over waits for nobody ----
-SELECT is(pg_temp.as_role('test_bob', $$SELECT status FROM promote.reject_deployment('shop-production-s2', 3, 'not now')$$),
+SELECT is(pg_temp.as_role('test_bob', $$SELECT status
+    FROM promote.reject_deployment('shop-production-s2', 3, 'not now')$$),
     'COMPLETED', 'rejected after all');
 SELECT is(pg_temp.inbox('test_ann'), NULL, 'what is rejected waits for who has rejected it');
 SELECT is(pg_temp.as_role('test_bob', $$SELECT status FROM promote.approve_deployment('shop-production-s2', 3)$$),
     'COMPLETED', '... to change their mind');
-SELECT is(pg_temp.as_role('test_olga', $$SELECT concat_ws(' ', status, moved) FROM promote.advance_request('shop', 1)$$),
+SELECT is(pg_temp.as_role('test_olga', $$SELECT concat_ws(' ', status, moved)
+    FROM promote.advance_request('shop', 1)$$),
     'RUNNING 2', 'it is deployed');
 SELECT is(pg_temp.votes('test_ann') ~ '^s1 3 f not_waiting It waits for no approval: it is DEPLOYING[.]', true,
     'what is queued waits for no vote');
-INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('shop', 'production', 'late', 'test_owner');
+INSERT INTO promote.approval_rule (project, environment, rule, role)
+    VALUES ('shop', 'production', 'late', 'test_owner');
 SELECT is(pg_temp.inbox('test_ann'), NULL, '... by no rule that comes late');
 SELECT pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.inbox('test_ann'), NULL, '... nor when it runs');
@@ -126,13 +135,15 @@ SELECT (promote.plan_instance('shop-production-s1')).deployment AS again \gset
 SELECT pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.inbox('test_ann'), NULL, '... nor does another plan of what runs');
 DELETE FROM promote.approval_rule WHERE rule = 'late';
-SELECT is(pg_temp.as_role('test_olga', $$SELECT concat_ws(' ', status, moved) FROM promote.advance_request('shop', 1)$$),
+SELECT is(pg_temp.as_role('test_olga', $$SELECT concat_ws(' ', status, moved)
+    FROM promote.advance_request('shop', 1)$$),
     'RUNNING 5', 'the next wave');
 SELECT pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.inbox('test_ann'), 's3 3 PLAN owner 1', '... waits');
 SELECT promote.configure_instance('shop-production-s3', '{"size": 9}', plan => false) \g /dev/null
 SELECT is(pg_temp.inbox('test_ann'), NULL, 'a plan of what is not desired any more does not');
-SELECT is(pg_temp.votes('test_ann') ~ 's3 3 f preview_moved Revision 3 was staged there since, behind the request''s revision 2[.]',
+SELECT is(pg_temp.votes('test_ann') ~
+    's3 3 f preview_moved Revision 3 was staged there since, behind the request''s revision 2[.]',
     true, '... nor is it voted for');
 SELECT promote.rollback_instance('shop-production-s3', 1) \g /dev/null
 SELECT pg_temp.work_all() \g /dev/null
@@ -142,7 +153,8 @@ SELECT pg_temp.work_all() \g /dev/null
 SELECT matches(pg_temp.inbox('test_ann'), '^s3 \d+ PLAN owner 1$', 'what was staged and planned again does');
 SELECT is(pg_temp.as_role('test_olga', $$SELECT status FROM promote.cancel_request('shop', 1, 'enough')$$), 'CANCELLED',
     'cancelled');
-SELECT is(pg_temp.votes('test_ann') ~ 's3 \d+ f over Request 1 is CANCELLED[.]', true, 'nothing of it is voted for any more');
+SELECT is(pg_temp.votes('test_ann') ~ 's3 \d+ f over Request 1 is CANCELLED[.]', true,
+    'nothing of it is voted for any more');
 
 -- ---- what belongs to no request, and proposals ----
 SELECT (promote.configure_instance('shop-production-s4', '{"size": 44}')).deployment AS plan \gset
@@ -154,23 +166,28 @@ SELECT is((SELECT count(*) FROM promote.open_votes('shop-production-s4', :propos
     'it is not for a superuser, who is in no group');
 SELECT is(pg_temp.as_role('test_ann', format('SELECT concat_ws('' '', rule, role, quorum, given, missing) FROM '
     'promote.open_votes(''shop-production-s4'', %s)', :proposal)), 'owner test_owner 1 0 1', 'what one may vote by');
-SELECT is(pg_temp.runs('test_ann', format('promote.approve_deployment(''shop-production-s4'', %s)', :proposal)), 'APPROVED',
+SELECT is(pg_temp.runs('test_ann', format('promote.approve_deployment(''shop-production-s4'', %s)', :proposal)),
+    'APPROVED',
     'approved');
 SELECT is(COALESCE(pg_temp.inbox('test_ann'), '') ~ 's4', false, 'and neither waits any more');
 SELECT pg_temp.work_all() \g /dev/null
-SELECT is(pg_temp.runs('test_ann', format('promote.approve_deployment(''shop-production-s4'', %s)', :proposal)), 'COMPLETED',
+SELECT is(pg_temp.runs('test_ann', format('promote.approve_deployment(''shop-production-s4'', %s)', :proposal)),
+    'COMPLETED',
     'approved once more, when it is over: nothing more happens');
-SELECT is(pg_temp.runs('test_olga', format('promote.approve_deployment(''shop-production-s4'', %s)', :proposal)) ~ '^PM501', true,
+SELECT is(pg_temp.runs('test_olga', format('promote.approve_deployment(''shop-production-s4'', %s)',
+    :proposal)) ~ '^PM501', true,
     'by another it is refused');
 DELETE FROM promote.approval_rule;
 SELECT is(pg_temp.inbox('test_ann'), NULL, 'without rules plans wait for nobody');
 SELECT (promote.propose_deployment('shop-production-s4', 'DECOMMISSION')).deployment AS proposal \gset
-SELECT is(pg_temp.inbox('test_eve'), format('s4 %s DECOMMISSION', :proposal), 'a proposal waits for whoever may approve');
+SELECT is(pg_temp.inbox('test_eve'), format('s4 %s DECOMMISSION', :proposal),
+    'a proposal waits for whoever may approve');
 SELECT is(pg_temp.inbox('test_vic'), NULL, '... and for nobody else');
 UPDATE promote.environment SET separation_of_duty = true WHERE project = 'shop' AND environment = 'production';
 SELECT is(pg_temp.runs('test_eve', $$promote.propose_deployment('shop-production-s1', 'DECOMMISSION')$$), 'PROPOSED',
     'one''s own');
-SELECT is(pg_temp.inbox('test_eve'), format('s4 %s DECOMMISSION', :proposal), '... waits for others, where duties are separated');
+SELECT is(pg_temp.inbox('test_eve'), format('s4 %s DECOMMISSION', :proposal),
+    '... waits for others, where duties are separated');
 SELECT is(pg_temp.inbox('test_ann') ~ 's1 \d+ DECOMMISSION', true, '... that is, for them');
 SELECT is(pg_temp.runs('test_ann', $$promote.propose_deployment('shop-production-s2', 'PLAN')$$), 'PROPOSED', 'a plan');
 SELECT is(pg_temp.inbox('test_ann') ~ 's2 \d+ PLAN', true, '... may be approved by who proposes it');
