@@ -32,6 +32,8 @@ CREATE TABLE promote.deployment (
     message          text,
     actor            text NOT NULL DEFAULT promote.current_actor(),
     database_role    text NOT NULL DEFAULT promote.current_database_role(),
+    moved_by         text,
+    moved_role       text,
     created_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     -- how far a deployment has come: moves with its steps
     queued_at        timestamptz,
@@ -115,8 +117,10 @@ COMMENT ON COLUMN promote.deployment.diff IS 'Leaf diff of the rendered configur
 COMMENT ON COLUMN promote.deployment.destructive IS 'Whether the deployment changes an immutable value of a provisioned instance';
 COMMENT ON COLUMN promote.deployment.plan IS 'PLAN deployment that a PROVISION follows: what was reviewed; NULL: none';
 COMMENT ON COLUMN promote.deployment.message IS 'Why, in the actor''s words';
-COMMENT ON COLUMN promote.deployment.actor IS 'Who, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.deployment.actor IS 'Who has asked for it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.deployment.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.deployment.moved_by IS 'Who has moved the request that it is of, for the actor, who has opened that; NULL: it is of no request';
+COMMENT ON COLUMN promote.deployment.moved_role IS 'Role that the session of whoever moved it acted as; NULL with it';
 COMMENT ON COLUMN promote.deployment.created_at IS 'When it was queued or proposed';
 COMMENT ON COLUMN promote.deployment.queued_at IS 'Since when it waits for a worker, its place among the instance''s others; NULL: it is or was a proposal';
 COMMENT ON COLUMN promote.deployment.due_at IS 'Waiting: from when on it may be claimed; running: until when the claim holds; NULL: it is not its turn, or over';

@@ -130,6 +130,14 @@ REVOKE ALL ON FUNCTION promote.required_approvals(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.required_approvals(text, integer) IS
 'The rules that ask for approvals of a plan or a proposal, or of what deploy_instance would queue now, and who has given them; a row per rule';
 
+CREATE FUNCTION promote.open_votes(instance text, deployment integer)
+    RETURNS TABLE (rule text, role text, quorum integer, given integer, missing integer)
+    LANGUAGE c STABLE PARALLEL UNSAFE ROWS 1
+    AS 'MODULE_PATHNAME', 'promote_open_votes';
+REVOKE ALL ON FUNCTION promote.open_votes(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote.open_votes(text, integer) IS
+'The rules that wait for the caller''s approval of a plan or a proposal: those that are not met, and by which the caller may vote and has not yet. A row without a rule: a proposal that no rule is about, and that the caller may approve. None of what somebody has rejected';
+
 CREATE VIEW promote.approval_status WITH (security_invoker = true) AS
     SELECT i.name AS instance, d.deployment, a.*
       FROM promote.instance AS i

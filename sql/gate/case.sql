@@ -72,41 +72,80 @@ COMMENT ON FUNCTION promote_internal.last_run(text, text, text) IS
 CREATE FUNCTION promote_internal.requesters(
     project text, environment text, component text, revision integer, plan integer, deployment integer,
     bundle text, version text)
-    RETURNS TABLE (actor text, database_role text)
+    RETURNS TABLE (actor text, database_role text, part text)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 3
     BEGIN ATOMIC
-        SELECT DISTINCT who.actor, who.database_role
+        SELECT DISTINCT who.actor, who.database_role, who.part
           FROM (SELECT LEAST(COALESCE(l.revision, 0) + 1, $4) AS first_revision, l.remote_references AS carried
                   FROM (VALUES (1)) AS one (one)
                   LEFT JOIN LATERAL promote_internal.last_run($1, $2, $3) AS l ON true
                 OFFSET 0) AS since
          CROSS JOIN LATERAL (
-              SELECT r.actor, r.database_role
+              SELECT p.actor, p.database_role, p.part
                 FROM promote.revision AS r
+               CROSS JOIN LATERAL (VALUES (r.actor, r.database_role, 'asked'), (r.moved_by, r.moved_role, 'moved')) AS p (actor, database_role, part)
                WHERE r.project = $1 AND r.environment = $2 AND r.component = $3
                  AND r.revision BETWEEN since.first_revision AND $4
               UNION ALL
-              SELECT d.actor, d.database_role
+              SELECT p.actor, p.database_role, p.part
                 FROM promote.deployment AS d
+               CROSS JOIN LATERAL (VALUES (d.actor, d.database_role, 'asked'), (d.moved_by, d.moved_role, 'moved')) AS p (actor, database_role, part)
                WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment IN ($5, $6)
               UNION ALL
-              SELECT q.actor, q.database_role
+              -- who opened a request, and who took its previews, which say what it stages
+              SELECT p.actor, p.database_role, p.part
                 FROM promote.promotion_request_item AS t
                 JOIN promote.promotion_request AS q ON q.project = t.project AND q.request = t.request
+               CROSS JOIN LATERAL (
+                    SELECT q.actor, q.database_role, 'asked'
+                     UNION ALL
+                    SELECT v.actor, v.database_role, 'moved'
+                      FROM promote.promotion_request_preview AS v
+                     WHERE v.project = q.project AND v.request = q.request
+                     UNION ALL
+                    SELECT s.actor, s.database_role, 'made'
+                      FROM promote.secret AS s
+                     WHERE q.copy_secrets AND s.project = q.project AND s.environment = q.source_environment
+                       AND s.component = t.component) AS p (actor, database_role, part)
                WHERE t.project = $1 AND t.destination_environment = $2 AND t.component = $3
                  AND (t.revision BETWEEN since.first_revision AND $4
                       OR t.rollback_revision BETWEEN since.first_revision AND $4)
               UNION ALL
-              SELECT x.actor, x.database_role
+              -- the source's revisions that a request has staged since the last promotion from there that has run
+              SELECT s.actor, s.database_role, 'made'
+                FROM promote.revision AS r
+               CROSS JOIN LATERAL (
+                    SELECT COALESCE((SELECT b.source_revision
+                                       FROM promote.revision AS b
+                                      WHERE b.project = $1 AND b.environment = $2 AND b.component = $3
+                                        AND b.revision < since.first_revision AND b.source_environment = r.source_environment
+                                      ORDER BY b.revision DESC LIMIT 1), 0)) AS before (source_revision)
+                JOIN promote.revision AS s
+                  ON s.project = $1 AND s.environment = r.source_environment AND s.component = $3
+                 AND s.revision > LEAST(before.source_revision, r.source_revision - 1) AND s.revision <= r.source_revision
+               WHERE r.project = $1 AND r.environment = $2 AND r.component = $3
+                 AND r.revision BETWEEN since.first_revision AND $4
+                 AND r.moved_by IS NOT NULL AND r.source_environment <> $2
+              UNION ALL
+              SELECT p.actor, p.database_role, p.part
                 FROM promote.bundle_release AS f
                 JOIN promote.remote_reference AS x ON x.project = $1 AND x.environment = $2 AND x.component = $3
                  AND f.remote_references ? x.field
+               CROSS JOIN LATERAL (
+                    SELECT x.actor, x.database_role, 'asked'
+                     UNION ALL
+                    SELECT x.moved_by, x.moved_role, 'moved'
+                     UNION ALL
+                    SELECT y.actor, y.database_role, 'made'
+                      FROM promote.remote_reference AS y
+                     WHERE x.moved_by IS NOT NULL
+                       AND y.project = $1 AND y.component = $3 AND y.field = x.field AND y.reference = x.reference) AS p (actor, database_role, part)
                WHERE f.bundle = $7 AND f.version = $8
                  AND promote_internal.desired_references($1, $2, $3, f.remote_references) ->> x.field
                      IS DISTINCT FROM since.carried ->> x.field
               UNION ALL
               -- of a reference that is gone its chain tells by whom
-              SELECT a.actor, a.database_role
+              SELECT a.actor, a.database_role, 'asked'
                 FROM promote.bundle_release AS f
                CROSS JOIN LATERAL pg_catalog.jsonb_object_keys(since.carried) AS k (field)
                CROSS JOIN LATERAL (
@@ -118,11 +157,12 @@ CREATE FUNCTION promote_internal.requesters(
                WHERE f.bundle = $7 AND f.version = $8 AND f.remote_references ? k.field
                  AND NOT EXISTS (SELECT FROM promote.remote_reference AS x
                                   WHERE x.project = $1 AND x.environment = $2 AND x.component = $3
-                                    AND x.field = k.field)) AS who;
+                                    AND x.field = k.field)) AS who
+         WHERE who.actor IS NOT NULL;
     END;
 REVOKE ALL ON FUNCTION promote_internal.requesters(text, text, text, integer, integer, integer, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.requesters(text, text, text, integer, integer, integer, text, text) IS
-'Who has asked for what a case would deploy: who made its revision, and those before it that have come to nothing yet, for what these have changed goes along; who made its plan and its proposal; who opened a request that has staged one of the revisions; and who has set or removed remote references, in slots of its release, that are others than what was provisioned last has. Of what is taken away (revision 0, no version) those alone who have proposed that';
+'Who has a part in what a case would deploy. asked: who made its revision, and those before it that have come to nothing yet, for what these have changed goes along; who made its plan and its proposal; who opened a request that has staged one of the revisions; and who has set or removed remote references, in slots of its release, that are others than what was provisioned last has. Of what is taken away (revision 0, no version) those alone who have proposed that. moved: who has moved or previewed such a request; made: whose edits at the source it has staged, and whose references and secrets it has copied. Whoever has done both has asked for it, too';
 
 CREATE FUNCTION promote_internal.outdated(project text, environment text, component text, deployment integer)
     RETURNS TABLE (reason text, may_replace boolean)

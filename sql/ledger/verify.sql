@@ -150,7 +150,9 @@ CREATE FUNCTION promote_internal.chain_problems(subject text, project text, last
                                            OR p.seq >= (c.data ->> 'pruning')::bigint AND p.event = 'audit.checkpoint')))
             UNION ALL
             SELECT 'its author is not the one in its data'
-             WHERE c.actor <> c.data ->> 'actor' OR c.database_role <> c.data ->> 'database_role'
+             -- what was asked for by one and moved by another was done by the latter
+             WHERE c.actor <> COALESCE(c.data ->> 'moved_by', c.data ->> 'actor')
+                OR c.database_role <> COALESCE(c.data ->> 'moved_role', c.data ->> 'database_role')
             UNION ALL
             SELECT 'rows were removed before it: ' || c.before + 1 || ' to ' || c.seq - 1
              WHERE c.seq <> c.before + 1 AND (c.event <> 'audit.checkpoint' OR c.before > 0)

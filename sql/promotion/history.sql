@@ -82,6 +82,8 @@ CREATE TABLE promote.revision (
     message            text,
     actor              text NOT NULL DEFAULT promote.current_actor(),
     database_role      text NOT NULL DEFAULT promote.current_database_role(),
+    moved_by           text,
+    moved_role         text,
     created_at         timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT revision_pkey PRIMARY KEY (project, environment, component, revision),
     CONSTRAINT revision_instance_fkey FOREIGN KEY (project, environment, component)
@@ -119,8 +121,10 @@ COMMENT ON COLUMN promote.revision.kept_marks IS 'Paths of leaves that the relea
 COMMENT ON COLUMN promote.revision.plan IS 'Whether a PLAN deployment was asked for';
 COMMENT ON COLUMN promote.revision.allow_replace IS 'Whether the revision may change immutable values of a provisioned instance';
 COMMENT ON COLUMN promote.revision.message IS 'Why, in the actor''s words';
-COMMENT ON COLUMN promote.revision.actor IS 'Who, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.revision.actor IS 'Who has asked for it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.revision.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.revision.moved_by IS 'Who has moved the request that it is of, for the actor, who has opened that; NULL: it is of no request';
+COMMENT ON COLUMN promote.revision.moved_role IS 'Role that the session of whoever moved it acted as; NULL with it';
 COMMENT ON COLUMN promote.revision.created_at IS 'When';
 
 CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.config

@@ -14,6 +14,8 @@ CREATE TABLE promote.remote_reference (
     reference     text NOT NULL,
     actor         text NOT NULL,
     database_role text NOT NULL,
+    moved_by      text,
+    moved_role    text,
     set_at        timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT remote_reference_pkey PRIMARY KEY (project, environment, component, field),
     CONSTRAINT remote_reference_instance_fkey FOREIGN KEY (project, environment, component)
@@ -29,6 +31,8 @@ COMMENT ON COLUMN promote.remote_reference.field IS 'Slot, as the release calls 
 COMMENT ON COLUMN promote.remote_reference.reference IS 'Name or URI of what fills it';
 COMMENT ON COLUMN promote.remote_reference.actor IS 'Who set it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.remote_reference.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.remote_reference.moved_by IS 'Who has moved the request that copied it, for the actor, who has opened that; NULL: it was copied by no request';
+COMMENT ON COLUMN promote.remote_reference.moved_role IS 'Role that the session of whoever moved it acted as; NULL with it';
 COMMENT ON COLUMN promote.remote_reference.set_at IS 'When it was set';
 
 CREATE FUNCTION promote_internal.desired_references(project text, environment text, component text, slots jsonb)

@@ -150,6 +150,8 @@ CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
     SELECT r.created_at AS at,
            r.actor,
            r.database_role,
+           r.moved_by,
+           r.moved_role,
            r.project,
            r.project || '-' || r.source_environment || '-' || r.component AS source,
            r.source_revision,
@@ -185,8 +187,10 @@ CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
      WHERE r.origin = 'promotion';
 COMMENT ON VIEW promote.promotion_history IS 'Promotions: when, by whom, from where, what changed and which plan shows it';
 COMMENT ON COLUMN promote.promotion_history.at IS 'When';
-COMMENT ON COLUMN promote.promotion_history.actor IS 'Who, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.promotion_history.actor IS 'Who has asked for it, by the setting promote.actor; else the database role. Of a request, who has opened it';
 COMMENT ON COLUMN promote.promotion_history.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.promotion_history.moved_by IS 'Who has moved the request that it is of; NULL: it is of no request';
+COMMENT ON COLUMN promote.promotion_history.moved_role IS 'Role that the session of whoever moved it acted as; NULL with it';
 COMMENT ON COLUMN promote.promotion_history.project IS 'Project';
 COMMENT ON COLUMN promote.promotion_history.source IS 'Instance that it came from';
 COMMENT ON COLUMN promote.promotion_history.source_revision IS 'The source''s desired revision at that moment';

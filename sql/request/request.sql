@@ -28,6 +28,7 @@ CREATE TABLE promote.promotion_request (
     include_other_changes   boolean NOT NULL,
     copy_secrets            boolean NOT NULL DEFAULT false,
     copy_remote_references  boolean NOT NULL DEFAULT false,
+    idempotency_key         text COLLATE "C",
     actor                   text NOT NULL DEFAULT promote.current_actor(),
     database_role           text NOT NULL DEFAULT promote.current_database_role(),
     created_at              timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -36,7 +37,7 @@ CREATE TABLE promote.promotion_request (
     wave                    integer NOT NULL DEFAULT 0,
     rolling_back            boolean NOT NULL DEFAULT false,
     reason                  text,
-    waits_for               text[] NOT NULL DEFAULT '{}',
+    waits_for               jsonb NOT NULL DEFAULT '[]',
     preview                 integer NOT NULL DEFAULT 0,
     preview_digest          bytea,
     previewed_at            timestamptz,
@@ -55,11 +56,15 @@ CREATE TABLE promote.promotion_request (
     CONSTRAINT promotion_request_rollback_mode_check CHECK (rollback_mode IN ('none', 'wave', 'all')),
     CONSTRAINT promotion_request_status_check
         CHECK (status IN ('OPEN', 'RUNNING', 'BLOCKED', 'PAUSED', 'FAILED', 'ROLLING_BACK', 'ROLLED_BACK',
-                          'COMPLETED', 'CANCELLED')),
+                          'COMPLETED', 'SKIPPED', 'CANCELLED')),
     CONSTRAINT promotion_request_preview_check CHECK ((preview = 0) = (preview_digest IS NULL)),
     CONSTRAINT promotion_request_finished_check
-        CHECK ((status IN ('ROLLED_BACK', 'COMPLETED', 'CANCELLED')) = (finished_at IS NOT NULL))
+        CHECK ((status IN ('ROLLED_BACK', 'COMPLETED', 'SKIPPED', 'CANCELLED')) = (finished_at IS NOT NULL))
 );
+CREATE UNIQUE INDEX promotion_request_idempotency_key
+    ON promote.promotion_request (project, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+COMMENT ON INDEX promote.promotion_request_idempotency_key IS 'An idempotency key opens one request of a project';
 CREATE INDEX promotion_request_open_idx ON promote.promotion_request (project, request)
     WHERE finished_at IS NULL;
 COMMENT ON INDEX promote.promotion_request_open_idx IS 'Finds the requests that are not over';
@@ -84,14 +89,15 @@ COMMENT ON COLUMN promote.promotion_request.message IS 'Why, in the actor''s wor
 COMMENT ON COLUMN promote.promotion_request.include_other_changes IS 'Whether what was staged at a destination before, and not deployed, is deployed along with the request';
 COMMENT ON COLUMN promote.promotion_request.copy_secrets IS 'Whether secrets are copied as well';
 COMMENT ON COLUMN promote.promotion_request.copy_remote_references IS 'Whether remote references are copied as well';
+COMMENT ON COLUMN promote.promotion_request.idempotency_key IS 'The caller''s key for the call that opened it; NULL: it had none';
 COMMENT ON COLUMN promote.promotion_request.actor IS 'Who opened it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.promotion_request.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.promotion_request.created_at IS 'When it was opened';
-COMMENT ON COLUMN promote.promotion_request.status IS 'OPEN, RUNNING, BLOCKED, PAUSED, FAILED, ROLLING_BACK, ROLLED_BACK, COMPLETED or CANCELLED';
+COMMENT ON COLUMN promote.promotion_request.status IS 'OPEN, RUNNING, BLOCKED, PAUSED, FAILED, ROLLING_BACK, ROLLED_BACK, COMPLETED, SKIPPED (there was nothing to do for any of its items) or CANCELLED';
 COMMENT ON COLUMN promote.promotion_request.wave IS 'Wave that it is at; 0: it has not begun';
 COMMENT ON COLUMN promote.promotion_request.rolling_back IS 'Whether a failure has started the rollback';
 COMMENT ON COLUMN promote.promotion_request.reason IS 'Why it is paused, cancelled or failed';
-COMMENT ON COLUMN promote.promotion_request.waits_for IS 'What it waited for when it was advanced last, for people';
+COMMENT ON COLUMN promote.promotion_request.waits_for IS 'What it waited for when it was advanced last: an array of objects with code and message, of an item also wave and instance, of what was refused also sqlstate';
 COMMENT ON COLUMN promote.promotion_request.preview IS 'Number of the request''s last preview; 0: none was taken';
 COMMENT ON COLUMN promote.promotion_request.preview_digest IS 'Digest of that one';
 COMMENT ON COLUMN promote.promotion_request.previewed_at IS 'When it was taken';
@@ -102,7 +108,7 @@ COMMENT ON COLUMN promote.promotion_request.finished_at IS 'When it came to its 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.promotion_request
     FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 CREATE TRIGGER guard_request BEFORE UPDATE ON promote.promotion_request
-    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_request('project', 'request', 'source_environment', 'destination_environment', 'scope', 'strategy', 'waves', 'overrides', 'execution_window', 'rollback_mode', 'soak', 'checks', 'verification_owner', 'fallback_owner', 'ticket', 'message', 'include_other_changes', 'copy_secrets', 'copy_remote_references', 'actor', 'database_role', 'created_at');
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_request('project', 'request', 'source_environment', 'destination_environment', 'scope', 'strategy', 'waves', 'overrides', 'execution_window', 'rollback_mode', 'soak', 'checks', 'verification_owner', 'fallback_owner', 'ticket', 'message', 'include_other_changes', 'copy_secrets', 'copy_remote_references', 'idempotency_key', 'actor', 'database_role', 'created_at');
 CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.promotion_request
     FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.promotion_request
@@ -119,7 +125,7 @@ CREATE TABLE promote.promotion_request_item (
     destination_environment promote.environment_name NOT NULL,
     wave                    integer,
     status                  text COLLATE "C" NOT NULL DEFAULT 'PENDING',
-    skip_reason             text,
+    skip_reason             jsonb,
     holds                   boolean NOT NULL DEFAULT true,
     preview_digest          bytea,
     source_revision         integer,
@@ -171,7 +177,7 @@ COMMENT ON COLUMN promote.promotion_request_item.component IS 'Component that is
 COMMENT ON COLUMN promote.promotion_request_item.destination_environment IS 'The request''s destination';
 COMMENT ON COLUMN promote.promotion_request_item.wave IS 'Wave that it belongs to; NULL: it was skipped from the start';
 COMMENT ON COLUMN promote.promotion_request_item.status IS 'PENDING, STAGED, DEPLOYING, VERIFYING, DONE, SKIPPED, FAILED, ROLLING_BACK or ROLLED_BACK';
-COMMENT ON COLUMN promote.promotion_request_item.skip_reason IS 'Why there is nothing to promote; of a PENDING item, by the last preview';
+COMMENT ON COLUMN promote.promotion_request_item.skip_reason IS 'Why there is nothing to promote: code and message; of a PENDING item, by the last preview';
 COMMENT ON COLUMN promote.promotion_request_item.holds IS 'Whether the instance is kept from other requests';
 COMMENT ON COLUMN promote.promotion_request_item.preview_digest IS 'Digest of what the last preview says of the item; NULL: none was taken';
 COMMENT ON COLUMN promote.promotion_request_item.source_revision IS 'Revision that is promoted, by the last preview';
@@ -297,7 +303,9 @@ CREATE VIEW promote_internal.request_now AS
            r.started_at IS NOT NULL AS started,
            r.rolling_back,
            r.reason,
-           r.preview
+           r.preview,
+           r.actor,
+           r.database_role
       FROM promote.promotion_request AS r
      CROSS JOIN pg_catalog.clock_timestamp() AS n (now);
 COMMENT ON VIEW promote_internal.request_now IS
@@ -471,14 +479,17 @@ COMMENT ON FUNCTION promote_internal.request_item_facts(text, text, text, text, 
 -- What has no instance at one side is in the scope by its other attributes, to be seen.
 CREATE FUNCTION promote_internal.request_candidates(
     project text, source_environment text, destination_environment text, components text[], selector jsonb)
-    RETURNS TABLE (component promote.component_name, attributes jsonb, skip_reason text)
+    RETURNS TABLE (component promote.component_name, attributes jsonb, skip_reason jsonb)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
         SELECT c.component,
                a.attributes,
-               CASE WHEN i.attributes IS NULL THEN 'it has no instance in "' || $3 || '"'
-                    WHEN s.attributes IS NULL THEN 'it has no instance in "' || $2 || '"'
-                    WHEN NOT a.attributes @> $5 THEN 'its attributes do not match the selector' END
+               CASE WHEN i.attributes IS NULL
+                    THEN pg_catalog.jsonb_build_object('code', 'no_instance', 'message', 'it has no instance in "' || $3 || '"')
+                    WHEN s.attributes IS NULL
+                    THEN pg_catalog.jsonb_build_object('code', 'no_instance', 'message', 'it has no instance in "' || $2 || '"')
+                    WHEN NOT a.attributes @> $5
+                    THEN pg_catalog.jsonb_build_object('code', 'selector', 'message', 'its attributes do not match the selector') END
           FROM promote.component AS c
           JOIN promote.project AS p ON p.project = $1
           JOIN promote.environment AS e ON e.project = $1 AND e.environment = $3
@@ -501,11 +512,11 @@ COMMENT ON FUNCTION promote_internal.request_candidates(text, text, text, text[]
 'The components that a scope comes to, those that it names (NULL: all that its selector matches), with their effective attributes, and why they cannot be promoted; NULL: they can';
 
 CREATE FUNCTION promote_internal.request_items(items jsonb)
-    RETURNS TABLE (component text, wave integer, skip_reason text)
+    RETURNS TABLE (component text, wave integer, skip_reason jsonb)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
         SELECT n.component, n.wave, n.skip_reason
-          FROM pg_catalog.jsonb_to_recordset($1) AS n (component text, wave integer, skip_reason text);
+          FROM pg_catalog.jsonb_to_recordset($1) AS n (component text, wave integer, skip_reason jsonb);
     END;
 REVOKE ALL ON FUNCTION promote_internal.request_items(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.request_items(jsonb) IS 'The items that a request is opened with, as rows';
@@ -540,16 +551,17 @@ CREATE FUNCTION promote.open_request(
     verification_owner text DEFAULT NULL, fallback_owner text DEFAULT NULL,
     ticket text DEFAULT NULL, message text DEFAULT NULL,
     include_other_changes boolean DEFAULT false,
-    copy_secrets boolean DEFAULT false, copy_remote_references boolean DEFAULT false)
+    copy_secrets boolean DEFAULT false, copy_remote_references boolean DEFAULT false,
+    idempotency_key text DEFAULT NULL)
     RETURNS promote.promotion_request
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'promote_open_request';
-REVOKE ALL ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean) IS
-'Asks for the promotion of a scope from one environment to another: freezes it into items, in the waves of the strategy, and holds their instances. Changes nothing of these';
+REVOKE ALL ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text) IS
+'Asks for the promotion of a scope from one environment to another: freezes it into items, in the waves of the strategy, and holds their instances. Changes nothing of these. Called again with the same idempotency key it returns the same request';
 
 CREATE FUNCTION promote.preview_request(project text, request integer)
-    RETURNS TABLE (wave integer, component text, instance text, status text, skip_reason text,
+    RETURNS TABLE (wave integer, component text, instance text, status text, skip_reason jsonb,
                    other_changes text, source_revision integer, base_revision integer, version text,
                    diff jsonb, blockers jsonb, preview integer, digest bytea)
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100
@@ -560,13 +572,13 @@ COMMENT ON FUNCTION promote.preview_request(text, integer) IS
 
 CREATE FUNCTION promote.advance_request(
     project text, request integer,
-    OUT status text, OUT wave integer, OUT moved integer, OUT waits_for text[])
+    OUT status text, OUT wave integer, OUT moved integer, OUT waits_for jsonb)
     RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'promote_advance_request';
 REVOKE ALL ON FUNCTION promote.advance_request(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.advance_request(text, integer) IS
-'Moves a request as far as it can move: stages, deploys, verifies, goes on to the next wave, or rolls back; returns how many steps that were, and what the request waits for. Call it from anywhere, as often as you like';
+'Moves a request as far as it can move: stages, deploys, verifies, goes on to the next wave, or rolls back; returns how many steps of items that were, and what the request waits for. Call it from anywhere, as often as you like';
 
 CREATE FUNCTION promote.pause_request(project text, request integer, reason text DEFAULT NULL)
     RETURNS promote.promotion_request
@@ -591,6 +603,89 @@ CREATE FUNCTION promote.cancel_request(project text, request integer, reason tex
 REVOKE ALL ON FUNCTION promote.cancel_request(text, integer, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.cancel_request(text, integer, text) IS
 'Ends a request and lets its instances go. Deployments of the request that no worker has begun are aborted; what is deployed stays, and what is staged stays desired';
+
+CREATE FUNCTION promote.approve_request(project text, request integer, message text DEFAULT NULL)
+    RETURNS TABLE (wave integer, component text, instance text, deployment integer, voted boolean, code text, reason text)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100
+    AS 'MODULE_PATHNAME', 'promote_approve_request';
+REVOKE ALL ON FUNCTION promote.approve_request(text, integer, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.approve_request(text, integer, text) IS
+'Approves every plan of a request that the caller may vote for. A row per item, by component: whether the caller''s approval of its plan stands now, and if it was not given by this call, or not under every rule, a code and sentences that say why';
+
+-- A plan that was carried out, or that is queued to be, waits for nobody, nor does one of a request that is over or of
+-- an instance that something else has changed since.
+CREATE VIEW promote.approval_inbox WITH (security_invoker = true) AS
+    SELECT i.project,
+           i.environment,
+           i.component,
+           i.name AS instance,
+           d.deployment,
+           d.action,
+           d.revision,
+           d.version,
+           d.destructive,
+           (SELECT q.request
+              FROM promote.promotion_request_item AS t
+              JOIN promote.promotion_request AS q ON q.project = t.project AND q.request = t.request
+             WHERE t.project = i.project AND t.destination_environment = i.environment AND t.component = i.component
+               AND t.holds AND d.revision IN (t.revision, t.rollback_revision)) AS request,
+           v.rule,
+           v.role,
+           v.quorum,
+           v.given,
+           v.missing,
+           d.actor,
+           COALESCE(d.message, (SELECT r.message
+                                  FROM promote.revision AS r
+                                 WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
+                                   AND r.revision = d.revision)) AS message,
+           d.since
+      FROM promote.instance AS i
+     CROSS JOIN LATERAL (
+          (SELECT p.deployment, p.action, p.revision, p.version, p.destructive, p.actor, p.message, p.finished_at AS since
+             FROM (SELECT p.*
+                     FROM promote.deployment AS p
+                    WHERE p.project = i.project AND p.environment = i.environment AND p.component = i.component
+                      AND p.action = 'PLAN' AND p.status = 'COMPLETED' AND p.revision = i.revision
+                    ORDER BY p.deployment DESC LIMIT 1) AS p
+            WHERE (p.seen_change <> i.changed_by) IS NOT TRUE
+              AND NOT EXISTS (SELECT FROM promote.deployment AS u
+                               WHERE u.project = i.project AND u.environment = i.environment AND u.component = i.component
+                                 AND (u.deployment = i.deployed_by AND i.status = 'PROVISIONED' AND u.revision = p.revision
+                                      AND u.version = p.version AND u.rendered_digest = p.rendered_digest
+                                      AND u.remote_references IS NOT DISTINCT FROM p.remote_references
+                                      OR u.action = 'PROVISION' AND u.plan = p.deployment
+                                      AND u.status IN ('PENDING', 'APPROVED', 'RUNNING', 'COMPLETED')))
+              AND NOT EXISTS (SELECT FROM promote.promotion_request_item AS t
+                                JOIN promote.promotion_request AS q ON q.project = t.project AND q.request = t.request
+                               WHERE t.project = i.project AND t.destination_environment = i.environment AND t.component = i.component
+                                 AND p.moved_by IS NOT NULL AND p.revision IN (t.revision, t.rollback_revision)
+                                 AND q.finished_at > p.created_at))
+          UNION ALL
+          SELECT p.deployment, p.action, p.revision, p.version, p.destructive, p.actor, p.message, p.created_at
+            FROM promote.deployment AS p
+           WHERE p.project = i.project AND p.environment = i.environment AND p.component = i.component
+             AND p.status = 'PROPOSED') AS d
+     CROSS JOIN LATERAL promote.open_votes(i.name, d.deployment) AS v;
+COMMENT ON VIEW promote.approval_inbox IS 'What waits for the caller''s approval: plans of what is desired, and proposals, by the rules that are not met and by which the caller may vote and has not yet';
+COMMENT ON COLUMN promote.approval_inbox.project IS 'Project';
+COMMENT ON COLUMN promote.approval_inbox.environment IS 'Environment';
+COMMENT ON COLUMN promote.approval_inbox.component IS 'Component';
+COMMENT ON COLUMN promote.approval_inbox.instance IS 'Instance';
+COMMENT ON COLUMN promote.approval_inbox.deployment IS 'The PLAN or proposal that promote.approve_deployment takes';
+COMMENT ON COLUMN promote.approval_inbox.action IS 'PLAN: a completed plan of what would be provisioned, or a proposal to plan; otherwise what is proposed';
+COMMENT ON COLUMN promote.approval_inbox.revision IS 'Revision that it is about';
+COMMENT ON COLUMN promote.approval_inbox.version IS 'Release that it is about';
+COMMENT ON COLUMN promote.approval_inbox.destructive IS 'Whether it changes an immutable value of a provisioned instance, or takes it away';
+COMMENT ON COLUMN promote.approval_inbox.request IS 'The open request that it is of, which promote.approve_request takes; NULL: none';
+COMMENT ON COLUMN promote.approval_inbox.rule IS 'Rule that asks; NULL: no rule is about the proposal, and whoever may approve decides it';
+COMMENT ON COLUMN promote.approval_inbox.role IS 'Database role whose members approve; NULL with the rule';
+COMMENT ON COLUMN promote.approval_inbox.quorum IS 'How many have to approve';
+COMMENT ON COLUMN promote.approval_inbox.given IS 'How many approvals count now';
+COMMENT ON COLUMN promote.approval_inbox.missing IS 'How many approvals are still missing';
+COMMENT ON COLUMN promote.approval_inbox.actor IS 'Who has asked for it';
+COMMENT ON COLUMN promote.approval_inbox.message IS 'Why, in the actor''s words';
+COMMENT ON COLUMN promote.approval_inbox.since IS 'Since when it waits: when it was planned, or proposed';
 
 -- This function has its caller's rights, which only suffice if the caller is the owner, as promote.request_evidence
 -- is.
@@ -622,6 +717,7 @@ CREATE FUNCTION promote_internal.request_document(project text, request integer)
                                                 'plan_digest', pg_catalog.encode(d.plan_digest, 'hex'), 'plan_facts', d.plan_facts,
                                                 'plan_defects', d.plan_defects, 'diff', d.diff, 'destructive', d.destructive,
                                                 'gates', d.gates, 'actor', d.actor, 'database_role', d.database_role,
+                                                'moved_by', d.moved_by, 'moved_role', d.moved_role,
                                                 'created_at', d.created_at, 'worker', d.worker, 'started_at', d.started_at,
                                                 'finished_at', d.finished_at, 'reason', d.reason) ORDER BY d.deployment), '[]')
                                               FROM promote.deployment AS d
@@ -694,7 +790,7 @@ CREATE FUNCTION promote.handoff_text(project text, request integer) RETURNS text
                    'Source environment: ' || r.source_environment,
                    'Target environment: ' || r.destination_environment,
                    'Scope (tenants/services): ' || COALESCE((r.scope -> 'selector')::text || ': ', '')
-                   || (SELECT pg_catalog.string_agg(t.component || CASE WHEN t.status = 'SKIPPED' THEN ' (skipped: ' || t.skip_reason || ')' ELSE '' END,
+                   || (SELECT pg_catalog.string_agg(t.component || CASE WHEN t.status = 'SKIPPED' THEN ' (skipped: ' || (t.skip_reason ->> 'message') || ')' ELSE '' END,
                                                     ', ' ORDER BY t.wave, t.component)
                          FROM promote.promotion_request_item AS t WHERE t.project = r.project AND t.request = r.request),
                    'Strategy: ' || r.strategy || ', rollback: ' || r.rollback_mode || ', soak: ' || r.soak,
@@ -716,7 +812,8 @@ CREATE FUNCTION promote.handoff_text(project text, request integer) RETURNS text
                        || (SELECT pg_catalog.max(t.wave) FROM promote.promotion_request_item AS t
                             WHERE t.project = r.project AND t.request = r.request) ELSE '' END
                    || COALESCE(': ' || pg_catalog.translate(r.reason, E'\n\r', '  '), ''),
-                   'Waits for: ' || NULLIF(pg_catalog.replace(pg_catalog.array_to_string(r.waits_for, E'\n'), E'\n', E'\n           '), ''))
+                   'Waits for: ' || (SELECT pg_catalog.string_agg(pg_catalog.replace(w.wait ->> 'message', E'\n', E'\n           '), E'\n           ' ORDER BY w.number)
+                                        FROM pg_catalog.jsonb_array_elements(r.waits_for) WITH ORDINALITY AS w (wait, number)))
           FROM promote.promotion_request AS r
          WHERE r.project = $1 AND r.request = $2;
     END;

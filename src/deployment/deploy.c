@@ -334,48 +334,53 @@ notify_vote(const GateCase *gate, bool approved)
 }
 
 /*
- * Record the caller's vote on a completed plan.  Raises PM_INVALID_APPROVAL
- * where it would count under no rule.  The locks of the case are held.
+ * Record the caller's vote on a completed plan, unless it stands already.  Raises
+ * PM_INVALID_APPROVAL where it would count under no rule.  The locks of the case
+ * are held.
  */
 static void
 vote_on_plan(const Sql *sql, const Deployment *plan, bool approved, const char *reason)
 {
 	GateCase	gate;
-	StringInfoData refused;
+	VoteOutcome outcome;
 
-	initStringInfo(&refused);
 	gate_open(sql, &plan->key, plan->deployment, GetCurrentTimestamp(), &gate);
-	if (approval_vote(sql, &gate, approved, reason, &refused) == 0)
+	approval_vote(sql, &gate, approved, reason, &outcome);
+	if (outcome.given == 0 && outcome.standing == 0)
 		ereport(ERROR,
 				(errcode(PM_INVALID_APPROVAL),
 				 errmsg("\"%s\" has no vote on plan %d of \"%s\"", current_actor(), plan->deployment,
 						gate.instance),
-				 refused.len > 0 ? errdetail_internal("%s", refused.data) :
+				 outcome.words.len > 0 ? errdetail_internal("%s", outcome.words.data) :
 				 errdetail("No rule of environment \"%s\" asks for approvals of it.", plan->key.environment),
 				 errhint("promote.approval_status shows whose approval is asked for; the rules are in promote.approval_rule.")));
-	notify_vote(&gate, approved);
+	if (outcome.given > 0)
+		notify_vote(&gate, approved);
 }
 
 /*
  * Record the caller's vote on a proposal.  Returns true, with a NOTICE, if it
  * stays a proposal because others have to approve, too, or another gate is
- * closed.  Returns false if it can be approved now, or if no vote was recorded:
+ * closed.  Returns false if it can be approved now, or if the caller has no vote:
  * then taking the step judges the gates.  The locks of the case are held.
  */
 static bool
 vote_on_proposal(const Sql *sql, const Deployment *proposal, const char *message)
 {
 	GateCase	gate;
-	StringInfoData refused;
+	VoteOutcome outcome;
 
 	if (proposal->action == ACTION_PLAN)
 		return false;
-	initStringInfo(&refused);
 	gate_open(sql, &proposal->key, proposal->deployment, GetCurrentTimestamp(), &gate);
 	approval_check_own(sql, &gate);
-	if (gate.plan_digest == NULL || approval_vote(sql, &gate, true, message, &refused) == 0)
+	if (gate.plan_digest == NULL)
 		return false;
-	notify_vote(&gate, true);
+	approval_vote(sql, &gate, true, message, &outcome);
+	if (outcome.given == 0 && outcome.standing == 0)
+		return false;
+	if (outcome.given > 0)
+		notify_vote(&gate, true);
 	gate_judge(sql, &gate, GATES_ALL);
 	if (!gate_is_closed(&gate))
 		return false;
@@ -386,8 +391,15 @@ vote_on_proposal(const Sql *sql, const Deployment *proposal, const char *message
 	return true;
 }
 
+/* Has the caller approved the proposal, which has gone on since? */
+static bool
+is_approved_by_caller(const Deployment *deployment)
+{
+	return deployment->approved_by && strcmp(deployment->approved_by, current_actor()) == 0;
+}
+
 /*
- * Approve or reject.  A vote on a completed PLAN leaves its status alone; a
+ * Approve or reject.  Doing so twice is doing it once.  A vote on a completed PLAN leaves its status alone; a
  * proposal that is approved is queued if its gates are open.
  */
 static Datum
@@ -410,7 +422,7 @@ decide(FunctionCallInfo fcinfo, bool approved)
 	deployment_load(&sql, &key, number, &deployment);
 	if (approval_votes_on(&deployment))
 		vote_on_plan(&sql, &deployment, approved, reason);
-	else if (deployment.status != to)
+	else if (deployment.status != to && !(approved && is_approved_by_caller(&deployment)))
 	{
 		if (deployment.status != DEPLOYMENT_PROPOSED)
 			refuse_step(&key, number, deployment.status, deployment_statuses[to]);

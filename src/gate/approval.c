@@ -21,11 +21,13 @@
 #include "base/trigger.h"
 #include "gate/approval.h"
 #include "grant/grants.h"
+#include "grant/role.h"
 #include "ledger/guard.h"
 #include "registry/instance.h"
 
 PG_FUNCTION_INFO_V1(promote_check_approval_rule);
 PG_FUNCTION_INFO_V1(promote_required_approvals);
+PG_FUNCTION_INFO_V1(promote_open_votes);
 
 /* A vote under a rule. */
 typedef struct Vote
@@ -63,8 +65,26 @@ static const SqlField poll_fields[] = {
 	SQL_FIELDS(Poll, "r", rule, role, quorum, expires_after, requester_counts)
 };
 
-static const SqlField person_fields[] = {
-	SQL_FIELDS(Person, "p", actor, database_role)
+/* Somebody's part in what a case would deploy, see promote_internal.requesters. */
+typedef enum PartKind
+{
+	PART_NONE, PART_ASKED, PART_MOVED, PART_MADE
+} PartKind;
+
+static const char *const part_kinds[] = {
+	[PART_ASKED] = "asked", [PART_MOVED] = "moved", [PART_MADE] = "made", NULL
+};
+
+typedef struct Part
+{
+	Person		by;
+	PartKind	part;
+} Part;
+
+static const SqlField part_fields[] = {
+	SQL_FIELD(Part, by.actor, "p.actor"),
+	SQL_FIELD(Part, by.database_role, "p.database_role"),
+	SQL_ENUM_FIELD(Part, part, "p.part", part_kinds)
 };
 
 /* ---- reading ---- */
@@ -155,28 +175,39 @@ read_votes(const Sql *sql, const GateCase *gate, const List *polls)
 }
 
 /*
- * The people who have asked for the case, see promote_internal.requesters.
+ * The people who have asked for the case, see promote_internal.requesters.  Whoever
+ * moves a request has not asked for what it does, unless it does what they made.
  * Whoever made a revision has not asked to decommission it.  A DECOMMISSION
  * without a proposal is asked for by the caller, now.
  */
 static List *
 read_requesters(const Sql *sql, const GateCase *gate)
 {
-	static Statement read = SQL_ROWS(person_fields, "SELECT $* FROM promote_internal.requesters($1, $2, $3, $4, $5, $6, $7, $8) AS p");
+	static Statement read = SQL_ROWS(part_fields, "SELECT $* FROM promote_internal.requesters($1, $2, $3, $4, $5, $6, $7, $8) AS p");
 	bool		provisions = gate_provisions(gate);
 	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(provisions ? gate->revision : 0),
 								AS_INT(gate->plan), AS_INT(gate->deployment), AS_TEXT(gate->bundle),
 								AS_TEXT(provisions ? gate->version : NULL));
-	List	   *people = sql_list(&rows, sizeof(Person));
+	List	   *people[] = {[PART_ASKED] = NIL, [PART_MOVED] = NIL, [PART_MADE] = NIL};
+	ListCell   *cell;
 
+	foreach(cell, sql_list(&rows, sizeof(Part)))
+	{
+		Part	   *part = lfirst(cell);
+
+		people[part->part] = lappend(people[part->part], &part->by);
+	}
+	foreach(cell, people[PART_MOVED])
+		if (is_among(lfirst(cell), people[PART_MADE]))
+			people[PART_ASKED] = lappend(people[PART_ASKED], lfirst(cell));
 	if (!provisions && gate->deployment == 0)
 	{
 		Person	   *caller = palloc(sizeof(Person));
 
 		*caller = current_person();
-		people = lappend(people, caller);
+		people[PART_ASKED] = lappend(people[PART_ASKED], caller);
 	}
-	return people;
+	return people[PART_ASKED];
 }
 
 /* ---- judging ---- */
@@ -438,23 +469,33 @@ vote_of(const Poll *poll, const Person *person)
 	return last;
 }
 
-/* Why somebody cannot vote under a rule, as a sentence; NULL: they can. */
-static char *
-no_vote_because(const GateCase *gate, const Poll *poll, const Person *person, bool approved,
-				const List *requesters)
+/* Why somebody does not vote under a rule. */
+typedef struct NoVote
+{
+	const char *code;			/* NULL: they can; APPROVAL_VOTED: they have */
+	char	   *words;			/* as a sentence; NULL with it */
+} NoVote;
+
+/* Judge whether somebody can vote under a rule. */
+static NoVote
+no_vote(const GateCase *gate, const Poll *poll, const Person *person, bool approved, const List *requesters)
 {
 	const Vote *vote = vote_of(poll, person);
 
 	if (!role_is_member(person->database_role, poll->role))
-		return psprintf("Rule \"%s\" asks for role \"%s\", which \"%s\" is no member of.",
-						poll->rule, poll->role, person->database_role);
+		return (NoVote) {"not_member", psprintf("Rule \"%s\" asks for role \"%s\", which \"%s\" is no member of.",
+												poll->rule, poll->role, person->database_role)};
 	if (approved && !poll->requester_counts && is_among(person, requesters))
-		return psprintf("Rule \"%s\" does not count who has asked for it, as \"%s\" has.",
-						poll->rule, person->actor);
+		return (NoVote) {"requester", psprintf("Rule \"%s\" does not count who has asked for it, as \"%s\" has.",
+											   poll->rule, person->actor)};
 	if (vote && vote->approved == approved && (!approved || expiry(poll, vote) > gate->at))
-		return psprintf("By rule \"%s\" \"%s\" has %s it already, by vote %d.", poll->rule,
-						vote->by.actor, approved ? "approved" : "rejected", vote->number);
-	return NULL;
+		return (NoVote) {
+			/* somebody else's vote is not repeated, though it is of the same person as far as promote can tell */
+			.code = strcmp(vote->by.actor, person->actor) == 0 ? APPROVAL_VOTED : "same_person",
+			.words = psprintf("By rule \"%s\" \"%s\" has %s it already, by vote %d.", poll->rule, vote->by.actor,
+							  approved ? "approved" : "rejected", vote->number)
+		};
+	return (NoVote) {NULL, NULL};
 }
 
 /* Number of the instance's last vote; 0: none. */
@@ -483,21 +524,32 @@ write_vote(const Sql *sql, const GateCase *gate, const Poll *poll, int32 number,
 			   sql_jsonb(&rows, 0));
 }
 
+/* Add to the outcome that a rule does not take the vote. */
+static void
+add_no_vote(VoteOutcome *outcome, const NoVote *no)
+{
+	appendStringInfo(&outcome->words, "%s%s", outcome->words.len > 0 ? "\n" : "", no->words);
+	if (strcmp(no->code, APPROVAL_VOTED) == 0)
+		outcome->standing++;
+	else if (outcome->code == NULL)
+		outcome->code = no->code;
+}
+
 /*
- * Record the caller's vote under every rule that lets them vote, and return how
- * many votes that were.  For each other rule, refused gets a line with the
- * reason.  The locks of the case are held.
+ * Record the caller's vote under every rule that lets them vote.  A vote that
+ * stands is not given again.  The locks of the case are held.
  */
-int32
-approval_vote(const Sql *sql, const GateCase *gate, bool approved, const char *reason, StringInfo refused)
+void
+approval_vote(const Sql *sql, const GateCase *gate, bool approved, const char *reason, VoteOutcome *outcome)
 {
 	const Person person = current_person();
 	List	   *polls;
 	List	   *requesters;
 	ListCell   *cell;
 	int32		last;
-	int32		count = 0;
 
+	*outcome = (VoteOutcome) {.given = 0};
+	initStringInfo(&outcome->words);
 	sql_push_latest();
 	polls = read_polls(sql, gate);
 	requesters = read_requesters(sql, gate);
@@ -505,14 +557,13 @@ approval_vote(const Sql *sql, const GateCase *gate, bool approved, const char *r
 	PopActiveSnapshot();
 	foreach(cell, polls)
 	{
-		char	   *why = no_vote_because(gate, lfirst(cell), &person, approved, requesters);
+		NoVote		no = no_vote(gate, lfirst(cell), &person, approved, requesters);
 
-		if (why)
-			appendStringInfo(refused, "%s%s", refused->len > 0 ? "\n" : "", why);
+		if (no.code)
+			add_no_vote(outcome, &no);
 		else
-			write_vote(sql, gate, lfirst(cell), last + ++count, approved, reason);
+			write_vote(sql, gate, lfirst(cell), last + ++outcome->given, approved, reason);
 	}
-	return count;
 }
 
 /*
@@ -637,6 +688,95 @@ promote_required_approvals(PG_FUNCTION_ARGS)
 	gate_open(&sql, &key, deployment, GetCurrentTimestamp(), &gate);
 	sql_push_latest();
 	put_polls(fcinfo, read_polls(&sql, &gate));
+	PopActiveSnapshot();
+	sql_leave(&sql);
+	return (Datum) 0;
+}
+
+/* Is the deployment of the case a proposal, and one to plan? */
+static bool
+is_proposed(const Sql *sql, const GateCase *gate, bool *plans)
+{
+	static Statement read = {"SELECT d.action = 'PLAN' FROM promote.deployment AS d"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND d.status = 'PROPOSED'"};
+	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(gate->deployment));
+
+	*plans = rows.count > 0 && sql_bool(&rows, 0);
+	return rows.count > 0;
+}
+
+/* Has somebody rejected the case under one of the rules? */
+static bool
+is_rejected(const List *polls)
+{
+	ListCell   *cell;
+
+	foreach(cell, polls)
+		if (voters(lfirst(cell), false) != NIL)
+			return true;
+	return false;
+}
+
+/* Put a row for each rule that waits for the approval of the caller. */
+static void
+put_open_polls(FunctionCallInfo fcinfo, const GateCase *gate, const List *polls, const Person *person,
+			   const List *requesters)
+{
+	ListCell   *cell;
+
+	foreach(cell, polls)
+	{
+		const Poll *poll = lfirst(cell);
+
+		if (poll->given < poll->quorum && no_vote(gate, poll, person, true, requesters).code == NULL)
+			result_put(fcinfo, AS_TEXT(poll->rule), AS_TEXT(poll->role), AS_INT(poll->quorum), AS_INT(poll->given),
+					   AS_INT(poll->quorum - poll->given));
+	}
+}
+
+/*
+ * Put the rows of promote.open_votes.  Whoever may approve decides a proposal that
+ * no rule is about; none is about planning.  What cannot be voted on before it is
+ * planned has no rows.
+ */
+static void
+put_open_votes(FunctionCallInfo fcinfo, const Sql *sql, const GateCase *gate)
+{
+	const Person person = current_person();
+	List	   *polls = read_polls(sql, gate);
+	List	   *requesters = read_requesters(sql, gate);
+	bool		plans;
+	bool		proposed = is_proposed(sql, gate, &plans);
+
+	if (!plans && (is_rejected(polls) || (gate->separation_of_duty && is_among(&person, requesters))))
+		return;
+	if (proposed && (plans || polls == NIL))
+		result_put(fcinfo, AS_TEXT(NULL), AS_TEXT(NULL), AS_INT(1), AS_INT(0), AS_INT(1));
+	else if (gate->plan_digest)
+		put_open_polls(fcinfo, gate, polls, &person, requesters);
+}
+
+/* promote.open_votes(instance text, deployment integer) returns table, see sql/gate/approval.sql */
+Datum
+promote_open_votes(PG_FUNCTION_ARGS)
+{
+	InstanceKey key;
+	int32		deployment;
+	GateCase	gate;
+	Sql			sql;
+	bool		may_approve;
+
+	argument_instance_for(fcinfo, 0, "instance", GRANTS_ROWS, &key);
+	deployment = argument_number(fcinfo, 1, "deployment");
+	/* in what nobody has called there is no caller to vote */
+	may_approve = !is_uncalled() && grants_may("approve", key.project, key.environment);
+	InitMaterializedSRF(fcinfo, 0);
+	if (!may_approve)
+		return (Datum) 0;
+	sql_enter(&sql);
+	gate_open(&sql, &key, deployment, GetCurrentTimestamp(), &gate);
+	sql_push_latest();
+	put_open_votes(fcinfo, &sql, &gate);
 	PopActiveSnapshot();
 	sql_leave(&sql);
 	return (Datum) 0;

@@ -14,9 +14,21 @@
 #include "json/builder.h"
 #include "promotion/deployment.h"
 
+#define APPROVAL_VOTED "voted"	/* the code of a vote that stands already */
+
+/* What has become of a vote. */
+typedef struct VoteOutcome
+{
+	int32		given;			/* rules under which it was recorded */
+	int32		standing;		/* rules under which the person has voted so already */
+	const char *code;			/* why not under another rule, the first of them; NULL: there is none */
+	StringInfoData words;		/* a line for each such rule, and for each of those that stand */
+} VoteOutcome;
+
 extern bool approval_votes_on(const Deployment *deployment);
 extern bool approval_is_own(const Sql *sql, const GateCase *gate, const Person *person);
-extern int32 approval_vote(const Sql *sql, const GateCase *gate, bool approved, const char *reason, StringInfo refused);
+extern void approval_vote(const Sql *sql, const GateCase *gate, bool approved, const char *reason,
+						  VoteOutcome *outcome);
 extern void approval_check_own(const Sql *sql, const GateCase *gate);
 extern void approvals_counted(const Sql *sql, const GateCase *gate, JsonBuilder *builder);
 

@@ -33,8 +33,17 @@ errand(void)
 	return &current;
 }
 
+/* Who has asked for what is written on the current errand: its asker, or else the caller. */
+Asking
+asking(void)
+{
+	Person		caller = current_person();
+
+	return current.asker ? (Asking) {*current.asker, caller} : (Asking) {.by = caller};
+}
+
 /* Run a step on an errand.  The previous errand becomes current again, also after an error. */
-static void
+void
 errand_do(const Errand *errand, void (*step) (void *state), void *state)
 {
 	Errand		before = current;

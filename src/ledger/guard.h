@@ -8,6 +8,7 @@
 
 #include "base/sql.h"
 #include "base/trigger.h"
+#include "grant/actor.h"
 
 /*
  * What a statement of promote runs for.  The triggers that it fires read here what they must
@@ -20,9 +21,28 @@ typedef struct Errand
 	bool		prunes;			/* refuse_rewrite allows to rewrite and delete rows of the audit log */
 	const char *message;		/* why a release is unblocked, for the trigger that records it; NULL: no reason */
 	struct RevisionRecord *revision;	/* exchanged with the trigger of a revision; NULL: nobody asks for it */
+	const Person *asker;		/* who has asked for what is written; NULL: the caller */
 } Errand;
 
+/* Who has asked for what a statement writes, and who does it for them. */
+typedef struct Asking
+{
+	Person		by;
+	Person		moved;			/* the caller, on an errand with an asker; without one its names are NULL */
+} Asking;
+
+/* The values of the columns actor, database_role, moved_by and moved_role. */
+#define AS_ASKING(asking) AS_TEXT((asking)->by.actor), AS_TEXT((asking)->by.database_role), \
+	AS_TEXT((asking)->moved.actor), AS_TEXT((asking)->moved.database_role)
+
+/* The errand of the statement that fired a trigger. */
 extern const Errand *errand(void);
+/* Who has asked for what is written on the current errand. */
+extern Asking asking(void);
+
+/* Run a step on an errand.  The previous errand becomes current again, also after an error. */
+extern void errand_do(const Errand *errand, void (*step) (void *state), void *state);
+/* Run a step with the guards open, on the current errand otherwise. */
 extern void guarded_do(void (*step) (void *state), void *state);
 
 /* Run a statement on an errand: (sql, &errand, &statement, values...). */

@@ -69,6 +69,7 @@ typedef struct Deployment
 	Jsonb	   *references;		/* remote ones; NULL: none */
 	int32		plan;			/* 0: none */
 	bytea	   *plan_digest;	/* NULL: none */
+	char	   *approved_by;	/* who approved the proposal; NULL: nobody, or it was none */
 	char	   *worker;			/* NULL: never claimed */
 	int32		fencing;
 	TimestampTz due_at;			/* DT_NOEND: the deployment is not due */

@@ -135,8 +135,8 @@ take_carry(FunctionCallInfo fcinfo, Oid role, Promotion *promotion)
 }
 
 /* Refuse an idempotency key that is empty or too long. */
-static void
-check_key(const char *key)
+void
+promotion_check_key(const char *key)
 {
 	if (key && (key[0] == '\0' || strlen(key) > MAX_KEY_LENGTH))
 		ereport(ERROR,
@@ -258,7 +258,7 @@ promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryCon
 	char	   *key = argument_text(fcinfo, promotion->options + IDEMPOTENCY_KEY);
 	bytea	   *request = NULL;
 
-	check_key(key);
+	promotion_check_key(key);
 	promotion_lock(sql, promotion);
 	if (key)
 		request = request_digest(fcinfo, promotion);

@@ -26,6 +26,7 @@ typedef struct Promotion
 	ProposedRevision proposed;
 } Promotion;
 
+extern void promotion_check_key(const char *key);
 extern void promotion_lock(const Sql *sql, const Promotion *promotion);
 extern void promotion_read(const Sql *sql, Promotion *promotion, bool read_only);
 extern void promotion_write(const Sql *sql, Promotion *promotion, const char *message, MemoryContext caller,

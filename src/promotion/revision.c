@@ -59,10 +59,11 @@ static void
 check_author(const ProposedRevision *proposed)
 {
 	const char *column = NULL;
+	Asking		asked = asking();
 
-	if (strcmp(proposed->actor, current_actor()) != 0)
+	if (strcmp(proposed->actor, asked.by.actor) != 0)
 		column = "actor";
-	else if (strcmp(proposed->database_role, current_database_role()) != 0)
+	else if (strcmp(proposed->database_role, asked.by.database_role) != 0)
 		column = "database_role";
 	else if (proposed->created_at < GetCurrentTransactionStartTimestamp() ||
 			 proposed->created_at > GetCurrentTimestamp())
@@ -386,6 +387,7 @@ is_judged(TupleTableSlot *row, const ProposedRevision *judged)
 	Datum		plan = slot_getattr(row, SPI_fnumber(row_type, "plan"), &isnull);
 	Datum		allow_replace = slot_getattr(row, SPI_fnumber(row_type, "allow_replace"), &isnull);
 	TimestampTz created_at = DatumGetTimestampTz(slot_getattr(row, SPI_fnumber(row_type, "created_at"), &isnull));
+	Asking		asked = asking();
 
 	return column_is(row, "project", judged->key.project) &&
 		column_is(row, "environment", judged->key.environment) &&
@@ -394,8 +396,8 @@ is_judged(TupleTableSlot *row, const ProposedRevision *judged)
 		column_is(row, "release_channel", judged->release_channel) &&
 		column_is(row, "bundle", judged->proposal.bundle) &&
 		column_is(row, "version", judged->proposal.version) &&
-		column_is(row, "actor", current_actor()) &&
-		column_is(row, "database_role", current_database_role()) &&
+		column_is(row, "actor", asked.by.actor) &&
+		column_is(row, "database_role", asked.by.database_role) &&
 		created_at >= GetCurrentTransactionStartTimestamp() &&
 		created_at <= GetCurrentTimestamp() &&
 		DatumGetInt32(revision) == judged->revision &&
@@ -557,6 +559,27 @@ promote_check_origin(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
+/* Refuse a new revision that says that somebody has moved it for somebody else, unless promote says so. */
+static void
+check_moved(const TriggerData *data, HeapTuple row)
+{
+	static const char *const columns[] = {"moved_by", "moved_role"};
+	Person		moved = asking().moved;
+	const char *const expected[] = {moved.actor, moved.database_role};
+
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		const char *found = trigger_text(data, row, columns[i]);
+
+		if (found == NULL ? expected[i] != NULL : expected[i] == NULL || strcmp(found, expected[i]) != 0)
+			ereport(ERROR,
+					(errcode(PM_GUARDED_COLUMN),
+					 errmsg("column \"%s\" of \"revision\" is kept by promote", columns[i]),
+					 errdetail("It says who has moved the request that the revision is of."),
+					 errhint("Leave it out.")));
+	}
+}
+
 /*
  * promote_internal.complete_revision() returns trigger
  *
@@ -575,6 +598,8 @@ promote_complete_revision(PG_FUNCTION_ARGS)
 	Completion	completion;
 	Sql			sql;
 
+	if (!loading_rows())
+		check_moved(data, row);
 	if (!lacks_revision && !lacks_bundle && !lacks_version)
 		return PointerGetDatum(row);
 	sql_enter(&sql);

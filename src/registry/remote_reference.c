@@ -354,15 +354,15 @@ bool
 reference_store(const Sql *sql, const InstanceKey *key, const Jsonb *references)
 {
 	static Statement store = {"INSERT INTO promote.remote_reference AS r (project, environment, component, field, reference,"
-		" actor, database_role) SELECT $1, $2, $3, x.key, x.value, $5, $6"
+		" actor, database_role, moved_by, moved_role) SELECT $1, $2, $3, x.key, x.value, $5, $6, $7, $8"
 		" FROM pg_catalog.jsonb_each_text($4) AS x (key, value) ORDER BY x.key COLLATE \"C\""
 		" ON CONFLICT (project, environment, component, field) DO UPDATE SET reference = EXCLUDED.reference,"
-		" actor = EXCLUDED.actor, database_role = EXCLUDED.database_role, set_at = EXCLUDED.set_at"
+		" actor = EXCLUDED.actor, database_role = EXCLUDED.database_role, moved_by = EXCLUDED.moved_by,"
+		" moved_role = EXCLUDED.moved_role, set_at = EXCLUDED.set_at"
 		" WHERE r.reference <> EXCLUDED.reference"};
+	Asking		asked = asking();
 
-	return references &&
-		guarded_run(sql, &store, AS_KEY(key), AS_JSONB(references), AS_TEXT(current_actor()),
-					AS_TEXT(current_database_role())).count > 0;
+	return references && guarded_run(sql, &store, AS_KEY(key), AS_JSONB(references), AS_ASKING(&asked)).count > 0;
 }
 
 /* Delete a reference. */

@@ -14,24 +14,40 @@
 #include "base/errors.h"
 #include "deployment/deploy.h"
 #include "gate/review.h"
+#include "ledger/guard.h"
 #include "request/act.h"
 
 /* ---- what was done, and what is waited for ---- */
 
-/* Note what the request waits for, unless these words are noted already. */
+/* Note what the request waits for, unless these words are noted already; an item of NULL: no item of it. */
 void
-advance_wait_for(Advance *advance, const char *words)
+advance_note_wait(Advance *advance, const RequestItem *item, const NotDone *not_done)
 {
 	PromotionRequest *request = &advance->request;
 	MemoryContext inner = MemoryContextSwitchTo(request->context);
+	RequestWait *wait = palloc(sizeof(RequestWait));
 	ListCell   *cell;
 
+	*wait = (RequestWait) {
+		.code = not_done->code,
+		.message = pstrdup(not_done->message),
+		.wave = item ? item->wave : 0,
+		.instance = item ? advance_name_of(advance, item) : NULL,
+		.refusal = not_done->refusal ? pstrdup(not_done->refusal) : NULL
+	};
 	foreach(cell, request->waits)
-		if (strcmp(lfirst(cell), words) == 0)
+		if (strcmp(((const RequestWait *) lfirst(cell))->message, wait->message) == 0)
 			break;
 	if (cell == NULL)
-		request->waits = lappend(request->waits, pstrdup(words));
+		request->waits = lappend(request->waits, wait);
 	MemoryContextSwitchTo(inner);
+}
+
+/* Note what the request as a whole waits for. */
+void
+advance_wait_for(Advance *advance, const char *code, const char *words)
+{
+	advance_note_wait(advance, NULL, &(NotDone) {code, unconstify(char *, words)});
 }
 
 /* The name of an item's instance. */
@@ -43,19 +59,25 @@ advance_name_of(const Advance *advance, const RequestItem *item)
 
 /* Note why an item cannot go on until somebody does something. */
 void
-advance_block(Advance *advance, const RequestItem *item, const char *reason)
+advance_block(Advance *advance, const RequestItem *item, const NotDone *not_done)
 {
-	advance_wait(advance, "wave %d: \"%s\": %s", item->wave, advance_name_of(advance, item), reason);
+	NotDone		words = *not_done;
+
+	if (advance->waits++ >= REQUEST_SHOWN)
+		return;
+	words.message = psprintf("wave %d: \"%s\": %s", item->wave, advance_name_of(advance, item), not_done->message);
+	advance_note_wait(advance, item, &words);
 }
 
-/* Note a step of an item. */
+/* Note a step of an item.  What is skipped has not moved. */
 static void
 note_move(Advance *advance, ItemMove move, const RequestItem *item)
 {
 	MemoryContext inner = MemoryContextSwitchTo(advance->request.context);
 
 	advance->moves[move] = lappend(advance->moves[move], item->component);
-	advance->moved++;
+	if (move != MOVE_SKIPPED)
+		advance->moved++;
 	MemoryContextSwitchTo(inner);
 }
 
@@ -101,17 +123,27 @@ propose_locked(const Sql *sql, const PromotionRequest *request, const RequestIte
 	request_propose(sql, request, item, proposal);
 }
 
+/* Why an act is not done, in the current memory context. */
+static const NotDone *
+not_done(const char *code, char *message)
+{
+	NotDone    *why = palloc(sizeof(NotDone));
+
+	*why = (NotDone) {code, message};
+	return why;
+}
+
 /* Skip an item for a reason.  NULL, as an act returns that has been done. */
-static const char *
-skip(const PromotionRequest *request, RequestItem *item, const char *reason)
+static const NotDone *
+skip(const PromotionRequest *request, RequestItem *item, const Jsonb *reason)
 {
 	item->status = ITEM_SKIPPED;
-	item->skip_reason = request_copy(request, reason);
+	item->skip_reason = request_copy_document(request, reason);
 	return NULL;
 }
 
 /* The act of staging an item, or of skipping it. */
-static const char *
+static const NotDone *
 stage(const Sql *sql, Advance *advance, RequestItem *item)
 {
 	const PromotionRequest *request = &advance->request;
@@ -123,9 +155,10 @@ stage(const Sql *sql, Advance *advance, RequestItem *item)
 	if (proposal.skip_reason)
 		return skip(request, item, proposal.skip_reason);
 	if (!request_is_as_previewed(item, &proposal))
-		return psprintf("it has moved since preview %d: take another by promote.preview_request", request->preview);
+		return not_done("preview_moved", psprintf("it has moved since preview %d: take another by promote.preview_request",
+												  request->preview));
 	if (proposal.other_changes && !request->include_other_changes)
-		return psprintf("other changes ride along: %s", proposal.other_changes);
+		return not_done("other_changes", psprintf("other changes ride along: %s", proposal.other_changes));
 	promotion->proposed.plan = true;
 	promotion->proposed.proposal.allow_replace = false;
 	promotion_write(sql, promotion, request->message, CurrentMemoryContext, &staged);
@@ -142,7 +175,7 @@ stage(const Sql *sql, Advance *advance, RequestItem *item)
  * The act of holding an item to what was staged before, when others are staged
  * together with it: all have to stand for one moment.
  */
-static const char *
+static const NotDone *
 hold(const Sql *sql, Advance *advance, RequestItem *item)
 {
 	ItemProposal proposal;
@@ -150,11 +183,11 @@ hold(const Sql *sql, Advance *advance, RequestItem *item)
 	propose_locked(sql, &advance->request, item, &proposal);
 	item->desired = proposal.promotion.proposed.current_revision;
 	return request_is_as_staged(item, &proposal) ? NULL :
-		"it has moved since it was staged: take another preview by promote.preview_request";
+		not_done("preview_moved", "it has moved since it was staged: take another preview by promote.preview_request");
 }
 
 /* The act of planning a staged item once more. */
-static const char *
+static const NotDone *
 plan(const Sql *sql, Advance *advance, RequestItem *item)
 {
 	InstanceKey key = request_instance(&advance->request, item->component);
@@ -189,13 +222,13 @@ note_running(const Sql *sql, const InstanceKey *key, RequestItem *item)
  * and the error undoes the order: a plan that has moved is refused before that,
  * and is made again.
  */
-static const char *
+static const NotDone *
 deploy(const Sql *sql, Advance *advance, RequestItem *item)
 {
 	const PromotionRequest *request = &advance->request;
 	InstanceKey key = request_instance(request, item->component);
 	bool		back = item->rollback_revision > 0;
-	char	   *left = back ? NULL : request_left_scope(sql, request, item);
+	Jsonb	   *left = back ? NULL : request_left_scope(sql, request, item);
 	int32		deployment;
 
 	if (left)
@@ -232,7 +265,7 @@ request_has_run(const RequestItem *item)
  * The act of beginning to roll an item back.  An item that was only staged is
  * rolled back by that alone; its revision stays desired if nothing ran before.
  */
-static const char *
+static const NotDone *
 roll_back(const Sql *sql, Advance *advance, RequestItem *item)
 {
 	InstanceKey key = request_instance(&advance->request, item->component);
@@ -242,8 +275,8 @@ roll_back(const Sql *sql, Advance *advance, RequestItem *item)
 	{
 		rollback_stage(sql, &key, item->previous_revision, advance->request.message, CurrentMemoryContext, &staged);
 		if (request_has_run(item) && staged.new_revision == item->revision && staged.deployment == 0)
-			return psprintf("it cannot be rolled back: revision %d ran before, too, and what its placeholders stand for was changed since; change that back",
-							item->revision);
+			return not_done("rollback", psprintf("it cannot be rolled back: revision %d ran before, too, and what its placeholders stand for was changed since; change that back",
+												 item->revision));
 		item->rollback_revision = staged.new_revision;
 		item->planned.number = staged.deployment;
 		item->rollback_plan = staged.deployment ? staged.deployment :
@@ -268,22 +301,58 @@ typedef struct Trial
 	Advance    *advance;
 	RequestItem *item;
 	const Act  *act;
-	const char *refused;		/* why the act was not done; NULL: it was */
+	const NotDone *refused;		/* why the act was not done, in the request's memory; NULL: it was */
 } Trial;
 
-/* Do the act in a scope, and write the item.  attempt runs this. */
+/* A copy of why an act was not done in the request's memory; NULL stays NULL. */
+static const NotDone *
+keep_not_done(const PromotionRequest *request, const NotDone *why)
+{
+	MemoryContext inner = MemoryContextSwitchTo(request->context);
+	const NotDone *kept = why ? not_done(why->code, pstrdup(why->message)) : NULL;
+
+	MemoryContextSwitchTo(inner);
+	return kept;
+}
+
+/* Why an act was not done that has raised an error. */
+static const NotDone *
+refused_by(const Refusal *refusal)
+{
+	NotDone    *why = palloc(sizeof(NotDone));
+
+	*why = (NotDone) {
+		.code = refusal->sqlstate == PM_GATES_CLOSED ? "blocked" :
+			refusal->sqlstate == PM_PREVIEW_MOVED ? "preview_moved" :
+			refusal->sqlstate == PM_PLAN_MOVED ? "plan_moved" : "refused",
+		.message = refusal->message,
+		.refusal = pstrdup(unpack_sql_state(refusal->sqlstate))
+	};
+	return why;
+}
+
+/* Do the act in a scope, and write the item.  errand_do runs this. */
 static void
-try_act(void *state)
+do_act(void *state)
 {
 	Trial	   *trial = state;
 	const PromotionRequest *request = &trial->advance->request;
 	Sql			sql;
 
 	sql_enter(&sql);
-	trial->refused = request_copy(request, trial->act->step(&sql, trial->advance, trial->item));
+	trial->refused = keep_not_done(request, trial->act->step(&sql, trial->advance, trial->item));
 	if (trial->refused == NULL && trial->act->move != MOVE_NONE)
 		request_save_item(&sql, request, trial->item);
 	sql_leave(&sql);
+}
+
+/* Do the act for whoever has opened the request: the caller only moves it.  attempt runs this. */
+static void
+try_act(void *state)
+{
+	const Trial *trial = state;
+
+	errand_do(&(Errand) {.asker = &trial->advance->request.opener}, do_act, state);
 }
 
 /* The move that an act was for an item. */
@@ -314,7 +383,7 @@ act_on(Advance *advance, RequestItem *item, const Act *act)
 	{
 		*item = before;
 		item->plan_moved = raised && refusal.sqlstate == PM_PLAN_MOVED;
-		advance_block(advance, item, raised ? refusal.message : trial.refused);
+		advance_block(advance, item, raised ? refused_by(&refusal) : trial.refused);
 	}
 	else if (act->move != MOVE_NONE)
 		note_move(advance, move_of(act, item), item);
@@ -382,6 +451,6 @@ act_on_all(Advance *advance, ItemStatus status, const Act *act)
 	memcpy(advance->moves, moves, sizeof(moves));
 	advance->moved = moved;
 	if (advance->waits == 0)
-		advance_wait_for(advance, refusal.message);
+		advance_note_wait(advance, NULL, refused_by(&refusal));
 	return false;
 }

@@ -34,11 +34,19 @@ typedef struct Advance
 	char	   *failure;		/* the first failure, in words; NULL: none */
 } Advance;
 
+/* Why something is not done. */
+typedef struct NotDone
+{
+	const char *code;			/* stable, for programs */
+	char	   *message;
+	char	   *refusal;		/* SQLSTATE of an error; NULL: there was none */
+} NotDone;
+
 /* Something that is done with an item, in a scope. */
 typedef struct Act
 {
 	/* returns why it is not done; NULL: it is done; may raise an error, too */
-	const char *(*step) (const Sql *sql, Advance *advance, RequestItem *item);
+	const NotDone *(*step) (const Sql *sql, Advance *advance, RequestItem *item);
 	ItemMove	move;			/* unless the item is skipped or rolled back by it; MOVE_NONE: nothing is written */
 } Act;
 
@@ -47,13 +55,15 @@ extern const Act act_plan;
 extern const Act act_deploy;
 extern const Act act_rollback;
 
-/* Note what an item waits for; beyond REQUEST_SHOWN of these only count. */
-#define advance_wait(advance, ...) \
-	((advance)->waits++ < REQUEST_SHOWN ? advance_wait_for(advance, psprintf(__VA_ARGS__)) : (void) 0)
+/* Note what an item waits for: (advance, item, code, format, ...); beyond REQUEST_SHOWN of these only count. */
+#define advance_wait(advance, item, code, ...) \
+	((advance)->waits++ < REQUEST_SHOWN ? \
+	 advance_note_wait(advance, item, &(NotDone) {code, psprintf(__VA_ARGS__)}) : (void) 0)
 
-extern void advance_wait_for(Advance *advance, const char *words);
+extern void advance_note_wait(Advance *advance, const RequestItem *item, const NotDone *not_done);
+extern void advance_wait_for(Advance *advance, const char *code, const char *words);
 extern char *advance_name_of(const Advance *advance, const RequestItem *item);
-extern void advance_block(Advance *advance, const RequestItem *item, const char *reason);
+extern void advance_block(Advance *advance, const RequestItem *item, const NotDone *not_done);
 extern void advance_save(Advance *advance, ItemMove move, RequestItem *item, ItemStatus status);
 extern void advance_fail(Advance *advance, RequestItem *item, const char *reason);
 extern bool request_has_run(const RequestItem *item);

@@ -39,7 +39,7 @@ may_begin(Advance *advance)
 {
 	if (advance->request.window_open || advance->request.rolling_back)
 		return true;
-	advance_wait_for(advance, advance->request.window ? advance->request.window : "the execution window is empty");
+	advance_wait_for(advance, "window", advance->request.window ? advance->request.window : "the execution window is empty");
 	return false;
 }
 
@@ -69,10 +69,10 @@ verify(Advance *advance, RequestItem *item)
 	{
 		advance->in_flight++;
 		if (health == REQUEST_HEALTHY)
-			advance_wait(advance, "wave %d: \"%s\" soaks until %s", item->wave, advance_name_of(advance, item),
+			advance_wait(advance, item, "soak", "wave %d: \"%s\" soaks until %s", item->wave, advance_name_of(advance, item),
 						 item->soaks_until);
 		else
-			advance_wait(advance, "wave %d: \"%s\" is not verified: to be reported healthy since its deployment: %s",
+			advance_wait(advance, item, "verification", "wave %d: \"%s\" is not verified: to be reported healthy since its deployment: %s",
 						 item->wave, advance_name_of(advance, item), words);
 	}
 }
@@ -105,11 +105,11 @@ is_carried_out(Advance *advance, RequestItem *item, const char *what, const Item
 	}
 	advance->in_flight++;
 	if (deployment->status == DEPLOYMENT_RUNNING)
-		advance_wait(advance, "wave %d: %s %d of \"%s\" is %s: worker \"%s\" has it", item->wave, what,
+		advance_wait(advance, item, what, "wave %d: %s %d of \"%s\" is %s: worker \"%s\" has it", item->wave, what,
 					 deployment->number, advance_name_of(advance, item), status,
 					 deployment->worker ? deployment->worker : "");
 	else
-		advance_wait(advance, "wave %d: %s %d of \"%s\" is %s: a worker has to carry it out", item->wave, what,
+		advance_wait(advance, item, what, "wave %d: %s %d of \"%s\" is %s: a worker has to carry it out", item->wave, what,
 					 deployment->number, advance_name_of(advance, item), status);
 	return false;
 }
@@ -147,8 +147,8 @@ advance_staged(Advance *advance, RequestItem *item)
 		advance_fail(advance, item, psprintf("revision %d was staged there since, behind revision %d that rolls it back",
 											 item->desired, item->rollback_revision));
 	else if (!back && item->desired != item->revision)
-		advance_block(advance, item, psprintf("revision %d was staged there since, behind this request's revision %d: take another preview by promote.preview_request",
-											  item->desired, item->revision));
+		advance_block(advance, item, &(NotDone) {"preview_moved", psprintf("revision %d was staged there since, behind this request's revision %d: take another preview by promote.preview_request",
+																		   item->desired, item->revision)});
 	else if (item->planned.number == 0)
 		plan_again(advance, item);
 	else if (!is_carried_out(advance, item, "plan", &item->planned))
@@ -365,6 +365,21 @@ advance_back(Advance *advance)
 	return count_open(advance) > 0 ? REQUEST_ROLLING_BACK : REQUEST_ROLLED_BACK;
 }
 
+/* The status of a request all of whose items are over: it has completed nothing if they were all skipped. */
+static RequestStatus
+how_it_ends(const Advance *advance)
+{
+	static Statement find = {"SELECT FROM promote.promotion_request_item AS t WHERE " OF_REQUEST("t")
+		" AND t.status = 'DONE' LIMIT 1"};
+	Sql			sql;
+	bool		done;
+
+	sql_enter(&sql);
+	done = sql_run(&sql, &find, AS_REQUEST(&advance->request)).count > 0;
+	sql_leave(&sql);
+	return done ? REQUEST_COMPLETED : REQUEST_SKIPPED;
+}
+
 /* Move one wave after the other; returns the new status of the request. */
 static RequestStatus
 advance_waves(Advance *advance)
@@ -383,7 +398,7 @@ advance_waves(Advance *advance)
 		if (count_open(advance) > 0)
 			return advance->in_flight > 0 ? REQUEST_RUNNING : REQUEST_BLOCKED;
 	} while (begin_next_wave(advance));
-	return REQUEST_COMPLETED;
+	return how_it_ends(advance);
 }
 
 /* ---- beginning ---- */
@@ -516,7 +531,6 @@ begin(Advance *advance)
 	check_preview(advance);
 	request->started = true;
 	request->status = REQUEST_RUNNING;
-	advance->moved++;
 	sql_enter(&sql);
 	record(&sql, advance, "request.started");
 	sql_leave(&sql);
@@ -533,7 +547,7 @@ finish(Advance *advance, RequestStatus was, RequestStatus status)
 	static const char *const events[] = {
 		[REQUEST_BLOCKED] = "request.blocked", [REQUEST_FAILED] = "request.failed",
 		[REQUEST_ROLLING_BACK] = "request.rolling_back", [REQUEST_ROLLED_BACK] = "request.rolled_back",
-		[REQUEST_COMPLETED] = "request.completed"
+		[REQUEST_COMPLETED] = "request.completed", [REQUEST_SKIPPED] = "request.skipped"
 	};
 	PromotionRequest *request = &advance->request;
 	const char *reason = status == REQUEST_FAILED && advance->failure ? advance->failure :
@@ -541,7 +555,7 @@ finish(Advance *advance, RequestStatus was, RequestStatus status)
 	Sql			sql;
 
 	if (advance->waits > REQUEST_SHOWN)
-		advance_wait_for(advance, psprintf("and %d more", advance->waits - REQUEST_SHOWN));
+		advance_wait_for(advance, "more", psprintf("and %d more", advance->waits - REQUEST_SHOWN));
 	sql_enter(&sql);
 	request_set_status(&sql, request, status, reason);
 	if (advance->moved > 0 || was != status || mark_waits(request->project, request_subject(request)))
@@ -562,7 +576,7 @@ advance_request(Advance *advance)
 	else if (request->started)
 		status = advance_waves(advance);
 	else if (begin(advance))
-		status = begin_next_wave(advance) ? advance_waves(advance) : REQUEST_COMPLETED;
+		status = begin_next_wave(advance) ? advance_waves(advance) : how_it_ends(advance);
 	finish(advance, was, status);
 }
 
@@ -574,10 +588,10 @@ stands_still(Advance *advance)
 	const char *reason = request->reason ? request->reason : "no reason was given";
 
 	if (request->status == REQUEST_PAUSED)
-		advance_wait_for(advance, psprintf("it is paused (%s): promote.resume_request lets it go on", reason));
+		advance_wait_for(advance, "paused", psprintf("it is paused (%s): promote.resume_request lets it go on", reason));
 	else if (request->status == REQUEST_FAILED)
-		advance_wait_for(advance, psprintf("it has failed (%s): promote.resume_request lets it go on, promote.cancel_request ends it",
-										   reason));
+		advance_wait_for(advance, "failed", psprintf("it has failed (%s): promote.resume_request lets it go on, promote.cancel_request ends it",
+													 reason));
 	else
 		return request_is_over(request);
 	return true;
@@ -596,5 +610,5 @@ promote_advance_request(PG_FUNCTION_ARGS)
 	if (!stands_still(&advance))
 		advance_request(&advance);
 	return result_row(fcinfo, AS_TEXT(request_statuses[request->status]), AS_NUMBER(request->wave),
-					  AS_INT(advance.moved), AS_TEXTS(names_array(request->waits)));
+					  AS_INT(advance.moved), AS_JSONB(request_waits(request)));
 }

@@ -61,6 +61,7 @@ request_items(const Sql *sql, const PromotionRequest *request, RequestPart part,
 
 	for (uint64 i = 0; sql_row(&rows, i, &items[i]); i++)
 	{
+		items[i].skip_reason = request_copy_document(request, items[i].skip_reason);
 		items[i].preview_digest = copy_digest(items[i].preview_digest);
 		items[i].rendered_digest = copy_digest(items[i].rendered_digest);
 	}
@@ -93,7 +94,7 @@ request_save_item(const Sql *sql, const PromotionRequest *request, const Request
 		" WHERE " OF_REQUEST("t") " AND t.component = $3"};
 
 	guarded_run(sql, &write, AS_REQUEST(request), AS_TEXT(item->component), AS_TEXT(item_statuses[item->status]),
-				AS_TEXT(item->skip_reason), AS_TEXT(item->reason), AS_NUMBER(item->previous_revision),
+				AS_JSONB(item->skip_reason), AS_TEXT(item->reason), AS_NUMBER(item->previous_revision),
 				AS_NUMBER(item->revision), AS_NUMBER(item->plan), AS_NUMBER(item->deployment),
 				AS_NUMBER(item->rollback_revision), AS_NUMBER(item->rollback_plan),
 				AS_NUMBER(item->rollback_deployment));

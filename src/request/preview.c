@@ -67,27 +67,27 @@ read_facts(const Sql *sql, const PromotionRequest *request, const char *componen
 }
 
 /* Why there is nothing to promote; NULL: there is something. */
-static char *
+static Jsonb *
 missing(const PromotionRequest *request, const ItemFacts *facts, const char *component)
 {
 	InstanceKey source = {request->project, request->source_environment, (char *) component};
 	char	   *name = request_instance_name(request, component);
 
 	if (!facts->has_destination)
-		return psprintf("left the scope: \"%s\" is gone", name);
+		return skip_reason("gone", psprintf("left the scope: \"%s\" is gone", name));
 	if (!facts->has_source)
-		return psprintf("left the scope: \"%s\" is gone", instance_key_name(&source));
+		return skip_reason("gone", psprintf("left the scope: \"%s\" is gone", instance_key_name(&source)));
 	if (!facts->in_scope)
-		return "left the scope: its attributes no longer match the selector";
+		return skip_reason("selector", "left the scope: its attributes no longer match the selector");
 	if (facts->source_revision == 0)
-		return psprintf("\"%s\" has no configuration yet", instance_key_name(&source));
+		return skip_reason("unconfigured", psprintf("\"%s\" has no configuration yet", instance_key_name(&source)));
 	if (facts->revision == 0)
-		return psprintf("\"%s\" has no configuration of its own yet", name);
+		return skip_reason("unconfigured", psprintf("\"%s\" has no configuration of its own yet", name));
 	return NULL;
 }
 
 /* Why a staged item must not be deployed any more, as it has left the scope; NULL: it has not. */
-char *
+Jsonb *
 request_left_scope(const Sql *sql, const PromotionRequest *request, const RequestItem *item)
 {
 	ItemFacts	facts;
@@ -97,8 +97,8 @@ request_left_scope(const Sql *sql, const PromotionRequest *request, const Reques
 		return NULL;
 	read_facts(sql, request, item->component, &facts);
 	return facts.in_scope ? NULL :
-		psprintf("left the scope: its attributes no longer match the selector; revision %d stays desired",
-				 item->revision);
+		skip_reason("selector", psprintf("left the scope: its attributes no longer match the selector; revision %d stays desired",
+										 item->revision));
 }
 
 /*
@@ -198,8 +198,8 @@ request_propose(const Sql *sql, const PromotionRequest *request, const RequestIt
 	proposal->rendered_digest = config_digest(request->project, proposed->proposal.rendered);
 	proposal->other_changes = other_changes(request, item, &facts);
 	if (is_nothing(&facts, proposal))
-		proposal->skip_reason = psprintf("nothing to do: \"%s\" runs it already",
-										 request_instance_name(request, item->component));
+		proposal->skip_reason = skip_reason("nothing_to_do", psprintf("nothing to do: \"%s\" runs it already",
+																	  request_instance_name(request, item->component)));
 	else
 		proposal->diff = carry_diff(proposed);
 }
@@ -220,7 +220,7 @@ item_document(const RequestItem *item, const ItemProposal *proposal)
 	if (proposal == NULL)
 		json_build_field(&builder, "refused", "it cannot be staged");
 	else if (proposal->skip_reason)
-		json_build_field(&builder, "skip_reason", proposal->skip_reason);
+		json_build_document(&builder, "skip_reason", proposal->skip_reason);
 	else
 	{
 		const ProposedRevision *proposed = &proposal->promotion.proposed;
@@ -388,7 +388,7 @@ keep_item(Preview *preview, const ItemProposal *proposal, const Jsonb *blockers)
 	if (item->desired != item->revision)
 		item->revision = 0;
 	item->status = ITEM_PENDING;
-	item->skip_reason = proposal ? request_copy(&preview->request, proposal->skip_reason) : NULL;
+	item->skip_reason = proposal ? request_copy_document(&preview->request, proposal->skip_reason) : NULL;
 	item->source_revision = proposed ? proposed->source_revision : 0;
 	item->base_revision = proposed ? proposed->current_revision : 0;
 	item->version = staged ? pstrdup(proposed->proposal.version) : NULL;
@@ -512,7 +512,7 @@ write_item(const Sql *sql, const PromotionRequest *request, const RequestItem *i
 
 	guarded_run(sql, &write, AS_REQUEST(request), AS_TEXT(item->component), AS_BYTEA(item->preview_digest),
 				AS_NUMBER(item->source_revision), AS_NUMBER(item->base_revision), AS_TEXT(item->version),
-				AS_TEXT(item->skip_reason), AS_BYTEA(item->rendered_digest), AS_NUMBER(item->revision));
+				AS_JSONB(item->skip_reason), AS_BYTEA(item->rendered_digest), AS_NUMBER(item->revision));
 }
 
 /* All documents as one array. */
@@ -571,7 +571,7 @@ put_row(FunctionCallInfo fcinfo, const Preview *preview, int number, const bytea
 
 	result_put(fcinfo, AS_NUMBER(item->wave), AS_TEXT(item->component),
 			   AS_TEXT(request_instance_name(request, item->component)), AS_TEXT(item_statuses[item->status]),
-			   AS_TEXT(item->skip_reason), AS_TEXT(shown->other_changes), AS_NUMBER(item->source_revision),
+			   AS_JSONB(item->skip_reason), AS_TEXT(shown->other_changes), AS_NUMBER(item->source_revision),
 			   AS_NUMBER(item->base_revision), AS_TEXT(item->version), AS_JSONB(shown->diff),
 			   AS_JSONB(shown->blockers), AS_INT(request->preview), AS_BYTEA(digest));
 }

@@ -16,6 +16,7 @@
 #include "base/trigger.h"
 #include "grant/access.h"
 #include "grant/grants.h"
+#include "json/reader.h"
 #include "ledger/guard.h"
 #include "ledger/notify.h"
 #include "registry/instance.h"
@@ -31,7 +32,8 @@ PG_FUNCTION_INFO_V1(promote_request_evidence);
 const char *const request_statuses[] = {
 	[REQUEST_OPEN] = "OPEN", [REQUEST_RUNNING] = "RUNNING", [REQUEST_BLOCKED] = "BLOCKED",
 	[REQUEST_PAUSED] = "PAUSED", [REQUEST_FAILED] = "FAILED", [REQUEST_ROLLING_BACK] = "ROLLING_BACK",
-	[REQUEST_ROLLED_BACK] = "ROLLED_BACK", [REQUEST_COMPLETED] = "COMPLETED", [REQUEST_CANCELLED] = "CANCELLED", NULL
+	[REQUEST_ROLLED_BACK] = "ROLLED_BACK", [REQUEST_COMPLETED] = "COMPLETED",
+	[REQUEST_SKIPPED] = "SKIPPED", [REQUEST_CANCELLED] = "CANCELLED", NULL
 };
 
 const char *const request_strategies[] = {
@@ -48,6 +50,84 @@ char *
 request_copy(const PromotionRequest *request, const char *text)
 {
 	return text ? MemoryContextStrdup(request->context, text) : NULL;
+}
+
+/* A copy of a document in the request's memory; NULL stays NULL. */
+Jsonb *
+request_copy_document(const PromotionRequest *request, const Jsonb *document)
+{
+	MemoryContext inner = MemoryContextSwitchTo(request->context);
+	Jsonb	   *copy = document ? DatumGetJsonbPCopy(JsonbPGetDatum(document)) : NULL;
+
+	MemoryContextSwitchTo(inner);
+	return copy;
+}
+
+/* Why an item is skipped: an object with a code for programs and a message for people. */
+Jsonb *
+skip_reason(const char *code, const char *message)
+{
+	JsonBuilder	builder;
+
+	json_begin_object(&builder);
+	json_build_field(&builder, "code", code);
+	json_build_field(&builder, "message", message);
+	return json_builder_finish(&builder);
+}
+
+/* The message of such an object. */
+char *
+skip_message(const Jsonb *reason)
+{
+	JsonbValue	view;
+	JsonbValue	message;
+
+	json_root(reason, &view);
+	if (!json_find(&view, "message", &message) || message.type != jbvString)
+		return "no reason is known";
+	return pnstrdup(message.val.string.val, message.val.string.len);
+}
+
+/* What a request waits for, as an array of objects. */
+Jsonb *
+request_waits(const PromotionRequest *request)
+{
+	JsonBuilder	builder;
+	ListCell   *cell;
+
+	json_begin_array(&builder);
+	foreach(cell, request->waits)
+	{
+		const RequestWait *wait = lfirst(cell);
+
+		json_build_begin_object(&builder);
+		json_build_field(&builder, "code", wait->code);
+		json_build_field(&builder, "message", wait->message);
+		if (wait->instance)
+		{
+			json_build_number(&builder, "wave", wait->wave);
+			json_build_field(&builder, "instance", wait->instance);
+		}
+		if (wait->refusal)
+			json_build_field(&builder, "sqlstate", wait->refusal);
+		json_build_end_object(&builder);
+	}
+	return json_builder_finish(&builder);
+}
+
+/*
+ * Take the arguments that all verbs begin with.  What is read later lives as long
+ * as the call.  A caller who sees nothing of the project is refused before anybody
+ * looks whether there is such a request.
+ */
+void
+argument_request(FunctionCallInfo fcinfo, PromotionRequest *request)
+{
+	memset(request, 0, sizeof(*request));
+	request->context = CurrentMemoryContext;
+	request->project = argument_required(fcinfo, 0, "project");
+	access_require_sight(request->project);
+	request->number = argument_number(fcinfo, 1, "request");
 }
 
 /* What the audit log calls a request. */
@@ -124,12 +204,14 @@ static const SqlField request_fields[] = {
 	SQL_FIELD(PromotionRequest, window_open, "r.window_open"),
 	SQL_FIELD(PromotionRequest, window, "r.window_words"),
 	SQL_ENUM_FIELD(PromotionRequest, status, "r.status", request_statuses),
-	SQL_FIELDS(PromotionRequest, "r", wave, started, rolling_back, reason, preview)
+	SQL_FIELDS(PromotionRequest, "r", wave, started, rolling_back, reason, preview),
+	SQL_FIELD(PromotionRequest, opener.actor, "r.actor"),
+	SQL_FIELD(PromotionRequest, opener.database_role, "r.database_role")
 };
 
-/* Read the request's row and the head of its chain, after it was locked. */
-static void
-read_request(const Sql *sql, PromotionRequest *request)
+/* Read the request's row and the head of its chain; the verbs that move it have locked it. */
+void
+request_read(const Sql *sql, PromotionRequest *request)
 {
 	static Statement read = SQL_ROWS(request_fields, "SELECT $* FROM promote_internal.request_now AS r"
 									 " WHERE " OF_REQUEST("r"));
@@ -150,23 +232,17 @@ read_request(const Sql *sql, PromotionRequest *request)
 }
 
 /*
- * What the verbs of a request begin with: take the arguments, enter the scope, lock the
- * request and read it.  What is read lives as long as the call.  A caller who sees nothing of
- * the project is refused before anybody looks whether there is such a request; moving it takes
- * the grant promote at the destination, view at the source, and at the destination the grant
- * action, unless that is NULL.
+ * What the verbs that move a request begin with: take the arguments, enter the scope, lock the
+ * request and read it.  Moving it takes the grant promote at the destination, view at the
+ * source, and at the destination the grant action, unless that is NULL.
  */
 void
 request_open(FunctionCallInfo fcinfo, Sql *scope, bool emergency, const char *action, PromotionRequest *request)
 {
-	memset(request, 0, sizeof(*request));
-	request->context = CurrentMemoryContext;
-	request->project = argument_required(fcinfo, 0, "project");
-	access_require_sight(request->project);
-	request->number = argument_number(fcinfo, 1, "request");
+	argument_request(fcinfo, request);
 	sql_enter(scope);
 	lock_request(scope, request, emergency);
-	read_request(scope, request);
+	request_read(scope, request);
 	access_require_of(scope->user, "promote", request->project, request->destination_environment);
 	access_require_of(scope->user, "view", request->project, request->source_environment);
 	if (action)
@@ -178,7 +254,7 @@ bool
 request_is_over(const PromotionRequest *request)
 {
 	return request->status == REQUEST_COMPLETED || request->status == REQUEST_ROLLED_BACK ||
-		request->status == REQUEST_CANCELLED;
+		request->status == REQUEST_SKIPPED || request->status == REQUEST_CANCELLED;
 }
 
 /* What can be done with a request, for a hint. */
@@ -266,7 +342,7 @@ request_set_status(const Sql *sql, PromotionRequest *request, RequestStatus stat
 		request->waits = NIL;
 	guarded_run(sql, &write, AS_REQUEST(request), AS_TEXT(request_statuses[status]), AS_TEXT(reason),
 				AS_INT(request->wave), AS_BOOL(request->rolling_back), AS_BOOL(request->started),
-				AS_BOOL(request_is_over(request)), AS_TEXTS(names_array(request->waits)));
+				AS_BOOL(request_is_over(request)), AS_JSONB(request_waits(request)));
 	if (request_is_over(request))
 		guarded_run(sql, &release, AS_REQUEST(request));
 }
@@ -427,7 +503,7 @@ request_abort_queued(const Sql *sql, const PromotionRequest *request, const char
 Datum
 promote_cancel_request(PG_FUNCTION_ARGS)
 {
-	const int	over = BIT(REQUEST_COMPLETED) | BIT(REQUEST_ROLLED_BACK);
+	const int	over = BIT(REQUEST_COMPLETED) | BIT(REQUEST_SKIPPED) | BIT(REQUEST_ROLLED_BACK);
 	char	   *reason = argument_required(fcinfo, 2, "reason");
 	PromotionRequest request;
 	Sql			sql;

@@ -11,6 +11,7 @@
 
 #include "base/attempt.h"
 #include "base/sql.h"
+#include "grant/actor.h"
 #include "json/builder.h"
 #include "ledger/audit.h"
 #include "parse/name.h"
@@ -27,7 +28,7 @@ typedef enum RequestStatus
 {
 	REQUEST_NONE,
 	REQUEST_OPEN, REQUEST_RUNNING, REQUEST_BLOCKED, REQUEST_PAUSED, REQUEST_FAILED,
-	REQUEST_ROLLING_BACK, REQUEST_ROLLED_BACK, REQUEST_COMPLETED, REQUEST_CANCELLED
+	REQUEST_ROLLING_BACK, REQUEST_ROLLED_BACK, REQUEST_COMPLETED, REQUEST_SKIPPED, REQUEST_CANCELLED
 } RequestStatus;
 
 /* The order in which items go; the first is the default. */
@@ -84,9 +85,20 @@ typedef struct PromotionRequest
 	bool		rolling_back;
 	char	   *reason;			/* NULL: none */
 	int32		preview;		/* 0: none was taken */
+	Person		opener;			/* who has asked for all that it does */
 	AuditHead	head;			/* of its chain */
-	List	   *waits;			/* what it waits for, char *: written with its status */
+	List	   *waits;			/* what it waits for, RequestWait *: written with its status */
 } PromotionRequest;
+
+/* Something that a request waits for. */
+typedef struct RequestWait
+{
+	const char *code;			/* stable, for programs */
+	char	   *message;
+	int32		wave;			/* 0: it is about no item, and has no instance */
+	char	   *instance;		/* the item's */
+	char	   *refusal;		/* SQLSTATE of what was refused; NULL: nothing was */
+} RequestWait;
 
 /* Where a deployment of an item stands. */
 typedef struct ItemDeployment
@@ -103,7 +115,7 @@ typedef struct RequestItem
 	char	   *component;
 	int32		wave;			/* 0: none */
 	ItemStatus	status;
-	const char *skip_reason;	/* NULL: none */
+	Jsonb	   *skip_reason;	/* code and message; NULL: none */
 	bytea	   *preview_digest; /* NULL: it was not previewed */
 	int32		source_revision;
 	int32		base_revision;
@@ -152,7 +164,7 @@ typedef enum RequestHealth
 typedef struct ItemProposal
 {
 	Promotion	promotion;
-	const char *skip_reason;	/* NULL: it would be promoted, and the members below are set */
+	Jsonb	   *skip_reason;	/* code and message; NULL: it would be promoted, and the members below are set */
 	const char *other_changes;	/* NULL: none ride along */
 	int32		deployed_revision;	/* 0: nothing runs */
 	bytea	   *source_digest;
@@ -169,6 +181,8 @@ typedef struct ItemObstacle
 } ItemObstacle;
 
 /* request.c */
+extern void argument_request(FunctionCallInfo fcinfo, PromotionRequest *request);
+extern void request_read(const Sql *sql, PromotionRequest *request);
 extern void request_open(FunctionCallInfo fcinfo, Sql *scope, bool emergency, const char *action,
 						 PromotionRequest *request);
 extern char *request_subject(const PromotionRequest *request);
@@ -181,6 +195,10 @@ extern void request_require_status(const PromotionRequest *request, int allowed,
 extern void request_abort_queued(const Sql *sql, const PromotionRequest *request, const char *reason);
 extern bool request_is_over(const PromotionRequest *request);
 extern char *request_copy(const PromotionRequest *request, const char *text);
+extern Jsonb *request_copy_document(const PromotionRequest *request, const Jsonb *document);
+extern Jsonb *request_waits(const PromotionRequest *request);
+extern Jsonb *skip_reason(const char *code, const char *message);
+extern char *skip_message(const Jsonb *reason);
 extern Datum request_result(Sql *scope, const PromotionRequest *request);
 
 /* request/item.c */
@@ -194,6 +212,6 @@ extern void request_propose(const Sql *sql, const PromotionRequest *request, con
 							ItemProposal *proposal);
 extern bool request_is_as_previewed(const RequestItem *item, const ItemProposal *proposal);
 extern bool request_is_as_staged(const RequestItem *item, const ItemProposal *proposal);
-extern char *request_left_scope(const Sql *sql, const PromotionRequest *request, const RequestItem *item);
+extern Jsonb *request_left_scope(const Sql *sql, const PromotionRequest *request, const RequestItem *item);
 
 #endif							/* PROMOTE_REQUEST_REQUEST_H */

@@ -34,14 +34,14 @@ enum
 {
 	PROJECT, SOURCE, DESTINATION, SCOPE, STRATEGY, WAVES, OVERRIDES, EXECUTION_WINDOW, ROLLBACK_MODE,
 	SOAK, CHECKS, VERIFICATION_OWNER, FALLBACK_OWNER, TICKET, MESSAGE, INCLUDE_OTHER_CHANGES, COPY_SECRETS,
-	COPY_REMOTE_REFERENCES
+	COPY_REMOTE_REFERENCES, IDEMPOTENCY_KEY
 };
 
 /* A component that may be in the scope. */
 typedef struct Candidate
 {
 	char	   *component;
-	const char *skip_reason;	/* NULL: it is promoted */
+	Jsonb	   *skip_reason;	/* code and message; NULL: it is promoted */
 	Jsonb	   *attributes;		/* effective, of the destination */
 	int			wave;			/* 0: none yet */
 } Candidate;
@@ -406,7 +406,7 @@ check_not_empty(const Opening *opening)
 			return;
 		if (i < REQUEST_SHOWN)
 			appendStringInfo(&reasons, "%s\"%s\": %s", i > 0 ? "; " : "", opening->candidates[i].component,
-							 opening->candidates[i].skip_reason);
+							 skip_message(opening->candidates[i].skip_reason));
 	}
 	refuse_argument("scope", opening->count == 0 ? "It is empty: no component matches it." :
 					psprintf("It is empty: nothing of it can be promoted. %s.", reasons.data),
@@ -501,6 +501,7 @@ static Jsonb *
 items_document(const Opening *opening)
 {
 	JsonBuilder	builder;
+	JsonbValue *skipped = palloc_extended(Max(opening->count, 1) * sizeof(JsonbValue), MCXT_ALLOC_HUGE);
 
 	json_begin_array(&builder);
 	for (int i = 0; i < opening->count; i++)
@@ -510,7 +511,11 @@ items_document(const Opening *opening)
 		json_build_begin_object(&builder);
 		json_build_field(&builder, "component", candidate->component);
 		if (candidate->skip_reason)
-			json_build_field(&builder, "skip_reason", candidate->skip_reason);
+		{
+			json_build_key(&builder, "skip_reason", strlen("skip_reason"));
+			json_root(candidate->skip_reason, &skipped[i]);
+			json_build_value(&builder, &skipped[i]);
+		}
 		else
 			json_build_number(&builder, "wave", candidate->wave);
 		json_build_end_object(&builder);
@@ -542,27 +547,74 @@ check_free(const Sql *sql, const PromotionRequest *request, const Jsonb *items)
 			 errhint("Wait until it is over, end it by promote.cancel_request, or leave these out of the scope.")));
 }
 
+/* The values of the columns that say what was asked for, in the order of the arguments. */
+#define AS_ASKED_FOR(fcinfo, opening) AS_TEXT((opening)->request.source_environment), \
+	AS_TEXT((opening)->request.destination_environment), AS_JSONB((opening)->scope), \
+	AS_TEXT(request_strategies[(opening)->request.strategy]), AS_JSONB((opening)->waves), \
+	AS_JSONB((opening)->request.overrides), value_of(fcinfo, EXECUTION_WINDOW, TSTZRANGEOID), \
+	AS_TEXT(rollback_modes[(opening)->request.rollback_mode]), value_of(fcinfo, SOAK, INTERVALOID), \
+	value_of(fcinfo, CHECKS, TEXTARRAYOID), value_of(fcinfo, VERIFICATION_OWNER, TEXTOID), \
+	value_of(fcinfo, FALLBACK_OWNER, TEXTOID), value_of(fcinfo, TICKET, TEXTOID), \
+	value_of(fcinfo, MESSAGE, TEXTOID), AS_BOOL((opening)->request.include_other_changes), \
+	AS_BOOL((opening)->request.carry.secrets), AS_BOOL((opening)->request.carry.references)
+
 /* Write the request's row. */
 static void
-write_request(const Sql *sql, FunctionCallInfo fcinfo, const Opening *opening)
+write_request(const Sql *sql, FunctionCallInfo fcinfo, const Opening *opening, const char *key)
 {
-	static Statement write = {"INSERT INTO promote.promotion_request (project, request, source_environment,"
-		" destination_environment, scope, strategy, waves, overrides, execution_window, rollback_mode,"
-		" soak, checks, verification_owner, fallback_owner, ticket, message, include_other_changes, copy_secrets,"
-		" copy_remote_references)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, COALESCE($11, '0'), COALESCE($12, '{}'),"
-		" $13, $14, $15, $16, $17, $18, $19)"};
-	const PromotionRequest *request = &opening->request;
+	static Statement write = {"INSERT INTO promote.promotion_request (project, request, idempotency_key,"
+		" source_environment, destination_environment, scope, strategy, waves, overrides, execution_window,"
+		" rollback_mode, soak, checks, verification_owner, fallback_owner, ticket, message, include_other_changes,"
+		" copy_secrets, copy_remote_references)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, COALESCE($12, '0'), COALESCE($13, '{}'),"
+		" $14, $15, $16, $17, $18, $19, $20)"};
 
-	guarded_run(sql, &write, AS_REQUEST(request), AS_TEXT(request->source_environment),
-				AS_TEXT(request->destination_environment), AS_JSONB(opening->scope),
-				AS_TEXT(request_strategies[request->strategy]), AS_JSONB(opening->waves),
-				AS_JSONB(request->overrides), value_of(fcinfo, EXECUTION_WINDOW, TSTZRANGEOID),
-				AS_TEXT(rollback_modes[request->rollback_mode]), value_of(fcinfo, SOAK, INTERVALOID),
-				value_of(fcinfo, CHECKS, TEXTARRAYOID), value_of(fcinfo, VERIFICATION_OWNER, TEXTOID),
-				value_of(fcinfo, FALLBACK_OWNER, TEXTOID), value_of(fcinfo, TICKET, TEXTOID),
-				value_of(fcinfo, MESSAGE, TEXTOID), AS_BOOL(request->include_other_changes),
-				AS_BOOL(request->carry.secrets), AS_BOOL(request->carry.references));
+	guarded_run(sql, &write, AS_REQUEST(&opening->request), AS_TEXT(key), AS_ASKED_FOR(fcinfo, opening));
+}
+
+/* A call that used an idempotency key. */
+typedef struct FormerCall
+{
+	int32		request;
+	bool		same;			/* were its other arguments the same? */
+} FormerCall;
+
+/*
+ * Find the request that was opened under an idempotency key, and lock the project,
+ * so that calls with one key come one after the other.  Returns false, with the
+ * project locked, where there is none.  Raises PM_KEY_REUSED if another call used
+ * the key.
+ */
+static bool
+find_request(const Sql *sql, FunctionCallInfo fcinfo, Opening *opening, const char *key)
+{
+	static Statement lock = {"SELECT FROM promote.project AS p WHERE p.project = $1 FOR NO KEY UPDATE"};
+	static const SqlField fields[] = {
+		SQL_FIELD(FormerCall, request, "r.request"),
+		SQL_FIELD(FormerCall, same, "(r.source_environment, r.destination_environment, r.scope, r.strategy,"
+				  " r.waves, r.overrides, r.execution_window, r.rollback_mode, r.soak, r.checks, r.verification_owner,"
+				  " r.fallback_owner, r.ticket, r.message, r.include_other_changes, r.copy_secrets,"
+				  " r.copy_remote_references) IS NOT DISTINCT FROM ($3, $4, $5, $6, $7, $8, $9, $10,"
+				  " COALESCE($11, '0'), COALESCE($12, '{}'), $13, $14, $15, $16, $17, $18, $19)")
+	};
+	static Statement find = SQL_ROWS(fields, "SELECT $* FROM promote.promotion_request AS r"
+									 " WHERE r.project = $1 AND r.idempotency_key = $2");
+	FormerCall	found;
+	SqlRows		rows;
+
+	(void) sql_run(sql, &lock, AS_TEXT(opening->request.project));
+	rows = sql_run(sql, &find, AS_TEXT(opening->request.project), AS_TEXT(key), AS_ASKED_FOR(fcinfo, opening));
+	if (!sql_row(&rows, 0, &found))
+		return false;
+	if (!found.same)
+		ereport(ERROR,
+				(errcode(PM_KEY_REUSED),
+				 errmsg("idempotency key \"%s\" was used for another call", key),
+				 errdetail("It belongs to request %d of project \"%s\", with other arguments.", found.request,
+						   opening->request.project),
+				 errhint("Use a new key for a new request.")));
+	opening->request.number = found.request;
+	return true;
 }
 
 /* Write the items.  If an instance is held by now, the snapshot was too old to show its holder. */
@@ -601,14 +653,18 @@ promote_open_request(PG_FUNCTION_ARGS)
 {
 	Opening		opening;
 	PromotionRequest *request = &opening.request;
+	char	   *key = argument_text(fcinfo, IDEMPOTENCY_KEY);
 	Sql			sql;
 	Jsonb	   *items;
 
+	promotion_check_key(key);
 	take_arguments(fcinfo, &opening);
 	check_checks(fcinfo);
 	for (int i = VERIFICATION_OWNER; i <= MESSAGE; i++)
 		(void) argument_text(fcinfo, i);
 	sql_enter(&sql);
+	if (key && find_request(&sql, fcinfo, &opening, key))
+		return request_result(&sql, request);
 	check_times(&sql, fcinfo);
 	take_number(&sql, request);
 	check_environments(&sql, request);
@@ -619,7 +675,7 @@ promote_open_request(PG_FUNCTION_ARGS)
 	assign_waves(&opening);
 	items = items_document(&opening);
 	check_free(&sql, request, items);
-	write_request(&sql, fcinfo, &opening);
+	write_request(&sql, fcinfo, &opening, key);
 	write_items(&sql, request, items);
 	record_opening(&sql, &opening);
 	return request_result(&sql, request);

@@ -207,14 +207,14 @@ my %takes = (
 	(map { $_ => 'view' } qw(preview_promotion blockers plan_text config_as_of rehearse_rollback compare_deployments
 		compare_instances
 		next_environments upstream_environments next_possible)),
-	(map { $_ => 'see' } qw(required_approvals request_evidence matrix)),
+	(map { $_ => 'see' } qw(required_approvals open_votes request_evidence matrix)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
 		remove_remote_reference)),
 	(map { $_ => 'promote' } qw(promote_instance promote_to_next rollback_instance open_request preview_request
 		pause_request)),
 	(map { $_ => 'promote deploy' } qw(advance_request resume_request cancel_request)),
 	(map { $_ => 'deploy' } qw(deploy_instance propose_deployment abort_deployment)),
-	(map { $_ => 'approve' } qw(approve_deployment reject_deployment)),
+	(map { $_ => 'approve' } qw(approve_deployment reject_deployment approve_request)),
 	(map { $_ => 'override' } qw(override_gate review_override)),
 	(map { $_ => 'work' } qw(claim_deployment heartbeat_deployment append_deployment_log complete_deployment
 		fail_deployment release_deployment
@@ -412,7 +412,7 @@ sub may_call {
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function
 		eq 'matrix';
 	return scalar(grep { $_->[0] eq 'work' } @{ $grants{$role} }) if $anywhere{$function};
-	return 0 if $function =~ /^(?:preview_promotion|promote_instance|open_request|compare_\w+|\w+_request)$/
+	return 0 if $function =~ /^(?:preview_promotion|promote_instance|open_request|compare_\w+|(?!approve_)\w+_request)$/
 		&& !is_granted($role, 'view', $project, 'staging');
 	return !grep { !is_granted($role, $_, $project, $environment) } @takes;
 }

@@ -273,6 +273,7 @@ my %verb = (
 	preview    => q{SELECT component, status, skip_reason, base_revision, diff, blockers
 		FROM promote.preview_request('%p', 1)},
 	advance    => q{SELECT status, moved, waits_for FROM promote.advance_request('%p', 1)},
+	vote_all   => q{SELECT component, voted, code FROM promote.approve_request('%p', 1)},
 	pause      => q{SELECT status FROM promote.pause_request('%p', 1)},
 	resume     => q{SELECT status FROM promote.resume_request('%p', 1)},
 	cancel     => q{SELECT status, reason FROM promote.cancel_request('%p', 1, 'mine')},
@@ -462,6 +463,9 @@ my @cases = (
 	[ 'check healthy edit open preview advance work advance work advance', 'healthy', 'advance' ],
 	[ 'check healthy edit open preview advance work advance work advance', 'ill', 'advance' ],
 	[ 'check healthy edit open preview advance work advance', 'ill', 'advance', 'same' ],
+	[ 'rule edit open preview advance', 'work', 'vote_all' ],
+	[ 'rule edit open preview advance work', 'cancel', 'vote_all' ],
+	[ 'edit open preview advance work', 'rule', 'vote_all' ],
 	[ 'edit open', 'cancel', 'pause' ],
 	[ 'edit open', 'pause', 'resume', 'same' ],
 	[ 'edit open', 'cancel', 'cancel' ],

@@ -54,7 +54,8 @@ my %setup = (
 		status window)),
 	(map { ("how-to/$_" => $deployed) } qw(approve-a-deployment compare-environments find-drift freeze-and-stop
 		guard-production promote-in-waves promote-one-instance
-		promote-from-ci roll-back give-evidence-to-an-auditor take-a-release-out-of-use write-a-policy)),
+		promote-from-ci roll-back give-evidence-to-an-auditor take-a-release-out-of-use vote-for-your-users
+		write-a-policy)),
 	(map { ("how-to/$_" => "$configured; $key") } qw(keep-a-secret)),
 	(map { ("how-to/$_" => $configured) } qw(give-an-application-its-grants run-a-worker handle-an-emergency)),
 	'how-to/dump-and-restore' => $deployed,

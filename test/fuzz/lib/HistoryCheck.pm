@@ -305,6 +305,9 @@ sub expect_vote {
 		'deployment.rejected');
 	my $args = $call->{args};
 	return if grep { $_->{event} eq $given || $_->{event} eq $step } @{ $call->{events} };
+	# a vote that stands already, on this plan or on an equal one, is not recorded again
+	my $person = person($call->{transaction}{session});
+	return if grep { $_->{actor} eq $person } @{ $self->events_by($given)->{"$args->{instance}"} // [] };
 	return $self->expect_event($call, $step, ['deployment'], "@$args{qw(instance deployment)}", 1);
 }
 
@@ -993,7 +996,7 @@ sub requests {
 }
 
 # Did the call leave its request at an end?
-sub is_over { my ($call) = @_; return $call->{rows}[0]{status} =~ /^(?:COMPLETED|ROLLED_BACK|CANCELLED)$/ }
+sub is_over { my ($call) = @_; return $call->{rows}[0]{status} =~ /^(?:COMPLETED|SKIPPED|ROLLED_BACK|CANCELLED)$/ }
 
 # ---- refusals ----
 

@@ -186,7 +186,7 @@ INSERT INTO verb VALUES ('promote_instance', 'revision.created'), ('promote_to_n
     ('stop_line', 'line.stopped'), ('resume_line', 'line.resumed'), ('end_session', 'session.ended'),
         ('open_request', 'request.opened'), ('preview_request', 'request.previewed'),
     ('advance_request', 'request.advanced'), ('pause_request', 'request.paused'), ('resume_request', 'request.resumed'),
-        ('cancel_request', 'request.cancelled'),
+        ('cancel_request', 'request.cancelled'), ('approve_request', 'approval.given'),
     ('grant_action', 'grants.inserted'), ('revoke_action', 'grants.deleted'), ('prune_audit', 'audit.pruned'),
         ('restore_guards', 'guards.restored'),
     -- these move nothing but a lease, a log that is no evidence, and privileges that the grants stand for

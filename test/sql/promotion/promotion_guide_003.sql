@@ -57,7 +57,7 @@ Fallback owner: frank
 State: OPEN$$, 'the promotion handoff template, filled in');
 
 -- ---- 4. submit promotion request and monitor gate progress ----
-SELECT is(pg_temp.advance(1), 'RUNNING 1 2', 'submitted: staged, and planned by a worker');
+SELECT is(pg_temp.advance(1), 'RUNNING 1 1', 'submitted: staged, and planned by a worker');
 SELECT pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.advance(1), 'BLOCKED 1 0', 'planned: the gates are closed');
 SELECT matches(pg_temp.waits(1), 'approval: .*change board', 'and it says which');

@@ -90,11 +90,12 @@ INSERT INTO promote.instance (project, environment, component) VALUES ('shop', '
     ('shop', 'production', 's8');
 SELECT is(pg_temp.open('{"components": ["s1", "s3", "s7", "s8"], "selector": {"tenant": "acme"}}'), 6,
     'what has no instance at one side, or does not match');
-SELECT is((SELECT string_agg(concat_ws(' ', component, status, holds, skip_reason), E'\n' ORDER BY component)
+SELECT is((SELECT string_agg(concat_ws(' ', component, status, holds, skip_reason ->> 'code',
+    skip_reason ->> 'message'), E'\n' ORDER BY component)
     FROM promote.promotion_request_item WHERE request = 6), $$s1 PENDING t
-s3 SKIPPED f its attributes do not match the selector
-s7 SKIPPED f it has no instance in "production"
-s8 SKIPPED f it has no instance in "staging"$$, '... is seen to be skipped');
+s3 SKIPPED f selector its attributes do not match the selector
+s7 SKIPPED f no_instance it has no instance in "production"
+s8 SKIPPED f no_instance it has no instance in "staging"$$, '... is seen to be skipped');
 SELECT is((SELECT array_agg(component ORDER BY component) FROM promote.promotion_request_item WHERE request = 6
     AND finished_at IS NOT NULL), '{s3,s7,s8}', '... and is over at once');
 SELECT is((SELECT data - 'actor' - 'database_role' FROM promote.audit_log WHERE subject = 'request shop/6'),
@@ -111,7 +112,8 @@ SELECT is(pg_temp.items(6), 's1 1 PENDING, s3 SKIPPED, s7 SKIPPED, s8 SKIPPED', 
 
 -- ---- no execution without a preview that holds ----
 SELECT pg_temp.refuses('SELECT pg_temp.advance(6)', 'PM607', 'Only what was previewed', 'without a preview');
-SELECT is(pg_temp.lines($$SELECT wave, component, instance, status, skip_reason, other_changes, source_revision,
+SELECT is(pg_temp.lines($$SELECT wave, component, instance, status, skip_reason ->> 'message', other_changes,
+    source_revision,
     base_revision, version, diff, blockers, preview FROM promote.preview_request('shop', 6)$$),
     '(1,s1,shop-production-s1,PENDING,,,1,1,1.0.0,"[{""new"": 2, ""old"": 1, ""path"": "".size"", ""change"": '
         '""change""}, '
@@ -130,7 +132,7 @@ SELECT pg_temp.refuses('SELECT pg_temp.advance(6)', 'PM607', '"shop-production-s
     'a source that moved');
 SELECT is(pg_temp.preview(6), 1::bigint, 'previewed again');
 UPDATE promote.environment SET parameters = '{"unused": 1}' WHERE project = 'shop' AND environment = 'production';
-SELECT is(pg_temp.advance(6), 'RUNNING 1 2', 'begun, and staged');
+SELECT is(pg_temp.advance(6), 'RUNNING 1 1', 'begun, and staged');
 SELECT is(pg_temp.waits(6), 'wave 1: plan 3 of "shop-production-s1" is PENDING: a worker has to carry it out',
     'it waits for the plan');
 SELECT is(pg_temp.advance(6), 'RUNNING 1 0', 'nothing moves before that');
@@ -203,9 +205,9 @@ SELECT pg_temp.refuses($$SELECT * FROM promote.advance_request('none', 1)$$, 'PM
 
 -- ---- nothing to do ----
 SELECT is(pg_temp.open('{"components": ["s1", "s2"]}'), 7, 'once more, with another');
-SELECT is(pg_temp.lines($$SELECT component, skip_reason FROM promote.preview_request('shop', 7)$$),
+SELECT is(pg_temp.lines($$SELECT component, skip_reason ->> 'message' FROM promote.preview_request('shop', 7)$$),
     E'(s1,"nothing to do: ""shop-production-s1"" runs it already")\n(s2,)', 'what runs already has nothing to do');
-SELECT is(pg_temp.advance(7), 'RUNNING 2 3', 'its wave is over at once');
+SELECT is(pg_temp.advance(7), 'RUNNING 2 1', 'its wave is over at once');
 SELECT is(pg_temp.items(7), 's1 1 SKIPPED, s2 2 STAGED', 'skipped, and gone on');
 
 -- ---- pause, resume, cancel ----
@@ -213,7 +215,8 @@ SELECT is((SELECT status || ' ' || reason FROM promote.pause_request('shop', 7, 
 SELECT is((SELECT status FROM promote.pause_request('shop', 7)), 'PAUSED', 'paused is paused');
 SELECT pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.lines($$SELECT * FROM promote.advance_request('shop', 7)$$),
-    '(PAUSED,2,0,"{""it is paused (lunch): promote.resume_request lets it go on""}")', 'nothing moves');
+    '(PAUSED,2,0,"[{""code"": ""paused"", ""message"": ""it is paused (lunch): promote.resume_request lets it go '
+        'on""}]")', 'nothing moves');
 SELECT is((SELECT status FROM promote.resume_request('shop', 7)), 'RUNNING', 'resumed');
 SELECT is((SELECT status FROM promote.resume_request('shop', 7)), 'RUNNING', 'running is resumed');
 SELECT is(pg_temp.advance(7), 'RUNNING 2 1', 'goes on where it stood');
@@ -282,9 +285,9 @@ SELECT is(pg_temp.open('{"selector": {"tenant": "rest"}}', 'all_at_once'), 13, '
 SELECT is(pg_temp.preview(13), 4::bigint, 'previewed');
 UPDATE promote.component SET attributes = '{"tenant": "acme"}' WHERE project = 'shop' AND component = 's6';
 SELECT pg_temp.refuses('SELECT pg_temp.advance(13)', 'PM607', '"shop-production-s6" has moved since', 'one has left');
-SELECT is((SELECT skip_reason FROM promote.preview_request('shop', 13) WHERE component = 's6'),
+SELECT is((SELECT skip_reason ->> 'message' FROM promote.preview_request('shop', 13) WHERE component = 's6'),
     'left the scope: its attributes no longer match the selector', 'which the preview says');
-SELECT is(pg_temp.advance(13), 'RUNNING 1 5', 'the others are staged');
+SELECT is(pg_temp.advance(13), 'RUNNING 1 3', 'the others are staged');
 SELECT is(pg_temp.items(13), 's3 1 STAGED, s4 1 STAGED, s5 1 STAGED, s6 1 SKIPPED', 'it is not');
 
 -- ---- all at once ----
@@ -295,8 +298,9 @@ SELECT is((SELECT count(*) FROM promote.promotion_request_item WHERE request = 1
 SELECT is((SELECT reason FROM promote.promotion_request WHERE project = 'shop' AND request = 13),
     '"shop-production-s4": plan 5 is FAILED: broken', 'with the reason');
 SELECT is(pg_temp.lines($$SELECT * FROM promote.advance_request('shop', 13)$$),
-    '(FAILED,1,0,"{""it has failed (\\""shop-production-s4\\"": plan 5 is FAILED: broken): promote.resume_request lets '
-    'it go on, promote.cancel_request ends it""}")', 'it stays so');
+    '(FAILED,1,0,"[{""code"": ""failed"", ""message"": ""it has failed (\\""shop-production-s4\\"": plan 5 is FAILED: '
+        'broken): '
+    'promote.resume_request lets it go on, promote.cancel_request ends it""}]")', 'it stays so');
 SELECT is((SELECT status FROM promote.resume_request('shop', 13, 'once more')), 'RUNNING', 'resumed');
 SELECT is(pg_temp.advance(13), 'RUNNING 1 1', 'it is planned again');
 SELECT pg_temp.work_all() \g /dev/null
@@ -311,7 +315,7 @@ SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'producti
 SELECT is((SELECT blockers -> 0 ->> 'code' FROM promote.preview_request('shop', 14) WHERE component = 's5'), 'params',
     'which the preview says');
 CREATE TEMP TABLE was AS SELECT name, revision FROM promote.instance;
-SELECT is(pg_temp.advance(14), 'BLOCKED 1 1', 'none is staged');
+SELECT is(pg_temp.advance(14), 'BLOCKED 1 0', 'none is staged');
 SELECT is_empty('SELECT FROM promote.instance AS i JOIN was AS w USING (name) WHERE w.revision <> i.revision',
     '... at all');
 SELECT matches(pg_temp.waits(14), '^wave 1: "shop-production-s5": the params .* would not be valid',
@@ -322,7 +326,7 @@ SELECT is(pg_temp.cancel(14), 'CANCELLED', 'cancelled');
 -- ---- failures, and what is rolled back ----
 SELECT is(pg_temp.open('{"selector": {"tenant": "rest"}}', 'waves', '[2]', 'wave'), 15, 'a wave of two, and the rest');
 SELECT is(pg_temp.preview(15), 4::bigint, 'previewed');
-SELECT is(pg_temp.advance(15), 'RUNNING 1 3', 'begun');
+SELECT is(pg_temp.advance(15), 'RUNNING 1 2', 'begun');
 SELECT pg_temp.work_all() \g /dev/null
 SELECT promote.advance_request('shop', 15) \g /dev/null
 SELECT pg_temp.work_all() \g /dev/null
@@ -386,14 +390,15 @@ SELECT is(pg_temp.drain(17), 'COMPLETED', 'planned and deployed again');
 SELECT promote.configure_instance('shop-staging-s7', '{"size": 1}') \g /dev/null
 UPDATE promote.component SET attributes = '{"tenant": "first"}' WHERE project = 'shop' AND component = 's7';
 SELECT is(pg_temp.open('{"components": ["s7"]}', rollback_mode => 'all'), 18, 'a first deployment');
-SELECT is((SELECT skip_reason FROM promote.preview_request('shop', 18)),
+SELECT is((SELECT skip_reason ->> 'message' FROM promote.preview_request('shop', 18)),
     '"shop-production-s7" has no configuration of its own yet',
     'without a configuration there is nothing to promote to');
-SELECT is(pg_temp.advance(18), 'COMPLETED 1 2', 'and it is skipped');
+SELECT is(pg_temp.advance(18), 'SKIPPED 1 0', 'and it is skipped');
 SELECT promote.configure_instance('shop-production-s7', '{"size": 1, "own": 7}') \g /dev/null
 SELECT pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.open('{"components": ["s7"]}', rollback_mode => 'all'), 19, 'with one');
-SELECT is(pg_temp.lines($$SELECT skip_reason, other_changes FROM promote.preview_request('shop', 19)$$), '(,)',
+SELECT is(pg_temp.lines($$SELECT skip_reason ->> 'message', other_changes FROM promote.preview_request('shop', 19)$$),
+    '(,)',
     'there is: it does not run; and no other changes, for nothing does');
 SELECT promote.advance_request('shop', 19) \g /dev/null
 SELECT promote.advance_request('shop', 19) \g /dev/null
@@ -519,7 +524,8 @@ SELECT promote.open_request('many', 'staging', 'production', strategy => 'waves'
 SELECT is((pg_temp.refusal($$SELECT promote.open_request('many', 'staging', 'production')$$)).detail ~ E'\nand 5 more$',
     true, 'of those that are held');
 SELECT count(*) FROM promote.preview_request('many', 1) \g /dev/null
-SELECT is((SELECT array_length(waits_for, 1) || ' ' || waits_for[21] FROM promote.advance_request('many', 1)),
+SELECT is((SELECT jsonb_array_length(waits_for) || ' ' || (waits_for -> 20 ->> 'message')
+    FROM promote.advance_request('many', 1)),
     '21 and 5 more', 'of those that are waited for');
 SELECT promote.configure_instance(name, '{"size": 99}') FROM promote.instance WHERE project = 'many'
     AND environment = 'production' \g /dev/null
@@ -540,17 +546,19 @@ SELECT pg_temp.advance(24) \g /dev/null
 SELECT is(pg_temp.items(24), 's2 1 STAGED, s3 1 STAGED, s9 1 SKIPPED', 'and staged');
 UPDATE promote.component SET attributes = '{"tenant": "moved"}' WHERE project = 'shop' AND component = 's3';
 SELECT pg_temp.work_all() \g /dev/null
-SELECT is(pg_temp.advance(24), 'RUNNING 1 2', 'one leaves, and is not deployed');
-SELECT is((SELECT skip_reason FROM promote.promotion_request_item WHERE request = 24 AND component = 's3'),
+SELECT is(pg_temp.advance(24), 'RUNNING 1 1', 'one leaves, and is not deployed');
+SELECT is((SELECT skip_reason ->> 'message' FROM promote.promotion_request_item
+    WHERE request = 24 AND component = 's3'),
     'left the scope: its attributes no longer match the selector; revision '
     || (SELECT revision FROM promote.instance WHERE name = 'shop-production-s3') || ' stays desired',
         '... but skipped, with the reason');
 SELECT is(pg_temp.drain(24), 'COMPLETED', 'the other is');
 SELECT is(pg_temp.open('{"components": ["s9"]}'), 25, 'an instance without a history');
 DELETE FROM promote.instance WHERE name = 'shop-production-s9';
-SELECT is((SELECT skip_reason FROM promote.preview_request('shop', 25)), 'left the scope: "shop-production-s9" is gone',
+SELECT is((SELECT skip_reason ->> 'message' FROM promote.preview_request('shop', 25)),
+    'left the scope: "shop-production-s9" is gone',
     'can be deleted');
-SELECT is(pg_temp.advance(25), 'COMPLETED 1 2', 'and is skipped');
+SELECT is(pg_temp.advance(25), 'SKIPPED 1 0', 'and is skipped');
 SELECT promote.rollback_instance('shop-production-s3') \g /dev/null
 SELECT pg_temp.work_all() \g /dev/null
 UPDATE promote.component SET attributes = '{"tenant": "rest"}' WHERE project = 'shop' AND component = 's3';
@@ -560,7 +568,7 @@ SELECT is(pg_temp.open('{"components": ["s3"]}'), 26, 'a request');
 UPDATE promote.environment SET source_policy = 'path' WHERE project = 'shop' AND environment = 'production';
 SELECT is((SELECT blockers -> 0 ->> 'code' FROM promote.preview_request('shop', 26)), 'path',
     'a path that is not there is a blocker');
-SELECT is(pg_temp.advance(26), 'BLOCKED 1 1', '... and blocks');
+SELECT is(pg_temp.advance(26), 'BLOCKED 1 0', '... and blocks');
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
     VALUES ('shop', 'staging', 'production');
 SELECT is(pg_temp.preview(26), 1::bigint, 'with a path');
