@@ -12,6 +12,7 @@
 #include "utils/json.h"
 #include "utils/numeric.h"
 
+#include "base/compat.h"
 #include "schema/arena.h"
 #include "schema/format.h"
 #include "schema/pattern.h"
