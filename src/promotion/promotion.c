@@ -19,15 +19,13 @@
 #include "grant/grants.h"
 #include "grant/role.h"
 #include "json/digest.h"
-#include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
-#include "json/writer.h"
 #include "ledger/guard.h"
+#include "promotion/preview.h"
 #include "promotion/promotion.h"
 #include "registry/instance.h"
 #include "registry/path.h"
-#include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_promote_instance);
 PG_FUNCTION_INFO_V1(promote_promote_to_next);
@@ -331,229 +329,6 @@ promote_promote_to_next(PG_FUNCTION_ARGS)
 	return stage_result(fcinfo, &staged);
 }
 
-/* A set of paths, sorted once it is complete. */
-typedef struct PathSet
-{
-	char	  **paths;
-	int			count;
-	int			room;
-} PathSet;
-
-/* Collect the paths of changes.  A JsonChangeCollector. */
-static void
-add_path(void *state, const JsonChange *change)
-{
-	PathSet    *set = state;
-
-	if (set->count == set->room)
-	{
-		set->room = Max(64, set->room * 2);
-		set->paths = set->paths ?
-			repalloc_huge(set->paths, set->room * sizeof(char *)) :
-			palloc(set->room * sizeof(char *));
-	}
-	set->paths[set->count++] = pstrdup(change->path);
-}
-
-/* Compare two paths. */
-static int
-compare_paths(const void *a, const void *b)
-{
-	return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
-/* The paths at which two documents differ. */
-static PathSet
-differing_paths(const Jsonb *a, const Jsonb *b)
-{
-	PathSet		set = {NULL, 0, 0};
-
-	json_leaf_diff(a, NULL, b, NULL, add_path, &set);
-	if (set.count > 1)
-		qsort(set.paths, set.count, sizeof(char *), compare_paths);
-	return set;
-}
-
-/* Does the set contain the path? */
-static bool
-has_path(const PathSet *set, const char *path)
-{
-	return set->count > 0 &&
-		bsearch(&path, set->paths, set->count, sizeof(char *), compare_paths) != NULL;
-}
-
-/* What the rows of a preview are made from. */
-typedef struct Preview
-{
-	FunctionCallInfo fcinfo;	/* the call that returns the rows */
-	const Promotion *promotion;
-	JsonbValue	overrides;
-	Mask	   *mask;
-	PathSet		changed;		/* paths at which the old and the new state differ */
-	bool		is_literal;		/* do the overrides contain no placeholders? */
-	bool		at_old;			/* is the old state being read, not the new one? */
-} Preview;
-
-/* Find what a step leads to in the overrides; false where they say nothing about it. */
-static bool
-find_override(const JsonbValue *overrides, const JsonPathStep *step, JsonbValue *below)
-{
-	return step->key &&
-		getKeyJsonValueFromContainer(overrides->val.binary.data, step->key, step->length, below);
-}
-
-/*
- * Do the overrides set the value at a path?  Only the overrides decide that.  If the answer
- * depended on the present value, it would tell a caller who may not see that value.
- */
-static bool
-is_overridden(const Preview *preview, const char *path)
-{
-	JsonbValue	at = preview->overrides;
-	JsonbValue	below;
-	JsonPathReader reader;
-	JsonPathStep step;
-
-	json_path_reader_init(&reader, path, strlen(path));
-	/* a value that is no object replaces everything below it */
-	while (json_is_object(&at) && json_path_next(&reader, &step))
-	{
-		if (!find_override(&at, &step, &below))
-			return false;
-		at = below;
-	}
-	return true;
-}
-
-/* Return one row of a preview, with sensitive values masked. */
-static void
-put_preview_row(Preview *preview, const JsonChange *change, const char *kind,
-				const JsonbValue *old_value, const JsonbValue *new_value,
-				const char *origin)
-{
-	JsonbValue	mask;
-	Jsonb	   *old_shown = json_from_view(mask_shown(old_value, change->flags, &mask));
-	Jsonb	   *new_shown = json_from_view(mask_shown(new_value, change->flags, &mask));
-
-	result_put(preview->fcinfo, AS_TEXT(change->path), AS_TEXT(kind), AS_JSONB(old_shown), AS_JSONB(new_shown),
-			AS_TEXT(origin), AS_BOOL((change->flags & SCHEMA_IMMUTABLE) != 0),
-			AS_BOOL((change->flags & SCHEMA_SENSITIVE) != 0));
-}
-
-/*
- * Is a leaf set by the overrides and masked in its old state?  put_hidden returns its row,
- * whether the override changes the value or not.
- */
-static bool
-is_hidden(const JsonChange *change, bool overridden)
-{
-	return overridden && (change->flags & SCHEMA_SENSITIVE) && !(change->flags & MASK_NEW_ALONE);
-}
-
-/* Return a change at the destination.  A JsonChangeCollector. */
-static void
-put_change(void *state, const JsonChange *change)
-{
-	Preview    *preview = state;
-	bool		overridden = is_overridden(preview, change->path);
-	JsonChange	shown = *change;
-
-	if (is_hidden(change, overridden))
-		return;
-	/* unmasked, it would show that the override equals a masked value */
-	if (overridden && preview->is_literal)
-		shown.flags &= ~(SCHEMA_SENSITIVE | MASK_NEW_ALONE);
-	put_preview_row(preview, &shown, json_change_name(change),
-					change->old_value, change->new_value, overridden ? "override" : "source");
-}
-
-/* The leaf at a path of a document; false where there is none. */
-static const JsonbValue *
-leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
-{
-	JsonbValue	root;
-
-	if (document == NULL)
-		return NULL;
-	json_root(document, &root);
-	return json_path_look_up(&root, path, strlen(path), value) && json_is_leaf(value) ? value : NULL;
-}
-
-/* Return the masked leaves of one state that the overrides set, each once.  A JsonChangeCollector. */
-static void
-put_hidden(void *state, const JsonChange *leaf)
-{
-	Preview    *preview = state;
-	const Proposal *proposal = &preview->promotion->proposed.proposal;
-	JsonChange	change = *leaf;
-	JsonbValue	old_value,
-				new_value;
-
-	if (!is_overridden(preview, leaf->path))
-		return;
-	change.old_value = leaf_at(proposal->planned, leaf->path, &old_value);
-	change.new_value = leaf_at(proposal->rendered, leaf->path, &new_value);
-	if (preview->at_old && change.new_value)
-		return;
-	if (mask_holds(preview->mask, change.old_value))
-		change.flags = (change.flags | SCHEMA_SENSITIVE) & ~MASK_NEW_ALONE;
-	if (is_hidden(&change, true))
-		put_preview_row(preview, &change, json_change_name(&change), change.old_value,
-						change.new_value, "override");
-}
-
-/*
- * Return where the source and the composed base differ.  There the destination keeps its own
- * value, or has none, unless an override sets it.  A JsonChangeCollector.
- */
-static void
-put_kept(void *state, const JsonChange *change)
-{
-	Preview    *preview = state;
-
-	if (!is_overridden(preview, change->path) && !has_path(&preview->changed, change->path))
-		put_preview_row(preview, change, "keep", change->new_value, change->new_value,
-						"destination");
-}
-
-/* Return what happens to a reference or a secret. */
-static void
-put_carried(const Preview *preview, const CarriedChange *change)
-{
-	result_put(preview->fcinfo, AS_TEXT(carry_path(change)), AS_TEXT(change->change),
-			AS_JSONB(json_from_text(change->old_value)), AS_JSONB(json_from_text(change->new_value)),
-			AS_TEXT(change->from_source ? "source" : "destination"), AS_BOOL(change->replaces),
-			AS_BOOL(change->kind == CARRIED_SECRET));
-}
-
-/* Return all rows of a promotion whose proposal is checked. */
-static void
-put_preview(Preview *preview)
-{
-	const Promotion *promotion = preview->promotion;
-	const Proposal *proposal = &promotion->proposed.proposal;
-	Jsonb	   *source = json_render(promotion->source_params, proposal->parameters, true);
-	Jsonb	   *rendered_base = json_render(promotion->base, proposal->parameters, true);
-	ListCell   *cell;
-
-	json_root(promotion->overrides, &preview->overrides);
-	preview->is_literal = !json_strings_may_render(&preview->overrides);
-	preview->changed = differing_paths(proposal->planned, proposal->rendered);
-	preview->mask = compose_mask(proposal);
-	mask_leaf_diff(preview->mask, proposal->planned, proposal->rendered, put_change, preview);
-	/* after all others, in an order that does not show which of them change */
-	if (json_count(&preview->overrides) > 0)
-	{
-		mask_leaf_diff(preview->mask, NULL, proposal->rendered, put_hidden, preview);
-		preview->at_old = true;
-		if (proposal->planned)
-			mask_leaf_diff(preview->mask, NULL, proposal->planned, put_hidden, preview);
-	}
-	mask_leaf_diff(preview->mask, source, rendered_base, put_kept, preview);
-	foreach(cell, carry_changes(&promotion->proposed, &promotion->carry))
-		put_carried(preview, lfirst(cell));
-}
-
 /*
  * Refuse overrides with placeholders from callers who may not promote there.  The rendered
  * value would show parameters that only those who may set or use them may see.
@@ -584,7 +359,6 @@ Datum
 promote_preview_promotion(PG_FUNCTION_ARGS)
 {
 	Promotion	promotion;
-	Preview		preview = {.fcinfo = fcinfo,.promotion = &promotion};
 	Sql			sql;
 
 	take_arguments(fcinfo, "view", &promotion);
@@ -599,7 +373,8 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	compose_check(&promotion.proposed.proposal);
 	carry_take(&sql, &promotion.carry, &promotion.source, &promotion.proposed, false);
 	carry_judge(&sql, &promotion.proposed, true);
-	put_preview(&preview);
+	stage_number(&promotion.proposed);
+	preview_put(&sql, fcinfo, &promotion);
 	sql_leave(&sql);
 	return (Datum) 0;
 }

@@ -17,11 +17,10 @@ typedef struct RevisionRecord
 
 	MemoryContext context;		/* where diff is allocated */
 	int32		deployment;		/* the plan's number; 0: no plan */
-	Jsonb	   *diff;			/* of the rendered params, masked */
+	Jsonb	   *diff;			/* from what runs, masked */
 } RevisionRecord;
 
 extern void config_store(const Sql *sql, const char *project, const Jsonb *params);
-extern void revision_plan_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record);
-extern void revision_tell(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record);
+extern void revision_record_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record);
 
 #endif							/* PROMOTE_PROMOTION_REVISION_H */

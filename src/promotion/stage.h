@@ -41,6 +41,7 @@ extern void stage_read(const Sql *sql, const InstanceKey *destination, const cha
 extern void stage_check_revision(FunctionCallInfo fcinfo, int argument,
 								 const ProposedRevision *proposed);
 extern bool stage_is_unchanged(const ProposedRevision *proposed);
+extern void stage_number(ProposedRevision *proposed);
 extern void stage_write(const Sql *sql, const Staging *staging, ProposedRevision *proposed,
 						MemoryContext caller, Staged *staged);
 extern Datum stage_result(FunctionCallInfo fcinfo, const Staged *staged);

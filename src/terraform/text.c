@@ -5,7 +5,7 @@
  *   + .storage.iops             3000
  *   - .backup.window            "03:00"
  *
- * Reads the diffs that compose.c and terraform/change.c wrote, in which sensitive
+ * Reads the diffs that compose/entry.c and terraform/change.c wrote, in which sensitive
  * values are masked already.
  */
 #include "postgres.h"
@@ -15,6 +15,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 
 #include "json/reader.h"
@@ -33,6 +34,7 @@ typedef struct Change
 	bool		sensitive;
 	bool		unknown;
 	bool		unexpected;
+	int32		since;			/* 0: it is not told */
 	JsonbValue	old_value;
 	JsonbValue	new_value;
 } Change;
@@ -83,10 +85,12 @@ refuse_diff(const char *detail)
 			 errhint("Pass the diff of a promotion or a deployment.")));
 }
 
-/* Take a change apart; one that is not of the shape compose.c writes is an error. */
+/* Take a change apart; one that is not of the shape entry.c writes is an error. */
 static void
 read_change(const JsonbValue *object, Change *change)
 {
+	JsonbValue	since;
+
 	if (!json_is_object(object) ||
 		!json_find(object, "path", &change->path) || change->path.type != jbvString ||
 		!json_find(object, "change", &change->kind) || change->kind.type != jbvString)
@@ -98,6 +102,8 @@ read_change(const JsonbValue *object, Change *change)
 	change->sensitive = json_flag(object, "sensitive");
 	change->unknown = json_flag(object, "unknown");
 	change->unexpected = json_flag(object, "unexpected");
+	change->since = json_find(object, "since", &since) && since.type == jbvNumeric ?
+		DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(since.val.numeric))) : 0;
 }
 
 /* Width of a path on a terminal. */
@@ -189,6 +195,8 @@ append_remarks(StringInfo out, const Change *change, const LeafStyle *style)
 		append_remark(out, &first, "forces replacement");
 	if (change->unexpected)
 		append_remark(out, &first, "unexpected");
+	if (change->since > 0 && change->since != style->revision)
+		append_remark(out, &first, psprintf("since revision %d", change->since));
 }
 
 /* Append a change's line, its value in the column after width. */
@@ -242,13 +250,13 @@ static void
 append_summary(StringInfo out, const LeafCounts *counts)
 {
 	if (counts->added + counts->changed + counts->removed == 0)
-		appendStringInfoString(out, "No changes. The params are the same.");
+		appendStringInfoString(out, "No changes. What is desired is what runs.");
 	else
 		appendStringInfo(out, "\nPlan: %d to add, %d to change, %d to remove.",
 						 counts->added, counts->changed, counts->removed);
 }
 
-/* promote.format_diff(diff jsonb, replaces boolean) returns text */
+/* promote.format_diff(diff jsonb, replaces boolean, revision integer) returns text */
 Datum
 promote_format_diff(PG_FUNCTION_ARGS)
 {
@@ -257,6 +265,7 @@ promote_format_diff(PG_FUNCTION_ARGS)
 	StringInfoData out;
 	JsonbValue	diff;
 
+	style.revision = PG_GETARG_INT32(2);
 	style.immutable = PG_GETARG_BOOL(1) ? "immutable, forces replacement" : "immutable";
 	json_root(PG_GETARG_JSONB_P(0), &diff);
 	initStringInfo(&out);
