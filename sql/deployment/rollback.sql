@@ -35,6 +35,22 @@ REVOKE ALL ON FUNCTION promote_internal.rollback_target(text, text, text, intege
 COMMENT ON FUNCTION promote_internal.rollback_target(text, text, text, integer) IS
 'Where a rollback leads to: the configuration and the release (bundle, version) of the last PROVISION of a revision that was completed; of any but the desired one where none is named. judged_ is the release that the revision was judged by, its schema only where it is another one. All but the desired revision is NULL where nothing ran that it could lead to; no row where the instance is not there';
 
+CREATE FUNCTION promote_internal.deployed_revisions(project text, environment text, component text)
+    RETURNS text
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT pg_catalog.concat(
+                   pg_catalog.string_agg(x.revision::text, ', ' ORDER BY x.revision DESC) FILTER (WHERE x.place <= 20),
+                   CASE WHEN pg_catalog.count(*) > 20 THEN ' and older ones' END)
+          FROM (SELECT r.revision, pg_catalog.row_number() OVER (ORDER BY r.revision DESC) AS place
+                  FROM (SELECT DISTINCT d.revision FROM promote.deployment AS d
+                         WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
+                           AND d.action = 'PROVISION' AND d.status = 'COMPLETED') AS r) AS x;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.deployed_revisions(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.deployed_revisions(text, text, text) IS
+'The numbers of the revisions of an instance that were deployed, the newest first, in words for a message; empty: there are none';
+
 CREATE FUNCTION promote_internal.planned_losses(project text, environment text, component text)
     RETURNS TABLE (address text, message text)
     LANGUAGE sql STABLE

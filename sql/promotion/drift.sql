@@ -101,6 +101,33 @@ CREATE TRIGGER guard_record BEFORE INSERT ON promote.drift_item
     FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 ALTER TABLE promote.drift_item ENABLE ALWAYS TRIGGER guard_record;
 
+CREATE FUNCTION promote_internal.drift_steps(
+    project text, environment text, component text, changed_by integer, kind text, differences jsonb,
+    moved_paths text[])
+    RETURNS TABLE (item integer, path text, deployed jsonb, observed jsonb, sensitive boolean, place bigint,
+                   moved boolean, newly_sensitive boolean)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        WITH shown AS MATERIALIZED (
+            SELECT (x.change ->> 'path') COLLATE "C" AS path,
+                   x.change -> 'old' AS deployed,
+                   x.change -> 'new' AS observed,
+                   x.change ? 'sensitive' AS sensitive,
+                   x.place,
+                   (x.change ->> 'path') IN (SELECT m.path FROM pg_catalog.unnest($7) AS m (path)) AS moved
+              FROM pg_catalog.jsonb_array_elements($6) WITH ORDINALITY AS x (change, place))
+        -- a FULL JOIN keeps the planner from nested loops, however few rows it expects
+        SELECT o.item, s.path, s.deployed, s.observed, s.sensitive, s.place, s.moved,
+               o.item IS NOT NULL AND s.sensitive AND NOT o.sensitive
+          FROM (SELECT d.item, d.path, d.sensitive FROM promote.drift_item AS d
+                 WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
+                   AND d.closed_at IS NULL AND d.changed_by = $4 AND d.kind = $5) AS o
+          FULL JOIN shown AS s ON s.path = o.path;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.drift_steps(text, text, text, integer, text, jsonb, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.drift_steps(text, text, text, integer, text, jsonb, text[]) IS
+'What a report means for the open items of an instance: its differences beside the items of that kind seen since changed_by, by path. A NULL item is a new difference, a NULL path an item that is gone; moved says that the value is another than the one reported before, newly_sensitive that the item still shows a value that is masked now';
+
 CREATE FUNCTION promote.report_observed(instance text, observed jsonb, source text)
     RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE

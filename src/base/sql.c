@@ -457,6 +457,22 @@ put_field(const SqlField *field, Datum value, bool isnull, Oid type, char *membe
 	}
 }
 
+/* All rows as structs of that size, each read by sql_row and otherwise 0: a list of pointers. */
+List *
+sql_list(SqlRows *rows, Size size)
+{
+	List	   *list = NIL;
+
+	for (uint64 i = 0; i < rows->count; i++)
+	{
+		void	   *into = palloc0(size);
+
+		(void) sql_row(rows, i, into);
+		list = lappend(list, into);
+	}
+	return list;
+}
+
 /*
  * Read a row, counted from 0, into a struct by the statement's fields.  Members without a
  * field stay as they are.  Returns false where the row does not exist.  NULL becomes NULL, 0

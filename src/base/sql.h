@@ -205,6 +205,7 @@ extern SqlRows sql_call(const Sql *sql, Statement *statement, SqlMode mode, cons
 extern Portal sql_cursor(const Sql *sql, Statement *statement, bool read_only, const SqlValue *values, int count);
 extern SqlRows sql_fetched(Statement *statement);
 extern int	sql_enum(const char *const *names, const char *name);
+extern List *sql_list(SqlRows *rows, Size size);
 extern Portal sql_open_once(const Sql *sql, const char *text, const SqlValue *values, int count);
 extern bool sql_row(SqlRows *rows, uint64 row, void *into);
 extern Datum sql_datum(const SqlRows *rows, uint64 row, bool *isnull);

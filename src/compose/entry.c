@@ -261,9 +261,9 @@ entry_write(JsonBuilder *builder, const Entry *entry)
 	write_side(builder, "old", entry->has_old, &entry->old_value, entry->flags);
 	write_side(builder, "new", entry->has_new, &entry->new_value, entry->flags);
 	if (entry->flags & SCHEMA_IMMUTABLE)
-		json_build_true(builder, "immutable");
+		json_build_flag(builder, "immutable", true);
 	if (entry->flags & SCHEMA_SENSITIVE)
-		json_build_true(builder, "sensitive");
+		json_build_flag(builder, "sensitive", true);
 	if (entry->since > 0)
 		json_build_number(builder, "since", entry->since);
 	json_build_end_object(builder);
@@ -275,13 +275,11 @@ entries_document(const Entries *entries)
 {
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	json_begin_array(&builder);
 	for (Size i = 0; i < entries->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		entry_write(&builder, &entries->list[i]);
 	}
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }

@@ -10,7 +10,7 @@
 #include "utils/timestamp.h"
 
 #include "base/argument.h"
-#include "deployment/begin.h"
+#include "deployment/step.h"
 #include "gate/window.h"
 #include "registry/instance.h"
 #include "registry/rule_hold.h"

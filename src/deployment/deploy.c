@@ -20,7 +20,6 @@
 #include "ledger/notify.h"
 #include "promotion/carry.h"
 #include "promotion/diff.h"
-#include "promotion/revision.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
 #include "registry/rule_hold.h"
@@ -59,7 +58,7 @@ find_open(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order)
 		" AND (d.status <> 'PROPOSED' OR d.action <> 'DECOMMISSION' OR d.plan_digest = $11)"
 		" ORDER BY d.queued_at, d.deployment LIMIT 1"};
 	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_BOOL(order->status == DEPLOYMENT_PROPOSED),
-							   AS_TEXT(deployment_action_name(order->action)), AS_INT(order->revision),
+							   AS_TEXT(deployment_actions[order->action]), AS_INT(order->revision),
 							   AS_TEXT(order->version), AS_BYTEA(order->rendered_digest), AS_NUMBER(order->plan),
 							   AS_JSONB(order->references), AS_BYTEA(order->plan_digest));
 
@@ -131,7 +130,8 @@ order_desired(const Sql *sql, Review *review, const Request *request)
 
 	/* only the plan's number is compared: carrying it out has moved what it has seen */
 	if (provision &&
-		review_is_carried_out(sql, review, request->plan != 0 ? request->plan : review_last_plan(sql, review)))
+		review_is_carried_out(sql, review, request->plan != 0 ? request->plan :
+							  revision_last_plan(sql, &request->key, review->proposed.current_revision, true)))
 		return review->changed_by;
 	review_judge(sql, review);
 	if (provision)
@@ -303,7 +303,7 @@ promote_propose_deployment(PG_FUNCTION_ARGS)
 	if (request.plan != 0 && request.action != ACTION_PROVISION)
 		ereport(ERROR,
 				(errcode(PM_INVALID_ARGUMENT),
-				 errmsg("a %s follows no plan", deployment_action_name(request.action)),
+				 errmsg("a %s follows no plan", deployment_actions[request.action]),
 				 errdetail("Only a PROVISION does."),
 				 errhint("Leave the plan out.")));
 	return place_order(fcinfo, &request, 4);
@@ -359,7 +359,7 @@ vote_on_proposal(const Sql *sql, const Deployment *proposal, const char *message
 	if (gate.plan_digest == NULL || approval_vote(sql, &gate, true, message, &refused) == 0)
 		return false;
 	notify_vote(&gate, true);
-	gate_judge(sql, &gate, false);
+	gate_judge(sql, &gate, GATES_ALL);
 	if (!gate_is_closed(&gate))
 		return false;
 	ereport(NOTICE,
@@ -396,7 +396,7 @@ decide(FunctionCallInfo fcinfo, bool approved)
 	else if (deployment.status != to)
 	{
 		if (deployment.status != DEPLOYMENT_PROPOSED)
-			refuse_step(&key, number, deployment.status, deployment_status_name(to));
+			refuse_step(&key, number, deployment.status, deployment_statuses[to]);
 		if (!approved || !vote_on_proposal(&sql, &deployment, reason))
 			return deployment_result(&sql, deployment_step(&sql, &deployment, to, reason));
 	}
@@ -442,7 +442,7 @@ promote_abort_deployment(PG_FUNCTION_ARGS)
 	sql_enter(&sql);
 	instance_rescue(&sql, &key);
 	/* heartbeats and logs of a worker lock the deployment without its instance */
-	(void) deployment_rescue(&sql, &key, number);
+	(void) deployment_lock(&sql, &key, number, true);
 	deployment_load(&sql, &key, number, &deployment);
 	if (deployment.status == DEPLOYMENT_ABORTED)
 		return deployment_result(&sql, deployment_row(&sql, &key, number));

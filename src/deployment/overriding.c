@@ -10,7 +10,6 @@
 #include "base/errors.h"
 #include "base/trigger.h"
 #include "gate/approval.h"
-#include "gate/override.h"
 #include "ledger/audit.h"
 #include "ledger/guard.h"
 #include "ledger/notify.h"
@@ -160,21 +159,10 @@ promote_override_gate(PG_FUNCTION_ARGS)
 	sql_enter(&sql);
 	rule_hold_case(&sql, &key);
 	gate_open(&sql, &key, deployment, GetCurrentTimestamp(), &gate);
-	gate_judge(&sql, &gate, false);
+	gate_judge(&sql, &gate, GATES_ALL);
 	blockers = standing(&sql, &gate, code);
 	return deployment_result(&sql, blockers == NIL ? last_override(&sql, &gate, code) :
 							 write_override(&sql, &gate, code, reason, blockers));
-}
-
-/* Write a review of an override. */
-static void
-write_review(const Sql *sql, const GateCase *gate, const char *code, int32 override, const char *review)
-{
-	static Statement insert = {"INSERT INTO promote.override_review AS v (project, environment, component, deployment,"
-		" code, override, review) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING promote_internal.audit_facts(v, '{}')"};
-	SqlRows		rows = guarded_run(sql, &insert, AS_GATE(gate, code), AS_INT(override), AS_TEXT(review));
-
-	record(sql, gate, "override.reviewed", sql_jsonb(&rows, 0));
 }
 
 /*
@@ -187,6 +175,8 @@ write_reviews(const Sql *sql, const GateCase *gate, const char *code, const char
 	static Statement read = SQL_ROWS(override_fields, "SELECT $* FROM promote.gate_override AS o WHERE " OF_GATE("o")
 									 " AND NOT EXISTS (SELECT FROM promote.override_review AS x WHERE " OF_GATE("x")
 									 "  AND x.override = o.override) ORDER BY o.override");
+	static Statement insert = {"INSERT INTO promote.override_review AS v (project, environment, component, deployment,"
+		" code, override, review) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING promote_internal.audit_facts(v, '{}')"};
 	const Person person = current_person();
 	SqlRows		rows = sql_run(sql, &read, AS_GATE(gate, code));
 	Override	open;
@@ -195,7 +185,9 @@ write_reviews(const Sql *sql, const GateCase *gate, const char *code, const char
 	for (uint64 i = 0; sql_row(&rows, i, &open); i++)
 		if (!same_person(&person, &open.by))
 		{
-			write_review(sql, gate, code, open.number, review);
+			SqlRows		written = guarded_run(sql, &insert, AS_GATE(gate, code), AS_INT(open.number), AS_TEXT(review));
+
+			record(sql, gate, "override.reviewed", sql_jsonb(&written, 0));
 			count++;
 		}
 	return count;

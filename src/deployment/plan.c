@@ -179,7 +179,7 @@ require_plan_action(const Deployment *deployment)
 			 errmsg("deployment %d of \"%s\" is not a PLAN", deployment->deployment,
 					instance_key_name(&deployment->key)),
 			 errdetail("It is a %s, and carries out what was planned before.",
-					   deployment_action_name(deployment->action)),
+					   deployment_actions[deployment->action]),
 			 errhint("Record the plan for the PLAN deployment that was claimed.")));
 }
 
@@ -224,7 +224,7 @@ promote_record_plan(PG_FUNCTION_ARGS)
 	Sql			sql;
 	bytea	   *digest;
 
-	claim_load(fcinfo, 3, &sql, &deployment);
+	claim_load(fcinfo, 3, false, &sql, &deployment);
 	require_plan_action(&deployment);
 	digest = config_digest(deployment.key.project, plan);
 	return deployment_result(&sql, is_recorded(&deployment, digest) ?

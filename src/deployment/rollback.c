@@ -16,7 +16,7 @@
 #include "base/errors.h"
 #include "base/result.h"
 #include "compose/entry.h"
-#include "deployment/rollback.h"
+#include "deployment/deploy.h"
 #include "gate/gate.h"
 #include "json/writer.h"
 #include "ledger/config_digest.h"
@@ -62,6 +62,17 @@ static const SqlField loss_fields[] = {
 	SQL_FIELD(Obstacle, message, "l.message")
 };
 
+/* Refuse a revision that the instance does not have. */
+static void
+refuse_wanted(const Rollback *rollback, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 errmsg("\"%s\" has no revision %d", instance_key_name(&rollback->key), rollback->wanted),
+			 errdetail_internal("%s", detail),
+			 errhint("promote.revision lists them; leave the number out to go back to what ran before.")));
+}
+
 /* Take the arguments that both functions begin with; action is the grant that it takes. */
 static void
 take_arguments(FunctionCallInfo fcinfo, const char *action, Rollback *rollback)
@@ -72,11 +83,7 @@ take_arguments(FunctionCallInfo fcinfo, const char *action, Rollback *rollback)
 		return;
 	rollback->wanted = PG_GETARG_INT32(1);
 	if (rollback->wanted < 1)
-		ereport(ERROR,
-				(errcode(PM_NOT_FOUND),
-				 errmsg("\"%s\" has no revision %d", instance_key_name(&rollback->key), rollback->wanted),
-				 errdetail("Revisions are numbered from 1."),
-				 errhint("promote.revision lists them; leave the number out to go back to what ran before.")));
+		refuse_wanted(rollback, "Revisions are numbered from 1.");
 }
 
 /* Read where the rollback leads to. */
@@ -95,33 +102,10 @@ read_target(const Sql *sql, Rollback *rollback)
 static char *
 deployed_revisions(const Sql *sql, const Rollback *rollback)
 {
-	static Statement read = {"SELECT DISTINCT d.revision FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
-		" AND d.action = 'PROVISION' AND d.status = 'COMPLETED' ORDER BY d.revision DESC LIMIT 21"};
+	static Statement read = {"SELECT promote_internal.deployed_revisions($1, $2, $3)"};
 	SqlRows		rows = sql_run(sql, &read, AS_KEY(&rollback->key));
-	StringInfoData revisions;
 
-	initStringInfo(&revisions);
-	for (uint64 i = 0; i < rows.count; i++)
-		if (i < 20)
-			appendStringInfo(&revisions, "%s%d", i > 0 ? ", " : "", sql_int(&rows, i));
-		else
-			appendStringInfoString(&revisions, " and older ones");
-	return revisions.data;
-}
-
-/* Refuse a revision that the instance does not have. */
-static void
-check_wanted(const Rollback *rollback)
-{
-	if (rollback->wanted <= rollback->desired)
-		return;
-	ereport(ERROR,
-			(errcode(PM_NOT_FOUND),
-			 errmsg("\"%s\" has no revision %d", instance_key_name(&rollback->key), rollback->wanted),
-			 rollback->desired == 0 ?
-			 errdetail("It has none at all.") :
-			 errdetail("Its revisions are numbered from 1 to %d.", rollback->desired),
-			 errhint("promote.revision lists them; leave the number out to go back to what ran before.")));
+	return sql_text(&rows, 0);
 }
 
 /* Keep a copy of an obstacle.  An ObstacleCollector; the state is the rollback. */
@@ -169,9 +153,9 @@ propose(const Sql *sql, Rollback *rollback)
 	bool		desired = rollback->revision == rollback->desired;
 	ProposedRevision *proposed = &rollback->proposed;
 
-	stage_read(sql, &rollback->key, rollback->key.environment,
-			   desired ? rollback->judged_version : rollback->version, rollback->channel,
-			   false, proposed);
+	proposal_from(sql, &rollback->key, rollback->key.environment,
+				  desired ? rollback->judged_version : rollback->version, rollback->channel,
+				  false, proposed);
 	if (rollback->revision == 0)
 		return;
 	if (desired)
@@ -193,7 +177,9 @@ read_rollback(const Sql *sql, Rollback *rollback, bool allow_replace)
 	Proposal   *proposal = &rollback->proposed.proposal;
 
 	read_target(sql, rollback);
-	check_wanted(rollback);
+	if (rollback->wanted > rollback->desired)
+		refuse_wanted(rollback, rollback->desired == 0 ? "It has none at all." :
+					  psprintf("Its revisions are numbered from 1 to %d.", rollback->desired));
 	propose(sql, rollback);
 	proposal->allow_replace = allow_replace;
 	if (rollback->revision == 0)
@@ -457,13 +443,15 @@ add_digest(JsonBuilder *builder, const Rollback *rollback, const char *key, cons
 }
 
 /*
- * What the audit log says of a rehearsal: where it would lead to and by which
- * release, the digests of what was shown, and the codes of the obstacles.
+ * Append the rehearsal to the instance's chain, which is locked: where it would
+ * lead to and by which release, the digests of what was shown, and the codes of
+ * the obstacles.
  */
-static Jsonb *
-rehearsal_facts(const Sql *sql, const Rehearsal *rehearsal, Rollback *rollback)
+static void
+record_rehearsal(const Sql *sql, const Rehearsal *rehearsal, Rollback *rollback)
 {
 	const Proposal *proposal = &rollback->proposed.proposal;
+	AuditEntry	entry = {"rollback.rehearsed"};
 	List	   *codes = NIL;
 	JsonBuilder	builder;
 	ListCell   *cell;
@@ -480,16 +468,7 @@ rehearsal_facts(const Sql *sql, const Rehearsal *rehearsal, Rollback *rollback)
 	foreach(cell, rollback->obstacles)
 		codes = lappend(codes, obstacle_code(lfirst(cell)));
 	json_build_strings(&builder, "obstacles", codes);
-	json_build_end_object(&builder);
-	return json_builder_finish(&builder);
-}
-
-/* Append the rehearsal to the instance's chain, which is locked. */
-static void
-record_rehearsal(const Sql *sql, const Rehearsal *rehearsal, Rollback *rollback)
-{
-	AuditEntry	entry = {"rollback.rehearsed", rehearsal_facts(sql, rehearsal, rollback)};
-
+	entry.data = json_builder_finish(&builder);
 	audit_append(sql, &rollback->proposed.head, rollback->key.project, instance_key_name(&rollback->key), &entry, 1);
 }
 

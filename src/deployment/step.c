@@ -23,7 +23,6 @@
 #include "base/errors.h"
 #include "base/result.h"
 #include "base/trigger.h"
-#include "deployment/begin.h"
 #include "deployment/step.h"
 #include "gate/gate.h"
 #include "gate/review.h"
@@ -137,9 +136,9 @@ read_update(const TriggerData *data, Update *update)
 			trigger_text(data, new, "component")
 		},
 		.deployment = trigger_int(data, new, "deployment"),
-		.action = deployment_action_parse(trigger_text(data, new, "action")),
-		.from = deployment_status_parse(trigger_text(data, data->tg_trigtuple, "status")),
-		.to = deployment_status_parse(trigger_text(data, new, "status")),
+		.action = sql_enum(deployment_actions, trigger_text(data, new, "action")),
+		.from = sql_enum(deployment_statuses, trigger_text(data, data->tg_trigtuple, "status")),
+		.to = sql_enum(deployment_statuses, trigger_text(data, new, "status")),
 		.now = GetCurrentTimestamp()
 	};
 }
@@ -189,7 +188,7 @@ next_states(DeploymentStatus from, const char *but)
 	initStringInfo(&list);
 	for (int i = 0; i < lengthof(steps); i++)
 	{
-		const char *to = deployment_status_name(steps[i].to);
+		const char *to = deployment_statuses[steps[i].to];
 
 		if (steps[i].from == from && strcmp(to, but) != 0)
 			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", to);
@@ -201,7 +200,7 @@ next_states(DeploymentStatus from, const char *but)
 void
 refuse_step(const InstanceKey *key, int32 deployment, DeploymentStatus from, const char *to)
 {
-	const char *state = deployment_status_name(from);
+	const char *state = deployment_statuses[from];
 	char	   *next = next_states(from, to);
 
 	ereport(ERROR,
@@ -683,8 +682,8 @@ write_step(void *state)
 {
 	const Update *update = state;
 	char	   *instance = instance_key_name(&update->key);
-	Notice		notice = {instance, 0, update->deployment, deployment_action_name(update->action),
-		deployment_status_name(update->to)};
+	Notice		notice = {instance, 0, update->deployment, deployment_actions[update->action],
+		deployment_statuses[update->to]};
 
 	move_instance(update);
 	record_written(update->data->tg_relation, update->new);
@@ -733,8 +732,8 @@ promote_deployment_steps(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (DeploymentAction action = ACTION_PLAN; action <= ACTION_DECOMMISSION; action++)
 		for (int i = 0; i < lengthof(steps); i++)
-			result_put(fcinfo, AS_TEXT(deployment_action_name(action)), AS_TEXT(deployment_status_name(steps[i].from)),
-					   AS_TEXT(deployment_status_name(steps[i].to)), AS_TEXT(steps[i].event),
+			result_put(fcinfo, AS_TEXT(deployment_actions[action]), AS_TEXT(deployment_statuses[steps[i].from]),
+					   AS_TEXT(deployment_statuses[steps[i].to]), AS_TEXT(steps[i].event),
 					   AS_TEXT(status_after(&steps[i], action)));
 	return (Datum) 0;
 }

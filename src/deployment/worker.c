@@ -16,7 +16,6 @@
 #include "base/argument.h"
 #include "base/errors.h"
 #include "base/result.h"
-#include "deployment/begin.h"
 #include "deployment/step.h"
 #include "deployment/worker.h"
 #include "gate/review.h"
@@ -299,12 +298,12 @@ static char *
 no_claim(const Deployment *deployment, int32 fencing)
 {
 	if (deployment->fencing == 0)
-		return psprintf("It was never claimed, and is %s.", deployment_status_name(deployment->status));
+		return psprintf("It was never claimed, and is %s.", deployment_statuses[deployment->status]);
 	if (fencing != deployment->fencing)
 		return psprintf("Claim %d is not the last one; that is %d, of worker \"%s\".", fencing,
 						deployment->fencing, deployment->worker);
 	if (deployment->status != DEPLOYMENT_RUNNING)
-		return psprintf("It is %s.", deployment_status_name(deployment->status));
+		return psprintf("It is %s.", deployment_statuses[deployment->status]);
 	return psprintf("The lease ended at %s.", timestamptz_to_str(deployment->due_at));
 }
 
@@ -320,24 +319,14 @@ claim_refuse(const Deployment *deployment, int32 fencing)
 			 errhint("Leave the work alone: it belongs to whoever claims it next, or is over. Claim by promote.claim_deployment.")));
 }
 
-/* Refuse a worker unless its claim holds; the deployment's row is locked. */
-static void
-claim_require(const Deployment *deployment, int32 fencing)
-{
-	if (deployment->status != DEPLOYMENT_RUNNING || fencing != deployment->fencing ||
-		deployment->due_at <= GetCurrentTimestamp())
-		claim_refuse(deployment, fencing);
-}
-
 /*
  * What the verbs of workers begin with: the instance and the deployment's number
- * are the first two arguments.  Enters the scope and locks the instance.  Fills in
- * the key of the deployment, but does not read it.  Returns the fencing number
- * that was passed, which is not judged yet.
+ * are the first two arguments.  Enters the scope and locks the instance, or the
+ * deployment's row alone.  Fills in the key of the deployment, but does not read
+ * it.  Returns the fencing number that was passed, which is not judged yet.
  */
 static int32
-claim_open(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope,
-		   Deployment *deployment)
+claim_open(FunctionCallInfo fcinfo, int fencing_argument, bool row_alone, Sql *scope, Deployment *deployment)
 {
 	int32		fencing;
 
@@ -345,41 +334,27 @@ claim_open(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope,
 	deployment->deployment = argument_number(fcinfo, 1, "deployment");
 	fencing = argument_number(fcinfo, fencing_argument, "fencing number");
 	sql_enter(scope);
-	instance_lock(scope, &deployment->key, true);
+	if (row_alone)
+		(void) deployment_lock(scope, &deployment->key, deployment->deployment, false);
+	else
+		instance_lock(scope, &deployment->key, true);
 	return fencing;
 }
 
 /*
  * Begin as claim_open does, read the deployment, and refuse a claim that does not
- * hold: PM_NO_CLAIM.
+ * hold: PM_NO_CLAIM.  Verbs that keep a claim alive lock the deployment's row and
+ * not its instance, so they wait for nobody who changes the instance.
  */
 void
-claim_load(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope,
-		   Deployment *deployment)
+claim_load(FunctionCallInfo fcinfo, int fencing_argument, bool row_alone, Sql *scope, Deployment *deployment)
 {
-	int32		fencing = claim_open(fcinfo, fencing_argument, scope, deployment);
+	int32		fencing = claim_open(fcinfo, fencing_argument, row_alone, scope, deployment);
 
 	deployment_load(scope, &deployment->key, deployment->deployment, deployment);
-	claim_require(deployment, fencing);
-}
-
-/*
- * What the verbs begin with that keep a claim alive.  They lock the deployment's
- * row and not its instance, so they wait for nobody who changes the instance.
- * Enters the scope and reads the deployment.  Raises PM_NO_CLAIM.
- */
-static void
-claim_touch(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope, Deployment *deployment)
-{
-	int32		number = argument_number(fcinfo, 1, "deployment");
-	int32		fencing = argument_number(fcinfo, fencing_argument, "fencing number");
-	InstanceKey key;
-
-	argument_instance_for(fcinfo, 0, "instance", "work", &key);
-	sql_enter(scope);
-	(void) deployment_lock(scope, &key, number);
-	deployment_load(scope, &key, number, deployment);
-	claim_require(deployment, fencing);
+	if (deployment->status != DEPLOYMENT_RUNNING || fencing != deployment->fencing ||
+		deployment->due_at <= GetCurrentTimestamp())
+		claim_refuse(deployment, fencing);
 }
 
 /*
@@ -397,7 +372,7 @@ promote_heartbeat_deployment(PG_FUNCTION_ARGS)
 	SqlRows		rows;
 	bool		isnull;
 
-	claim_touch(fcinfo, 2, &sql, &deployment);
+	claim_load(fcinfo, 2, true, &sql, &deployment);
 	rows = guarded_run(&sql, &extend, AS_KEY(&deployment.key), AS_INT(deployment.deployment), AS_TIME(until));
 	return deployment_result(&sql, sql_datum(&rows, 0, &isnull));
 }
@@ -419,7 +394,7 @@ promote_append_deployment_log(PG_FUNCTION_ARGS)
 	SqlRows		rows;
 	int32		entry;
 
-	claim_touch(fcinfo, 3, &sql, &deployment);
+	claim_load(fcinfo, 3, true, &sql, &deployment);
 	rows = guarded_run(&sql, &append, AS_KEY(&deployment.key), AS_INT(deployment.deployment),
 					   AS_INT(deployment.fencing), AS_TEXT(message));
 	entry = sql_int(&rows, 0);
@@ -438,9 +413,9 @@ end_claim(FunctionCallInfo fcinfo, int fencing_argument, DeploymentStatus status
 		" AND d.deployment = $4 AND d.fencing = $5 AND d.status = 'RUNNING' AND d.due_at > $8 RETURNING d"};
 	Deployment	deployment;
 	Sql			sql;
-	int32		fencing = claim_open(fcinfo, fencing_argument, &sql, &deployment);
+	int32		fencing = claim_open(fcinfo, fencing_argument, false, &sql, &deployment);
 	SqlRows		rows = guarded_run(&sql, &end, AS_KEY(&deployment.key), AS_INT(deployment.deployment), AS_INT(fencing),
-								   AS_TEXT(deployment_status_name(status)), AS_TEXT(reason),
+								   AS_TEXT(deployment_statuses[status]), AS_TEXT(reason),
 								   AS_TIME(GetCurrentTimestamp()));
 	bool		isnull;
 
@@ -489,7 +464,7 @@ promote_release_deployment(PG_FUNCTION_ARGS)
 	SqlRows		rows;
 	bool		isnull;
 
-	claim_load(fcinfo, 2, &sql, &deployment);
+	claim_load(fcinfo, 2, false, &sql, &deployment);
 	rows = guarded_run(&sql, &release, AS_KEY(&deployment.key), AS_INT(deployment.deployment), AS_TEXT(reason),
 					   AS_TIME(due_at));
 	return deployment_result(&sql, sql_datum(&rows, 0, &isnull));

@@ -11,7 +11,7 @@
 #include "base/sql.h"
 #include "promotion/deployment.h"
 
-extern void claim_load(FunctionCallInfo fcinfo, int fencing_argument, Sql *scope,
+extern void claim_load(FunctionCallInfo fcinfo, int fencing_argument, bool row_alone, Sql *scope,
 					   Deployment *deployment);
 
 #endif							/* PROMOTE_DEPLOYMENT_WORKER_H */

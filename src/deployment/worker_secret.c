@@ -106,8 +106,7 @@ record_reading(const Sql *sql, const Deployment *deployment, const List *names)
 {
 	JsonBuilder builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_number(&builder, "deployment", deployment->deployment);
 	json_build_number(&builder, "fencing", deployment->fencing);
 	json_build_field(&builder, "worker", deployment->worker);
@@ -148,7 +147,7 @@ promote_deployment_secrets(PG_FUNCTION_ARGS)
 	List	   *names;
 
 	begin_result(fcinfo);
-	claim_load(fcinfo, 2, &sql, &deployment);
+	claim_load(fcinfo, 2, false, &sql, &deployment);
 	names = put_secrets(&sql, fcinfo, &deployment, deployment_declarations(&sql, &deployment));
 	if (names)
 		record_reading(&sql, &deployment, names);

@@ -77,16 +77,11 @@ read_rules(const Sql *sql, const GateCase *gate)
 									 " WHERE r.project = $1 AND r.environment = $2"
 									 " AND (r.component IS NULL OR r.component = $3) AND $4 @> r.selector ORDER BY r.rule");
 	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_JSONB(gate->attributes));
-	List	   *polls = NIL;
+	List	   *polls = sql_list(&rows, sizeof(Poll));
+	ListCell   *cell;
 
-	for (uint64 i = 0; i < rows.count; i++)
-	{
-		Poll	   *poll = palloc0(sizeof(Poll));
-
-		(void) sql_row(&rows, i, poll);
-		poll->requester_counts &= !gate->separation_of_duty;
-		polls = lappend(polls, poll);
-	}
+	foreach(cell, polls)
+		((Poll *) lfirst(cell))->requester_counts &= !gate->separation_of_duty;
 	return polls;
 }
 
@@ -146,14 +141,13 @@ read_votes(const Sql *sql, const GateCase *gate, const List *polls)
 									 " ORDER BY v.vote");
 	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_BYTEA(gate->plan_digest), AS_TEXT(gate->bundle),
 								AS_TEXT(gate->version), AS_INT(gate->plan));
+	ListCell   *cell;
 
-	for (uint64 i = 0; i < rows.count; i++)
+	foreach(cell, sql_list(&rows, sizeof(Vote)))
 	{
-		Vote	   *vote = palloc0(sizeof(Vote));
-		Poll	   *poll;
+		Vote	   *vote = lfirst(cell);
+		Poll	   *poll = find_poll(polls, vote->rule);
 
-		(void) sql_row(&rows, i, vote);
-		poll = find_poll(polls, vote->rule);
 		if (poll)
 			add_vote(poll, vote);
 	}
@@ -172,15 +166,8 @@ read_requesters(const Sql *sql, const GateCase *gate)
 	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(provisions ? gate->revision : 0),
 								AS_INT(gate->plan), AS_INT(gate->deployment), AS_TEXT(gate->bundle),
 								AS_TEXT(provisions ? gate->version : NULL));
-	List	   *people = NIL;
+	List	   *people = sql_list(&rows, sizeof(Person));
 
-	for (uint64 i = 0; i < rows.count; i++)
-	{
-		Person	   *person = palloc(sizeof(Person));
-
-		(void) sql_row(&rows, i, person);
-		people = lappend(people, person);
-	}
 	if (!provisions && gate->deployment == 0)
 	{
 		Person	   *caller = palloc(sizeof(Person));

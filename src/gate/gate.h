@@ -11,6 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "base/sql.h"
+#include "grant/actor.h"
 #include "parse/name.h"
 #include "promotion/deployment.h"
 
@@ -72,6 +73,16 @@ typedef struct GateCase
 	List	   *blockers;		/* of Blocker *, in order */
 } GateCase;
 
+/* Which gates judge a case. */
+typedef enum GatesAsked
+{
+	GATES_ALL,
+	GATES_BESIDE_REVIEW,		/* not those of review.c, which has passed the case already */
+	GATES_OF_TIME,
+	GATES_EARLY,				/* those that can judge before there is a plan */
+	GATES_UNSTAGED				/* those that can judge before anything is staged: early ones, and that of requests */
+} GatesAsked;
+
 /* One reason. */
 typedef struct Blocker
 {
@@ -105,13 +116,16 @@ extern void gate_open_order(const Sql *sql, const InstanceKey *key, const Deploy
 
 /* gate/judge.c */
 extern bool gate_is_overridable(const char *code);
-extern void gate_judge(const Sql *sql, GateCase *gate, bool reviewed);
-extern void gate_judge_early(const Sql *sql, GateCase *gate);
+extern void gate_judge(const Sql *sql, GateCase *gate, GatesAsked asked);
 extern void gate_judge_unstaged(const Sql *sql, GateCase *gate);
 extern void gate_judge_time(const Sql *sql, GateCase *gate, TimestampTz at);
 extern void gate_require(const Sql *sql, GateCase *gate);
 extern Jsonb *gate_verdict(const Sql *sql, const GateCase *gate);
 extern Jsonb *gate_pass(const InstanceKey *key, int32 deployment);
+
+/* gate/override.c */
+extern bool override_may(const Sql *sql, const InstanceKey *key, const char *code, const Person *person);
+extern void override_apply(const Sql *sql, GateCase *gate);
 
 /* The gates, which judge.c lists: gate/static.c */
 extern void gate_path(const Sql *sql, GateCase *gate);

@@ -95,10 +95,12 @@ typedef struct Reported
 	int32		revision;		/* 0: there is none yet */
 	int32		deployed_by;	/* 0: it is not provisioned */
 	bool		is_new;			/* does it say something else than the last one? */
+	HeapTupleHeader row;		/* the whole of it */
 } Reported;
 
 static const SqlField reported_fields[] = {
 	SQL_FIELDS(Reported, "h", report, revision, deployed_by),
+	SQL_FIELD(Reported, row, "h"),
 	SQL_FIELD(Reported, is_new, "h.since = h.reported_at OR NOT EXISTS (SELECT FROM promote.health_report AS r"
 			  " WHERE " OF_INSTANCE("r") " AND r.check_name = $4 AND r.report = h.report - 1"
 			  " AND r.revision IS NOT DISTINCT FROM h.revision AND r.deployed_by IS NOT DISTINCT FROM h.deployed_by)")
@@ -137,25 +139,12 @@ record_report(const Sql *sql, const Health *health, const Reported *reported)
 	audit_begin(&builder);
 	json_build_field(&builder, "check", health->check);
 	json_build_number(&builder, "report", reported->report);
-	json_build_key(&builder, "healthy", strlen("healthy"));
-	json_build_bool(&builder, health->healthy);
+	json_build_flag(&builder, "healthy", health->healthy);
 	json_build_number(&builder, "revision", reported->revision);
 	json_build_number(&builder, "deployment", reported->deployed_by);
 	audit_note_facts(sql, health->key.project, name, "health.reported", &builder);
 	if (reported->is_new)
 		notify(&(Notice) {name, reported->revision, 0, "HEALTH", health->healthy ? "HEALTHY" : "UNHEALTHY"});
-}
-
-/* A report's row, in the caller's memory context. */
-static Datum
-report_row(const Sql *sql, const Health *health, int32 report)
-{
-	static Statement read = {"SELECT h FROM promote.health_report AS h WHERE " OF_INSTANCE("h")
-		" AND h.check_name = $4 AND h.report = $5"};
-	SqlRows		rows = sql_run(sql, &read, AS_KEY(&health->key), AS_TEXT(health->check), AS_INT(report));
-	bool		isnull;
-
-	return SPI_datumTransfer(sql_datum(&rows, 0, &isnull), false, -1);
 }
 
 /*
@@ -169,7 +158,6 @@ promote_report_health(PG_FUNCTION_ARGS)
 	Health		health = {0};
 	Reported	reported;
 	Sql			sql;
-	Datum		row;
 
 	argument_instance_for(fcinfo, 0, "instance", "work", &health.key);
 	health.check = argument_check(fcinfo, 1);
@@ -189,9 +177,7 @@ promote_report_health(PG_FUNCTION_ARGS)
 		check_revision(&sql, &health);
 	write_report(&sql, &health, &reported);
 	record_report(&sql, &health, &reported);
-	row = report_row(&sql, &health, reported.report);
-	sql_leave(&sql);
-	return row;
+	return deployment_result(&sql, PointerGetDatum(reported.row));
 }
 
 /* A required check without a green light. */

@@ -17,7 +17,6 @@
 #include "base/errors.h"
 #include "base/result.h"
 #include "gate/approval.h"
-#include "gate/override.h"
 #include "gate/review.h"
 #include "gate/window.h"
 #include "registry/instance.h"
@@ -179,67 +178,44 @@ ask(const Sql *sql, const Gate *each, GateCase *gate)
 	}
 }
 
-/* Judge the case by the gates that are wanted, by the active snapshot. */
+/* Is the gate one of those that are asked? */
+static bool
+is_asked(const Gate *each, GatesAsked asked)
+{
+	switch (asked)
+	{
+		case GATES_BESIDE_REVIEW:
+			return each->judge != gate_review;
+		case GATES_OF_TIME:
+			return each->kind == GATE_TIME;
+		case GATES_EARLY:
+			return each->early;
+		case GATES_UNSTAGED:
+			return each->early || each->judge == gate_request;
+		default:
+			return true;
+	}
+}
+
+/* Judge the case by the gates that are asked, by the active snapshot. */
 static void
-ask_gates(const Sql *sql, GateCase *gate, bool (*wanted) (const Gate *each))
+ask_gates(const Sql *sql, GateCase *gate, GatesAsked asked)
 {
 	gate->blockers = NIL;
 	for (int i = 0; i < lengthof(gates); i++)
-		if (gates[i].judge && wanted(&gates[i]) &&
+		if (gates[i].judge && is_asked(&gates[i], asked) &&
 			(concerns(&gates[i], gate) || gates[i].judge == gate_review))
 			ask(sql, &gates[i], gate);
 }
 
 /* Judge the case by what is committed now, and hold the reasons against what was overridden. */
-static void
-judge(const Sql *sql, GateCase *gate, bool (*wanted) (const Gate *each))
+void
+gate_judge(const Sql *sql, GateCase *gate, GatesAsked asked)
 {
 	sql_push_latest();
-	ask_gates(sql, gate, wanted);
+	ask_gates(sql, gate, asked);
 	override_apply(sql, gate);
 	PopActiveSnapshot();
-}
-
-/* Any gate. */
-static bool
-is_any(const Gate *each)
-{
-	return true;
-}
-
-/* Is the gate another than those of review.c? */
-static bool
-is_beside_review(const Gate *each)
-{
-	return each->judge != gate_review;
-}
-
-/* Is the gate one of time? */
-static bool
-is_of_time(const Gate *each)
-{
-	return each->kind == GATE_TIME;
-}
-
-/* Can the gate be judged before there is a plan? */
-static bool
-is_early(const Gate *each)
-{
-	return each->early;
-}
-
-/* Can the gate be judged before anything is staged?  That of requests can, as gate_judge_unstaged is for none. */
-static bool
-is_unstaged(const Gate *each)
-{
-	return each->early || each->judge == gate_request;
-}
-
-/* Judge the case by all gates; where review.c has passed it already, without those of review.c. */
-void
-gate_judge(const Sql *sql, GateCase *gate, bool reviewed)
-{
-	judge(sql, gate, reviewed ? is_beside_review : is_any);
 }
 
 /* Judge the case by the gates of time, for another time. */
@@ -247,14 +223,7 @@ void
 gate_judge_time(const Sql *sql, GateCase *gate, TimestampTz at)
 {
 	gate->at = at;
-	judge(sql, gate, is_of_time);
-}
-
-/* Judge a case that has no plan yet, by the gates that need none. */
-void
-gate_judge_early(const Sql *sql, GateCase *gate)
-{
-	judge(sql, gate, is_early);
+	gate_judge(sql, gate, GATES_OF_TIME);
 }
 
 /*
@@ -264,7 +233,7 @@ gate_judge_early(const Sql *sql, GateCase *gate)
 void
 gate_judge_unstaged(const Sql *sql, GateCase *gate)
 {
-	ask_gates(sql, gate, is_unstaged);
+	ask_gates(sql, gate, GATES_UNSTAGED);
 }
 
 /* Judge a case that review.c has passed: PM_GATES_CLOSED where a gate is closed.  Its budgets stay locked. */
@@ -272,7 +241,7 @@ void
 gate_require(const Sql *sql, GateCase *gate)
 {
 	window_lock_budgets(sql, gate);
-	gate_judge(sql, gate, true);
+	gate_judge(sql, gate, GATES_BESIDE_REVIEW);
 	if (gate_is_closed(gate))
 		gate_refuse(gate);
 }
@@ -297,8 +266,7 @@ gate_verdict(const Sql *sql, const GateCase *gate)
 	JsonBuilder builder;
 	ListCell   *cell;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "at", audit_time(gate->at));
 	json_build_array_field(&builder, "gates");
 	for (int i = 0; i < lengthof(gates); i++)
@@ -311,7 +279,6 @@ gate_verdict(const Sql *sql, const GateCase *gate)
 	json_build_end_array(&builder);
 	json_build_key(&builder, "approvals", strlen("approvals"));
 	approvals_counted(sql, gate, &builder);
-	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -375,7 +342,7 @@ promote_blockers(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
 	gate_open(&sql, &key, deployment, argument_time(fcinfo, 2, "at"), &gate);
-	gate_judge(&sql, &gate, false);
+	gate_judge(&sql, &gate, GATES_ALL);
 	put_blockers(fcinfo, &gate);
 	sql_leave(&sql);
 	return (Datum) 0;

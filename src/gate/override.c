@@ -9,7 +9,6 @@
 #include "utils/builtins.h"
 
 #include "gate/approval.h"
-#include "gate/override.h"
 
 /* The roles that may override a gate in the instance's environment. */
 static SqlRows

@@ -367,7 +367,7 @@ ask_function(const GateCase *gate, const Policy *policy, Oid function, MemoryCon
 		CStringGetTextDatum(gate->instance), Int32GetDatum(deployment), TimestampTzGetDatum(gate->at)
 	};
 	SqlRows		rows;
-	List	   *reasons = NIL;
+	List	   *reasons;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -375,13 +375,7 @@ ask_function(const GateCase *gate, const Policy *policy, Oid function, MemoryCon
 		elog(ERROR, "policy failed: %s", SPI_result_code_string(SPI_result));
 	MemoryContextSwitchTo(context);
 	rows = sql_fetched(&answer);
-	for (uint64 i = 0; i < rows.count; i++)
-	{
-		Reason	   *reason = palloc(sizeof(Reason));
-
-		(void) sql_row(&rows, i, reason);
-		reasons = lappend(reasons, reason);
-	}
+	reasons = sql_list(&rows, sizeof(Reason));
 	SPI_finish();
 	MemoryContextSwitchTo(context);
 	return reasons;
@@ -578,19 +572,13 @@ judge_policy(GateCase *gate, const Policy *policy)
 	ErrorData  *error;
 	bool		timed_out = false;
 
-	if (problem)
+	if (problem == NULL && !is_uncalled() && !may_execute(run.function))
+		problem = "permission denied";
+	if (problem || is_uncalled())
 	{
-		block_policy(gate, policy, psprintf("cannot be asked, function %s: %s", policy->function, problem));
-		return;
-	}
-	if (is_uncalled())
-	{
-		block_policy(gate, policy, "cannot be asked in what the server does with somebody's objects");
-		return;
-	}
-	if (!may_execute(run.function))
-	{
-		block_policy(gate, policy, psprintf("cannot be asked, function %s: permission denied", policy->function));
+		block_policy(gate, policy, problem ?
+					 psprintf("cannot be asked, function %s: %s", policy->function, problem) :
+					 "cannot be asked in what the server does with somebody's objects");
 		return;
 	}
 	refuse_recursion(policy, run.function);
@@ -616,13 +604,11 @@ gate_policies(const Sql *sql, GateCase *gate)
 									 " AND (p.project = $1 OR p.project IS NULL) AND (p.environment = $2 OR p.environment IS NULL)"
 									 " AND (p.component = $3 OR p.component IS NULL) AND p.selector <@ $4 ORDER BY p.policy");
 	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_JSONB(gate->attributes));
+	ListCell   *cell;
 
-	for (uint64 i = 0; i < rows.count; i++)
+	foreach(cell, sql_list(&rows, sizeof(Policy)))
 	{
-		Policy	   *policy = palloc(sizeof(Policy));
-
 		CHECK_FOR_INTERRUPTS();
-		(void) sql_row(&rows, i, policy);
-		judge_policy(gate, policy);
+		judge_policy(gate, lfirst(cell));
 	}
 }

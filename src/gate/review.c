@@ -43,7 +43,7 @@ review_open(const Sql *sql, const InstanceKey *key, Review *review)
 									 " WHERE " OF_INSTANCE("i"));
 	SqlRows		rows;
 
-	stage_read(sql, key, key->environment, NULL, NULL, false, &review->proposed);
+	proposal_from(sql, key, key->environment, NULL, NULL, false, &review->proposed);
 	if (review->proposed.current_revision == 0)
 		refuse_unconfigured(key, "Give it its first revision by promote.configure_instance.");
 	rows = sql_run(sql, &read, AS_KEY(key));
@@ -165,8 +165,8 @@ check_is_plan(const Deployment *plan)
 			(errcode(PM_PLAN_REQUIRED),
 			 errmsg("deployment %d of \"%s\" is not a completed plan", plan->deployment,
 					instance_key_name(&plan->key)),
-			 is_plan ? errdetail("It is %s.", deployment_status_name(plan->status)) :
-			 errdetail("It is a %s.", deployment_action_name(plan->action)),
+			 is_plan ? errdetail("It is %s.", deployment_statuses[plan->status]) :
+			 errdetail("It is a %s.", deployment_actions[plan->action]),
 			 errhint("Name a PLAN that is COMPLETED, or none: the last one of the desired revision is taken.")));
 }
 
@@ -180,13 +180,6 @@ revision_last_plan(const Sql *sql, const InstanceKey *key, int32 revision, bool 
 	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(revision), AS_BOOL(completed));
 
 	return rows.count > 0 ? sql_int(&rows, 0) : 0;
-}
-
-/* Number of the desired revision's last completed plan; 0: there is none. */
-int32
-review_last_plan(const Sql *sql, const Review *review)
-{
-	return revision_last_plan(sql, &review->proposed.key, review->proposed.current_revision, true);
 }
 
 /* Is the last change of the instance a completed deployment by that plan, with these remote references? */
@@ -216,7 +209,7 @@ refuse_unplanned(const Sql *sql, const Review *review)
 			 errmsg("revision %d of \"%s\" has no completed plan",
 					review->proposed.current_revision, review->proposed.proposal.instance),
 			 number == 0 ? errdetail("It was never planned.") :
-			 errdetail("Its last plan, deployment %d, is %s.", number, deployment_status_name(plan.status)),
+			 errdetail("Its last plan, deployment %d, is %s.", number, deployment_statuses[plan.status]),
 			 errhint("Plan it by promote.plan_instance and let a worker carry that out, or set require_plan of the environment to false.")));
 }
 
@@ -231,7 +224,8 @@ void
 review_find_plan(const Sql *sql, const Review *review, int32 named, Deployment *plan)
 {
 	const InstanceKey *key = &review->proposed.key;
-	int32		number = named != 0 ? named : review_last_plan(sql, review);
+	int32		number = named != 0 ? named :
+		revision_last_plan(sql, key, review->proposed.current_revision, true);
 	bool		optional = named == 0 && !review->require_plan;
 	char	   *moved;
 
@@ -451,7 +445,7 @@ review_deployment(const Sql *sql, const Deployment *deployment)
 		ereport(ERROR,
 				(errcode(PM_ILLEGAL_STEP),
 				 errmsg("deployment %d of \"%s\" is %s", deployment->deployment,
-						instance_key_name(&deployment->key), deployment_status_name(deployment->status)),
+						instance_key_name(&deployment->key), deployment_statuses[deployment->status]),
 				 errdetail("What runs or is over passes no gates any more."),
 				 errhint("Queue another one by promote.deploy_instance.")));
 }

@@ -27,7 +27,6 @@ typedef struct Review
 extern void review_open(const Sql *sql, const InstanceKey *key, Review *review);
 extern void review_judge(const Sql *sql, Review *review);
 extern int32 revision_last_plan(const Sql *sql, const InstanceKey *key, int32 revision, bool completed);
-extern int32 review_last_plan(const Sql *sql, const Review *review);
 extern bool review_is_carried_out(const Sql *sql, const Review *review, int32 plan);
 extern void review_find_plan(const Sql *sql, const Review *review, int32 named, Deployment *plan);
 extern void review_decommission(const Review *review);

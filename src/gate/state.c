@@ -39,13 +39,6 @@ read_source(const Sql *sql, const GateCase *gate, SourceStatus *source)
 	return sql_row(&rows, 0, source);
 }
 
-/* Does the source run the configuration that was promoted? */
-static bool
-runs_promoted(const GateCase *gate, const SourceStatus *source)
-{
-	return source->deployed_digest && json_digest_equal(source->deployed_digest, gate->source_digest);
-}
-
 /*
  * Gate "source_in_sync": where the environment asks for it, the source has to
  * be in sync, and run the configuration and the release that were promoted.
@@ -66,7 +59,7 @@ gate_source_in_sync(const Sql *sql, GateCase *gate)
 		subject = source.status;
 		problem = psprintf("the source \"%s\" is %s, not in_sync", name, source.status);
 	}
-	else if (!runs_promoted(gate, &source))
+	else if (!json_digest_equal(source.deployed_digest, gate->source_digest))
 	{
 		subject = "configuration";
 		problem = psprintf("the source \"%s\" runs revision %d, not the configuration of revision %d that was promoted",

@@ -264,15 +264,17 @@ write_note(JsonWriter *writer, const JsonNote *note, const JsonNote *all)
 }
 
 /*
- * The finished document, in the current memory context.  Raises PostgreSQL's
- * own errors where the format's limits are exceeded.
+ * The finished document, in the current memory context; what is open ends
+ * here.  Raises PostgreSQL's own errors where the format's limits are exceeded.
  */
 Jsonb *
 json_builder_finish(JsonBuilder *builder)
 {
 	JsonWriter	writer;
 
-	Assert(builder->count > 0 && builder->open == NONE);
+	Assert(builder->count > 0);
+	while (builder->open != NONE)
+		json_build_end(builder);
 	json_writer_init(&writer, 0);
 	write_note(&writer, builder->notes, builder->notes);
 	pfree(builder->notes);

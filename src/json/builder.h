@@ -6,6 +6,7 @@
  * It keeps a note for each of them and hands all to a writer at the end.
  * Values may be views into other documents; nothing is copied before
  * json_builder_finish, so keys, strings and documents must live until then.
+ * What is still open ends there.
  */
 #ifndef PROMOTE_JSON_BUILDER_H
 #define PROMOTE_JSON_BUILDER_H
@@ -41,6 +42,22 @@ extern void json_build_bool(JsonBuilder *builder, bool boolean);
 extern void json_build_null(JsonBuilder *builder);
 extern Jsonb *json_builder_finish(JsonBuilder *builder);
 
+/* Start a document that is an object. */
+static inline void
+json_begin_object(JsonBuilder *builder)
+{
+	json_builder_init(builder);
+	json_build_begin_object(builder);
+}
+
+/* Start a document that is an array. */
+static inline void
+json_begin_array(JsonBuilder *builder)
+{
+	json_builder_init(builder);
+	json_build_begin_array(builder);
+}
+
 /* What reads better where it is plain which kind of container ends. */
 #define json_build_end_object(builder) json_build_end(builder)
 #define json_build_end_array(builder) json_build_end(builder)
@@ -64,12 +81,22 @@ json_build_field(JsonBuilder *builder, const char *key, const char *string)
 		json_build_null(builder);
 }
 
-/* A key and true. */
+/* A key and true or false. */
 static inline void
-json_build_true(JsonBuilder *builder, const char *key)
+json_build_flag(JsonBuilder *builder, const char *key, bool flag)
 {
 	json_build_key(builder, key, strlen(key));
-	json_build_bool(builder, true);
+	json_build_bool(builder, flag);
+}
+
+/* A key and a whole document. */
+static inline void
+json_build_document(JsonBuilder *builder, const char *key, const Jsonb *document)
+{
+	JsonbValue	view = json_view(document);
+
+	json_build_key(builder, key, strlen(key));
+	json_build_value(builder, &view);
 }
 
 /* A key and an integer. */
@@ -100,15 +127,26 @@ json_build_strings(JsonBuilder *builder, const char *key, const List *strings)
 	json_build_end_array(builder);
 }
 
+/* All fields of an object; of none where it is NULL. */
+static inline void
+json_build_fields(JsonBuilder *builder, const Jsonb *object)
+{
+	if (object == NULL)
+		return;
+	json_foreach_in(child, &object->root)
+	{
+		json_build_key(builder, child.key.val.string.val, child.key.val.string.len);
+		json_build_value(builder, &child.value);
+	}
+}
+
 /* The document {}. */
 static inline Jsonb *
 json_empty_object(void)
 {
 	JsonBuilder builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
-	json_build_end_object(&builder);
+	json_begin_object(&builder);
 	return json_builder_finish(&builder);
 }
 

@@ -219,6 +219,13 @@ json_find(const JsonbValue *object, const char *key, JsonbValue *value)
 										strlen(key), value) != NULL;
 }
 
+/* The value under a key of a document that is an object; false if there is none. */
+static inline bool
+json_find_in(const Jsonb *document, const char *key, JsonbValue *value)
+{
+	return getKeyJsonValueFromContainer(unconstify(JsonbContainer *, &document->root), key, strlen(key), value) != NULL;
+}
+
 /* The value under a key that is a view; false if there is none. */
 static inline bool
 json_find_key(const JsonbValue *object, const JsonbValue *key, JsonbValue *value)

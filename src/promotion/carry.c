@@ -80,11 +80,9 @@ carry_names(const ProposedRevision *proposed)
 	}
 	if (references == NIL && secrets == NIL)
 		return NULL;
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	add_names(&builder, references, "references");
 	add_names(&builder, secrets, "secrets");
-	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -96,8 +94,6 @@ record_copy(const Sql *sql, ProposedRevision *proposed, const char *event, JsonB
 {
 	AuditEntry	entry = {event};
 
-	json_build_end_array(builder);
-	json_build_end_object(builder);
 	entry.data = json_builder_finish(builder);
 	audit_append(sql, &proposed->head, proposed->key.project, proposed->proposal.instance, &entry, 1);
 }
@@ -108,8 +104,7 @@ begin_copy(JsonBuilder *builder, const InstanceKey *source, const char *key)
 {
 	audit_begin(builder);
 	json_build_field(builder, "source", instance_key_name(source));
-	json_build_key(builder, key, strlen(key));
-	json_build_begin_array(builder);
+	json_build_array_field(builder, key);
 }
 
 /* The slots in which copying references would replace what runs without permission: a list of char *. */

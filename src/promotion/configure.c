@@ -6,19 +6,13 @@
 #include "fmgr.h"
 
 #include "base/argument.h"
+#include "json/builder.h"
 #include "json/merge.h"
 #include "parse/version.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
 
 PG_FUNCTION_INFO_V1(promote_configure_instance);
-
-/* The empty object. */
-static Jsonb *
-empty_object(void)
-{
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-}
 
 /* The constraint and channel of an argument; both NULL where the argument is. */
 static void
@@ -56,11 +50,11 @@ promote_configure_instance(PG_FUNCTION_ARGS)
 	take_constraint(argument_text(fcinfo, 2), &constraint, &channel);
 	sql_enter(&sql);
 	instance_lock(&sql, &key, true);
-	stage_read(&sql, &key, key.environment, constraint, channel, false, &proposed);
+	proposal_from(&sql, &key, key.environment, constraint, channel, false, &proposed);
 	if (proposed.version_constraint == NULL)
-		stage_read(&sql, &key, key.environment, "latest", "stable", false, &proposed);
+		proposal_from(&sql, &key, key.environment, "latest", "stable", false, &proposed);
 	stage_check_revision(fcinfo, 4, &proposed);
-	proposal->params = json_merge_patch(proposal->params ? proposal->params : empty_object(),
+	proposal->params = json_merge_patch(proposal->params ? proposal->params : json_empty_object(),
 										staging.overrides);
 	proposal->allow_replace = argument_bool(fcinfo, 6, false);
 	proposed.plan = argument_bool(fcinfo, 5, true);

@@ -19,16 +19,6 @@
 
 PG_FUNCTION_INFO_V1(promote_check_deployment);
 
-/* Is one of these arguments NULL? */
-static bool
-lacks_argument(FunctionCallInfo fcinfo, const int *arguments, int count)
-{
-	for (int i = 0; i < count; i++)
-		if (PG_ARGISNULL(arguments[i]))
-			return true;
-	return false;
-}
-
 const char *const deployment_actions[] = {
 	[ACTION_PLAN] = "PLAN",[ACTION_PROVISION] = "PROVISION",[ACTION_DECOMMISSION] = "DECOMMISSION", NULL
 };
@@ -39,39 +29,11 @@ const char *const deployment_statuses[] = {
 	[DEPLOYMENT_FAILED] = "FAILED",[DEPLOYMENT_ABORTED] = "ABORTED", NULL
 };
 
-/* The action with a name; ACTION_NONE: no action has it, or it is NULL. */
-DeploymentAction
-deployment_action_parse(const char *name)
-{
-	return sql_enum(deployment_actions, name);
-}
-
-/* An action's name; NULL for ACTION_NONE. */
-const char *
-deployment_action_name(DeploymentAction action)
-{
-	return deployment_actions[action];
-}
-
-/* The state with a name; DEPLOYMENT_NONE: no state has it, or it is NULL. */
-DeploymentStatus
-deployment_status_parse(const char *name)
-{
-	return sql_enum(deployment_statuses, name);
-}
-
-/* A state's name; NULL for DEPLOYMENT_NONE. */
-const char *
-deployment_status_name(DeploymentStatus status)
-{
-	return deployment_statuses[status];
-}
-
 /* An argument that names an action.  Raises PM_INVALID_ARGUMENT for other names. */
 DeploymentAction
 argument_action(const char *name)
 {
-	DeploymentAction action = deployment_action_parse(name);
+	DeploymentAction action = sql_enum(deployment_actions, name);
 
 	if (action == ACTION_NONE)
 		ereport(ERROR,
@@ -95,7 +57,6 @@ argument_action(const char *name)
 Datum
 promote_check_deployment(PG_FUNCTION_ARGS)
 {
-	static const int required[] = {0, 1, 2, 7, 8};
 	int32		number = PG_GETARG_INT32(0);
 	bool		follows = !PG_ARGISNULL(3);
 	bool		queued = !PG_ARGISNULL(4);
@@ -108,10 +69,10 @@ promote_check_deployment(PG_FUNCTION_ARGS)
 				waits,
 				ended;
 
-	if (lacks_argument(fcinfo, required, lengthof(required)))
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(7) || PG_ARGISNULL(8))
 		PG_RETURN_BOOL(false);
-	action = deployment_action_parse(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	status = deployment_status_parse(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	action = sql_enum(deployment_actions, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	status = sql_enum(deployment_statuses, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	runs = status == DEPLOYMENT_RUNNING;
 	waits = status == DEPLOYMENT_PENDING || status == DEPLOYMENT_APPROVED;
 	ended = status >= DEPLOYMENT_REJECTED;
@@ -127,15 +88,18 @@ promote_check_deployment(PG_FUNCTION_ARGS)
 					VARSIZE_ANY_EXHDR(PG_GETARG_BYTEA_PP(11)) == JSON_DIGEST_LENGTH));
 }
 
-/* The deployment's row, for row_lock. */
-static RowToLock
-row_to_lock(const InstanceKey *key, int32 deployment)
+/*
+ * Lock the deployment's row without the instance.  False where the row does not exist, or the
+ * transaction's snapshot does not show it.  In an emergency, raises PM_HELD where others do
+ * not release the row in time.
+ */
+bool
+deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment, bool emergency)
 {
 #define DEPLOYMENT_ROW "SELECT d.ctid FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4"
 	static Statement at_once = {DEPLOYMENT_ROW " FOR NO KEY UPDATE SKIP LOCKED"};
 	static Statement find = {DEPLOYMENT_ROW};
-
-	return (RowToLock) {
+	const RowToLock row = {
 		.table = "deployment",
 		.what = psprintf("deployment %d of \"%s\"", deployment, instance_key_name(key)),
 		.project = key->project,
@@ -144,27 +108,8 @@ row_to_lock(const InstanceKey *key, int32 deployment)
 		.key = {AS_KEY(key), AS_INT(deployment)},
 		.columns = 4
 	};
-}
 
-/*
- * Lock the deployment's row without the instance.  False where the row does not exist, or the
- * transaction's snapshot does not show it.
- */
-bool
-deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment)
-{
-	RowToLock	row = row_to_lock(key, deployment);
-
-	return row_lock(sql, &row);
-}
-
-/* As deployment_lock, in an emergency: PM_HELD where others do not release the row in time. */
-bool
-deployment_rescue(const Sql *sql, const InstanceKey *key, int32 deployment)
-{
-	RowToLock	row = row_to_lock(key, deployment);
-
-	return row_rescue(sql, &row);
+	return emergency ? row_rescue(sql, &row) : row_lock(sql, &row);
 }
 
 /*
@@ -187,8 +132,8 @@ deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment, cons
 		" RETURNING promote_internal.deployment_facts(d)"};
 	const Carried *base = order->base;
 	SqlRows		rows = guarded_run(sql, &insert, AS_KEY(key), AS_INT(deployment),
-							   AS_TEXT(deployment_action_name(order->action)),
-							   AS_TEXT(deployment_status_name(order->status)), AS_INT(order->revision),
+							   AS_TEXT(deployment_actions[order->action]),
+							   AS_TEXT(deployment_statuses[order->status]), AS_INT(order->revision),
 							   AS_NUMBER(base ? base->revision : 0), AS_TEXT(order->bundle), AS_TEXT(order->version),
 							   AS_TEXT(base ? base->version : NULL), AS_BYTEA(order->rendered_digest),
 							   AS_JSONB(order->diff), AS_BOOL(order->destructive), AS_NUMBER(order->plan),
@@ -204,15 +149,10 @@ Jsonb *
 deployment_gates(int32 deployment, const Jsonb *gates)
 {
 	JsonBuilder builder;
-	JsonbValue	value;
 
-	json_root(gates, &value);
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_number(&builder, "deployment", deployment);
-	json_build_key(&builder, "gates", strlen("gates"));
-	json_build_value(&builder, &value);
-	json_build_end_object(&builder);
+	json_build_document(&builder, "gates", gates);
 	return json_builder_finish(&builder);
 }
 
@@ -236,8 +176,8 @@ deployment_queue(const Sql *sql, const InstanceKey *key, int32 deployment, Audit
 	notify(&(Notice) {
 		.instance = instance,
 		.deployment = deployment,
-		.action = deployment_action_name(order->action),
-		.status = deployment_status_name(order->status)
+		.action = deployment_actions[order->action],
+		.status = deployment_statuses[order->status]
 	});
 }
 
@@ -333,16 +273,8 @@ deployments_running(const Sql *sql, const InstanceKey *key, int32 deployed_by, b
 {
 	static Statement read = SQL_ROWS(carried_fields, "SELECT $* FROM promote_internal.may_run($1, $2, $3, $4) AS d");
 	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_INT(deployed_by));
-	List	   *deployed = NIL;
 
-	for (uint64 i = 0; i < rows.count; i++)
-	{
-		Carried    *runs = palloc(sizeof(Carried));
-
-		sql_row(&rows, i, runs);
-		deployed = lappend(deployed, runs);
-	}
-	return deployed;
+	return sql_list(&rows, sizeof(Carried));
 }
 
 /* What runs, of what may run; NULL: nothing. */
@@ -371,7 +303,7 @@ deployment_step(const Sql *sql, const Deployment *deployment, DeploymentStatus s
 	static Statement step = {"UPDATE promote.deployment AS d SET status = $5, reason = $6 WHERE " OF_INSTANCE("d")
 		" AND d.deployment = $4 RETURNING d"};
 	SqlRows		rows = guarded_run(sql, &step, AS_KEY(&deployment->key), AS_INT(deployment->deployment),
-								   AS_TEXT(deployment_status_name(status)), AS_TEXT(reason));
+								   AS_TEXT(deployment_statuses[status]), AS_TEXT(reason));
 	bool		isnull;
 
 	if (rows.count != 1)
@@ -414,10 +346,8 @@ decommission_digest(const bytea *rendered_digest, int32 changed_by)
 {
 	JsonBuilder builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "decommission", audit_hex(rendered_digest));
 	json_build_number(&builder, "changed_by", changed_by);
-	json_build_end_object(&builder);
 	return json_digest(json_builder_finish(&builder));
 }

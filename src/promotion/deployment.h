@@ -32,7 +32,7 @@ typedef enum DeploymentStatus
 	DEPLOYMENT_REJECTED, DEPLOYMENT_COMPLETED, DEPLOYMENT_FAILED, DEPLOYMENT_ABORTED
 } DeploymentStatus;
 
-/* The names of actions and states in SQL, for SQL_ENUM_FIELD. */
+/* The names of actions and states in SQL, for sql_enum; NULL for none. */
 extern const char *const deployment_actions[];
 extern const char *const deployment_statuses[];
 
@@ -76,13 +76,8 @@ typedef struct Deployment
 	char	   *plan_defects;	/* NULL: none */
 } Deployment;
 
-extern DeploymentAction deployment_action_parse(const char *name);
-extern const char *deployment_action_name(DeploymentAction action);
-extern DeploymentStatus deployment_status_parse(const char *name);
-extern const char *deployment_status_name(DeploymentStatus status);
 extern DeploymentAction argument_action(const char *name);
-extern bool deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment);
-extern bool deployment_rescue(const Sql *sql, const InstanceKey *key, int32 deployment);
+extern bool deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment, bool emergency);
 extern Jsonb *deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment,
 								const DeploymentOrder *order);
 extern Jsonb *deployment_gates(int32 deployment, const Jsonb *gates);

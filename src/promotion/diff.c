@@ -106,21 +106,19 @@ look_at(Clock *clock, const Carried *former)
 
 /* Read an entry of the last plan. */
 static Waiting
-read_waiting(const Clock *clock, uint32 number)
+read_waiting(const JsonbValue *entry)
 {
-	JsonbValue	entry;
 	JsonbValue	value;
 	Waiting		waiting = {"", 0, 0};
 
-	json_view_child(clock->plan.val.binary.data, number, &entry);
-	if (!json_is_object(&entry))
+	if (!json_is_object(entry))
 		return waiting;
-	if (json_find(&entry, "path", &value) && value.type == jbvString)
+	if (json_find(entry, "path", &value) && value.type == jbvString)
 	{
 		waiting.path = value.val.string.val;
 		waiting.length = value.val.string.len;
 	}
-	if (json_find(&entry, "since", &value) && value.type == jbvNumeric)
+	if (json_find(entry, "since", &value) && value.type == jbvNumeric)
 		waiting.since = DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(value.val.numeric)));
 	return waiting;
 }
@@ -143,8 +141,8 @@ make_index(Clock *clock)
 	uint32		count = json_count(&clock->plan);
 
 	clock->index = palloc_extended(Max(count, 1) * sizeof(Waiting), MCXT_ALLOC_HUGE);
-	for (uint32 i = 0; i < count; i++)
-		clock->index[i] = read_waiting(clock, i);
+	json_foreach(child, &clock->plan)
+		clock->index[child.index] = read_waiting(&child.value);
 	qsort(clock->index, count, sizeof(Waiting), compare_waiting);
 }
 
@@ -158,8 +156,11 @@ since_by_plan(Clock *clock, const char *path)
 	/* what two diffs have in common stands in the same order in both */
 	for (uint32 i = clock->next; i < clock->next + 4 && i < json_count(&clock->plan); i++)
 	{
-		Waiting		waiting = read_waiting(clock, i);
+		JsonbValue	entry;
+		Waiting		waiting;
 
+		json_view_child(clock->plan.val.binary.data, i, &entry);
+		waiting = read_waiting(&entry);
 		if (compare_waiting(&waiting, &wanted) != 0)
 			continue;
 		clock->next = i + 1;
@@ -296,6 +297,13 @@ is_copied(const ProposedRevision *proposed, const char *name)
 	return false;
 }
 
+/* Is the entry of a plan about a secret? */
+static bool
+is_secret(const Waiting *waiting)
+{
+	return waiting->length > strlen("secret ") && memcmp(waiting->path, "secret ", strlen("secret ")) == 0;
+}
+
 /* Add an entry for a secret.  Whoever sees it sees masks. */
 static void
 add_secret(Entries *entries, const char *name, bool replaced, int32 since)
@@ -308,7 +316,7 @@ add_secret(Entries *entries, const char *name, bool replaced, int32 since)
 
 /*
  * Add the secrets that a plan was to bring and that what runs, which began before the plan was queued, cannot have.
- * They stand at the end of its diff.  Returns the names.
+ * Returns the names.
  */
 static List *
 add_waiting_secrets(Entries *entries, const ProposedRevision *proposed, const Jsonb *diff, const Carried *runs,
@@ -320,21 +328,18 @@ add_waiting_secrets(Entries *entries, const ProposedRevision *proposed, const Js
 	if (diff == NULL || (runs && runs->started_at >= planned_at))
 		return NIL;
 	json_root(diff, &root);
-	for (uint32 i = json_count(&root); i-- > 0;)
+	json_foreach(child, &root)
 	{
-		Clock		plan = {.plan = root};
-		Waiting		waiting = read_waiting(&plan, i);
-		JsonbValue	entry,
-					value;
+		Waiting		waiting = read_waiting(&child.value);
+		JsonbValue	old_value;
 		char	   *name;
 		bool		again;
 
-		if (waiting.length <= strlen("secret ") || memcmp(waiting.path, "secret ", strlen("secret ")) != 0)
-			break;
-		json_view_child(root.val.binary.data, i, &entry);
+		if (!is_secret(&waiting))
+			continue;
 		name = pnstrdup(waiting.path + strlen("secret "), waiting.length - strlen("secret "));
 		again = proposed && is_copied(proposed, name);
-		add_secret(entries, name, json_find(&entry, "old", &value), again ? revision : waiting.since);
+		add_secret(entries, name, json_find(&child.value, "old", &old_value), again ? revision : waiting.since);
 		names = lappend(names, name);
 	}
 	return names;

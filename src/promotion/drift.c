@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "fmgr.h"
-#include "utils/array.h"
 
 #include "base/argument.h"
 #include "base/compat.h"
@@ -23,7 +22,6 @@
 #include "ledger/config_digest.h"
 #include "ledger/guard.h"
 #include "promotion/deployment.h"
-#include "promotion/revision.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
 
@@ -67,7 +65,10 @@ static const SqlField observed_fields[] = {
 	SQL_FIELDS(Observed, "o", digest, document, differences)
 };
 
-/* Lock the instance, and read what was observed since the last PROVISION. */
+/*
+ * Lock the instance, and read what was observed since the last PROVISION.  Refuses an instance
+ * that is not provisioned, because nothing could have drifted.
+ */
 static void
 read_observed(const Sql *sql, Observed *observed)
 {
@@ -81,12 +82,6 @@ read_observed(const Sql *sql, Observed *observed)
 	rows = sql_run(sql, &read, AS_KEY(&observed->key));
 	if (!sql_row(&rows, 0, observed))
 		require_instance(sql, &observed->key);
-}
-
-/* Refuse an instance that is not provisioned, because nothing could have drifted. */
-static void
-check_provisioned(const Observed *observed)
-{
 	if (observed->deployed_by == 0)
 		ereport(ERROR,
 				(errcode(PM_NOT_DEPLOYED),
@@ -210,48 +205,36 @@ drift_of_digest(const Carried *deployed, const bytea *digest)
 {
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	json_begin_array(&builder);
 	json_build_begin_object(&builder);
 	json_build_field(&builder, "path", ".");
 	json_build_field(&builder, "old", audit_hex(deployed->rendered_digest));
 	json_build_field(&builder, "new", audit_hex(digest));
-	json_build_end_object(&builder);
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 
-/* Collect the paths of changes, as texts.  A JsonChangeCollector. */
+/* Collect the paths of changes: a list of char *.  A JsonChangeCollector. */
 static void
 add_path(void *state, const JsonChange *change)
 {
-	ArrayBuildState **paths = state;
+	List	  **paths = state;
 
-	*paths = accumArrayResult(*paths, CStringGetTextDatum(change->path), false, TEXTOID,
-							  CurrentMemoryContext);
+	*paths = lappend(*paths, pstrdup(change->path));
 }
 
-/* The paths at which two documents differ, as an array of texts. */
-static Datum
-differing_paths(const Jsonb *a, const Jsonb *b)
-{
-	ArrayBuildState *paths = initArrayResult(TEXTOID, CurrentMemoryContext, false);
-
-	json_leaf_diff(a, NULL, b, NULL, add_path, &paths);
-	return makeArrayResult(paths, CurrentMemoryContext);
-}
-
-/* The paths of the leaves whose value differs from the report before. */
+/* The paths of the leaves whose value differs from the report before, as an array of texts. */
 static Datum
 moved_paths(const Sql *sql, const Report *report)
 {
 	Jsonb	   *before = read_config(sql, &report->before.key, report->before.document);
-	Datum		root = CStringGetTextDatum(".");
+	List	   *paths = NIL;
 
 	if (report->document == NULL)
-		return PointerGetDatum(construct_array(&root, 1, TEXTOID, -1, false, TYPALIGN_INT));
+		paths = list_make1(".");
 	/* without an earlier report nothing has changed */
-	return differing_paths(before ? before : report->document, report->document);
+	else if (before)
+		json_leaf_diff(before, NULL, report->document, NULL, add_path, &paths);
+	return names_array(paths);
 }
 
 /* The condition for an instance's open items. */
@@ -269,21 +252,13 @@ static const SqlField outcome_fields[] = {
 /*
  * Update the items from a report.  Items that the report does not show are closed.  Items with
  * another value stay open, but are no longer dismissed or adopted.  New differences open
- * items.  The FULL JOIN keeps the planner from nested loops, however few rows it expects.
+ * items.
  */
 static void
 write_items(const Sql *sql, const Report *report, const Jsonb *diff, Outcome *outcome)
 {
-	static Statement write = SQL_ROWS(outcome_fields, "WITH shown AS MATERIALIZED ("
-		"SELECT (x.change ->> 'path') COLLATE \"C\" AS path,"
-		" x.change -> 'old' AS deployed, x.change -> 'new' AS observed,"
-		" x.change ? 'sensitive' AS sensitive, x.place,"
-		" (x.change ->> 'path') IN (SELECT m.path FROM pg_catalog.unnest($6) AS m (path)) AS moved"
-		" FROM pg_catalog.jsonb_array_elements($5) WITH ORDINALITY AS x (change, place)),"
-		" step AS MATERIALIZED (SELECT o.item, s.*"
-		" FROM (SELECT d.item, d.path FROM promote.drift_item AS d WHERE " OPEN_ITEMS("d")
-		"  AND d.changed_by = $4 AND d.kind = $7) AS o"
-		" FULL JOIN shown AS s ON s.path = o.path),"
+	static Statement write = SQL_ROWS(outcome_fields, "WITH step AS MATERIALIZED ("
+		"SELECT s.* FROM promote_internal.drift_steps($1, $2, $3, $4, $7, $5, $6) AS s),"
 		" ended AS (UPDATE promote.drift_item AS d SET how = 'deployed',"
 		" closed_at = pg_catalog.clock_timestamp() WHERE " OPEN_ITEMS("d") " AND d.changed_by <> $4),"
 		" gone AS (UPDATE promote.drift_item AS d SET how = 'gone',"
@@ -298,7 +273,7 @@ write_items(const Sql *sql, const Report *report, const Jsonb *diff, Outcome *ou
 		/* values that a mask covers now, although they did not change */
 		" masked AS (UPDATE promote.drift_item AS d SET observed = s.observed, deployed = s.deployed, sensitive = true"
 		" FROM step AS s WHERE " OF_INSTANCE("d")
-		" AND d.item = s.item AND NOT s.moved AND s.sensitive AND NOT d.sensitive),"
+		" AND d.item = s.item AND NOT s.moved AND s.newly_sensitive),"
 		" opened AS (INSERT INTO promote.drift_item (project, environment, component, item, kind,"
 		" path, deployed, observed, sensitive, changed_by, source, since)"
 		" SELECT $1, $2, $3, " LAST_ITEM " + pg_catalog.row_number() OVER (ORDER BY s.place), $7, s.path, s.deployed,"
@@ -367,15 +342,12 @@ write_report(const Sql *sql, Report *report, Outcome *outcome)
 	record_report(sql, report, outcome);
 }
 
-/* Does an open item still show a value that is masked now?  It is joined as in write_items. */
+/* Does an open item still show a value that is masked now? */
 static bool
 is_marked_anew(const Sql *sql, Report *report)
 {
-	static Statement look = {"SELECT COALESCE(pg_catalog.bool_or(s.path IS NOT NULL AND o.path IS NOT NULL), false)"
-		" FROM (SELECT (x.change ->> 'path') COLLATE \"C\" AS path FROM pg_catalog.jsonb_array_elements($5) AS x (change)"
-		"  WHERE x.change ? 'sensitive') AS s"
-		" FULL JOIN (SELECT d.path FROM promote.drift_item AS d WHERE " OPEN_ITEMS("d")
-		"  AND d.changed_by = $4 AND d.kind = 'config' AND NOT d.sensitive) AS o ON o.path = s.path"};
+	static Statement look = {"SELECT COALESCE(pg_catalog.bool_or(s.newly_sensitive), false)"
+		" FROM promote_internal.drift_steps($1, $2, $3, $4, 'config', $5, '{}') AS s"};
 	Observed   *before = &report->before;
 	Jsonb	   *document;
 	SqlRows		rows;
@@ -411,7 +383,6 @@ take_report(Report *report)
 
 	sql_enter(&sql);
 	read_observed(&sql, &report->before);
-	check_provisioned(&report->before);
 	if (is_repeated(&sql, report))
 	{
 		touch_observation(&sql, report);
@@ -547,8 +518,7 @@ promote_adopt_drift(PG_FUNCTION_ARGS)
 	argument_instance_for(fcinfo, 0, "instance", "configure", &observed.key);
 	sql_enter(&sql);
 	read_observed(&sql, &observed);
-	check_provisioned(&observed);
-	stage_read(&sql, &observed.key, observed.key.environment, NULL, NULL, false, &proposed);
+	proposal_from(&sql, &observed.key, observed.key.environment, NULL, NULL, false, &proposed);
 	stage_check_revision(fcinfo, 2, &proposed);
 	check_document(&observed);
 	read_deployed(&sql, &observed);
@@ -642,7 +612,6 @@ promote_dismiss_drift(PG_FUNCTION_ARGS)
 	path = PG_ARGISNULL(2) ? NULL : argument_required(fcinfo, 2, "path");
 	sql_enter(&sql);
 	read_observed(&sql, &observed);
-	check_provisioned(&observed);
 	if (path)
 		check_path(&sql, &observed, path);
 	count = dismiss_reported(&sql, &observed, reason, path) +

@@ -86,8 +86,7 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 	ProposedRevision *proposed = &promotion->proposed;
 	Proposal   *proposal = &proposed->proposal;
 
-	stage_read(sql, &promotion->destination, promotion->source.environment, NULL, NULL,
-			   read_only, proposed);
+	proposal_from(sql, &promotion->destination, promotion->source.environment, NULL, NULL, read_only, proposed);
 	if (proposed->source_revision == 0)
 		refuse_unconfigured(&promotion->source,
 							"Configure the source first, with promote.configure_instance.");
@@ -112,23 +111,20 @@ promotion_lock(const Sql *sql, const Promotion *promotion)
 	instance_lock(sql, source_first ? &promotion->destination : &promotion->source, source_first);
 }
 
-/* Take the arguments that say what else to carry. */
+/*
+ * Take the arguments that say what else to carry.  Refuses to carry secrets unless the role
+ * has the grant for secrets at both instances: PM701.
+ */
 static void
-take_carry(FunctionCallInfo fcinfo, Promotion *promotion)
-{
-	promotion->carry = (Carry) {
-		.secrets = argument_bool(fcinfo, promotion->options + COPY_SECRETS, false),
-		.references = argument_bool(fcinfo, promotion->options + COPY_REMOTE_REFERENCES, false)
-	};
-}
-
-/* Refuse to carry secrets unless the role has the grant for secrets at both instances: PM701. */
-static void
-require_carry(Oid role, const Promotion *promotion)
+take_carry(FunctionCallInfo fcinfo, Oid role, Promotion *promotion)
 {
 	const InstanceKey *source = &promotion->source;
 	const InstanceKey *destination = &promotion->destination;
 
+	promotion->carry = (Carry) {
+		.secrets = argument_bool(fcinfo, promotion->options + COPY_SECRETS, false),
+		.references = argument_bool(fcinfo, promotion->options + COPY_REMOTE_REFERENCES, false)
+	};
 	if (!promotion->carry.secrets)
 		return;
 	access_require_of(role, "secrets", source->project, source->environment);
@@ -152,25 +148,18 @@ static bytea *
 request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 {
 	JsonBuilder	builder;
-	JsonbValue	overrides;
 
-	json_root(promotion->overrides, &overrides);
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "source", instance_key_name(&promotion->source));
-	json_build_key(&builder, "overrides", strlen("overrides"));
-	json_build_value(&builder, &overrides);
-	json_build_key(&builder, "plan", strlen("plan"));
-	json_build_bool(&builder, argument_bool(fcinfo, promotion->options + PLAN, true));
+	json_build_document(&builder, "overrides", promotion->overrides);
+	json_build_flag(&builder, "plan", argument_bool(fcinfo, promotion->options + PLAN, true));
 	json_build_field(&builder, "message", argument_text(fcinfo, promotion->options + MESSAGE));
-	json_build_key(&builder, "allow_replace", strlen("allow_replace"));
-	json_build_bool(&builder, argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false));
+	json_build_flag(&builder, "allow_replace", argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false));
 	/* only if it was asked for, so that keys of earlier versions stay valid */
 	if (promotion->carry.secrets)
 		json_build_field(&builder, "copy_secrets", "true");
 	if (promotion->carry.references)
 		json_build_field(&builder, "copy_remote_references", "true");
-	json_build_end_object(&builder);
 	return json_digest(json_builder_finish(&builder));
 }
 
@@ -295,8 +284,7 @@ promote_promote_instance(PG_FUNCTION_ARGS)
 	Staged		staged;
 
 	take_arguments(fcinfo, "promote", &promotion);
-	take_carry(fcinfo, &promotion);
-	require_carry(rights_role(), &promotion);
+	take_carry(fcinfo, rights_role(), &promotion);
 	sql_enter(&sql);
 	promote(&sql, fcinfo, &promotion, sql.caller, &staged);
 	sql_leave(&sql);
@@ -318,12 +306,11 @@ promote_promote_to_next(PG_FUNCTION_ARGS)
 	argument_instance_for(fcinfo, 0, "instance", "view", &promotion.source);
 	promotion.overrides = argument_params(fcinfo, 1, "overrides");
 	promotion.options = 2;
-	take_carry(fcinfo, &promotion);
 	sql_enter(&sql);
 	promotion.destination = promotion.source;
 	promotion.destination.environment = path_next(&sql, &promotion.source);
 	access_require_of(sql.user, "promote", promotion.destination.project, promotion.destination.environment);
-	require_carry(sql.user, &promotion);
+	take_carry(fcinfo, sql.user, &promotion);
 	promote(&sql, fcinfo, &promotion, sql.caller, &staged);
 	sql_leave(&sql);
 	return stage_result(fcinfo, &staged);
@@ -337,9 +324,8 @@ static void
 require_own_placeholders(const Promotion *promotion)
 {
 	const InstanceKey *destination = &promotion->destination;
-	JsonbValue	overrides;
+	const JsonbValue overrides = json_view(promotion->overrides);
 
-	json_root(promotion->overrides, &overrides);
 	if (!json_strings_may_render(&overrides) ||
 		grants_may("promote", destination->project, destination->environment))
 		return;
@@ -363,8 +349,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 
 	take_arguments(fcinfo, "view", &promotion);
 	require_own_placeholders(&promotion);
-	take_carry(fcinfo, &promotion);
-	require_carry(rights_role(), &promotion);
+	take_carry(fcinfo, rights_role(), &promotion);
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
 	promotion_read(&sql, &promotion, true);

@@ -11,8 +11,11 @@
 #include "base/sql.h"
 #include "promotion/deployment.h"
 #include "promotion/proposal.h"
+#include "registry/instance.h"
+#include "registry/path.h"
 #include "registry/release.h"
 #include "registry/remote_reference.h"
+#include "registry/rule_hold.h"
 
 const char *const revision_origins[] = {
 	[ORIGIN_EDIT] = "edit",[ORIGIN_PROMOTION] = "promotion",[ORIGIN_FORK] = "fork",
@@ -27,11 +30,8 @@ static const SqlField proposal_fields[] = {
 	PROPOSED(key.environment, "x.environment"),
 	PROPOSED(key.component, "x.component"),
 	PROPOSED(proposal.instance, "x.name"),
-	PROPOSED(current_revision, "x.current_revision"),
-	PROPOSED(current_deployment, "x.current_deployment"),
-	PROPOSED(current_constraint, "x.current_constraint"),
-	PROPOSED(current_channel, "x.current_channel"),
-	PROPOSED(deployed_by, "x.deployed_by"),
+	SQL_FIELDS(ProposedRevision, "x", current_revision, current_deployment, current_constraint, current_channel,
+			   deployed_by, path_only),
 	PROPOSED(current_digest, "x.own_digest"),
 	PROPOSED(current_bundle, "x.own_bundle"),
 	PROPOSED(current_version, "x.own_version"),
@@ -41,33 +41,19 @@ static const SqlField proposal_fields[] = {
 			   plan_channel, plan_params, plan_references, plan_diff, plan_at, plan_destructive, plan_base,
 			   plan_stands),
 	PROPOSED(proposal.parameters, "x.parameters"),
-	PROPOSED(path_only, "x.path_only"),
 	PROPOSED(head.seq, "x.head"),
 	PROPOSED(head.hash, "x.head_hash"),
-	PROPOSED(revision, "n.revision"),
 	PROPOSED(proposal.params, "n.params"),
-	PROPOSED(version_constraint, "n.version_constraint"),
-	PROPOSED(release_channel, "n.release_channel"),
 	PROPOSED(proposal.bundle, "n.bundle"),
 	PROPOSED(proposal.version, "n.version"),
 	PROPOSED(proposal.schema, "n.params_schema"),
-	PROPOSED(block_reason, "n.block_reason"),
-	PROPOSED(slots, "n.slots"),
-	PROPOSED(source_environment, "n.source_environment"),
-	PROPOSED(source_revision, "n.source_revision"),
 	PROPOSED(proposal.source_parameters, "n.source_parameters"),
-	PROPOSED(source_bundle, "n.source_bundle"),
-	PROPOSED(source_version, "n.source_version"),
 	PROPOSED(proposal.kept, "n.kept_marks"),
 	PROPOSED(proposal.source_kept, "n.source_kept"),
-	PROPOSED(plan, "n.plan"),
 	PROPOSED(proposal.allow_replace, "n.allow_replace"),
-	PROPOSED(fits, "n.fits"),
-	PROPOSED(digest, "n.digest"),
-	PROPOSED(facts, "n.facts"),
-	PROPOSED(actor, "n.actor"),
-	PROPOSED(database_role, "n.database_role"),
-	PROPOSED(created_at, "n.created_at"),
+	SQL_FIELDS(ProposedRevision, "n", revision, version_constraint, release_channel, block_reason, slots,
+			   source_environment, source_revision, source_bundle, source_version, plan, fits, digest, facts, actor,
+			   database_role, created_at),
 	SQL_ENUM_FIELD(ProposedRevision, origin, "n.origin", revision_origins)
 };
 
@@ -104,25 +90,6 @@ proposal_fetch_new(Portal cursor, long count)
 {
 	SPI_cursor_fetch(cursor, true, count);
 	return sql_fetched(&new_proposals);
-}
-
-/*
- * Read a proposal for the destination: the desired state of the same component in another
- * environment, or of the destination itself, with another constraint and channel if these are
- * given.  Takes no locks.  False where one of the two instances does not exist.
- */
-bool
-proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
-			  const char *version_constraint, const char *release_channel,
-			  bool read_only, ProposedRevision *proposed)
-{
-	static Statement read = SQL_ROWS(proposal_fields, "SELECT $*"
-		" FROM promote_internal.proposal_from($1, $2, $3, $4, $5, $6) AS n,"
-		" promote_internal.proposal_state($1, $2, $3) AS x");
-	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(destination), AS_TEXT(source_environment),
-								   AS_TEXT(version_constraint), AS_TEXT(release_channel));
-
-	return proposal_read(sql, &rows, 0, read_only, proposed);
 }
 
 /* Refuse an instance whose counter names a revision that is missing, as after an incomplete restore. */
@@ -181,6 +148,40 @@ proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, Propose
 	proposal->other_schemas[2] =
 		other_schema(sql, proposal, proposed->source_bundle, proposed->source_version, read_only);
 	return true;
+}
+
+/*
+ * Read a proposal for the destination: the desired state of the same component in another
+ * environment, or of the destination itself, with another constraint and channel if these are
+ * given.  Takes no locks.  Raises PM_NOT_FOUND where the destination or the source does not
+ * exist, and PM_NO_PATH where the source needs a path and has none.
+ */
+void
+proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
+			  const char *version_constraint, const char *release_channel,
+			  bool read_only, ProposedRevision *proposed)
+{
+	static Statement read = SQL_ROWS(proposal_fields, "SELECT $*"
+		" FROM promote_internal.proposal_from($1, $2, $3, $4, $5, $6) AS n,"
+		" promote_internal.proposal_state($1, $2, $3) AS x");
+	InstanceKey source = {destination->project, (char *) source_environment, destination->component};
+	bool		from_another = strcmp(source_environment, destination->environment) != 0;
+	Datum		view = !read_only && from_another ? rule_view() : (Datum) 0;
+	SqlRows		rows;
+
+	if (view)
+		rule_hold_paths(destination->project, destination->environment, view);
+	rows = sql_read_if(sql, read_only, &read, AS_KEY(destination), AS_TEXT(source_environment),
+					   AS_TEXT(version_constraint), AS_TEXT(release_channel));
+	if (!proposal_read(sql, &rows, 0, read_only, proposed))
+	{
+		require_instance(sql, &source);
+		require_instance(sql, destination);
+		elog(ERROR, "could not read instance \"%s\"", instance_key_name(destination));
+	}
+	proposed->view = view;
+	proposal_require_history(proposed);
+	path_require(sql, &proposed->key, proposed->source_environment, proposed->path_only, read_only);
 }
 
 /*

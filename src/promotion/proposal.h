@@ -93,7 +93,7 @@ typedef struct ProposedRevision
 extern uint64 proposal_lock_new(const Sql *sql);
 extern Portal proposal_open_new(const Sql *sql);
 extern SqlRows proposal_fetch_new(Portal cursor, long count);
-extern bool proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
+extern void proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
 						  const char *version_constraint, const char *release_channel,
 						  bool read_only, ProposedRevision *proposed);
 extern bool proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, ProposedRevision *proposed);

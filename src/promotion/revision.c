@@ -30,7 +30,7 @@
 #include "promotion/carry.h"
 #include "promotion/deployment.h"
 #include "promotion/diff.h"
-#include "promotion/revision.h"
+#include "promotion/stage.h"
 #include "registry/path.h"
 #include "registry/release.h"
 #include "registry/rule_hold.h"
@@ -226,13 +226,6 @@ check_source(const ProposedRevision *proposed)
 			 errhint("Name a revision of the source, or leave the source out.")));
 }
 
-/* Does the proposal come from another environment? */
-static bool
-comes_from_another(const ProposedRevision *proposed)
-{
-	return proposed->source_environment && strcmp(proposed->source_environment, proposed->key.environment) != 0;
-}
-
 /* Judge a proposal that was not judged yet. */
 static void
 judge(const Sql *sql, ProposedRevision *proposed)
@@ -244,7 +237,7 @@ judge(const Sql *sql, ProposedRevision *proposed)
 	}
 	check_stored(proposed);
 	check_source(proposed);
-	if (comes_from_another(proposed))
+	if (proposed->source_environment && strcmp(proposed->source_environment, proposed->key.environment) != 0)
 		rule_hold_paths(proposed->key.project, proposed->key.environment, proposed->view);
 	path_require(sql, &proposed->key, proposed->source_environment, proposed->path_only, false);
 	proposal_require_history(proposed);

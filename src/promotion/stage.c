@@ -1,6 +1,6 @@
 /*
- * stage.c: what verbs that give an instance a new desired state have in common: reading a
- * proposal, writing the revision, and returning its row.
+ * stage.c: what verbs that give an instance a new desired state have in common: writing the
+ * revision of a proposal, and returning its row.
  */
 #include "postgres.h"
 
@@ -13,42 +13,8 @@
 #include "ledger/guard.h"
 #include "promotion/carry.h"
 #include "promotion/diff.h"
-#include "promotion/revision.h"
 #include "promotion/stage.h"
-#include "registry/instance.h"
-#include "registry/path.h"
 #include "registry/remote_reference.h"
-#include "registry/rule_hold.h"
-
-/*
- * Read a proposal for the destination, see proposal_from.  Raises PM_NOT_FOUND where the
- * destination or the source does not exist, and PM_NO_PATH where the source needs a path and
- * has none.
- */
-void
-stage_read(const Sql *sql, const InstanceKey *destination, const char *source_environment,
-		   const char *version_constraint, const char *release_channel,
-		   bool read_only, ProposedRevision *proposed)
-{
-	InstanceKey source = *destination;
-	bool		from_another = strcmp(source_environment, destination->environment) != 0;
-	Datum		view = !read_only && from_another ? rule_view() : (Datum) 0;
-
-	if (view)
-		rule_hold_paths(destination->project, destination->environment, view);
-	if (proposal_from(sql, destination, source_environment, version_constraint, release_channel,
-					  read_only, proposed))
-	{
-		proposed->view = view;
-		proposal_require_history(proposed);
-		path_require(sql, &proposed->key, proposed->source_environment, proposed->path_only, read_only);
-		return;
-	}
-	source.environment = (char *) source_environment;
-	require_instance(sql, &source);
-	require_instance(sql, destination);
-	elog(ERROR, "could not read instance \"%s\"", instance_key_name(destination));
-}
 
 /* Refuse an instance that is no longer at the expected revision; a NULL argument expects nothing. */
 void
@@ -70,7 +36,7 @@ stage_check_revision(FunctionCallInfo fcinfo, int argument, const ProposedRevisi
 
 /*
  * Does the proposal equal the desired state, by the same release?  A newer release that the
- * constraint selects now is a change.  Fills in the digest of the params.
+ * constraint selects now is a change.  The digest of the params is filled in.
  */
 bool
 stage_is_unchanged(const ProposedRevision *proposed)

@@ -1,5 +1,6 @@
 /*
- * stage.h: what verbs that give an instance a new desired state have in common.
+ * stage.h: what verbs that give an instance a new desired state have in common, and what is
+ * recorded of it.
  */
 #ifndef PROMOTE_PROMOTION_STAGE_H
 #define PROMOTE_PROMOTION_STAGE_H
@@ -35,9 +36,18 @@ typedef struct Staged
 	Jsonb	   *diff;			/* in the caller's memory context */
 } Staged;
 
-extern void stage_read(const Sql *sql, const InstanceKey *destination, const char *source_environment,
-					   const char *version_constraint, const char *release_channel,
-					   bool read_only, ProposedRevision *proposed);
+/* What the writer of a revision tells the trigger, and what the trigger tells the writer. */
+typedef struct RevisionRecord
+{
+	/* a proposal that was judged already, under the instance's lock */
+	ProposedRevision *judged;
+
+	MemoryContext context;		/* where diff is allocated */
+	int32		deployment;		/* the plan's number; 0: no plan */
+	Jsonb	   *diff;			/* from what runs, masked */
+} RevisionRecord;
+
+/* promotion/stage.c */
 extern void stage_check_revision(FunctionCallInfo fcinfo, int argument,
 								 const ProposedRevision *proposed);
 extern bool stage_is_unchanged(const ProposedRevision *proposed);
@@ -45,5 +55,9 @@ extern void stage_number(ProposedRevision *proposed);
 extern void stage_write(const Sql *sql, const Staging *staging, ProposedRevision *proposed,
 						MemoryContext caller, Staged *staged);
 extern Datum stage_result(FunctionCallInfo fcinfo, const Staged *staged);
+
+/* promotion/revision.c */
+extern void config_store(const Sql *sql, const char *project, const Jsonb *params);
+extern void revision_record_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record);
 
 #endif							/* PROMOTE_PROMOTION_STAGE_H */

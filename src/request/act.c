@@ -13,7 +13,6 @@
 
 #include "base/errors.h"
 #include "deployment/deploy.h"
-#include "deployment/rollback.h"
 #include "gate/review.h"
 #include "request/act.h"
 

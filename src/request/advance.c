@@ -92,7 +92,7 @@ has_failed(const ItemDeployment *deployment)
 static bool
 is_carried_out(Advance *advance, RequestItem *item, const char *what, const ItemDeployment *deployment)
 {
-	const char *status = deployment_status_name(deployment->status);
+	const char *status = deployment_statuses[deployment->status];
 
 	if (deployment->status == DEPLOYMENT_COMPLETED)
 		return true;
@@ -591,11 +591,7 @@ promote_advance_request(PG_FUNCTION_ARGS)
 	PromotionRequest *request = &advance.request;
 	Sql			sql;
 
-	argument_request(fcinfo, request);
-	sql_enter(&sql);
-	request_lock(&sql, request);
-	request_read(&sql, request);
-	request_access(request, sql.user, "deploy");
+	request_open(fcinfo, &sql, false, "deploy", request);
 	sql_leave(&sql);
 	if (!stands_still(&advance))
 		advance_request(&advance);

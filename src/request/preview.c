@@ -165,7 +165,6 @@ request_propose(const Sql *sql, const PromotionRequest *request, const RequestIt
 {
 	Promotion  *promotion = &proposal->promotion;
 	ProposedRevision *proposed = &promotion->proposed;
-	JsonbValue	overrides;
 	JsonbValue	patch;
 	ItemFacts	facts;
 
@@ -178,8 +177,7 @@ request_propose(const Sql *sql, const PromotionRequest *request, const RequestIt
 	proposal->skip_reason = missing(request, &facts, item->component);
 	if (proposal->skip_reason)
 		return;
-	json_root(request->overrides, &overrides);
-	promotion->overrides = json_find(&overrides, item->component, &patch) ? json_from_view(&patch) :
+	promotion->overrides = json_find_in(request->overrides, item->component, &patch) ? json_from_view(&patch) :
 		json_empty_object();
 	promotion_read(sql, promotion, false);
 	stage_number(proposed);
@@ -204,10 +202,8 @@ static Jsonb *
 item_document(const RequestItem *item, const ItemProposal *proposal)
 {
 	JsonBuilder	builder;
-	JsonbValue	diff;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "component", item->component);
 	if (item->wave > 0)
 		json_build_number(&builder, "wave", item->wave);
@@ -225,11 +221,8 @@ item_document(const RequestItem *item, const ItemProposal *proposal)
 		json_build_field(&builder, "version", proposed->proposal.version);
 		json_build_field(&builder, "digest", audit_hex(proposed->digest));
 		json_build_field(&builder, "rendered_digest", audit_hex(proposal->rendered_digest));
-		json_build_key(&builder, "diff", strlen("diff"));
-		json_root(proposal->diff, &diff);
-		json_build_value(&builder, &diff);
+		json_build_document(&builder, "diff", proposal->diff);
 	}
-	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -280,7 +273,7 @@ judge_proposal(const Sql *sql, const PromotionRequest *request, const ItemPropos
 	gate->source_environment = request->source_environment;
 	gate->source_revision = proposed->source_revision;
 	gate->source_digest = proposal->source_digest;
-	gate_judge_early(sql, gate);
+	gate_judge(sql, gate, GATES_EARLY);
 }
 
 /* Add a reason to the array that is open. */
@@ -311,8 +304,7 @@ item_blockers(const Sql *sql, const PromotionRequest *request, const ItemProposa
 
 	if (proposal->skip_reason == NULL)
 		judge_proposal(sql, request, proposal, &gate);
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	json_begin_array(&builder);
 	foreach(cell, proposal->obstacles)
 	{
 		const ItemObstacle *obstacle = lfirst(cell);
@@ -326,7 +318,6 @@ item_blockers(const Sql *sql, const PromotionRequest *request, const ItemProposa
 		if (!blocker->overridden)
 			add_blocker(&builder, blocker->code, blocker->message, blocker->until, blocker->liftable_by);
 	}
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -336,12 +327,10 @@ refusal_blocker(const Refusal *refusal)
 {
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	json_begin_array(&builder);
 	add_blocker(&builder, refusal->sqlstate == PM_NO_PATH ? "path" :
 				refusal->sqlstate == PM_RELEASE_BLOCKED ? "release" : "params",
 				refusal->message, GATE_NO_TIME, NULL);
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -432,12 +421,10 @@ keep_former(Preview *preview)
 	const RequestItem *item = &preview->items[preview->current];
 	ItemProposal skipped = {.skip_reason = item->skip_reason};
 	Shown	   *shown = &preview->shown[preview->current];
-	JsonbValue	document;
 	JsonbValue	diff;
 
 	shown->document = item->status == ITEM_SKIPPED ? item_document(item, &skipped) : former_document(preview);
-	json_root(shown->document, &document);
-	if (json_find(&document, "diff", &diff))
+	if (json_find_in(shown->document, "diff", &diff))
 		shown->diff = json_from_view(&diff);
 }
 
@@ -523,16 +510,14 @@ static Jsonb *
 all_documents(const Preview *preview)
 {
 	JsonBuilder	builder;
-	JsonbValue *views = palloc_extended(Max(preview->count, 1) * sizeof(JsonbValue), MCXT_ALLOC_HUGE);
 
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	json_begin_array(&builder);
 	for (int i = 0; i < preview->count; i++)
 	{
-		json_root(preview->shown[i].document, &views[i]);
-		json_build_value(&builder, &views[i]);
+		const JsonbValue view = json_view(preview->shown[i].document);
+
+		json_build_value(&builder, &view);
 	}
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -590,12 +575,8 @@ promote_preview_request(PG_FUNCTION_ARGS)
 	Sql			sql;
 	bytea	   *digest;
 
-	argument_request(fcinfo, request);
 	InitMaterializedSRF(fcinfo, 0);
-	sql_enter(&sql);
-	request_lock(&sql, request);
-	request_read(&sql, request);
-	request_access(request, sql.user, NULL);
+	request_open(fcinfo, &sql, false, NULL, request);
 	request_require_status(request, BIT(REQUEST_OPEN) | BIT(REQUEST_RUNNING) | BIT(REQUEST_BLOCKED) |
 						   BIT(REQUEST_PAUSED) | BIT(REQUEST_FAILED), "previewed");
 	preview.items = request_items(&sql, request, PART_ALL, &preview.count);

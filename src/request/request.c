@@ -50,35 +50,6 @@ request_copy(const PromotionRequest *request, const char *text)
 	return text ? MemoryContextStrdup(request->context, text) : NULL;
 }
 
-/*
- * Take the arguments that the verbs begin with.  What is read later lives as long
- * as the call.  A caller who sees nothing of the project is refused before anybody
- * looks whether there is such a request.
- */
-void
-argument_request(FunctionCallInfo fcinfo, PromotionRequest *request)
-{
-	memset(request, 0, sizeof(*request));
-	request->context = CurrentMemoryContext;
-	request->project = argument_required(fcinfo, 0, "project");
-	access_require_sight(request->project);
-	request->number = argument_number(fcinfo, 1, "request");
-}
-
-/*
- * Refuse a role that may not move this request.  It takes the grant promote at the
- * destination, view at the source, and at the destination the grant action, unless
- * that is NULL.  The request was read.
- */
-void
-request_access(const PromotionRequest *request, Oid role, const char *action)
-{
-	access_require_of(role, "promote", request->project, request->destination_environment);
-	access_require_of(role, "view", request->project, request->source_environment);
-	if (action)
-		access_require_of(role, action, request->project, request->destination_environment);
-}
-
 /* What the audit log calls a request. */
 char *
 request_subject(const PromotionRequest *request)
@@ -121,15 +92,14 @@ refuse_unknown(const Sql *sql, const PromotionRequest *request)
 			 errhint("promote.promotion_request lists them; promote.open_request opens one.")));
 }
 
-/* Describe the request's row for row_lock and row_rescue. */
-static RowToLock
-request_row(const PromotionRequest *request)
+/* Lock the request's row.  Raises PM_NOT_FOUND, and in an emergency PM_HELD if others do not release it in time. */
+static void
+lock_request(const Sql *sql, const PromotionRequest *request, bool emergency)
 {
 #define REQUEST_ROW "SELECT r.ctid FROM promote.promotion_request AS r WHERE " OF_REQUEST("r")
 	static Statement at_once = {REQUEST_ROW " FOR NO KEY UPDATE SKIP LOCKED"};
 	static Statement find = {REQUEST_ROW};
-
-	return (RowToLock) {
+	const RowToLock row = {
 		.table = "promotion_request",
 		.what = psprintf("request %d of project \"%s\"", request->number, request->project),
 		.project = request->project,
@@ -138,25 +108,8 @@ request_row(const PromotionRequest *request)
 		.key = {AS_REQUEST(request)},
 		.columns = 2
 	};
-}
 
-/* Lock the request's row.  Raises PM_NOT_FOUND. */
-void
-request_lock(const Sql *sql, PromotionRequest *request)
-{
-	RowToLock	row = request_row(request);
-
-	if (!row_lock(sql, &row))
-		refuse_unknown(sql, request);
-}
-
-/* Lock the request's row in an emergency: PM_HELD if others do not release it in time. */
-static void
-request_rescue(const Sql *sql, PromotionRequest *request)
-{
-	RowToLock	row = request_row(request);
-
-	if (!row_rescue(sql, &row))
+	if (!(emergency ? row_rescue(sql, &row) : row_lock(sql, &row)))
 		refuse_unknown(sql, request);
 }
 
@@ -175,8 +128,8 @@ static const SqlField request_fields[] = {
 };
 
 /* Read the request's row and the head of its chain, after it was locked. */
-void
-request_read(const Sql *sql, PromotionRequest *request)
+static void
+read_request(const Sql *sql, PromotionRequest *request)
 {
 	static Statement read = SQL_ROWS(request_fields, "SELECT $* FROM promote_internal.request_now AS r"
 									 " WHERE " OF_REQUEST("r"));
@@ -194,6 +147,30 @@ request_read(const Sql *sql, PromotionRequest *request)
 	if (request->head.hash)
 		request->head.hash = DatumGetByteaPCopy(PointerGetDatum(request->head.hash));
 	MemoryContextSwitchTo(inner);
+}
+
+/*
+ * What the verbs of a request begin with: take the arguments, enter the scope, lock the
+ * request and read it.  What is read lives as long as the call.  A caller who sees nothing of
+ * the project is refused before anybody looks whether there is such a request; moving it takes
+ * the grant promote at the destination, view at the source, and at the destination the grant
+ * action, unless that is NULL.
+ */
+void
+request_open(FunctionCallInfo fcinfo, Sql *scope, bool emergency, const char *action, PromotionRequest *request)
+{
+	memset(request, 0, sizeof(*request));
+	request->context = CurrentMemoryContext;
+	request->project = argument_required(fcinfo, 0, "project");
+	access_require_sight(request->project);
+	request->number = argument_number(fcinfo, 1, "request");
+	sql_enter(scope);
+	lock_request(scope, request, emergency);
+	read_request(scope, request);
+	access_require_of(scope->user, "promote", request->project, request->destination_environment);
+	access_require_of(scope->user, "view", request->project, request->source_environment);
+	if (action)
+		access_require_of(scope->user, action, request->project, request->destination_environment);
 }
 
 /* Is the request over, so that nothing of it will ever move again? */
@@ -260,7 +237,6 @@ request_record(const Sql *sql, PromotionRequest *request, const char *event, Jso
 	};
 	MemoryContext inner = MemoryContextSwitchTo(request->context);
 
-	json_build_end_object(facts);
 	entry.data = json_builder_finish(facts);
 	audit_append(sql, &request->head, request->project, request_subject(request), &entry, 1);
 	MemoryContextSwitchTo(inner);
@@ -344,21 +320,7 @@ promote_guard_request(PG_FUNCTION_ARGS)
 	return PointerGetDatum(data->tg_newtuple);
 }
 
-/*
- * What pausing, resuming and cancelling begin with: take the arguments, lock the
- * request and read it.  action is for request_access.
- */
-static void
-open_verb(FunctionCallInfo fcinfo, Sql *scope, const char *action, PromotionRequest *request)
-{
-	argument_request(fcinfo, request);
-	sql_enter(scope);
-	request_rescue(scope, request);
-	request_read(scope, request);
-	request_access(request, scope->user, action);
-}
-
-/* What they end with: write the new status, and record it. */
+/* What pausing, resuming and cancelling end with: write the new status, and record it. */
 static Datum
 close_verb(Sql *scope, PromotionRequest *request, RequestStatus status, const char *reason, const char *event)
 {
@@ -378,7 +340,7 @@ promote_pause_request(PG_FUNCTION_ARGS)
 	PromotionRequest request;
 	Sql			sql;
 
-	open_verb(fcinfo, &sql, NULL, &request);
+	request_open(fcinfo, &sql, true, NULL, &request);
 	request_require_status(&request, BIT(REQUEST_OPEN) | BIT(REQUEST_RUNNING) | BIT(REQUEST_BLOCKED) |
 						   BIT(REQUEST_ROLLING_BACK) | BIT(REQUEST_PAUSED), "paused");
 	if (request.status == REQUEST_PAUSED)
@@ -415,7 +377,7 @@ promote_resume_request(PG_FUNCTION_ARGS)
 	PromotionRequest request;
 	Sql			sql;
 
-	open_verb(fcinfo, &sql, "deploy", &request);
+	request_open(fcinfo, &sql, true, "deploy", &request);
 	request_require_status(&request, stopped | BIT(REQUEST_OPEN) | BIT(REQUEST_RUNNING) | BIT(REQUEST_ROLLING_BACK),
 						   "resumed");
 	if (!(stopped & BIT(request.status)))
@@ -472,7 +434,7 @@ promote_cancel_request(PG_FUNCTION_ARGS)
 	PromotionRequest request;
 	Sql			sql;
 
-	open_verb(fcinfo, &sql, "deploy", &request);
+	request_open(fcinfo, &sql, true, "deploy", &request);
 	request_require_status(&request, ~over, "cancelled");
 	if (request.status == REQUEST_CANCELLED)
 		return request_result(&sql, &request);

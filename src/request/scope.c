@@ -75,14 +75,13 @@ argument_word(FunctionCallInfo fcinfo, int argument, const char *name, const cha
 {
 	char	   *word = argument_text(fcinfo, argument);
 	int			member = word ? sql_enum(names, word) : 1;
-	StringInfoData list;
+	List	   *known = NIL;
 
 	if (member > 0)
 		return member;
-	initStringInfo(&list);
 	for (int i = 1; names[i]; i++)
-		appendStringInfo(&list, "%s%s", i > 1 ? ", " : "", names[i]);
-	refuse_argument(name, psprintf("\"%s\" is none of: %s.", word, list.data), "Name one of them.");
+		known = lappend(known, unconstify(char *, names[i]));
+	refuse_argument(name, psprintf("\"%s\" is none of: %s.", word, names_joined(known)), "Name one of them.");
 	return 0;
 }
 
@@ -104,19 +103,18 @@ static List *
 take_names(const JsonbValue *array)
 {
 	List	   *names = NIL;
-	JsonCursor	cursor;
-	JsonbValue	element;
 
 	if (!json_is_array(array) || json_count(array) == 0)
 		refuse_argument("scope", "Its \"components\" are not an array of names, or an empty one.",
 						"Name the components, or leave the key out for all.");
-	json_cursor_init(&cursor, array->val.binary.data);
-	while (json_next_element(&cursor, &element))
+	json_foreach(element, array)
 	{
-		if (element.type != jbvString)
+		const JsonbValue *name = &element.value;
+
+		if (name->type != jbvString)
 			refuse_argument("scope", "Its \"components\" hold something other than names.",
 							"Name the components as strings.");
-		names = lappend(names, pnstrdup(element.val.string.val, element.val.string.len));
+		names = lappend(names, pnstrdup(name->val.string.val, name->val.string.len));
 	}
 	return names;
 }
@@ -125,25 +123,20 @@ take_names(const JsonbValue *array)
 static void
 take_scope(Opening *opening)
 {
-	JsonbValue	scope;
-	JsonbValue	key;
-	JsonbValue	value;
-	JsonCursor	cursor;
-
-	json_root(opening->scope, &scope);
-	json_cursor_init(&cursor, scope.val.binary.data);
-	while (json_next_pair(&cursor, &key, &value))
+	json_foreach_in(part, &opening->scope->root)
 	{
-		if (json_string_is(&key, "components"))
-			opening->components = take_names(&value);
-		else if (json_string_is(&key, "selector") && json_is_object(&value))
-			opening->request.selector = json_count(&value) > 0 ? json_from_view(&value) : NULL;
-		else if (json_string_is(&key, "selector"))
+		const JsonbValue *value = &part.value;
+
+		if (json_string_is(&part.key, "components"))
+			opening->components = take_names(value);
+		else if (json_string_is(&part.key, "selector") && json_is_object(value))
+			opening->request.selector = json_count(value) > 0 ? json_from_view(value) : NULL;
+		else if (json_string_is(&part.key, "selector"))
 			refuse_argument("scope", "Its \"selector\" is not an object.",
 							"Pass what the attributes must contain, as in {\"tenant\": \"acme\"}.");
 		else
 			refuse_argument("scope", psprintf("There is no \"%s\" in a scope.",
-											  pnstrdup(key.val.string.val, key.val.string.len)),
+											  pnstrdup(part.key.val.string.val, part.key.val.string.len)),
 							"Its keys are components and selector.");
 	}
 }
@@ -180,8 +173,6 @@ check_waves(const Opening *opening)
 	const char *hint = "Pass sizes and selectors in order, as in [1, 5] or [{\"tenant\": \"acme\"}];"
 		" the rest is one more wave.";
 	JsonbValue	waves;
-	JsonbValue	wave;
-	JsonCursor	cursor;
 
 	if (wanted != (opening->waves != NULL))
 		refuse_argument("waves", psprintf("The strategy %s has %s.", request_strategies[strategy],
@@ -189,34 +180,30 @@ check_waves(const Opening *opening)
 						wanted ? hint : "Leave them out, or use the strategy waves or canary.");
 	if (!wanted)
 		return;
-	json_root(opening->waves, &waves);
+	waves = json_view(opening->waves);
 	if (!json_is_array(&waves) || json_count(&waves) == 0)
 		refuse_argument("waves", "They are not an array, or an empty one.", hint);
 	if (strategy == STRATEGY_CANARY && json_count(&waves) != 1)
 		refuse_argument("waves", "A canary is one wave, and then the rest.",
 						"Pass one size or selector, or use the strategy waves.");
-	json_cursor_init(&cursor, waves.val.binary.data);
-	for (int i = 1; json_next_element(&cursor, &wave); i++)
-		if (wave_size(&wave) == 0 && !(json_is_object(&wave) && json_count(&wave) > 0))
-			refuse_argument("waves", psprintf("Wave %d is neither a size above 0 nor a selector.", i), hint);
+	json_foreach(wave, &waves)
+		if (wave_size(&wave.value) == 0 && !(json_is_object(&wave.value) && json_count(&wave.value) > 0))
+			refuse_argument("waves", psprintf("Wave %u is neither a size above 0 nor a selector.", wave.index + 1), hint);
 }
 
 /* Take the waves.  A single one, as of a canary, need not be in an array. */
 static Jsonb *
 argument_waves(FunctionCallInfo fcinfo)
 {
+	Jsonb	   *waves = PG_ARGISNULL(WAVES) ? NULL : PG_GETARG_JSONB_P(WAVES);
 	JsonBuilder	builder;
 	JsonbValue	view;
 
-	if (PG_ARGISNULL(WAVES))
-		return NULL;
-	json_root(PG_GETARG_JSONB_P(WAVES), &view);
-	if (json_is_array(&view))
-		return PG_GETARG_JSONB_P(WAVES);
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	if (waves == NULL || (JB_ROOT_IS_ARRAY(waves) && !JB_ROOT_IS_SCALAR(waves)))
+		return waves;
+	view = json_view(waves);
+	json_begin_array(&builder);
 	json_build_value(&builder, &view);
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -443,22 +430,15 @@ check_not_empty(const Opening *opening)
 static void
 check_overrides(const Opening *opening)
 {
-	JsonbValue	overrides;
-	JsonbValue	key;
-	JsonbValue	patch;
-	JsonCursor	cursor;
-
-	json_root(opening->request.overrides, &overrides);
-	json_cursor_init(&cursor, overrides.val.binary.data);
-	while (json_next_pair(&cursor, &key, &patch))
+	json_foreach_in(patch, &opening->request.overrides->root)
 	{
-		char	   *component = pnstrdup(key.val.string.val, key.val.string.len);
+		char	   *component = pnstrdup(patch.key.val.string.val, patch.key.val.string.len);
 		Candidate  *candidate = find_candidate(opening, component);
 
 		if (candidate == NULL || candidate->skip_reason)
 			refuse_argument("overrides", psprintf("Nothing of component \"%s\" is promoted.", component),
 							"Their keys are components of the scope, their values merge patches.");
-		if (!json_is_object(&patch))
+		if (!json_is_object(&patch.value))
 			refuse_argument("overrides", psprintf("Those of \"%s\" are not an object.", component),
 							"Pass a merge patch for each component.");
 	}
@@ -491,22 +471,18 @@ fill_wave(Opening *opening, int wave, int size, Jsonb *selector)
 static void
 fill_waves(Opening *opening)
 {
-	JsonbValue	waves;
-	JsonbValue	wave;
-	JsonCursor	cursor;
 	int			number = 0;
 
-	json_root(opening->waves, &waves);
-	json_cursor_init(&cursor, waves.val.binary.data);
-	for (int i = 1; json_next_element(&cursor, &wave); i++)
+	json_foreach_in(wave, &opening->waves->root)
 	{
-		int			size = wave_size(&wave);
+		int			size = wave_size(&wave.value);
 		int			filled = fill_wave(opening, number + 1, size ? size : PG_INT32_MAX,
-									   size ? NULL : json_from_view(&wave));
+									   size ? NULL : json_from_view(&wave.value));
 
 		/* a misspelt selector must not send everything into the last wave */
 		if (filled == 0 && size == 0)
-			refuse_argument("waves", psprintf("Wave %d matches no component that is not in a wave before.", i),
+			refuse_argument("waves", psprintf("Wave %u matches no component that is not in a wave before.",
+											  wave.index + 1),
 							"Correct its selector, or leave it out.");
 		if (filled > 0)
 			number++;
@@ -538,8 +514,7 @@ items_document(const Opening *opening)
 {
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	json_begin_array(&builder);
 	for (int i = 0; i < opening->count; i++)
 	{
 		const Candidate *candidate = &opening->candidates[i];
@@ -552,7 +527,6 @@ items_document(const Opening *opening)
 			json_build_number(&builder, "wave", candidate->wave);
 		json_build_end_object(&builder);
 	}
-	json_build_end_array(&builder);
 	return json_builder_finish(&builder);
 }
 
