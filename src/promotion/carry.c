@@ -61,12 +61,11 @@ add_names(JsonBuilder *builder, const List *names, const char *key)
 	json_build_end_array(builder);
 }
 
-/* The names of references that are not those that run, and of secrets that change, for listeners; NULL: none. */
+/* The names of references that the last plan has otherwise, and of secrets that change, for listeners; NULL: none. */
 Jsonb *
 carry_names(const ProposedRevision *proposed)
 {
-	const Carried *runs = proposed->proposal.runs;
-	List	   *references = differing_references(runs ? runs->references : NULL, proposed->references);
+	List	   *references = differing_references(proposed->plan_references, proposed->references);
 	List	   *secrets = NIL;
 	JsonBuilder	builder;
 	ListCell   *cell;

@@ -136,6 +136,12 @@ SELECT is(pg_temp.promoted('{"size": 7, "password": null, "url": "http://{{host}
 SELECT is((SELECT row(base_deployment, base_revision, previous_version, diff @> '[{"old": 1}]')::text
     FROM promote.deployment WHERE component = 'api' AND environment = 'production' AND deployment = 15),
     '(11,11,1.0.0,t)', '... from what runs then');
+UPDATE promote.instance SET attributes = '{"moving": 1}' WHERE name = 'ecomm-production-api';
+SELECT promote.complete_deployment(instance, deployment, fencing)
+  FROM promote.claim_deployment('w', '{PROVISION}', selector => '{"moving": 1}') \g /dev/null
+SELECT alike(promote.plan_text('ecomm-production-api', 15), E'%, plan 15: revision 11 -> 15, api 1.0.0\nWhat runs is '
+    'revision 14, api 1.0.0: promote.compare_deployments(''ecomm-production-api/14'', ''ecomm-production-api/15'') shows '
+    'all that would change.%', 'the text of a plan that starts elsewhere says what runs');
 SELECT pg_temp.work('ecomm-production-api') \g /dev/null
 SELECT is((SELECT row(base_deployment, base_revision, previous_version, pg_temp.entries(diff))::text
     FROM promote.deployment WHERE component = 'api' AND environment = 'production' AND deployment = 15),
