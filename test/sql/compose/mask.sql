@@ -201,9 +201,11 @@ SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-lists', 'ecomm-
 SELECT is((SELECT jsonb_agg(x ORDER BY x ->> 'path') FROM promote.deployment AS d, jsonb_array_elements(d.diff) AS x
     WHERE d.component = 'lists' AND d.environment = 'production' AND d.deployment = (SELECT max(deployment)
     FROM promote.deployment WHERE component = 'lists' AND environment = 'production') AND x ->> 'path' ~ 'keys|pair'),
-    '[{"kind": "param", "old": "(sensitive value)", "new": "(sensitive value)", "path": ".keys[0]", "change": "change", '
+    '[{"kind": "param", "old": "(sensitive value)", "new": "(sensitive value)", "path": ".keys[0]", "change": '
+        '"change", '
         '"sensitive": true, "since": 2}, {"kind": "param", "new": "(sensitive value)", "path": ".keys[1]", "change": '
-        '"add", "sensitive": true, "since": 2}, {"kind": "param", "old": "open-p", "new": "open-s", "path": ".pair[0]", '
+        '"add", "sensitive": true, "since": 2}, {"kind": "param", "old": "open-p", "new": "open-s", "path": '
+            '".pair[0]", '
         '"change": "change", "since": 2}, {"kind": "param", "old": "(sensitive value)", "new": "(sensitive value)", '
         '"path": ".pair[1]", "change": "change", "sensitive": true, "since": 2}]', 'its plan');
 SELECT matches(promote.plan_text('ecomm-production-lists'), E'\\+ \\.keys\\[1\\] +"\\(sensitive value\\)"',

@@ -66,7 +66,8 @@ SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-kp', '{"k"
     'and sensitive by the destination''s release');
 SELECT is(pg_temp.lines($$SELECT * FROM promote.preview_promotion('ecomm-staging-kp', 'ecomm-production-kp')
     WHERE kind = 'param'$$),
-    '(param,.k,keep,"""(sensitive value)""","""(sensitive value)""",,1,destination,f,t)', 'a value that is kept is masked too');
+    '(param,.k,keep,"""(sensitive value)""","""(sensitive value)""",,1,destination,f,t)',
+        'a value that is kept is masked too');
 
 -- ---- copyable is asked of the document as it will be ----
 UPDATE promote.environment SET parameters = '{"mode": "prod", "x": 1}' WHERE environment IN ('staging', 'production')
@@ -102,7 +103,8 @@ SELECT is((SELECT jsonb_agg(c ORDER BY c ->> 'path') FROM (SELECT diff, destruct
     WHERE component = 'ph' AND environment = 'production' ORDER BY deployment DESC LIMIT 1) d,
     jsonb_array_elements(d.diff) c WHERE destructive),
     '[{"kind": "param", "path": ".n", "change": "add", "new": 1, "since": 2}, {"kind": "parameter", "path": ".s", '
-        '"change": "change", "old": 1, "new": 2, "immutable": true, "since": 2}]', 'and then the plan says what the parameter did');
+        '"change": "change", "old": 1, "new": 2, "immutable": true, "since": 2}]',
+            'and then the plan says what the parameter did');
 
 -- ---- what runs is what was deployed, not what was planned ----
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-ph', '{"s": "{{x}}", "n": 2}',

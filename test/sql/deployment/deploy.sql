@@ -82,7 +82,8 @@ SAVEPOINT reviewed;
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-db', '{"tier": "y"}')$$,
     'the desired revision moves');
 SELECT matches(promote.plan_text('ecomm-production-db'),
-    E'^ecomm-production-db, plan 5: revision 1 -> 4, postgres 1.0.0\n\n  \\+ .tier      "y"\n  \\+ .replicas  2  # since '
+    E'^ecomm-production-db, plan 5: revision 1 -> 4, postgres 1.0.0\n\n  \\+ .tier      "y"\n  \\+ .replicas  2  # '
+        'since '
     'revision 2\n', 'the text of a plan says since when something waits that came with another revision');
 SELECT pg_temp.no($$deploy_instance('ecomm-production-db', 3)$$, 'PM503',
     'desired revision is 4; what was reviewed is revision 3', 'the revision has moved');

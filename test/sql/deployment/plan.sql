@@ -243,7 +243,8 @@ SELECT unalike(promote.plan_text('ecomm-production-db'), '%unexpected%', 'of whi
 SELECT pg_temp.deploy('ecomm-staging-db') \g /dev/null
 SELECT pg_temp.says($$SELECT path, unexpected FROM promote.config_changes WHERE instance = 'ecomm-production-db'
     AND deployment = (SELECT deployment FROM promote.instance WHERE name = 'ecomm-production-db')$$,
-    E'(.tier,t)\n(.network.cidr,t)\n(.password,f)\n(.replicas,t)', 'it has run with a password, but not with these values');
+    E'(.tier,t)\n(.network.cidr,t)\n(.password,f)\n(.replicas,t)',
+        'it has run with a password, but not with these values');
 SELECT alike(promote.plan_text('ecomm-production-db'), E'%~ .replicas      1 -> 8  # unexpected\n%',
     'which the text says');
 SELECT alike(promote.plan_text('ecomm-production-db'),

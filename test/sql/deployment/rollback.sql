@@ -58,7 +58,8 @@ SELECT pg_temp.refuses($$SELECT * FROM promote.rehearse_rollback('ecomm-producti
     'nor is it rehearsed');
 SELECT is(pg_temp.lines($$SELECT kind, path, change, old_value, new_value, immutable, sensitive, message
     FROM promote.rehearse_rollback('ecomm-production-db') ORDER BY path$$),
-    $$(release,"release constraint",change,"""~1""","""1.1.0""",f,f,)$$, 'the one that ran last is the default, though it is not the one before');
+    $$(release,"release constraint",change,"""~1""","""1.1.0""",f,f,)$$,
+        'the one that ran last is the default, though it is not the one before');
 SELECT pg_temp.fails('ecomm-production-db') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT new_revision, changed
     FROM promote.rollback_instance('ecomm-production-db', message => 'it failed')$$), '(4,t)',

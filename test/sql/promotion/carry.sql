@@ -127,7 +127,8 @@ SELECT promote.configure_instance('ecomm-staging-cache', '{}', '2.1.0') \g /dev/
 SELECT promote.set_secret('ecomm-staging-cache', 'password', 'newer') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT path, change
     FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true)
-    WHERE sensitive AND change <> 'none'$$), '("secret password",change)', 'what the release to come does not declare is not copied');
+    WHERE sensitive AND change <> 'none'$$), '("secret password",change)',
+        'what the release to come does not declare is not copied');
 SELECT promote.set_secret('ecomm-production-cache', 'token', 'own') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
     copy_secrets => true)$$), '(t)', 'promoted');
@@ -139,7 +140,8 @@ SELECT is((SELECT data -> 'secrets' FROM promote.audit_log WHERE event = 'secret
 -- ---- along a path ----
 INSERT INTO promote.promotion_path VALUES ('ecomm', 'staging', 'production');
 SELECT promote.set_secret('ecomm-staging-cache', 'password', 'newest') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT changed, jsonb_path_query_first(diff, '$[*] ? (@.path == "secret password")') -> 'since'
+SELECT is(pg_temp.lines($$SELECT changed,
+    jsonb_path_query_first(diff, '$[*] ? (@.path == "secret password")') -> 'since'
     FROM promote.promote_to_next('ecomm-staging-cache', copy_secrets => true)$$), '(t,3)',
     'promote_to_next copies as well');
 
@@ -212,7 +214,8 @@ SELECT is(pg_temp.lines($$SELECT (SELECT string_agg(c ->> 'path', ', ') FROM jso
       WHERE c ->> 'kind' <> 'release'),
     (SELECT string_agg(b ->> 'code', ', ') FROM jsonb_array_elements(blockers) b)
     FROM promote.preview_request('ecomm', 2)$$),
-    '(".a, reference network, secret password, secret token",)', 'the preview shows what would be carried, and nothing is in its way');
+    '(".a, reference network, secret password, secret token",)',
+        'the preview shows what would be carried, and nothing is in its way');
 SELECT is(pg_temp.fingerprint('production', 'token'), NULL, '... which it is not yet');
 SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-8') \g /dev/null
 SELECT throws_ok($$SELECT promote.advance_request('ecomm', 2)$$, 'PM607', NULL,

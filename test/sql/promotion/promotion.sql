@@ -168,7 +168,8 @@ SELECT is(pg_temp.lines($$SELECT c.params -> 'tier', c.params -> 'replicas' FROM
 SELECT is((SELECT jsonb_agg(c ORDER BY c ->> 'path') FROM (SELECT diff FROM promote.deployment
     WHERE environment = 'production' ORDER BY deployment DESC LIMIT 1) d, jsonb_array_elements(diff) c),
     '[{"kind": "param", "path": ".replicas", "change": "change", "old": 1, "new": 3, "since": 14}, {"kind": "param", '
-        '"path": ".tier", "change": "change", "old": null, "new": "db.example.com", "since": 14}]', 'the diff is of the rendered params');
+        '"path": ".tier", "change": "change", "old": null, "new": "db.example.com", "since": 14}]',
+            'the diff is of the rendered params');
 SELECT is((SELECT digest FROM promote.revision WHERE environment = 'staging' ORDER BY revision DESC LIMIT 1)
     = promote.config_digest('ecomm', pg_temp.params('ecomm-staging-db')), true, 'digests stay comparable');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"size": "small"}', '1.0.0')$$,

@@ -21,7 +21,8 @@ CREATE FUNCTION pg_temp.preview(overrides jsonb DEFAULT '{}') RETURNS text LANGU
     SELECT string_agg(concat_ws(' ', kind, path, change, old_value, '->', new_value, '|', running_value, since), E'\n')
       FROM promote.preview_promotion('ecomm-staging-api', 'ecomm-production-api', overrides)
 $$;
-CREATE FUNCTION pg_temp.promoted(overrides jsonb DEFAULT '{}', plan boolean DEFAULT true) RETURNS text LANGUAGE sql AS $$
+CREATE FUNCTION pg_temp.promoted(overrides jsonb DEFAULT '{}', plan boolean DEFAULT true) RETURNS text
+    LANGUAGE sql AS $$
     SELECT concat_ws(' ', new_revision, COALESCE(deployment, 0), changed, E'\n' || pg_temp.entries(diff))
       FROM promote.promote_instance('ecomm-staging-api', 'ecomm-production-api', overrides, plan => plan)
 $$;
@@ -51,7 +52,8 @@ SELECT pg_temp.deploy('ecomm-production-api') \g /dev/null
 INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references)
 SELECT bundle, '1.1.0', params_schema, remote_references FROM promote.bundle_release WHERE bundle = 'api';
 SELECT is(pg_temp.promoted('{"size": 1, "password": null, "url": "http://{{host}}/"}', false),
-E'2 0 t \nrelease version change "1.0.0" -> "1.1.0" 2', 'a newer release alone is an entry, of what is only staged, too');
+E'2 0 t \nrelease version change "1.0.0" -> "1.1.0" 2',
+    'a newer release alone is an entry, of what is only staged, too');
 SELECT is(pg_temp.preview('{"password": null, "url": "http://{{host}}/"}'),
 E'release release version none "1.1.0" -> "1.1.0" | "1.0.0" 2
 param .own keep "p" -> "p" | "p"', 'the preview shows what is desired already, and waits');
@@ -96,12 +98,14 @@ E'9 8 f \nrelease version change "1.0.0" -> "1.1.0" 2\nrelease channel change "s
 .url change "http://a.example.com/" -> "http://b.example.com/" 9
 .more add -> 1 9\n.size change 1 -> 8 8\n.password add -> "(sensitive value)" 5', '... and is planned');
 SELECT is((SELECT string_agg(path || ' ' || kind, ', ') FROM promote.config_changes
-    WHERE instance = 'ecomm-production-api' AND deployment = 8), '.url parameter, .more param, .size param, .password param',
+    WHERE instance = 'ecomm-production-api' AND deployment = 8),
+        '.url parameter, .more param, .size param, .password param',
     '... as the view of leaves says');
 SELECT is(pg_temp.promoted('{"size": 8, "password": "tell", "more": 1, "url": "http://b.example.com/"}'),
 E'10 9 t \nrelease version change "1.0.0" -> "1.1.0" 2\nrelease channel change "stable" -> "development" 3
 .url change "http://a.example.com/" -> "http://b.example.com/" 9
-.more add -> 1 9\n.size change 1 -> 8 8\n.password add -> "(sensitive value)" 5', 'what renders the same waits as long');
+.more add -> 1 9\n.size change 1 -> 8 8\n.password add -> "(sensitive value)" 5',
+    'what renders the same waits as long');
 
 -- ---- staging back what runs ----
 SELECT promote.configure_instance('ecomm-staging-api', '{}', '1.0.0') \g /dev/null
@@ -117,7 +121,8 @@ SELECT promote.deploy_instance('ecomm-production-api') \g /dev/null
 SELECT is(pg_temp.last_diff('ecomm-production-api'), 'release constraint change "~1" -> "1.0.0" 11',
     'a PROVISION''s diff is its plan''s');
 SELECT pg_temp.work('ecomm-production-api') \g /dev/null
-SELECT is(pg_temp.promoted('{"size": 5, "password": null, "url": "http://{{host}}/"}'), E'12 12 t \n.size change 1 -> 5 12',
+SELECT is(pg_temp.promoted('{"size": 5, "password": null, "url": "http://{{host}}/"}'),
+    E'12 12 t \n.size change 1 -> 5 12',
     'what was deployed waits no more');
 SELECT is(pg_temp.preview('{"password": null, "url": "http://{{host}}/"}'),
     E'param .size change 5 -> 1 | 1\nparam .own keep "p" -> "p" | "p"', 'staging back what runs: nothing will happen');
@@ -127,11 +132,13 @@ SELECT is(pg_temp.promoted('{"password": null, "url": "http://{{host}}/"}'), '13
 SELECT is(promote.format_diff('[]'), 'No changes. What is desired is what runs.', '... as its text would say');
 
 -- ---- a plan whose base moves before it is claimed ----
-SELECT is(pg_temp.promoted('{"size": 6, "password": null, "url": "http://{{host}}/"}'), E'14 13 t \n.size change 1 -> 6 14',
+SELECT is(pg_temp.promoted('{"size": 6, "password": null, "url": "http://{{host}}/"}'),
+    E'14 13 t \n.size change 1 -> 6 14',
     'something waits');
 SELECT pg_temp.work('ecomm-production-api') \g /dev/null
 SELECT promote.deploy_instance('ecomm-production-api') \g /dev/null
-SELECT is(pg_temp.promoted('{"size": 7, "password": null, "url": "http://{{host}}/"}'), E'15 15 t \n.size change 1 -> 7 15',
+SELECT is(pg_temp.promoted('{"size": 7, "password": null, "url": "http://{{host}}/"}'),
+    E'15 15 t \n.size change 1 -> 7 15',
     'a plan is made while a deployment of what came before waits');
 SELECT is((SELECT row(base_deployment, base_revision, previous_version, diff @> '[{"old": 1}]')::text
     FROM promote.deployment WHERE component = 'api' AND environment = 'production' AND deployment = 15),
@@ -140,7 +147,8 @@ UPDATE promote.instance SET attributes = '{"moving": 1}' WHERE name = 'ecomm-pro
 SELECT promote.complete_deployment(instance, deployment, fencing)
   FROM promote.claim_deployment('w', '{PROVISION}', selector => '{"moving": 1}') \g /dev/null
 SELECT alike(promote.plan_text('ecomm-production-api', 15), E'%, plan 15: revision 11 -> 15, api 1.0.0\nWhat runs is '
-    'revision 14, api 1.0.0: promote.compare_deployments(''ecomm-production-api/14'', ''ecomm-production-api/15'') shows '
+    'revision 14, api 1.0.0: promote.compare_deployments(''ecomm-production-api/14'', ''ecomm-production-api/15'') '
+        'shows '
     'all that would change.%', 'the text of a plan that starts elsewhere says what runs');
 SELECT pg_temp.work('ecomm-production-api') \g /dev/null
 SELECT is((SELECT row(base_deployment, base_revision, previous_version, pg_temp.entries(diff))::text
@@ -151,9 +159,11 @@ SELECT is((SELECT array_agg(k ORDER BY k) FROM promote.audit_log, jsonb_object_k
       AND k IN ('base_deployment', 'base_revision', 'diff')), '{base_deployment,base_revision,diff}', '... on record');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE subject = 'ecomm-production-api'
     AND event = 'deployment.started' AND data ? 'diff'), 1::bigint, '... where it does, alone');
-SELECT throws_ok($$UPDATE promote.deployment SET diff = '[]' WHERE component = 'api' AND deployment = 15$$, 'PM301', NULL,
+SELECT throws_ok($$UPDATE promote.deployment SET diff = '[]' WHERE component = 'api' AND deployment = 15$$, 'PM301',
+    NULL,
     'nobody else moves what a plan starts from');
-SELECT is(pg_temp.promoted('{"size": 7, "password": null, "url": "http://{{host}}/"}'), E'15 0 f \n.size change 6 -> 7 15',
+SELECT is(pg_temp.promoted('{"size": 7, "password": null, "url": "http://{{host}}/"}'),
+    E'15 0 f \n.size change 6 -> 7 15',
     'a plan that stands is enough');
 
 -- ---- what failed may have changed anything ----
@@ -161,7 +171,8 @@ SELECT promote.deploy_instance('ecomm-production-api') \g /dev/null
 UPDATE promote.instance SET attributes = '{"failing": 1}' WHERE name = 'ecomm-production-api';
 SELECT deployment, fencing FROM promote.claim_deployment('w', selector => '{"failing": 1}') \gset
 SELECT promote.fail_deployment('ecomm-production-api', :deployment, 'broken', :fencing) \g /dev/null
-SELECT is(pg_temp.promoted('{"size": 7, "password": null, "url": "http://{{host}}/"}'), E'15 17 f \n.size change 6 -> 7 15',
+SELECT is(pg_temp.promoted('{"size": 7, "password": null, "url": "http://{{host}}/"}'),
+    E'15 17 f \n.size change 6 -> 7 15',
     'a plan from before a deployment that failed does not stand');
 SELECT is(pg_temp.promoted('{"size": 6, "password": null, "url": "http://{{host}}/"}'), '16 18 t',
     'going back to what was deployed is planned as well: nobody knows what runs');
@@ -182,7 +193,8 @@ E'17 21 t \nrelease version add -> "1.0.0" 16\nrelease constraint add -> "1.0.0"
 
 -- ---- approvals are of a release, its constraint and its channel ----
 SELECT pg_temp.work('ecomm-production-api') \g /dev/null
-INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'production', 'one', current_user);
+INSERT INTO promote.approval_rule (project, environment, rule, role)
+    VALUES ('ecomm', 'production', 'one', current_user);
 SELECT promote.approve_deployment('ecomm-production-api', 21) \g /dev/null
 SELECT is((SELECT string_agg(code, ' ') FROM promote.blockers('ecomm-production-api')), NULL, 'a plan is approved');
 SELECT promote.plan_instance('ecomm-production-api') \g /dev/null
@@ -194,7 +206,8 @@ SELECT is((SELECT string_agg(code, ' ') FROM promote.blockers('ecomm-production-
     'what renders the same under another constraint was not approved');
 SELECT promote.configure_instance('ecomm-production-api', '{}', '1.0.0+dev') \g /dev/null
 SELECT pg_temp.work('ecomm-production-api') \g /dev/null
-SELECT is((SELECT string_agg(code, ' ') FROM promote.blockers('ecomm-production-api')), 'approval', '... nor from another channel');
+SELECT is((SELECT string_agg(code, ' ') FROM promote.blockers('ecomm-production-api')), 'approval',
+    '... nor from another channel');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'and all of it is on record');
 SELECT * FROM finish();
 ROLLBACK;

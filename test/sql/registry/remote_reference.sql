@@ -199,8 +199,10 @@ SELECT is((SELECT event || ' ' || (data - 'actor' - 'database_role') FROM promot
         '"path": "reference network", "change": "add"}]}', 'recorded once');
 SELECT is(promote.plan_text('ecomm-production-cache'),
     E'ecomm-production-cache, plan 3: revision 2, redis 2.0.0\n\n  + release version     "2.0.0"  # since revision 1\n'
-    '  + release constraint  "2.0.0"  # since revision 1\n  + release channel     "stable"  # since revision 1\n  + .a    '
-    '              1\n  + reference network   "urn:net:2"\n\nPlan: 5 to add, 0 to change, 0 to remove.', 'the plan''s text shows them');
+    '  + release constraint  "2.0.0"  # since revision 1\n  + release channel     "stable"  # since revision 1\n  + '
+        '.a    '
+    '              1\n  + reference network   "urn:net:2"\n\nPlan: 5 to add, 0 to change, 0 to remove.',
+        'the plan''s text shows them');
 SELECT is(pg_temp.lines($$SELECT path FROM promote.config_changes WHERE instance = 'ecomm-production-cache'
     AND deployment = 3$$), '(.a)', 'they are no leaves of the configuration');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
@@ -227,7 +229,8 @@ SELECT is(pg_temp.lines($$SELECT changed, deployment, pg_temp.entries(diff, 2)
     'what was never planned is');
 SELECT is(pg_temp.lines($$SELECT path, change, old_value, new_value, origin
     FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true)
-    WHERE change = 'keep'$$), '("reference dns",keep,"""own""","""own""",destination)', 'the preview says what is kept');
+    WHERE change = 'keep'$$), '("reference dns",keep,"""own""","""own""",destination)',
+        'the preview says what is kept');
 
 -- ---- by its key ----
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
@@ -360,7 +363,8 @@ SELECT is(pg_temp.lines($$SELECT path, change, a_value, b_value
     '("reference dns",add,,"""own""")', 'instances are compared by them, too');
 SELECT is(pg_temp.lines($$SELECT path, change, a_value, b_value
     FROM promote.compare_deployments('ecomm-production-cache/3', 'ecomm-production-cache') WHERE kind = 'reference'
-    ORDER BY path$$), E'("reference dns",add,,"""own""")\n("reference logs",add,,"""l""")\n("reference network",change,"""urn:net:2""","""vpc-s""")',
+    ORDER BY path$$), E'("reference dns",add,,"""own""")\n("reference logs",add,,"""l""")\n("reference '
+        'network",change,"""urn:net:2""","""vpc-s""")',
     '... and deployments');
 SELECT ok(pg_temp.work('ecomm-production-cache') > 0, 'planned');
 SELECT is(pg_temp.lines($$SELECT message FROM promote.blockers('ecomm-production-cache') WHERE code = 'unexpected'$$),

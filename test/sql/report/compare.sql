@@ -40,7 +40,8 @@ SELECT is(pg_temp.lines($$SELECT * FROM promote.compare_deployments('ecomm-produ
 SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT * FROM promote.compare_deployments('ecomm-production-db/1', 'ecomm-production-db/3')
     WHERE kind <> 'param' ORDER BY kind, path$$),
-    E'(action,,change,"""PLAN""","""PROVISION""",f)\n(release,"release channel",change,"""stable""","""development""",f)'
+    E'(action,,change,"""PLAN""","""PROVISION""",f)\n(release,"release channel",change,"""stable""","""development""",'
+        'f)'
     '\n(release,"release constraint",change,"""1.0.0""","""~1""",f)\n(release,"release version",change,"""1.0.0""",'
     '"""1.2.0-dev.20260915T101500Z""",f)\n(revision,,change,1,2,f)', 'what two deployments are');
 SELECT is((SELECT count(*) FROM promote.compare_deployments('ecomm-production-db/1', 'ecomm-production-db/3')
