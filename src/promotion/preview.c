@@ -204,7 +204,13 @@ put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
 {
 	Row			row = row_of(change, waiting);
 	bool		overridden = is_overridden(preview, row.path);
+	JsonbValue	value;
 
+	/* what does not wait runs as it would be rendered; what waits is shown as it would run */
+	if (waiting == NULL)
+		row.running_value = leaf_at(preview->desired.params, row.path, &value);
+	else
+		row.new_value = new_of(waiting);
 	if (is_hidden(row.flags, overridden))
 		return;
 	/* unmasked, it would show that the override equals a masked value */
@@ -456,6 +462,42 @@ put_secrets(const Preview *preview)
 
 /* ---- all ---- */
 
+/* Is a path the same in what is desired now and what would be desired, as they are rendered? */
+static bool
+is_rendered_same(const Preview *preview, const char *path)
+{
+	JsonbValue	roots[] = {json_view(preview->own.params), json_view(preview->desired.params)};
+	JsonbValue	values[2];
+
+	for (int i = 0; i < lengthof(roots); i++)
+		if (!json_path_look_up(&roots[i], path, strlen(path), &values[i]))
+			return false;
+	return json_equal(&values[0], &values[1]);
+}
+
+/*
+ * Add the leaves that change and are rendered the same, such as a value for a placeholder that
+ * stands for it: as they are written.
+ */
+static void
+add_written(Preview *preview)
+{
+	const Proposal *proposal = &preview->promotion->proposed.proposal;
+	const Carried own = {.params = proposal->own_params};
+	const Carried desired = {.params = proposal->params};
+	Entries		written = {NULL};
+
+	entries_add_leaves(&written, preview->mask, &own, &desired);
+	for (Size i = 0; i < written.count; i++)
+	{
+		const Entry *entry = &written.list[i];
+
+		if (is_rendered_same(preview, entry->path))
+			(void) entries_add(&preview->changes.entries, entry->kind, entry->path, old_of(entry), new_of(entry),
+							   entry->flags);
+	}
+}
+
 /* Compare the three states, and the source with what is composed of it. */
 static void
 compare(const Sql *sql, Preview *preview)
@@ -477,6 +519,7 @@ compare(const Sql *sql, Preview *preview)
 	};
 	entries_add_release(&preview->changes.entries, &preview->own, &preview->desired);
 	entries_add_leaves(&preview->changes.entries, preview->mask, &preview->own, &preview->desired);
+	add_written(preview);
 	entries_add_references(&preview->changes.entries, preview->own.references, preview->desired.references,
 						   proposed->replaced);
 	proposal_entries(sql, proposed, true, preview->mask, &preview->waiting.entries);
