@@ -59,7 +59,7 @@ CREATE FUNCTION promote.matrix(project text DEFAULT NULL)
     RETURNS TABLE (project text, component text, environment text, instance text, status text,
                    since timestamptz, revision integer, version text, digest bytea,
                    next text[], promotable boolean, why_not text)
-    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1000
+    LANGUAGE c STABLE PARALLEL UNSAFE ROWS 1000
     AS 'MODULE_PATHNAME', 'promote_matrix';
 REVOKE ALL ON FUNCTION promote.matrix(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.matrix(text) IS

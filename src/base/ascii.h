@@ -22,6 +22,16 @@ ascii_is_letter(uint32 c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+/* Is a text, which is not empty, made of letters, digits and some others? */
+static inline bool
+ascii_is_word(const char *text, int length, const char *others)
+{
+	for (int i = 0; i < length; i++)
+		if (!ascii_is_letter(text[i]) && !ascii_is_digit(text[i]) && (text[i] == '\0' || !strchr(others, text[i])))
+			return false;
+	return length > 0;
+}
+
 /* The value of a hexadecimal digit, or -1. */
 static inline int
 ascii_hex_value(uint32 c)

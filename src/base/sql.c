@@ -343,6 +343,17 @@ sql_fetched(Statement *statement)
 
 /* ---- reading rows ---- */
 
+/* The only column of all rows: a list of char *, in the current memory context. */
+List *
+sql_texts(const SqlRows *rows)
+{
+	List	   *texts = NIL;
+
+	for (uint64 i = 0; i < rows->count; i++)
+		texts = lappend(texts, sql_text(rows, i));
+	return texts;
+}
+
 /* Can a column of that type be read as that kind? */
 static bool
 fits_kind(Oid type, SqlKind kind)
@@ -405,9 +416,9 @@ sql_enum(const char *const *names, const char *name)
 
 /* The member of an enum that a column names; 0 for NULL. */
 static int
-enum_of(const SqlField *field, Datum value, bool isnull)
+enum_of(const SqlField *field, NullableDatum value)
 {
-	char	   *name = isnull ? NULL : TextDatumGetCString(value);
+	char	   *name = value_text(value);
 	int			member = sql_enum(field->names, name);
 
 	if (name && member == 0)
@@ -417,42 +428,34 @@ enum_of(const SqlField *field, Datum value, bool isnull)
 
 /* Store a column's value in the member that the field describes. */
 static void
-put_field(const SqlField *field, Datum value, bool isnull, Oid type, char *member)
+put_field(const SqlField *field, NullableDatum value, Oid type, char *member)
 {
 	switch (field->kind)
 	{
 		case SQL_TEXT:
-			*(char **) member = isnull ? NULL : TextDatumGetCString(value);
+			*(char **) member = value_text(value);
 			break;
 		case SQL_INT:
-			*(int32 *) member = isnull ? 0 : DatumGetInt32(value);
+			*(int32 *) member = value_int(value);
 			break;
 		case SQL_WIDE:
-			*(int64 *) member = !isnull ? DatumGetInt64(value) : type == TIMESTAMPTZOID ? DT_NOEND : 0;
+			*(int64 *) member = type == TIMESTAMPTZOID ? value_time(value) : value_wide(value);
 			break;
 		case SQL_BOOL:
-			*(bool *) member = !isnull && DatumGetBool(value);
-			break;
-		case SQL_JSONB:
-			*(Jsonb **) member = isnull ? NULL : DatumGetJsonbP(value);
-			break;
-		case SQL_BYTEA:
-			*(bytea **) member = isnull ? NULL : DatumGetByteaP(value);
+			*(bool *) member = value_bool(value);
 			break;
 		case SQL_INTERVAL:
-			*(Interval **) member = isnull ? NULL : DatumGetIntervalP(value);
+			*(Interval **) member = value.isnull ? NULL : DatumGetIntervalP(value.value);
 			break;
 		case SQL_ENUM:
-			*(int *) member = enum_of(field, value, isnull);
+			*(int *) member = enum_of(field, value);
 			break;
-		case SQL_RECORD:
-			*(HeapTupleHeader *) member = isnull ? NULL : DatumGetHeapTupleHeader(value);
-			break;
+		case SQL_JSONB:
+		case SQL_BYTEA:
 		case SQL_ARRAY:
-			*(ArrayType **) member = isnull ? NULL : DatumGetArrayTypeP(value);
-			break;
 		case SQL_RANGE:
-			*(RangeType **) member = isnull ? NULL : DatumGetRangeTypeP(value);
+		case SQL_RECORD:
+			*(struct varlena **) member = value.isnull ? NULL : PG_DETOAST_DATUM(value.value);
 			break;
 	}
 }
@@ -491,89 +494,22 @@ sql_row(SqlRows *rows, uint64 row, void *into)
 	for (int i = 0; i < rows->statement->count; i++)
 	{
 		const SqlField *field = &rows->statement->fields[i];
-		bool		isnull;
-		Datum		value = SPI_getbinval(rows->table->vals[row], row_type, i + 1, &isnull);
+		NullableDatum value;
 
-		put_field(field, value, isnull, TupleDescAttr(row_type, i)->atttypid, (char *) into + field->offset);
+		value.value = SPI_getbinval(rows->table->vals[row], row_type, i + 1, &value.isnull);
+		put_field(field, value, TupleDescAttr(row_type, i)->atttypid, (char *) into + field->offset);
 	}
 	return true;
 }
 
 /* The only column of a row.  Even a row that a statement wrote may be missing: a user's trigger can skip it. */
-Datum
-sql_datum(const SqlRows *rows, uint64 row, bool *isnull)
+NullableDatum
+sql_datum(const SqlRows *rows, uint64 row)
 {
+	NullableDatum value;
+
 	if (rows->table == NULL || row >= rows->table->numvals)
 		elog(ERROR, "a row of promote was not written: a trigger or a rule has skipped it");
-	return SPI_getbinval(rows->table->vals[row], rows->table->tupdesc, 1, isnull);
-}
-
-/* The only column, an integer.  NULL becomes 0, which no counter and no key of promote is. */
-int32
-sql_int(const SqlRows *rows, uint64 row)
-{
-	bool		isnull;
-	Datum		value = sql_datum(rows, row, &isnull);
-
-	return isnull ? 0 : DatumGetInt32(value);
-}
-
-/* The only column, a bigint; NULL becomes 0. */
-int64
-sql_wide(const SqlRows *rows, uint64 row)
-{
-	bool		isnull;
-	Datum		value = sql_datum(rows, row, &isnull);
-
-	return isnull ? 0 : DatumGetInt64(value);
-}
-
-/* The only column, a boolean; NULL becomes false. */
-bool
-sql_bool(const SqlRows *rows, uint64 row)
-{
-	bool		isnull;
-	Datum		value = sql_datum(rows, row, &isnull);
-
-	return !isnull && DatumGetBool(value);
-}
-
-/* The only column, a text, in the current memory context; NULL for SQL NULL. */
-char *
-sql_text(const SqlRows *rows, uint64 row)
-{
-	bool		isnull;
-	Datum		value = sql_datum(rows, row, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
-/* The only column, jsonb, detoasted; it may point into the row.  NULL for SQL NULL. */
-Jsonb *
-sql_jsonb(const SqlRows *rows, uint64 row)
-{
-	bool		isnull;
-	Datum		value = sql_datum(rows, row, &isnull);
-
-	return isnull ? NULL : DatumGetJsonbP(value);
-}
-
-/* The only column, bytea, detoasted; it may point into the row.  NULL for SQL NULL. */
-bytea *
-sql_bytea(const SqlRows *rows, uint64 row)
-{
-	bool		isnull;
-	Datum		value = sql_datum(rows, row, &isnull);
-
-	return isnull ? NULL : DatumGetByteaP(value);
-}
-
-/* The only column, a time; NULL becomes DT_NOEND. */
-TimestampTz
-sql_time(const SqlRows *rows, uint64 row)
-{
-	bool		isnull;
-	Datum		value = sql_datum(rows, row, &isnull);
-
-	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
+	value.value = SPI_getbinval(rows->table->vals[row], rows->table->tupdesc, 1, &value.isnull);
+	return value;
 }

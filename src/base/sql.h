@@ -22,12 +22,10 @@
 #include "executor/spi.h"
 #include "nodes/pg_list.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/jsonb.h"
 #include "utils/rangetypes.h"
-#include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "base/value.h"
 
 /* An open scope, with what sql_leave restores. */
 typedef struct Sql
@@ -208,18 +206,21 @@ extern int	sql_enum(const char *const *names, const char *name);
 extern List *sql_list(SqlRows *rows, Size size);
 extern Portal sql_open_once(const Sql *sql, const char *text, const SqlValue *values, int count);
 extern bool sql_row(SqlRows *rows, uint64 row, void *into);
-extern Datum sql_datum(const SqlRows *rows, uint64 row, bool *isnull);
-extern char *sql_text(const SqlRows *rows, uint64 row);
-extern int32 sql_int(const SqlRows *rows, uint64 row);
-extern int64 sql_wide(const SqlRows *rows, uint64 row);
-extern bool sql_bool(const SqlRows *rows, uint64 row);
-extern Jsonb *sql_jsonb(const SqlRows *rows, uint64 row);
-extern bytea *sql_bytea(const SqlRows *rows, uint64 row);
-extern TimestampTz sql_time(const SqlRows *rows, uint64 row);
+extern NullableDatum sql_datum(const SqlRows *rows, uint64 row);
+extern List *sql_texts(const SqlRows *rows);
 extern void sql_command(const Sql *sql, const char *text);
 extern void sql_push_latest(void);
 pg_noreturn extern void refuse_unseen(void);
 extern Oid	table_oid(const char *table);
 extern Oid	tables_owner(void);
+
+/* The only column of a row, as base/value.h reads it. */
+#define sql_text(rows, row) value_text(sql_datum(rows, row))
+#define sql_int(rows, row) value_int(sql_datum(rows, row))
+#define sql_wide(rows, row) value_wide(sql_datum(rows, row))
+#define sql_bool(rows, row) value_bool(sql_datum(rows, row))
+#define sql_time(rows, row) value_time(sql_datum(rows, row))
+#define sql_jsonb(rows, row) value_jsonb(sql_datum(rows, row))
+#define sql_bytea(rows, row) value_bytea(sql_datum(rows, row))
 
 #endif							/* PROMOTE_BASE_SQL_H */

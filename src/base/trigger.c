@@ -8,7 +8,6 @@
 
 #include "access/htup_details.h"
 #include "executor/spi.h"
-#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -22,8 +21,7 @@
  * level.
  */
 TriggerData *
-trigger_data(FunctionCallInfo fcinfo, const char *function, const char *table,
-			 TriggerEvent timing)
+trigger_data(FunctionCallInfo fcinfo, const char *table, TriggerEvent timing)
 {
 	const TriggerEvent mask = TRIGGER_EVENT_TIMINGMASK | TRIGGER_EVENT_ROW;
 	TriggerData *data = (TriggerData *) fcinfo->context;
@@ -32,14 +30,14 @@ trigger_data(FunctionCallInfo fcinfo, const char *function, const char *table,
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager", function)));
+				 errmsg("function \"%s\" was not called by trigger manager", get_func_name(fcinfo->flinfo->fn_oid))));
 	schema = get_namespace_name(RelationGetNamespace(data->tg_relation));
 	if (schema == NULL || strcmp(schema, "promote") != 0 ||
 		(table && strcmp(RelationGetRelationName(data->tg_relation), table) != 0) ||
 		(data->tg_event & mask) != timing)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" is not made for this trigger", function)));
+				 errmsg("function \"%s\" is not made for this trigger", get_func_name(fcinfo->flinfo->fn_oid))));
 	return data;
 }
 
@@ -50,81 +48,21 @@ trigger_row(const TriggerData *data)
 	return TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
 }
 
-/* The value of a column. */
-Datum
-trigger_value(const TriggerData *data, HeapTuple row, const char *column, bool *isnull)
+/* The value of a column; NULL where the table does not have it. */
+NullableDatum
+trigger_value(const TriggerData *data, HeapTuple row, const char *column)
 {
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 	int			number = SPI_fnumber(row_type, column);
+	NullableDatum value = {.isnull = true};
 
 	if (number > 0)
-		return heap_getattr(row, number, row_type, isnull);
-	*isnull = true;
-	return (Datum) 0;
-}
-
-/* Is a column NULL? */
-bool
-trigger_is_null(const TriggerData *data, HeapTuple row, const char *column)
-{
-	bool		isnull;
-
-	(void) trigger_value(data, row, column, &isnull);
-	return isnull;
-}
-
-/* A column of text, or of a domain over it. */
-char *
-trigger_text(const TriggerData *data, HeapTuple row, const char *column)
-{
-	bool		isnull;
-	Datum		value = trigger_value(data, row, column, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
-/* A column of integer. */
-int32
-trigger_int(const TriggerData *data, HeapTuple row, const char *column)
-{
-	bool		isnull;
-	Datum		value = trigger_value(data, row, column, &isnull);
-
-	return isnull ? 0 : DatumGetInt32(value);
-}
-
-/* A column of boolean. */
-bool
-trigger_bool(const TriggerData *data, HeapTuple row, const char *column)
-{
-	bool		isnull;
-	Datum		value = trigger_value(data, row, column, &isnull);
-
-	return !isnull && DatumGetBool(value);
-}
-
-/* A column of timestamptz; NULL is the end of time. */
-TimestampTz
-trigger_time(const TriggerData *data, HeapTuple row, const char *column)
-{
-	bool		isnull;
-	Datum		value = trigger_value(data, row, column, &isnull);
-
-	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
-}
-
-/* A column of jsonb; it may point into the row. */
-Jsonb *
-trigger_jsonb(const TriggerData *data, HeapTuple row, const char *column)
-{
-	bool		isnull;
-	Datum		value = trigger_value(data, row, column, &isnull);
-
-	return isnull ? NULL : DatumGetJsonbP(value);
+		value.value = heap_getattr(row, number, row_type, &value.isnull);
+	return value;
 }
 
 /* Are two values of a column equal?  Two pointers to one stored value are equal without fetching it. */
-bool
+static bool
 same_value(Datum a, Datum b, bool byval, int16 length)
 {
 	if (!byval && length == -1 &&
@@ -140,14 +78,12 @@ trigger_differs(const TriggerData *data, const char *column)
 {
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 	int			number = SPI_fnumber(row_type, column);
-	bool		old_null;
-	bool		new_null;
-	Datum		old_value = trigger_value(data, data->tg_trigtuple, column, &old_null);
-	Datum		new_value = trigger_value(data, data->tg_newtuple, column, &new_null);
+	NullableDatum old = trigger_value(data, data->tg_trigtuple, column);
+	NullableDatum new = trigger_value(data, data->tg_newtuple, column);
 
-	if (old_null || new_null)
-		return old_null != new_null;
-	return !same_value(old_value, new_value, TupleDescAttr(row_type, number - 1)->attbyval,
+	if (old.isnull || new.isnull)
+		return old.isnull != new.isnull;
+	return !same_value(old.value, new.value, TupleDescAttr(row_type, number - 1)->attbyval,
 					   TupleDescAttr(row_type, number - 1)->attlen);
 }
 

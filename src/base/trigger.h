@@ -8,27 +8,24 @@
 
 #include "commands/trigger.h"
 #include "fmgr.h"
-#include "utils/jsonb.h"
-#include "utils/timestamp.h"
 
-extern TriggerData *trigger_data(FunctionCallInfo fcinfo, const char *function,
-								 const char *table, TriggerEvent timing);
+#include "base/value.h"
+
+extern TriggerData *trigger_data(FunctionCallInfo fcinfo, const char *table, TriggerEvent timing);
 extern HeapTuple trigger_row(const TriggerData *data);
-
-/*
- * Columns of a row of the trigger's table, by name, in the current memory context.  NULL
- * becomes NULL, 0, false or DT_NOEND, and so does a column that the table does not have.
- */
-extern Datum trigger_value(const TriggerData *data, HeapTuple row, const char *column, bool *isnull);
-extern bool trigger_is_null(const TriggerData *data, HeapTuple row, const char *column);
-extern char *trigger_text(const TriggerData *data, HeapTuple row, const char *column);
-extern int32 trigger_int(const TriggerData *data, HeapTuple row, const char *column);
-extern bool trigger_bool(const TriggerData *data, HeapTuple row, const char *column);
-extern TimestampTz trigger_time(const TriggerData *data, HeapTuple row, const char *column);
-extern Jsonb *trigger_jsonb(const TriggerData *data, HeapTuple row, const char *column);
-
+extern NullableDatum trigger_value(const TriggerData *data, HeapTuple row, const char *column);
 extern bool trigger_differs(const TriggerData *data, const char *column);
 extern HeapTuple trigger_with(const TriggerData *data, HeapTuple row, const char *column, Datum value);
-extern bool same_value(Datum a, Datum b, bool byval, int16 length);
+
+/*
+ * Columns of a row of the trigger's table, by name, as base/value.h reads them.  A column that the
+ * table does not have is NULL.
+ */
+#define trigger_is_null(data, row, column) (trigger_value(data, row, column).isnull)
+#define trigger_text(data, row, column) value_text(trigger_value(data, row, column))
+#define trigger_int(data, row, column) value_int(trigger_value(data, row, column))
+#define trigger_bool(data, row, column) value_bool(trigger_value(data, row, column))
+#define trigger_time(data, row, column) value_time(trigger_value(data, row, column))
+#define trigger_jsonb(data, row, column) value_jsonb(trigger_value(data, row, column))
 
 #endif							/* PROMOTE_BASE_TRIGGER_H */

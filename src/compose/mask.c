@@ -551,10 +551,8 @@ mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *ren
 	if (known)
 		mark_paths(&own, &view, known);
 	initStringInfo(&path);
-	json_builder_init(&builder);
-	json_build_begin_array(&builder);
+	json_begin_array(&builder);
 	add_paths(&builder, &path, &view, root.node, own.node);
-	json_build_end_array(&builder);
 	paths = json_builder_finish(&builder);
 	return JB_ROOT_COUNT(paths) > 0 ? paths : NULL;
 }

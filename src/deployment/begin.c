@@ -65,7 +65,7 @@ Datum
 promote_next_possible(PG_FUNCTION_ARGS)
 {
 	InstanceKey key;
-	int32		deployment = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");
+	int32		deployment = value_int(fcinfo->args[1]);
 	TimestampTz at = argument_time(fcinfo, 2, "at");
 	GateCase	gate;
 	Sql			sql;
@@ -149,9 +149,9 @@ begin_hold(const InstanceKey *key, DeploymentAction action, const char *bundle, 
 	if (action == ACTION_PLAN)
 		return;
 	view = rule_view();
-	rule_hold(key->project, key->environment, view);
+	rule_hold(RULE_ALL, key->project, key->environment, view);
 	if (action == ACTION_PROVISION)
-		rule_hold_release(bundle, version, view);
+		rule_hold(RULE_RELEASE, bundle, version, view);
 }
 
 /*

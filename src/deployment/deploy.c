@@ -235,13 +235,6 @@ place_order(FunctionCallInfo fcinfo, const Request *request, int expected)
 	return deployment_result(&sql, deployment_row(&sql, &request->key, order(&sql, &review, request)));
 }
 
-/* The argument that names a plan; 0: none is named. */
-static int32
-argument_plan(FunctionCallInfo fcinfo, int argument)
-{
-	return PG_ARGISNULL(argument) ? 0 : argument_number(fcinfo, argument, "deployment");
-}
-
 /*
  * promote.plan_instance(instance text, message text, expected_revision
  * integer) returns promote.deployment
@@ -265,7 +258,7 @@ promote_deploy_instance(PG_FUNCTION_ARGS)
 	Request		request = {.action = ACTION_PROVISION,.status = DEPLOYMENT_PENDING,.message = argument_text(fcinfo, 2)};
 
 	argument_instance_for(fcinfo, 0, "instance", "deploy", &request.key);
-	request.plan = argument_plan(fcinfo, 1);
+	request.plan = value_int(fcinfo->args[1]);
 	return place_order(fcinfo, &request, 3);
 }
 
@@ -299,7 +292,7 @@ promote_propose_deployment(PG_FUNCTION_ARGS)
 
 	request.action = argument_action(PG_ARGISNULL(1) ? "PROVISION" : argument_text(fcinfo, 1));
 	argument_instance_for(fcinfo, 0, "instance", proposing(request.action), &request.key);
-	request.plan = argument_plan(fcinfo, 2);
+	request.plan = value_int(fcinfo->args[2]);
 	if (request.plan != 0 && request.action != ACTION_PROVISION)
 		ereport(ERROR,
 				(errcode(PM_INVALID_ARGUMENT),

@@ -77,8 +77,7 @@ open_line(Sql *scope, const char *project, Line *line)
 	*line = (Line) {project, table_oid("line_stop"), NIL};
 	take_line(scope, line);
 	rows = sql_run(scope, &projects, AS_TEXT(project));
-	for (uint64 i = 0; i < rows.count; i++)
-		line->projects = lappend(line->projects, sql_text(&rows, i));
+	line->projects = sql_texts(&rows);
 	if (project && line->projects == NIL)
 		ereport(ERROR,
 				(errcode(PM_NOT_FOUND),
@@ -208,12 +207,11 @@ promote_resume_line(PG_FUNCTION_ARGS)
 Datum
 promote_guard_line_stop(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_line_stop", "line_stop",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "line_stop", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(data->tg_trigtuple);
-	if (!guard_is_open())
+	if (!errand()->records)
 		ereport(ERROR,
 				(errcode(PM_APPEND_ONLY),
 				 errmsg("\"line_stop\" is history and only appended to"),

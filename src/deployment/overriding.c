@@ -131,12 +131,11 @@ last_override(const Sql *sql, const GateCase *gate, const char *code)
 	static Statement read = {"SELECT o FROM promote.gate_override AS o WHERE " OF_GATE("o")
 		" ORDER BY o.override DESC LIMIT 1"};
 	SqlRows		rows = sql_run(sql, &read, AS_GATE(gate, code));
-	bool		isnull;
 
 	if (rows.count == 0)
 		refuse_override(gate, code, "It does not block.",
 						"promote.blockers shows what does; an override is for what somebody has seen.");
-	return sql_datum(&rows, 0, &isnull);
+	return sql_datum(&rows, 0).value;
 }
 
 /*
@@ -228,8 +227,7 @@ promote_review_override(PG_FUNCTION_ARGS)
 Datum
 promote_guard_override_rule(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_override_rule", "override_rule",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "override_rule", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = trigger_row(data);
 	char	   *code = trigger_text(data, row, "code");
 	char	   *role = trigger_text(data, row, "role");

@@ -20,7 +20,7 @@
 #include "json/digest.h"
 #include "ledger/config_digest.h"
 #include "ledger/guard.h"
-#include "ledger/record_rows.h"
+#include "ledger/record.h"
 #include "promotion/proposal.h"
 #include "terraform/document.h"
 
@@ -148,9 +148,8 @@ update_deployment(const Sql *sql, const Deployment *deployment, bytea *digest, c
 		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 RETURNING d"};
 	SqlRows		rows = guarded_run(sql, &update, AS_KEY(&deployment->key), AS_INT(deployment->deployment),
 								   AS_BYTEA(digest), AS_JSONB(summary->facts), AS_TEXTS(defects_array(summary)));
-	bool		isnull;
 
-	return sql_datum(&rows, 0, &isnull);
+	return sql_datum(&rows, 0).value;
 }
 
 /* Read the document and write all that is recorded of it; returns the deployment's row. */
@@ -241,8 +240,7 @@ promote_record_plan(PG_FUNCTION_ARGS)
 Datum
 promote_guard_stateful_type(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_stateful_type", "stateful_type",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "stateful_type", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = trigger_row(data);
 
 	if (!creating_extension &&

@@ -30,7 +30,6 @@
 #include "ledger/guard.h"
 #include "ledger/notify.h"
 #include "ledger/record.h"
-#include "ledger/record_rows.h"
 #include "ledger/recorded.h"
 #include "promotion/diff.h"
 #include "registry/rule_hold.h"
@@ -320,7 +319,7 @@ check_columns(const Update *update)
 
 		if (column < 0 || (column >= FIRST_RECORDED && !records))
 			refuse_change(name);
-		if (!guard_is_open() && !is_for_hands(name, update->from != update->to))
+		if (!errand()->records && !is_for_hands(name, update->from != update->to))
 			refuse_hand(name);
 	}
 }
@@ -436,11 +435,10 @@ go_back(Update *update, bool lost)
 static void
 seal_plan(Update *update)
 {
-	bool		isnull;
-	Datum		digest = trigger_value(update->data, update->new, "rendered_digest", &isnull);
+	NullableDatum digest = trigger_value(update->data, update->new, "rendered_digest");
 
 	if (update->action == ACTION_PLAN && is_null(update, "plan_digest"))
-		set(update, "plan_digest", sql_value(BYTEAOID, isnull, digest));
+		set(update, "plan_digest", sql_value(BYTEAOID, digest.isnull, digest.value));
 }
 
 /* Refuse to complete a deployment after its lease has ended. */
@@ -519,7 +517,7 @@ static void
 take_step(Update *update)
 {
 	require_step(update);
-	if (!guard_is_open())
+	if (!errand()->records)
 		take_by_hand(update);
 	if (update->to == DEPLOYMENT_RUNNING)
 		start(update);
@@ -542,8 +540,7 @@ take_step(Update *update)
 Datum
 promote_guard_deployment(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_deployment", "deployment",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "deployment", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	Update		update;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
@@ -706,8 +703,7 @@ write_step(void *state)
 Datum
 promote_record_deployment(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "record_deployment", "deployment",
-									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "deployment", TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	Update		update;
 	Sql			sql;
 

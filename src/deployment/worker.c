@@ -370,11 +370,10 @@ promote_heartbeat_deployment(PG_FUNCTION_ARGS)
 	Sql			sql;
 	Deployment	deployment;
 	SqlRows		rows;
-	bool		isnull;
 
 	claim_load(fcinfo, 2, true, &sql, &deployment);
 	rows = guarded_run(&sql, &extend, AS_KEY(&deployment.key), AS_INT(deployment.deployment), AS_TIME(until));
-	return deployment_result(&sql, sql_datum(&rows, 0, &isnull));
+	return deployment_result(&sql, sql_datum(&rows, 0).value);
 }
 
 /*
@@ -417,10 +416,9 @@ end_claim(FunctionCallInfo fcinfo, int fencing_argument, DeploymentStatus status
 	SqlRows		rows = guarded_run(&sql, &end, AS_KEY(&deployment.key), AS_INT(deployment.deployment), AS_INT(fencing),
 								   AS_TEXT(deployment_statuses[status]), AS_TEXT(reason),
 								   AS_TIME(GetCurrentTimestamp()));
-	bool		isnull;
 
 	if (rows.count == 1)
-		return deployment_result(&sql, sql_datum(&rows, 0, &isnull));
+		return deployment_result(&sql, sql_datum(&rows, 0).value);
 	deployment_load(&sql, &deployment.key, deployment.deployment, &deployment);
 	if (deployment.status != status || deployment.fencing != fencing)
 		claim_refuse(&deployment, fencing);
@@ -462,10 +460,9 @@ promote_release_deployment(PG_FUNCTION_ARGS)
 	Sql			sql;
 	Deployment	deployment;
 	SqlRows		rows;
-	bool		isnull;
 
 	claim_load(fcinfo, 2, false, &sql, &deployment);
 	rows = guarded_run(&sql, &release, AS_KEY(&deployment.key), AS_INT(deployment.deployment), AS_TEXT(reason),
 					   AS_TIME(due_at));
-	return deployment_result(&sql, sql_datum(&rows, 0, &isnull));
+	return deployment_result(&sql, sql_datum(&rows, 0).value);
 }

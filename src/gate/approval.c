@@ -578,8 +578,7 @@ members_of(const char *role)
 Datum
 promote_check_approval_rule(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "check_approval_rule", "approval_rule",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "approval_rule", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = trigger_row(data);
 	char	   *rule = trigger_text(data, row, "rule");
 	char	   *role = trigger_text(data, row, "role");
@@ -627,7 +626,7 @@ Datum
 promote_required_approvals(PG_FUNCTION_ARGS)
 {
 	InstanceKey key;
-	int32		deployment = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");
+	int32		deployment = value_int(fcinfo->args[1]);
 	GateCase	gate;
 	Sql			sql;
 

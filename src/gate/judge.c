@@ -334,7 +334,7 @@ Datum
 promote_blockers(PG_FUNCTION_ARGS)
 {
 	InstanceKey key;
-	int32		deployment = PG_ARGISNULL(1) ? 0 : argument_number(fcinfo, 1, "deployment");
+	int32		deployment = value_int(fcinfo->args[1]);
 	GateCase	gate;
 	Sql			sql;
 

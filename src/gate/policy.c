@@ -191,7 +191,7 @@ find_function(const char *name, const char **problem)
 Datum
 promote_check_policy(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "check_policy", "policy", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "policy", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = trigger_row(data);
 	char	   *name = trigger_text(data, row, "function");
 	const char *problem;

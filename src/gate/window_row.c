@@ -102,14 +102,13 @@ check_kind(const char *name, const TriggerData *data, HeapTuple row)
 static void
 read_calendar(const TriggerData *data, HeapTuple row, CalendarText *text)
 {
-	bool		isnull;
-	Datum		exdates = trigger_value(data, row, "exdates", &isnull);
+	NullableDatum exdates = trigger_value(data, row, "exdates");
 
-	text->exdates = isnull ? NULL : DatumGetArrayTypeP(exdates);
+	text->exdates = exdates.isnull ? NULL : DatumGetArrayTypeP(exdates.value);
 	text->rule = trigger_text(data, row, "rule");
 	text->zone = trigger_text(data, row, "zone");
-	text->starts_at = DatumGetTimestamp(trigger_value(data, row, "starts_at", &isnull));
-	text->duration = DatumGetIntervalP(trigger_value(data, row, "duration", &isnull));
+	text->starts_at = DatumGetTimestamp(trigger_value(data, row, "starts_at").value);
+	text->duration = DatumGetIntervalP(trigger_value(data, row, "duration").value);
 }
 
 /* Check a row that recurs; returns it with the zone spelled as PostgreSQL does. */
@@ -135,13 +134,11 @@ check_recurring(const TriggerData *data, HeapTuple row, bool must_end)
 Datum
 promote_check_window(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "check_window", NULL,
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	bool		is_freeze = strcmp(RelationGetRelationName(data->tg_relation), "freeze_window") == 0;
 	HeapTuple	row = trigger_row(data);
 	const char *name;
-	bool		isnull;
-	Datum		during;
+	NullableDatum during;
 
 	if (SPI_fnumber(RelationGetDescr(data->tg_relation), "during") <= 0)
 		ereport(ERROR,
@@ -151,10 +148,10 @@ promote_check_window(PG_FUNCTION_ARGS)
 	name = trigger_text(data, row, "name");
 	name = name ? name : "";
 	check_kind(name, data, row);
-	during = trigger_value(data, row, "during", &isnull);
-	if (isnull)
+	during = trigger_value(data, row, "during");
+	if (during.isnull)
 		return PointerGetDatum(check_recurring(data, row, is_freeze));
-	check_range(name, DatumGetRangeTypeP(during), is_freeze);
+	check_range(name, DatumGetRangeTypeP(during.value), is_freeze);
 	return PointerGetDatum(row);
 }
 

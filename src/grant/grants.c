@@ -186,8 +186,7 @@ static void
 read_grants(Oid role)
 {
 	static const SqlField fields[] = {
-		SQL_FIELD(Grant, role, "g.role"), SQL_FIELD(Grant, project, "g.project"),
-		SQL_FIELD(Grant, environment, "g.environment"), SQL_FIELD(Grant, action, "g.action")
+		SQL_FIELDS(Grant, "g", role, project, environment, action)
 	};
 	static Statement read = SQL_ROWS(fields, "SELECT $* FROM promote.grants AS g");
 	SqlRows		rows;
@@ -356,11 +355,11 @@ grants_anywhere(const char *action)
 	return held.exempt || allows(held.anywhere, action_bit(action));
 }
 
-/* Add a text to an array that lives in that memory context. */
+/* Add a text to an array. */
 static void
-add_text(ArrayBuildState *state, const char *text, MemoryContext context)
+add_text(ArrayBuildState *state, const char *text)
 {
-	(void) accumArrayResult(state, CStringGetTextDatum(text), false, TEXTOID, context);
+	(void) accumArrayResult(state, CStringGetTextDatum(text), false, TEXTOID, CurrentMemoryContext);
 }
 
 /* Where the current user may do something, if it is not everywhere: an array of promote.grants.scope. */
@@ -377,19 +376,11 @@ grants_scopes(const char *action)
 	while ((entry = hash_seq_search(&scan)) != NULL)
 		if (allows(entry->actions, bit))
 			add_text(state, psprintf("%s-%s", entry->scope.project[0] ? entry->scope.project : "*",
-									 entry->scope.environment[0] ? entry->scope.environment : "*"),
-					 CurrentMemoryContext);
+									 entry->scope.environment[0] ? entry->scope.environment : "*"));
 	return DatumGetArrayTypeP(makeArrayResult(state, CurrentMemoryContext));
 }
 
 /* ---- SQL functions ---- */
-
-/* A name argument; NULL for SQL NULL. */
-static char *
-name_argument(FunctionCallInfo fcinfo, int argument)
-{
-	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
-}
 
 /* promote.may(action text, project text, environment text) returns boolean */
 Datum
@@ -403,7 +394,7 @@ promote_may(PG_FUNCTION_ARGS)
 				 errmsg("\"%s\" is not an action", action),
 				 errdetail("Actions are " ACTION_NAMES "."),
 				 errhint("Correct the name.")));
-	PG_RETURN_BOOL(grants_may(action, name_argument(fcinfo, 1), name_argument(fcinfo, 2)));
+	PG_RETURN_BOOL(grants_may(action, value_text(fcinfo->args[1]), value_text(fcinfo->args[2])));
 }
 
 /*
@@ -415,29 +406,12 @@ promote_may(PG_FUNCTION_ARGS)
 Datum
 promote_may_view(PG_FUNCTION_ARGS)
 {
-	char	   *project = name_argument(fcinfo, 0);
-	char	   *environment = name_argument(fcinfo, 1);
+	char	   *project = value_text(fcinfo->args[0]);
+	char	   *environment = value_text(fcinfo->args[1]);
 
 	if (environment && project)
 		PG_RETURN_BOOL(grants_may(GRANTS_ROWS, project, environment));
 	PG_RETURN_BOOL(grants_sees(project));
-}
-
-/* Add all existing projects to an array. */
-static void
-add_all_projects(ArrayBuildState *state, MemoryContext context)
-{
-	static Statement read = {"SELECT p.project FROM promote.project AS p"};
-	SqlRows		rows;
-	Sql			sql;
-
-	sql_enter(&sql);
-	sql_push_latest();
-	rows = sql_read(&sql, &read);
-	for (uint64 i = 0; i < rows.count; i++)
-		add_text(state, sql_text(&rows, i), context);
-	PopActiveSnapshot();
-	sql_leave(&sql);
 }
 
 /* The projects of which the current user sees something, taken from the grants; NULL: all projects. */
@@ -454,8 +428,18 @@ grants_projects(void)
 	hash_seq_init(&scan, held.scopes);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 		if (entry->scope.project[0] && entry->scope.environment[0] == '\0' && allows(entry->within, ROWS))
-			add_text(state, entry->scope.project, CurrentMemoryContext);
+			add_text(state, entry->scope.project);
 	return DatumGetArrayTypeP(makeArrayResult(state, CurrentMemoryContext));
+}
+
+/* All existing projects by the active snapshot, an array of text that is valid until the scope is left. */
+Datum
+grants_all_projects(const Sql *sql)
+{
+	static Statement read = {"SELECT ARRAY(SELECT p.project::pg_catalog.text FROM promote.project AS p)"};
+	SqlRows		rows = sql_read(sql, &read);
+
+	return sql_datum(&rows, 0).value;
 }
 
 /*
@@ -468,11 +452,15 @@ Datum
 promote_visible_projects(PG_FUNCTION_ARGS)
 {
 	ArrayType  *granted = grants_projects();
-	ArrayBuildState *state;
+	Datum		all;
+	Sql			sql;
 
 	if (granted)
 		PG_RETURN_ARRAYTYPE_P(granted);
-	state = initArrayResult(TEXTOID, CurrentMemoryContext, false);
-	add_all_projects(state, CurrentMemoryContext);
-	PG_RETURN_DATUM(makeArrayResult(state, CurrentMemoryContext));
+	sql_enter(&sql);
+	sql_push_latest();
+	all = SPI_datumTransfer(grants_all_projects(&sql), false, -1);
+	PopActiveSnapshot();
+	sql_leave(&sql);
+	return all;
 }

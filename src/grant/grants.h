@@ -11,6 +11,8 @@
 
 #include "utils/array.h"
 
+#include "base/sql.h"
+
 #define ACTION_NAMES "view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, admin, audit and impersonate"
 
 /* To see rows: checked like an action, and implied by all actions but impersonate. */
@@ -23,6 +25,7 @@ extern bool grants_sees(const char *project);
 extern bool grants_anywhere(const char *action);
 extern ArrayType *grants_scopes(const char *action);
 extern ArrayType *grants_projects(void);
+extern Datum grants_all_projects(const Sql *sql);
 extern bool grants_is_exempt(void);
 
 /* Actions. */

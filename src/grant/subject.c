@@ -76,7 +76,7 @@ is_project(const char *project, const char *subject)
 Datum
 promote_may_view_audit(PG_FUNCTION_ARGS)
 {
-	char	   *project = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *project = value_text(fcinfo->args[0]);
 	char	   *subject;
 	char	   *environment;
 

@@ -13,7 +13,7 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
-#include "json/graft.h"
+#include "json/merge.h"
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"

@@ -453,7 +453,6 @@ merge_diff(const Jsonb *a, const Jsonb *b)
 	json_builder_init(&builder);
 	diff_levels(&builder, &root, &a_view, &b_view, SIZE_MAX);
 	begin_level(&builder, &root);
-	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
 

@@ -25,12 +25,7 @@ PG_FUNCTION_INFO_V1(promote_jsonb_at_path);
 static bool
 is_identifier(const char *key, int length)
 {
-	if (length == 0 || ascii_is_digit(key[0]))
-		return false;
-	for (int i = 0; i < length; i++)
-		if (!ascii_is_letter(key[i]) && !ascii_is_digit(key[i]) && key[i] != '_')
-			return false;
-	return true;
+	return ascii_is_word(key, length, "_") && !ascii_is_digit(key[0]);
 }
 
 /* Append the step into an object; key need not be NUL-terminated. */

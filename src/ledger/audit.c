@@ -51,12 +51,10 @@ audit_time(TimestampTz at)
 {
 	struct pg_tm tm;
 	fsec_t		fraction;
-	int			year;
 
 	if (TIMESTAMP_NOT_FINITE(at) || timestamp2tm(at, NULL, &tm, &fraction, NULL, NULL) != 0)
 		return pstrdup(at < 0 ? "-infinity" : "infinity");
-	year = tm.tm_year;
-	return psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", year, tm.tm_mon, tm.tm_mday,
+	return psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year, tm.tm_mon, tm.tm_mday,
 					tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fraction);
 }
 
@@ -65,11 +63,8 @@ bytea *
 audit_hash(const AuditEvent *event)
 {
 	JsonBuilder	builder;
-	JsonbValue	data;
 
-	json_root(event->data, &data);
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "project", event->project);
 	json_build_field(&builder, "subject", event->subject);
 	json_build_number(&builder, "seq", event->seq);
@@ -77,11 +72,9 @@ audit_hash(const AuditEvent *event)
 	json_build_field(&builder, "actor", event->actor);
 	json_build_field(&builder, "database_role", event->database_role);
 	json_build_field(&builder, "event", event->event);
-	json_build_key(&builder, "data", 4);
-	json_build_value(&builder, &data);
+	json_build_document(&builder, "data", event->data);
 	json_build_field(&builder, "rows", event->rows ? audit_hex(json_digest(event->rows)) : NULL);
 	json_build_field(&builder, "previous_hash", audit_hex(event->previous_hash));
-	json_build_end_object(&builder);
 	return json_digest(json_builder_finish(&builder));
 }
 
@@ -90,7 +83,7 @@ void
 audit_read_head(const Sql *sql, const char *project, const char *subject, AuditHead *head)
 {
 	static const SqlField fields[] = {
-		SQL_FIELD(AuditHead, seq, "a.seq"), SQL_FIELD(AuditHead, hash, "a.hash")
+		SQL_FIELDS(AuditHead, "a", seq, hash)
 	};
 	static Statement read = SQL_ROWS(fields, "SELECT $* FROM promote.audit_log AS a"
 									 " WHERE a.project = $1 AND a.subject = $2"
@@ -160,15 +153,11 @@ audit_append(const Sql *sql, AuditHead *head, const char *project, const char *s
 		elog(ERROR, "the audit rows of \"%s\" were not all written", subject);
 }
 
-/*
- * Begin the facts of an event: an object that says who acts.  audit_note_facts ends the
- * object, or the caller does.
- */
+/* Begin the facts of an event: an object that says who acts. */
 void
 audit_begin(JsonBuilder *facts)
 {
-	json_builder_init(facts);
-	json_build_begin_object(facts);
+	json_begin_object(facts);
 	json_build_field(facts, "actor", current_actor());
 	json_build_field(facts, "database_role", current_database_role());
 }
@@ -188,11 +177,10 @@ audit_note(const Sql *sql, const char *project, const char *subject, const char 
 	return head.seq;
 }
 
-/* As audit_note, with facts that audit_begin began, or with another object that is not ended yet. */
+/* As audit_note, with facts that audit_begin began, or with others. */
 int64
 audit_note_facts(const Sql *sql, const char *project, const char *subject, const char *event, JsonBuilder *facts)
 {
-	json_build_end_object(facts);
 	return audit_note(sql, project, subject, event, json_builder_finish(facts));
 }
 
@@ -217,8 +205,8 @@ promote_audit_hash(PG_FUNCTION_ARGS)
 	event.database_role = text_to_cstring(PG_GETARG_TEXT_PP(5));
 	event.event = text_to_cstring(PG_GETARG_TEXT_PP(6));
 	event.data = PG_GETARG_JSONB_P(7);
-	event.rows = PG_ARGISNULL(8) ? NULL : PG_GETARG_JSONB_P(8);
-	event.previous_hash = PG_ARGISNULL(9) ? NULL : PG_GETARG_BYTEA_PP(9);
+	event.rows = value_jsonb(fcinfo->args[8]);
+	event.previous_hash = value_bytea(fcinfo->args[9]);
 	PG_RETURN_BYTEA_P(audit_hash(&event));
 }
 
@@ -303,14 +291,12 @@ static bool
 write_label(JsonBuilder *builder, const char *name, Datum value)
 {
 	Jsonb	   *document = DatumGetJsonbP(value);
-	JsonbValue *view;
+	JsonbValue	view = json_view(document);
 
 	if ((strcmp(name, "selector") != 0 && strcmp(name, "attributes") != 0) ||
 		VARSIZE(document) > AUDIT_MAX_LABEL)
 		return false;
-	view = palloc(sizeof(JsonbValue));
-	json_root(document, view);
-	json_build_value(builder, view);
+	json_build_value(builder, &view);
 	return true;
 }
 
@@ -350,8 +336,7 @@ audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *na
 
 	heap_deform_tuple(row, row_type, values, nulls);
 	project = project_of(row_type, values, nulls);
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	for (int i = 0; i < row_type->natts; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(row_type, i);
@@ -363,7 +348,6 @@ audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *na
 		if (column->atttypid != JSONBOID || !write_label(&builder, name, values[i]))
 			write_fact(&builder, project, getBaseType(column->atttypid), values[i]);
 	}
-	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
 

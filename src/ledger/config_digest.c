@@ -47,20 +47,6 @@ static HTAB *keys = NULL;
 
 /* ---- keys ---- */
 
-/* Create the cache. */
-static void
-make_keys(void)
-{
-	HASHCTL		control = {
-		.keysize = NAMEDATALEN,
-		.entrysize = sizeof(ProjectKey),
-		.hcxt = TopTransactionContext
-	};
-
-	if (keys == NULL)
-		keys = hash_create("promote digest keys", 16, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
-}
-
 /* The cached key, if the transaction has written nothing since; NULL: the key must be read. */
 static const uint8 *
 kept_key(const char *project)
@@ -74,11 +60,13 @@ kept_key(const char *project)
 static const uint8 *
 keep_key(const char *project, const bytea *key)
 {
+	HASHCTL		control = {.keysize = NAMEDATALEN,.entrysize = sizeof(ProjectKey),.hcxt = TopTransactionContext};
 	ProjectKey *kept;
 
 	if (VARSIZE_ANY_EXHDR(key) != KEY_LENGTH)
 		elog(ERROR, "the digest key of \"%s\" has another length", project);
-	make_keys();
+	if (keys == NULL)
+		keys = hash_create("promote digest keys", 16, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	kept = hash_search(keys, project, HASH_ENTER, NULL);
 	kept->read_at = GetCurrentCommandId(false);
 	memcpy(kept->key, VARDATA_ANY(key), KEY_LENGTH);
@@ -254,21 +242,19 @@ require_digest(Datum given, const bytea *digest)
 Datum
 promote_digest_config(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "digest_config", "config",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "config", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = data->tg_trigtuple;
 	char	   *project = trigger_text(data, row, "project");
-	bool		left_out;
-	Datum		given = trigger_value(data, row, "digest", &left_out);
-	Jsonb	   *params = left_out || !loading_rows() ? trigger_jsonb(data, row, "params") : NULL;
+	NullableDatum given = trigger_value(data, row, "digest");
+	Jsonb	   *params = given.isnull || !loading_rows() ? trigger_jsonb(data, row, "params") : NULL;
 	bytea	   *digest;
 
 	/* the table's own constraints refuse what is missing */
 	if (project == NULL || params == NULL)
 		return PointerGetDatum(row);
 	digest = config_digest(project, params);
-	if (!left_out)
-		require_digest(given, digest);
+	if (!given.isnull)
+		require_digest(given.value, digest);
 	return PointerGetDatum(trigger_with(data, row, "digest", PointerGetDatum(digest)));
 }
 
@@ -294,8 +280,7 @@ make_key(void)
 Datum
 promote_make_digest_key(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "make_digest_key", "project",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "project", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 
 	if (!trigger_is_null(data, data->tg_trigtuple, "digest_key"))
 		return PointerGetDatum(data->tg_trigtuple);

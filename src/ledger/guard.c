@@ -34,7 +34,7 @@ errand(void)
 }
 
 /* Run a step on an errand.  The previous errand becomes current again, also after an error. */
-void
+static void
 errand_do(const Errand *errand, void (*step) (void *state), void *state)
 {
 	Errand		before = current;
@@ -100,13 +100,6 @@ guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int c
 	return call.rows;
 }
 
-/* May the statement that fired a trigger write what promote keeps? */
-bool
-guard_is_open(void)
-{
-	return current.records;
-}
-
 /*
  * Does the tables' owner load rows as they are?  A dump sets row_security = off, and anybody
  * who may disable the triggers can set it, too.  Without that setting the guards bind the
@@ -137,8 +130,7 @@ level(FunctionCallInfo fcinfo)
 Datum
 promote_refuse_rewrite(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "refuse_rewrite", NULL,
-									 TRIGGER_EVENT_BEFORE | level(fcinfo));
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | level(fcinfo));
 	const char *table = RelationGetRelationName(data->tg_relation);
 	const char *verb = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? "updated" :
 		TRIGGER_FIRED_BY_DELETE(data->tg_event) ? "deleted" : "truncated";
@@ -214,8 +206,7 @@ check_deleted_instance(const TriggerData *data)
 Datum
 promote_guard_instance(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_instance", "instance",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "instance", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 
 	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
 		check_new_instance(data);
@@ -227,6 +218,23 @@ promote_guard_instance(PG_FUNCTION_ARGS)
 				refuse_column(data, guarded_columns[i],
 							  "It moves by revisions and deployments: promote.configure_instance, promote.promote_instance, promote.deploy_instance.");
 	return PointerGetDatum(trigger_row(data));
+}
+
+/*
+ * Let a row through that promote writes, or that is loaded as it is.  Anything else is refused,
+ * with the reason why only promote writes rows of the table.
+ */
+Datum
+guard_written(const TriggerData *data, bool loads, const char *detail, const char *hint)
+{
+	if (TRIGGER_FIRED_FOR_ROW(data->tg_event) && (current.records || loads))
+		return PointerGetDatum(trigger_row(data));
+	ereport(ERROR,
+			(errcode(PM_GUARDED_COLUMN),
+			 errmsg("rows of \"%s\" are written by promote", RelationGetRelationName(data->tg_relation)),
+			 errdetail("%s", detail),
+			 errhint("%s", hint)));
+	return (Datum) 0;
 }
 
 /*
@@ -258,19 +266,12 @@ is_new_deployment(const TriggerData *data)
 Datum
 promote_guard_record(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_record", NULL,
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	const char *table = RelationGetRelationName(data->tg_relation);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	bool		loads = !current.records && loading_rows() &&
+		(strcmp(RelationGetRelationName(data->tg_relation), "deployment") != 0 || !is_new_deployment(data));
 
-	if (current.records ||
-		(loading_rows() && (strcmp(table, "deployment") != 0 || !is_new_deployment(data))))
-		return PointerGetDatum(data->tg_trigtuple);
-	ereport(ERROR,
-			(errcode(PM_GUARDED_COLUMN),
-			 errmsg("rows of \"%s\" are written by promote", table),
-			 errdetail("They record what happens, as it happens."),
-			 errhint("Use the verbs: promote.promote_instance, promote.deploy_instance and others.")));
-	return (Datum) 0;
+	return guard_written(data, loads, "They record what happens, as it happens.",
+						 "Use the verbs: promote.promote_instance, promote.deploy_instance and others.");
 }
 
 /* Refuse a new row with a value other than NULL or 0 in a column that promote maintains. */
@@ -304,8 +305,7 @@ refuse_kept_row(const TriggerData *data)
 Datum
 promote_guard_kept(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_kept", NULL,
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	const Trigger *trigger = data->tg_trigger;
 
 	if (!current.records && trigger->tgnargs == 0 && !TRIGGER_FIRED_BY_INSERT(data->tg_event))
@@ -329,8 +329,7 @@ Datum
 promote_guard_registry(PG_FUNCTION_ARGS)
 {
 	static const char *const columns[] = {"bundle", "version", "params_schema", "secrets", "remote_references", "digest_key"};
-	TriggerData *data = trigger_data(fcinfo, "guard_registry", NULL,
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(data->tg_trigtuple);

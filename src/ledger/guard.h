@@ -22,14 +22,7 @@ typedef struct Errand
 	struct RevisionRecord *revision;	/* exchanged with the trigger of a revision; NULL: nobody asks for it */
 } Errand;
 
-/* The errand of the statement that fired a trigger. */
 extern const Errand *errand(void);
-/* May that statement write what promote keeps? */
-extern bool guard_is_open(void);
-
-/* Run a step on an errand.  The previous errand becomes current again, also after an error. */
-extern void errand_do(const Errand *errand, void (*step) (void *state), void *state);
-/* Run a step with the guards open, on the current errand otherwise. */
 extern void guarded_do(void (*step) (void *state), void *state);
 
 /* Run a statement on an errand: (sql, &errand, &statement, values...). */
@@ -42,5 +35,6 @@ extern SqlRows errand_call(const Sql *sql, const Errand *errand, Statement *stat
 extern SqlRows guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int count);
 
 extern bool loading_rows(void);
+extern Datum guard_written(const TriggerData *data, bool loads, const char *detail, const char *hint);
 
 #endif							/* PROMOTE_LEDGER_GUARD_H */

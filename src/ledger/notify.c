@@ -9,7 +9,6 @@
 
 #include "base/compat.h"
 #include "json/builder.h"
-#include "json/reader.h"
 #include "ledger/notify.h"
 
 #define CHANNEL "promote"
@@ -30,34 +29,12 @@ add_word(JsonBuilder *builder, const char *name, const char *word)
 		json_build_field(builder, name, word);
 }
 
-/* Add the fields of an object, unless it is NULL. */
-static void
-add_fields(JsonBuilder *builder, const Jsonb *object)
-{
-	JsonbValue	root;
-	JsonbValue	key;
-	JsonbValue	value;
-	JsonCursor	cursor;
-
-	if (object == NULL)
-		return;
-	json_root(object, &root);
-	json_cursor_init(&cursor, root.val.binary.data);
-	while (json_next_pair(&cursor, &key, &value))
-	{
-		json_build_key(builder, key.val.string.val, key.val.string.len);
-		json_build_value(builder, &value);
-	}
-}
-
-/* End the payload and send it, at commit. */
+/* Send the payload, at commit. */
 static void
 send_payload(JsonBuilder *builder)
 {
-	Jsonb	   *payload;
+	Jsonb	   *payload = json_builder_finish(builder);
 
-	json_build_end_object(builder);
-	payload = json_builder_finish(builder);
 	Async_Notify(CHANNEL, JsonbToCString(NULL, &payload->root, VARSIZE(payload)));
 }
 
@@ -67,8 +44,7 @@ notify(const Notice *notice)
 {
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	add_word(&builder, "instance", notice->instance);
 	add_word(&builder, "project", notice->project);
 	add_number(&builder, "request", notice->request);
@@ -76,7 +52,7 @@ notify(const Notice *notice)
 	add_number(&builder, "deployment", notice->deployment);
 	add_word(&builder, "action", notice->action);
 	add_word(&builder, "status", notice->status);
-	add_fields(&builder, notice->carried);
+	json_build_fields(&builder, notice->carried);
 	send_payload(&builder);
 }
 
@@ -86,8 +62,7 @@ notify_line(const char *project, const char *event)
 {
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "event", event);
 	add_word(&builder, "project", project);
 	send_payload(&builder);

@@ -49,7 +49,7 @@ static List *
 find_chains(const Sql *sql, TimestampTz before, const char *project, SqlValue max_chains, MemoryContext keep)
 {
 	static const SqlField fields[] = {
-		SQL_FIELD(Chain, project, "c.project"), SQL_FIELD(Chain, subject, "c.subject"), SQL_FIELD(Chain, cut, "c.cut")
+		SQL_FIELDS(Chain, "c", project, subject, cut)
 	};
 	static Statement find = SQL_ROWS(fields, "SELECT $* FROM promote_internal.prunable_chains($1, $2) AS c"
 									 " ORDER BY c.project, c.subject LIMIT $3");
@@ -110,8 +110,7 @@ static void
 read_carried(const Sql *sql, const Chain *chain, Carried *carried)
 {
 	static const SqlField fields[] = {
-		SQL_FIELD(Carried, gone, "c.gone"), SQL_FIELD(Carried, newest, "c.newest"), SQL_FIELD(Carried, stood_for, "c.stood_for"),
-		SQL_FIELD(Carried, last_at, "c.last_at"), SQL_FIELD(Carried, rows, "c.rows"), SQL_FIELD(Carried, hash, "c.hash")
+		SQL_FIELDS(Carried, "c", gone, newest, stood_for, last_at, rows, hash)
 	};
 	static Statement read = SQL_ROWS(fields, "SELECT $* FROM promote_internal.pruned_rows($1, $2, $3) AS c");
 	SqlRows		rows = sql_run(sql, &read, OF_CHAIN(chain));
@@ -133,7 +132,6 @@ checkpoint_facts(const Chain *chain, const Carried *carried)
 	if (carried->last_at && strcmp(carried->last_at, last_at) > 0)
 		last_at = carried->last_at;
 	json_build_field(&facts, "last_at", last_at);
-	json_build_end_object(&facts);
 	return json_builder_finish(&facts);
 }
 
@@ -241,7 +239,7 @@ prune_chains(const Sql *sql, List *chains, TimestampTz before)
 static TimestampTz
 argument_before(FunctionCallInfo fcinfo)
 {
-	TimestampTz before = PG_ARGISNULL(0) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(0);
+	TimestampTz before = value_time(fcinfo->args[0]);
 
 	if (before > GetCurrentTimestamp())
 		ereport(ERROR,

@@ -30,7 +30,6 @@
 #include "ledger/guard.h"
 #include "ledger/record.h"
 #include "ledger/record_mark.h"
-#include "ledger/record_rows.h"
 #include "ledger/recorded.h"
 
 PG_FUNCTION_INFO_V1(promote_record_change);
@@ -59,17 +58,6 @@ changes_anything(TriggerData *data)
 
 /* ---- recording ---- */
 
-/* Add a document to the facts. */
-static void
-build_document(JsonBuilder *facts, const char *key, const Jsonb *document)
-{
-	JsonbValue *view = palloc(sizeof(JsonbValue));
-
-	json_root(document, view);
-	json_build_key(facts, key, strlen(key));
-	json_build_value(facts, view);
-}
-
 /* Add the subject that a row with a changed key has moved to or came from. */
 static void
 build_other(JsonBuilder *facts, const char *key, const RecordedRow *other)
@@ -90,27 +78,14 @@ change_facts(const RecordedRow *before, const RecordedRow *after, const Recorded
 {
 	JsonBuilder facts;
 
-	json_builder_init(&facts);
-	json_build_begin_object(&facts);
+	json_begin_object(&facts);
 	if (before)
-		build_document(&facts, "before", before->facts);
+		json_build_document(&facts, "before", before->facts);
 	if (after)
-		build_document(&facts, "after", after->facts);
+		json_build_document(&facts, "after", after->facts);
 	build_other(&facts, "was", was);
 	build_other(&facts, "became", became);
-	json_build_end_object(&facts);
 	return json_builder_finish(&facts);
-}
-
-/* The row as the last event of its chain, the head, describes it; NULL: no such row, or no chain. */
-static Jsonb *
-read_last(const Sql *sql, const RecordedRow *row, const AuditHead *head)
-{
-	static Statement read = {"SELECT a.data -> 'after' FROM promote.audit_log AS a"
-		" WHERE a.project = $1 AND a.subject = $2 AND a.seq = $3"};
-	SqlRows		rows = sql_run(sql, &read, AS_TEXT(row->project), AS_TEXT(row->subject), AS_BIGINT(head->seq));
-
-	return rows.count > 0 ? sql_jsonb(&rows, 0) : NULL;
 }
 
 /*
@@ -121,63 +96,56 @@ read_last(const Sql *sql, const RecordedRow *row, const AuditHead *head)
  * promote.verify_audit finds it.
  */
 static bool
-is_recorded(const Sql *sql, const RecordedRow *row, const AuditHead *head)
+is_recorded(const Sql *sql, const RecordedRow *row)
 {
+	static Statement read = {"SELECT a.data -> 'after' FROM promote.audit_log AS a WHERE a.project = $1 AND a.subject = $2"
+		" ORDER BY a.project DESC, a.subject DESC, a.seq DESC LIMIT 1"};
 	bool		any_order = SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
 	const Jsonb *last;
+	SqlRows		rows;
 
 	if (any_order && strcmp(row->project, AUDIT_NO_PROJECT) != 0 && !config_digest_has_key(row->project))
 		return true;
-	last = read_last(sql, row, head);
+	rows = sql_run(sql, &read, AS_TEXT(row->project), AS_TEXT(row->subject));
+	last = rows.count > 0 ? sql_jsonb(&rows, 0) : NULL;
 	if (last == NULL)
-		return any_order && head->seq == 0;
+		return any_order && rows.count == 0;
 	return compareJsonbContainers((JsonbContainer *) &last->root, (JsonbContainer *) &row->facts->root) == 0;
 }
 
 /* Append one event to the chain of a row. */
 static void
-append(const Sql *sql, AuditHead *head, const char *table, const char *what, const RecordedRow *row, Jsonb *data)
+append(const Sql *sql, const char *table, const char *what, const RecordedRow *row, Jsonb *data)
 {
-	AuditEntry	entry = {psprintf("%s.%s", table, what), data};
-
-	audit_append(sql, head, row->project, row->subject, &entry, 1);
+	audit_note(sql, row->project, row->subject, psprintf("%s.%s", table, what), data);
 }
 
 /* Record a row that was inserted, or that got this key by an update. */
 static void
 record_inserted(const Sql *sql, const char *table, const RecordedRow *row, const RecordedRow *was, bool loading)
 {
-	AuditHead	head;
-
-	audit_read_head(sql, row->project, row->subject, &head);
-	if (!loading || !is_recorded(sql, row, &head))
-		append(sql, &head, table, "inserted", row, change_facts(NULL, row, was, NULL));
+	if (!loading || !is_recorded(sql, row))
+		append(sql, table, "inserted", row, change_facts(NULL, row, was, NULL));
 }
 
 /* Record a row that was deleted, or that lost this key by an update. */
 static void
 record_deleted(const Sql *sql, const char *table, const RecordedRow *row, const RecordedRow *became)
 {
-	AuditHead	head;
-
-	audit_read_head(sql, row->project, row->subject, &head);
-	append(sql, &head, table, "deleted", row, change_facts(row, NULL, NULL, became));
+	append(sql, table, "deleted", row, change_facts(row, NULL, NULL, became));
 }
 
 /* Record a row that was updated.  If its key changed, both chains record that. */
 static void
 record_updated(const Sql *sql, const char *table, const RecordedRow *before, const RecordedRow *after)
 {
-	AuditHead	head;
-
-	if (strcmp(before->project, after->project) != 0 || strcmp(before->subject, after->subject) != 0)
+	if (strcmp(before->project, after->project) == 0 && strcmp(before->subject, after->subject) == 0)
 	{
-		record_deleted(sql, table, before, after);
-		record_inserted(sql, table, after, before, false);
+		append(sql, table, "updated", after, change_facts(before, after, NULL, NULL));
 		return;
 	}
-	audit_read_head(sql, after->project, after->subject, &head);
-	append(sql, &head, table, "updated", after, change_facts(before, after, NULL, NULL));
+	record_deleted(sql, table, before, after);
+	record_inserted(sql, table, after, before, false);
 }
 
 /* Record the event that fired a trigger. */
@@ -208,8 +176,7 @@ record(const Sql *sql, TriggerData *data, bool loading)
 Datum
 promote_record_change(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "record_change", NULL,
-									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	bool		loading = loading_rows();
 	Sql			sql;
 
@@ -266,10 +233,9 @@ record_written(Relation table, HeapTuple row)
 Datum
 promote_record_row(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "record_row", NULL,
-									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 
-	if (guard_is_open() && (!TRIGGER_FIRED_BY_UPDATE(data->tg_event) || changes_anything(data)))
+	if (errand()->records && (!TRIGGER_FIRED_BY_UPDATE(data->tg_event) || changes_anything(data)))
 		mark_written(data->tg_relation, data->tg_trigger, trigger_row(data), TRIGGER_FIRED_BY_DELETE(data->tg_event));
 	return PointerGetDatum(NULL);
 }
@@ -292,7 +258,7 @@ find_deleted(const Sql *sql, TriggerData *data)
 	static const SqlField fields[] = {
 		SQL_FIELD(Deleted, instance, "i.name"), SQL_FIELD(Deleted, key.project, "g.project"),
 		SQL_FIELD(Deleted, key.environment, "g.environment"), SQL_FIELD(Deleted, key.component, "g.component"),
-		SQL_FIELD(Deleted, what, "g.what"), SQL_FIELD(Deleted, rows, "g.rows")
+		SQL_FIELDS(Deleted, "g", what, rows)
 	};
 #define GONE(what) \
 	"WITH g AS MATERIALIZED (SELECT o.project, o.environment, o.component, " what " AS what, pg_catalog.count(*) AS rows" \
@@ -367,7 +333,7 @@ record_counts(const Sql *sql, TriggerData *data)
 Datum
 promote_record_deletion(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "record_deletion", NULL, TRIGGER_EVENT_AFTER);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_AFTER);
 	Sql			sql;
 
 	sql_enter(&sql);

@@ -179,11 +179,9 @@ mark_take(const char *project, const char *subject)
 
 	if (chain == NULL)
 		return NULL;
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	build_salt(&builder);
 	tell_marks(&builder, chain);
-	json_build_end_object(&builder);
 	/* outside of all subtransactions nothing can uncover them */
 	if (GetCurrentTransactionNestLevel() == 1)
 		hash_search(chains, &chain->key, HASH_REMOVE, NULL);

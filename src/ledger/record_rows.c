@@ -21,8 +21,8 @@
 #include "base/result.h"
 #include "json/digest.h"
 #include "ledger/audit.h"
+#include "ledger/record.h"
 #include "ledger/record_mark.h"
-#include "ledger/record_rows.h"
 #include "ledger/recorded.h"
 
 PG_FUNCTION_INFO_V1(promote_recorded_rows);
@@ -82,13 +82,6 @@ typedef struct RowQuery
 	SqlValue	values[INDEX_MAX_KEYS];
 	int			count;			/* of the parameters */
 } RowQuery;
-
-/* Add a parameter. */
-static void
-append_value(RowQuery *query, const char *value)
-{
-	query->values[query->count++] = AS_TEXT(value);
-}
 
 /*
  * The key's columns in a subject of the given table.  NIL: the subject is of another table, or
@@ -160,7 +153,7 @@ append_condition(RowQuery *query, Relation table, List *key)
 	{
 		int			number = list_nth_int(numbers, i);
 
-		append_value(query, list_nth(key, i));
+		query->values[query->count++] = AS_TEXT(list_nth(key, i));
 		appendStringInfo(&query->text, " AND t.%s%s = $%d", key_column(table, number),
 						 key_cast(TupleDescAttr(RelationGetDescr(table), number - 1)->atttypid), query->count);
 	}
@@ -220,14 +213,10 @@ begin_set(RowSet *set, const RecordedRow *row, const bytea *digest)
 static void
 take_row(const Asked *asked, const Source *source, const Entry *entry, RowSet *set)
 {
-	HeapTupleData tuple;
+	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(entry->row), .t_data = entry->row};
 	RecordedRow row;
 	bytea	   *digest;
 
-	tuple.t_len = HeapTupleHeaderGetDatumLength(entry->row);
-	ItemPointerSetInvalid(&tuple.t_self);
-	tuple.t_tableOid = RelationGetRelid(source->table);
-	tuple.t_data = entry->row;
 	record_read(source->table, source->trigger, &tuple, &row);
 	digest = json_digest(row.facts);
 	if (set->name && strcmp(row.name, set->name) == 0)
@@ -346,7 +335,7 @@ append_project(RowQuery *query, const Asked *asked, const Source *source)
 	if (!record_has_project(source->trigger))
 		return of_none;
 	if (!of_none)
-		append_value(query, asked->project);
+		query->values[query->count++] = AS_TEXT(asked->project);
 	appendStringInfoString(&query->text, of_none ? " AND t.project IS NULL" : " AND t.project = $1");
 	return true;
 }
@@ -365,7 +354,7 @@ append_asked(RowQuery *query, const Asked *asked, const Source *source)
 		return asked->project == NULL || append_project(query, asked, source);
 	if (kind)
 	{
-		append_value(query, asked->subject);
+		query->values[query->count++] = AS_TEXT(asked->subject);
 		appendStringInfoString(&query->text, kind->condition);
 		return true;
 	}

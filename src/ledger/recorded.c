@@ -272,14 +272,10 @@ record_facts_of_value(HeapTupleHeader row, bool named, const char *const *names,
 {
 	TupleDesc	row_type = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row),
 												  HeapTupleHeaderGetTypMod(row));
-	HeapTupleData tuple;
+	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(row), .t_data = row};
 	Jsonb	   *facts;
 	const char *const *own;
 
-	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
-	ItemPointerSetInvalid(&tuple.t_self);
-	tuple.t_tableOid = InvalidOid;
-	tuple.t_data = row;
 	own = named ? NULL : own_columns(row_type->tdtypeid, names, &count);
 	facts = audit_facts(&tuple, row_type, named || own, own ? own : names, count);
 	ReleaseTupleDesc(row_type);

@@ -103,8 +103,7 @@ restore_guards(const Sql *sql, FunctionCallInfo fcinfo)
 	if (guards.count == 0)
 		return;
 	audit_begin(&facts);
-	json_build_key(&facts, "guards", strlen("guards"));
-	json_build_begin_array(&facts);
+	json_build_array_field(&facts, "guards");
 	for (uint64 i = 0; sql_row(&guards, i, &guard); i++)
 	{
 		char	   *words = psprintf("%s of %s: %s", guard.trigger, guard.table, guard.problem);

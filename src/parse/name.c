@@ -7,14 +7,13 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "base/errors.h"
+#include "base/result.h"
 #include "parse/name.h"
 
 PG_FUNCTION_INFO_V1(promote_check_name);
@@ -125,15 +124,6 @@ instance_key_name(const InstanceKey *key)
 	return psprintf("%s-%s-%s", key->project, key->environment, key->component);
 }
 
-/* The key as the first three parameters of a statement. */
-void
-instance_key_values(const InstanceKey *key, Datum *values)
-{
-	values[0] = CStringGetTextDatum(key->project);
-	values[1] = CStringGetTextDatum(key->environment);
-	values[2] = CStringGetTextDatum(key->component);
-}
-
 /* The order in which rows of instances are locked. */
 int
 instance_key_compare(const InstanceKey *a, const InstanceKey *b)
@@ -190,15 +180,9 @@ Datum
 promote_parse_instance_name(PG_FUNCTION_ARGS)
 {
 	InstanceKey key;
-	TupleDesc	row_type;
-	Datum		values[3];
-	bool		nulls[3] = {false};
 
 	instance_key_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)), &key);
-	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "parse_instance_name must return a row");
-	instance_key_values(&key, values);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, nulls)));
+	return result_row(fcinfo, AS_KEY(&key));
 }
 
 /* A list of names, char *, with commas between them. */

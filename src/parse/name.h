@@ -29,7 +29,6 @@ typedef struct InstanceKey
 extern void instance_key_parse(const char *name, InstanceKey *key);
 extern void environment_name_parse(const char *name, InstanceKey *key);
 extern char *instance_key_name(const InstanceKey *key);
-extern void instance_key_values(const InstanceKey *key, Datum *values);
 extern char *names_joined(const List *names);
 extern Datum names_array(const List *names);
 extern bool names_hold(const List *names, const char *name);

@@ -21,14 +21,13 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "parse/version.h"
 
 #define DIGITS			"0123456789"
@@ -80,9 +79,7 @@ PG_FUNCTION_INFO_V1(promote_version_is_prerelease);
 PG_FUNCTION_INFO_V1(promote_parse_version_constraint);
 PG_FUNCTION_INFO_V1(promote_version_range);
 
-/*
- * Reading
- */
+/* ---- reading ---- */
 
 /* Note what is wrong; returns false, for its caller to return. */
 static bool
@@ -280,9 +277,7 @@ is_latest(const char *text)
 	return strcmp(text, "latest") == 0;
 }
 
-/*
- * Refusals
- */
+/* ---- refusals ---- */
 
 /* Refuse a text as what it should be, for the part and the reason that the parser noted. */
 pg_noreturn static void
@@ -306,9 +301,7 @@ refuse_constraint(const char *text, const VersionProblem *problem)
 		   "Valid forms are 1.2.3, ~1, ~1.2 and latest; where a release channel may be given, each may be followed by +dev.");
 }
 
-/*
- * What other files call
- */
+/* ---- what other files call ---- */
 
 /*
  * Tell the constraint from the release channel that may follow it.  The
@@ -328,29 +321,13 @@ version_parse_constraint(const char *text, char **constraint, bool *development)
 		refuse_constraint(text, &reader.problem);
 }
 
-/*
- * SQL functions
- */
+/* ---- SQL functions ---- */
 
 /* A sort key as a bytea in the current memory context. */
 static Datum
 key_datum(const VersionKey *key)
 {
 	return PointerGetDatum(cstring_to_text_with_len((const char *) key->bytes, key->length));
-}
-
-/* Return a row of two columns that are not null. */
-static Datum
-return_pair(FunctionCallInfo fcinfo, Datum first, Datum second)
-{
-	TupleDesc	descriptor;
-	Datum		values[2] = {first, second};
-	bool		nulls[2] = {false, false};
-
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	descriptor = BlessTupleDesc(descriptor);
-	return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
 }
 
 /* The sort key of a function's argument, a version; raises PM_INVALID_VERSION. */
@@ -464,8 +441,7 @@ promote_parse_version_constraint(PG_FUNCTION_ARGS)
 	bool		development;
 
 	version_parse_constraint(text_to_cstring(PG_GETARG_TEXT_PP(0)), &constraint, &development);
-	return return_pair(fcinfo, CStringGetTextDatum(constraint),
-					   CStringGetTextDatum(development ? VERSION_DEVELOPMENT : VERSION_STABLE));
+	return result_row(fcinfo, AS_TEXT(constraint), AS_TEXT(development ? VERSION_DEVELOPMENT : VERSION_STABLE));
 }
 
 /*
@@ -482,5 +458,6 @@ promote_version_range(PG_FUNCTION_ARGS)
 	upper = lower;
 	/* no key goes on after a whole one, and every byte after a part is less */
 	key_add_byte(&upper, *constraint == '~' || lower.length == 0 ? 0xFF : KEY_END);
-	return return_pair(fcinfo, key_datum(&lower), key_datum(&upper));
+	return result_row(fcinfo, sql_value(BYTEAOID, false, key_datum(&lower)),
+					  sql_value(BYTEAOID, false, key_datum(&upper)));
 }

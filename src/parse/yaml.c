@@ -158,9 +158,7 @@ static void write_node(JsonBuilder *builder, const YamlNode *node);
 
 PG_FUNCTION_INFO_V1(promote_yaml_to_jsonb);
 
-/*
- * Refusals
- */
+/* ---- refusals ---- */
 
 /* Refuse the document at a place of it; line and column count from 1. */
 pg_noreturn static void
@@ -271,9 +269,7 @@ check_depth(const YamlNode *at, uint32 depth)
 			   "Flatten the document.");
 }
 
-/*
- * Events and the text behind them
- */
+/* ---- events and the text behind them ---- */
 
 /* Make the next event the current one. */
 static void
@@ -360,9 +356,7 @@ check_input(const char *input)
 	}
 }
 
-/*
- * Nodes
- */
+/* ---- nodes ---- */
 
 /* The node itself, or what the alias stands for. */
 static YamlNode *
@@ -468,9 +462,7 @@ refuse_tag(const YamlNode *node)
 				"Remove the tag, or correct the value.");
 }
 
-/*
- * Scalars
- */
+/* ---- scalars ---- */
 
 /* Is the text all of these characters, and not empty? */
 static bool
@@ -740,9 +732,7 @@ read_scalar(YamlReader *reader)
 	return node;
 }
 
-/*
- * Collections and aliases
- */
+/* ---- collections and aliases ---- */
 
 /* An alias of the current event; depth is that of the collections around it. */
 static YamlNode *
@@ -1027,9 +1017,7 @@ order_mapping(YamlNode *mapping)
 		pfree(list.pairs);
 }
 
-/*
- * Documents
- */
+/* ---- documents ---- */
 
 /* The one document of the text, as a tree in the current memory context. */
 static YamlNode *

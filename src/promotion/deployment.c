@@ -304,11 +304,10 @@ deployment_step(const Sql *sql, const Deployment *deployment, DeploymentStatus s
 		" AND d.deployment = $4 RETURNING d"};
 	SqlRows		rows = guarded_run(sql, &step, AS_KEY(&deployment->key), AS_INT(deployment->deployment),
 								   AS_TEXT(deployment_statuses[status]), AS_TEXT(reason));
-	bool		isnull;
 
 	if (rows.count != 1)
 		elog(ERROR, "deployment %d was not updated", deployment->deployment);
-	return sql_datum(&rows, 0, &isnull);
+	return sql_datum(&rows, 0).value;
 }
 
 /* The whole row of a deployment, valid until the scope is left. */
@@ -317,11 +316,10 @@ deployment_row(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
 	static Statement read = {"SELECT d FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4"};
 	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(deployment));
-	bool		isnull;
 
 	if (rows.count == 0)
 		elog(ERROR, "deployment %d is not there", deployment);
-	return sql_datum(&rows, 0, &isnull);
+	return sql_datum(&rows, 0).value;
 }
 
 /* Return a row from a verb: leaves the scope with a copy of the row. */

@@ -17,7 +17,7 @@
 #include "compose/entry.h"
 #include "grant/actor.h"
 #include "json/digest.h"
-#include "json/graft.h"
+#include "json/merge.h"
 #include "json/render.h"
 #include "ledger/config_digest.h"
 #include "ledger/guard.h"

@@ -170,7 +170,7 @@ proposal_from(const Sql *sql, const InstanceKey *destination, const char *source
 	SqlRows		rows;
 
 	if (view)
-		rule_hold_paths(destination->project, destination->environment, view);
+		rule_hold(RULE_PATHS, destination->project, destination->environment, view);
 	rows = sql_read_if(sql, read_only, &read, AS_KEY(destination), AS_TEXT(source_environment),
 					   AS_TEXT(version_constraint), AS_TEXT(release_channel));
 	if (!proposal_read(sql, &rows, 0, read_only, proposed))

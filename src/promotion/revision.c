@@ -90,7 +90,7 @@ move_instance(const Sql *sql, ProposedRevision *proposed)
 	SqlRows		rows;
 
 	if (proposed->revision > proposed->current_revision && proposal_minds_blocks(proposed->origin))
-		rule_hold_release(proposed->proposal.bundle, proposed->proposal.version,
+		rule_hold(RULE_RELEASE, proposed->proposal.bundle, proposed->proposal.version,
 						  proposed->view ? proposed->view : rule_view());
 	rows = guarded_run(sql, &move, AS_KEY(&proposed->key), AS_INT(proposed->revision),
 					   AS_INT(proposed->current_deployment + (proposed->plan ? 1 : 0)),
@@ -238,7 +238,7 @@ judge(const Sql *sql, ProposedRevision *proposed)
 	check_stored(proposed);
 	check_source(proposed);
 	if (proposed->source_environment && strcmp(proposed->source_environment, proposed->key.environment) != 0)
-		rule_hold_paths(proposed->key.project, proposed->key.environment, proposed->view);
+		rule_hold(RULE_PATHS, proposed->key.project, proposed->key.environment, proposed->view);
 	path_require(sql, &proposed->key, proposed->source_environment, proposed->path_only, false);
 	proposal_require_history(proposed);
 	if (!proposed->fits)
@@ -436,7 +436,7 @@ take_judged(TriggerData *data, ProposedRevision *judged)
 Datum
 promote_record_revision(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "record_revision", "revision", TRIGGER_EVENT_AFTER);
+	TriggerData *data = trigger_data(fcinfo, "revision", TRIGGER_EVENT_AFTER);
 	RevisionRecord *record = errand()->revision;
 	Sql			sql;
 
@@ -563,8 +563,7 @@ promote_check_origin(PG_FUNCTION_ARGS)
 Datum
 promote_complete_revision(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "complete_revision", "revision",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "revision", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = data->tg_trigtuple;
 	bool		lacks_revision = trigger_is_null(data, row, "revision");
 	bool		lacks_bundle = trigger_is_null(data, row, "bundle");

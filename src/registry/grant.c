@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
@@ -42,13 +43,9 @@ PG_FUNCTION_INFO_V1(promote_refresh_grants);
  * extension itself by a function that DEPENDS ON it.
  */
 static void
-lock_doors(void)
+lock_doors(const Sql *sql)
 {
-	Sql			sql;
-
-	sql_enter(&sql);
-	rescue_object(&sql, table_oid("grants"), 0, ExclusiveLock, "the grants", NULL);
-	sql_leave(&sql);
+	rescue_object(sql, table_oid("grants"), 0, ExclusiveLock, "the grants", NULL);
 }
 
 /* Open or close the door for a role, under the lock. */
@@ -62,14 +59,19 @@ move_door(const Sql *sql, const char *role, bool open)
 		sql_command(sql, sql_text(&rows, i));
 }
 
-/* Does the role have any grant now, whatever the transaction's snapshot shows? */
+/*
+ * Does the role have any grant now, whatever the transaction's snapshot shows?  Grants that the
+ * current command has written are seen if own.
+ */
 static bool
-has_grants(const Sql *sql, const char *role)
+has_grants(const Sql *sql, const char *role, bool own)
 {
 	static Statement look = {"SELECT FROM promote.grants AS g WHERE g.role = $1 LIMIT 1"};
 	SqlRows		rows;
 
-	sql_push_latest();
+	if (own)
+		CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
 	rows = sql_read(sql, &look, AS_TEXT(role));
 	PopActiveSnapshot();
 	return rows.count > 0;
@@ -84,17 +86,16 @@ has_grants(const Sql *sql, const char *role)
 Datum
 promote_open_door(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "open_door", "grants",
-									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "grants", TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	char	   *role = trigger_text(data, data->tg_trigtuple, "role");
 	Oid			oid = get_role_oid(role, true);
 	Sql			sql;
 
-	lock_doors();
 	sql_enter(&sql);
+	lock_doors(&sql);
 	if (OidIsValid(oid) && TRIGGER_FIRED_BY_INSERT(data->tg_event) && !grants_is_marked(oid))
 		move_door(&sql, role, true);
-	if (OidIsValid(oid) && TRIGGER_FIRED_BY_DELETE(data->tg_event) && !has_grants(&sql, role))
+	if (OidIsValid(oid) && TRIGGER_FIRED_BY_DELETE(data->tg_event) && !has_grants(&sql, role, true))
 		move_door(&sql, role, false);
 	sql_leave(&sql);
 	grants_changed();
@@ -122,21 +123,14 @@ refuse_grant(const char *detail, const char *hint)
 static void
 refuse_inherited(const char *role)
 {
-	static Statement look = {"SELECT FROM promote.grants AS g WHERE g.role = $1 LIMIT 1"};
-	SqlRows		rows;
 	Sql			sql;
 
 	if (grants_is_marked(get_role_oid(role, false)))
 		return;
-	/* wait for others who open a door now */
-	lock_doors();
-	if (grants_is_marked(get_role_oid(role, false)))
-		return;
 	sql_enter(&sql);
-	PushActiveSnapshot(GetLatestSnapshot());
-	rows = sql_read(&sql, &look, AS_TEXT(role));
-	PopActiveSnapshot();
-	if (rows.count > 0)
+	/* wait for others who open a door now */
+	lock_doors(&sql);
+	if (!grants_is_marked(get_role_oid(role, false)) && has_grants(&sql, role, false))
 		refuse_grant(psprintf("Grants of role \"%s\" are there already, but were not given to this role of that name.", role),
 					 "Take them back by promote.revoke_action, or let them count by promote.refresh_grants(role).");
 	sql_leave(&sql);
@@ -177,8 +171,7 @@ warn_of_createrole(const char *role)
 Datum
 promote_guard_grant(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_grant", "grants",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "grants", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	char	   *role = trigger_text(data, data->tg_trigtuple, "role");
 	char	   *action = trigger_text(data, data->tg_trigtuple, "action");
 
@@ -317,7 +310,7 @@ open_roles(const Sql *sql)
 static List *
 named_role(const Sql *sql, char *role)
 {
-	if (!role_exists(role) || !has_grants(sql, role))
+	if (!role_exists(role) || !has_grants(sql, role, true))
 		refuse_grant(psprintf("There is no role \"%s\", or it has no grants.", role),
 					 "CREATE ROLE, or promote.grant_action.");
 	return list_make1(role);
@@ -328,15 +321,10 @@ static void
 record_refreshed(const Sql *sql, const List *roles)
 {
 	JsonBuilder facts;
-	ListCell   *cell;
 
 	audit_begin(&facts);
-	json_build_key(&facts, "roles", strlen("roles"));
-	json_build_begin_array(&facts);
-	foreach(cell, roles)
-		json_build_string(&facts, lfirst(cell), strlen(lfirst(cell)));
-	json_build_end_array(&facts);
-	audit_note_facts(sql, "*", "*", "grants.refreshed", &facts);
+	json_build_strings(&facts, "roles", roles);
+	audit_note_facts(sql, AUDIT_NO_PROJECT, AUDIT_NO_PROJECT, "grants.refreshed", &facts);
 }
 
 /*
@@ -356,8 +344,8 @@ promote_refresh_grants(PG_FUNCTION_ARGS)
 	int			count;
 
 	access_require_in("admin", NULL, NULL);
-	lock_doors();
 	sql_enter(&sql);
+	lock_doors(&sql);
 	roles = role ? named_role(&sql, role) : open_roles(&sql);
 	foreach(cell, roles)
 		move_door(&sql, lfirst(cell), true);

@@ -73,17 +73,13 @@ static List *
 environments_of(const Sql *sql, Statement *statement, const char *project, const char *environment, bool read_only)
 {
 	SqlRows		rows = sql_read_if(sql, read_only, statement, AS_TEXT(project), AS_TEXT(environment));
-	List	   *names = NIL;
+	List	   *names = sql_texts(&rows);
 
-	for (uint64 i = 0; i < rows.count; i++)
-		names = lappend(names, sql_text(&rows, i));
 	SPI_freetuptable(rows.table);
 	return names;
 }
 
-/*
- * Walks
- */
+/* ---- walks ---- */
 
 /* Begin a walk in a project. */
 static void
@@ -233,9 +229,7 @@ compare_places(const ListCell *a, const ListCell *b)
 	return strcmp(first->environment, second->environment);
 }
 
-/*
- * Writing paths
- */
+/* ---- writing paths ---- */
 
 /*
  * promote_internal.lock_project() returns trigger
@@ -246,8 +240,7 @@ compare_places(const ListCell *a, const ListCell *b)
 Datum
 promote_lock_project(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "lock_project", "promotion_path",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "promotion_path", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = trigger_row(data);
 	char	   *project = trigger_text(data, row, "project");
 
@@ -297,7 +290,7 @@ search_new(const Sql *sql)
 Datum
 promote_check_paths(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "check_paths", "promotion_path", TRIGGER_EVENT_AFTER);
+	TriggerData *data = trigger_data(fcinfo, "promotion_path", TRIGGER_EVENT_AFTER);
 	Sql			sql;
 
 	if (data->tg_newtable == NULL)
@@ -312,7 +305,7 @@ promote_check_paths(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* Reading paths */
+/* ---- reading paths ---- */
 
 /* Refuse an environment that does not exist, PM_NOT_FOUND. */
 static void
@@ -384,7 +377,7 @@ promote_upstream_environments(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Promoting along paths */
+/* ---- promoting along paths ---- */
 
 /*
  * May an environment take its desired state from another one?  If not, sources lists the
@@ -450,12 +443,11 @@ path_next(const Sql *sql, const InstanceKey *source)
 		" JOIN promote.instance AS i ON i.project = $1 AND i.environment = p.destination_environment AND i.component = $3"
 		" WHERE p.project = $1 AND p.source_environment = $2 ORDER BY p.destination_environment"};
 	SqlRows		rows;
-	List	   *names = NIL;
+	List	   *names;
 
 	require_instance(sql, source);
 	rows = sql_run(sql, &read, AS_KEY(source));
-	for (uint64 i = 0; i < rows.count; i++)
-		names = lappend(names, sql_text(&rows, i));
+	names = sql_texts(&rows);
 	if (names == NIL)
 		refuse_no_next(sql, source);
 	if (list_length(names) > 1)

@@ -18,6 +18,8 @@
 #include "base/trigger.h"
 #include "grant/access.h"
 #include "ledger/guard.h"
+#include "parse/name.h"
+#include "parse/version.h"
 #include "registry/release.h"
 #include "registry/rule_hold.h"
 
@@ -36,7 +38,6 @@ refuse_blocked_release(const char *bundle, const char *version, const char *reas
 			 errmsg("release %s of bundle \"%s\" is blocked", version, bundle),
 			 errdetail("The reason given is: %s", reason),
 			 errhint("Use another release, or put this one back to use by promote.unblock_release.")));
-	pg_unreachable();
 }
 
 /* Refuse a blocked release now, and refuse to commit if it is blocked by then. */
@@ -47,7 +48,7 @@ release_require_unblocked(const Sql *sql, const char *bundle, const char *versio
 	SqlRows		rows;
 	char	   *reason;
 
-	rule_hold_release(bundle, version, rule_view());
+	rule_hold(RULE_RELEASE, bundle, version, rule_view());
 	sql_push_latest();
 	rows = sql_read(sql, &read, AS_TEXT(bundle), AS_TEXT(version));
 	PopActiveSnapshot();
@@ -82,7 +83,6 @@ set_block_reason(FunctionCallInfo fcinfo, const char *reason, const char *messag
 	Sql			sql;
 	SqlRows		rows;
 	Datum		row;
-	bool		isnull;
 
 	/* a release belongs to no project */
 	access_require_in("admin", NULL, NULL);
@@ -91,7 +91,7 @@ set_block_reason(FunctionCallInfo fcinfo, const char *reason, const char *messag
 	rows = sql_run(&sql, &read, AS_TEXT(bundle), AS_TEXT(version));
 	if (rows.count == 0)
 		refuse_unknown_release(bundle, version);
-	row = SPI_datumTransfer(sql_datum(&rows, 0, &isnull), false, -1);
+	row = SPI_datumTransfer(sql_datum(&rows, 0).value, false, -1);
 	sql_leave(&sql);
 	return row;
 }
@@ -132,8 +132,7 @@ record_block(const Sql *sql, const char *bundle, const char *version, const char
 Datum
 promote_record_release(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "record_release", "bundle_release",
-									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "bundle_release", TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	char	   *reason;
 	char	   *bundle;
 	char	   *version;
@@ -154,24 +153,9 @@ promote_record_release(PG_FUNCTION_ARGS)
 	if (moved)
 		record_block(&sql, bundle, version, reason);
 	if (retyped || (moved && reason))
-		rule_release_changed(&sql, bundle, version);
+		rule_changed(&sql, RULE_RELEASE, RULE_RELEASES, bundle, version);
 	sql_leave(&sql);
 	return PointerGetDatum(NULL);
-}
-
-/* The newest releases of a bundle, for a message; "" without any. */
-static char *
-newest_releases(const Sql *sql, const char *bundle)
-{
-	static Statement newest = {"SELECT r.version FROM promote.bundle_release AS r"
-		" WHERE r.bundle = $1 ORDER BY r.bundle DESC, r.sort_key DESC LIMIT 5"};
-	SqlRows		rows = sql_run(sql, &newest, AS_TEXT(bundle));
-	StringInfoData versions;
-
-	initStringInfo(&versions);
-	for (uint64 i = 0; i < rows.count; i++)
-		appendStringInfo(&versions, "%s%s", i > 0 ? ", " : "", sql_text(&rows, i));
-	return versions.data;
 }
 
 /* Refuse a constraint that no release of the bundle satisfies.  The error lists the newest releases. */
@@ -179,20 +163,16 @@ void
 refuse_no_release(const Sql *sql, const char *bundle, const char *version_constraint,
 				  const char *release_channel)
 {
-	const char *dev = strcmp(release_channel, "development") == 0 ? "+dev" : "";
-	char	   *versions = newest_releases(sql, bundle);
+	static Statement newest = {"SELECT r.version FROM promote.bundle_release AS r"
+		" WHERE r.bundle = $1 ORDER BY r.bundle DESC, r.sort_key DESC LIMIT 5"};
+	SqlRows		rows = sql_run(sql, &newest, AS_TEXT(bundle));
 
-	if (versions[0] == '\0')
-		ereport(ERROR,
-				(errcode(PM_NO_RELEASE),
-				 errmsg("no release of bundle \"%s\" matches %s%s", bundle,
-						version_constraint, dev),
-				 errdetail("The bundle has no releases."),
-				 errhint("Publish one: INSERT INTO promote.bundle_release.")));
 	ereport(ERROR,
 			(errcode(PM_NO_RELEASE),
-			 errmsg("no release of bundle \"%s\" matches %s%s", bundle,
-					version_constraint, dev),
-			 errdetail("The newest releases are %s.", versions),
+			 errmsg("no release of bundle \"%s\" matches %s%s", bundle, version_constraint,
+					strcmp(release_channel, VERSION_DEVELOPMENT) == 0 ? "+dev" : ""),
+			 rows.count == 0 ? errdetail("The bundle has no releases.") :
+			 errdetail("The newest releases are %s.", names_joined(sql_texts(&rows))),
+			 rows.count == 0 ? errhint("Publish one: INSERT INTO promote.bundle_release.") :
 			 errhint("Use a constraint that one of them satisfies; prereleases need +dev behind it.")));
 }

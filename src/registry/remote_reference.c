@@ -11,8 +11,10 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 #include "base/argument.h"
+#include "base/ascii.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/trigger.h"
@@ -50,28 +52,18 @@ refuse_slots(const char *detail)
 static bool
 is_field(const char *name, int length)
 {
-	static const char allowed[] = "-_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
-	for (int i = 0; i < length; i++)
-		if (memchr(allowed, name[i], strlen(allowed)) == NULL)
-			return false;
-	return length >= 1 && length <= FIELD_MAX_LENGTH && name[0] != '-';
+	return length <= FIELD_MAX_LENGTH && ascii_is_word(name, length, "-_") && name[0] != '-';
 }
 
 /* Check the declaration of one slot. */
 static void
 check_slot(const JsonbValue *slot)
 {
-	JsonCursor	cursor;
-	JsonbValue	key;
-	JsonbValue	value;
-
 	if (!json_is_object(slot))
 		refuse_slots("What is said of a slot has to be an object.");
-	json_cursor_init(&cursor, slot->val.binary.data);
-	while (json_next_pair(&cursor, &key, &value))
-		if (json_string_is(&key, "required") ? value.type != jbvBool :
-			!json_string_is(&key, "description") || value.type != jbvString)
+	json_foreach(said, slot)
+		if (json_string_is(&said.key, "required") ? said.value.type != jbvBool :
+			!json_string_is(&said.key, "description") || said.value.type != jbvString)
 			refuse_slots("Of a slot is said whether it is \"required\", true or false, and its \"description\", a string.");
 }
 
@@ -79,21 +71,16 @@ check_slot(const JsonbValue *slot)
 Datum
 promote_check_slots(PG_FUNCTION_ARGS)
 {
-	JsonbValue	slots;
-	JsonbValue	key;
-	JsonbValue	slot;
-	JsonCursor	cursor;
+	JsonbValue	slots = json_view(PG_GETARG_JSONB_P(0));
 
-	json_root(PG_GETARG_JSONB_P(0), &slots);
 	if (!json_is_object(&slots))
 		refuse_slots("They have to be an object, with a key for each slot.");
-	json_cursor_init(&cursor, slots.val.binary.data);
-	while (json_next_pair(&cursor, &key, &slot))
+	json_foreach(slot, &slots)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!is_field(key.val.string.val, key.val.string.len))
+		if (!is_field(slot.key.val.string.val, slot.key.val.string.len))
 			refuse_slots("A slot's name has 1 to 63 letters, digits, dashes and underscores, and does not begin with a dash.");
-		check_slot(&slot);
+		check_slot(&slot.value);
 	}
 	PG_RETURN_BOOL(true);
 }
@@ -102,13 +89,10 @@ promote_check_slots(PG_FUNCTION_ARGS)
 static bool
 has_slot(const Jsonb *slots, const char *field)
 {
-	JsonbValue	root;
 	JsonbValue	slot;
 
-	if (slots == NULL)
-		return false;
-	json_root(slots, &root);
-	return json_find(&root, field, &slot);
+	return slots &&
+		getKeyJsonValueFromContainer(&unconstify(Jsonb *, slots)->root, field, strlen(field), &slot) != NULL;
 }
 
 /* The keys of an object: a list of char *, in the document's order. */
@@ -116,15 +100,9 @@ static List *
 key_names(const Jsonb *object)
 {
 	List	   *names = NIL;
-	JsonbValue	root;
-	JsonbValue	key;
-	JsonbValue	value;
-	JsonCursor	cursor;
 
-	json_root(object, &root);
-	json_cursor_init(&cursor, root.val.binary.data);
-	while (json_next_pair(&cursor, &key, &value))
-		names = lappend(names, pnstrdup(key.val.string.val, key.val.string.len));
+	json_foreach_in(child, &object->root)
+		names = lappend(names, pnstrdup(child.key.val.string.val, child.key.val.string.len));
 	return names;
 }
 
@@ -136,14 +114,12 @@ has_password(const char *reference)
 {
 	const char *authority = strstr(reference, "://");
 	const char *at;
-	const char *colon;
 
 	if (authority == NULL)
 		return false;
 	authority += strlen("://");
 	at = memchr(authority, '@', strcspn(authority, "/?#"));
-	colon = at ? memchr(authority, ':', at - authority) : NULL;
-	return colon != NULL;
+	return at && memchr(authority, ':', at - authority);
 }
 
 /* Why a text is no valid reference; NULL: it is one. */
@@ -186,45 +162,17 @@ promote_check_reference(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* An argument that is a valid reference. */
-static char *
-argument_reference(FunctionCallInfo fcinfo, int argument)
-{
-	char	   *reference = argument_required(fcinfo, argument, "reference");
-
-	require_reference(reference);
-	return reference;
-}
-
 /* Merge two sets of references; fields of both take the value of the second set.  NULL is an empty set. */
 Jsonb *
 reference_over(const Jsonb *references, const Jsonb *over)
 {
-	const Jsonb *sets[2] = {references, over};
 	JsonBuilder	builder;
-	JsonbValue	root;
-	JsonbValue	key;
-	JsonbValue	value;
-	JsonCursor	cursor;
 
 	if (references == NULL && over == NULL)
 		return NULL;
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
-	for (int i = 0; i < lengthof(sets); i++)
-	{
-		if (sets[i] == NULL)
-			continue;
-		json_root(sets[i], &root);
-		json_cursor_init(&cursor, root.val.binary.data);
-		while (json_next_pair(&cursor, &key, &value))
-		{
-			json_build_key(&builder, key.val.string.val, key.val.string.len);
-			/* the strings of the value point into the document */
-			json_build_value(&builder, &value);
-		}
-	}
-	json_build_end_object(&builder);
+	json_begin_object(&builder);
+	json_build_fields(&builder, references);
+	json_build_fields(&builder, over);
 	return json_builder_finish(&builder);
 }
 
@@ -232,27 +180,10 @@ reference_over(const Jsonb *references, const Jsonb *over)
 static Jsonb *
 reference_without(const Jsonb *references, const char *field)
 {
-	JsonBuilder	builder;
-	JsonbValue	root;
-	JsonbValue	key;
-	JsonbValue	value;
-	JsonCursor	cursor;
-	int			count = 0;
+	Jsonb	   *rest = DatumGetJsonbP(DirectFunctionCall2(jsonb_delete, JsonbPGetDatum(references),
+														  CStringGetTextDatum(field)));
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
-	json_root(references, &root);
-	json_cursor_init(&cursor, root.val.binary.data);
-	while (json_next_pair(&cursor, &key, &value))
-	{
-		if (json_string_is(&key, field))
-			continue;
-		json_build_key(&builder, key.val.string.val, key.val.string.len);
-		json_build_value(&builder, &value);
-		count++;
-	}
-	json_build_end_object(&builder);
-	return count > 0 ? json_builder_finish(&builder) : NULL;
+	return JB_ROOT_COUNT(rest) > 0 ? rest : NULL;
 }
 
 /* A set with one reference. */
@@ -261,10 +192,8 @@ reference_alone(const char *field, const char *reference)
 {
 	JsonBuilder	builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, field, reference);
-	json_build_end_object(&builder);
 	return json_builder_finish(&builder);
 }
 
@@ -312,13 +241,12 @@ reference_replaced(const Sql *sql, const InstanceKey *key, const Jsonb *slots, c
 {
 	static Statement read = {"SELECT s.field FROM promote_internal.replaced_slots($1, $2, $3, $4, $5) AS s (field)"};
 	SqlRows		rows;
-	List	   *fields = NIL;
+	List	   *fields;
 
 	if (slots == NULL)
 		return NIL;
 	rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_JSONB(slots), AS_JSONB(references));
-	for (uint64 i = 0; i < rows.count; i++)
-		fields = lappend(fields, sql_text(&rows, i));
+	fields = sql_texts(&rows);
 	SPI_freetuptable(rows.table);
 	return fields;
 }
@@ -421,20 +349,15 @@ refuse_undeclared(const Slot *slot)
 static void
 check_replaced(const Sql *sql, const Slot *slot, const Jsonb *references, bool allow_replace)
 {
-	ListCell   *cell;
-
-	if (allow_replace)
-		return;
-	foreach(cell, reference_replaced(sql, &slot->key, slot->slots, references, false))
-		if (strcmp(lfirst(cell), slot->field) == 0)
-			refuse_replaced(&slot->key, list_make1(slot->field));
+	if (!allow_replace &&
+		names_hold(reference_replaced(sql, &slot->key, slot->slots, references, false), slot->field))
+		refuse_replaced(&slot->key, list_make1(slot->field));
 }
 
 /* Append to the instance's chain what happened to the slot. */
 static void
 record_slot(const Sql *sql, const Slot *slot, const char *event, const char *reference)
 {
-	char	   *name = instance_key_name(&slot->key);
 	JsonBuilder	builder;
 
 	audit_begin(&builder);
@@ -443,7 +366,7 @@ record_slot(const Sql *sql, const Slot *slot, const char *event, const char *ref
 		json_build_field(&builder, "old", slot->reference);
 	if (reference)
 		json_build_field(&builder, "new", reference);
-	audit_note_facts(sql, slot->key.project, name, event, &builder);
+	audit_note_facts(sql, slot->key.project, instance_key_name(&slot->key), event, &builder);
 }
 
 /*
@@ -454,11 +377,12 @@ Datum
 promote_set_remote_reference(PG_FUNCTION_ARGS)
 {
 	Slot		slot = {.field = argument_required(fcinfo, 1, "field")};
-	char	   *reference = argument_reference(fcinfo, 2);
+	char	   *reference = argument_required(fcinfo, 2, "reference");
 	Sql			sql;
 	Jsonb	   *set;
 	bool		changed;
 
+	require_reference(reference);
 	argument_instance_for(fcinfo, 0, "instance", "configure", &slot.key);
 	sql_enter(&sql);
 	open_slot(&sql, &slot);
@@ -516,16 +440,10 @@ promote_remove_remote_reference(PG_FUNCTION_ARGS)
 Datum
 promote_guard_reference(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_reference", "remote_reference",
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	bool		loaded = TRIGGER_FIRED_BY_INSERT(data->tg_event) && loading_rows();
+	TriggerData *data = trigger_data(fcinfo, "remote_reference", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 
-	if (!guard_is_open() && !loaded)
-		ereport(ERROR,
-				(errcode(PM_GUARDED_COLUMN),
-				 errmsg("rows of \"remote_reference\" are written by promote"),
-				 errdetail("What they say is judged, and recorded with who says it."),
-				 errhint("Use promote.set_remote_reference and promote.remove_remote_reference.")));
-	return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple);
+	return guard_written(data, TRIGGER_FIRED_BY_INSERT(data->tg_event) && loading_rows(),
+						 "What they say is judged, and recorded with who says it.",
+						 "Use promote.set_remote_reference and promote.remove_remote_reference.");
 }
 

@@ -161,7 +161,6 @@ row_holders(const Sql *sql, const RowToLock *row, bool *found)
 {
 	Holders		holders = {NULL, 0, false};
 	Relation	table;
-	bool		isnull;
 	SqlRows		rows;
 
 	sql_push_latest();
@@ -170,7 +169,7 @@ row_holders(const Sql *sql, const RowToLock *row, bool *found)
 	if (*found)
 	{
 		table = table_open(table_oid(row->table), AccessShareLock);
-		holders = holders_of(table, (ItemPointer) DatumGetPointer(sql_datum(&rows, 0, &isnull)));
+		holders = holders_of(table, (ItemPointer) DatumGetPointer(sql_datum(&rows, 0).value));
 		table_close(table, NoLock);
 	}
 	PopActiveSnapshot();
@@ -536,11 +535,10 @@ holds_one_of(const char *table, const SqlRows *rows, int32 pid)
 {
 	Relation	relation = table_open(table_oid(table), AccessShareLock);
 	bool		held = false;
-	bool		isnull;
 
 	for (uint64 i = 0; i < rows->count && !held; i++)
 	{
-		Holders		holders = holders_of(relation, (ItemPointer) DatumGetPointer(sql_datum(rows, i, &isnull)));
+		Holders		holders = holders_of(relation, (ItemPointer) DatumGetPointer(sql_datum(rows, i).value));
 
 		CHECK_FOR_INTERRUPTS();
 		for (int j = 0; j < holders.count; j++)

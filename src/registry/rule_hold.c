@@ -47,16 +47,7 @@
 
 PG_FUNCTION_INFO_V1(promote_note_rule);
 
-#define RELEASES "bundle_release"
 #define MAX_FORGOTTEN 100		/* rows of rule_change that one call removes */
-
-/* What a mark covers. */
-typedef enum RuleKind
-{
-	RULE_ALL,					/* all rules of an environment */
-	RULE_PATHS,					/* the paths to it */
-	RULE_RELEASE				/* whether a release is blocked, and its stateful types */
-} RuleKind;
 
 /* Rules that the transaction was judged by, or has changed. */
 typedef struct Mark
@@ -184,38 +175,17 @@ rule_view(void)
 	return view;
 }
 
-/* Remember that the transaction was judged by some rules. */
-static void
-hold(RuleKind kind, const char *first, const char *second, Datum view)
+/*
+ * Remember that the transaction was judged by the rules of an environment, or by those of a
+ * release, read after the view.  They must still stand at the commit.
+ */
+void
+rule_hold(RuleKind kind, const char *first, const char *second, Datum view)
 {
 	Mark		mark = {.kind = kind,.first = first,.second = second,.view = view};
 
 	if (!is_marked(&mark))
 		remember(&mark);
-}
-
-/*
- * Remember that the transaction was judged by an environment's rules, read after the view.
- * They must still stand at the commit.
- */
-void
-rule_hold(const char *project, const char *environment, Datum view)
-{
-	hold(RULE_ALL, project, environment, view);
-}
-
-/* Remember that the transaction was judged by the paths to an environment only. */
-void
-rule_hold_paths(const char *project, const char *environment, Datum view)
-{
-	hold(RULE_PATHS, project, environment, view);
-}
-
-/* Remember that the transaction relies on a release not being blocked. */
-void
-rule_hold_release(const char *bundle, const char *version, Datum view)
-{
-	hold(RULE_RELEASE, bundle, version, view);
 }
 
 /* The environment that an instance's desired state was promoted from; NULL: none. */
@@ -253,7 +223,7 @@ rule_hold_case(const Sql *sql, const InstanceKey *key)
 		source.environment = now;
 		instance_lock(sql, &source, false);
 	}
-	rule_hold(key->project, key->environment, rule_view());
+	rule_hold(RULE_ALL, key->project, key->environment, rule_view());
 }
 
 /* ---- changing rules ---- */
@@ -296,9 +266,14 @@ write_change(const Sql *sql, const Mark *mark)
 				AS_TEXT(release ? mark->first : NULL), AS_TEXT(release ? mark->second : NULL));
 }
 
-/* Note a change, once per transaction. */
-static void
-change(const Sql *sql, RuleKind kind, const char *source, const char *first, const char *second)
+/*
+ * Note, once per transaction, that it changes rules: those of a table for an environment; all of
+ * a project where environment is NULL; all rules where project is NULL.  Of a release, that it is
+ * blocked, or that its stateful types change.  Transactions that were judged by them and commit
+ * later fail.
+ */
+void
+rule_changed(const Sql *sql, RuleKind kind, const char *source, const char *first, const char *second)
 {
 	Mark		mark = {.kind = kind,.source = source,.first = first,.second = second};
 
@@ -308,27 +283,6 @@ change(const Sql *sql, RuleKind kind, const char *source, const char *first, con
 		forget_changes(sql);
 	write_change(sql, &mark);
 	remember(&mark);
-}
-
-/*
- * Note that the transaction changes rules of a table: those of an environment; all of a
- * project where environment is NULL; all rules where project is NULL.  Transactions that were
- * judged by them and commit later fail.
- */
-void
-rule_changed(const Sql *sql, const char *source, const char *project, const char *environment)
-{
-	change(sql, RULE_ALL, source, project, environment);
-}
-
-/*
- * Note that the transaction blocks a release, or changes its stateful types.  Transactions
- * that were judged by that release and commit later fail.
- */
-void
-rule_release_changed(const Sql *sql, const char *bundle, const char *version)
-{
-	change(sql, RULE_RELEASE, RELEASES, bundle, version);
 }
 
 /* A text column of a row, by name; NULL where it is NULL or missing. */
@@ -344,12 +298,11 @@ column_text(HeapTuple row, TupleDesc row_type, const char *name)
 static void
 note_row(const Sql *sql, TriggerData *data, HeapTuple row)
 {
-	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	char	   *environment = column_text(row, row_type, "environment");
+	char	   *environment = trigger_text(data, row, "environment");
 
 	if (environment == NULL)
-		environment = column_text(row, row_type, "destination_environment");
-	rule_changed(sql, RelationGetRelationName(data->tg_relation), column_text(row, row_type, "project"), environment);
+		environment = trigger_text(data, row, "destination_environment");
+	rule_changed(sql, RULE_ALL, RelationGetRelationName(data->tg_relation), trigger_text(data, row, "project"), environment);
 }
 
 /*
@@ -360,8 +313,7 @@ note_row(const Sql *sql, TriggerData *data, HeapTuple row)
 Datum
 promote_note_rule(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "note_rule", NULL,
-									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	Sql			sql;
 
 	sql_enter(&sql);
@@ -447,7 +399,7 @@ read_change(HeapTuple row, TupleDesc row_type, RuleChange *changed)
 
 	changed->change = DatumGetFullTransactionId(heap_getattr(row, SPI_fnumber(row_type, "change"), row_type, &isnull));
 	changed->mark = (Mark) {.source = column_text(row, row_type, "source")};
-	changed->mark.kind = strcmp(changed->mark.source, RELEASES) == 0 ? RULE_RELEASE : RULE_ALL;
+	changed->mark.kind = strcmp(changed->mark.source, RULE_RELEASES) == 0 ? RULE_RELEASE : RULE_ALL;
 	changed->mark.first = column_text(row, row_type, changed->mark.kind == RULE_RELEASE ? "bundle" : "project");
 	changed->mark.second = column_text(row, row_type, changed->mark.kind == RULE_RELEASE ? "version" : "environment");
 }

@@ -9,13 +9,20 @@
 #include "base/sql.h"
 #include "parse/name.h"
 
+/* Which rules a transaction was judged by. */
+typedef enum RuleKind
+{
+	RULE_ALL,					/* all rules of an environment, by project and environment */
+	RULE_PATHS,					/* the paths to it */
+	RULE_RELEASE				/* whether a release is blocked, and its stateful types, by bundle and version */
+} RuleKind;
+
+#define RULE_RELEASES "bundle_release"	/* the table that RULE_RELEASE is about */
+
 extern void rule_init(void);
 extern Datum rule_view(void);
-extern void rule_hold(const char *project, const char *environment, Datum view);
-extern void rule_hold_paths(const char *project, const char *environment, Datum view);
-extern void rule_hold_release(const char *bundle, const char *version, Datum view);
+extern void rule_hold(RuleKind kind, const char *first, const char *second, Datum view);
 extern void rule_hold_case(const Sql *sql, const InstanceKey *key);
-extern void rule_changed(const Sql *sql, const char *source, const char *project, const char *environment);
-extern void rule_release_changed(const Sql *sql, const char *bundle, const char *version);
+extern void rule_changed(const Sql *sql, RuleKind kind, const char *source, const char *first, const char *second);
 
 #endif							/* PROMOTE_REGISTRY_RULE_HOLD_H */

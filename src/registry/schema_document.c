@@ -84,8 +84,7 @@ schema_document_init(void)
 Datum
 promote_forget_schemas(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "forget_schemas", "schema_document",
-									 TRIGGER_EVENT_BEFORE);
+	TriggerData *data = trigger_data(fcinfo, "schema_document", TRIGGER_EVENT_BEFORE);
 
 	CacheInvalidateRelcache(data->tg_relation);
 	return PointerGetDatum(NULL);
@@ -124,8 +123,7 @@ warn_unmet(void *state, const char *place, const char *keyword)
 Datum
 promote_warn_unmet(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "warn_unmet", "bundle_release",
-									 TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, "bundle_release", TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	HeapTuple	row = data->tg_trigtuple;
 	Jsonb	   *schema = trigger_jsonb(data, row, "params_schema");
 	Published	published = {trigger_text(data, row, "bundle"), trigger_text(data, row, "version")};

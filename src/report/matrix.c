@@ -18,6 +18,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/argument.h"
+#include "base/attempt.h"
 #include "base/result.h"
 #include "gate/gate.h"
 #include "gate/window.h"
@@ -136,17 +137,6 @@ find(HTAB *hash, const char *project, const char *environment, const char *compo
 	snprintf(name, sizeof(name), "%s-%s%s%s", project, environment, component ? "-" : "",
 			 component ? component : "");
 	return hash_search(hash, name, make ? HASH_ENTER : HASH_FIND, &found);
-}
-
-/* The names of all projects. */
-static Datum
-all_projects(const Sql *sql)
-{
-	static Statement read = {"SELECT ARRAY(SELECT p.project::text FROM promote.project AS p)"};
-	SqlRows		rows = sql_read(sql, &read);
-	bool		isnull;
-
-	return sql_datum(&rows, 0, &isnull);
 }
 
 /* Read the environments with their rules. */
@@ -304,25 +294,36 @@ make_case(const Sql *sql, Place *to, const Cell *cell, const Cell *at, GateCase 
 	gate->attributes = at->attributes;
 }
 
+/* A case that is to be composed. */
+typedef struct Composing
+{
+	const Sql  *sql;
+	const Cell *cell;
+	const Cell *at;
+	GateCase   *gate;
+} Composing;
+
 /*
  * Compose what would be promoted, for the gate of drift, which lets what was
  * deployed already pass.  That takes longer than all other gates together.
+ * attempt runs this: what cannot be composed is refused.
  */
 static void
-compose_case(const Sql *sql, const Cell *cell, const Cell *at, GateCase *gate)
+compose_case(void *state)
 {
+	const Composing *composing = state;
 	Promotion	promotion = {
-		.source = cell->key,
-		.destination = at->key,
+		.source = composing->cell->key,
+		.destination = composing->at->key,
 		.overrides = json_empty_object()
 	};
 	ProposedRevision *proposed = &promotion.proposed;
 
-	promotion_read(sql, &promotion, true);
-	proposed->digest = config_digest(at->key.project, proposed->proposal.params);
-	gate->digest = proposed->digest;
+	promotion_read(composing->sql, &promotion, true);
+	proposed->digest = config_digest(composing->at->key.project, proposed->proposal.params);
+	composing->gate->digest = proposed->digest;
 	if (stage_is_unchanged(proposed))
-		gate->revision = at->revision;
+		composing->gate->revision = composing->at->revision;
 }
 
 /* Judge a promotion by the gates that can judge before it is staged. */
@@ -338,10 +339,17 @@ judge(const Sql *sql, const Place *to, const Cell *cell, const Cell *at, GateCas
 		.source = &cell->runs
 	};
 
+	Composing	composing = {sql, cell, at, gate};
+	Refusal		refusal;
+	bool		composed = true;
+
 	gate->known = &known;
+	/* what is wrong with one instance is said of that one, and the others are judged */
 	if (gate->require_no_drift && at->differs && !cell->blocked)
-		compose_case(sql, cell, at, gate);
+		composed = attempt(compose_case, &composing, &refusal);
 	gate_judge_unstaged(sql, gate);
+	if (!composed)
+		gate_block(gate, "params", NULL, GATE_NO_TIME, GATE_NO_TIME, "whoever configures it", refusal.message);
 	gate->known = NULL;
 }
 
@@ -449,7 +457,7 @@ promote_matrix(PG_FUNCTION_ARGS)
 	PushActiveSnapshot(GetActiveSnapshot());
 	matrix.projects = project ? names_array(list_make1(project)) : PointerGetDatum(grants_projects());
 	if (matrix.projects == (Datum) 0)
-		matrix.projects = all_projects(&sql);
+		matrix.projects = grants_all_projects(&sql);
 	matrix.places = make_hash("environments", sizeof(Place));
 	matrix.cells = make_hash("instances", sizeof(Cell));
 	read_places(&sql, &matrix);

@@ -31,7 +31,6 @@ promote_plan_text(PG_FUNCTION_ARGS)
 	Sql			sql;
 	SqlRows		rows;
 	int32		deployment;
-	bool		isnull;
 	Datum		result;
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &key);
@@ -40,16 +39,9 @@ promote_plan_text(PG_FUNCTION_ARGS)
 	rows = sql_read(&sql, &read, AS_KEY(&key), AS_INT(deployment));
 	if (rows.count == 0)
 		refuse_unknown_deployment(&sql, &key, deployment);
-	result = SPI_datumTransfer(sql_datum(&rows, 0, &isnull), false, -1);
+	result = SPI_datumTransfer(sql_datum(&rows, 0).value, false, -1);
 	sql_leave(&sql);
 	return result;
-}
-
-/* Take an argument that is a document; NULL: it is null. */
-static Jsonb *
-argument_document(FunctionCallInfo fcinfo, int argument)
-{
-	return PG_ARGISNULL(argument) ? NULL : PG_GETARG_JSONB_P(argument);
 }
 
 /*
@@ -59,14 +51,14 @@ argument_document(FunctionCallInfo fcinfo, int argument)
 Datum
 promote_masked_params(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *params = argument_document(fcinfo, 0);
-	Jsonb	   *schema = argument_document(fcinfo, 1);
+	Jsonb	   *params = value_jsonb(fcinfo->args[0]);
+	Jsonb	   *schema = value_jsonb(fcinfo->args[1]);
 	Mask	   *mask;
 
 	if (params == NULL || schema == NULL)
 		PG_RETURN_NULL();
 	mask = mask_create(schema);
-	mask_add_both(mask, params, argument_document(fcinfo, 2), argument_document(fcinfo, 3));
+	mask_add_both(mask, params, value_jsonb(fcinfo->args[2]), value_jsonb(fcinfo->args[3]));
 	PG_RETURN_JSONB_P(mask_document(mask, params));
 }
 

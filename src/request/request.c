@@ -283,9 +283,8 @@ request_result(Sql *scope, const PromotionRequest *request)
 		" promote_internal.override_digests(r.project, r.overrides)))"
 		" FROM promote.promotion_request AS r WHERE " OF_REQUEST("r")};
 	SqlRows		rows = sql_run(scope, &read, AS_REQUEST(request));
-	bool		isnull;
 
-	return deployment_result(scope, sql_datum(&rows, 0, &isnull));
+	return deployment_result(scope, sql_datum(&rows, 0).value);
 }
 
 /*
@@ -297,8 +296,7 @@ request_result(Sql *scope, const PromotionRequest *request)
 Datum
 promote_guard_request(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "guard_request", NULL,
-									 TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	const Trigger *trigger = data->tg_trigger;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
@@ -311,7 +309,7 @@ promote_guard_request(PG_FUNCTION_ARGS)
 							RelationGetRelationName(data->tg_relation)),
 					 errdetail("It is what was asked for, and what was previewed and approved."),
 					 errhint("Cancel the request by promote.cancel_request, and open another one.")));
-	if (!guard_is_open())
+	if (!errand()->records)
 		ereport(ERROR,
 				(errcode(PM_GUARDED_COLUMN),
 				 errmsg("rows of \"%s\" are kept by promote", RelationGetRelationName(data->tg_relation)),
@@ -450,9 +448,8 @@ promote_request_evidence(PG_FUNCTION_ARGS)
 		" WHERE " OF_REQUEST("r")};
 	static Statement read = {"SELECT promote_internal.request_document($1, $2)"};
 	char	   *project = argument_text(fcinfo, 0);
-	int32		number = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
-	Datum		document = (Datum) 0;
-	bool		isnull = true;
+	int32		number = value_int(fcinfo->args[1]);
+	NullableDatum document = {.isnull = true};
 	Sql			sql;
 	SqlRows		rows;
 
@@ -463,9 +460,10 @@ promote_request_evidence(PG_FUNCTION_ARGS)
 	{
 		access_require_of(sql.user, GRANTS_ROWS, project, sql_text(&rows, 0));
 		rows = sql_read(&sql, &read, AS_TEXT(project), AS_INT(number));
-		document = SPI_datumTransfer(sql_datum(&rows, 0, &isnull), false, -1);
+		document = sql_datum(&rows, 0);
+		document.value = SPI_datumTransfer(document.value, false, -1);
 	}
 	sql_leave(&sql);
-	fcinfo->isnull = isnull;
-	return document;
+	fcinfo->isnull = document.isnull;
+	return document.value;
 }

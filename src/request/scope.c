@@ -342,8 +342,8 @@ check_environments(const Sql *sql, const PromotionRequest *request)
 {
 	InstanceKey destination = {request->project, request->destination_environment, ""};
 
-	rule_changed(sql, "promotion_request", request->project, request->destination_environment);
-	rule_hold_paths(request->project, request->destination_environment, rule_view());
+	rule_changed(sql, RULE_ALL, "promotion_request", request->project, request->destination_environment);
+	rule_hold(RULE_PATHS, request->project, request->destination_environment, rule_view());
 	(void) require_environment(sql, request, request->source_environment);
 	path_require(sql, &destination, request->source_environment,
 				 require_environment(sql, request, request->destination_environment), false);

@@ -18,7 +18,11 @@
 #include "base/compat.h"
 #include "json/overlay.h"
 #include "json/writer.h"
-#include "schema/internal.h"
+#include "schema/arena.h"
+#include "schema/graph.h"
+#include "schema/violation.h"
+#include "schema/vocabulary.h"
+#include "schema/walk.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_filter_annotated);
 PG_FUNCTION_INFO_V1(promote_jsonb_keep_annotated);
@@ -37,13 +41,13 @@ PG_FUNCTION_INFO_V1(promote_jsonb_schema_annotations);
  * A question that was put to a schema: where is it told that a keyword has
  * this value?  Lives in a memory context below the schema's if it is remembered.
  */
-struct SchemaQuestion
+typedef struct SchemaQuestion
 {
 	struct SchemaQuestion *next;
 	text	   *keyword;
 	Jsonb	   *value;
 	uint8	   *reach;			/* ASKED_FOR, by the node's number */
-};
+} SchemaQuestion;
 
 /* ---- marks ---- */
 
@@ -81,16 +85,6 @@ schema_marks(const Jsonb *schema, const Jsonb *document, uint32 wanted)
 
 /* ---- any keyword ---- */
 
-/* Is what lies under the key the value that is asked for? */
-static bool
-holds_value(JsonbContainer *object, const char *key, int length, const JsonbValue *value)
-{
-	JsonbValue	found;
-
-	return getKeyJsonValueFromContainer(object, key, length, &found) != NULL &&
-		json_equal(&found, value);
-}
-
 /*
  * Does the object have the keyword with that value?  The keyword "a.b" is
  * spelled flat, {"a.b": value}, or nested, {"a": {"b": value}}.
@@ -101,7 +95,7 @@ has_keyword(JsonbContainer *object, const char *keyword, int length, const Jsonb
 	JsonbValue	inner;
 
 	check_stack_depth();
-	if (holds_value(object, keyword, length, value))
+	if (getKeyJsonValueFromContainer(object, keyword, length, &inner) != NULL && json_equal(&inner, value))
 		return true;
 	for (int i = 0; i < length; i++)
 		if (keyword[i] == '.' &&
@@ -118,9 +112,9 @@ node_tells(const SchemaNode *node, const SchemaQuestion *question)
 {
 	JsonbValue	value = json_view(question->value);
 
-	return node->keywords && has_keyword(unconstify(JsonbContainer *, node->keywords),
-										 VARDATA_ANY(question->keyword),
-										 VARSIZE_ANY_EXHDR(question->keyword), &value);
+	return node->keywords &&
+		has_keyword(unconstify(JsonbContainer *, node->keywords), VARDATA_ANY(question->keyword),
+					VARSIZE_ANY_EXHDR(question->keyword), &value);
 }
 
 /* A question, put for the first time; in the current memory context. */
@@ -153,10 +147,8 @@ find_question(const Schema *schema, const text *keyword, const Jsonb *value, int
 	*count = 0;
 	for (question = schema->questions; question; question = question->next, (*count)++)
 		if (VARSIZE_ANY_EXHDR(question->keyword) == VARSIZE_ANY_EXHDR(keyword) &&
-			VARSIZE(question->value) == VARSIZE(value) &&
-			memcmp(VARDATA_ANY(question->keyword), VARDATA_ANY(keyword),
-				   VARSIZE_ANY_EXHDR(keyword)) == 0 &&
-			memcmp(question->value, value, VARSIZE(value)) == 0)
+			memcmp(VARDATA_ANY(question->keyword), VARDATA_ANY(keyword), VARSIZE_ANY_EXHDR(keyword)) == 0 &&
+			json_is_copy(question->value, value))
 			return question;
 	return NULL;
 }
@@ -174,8 +166,7 @@ ask(const Schema *schema, const text *keyword, const Jsonb *value)
 
 	if (question)
 		return question;
-	if (count >= QUESTIONS_MAX ||
-		VARSIZE_ANY_EXHDR(keyword) + VARSIZE(value) > QUESTION_SIZE_MAX)
+	if (count >= QUESTIONS_MAX || VARSIZE_ANY_EXHDR(keyword) + VARSIZE(value) > QUESTION_SIZE_MAX)
 		return make_question(schema, keyword, value);
 	caller = schema_begin_keeping();
 	question = make_question(schema, keyword, value);
@@ -193,45 +184,39 @@ mark_location(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location
 		json_mark_set(&location->mark, ASKED_FOR);
 }
 
-/* Where in the document that is so, in the current memory context; NULL for nowhere. */
+/*
+ * Where in the document the schema tells what is asked for, by the arguments
+ * (params, schema, keyword, value), in the current memory context; NULL for
+ * nowhere.
+ */
 static JsonMark *
-locations_told(const Jsonb *document, const Jsonb *schema_document, const text *keyword,
-			   const Jsonb *value)
+locations_told(FunctionCallInfo fcinfo)
 {
-	const Schema *schema = schema_compile(schema_document);
-	const SchemaQuestion *question = ask(schema, keyword, value);
+	const Schema *schema = schema_compile(PG_GETARG_JSONB_P(1));
+	const SchemaQuestion *question = ask(schema, PG_GETARG_TEXT_PP(2), PG_GETARG_JSONB_P(3));
 	SchemaWalk	walk = {.reach = question->reach,.wanted = ASKED_FOR,.visit = mark_location,
 	.state = unconstify(SchemaQuestion *, question)};
 
-	return schema_walk(&walk, schema, document);
+	return schema_walk(&walk, schema, PG_GETARG_JSONB_P(0));
 }
 
-/*
- * promote.jsonb_filter_annotated(params jsonb, schema jsonb, keyword text,
- * value jsonb) returns jsonb
- */
+/* promote.jsonb_filter_annotated(params jsonb, schema jsonb, keyword text, value jsonb) returns jsonb */
 Datum
 promote_jsonb_filter_annotated(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *params = PG_GETARG_JSONB_P(0);
-	JsonMark   *marks = locations_told(params, PG_GETARG_JSONB_P(1), PG_GETARG_TEXT_PP(2),
-									   PG_GETARG_JSONB_P(3));
+	JsonMark   *marks = locations_told(fcinfo);
 
 	PG_RETURN_JSONB_P(marks ? json_remove_marked(params, marks, ASKED_FOR) : params);
 }
 
-/*
- * promote.jsonb_keep_annotated(params jsonb, schema jsonb, keyword text,
- * value jsonb) returns jsonb
- */
+/* promote.jsonb_keep_annotated(params jsonb, schema jsonb, keyword text, value jsonb) returns jsonb */
 Datum
 promote_jsonb_keep_annotated(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *params = PG_GETARG_JSONB_P(0);
-	JsonMark   *marks = locations_told(params, PG_GETARG_JSONB_P(1), PG_GETARG_TEXT_PP(2),
-									   PG_GETARG_JSONB_P(3));
+	JsonMark   *marks = locations_told(fcinfo);
 
-	PG_RETURN_JSONB_P(json_keep_marked(params, marks, ASKED_FOR));
+	PG_RETURN_JSONB_P(json_keep_marked(PG_GETARG_JSONB_P(0), marks, ASKED_FOR));
 }
 
 /* A node that was met at a location. */
@@ -264,8 +249,8 @@ was_met(Rows *rows, const SchemaNode *node, const SchemaFrame *at)
 
 /* Add the row of one annotation. */
 static void
-put_annotation(Rows *rows, const SchemaNode *node, const SchemaFrame *at,
-			   const JsonbValue *keyword, const JsonbValue *value)
+put_annotation(Rows *rows, const SchemaNode *node, const SchemaFrame *at, const JsonbValue *keyword,
+			   const JsonbValue *value)
 {
 	MemoryContext caller = MemoryContextSwitchTo(rows->scratch);
 	const char *name = pnstrdup(keyword->val.string.val, keyword->val.string.len);
@@ -273,8 +258,7 @@ put_annotation(Rows *rows, const SchemaNode *node, const SchemaFrame *at,
 	bool		nulls[4] = {false, false, false, false};
 
 	values[0] = CStringGetTextDatum(schema_instance_path(at));
-	values[1] = CStringGetTextDatum(schema_place_text(schema_place_step(node->place, name,
-																		keyword->val.string.len)));
+	values[1] = CStringGetTextDatum(schema_place_text(schema_place_step(node->place, name, keyword->val.string.len)));
 	values[2] = CStringGetTextDatum(name);
 	values[3] = JsonbPGetDatum(json_from_view(value));
 	tuplestore_putvalues(rows->result->setResult, rows->result->setDesc, values, nulls);
@@ -295,16 +279,6 @@ put_annotations(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *locati
 			put_annotation(rows, node, &location->at, &child.key, &child.value);
 }
 
-/* The nodes from which there is anything to be told: all of them. */
-static uint8 *
-reach_all(const Schema *schema)
-{
-	uint8	   *reach = schema_allocate(1, schema->node_count);
-
-	memset(reach, ASKED_FOR, schema->node_count);
-	return reach;
-}
-
 /*
  * promote.jsonb_schema_annotations(document jsonb, schema jsonb) returns
  * table(instance_path text, schema_path text, keyword text, value jsonb)
@@ -315,7 +289,9 @@ promote_jsonb_schema_annotations(PG_FUNCTION_ARGS)
 	Jsonb	   *document = PG_GETARG_JSONB_P(0);
 	const Schema *schema = schema_compile(PG_GETARG_JSONB_P(1));
 	Rows		rows;
-	SchemaWalk	walk = {.wanted = ASKED_FOR,.visit = put_annotations,.state = &rows};
+	/* there is something to be told from all nodes */
+	uint8	   *reach = memset(palloc(schema->node_count), ASKED_FOR, schema->node_count);
+	SchemaWalk	walk = {.reach = reach,.wanted = ASKED_FOR,.visit = put_annotations,.state = &rows};
 
 	InitMaterializedSRF(fcinfo, 0);
 	rows.result = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -323,7 +299,6 @@ promote_jsonb_schema_annotations(PG_FUNCTION_ARGS)
 							CurrentMemoryContext);
 	rows.scratch = AllocSetContextCreate(CurrentMemoryContext, "promote schema annotations",
 										 ALLOCSET_SMALL_SIZES);
-	walk.reach = reach_all(schema);
 	(void) schema_walk(&walk, schema, document);
 	hash_destroy(rows.met);
 	MemoryContextDelete(rows.scratch);

@@ -5,7 +5,8 @@
 
 #include "utils/memutils.h"
 
-#include "schema/internal.h"
+#include "base/errors.h"
+#include "schema/arena.h"
 
 /* A zeroed array in the current memory context; raises on overflow. */
 void *

@@ -20,7 +20,9 @@
 #include "json/builder.h"
 #include "json/limits.h"
 #include "json/splice.h"
-#include "schema/internal.h"
+#include "schema/arena.h"
+#include "schema/graph.h"
+#include "schema/walk.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_schema_defaults);
 
@@ -51,12 +53,12 @@ typedef enum Giving
 } Giving;
 
 /* What is known of a schema's defaults; lives in a memory context below its own. */
-struct SchemaDefaults
+typedef struct SchemaDefaults
 {
 	uint8	   *giving;			/* of type Giving, by the node's number */
 	uint8	   *contained;		/* in itself, by the node's number */
 	uint8	   *reach;			/* FILLED where properties have values to give */
-};
+} SchemaDefaults;
 
 /* The nodes on the way down. */
 typedef struct Asked
@@ -387,8 +389,7 @@ plan_child(JsonSplice *splice, const JsonMark *marks, uint32 index)
 
 /* Plan an object with its additions, which have other keys. */
 static void
-plan_object(JsonSplice *splice, const JsonbValue *object, const JsonbValue *additions,
-			const JsonMark *marks)
+plan_object(JsonSplice *splice, const JsonbValue *object, const JsonbValue *additions, const JsonMark *marks)
 {
 	JsonJoin	join;
 
@@ -405,8 +406,7 @@ plan_object(JsonSplice *splice, const JsonbValue *object, const JsonbValue *addi
 
 /* Write a container with what is added to it and within. */
 static void
-write_filled(Filling *filling, JsonWriter *writer, const JsonbValue *container,
-			 const JsonMark *marks)
+write_filled(Filling *filling, JsonWriter *writer, const JsonbValue *container, const JsonMark *marks)
 {
 	Level		level = {filling, marks};
 	bool		object = json_is_object(container);

@@ -17,15 +17,19 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
-#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/bitmapset.h"
 #include "utils/memutils.h"
 
 #include "base/ascii.h"
-#include "schema/internal.h"
+#include "base/errors.h"
+#include "schema/arena.h"
+#include "schema/ecma.h"
 #include "schema/unicode.h"
+
+/* No upper bound of a quantifier. */
+#define UNBOUNDED	(-1)
 
 /* The most that the engine repeats with one quantifier. */
 #define ENGINE_REPEAT_MAX	255
@@ -63,6 +67,7 @@ typedef struct Group
 typedef struct Translator
 {
 	const SchemaPlace *place;
+	pg_wchar   *wide;			/* the whole pattern */
 	const pg_wchar *next;
 	const pg_wchar *end;
 	StringInfoData out;			/* of pg_wchar */
@@ -764,7 +769,7 @@ read_upper_bound(Translator *t, const pg_wchar *lower, int *least, int *most)
 	const pg_wchar *upper = t->next;
 
 	if (!read_count(t, most))
-		*most = SCHEMA_UNBOUNDED;
+		*most = UNBOUNDED;
 	else if (is_greater(lower, lower_end, upper, t->next))
 		*least = *most + 1;
 }
@@ -801,7 +806,7 @@ read_quantifier(Translator *t, int *least, int *most)
 	if (c != '*' && c != '+' && c != '?')
 		return false;
 	*least = c == '+' ? 1 : 0;
-	*most = c == '?' ? 1 : SCHEMA_UNBOUNDED;
+	*most = c == '?' ? 1 : UNBOUNDED;
 	t->next++;
 	return true;
 }
@@ -852,7 +857,7 @@ rewrite_bounds(Translator *t, int start, int captures, int least, int most)
 	emit_text(t, "(?:");
 	if (least > 0)
 		emit_many(t, atom, size, least, least);
-	if (most == SCHEMA_UNBOUNDED)
+	if (most == UNBOUNDED)
 	{
 		appendBinaryStringInfo(&t->out, atom, size);
 		emit(t, '*');
@@ -873,7 +878,7 @@ emit_quantifier(Translator *t, int start, int captures, int least, int most)
 		return;
 	if (least > ENGINE_REPEAT_MAX || most > ENGINE_REPEAT_MAX)
 		rewrite_bounds(t, start, captures, least, most);
-	else if (most != SCHEMA_UNBOUNDED)
+	else if (most != UNBOUNDED)
 		emit_bounds(t, least, most);
 	else
 	{
@@ -953,7 +958,7 @@ translate_term(Translator *t)
 	{
 		if (!repeatable)
 			REFUSE_PATTERN(t, "has a quantifier after something that matches no character.");
-		if (most != SCHEMA_UNBOUNDED && most < least)
+		if (most != UNBOUNDED && most < least)
 			REFUSE_PATTERN(t, "has a quantifier whose bounds are out of order.");
 		skip(t, "?");
 		weigh(t, weight, classes, Max(least, most));
@@ -999,12 +1004,15 @@ survey(Translator *t)
 	t->references = schema_allocate(sizeof(Group), Max(names, 1));
 }
 
-/* Translate or judge all of the pattern. */
+/* Translate or judge all of a pattern in that encoding. */
 static void
-translate_pattern(Translator *t)
+translate_pattern(Translator *t, const char *source, int length, int encoding)
 {
-	initStringInfo(&t->out);
+	t->next = t->wide = schema_allocate(sizeof(pg_wchar), (Size) length + 1);
+	t->end = t->wide + pg_encoding_mb2wchar_with_len(encoding, source, t->wide, length);
+	t->utf8 = encoding == PG_UTF8;
 	t->kinds = ESCAPE_KINDS;
+	initStringInfo(&t->out);
 	survey(t);
 	translate_alternatives(t);
 	if (t->next < t->end)
@@ -1016,18 +1024,12 @@ translate_pattern(Translator *t)
  * the engine; its weight is returned.  Raises PM_INVALID_SCHEMA for place.
  */
 uint64
-schema_translate_pattern(const char *source, int length, const SchemaPlace *place,
-						 StringInfo out)
+schema_translate_pattern(const char *source, int length, const SchemaPlace *place, StringInfo out)
 {
-	pg_wchar   *wide = schema_allocate(sizeof(pg_wchar), (Size) length + 1);
-	Translator	t = {0};
+	Translator	t = {.place = place};
 
-	t.place = place;
-	t.next = wide;
-	t.end = wide + pg_mb2wchar_with_len(source, wide, length);
-	t.utf8 = GetDatabaseEncoding() == PG_UTF8;
-	translate_pattern(&t);
-	pfree(wide);
+	translate_pattern(&t, source, length, GetDatabaseEncoding());
+	pfree(t.wide);
 	pfree(t.groups);
 	pfree(t.references);
 	bms_free(t.characters);
@@ -1065,24 +1067,6 @@ references_hold(Translator *t)
 }
 
 /*
- * Judge a pattern in UTF-8.  Allocates, and either raises PM_INVALID_SCHEMA or
- * returns false if it is malformed.
- */
-static bool
-judge_pattern(const char *source, int length)
-{
-	Translator	t = {0};
-	pg_wchar   *wide = schema_allocate(sizeof(pg_wchar), (Size) length + 1);
-
-	t.next = wide;
-	t.end = wide + pg_encoding_mb2wchar_with_len(PG_UTF8, source, wide, length);
-	t.utf8 = true;
-	t.judging = true;
-	translate_pattern(&t);
-	return references_hold(&t);
-}
-
-/*
  * Is that, in UTF-8, a regular expression of ECMA-262 with the flag "u",
  * whether the engine can carry it out or not?  One that is nested deeper
  * than the stack allows counts as none.
@@ -1097,8 +1081,11 @@ schema_pattern_well_formed(const char *source, int length)
 
 	PG_TRY();
 	{
+		Translator	t = {.judging = true};
+
 		MemoryContextSwitchTo(scratch);
-		result = judge_pattern(source, length);
+		translate_pattern(&t, source, length, PG_UTF8);
+		result = references_hold(&t);
 	}
 	PG_CATCH();
 	{

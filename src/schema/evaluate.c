@@ -12,9 +12,11 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
-#include "schema/internal.h"
+#include "schema/evaluate.h"
+#include "schema/pattern.h"
+#include "schema/value.h"
+#include "schema/violation.h"
 
 static bool accepts_branch(SchemaEvaluation *evaluation, const SchemaNode *branch, const SchemaFrame *at);
 
@@ -22,8 +24,7 @@ static bool accepts_branch(SchemaEvaluation *evaluation, const SchemaNode *branc
 
 /* Are there as many items as "contains" wants?  found of them match it. */
 static bool
-check_contained(SchemaEvaluation *evaluation, const SchemaNode *node, int64 found,
-				const SchemaFrame *at)
+check_contained(SchemaEvaluation *evaluation, const SchemaNode *node, int64 found, const SchemaFrame *at)
 {
 	static const SchemaCount words = {
 		"minContains", "maxContains", "item that matches the schema under \"contains\"",
@@ -35,9 +36,8 @@ check_contained(SchemaEvaluation *evaluation, const SchemaNode *node, int64 foun
 	if (!too_few || rules->says_min_contains)
 		return schema_check_count(evaluation, node, at, found, rules->min_contains,
 								  too_few ? SCHEMA_UNBOUNDED : rules->max_contains, &words);
-	schema_report(evaluation, node, at, "contains", NULL, NULL,
-				  "expected an item that matches the schema under \"contains\"");
-	return false;
+	return SCHEMA_REPORT(evaluation, node, at, "contains",
+						 "expected an item that matches the schema under \"contains\"");
 }
 
 /* Does it matter whether one more item is what is to be contained? */
@@ -66,8 +66,7 @@ check_items(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFr
 	while (GOES_ON(evaluation, valid) && json_next_element(&cursor, &item))
 	{
 		uint32		index = frame.index = cursor.next - 1;
-		const SchemaNode *schema = index < rules->tuple.count ? rules->tuple.nodes[index] :
-			rules->rest;
+		const SchemaNode *schema = index < rules->tuple.count ? rules->tuple.nodes[index] : rules->rest;
 
 		if (schema)
 		{
@@ -96,22 +95,17 @@ check_array(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFr
 	bool		valid = schema_check_count(evaluation, node, at, json_count(at->value),
 										   rules->min_items, rules->max_items, &words);
 
-	if (GOES_ON(evaluation, valid) && rules->unique && !schema_all_unique(at->value))
-	{
-		schema_report(evaluation, node, at, "uniqueItems", NULL, NULL,
-					  "expected items that are all different");
-		valid = false;
-	}
-	if (GOES_ON(evaluation, valid) &&
-		(rules->rest || rules->tuple.count > 0 || rules->contains))
+	if (GOES_ON(evaluation, valid) && rules->unique)
+		valid &= schema_check_unique(evaluation, node, at);
+	if (GOES_ON(evaluation, valid) && (rules->rest || rules->tuple.count > 0 || rules->contains))
 		valid &= check_items(evaluation, node, at);
 	return valid;
 }
 
 /* Names that must be there since property is; keyword is 0 for "dependencies". */
 static bool
-check_needs(SchemaEvaluation *evaluation, const SchemaNode *node,
-			const SchemaProperty *property, int keyword, const SchemaFrame *at)
+check_needs(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaProperty *property, int keyword,
+			const SchemaFrame *at)
 {
 	bool		valid = true;
 	JsonChild	name;
@@ -119,15 +113,12 @@ check_needs(SchemaEvaluation *evaluation, const SchemaNode *node,
 
 	json_begin(&name, property->needs[keyword]);
 	while (GOES_ON(evaluation, valid) && json_next(&name))
-	{
-		if (json_find_key(at->value, &name.value, &value))
-			continue;
-		schema_report(evaluation, node, at, keyword == 0 ? "dependencies" : "dependentRequired",
-					  property, &name.value, "property \"%.*s\" is required where \"%.*s\" is present",
-					  name.value.val.string.len, name.value.val.string.val,
-					  property->length, property->name);
-		valid = false;
-	}
+		if (!json_find_key(at->value, &name.value, &value))
+			valid = SCHEMA_REPORT_PART(evaluation, node, at, keyword == 0 ? "dependencies" : "dependentRequired",
+									   property, &name.value,
+									   "property \"%.*s\" is required where \"%.*s\" is present",
+									   name.value.val.string.len, name.value.val.string.val,
+									   property->length, property->name);
 	return valid;
 }
 
@@ -180,8 +171,7 @@ check_property(SchemaEvaluation *evaluation, const SchemaNode *node,
 	{
 		const SchemaPatternProperty *entry = &rules->patterns[i];
 
-		if (!schema_pattern_matches(entry->pattern, at->key->val.string.val,
-									at->key->val.string.len))
+		if (!schema_pattern_matches(entry->pattern, at->key->val.string.val, at->key->val.string.len))
 			continue;
 		matched = true;
 		valid &= schema_evaluate(evaluation, entry->schema, at);
@@ -207,11 +197,9 @@ check_missing(SchemaEvaluation *evaluation, const SchemaNode *node,
 	{
 		JsonbValue	name = json_string(first->name, first->length);
 
-		if (!first->required)
-			continue;
-		schema_report(evaluation, node, at, "required", NULL, &name,
-					  "required property \"%.*s\" is missing", first->length, first->name);
-		valid = false;
+		if (first->required)
+			valid = SCHEMA_REPORT_PART(evaluation, node, at, "required", NULL, &name,
+									   "required property \"%.*s\" is missing", first->length, first->name);
 	}
 	return valid;
 }
@@ -279,8 +267,7 @@ refuse_value(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaF
 	else if (strcmp(node->applied_by, "additionalItems") == 0 ||
 			 strcmp(node->applied_by, "unevaluatedItems") == 0)
 		message = "the schema does not know this item";
-	schema_report(evaluation, node, at, node->applied_by, NULL, NULL, "%s", message);
-	return false;
+	return SCHEMA_REPORT(evaluation, node, at, node->applied_by, "%s", message);
 }
 
 /* The rules for the value's own type. */
@@ -320,8 +307,7 @@ check_all(SchemaEvaluation *evaluation, const SchemaList *all, const SchemaFrame
  * it matters what they evaluate.
  */
 static uint32
-count_accepting(SchemaEvaluation *evaluation, const SchemaList *branches,
-				const SchemaFrame *at, uint32 limit)
+count_accepting(SchemaEvaluation *evaluation, const SchemaList *branches, const SchemaFrame *at, uint32 limit)
 {
 	uint32		accepting = 0;
 
@@ -349,8 +335,7 @@ schema_is_ruled_out(SchemaEvaluation *evaluation, const SchemaNode *branch, cons
 		SchemaFrame frame = {at, &value, NULL, 0, true};
 
 		if (property->schema && (property->schema->constant || property->schema->enumerated) &&
-			getKeyJsonValueFromContainer(at->value->val.binary.data, property->name,
-										 property->length, &value) &&
+			getKeyJsonValueFromContainer(at->value->val.binary.data, property->name, property->length, &value) &&
 			!schema_accepts(evaluation, property->schema, &frame))
 			return true;
 	}
@@ -358,24 +343,31 @@ schema_is_ruled_out(SchemaEvaluation *evaluation, const SchemaNode *branch, cons
 }
 
 /*
- * Where no branch accepts the value, but constants leave only one that could
- * be meant, report what keeps the value from that.
+ * Report that no branch accepts the value; and where constants leave only one
+ * that could be meant, what keeps the value from that.  False for the caller
+ * to return.
  */
-static void
-report_likely(SchemaEvaluation *evaluation, const SchemaList *branches, const SchemaFrame *at)
+static bool
+refuse_all(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaList *branches, const SchemaFrame *at,
+		   const char *keyword, const char *wanted)
 {
 	const SchemaNode *likely = NULL;
 
+	if (evaluation->collect == NULL)
+		return false;
+	(void) SCHEMA_REPORT(evaluation, node, at, keyword, "expected %s one of %u alternative%s to match, and none does",
+						 wanted, branches->count, branches->count == 1 ? "" : "s");
 	for (uint32 i = 0; i < branches->count; i++)
 	{
 		if (schema_is_ruled_out(evaluation, branches->nodes[i], at))
 			continue;
 		if (likely)
-			return;
+			return false;
 		likely = branches->nodes[i];
 	}
 	if (likely)
 		schema_evaluate(evaluation, likely, at);
+	return false;
 }
 
 /* "anyOf" */
@@ -384,15 +376,8 @@ check_any(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFram
 {
 	const SchemaList *any = &node->logic->any;
 
-	if (any->count == 0 || count_accepting(evaluation, any, at, 1) > 0)
-		return true;
-	if (evaluation->collect == NULL)
-		return false;
-	schema_report(evaluation, node, at, "anyOf", NULL, NULL,
-				  "expected at least one of %u alternative%s to match, and none does",
-				  any->count, any->count == 1 ? "" : "s");
-	report_likely(evaluation, any, at);
-	return false;
+	return any->count == 0 || count_accepting(evaluation, any, at, 1) > 0 ||
+		refuse_all(evaluation, node, any, at, "anyOf", "at least");
 }
 
 /* "oneOf" */
@@ -405,36 +390,23 @@ check_one(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFram
 	if (one->count == 0)
 		return true;
 	accepting = count_accepting(evaluation, one, at, evaluation->collect ? one->count : 2);
-	if (accepting == 1)
-		return true;
-	if (evaluation->collect == NULL)
-		return false;
-	if (accepting > 0)
-		schema_report(evaluation, node, at, "oneOf", NULL, NULL,
-					  "expected exactly one of %u alternatives to match, and %u do",
+	if (accepting == 0)
+		return refuse_all(evaluation, node, one, at, "oneOf", "exactly");
+	return accepting == 1 ||
+		SCHEMA_REPORT(evaluation, node, at, "oneOf", "expected exactly one of %u alternatives to match, and %u do",
 					  one->count, accepting);
-	else
-	{
-		schema_report(evaluation, node, at, "oneOf", NULL, NULL,
-					  "expected exactly one of %u alternative%s to match, and none does",
-					  one->count, one->count == 1 ? "" : "s");
-		report_likely(evaluation, one, at);
-	}
-	return false;
 }
 
 /* "if" decides which of "then" and "else" must hold. */
 static bool
-check_condition(SchemaEvaluation *evaluation, const SchemaLogicRules *logic,
-				const SchemaFrame *at)
+check_condition(SchemaEvaluation *evaluation, const SchemaLogicRules *logic, const SchemaFrame *at)
 {
 	const SchemaNode *chosen;
 
 	if (logic->condition == NULL ||
 		(logic->consequence == NULL && logic->alternative == NULL && evaluation->seen == NULL))
 		return true;
-	chosen = accepts_branch(evaluation, logic->condition, at) ?
-		logic->consequence : logic->alternative;
+	chosen = accepts_branch(evaluation, logic->condition, at) ? logic->consequence : logic->alternative;
 	return chosen == NULL || schema_evaluate(evaluation, chosen, at);
 }
 
@@ -449,13 +421,9 @@ check_logic(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFr
 		valid &= check_any(evaluation, node, at);
 	if (GOES_ON(evaluation, valid))
 		valid &= check_one(evaluation, node, at);
-	if (GOES_ON(evaluation, valid) && logic->negated &&
-		schema_accepts(evaluation, logic->negated, at))
-	{
-		schema_report(evaluation, node, at, "not", NULL, NULL,
-					  "expected a value that does not match the schema under \"not\"");
-		valid = false;
-	}
+	if (GOES_ON(evaluation, valid) && logic->negated && schema_accepts(evaluation, logic->negated, at))
+		valid = SCHEMA_REPORT(evaluation, node, at, "not",
+							  "expected a value that does not match the schema under \"not\"");
 	if (GOES_ON(evaluation, valid))
 		valid &= check_condition(evaluation, logic, at);
 	return valid;
@@ -507,8 +475,7 @@ evaluate_node(SchemaEvaluation *evaluation, const SchemaNode *node, const Schema
 
 /* Every child that is not in seen must satisfy the schema; all are then. */
 static bool
-check_unevaluated(SchemaEvaluation *evaluation, const SchemaNode *schema,
-				  const SchemaFrame *at, SchemaSeen *seen)
+check_unevaluated(SchemaEvaluation *evaluation, const SchemaNode *schema, const SchemaFrame *at, SchemaSeen *seen)
 {
 	bool		is_object = json_is_object(at->value);
 	bool		valid = true;
@@ -566,14 +533,12 @@ evaluate_rest(SchemaEvaluation *evaluation, const SchemaNode *node, const Schema
 static bool
 evaluate_whole(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
-	return node->unevaluated ? evaluate_rest(evaluation, node, at) :
-		evaluate_node(evaluation, node, at);
+	return node->unevaluated ? evaluate_rest(evaluation, node, at) : evaluate_node(evaluation, node, at);
 }
 
 /* A node that is evaluated for the memo together with what it evaluates. */
 static pg_noinline bool
-evaluate_for_memo(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
-				  SchemaMemo *memo)
+evaluate_for_memo(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at, SchemaMemo *memo)
 {
 	SchemaSeen *outer = evaluation->seen;
 	SchemaSeen	own;
@@ -645,51 +610,48 @@ schema_evaluate(SchemaEvaluation *evaluation, const SchemaNode *node, const Sche
 	return evaluate_node(evaluation, node, at);
 }
 
-/* Does the value satisfy a node that need not match, and so reports nothing? */
+/*
+ * Does the value satisfy a node that need not match, and so reports nothing?
+ * Notes in seen, unless NULL, what it evaluates.
+ */
 static bool
-accepts_as_it_is(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
+accepts(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at, SchemaSeen *seen)
 {
 	SchemaCollector collect = evaluation->collect;
 	bool		thorough = evaluation->thorough;
-	bool		accepts;
+	SchemaSeen *outer = evaluation->seen;
+	bool		valid;
 
 	evaluation->collect = NULL;
 	evaluation->thorough = false;
-	accepts = schema_evaluate(evaluation, node, at);
+	evaluation->seen = seen;
+	valid = schema_evaluate(evaluation, node, at);
 	evaluation->collect = collect;
 	evaluation->thorough = thorough;
-	return accepts;
+	evaluation->seen = outer;
+	return valid;
 }
 
 /* Does the node accept the value?  What it evaluates does not count. */
 bool
 schema_accepts(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
-	SchemaSeen *seen = evaluation->seen;
-	bool		accepts;
-
-	evaluation->seen = NULL;
-	accepts = accepts_as_it_is(evaluation, node, at);
-	evaluation->seen = seen;
-	return accepts;
+	return accepts(evaluation, node, at, NULL);
 }
 
 /* Does a branch accept the value?  What it evaluated counts only if it does. */
 static pg_noinline bool
 accepts_tracking(SchemaEvaluation *evaluation, const SchemaNode *branch, const SchemaFrame *at)
 {
-	SchemaSeen *outer = evaluation->seen;
 	SchemaSeen	own;
-	bool		accepts;
+	bool		valid;
 
 	schema_seen_init(&own, at->value);
-	evaluation->seen = &own;
-	accepts = accepts_as_it_is(evaluation, branch, at);
-	evaluation->seen = outer;
-	if (accepts)
-		schema_seen_merge(outer, own.bits);
+	valid = accepts(evaluation, branch, at, &own);
+	if (valid)
+		schema_seen_merge(evaluation->seen, own.bits);
 	schema_seen_free(&own);
-	return accepts;
+	return valid;
 }
 
 /*
@@ -701,9 +663,7 @@ accepts_branch(SchemaEvaluation *evaluation, const SchemaNode *branch, const Sch
 {
 	if (evaluation->seen)
 		return accepts_tracking(evaluation, branch, at);
-	if (!evaluation->thorough)
-		return schema_evaluate(evaluation, branch, at);
-	return accepts_as_it_is(evaluation, branch, at);
+	return evaluation->thorough ? accepts(evaluation, branch, at, NULL) : schema_evaluate(evaluation, branch, at);
 }
 
 /*
@@ -712,34 +672,11 @@ accepts_branch(SchemaEvaluation *evaluation, const SchemaNode *branch, const Sch
  * that do not match count for nothing.
  */
 void
-schema_find_seen(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
-				 SchemaSeen *seen)
+schema_find_seen(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at, SchemaSeen *seen)
 {
 	evaluation->seen = seen;
 	evaluation->thorough = true;
 	evaluate_node(evaluation, node, at);
 	evaluation->thorough = false;
 	evaluation->seen = NULL;
-}
-
-/* Make ready to evaluate; what is set in evaluation stays. */
-void
-schema_begin_evaluation(SchemaEvaluation *evaluation, const Schema *schema)
-{
-	evaluation->schema = schema;
-	evaluation->thorough = evaluation->collect != NULL;
-	if (schema->dynamic_count > 0)
-		schema_begin_scope(evaluation);
-}
-
-/* Give back what the evaluation kept. */
-void
-schema_end_evaluation(SchemaEvaluation *evaluation)
-{
-	if (evaluation->scope)
-		schema_end_scope(evaluation);
-	if (evaluation->memo)
-		MemoryContextDelete(evaluation->memo_context);
-	if (evaluation->scratch)
-		MemoryContextDelete(evaluation->scratch);
 }

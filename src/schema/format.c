@@ -15,55 +15,11 @@
 #include "utils/memutils.h"
 
 #include "base/compat.h"
+#include "base/errors.h"
+#include "schema/ecma.h"
 #include "schema/format.h"
-#include "schema/internal.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_format_valid);
-
-static bool format_json_pointer(const char *string, const char *end, int flags);
-static bool format_relative_json_pointer(const char *string, const char *end, int flags);
-static bool format_uuid(const char *string, const char *end, int flags);
-static bool format_regex(const char *string, const char *end, int flags);
-
-/* All formats, by name. */
-static const struct
-{
-	const char *name;
-	FormatCheck check;
-	int			flags;
-}			formats[] =
-{
-	{"date", format_date_time, FORMAT_DATE},
-	{"date-time", format_date_time, FORMAT_DATE | FORMAT_TIME},
-	{"duration", format_duration},
-	{"email", format_email},
-	{"hostname", format_hostname},
-	{"idn-email", format_email, FORMAT_WIDE},
-	{"idn-hostname", format_idn_hostname, FORMAT_WIDE},
-	{"ipv4", format_ipv4},
-	{"ipv6", format_ipv6},
-	{"iri", format_uri, FORMAT_WIDE},
-	{"iri-reference", format_uri, FORMAT_WIDE | FORMAT_REFERENCE},
-	{"json-pointer", format_json_pointer},
-	{"regex", format_regex, FORMAT_WIDE},
-	{"relative-json-pointer", format_relative_json_pointer},
-	{"time", format_date_time, FORMAT_TIME},
-	{"uri", format_uri},
-	{"uri-reference", format_uri, FORMAT_REFERENCE},
-	{"uri-template", format_uri_template, FORMAT_WIDE},
-	{"uuid", format_uuid}
-};
-
-/* The format of that name, which need not be NUL-terminated, or -1. */
-int
-schema_format_find(const char *name, int length)
-{
-
-	for (int i = 0; i < lengthof(formats); i++)
-		if (strlen(formats[i].name) == length && memcmp(formats[i].name, name, length) == 0)
-			return i;
-	return -1;
-}
 
 /*
  * json-pointer (RFC 6901, section 3).  All that matters is ASCII, which is
@@ -121,6 +77,45 @@ static bool
 format_regex(const char *string, const char *end, int flags)
 {
 	return schema_pattern_well_formed(string, end - string);
+}
+
+/* All formats, by name. */
+static const struct
+{
+	const char *name;
+	FormatCheck check;
+	int			flags;
+}			formats[] =
+{
+	{"date", format_date_time, FORMAT_DATE},
+	{"date-time", format_date_time, FORMAT_DATE | FORMAT_TIME},
+	{"duration", format_duration},
+	{"email", format_email},
+	{"hostname", format_hostname},
+	{"idn-email", format_email, FORMAT_WIDE},
+	{"idn-hostname", format_idn_hostname, FORMAT_WIDE},
+	{"ipv4", format_address},
+	{"ipv6", format_address, FORMAT_IPV6},
+	{"iri", format_uri, FORMAT_WIDE},
+	{"iri-reference", format_uri, FORMAT_WIDE | FORMAT_REFERENCE},
+	{"json-pointer", format_json_pointer},
+	{"regex", format_regex, FORMAT_WIDE},
+	{"relative-json-pointer", format_relative_json_pointer},
+	{"time", format_date_time, FORMAT_TIME},
+	{"uri", format_uri},
+	{"uri-reference", format_uri, FORMAT_REFERENCE},
+	{"uri-template", format_uri_template, FORMAT_WIDE},
+	{"uuid", format_uuid}
+};
+
+/* The format of that name, which need not be NUL-terminated, or -1. */
+int
+schema_format_find(const char *name, int length)
+{
+	for (int i = 0; i < lengthof(formats); i++)
+		if (strlen(formats[i].name) == length && memcmp(formats[i].name, name, length) == 0)
+			return i;
+	return -1;
 }
 
 /* Is there no byte of a character beyond ASCII? */

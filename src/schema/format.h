@@ -16,6 +16,7 @@ extern bool schema_format_accepts(int format, const char *string, int length);
 #define FORMAT_REFERENCE	0x02	/* of a URI or IRI, which may be relative */
 #define FORMAT_DATE			0x04	/* parts of a date-time */
 #define FORMAT_TIME			0x08
+#define FORMAT_IPV6			0x10	/* of the two families of addresses */
 
 /*
  * What decides about a format: takes the string from its first byte up to end,
@@ -29,8 +30,7 @@ extern bool format_date_time(const char *string, const char *end, int flags);
 extern bool format_duration(const char *string, const char *end, int flags);
 
 /* format_host.c */
-extern bool format_ipv4(const char *string, const char *end, int flags);
-extern bool format_ipv6(const char *string, const char *end, int flags);
+extern bool format_address(const char *string, const char *end, int flags);
 extern bool format_hostname(const char *string, const char *end, int flags);
 extern bool format_idn_hostname(const char *string, const char *end, int flags);
 extern bool format_email(const char *string, const char *end, int flags);

@@ -23,9 +23,13 @@
 
 static bool is_a_label(const char *label, const char *end);
 
-/* Is that the text of an address of a family, as the system's library reads it? */
-static bool
-is_address(int family, const char *string, const char *end)
+/*
+ * The text of an IPv4 address, a dotted-quad (RFC 2673, section 3.2) of which
+ * no byte has leading zeros as RFC 3986 has it, or of an IPv6 address (RFC
+ * 4291, section 2.2), as the system's library reads them.
+ */
+bool
+format_address(const char *string, const char *end, int flags)
 {
 	char		text[INET6_ADDRSTRLEN];
 	struct in6_addr address;	/* has room for either family's */
@@ -34,21 +38,7 @@ is_address(int family, const char *string, const char *end)
 		return false;
 	memcpy(text, string, end - string);
 	text[end - string] = '\0';
-	return inet_pton(family, text, &address) == 1;
-}
-
-/* dotted-quad (RFC 2673, section 3.2), each of its bytes without leading zeros as RFC 3986 has it */
-bool
-format_ipv4(const char *string, const char *end, int flags)
-{
-	return is_address(AF_INET, string, end);
-}
-
-/* The text of an IPv6 address (RFC 4291, section 2.2) */
-bool
-format_ipv6(const char *string, const char *end, int flags)
-{
-	return is_address(AF_INET6, string, end);
+	return inet_pton((flags & FORMAT_IPV6) ? AF_INET6 : AF_INET, text, &address) == 1;
 }
 
 /*
@@ -67,10 +57,16 @@ read_label(const char **next, const char *end, bool wide)
 		*start != '-' && (*next)[-1] != '-';
 }
 
-/* Labels with a dot between each two; those that start with xn-- have to stand for something. */
-static bool
-is_name(const char *string, const char *end, bool wide)
+/*
+ * A host's name (RFC 1123, section 2.1): labels with a dot between each two;
+ * those that start with xn-- have to stand for something (A-labels by RFC
+ * 5890, section 2.3.2.1).
+ */
+bool
+format_hostname(const char *string, const char *end, int flags)
 {
+	bool		wide = (flags & FORMAT_WIDE) != 0;
+
 	if (end - string > HOST_MAX * (wide ? 4 : 1))
 		return false;
 	do
@@ -79,18 +75,10 @@ is_name(const char *string, const char *end, bool wide)
 
 		if (!read_label(&string, end, wide))
 			return false;
-		if (string - start >= 4 && pg_strncasecmp(start, "xn--", 4) == 0 &&
-			!is_a_label(start, string))
+		if (string - start >= 4 && pg_strncasecmp(start, "xn--", 4) == 0 && !is_a_label(start, string))
 			return false;
 	} while (format_skip(&string, end, '.'));
 	return string == end;
-}
-
-/* A host's name (RFC 1123, section 2.1; A-labels by RFC 5890, section 2.3.2.1) */
-bool
-format_hostname(const char *string, const char *end, int flags)
-{
-	return is_name(string, end, false);
 }
 
 /* atext (RFC 5322, section 3.2.3; beyond ASCII RFC 6531, section 3.3) */
@@ -151,8 +139,8 @@ static bool
 is_address_literal(const char *string, const char *end)
 {
 	if (end - string > 5 && pg_strncasecmp(string, "IPv6:", 5) == 0)
-		return format_ipv6(string + 5, end, 0);
-	return format_ipv4(string, end, 0);
+		return format_address(string + 5, end, FORMAT_IPV6);
+	return format_address(string, end, 0);
 }
 
 /*
@@ -170,14 +158,13 @@ format_email(const char *string, const char *end, int flags)
 		return false;
 	if (format_skip(&string, end, '['))
 		return end > string && end[-1] == ']' && is_address_literal(string, end - 1);
-	return is_name(string, end, wide);
+	return format_hostname(string, end, flags);
 }
 
 /* ---- beyond ASCII ---- */
 
 /* The longest name there is, in bytes, where each character takes four. */
-#define NAME_BYTES	(253 * 4)
-#define LABEL_BYTES	63
+#define NAME_BYTES	(HOST_MAX * 4)
 
 /* First and last of the code points that RFC 5892, section 2.6, decides about. */
 static const struct
@@ -266,13 +253,13 @@ is_u_label(const char *label, int length)
 static bool
 is_a_label(const char *label, const char *end)
 {
-	char		decoded[4 * LABEL_BYTES];
-	char		encoded[LABEL_BYTES + 1];
+	char		decoded[4 * LABEL_MAX];
+	char		encoded[LABEL_MAX + 1];
 	UIDNAInfo	info = UIDNA_INFO_INITIALIZER;
 	UErrorCode	error = U_ZERO_ERROR;
 	int			length;
 
-	if (idna() == NULL || end - label > LABEL_BYTES)
+	if (idna() == NULL || end - label > LABEL_MAX)
 		return false;
 	length = uidna_labelToUnicodeUTF8(idna(), label, end - label, decoded, sizeof(decoded),
 									  &info, &error);
@@ -295,8 +282,7 @@ is_composed(const char *name, int length)
 	u_strFromUTF8(wide, lengthof(wide), &units, name, length, &error);
 	if (U_FAILURE(error))
 		return false;
-	return unorm2_isNormalized(unorm2_getNFCInstance(&error), wide, units, &error) &&
-		U_SUCCESS(error);
+	return unorm2_isNormalized(unorm2_getNFCInstance(&error), wide, units, &error) && U_SUCCESS(error);
 }
 
 /*
@@ -357,5 +343,5 @@ format_idn_hostname(const char *string, const char *end, int flags)
 		return false;
 	length = uidna_nameToASCII_UTF8(idna(), plain, length, encoded, sizeof(encoded),
 									&info, &error);
-	return U_SUCCESS(error) && info.errors == 0 && length <= 253;
+	return U_SUCCESS(error) && info.errors == 0 && length <= HOST_MAX;
 }

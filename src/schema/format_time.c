@@ -42,54 +42,47 @@ read_date(const char **next, const char *end)
 	return day >= 1 && day <= day_tab[isleap(year)][month - 1];
 }
 
+/* time-hour and time-minute (RFC 3339, section 5.6) as minutes; -1 if they do not come */
+static int
+read_minutes(const char **next, const char *end)
+{
+	int			hour = read_pair(next, end, 23);
+	int			minute = hour < 0 || !format_skip(next, end, ':') ? -1 : read_pair(next, end, 59);
+
+	return minute < 0 ? -1 : hour * 60 + minute;
+}
+
 /* time-offset (RFC 3339, section 5.6), in minutes east of UTC */
 static bool
 read_offset(const char **next, const char *end, int *minutes)
 {
-	int			sign;
-	int			hour;
-	int			minute;
+	bool		east;
 
 	*minutes = 0;
 	if (format_skip(next, end, 'Z') || format_skip(next, end, 'z'))
 		return true;
-	if (format_skip(next, end, '+'))
-		sign = 1;
-	else if (format_skip(next, end, '-'))
-		sign = -1;
-	else
+	east = format_skip(next, end, '+');
+	if (!east && !format_skip(next, end, '-'))
 		return false;
-	hour = read_pair(next, end, 23);
-	if (hour < 0 || !format_skip(next, end, ':'))
+	*minutes = read_minutes(next, end);
+	if (*minutes < 0)
 		return false;
-	minute = read_pair(next, end, 59);
-	*minutes = sign * (hour * 60 + minute);
-	return minute >= 0;
+	*minutes = east ? *minutes : -*minutes;
+	return true;
 }
 
 /* full-time (RFC 3339, section 5.6); second 60 ends 23:59 in UTC (appendix D) */
 static bool
 read_time(const char **next, const char *end)
 {
-	int			hour;
-	int			minute;
-	int			second;
+	int			minutes = read_minutes(next, end);
+	int			second = minutes < 0 || !format_skip(next, end, ':') ? -1 : read_pair(next, end, 60);
 	int			offset;
 
-	hour = read_pair(next, end, 23);
-	if (hour < 0 || !format_skip(next, end, ':'))
+	if (second < 0 || (format_skip(next, end, '.') && format_skip_digits(next, end) == 0) ||
+		!read_offset(next, end, &offset))
 		return false;
-	minute = read_pair(next, end, 59);
-	if (minute < 0 || !format_skip(next, end, ':'))
-		return false;
-	second = read_pair(next, end, 60);
-	if (second < 0)
-		return false;
-	if (format_skip(next, end, '.') && format_skip_digits(next, end) == 0)
-		return false;
-	if (!read_offset(next, end, &offset))
-		return false;
-	return second < 60 || (hour * 60 + minute - offset + 1440) % 1440 == 1439;
+	return second < 60 || (minutes - offset + 1440) % 1440 == 1439;
 }
 
 /*

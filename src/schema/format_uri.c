@@ -9,6 +9,7 @@
 #include "mb/pg_wchar.h"
 
 #include "schema/format.h"
+#include "schema/uri.h"
 
 /* A text that is read, and whether characters beyond ASCII are among what it may hold. */
 typedef struct UriReader
@@ -22,8 +23,7 @@ typedef struct UriReader
 static bool
 read_percent(const char **next, const char *end)
 {
-	if (end - *next < 3 || **next != '%' ||
-		ascii_hex_value((*next)[1]) < 0 || ascii_hex_value((*next)[2]) < 0)
+	if (!schema_uri_is_encoded(*next, end - *next))
 		return false;
 	*next += 3;
 	return true;
@@ -77,8 +77,7 @@ read_characters(UriReader *uri, const char *more, bool private)
 			(c != '\0' && (strchr("-._~!$&'()*+,;=", c) || strchr(more, c))))
 			uri->next++;
 		else if (!(c == '%' && read_percent(&uri->next, uri->end)) &&
-				 !(uri->wide && IS_HIGHBIT_SET(c) &&
-				   read_wide(&uri->next, uri->end, private)))
+				 !(uri->wide && IS_HIGHBIT_SET(c) && read_wide(&uri->next, uri->end, private)))
 			return;
 	}
 }
@@ -110,7 +109,7 @@ read_address(UriReader *uri)
 	const char *start = uri->next;
 	const char *close = memchr(start, ']', uri->end - start);
 
-	if (close == NULL || !(format_ipv6(start, close, 0) || is_future_address(start, close)))
+	if (close == NULL || !(format_address(start, close, FORMAT_IPV6) || is_future_address(start, close)))
 		return false;
 	uri->next = close + 1;
 	return true;
@@ -158,17 +157,10 @@ read_authority(UriReader *uri)
 static bool
 read_scheme(UriReader *uri)
 {
-	const char *c = uri->next;
+	int			length = schema_uri_scheme_length(uri->next, uri->end - uri->next);
 
-	if (c >= uri->end || !ascii_is_letter(*c))
-		return false;
-	while (c < uri->end && (ascii_is_letter(*c) || ascii_is_digit(*c) ||
-							*c == '+' || *c == '-' || *c == '.'))
-		c++;
-	if (c >= uri->end || *c != ':')
-		return false;
-	uri->next = c + 1;
-	return true;
+	uri->next += length > 0 ? length + 1 : 0;
+	return length > 0;
 }
 
 /*

@@ -7,9 +7,18 @@
 
 #include "miscadmin.h"
 
-#include "schema/internal.h"
+#include "schema/arena.h"
+#include "schema/graph.h"
 
 typedef void (*NodeVisitor) (SchemaNode *node, void *state);
+
+/* Where a node stands in the search for circles. */
+typedef enum Visit
+{
+	UNVISITED,
+	VISITING,
+	VISITED
+} Visit;
 
 /* The nodes on the way from where the search for circles started. */
 typedef struct CircleFrame
@@ -98,6 +107,16 @@ visit_below(const SchemaNode *node, NodeVisitor visitor, void *state)
 	visit(object->unevaluated, visitor, state);
 }
 
+/* Refuse a circle that the reference closes which a node has under a keyword. */
+void
+schema_refuse_circle(const SchemaNode *node, const char *keyword)
+{
+	SCHEMA_REFUSE(schema_place_step(node->place, keyword, strlen(keyword)),
+				  "Refer to a schema from within \"properties\" or \"items\" of it, so that"
+				  " each round goes one step down.",
+				  "leads round in a circle to the same place of the document.");
+}
+
 /*
  * Refuse a circle, naming the reference that closes it: a schema that is one
  * tree has none without one.
@@ -105,15 +124,9 @@ visit_below(const SchemaNode *node, NodeVisitor visitor, void *state)
 static void
 refuse_circle(const CircleFrame *frame)
 {
-	const char *keyword;
-
 	while (frame->parent && frame->node->ref == NULL && frame->node->dynamic_ref == NULL)
 		frame = frame->parent;
-	keyword = frame->node->ref ? "$ref" : "$dynamicRef";
-	SCHEMA_REFUSE(schema_place_step(frame->node->place, keyword, strlen(keyword)),
-				  "Refer to a schema from within \"properties\" or \"items\" of it, so that"
-				  " each round goes one step down.",
-				  "leads round in a circle to the same place of the document.");
+	schema_refuse_circle(frame->node, frame->node->ref ? "$ref" : "$dynamicRef");
 }
 
 /* Depth-first search over nodes that apply to one and the same location. */
@@ -124,15 +137,15 @@ search_circle(SchemaNode *node, void *state)
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
-	if (node->visit == SCHEMA_VISITED)
+	if (node->visit == VISITED)
 		return;
-	if (node->visit == SCHEMA_VISITING)
+	if (node->visit == VISITING)
 		refuse_circle(frame.parent);
-	node->visit = SCHEMA_VISITING;
+	node->visit = VISITING;
 	visit_beside(node, search_circle, &frame);
 	if (node->logic)
 		visit(node->logic->negated, search_circle, &frame);
-	node->visit = SCHEMA_VISITED;
+	node->visit = VISITED;
 }
 
 /*

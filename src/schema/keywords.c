@@ -12,12 +12,16 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
+#include "schema/arena.h"
 #include "schema/format.h"
-#include "schema/internal.h"
+#include "schema/keywords.h"
+#include "schema/pattern.h"
+#include "schema/vocabulary.h"
 
-/* A keyword in the object of a node.  place, the keyword's, lasts for the call only: see keep_place. */
+/* A keyword in the object of a node.  place, the keyword's, lasts for the call only where it holds no subschema. */
 typedef struct Said
 {
 	SchemaCompiler *compiler;
@@ -34,13 +38,6 @@ static bool
 is_draft_07(const SchemaCompiler *compiler)
 {
 	return (compiler->resource->dialect.keywords & SCHEMA_DRAFT_07) != 0;
-}
-
-/* A copy of a place on the stack, for nodes to refer to. */
-static const SchemaPlace *
-keep_place(const SchemaPlace *place)
-{
-	return schema_place_step(place->parent, place->token, place->length);
 }
 
 /* The place of an object's member, for nodes to refer to. */
@@ -71,8 +68,7 @@ static void compile_keywords(SchemaCompiler *compiler, SchemaNode *node, const J
 
 /* Compile an object, unless it was met before. */
 static SchemaNode *
-compile_object(SchemaCompiler *compiler, const JsonbValue *object,
-			   const SchemaPlace *place, const char *applied_by)
+compile_object(SchemaCompiler *compiler, const JsonbValue *object, const SchemaPlace *place, const char *applied_by)
 {
 	SchemaResource *resource = compiler->resource;
 	SchemaEntry *entry = schema_index(compiler, object, place, resource);
@@ -93,8 +89,8 @@ compile_object(SchemaCompiler *compiler, const JsonbValue *object,
  * node may still be under way if it is met again from below.
  */
 SchemaNode *
-schema_compile_node(SchemaCompiler *compiler, const JsonbValue *value,
-					const SchemaPlace *place, const char *applied_by)
+schema_compile_node(SchemaCompiler *compiler, const JsonbValue *value, const SchemaPlace *place,
+					const char *applied_by)
 {
 	SchemaNode *node;
 
@@ -130,14 +126,14 @@ schema_compile_target(SchemaCompiler *compiler, const SchemaTarget *target, cons
 static SchemaNode *
 compile_value(const Said *said)
 {
-	return schema_compile_node(said->compiler, said->value, keep_place(said->place), said->keyword->name);
+	return schema_compile_node(said->compiler, said->value, said->place, said->keyword->name);
 }
 
-/* The subschema under a key of the keyword's object, whose place is kept. */
+/* The subschema under a key of the keyword's object. */
 static SchemaNode *
-compile_member(const Said *said, const SchemaPlace *object, const JsonChild *member)
+compile_member(const Said *said, const JsonChild *member)
 {
-	return schema_compile_node(said->compiler, &member->value, member_place(object, &member->key),
+	return schema_compile_node(said->compiler, &member->value, member_place(said->place, &member->key),
 							   said->keyword->name);
 }
 
@@ -209,8 +205,7 @@ compare_strings(const void *a, const void *b)
 	const JsonbValue *x = a;
 	const JsonbValue *y = b;
 
-	return json_key_compare(x->val.string.val, x->val.string.len,
-							y->val.string.val, y->val.string.len);
+	return json_key_compare(x->val.string.val, x->val.string.len, y->val.string.val, y->val.string.len);
 }
 
 /*
@@ -245,18 +240,10 @@ require_names(const JsonbValue *value, const SchemaPlace *place)
 static void
 reserve_properties(SchemaObjectRules *rules, uint32 more)
 {
-	SchemaProperty *properties;
+	Size		size = sizeof(SchemaProperty) * ((Size) rules->property_count + more);
 
-	if (rules->property_count + more <= rules->property_space)
-		return;
-	rules->property_space = rules->property_count + more;
-	properties = schema_allocate(sizeof(SchemaProperty), rules->property_space);
-	if (rules->properties)
-	{
-		memcpy(properties, rules->properties, sizeof(SchemaProperty) * rules->property_count);
-		pfree(rules->properties);
-	}
-	rules->properties = properties;
+	rules->properties = rules->properties ? repalloc_huge(rules->properties, size) :
+		MemoryContextAllocHuge(CurrentMemoryContext, size);
 }
 
 /* A new entry for a name; that of the same name is merged with it at the end. */
@@ -265,8 +252,7 @@ add_property(SchemaObjectRules *rules, const JsonbValue *name)
 {
 	SchemaProperty *property = &rules->properties[rules->property_count++];
 
-	property->name = name->val.string.val;
-	property->length = name->val.string.len;
+	*property = (SchemaProperty) {.name = name->val.string.val, .length = name->val.string.len};
 	return property;
 }
 
@@ -375,40 +361,21 @@ handle_dynamic_ref(const Said *said)
 	said->node->dynamic_ref = schema_compile_target(said->compiler, &target, said->keyword->name);
 }
 
-/* Set the flag of a mark that has the value that means something. */
-static void
-note_mark(SchemaNode *node, const char *name, const JsonbValue *value, const SchemaPlace *place)
-{
-	require(value, place, SCHEMA_TYPE_BOOLEAN);
-	if (strcmp(name, "copyable") == 0 && !value->val.boolean)
-		node->marks |= SCHEMA_NONCOPYABLE;
-	else if (strcmp(name, "immutable") == 0 && value->val.boolean)
-		node->marks |= SCHEMA_IMMUTABLE;
-	else if (strcmp(name, "sensitive") == 0 && value->val.boolean)
-		node->marks |= SCHEMA_SENSITIVE;
-}
-
-/* A mark that is spelled flat: "$md.copyable" and so on. */
-static void
-handle_mark(const Said *said)
-{
-	note_mark(said->node, said->keyword->name + strlen("$md."), said->value, said->place);
-}
-
-/* "$md", in which marks are nested. */
+/* Marks: spelled flat, "$md.copyable" and so on, or nested under "$md". */
 static void
 handle_marks(const Said *said)
 {
 	static const char *const names[] = {"copyable", "immutable", "sensitive"};
 	JsonbValue	mark;
 
-	for (int i = 0; i < lengthof(names); i++)
+	for (int i = 0; i < lengthof(names) && json_is_object(said->value); i++)
 	{
 		SchemaPlace step = {said->place, names[i], strlen(names[i])};
 
 		if (json_find(said->value, names[i], &mark))
-			note_mark(said->node, names[i], &mark, &step);
+			require(&mark, &step, SCHEMA_TYPE_BOOLEAN);
 	}
+	said->node->marks = schema_marks_said(said->node->keywords);
 }
 
 /* The flag of a type's name; raises if it is none of the seven. */
@@ -570,16 +537,14 @@ handle_schema(const Said *said)
 static void
 compile_list(const Said *said, SchemaList *list)
 {
-	const SchemaPlace *place = keep_place(said->place);
-
 	if (!json_is_array(said->value) || json_count(said->value) == 0)
-		SCHEMA_REFUSE(place, "Write an array of schemas, or leave the keyword out.",
+		SCHEMA_REFUSE(said->place, "Write an array of schemas, or leave the keyword out.",
 					  "must be an array of at least one schema.");
 	list->count = json_count(said->value);
 	list->nodes = schema_allocate(sizeof(SchemaNode *), list->count);
 	json_foreach(item, said->value)
 		list->nodes[item.index] = schema_compile_node(said->compiler, &item.value,
-													  schema_place_item(place, item.index),
+													  schema_place_item(said->place, item.index),
 													  said->keyword->name);
 }
 
@@ -612,10 +577,8 @@ handle_items(const Said *said)
 static void
 handle_definitions(const Said *said)
 {
-	const SchemaPlace *place = keep_place(said->place);
-
 	json_foreach(child, said->value)
-		compile_member(said, place, &child);
+		compile_member(said, &child);
 }
 
 /* "properties". */
@@ -623,11 +586,10 @@ static void
 handle_properties(const Said *said)
 {
 	SchemaObjectRules *rules = rules_of(said->node, SCHEMA_OBJECT_RULES);
-	const SchemaPlace *place = keep_place(said->place);
 
 	reserve_properties(rules, json_count(said->value));
 	json_foreach(child, said->value)
-		add_property(rules, &child.key)->schema = compile_member(said, place, &child);
+		add_property(rules, &child.key)->schema = compile_member(said, &child);
 }
 
 /* "patternProperties". */
@@ -635,7 +597,6 @@ static void
 handle_patterns(const Said *said)
 {
 	SchemaObjectRules *rules = rules_of(said->node, SCHEMA_OBJECT_RULES);
-	const SchemaPlace *place = keep_place(said->place);
 
 	rules->patterns = schema_allocate(sizeof(SchemaPatternProperty), Max(json_count(said->value), 1));
 	rules->pattern_count = json_count(said->value);
@@ -644,9 +605,9 @@ handle_patterns(const Said *said)
 		SchemaPatternProperty *entry = &rules->patterns[child.index];
 
 		entry->pattern = schema_pattern_compile(child.key.val.string.val, child.key.val.string.len,
-												member_place(place, &child.key),
+												member_place(said->place, &child.key),
 												&said->compiler->schema->pattern_space);
-		entry->schema = compile_member(said, place, &child);
+		entry->schema = compile_member(said, &child);
 	}
 }
 
@@ -658,7 +619,6 @@ static void
 handle_dependencies(const Said *said)
 {
 	SchemaObjectRules *rules = rules_of(said->node, SCHEMA_OBJECT_RULES);
-	const SchemaPlace *place = keep_place(said->place);
 	Size		which = said->keyword->field;
 
 	reserve_properties(rules, json_count(said->value));
@@ -668,11 +628,11 @@ handle_dependencies(const Said *said)
 
 		if (said->keyword->kind == KEYWORD_NEEDS || (json_is_array(&child.value) && which == 0))
 		{
-			require_names(&child.value, member_place(place, &child.key));
+			require_names(&child.value, member_place(said->place, &child.key));
 			property->needs[which] = child.value.val.binary.data;
 		}
 		else
-			property->dependent[which] = compile_member(said, place, &child);
+			property->dependent[which] = compile_member(said, &child);
 	}
 	rules->has_dependencies = true;
 }
@@ -683,7 +643,6 @@ static const KeywordHandler handlers[] = {
 	[KEYWORD_VOCABULARY] = handle_vocabulary,
 	[KEYWORD_REF] = handle_ref,
 	[KEYWORD_DYNAMIC_REF] = handle_dynamic_ref,
-	[KEYWORD_MARK] = handle_mark,
 	[KEYWORD_MARKS] = handle_marks,
 	[KEYWORD_TYPE] = handle_type,
 	[KEYWORD_ENUM] = handle_enum,
@@ -722,6 +681,8 @@ compile_keywords(SchemaCompiler *compiler, SchemaNode *node, const JsonbValue *o
 		if (keyword == NULL)
 			continue;
 		require(&child.value, &place, keyword->type);
+		if (keyword->kind >= KEYWORD_SCHEMA)
+			said.place = member_place(node->place, &child.key);
 		if (keyword->kind != KEYWORD_SHAPE)
 			handlers[keyword->kind] (&said);
 	}

@@ -8,12 +8,12 @@
 #include "postgres.h"
 
 #include "catalog/pg_collation.h"
-#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "regex/regex.h"
 
-#include "schema/internal.h"
+#include "schema/ecma.h"
+#include "schema/pattern.h"
 
 /* What a compiled expression takes, at a guess: per pattern, and per weight. */
 #define PATTERN_SPACE			4096
@@ -118,12 +118,4 @@ schema_pattern_matches(const SchemaPattern *pattern, const char *string, int len
 				 errhint("Simplify the pattern.")));
 	}
 	return result == REG_OKAY;
-}
-
-/* The pattern as the schema has it; not NUL-terminated. */
-const char *
-schema_pattern_source(const SchemaPattern *pattern, int *length)
-{
-	*length = pattern->length;
-	return pattern->source;
 }

@@ -9,7 +9,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 
-#include "schema/internal.h"
+#include "schema/place.h"
 
 /* A step down, kept in the current memory context; the token is not copied. */
 const SchemaPlace *

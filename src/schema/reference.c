@@ -11,7 +11,8 @@
 
 #include "base/ascii.h"
 #include "json/pointer.h"
-#include "schema/internal.h"
+#include "schema/reference.h"
+#include "schema/vocabulary.h"
 
 #define LOCAL_HINT "Refer to a place of this schema, as in \"#/definitions/name\"."
 
@@ -29,13 +30,10 @@ decode_fragment(const char *text, int length, const SchemaPlace *place, int *dec
 	{
 		if (text[i] == '%')
 		{
-			int			high = i + 2 < length ? ascii_hex_value(text[i + 1]) : -1;
-			int			low = i + 2 < length ? ascii_hex_value(text[i + 2]) : -1;
-
-			if (high < 0 || low < 0)
+			if (!schema_uri_is_encoded(text + i, length - i))
 				SCHEMA_REFUSE(place, "Write a percent sign as %25.",
 							  "has a percent sign without two hexadecimal digits.");
-			decoded[n++] = high * 16 + low;
+			decoded[n++] = ascii_hex_value(text[i + 1]) * 16 + ascii_hex_value(text[i + 2]);
 			i += 2;
 		}
 		else
@@ -62,8 +60,7 @@ step(JsonbValue *value, const JsonToken *token)
 		json_view_child(value->val.binary.data, index, &child);
 	}
 	else if (!json_is_object(value) ||
-			 !getKeyJsonValueFromContainer(value->val.binary.data, token->text, token->length,
-										   &child))
+			 !getKeyJsonValueFromContainer(value->val.binary.data, token->text, token->length, &child))
 		return false;
 	*value = child;
 	return true;
@@ -106,16 +103,15 @@ load_document(SchemaCompiler *compiler, const SchemaText *uri, const SchemaPlace
 	if (!schema_uri_is_absolute(uri))
 		SCHEMA_REFUSE(place, "Give the schema an \"$id\", or refer to the other document by its whole URI.",
 					  "is relative, and the schema has no URI that it could be relative to.");
-	if (compiler->is_open)
+	if (compiler->schema->may_be_open)
 	{
 		compiler->schema->is_open = true;
 		return NULL;
 	}
-	document = schema_fetch_document(compiler, uri);
+	document = schema_fetch_document(compiler->schema, uri);
 	if (document == NULL)
 		SCHEMA_REFUSE(place, "Nothing is fetched: insert the document into promote.schema_document.",
-					  "refers to a document that is not registered: %.*s.",
-					  uri->length, uri->text);
+					  "refers to a document that is not registered: %.*s.", uri->length, uri->text);
 	return schema_add_document(compiler, document, uri);
 }
 
@@ -124,8 +120,7 @@ load_document(SchemaCompiler *compiler, const SchemaText *uri, const SchemaPlace
  * fragment that says where in it.
  */
 static SchemaResource *
-find_resource(SchemaCompiler *compiler, const SchemaText *reference, const SchemaPlace *place,
-			  SchemaText *fragment)
+find_resource(SchemaCompiler *compiler, const SchemaText *reference, const SchemaPlace *place, SchemaText *fragment)
 {
 	const SchemaName *name;
 	SchemaText	uri;
@@ -178,12 +173,11 @@ SchemaTarget
 schema_find_target(SchemaCompiler *compiler, const JsonbValue *reference, const SchemaPlace *place)
 {
 	SchemaText	text = {reference->val.string.val, reference->val.string.len};
-	SchemaTarget target;
+	SchemaTarget target = {0};
 	SchemaText	fragment;
 	char	   *decoded;
 	int			length;
 
-	memset(&target, 0, sizeof(target));
 	target.resource = find_resource(compiler, &text, place, &fragment);
 	if (target.resource == NULL)
 		return target;

@@ -12,7 +12,9 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 
-#include "schema/internal.h"
+#include "schema/arena.h"
+#include "schema/resource.h"
+#include "schema/vocabulary.h"
 
 /* What the URIs of one schema's resources may take together. */
 #define URI_SPACE_MAX	((Size) 64 * 1024 * 1024)
@@ -65,8 +67,7 @@ schema_find_name(SchemaCompiler *compiler, const SchemaResource *owner, const Sc
 
 /* The entry of a name, made if it is new; the text must last. */
 static SchemaName *
-enter_name(SchemaCompiler *compiler, const SchemaResource *owner, const SchemaText *text,
-		   bool *found)
+enter_name(SchemaCompiler *compiler, const SchemaResource *owner, const SchemaText *text, bool *found)
 {
 	SchemaName	key = {.owner = owner, .text = *text};
 	SchemaName *name = hash_search(compiler->names, &key, HASH_ENTER, found);
@@ -137,10 +138,9 @@ static void
 name_anchor(SchemaCompiler *compiler, SchemaResource *resource, const SchemaText *text,
 			const JsonbValue *target, const SchemaPlace *place, bool is_dynamic)
 {
-	SchemaName *name;
 	bool		found;
+	SchemaName *name = enter_name(compiler, resource, text, &found);
 
-	name = enter_name(compiler, resource, text, &found);
 	if (found && name->target.val.binary.data != target->val.binary.data)
 	{
 		name->is_ambiguous = true;
@@ -169,16 +169,15 @@ find_text(const JsonbValue *object, const char *key, SchemaText *text)
 	return true;
 }
 
-/* The dialect of an object that starts a resource within another, or NULL. */
+/* The dialect of an object that starts a resource: as it says, or the inherited one. */
 static SchemaDialect
-dialect_of(SchemaCompiler *compiler, const JsonbValue *object, const SchemaPlace *place,
-		   SchemaDialect inherited)
+dialect_of(SchemaCompiler *compiler, const JsonbValue *object, const SchemaPlace *place, SchemaDialect inherited)
 {
 	SchemaPlace step = {place, "$schema", strlen("$schema")};
 	JsonbValue	said;
 
 	return json_find(object, "$schema", &said) ?
-		schema_dialect(compiler, &said, &step) : inherited;
+		schema_dialect(compiler->schema, &said, &step) : inherited;
 }
 
 /* A new resource. */
@@ -214,12 +213,22 @@ schema_resolve_uri(const SchemaResource *resource, const SchemaText *reference,
 	if (resource->uri.length + reference->length > SCHEMA_URI_LENGTH_MAX)
 		SCHEMA_REFUSE(place, "Use shorter URIs.", "makes a URI of more than %d bytes.",
 					  SCHEMA_URI_LENGTH_MAX);
-	return schema_uri_resolve(&resource->uri, reference->text, reference->length, fragment);
+	return schema_uri_resolve(&resource->uri, *reference, fragment);
+}
+
+/* An object's "$id", if it has one that means something; draft-07 ignores one beside a $ref. */
+static bool
+find_id(const JsonbValue *object, SchemaDialect dialect, SchemaText *id)
+{
+	JsonbValue	reference;
+
+	return find_text(object, "$id", id) &&
+		!((dialect.keywords & SCHEMA_DRAFT_07) && json_find(object, "$ref", &reference));
 }
 
 /*
  * The resource that an object's "$id" starts, or the one that it is in.
- * Draft-07 ignores an "$id" beside a $ref, and has anchors in it.
+ * Draft-07 has anchors in it.
  */
 static SchemaResource *
 enter_resource(SchemaCompiler *compiler, const JsonbValue *object, const SchemaPlace *place,
@@ -229,19 +238,16 @@ enter_resource(SchemaCompiler *compiler, const JsonbValue *object, const SchemaP
 	SchemaText	id;
 	SchemaText	uri;
 	SchemaText	fragment = {NULL, 0};
-	SchemaText	none = {"", 0};
 	SchemaPlace step = {place, "$id", strlen("$id")};
-	JsonbValue	reference;
 
 	if (!find_text(object, "$id", &id) || id.length == 0)
 		return resource;
-	dialect = id.text[0] == '#' ? resource->dialect :
-		dialect_of(compiler, object, place, resource->dialect);
-	if ((dialect.keywords & SCHEMA_DRAFT_07) && json_find(object, "$ref", &reference))
+	dialect = id.text[0] == '#' ? resource->dialect : dialect_of(compiler, object, place, resource->dialect);
+	if (!find_id(object, dialect, &id))
 		return resource;
 	/* that of a document's root was looked at before */
 	if (resource->root.val.binary.data == object->val.binary.data)
-		schema_uri_resolve(&none, id.text, id.length, &fragment);
+		schema_uri_resolve(NULL, id, &fragment);
 	else
 	{
 		uri = schema_resolve_uri(resource, &id, &step, &fragment);
@@ -268,13 +274,21 @@ enter_anchors(SchemaCompiler *compiler, const JsonbValue *object, const SchemaPl
 		name_anchor(compiler, resource, &name, object, place, true);
 }
 
-/* Index a subschema; a SchemaChildVisitor, whose state is the resource. */
-static void
-index_child(SchemaCompiler *compiler, const JsonbValue *value, const SchemaPlace *place,
-			void *state)
+/* An object whose subschemas are indexed. */
+typedef struct Indexing
 {
+	SchemaCompiler *compiler;
+	SchemaResource *resource;
+} Indexing;
+
+/* Index a subschema; a SchemaChildVisitor. */
+static void
+index_child(void *state, const JsonbValue *value, const SchemaPlace *place)
+{
+	const Indexing *parent = state;
+
 	if (json_is_object(value))
-		schema_index(compiler, value, place, state);
+		schema_index(parent->compiler, value, place, parent->resource);
 }
 
 /* The entry of an object that is a schema, NULL if it is not known as one. */
@@ -289,10 +303,10 @@ schema_find_entry(SchemaCompiler *compiler, const JsonbValue *object)
  * The steps of place need not last.
  */
 SchemaEntry *
-schema_index(SchemaCompiler *compiler, const JsonbValue *object, const SchemaPlace *place,
-			 SchemaResource *resource)
+schema_index(SchemaCompiler *compiler, const JsonbValue *object, const SchemaPlace *place, SchemaResource *resource)
 {
 	SchemaEntry *entry;
+	Indexing	indexing;
 	bool		found;
 
 	check_stack_depth();
@@ -303,7 +317,8 @@ schema_index(SchemaCompiler *compiler, const JsonbValue *object, const SchemaPla
 	entry->node = NULL;
 	entry->resource = resource = enter_resource(compiler, object, place, resource);
 	enter_anchors(compiler, object, place, resource);
-	schema_visit_children(compiler, object, place, resource->dialect.keywords, index_child, resource);
+	indexing = (Indexing) {compiler, resource};
+	schema_visit_children(object, place, resource->dialect.keywords, index_child, &indexing);
 	return entry;
 }
 
@@ -321,14 +336,12 @@ schema_add_document(SchemaCompiler *compiler, const Jsonb *document, const Schem
 	SchemaResource *resource;
 	SchemaText	id;
 	JsonbValue	root = json_view(document);
-	JsonbValue	reference;
 
 	if (!json_is_object(&root))
 		return make_resource(compiler, &root, place, compiler->unsaid, *uri);
 	dialect = dialect_of(compiler, &root, place, compiler->unsaid);
 	resource = make_resource(compiler, &root, place, dialect, *uri);
-	if (find_text(&root, "$id", &id) &&
-		!((dialect.keywords & SCHEMA_DRAFT_07) && json_find(&root, "$ref", &reference)))
+	if (find_id(&root, dialect, &id))
 	{
 		resource->uri = schema_resolve_uri(resource, &id, &step, NULL);
 		name_resource(compiler, resource, &resource->uri);

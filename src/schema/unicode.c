@@ -42,19 +42,20 @@ static const UProperty binary_properties[] = {
 	UCHAR_XID_START
 };
 
-/* Is that a name of the property's value, to the letter? */
+/* Is that a name of the property, or of a value of it unless that is UCHAR_INVALID_CODE, to the letter? */
 static bool
-is_value_name(UProperty property, int32_t value, const char *name)
+is_name(UProperty property, int32_t value, const char *name)
 {
-	const char *alias;
-
-	for (int i = 0; i < 2 || u_getPropertyValueName(property, value, i); i++)
+	for (int i = 0;; i++)
 	{
-		alias = u_getPropertyValueName(property, value, i);
+		const char *alias = value == UCHAR_INVALID_CODE ? u_getPropertyName(property, i) :
+			u_getPropertyValueName(property, value, i);
+
 		if (alias && strcmp(alias, name) == 0)
 			return true;
+		if (alias == NULL && i >= 2)	/* only the short name, the first, may be absent */
+			return false;
 	}
-	return false;
 }
 
 /* The value of a property by its name. */
@@ -63,21 +64,7 @@ find_value(UProperty property, const char *name, Property *found)
 {
 	found->property = property;
 	found->value = u_getPropertyValueEnum(property, name);
-	return found->value != UCHAR_INVALID_CODE && is_value_name(property, found->value, name);
-}
-
-/* Is that a name of the property, to the letter? */
-static bool
-is_property_name(UProperty property, const char *name)
-{
-	for (int i = 0; i < 2 || u_getPropertyName(property, i); i++)
-	{
-		const char *alias = u_getPropertyName(property, i);
-
-		if (alias && strcmp(alias, name) == 0)
-			return true;
-	}
-	return false;
+	return found->value != UCHAR_INVALID_CODE && is_name(property, found->value, name);
 }
 
 /* One of the properties that a character has or has not. */
@@ -90,7 +77,7 @@ find_binary(const char *name, Property *found)
 	found->property = property;
 	for (int i = 0; i < lengthof(binary_properties); i++)
 		if (binary_properties[i] == property)
-			return is_property_name(property, name);
+			return is_name(property, UCHAR_INVALID_CODE, name);
 	return false;
 }
 
@@ -167,10 +154,7 @@ open_set(const char *text, const Property *found, bool negated)
 	return NULL;
 }
 
-/*
- * The code points that have the property, or have it not, in order and
- * allocated; NULL if there is no such property.
- */
+/* The code points that have a known property, or have it not, in order and allocated. */
 UnicodeRange *
 unicode_property_ranges(const char *text, bool negated, int *count)
 {
@@ -179,8 +163,6 @@ unicode_property_ranges(const char *text, bool negated, int *count)
 	USet	   *set;
 
 	text = synonym(text, &negated);
-	if (!unicode_property_known(text))
-		return NULL;
 	find_property(text, &found);
 	set = open_set(text, &found, negated);
 	if (set != NULL)

@@ -13,7 +13,9 @@
 
 #include "miscadmin.h"
 
-#include "schema/internal.h"
+#include "schema/arena.h"
+#include "schema/graph.h"
+#include "schema/vocabulary.h"
 
 /* The search through a schema's document. */
 typedef struct Search
@@ -57,32 +59,6 @@ is_one_of(const JsonbValue *key, const char *const *names, int count)
 	return false;
 }
 
-/* Does an object of keywords have a mark that says more than the absence of it? */
-static bool
-has_mark(const JsonbValue *object)
-{
-	static const struct
-	{
-		const char *flat;
-		const char *nested;
-		bool		says;
-	}			marks[] = {
-		{"$md.sensitive", "sensitive", true},
-		{"$md.immutable", "immutable", true},
-		{"$md.copyable", "copyable", false}
-	};
-	JsonbValue	nest;
-	JsonbValue	said;
-	bool		is_nested = json_find(object, "$md", &nest) && json_is_object(&nest);
-
-	for (int i = 0; i < lengthof(marks); i++)
-		if ((json_find(object, marks[i].flat, &said) ||
-			 (is_nested && json_find(&nest, marks[i].nested, &said))) &&
-			said.type == jbvBool && said.val.boolean == marks[i].says)
-			return true;
-	return false;
-}
-
 /*
  * Search what a keyword holds.  culprit is the first keyword on the way there
  * that keeps walks away, NULL if they get as far as this object.
@@ -111,7 +87,7 @@ search_object(Search *search, const JsonbValue *object, const SchemaPlace *place
 {
 	if (is_met(search, object))
 		culprit = NULL;
-	if (culprit && culprit->type == jbvString && !is_map && has_mark(object))
+	if (culprit && culprit->type == jbvString && !is_map && schema_marks_said(object->val.binary.data))
 		search->collect(search->state, schema_place_text(place),
 						pnstrdup(culprit->val.string.val, culprit->val.string.len));
 	json_foreach(child, object)
@@ -156,14 +132,13 @@ schema_find_unmet(const Schema *schema, SchemaUnmetCollector collect, void *stat
 	Search		search = {.collect = collect,.state = state};
 	SchemaPlace root = {NULL, NULL, 0};
 	bool	   *met = schema_reached(schema);
-	JsonbValue	document;
+	JsonbValue	document = json_view(schema->source);
 
 	search.met = schema_allocate(sizeof(*search.met), Max(schema->node_count, 1));
 	for (const SchemaNode *node = schema->nodes; node; node = node->next)
 		if (met[node->number] && node->keywords)
 			search.met[search.count++] = node->keywords;
 	qsort(search.met, search.count, sizeof(*search.met), compare_addresses);
-	json_root(schema->source, &document);
 	search_value(&search, &document, &root, NULL, false);
 	pfree(search.met);
 	pfree(met);

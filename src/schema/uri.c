@@ -13,7 +13,7 @@
 
 #include "base/ascii.h"
 #include "base/compat.h"
-#include "schema/internal.h"
+#include "schema/uri.h"
 
 PG_FUNCTION_INFO_V1(promote_is_schema_uri);
 
@@ -27,16 +27,9 @@ typedef struct UriParts
 	SchemaText	fragment;
 } UriParts;
 
-/* Do a percent sign and two hexadecimal digits come (RFC 3986, section 2.1)? */
-static bool
-is_encoded(const char *text, int length)
-{
-	return length >= 3 && text[0] == '%' && ascii_hex_value(text[1]) >= 0 && ascii_hex_value(text[2]) >= 0;
-}
-
 /* The length of the scheme that a text begins with, without its colon; 0 if none. */
-static int
-scheme_length(const char *text, int length)
+int
+schema_uri_scheme_length(const char *text, int length)
 {
 	if (length == 0 || !ascii_is_letter(text[0]))
 		return 0;
@@ -44,8 +37,7 @@ scheme_length(const char *text, int length)
 	{
 		if (text[i] == ':')
 			return i;
-		if (!ascii_is_letter(text[i]) && !ascii_is_digit(text[i]) &&
-			strchr("+-.", text[i]) == NULL)
+		if (!ascii_is_letter(text[i]) && !ascii_is_digit(text[i]) && strchr("+-.", text[i]) == NULL)
 			return 0;
 	}
 	return 0;
@@ -77,25 +69,22 @@ take_until(SchemaText *rest, const char *stops)
 static bool
 skip(SchemaText *rest, const char *prefix)
 {
-	int			length = strlen(prefix);
-
-	if (rest->length < length || memcmp(rest->text, prefix, length) != 0)
+	if (!schema_text_begins(rest, prefix))
 		return false;
-	advance(rest, length);
+	advance(rest, strlen(prefix));
 	return true;
 }
 
 /* Take a reference apart (RFC 3986, appendix B). */
 static void
-split(const char *text, int length, UriParts *parts)
+split(SchemaText rest, UriParts *parts)
 {
-	SchemaText	rest = {text, length};
-	int			scheme = scheme_length(text, length);
+	int			scheme = schema_uri_scheme_length(rest.text, rest.length);
 
 	memset(parts, 0, sizeof(UriParts));
 	if (scheme > 0)
 	{
-		parts->scheme = (SchemaText) {text, scheme};
+		parts->scheme = (SchemaText) {rest.text, scheme};
 		advance(&rest, scheme + 1);
 	}
 	if (skip(&rest, "//"))
@@ -124,8 +113,7 @@ is_segment(const SchemaText *rest, const char *segment)
 {
 	int			length = strlen(segment);
 
-	return rest->length >= length && memcmp(rest->text, segment, length) == 0 &&
-		(rest->length == length || rest->text[length] == '/');
+	return schema_text_begins(rest, segment) && (rest->length == length || rest->text[length] == '/');
 }
 
 /* Append a path without "." and ".." (RFC 3986, section 5.2.4). */
@@ -187,7 +175,7 @@ static void
 raise_digits(StringInfo out)
 {
 	for (int i = 0; i + 2 < out->len; i++)
-		if (is_encoded(out->data + i, out->len - i))
+		if (schema_uri_is_encoded(out->data + i, out->len - i))
 		{
 			out->data[i + 1] = pg_ascii_toupper((unsigned char) out->data[i + 1]);
 			out->data[i + 2] = pg_ascii_toupper((unsigned char) out->data[i + 2]);
@@ -239,21 +227,20 @@ transform(UriParts *reference, const UriParts *base)
 }
 
 /*
- * The URI that a reference means relative to a base, normalised and without
- * its fragment, in the current memory context; relative if both are.
+ * The URI that a reference means relative to a base (NULL for none), normalised
+ * and without its fragment, in the current memory context; relative if both are.
  * *fragment, unless NULL, is the part of the reference behind "#".
  */
 SchemaText
-schema_uri_resolve(const SchemaText *base, const char *reference, int length,
-				   SchemaText *fragment)
+schema_uri_resolve(const SchemaText *base, SchemaText reference, SchemaText *fragment)
 {
 	UriParts	base_parts;
 	UriParts	parts;
 	StringInfoData uri;
 	char	   *merged;
 
-	split(base->text, base->length, &base_parts);
-	split(reference, length, &parts);
+	split(base ? *base : (SchemaText) {"", 0}, &base_parts);
+	split(reference, &parts);
 	if (fragment)
 		*fragment = parts.fragment;
 	merged = transform(&parts, &base_parts);
@@ -280,13 +267,6 @@ schema_uri_resolve(const SchemaText *base, const char *reference, int length,
 	return (SchemaText) {uri.data, uri.len};
 }
 
-/* Does the URI begin with a scheme? */
-bool
-schema_uri_is_absolute(const SchemaText *uri)
-{
-	return scheme_length(uri->text, uri->length) > 0;
-}
-
 /* Can every character stand in a URI (RFC 3986, section 2), or in an IRI? */
 static bool
 has_uri_characters(const SchemaText *uri)
@@ -297,7 +277,7 @@ has_uri_characters(const SchemaText *uri)
 
 		if (c <= ' ' || c == 0x7f || (c < 0x80 && strchr("\"<>\\^`{|}", c)))
 			return false;
-		if (c == '%' && !is_encoded(uri->text + i, uri->length - i))
+		if (c == '%' && !schema_uri_is_encoded(uri->text + i, uri->length - i))
 			return false;
 	}
 	return true;
@@ -312,9 +292,8 @@ promote_is_schema_uri(PG_FUNCTION_ARGS)
 {
 	text	   *argument = PG_GETARG_TEXT_PP(0);
 	SchemaText	uri = {VARDATA_ANY(argument), VARSIZE_ANY_EXHDR(argument)};
-	SchemaText	none = {"", 0};
 	SchemaText	fragment;
-	SchemaText	normal = schema_uri_resolve(&none, uri.text, uri.length, &fragment);
+	SchemaText	normal = schema_uri_resolve(NULL, uri, &fragment);
 
 	PG_RETURN_BOOL(uri.length <= SCHEMA_URI_LENGTH_MAX && schema_uri_is_absolute(&uri) && fragment.text == NULL &&
 				   has_uri_characters(&uri) && normal.length == uri.length &&

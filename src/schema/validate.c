@@ -10,22 +10,23 @@
 
 #include "base/compat.h"
 #include "json/writer.h"
-#include "schema/internal.h"
+#include "schema/evaluate.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_schema_errors);
 PG_FUNCTION_INFO_V1(promote_jsonb_schema_valid);
 PG_FUNCTION_INFO_V1(promote_jsonb_schema_check);
 
-/* Validate, with formats asserted or not. */
+/* Is the document valid, with formats asserted or not?  See schema_validate. */
 static bool
-validate(SchemaEvaluation *evaluation, const Schema *schema, const JsonbValue *document)
+validate(const Schema *schema, const JsonbValue *document, SchemaCollector collect, void *state, bool asserts_formats)
 {
+	SchemaEvaluation evaluation = {.collect = collect, .state = state, .asserts_formats = asserts_formats};
 	SchemaFrame root = {NULL, document, NULL, 0, false};
 	bool		valid;
 
-	schema_begin_evaluation(evaluation, schema);
-	valid = schema_evaluate(evaluation, schema->root, &root);
-	schema_end_evaluation(evaluation);
+	schema_begin_evaluation(&evaluation, schema);
+	valid = schema_evaluate(&evaluation, schema->root, &root);
+	schema_end_evaluation(&evaluation);
 	return valid;
 }
 
@@ -34,12 +35,9 @@ validate(SchemaEvaluation *evaluation, const Schema *schema, const JsonbValue *d
  * the order of the document's keys; without it the first one decides.
  */
 bool
-schema_validate(const Schema *schema, const JsonbValue *document,
-				SchemaCollector collect, void *state)
+schema_validate(const Schema *schema, const JsonbValue *document, SchemaCollector collect, void *state)
 {
-	SchemaEvaluation evaluation = {.collect = collect, .state = state};
-
-	return validate(&evaluation, schema, document);
+	return validate(schema, document, collect, state, false);
 }
 
 /* Add a violation to the result set; a SchemaCollector. */
@@ -62,26 +60,16 @@ put_violation(void *state, const SchemaViolation *violation)
 			pfree(DatumGetPointer(values[i]));
 }
 
-/* Validate as the function's third argument says of formats. */
-static bool
-validate_as_called(FunctionCallInfo fcinfo, const Jsonb *document, const Jsonb *schema,
-				   SchemaCollector collect, void *state)
-{
-	SchemaEvaluation evaluation = {.collect = collect, .state = state, .asserts_formats = PG_GETARG_BOOL(2)};
-	JsonbValue	root = json_view(document);
-
-	return validate(&evaluation, schema_compile(schema), &root);
-}
-
 /* jsonb_schema_errors(document, schema, assert_format): a row per violation. */
 Datum
 promote_jsonb_schema_errors(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *document = PG_GETARG_JSONB_P(0);
+	JsonbValue	root = json_view(document);
 	Jsonb	   *schema = PG_GETARG_JSONB_P(1);
 
 	InitMaterializedSRF(fcinfo, 0);
-	validate_as_called(fcinfo, document, schema, put_violation, fcinfo->resultinfo);
+	validate(schema_compile(schema), &root, put_violation, fcinfo->resultinfo, PG_GETARG_BOOL(2));
 	return (Datum) 0;
 }
 
@@ -90,8 +78,9 @@ Datum
 promote_jsonb_schema_valid(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *document = PG_GETARG_JSONB_P(0);
+	JsonbValue	root = json_view(document);
 	Jsonb	   *schema = PG_GETARG_JSONB_P(1);
-	bool		valid = validate_as_called(fcinfo, document, schema, NULL, NULL);
+	bool		valid = validate(schema_compile(schema), &root, NULL, NULL, PG_GETARG_BOOL(2));
 
 	PG_FREE_IF_COPY(document, 0);
 	PG_FREE_IF_COPY(schema, 1);

@@ -5,13 +5,19 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/json.h"
 #include "utils/numeric.h"
 
+#include "schema/arena.h"
 #include "schema/format.h"
-#include "schema/internal.h"
+#include "schema/pattern.h"
+#include "schema/value.h"
+#include "schema/violation.h"
+#include "schema/vocabulary.h"
 
 /* Arrays up to this size are checked for uniqueness on the stack. */
 #define UNIQUE_STACK_ITEMS	32
@@ -49,13 +55,38 @@ schema_check_type(SchemaEvaluation *evaluation, const SchemaNode *node, const Sc
 	if (type == SCHEMA_TYPE_NUMBER && (node->types & SCHEMA_TYPE_INTEGER) &&
 		is_integral(at->value->val.numeric))
 		return true;
-	if (evaluation->collect)
+	return SCHEMA_REPORT(evaluation, node, at, "type", "expected %s, found %s",
+						 schema_types_text(node->types), schema_types_text(type));
+}
+
+/*
+ * A value of the schema (not of the document!) for a message, in the current
+ * memory context; NULL if it would be too long.
+ */
+static const char *
+value_text(const JsonbValue *value)
+{
+	StringInfoData text;
+
+	switch (value->type)
 	{
-		schema_begin_report(evaluation);
-		schema_report(evaluation, node, at, "type", NULL, NULL, "expected %s, found %s",
-					  schema_types_text(node->types), schema_types_text(type));
+		case jbvNull:
+			return "null";
+		case jbvBool:
+			return value->val.boolean ? "true" : "false";
+		case jbvNumeric:
+			if (VARSIZE_ANY(value->val.numeric) > 64)
+				return NULL;
+			return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+		case jbvString:
+			if (value->val.string.len > 200)
+				return NULL;
+			initStringInfo(&text);
+			escape_json(&text, pnstrdup(value->val.string.val, value->val.string.len));
+			return text.data;
+		default:
+			return NULL;
 	}
-	return false;
 }
 
 /* The values of "enum" as a message says them: a few, short ones. */
@@ -71,7 +102,7 @@ enum_text(const SchemaNode *node)
 	appendStringInfoString(&text, node->value_count == 1 ? "expected " : "expected one of ");
 	for (uint32 i = 0; i < node->value_count; i++)
 	{
-		value = schema_value_text(&node->values[i]);
+		value = value_text(&node->values[i]);
 		if (value == NULL || text.len > 500)
 			return "expected one of the values that the schema lists";
 		appendStringInfo(&text, i == 0 ? "%s" : ", %s", value);
@@ -89,39 +120,25 @@ schema_check_enum(SchemaEvaluation *evaluation, const SchemaNode *node, const Sc
 		if (json_equal(&node->values[i], at->value))
 			return true;
 	}
-	if (evaluation->collect)
-	{
-		schema_begin_report(evaluation);
-		schema_report(evaluation, node, at, "enum", NULL, NULL, "%s", enum_text(node));
-	}
-	return false;
+	return SCHEMA_REPORT(evaluation, node, at, "enum", "%s", enum_text(node));
+}
+
+/* A value of the schema as messages give it, or what they say where it is too long. */
+static const char *
+text_or(const JsonbValue *value, const char *otherwise)
+{
+	const char *text = value_text(value);
+
+	return text ? text : otherwise;
 }
 
 /* "const" */
 bool
 schema_check_const(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
-	const char *text;
-
-	if (json_equal(node->constant, at->value))
-		return true;
-	if (evaluation->collect == NULL)
-		return false;
-	schema_begin_report(evaluation);
-	text = schema_value_text(node->constant);
-	schema_report(evaluation, node, at, "const", NULL, NULL, "expected %s",
-				  text ? text : "the constant that the schema gives");
-	return false;
-}
-
-/* A number as messages give the schema's. */
-static const char *
-number_text(Numeric number)
-{
-	JsonbValue	value = {.type = jbvNumeric, .val.numeric = number};
-	const char *text = schema_value_text(&value);
-
-	return text ? text : "the bound that the schema gives";
+	return json_equal(node->constant, at->value) ||
+		SCHEMA_REPORT(evaluation, node, at, "const", "expected %s",
+					  text_or(node->constant, "the constant that the schema gives"));
 }
 
 /* Report a bound that a number does not keep; false for the caller to return. */
@@ -129,13 +146,10 @@ static bool
 refuse_number(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at,
 			  const char *keyword, const char *expected, Numeric bound)
 {
-	if (evaluation->collect)
-	{
-		schema_begin_report(evaluation);
-		schema_report(evaluation, node, at, keyword, NULL, NULL, "expected %s %s",
-					  expected, number_text(bound));
-	}
-	return false;
+	JsonbValue	value = {.type = jbvNumeric, .val.numeric = bound};
+
+	return SCHEMA_REPORT(evaluation, node, at, keyword, "expected %s %s",
+						 expected, text_or(&value, "the bound that the schema gives"));
 }
 
 /* The bounds of a number, and "multipleOf". */
@@ -151,15 +165,11 @@ schema_check_number(SchemaEvaluation *evaluation, const SchemaNode *node, const 
 	if (rules->maximum && json_number_compare(number, rules->maximum) > 0)
 		valid = refuse_number(evaluation, node, at, "maximum", "at most", rules->maximum);
 	if (rules->exclusive_minimum && json_number_compare(number, rules->exclusive_minimum) <= 0)
-		valid = refuse_number(evaluation, node, at, "exclusiveMinimum", "more than",
-							  rules->exclusive_minimum);
+		valid = refuse_number(evaluation, node, at, "exclusiveMinimum", "more than", rules->exclusive_minimum);
 	if (rules->exclusive_maximum && json_number_compare(number, rules->exclusive_maximum) >= 0)
-		valid = refuse_number(evaluation, node, at, "exclusiveMaximum", "less than",
-							  rules->exclusive_maximum);
-	if (rules->multiple_of && GOES_ON(evaluation, valid) &&
-		!is_multiple(number, rules->multiple_of))
-		valid = refuse_number(evaluation, node, at, "multipleOf", "a multiple of",
-							  rules->multiple_of);
+		valid = refuse_number(evaluation, node, at, "exclusiveMaximum", "less than", rules->exclusive_maximum);
+	if (rules->multiple_of && GOES_ON(evaluation, valid) && !is_multiple(number, rules->multiple_of))
+		valid = refuse_number(evaluation, node, at, "multipleOf", "a multiple of", rules->multiple_of);
 	return valid;
 }
 
@@ -169,11 +179,11 @@ schema_refuse_count(SchemaEvaluation *evaluation, const SchemaNode *node, const 
 					int64 count, int64 least, int64 most, const SchemaCount *words)
 {
 	if (count < least)
-		schema_report(evaluation, node, at, words->least, NULL, NULL, "expected at least " INT64_FORMAT " %s",
-					  least, least == 1 ? words->one : words->many);
+		(void) SCHEMA_REPORT(evaluation, node, at, words->least, "expected at least " INT64_FORMAT " %s",
+							 least, least == 1 ? words->one : words->many);
 	if (most != SCHEMA_UNBOUNDED && count > most)
-		schema_report(evaluation, node, at, words->most, NULL, NULL, "expected at most " INT64_FORMAT " %s",
-					  most, most == 1 ? words->one : words->many);
+		(void) SCHEMA_REPORT(evaluation, node, at, words->most, "expected at most " INT64_FORMAT " %s",
+							 most, most == 1 ? words->one : words->many);
 	return false;
 }
 
@@ -195,20 +205,27 @@ check_length(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaF
 	return schema_check_count(evaluation, node, at, length, rules->min_length, rules->max_length, &words);
 }
 
+/* What a node says under a keyword. */
+static JsonbValue
+said(const SchemaNode *node, const char *keyword)
+{
+	JsonbValue	value;
+
+	getKeyJsonValueFromContainer(unconstify(JsonbContainer *, node->keywords), keyword, strlen(keyword), &value);
+	return value;
+}
+
 /* "pattern" */
 static bool
 check_pattern(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
-	const SchemaPattern *pattern = node->string->pattern;
-	const char *source;
-	int			length;
+	JsonbValue	pattern;
 
-	if (schema_pattern_matches(pattern, at->value->val.string.val, at->value->val.string.len))
+	if (schema_pattern_matches(node->string->pattern, at->value->val.string.val, at->value->val.string.len))
 		return true;
-	source = schema_pattern_source(pattern, &length);
-	schema_report(evaluation, node, at, "pattern", NULL, NULL,
-				  "expected a string that matches %.*s", length, source);
-	return false;
+	pattern = said(node, "pattern");
+	return SCHEMA_REPORT(evaluation, node, at, "pattern", "expected a string that matches %.*s",
+						 pattern.val.string.len, pattern.val.string.val);
 }
 
 /* A format, where it is asserted at all. */
@@ -216,19 +233,13 @@ static bool
 check_format(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
 	const SchemaStringRules *rules = node->string;
-	JsonbValue	name;
+	JsonbValue	format;
 
 	if (!(rules->asserts_format || evaluation->asserts_formats) ||
 		schema_format_accepts(rules->format, at->value->val.string.val, at->value->val.string.len))
 		return true;
-	if (evaluation->collect == NULL)
-		return false;
-	schema_begin_report(evaluation);
-	getKeyJsonValueFromContainer((JsonbContainer *) node->keywords, "format", strlen("format"),
-								 &name);
-	schema_report(evaluation, node, at, "format", NULL, NULL,
-				  "expected a string of the format %s", schema_value_text(&name));
-	return false;
+	format = said(node, "format");
+	return SCHEMA_REPORT(evaluation, node, at, "format", "expected a string of the format %s", value_text(&format));
 }
 
 /* The length of a string, "pattern" and "format". */
@@ -252,23 +263,24 @@ compare_items(const void *a, const void *b)
 	return json_compare(a, b);
 }
 
-/* Are all items different?  Sorts views of them, at n log n. */
+/* "uniqueItems": sorts views of the items, at n log n. */
 bool
-schema_all_unique(const JsonbValue *array)
+schema_check_unique(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaFrame *at)
 {
 	JsonbValue	buffer[UNIQUE_STACK_ITEMS];
 	JsonbValue *items = buffer;
-	uint32		count = json_count(array);
+	uint32		count = json_count(at->value);
 	bool		unique = true;
 
 	if (count > UNIQUE_STACK_ITEMS)
 		items = schema_allocate(sizeof(JsonbValue), count);
-	json_foreach(item, array)
+	json_foreach(item, at->value)
 		items[item.index] = item.value;
 	qsort(items, count, sizeof(JsonbValue), compare_items);
 	for (uint32 i = 1; i < count && unique; i++)
 		unique = compare_items(&items[i - 1], &items[i]) != 0;
 	if (items != buffer)
 		pfree(items);
-	return unique;
+	return unique ||
+		SCHEMA_REPORT(evaluation, node, at, "uniqueItems", "expected items that are all different");
 }

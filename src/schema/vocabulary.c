@@ -1,5 +1,5 @@
 /*
- * vocabulary.c: which keywords there are, and which of them mean something.
+ * vocabulary.c: which keywords and types there are, and which keywords mean something.
  *
  * What "$schema" says decides that: draft-07 where nothing is said, draft-07
  * and 2020-12 by their names, and else what the "$vocabulary" of a registered
@@ -8,7 +8,9 @@
  */
 #include "postgres.h"
 
-#include "schema/internal.h"
+#include "lib/stringinfo.h"
+
+#include "schema/vocabulary.h"
 
 /* Where documents come from besides the schema itself; NULL: nowhere. */
 static SchemaDocumentSource document_source = NULL;
@@ -22,9 +24,9 @@ schema_set_document_source(SchemaDocumentSource source)
 
 /* A document of the source's, in the current memory context; NULL if it has none. */
 const Jsonb *
-schema_fetch_document(SchemaCompiler *compiler, const SchemaText *uri)
+schema_fetch_document(Schema *schema, const SchemaText *uri)
 {
-	compiler->schema->uses_documents = true;
+	schema->uses_documents = true;
 	return document_source ? document_source(uri->text, uri->length) : NULL;
 }
 
@@ -67,7 +69,6 @@ static const KnownName vocabularies[] = {
 static uint8
 find_known(const KnownName *names, int count, const char *text, int length)
 {
-
 	for (int i = 0; i < count; i++)
 		if (strlen(names[i].name) == length && memcmp(names[i].name, text, length) == 0)
 			return names[i].keywords;
@@ -90,23 +91,19 @@ read_vocabularies(const JsonbValue *declared, const SchemaPlace *place)
 		if (json_string_is(&child.key, VOCABULARIES "format-assertion"))
 			dialect.asserts_formats = true;
 		if (known == 0 && child.value.type == jbvBool && child.value.val.boolean)
-			SCHEMA_REFUSE(place, "Use a metaschema whose child.value vocabularies are those of 2020-12.",
+			SCHEMA_REFUSE(place, "Use a metaschema whose required vocabularies are those of 2020-12.",
 						  "names a metaschema that requires the unknown vocabulary %.*s.",
 						  child.key.val.string.len, child.key.val.string.val);
 	}
 	return dialect;
 }
 
-static SchemaDialect find_dialect(SchemaCompiler *compiler, const SchemaText *uri,
-								  const SchemaPlace *place, int depth);
+static SchemaDialect find_dialect(Schema *schema, const JsonbValue *name, const SchemaPlace *place, int depth);
 
 /* The dialect that a registered metaschema makes. */
 static SchemaDialect
-read_metaschema(SchemaCompiler *compiler, const Jsonb *document, const SchemaPlace *place,
-				int depth)
+read_metaschema(Schema *schema, const Jsonb *document, const SchemaPlace *place, int depth)
 {
-	SchemaText	none = {"", 0};
-	SchemaText	uri;
 	JsonbValue	root = json_view(document);
 	JsonbValue	said;
 
@@ -116,44 +113,37 @@ read_metaschema(SchemaCompiler *compiler, const Jsonb *document, const SchemaPla
 		return read_vocabularies(&said, place);
 	if (!json_find(&root, "$schema", &said) || said.type != jbvString)
 		return (SchemaDialect) {SCHEMA_DRAFT_07, false};
-	uri = schema_uri_resolve(&none, said.val.string.val, said.val.string.len, NULL);
-	return find_dialect(compiler, &uri, place, depth + 1);
+	return find_dialect(schema, &said, place, depth + 1);
 }
 
 /* A draft of json-schema.org's that is not among those known. */
 static bool
 is_other_draft(const SchemaText *uri)
 {
-	static const char *const hosts[] = {"http://json-schema.org/", "https://json-schema.org/"};
-
-	for (int i = 0; i < lengthof(hosts); i++)
-		if (uri->length >= strlen(hosts[i]) &&
-			memcmp(uri->text, hosts[i], strlen(hosts[i])) == 0)
-			return true;
-	return false;
+	return schema_text_begins(uri, "http://json-schema.org/") || schema_text_begins(uri, "https://json-schema.org/");
 }
 
 /* The dialect of that name; raises if there is none. */
 static SchemaDialect
-find_dialect(SchemaCompiler *compiler, const SchemaText *uri, const SchemaPlace *place, int depth)
+find_dialect(Schema *schema, const JsonbValue *name, const SchemaPlace *place, int depth)
 {
-	SchemaDialect dialect = {find_known(dialects, lengthof(dialects), uri->text, uri->length), false};
+	SchemaText	uri = schema_uri_resolve(NULL, (SchemaText) {name->val.string.val, name->val.string.len}, NULL);
+	SchemaDialect dialect = {find_known(dialects, lengthof(dialects), uri.text, uri.length), false};
 	const Jsonb *document;
 
 	if (dialect.keywords != 0)
 		return dialect;
 	if (depth > METASCHEMA_DEPTH_MAX)
 		SCHEMA_REFUSE(place, DIALECT_HINT, "names a metaschema whose own \"$schema\" leads on and on.");
-	if (compiler->is_open && !is_other_draft(uri) && schema_uri_is_absolute(uri))
+	if (schema->may_be_open && !is_other_draft(&uri) && schema_uri_is_absolute(&uri))
 	{
-		compiler->schema->is_open = true;
+		schema->is_open = true;
 		return dialect;
 	}
-	document = is_other_draft(uri) ? NULL : schema_fetch_document(compiler, uri);
+	document = is_other_draft(&uri) ? NULL : schema_fetch_document(schema, &uri);
 	if (document == NULL)
-		SCHEMA_REFUSE(place, DIALECT_HINT, "names a dialect that is not known: %.*s.",
-					  uri->length, uri->text);
-	return read_metaschema(compiler, document, place, depth);
+		SCHEMA_REFUSE(place, DIALECT_HINT, "names a dialect that is not known: %.*s.", uri.length, uri.text);
+	return read_metaschema(schema, document, place, depth);
 }
 
 /*
@@ -161,15 +151,11 @@ find_dialect(SchemaCompiler *compiler, const SchemaText *uri, const SchemaPlace 
  * not known; where references are left open, it may come out empty.
  */
 SchemaDialect
-schema_dialect(SchemaCompiler *compiler, const JsonbValue *name, const SchemaPlace *place)
+schema_dialect(Schema *schema, const JsonbValue *name, const SchemaPlace *place)
 {
-	SchemaText	none = {"", 0};
-	SchemaText	uri;
-
 	if (name->type != jbvString)
 		SCHEMA_REFUSE(place, "Put the value in quotes.", "must be a string.");
-	uri = schema_uri_resolve(&none, name->val.string.val, name->val.string.len, NULL);
-	return find_dialect(compiler, &uri, place, 0);
+	return find_dialect(schema, name, place, 0);
 }
 
 /* ---- keywords ---- */
@@ -241,10 +227,10 @@ static const SchemaKeyword keywords[] = {
 	{"minContains", VALIDATION, A_NUMBER, KEYWORD_MIN_CONTAINS, IN_ARRAY(min_contains)},
 	{"prefixItems", APPLICATOR, ANY, KEYWORD_SCHEMAS, IN_ARRAY(tuple)},
 	{"uniqueItems", D7 | VALIDATION, A_BOOLEAN, KEYWORD_UNIQUE, IN_ARRAY(unique)},
-	{"$md.copyable", ANYWHERE, A_BOOLEAN, KEYWORD_MARK},
+	{"$md.copyable", ANYWHERE, A_BOOLEAN, KEYWORD_MARKS},
 	{"dependencies", D7 | APPLICATOR, AN_OBJECT, KEYWORD_DEPENDENCIES, SCHEMA_OBJECT_RULES, 0},
-	{"$md.immutable", ANYWHERE, A_BOOLEAN, KEYWORD_MARK},
-	{"$md.sensitive", ANYWHERE, A_BOOLEAN, KEYWORD_MARK},
+	{"$md.immutable", ANYWHERE, A_BOOLEAN, KEYWORD_MARKS},
+	{"$md.sensitive", ANYWHERE, A_BOOLEAN, KEYWORD_MARKS},
 	{"contentSchema", CONTENT, ANY, KEYWORD_SCHEMA},
 	{"maxProperties", D7 | VALIDATION, A_NUMBER, KEYWORD_COUNT, IN_OBJECT(max_properties)},
 	{"minProperties", D7 | VALIDATION, A_NUMBER, KEYWORD_COUNT, IN_OBJECT(min_properties)},
@@ -287,8 +273,7 @@ schema_next_keyword(const SchemaKeyword **next, const JsonbValue *name, uint8 wh
 
 /* Visit the items or the members of a keyword's value. */
 static void
-visit_members(SchemaCompiler *compiler, const JsonbValue *value, const SchemaPlace *place,
-			  SchemaChildVisitor visit, void *state)
+visit_members(const JsonbValue *value, const SchemaPlace *place, SchemaChildVisitor visit, void *state)
 {
 	char		index[12];
 
@@ -298,15 +283,8 @@ visit_members(SchemaCompiler *compiler, const JsonbValue *value, const SchemaPla
 
 		if (json_is_array(value))
 			step = (SchemaPlace) {place, index, sprintf(index, "%u", child.index)};
-		visit(compiler, &child.value, &step, state);
+		visit(state, &child.value, &step);
 	}
-}
-
-/* Does a keyword of that kind hold one subschema, if value is what it says? */
-static bool
-holds_one(const SchemaKeyword *keyword, const JsonbValue *value)
-{
-	return keyword->kind == KEYWORD_SCHEMA || (keyword->kind == KEYWORD_ITEMS && json_is_object(value));
 }
 
 /*
@@ -314,8 +292,7 @@ holds_one(const SchemaKeyword *keyword, const JsonbValue *value)
  * keywords of these dialects, whatever its shape.  Places last for the call.
  */
 void
-schema_visit_children(SchemaCompiler *compiler, const JsonbValue *object,
-					  const SchemaPlace *place, uint8 where, SchemaChildVisitor visit,
+schema_visit_children(const JsonbValue *object, const SchemaPlace *place, uint8 where, SchemaChildVisitor visit,
 					  void *state)
 {
 	const SchemaKeyword *next = NULL;
@@ -327,10 +304,10 @@ schema_visit_children(SchemaCompiler *compiler, const JsonbValue *object,
 
 		if (keyword == NULL || keyword->kind < KEYWORD_SCHEMA)
 			continue;
-		if (holds_one(keyword, &child.value))
-			visit(compiler, &child.value, &step, state);
+		if (keyword->kind == KEYWORD_SCHEMA || (keyword->kind == KEYWORD_ITEMS && json_is_object(&child.value)))
+			visit(state, &child.value, &step);
 		else if (keyword->kind >= KEYWORD_DEFINITIONS ? json_is_object(&child.value) : json_is_array(&child.value))
-			visit_members(compiler, &child.value, &step, visit, state);
+			visit_members(&child.value, &step, visit, state);
 	}
 }
 
@@ -353,8 +330,7 @@ compare_keyword(const void *name, const void *keyword)
 bool
 schema_is_annotation(const SchemaNode *node, const JsonbValue *name, const JsonbValue *location)
 {
-	const SchemaKeyword *keyword = bsearch(name, keywords, lengthof(keywords), sizeof(SchemaKeyword),
-										   compare_keyword);
+	const SchemaKeyword *keyword = bsearch(name, keywords, lengthof(keywords), sizeof(SchemaKeyword), compare_keyword);
 	JsonbValue	type;
 
 	if (keyword == NULL || keyword->where == ANYWHERE ||
@@ -366,4 +342,70 @@ schema_is_annotation(const SchemaNode *node, const JsonbValue *name, const Jsonb
 			 getKeyJsonValueFromContainer(unconstify(JsonbContainer *, node->keywords),
 										  "contentMediaType", strlen("contentMediaType"), &type));
 	return (keyword->where & (META_DATA | SCHEMA_FORMAT)) != 0;
+}
+
+/* ---- marks and types ---- */
+
+/* The marks that an object of keywords says, flat ("$md.copyable") or nested under "$md", as flags. */
+uint8
+schema_marks_said(const JsonbContainer *object)
+{
+	static const struct
+	{
+		const char *flat;
+		bool		value;		/* that says more than the absence of it */
+		uint8		flag;
+	}			marks[] = {
+		{"$md.copyable", false, SCHEMA_NONCOPYABLE},
+		{"$md.immutable", true, SCHEMA_IMMUTABLE},
+		{"$md.sensitive", true, SCHEMA_SENSITIVE}
+	};
+	JsonbValue	keywords = {.type = jbvBinary, .val.binary.data = unconstify(JsonbContainer *, object)};
+	JsonbValue	nest;
+	JsonbValue	said;
+	bool		is_nested = json_find(&keywords, "$md", &nest) && json_is_object(&nest);
+	uint8		flags = 0;
+
+	for (int i = 0; i < lengthof(marks); i++)
+	{
+		if (json_find(&keywords, marks[i].flat, &said) && said.type == jbvBool && said.val.boolean == marks[i].value)
+			flags |= marks[i].flag;
+		if (is_nested && json_find(&nest, marks[i].flat + strlen("$md."), &said) && said.type == jbvBool &&
+			said.val.boolean == marks[i].value)
+			flags |= marks[i].flag;
+	}
+	return flags;
+}
+
+/* The types' names, in the order of their flags. */
+static const char *const type_names[] = {"null", "boolean", "object", "array", "number", "string", "integer"};
+
+/* The flag of a type's name, a view; 0 if it is none of the seven. */
+uint8
+schema_type_flag(const JsonbValue *name)
+{
+	for (int i = 0; i < lengthof(type_names); i++)
+		if (json_string_is(name, type_names[i]))
+			return 1 << i;
+	return 0;
+}
+
+/* "integer", "string or null", "string, number or null", in the current memory context. */
+const char *
+schema_types_text(uint8 types)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = lengthof(type_names) - 1; i >= 0; i--)
+	{
+		uint8		rest = types & ((1 << i) - 1);
+
+		if ((types & (1 << i)) == 0)
+			continue;
+		appendStringInfoString(&text, type_names[i]);
+		if (rest != 0)
+			appendStringInfoString(&text, (rest & (rest - 1)) == 0 ? " or " : ", ");
+	}
+	return text.data;
 }

@@ -13,7 +13,9 @@
 
 #include "miscadmin.h"
 
-#include "schema/internal.h"
+#include "schema/evaluate.h"
+#include "schema/pattern.h"
+#include "schema/walk.h"
 
 static void apply(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location);
 
@@ -70,6 +72,7 @@ apply_property(SchemaWalk *walk, const SchemaObjectRules *rules, const SchemaPro
 {
 	const JsonbValue *key = property->at.key;
 	bool		matched = known && known->schema;
+
 	if (matched)
 		apply(walk, known->schema, property);
 	for (uint32 i = 0; i < rules->pattern_count; i++)
@@ -77,8 +80,7 @@ apply_property(SchemaWalk *walk, const SchemaObjectRules *rules, const SchemaPro
 		const SchemaPatternProperty *entry = &rules->patterns[i];
 
 		/* one without marks matters where it keeps others from applying */
-		if (!is_wanted(walk, entry->schema) &&
-			(matched || !is_wanted(walk, rules->additional)))
+		if (!is_wanted(walk, entry->schema) && (matched || !is_wanted(walk, rules->additional)))
 			continue;
 		if (!schema_pattern_matches(entry->pattern, key->val.string.val, key->val.string.len))
 			continue;
@@ -172,6 +174,7 @@ static void
 apply_branches(SchemaWalk *walk, const SchemaList *branches, SchemaLocation *location)
 {
 	bool		matched = false;
+
 	if (!any_wanted(walk, branches))
 		return;
 	for (uint32 i = 0; i < branches->count; i++)
@@ -217,8 +220,7 @@ apply_logic(SchemaWalk *walk, const SchemaLogicRules *logic, SchemaLocation *loc
 
 /* What is said of the children that the node evaluates in no other way. */
 static void
-apply_unevaluated(SchemaWalk *walk, const SchemaNode *node, const SchemaNode *rest,
-				  SchemaLocation *location)
+apply_unevaluated(SchemaWalk *walk, const SchemaNode *node, const SchemaNode *rest, SchemaLocation *location)
 {
 	bool		is_object = json_is_object(location->at.value);
 	SchemaSeen	seen;

@@ -8,6 +8,7 @@
 
 #include "fmgr.h"
 
+#include "base/ascii.h"
 #include "base/errors.h"
 #include "json/limits.h"
 #include "json/reader.h"
@@ -37,12 +38,7 @@ is_name(const JsonbValue *name)
 	const char *text = name->val.string.val;
 	int			length = name->val.string.len;
 
-	if (length < 1 || length > NAME_LENGTH || (text[0] >= '0' && text[0] <= '9'))
-		return false;
-	for (int i = 0; i < length; i++)
-		if (text[i] == '\0' || !strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_", text[i]))
-			return false;
-	return true;
+	return length <= NAME_LENGTH && ascii_is_word(text, length, "_") && !ascii_is_digit(text[0]);
 }
 
 /* Check one property of a declaration. */
@@ -69,17 +65,12 @@ check_property(const JsonbValue *name, const JsonbValue *property, const JsonbVa
 static void
 check_declaration(const JsonbValue *name, const JsonbValue *declaration)
 {
-	JsonCursor	cursor;
-	JsonbValue	property;
-	JsonbValue	value;
-
 	if (!is_name(name))
 		refuse_declaration(name, "is no name for a secret: letters, digits and underscores, a digit not first, at most 63");
 	if (!json_is_object(declaration))
 		refuse_declaration(name, "is declared by something else than an object");
-	json_cursor_init(&cursor, declaration->val.binary.data);
-	while (json_next_pair(&cursor, &property, &value))
-		check_property(name, &property, &value);
+	json_foreach(property, declaration)
+		check_property(name, &property.key, &property.value);
 }
 
 /*
@@ -90,16 +81,11 @@ check_declaration(const JsonbValue *name, const JsonbValue *declaration)
 Datum
 promote_secret_declarations_check(PG_FUNCTION_ARGS)
 {
-	JsonbValue	root;
-	JsonCursor	cursor;
-	JsonbValue	name;
-	JsonbValue	declaration;
+	const Jsonb *secrets = PG_GETARG_JSONB_P(0);
 
-	json_require_object(PG_GETARG_JSONB_P(0), "secrets");
-	json_root(PG_GETARG_JSONB_P(0), &root);
-	json_cursor_init(&cursor, root.val.binary.data);
-	while (json_next_pair(&cursor, &name, &declaration))
-		check_declaration(&name, &declaration);
+	json_require_object(secrets, "secrets");
+	json_foreach_in(declaration, &secrets->root)
+		check_declaration(&declaration.key, &declaration.value);
 	PG_RETURN_BOOL(true);
 }
 
@@ -130,17 +116,11 @@ List *
 secret_declarations(const Jsonb *declared)
 {
 	List	   *declarations = NIL;
-	JsonbValue	root;
-	JsonCursor	cursor;
-	JsonbValue	name;
-	JsonbValue	declaration;
 
 	if (declared == NULL)
 		return NIL;
-	json_root(declared, &root);
-	json_cursor_init(&cursor, root.val.binary.data);
-	while (json_next_pair(&cursor, &name, &declaration))
-		declarations = lappend(declarations, read_declaration(&name, &declaration));
+	json_foreach_in(declaration, &declared->root)
+		declarations = lappend(declarations, read_declaration(&declaration.key, &declaration.value));
 	list_sort(declarations, compare_names);
 	return declarations;
 }

@@ -16,6 +16,7 @@
 #include "storage/fd.h"
 #include "utils/guc.h"
 
+#include "base/ascii.h"
 #include "base/errors.h"
 #include "base/wipe.h"
 #include "secret/key.h"
@@ -65,7 +66,6 @@ refuse_keys(const char *reason)
 			 errmsg("the keys for secrets cannot be used"),
 			 errdetail_internal("%s", reason),
 			 errhint("See the settings promote.secret_key_file and promote.secret_key_command, of which one is set, and doc/reference/secret.md.")));
-	pg_unreachable();
 }
 
 /* Refuse unusable keys because of an error of the operating system. */
@@ -186,12 +186,7 @@ read_keys(char *text)
 bool
 secret_key_is_id(const char *id, int length)
 {
-	if (length < 1 || length > SECRET_KEY_ID_LENGTH)
-		return false;
-	for (int i = 0; i < length; i++)
-		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-", id[i]) || id[i] == '\0')
-			return false;
-	return true;
+	return length <= SECRET_KEY_ID_LENGTH && ascii_is_word(id, length, "_.-");
 }
 
 /* Refuse a line. */

@@ -90,18 +90,12 @@ static void
 record_turned(const Sql *sql, const Turned *turned, const char *id)
 {
 	JsonBuilder builder;
-	ListCell   *cell;
 
 	if (turned->names == NIL)
 		return;
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "key_id", id);
-	json_build_key(&builder, "secrets", strlen("secrets"));
-	json_build_begin_array(&builder);
-	foreach(cell, turned->names)
-		json_build_string(&builder, lfirst(cell), strlen(lfirst(cell)));
-	json_build_end_array(&builder);
+	json_build_strings(&builder, "secrets", turned->names);
 	secret_record(sql, &turned->key, "secrets.rotated", &builder);
 }
 
@@ -143,9 +137,8 @@ count_old(const Sql *sql, const char *current)
 	static Statement count = {"SELECT (SELECT pg_catalog.count(*) FROM promote.secret AS s WHERE s.key_id < $1)"
 		" + (SELECT pg_catalog.count(*) FROM promote.secret AS s WHERE s.key_id > $1)"};
 	SqlRows		rows = sql_run(sql, &count, AS_TEXT(current));
-	bool		isnull;
 
-	return DatumGetInt64(sql_datum(&rows, 0, &isnull));
+	return sql_wide(&rows, 0);
 }
 
 /* The argument that limits how many secrets one call seals again. */

@@ -68,9 +68,8 @@ read_sealed(const Sql *sql, const InstanceKey *key, const char *name, bool read_
 {
 	static Statement read = {"SELECT s.ciphertext FROM promote.secret AS s WHERE " OF_INSTANCE("s") " AND s.secret = $4"};
 	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_TEXT(name));
-	bool		isnull;
 
-	return DatumGetByteaPCopy(sql_datum(&rows, 0, &isnull));
+	return DatumGetByteaPCopy(sql_datum(&rows, 0).value);
 }
 
 /*
@@ -163,7 +162,7 @@ secret_row_delete(const Sql *sql, const InstanceKey *key, const char *name)
 	return guarded_run(sql, &delete, AS_KEY(key), AS_TEXT(name)).count > 0;
 }
 
-/* Append an event about secrets to the instance's chain; data is an object that is not ended yet. */
+/* Append an event about secrets to the instance's chain; data is an object. */
 void
 secret_record(const Sql *sql, const InstanceKey *key, const char *event, JsonBuilder *data)
 {
@@ -243,16 +242,9 @@ promote_guard_secret(PG_FUNCTION_ARGS)
 {
 	bool		truncate = CALLED_AS_TRIGGER(fcinfo) &&
 		TRIGGER_FIRED_BY_TRUNCATE(((TriggerData *) fcinfo->context)->tg_event);
-	TriggerData *data = trigger_data(fcinfo, "guard_secret", "secret",
-									 TRIGGER_EVENT_BEFORE | (truncate ? 0 : TRIGGER_EVENT_ROW));
-	bool		insert = TRIGGER_FIRED_BY_INSERT(data->tg_event);
+	TriggerData *data = trigger_data(fcinfo, "secret", TRIGGER_EVENT_BEFORE | (truncate ? 0 : TRIGGER_EVENT_ROW));
 
-	if (!truncate && (guard_is_open() || (insert && loading_rows())))
-		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple);
-	ereport(ERROR,
-			(errcode(PM_GUARDED_COLUMN),
-			 errmsg("rows of \"secret\" are written by promote"),
-			 errdetail("What is in them is sealed for the instance and the name that they have."),
-			 errhint("Use the verbs: promote.set_secret, promote.remove_secret, promote.rotate_secrets.")));
-	return (Datum) 0;
+	return guard_written(data, TRIGGER_FIRED_BY_INSERT(data->tg_event) && loading_rows(),
+						 "What is in them is sealed for the instance and the name that they have.",
+						 "Use the verbs: promote.set_secret, promote.remove_secret, promote.rotate_secrets.");
 }

@@ -121,27 +121,17 @@ take_value(FunctionCallInfo fcinfo, int argument, Value *value)
 	pfree(whole);
 }
 
-/* Wipe the copy of a value, if there is one. */
-static void
-drop_value(Value *value)
-{
-	if (value->copy)
-		wiped_free(value->copy);
-}
-
 /* Record that a secret was set. */
 static void
 record_set(const Sql *sql, const InstanceKey *key, const SecretRow *row, const char *key_id, bool changed)
 {
 	JsonBuilder builder;
 
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
+	json_begin_object(&builder);
 	json_build_field(&builder, "secret", row->name);
 	json_build_field(&builder, "fingerprint", audit_hex(row->fingerprint));
 	json_build_field(&builder, "key_id", key_id);
-	json_build_key(&builder, "changed", strlen("changed"));
-	json_build_bool(&builder, changed);
+	json_build_flag(&builder, "changed", changed);
 	secret_record(sql, key, "secret.set", &builder);
 }
 
@@ -195,7 +185,8 @@ promote_set_secret(PG_FUNCTION_ARGS)
 	fingerprint = audit_hex(set_secret(&sql, &key, name, &value, &changed)->fingerprint);
 	fingerprint = MemoryContextStrdup(sql.caller, fingerprint);
 	sql_leave(&sql);
-	drop_value(&value);
+	if (value.copy)
+		wiped_free(value.copy);
 	return result_row(fcinfo, AS_TEXT(fingerprint), AS_BOOL(changed));
 }
 
@@ -216,8 +207,7 @@ promote_remove_secret(PG_FUNCTION_ARGS)
 	removed = secret_row_delete(&sql, &key, name);
 	if (removed)
 	{
-		json_builder_init(&builder);
-		json_build_begin_object(&builder);
+		json_begin_object(&builder);
 		json_build_field(&builder, "secret", name);
 		secret_record(&sql, &key, "secret.removed", &builder);
 	}

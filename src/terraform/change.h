@@ -1,5 +1,6 @@
 /*
- * change.h: what one planned change does to its resource, leaf by leaf.
+ * change.h: what one planned change does to its resource, leaf by leaf, and what a plan itself says
+ * is secret.
  */
 #ifndef PROMOTE_TERRAFORM_CHANGE_H
 #define PROMOTE_TERRAFORM_CHANGE_H
@@ -44,6 +45,7 @@ typedef struct PlanLeaves
 	Size		path_bytes;
 } PlanLeaves;
 
+extern Secrets *plan_secrets(const JsonbValue *plan);
 extern JsonMark *plan_marks(const JsonbValue *value, const JsonbValue *note,
 							const JsonbValue *other_note);
 extern void plan_sides_read(const JsonbValue *change, PlanSides *sides);

@@ -22,6 +22,7 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/value.h"
 #include "json/builder.h"
 #include "json/number.h"
 #include "json/path.h"
@@ -29,7 +30,6 @@
 #include "schema/schema.h"
 #include "terraform/change.h"
 #include "terraform/document.h"
-#include "terraform/sensitive.h"
 
 PG_FUNCTION_INFO_V1(promote_plan_document_changes);
 
@@ -173,23 +173,27 @@ find_action(const PlanReader *reader, const JsonbValue *list)
 	return NULL;
 }
 
-/* Set a text column. */
-static void
-set_text(Datum *values, bool *nulls, PlanColumn column, const char *text)
+/* A row that is being filled in. */
+typedef struct PlanRow
 {
-	values[column] = CStringGetTextDatum(text);
-	nulls[column] = false;
+	Datum		values[PLAN_COLUMNS];
+	bool		nulls[PLAN_COLUMNS];
+} PlanRow;
+
+/* Set a column. */
+static void
+set(PlanRow *row, PlanColumn column, Datum value)
+{
+	row->values[column] = value;
+	row->nulls[column] = false;
 }
 
 /* Set a text column to a string of the plan; NULL where there is none. */
 static void
-set_string(Datum *values, bool *nulls, PlanColumn column, const JsonbValue *string)
+set_string(PlanRow *row, PlanColumn column, const JsonbValue *string)
 {
-	if (string->type != jbvString)
-		return;
-	values[column] = PointerGetDatum(cstring_to_text_with_len(string->val.string.val,
-															  string->val.string.len));
-	nulls[column] = false;
+	if (string->type == jbvString)
+		set(row, column, PointerGetDatum(cstring_to_text_with_len(string->val.string.val, string->val.string.len)));
 }
 
 /* Mask every secret of either set in a string. */
@@ -205,11 +209,10 @@ mask_string(const PlanReader *reader, JsonbValue *string)
 
 /* Set a text column to a string of the plan, with every secret in it masked. */
 static void
-set_masked(const PlanReader *reader, Datum *values, bool *nulls, PlanColumn column,
-		   JsonbValue *string)
+set_masked(const PlanReader *reader, PlanRow *row, PlanColumn column, JsonbValue *string)
 {
 	mask_string(reader, string);
-	set_string(values, nulls, column, string);
+	set_string(row, column, string);
 }
 
 /* An array's index as a number; false where it is none. */
@@ -255,7 +258,7 @@ path_text(const PlanReader *reader, const JsonbValue *steps)
 
 /* Set the column of the paths that force replacement. */
 static void
-set_replace_paths(const PlanReader *reader, Datum *values, bool *nulls, const JsonbValue *change)
+set_replace_paths(const PlanReader *reader, PlanRow *row, const JsonbValue *change)
 {
 	JsonbValue	list;
 	Datum	   *paths;
@@ -279,14 +282,12 @@ set_replace_paths(const PlanReader *reader, Datum *values, bool *nulls, const Js
 		paths[count++] = CStringGetTextDatum(path);
 		MemoryContextReset(reader->path_context);
 	}
-	values[PLAN_REPLACE_PATHS] =
-		PointerGetDatum(construct_array(paths, count, TEXTOID, -1, false, TYPALIGN_INT));
-	nulls[PLAN_REPLACE_PATHS] = false;
+	set(row, PLAN_REPLACE_PATHS, PointerGetDatum(construct_array(paths, count, TEXTOID, -1, false, TYPALIGN_INT)));
 }
 
 /* Set the columns of what the resource is. */
 static void
-set_resource(const PlanReader *reader, Datum *values, bool *nulls, const JsonbValue *resource)
+set_resource(const PlanReader *reader, PlanRow *row, const JsonbValue *resource)
 {
 	static const struct
 	{
@@ -306,14 +307,14 @@ set_resource(const PlanReader *reader, Datum *values, bool *nulls, const JsonbVa
 	JsonbValue	value;
 
 	get_required(reader, resource, "address", IS_STRING, ".address", &value);
-	set_masked(reader, values, nulls, PLAN_ADDRESS, &value);
+	set_masked(reader, row, PLAN_ADDRESS, &value);
 	for (int i = 0; i < lengthof(fields); i++)
 	{
 		get_field(reader, resource, fields[i].key, IS_STRING, fields[i].place, &value);
 		if (fields[i].masked)
-			set_masked(reader, values, nulls, fields[i].column, &value);
+			set_masked(reader, row, fields[i].column, &value);
 		else
-			set_string(values, nulls, fields[i].column, &value);
+			set_string(row, fields[i].column, &value);
 	}
 }
 
@@ -333,34 +334,31 @@ action_word(const PlanAction *action)
  * whatever it had; a name that deposed objects have is made up each time.
  */
 static void
-set_fingerprint(const PlanReader *reader, Datum *values, bool *nulls, const PlanAction *action,
-				const PlanLeaves *found)
+set_fingerprint(const PlanReader *reader, PlanRow *row, const PlanAction *action, const PlanLeaves *found)
 {
 	static const PlanLeaves none = {0};
 	const char *name = action->name;
 	bool		goes = strcmp(name, "delete") == 0 || strcmp(name, "forget") == 0;
 	bool		does_nothing = strcmp(name, "read") == 0 || strcmp(name, "no-op") == 0;
-	bool		imports = DatumGetBool(values[PLAN_IMPORTING]);
-	const char *words[4] = {NULL, nulls[PLAN_DEPOSED] ? "" : "deposed", action_word(action),
+	bool		imports = DatumGetBool(row->values[PLAN_IMPORTING]);
+	const char *words[4] = {NULL, row->nulls[PLAN_DEPOSED] ? "" : "deposed", action_word(action),
 		imports ? "import" : ""};
 	bytea	   *fingerprint;
 
 	if (strcmp(reader->origin, "change") != 0 ||
-		(does_nothing && nulls[PLAN_PREVIOUS_ADDRESS] && !imports))
+		(does_nothing && row->nulls[PLAN_PREVIOUS_ADDRESS] && !imports))
 		return;
 	fingerprint = palloc(VARHDRSZ + PLAN_FINGERPRINT_LENGTH);
 	SET_VARSIZE(fingerprint, VARHDRSZ + PLAN_FINGERPRINT_LENGTH);
-	words[0] = TextDatumGetCString(values[PLAN_ADDRESS]);
+	words[0] = TextDatumGetCString(row->values[PLAN_ADDRESS]);
 	plan_fingerprint(reader->hash, words, lengthof(words), goes ? &none : found,
 					 (uint8 *) VARDATA(fingerprint));
-	values[PLAN_FINGERPRINT] = PointerGetDatum(fingerprint);
-	nulls[PLAN_FINGERPRINT] = false;
+	set(row, PLAN_FINGERPRINT, PointerGetDatum(fingerprint));
 }
 
 /* Set the columns of what happens to the resource. */
 static void
-set_change(const PlanReader *reader, Datum *values, bool *nulls, const JsonbValue *change,
-		   const PlanAction *action)
+set_change(const PlanReader *reader, PlanRow *row, const JsonbValue *change, const PlanAction *action)
 {
 	PlanSides	sides;
 	PlanLeaves	found;
@@ -368,19 +366,13 @@ set_change(const PlanReader *reader, Datum *values, bool *nulls, const JsonbValu
 
 	plan_sides_read(change, &sides);
 	plan_leaves_find(&sides, reader->secrets, reader->own, &found);
-	set_text(values, nulls, PLAN_ACTION, action->name);
+	set(row, PLAN_ACTION, CStringGetTextDatum(action->name));
 	if (strcmp(action->name, "replace") == 0)
-	{
-		values[PLAN_CREATE_BEFORE_DESTROY] = BoolGetDatum(action->create_before_destroy);
-		nulls[PLAN_CREATE_BEFORE_DESTROY] = false;
-	}
-	values[PLAN_IMPORTING] = BoolGetDatum(json_find(change, "importing", &importing) &&
-										  importing.type != jbvNull);
-	nulls[PLAN_IMPORTING] = false;
-	set_replace_paths(reader, values, nulls, change);
-	values[PLAN_DIFF] = JsonbPGetDatum(plan_leaves_diff(&found));
-	nulls[PLAN_DIFF] = false;
-	set_fingerprint(reader, values, nulls, action, &found);
+		set(row, PLAN_CREATE_BEFORE_DESTROY, BoolGetDatum(action->create_before_destroy));
+	set(row, PLAN_IMPORTING, BoolGetDatum(json_find(change, "importing", &importing) && importing.type != jbvNull));
+	set_replace_paths(reader, row, change);
+	set(row, PLAN_DIFF, JsonbPGetDatum(plan_leaves_diff(&found)));
+	set_fingerprint(reader, row, action, &found);
 }
 
 /* Count an action. */
@@ -396,29 +388,27 @@ count_action(PlanReader *reader, const char *name)
 static void
 read_change(PlanReader *reader, const JsonbValue *element)
 {
-	Datum		values[PLAN_COLUMNS];
-	bool		nulls[PLAN_COLUMNS];
+	PlanRow		row;
 	JsonbValue	resource = *element;
 	JsonbValue	change,
 				list;
 	const PlanAction *action;
 
-	memset(nulls, true, sizeof(nulls));
+	memset(row.nulls, true, sizeof(row.nulls));
 	if (!json_is_object(element))
 		refuse_plan(psprintf("%s[%u]", reader->list, reader->index), "is not an object");
 	if (*reader->within)
 		get_required(reader, element, "resource_change", IS_OBJECT, "", &resource);
-	set_resource(reader, values, nulls, &resource);
+	set_resource(reader, &row, &resource);
 	get_required(reader, &resource, "change", IS_OBJECT, ".change", &change);
 	get_required(reader, &change, "actions", IS_ARRAY, ".change.actions", &list);
 	action = find_action(reader, &list);
-	set_change(reader, values, nulls, &change, action);
-	values[PLAN_CHANGE] = Int32GetDatum(++reader->number);
-	nulls[PLAN_CHANGE] = false;
-	set_text(values, nulls, PLAN_ORIGIN, reader->origin);
+	set_change(reader, &row, &change, action);
+	set(&row, PLAN_CHANGE, Int32GetDatum(++reader->number));
+	set(&row, PLAN_ORIGIN, CStringGetTextDatum(reader->origin));
 	if (strcmp(reader->origin, "change") == 0)
 		count_action(reader, action->name);
-	tuplestore_putvalues(reader->rows, reader->row_type, values, nulls);
+	tuplestore_putvalues(reader->rows, reader->row_type, row.values, row.nulls);
 }
 
 /* Read a list of changes; returns how many there are. */
@@ -427,9 +417,7 @@ read_changes(PlanReader *reader, const JsonbValue *plan, const char *key, const 
 			 const char *within)
 {
 	MemoryContext outer;
-	JsonCursor	cursor;
-	JsonbValue	list,
-				element;
+	JsonbValue	list;
 
 	reader->list = psprintf(".%s", key);
 	reader->within = within;
@@ -438,11 +426,11 @@ read_changes(PlanReader *reader, const JsonbValue *plan, const char *key, const 
 	if (list.type == jbvNull)
 		return 0;
 	outer = MemoryContextSwitchTo(reader->change_context);
-	json_cursor_init(&cursor, list.val.binary.data);
-	for (reader->index = 0; json_next_element(&cursor, &element); reader->index++)
+	json_foreach(item, &list)
 	{
 		CHECK_FOR_INTERRUPTS();
-		read_change(reader, &element);
+		reader->index = item.index;
+		read_change(reader, &item.value);
 		MemoryContextReset(reader->change_context);
 	}
 	MemoryContextSwitchTo(outer);
@@ -522,8 +510,7 @@ read_plan(PlanReader *reader, const JsonbValue *plan, PlanSummary *summary)
 	uint32		drift,
 				deferred;
 
-	json_builder_init(&facts);
-	json_build_begin_object(&facts);
+	json_begin_object(&facts);
 	add_text_fact(reader, plan, "format_version", &facts);
 	add_text_fact(reader, plan, "terraform_version", &facts);
 	add_text_fact(reader, plan, "timestamp", &facts);
@@ -540,7 +527,6 @@ read_plan(PlanReader *reader, const JsonbValue *plan, PlanSummary *summary)
 	add_action_facts(reader, &facts);
 	json_build_number(&facts, "drift", drift);
 	json_build_number(&facts, "deferred", deferred);
-	json_build_end_object(&facts);
 	summary->facts = json_builder_finish(&facts);
 }
 
@@ -606,8 +592,7 @@ promote_plan_document_changes(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	if (!PG_ARGISNULL(0))
 		plan_document_read(PG_GETARG_JSONB_P(0),
-						   secrets_of(PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1),
-									  PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2)),
+						   secrets_of(value_jsonb(fcinfo->args[1]), value_jsonb(fcinfo->args[2])),
 						   result->setResult, result->setDesc, &summary);
 	return (Datum) 0;
 }

@@ -15,7 +15,6 @@
 
 #include "json/reader.h"
 #include "terraform/change.h"
-#include "terraform/sensitive.h"
 
 /* The value under two keys, one in the other; false if there is none. */
 static bool

@@ -82,6 +82,16 @@ SELECT is((SELECT string_agg(concat_ws(' ', instance, COALESCE(why_not, '') ~ 's
 SELECT promote.block_release('service', '1.1.0', 'bad'), promote.block_release('service', '1.0.0', 'bad') \g /dev/null
 SELECT is(pg_temp.lies(), NULL, 'a blocked release');
 
+-- ---- one that cannot be composed does not hide the others ----
+SET LOCAL client_min_messages = error;
+INSERT INTO promote.bundle_release (bundle, version, params_schema)
+    VALUES ('service', '1.2.0', '{"$ref": "https://example.com/not-there-yet.json"}');
+RESET client_min_messages;
+SELECT is((SELECT string_agg(concat_ws(' ', instance, COALESCE(why_not, '') ~ 'production: drift: ',
+    COALESCE(why_not, '') ~ 'params: .*not-there-yet'), ', ' ORDER BY instance) FROM promote.matrix('shop')
+    WHERE instance ~ 'staging-s[34]'), 'shop-staging-s3 f f, shop-staging-s4 t t',
+    'a release whose schema has no place to be judged by is said of what has drifted');
+
 -- ---- environments in order, however many ways lead through them ----
 INSERT INTO promote.project (project) VALUES ('ladder');
 INSERT INTO promote.component (project, component, bundle) VALUES ('ladder', 'c', 'service');
