@@ -81,8 +81,9 @@ is(totals(), join('|', $count, $count, 2 * $count, 3 + $count, '1/1'), '... and 
 is("$rc$err", '0', 'the same without it');
 is(totals(), join('|', 2 * $count, 2 * $count, 4 * $count, 3 + 2 * $count, '2/2'), '... goes on from there');
 is($node->query('bulk', q{SELECT count(*) FROM promote.deployment WHERE revision = 2
-	AND base_revision IS NULL AND diff @> '[{"path": ".size", "new": 2, "since": 2}, {"path": "release version", "since": 1}]'}),
-	$count, '... with the difference in every plan');
+	AND base_revision IS NULL
+	AND diff @> '[{"path": ".size", "new": 2, "since": 2}, {"path": "release version", "since": 1}]'}), $count,
+	'... with the difference in every plan');
 
 # The same by the verb: one statement that promotes to every tenant.
 is($node->query('bulk', q{SELECT count(*) FILTER (WHERE p.changed), count(DISTINCT p.destination)
