@@ -51,6 +51,22 @@ SELECT count(*) FROM unnest(ARRAY[4, 64]) AS kb, LATERAL (
         bench.document(kb) || '{"account_id": "a-destination", "replicas": 2}', '1.0.0')) AS x
 \g /dev/null
 
+-- Both run what they desire, as in life.
+CREATE PROCEDURE bench.work() LANGUAGE plpgsql AS $$
+DECLARE
+    claim record;
+BEGIN
+    LOOP
+        SELECT * INTO claim FROM promote.claim_deployment('bench');
+        EXIT WHEN NOT FOUND;
+        PERFORM promote.complete_deployment(claim.instance, claim.deployment, claim.fencing);
+    END LOOP;
+END
+$$;
+CALL bench.work();
+SELECT count(*) FROM promote.instance AS i, LATERAL promote.deploy_instance(i.name) \g /dev/null
+CALL bench.work();
+
 -- The twins: the same columns, types, keys and indexes; no triggers, and digests that are given, not computed.
 CREATE TABLE bench.project (LIKE promote.project INCLUDING ALL);
 CREATE TABLE bench.instance (LIKE promote.instance INCLUDING ALL) WITH (fillfactor = 80);

@@ -17,8 +17,10 @@ CREATE TABLE promote.deployment (
     deployment       integer NOT NULL,
     action           text COLLATE "C" NOT NULL,
     status           text COLLATE "C" NOT NULL DEFAULT 'PENDING',
-    -- what a deployment carries: written when it is queued, and never changed
+    -- what a deployment carries: written when it is queued, and never changed, but for what a plan starts from, which
+    -- is what runs when it is claimed
     revision         integer NOT NULL,
+    base_deployment  integer,
     base_revision    integer,
     bundle           promote.bundle_name NOT NULL,
     version          promote.semantic_version NOT NULL,
@@ -106,14 +108,15 @@ COMMENT ON COLUMN promote.deployment.deployment IS 'Number';
 COMMENT ON COLUMN promote.deployment.action IS 'PLAN, PROVISION or DECOMMISSION';
 COMMENT ON COLUMN promote.deployment.status IS 'PROPOSED, APPROVED, REJECTED, PENDING, RUNNING, COMPLETED, FAILED or ABORTED';
 COMMENT ON COLUMN promote.deployment.revision IS 'Revision it is about';
-COMMENT ON COLUMN promote.deployment.base_revision IS 'Revision that the diff starts from: for a revision''s first plan the revision of the plan before, otherwise the deployed one; NULL: there was none';
+COMMENT ON COLUMN promote.deployment.base_deployment IS 'PROVISION that the diff starts from: what runs, for a PLAN when it was claimed; for a DECOMMISSION the deployment that changed the instance last; NULL: nothing runs';
+COMMENT ON COLUMN promote.deployment.base_revision IS 'Its revision';
 COMMENT ON COLUMN promote.deployment.bundle IS 'Bundle of the release';
 COMMENT ON COLUMN promote.deployment.version IS 'Release that the version constraint stood for';
-COMMENT ON COLUMN promote.deployment.previous_version IS 'The release that the diff starts from; NULL: there was none';
+COMMENT ON COLUMN promote.deployment.previous_version IS 'Its release';
 COMMENT ON COLUMN promote.deployment.rendered_digest IS 'Configuration with the placeholders replaced by the environment''s parameters';
 COMMENT ON COLUMN promote.deployment.remote_references IS 'What fills the release''s slots, by their names; NULL: nothing';
 COMMENT ON COLUMN promote.deployment.kept_marks IS 'Paths of leaves that are sensitive by the rendered params or by the release that they are rendered by, and not by the revision alone: they are masked wherever the revision is shown; NULL: none';
-COMMENT ON COLUMN promote.deployment.diff IS 'Leaf diff of the rendered configurations: an array of objects with path, change, old, new, immutable and sensitive; sensitive values are masked. Behind the leaves, with a kind, what has become of remote references and of secrets that were copied';
+COMMENT ON COLUMN promote.deployment.diff IS 'What would happen to what runs: an array of objects with kind, path, change, old, new, immutable, sensitive and since; sensitive values are masked. The release comes first, then the leaves of the rendered configuration, then remote references and secrets';
 COMMENT ON COLUMN promote.deployment.destructive IS 'Whether the deployment changes an immutable value of a provisioned instance';
 COMMENT ON COLUMN promote.deployment.plan IS 'PLAN deployment that a PROVISION follows: what was reviewed; NULL: none';
 COMMENT ON COLUMN promote.deployment.message IS 'Why, in the actor''s words';

@@ -367,12 +367,14 @@ CREATE VIEW promote.config_changes WITH (security_barrier = true) AS
     SELECT i.name AS instance,
            d.deployment,
            leaf.ordinality::integer AS leaf,
+           leaf.value ->> 'kind' AS kind,
            leaf.value ->> 'path' AS path,
            leaf.value ->> 'change' AS change,
            leaf.value -> 'old' AS old_value,
            leaf.value -> 'new' AS new_value,
            leaf.value ? 'immutable' AS immutable,
            leaf.value ? 'sensitive' AS sensitive,
+           (leaf.value ->> 'since')::integer AS since,
            CASE WHEN r.source_environment <> d.environment THEN NOT EXISTS (
                SELECT FROM promote.deployment AS u
                  JOIN promote.config AS k ON k.project = u.project AND k.digest = u.rendered_digest
@@ -397,16 +399,18 @@ CREATE VIEW promote.config_changes WITH (security_barrier = true) AS
            AND r.component = d.component AND r.revision = d.revision
       JOIN promote.config AS own ON own.project = r.project AND own.digest = r.digest
      CROSS JOIN pg_catalog.jsonb_array_elements(d.diff) WITH ORDINALITY AS leaf
-     -- what is behind the leaves is no place of the configuration
-     WHERE NOT leaf.value ? 'kind';
+     -- what stands around the leaves is no place of the configuration
+     WHERE leaf.value ->> 'kind' IN ('param', 'parameter');
 COMMENT ON VIEW promote.config_changes IS 'What deployments change of the configuration, leaf by leaf';
 COMMENT ON COLUMN promote.config_changes.instance IS 'Instance';
 COMMENT ON COLUMN promote.config_changes.deployment IS 'Deployment';
 COMMENT ON COLUMN promote.config_changes.leaf IS 'Number in the deployment''s diff, from 1';
+COMMENT ON COLUMN promote.config_changes.kind IS 'param; parameter: the same placeholder stands for something else';
 COMMENT ON COLUMN promote.config_changes.path IS 'The leaf''s path';
 COMMENT ON COLUMN promote.config_changes.change IS 'add, change or remove';
 COMMENT ON COLUMN promote.config_changes.old_value IS 'Value before; masked where it is sensitive';
 COMMENT ON COLUMN promote.config_changes.new_value IS 'Value after; masked where it is sensitive';
 COMMENT ON COLUMN promote.config_changes.immutable IS 'Whether the leaf is marked immutable';
 COMMENT ON COLUMN promote.config_changes.sensitive IS 'Whether the leaf is marked sensitive';
+COMMENT ON COLUMN promote.config_changes.since IS 'Desired revision since which it waits; NULL: it is taken away';
 COMMENT ON COLUMN promote.config_changes.unexpected IS 'Whether the instance that the revision came from has never run with that value there, before or after placeholders were replaced; for a sensitive leaf, with any value there. NULL where the revision came from no instance';

@@ -86,9 +86,9 @@ COMMENT ON FUNCTION promote.rollback_instance(text, integer, text, integer, bool
 CREATE FUNCTION promote.rehearse_rollback(
     instance text, to_revision integer DEFAULT NULL, record boolean DEFAULT false)
     RETURNS TABLE (kind text, code text, path text, change text, old_value jsonb, new_value jsonb,
-                   immutable boolean, sensitive boolean, message text)
+                   immutable boolean, sensitive boolean, since integer, message text)
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20
     AS 'MODULE_PATHNAME', 'promote_rehearse_rollback';
 REVOKE ALL ON FUNCTION promote.rehearse_rollback(text, integer, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote.rehearse_rollback(text, integer, boolean) IS
-'What rollback_instance with these arguments would do: a row of kind change for each leaf that would change, sensitive values masked; of kind obstacle for everything that the rollback would be refused for; of kind gate for each gate of time that is closed now. With record the audit log keeps it as evidence; nothing else is changed';
+'What rollback_instance with these arguments would do: a row for each entry of the diff from what runs, by its kind, sensitive values masked; a row of kind obstacle for everything that the rollback would be refused for; of kind gate for each gate of time that is closed now. With record the audit log keeps it as evidence; nothing else is changed';

@@ -46,16 +46,23 @@ CREATE FUNCTION promote_internal.equal_plan(
     BEGIN ATOMIC
         SELECT d.status
           FROM promote.deployment AS d
+          JOIN promote.revision AS u
+            ON u.project = d.project AND u.environment = d.environment AND u.component = d.component
+               AND u.revision = d.revision
          WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4
            AND d.bundle = $5 AND d.version = $6
-           AND ($7 = 0 OR d.remote_references IS NOT DISTINCT FROM (
-                    SELECT p.remote_references
-                      FROM promote.deployment AS p
-                     WHERE p.project = $1 AND p.environment = $2 AND p.component = $3 AND p.deployment = $7));
+           AND ($7 = 0 OR EXISTS (
+                    SELECT FROM promote.deployment AS p
+                      JOIN promote.revision AS v
+                        ON v.project = p.project AND v.environment = p.environment AND v.component = p.component
+                           AND v.revision = p.revision
+                     WHERE p.project = $1 AND p.environment = $2 AND p.component = $3 AND p.deployment = $7
+                       AND p.remote_references IS NOT DISTINCT FROM d.remote_references
+                       AND v.version_constraint = u.version_constraint AND v.release_channel = u.release_channel));
     END;
 REVOKE ALL ON FUNCTION promote_internal.equal_plan(text, text, text, integer, text, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.equal_plan(text, text, text, integer, text, text, integer) IS
-'The status of a deployment that is of the release, and has the remote references of the plan (0: none is followed); no row: it is of others, and what was said of it says nothing here, whatever its digest. What was planned without a document has the digest of its params alone';
+'The status of a deployment that is of the release, and has the version constraint, the channel and the remote references of the plan (0: none is followed); no row: it is of others, and what was said of it says nothing here, whatever its digest. What was planned without a document has the digest of its params alone';
 
 -- Which rules were changed by which transaction: at its commit, a transaction that was judged by rules looks here for
 -- changes that it did not see. Only transactions under way look at it, and none survives a crash: the table needs no

@@ -248,7 +248,7 @@ CREATE FUNCTION promote_internal.unexpected_values(
                            FROM promote.deployment AS d
                           WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4))
                          WITH ORDINALITY AS x (value, place)
-               WHERE NOT x.value ? 'kind'
+               WHERE x.value ->> 'kind' IN ('param', 'parameter')
               UNION ALL
               -- where nothing was planned, what is desired is held against what was deployed
               SELECT f.path, f.change, NULL, false, f.place

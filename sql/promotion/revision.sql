@@ -38,26 +38,29 @@ COMMENT ON VIEW promote_internal.marked_revision IS 'Revisions, with the paths t
 CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment text, of_component text)
     RETURNS TABLE (
         project text, environment text, component text, name text, current_revision integer, current_deployment integer,
-        current_constraint text, current_channel text, deployed_by integer, own_digest bytea, own_bundle text,
-        own_version text, own_params jsonb, own_kept jsonb, plan_revision integer, plan_digest bytea, plan_bundle text,
-        plan_version text, plan_params jsonb, plan_kept jsonb, plan_destructive boolean, plan_references jsonb,
+        current_constraint text, current_channel text, deployed_by integer, changed_by integer, own_digest bytea,
+        own_bundle text, own_version text, own_params jsonb, own_kept jsonb, plan_revision integer, plan_digest bytea,
+        plan_version text, plan_constraint text, plan_channel text, plan_params jsonb, plan_references jsonb,
+        plan_diff jsonb, plan_at timestamptz, plan_destructive boolean, plan_base integer, plan_stands boolean,
         parameters jsonb, path_only boolean, head bigint, head_hash bytea)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
         SELECT i.project, i.environment, i.component, i.name, i.revision, i.deployment,
-               i.version_constraint, i.release_channel, i.deployed_by, r.digest, r.bundle,
-               r.version,
+               i.version_constraint, i.release_channel, i.deployed_by, i.changed_by, r.digest,
+               r.bundle, r.version,
                (SELECT c.params FROM promote.config AS c WHERE c.project = i.project AND c.digest = r.digest),
-               r.kept_marks, p.revision, p.rendered_digest, p.bundle,
-               p.version,
-               CASE WHEN p.rendered_digest <> r.digest THEN
+               r.kept_marks, p.revision, p.rendered_digest,
+               p.version, v.version_constraint, v.release_channel,
+               -- needed where something waited before
+               CASE WHEN p.rendered_digest <> r.digest
+                         AND (i.revision IS DISTINCT FROM i.deployed_revision OR p.base_deployment = i.deployed_by) THEN
                    (SELECT c.params FROM promote.config AS c
                      WHERE c.project = i.project AND c.digest = p.rendered_digest) END,
-               CASE WHEN p.revision <> i.revision THEN
-                   (SELECT m.kept_marks FROM promote_internal.marked_revision AS m
-                     WHERE m.project = i.project AND m.environment = i.environment AND m.component = i.component
-                       AND m.revision = p.revision) ELSE r.kept_marks END,
-               p.destructive, p.remote_references,
+               p.remote_references,
+               p.diff, p.created_at, p.destructive, p.base_deployment,
+               p.base_deployment IS NOT DISTINCT FROM i.deployed_by
+               -- what is claimed from now on starts from what runs then
+               AND (p.status IN ('PROPOSED', 'PENDING', 'APPROVED') OR p.seen_change = i.changed_by),
                e.parameters, e.source_policy = 'path', a.seq, a.hash
           FROM promote.instance AS i
           LEFT JOIN LATERAL (
@@ -68,11 +71,16 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
                WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
                  AND r.revision = i.revision LIMIT 1) AS r ON true
           LEFT JOIN LATERAL (
-              SELECT d.revision, d.rendered_digest, d.bundle, d.version, d.destructive, d.remote_references
+              SELECT d.revision, d.rendered_digest, d.version, d.destructive, d.remote_references, d.diff, d.created_at,
+                     d.base_deployment, d.status, d.seen_change
                 FROM promote.deployment AS d
                WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
                  AND d.action = 'PLAN' AND d.status NOT IN ('FAILED', 'ABORTED', 'REJECTED')
                ORDER BY d.revision DESC, d.deployment DESC LIMIT 1) AS p ON true
+          LEFT JOIN LATERAL (
+              SELECT v.version_constraint, v.release_channel FROM promote.revision AS v
+               WHERE v.project = i.project AND v.environment = i.environment AND v.component = i.component
+                 AND v.revision = p.revision LIMIT 1) AS v ON true
           LEFT JOIN LATERAL (
               SELECT a.seq, a.hash FROM promote.audit_log AS a
                WHERE a.project = i.project AND a.subject = i.name ORDER BY a.seq DESC LIMIT 1) AS a ON true
@@ -80,7 +88,7 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
     END;
 REVOKE ALL ON FUNCTION promote_internal.proposal_state(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.proposal_state(text, text, text) IS
-'The present state of an instance, as proposals for it are judged by: what it desires (current_, own_), its last plan that came to something, which diffs start from (plan_; its params only where they are not its own), its environment''s parameters and rule, and the head of its audit chain. No row where it is not there';
+'The present state of an instance, as proposals for it are judged by: what it desires (current_, own_), its last plan that came to something, which tells since when something waits and whether another one is needed (plan_; its params only where they are not its own), its environment''s parameters and rule, and the head of its audit chain. No row where it is not there';
 
 CREATE FUNCTION promote_internal.proposal_from(
     to_project text, to_environment text, to_component text, from_environment text, by_constraint text, by_channel text)
@@ -170,8 +178,13 @@ CREATE VIEW promote_internal.carried AS
            d.revision,
            d.bundle,
            d.version,
+           v.version_constraint,
+           v.release_channel,
            d.rendered_digest,
            c.params,
+           CASE WHEN v.digest <> d.rendered_digest
+                THEN (SELECT t.params FROM promote.config AS t WHERE t.project = d.project AND t.digest = v.digest)
+           END AS template,
            f.params_schema,
            f.slots,
            d.remote_references,
@@ -183,15 +196,19 @@ CREATE VIEW promote_internal.carried AS
           SELECT c.params FROM promote.config AS c
            WHERE c.project = d.project AND c.digest = d.rendered_digest LIMIT 1) AS c
      CROSS JOIN LATERAL (
+          SELECT v.digest, v.version_constraint, v.release_channel FROM promote.revision AS v
+           WHERE v.project = d.project AND v.environment = d.environment AND v.component = d.component
+             AND v.revision = d.revision LIMIT 1) AS v
+     CROSS JOIN LATERAL (
           SELECT f.params_schema, NULLIF(f.remote_references, '{}') AS slots FROM promote.bundle_release AS f
            WHERE f.bundle = d.bundle AND f.version = d.version LIMIT 1) AS f;
-COMMENT ON VIEW promote_internal.carried IS 'What deployments carry: their rendered params, the schema and the slots of their release, remote references, and the paths that keep marks';
+COMMENT ON VIEW promote_internal.carried IS 'What deployments carry: the release with its constraint and channel, their rendered params, what these were rendered of (NULL: the same), the schema and the slots of the release, remote references, and the paths that keep marks';
 
 CREATE FUNCTION promote_internal.may_run(of_project text, of_environment text, of_component text, deployed_by integer)
-    RETURNS TABLE (params jsonb, params_schema jsonb, kept_marks jsonb)
+    RETURNS SETOF promote_internal.carried
     LANGUAGE sql STABLE
     BEGIN ATOMIC
-        SELECT d.params, d.params_schema, d.kept_marks
+        SELECT d.*
           FROM promote_internal.carried AS d
          WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
            AND d.action <> 'PLAN' AND d.action = 'PROVISION'
@@ -205,7 +222,7 @@ CREATE FUNCTION promote_internal.may_run(of_project text, of_environment text, o
     END;
 REVOKE ALL ON FUNCTION promote_internal.may_run(text, text, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.may_run(text, text, text, integer) IS
-'The rendered params of what may run of an instance, with the schema of their release and the paths that keep marks: of the deployment by which it is provisioned, and of every PROVISION that began since; of 0, of those that began since it was decommissioned';
+'What may run of an instance: what is carried by the deployment by which it is provisioned, and by every PROVISION that began since; of 0, by those that began since it was decommissioned';
 
 CREATE FUNCTION promote_internal.complete_revision() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_complete_revision';

@@ -1,10 +1,10 @@
 -- Questions about promotions.
 
-CREATE FUNCTION promote.format_diff(diff jsonb, replaces boolean DEFAULT false) RETURNS text
+CREATE FUNCTION promote.format_diff(diff jsonb, replaces boolean DEFAULT false, revision integer DEFAULT 0) RETURNS text
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_format_diff';
-COMMENT ON FUNCTION promote.format_diff(jsonb, boolean) IS
-'A diff as text in the manner of terraform plan: + added, ~ changed, - removed, and a line that counts; replaces says that a change of an immutable value forces replacement';
+COMMENT ON FUNCTION promote.format_diff(jsonb, boolean, integer) IS
+'A diff as text in the manner of terraform plan: + added, ~ changed, - removed, and a line that counts; replaces says that a change of an immutable value forces replacement, and revision of which one the diff is: what waits since another one is marked';
 
 CREATE FUNCTION promote_internal.deployment_text(
     of_project text, of_environment text, of_component text, of_deployment integer) RETURNS SETOF text
@@ -15,7 +15,7 @@ CREATE FUNCTION promote_internal.deployment_text(
                || COALESCE(NULLIF(d.previous_version, d.version) || ' -> ', '') || d.version
                || CASE WHEN d.destructive THEN E'\nWhat runs would be replaced: an immutable value of it changes.' ELSE '' END
                || COALESCE(running.line, '')
-               || E'\n\n' || promote.format_diff(marked.diff, d.destructive)
+               || E'\n\n' || promote.format_diff(marked.diff, d.destructive, d.revision)
                || COALESCE(recorded.lines, '')
                || COALESCE(overridden.lines, '')
           FROM promote.deployment AS d
@@ -30,7 +30,7 @@ CREATE FUNCTION promote_internal.deployment_text(
                WHERE run.project = d.project AND run.environment = d.environment AND run.component = d.component
                  AND run.deployment = i.deployed_by
                  AND d.deployment > run.deployment AND d.revision <> run.revision
-                 AND d.base_revision IS DISTINCT FROM run.revision LIMIT 1) AS running ON true
+                 AND d.base_deployment IS DISTINCT FROM run.deployment LIMIT 1) AS running ON true
           -- with a flag where upstream never ran with that value; where it never ran at all that would be said of
           -- everything, and tell nothing
          CROSS JOIN LATERAL (
@@ -197,11 +197,11 @@ COMMENT ON COLUMN promote.promotion_history.source_revision IS 'The source''s de
 COMMENT ON COLUMN promote.promotion_history.destination IS 'Instance that it went to';
 COMMENT ON COLUMN promote.promotion_history.revision IS 'Revision that it made there';
 COMMENT ON COLUMN promote.promotion_history.version_constraint IS 'Version constraint with its channel, as in latest+dev';
-COMMENT ON COLUMN promote.promotion_history.previous_version IS 'Release before';
+COMMENT ON COLUMN promote.promotion_history.previous_version IS 'Release that ran before';
 COMMENT ON COLUMN promote.promotion_history.version IS 'Release that the constraint stood for';
-COMMENT ON COLUMN promote.promotion_history.changes IS 'Number of leaves, remote references and copied secrets that changed; NULL where no plan was asked for';
-COMMENT ON COLUMN promote.promotion_history.diff IS 'The changes, sensitive values masked; NULL where no plan was asked for';
-COMMENT ON COLUMN promote.promotion_history.plan IS 'Number of the first PLAN deployment; NULL where none was asked for';
+COMMENT ON COLUMN promote.promotion_history.changes IS 'Number of entries of the diff; NULL where no plan was queued';
+COMMENT ON COLUMN promote.promotion_history.diff IS 'What the plan does to what runs, sensitive values masked; NULL where none was queued';
+COMMENT ON COLUMN promote.promotion_history.plan IS 'Number of the first PLAN deployment; NULL where none was queued: nobody asked for one, or nothing waited';
 COMMENT ON COLUMN promote.promotion_history.plan_status IS 'Status of that plan';
 COMMENT ON COLUMN promote.promotion_history.overridden IS 'Gates that were overridden for its plans; NULL: none';
 COMMENT ON COLUMN promote.promotion_history.message IS 'Why';

@@ -428,8 +428,7 @@ COMMENT ON VIEW promote_internal.request_queued IS 'Deployments of requests that
 CREATE FUNCTION promote_internal.request_item_facts(
     project text, source_environment text, destination_environment text, component text, selector jsonb)
     RETURNS TABLE (has_source boolean, has_destination boolean, in_scope boolean, source_revision integer, revision integer,
-                   deployed_revision integer, source_digest bytea, deployed_digest bytea, deployed_version promote.semantic_version,
-                   deployed_references jsonb, is_deployed boolean, origin text, author text)
+                   deployed_revision integer, source_digest bytea, is_deployed boolean, origin text, author text)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
         SELECT s.project IS NOT NULL,
@@ -439,9 +438,6 @@ CREATE FUNCTION promote_internal.request_item_facts(
                i.revision,
                i.deployed_revision,
                q.digest,
-               d.rendered_digest,
-               d.version,
-               d.remote_references,
                o.digest = n.digest AND d.version = n.version,
                n.origin,
                n.actor
@@ -466,7 +462,7 @@ CREATE FUNCTION promote_internal.request_item_facts(
                       AND r.revision = i.deployed_revision
                     LIMIT 1) AS o ON true
           LEFT JOIN LATERAL (
-                   SELECT d.rendered_digest, d.version, d.remote_references FROM promote.deployment AS d
+                   SELECT d.version FROM promote.deployment AS d
                     WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
                       AND d.deployment = i.deployed_by
                     LIMIT 1) AS d ON i.status = 'PROVISIONED'

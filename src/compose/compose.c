@@ -2,8 +2,8 @@
  * compose.c: what a promotion means, as pure functions of documents.
  *
  * compose_params says what the destination's params become; compose_check
- * says whether they may, and compose_diff what that changes.  No tables, no
- * clock; the files that move rows call these.
+ * says whether they may.  No tables, no clock; the files that move rows call
+ * these.
  */
 #include "postgres.h"
 
@@ -201,7 +201,7 @@ compose_replaced(const Jsonb *runs, const Jsonb *rendered, Jsonb *schema)
 
 /* Report in which leaves a proposal differs from what may run, with marks that say what is immutable. */
 static void
-diff_immutable(const Proposal *proposal, const DeployedParams *deployed,
+diff_immutable(const Proposal *proposal, const Carried *deployed,
 			   JsonChangeCollector collect, void *state)
 {
 	json_leaf_diff(deployed->params, schema_marks(proposal->schema, deployed->params, SCHEMA_IMMUTABLE),
@@ -242,7 +242,7 @@ compose_add_deployed(Mask *mask, const List *deployed)
 
 	foreach(cell, deployed)
 	{
-		const DeployedParams *runs = lfirst(cell);
+		const Carried *runs = lfirst(cell);
 
 		mask_add_schema(mask, runs->schema);
 		mask_add_origin(mask, runs->params, runs->kept);
@@ -264,7 +264,6 @@ compose_mask(const Proposal *proposal)
 	mask_add_both(mask, proposal->source_params, proposal->parameters, proposal->source_kept);
 	mask_add_both(mask, proposal->own_params, proposal->parameters, proposal->own_kept);
 	mask_add_origin(mask, proposal->observed, NULL);
-	mask_add_origin(mask, proposal->planned, proposal->planned_kept);
 	compose_add_deployed(mask, proposal->deployed);
 	mask_add_pair(mask, proposal->params, proposal->rendered, proposal->kept);
 	return mask;
@@ -376,59 +375,6 @@ compose_obstacles(Proposal *proposal, ObstacleCollector collect, void *state)
 		schema_validate(schema_compile(proposal->schema), &view, tell_violation, &obstacles);
 	tell_immutables(&obstacles, proposal);
 	proposal->destructive = obstacles.immutable;
-}
-
-/* Write one side of a change under its key; a missing value has no key. */
-static void
-write_shown(JsonBuilder *builder, const char *key, const JsonbValue *value, uint32 flags)
-{
-	JsonbValue	mask;
-
-	value = mask_shown(value, flags, &mask);
-	if (value == NULL)
-		return;
-	json_build_key(builder, key, strlen(key));
-	json_build_value(builder, value);
-}
-
-/* Collector of changes: an object each, in the array that is open. */
-static void
-write_change(void *state, const JsonChange *change)
-{
-	JsonBuilder *builder = state;
-
-	json_build_begin_object(builder);
-	json_build_field(builder, "path", pstrdup(change->path));
-	json_build_field(builder, "change", json_change_name(change));
-	write_shown(builder, "old", change->old_value, change->flags);
-	write_shown(builder, "new", change->new_value, change->flags);
-	if (change->flags & SCHEMA_IMMUTABLE)
-		json_build_flag(builder, "immutable", true);
-	if (change->flags & SCHEMA_SENSITIVE)
-		json_build_flag(builder, "sensitive", true);
-	json_build_end_object(builder);
-}
-
-/*
- * How two documents differ: an array of objects with path, change
- * (add, change, remove), old and new (each only where there is a value; the
- * sensitive ones masked), immutable and sensitive (only where true).
- */
-Jsonb *
-compose_masked_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document)
-{
-	JsonBuilder	builder;
-
-	json_begin_array(&builder);
-	mask_leaf_diff(mask, old_document, new_document, write_change, &builder);
-	return json_builder_finish(&builder);
-}
-
-/* What a checked proposal changes since the last plan. */
-Jsonb *
-compose_diff(const Proposal *proposal)
-{
-	return compose_masked_diff(compose_mask(proposal), proposal->planned, proposal->rendered);
 }
 
 /* Fetch an argument that must be an object within the limits. */

@@ -8,16 +8,28 @@
 
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 
 #include "compose/mask.h"
 
-/* What may run. */
-typedef struct DeployedParams
+/* What a deployment carries, or would carry, with its configuration and release. */
+typedef struct Carried
 {
+	int32		deployment;
+	int32		revision;
+	char	   *bundle;
+	char	   *version;
+	char	   *version_constraint; /* of the revision */
+	char	   *release_channel;
+	bytea	   *rendered_digest;
 	Jsonb	   *params;			/* rendered */
+	Jsonb	   *template;		/* of the revision, with the placeholders; NULL: there are none */
 	Jsonb	   *schema;			/* of its release */
-	Jsonb	   *kept;			/* paths that keep marks, see mask.h; NULL: none */
-} DeployedParams;
+	Jsonb	   *kept;			/* paths that stay marked, see mask.h; NULL: none */
+	Jsonb	   *slots;			/* of its release, for remote references; NULL: none */
+	Jsonb	   *references;		/* NULL: none */
+	TimestampTz started_at;		/* DT_NOEND: it was never claimed */
+} Carried;
 
 /*
  * A desired state that is proposed for an instance, with what it is judged
@@ -30,8 +42,8 @@ typedef struct Proposal
 	Jsonb	   *own_params;		/* desired until now; NULL: none */
 	Jsonb	   *source_params;	/* that params are made of; NULL: none are known */
 	Jsonb	   *observed;		/* that values were taken over from; NULL: none */
-	Jsonb	   *planned;		/* rendered, as last planned; NULL: never */
-	List	   *deployed;		/* DeployedParams *; NIL: nothing */
+	List	   *deployed;		/* all that may run: Carried *; NIL: nothing */
+	const Carried *runs;		/* what runs, one of these; NULL: nothing */
 	Jsonb	   *parameters;		/* the environment's, for placeholders */
 	Jsonb	   *source_parameters;	/* the same of the source; NULL with it */
 	const char *bundle;
@@ -40,7 +52,7 @@ typedef struct Proposal
 
 	/*
 	 * Of the other releases concerned, NULL where it is the same one: the
-	 * destination's until now, the one last planned, the source's.
+	 * destination's until now, the one that runs, the source's.
 	 */
 	Jsonb	   *other_schemas[3];
 
@@ -48,7 +60,6 @@ typedef struct Proposal
 	Jsonb	   *kept;			/* in params, of a row of revision */
 	Jsonb	   *own_kept;
 	Jsonb	   *source_kept;
-	Jsonb	   *planned_kept;
 	bool		allow_replace;	/* may immutable values change? */
 
 	Jsonb	   *rendered;		/* params with placeholders replaced */
@@ -76,8 +87,6 @@ extern void compose_add_deployed(Mask *mask, const List *deployed);
 extern Mask *compose_mask(const Proposal *proposal);
 extern Jsonb *compose_kept(const Proposal *proposal);
 extern Jsonb *compose_kept_anew(const Proposal *proposal, const Jsonb *known);
-extern Jsonb *compose_diff(const Proposal *proposal);
-extern Jsonb *compose_masked_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document);
 extern char *compose_replaced(const Jsonb *runs, const Jsonb *rendered, Jsonb *schema);
 
 #endif							/* PROMOTE_COMPOSE_COMPOSE_H */

@@ -12,12 +12,14 @@
 
 #include "base/argument.h"
 #include "base/errors.h"
+#include "compose/entry.h"
 #include "deployment/deploy.h"
 #include "deployment/step.h"
 #include "gate/approval.h"
 #include "gate/review.h"
 #include "ledger/notify.h"
 #include "promotion/carry.h"
+#include "promotion/diff.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
 #include "registry/rule_hold.h"
@@ -95,51 +97,23 @@ write_order(const Sql *sql, Review *review, DeploymentOrder *order)
 	return number;
 }
 
-/*
- * Let the diff start from what is deployed, not from what was planned last.  The
- * review is judged.
- */
-static void
-diff_from_deployed(const Sql *sql, Review *review)
-{
-	ProposedRevision *proposed = &review->proposed;
-	Proposal   *proposal = &proposed->proposal;
-	Carried		runs;
-
-	proposal->planned = NULL;
-	proposed->planned_references = NULL;
-	proposed->base_revision = 0;
-	proposed->previous_version = NULL;
-	if (review->deployed_by > 0 && deployment_carries(sql, &proposed->key, review->deployed_by, false, &runs))
-	{
-		proposal->planned = runs.params;
-		proposal->planned_kept = runs.kept;
-		proposed->planned_references = runs.references;
-		proposal->other_schemas[1] = strcmp(runs.version, proposal->version) == 0 ? NULL : runs.schema;
-		proposed->base_revision = runs.revision;
-		proposed->previous_version = runs.version;
-	}
-	carry_judge(sql, proposed, false);
-}
-
 /* Fill in the order to plan or provision what is desired. */
 static void
 fill_order(const Sql *sql, Review *review, const Request *request, DeploymentOrder *order)
 {
 	ProposedRevision *proposed = &review->proposed;
 
-	diff_from_deployed(sql, review);
+	carry_judge(sql, proposed, false);
 	*order = (DeploymentOrder) {
 		.action = request->action,
 		.status = request->status,
 		.revision = proposed->current_revision,
-		.base_revision = proposed->base_revision,
+		.base = proposed->proposal.runs,
 		.bundle = proposed->proposal.bundle,
 		.version = proposed->proposal.version,
-		.previous_version = proposed->previous_version,
 		.rendered_digest = review->rendered_digest,
 		.references = proposed->references,
-		.diff = carry_diff(proposed),
+		.diff = proposal_diff(sql, proposed, false),
 		.kept = compose_kept_anew(&proposed->proposal, proposed->proposal.own_kept),
 		.destructive = proposed->proposal.destructive,
 		.message = request->message
@@ -173,10 +147,13 @@ static Jsonb *
 diff_to_nothing(const Carried *runs)
 {
 	Mask	   *mask = mask_create(runs->schema);
+	Entries		entries = {NULL};
 
 	mask_add_origin(mask, runs->params, runs->kept);
-	return carry_added_to(compose_masked_diff(mask, runs->params, json_empty_object()),
-						  carry_differences(runs->references, NULL));
+	entries_add_release(&entries, runs, NULL);
+	entries_add_leaves(&entries, mask, runs, NULL);
+	entries_add_references(&entries, runs->references, NULL, NIL);
+	return entries_document(&entries);
 }
 
 /* Decommission what the last change of the instance has left there. */
@@ -195,10 +172,9 @@ order_decommission(const Sql *sql, Review *review, const Request *request)
 		.action = request->action,
 		.status = request->status,
 		.revision = runs.revision,
-		.base_revision = runs.revision,
+		.base = &runs,
 		.bundle = runs.bundle,
 		.version = runs.version,
-		.previous_version = runs.version,
 		.rendered_digest = runs.rendered_digest,
 		.references = runs.references,
 		.diff = diff_to_nothing(&runs),

@@ -81,7 +81,7 @@ plan_secrets(const Sql *sql, const Deployment *deployment)
 		elog(ERROR, "deployment %d is not there", deployment->deployment);
 	mask = mask_create(planned.schema);
 	mask_add_origin(mask, planned.params, planned.kept);
-	compose_add_deployed(mask, proposal_deployed(sql, key, sql_int(&rows, 0), false));
+	compose_add_deployed(mask, deployments_running(sql, key, sql_int(&rows, 0), false));
 	return mask_secrets(mask, SECRETS_DECLARED);
 }
 

@@ -15,11 +15,13 @@
 #include "base/argument.h"
 #include "base/errors.h"
 #include "base/result.h"
+#include "compose/entry.h"
 #include "deployment/deploy.h"
 #include "gate/gate.h"
 #include "json/writer.h"
 #include "ledger/config_digest.h"
 #include "promotion/carry.h"
+#include "promotion/diff.h"
 #include "registry/instance.h"
 #include "schema/schema.h"
 
@@ -341,7 +343,7 @@ typedef struct Rehearsal
 /* A row of a rehearsal; NULL is SQL's. */
 typedef struct RehearsalRow
 {
-	const char *kind;			/* change, obstacle or gate */
+	const char *kind;			/* of an entry; or obstacle or gate */
 	const char *code;			/* of an obstacle or gate, as is message */
 	const char *path;
 	const char *change;			/* of a change, as are those that follow */
@@ -349,6 +351,7 @@ typedef struct RehearsalRow
 	const Jsonb *new_value;
 	bool		immutable;
 	bool		sensitive;
+	int32		since;			/* 0: none */
 	const char *message;
 } RehearsalRow;
 
@@ -361,33 +364,18 @@ put_row(const Rehearsal *rehearsal, const RehearsalRow *row)
 	result_put(rehearsal->fcinfo, AS_TEXT(row->kind), AS_TEXT(row->code), AS_TEXT(row->path), AS_TEXT(row->change),
 			AS_JSONB(row->old_value), AS_JSONB(row->new_value),
 			sql_value(BOOLOID, unmarked, BoolGetDatum(row->immutable)),
-			sql_value(BOOLOID, unmarked, BoolGetDatum(row->sensitive)), AS_TEXT(row->message));
+			sql_value(BOOLOID, unmarked, BoolGetDatum(row->sensitive)), AS_NUMBER(row->since), AS_TEXT(row->message));
 }
 
-/* Collector of changes: a row each; sensitive values are masked. */
+/* Put what would change of what runs. */
 static void
-put_change(void *state, const JsonChange *change)
-{
-	Rehearsal  *rehearsal = state;
-	JsonbValue	mask;
-
-	put_row(rehearsal, &(RehearsalRow) {
-			.kind = "change",.path = change->path,.change = json_change_name(change),
-			.old_value = json_from_view(mask_shown(change->old_value, change->flags, &mask)),
-			.new_value = json_from_view(mask_shown(change->new_value, change->flags, &mask)),
-			.immutable = (change->flags & SCHEMA_IMMUTABLE) != 0,
-			.sensitive = (change->flags & SCHEMA_SENSITIVE) != 0});
-	rehearsal->changes++;
-}
-
-/* Put the change of a remote reference: the old release may have other slots. */
-static void
-put_reference(Rehearsal *rehearsal, const CarriedChange *change)
+put_entry(Rehearsal *rehearsal, const Entry *entry)
 {
 	put_row(rehearsal, &(RehearsalRow) {
-			.kind = "change",.path = carry_path(change),.change = change->change,
-			.old_value = json_from_text(change->old_value),.new_value = json_from_text(change->new_value),
-			.immutable = change->replaces});
+			.kind = entry_kind_name(entry),.path = entry->path,.change = entry_change(entry),
+			.old_value = entry_old(entry),.new_value = entry_new(entry),
+			.immutable = (entry->flags & SCHEMA_IMMUTABLE) != 0,
+			.sensitive = (entry->flags & SCHEMA_SENSITIVE) != 0,.since = entry->since});
 	rehearsal->changes++;
 }
 
@@ -417,16 +405,19 @@ put_gates(const Sql *sql, const Rehearsal *rehearsal, const Rollback *rollback)
 
 /* Put all rows: what would change, if it can be rendered, and what stands in the way. */
 static void
-put_rehearsal(const Sql *sql, Rehearsal *rehearsal, const Rollback *rollback)
+put_rehearsal(const Sql *sql, Rehearsal *rehearsal, Rollback *rollback)
 {
 	const Proposal *proposal = &rollback->proposed.proposal;
+	Entries		entries = {NULL};
 	ListCell   *cell;
 
 	if (proposal->rendered)
-		mask_leaf_diff(compose_mask(proposal), proposal->planned, proposal->rendered,
-					   put_change, rehearsal);
-	foreach(cell, carry_changes(&rollback->proposed, NULL))
-		put_reference(rehearsal, lfirst(cell));
+	{
+		stage_number(&rollback->proposed);
+		proposal_entries(sql, &rollback->proposed, false, compose_mask(proposal), &entries);
+	}
+	for (Size i = 0; i < entries.count; i++)
+		put_entry(rehearsal, &entries.list[i]);
 	foreach(cell, rollback->obstacles)
 	{
 		const Obstacle *obstacle = lfirst(cell);
@@ -475,7 +466,7 @@ record_rehearsal(const Sql *sql, const Rehearsal *rehearsal, Rollback *rollback)
 		json_build_field(&builder, "version", rollback->version);
 	add_digest(&builder, rollback, "rendered_digest", proposal->rendered);
 	if (proposal->rendered)
-		add_digest(&builder, rollback, "diff", carry_diff(&rollback->proposed));
+		add_digest(&builder, rollback, "diff", proposal_diff(sql, &rollback->proposed, false));
 	json_build_number(&builder, "changes", rehearsal->changes);
 	foreach(cell, rollback->obstacles)
 		codes = lappend(codes, obstacle_code(lfirst(cell)));

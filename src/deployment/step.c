@@ -31,6 +31,7 @@
 #include "ledger/notify.h"
 #include "ledger/record.h"
 #include "ledger/recorded.h"
+#include "promotion/diff.h"
 #include "registry/rule_hold.h"
 
 PG_FUNCTION_INFO_V1(promote_guard_deployment);
@@ -69,7 +70,10 @@ static const Step steps[] = {
 #define LEASE_LOST_EVENT "deployment.lost"	/* of going back to the queue because the lease was over */
 #define PLAN_RECORDED_EVENT "plan.recorded"
 
-/* The columns that change; all others are what a deployment carries.  A plan is recorded in the last three. */
+/*
+ * The columns that steps change; all others but those of rebased are what a deployment carries.
+ * A plan is recorded in the last three.
+ */
 static const char *const moving[] = {
 	"status", "queued_at", "due_at", "worker", "fencing", "lost_leases", "seen_change", "started_at",
 	"finished_at", "approved_by", "reason", "gates", "plan_facts", "plan_defects", "plan_digest"
@@ -77,13 +81,20 @@ static const char *const moving[] = {
 
 #define FIRST_RECORDED (lengthof(moving) - 3)
 
+/* What a PLAN starts from, which follows what runs when it is claimed. */
+static const char *const rebased[] = {
+	"base_deployment", "base_revision", "previous_version", "destructive", "diff"
+};
+
 /* The columns that the audit log has of a step, without the place in the queue, which changes between steps. */
 static const char *const state_names[] = {
 	"deployment", "status", "worker", "fencing", "lost_leases", "seen_change", "started_at",
-	"finished_at", "approved_by", "reason", "plan_digest", "plan_facts", "plan_defects"
+	"finished_at", "approved_by", "reason", "plan_digest", "plan_facts", "plan_defects",
+	/* only where the step changes them: see rebased */
+	"base_deployment", "base_revision", "previous_version", "destructive", "diff"
 };
 
-#define MAX_REPLACED 12
+#define MAX_REPLACED 16
 
 /* An UPDATE of the table. */
 typedef struct Update
@@ -344,12 +355,36 @@ unseal_plan(Update *update)
 	set(update, "plan_defects", AS_TEXTS(PointerGetDatum(construct_empty_array(TEXTOID))));
 }
 
+/* Let a PLAN start from what runs now, if that is something else than what it was queued for. */
+static void
+rebase(Update *update)
+{
+	Rebase		base;
+	Sql			sql;
+
+	sql_enter(&sql);
+	if (plan_rebase(&sql, &update->key, update->deployment, &base))
+	{
+		const Carried *runs = base.runs;
+
+		MemoryContextSwitchTo(sql.caller);
+		set(update, "base_deployment", AS_NUMBER(runs ? runs->deployment : 0));
+		set(update, "base_revision", AS_NUMBER(runs ? runs->revision : 0));
+		set(update, "previous_version", AS_TEXT(runs ? runs->version : NULL));
+		set(update, "destructive", AS_BOOL(base.destructive));
+		set(update, "diff", AS_JSONB(DatumGetJsonbPCopy(JsonbPGetDatum(base.diff))));
+	}
+	sql_leave(&sql);
+}
+
 /* Fill in what a step to RUNNING implies. */
 static void
 start(Update *update)
 {
 	check_claim(update);
 	unseal_plan(update);
+	if (update->action == ACTION_PLAN)
+		rebase(update);
 	set(update, "fencing", AS_INT(trigger_int(update->data, update->new, "fencing") + 1));
 	set(update, "started_at", AS_TIME(update->now));
 }
@@ -519,6 +554,17 @@ promote_guard_deployment(PG_FUNCTION_ARGS)
 													 update.numbers, update.values, update.nulls));
 }
 
+/* Is the column what a PLAN starts from, which the guard fills in where it is claimed? */
+static bool
+is_rebased(const Update *update, const char *name)
+{
+	for (int i = 0; i < lengthof(rebased); i++)
+		if (strcmp(rebased[i], name) == 0)
+			return update->action == ACTION_PLAN && update->to == DEPLOYMENT_RUNNING &&
+				update->from != update->to && trigger_differs(update->data, "base_deployment");
+	return false;
+}
+
 /*
  * Refuse what the guard has not seen: a user's trigger that fires behind it may
  * have changed the row.
@@ -529,7 +575,7 @@ check_written(const Update *update)
 	const char *name;
 
 	for (int at = 0; (name = next_change(update, &at)) != NULL;)
-		if (moving_column(name) < 0)
+		if (moving_column(name) < 0 && !is_rebased(update, name))
 			refuse_change(name);
 	if (update->from != update->to)
 		require_step(update);
@@ -613,8 +659,10 @@ static void
 append_step(const Update *update, const char *instance)
 {
 	AuditHead	head;
+	bool		is_stray = trigger_differs(update->data, "base_deployment");
 	AuditEntry	entries[2] = {{update->event,
-	audit_facts(update->new, RelationGetDescr(update->data->tg_relation), true, state_names, lengthof(state_names))}};
+	audit_facts(update->new, RelationGetDescr(update->data->tg_relation), true, state_names,
+				lengthof(state_names) - (is_stray ? 0 : lengthof(rebased)))}};
 	int			count = 1;
 
 	/* the head is read now, as a user's trigger on the instance may have appended, too */

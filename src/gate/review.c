@@ -12,10 +12,10 @@
 #include "utils/builtins.h"
 
 #include "base/errors.h"
+#include "compose/entry.h"
 #include "gate/review.h"
 #include "json/digest.h"
 #include "ledger/config_digest.h"
-#include "promotion/carry.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
 #include "registry/release.h"
@@ -78,18 +78,6 @@ add_line(StringInfo lines, const char *line)
 	appendStringInfo(lines, "%s%s", lines->len > 0 ? "\n" : "", line);
 }
 
-/* The names of the slots in which two sets of references differ, with commas between them. */
-static char *
-differing_slots(const Jsonb *a, const Jsonb *b)
-{
-	List	   *names = NIL;
-	ListCell   *cell;
-
-	foreach(cell, carry_differences(a, b))
-		names = lappend(names, unconstify(char *, ((CarriedChange *) lfirst(cell))->name));
-	return names_joined(names);
-}
-
 /* Add a line for each thing that has moved since a deployment was queued. */
 static void
 add_moved(StringInfo lines, const Review *review, const Deployment *reviewed)
@@ -107,7 +95,7 @@ add_moved(StringInfo lines, const Review *review, const Deployment *reviewed)
 		add_line(lines, "The params render differently: the environment's parameters have changed.");
 	if (!reference_same(reviewed->references, now->references))
 		add_line(lines, psprintf("Remote references have changed: %s.",
-								 differing_slots(reviewed->references, now->references)));
+								 names_joined(differing_references(reviewed->references, now->references))));
 }
 
 /* Add a line if a later plan of that revision came to another result. */

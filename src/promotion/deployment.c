@@ -123,23 +123,25 @@ deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment, cons
 	static Statement insert = {"INSERT INTO promote.deployment AS d (project, environment, component, deployment,"
 		" action, status, revision, base_revision, bundle, version, previous_version,"
 		" rendered_digest, diff, destructive, plan, plan_digest, message, gates, remote_references,"
-		" kept_marks, actor, database_role, moved_by, moved_role, queued_at, due_at)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,"
-		" $21, $22, $23, $24,"
+		" kept_marks, base_deployment, actor, database_role, moved_by, moved_role, queued_at, due_at)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,"
+		" $22, $23, $24, $25,"
 		" CASE WHEN $6 = 'PENDING' THEN pg_catalog.clock_timestamp() END,"
 		" CASE WHEN $6 = 'PENDING' AND NOT EXISTS (SELECT FROM promote.deployment AS h"
 		"  WHERE " OF_INSTANCE("h") " AND h.status IN ('PENDING', 'APPROVED', 'RUNNING'))"
 		"  THEN pg_catalog.clock_timestamp() END)"
 		" RETURNING promote_internal.deployment_facts(d)"};
 	Asking		asked = asking();
+	const Carried *base = order->base;
 	SqlRows		rows = guarded_run(sql, &insert, AS_KEY(key), AS_INT(deployment),
 							   AS_TEXT(deployment_actions[order->action]),
 							   AS_TEXT(deployment_statuses[order->status]), AS_INT(order->revision),
-							   AS_NUMBER(order->base_revision), AS_TEXT(order->bundle), AS_TEXT(order->version),
-							   AS_TEXT(order->previous_version), AS_BYTEA(order->rendered_digest),
+							   AS_NUMBER(base ? base->revision : 0), AS_TEXT(order->bundle), AS_TEXT(order->version),
+							   AS_TEXT(base ? base->version : NULL), AS_BYTEA(order->rendered_digest),
 							   AS_JSONB(order->diff), AS_BOOL(order->destructive), AS_NUMBER(order->plan),
 							   AS_BYTEA(order->plan_digest), AS_TEXT(order->message), AS_JSONB(order->gates),
-							   AS_JSONB(order->references), AS_JSONB(order->kept), AS_ASKING(&asked));
+							   AS_JSONB(order->references), AS_JSONB(order->kept),
+							   AS_NUMBER(base ? base->deployment : 0), AS_ASKING(&asked));
 
 	return sql_jsonb(&rows, 0);
 }
@@ -241,10 +243,10 @@ deployment_load(const Sql *sql, const InstanceKey *key, int32 deployment, Deploy
 }
 
 static const SqlField carried_fields[] = {
-	SQL_FIELDS(Carried, "d", revision, bundle, version, rendered_digest, params),
+	SQL_FIELDS(Carried, "d", deployment, revision, bundle, version, version_constraint, release_channel,
+			   rendered_digest, params, template, slots, started_at),
 	SQL_FIELD(Carried, schema, "d.params_schema"),
 	SQL_FIELD(Carried, kept, "d.kept_marks"),
-	SQL_FIELD(Carried, slots, "d.slots"),
 	SQL_FIELD(Carried, references, "d.remote_references")
 };
 
@@ -261,6 +263,36 @@ deployment_carries(const Sql *sql, const InstanceKey *key, int32 deployment, boo
 	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_INT(deployment));
 
 	return sql_row(&rows, 0, carried);
+}
+
+/*
+ * All that may run, a list of Carried *: the last PROVISION, and every one that began after it
+ * and did not complete.  Where nothing was provisioned (0), those that began after the last
+ * DECOMMISSION.
+ */
+List *
+deployments_running(const Sql *sql, const InstanceKey *key, int32 deployed_by, bool read_only)
+{
+	static Statement read = SQL_ROWS(carried_fields, "SELECT $* FROM promote_internal.may_run($1, $2, $3, $4) AS d");
+	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_INT(deployed_by));
+
+	return sql_list(&rows, sizeof(Carried));
+}
+
+/* What runs, of what may run; NULL: nothing. */
+const Carried *
+deployment_running(const List *deployed, int32 deployed_by)
+{
+	ListCell   *cell;
+
+	foreach(cell, deployed)
+	{
+		const Carried *runs = lfirst(cell);
+
+		if (runs->deployment == deployed_by)
+			return runs;
+	}
+	return NULL;
 }
 
 /*

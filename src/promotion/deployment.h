@@ -11,6 +11,7 @@
 
 #include "base/compat.h"
 #include "base/sql.h"
+#include "compose/compose.h"
 #include "ledger/audit.h"
 #include "parse/name.h"
 
@@ -41,10 +42,9 @@ typedef struct DeploymentOrder
 	DeploymentAction action;
 	DeploymentStatus status;	/* PENDING or PROPOSED */
 	int32		revision;
-	int32		base_revision;	/* the diff starts from it; 0: none */
+	const Carried *base;		/* what the diff starts from; NULL: nothing */
 	const char *bundle;
 	const char *version;
-	const char *previous_version;	/* NULL: none */
 	bytea	   *rendered_digest;
 	const Jsonb *references;	/* remote ones; NULL: none */
 	const Jsonb *diff;
@@ -77,20 +77,6 @@ typedef struct Deployment
 	char	   *plan_defects;	/* NULL: none */
 } Deployment;
 
-/* What a deployment carries, with its configuration and release. */
-typedef struct Carried
-{
-	int32		revision;
-	char	   *bundle;
-	char	   *version;
-	bytea	   *rendered_digest;
-	Jsonb	   *params;			/* rendered */
-	Jsonb	   *schema;			/* of its release */
-	Jsonb	   *kept;			/* paths that stay marked, see mask.h; NULL: none */
-	Jsonb	   *slots;			/* of its release, for remote references; NULL: none */
-	Jsonb	   *references;		/* NULL: none */
-} Carried;
-
 extern DeploymentAction argument_action(const char *name);
 extern bool deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment, bool emergency);
 extern Jsonb *deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment,
@@ -102,6 +88,8 @@ extern bool deployment_find(const Sql *sql, const InstanceKey *key, int32 deploy
 extern void deployment_load(const Sql *sql, const InstanceKey *key, int32 deployment, Deployment *found);
 extern bool deployment_carries(const Sql *sql, const InstanceKey *key, int32 deployment, bool read_only,
 							   Carried *carried);
+extern List *deployments_running(const Sql *sql, const InstanceKey *key, int32 deployed_by, bool read_only);
+extern const Carried *deployment_running(const List *deployed, int32 deployed_by);
 extern int32 deployment_last(const Sql *sql, const InstanceKey *key);
 pg_noreturn extern void refuse_unknown_deployment(const Sql *sql, const InstanceKey *key, int32 deployment);
 extern bytea *decommission_digest(const bytea *rendered_digest, int32 changed_by);

@@ -14,6 +14,7 @@
 #include "base/argument.h"
 #include "base/compat.h"
 #include "base/errors.h"
+#include "compose/entry.h"
 #include "grant/actor.h"
 #include "json/digest.h"
 #include "json/merge.h"
@@ -186,13 +187,16 @@ static Jsonb *
 drift_of(const Sql *sql, const Observed *observed, Jsonb *document)
 {
 	const Carried *deployed = &observed->deployed;
+	const Carried exists = {.params = document};
 	Mask	   *mask = mask_create(deployed->schema);
+	Entries		entries = {NULL};
 
 	mask_add_origin(mask, deployed->params, deployed->kept);
 	mask_add_origin(mask, document, NULL);
-	compose_add_deployed(mask, proposal_deployed(sql, &observed->key, observed->deployed_by, false));
+	compose_add_deployed(mask, deployments_running(sql, &observed->key, observed->deployed_by, false));
 	add_desired(sql, mask, &observed->key);
-	return compose_masked_diff(mask, deployed->params, document);
+	entries_add_leaves(&entries, mask, deployed, &exists);
+	return entries_document(&entries);
 }
 
 /* The difference where only a digest was reported: one, at the root. */

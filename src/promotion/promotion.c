@@ -19,16 +19,14 @@
 #include "grant/grants.h"
 #include "grant/role.h"
 #include "json/digest.h"
-#include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
-#include "json/writer.h"
 #include "ledger/guard.h"
+#include "promotion/preview.h"
 #include "promotion/promotion.h"
 #include "registry/instance.h"
 #include "registry/path.h"
 #include "registry/remote_reference.h"
-#include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_promote_instance);
 PG_FUNCTION_INFO_V1(promote_promote_to_next);
@@ -319,194 +317,6 @@ promote_promote_to_next(PG_FUNCTION_ARGS)
 	return stage_result(fcinfo, &staged);
 }
 
-/* What the rows of a preview are made from. */
-typedef struct Preview
-{
-	FunctionCallInfo fcinfo;	/* the call that returns the rows */
-	const Promotion *promotion;
-	JsonbValue	overrides;
-	Mask	   *mask;
-	const Jsonb *source;		/* the source's params, rendered */
-	const Jsonb *base;			/* what is composed, before the overrides, rendered */
-	bool		is_literal;		/* do the overrides contain no placeholders? */
-	bool		at_old;			/* is the old state being read, not the new one? */
-} Preview;
-
-/*
- * Do the overrides set the value at a path?  Only the overrides decide that.  If the answer
- * depended on the present value, it would tell a caller who may not see that value.
- */
-static bool
-is_overridden(const Preview *preview, const char *path)
-{
-	JsonbValue	at = preview->overrides;
-	JsonbValue	below;
-	JsonPathReader reader;
-	JsonPathStep step;
-
-	json_path_reader_init(&reader, path, strlen(path));
-	/* a value that is no object replaces everything below it */
-	while (json_is_object(&at) && json_path_next(&reader, &step))
-	{
-		if (step.key == NULL ||
-			!getKeyJsonValueFromContainer(at.val.binary.data, step.key, step.length, &below))
-			return false;
-		at = below;
-	}
-	return true;
-}
-
-/* Return one row of a preview, with sensitive values masked. */
-static void
-put_preview_row(Preview *preview, const JsonChange *change, const char *kind,
-				const JsonbValue *old_value, const JsonbValue *new_value,
-				const char *origin)
-{
-	JsonbValue	mask;
-	Jsonb	   *old_shown = json_from_view(mask_shown(old_value, change->flags, &mask));
-	Jsonb	   *new_shown = json_from_view(mask_shown(new_value, change->flags, &mask));
-
-	result_put(preview->fcinfo, AS_TEXT(change->path), AS_TEXT(kind), AS_JSONB(old_shown), AS_JSONB(new_shown),
-			AS_TEXT(origin), AS_BOOL((change->flags & SCHEMA_IMMUTABLE) != 0),
-			AS_BOOL((change->flags & SCHEMA_SENSITIVE) != 0));
-}
-
-/*
- * Is a leaf set by the overrides and masked in its old state?  put_hidden returns its row,
- * whether the override changes the value or not.
- */
-static bool
-is_hidden(const JsonChange *change, bool overridden)
-{
-	return overridden && (change->flags & SCHEMA_SENSITIVE) && !(change->flags & MASK_NEW_ALONE);
-}
-
-/* The leaf at a path of a document; false where there is none. */
-static const JsonbValue *
-leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
-{
-	JsonbValue	root;
-
-	if (document == NULL)
-		return NULL;
-	root = json_view(document);
-	return json_path_look_up(&root, path, strlen(path), value) && json_is_leaf(value) ? value : NULL;
-}
-
-/* Do two documents differ in the leaf at a path?  NULL is an empty one. */
-static bool
-differ_at(const Jsonb *a, const Jsonb *b, const char *path)
-{
-	JsonbValue	values[2];
-	const JsonbValue *old_value = leaf_at(a, path, &values[0]);
-	const JsonbValue *new_value = leaf_at(b, path, &values[1]);
-
-	return old_value && new_value ? !json_equal(old_value, new_value) : old_value != new_value;
-}
-
-/* Where the value that a change leads to, or its absence, comes from. */
-static const char *
-origin_of(const Preview *preview, const JsonChange *change, bool overridden)
-{
-	if (overridden)
-		return "override";
-	return differ_at(preview->source, preview->base, change->path) ? "destination" : "source";
-}
-
-/* Return a change at the destination.  A JsonChangeCollector. */
-static void
-put_change(void *state, const JsonChange *change)
-{
-	Preview    *preview = state;
-	bool		overridden = is_overridden(preview, change->path);
-	JsonChange	shown = *change;
-
-	if (is_hidden(change, overridden))
-		return;
-	/* unmasked, it would show that the override equals a masked value */
-	if (overridden && preview->is_literal)
-		shown.flags &= ~(SCHEMA_SENSITIVE | MASK_NEW_ALONE);
-	put_preview_row(preview, &shown, json_change_name(change),
-					change->old_value, change->new_value, origin_of(preview, change, overridden));
-}
-
-/* Return the masked leaves of one state that the overrides set, each once.  A JsonChangeCollector. */
-static void
-put_hidden(void *state, const JsonChange *leaf)
-{
-	Preview    *preview = state;
-	const Proposal *proposal = &preview->promotion->proposed.proposal;
-	JsonChange	change = *leaf;
-	JsonbValue	old_value,
-				new_value;
-
-	if (!is_overridden(preview, leaf->path))
-		return;
-	change.old_value = leaf_at(proposal->planned, leaf->path, &old_value);
-	change.new_value = leaf_at(proposal->rendered, leaf->path, &new_value);
-	if (preview->at_old && change.new_value)
-		return;
-	if (mask_holds(preview->mask, change.old_value))
-		change.flags = (change.flags | SCHEMA_SENSITIVE) & ~MASK_NEW_ALONE;
-	if (is_hidden(&change, true))
-		put_preview_row(preview, &change, json_change_name(&change), change.old_value,
-						change.new_value, "override");
-}
-
-/*
- * Return where the source and the composed base differ.  There the destination keeps its own
- * value, or has none, unless an override sets it.  A JsonChangeCollector.
- */
-static void
-put_kept(void *state, const JsonChange *change)
-{
-	Preview    *preview = state;
-	const Proposal *proposal = &preview->promotion->proposed.proposal;
-
-	if (!is_overridden(preview, change->path) && !differ_at(proposal->planned, proposal->rendered, change->path))
-		put_preview_row(preview, change, "keep", change->new_value, change->new_value,
-						"destination");
-}
-
-/* Return what happens to a reference or a secret. */
-static void
-put_carried(const Preview *preview, const CarriedChange *change)
-{
-	result_put(preview->fcinfo, AS_TEXT(carry_path(change)), AS_TEXT(change->change),
-			AS_JSONB(json_from_text(change->old_value)), AS_JSONB(json_from_text(change->new_value)),
-			AS_TEXT(change->from_source ? "source" : "destination"), AS_BOOL(change->replaces),
-			AS_BOOL(change->kind == CARRIED_SECRET));
-}
-
-/* Return all rows of a promotion whose proposal is checked. */
-static void
-put_preview(Preview *preview)
-{
-	const Promotion *promotion = preview->promotion;
-	const Proposal *proposal = &promotion->proposed.proposal;
-	Jsonb	   *source = json_render(promotion->source_params, proposal->parameters, true);
-	Jsonb	   *rendered_base = json_render(promotion->base, proposal->parameters, true);
-	ListCell   *cell;
-
-	preview->overrides = json_view(promotion->overrides);
-	preview->is_literal = !json_strings_may_render(&preview->overrides);
-	preview->source = source;
-	preview->base = rendered_base;
-	preview->mask = compose_mask(proposal);
-	mask_leaf_diff(preview->mask, proposal->planned, proposal->rendered, put_change, preview);
-	/* after all others, in an order that does not show which of them change */
-	if (json_count(&preview->overrides) > 0)
-	{
-		mask_leaf_diff(preview->mask, NULL, proposal->rendered, put_hidden, preview);
-		preview->at_old = true;
-		if (proposal->planned)
-			mask_leaf_diff(preview->mask, NULL, proposal->planned, put_hidden, preview);
-	}
-	mask_leaf_diff(preview->mask, source, rendered_base, put_kept, preview);
-	foreach(cell, carry_changes(&promotion->proposed, &promotion->carry))
-		put_carried(preview, lfirst(cell));
-}
-
 /*
  * Refuse overrides with placeholders from callers who may not promote there.  The rendered
  * value would show parameters that only those who may set or use them may see.
@@ -536,7 +346,6 @@ Datum
 promote_preview_promotion(PG_FUNCTION_ARGS)
 {
 	Promotion	promotion;
-	Preview		preview = {.fcinfo = fcinfo,.promotion = &promotion};
 	Sql			sql;
 
 	take_arguments(fcinfo, "view", &promotion);
@@ -551,7 +360,8 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	carry_take(&sql, &promotion.carry, &promotion.source, &promotion.proposed, false);
 	reference_require_rendered(promotion.proposed.reference_problems);
 	carry_judge(&sql, &promotion.proposed, true);
-	put_preview(&preview);
+	stage_number(&promotion.proposed);
+	preview_put(&sql, fcinfo, &promotion);
 	sql_leave(&sql);
 	return (Datum) 0;
 }

@@ -9,6 +9,7 @@
 
 #include "base/errors.h"
 #include "base/sql.h"
+#include "promotion/deployment.h"
 #include "promotion/proposal.h"
 #include "registry/instance.h"
 #include "registry/path.h"
@@ -36,14 +37,9 @@ static const SqlField proposal_fields[] = {
 	PROPOSED(current_version, "x.own_version"),
 	PROPOSED(proposal.own_params, "x.own_params"),
 	PROPOSED(proposal.own_kept, "x.own_kept"),
-	PROPOSED(base_revision, "x.plan_revision"),
-	PROPOSED(planned_digest, "x.plan_digest"),
-	PROPOSED(previous_bundle, "x.plan_bundle"),
-	PROPOSED(previous_version, "x.plan_version"),
-	PROPOSED(proposal.planned, "x.plan_params"),
-	PROPOSED(proposal.planned_kept, "x.plan_kept"),
-	PROPOSED(planned_destructive, "x.plan_destructive"),
-	PROPOSED(planned_references, "x.plan_references"),
+	SQL_FIELDS(ProposedRevision, "x", changed_by, plan_revision, plan_digest, plan_version, plan_constraint,
+			   plan_channel, plan_params, plan_references, plan_diff, plan_at, plan_destructive, plan_base,
+			   plan_stands),
 	PROPOSED(proposal.parameters, "x.parameters"),
 	PROPOSED(head.seq, "x.head"),
 	PROPOSED(head.hash, "x.head_hash"),
@@ -103,7 +99,7 @@ proposal_require_history(const ProposedRevision *proposed)
 	const Proposal *proposal = &proposed->proposal;
 
 	if ((proposed->current_revision == 0 || proposal->own_params) &&
-		(proposed->current_deployment == 0 || proposed->base_revision == 0 || proposal->planned) &&
+		(proposed->deployed_by == 0 || proposal->runs) &&
 		(proposed->source_revision == 0 || proposal->params))
 		return;
 	ereport(ERROR,
@@ -128,25 +124,6 @@ other_schema(const Sql *sql, const Proposal *proposal, const char *bundle, const
 	return rows.count > 0 ? sql_jsonb(&rows, 0) : NULL;
 }
 
-static const SqlField deployed_fields[] = {
-	SQL_FIELD(DeployedParams, params, "p.params"),
-	SQL_FIELD(DeployedParams, schema, "p.params_schema"),
-	SQL_FIELD(DeployedParams, kept, "p.kept_marks")
-};
-
-/*
- * What may run: the last PROVISION, and every one that began after it and did not complete.
- * Where nothing was provisioned (0), those that began after the last DECOMMISSION.
- */
-List *
-proposal_deployed(const Sql *sql, const InstanceKey *key, int32 deployed_by, bool read_only)
-{
-	static Statement read = SQL_ROWS(deployed_fields, "SELECT $* FROM promote_internal.may_run($1, $2, $3, $4) AS p");
-	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_INT(deployed_by));
-
-	return sql_list(&rows, sizeof(DeployedParams));
-}
-
 /*
  * Take a row of a proposal, in the current memory context, and read what only few proposals
  * need: the schemas of other releases, and what runs.  False where the row does not exist.
@@ -160,18 +137,17 @@ proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, Propose
 	if (!sql_row(rows, row, proposed))
 		return false;
 	proposal->source_params = proposal->params;
-	if (proposal->planned == NULL && proposed->planned_digest)
-		proposal->planned = proposal->own_params;
-	proposed->references = reference_render(reference_read(sql, &proposed->key, proposed->slots, read_only),
-											proposal->parameters, &proposed->reference_problems);
+	proposed->references = proposed->own_references =
+		reference_render(reference_read(sql, &proposed->key, proposed->slots, read_only),
+						 proposal->parameters, &proposed->reference_problems);
+	if (proposed->deployed_by > 0)
+		proposal->deployed = deployments_running(sql, &proposed->key, proposed->deployed_by, read_only);
+	proposal->runs = deployment_running(proposal->deployed, proposed->deployed_by);
 	proposal->other_schemas[0] =
 		other_schema(sql, proposal, proposed->current_bundle, proposed->current_version, read_only);
-	proposal->other_schemas[1] =
-		other_schema(sql, proposal, proposed->previous_bundle, proposed->previous_version, read_only);
+	proposal->other_schemas[1] = proposal->runs ? proposal->runs->schema : NULL;
 	proposal->other_schemas[2] =
 		other_schema(sql, proposal, proposed->source_bundle, proposed->source_version, read_only);
-	if (proposed->deployed_by > 0)
-		proposal->deployed = proposal_deployed(sql, &proposed->key, proposed->deployed_by, read_only);
 	return true;
 }
 

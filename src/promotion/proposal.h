@@ -38,16 +38,24 @@ typedef struct ProposedRevision
 	char	   *current_channel;
 	bytea	   *current_digest;
 	int32		deployed_by;	/* the PROVISION that runs; 0: none */
+	int32		changed_by;		/* the last deployment that may have changed what runs; 0: none */
 	char	   *current_bundle;
 	char	   *current_version;
 	AuditHead	head;			/* of the instance's chain */
 
-	/* the last completed plan, which the diff starts from; 0: none */
-	int32		base_revision;
-	bytea	   *planned_digest; /* the digest of what that plan rendered */
-	char	   *previous_bundle;
-	char	   *previous_version;
-	bool		planned_destructive;
+	/* the last plan that came to something; no revision: there is none */
+	int32		plan_revision;
+	bytea	   *plan_digest;	/* of what it rendered */
+	char	   *plan_version;
+	char	   *plan_constraint;	/* of its revision */
+	char	   *plan_channel;
+	Jsonb	   *plan_params;	/* rendered; NULL: those of the desired revision, or not needed */
+	Jsonb	   *plan_references;
+	Jsonb	   *plan_diff;		/* NULL: not needed */
+	TimestampTz plan_at;		/* when it was queued */
+	bool		plan_destructive;
+	int32		plan_base;		/* the PROVISION that its diff starts from; 0: none */
+	bool		plan_stands;	/* is that what runs, and nothing has changed it since? */
 
 	/* the source of the proposal */
 	int32		source_revision;	/* 0: no source */
@@ -69,12 +77,14 @@ typedef struct ProposedRevision
 
 	/* the references that fill the release's slots, rendered; NULL members mean none */
 	Jsonb	   *slots;
+	Jsonb	   *own_references; /* as they are desired until now */
 	Jsonb	   *references;
 	List	   *reference_problems; /* why some could not be rendered: sentences, char * */
-	Jsonb	   *planned_references; /* as the last plan had them */
 	List	   *replaced;		/* slots in which another reference runs: char *; see carry_judge */
 	List	   *copied_secrets; /* what a promotion does to secrets: SecretCopy * */
 	bool		carried;		/* references or secrets were changed already */
+
+	Jsonb	   *diff;			/* from what runs, see proposal_diff; NULL: not made yet */
 
 	char	   *block_reason;	/* of the release; NULL: it is not blocked */
 	Datum		view;			/* taken before the proposal was read, see rule_hold.c; 0: unknown */
@@ -88,7 +98,6 @@ extern void proposal_from(const Sql *sql, const InstanceKey *destination, const 
 						  const char *version_constraint, const char *release_channel,
 						  bool read_only, ProposedRevision *proposed);
 extern bool proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, ProposedRevision *proposed);
-extern List *proposal_deployed(const Sql *sql, const InstanceKey *key, int32 deployed_by, bool read_only);
 extern void proposal_require_history(const ProposedRevision *proposed);
 extern void proposal_check(ProposedRevision *proposed);
 extern void proposal_require_release(const Sql *sql, const ProposedRevision *proposed);

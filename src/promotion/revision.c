@@ -29,6 +29,7 @@
 #include "ledger/recorded.h"
 #include "promotion/carry.h"
 #include "promotion/deployment.h"
+#include "promotion/diff.h"
 #include "promotion/stage.h"
 #include "registry/path.h"
 #include "registry/release.h"
@@ -149,10 +150,9 @@ queue_plan(const Sql *sql, const ProposedRevision *proposed, const Jsonb *diff, 
 		.action = ACTION_PLAN,
 		.status = DEPLOYMENT_PENDING,
 		.revision = proposed->revision,
-		.base_revision = proposed->base_revision,
+		.base = proposal->runs,
 		.bundle = proposal->bundle,
 		.version = proposal->version,
-		.previous_version = proposed->previous_version,
 		.rendered_digest = store_rendered(sql, proposed),
 		.references = proposed->references,
 		.diff = diff,
@@ -257,8 +257,8 @@ judge(const Sql *sql, ProposedRevision *proposed)
 }
 
 /*
- * Record a judged proposal: update the instance, queue the plan, append to the chain, notify.
- * A revision that is not new only gets a plan.
+ * Record a judged proposal: update the instance, queue the plan if there is anything to deploy,
+ * append to the chain, notify.  A revision that is not new only gets a plan.
  */
 static void
 record_proposal(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
@@ -267,12 +267,13 @@ record_proposal(const Sql *sql, ProposedRevision *proposed, RevisionRecord *reco
 	int			count = 0;
 	Jsonb	   *diff = NULL;
 
-	move_instance(sql, proposed);
 	if (proposed->plan || record)
 	{
 		carry_judge(sql, proposed, false);
-		diff = carry_diff(proposed);
+		diff = proposal_diff(sql, proposed, false);
+		proposed->plan = proposed->plan && proposal_waits(proposed);
 	}
+	move_instance(sql, proposed);
 	if (proposed->revision > proposed->current_revision)
 	{
 		entries[count++] = (AuditEntry) {"revision.created", proposed->facts};
@@ -343,27 +344,22 @@ record_new(const Sql *sql, RevisionRecord *record)
 		elog(ERROR, "not every new revision could be recorded");
 }
 
-/* Queue another plan for the present revision.  The proposal is judged, under the instance's lock. */
-void
-revision_plan_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
-{
-	proposed->revision = proposed->current_revision;
-	proposed->plan = true;
-	record_proposal(sql, proposed, record);
-}
-
 /*
- * Notify listeners, and tell the caller, which references and secrets a promotion changed,
- * where it changed nothing else and plans nothing.
+ * Record a proposal that is the desired revision already, whose diff was made: queue another plan
+ * if it asks for one, and tell listeners if a promotion changed references or secrets.  The
+ * proposal is judged, under the instance's lock.
  */
 void
-revision_tell(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
+revision_record_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
 {
-	proposal_check(proposed);
-	carry_judge(sql, proposed, false);
-	proposed->plan = false;
-	tell(proposed, proposed->current_revision);
-	leave_record(record, proposed, carry_diff(proposed));
+	if (proposed->plan)
+		record_proposal(sql, proposed, record);
+	else
+	{
+		if (proposed->carried)
+			tell(proposed, proposed->current_revision);
+		leave_record(record, proposed, proposed->diff);
+	}
 }
 
 /* Does a column of the row hold that text? */

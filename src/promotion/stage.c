@@ -12,8 +12,10 @@
 #include "ledger/config_digest.h"
 #include "ledger/guard.h"
 #include "promotion/carry.h"
+#include "promotion/diff.h"
 #include "promotion/stage.h"
 #include "registry/path.h"
+#include "registry/remote_reference.h"
 
 /* Refuse an instance that is no longer at the expected revision; a NULL argument expects nothing. */
 void
@@ -48,24 +50,27 @@ stage_is_unchanged(const ProposedRevision *proposed)
 }
 
 /*
- * Does the last plan still show what the desired revision would do?  It does not after a
- * change of placeholders or of what runs.
+ * Number a proposal: the desired revision, where it is that, or the next one.  Fills in the digest
+ * of the params.
  */
-static bool
-is_planned(const Sql *sql, ProposedRevision *proposed)
+void
+stage_number(ProposedRevision *proposed)
 {
-	Proposal   *proposal = &proposed->proposal;
-	bool		allow_replace = proposal->allow_replace;
+	proposed->digest = config_digest(proposed->key.project, proposed->proposal.params);
+	proposed->revision = proposed->current_revision + (stage_is_unchanged(proposed) ? 0 : 1);
+}
 
-	if (proposed->base_revision != proposed->current_revision)
-		return false;
-	/* permission for what the last plan shows is not asked for again */
-	proposal->allow_replace = true;
-	proposal_check(proposed);
-	proposal->allow_replace = allow_replace;
-	carry_judge(sql, proposed, false);
-	return json_digest_equal(config_digest(proposed->key.project, proposal->rendered), proposed->planned_digest) &&
-		proposal->destructive == proposed->planned_destructive && carry_is_planned(proposed);
+/* Does the last plan still show what the desired revision, which is judged, would do to what runs? */
+static bool
+is_planned(const ProposedRevision *proposed)
+{
+	const Proposal *proposal = &proposed->proposal;
+
+	return proposed->plan_stands && !proposed->carried && proposed->plan_revision == proposed->current_revision &&
+		json_digest_equal(config_digest(proposed->key.project, proposal->rendered), proposed->plan_digest) &&
+		strcmp(proposal->version, proposed->plan_version) == 0 &&
+		proposal->destructive == proposed->plan_destructive &&
+		reference_same(proposed->plan_references, proposed->references);
 }
 
 /* Store the configuration, unless it is stored already, and insert the revision. */
@@ -94,23 +99,11 @@ insert_revision(const Sql *sql, const Staging *staging, const ProposedRevision *
 			   AS_ASKING(&asked));
 }
 
-/* An empty diff, in the given context. */
-static Jsonb *
-empty_diff(MemoryContext context)
-{
-	MemoryContext outer = MemoryContextSwitchTo(context);
-	Jsonb	   *diff = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("[]")));
-
-	MemoryContextSwitchTo(outer);
-	return diff;
-}
-
 /* Judge the proposal and insert its revision, which the trigger records. */
 static void
 write_revision(const Sql *sql, const Staging *staging, ProposedRevision *proposed, RevisionRecord *record)
 {
 	proposal_check(proposed);
-	proposed->revision = proposed->current_revision + 1;
 	proposed->origin = staging->origin;
 	record->judged = proposed;
 	insert_revision(sql, staging, proposed, record);
@@ -121,6 +114,26 @@ write_revision(const Sql *sql, const Staging *staging, ProposedRevision *propose
 						proposed->proposal.instance),
 				 errdetail("A trigger of promote.revision is disabled, or another one swallowed the row."),
 				 errhint("ALTER TABLE promote.revision ENABLE ALWAYS TRIGGER record_revision, and look for triggers that are not promote's.")));
+}
+
+/* Write what is missing where the proposal is the desired state already: a plan, if anything waits that has none. */
+static void
+write_plan(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
+{
+	Proposal   *proposal = &proposed->proposal;
+	bool		allow_replace = proposal->allow_replace;
+
+	/* permission for what the last plan shows is not asked for again */
+	proposal->allow_replace = true;
+	proposal_check(proposed);
+	proposal->allow_replace = allow_replace;
+	carry_judge(sql, proposed, false);
+	(void) proposal_diff(sql, proposed, false);
+	if (proposed->plan && proposal_waits(proposed) && !is_planned(proposed))
+		proposal_check(proposed);
+	else
+		proposed->plan = false;
+	revision_record_again(sql, proposed, record);
 }
 
 /*
@@ -155,23 +168,20 @@ stage_write(const Sql *sql, const Staging *staging, ProposedRevision *proposed, 
 
 	proposal_require_release(sql, proposed);
 	json_check_params(proposed->proposal.params, "params");
-	proposed->digest = config_digest(proposed->key.project, proposed->proposal.params);
+	stage_number(proposed);
 	staged->destination = MemoryContextStrdup(caller, proposed->proposal.instance);
 	staged->old_revision = proposed->current_revision;
-	unchanged = stage_is_unchanged(proposed);
+	unchanged = proposed->revision == proposed->current_revision;
 	staged->changed = !unchanged || proposed->carried;
-	if (!unchanged || came_without_path(sql, proposed))
+	if (unchanged && came_without_path(sql, proposed))
+		proposed->revision++;
+	staged->new_revision = proposed->revision;
+	if (proposed->revision > proposed->current_revision)
 		write_revision(sql, staging, proposed, &record);
-	else if (proposed->plan && !is_planned(sql, proposed))
-	{
-		proposal_check(proposed);
-		revision_plan_again(sql, proposed, &record);
-	}
-	else if (proposed->carried)
-		revision_tell(sql, proposed, &record);
-	staged->new_revision = proposed->revision ? proposed->revision : proposed->current_revision;
+	else
+		write_plan(sql, proposed, &record);
 	staged->deployment = record.deployment;
-	staged->diff = record.diff ? record.diff : empty_diff(caller);
+	staged->diff = record.diff;
 }
 
 /* Return the row of a verb, whose columns are in sql/promotion/promotion.sql. */

@@ -44,20 +44,20 @@ typedef struct RevisionRecord
 
 	MemoryContext context;		/* where diff is allocated */
 	int32		deployment;		/* the plan's number; 0: no plan */
-	Jsonb	   *diff;			/* of the rendered params, masked */
+	Jsonb	   *diff;			/* from what runs, masked */
 } RevisionRecord;
 
 /* promotion/stage.c */
 extern void stage_check_revision(FunctionCallInfo fcinfo, int argument,
 								 const ProposedRevision *proposed);
 extern bool stage_is_unchanged(const ProposedRevision *proposed);
+extern void stage_number(ProposedRevision *proposed);
 extern void stage_write(const Sql *sql, const Staging *staging, ProposedRevision *proposed,
 						MemoryContext caller, Staged *staged);
 extern Datum stage_result(FunctionCallInfo fcinfo, const Staged *staged);
 
 /* promotion/revision.c */
 extern void config_store(const Sql *sql, const char *project, const Jsonb *params);
-extern void revision_plan_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record);
-extern void revision_tell(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record);
+extern void revision_record_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record);
 
 #endif							/* PROMOTE_PROMOTION_STAGE_H */

@@ -11,12 +11,12 @@
 #include "base/errors.h"
 #include "base/result.h"
 #include "base/sql.h"
+#include "compose/entry.h"
 #include "grant/access.h"
 #include "json/render.h"
 #include "json/writer.h"
-#include "parse/version.h"
-#include "promotion/carry.h"
 #include "promotion/deployment.h"
+#include "promotion/diff.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
 #include "schema/schema.h"
@@ -31,10 +31,8 @@ typedef struct Side
 	int32		deployment;
 	char	   *action;
 	char	   *status;
-	char	   *version_constraint;
 	Carried		carried;
 	Jsonb	   *other_schemas[3];	/* of releases whose marks count as well, see compose.h; NULL: none */
-	Jsonb	   *raw;			/* the params before they were rendered; NULL: not known */
 	int32		recorded;		/* PLAN deployment that was recorded for it; 0: none */
 } Side;
 
@@ -135,18 +133,11 @@ read_desired(const Sql *sql, Side *side)
 	proposal_require_release(sql, &proposed);
 	rows = sql_read(sql, &read, AS_KEY(&side->key));
 	(void) sql_row(&rows, 0, side);
-	side->version_constraint = strcmp(proposed.release_channel, VERSION_DEVELOPMENT) == 0 ?
-		psprintf("%s+dev", proposed.version_constraint) : proposed.version_constraint;
-	side->carried = (Carried) {
-		.revision = proposed.current_revision,
-		.version = unconstify(char *, proposal->version),
-		.params = json_render(proposal->params, proposal->parameters, true),
-		.schema = proposal->schema,
-		.kept = proposal->own_kept,
-		.references = proposed.references
-	};
+	proposed.proposal.rendered = json_render(proposal->params, proposal->parameters, true);
+	proposal_carried(&proposed, &side->carried);
+	side->carried.revision = proposed.current_revision;
+	side->carried.kept = proposal->own_kept;
 	memcpy(side->other_schemas, proposal->other_schemas, sizeof(side->other_schemas));
-	side->raw = proposal->params;
 }
 
 /* Put one row. */
@@ -174,46 +165,35 @@ json_from_number(int32 number)
 	return json_from_view(&value);
 }
 
-/* Put a row for a change of a leaf; sensitive values are masked.  A collector of changes; the state is fcinfo. */
+/*
+ * Put the releases, the leaves and the references that differ.  A value is masked if any release of
+ * either side calls it sensitive.
+ */
 static void
-put_leaf(void *state, const JsonChange *change)
-{
-	JsonbValue	mask;
-	Jsonb	   *a = json_from_view(mask_shown(change->old_value, change->flags, &mask));
-	Jsonb	   *b = json_from_view(mask_shown(change->new_value, change->flags, &mask));
-
-	put_row(state, "params", change->path, json_change_name(change), a, b, (change->flags & SCHEMA_SENSITIVE) != 0);
-}
-
-/* Put the leaves that differ.  A value is masked if any release of either side calls it sensitive. */
-static void
-put_leaves(FunctionCallInfo fcinfo, const Side *a, const Side *b)
+put_entries(FunctionCallInfo fcinfo, const Side *a, const Side *b)
 {
 	const Side *sides[] = {a, b};
 	Mask	   *mask = mask_create(a->carried.schema);
+	Entries		entries = {NULL};
 
 	mask_add_schema(mask, b->carried.schema);
 	for (int i = 0; i < lengthof(sides); i++)
 	{
-		mask_add_pair(mask, sides[i]->raw, sides[i]->carried.params, sides[i]->carried.kept);
+		const Carried *carried = &sides[i]->carried;
+
+		mask_add_pair(mask, carried->template ? carried->template : carried->params, carried->params, carried->kept);
 		for (int j = 0; j < lengthof(sides[i]->other_schemas); j++)
 			mask_add_schema(mask, sides[i]->other_schemas[j]);
 	}
-	mask_leaf_diff(mask, a->carried.params, b->carried.params, put_leaf, fcinfo);
-}
-
-/* Put the remote references that differ. */
-static void
-put_references(FunctionCallInfo fcinfo, const Side *a, const Side *b)
-{
-	ListCell   *cell;
-
-	foreach(cell, carry_differences(a->carried.references, b->carried.references))
+	entries_add_release(&entries, &a->carried, &b->carried);
+	entries_add_leaves(&entries, mask, &a->carried, &b->carried);
+	entries_add_references(&entries, a->carried.references, b->carried.references, NIL);
+	for (Size i = 0; i < entries.count; i++)
 	{
-		const CarriedChange *change = lfirst(cell);
+		const Entry *entry = &entries.list[i];
 
-		put_row(fcinfo, carry_kind_name(change->kind), change->name, change->change,
-				json_from_text(change->old_value), json_from_text(change->new_value), false);
+		put_row(fcinfo, entry_kind_name(entry), entry->path, entry_change(entry), entry_old(entry),
+				entry_new(entry), (entry->flags & SCHEMA_SENSITIVE) != 0);
 	}
 }
 
@@ -243,10 +223,7 @@ put_all(const Sql *sql, FunctionCallInfo fcinfo, const Side *a, const Side *b)
 	if (a->carried.revision != b->carried.revision)
 		put_row(fcinfo, "revision", NULL, "change", json_from_number(a->carried.revision),
 				json_from_number(b->carried.revision), false);
-	put_words(fcinfo, "constraint", a->version_constraint, b->version_constraint);
-	put_words(fcinfo, "version", a->carried.version, b->carried.version);
-	put_leaves(fcinfo, a, b);
-	put_references(fcinfo, a, b);
+	put_entries(fcinfo, a, b);
 	put_resources(sql, fcinfo, a, b);
 }
 

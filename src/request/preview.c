@@ -21,7 +21,7 @@
 #include "json/writer.h"
 #include "ledger/config_digest.h"
 #include "ledger/guard.h"
-#include "registry/remote_reference.h"
+#include "promotion/diff.h"
 #include "request/request.h"
 
 PG_FUNCTION_INFO_V1(promote_preview_request);
@@ -38,9 +38,6 @@ typedef struct ItemFacts
 	int32		revision;		/* that the destination desires; 0: none */
 	int32		deployed_revision;	/* 0: nothing runs */
 	bytea	   *source_digest;
-	bytea	   *deployed_digest;	/* rendered; NULL with it */
-	char	   *deployed_version;
-	Jsonb	   *deployed_references;	/* remote ones; NULL: none */
 	bool		is_deployed;	/* is what is desired what runs? */
 	char	   *origin;			/* of the revision that is desired, as is author */
 	char	   *author;
@@ -48,8 +45,7 @@ typedef struct ItemFacts
 
 static const SqlField facts_fields[] = {
 	SQL_FIELDS(ItemFacts, "f", has_source, has_destination, in_scope, source_revision, revision,
-				   deployed_revision, source_digest, deployed_digest, deployed_version,
-				   deployed_references, is_deployed, origin, author)
+				   deployed_revision, source_digest, is_deployed, origin, author)
 };
 
 /* Read what is known of an item's two instances. */
@@ -160,14 +156,9 @@ propose_carry(const Sql *sql, const PromotionRequest *request, ItemProposal *pro
 
 /* Does the destination desire and run already what would be staged? */
 static bool
-is_nothing(const ItemFacts *facts, const ItemProposal *proposal)
+is_nothing(const ProposedRevision *proposed)
 {
-	const ProposedRevision *proposed = &proposal->promotion.proposed;
-
-	return stage_is_unchanged(proposed) && !carry_has_secrets(proposed) &&
-		reference_same(facts->deployed_references, proposed->references) &&
-		json_digest_equal(facts->deployed_digest, proposal->rendered_digest) &&
-		strcmp(facts->deployed_version, proposed->proposal.version) == 0;
+	return stage_is_unchanged(proposed) && !proposal_waits(proposed);
 }
 
 /* Propose an item: what would be staged now, or why nothing would be. */
@@ -191,17 +182,18 @@ request_propose(const Sql *sql, const PromotionRequest *request, const RequestIt
 	promotion->overrides = json_find_in(request->overrides, item->component, &patch) ? json_from_view(&patch) :
 		json_empty_object();
 	promotion_read(sql, promotion, false);
-	proposed->digest = config_digest(request->project, proposed->proposal.params);
+	stage_number(proposed);
 	compose_obstacles(&proposed->proposal, add_obstacle, proposal);
 	propose_carry(sql, request, proposal);
 	carry_judge(sql, proposed, false);
 	proposal->rendered_digest = config_digest(request->project, proposed->proposal.rendered);
 	proposal->other_changes = other_changes(request, item, &facts);
-	if (is_nothing(&facts, proposal))
-		proposal->skip_reason = skip_reason("nothing_to_do", psprintf("nothing to do: \"%s\" runs it already",
-																	  request_instance_name(request, item->component)));
-	else
-		proposal->diff = carry_diff(proposed);
+	proposal->diff = proposal_diff(sql, proposed, false);
+	if (!is_nothing(proposed))
+		return;
+	proposal->diff = NULL;
+	proposal->skip_reason = skip_reason("nothing_to_do", psprintf("nothing to do: \"%s\" runs it already",
+																  request_instance_name(request, item->component)));
 }
 
 /*
@@ -275,7 +267,7 @@ judge_proposal(const Sql *sql, const PromotionRequest *request, const ItemPropos
 	gate_open(sql, &proposal->promotion.destination, 0, GetCurrentTimestamp(), gate);
 	gate->plan = 0;
 	gate->plan_digest = NULL;
-	gate->revision = proposed->current_revision + (stage_is_unchanged(proposed) ? 0 : 1);
+	gate->revision = proposed->revision;
 	gate->digest = proposed->digest;
 	gate->version = proposed->proposal.version;
 	gate->references = proposed->references;

@@ -29,6 +29,13 @@ typedef struct SecretCopy
 	SecretChange change;
 } SecretCopy;
 
+/* Does the destination get another value? */
+static inline bool
+secret_is_copied(const SecretCopy *copy)
+{
+	return copy->change == SECRET_SET || copy->change == SECRET_REPLACED;
+}
+
 extern List *secret_copy(const Sql *sql, const InstanceKey *source, const InstanceKey *destination,
 						 const Jsonb *declared, bool write);
 extern const char *secret_change_word(SecretChange change);

@@ -5,7 +5,7 @@
  *   + .storage.iops             3000
  *   - .backup.window            "03:00"
  *
- * Reads the diffs that compose.c and terraform/change.c wrote, in which sensitive
+ * Reads the diffs that compose/entry.c and terraform/change.c wrote, in which sensitive
  * values are masked already.
  */
 #include "postgres.h"
@@ -15,6 +15,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 
 #include "base/argument.h"
@@ -35,6 +36,7 @@ typedef struct Change
 	bool		sensitive;
 	bool		unknown;
 	bool		unexpected;
+	int32		since;			/* 0: it is not told */
 	JsonbValue	old_value;
 	JsonbValue	new_value;
 } Change;
@@ -85,10 +87,12 @@ refuse_diff(const char *detail)
 			 errhint("Pass the diff of a promotion or a deployment.")));
 }
 
-/* Take a change apart; one that is not of the shape compose.c writes is an error. */
+/* Take a change apart; one that is not of the shape entry.c writes is an error. */
 static void
 read_change(const JsonbValue *object, Change *change)
 {
+	JsonbValue	since;
+
 	if (!json_is_object(object) ||
 		!json_find(object, "path", &change->path) || change->path.type != jbvString ||
 		!json_find(object, "change", &change->kind) || change->kind.type != jbvString)
@@ -100,6 +104,8 @@ read_change(const JsonbValue *object, Change *change)
 	change->sensitive = json_flag(object, "sensitive");
 	change->unknown = json_flag(object, "unknown");
 	change->unexpected = json_flag(object, "unexpected");
+	change->since = json_find(object, "since", &since) && since.type == jbvNumeric ?
+		DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(since.val.numeric))) : 0;
 }
 
 /* Width of a path on a terminal. */
@@ -191,6 +197,8 @@ append_remarks(StringInfo out, const Change *change, const LeafStyle *style)
 		append_remark(out, &first, "forces replacement");
 	if (change->unexpected)
 		append_remark(out, &first, "unexpected");
+	if (change->since > 0 && change->since != style->revision)
+		append_remark(out, &first, psprintf("since revision %d", change->since));
 }
 
 /* Append a change's line, its value in the column after width. */
@@ -244,13 +252,13 @@ static void
 append_summary(StringInfo out, const LeafCounts *counts)
 {
 	if (counts->added + counts->changed + counts->removed == 0)
-		appendStringInfoString(out, "No changes. The params are the same.");
+		appendStringInfoString(out, "No changes. What is desired is what runs.");
 	else
 		appendStringInfo(out, "\nPlan: %d to add, %d to change, %d to remove.",
 						 counts->added, counts->changed, counts->removed);
 }
 
-/* promote.format_diff(diff jsonb, replaces boolean) returns text */
+/* promote.format_diff(diff jsonb, replaces boolean, revision integer) returns text */
 Datum
 promote_format_diff(PG_FUNCTION_ARGS)
 {
@@ -261,6 +269,7 @@ promote_format_diff(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
+	style.revision = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);
 	style.immutable = argument_bool(fcinfo, 1, false) ? "immutable, forces replacement" : "immutable";
 	json_root(PG_GETARG_JSONB_P(0), &diff);
 	initStringInfo(&out);

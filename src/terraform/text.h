@@ -14,6 +14,7 @@ typedef struct LeafStyle
 {
 	int			indent;
 	const char *immutable;		/* remark of an immutable leaf */
+	int32		revision;		/* that the diff is of: what waits since then is not remarked */
 	bool		of_resource;	/* are masks and unknown values written without quotes? */
 	const JsonbValue *replace_paths;	/* array of paths; NULL: none */
 } LeafStyle;

@@ -38,7 +38,8 @@ my $story = <<'SQL';
 SELECT new_revision, deployment
 	FROM promote.configure_instance('shop-staging-db', '{"größe": 1, "naïve": "é", "v": "{{hint}}"}');
 SELECT new_revision, deployment FROM promote.configure_instance('shop-production-db', '{"größe": 2}');
-SELECT path, new_value, origin FROM promote.preview_promotion('shop-staging-db', 'shop-production-db') ORDER BY path;
+SELECT path, new_value, origin FROM promote.preview_promotion('shop-staging-db', 'shop-production-db')
+	WHERE kind = 'param' ORDER BY path;
 SELECT old_revision, new_revision, deployment FROM promote.promote_instance('shop-staging-db', 'shop-production-db',
 	idempotency_key => 'k');
 SELECT new_revision FROM promote.promote_instance('shop-staging-db', 'shop-production-db', idempotency_key => 'k');
@@ -98,7 +99,7 @@ my $told = <<'END';
 .v|"à droite"|source
 1|2|2
 2
-shop-production-db, plan 2: revision 1 -> 2, postgres 1.0.0
+shop-production-db, plan 2: revision 2, postgres 1.0.0
 2|2|é
 à droite
 2
@@ -123,10 +124,11 @@ COMPLETED
 .["naïve"]|"é"|"ê"|t
 PENDING
 ABORTED
+release||release constraint|change
 3|4
-constraint||"1.0.0"|"latest"
-params|.["größe"]|1|2
-params|.v|"à gauche"|"à droite"
+param|.["größe"]|1|2
+parameter|.v|"à gauche"|"à droite"
+release|release constraint|"1.0.0"|"latest"
 revision||4|2
 status||"PROVISIONED"|"INITIALIZED"
 action|"PLAN"|"PROVISION"

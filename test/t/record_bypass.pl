@@ -131,7 +131,7 @@ is_recorded(7, 'caller/caller', '... in its own name');
 is(as_role('caller', q{SELECT count(*) FROM promote.preview_promotion('shop-staging-db', 'shop-production-db');
 	SELECT promote.plan_text('shop-production-db') <> ''; SELECT revision
 		FROM promote.config_as_of('shop-production-db');
-	SELECT count(*) FROM promote.verify_audit()}), "3\nt\n7\n0", '... and asks');
+	SELECT count(*) FROM promote.verify_audit()}), "8\nt\n7\n0", '... and asks');
 
 my $denied = '42501';
 is(as_role('caller', "SET session_replication_role = $_"), $denied, "it may not become a $_") for 'replica', 'local';
@@ -275,7 +275,7 @@ for my $path ('trap, public', 'trap, public, pg_catalog', 'pg_temp, trap, public
 		my $where = "search_path = $path" . ($temporary ? ', with temporary objects' : '');
 		my @answers = split /\n/,
 		  as_role('caller', "${temporary}SET search_path = $path;\n" . sprintf($calls, $revision));
-		is("@answers", join(' ', $revision + 1, 't', $revision + 2, 't|f', 3, 'shop-production-db', $revision + 2, 0),
+		is("@answers", join(' ', $revision + 1, 't', $revision + 2, 't|f', 8, 'shop-production-db', $revision + 2, 0),
 			"$where: everything means what it always does");
 		$revision += 2;
 	}

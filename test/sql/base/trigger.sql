@@ -68,7 +68,8 @@ BEGIN
         'pg_temp.changed(%L)', change);
     PERFORM promote.configure_instance('ecomm-staging-db', '{"replicas": 6}');
     SELECT concat_ws(' ', r.revision, r.version, d.version, d.deployment IS NOT NULL, c.params ->> 'replicas',
-        (SELECT string_agg(x ->> 'path', ',' ORDER BY x ->> 'path') FROM jsonb_array_elements(d.diff) AS x),
+        (SELECT string_agg(x ->> 'path', ',' ORDER BY x ->> 'path') FROM jsonb_array_elements(d.diff) AS x
+                      WHERE (x -> 'since')::integer = r.revision AND x ->> 'kind' = 'param'),
                      (SELECT a.data ->> 'digest' = encode(r.digest, 'hex') FROM promote.audit_log AS a
                          WHERE a.subject = 'ecomm-staging-db' AND a.event = 'revision.created'
                          ORDER BY a.seq DESC LIMIT 1))
@@ -84,7 +85,7 @@ SELECT matches(pg_temp.judged(change), said, 'judged with ' || change::text)
   FROM (VALUES ('{}'::jsonb, '^3 1\.2\.0-dev\S+ 1\.2\.0-dev\S+ t 6 \.replicas t$'),
       (jsonb_build_object('digest', promote.config_digest('ecomm', '{"size": "huge"}')), '^PM103 '),
                (jsonb_build_object('digest', promote.config_digest('ecomm', '{"size": "large", "replicas": 3}')),
-                   '^3 1\.2\.0-dev\S+ 1\.2\.0-dev\S+ t 3 \.account,\S+,\.tier t$'),
+                   '^3 1\.2\.0-dev\S+ 1\.2\.0-dev\S+ t 3 \.replicas,\.size t$'),
                ('{"version_constraint": "1.0.0"}', '^PM303 .* release that it may not have'),
                    ('{"release_channel": "stable"}', '^PM303 .* release that it may not have'),
                    ('{"version": "1.0.0"}', '^3 1\.0\.0 1\.0\.0 t 6 \.replicas t$'),

@@ -93,7 +93,7 @@ SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, change, old_value, new_valu
     '(.token,change,"""(sensitive value)""","""(sensitive value)""",override)', 'it has its row, as any other');
 SELECT is(pg_temp.as_role('m_viewer', $$SELECT count(*)
     FROM promote.preview_promotion('ecomm-staging-cond', 'ecomm-production-cond', '{"kind": "a"}')
-    WHERE path = '.kind'$$), '(0)', 'what may be seen and does not change has none');
+    WHERE path = '.kind' AND change <> 'none'$$), '(0)', 'what may be seen and does not change has none');
 SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, change, origin
     FROM promote.preview_promotion('ecomm-staging-cond', 'ecomm-production-cond', '{"token": null}')
     WHERE path = '.token'$$), '(.token,remove,override)', 'what is taken away is said to be');
@@ -169,7 +169,7 @@ SELECT is(pg_temp.as_role('m_viewer', format('SELECT params FROM promote.config_
         '""(sensitive value)"", ""name"": ""a""}]}")', 'the configuration, ' || state)
   FROM unnest(ARRAY['desired', 'running']) AS state;
 SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, a_value, b_value
-    FROM promote.compare_instances('ecomm-staging-lists', 'ecomm-production-lists') WHERE kind = 'params'
+    FROM promote.compare_instances('ecomm-staging-lists', 'ecomm-production-lists') WHERE kind = 'param'
     ORDER BY path COLLATE "C"$$),
 E'(.keys[0],"""(sensitive value)""","""(sensitive value)""")
 (.keys[1],"""(sensitive value)""",)
@@ -201,10 +201,13 @@ SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-lists', 'ecomm-
 SELECT is((SELECT jsonb_agg(x ORDER BY x ->> 'path') FROM promote.deployment AS d, jsonb_array_elements(d.diff) AS x
     WHERE d.component = 'lists' AND d.environment = 'production' AND d.deployment = (SELECT max(deployment)
     FROM promote.deployment WHERE component = 'lists' AND environment = 'production') AND x ->> 'path' ~ 'keys|pair'),
-    '[{"old": "(sensitive value)", "new": "(sensitive value)", "path": ".keys[0]", "change": "change", "sensitive": '
-        'true}, {"new": "(sensitive value)", "path": ".keys[1]", "change": "add", "sensitive": true},
-      {"old": "open-p", "new": "open-s", "path": ".pair[0]", "change": "change"}, {"old": "(sensitive value)", "new": '
-          '"(sensitive value)", "path": ".pair[1]", "change": "change", "sensitive": true}]', 'its plan');
+    '[{"kind": "param", "old": "(sensitive value)", "new": "(sensitive value)", "path": ".keys[0]", "change": '
+        '"change", '
+        '"sensitive": true, "since": 2}, {"kind": "param", "new": "(sensitive value)", "path": ".keys[1]", "change": '
+        '"add", "sensitive": true, "since": 2}, {"kind": "param", "old": "open-p", "new": "open-s", "path": '
+            '".pair[0]", '
+        '"change": "change", "since": 2}, {"kind": "param", "old": "(sensitive value)", "new": "(sensitive value)", '
+        '"path": ".pair[1]", "change": "change", "sensitive": true, "since": 2}]', 'its plan');
 SELECT matches(promote.plan_text('ecomm-production-lists'), E'\\+ \\.keys\\[1\\] +"\\(sensitive value\\)"',
     '... as text');
 SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, old_value, new_value FROM promote.config_changes
@@ -464,7 +467,7 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema)
     VALUES ('moved', '2.0.0', '{"properties": {"auth": {"properties": {"pw": {"$md.sensitive": true}}}}}');
 SELECT is(pg_temp.as_role('m_viewer',
     $$SELECT * FROM promote.compare_instances('ecomm-staging-moved', 'ecomm-production-moved')$$),
-    '(params,.pw,change,"""(sensitive value)""","""(sensitive value)""",t)',
+    '(param,.pw,change,"""(sensitive value)""","""(sensitive value)""",t)',
     'what the release marks that it was configured by is masked, whatever is published since');
 
 -- ---- ... which is so for short values, too, that are known by their places alone ----

@@ -64,8 +64,10 @@ SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-kp', '{"k": "
     'not copyable');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-kp', '{"k": "PRODSECRET"}', '1.0.0')$$,
     'and sensitive by the destination''s release');
-SELECT is(pg_temp.lines($$SELECT * FROM promote.preview_promotion('ecomm-staging-kp', 'ecomm-production-kp')$$),
-    '(.k,keep,"""(sensitive value)""","""(sensitive value)""",destination,f,t)', 'a value that is kept is masked too');
+SELECT is(pg_temp.lines($$SELECT * FROM promote.preview_promotion('ecomm-staging-kp', 'ecomm-production-kp')
+    WHERE kind = 'param'$$),
+    '(param,.k,keep,"""(sensitive value)""","""(sensitive value)""",,1,destination,f,t)',
+        'a value that is kept is masked too');
 
 -- ---- copyable is asked of the document as it will be ----
 UPDATE promote.environment SET parameters = '{"mode": "prod", "x": 1}' WHERE environment IN ('staging', 'production')
@@ -100,8 +102,9 @@ SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-ph', '{"n"
 SELECT is((SELECT jsonb_agg(c ORDER BY c ->> 'path') FROM (SELECT diff, destructive FROM promote.deployment
     WHERE component = 'ph' AND environment = 'production' ORDER BY deployment DESC LIMIT 1) d,
     jsonb_array_elements(d.diff) c WHERE destructive),
-    '[{"path": ".n", "change": "add", "new": 1}, {"path": ".s", "change": "change", "old": 1, "new": 2, "immutable": '
-        'true}]', 'and then the plan says what the parameter did');
+    '[{"kind": "param", "path": ".n", "change": "add", "new": 1, "since": 2}, {"kind": "parameter", "path": ".s", '
+        '"change": "change", "old": 1, "new": 2, "immutable": true, "since": 2}]',
+            'and then the plan says what the parameter did');
 
 -- ---- what runs is what was deployed, not what was planned ----
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-ph', '{"s": "{{x}}", "n": 2}',
@@ -113,7 +116,8 @@ SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-ph'
     'a plan of the parameter alone would replace');
 SELECT is(pg_temp.lines($$SELECT changed, deployment IS NOT NULL, diff
     FROM promote.configure_instance('ecomm-production-ph', allow_replace => true)$$),
-    '(f,t,"[{""new"": 3, ""old"": 2, ""path"": "".s"", ""change"": ""change"", ""immutable"": true}]")',
+    '(f,t,"[{""new"": 3, ""old"": 2, ""kind"": ""parameter"", ""path"": "".s"", ""since"": 3, ""change"": ""change"", '
+        '""immutable"": true}]")',
         'and may, where it is allowed; the result has the plan''s diff');
 SELECT matches(promote.plan_text('ecomm-production-ph'), E'\nWhat runs would be replaced: ', 'the text says so');
 SELECT is(pg_temp.lines($$SELECT changed, deployment FROM promote.configure_instance('ecomm-production-ph')$$), '(f,)',

@@ -64,8 +64,9 @@ SELECT pg_temp.no($$deploy_instance('ecomm-production-db', 2)$$, 'PM504', 'PROVI
 SELECT pg_temp.work('ecomm-production-db');
 SELECT is(pg_temp.lines($$SELECT deployment, revision, base_revision, plan, diff
     FROM promote.deploy_instance('ecomm-production-db')$$),
-    '(4,3,1,3,"[{""new"": ""x"", ""path"": "".tier"", ""change"": ""add""}, {""new"": 2, ""path"": "".replicas"", '
-        '""change"": ""add""}]")', 'the diff starts from what is deployed, not from what was planned last');
+    '(4,3,1,3,"[{""new"": ""x"", ""kind"": ""param"", ""path"": "".tier"", ""since"": 3, ""change"": ""add""}, '
+        '{""new"": 2, ""kind"": ""param"", ""path"": "".replicas"", ""since"": 2, ""change"": ""add""}]")',
+    'the diff starts from what is deployed, not from what was planned last');
 
 SELECT matches(promote.plan_text('ecomm-production-db', 4),
     E'^ecomm-production-db, provision 4: revision 1 -> 3, postgres 1.0.0\n\n', 'that of a provision need not');
@@ -81,9 +82,9 @@ SAVEPOINT reviewed;
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-db', '{"tier": "y"}')$$,
     'the desired revision moves');
 SELECT matches(promote.plan_text('ecomm-production-db'),
-    E'^ecomm-production-db, plan 5: revision 3 -> 4, postgres 1.0.0\nWhat runs is revision 1, postgres 1.0.0: '
-    'promote.compare_deployments\\(''ecomm-production-db/2'', ''ecomm-production-db/5''\\) shows all that would '
-    'change\\.\n\n', 'the text of a plan whose diff starts elsewhere says what runs');
+    E'^ecomm-production-db, plan 5: revision 1 -> 4, postgres 1.0.0\n\n  \\+ .tier      "y"\n  \\+ .replicas  2  # '
+        'since '
+    'revision 2\n', 'the text of a plan says since when something waits that came with another revision');
 SELECT pg_temp.no($$deploy_instance('ecomm-production-db', 3)$$, 'PM503',
     'desired revision is 4; what was reviewed is revision 3', 'the revision has moved');
 ROLLBACK TO reviewed;
@@ -179,8 +180,9 @@ ROLLBACK TO reviewed;
 SELECT is((promote.configure_instance('ecomm-production-db', '{"tier": "f"}')).deployment, 5,
     'a revision with its plan');
 SELECT is((promote.abort_deployment('ecomm-production-db', 5)).status, 'ABORTED', 'which is aborted');
-SELECT is(pg_temp.lines($$SELECT changed, deployment, diff FROM promote.configure_instance('ecomm-production-db')$$),
-    '(f,6,"[{""new"": ""f"", ""old"": ""x"", ""path"": "".tier"", ""change"": ""change""}]")',
+SELECT is(pg_temp.lines($$SELECT changed, deployment, pg_temp.entries(diff)
+    FROM promote.configure_instance('ecomm-production-db')$$),
+    E'(f,6,".tier add -> ""f"" 4\n.replicas add -> 2 2")',
     'asked for again it gets another, which shows the same');
 SELECT is(pg_temp.lines($$SELECT changed, deployment FROM promote.configure_instance('ecomm-production-db')$$), '(f,)',
     'once');

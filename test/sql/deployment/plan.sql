@@ -235,15 +235,17 @@ SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db',
 SELECT pg_temp.says($$SELECT leaf, path, change, old_value, new_value, immutable, sensitive, unexpected
     FROM promote.config_changes WHERE instance = 'ecomm-production-db' AND deployment = (SELECT deployment
     FROM promote.instance WHERE name = 'ecomm-production-db')$$,
-    '(1,.network.cidr,change,"""10.9.0.0/16""","""10.8.0.0/16""",t,f,t)
-(2,.password,change,"""(sensitive value)""","""(sensitive value)""",f,t,t)
-(3,.replicas,change,7,8,f,f,t)', 'leaf by leaf; the source has run nothing yet');
+    '(1,.tier,change,null,"""gold""",f,f,t)
+(2,.network.cidr,change,"""10.9.0.0/16""","""10.8.0.0/16""",t,f,t)
+(3,.password,change,"""(sensitive value)""","""(sensitive value)""",f,t,t)
+(4,.replicas,change,1,8,f,f,t)', 'leaf by leaf; the source has run nothing yet');
 SELECT unalike(promote.plan_text('ecomm-production-db'), '%unexpected%', 'of which the text does not speak');
 SELECT pg_temp.deploy('ecomm-staging-db') \g /dev/null
 SELECT pg_temp.says($$SELECT path, unexpected FROM promote.config_changes WHERE instance = 'ecomm-production-db'
     AND deployment = (SELECT deployment FROM promote.instance WHERE name = 'ecomm-production-db')$$,
-    E'(.network.cidr,t)\n(.password,f)\n(.replicas,t)', 'it has run with a password, but not with these values');
-SELECT alike(promote.plan_text('ecomm-production-db'), E'%~ .replicas      7 -> 8  # unexpected\n%',
+    E'(.tier,t)\n(.network.cidr,t)\n(.password,f)\n(.replicas,t)',
+        'it has run with a password, but not with these values');
+SELECT alike(promote.plan_text('ecomm-production-db'), E'%~ .replicas      1 -> 8  # unexpected\n%',
     'which the text says');
 SELECT alike(promote.plan_text('ecomm-production-db'),
     E'%"10.8.0.0/16"  # immutable, forces replacement, unexpected\n%', 'beside other remarks')
@@ -254,7 +256,7 @@ SELECT alike(promote.plan_text('ecomm-production-db'),
 SELECT promote.configure_instance('ecomm-production-db', '{"replicas": 1}', allow_replace => true) \g /dev/null
 SELECT pg_temp.says($$SELECT path, unexpected FROM promote.config_changes WHERE instance = 'ecomm-production-db'
     AND deployment = (SELECT deployment FROM promote.instance WHERE name = 'ecomm-production-db')$$,
-    '(.replicas,)', 'NULL of an edit');
+    E'(.tier,)\n(.network.cidr,)\n(.password,)', 'NULL of an edit');
 -- what staging no longer has, it has run without
 SELECT promote.configure_instance('ecomm-staging-db', '{"tier": null, "replicas": 5}') \g /dev/null
 SELECT pg_temp.deploy('ecomm-staging-db') \g /dev/null

@@ -35,7 +35,7 @@ SELECT pg_temp.refuses($$SELECT promote.rollback_instance('ecomm-production-db',
     'nor a revision by its number');
 SELECT pg_temp.refuses($$SELECT promote.rollback_instance('ecomm-prod-uswest-db')$$, 'PM508', 'Nothing was deployed',
     'nor an instance without a revision');
-SELECT is(pg_temp.rehearsal(), '(obstacle,PM508,,,,,,,"Nothing was deployed at ""ecomm-production-db"" yet.")',
+SELECT is(pg_temp.rehearsal(), '(obstacle,PM508,,,,,,,,"Nothing was deployed at ""ecomm-production-db"" yet.")',
     'a rehearsal says so');
 
 -- ---- one deployed, and then another ----
@@ -58,7 +58,8 @@ SELECT pg_temp.refuses($$SELECT * FROM promote.rehearse_rollback('ecomm-producti
     'nor is it rehearsed');
 SELECT is(pg_temp.lines($$SELECT kind, path, change, old_value, new_value, immutable, sensitive, message
     FROM promote.rehearse_rollback('ecomm-production-db') ORDER BY path$$),
-    $$(change,.replicas,change,9,3,f,f,)$$, 'the one that ran last is the default, though it is not the one before');
+    $$(release,"release constraint",change,"""~1""","""1.1.0""",f,f,)$$,
+        'the one that ran last is the default, though it is not the one before');
 SELECT pg_temp.fails('ecomm-production-db') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT new_revision, changed
     FROM promote.rollback_instance('ecomm-production-db', message => 'it failed')$$), '(4,t)',
@@ -70,15 +71,16 @@ SELECT is(pg_temp.lines($$SELECT origin, version_constraint, release_channel, ve
                                 AND component = 'db' AND revision = 4$$),
     '(rollback,1.1.0,stable,1.1.0,production,2,,"it failed",ada,t)',
         'a revision of the old configuration, by exactly the release that ran');
-SELECT is(pg_temp.back('2'), '(4,4,,f,0)', 'again: nothing to do');
+SELECT is(pg_temp.back('2'), '(4,4,,f,1)', 'again: nothing to do');
 SELECT is(pg_temp.params('ecomm-production-db') ->> 'password', '{{domain}}', 'with its own placeholders');
 SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
 
 -- ---- to and fro ----
 SELECT is(pg_temp.lines($$SELECT kind, path, change, old_value, new_value, sensitive
-    FROM promote.rehearse_rollback('ecomm-production-db', 1) ORDER BY path$$),
-    E'(change,.password,change,"""(sensitive value)""","""(sensitive value)""",t)\n(change,.replicas,remove,3,,f)\n'
-        '(change,.size,change,"""large""","""small""",f)', 'what it would change, masked');
+    FROM promote.rehearse_rollback('ecomm-production-db', 1) ORDER BY kind, path$$),
+    E'(param,.password,change,"""(sensitive value)""","""(sensitive value)""",t)\n(param,.replicas,remove,3,,f)\n'
+    '(param,.size,change,"""large""","""small""",f)\n(release,"release constraint",change,"""1.1.0""","""1.0.0""",f)\n'
+    '(release,"release version",change,"""1.1.0""","""1.0.0""",f)', 'what it would change, masked');
 CREATE TEMP TABLE shown AS SELECT path, change, old_value AS old, new_value AS new
     FROM promote.rehearse_rollback('ecomm-production-db', 1);
 CREATE TEMP TABLE staged AS SELECT * FROM promote.rollback_instance('ecomm-production-db', 1, 'back', 4);
@@ -123,7 +125,7 @@ UPDATE promote.environment SET parameters = '{"domain": "new.example.com"}' WHER
 SELECT pg_temp.refuses($$SELECT promote.rollback_instance('ecomm-production-db')$$, 'PM104', '^\.subnet: ',
     'an immutable value of what runs');
 SELECT is((SELECT count(*) FROM promote.rehearse_rollback('ecomm-production-db')
-    WHERE kind = 'change' AND path = '.subnet' AND immutable), 1::bigint, 'is marked in what would change');
+    WHERE kind = 'param' AND path = '.subnet' AND immutable), 1::bigint, 'is marked in what would change');
 SELECT is(pg_temp.lines($$SELECT changed
     FROM promote.rollback_instance('ecomm-production-db', allow_replace => true)$$), '(t)',
     'unless it may be replaced');
@@ -154,7 +156,7 @@ SELECT is(pg_temp.rehearsal('1, true'), pg_temp.rehearsal('1'), 'unless it is as
 SELECT is((SELECT data - 'database_role' - 'rendered_digest' - 'diff' FROM promote.audit_log
     WHERE event = 'rollback.rehearsed'),
     (SELECT jsonb_build_object('actor', 'ada', 'revision', 8, 'to_revision', 1, 'version', '1.0.0', 'changes',
-        count(*) FILTER (WHERE kind = 'change'), 'obstacles', jsonb_agg(code) FILTER (WHERE kind = 'obstacle'))
+        count(change), 'obstacles', jsonb_agg(code) FILTER (WHERE kind = 'obstacle'))
         FROM promote.rehearse_rollback('ecomm-production-db', 1)), 'then with facts');
 SELECT is((SELECT octet_length(data ->> 'rendered_digest') + octet_length(data ->> 'diff') FROM promote.audit_log
     WHERE event = 'rollback.rehearsed'), 128, 'and digests');

@@ -45,8 +45,8 @@ SELECT is((SELECT data FROM promote.audit_log WHERE subject = 'ecomm-production-
 SELECT is((SELECT data FROM promote.audit_log WHERE subject = 'ecomm-production-db'
     AND seq = 4) - 'created_at' - 'diff' - 'rendered_digest' - 'database_role',
     '{"project": "ecomm", "environment": "production", "component": "db", "deployment": 2, "action": "PLAN", '
-        '"revision": 2, "base_revision": 1, "bundle": "postgres",
-      "version": "1.2.0-dev.20260915T101500Z", "previous_version": "1.0.0", "destructive": false, "actor": "ada"}',
+        '"revision": 2, "bundle": "postgres",
+      "version": "1.2.0-dev.20260915T101500Z", "destructive": false, "actor": "ada"}',
           'the facts of a deployment');
 
 -- ---- tampering, by someone who could switch the guards off ----

@@ -16,14 +16,20 @@ SELECT promote.configure_instance('ecomm-production-cache', '{"a": 1}', '2.0.0')
 CREATE FUNCTION pg_temp.fingerprint(environment text, name text) RETURNS bytea LANGUAGE sql AS $$
     SELECT s.fingerprint FROM promote.secret s WHERE s.component = 'cache' AND s.environment = $1 AND s.secret = $2
 $$;
+-- Of the diffs, in which everything is that waits, what is carried.
+CREATE FUNCTION pg_temp.carried(diff jsonb) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT COALESCE(jsonb_agg(e ORDER BY n), '[]') FROM jsonb_array_elements($1) WITH ORDINALITY AS x (e, n)
+     WHERE e ->> 'kind' IN ('secret', 'reference')
+$$;
 CREATE FUNCTION pg_temp.promoted(options text DEFAULT '') RETURNS text LANGUAGE sql AS $$
-    SELECT pg_temp.lines('SELECT old_revision, new_revision, deployment, changed, diff FROM '
+    SELECT pg_temp.lines('SELECT old_revision, new_revision, deployment, changed, pg_temp.carried(diff) FROM '
         'promote.promote_instance(''ecomm-staging-cache'', ''ecomm-production-cache'', copy_secrets => true' || options
         || ')')
 $$;
 CREATE FUNCTION pg_temp.previewed() RETURNS text LANGUAGE sql AS $$
     SELECT pg_temp.lines('SELECT path, change, old_value, new_value, origin, immutable, sensitive FROM '
-        'promote.preview_promotion(''ecomm-staging-cache'', ''ecomm-production-cache'', copy_secrets => true)')
+        'promote.preview_promotion(''ecomm-staging-cache'', ''ecomm-production-cache'', copy_secrets => true) '
+        'WHERE kind = ''secret''')
 $$;
 
 -- ---- without a key ----
@@ -48,14 +54,14 @@ E'("secret password",add,,"""(sensitive value)""",source,f,t)
 ("secret token",change,"""(sensitive value)""","""(sensitive value)""",source,f,t)',
     'the preview says of each what would become of it');
 SELECT is(pg_temp.fingerprint('production', 'password'), NULL, '... and copies none');
-SELECT is(pg_temp.lines($$SELECT * FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache')$$),
-    NULL, 'nothing is copied unasked');
+SELECT is(pg_temp.lines($$SELECT * FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache')
+    WHERE change <> 'none'$$), NULL, 'nothing is copied unasked');
 
 -- ---- the promotion ----
 SELECT is(pg_temp.promoted(', expected_revision => 1'),
-'(1,1,2,t,"[{""new"": ""(sensitive value)"", ""kind"": ""secret"", ""path"": ""secret password"", ""change"": ""add"", '
-    '""sensitive"": true}, {""new"": ""(sensitive value)"", ""old"": ""(sensitive value)"", ""kind"": ""secret"", '
-    '""path"": ""secret token"", ""change"": ""change"", ""sensitive"": true}]")',
+'(1,1,2,t,"[{""new"": ""(sensitive value)"", ""kind"": ""secret"", ""path"": ""secret password"", ""since"": 1, '
+    '""change"": ""add"", ""sensitive"": true}, {""new"": ""(sensitive value)"", ""old"": ""(sensitive value)"", '
+    '""kind"": ""secret"", ""path"": ""secret token"", ""since"": 1, ""change"": ""change"", ""sensitive"": true}]")',
     'secrets alone are a change without a revision, and are planned');
 SELECT is(pg_temp.fingerprint('production', 'password'), promote.secret_fingerprint('ecomm', 'hush-hush'),
     'one is set');
@@ -68,14 +74,20 @@ SELECT is((SELECT data - 'actor' - 'database_role' FROM promote.audit_log WHERE 
     '{"source": "ecomm-staging-cache", "secrets": [{"name": "password", "change": "set"}, {"name": "tls", "change": '
         '"kept"}, {"name": "token", "change": "replaced"}]}', 'the record says names and what became of each');
 SELECT is(promote.plan_text('ecomm-production-cache'),
-    E'ecomm-production-cache, plan 2: revision 1 -> 1, redis 2.0.0\n\n  + secret password  "(sensitive value)"\n  ~ '
-    'secret token     "(sensitive value)" -> "(sensitive value)"\n\nPlan: 1 to add, 1 to change, 0 to remove.',
+    E'ecomm-production-cache, plan 2: revision 1, redis 2.0.0\n\n  + release version     "2.0.0"\n  + release '
+    'constraint  "2.0.0"\n  + release channel     "stable"\n  + .a                  1\n  + secret password     '
+    '"(sensitive value)"\n  ~ secret token        "(sensitive value)" -> "(sensitive value)"\n\nPlan: 5 to add, 1 to '
+    'change, 0 to remove.',
     'the plan''s text shows the names');
 SELECT is(pg_temp.lines($$SELECT path FROM promote.config_changes WHERE instance = 'ecomm-production-cache'
-    AND deployment = 2$$), NULL, 'they are no leaves of the configuration');
-SELECT is(pg_temp.promoted(), '(1,1,,f,[])', 'once');
-SELECT is(pg_temp.previewed(), '("secret tls",keep,"""(sensitive value)""","""(sensitive value)""",destination,f,t)',
-    'nothing is left to be copied');
+    AND deployment = 2$$), '(.a)', 'they are no leaves of the configuration');
+SELECT is(split_part(pg_temp.promoted(), '"', 1), '(1,1,,f,', 'once');
+SELECT is(pg_temp.lines($$SELECT path, change, old_value, running_value, since
+    FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true)
+    WHERE kind = 'secret'$$),
+E'("secret tls",keep,"""(sensitive value)""","""(sensitive value)""",)
+("secret password",none,"""(sensitive value)""",,1)
+("secret token",none,"""(sensitive value)""","""(sensitive value)""",1)', 'nothing is left to be copied, but it waits');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE event = 'secrets.copied'), 1::bigint, '... and recorded once');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE data::text ~ 'hush-hush|tick-tock|other-tock|prod-key')
         + (SELECT count(*) FROM promote.deployment d
@@ -90,28 +102,33 @@ SELECT is(pg_temp.lines($$SELECT status FROM promote.deploy_instance('ecomm-prod
 
 -- ---- without a plan; with a revision; with references ----
 SELECT is(pg_temp.promoted(', plan => false'),
-    '(1,1,,t,"[{""new"": ""(sensitive value)"", ""old"": ""(sensitive value)"", ""kind"": ""secret"", ""path"": '
-    '""secret password"", ""change"": ""change"", ""sensitive"": true}]")', 'staged without a plan');
+    '(1,1,,t,"[{""new"": ""(sensitive value)"", ""kind"": ""secret"", ""path"": ""secret password"", ""since"": 1, '
+    '""change"": ""add"", ""sensitive"": true}, {""new"": ""(sensitive value)"", ""old"": ""(sensitive value)"", '
+    '""kind"": ""secret"", ""path"": ""secret token"", ""since"": 1, ""change"": ""change"", ""sensitive"": true}]")',
+    'staged without a plan');
 SELECT promote.set_secret('ecomm-staging-cache', 'token', 'again') \g /dev/null
 SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-1') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT new_revision, changed,
-    (SELECT string_agg(c ->> 'path' || ' ' || (c ->> 'change'), ', ') FROM jsonb_array_elements(diff) c)
+    (SELECT string_agg(c ->> 'path' || ' ' || (c ->> 'change'), ', ') FROM jsonb_array_elements(diff) c
+      WHERE c ->> 'kind' <> 'release')
     FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', '{"a": 2}', copy_secrets => true,
     copy_remote_references => true)$$),
-    '(2,t,".a change, reference network add, secret token change")', 'all in one diff, the leaves first');
+    '(2,t,".a add, reference network add, secret password add, secret token change")',
+    'all in one diff, the leaves first');
 SELECT is((SELECT d.diff FROM promote.instance i JOIN promote.deployment d USING (project, environment, component,
-    deployment) WHERE i.name = 'ecomm-production-cache') -> 2,
+    deployment) WHERE i.name = 'ecomm-production-cache') -> -1,
     '{"path": "secret token", "change": "change", "kind": "secret", "old": "(sensitive value)", "new": "(sensitive '
-        'value)", "sensitive": true}', '... which the plan has, too');
+        'value)", "sensitive": true, "since": 2}', '... which the plan has, too');
 SELECT is(pg_temp.lines($$SELECT plan_status, changes FROM promote.promotion_history
-    WHERE destination = 'ecomm-production-cache' AND revision = 2$$), '(PENDING,3)', 'the history counts them');
+    WHERE destination = 'ecomm-production-cache' AND revision = 2$$), '(PENDING,7)', 'the history counts them');
 
 -- ---- of the destination's release only ----
 SELECT promote.configure_instance('ecomm-staging-cache', '{}', '2.1.0') \g /dev/null
 SELECT promote.set_secret('ecomm-staging-cache', 'password', 'newer') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT path, change
     FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true)
-    WHERE sensitive$$), '("secret password",change)', 'what the release to come does not declare is not copied');
+    WHERE sensitive AND change <> 'none'$$), '("secret password",change)',
+        'what the release to come does not declare is not copied');
 SELECT promote.set_secret('ecomm-production-cache', 'token', 'own') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
     copy_secrets => true)$$), '(t)', 'promoted');
@@ -123,8 +140,9 @@ SELECT is((SELECT data -> 'secrets' FROM promote.audit_log WHERE event = 'secret
 -- ---- along a path ----
 INSERT INTO promote.promotion_path VALUES ('ecomm', 'staging', 'production');
 SELECT promote.set_secret('ecomm-staging-cache', 'password', 'newest') \g /dev/null
-SELECT is(pg_temp.lines($$SELECT changed, diff -> 0 ->> 'path'
-    FROM promote.promote_to_next('ecomm-staging-cache', copy_secrets => true)$$), '(t,"secret password")',
+SELECT is(pg_temp.lines($$SELECT changed,
+    jsonb_path_query_first(diff, '$[*] ? (@.path == "secret password")') -> 'since'
+    FROM promote.promote_to_next('ecomm-staging-cache', copy_secrets => true)$$), '(t,3)',
     'promote_to_next copies as well');
 
 -- ---- who may ----
@@ -192,10 +210,12 @@ SELECT is(pg_temp.lines($$SELECT copy_secrets, copy_remote_references
     copy_remote_references => true)$$), '(t,t)', 'asked for');
 SELECT throws_ok($$UPDATE promote.promotion_request SET copy_secrets = false WHERE request = 2$$, 'PM301', NULL,
     '... for good');
-SELECT is(pg_temp.lines($$SELECT (SELECT string_agg(c ->> 'path', ', ') FROM jsonb_array_elements(diff) c),
+SELECT is(pg_temp.lines($$SELECT (SELECT string_agg(c ->> 'path', ', ') FROM jsonb_array_elements(diff) c
+      WHERE c ->> 'kind' <> 'release'),
     (SELECT string_agg(b ->> 'code', ', ') FROM jsonb_array_elements(blockers) b)
     FROM promote.preview_request('ecomm', 2)$$),
-    '(".a, reference network, secret token",)', 'the preview shows what would be carried, and nothing is in its way');
+    '(".a, reference network, secret password, secret token",)',
+        'the preview shows what would be carried, and nothing is in its way');
 SELECT is(pg_temp.fingerprint('production', 'token'), NULL, '... which it is not yet');
 SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-8') \g /dev/null
 SELECT throws_ok($$SELECT promote.advance_request('ecomm', 2)$$, 'PM607', NULL,

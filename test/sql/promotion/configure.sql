@@ -6,10 +6,11 @@ SELECT no_plan();
 
 SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"size": "small"}')$$, 'PM103',
     '"tier" is missing', 'the first constraint is latest');
-SELECT is(pg_temp.lines($$SELECT destination, old_revision, new_revision, deployment, changed, diff
+SELECT is(pg_temp.lines($$SELECT destination, old_revision, new_revision, deployment, changed, pg_temp.entries(diff)
     FROM promote.configure_instance('ecomm-prod-uswest-db', '{"size": "small", "tier": "x"}', message => 'born')$$),
-    '(ecomm-prod-uswest-db,,1,1,t,"[{""new"": ""small"", ""path"": "".size"", ""change"": ""add""}, {""new"": ""x"", '
-        '""path"": "".tier"", ""change"": ""add""}]")', 'the first revision');
+    E'(ecomm-prod-uswest-db,,1,1,t,"release version add -> ""2.0.0"" 1\nrelease constraint add -> ""latest"" '
+        '1\nrelease '
+        'channel add -> ""stable"" 1\n.size add -> ""small"" 1\n.tier add -> ""x"" 1")', 'the first revision');
 SELECT is(pg_temp.lines($$SELECT origin, version_constraint, release_channel, overrides, message, source_environment,
     source_revision FROM promote.revision WHERE environment = 'prod-uswest'$$),
     '(edit,latest,stable,"{""size"": ""small"", ""tier"": ""x""}",born,,)', 'says what was edited');

@@ -8,8 +8,11 @@ SET LOCAL promote.actor = 'ada';
 -- ---- the preview ----
 SELECT is(pg_temp.lines($$SELECT path, change, old_value, new_value, origin, immutable, sensitive
                             FROM promote.preview_promotion('ecomm-staging-db', 'ecomm-production-db',
-                                '{"replicas": 5, "subnet": null}')$$),
-E'(.size,change,"""small""","""medium""",source,f,f)
+                                '{"replicas": 5, "subnet": null}') WHERE change <> 'none'$$),
+E'("release version",change,"""1.0.0""","""1.2.0-dev.20260915T101500Z""",source,f,f)
+("release constraint",change,"""1.0.0""","""~1""",source,f,f)
+("release channel",change,"""stable""","""development""",source,f,f)
+(.size,change,"""small""","""medium""",source,f,f)
 (.tier,add,,null,source,f,f)
 (.nodes[0].role,change,"""x""","""primary""",source,f,f)
 (.nodes[1].id,remove,"""p2""",,source,f,f)
@@ -39,7 +42,7 @@ CREATE TEMP TABLE previewed ON COMMIT DROP AS
 SELECT * FROM promote.preview_promotion('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 5}');
 SELECT is(pg_temp.lines($$SELECT destination, old_revision, new_revision, deployment, changed, jsonb_array_length(diff)
     FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 5}', message => 'sale')$$),
-    '(ecomm-production-db,1,2,2,t,8)', 'the promotion says what it did');
+    '(ecomm-production-db,1,2,2,t,13)', 'the promotion says what it did');
 SELECT is(pg_temp.params('ecomm-production-db'),
     '{"size": "medium", "replicas": 5, "account": "prod", "subnet": "internal", "password": "hush", "tier": null,
     "network": {"cidr": "10.9.0.0/16", "zones": ["a"]}, "nodes": [{"id": "p1", "role": "primary"}]}',
@@ -52,15 +55,21 @@ SELECT is(pg_temp.lines($$SELECT origin, source_environment, source_revision, ov
         '(promotion,staging,1,"{""replicas"": 5}",sale,ada,t,t,f)', 'the revision says where it came from');
 SELECT is(pg_temp.lines($$SELECT action, status, revision, base_revision, bundle, version, previous_version,
     destructive, actor FROM promote.deployment WHERE environment = 'production' AND deployment = 2$$),
-    '(PLAN,PENDING,2,1,postgres,1.2.0-dev.20260915T101500Z,1.0.0,f,ada)', 'the plan waits, with the version step');
+    '(PLAN,PENDING,2,,postgres,1.2.0-dev.20260915T101500Z,,f,ada)', 'the plan waits; nothing runs yet');
 SELECT is((SELECT jsonb_agg(c) FROM promote.deployment, jsonb_array_elements(diff) c WHERE environment = 'production'
     AND deployment = 2),
-          (SELECT jsonb_agg(jsonb_build_object('path', path, 'change', change)
-                            || CASE WHEN old_value IS NULL THEN '{}' ELSE jsonb_build_object('old', old_value) END
+          (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('kind', kind, 'path', path, 'since', since,
+                                'change', CASE WHEN running_value IS NULL THEN 'add' WHEN new_value IS NULL
+                                THEN 'remove' ELSE 'change' END, 'old', running_value,
+                                'immutable', NULLIF(immutable, false), 'sensitive', NULLIF(sensitive, false)))
                             || CASE WHEN new_value IS NULL THEN '{}' ELSE jsonb_build_object('new', new_value) END
-                            || CASE WHEN immutable THEN '{"immutable": true}' ELSE '{}' END::jsonb
-                            || CASE WHEN sensitive THEN '{"sensitive": true}' ELSE '{}' END::jsonb)
-             FROM previewed WHERE change <> 'keep'), 'the plan''s diff is what the preview showed');
+                            ORDER BY place)
+             FROM previewed, LATERAL (SELECT n FROM promote.deployment, jsonb_array_elements(diff)
+                 WITH ORDINALITY AS x (c, n) WHERE environment = 'production' AND deployment = 2
+                   AND c ->> 'path' = path) AS p (place)
+            WHERE since IS NOT NULL), 'the plan''s diff is what the preview showed');
+SELECT is((SELECT jsonb_array_length(diff) FROM promote.deployment WHERE environment = 'production' AND deployment = 2),
+    (SELECT count(*)::integer FROM previewed WHERE since IS NOT NULL), '... all of it');
 SELECT ok(NOT EXISTS (SELECT FROM promote.deployment WHERE diff::text ~ 'secret"|hush') AND NOT EXISTS (SELECT
     FROM promote.audit_log WHERE data::text ~ 'secret"|hush'), 'what is sensitive is in no diff and in no audit row');
 SELECT is(pg_temp.lines($$SELECT event, actor, database_role = current_user, data ->> 'origin',
@@ -70,25 +79,23 @@ SELECT is(pg_temp.lines($$SELECT event, actor, database_role = current_user, dat
 
 -- ---- nothing to change ----
 CREATE TEMP TABLE counted ON COMMIT DROP AS SELECT pg_temp.rows() AS n;
-SELECT is(pg_temp.lines($$SELECT old_revision, new_revision, deployment, changed, diff
-    FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 5.0}')$$),
-    '(2,2,,f,[])', 'the same again changes nothing and says so');
+SELECT is(pg_temp.lines($$SELECT p.old_revision, p.new_revision, p.deployment, p.changed, p.diff = d.diff
+    FROM promote.deployment AS d,
+         promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 5.0}') AS p
+    WHERE d.environment = 'production' AND d.deployment = 2$$),
+    '(2,2,,f,t)', 'the same again changes nothing and says so; what waits is what waited');
 SELECT is(pg_temp.rows(), n, 'and writes nothing') FROM counted;
 SELECT is(pg_temp.lines($$SELECT new_revision, deployment, changed
     FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', plan => false)$$), '(3,,t)',
     'staged only, without a plan');
-SELECT is((SELECT diff FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 8}',
-    plan => false)),
-          '[{"path": ".replicas", "change": "change", "old": 5, "new": 8}]',
-              'the diff since the last plan is returned all the same');
-SELECT is(pg_temp.lines($$SELECT new_revision, deployment, changed, diff
-    FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 8}')$$),
-    '(4,3,f,"[{""new"": 8, ""old"": 5, ""path"": "".replicas"", ""change"": ""change""}]")',
-        'a revision that has no plan gets one');
-SELECT is(pg_temp.lines($$SELECT revision, base_revision, diff FROM promote.deployment WHERE environment = 'production'
-    AND deployment = 3$$),
-    '(4,2,"[{""new"": 8, ""old"": 5, ""path"": "".replicas"", ""change"": ""change""}]")',
-        'with the diff since the last plan, so that no change is in none');
+SELECT is((SELECT pg_temp.entries(diff, 4) FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db',
+    '{"replicas": 8}', plan => false)), '.replicas add -> 8 4', 'the diff is returned all the same');
+SELECT is((SELECT row(new_revision, deployment, changed, pg_temp.entries(diff, 4))::text
+    FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 8}')),
+    '(4,3,f,".replicas add -> 8 4")', 'a revision that has no plan gets one');
+SELECT is(pg_temp.lines($$SELECT revision, base_revision, pg_temp.entries(diff, 4), pg_temp.entries(diff, 3),
+    jsonb_array_length(diff) FROM promote.deployment WHERE environment = 'production' AND deployment = 3$$),
+    '(4,,".replicas add -> 8 4",,13)', '... in which everything is that waits');
 SELECT is(pg_temp.lines($$SELECT deployment, changed
     FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 8}')$$), '(,f)',
     'but only one');
@@ -149,11 +156,12 @@ SELECT is(pg_temp.lines($$SELECT d.destructive FROM promote.promote_instance('ec
         'what is being written is not visible to its own statement');
 SELECT is(pg_temp.lines($$SELECT destructive FROM promote.deployment WHERE environment = 'production'
     ORDER BY deployment DESC LIMIT 1$$), '(t)', 'unless it may replace, which marks the plan');
-SELECT is(pg_temp.lines($$SELECT p.changed
-    FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db') p$$), '(t)',
-    'back to what runs is no change of it');
-SELECT is(pg_temp.lines($$SELECT destructive FROM promote.deployment WHERE environment = 'production'
-    ORDER BY deployment DESC LIMIT 1$$), '(f)', 'and replaces nothing');
+SELECT is(pg_temp.lines($$SELECT path, change, old_value, new_value, running_value, since
+    FROM promote.preview_promotion('ecomm-staging-db', 'ecomm-production-db') WHERE change <> 'keep'$$),
+    '(.subnet,change,"""private""","""internal""","""internal""",)',
+    'back to what runs is a change of what is desired, with nothing to do');
+SELECT is(pg_temp.lines($$SELECT p.changed, p.deployment, p.diff
+    FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db') p$$), '(t,,[])', '... and no plan');
 
 -- ---- placeholders ----
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-db',
@@ -166,8 +174,9 @@ SELECT is(pg_temp.lines($$SELECT c.params -> 'tier', c.params -> 'replicas' FROM
         'and are rendered with the destination''s parameters, a lone one with its type');
 SELECT is((SELECT jsonb_agg(c ORDER BY c ->> 'path') FROM (SELECT diff FROM promote.deployment
     WHERE environment = 'production' ORDER BY deployment DESC LIMIT 1) d, jsonb_array_elements(diff) c),
-    '[{"path": ".replicas", "change": "change", "old": 1, "new": 3}, {"path": ".tier", "change": "change", "old": '
-        'null, "new": "db.example.com"}]', 'the diff is of the rendered params');
+    '[{"kind": "param", "path": ".replicas", "change": "change", "old": 1, "new": 3, "since": 14}, {"kind": "param", '
+        '"path": ".tier", "change": "change", "old": null, "new": "db.example.com", "since": 14}]',
+            'the diff is of the rendered params');
 SELECT is((SELECT digest FROM promote.revision WHERE environment = 'staging' ORDER BY revision DESC LIMIT 1)
     = promote.config_digest('ecomm', pg_temp.params('ecomm-staging-db')), true, 'digests stay comparable');
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"size": "small"}', '1.0.0')$$,
@@ -188,7 +197,8 @@ SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-db', '{"passw
 SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db')$$, 'is promoted');
 SELECT is((SELECT c FROM (SELECT diff FROM promote.deployment WHERE environment = 'production'
     ORDER BY deployment DESC LIMIT 1) d, jsonb_array_elements(diff) c WHERE c ->> 'path' = '.password'),
-    '{"path": ".password", "change": "remove", "old": "(sensitive value)", "sensitive": true}',
+    '{"kind": "param", "path": ".password", "change": "remove", "old": "(sensitive value)", "sensitive": true, '
+        '"since": 15}',
         'the value that goes is masked by the release before');
 
 -- ---- refusals ----
@@ -244,9 +254,9 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema)
 SELECT is(pg_temp.lines($$SELECT changed
     FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache')$$), '(t)',
     'the same params by a newer release');
-SELECT is(pg_temp.lines($$SELECT previous_version, version, diff FROM promote.deployment
-    WHERE environment = 'production' AND component = 'cache' ORDER BY deployment DESC LIMIT 1$$), '(1.0.0,1.1.0,[])',
-    'the plan shows the version step');
+SELECT is(pg_temp.lines($$SELECT version, pg_temp.entries(diff, revision) FROM promote.deployment
+    WHERE environment = 'production' AND component = 'cache' ORDER BY deployment DESC LIMIT 1$$),
+    '(1.1.0,"release version add -> ""1.1.0"" 3")', 'the plan shows the release');
 SELECT is(pg_temp.lines($$SELECT changed, deployment
     FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache')$$), '(f,)', 'once');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('redis', '1.2.0', '{"required": ["zone"]}');

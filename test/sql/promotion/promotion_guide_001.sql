@@ -134,7 +134,8 @@ SELECT is((SELECT healthy FROM promote.instance_health WHERE instance = 'infra-p
     AND check_name = 'integration tests'), false, 'watched');
 
 -- ---- roll back like you mean it: the same mechanism in reverse, tested before you need it ----
-SELECT is((SELECT count(*) FROM promote.rehearse_rollback('infra-prod-db') WHERE kind = 'change'), 1::bigint,
+SELECT is((SELECT string_agg(path, ', ') FROM promote.rehearse_rollback('infra-prod-db') WHERE change IS NOT NULL),
+    'release version, release constraint, .instances',
     'rehearsed');
 SELECT promote.rollback_instance('infra-prod-db', message => 'errors rise') \g /dev/null
 SELECT pg_temp.planned('infra-prod-db', '[["aws_db_instance.main", ["update"], {"instances": 3}, {"instances": 1}]]') AS

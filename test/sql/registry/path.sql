@@ -107,7 +107,7 @@ SELECT pg_temp.refuses(format('SELECT * FROM promote.%s(%L)', f, a), state, deta
 SET LOCAL promote.actor = 'ada';
 SELECT is(pg_temp.lines($$SELECT destination, old_revision, new_revision, deployment, changed, jsonb_array_length(diff)
     FROM promote.promote_to_next('ecomm-staging-db', '{"replicas": 7}', message => 'on')$$),
-    '(ecomm-production-db,1,2,2,t,8)', 'along the only path to where the component is');
+    '(ecomm-production-db,1,2,2,t,13)', 'along the only path to where the component is');
 SELECT is(pg_temp.lines($$SELECT origin, source_environment, source_revision, overrides, message, plan, actor
     FROM promote.revision WHERE environment = 'production' AND project = 'ecomm' AND revision = 2$$),
     '(promotion,staging,1,"{""replicas"": 7}",on,t,ada)', '... is a promotion as any other');

@@ -169,62 +169,68 @@ SELECT is(pg_temp.lines($$SELECT code, kind, overridable, decommission FROM prom
 
 -- ---- the preview ----
 SELECT is(pg_temp.lines($$SELECT path, change, old_value, new_value, origin, immutable, sensitive
-    FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache')$$), '(.a,change,0,1,source,f,f)',
+    FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache') WHERE change <> 'none'$$),
+    '(.a,change,0,1,source,f,f)',
     'nothing is copied unasked');
 SELECT is(pg_temp.lines($$SELECT path, change, old_value, new_value, origin, immutable, sensitive
-    FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true)$$),
-    E'(.a,change,0,1,source,f,f)\n("reference network",add,,"""urn:net:2""",source,f,f)',
+    FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true)
+    WHERE change <> 'none'$$), E'(.a,change,0,1,source,f,f)\n("reference network",add,,"""urn:net:2""",source,f,f)',
         'the preview shows what would be copied');
 SELECT is(pg_temp.references('ecomm-production-cache'), NULL, '... and copies nothing');
 
 -- ---- the promotion ----
-SELECT is(pg_temp.lines($$SELECT changed, new_revision, diff
+SELECT is(pg_temp.lines($$SELECT changed, new_revision, pg_temp.entries(diff, 2)
     FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache')$$),
-    '(t,2,"[{""new"": 1, ""old"": 0, ""path"": "".a"", ""change"": ""change""}]")', 'unasked nothing is copied');
-SELECT is(pg_temp.lines($$SELECT old_revision, new_revision, deployment, changed, diff
+    '(t,2,".a add -> 1 2")', 'unasked nothing is copied');
+SELECT is(pg_temp.lines($$SELECT old_revision, new_revision, deployment, changed, diff -> -1
     FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true)$$),
-    '(2,2,3,t,"[{""new"": ""urn:net:2"", ""kind"": ""reference"", ""path"": ""reference network"", ""change"": '
-        '""add""}]")', 'references alone are a change without a revision, and are planned');
+    '(2,2,3,t,"{""new"": ""urn:net:2"", ""kind"": ""reference"", ""path"": ""reference network"", ""since"": 2, '
+        '""change"": ""add""}")', 'references alone are a change without a revision, and are planned');
 SELECT is(pg_temp.references('ecomm-production-cache'), 'network=urn:net:2', 'they are copied');
 SELECT is(pg_temp.lines($$SELECT actor FROM promote.remote_reference WHERE environment = 'production'$$), '(ada)',
     '... by whom');
 SELECT is(pg_temp.carries('ecomm-production-cache'), '{"network": "urn:net:2"}', 'the plan carries them');
-SELECT is(pg_temp.lines($$SELECT deployment, changed, diff
+SELECT is(pg_temp.lines($$SELECT deployment, changed
     FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true)$$),
-    '(,f,[])', 'once');
+    '(,f)', 'once');
 SELECT is((SELECT event || ' ' || (data - 'actor' - 'database_role') FROM promote.audit_log
     WHERE event = 'references.copied'),
     'references.copied {"source": "ecomm-staging-cache", "references": [{"new": "urn:net:2", "kind": "reference", '
         '"path": "reference network", "change": "add"}]}', 'recorded once');
 SELECT is(promote.plan_text('ecomm-production-cache'),
-    E'ecomm-production-cache, plan 3: revision 2 -> 2, redis 2.0.0\n\n  + reference network  "urn:net:2"\n\nPlan: 1 to '
-    'add, 0 to change, 0 to remove.', 'the plan''s text shows them');
+    E'ecomm-production-cache, plan 3: revision 2, redis 2.0.0\n\n  + release version     "2.0.0"  # since revision 1\n'
+    '  + release constraint  "2.0.0"  # since revision 1\n  + release channel     "stable"  # since revision 1\n  + '
+        '.a    '
+    '              1\n  + reference network   "urn:net:2"\n\nPlan: 5 to add, 0 to change, 0 to remove.',
+        'the plan''s text shows them');
 SELECT is(pg_temp.lines($$SELECT path FROM promote.config_changes WHERE instance = 'ecomm-production-cache'
-    AND deployment = 3$$), NULL, 'they are no leaves of the configuration');
+    AND deployment = 3$$), '(.a)', 'they are no leaves of the configuration');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 SELECT is(promote.set_remote_reference('ecomm-production-cache', 'dns', 'own'), true,
     'the destination has one of its own');
 SELECT is(promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-3'), true, 'the source moves');
-SELECT is(pg_temp.lines($$SELECT path, change, old_value, new_value, origin
-    FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true)$$),
-    E'("reference dns",add,,"""own""",destination)\n("reference network",change,"""urn:net:2""","""vpc-3""",source)',
+SELECT is(pg_temp.lines($$SELECT path, change, old_value, new_value, since, origin
+    FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true)
+    WHERE kind = 'reference'$$),
+    E'("reference network",change,"""urn:net:2""","""vpc-3""",2,source)\n("reference dns",keep,"""own""","""own""",2,'
+        'destination)',
         'what was set by hand shows in the next plan, too');
 SELECT is(pg_temp.lines($$SELECT path, change, origin
-    FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache')$$),
-    '("reference dns",add,destination)', '... copied or not');
+    FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache') WHERE kind = 'reference'$$),
+    E'("reference dns",none,destination)\n("reference network",none,destination)', '... copied or not');
 SELECT is(pg_temp.lines($$SELECT changed, deployment IS NULL,
-    diff @> '[{"path": "reference network", "old": "urn:net:2", "new": "vpc-3"}]'
+    diff @> '[{"path": "reference network", "change": "add", "new": "vpc-3"}]'
     FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true,
     plan => false)$$), '(t,t,t)', 'without a plan it says so all the same');
 SELECT is(pg_temp.references('ecomm-production-cache'), 'dns=own network=vpc-3', 'what the source lacks stays');
-SELECT is(pg_temp.lines($$SELECT changed, deployment, diff
+SELECT is(pg_temp.lines($$SELECT changed, deployment, pg_temp.entries(diff, 2)
     FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache')$$),
-    '(f,4,"[{""new"": ""own"", ""kind"": ""reference"", ""path"": ""reference dns"", ""change"": ""add""}, {""new"": '
-        '""vpc-3"", ""old"": ""urn:net:2"", ""kind"": ""reference"", ""path"": ""reference network"", ""change"": '
-        '""change""}]")', 'what was never planned is');
+    E'(f,4,".a add -> 1 2\nreference dns add -> ""own"" 2\nreference network add -> ""vpc-3"" 2")',
+    'what was never planned is');
 SELECT is(pg_temp.lines($$SELECT path, change, old_value, new_value, origin
-    FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true)$$),
-    '("reference dns",keep,"""own""","""own""",destination)', 'the preview says what is kept');
+    FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true)
+    WHERE change = 'keep'$$), '("reference dns",keep,"""own""","""own""",destination)',
+        'the preview says what is kept');
 
 -- ---- by its key ----
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
@@ -342,10 +348,10 @@ SELECT is(promote.set_remote_reference('ecomm-staging-cache', 'logs', 'l'), true
     '... which what runs never had: that may be filled');
 SELECT pg_temp.refuses($$SELECT promote.set_remote_reference('ecomm-staging-cache', 'dns', 'x')$$, 'PM721', 'dns',
     '... the other still not');
-SELECT is(pg_temp.lines($$SELECT destructive, diff, remote_references
+SELECT is(pg_temp.lines($$SELECT destructive, diff -> -1, remote_references
     FROM promote.plan_instance('ecomm-staging-cache')$$),
-    '(f,"[{""new"": ""l"", ""kind"": ""reference"", ""path"": ""reference logs"", ""change"": ""add""}]","{""logs"": '
-    '""l"", ""network"": ""vpc-s""}")', '... and replaces nothing');
+    '(f,"{""new"": ""l"", ""kind"": ""reference"", ""path"": ""reference logs"", ""since"": 2, ""change"": ""add""}",'
+    '"{""logs"": ""l"", ""network"": ""vpc-s""}")', '... and replaces nothing');
 
 -- ---- of the destination's release only ----
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
@@ -354,10 +360,11 @@ SELECT is(pg_temp.references('ecomm-production-cache'), 'dns=own logs=l network=
     'slots are those of the release to come');
 SELECT is(pg_temp.lines($$SELECT path, change, a_value, b_value
     FROM promote.compare_instances('ecomm-staging-cache', 'ecomm-production-cache') WHERE kind = 'reference'$$),
-    '(dns,add,,"""own""")', 'instances are compared by them, too');
+    '("reference dns",add,,"""own""")', 'instances are compared by them, too');
 SELECT is(pg_temp.lines($$SELECT path, change, a_value, b_value
     FROM promote.compare_deployments('ecomm-production-cache/3', 'ecomm-production-cache') WHERE kind = 'reference'
-    ORDER BY path$$), E'(dns,add,,"""own""")\n(logs,add,,"""l""")\n(network,change,"""urn:net:2""","""vpc-s""")',
+    ORDER BY path$$), E'("reference dns",add,,"""own""")\n("reference logs",add,,"""l""")\n("reference '
+        'network",change,"""urn:net:2""","""vpc-s""")',
     '... and deployments');
 SELECT ok(pg_temp.work('ecomm-production-cache') > 0, 'planned');
 SELECT is(pg_temp.lines($$SELECT message FROM promote.blockers('ecomm-production-cache') WHERE code = 'unexpected'$$),
@@ -387,12 +394,12 @@ SELECT is(pg_temp.lines($$SELECT message FROM promote.blockers('ecomm-staging-ca
 SELECT is(promote.set_remote_reference('ecomm-staging-cache', 'vault', 'v'), true, 'filled');
 SELECT ok(pg_temp.deploy('ecomm-staging-cache') > 0, 'deployed');
 SELECT is(pg_temp.lines($$SELECT kind, path, change, old_value, new_value
-    FROM promote.rehearse_rollback('ecomm-staging-cache') WHERE kind = 'change' AND path ~ 'reference'$$),
-    '(change,"reference vault",remove,"""v""",)', 'a rehearsal shows what would go with the release');
+    FROM promote.rehearse_rollback('ecomm-staging-cache') WHERE kind = 'reference'$$),
+    '(reference,"reference vault",remove,"""v""",)', 'a rehearsal shows what would go with the release');
 SELECT is(promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-t', true), true,
     'another network is desired than the one that runs');
 SELECT is(pg_temp.lines($$SELECT path, change, old_value, new_value, immutable
-    FROM promote.rehearse_rollback('ecomm-staging-cache') WHERE kind = 'change' AND path ~ 'reference' ORDER BY path$$),
+    FROM promote.rehearse_rollback('ecomm-staging-cache') WHERE kind = 'reference' ORDER BY path$$),
     E'("reference network",change,"""vpc-s""","""vpc-t""",t)\n("reference vault",remove,"""v""",,f)',
         '... and the rehearsal says which reference would replace what runs');
 SELECT is(promote.set_remote_reference('ecomm-staging-cache', 'network', 'vpc-s'), true, 'the one that runs again');

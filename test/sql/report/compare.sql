@@ -7,25 +7,26 @@ SELECT no_plan();
 
 -- ---- instances ----
 SELECT is(pg_temp.lines($$SELECT * FROM promote.compare_instances('ecomm-staging-db', 'ecomm-production-db')
-    ORDER BY kind, path COLLATE "C"$$), $$(constraint,,change,"""~1+dev""","""1.0.0""",f)
-(params,.account,change,"""stage""","""prod""",f)
-(params,.network.cidr,change,"""10.0.0.0/16""","""10.9.0.0/16""",f)
-(params,.network.zones[0],remove,"""a""",,f)
-(params,.nodes[0].id,change,"""s1""","""p1""",f)
-(params,.nodes[0].role,change,"""primary""","""x""",f)
-(params,.nodes[1].id,add,,"""p2""",f)
-(params,.nodes[1].role,add,,"""y""",f)
-(params,.password,change,"""(sensitive value)""","""(sensitive value)""",t)
-(params,.replicas,remove,1,,f)
-(params,.size,change,"""medium""","""small""",f)
-(params,.tier,remove,null,,f)
-(version,,change,"""1.2.0-dev.20260915T101500Z""","""1.0.0""",f)$$, 'what two instances desire');
+    ORDER BY kind, path COLLATE "C"$$), $$(param,.account,change,"""stage""","""prod""",f)
+(param,.network.cidr,change,"""10.0.0.0/16""","""10.9.0.0/16""",f)
+(param,.network.zones[0],remove,"""a""",,f)
+(param,.nodes[0].id,change,"""s1""","""p1""",f)
+(param,.nodes[0].role,change,"""primary""","""x""",f)
+(param,.nodes[1].id,add,,"""p2""",f)
+(param,.nodes[1].role,add,,"""y""",f)
+(param,.password,change,"""(sensitive value)""","""(sensitive value)""",t)
+(param,.replicas,remove,1,,f)
+(param,.size,change,"""medium""","""small""",f)
+(param,.tier,remove,null,,f)
+(release,"release channel",change,"""development""","""stable""",f)
+(release,"release constraint",change,"""~1""","""1.0.0""",f)
+(release,"release version",change,"""1.2.0-dev.20260915T101500Z""","""1.0.0""",f)$$, 'what two instances desire');
 SELECT is(pg_temp.lines($$SELECT * FROM promote.compare_instances('ecomm-staging-db', 'ecomm-staging-db')$$), NULL,
     'nothing from itself');
 SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"tier": "{{domain}}"}') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT kind, path, a_value, b_value
-    FROM promote.compare_instances('ecomm-staging-db', 'ecomm-production-db') WHERE kind <> 'params' OR path = '.tier'
-    ORDER BY kind$$), E'(params,.tier,null,"""example.com""")\n(revision,,1,2)',
+    FROM promote.compare_instances('ecomm-staging-db', 'ecomm-production-db') WHERE kind <> 'param' OR path = '.tier'
+    ORDER BY kind$$), E'(param,.tier,null,"""example.com""")\n(revision,,1,2)',
     'rendered, each with its own parameters');
 UPDATE promote.environment SET parameters = '{}' WHERE project = 'ecomm' AND environment = 'production';
 SELECT is(pg_temp.lines($$SELECT b_value FROM promote.compare_instances('ecomm-staging-db', 'ecomm-production-db')
@@ -38,12 +39,13 @@ SELECT is(pg_temp.lines($$SELECT * FROM promote.compare_deployments('ecomm-produ
     NULL, 'without a number it is the last one');
 SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT * FROM promote.compare_deployments('ecomm-production-db/1', 'ecomm-production-db/3')
-    WHERE kind <> 'params' ORDER BY kind$$),
-    E'(action,,change,"""PLAN""","""PROVISION""",f)\n(revision,,change,1,2,f)\n'
-    '(version,,change,"""1.0.0""","""1.2.0-dev.20260915T101500Z""",f)', 'what two deployments are');
+    WHERE kind <> 'param' ORDER BY kind, path$$),
+    E'(action,,change,"""PLAN""","""PROVISION""",f)\n(release,"release channel",change,"""stable""","""development""",'
+        'f)'
+    '\n(release,"release constraint",change,"""1.0.0""","""~1""",f)\n(release,"release version",change,"""1.0.0""",'
+    '"""1.2.0-dev.20260915T101500Z""",f)\n(revision,,change,1,2,f)', 'what two deployments are');
 SELECT is((SELECT count(*) FROM promote.compare_deployments('ecomm-production-db/1', 'ecomm-production-db/3')
-    WHERE kind = 'params'), (SELECT jsonb_array_length(diff)::bigint FROM promote.deployment
-    WHERE environment = 'production' AND component = 'db' AND project = 'ecomm' AND deployment = 2),
+    WHERE kind = 'param'), 8::bigint,
     'and the leaves of what they carry');
 SELECT is(pg_temp.lines($$SELECT kind, a_value, b_value
     FROM promote.compare_deployments('ecomm-staging-db', 'ecomm-production-db/2') WHERE kind = 'status'$$),
@@ -89,7 +91,7 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema)
 SELECT promote.configure_instance('ecomm-staging-cache', '{"token": "old"}', '1.0.0') \g /dev/null
 SELECT promote.configure_instance('ecomm-production-cache', '{"token": "new"}', '2.0.0') \g /dev/null
 SELECT is(pg_temp.lines(format($$SELECT a_value, b_value, sensitive FROM promote.compare_%s(%L, %L)
-    WHERE kind = 'params'$$, what, a, b)), '("""(sensitive value)""","""(sensitive value)""",t)',
+    WHERE kind = 'param'$$, what, a, b)), '("""(sensitive value)""","""(sensitive value)""",t)',
     'masked by either release: ' || what || ' ' || a)
   FROM unnest(ARRAY['instances', 'deployments']) AS what, (VALUES ('ecomm-staging-cache', 'ecomm-production-cache'),
       ('ecomm-production-cache', 'ecomm-staging-cache')) AS v(a, b);

@@ -9,18 +9,23 @@ SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', plan 
 
 -- ---- plan_text ----
 SELECT is(promote.plan_text('ecomm-production-db', 2),
-    'ecomm-production-db, plan 2: revision 1 -> 2, postgres 1.0.0 -> 1.2.0-dev.20260915T101500Z
+    'ecomm-production-db, plan 2: revision 2, postgres 1.2.0-dev.20260915T101500Z
 
-  ~ .size              "small" -> "medium"
-  + .tier              null
-  ~ .nodes[0].role     "x" -> "primary"
-  - .nodes[1].id       "p2"
-  - .nodes[1].role     "y"
-  + .network.zones[0]  "a"
-  ~ .password          "(sensitive value)" -> "(sensitive value)"
-  + .replicas          5
+  + release version     "1.2.0-dev.20260915T101500Z"
+  + release constraint  "~1"
+  + release channel     "development"
+  + .size               "medium"
+  + .tier               null
+  + .nodes[0].id        "p1"  # since revision 1
+  + .nodes[0].role      "primary"
+  + .subnet             "internal"  # immutable, since revision 1
+  + .account            "prod"  # since revision 1
+  + .network.cidr       "10.9.0.0/16"  # immutable, since revision 1
+  + .network.zones[0]   "a"
+  + .password           "(sensitive value)"
+  + .replicas           5
 
-Plan: 3 to add, 3 to change, 2 to remove.', 'as readers of terraform plan know it');
+Plan: 13 to add, 0 to change, 0 to remove.', 'as readers of terraform plan know it');
 SELECT is(promote.plan_text('ecomm-production-db'), promote.plan_text('ecomm-production-db', 2),
     'the last one where none is named');
 SELECT matches(promote.plan_text('ecomm-production-db', 1),
@@ -30,7 +35,7 @@ SELECT pg_temp.refuses(format('SELECT promote.plan_text(%L, %s)', i, d), state, 
       'from 1 to 2'), ('ecomm-prod-uswest-db', '1', 'PM002', 'Nothing was planned'),
                ('ecomm-prod-uswest-db', 'NULL', 'PM002', 'Nothing was planned'), ('ecomm-nowhere-db', '1', 'PM002',
                    'environment'), ('x', '1', 'PM001', 'three parts')) AS v(i, d, state, detail);
-SELECT is(promote.format_diff('[]'), 'No changes. The params are the same.', 'no changes');
+SELECT is(promote.format_diff('[]'), 'No changes. What is desired is what runs.', 'no changes');
 SELECT is(promote.format_diff('[{"path": ".a", "change": "change", "old": {}, "new": [], "immutable": true}, {"path": '
     '".größe", "change": "add", "new": "line\nbreak"}]', true),
     E'  ~ .a      {} -> []  # immutable, forces replacement\n  + .größe  "line\\nbreak"\n\nPlan: 1 to add, 1 to '
@@ -48,7 +53,7 @@ SELECT is(pg_temp.lines($$SELECT actor, database_role = current_user, project, s
     revision, version_constraint, previous_version, version, changes, plan, plan_status, message,
                                  at BETWEEN now() AND clock_timestamp() FROM promote.promotion_history
                                      ORDER BY revision$$),
-    E'(ada,t,ecomm,ecomm-staging-db,1,ecomm-production-db,2,~1+dev,1.0.0,1.2.0-dev.20260915T101500Z,8,2,PENDING,sale,'
+    E'(ada,t,ecomm,ecomm-staging-db,1,ecomm-production-db,2,~1+dev,,1.2.0-dev.20260915T101500Z,13,2,PENDING,sale,'
         't)\n(ada,t,ecomm,ecomm-staging-db,1,ecomm-production-db,3,~1+dev,,,,,,,t)',
     'promotions and nothing else: who, when, from where, what, which plan');
 

@@ -115,9 +115,9 @@ SELECT pg_temp.refuses('SELECT pg_temp.advance(6)', 'PM607', 'Only what was prev
 SELECT is(pg_temp.lines($$SELECT wave, component, instance, status, skip_reason ->> 'message', other_changes,
     source_revision,
     base_revision, version, diff, blockers, preview FROM promote.preview_request('shop', 6)$$),
-    '(1,s1,shop-production-s1,PENDING,,,1,1,1.0.0,"[{""new"": 2, ""old"": 1, ""path"": "".size"", ""change"": '
-        '""change""}, '
-    '{""new"": ""(sensitive value)"", ""path"": "".password"", ""change"": ""add"", ""sensitive"": true}]",[],1)' || $$
+    '(1,s1,shop-production-s1,PENDING,,,1,1,1.0.0,"[{""new"": 2, ""old"": 1, ""kind"": ""param"", ""path"": "".size"", '
+    '""since"": 2, ""change"": ""change""}, {""new"": ""(sensitive value)"", ""kind"": ""param"", ""path"": '
+    '"".password"", ""since"": 2, ""change"": ""add"", ""sensitive"": true}]",[],1)' || $$
 (,s3,shop-production-s3,SKIPPED,"its attributes do not match the selector",,,,,,,1)
 (,s7,shop-production-s7,SKIPPED,"it has no instance in ""production""",,,,,,,1)
 (,s8,shop-production-s8,SKIPPED,"it has no instance in ""staging""",,,,,,,1)$$,

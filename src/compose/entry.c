@@ -1,0 +1,285 @@
+/*
+ * entry.c: the entries of diffs: finding them, and writing them as jsonb.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "base/grow.h"
+#include "compose/entry.h"
+#include "json/path.h"
+#include "json/writer.h"
+#include "parse/name.h"
+#include "schema/schema.h"
+
+static const char *const kind_names[] = {
+	[ENTRY_RELEASE] = "release",[ENTRY_PARAM] = "param",[ENTRY_PARAMETER] = "parameter",
+	[ENTRY_REFERENCE] = "reference",[ENTRY_SECRET] = "secret"
+};
+
+/* ---- finding them ---- */
+
+/* Add an entry; a value of NULL is one that is not there. */
+Entry *
+entries_add(Entries *entries, EntryKind kind, const char *path, const JsonbValue *old_value,
+			const JsonbValue *new_value, uint32 flags)
+{
+	Entry	   *entry;
+
+	GROW(entries->list, entries->count, entries->room);
+	entry = &entries->list[entries->count++];
+	*entry = (Entry) {
+		.kind = kind,.path = path,.has_old = old_value != NULL,.has_new = new_value != NULL,.flags = flags
+	};
+	if (old_value)
+		entry->old_value = *old_value;
+	if (new_value)
+		entry->new_value = *new_value;
+	return entry;
+}
+
+/* The path of what is no leaf, but has a name. */
+char *
+entry_path(EntryKind kind, const char *name)
+{
+	return psprintf("%s %s", kind_names[kind], name);
+}
+
+/* Add an entry for something that has a name and is a text, if it differs; NULL is none. */
+void
+entries_add_text(Entries *entries, EntryKind kind, const char *name, const char *old_text,
+				 const char *new_text, uint32 flags)
+{
+	JsonbValue	old_value,
+				new_value;
+
+	if (old_text == new_text || (old_text && new_text && strcmp(old_text, new_text) == 0))
+		return;
+	if (old_text)
+		old_value = json_string(old_text, strlen(old_text));
+	if (new_text)
+		new_value = json_string(new_text, strlen(new_text));
+	(void) entries_add(entries, kind, entry_path(kind, name), old_text ? &old_value : NULL,
+					   new_text ? &new_value : NULL, flags);
+}
+
+/* Add in what two releases differ: which version was resolved, by which constraint and channel.  NULL is none. */
+void
+entries_add_release(Entries *entries, const Carried *old, const Carried *new)
+{
+	static const Carried none = {0};
+
+	old = old ? old : &none;
+	new = new ? new : &none;
+	entries_add_text(entries, ENTRY_RELEASE, "version", old->version, new->version, 0);
+	entries_add_text(entries, ENTRY_RELEASE, "constraint", old->version_constraint, new->version_constraint, 0);
+	entries_add_text(entries, ENTRY_RELEASE, "channel", old->release_channel, new->release_channel, 0);
+}
+
+/* What leaves are told apart by, while two documents are compared. */
+typedef struct LeafWalk
+{
+	Entries    *entries;
+	JsonbValue	old_template;
+	JsonbValue	new_template;
+	bool		has_templates;	/* do both have placeholders? */
+} LeafWalk;
+
+/* The child that a step leads to; false where there is none. */
+static bool
+step_into(JsonbValue *value, const JsonPathStep *step)
+{
+	JsonbValue	child;
+
+	if ((step->key != NULL) != json_is_object(value))
+		return false;
+	if (step->key == NULL && step->index >= json_count(value))
+		return false;
+	if (step->key == NULL)
+		json_view_child(value->val.binary.data, step->index, &child);
+	else if (!getKeyJsonValueFromContainer(value->val.binary.data, step->key, step->length, &child))
+		return false;
+	*value = child;
+	return true;
+}
+
+/*
+ * Are both templates the same at a path?  A placeholder may stand for a whole document, so that
+ * the path leads on where the template ends.
+ */
+static bool
+is_same_template(const LeafWalk *walk, const char *path)
+{
+	JsonbValue	old_value = walk->old_template;
+	JsonbValue	new_value = walk->new_template;
+	JsonPathReader reader;
+	JsonPathStep step;
+
+	json_path_reader_init(&reader, path, strlen(path));
+	while (!json_is_leaf(&old_value) && !json_is_leaf(&new_value))
+		if (!json_path_next(&reader, &step) || !step_into(&old_value, &step) || !step_into(&new_value, &step))
+			return false;
+	return json_is_leaf(&old_value) && json_is_leaf(&new_value) && json_equal(&old_value, &new_value);
+}
+
+/* Add an entry for a leaf.  A JsonChangeCollector; the state is a LeafWalk. */
+static void
+add_leaf(void *state, const JsonChange *change)
+{
+	LeafWalk   *walk = state;
+	bool		is_parameter = walk->has_templates && is_same_template(walk, change->path);
+
+	(void) entries_add(walk->entries, is_parameter ? ENTRY_PARAMETER : ENTRY_PARAM, pstrdup(change->path),
+					   change->old_value, change->new_value, change->flags);
+}
+
+/* Add the leaves in which rendered params differ; old is NULL where nothing runs, new where nothing would. */
+void
+entries_add_leaves(Entries *entries, Mask *mask, const Carried *old, const Carried *new)
+{
+	LeafWalk	walk = {.entries = entries,.has_templates = old && new && old->template && new->template};
+
+	if (walk.has_templates)
+	{
+		json_root(old->template, &walk.old_template);
+		json_root(new->template, &walk.new_template);
+	}
+	mask_leaf_diff(mask, old ? old->params : NULL, new ? new->params : json_empty_object(), add_leaf, &walk);
+}
+
+/* A string of a document as a C string; NULL for none. */
+static char *
+string_of(const JsonbValue *value)
+{
+	return value ? pnstrdup(value->val.string.val, value->val.string.len) : NULL;
+}
+
+/* Add in what two sets of references differ, marked where what runs is replaced.  NULL is an empty set. */
+void
+entries_add_references(Entries *entries, const Jsonb *old, const Jsonb *new, const List *replaced)
+{
+	JsonbValue	roots[2];
+	JsonJoin	join;
+
+	if (old)
+		json_root(old, &roots[0]);
+	if (new)
+		json_root(new, &roots[1]);
+	json_join_init(&join, old ? &roots[0] : NULL, new ? &roots[1] : NULL);
+	while (json_join_next(&join))
+	{
+		char	   *name = string_of(join.key);
+
+		entries_add_text(entries, ENTRY_REFERENCE, name, string_of(join.left), string_of(join.right),
+						 names_hold(replaced, name) ? SCHEMA_IMMUTABLE : 0);
+	}
+}
+
+/* The names of the references in which two sets differ, a list of char *. */
+List *
+differing_references(const Jsonb *old, const Jsonb *new)
+{
+	Entries		entries = {NULL};
+	List	   *names = NIL;
+
+	entries_add_references(&entries, old, new, NIL);
+	for (Size i = 0; i < entries.count; i++)
+		names = lappend(names, unconstify(char *, entry_name(&entries.list[i])));
+	return names;
+}
+
+/* ---- showing them ---- */
+
+/* What an entry is about. */
+const char *
+entry_kind_name(const Entry *entry)
+{
+	return kind_names[entry->kind];
+}
+
+/* The name of what is no leaf. */
+const char *
+entry_name(const Entry *entry)
+{
+	return entry->path + strlen(kind_names[entry->kind]) + 1;
+}
+
+/* What happens to what runs. */
+const char *
+entry_change(const Entry *entry)
+{
+	return !entry->has_old ? "add" : entry->has_new ? "change" : "remove";
+}
+
+/* A value as it is shown, in a document of its own; NULL stays NULL. */
+Jsonb *
+entry_shown(const JsonbValue *value, uint32 flags)
+{
+	JsonbValue	mask;
+
+	return json_from_view(mask_shown(value, flags, &mask));
+}
+
+/* The old value as it is shown; NULL: there is none. */
+Jsonb *
+entry_old(const Entry *entry)
+{
+	return entry_shown(entry->has_old ? &entry->old_value : NULL, entry->flags);
+}
+
+/* The new value as it is shown; NULL: there is none. */
+Jsonb *
+entry_new(const Entry *entry)
+{
+	return entry_shown(entry->has_new ? &entry->new_value : NULL, entry->flags);
+}
+
+/* Write one side of an entry under its key; a missing value has no key. */
+static void
+write_side(JsonBuilder *builder, const char *key, bool there, const JsonbValue *value, uint32 flags)
+{
+	JsonbValue	mask;
+
+	if (!there)
+		return;
+	json_build_key(builder, key, strlen(key));
+	json_build_value(builder, mask_shown(value, flags, &mask));
+}
+
+/*
+ * Write an entry into the array that is open: an object with kind, path, change (add, change,
+ * remove), old and new (each only where there is a value, sensitive ones masked), immutable and
+ * sensitive (each only where it is true), and since.
+ */
+void
+entry_write(JsonBuilder *builder, const Entry *entry)
+{
+	json_build_begin_object(builder);
+	json_build_field(builder, "kind", entry_kind_name(entry));
+	json_build_field(builder, "path", entry->path);
+	json_build_field(builder, "change", entry_change(entry));
+	write_side(builder, "old", entry->has_old, &entry->old_value, entry->flags);
+	write_side(builder, "new", entry->has_new, &entry->new_value, entry->flags);
+	if (entry->flags & SCHEMA_IMMUTABLE)
+		json_build_flag(builder, "immutable", true);
+	if (entry->flags & SCHEMA_SENSITIVE)
+		json_build_flag(builder, "sensitive", true);
+	if (entry->since > 0)
+		json_build_number(builder, "since", entry->since);
+	json_build_end_object(builder);
+}
+
+/* A diff as a document, an array. */
+Jsonb *
+entries_document(const Entries *entries)
+{
+	JsonBuilder	builder;
+
+	json_begin_array(&builder);
+	for (Size i = 0; i < entries->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		entry_write(&builder, &entries->list[i]);
+	}
+	return json_builder_finish(&builder);
+}

@@ -1,0 +1,547 @@
+/*
+ * preview.c: what a promotion would change, as rows.
+ *
+ * Three states are compared: what is desired now, what would be desired, and what runs.  A row
+ * says what happens to what is desired, and, beside that, what waits to be deployed: the same
+ * entry that the plan's diff would have.
+ */
+#include "postgres.h"
+
+#include "base/result.h"
+#include "compose/entry.h"
+#include "json/path.h"
+#include "json/reader.h"
+#include "json/render.h"
+#include "promotion/diff.h"
+#include "promotion/preview.h"
+#include "schema/schema.h"
+#include "secret/secret.h"
+
+/* Entries that are looked up by their paths. */
+typedef struct EntryIndex
+{
+	Entries		entries;
+	const Entry **sorted;
+} EntryIndex;
+
+/* What the rows of a preview are made from. */
+typedef struct Preview
+{
+	FunctionCallInfo fcinfo;	/* the call that returns the rows */
+	const Promotion *promotion;
+	JsonbValue	overrides;
+	bool		is_literal;		/* do the overrides contain no placeholders? */
+	Mask	   *mask;
+	Carried		own;			/* what is desired now */
+	Carried		desired;		/* what would be desired */
+	const Carried *runs;		/* NULL: nothing */
+	EntryIndex		changes;		/* from own to desired */
+	EntryIndex		waiting;		/* from runs to desired */
+	EntryIndex		kept;			/* from the source to what is composed of it, without overrides */
+} Preview;
+
+/* A row; a value of NULL is not there. */
+typedef struct Row
+{
+	EntryKind	kind;
+	const char *path;
+	const char *change;
+	const JsonbValue *old_value;
+	const JsonbValue *new_value;
+	const JsonbValue *running_value;
+	uint32		flags;
+	int32		since;			/* 0: nothing will happen */
+	const char *origin;
+} Row;
+
+/* ---- looking up ---- */
+
+/* Compare two entries by their paths. */
+static int
+compare_entries(const void *a, const void *b)
+{
+	return strcmp((*(const Entry *const *) a)->path, (*(const Entry *const *) b)->path);
+}
+
+/* Make the entries ready to be looked up. */
+static void
+finish_index(EntryIndex *index)
+{
+	index->sorted = palloc_extended(Max(index->entries.count, 1) * sizeof(Entry *), MCXT_ALLOC_HUGE);
+	for (Size i = 0; i < index->entries.count; i++)
+		index->sorted[i] = &index->entries.list[i];
+	qsort(index->sorted, index->entries.count, sizeof(Entry *), compare_entries);
+}
+
+/* The entry with a path; NULL: there is none. */
+static const Entry *
+look_up(const EntryIndex *index, const char *path)
+{
+	const Entry wanted = {.path = path};
+	const Entry *key = &wanted;
+	const Entry **found = bsearch(&key, index->sorted, index->entries.count, sizeof(Entry *), compare_entries);
+
+	return found ? *found : NULL;
+}
+
+/*
+ * Do the overrides set the value at a path?  Only the overrides decide that.  If the answer
+ * depended on the present value, it would tell a caller who may not see that value.
+ */
+static bool
+is_overridden(const Preview *preview, const char *path)
+{
+	JsonbValue	at = preview->overrides;
+	JsonbValue	below;
+	JsonPathReader reader;
+	JsonPathStep step;
+
+	json_path_reader_init(&reader, path, strlen(path));
+	/* a value that is no object replaces everything below it */
+	while (json_is_object(&at) && json_path_next(&reader, &step))
+	{
+		if (step.key == NULL ||
+			!getKeyJsonValueFromContainer(at.val.binary.data, step.key, step.length, &below))
+			return false;
+		at = below;
+	}
+	return true;
+}
+
+/* Where the value at a leaf's path comes from. */
+static const char *
+leaf_origin(const Preview *preview, const char *path)
+{
+	return is_overridden(preview, path) ? "override" : look_up(&preview->kept, path) ? "destination" : "source";
+}
+
+/* The leaf at a path of a document; NULL where there is none. */
+static const JsonbValue *
+leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
+{
+	JsonbValue	root;
+
+	if (document == NULL)
+		return NULL;
+	json_root(document, &root);
+	return json_path_look_up(&root, path, strlen(path), value) && json_is_leaf(value) ? value : NULL;
+}
+
+/* ---- rows ---- */
+
+/* Return a row, with sensitive values masked. */
+static void
+put_row(const Preview *preview, const Row *row)
+{
+	Entry		entry = {.kind = row->kind};
+
+	result_put(preview->fcinfo, AS_TEXT(entry_kind_name(&entry)), AS_TEXT(row->path), AS_TEXT(row->change),
+			   AS_JSONB(entry_shown(row->old_value, row->flags)), AS_JSONB(entry_shown(row->new_value, row->flags)),
+			   AS_JSONB(entry_shown(row->running_value, row->flags)), AS_NUMBER(row->since), AS_TEXT(row->origin),
+			   AS_BOOL((row->flags & SCHEMA_IMMUTABLE) != 0), AS_BOOL((row->flags & SCHEMA_SENSITIVE) != 0));
+}
+
+/* The old value of an entry; NULL: there is none. */
+static const JsonbValue *
+old_of(const Entry *entry)
+{
+	return entry->has_old ? &entry->old_value : NULL;
+}
+
+/* The new value of an entry; NULL: there is none. */
+static const JsonbValue *
+new_of(const Entry *entry)
+{
+	return entry->has_new ? &entry->new_value : NULL;
+}
+
+/* The flags of a row about two entries, either of which may be NULL: masked, where either is. */
+static uint32
+flags_of(const Entry *change, const Entry *waiting)
+{
+	uint32		flags = (change ? change->flags : 0) | (waiting ? waiting->flags : 0);
+	bool		both = change && waiting && (change->flags & waiting->flags & SCHEMA_SENSITIVE);
+
+	/* sensitive for the new value alone, where that is so by both */
+	if (both && !(change->flags & waiting->flags & MASK_NEW_ALONE))
+		flags &= ~MASK_NEW_ALONE;
+	return flags;
+}
+
+/* The row about a path, of which one of the entries may be NULL. */
+static Row
+row_of(const Entry *change, const Entry *waiting)
+{
+	const Entry *entry = change ? change : waiting;
+
+	return (Row) {
+		.kind = waiting ? waiting->kind : change->kind,
+		.path = entry->path,
+		.change = change ? entry_change(change) : "none",
+		.old_value = change ? old_of(change) : new_of(waiting),
+		.new_value = new_of(entry),
+		.running_value = waiting ? old_of(waiting) : new_of(change),
+		.flags = flags_of(change, waiting),
+		.since = waiting ? waiting->since : 0
+	};
+}
+
+/* ---- leaves ---- */
+
+/*
+ * Is a leaf set by the overrides and masked in its old state?  put_hidden returns its row,
+ * whether the override changes the value or not.
+ */
+static bool
+is_hidden(uint32 flags, bool overridden)
+{
+	return overridden && (flags & SCHEMA_SENSITIVE) && !(flags & MASK_NEW_ALONE);
+}
+
+/* Return a leaf that changes or waits. */
+static void
+put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
+{
+	Row			row = row_of(change, waiting);
+	bool		overridden = is_overridden(preview, row.path);
+	JsonbValue	value;
+
+	/* what does not wait runs as it would be rendered; what waits is shown as it would run */
+	if (waiting == NULL)
+		row.running_value = leaf_at(preview->desired.params, row.path, &value);
+	else
+		row.new_value = new_of(waiting);
+	if (is_hidden(row.flags, overridden))
+		return;
+	/* unmasked, it would show that the override equals a masked value */
+	if (overridden && preview->is_literal)
+		row.flags &= ~(SCHEMA_SENSITIVE | MASK_NEW_ALONE);
+	row.origin = leaf_origin(preview, row.path);
+	put_row(preview, &row);
+}
+
+/*
+ * Return a masked leaf that the overrides set.  A JsonChangeCollector.  What the row says follows
+ * from which of the states have such a leaf, not from their values.
+ */
+static void
+put_hidden(void *state, const JsonChange *leaf)
+{
+	const Preview *preview = state;
+	JsonbValue	values[3];
+	const JsonbValue *old_value = leaf_at(preview->own.params, leaf->path, &values[0]);
+	const JsonbValue *new_value = leaf_at(preview->desired.params, leaf->path, &values[1]);
+	const JsonbValue *running_value = leaf_at(preview->runs ? preview->runs->params : NULL, leaf->path, &values[2]);
+	uint32		flags = leaf->flags;
+
+	if (mask_holds(preview->mask, old_value) || mask_holds(preview->mask, running_value))
+		flags = (flags | SCHEMA_SENSITIVE) & ~MASK_NEW_ALONE;
+	if (!is_hidden(flags, is_overridden(preview, leaf->path)))
+		return;
+	put_row(preview, &(Row) {
+			.kind = ENTRY_PARAM,.path = leaf->path,
+			.change = !old_value ? (new_value ? "add" : "none") : new_value ? "change" : "remove",
+			.old_value = old_value,.new_value = new_value,.running_value = running_value,
+			.flags = flags,.since = preview->desired.revision,.origin = "override"});
+}
+
+/* A state whose masked leaves are returned, unless one of those before it has them. */
+typedef struct HiddenWalk
+{
+	const Preview *preview;
+	const Carried *before[2];	/* NULL: none */
+} HiddenWalk;
+
+/* Return a masked leaf that the overrides set and no state before has.  A JsonChangeCollector. */
+static void
+put_hidden_once(void *state, const JsonChange *leaf)
+{
+	const HiddenWalk *walk = state;
+	JsonbValue	value;
+
+	for (int i = 0; i < lengthof(walk->before); i++)
+		if (walk->before[i] && leaf_at(walk->before[i]->params, leaf->path, &value))
+			return;
+	put_hidden(unconstify(Preview *, walk->preview), leaf);
+}
+
+/* Return the masked leaves that the overrides set, each once, in an order that does not show which of them change. */
+static void
+put_all_hidden(const Preview *preview)
+{
+	const Carried *states[] = {&preview->desired, &preview->own, preview->runs};
+
+	if (json_count(&preview->overrides) == 0)
+		return;
+	for (int i = 0; i < lengthof(states); i++)
+	{
+		HiddenWalk	walk = {preview, {i > 0 ? states[0] : NULL, i > 1 ? states[1] : NULL}};
+
+		if (states[i])
+			mask_leaf_diff(preview->mask, NULL, states[i]->params, put_hidden_once, &walk);
+	}
+}
+
+/*
+ * Does the destination keep its own leaf at a path, or none, where the source has another, so that
+ * the promotion leaves it alone?
+ */
+static bool
+is_kept(const Preview *preview, const char *path)
+{
+	return !is_overridden(preview, path) && look_up(&preview->kept, path) && !look_up(&preview->changes, path);
+}
+
+/* Return the leaves that the destination keeps. */
+static void
+put_kept(const Preview *preview)
+{
+	for (Size i = 0; i < preview->kept.entries.count; i++)
+	{
+		const Entry *kept = &preview->kept.entries.list[i];
+		const Entry *waiting = look_up(&preview->waiting, kept->path);
+
+		if (is_kept(preview, kept->path))
+			put_row(preview, &(Row) {
+					.kind = waiting ? waiting->kind : ENTRY_PARAM,.path = kept->path,.change = "keep",
+					.old_value = new_of(kept),.new_value = new_of(kept),
+					.running_value = waiting ? old_of(waiting) : new_of(kept),
+					.flags = flags_of(kept, waiting),.since = waiting ? waiting->since : 0,
+					.origin = "destination"});
+	}
+}
+
+/* Is the entry about a leaf? */
+static bool
+is_leaf(const Entry *entry)
+{
+	return entry->kind == ENTRY_PARAM || entry->kind == ENTRY_PARAMETER;
+}
+
+/* Return all leaves. */
+static void
+put_leaves(const Preview *preview)
+{
+	const Entries *changes = &preview->changes.entries;
+	const Entries *waiting = &preview->waiting.entries;
+
+	for (Size i = 0; i < changes->count; i++)
+		if (is_leaf(&changes->list[i]))
+			put_leaf(preview, &changes->list[i], look_up(&preview->waiting, changes->list[i].path));
+	for (Size i = 0; i < waiting->count; i++)
+		if (is_leaf(&waiting->list[i]) && !look_up(&preview->changes, waiting->list[i].path) &&
+			!is_kept(preview, waiting->list[i].path))
+			put_leaf(preview, NULL, &waiting->list[i]);
+	put_all_hidden(preview);
+	put_kept(preview);
+}
+
+/* ---- what is no leaf ---- */
+
+/* Return a row about the release. */
+static void
+put_release(const Preview *preview, const Entry *change, const Entry *waiting)
+{
+	Row			row = row_of(change, waiting);
+
+	row.origin = "source";
+	put_row(preview, &row);
+}
+
+/* Has the source a reference of that name, which is carried? */
+static bool
+is_from_source(const Preview *preview, const char *name)
+{
+	const Jsonb *references = preview->promotion->carry.source_references;
+	JsonbValue	root;
+	JsonbValue	value;
+
+	if (references == NULL)
+		return false;
+	json_root(references, &root);
+	return json_find(&root, name, &value);
+}
+
+/* Return a row about a remote reference. */
+static void
+put_reference(const Preview *preview, const Entry *change, const Entry *waiting)
+{
+	Row			row = row_of(change, waiting);
+	bool		from_source = is_from_source(preview, entry_name(change ? change : waiting));
+
+	if (change == NULL && preview->promotion->carry.references && !from_source && row.new_value)
+		row.change = "keep";
+	row.origin = from_source ? "source" : "destination";
+	put_row(preview, &row);
+}
+
+/* Return the remote references that the destination keeps and runs, where the source has none. */
+static void
+put_kept_references(const Preview *preview)
+{
+	Entries		all = {NULL};
+
+	if (!preview->promotion->carry.references)
+		return;
+	entries_add_references(&all, NULL, preview->desired.references, NIL);
+	for (Size i = 0; i < all.count; i++)
+	{
+		const Entry *entry = &all.list[i];
+
+		if (!is_from_source(preview, entry_name(entry)) && !look_up(&preview->changes, entry->path) &&
+			!look_up(&preview->waiting, entry->path))
+			put_row(preview, &(Row) {
+					.kind = ENTRY_REFERENCE,.path = entry->path,.change = "keep",.old_value = new_of(entry),
+					.new_value = new_of(entry),.running_value = new_of(entry),.origin = "destination"});
+	}
+}
+
+typedef void (*RowMaker) (const Preview *preview, const Entry *change, const Entry *waiting);
+
+/* Return the rows of a kind that is no leaf: what changes, then what waits beside that. */
+static void
+put_kind(const Preview *preview, EntryKind kind, RowMaker put)
+{
+	const Entries *changes = &preview->changes.entries;
+	const Entries *waiting = &preview->waiting.entries;
+
+	for (Size i = 0; i < changes->count; i++)
+		if (changes->list[i].kind == kind)
+			put(preview, &changes->list[i], look_up(&preview->waiting, changes->list[i].path));
+	for (Size i = 0; i < waiting->count; i++)
+		if (waiting->list[i].kind == kind && !look_up(&preview->changes, waiting->list[i].path))
+			put(preview, NULL, &waiting->list[i]);
+}
+
+/* Return a secret that is copied, kept, or waits. */
+static void
+put_secret(const Preview *preview, const char *name, const char *change)
+{
+	const Entry *waiting = look_up(&preview->waiting, entry_path(ENTRY_SECRET, name));
+	JsonbValue	mask = json_string(SENSITIVE_MASK, strlen(SENSITIVE_MASK));
+	bool		is_new = strcmp(change, "add") == 0;
+	bool		stays = strcmp(change, "keep") == 0 || strcmp(change, "none") == 0;
+
+	put_row(preview, &(Row) {
+			.kind = ENTRY_SECRET,.path = entry_path(ENTRY_SECRET, name),.change = change,
+			.old_value = is_new ? NULL : &mask,.new_value = &mask,
+			.running_value = waiting && !waiting->has_old ? NULL : &mask,
+			.flags = SCHEMA_SENSITIVE,.since = waiting ? waiting->since : 0,
+			.origin = stays ? "destination" : "source"});
+}
+
+/* What a promotion does to a secret of the destination, as a row says it; NULL: no row says anything. */
+static const char *
+secret_row_change(const SecretCopy *copy)
+{
+	return copy->change == SECRET_SET ? "add" : copy->change == SECRET_REPLACED ? "change" :
+		copy->change == SECRET_KEPT ? "keep" : NULL;
+}
+
+/* Return all secrets. */
+static void
+put_secrets(const Preview *preview)
+{
+	const Entries *waiting = &preview->waiting.entries;
+	List	   *shown = NIL;
+	ListCell   *cell;
+
+	foreach(cell, preview->promotion->proposed.copied_secrets)
+	{
+		const SecretCopy *copy = lfirst(cell);
+
+		if (secret_row_change(copy) == NULL)
+			continue;
+		put_secret(preview, copy->name, secret_row_change(copy));
+		shown = lappend(shown, unconstify(char *, copy->name));
+	}
+	for (Size i = 0; i < waiting->count; i++)
+		if (waiting->list[i].kind == ENTRY_SECRET && !names_hold(shown, entry_name(&waiting->list[i])))
+			put_secret(preview, entry_name(&waiting->list[i]), "none");
+}
+
+/* ---- all ---- */
+
+/* Is a path the same in what is desired now and what would be desired, as they are rendered? */
+static bool
+is_rendered_same(const Preview *preview, const char *path)
+{
+	JsonbValue	roots[] = {json_view(preview->own.params), json_view(preview->desired.params)};
+	JsonbValue	values[2];
+
+	for (int i = 0; i < lengthof(roots); i++)
+		if (!json_path_look_up(&roots[i], path, strlen(path), &values[i]))
+			return false;
+	return json_equal(&values[0], &values[1]);
+}
+
+/*
+ * Add the leaves that change and are rendered the same, such as a value for a placeholder that
+ * stands for it: as they are written.
+ */
+static void
+add_written(Preview *preview)
+{
+	const Proposal *proposal = &preview->promotion->proposed.proposal;
+	const Carried own = {.params = proposal->own_params};
+	const Carried desired = {.params = proposal->params};
+	Entries		written = {NULL};
+
+	entries_add_leaves(&written, preview->mask, &own, &desired);
+	for (Size i = 0; i < written.count; i++)
+	{
+		const Entry *entry = &written.list[i];
+
+		if (is_rendered_same(preview, entry->path))
+			(void) entries_add(&preview->changes.entries, entry->kind, entry->path, old_of(entry), new_of(entry),
+							   entry->flags);
+	}
+}
+
+/* Compare the three states, and the source with what is composed of it. */
+static void
+compare(const Sql *sql, Preview *preview)
+{
+	const Promotion *promotion = preview->promotion;
+	const ProposedRevision *proposed = &promotion->proposed;
+	const Proposal *proposal = &proposed->proposal;
+	const Carried source = {.params = json_render(promotion->source_params, proposal->parameters, true)};
+	const Carried base = {.params = json_render(promotion->base, proposal->parameters, true)};
+
+	proposal_carried(proposed, &preview->desired);
+	preview->runs = proposal->runs;
+	preview->own = (Carried) {
+		.version = proposed->current_version,
+		.version_constraint = proposed->current_constraint,
+		.release_channel = proposed->current_channel,
+		.params = json_render(proposal->own_params, proposal->parameters, true),
+		.references = proposed->own_references
+	};
+	entries_add_release(&preview->changes.entries, &preview->own, &preview->desired);
+	entries_add_leaves(&preview->changes.entries, preview->mask, &preview->own, &preview->desired);
+	add_written(preview);
+	entries_add_references(&preview->changes.entries, preview->own.references, preview->desired.references,
+						   proposed->replaced);
+	proposal_entries(sql, proposed, true, preview->mask, &preview->waiting.entries);
+	entries_add_leaves(&preview->kept.entries, preview->mask, &source, &base);
+	finish_index(&preview->changes);
+	finish_index(&preview->waiting);
+	finish_index(&preview->kept);
+}
+
+/* Return all rows of a promotion whose proposal is judged and numbered. */
+void
+preview_put(const Sql *sql, FunctionCallInfo fcinfo, const Promotion *promotion)
+{
+	Preview		preview = {.fcinfo = fcinfo,.promotion = promotion};
+
+	json_root(promotion->overrides, &preview.overrides);
+	preview.is_literal = !json_strings_may_render(&preview.overrides);
+	preview.mask = compose_mask(&promotion->proposed.proposal);
+	compare(sql, &preview);
+	put_kind(&preview, ENTRY_RELEASE, put_release);
+	put_leaves(&preview);
+	put_kind(&preview, ENTRY_REFERENCE, put_reference);
+	put_kept_references(&preview);
+	put_secrets(&preview);
+}

@@ -1,0 +1,16 @@
+/*
+ * preview.h: what a promotion would change, as rows.
+ */
+#ifndef PROMOTE_PROMOTION_PREVIEW_H
+#define PROMOTE_PROMOTION_PREVIEW_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "base/sql.h"
+#include "promotion/promotion.h"
+
+extern void preview_put(const Sql *sql, FunctionCallInfo fcinfo, const Promotion *promotion);
+
+#endif							/* PROMOTE_PROMOTION_PREVIEW_H */
