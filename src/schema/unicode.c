@@ -168,8 +168,8 @@ open_set(const char *text, const Property *found, bool negated)
 }
 
 /*
- * The code points that have the property, or have it not, in order and
- * allocated; NULL if there is no such property.
+ * The code points that have the property, which has to be known, or have it
+ * not, in order and allocated.
  */
 UnicodeRange *
 unicode_property_ranges(const char *text, bool negated, int *count)
@@ -179,9 +179,7 @@ unicode_property_ranges(const char *text, bool negated, int *count)
 	USet	   *set;
 
 	text = synonym(text, &negated);
-	if (!unicode_property_known(text))
-		return NULL;
-	find_property(text, &found);
+	(void) find_property(text, &found);
 	set = open_set(text, &found, negated);
 	if (set != NULL)
 	{
