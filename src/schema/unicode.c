@@ -168,8 +168,8 @@ open_set(const char *text, const Property *found, bool negated)
 }
 
 /*
- * The code points that have the property, which has to be known, or have it
- * not, in order and allocated.
+ * The code points that have the property, or have it not, in order and
+ * allocated; NULL if there is no such property.
  */
 UnicodeRange *
 unicode_property_ranges(const char *text, bool negated, int *count)
@@ -179,7 +179,9 @@ unicode_property_ranges(const char *text, bool negated, int *count)
 	USet	   *set;
 
 	text = synonym(text, &negated);
-	(void) find_property(text, &found);
+	if (!unicode_property_known(text))
+		return NULL;
+	find_property(text, &found);
 	set = open_set(text, &found, negated);
 	if (set != NULL)
 	{
