@@ -40,6 +40,18 @@ SELECT throws_ok(format('SELECT promote_internal.%I()', f), '39P01', NULL, f || 
 SELECT is(pg_temp.attach('complete_revision', 'BEFORE', 'INSERT', 'promote.revision', 'STATEMENT',
     $$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 7}')$$), '39P01',
         'a statement has no row to complete');
+SELECT is(pg_temp.attach('record_release', 'AFTER', e, 'promote.bundle_release', 'ROW', w), 'accepted',
+    'a release that is only there has nothing to record: ' || e)
+  FROM (VALUES ('INSERT', $$INSERT INTO promote.bundle_release (bundle, version, params_schema)
+            VALUES ('redis', '9.0.0', '{}')$$),
+        ('DELETE', $$INSERT INTO promote.bundle_release (bundle, version, params_schema)
+            VALUES ('redis', '9.0.0', '{}'); DELETE FROM promote.bundle_release WHERE version = '9.0.0'$$)) AS v(e, w);
+SELECT is(pg_temp.attach('record_deployment', 'AFTER', 'INSERT', 'promote.deployment', 'ROW',
+    $$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 7}')$$), 'accepted',
+    'nor has a deployment that is only queued');
+SELECT is(pg_temp.attach('guard_request', 'BEFORE', 'INSERT', 'promote.promotion_request', 'ROW',
+    $$SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["db"]}')$$), 'accepted',
+    'nor a request that is only opened anything to be held to');
 
 -- A row that vanishes, or that nothing records.
 CREATE FUNCTION pg_temp.swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';

@@ -164,6 +164,9 @@ SELECT is_empty($$SELECT pg_temp.blocked('health')$$, 'the schema was migrated f
 SELECT promote.configure_instance('ecomm-production-db', '{"replicas": 2}') \g /dev/null
 SELECT is((SELECT pg_temp.blocked('health')),
     'check "migration" was never reported of revision 2 of "ecomm-production-db"', 'revision 2 needs it again');
+SELECT is((SELECT string_agg(m.check_name, ' ') FROM promote_internal.missing_checks('ecomm', 'production', 'db',
+    revision, NULL, NULL, '{}', now()) AS m), missing, format('missing of revision %s, 0 being one to come', revision))
+  FROM (VALUES (0, NULL), (1, NULL), (2, 'migration')) AS v (revision, missing);
 SELECT pg_temp.report(true, 'migration', revision => 2) \g /dev/null
 SELECT pg_temp.report(false, 'migration', revision => 1) \g /dev/null
 SELECT is_empty($$SELECT pg_temp.blocked('health')$$, '... and what is reported of another changes nothing');

@@ -257,7 +257,7 @@ SELECT pg_temp.bad('FREQ=DAILY;INTERVAL=-1', 'RFC 5545 knows', 'INTERVAL -1');
 SELECT pg_temp.bad('FREQ=DAILY;INTERVAL=1001', '1 to 1000', 'INTERVAL 1001');
 SELECT pg_temp.bad('FREQ=DAILY;INTERVAL=65537', 'RFC 5545 knows', 'INTERVAL 65537, which is 1 in 16 bits');
 SELECT pg_temp.bad('FREQ=MONTHLY;BYDAY=257MO', 'RFC 5545 knows', '257MO, which is 1MO in 8 bits');
-SELECT pg_temp.bad('FREQ=MONTHLY;BYMONTHDAY=' || list, 'RFC 5545 knows', 'an empty item of a list: ' || list)
+SELECT pg_temp.bad('FREQ=DAILY;BYHOUR=' || list, 'RFC 5545 knows', 'an empty item of a list: ' || list)
     FROM unnest('{"1,,2","1,",",1",+}'::text[]) AS list;
 SELECT pg_temp.bad('FREQ=YEARLY;BYMONTH=8;BYDAY=-53TU,6MO', 'No month has that many',
     'a month without any of its weekdays');

@@ -364,6 +364,9 @@ SELECT is(count(*), 6::bigint, 'overridden, one by one') FROM promote.promotion_
     WHERE t.project = 'shop' AND t.request = 18;
 SELECT ok(count(DISTINCT plan) < 6, 'some of their plans have the same number') FROM promote.promotion_request_item
     WHERE project = 'shop' AND request = 18;
+SELECT is(count(*), 6::bigint, 'the evidence has them before anything is deployed')
+    FROM jsonb_array_elements(promote.request_evidence('shop', 18) -> 'items') AS i,
+    jsonb_array_elements(i -> 'gate_overrides') AS o;
 SELECT is(promote.advance_request('shop', 18) IS NULL, false, 'on it goes');
 SELECT is((SELECT string_agg(DISTINCT o ->> 'reason', ', ') || ' ' || count(*)
     FROM jsonb_array_elements(promote.request_evidence('shop', 18) -> 'items') AS i,

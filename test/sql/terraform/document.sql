@@ -163,6 +163,11 @@ SELECT alike(c::text, '%medium%', 'but no other')
     '{"variables": {"v": {"value": "medium"}, "w": 1}, "configuration": {"root_module": {"variables": {"v": '
         '{"sensitive": false}, "w": {}, "z": 1}}}, "output_changes": {"o": {"after": "medium", "after_sensitive": '
         'false}, "p": 1}}')) AS c;
+SELECT unalike(c::text, '%hunter2%', 'what is sensitive of another resource: ' || element)
+  FROM (VALUES ('{"resource_drift": [%s]}'), ('{"deferred_changes": [{"resource_change": %s}]}')) AS v(element),
+       promote.plan_document_changes(pg_temp.plan('{"actions": ["create"], "after": {"x": "hunter2"}}', '{}',
+    format(element, '{"address": "d", "mode": "managed", "type": "x", "change": {"actions": ["update"], '
+        '"before": {"p": "hunter2"}, "after": {"p": "other"}, "before_sensitive": {"p": true}}}')::jsonb)) AS c;
 
 -- ---- what the schema says is sensitive ----
 CREATE FUNCTION pg_temp.shown(secret jsonb, value jsonb) RETURNS text LANGUAGE sql AS $$
