@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "base/errors.h"
 #include "json/reader.h"
 #include "terraform/text.h"
 
@@ -74,7 +75,7 @@ static void
 refuse_rows(void)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			(errcode(PM_INVALID_ARGUMENT),
 			 errmsg("not the changes of a plan"),
 			 errdetail("They must be an array of objects with an address, an action, an origin and a diff."),
 			 errhint("Pass SELECT jsonb_agg(to_jsonb(c)) FROM promote.resource_changes AS c WHERE ....")));

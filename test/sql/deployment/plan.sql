@@ -320,7 +320,7 @@ SELECT is(promote.format_plan_changes(changes::jsonb), expected, changes)
     FROM (VALUES ('[]', E'\nResources: nothing to change.'),
     ('[{"origin": "change", "address": "a", "action": "no-op", "diff": []}]',
     E'\nResources: nothing to change; 1 unchanged.')) AS v(changes, expected);
-SELECT throws_ok(format('SELECT promote.format_plan_changes(%L)', changes), '22023', NULL, 'no changes: ' || changes)
+SELECT throws_ok(format('SELECT promote.format_plan_changes(%L)', changes), 'PM404', NULL, 'no changes: ' || changes)
   FROM unnest(ARRAY['1', '{}', '[1]', '[{}]', '[{"action": "create"}]', '[{"action": "x", "origin": "change"}]',
       '[{"action": "create", "origin": "change"}]', '[{"action": "create", "origin": "change", "address": "a"}]',
       '[{"action": "create", "origin": "change", "address": "a", "diff": 1}]']) AS changes;

@@ -30,7 +30,7 @@ SAVEPOINT own;
 SELECT promote.configure_instance('ecomm-production-db', '{"account": "mine"}', plan => false) \g /dev/null
 SELECT is(pg_temp.lines($$SELECT change, old_value, new_value, origin
     FROM promote.preview_promotion('ecomm-staging-db', 'ecomm-production-db')
-    WHERE path = '.account'$$), '(change,"""prod""","""mine""",destination)',
+    WHERE path = '.account'$$), '(keep,"""mine""","""mine""",destination)',
         'what the destination keeps comes from there, also where no plan has it');
 ROLLBACK TO own;
 SELECT is(pg_temp.lines($$SELECT count(*) FROM promote.preview_promotion('ecomm-staging-db', 'ecomm-production-db')

@@ -33,7 +33,7 @@ SET LOCAL promote.actor = 'ada';
 SELECT is(pg_temp.lines($$SELECT path, change, old_value, new_value, origin
     FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true)
     WHERE path ~ '^reference'$$),
-    E'("reference dns",add,,"""3""",destination)\n("reference network",add,,"""vpc.example.com""",source)',
+    E'("reference network",add,,"""vpc.example.com""",source)\n("reference dns",keep,"""3""","""3""",destination)',
         'the preview');
 SELECT is(pg_temp.lines($$SELECT d ->> 'path', d ->> 'new' FROM promote.promote_instance('ecomm-staging-cache',
     'ecomm-production-cache', copy_remote_references => true) AS p, jsonb_array_elements(p.diff) AS d
