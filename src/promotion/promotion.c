@@ -64,7 +64,8 @@ check_pair(const Promotion *promotion)
 enum Option
 {
 	COPY_SECRETS, COPY_REMOTE_REFERENCES, PLAN, MESSAGE, EXPECTED_REVISION, IDEMPOTENCY_KEY,
-	ALLOW_REPLACE
+	ALLOW_REPLACE, PIN,
+	PREVIEW_PIN = PLAN			/* a preview has no arguments between */
 };
 
 /*
@@ -81,6 +82,19 @@ take_arguments(FunctionCallInfo fcinfo, const char *action, Promotion *promotion
 	promotion->options = 3;
 }
 
+/* Refuse to pin to a source that runs nothing. */
+static void
+require_pinned(const Promotion *promotion)
+{
+	if (promotion->proposed.pinned && promotion->proposed.version_constraint == NULL)
+		ereport(ERROR,
+				(errcode(PM_NOT_DEPLOYED),
+				 errmsg("\"%s\" runs no release that a promotion could be pinned to", instance_key_name(&promotion->source)),
+				 errdetail(promotion->pin ? "The call has pin, and the source is not provisioned." :
+						   "The version_policy of the component, or else of the destination's environment, is pinned, and the source is not provisioned."),
+				 errhint("Deploy the source first, by promote.deploy_instance.")));
+}
+
 /* Read both instances, and compose the destination's desired state. */
 void
 promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
@@ -89,13 +103,14 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 	Proposal   *proposal = &proposed->proposal;
 
 	stage_read(sql, &promotion->destination, promotion->source.environment, NULL, NULL,
-			   read_only, proposed);
+			   promotion->pin, read_only, proposed);
 	if (proposed->source_revision == 0)
 		refuse_unconfigured(&promotion->source,
 							"Configure the source first, with promote.configure_instance.");
 	if (proposed->current_revision == 0)
 		refuse_unconfigured(&promotion->destination,
 							"Give it its first configuration with promote.configure_instance: only then has it values of its own to keep.");
+	require_pinned(promotion);
 	proposal_require_release(sql, proposed);
 	proposal_require_unblocked(proposed, ORIGIN_PROMOTION);
 	promotion->source_params = proposal->params;
@@ -166,6 +181,8 @@ request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 		json_build_field(&builder, "copy_secrets", "true");
 	if (promotion->carry.references)
 		json_build_field(&builder, "copy_remote_references", "true");
+	if (promotion->pin)
+		json_build_field(&builder, "pin", "true");
 	return json_digest(json_builder_finish(&builder));
 }
 
@@ -261,6 +278,7 @@ promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryCon
 	char	   *key = argument_text(fcinfo, promotion->options + IDEMPOTENCY_KEY);
 	bytea	   *request = NULL;
 
+	promotion->pin = argument_bool(fcinfo, promotion->options + PIN, false);
 	check_key(key);
 	promotion_lock(sql, promotion);
 	if (key)
@@ -280,7 +298,7 @@ promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryCon
  * promote.promote_instance(src text, dst text, overrides jsonb,
  * copy_secrets boolean, copy_remote_references boolean, plan boolean,
  * message text, expected_revision integer, idempotency_key text,
- * allow_replace boolean) returns a row, see sql/promotion/promotion.sql
+ * allow_replace boolean, pin boolean) returns a row, see sql/promotion/promotion.sql
  */
 Datum
 promote_promote_instance(PG_FUNCTION_ARGS)
@@ -571,7 +589,7 @@ require_own_placeholders(const Promotion *promotion)
 
 /*
  * promote.preview_promotion(src text, dst text, overrides jsonb, copy_secrets
- * boolean, copy_remote_references boolean) returns table, see sql/promotion/promotion.sql
+ * boolean, copy_remote_references boolean, pin boolean) returns table, see sql/promotion/promotion.sql
  */
 Datum
 promote_preview_promotion(PG_FUNCTION_ARGS)
@@ -583,6 +601,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	take_arguments(fcinfo, "view", &promotion);
 	require_own_placeholders(&promotion);
 	take_carry(fcinfo, &promotion);
+	promotion.pin = argument_bool(fcinfo, promotion.options + PREVIEW_PIN, false);
 	require_carry(rights_role(), &promotion);
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);

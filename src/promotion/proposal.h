@@ -30,6 +30,7 @@ typedef struct ProposedRevision
 								 * source, what it desires */
 	char	   *version_constraint; /* the proposed one; NULL: the source has none */
 	char	   *release_channel;
+	bool		pinned;			/* to what the source runs; then no constraint where it runs nothing */
 
 	/* the instance's present state; counters of 0 mean none */
 	int32		current_revision;
@@ -84,7 +85,7 @@ extern uint64 proposal_lock_new(const Sql *sql);
 extern Portal proposal_open_new(const Sql *sql);
 extern SqlRows proposal_fetch_new(Portal cursor, long count);
 extern bool proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
-						  const char *version_constraint, const char *release_channel,
+						  const char *version_constraint, const char *release_channel, bool pin,
 						  bool read_only, ProposedRevision *proposed);
 extern bool proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, ProposedRevision *proposed);
 extern List *proposal_deployed(const Sql *sql, const InstanceKey *key, int32 deployed_by, bool read_only);

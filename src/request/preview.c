@@ -190,6 +190,7 @@ request_propose(const Sql *sql, const PromotionRequest *request, const RequestIt
 	json_root(request->overrides, &overrides);
 	promotion->overrides = json_find(&overrides, item->component, &patch) ? json_from_view(&patch) :
 		json_empty_object();
+	promotion->pin = request->pin;
 	promotion_read(sql, promotion, false);
 	proposed->digest = config_digest(request->project, proposed->proposal.params);
 	compose_obstacles(&proposed->proposal, add_obstacle, proposal);

@@ -33,7 +33,7 @@ enum
 {
 	PROJECT, SOURCE, DESTINATION, SCOPE, STRATEGY, WAVES, OVERRIDES, EXECUTION_WINDOW, ROLLBACK_MODE,
 	SOAK, CHECKS, VERIFICATION_OWNER, FALLBACK_OWNER, TICKET, MESSAGE, INCLUDE_OTHER_CHANGES, COPY_SECRETS,
-	COPY_REMOTE_REFERENCES
+	COPY_REMOTE_REFERENCES, PIN
 };
 
 /* A component that may be in the scope. */
@@ -253,6 +253,7 @@ take_arguments(FunctionCallInfo fcinfo, Opening *opening)
 	request->rollback_mode = argument_word(fcinfo, ROLLBACK_MODE, "rollback mode", rollback_modes);
 	request->include_other_changes = argument_bool(fcinfo, INCLUDE_OTHER_CHANGES, false);
 	take_carry(fcinfo, request);
+	request->pin = argument_bool(fcinfo, PIN, false);
 	take_scope(opening);
 	check_waves(opening);
 	if (strcmp(request->source_environment, request->destination_environment) == 0)
@@ -583,9 +584,9 @@ write_request(const Sql *sql, FunctionCallInfo fcinfo, const Opening *opening)
 	static Statement write = {"INSERT INTO promote.promotion_request (project, request, source_environment,"
 		" destination_environment, scope, strategy, waves, overrides, execution_window, rollback_mode,"
 		" soak, checks, verification_owner, fallback_owner, ticket, message, include_other_changes, copy_secrets,"
-		" copy_remote_references)"
+		" copy_remote_references, pin)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, COALESCE($11, '0'), COALESCE($12, '{}'),"
-		" $13, $14, $15, $16, $17, $18, $19)"};
+		" $13, $14, $15, $16, $17, $18, $19, $20)"};
 	const PromotionRequest *request = &opening->request;
 
 	guarded_run(sql, &write, AS_REQUEST(request), AS_TEXT(request->source_environment),
@@ -596,7 +597,7 @@ write_request(const Sql *sql, FunctionCallInfo fcinfo, const Opening *opening)
 				value_of(fcinfo, CHECKS, TEXTARRAYOID), value_of(fcinfo, VERIFICATION_OWNER, TEXTOID),
 				value_of(fcinfo, FALLBACK_OWNER, TEXTOID), value_of(fcinfo, TICKET, TEXTOID),
 				value_of(fcinfo, MESSAGE, TEXTOID), AS_BOOL(request->include_other_changes),
-				AS_BOOL(request->carry.secrets), AS_BOOL(request->carry.references));
+				AS_BOOL(request->carry.secrets), AS_BOOL(request->carry.references), AS_BOOL(request->pin));
 }
 
 /* Write the items.  If an instance is held by now, the snapshot was too old to show its holder. */
