@@ -83,8 +83,7 @@ COMMENT ON FUNCTION promote_internal.proposal_state(text, text, text) IS
 'The present state of an instance, as proposals for it are judged by: what it desires (current_, own_), its last plan that came to something, which diffs start from (plan_; its params only where they are not its own), its environment''s parameters and rule, and the head of its audit chain. No row where it is not there';
 
 CREATE FUNCTION promote_internal.proposal_from(
-    to_project text, to_environment text, to_component text, from_environment text, by_constraint text, by_channel text,
-    pin boolean)
+    to_project text, to_environment text, to_component text, from_environment text, by_constraint text, by_channel text)
     RETURNS TABLE (
         revision integer, params jsonb, version_constraint text, release_channel text, bundle text, version text,
         params_schema jsonb, block_reason text, slots jsonb, source_environment text, source_revision integer,
@@ -105,7 +104,7 @@ CREATE FUNCTION promote_internal.proposal_from(
           FROM promote.instance AS s
          CROSS JOIN LATERAL (
               SELECT m.bundle,
-                     $4 <> $2 AND ($7 OR COALESCE(m.version_policy, (
+                     $4 <> $2 AND ($5 IS NOT DISTINCT FROM 'pinned' OR COALESCE(m.version_policy, (
                          SELECT e.version_policy FROM promote.environment AS e
                           WHERE e.project = $1 AND e.environment = $2)) = 'pinned') AS pinned
                 FROM promote.component AS m
@@ -131,9 +130,9 @@ CREATE FUNCTION promote_internal.proposal_from(
                WHERE f.bundle = m.bundle AND f.version = rel.version LIMIT 1) AS f ON true
          WHERE s.project = $1 AND s.environment = $4 AND s.component = $3;
     END;
-REVOKE ALL ON FUNCTION promote_internal.proposal_from(text, text, text, text, text, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.proposal_from(text, text, text, text, text, text, boolean) IS
-'What the instance of a component in one environment desires, as a proposal for the one in another, or for itself: by the newest release that its constraint, or another one that is given, allows now; pinned, as the call, the component or the destination''s environment asks for, by the exact version that it runs, NULL where it runs nothing. No row where it is not there';
+REVOKE ALL ON FUNCTION promote_internal.proposal_from(text, text, text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.proposal_from(text, text, text, text, text, text) IS
+'What the instance of a component in one environment desires, as a proposal for the one in another, or for itself: by the newest release that its constraint, or another one that is given, allows now; pinned, as the constraint pinned, the component or the destination''s environment asks for, by the exact version that it runs, NULL where it runs nothing. No row where it is not there';
 
 CREATE FUNCTION promote_internal.proposal_of(
     of_project text, of_environment text, of_component text, of_revision integer)

@@ -158,7 +158,7 @@ CREATE FUNCTION promote.matrix(project text DEFAULT NULL)
                    since timestamptz, revision integer, version text, digest bytea,
                    next text[], promotable boolean, why_not text,
                    upstream text, releases_behind integer, leaves_behind integer, artifact_digest text)
-    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1000
+    LANGUAGE c STABLE PARALLEL UNSAFE ROWS 1000
     AS 'MODULE_PATHNAME', 'promote_matrix';
 REVOKE ALL ON FUNCTION promote.matrix(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.matrix(text) IS
@@ -197,5 +197,5 @@ COMMENT ON COLUMN promote.promotion_matrix.promotable IS 'Whether what is desire
 COMMENT ON COLUMN promote.promotion_matrix.why_not IS 'What stands in the way, for each next environment that it may not be promoted to; NULL: nothing';
 COMMENT ON COLUMN promote.promotion_matrix.upstream IS 'Environment that the following two compare with: the one that the desired revision was promoted from, or else the first by name that a path leads from and in which the component has an instance; NULL: there is none';
 COMMENT ON COLUMN promote.promotion_matrix.releases_behind IS 'How many releases are newer than the one that runs here, up to the one that runs upstream; prereleases count where that is one. NULL: nothing runs here, or there';
-COMMENT ON COLUMN promote.promotion_matrix.leaves_behind IS 'In how many leaves and remote references what runs here differs from what a promotion from there would bring without overrides; NULL: nothing runs here, or nothing can be promoted from there';
+COMMENT ON COLUMN promote.promotion_matrix.leaves_behind IS 'In how many leaves and remote references what runs here differs from what a promotion from there would bring without overrides; NULL: nothing runs here, or nothing can be composed from what is there';
 COMMENT ON COLUMN promote.promotion_matrix.artifact_digest IS 'Artifact digest of the release in version; NULL: it has none';

@@ -169,7 +169,7 @@ propose(const Sql *sql, Rollback *rollback)
 
 	stage_read(sql, &rollback->key, rollback->key.environment,
 			   desired ? rollback->judged_version : rollback->version, rollback->channel,
-			   false, false, proposed);
+			   false, proposed);
 	if (rollback->revision == 0)
 		return;
 	if (desired)

@@ -43,7 +43,7 @@ review_open(const Sql *sql, const InstanceKey *key, Review *review)
 									 " WHERE " OF_INSTANCE("i"));
 	SqlRows		rows;
 
-	stage_read(sql, key, key->environment, NULL, NULL, false, false, &review->proposed);
+	stage_read(sql, key, key->environment, NULL, NULL, false, &review->proposed);
 	if (review->proposed.current_revision == 0)
 		refuse_unconfigured(key, "Give it its first revision by promote.configure_instance.");
 	rows = sql_run(sql, &read, AS_KEY(key));

@@ -56,9 +56,9 @@ promote_configure_instance(PG_FUNCTION_ARGS)
 	take_constraint(argument_text(fcinfo, 2), &constraint, &channel);
 	sql_enter(&sql);
 	instance_lock(&sql, &key, true);
-	stage_read(&sql, &key, key.environment, constraint, channel, false, false, &proposed);
+	stage_read(&sql, &key, key.environment, constraint, channel, false, &proposed);
 	if (proposed.version_constraint == NULL)
-		stage_read(&sql, &key, key.environment, "latest", "stable", false, false, &proposed);
+		stage_read(&sql, &key, key.environment, "latest", "stable", false, &proposed);
 	stage_check_revision(fcinfo, 4, &proposed);
 	proposal->params = json_merge_patch(proposal->params ? proposal->params : empty_object(),
 										staging.overrides);

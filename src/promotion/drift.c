@@ -541,7 +541,7 @@ promote_adopt_drift(PG_FUNCTION_ARGS)
 	sql_enter(&sql);
 	read_observed(&sql, &observed);
 	check_provisioned(&observed);
-	stage_read(&sql, &observed.key, observed.key.environment, NULL, NULL, false, false, &proposed);
+	stage_read(&sql, &observed.key, observed.key.environment, NULL, NULL, false, &proposed);
 	stage_check_revision(fcinfo, 2, &proposed);
 	check_document(&observed);
 	read_deployed(&sql, &observed);

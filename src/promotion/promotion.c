@@ -102,8 +102,8 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 	ProposedRevision *proposed = &promotion->proposed;
 	Proposal   *proposal = &proposed->proposal;
 
-	stage_read(sql, &promotion->destination, promotion->source.environment, NULL, NULL,
-			   promotion->pin, read_only, proposed);
+	stage_read(sql, &promotion->destination, promotion->source.environment,
+			   promotion->pin ? PROPOSAL_PINNED : NULL, NULL, read_only, proposed);
 	if (proposed->source_revision == 0)
 		refuse_unconfigured(&promotion->source,
 							"Configure the source first, with promote.configure_instance.");

@@ -114,19 +114,19 @@ proposal_fetch_new(Portal cursor, long count)
 /*
  * Read a proposal for the destination: the desired state of the same component in another
  * environment, or of the destination itself, with another constraint and channel if these are
- * given; pinned to what the other runs where that is asked for.  Takes no locks.  False where
- * one of the two instances does not exist.
+ * given.  The constraint PROPOSAL_PINNED stands for the version that the other runs.  Takes no
+ * locks.  False where one of the two instances does not exist.
  */
 bool
 proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
-			  const char *version_constraint, const char *release_channel, bool pin,
+			  const char *version_constraint, const char *release_channel,
 			  bool read_only, ProposedRevision *proposed)
 {
 	static Statement read = SQL_ROWS(proposal_fields, "SELECT $*"
-		" FROM promote_internal.proposal_from($1, $2, $3, $4, $5, $6, $7) AS n,"
+		" FROM promote_internal.proposal_from($1, $2, $3, $4, $5, $6) AS n,"
 		" promote_internal.proposal_state($1, $2, $3) AS x");
 	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(destination), AS_TEXT(source_environment),
-								   AS_TEXT(version_constraint), AS_TEXT(release_channel), AS_BOOL(pin));
+								   AS_TEXT(version_constraint), AS_TEXT(release_channel));
 
 	return proposal_read(sql, &rows, 0, read_only, proposed);
 }

@@ -22,6 +22,9 @@ typedef enum RevisionOrigin
 /* The names of origins in SQL. */
 extern const char *const revision_origins[];
 
+/* What stands for the version that the source runs, where a version constraint is proposed. */
+#define PROPOSAL_PINNED "pinned"
+
 /* A proposal for an instance, and what it is judged by. */
 typedef struct ProposedRevision
 {
@@ -85,7 +88,7 @@ extern uint64 proposal_lock_new(const Sql *sql);
 extern Portal proposal_open_new(const Sql *sql);
 extern SqlRows proposal_fetch_new(Portal cursor, long count);
 extern bool proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
-						  const char *version_constraint, const char *release_channel, bool pin,
+						  const char *version_constraint, const char *release_channel,
 						  bool read_only, ProposedRevision *proposed);
 extern bool proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, ProposedRevision *proposed);
 extern List *proposal_deployed(const Sql *sql, const InstanceKey *key, int32 deployed_by, bool read_only);

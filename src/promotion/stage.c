@@ -25,7 +25,7 @@
  */
 void
 stage_read(const Sql *sql, const InstanceKey *destination, const char *source_environment,
-		   const char *version_constraint, const char *release_channel, bool pin,
+		   const char *version_constraint, const char *release_channel,
 		   bool read_only, ProposedRevision *proposed)
 {
 	InstanceKey source = *destination;
@@ -34,7 +34,7 @@ stage_read(const Sql *sql, const InstanceKey *destination, const char *source_en
 
 	if (view)
 		rule_hold(RULE_PATHS, destination->project, destination->environment, view);
-	if (proposal_from(sql, destination, source_environment, version_constraint, release_channel, pin,
+	if (proposal_from(sql, destination, source_environment, version_constraint, release_channel,
 					  read_only, proposed))
 	{
 		proposed->view = view;

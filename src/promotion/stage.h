@@ -36,7 +36,7 @@ typedef struct Staged
 } Staged;
 
 extern void stage_read(const Sql *sql, const InstanceKey *destination, const char *source_environment,
-					   const char *version_constraint, const char *release_channel, bool pin,
+					   const char *version_constraint, const char *release_channel,
 					   bool read_only, ProposedRevision *proposed);
 extern void stage_check_revision(FunctionCallInfo fcinfo, int argument,
 								 const ProposedRevision *proposed);

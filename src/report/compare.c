@@ -129,7 +129,7 @@ read_desired(const Sql *sql, Side *side)
 	const Proposal *proposal = &proposed.proposal;
 	SqlRows		rows;
 
-	stage_read(sql, &side->key, side->key.environment, NULL, NULL, false, true, &proposed);
+	stage_read(sql, &side->key, side->key.environment, NULL, NULL, true, &proposed);
 	if (proposed.current_revision == 0)
 		refuse_unconfigured(&side->key, "Configure it first, with promote.configure_instance.");
 	proposal_require_release(sql, &proposed);

@@ -19,6 +19,8 @@
 #include "utils/snapmgr.h"
 
 #include "base/argument.h"
+#include "base/attempt.h"
+#include "base/compat.h"
 #include "base/result.h"
 #include "gate/gate.h"
 #include "gate/window.h"
@@ -504,33 +506,54 @@ count_releases(const Sql *sql, Matrix *matrix, const Cell *cell, const Cell *ups
 	return count->count;
 }
 
-/* In how many leaves what a cell runs differs from what would be promoted to it by a release. */
-static int32
-count_leaves(const Sql *sql, Matrix *matrix, const Cell *cell, const Cell *upstream, const char *version)
+#define NOT_COMPOSED (-1)		/* of a count: the configuration cannot be composed */
+
+/* Leaves that are to be counted between what a cell runs and what would be promoted to it by a release. */
+typedef struct Leaves
+{
+	const Sql  *sql;
+	const Cell *cell;
+	const Cell *upstream;
+	const char *version;
+	int32		count;
+} Leaves;
+
+/* Count them.  attempt runs this: what cannot be composed is refused. */
+static void
+compose_leaves(void *state)
 {
 	static Statement read = {"SELECT promote_internal.leaves_between($1, $2, $3, $4, $5, $6)"};
+	Leaves	   *leaves = state;
+	const Cell *cell = leaves->cell;
+	SqlRows		rows = sql_read(leaves->sql, &read, AS_TEXT(cell->key.project), AS_BYTEA(leaves->upstream->digest),
+								AS_BYTEA(cell->digest), AS_BYTEA(cell->runs.deployed_digest),
+								AS_TEXT(leaves->upstream->bundle), AS_TEXT(leaves->version));
+
+	leaves->count = sql_int(&rows, 0);
+}
+
+/* Count leaves, unless that was done before. */
+static int32
+count_leaves(Matrix *matrix, Leaves *leaves)
+{
+	const Cell *cell = leaves->cell;
+	const bytea *source = leaves->upstream->digest;
 	JsonBuilder of;
 	Count	   *count;
+	Refusal		refusal;
 	bool		found;
 
-	if (json_digest_equal(upstream->digest, cell->runs.deployed_digest) &&
-		json_digest_equal(upstream->digest, cell->digest))
+	if (json_digest_equal(source, cell->runs.deployed_digest) && json_digest_equal(source, cell->digest))
 		return 0;
 	json_begin_object(&of);
-	json_build_field(&of, "source", audit_hex(upstream->digest));
+	json_build_field(&of, "source", audit_hex(source));
 	json_build_field(&of, "own", audit_hex(cell->digest));
 	json_build_field(&of, "deployed", audit_hex(cell->runs.deployed_digest));
-	json_build_field(&of, "bundle", upstream->bundle);
-	json_build_field(&of, "version", version);
+	json_build_field(&of, "bundle", leaves->upstream->bundle);
+	json_build_field(&of, "version", leaves->version);
 	count = find_count(matrix, &of, &found);
 	if (!found)
-	{
-		SqlRows		rows = sql_read(sql, &read, AS_TEXT(cell->key.project), AS_BYTEA(upstream->digest),
-									AS_BYTEA(cell->digest), AS_BYTEA(cell->runs.deployed_digest),
-									AS_TEXT(upstream->bundle), AS_TEXT(version));
-
-		count->count = sql_int(&rows, 0);
-	}
+		count->count = attempt(compose_leaves, leaves, &refusal) ? leaves->count : NOT_COMPOSED;
 	return count->count;
 }
 
@@ -578,6 +601,8 @@ look_behind(const Sql *sql, Matrix *matrix, const Cell *cell)
 	const Cell *upstream = find_upstream(matrix, cell, place);
 	Behind		behind = {.releases = AS_NUMBER(0),.leaves = AS_NUMBER(0)};
 	const Release *release;
+	Leaves		leaves;
+	int32		count;
 
 	if (upstream == NULL)
 		return behind;
@@ -587,9 +612,12 @@ look_behind(const Sql *sql, Matrix *matrix, const Cell *cell)
 	release = promoted(place, upstream);
 	if (upstream->deployed.version)
 		behind.releases = AS_INT(count_releases(sql, matrix, cell, upstream));
-	if (upstream->revision > 0 && release->version)
-		behind.leaves = AS_INT(count_leaves(sql, matrix, cell, upstream, release->version) +
-							   count_references(sql, cell, upstream, release));
+	if (upstream->revision == 0 || release->version == NULL)
+		return behind;
+	leaves = (Leaves) {sql, cell, upstream, release->version};
+	count = count_leaves(matrix, &leaves);
+	if (count != NOT_COMPOSED)
+		behind.leaves = AS_INT(count + count_references(sql, cell, upstream, release));
 	return behind;
 }
 

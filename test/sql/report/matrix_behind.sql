@@ -91,5 +91,11 @@ SELECT matches((SELECT why_not FROM promote.matrix('shop') WHERE instance = 'sho
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('service', '3.0.0', '{}');
 SELECT matches((SELECT why_not FROM promote.matrix('shop') WHERE instance = 'shop-staging-s6'),
     '^production: revision \d+ is there already; release 2.0.0 runs there, not 3.0.0 yet$', '... but the next release');
+
+-- ---- what cannot be composed ----
+SELECT pg_temp.run('shop-staging-s5', '{"size": 7}', '~3') \g /dev/null
+INSERT INTO promote.bundle_release (bundle, version, params_schema)
+    VALUES ('service', '3.1.0', '{"$ref": "https://example.com/not-there-yet.json"}');
+SELECT is(pg_temp.behind('shop-production-s5'), 'staging 5 -', 'one whose schema refers to nothing');
 SELECT * FROM finish();
 ROLLBACK;
