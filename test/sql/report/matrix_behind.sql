@@ -97,5 +97,16 @@ SELECT pg_temp.run('shop-staging-s5', '{"size": 7}', '~3') \g /dev/null
 INSERT INTO promote.bundle_release (bundle, version, params_schema)
     VALUES ('service', '3.1.0', '{"$ref": "https://example.com/not-there-yet.json"}');
 SELECT is(pg_temp.behind('shop-production-s5'), 'staging 5 -', 'one whose schema refers to nothing');
+
+-- ---- who may see it ----
+CREATE ROLE test_viewer;
+SELECT promote.grant_action('test_viewer', 'view', 'shop', 'production') \g /dev/null
+CREATE TEMP TABLE seen ON COMMIT DROP AS SELECT NULL::text AS instance, NULL::text AS upstream, NULL::integer AS leaves LIMIT 0;
+GRANT INSERT ON pg_temp.seen TO test_viewer;
+SET LOCAL ROLE test_viewer;
+INSERT INTO pg_temp.seen SELECT instance, upstream, leaves_behind FROM promote.promotion_matrix;
+RESET ROLE;
+SELECT is((SELECT string_agg(concat_ws(' ', instance, upstream, leaves), ', ' ORDER BY instance) FROM pg_temp.seen),
+    (SELECT string_agg('shop-production-s' || n, ', ') FROM generate_series(1, 6) AS n), 'who sees one end alone is told of that');
 SELECT * FROM finish();
 ROLLBACK;
