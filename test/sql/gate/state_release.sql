@@ -52,11 +52,13 @@ SELECT is((SELECT bool_and(require_proven_release) FROM promote.environment WHER
     'it is on by default');
 SELECT pg_temp.desire('production', '1.1.0'), pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.blocked('production'), NULL, 'an edit came from nowhere, and is not judged');
-SELECT pg_temp.desire('production', '1.0.0'), pg_temp.desire('staging', '1.1.0'), pg_temp.send('staging', 'production') \g /dev/null
+SELECT pg_temp.desire('production', '1.0.0'), pg_temp.desire('staging', '1.1.0'),
+    pg_temp.send('staging', 'production') \g /dev/null
 SELECT is(pg_temp.blocked('production'),
     'release_unproven: release 1.1.0 has not run at "line-staging-api", nor where that was promoted from '
     '(whoever deploys it at "line-staging-api" first) f', 'what never ran in staging: not even if it is planned there');
-SELECT pg_temp.refuses($$SELECT promote.deploy_instance('line-production-api')$$, 'PM601', '^release_unproven: ', '... is not deployed');
+SELECT pg_temp.refuses($$SELECT promote.deploy_instance('line-production-api')$$, 'PM601', '^release_unproven: ',
+    '... is not deployed');
 SELECT promote.deploy_instance('line-staging-api'), pg_temp.work_all('staging') \g /dev/null
 SELECT is(pg_temp.blocked('production') ~ '^release_unproven', true, 'nor is what has failed there');
 SELECT pg_temp.ship('production', 'web'), pg_temp.desire('staging', '1.1.0', 'web'), pg_temp.work_all(),
@@ -64,12 +66,14 @@ SELECT pg_temp.ship('production', 'web'), pg_temp.desire('staging', '1.1.0', 'we
 SELECT is(pg_temp.blocked('production') ~ '^release_unproven', true, 'nor what another component ran');
 SELECT pg_temp.ship('staging') \g /dev/null
 SELECT is(pg_temp.blocked('production'), NULL, 'once it ran there, it may be deployed');
-SELECT pg_temp.desire('staging', '1.2.0'), pg_temp.work_all(), pg_temp.ship('staging'), pg_temp.desire('staging', '1.1.0'),
+SELECT pg_temp.desire('staging', '1.2.0'), pg_temp.work_all(), pg_temp.ship('staging'),
+    pg_temp.desire('staging', '1.1.0'),
     pg_temp.send('staging', 'production') \g /dev/null
 SELECT is(pg_temp.blocked('production'), NULL, 'also if it ran there earlier');
 SELECT pg_temp.ship('production') \g /dev/null
 SELECT is((SELECT gates -> 'gates' ? 'release_unproven' FROM promote.deployment WHERE project = 'line'
-    AND environment = 'production' AND component = 'api' AND action = 'PROVISION' ORDER BY deployment DESC LIMIT 1), true,
+    AND environment = 'production' AND component = 'api' AND action = 'PROVISION' ORDER BY deployment DESC LIMIT 1),
+        true,
     'its verdict is kept');
 SELECT pg_temp.desire('staging', '2.0.0'), pg_temp.send('staging', 'production') \g /dev/null
 SELECT pg_temp.rule('production', 'require_proven_release', 'false') \g /dev/null
@@ -90,7 +94,8 @@ SELECT is(pg_temp.blocked('production') ~ 'release 2.0.0 has not run', true,
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
     VALUES ('line', 'staging', 'production');
 SELECT pg_temp.rule('production', 'source_policy', 'path') \g /dev/null
-SELECT is(pg_temp.blocked('production'), 'release_unproven: release 2.0.0 has not run anywhere upstream of "production" '
+SELECT is(pg_temp.blocked('production'),
+    'release_unproven: release 2.0.0 has not run anywhere upstream of "production" '
     '(whoever deploys it at "line-staging-api" first) f', 'along paths alone: not upstream');
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
     VALUES ('line', 'dev', 'staging');
@@ -117,12 +122,14 @@ SELECT pg_temp.rule('production', 'require_proven_release', 'false'),
     pg_temp.rule('production', 'require_artifact_digest', 'true') \g /dev/null
 SELECT is(pg_temp.blocked('production'), 'artifact: release 2.1.0 of bundle "app" has no artifact digest '
     '(whoever publishes a version with its artifact_digest) f', 'nobody knows what would run');
-SELECT pg_temp.refuses($$SELECT promote.deploy_instance('line-production-api')$$, 'PM601', '^artifact: ', '... nor runs it');
+SELECT pg_temp.refuses($$SELECT promote.deploy_instance('line-production-api')$$, 'PM601', '^artifact: ',
+    '... nor runs it');
 SELECT pg_temp.desire('production', '1.1.0'), pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.blocked('production'), NULL, 'one with a digest');
 SELECT pg_temp.desire('production', '1.0.0'), pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.blocked('production') ~ '^artifact: ', true, 'what is edited is asked for it, too');
-SELECT is((SELECT require_artifact_digest FROM promote.environment WHERE project = 'line' AND environment = 'dev'), false,
+SELECT is((SELECT require_artifact_digest FROM promote.environment WHERE project = 'line' AND environment = 'dev'),
+    false,
     'nobody else is by default');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'after all that the chains are whole');
 SELECT * FROM finish();

@@ -7,7 +7,8 @@ SET LOCAL promote.actor = 'ada';
 SET LOCAL client_min_messages = error;
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
     VALUES ('shop', 'staging', 'production');
-SELECT promote.configure_instance('shop-staging-s' || n, '{"size": 3}', '~1') FROM generate_series(1, 4) AS n \g /dev/null
+SELECT promote.configure_instance('shop-staging-s' || n, '{"size": 3}', '~1') FROM generate_series(1, 4) AS n
+    \g /dev/null
 SELECT pg_temp.work_all() \g /dev/null
 SELECT promote.deploy_instance('shop-staging-s' || n) FROM unnest(ARRAY[1, 2, 3]) AS n \g /dev/null
 SELECT pg_temp.work_all() \g /dev/null
@@ -40,34 +41,44 @@ SELECT pg_temp.work_all() \g /dev/null
 SELECT promote.deploy_instance('shop-staging-s3') \g /dev/null
 SELECT pg_temp.work_all() \g /dev/null
 INSERT INTO promote.bundle_release (bundle, version, params_schema)
-SELECT 'service', '2.0.0-rc.2', params_schema FROM promote.bundle_release WHERE bundle = 'service' AND version = '1.0.0';
-SELECT is((promote.promote_instance('shop-staging-s3', 'shop-production-s3', pin => true)).changed, true, 'a prerelease');
+SELECT 'service', '2.0.0-rc.2', params_schema FROM promote.bundle_release WHERE bundle = 'service'
+    AND version = '1.0.0';
+SELECT is((promote.promote_instance('shop-staging-s3', 'shop-production-s3', pin => true)).changed, true,
+    'a prerelease');
 SELECT is(pg_temp.desired('shop-production-s3'), '2.0.0-rc.1 development 2.0.0-rc.1', '... is the one that runs');
 
 -- ---- nothing runs ----
-SELECT pg_temp.refuses($$SELECT promote.promote_instance('shop-staging-s4', 'shop-production-s4', pin => true)$$, 'PM508',
+SELECT pg_temp.refuses($$SELECT promote.promote_instance('shop-staging-s4', 'shop-production-s4', pin => true)$$,
+    'PM508',
     '^The call has pin, and the source is not provisioned\.$', 'a source that runs nothing');
-SELECT pg_temp.refuses($$SELECT * FROM promote.preview_promotion('shop-staging-s4', 'shop-production-s4', pin => true)$$,
+SELECT pg_temp.refuses($$SELECT * FROM promote.preview_promotion('shop-staging-s4', 'shop-production-s4',
+    pin => true)$$,
     'PM508', '^The call has pin, and the source is not provisioned\.$', '... as its preview says');
-SELECT pg_temp.refuses($$SELECT promote.promote_to_next('shop-staging-s4', pin => true)$$, 'PM508', '', '... and along paths');
+SELECT pg_temp.refuses($$SELECT promote.promote_to_next('shop-staging-s4', pin => true)$$, 'PM508', '',
+    '... and along paths');
 
 -- ---- as a rule ----
 SELECT is((SELECT DISTINCT version_policy FROM promote.environment), 'constraint', 'no environment pins by default');
 UPDATE promote.environment SET version_policy = 'pinned' WHERE project = 'shop' AND environment = 'production';
 SELECT pg_temp.refuses($$SELECT promote.promote_instance('shop-staging-s4', 'shop-production-s4')$$, 'PM508',
-    '^The version_policy of the component, or else of the destination''s environment, is pinned', 'a rule of the destination');
-SELECT is((promote.promote_instance('shop-staging-s2', 'shop-production-s2')).changed, true, 'promotes without being asked');
+    '^The version_policy of the component, or else of the destination''s environment, is pinned',
+        'a rule of the destination');
+SELECT is((promote.promote_instance('shop-staging-s2', 'shop-production-s2')).changed, true,
+    'promotes without being asked');
 SELECT is(pg_temp.desired('shop-production-s2'), '1.0.0 stable 1.0.0', '... what runs');
-SELECT is((promote.promote_instance('shop-production-s2', 'shop-staging-s2')).changed, true, 'it is not one of the source');
+SELECT is((promote.promote_instance('shop-production-s2', 'shop-staging-s2')).changed, true,
+    'it is not one of the source');
 SELECT is(pg_temp.desired('shop-staging-s2'), '1.0.0 stable 1.0.0', '... whose constraint is promoted');
 UPDATE promote.component SET version_policy = 'constraint' WHERE project = 'shop' AND component = 's1';
-SELECT is((promote.promote_instance('shop-staging-s1', 'shop-production-s1')).changed, true, 'a component''s goes before it');
+SELECT is((promote.promote_instance('shop-staging-s1', 'shop-production-s1')).changed, true,
+    'a component''s goes before it');
 SELECT is(pg_temp.desired('shop-production-s1'), '~1 stable 1.1.0', '... with its constraint');
 UPDATE promote.environment SET version_policy = 'constraint' WHERE project = 'shop' AND environment = 'production';
 UPDATE promote.component SET version_policy = 'pinned' WHERE project = 'shop' AND component = 's1';
 SELECT is((promote.promote_instance('shop-staging-s1', 'shop-production-s1')).changed, true, 'also to pin');
 SELECT is(pg_temp.desired('shop-production-s1'), '1.0.0 stable 1.0.0', '... what runs');
-SELECT is((promote.configure_instance('shop-production-s1', '{"size": 5}', '~1')).changed, true, 'an edit is never pinned');
+SELECT is((promote.configure_instance('shop-production-s1', '{"size": 5}', '~1')).changed, true,
+    'an edit is never pinned');
 SELECT is(pg_temp.desired('shop-production-s1'), '~1 stable 1.1.0', '... but what it says');
 SELECT throws_ok($$UPDATE promote.component SET version_policy = 'sometimes' WHERE project = 'shop'$$, 'PM404', NULL,
     'a policy that there is not');
@@ -78,9 +89,11 @@ UPDATE promote.component SET version_policy = NULL WHERE project = 'shop' AND co
 -- ---- idempotency ----
 SELECT lives_ok($$SELECT promote.promote_instance('shop-staging-s1', 'shop-production-s1', idempotency_key => 'k',
     pin => true)$$, 'with a key');
-SELECT is((promote.promote_instance('shop-staging-s1', 'shop-production-s1', idempotency_key => 'k', pin => true)).changed,
+SELECT is((promote.promote_instance('shop-staging-s1', 'shop-production-s1', idempotency_key => 'k',
+    pin => true)).changed,
     true, '... twice');
-SELECT pg_temp.refuses($$SELECT promote.promote_instance('shop-staging-s1', 'shop-production-s1', idempotency_key => 'k')$$,
+SELECT pg_temp.refuses($$SELECT promote.promote_instance('shop-staging-s1', 'shop-production-s1',
+    idempotency_key => 'k')$$,
     'PM402', 'other arguments', 'the key is of that call');
 
 -- ---- requests ----

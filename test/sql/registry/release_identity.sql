@@ -6,7 +6,8 @@ SELECT no_plan();
 SET LOCAL promote.actor = 'ada';
 SET LOCAL client_min_messages = error;
 SELECT 'sha256:' || repeat('a1', 32) AS one, 'sha256:' || repeat('b2', 32) AS other \gset
-INSERT INTO promote.bundle_release (bundle, version, params_schema, artifact_digest, source_commit, changelog, attributes)
+INSERT INTO promote.bundle_release (bundle, version, params_schema, artifact_digest, source_commit, changelog,
+    attributes)
 SELECT 'service', '1.1.0', params_schema, :'one', '4f1c9a7', E'Answers faster.\n', '{"signed_by": "ci"}'
   FROM promote.bundle_release WHERE bundle = 'service';
 
@@ -30,28 +31,33 @@ SELECT pg_temp.refuses(pg_temp.publish('9.0.0', fields), 'PM404', detail, fields
 SELECT pg_temp.refuses(pg_temp.publish('9.0.0', $$NULL, NULL, NULL, '[]'::jsonb$$), 'PM101', '', 'attributes');
 SELECT lives_ok(pg_temp.publish('9.0.' || n, fields), fields) FROM (VALUES (1, $$NULL, NULL, NULL, NULL::jsonb$$),
     (2, $$'sha512:$$ || repeat('a', 128) || $$', NULL, NULL, NULL::jsonb$$),
-    (3, $$'blake3:$$ || repeat('0', 64) || $$', repeat('c', 255), repeat('x', 1048576), '{}'::jsonb$$)) AS v (n, fields);
+    (3, $$'blake3:$$ || repeat('0', 64) || $$', repeat('c', 255), repeat('x', 1048576), '{}'::jsonb$$)) AS v (n,
+        fields);
 
 -- ---- never changed ----
-SELECT pg_temp.refuses(format('UPDATE promote.bundle_release SET %s WHERE version = ''1.1.0'' AND bundle = ''service''', change),
-    'PM301', '', change) FROM unnest(ARRAY['artifact_digest = ''' || :'other' || '''', 'artifact_digest = NULL',
+SELECT pg_temp.refuses(format('UPDATE promote.bundle_release SET %s WHERE version = ''1.1.0'' AND bundle = %L', change,
+    'service'), 'PM301', '', change) FROM unnest(ARRAY['artifact_digest = ''' || :'other' || '''',
+        'artifact_digest = NULL',
         'source_commit = ''f00''', 'changelog = NULL', 'attributes = ''{"signed_by": "mallory"}''']) AS change;
 SELECT pg_temp.refuses($$UPDATE promote.bundle_release SET artifact_digest = 'sha256:' || repeat('0', 64)
     WHERE version = '1.0.0' AND bundle = 'service'$$, 'PM301', '', 'nor said later');
-SELECT lives_ok($$UPDATE promote.component SET attributes = '{"tenant": "acme"}' WHERE project = 'shop' AND component = 's1'$$,
+SELECT lives_ok($$UPDATE promote.component SET attributes = '{"tenant": "acme"}' WHERE project = 'shop'
+    AND component = 's1'$$,
     'attributes of others are another thing');
 
 -- ---- registered once ----
 CREATE FUNCTION pg_temp.again(digest text) RETURNS text LANGUAGE sql AS $$
     SELECT pg_temp.publish('1.1.0', coalesce(quote_literal(digest), 'NULL') || ', NULL, NULL, NULL::jsonb')
 $$;
-SELECT pg_temp.refuses(pg_temp.again(:'other'), 'PM203', '^It is registered with ' || :'one' || ', not with ' || :'other' || '\.$',
+SELECT pg_temp.refuses(pg_temp.again(:'other'), 'PM203', '^It is registered with ' || :'one' || ', not with '
+    || :'other' || '\.$',
     'another artifact');
 SELECT pg_temp.refuses(pg_temp.again(:'other') || ' ON CONFLICT DO NOTHING', 'PM203', 'is registered with',
     '... also where a conflict is nothing');
 SELECT pg_temp.refuses(pg_temp.again(:'other') || ' ON CONFLICT (bundle, version) DO UPDATE SET published_at = now()',
     'PM203', 'is registered with', '... or something else');
-SELECT pg_temp.refuses(pg_temp.publish('1.0.0', quote_literal(:'one') || ', NULL, NULL, NULL::jsonb') || ' ON CONFLICT DO NOTHING',
+SELECT pg_temp.refuses(pg_temp.publish('1.0.0', quote_literal(:'one') || ', NULL, NULL, NULL::jsonb')
+    || ' ON CONFLICT DO NOTHING',
     'PM203', '^It is registered without an artifact digest', 'one that was registered without');
 SELECT lives_ok(pg_temp.again(:'one') || ' ON CONFLICT DO NOTHING', 'the same artifact once more');
 SELECT lives_ok(pg_temp.again(NULL) || ' ON CONFLICT DO NOTHING', 'who says nothing contradicts nothing');

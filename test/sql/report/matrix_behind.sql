@@ -8,12 +8,13 @@ SET LOCAL client_min_messages = error;
 INSERT INTO promote.environment (project, environment) VALUES ('shop', 'qa');
 UPDATE promote.environment SET require_expected = false, require_no_drift = false;
 INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references)
-SELECT 'service', v, params_schema, CASE WHEN v = '2.0.0' THEN '{"network": {"required": false}, "dns": {"required": false}}'
-        ELSE '{}' END::jsonb
+SELECT 'service', v, params_schema,
+       CASE WHEN v = '2.0.0' THEN '{"network": {"required": false}, "dns": {"required": false}}' ELSE '{}' END::jsonb
   FROM promote.bundle_release, unnest(ARRAY['1.0.1', '1.1.0', '1.1.1-rc.1', '1.1.1', '2.0.0-rc.1', '2.0.0']) AS v
  WHERE bundle = 'service';
 CREATE FUNCTION pg_temp.behind(instance text) RETURNS text LANGUAGE sql AS $$
-    SELECT concat_ws(' ', coalesce(m.upstream, '-'), coalesce(m.releases_behind::text, '-'), coalesce(m.leaves_behind::text, '-'))
+    SELECT concat_ws(' ', coalesce(m.upstream, '-'), coalesce(m.releases_behind::text, '-'),
+        coalesce(m.leaves_behind::text, '-'))
       FROM promote.promotion_matrix AS m WHERE m.instance = behind.instance
 $$;
 CREATE FUNCTION pg_temp.run(instance text, params jsonb, version text) RETURNS void LANGUAGE plpgsql AS $$
@@ -28,7 +29,8 @@ SELECT pg_temp.run('shop-production-s1', '{"size": 1, "own": 7}', '1.0.0') \g /d
 SELECT is(pg_temp.behind('shop-production-s1'), '- - -', 'nothing leads to it');
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
     VALUES ('shop', 'dev', 'production'), ('shop', 'staging', 'production');
-SELECT is(pg_temp.behind('shop-production-s1'), 'staging - 2', 'nothing runs upstream: what is desired there is two leaves ahead');
+SELECT is(pg_temp.behind('shop-production-s1'), 'staging - 2',
+    'nothing runs upstream: what is desired there is two leaves ahead');
 SELECT is(pg_temp.behind('shop-staging-s1'), '- - -', 'nothing leads to the first');
 SELECT pg_temp.run('shop-staging-s1', '{"size": 1, "password": null}', '1.0.0') \g /dev/null
 SELECT is(pg_temp.behind('shop-production-s1'), 'staging 0 0', 'what is not copyable is no difference');
@@ -49,7 +51,8 @@ SELECT is(pg_temp.behind('shop-production-s1'), 'staging 0 4', 'a reference that
 SELECT pg_temp.run('shop-production-s1', '{"size": 1, "own": 8}', '2.0.0') \g /dev/null
 SELECT is(pg_temp.behind('shop-production-s1'), 'staging 0 3', '... is no difference once it is deployed');
 SELECT pg_temp.run('shop-production-s1', '{"size": 1, "own": 8}', '1.0.0'), pg_temp.ahead('1.0.0') \g /dev/null
-SELECT pg_temp.run('shop-production-s1', '{"size": 9}', '2.0.0'), pg_temp.run('shop-staging-s1', '{"size": 9, "a": null}', '1.0.0')
+SELECT pg_temp.run('shop-production-s1', '{"size": 9}', '2.0.0'), pg_temp.run('shop-staging-s1',
+    '{"size": 9, "a": null}', '1.0.0')
     \g /dev/null
 SELECT is(pg_temp.behind('shop-production-s1'), 'staging 0 1',
     'one that an older release has no slot for; who is ahead is not behind');
@@ -79,7 +82,8 @@ SELECT is(m.leaves_behind, (SELECT count(*)::integer
     FROM promote.preview_promotion('shop-staging-' || m.component, m.instance) AS p
    WHERE p.change <> 'keep' AND p.path !~ '^release '), m.instance || ' as its preview')
   FROM promote.promotion_matrix AS m WHERE m.instance ~ 'production-s[3456]' ORDER BY m.instance;
-SELECT cmp_ok((SELECT count(DISTINCT leaves_behind) FROM promote.promotion_matrix WHERE instance ~ 'production-s[3456]'), '>',
+SELECT cmp_ok((SELECT count(DISTINCT leaves_behind) FROM promote.promotion_matrix
+    WHERE instance ~ 'production-s[3456]'), '>',
     1::bigint, '... which differ');
 
 -- ---- what is there, and does not run there ----
@@ -101,12 +105,14 @@ SELECT is(pg_temp.behind('shop-production-s5'), 'staging 5 -', 'one whose schema
 -- ---- who may see it ----
 CREATE ROLE test_viewer;
 SELECT promote.grant_action('test_viewer', 'view', 'shop', 'production') \g /dev/null
-CREATE TEMP TABLE seen ON COMMIT DROP AS SELECT NULL::text AS instance, NULL::text AS upstream, NULL::integer AS leaves LIMIT 0;
+CREATE TEMP TABLE seen ON COMMIT DROP AS SELECT NULL::text AS instance, NULL::text AS upstream, NULL::integer
+    AS leaves LIMIT 0;
 GRANT INSERT ON pg_temp.seen TO test_viewer;
 SET LOCAL ROLE test_viewer;
 INSERT INTO pg_temp.seen SELECT instance, upstream, leaves_behind FROM promote.promotion_matrix;
 RESET ROLE;
 SELECT is((SELECT string_agg(concat_ws(' ', instance, upstream, leaves), ', ' ORDER BY instance) FROM pg_temp.seen),
-    (SELECT string_agg('shop-production-s' || n, ', ') FROM generate_series(1, 6) AS n), 'who sees one end alone is told of that');
+    (SELECT string_agg('shop-production-s' || n, ', ') FROM generate_series(1, 6) AS n),
+        'who sees one end alone is told of that');
 SELECT * FROM finish();
 ROLLBACK;

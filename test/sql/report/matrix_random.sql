@@ -12,7 +12,8 @@ SET LOCAL promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
     VALUES ('shop', 'staging', 'production');
 INSERT INTO promote.bundle_release (bundle, version, params_schema, artifact_digest)
-SELECT 'service', '1.0.1', params_schema, 'sha256:' || repeat('b', 64) FROM promote.bundle_release WHERE bundle = 'service';
+SELECT 'service', '1.0.1', params_schema, 'sha256:' || repeat('b', 64) FROM promote.bundle_release
+    WHERE bundle = 'service';
 INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, remote_references)
 SELECT 'service', '2.0.0', params_schema, '{"token": {}}', '{"network": {}}' FROM promote.bundle_release
     WHERE bundle = 'service' AND version = '1.0.0';
@@ -86,7 +87,8 @@ INSERT INTO pg_temp.deed VALUES
         SELECT 'b{n}', 'shop', tstzrange(now() - interval '1 hour', now() + interval '9 hours'), 6 + {n}$$),
     ('open', $$DELETE FROM promote.freeze_window; DELETE FROM promote.change_window; DELETE FROM promote.required_check;
         SELECT promote.resume_line('shop'), promote.resume_line();
-        UPDATE promote.environment SET require_source_in_sync = false, required_soak = '0', require_artifact_digest = false
+        UPDATE promote.environment SET require_source_in_sync = false, required_soak = '0',
+            require_artifact_digest = false
             WHERE project = 'shop';
         SELECT promote.cancel_request('shop', request, 'enough') FROM promote.promotion_request WHERE project = 'shop'
             AND finished_at IS NULL;
@@ -98,7 +100,8 @@ INSERT INTO pg_temp.deed VALUES
 -- What is promoted has been deployed, something else is desired since, and it drifts: promoting it again puts that
 -- right.
 INSERT INTO pg_temp.deed SELECT 'wandered', statement || $$; SELECT promote.configure_instance('shop-staging-{service}',
-    '{"size": {n}}', '1.0.1'), pg_temp.work_all(), promote.deploy_instance('shop-staging-{service}'), pg_temp.work_all(),
+    '{"size": {n}}', '1.0.1'), pg_temp.work_all(), promote.deploy_instance('shop-staging-{service}'),
+        pg_temp.work_all(),
         promote.promote_instance('shop-staging-{service}', 'shop-production-{service}'), pg_temp.work_all(),
         promote.deploy_instance('shop-production-{service}'), pg_temp.work_all(),
             promote.configure_instance('shop-production-{service}', '{"size": 9}'),
@@ -128,7 +131,8 @@ BEGIN
       INTO lines
       FROM promote.blockers('shop-production-' || service, NULL, clock_timestamp())
            WITH ORDINALITY AS b (code, message, since, until, liftable_by, overridable, place)
-     WHERE b.code IN ('path', 'component', 'release', 'artifact', 'secrets', 'references', 'stopped', 'freeze', 'window', 'soak',
+     WHERE b.code IN ('path', 'component', 'release', 'artifact', 'secrets', 'references', 'stopped', 'freeze',
+         'window', 'soak',
          'budget',
                       'source_in_sync', 'release_unproven', 'drift', 'health', 'request');
     RAISE EXCEPTION SQLSTATE 'ZZ001';
