@@ -85,7 +85,7 @@ CREATE FUNCTION promote.claim_deployment(
     RETURNS TABLE (instance text, deployment integer, action text, fencing integer,
                    lease_until timestamptz, project text, environment text, component text,
                    revision integer, bundle text, version text, params jsonb, params_digest bytea,
-                   plan integer, plan_digest bytea, remote_references jsonb)
+                   plan integer, plan_digest bytea, remote_references jsonb, artifact_digest text)
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
     AS 'MODULE_PATHNAME', 'promote_claim_deployment';
 REVOKE ALL ON FUNCTION promote.claim_deployment(text, text[], interval, jsonb) FROM PUBLIC;

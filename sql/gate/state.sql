@@ -17,6 +17,72 @@ COMMENT ON COLUMN promote_internal.blocked_release.version IS 'Release of it tha
 COMMENT ON COLUMN promote_internal.blocked_release.reason IS 'Why';
 COMMENT ON COLUMN promote_internal.blocked_release.since IS 'Since when; NULL: that was not recorded';
 
+CREATE VIEW promote_internal.undigested_release WITH (security_invoker = true) AS
+    SELECT f.bundle,
+           f.version
+      FROM promote.bundle_release AS f
+     WHERE f.artifact_digest IS NULL;
+COMMENT ON VIEW promote_internal.undigested_release IS 'What closes the gate "artifact": releases of which nobody has said what they consist of';
+COMMENT ON COLUMN promote_internal.undigested_release.bundle IS 'Bundle';
+COMMENT ON COLUMN promote_internal.undigested_release.version IS 'Release of it that has no artifact digest';
+
+CREATE FUNCTION promote_internal.proving_environments(
+    project text, environment text, component text, source_environment text, source_revision integer, path_only boolean)
+    RETURNS TABLE (environment text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 3
+    BEGIN ATOMIC
+        WITH RECURSIVE upstream (environment) AS (
+            SELECT p.source_environment::text
+              FROM promote.promotion_path AS p
+             WHERE $6 AND p.project = $1 AND p.destination_environment = $2
+            UNION
+            SELECT p.environment
+              FROM upstream AS u
+             CROSS JOIN LATERAL (
+                  SELECT p.source_environment::text AS environment
+                    FROM promote.promotion_path AS p
+                   WHERE p.project = $1 AND p.destination_environment = u.environment
+                  OFFSET 0) AS p
+        ), origin (environment, revision) AS (
+            SELECT $4 COLLATE "C", $5 WHERE NOT $6
+            UNION
+            SELECT r.environment, r.revision
+              FROM origin AS o
+             CROSS JOIN LATERAL (
+                  SELECT r.source_environment::text AS environment, r.source_revision AS revision
+                    FROM promote.revision AS r
+                   WHERE r.project = $1 AND r.environment = o.environment AND r.component = $3 AND r.revision = o.revision
+                   LIMIT 1) AS r
+             WHERE r.environment IS NOT NULL
+        )
+        SELECT u.environment FROM upstream AS u
+        UNION
+        SELECT o.environment FROM origin AS o;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.proving_environments(text, text, text, text, integer, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.proving_environments(text, text, text, text, integer, boolean) IS
+'Where a release has to have run before it is promoted to an instance from a revision of its source: where the environment takes promotions along paths only, any environment upstream of it; else the source, and whatever that revision itself came from';
+
+CREATE FUNCTION promote_internal.proving_runs(
+    project text, environment text, component text, bundle text, version text,
+    source_environment text, source_revision integer, path_only boolean)
+    RETURNS TABLE (environment text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT e.environment
+          FROM promote_internal.proving_environments($1, $2, $3, $6, $7, $8) AS e
+         CROSS JOIN LATERAL (
+              SELECT
+                FROM promote.deployment AS u
+               WHERE u.project = $1 AND u.environment = e.environment AND u.component = $3
+                 AND u.action <> 'PLAN' AND u.started_at IS NOT NULL AND u.action = 'PROVISION' AND u.status = 'COMPLETED'
+                 AND u.bundle = $4 AND u.version = $5
+               LIMIT 1) AS run;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.proving_runs(text, text, text, text, text, text, integer, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.proving_runs(text, text, text, text, text, text, integer, boolean) IS
+'What opens the gate "release_unproven": of the environments that prove a release, those in which it was deployed and has not failed, now or earlier';
+
 CREATE FUNCTION promote_internal.missing_references(
     project text, environment text, component text, bundle text, version text, coming jsonb)
     RETURNS TABLE (field text)

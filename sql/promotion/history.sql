@@ -142,15 +142,17 @@ ALTER TABLE promote.revision ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.revision ENABLE ALWAYS TRIGGER refuse_truncate;
 
 CREATE TRIGGER guard_registry BEFORE UPDATE ON promote.bundle_release
-    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_registry();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_registry(
+        'bundle', 'version', 'params_schema', 'secrets', 'remote_references',
+        'artifact_digest', 'source_commit', 'changelog', 'attributes');
 ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER guard_registry;
 
 CREATE TRIGGER guard_registry BEFORE UPDATE ON promote.component
-    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_registry();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_registry('bundle');
 ALTER TABLE promote.component ENABLE ALWAYS TRIGGER guard_registry;
 
 CREATE TRIGGER guard_registry BEFORE UPDATE ON promote.project
-    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_registry();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_registry('digest_key');
 ALTER TABLE promote.project ENABLE ALWAYS TRIGGER guard_registry;
 
 CREATE TRIGGER guard_instance BEFORE INSERT OR UPDATE OR DELETE ON promote.instance

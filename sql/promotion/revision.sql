@@ -97,28 +97,41 @@ CREATE FUNCTION promote_internal.proposal_from(
         params_schema jsonb, block_reason text, slots jsonb, source_environment text, source_revision integer,
         source_parameters jsonb, source_bundle text, source_version text, kept_marks jsonb, source_kept jsonb,
         plan boolean, allow_replace boolean, fits boolean, digest bytea, facts jsonb, actor text, database_role text,
-        created_at timestamptz, origin text)
+        created_at timestamptz, origin text, pinned boolean)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
         SELECT NULL::integer,
                (SELECT c.params FROM promote.config AS c WHERE c.project = s.project AND c.digest = r.digest),
-               COALESCE($5, s.version_constraint), COALESCE($6, s.release_channel), m.bundle, rel.version,
+               w.version_constraint, w.release_channel, m.bundle, rel.version,
                f.params_schema, f.block_reason, f.slots, s.environment, s.revision,
                (SELECT e.parameters FROM promote.environment AS e
                  WHERE e.project = s.project AND e.environment = s.environment),
                r.bundle, r.version, NULL::jsonb, r.kept_marks,
                false, false, true, NULL::bytea, NULL::jsonb, NULL::text, NULL::text,
-               NULL::timestamptz, NULL::text
+               NULL::timestamptz, NULL::text, w.pinned
           FROM promote.instance AS s
          CROSS JOIN LATERAL (
-              SELECT m.bundle FROM promote.component AS m
+              SELECT m.bundle,
+                     $4 <> $2 AND ($5 IS NOT DISTINCT FROM 'pinned' OR COALESCE(m.version_policy, (
+                         SELECT e.version_policy FROM promote.environment AS e
+                          WHERE e.project = $1 AND e.environment = $2)) = 'pinned') AS pinned
+                FROM promote.component AS m
                WHERE m.project = s.project AND m.component = s.component LIMIT 1) AS m
+         CROSS JOIN LATERAL (
+              SELECT m.pinned,
+                     CASE WHEN m.pinned THEN (
+                         SELECT run.version::text FROM promote.deployment AS run
+                          WHERE run.project = s.project AND run.environment = s.environment AND run.component = s.component
+                            AND run.deployment = s.deployed_by)
+                     ELSE COALESCE($5, s.version_constraint) END AS version_constraint,
+                     COALESCE($6, s.release_channel) AS release_channel
+              OFFSET 0) AS w
           LEFT JOIN LATERAL (
               SELECT r.digest, r.bundle, r.version, r.kept_marks FROM promote_internal.marked_revision AS r
                WHERE r.project = s.project AND r.environment = s.environment AND r.component = s.component
                  AND r.revision = s.revision LIMIT 1) AS r ON true
           LEFT JOIN LATERAL promote.resolve_release(
-              m.bundle, COALESCE($5, s.version_constraint), COALESCE($6, s.release_channel)) AS rel ON true
+              m.bundle, w.version_constraint, w.release_channel) AS rel ON true
           LEFT JOIN LATERAL (
               SELECT f.params_schema, f.block_reason, NULLIF(f.remote_references, '{}') AS slots
                 FROM promote.bundle_release AS f
@@ -127,7 +140,7 @@ CREATE FUNCTION promote_internal.proposal_from(
     END;
 REVOKE ALL ON FUNCTION promote_internal.proposal_from(text, text, text, text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.proposal_from(text, text, text, text, text, text) IS
-'What the instance of a component in one environment desires, as a proposal for the one in another, or for itself: by the newest release that its constraint, or another one that is given, allows now. No row where it is not there';
+'What the instance of a component in one environment desires, as a proposal for the one in another, or for itself: by the newest release that its constraint, or another one that is given, allows now; pinned, as the constraint pinned, the component or the destination''s environment asks for, by the exact version that it runs, NULL where it runs nothing. No row where it is not there';
 
 CREATE FUNCTION promote_internal.proposal_of(
     of_project text, of_environment text, of_component text, of_revision integer)
@@ -136,7 +149,7 @@ CREATE FUNCTION promote_internal.proposal_of(
         params_schema jsonb, block_reason text, slots jsonb, source_environment text, source_revision integer,
         source_parameters jsonb, source_bundle text, source_version text, kept_marks jsonb, source_kept jsonb,
         plan boolean, allow_replace boolean, fits boolean, digest bytea, facts jsonb, actor text, database_role text,
-        created_at timestamptz, origin text)
+        created_at timestamptz, origin text, pinned boolean)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
         SELECT r.revision,
@@ -152,7 +165,7 @@ CREATE FUNCTION promote_internal.proposal_of(
                AND promote.version_key(r.version) < (promote.version_range(r.version_constraint)).upper
                AND (r.release_channel = 'development' OR r.version_constraint ~ '^[0-9]'
                     OR NOT promote.version_is_prerelease(r.version)),
-               r.digest, r.facts, r.actor, r.database_role, r.created_at, r.origin
+               r.digest, r.facts, r.actor, r.database_role, r.created_at, r.origin, false
           FROM (SELECT r.*, promote_internal.audit_facts(r) AS facts FROM promote.revision AS r
                  WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision = $4 LIMIT 1) AS r
           LEFT JOIN LATERAL (

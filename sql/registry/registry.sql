@@ -58,6 +58,9 @@ CREATE TABLE promote.environment (
     required_soak          interval NOT NULL DEFAULT '0',
     require_no_drift       boolean NOT NULL DEFAULT true,
     require_expected       boolean NOT NULL DEFAULT true,
+    require_proven_release boolean NOT NULL DEFAULT true,
+    require_artifact_digest boolean NOT NULL DEFAULT false,
+    version_policy         text COLLATE "C" NOT NULL DEFAULT 'constraint',
     separation_of_duty     boolean NOT NULL DEFAULT false,
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT environment_pkey PRIMARY KEY (project, environment),
@@ -75,6 +78,10 @@ CREATE TABLE promote.environment (
         CHECK (promote_internal.check_value(source_policy IN ('any', 'path'),
             'source policy', 'It is any or path.',
             'Say path where nothing comes in but along rows of promote.promotion_path.')),
+    CONSTRAINT environment_version_policy_check
+        CHECK (promote_internal.check_value(version_policy IN ('constraint', 'pinned'),
+            'version policy', 'It is constraint or pinned.',
+            'Say pinned where every promotion takes over the exact version that its source runs.')),
     CONSTRAINT environment_required_soak_check
         CHECK (promote_internal.check_value(required_soak >= '0'::interval AND required_soak <= '1 year'::interval,
             'required soak', 'It is between 0 and 1 year.',
@@ -95,6 +102,9 @@ COMMENT ON COLUMN promote.environment.require_source_in_sync IS 'Whether what is
 COMMENT ON COLUMN promote.environment.required_soak IS 'How long the source must have run the very configuration without an unhealthy report';
 COMMENT ON COLUMN promote.environment.require_no_drift IS 'Whether open drift blocks deployments';
 COMMENT ON COLUMN promote.environment.require_expected IS 'Whether changes that no plan of the source had block deployments';
+COMMENT ON COLUMN promote.environment.require_proven_release IS 'Whether a release that was promoted has to have run at its source, or upstream of it, deployed and not failed';
+COMMENT ON COLUMN promote.environment.require_artifact_digest IS 'Whether a release without an artifact_digest blocks deployments';
+COMMENT ON COLUMN promote.environment.version_policy IS 'What a promotion takes over of its source''s version, unless the component says otherwise: constraint: the version constraint; pinned: the exact version that the source runs';
 COMMENT ON COLUMN promote.environment.separation_of_duty IS 'Whether the approvals of those who asked for a deployment never count';
 COMMENT ON COLUMN promote.environment.created_at IS 'When the row was inserted';
 
@@ -131,6 +141,10 @@ CREATE TABLE promote.bundle_release (
     stateful_types text[] COLLATE "C" NOT NULL DEFAULT '{}',
     secrets       jsonb NOT NULL DEFAULT '{}',
     remote_references jsonb NOT NULL DEFAULT '{}',
+    artifact_digest text COLLATE "C",
+    source_commit text COLLATE "C",
+    changelog     text,
+    attributes    jsonb,
     block_reason  text,
     published_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT bundle_release_pkey PRIMARY KEY (bundle, version),
@@ -146,7 +160,25 @@ CREATE TABLE promote.bundle_release (
     CONSTRAINT bundle_release_secrets_check
         CHECK (promote_internal.secret_declarations_check(secrets)),
     CONSTRAINT bundle_release_remote_references_check
-        CHECK (promote_internal.check_slots(remote_references))
+        CHECK (promote_internal.check_slots(remote_references)),
+    CONSTRAINT bundle_release_artifact_digest_check
+        CHECK (promote_internal.check_value(
+            pg_catalog.length(artifact_digest) <= 300
+            AND artifact_digest ~ '^[a-z0-9]+([+._-][a-z0-9]+)*:[0-9a-f]{32,}$'
+            AND (artifact_digest !~ '^sha256:' OR pg_catalog.length(artifact_digest) = 7 + 64)
+            AND (artifact_digest !~ '^sha512:' OR pg_catalog.length(artifact_digest) = 7 + 128),
+            'artifact digest', 'It is an algorithm, a colon and the digest in lower-case hexadecimal digits: 64 of them for sha256, 128 for sha512.',
+            'Write it as registries do, such as sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08.')),
+    CONSTRAINT bundle_release_source_commit_check
+        CHECK (promote_internal.check_value(source_commit ~ '^[[:graph:]]{1,255}$',
+            'source commit', 'It is 1 to 255 characters without blanks.',
+            'Name the commit as its repository does, such as by its hash.')),
+    CONSTRAINT bundle_release_changelog_check
+        CHECK (promote_internal.check_value(pg_catalog.octet_length(changelog) BETWEEN 1 AND 1048576,
+            'changelog', 'It is empty, or larger than 1 MB.',
+            'Say what the release changes, or leave it out.')),
+    CONSTRAINT bundle_release_attributes_check
+        CHECK (promote_internal.check_object(attributes, 'attributes'))
 );
 -- This index also refuses two versions that differ in nothing but build metadata. It is no constraint, since a
 -- foreign key could refer to that: PostgreSQL takes a row FOR UPDATE where a generated column of such a key might
@@ -168,6 +200,10 @@ COMMENT ON COLUMN promote.bundle_release.params_schema IS 'JSON Schema that the 
 COMMENT ON COLUMN promote.bundle_release.stateful_types IS 'Types of resources that hold data, beside those of promote.stateful_type; * stands for any characters';
 COMMENT ON COLUMN promote.bundle_release.secrets IS 'Secrets that it declares: an object of names, each with an object of required, format (text or json) and description';
 COMMENT ON COLUMN promote.bundle_release.remote_references IS 'Slots for what others provide, by name: is it required, and a description';
+COMMENT ON COLUMN promote.bundle_release.artifact_digest IS 'Digest of the artifact that the release consists of, as algorithm:hex; NULL: not known';
+COMMENT ON COLUMN promote.bundle_release.source_commit IS 'Commit that it was built from; NULL: not known';
+COMMENT ON COLUMN promote.bundle_release.changelog IS 'What it changes, for people; NULL: not said';
+COMMENT ON COLUMN promote.bundle_release.attributes IS 'An object of the user''s own, such as who has signed the artifact; NULL: none';
 COMMENT ON COLUMN promote.bundle_release.block_reason IS 'Why nothing may be deployed by it; NULL: it may';
 COMMENT ON COLUMN promote.bundle_release.published_at IS 'When the row was inserted';
 
@@ -177,6 +213,7 @@ CREATE TABLE promote.component (
     bundle      promote.bundle_name NOT NULL,
     description text,
     attributes  jsonb NOT NULL DEFAULT '{}',
+    version_policy text COLLATE "C",
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT component_pkey PRIMARY KEY (project, component),
     CONSTRAINT component_project_fkey FOREIGN KEY (project)
@@ -184,7 +221,11 @@ CREATE TABLE promote.component (
     CONSTRAINT component_bundle_fkey FOREIGN KEY (bundle)
         REFERENCES promote.bundle (bundle),
     CONSTRAINT component_attributes_check
-        CHECK (promote_internal.check_object(attributes, 'attributes'))
+        CHECK (promote_internal.check_object(attributes, 'attributes')),
+    CONSTRAINT component_version_policy_check
+        CHECK (promote_internal.check_value(version_policy IN ('constraint', 'pinned'),
+            'version policy', 'It is constraint or pinned.',
+            'Say pinned where every promotion takes over the exact version that its source runs; NULL leaves it to the environment.'))
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.component', '');
 COMMENT ON TABLE promote.component IS 'A slot of a project''s blueprint: db, app, cache';
@@ -193,6 +234,7 @@ COMMENT ON COLUMN promote.component.component IS 'Name of the component, the las
 COMMENT ON COLUMN promote.component.bundle IS 'Bundle that all its instances are made of';
 COMMENT ON COLUMN promote.component.description IS 'For people';
 COMMENT ON COLUMN promote.component.attributes IS 'An object of the user''s own, for selecting by containment';
+COMMENT ON COLUMN promote.component.version_policy IS 'As in promote.environment, for promotions of this component everywhere; NULL: what the destination''s environment says';
 COMMENT ON COLUMN promote.component.created_at IS 'When the row was inserted';
 
 CREATE TABLE promote.instance (

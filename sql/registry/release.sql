@@ -43,6 +43,15 @@ ALTER TABLE promote.release_event ENABLE ALWAYS TRIGGER guard_record;
 ALTER TABLE promote.release_event ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.release_event ENABLE ALWAYS TRIGGER refuse_truncate;
 
+CREATE FUNCTION promote_internal.check_artifact() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_check_artifact';
+REVOKE ALL ON FUNCTION promote_internal.check_artifact() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.check_artifact() IS
+'Refuses to register a version once more with another artifact digest, PM203, also where ON CONFLICT DO NOTHING would keep silent about it';
+CREATE TRIGGER check_artifact BEFORE INSERT ON promote.bundle_release
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.check_artifact();
+ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER check_artifact;
+
 CREATE FUNCTION promote_internal.record_release() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_release';
 REVOKE ALL ON FUNCTION promote_internal.record_release() FROM PUBLIC;

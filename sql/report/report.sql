@@ -13,6 +13,7 @@ CREATE FUNCTION promote_internal.deployment_text(
         SELECT i.name || ', ' || pg_catalog.lower(d.action) || ' ' || d.deployment || ': revision '
                || COALESCE(d.base_revision || ' -> ', '') || d.revision || ', ' || d.bundle || ' '
                || COALESCE(NULLIF(d.previous_version, d.version) || ' -> ', '') || d.version
+               || COALESCE(release.line, '')
                || CASE WHEN d.destructive THEN E'\nWhat runs would be replaced: an immutable value of it changes.' ELSE '' END
                || COALESCE(running.line, '')
                || E'\n\n' || promote.format_diff(marked.diff, d.destructive, d.revision)
@@ -21,6 +22,12 @@ CREATE FUNCTION promote_internal.deployment_text(
           FROM promote.deployment AS d
           JOIN promote.instance AS i
             ON i.project = d.project AND i.environment = d.environment AND i.component = d.component
+          -- what the release is beyond its version, as far as that was said
+          LEFT JOIN LATERAL (
+              SELECT COALESCE(E'\nArtifact ' || f.artifact_digest, '') || COALESCE(E'\nCommit ' || f.source_commit, '')
+                     || COALESCE(E'\nChangelog: ' || pg_catalog.rtrim(f.changelog, E'\n'), '') AS line
+                FROM promote.bundle_release AS f
+               WHERE f.bundle = d.bundle AND f.version = d.version LIMIT 1) AS release ON true
           -- where what runs is neither what the diff starts from nor what it leads to
           LEFT JOIN LATERAL (
               SELECT E'\nWhat runs is revision ' || i.deployed_revision || ', ' || run.bundle || ' ' || run.version
@@ -162,6 +169,8 @@ CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
                AS version_constraint,
            plan.previous_version,
            plan.version,
+           (SELECT f.artifact_digest FROM promote.bundle_release AS f
+             WHERE f.bundle = plan.bundle AND f.version = plan.version) AS artifact_digest,
            pg_catalog.jsonb_array_length(plan.diff) AS changes,
            plan.diff,
            plan.deployment AS plan,
@@ -199,6 +208,7 @@ COMMENT ON COLUMN promote.promotion_history.revision IS 'Revision that it made t
 COMMENT ON COLUMN promote.promotion_history.version_constraint IS 'Version constraint with its channel, as in latest+dev';
 COMMENT ON COLUMN promote.promotion_history.previous_version IS 'Release that ran before';
 COMMENT ON COLUMN promote.promotion_history.version IS 'Release that the constraint stood for';
+COMMENT ON COLUMN promote.promotion_history.artifact_digest IS 'Digest of that release''s artifact; NULL: it has none';
 COMMENT ON COLUMN promote.promotion_history.changes IS 'Number of entries of the diff; NULL where no plan was queued';
 COMMENT ON COLUMN promote.promotion_history.diff IS 'What the plan does to what runs, sensitive values masked; NULL where none was queued';
 COMMENT ON COLUMN promote.promotion_history.plan IS 'Number of the first PLAN deployment; NULL where none was queued: nobody asked for one, or nothing waited';

@@ -29,6 +29,7 @@ CREATE TABLE promote.promotion_request (
     copy_secrets            boolean NOT NULL DEFAULT false,
     copy_remote_references  boolean NOT NULL DEFAULT false,
     idempotency_key         text COLLATE "C",
+    pin                     boolean NOT NULL DEFAULT false,
     actor                   text NOT NULL DEFAULT promote.current_actor(),
     database_role           text NOT NULL DEFAULT promote.current_database_role(),
     created_at              timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -90,6 +91,7 @@ COMMENT ON COLUMN promote.promotion_request.include_other_changes IS 'Whether wh
 COMMENT ON COLUMN promote.promotion_request.copy_secrets IS 'Whether secrets are copied as well';
 COMMENT ON COLUMN promote.promotion_request.copy_remote_references IS 'Whether remote references are copied as well';
 COMMENT ON COLUMN promote.promotion_request.idempotency_key IS 'The caller''s key for the call that opened it; NULL: it had none';
+COMMENT ON COLUMN promote.promotion_request.pin IS 'Whether the exact versions that the sources run are promoted, whatever their constraints';
 COMMENT ON COLUMN promote.promotion_request.actor IS 'Who opened it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.promotion_request.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.promotion_request.created_at IS 'When it was opened';
@@ -108,7 +110,7 @@ COMMENT ON COLUMN promote.promotion_request.finished_at IS 'When it came to its 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.promotion_request
     FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 CREATE TRIGGER guard_request BEFORE UPDATE ON promote.promotion_request
-    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_request('project', 'request', 'source_environment', 'destination_environment', 'scope', 'strategy', 'waves', 'overrides', 'execution_window', 'rollback_mode', 'soak', 'checks', 'verification_owner', 'fallback_owner', 'ticket', 'message', 'include_other_changes', 'copy_secrets', 'copy_remote_references', 'idempotency_key', 'actor', 'database_role', 'created_at');
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_request('project', 'request', 'source_environment', 'destination_environment', 'scope', 'strategy', 'waves', 'overrides', 'execution_window', 'rollback_mode', 'soak', 'checks', 'verification_owner', 'fallback_owner', 'ticket', 'message', 'include_other_changes', 'copy_secrets', 'copy_remote_references', 'idempotency_key', 'pin', 'actor', 'database_role', 'created_at');
 CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.promotion_request
     FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.promotion_request
@@ -292,6 +294,7 @@ CREATE VIEW promote_internal.request_now AS
            r.include_other_changes,
            r.copy_secrets,
            r.copy_remote_references,
+           r.pin,
            COALESCE(r.execution_window @> n.now, true) AS window_open,
            CASE WHEN pg_catalog.lower(r.execution_window) > n.now
                 THEN 'the execution window opens at ' || promote_internal.time_words(pg_catalog.lower(r.execution_window))
@@ -548,12 +551,12 @@ CREATE FUNCTION promote.open_request(
     ticket text DEFAULT NULL, message text DEFAULT NULL,
     include_other_changes boolean DEFAULT false,
     copy_secrets boolean DEFAULT false, copy_remote_references boolean DEFAULT false,
-    idempotency_key text DEFAULT NULL)
+    idempotency_key text DEFAULT NULL, pin boolean DEFAULT false)
     RETURNS promote.promotion_request
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'promote_open_request';
-REVOKE ALL ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text) IS
+REVOKE ALL ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean) IS
 'Asks for the promotion of a scope from one environment to another: freezes it into items, in the waves of the strategy, and holds their instances. Changes nothing of these. Called again with the same idempotency key it returns the same request';
 
 CREATE FUNCTION promote.preview_request(project text, request integer)
@@ -709,6 +712,11 @@ CREATE FUNCTION promote_internal.request_document(project text, request integer)
                                            'deployments', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                                                 'deployment', d.deployment, 'action', d.action, 'status', d.status, 'revision', d.revision,
                                                 'version', d.version, 'plan', d.plan,
+                                                'release', (SELECT pg_catalog.jsonb_build_object(
+                                                     'artifact_digest', f.artifact_digest, 'source_commit', f.source_commit,
+                                                     'changelog', f.changelog, 'attributes', f.attributes)
+                                                   FROM promote.bundle_release AS f
+                                                  WHERE f.bundle = d.bundle AND f.version = d.version),
                                                 'rendered_digest', pg_catalog.encode(d.rendered_digest, 'hex'),
                                                 'plan_digest', pg_catalog.encode(d.plan_digest, 'hex'), 'plan_facts', d.plan_facts,
                                                 'plan_defects', d.plan_defects, 'diff', d.diff, 'destructive', d.destructive,

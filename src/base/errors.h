@@ -35,6 +35,7 @@
 #define PM_CANNOT_PATCH			PM_ERRCODE('1', '0', '8')	/* a patch that cannot be made or applied */
 #define PM_INVALID_VERSION		PM_ERRCODE('2', '0', '1')	/* not a version, or not a constraint */
 #define PM_NO_RELEASE			PM_ERRCODE('2', '0', '2')	/* nothing matches the constraint */
+#define PM_OTHER_ARTIFACT		PM_ERRCODE('2', '0', '3')	/* the version is another artifact */
 
 /* History */
 #define PM_APPEND_ONLY			PM_ERRCODE('3', '0', '1')	/* history is never rewritten */

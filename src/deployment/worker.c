@@ -238,7 +238,8 @@ take(const Sql *sql, const Candidate *candidate, const Wish *wish)
 		" d.project::pg_catalog.text, d.environment::pg_catalog.text, d.component::pg_catalog.text,"
 		" d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text,"
 		" (SELECT c.params FROM promote.config AS c WHERE c.project = d.project AND c.digest = d.rendered_digest),"
-		" d.rendered_digest, d.plan, d.plan_digest, COALESCE(d.remote_references, '{}')"};
+		" d.rendered_digest, d.plan, d.plan_digest, COALESCE(d.remote_references, '{}'),"
+		" (SELECT f.artifact_digest FROM promote.bundle_release AS f WHERE f.bundle = d.bundle AND f.version = d.version)"};
 	const Deployment *deployment = &candidate->deployment;
 	/* the lease begins now: the search may have taken long */
 	SqlRows		rows = guarded_run(sql, &claim, AS_KEY(&deployment->key), AS_INT(deployment->deployment),

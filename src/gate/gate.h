@@ -38,6 +38,8 @@ typedef struct GateKnown
 	bool		checks;			/* has the destination's environment required checks? */
 	bool		differs;		/* is the destination in promote_internal.differing_instance? */
 	bool		held;			/* is it in promote_internal.holding_request? */
+	bool		proven;			/* does the source run the release? */
+	bool		digested;		/* has the release an artifact digest? */
 	const SourceStatus *source;
 } GateKnown;
 
@@ -64,6 +66,8 @@ typedef struct GateCase
 	bool		require_source_in_sync;
 	bool		require_no_drift;
 	bool		require_expected;
+	bool		require_proven_release;
+	bool		require_artifact_digest;
 	bool		separation_of_duty;
 	Interval   *required_soak;
 	TimestampTz at;				/* what it is judged for */
@@ -131,6 +135,7 @@ extern void override_apply(const Sql *sql, GateCase *gate);
 extern void gate_path(const Sql *sql, GateCase *gate);
 extern void gate_component(const Sql *sql, GateCase *gate);
 extern void gate_release(const Sql *sql, GateCase *gate);
+extern void gate_artifact(const Sql *sql, GateCase *gate);
 extern void gate_secrets(const Sql *sql, GateCase *gate);
 extern void gate_references(const Sql *sql, GateCase *gate);
 
@@ -146,6 +151,7 @@ extern void gate_health(const Sql *sql, GateCase *gate);
 
 /* gate/state.c */
 extern void gate_source_in_sync(const Sql *sql, GateCase *gate);
+extern void gate_release_unproven(const Sql *sql, GateCase *gate);
 extern void gate_drift(const Sql *sql, GateCase *gate);
 extern void gate_destructive(const Sql *sql, GateCase *gate);
 extern void gate_unexpected(const Sql *sql, GateCase *gate);

@@ -54,6 +54,7 @@ static const Gate gates[] = {
 	{"params", GATE_STATIC, false, false, false, gate_review},
 	/* static.c */
 	{"release", GATE_STATIC, false, false, true, gate_release},
+	{"artifact", GATE_STATIC, false, false, true, gate_artifact},
 	{"secrets", GATE_STATIC, false, false, true, gate_secrets},
 	{"references", GATE_STATIC, false, false, true, gate_references},
 	{"plan", GATE_STATIC, false, true, false, NULL},	/* by gate_review */
@@ -65,6 +66,7 @@ static const Gate gates[] = {
 	{"budget", GATE_TIME, true, true, true, gate_budget},
 	/* state.c */
 	{"source_in_sync", GATE_STATE, true, false, true, gate_source_in_sync},
+	{"release_unproven", GATE_STATE, true, false, true, gate_release_unproven},
 	{"drift", GATE_STATE, true, false, true, gate_drift},
 	{"health", GATE_STATE, true, false, true, gate_health},	/* health.c */
 	{"destructive", GATE_STATE, true, false, false, gate_destructive},

@@ -76,6 +76,40 @@ gate_source_in_sync(const Sql *sql, GateCase *gate)
 			   psprintf("whoever deploys \"%s\", or promotes what it runs", name), problem);
 }
 
+/* ---- the release ---- */
+
+/* Did the release run where it has to have run, deployed and not failed? */
+static bool
+is_proven(const Sql *sql, const GateCase *gate)
+{
+	static Statement read = {"SELECT FROM promote_internal.proving_runs($1, $2, $3, $4, $5, $6, $7, $8) AS r LIMIT 1"};
+
+	if (gate->known && gate->known->proven)
+		return true;
+	return sql_read(sql, &read, AS_KEY(&gate->key), AS_TEXT(gate->bundle), AS_TEXT(gate->version),
+					AS_TEXT(gate->source_environment), AS_INT(gate->source_revision),
+					AS_BOOL(gate->path_only)).count > 0;
+}
+
+/*
+ * Gate "release_unproven": unless the environment does without, the release of
+ * what was promoted ran at the source, or upstream of it.  What was edited has no
+ * source, and is not judged.  An override holds for the release that it was given for.
+ */
+void
+gate_release_unproven(const Sql *sql, GateCase *gate)
+{
+	char	   *where;
+
+	if (!gate->require_proven_release || !gate_has_source(gate) || gate->version == NULL || is_proven(sql, gate))
+		return;
+	where = gate->path_only ? psprintf("anywhere upstream of \"%s\"", gate->key.environment) :
+		psprintf("at \"%s\", nor where that was promoted from", gate_source_name(gate));
+	gate_block(gate, "release_unproven", psprintf("%s %s", gate->bundle, gate->version), GATE_NO_TIME, GATE_NO_TIME,
+			   psprintf("whoever deploys it at \"%s\" first", gate_source_name(gate)),
+			   psprintf("release %s has not run %s", gate->version, where));
+}
+
 /* ---- drift at the destination ---- */
 
 /* Something that differs from what was deployed. */

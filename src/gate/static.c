@@ -14,7 +14,8 @@ gate_path(const Sql *sql, GateCase *gate)
 {
 	List	   *sources;
 
-	if (!gate->path_only || gate->source_environment == NULL ||
+	/* what was read of many instances is asked along paths alone */
+	if (!gate->path_only || gate->known || gate->source_environment == NULL ||
 		path_leads(sql, &gate->key, gate->source_environment, true, &sources))
 		return;
 	gate_block(gate, "path", gate->source_environment, GATE_NO_TIME, GATE_NO_TIME, "whoever adds the path, promotes to it from where one leads from, or edits it",
@@ -67,6 +68,19 @@ gate_release(const Sql *sql, GateCase *gate)
 	if (sql_row(&rows, 0, &blocked))
 		gate_block(gate, "release", NULL, blocked.since, GATE_NO_TIME, "whoever unblocks the release",
 				   psprintf("release %s of bundle \"%s\" is blocked: %s", gate->version, gate->bundle, blocked.reason));
+}
+
+/* Gate "artifact": where the environment asks for it, the release has the digest of its artifact. */
+void
+gate_artifact(const Sql *sql, GateCase *gate)
+{
+	static Statement read = {"SELECT FROM promote_internal.undigested_release AS u WHERE u.bundle = $1 AND u.version = $2"};
+
+	if (!gate->require_artifact_digest || gate->version == NULL || (gate->known && gate->known->digested))
+		return;
+	if (sql_read(sql, &read, AS_TEXT(gate->bundle), AS_TEXT(gate->version)).count > 0)
+		gate_block(gate, "artifact", NULL, GATE_NO_TIME, GATE_NO_TIME, "whoever publishes a version with its artifact_digest",
+				   psprintf("release %s of bundle \"%s\" has no artifact digest", gate->version, gate->bundle));
 }
 
 /* The secrets that the release declares. */

@@ -330,24 +330,22 @@ promote_guard_kept(PG_FUNCTION_ARGS)
 /*
  * promote_internal.guard_registry() returns trigger
  *
- * BEFORE UPDATE of bundle_release, of component and of project, for each row.  A release never
- * changes its schema, secrets or remote references, a component never changes its bundle, and
- * a project never changes its digest key.
+ * BEFORE UPDATE of bundle_release, of component and of project, for each row: the columns that
+ * are the trigger's arguments never change.
  */
 Datum
 promote_guard_registry(PG_FUNCTION_ARGS)
 {
-	static const char *const columns[] = {"bundle", "version", "params_schema", "secrets", "remote_references", "digest_key"};
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	const Trigger *trigger = data->tg_trigger;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		return PointerGetDatum(data->tg_trigtuple);
-	/* each table has some of these columns */
-	for (int i = 0; i < lengthof(columns); i++)
-		if (trigger_differs(data, columns[i]))
+	for (int i = 0; i < trigger->tgnargs; i++)
+		if (trigger_differs(data, trigger->tgargs[i]))
 			ereport(ERROR,
 					(errcode(PM_APPEND_ONLY),
-					 errmsg("\"%s\" of \"%s\" is never changed", columns[i],
+					 errmsg("\"%s\" of \"%s\" is never changed", trigger->tgargs[i],
 							RelationGetRelationName(data->tg_relation)),
 					 errdetail("What was validated, copied, masked or digested by it has to stay so."),
 					 errhint("Publish another version, or add another component; a row that nothing refers to may be deleted.")));

@@ -63,7 +63,8 @@ check_pair(const Promotion *promotion)
 enum Option
 {
 	COPY_SECRETS, COPY_REMOTE_REFERENCES, PLAN, MESSAGE, EXPECTED_REVISION, IDEMPOTENCY_KEY,
-	ALLOW_REPLACE
+	ALLOW_REPLACE, PIN,
+	PREVIEW_PIN = PLAN			/* a preview has no arguments between */
 };
 
 /*
@@ -80,6 +81,19 @@ take_arguments(FunctionCallInfo fcinfo, const char *action, Promotion *promotion
 	promotion->options = 3;
 }
 
+/* Refuse to pin to a source that runs nothing. */
+static void
+require_pinned(const Promotion *promotion)
+{
+	if (promotion->proposed.pinned && promotion->proposed.version_constraint == NULL)
+		ereport(ERROR,
+				(errcode(PM_NOT_DEPLOYED),
+				 errmsg("\"%s\" runs no release that a promotion could be pinned to", instance_key_name(&promotion->source)),
+				 errdetail(promotion->pin ? "The call has pin, and the source is not provisioned." :
+						   "The version_policy of the component, or else of the destination's environment, is pinned, and the source is not provisioned."),
+				 errhint("Deploy the source first, by promote.deploy_instance.")));
+}
+
 /* Read both instances, and compose the destination's desired state. */
 void
 promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
@@ -87,13 +101,15 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 	ProposedRevision *proposed = &promotion->proposed;
 	Proposal   *proposal = &proposed->proposal;
 
-	proposal_from(sql, &promotion->destination, promotion->source.environment, NULL, NULL, read_only, proposed);
+	proposal_from(sql, &promotion->destination, promotion->source.environment,
+				  promotion->pin ? PROPOSAL_PINNED : NULL, NULL, read_only, proposed);
 	if (proposed->source_revision == 0)
 		refuse_unconfigured(&promotion->source,
 							"Configure the source first, with promote.configure_instance.");
 	if (proposed->current_revision == 0)
 		refuse_unconfigured(&promotion->destination,
 							"Give it its first configuration with promote.configure_instance: only then has it values of its own to keep.");
+	require_pinned(promotion);
 	proposal_require_release(sql, proposed);
 	proposal_require_unblocked(proposed, ORIGIN_PROMOTION);
 	promotion->source_params = proposal->params;
@@ -161,6 +177,8 @@ request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 		json_build_field(&builder, "copy_secrets", "true");
 	if (promotion->carry.references)
 		json_build_field(&builder, "copy_remote_references", "true");
+	if (promotion->pin)
+		json_build_field(&builder, "pin", "true");
 	return json_digest(json_builder_finish(&builder));
 }
 
@@ -256,6 +274,7 @@ promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryCon
 	char	   *key = argument_text(fcinfo, promotion->options + IDEMPOTENCY_KEY);
 	bytea	   *request = NULL;
 
+	promotion->pin = argument_bool(fcinfo, promotion->options + PIN, false);
 	promotion_check_key(key);
 	promotion_lock(sql, promotion);
 	if (key)
@@ -275,7 +294,7 @@ promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryCon
  * promote.promote_instance(src text, dst text, overrides jsonb,
  * copy_secrets boolean, copy_remote_references boolean, plan boolean,
  * message text, expected_revision integer, idempotency_key text,
- * allow_replace boolean) returns a row, see sql/promotion/promotion.sql
+ * allow_replace boolean, pin boolean) returns a row, see sql/promotion/promotion.sql
  */
 Datum
 promote_promote_instance(PG_FUNCTION_ARGS)
@@ -340,7 +359,7 @@ require_own_placeholders(const Promotion *promotion)
 
 /*
  * promote.preview_promotion(src text, dst text, overrides jsonb, copy_secrets
- * boolean, copy_remote_references boolean) returns table, see sql/promotion/promotion.sql
+ * boolean, copy_remote_references boolean, pin boolean) returns table, see sql/promotion/promotion.sql
  */
 Datum
 promote_preview_promotion(PG_FUNCTION_ARGS)
@@ -351,6 +370,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	take_arguments(fcinfo, "view", &promotion);
 	require_own_placeholders(&promotion);
 	take_carry(fcinfo, rights_role(), &promotion);
+	promotion.pin = argument_bool(fcinfo, promotion.options + PREVIEW_PIN, false);
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
 	promotion_read(&sql, &promotion, true);

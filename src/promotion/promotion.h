@@ -19,6 +19,7 @@ typedef struct Promotion
 	InstanceKey source;
 	InstanceKey destination;
 	Jsonb	   *overrides;
+	bool		pin;			/* the version that the source runs, whatever its constraint? */
 	Carry		carry;			/* what else the source gives */
 	int			options;		/* number of the first argument after the overrides */
 	Jsonb	   *source_params;	/* the source's desired params */

@@ -54,6 +54,7 @@ static const SqlField proposal_fields[] = {
 	SQL_FIELDS(ProposedRevision, "n", revision, version_constraint, release_channel, block_reason, slots,
 			   source_environment, source_revision, source_bundle, source_version, plan, fits, digest, facts, actor,
 			   database_role, created_at),
+	PROPOSED(pinned, "n.pinned"),
 	SQL_ENUM_FIELD(ProposedRevision, origin, "n.origin", revision_origins)
 };
 
@@ -162,8 +163,9 @@ proposal_check(ProposedRevision *proposed)
 /*
  * Read a proposal for the destination: the desired state of the same component in another
  * environment, or of the destination itself, with another constraint and channel if these are
- * given.  Takes no locks.  Raises PM_NOT_FOUND where the destination or the source does not
- * exist, and PM_NO_PATH where the source needs a path and has none.
+ * given.  The constraint PROPOSAL_PINNED stands for the version that the other runs.  Takes no
+ * locks.  Raises PM_NOT_FOUND where the destination or the source does not exist, and PM_NO_PATH
+ * where the source needs a path and has none.
  */
 void
 proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,

@@ -22,6 +22,9 @@ typedef enum RevisionOrigin
 /* The names of origins in SQL. */
 extern const char *const revision_origins[];
 
+/* What stands for the version that the source runs, where a version constraint is proposed. */
+#define PROPOSAL_PINNED "pinned"
+
 /* A proposal for an instance, and what it is judged by. */
 typedef struct ProposedRevision
 {
@@ -30,6 +33,7 @@ typedef struct ProposedRevision
 								 * source, what it desires */
 	char	   *version_constraint; /* the proposed one; NULL: the source has none */
 	char	   *release_channel;
+	bool		pinned;			/* to what the source runs; then no constraint where it runs nothing */
 
 	/* the instance's present state; counters of 0 mean none */
 	int32		current_revision;

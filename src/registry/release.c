@@ -26,6 +26,7 @@
 PG_FUNCTION_INFO_V1(promote_block_release);
 PG_FUNCTION_INFO_V1(promote_unblock_release);
 PG_FUNCTION_INFO_V1(promote_record_release);
+PG_FUNCTION_INFO_V1(promote_check_artifact);
 
 #define OF_RELEASE(as) as ".bundle = $1 AND " as ".version = $2"
 
@@ -108,6 +109,52 @@ Datum
 promote_unblock_release(PG_FUNCTION_ARGS)
 {
 	return set_block_reason(fcinfo, NULL, argument_text(fcinfo, 2));
+}
+
+/* Refuse a version that is registered already, with another artifact or with none. */
+static void
+require_artifact(const Sql *sql, const char *bundle, const char *version, const char *digest)
+{
+	/* registrations of one bundle follow each other, so that none is overlooked */
+	static Statement lock = {"SELECT FROM promote.bundle AS b WHERE b.bundle = $1 FOR NO KEY UPDATE"};
+	static Statement read = {"SELECT f.artifact_digest FROM promote.bundle_release AS f WHERE " OF_RELEASE("f")
+		" AND f.artifact_digest IS DISTINCT FROM $3"};
+	SqlRows		rows;
+	const char *registered;
+
+	(void) sql_run(sql, &lock, AS_TEXT(bundle));
+	rows = sql_run(sql, &read, AS_TEXT(bundle), AS_TEXT(version), AS_TEXT(digest));
+	if (rows.count == 0)
+		return;
+	registered = sql_text(&rows, 0);
+	ereport(ERROR,
+			(errcode(PM_OTHER_ARTIFACT),
+			 errmsg("release %s of bundle \"%s\" is registered with another artifact", version, bundle),
+			 registered ? errdetail("It is registered with %s, not with %s.", registered, digest) :
+			 errdetail("It is registered without an artifact digest, not with %s.", digest),
+			 errhint("What a version consists of never changes: publish another version.")));
+}
+
+/*
+ * promote_internal.check_artifact() returns trigger
+ *
+ * BEFORE INSERT of bundle_release, for each row: an INSERT that says ON CONFLICT DO NOTHING
+ * comes by here, too, and must not believe that its artifact is what was registered.
+ */
+Datum
+promote_check_artifact(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "bundle_release", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	char	   *digest = trigger_text(data, data->tg_trigtuple, "artifact_digest");
+	Sql			sql;
+
+	if (digest == NULL)
+		return PointerGetDatum(data->tg_trigtuple);
+	sql_enter(&sql);
+	require_artifact(&sql, trigger_text(data, data->tg_trigtuple, "bundle"),
+					 trigger_text(data, data->tg_trigtuple, "version"), digest);
+	sql_leave(&sql);
+	return PointerGetDatum(data->tg_trigtuple);
 }
 
 /* Append to the chain why a release was blocked or unblocked. */

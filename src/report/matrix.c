@@ -5,7 +5,8 @@
  * One statement reads all instances, and what gates look at is read once for each
  * environment, as a project has many cells.  Cells are judged by the gates of
  * gate/judge.c that need no plan.  GateKnown tells these what was read of all
- * cells at once, so that most of them read nothing.
+ * cells at once, so that most of them read nothing.  How far cells are behind is
+ * counted once for all that have the same configurations and releases.
  */
 #include "postgres.h"
 
@@ -19,12 +20,14 @@
 
 #include "base/argument.h"
 #include "base/attempt.h"
+#include "base/compat.h"
 #include "base/result.h"
 #include "gate/gate.h"
 #include "gate/window.h"
 #include "grant/access.h"
 #include "grant/grants.h"
 #include "grant/role.h"
+#include "json/digest.h"
 #include "ledger/config_digest.h"
 #include "promotion/promotion.h"
 
@@ -38,6 +41,8 @@ typedef struct Place
 	char		name[KEY_SIZE]; /* project-environment; the hash's key */
 	GateCase	rules;			/* the part of a case that is the environment's */
 	List	   *next;			/* environments that paths lead to, of char * */
+	List	   *before;			/* environments that they lead from, likewise */
+	bool		pinned;			/* its version policy */
 	bool		has_checks;
 	int			leading;		/* paths to it from environments that have no depth yet */
 	int			depth;			/* length of the longest way that leads to it */
@@ -48,10 +53,23 @@ static const SqlField place_fields[] = {
 	SQL_FIELD(Place, rules.key.environment, "e.environment"),
 	SQL_FIELD(Place, rules.require_source_in_sync, "e.require_source_in_sync"),
 	SQL_FIELD(Place, rules.require_no_drift, "e.require_no_drift"),
+	SQL_FIELD(Place, rules.require_proven_release, "e.require_proven_release"),
+	SQL_FIELD(Place, rules.require_artifact_digest, "e.require_artifact_digest"),
 	SQL_FIELD(Place, rules.required_soak, "e.required_soak"),
+	SQL_FIELD(Place, rules.path_only, "e.source_policy = 'path'"),
+	SQL_FIELD(Place, pinned, "e.version_policy = 'pinned'"),
 	SQL_FIELD(Place, has_checks, "EXISTS (SELECT FROM promote.required_check AS c"
 			  " WHERE c.scope = ANY (promote_internal.rule_scopes(e.project, e.environment)))")
 };
+
+/* A release. */
+typedef struct Release
+{
+	char	   *version;		/* NULL: there is none */
+	bool		blocked;		/* as in GateKnown, like what follows */
+	bool		declares;
+	bool		digested;
+} Release;
 
 /* An instance. */
 typedef struct Cell
@@ -61,14 +79,17 @@ typedef struct Cell
 	SourceStatus runs;
 	int32		revision;		/* 0: it desires nothing yet */
 	char	   *bundle;
-	char	   *version;		/* NULL: no release matches */
+	Release		desired;		/* no version: none matches its constraint */
+	Release		deployed;		/* no version: it runs nothing */
+	char	   *artifact_digest;	/* of the release that it desires; NULL: none */
+	char	   *version_constraint;
+	char	   *version_policy; /* the component's; NULL: what the destination's environment says */
 	bytea	   *digest;
 	char	   *came_from;		/* environment that it was promoted from last; NULL: none */
 	int32		came_revision;
 	Jsonb	   *attributes;		/* effective */
-	bool		blocked;		/* the release that it desires, as in GateKnown */
-	bool		declares;
-	bool		differs;		/* the instance, as in GateKnown; so is held */
+	bool		references_run; /* were remote references deployed? */
+	bool		differs;		/* as in GateKnown; so is held */
 	bool		held;
 } Cell;
 
@@ -81,10 +102,18 @@ static const SqlField cell_fields[] = {
 	SQL_FIELD(Cell, runs.deployed_revision, "c.deployed_revision"),
 	SQL_FIELD(Cell, runs.deployed_version, "c.deployed_version"),
 	SQL_FIELD(Cell, runs.deployed_digest, "c.deployed_digest"),
-	SQL_FIELDS(Cell, "c", revision, bundle, version, digest),
+	SQL_FIELDS(Cell, "c", revision, bundle, digest, artifact_digest, version_constraint, version_policy),
+	SQL_FIELD(Cell, desired.version, "c.version"),
+	SQL_FIELD(Cell, desired.blocked, "c.blocked"),
+	SQL_FIELD(Cell, desired.declares, "c.declares"),
+	SQL_FIELD(Cell, desired.digested, "c.digested"),
+	SQL_FIELD(Cell, deployed.version, "c.deployed_version"),
+	SQL_FIELD(Cell, deployed.blocked, "c.deployed_blocked"),
+	SQL_FIELD(Cell, deployed.declares, "c.deployed_declares"),
+	SQL_FIELD(Cell, deployed.digested, "c.deployed_digested"),
 	SQL_FIELD(Cell, came_from, "c.source_environment"),
 	SQL_FIELD(Cell, came_revision, "c.source_revision"),
-	SQL_FIELDS(Cell, "c", attributes, blocked, declares)
+	SQL_FIELDS(Cell, "c", attributes, references_run)
 };
 
 static const SqlField key_fields[] = {
@@ -110,6 +139,7 @@ typedef struct Matrix
 {
 	HTAB	   *places;
 	HTAB	   *cells;
+	HTAB	   *counts;			/* what was counted between two states, see find_count */
 	Oid			role;			/* the role that asks, and is shown what it may see */
 	Datum		projects;		/* their names, an array */
 	Cell	  **rows;			/* the cells in the order they are shown in */
@@ -118,13 +148,13 @@ typedef struct Matrix
 	TimestampTz now;
 } Matrix;
 
-/* A hash whose keys are names. */
+/* A hash whose keys are names, or bytes. */
 static HTAB *
-make_hash(const char *name, Size entry_size)
+make_hash(const char *name, Size key_size, Size entry_size, int kind)
 {
-	HASHCTL		control = {.keysize = KEY_SIZE,.entrysize = entry_size,.hcxt = CurrentMemoryContext};
+	HASHCTL		control = {.keysize = key_size,.entrysize = entry_size,.hcxt = CurrentMemoryContext};
 
-	return hash_create(name, 256, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	return hash_create(name, 256, &control, HASH_ELEM | HASH_CONTEXT | kind);
 }
 
 /* Find an entry by two or three names; if there is none, make it if make is set, else NULL. */
@@ -209,6 +239,7 @@ read_paths(const Sql *sql, Matrix *matrix)
 		if (place == NULL || to == NULL)
 			continue;
 		place->next = lappend(place->next, path.destination);
+		to->before = lappend(to->before, path.source);
 		to->leading++;
 	}
 	hash_seq_init(&each, matrix->places);
@@ -275,6 +306,27 @@ mark_closed(const Sql *sql, Matrix *matrix)
 
 /* ---- may it be promoted on? ---- */
 
+/* Are they one release? */
+static bool
+same_version(const Release *a, const Release *b)
+{
+	return a->version && b->version && strcmp(a->version, b->version) == 0;
+}
+
+/* Does a promotion of a component to an environment take the version that its source runs? */
+static bool
+is_pinned(const Place *to, const Cell *cell)
+{
+	return cell->version_policy ? strcmp(cell->version_policy, "pinned") == 0 : to->pinned;
+}
+
+/* The release that would be promoted from a cell to an environment. */
+static const Release *
+promoted(const Place *to, const Cell *cell)
+{
+	return is_pinned(to, cell) ? &cell->deployed : &cell->desired;
+}
+
 /* Make the case of a promotion from a cell to another one, at. */
 static void
 make_case(const Sql *sql, Place *to, const Cell *cell, const Cell *at, GateCase *gate)
@@ -286,7 +338,7 @@ make_case(const Sql *sql, Place *to, const Cell *cell, const Cell *at, GateCase 
 	gate->key = at->key;
 	gate->instance = at->name;
 	gate->bundle = cell->bundle;
-	gate->version = cell->version;
+	gate->version = promoted(to, cell)->version;
 	gate->revision = at->revision + 1;	/* that it would be */
 	gate->source_environment = cell->key.environment;
 	gate->source_revision = cell->revision;
@@ -330,27 +382,38 @@ compose_case(void *state)
 static void
 judge(const Sql *sql, const Place *to, const Cell *cell, const Cell *at, GateCase *gate)
 {
+	const Release *release = promoted(to, cell);
 	const GateKnown known = {
-		.blocked = cell->blocked,
-		.declares = cell->declares,
+		.blocked = release->blocked,
+		.declares = release->declares,
 		.checks = to->has_checks,
 		.differs = at->differs,
 		.held = at->held,
+		.proven = same_version(&cell->deployed, release),
+		.digested = release->digested,
 		.source = &cell->runs
 	};
-
 	Composing	composing = {sql, cell, at, gate};
 	Refusal		refusal;
 	bool		composed = true;
 
 	gate->known = &known;
 	/* what is wrong with one instance is said of that one, and the others are judged */
-	if (gate->require_no_drift && at->differs && !cell->blocked)
+	if (gate->require_no_drift && at->differs && !release->blocked)
 		composed = attempt(compose_case, &composing, &refusal);
 	gate_judge_unstaged(sql, gate);
 	if (!composed)
 		gate_block(gate, "params", NULL, GATE_NO_TIME, GATE_NO_TIME, "whoever configures it", refusal.message);
 	gate->known = NULL;
+}
+
+/* Does a destination desire already what would be promoted to it? */
+static bool
+is_there(const Place *to, const Cell *cell, const Cell *at)
+{
+	return at->came_from && strcmp(at->came_from, cell->key.environment) == 0 && at->came_revision == cell->revision &&
+		same_version(&at->desired, promoted(to, cell)) &&
+		(!is_pinned(to, cell) || strcmp(at->version_constraint, cell->deployed.version) == 0);
 }
 
 /* Why a cell cannot be promoted to an environment now; "": it can. */
@@ -363,10 +426,13 @@ obstacles(const Sql *sql, Place *to, const Cell *cell, const Cell *at)
 		return "it has no configuration yet";
 	if (at->revision == 0)
 		return psprintf("\"%s\" has no configuration yet", at->name);
-	if (cell->version == NULL)
-		return "no release matches its version constraint";
-	if (at->came_from && strcmp(at->came_from, cell->key.environment) == 0 && at->came_revision == cell->revision &&
-		at->version && strcmp(at->version, cell->version) == 0)
+	if (promoted(to, cell)->version == NULL)
+		return is_pinned(to, cell) ? "it runs no release that the promotion could be pinned to" :
+			"no release matches its version constraint";
+	if (is_there(to, cell, at) && at->deployed.version && !same_version(&at->deployed, &at->desired))
+		return psprintf("revision %d is there already; release %s runs there, not %s yet", cell->revision,
+						at->deployed.version, at->desired.version);
+	if (is_there(to, cell, at))
 		return psprintf("revision %d is there already", cell->revision);
 	make_case(sql, to, cell, at, &gate);
 	judge(sql, to, cell, at, &gate);
@@ -411,19 +477,182 @@ look_onward(const Sql *sql, Matrix *matrix, const Cell *cell, Onward *onward)
 	}
 }
 
+/* ---- how far is it behind? ---- */
+
+#define COUNT_KEY_SIZE 32		/* of a SHA-256 */
+
+/* A number that was counted once for all cells that it holds for. */
+typedef struct Count
+{
+	char		key[COUNT_KEY_SIZE];	/* digest of what it was counted of; the hash's key */
+	int32		count;
+} Count;
+
+/* Find what was counted of a document; not found, it is there to be filled in. */
+static Count *
+find_count(Matrix *matrix, JsonBuilder *of, bool *found)
+{
+	bytea	   *digest = json_digest(json_builder_finish(of));
+
+	return hash_search(matrix->counts, VARDATA_ANY(digest), HASH_ENTER, found);
+}
+
+/* How many releases lie between what a cell runs and what the one upstream of it runs. */
+static int32
+count_releases(const Sql *sql, Matrix *matrix, const Cell *cell, const Cell *upstream)
+{
+	static Statement read = {"SELECT promote_internal.releases_between($1, $2, $3)"};
+	JsonBuilder of;
+	Count	   *count;
+	bool		found;
+
+	if (same_version(&cell->deployed, &upstream->deployed))
+		return 0;
+	json_begin_object(&of);
+	json_build_field(&of, "bundle", cell->bundle);
+	json_build_field(&of, "older", cell->deployed.version);
+	json_build_field(&of, "newer", upstream->deployed.version);
+	count = find_count(matrix, &of, &found);
+	if (!found)
+	{
+		SqlRows		rows = sql_read(sql, &read, AS_TEXT(cell->bundle), AS_TEXT(cell->deployed.version),
+									AS_TEXT(upstream->deployed.version));
+
+		count->count = sql_int(&rows, 0);
+	}
+	return count->count;
+}
+
+#define NOT_COMPOSED (-1)		/* of a count: the configuration cannot be composed */
+
+/* Leaves that are to be counted between what a cell runs and what would be promoted to it by a release. */
+typedef struct Leaves
+{
+	const Sql  *sql;
+	const Cell *cell;
+	const Cell *upstream;
+	const char *version;
+	int32		count;
+} Leaves;
+
+/* Count them.  attempt runs this: what cannot be composed is refused. */
+static void
+compose_leaves(void *state)
+{
+	static Statement read = {"SELECT promote_internal.leaves_between($1, $2, $3, $4, $5, $6)"};
+	Leaves	   *leaves = state;
+	const Cell *cell = leaves->cell;
+	SqlRows		rows = sql_read(leaves->sql, &read, AS_TEXT(cell->key.project), AS_BYTEA(leaves->upstream->digest),
+								AS_BYTEA(cell->digest), AS_BYTEA(cell->runs.deployed_digest),
+								AS_TEXT(leaves->upstream->bundle), AS_TEXT(leaves->version));
+
+	leaves->count = sql_int(&rows, 0);
+}
+
+/* Count leaves, unless that was done before. */
+static int32
+count_leaves(Matrix *matrix, Leaves *leaves)
+{
+	const Cell *cell = leaves->cell;
+	const bytea *source = leaves->upstream->digest;
+	JsonBuilder of;
+	Count	   *count;
+	Refusal		refusal;
+	bool		found;
+
+	if (json_digest_equal(source, cell->runs.deployed_digest) && json_digest_equal(source, cell->digest))
+		return 0;
+	json_begin_object(&of);
+	json_build_field(&of, "source", audit_hex(source));
+	json_build_field(&of, "own", audit_hex(cell->digest));
+	json_build_field(&of, "deployed", audit_hex(cell->runs.deployed_digest));
+	json_build_field(&of, "bundle", leaves->upstream->bundle);
+	json_build_field(&of, "version", leaves->version);
+	count = find_count(matrix, &of, &found);
+	if (!found)
+		count->count = attempt(compose_leaves, leaves, &refusal) ? leaves->count : NOT_COMPOSED;
+	return count->count;
+}
+
+/* In how many remote references it does: those that are set now, in slots of the release. */
+static int32
+count_references(const Sql *sql, const Cell *cell, const Cell *upstream, const Release *release)
+{
+	static Statement read = {"SELECT promote_internal.references_between($1, $2, $3, $4, $5)"};
+	SqlRows		rows;
+
+	if (!release->declares && !cell->references_run)
+		return 0;
+	rows = sql_read(sql, &read, AS_KEY(&cell->key), AS_TEXT(upstream->bundle), AS_TEXT(release->version));
+	return sql_int(&rows, 0);
+}
+
+/* The cell that another is compared with; NULL: there is none.  See the comments of promotion_matrix. */
+static const Cell *
+find_upstream(const Matrix *matrix, const Cell *cell, const Place *place)
+{
+	const Cell *upstream = NULL;
+	ListCell   *each;
+
+	if (cell->came_from)
+		upstream = find(matrix->cells, cell->key.project, cell->came_from, cell->key.component, false);
+	foreach(each, place ? place->before : NIL)
+		if (upstream == NULL)
+			upstream = find(matrix->cells, cell->key.project, lfirst(each), cell->key.component, false);
+	return upstream;
+}
+
+/* How far a cell is behind. */
+typedef struct Behind
+{
+	const char *upstream;		/* environment; NULL: there is none */
+	SqlValue	releases;
+	SqlValue	leaves;
+} Behind;
+
+/* Find out how far a cell is behind the one upstream of it. */
+static Behind
+look_behind(const Sql *sql, Matrix *matrix, const Cell *cell)
+{
+	const Place *place = find(matrix->places, cell->key.project, cell->key.environment, NULL, false);
+	const Cell *upstream = find_upstream(matrix, cell, place);
+	Behind		behind = {.releases = AS_NUMBER(0),.leaves = AS_NUMBER(0)};
+	const Release *release;
+	Leaves		leaves;
+	int32		count;
+
+	if (upstream == NULL)
+		return behind;
+	behind.upstream = upstream->key.environment;
+	if (cell->deployed.version == NULL)
+		return behind;
+	release = promoted(place, upstream);
+	if (upstream->deployed.version)
+		behind.releases = AS_INT(count_releases(sql, matrix, cell, upstream));
+	if (upstream->revision == 0 || release->version == NULL)
+		return behind;
+	leaves = (Leaves) {sql, cell, upstream, release->version};
+	count = count_leaves(matrix, &leaves);
+	if (count != NOT_COMPOSED)
+		behind.leaves = AS_INT(count + count_references(sql, cell, upstream, release));
+	return behind;
+}
+
 /* Put a cell's row. */
 static void
 put_cell(FunctionCallInfo fcinfo, const Sql *sql, Matrix *matrix, const Cell *cell)
 {
 	Onward		onward;
+	Behind		behind = look_behind(sql, matrix, cell);
 
 	look_onward(sql, matrix, cell, &onward);
 	result_put(fcinfo, AS_TEXT(cell->key.project), AS_TEXT(cell->key.component), AS_TEXT(cell->key.environment),
 			   AS_TEXT(cell->name), AS_TEXT(cell->runs.status), AS_TIME(cell->runs.since), AS_NUMBER(cell->revision),
-			   AS_TEXT(cell->version), AS_BYTEA(cell->digest),
+			   AS_TEXT(cell->desired.version), AS_BYTEA(cell->digest),
 			   AS_TEXTS(onward.next ? names_array(onward.next) : (Datum) 0),
 			   sql_value(BOOLOID, onward.next == NIL, BoolGetDatum(onward.promotable)),
-			   AS_TEXT(onward.why_not.len > 0 ? onward.why_not.data : NULL));
+			   AS_TEXT(onward.why_not.len > 0 ? onward.why_not.data : NULL),
+			   AS_TEXT(behind.upstream), behind.releases, behind.leaves, AS_TEXT(cell->artifact_digest));
 }
 
 /* Order cells by project, then by the depth of their environment, then by names; for qsort_arg. */
@@ -458,8 +687,9 @@ promote_matrix(PG_FUNCTION_ARGS)
 	matrix.projects = project ? names_array(list_make1(project)) : PointerGetDatum(grants_projects());
 	if (matrix.projects == (Datum) 0)
 		matrix.projects = grants_all_projects(&sql);
-	matrix.places = make_hash("environments", sizeof(Place));
-	matrix.cells = make_hash("instances", sizeof(Cell));
+	matrix.places = make_hash("environments", KEY_SIZE, sizeof(Place), HASH_STRINGS);
+	matrix.cells = make_hash("instances", KEY_SIZE, sizeof(Cell), HASH_STRINGS);
+	matrix.counts = make_hash("counts", COUNT_KEY_SIZE, sizeof(Count), HASH_BLOBS);
 	read_places(&sql, &matrix);
 	read_paths(&sql, &matrix);
 	read_cells(&sql, &matrix);

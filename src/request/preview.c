@@ -181,6 +181,7 @@ request_propose(const Sql *sql, const PromotionRequest *request, const RequestIt
 		return;
 	promotion->overrides = json_find_in(request->overrides, item->component, &patch) ? json_from_view(&patch) :
 		json_empty_object();
+	promotion->pin = request->pin;
 	promotion_read(sql, promotion, false);
 	stage_number(proposed);
 	compose_obstacles(&proposed->proposal, add_obstacle, proposal);

@@ -201,6 +201,7 @@ static const SqlField request_fields[] = {
 	SQL_FIELDS(PromotionRequest, "r", message, include_other_changes),
 	SQL_FIELD(PromotionRequest, carry.secrets, "r.copy_secrets"),
 	SQL_FIELD(PromotionRequest, carry.references, "r.copy_remote_references"),
+	SQL_FIELD(PromotionRequest, pin, "r.pin"),
 	SQL_FIELD(PromotionRequest, window_open, "r.window_open"),
 	SQL_FIELD(PromotionRequest, window, "r.window_words"),
 	SQL_ENUM_FIELD(PromotionRequest, status, "r.status", request_statuses),

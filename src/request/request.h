@@ -75,6 +75,7 @@ typedef struct PromotionRequest
 	RollbackMode rollback_mode;
 	char	   *message;		/* recorded with what it stages */
 	bool		include_other_changes;
+	bool		pin;			/* promote what the sources run, whatever their constraints? */
 	Carry		carry;			/* what else is copied from the source */
 	bool		window_open;	/* is now within the execution window? */
 	char	   *window;			/* says when it opens, or that it is over; NULL: it is open or empty */

@@ -34,7 +34,7 @@ enum
 {
 	PROJECT, SOURCE, DESTINATION, SCOPE, STRATEGY, WAVES, OVERRIDES, EXECUTION_WINDOW, ROLLBACK_MODE,
 	SOAK, CHECKS, VERIFICATION_OWNER, FALLBACK_OWNER, TICKET, MESSAGE, INCLUDE_OTHER_CHANGES, COPY_SECRETS,
-	COPY_REMOTE_REFERENCES, IDEMPOTENCY_KEY
+	COPY_REMOTE_REFERENCES, IDEMPOTENCY_KEY, PIN
 };
 
 /* A component that may be in the scope. */
@@ -230,6 +230,7 @@ take_arguments(FunctionCallInfo fcinfo, Opening *opening)
 	request->rollback_mode = argument_word(fcinfo, ROLLBACK_MODE, "rollback mode", rollback_modes);
 	request->include_other_changes = argument_bool(fcinfo, INCLUDE_OTHER_CHANGES, false);
 	take_carry(fcinfo, request);
+	request->pin = argument_bool(fcinfo, PIN, false);
 	take_scope(opening);
 	check_waves(opening);
 	if (strcmp(request->source_environment, request->destination_environment) == 0)
@@ -556,7 +557,8 @@ check_free(const Sql *sql, const PromotionRequest *request, const Jsonb *items)
 	value_of(fcinfo, CHECKS, TEXTARRAYOID), value_of(fcinfo, VERIFICATION_OWNER, TEXTOID), \
 	value_of(fcinfo, FALLBACK_OWNER, TEXTOID), value_of(fcinfo, TICKET, TEXTOID), \
 	value_of(fcinfo, MESSAGE, TEXTOID), AS_BOOL((opening)->request.include_other_changes), \
-	AS_BOOL((opening)->request.carry.secrets), AS_BOOL((opening)->request.carry.references)
+	AS_BOOL((opening)->request.carry.secrets), AS_BOOL((opening)->request.carry.references), \
+	AS_BOOL((opening)->request.pin)
 
 /* Write the request's row. */
 static void
@@ -565,9 +567,9 @@ write_request(const Sql *sql, FunctionCallInfo fcinfo, const Opening *opening, c
 	static Statement write = {"INSERT INTO promote.promotion_request (project, request, idempotency_key,"
 		" source_environment, destination_environment, scope, strategy, waves, overrides, execution_window,"
 		" rollback_mode, soak, checks, verification_owner, fallback_owner, ticket, message, include_other_changes,"
-		" copy_secrets, copy_remote_references)"
+		" copy_secrets, copy_remote_references, pin)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, COALESCE($12, '0'), COALESCE($13, '{}'),"
-		" $14, $15, $16, $17, $18, $19, $20)"};
+		" $14, $15, $16, $17, $18, $19, $20, $21)"};
 
 	guarded_run(sql, &write, AS_REQUEST(&opening->request), AS_TEXT(key), AS_ASKED_FOR(fcinfo, opening));
 }
@@ -594,8 +596,8 @@ find_request(const Sql *sql, FunctionCallInfo fcinfo, Opening *opening, const ch
 		SQL_FIELD(FormerCall, same, "(r.source_environment, r.destination_environment, r.scope, r.strategy,"
 				  " r.waves, r.overrides, r.execution_window, r.rollback_mode, r.soak, r.checks, r.verification_owner,"
 				  " r.fallback_owner, r.ticket, r.message, r.include_other_changes, r.copy_secrets,"
-				  " r.copy_remote_references) IS NOT DISTINCT FROM ($3, $4, $5, $6, $7, $8, $9, $10,"
-				  " COALESCE($11, '0'), COALESCE($12, '{}'), $13, $14, $15, $16, $17, $18, $19)")
+				  " r.copy_remote_references, r.pin) IS NOT DISTINCT FROM ($3, $4, $5, $6, $7, $8, $9, $10,"
+				  " COALESCE($11, '0'), COALESCE($12, '{}'), $13, $14, $15, $16, $17, $18, $19, $20)")
 	};
 	static Statement find = SQL_ROWS(fields, "SELECT $* FROM promote.promotion_request AS r"
 									 " WHERE r.project = $1 AND r.idempotency_key = $2");

@@ -312,7 +312,8 @@ BEGIN
     INSERT INTO promote.bundle VALUES (p);
     INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES (p, '1.0.0', s::jsonb);
     INSERT INTO promote.project (project) VALUES (p);
-    INSERT INTO promote.environment (project, environment) VALUES (p, 'staging'), (p, 'production');
+    INSERT INTO promote.environment (project, environment, require_proven_release)
+        VALUES (p, 'staging', false), (p, 'production', false);
     INSERT INTO promote.component (project, component, bundle) VALUES (p, 'c', p);
     INSERT INTO promote.instance (project, environment, component) VALUES (p, 'staging', 'c'), (p, 'production', 'c');
 END

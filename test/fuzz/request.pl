@@ -202,8 +202,8 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema)
 	"size": {"type": "integer", "maximum": 90}, "fixed": {"type": "integer"}, "own": {"\$md.copyable": false}}}'
 		FROM unnest('{1.0.0,1.1.0}'::text[]) AS v;
 INSERT INTO promote.project (project) VALUES ('shop');
-INSERT INTO promote.environment (project, environment, require_plan) VALUES ('shop', 'staging', false),
-	('shop', 'production', true);
+INSERT INTO promote.environment (project, environment, require_plan, require_proven_release)
+	VALUES ('shop', 'staging', false, false), ('shop', 'production', true, false);
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
 	VALUES ('shop', 'staging', 'production');
 INSERT INTO promote.component (project, component, bundle, attributes)

@@ -20,8 +20,9 @@ SELECT 'web', version, '{
 }' FROM unnest(ARRAY['1.0.0', '1.1.0', '1.2.0-dev.20260915T101500Z']) AS version;
 -- with a key, so that digests are the same each time
 INSERT INTO promote.project (project, digest_key) VALUES ('shop', sha256('shop'));
-INSERT INTO promote.environment (project, environment, parameters)
-VALUES ('shop', 'staging', '{"domain": "staging.example"}'), ('shop', 'production', '{"domain": "example"}');
+INSERT INTO promote.environment (project, environment, require_proven_release, parameters)
+VALUES ('shop', 'staging', false, '{"domain": "staging.example"}'),
+       ('shop', 'production', false, '{"domain": "example"}');
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'web', 'web'), ('shop', 'api', 'web');
 INSERT INTO promote.instance (project, environment, component)
 VALUES ('shop', 'staging', 'web'), ('shop', 'production', 'web'), ('shop', 'production', 'api');

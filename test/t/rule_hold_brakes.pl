@@ -28,8 +28,8 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('pos
 INSERT INTO promote.project VALUES ('other'), ('shop');
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres'),
 	('shop', 'log', 'postgres');
-INSERT INTO promote.environment (project, environment, require_plan) VALUES ('shop', 'staging', false),
-	('shop', 'production', false);
+INSERT INTO promote.environment (project, environment, require_plan, require_proven_release)
+	VALUES ('shop', 'staging', false, false), ('shop', 'production', false, false);
 INSERT INTO promote.instance (project, environment, component) SELECT project, environment, component
 	FROM promote.environment JOIN promote.component USING (project);
 SELECT promote.configure_instance(name, '{"size": 1}', '1.0.0', plan => false) FROM promote.instance;
@@ -437,8 +437,8 @@ my $number = sql(q{SELECT deployment FROM promote.plan_instance('shop-staging-db
 ask($adm, q{SET promote.rescue_timeout = '1min';});
 # they share the row of their source, and pass each other
 sql(<<"SQL");
-INSERT INTO promote.environment (project, environment, require_plan) SELECT 'shop', 'tenant-' || n, false
-	FROM generate_series(1, $crowd) AS n;
+INSERT INTO promote.environment (project, environment, require_plan, require_proven_release)
+	SELECT 'shop', 'tenant-' || n, false, false FROM generate_series(1, $crowd) AS n;
 INSERT INTO promote.instance (project, environment, component) SELECT 'shop', 'tenant-' || n, 'db'
 	FROM generate_series(1, $crowd) AS n;
 SELECT promote.configure_instance('shop-tenant-' || n || '-db', '{"size": 1}', '1.0.0', plan => false)

@@ -81,8 +81,9 @@ BEGIN
 	VALUES (p, '1.0.0', '{"properties": {"size": {"type": "integer"}}}', '{"password": {}}',
 		'{"network": {"required": false}}');
 	INSERT INTO promote.project (project, attributes) VALUES (p, jsonb_build_object('case', p));
-	INSERT INTO promote.environment (project, environment, require_plan, require_expected, parameters)
-	VALUES (p, 'staging', false, false, '{"host": "s"}'), (p, 'production', true, false, '{"host": "h"}');
+	INSERT INTO promote.environment (project, environment, require_plan, require_expected, require_proven_release,
+		parameters)
+	VALUES (p, 'staging', false, false, false, '{"host": "s"}'), (p, 'production', true, false, false, '{"host": "h"}');
 	INSERT INTO promote.component (project, component, bundle) VALUES (p, 'db', p);
 	INSERT INTO promote.instance (project, environment, component) VALUES (p, 'staging', 'db'), (p, 'production', 'db');
 	EXECUTE format('CREATE ROLE %I', p);

@@ -578,7 +578,8 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema)
 	"size": {"type": "integer", "maximum": 90}, "own": {"\$md.copyable": false}}}'
 		FROM unnest('{1.0.0,1.1.0}'::text[]) AS v;
 INSERT INTO promote.project (project) VALUES ('shop'), ('depot');
-INSERT INTO promote.environment (project, environment, require_plan) SELECT p, e, e = 'production'
+INSERT INTO promote.environment (project, environment, require_plan, require_proven_release)
+SELECT p, e, e = 'production', false
 FROM unnest('{shop,depot}'::text[]) AS p, unnest('{staging,production}'::text[]) AS e;
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
 SELECT project, 'staging', 'production' FROM promote.project;

@@ -9,6 +9,7 @@ SELECT is((SELECT string_agg(concat_ws(' ', code, kind, CASE WHEN overridable TH
 component static
 params static
 release static
+artifact static
 secrets static
 references static
 plan static decommission
@@ -18,6 +19,7 @@ window time overridable decommission
 soak time overridable
 budget time overridable decommission
 source_in_sync state overridable
+release_unproven state overridable
 drift state overridable
 health state overridable
 destructive state overridable

@@ -11,13 +11,14 @@ SET LOCAL timezone = 'UTC';
 SET LOCAL promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
     VALUES ('shop', 'staging', 'production');
-INSERT INTO promote.bundle_release (bundle, version, params_schema) SELECT 'service', '1.0.1', params_schema
-    FROM promote.bundle_release WHERE bundle = 'service';
+INSERT INTO promote.bundle_release (bundle, version, params_schema, artifact_digest)
+SELECT 'service', '1.0.1', params_schema, 'sha256:' || repeat('b', 64) FROM promote.bundle_release
+    WHERE bundle = 'service';
 INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, remote_references)
 SELECT 'service', '2.0.0', params_schema, '{"token": {}}', '{"network": {}}' FROM promote.bundle_release
     WHERE bundle = 'service' AND version = '1.0.0';
 -- what the matrix cannot know before there is a plan is not to keep things from being deployed
-UPDATE promote.environment SET require_expected = false WHERE project = 'shop';
+UPDATE promote.environment SET require_expected = false, require_proven_release = true WHERE project = 'shop';
 SELECT pg_temp.work_all() \g /dev/null
 
 -- What may be done to a service of the shop; what is refused is not done.
@@ -51,6 +52,16 @@ INSERT INTO pg_temp.deed VALUES
     ('unblocked', $$SELECT promote.unblock_release('service', '1.0.' || {n} % 2, 'good')$$),
     ('unblocked', $$SELECT promote.unblock_release('service', r.version, 'good') FROM promote.bundle_release AS r
         WHERE r.bundle = 'service' AND r.block_reason IS NOT NULL$$),
+    ('proven', $$UPDATE promote.environment SET require_proven_release = {n} <> 1 WHERE project = 'shop'
+        AND environment = 'production'$$),
+    ('digests', $$UPDATE promote.environment SET require_artifact_digest = ({n} = 1) WHERE project = 'shop'
+        AND environment = 'production'$$),
+    ('paths', $$UPDATE promote.environment SET source_policy = (ARRAY['any', 'path'])[{n} % 2 + 1]
+        WHERE project = 'shop' AND environment = 'production'$$),
+    ('pinned', $$UPDATE promote.environment SET version_policy = (ARRAY['constraint', 'pinned'])[{n} % 2 + 1]
+        WHERE project = 'shop' AND environment = 'production'$$),
+    ('pinned', $$UPDATE promote.component SET version_policy = (ARRAY['constraint', 'pinned'])[{n}]
+        WHERE project = 'shop' AND component = '{service}'$$),
     ('in sync', $$UPDATE promote.environment SET require_source_in_sync = ({n} % 2 = 0) WHERE project = 'shop'
         AND environment = 'production'$$),
     ('drift', $$UPDATE promote.environment SET require_no_drift = {n} <> 1 WHERE project = 'shop'
@@ -76,7 +87,9 @@ INSERT INTO pg_temp.deed VALUES
         SELECT 'b{n}', 'shop', tstzrange(now() - interval '1 hour', now() + interval '9 hours'), 6 + {n}$$),
     ('open', $$DELETE FROM promote.freeze_window; DELETE FROM promote.change_window; DELETE FROM promote.required_check;
         SELECT promote.resume_line('shop'), promote.resume_line();
-        UPDATE promote.environment SET require_source_in_sync = false, required_soak = '0' WHERE project = 'shop';
+        UPDATE promote.environment SET require_source_in_sync = false, required_soak = '0',
+            require_artifact_digest = false
+            WHERE project = 'shop';
         SELECT promote.cancel_request('shop', request, 'enough') FROM promote.promotion_request WHERE project = 'shop'
             AND finished_at IS NULL;
         SELECT promote.unblock_release('service', version, 'good') FROM promote.bundle_release WHERE bundle = 'service'
@@ -87,7 +100,8 @@ INSERT INTO pg_temp.deed VALUES
 -- What is promoted has been deployed, something else is desired since, and it drifts: promoting it again puts that
 -- right.
 INSERT INTO pg_temp.deed SELECT 'wandered', statement || $$; SELECT promote.configure_instance('shop-staging-{service}',
-    '{"size": {n}}', '1.0.1'),
+    '{"size": {n}}', '1.0.1'), pg_temp.work_all(), promote.deploy_instance('shop-staging-{service}'),
+        pg_temp.work_all(),
         promote.promote_instance('shop-staging-{service}', 'shop-production-{service}'), pg_temp.work_all(),
         promote.deploy_instance('shop-production-{service}'), pg_temp.work_all(),
             promote.configure_instance('shop-production-{service}', '{"size": 9}'),
@@ -117,9 +131,10 @@ BEGIN
       INTO lines
       FROM promote.blockers('shop-production-' || service, NULL, clock_timestamp())
            WITH ORDINALITY AS b (code, message, since, until, liftable_by, overridable, place)
-     WHERE b.code IN ('path', 'component', 'release', 'secrets', 'references', 'stopped', 'freeze', 'window', 'soak',
+     WHERE b.code IN ('path', 'component', 'release', 'artifact', 'secrets', 'references', 'stopped', 'freeze',
+         'window', 'soak',
          'budget',
-                      'source_in_sync', 'drift', 'health', 'request');
+                      'source_in_sync', 'release_unproven', 'drift', 'health', 'request');
     RAISE EXCEPTION SQLSTATE 'ZZ001';
 EXCEPTION
     WHEN SQLSTATE 'ZZ001' THEN NULL;
