@@ -15,6 +15,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "base/compat.h"
 #include "base/sql.h"
 
 #define PINNED_PATH "pg_catalog, pg_temp"

@@ -272,7 +272,7 @@ BEGIN
 	] LOOP
 		CONTINUE WHEN pair[1] ~ 'compose_params' AND NOT params;
 		x := pg_temp.try(pair[1], r);
-		CONTINUE WHEN x.state ~ '^(54001|54000|22023|PM101|PM102|PM105|PM106)$';
+		CONTINUE WHEN x.state ~ '^(54001|54000|22023|PM101|PM102|PM105|PM106|PM404)$';
 		IF x.state IS NOT NULL THEN
 			RETURN NEXT pair[1] || ': ' || x.state;
 			CONTINUE;
