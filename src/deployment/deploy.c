@@ -44,7 +44,8 @@ typedef struct Request
  * Number of a deployment with the content of an order that is not over; 0: none.
  * A proposal does not stand for a queued deployment, nor the other way round.  A
  * proposal to DECOMMISSION counts only if it is about what runs now, as its votes
- * are on that.
+ * are on that.  What is queued counts only if nothing behind it changes the instance
+ * again, and what runs only if its worker cannot have missed a secret.
  */
 static int32
 find_open(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order)
@@ -54,6 +55,11 @@ find_open(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order)
 		" AND d.action = $5 AND d.revision = $6 AND d.version = $7 AND d.rendered_digest = $8"
 		" AND d.plan IS NOT DISTINCT FROM $9 AND d.remote_references IS NOT DISTINCT FROM $10"
 		" AND (d.status <> 'PROPOSED' OR d.action <> 'DECOMMISSION' OR d.plan_digest = $11)"
+		" AND (d.status = 'PROPOSED' OR NOT EXISTS (SELECT FROM promote.deployment AS b WHERE " OF_INSTANCE("b")
+		"  AND b.status IN ('PENDING', 'APPROVED', 'RUNNING') AND b.action <> 'PLAN'"
+		"  AND (b.queued_at, b.deployment) OPERATOR(pg_catalog.>) (d.queued_at, d.deployment)))"
+		" AND (d.action <> 'PROVISION' OR d.status <> 'RUNNING' OR NOT EXISTS (SELECT FROM promote.secret AS s"
+		"  WHERE " OF_INSTANCE("s") " AND s.set_at > d.started_at))"
 		" ORDER BY d.queued_at, d.deployment LIMIT 1"};
 	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_BOOL(order->status == DEPLOYMENT_PROPOSED),
 							   AS_TEXT(deployment_actions[order->action]), AS_INT(order->revision),
@@ -154,10 +160,7 @@ order_desired(const Sql *sql, Review *review, const Request *request)
 	DeploymentOrder order;
 	Deployment	plan = {.deployment = 0};
 
-	/* only the plan's number is compared: carrying it out has moved what it has seen */
-	if (provision &&
-		review_is_carried_out(sql, review, request->plan != 0 ? request->plan :
-							  revision_last_plan(sql, &request->key, review->proposed.current_revision, true)))
+	if (provision && review_is_carried_out(sql, review, request->plan))
 		return review->changed_by;
 	review_judge(sql, review);
 	if (provision)

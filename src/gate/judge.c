@@ -119,7 +119,7 @@ review_case(void *state)
 	}
 	review_open(sql, &gate->key, &review);
 	review.asking = true;
-	if (review_is_carried_out(sql, &review, gate->plan))
+	if (review_is_carried_out(sql, &review, gate->deployment))
 		return;
 	review_judge(sql, &review);
 	review_find_plan(sql, &review, gate->deployment, &deployment);
