@@ -38,13 +38,14 @@ COMMENT ON COLUMN promote.idempotency_key.created_at IS 'When the call was made'
 
 CREATE FUNCTION promote.preview_promotion(
     src text, dst text, overrides jsonb DEFAULT '{}',
-    copy_secrets boolean DEFAULT false, copy_remote_references boolean DEFAULT false)
+    copy_secrets boolean DEFAULT false, copy_remote_references boolean DEFAULT false,
+    reprovision boolean DEFAULT false)
     RETURNS TABLE (path text, change text, old_value jsonb, new_value jsonb, origin text,
                    immutable boolean, sensitive boolean)
     LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 20
     AS 'MODULE_PATHNAME', 'promote_preview_promotion';
-REVOKE ALL ON FUNCTION promote.preview_promotion(text, text, jsonb, boolean, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION promote.preview_promotion(text, text, jsonb, boolean, boolean) IS
+REVOKE ALL ON FUNCTION promote.preview_promotion(text, text, jsonb, boolean, boolean, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote.preview_promotion(text, text, jsonb, boolean, boolean, boolean) IS
 'What promote_instance with these arguments would change, a row for each leaf, reference and secret, and what the destination would keep; refuses what promote_instance would refuse. SQL NULL is a missing value, JSON null is null; sensitive values are masked. Writes nothing';
 
 CREATE FUNCTION promote.promote_instance(
@@ -52,12 +53,12 @@ CREATE FUNCTION promote.promote_instance(
     copy_secrets boolean DEFAULT false, copy_remote_references boolean DEFAULT false,
     plan boolean DEFAULT true, message text DEFAULT NULL,
     expected_revision integer DEFAULT NULL, idempotency_key text DEFAULT NULL,
-    allow_replace boolean DEFAULT false,
+    allow_replace boolean DEFAULT false, reprovision boolean DEFAULT false,
     OUT destination text, OUT old_revision integer, OUT new_revision integer,
     OUT deployment integer, OUT changed boolean, OUT diff jsonb)
     RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'promote_promote_instance';
-REVOKE ALL ON FUNCTION promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean) IS
+REVOKE ALL ON FUNCTION promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean, boolean) IS
 'Stages the source''s desired configuration, version constraint and channel at another instance of the same component, with the overrides on top, and queues a PLAN deployment that shows the diff';

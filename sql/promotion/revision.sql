@@ -38,14 +38,14 @@ COMMENT ON VIEW promote_internal.marked_revision IS 'Revisions, with the paths t
 CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment text, of_component text)
     RETURNS TABLE (
         project text, environment text, component text, name text, current_revision integer, current_deployment integer,
-        current_constraint text, current_channel text, deployed_by integer, own_digest bytea, own_bundle text,
+        current_constraint text, current_channel text, deployed_by integer, decommissioned boolean, own_digest bytea, own_bundle text,
         own_version text, own_params jsonb, own_kept jsonb, plan_revision integer, plan_digest bytea, plan_bundle text,
         plan_version text, plan_params jsonb, plan_kept jsonb, plan_destructive boolean, plan_references jsonb,
         parameters jsonb, path_only boolean, head bigint, head_hash bytea)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
         SELECT i.project, i.environment, i.component, i.name, i.revision, i.deployment,
-               i.version_constraint, i.release_channel, i.deployed_by, r.digest, r.bundle,
+               i.version_constraint, i.release_channel, i.deployed_by, i.status = 'DECOMMISSIONED', r.digest, r.bundle,
                r.version,
                (SELECT c.params FROM promote.config AS c WHERE c.project = i.project AND c.digest = r.digest),
                r.kept_marks, p.revision, p.rendered_digest, p.bundle,

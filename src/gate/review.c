@@ -29,8 +29,8 @@ static const SqlField review_fields[] = {
 };
 
 /* Was the instance decommissioned, and nothing deployed since? */
-static bool
-is_decommissioned(const Review *review)
+bool
+review_is_decommissioned(const Review *review)
 {
 	return strcmp(review->status, "DECOMMISSIONED") == 0;
 }
@@ -56,7 +56,7 @@ review_open(const Sql *sql, const InstanceKey *key, Review *review)
 	rows = sql_run(sql, &read, AS_KEY(key));
 	(void) sql_row(&rows, 0, review);
 	/* nobody brings back what was decommissioned without having seen that everything is added */
-	review->require_plan |= is_decommissioned(review);
+	review->require_plan |= review_is_decommissioned(review);
 	review->proposed.revision = review->proposed.current_revision;
 	review->rendered_digest = NULL;
 	review->asking = false;
@@ -241,7 +241,7 @@ refuse_unplanned(const Sql *sql, const Review *review)
 					review->proposed.current_revision, review->proposed.proposal.instance),
 			 number == 0 ? errdetail("It was never planned.") :
 			 errdetail("Its last plan, deployment %d, is %s.", number, deployment_statuses[plan.status]),
-			 is_decommissioned(review) ?
+			 review_is_decommissioned(review) ?
 			 errhint("It was decommissioned: plan it by promote.plan_instance and let a worker carry that out, whatever require_plan says.") :
 			 errhint("Plan it by promote.plan_instance and let a worker carry that out, or set require_plan of the environment to false.")));
 }
@@ -294,7 +294,7 @@ review_decommission(const Review *review)
 				 errdetail("Environment \"%s\" of project \"%s\" protects its instances.",
 						   review->proposed.key.environment, review->proposed.key.project),
 				 errhint("Set decommission_protection of the environment to false first.")));
-	if (review->changed_by == 0 || is_decommissioned(review))
+	if (review->changed_by == 0 || review_is_decommissioned(review))
 		ereport(ERROR,
 				(errcode(PM_NOT_DEPLOYED),
 				 errmsg("nothing of \"%s\" is deployed", instance),
@@ -328,7 +328,7 @@ refuse_planless(const Review *review, const Deployment *proposal)
 			(errcode(PM_PLAN_REQUIRED),
 			 errmsg("proposal %d of \"%s\" follows no plan", proposal->deployment,
 					instance_key_name(&proposal->key)),
-			 is_decommissioned(review) ? errdetail("The instance was decommissioned.") :
+			 review_is_decommissioned(review) ? errdetail("The instance was decommissioned.") :
 			 errdetail("Environment \"%s\" wants one by now.", proposal->key.environment),
 			 errhint("Plan it by promote.plan_instance, and propose that.")));
 }

@@ -24,6 +24,7 @@ typedef struct Review
 	bool		asking;			/* lock nothing, and leave the release to its gate */
 } Review;
 
+extern bool review_is_decommissioned(const Review *review);
 extern void review_open(const Sql *sql, const InstanceKey *key, Review *review);
 extern void review_judge(const Sql *sql, Review *review);
 extern int32 revision_last_plan(const Sql *sql, const InstanceKey *key, int32 revision, bool completed);

@@ -21,6 +21,7 @@ typedef struct Promotion
 	Jsonb	   *overrides;
 	Carry		carry;			/* what else the source gives */
 	int			options;		/* number of the first argument after the overrides */
+	bool		reprovision;	/* may it bring back what was decommissioned? */
 	Jsonb	   *source_params;	/* the source's desired params */
 	Jsonb	   *base;			/* the composed params before the overrides */
 	ProposedRevision proposed;
@@ -28,6 +29,7 @@ typedef struct Promotion
 
 extern void promotion_lock(const Sql *sql, const Promotion *promotion);
 extern void promotion_read(const Sql *sql, Promotion *promotion, bool read_only);
+extern char *promotion_would_revive(const InstanceKey *destination);
 extern void promotion_write(const Sql *sql, Promotion *promotion, const char *message, MemoryContext caller,
 							Staged *staged);
 

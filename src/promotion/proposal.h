@@ -38,6 +38,7 @@ typedef struct ProposedRevision
 	char	   *current_channel;
 	bytea	   *current_digest;
 	int32		deployed_by;	/* the PROVISION that runs; 0: none */
+	bool		decommissioned; /* and nothing was deployed since */
 	char	   *current_bundle;
 	char	   *current_version;
 	AuditHead	head;			/* of the instance's chain */

@@ -368,6 +368,8 @@ obstacles(const Sql *sql, Place *to, const Cell *cell, const Cell *at)
 	if (at->came_from && strcmp(at->came_from, cell->key.environment) == 0 && at->came_revision == cell->revision &&
 		at->version && strcmp(at->version, cell->version) == 0)
 		return psprintf("revision %d is there already", cell->revision);
+	if (strcmp(at->runs.status, "decommissioned") == 0)
+		return promotion_would_revive(&at->key);
 	make_case(sql, to, cell, at, &gate);
 	judge(sql, to, cell, at, &gate);
 	return gate.blockers == NIL ? "" : gate_reasons(&gate);

@@ -75,6 +75,7 @@ typedef struct PromotionRequest
 	char	   *message;		/* recorded with what it stages */
 	bool		include_other_changes;
 	Carry		carry;			/* what else is copied from the source */
+	bool		reprovision;	/* may it bring back what was decommissioned? */
 	bool		window_open;	/* is now within the execution window? */
 	char	   *window;			/* says when it opens, or that it is over; NULL: it is open or empty */
 
@@ -194,6 +195,7 @@ extern void request_propose(const Sql *sql, const PromotionRequest *request, con
 							ItemProposal *proposal);
 extern bool request_is_as_previewed(const RequestItem *item, const ItemProposal *proposal);
 extern bool request_is_as_staged(const RequestItem *item, const ItemProposal *proposal);
+extern bool request_leaves_alone(const Sql *sql, const PromotionRequest *request, const RequestItem *item);
 extern char *request_left_scope(const Sql *sql, const PromotionRequest *request, const RequestItem *item);
 
 #endif							/* PROMOTE_REQUEST_REQUEST_H */

@@ -33,7 +33,7 @@ enum
 {
 	PROJECT, SOURCE, DESTINATION, SCOPE, STRATEGY, WAVES, OVERRIDES, EXECUTION_WINDOW, ROLLBACK_MODE,
 	SOAK, CHECKS, VERIFICATION_OWNER, FALLBACK_OWNER, TICKET, MESSAGE, INCLUDE_OTHER_CHANGES, COPY_SECRETS,
-	COPY_REMOTE_REFERENCES
+	COPY_REMOTE_REFERENCES, REPROVISION
 };
 
 /* A component that may be in the scope. */
@@ -241,6 +241,7 @@ take_arguments(FunctionCallInfo fcinfo, Opening *opening)
 	request->overrides = argument_object(fcinfo, OVERRIDES, "overrides");
 	request->rollback_mode = argument_word(fcinfo, ROLLBACK_MODE, "rollback mode", rollback_modes);
 	request->include_other_changes = argument_bool(fcinfo, INCLUDE_OTHER_CHANGES, false);
+	request->reprovision = argument_bool(fcinfo, REPROVISION, false);
 	take_carry(fcinfo, request);
 	take_scope(opening);
 	check_waves(opening);
@@ -359,13 +360,13 @@ static void
 read_candidates(const Sql *sql, Opening *opening)
 {
 	static Statement read = SQL_ROWS(candidate_fields, "SELECT $* FROM"
-									 " promote_internal.request_candidates($1, $2, $3, $4, $5) AS n"
+									 " promote_internal.request_candidates($1, $2, $3, $4, $5, $6) AS n"
 									 " ORDER BY n.component");
 	const PromotionRequest *request = &opening->request;
 	SqlRows		rows = sql_run(sql, &read, AS_TEXT(request->project), AS_TEXT(request->source_environment),
 							   AS_TEXT(request->destination_environment),
 							   AS_TEXTS(opening->components ? names_array(opening->components) : (Datum) 0),
-							   AS_JSONB(request->selector));
+							   AS_JSONB(request->selector), AS_BOOL(request->reprovision));
 
 	opening->count = rows.count;
 	opening->candidates = palloc_extended(Max(rows.count, 1) * sizeof(Candidate), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
@@ -561,9 +562,9 @@ write_request(const Sql *sql, FunctionCallInfo fcinfo, const Opening *opening)
 	static Statement write = {"INSERT INTO promote.promotion_request (project, request, source_environment,"
 		" destination_environment, scope, strategy, waves, overrides, execution_window, rollback_mode,"
 		" soak, checks, verification_owner, fallback_owner, ticket, message, include_other_changes, copy_secrets,"
-		" copy_remote_references)"
+		" copy_remote_references, reprovision)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, COALESCE($11, '0'), COALESCE($12, '{}'),"
-		" $13, $14, $15, $16, $17, $18, $19)"};
+		" $13, $14, $15, $16, $17, $18, $19, $20)"};
 	const PromotionRequest *request = &opening->request;
 
 	guarded_run(sql, &write, AS_REQUEST(request), AS_TEXT(request->source_environment),
@@ -574,7 +575,7 @@ write_request(const Sql *sql, FunctionCallInfo fcinfo, const Opening *opening)
 				value_of(fcinfo, CHECKS, TEXTARRAYOID), value_of(fcinfo, VERIFICATION_OWNER, TEXTOID),
 				value_of(fcinfo, FALLBACK_OWNER, TEXTOID), value_of(fcinfo, TICKET, TEXTOID),
 				value_of(fcinfo, MESSAGE, TEXTOID), AS_BOOL(request->include_other_changes),
-				AS_BOOL(request->carry.secrets), AS_BOOL(request->carry.references));
+				AS_BOOL(request->carry.secrets), AS_BOOL(request->carry.references), AS_BOOL(request->reprovision));
 }
 
 /* Write the items.  If an instance is held by now, the snapshot was too old to show its holder. */
