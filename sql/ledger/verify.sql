@@ -150,7 +150,14 @@ CREATE FUNCTION promote_internal.chain_problems(subject text, project text, last
                                            OR p.seq >= (c.data ->> 'pruning')::bigint AND p.event = 'audit.checkpoint')))
             UNION ALL
             SELECT 'its author is not the one in its data'
-             WHERE c.actor <> c.data ->> 'actor' OR c.database_role <> c.data ->> 'database_role'
+             WHERE (c.actor <> c.data ->> 'actor' OR c.database_role <> c.data ->> 'database_role')
+               -- what follows a plan by itself is of who has asked for that, and written by who completes the plan
+               AND NOT (c.event = 'deployment.created'
+                        AND EXISTS (SELECT FROM promote.deployment AS p
+                                     WHERE p.project = c.project AND p.environment = c.data ->> 'environment'
+                                       AND p.component = c.data ->> 'component' AND p.deployment = (c.data ->> 'plan')::integer
+                                       AND p.deploy_as IS NOT NULL
+                                       AND p.actor = c.data ->> 'actor' AND p.database_role = c.data ->> 'database_role'))
             UNION ALL
             SELECT 'rows were removed before it: ' || c.before + 1 || ' to ' || c.seq - 1
              WHERE c.seq <> c.before + 1 AND (c.event <> 'audit.checkpoint' OR c.before > 0)

@@ -14,6 +14,9 @@
 extern int32 deploy_order(const Sql *sql, const InstanceKey *key, DeploymentAction action, int32 plan,
 						  const char *message);
 
+extern void deploy_planned(const Sql *sql, const InstanceKey *key, int32 plan, const char *message,
+						   const Person *by);
+
 /* deployment/rollback.c */
 extern void rollback_stage(const Sql *sql, const InstanceKey *key, int32 revision, const char *message,
 						   MemoryContext caller, Staged *staged);

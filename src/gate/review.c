@@ -160,6 +160,13 @@ moved_since(const Sql *sql, const Review *review, const Deployment *plan)
 	return lines.data;
 }
 
+/* Is a completed plan still what would be deployed?  The review is judged. */
+bool
+review_plan_holds(const Sql *sql, const Review *review, const Deployment *plan)
+{
+	return moved_since(sql, review, plan)[0] == '\0' && plan->plan_defects == NULL;
+}
+
 /* Refuse a plan that its tool could not finish. */
 static void
 check_defects(const Deployment *plan)
@@ -260,7 +267,7 @@ review_find_plan(const Sql *sql, const Review *review, int32 named, Deployment *
 	int32		number = named != 0 ? named :
 		revision_last_plan(sql, key, review->proposed.current_revision, true);
 	bool		optional = named == 0 && !review->require_plan;
-	char	   *moved;
+	const char *moved;
 
 	*plan = (Deployment) {.deployment = 0};
 	if (number == 0 && !optional)

@@ -29,6 +29,7 @@ extern void review_open(const Sql *sql, const InstanceKey *key, Review *review);
 extern void review_judge(const Sql *sql, Review *review);
 extern int32 revision_last_plan(const Sql *sql, const InstanceKey *key, int32 revision, bool completed);
 extern bool review_is_carried_out(const Sql *sql, const Review *review, int32 named);
+extern bool review_plan_holds(const Sql *sql, const Review *review, const Deployment *plan);
 extern void review_find_plan(const Sql *sql, const Review *review, int32 named, Deployment *plan);
 extern void review_decommission(const Review *review);
 extern void review_proposal(const InstanceKey *key, int32 deployment);

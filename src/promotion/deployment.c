@@ -123,8 +123,9 @@ deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment, cons
 	static Statement insert = {"INSERT INTO promote.deployment AS d (project, environment, component, deployment,"
 		" action, status, revision, base_revision, bundle, version, previous_version,"
 		" rendered_digest, diff, destructive, plan, plan_digest, message, gates, remote_references,"
-		" kept_marks, queued_at, due_at)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,"
+		" kept_marks, deploy_as, actor, database_role, queued_at, due_at)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,"
+		" COALESCE($22, promote.current_actor()), COALESCE($23, promote.current_database_role()),"
 		" CASE WHEN $6 = 'PENDING' THEN pg_catalog.clock_timestamp() END,"
 		" CASE WHEN $6 = 'PENDING' AND NOT EXISTS (SELECT FROM promote.deployment AS h"
 		"  WHERE " OF_INSTANCE("h") " AND h.status IN ('PENDING', 'APPROVED', 'RUNNING'))"
@@ -137,7 +138,9 @@ deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment, cons
 							   AS_TEXT(order->previous_version), AS_BYTEA(order->rendered_digest),
 							   AS_JSONB(order->diff), AS_BOOL(order->destructive), AS_NUMBER(order->plan),
 							   AS_BYTEA(order->plan_digest), AS_TEXT(order->message), AS_JSONB(order->gates),
-							   AS_JSONB(order->references), AS_JSONB(order->kept));
+							   AS_JSONB(order->references), AS_JSONB(order->kept), AS_TEXT(order->deploy_as),
+							   AS_TEXT(order->by ? order->by->actor : NULL),
+							   AS_TEXT(order->by ? order->by->database_role : NULL));
 
 	return sql_jsonb(&rows, 0);
 }
@@ -185,7 +188,7 @@ static const SqlField deployment_fields[] = {
 	SQL_ENUM_FIELD(Deployment, status, "d.status", deployment_statuses),
 	SQL_FIELDS(Deployment, "d", revision, version, rendered_digest),
 	SQL_FIELD(Deployment, references, "d.remote_references"),
-	SQL_FIELDS(Deployment, "d", plan, plan_digest, worker, fencing, due_at, seen_change),
+	SQL_FIELDS(Deployment, "d", plan, plan_digest, deploy_as, worker, fencing, due_at, seen_change),
 	SQL_FIELD(Deployment, plan_defects, "NULLIF(pg_catalog.array_to_string(d.plan_defects, ', '), '')")
 };
 

@@ -11,6 +11,7 @@
 
 #include "base/compat.h"
 #include "base/sql.h"
+#include "grant/actor.h"
 #include "ledger/audit.h"
 #include "parse/name.h"
 
@@ -52,6 +53,8 @@ typedef struct DeploymentOrder
 	bool		destructive;
 	int32		plan;			/* number of the plan that it follows; 0: none */
 	bytea	   *plan_digest;	/* that plan's; NULL: no plan */
+	const char *deploy_as;		/* of a PLAN: the role by whose grants it is deployed then; NULL: it is not */
+	const Person *by;			/* who asks for it; NULL: the caller */
 	const char *message;		/* NULL: none */
 	Jsonb	   *gates;			/* how the gates were judged; NULL: they were not */
 } DeploymentOrder;
@@ -69,6 +72,7 @@ typedef struct Deployment
 	Jsonb	   *references;		/* remote ones; NULL: none */
 	int32		plan;			/* 0: none */
 	bytea	   *plan_digest;	/* NULL: none */
+	char	   *deploy_as;		/* of a PLAN: the role by whose grants it is deployed then; NULL: it is not */
 	char	   *worker;			/* NULL: never claimed */
 	int32		fencing;
 	TimestampTz due_at;			/* DT_NOEND: the deployment is not due */
