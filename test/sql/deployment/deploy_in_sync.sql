@@ -4,7 +4,8 @@ SELECT no_plan();
 \ir ../../fixtures/ecomm.sql
 \ir ../../fixtures/deploy.sql
 SET LOCAL promote.actor = 'ada';
-SELECT set_config('promote.secret_key_command', 'printf ''k:%s\n'' ' || encode(sha256('k'), 'base64'), true) \g /dev/null
+SELECT set_config('promote.secret_key_command', 'printf ''k:%s\n'' ' || encode(sha256('k'), 'base64'),
+    true) \g /dev/null
 
 CREATE FUNCTION pg_temp.status() RETURNS text LANGUAGE sql AS $$
     SELECT status FROM promote.instance_status WHERE instance = 'ecomm-production-db'
@@ -25,7 +26,8 @@ END
 $$;
 
 INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, remote_references) VALUES
-    ('postgres', '3.0.0', '{}', '{"password": {}, "other": {"required": false}}', '{"network": {}, "dns": {"required": false}}');
+    ('postgres', '3.0.0', '{}', '{"password": {}, "other": {"required": false}}',
+        '{"network": {}, "dns": {"required": false}}');
 SELECT promote.configure_instance('ecomm-production-db', '{"tier": "{{domain}}"}', '~3', plan => false) \g /dev/null
 SELECT promote.set_secret('ecomm-production-db', 'password', 'hush') \g /dev/null
 SELECT promote.set_remote_reference('ecomm-production-db', 'network', 'vpc-1') \g /dev/null
@@ -38,14 +40,18 @@ SELECT is((SELECT count(*) FROM promote.blockers('ecomm-production-db')), 0::big
 -- What makes it stale, and what the refusal of its old plan says of that.
 CREATE TEMP TABLE cause (what text, does text, moved text);
 INSERT INTO cause VALUES
-    ('a newer release', $$INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, remote_references)
+    ('a newer release', $$INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets,
+        remote_references)
         SELECT bundle, '3.1.0', params_schema, secrets, remote_references FROM promote.bundle_release
          WHERE bundle = 'postgres' AND version = '3.0.0'$$, 'The version is 3.1.0'),
     ('another parameter', $$UPDATE promote.environment SET parameters = parameters || '{"domain": "example.org"}'
         WHERE project = 'ecomm' AND environment = 'production'$$, 'The params render differently'),
-    ('another secret', $$SELECT promote.set_secret('ecomm-production-db', 'password', 'rush')$$, 'has changed the instance since'),
-    ('one more secret', $$SELECT promote.set_secret('ecomm-production-db', 'other', 'new')$$, 'has changed the instance since'),
-    ('one more reference', $$SELECT promote.set_remote_reference('ecomm-production-db', 'dns', 'ns-1', allow_replace => true)$$, 'Remote references have changed: dns');
+    ('another secret', $$SELECT promote.set_secret('ecomm-production-db', 'password', 'rush')$$,
+        'has changed the instance since'),
+    ('one more secret', $$SELECT promote.set_secret('ecomm-production-db', 'other', 'new')$$,
+        'has changed the instance since'),
+    ('one more reference', $$SELECT promote.set_remote_reference('ecomm-production-db', 'dns', 'ns-1',
+        allow_replace => true)$$, 'Remote references have changed: dns');
 
 -- A line for each step from stale to in sync: by a plan, or without one.
 CREATE FUNCTION pg_temp.heals(cause cause, no_plan boolean) RETURNS SETOF text LANGUAGE plpgsql AS $$
@@ -62,8 +68,10 @@ BEGIN
     IF no_plan THEN
         next := was + 1;
     ELSE
-        RETURN NEXT matches(pg_temp.asked(), '^PM503 .*' || cause.moved, by_plan || ': so is what follows the last plan');
-        RETURN NEXT is((SELECT string_agg(code, ',') FROM promote.blockers('ecomm-production-db')), 'plan', by_plan || ': and the gate says so');
+        RETURN NEXT matches(pg_temp.asked(), '^PM503 .*' || cause.moved,
+            by_plan || ': so is what follows the last plan');
+        RETURN NEXT is((SELECT string_agg(code, ',') FROM promote.blockers('ecomm-production-db')), 'plan',
+            by_plan || ': and the gate says so');
         PERFORM promote.plan_instance('ecomm-production-db');
         PERFORM pg_temp.work('ecomm-production-db');
         next := was + 2;
@@ -101,9 +109,11 @@ ROLLBACK TO before;
 UPDATE promote.environment SET require_plan = false WHERE project = 'ecomm' AND environment = 'production';
 SELECT promote.configure_instance('ecomm-production-db', '{"tier": "{{count}}"}', plan => false) \g /dev/null
 SELECT is(pg_temp.asked(), format('%s PROVISION PENDING', :number + 1), 'one');
-UPDATE promote.environment SET parameters = parameters || '{"count": 9}' WHERE project = 'ecomm' AND environment = 'production';
+UPDATE promote.environment SET parameters = parameters || '{"count": 9}' WHERE project = 'ecomm'
+    AND environment = 'production';
 SELECT is(pg_temp.asked(), format('%s PROVISION PENDING', :number + 2), 'another, by other parameters');
-UPDATE promote.environment SET parameters = parameters || '{"count": 3}' WHERE project = 'ecomm' AND environment = 'production';
+UPDATE promote.environment SET parameters = parameters || '{"count": 3}' WHERE project = 'ecomm'
+    AND environment = 'production';
 SELECT is(pg_temp.asked(), format('%s PROVISION PENDING', :number + 3), 'the first again is a third one');
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT is(pg_temp.status(), 'in_sync', 'which leads there');
@@ -129,10 +139,13 @@ ROLLBACK TO before;
 UPDATE promote.environment SET require_plan = false WHERE project = 'ecomm' AND environment = 'production';
 SELECT promote.decommission_instance('ecomm-production-db') \g /dev/null
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
-SELECT matches(pg_temp.asked(), '^PM503 Deployment \d+ has changed the instance since', 'no plan, though none is required');
-SELECT pg_temp.refuses($$SELECT promote.propose_deployment('ecomm-production-db')$$, 'PM503', 'has changed', 'nor proposed');
+SELECT matches(pg_temp.asked(), '^PM503 Deployment \d+ has changed the instance since',
+    'no plan, though none is required');
+SELECT pg_temp.refuses($$SELECT promote.propose_deployment('ecomm-production-db')$$, 'PM503', 'has changed',
+    'nor proposed');
 SELECT promote.configure_instance('ecomm-production-db', '{"tier": "x"}', plan => false) \g /dev/null
-SELECT pg_temp.refuses($$SELECT promote.deploy_instance('ecomm-production-db')$$, 'PM504', 'never planned', 'nor another revision');
+SELECT pg_temp.refuses($$SELECT promote.deploy_instance('ecomm-production-db')$$, 'PM504', 'never planned',
+    'nor another revision');
 SELECT matches(hint, 'was decommissioned', 'which the hint says')
   FROM pg_temp.refusal($$SELECT promote.deploy_instance('ecomm-production-db')$$);
 SELECT promote.plan_instance('ecomm-production-db') \g /dev/null

@@ -1,4 +1,5 @@
--- Planning and deploying by one call: promote.plan_and_deploy queues a PLAN, and whoever completes it queues its PROVISION.
+-- Planning and deploying by one call: promote.plan_and_deploy queues a PLAN, and whoever completes it queues its
+-- PROVISION.
 BEGIN;
 SELECT no_plan();
 \ir ../../fixtures/ecomm.sql
@@ -12,7 +13,8 @@ CREATE ROLE s_dba;
 CREATE ROLE s_ann LOGIN IN ROLE s_dba;
 GRANT s_dba TO s_ci;
 INSERT INTO promote.grants (role, action, project) VALUES ('s_ci', 'plan', 'ecomm'), ('s_ci', 'deploy', 'ecomm'),
-    ('s_ci', 'approve', 'ecomm'), ('s_ann', 'approve', 'ecomm'), ('s_planner', 'plan', 'ecomm'), ('s_worker', 'work', 'ecomm'),
+    ('s_ci', 'approve', 'ecomm'), ('s_ann', 'approve', 'ecomm'), ('s_planner', 'plan', 'ecomm'),
+        ('s_worker', 'work', 'ecomm'),
     ('s_dba', 'deploy', 'other');
 SELECT pg_temp.work('ecomm-production-db'), pg_temp.work('ecomm-staging-db') \g /dev/null
 
@@ -32,7 +34,8 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 -- What the call returns to the pipeline.
-CREATE FUNCTION pg_temp.call(role text DEFAULT 's_ci', arguments text DEFAULT '''build 7''') RETURNS text LANGUAGE sql AS $$
+CREATE FUNCTION pg_temp.call(role text DEFAULT 's_ci', arguments text DEFAULT '''build 7''') RETURNS text
+    LANGUAGE sql AS $$
     SELECT pg_temp.as_role(role, format($q$SELECT deployment, action, status
         FROM promote.plan_and_deploy('ecomm-production-db', %s)$q$, arguments))
 $$;
@@ -57,8 +60,10 @@ END
 $$;
 -- What follows a plan.
 CREATE FUNCTION pg_temp.followed(number integer) RETURNS text LANGUAGE sql AS $$
-    SELECT string_agg(concat_ws(' ', deployment, action, status, actor, database_role, message), ', ' ORDER BY deployment)
-      FROM promote.deployment WHERE project = 'ecomm' AND environment = 'production' AND component = 'db' AND plan = number
+    SELECT string_agg(concat_ws(' ', deployment, action, status, actor, database_role, message), ', '
+        ORDER BY deployment)
+      FROM promote.deployment WHERE project = 'ecomm' AND environment = 'production' AND component = 'db'
+          AND plan = number
 $$;
 CREATE FUNCTION pg_temp.status() RETURNS text LANGUAGE sql AS $$
     SELECT status FROM promote.instance_status WHERE instance = 'ecomm-production-db'
@@ -66,7 +71,8 @@ $$;
 -- Makes one plan stand, with that reason; nothing is deployed.
 CREATE FUNCTION pg_temp.stands(number integer, reason text, what text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN NEXT matches(pg_temp.step(), format('^%s PLAN COMPLETED .*%s', number, reason), what || ': the worker is told');
+    RETURN NEXT matches(pg_temp.step(), format('^%s PLAN COMPLETED .*%s', number, reason),
+        what || ': the worker is told');
     RETURN NEXT is(pg_temp.followed(number), NULL, what || ': nothing is deployed');
     RETURN NEXT is(pg_temp.lines(format($q$SELECT event, data ->> 'not_deployed' ~ %L, actor FROM promote.audit_log
         WHERE project = 'ecomm' AND subject = 'ecomm-production-db' ORDER BY seq DESC LIMIT 1$q$, reason)),
@@ -81,18 +87,22 @@ SELECT is(pg_temp.call(), '(2,PLAN,PENDING)', 'a plan is queued');
 SELECT is(pg_temp.call(), '(2,PLAN,PENDING)', 'again: it waits already');
 SELECT is((promote.plan_instance('ecomm-production-db')).deployment, 2, 'which is a plan for others as well');
 SELECT is(pg_temp.lines($$SELECT deploy_as, database_role, message FROM promote.deployment WHERE project = 'ecomm'
-    AND environment = 'production' AND deployment = 2$$), '(s_ci,s_ci,"build 7")', 'its row says by whose grants it is deployed');
+    AND environment = 'production' AND deployment = 2$$), '(s_ci,s_ci,"build 7")',
+        'its row says by whose grants it is deployed');
 SELECT is(pg_temp.step(), '2 PLAN COMPLETED', 'a worker plans');
 SELECT is(pg_temp.followed(2), '3 PROVISION PENDING s_ci s_ci build 7', 'and it is deployed, for who has asked');
-SELECT is(pg_temp.lines($$SELECT event, actor, data ->> 'actor', data ->> 'plan' FROM promote.audit_log WHERE project = 'ecomm'
+SELECT is(pg_temp.lines($$SELECT event, actor, data ->> 'actor', data ->> 'plan' FROM promote.audit_log
+    WHERE project = 'ecomm'
     AND subject = 'ecomm-production-db' AND (data ->> 'deployment')::integer = 3 ORDER BY seq$$),
-    E'(deployment.created,s_worker,s_ci,2)\n(gates.judged,s_worker,,)', 'the log has both: who acted, and who has asked');
+    E'(deployment.created,s_worker,s_ci,2)\n(gates.judged,s_worker,,)',
+        'the log has both: who acted, and who has asked');
 SELECT is(pg_temp.call(), '(2,PLAN,COMPLETED)', 'again: its plan is returned');
 SELECT is(pg_temp.step(), '3 PROVISION COMPLETED', 'a worker provisions');
 SELECT is(pg_temp.status(), 'in_sync', 'and that is that');
 SELECT is(pg_temp.call(), '(2,PLAN,COMPLETED)', 'again: it is done');
 SELECT is(pg_temp.step(), 'NOTHING', 'and nothing else was queued');
-SELECT is(pg_temp.call(arguments => 'expected_revision => 1'), '(2,PLAN,COMPLETED)', 'of the revision that is expected');
+SELECT is(pg_temp.call(arguments => 'expected_revision => 1'), '(2,PLAN,COMPLETED)',
+    'of the revision that is expected');
 SELECT matches(pg_temp.call(arguments => 'expected_revision => 7'), '^PM401', 'not of another');
 SAVEPOINT done;
 SELECT promote.plan_instance('ecomm-production-db') \g /dev/null
@@ -109,13 +119,15 @@ ROLLBACK TO before;
 SELECT promote.plan_instance('ecomm-production-db') \g /dev/null
 SELECT is(pg_temp.call(), '(3,PLAN,PENDING)', 'a plan that waits to be looked at is not deployed');
 SELECT is(pg_temp.step() || ' ' || pg_temp.step(), '2 PLAN COMPLETED 3 PLAN COMPLETED', 'both are made');
-SELECT is(concat_ws(' ', pg_temp.followed(2), pg_temp.followed(3)), '4 PROVISION PENDING s_ci s_ci build 7', 'one is deployed');
+SELECT is(concat_ws(' ', pg_temp.followed(2), pg_temp.followed(3)), '4 PROVISION PENDING s_ci s_ci build 7',
+    'one is deployed');
 ROLLBACK TO before;
 
 -- ---- whoever completes it ----
 SELECT pg_temp.call() \g /dev/null
 SELECT promote.claim_deployment('w') \g /dev/null
-UPDATE promote.deployment SET status = 'COMPLETED' WHERE project = 'ecomm' AND environment = 'production' AND component = 'db'
+UPDATE promote.deployment SET status = 'COMPLETED' WHERE project = 'ecomm' AND environment = 'production'
+    AND component = 'db'
     AND deployment = 2;
 SELECT is(pg_temp.followed(2), '3 PROVISION PENDING s_ci s_ci build 7', 'by hand');
 ROLLBACK TO before;
@@ -146,7 +158,8 @@ SELECT pg_temp.stands(2, 'may not be deployed now: approval: ', 'an approval');
 SELECT matches(pg_temp.call(), '^PM601: approval: ', 'the call says so, too');
 SELECT matches(pg_temp.as_role('s_ci', $$SELECT promote.approve_deployment('ecomm-production-db', 2)$$), '^PM603',
     'who has asked for it does not approve it');
-SELECT is(pg_temp.as_role('s_ann', $$SELECT status FROM promote.approve_deployment('ecomm-production-db', 2)$$), '(COMPLETED)',
+SELECT is(pg_temp.as_role('s_ann', $$SELECT status FROM promote.approve_deployment('ecomm-production-db', 2)$$),
+    '(COMPLETED)',
     'somebody else does');
 SELECT is(pg_temp.followed(2), NULL, 'which deploys nothing by itself');
 SELECT is(pg_temp.call(), '(2,PLAN,COMPLETED)', 'the next call does');
@@ -170,14 +183,16 @@ ROLLBACK TO before;
 
 SELECT promote.configure_instance('ecomm-production-db', '{"tier": "{{domain}}"}', plan => false) \g /dev/null
 SELECT pg_temp.call() \g /dev/null
-UPDATE promote.environment SET parameters = parameters || '{"domain": "new"}' WHERE project = 'ecomm' AND environment = 'production';
+UPDATE promote.environment SET parameters = parameters || '{"domain": "new"}' WHERE project = 'ecomm'
+    AND environment = 'production';
 SELECT pg_temp.stands(2, 'params render differently', 'a parameter that moved meanwhile');
 SELECT is(pg_temp.call(), '(3,PLAN,PENDING)', 'the next call plans anew');
 ROLLBACK TO before;
 
 SELECT pg_temp.call() \g /dev/null
 SELECT c.fencing FROM promote.claim_deployment('w') AS c \gset
-SELECT promote.record_plan('ecomm-production-db', 2, jsonb_build_object('format_version', '1.2', 'terraform_version', '1.11.4',
+SELECT promote.record_plan('ecomm-production-db', 2, jsonb_build_object('format_version', '1.2', 'terraform_version',
+    '1.11.4',
     'applyable', true, 'complete', false, 'errored', true, 'resource_changes', '[]'::jsonb), :fencing) \g /dev/null
 SELECT matches((promote.complete_deployment('ecomm-production-db', 2, :fencing)).not_deployed, 'cannot be deployed',
     'a plan that its tool could not make whole');
@@ -191,7 +206,8 @@ SELECT pg_temp.stands(2, 'request 1 holds "ecomm-production-db"', 'a request tha
 ROLLBACK TO before;
 
 -- ---- rights: at the call, and when the plan has completed ----
-SELECT is(pg_temp.call('s_planner'), 'PM701: Role "s_planner" has no grant "deploy" for environment "production" of project "ecomm".',
+SELECT is(pg_temp.call('s_planner'),
+    'PM701: Role "s_planner" has no grant "deploy" for environment "production" of project "ecomm".',
     'who may plan alone does not deploy by that');
 SELECT promote.revoke_action('s_ci', 'plan', 'ecomm') \g /dev/null
 SELECT is(pg_temp.call(), 'PM701: Role "s_ci" has no grant "plan" for environment "production" of project "ecomm".',
@@ -199,7 +215,8 @@ SELECT is(pg_temp.call(), 'PM701: Role "s_ci" has no grant "plan" for environmen
 ROLLBACK TO before;
 SELECT pg_temp.call() \g /dev/null
 SELECT promote.revoke_action('s_ci', 'deploy', 'ecomm') \g /dev/null
-SELECT pg_temp.stands(2, 'Role "s_ci" has no grant "deploy" for environment "production"', 'a grant that was taken back');
+SELECT pg_temp.stands(2, 'Role "s_ci" has no grant "deploy" for environment "production"',
+    'a grant that was taken back');
 ROLLBACK TO before;
 SELECT pg_temp.call() \g /dev/null
 SELECT promote.revoke_action('s_ci', 'plan', 'ecomm') \g /dev/null
@@ -211,7 +228,8 @@ SELECT pg_temp.stands(2, 'Role "s_ci", which has asked for it, does not exist an
 ROLLBACK TO before;
 -- code of another role: its grants count, and the record names the session
 CREATE ROLE s_app;
-INSERT INTO promote.grants (role, action, project) VALUES ('s_app', 'plan', 'ecomm'), ('s_app', 'deploy', 'ecomm'), ('s_app', 'impersonate', NULL);
+INSERT INTO promote.grants (role, action, project) VALUES ('s_app', 'plan', 'ecomm'), ('s_app', 'deploy', 'ecomm'),
+    ('s_app', 'impersonate', NULL);
 CREATE SCHEMA app AUTHORIZATION s_app;
 CREATE FUNCTION app.ship() RETURNS integer LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$ SELECT (promote.plan_and_deploy('ecomm-production-db', 'shipped')).deployment $$;
@@ -219,18 +237,23 @@ ALTER FUNCTION app.ship() OWNER TO s_app;
 GRANT USAGE ON SCHEMA app TO PUBLIC;
 SELECT is(pg_temp.as_role('s_ann', 'SELECT app.ship()'), '(2)', 'who may not, by code that may');
 SELECT is(pg_temp.step(), '2 PLAN COMPLETED', 'whose grants count then as well');
-SELECT is((SELECT database_role FROM promote.deployment WHERE project = 'ecomm' AND environment = 'production' AND component = 'db'
+SELECT is((SELECT database_role FROM promote.deployment WHERE project = 'ecomm' AND environment = 'production'
+    AND component = 'db'
     AND plan = 2), 's_ann', 'for the one who has called it');
 ROLLBACK TO before;
 
 -- ---- the row ----
 SELECT pg_temp.call() \g /dev/null
-SELECT throws_ok($$UPDATE promote.deployment SET deploy_as = 'postgres' WHERE environment = 'production' AND deployment = 2$$, 'PM301', NULL,
+SELECT throws_ok($$UPDATE promote.deployment SET deploy_as = 'postgres' WHERE environment = 'production'
+    AND deployment = 2$$, 'PM301', NULL,
     'who has asked is never changed');
-SELECT throws_ok($$UPDATE promote.deployment SET not_deployed = 'x' WHERE environment = 'production' AND deployment = 2$$, 'PM303', NULL,
+SELECT throws_ok($$UPDATE promote.deployment SET not_deployed = 'x' WHERE environment = 'production'
+    AND deployment = 2$$, 'PM303', NULL,
     'nor is written by hand why it was not deployed');
-SELECT pg_temp.refuses($$SELECT promote.plan_and_deploy('ecomm-production-cache')$$, 'PM005', 'no revision', 'what desires nothing');
-SELECT pg_temp.refuses($$SELECT promote.plan_and_deploy('ecomm-nowhere-db')$$, 'PM002', 'no environment', 'what is not there');
+SELECT pg_temp.refuses($$SELECT promote.plan_and_deploy('ecomm-production-cache')$$, 'PM005', 'no revision',
+    'what desires nothing');
+SELECT pg_temp.refuses($$SELECT promote.plan_and_deploy('ecomm-nowhere-db')$$, 'PM002', 'no environment',
+    'what is not there');
 INSERT INTO promote.freeze_window (name, project, during) VALUES ('audit', 'ecomm', '[2020-01-01,2098-01-01)');
 SELECT pg_temp.step() \g /dev/null
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole, with a plan that stands');
@@ -239,7 +262,8 @@ SELECT pg_temp.call() \g /dev/null
 SELECT pg_temp.step() \g /dev/null
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'so it is with one that was deployed');
 ALTER TABLE promote.deployment DISABLE TRIGGER USER;
-UPDATE promote.deployment SET actor = 'mallory' WHERE project = 'ecomm' AND environment = 'production' AND deployment = 2;
+UPDATE promote.deployment SET actor = 'mallory' WHERE project = 'ecomm' AND environment = 'production'
+    AND deployment = 2;
 SELECT set_has($$SELECT problem FROM promote.verify_audit()$$, $$VALUES ('its author is not the one in its data')$$,
     'whose plan must be of who has asked for it');
 SELECT * FROM finish();

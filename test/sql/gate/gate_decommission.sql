@@ -8,7 +8,8 @@ SET LOCAL promote.actor = 'ada';
 
 -- The reasons of promote.blockers, as a refusal has them.
 CREATE FUNCTION pg_temp.shown(name text DEFAULT 'ecomm-production-db') RETURNS text LANGUAGE sql AS $$
-    SELECT string_agg(code || ': ' || message || COALESCE(' (until ' || until || ')', '') || COALESCE(' (' || liftable_by || ')', ''), E'\n')
+    SELECT string_agg(code || ': ' || message || COALESCE(' (until ' || until || ')', '')
+        || COALESCE(' (' || liftable_by || ')', ''), E'\n')
       FROM promote.blockers(name, action => 'DECOMMISSION')
 $$;
 CREATE FUNCTION pg_temp.codes() RETURNS text LANGUAGE sql AS $$
@@ -34,9 +35,11 @@ END
 $$;
 
 SELECT is(pg_temp.refused('ecomm-staging-db'), pg_temp.shown('ecomm-staging-db'), 'nothing has run');
-SELECT pg_temp.refuses($$SELECT promote.blockers('ecomm-production-cache', action => 'DECOMMISSION')$$, 'PM005', 'no revision',
+SELECT pg_temp.refuses($$SELECT promote.blockers('ecomm-production-cache', action => 'DECOMMISSION')$$, 'PM005',
+    'no revision',
     'what desires nothing');
-SELECT pg_temp.refuses($$SELECT promote.blockers('ecomm-nowhere-db', action => 'DECOMMISSION')$$, 'PM002', 'no environment',
+SELECT pg_temp.refuses($$SELECT promote.blockers('ecomm-nowhere-db', action => 'DECOMMISSION')$$, 'PM002',
+    'no environment',
     'what is not there');
 SELECT pg_temp.deploy('ecomm-production-db') AS number \gset
 SELECT is(pg_temp.refused(), NULL, 'it may be decommissioned');
@@ -48,16 +51,21 @@ CREATE FUNCTION rules.no(instance text, deployment integer, at timestamptz) RETU
     LANGUAGE sql STABLE AS $$ SELECT 'policy', 'never', NULL::timestamptz, NULL::timestamptz, 'nobody', false $$;
 CREATE TEMP TABLE closing (code text, does text);
 INSERT INTO pg_temp.closing VALUES
-    ('plan', $$UPDATE promote.environment SET decommission_protection = true WHERE project = 'ecomm' AND environment = 'production'$$),
+    ('plan', $$UPDATE promote.environment SET decommission_protection = true WHERE project = 'ecomm'
+        AND environment = 'production'$$),
     ('stopped', $$SELECT promote.stop_line('it burns', 'ecomm')$$),
-    ('freeze', $$INSERT INTO promote.freeze_window (name, project, during) VALUES ('audit', 'ecomm', '[2020-01-01,2098-01-01)')$$),
-    ('window', $$INSERT INTO promote.change_window (name, project, during) VALUES ('once', 'ecomm', '[2097-01-01,2098-01-01)')$$),
+    ('freeze', $$INSERT INTO promote.freeze_window (name, project, during)
+        VALUES ('audit', 'ecomm', '[2020-01-01,2098-01-01)')$$),
+    ('window', $$INSERT INTO promote.change_window (name, project, during)
+        VALUES ('once', 'ecomm', '[2097-01-01,2098-01-01)')$$),
     ('budget', $$INSERT INTO promote.change_window (name, project, during, max_deployments_per_window)
         VALUES ('few', 'ecomm', '[2020-01-01,2098-01-01)', 1)$$),
     ('policy', $$INSERT INTO promote.policy (policy, function) VALUES ('no', 'rules.no')$$),
-    ('approval', $$INSERT INTO promote.approval_rule (project, environment, rule, role) VALUES ('ecomm', 'production', 'two', current_user)$$),
+    ('approval', $$INSERT INTO promote.approval_rule (project, environment, rule, role)
+        VALUES ('ecomm', 'production', 'two', current_user)$$),
     ('request', $$SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["db"]}')$$);
-SELECT set_eq($$SELECT code FROM pg_temp.closing UNION SELECT 'rejected'$$, $$SELECT code FROM promote.gates() WHERE decommission$$,
+SELECT set_eq($$SELECT code FROM pg_temp.closing UNION SELECT 'rejected'$$, $$SELECT code FROM promote.gates()
+    WHERE decommission$$,
     'every gate that concerns a DECOMMISSION is closed here but rejections, which end its proposal');
 CREATE FUNCTION pg_temp.agrees(closing pg_temp.closing) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
@@ -80,12 +88,14 @@ END
 $$;
 SELECT pg_temp.agrees(c) FROM pg_temp.closing AS c;
 -- all but the first, which is refused before the gates are asked
-DO $$ DECLARE c record; BEGIN FOR c IN SELECT * FROM pg_temp.closing WHERE code NOT IN ('plan', 'budget') LOOP EXECUTE c.does; END LOOP; END $$;
+DO $$ DECLARE c record; BEGIN FOR c IN SELECT * FROM pg_temp.closing
+    WHERE code NOT IN ('plan', 'budget') LOOP EXECUTE c.does; END LOOP; END $$;
 SELECT is(pg_temp.codes(), 'stopped freeze window policy approval request', 'all are shown together');
 SELECT is(pg_temp.refused(), pg_temp.shown(), 'and refused together');
 SELECT matches(hint, 'blockers\(\.\.\., action => ''DECOMMISSION''\)', 'the hint says where to look')
   FROM pg_temp.refusal($$SELECT promote.decommission_instance('ecomm-production-db')$$);
-SELECT is((SELECT string_agg(code, ' ') FROM promote.blockers('ecomm-production-db', at => '2097-06-01', action => 'DECOMMISSION')),
+SELECT is((SELECT string_agg(code, ' ') FROM promote.blockers('ecomm-production-db', at => '2097-06-01',
+    action => 'DECOMMISSION')),
     'stopped freeze policy approval request', 'a later time is a forecast');
 SELECT promote.resume_line('ecomm') \g /dev/null
 DELETE FROM promote.freeze_window WHERE name = 'audit';
@@ -93,14 +103,17 @@ SELECT is(promote.next_possible('ecomm-production-db', action => 'DECOMMISSION')
     'when time alone has opened the gates');
 
 -- ---- the action and the deployment ----
-SELECT pg_temp.refuses($$SELECT promote.blockers('ecomm-production-db', action => 'PLAN')$$, 'PM404', 'passes no gates', 'a PLAN');
-SELECT pg_temp.refuses($$SELECT promote.blockers('ecomm-production-db', action => 'drop')$$, 'PM404', 'PROVISION and DECOMM', 'what is no action');
+SELECT pg_temp.refuses($$SELECT promote.blockers('ecomm-production-db', action => 'PLAN')$$, 'PM404', 'passes no gates',
+    'a PLAN');
+SELECT pg_temp.refuses($$SELECT promote.blockers('ecomm-production-db', action => 'drop')$$, 'PM404',
+    'PROVISION and DECOMM', 'what is no action');
 SELECT pg_temp.refuses($$SELECT promote.blockers('ecomm-production-db', 1, action => 'DECOMMISSION')$$, 'PM404',
     'by deployment 1 of "ecomm-production-db" is a PROVISION', 'of a plan');
 SELECT pg_temp.refuses($$SELECT promote.next_possible('ecomm-production-db', 1, action => 'DECOMMISSION')$$, 'PM404',
     'is a PROVISION', 'nor is that asked when');
 SELECT (promote.propose_deployment('ecomm-production-db', 'DECOMMISSION')).deployment AS away \gset
-SELECT is((SELECT string_agg(code, ' ') FROM promote.blockers('ecomm-production-db', :away, action => 'DECOMMISSION')), pg_temp.codes(),
+SELECT is((SELECT string_agg(code, ' ') FROM promote.blockers('ecomm-production-db', :away, action => 'DECOMMISSION')),
+    pg_temp.codes(),
     'of a proposal to decommission it is what it is');
 SELECT results_eq($$SELECT * FROM promote.blockers('ecomm-production-db', action => 'PROVISION')$$,
     $$SELECT * FROM promote.blockers('ecomm-production-db')$$, 'without an action it is about a PROVISION');
@@ -108,7 +121,8 @@ DELETE FROM promote.approval_rule;
 DELETE FROM promote.policy;
 DELETE FROM promote.change_window;
 SELECT promote.cancel_request('ecomm', 1, 'over') \g /dev/null
-SELECT is((promote.decommission_instance('ecomm-production-db')).status, 'PENDING', 'and without all that it is decommissioned');
+SELECT is((promote.decommission_instance('ecomm-production-db')).status, 'PENDING',
+    'and without all that it is decommissioned');
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT is(pg_temp.shown(), NULL, 'what is gone already is returned, and nothing blocks that');
 SELECT * FROM finish();
