@@ -231,7 +231,7 @@ my %verb = (
 	plan       => q{SELECT deployment, status, version, revision FROM promote.plan_instance('%P')},
 	deploy     => q{SELECT deployment, action, status, version, plan, due_at IS NOT NULL
 		FROM promote.deploy_instance('%P')},
-	both       => q{SELECT deployment, action, status FROM promote.plan_and_deploy('%P')},
+	both       => q{SELECT deployment, action, status, revision FROM promote.plan_and_deploy('%P')},
 	take_off   => q{SELECT deployment, action, status FROM promote.decommission_instance('%P')},
 	propose    => q{SELECT deployment, status, version FROM promote.propose_deployment('%P')},
 	approve    => q{SELECT deployment, status, version FROM promote.approve_deployment('%P', 2)},
@@ -252,7 +252,7 @@ my %verb = (
 		'{"format_version": "1.2", "terraform_version": "1.11.4", "applyable": true, "complete": true, "errored": '
 		'false, "resource_changes": []}', 1)},
 	secrets    => q{SELECT name, value FROM promote.deployment_secrets('%P', 2, 1)},
-	complete   => q{SELECT status FROM promote.complete_deployment('%P', 2, 1)},
+	complete   => q{SELECT status, not_deployed IS NOT NULL FROM promote.complete_deployment('%P', 2, 1)},
 	fail       => q{SELECT status, reason FROM promote.fail_deployment('%P', 2, 'mine', 1)},
 	release    => q{SELECT status FROM promote.release_deployment('%P', 2, 1)},
 	rehearse   => q{SELECT kind, path, old_value, new_value, message FROM promote.rehearse_rollback('%P', 1, true)},
