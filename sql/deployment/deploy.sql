@@ -20,6 +20,15 @@ REVOKE ALL ON FUNCTION promote.deploy_instance(text, integer, text, integer) FRO
 COMMENT ON FUNCTION promote.deploy_instance(text, integer, text, integer) IS
 'Queues a PROVISION that follows a completed PLAN, the last one of the desired revision where none is named; refused, PM503, where what was planned is not what would be deployed now';
 
+CREATE FUNCTION promote.plan_and_deploy(
+    instance text, message text DEFAULT NULL, expected_revision integer DEFAULT NULL)
+    RETURNS promote.deployment
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_plan_and_deploy';
+REVOKE ALL ON FUNCTION promote.plan_and_deploy(text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote.plan_and_deploy(text, text, integer) IS
+'Queues a PLAN of what the instance desires which, once it has completed, is deployed as it is, as promote.deploy_instance would deploy it for the caller; where that is refused then, not_deployed of its row says why. Returns the PLAN, also of an earlier call whose deployment waits, runs, or has brought about what is desired';
+
 CREATE FUNCTION promote.decommission_instance(instance text, message text DEFAULT NULL)
     RETURNS promote.deployment
     LANGUAGE c VOLATILE PARALLEL UNSAFE

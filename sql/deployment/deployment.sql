@@ -31,6 +31,7 @@ CREATE TABLE promote.deployment (
     kept_marks       jsonb,
     destructive      boolean NOT NULL DEFAULT false,
     plan             integer,
+    deploy_as        text COLLATE "C",
     message          text,
     actor            text NOT NULL DEFAULT promote.current_actor(),
     database_role    text NOT NULL DEFAULT promote.current_database_role(),
@@ -52,6 +53,7 @@ CREATE TABLE promote.deployment (
     plan_facts       jsonb,
     plan_defects     text[] COLLATE "C" NOT NULL DEFAULT '{}',
     gates            jsonb,
+    not_deployed     text,
     CONSTRAINT deployment_pkey PRIMARY KEY (project, environment, component, deployment),
     -- what approvals refer to
     CONSTRAINT deployment_plan_digest_key
@@ -119,6 +121,7 @@ COMMENT ON COLUMN promote.deployment.kept_marks IS 'Paths of leaves that are sen
 COMMENT ON COLUMN promote.deployment.diff IS 'What would happen to what runs: an array of objects with kind, path, change, old, new, immutable, sensitive and since; sensitive values are masked. The release comes first, then the leaves of the rendered configuration, then remote references and secrets';
 COMMENT ON COLUMN promote.deployment.destructive IS 'Whether the deployment changes an immutable value of a provisioned instance';
 COMMENT ON COLUMN promote.deployment.plan IS 'PLAN deployment that a PROVISION follows: what was reviewed; NULL: none';
+COMMENT ON COLUMN promote.deployment.deploy_as IS 'Of a PLAN that is to be deployed once it has completed: the role that has asked for that, and by whose grants it is deployed; NULL: nobody has';
 COMMENT ON COLUMN promote.deployment.message IS 'Why, in the actor''s words';
 COMMENT ON COLUMN promote.deployment.actor IS 'Who has asked for it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.deployment.database_role IS 'Role that the session acted as';
@@ -139,6 +142,7 @@ COMMENT ON COLUMN promote.deployment.plan_digest IS 'For a PLAN the digest of th
 COMMENT ON COLUMN promote.deployment.plan_facts IS 'What the recorded document says of itself: versions, time and counts; never a value';
 COMMENT ON COLUMN promote.deployment.plan_defects IS 'Why the recorded plan cannot be deployed: errored, incomplete, deferred';
 COMMENT ON COLUMN promote.deployment.gates IS 'How the gates were judged when the deployment was queued: the time, the gates that were looked at, what was overridden, and who approved; NULL: a PLAN, or not queued';
+COMMENT ON COLUMN promote.deployment.not_deployed IS 'Why a PLAN that was to be deployed was not, when it had completed; NULL: it was, has not completed, or was not to be';
 
 DO $$
 BEGIN
@@ -203,6 +207,17 @@ ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER guard_deployment;
 CREATE TRIGGER record_deployment AFTER UPDATE ON promote.deployment
     FOR EACH ROW EXECUTE FUNCTION promote_internal.record_deployment();
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER record_deployment;
+
+CREATE FUNCTION promote_internal.settle_plan() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_settle_plan';
+REVOKE ALL ON FUNCTION promote_internal.settle_plan() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.settle_plan() IS
+'Deploys a PLAN that has completed, where that was asked for, or notes in its row why not';
+
+-- behind record_deployment, by its name
+CREATE TRIGGER settle_plan AFTER UPDATE OF status ON promote.deployment
+    FOR EACH ROW WHEN (NEW.deploy_as IS NOT NULL) EXECUTE FUNCTION promote_internal.settle_plan();
+ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER settle_plan;
 
 CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.deployment
     FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();

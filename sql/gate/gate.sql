@@ -17,13 +17,13 @@ COMMENT ON COLUMN promote.blocking_reason.liftable_by IS 'Who can lift it; NULL:
 COMMENT ON COLUMN promote.blocking_reason.overridable IS 'Whether promote.override_gate may override it';
 
 CREATE FUNCTION promote.blockers(
-    instance text, deployment integer DEFAULT NULL, at timestamptz DEFAULT pg_catalog.now())
+    instance text, deployment integer DEFAULT NULL, at timestamptz DEFAULT pg_catalog.now(), action text DEFAULT NULL)
     RETURNS SETOF promote.blocking_reason
     LANGUAGE c STABLE PARALLEL UNSAFE ROWS 5
     AS 'MODULE_PATHNAME', 'promote_blockers';
-REVOKE ALL ON FUNCTION promote.blockers(text, integer, timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION promote.blockers(text, integer, timestamptz) IS
-'Every reason why a deployment may not run at a time, in the order of the gates: of a PROVISION that follows the PLAN named, of the deployment named, or of what deploy_instance would queue now. No row: it may. A later time is a forecast';
+REVOKE ALL ON FUNCTION promote.blockers(text, integer, timestamptz, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.blockers(text, integer, timestamptz, text) IS
+'Every reason why a deployment may not run at a time, in the order of the gates: of a PROVISION that follows the PLAN named, of the deployment named, or of what deploy_instance would queue now, or, where the action is DECOMMISSION, decommission_instance. No row: it may. A later time is a forecast';
 
 CREATE FUNCTION promote.gates(
     OUT gate integer, OUT code text, OUT kind text, OUT overridable boolean, OUT decommission boolean)

@@ -205,12 +205,12 @@ COMMENT ON FUNCTION promote.end_session(integer, text, text) IS
 'Ends a session whose open transaction holds an instance or a request of the project, or, without a project, anything of promote''s: what that has not committed is gone. Takes the grant admin of the project, or of everything; only superusers end a superuser''s session. False: it has not ended yet';
 
 CREATE FUNCTION promote.next_possible(
-    instance text, deployment integer DEFAULT NULL, at timestamptz DEFAULT pg_catalog.now())
+    instance text, deployment integer DEFAULT NULL, at timestamptz DEFAULT pg_catalog.now(), action text DEFAULT NULL)
     RETURNS timestamptz
     LANGUAGE c STABLE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'promote_next_possible';
-REVOKE ALL ON FUNCTION promote.next_possible(text, integer, timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION promote.next_possible(text, integer, timestamptz) IS
+REVOKE ALL ON FUNCTION promote.next_possible(text, integer, timestamptz, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.next_possible(text, integer, timestamptz, text) IS
 'The first moment from a time on at which no gate of time stands in the way: stopped, freeze, window, soak, budget. NULL: time alone does not open them. For the arguments see promote.blockers';
 
 CREATE FUNCTION promote.window_occurrences(

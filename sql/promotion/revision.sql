@@ -38,15 +38,15 @@ COMMENT ON VIEW promote_internal.marked_revision IS 'Revisions, with the paths t
 CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment text, of_component text)
     RETURNS TABLE (
         project text, environment text, component text, name text, current_revision integer, current_deployment integer,
-        current_constraint text, current_channel text, deployed_by integer, changed_by integer, own_digest bytea,
-        own_bundle text, own_version text, own_params jsonb, own_kept jsonb, plan_revision integer, plan_digest bytea,
+        current_constraint text, current_channel text, deployed_by integer, changed_by integer, decommissioned boolean,
+        own_digest bytea, own_bundle text, own_version text, own_params jsonb, own_kept jsonb, plan_revision integer, plan_digest bytea,
         plan_version text, plan_constraint text, plan_channel text, plan_params jsonb, plan_references jsonb,
         plan_diff jsonb, plan_at timestamptz, plan_destructive boolean, plan_base integer, plan_stands boolean,
         parameters jsonb, path_only boolean, head bigint, head_hash bytea)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
         SELECT i.project, i.environment, i.component, i.name, i.revision, i.deployment,
-               i.version_constraint, i.release_channel, i.deployed_by, i.changed_by, r.digest,
+               i.version_constraint, i.release_channel, i.deployed_by, i.changed_by, i.status = 'DECOMMISSIONED', r.digest,
                r.bundle, r.version,
                (SELECT c.params FROM promote.config AS c WHERE c.project = i.project AND c.digest = r.digest),
                r.kept_marks, p.revision, p.rendered_digest,

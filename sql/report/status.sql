@@ -99,7 +99,7 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                  AND r.component = i.component AND r.revision = i.deployed_revision + 1
                LIMIT 1) AS next ON true
           LEFT JOIN LATERAL (
-              SELECT d.rendered_digest, d.version, d.finished_at, d.remote_references
+              SELECT d.rendered_digest, d.version, d.started_at, d.finished_at, d.remote_references
                 FROM promote.deployment AS d
                WHERE d.project = i.project AND d.environment = i.environment
                  AND d.component = i.component AND d.deployment = i.deployed_by
@@ -118,7 +118,7 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                  AND d.status = 'RUNNING'
                LIMIT 1) AS running ON true
           LEFT JOIN LATERAL (
-              (SELECT f.version, f.published_at, f.remote_references
+              (SELECT f.version, f.published_at, f.remote_references, f.secrets
                  FROM promote.bundle_release AS f
                 WHERE i.release_channel = 'stable' AND i.version_constraint !~ '^[0-9]'
                   AND f.bundle = desired.bundle AND NOT f.prerelease
@@ -126,7 +126,7 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                   AND f.sort_key < (promote.version_range(i.version_constraint)).upper
                 ORDER BY f.bundle DESC, f.sort_key DESC LIMIT 1)
               UNION ALL
-              (SELECT f.version, f.published_at, f.remote_references
+              (SELECT f.version, f.published_at, f.remote_references, f.secrets
                  FROM promote.bundle_release AS f
                 WHERE (i.release_channel = 'development' OR i.version_constraint ~ '^[0-9]')
                   AND f.bundle = desired.bundle
@@ -190,6 +190,14 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                              WHERE c.project = i.project AND c.environment = i.environment
                                AND c.digest = desired.digest)
                    THEN 'stale'
+                   -- its worker may have had another secret
+                   WHEN rel.secrets <> '{}'
+                        AND EXISTS (
+                            SELECT FROM promote.secret AS s
+                             WHERE s.project = i.project AND s.environment = i.environment
+                               AND s.component = i.component AND s.set_at > run.started_at
+                               AND rel.secrets ? s.secret)
+                   THEN 'stale'
                    ELSE 'in_sync'
                END AS word OFFSET 0) AS w) AS x;
 COMMENT ON VIEW promote.instance_status IS 'Instances: what they desire against what they run';
@@ -198,7 +206,7 @@ COMMENT ON COLUMN promote.instance_status.project IS 'Project';
 COMMENT ON COLUMN promote.instance_status.environment IS 'Environment';
 COMMENT ON COLUMN promote.instance_status.component IS 'Component';
 COMMENT ON COLUMN promote.instance_status.status IS 'The first that applies of: deploying, failed, decommissioned, never_deployed, drifted, stale, in_sync';
-COMMENT ON COLUMN promote.instance_status.since IS 'When the status began; NULL for stale if nothing has changed but parameters of the environment';
+COMMENT ON COLUMN promote.instance_status.since IS 'When the status began; NULL for stale if nothing has changed but parameters of the environment, references or secrets';
 COMMENT ON COLUMN promote.instance_status.desired_revision IS 'Revision that is desired; NULL: none yet';
 COMMENT ON COLUMN promote.instance_status.desired_digest IS 'Digest of that revision''s configuration, with the placeholders';
 COMMENT ON COLUMN promote.instance_status.desired_version IS 'Release that its constraint stands for now';

@@ -30,6 +30,7 @@ CREATE TABLE promote.promotion_request (
     copy_remote_references  boolean NOT NULL DEFAULT false,
     idempotency_key         text COLLATE "C",
     pin                     boolean NOT NULL DEFAULT false,
+    reprovision             boolean NOT NULL DEFAULT false,
     actor                   text NOT NULL DEFAULT promote.current_actor(),
     database_role           text NOT NULL DEFAULT promote.current_database_role(),
     created_at              timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -92,6 +93,7 @@ COMMENT ON COLUMN promote.promotion_request.copy_secrets IS 'Whether secrets are
 COMMENT ON COLUMN promote.promotion_request.copy_remote_references IS 'Whether remote references are copied as well';
 COMMENT ON COLUMN promote.promotion_request.idempotency_key IS 'The caller''s key for the call that opened it; NULL: it had none';
 COMMENT ON COLUMN promote.promotion_request.pin IS 'Whether the exact versions that the sources run are promoted, whatever their constraints';
+COMMENT ON COLUMN promote.promotion_request.reprovision IS 'Whether instances that were decommissioned are brought back; otherwise they are skipped';
 COMMENT ON COLUMN promote.promotion_request.actor IS 'Who opened it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.promotion_request.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.promotion_request.created_at IS 'When it was opened';
@@ -110,7 +112,7 @@ COMMENT ON COLUMN promote.promotion_request.finished_at IS 'When it came to its 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.promotion_request
     FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 CREATE TRIGGER guard_request BEFORE UPDATE ON promote.promotion_request
-    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_request('project', 'request', 'source_environment', 'destination_environment', 'scope', 'strategy', 'waves', 'overrides', 'execution_window', 'rollback_mode', 'soak', 'checks', 'verification_owner', 'fallback_owner', 'ticket', 'message', 'include_other_changes', 'copy_secrets', 'copy_remote_references', 'idempotency_key', 'pin', 'actor', 'database_role', 'created_at');
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_request('project', 'request', 'source_environment', 'destination_environment', 'scope', 'strategy', 'waves', 'overrides', 'execution_window', 'rollback_mode', 'soak', 'checks', 'verification_owner', 'fallback_owner', 'ticket', 'message', 'include_other_changes', 'copy_secrets', 'copy_remote_references', 'idempotency_key', 'pin', 'reprovision', 'actor', 'database_role', 'created_at');
 CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.promotion_request
     FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.promotion_request
@@ -295,6 +297,7 @@ CREATE VIEW promote_internal.request_now AS
            r.copy_secrets,
            r.copy_remote_references,
            r.pin,
+           r.reprovision,
            COALESCE(r.execution_window @> n.now, true) AS window_open,
            CASE WHEN pg_catalog.lower(r.execution_window) > n.now
                 THEN 'the execution window opens at ' || promote_internal.time_words(pg_catalog.lower(r.execution_window))
@@ -430,12 +433,13 @@ COMMENT ON VIEW promote_internal.request_queued IS 'Deployments of requests that
 
 CREATE FUNCTION promote_internal.request_item_facts(
     project text, source_environment text, destination_environment text, component text, selector jsonb)
-    RETURNS TABLE (has_source boolean, has_destination boolean, in_scope boolean, source_revision integer, revision integer,
-                   deployed_revision integer, source_digest bytea, is_deployed boolean, origin text, author text)
+    RETURNS TABLE (has_source boolean, has_destination boolean, decommissioned boolean, in_scope boolean,
+                   source_revision integer, revision integer, deployed_revision integer, source_digest bytea, is_deployed boolean, origin text, author text)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
         SELECT s.project IS NOT NULL,
                i.project IS NOT NULL,
+               COALESCE(i.status = 'DECOMMISSIONED', false),
                $5 IS NULL OR promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes) @> $5,
                s.revision,
                i.revision,
@@ -477,7 +481,8 @@ COMMENT ON FUNCTION promote_internal.request_item_facts(text, text, text, text, 
 
 -- What has no instance at one side is in the scope by its other attributes, to be seen.
 CREATE FUNCTION promote_internal.request_candidates(
-    project text, source_environment text, destination_environment text, components text[], selector jsonb)
+    project text, source_environment text, destination_environment text, components text[], selector jsonb,
+    reprovision boolean)
     RETURNS TABLE (component promote.component_name, attributes jsonb, skip_reason jsonb)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -488,7 +493,10 @@ CREATE FUNCTION promote_internal.request_candidates(
                     WHEN s.attributes IS NULL
                     THEN pg_catalog.jsonb_build_object('code', 'no_instance', 'message', 'it has no instance in "' || $2 || '"')
                     WHEN NOT a.attributes @> $5
-                    THEN pg_catalog.jsonb_build_object('code', 'selector', 'message', 'its attributes do not match the selector') END
+                    THEN pg_catalog.jsonb_build_object('code', 'selector', 'message', 'its attributes do not match the selector')
+                    WHEN i.status = 'DECOMMISSIONED' AND NOT $6
+                    THEN pg_catalog.jsonb_build_object('code', 'decommissioned', 'message',
+                             '"' || i.name || '" was decommissioned: deploying it would bring it back') END
           FROM promote.component AS c
           JOIN promote.project AS p ON p.project = $1
           JOIN promote.environment AS e ON e.project = $1 AND e.environment = $3
@@ -497,7 +505,7 @@ CREATE FUNCTION promote_internal.request_candidates(
                     WHERE s.project = $1 AND s.environment = $2 AND s.component = c.component
                     LIMIT 1) AS s ON true
           LEFT JOIN LATERAL (
-                   SELECT i.attributes FROM promote.instance AS i
+                   SELECT i.attributes, i.status, i.name FROM promote.instance AS i
                     WHERE i.project = $1 AND i.environment = $3 AND i.component = c.component
                     LIMIT 1) AS i ON true
          CROSS JOIN LATERAL (
@@ -506,8 +514,8 @@ CREATE FUNCTION promote_internal.request_candidates(
            AND ($4 IS NULL AND ($5 IS NULL OR a.attributes @> $5) AND (s.attributes IS NOT NULL OR i.attributes IS NOT NULL)
                 OR c.component = ANY ($4));
     END;
-REVOKE ALL ON FUNCTION promote_internal.request_candidates(text, text, text, text[], jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.request_candidates(text, text, text, text[], jsonb) IS
+REVOKE ALL ON FUNCTION promote_internal.request_candidates(text, text, text, text[], jsonb, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.request_candidates(text, text, text, text[], jsonb, boolean) IS
 'The components that a scope comes to, those that it names (NULL: all that its selector matches), with their effective attributes, and why they cannot be promoted; NULL: they can';
 
 CREATE FUNCTION promote_internal.request_items(items jsonb)
@@ -551,12 +559,12 @@ CREATE FUNCTION promote.open_request(
     ticket text DEFAULT NULL, message text DEFAULT NULL,
     include_other_changes boolean DEFAULT false,
     copy_secrets boolean DEFAULT false, copy_remote_references boolean DEFAULT false,
-    idempotency_key text DEFAULT NULL, pin boolean DEFAULT false)
+    idempotency_key text DEFAULT NULL, pin boolean DEFAULT false, reprovision boolean DEFAULT false)
     RETURNS promote.promotion_request
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'promote_open_request';
-REVOKE ALL ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean) IS
+REVOKE ALL ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean, boolean) IS
 'Asks for the promotion of a scope from one environment to another: freezes it into items, in the waves of the strategy, and holds their instances. Changes nothing of these. Called again with the same idempotency key it returns the same request';
 
 CREATE FUNCTION promote.preview_request(project text, request integer)

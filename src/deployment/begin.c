@@ -60,20 +60,19 @@ first_open(const Sql *sql, GateCase *gate, TimestampTz at)
 	return GATE_NO_TIME;
 }
 
-/* promote.next_possible(instance text, deployment integer, at timestamptz) returns timestamptz */
+/* promote.next_possible(instance text, deployment integer, at timestamptz, action text) returns timestamptz */
 Datum
 promote_next_possible(PG_FUNCTION_ARGS)
 {
 	InstanceKey key;
-	int32		deployment = value_int(fcinfo->args[1]);
-	TimestampTz at = argument_time(fcinfo, 2, "at");
 	GateCase	gate;
 	Sql			sql;
+	TimestampTz at;
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &key);
 	sql_enter(&sql);
-	gate_open(&sql, &key, deployment, at, &gate);
-	at = first_open(&sql, &gate, at);
+	gate_open_asked(fcinfo, &sql, &key, &gate);
+	at = first_open(&sql, &gate, gate.at);
 	sql_leave(&sql);
 	if (at == GATE_NO_TIME)
 		PG_RETURN_NULL();

@@ -8,6 +8,7 @@
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/timestamp.h"
 
 #include "base/argument.h"
@@ -17,6 +18,8 @@
 #include "deployment/step.h"
 #include "gate/approval.h"
 #include "gate/review.h"
+#include "grant/access.h"
+#include "grant/role.h"
 #include "ledger/notify.h"
 #include "promotion/carry.h"
 #include "promotion/diff.h"
@@ -26,6 +29,7 @@
 
 PG_FUNCTION_INFO_V1(promote_plan_instance);
 PG_FUNCTION_INFO_V1(promote_deploy_instance);
+PG_FUNCTION_INFO_V1(promote_plan_and_deploy);
 PG_FUNCTION_INFO_V1(promote_decommission_instance);
 PG_FUNCTION_INFO_V1(promote_propose_deployment);
 PG_FUNCTION_INFO_V1(promote_approve_deployment);
@@ -40,13 +44,16 @@ typedef struct Request
 	DeploymentStatus status;	/* PENDING, or PROPOSED */
 	int32		plan;			/* 0: none is named */
 	const char *message;		/* NULL: none */
+	const char *deploy_as;		/* of a PLAN that is to be deployed: by whose grants; NULL: it is not */
 } Request;
 
 /*
  * Number of a deployment with the content of an order that is not over; 0: none.
  * A proposal does not stand for a queued deployment, nor the other way round.  A
  * proposal to DECOMMISSION counts only if it is about what runs now, as its votes
- * are on that.
+ * are on that.  What is queued counts only if nothing behind it changes the instance
+ * again, and what runs only if its worker cannot have missed a secret.  A PLAN that
+ * is to be deployed stands for one that is not, and not the other way round.
  */
 static int32
 find_open(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order)
@@ -54,13 +61,19 @@ find_open(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order)
 	static Statement read = {"SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
 		" AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING') AND (d.status = 'PROPOSED') = $4"
 		" AND d.action = $5 AND d.revision = $6 AND d.version = $7 AND d.rendered_digest = $8"
-		" AND d.plan IS NOT DISTINCT FROM $9 AND d.remote_references IS NOT DISTINCT FROM $10"
+		" AND d.plan IS NOT DISTINCT FROM $9 AND ($12 IS NULL OR d.deploy_as IS NOT NULL) AND d.remote_references IS NOT DISTINCT FROM $10"
 		" AND (d.status <> 'PROPOSED' OR d.action <> 'DECOMMISSION' OR d.plan_digest = $11)"
+		" AND (d.status = 'PROPOSED' OR NOT EXISTS (SELECT FROM promote.deployment AS b WHERE " OF_INSTANCE("b")
+		"  AND b.status IN ('PENDING', 'APPROVED', 'RUNNING') AND b.action <> 'PLAN'"
+		"  AND (b.queued_at, b.deployment) OPERATOR(pg_catalog.>) (d.queued_at, d.deployment)))"
+		" AND (d.action <> 'PROVISION' OR d.status <> 'RUNNING' OR NOT EXISTS (SELECT FROM promote.secret AS s"
+		"  WHERE " OF_INSTANCE("s") " AND s.set_at > d.started_at))"
 		" ORDER BY d.queued_at, d.deployment LIMIT 1"};
 	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_BOOL(order->status == DEPLOYMENT_PROPOSED),
 							   AS_TEXT(deployment_actions[order->action]), AS_INT(order->revision),
 							   AS_TEXT(order->version), AS_BYTEA(order->rendered_digest), AS_NUMBER(order->plan),
-							   AS_JSONB(order->references), AS_BYTEA(order->plan_digest));
+							   AS_JSONB(order->references), AS_BYTEA(order->plan_digest),
+							   AS_TEXT(order->deploy_as));
 
 	return rows.count > 0 ? sql_int(&rows, 0) : 0;
 }
@@ -116,6 +129,7 @@ fill_order(const Sql *sql, Review *review, const Request *request, DeploymentOrd
 		.diff = proposal_diff(sql, proposed, false),
 		.kept = compose_kept_anew(&proposed->proposal, proposed->proposal.own_kept),
 		.destructive = proposed->proposal.destructive,
+		.deploy_as = request->deploy_as,
 		.message = request->message
 	};
 }
@@ -128,10 +142,7 @@ order_desired(const Sql *sql, Review *review, const Request *request)
 	DeploymentOrder order;
 	Deployment	plan = {.deployment = 0};
 
-	/* only the plan's number is compared: carrying it out has moved what it has seen */
-	if (provision &&
-		review_is_carried_out(sql, review, request->plan != 0 ? request->plan :
-							  revision_last_plan(sql, &request->key, review->proposed.current_revision, true)))
+	if (provision && review_is_carried_out(sql, review, request->plan))
 		return review->changed_by;
 	review_judge(sql, review);
 	if (provision)
@@ -140,6 +151,34 @@ order_desired(const Sql *sql, Review *review, const Request *request)
 	order.plan = plan.deployment;
 	order.plan_digest = plan.plan_digest;
 	return write_order(sql, review, &order);
+}
+
+/*
+ * Number of the plan that a call before has planned and deployed, or may deploy now; 0:
+ * there is none.  Deploys it where that was kept off then and the gates are open now.
+ */
+static int32
+deployed_plan(const Sql *sql, Review *review, const Request *request)
+{
+	const InstanceKey *key = &request->key;
+	Request		provision = {.key = *key,.action = ACTION_PROVISION,.status = DEPLOYMENT_PENDING,
+	.message = request->message};
+	Deployment	found;
+
+	if (review_is_carried_out(sql, review, 0))
+	{
+		deployment_load(sql, key, review->changed_by, &found);
+		return found.plan;
+	}
+	review_judge(sql, review);
+	provision.plan = revision_last_plan(sql, key, review->proposed.current_revision, true);
+	if (provision.plan == 0)
+		return 0;
+	deployment_load(sql, key, provision.plan, &found);
+	if (found.deploy_as == NULL || !review_plan_holds(sql, review, &found))
+		return 0;
+	(void) order_desired(sql, review, &provision);
+	return provision.plan;
 }
 
 /* The diff that takes everything away. */
@@ -163,7 +202,7 @@ order_decommission(const Sql *sql, Review *review, const Request *request)
 	DeploymentOrder order;
 	Carried		runs;
 
-	if (strcmp(review->status, "DECOMMISSIONED") == 0)
+	if (review_is_decommissioned(review))
 		return review->changed_by;
 	review_decommission(review);
 	if (!deployment_carries(sql, &review->proposed.key, review->changed_by, false, &runs))
@@ -185,11 +224,11 @@ order_decommission(const Sql *sql, Review *review, const Request *request)
 	return write_order(sql, review, &order);
 }
 
-/* Lock what the order is judged by, and read it.  No rules apply to a PLAN. */
+/* Lock what the order is judged by, and read it.  No rules apply to a PLAN alone. */
 static void
 open_review(const Sql *sql, const Request *request, Review *review)
 {
-	if (request->action == ACTION_PLAN)
+	if (request->action == ACTION_PLAN && request->deploy_as == NULL)
 		instance_lock(sql, &request->key, true);
 	else
 		rule_hold_case(sql, &request->key);
@@ -200,7 +239,10 @@ open_review(const Sql *sql, const Request *request, Review *review)
 static int32
 order(const Sql *sql, Review *review, const Request *request)
 {
-	return request->action == ACTION_DECOMMISSION ? order_decommission(sql, review, request) :
+	int32		number = request->deploy_as ? deployed_plan(sql, review, request) : 0;
+
+	return number != 0 ? number :
+		request->action == ACTION_DECOMMISSION ? order_decommission(sql, review, request) :
 		order_desired(sql, review, request);
 }
 
@@ -260,6 +302,21 @@ promote_deploy_instance(PG_FUNCTION_ARGS)
 	argument_instance_for(fcinfo, 0, "instance", "deploy", &request.key);
 	request.plan = value_int(fcinfo->args[1]);
 	return place_order(fcinfo, &request, 3);
+}
+
+/*
+ * promote.plan_and_deploy(instance text, message text, expected_revision integer)
+ * returns promote.deployment
+ */
+Datum
+promote_plan_and_deploy(PG_FUNCTION_ARGS)
+{
+	Request		request = {.action = ACTION_PLAN,.status = DEPLOYMENT_PENDING,.message = argument_text(fcinfo, 1)};
+
+	argument_instance_for(fcinfo, 0, "instance", "deploy", &request.key);
+	access_require("plan", &request.key);
+	request.deploy_as = GetUserNameFromId(rights_role(), false);
+	return place_order(fcinfo, &request, 2);
 }
 
 /* promote.decommission_instance(instance text, message text) returns promote.deployment */

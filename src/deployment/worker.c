@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -405,6 +406,16 @@ promote_append_deployment_log(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(entry);
 }
 
+/* Is it a PLAN that is to be deployed?  Then a trigger may have noted in its row why it is not. */
+static bool
+settles(Datum row)
+{
+	bool		isnull;
+
+	(void) GetAttributeByName(DatumGetHeapTupleHeader(row), "deploy_as", &isnull);
+	return !isnull;
+}
+
 /*
  * End a claimed deployment.  A worker that has not got the answer calls again: if
  * this claim has ended it that way already, the deployment is returned.
@@ -421,8 +432,10 @@ end_claim(FunctionCallInfo fcinfo, int fencing_argument, DeploymentStatus status
 								   AS_TEXT(deployment_statuses[status]), AS_TEXT(reason),
 								   AS_TIME(GetCurrentTimestamp()));
 
-	if (rows.count == 1)
+	if (rows.count == 1 && !settles(sql_datum(&rows, 0).value))
 		return deployment_result(&sql, sql_datum(&rows, 0).value);
+	if (rows.count == 1)
+		return deployment_result(&sql, deployment_row(&sql, &deployment.key, deployment.deployment));
 	deployment_load(&sql, &deployment.key, deployment.deployment, &deployment);
 	if (deployment.status != status || deployment.fencing != fencing)
 		claim_refuse(&deployment, fencing);

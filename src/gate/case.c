@@ -5,8 +5,12 @@
 
 #include "utils/snapmgr.h"
 
+#include "base/argument.h"
+#include "base/errors.h"
 #include "gate/gate.h"
 #include "registry/instance.h"
+
+#define CONFIGURE_FIRST "Give it its first revision by promote.configure_instance."
 
 /* What would run: a row of promote_internal.case_target. */
 static const SqlField target_fields[] = {
@@ -35,7 +39,7 @@ read_target(const Sql *sql, GateCase *gate)
 		require_instance(sql, &gate->key);
 	}
 	if (gate->deployment == 0 && gate->revision == 0)
-		refuse_unconfigured(&gate->key, "Give it its first revision by promote.configure_instance.");
+		refuse_unconfigured(&gate->key, CONFIGURE_FIRST);
 }
 
 /* Read all else that the case is judged by. */
@@ -91,4 +95,67 @@ gate_open_order(const Sql *sql, const InstanceKey *key, const DeploymentOrder *o
 	sql_push_latest();
 	read_facts(sql, gate);
 	PopActiveSnapshot();
+}
+
+/*
+ * Read the case of decommissioning what the last change of the instance has left there,
+ * to be judged for a time.  Where it has left nothing, review.c says so.
+ */
+static void
+open_decommission(const Sql *sql, const InstanceKey *key, TimestampTz at, GateCase *gate)
+{
+	static Statement read = {"SELECT i.changed_by FROM promote.instance AS i WHERE " OF_INSTANCE("i")
+		" AND i.revision > 0"};
+	DeploymentOrder order = {.action = ACTION_DECOMMISSION};
+	SqlRows		rows = sql_read(sql, &read, AS_KEY(key));
+	Carried		runs;
+
+	if (rows.count == 0)
+	{
+		require_instance(sql, key);
+		refuse_unconfigured(key, CONFIGURE_FIRST);
+	}
+	if (deployment_carries(sql, key, sql_int(&rows, 0), true, &runs))
+	{
+		order.revision = runs.revision;
+		order.bundle = runs.bundle;
+		order.version = runs.version;
+		order.plan_digest = decommission_digest(runs.rendered_digest, sql_int(&rows, 0));
+	}
+	gate_open_order(sql, key, &order, gate);
+	gate->at = at;
+}
+
+/* Refuse an action that is not what would run by a deployment, or that passes no gates. */
+static void
+check_action(const GateCase *gate, DeploymentAction action)
+{
+	if (action == ACTION_NONE || action == gate->action)
+		return;
+	ereport(ERROR,
+			(errcode(PM_INVALID_ARGUMENT),
+			 errmsg("no gates judge a %s here", deployment_actions[action]),
+			 action == ACTION_PLAN ? errdetail("A PLAN passes no gates.") :
+			 errdetail("What would run by deployment %d of \"%s\" is a %s.", gate->deployment, gate->instance,
+					   deployment_actions[gate->action]),
+			 errhint("Leave the action out, or the deployment.")));
+}
+
+/*
+ * Read the case that a caller asks for by the arguments instance, deployment, at and
+ * action, of which the key was taken already.  Raises PM_INVALID_ARGUMENT where action
+ * and deployment do not fit each other, and what gate_open raises.
+ */
+void
+gate_open_asked(FunctionCallInfo fcinfo, const Sql *sql, const InstanceKey *key, GateCase *gate)
+{
+	int32		deployment = value_int(fcinfo->args[1]);
+	TimestampTz at = argument_time(fcinfo, 2, "at");
+	DeploymentAction action = PG_ARGISNULL(3) ? ACTION_NONE : argument_action(argument_text(fcinfo, 3));
+
+	if (deployment == 0 && action == ACTION_DECOMMISSION)
+		open_decommission(sql, key, at, gate);
+	else
+		gate_open(sql, key, deployment, at, gate);
+	check_action(gate, action);
 }

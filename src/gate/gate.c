@@ -126,5 +126,6 @@ gate_refuse(const GateCase *gate)
 			(errcode(PM_GATES_CLOSED),
 			 errmsg("\"%s\" may not be %s now", gate->instance, gate_provisions(gate) ? "deployed" : "decommissioned"),
 			 errdetail_internal("%s", gate_reasons(gate)),
-			 errhint("promote.blockers shows the same, promote.next_possible when time alone has opened the gates; promote.override_gate overrides what may be.")));
+			 errhint("promote.blockers%s shows the same, promote.next_possible when time alone has opened the gates; promote.override_gate overrides what may be.",
+					 gate_provisions(gate) ? "" : "(..., action => 'DECOMMISSION')")));
 }

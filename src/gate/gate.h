@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "fmgr.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
@@ -116,6 +117,7 @@ extern void gate_refuse(const GateCase *gate);
 
 /* gate/case.c */
 extern void gate_open(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz at, GateCase *gate);
+extern void gate_open_asked(FunctionCallInfo fcinfo, const Sql *sql, const InstanceKey *key, GateCase *gate);
 extern void gate_open_order(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order, GateCase *gate);
 
 /* gate/judge.c */

@@ -121,7 +121,13 @@ review_case(void *state)
 	}
 	review_open(sql, &gate->key, &review);
 	review.asking = true;
-	if (review_is_carried_out(sql, &review, gate->plan))
+	if (!gate_provisions(gate))
+	{
+		if (!review_is_decommissioned(&review))
+			review_decommission(&review);
+		return;
+	}
+	if (review_is_carried_out(sql, &review, gate->deployment))
 		return;
 	review_judge(sql, &review);
 	review_find_plan(sql, &review, gate->deployment, &deployment);
@@ -329,21 +335,20 @@ put_blockers(FunctionCallInfo fcinfo, const GateCase *gate)
 }
 
 /*
- * promote.blockers(instance text, deployment integer, at timestamptz) returns
- * setof promote.blocking_reason
+ * promote.blockers(instance text, deployment integer, at timestamptz, action
+ * text) returns setof promote.blocking_reason
  */
 Datum
 promote_blockers(PG_FUNCTION_ARGS)
 {
 	InstanceKey key;
-	int32		deployment = value_int(fcinfo->args[1]);
 	GateCase	gate;
 	Sql			sql;
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &key);
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
-	gate_open(&sql, &key, deployment, argument_time(fcinfo, 2, "at"), &gate);
+	gate_open_asked(fcinfo, &sql, &key, &gate);
 	gate_judge(&sql, &gate, GATES_ALL);
 	put_blockers(fcinfo, &gate);
 	sql_leave(&sql);

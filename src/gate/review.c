@@ -28,6 +28,13 @@ static const SqlField review_fields[] = {
 	SQL_FIELD(Review, proposed.proposal.allow_replace, "r.allow_replace")
 };
 
+/* Was the instance decommissioned, and nothing deployed since? */
+bool
+review_is_decommissioned(const Review *review)
+{
+	return strcmp(review->status, "DECOMMISSIONED") == 0;
+}
+
 /*
  * Read what an instance desires, with the rules of its environment and its
  * status.  The instance is locked.  Raises PM_NOT_CONFIGURED where it desires
@@ -48,6 +55,8 @@ review_open(const Sql *sql, const InstanceKey *key, Review *review)
 		refuse_unconfigured(key, "Give it its first revision by promote.configure_instance.");
 	rows = sql_run(sql, &read, AS_KEY(key));
 	(void) sql_row(&rows, 0, review);
+	/* nobody brings back what was decommissioned without having seen that everything is added */
+	review->require_plan |= review_is_decommissioned(review);
 	review->proposed.revision = review->proposed.current_revision;
 	review->rendered_digest = NULL;
 	review->asking = false;
@@ -139,6 +148,13 @@ moved_since(const Sql *sql, const Review *review, const Deployment *plan)
 	return lines.data;
 }
 
+/* Is a completed plan still what would be deployed?  The review is judged. */
+bool
+review_plan_holds(const Sql *sql, const Review *review, const Deployment *plan)
+{
+	return moved_since(sql, review, plan)[0] == '\0' && plan->plan_defects == NULL;
+}
+
 /* Refuse a plan that its tool could not finish. */
 static void
 check_defects(const Deployment *plan)
@@ -182,16 +198,26 @@ revision_last_plan(const Sql *sql, const InstanceKey *key, int32 revision, bool 
 	return rows.count > 0 ? sql_int(&rows, 0) : 0;
 }
 
-/* Is the last change of the instance a completed deployment by that plan, with these remote references? */
+/*
+ * Is there nothing to deploy, as the instance is in sync?  Then its last change is the PROVISION that has brought that
+ * about.  A plan that is named must be the one which that followed.  Where none is named, a plan of what is desired
+ * that was made since wants to be deployed, for instance to try again what has worked.
+ */
 bool
-review_is_carried_out(const Sql *sql, const Review *review, int32 plan)
+review_is_carried_out(const Sql *sql, const Review *review, int32 named)
 {
-	Deployment	change;
+	static Statement read = {"SELECT d.plan FROM promote.deployment AS d, promote.instance_status AS s"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND s.instance = $5 AND s.status = 'in_sync'"};
+	const InstanceKey *key = &review->proposed.key;
+	SqlRows		rows;
 
-	return plan > 0 && review->changed_by > 0 &&
-		deployment_find(sql, &review->proposed.key, review->changed_by, &change) &&
-		change.plan == plan && change.status == DEPLOYMENT_COMPLETED &&
-		reference_same(change.references, review->proposed.references);
+	if (review->deployed_by == 0 || review->deployed_by != review->changed_by)
+		return false;
+	rows = sql_run(sql, &read, AS_KEY(key), AS_INT(review->changed_by), AS_TEXT(instance_key_name(key)));
+	if (rows.count == 0)
+		return false;
+	return named != 0 ? sql_int(&rows, 0) == named :
+		revision_last_plan(sql, key, review->proposed.current_revision, true) < review->changed_by;
 }
 
 /* Refuse to deploy without a plan where the environment requires one. */
@@ -210,6 +236,8 @@ refuse_unplanned(const Sql *sql, const Review *review)
 					review->proposed.current_revision, review->proposed.proposal.instance),
 			 number == 0 ? errdetail("It was never planned.") :
 			 errdetail("Its last plan, deployment %d, is %s.", number, deployment_statuses[plan.status]),
+			 review_is_decommissioned(review) ?
+			 errhint("It was decommissioned: plan it by promote.plan_instance and let a worker carry that out, whatever require_plan says.") :
 			 errhint("Plan it by promote.plan_instance and let a worker carry that out, or set require_plan of the environment to false.")));
 }
 
@@ -227,7 +255,7 @@ review_find_plan(const Sql *sql, const Review *review, int32 named, Deployment *
 	int32		number = named != 0 ? named :
 		revision_last_plan(sql, key, review->proposed.current_revision, true);
 	bool		optional = named == 0 && !review->require_plan;
-	char	   *moved;
+	const char *moved;
 
 	*plan = (Deployment) {.deployment = 0};
 	if (number == 0 && !optional)
@@ -261,7 +289,7 @@ review_decommission(const Review *review)
 				 errdetail("Environment \"%s\" of project \"%s\" protects its instances.",
 						   review->proposed.key.environment, review->proposed.key.project),
 				 errhint("Set decommission_protection of the environment to false first.")));
-	if (review->changed_by == 0 || strcmp(review->status, "DECOMMISSIONED") == 0)
+	if (review->changed_by == 0 || review_is_decommissioned(review))
 		ereport(ERROR,
 				(errcode(PM_NOT_DEPLOYED),
 				 errmsg("nothing of \"%s\" is deployed", instance),
@@ -289,12 +317,13 @@ check_decommission(const Sql *sql, const Review *review, const Deployment *propo
 
 /* Refuse a proposal without a plan where the environment requires one by now. */
 static void
-refuse_planless(const Deployment *proposal)
+refuse_planless(const Review *review, const Deployment *proposal)
 {
 	ereport(ERROR,
 			(errcode(PM_PLAN_REQUIRED),
 			 errmsg("proposal %d of \"%s\" follows no plan", proposal->deployment,
 					instance_key_name(&proposal->key)),
+			 review_is_decommissioned(review) ? errdetail("The instance was decommissioned.") :
 			 errdetail("Environment \"%s\" wants one by now.", proposal->key.environment),
 			 errhint("Plan it by promote.plan_instance, and propose that.")));
 }
@@ -316,7 +345,7 @@ check_provision(const Sql *sql, Review *review, const Deployment *proposal)
 	if (proposal->plan > 0)
 		review_find_plan(sql, review, proposal->plan, &plan);
 	else if (review->require_plan)
-		refuse_planless(proposal);
+		refuse_planless(review, proposal);
 }
 
 /* Refuse a proposal that is not what would be queued now.  Where asking is set, nothing is locked. */

@@ -19,15 +19,17 @@ typedef struct Review
 	char	   *status;			/* the instance's */
 	int32		deployed_by;	/* 0: it is not provisioned */
 	int32		changed_by;		/* 0: nothing has run yet */
-	bool		require_plan;
+	bool		require_plan;	/* by its environment, or as it was decommissioned */
 	bool		protected;		/* from being decommissioned */
 	bool		asking;			/* lock nothing, and leave the release to its gate */
 } Review;
 
+extern bool review_is_decommissioned(const Review *review);
 extern void review_open(const Sql *sql, const InstanceKey *key, Review *review);
 extern void review_judge(const Sql *sql, Review *review);
 extern int32 revision_last_plan(const Sql *sql, const InstanceKey *key, int32 revision, bool completed);
-extern bool review_is_carried_out(const Sql *sql, const Review *review, int32 plan);
+extern bool review_is_carried_out(const Sql *sql, const Review *review, int32 named);
+extern bool review_plan_holds(const Sql *sql, const Review *review, const Deployment *plan);
 extern void review_find_plan(const Sql *sql, const Review *review, int32 named, Deployment *plan);
 extern void review_decommission(const Review *review);
 extern void review_proposal(const InstanceKey *key, int32 deployment);

@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/acl.h"
 
 #include "base/errors.h"
 #include "grant/access.h"
@@ -67,6 +68,25 @@ void
 access_require(const char *action, const InstanceKey *key)
 {
 	access_require_in(action, key->project, key->environment);
+}
+
+/*
+ * Refuse a role that has asked for something before and has no grant for it by now, or is gone.
+ * Another session acts on its behalf.
+ */
+void
+access_require_still(const char *role, const char *action, const InstanceKey *key)
+{
+	Oid			id = get_role_oid(role, true);
+
+	if (!OidIsValid(id))
+		ereport(ERROR,
+				(errcode(PM_NOT_GRANTED),
+				 errmsg("not allowed: %s", action),
+				 errdetail("Role \"%s\", which has asked for it, does not exist any more.", role),
+				 errhint("Ask for it as another role.")));
+	if (!grants_role_may(id, action, key->project, key->environment))
+		refuse_access(id, action, scope_words(key->project, key->environment));
 }
 
 /*

@@ -24,6 +24,7 @@ extern void access_require_in(const char *action, const char *project, const cha
  */
 extern void access_require_of(Oid role, const char *action, const char *project,
 							  const char *environment);
+extern void access_require_still(const char *role, const char *action, const InstanceKey *key);
 extern void access_require_sight(const char *project);
 
 /*

@@ -123,9 +123,9 @@ deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment, cons
 	static Statement insert = {"INSERT INTO promote.deployment AS d (project, environment, component, deployment,"
 		" action, status, revision, base_revision, bundle, version, previous_version,"
 		" rendered_digest, diff, destructive, plan, plan_digest, message, gates, remote_references,"
-		" kept_marks, base_deployment, actor, database_role, moved_by, moved_role, queued_at, due_at)"
+		" kept_marks, base_deployment, deploy_as, actor, database_role, moved_by, moved_role, queued_at, due_at)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,"
-		" $22, $23, $24, $25,"
+		" $22, $23, $24, $25, $26,"
 		" CASE WHEN $6 = 'PENDING' THEN pg_catalog.clock_timestamp() END,"
 		" CASE WHEN $6 = 'PENDING' AND NOT EXISTS (SELECT FROM promote.deployment AS h"
 		"  WHERE " OF_INSTANCE("h") " AND h.status IN ('PENDING', 'APPROVED', 'RUNNING'))"
@@ -141,7 +141,7 @@ deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment, cons
 							   AS_JSONB(order->diff), AS_BOOL(order->destructive), AS_NUMBER(order->plan),
 							   AS_BYTEA(order->plan_digest), AS_TEXT(order->message), AS_JSONB(order->gates),
 							   AS_JSONB(order->references), AS_JSONB(order->kept),
-							   AS_NUMBER(base ? base->deployment : 0), AS_ASKING(&asked));
+							   AS_NUMBER(base ? base->deployment : 0), AS_TEXT(order->deploy_as), AS_ASKING(&asked));
 
 	return sql_jsonb(&rows, 0);
 }
@@ -189,7 +189,7 @@ static const SqlField deployment_fields[] = {
 	SQL_ENUM_FIELD(Deployment, status, "d.status", deployment_statuses),
 	SQL_FIELDS(Deployment, "d", revision, version, rendered_digest),
 	SQL_FIELD(Deployment, references, "d.remote_references"),
-	SQL_FIELDS(Deployment, "d", plan, plan_digest, approved_by, worker, fencing, due_at, seen_change),
+	SQL_FIELDS(Deployment, "d", plan, plan_digest, approved_by, deploy_as, worker, fencing, due_at, seen_change),
 	SQL_FIELD(Deployment, plan_defects, "NULLIF(pg_catalog.array_to_string(d.plan_defects, ', '), '')")
 };
 

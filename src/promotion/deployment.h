@@ -52,6 +52,7 @@ typedef struct DeploymentOrder
 	bool		destructive;
 	int32		plan;			/* number of the plan that it follows; 0: none */
 	bytea	   *plan_digest;	/* that plan's; NULL: no plan */
+	const char *deploy_as;		/* of a PLAN: the role by whose grants it is deployed then; NULL: it is not */
 	const char *message;		/* NULL: none */
 	Jsonb	   *gates;			/* how the gates were judged; NULL: they were not */
 } DeploymentOrder;
@@ -70,6 +71,7 @@ typedef struct Deployment
 	int32		plan;			/* 0: none */
 	bytea	   *plan_digest;	/* NULL: none */
 	char	   *approved_by;	/* who approved the proposal; NULL: nobody, or it was none */
+	char	   *deploy_as;		/* of a PLAN: the role by whose grants it is deployed then; NULL: it is not */
 	char	   *worker;			/* NULL: never claimed */
 	int32		fencing;
 	TimestampTz due_at;			/* DT_NOEND: the deployment is not due */

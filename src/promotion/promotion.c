@@ -63,8 +63,8 @@ check_pair(const Promotion *promotion)
 enum Option
 {
 	COPY_SECRETS, COPY_REMOTE_REFERENCES, PLAN, MESSAGE, EXPECTED_REVISION, IDEMPOTENCY_KEY,
-	ALLOW_REPLACE, PIN,
-	PREVIEW_PIN = PLAN			/* a preview has no arguments between */
+	ALLOW_REPLACE, PIN, REPROVISION,
+	PREVIEW_PIN = PLAN, PREVIEW_REPROVISION	/* a preview has no arguments between */
 };
 
 /*
@@ -115,6 +115,25 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 	promotion->source_params = proposal->params;
 	promotion->base = compose_base(proposal);
 	proposal->params = compose_overrides(proposal, promotion->base, promotion->overrides);
+}
+
+/* Why a promotion leaves its destination alone that was decommissioned. */
+char *
+promotion_would_revive(const InstanceKey *destination)
+{
+	return psprintf("\"%s\" was decommissioned: deploying it would bring it back", instance_key_name(destination));
+}
+
+/* Refuse a promotion to what was decommissioned, unless it is to bring that back: PM_DECOMMISSIONED. */
+static void
+check_alive(const Promotion *promotion)
+{
+	if (promotion->proposed.decommissioned && !promotion->reprovision)
+		ereport(ERROR,
+				(errcode(PM_DECOMMISSIONED),
+				 errmsg("cannot promote to \"%s\"", promotion->proposed.proposal.instance),
+				 errdetail_internal("%s.", promotion_would_revive(&promotion->destination)),
+				 errhint("Pass reprovision => true if it is to come back; then everything is added.")));
 }
 
 /* Lock both instances in key order; the source only against updates. */
@@ -179,6 +198,8 @@ request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 		json_build_field(&builder, "copy_remote_references", "true");
 	if (promotion->pin)
 		json_build_field(&builder, "pin", "true");
+	if (promotion->reprovision)
+		json_build_field(&builder, "reprovision", "true");
 	return json_digest(json_builder_finish(&builder));
 }
 
@@ -275,6 +296,7 @@ promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryCon
 	bytea	   *request = NULL;
 
 	promotion->pin = argument_bool(fcinfo, promotion->options + PIN, false);
+	promotion->reprovision = argument_bool(fcinfo, promotion->options + REPROVISION, false);
 	promotion_check_key(key);
 	promotion_lock(sql, promotion);
 	if (key)
@@ -282,6 +304,7 @@ promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryCon
 	if (key && find_result(sql, promotion, key, request, caller, staged))
 		return;
 	promotion_read(sql, promotion, false);
+	check_alive(promotion);
 	stage_check_revision(fcinfo, promotion->options + EXPECTED_REVISION, &promotion->proposed);
 	promotion->proposed.plan = argument_bool(fcinfo, promotion->options + PLAN, true);
 	promotion->proposed.proposal.allow_replace = argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false);
@@ -294,7 +317,8 @@ promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryCon
  * promote.promote_instance(src text, dst text, overrides jsonb,
  * copy_secrets boolean, copy_remote_references boolean, plan boolean,
  * message text, expected_revision integer, idempotency_key text,
- * allow_replace boolean, pin boolean) returns a row, see sql/promotion/promotion.sql
+ * allow_replace boolean, pin boolean, reprovision boolean) returns a row, see
+ * sql/promotion/promotion.sql
  */
 Datum
 promote_promote_instance(PG_FUNCTION_ARGS)
@@ -359,7 +383,8 @@ require_own_placeholders(const Promotion *promotion)
 
 /*
  * promote.preview_promotion(src text, dst text, overrides jsonb, copy_secrets
- * boolean, copy_remote_references boolean, pin boolean) returns table, see sql/promotion/promotion.sql
+ * boolean, copy_remote_references boolean, pin boolean, reprovision boolean) returns table, see
+ * sql/promotion/promotion.sql
  */
 Datum
 promote_preview_promotion(PG_FUNCTION_ARGS)
@@ -371,9 +396,11 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	require_own_placeholders(&promotion);
 	take_carry(fcinfo, rights_role(), &promotion);
 	promotion.pin = argument_bool(fcinfo, promotion.options + PREVIEW_PIN, false);
+	promotion.reprovision = argument_bool(fcinfo, promotion.options + PREVIEW_REPROVISION, false);
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
 	promotion_read(&sql, &promotion, true);
+	check_alive(&promotion);
 	/* an immutable value that would change is marked instead of refused */
 	promotion.proposed.proposal.allow_replace = true;
 	compose_check(&promotion.proposed.proposal);

@@ -22,6 +22,7 @@ typedef struct Promotion
 	bool		pin;			/* the version that the source runs, whatever its constraint? */
 	Carry		carry;			/* what else the source gives */
 	int			options;		/* number of the first argument after the overrides */
+	bool		reprovision;	/* may it bring back what was decommissioned? */
 	Jsonb	   *source_params;	/* the source's desired params */
 	Jsonb	   *base;			/* the composed params before the overrides */
 	ProposedRevision proposed;
@@ -30,6 +31,7 @@ typedef struct Promotion
 extern void promotion_check_key(const char *key);
 extern void promotion_lock(const Sql *sql, const Promotion *promotion);
 extern void promotion_read(const Sql *sql, Promotion *promotion, bool read_only);
+extern char *promotion_would_revive(const InstanceKey *destination);
 extern void promotion_write(const Sql *sql, Promotion *promotion, const char *message, MemoryContext caller,
 							Staged *staged);
 

@@ -31,7 +31,7 @@ static const SqlField proposal_fields[] = {
 	PROPOSED(key.component, "x.component"),
 	PROPOSED(proposal.instance, "x.name"),
 	SQL_FIELDS(ProposedRevision, "x", current_revision, current_deployment, current_constraint, current_channel,
-			   deployed_by, path_only),
+			   deployed_by, decommissioned, path_only),
 	PROPOSED(current_digest, "x.own_digest"),
 	PROPOSED(current_bundle, "x.own_bundle"),
 	PROPOSED(current_version, "x.own_version"),

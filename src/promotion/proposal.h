@@ -43,6 +43,7 @@ typedef struct ProposedRevision
 	bytea	   *current_digest;
 	int32		deployed_by;	/* the PROVISION that runs; 0: none */
 	int32		changed_by;		/* the last deployment that may have changed what runs; 0: none */
+	bool		decommissioned; /* and nothing was deployed since */
 	char	   *current_bundle;
 	char	   *current_version;
 	AuditHead	head;			/* of the instance's chain */

@@ -271,7 +271,10 @@ roll_back(const Sql *sql, Advance *advance, RequestItem *item)
 	InstanceKey key = request_instance(&advance->request, item->component);
 	Staged		staged;
 
-	if (item->previous_revision > 0)
+	/* what was taken down meanwhile stays down */
+	if (request_leaves_alone(sql, &advance->request, item))
+		item->status = ITEM_ROLLED_BACK;
+	else if (item->previous_revision > 0)
 	{
 		rollback_stage(sql, &key, item->previous_revision, advance->request.message, CurrentMemoryContext, &staged);
 		if (request_has_run(item) && staged.new_revision == item->revision && staged.deployment == 0)

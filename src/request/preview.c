@@ -33,6 +33,7 @@ typedef struct ItemFacts
 {
 	bool		has_source;
 	bool		has_destination;
+	bool		decommissioned;	/* was the destination, and nothing deployed since? */
 	bool		in_scope;		/* do the destination's attributes match the selector? */
 	int32		source_revision;	/* 0: none */
 	int32		revision;		/* that the destination desires; 0: none */
@@ -44,7 +45,7 @@ typedef struct ItemFacts
 } ItemFacts;
 
 static const SqlField facts_fields[] = {
-	SQL_FIELDS(ItemFacts, "f", has_source, has_destination, in_scope, source_revision, revision,
+	SQL_FIELDS(ItemFacts, "f", has_source, has_destination, decommissioned, in_scope, source_revision, revision,
 				   deployed_revision, source_digest, is_deployed, origin, author)
 };
 
@@ -60,6 +61,15 @@ read_facts(const Sql *sql, const PromotionRequest *request, const char *componen
 
 	if (!sql_row(&rows, 0, facts))
 		elog(ERROR, "project \"%s\" or an environment of request %d is gone", request->project, request->number);
+}
+
+/* Why an item is left alone whose destination was decommissioned. */
+static Jsonb *
+would_revive(const PromotionRequest *request, const char *component)
+{
+	InstanceKey key = request_instance(request, component);
+
+	return skip_reason("decommissioned", promotion_would_revive(&key));
 }
 
 /* Why there is nothing to promote; NULL: there is something. */
@@ -79,22 +89,34 @@ missing(const PromotionRequest *request, const ItemFacts *facts, const char *com
 		return skip_reason("unconfigured", psprintf("\"%s\" has no configuration yet", instance_key_name(&source)));
 	if (facts->revision == 0)
 		return skip_reason("unconfigured", psprintf("\"%s\" has no configuration of its own yet", name));
+	if (facts->decommissioned && !request->reprovision)
+		return would_revive(request, component);
 	return NULL;
 }
 
-/* Why a staged item must not be deployed any more, as it has left the scope; NULL: it has not. */
+/* Why a staged item must not be deployed any more, as it has left the scope or was decommissioned; NULL: it may be. */
 Jsonb *
 request_left_scope(const Sql *sql, const PromotionRequest *request, const RequestItem *item)
 {
 	ItemFacts	facts;
 
-	/* an instance with a history cannot be deleted, so only its attributes can take it out of the scope */
-	if (request->selector == NULL)
-		return NULL;
 	read_facts(sql, request, item->component, &facts);
+	if (facts.decommissioned && !request->reprovision)
+		return would_revive(request, item->component);
+	/* an instance with a history cannot be deleted, so only its attributes can take it out of the scope */
 	return facts.in_scope ? NULL :
 		skip_reason("selector", psprintf("left the scope: its attributes no longer match the selector; revision %d stays desired",
 										 item->revision));
+}
+
+/* Was the destination of an item decommissioned, and the request not asked to bring such back? */
+bool
+request_leaves_alone(const Sql *sql, const PromotionRequest *request, const RequestItem *item)
+{
+	ItemFacts	facts;
+
+	read_facts(sql, request, item->component, &facts);
+	return facts.decommissioned && !request->reprovision;
 }
 
 /*

@@ -198,7 +198,7 @@ static const SqlField request_fields[] = {
 	SQL_FIELDS(PromotionRequest, "r", source_environment, destination_environment, selector, overrides),
 	SQL_ENUM_FIELD(PromotionRequest, strategy, "r.strategy", request_strategies),
 	SQL_ENUM_FIELD(PromotionRequest, rollback_mode, "r.rollback_mode", rollback_modes),
-	SQL_FIELDS(PromotionRequest, "r", message, include_other_changes),
+	SQL_FIELDS(PromotionRequest, "r", message, include_other_changes, reprovision),
 	SQL_FIELD(PromotionRequest, carry.secrets, "r.copy_secrets"),
 	SQL_FIELD(PromotionRequest, carry.references, "r.copy_remote_references"),
 	SQL_FIELD(PromotionRequest, pin, "r.pin"),

@@ -77,6 +77,7 @@ typedef struct PromotionRequest
 	bool		include_other_changes;
 	bool		pin;			/* promote what the sources run, whatever their constraints? */
 	Carry		carry;			/* what else is copied from the source */
+	bool		reprovision;	/* may it bring back what was decommissioned? */
 	bool		window_open;	/* is now within the execution window? */
 	char	   *window;			/* says when it opens, or that it is over; NULL: it is open or empty */
 
@@ -213,6 +214,7 @@ extern void request_propose(const Sql *sql, const PromotionRequest *request, con
 							ItemProposal *proposal);
 extern bool request_is_as_previewed(const RequestItem *item, const ItemProposal *proposal);
 extern bool request_is_as_staged(const RequestItem *item, const ItemProposal *proposal);
+extern bool request_leaves_alone(const Sql *sql, const PromotionRequest *request, const RequestItem *item);
 extern Jsonb *request_left_scope(const Sql *sql, const PromotionRequest *request, const RequestItem *item);
 
 #endif							/* PROMOTE_REQUEST_REQUEST_H */

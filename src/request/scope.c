@@ -34,7 +34,7 @@ enum
 {
 	PROJECT, SOURCE, DESTINATION, SCOPE, STRATEGY, WAVES, OVERRIDES, EXECUTION_WINDOW, ROLLBACK_MODE,
 	SOAK, CHECKS, VERIFICATION_OWNER, FALLBACK_OWNER, TICKET, MESSAGE, INCLUDE_OTHER_CHANGES, COPY_SECRETS,
-	COPY_REMOTE_REFERENCES, IDEMPOTENCY_KEY, PIN
+	COPY_REMOTE_REFERENCES, IDEMPOTENCY_KEY, PIN, REPROVISION
 };
 
 /* A component that may be in the scope. */
@@ -229,6 +229,7 @@ take_arguments(FunctionCallInfo fcinfo, Opening *opening)
 	request->overrides = argument_optional_params(fcinfo, OVERRIDES, "overrides");
 	request->rollback_mode = argument_word(fcinfo, ROLLBACK_MODE, "rollback mode", rollback_modes);
 	request->include_other_changes = argument_bool(fcinfo, INCLUDE_OTHER_CHANGES, false);
+	request->reprovision = argument_bool(fcinfo, REPROVISION, false);
 	take_carry(fcinfo, request);
 	request->pin = argument_bool(fcinfo, PIN, false);
 	take_scope(opening);
@@ -348,13 +349,13 @@ static void
 read_candidates(const Sql *sql, Opening *opening)
 {
 	static Statement read = SQL_ROWS(candidate_fields, "SELECT $* FROM"
-									 " promote_internal.request_candidates($1, $2, $3, $4, $5) AS n"
+									 " promote_internal.request_candidates($1, $2, $3, $4, $5, $6) AS n"
 									 " ORDER BY n.component");
 	const PromotionRequest *request = &opening->request;
 	SqlRows		rows = sql_run(sql, &read, AS_TEXT(request->project), AS_TEXT(request->source_environment),
 							   AS_TEXT(request->destination_environment),
 							   AS_TEXTS(opening->components ? names_array(opening->components) : (Datum) 0),
-							   AS_JSONB(request->selector));
+							   AS_JSONB(request->selector), AS_BOOL(request->reprovision));
 
 	opening->count = rows.count;
 	opening->candidates = palloc_extended(Max(rows.count, 1) * sizeof(Candidate), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
@@ -558,7 +559,7 @@ check_free(const Sql *sql, const PromotionRequest *request, const Jsonb *items)
 	value_of(fcinfo, FALLBACK_OWNER, TEXTOID), value_of(fcinfo, TICKET, TEXTOID), \
 	value_of(fcinfo, MESSAGE, TEXTOID), AS_BOOL((opening)->request.include_other_changes), \
 	AS_BOOL((opening)->request.carry.secrets), AS_BOOL((opening)->request.carry.references), \
-	AS_BOOL((opening)->request.pin)
+	AS_BOOL((opening)->request.pin), AS_BOOL((opening)->request.reprovision)
 
 /* Write the request's row. */
 static void
@@ -567,9 +568,9 @@ write_request(const Sql *sql, FunctionCallInfo fcinfo, const Opening *opening, c
 	static Statement write = {"INSERT INTO promote.promotion_request (project, request, idempotency_key,"
 		" source_environment, destination_environment, scope, strategy, waves, overrides, execution_window,"
 		" rollback_mode, soak, checks, verification_owner, fallback_owner, ticket, message, include_other_changes,"
-		" copy_secrets, copy_remote_references, pin)"
+		" copy_secrets, copy_remote_references, pin, reprovision)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, COALESCE($12, '0'), COALESCE($13, '{}'),"
-		" $14, $15, $16, $17, $18, $19, $20, $21)"};
+		" $14, $15, $16, $17, $18, $19, $20, $21, $22)"};
 
 	guarded_run(sql, &write, AS_REQUEST(&opening->request), AS_TEXT(key), AS_ASKED_FOR(fcinfo, opening));
 }
@@ -596,8 +597,8 @@ find_request(const Sql *sql, FunctionCallInfo fcinfo, Opening *opening, const ch
 		SQL_FIELD(FormerCall, same, "(r.source_environment, r.destination_environment, r.scope, r.strategy,"
 				  " r.waves, r.overrides, r.execution_window, r.rollback_mode, r.soak, r.checks, r.verification_owner,"
 				  " r.fallback_owner, r.ticket, r.message, r.include_other_changes, r.copy_secrets,"
-				  " r.copy_remote_references, r.pin) IS NOT DISTINCT FROM ($3, $4, $5, $6, $7, $8, $9, $10,"
-				  " COALESCE($11, '0'), COALESCE($12, '{}'), $13, $14, $15, $16, $17, $18, $19, $20)")
+				  " r.copy_remote_references, r.pin, r.reprovision) IS NOT DISTINCT FROM ($3, $4, $5, $6, $7, $8, $9, $10,"
+				  " COALESCE($11, '0'), COALESCE($12, '{}'), $13, $14, $15, $16, $17, $18, $19, $20, $21)")
 	};
 	static Statement find = SQL_ROWS(fields, "SELECT $* FROM promote.promotion_request AS r"
 									 " WHERE r.project = $1 AND r.idempotency_key = $2");

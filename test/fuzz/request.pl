@@ -136,6 +136,7 @@ sub statement {
 		"SELECT promote.promote_instance(@{[quote('shop-staging-' . pick(@components))]}, $hot)",
 		("SELECT promote.deploy_instance($any)") x 3,
 		"SELECT promote.plan_instance($any)",
+		("SELECT promote.plan_and_deploy($any)") x 2,
 		"SELECT promote.rollback_instance($any)",
 		"SELECT promote.decommission_instance($any)",
 		("SELECT promote.propose_deployment($any)") x 2,

@@ -226,6 +226,7 @@ my %takes = (
 	(map { $_ => 'rows' } qw(resolve_release handoff_text audit_head verify_audit_head)),
 	(map { $_ => 'nobody' } qw(restore_guards config_digest secret_fingerprint)),
 	plan_instance => 'plan',
+	plan_and_deploy => 'plan deploy',
 	decommission_instance => 'decommission',
 );
 

@@ -79,7 +79,7 @@ call(1, 'hist.set', %production, what => 'decommission_protection', value => 't'
 call(1, 'hist.require_check', %production, required => 't');
 call(1, 'report_health', instance => $at, check_name => 'smoke', healthy => 'f');
 call(1, 'open_request', project => 'shop', source_environment => 'staging', destination_environment => 'production',
-	message => 'all');
+	message => 'all', reprovision => 't');
 $_->{psql} && $_->{psql}->end for @sessions;
 is(join(', ', map { "$_->{verb}: $_->{state}" } grep { $_->{state} ne '00000' } map { @{ $_->{calls} } } @transactions),
 	'configure_instance: PM401',

@@ -89,7 +89,8 @@ INSERT INTO verb (call, writes) VALUES
         ($$preview_request('shop', 1)$$, true), ($$advance_request('shop', 1)$$, true),
         ($$pause_request('shop', 1, 'wait')$$, true),
     ($$resume_request('shop', 1, 'go')$$, true), ($$cancel_request('shop', 1, 'enough')$$, true),
-        ($$prune_audit(clock_timestamp(), 'shop')$$, true), ($$verify_audit()$$, false), ($$matrix()$$, false);
+        ($$prune_audit(clock_timestamp(), 'shop')$$, true), ($$plan_and_deploy('shop-production-s5')$$, true),
+        ($$verify_audit()$$, false), ($$matrix()$$, false);
 
 SET CONSTRAINTS ALL IMMEDIATE;
 SELECT is(pg_temp.guards_after('SELECT 1'), 'done', 'at first they are closed');

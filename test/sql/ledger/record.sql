@@ -172,6 +172,7 @@ INSERT INTO verb VALUES ('promote_instance', 'revision.created'), ('promote_to_n
     ('rollback_instance', 'revision.created'), ('adopt_drift', 'drift.adopted'), ('dismiss_drift', 'drift.dismissed'),
         ('report_observed', 'drift.reported'), ('report_observed_digest', 'drift.reported'),
     ('plan_instance', 'deployment.created'), ('deploy_instance', 'deployment.created'),
+        ('plan_and_deploy', 'deployment.created'),
         ('decommission_instance', 'deployment.created'),
     ('propose_deployment', 'deployment.proposed'), ('approve_deployment', 'deployment.approved'),
         ('reject_deployment', 'deployment.rejected'),
