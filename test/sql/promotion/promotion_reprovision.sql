@@ -68,9 +68,10 @@ SELECT pg_temp.work_all() \g /dev/null
 SAVEPOINT gone;
 SELECT is((promote.open_request('shop', 'staging', 'production', '{"components": ["s1", "s2"]}')).reprovision, false,
     'a request');
-SELECT is((SELECT string_agg(concat_ws(' ', component, status, skip_reason), ', ' ORDER BY component)
+SELECT is((SELECT string_agg(concat_ws(' ', component, status, skip_reason ->> 'code', skip_reason ->> 'message'), ', '
+    ORDER BY component)
     FROM promote.promotion_request_item WHERE project = 'shop'),
-    's1 SKIPPED "shop-production-s1" was decommissioned: deploying it would bring it back, s2 PENDING',
+    's1 SKIPPED decommissioned "shop-production-s1" was decommissioned: deploying it would bring it back, s2 PENDING',
         'leaves it alone');
 SELECT pg_temp.refuses($$SELECT promote.open_request('shop', 'staging', 'production', '{"components": ["s1"]}')$$,
     'PM404',
