@@ -189,7 +189,7 @@ row_of(const Entry *change, const Entry *waiting)
 /* ---- leaves ---- */
 
 /*
- * Is a leaf set by the overrides and masked in its old state?  put_hidden returns its row,
+ * Is a leaf set by the overrides and masked in its old state?  visit_hidden returns its row,
  * whether the override changes the value or not.
  */
 static bool
@@ -220,66 +220,84 @@ put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
 	put_row(preview, &row);
 }
 
-/*
- * Return a masked leaf that the overrides set.  A JsonChangeCollector.  What the row says follows
- * from which of the states have such a leaf, not from their values.
- */
-static void
-put_hidden(void *state, const JsonChange *leaf)
+/* A leaf in the states that have one at its path; NULL: that state has none. */
+typedef struct HiddenLeaf
 {
-	const Preview *preview = state;
 	JsonbValue	values[3];
-	const JsonbValue *old_value = leaf_at(preview->own.params, leaf->path, &values[0]);
-	const JsonbValue *new_value = leaf_at(preview->desired.params, leaf->path, &values[1]);
-	const JsonbValue *running_value = leaf_at(preview->runs ? preview->runs->params : NULL, leaf->path, &values[2]);
-	uint32		flags = leaf->flags;
+	const JsonbValue *old_value;
+	const JsonbValue *new_value;
+	const JsonbValue *running_value;
+	uint32		flags;
+} HiddenLeaf;
 
-	if (mask_holds(preview->mask, old_value) || mask_holds(preview->mask, running_value))
-		flags = (flags | SCHEMA_SENSITIVE) & ~MASK_NEW_ALONE;
-	if (!is_hidden(flags, is_overridden(preview, leaf->path)))
-		return;
-	put_row(preview, &(Row) {
-			.kind = ENTRY_PARAM,.path = leaf->path,
-			.change = !old_value ? (new_value ? "add" : "none") : new_value ? "change" : "remove",
-			.old_value = old_value,.new_value = new_value,.running_value = running_value,
-			.flags = flags,.since = preview->desired.revision,.origin = "override"});
+/* Look a leaf up in all states.  Is it masked, and set by the overrides? */
+static bool
+take_hidden(const Preview *preview, const JsonChange *leaf, HiddenLeaf *hidden)
+{
+	hidden->old_value = leaf_at(preview->own.params, leaf->path, &hidden->values[0]);
+	hidden->new_value = leaf_at(preview->desired.params, leaf->path, &hidden->values[1]);
+	hidden->running_value = leaf_at(preview->runs ? preview->runs->params : NULL, leaf->path, &hidden->values[2]);
+	hidden->flags = leaf->flags;
+	if (mask_holds(preview->mask, hidden->old_value) || mask_holds(preview->mask, hidden->running_value))
+		hidden->flags = (hidden->flags | SCHEMA_SENSITIVE) & ~MASK_NEW_ALONE;
+	return is_hidden(hidden->flags, is_overridden(preview, leaf->path));
 }
 
-/* A state whose masked leaves are returned, unless one of those before it has them. */
+/* A state whose masked leaves are visited, unless one of those before it has them. */
 typedef struct HiddenWalk
 {
 	const Preview *preview;
 	const Carried *before[2];	/* NULL: none */
+	bool		puts;			/* return their rows? */
+	bool		found;			/* was there one? */
 } HiddenWalk;
 
-/* Return a masked leaf that the overrides set and no state before has.  A JsonChangeCollector. */
+/*
+ * Visit a masked leaf that the overrides set and no state before has.  A JsonChangeCollector.  What
+ * its row says follows from which of the states have such a leaf, not from their values.
+ */
 static void
-put_hidden_once(void *state, const JsonChange *leaf)
+visit_hidden(void *state, const JsonChange *leaf)
 {
-	const HiddenWalk *walk = state;
-	JsonbValue	value;
+	HiddenWalk *walk = state;
+	const Preview *preview = walk->preview;
+	HiddenLeaf	hidden;
 
 	for (int i = 0; i < lengthof(walk->before); i++)
-		if (walk->before[i] && leaf_at(walk->before[i]->params, leaf->path, &value))
+		if (walk->before[i] && leaf_at(walk->before[i]->params, leaf->path, &hidden.values[0]))
 			return;
-	put_hidden(unconstify(Preview *, walk->preview), leaf);
+	if (!take_hidden(preview, leaf, &hidden))
+		return;
+	walk->found = true;
+	if (walk->puts)
+		put_row(preview, &(Row) {
+				.kind = ENTRY_PARAM,.path = leaf->path,
+				.change = !hidden.old_value ? (hidden.new_value ? "add" : "none") : hidden.new_value ? "change" : "remove",
+				.old_value = hidden.old_value,.new_value = hidden.new_value,.running_value = hidden.running_value,
+				.flags = hidden.flags,.since = preview->desired.revision,.origin = "override"});
 }
 
-/* Return the masked leaves that the overrides set, each once, in an order that does not show which of them change. */
-static void
-put_all_hidden(const Preview *preview)
+/*
+ * Visit the masked leaves that the overrides set, each once, in an order that does not show which of
+ * them change, and return their rows if asked to.  False: there are none.
+ */
+static bool
+visit_all_hidden(const Preview *preview, bool puts)
 {
 	const Carried *states[] = {&preview->desired, &preview->own, preview->runs};
+	bool		found = false;
 
 	if (json_count(&preview->overrides) == 0)
-		return;
+		return false;
 	for (int i = 0; i < lengthof(states); i++)
 	{
-		HiddenWalk	walk = {preview, {i > 0 ? states[0] : NULL, i > 1 ? states[1] : NULL}};
+		HiddenWalk	walk = {preview, {i > 0 ? states[0] : NULL, i > 1 ? states[1] : NULL}, puts};
 
 		if (states[i])
-			mask_leaf_diff(preview->mask, NULL, states[i]->params, put_hidden_once, &walk);
+			mask_leaf_diff(preview->mask, NULL, states[i]->params, visit_hidden, &walk);
+		found |= walk.found;
 	}
+	return found;
 }
 
 /*
@@ -332,7 +350,7 @@ put_leaves(const Preview *preview)
 		if (is_leaf(&waiting->list[i]) && !look_up(&preview->changes, waiting->list[i].path) &&
 			!is_kept(preview, waiting->list[i].path))
 			put_leaf(preview, NULL, &waiting->list[i]);
-	put_all_hidden(preview);
+	(void) visit_all_hidden(preview, true);
 	put_kept(preview);
 }
 
@@ -498,6 +516,29 @@ add_written(Preview *preview)
 	}
 }
 
+/*
+ * Take the three states.  Where the overrides say something of a masked leaf, the revision is a new
+ * one for those who may only view, as if that changed: the number of the desired one would confirm a
+ * guess, in any row that has it.
+ */
+static void
+take_states(Preview *preview, ProposedRevision *proposed, bool views_only)
+{
+	const Proposal *proposal = &proposed->proposal;
+
+	preview->runs = proposal->runs;
+	preview->own = (Carried) {
+		.version = proposed->current_version,
+		.version_constraint = proposed->current_constraint,
+		.release_channel = proposed->current_channel,
+		.params = json_render(proposal->own_params, proposal->parameters, true),
+		.references = proposed->own_references
+	};
+	proposal_carried(proposed, &preview->desired);
+	if (views_only && visit_all_hidden(preview, false))
+		preview->desired.revision = proposed->revision = proposed->current_revision + 1;
+}
+
 /* Compare the three states, and the source with what is composed of it. */
 static void
 compare(const Sql *sql, Preview *preview)
@@ -508,15 +549,6 @@ compare(const Sql *sql, Preview *preview)
 	const Carried source = {.params = json_render(promotion->source_params, proposal->parameters, true)};
 	const Carried base = {.params = json_render(promotion->base, proposal->parameters, true)};
 
-	proposal_carried(proposed, &preview->desired);
-	preview->runs = proposal->runs;
-	preview->own = (Carried) {
-		.version = proposed->current_version,
-		.version_constraint = proposed->current_constraint,
-		.release_channel = proposed->current_channel,
-		.params = json_render(proposal->own_params, proposal->parameters, true),
-		.references = proposed->own_references
-	};
 	entries_add_release(&preview->changes.entries, &preview->own, &preview->desired);
 	entries_add_leaves(&preview->changes.entries, preview->mask, &preview->own, &preview->desired);
 	add_written(preview);
@@ -529,15 +561,16 @@ compare(const Sql *sql, Preview *preview)
 	finish_index(&preview->kept);
 }
 
-/* Return all rows of a promotion whose proposal is judged and numbered. */
+/* Return all rows of a promotion whose proposal is judged and numbered, to a caller who may promote or only view. */
 void
-preview_put(const Sql *sql, FunctionCallInfo fcinfo, const Promotion *promotion)
+preview_put(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, bool views_only)
 {
 	Preview		preview = {.fcinfo = fcinfo,.promotion = promotion};
 
 	json_root(promotion->overrides, &preview.overrides);
 	preview.is_literal = !json_strings_may_render(&preview.overrides);
 	preview.mask = compose_mask(&promotion->proposed.proposal);
+	take_states(&preview, &promotion->proposed, views_only);
 	compare(sql, &preview);
 	put_kind(&preview, ENTRY_RELEASE, put_release);
 	put_leaves(&preview);
