@@ -700,6 +700,15 @@ SELECT is(pg_temp.advance(1), 'RUNNING 1 1', 'and it goes on');
 SELECT is((SELECT count(*) FROM promote.deployment WHERE project = 'shop' AND environment = 'production'
     AND component = 's1' AND plan = :requested), 1::bigint, '... to be deployed');
 
+-- ---- rules of one name ----
+SAVEPOINT twins;
+INSERT INTO promote.approval_rule (rule, role) VALUES ('dba', 'test_owner');
+SELECT is(pg_temp.lines($$SELECT role, given FROM promote.required_approvals('shop-production-s1',
+    (SELECT max(deployment) FROM promote.deployment WHERE project = 'shop' AND environment = 'production'
+        AND component = 's1' AND action = 'PLAN')) ORDER BY role$$), E'(test_dba,1)\n(test_owner,0)',
+    'a rule that has its name from one of another scope takes none of its votes');
+ROLLBACK TO twins;
+
 -- ---- history ----
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'every vote is in the audit log');
 SAVEPOINT forged;
