@@ -366,18 +366,20 @@ put_release(const Preview *preview, const Entry *change, const Entry *waiting)
 	put_row(preview, &row);
 }
 
+/* The reference of that name; NULL: there is none. */
+static const JsonbValue *
+reference_at(const Jsonb *references, const char *name, JsonbValue *value)
+{
+	return references && json_find_in(references, name, value) ? value : NULL;
+}
+
 /* Has the source a reference of that name, which is carried? */
 static bool
 is_from_source(const Preview *preview, const char *name)
 {
-	const Jsonb *references = preview->promotion->carry.source_references;
-	JsonbValue	root;
 	JsonbValue	value;
 
-	if (references == NULL)
-		return false;
-	json_root(references, &root);
-	return json_find(&root, name, &value);
+	return reference_at(preview->promotion->carry.source_references, name, &value);
 }
 
 /* Return a row about a remote reference. */
@@ -385,8 +387,15 @@ static void
 put_reference(const Preview *preview, const Entry *change, const Entry *waiting)
 {
 	Row			row = row_of(change, waiting);
-	bool		from_source = is_from_source(preview, entry_name(change ? change : waiting));
+	const char *name = entry_name(change ? change : waiting);
+	bool		from_source = is_from_source(preview, name);
+	JsonbValue	value;
 
+	/* as with leaves, what is written otherwise and rendered the same runs as it is rendered */
+	if (waiting == NULL)
+		row.running_value = reference_at(preview->desired.references, name, &value);
+	else
+		row.new_value = new_of(waiting);
 	if (change == NULL && preview->promotion->carry.references && !from_source && row.new_value)
 		row.change = "keep";
 	row.origin = from_source ? "source" : "destination";
@@ -516,6 +525,21 @@ add_written(Preview *preview)
 	}
 }
 
+/* Add the references that change and are rendered the same: as they are written. */
+static void
+add_written_references(Preview *preview)
+{
+	const Carry *carry = &preview->promotion->carry;
+	const List *rendered = differing_references(preview->own.references, preview->desired.references);
+	Entries		written = {NULL};
+
+	entries_add_references(&written, carry->present, carry->written, NIL);
+	for (Size i = 0; i < written.count; i++)
+		if (!names_hold(rendered, entry_name(&written.list[i])))
+			(void) entries_add(&preview->changes.entries, ENTRY_REFERENCE, written.list[i].path,
+							   old_of(&written.list[i]), new_of(&written.list[i]), 0);
+}
+
 /*
  * Take the three states.  Where the overrides say something of a masked leaf, the revision is a new
  * one for those who may only view, as if that changed: the number of the desired one would confirm a
@@ -554,6 +578,7 @@ compare(const Sql *sql, Preview *preview)
 	add_written(preview);
 	entries_add_references(&preview->changes.entries, preview->own.references, preview->desired.references,
 						   proposed->replaced);
+	add_written_references(preview);
 	proposal_entries(sql, proposed, true, preview->mask, &preview->waiting.entries);
 	entries_add_leaves(&preview->kept.entries, preview->mask, &source, &base);
 	finish_index(&preview->changes);
