@@ -167,6 +167,21 @@ COMMENT ON COLUMN promote.approval_status.approved_by IS 'Whose approvals count 
 COMMENT ON COLUMN promote.approval_status.rejected_by IS 'Who has rejected it';
 COMMENT ON COLUMN promote.approval_status.not_counted IS 'Whose vote does not count, and why not';
 
+CREATE FUNCTION promote_internal.plan_base(project text, environment text, component text, deployment integer)
+    RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+        SELECT pg_catalog.jsonb_build_array(b.bundle::text, b.version::text, pg_catalog.encode(b.rendered_digest, 'hex'), b.remote_references)
+          FROM promote.deployment AS d
+          JOIN promote.deployment AS b
+            ON b.project = d.project AND b.environment = d.environment AND b.component = d.component
+               AND b.deployment = d.base_deployment
+         WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.plan_base(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.plan_base(text, text, text, integer) IS
+'What ran when a deployment was planned, which its diff starts from; NULL: nothing did';
+
 CREATE FUNCTION promote_internal.votes(
     project text, environment text, component text, plan_digest bytea, bundle text, version text, plan integer)
     RETURNS TABLE (vote integer, rule text, actor text, database_role text, approved boolean, at timestamptz, reason text)
@@ -176,8 +191,10 @@ CREATE FUNCTION promote_internal.votes(
           FROM promote.approval AS a
          WHERE a.project = $1 AND a.environment = $2 AND a.component = $3 AND a.plan_digest = $4
            AND EXISTS (SELECT FROM promote_internal.equal_plan($1, $2, $3, a.deployment, $5, $6, $7) AS d
-                        WHERE d.status <> 'REJECTED');
+                        WHERE d.status <> 'REJECTED')
+           AND (a.decision = 'rejected' OR a.deployment = $7 OR $7 = 0
+                OR promote_internal.plan_base($1, $2, $3, a.deployment) IS NOT DISTINCT FROM promote_internal.plan_base($1, $2, $3, $7));
     END;
 REVOKE ALL ON FUNCTION promote_internal.votes(text, text, text, bytea, text, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.votes(text, text, text, bytea, text, text, integer) IS
-'What was voted on a plan and its equals, by whatever rule. Votes on a proposal end with it where it is rejected';
+'What was voted on a plan and its equals, by whatever rule; approvals only of what starts from what ran then, too. Votes on a proposal end with it where it is rejected';

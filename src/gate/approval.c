@@ -132,29 +132,23 @@ is_among(const Person *person, const List *people)
 
 /* Add a vote to a poll, and remove the earlier votes that it replaces. */
 static void
-add_vote(Poll *poll, Vote *vote)
+add_vote(Poll *poll, const Vote *vote)
 {
+	Vote	   *own = palloc(sizeof(Vote));
 	ListCell   *cell;
 
 	foreach(cell, poll->votes)
 		if (takes_place(vote, lfirst(cell)))
 			poll->votes = foreach_delete_current(poll->votes, cell);
-	poll->votes = lappend(poll->votes, vote);
+	*own = *vote;
+	poll->votes = lappend(poll->votes, own);
 }
 
-/* The poll of a rule; NULL: the rule does not apply to the case any more. */
-static Poll *
-find_poll(const List *polls, const char *rule)
-{
-	ListCell   *cell;
-
-	foreach(cell, polls)
-		if (strcmp(((Poll *) lfirst(cell))->rule, rule) == 0)
-			return lfirst(cell);
-	return NULL;
-}
-
-/* Read the votes on the case's plan and on equal plans, each into the poll of its rule. */
+/*
+ * Read the votes on the case's plan and on equal plans, each into the polls of its rule: rules of
+ * several scopes may have one name, and each poll judges its votes by its own role.  A vote under a
+ * rule that does not apply to the case any more is left out.
+ */
 static void
 read_votes(const Sql *sql, const GateCase *gate, const List *polls)
 {
@@ -166,11 +160,12 @@ read_votes(const Sql *sql, const GateCase *gate, const List *polls)
 
 	foreach(cell, sql_list(&rows, sizeof(Vote)))
 	{
-		Vote	   *vote = lfirst(cell);
-		Poll	   *poll = find_poll(polls, vote->rule);
+		const Vote *vote = lfirst(cell);
+		ListCell   *of;
 
-		if (poll)
-			add_vote(poll, vote);
+		foreach(of, polls)
+			if (strcmp(((Poll *) lfirst(of))->rule, vote->rule) == 0)
+				add_vote(lfirst(of), vote);
 	}
 }
 

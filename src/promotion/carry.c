@@ -137,6 +137,8 @@ take_references(const Sql *sql, Carry *carry, const InstanceKey *source, Propose
 
 	/* what is stored has its placeholders, for each environment has parameters of its own */
 	entries_add_references(&changes, present, references, NIL);
+	carry->present = present;
+	carry->written = references;
 	carry->source_references = reference_render(copied, parameters, NULL);
 	proposed->own_references = reference_render(present, parameters, NULL);
 	proposed->reference_problems = NIL;

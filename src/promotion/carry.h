@@ -15,6 +15,8 @@ typedef struct Carry
 {
 	bool		secrets;
 	bool		references;
+	Jsonb	   *present;		/* the destination's references as they are written, and as they would be; NULL: none */
+	Jsonb	   *written;
 	Jsonb	   *source_references;	/* for slots that the destination's release declares; NULL: none */
 	List	   *refused;		/* slots in which copying would replace what runs without permission: char * */
 } Carry;

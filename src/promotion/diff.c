@@ -172,7 +172,7 @@ since_by_plan(Clock *clock, const char *path)
 	return found ? found->since : 0;
 }
 
-/* Tell what is open since when it waits by the last plan, whose state was looked at. */
+/* Tell what is open since when it waits by the last plan, whose state was looked at.  What that tells is closed. */
 static void
 ask_plan(Clock *clock, const Jsonb *diff)
 {
@@ -184,8 +184,11 @@ ask_plan(Clock *clock, const Jsonb *diff)
 		Entry	   *entry = &clock->entries->list[i];
 		int32		since = clock->open[i] ? since_by_plan(clock, entry->path) : 0;
 
-		if (since > 0)
-			entry->since = since;
+		if (since == 0)
+			continue;
+		entry->since = since;
+		clock->open[i] = false;
+		clock->left--;
 	}
 }
 
@@ -207,43 +210,54 @@ static const SqlField former_fields[] = {
 	SQL_FIELD(Carried, params, "c.params")
 };
 
-/* Read a revision of the proposal's instance, as it would be rendered now; false where it is gone. */
+/* Desired revisions of an instance, which are looked at as they would be rendered now. */
+typedef struct Past
+{
+	const InstanceKey *key;
+	const Jsonb *parameters;	/* of the environment */
+	Jsonb	   *references;		/* no revision says them */
+	int32		newest;			/* the first that is looked at */
+	int32		above;			/* those up to this are not */
+	bool		read_only;
+} Past;
+
+/* Read a revision; false where it is gone. */
 static bool
-read_former(const Sql *sql, const ProposedRevision *proposed, int32 revision, bool read_only, Carried *former)
+read_former(const Sql *sql, const Past *past, int32 revision, Carried *former)
 {
 	static Statement read = SQL_ROWS(former_fields, "SELECT $* FROM promote.revision AS r"
 									 " JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest"
 									 " WHERE " OF_INSTANCE("r") " AND r.revision = $4");
-	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(&proposed->key), AS_INT(revision));
+	SqlRows		rows = sql_read_if(sql, past->read_only, &read, AS_KEY(past->key), AS_INT(revision));
 
 	if (!sql_row(&rows, 0, former))
 		return false;
-	former->params = json_render(former->params, proposed->proposal.parameters, true);
-	former->references = proposed->own_references;
+	former->params = json_render(former->params, past->parameters, true);
+	former->references = past->references;
 	return true;
 }
 
 /*
- * Look at the desired revisions above a number that have no plan, the newest first, as long as something may have
- * waited longer.  False where there are more than anybody wants to look at.
+ * Look at revisions that no plan tells of, the newest first, as long as something may have waited longer.  False where
+ * there are more than anybody wants to look at.
  */
 static bool
-look_back(const Sql *sql, const ProposedRevision *proposed, bool read_only, Clock *clock, int32 above)
+look_back(const Sql *sql, const Past *past, Clock *clock)
 {
-	int32		last = Max(above, proposed->current_revision - MAX_FORMER);
+	int32		last = Max(past->above, past->newest - MAX_FORMER);
 
-	for (int32 revision = proposed->current_revision; revision > last && clock->left > 0; revision--)
+	for (int32 revision = past->newest; revision > last && clock->left > 0; revision--)
 	{
 		Sql			scope;
 		Carried		former = {0};
 
 		CHECK_FOR_INTERRUPTS();
 		sql_enter(&scope);
-		if (read_former(&scope, proposed, revision, read_only, &former))
+		if (read_former(&scope, past, revision, &former))
 			look_at(clock, &former);
 		sql_leave(&scope);
 	}
-	return last == above;
+	return last == past->above;
 }
 
 /* The state that the last plan of a proposal's instance has shown. */
@@ -267,12 +281,19 @@ tell_since(const Sql *sql, const ProposedRevision *proposed, bool read_only, con
 	int32		base = proposed->proposal.runs ? proposed->proposal.runs->revision : 0;
 	bool		is_planned = proposed->plan_revision > base ||
 		(proposed->plan_revision > 0 && proposed->plan_base == proposed->deployed_by);
+	const Past	past = {
+		.key = &proposed->key,
+		.parameters = proposed->proposal.parameters,
+		.references = proposed->own_references,
+		.newest = proposed->current_revision,
+		.above = is_planned ? proposed->plan_revision : base,
+		.read_only = read_only
+	};
 	Carried		planned;
 	Clock		clock;
 
 	start_clock(&clock, entries, desired);
-	if (!look_back(sql, proposed, read_only, &clock, is_planned ? proposed->plan_revision : base) || !is_planned ||
-		clock.left == 0)
+	if (!look_back(sql, &past, &clock) || !is_planned || clock.left == 0)
 		return;
 	take_planned(proposed, &planned);
 	look_at(&clock, &planned);
@@ -432,11 +453,14 @@ typedef struct Stray
 	int32		deployed_by;	/* 0: nothing runs */
 	Jsonb	   *diff;
 	TimestampTz created_at;
+	Jsonb	   *parameters;		/* of the environment */
 } Stray;
 
 static const SqlField stray_fields[] = {
 	SQL_FIELD(Stray, deployed_by, "i.deployed_by"),
-	SQL_FIELDS(Stray, "d", diff, created_at)
+	SQL_FIELDS(Stray, "d", diff, created_at),
+	SQL_FIELD(Stray, parameters, "(SELECT e.parameters FROM promote.environment AS e"
+			  " WHERE e.project = i.project AND e.environment = i.environment)")
 };
 
 /* Does the plan, by what it carries, replace something immutable of what may run? */
@@ -456,6 +480,28 @@ replaces(const Sql *sql, const InstanceKey *key, const Carried *planned, const L
 }
 
 /*
+ * Tell since when the entries of a plan wait that starts from something else than when it was queued.  What was no
+ * entry then may have waited longer than the plan's revision, too: others may have set it back to what ran.
+ */
+static void
+tell_stray(const Sql *sql, const InstanceKey *key, const Stray *stray, const Carried *planned, const Carried *runs,
+		   Entries *entries)
+{
+	const Past	past = {
+		.key = key,
+		.parameters = stray->parameters,
+		.references = planned->references,
+		.newest = planned->revision - 1,
+		.above = runs ? runs->revision : 0
+	};
+	Clock		clock;
+
+	start_clock(&clock, entries, planned);
+	ask_plan(&clock, stray->diff);
+	(void) look_back(sql, &past, &clock);
+}
+
+/*
  * Make the diff of a plan anew, under the instance's lock, if something else runs than when it was made; false: that
  * is not so.
  */
@@ -472,7 +518,6 @@ plan_rebase(const Sql *sql, const InstanceKey *key, int32 deployment, Rebase *re
 	List	   *slots;
 	Mask	   *mask;
 	Entries		entries = {NULL};
-	Clock		clock;
 
 	if (!sql_row(&rows, 0, &stray))
 		return false;
@@ -487,8 +532,7 @@ plan_rebase(const Sql *sql, const InstanceKey *key, int32 deployment, Rebase *re
 	entries_add_release(&entries, rebase->runs, &planned);
 	entries_add_leaves(&entries, mask, rebase->runs, &planned);
 	entries_add_references(&entries, rebase->runs ? rebase->runs->references : NULL, planned.references, slots);
-	start_clock(&clock, &entries, &planned);
-	ask_plan(&clock, stray.diff);
+	tell_stray(sql, key, &stray, &planned, rebase->runs, &entries);
 	(void) add_waiting_secrets(&entries, NULL, stray.diff, rebase->runs, stray.created_at, planned.revision);
 	rebase->destructive = replaces(sql, key, &planned, deployed, slots);
 	rebase->diff = entries_document(&entries);

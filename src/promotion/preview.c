@@ -189,7 +189,7 @@ row_of(const Entry *change, const Entry *waiting)
 /* ---- leaves ---- */
 
 /*
- * Is a leaf set by the overrides and masked in its old state?  put_hidden returns its row,
+ * Is a leaf set by the overrides and masked in its old state?  visit_hidden returns its row,
  * whether the override changes the value or not.
  */
 static bool
@@ -220,66 +220,84 @@ put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
 	put_row(preview, &row);
 }
 
-/*
- * Return a masked leaf that the overrides set.  A JsonChangeCollector.  What the row says follows
- * from which of the states have such a leaf, not from their values.
- */
-static void
-put_hidden(void *state, const JsonChange *leaf)
+/* A leaf in the states that have one at its path; NULL: that state has none. */
+typedef struct HiddenLeaf
 {
-	const Preview *preview = state;
 	JsonbValue	values[3];
-	const JsonbValue *old_value = leaf_at(preview->own.params, leaf->path, &values[0]);
-	const JsonbValue *new_value = leaf_at(preview->desired.params, leaf->path, &values[1]);
-	const JsonbValue *running_value = leaf_at(preview->runs ? preview->runs->params : NULL, leaf->path, &values[2]);
-	uint32		flags = leaf->flags;
+	const JsonbValue *old_value;
+	const JsonbValue *new_value;
+	const JsonbValue *running_value;
+	uint32		flags;
+} HiddenLeaf;
 
-	if (mask_holds(preview->mask, old_value) || mask_holds(preview->mask, running_value))
-		flags = (flags | SCHEMA_SENSITIVE) & ~MASK_NEW_ALONE;
-	if (!is_hidden(flags, is_overridden(preview, leaf->path)))
-		return;
-	put_row(preview, &(Row) {
-			.kind = ENTRY_PARAM,.path = leaf->path,
-			.change = !old_value ? (new_value ? "add" : "none") : new_value ? "change" : "remove",
-			.old_value = old_value,.new_value = new_value,.running_value = running_value,
-			.flags = flags,.since = preview->desired.revision,.origin = "override"});
+/* Look a leaf up in all states.  Is it masked, and set by the overrides? */
+static bool
+take_hidden(const Preview *preview, const JsonChange *leaf, HiddenLeaf *hidden)
+{
+	hidden->old_value = leaf_at(preview->own.params, leaf->path, &hidden->values[0]);
+	hidden->new_value = leaf_at(preview->desired.params, leaf->path, &hidden->values[1]);
+	hidden->running_value = leaf_at(preview->runs ? preview->runs->params : NULL, leaf->path, &hidden->values[2]);
+	hidden->flags = leaf->flags;
+	if (mask_holds(preview->mask, hidden->old_value) || mask_holds(preview->mask, hidden->running_value))
+		hidden->flags = (hidden->flags | SCHEMA_SENSITIVE) & ~MASK_NEW_ALONE;
+	return is_hidden(hidden->flags, is_overridden(preview, leaf->path));
 }
 
-/* A state whose masked leaves are returned, unless one of those before it has them. */
+/* A state whose masked leaves are visited, unless one of those before it has them. */
 typedef struct HiddenWalk
 {
 	const Preview *preview;
 	const Carried *before[2];	/* NULL: none */
+	bool		puts;			/* return their rows? */
+	bool		found;			/* was there one? */
 } HiddenWalk;
 
-/* Return a masked leaf that the overrides set and no state before has.  A JsonChangeCollector. */
+/*
+ * Visit a masked leaf that the overrides set and no state before has.  A JsonChangeCollector.  What
+ * its row says follows from which of the states have such a leaf, not from their values.
+ */
 static void
-put_hidden_once(void *state, const JsonChange *leaf)
+visit_hidden(void *state, const JsonChange *leaf)
 {
-	const HiddenWalk *walk = state;
-	JsonbValue	value;
+	HiddenWalk *walk = state;
+	const Preview *preview = walk->preview;
+	HiddenLeaf	hidden;
 
 	for (int i = 0; i < lengthof(walk->before); i++)
-		if (walk->before[i] && leaf_at(walk->before[i]->params, leaf->path, &value))
+		if (walk->before[i] && leaf_at(walk->before[i]->params, leaf->path, &hidden.values[0]))
 			return;
-	put_hidden(unconstify(Preview *, walk->preview), leaf);
+	if (!take_hidden(preview, leaf, &hidden))
+		return;
+	walk->found = true;
+	if (walk->puts)
+		put_row(preview, &(Row) {
+				.kind = ENTRY_PARAM,.path = leaf->path,
+				.change = !hidden.old_value ? (hidden.new_value ? "add" : "none") : hidden.new_value ? "change" : "remove",
+				.old_value = hidden.old_value,.new_value = hidden.new_value,.running_value = hidden.running_value,
+				.flags = hidden.flags,.since = preview->desired.revision,.origin = "override"});
 }
 
-/* Return the masked leaves that the overrides set, each once, in an order that does not show which of them change. */
-static void
-put_all_hidden(const Preview *preview)
+/*
+ * Visit the masked leaves that the overrides set, each once, in an order that does not show which of
+ * them change, and return their rows if asked to.  False: there are none.
+ */
+static bool
+visit_all_hidden(const Preview *preview, bool puts)
 {
 	const Carried *states[] = {&preview->desired, &preview->own, preview->runs};
+	bool		found = false;
 
 	if (json_count(&preview->overrides) == 0)
-		return;
+		return false;
 	for (int i = 0; i < lengthof(states); i++)
 	{
-		HiddenWalk	walk = {preview, {i > 0 ? states[0] : NULL, i > 1 ? states[1] : NULL}};
+		HiddenWalk	walk = {preview, {i > 0 ? states[0] : NULL, i > 1 ? states[1] : NULL}, puts};
 
 		if (states[i])
-			mask_leaf_diff(preview->mask, NULL, states[i]->params, put_hidden_once, &walk);
+			mask_leaf_diff(preview->mask, NULL, states[i]->params, visit_hidden, &walk);
+		found |= walk.found;
 	}
+	return found;
 }
 
 /*
@@ -332,7 +350,7 @@ put_leaves(const Preview *preview)
 		if (is_leaf(&waiting->list[i]) && !look_up(&preview->changes, waiting->list[i].path) &&
 			!is_kept(preview, waiting->list[i].path))
 			put_leaf(preview, NULL, &waiting->list[i]);
-	put_all_hidden(preview);
+	(void) visit_all_hidden(preview, true);
 	put_kept(preview);
 }
 
@@ -348,18 +366,20 @@ put_release(const Preview *preview, const Entry *change, const Entry *waiting)
 	put_row(preview, &row);
 }
 
+/* The reference of that name; NULL: there is none. */
+static const JsonbValue *
+reference_at(const Jsonb *references, const char *name, JsonbValue *value)
+{
+	return references && json_find_in(references, name, value) ? value : NULL;
+}
+
 /* Has the source a reference of that name, which is carried? */
 static bool
 is_from_source(const Preview *preview, const char *name)
 {
-	const Jsonb *references = preview->promotion->carry.source_references;
-	JsonbValue	root;
 	JsonbValue	value;
 
-	if (references == NULL)
-		return false;
-	json_root(references, &root);
-	return json_find(&root, name, &value);
+	return reference_at(preview->promotion->carry.source_references, name, &value);
 }
 
 /* Return a row about a remote reference. */
@@ -367,8 +387,15 @@ static void
 put_reference(const Preview *preview, const Entry *change, const Entry *waiting)
 {
 	Row			row = row_of(change, waiting);
-	bool		from_source = is_from_source(preview, entry_name(change ? change : waiting));
+	const char *name = entry_name(change ? change : waiting);
+	bool		from_source = is_from_source(preview, name);
+	JsonbValue	value;
 
+	/* as with leaves, what is written otherwise and rendered the same runs as it is rendered */
+	if (waiting == NULL)
+		row.running_value = reference_at(preview->desired.references, name, &value);
+	else
+		row.new_value = new_of(waiting);
 	if (change == NULL && preview->promotion->carry.references && !from_source && row.new_value)
 		row.change = "keep";
 	row.origin = from_source ? "source" : "destination";
@@ -498,6 +525,44 @@ add_written(Preview *preview)
 	}
 }
 
+/* Add the references that change and are rendered the same: as they are written. */
+static void
+add_written_references(Preview *preview)
+{
+	const Carry *carry = &preview->promotion->carry;
+	const List *rendered = differing_references(preview->own.references, preview->desired.references);
+	Entries		written = {NULL};
+
+	entries_add_references(&written, carry->present, carry->written, NIL);
+	for (Size i = 0; i < written.count; i++)
+		if (!names_hold(rendered, entry_name(&written.list[i])))
+			(void) entries_add(&preview->changes.entries, ENTRY_REFERENCE, written.list[i].path,
+							   old_of(&written.list[i]), new_of(&written.list[i]), 0);
+}
+
+/*
+ * Take the three states.  Where the overrides say something of a masked leaf, the revision is a new
+ * one for those who may only view, as if that changed: the number of the desired one would confirm a
+ * guess, in any row that has it.
+ */
+static void
+take_states(Preview *preview, ProposedRevision *proposed, bool views_only)
+{
+	const Proposal *proposal = &proposed->proposal;
+
+	preview->runs = proposal->runs;
+	preview->own = (Carried) {
+		.version = proposed->current_version,
+		.version_constraint = proposed->current_constraint,
+		.release_channel = proposed->current_channel,
+		.params = json_render(proposal->own_params, proposal->parameters, true),
+		.references = proposed->own_references
+	};
+	proposal_carried(proposed, &preview->desired);
+	if (views_only && visit_all_hidden(preview, false))
+		preview->desired.revision = proposed->revision = proposed->current_revision + 1;
+}
+
 /* Compare the three states, and the source with what is composed of it. */
 static void
 compare(const Sql *sql, Preview *preview)
@@ -508,20 +573,12 @@ compare(const Sql *sql, Preview *preview)
 	const Carried source = {.params = json_render(promotion->source_params, proposal->parameters, true)};
 	const Carried base = {.params = json_render(promotion->base, proposal->parameters, true)};
 
-	proposal_carried(proposed, &preview->desired);
-	preview->runs = proposal->runs;
-	preview->own = (Carried) {
-		.version = proposed->current_version,
-		.version_constraint = proposed->current_constraint,
-		.release_channel = proposed->current_channel,
-		.params = json_render(proposal->own_params, proposal->parameters, true),
-		.references = proposed->own_references
-	};
 	entries_add_release(&preview->changes.entries, &preview->own, &preview->desired);
 	entries_add_leaves(&preview->changes.entries, preview->mask, &preview->own, &preview->desired);
 	add_written(preview);
 	entries_add_references(&preview->changes.entries, preview->own.references, preview->desired.references,
 						   proposed->replaced);
+	add_written_references(preview);
 	proposal_entries(sql, proposed, true, preview->mask, &preview->waiting.entries);
 	entries_add_leaves(&preview->kept.entries, preview->mask, &source, &base);
 	finish_index(&preview->changes);
@@ -529,15 +586,16 @@ compare(const Sql *sql, Preview *preview)
 	finish_index(&preview->kept);
 }
 
-/* Return all rows of a promotion whose proposal is judged and numbered. */
+/* Return all rows of a promotion whose proposal is judged and numbered, to a caller who may promote or only view. */
 void
-preview_put(const Sql *sql, FunctionCallInfo fcinfo, const Promotion *promotion)
+preview_put(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, bool views_only)
 {
 	Preview		preview = {.fcinfo = fcinfo,.promotion = promotion};
 
 	json_root(promotion->overrides, &preview.overrides);
 	preview.is_literal = !json_strings_may_render(&preview.overrides);
 	preview.mask = compose_mask(&promotion->proposed.proposal);
+	take_states(&preview, &promotion->proposed, views_only);
 	compare(sql, &preview);
 	put_kind(&preview, ENTRY_RELEASE, put_release);
 	put_leaves(&preview);

@@ -11,6 +11,6 @@
 #include "base/sql.h"
 #include "promotion/promotion.h"
 
-extern void preview_put(const Sql *sql, FunctionCallInfo fcinfo, const Promotion *promotion);
+extern void preview_put(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, bool views_only);
 
 #endif							/* PROMOTE_PROMOTION_PREVIEW_H */

@@ -391,9 +391,11 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 {
 	Promotion	promotion;
 	Sql			sql;
+	bool		views_only;
 
 	take_arguments(fcinfo, "view", &promotion);
 	require_own_placeholders(&promotion);
+	views_only = !grants_may("promote", promotion.destination.project, promotion.destination.environment);
 	take_carry(fcinfo, rights_role(), &promotion);
 	promotion.pin = argument_bool(fcinfo, promotion.options + PREVIEW_PIN, false);
 	promotion.reprovision = argument_bool(fcinfo, promotion.options + PREVIEW_REPROVISION, false);
@@ -408,7 +410,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	reference_require_rendered(promotion.proposed.reference_problems);
 	carry_judge(&sql, &promotion.proposed, true);
 	stage_number(&promotion.proposed);
-	preview_put(&sql, fcinfo, &promotion);
+	preview_put(&sql, fcinfo, &promotion, views_only);
 	sql_leave(&sql);
 	return (Datum) 0;
 }

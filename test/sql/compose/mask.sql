@@ -98,6 +98,20 @@ SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, change, origin
     FROM promote.preview_promotion('ecomm-staging-cond', 'ecomm-production-cond', '{"token": null}')
     WHERE path = '.token'$$), '(.token,remove,override)', 'what is taken away is said to be');
 
+-- where nothing else differs, and what is desired runs
+SAVEPOINT alike;
+SELECT promote.configure_instance('ecomm-staging-cond', '{"mode": "closed", "token": "t", "list": null, "kind": "a",
+    "key": null}') \g /dev/null
+SELECT promote.promote_instance('ecomm-staging-cond', 'ecomm-production-cond', '{"token": "SECRET-of-production"}')
+\g /dev/null
+SELECT pg_temp.deploy('ecomm-production-cond') \g /dev/null
+SELECT is(pg_temp.preview('{"token": "SECRET-of-production"}'), pg_temp.preview('{"token": "wrong"}'),
+    'nor does the revision since which it waits confirm a guess, where nothing else would change');
+SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, change, since - (SELECT revision FROM promote.instance
+    WHERE name = 'ecomm-production-cond') AS since FROM promote.preview_promotion('ecomm-staging-cond',
+    'ecomm-production-cond', '{"token": "SECRET-of-production"}')$$), '(.token,change,1)', '... as if it changed');
+ROLLBACK TO alike;
+
 SELECT is(pg_temp.as_role('m_viewer', 'SELECT request FROM promote.idempotency_key') ~ '^42501', true,
     'a digest of overrides and little else confirms no guess, for it is withheld');
 

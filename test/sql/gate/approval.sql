@@ -700,6 +700,38 @@ SELECT is(pg_temp.advance(1), 'RUNNING 1 1', 'and it goes on');
 SELECT is((SELECT count(*) FROM promote.deployment WHERE project = 'shop' AND environment = 'production'
     AND component = 's1' AND plan = :requested), 1::bigint, '... to be deployed');
 
+-- ---- the same params, from something else ----
+CREATE FUNCTION pg_temp.planned(size integer) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM promote.configure_instance('shop-production-s2', jsonb_build_object('size', size));
+    PERFORM pg_temp.work_all();
+    RETURN (SELECT max(deployment) FROM promote.deployment WHERE project = 'shop' AND environment = 'production'
+        AND component = 's2' AND action = 'PLAN');
+END
+$$;
+CREATE FUNCTION pg_temp.approved() RETURNS integer LANGUAGE sql AS $$
+    SELECT given FROM promote.required_approvals('shop-production-s2')
+$$;
+SELECT is(pg_temp.approve('test_bob', pg_temp.planned(5), 'shop-production-s2'), 'COMPLETED', 'a change is approved');
+SELECT promote.deploy_instance('shop-production-s2') \g /dev/null
+SELECT is(pg_temp.approve('test_bob', pg_temp.planned(7), 'shop-production-s2'), 'COMPLETED', 'and another one');
+SELECT promote.plan_instance('shop-production-s2') \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.approved(), 1, 'an approval counts for the next plan of the same change');
+SELECT promote.deploy_instance('shop-production-s2') \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT ok(pg_temp.planned(5) > 0, 'somebody goes back');
+SELECT is(pg_temp.approved(), 0, 'the approval of what was a change from something else does not count for that');
+
+-- ---- rules of one name ----
+SAVEPOINT twins;
+INSERT INTO promote.approval_rule (rule, role) VALUES ('dba', 'test_owner');
+SELECT is(pg_temp.lines($$SELECT role, given FROM promote.required_approvals('shop-production-s1',
+    (SELECT max(deployment) FROM promote.deployment WHERE project = 'shop' AND environment = 'production'
+        AND component = 's1' AND action = 'PLAN')) ORDER BY role$$), E'(test_dba,1)\n(test_owner,0)',
+    'a rule that has its name from one of another scope takes none of its votes');
+ROLLBACK TO twins;
+
 -- ---- history ----
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'every vote is in the audit log');
 SAVEPOINT forged;

@@ -209,5 +209,23 @@ SELECT pg_temp.work('ecomm-production-api') \g /dev/null
 SELECT is((SELECT string_agg(code, ' ') FROM promote.blockers('ecomm-production-api')), 'approval',
     '... nor from another channel');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'and all of it is on record');
+-- ---- a plan that starts from something else than when it was queued ----
+DELETE FROM promote.approval_rule;
+INSERT INTO promote.component VALUES ('ecomm', 'late', 'api');
+INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'production', 'late');
+CREATE FUNCTION pg_temp.edited(params jsonb, plan boolean DEFAULT true) RETURNS integer LANGUAGE sql AS $$
+    SELECT new_revision FROM promote.configure_instance('ecomm-production-late', params, '1.0.0', plan => plan)
+$$;
+SELECT pg_temp.edited('{"size": 1}') \g /dev/null
+SELECT pg_temp.deploy('ecomm-production-late', true) \g /dev/null
+SELECT pg_temp.edited('{"size": 2}') \g /dev/null
+SELECT promote.deploy_instance('ecomm-production-late') \g /dev/null
+SELECT is(pg_temp.edited('{"size": 1}', false), 3, 'somebody sets back what is queued');
+SELECT is(pg_temp.edited('{"more": 1}'), 4, 'and somebody else plans something');
+SELECT is(pg_temp.last_diff('ecomm-production-late'), '.more add -> 1 4', 'by what runs, that is all');
+SELECT pg_temp.work('ecomm-production-late') \g /dev/null
+SELECT is(pg_temp.last_diff('ecomm-production-late'), E'.more add -> 1 4\n.size change 2 -> 1 3',
+    'what rides along since the plan was queued says so, too');
+
 SELECT * FROM finish();
 ROLLBACK;

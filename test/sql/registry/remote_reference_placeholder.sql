@@ -61,6 +61,18 @@ SELECT is(pg_temp.lines($$SELECT r.actor FROM promote.instance AS i CROSS JOIN p
     i.environment, i.component, i.revision, i.deployment, 0, 'redis', '2.0.0') AS r
     WHERE i.name = 'ecomm-production-cache'$$), '(ada)', 'a reference that is rendered as it runs asks for nothing');
 
+-- ---- what is written otherwise and rendered the same ----
+SAVEPOINT alike;
+SELECT promote.set_remote_reference('ecomm-production-cache', 'network', 'vpc.example.com') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT path, change, old_value, new_value, running_value, since, origin
+    FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true)
+    WHERE path = 'reference network'$$),
+    '("reference network",change,"""vpc.example.com""","""vpc.{{domain}}""","""vpc.example.com""",,source)',
+    'the preview shows as it is written what changes nothing that runs');
+SELECT is(pg_temp.lines($$SELECT changed, diff FROM promote.promote_instance('ecomm-staging-cache',
+    'ecomm-production-cache', copy_remote_references => true)$$), '(t,[])', '... which the promotion calls a change');
+ROLLBACK TO alike;
+
 -- ---- a parameter moves ----
 SELECT deployment AS planned FROM promote.plan_instance('ecomm-production-cache') \gset
 SELECT pg_temp.work('ecomm-production-cache') \g /dev/null
