@@ -92,7 +92,8 @@ SELECT cmp_ok(count(*), '>', 100::bigint, 'arguments with a default') FROM calle
 SELECT is(given, omitted, format('%s(%s => NULL)', function, name)) FROM called ORDER BY function, name;
 -- those that need more than there is here are refused, both ways alike
 SELECT is(array_agg(DISTINCT function ORDER BY function),
-    '{approve_deployment,approve_request,end_session,pause_request,resume_request,review_override,rotate_secrets}',
+    '{approve_deployment,approve_request,deploy_instance,end_session,pause_request,'
+    'propose_deployment,resume_request,review_override,rotate_secrets}',
     'the calls that do not succeed') FROM called WHERE omitted !~ '^ok ';
 
 SELECT * FROM finish();

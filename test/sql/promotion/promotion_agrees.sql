@@ -75,8 +75,10 @@ BEGIN
                COALESCE(bool_or(change IN ('add', 'change', 'remove') AND NOT (sensitive AND origin = 'override')),
                    false)
           INTO shown, moves
-          FROM promote.preview_promotion('ecomm-staging-api', 'ecomm-production-api', over - 'pw');
+          FROM promote.preview_promotion('ecomm-staging-api', 'ecomm-production-api', over - 'pw',
+               reprovision => true);
         SELECT * INTO result FROM promote.promote_instance('ecomm-staging-api', 'ecomm-production-api', over - 'pw',
+            reprovision => true,
             plan => random() < 0.7);
         IF shown IS DISTINCT FROM (SELECT COALESCE(jsonb_agg(jsonb_build_array(e -> 'kind', e -> 'path', e -> 'old',
                 e -> 'new', e -> 'since', e ? 'immutable', e ? 'sensitive') ORDER BY e ->> 'path'), '[]')

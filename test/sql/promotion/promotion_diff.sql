@@ -24,7 +24,8 @@ $$;
 CREATE FUNCTION pg_temp.promoted(overrides jsonb DEFAULT '{}', plan boolean DEFAULT true) RETURNS text
     LANGUAGE sql AS $$
     SELECT concat_ws(' ', new_revision, COALESCE(deployment, 0), changed, E'\n' || pg_temp.entries(diff))
-      FROM promote.promote_instance('ecomm-staging-api', 'ecomm-production-api', overrides, plan => plan)
+      FROM promote.promote_instance('ecomm-staging-api', 'ecomm-production-api', overrides, plan => plan,
+          reprovision => true)
 $$;
 -- The diff of the last deployment.
 CREATE FUNCTION pg_temp.last_diff(name text) RETURNS text LANGUAGE sql AS $$

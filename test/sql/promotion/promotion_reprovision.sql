@@ -97,7 +97,7 @@ SELECT promote.override_gate('shop-production-s2', :away, 'request', 'it is to g
 SAVEPOINT proposed;
 SELECT promote.approve_deployment('shop-production-s2', :away) \g /dev/null
 SELECT pg_temp.work_all() \g /dev/null
-SELECT is((SELECT skip_reason FROM promote.preview_request('shop', 1) WHERE component = 's2'),
+SELECT is((SELECT skip_reason ->> 'message' FROM promote.preview_request('shop', 1) WHERE component = 's2'),
     '"shop-production-s2" was decommissioned: deploying it would bring it back', 'the preview says so');
 SELECT is(pg_temp.drain(1), 'COMPLETED', 'before it is staged');
 SELECT is(pg_temp.items(1), 's2 1 SKIPPED, s3 1 DONE', 'it is skipped');

@@ -30,7 +30,8 @@ INSERT INTO pg_temp.deed VALUES
     ('deployed', $$SELECT promote.deploy_instance('shop-{env}-{service}')$$),
     ('deployed', $$SELECT promote.deploy_instance('shop-staging-{service}')$$),
     ('failed', $$SELECT promote.deploy_instance('shop-staging-{service}'), pg_temp.work_all('.')$$),
-    ('promoted', $$SELECT promote.promote_instance('shop-staging-{service}', 'shop-production-{service}')$$),
+    ('promoted', $$SELECT promote.promote_instance('shop-staging-{service}', 'shop-production-{service}',
+        reprovision => {n} > 2)$$),
     ('observed', $$SELECT promote.report_observed('shop-{env}-{service}', '{"size": 7{n}}'::jsonb, 'scan')$$),
     ('observed', $$SELECT promote.report_observed('shop-production-{service}', '{"size": 7{n}}'::jsonb, 'scan')$$),
     ('found', $$SELECT pg_temp.planned('shop-production-{service}', '[]',
@@ -54,7 +55,7 @@ INSERT INTO pg_temp.deed VALUES
         WHERE r.bundle = 'service' AND r.block_reason IS NOT NULL$$),
     ('proven', $$UPDATE promote.environment SET require_proven_release = {n} <> 1 WHERE project = 'shop'
         AND environment = 'production'$$),
-    ('digests', $$UPDATE promote.environment SET require_artifact_digest = ({n} = 1) WHERE project = 'shop'
+    ('digests', $$UPDATE promote.environment SET require_artifact_digest = ({n} > 2) WHERE project = 'shop'
         AND environment = 'production'$$),
     ('paths', $$UPDATE promote.environment SET source_policy = (ARRAY['any', 'path'])[{n} % 2 + 1]
         WHERE project = 'shop' AND environment = 'production'$$),
@@ -102,7 +103,8 @@ INSERT INTO pg_temp.deed VALUES
 INSERT INTO pg_temp.deed SELECT 'wandered', statement || $$; SELECT promote.configure_instance('shop-staging-{service}',
     '{"size": {n}}', '1.0.1'), pg_temp.work_all(), promote.deploy_instance('shop-staging-{service}'),
         pg_temp.work_all(),
-        promote.promote_instance('shop-staging-{service}', 'shop-production-{service}'), pg_temp.work_all(),
+        promote.promote_instance('shop-staging-{service}', 'shop-production-{service}', reprovision => true),
+        pg_temp.work_all(),
         promote.deploy_instance('shop-production-{service}'), pg_temp.work_all(),
             promote.configure_instance('shop-production-{service}', '{"size": 9}'),
         promote.report_observed('shop-production-{service}', '{"size": 8}'::jsonb, 'scan')$$ FROM pg_temp.deed
