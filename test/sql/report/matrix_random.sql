@@ -55,7 +55,7 @@ INSERT INTO pg_temp.deed VALUES
         WHERE r.bundle = 'service' AND r.block_reason IS NOT NULL$$),
     ('proven', $$UPDATE promote.environment SET require_proven_release = {n} <> 1 WHERE project = 'shop'
         AND environment = 'production'$$),
-    ('digests', $$UPDATE promote.environment SET require_artifact_digest = ({n} > 2) WHERE project = 'shop'
+    ('digests', $$UPDATE promote.environment SET require_artifact_digest = ({n} > 1) WHERE project = 'shop'
         AND environment = 'production'$$),
     ('paths', $$UPDATE promote.environment SET source_policy = (ARRAY['any', 'path'])[{n} % 2 + 1]
         WHERE project = 'shop' AND environment = 'production'$$),
@@ -153,7 +153,7 @@ CREATE FUNCTION pg_temp.compare() RETURNS TABLE (service text, said text, lines 
 $$;
 CREATE TABLE pg_temp.seen (round integer, deeds text, service text, said text, lines text, refused text,
     changed boolean);
-SELECT setseed(0.14) \g /dev/null
+SELECT setseed(0.15) \g /dev/null
 DO $$
 DECLARE
     done text;
