@@ -103,7 +103,7 @@ COMMENT ON COLUMN promote.approval.environment IS 'The instance''s environment';
 COMMENT ON COLUMN promote.approval.component IS 'The instance''s component';
 COMMENT ON COLUMN promote.approval.vote IS 'Number, from 1 per instance';
 COMMENT ON COLUMN promote.approval.deployment IS 'The PLAN that was voted on, or the proposal';
-COMMENT ON COLUMN promote.approval.plan_digest IS 'The plan''s: it counts for every plan of the instance with an equal digest';
+COMMENT ON COLUMN promote.approval.plan_digest IS 'The plan''s: it counts for every plan of the instance with an equal digest that starts from the same running state';
 COMMENT ON COLUMN promote.approval.rule IS 'The rule of promote.approval_rule that asked';
 COMMENT ON COLUMN promote.approval.decision IS 'approved or rejected; of one person and rule the last counts';
 COMMENT ON COLUMN promote.approval.reason IS 'Why, in the actor''s words';

@@ -87,6 +87,19 @@ refuse_diff(const char *detail)
 			 errhint("Pass the diff of a promotion or a deployment.")));
 }
 
+/* The number of a revision.  Refuses everything else: a diff may be anybody's. */
+static int32
+read_revision(const JsonbValue *value)
+{
+	char	   *digits = value->type != jbvNumeric ? "" :
+		DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+	size_t		count = strspn(digits, "0123456789");
+
+	if (count == 0 || count > 10 || digits[count] != '\0' || atoll(digits) > PG_INT32_MAX)
+		refuse_diff("Since when an element waits is the number of a revision.");
+	return atoi(digits);
+}
+
 /* Take a change apart; one that is not of the shape entry.c writes is an error. */
 static void
 read_change(const JsonbValue *object, Change *change)
@@ -104,8 +117,7 @@ read_change(const JsonbValue *object, Change *change)
 	change->sensitive = json_flag(object, "sensitive");
 	change->unknown = json_flag(object, "unknown");
 	change->unexpected = json_flag(object, "unexpected");
-	change->since = json_find(object, "since", &since) && since.type == jbvNumeric ?
-		DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(since.val.numeric))) : 0;
+	change->since = json_find(object, "since", &since) ? read_revision(&since) : 0;
 }
 
 /* Width of a path on a terminal. */

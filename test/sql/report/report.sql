@@ -46,7 +46,9 @@ SELECT is(promote.format_diff('[{"path": ".a\n\u001b[31m", "change": "add", "new
 SELECT is(promote.format_diff('[{"path": ".a", "change": "change", "old": 1.50, "new": true, "immutable": true}]'),
     E'  ~ .a  1.50 -> true  # immutable\n\nPlan: 0 to add, 1 to change, 0 to remove.', 'immutable without replacement');
 SELECT throws_ok(format('SELECT promote.format_diff(%L)', d), 'PM404', NULL, 'no diff: ' || d)
-    FROM unnest(ARRAY['{}', '1', '[1]', '[{}]', '[{"path": 1, "change": "add"}]', '[{"path": "x"}]']) AS d;
+    FROM unnest(ARRAY['[{"path": ".a", "change": "add", "since": 99999999999999}]',
+      '[{"path": ".a", "change": "add", "since": 1.5}]',
+      '{}', '1', '[1]', '[{}]', '[{"path": 1, "change": "add"}]', '[{"path": "x"}]']) AS d;
 
 -- ---- promotion_history ----
 SELECT is(pg_temp.lines($$SELECT actor, database_role = current_user, project, source, source_revision, destination,
