@@ -41,7 +41,7 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
         current_constraint text, current_channel text, deployed_by integer, changed_by integer, decommissioned boolean,
         own_digest bytea, own_bundle text, own_version text, own_params jsonb, own_kept jsonb, plan_revision integer, plan_digest bytea,
         plan_version text, plan_constraint text, plan_channel text, plan_params jsonb, plan_references jsonb,
-        plan_diff jsonb, plan_at timestamptz, plan_destructive boolean, plan_base integer, plan_stands boolean,
+        plan_diff jsonb, plan_destructive boolean, plan_base integer, plan_stands boolean, waiting_secrets jsonb,
         parameters jsonb, path_only boolean, head bigint, head_hash bytea)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
@@ -57,10 +57,13 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
                    (SELECT c.params FROM promote.config AS c
                      WHERE c.project = i.project AND c.digest = p.rendered_digest) END,
                p.remote_references,
-               p.diff, p.created_at, p.destructive, p.base_deployment,
+               p.diff, p.destructive, p.base_deployment,
                p.base_deployment IS NOT DISTINCT FROM i.deployed_by
                -- what is claimed from now on starts from what runs then
                AND (p.status IN ('PROPOSED', 'PENDING', 'APPROVED') OR p.seen_change = i.changed_by),
+               (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(w.secret, w.revision, w.replaced) ORDER BY w.secret)
+                  FROM promote_internal.waiting_secret AS w
+                 WHERE w.project = i.project AND w.environment = i.environment AND w.component = i.component),
                e.parameters, e.source_policy = 'path', a.seq, a.hash
           FROM promote.instance AS i
           LEFT JOIN LATERAL (
@@ -71,7 +74,7 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
                WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
                  AND r.revision = i.revision LIMIT 1) AS r ON true
           LEFT JOIN LATERAL (
-              SELECT d.revision, d.rendered_digest, d.version, d.destructive, d.remote_references, d.diff, d.created_at,
+              SELECT d.revision, d.rendered_digest, d.version, d.destructive, d.remote_references, d.diff,
                      d.base_deployment, d.status, d.seen_change
                 FROM promote.deployment AS d
                WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component

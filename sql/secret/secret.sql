@@ -19,12 +19,16 @@ CREATE TABLE promote.secret (
     set_at        timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     actor         text NOT NULL DEFAULT promote.current_actor(),
     database_role text NOT NULL DEFAULT promote.current_database_role(),
+    promoted_at   timestamptz,
+    revision      integer,
+    replaced      boolean,
     CONSTRAINT secret_pkey PRIMARY KEY (project, environment, component, secret),
     CONSTRAINT secret_instance_fkey FOREIGN KEY (project, environment, component)
         REFERENCES promote.instance (project, environment, component),
     CONSTRAINT secret_secret_check CHECK (secret ~ '^[A-Za-z_][A-Za-z0-9_]{0,62}$'),
     CONSTRAINT secret_fingerprint_check CHECK (pg_catalog.octet_length(fingerprint) = 32),
-    CONSTRAINT secret_format_check CHECK (format IN ('text', 'json'))
+    CONSTRAINT secret_format_check CHECK (format IN ('text', 'json')),
+    CONSTRAINT secret_promoted_check CHECK (pg_catalog.num_nulls(promoted_at, revision, replaced) IN (0, 3))
 );
 -- ciphertext does not compress
 ALTER TABLE promote.secret ALTER COLUMN ciphertext SET STORAGE EXTERNAL;
@@ -43,6 +47,9 @@ COMMENT ON COLUMN promote.secret.format IS 'What the secret was set as: json, an
 COMMENT ON COLUMN promote.secret.set_at IS 'When it was set, or copied here';
 COMMENT ON COLUMN promote.secret.actor IS 'Who set it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.secret.database_role IS 'Role that the session acted as';
+COMMENT ON COLUMN promote.secret.promoted_at IS 'When a promotion copied it here last; NULL: none has';
+COMMENT ON COLUMN promote.secret.revision IS 'Desired revision that the promotion led to, since which it waits to be deployed';
+COMMENT ON COLUMN promote.secret.replaced IS 'Whether what runs since before the promotion had another value';
 
 CREATE FUNCTION promote_internal.guard_secret() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_secret';
@@ -55,6 +62,25 @@ CREATE TRIGGER guard_secret_truncate BEFORE TRUNCATE ON promote.secret
     FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.guard_secret();
 ALTER TABLE promote.secret ENABLE ALWAYS TRIGGER guard_secret;
 ALTER TABLE promote.secret ENABLE ALWAYS TRIGGER guard_secret_truncate;
+
+CREATE VIEW promote_internal.waiting_secret AS
+    SELECT s.project, s.environment, s.component, s.secret, s.revision, s.replaced
+      FROM promote.secret AS s
+     CROSS JOIN LATERAL (
+          SELECT i.deployed_by FROM promote.instance AS i
+           WHERE i.project = s.project AND i.environment = s.environment AND i.component = s.component LIMIT 1) AS i
+      LEFT JOIN LATERAL (
+          SELECT d.started_at FROM promote.deployment AS d
+           WHERE d.project = s.project AND d.environment = s.environment AND d.component = s.component
+             AND d.deployment = i.deployed_by LIMIT 1) AS runs ON true
+     WHERE s.promoted_at >= COALESCE(runs.started_at, '-infinity');
+COMMENT ON VIEW promote_internal.waiting_secret IS 'Secrets that promotions have brought since what runs was begun; all that they have brought where nothing runs';
+COMMENT ON COLUMN promote_internal.waiting_secret.project IS 'The instance''s project';
+COMMENT ON COLUMN promote_internal.waiting_secret.environment IS 'The instance''s environment';
+COMMENT ON COLUMN promote_internal.waiting_secret.component IS 'The instance''s component';
+COMMENT ON COLUMN promote_internal.waiting_secret.secret IS 'What it is called';
+COMMENT ON COLUMN promote_internal.waiting_secret.revision IS 'Desired revision since which it waits';
+COMMENT ON COLUMN promote_internal.waiting_secret.replaced IS 'Whether what runs since before the promotion had another value';
 
 CREATE FUNCTION promote.set_secret(
     instance text, name text, value text, OUT fingerprint text, OUT changed boolean)

@@ -176,7 +176,8 @@ take_secrets(const Sql *sql, const InstanceKey *source, ProposedRevision *propos
 	JsonBuilder	builder;
 	ListCell   *cell;
 
-	proposed->copied_secrets = secret_copy(sql, source, &proposed->key, read_declared(sql, proposed, !write), write);
+	proposed->copied_secrets = secret_copy(sql, source, &proposed->key, read_declared(sql, proposed, !write),
+										   write ? proposed->revision : 0);
 	if (!write || !carry_has_secrets(proposed))
 		return;
 	begin_copy(&builder, source, "secrets");

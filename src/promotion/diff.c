@@ -318,13 +318,6 @@ is_copied(const ProposedRevision *proposed, const char *name)
 	return false;
 }
 
-/* Is the entry of a plan about a secret? */
-static bool
-is_secret(const Waiting *waiting)
-{
-	return waiting->length > strlen("secret ") && memcmp(waiting->path, "secret ", strlen("secret ")) == 0;
-}
-
 /* Add an entry for a secret.  Whoever sees it sees masks. */
 static void
 add_secret(Entries *entries, const char *name, bool replaced, int32 since)
@@ -336,42 +329,41 @@ add_secret(Entries *entries, const char *name, bool replaced, int32 since)
 }
 
 /*
- * Add the secrets that a plan was to bring and that what runs, which began before the plan was queued, cannot have.
+ * Add the secrets that promotions have brought since what runs was begun, an array of name,
+ * revision and whether one is replaced, or NULL; proposed, which may be NULL, may copy them again.
  * Returns the names.
  */
 static List *
-add_waiting_secrets(Entries *entries, const ProposedRevision *proposed, const Jsonb *diff, const Carried *runs,
-					TimestampTz planned_at, int32 revision)
+add_waiting_secrets(Entries *entries, const ProposedRevision *proposed, const Jsonb *waiting, int32 revision)
 {
 	List	   *names = NIL;
 	JsonbValue	root;
 
-	if (diff == NULL || (runs && runs->started_at >= planned_at))
+	if (waiting == NULL)
 		return NIL;
-	json_root(diff, &root);
+	json_root(waiting, &root);
 	json_foreach(child, &root)
 	{
-		Waiting		waiting = read_waiting(&child.value);
-		JsonbValue	old_value;
+		JsonbValue	parts[3];
 		char	   *name;
 		bool		again;
 
-		if (!is_secret(&waiting))
-			continue;
-		name = pnstrdup(waiting.path + strlen("secret "), waiting.length - strlen("secret "));
+		for (int i = 0; i < lengthof(parts); i++)
+			json_view_child(child.value.val.binary.data, i, &parts[i]);
+		name = pnstrdup(parts[0].val.string.val, parts[0].val.string.len);
 		again = proposed && is_copied(proposed, name);
-		add_secret(entries, name, json_find(&child.value, "old", &old_value), again ? revision : waiting.since);
+		add_secret(entries, name, parts[2].val.boolean, again ? revision :
+				   DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(parts[1].val.numeric))));
 		names = lappend(names, name);
 	}
 	return names;
 }
 
-/* Add the secrets that wait: those of the last plan, and those that this promotion copies. */
+/* Add the secrets that wait: those that promotions have brought, and those that this one copies. */
 static void
 add_secrets(Entries *entries, const ProposedRevision *proposed, int32 revision)
 {
-	List	   *names = add_waiting_secrets(entries, proposed, proposed->plan_diff, proposed->proposal.runs,
-											proposed->plan_at, revision);
+	List	   *names = add_waiting_secrets(entries, proposed, proposed->waiting_secrets, revision);
 	ListCell   *cell;
 
 	foreach(cell, proposed->copied_secrets)
@@ -452,15 +444,18 @@ typedef struct Stray
 {
 	int32		deployed_by;	/* 0: nothing runs */
 	Jsonb	   *diff;
-	TimestampTz created_at;
 	Jsonb	   *parameters;		/* of the environment */
+	Jsonb	   *waiting_secrets;	/* NULL: none */
 } Stray;
 
 static const SqlField stray_fields[] = {
 	SQL_FIELD(Stray, deployed_by, "i.deployed_by"),
-	SQL_FIELDS(Stray, "d", diff, created_at),
+	SQL_FIELD(Stray, diff, "d.diff"),
 	SQL_FIELD(Stray, parameters, "(SELECT e.parameters FROM promote.environment AS e"
-			  " WHERE e.project = i.project AND e.environment = i.environment)")
+			  " WHERE e.project = i.project AND e.environment = i.environment)"),
+	SQL_FIELD(Stray, waiting_secrets, "(SELECT pg_catalog.jsonb_agg("
+			  "pg_catalog.jsonb_build_array(w.secret, w.revision, w.replaced) ORDER BY w.secret) FROM promote_internal.waiting_secret AS w"
+			  " WHERE " OF_INSTANCE("w") ")")
 };
 
 /* Does the plan, by what it carries, replace something immutable of what may run? */
@@ -533,7 +528,7 @@ plan_rebase(const Sql *sql, const InstanceKey *key, int32 deployment, Rebase *re
 	entries_add_leaves(&entries, mask, rebase->runs, &planned);
 	entries_add_references(&entries, rebase->runs ? rebase->runs->references : NULL, planned.references, slots);
 	tell_stray(sql, key, &stray, &planned, rebase->runs, &entries);
-	(void) add_waiting_secrets(&entries, NULL, stray.diff, rebase->runs, stray.created_at, planned.revision);
+	(void) add_waiting_secrets(&entries, NULL, stray.waiting_secrets, planned.revision);
 	rebase->destructive = replaces(sql, key, &planned, deployed, slots);
 	rebase->diff = entries_document(&entries);
 	return true;

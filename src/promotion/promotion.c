@@ -284,6 +284,9 @@ promotion_write(const Sql *sql, Promotion *promotion, const char *message, Memor
 		.message = message
 	};
 
+	/* secrets are written with the number */
+	if (promotion->carry.secrets)
+		stage_number(&promotion->proposed);
 	carry_take(sql, &promotion->carry, &promotion->source, &promotion->proposed, true);
 	stage_write(sql, &staging, &promotion->proposed, caller, staged);
 }

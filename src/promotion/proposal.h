@@ -57,7 +57,7 @@ typedef struct ProposedRevision
 	Jsonb	   *plan_params;	/* rendered; NULL: those of the desired revision, or not needed */
 	Jsonb	   *plan_references;
 	Jsonb	   *plan_diff;		/* NULL: not needed */
-	TimestampTz plan_at;		/* when it was queued */
+	Jsonb	   *waiting_secrets;	/* brought by promotions: [name, revision, replaced]; NULL: none */
 	bool		plan_destructive;
 	int32		plan_base;		/* the PROVISION that its diff starts from; 0: none */
 	bool		plan_stands;	/* is that what runs, and nothing has changed it since? */

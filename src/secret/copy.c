@@ -20,7 +20,7 @@ typedef struct Copying
 	List	   *from;			/* the source's rows */
 	List	   *to;				/* the destination's */
 	SecretKeys *keys;			/* NULL: not read yet */
-	bool		write;
+	int32		revision;		/* that the promotion leads to; 0: nothing is written */
 } Copying;
 
 /* What happens to a secret, as a word. */
@@ -68,15 +68,16 @@ carry(const Sql *sql, Copying *copying, const char *name)
 {
 	const SecretDeclaration *declared = secret_declared(copying->declared, name);
 	const SecretRow *from = secret_row_find(copying->from, name);
-	SecretRow	row = {.name = from->name,.fingerprint = from->fingerprint,.json = declared->json || from->json};
+	SecretRow	row = {.name = from->name,.fingerprint = from->fingerprint,.json = declared->json || from->json,
+		.revision = copying->revision};
 	Size		length;
 	char	   *value;
 
 	if (copying->keys == NULL)
 		copying->keys = secret_keys_load();
-	value = secret_row_open(sql, copying->keys, copying->source, from, !copying->write, &length);
+	value = secret_row_open(sql, copying->keys, copying->source, from, copying->revision == 0, &length);
 	secret_check_value(copying->destination, declared, value, length);
-	if (copying->write)
+	if (copying->revision > 0)
 		secret_row_write(sql, copying->keys, copying->destination, &row, value, length);
 	wiped_free(value);
 }
@@ -118,22 +119,22 @@ all_names(const Copying *copying)
 }
 
 /*
- * Copy the source's secrets to the destination, or (write is false) only say what copying
- * would do to each.  Returns a list of SecretCopy *, sorted by name.  declared is what the
- * release declares that the destination will run.  The caller holds the locks of both
- * instances.
+ * Copy the source's secrets to the destination, with the revision that the promotion leads to, or
+ * (that is 0) only say what copying would do to each.  Returns a list of SecretCopy *, sorted by
+ * name.  declared is what the release declares that the destination will run.  The caller holds
+ * the locks of both instances.
  */
 List *
 secret_copy(const Sql *sql, const InstanceKey *source, const InstanceKey *destination, const Jsonb *declared,
-			bool write)
+			int32 revision)
 {
 	Copying		copying = {
 		.source = source,
 		.destination = destination,
 		.declared = secret_declarations(declared),
-		.from = secret_rows(sql, source, !write),
-		.to = secret_rows(sql, destination, !write),
-		.write = write
+		.from = secret_rows(sql, source, revision == 0),
+		.to = secret_rows(sql, destination, revision == 0),
+		.revision = revision
 	};
 	List	   *copies = NIL;
 	ListCell   *cell;

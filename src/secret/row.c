@@ -135,21 +135,29 @@ secret_row_open(const Sql *sql, const SecretKeys *keys, const InstanceKey *key, 
 
 /* ---- writing ---- */
 
-/* Write a secret: the name, fingerprint and format of the row, and the value, sealed with the first key. */
+/*
+ * Write a secret: the name, fingerprint and format of the row, and the value, sealed with the first
+ * key.  By a promotion it waits since the revision of the row, until something runs that was begun
+ * later; 0: nobody promotes it.
+ */
 void
 secret_row_write(const Sql *sql, const SecretKeys *keys, const InstanceKey *key, const SecretRow *row,
 				 const char *value, Size length)
 {
 	static Statement write = {"INSERT INTO promote.secret AS s (project, environment, component, secret, ciphertext,"
-		" fingerprint, format) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+		" fingerprint, format, promoted_at, revision, replaced) VALUES ($1, $2, $3, $4, $5, $6, $7,"
+		" CASE WHEN $8 IS NOT NULL THEN pg_catalog.clock_timestamp() END, $8, CASE WHEN $8 IS NOT NULL THEN false END)"
 		" ON CONFLICT ON CONSTRAINT secret_pkey DO UPDATE SET ciphertext = EXCLUDED.ciphertext,"
 		" fingerprint = EXCLUDED.fingerprint, format = EXCLUDED.format, set_at = EXCLUDED.set_at,"
-		" actor = EXCLUDED.actor, database_role = EXCLUDED.database_role"};
+		" actor = EXCLUDED.actor, database_role = EXCLUDED.database_role,"
+		" promoted_at = COALESCE(EXCLUDED.promoted_at, s.promoted_at), revision = COALESCE(EXCLUDED.revision, s.revision),"
+		" replaced = CASE WHEN EXCLUDED.replaced IS NULL THEN s.replaced ELSE COALESCE((SELECT w.replaced"
+		"  FROM promote_internal.waiting_secret AS w WHERE " OF_INSTANCE("w") " AND w.secret = $4), true) END"};
 	SealOwner	owner = {key, row->name};
 	bytea	   *sealed = seal(&keys->keys[0], &owner, value, length);
 
 	guarded_run(sql, &write, AS_KEY(key), AS_TEXT(row->name), AS_BYTEA(sealed), AS_BYTEA(row->fingerprint),
-				AS_TEXT(row->json ? "json" : "text"));
+				AS_TEXT(row->json ? "json" : "text"), AS_NUMBER(row->revision));
 	pfree(sealed);
 }
 

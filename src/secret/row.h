@@ -22,6 +22,7 @@ typedef struct SecretRow
 	char	   *name;
 	bytea	   *fingerprint;
 	bool		json;			/* was it set as JSON? */
+	int32		revision;		/* that the promotion leads to which writes it; 0: another, or none */
 } SecretRow;
 
 extern List *secret_rows(const Sql *sql, const InstanceKey *key, bool read_only);

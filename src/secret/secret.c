@@ -155,6 +155,7 @@ set_secret(const Sql *sql, const InstanceKey *key, const char *name, const Value
 	before = secret_row_find(secret_rows(sql, key, false), name);
 	row->name = declared->name;
 	row->json = declared->json;
+	row->revision = 0;
 	row->fingerprint = secret_fingerprint(key->project, value->text, value->length);
 	*changed = before == NULL || !json_digest_equal(before->fingerprint, row->fingerprint);
 	secret_row_write(sql, keys, key, row, value->text, value->length);

@@ -37,7 +37,7 @@ secret_is_copied(const SecretCopy *copy)
 }
 
 extern List *secret_copy(const Sql *sql, const InstanceKey *source, const InstanceKey *destination,
-						 const Jsonb *declared, bool write);
+						 const Jsonb *declared, int32 revision);
 extern const char *secret_change_word(SecretChange change);
 
 #endif							/* PROMOTE_SECRET_SECRET_H */

@@ -277,5 +277,27 @@ SELECT is(pg_temp.lines($$SELECT format FROM promote.secret WHERE environment = 
 SELECT is((SELECT count(*) FROM promote.blockers('ecomm-production-cache') WHERE code = 'secrets'), 0::bigint,
     '... and blocks no more');
 
+-- ---- what was staged without a plan, or by one that failed, waits as well ----
+INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets)
+    VALUES ('redis', '5.0.0', '{}', '{"late": {"required": false}}');
+SELECT promote.configure_instance('ecomm-' || e || '-cache', '{"a": 5}', '5.0.0', plan => false, allow_replace => true)
+    FROM unnest('{staging,production}'::text[]) AS e \g /dev/null
+SELECT promote.set_secret('ecomm-staging-cache', 'late', 'riding along') \g /dev/null
+SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true, plan => false)
+    \g /dev/null
+CREATE FUNCTION pg_temp.late() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(e ->> 'change', ',') FROM promote.plan_instance('ecomm-production-cache') AS d,
+           jsonb_array_elements(d.diff) AS e WHERE e ->> 'path' = 'secret late'
+$$;
+SELECT is(pg_temp.late(), 'add', 'a secret rides along with the next plan');
+SELECT promote.abort_deployment('ecomm-production-cache', (SELECT deployment FROM promote.instance
+    WHERE name = 'ecomm-production-cache'), 'another one') \g /dev/null
+SELECT is(pg_temp.late(), 'add', '... and if that was aborted, with the one after');
+SELECT promote.set_secret('ecomm-staging-cache', 'late', 'anew') \g /dev/null
+SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', copy_secrets => true) \g /dev/null
+SELECT is(pg_temp.late(), 'add', '... being new to what runs, however often it was copied');
+SELECT pg_temp.deploy('ecomm-production-cache') \g /dev/null
+SELECT is(pg_temp.late(), NULL, 'deployed, it waits no more');
+
 SELECT * FROM finish();
 ROLLBACK;
