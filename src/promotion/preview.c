@@ -198,6 +198,18 @@ is_hidden(uint32 flags, bool overridden)
 	return overridden && (flags & SCHEMA_SENSITIVE) && !(flags & MASK_NEW_ALONE);
 }
 
+/* The flags of a leaf: masked, where its value is that is desired now or runs, whatever the new one is. */
+static uint32
+hidden_flags(const Preview *preview, const char *path, uint32 flags)
+{
+	JsonbValue	values[2];
+
+	if (mask_holds(preview->mask, leaf_at(preview->own.params, path, &values[0])) ||
+		mask_holds(preview->mask, leaf_at(preview->runs ? preview->runs->params : NULL, path, &values[1])))
+		flags = (flags | SCHEMA_SENSITIVE) & ~MASK_NEW_ALONE;
+	return flags;
+}
+
 /* Return a leaf that changes or waits. */
 static void
 put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
@@ -211,7 +223,7 @@ put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
 		row.running_value = leaf_at(preview->desired.params, row.path, &value);
 	else
 		row.new_value = new_of(waiting);
-	if (is_hidden(row.flags, overridden))
+	if (overridden && is_hidden(hidden_flags(preview, row.path, row.flags), overridden))
 		return;
 	/* unmasked, it would show that the override equals a masked value */
 	if (overridden && preview->is_literal)
@@ -237,9 +249,7 @@ take_hidden(const Preview *preview, const JsonChange *leaf, HiddenLeaf *hidden)
 	hidden->old_value = leaf_at(preview->own.params, leaf->path, &hidden->values[0]);
 	hidden->new_value = leaf_at(preview->desired.params, leaf->path, &hidden->values[1]);
 	hidden->running_value = leaf_at(preview->runs ? preview->runs->params : NULL, leaf->path, &hidden->values[2]);
-	hidden->flags = leaf->flags;
-	if (mask_holds(preview->mask, hidden->old_value) || mask_holds(preview->mask, hidden->running_value))
-		hidden->flags = (hidden->flags | SCHEMA_SENSITIVE) & ~MASK_NEW_ALONE;
+	hidden->flags = hidden_flags(preview, leaf->path, leaf->flags);
 	return is_hidden(hidden->flags, is_overridden(preview, leaf->path));
 }
 

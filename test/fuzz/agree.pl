@@ -32,6 +32,7 @@ use FuzzSession;
 use constant STEPS => 120;    # of a round
 use constant MASK => '"(sensitive value)"';
 
+$| = 1;
 my ($seconds, $seed) = ($ARGV[0] // 60, $ARGV[1] // time);
 my ($start, $round, $steps, $findings, $rounds_seed) = (time, 0, 0, 0);
 my (%seen, %found, %happened);

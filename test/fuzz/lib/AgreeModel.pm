@@ -334,11 +334,11 @@ sub moved {
 
 # ---- what happens ----
 
-# The proposal becomes what is desired.  Its plan, if it gets one, has the diff of before.
+# The proposal becomes what is desired.  Its plan, if it gets one, carries it, with the diff of before.
 sub stage {
 	my ($self, $proposal) = @_;
 	my $instance = $proposal->{instance};
-	$instance->{staged} = $self->diff($proposal);
+	$instance->{staged} = { diff => $self->diff($proposal), state => $self->carried($proposal) };
 	$instance->{references} = $proposal->{references};
 	for my $name (keys %{ $proposal->{copied} }) {
 		my $copied = $proposal->{copied}{$name};
@@ -363,9 +363,10 @@ sub queued {
 		my $changed = $instance->{deployments}{ $instance->{changed_by} };
 		$deployment->{state} = $changed->{state};
 		$deployment->{diff} = entries($changed->{state}, undef);
+	} elsif ($instance->{staged}) {
+		@$deployment{qw(state diff)} = @{ $instance->{staged} }{qw(state diff)};
 	} else {
-		$deployment->{state} = $self->desired($instance);
-		$deployment->{diff} = $instance->{staged} // $self->diff($instance);
+		@$deployment{qw(state diff)} = ($self->desired($instance), $self->diff($instance));
 	}
 	delete $instance->{staged};
 	$deployment->{runs} = $instance->{runs};
@@ -421,6 +422,8 @@ sub status {
 	# a constraint is how a release is chosen, not what runs
 	delete @$_{ 'release constraint', 'release channel' } for $old, $new;
 	return 'stale' if differing($old, $new);
+	# what is written otherwise and rendered the same is another configuration, though nothing of it waits
+	return 'in_sync or stale' if differing($instance->{runs}{template}, $desired->{template});
 	my @set = grep { ($instance->{secret_set}{$_} // 0) > $instance->{runs}{started} }
 		@{ $self->{releases}{ $desired->{version} }{secrets} };
 	return @set ? 'in_sync or stale' : 'in_sync';
