@@ -472,7 +472,7 @@ sub act_deploy {
 	my $instance = any_of(sub { my $plan = AgreeModel::last_plan($_[0]); $plan && $plan->{ended} });
 	my @plans = grep { $_->{action} eq 'PLAN' } values %{ $instance->{deployments} };
 	my $plan = @plans && chance(0.1) ? ', ' . (sort { $a <=> $b } map { $_->{number} } @plans)[rand @plans] : '';
-	verb("SELECT deployment, status FROM promote.deploy_instance('$instance->{name}'$plan)", qw(PM503 PM504 PM601));
+	verb("SELECT deployment, status FROM promote.deploy_instance('$instance->{name}'$plan)", qw(PM104 PM503 PM504 PM601));
 	return;
 }
 
@@ -481,7 +481,7 @@ sub act_all {
 	my $instance = any();
 	for my $call ("SELECT deployment FROM promote.plan_instance('$instance->{name}')",
 		"SELECT deployment, status FROM promote.deploy_instance('$instance->{name}')") {
-		verb($call, qw(PM503 PM504 PM601)) or return;
+		verb($call, qw(PM104 PM503 PM504 PM601)) or return;
 		for (1 .. 3) {
 			sync();
 			act_claim();
