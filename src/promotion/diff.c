@@ -487,13 +487,15 @@ tell_stray(const Sql *sql, const InstanceKey *key, const Stray *stray, const Car
 		.parameters = stray->parameters,
 		.references = planned->references,
 		.newest = planned->revision - 1,
-		.above = runs ? runs->revision : 0
+		.above = runs ? runs->revision : planned->revision
 	};
 	Clock		clock;
 
 	start_clock(&clock, entries, planned);
 	ask_plan(&clock, stray->diff);
-	(void) look_back(sql, &past, &clock);
+	/* what was taken away has to be added again since the plan */
+	if (runs)
+		(void) look_back(sql, &past, &clock);
 }
 
 /*

@@ -17,7 +17,8 @@
 #   - of instance_status to what runs and is desired, after every step,
 #   - of who is recorded to who asked; a row of verify_audit() at a round's end; an SQLSTATE that nothing explains.
 #
-# The connection is taken from the usual PG* variables and has to be a superuser's; the database must have the extension.
+# The connection is taken from the usual PG* variables and has to be a superuser's; the database must have the
+# extension.
 # Prints one summary line; with findings the exit status is 1. A seed's histories are the same each time, and a finding
 # says the seed that its round begins with: agree.pl 0 SEED is that round alone.
 #
@@ -41,11 +42,13 @@ my ($model, $project, $bundle, %instances, @claims, $step, $who, %requests, $min
 
 # What may happen, as often as it stands here.
 my @acts = ((\&act_promote) x 8, (\&act_edit) x 4, (\&act_constraint) x 2, \&act_publish, (\&act_parameters) x 2,
-	\&act_reference, (\&act_reference) x 2, (\&act_secret) x 2, (\&act_plan) x 2, (\&act_deploy) x 5, (\&act_all) x 6, (\&act_rollback) x 2,
+	\&act_reference, (\&act_reference) x 2, (\&act_secret) x 2, (\&act_plan) x 2, (\&act_deploy) x 5, (\&act_all) x 6,
+		(\&act_rollback) x 2,
 	\&act_decommission, (\&act_claim) x 8, (\&act_end) x 8, \&act_abort, (\&act_request) x 4);
 
 $session->send("SET client_min_messages = error;\nSET jit = off;\n",
-	"SET promote.secret_key_file = '';\n", "SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';\n", <<'SQL');
+	"SET promote.secret_key_file = '';\n", "SET promote.secret_key_command = 'echo "
+		. "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';\n", <<'SQL');
 DROP SCHEMA IF EXISTS agree CASCADE;
 CREATE SCHEMA agree;
 CREATE FUNCTION agree.try(statement text) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -53,7 +56,8 @@ DECLARE
 	answer jsonb;
 	detail text;
 BEGIN
-	EXECUTE 'WITH x AS MATERIALIZED (' || statement || ') SELECT COALESCE(jsonb_agg(to_jsonb(x)), ''[]'') FROM x' INTO answer;
+	EXECUTE 'WITH x AS MATERIALIZED (' || statement || ') SELECT COALESCE(jsonb_agg(to_jsonb(x)), ''[]'') FROM x'
+		INTO answer;
 	RETURN answer;
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
@@ -64,15 +68,17 @@ CREATE FUNCTION agree.off(project text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'promote.environment'::regclass
 		AND attname = 'require_proven_release') THEN
-		EXECUTE format('UPDATE promote.environment AS e SET require_proven_release = false WHERE e.project = %L', project);
+		EXECUTE format('UPDATE promote.environment AS e SET require_proven_release = false WHERE e.project = %L',
+			project);
 	END IF;
 END
 $$;
 SQL
 do { round($seed + $round++) } while (!$broken && time < $start + $seconds);
 $session->end;
-printf "agree: %d steps with %d changes, %d deployed, %d failed, %d rolled back, %d taken down in %d rounds in %d seconds, "
-	. "%d findings%s (seed %s)\n", $steps, (map { $happened{$_} // 0 } qw(changed PROVISION failed rolled DECOMMISSION)),
+printf "agree: %d steps with %d changes, %d deployed, %d failed, %d rolled back, %d taken down "
+	. "in %d rounds in %d seconds, %d findings%s (seed %s)\n", $steps,
+	(map { $happened{$_} // 0 } qw(changed PROVISION failed rolled DECOMMISSION)),
 	$round, time - $start, $findings, $broken ? ', connection lost' : '', $seed;
 print "  $_: $seen{$_}\n" for $ENV{FUZZ_SEEN} ? sort keys %seen : ();
 exit($findings || $broken ? 1 : 0);
@@ -209,14 +215,16 @@ sub begin_round {
 	ask("INSERT INTO promote.bundle VALUES ('$bundle') RETURNING 1");
 	publish();
 	ask("INSERT INTO promote.project (project) VALUES ('$project') RETURNING 1");
-	ask("INSERT INTO promote.environment (project, environment, require_plan, parameters) VALUES ('$project', 'staging', "
-		. "false, '{\"x\": 0, \"y\": \"why\"}'), ('$project', 'production', true, '{\"x\": 1, \"y\": \"because\"}') RETURNING 1");
+	ask("INSERT INTO promote.environment (project, environment, require_plan, parameters) VALUES ('$project', "
+		. "'staging', false, '{\"x\": 0, \"y\": \"why\"}'), ('$project', 'production', true, '{\"x\": 1, \"y\": "
+			. "\"because\"}') RETURNING 1");
 	$model->{parameters} = { staging => { x => 0, y => '"why"' }, production => { x => 1, y => '"because"' } };
 	ask("INSERT INTO promote.promotion_path (project, source_environment, destination_environment) VALUES ('$project', "
 		. "'staging', 'production') RETURNING 1");
 	ask("SELECT agree.off('$project')");
 	for my $component (qw(c1 c2)) {
-		ask("INSERT INTO promote.component (project, component, bundle) VALUES ('$project', '$component', '$bundle') RETURNING 1");
+		ask("INSERT INTO promote.component (project, component, bundle) VALUES ('$project', '$component', "
+			. "'$bundle') RETURNING 1");
 		for my $environment (qw(production staging)) {
 			my $name = "$project-$environment-$component";
 			ask("INSERT INTO promote.instance (project, environment, component, attributes) VALUES ('$project', "
@@ -224,7 +232,8 @@ sub begin_round {
 			$instances{$name} = { name => $name, environment => $environment, component => $component, revision => 0,
 				references => {}, secrets => {}, secret_set => {}, promoted => {}, revisions => {},
 				deployments => {}, ran => [], deployed_by => undef, changed_by => undef, open => {}, last => 0 };
-			edit($instances{$name}, parse_json('{"a": 1, "b": "{{x}}", "own": "' . $environment . '"}'), '~1', 'stable', 1);
+			edit($instances{$name}, parse_json('{"a": 1, "b": "{{x}}", "own": "' . $environment . '"}'), '~1',
+				'stable', 1);
 		}
 	}
 	sync();
@@ -335,9 +344,12 @@ sub publish {
 	$version .= '-dev.20260915T101500Z' if $minor > 1 && chance(0.4);
 	my @slots = $minor % 3 == 2 ? ('net') : ('net', 'zone');
 	my @secrets = $minor % 3 == 2 ? ('s1') : ('s1', 's2');
-	my $rows = ask("INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references, secrets) VALUES ("
-		. "'$bundle', '$version', '{\"properties\": {\"own\": {\"\$md.copyable\": false}, \"pw\": {\"\$md.sensitive\": true}, "
-		. "\"fix\": {\"\$md.immutable\": true}}}', '{" . join(', ', map { "\"$_\": {\"required\": false}" } @slots) . "}', '{"
+	my $rows = ask("INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references, "
+		. "secrets) VALUES ("
+		. "'$bundle', '$version', '{\"properties\": {\"own\": {\"\$md.copyable\": false}, \"pw\": "
+			. "{\"\$md.sensitive\": true}, "
+		. "\"fix\": {\"\$md.immutable\": true}}}', '{" . join(', ', map { "\"$_\": {\"required\": false}" } @slots)
+			. "}', '{"
 		. join(', ', map { "\"$_\": {\"required\": false}" } @secrets) . "}') RETURNING 1");
 	found('a release is refused', $rows) if !ref $rows;
 	$model->publish($version, slots => \@slots, secrets => \@secrets);
@@ -347,7 +359,8 @@ sub publish {
 sub act_parameters {
 	my $environment = pick(qw(staging production));
 	my ($name, $value) = chance(0.7) ? ('x', int rand 4) : ('y', pick('"why"', '"because"', '"a long password"'));
-	ask("UPDATE promote.environment SET parameters = parameters || '{\"$name\": $value}' WHERE project = '$project' AND "
+	ask("UPDATE promote.environment SET parameters = parameters || '{\"$name\": $value}' WHERE project = "
+		. "'$project' AND "
 		. "environment = '$environment' RETURNING 1");
 	$model->{parameters}{$environment}{$name} = $value;
 	return;
@@ -374,7 +387,8 @@ sub act_secret {
 	my ($instance, $name, $value) = (any(), pick(qw(s1 s2)), 'value ' . int rand 3);
 	my $declared = grep { $_ eq $name } map { @{ $model->{releases}{$_}{secrets} } }
 		$model->desired($instance)->{version}, $instance->{desired}{version};
-	verb("SELECT * FROM promote.set_secret('$instance->{name}', '$name', '$value')", $declared ? () : 'PM714') or return;
+	verb("SELECT * FROM promote.set_secret('$instance->{name}', '$name', '$value')", $declared ? ()
+		: 'PM714') or return;
 	$instance->{secret_set}{$name} = ++$model->{clock};
 	$instance->{secrets}{$name} = $value;
 	return;
@@ -393,10 +407,10 @@ sub act_promote {
 	my $arguments = "'$pair[0]{name}', '$pair[1]{name}', " . quote(write_json($overrides)) . ', '
 		. join(', ', map { $what{$_} ? 'true' : 'false' } qw(secrets references));
 	# environments of a project may be called as one likes, and paths are for whoever asks for them
-	my @rows = verb("SELECT * FROM promote.preview_promotion($arguments)");
+	my @rows = verb("SELECT * FROM promote.preview_promotion($arguments, reprovision => true)");
 	hold_preview($proposal, $overrides, @rows) if @rows || !$proposal->{changed};
 	my ($row) = verb("SELECT * FROM promote.promote_instance($arguments, plan => @{[$plan ? 'true' : 'false']}, "
-		. 'allow_replace => true)');
+		. 'allow_replace => true, reprovision => true)');
 	staged('promote_instance', $proposal, $row, $plan) if $row;
 	return;
 }
@@ -413,7 +427,8 @@ sub preview_entry {
 	my ($row) = @_;
 	my %value = map { $_ => $row->{$_}[0] eq 's' && $row->{$_}[1] eq 'null' ? undef : canonical($row->{$_}) }
 		qw(old_value new_value running_value);
-	return { %value, (map { $_ => text($row, $_) } qw(kind change since origin)), sensitive => flag($row, 'sensitive') };
+	return { %value, (map { $_ => text($row, $_) } qw(kind change since origin)), sensitive => flag($row,
+		'sensitive') };
 }
 
 sub hold_preview {
@@ -431,7 +446,8 @@ sub hold_preview {
 	for my $path (grep { !$hidden{$_} } sort keys %{ { %rows, %$diff, %$moved } }) {
 		my $wrong = wrong_row($path, $rows{$path}, $diff->{$path}, $moved->{$path}) // next;
 		found("preview: $wrong" . ($path =~ /^(\w+) / ? " of a $1" : ''), "$instance->{name} $path: ",
-			join(' ', map { "$_=" . ($rows{$path}{$_} // '-') } sort keys %{ $rows{$path} // {} }), '; it is ', shown($diff->{$path}),
+			join(' ', map { "$_=" . ($rows{$path}{$_} // '-') } sort keys %{ $rows{$path} // {} }), '; it is ',
+				shown($diff->{$path}),
 			'; moved: ', $moved->{$path} ? join ' to ', map { $_ // '-' } @{ $moved->{$path} }{qw(old new)} : 'not');
 	}
 	# what is hidden has its row whether it changes or not
@@ -472,7 +488,8 @@ sub act_deploy {
 	my $instance = any_of(sub { my $plan = AgreeModel::last_plan($_[0]); $plan && $plan->{ended} });
 	my @plans = grep { $_->{action} eq 'PLAN' } values %{ $instance->{deployments} };
 	my $plan = @plans && chance(0.1) ? ', ' . (sort { $a <=> $b } map { $_->{number} } @plans)[rand @plans] : '';
-	verb("SELECT deployment, status FROM promote.deploy_instance('$instance->{name}'$plan)", qw(PM104 PM503 PM504 PM601));
+	verb("SELECT deployment, status FROM promote.deploy_instance('$instance->{name}'$plan)",
+		qw(PM104 PM503 PM504 PM601));
 	return;
 }
 
@@ -495,7 +512,8 @@ sub act_all {
 
 sub act_decommission {
 	my $instance = any_of(sub { $_[0]{runs} });
-	verb("SELECT deployment FROM promote.decommission_instance('$instance->{name}')", qw(PM504 PM508 PM601 PM404 PM501));
+	verb("SELECT deployment FROM promote.decommission_instance('$instance->{name}')",
+		qw(PM504 PM508 PM601 PM404 PM501));
 	return;
 }
 
@@ -532,14 +550,16 @@ sub rehearsed {
 # ---- workers ----
 
 sub act_claim {
-	my ($claim) = verb("SELECT instance, deployment, action, fencing, version, revision, params, remote_references, plan "
+	my ($claim) = verb("SELECT instance, deployment, action, fencing, version, revision, params, "
+		. "remote_references, plan "
 		. "FROM promote.claim_deployment('w', selector => '{\"project\": \"$project\"}')") or return;
 	my $instance = $instances{ text($claim, 'instance') };
 	my $number = text($claim, 'deployment');
 	my $deployment = $instance->{deployments}{$number} or return found('an unknown deployment is claimed', $number);
 	$model->claimed($instance, $number);
 	push @claims, { instance => $instance, number => $number, fencing => text($claim, 'fencing') };
-	my ($row) = verb("SELECT d.diff, d.base_deployment FROM promote.deployment AS d JOIN promote.instance AS i USING (project, "
+	my ($row) = verb("SELECT d.diff, d.base_deployment FROM promote.deployment AS d JOIN promote.instance AS i "
+		. "USING (project, "
 		. "environment, component) WHERE i.name = '$instance->{name}' AND d.deployment = $number");
 	my $what = "the $deployment->{action} that is claimed";
 	my $said = hold_diff($what, $instance, $row->{diff}, $deployment->{diff});
@@ -599,7 +619,8 @@ sub act_end {
 	my ($instance, $number) = @$claim{qw(instance number)};
 	my $how = rand;
 	if ($how < 0.06) {
-		verb("SELECT status FROM promote.release_deployment('$instance->{name}', $number, $claim->{fencing})") or return;
+		verb("SELECT status FROM promote.release_deployment('$instance->{name}', $number, "
+			. "$claim->{fencing})") or return;
 		return;
 	}
 	my $call = $how < 0.2 ? "fail_deployment('$instance->{name}', $number, 'broken'" :
@@ -649,9 +670,11 @@ sub open_request {
 	my $component = pick(qw(c1 c2));
 	my %what = (references => chance(0.4) ? 1 : 0, secrets => chance(0.3) ? 1 : 0);
 	my @named = ("strategy => '" . pick(qw(one_by_one all_at_once)) . "'", 'include_other_changes => true',
+		'reprovision => true',
 		'overrides => ' . quote("{\"$component\": " . write_json($overrides) . '}'),
 		(map { "$_ => true" } $what{references} ? 'copy_remote_references' : (), $what{secrets} ? 'copy_secrets' : ()));
-	my ($row) = verb("SELECT request FROM promote.open_request('$project', 'staging', 'production', @{[join ', ', @named]})",
+	my $named = join ', ', @named;
+	my ($row) = verb("SELECT request FROM promote.open_request('$project', 'staging', 'production', $named)",
 		'PM608') or return;
 	$requests{ text($row, 'request') } = { overrides => { $component => $overrides }, what => \%what, opener => $who };
 	return;
@@ -666,7 +689,8 @@ sub item_proposal {
 
 sub preview_request {
 	my ($number) = @_;
-	my @rows = verb("SELECT component, status, diff, skip_reason FROM promote.preview_request('$project', $number)", 'PM606');
+	my @rows = verb("SELECT component, status, diff, skip_reason FROM promote.preview_request('$project', $number)",
+		'PM606');
 	for my $row (grep { text($_, 'status') eq 'PENDING' && defined text($_, 'diff') } @rows) {
 		my $proposal = item_proposal($requests{$number}, text($row, 'component'));
 		my $diff = $model->diff($proposal);
@@ -678,7 +702,8 @@ sub preview_request {
 
 sub items {
 	my ($number) = @_;
-	return map { text($_, 'component') => $_ } verb("SELECT component, status, revision FROM promote.promotion_request_item "
+	return map { text($_, 'component') => $_ } verb("SELECT component, status, revision FROM "
+		. "promote.promotion_request_item "
 		. "WHERE project = '$project' AND request = $number ORDER BY component");
 }
 
@@ -712,13 +737,19 @@ sub advance_request {
 # Takes up what was queued, and holds what is there against the model.
 sub sync {
 	my $known = join ', ', map { "('$_', $instances{$_}{last})" } sort keys %instances;
-	my @rows = verb("SELECT i.name, i.revision, i.deployed_by, i.changed_by, s.status, s.running_action, (SELECT r.actor FROM "
-		. 'promote.revision AS r WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component '
-		. 'AND r.revision = i.revision) AS actor, (SELECT jsonb_agg(jsonb_build_object(\'deployment\', d.deployment, \'action\', '
+	my @rows = verb("SELECT i.name, i.revision, i.deployed_by, i.changed_by, s.status, s.running_action, (SELECT "
+		. "r.actor FROM "
+		. 'promote.revision AS r WHERE r.project = i.project AND r.environment = i.environment AND r.component = '
+			. 'i.component '
+		. 'AND r.revision = i.revision) AS actor, (SELECT jsonb_agg(jsonb_build_object(\'deployment\', '
+			. 'd.deployment, \'action\', '
 		. 'd.action, \'status\', d.status, \'diff\', d.diff, \'actor\', d.actor, \'revision\', d.revision, \'base\', '
-		. 'd.base_deployment) ORDER BY d.deployment) FROM promote.deployment AS d WHERE d.project = i.project AND d.environment = '
-		. 'i.environment AND d.component = i.component AND (d.deployment > k.last OR d.status IN (\'PENDING\', \'RUNNING\'))) AS '
-		. "queue FROM (VALUES $known) AS k (name, last) JOIN promote.instance AS i USING (name) JOIN promote.instance_status AS "
+		. 'd.base_deployment) ORDER BY d.deployment) FROM promote.deployment AS d WHERE d.project = i.project AND '
+			. 'd.environment = '
+		. 'i.environment AND d.component = i.component AND (d.deployment > k.last OR d.status IN (\'PENDING\', '
+			. '\'RUNNING\'))) AS '
+		. "queue FROM (VALUES $known) AS k (name, last) JOIN promote.instance AS i USING (name) JOIN "
+			. "promote.instance_status AS "
 		. 's ON s.instance = i.name ORDER BY i.name');
 	hold_instance($instances{ text($_, 'name') }, $_) for @rows;
 	return;
@@ -759,7 +790,8 @@ sub take_up {
 	my $deployment = $model->queued($instance, $number, text($row, 'action'));
 	my $what = "the $deployment->{action}";
 	hold_diff($what, $instance, $row->{diff}, $deployment->{diff});
-	found("$what carries another revision", "$instance->{name} $number") if text($row, 'revision') != $deployment->{revision};
+	found("$what carries another revision", "$instance->{name} $number") if text($row,
+		'revision') != $deployment->{revision};
 	found("somebody else has asked for $what", "$instance->{name} $number") if text($row, 'actor') ne $asker;
 	return;
 }

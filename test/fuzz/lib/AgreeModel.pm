@@ -1,6 +1,7 @@
 package AgreeModel;
 
-# What promote's pages say becomes of instances, as plain maps: a document is a map from the paths of its leaves to their
+# What promote's pages say becomes of instances, as plain maps: a document is a map from the paths of its leaves to
+# their
 # JSON.  test/fuzz/agree.pl holds what promote says against it.  Nothing here asks the database.
 #
 #   my $model = AgreeModel->new;
@@ -137,7 +138,8 @@ sub state_of {
 sub desired {
 	my ($self, $instance) = @_;
 	return $self->state_of($instance, %{ $instance->{desired} },
-		version => $self->resolve(@{ $instance->{desired} }{qw(constraint channel)}), revision => $instance->{revision});
+		version => $self->resolve(@{ $instance->{desired} }{qw(constraint channel)}),
+			revision => $instance->{revision});
 }
 
 # The same as it was written: by the release that it was judged by.
@@ -241,7 +243,8 @@ sub since {
 	my $wanted = $state->{values}{$path} // "\0";
 	for my $revision (reverse(($counts ? $plan->{revision} : $base) + 1 .. $instance->{revision})) {
 		my $former = $self->state_of($instance, %{ $instance->{revisions}{$revision} });
-		my $value = $path =~ /^reference / ? $self->desired_reference($instance, $state, $path) : $former->{values}{$path};
+		my $value = $path =~ /^reference / ? $self->desired_reference($instance, $state, $path)
+			: $former->{values}{$path};
 		return $since if ($value // "\0") ne $wanted;
 		$since = $revision;
 	}
@@ -280,7 +283,8 @@ sub entries {
 sub carried {
 	my ($self, $of) = @_;
 	return $self->desired($of) if !$of->{instance};
-	return $self->state_of($of->{instance}, map { $_ => $of->{$_} } qw(params constraint channel version revision references));
+	return $self->state_of($of->{instance},
+		map { $_ => $of->{$_} } qw(params constraint channel version revision references));
 }
 
 # The secrets that promotions have brought since what runs was begun.

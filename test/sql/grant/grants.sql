@@ -39,13 +39,15 @@ SELECT pg_temp.refused($$SELECT promote.grant_action('g_dev', 'impersonate', 'ec
 
 -- the door opens with the first grant and closes with the last
 SELECT ok(NOT has_function_privilege('g_dev',
-    'promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean, boolean)',
+    'promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean,'
+    ' boolean, boolean)',
         'EXECUTE'),
     'no function is open to a role without grants');
 SELECT ok(promote.grant_action('g_dev', 'view', 'ecomm', 'staging'), 'a grant is new');
 SELECT ok(NOT promote.grant_action('g_dev', 'view', 'ecomm', 'staging'), '... and then is not');
 SELECT ok(has_function_privilege('g_dev',
-    'promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean, boolean)',
+    'promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean,'
+    ' boolean, boolean)',
         'EXECUTE'),
     'the first grant opens functions');
 SELECT ok(has_table_privilege('g_dev', 'promote.instance', 'SELECT'), '... and tables');
@@ -54,7 +56,8 @@ SELECT ok(NOT has_table_privilege('g_dev', 'promote.instance', 'INSERT'), '... a
 SELECT ok(promote.revoke_action('g_dev', 'view', 'ecomm', 'staging'), 'a grant is taken back');
 SELECT ok(NOT promote.revoke_action('g_dev', 'view', 'ecomm', 'staging'), '... once');
 SELECT ok(NOT has_function_privilege('g_dev',
-    'promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean, boolean)',
+    'promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean,'
+    ' boolean, boolean)',
         'EXECUTE')
           AND NOT has_table_privilege('g_dev', 'promote.instance', 'SELECT'), 'the last one that goes closes the door');
 

@@ -277,6 +277,7 @@ SELECT is(pg_temp.lines($$SELECT format FROM promote.secret WHERE environment = 
 SELECT is((SELECT count(*) FROM promote.blockers('ecomm-production-cache') WHERE code = 'secrets'), 0::bigint,
     '... and blocks no more');
 
+SELECT promote.cancel_request('ecomm', 4, 'another matter') \g /dev/null
 -- ---- what was staged without a plan, or by one that failed, waits as well ----
 INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets)
     VALUES ('redis', '5.0.0', '{}', '{"late": {"required": false}}');
