@@ -173,11 +173,11 @@ BEGIN
                                 origin, source_environment, source_revision, overrides)
     VALUES ('bench', 'production', c, new_revision, new_digest, '1.0.0', 'bench', '1.0.0',
             'promotion', 'staging', 1, overrides);
-    UPDATE bench.instance i SET revision = new_revision, deployment = new_revision
+    UPDATE bench.instance i SET revision = new_revision, deployment = dst.deployment + 1
      WHERE i.project = 'bench' AND i.environment = 'production' AND i.component = c;
     INSERT INTO bench.deployment (project, environment, component, deployment, action, revision, base_revision, bundle,
                                   version, rendered_digest, diff, queued_at)
-    VALUES ('bench', 'production', c, new_revision, 'PLAN', new_revision, dst.revision, 'bench', '1.0.0', new_digest, the_diff,
+    VALUES ('bench', 'production', c, dst.deployment + 1, 'PLAN', new_revision, dst.revision, 'bench', '1.0.0', new_digest, the_diff,
             clock_timestamp());
     SELECT seq, hash INTO last, previous FROM bench.audit_log
      WHERE project = 'bench' AND subject = dst.name ORDER BY seq DESC LIMIT 1;
@@ -186,7 +186,7 @@ BEGIN
         ('bench', dst.name, last + 1, clock_timestamp(), session_user, session_user, 'revision.created',
          jsonb_build_object('revision', new_revision, 'digest', encode(new_digest, 'hex')), previous, sealed),
         ('bench', dst.name, last + 2, clock_timestamp(), session_user, session_user, 'deployment.created',
-         jsonb_build_object('deployment', new_revision), sealed, sha256(sealed));
+         jsonb_build_object('deployment', dst.deployment + 1), sealed, sha256(sealed));
     PERFORM pg_notify('bench', jsonb_build_object('instance', dst.name, 'revision', new_revision)::text);
     RETURN true;
 END
