@@ -20,19 +20,7 @@ INSERT INTO promote.revision (project, environment, component, digest, version_c
 SELECT 'p', i.environment, i.component, c.digest, '~1', 'stable', false
   FROM promote.instance AS i JOIN promote.config AS c ON c.params -> 'size' = to_jsonb(right(i.component, 3)::integer) ORDER BY 2, 3;
 SELECT FROM promote.instance AS i, promote.deploy_instance(i.name) \g /dev/null
--- A transaction each: what one has moved out of the queue is in its way until it commits.
-CREATE PROCEDURE bench.work() LANGUAGE plpgsql AS $$
-DECLARE
-    claim record;
-BEGIN
-    LOOP
-        SELECT * INTO claim FROM promote.claim_deployment('bench');
-        EXIT WHEN NOT FOUND;
-        PERFORM promote.complete_deployment(claim.instance, claim.deployment, claim.fencing);
-        COMMIT;
-    END LOOP;
-END
-$$;
+\ir work.sql
 CALL bench.work();
 -- A second revision in every other component, staged and not deployed.
 INSERT INTO promote.revision (project, environment, component, digest, version_constraint, release_channel, plan)

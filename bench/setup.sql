@@ -52,17 +52,7 @@ SELECT count(*) FROM unnest(ARRAY[4, 64]) AS kb, LATERAL (
 \g /dev/null
 
 -- Both run what they desire, as in life.
-CREATE PROCEDURE bench.work() LANGUAGE plpgsql AS $$
-DECLARE
-    claim record;
-BEGIN
-    LOOP
-        SELECT * INTO claim FROM promote.claim_deployment('bench');
-        EXIT WHEN NOT FOUND;
-        PERFORM promote.complete_deployment(claim.instance, claim.deployment, claim.fencing);
-    END LOOP;
-END
-$$;
+\ir work.sql
 CALL bench.work();
 SELECT count(*) FROM promote.instance AS i, LATERAL promote.deploy_instance(i.name) \g /dev/null
 CALL bench.work();

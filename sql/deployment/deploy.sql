@@ -1,6 +1,39 @@
 -- Deploying one instance: the steps that people take.  Each returns the
 -- deployment's row.
 
+-- Its twin is the end of promote.instance_status: a secret that a worker may have missed makes what it deploys stale.
+CREATE FUNCTION promote_internal.open_deployment(
+    of_project text, of_environment text, of_component text, is_proposal boolean, by_action text, of_revision integer,
+    by_version text, by_digest bytea, by_plan integer, by_references jsonb, by_plan_digest bytea, deploys boolean)
+    RETURNS TABLE (deployment integer)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        SELECT d.deployment
+          FROM promote.deployment AS d
+         WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
+           AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING') AND (d.status = 'PROPOSED') = $4
+           AND d.action = $5 AND d.revision = $6 AND d.version = $7 AND d.rendered_digest = $8
+           AND d.plan IS NOT DISTINCT FROM $9 AND d.remote_references IS NOT DISTINCT FROM $10
+           -- votes on taking something away are on what ran
+           AND (d.status <> 'PROPOSED' OR d.action <> 'DECOMMISSION' OR d.plan_digest = $11)
+           AND (NOT $12 OR d.deploy_as IS NOT NULL)
+           AND (d.status = 'PROPOSED' OR NOT EXISTS (
+                    SELECT FROM promote.deployment AS b
+                     WHERE b.project = $1 AND b.environment = $2 AND b.component = $3
+                       AND b.status IN ('PENDING', 'APPROVED', 'RUNNING') AND b.action <> 'PLAN'
+                       AND (b.queued_at, b.deployment) > (d.queued_at, d.deployment)))
+           AND (d.action <> 'PROVISION' OR d.status <> 'RUNNING' OR NOT EXISTS (
+                    SELECT FROM promote.bundle_release AS f
+                      JOIN promote.secret AS s
+                        ON s.project = $1 AND s.environment = $2 AND s.component = $3 AND f.secrets ? s.secret
+                     WHERE f.bundle = d.bundle AND f.version = d.version AND s.set_at > d.started_at))
+         ORDER BY d.queued_at, d.deployment
+         LIMIT 1;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.open_deployment(text, text, text, boolean, text, integer, text, bytea, integer, jsonb, bytea, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.open_deployment(text, text, text, boolean, text, integer, text, bytea, integer, jsonb, bytea, boolean) IS
+'The deployment of that content that is not over, and that leads to what is asked for. A proposal does not stand for what is queued, nor the other way round. What is queued counts only if nothing behind it changes the instance again, what runs only if its worker cannot have missed a secret. A PLAN that is to be deployed stands for one that is not, and not the other way round';
+
 CREATE FUNCTION promote.plan_instance(
     instance text, message text DEFAULT NULL, expected_revision integer DEFAULT NULL)
     RETURNS promote.deployment

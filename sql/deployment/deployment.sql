@@ -125,7 +125,7 @@ COMMENT ON COLUMN promote.deployment.deploy_as IS 'Of a PLAN that is to be deplo
 COMMENT ON COLUMN promote.deployment.message IS 'Why, in the actor''s words';
 COMMENT ON COLUMN promote.deployment.actor IS 'Who has asked for it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.deployment.database_role IS 'Role that the session acted as';
-COMMENT ON COLUMN promote.deployment.moved_by IS 'Who has moved the request that it is of, for the actor, who has opened that; NULL: it is of no request';
+COMMENT ON COLUMN promote.deployment.moved_by IS 'Who has moved the request that it is of, for the actor, who has opened that, or has completed the plan that the actor wanted deployed by promote.plan_and_deploy; NULL: neither is so';
 COMMENT ON COLUMN promote.deployment.moved_role IS 'Role that the session of whoever moved it acted as; NULL with it';
 COMMENT ON COLUMN promote.deployment.created_at IS 'When it was queued or proposed';
 COMMENT ON COLUMN promote.deployment.queued_at IS 'Since when it waits for a worker, its place among the instance''s others; NULL: it is or was a proposal';

@@ -144,18 +144,7 @@ CREATE VIEW promote_internal.differing_instance WITH (security_invoker = true) A
            i.component,
            NULL
       FROM promote.instance AS i
-     CROSS JOIN LATERAL (
-          SELECT EXISTS (SELECT FROM promote.planned_change AS c
-                          WHERE c.project = i.project AND c.environment = i.environment AND c.component = i.component
-                            AND c.deployment = d.deployment AND c.fencing = d.fencing
-                            AND c.origin = 'drift' AND c.action <> 'no-op') AS found
-            FROM (SELECT d.deployment, d.fencing
-                    FROM promote.deployment AS d
-                   WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
-                     AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL AND d.seen_change = i.changed_by
-                   ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.seen_change DESC, d.started_at DESC
-                   LIMIT 1) AS d
-          OFFSET 0) AS p
+     CROSS JOIN LATERAL promote_internal.planned_drift(i.project, i.environment, i.component, i.changed_by) AS p
      WHERE i.deployed_by IS NOT NULL AND p.found;
 COMMENT ON VIEW promote_internal.differing_instance IS 'Instances that may have rows in open_difference: whatever is in there is in here, a row for each difference that was reported, and one where the last plan has found any';
 COMMENT ON COLUMN promote_internal.differing_instance.project IS 'Project';
@@ -184,18 +173,7 @@ CREATE VIEW promote_internal.open_difference WITH (security_invoker = true) AS
            v.since,
            NULL
       FROM promote.instance AS i
-     CROSS JOIN LATERAL (
-          SELECT EXISTS (SELECT FROM promote.planned_change AS c
-                          WHERE c.project = i.project AND c.environment = i.environment AND c.component = i.component
-                            AND c.deployment = d.deployment AND c.fencing = d.fencing
-                            AND c.origin = 'drift' AND c.action <> 'no-op') AS found
-            FROM (SELECT d.deployment, d.fencing
-                    FROM promote.deployment AS d
-                   WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
-                     AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL AND d.seen_change = i.changed_by
-                   ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.seen_change DESC, d.started_at DESC
-                   LIMIT 1) AS d
-          OFFSET 0) AS p
+     CROSS JOIN LATERAL promote_internal.planned_drift(i.project, i.environment, i.component, i.changed_by) AS p
      CROSS JOIN LATERAL (
           SELECT v.path, v.since
             FROM promote.drift_status AS v

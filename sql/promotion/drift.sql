@@ -222,6 +222,29 @@ COMMENT ON COLUMN promote.drift_status.dismissed_by IS 'By whom';
 COMMENT ON COLUMN promote.drift_status.reason IS 'Why';
 COMMENT ON COLUMN promote.drift_status.adopted_revision IS 'Revision that adopted it: it lasts until that is deployed; NULL: none';
 
+-- A look that is cheap, before promote.drift_status is asked what and since when. The views that ask it have the rights
+-- of their readers.
+CREATE FUNCTION promote_internal.planned_drift(
+    of_project text, of_environment text, of_component text, since_change integer)
+    RETURNS TABLE (found boolean)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT EXISTS (SELECT FROM promote.planned_change AS c
+                        WHERE c.project = $1 AND c.environment = $2 AND c.component = $3
+                          AND c.deployment = d.deployment AND c.fencing = d.fencing
+                          AND c.origin = 'drift' AND c.action <> 'no-op')
+          FROM (SELECT d.deployment, d.fencing
+                  FROM promote.deployment AS d
+                 WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
+                   AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL AND d.seen_change = $4
+                 ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.seen_change DESC, d.started_at DESC
+                 LIMIT 1) AS d
+        OFFSET 0;
+    END;
+GRANT EXECUTE ON FUNCTION promote_internal.planned_drift(text, text, text, integer) TO PUBLIC;
+COMMENT ON FUNCTION promote_internal.planned_drift(text, text, text, integer) IS
+'Has the last recorded plan that has seen the instance after a change found that resources drifted? No row where there is no such plan';
+
 CREATE FUNCTION promote.adopt_drift(
     instance text, message text DEFAULT NULL, expected_revision integer DEFAULT NULL,
     plan boolean DEFAULT true, allow_replace boolean DEFAULT false,

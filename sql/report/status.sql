@@ -154,20 +154,8 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
           LEFT JOIN LATERAL (
               SELECT (SELECT pg_catalog.min(v.since) FROM promote.drift_status AS v
                        WHERE v.instance = i.name AND v.kind = 'resource' AND NOT v.dismissed) AS at
-                FROM (SELECT d.deployment, d.fencing
-                        FROM promote.deployment AS d
-                       WHERE d.project = i.project AND d.environment = i.environment
-                         AND d.component = i.component
-                         AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL
-                         AND d.seen_change = i.changed_by
-                       ORDER BY d.project DESC, d.environment DESC, d.component DESC,
-                                d.seen_change DESC, d.started_at DESC
-                       LIMIT 1) AS p
-               WHERE EXISTS (
-                   SELECT FROM promote.planned_change AS c
-                    WHERE c.project = i.project AND c.environment = i.environment
-                      AND c.component = i.component AND c.deployment = p.deployment
-                      AND c.fencing = p.fencing AND c.origin = 'drift' AND c.action <> 'no-op')
+                FROM promote_internal.planned_drift(i.project, i.environment, i.component, i.changed_by) AS p
+               WHERE p.found
               ) AS found ON true
          CROSS JOIN LATERAL (
               -- OFFSET 0: the status is found out once, however often the columns refer to it

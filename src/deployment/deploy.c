@@ -48,32 +48,19 @@ typedef struct Request
 } Request;
 
 /*
- * Number of a deployment with the content of an order that is not over; 0: none.
- * A proposal does not stand for a queued deployment, nor the other way round.  A
- * proposal to DECOMMISSION counts only if it is about what runs now, as its votes
- * are on that.  What is queued counts only if nothing behind it changes the instance
- * again, and what runs only if its worker cannot have missed a secret.  A PLAN that
- * is to be deployed stands for one that is not, and not the other way round.
+ * Number of a deployment with the content of an order that is not over, see
+ * promote_internal.open_deployment; 0: none.
  */
 static int32
 find_open(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order)
 {
-	static Statement read = {"SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
-		" AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING') AND (d.status = 'PROPOSED') = $4"
-		" AND d.action = $5 AND d.revision = $6 AND d.version = $7 AND d.rendered_digest = $8"
-		" AND d.plan IS NOT DISTINCT FROM $9 AND ($12 IS NULL OR d.deploy_as IS NOT NULL) AND d.remote_references IS NOT DISTINCT FROM $10"
-		" AND (d.status <> 'PROPOSED' OR d.action <> 'DECOMMISSION' OR d.plan_digest = $11)"
-		" AND (d.status = 'PROPOSED' OR NOT EXISTS (SELECT FROM promote.deployment AS b WHERE " OF_INSTANCE("b")
-		"  AND b.status IN ('PENDING', 'APPROVED', 'RUNNING') AND b.action <> 'PLAN'"
-		"  AND (b.queued_at, b.deployment) OPERATOR(pg_catalog.>) (d.queued_at, d.deployment)))"
-		" AND (d.action <> 'PROVISION' OR d.status <> 'RUNNING' OR NOT EXISTS (SELECT FROM promote.secret AS s"
-		"  WHERE " OF_INSTANCE("s") " AND s.set_at > d.started_at))"
-		" ORDER BY d.queued_at, d.deployment LIMIT 1"};
+	static Statement read = {"SELECT d.deployment"
+		" FROM promote_internal.open_deployment($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS d"};
 	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_BOOL(order->status == DEPLOYMENT_PROPOSED),
 							   AS_TEXT(deployment_actions[order->action]), AS_INT(order->revision),
 							   AS_TEXT(order->version), AS_BYTEA(order->rendered_digest), AS_NUMBER(order->plan),
 							   AS_JSONB(order->references), AS_BYTEA(order->plan_digest),
-							   AS_TEXT(order->deploy_as));
+							   AS_BOOL(order->deploy_as != NULL));
 
 	return rows.count > 0 ? sql_int(&rows, 0) : 0;
 }

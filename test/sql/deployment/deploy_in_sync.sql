@@ -126,6 +126,18 @@ SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT pg_temp.asked() \g /dev/null
 CREATE TEMP TABLE claim AS SELECT * FROM promote.claim_deployment('w', ARRAY['PROVISION']);
 SELECT is(pg_temp.asked(), format('%s PROVISION RUNNING', :number + 2), 'what runs is returned');
+INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets)
+    VALUES ('postgres', '4.0.0', '{}', '{"password": {}, "later": {}}');
+SAVEPOINT runs;
+SELECT promote.configure_instance('ecomm-production-db', '{}', '4.0.0', plan => false),
+    promote.set_secret('ecomm-production-db', 'later', 'of no concern'),
+    promote.configure_instance('ecomm-production-db', '{}', '~3', plan => false) \g /dev/null
+SELECT is((SELECT o.deployment FROM promote.deployment AS d, promote_internal.open_deployment(d.project, d.environment,
+    d.component, false, d.action, d.revision, d.version, d.rendered_digest, d.plan, d.remote_references, NULL,
+        false) AS o
+    WHERE d.project = 'ecomm' AND d.environment = 'production' AND d.component = 'db' AND d.status = 'RUNNING'),
+    :number + 2, 'also where a secret was set since that its release knows nothing of');
+ROLLBACK TO runs;
 SELECT promote.set_secret('ecomm-production-db', 'password', 'crush') \g /dev/null
 SELECT is(pg_temp.asked(), format('%s PROVISION PENDING', :number + 3), 'not if a secret was set since');
 SELECT promote.complete_deployment(instance, deployment, fencing) FROM claim \g /dev/null

@@ -14,21 +14,7 @@ INSERT INTO promote.grants (role, action, project) SELECT 'test_voters', a, 'sho
 INSERT INTO promote.approval_rule (project, environment, rule, role, requester_counts)
     VALUES ('shop', 'production', 'another', 'test_voters', false);
 
--- Runs a statement as a role, and returns its one value, or how it was refused.
-CREATE FUNCTION pg_temp.as_role(role text, statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    result text;
-    detail text;
-BEGIN
-    PERFORM set_config('role', role, true);
-    EXECUTE statement INTO result;
-    PERFORM set_config('role', 'none', true);
-    RETURN result;
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-    RETURN SQLSTATE || ': ' || detail;
-END
-$$;
+\ir ../../fixtures/as_role.sql
 CREATE FUNCTION pg_temp.opens(role text, component text, mode text DEFAULT 'none', copies boolean DEFAULT false)
     RETURNS integer LANGUAGE sql AS $$
     SELECT pg_temp.as_role(role, format('SELECT request FROM promote.open_request(''shop'', ''staging'', ''production'',

@@ -20,20 +20,7 @@ INSERT INTO promote.approval_rule (project, environment, rule, role, requester_c
     VALUES ('shop', 'production', 'owner', 'test_owner', false, NULL), ('shop', 'production', 'dba', 'test_dba', true,
         's2');
 
-CREATE FUNCTION pg_temp.as_role(role text, statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    result text;
-    detail text;
-BEGIN
-    PERFORM set_config('role', role, true);
-    EXECUTE statement INTO result;
-    PERFORM set_config('role', 'none', true);
-    RETURN result;
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-    RETURN SQLSTATE || ': ' || detail;
-END
-$$;
+\ir ../../fixtures/as_role.sql
 CREATE FUNCTION pg_temp.votes(role text, request integer DEFAULT 1, message text DEFAULT NULL) RETURNS text
     LANGUAGE sql AS $$
     SELECT pg_temp.as_role(role,
