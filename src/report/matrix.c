@@ -435,7 +435,7 @@ obstacles(const Sql *sql, Place *to, const Cell *cell, const Cell *at)
 	if (is_there(to, cell, at))
 		return psprintf("revision %d is there already", cell->revision);
 	if (strcmp(at->runs.status, "decommissioned") == 0)
-		return promotion_would_revive(&at->key);
+		return proposal_would_revive(&at->key);
 	make_case(sql, to, cell, at, &gate);
 	judge(sql, to, cell, at, &gate);
 	return gate.blockers == NIL ? "" : gate_reasons(&gate);
