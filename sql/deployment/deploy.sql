@@ -60,7 +60,7 @@ CREATE FUNCTION promote.plan_and_deploy(
     AS 'MODULE_PATHNAME', 'promote_plan_and_deploy';
 REVOKE ALL ON FUNCTION promote.plan_and_deploy(text, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.plan_and_deploy(text, text, integer) IS
-'Queues a PLAN of what the instance desires which, once it has completed, is deployed as it is, as promote.deploy_instance would deploy it for the caller; where that is refused then, not_deployed of its row says why. Returns the PLAN, also of an earlier call whose deployment waits, runs, or has brought about what is desired';
+'Queues a PLAN of what the instance desires which, once it has completed, is deployed as it is, as promote.deploy_instance would deploy it for the caller; where that is refused then, not_deployed of its row says why. Returns the PLAN, also of an earlier call whose deployment waits, runs, or has brought about what is desired. Who has called while a PLAN of another''s waited or ran stands in its joined_by';
 
 CREATE FUNCTION promote.decommission_instance(instance text, message text DEFAULT NULL)
     RETURNS promote.deployment

@@ -565,7 +565,7 @@ CREATE FUNCTION promote.open_request(
     AS 'MODULE_PATHNAME', 'promote_open_request';
 REVOKE ALL ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean, boolean) IS
-'Asks for the promotion of a scope from one environment to another: freezes it into items, in the waves of the strategy, and holds their instances. Changes nothing of these. Called again with the same idempotency key it returns the same request';
+'Asks for the promotion of a scope from one environment to another: freezes it into items, in the waves of the strategy, and holds their instances. Changes nothing of these. Called again with the same idempotency key it returns the same request, its row as it is now and not as it was opened';
 
 CREATE FUNCTION promote.preview_request(project text, request integer)
     RETURNS TABLE (wave integer, component text, instance text, status text, skip_reason jsonb,
@@ -729,7 +729,7 @@ CREATE FUNCTION promote_internal.request_document(project text, request integer)
                                                 'plan_digest', pg_catalog.encode(d.plan_digest, 'hex'), 'plan_facts', d.plan_facts,
                                                 'plan_defects', d.plan_defects, 'diff', d.diff, 'destructive', d.destructive,
                                                 'gates', d.gates, 'actor', d.actor, 'database_role', d.database_role,
-                                                'moved_by', d.moved_by, 'moved_role', d.moved_role,
+                                                'moved_by', d.moved_by, 'moved_role', d.moved_role, 'joined_by', d.joined_by,
                                                 'created_at', d.created_at, 'worker', d.worker, 'started_at', d.started_at,
                                                 'finished_at', d.finished_at, 'reason', d.reason) ORDER BY d.deployment), '[]')
                                               FROM promote.deployment AS d
