@@ -402,6 +402,20 @@ SELECT is(promote.complete_deployment(instance, deployment, fencing) IS NULL, fa
     FROM half WHERE instance = 'shop-production-s5';
 SELECT is(pg_temp.drain(19), 'ROLLED_BACK', 'then both are rolled back');
 
+-- what waits since it was approved as a proposal is queued like anything else
+SELECT promote.configure_instance('shop-staging-s6', '{"size": 77}') \g /dev/null
+SELECT promote.promote_instance('shop-staging-s6', 'shop-production-s6', plan => false) \g /dev/null
+SELECT (promote.propose_deployment('shop-production-s6', 'PLAN')).deployment AS proposed \gset
+SELECT is((promote.approve_deployment('shop-production-s6', :proposed)).status, 'APPROVED', 'somebody''s plan');
+SELECT pg_temp.open('{s6}', include => true) AS last \gset
+SELECT is(pg_temp.preview(:last), 1::bigint, 'previewed');
+SELECT promote.advance_request('shop', :last) \g /dev/null
+SELECT is((SELECT concat_ws(' ', status, plan) FROM promote.promotion_request_item WHERE project = 'shop'
+    AND request = :last), 'STAGED ' || :proposed, 'a request takes it for its own');
+SELECT is(pg_temp.cancel(:last), 'CANCELLED', 'cancelled');
+SELECT is((SELECT status FROM promote.deployment WHERE project = 'shop' AND environment = 'production'
+    AND component = 's6' AND deployment = :proposed), 'ABORTED', '... with it');
+
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'after all that the chains are whole');
 SELECT * FROM finish();
 ROLLBACK;
