@@ -402,6 +402,17 @@ SELECT is(promote.complete_deployment(instance, deployment, fencing) IS NULL, fa
     FROM half WHERE instance = 'shop-production-s5';
 SELECT is(pg_temp.drain(19), 'ROLLED_BACK', 'then both are rolled back');
 
+-- a newer release is an entry of what a request shows, and of what is kept of it
+SELECT pg_temp.publish('9.0.0') \g /dev/null
+SELECT pg_temp.open('{s3}', include => true) AS last \gset
+SELECT is((SELECT e ->> 'new' FROM promote.preview_request('shop', :last) AS p,
+    LATERAL jsonb_array_elements(p.diff) AS e WHERE e ->> 'path' = 'release version'), '9.0.0', 'as it is previewed');
+SELECT promote.advance_request('shop', :last) \g /dev/null
+SELECT is((SELECT string_agg(e ->> 'new', ' ') FROM jsonb_path_query(promote.request_evidence('shop', :last),
+    '$.items[*].deployments[*] ? (@.revision == $.items[*].revision && @.status == "PENDING").diff[*]') AS e
+    WHERE e ->> 'path' = 'release version'), '9.0.0', '... and in the evidence');
+SELECT is(pg_temp.cancel(:last), 'CANCELLED', 'cancelled');
+
 -- what waits since it was approved as a proposal is queued like anything else
 SELECT promote.configure_instance('shop-staging-s6', '{"size": 77}') \g /dev/null
 SELECT promote.promote_instance('shop-staging-s6', 'shop-production-s6', plan => false) \g /dev/null
