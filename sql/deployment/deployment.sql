@@ -30,6 +30,7 @@ CREATE TABLE promote.deployment (
     diff             jsonb NOT NULL,
     kept_marks       jsonb,
     destructive      boolean NOT NULL DEFAULT false,
+    reverts          boolean NOT NULL DEFAULT false,
     plan             integer,
     deploy_as        text COLLATE "C",
     message          text,
@@ -121,6 +122,7 @@ COMMENT ON COLUMN promote.deployment.remote_references IS 'What fills the releas
 COMMENT ON COLUMN promote.deployment.kept_marks IS 'Paths of leaves that are sensitive by the rendered params or by the release that they are rendered by, and not by the revision alone: they are masked wherever the revision is shown; NULL: none';
 COMMENT ON COLUMN promote.deployment.diff IS 'What would happen to what runs: an array of objects with kind, path, change, old, new, immutable, sensitive and since; sensitive values are masked. The release comes first, then the leaves of the rendered configuration, then remote references and secrets';
 COMMENT ON COLUMN promote.deployment.destructive IS 'Whether the deployment changes an immutable value of a provisioned instance';
+COMMENT ON COLUMN promote.deployment.reverts IS 'Whether a promotion undoes by it what the instance had set itself: entries of diff have the member reverts';
 COMMENT ON COLUMN promote.deployment.plan IS 'PLAN deployment that a PROVISION follows: what was reviewed; NULL: none';
 COMMENT ON COLUMN promote.deployment.deploy_as IS 'Of a PLAN that is to be deployed once it has completed: the role that has asked for that, and by whose grants it is deployed; NULL: nobody has';
 COMMENT ON COLUMN promote.deployment.message IS 'Why, in the actor''s words';

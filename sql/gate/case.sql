@@ -26,14 +26,14 @@ COMMENT ON FUNCTION promote_internal.case_target(text, text, text, integer) IS
 CREATE FUNCTION promote_internal.case_facts(project text, environment text, component text, revision integer)
     RETURNS TABLE (digest bytea, source_environment text, source_revision integer, source_digest bytea, attributes jsonb,
                    path_only boolean, require_source_in_sync boolean, require_no_drift boolean,
-                   require_expected boolean, require_proven_release boolean, require_artifact_digest boolean,
+                   require_expected boolean, require_proven_release boolean, require_no_reverts boolean, require_artifact_digest boolean,
                    separation_of_duty boolean, required_soak interval)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     BEGIN ATOMIC
         SELECT r.digest, NULLIF(r.source_environment, r.environment)::text, r.source_revision, s.digest,
                promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes),
                e.source_policy = 'path', e.require_source_in_sync, e.require_no_drift,
-               e.require_expected, e.require_proven_release, e.require_artifact_digest, e.separation_of_duty, e.required_soak
+               e.require_expected, e.require_proven_release, e.require_no_reverts, e.require_artifact_digest, e.separation_of_duty, e.required_soak
           FROM promote.instance AS i
           JOIN promote.project AS p ON p.project = i.project
           JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment

@@ -83,6 +83,32 @@ REVOKE ALL ON FUNCTION promote_internal.proving_runs(text, text, text, text, tex
 COMMENT ON FUNCTION promote_internal.proving_runs(text, text, text, text, text, text, integer, boolean) IS
 'What opens the gate "release_unproven": of the environments that prove a release, those in which it was deployed and has not failed, now or earlier';
 
+CREATE FUNCTION promote_internal.planned_reverts(
+    project text, environment text, component text, revision integer, plan integer)
+    RETURNS TABLE (place bigint, name text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        WITH plan AS MATERIALIZED (
+            SELECT d.reverts, d.diff
+              FROM promote.deployment AS d
+             WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
+               AND (d.deployment = $5 OR $5 IS NULL AND d.action = 'PLAN' AND d.revision = $4)
+             ORDER BY d.deployment DESC LIMIT 1
+        )
+        SELECT e.place, (e.entry ->> 'path') || ' of revision ' || (e.entry -> 'reverts' ->> 'revision')
+          FROM plan AS p
+         CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(p.diff) WITH ORDINALITY AS e (entry, place)
+         WHERE p.reverts AND e.entry ? 'reverts'
+        UNION ALL
+        SELECT 0, NULL
+          FROM promote.revision AS r
+         WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision = $4
+           AND r.origin IN ('promotion', 'fork') AND NOT EXISTS (SELECT FROM plan);
+    END;
+REVOKE ALL ON FUNCTION promote_internal.planned_reverts(text, text, text, integer, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.planned_reverts(text, text, text, integer, integer) IS
+'What closes the gate "reverts": what a promotion would undo that the instance had set itself, by a plan (NULL: the last one of the revision). A name of NULL: it is not known, for nobody has planned a promotion';
+
 CREATE FUNCTION promote_internal.missing_references(
     project text, environment text, component text, bundle text, version text, coming jsonb)
     RETURNS TABLE (field text)

@@ -11,6 +11,8 @@ CREATE VIEW promote_internal.marked_revision AS
            r.release_channel,
            r.bundle,
            r.version,
+           r.origin,
+           r.overrides,
            r.actor,
            r.created_at,
            CASE WHEN EXISTS (
@@ -38,15 +40,16 @@ COMMENT ON VIEW promote_internal.marked_revision IS 'Revisions, with the paths t
 CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment text, of_component text)
     RETURNS TABLE (
         project text, environment text, component text, name text, current_revision integer, current_deployment integer,
-        current_constraint text, current_channel text, deployed_by integer, changed_by integer, decommissioned boolean,
+        current_constraint text, current_channel text, current_taken boolean, deployed_by integer, changed_by integer, decommissioned boolean,
         own_digest bytea, own_bundle text, own_version text, own_params jsonb, own_kept jsonb, plan_revision integer, plan_digest bytea,
         plan_version text, plan_constraint text, plan_channel text, plan_params jsonb, plan_references jsonb,
-        plan_diff jsonb, plan_destructive boolean, plan_base integer, plan_stands boolean, waiting_secrets jsonb,
+        plan_diff jsonb, plan_destructive boolean, plan_reverts boolean, plan_base integer, plan_stands boolean, waiting_secrets jsonb,
         parameters jsonb, path_only boolean, head bigint, head_hash bytea)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
         SELECT i.project, i.environment, i.component, i.name, i.revision, i.deployment,
-               i.version_constraint, i.release_channel, i.deployed_by, i.changed_by, i.status = 'DECOMMISSIONED', r.digest,
+               i.version_constraint, i.release_channel,
+               r.origin IN ('promotion', 'fork') AND COALESCE(r.overrides, '{}') = '{}', i.deployed_by, i.changed_by, i.status = 'DECOMMISSIONED', r.digest,
                r.bundle, r.version,
                (SELECT c.params FROM promote.config AS c WHERE c.project = i.project AND c.digest = r.digest),
                r.kept_marks, p.revision, p.rendered_digest,
@@ -57,7 +60,7 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
                    (SELECT c.params FROM promote.config AS c
                      WHERE c.project = i.project AND c.digest = p.rendered_digest) END,
                p.remote_references,
-               p.diff, p.destructive, p.base_deployment,
+               p.diff, p.destructive, p.reverts, p.base_deployment,
                p.base_deployment IS NOT DISTINCT FROM i.deployed_by
                -- what is claimed from now on starts from what runs then
                AND (p.status IN ('PROPOSED', 'PENDING', 'APPROVED') OR p.seen_change = i.changed_by),
@@ -70,11 +73,12 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
               SELECT e.parameters, e.source_policy FROM promote.environment AS e
                WHERE e.project = i.project AND e.environment = i.environment LIMIT 1) AS e ON true
           LEFT JOIN LATERAL (
-              SELECT r.digest, r.bundle, r.version, r.kept_marks FROM promote_internal.marked_revision AS r
+              SELECT r.digest, r.bundle, r.version, r.kept_marks, r.origin, r.overrides
+                FROM promote_internal.marked_revision AS r
                WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
                  AND r.revision = i.revision LIMIT 1) AS r ON true
           LEFT JOIN LATERAL (
-              SELECT d.revision, d.rendered_digest, d.version, d.destructive, d.remote_references, d.diff,
+              SELECT d.revision, d.rendered_digest, d.version, d.destructive, d.reverts, d.remote_references, d.diff,
                      d.base_deployment, d.status, d.seen_change
                 FROM promote.deployment AS d
                WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component

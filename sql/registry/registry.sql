@@ -59,6 +59,7 @@ CREATE TABLE promote.environment (
     require_no_drift       boolean NOT NULL DEFAULT true,
     require_expected       boolean NOT NULL DEFAULT true,
     require_proven_release boolean NOT NULL DEFAULT true,
+    require_no_reverts     boolean NOT NULL DEFAULT false,
     require_artifact_digest boolean NOT NULL DEFAULT false,
     version_policy         text COLLATE "C" NOT NULL DEFAULT 'constraint',
     separation_of_duty     boolean NOT NULL DEFAULT false,
@@ -103,6 +104,7 @@ COMMENT ON COLUMN promote.environment.required_soak IS 'How long the source must
 COMMENT ON COLUMN promote.environment.require_no_drift IS 'Whether open drift blocks deployments';
 COMMENT ON COLUMN promote.environment.require_expected IS 'Whether changes that no plan of the source had block deployments';
 COMMENT ON COLUMN promote.environment.require_proven_release IS 'Whether a release that was promoted has to have run at its source, or upstream of it, deployed and not failed';
+COMMENT ON COLUMN promote.environment.require_no_reverts IS 'Whether somebody has to answer for promotions that undo what an instance here had set itself since the one before';
 COMMENT ON COLUMN promote.environment.require_artifact_digest IS 'Whether a release without an artifact_digest blocks deployments';
 COMMENT ON COLUMN promote.environment.version_policy IS 'What a promotion takes over of its source''s version, unless the component says otherwise: constraint: the version constraint; pinned: the exact version that the source runs';
 COMMENT ON COLUMN promote.environment.separation_of_duty IS 'Whether the approvals of those who asked for a deployment never count';

@@ -85,24 +85,6 @@ typedef struct LeafWalk
 	bool		has_templates;	/* do both have placeholders? */
 } LeafWalk;
 
-/* The child that a step leads to; false where there is none. */
-static bool
-step_into(JsonbValue *value, const JsonPathStep *step)
-{
-	JsonbValue	child;
-
-	if ((step->key != NULL) != json_is_object(value))
-		return false;
-	if (step->key == NULL && step->index >= json_count(value))
-		return false;
-	if (step->key == NULL)
-		json_view_child(value->val.binary.data, step->index, &child);
-	else if (!getKeyJsonValueFromContainer(value->val.binary.data, step->key, step->length, &child))
-		return false;
-	*value = child;
-	return true;
-}
-
 /*
  * Are both templates the same at a path?  A placeholder may stand for a whole document, so that
  * the path leads on where the template ends.
@@ -117,8 +99,13 @@ is_same_template(const LeafWalk *walk, const char *path)
 
 	json_path_reader_init(&reader, path, strlen(path));
 	while (!json_is_leaf(&old_value) && !json_is_leaf(&new_value))
-		if (!json_path_next(&reader, &step) || !step_into(&old_value, &step) || !step_into(&new_value, &step))
+	{
+		JsonbValue	from[] = {old_value, new_value};
+
+		if (!json_path_next(&reader, &step) || !json_path_take(&from[0], &step, &old_value) ||
+			!json_path_take(&from[1], &step, &new_value))
 			return false;
+	}
 	return json_is_leaf(&old_value) && json_is_leaf(&new_value) && json_equal(&old_value, &new_value);
 }
 
@@ -249,7 +236,7 @@ write_side(JsonBuilder *builder, const char *key, bool there, const JsonbValue *
 /*
  * Write an entry into the array that is open: an object with kind, path, change (add, change,
  * remove), old and new (each only where there is a value, sensitive ones masked), immutable and
- * sensitive (each only where it is true), and since.
+ * sensitive (each only where it is true), since, and reverts.
  */
 void
 entry_write(JsonBuilder *builder, const Entry *entry)
@@ -266,7 +253,19 @@ entry_write(JsonBuilder *builder, const Entry *entry)
 		json_build_flag(builder, "sensitive", true);
 	if (entry->since > 0)
 		json_build_number(builder, "since", entry->since);
+	if (entry->reverts)
+		json_build_document(builder, "reverts", entry->reverts);
 	json_build_end_object(builder);
+}
+
+/* Does any entry undo what the destination had set itself? */
+bool
+entries_revert(const Entries *entries)
+{
+	for (Size i = 0; i < entries->count; i++)
+		if (entries->list[i].reverts)
+			return true;
+	return false;
 }
 
 /* A diff as a document, an array. */

@@ -34,6 +34,7 @@ typedef struct Entry
 	JsonbValue	new_value;
 	uint32		flags;			/* SCHEMA_SENSITIVE, SCHEMA_IMMUTABLE, MASK_NEW_ALONE */
 	int32		since;			/* the desired revision since which it waits; 0: it is not told */
+	Jsonb	   *reverts;		/* the revision of the destination that it undoes; NULL: none, or it is not told */
 } Entry;
 
 /* A diff.  It starts as {NULL}. */
@@ -60,6 +61,7 @@ extern Jsonb *entry_shown(const JsonbValue *value, uint32 flags);
 extern Jsonb *entry_old(const Entry *entry);
 extern Jsonb *entry_new(const Entry *entry);
 extern void entry_write(JsonBuilder *builder, const Entry *entry);
+extern bool entries_revert(const Entries *entries);
 extern Jsonb *entries_document(const Entries *entries);
 
 #endif							/* PROMOTE_COMPOSE_ENTRY_H */

@@ -137,6 +137,7 @@ fill_order(const Sql *sql, Review *review, const Request *request, DeploymentOrd
 		.diff = proposal_diff(sql, proposed, false),
 		.kept = compose_kept_anew(&proposed->proposal, proposed->proposal.own_kept),
 		.destructive = proposed->proposal.destructive,
+		.reverts = proposed->reverts,
 		.deploy_as = request->deploy_as,
 		.message = request->message
 	};

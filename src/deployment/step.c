@@ -86,7 +86,7 @@ static const char *const moving[] = {
 
 /* What a PLAN starts from, which follows what runs when it is claimed. */
 static const char *const rebased[] = {
-	"base_deployment", "base_revision", "previous_version", "destructive", "diff"
+	"base_deployment", "base_revision", "previous_version", "destructive", "reverts", "diff"
 };
 
 /* The columns that the audit log has of a step, without the place in the queue, which changes between steps. */
@@ -94,7 +94,7 @@ static const char *const state_names[] = {
 	"deployment", "status", "worker", "fencing", "lost_leases", "seen_change", "started_at",
 	"finished_at", "approved_by", "reason", "not_deployed", "joined_by", "plan_digest", "plan_facts", "plan_defects",
 	/* only where the step changes them: see rebased */
-	"base_deployment", "base_revision", "previous_version", "destructive", "diff"
+	"base_deployment", "base_revision", "previous_version", "destructive", "reverts", "diff"
 };
 
 #define MAX_REPLACED 16
@@ -375,6 +375,7 @@ rebase(Update *update)
 		set(update, "base_revision", AS_NUMBER(runs ? runs->revision : 0));
 		set(update, "previous_version", AS_TEXT(runs ? runs->version : NULL));
 		set(update, "destructive", AS_BOOL(base.destructive));
+		set(update, "reverts", AS_BOOL(base.reverts));
 		set(update, "diff", AS_JSONB(DatumGetJsonbPCopy(JsonbPGetDatum(base.diff))));
 	}
 	sql_leave(&sql);

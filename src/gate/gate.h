@@ -68,6 +68,7 @@ typedef struct GateCase
 	bool		require_no_drift;
 	bool		require_expected;
 	bool		require_proven_release;
+	bool		require_no_reverts;
 	bool		require_artifact_digest;
 	bool		separation_of_duty;
 	Interval   *required_soak;
@@ -154,6 +155,7 @@ extern void gate_health(const Sql *sql, GateCase *gate);
 /* gate/state.c */
 extern void gate_source_in_sync(const Sql *sql, GateCase *gate);
 extern void gate_release_unproven(const Sql *sql, GateCase *gate);
+extern void gate_reverts(const Sql *sql, GateCase *gate);
 extern void gate_drift(const Sql *sql, GateCase *gate);
 extern void gate_destructive(const Sql *sql, GateCase *gate);
 extern void gate_unexpected(const Sql *sql, GateCase *gate);

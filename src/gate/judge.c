@@ -67,6 +67,7 @@ static const Gate gates[] = {
 	/* state.c */
 	{"source_in_sync", GATE_STATE, true, false, true, gate_source_in_sync},
 	{"release_unproven", GATE_STATE, true, false, true, gate_release_unproven},
+	{"reverts", GATE_STATE, true, false, false, gate_reverts},
 	{"drift", GATE_STATE, true, false, true, gate_drift},
 	{"health", GATE_STATE, true, false, true, gate_health},	/* health.c */
 	{"destructive", GATE_STATE, true, false, false, gate_destructive},

@@ -110,6 +110,33 @@ gate_release_unproven(const Sql *sql, GateCase *gate)
 			   psprintf("release %s has not run %s", gate->version, where));
 }
 
+/* ---- what the destination has set itself ---- */
+
+/*
+ * Gate "reverts": where the environment asks for it, somebody has to answer for a promotion that undoes what the
+ * destination had set itself.  The plan says what; what was promoted without one is not let through unseen.  An
+ * override holds for the revisions that it was given for.
+ */
+void
+gate_reverts(const Sql *sql, GateCase *gate)
+{
+	static Statement read = {"SELECT v.name FROM promote_internal.planned_reverts($1, $2, $3, $4, $5) AS v ORDER BY v.place"};
+	SqlRows		rows;
+
+	if (!gate->require_no_reverts)
+		return;
+	rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(gate->revision),
+					AS_NUMBER(gate->plan != 0 ? gate->plan : gate->deployment));
+	if (rows.count > 0 && sql_text(&rows, 0) == NULL)
+		gate_block(gate, "reverts", "no plan", GATE_NO_TIME, GATE_NO_TIME, "whoever plans it, by promote.plan_instance",
+				   psprintf("revision %d was promoted without a plan, so that nobody knows what it undoes", gate->revision));
+	else if (rows.count > 0)
+		gate_block(gate, "reverts", gate_names(&rows, rows.count), GATE_NO_TIME, GATE_NO_TIME,
+				   "whoever promotes with overrides that keep it, or merges",
+				   psprintf("a promotion undoes what \"%s\" had set itself: %s", gate->instance,
+							gate_names(&rows, NAMES_SHOWN)));
+}
+
 /* ---- drift at the destination ---- */
 
 /* Something that differs from what was deployed. */

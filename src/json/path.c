@@ -215,9 +215,9 @@ json_path_next(JsonPathReader *reader, JsonPathStep *step)
 	return true;
 }
 
-/* Take one step down from a value; false where it leads nowhere.  Both may be the same. */
-static bool
-take_step(const JsonbValue *from, const JsonPathStep *step, JsonbValue *value)
+/* Take one step down from a value; false where it leads nowhere. */
+bool
+json_path_take(const JsonbValue *from, const JsonPathStep *step, JsonbValue *value)
 {
 	if (step->key)
 		return json_is_object(from) &&
@@ -243,7 +243,7 @@ json_path_look_up(const JsonbValue *root, const char *path, int length, JsonbVal
 	while (json_path_next(&reader, &step))
 	{
 		from = *value;
-		found = found && take_step(&from, &step, value);
+		found = found && json_path_take(&from, &step, value);
 	}
 	return found;
 }

@@ -122,10 +122,10 @@ deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment, cons
 {
 	static Statement insert = {"INSERT INTO promote.deployment AS d (project, environment, component, deployment,"
 		" action, status, revision, base_revision, bundle, version, previous_version,"
-		" rendered_digest, diff, destructive, plan, plan_digest, message, gates, remote_references,"
+		" rendered_digest, diff, destructive, reverts, plan, plan_digest, message, gates, remote_references,"
 		" kept_marks, base_deployment, deploy_as, actor, database_role, moved_by, moved_role, queued_at, due_at)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,"
-		" $22, $23, $24, $25, $26,"
+		" $22, $23, $24, $25, $26, $27,"
 		" CASE WHEN $6 = 'PENDING' THEN pg_catalog.clock_timestamp() END,"
 		" CASE WHEN $6 = 'PENDING' AND NOT EXISTS (SELECT FROM promote.deployment AS h"
 		"  WHERE " OF_INSTANCE("h") " AND h.status IN ('PENDING', 'APPROVED', 'RUNNING'))"
@@ -138,7 +138,8 @@ deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment, cons
 							   AS_TEXT(deployment_statuses[order->status]), AS_INT(order->revision),
 							   AS_NUMBER(base ? base->revision : 0), AS_TEXT(order->bundle), AS_TEXT(order->version),
 							   AS_TEXT(base ? base->version : NULL), AS_BYTEA(order->rendered_digest),
-							   AS_JSONB(order->diff), AS_BOOL(order->destructive), AS_NUMBER(order->plan),
+							   AS_JSONB(order->diff), AS_BOOL(order->destructive),
+							   AS_BOOL(order->reverts), AS_NUMBER(order->plan),
 							   AS_BYTEA(order->plan_digest), AS_TEXT(order->message), AS_JSONB(order->gates),
 							   AS_JSONB(order->references), AS_JSONB(order->kept),
 							   AS_NUMBER(base ? base->deployment : 0), AS_TEXT(order->deploy_as), AS_ASKING(&asked));

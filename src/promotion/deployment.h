@@ -50,6 +50,7 @@ typedef struct DeploymentOrder
 	const Jsonb *diff;
 	const Jsonb *kept;			/* paths that stay marked in what it renders; NULL: those of the revision only */
 	bool		destructive;
+	bool		reverts;		/* does an entry of the diff say so? */
 	int32		plan;			/* number of the plan that it follows; 0: none */
 	bytea	   *plan_digest;	/* that plan's; NULL: no plan */
 	const char *deploy_as;		/* of a PLAN: the role by whose grants it is deployed then; NULL: it is not */

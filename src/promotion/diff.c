@@ -13,9 +13,11 @@
 #include "compose/entry.h"
 #include "json/digest.h"
 #include "json/path.h"
+#include "json/writer.h"
 #include "json/render.h"
 #include "promotion/deployment.h"
 #include "promotion/diff.h"
+#include "promotion/revert.h"
 #include "registry/remote_reference.h"
 #include "schema/schema.h"
 #include "secret/secret.h"
@@ -30,6 +32,7 @@ typedef struct Waiting
 	const char *path;			/* not NUL-terminated */
 	int			length;
 	int32		since;
+	Jsonb	   *reverts;		/* NULL: none */
 } Waiting;
 
 /* A diff whose entries are told since when they wait. */
@@ -109,7 +112,7 @@ static Waiting
 read_waiting(const JsonbValue *entry)
 {
 	JsonbValue	value;
-	Waiting		waiting = {"", 0, 0};
+	Waiting		waiting = {""};
 
 	if (!json_is_object(entry))
 		return waiting;
@@ -120,6 +123,8 @@ read_waiting(const JsonbValue *entry)
 	}
 	if (json_find(entry, "since", &value) && value.type == jbvNumeric)
 		waiting.since = DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(value.val.numeric)));
+	if (json_find(entry, "reverts", &value))
+		waiting.reverts = json_from_view(&value);
 	return waiting;
 }
 
@@ -146,11 +151,12 @@ make_index(Clock *clock)
 	qsort(clock->index, count, sizeof(Waiting), compare_waiting);
 }
 
-/* Since when something waits by the last plan; 0: that does not say it. */
-static int32
-since_by_plan(Clock *clock, const char *path)
+/* What the last plan says of what waits, by its path; since is 0: nothing. */
+static Waiting
+find_waiting(Clock *clock, const char *path)
 {
-	Waiting		wanted = {path, strlen(path), 0};
+	static const Waiting nothing = {""};
+	const Waiting wanted = {path, strlen(path)};
 	Waiting    *found;
 
 	/* what two diffs have in common stands in the same order in both */
@@ -164,12 +170,12 @@ since_by_plan(Clock *clock, const char *path)
 		if (compare_waiting(&waiting, &wanted) != 0)
 			continue;
 		clock->next = i + 1;
-		return waiting.since;
+		return waiting;
 	}
 	if (clock->index == NULL)
 		make_index(clock);
 	found = bsearch(&wanted, clock->index, json_count(&clock->plan), sizeof(Waiting), compare_waiting);
-	return found ? found->since : 0;
+	return found ? *found : nothing;
 }
 
 /* Tell what is open since when it waits by the last plan, whose state was looked at.  What that tells is closed. */
@@ -182,7 +188,7 @@ ask_plan(Clock *clock, const Jsonb *diff)
 	for (Size i = 0; i < clock->entries->count && clock->left > 0; i++)
 	{
 		Entry	   *entry = &clock->entries->list[i];
-		int32		since = clock->open[i] ? since_by_plan(clock, entry->path) : 0;
+		int32		since = clock->open[i] ? find_waiting(clock, entry->path).since : 0;
 
 		if (since == 0)
 			continue;
@@ -190,6 +196,17 @@ ask_plan(Clock *clock, const Jsonb *diff)
 		clock->open[i] = false;
 		clock->left--;
 	}
+}
+
+/* Take over from the last plan, which starts from the same that runs, what of the destination's own is undone. */
+static void
+take_reverts(Clock *clock, const Jsonb *diff)
+{
+	json_root(diff, &clock->plan);
+	clock->next = 0;
+	clock->index = NULL;
+	for (Size i = 0; i < clock->entries->count; i++)
+		clock->entries->list[i].reverts = find_waiting(clock, clock->entries->list[i].path).reverts;
 }
 
 /* Begin to tell since when the entries wait: since the newest revision, until something older is seen. */
@@ -274,7 +291,7 @@ take_planned(const ProposedRevision *proposed, Carried *planned)
 	};
 }
 
-/* Tell since when the entries of a proposal's diff wait. */
+/* Tell since when the entries of a proposal's diff wait, and what of the destination's own they undo. */
 static void
 tell_since(const Sql *sql, const ProposedRevision *proposed, bool read_only, const Carried *desired, Entries *entries)
 {
@@ -293,11 +310,15 @@ tell_since(const Sql *sql, const ProposedRevision *proposed, bool read_only, con
 	Clock		clock;
 
 	start_clock(&clock, entries, desired);
-	if (!look_back(sql, &past, &clock) || !is_planned || clock.left == 0)
-		return;
-	take_planned(proposed, &planned);
-	look_at(&clock, &planned);
-	ask_plan(&clock, proposed->plan_diff);
+	if (look_back(sql, &past, &clock) && is_planned && clock.left > 0)
+	{
+		take_planned(proposed, &planned);
+		look_at(&clock, &planned);
+		ask_plan(&clock, proposed->plan_diff);
+	}
+	if (proposed->plan_reverts && is_planned && proposed->plan_base == proposed->deployed_by)
+		take_reverts(&clock, proposed->plan_diff);
+	reverts_find(sql, proposed, past.above, read_only, entries);
 }
 
 /* ---- secrets ---- */
@@ -425,6 +446,7 @@ proposal_diff(const Sql *sql, ProposedRevision *proposed, bool read_only)
 	{
 		proposal_entries(sql, proposed, read_only, compose_mask(&proposed->proposal), &entries);
 		proposed->diff = entries_document(&entries);
+		proposed->reverts = entries_revert(&entries);
 	}
 	return proposed->diff;
 }
@@ -492,6 +514,7 @@ tell_stray(const Sql *sql, const InstanceKey *key, const Stray *stray, const Car
 	Clock		clock;
 
 	start_clock(&clock, entries, planned);
+	take_reverts(&clock, stray->diff);
 	ask_plan(&clock, stray->diff);
 	/* what was taken away has to be added again since the plan */
 	if (runs)
@@ -532,6 +555,7 @@ plan_rebase(const Sql *sql, const InstanceKey *key, int32 deployment, Rebase *re
 	tell_stray(sql, key, &stray, &planned, rebase->runs, &entries);
 	(void) add_waiting_secrets(&entries, NULL, stray.waiting_secrets, planned.revision);
 	rebase->destructive = replaces(sql, key, &planned, deployed, slots);
+	rebase->reverts = entries_revert(&entries);
 	rebase->diff = entries_document(&entries);
 	return true;
 }

@@ -15,6 +15,7 @@ typedef struct Rebase
 {
 	const Carried *runs;		/* NULL: nothing */
 	bool		destructive;
+	bool		reverts;
 	Jsonb	   *diff;
 } Rebase;
 

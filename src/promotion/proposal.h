@@ -41,6 +41,7 @@ typedef struct ProposedRevision
 	char	   *current_constraint;
 	char	   *current_channel;
 	bytea	   *current_digest;
+	bool		current_taken;	/* is it as a promotion has composed it, without overrides? */
 	int32		deployed_by;	/* the PROVISION that runs; 0: none */
 	int32		changed_by;		/* the last deployment that may have changed what runs; 0: none */
 	bool		decommissioned; /* and nothing was deployed since */
@@ -59,6 +60,7 @@ typedef struct ProposedRevision
 	Jsonb	   *plan_diff;		/* NULL: not needed */
 	Jsonb	   *waiting_secrets;	/* brought by promotions: [name, revision, replaced]; NULL: none */
 	bool		plan_destructive;
+	bool		plan_reverts;	/* does its diff undo what the instance had set itself? */
 	int32		plan_base;		/* the PROVISION that its diff starts from; 0: none */
 	bool		plan_stands;	/* is that what runs, and nothing has changed it since? */
 
@@ -90,6 +92,7 @@ typedef struct ProposedRevision
 	bool		carried;		/* references or secrets were changed already */
 
 	Jsonb	   *diff;			/* from what runs, see proposal_diff; NULL: not made yet */
+	bool		reverts;		/* does it undo what the instance had set itself? */
 
 	char	   *block_reason;	/* of the release; NULL: it is not blocked */
 	Datum		view;			/* taken before the proposal was read, see rule_hold.c; 0: unknown */

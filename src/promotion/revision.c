@@ -158,6 +158,7 @@ queue_plan(const Sql *sql, const ProposedRevision *proposed, const Jsonb *diff, 
 		.diff = diff,
 		.kept = kept,
 		.destructive = proposal->destructive,
+		.reverts = proposed->reverts,
 		.message = proposed->message
 	};
 

@@ -1,0 +1,175 @@
+-- What of a promotion undoes that its destination has set itself, and the gate that asks who answers for that.
+BEGIN;
+SELECT no_plan();
+\ir ../../fixtures/ecomm.sql
+\ir ../../fixtures/shop.sql
+SET LOCAL promote.actor = 'ada';
+SET LOCAL client_min_messages = error;
+SELECT pg_temp.work_all() \g /dev/null
+
+INSERT INTO promote.bundle VALUES ('app');
+INSERT INTO promote.bundle_release (bundle, version, params_schema)
+SELECT 'app', v, '{"properties": {"token": {"$md.sensitive": true}, "size": {"$md.copyable": false}}}'
+  FROM unnest(ARRAY['1.0.0', '1.1.0']) AS v;
+INSERT INTO promote.project (project) VALUES ('line');
+INSERT INTO promote.environment (project, environment, require_expected, require_proven_release, parameters)
+SELECT 'line', e, false, false, '{"tier": "gold"}' FROM unnest(ARRAY['staging', 'production']) AS e;
+INSERT INTO promote.component (project, component, bundle) VALUES ('line', 'api', 'app');
+INSERT INTO promote.instance (project, environment, component)
+SELECT 'line', e, 'api' FROM unnest(ARRAY['staging', 'production']) AS e;
+
+CREATE FUNCTION pg_temp.edit(environment text, patch jsonb, message text DEFAULT NULL, constr text DEFAULT NULL,
+    plan boolean DEFAULT true) RETURNS integer LANGUAGE sql AS $$
+    SELECT new_revision FROM promote.configure_instance('line-' || environment || '-api', patch, constr, message,
+        plan => plan)
+$$;
+-- The reverts of a diff, each with its path.
+CREATE FUNCTION pg_temp.told(diff jsonb) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(format('%s %s', e ->> 'path', concat_ws(' ', e -> 'reverts' ->> 'revision', e -> 'reverts' ->> 'actor',
+        e -> 'reverts' ->> 'message')), ', ' ORDER BY e ->> 'path')
+      FROM jsonb_array_elements(diff) AS e WHERE e ? 'reverts'
+$$;
+CREATE FUNCTION pg_temp.send(overrides jsonb DEFAULT '{}', plan boolean DEFAULT true) RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.told(diff) FROM promote.promote_instance('line-staging-api', 'line-production-api', overrides,
+        plan => plan)
+$$;
+CREATE FUNCTION pg_temp.planned() RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.told(diff) || CASE WHEN reverts THEN '' ELSE ', which the row does not say' END
+      FROM promote.deployment
+     WHERE project = 'line' AND environment = 'production' AND action = 'PLAN' ORDER BY deployment DESC LIMIT 1
+$$;
+CREATE FUNCTION pg_temp.blocked() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(concat_ws(' ', code || ':', message, '(' || liftable_by || ')', overridable), E'\n')
+      FROM promote.blockers('line-production-api')
+$$;
+CREATE FUNCTION pg_temp.ship(environment text DEFAULT 'production') RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_temp.work_all();
+    PERFORM promote.deploy_instance('line-' || environment || '-api');
+    RETURN pg_temp.work_all();
+END
+$$;
+
+SELECT pg_temp.edit('staging', '{"a": 1, "b": 1, "c": {"d": 1}, "l": [1, 2], "token": "t1", "size": 1, "tier": "gold"}',
+        constr => '~1'),
+    pg_temp.edit('production', '{"a": 0, "size": 9}', constr => '~1'), pg_temp.ship('staging'), pg_temp.ship()
+    \g /dev/null
+SELECT is(pg_temp.send(), NULL, 'what an instance was given before its first promotion is no change of it');
+SELECT pg_temp.ship() \g /dev/null
+
+-- ---- a hotfix ----
+SELECT pg_temp.edit('production', '{"a": 7, "c": {"d": 8}, "z": 1, "token": "t9"}', 'hotfix') AS hotfix,
+    pg_temp.edit('staging', '{"b": 2}') \gset
+SELECT pg_temp.ship() \g /dev/null
+SAVEPOINT hotfixed;
+SELECT is(pg_temp.send(), format('.a %1$s ada hotfix, .c.d %1$s ada hotfix, .token %1$s ada hotfix, .z %1$s ada hotfix',
+    :hotfix), 'each leaf that a promotion would overwrite names who has set it');
+SELECT is(pg_temp.planned(), format(
+    '.a %1$s ada hotfix, .c.d %1$s ada hotfix, .token %1$s ada hotfix, .z %1$s ada hotfix', :hotfix),
+    'the plan says it, too');
+SELECT is((SELECT (e -> 'reverts' ->> 'at')::timestamptz FROM promote.deployment AS d, jsonb_array_elements(d.diff) AS e
+    WHERE d.project = 'line' AND d.environment = 'production' AND e ->> 'path' = '.a' AND e ? 'reverts'),
+    (SELECT created_at FROM promote.revision WHERE project = 'line' AND environment = 'production'
+    AND revision = :hotfix), 'and when');
+SELECT is((SELECT count(*)::integer FROM promote.deployment AS d, jsonb_array_elements(d.diff) AS e
+    WHERE d.project = 'line' AND d.environment = 'production' AND e ? 'reverts' AND e ->> 'path' = '.b'), 0,
+    'what only the source has changed is no revert');
+SELECT is(pg_temp.edit('production', '{"other": 1}') > 0, true, 'an edit on top');
+SELECT is(pg_temp.planned(), format(
+    '.a %1$s ada hotfix, .c.d %1$s ada hotfix, .token %1$s ada hotfix, .z %1$s ada hotfix', :hotfix),
+    'does not hide it, as long as it is not deployed');
+SELECT pg_temp.edit('production', '{"a": 70}', 'on purpose') \g /dev/null
+SELECT alike(pg_temp.planned(), '.a %', 'nor does an edit of the leaf itself: what runs is undone');
+SELECT pg_temp.edit('staging', '{"a": 2}'), pg_temp.send() \g /dev/null
+SELECT alike(pg_temp.planned(), format('.a %s ada hotfix, .c.d %%', :hotfix), 'nor does a second promotion');
+ROLLBACK TO hotfixed;
+
+-- Without a plan of its own, a promotion is told by the next.
+SELECT pg_temp.send(plan => false) \g /dev/null
+SELECT pg_temp.edit('production', '{"other": 1}') \g /dev/null
+SELECT alike(pg_temp.planned(), format('.a %s ada hotfix, .c.d %%', :hotfix), 'nor is it hidden by plan => false');
+ROLLBACK TO hotfixed;
+SELECT pg_temp.send(plan => false) \g /dev/null
+SELECT promote.plan_instance('line-production-api') \g /dev/null
+SELECT alike(pg_temp.planned(), format('.a %s ada hotfix, .c.d %%', :hotfix), 'a plan that is asked for says it as well');
+ROLLBACK TO hotfixed;
+
+-- ---- what is no revert ----
+SELECT pg_temp.edit('production', '{"a": 1, "c": {"d": 1}, "z": null, "token": "t1"}') \g /dev/null
+SELECT is(pg_temp.send(), NULL, 'a hotfix that was taken back is none');
+ROLLBACK TO hotfixed;
+SELECT pg_temp.edit('staging', '{"a": 7, "c": {"d": 8}, "z": 1, "token": "t9"}'), pg_temp.send(),
+    pg_temp.edit('staging', '{"a": 3, "c": {"d": 3}, "z": 3, "token": "t3"}') \g /dev/null
+SELECT is(pg_temp.send(), NULL, 'nor one that came from the source, too, since then');
+ROLLBACK TO hotfixed;
+SELECT is(pg_temp.send('{"a": 7, "c": {"d": 8}, "z": 1, "token": "t9"}'), NULL, 'nor one that the overrides keep');
+ROLLBACK TO hotfixed;
+SELECT pg_temp.edit('production', '{"size": 10}') \g /dev/null
+SELECT unalike(pg_temp.send(), '%size%', 'nor what is not copyable, for that is not overwritten');
+ROLLBACK TO hotfixed;
+
+-- ---- other ways to set something ----
+SELECT pg_temp.send('{"a": 5}') \g /dev/null
+SELECT pg_temp.ship() \g /dev/null
+SELECT is(pg_temp.send(), format('.a %s ada', :hotfix + 1), 'an override of the last promotion');
+SELECT pg_temp.send('{"a": 5}') \g /dev/null
+SELECT is(pg_temp.send('{"a": 6}'), format('.a %s ada', :hotfix + 1),
+    'also where it was overridden once more, and by another override');
+ROLLBACK TO hotfixed;
+SELECT promote.rollback_instance('line-production-api', 2, 'back') \g /dev/null
+SELECT is(pg_temp.send(), NULL, 'a rollback to what was promoted sets nothing of its own that is overwritten');
+SELECT pg_temp.edit('staging', '{"a": 2}') \g /dev/null
+SELECT is(pg_temp.send(), NULL, 'where only the source changed something');
+ROLLBACK TO hotfixed;
+SELECT pg_temp.edit('production', '{}', 'pin it', '1.0.0') AS pin \gset
+SELECT pg_temp.ship() \g /dev/null
+SELECT alike(pg_temp.send(), format('%%release constraint %s ada pin it%%', :pin), 'a version constraint');
+ROLLBACK TO hotfixed;
+SELECT pg_temp.edit('production', '{"tier": "{{tier}}"}', 'by parameter') AS own, pg_temp.edit('staging', '{"tier": "iron"}')
+    \gset
+SELECT alike(pg_temp.send(), format('%%.tier %s ada by parameter%%', :own), 'a placeholder');
+ROLLBACK TO hotfixed;
+SELECT pg_temp.edit('production', '{"l": [1, 2, 3]}', 'more') AS own \gset
+SELECT pg_temp.ship() \g /dev/null
+SELECT alike(pg_temp.send(), format('%%.l[2] %s ada more%%', :own), 'an element of an array');
+ROLLBACK TO hotfixed;
+SELECT pg_temp.edit('production', '{"b": null}', 'gone') AS own \gset
+SELECT alike(pg_temp.send(), format('%%.b %s ada gone%%', :own), 'a leaf that was removed, and comes back');
+ROLLBACK TO hotfixed;
+
+-- ---- many revisions ----
+SELECT count(pg_temp.edit('production', jsonb_build_object('n', n), plan => false)) FROM generate_series(1, 30) AS n
+    \g /dev/null
+SELECT promote.plan_instance('line-production-api'), pg_temp.ship() \g /dev/null
+SELECT alike(pg_temp.send(), format('.a %1$s ada hotfix, .c.d %1$s ada hotfix, .n %2$s ada, %%', :hotfix, :hotfix + 30),
+    'each leaf names the revision that gave it its value');
+ROLLBACK TO hotfixed;
+
+-- ---- the gate ----
+SELECT pg_temp.send(), pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.blocked(), NULL, 'nobody has to answer for it by default');
+UPDATE promote.environment SET require_no_reverts = true WHERE project = 'line' AND environment = 'production';
+SELECT is(pg_temp.blocked(), format('reverts: a promotion undoes what "line-production-api" had set itself: .a of revision '
+    '%1$s, .c.d of revision %1$s, .z of revision %1$s, .token of revision %1$s '
+    '(whoever promotes with overrides that keep it, or merges) f', :hotfix), 'where the environment asks for it, it does');
+SELECT pg_temp.refuses($$SELECT promote.deploy_instance('line-production-api')$$, 'PM601', '^reverts: ',
+    'and it is not deployed');
+INSERT INTO promote.override_rule (project, environment, code, role)
+    VALUES ('line', 'production', 'reverts', current_user);
+SELECT promote.override_gate('line-production-api', (SELECT max(deployment) FROM promote.deployment
+    WHERE project = 'line' AND environment = 'production' AND action = 'PLAN'), 'reverts', 'it was wrong') \g /dev/null
+SELECT is(pg_temp.blocked(), NULL, 'until somebody answers for it');
+SELECT lives_ok($$SELECT promote.deploy_instance('line-production-api')$$, 'then it is');
+ROLLBACK TO hotfixed;
+UPDATE promote.environment SET require_no_reverts = true, require_plan = false
+    WHERE project = 'line' AND environment = 'production';
+SELECT pg_temp.send(plan => false) \g /dev/null
+SELECT is(pg_temp.blocked(), format('reverts: revision %s was promoted without a plan, so that nobody knows what it undoes '
+    '(whoever plans it, by promote.plan_instance) f', :hotfix + 1), 'nor is it let through without a plan');
+ROLLBACK TO hotfixed;
+UPDATE promote.environment SET require_no_reverts = true WHERE project = 'line' AND environment = 'production';
+SELECT pg_temp.send('{"a": 7, "c": {"d": 8}, "z": 1, "token": "t9"}'), pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.blocked(), NULL, 'a promotion that undoes nothing passes');
+
+SELECT * FROM finish();
+ROLLBACK;
