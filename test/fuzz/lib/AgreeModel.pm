@@ -217,10 +217,12 @@ sub rollback {
 		sort { $b->{started} <=> $a->{started} } @{ $instance->{ran} };
 	return if !$ran;
 	my $written = $instance->{revisions}{ $ran->{revision} };
-	my $desired = $ran->{revision} == $instance->{revision};
 	return $self->proposal($instance, params => $written->{params}, channel => $written->{channel},
-		constraint => $desired ? $written->{constraint} : $ran->{version},
-		version => $desired ? $written->{version} : $ran->{version});
+		constraint => $ran->{version}, version => $ran->{version}) if $ran->{revision} != $instance->{revision};
+	# what is desired already is planned by the release of now, and not staged again
+	my $proposal = $self->proposal($instance, %$written);
+	$proposal->{version} = $self->resolve(@$written{qw(constraint channel)});
+	return $proposal;
 }
 
 # ---- since when ----
