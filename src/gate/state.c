@@ -91,22 +91,48 @@ is_proven(const Sql *sql, const GateCase *gate)
 					AS_BOOL(gate->path_only)).count > 0;
 }
 
+static const SqlField brought_fields[] = {
+	SQL_FIELDS(GateCase, "b", source_environment, source_revision)
+};
+
+/*
+ * Find where the release was promoted from: the case's own source, or that of what
+ * was promoted below an edit or adopted drift, and goes along with it.
+ */
+static bool
+find_release_source(const Sql *sql, const GateCase *gate, GateCase *from)
+{
+	static Statement read = SQL_ROWS(brought_fields,
+									 "SELECT $* FROM promote_internal.brought_release($1, $2, $3, $4, $5, $6) AS b");
+	SqlRows		rows;
+
+	*from = *gate;
+	if (gate->source_environment)
+		return gate_has_source(gate);
+	rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(gate->revision), AS_TEXT(gate->bundle),
+					AS_TEXT(gate->version));
+	return sql_row(&rows, 0, from);
+}
+
 /*
  * Gate "release_unproven": unless the environment does without, the release of
- * what was promoted ran at the source, or upstream of it.  What was edited has no
- * source, and is not judged.  An override holds for the release that it was given for.
+ * what was promoted ran at the source, or upstream of it.  Who chooses a release by
+ * an edit has no source, and is not judged.  An override holds for the release that
+ * it was given for.
  */
 void
 gate_release_unproven(const Sql *sql, GateCase *gate)
 {
+	GateCase	from;
 	char	   *where;
 
-	if (!gate->require_proven_release || !gate_has_source(gate) || gate->version == NULL || is_proven(sql, gate))
+	if (!gate->require_proven_release || gate->version == NULL || !find_release_source(sql, gate, &from) ||
+		is_proven(sql, &from))
 		return;
 	where = gate->path_only ? psprintf("anywhere upstream of \"%s\"", gate->key.environment) :
-		psprintf("at \"%s\", nor where that was promoted from", gate_source_name(gate));
+		psprintf("at \"%s\", nor where that was promoted from", gate_source_name(&from));
 	gate_block(gate, "release_unproven", psprintf("%s %s", gate->bundle, gate->version), GATE_NO_TIME, GATE_NO_TIME,
-			   psprintf("whoever deploys it at \"%s\" first", gate_source_name(gate)),
+			   psprintf("whoever deploys it at \"%s\" first", gate_source_name(&from)),
 			   psprintf("release %s has not run %s", gate->version, where));
 }
 
