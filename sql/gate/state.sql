@@ -223,7 +223,7 @@ COMMENT ON COLUMN promote_internal.open_difference.since IS 'Since when that is 
 COMMENT ON COLUMN promote_internal.open_difference.adopted_revision IS 'Revision that adopts it, which may be deployed; NULL: none does';
 
 CREATE FUNCTION promote_internal.repeated_run(
-    project text, environment text, component text, digest bytea, version text, plan integer)
+    project text, environment text, component text, digest bytea, version text, plan integer, rendered_digest bytea)
     RETURNS TABLE (deployment integer)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     BEGIN ATOMIC
@@ -237,18 +237,20 @@ CREATE FUNCTION promote_internal.repeated_run(
                LIMIT 1) AS run
          WHERE i.project = $1 AND i.environment = $2 AND i.component = $3
            AND run.version = $5
-           AND (SELECT r.digest
-                  FROM promote.revision AS r
-                 WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
-                   AND r.revision = i.deployed_revision) = $4
-           AND ($6 = 0 OR run.rendered_digest = (
-                    SELECT d.rendered_digest
-                      FROM promote.deployment AS d
-                     WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $6));
+           AND CASE WHEN $6 <> 0
+                    THEN run.rendered_digest = (
+                             SELECT d.rendered_digest
+                               FROM promote.deployment AS d
+                              WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $6)
+                    ELSE (SELECT r.digest
+                            FROM promote.revision AS r
+                           WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
+                             AND r.revision = i.deployed_revision) = $4
+                         OR run.rendered_digest = COALESCE($7, promote_internal.rendered_digest($1, $2, $4)) END;
     END;
-REVOKE ALL ON FUNCTION promote_internal.repeated_run(text, text, text, bytea, text, integer) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.repeated_run(text, text, text, bytea, text, integer) IS
-'What runs, where a configuration and a release, as the plan (0: none) renders them, are what runs: to deploy them puts right what differs';
+REVOKE ALL ON FUNCTION promote_internal.repeated_run(text, text, text, bytea, text, integer, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.repeated_run(text, text, text, bytea, text, integer, bytea) IS
+'What runs, where a configuration and a release are what runs, as the plan (0: none) renders them, or, without one, as it is written or rendered now (NULL: it is stored): to deploy them puts right what differs';
 
 CREATE FUNCTION promote_internal.recorded_changes(project text, environment text, component text, plan integer)
     RETURNS TABLE (change integer, address text, type text, action text, origin text, mode text, fingerprint bytea,

@@ -165,7 +165,7 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                    WHEN i.status = 'DECOMMISSIONED' THEN 'decommissioned'
                    WHEN i.deployed_by IS NULL THEN 'never_deployed'
                    WHEN drifted.at IS NOT NULL OR found.at IS NOT NULL THEN 'drifted'
-                   WHEN desired.digest <> deployed.digest OR rel.version <> run.version THEN 'stale'
+                   WHEN rel.version <> run.version THEN 'stale'
                    WHEN (run.remote_references IS NOT NULL OR rel.remote_references <> '{}')
                         AND run.remote_references IS DISTINCT FROM
                             promote_internal.desired_references(i.project, i.environment, i.component, rel.remote_references)

@@ -349,7 +349,7 @@ sub stage {
 	for my $name (keys %{ $proposal->{copied} }) {
 		my $copied = $proposal->{copied}{$name};
 		$instance->{secrets}{$name} = $copied->{value};
-		$instance->{secret_set}{$name} = ++$self->{clock};
+		$instance->{secret_moved}{$name} = ++$self->{clock};
 		my %waits = waiting_secrets($instance);
 		$instance->{promoted}{$name} = { change => $waits{$name} ? $waits{$name}{change} : $copied->{change},
 			since => $proposal->{revision}, at => $self->{clock} };
@@ -416,7 +416,7 @@ sub ended {
 	return;
 }
 
-# What instance_status says, one of several where that follows from what is not said here.
+# What instance_status says.
 sub status {
 	my ($self, $instance, $running) = @_;
 	return 'deploying' if $running && $running ne 'PLAN';
@@ -428,11 +428,9 @@ sub status {
 	# a constraint is how a release is chosen, not what runs
 	delete @$_{ 'release constraint', 'release channel' } for $old, $new;
 	return 'stale' if differing($old, $new);
-	# what is written otherwise and rendered the same is another configuration, though nothing of it waits
-	return 'in_sync or stale' if differing($instance->{runs}{template}, $desired->{template});
-	my @set = grep { ($instance->{secret_set}{$_} // 0) > $instance->{runs}{started} }
+	my @moved = grep { ($instance->{secret_moved}{$_} // 0) > $instance->{runs}{started} }
 		@{ $self->{releases}{ $desired->{version} }{secrets} };
-	return @set ? 'in_sync or stale' : 'in_sync';
+	return @moved ? 'stale' : 'in_sync';
 }
 
 1;
