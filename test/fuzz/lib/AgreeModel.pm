@@ -380,6 +380,22 @@ sub queued {
 	return $instance->{deployments}{$number} = $deployment;
 }
 
+# The revision since which a plan brings what was no entry of its diff: the oldest of those up to its own that have had
+# it ever since.
+sub ridden {
+	my ($self, $instance, $deployment, $path) = @_;
+	my $since = $deployment->{revision};
+	return $since if !$instance->{runs};
+	for my $revision (reverse($instance->{runs}{revision} + 1 .. $since - 1)) {
+		my $former = $self->state_of($instance, %{ $instance->{revisions}{$revision} });
+		# references have no revisions
+		return $since if $path !~ /^reference /
+			&& ($former->{values}{$path} // "\0") ne ($deployment->{state}{values}{$path} // "\0");
+		$since = $revision;
+	}
+	return $since;
+}
+
 # It is claimed.  A PLAN starts from what runs by now.
 sub claimed {
 	my ($self, $instance, $number) = @_;
@@ -389,7 +405,7 @@ sub claimed {
 		if $deployment->{action} ne 'PLAN' || ($deployment->{base} // 0) == ($instance->{deployed_by} // 0);
 	my $before = $deployment->{diff};
 	my $diff = entries($instance->{runs}, $deployment->{state});
-	$diff->{$_}{since} = $before->{$_} ? $before->{$_}{since} : $deployment->{revision} for keys %$diff;
+	$diff->{$_}{since} = $before->{$_} ? $before->{$_}{since} : $self->ridden($instance, $deployment, $_) for keys %$diff;
 	my %secrets = waiting_secrets($instance);
 	$diff->{"secret $_"} = { kind => 'secret', change => $secrets{$_}{change}, since => $secrets{$_}{since} }
 		for keys %secrets;

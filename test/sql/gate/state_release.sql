@@ -175,9 +175,22 @@ SELECT pg_temp.desire('production', '2.0.0', 'job'), pg_temp.work_all(), pg_temp
 SELECT is(pg_temp.unproven('production'), pg_temp.missing('2.0.0'), 'a promotion of what runs here is asked');
 SELECT pg_temp.edit('production', '{"replicas": 7}') \g /dev/null
 SELECT is(pg_temp.unproven('production'), NULL, '... an edit that leaves the release as it runs is not');
-SELECT pg_temp.rule('production', 'require_proven_release', 'false'), pg_temp.bring('production', '1.2.0'),
+SELECT pg_temp.rule('production', 'require_proven_release', 'false'), pg_temp.bring('production', '~1'),
     pg_temp.ship('production', 'job'), pg_temp.rule('production', 'require_proven_release', 'true') \g /dev/null
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('app', '1.3.0', '{}');
+SELECT pg_temp.edit('production', '{"replicas": 8}') \g /dev/null
+SELECT is(pg_temp.unproven('production'), NULL, 'what was promoted and deployed brings nothing any more');
+SELECT pg_temp.bring('production', '2.0.0') \g /dev/null
+SELECT is(pg_temp.unproven('production'), pg_temp.missing('2.0.0'), 'the next promotion does');
+SELECT promote.rollback_instance('line-production-job', (SELECT revision FROM promote.deployment
+    WHERE project = 'line' AND environment = 'production' AND component = 'job' AND action = 'PROVISION'
+    AND version = '2.0.0')), pg_temp.edit('production', '{"replicas": 9}') \g /dev/null
+SELECT is((SELECT desired_version FROM promote.instance_status WHERE instance = 'line-production-job'), '2.0.0',
+    'gone back to by the very constraint');
+SELECT is(pg_temp.unproven('production'), NULL, '... which is a choice of what ran here');
+SELECT pg_temp.rule('production', 'source_policy', 'path') \g /dev/null
+SELECT is(pg_temp.unproven('production'), NULL, '... also where proof is asked for upstream alone');
+SELECT pg_temp.rule('production', 'source_policy', 'any') \g /dev/null
 SELECT pg_temp.desire('dev', '1.0.0', 'job'), pg_temp.bring('dev', '~1'), pg_temp.edit('dev', '{"replicas": 1}') \g /dev/null
 SELECT is(pg_temp.unproven('dev'), pg_temp.missing('1.3.0'), 'where nothing ran yet, either');
 

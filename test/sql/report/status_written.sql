@@ -8,10 +8,11 @@ SET LOCAL promote.actor = 'ada';
 SET LOCAL client_min_messages = error;
 SELECT pg_temp.work_all() \g /dev/null
 INSERT INTO promote.bundle VALUES ('app');
-INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('app', '1.0.0', '{}');
+INSERT INTO promote.bundle_release (bundle, version, params_schema)
+    VALUES ('app', '1.0.0', '{"properties": {"own": {"$md.copyable": false}}}');
 INSERT INTO promote.project (project) VALUES ('line');
 INSERT INTO promote.environment (project, environment, require_plan, require_expected, parameters)
-SELECT 'line', e, false, false, '{"host": "example.com", "n": 3}' FROM unnest(ARRAY['staging', 'production']) AS e;
+SELECT 'line', e, false, false, '{"host": "example.com", "n": 3, "m": 3}' FROM unnest(ARRAY['staging', 'production']) AS e;
 INSERT INTO promote.component (project, component, bundle) VALUES ('line', 'api', 'app');
 INSERT INTO promote.instance (project, environment, component) VALUES ('line', 'staging', 'api'),
     ('line', 'production', 'api');
@@ -40,7 +41,7 @@ BEGIN
         setting, value);
 END
 $$;
-SELECT pg_temp.desire('production', '{"n": 0}'), pg_temp.desire('staging', '{"host": "example.com", "n": 3}'),
+SELECT pg_temp.desire('production', '{"n": 0, "own": 1}'), pg_temp.desire('staging', '{"host": "example.com", "n": 3}'),
     pg_temp.ship('staging') \g /dev/null
 SELECT is(pg_temp.status('staging'), 'in_sync 1 1 t', 'it runs');
 
@@ -92,19 +93,19 @@ SELECT pg_temp.ship('production') \g /dev/null
 
 -- ---- what is deployed once more puts right what has drifted ----
 SELECT pg_temp.rule('require_source_in_sync', 'false'), pg_temp.desire('production', '{"host": "{{host}}", "n": 3}'),
-    promote.report_observed('line-production-api', '{"host": "example.com", "n": 7}'::jsonb, 'scan') \g /dev/null
+    promote.report_observed('line-production-api', '{"host": "example.com", "n": 7, "own": 1}'::jsonb, 'scan') \g /dev/null
 SELECT is(pg_temp.status('production'), 'drifted 4 3 f', 'it drifts');
 SELECT is(pg_temp.blocked('drift'), NULL, 'the same by other words puts it right');
 SELECT promote.plan_instance('line-production-api'), pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.blocked('drift'), NULL, '... by its plan, too');
-SELECT pg_temp.desire('staging', '{"host": "{{host}}", "n": "{{n}}"}') \g /dev/null
+SELECT pg_temp.desire('staging', '{"host": "{{host}}", "n": "{{m}}"}') \g /dev/null
 SELECT is((SELECT why_not FROM promote.matrix('line') WHERE environment = 'staging'), NULL,
     '... and by a promotion that nobody has staged yet');
-UPDATE promote.environment SET parameters = parameters || '{"n": 5}' WHERE project = 'line'
+UPDATE promote.environment SET parameters = parameters || '{"m": 5}' WHERE project = 'line'
     AND environment = 'production';
 SELECT matches((SELECT why_not FROM promote.matrix('line') WHERE environment = 'staging'), 'production: drift: ',
     'what is rendered otherwise does not');
-UPDATE promote.environment SET parameters = parameters || '{"n": 3}' WHERE project = 'line'
+UPDATE promote.environment SET parameters = parameters || '{"m": 3}' WHERE project = 'line'
     AND environment = 'production';
 SELECT promote.dismiss_drift('line-production-api', 'a test') \g /dev/null
 SELECT is(pg_temp.status('production'), 'in_sync 4 3 f', 'and well again');
