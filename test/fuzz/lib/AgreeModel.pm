@@ -217,10 +217,12 @@ sub rollback {
 		sort { $b->{started} <=> $a->{started} } @{ $instance->{ran} };
 	return if !$ran;
 	my $written = $instance->{revisions}{ $ran->{revision} };
-	my $desired = $ran->{revision} == $instance->{revision};
 	return $self->proposal($instance, params => $written->{params}, channel => $written->{channel},
-		constraint => $desired ? $written->{constraint} : $ran->{version},
-		version => $desired ? $written->{version} : $ran->{version});
+		constraint => $ran->{version}, version => $ran->{version}) if $ran->{revision} != $instance->{revision};
+	# what is desired already is planned by the release of now, and not staged again
+	my $proposal = $self->proposal($instance, %$written);
+	$proposal->{version} = $self->resolve(@$written{qw(constraint channel)});
+	return $proposal;
 }
 
 # ---- since when ----
@@ -347,7 +349,7 @@ sub stage {
 	for my $name (keys %{ $proposal->{copied} }) {
 		my $copied = $proposal->{copied}{$name};
 		$instance->{secrets}{$name} = $copied->{value};
-		$instance->{secret_set}{$name} = ++$self->{clock};
+		$instance->{secret_moved}{$name} = ++$self->{clock};
 		my %waits = waiting_secrets($instance);
 		$instance->{promoted}{$name} = { change => $waits{$name} ? $waits{$name}{change} : $copied->{change},
 			since => $proposal->{revision}, at => $self->{clock} };
@@ -378,6 +380,22 @@ sub queued {
 	return $instance->{deployments}{$number} = $deployment;
 }
 
+# The revision since which a plan brings what was no entry of its diff: the oldest of those up to its own that have had
+# it ever since.
+sub ridden {
+	my ($self, $instance, $deployment, $path) = @_;
+	my $since = $deployment->{revision};
+	return $since if !$instance->{runs};
+	for my $revision (reverse($instance->{runs}{revision} + 1 .. $since - 1)) {
+		my $former = $self->state_of($instance, %{ $instance->{revisions}{$revision} });
+		# references have no revisions
+		return $since if $path !~ /^reference /
+			&& ($former->{values}{$path} // "\0") ne ($deployment->{state}{values}{$path} // "\0");
+		$since = $revision;
+	}
+	return $since;
+}
+
 # It is claimed.  A PLAN starts from what runs by now.
 sub claimed {
 	my ($self, $instance, $number) = @_;
@@ -387,7 +405,7 @@ sub claimed {
 		if $deployment->{action} ne 'PLAN' || ($deployment->{base} // 0) == ($instance->{deployed_by} // 0);
 	my $before = $deployment->{diff};
 	my $diff = entries($instance->{runs}, $deployment->{state});
-	$diff->{$_}{since} = $before->{$_} ? $before->{$_}{since} : $deployment->{revision} for keys %$diff;
+	$diff->{$_}{since} = $before->{$_} ? $before->{$_}{since} : $self->ridden($instance, $deployment, $_) for keys %$diff;
 	my %secrets = waiting_secrets($instance);
 	$diff->{"secret $_"} = { kind => 'secret', change => $secrets{$_}{change}, since => $secrets{$_}{since} }
 		for keys %secrets;
@@ -414,7 +432,7 @@ sub ended {
 	return;
 }
 
-# What instance_status says, one of several where that follows from what is not said here.
+# What instance_status says.
 sub status {
 	my ($self, $instance, $running) = @_;
 	return 'deploying' if $running && $running ne 'PLAN';
@@ -426,11 +444,9 @@ sub status {
 	# a constraint is how a release is chosen, not what runs
 	delete @$_{ 'release constraint', 'release channel' } for $old, $new;
 	return 'stale' if differing($old, $new);
-	# what is written otherwise and rendered the same is another configuration, though nothing of it waits
-	return 'in_sync or stale' if differing($instance->{runs}{template}, $desired->{template});
-	my @set = grep { ($instance->{secret_set}{$_} // 0) > $instance->{runs}{started} }
+	my @moved = grep { ($instance->{secret_moved}{$_} // 0) > $instance->{runs}{started} }
 		@{ $self->{releases}{ $desired->{version} }{secrets} };
-	return @set ? 'in_sync or stale' : 'in_sync';
+	return @moved ? 'stale' : 'in_sync';
 }
 
 1;
