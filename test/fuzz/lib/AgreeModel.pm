@@ -375,6 +375,24 @@ sub queued {
 	return $instance->{deployments}{$number} = $deployment;
 }
 
+# The revision since which something waits that was no entry of a plan when it was queued: the oldest behind what runs
+# that has had it ever since.  References have no revisions: they are the plan's, in the slots that there were.
+sub stray_since {
+	my ($self, $instance, $deployment, $path) = @_;
+	my $since = $deployment->{revision};
+	my $wanted = $deployment->{state}{values}{$path};
+	my $above = $instance->{runs} ? $instance->{runs}{revision} : $since;
+	for my $revision (reverse $above + 1 .. $since - 1) {
+		my $former = $self->state_of($instance, %{ $instance->{revisions}{$revision} });
+		my $value = $former->{values}{$path};
+		$value = (grep { $path eq "reference $_" } @{ $self->{releases}{ $former->{version} }{slots} }) ? $wanted : undef
+			if $path =~ /^reference /;
+		return $since if ($value // "\0") ne ($wanted // "\0");
+		$since = $revision;
+	}
+	return $since;
+}
+
 # It is claimed.  A PLAN starts from what runs by now.
 sub claimed {
 	my ($self, $instance, $number) = @_;
@@ -384,7 +402,8 @@ sub claimed {
 		if $deployment->{action} ne 'PLAN' || ($deployment->{base} // 0) == ($instance->{deployed_by} // 0);
 	my $before = $deployment->{diff};
 	my $diff = entries($instance->{runs}, $deployment->{state});
-	$diff->{$_}{since} = $before->{$_} ? $before->{$_}{since} : $deployment->{revision} for keys %$diff;
+	$diff->{$_}{since} = $before->{$_} ? $before->{$_}{since} : $self->stray_since($instance, $deployment, $_)
+		for keys %$diff;
 	my %secrets = waiting_secrets($instance);
 	$diff->{"secret $_"} = { kind => 'secret', change => $secrets{$_}{change}, since => $secrets{$_}{since} }
 		for keys %secrets;
