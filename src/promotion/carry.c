@@ -105,13 +105,12 @@ record_copy(const Sql *sql, ProposedRevision *proposed, const char *event, JsonB
 	audit_append(sql, &proposed->head, proposed->key.project, proposed->proposal.instance, &entry, 1);
 }
 
-/* Begin the facts of a copy: who copied from where, and an array under a key. */
+/* Begin the facts of a copy: who copied from where. */
 static void
-begin_copy(JsonBuilder *builder, const InstanceKey *source, const char *key)
+begin_copy(JsonBuilder *builder, const InstanceKey *source)
 {
 	audit_begin(builder);
 	json_build_field(builder, "source", instance_key_name(source));
-	json_build_array_field(builder, key);
 }
 
 /* The slots in which copying references would replace what runs without permission: a list of char *. */
@@ -160,9 +159,8 @@ take_references(const Sql *sql, Carry *carry, const InstanceKey *source, Propose
 			refuse_replaced(&proposed->key, carry->refused);
 		reference_require_rendered(problems);
 		(void) reference_store(sql, &proposed->key, copied);
-		begin_copy(&builder, source, "references");
-		for (Size i = 0; i < changes.count; i++)
-			entry_write(&builder, &changes.list[i]);
+		begin_copy(&builder, source);
+		json_build_document(&builder, "references", entries_document(&changes));
 		record_copy(sql, proposed, "references.copied", &builder);
 		proposed->carried = true;
 	}
@@ -190,7 +188,8 @@ take_secrets(const Sql *sql, const InstanceKey *source, ProposedRevision *propos
 										   write ? proposed->revision : 0);
 	if (!write || !carry_has_secrets(proposed))
 		return;
-	begin_copy(&builder, source, "secrets");
+	begin_copy(&builder, source);
+	json_build_array_field(&builder, "secrets");
 	foreach(cell, proposed->copied_secrets)
 	{
 		const SecretCopy *copy = lfirst(cell);
