@@ -387,8 +387,8 @@ sub stray_since {
 	for my $revision (reverse $above + 1 .. $since - 1) {
 		my $former = $self->state_of($instance, %{ $instance->{revisions}{$revision} });
 		my $value = $former->{values}{$path};
-		$value = (grep { $path eq "reference $_" } @{ $self->{releases}{ $former->{version} }{slots} }) ? $wanted : undef
-			if $path =~ /^reference /;
+		my $slots = $self->{releases}{ $former->{version} }{slots};
+		$value = (grep { $path eq "reference $_" } @$slots) ? $wanted : undef if $path =~ /^reference /;
 		return $since if ($value // "\0") ne ($wanted // "\0");
 		$since = $revision;
 	}
