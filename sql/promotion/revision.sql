@@ -40,19 +40,24 @@ COMMENT ON VIEW promote_internal.marked_revision IS 'Revisions, with the paths t
 CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment text, of_component text)
     RETURNS TABLE (
         project text, environment text, component text, name text, current_revision integer, current_deployment integer,
-        current_constraint text, current_channel text, current_taken boolean, deployed_by integer, changed_by integer, decommissioned boolean,
-        own_digest bytea, own_bundle text, own_version text, own_params jsonb, own_kept jsonb, plan_revision integer, plan_digest bytea,
+        current_constraint text, current_channel text, current_taken boolean, deployed_by integer, changed_by integer,
+        decommissioned boolean, own_digest bytea, own_bundle text, own_version text, own_params jsonb, own_kept jsonb,
+        own_slots jsonb, plan_revision integer, plan_digest bytea,
         plan_version text, plan_constraint text, plan_channel text, plan_params jsonb, plan_references jsonb,
-        plan_diff jsonb, plan_destructive boolean, plan_reverts boolean, plan_base integer, plan_stands boolean, waiting_secrets jsonb,
-        parameters jsonb, path_only boolean, head bigint, head_hash bytea)
+        plan_diff jsonb, plan_destructive boolean, plan_reverts boolean, plan_base integer, plan_stands boolean,
+        waiting_secrets jsonb, parameters jsonb, path_only boolean, head bigint, head_hash bytea)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
         SELECT i.project, i.environment, i.component, i.name, i.revision, i.deployment,
                i.version_constraint, i.release_channel,
-               r.origin IN ('promotion', 'fork') AND COALESCE(r.overrides, '{}') = '{}', i.deployed_by, i.changed_by, i.status = 'DECOMMISSIONED', r.digest,
+               r.origin IN ('promotion', 'fork') AND COALESCE(r.overrides, '{}') = '{}',
+               i.deployed_by, i.changed_by, i.status = 'DECOMMISSIONED', r.digest,
                r.bundle, r.version,
                (SELECT c.params FROM promote.config AS c WHERE c.project = i.project AND c.digest = r.digest),
-               r.kept_marks, p.revision, p.rendered_digest,
+               r.kept_marks,
+               (SELECT NULLIF(f.remote_references, '{}') FROM promote.bundle_release AS f
+                 WHERE f.bundle = r.bundle AND f.version = r.version),
+               p.revision, p.rendered_digest,
                p.version, v.version_constraint, v.release_channel,
                -- needed where something waited before
                CASE WHEN p.rendered_digest <> r.digest

@@ -445,7 +445,8 @@ CREATE FUNCTION promote_internal.request_item_facts(
                i.revision,
                i.deployed_revision,
                q.digest,
-               o.digest = n.digest AND d.version = n.version,
+               d.version = n.version
+               AND (o.digest = n.digest OR d.rendered_digest = promote_internal.rendered_digest($1, $3, n.digest)),
                n.origin,
                n.actor
           FROM promote.project AS p
@@ -469,7 +470,7 @@ CREATE FUNCTION promote_internal.request_item_facts(
                       AND r.revision = i.deployed_revision
                     LIMIT 1) AS o ON true
           LEFT JOIN LATERAL (
-                   SELECT d.version FROM promote.deployment AS d
+                   SELECT d.version, d.rendered_digest FROM promote.deployment AS d
                     WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
                       AND d.deployment = i.deployed_by
                     LIMIT 1) AS d ON i.status = 'PROVISIONED'

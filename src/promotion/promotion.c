@@ -393,6 +393,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	promotion.proposed.proposal.allow_replace = true;
 	compose_check(&promotion.proposed.proposal);
 	carry_take(&sql, &promotion.carry, &promotion.source, &promotion.proposed, false);
+	proposal_render_references(&promotion.proposed);
 	reference_require_rendered(promotion.proposed.reference_problems);
 	carry_judge(&sql, &promotion.proposed, true);
 	stage_number(&promotion.proposed);
