@@ -405,7 +405,10 @@ sub claimed {
 		if $deployment->{action} ne 'PLAN' || ($deployment->{base} // 0) == ($instance->{deployed_by} // 0);
 	my $before = $deployment->{diff};
 	my $diff = entries($instance->{runs}, $deployment->{state});
-	$diff->{$_}{since} = $before->{$_} ? $before->{$_}{since} : $self->ridden($instance, $deployment, $_) for keys %$diff;
+	for my $path (keys %$diff) {
+		$diff->{$path}{since} = $before->{$path} ? $before->{$path}{since}
+			: $self->ridden($instance, $deployment, $path);
+	}
 	my %secrets = waiting_secrets($instance);
 	$diff->{"secret $_"} = { kind => 'secret', change => $secrets{$_}{change}, since => $secrets{$_}{since} }
 		for keys %secrets;
