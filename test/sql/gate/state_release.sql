@@ -145,7 +145,8 @@ CREATE FUNCTION pg_temp.missing(version text) RETURNS text LANGUAGE sql AS $$
         '(whoever deploys it at "line-staging-job" first)', version)
 $$;
 SELECT pg_temp.bring('production', '1.1.0'), pg_temp.edit('production', '{"replicas": 2}') \g /dev/null
-SELECT is(pg_temp.unproven('production'), pg_temp.missing('1.1.0'), 'an edit does not prove what was promoted below it');
+SELECT is(pg_temp.unproven('production'), pg_temp.missing('1.1.0'),
+    'an edit does not prove what was promoted below it');
 SELECT pg_temp.refuses($$SELECT promote.deploy_instance('line-production-job')$$, 'PM601', '^release_unproven: ',
     '... nor does it ship it');
 SELECT promote.report_observed('line-production-job', '{"replicas": 3}'::jsonb, 'scan'),
