@@ -51,6 +51,14 @@ CREATE FUNCTION merging.secrets(documents jsonb[], schema jsonb) RETURNS text[] 
 	SELECT array_agg(v #>> '{}') FROM unnest(documents) AS x, merging.leaves(promote.jsonb_keep_annotated(x, schema,
 		'$md.sensitive', 'true')) AS v WHERE length(v #>> '{}') >= 8 $$;
 
+-- What a case is about, counted from 1.
+CREATE FUNCTION merging.input(line jsonb, number integer) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+	SELECT jsonb_build_object('base', line->'documents'->(c->>'base')::integer,
+		'source', line->'documents'->(c->>'source')::integer,
+		'destination', line->'documents'->(c->>'destination')::integer,
+		'schema', line->'schema', 'overrides', line->'overrides'->(c->>'overrides')::integer, 'choice', c->'choice')
+	FROM (SELECT line->'cases'->(number - 1)) AS x(c) $$;
+
 -- All that is wrong in a line of the oracle's.
 CREATE FUNCTION merging.differences(line jsonb) RETURNS TABLE (what text, input jsonb, expected jsonb, found jsonb)
 	LANGUAGE plpgsql AS $$
@@ -58,6 +66,7 @@ CREATE FUNCTION merging.differences(line jsonb) RETURNS TABLE (what text, input 
 DECLARE
 	schema jsonb := line->'schema';
 	documents jsonb[] := ARRAY(SELECT jsonb_array_elements(line->'documents'));
+	overrides jsonb[] := ARRAY(SELECT jsonb_array_elements(line->'overrides'));
 	is_masked boolean := schema::text LIKE '%"$md.sensitive"%';
 	is_copied boolean := schema::text NOT LIKE '%copyable%';
 	number integer := 0;
@@ -77,26 +86,24 @@ BEGIN
 		b := documents[c.base + 1];
 		s := documents[c.source + 1];
 		d := documents[c.destination + 1];
-		o := line->'overrides'->c.overrides;
+		o := overrides[c.overrides + 1];
 		number := number + 1;
-		input := jsonb_build_object('base', b, 'source', s, 'destination', d, 'schema', schema, 'overrides', o,
-			'choice', c.choice);
 		came := merging.outcome(b, s, d, schema, o, c.choice);
-		IF came <> c.expected THEN
-			RETURN QUERY SELECT 'outcome', input, c.expected, came;
+		IF came IS DISTINCT FROM c.expected THEN
+			RETURN QUERY SELECT 'outcome', merging.input(line, number), c.expected, came;
 			CONTINUE;
 		END IF;
 		IF c.base = c.source OR c.base = c.destination OR c.source = c.destination THEN
 			law := jsonb_build_object('params', promote.compose_params(
 				CASE WHEN c.base = c.destination THEN s ELSE d END, d, schema, o));
 			IF came <> law THEN
-				RETURN QUERY SELECT 'law of two that are equal', input, law, came;
+				RETURN QUERY SELECT 'law of two that are equal', merging.input(line, number), law, came;
 			END IF;
 		END IF;
 		IF number % 4 = 0 AND came ? 'params' AND EXISTS (SELECT merging.leaves(came->'params')
 			EXCEPT SELECT merging.leaves(x) FROM unnest(ARRAY[s, d, o]) AS x)
 		THEN
-			RETURN QUERY SELECT 'a value from nowhere', input, NULL::jsonb, came;
+			RETURN QUERY SELECT 'a value from nowhere', merging.input(line, number), NULL::jsonb, came;
 		END IF;
 		CONTINUE WHEN c.conflicts IS NULL;
 		listed := merging.conflicts(b, s, d, schema);
@@ -105,19 +112,19 @@ BEGIN
 			IF EXISTS (SELECT FROM unnest(merging.secrets(ARRAY[b, s, d], schema)) AS x
 				WHERE strpos(listed::text, x) > 0)
 			THEN
-				RETURN QUERY SELECT 'a secret', input, NULL::jsonb, listed;
+				RETURN QUERY SELECT 'a secret', merging.input(line, number), NULL::jsonb, listed;
 			END IF;
 			IF (SELECT jsonb_agg(x->0 ORDER BY x->0) FROM jsonb_array_elements(c.conflicts) AS x)
 				<> (SELECT jsonb_agg(x->0 ORDER BY x->0) FROM jsonb_array_elements(listed) AS x)
 			THEN
-				RETURN QUERY SELECT 'conflicts', input, c.conflicts, listed;
+				RETURN QUERY SELECT 'conflicts', merging.input(line, number), c.conflicts, listed;
 			END IF;
 		ELSIF merging.sorted(c.conflicts) IS DISTINCT FROM listed THEN
-			RETURN QUERY SELECT 'conflicts', input, c.conflicts, listed;
+			RETURN QUERY SELECT 'conflicts', merging.input(line, number), c.conflicts, listed;
 		ELSIF is_copied AND number % 3 = 0 AND merging.exchanged(listed, true)
 			IS DISTINCT FROM merging.exchanged(merging.conflicts(b, d, s, schema), false)
 		THEN
-			RETURN QUERY SELECT 'conflicts with the sides exchanged', input, listed, merging.conflicts(b, d, s, schema);
+			RETURN QUERY SELECT 'conflicts with the sides exchanged', merging.input(line, number), listed, merging.conflicts(b, d, s, schema);
 		END IF;
 	END LOOP;
 END
