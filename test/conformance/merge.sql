@@ -124,7 +124,8 @@ BEGIN
 		ELSIF is_copied AND number % 3 = 0 AND merging.exchanged(listed, true)
 			IS DISTINCT FROM merging.exchanged(merging.conflicts(b, d, s, schema), false)
 		THEN
-			RETURN QUERY SELECT 'conflicts with the sides exchanged', merging.input(line, number), listed, merging.conflicts(b, d, s, schema);
+			RETURN QUERY SELECT 'conflicts with the sides exchanged', merging.input(line, number), listed,
+				merging.conflicts(b, d, s, schema);
 		END IF;
 	END LOOP;
 END

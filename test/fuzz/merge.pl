@@ -4,14 +4,14 @@
 #
 # usage: merge.pl [seconds [seed]]
 #
-# test/conformance/merge.py makes groups of a schema with arrays by key, conditional marks, what is not copyable and
+# test/conformance/merge.py makes groups of a schema, with arrays by key, conditional marks, what is not copyable and
 # what is sensitive, and of documents that are edits of each other: members and elements changed, removed, retyped,
 # moved, and named twice. It says of every ordered triple of a group what the merge comes to, with some overrides and
-# some way to decide conflicts. Those of test/fuzz/merge come first. test/conformance/merge.sql holds the server to that,
-# and to what holds of any merge: base = destination gives what a promotion of the source gives; base = source, and
-# source = destination, give the destination; each scalar of the result is one of the source, the destination or the
-# overrides; what is sensitive in any document is seen in no conflict; and exchanging source and destination exchanges
-# them in the conflicts, where all is copyable.
+# some way to decide conflicts. The groups of test/fuzz/merge come first. test/conformance/merge.sql holds the server to
+# that, and to what holds of any merge: base = destination gives what a promotion of the source gives; base = source,
+# and source = destination, give the destination; each scalar of the result is one of the source, the destination or
+# the overrides; what is sensitive in any document is seen in no conflict; and exchanging source and destination
+# exchanges them in the conflicts, where all is copyable.
 #
 # The connection is taken from the usual PG* variables; the database must have the extension. Prints one summary line;
 # a finding is a triple of which something else is true, and ends with exit status 1.
