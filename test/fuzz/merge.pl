@@ -56,5 +56,5 @@ my $checks = do { local $/; <$in> };
 $fuzz->tell("SET client_min_messages = error;\nDROP SCHEMA IF EXISTS merging CASCADE;\n$checks");
 $fuzz->run(\&batch, \&question, sub { return $_[0] });
 close $oracle;
-$fuzz->finish(sprintf '%d triples in %d groups (%d merged, %d refused for conflicts and %d for keys, %d with conflicts)',
+$fuzz->finish(sprintf '%d triples in %d groups (%d merged, %d refused for conflicts and %d for keys; %d conflict)',
 	@count{qw(triples groups params open problems conflicts)});

@@ -82,6 +82,8 @@ SELECT is(pg_temp.merged(jsonb_build_object('l', base::jsonb), jsonb_build_objec
         '[".l[1]"]'),
     ('conflict: changed and removed by the source', '[{"k":1},{"k":2}]', '[{"k":1}]', '[{"k":1},{"k":2,"x":1}]',
         '[".l[1]"]'),
+    ('conflict: what the destination removed has its position', '[{"k":1},{"k":2,"x":1}]',
+        '[{"k":1,"y":1},{"k":2,"x":2}]', '[{"k":2,"x":3}]', '[".l[0]",".l[1].x"]'),
     ('conflict: an array and a scalar', '[{"k":1}]', '[{"k":2}]', '7', '[".l"]')) AS v(what, base, source, own, result);
 SELECT is(promote.merge_params('{}', '{"l":[{"k":1}]}', '{"l":[{"k":2}]}', '{"properties":{"l":{"$md.key":"k"}}}'),
     '{"l":[{"k":2},{"k":1}]}', 'by key: both added the array');
