@@ -13,6 +13,7 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "compose/compose.h"
+#include "compose/element.h"
 #include "json/builder.h"
 #include "json/limits.h"
 #include "json/merge.h"
@@ -70,11 +71,12 @@ overlay_own(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
 {
 	JsonMark   *source_marks = noncopyable_marks(source, schema, variables);
 	JsonMark   *own_marks = noncopyable_marks(destination, schema, variables);
+	ElementKeys keys = {.schema = schema,.documents = {source, destination}};
 
 	if (source_marks == NULL && own_marks == NULL)
 		return (Jsonb *) source;
 	return json_overlay_marked(source, source_marks, destination, own_marks,
-							   SCHEMA_NONCOPYABLE);
+							   SCHEMA_NONCOPYABLE, element_match, &keys);
 }
 
 /*
@@ -94,7 +96,7 @@ apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
 
 	if (!is_empty(overrides))
 		result = json_merge_patch(base, overrides);
-	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE) &&
+	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE | SCHEMA_KEYED) &&
 		!json_patch_makes_objects(base, overrides))
 		return result;
 	for (int i = 0; i < max_rounds; i++)

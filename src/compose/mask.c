@@ -257,8 +257,8 @@ marks_vary(const Mask *mask)
  * The marks of a document that is shown: sensitive where it or any origin is, at
  * that place; immutable where the first schema says so.
  */
-static JsonMark *
-shown_marks(const Mask *mask, const Jsonb *document)
+JsonMark *
+mask_marks(const Mask *mask, const Jsonb *document)
 {
 	JsonMarkFrame root = {NULL, 0, 0, NULL};
 	JsonbValue	view,
@@ -365,8 +365,8 @@ mask_leaf_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document,
 {
 	Audience	audience = {mask, collect, state};
 
-	json_leaf_diff(old_document, shown_marks(mask, old_document),
-				   new_document, shown_marks(mask, new_document), pass_on, &audience);
+	json_leaf_diff(old_document, mask_marks(mask, old_document),
+				   new_document, mask_marks(mask, new_document), pass_on, &audience);
 }
 
 /* Write a value with what must not be seen of it masked. */
@@ -392,16 +392,53 @@ write_masked(Mask *mask, JsonBuilder *builder, const JsonbValue *value, const Js
 	json_build_end(builder);
 }
 
+/* A value with all of it masked that must not be seen, in a document of its own. */
+Jsonb *
+mask_value(Mask *mask, const JsonbValue *value, const JsonMark *marks)
+{
+	JsonBuilder builder;
+
+	json_builder_init(&builder);
+	write_masked(mask, &builder, value, marks);
+	return json_builder_finish(&builder);
+}
+
 /* A document with every value masked that must not be seen. */
 Jsonb *
 mask_document(Mask *mask, const Jsonb *document)
 {
-	JsonBuilder builder;
 	JsonbValue	view = json_view(document);
 
-	json_builder_init(&builder);
-	write_masked(mask, &builder, &view, shown_marks(mask, document));
-	return json_builder_finish(&builder);
+	return mask_value(mask, &view, mask_marks(mask, document));
+}
+
+/*
+ * The value at a path of a document, and its marks there by those of the
+ * document; with SCHEMA_SENSITIVE in flags where something above it has that.
+ * False where the document has nothing there.
+ */
+bool
+mask_find(const Jsonb *document, const JsonMark *marks, const char *path, JsonbValue *value,
+		  const JsonMark **found, uint32 *flags)
+{
+	JsonPathReader reader;
+	JsonPathStep step;
+	JsonbValue	child;
+	uint32		index;
+
+	json_root(document, value);
+	json_path_reader_init(&reader, path, strlen(path));
+	*flags = json_mark_flags(marks);
+	while (json_path_next(&reader, &step))
+	{
+		if (!step_into(value, &step, &child, &index))
+			return false;
+		*value = child;
+		marks = json_mark_child(marks, index);
+		*flags |= json_mark_flags(marks);
+	}
+	*found = marks;
+	return true;
 }
 
 /* ---- what keeps its marks ---- */
