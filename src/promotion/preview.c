@@ -39,6 +39,7 @@ typedef struct Preview
 	EntryIndex		changes;		/* from own to desired */
 	EntryIndex		waiting;		/* from runs to desired */
 	EntryIndex		kept;			/* from the source to what is composed of it, without overrides */
+	EntryIndex		kept_release;	/* from the source's release to the desired one, where that is not taken */
 } Preview;
 
 /* A row; a value of NULL is not there. */
@@ -369,8 +370,27 @@ put_release(const Preview *preview, const Entry *change, const Entry *waiting)
 {
 	Row			row = row_of(change, waiting);
 
-	row.origin = "source";
+	row.origin = choice_has_release(&preview->promotion->choice) ? "source" : "destination";
+	if (change == NULL && look_up(&preview->kept_release, row.path))
+		row.change = "keep";
 	put_row(preview, &row);
+}
+
+/* Return the parts of the release that the destination keeps and runs, where the source has others. */
+static void
+put_kept_release(const Preview *preview)
+{
+	const Entries *kept = &preview->kept_release.entries;
+
+	for (Size i = 0; i < kept->count; i++)
+	{
+		const Entry *entry = &kept->list[i];
+
+		if (!look_up(&preview->changes, entry->path) && !look_up(&preview->waiting, entry->path))
+			put_row(preview, &(Row) {
+					.kind = ENTRY_RELEASE,.path = entry->path,.change = "keep",.old_value = new_of(entry),
+					.new_value = new_of(entry),.running_value = new_of(entry),.origin = "destination"});
+	}
 }
 
 /* The reference of that name; NULL: there is none. */
@@ -577,7 +597,11 @@ compare(const Sql *sql, Preview *preview)
 	const Promotion *promotion = preview->promotion;
 	const ProposedRevision *proposed = &promotion->proposed;
 	const Proposal *proposal = &proposed->proposal;
-	const Carried source = {.params = json_render(promotion->source_params, proposal->parameters, true)};
+	const Carried source = {
+		.version = proposed->source_version,.version_constraint = proposed->source_constraint,
+		.release_channel = proposed->source_channel,
+		.params = json_render(promotion->source_params, proposal->parameters, true)
+	};
 	const Carried base = {.params = json_render(promotion->base, proposal->parameters, true)};
 
 	entries_add_release(&preview->changes.entries, &preview->own, &preview->desired);
@@ -588,9 +612,12 @@ compare(const Sql *sql, Preview *preview)
 	add_written_references(preview);
 	proposal_entries(sql, proposed, true, preview->mask, &preview->waiting.entries);
 	entries_add_leaves(&preview->kept.entries, preview->mask, &source, &base);
+	if (!choice_has_release(&promotion->choice))
+		entries_add_release(&preview->kept_release.entries, &source, &preview->desired);
 	finish_index(&preview->changes);
 	finish_index(&preview->waiting);
 	finish_index(&preview->kept);
+	finish_index(&preview->kept_release);
 }
 
 /* Return all rows of a promotion whose proposal is judged and numbered, to a caller who may promote or only view. */
@@ -607,6 +634,7 @@ preview_put(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, bool 
 	take_states(&preview, &promotion->proposed, views_only);
 	compare(sql, &preview);
 	put_kind(&preview, ENTRY_RELEASE, put_release);
+	put_kept_release(&preview);
 	put_leaves(&preview);
 	put_kind(&preview, ENTRY_REFERENCE, put_reference);
 	put_kept_references(&preview);
