@@ -157,5 +157,33 @@ SELECT throws_ok(pg_temp.call('promote_instance', format('%s, idempotency_key =>
   FROM unnest(ARRAY['source_revision => 1', $$source_state => 'desired'$$,
       $$source_state => 'running', expected_source_revision => 1$$]) AS more;
 
+-- ---- secrets and remote references ----
+INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, remote_references) VALUES
+    ('redis', '2.0.0', '{}', '{"password": {"required": false}, "token": {"required": false}}',
+        '{"network": {"required": false}, "queue": {"required": false}}');
+SELECT promote.configure_instance(name, '{"a": 1}', '2.0.0'), promote.set_remote_reference(name, 'network', name)
+  FROM unnest(ARRAY['ecomm-staging-cache', 'ecomm-production-cache']) AS name \g /dev/null
+SELECT promote.set_remote_reference('ecomm-staging-cache', 'queue', 'q') \g /dev/null
+SET LOCAL promote.secret_key_command = 'echo one:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=';
+SELECT promote.set_secret('ecomm-' || e || '-cache', s, e || s)
+  FROM unnest(ARRAY['staging', 'production']) AS e, unnest(ARRAY['password', 'token']) AS s \g /dev/null
+SELECT is(pg_temp.lines($$SELECT path, change, origin FROM promote.preview_promotion('ecomm-staging-cache',
+    'ecomm-production-cache', "only" => ARRAY['reference queue', 'secret token'], copy_secrets => true,
+    copy_remote_references => true) WHERE kind IN ('reference', 'secret')$$),
+E'("reference queue",add,source)
+("reference network",keep,destination)
+("secret password",keep,destination)
+("secret token",change,source)', 'of what may be copied, only what is named is');
+SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
+    "only" => ARRAY['reference queue', 'secret token'], copy_secrets => true, copy_remote_references => true)$$), '(t)',
+    'copied');
+SELECT is(pg_temp.lines($$SELECT field, reference FROM promote.remote_reference WHERE environment = 'production'
+    ORDER BY field$$), E'(network,ecomm-production-cache)\n(queue,q)', 'the reference');
+SELECT is(pg_temp.lines($$SELECT secret, fingerprint = promote.secret_fingerprint('ecomm', 'staging' || secret)
+    FROM promote.secret WHERE environment = 'production' ORDER BY secret$$), E'(password,f)\n(token,t)', 'and the secret');
+SELECT is((SELECT data -> 'secrets' FROM promote.audit_log WHERE event = 'secrets.copied'),
+    '[{"name": "password", "change": "kept"}, {"name": "token", "change": "replaced"}]', 'which is recorded');
+SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
+
 SELECT * FROM finish();
 ROLLBACK;
