@@ -30,6 +30,14 @@ carry_has_secrets(const ProposedRevision *proposed)
 	return false;
 }
 
+/* Does a promotion change references, as they are written, or would it? */
+bool
+carry_has_references(const ProposedRevision *proposed)
+{
+	return differing_references(reference_declared(proposed->set_references, proposed->slots),
+								proposed->written_references) != NIL;
+}
+
 /* Find which running references the proposal, which is checked, replaces, and note them in it. */
 void
 carry_judge(const Sql *sql, ProposedRevision *proposed, bool read_only)
@@ -97,13 +105,12 @@ record_copy(const Sql *sql, ProposedRevision *proposed, const char *event, JsonB
 	audit_append(sql, &proposed->head, proposed->key.project, proposed->proposal.instance, &entry, 1);
 }
 
-/* Begin the facts of a copy: who copied from where, and an array under a key. */
+/* Begin the facts of a copy: who copied from where. */
 static void
-begin_copy(JsonBuilder *builder, const InstanceKey *source, const char *key)
+begin_copy(JsonBuilder *builder, const InstanceKey *source)
 {
 	audit_begin(builder);
 	json_build_field(builder, "source", instance_key_name(source));
-	json_build_array_field(builder, key);
 }
 
 /* The slots in which copying references would replace what runs without permission: a list of char *. */
@@ -149,33 +156,35 @@ keep_named(const Jsonb *object, const List *names)
 static void
 take_references(const Sql *sql, Carry *carry, const InstanceKey *source, ProposedRevision *proposed, bool write)
 {
-	/* read now, because the proposal may be from before the references of an earlier call */
-	Jsonb	   *present = reference_read(sql, &proposed->key, proposed->slots, !write);
-	Jsonb	   *all = reference_read(sql, source, proposed->slots, !write);
-	Jsonb	   *copied = carry->only ? keep_named(all, carry->only->references) : all;
-	Jsonb	   *references = reference_over(present, copied);
-	Jsonb	   *parameters = proposed->proposal.parameters;
+	Jsonb	   *present;
+	Jsonb	   *copied;
+	List	   *problems = NIL;
 	Entries		changes = {NULL};
 	JsonBuilder	builder;
 
+	if (proposed->slots == NULL)
+		return;
+	/* read now, because the proposal may be from before the references of an earlier call */
+	proposed->set_references = reference_read(sql, &proposed->key, !write);
+	present = reference_declared(proposed->set_references, proposed->slots);
+	copied = reference_declared(reference_read(sql, source, !write), proposed->slots);
+	if (carry->only)
+		copied = keep_named(copied, carry->only->references);
+	carry->source_references = copied;
+	proposed->written_references = reference_over(present, copied);
 	/* what is stored has its placeholders, for each environment has parameters of its own */
-	entries_add_references(&changes, present, references, NIL);
-	carry->present = present;
-	carry->written = references;
-	carry->source_references = reference_render(copied, parameters, NULL);
-	proposed->own_references = reference_render(present, parameters, NULL);
-	proposed->reference_problems = NIL;
-	proposed->references = reference_render(references, parameters, &proposed->reference_problems);
-	carry->refused = find_refused(sql, proposed, &changes, proposed->references, !write);
+	entries_add_references(&changes, present, proposed->written_references, NIL);
+	carry->refused = find_refused(sql, proposed, &changes,
+								  reference_render(proposed->written_references, proposed->proposal.parameters, NULL,
+												   &problems), !write);
 	if (changes.count > 0 && write)
 	{
 		if (carry->refused != NIL)
 			refuse_replaced(&proposed->key, carry->refused);
-		reference_require_rendered(proposed->reference_problems);
+		reference_require_rendered(problems);
 		(void) reference_store(sql, &proposed->key, copied);
-		begin_copy(&builder, source, "references");
-		for (Size i = 0; i < changes.count; i++)
-			entry_write(&builder, &changes.list[i]);
+		begin_copy(&builder, source);
+		json_build_document(&builder, "references", entries_document(&changes));
 		record_copy(sql, proposed, "references.copied", &builder);
 		proposed->carried = true;
 	}
@@ -203,7 +212,8 @@ take_secrets(const Sql *sql, const Carry *carry, const InstanceKey *source, Prop
 										   carry->only ? carry->only->secrets : NIL, write ? proposed->revision : 0);
 	if (!write || !carry_has_secrets(proposed))
 		return;
-	begin_copy(&builder, source, "secrets");
+	begin_copy(&builder, source);
+	json_build_array_field(&builder, "secrets");
 	foreach(cell, proposed->copied_secrets)
 	{
 		const SecretCopy *copy = lfirst(cell);
@@ -248,8 +258,8 @@ carry_check_only(const Sql *sql, const Carry *carry, Only *only, const InstanceK
 	ListCell   *cell;
 
 	if (slots != NIL)
-		references = reference_over(reference_read(sql, &proposed->key, proposed->slots, read_only),
-									reference_read(sql, source, proposed->slots, read_only));
+		references = reference_declared(reference_over(reference_read(sql, &proposed->key, read_only),
+													   reference_read(sql, source, read_only)), proposed->slots);
 	if (secrets != NIL)
 		copies = secret_copy(sql, source, &proposed->key, read_declared(sql, proposed, read_only), secrets, 0);
 	foreach(cell, slots)

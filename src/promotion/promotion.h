@@ -33,7 +33,6 @@ typedef struct Promotion
 extern void promotion_check_key(const char *key);
 extern void promotion_lock(const Sql *sql, const Promotion *promotion);
 extern void promotion_read(const Sql *sql, Promotion *promotion, bool read_only);
-extern char *promotion_would_revive(const InstanceKey *destination);
 extern void promotion_write(const Sql *sql, Promotion *promotion, const char *message, MemoryContext caller,
 							Staged *staged);
 
