@@ -192,7 +192,8 @@ SELECT is(pg_temp.unproven('production'), NULL, '... which is a choice of what r
 SELECT pg_temp.rule('production', 'source_policy', 'path') \g /dev/null
 SELECT is(pg_temp.unproven('production'), NULL, '... also where proof is asked for upstream alone');
 SELECT pg_temp.rule('production', 'source_policy', 'any') \g /dev/null
-SELECT pg_temp.desire('dev', '1.0.0', 'job'), pg_temp.bring('dev', '~1'), pg_temp.edit('dev', '{"replicas": 1}') \g /dev/null
+SELECT pg_temp.desire('dev', '1.0.0', 'job'), pg_temp.bring('dev', '~1'), pg_temp.edit('dev', '{"replicas": 1}')
+    \g /dev/null
 SELECT is(pg_temp.unproven('dev'), pg_temp.missing('1.3.0'), 'where nothing ran yet, either');
 
 -- ---- the artifact ----

@@ -12,7 +12,8 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema)
     VALUES ('app', '1.0.0', '{"properties": {"own": {"$md.copyable": false}}}');
 INSERT INTO promote.project (project) VALUES ('line');
 INSERT INTO promote.environment (project, environment, require_plan, require_expected, parameters)
-SELECT 'line', e, false, false, '{"host": "example.com", "n": 3, "m": 3}' FROM unnest(ARRAY['staging', 'production']) AS e;
+SELECT 'line', e, false, false, '{"host": "example.com", "n": 3, "m": 3}' FROM unnest(ARRAY['staging',
+    'production']) AS e;
 INSERT INTO promote.component (project, component, bundle) VALUES ('line', 'api', 'app');
 INSERT INTO promote.instance (project, environment, component) VALUES ('line', 'staging', 'api'),
     ('line', 'production', 'api');
@@ -81,7 +82,8 @@ SELECT is((SELECT since FROM promote.blockers('line-production-api') WHERE code 
 SELECT pg_temp.rule('required_soak', '0') \g /dev/null
 SELECT is(pg_temp.blocked('source_in_sync'), NULL, 'it runs it still');
 SELECT pg_temp.desire('staging', '{"n": 9}'), pg_temp.ship('staging') \g /dev/null
-SELECT matches(pg_temp.blocked('source_in_sync'), 'not the configuration of revision 2', 'until it runs something else');
+SELECT matches(pg_temp.blocked('source_in_sync'), 'not the configuration of revision 2',
+    'until it runs something else');
 SELECT pg_temp.desire('staging', '{"host": "{{host}}", "n": 3}'), pg_temp.ship('staging'),
     pg_temp.desire('staging', '{"host": "example.com", "n": "{{n}}"}') \g /dev/null
 SELECT is(pg_temp.status('staging'), 'in_sync 5 4 f', 'in sync again by other words');
@@ -93,7 +95,8 @@ SELECT pg_temp.ship('production') \g /dev/null
 
 -- ---- what is deployed once more puts right what has drifted ----
 SELECT pg_temp.rule('require_source_in_sync', 'false'), pg_temp.desire('production', '{"host": "{{host}}", "n": 3}'),
-    promote.report_observed('line-production-api', '{"host": "example.com", "n": 7, "own": 1}'::jsonb, 'scan') \g /dev/null
+    promote.report_observed('line-production-api', '{"host": "example.com", "n": 7, "own": 1}'::jsonb, 'scan')
+        \g /dev/null
 SELECT is(pg_temp.status('production'), 'drifted 4 3 f', 'it drifts');
 SELECT is(pg_temp.blocked('drift'), NULL, 'the same by other words puts it right');
 SELECT promote.plan_instance('line-production-api'), pg_temp.work_all() \g /dev/null
