@@ -18,6 +18,7 @@
 #include "base/errors.h"
 #include "base/result.h"
 #include "compose/merge.h"
+#include "compose/overrides.h"
 #include "json/builder.h"
 #include "json/limits.h"
 #include "schema/schema.h"
@@ -239,7 +240,7 @@ promote_merge_params(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		PG_RETURN_NULL();
 	get_documents(fcinfo, &proposal, &base);
-	overrides = PG_ARGISNULL(4) ? json_empty_object() : get_params(fcinfo, 4, "overrides");
+	overrides = overrides_argument(fcinfo, 4);
 	merge = compose_merge(&proposal, &base, overrides, merge_choice(argument_text(fcinfo, 5)));
 	merge_require(merge, merge_mask(merge, &proposal, &base), NULL);
 	result = compose_overrides(&proposal, merge->params, overrides);

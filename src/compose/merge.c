@@ -20,6 +20,7 @@
 
 #include "compose/element.h"
 #include "compose/merge.h"
+#include "compose/overrides.h"
 #include "json/builder.h"
 #include "json/path.h"
 #include "schema/schema.h"
@@ -61,7 +62,7 @@ typedef struct Place
 typedef struct Walk
 {
 	Merge	   *merge;
-	const Jsonb *overrides;
+	const Overrides *overrides;
 	MergeChoice choice;
 	JsonBuilder builder;
 	ElementKeys keys;			/* of the documents, by MergeSide */
@@ -218,30 +219,14 @@ chosen(const Walk *walk, const Trio *trio)
 }
 
 /*
- * Do the overrides, a merge patch, decide what is at a path, whichever side's
- * is there?  If they only say something of what is in it, that is so between
- * values that are no objects, of which nothing is left.
+ * Do the overrides decide what is at a path, whichever side's is there?  If they only say something of what is in it,
+ * that is so between values that are no objects, of which nothing is left.
  */
 static bool
 is_overridden(const Walk *walk, const char *path, const Trio *trio)
 {
-	JsonbValue	at = json_view(walk->overrides);
-	JsonbValue	below;
-	JsonPathReader reader;
-	JsonPathStep step;
-
-	json_path_reader_init(&reader, path, strlen(path));
-	while (json_path_next(&reader, &step))
-	{
-		if (step.key == NULL || !json_is_object(&at) ||
-			!getKeyJsonValueFromContainer(at.val.binary.data, step.key, step.length, &below))
-			return false;
-		/* a value that is no object replaces everything below it */
-		if (!json_is_object(&below))
-			return true;
-		at = below;
-	}
-	return !has_object(trio->values[MERGE_SOURCE]) && !has_object(trio->values[MERGE_DESTINATION]);
+	return overrides_decide(walk->overrides, path,
+							has_object(trio->values[MERGE_SOURCE]) || has_object(trio->values[MERGE_DESTINATION]));
 }
 
 /* Note that both sides changed a place. */
@@ -595,9 +580,11 @@ Merge *
 compose_merge(const Proposal *proposal, const MergeBase *base, const Jsonb *overrides, MergeChoice choice)
 {
 	Merge	   *merge = palloc0(sizeof(Merge));
-	Walk		walk = {.merge = merge,.overrides = overrides,.choice = choice,.keys.schema = proposal->schema};
+	Overrides	read;
+	Walk		walk = {.merge = merge,.overrides = &read,.choice = choice,.keys.schema = proposal->schema};
 	Proposal	began = *proposal;
 
+	overrides_read(&read, overrides);
 	began.params = unconstify(Jsonb *, base->params);
 	merge->documents[MERGE_BASE] = compose_base(&began);
 	merge->documents[MERGE_SOURCE] = compose_base(proposal);

@@ -10,6 +10,7 @@
 #include "base/sql.h"
 #include "parse/name.h"
 #include "promotion/carry.h"
+#include "promotion/choice.h"
 #include "promotion/proposal.h"
 #include "promotion/stage.h"
 
@@ -20,10 +21,11 @@ typedef struct Promotion
 	InstanceKey destination;
 	Jsonb	   *overrides;
 	bool		pin;			/* the version that the source runs, whatever its constraint? */
+	Choice		choice;			/* what of the source is promoted */
 	Carry		carry;			/* what else the source gives */
 	int			options;		/* number of the first argument after the overrides */
 	bool		reprovision;	/* may it bring back what was decommissioned? */
-	Jsonb	   *source_params;	/* the source's desired params */
+	Jsonb	   *source_params;	/* the source's params that are promoted */
 	Jsonb	   *base;			/* the composed params before the overrides */
 	ProposedRevision proposed;
 } Promotion;
