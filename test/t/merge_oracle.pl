@@ -1,6 +1,6 @@
 # What merge_params and merge_conflicts make of documents is what an oracle in Python makes of them, which was written
-# from the pages: for the kept groups of test/fuzz/merge and for random ones. test/fuzz/merge.pl does this for as long as
-# one likes.
+# from the pages: for the kept groups of test/fuzz/merge and for random ones. test/fuzz/merge.pl does this for as long
+# as one likes.
 #
 # PROMOTE_ORACLE_SEED and PROMOTE_ORACLE_COUNT choose other random groups, and more.
 
