@@ -1,6 +1,6 @@
 # What merge_params and merge_conflicts make of documents is what an oracle in Python makes of them, which was written
-# from the pages: for the kept groups of test/fuzz/merge and for random ones. test/fuzz/merge.pl does this for as long as
-# one likes.
+# from the pages: for the kept groups of test/fuzz/merge and for random ones. test/fuzz/merge.pl does this for as long
+# as one likes.
 #
 # PROMOTE_ORACLE_SEED and PROMOTE_ORACLE_COUNT choose other random groups, and more.
 
@@ -31,8 +31,8 @@ $node->query('merging', "COPY merging.line FROM stdin (FORMAT csv);\n$csv\\.\n")
 
 # Where nothing comes out of it, nothing is tested.
 my %number = map { split /\|/ } split /\n/, $node->query('merging', q{
-	SELECT k, count(*) FROM merging.line, jsonb_array_elements(line->'cases') AS c, jsonb_object_keys(c->'expected') AS k
-	GROUP BY k
+	SELECT k, count(*)
+	FROM merging.line, jsonb_array_elements(line->'cases') AS c, jsonb_object_keys(c->'expected') AS k GROUP BY k
 	UNION ALL SELECT 'mixed', count(*) FROM merging.line, jsonb_array_elements(line->'cases') AS c
 	WHERE c->'expected'->'params' NOT IN (line->'documents'->(c->>'source')::integer,
 		line->'documents'->(c->>'destination')::integer) AND c->>'overrides' = '0'});

@@ -95,8 +95,9 @@ SELECT is(pg_temp.merged('{"l":[{"k":1,"m":[{"n":1}]}]}', '{"l":[{"k":0},{"k":1,
     '{"l":[{"k":0},{"k":1,"m":[{"n":3},{"n":1},{"n":2}]}]}', 'by key: in an array with a key');
 
 -- The mark, on all ways on which others are found.
-SELECT is(pg_temp.merged('{"t":"x","l":[{"k":1}]}', '{"t":"x","l":[{"k":1},{"k":2}]}', '{"t":"x","l":[{"k":3},{"k":1}]}',
-    schema::jsonb), CASE WHEN found THEN '{"t":"x","l":[{"k":3},{"k":1},{"k":2}]}'::jsonb ELSE '[".l"]' END, 'the key ' || what)
+SELECT is(pg_temp.merged('{"t":"x","l":[{"k":1}]}', '{"t":"x","l":[{"k":1},{"k":2}]}',
+        '{"t":"x","l":[{"k":3},{"k":1}]}', schema::jsonb),
+    CASE WHEN found THEN '{"t":"x","l":[{"k":3},{"k":1},{"k":2}]}'::jsonb ELSE '[".l"]' END, 'the key ' || what)
   FROM (VALUES
     ('flat', '{"properties":{"l":{"$md.key":"k"}}}', true),
     ('nested', '{"properties":{"l":{"$md":{"key":"k"}}}}', true),
@@ -200,6 +201,10 @@ SELECT is((SELECT to_jsonb(c) FROM promote.merge_conflicts('{"l":[{"k":"a","p":1
     '"then":{"properties":{"p":{"$md.sensitive":true}}}}}}}') AS c),
     '{"path":".l[1].p","base_value":"(sensitive value)","source_value":"(sensitive value)",'
         '"destination_value":"(sensitive value)"}', '... also where elements have moved');
+SELECT is((SELECT to_jsonb(c) FROM promote.merge_conflicts('{"o":{"a":1}}', '{"o":{"a":2}}', '{"o":{"a":3}}',
+    '{"properties":{"o":{"$md.sensitive":true}}}') AS c), '{"path":".o.a","base_value":"(sensitive value)",'
+    '"source_value":"(sensitive value)","destination_value":"(sensitive value)"}',
+    'what is in a marked place is masked');
 SELECT matches(pg_temp.refusal('{"a":1}', jsonb_build_object('a', repeat('x', 300) || 'end')::text, '{"a":2}', '{}'),
     'source "x{199}\.\.\., destination 2', 'a refusal shows the beginning of a long value');
 SELECT is(pg_temp.refusal('{"kind":"a","x":1}', '{"kind":"b","y":2}', '{"kind":"a","x":5}',
@@ -231,7 +236,8 @@ SELECT is(promote.merge_params(base::jsonb, source::jsonb, own::jsonb, schema::j
         'source', '{"l":[{"k":1,"x":1},{"k":3}]}'),
     ('an element that one side removed, for the destination', '{"l":[{"k":1},{"k":2},{"k":3}]}',
         '{"l":[{"k":1,"x":1},{"k":3}]}', '{"l":[{"k":2,"x":1},{"k":3}]}', '{"properties":{"l":{"$md.key":"k"}}}', '{}',
-        'destination', '{"l":[{"k":2,"x":1},{"k":3}]}')) AS v(what, base, source, own, schema, overrides, choice, result);
+        'destination', '{"l":[{"k":2,"x":1},{"k":3}]}')) AS v(what, base, source, own, schema, overrides,
+        choice, result);
 SELECT matches(pg_temp.refusal('{"o":{"a":1,"b":1}}', '{"o":{"a":2,"b":1}}', '{}', '{}', '{"o":{"b":2}}'),
     '^PM109', 'overrides of what is in an object do not decide whether it is there');
 SELECT matches(pg_temp.refusal('{"o":{"a":1,"b":1}}', '{"o":{"a":2,"b":2}}', '{"o":{"a":3,"b":3}}', '{}',
@@ -244,8 +250,8 @@ SELECT throws_ok($$SELECT promote.merge_params('{}', '{}', '{}', '{}', '{}', 'ou
 SELECT is(pg_temp.merged(base::jsonb, source::jsonb, own::jsonb, schema::jsonb), result::jsonb,
         'not copyable: ' || what)
   FROM (VALUES
-    ('the destination''s', '{"n":1,"a":1}', '{"n":2,"a":2}', '{"n":3,"a":1}', '{"properties":{"n":{"$md.copyable":false}}}',
-        '{"n":3,"a":2}'),
+    ('the destination''s', '{"n":1,"a":1}', '{"n":2,"a":2}', '{"n":3,"a":1}',
+        '{"properties":{"n":{"$md.copyable":false}}}', '{"n":3,"a":2}'),
     ('the destination has none', '{"n":1,"a":1}', '{"n":2,"a":2}', '{"a":1}',
         '{"properties":{"n":{"$md.copyable":false}}}', '{"a":2}'),
     ('by the branch of the destination', '{"t":1,"n":1}', '{"t":1,"n":2}', '{"t":2,"n":3}',
@@ -261,8 +267,8 @@ SELECT is(pg_temp.merged(base::jsonb, source::jsonb, own::jsonb, schema::jsonb),
         '{"l":[{"k":4,"n":8},{"k":2,"n":7},{"k":1,"n":9},{"k":3}]}'),
     ('everything', '{"a":1}', '{"a":2}', '{"a":3}', '{"$md.copyable":false}', '{"a":3}')) AS v(what, base, source, own,
         schema, result);
-SELECT is(promote.merge_params('{"n":1}', '{"n":2}', '{"n":3}', '{"properties":{"n":{"$md.copyable":false}}}', '{"n":4}'),
-    '{"n":4}', 'not copyable: overrides have the last word');
+SELECT is(promote.merge_params('{"n":1}', '{"n":2}', '{"n":3}', '{"properties":{"n":{"$md.copyable":false}}}',
+    '{"n":4}'), '{"n":4}', 'not copyable: overrides have the last word');
 
 -- ---- arguments ----
 SELECT throws_ok(format('SELECT promote.merge_params(%L, %L, %L, %L, %L)', b, s, d, '{}', o), 'PM101', NULL,
@@ -286,6 +292,8 @@ SELECT is((SELECT path FROM promote.merge_conflicts(pg_temp.deep(1000, '1'), pg_
     pg_temp.deep(1000, '3'), '{}')), repeat('.a', 1000), 'a conflict a thousand levels deep');
 SELECT throws_ok($$SELECT promote.merge_params(pg_temp.deep(1001, '1'), '{}', '{}', '{}')$$, 'PM102', NULL,
     'a level more');
+SELECT throws_ok($$SELECT promote.merge_params('{}', jsonb_build_object('a', repeat('x', 9000000)),
+    jsonb_build_object('b', repeat('x', 9000000)), '{}')$$, 'PM102', NULL, 'too much together');
 
 SELECT * FROM finish();
 ROLLBACK;
