@@ -77,32 +77,63 @@ overlay_own(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
 							   SCHEMA_NONCOPYABLE);
 }
 
+/* The destination's own params, with the preset, if there is one, for what it has not. */
+static Jsonb *
+own_over_preset(const Proposal *proposal)
+{
+	Jsonb	   *own = proposal->own_params ? proposal->own_params : json_empty_object();
+
+	return proposal->preset ? json_lay_over(proposal->preset, own) : own;
+}
+
 /*
- * The base with the overrides, a merge patch, on top.  What comes out may be
- * in another branch of the schema than either document was, where more is not
- * copyable, or have objects that the source had no place for: those places
- * get the destination's own values too, and the overrides their last word,
- * until nothing changes any more.  The bound is for schemas and overrides that
- * pull to and fro.
+ * A document with the schema's defaults for what it lacks, if the proposal is to have them; else
+ * itself.  The values of placeholders decide about branches.
  */
 static Jsonb *
-apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
-				const Jsonb *schema, const Jsonb *const *variables)
+fill_in(const Proposal *proposal, Jsonb *document)
+{
+	Jsonb	   *rendered;
+	Jsonb	   *filled;
+
+	if (!proposal->fill_defaults)
+		return document;
+	rendered = proposal->parameters ? json_render(document, proposal->parameters, true) : document;
+	filled = schema_fill(schema_compile(proposal->schema), rendered);
+	return filled == rendered ? document : rendered == document ? filled : json_lay_within(filled, document);
+}
+
+/*
+ * The base with the overrides, a merge patch, on top, and with the defaults
+ * below.  What comes out may be in another branch of the schema than either
+ * document was, where more is not copyable, or have objects that the source
+ * had no place for: those places get the destination's own values too, and the
+ * overrides their last word, until nothing changes any more.  The bound is for
+ * schemas and overrides that pull to and fro.
+ */
+static Jsonb *
+apply_overrides(const Proposal *proposal, Jsonb *base, const Jsonb *overrides)
 {
 	const int	max_rounds = 100;
-	Jsonb	   *result = base;
+	const Jsonb *variables[2] = {proposal->parameters, NULL};
+	Jsonb	   *own;
+	Jsonb	   *patched = base;
+	Jsonb	   *result;
 
 	if (!is_empty(overrides))
-		result = json_merge_patch(base, overrides);
-	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE) &&
+		patched = json_merge_patch(base, overrides);
+	result = fill_in(proposal, patched);
+	if (result == patched && !schema_marks_vary(schema_compile(proposal->schema), SCHEMA_NONCOPYABLE) &&
 		!json_patch_makes_objects(base, overrides))
 		return result;
+	own = own_over_preset(proposal);
 	for (int i = 0; i < max_rounds; i++)
 	{
-		Jsonb	   *next = overlay_own(result, destination, schema, variables);
+		Jsonb	   *next = overlay_own(result, own, proposal->schema, variables);
 
 		if (next != result && !is_empty(overrides))
 			next = json_merge_patch(next, overrides);
+		next = fill_in(proposal, next);
 		if (next == result || json_is_copy(next, result))
 			break;
 		result = next;
@@ -112,23 +143,38 @@ apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
 
 /*
  * What the destination's params become before the overrides, where the
- * proposal's params are still the source's.
+ * proposal's params are still the source's.  What is not copyable is the
+ * destination's own, or, where it has nothing, the preset's.
  */
 Jsonb *
 compose_base(const Proposal *proposal)
 {
 	const Jsonb *variables[2] = {proposal->parameters, proposal->source_parameters};
 
-	return overlay_own(proposal->params, proposal->own_params, proposal->schema, variables);
+	return overlay_own(proposal->params, own_over_preset(proposal), proposal->schema, variables);
 }
 
 /* What the destination's params become: the base with the overrides. */
 Jsonb *
 compose_overrides(const Proposal *proposal, Jsonb *base, const Jsonb *overrides)
 {
-	const Jsonb *variables[2] = {proposal->parameters, NULL};
+	return apply_overrides(proposal, base, overrides);
+}
 
-	return apply_overrides(base, overrides, proposal->own_params, proposal->schema, variables);
+/* What an instance's params become by an edit before its patch: the preset, if there is one, on top of its own. */
+Jsonb *
+compose_edit_base(const Proposal *proposal)
+{
+	Jsonb	   *own = proposal->own_params ? proposal->own_params : json_empty_object();
+
+	return proposal->preset ? json_lay_over(own, proposal->preset) : own;
+}
+
+/* What an instance's params become by an edit: the base with the patch, a merge patch, and with the defaults below. */
+Jsonb *
+compose_edit(const Proposal *proposal, const Jsonb *base, const Jsonb *patch)
+{
+	return fill_in(proposal, json_merge_patch(base, patch));
 }
 
 /*
@@ -136,13 +182,11 @@ compose_overrides(const Proposal *proposal, Jsonb *base, const Jsonb *overrides)
  * parameters.  All must be objects within the limits.
  */
 static Jsonb *
-compose_params(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
-			   const Jsonb *overrides)
+compose_params(Jsonb *source, Jsonb *destination, Jsonb *schema, const Jsonb *overrides)
 {
-	const Jsonb *variables[2] = {NULL, NULL};
+	const Proposal proposal = {.params = source,.own_params = destination,.schema = schema};
 
-	return apply_overrides(overlay_own(source, destination, schema, variables), overrides,
-						   destination, schema, variables);
+	return apply_overrides(&proposal, compose_base(&proposal), overrides);
 }
 
 /* Collector of violations: a line each. */
@@ -154,6 +198,22 @@ add_violation(void *state, const SchemaViolation *violation)
 	if (lines->len > 0)
 		appendStringInfoChar(lines, '\n');
 	appendStringInfo(lines, "%s: %s", violation->instance_path, violation->message);
+}
+
+/* What can be done about params that are not valid. */
+static const char *
+remedy(const Proposal *proposal)
+{
+	Proposal	filling = *proposal;
+	JsonbValue	view;
+
+	filling.fill_defaults = true;
+	view = json_view(json_render(fill_in(&filling, proposal->params), proposal->parameters, true));
+	if (schema_validate(schema_compile(proposal->schema), &view, NULL, NULL))
+		return "Pass fill_defaults => true, and the schema's defaults fill it in; or set what is named above by overrides.";
+	if (proposal->own_params == NULL)
+		return "Set what is named above by overrides, or in the patch of an edit; a preset and fill_defaults => true fill in what they have of it.";
+	return "Set what is named above by overrides, or promote another version.";
 }
 
 /* Refuse params that the release's schema does not allow, for all reasons. */
@@ -170,7 +230,7 @@ check_valid(const Proposal *proposal)
 				 errmsg("the params of \"%s\" would not be valid for %s %s",
 						proposal->instance, proposal->bundle, proposal->version),
 				 errdetail_internal("%s", lines.data),
-				 errhint("Set what is named above by overrides, or promote another version.")));
+				 errhint("%s", remedy(proposal))));
 	pfree(lines.data);
 }
 
@@ -336,7 +396,7 @@ tell_immutable(void *state, const JsonChange *change)
 
 	if (!(change->flags & SCHEMA_IMMUTABLE))
 		return;
-	tell(obstacles, PM_IMMUTABLE, change->path, "what runs has another value, which is immutable");
+	tell(obstacles, PM_IMMUTABLE, change->path, COMPOSE_IMMUTABLE);
 	obstacles->immutable = true;
 }
 

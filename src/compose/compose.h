@@ -40,6 +40,8 @@ typedef struct Proposal
 	const char *instance;		/* name, for messages */
 	Jsonb	   *params;			/* proposed */
 	Jsonb	   *own_params;		/* desired until now; NULL: none */
+	Jsonb	   *preset;			/* of the release, see compose_base and compose_edit_base; NULL: none */
+	bool		fill_defaults;	/* do the schema's defaults fill in what is missing? */
 	Jsonb	   *source_params;	/* that params are made of; NULL: none are known */
 	Jsonb	   *observed;		/* that values were taken over from; NULL: none */
 	List	   *deployed;		/* all that may run: Carried *; NIL: nothing */
@@ -76,11 +78,16 @@ typedef struct Obstacle
 	const char *message;		/* a sentence; never a value */
 } Obstacle;
 
+/* What is said of an immutable value that would change. */
+#define COMPOSE_IMMUTABLE "what runs has another value, which is immutable"
+
 typedef void (*ObstacleCollector) (void *state, const Obstacle *obstacle);
 
 extern Jsonb *compose_base(const Proposal *proposal);
 extern Jsonb *compose_overrides(const Proposal *proposal, Jsonb *base,
 								const Jsonb *overrides);
+extern Jsonb *compose_edit_base(const Proposal *proposal);
+extern Jsonb *compose_edit(const Proposal *proposal, const Jsonb *base, const Jsonb *patch);
 extern void compose_check(Proposal *proposal);
 extern void compose_obstacles(Proposal *proposal, ObstacleCollector collect, void *state);
 extern void compose_add_deployed(Mask *mask, const List *deployed);

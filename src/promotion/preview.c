@@ -1,12 +1,14 @@
 /*
- * preview.c: what a promotion would change, as rows.
+ * preview.c: what a promotion or an edit would change, as rows.
  *
  * Three states are compared: what is desired now, what would be desired, and what runs.  A row
  * says what happens to what is desired, and, beside that, what waits to be deployed: the same
- * entry that the plan's diff would have.
+ * entry that the plan's diff would have.  Why it would be refused is said by rows of the kind
+ * violation.
  */
 #include "postgres.h"
 
+#include "base/errors.h"
 #include "base/result.h"
 #include "compose/entry.h"
 #include "json/path.h"
@@ -35,6 +37,8 @@ typedef struct Preview
 	Carried		own;			/* what is desired now */
 	Carried		desired;		/* what would be desired */
 	const Carried *runs;		/* NULL: nothing */
+	Jsonb	   *base;			/* what is composed before the overrides, rendered */
+	List	   *hidden;			/* paths of masked leaves that the overrides set, of those who may only view: char * */
 	EntryIndex		changes;		/* from own to desired */
 	EntryIndex		waiting;		/* from runs to desired */
 	EntryIndex		kept;			/* from the source to what is composed of it, without overrides */
@@ -84,14 +88,23 @@ look_up(const EntryIndex *index, const char *path)
 	return found ? *found : NULL;
 }
 
-/*
- * Do the overrides set the value at a path?  Only the overrides decide that.  If the answer
- * depended on the present value, it would tell a caller who may not see that value.
- */
-static bool
-is_overridden(const Preview *preview, const char *path)
+/* The leaf at a path of a document; NULL where there is none. */
+static const JsonbValue *
+leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
 {
-	JsonbValue	at = preview->overrides;
+	JsonbValue	root;
+
+	if (document == NULL)
+		return NULL;
+	json_root(document, &root);
+	return json_path_look_up(&root, path, strlen(path), value) && json_is_leaf(value) ? value : NULL;
+}
+
+/* Does a patch set the value at a path? */
+static bool
+sets(const JsonbValue *patch, const char *path)
+{
+	JsonbValue	at = *patch;
 	JsonbValue	below;
 	JsonPathReader reader;
 	JsonPathStep step;
@@ -108,23 +121,64 @@ is_overridden(const Preview *preview, const char *path)
 	return true;
 }
 
+/*
+ * Do the overrides set the value at a path?  Only the overrides decide that.  If the answer
+ * depended on the present value, it would tell a caller who may not see that value.
+ */
+static bool
+is_overridden(const Preview *preview, const char *path)
+{
+	return sets(&preview->overrides, path);
+}
+
+/* Does the preset of an edit, which is laid on top of what is desired, set the value at a path? */
+static bool
+is_preset(const Preview *preview, const char *path)
+{
+	const Promotion *promotion = preview->promotion;
+	JsonbValue	preset;
+
+	if (!promotion->edits || promotion->proposed.proposal.preset == NULL)
+		return false;
+	json_root(promotion->proposed.proposal.preset, &preset);
+	return sets(&preset, path);
+}
+
+/* Does the caller decide about the value at a path, by the overrides or by naming a preset? */
+static bool
+is_decided(const Preview *preview, const char *path)
+{
+	return is_overridden(preview, path) || is_preset(preview, path);
+}
+
+/* Where the value at the path of a leaf that is not overridden comes from, in a promotion. */
+static const char *
+promoted_origin(const Preview *preview, const char *path)
+{
+	const Jsonb *preset = preview->promotion->proposed.proposal.preset;
+	JsonbValue	value;
+
+	if (!look_up(&preview->kept, path))
+		return "source";
+	return preset && !leaf_at(preview->own.params, path, &value) && leaf_at(preset, path, &value) ? "preset" :
+		"destination";
+}
+
 /* Where the value at a leaf's path comes from. */
 static const char *
 leaf_origin(const Preview *preview, const char *path)
 {
-	return is_overridden(preview, path) ? "override" : look_up(&preview->kept, path) ? "destination" : "source";
-}
+	JsonbValue	value;
 
-/* The leaf at a path of a document; NULL where there is none. */
-static const JsonbValue *
-leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
-{
-	JsonbValue	root;
-
-	if (document == NULL)
-		return NULL;
-	json_root(document, &root);
-	return json_path_look_up(&root, path, strlen(path), value) && json_is_leaf(value) ? value : NULL;
+	if (is_overridden(preview, path))
+		return "override";
+	if (is_preset(preview, path))
+		return "preset";
+	/* nothing else adds to what was composed, but for what is the destination's own */
+	if (preview->promotion->fill_defaults && leaf_at(preview->desired.params, path, &value) &&
+		!leaf_at(preview->base, path, &value) && !leaf_at(preview->own.params, path, &value))
+		return "default";
+	return preview->promotion->edits ? "destination" : promoted_origin(preview, path);
 }
 
 /* ---- rows ---- */
@@ -138,7 +192,17 @@ put_row(const Preview *preview, const Row *row)
 	result_put(preview->fcinfo, AS_TEXT(entry_kind_name(&entry)), AS_TEXT(row->path), AS_TEXT(row->change),
 			   AS_JSONB(entry_shown(row->old_value, row->flags)), AS_JSONB(entry_shown(row->new_value, row->flags)),
 			   AS_JSONB(entry_shown(row->running_value, row->flags)), AS_NUMBER(row->since), AS_TEXT(row->origin),
-			   AS_BOOL((row->flags & SCHEMA_IMMUTABLE) != 0), AS_BOOL((row->flags & SCHEMA_SENSITIVE) != 0));
+			   AS_BOOL((row->flags & SCHEMA_IMMUTABLE) != 0), AS_BOOL((row->flags & SCHEMA_SENSITIVE) != 0),
+			   AS_JSONB(NULL), AS_JSONB(NULL), AS_TEXT(NULL));
+}
+
+/* Return why the promotion would be refused. */
+static void
+put_problem(const Preview *preview, const Problem *problem)
+{
+	result_put(preview->fcinfo, AS_TEXT("violation"), AS_TEXT(problem->path), AS_TEXT(NULL), AS_JSONB(NULL),
+			   AS_JSONB(NULL), AS_JSONB(NULL), AS_NUMBER(0), AS_TEXT(NULL), AS_BOOL(problem->immutable),
+			   AS_BOOL(false), AS_JSONB(NULL), AS_JSONB(NULL), AS_TEXT(problem->sentence));
 }
 
 /* The old value of an entry; NULL: there is none. */
@@ -223,7 +287,7 @@ put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
 		row.running_value = leaf_at(preview->desired.params, row.path, &value);
 	else
 		row.new_value = new_of(waiting);
-	if (overridden && is_hidden(hidden_flags(preview, row.path, row.flags), overridden))
+	if (is_decided(preview, row.path) && is_hidden(hidden_flags(preview, row.path, row.flags), true))
 		return;
 	/* unmasked, it would show that the override equals a masked value */
 	if (overridden && preview->is_literal)
@@ -250,7 +314,7 @@ take_hidden(const Preview *preview, const JsonChange *leaf, HiddenLeaf *hidden)
 	hidden->new_value = leaf_at(preview->desired.params, leaf->path, &hidden->values[1]);
 	hidden->running_value = leaf_at(preview->runs ? preview->runs->params : NULL, leaf->path, &hidden->values[2]);
 	hidden->flags = hidden_flags(preview, leaf->path, leaf->flags);
-	return is_hidden(hidden->flags, is_overridden(preview, leaf->path));
+	return is_hidden(hidden->flags, is_decided(preview, leaf->path));
 }
 
 /* A state whose masked leaves are visited, unless one of those before it has them. */
@@ -259,7 +323,7 @@ typedef struct HiddenWalk
 	const Preview *preview;
 	const Carried *before[2];	/* NULL: none */
 	bool		puts;			/* return their rows? */
-	bool		found;			/* was there one? */
+	List	   *paths;			/* of those that were found: char * */
 } HiddenWalk;
 
 /*
@@ -278,36 +342,41 @@ visit_hidden(void *state, const JsonChange *leaf)
 			return;
 	if (!take_hidden(preview, leaf, &hidden))
 		return;
-	walk->found = true;
-	if (walk->puts)
-		put_row(preview, &(Row) {
+	walk->paths = lappend(walk->paths, pstrdup(leaf->path));
+	if (!walk->puts)
+		return;
+	put_row(preview, &(Row) {
 				.kind = ENTRY_PARAM,.path = leaf->path,
 				.change = !hidden.old_value ? (hidden.new_value ? "add" : "none") : hidden.new_value ? "change" : "remove",
 				.old_value = hidden.old_value,.new_value = hidden.new_value,.running_value = hidden.running_value,
-				.flags = hidden.flags,.since = preview->desired.revision,.origin = "override"});
+				.flags = hidden.flags,.since = preview->desired.revision,
+				.origin = is_overridden(preview, leaf->path) ? "override" : "preset"});
+	/* whether an immutable value changes would tell what it is */
+	if (preview->hidden != NIL && (hidden.flags & SCHEMA_IMMUTABLE) && hidden.running_value)
+		put_problem(preview, &(Problem) {.path = leaf->path,.sentence = COMPOSE_IMMUTABLE,.immutable = true});
 }
 
 /*
  * Visit the masked leaves that the overrides set, each once, in an order that does not show which of
- * them change, and return their rows if asked to.  False: there are none.
+ * them change, and return their rows if asked to.  Their paths: char *.
  */
-static bool
+static List *
 visit_all_hidden(const Preview *preview, bool puts)
 {
 	const Carried *states[] = {&preview->desired, &preview->own, preview->runs};
-	bool		found = false;
+	List	   *paths = NIL;
 
-	if (json_count(&preview->overrides) == 0)
-		return false;
+	if (json_count(&preview->overrides) == 0 && !(preview->promotion->edits && preview->promotion->preset))
+		return NIL;
 	for (int i = 0; i < lengthof(states); i++)
 	{
 		HiddenWalk	walk = {preview, {i > 0 ? states[0] : NULL, i > 1 ? states[1] : NULL}, puts};
 
-		if (states[i])
+		if (states[i] && states[i]->params)
 			mask_leaf_diff(preview->mask, NULL, states[i]->params, visit_hidden, &walk);
-		found |= walk.found;
+		paths = list_concat(paths, walk.paths);
 	}
-	return found;
+	return paths;
 }
 
 /*
@@ -320,10 +389,12 @@ is_kept(const Preview *preview, const char *path)
 	return !is_overridden(preview, path) && look_up(&preview->kept, path) && !look_up(&preview->changes, path);
 }
 
-/* Return the leaves that the destination keeps. */
+/* Return the leaves that the destination keeps; one that is not configured yet keeps nothing. */
 static void
 put_kept(const Preview *preview)
 {
+	if (preview->own.params == NULL)
+		return;
 	for (Size i = 0; i < preview->kept.entries.count; i++)
 	{
 		const Entry *kept = &preview->kept.entries.list[i];
@@ -372,7 +443,7 @@ put_release(const Preview *preview, const Entry *change, const Entry *waiting)
 {
 	Row			row = row_of(change, waiting);
 
-	row.origin = "source";
+	row.origin = !preview->promotion->edits ? "source" : preview->promotion->edit_constraint ? "override" : "destination";
 	put_row(preview, &row);
 }
 
@@ -524,6 +595,8 @@ add_written(Preview *preview)
 	const Carried desired = {.params = proposal->params};
 	Entries		written = {NULL};
 
+	if (proposal->own_params == NULL)
+		return;
 	entries_add_leaves(&written, preview->mask, &own, &desired);
 	for (Size i = 0; i < written.count; i++)
 	{
@@ -565,11 +638,13 @@ take_states(Preview *preview, ProposedRevision *proposed, bool views_only)
 		.version = proposed->current_version,
 		.version_constraint = proposed->current_constraint,
 		.release_channel = proposed->current_channel,
-		.params = json_render(proposal->own_params, proposal->parameters, true),
+		.params = proposal->own_params ? json_render(proposal->own_params, proposal->parameters, true) : NULL,
 		.references = proposed->own_references
 	};
 	proposal_carried(proposed, &preview->desired);
-	if (views_only && visit_all_hidden(preview, false))
+	if (views_only)
+		preview->hidden = visit_all_hidden(preview, false);
+	if (preview->hidden != NIL)
 		preview->desired.revision = proposed->revision = proposed->current_revision + 1;
 }
 
@@ -581,7 +656,7 @@ compare(const Sql *sql, Preview *preview)
 	const ProposedRevision *proposed = &promotion->proposed;
 	const Proposal *proposal = &proposed->proposal;
 	const Carried source = {.params = json_render(promotion->source_params, proposal->parameters, true)};
-	const Carried base = {.params = json_render(promotion->base, proposal->parameters, true)};
+	const Carried base = {.params = preview->base};
 
 	entries_add_release(&preview->changes.entries, &preview->own, &preview->desired);
 	entries_add_leaves(&preview->changes.entries, preview->mask, &preview->own, &preview->desired);
@@ -596,6 +671,62 @@ compare(const Sql *sql, Preview *preview)
 	finish_index(&preview->kept);
 }
 
+/* Note why a promotion would be refused.  An ObstacleCollector; the state is the promotion. */
+static void
+note_obstacle(void *state, const Obstacle *obstacle)
+{
+	Promotion  *promotion = state;
+	Problem    *problem = palloc(sizeof(Problem));
+
+	*problem = (Problem) {
+		.path = obstacle->path ? pstrdup(obstacle->path) : NULL,
+		.sentence = pstrdup(obstacle->message),
+		.immutable = obstacle->sqlstate == PM_IMMUTABLE
+	};
+	promotion->problems = lappend(promotion->problems, problem);
+}
+
+/* Note what is wrong with the remote references that would fill the destination's slots. */
+static void
+note_references(Promotion *promotion)
+{
+	ListCell   *cell;
+
+	foreach(cell, promotion->proposed.reference_problems)
+		note_obstacle(promotion, &(Obstacle) {PM_INVALID_PLACEHOLDER, NULL, lfirst(cell)});
+	foreach(cell, promotion->carry.refused)
+		note_obstacle(promotion, &(Obstacle) {PM_REFERENCE_FIXED, entry_path(ENTRY_REFERENCE, lfirst(cell)),
+				"what runs has another one"});
+}
+
+/* Judge a promotion that was read, and note what promoting would refuse of it. */
+void
+preview_judge(const Sql *sql, Promotion *promotion)
+{
+	ProposedRevision *proposed = &promotion->proposed;
+
+	compose_obstacles(&proposed->proposal, note_obstacle, promotion);
+	carry_take(sql, &promotion->carry, &promotion->source, proposed, false);
+	note_references(promotion);
+	carry_judge(sql, proposed, true);
+	stage_number(proposed);
+}
+
+/* Return why the promotion would be refused, but for what is said with the hidden leaves. */
+static void
+put_problems(const Preview *preview)
+{
+	ListCell   *cell;
+
+	foreach(cell, preview->promotion->problems)
+	{
+		const Problem *problem = lfirst(cell);
+
+		if (!problem->immutable || !names_hold(preview->hidden, problem->path))
+			put_problem(preview, problem);
+	}
+}
+
 /* Return all rows of a promotion whose proposal is judged and numbered, to a caller who may promote or only view. */
 void
 preview_put(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, bool views_only)
@@ -605,8 +736,10 @@ preview_put(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, bool 
 	json_root(promotion->overrides, &preview.overrides);
 	preview.is_literal = !json_strings_may_render(&preview.overrides);
 	preview.mask = compose_mask(&promotion->proposed.proposal);
+	preview.base = json_render(promotion->base, promotion->proposed.proposal.parameters, true);
 	take_states(&preview, &promotion->proposed, views_only);
 	compare(sql, &preview);
+	put_problems(&preview);
 	put_kind(&preview, ENTRY_RELEASE, put_release);
 	put_leaves(&preview);
 	put_kind(&preview, ENTRY_REFERENCE, put_reference);

@@ -26,7 +26,7 @@
 #include "promotion/promotion.h"
 #include "registry/instance.h"
 #include "registry/path.h"
-#include "registry/remote_reference.h"
+#include "registry/preset.h"
 
 PG_FUNCTION_INFO_V1(promote_promote_instance);
 PG_FUNCTION_INFO_V1(promote_promote_to_next);
@@ -63,8 +63,8 @@ check_pair(const Promotion *promotion)
 enum Option
 {
 	COPY_SECRETS, COPY_REMOTE_REFERENCES, PLAN, MESSAGE, EXPECTED_REVISION, IDEMPOTENCY_KEY,
-	ALLOW_REPLACE, PIN, REPROVISION,
-	PREVIEW_PIN = PLAN, PREVIEW_REPROVISION	/* a preview has no arguments between */
+	ALLOW_REPLACE, PIN, REPROVISION, FILLING,
+	PREVIEW_PIN = PLAN, PREVIEW_REPROVISION, PREVIEW_FILLING	/* a preview has no arguments between */
 };
 
 /*
@@ -81,6 +81,24 @@ take_arguments(FunctionCallInfo fcinfo, const char *action, Promotion *promotion
 	promotion->options = 3;
 }
 
+/* Take the two arguments that say what fills in what would be missing: a preset's name, and whether defaults do. */
+void
+promotion_take_filling(FunctionCallInfo fcinfo, int argument, Promotion *promotion)
+{
+	promotion->preset = argument_text(fcinfo, argument);
+	promotion->fill_defaults = argument_bool(fcinfo, argument + 1, false);
+}
+
+/* Note in the proposal, whose release is known, what fills in what would be missing. */
+void
+promotion_take_preset(const Sql *sql, Promotion *promotion, bool read_only)
+{
+	Proposal   *proposal = &promotion->proposed.proposal;
+
+	proposal->preset = preset_read(sql, proposal->bundle, proposal->version, promotion->preset, read_only);
+	proposal->fill_defaults = promotion->fill_defaults;
+}
+
 /* Refuse to pin to a source that runs nothing. */
 static void
 require_pinned(const Promotion *promotion)
@@ -94,7 +112,10 @@ require_pinned(const Promotion *promotion)
 				 errhint("Deploy the source first, by promote.deploy_instance.")));
 }
 
-/* Read both instances, and compose the destination's desired state. */
+/*
+ * Read both instances, and compose the destination's desired state.  A destination without a
+ * configuration has nothing of its own.
+ */
 void
 promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 {
@@ -106,12 +127,10 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 	if (proposed->source_revision == 0)
 		refuse_unconfigured(&promotion->source,
 							"Configure the source first, with promote.configure_instance.");
-	if (proposed->current_revision == 0)
-		refuse_unconfigured(&promotion->destination,
-							"Give it its first configuration with promote.configure_instance: only then has it values of its own to keep.");
 	require_pinned(promotion);
 	proposal_require_release(sql, proposed);
 	proposal_require_unblocked(proposed, ORIGIN_PROMOTION);
+	promotion_take_preset(sql, promotion, read_only);
 	promotion->source_params = proposal->params;
 	promotion->base = compose_base(proposal);
 	proposal->params = compose_overrides(proposal, promotion->base, promotion->overrides);
@@ -200,6 +219,10 @@ request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 		json_build_field(&builder, "pin", "true");
 	if (promotion->reprovision)
 		json_build_field(&builder, "reprovision", "true");
+	if (promotion->preset)
+		json_build_field(&builder, "preset", promotion->preset);
+	if (promotion->fill_defaults)
+		json_build_field(&builder, "fill_defaults", "true");
 	return json_digest(json_builder_finish(&builder));
 }
 
@@ -300,6 +323,7 @@ promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryCon
 
 	promotion->pin = argument_bool(fcinfo, promotion->options + PIN, false);
 	promotion->reprovision = argument_bool(fcinfo, promotion->options + REPROVISION, false);
+	promotion_take_filling(fcinfo, promotion->options + FILLING, promotion);
 	promotion_check_key(key);
 	promotion_lock(sql, promotion);
 	if (key)
@@ -320,13 +344,13 @@ promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryCon
  * promote.promote_instance(src text, dst text, overrides jsonb,
  * copy_secrets boolean, copy_remote_references boolean, plan boolean,
  * message text, expected_revision integer, idempotency_key text,
- * allow_replace boolean, pin boolean, reprovision boolean) returns a row, see
- * sql/promotion/promotion.sql
+ * allow_replace boolean, pin boolean, reprovision boolean, preset text,
+ * fill_defaults boolean) returns a row, see sql/promotion/promotion.sql
  */
 Datum
 promote_promote_instance(PG_FUNCTION_ARGS)
 {
-	Promotion	promotion;
+	Promotion	promotion = {.preset = NULL};
 	Sql			sql;
 	Staged		staged;
 
@@ -346,7 +370,7 @@ promote_promote_instance(PG_FUNCTION_ARGS)
 Datum
 promote_promote_to_next(PG_FUNCTION_ARGS)
 {
-	Promotion	promotion;
+	Promotion	promotion = {.preset = NULL};
 	Sql			sql;
 	Staged		staged;
 
@@ -364,55 +388,51 @@ promote_promote_to_next(PG_FUNCTION_ARGS)
 }
 
 /*
- * Refuse overrides with placeholders from callers who may not promote there.  The rendered
- * value would show parameters that only those who may set or use them may see.
+ * Refuse placeholders in what a preview lays on top from callers without the grant action there,
+ * by which they could write it.  The rendered value would show parameters that only those who may
+ * set or use them may see.
  */
-static void
-require_own_placeholders(const Promotion *promotion)
+void
+promotion_require_own_placeholders(const Promotion *promotion, const char *action)
 {
 	const InstanceKey *destination = &promotion->destination;
 	const JsonbValue overrides = json_view(promotion->overrides);
 
 	if (!json_strings_may_render(&overrides) ||
-		grants_may("promote", destination->project, destination->environment))
+		grants_may(action, destination->project, destination->environment))
 		return;
 	ereport(ERROR,
 			(errcode(PM_NOT_GRANTED),
-			 errmsg("not allowed: placeholders in overrides"),
-			 errdetail("Role \"%s\" has no grant \"promote\" for \"%s\", whose parameters would replace them.",
-					   GetUserNameFromId(rights_role(), false), instance_key_name(destination)),
+			 errmsg("not allowed: placeholders in %s", promotion->edits ? "the patch" : "overrides"),
+			 errdetail("Role \"%s\" has no grant \"%s\" for \"%s\", whose parameters would replace them.",
+					   GetUserNameFromId(rights_role(), false), action, instance_key_name(destination)),
 			 errhint("Preview without strings that hold \"{{\". Who has \"admin\" there can give the grant: promote.grant_action.")));
 }
 
 /*
  * promote.preview_promotion(src text, dst text, overrides jsonb, copy_secrets
- * boolean, copy_remote_references boolean, pin boolean, reprovision boolean) returns table, see
- * sql/promotion/promotion.sql
+ * boolean, copy_remote_references boolean, pin boolean, reprovision boolean, preset text,
+ * fill_defaults boolean) returns table, see sql/promotion/promotion.sql
  */
 Datum
 promote_preview_promotion(PG_FUNCTION_ARGS)
 {
-	Promotion	promotion;
+	Promotion	promotion = {.preset = NULL};
 	Sql			sql;
 	bool		views_only;
 
 	take_arguments(fcinfo, "view", &promotion);
-	require_own_placeholders(&promotion);
+	promotion_require_own_placeholders(&promotion, "promote");
 	views_only = !grants_may("promote", promotion.destination.project, promotion.destination.environment);
 	take_carry(fcinfo, rights_role(), &promotion);
 	promotion.pin = argument_bool(fcinfo, promotion.options + PREVIEW_PIN, false);
 	promotion.reprovision = argument_bool(fcinfo, promotion.options + PREVIEW_REPROVISION, false);
+	promotion_take_filling(fcinfo, promotion.options + PREVIEW_FILLING, &promotion);
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
 	promotion_read(&sql, &promotion, true);
 	check_alive(&promotion);
-	/* an immutable value that would change is marked instead of refused */
-	promotion.proposed.proposal.allow_replace = true;
-	compose_check(&promotion.proposed.proposal);
-	carry_take(&sql, &promotion.carry, &promotion.source, &promotion.proposed, false);
-	reference_require_rendered(promotion.proposed.reference_problems);
-	carry_judge(&sql, &promotion.proposed, true);
-	stage_number(&promotion.proposed);
+	preview_judge(&sql, &promotion);
 	preview_put(&sql, fcinfo, &promotion, views_only);
 	sql_leave(&sql);
 	return (Datum) 0;

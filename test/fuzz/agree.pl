@@ -408,7 +408,13 @@ sub act_promote {
 		. join(', ', map { $what{$_} ? 'true' : 'false' } qw(secrets references));
 	# environments of a project may be called as one likes, and paths are for whoever asks for them
 	my @rows = verb("SELECT * FROM promote.preview_promotion($arguments, reprovision => true)");
+	my @violations = grep { text($_, 'kind') eq 'violation' } @rows;
+	@rows = grep { text($_, 'kind') ne 'violation' } @rows;
 	hold_preview($proposal, $overrides, @rows) if @rows || !$proposal->{changed};
+	# what may be replaced is refused to others only
+	@violations = grep { text($_, 'problem') !~ /^what runs has another/ } @violations;
+	found('preview: a violation of what is promoted', map { (text($_, 'path') // '', text($_, 'problem')) } @violations)
+		if @violations;
 	my ($row) = verb("SELECT * FROM promote.promote_instance($arguments, plan => @{[$plan ? 'true' : 'false']}, "
 		. 'allow_replace => true, reprovision => true)');
 	staged('promote_instance', $proposal, $row, $plan) if $row;
