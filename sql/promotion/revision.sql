@@ -39,7 +39,8 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
     RETURNS TABLE (
         project text, environment text, component text, name text, current_revision integer, current_deployment integer,
         current_constraint text, current_channel text, deployed_by integer, changed_by integer, decommissioned boolean,
-        own_digest bytea, own_bundle text, own_version text, own_params jsonb, own_kept jsonb, plan_revision integer, plan_digest bytea,
+        own_digest bytea, own_bundle text, own_version text, own_params jsonb, own_kept jsonb,
+        own_slots jsonb, plan_revision integer, plan_digest bytea,
         plan_version text, plan_constraint text, plan_channel text, plan_params jsonb, plan_references jsonb,
         plan_diff jsonb, plan_destructive boolean, plan_base integer, plan_stands boolean, waiting_secrets jsonb,
         parameters jsonb, path_only boolean, head bigint, head_hash bytea)
@@ -49,7 +50,10 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
                i.version_constraint, i.release_channel, i.deployed_by, i.changed_by, i.status = 'DECOMMISSIONED', r.digest,
                r.bundle, r.version,
                (SELECT c.params FROM promote.config AS c WHERE c.project = i.project AND c.digest = r.digest),
-               r.kept_marks, p.revision, p.rendered_digest,
+               r.kept_marks,
+               (SELECT NULLIF(f.remote_references, '{}') FROM promote.bundle_release AS f
+                 WHERE f.bundle = r.bundle AND f.version = r.version),
+               p.revision, p.rendered_digest,
                p.version, v.version_constraint, v.release_channel,
                -- needed where something waited before
                CASE WHEN p.rendered_digest <> r.digest

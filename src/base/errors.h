@@ -86,6 +86,7 @@
 #define PM_UNDECLARED			PM_ERRCODE('7', '1', '4')	/* the release declares no such secret or slot */
 #define PM_INVALID_SECRET		PM_ERRCODE('7', '1', '5')	/* empty, too large, or not JSON */
 #define PM_REFERENCE_FIXED		PM_ERRCODE('7', '2', '1')	/* a reference of something that is provisioned */
+#define PM_SENSITIVE_REFERENCE	PM_ERRCODE('7', '2', '2')	/* a reference that would show what must not be seen */
 
 /* Evidence */
 #define PM_CANNOT_PRUNE			PM_ERRCODE('7', '3', '1')	/* audit rows that have to stay */

@@ -23,6 +23,7 @@
 #include "promotion/carry.h"
 #include "promotion/diff.h"
 #include "registry/instance.h"
+#include "registry/remote_reference.h"
 #include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_rollback_instance);
@@ -123,7 +124,7 @@ add_obstacle(void *state, const Obstacle *obstacle)
 
 /* Note an obstacle that has no path in the params. */
 static void
-add_sentence(Rollback *rollback, int sqlstate, char *message)
+add_sentence(Rollback *rollback, int sqlstate, const char *message)
 {
 	add_obstacle(rollback, &(Obstacle) {sqlstate, NULL, message});
 }
@@ -198,8 +199,13 @@ read_rollback(const Sql *sql, Rollback *rollback, bool allow_replace)
 	else
 	{
 		compose_obstacles(proposal, add_obstacle, rollback);
+		proposal_render_references(&rollback->proposed);
 		foreach(cell, rollback->proposed.reference_problems)
-			add_sentence(rollback, PM_INVALID_PLACEHOLDER, lfirst(cell));
+		{
+			const ReferenceProblem *problem = lfirst(cell);
+
+			add_sentence(rollback, problem->sqlstate, problem->message);
+		}
 		carry_judge(sql, &rollback->proposed, false);
 	}
 }
@@ -218,6 +224,8 @@ way_out(int sqlstate)
 			return "Publish the release again, or roll back to another revision.";
 		case PM_INVALID_PLACEHOLDER:
 			return "Give the environment the parameters named above.";
+		case PM_SENSITIVE_REFERENCE:
+			return "Remote references are shown everywhere: give them other parameters by promote.set_remote_reference.";
 		case PM_IMMUTABLE:
 			return "Roll back to another revision, or pass allow_replace => true: what runs would be replaced.";
 		default:

@@ -30,6 +30,14 @@ carry_has_secrets(const ProposedRevision *proposed)
 	return false;
 }
 
+/* Does a promotion change references, as they are written, or would it? */
+bool
+carry_has_references(const ProposedRevision *proposed)
+{
+	return differing_references(reference_declared(proposed->set_references, proposed->slots),
+								proposed->written_references) != NIL;
+}
+
 /* Find which running references the proposal, which is checked, replaces, and note them in it. */
 void
 carry_judge(const Sql *sql, ProposedRevision *proposed, bool read_only)
@@ -127,28 +135,30 @@ find_refused(const Sql *sql, const ProposedRevision *proposed, const Entries *ch
 static void
 take_references(const Sql *sql, Carry *carry, const InstanceKey *source, ProposedRevision *proposed, bool write)
 {
-	/* read now, because the proposal may be from before the references of an earlier call */
-	Jsonb	   *present = reference_read(sql, &proposed->key, proposed->slots, !write);
-	Jsonb	   *copied = reference_read(sql, source, proposed->slots, !write);
-	Jsonb	   *references = reference_over(present, copied);
-	Jsonb	   *parameters = proposed->proposal.parameters;
+	Jsonb	   *present;
+	Jsonb	   *copied;
+	List	   *problems = NIL;
 	Entries		changes = {NULL};
 	JsonBuilder	builder;
 
+	if (proposed->slots == NULL)
+		return;
+	/* read now, because the proposal may be from before the references of an earlier call */
+	proposed->set_references = reference_read(sql, &proposed->key, !write);
+	present = reference_declared(proposed->set_references, proposed->slots);
+	copied = reference_declared(reference_read(sql, source, !write), proposed->slots);
+	carry->source_references = copied;
+	proposed->written_references = reference_over(present, copied);
 	/* what is stored has its placeholders, for each environment has parameters of its own */
-	entries_add_references(&changes, present, references, NIL);
-	carry->present = present;
-	carry->written = references;
-	carry->source_references = reference_render(copied, parameters, NULL);
-	proposed->own_references = reference_render(present, parameters, NULL);
-	proposed->reference_problems = NIL;
-	proposed->references = reference_render(references, parameters, &proposed->reference_problems);
-	carry->refused = find_refused(sql, proposed, &changes, proposed->references, !write);
+	entries_add_references(&changes, present, proposed->written_references, NIL);
+	carry->refused = find_refused(sql, proposed, &changes,
+								  reference_render(proposed->written_references, proposed->proposal.parameters, NULL,
+												   &problems), !write);
 	if (changes.count > 0 && write)
 	{
 		if (carry->refused != NIL)
 			refuse_replaced(&proposed->key, carry->refused);
-		reference_require_rendered(proposed->reference_problems);
+		reference_require_rendered(problems);
 		(void) reference_store(sql, &proposed->key, copied);
 		begin_copy(&builder, source, "references");
 		for (Size i = 0; i < changes.count; i++)

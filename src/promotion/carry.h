@@ -15,9 +15,7 @@ typedef struct Carry
 {
 	bool		secrets;
 	bool		references;
-	Jsonb	   *present;		/* the destination's references as they are written, and as they would be; NULL: none */
-	Jsonb	   *written;
-	Jsonb	   *source_references;	/* for slots that the destination's release declares; NULL: none */
+	Jsonb	   *source_references;	/* for slots that the destination's release declares, as written; NULL: none */
 	List	   *refused;		/* slots in which copying would replace what runs without permission: char * */
 } Carry;
 
@@ -25,6 +23,7 @@ extern void carry_take(const Sql *sql, Carry *carry, const InstanceKey *source, 
 					   bool write);
 extern void carry_judge(const Sql *sql, ProposedRevision *proposed, bool read_only);
 extern bool carry_has_secrets(const ProposedRevision *proposed);
+extern bool carry_has_references(const ProposedRevision *proposed);
 extern Jsonb *carry_names(const ProposedRevision *proposed);
 
 #endif							/* PROMOTE_PROMOTION_CARRY_H */

@@ -16,6 +16,7 @@
 #include "json/render.h"
 #include "promotion/diff.h"
 #include "promotion/preview.h"
+#include "registry/remote_reference.h"
 #include "schema/schema.h"
 #include "secret/secret.h"
 
@@ -38,10 +39,11 @@ typedef struct Preview
 	Carried		desired;		/* what would be desired */
 	const Carried *runs;		/* NULL: nothing */
 	Jsonb	   *base;			/* what is composed before the overrides, rendered */
-	List	   *hidden;			/* paths of masked leaves that the overrides set, of those who may only view: char * */
+	bool		views_only;		/* has the caller no right to promote? */
 	EntryIndex		changes;		/* from own to desired */
 	EntryIndex		waiting;		/* from runs to desired */
 	EntryIndex		kept;			/* from the source to what is composed of it, without overrides */
+	EntryIndex		hidden;			/* masked leaves of any state that the overrides set */
 } Preview;
 
 /* A row; a value of NULL is not there. */
@@ -252,10 +254,7 @@ row_of(const Entry *change, const Entry *waiting)
 
 /* ---- leaves ---- */
 
-/*
- * Is a leaf set by the overrides and masked in its old state?  visit_hidden returns its row,
- * whether the override changes the value or not.
- */
+/* Is a leaf set by the overrides and masked in its old state? */
 static bool
 is_hidden(uint32 flags, bool overridden)
 {
@@ -287,96 +286,82 @@ put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
 		row.running_value = leaf_at(preview->desired.params, row.path, &value);
 	else
 		row.new_value = new_of(waiting);
-	if (is_decided(preview, row.path) && is_hidden(hidden_flags(preview, row.path, row.flags), true))
+	/* put_hidden returns its row, whether the override changes the value or not */
+	if (look_up(&preview->hidden, row.path))
 		return;
-	/* unmasked, it would show that the override equals a masked value */
-	if (overridden && preview->is_literal)
+	/* masked, it would show that the override equals a masked value */
+	if (overridden && preview->is_literal && !is_hidden(hidden_flags(preview, row.path, row.flags), overridden))
 		row.flags &= ~(SCHEMA_SENSITIVE | MASK_NEW_ALONE);
 	row.origin = leaf_origin(preview, row.path);
 	put_row(preview, &row);
 }
 
-/* A leaf in the states that have one at its path; NULL: that state has none. */
-typedef struct HiddenLeaf
-{
-	JsonbValue	values[3];
-	const JsonbValue *old_value;
-	const JsonbValue *new_value;
-	const JsonbValue *running_value;
-	uint32		flags;
-} HiddenLeaf;
-
-/* Look a leaf up in all states.  Is it masked, and set by the overrides? */
-static bool
-take_hidden(const Preview *preview, const JsonChange *leaf, HiddenLeaf *hidden)
-{
-	hidden->old_value = leaf_at(preview->own.params, leaf->path, &hidden->values[0]);
-	hidden->new_value = leaf_at(preview->desired.params, leaf->path, &hidden->values[1]);
-	hidden->running_value = leaf_at(preview->runs ? preview->runs->params : NULL, leaf->path, &hidden->values[2]);
-	hidden->flags = hidden_flags(preview, leaf->path, leaf->flags);
-	return is_hidden(hidden->flags, is_decided(preview, leaf->path));
-}
-
-/* A state whose masked leaves are visited, unless one of those before it has them. */
+/* A state whose masked leaves are visited. */
 typedef struct HiddenWalk
 {
 	const Preview *preview;
-	const Carried *before[2];	/* NULL: none */
-	bool		puts;			/* return their rows? */
-	List	   *paths;			/* of those that were found: char * */
+	Entries		found;
 } HiddenWalk;
 
-/*
- * Visit a masked leaf that the overrides set and no state before has.  A JsonChangeCollector.  What
- * its row says follows from which of the states have such a leaf, not from their values.
- */
+/* Note a masked leaf that the overrides set, unless a state before has it as well.  A JsonChangeCollector. */
 static void
-visit_hidden(void *state, const JsonChange *leaf)
+note_hidden(void *state, const JsonChange *leaf)
 {
 	HiddenWalk *walk = state;
-	const Preview *preview = walk->preview;
-	HiddenLeaf	hidden;
+	uint32		flags = hidden_flags(walk->preview, leaf->path, leaf->flags);
 
-	for (int i = 0; i < lengthof(walk->before); i++)
-		if (walk->before[i] && leaf_at(walk->before[i]->params, leaf->path, &hidden.values[0]))
-			return;
-	if (!take_hidden(preview, leaf, &hidden))
-		return;
-	walk->paths = lappend(walk->paths, pstrdup(leaf->path));
-	if (!walk->puts)
-		return;
-	put_row(preview, &(Row) {
-				.kind = ENTRY_PARAM,.path = leaf->path,
-				.change = !hidden.old_value ? (hidden.new_value ? "add" : "none") : hidden.new_value ? "change" : "remove",
-				.old_value = hidden.old_value,.new_value = hidden.new_value,.running_value = hidden.running_value,
-				.flags = hidden.flags,.since = preview->desired.revision,
-				.origin = is_overridden(preview, leaf->path) ? "override" : "preset"});
-	/* whether an immutable value changes would tell what it is */
-	if (preview->hidden != NIL && (hidden.flags & SCHEMA_IMMUTABLE) && hidden.running_value)
-		put_problem(preview, &(Problem) {.path = leaf->path,.sentence = COMPOSE_IMMUTABLE,.immutable = true});
+	if (is_hidden(flags, is_decided(walk->preview, leaf->path)) && !look_up(&walk->preview->hidden, leaf->path))
+		(void) entries_add(&walk->found, ENTRY_PARAM, pstrdup(leaf->path), NULL, NULL, flags);
 }
 
 /*
- * Visit the masked leaves that the overrides set, each once, in an order that does not show which of
- * them change, and return their rows if asked to.  Their paths: char *.
+ * Find the masked leaves that the overrides set, each once, in an order that does not show which of
+ * them change.
  */
-static List *
-visit_all_hidden(const Preview *preview, bool puts)
+static void
+find_hidden(Preview *preview)
 {
 	const Carried *states[] = {&preview->desired, &preview->own, preview->runs};
-	List	   *paths = NIL;
 
 	if (json_count(&preview->overrides) == 0 && !(preview->promotion->edits && preview->promotion->preset))
-		return NIL;
+		return;
 	for (int i = 0; i < lengthof(states); i++)
 	{
-		HiddenWalk	walk = {preview, {i > 0 ? states[0] : NULL, i > 1 ? states[1] : NULL}, puts};
+		HiddenWalk	walk = {.preview = preview};
 
-		if (states[i] && states[i]->params)
-			mask_leaf_diff(preview->mask, NULL, states[i]->params, visit_hidden, &walk);
-		paths = list_concat(paths, walk.paths);
+		if (states[i] == NULL || states[i]->params == NULL)
+			continue;
+		mask_leaf_diff(preview->mask, NULL, states[i]->params, note_hidden, &walk);
+		for (Size j = 0; j < walk.found.count; j++)
+			(void) entries_add(&preview->hidden.entries, ENTRY_PARAM, walk.found.list[j].path, NULL, NULL,
+							   walk.found.list[j].flags);
+		finish_index(&preview->hidden);
 	}
-	return paths;
+}
+
+/* Return the masked leaves that the overrides set.  What a row says follows from which states have such a leaf. */
+static void
+put_hidden(const Preview *preview)
+{
+	for (Size i = 0; i < preview->hidden.entries.count; i++)
+	{
+		const Entry *hidden = &preview->hidden.entries.list[i];
+		JsonbValue	values[3];
+		const JsonbValue *old_value = leaf_at(preview->own.params, hidden->path, &values[0]);
+		const JsonbValue *new_value = leaf_at(preview->desired.params, hidden->path, &values[1]);
+		const JsonbValue *running_value = leaf_at(preview->runs ? preview->runs->params : NULL, hidden->path,
+												  &values[2]);
+
+		put_row(preview, &(Row) {
+				.kind = ENTRY_PARAM,.path = hidden->path,
+				.change = !old_value ? (new_value ? "add" : "none") : new_value ? "change" : "remove",
+				.old_value = old_value,.new_value = new_value,
+				.running_value = running_value,.flags = hidden->flags,.since = preview->desired.revision,
+				.origin = leaf_origin(preview, hidden->path)});
+		/* whether an immutable value changes would tell what it is */
+		if (preview->views_only && (hidden->flags & SCHEMA_IMMUTABLE) && running_value)
+			put_problem(preview, &(Problem) {.path = hidden->path,.sentence = COMPOSE_IMMUTABLE,.immutable = true});
+	}
 }
 
 /*
@@ -431,7 +416,7 @@ put_leaves(const Preview *preview)
 		if (is_leaf(&waiting->list[i]) && !look_up(&preview->changes, waiting->list[i].path) &&
 			!is_kept(preview, waiting->list[i].path))
 			put_leaf(preview, NULL, &waiting->list[i]);
-	(void) visit_all_hidden(preview, true);
+	put_hidden(preview);
 	put_kept(preview);
 }
 
@@ -612,11 +597,12 @@ add_written(Preview *preview)
 static void
 add_written_references(Preview *preview)
 {
-	const Carry *carry = &preview->promotion->carry;
+	const ProposedRevision *proposed = &preview->promotion->proposed;
 	const List *rendered = differing_references(preview->own.references, preview->desired.references);
 	Entries		written = {NULL};
 
-	entries_add_references(&written, carry->present, carry->written, NIL);
+	entries_add_references(&written, reference_declared(proposed->set_references, proposed->own_slots),
+						   proposed->written_references, NIL);
 	for (Size i = 0; i < written.count; i++)
 		if (!names_hold(rendered, entry_name(&written.list[i])))
 			(void) entries_add(&preview->changes.entries, ENTRY_REFERENCE, written.list[i].path,
@@ -629,7 +615,7 @@ add_written_references(Preview *preview)
  * guess, in any row that has it.
  */
 static void
-take_states(Preview *preview, ProposedRevision *proposed, bool views_only)
+take_states(Preview *preview, ProposedRevision *proposed)
 {
 	const Proposal *proposal = &proposed->proposal;
 
@@ -642,9 +628,8 @@ take_states(Preview *preview, ProposedRevision *proposed, bool views_only)
 		.references = proposed->own_references
 	};
 	proposal_carried(proposed, &preview->desired);
-	if (views_only)
-		preview->hidden = visit_all_hidden(preview, false);
-	if (preview->hidden != NIL)
+	find_hidden(preview);
+	if (preview->views_only && preview->hidden.entries.count > 0)
 		preview->desired.revision = proposed->revision = proposed->current_revision + 1;
 }
 
@@ -693,7 +678,11 @@ note_references(Promotion *promotion)
 	ListCell   *cell;
 
 	foreach(cell, promotion->proposed.reference_problems)
-		note_obstacle(promotion, &(Obstacle) {PM_INVALID_PLACEHOLDER, NULL, lfirst(cell)});
+	{
+		const ReferenceProblem *problem = lfirst(cell);
+
+		note_obstacle(promotion, &(Obstacle) {problem->sqlstate, NULL, problem->message});
+	}
 	foreach(cell, promotion->carry.refused)
 		note_obstacle(promotion, &(Obstacle) {PM_REFERENCE_FIXED, entry_path(ENTRY_REFERENCE, lfirst(cell)),
 				"what runs has another one"});
@@ -707,6 +696,7 @@ preview_judge(const Sql *sql, Promotion *promotion)
 
 	compose_obstacles(&proposed->proposal, note_obstacle, promotion);
 	carry_take(sql, &promotion->carry, &promotion->source, proposed, false);
+	proposal_render_references(proposed);
 	note_references(promotion);
 	carry_judge(sql, proposed, true);
 	stage_number(proposed);
@@ -722,7 +712,7 @@ put_problems(const Preview *preview)
 	{
 		const Problem *problem = lfirst(cell);
 
-		if (!problem->immutable || !names_hold(preview->hidden, problem->path))
+		if (!problem->immutable || !preview->views_only || !look_up(&preview->hidden, problem->path))
 			put_problem(preview, problem);
 	}
 }
@@ -731,13 +721,13 @@ put_problems(const Preview *preview)
 void
 preview_put(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, bool views_only)
 {
-	Preview		preview = {.fcinfo = fcinfo,.promotion = promotion};
+	Preview		preview = {.fcinfo = fcinfo,.promotion = promotion,.views_only = views_only};
 
 	json_root(promotion->overrides, &preview.overrides);
 	preview.is_literal = !json_strings_may_render(&preview.overrides);
 	preview.mask = compose_mask(&promotion->proposed.proposal);
 	preview.base = json_render(promotion->base, promotion->proposed.proposal.parameters, true);
-	take_states(&preview, &promotion->proposed, views_only);
+	take_states(&preview, &promotion->proposed);
 	compare(sql, &preview);
 	put_problems(&preview);
 	put_kind(&preview, ENTRY_RELEASE, put_release);

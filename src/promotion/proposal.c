@@ -9,6 +9,7 @@
 
 #include "base/errors.h"
 #include "base/sql.h"
+#include "json/render.h"
 #include "promotion/deployment.h"
 #include "promotion/proposal.h"
 #include "registry/instance.h"
@@ -37,6 +38,7 @@ static const SqlField proposal_fields[] = {
 	PROPOSED(current_version, "x.own_version"),
 	PROPOSED(proposal.own_params, "x.own_params"),
 	PROPOSED(proposal.own_kept, "x.own_kept"),
+	PROPOSED(own_slots, "x.own_slots"),
 	SQL_FIELDS(ProposedRevision, "x", changed_by, plan_revision, plan_digest, plan_version, plan_constraint,
 			   plan_channel, plan_params, plan_references, plan_diff, plan_destructive, plan_base, plan_stands,
 			   waiting_secrets),
@@ -138,9 +140,9 @@ proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, Propose
 	if (!sql_row(rows, row, proposed))
 		return false;
 	proposal->source_params = proposal->params;
-	proposed->references = proposed->own_references =
-		reference_render(reference_read(sql, &proposed->key, proposed->slots, read_only),
-						 proposal->parameters, &proposed->reference_problems);
+	if (proposed->slots || proposed->own_slots)
+		proposed->set_references = reference_read(sql, &proposed->key, read_only);
+	proposed->written_references = reference_declared(proposed->set_references, proposed->slots);
 	if (proposed->deployed_by > 0)
 		proposal->deployed = deployments_running(sql, &proposed->key, proposed->deployed_by, read_only);
 	proposal->runs = deployment_running(proposal->deployed, proposed->deployed_by);
@@ -152,11 +154,37 @@ proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, Propose
 	return true;
 }
 
-/* Check a proposal as compose_check does, and refuse remote references that cannot be rendered. */
+/* Have references placeholders? */
+static bool
+has_templates(const Jsonb *references)
+{
+	return references && json_has_placeholders(references);
+}
+
+/*
+ * Render the remote references of a proposal whose params are rendered.  Whoever sees a reference sees all of it: what
+ * of the params must not be seen is not rendered into one.
+ */
+void
+proposal_render_references(ProposedRevision *proposed)
+{
+	const Jsonb *parameters = proposed->proposal.parameters;
+	Mask	   *mask = has_templates(proposed->set_references) || has_templates(proposed->written_references) ?
+		compose_mask(&proposed->proposal) : NULL;
+
+	proposed->present_references = reference_render(proposed->set_references, parameters, mask, NULL);
+	proposed->own_references = reference_declared(proposed->present_references, proposed->own_slots);
+	proposed->reference_problems = NIL;
+	proposed->references = reference_render(proposed->written_references, parameters, mask,
+											&proposed->reference_problems);
+}
+
+/* Check a proposal as compose_check does, and refuse remote references that cannot be deployed. */
 void
 proposal_check(ProposedRevision *proposed)
 {
 	compose_check(&proposed->proposal);
+	proposal_render_references(proposed);
 	reference_require_rendered(proposed->reference_problems);
 }
 

@@ -80,11 +80,17 @@ typedef struct ProposedRevision
 	char	   *database_role;
 	TimestampTz created_at;
 
-	/* the references that fill the release's slots, rendered; NULL members mean none */
+	/* remote references, and the slots of releases that they fill; NULL members mean none */
 	Jsonb	   *slots;
+	Jsonb	   *own_slots;		/* of the release that is desired until now */
+	Jsonb	   *set_references; /* all that are set, as they are written, whatever release declares their slots */
+	Jsonb	   *written_references; /* that would fill the slots, as they are written */
+
+	/* filled in by proposal_render_references */
+	Jsonb	   *present_references; /* all that are set, rendered */
 	Jsonb	   *own_references; /* as they are desired until now */
-	Jsonb	   *references;
-	List	   *reference_problems; /* why some could not be rendered: sentences, char * */
+	Jsonb	   *references;		/* as they would be deployed */
+	List	   *reference_problems; /* why some cannot be deployed: ReferenceProblem * */
 	List	   *replaced;		/* slots in which another reference runs: char *; see carry_judge */
 	List	   *copied_secrets; /* what a promotion does to secrets: SecretCopy * */
 	bool		carried;		/* references or secrets were changed already */
@@ -104,6 +110,7 @@ extern void proposal_from(const Sql *sql, const InstanceKey *destination, const 
 						  bool read_only, ProposedRevision *proposed);
 extern bool proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, ProposedRevision *proposed);
 extern void proposal_require_history(const ProposedRevision *proposed);
+extern void proposal_render_references(ProposedRevision *proposed);
 extern void proposal_check(ProposedRevision *proposed);
 extern void proposal_require_release(const Sql *sql, const ProposedRevision *proposed);
 extern bool proposal_minds_blocks(RevisionOrigin origin);
