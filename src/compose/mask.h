@@ -29,6 +29,7 @@ extern bool mask_holds(Mask *mask, const JsonbValue *value);
 extern void mask_leaf_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document,
 						   JsonChangeCollector collect, void *state);
 extern Jsonb *mask_document(Mask *mask, const Jsonb *document);
+extern Jsonb *mask_leaves(Mask *mask, const Jsonb *document);
 extern Jsonb *mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *rendered,
 						const Jsonb *known);
 extern const JsonbValue *mask_shown(const JsonbValue *value, uint32 flags, JsonbValue *mask);

@@ -38,7 +38,7 @@ take_edit(FunctionCallInfo fcinfo, const char *action, Promotion *edit)
 {
 	argument_instance_for(fcinfo, 0, "instance", action, &edit->destination);
 	edit->source = edit->destination;
-	edit->overrides = argument_optional_params(fcinfo, 1, "patch");
+	edit->overrides = argument_overrides(fcinfo, 1, "patch");
 	edit->edit_constraint = argument_text(fcinfo, 2);
 	edit->edits = true;
 }
@@ -57,8 +57,7 @@ read_edit(const Sql *sql, Promotion *edit, bool read_only)
 	proposal_from(sql, key, key->environment, constraint, channel, read_only, proposed);
 	if (proposed->version_constraint == NULL)
 		proposal_from(sql, key, key->environment, "latest", "stable", read_only, proposed);
-	if (read_only || edit->preset || edit->fill_defaults)
-		proposal_require_release(sql, proposed);
+	proposal_require_release(sql, proposed);
 	promotion_take_preset(sql, edit, read_only);
 	edit->base = edit->source_params = compose_edit_base(proposal);
 	proposal->params = compose_edit(proposal, edit->base, edit->overrides);
@@ -79,7 +78,7 @@ promote_configure_instance(PG_FUNCTION_ARGS)
 	Staged		staged;
 
 	take_edit(fcinfo, "configure", &edit);
-	promotion_take_filling(fcinfo, 7, &edit);
+	choice_take_filling(fcinfo, 7, &edit.choice);
 	staging.overrides = edit.overrides;
 	sql_enter(&sql);
 	instance_lock(&sql, &edit.destination, true);
@@ -107,7 +106,7 @@ promote_preview_configuration(PG_FUNCTION_ARGS)
 	take_edit(fcinfo, "view", &edit);
 	promotion_require_own_placeholders(&edit, "configure");
 	views_only = !grants_may("configure", edit.destination.project, edit.destination.environment);
-	promotion_take_filling(fcinfo, 3, &edit);
+	choice_take_filling(fcinfo, 3, &edit.choice);
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
 	read_edit(&sql, &edit, true);

@@ -11,6 +11,7 @@
 #include "base/errors.h"
 #include "base/result.h"
 #include "compose/entry.h"
+#include "compose/overrides.h"
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
@@ -32,7 +33,7 @@ typedef struct Preview
 {
 	FunctionCallInfo fcinfo;	/* the call that returns the rows */
 	const Promotion *promotion;
-	JsonbValue	overrides;
+	Overrides	overrides;
 	bool		is_literal;		/* do the overrides contain no placeholders? */
 	Mask	   *mask;
 	Carried		own;			/* what is desired now */
@@ -44,6 +45,7 @@ typedef struct Preview
 	EntryIndex		waiting;		/* from runs to desired */
 	EntryIndex		kept;			/* from the source to what is composed of it, without overrides */
 	EntryIndex		hidden;			/* masked leaves of any state that the overrides set */
+	EntryIndex		kept_release;	/* from the source's release to the desired one, where that is not taken */
 } Preview;
 
 /* A row; a value of NULL is not there. */
@@ -102,35 +104,11 @@ leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
 	return json_path_look_up(&root, path, strlen(path), value) && json_is_leaf(value) ? value : NULL;
 }
 
-/* Does a patch set the value at a path? */
-static bool
-sets(const JsonbValue *patch, const char *path)
-{
-	JsonbValue	at = *patch;
-	JsonbValue	below;
-	JsonPathReader reader;
-	JsonPathStep step;
-
-	json_path_reader_init(&reader, path, strlen(path));
-	/* a value that is no object replaces everything below it */
-	while (json_is_object(&at) && json_path_next(&reader, &step))
-	{
-		if (step.key == NULL ||
-			!getKeyJsonValueFromContainer(at.val.binary.data, step.key, step.length, &below))
-			return false;
-		at = below;
-	}
-	return true;
-}
-
-/*
- * Do the overrides set the value at a path?  Only the overrides decide that.  If the answer
- * depended on the present value, it would tell a caller who may not see that value.
- */
+/* Do the overrides set the value at a path, or a part of it? */
 static bool
 is_overridden(const Preview *preview, const char *path)
 {
-	return sets(&preview->overrides, path);
+	return overrides_set(&preview->overrides, path);
 }
 
 /* Does the preset of an edit, which is laid on top of what is desired, set the value at a path? */
@@ -138,12 +116,12 @@ static bool
 is_preset(const Preview *preview, const char *path)
 {
 	const Promotion *promotion = preview->promotion;
-	JsonbValue	preset;
+	Overrides	preset;
 
 	if (!promotion->edits || promotion->proposed.proposal.preset == NULL)
 		return false;
-	json_root(promotion->proposed.proposal.preset, &preset);
-	return sets(&preset, path);
+	overrides_read(&preset, promotion->proposed.proposal.preset);
+	return overrides_set(&preset, path);
 }
 
 /* Does the caller decide about the value at a path, by the overrides or by naming a preset? */
@@ -177,7 +155,7 @@ leaf_origin(const Preview *preview, const char *path)
 	if (is_preset(preview, path))
 		return "preset";
 	/* nothing else adds to what was composed, but for what is the destination's own */
-	if (preview->promotion->fill_defaults && leaf_at(preview->desired.params, path, &value) &&
+	if (preview->promotion->choice.fill_defaults && leaf_at(preview->desired.params, path, &value) &&
 		!leaf_at(preview->base, path, &value) && !leaf_at(preview->own.params, path, &value))
 		return "default";
 	return preview->promotion->edits ? "destination" : promoted_origin(preview, path);
@@ -273,6 +251,19 @@ hidden_flags(const Preview *preview, const char *path, uint32 flags)
 	return flags;
 }
 
+/*
+ * Does a leaf that the overrides set have the value that they give?  A JSON Patch may also copy, move
+ * and shift what is sensitive.
+ */
+static bool
+is_given(const Preview *preview, const char *path)
+{
+	const Jsonb *tried = preview->promotion->proposed.proposal.tried;
+	JsonbValue	value;
+
+	return preview->is_literal && !(leaf_at(tried, path, &value) && json_string_is(&value, SENSITIVE_MASK));
+}
+
 /* Return a leaf that changes or waits. */
 static void
 put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
@@ -290,7 +281,8 @@ put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
 	if (look_up(&preview->hidden, row.path))
 		return;
 	/* masked, it would show that the override equals a masked value */
-	if (overridden && preview->is_literal && !is_hidden(hidden_flags(preview, row.path, row.flags), overridden))
+	if (overridden && is_given(preview, row.path) &&
+		!is_hidden(hidden_flags(preview, row.path, row.flags), overridden))
 		row.flags &= ~(SCHEMA_SENSITIVE | MASK_NEW_ALONE);
 	row.origin = leaf_origin(preview, row.path);
 	put_row(preview, &row);
@@ -323,7 +315,7 @@ find_hidden(Preview *preview)
 {
 	const Carried *states[] = {&preview->desired, &preview->own, preview->runs};
 
-	if (json_count(&preview->overrides) == 0 && !(preview->promotion->edits && preview->promotion->preset))
+	if (overrides_are_empty(&preview->overrides) && !(preview->promotion->edits && preview->promotion->choice.preset))
 		return;
 	for (int i = 0; i < lengthof(states); i++)
 	{
@@ -428,8 +420,28 @@ put_release(const Preview *preview, const Entry *change, const Entry *waiting)
 {
 	Row			row = row_of(change, waiting);
 
-	row.origin = !preview->promotion->edits ? "source" : preview->promotion->edit_constraint ? "override" : "destination";
+	row.origin = preview->promotion->edits ? (preview->promotion->edit_constraint ? "override" : "destination") :
+		choice_has_release(&preview->promotion->choice) ? "source" : "destination";
+	if (change == NULL && look_up(&preview->kept_release, row.path))
+		row.change = "keep";
 	put_row(preview, &row);
+}
+
+/* Return the parts of the release that the destination keeps and runs, where the source has others. */
+static void
+put_kept_release(const Preview *preview)
+{
+	const Entries *kept = &preview->kept_release.entries;
+
+	for (Size i = 0; i < kept->count; i++)
+	{
+		const Entry *entry = &kept->list[i];
+
+		if (!look_up(&preview->changes, entry->path) && !look_up(&preview->waiting, entry->path))
+			put_row(preview, &(Row) {
+					.kind = ENTRY_RELEASE,.path = entry->path,.change = "keep",.old_value = new_of(entry),
+					.new_value = new_of(entry),.running_value = new_of(entry),.origin = "destination"});
+	}
 }
 
 /* The reference of that name; NULL: there is none. */
@@ -640,7 +652,11 @@ compare(const Sql *sql, Preview *preview)
 	const Promotion *promotion = preview->promotion;
 	const ProposedRevision *proposed = &promotion->proposed;
 	const Proposal *proposal = &proposed->proposal;
-	const Carried source = {.params = json_render(promotion->source_params, proposal->parameters, true)};
+	const Carried source = {
+		.version = proposed->source_version,.version_constraint = proposed->source_constraint,
+		.release_channel = proposed->source_channel,
+		.params = json_render(promotion->source_params, proposal->parameters, true)
+	};
 	const Carried base = {.params = preview->base};
 
 	entries_add_release(&preview->changes.entries, &preview->own, &preview->desired);
@@ -651,9 +667,12 @@ compare(const Sql *sql, Preview *preview)
 	add_written_references(preview);
 	proposal_entries(sql, proposed, true, preview->mask, &preview->waiting.entries);
 	entries_add_leaves(&preview->kept.entries, preview->mask, &source, &base);
+	if (!choice_has_release(&promotion->choice))
+		entries_add_release(&preview->kept_release.entries, &source, &preview->desired);
 	finish_index(&preview->changes);
 	finish_index(&preview->waiting);
 	finish_index(&preview->kept);
+	finish_index(&preview->kept_release);
 }
 
 /* Note why a promotion would be refused.  An ObstacleCollector; the state is the promotion. */
@@ -722,15 +741,17 @@ void
 preview_put(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, bool views_only)
 {
 	Preview		preview = {.fcinfo = fcinfo,.promotion = promotion,.views_only = views_only};
+	const JsonbValue overrides = json_view(promotion->overrides);
 
-	json_root(promotion->overrides, &preview.overrides);
-	preview.is_literal = !json_strings_may_render(&preview.overrides);
+	overrides_read(&preview.overrides, promotion->overrides);
+	preview.is_literal = !json_strings_may_render(&overrides);
 	preview.mask = compose_mask(&promotion->proposed.proposal);
 	preview.base = json_render(promotion->base, promotion->proposed.proposal.parameters, true);
 	take_states(&preview, &promotion->proposed);
 	compare(sql, &preview);
 	put_problems(&preview);
 	put_kind(&preview, ENTRY_RELEASE, put_release);
+	put_kept_release(&preview);
 	put_leaves(&preview);
 	put_kind(&preview, ENTRY_REFERENCE, put_reference);
 	put_kept_references(&preview);

@@ -101,6 +101,16 @@ SELECT pg_temp.refuses($$SELECT promote.promote_instance('ecomm-staging-cache', 
     'PM002', '^It has "production"\.$', 'a preset that is not there');
 SELECT pg_temp.refuses($$SELECT * FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', preset => 'Prod')$$,
     'PM002', '^It has "production"\.$', '... in a preview');
+SELECT pg_temp.refuses($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', "only" => '{.size}')$$,
+    'PM005', 'no revision', 'without its release');
+SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', '{"account": "a",
+    "net": {"cidr": "c", "mtu": 3}}', "only" => '{.size,release}')$$, 'what is named alone, with it');
+SELECT is(pg_temp.params('ecomm-production-cache'), '{"size": 3, "account": "a", "net": {"cidr": "c", "mtu": 3}}', '... and no more');
+ROLLBACK TO fresh;
+SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
+    '[{"op": "add", "path": "/account", "value": "a"}, {"op": "add", "path": "/net", "value": {"cidr": "c"}}]', fill_defaults => true)$$,
+    'by a JSON Patch');
+ROLLBACK TO fresh;
 SELECT pg_temp.refuses($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', expected_revision => 1)$$,
     'PM401', 'revision is 0', 'a revision that is not there yet');
 SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', expected_revision => 0,
