@@ -39,7 +39,7 @@ typedef struct Rollback
 	/* where it leads to; 0 and NULL: to nothing that ran */
 	int32		revision;
 	char	   *bundle;
-	char	   *version;		/* release that ran */
+	const char *version;		/* release that ran */
 	char	   *block_reason;	/* NULL: the release may be deployed */
 	char	   *channel;
 	char	   *judged_version; /* release that the revision was judged by */
@@ -144,23 +144,35 @@ add_nothing_deployed(const Sql *sql, Rollback *rollback)
 }
 
 /*
- * Make the proposal: the old configuration by the release that ran with it, from
- * the old channel.  A revision that is desired already keeps the release that it
- * was judged by, even if its constraint selects another one now.
+ * Make the proposal to plan what is desired already, and what would be deployed of it: by the release that its
+ * constraint selects now.  That is no reason to stage it again.
  */
+static void
+propose_desired(const Sql *sql, Rollback *rollback)
+{
+	ProposedRevision *proposed = &rollback->proposed;
+
+	proposal_from(sql, &rollback->key, rollback->key.environment, NULL, NULL, false, proposed);
+	rollback->version = proposed->proposal.version;
+	proposed->current_version = unconstify(char *, rollback->version);
+	rollback->block_reason = proposed->block_reason;
+}
+
+/* Make the proposal: the old configuration by the release that ran with it, from the old channel. */
 static void
 propose(const Sql *sql, Rollback *rollback)
 {
-	bool		desired = rollback->revision == rollback->desired;
 	ProposedRevision *proposed = &rollback->proposed;
 
-	proposal_from(sql, &rollback->key, rollback->key.environment,
-				  desired ? rollback->judged_version : rollback->version, rollback->channel,
-				  false, proposed);
+	if (rollback->revision != 0 && rollback->revision == rollback->desired)
+	{
+		propose_desired(sql, rollback);
+		return;
+	}
+	proposal_from(sql, &rollback->key, rollback->key.environment, rollback->version, rollback->channel, false,
+				  proposed);
 	if (rollback->revision == 0)
 		return;
-	if (desired)
-		proposed->version_constraint = proposed->current_constraint;
 	proposed->proposal.params = proposed->proposal.source_params = rollback->params;
 	proposed->proposal.source_kept = rollback->kept;
 	proposed->proposal.other_schemas[2] = rollback->judged_schema;

@@ -105,13 +105,12 @@ record_copy(const Sql *sql, ProposedRevision *proposed, const char *event, JsonB
 	audit_append(sql, &proposed->head, proposed->key.project, proposed->proposal.instance, &entry, 1);
 }
 
-/* Begin the facts of a copy: who copied from where, and an array under a key. */
+/* Begin the facts of a copy: who copied from where. */
 static void
-begin_copy(JsonBuilder *builder, const InstanceKey *source, const char *key)
+begin_copy(JsonBuilder *builder, const InstanceKey *source)
 {
 	audit_begin(builder);
 	json_build_field(builder, "source", instance_key_name(source));
-	json_build_array_field(builder, key);
 }
 
 /* The slots in which copying references would replace what runs without permission: a list of char *. */
@@ -184,9 +183,8 @@ take_references(const Sql *sql, Carry *carry, const InstanceKey *source, Propose
 			refuse_replaced(&proposed->key, carry->refused);
 		reference_require_rendered(problems);
 		(void) reference_store(sql, &proposed->key, copied);
-		begin_copy(&builder, source, "references");
-		for (Size i = 0; i < changes.count; i++)
-			entry_write(&builder, &changes.list[i]);
+		begin_copy(&builder, source);
+		json_build_document(&builder, "references", entries_document(&changes));
 		record_copy(sql, proposed, "references.copied", &builder);
 		proposed->carried = true;
 	}
@@ -214,7 +212,8 @@ take_secrets(const Sql *sql, const Carry *carry, const InstanceKey *source, Prop
 										   carry->only ? carry->only->secrets : NIL, write ? proposed->revision : 0);
 	if (!write || !carry_has_secrets(proposed))
 		return;
-	begin_copy(&builder, source, "secrets");
+	begin_copy(&builder, source);
+	json_build_array_field(&builder, "secrets");
 	foreach(cell, proposed->copied_secrets)
 	{
 		const SecretCopy *copy = lfirst(cell);
@@ -259,8 +258,8 @@ carry_check_only(const Sql *sql, const Carry *carry, Only *only, const InstanceK
 	ListCell   *cell;
 
 	if (slots != NIL)
-		references = reference_over(reference_declared(reference_read(sql, &proposed->key, read_only), proposed->slots),
-									reference_declared(reference_read(sql, source, read_only), proposed->slots));
+		references = reference_declared(reference_over(reference_read(sql, &proposed->key, read_only),
+													   reference_read(sql, source, read_only)), proposed->slots);
 	if (secrets != NIL)
 		copies = secret_copy(sql, source, &proposed->key, read_declared(sql, proposed, read_only), secrets, 0);
 	foreach(cell, slots)

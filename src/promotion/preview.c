@@ -44,8 +44,8 @@ typedef struct Preview
 	EntryIndex		changes;		/* from own to desired */
 	EntryIndex		waiting;		/* from runs to desired */
 	EntryIndex		kept;			/* from the source to what is composed of it, without overrides */
-	EntryIndex		hidden;			/* masked leaves of any state that the overrides set */
 	EntryIndex		kept_release;	/* from the source's release to the desired one, where that is not taken */
+	EntryIndex		hidden;			/* masked leaves of any state that the overrides set */
 } Preview;
 
 /* A row; a value of NULL is not there. */
@@ -281,8 +281,7 @@ put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
 	if (look_up(&preview->hidden, row.path))
 		return;
 	/* masked, it would show that the override equals a masked value */
-	if (overridden && is_given(preview, row.path) &&
-		!is_hidden(hidden_flags(preview, row.path, row.flags), overridden))
+	if (overridden && is_given(preview, row.path) && !is_hidden(hidden_flags(preview, row.path, row.flags), overridden))
 		row.flags &= ~(SCHEMA_SENSITIVE | MASK_NEW_ALONE);
 	row.origin = leaf_origin(preview, row.path);
 	put_row(preview, &row);

@@ -196,25 +196,6 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 	proposal->params = compose_overrides(proposal, promotion->base, promotion->overrides);
 }
 
-/* Why a promotion leaves its destination alone that was decommissioned. */
-char *
-promotion_would_revive(const InstanceKey *destination)
-{
-	return psprintf("\"%s\" was decommissioned: deploying it would bring it back", instance_key_name(destination));
-}
-
-/* Refuse a promotion to what was decommissioned, unless it is to bring that back: PM_DECOMMISSIONED. */
-static void
-check_alive(const Promotion *promotion)
-{
-	if (promotion->proposed.decommissioned && !promotion->reprovision)
-		ereport(ERROR,
-				(errcode(PM_DECOMMISSIONED),
-				 errmsg("cannot promote to \"%s\"", promotion->proposed.proposal.instance),
-				 errdetail_internal("%s.", promotion_would_revive(&promotion->destination)),
-				 errhint("Pass reprovision => true if it is to come back; then everything is added.")));
-}
-
 /* Lock both instances in key order; the source only against updates. */
 void
 promotion_lock(const Sql *sql, const Promotion *promotion)
@@ -399,7 +380,8 @@ promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryCon
 	if (key && find_result(sql, promotion, key, request, caller, staged))
 		return;
 	promotion_read(sql, promotion, false);
-	check_alive(promotion);
+	if (!promotion->reprovision)
+		proposal_require_alive(&promotion->proposed);
 	stage_check_revision(fcinfo, promotion->options + EXPECTED_REVISION, &promotion->proposed);
 	promotion->proposed.plan = argument_bool(fcinfo, promotion->options + PLAN, true);
 	promotion->proposed.proposal.allow_replace = argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false);
@@ -499,7 +481,8 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
 	promotion_read(&sql, &promotion, true);
-	check_alive(&promotion);
+	if (!promotion.reprovision)
+		proposal_require_alive(&promotion.proposed);
 	preview_judge(&sql, &promotion);
 	preview_put(&sql, fcinfo, &promotion, views_only);
 	sql_leave(&sql);

@@ -258,6 +258,25 @@ proposal_require_unblocked(const ProposedRevision *proposed, RevisionOrigin orig
 							   proposed->block_reason);
 }
 
+/* Why a promotion leaves its destination alone that was decommissioned. */
+char *
+proposal_would_revive(const InstanceKey *destination)
+{
+	return psprintf("\"%s\" was decommissioned: deploying it would bring it back", instance_key_name(destination));
+}
+
+/* Refuse a promotion that does not say so to bring back what was decommissioned: PM_DECOMMISSIONED. */
+void
+proposal_require_alive(const ProposedRevision *proposed)
+{
+	if (proposed->decommissioned)
+		ereport(ERROR,
+				(errcode(PM_DECOMMISSIONED),
+				 errmsg("cannot promote to \"%s\"", proposed->proposal.instance),
+				 errdetail_internal("%s.", proposal_would_revive(&proposed->key)),
+				 errhint("If it is to come back, call promote.promote_instance with reprovision => true; then everything is added.")));
+}
+
 /* Refuse a proposal whose constraint no release satisfies. */
 void
 proposal_require_release(const Sql *sql, const ProposedRevision *proposed)

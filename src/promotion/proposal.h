@@ -127,5 +127,7 @@ extern void proposal_check(ProposedRevision *proposed);
 extern void proposal_require_release(const Sql *sql, const ProposedRevision *proposed);
 extern bool proposal_minds_blocks(RevisionOrigin origin);
 extern void proposal_require_unblocked(const ProposedRevision *proposed, RevisionOrigin origin);
+extern char *proposal_would_revive(const InstanceKey *destination);
+extern void proposal_require_alive(const ProposedRevision *proposed);
 
 #endif							/* PROMOTE_PROMOTION_PROPOSAL_H */

@@ -70,7 +70,7 @@ would_revive(const PromotionRequest *request, const char *component)
 {
 	InstanceKey key = request_instance(request, component);
 
-	return skip_reason("decommissioned", promotion_would_revive(&key));
+	return skip_reason("decommissioned", proposal_would_revive(&key));
 }
 
 /* Why there is nothing to promote; NULL: there is something. */

@@ -236,7 +236,7 @@ sub begin_round {
 			ask("INSERT INTO promote.instance (project, environment, component, attributes) VALUES ('$project', "
 				. "'$environment', '$component', '{\"project\": \"$project\"}') RETURNING 1");
 			$instances{$name} = { name => $name, environment => $environment, component => $component, revision => 0,
-				references => {}, secrets => {}, secret_set => {}, promoted => {}, revisions => {},
+				references => {}, secrets => {}, secret_moved => {}, promoted => {}, revisions => {},
 				deployments => {}, ran => [], deployed_by => undef, changed_by => undef, open => {}, last => 0 };
 			edit($instances{$name}, parse_json('{"a": 1, "b": "{{x}}", "own": "' . $environment . '"}'), '~1',
 				'stable', 1);
@@ -391,11 +391,18 @@ sub act_reference {
 
 sub act_secret {
 	my ($instance, $name, $value) = (any(), pick(qw(s1 s2)), 'value ' . int rand 3);
+	if (chance(0.25)) {
+		verb("SELECT promote.remove_secret('$instance->{name}', '$name')") or return;
+		return if !defined delete $instance->{secrets}{$name};
+		$instance->{secret_moved}{$name} = ++$model->{clock};
+		delete $instance->{promoted}{$name};
+		return;
+	}
 	my $declared = grep { $_ eq $name } map { @{ $model->{releases}{$_}{secrets} } }
 		$model->desired($instance)->{version}, $instance->{desired}{version};
 	verb("SELECT * FROM promote.set_secret('$instance->{name}', '$name', '$value')", $declared ? ()
 		: 'PM714') or return;
-	$instance->{secret_set}{$name} = ++$model->{clock};
+	$instance->{secret_moved}{$name} = ++$model->{clock};
 	$instance->{secrets}{$name} = $value;
 	return;
 }
@@ -789,7 +796,7 @@ sub hold_instance {
 			!= ($instance->{$column} // 0);
 	}
 	my ($said, $is) = (text($row, 'status'), $model->status($instance, text($row, 'running_action')));
-	found("instance_status says $said where it is $is", $instance->{name}) if !grep { $_ eq $said } split / or /, $is;
+	found("instance_status says $said where it is $is", $instance->{name}) if $said ne $is;
 	delete @$instance{qw(asker staged)};
 	return;
 }

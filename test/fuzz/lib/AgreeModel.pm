@@ -225,10 +225,12 @@ sub rollback {
 		sort { $b->{started} <=> $a->{started} } @{ $instance->{ran} };
 	return if !$ran;
 	my $written = $instance->{revisions}{ $ran->{revision} };
-	my $desired = $ran->{revision} == $instance->{revision};
 	return $self->proposal($instance, params => $written->{params}, channel => $written->{channel},
-		constraint => $desired ? $written->{constraint} : $ran->{version},
-		version => $desired ? $written->{version} : $ran->{version});
+		constraint => $ran->{version}, version => $ran->{version}) if $ran->{revision} != $instance->{revision};
+	# what is desired already is planned by the release of now, and not staged again
+	my $proposal = $self->proposal($instance, %$written);
+	$proposal->{version} = $self->resolve(@$written{qw(constraint channel)});
+	return $proposal;
 }
 
 # ---- since when ----
@@ -344,7 +346,7 @@ sub stage {
 	for my $name (keys %{ $proposal->{copied} }) {
 		my $copied = $proposal->{copied}{$name};
 		$instance->{secrets}{$name} = $copied->{value};
-		$instance->{secret_set}{$name} = ++$self->{clock};
+		$instance->{secret_moved}{$name} = ++$self->{clock};
 		my %waits = waiting_secrets($instance);
 		$instance->{promoted}{$name} = { change => $waits{$name} ? $waits{$name}{change} : $copied->{change},
 			since => $proposal->{revision}, at => $self->{clock} };
@@ -385,8 +387,8 @@ sub stray_since {
 	for my $revision (reverse $above + 1 .. $since - 1) {
 		my $former = $self->state_of($instance, %{ $instance->{revisions}{$revision} });
 		my $value = $former->{values}{$path};
-		$value = (grep { $path eq "reference $_" } @{ $self->{releases}{ $former->{version} }{slots} }) ? $wanted : undef
-			if $path =~ /^reference /;
+		my $slots = $self->{releases}{ $former->{version} }{slots};
+		$value = (grep { $path eq "reference $_" } @$slots) ? $wanted : undef if $path =~ /^reference /;
 		return $since if ($value // "\0") ne ($wanted // "\0");
 		$since = $revision;
 	}
@@ -430,7 +432,7 @@ sub ended {
 	return;
 }
 
-# What instance_status says, one of several where that follows from what is not said here.
+# What instance_status says.
 sub status {
 	my ($self, $instance, $running) = @_;
 	return 'deploying' if $running && $running ne 'PLAN';
@@ -442,11 +444,9 @@ sub status {
 	# a constraint is how a release is chosen, not what runs
 	delete @$_{ 'release constraint', 'release channel' } for $old, $new;
 	return 'stale' if differing($old, $new);
-	# what is written otherwise and rendered the same is another configuration, though nothing of it waits
-	return 'in_sync or stale' if differing($instance->{runs}{template}, $desired->{template});
-	my @set = grep { ($instance->{secret_set}{$_} // 0) > $instance->{runs}{started} }
+	my @moved = grep { ($instance->{secret_moved}{$_} // 0) > $instance->{runs}{started} }
 		@{ $self->{releases}{ $desired->{version} }{secrets} };
-	return @set ? 'in_sync or stale' : 'in_sync';
+	return @moved ? 'stale' : 'in_sync';
 }
 
 1;

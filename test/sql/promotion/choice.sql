@@ -48,7 +48,8 @@ SELECT throws_ok(pg_temp.call('promote_instance', $$idempotency_key => 'k'$$), '
     'a call for everything is another one');
 ROLLBACK TO taken;
 SELECT is(pg_temp.lines(pg_temp.call('promote_instance', pg_temp.only('release', '.tier', '.nodes[1]', '.replicas'))
-    || ' AS p(d, o, n, deployment, changed, diff)') IS NOT NULL, true, 'the release, what only one side has, an element');
+    || ' AS p(d, o, n, deployment, changed, diff)') IS NOT NULL, true,
+    'the release, what only one side has, an element');
 SELECT is(pg_temp.params('ecomm-production-db'), params || '{"tier": null, "replicas": 1,
     "nodes": [{"id": "p1", "role": "x"}]}', 'null is a value, and what the source lacks goes') FROM before;
 SELECT is(pg_temp.lines($$SELECT version_constraint, release_channel, version FROM promote.revision
@@ -82,8 +83,8 @@ reference r: it is copied with copy_remote_references => true
 .nodes[0].id: it is not copyable, and stays the destination''s
 .nodes[7].role: neither side has it
 .none: neither side has it')) AS p(problems),
-       pg_temp.refusal(pg_temp.call(verb, pg_temp.only('release', 'release version', 'size', 'release', '.account', '.none',
-           '.tier', '.tier', '.network', '.network.zones[0]', '.nodes[0].id', '.nodes[7].role', 'secret s',
+       pg_temp.refusal(pg_temp.call(verb, pg_temp.only('release', 'release version', 'size', 'release', '.account',
+           '.none', '.tier', '.tier', '.network', '.network.zones[0]', '.nodes[0].id', '.nodes[7].role', 'secret s',
            'reference r'))) AS r;
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.configure_instance('ecomm-production-db',
     '{"nodes": [{"id": "1"}, {"id": "2"}, {"id": "3"}], "size": "large", "network": {"zones": null}}')$$), '(t)',
@@ -94,7 +95,8 @@ SELECT pg_temp.refuses(pg_temp.call('promote_instance', pg_temp.only(VARIADIC pl
     (ARRAY['.nodes[1]'], '^\.nodes\[1\]: not both sides have that element, and it is not the end'),
     (ARRAY['.network.zones[0]'], '^\.network\.zones\[0\]: it is in an array that only one side has')) AS
         v(places, detail);
-SELECT lives_ok(pg_temp.call('preview_promotion', pg_temp.only('.nodes[2]', '.nodes[1]')), 'the last ones go, in any order');
+SELECT lives_ok(pg_temp.call('preview_promotion', pg_temp.only('.nodes[2]', '.nodes[1]')),
+    'the last ones go, in any order');
 SELECT pg_temp.refuses(pg_temp.call(verb, more), state, detail, verb || ' ' || more)
   FROM unnest(ARRAY['promote_instance', 'preview_promotion']) AS verb,
        (VALUES ($$"only" => '{}'$$, 'PM404', 'not an array of 1 to 1000 places'),
@@ -126,7 +128,8 @@ SELECT promote.configure_instance('ecomm-staging-db', '{"size": "small", "passwo
 SELECT is(pg_temp.lines(format('SELECT path, new_value FROM (%s) AS p WHERE path IN (%L, %L, %L)',
     pg_temp.call('preview_promotion', more), 'release constraint', '.size', '.replicas')), expected, more)
   FROM (VALUES ('pin => false', E'("release constraint","""1.1.0""")\n(.size,"""small""")\n(.replicas,8)'),
-    ('source_revision => 2, expected_source_revision => 2', E'("release constraint","""1.1.0""")\n(.replicas,8)\n(.size,"""large""")'),
+    ('source_revision => 2, expected_source_revision => 2',
+        E'("release constraint","""1.1.0""")\n(.replicas,8)\n(.size,"""large""")'),
     ('source_revision => 1', E'("release constraint","""~1""")\n(.size,"""medium""")\n(.replicas,1)'),
     ($$source_state => 'running', expected_source_revision => 1$$,
         E'("release constraint","""~1""")\n(.size,"""medium""")\n(.replicas,1)'),
@@ -156,6 +159,35 @@ SELECT throws_ok(pg_temp.call('promote_instance', format('%s, idempotency_key =>
     'that is another call: ' || more)
   FROM unnest(ARRAY['source_revision => 1', $$source_state => 'desired'$$,
       $$source_state => 'running', expected_source_revision => 1$$]) AS more;
+
+-- ---- secrets and remote references ----
+INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, remote_references) VALUES
+    ('redis', '2.0.0', '{}', '{"password": {"required": false}, "token": {"required": false}}',
+        '{"network": {"required": false}, "queue": {"required": false}}');
+SELECT promote.configure_instance(name, '{"a": 1}', '2.0.0'), promote.set_remote_reference(name, 'network', name)
+  FROM unnest(ARRAY['ecomm-staging-cache', 'ecomm-production-cache']) AS name \g /dev/null
+SELECT promote.set_remote_reference('ecomm-staging-cache', 'queue', 'q') \g /dev/null
+SET LOCAL promote.secret_key_command = 'echo one:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=';
+SELECT promote.set_secret('ecomm-' || e || '-cache', s, e || s)
+  FROM unnest(ARRAY['staging', 'production']) AS e, unnest(ARRAY['password', 'token']) AS s \g /dev/null
+SELECT is(pg_temp.lines($$SELECT path, change, origin FROM promote.preview_promotion('ecomm-staging-cache',
+    'ecomm-production-cache', "only" => ARRAY['reference queue', 'secret token'], copy_secrets => true,
+    copy_remote_references => true) WHERE kind IN ('reference', 'secret')$$),
+E'("reference queue",add,source)
+("reference network",keep,destination)
+("secret password",keep,destination)
+("secret token",change,source)', 'of what may be copied, only what is named is');
+SELECT is(pg_temp.lines($$SELECT changed FROM promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
+    "only" => ARRAY['reference queue', 'secret token'], copy_secrets => true, copy_remote_references => true)$$), '(t)',
+    'copied');
+SELECT is(pg_temp.lines($$SELECT field, reference FROM promote.remote_reference WHERE environment = 'production'
+    ORDER BY field$$), E'(network,ecomm-production-cache)\n(queue,q)', 'the reference');
+SELECT is(pg_temp.lines($$SELECT secret, fingerprint = promote.secret_fingerprint('ecomm', 'staging' || secret)
+    FROM promote.secret WHERE environment = 'production' ORDER BY secret$$), E'(password,f)\n(token,t)',
+    'and the secret');
+SELECT is((SELECT data -> 'secrets' FROM promote.audit_log WHERE event = 'secrets.copied'),
+    '[{"name": "password", "change": "kept"}, {"name": "token", "change": "replaced"}]', 'which is recorded');
+SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 
 SELECT * FROM finish();
 ROLLBACK;

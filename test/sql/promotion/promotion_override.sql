@@ -39,7 +39,8 @@ SELECT is(pg_temp.shown(overrides), E'.c.d remove "(sensitive value)" ->
 .c.e[1] remove "(sensitive value)" -> 3', 'every leaf of the object goes: ' || overrides)
   FROM unnest(ARRAY['{"c": "{{count}}"}', '{"c": 3}']) AS overrides;
 SELECT is(pg_temp.as_role('p_viewer', pg_temp.preview(format('{"c": %s}', guess))),
-          pg_temp.as_role('p_viewer', pg_temp.preview('{"c": "some other password"}')), 'a guess is told nothing: ' || guess)
+          pg_temp.as_role('p_viewer', pg_temp.preview('{"c": "some other password"}')),
+              'a guess is told nothing: ' || guess)
   FROM unnest(ARRAY['"a long password"', '3', 'true']) AS guess;
 SELECT is(pg_temp.as_role('p_viewer', pg_temp.preview(format('{"c": {"e": [2, "%s"]}}', guess))), E'.c.d remove 1 ->
 .c.e[0] none 2 -> 2 1

@@ -1,4 +1,5 @@
--- Remote references of slots that one of two releases does not declare: what a promotion to the other adds or takes away.
+-- Remote references of slots that one of two releases does not declare: what a promotion to the other adds, or takes
+-- away.
 BEGIN;
 SELECT no_plan();
 \ir ../../fixtures/ecomm.sql

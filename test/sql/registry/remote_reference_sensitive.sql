@@ -69,7 +69,8 @@ SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-vault', 'ecomm-
 SELECT promote.configure_instance('ecomm-production-vault', '{"token": "{{token}}", "pin": 1}') \g /dev/null
 SELECT request FROM promote.open_request('ecomm', 'staging', 'production', '{"components": ["vault"]}',
     copy_remote_references => true) \gset
-CREATE TEMP TABLE previewed ON COMMIT DROP AS SELECT r::text AS row FROM promote.preview_request('ecomm', :request) AS r;
+CREATE TEMP TABLE previewed ON COMMIT DROP AS SELECT r::text AS row FROM promote.preview_request('ecomm',
+    :request) AS r;
 SELECT matches(row, '"+code"+: "+references"+.*the slot \W+network\W+ has a parameter', 'a request is told of it')
   FROM previewed;
 SELECT doesnt_match(row, 'hunter', '... and shows no value') FROM previewed;
