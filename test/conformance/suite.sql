@@ -79,8 +79,10 @@ CREATE FUNCTION suite.parts(document jsonb) RETURNS SETOF jsonb LANGUAGE sql IMM
 		SELECT '{}'::text[], document
 		UNION ALL
 		SELECT m.path || c.key, c.value
-		FROM member AS m, LATERAL (SELECT e.key, e.value FROM jsonb_each(CASE jsonb_typeof(m.value) WHEN 'object' THEN m.value ELSE '{}' END) AS e
-			UNION ALL SELECT (n - 1)::text, m.value->(n - 1) FROM generate_series(1, CASE jsonb_typeof(m.value) WHEN 'array'
+		FROM member AS m, LATERAL (SELECT e.key, e.value
+			FROM jsonb_each(CASE jsonb_typeof(m.value) WHEN 'object' THEN m.value ELSE '{}' END) AS e
+			UNION ALL SELECT (n - 1)::text, m.value->(n - 1)
+				FROM generate_series(1, CASE jsonb_typeof(m.value) WHEN 'array'
 				THEN jsonb_array_length(m.value) ELSE 0 END) AS n) AS c (key, value))
 	SELECT DISTINCT CASE WHEN path = '{}' THEN document ELSE document #- path END FROM member
 	WHERE path = '{}' OR jsonb_typeof(document #> path[:cardinality(path) - 1]) = 'object'

@@ -22,22 +22,26 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema, presets) VAL
     "small": {"tier": "small", "zone": "b"}}');
 
 -- ---- a preset ----
-SELECT is(pg_temp.lines($$SELECT old_revision, new_revision, changed FROM promote.configure_instance('ecomm-staging-cache',
+SELECT is(pg_temp.lines($$SELECT old_revision, new_revision, changed
+    FROM promote.configure_instance('ecomm-staging-cache',
     '{"size": 9, "tier": null, "net": {"name": "n"}}', '~2', preset => 'production')$$), '(,1,t)', 'a first revision');
 SELECT is(pg_temp.params('ecomm-staging-cache'),
     '{"size": 9, "net": {"cidr": "10.0.0.0/8", "name": "n"}, "note": null, "token": "preset"}',
     'the preset, then the patch; a null of the preset is a value');
 SELECT promote.configure_instance('ecomm-staging-cache', '{"zone": "a"}', preset => 'small') \g /dev/null
 SELECT is(pg_temp.params('ecomm-staging-cache'),
-    '{"size": 9, "net": {"cidr": "10.0.0.0/8", "name": "n"}, "note": null, "token": "preset", "tier": "small", "zone": "a"}',
+    '{"size": 9, "net": {"cidr": "10.0.0.0/8", "name": "n"}, "note": null, "token": "preset", "tier": "small", "zone": '
+        '"a"}',
     'a preset is merged over its own, and the patch has the last word');
-SELECT is((SELECT overrides FROM promote.revision WHERE component = 'cache' ORDER BY revision DESC LIMIT 1), '{"zone": "a"}',
+SELECT is((SELECT overrides FROM promote.revision WHERE component = 'cache' ORDER BY revision DESC LIMIT 1),
+    '{"zone": "a"}',
     'the revision has the patch');
 SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-staging-cache', preset => 'Production')$$, 'PM002',
     '^It has "small", "production"\.$', 'a preset that is not there');
 SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-cache', version_constraint => '1.0.0',
     preset => 'x')$$, 'PM002', '^It has no presets\.$', 'a release without presets');
-SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-bare', preset => 'x')$$, 'PM202', 'no releases',
+SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-bare', preset => 'x')$$, 'PM202',
+    'no releases',
     'no release');
 SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-bare', fill_defaults => true)$$, 'PM202',
     'no releases', '... that would have defaults');
@@ -56,19 +60,23 @@ SELECT is(pg_temp.lines($$SELECT changed FROM promote.configure_instance('ecomm-
 
 -- ---- what is missing is listed whole ----
 SELECT is((SELECT detail FROM pg_temp.refusal($$SELECT promote.configure_instance('ecomm-production-cache',
-    '{"net": null, "size": null}')$$)), E'.: required property "net" is missing\n.net: required property "cidr" is missing\n'
-    '.net: required property "name" is missing\n.: required property "size" is missing', 'an object, with what it needs');
+    '{"net": null, "size": null}')$$)),
+        E'.: required property "net" is missing\n.net: required property "cidr" is missing\n'
+    '.net: required property "name" is missing\n.: required property "size" is missing',
+        'an object, with what it needs');
 SELECT is((SELECT detail FROM pg_temp.refusal($$SELECT promote.configure_instance('ecomm-production-cache',
     '{"net": {"peer": {}}, "size": "x"}')$$)),
     E'.net.peer: required property "id" is missing\n.size: expected integer, found string', 'with what is wrong');
 SELECT matches((SELECT hint FROM pg_temp.refusal($$SELECT promote.configure_instance('ecomm-production-cache',
     '{"size": null}')$$)), '^Pass fill_defaults => true', 'the hint leads on');
-SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-cache', '{"size": null}', fill_defaults => true)$$,
+SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-cache', '{"size": null}',
+    fill_defaults => true)$$,
     '... to success');
 
 -- ---- the preview ----
 CREATE FUNCTION pg_temp.preview(arguments text) RETURNS text LANGUAGE sql AS $$
-    SELECT pg_temp.lines('SELECT path, change, old_value, new_value, running_value, origin, immutable, sensitive, problem '
+    SELECT pg_temp.lines('SELECT path, change, old_value, new_value, running_value, origin, immutable, sensitive, '
+        'problem '
         'FROM promote.preview_configuration(' || arguments || ') WHERE change IS DISTINCT FROM ''none''')
 $$;
 SELECT is(pg_temp.lines($$SELECT * FROM promote.preview_configuration('ecomm-production-cache')
@@ -77,7 +85,8 @@ SELECT pg_temp.refuses($$SELECT * FROM promote.preview_configuration('ecomm-prod
     'without a release there is nothing to show');
 SELECT pg_temp.refuses($$SELECT * FROM promote.preview_configuration('ecomm-nowhere-db')$$, 'PM002', 'nowhere',
     'nor without an instance');
-SELECT pg_temp.refuses($$SELECT * FROM promote.preview_configuration('ecomm-staging-cache', preset => 'nope')$$, 'PM002',
+SELECT pg_temp.refuses($$SELECT * FROM promote.preview_configuration('ecomm-staging-cache', preset => 'nope')$$,
+    'PM002',
     'It has', 'nor by a preset that is not there');
 SELECT is(pg_temp.preview($$'ecomm-prod-uswest-db', '{"size": "huge", "network": {"cidr": 1}}', '2.0.0'$$),
 E'(.size,,,,,,f,f,"expected one of ""small"", ""medium"", ""large""")
@@ -104,8 +113,10 @@ DECLARE
     refused text;
     diff jsonb;
 BEGIN
-    EXECUTE format('SELECT string_agg(concat_ws('' '', path, CASE WHEN running_value IS NULL THEN ''add'' WHEN new_value IS NULL
-        THEN ''remove'' ELSE ''change'' END, running_value, ''->'', new_value, since), E''\n'' ORDER BY path COLLATE "C")
+    EXECUTE format('SELECT string_agg(concat_ws('' '', path, CASE WHEN running_value IS NULL THEN ''add'' WHEN '
+        'new_value IS NULL
+        THEN ''remove'' ELSE ''change'' END, running_value, ''->'', new_value, since), E''\n'' ORDER BY path COLLATE '
+            '"C")
         FILTER (WHERE since IS NOT NULL AND NOT sensitive), count(*) FILTER (WHERE kind = ''violation'')
         FROM promote.preview_configuration(%s)', arguments) INTO previewed, violated;
     BEGIN
@@ -128,14 +139,17 @@ SELECT pg_temp.agrees(format('''ecomm-staging-cache'', %L', patch) || more)
   FROM unnest(ARRAY['{}', '{"size": 3}', '{"size": "x"}', '{"size": null}', '{"zone": "z"}', '{"zone": null}',
                     '{"net": null}', '{"tier": "{{nothing}}"}', '{"note": "{{domain}}"}', '{"token": "new"}']) AS patch,
        unnest(ARRAY['', ', preset => ''small''', ', preset => ''production'', fill_defaults => true']) AS more;
-SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-staging-cache', preset => 'small', patch => '{"zone": "c"}')$$,
+SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-staging-cache', preset => 'small',
+    patch => '{"zone": "c"}')$$,
     'PM104', '^\.zone$', 'what is immutable stays so');
 
 -- ---- those who may only view ----
 CREATE ROLE promote_test_viewer;
 INSERT INTO promote.grants (role, action) VALUES ('promote_test_viewer', 'view');
-SELECT is(pg_temp.as_role('promote_test_viewer', $$SELECT count(*) FROM promote.preview_configuration('ecomm-staging-cache',
-    '{"note": "{{domain}}"}')$$), 'PM701: Role "promote_test_viewer" has no grant "configure" for "ecomm-staging-cache", '
+SELECT is(pg_temp.as_role('promote_test_viewer', $$SELECT count(*)
+    FROM promote.preview_configuration('ecomm-staging-cache',
+    '{"note": "{{domain}}"}')$$),
+        'PM701: Role "promote_test_viewer" has no grant "configure" for "ecomm-staging-cache", '
     'whose parameters would replace them.', 'placeholders are for those who may write them');
 SELECT is(pg_temp.as_role('promote_test_viewer', format($$SELECT string_agg(p::text, ' ') FROM
     promote.preview_configuration('ecomm-staging-cache', %L%s) AS p WHERE path = '.token'$$, patch, more)),
@@ -144,7 +158,8 @@ SELECT is(pg_temp.as_role('promote_test_viewer', format($$SELECT string_agg(p::t
     'a guess is not told: ' || patch || more)
   FROM (VALUES ('{"token": "new"}', '', 'override'), ('{"token": "guess"}', '', 'override'),
                ('{}', ', preset => ''production''', 'preset')) AS v (patch, more, origin);
-SELECT is(pg_temp.as_role('promote_test_viewer', $$SELECT promote.configure_instance('ecomm-staging-cache')$$) ~ '^PM701', true,
+SELECT is(pg_temp.as_role('promote_test_viewer',
+    $$SELECT promote.configure_instance('ecomm-staging-cache')$$) ~ '^PM701', true,
     'the preview is no right to write');
 
 -- an immutable and sensitive value that runs
