@@ -121,9 +121,9 @@ CREATE FUNCTION promote_internal.proposal_from(
           FROM promote.instance AS s
          CROSS JOIN LATERAL (
               SELECT m.bundle,
-                     $4 <> $2 AND $5 IS DISTINCT FROM 'own' AND ($5 IS NOT DISTINCT FROM 'pinned' OR COALESCE(m.version_policy, (
+                     $4 <> $2 AND COALESCE($5, m.version_policy, (
                          SELECT e.version_policy FROM promote.environment AS e
-                          WHERE e.project = $1 AND e.environment = $2)) = 'pinned') AS pinned
+                          WHERE e.project = $1 AND e.environment = $2)) = 'pinned' AS pinned
                 FROM promote.component AS m
                WHERE m.project = s.project AND m.component = s.component LIMIT 1) AS m
           LEFT JOIN LATERAL (
@@ -139,14 +139,8 @@ CREATE FUNCTION promote_internal.proposal_from(
                          SELECT run.version::text FROM promote.deployment AS run
                           WHERE run.project = s.project AND run.environment = s.environment AND run.component = s.component
                             AND run.deployment = s.deployed_by)
-                     WHEN $5 = 'own' THEN (
-                         SELECT own.version_constraint::text FROM promote.instance AS own
-                          WHERE own.project = $1 AND own.environment = $2 AND own.component = $3)
                      ELSE COALESCE($5, r.version_constraint) END AS version_constraint,
-                     CASE WHEN $5 = 'own' THEN (
-                         SELECT own.release_channel::text FROM promote.instance AS own
-                          WHERE own.project = $1 AND own.environment = $2 AND own.component = $3)
-                     ELSE COALESCE($6, r.release_channel) END AS release_channel
+                     COALESCE($6, r.release_channel) AS release_channel
               OFFSET 0) AS w
           LEFT JOIN LATERAL promote.resolve_release(
               m.bundle, w.version_constraint, w.release_channel) AS rel ON true

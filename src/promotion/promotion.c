@@ -144,17 +144,40 @@ check_source_revision(const Promotion *promotion)
 						 taken, expected)));
 }
 
+/* Which release an instance desires; both NULL: none. */
+typedef struct OwnRelease
+{
+	char	   *constraint;
+	char	   *channel;
+} OwnRelease;
+
+/* Read which release the destination desires. */
+static void
+read_own_release(const Sql *sql, const InstanceKey *destination, bool read_only, OwnRelease *own)
+{
+	static const SqlField fields[] = {
+		SQL_FIELD(OwnRelease, constraint, "i.version_constraint"),
+		SQL_FIELD(OwnRelease, channel, "i.release_channel")
+	};
+	static Statement read = SQL_ROWS(fields, "SELECT $* FROM promote.instance AS i WHERE " OF_INSTANCE("i"));
+	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(destination));
+
+	(void) sql_row(&rows, 0, own);
+}
+
 /* Read the state of the source that was chosen, as a proposal for the destination. */
 static void
 read_source(const Sql *sql, Promotion *promotion, bool read_only)
 {
 	const Choice *choice = &promotion->choice;
 	ProposedRevision *proposed = &promotion->proposed;
+	OwnRelease	release = {promotion->pin ? PROPOSAL_PINNED : NULL, NULL};
 
+	if (!choice_has_release(choice))
+		read_own_release(sql, &promotion->destination, read_only, &release);
 	proposal_from_revision(sql, &promotion->destination, promotion->source.environment,
 						   choice->source_state == SOURCE_RUNNING ? PROPOSAL_RUNNING : choice->source_revision,
-						   !choice_has_release(choice) ? PROPOSAL_OWN : promotion->pin ? PROPOSAL_PINNED : NULL,
-						   NULL, read_only, proposed);
+						   release.constraint, release.channel, read_only, proposed);
 	if (proposed->source_revision == 0)
 		refuse_source(promotion);
 	check_source_revision(promotion);

@@ -192,8 +192,7 @@ proposal_check(ProposedRevision *proposed)
 /*
  * Read a proposal for the destination: the desired state of the same component in another
  * environment, or of the destination itself, with another constraint and channel if these are
- * given.  The constraint PROPOSAL_PINNED stands for the version that the other runs, PROPOSAL_OWN
- * for the destination's constraint and channel.  Instead of what the other desires, one of its
+ * given.  The constraint PROPOSAL_PINNED stands for the version that the other runs.  Instead of what the other desires, one of its
  * revisions is read, or PROPOSAL_RUNNING: no source_revision is set where there is none.  Takes no
  * locks.  Raises PM_NOT_FOUND where the destination or the source does not exist, and PM_NO_PATH
  * where the source needs a path and has none.
@@ -214,7 +213,8 @@ proposal_from_revision(const Sql *sql, const InstanceKey *destination, const cha
 	if (view)
 		rule_hold(RULE_PATHS, destination->project, destination->environment, view);
 	rows = sql_read_if(sql, read_only, &read, AS_KEY(destination), AS_TEXT(source_environment),
-					   AS_TEXT(version_constraint), AS_TEXT(release_channel), AS_NUMBER(source_revision));
+					   AS_TEXT(version_constraint), AS_TEXT(release_channel),
+					   AS_NUMBER(source_revision));
 	if (!proposal_read(sql, &rows, 0, read_only, proposed))
 	{
 		require_instance(sql, &source);

@@ -25,9 +25,6 @@ extern const char *const revision_origins[];
 /* What stands for the version that the source runs, where a version constraint is proposed. */
 #define PROPOSAL_PINNED "pinned"
 
-/* What stands for the destination's own constraint and channel there. */
-#define PROPOSAL_OWN "own"
-
 /* What stands for a source's revision that is desired, or runs, where one is proposed. */
 #define PROPOSAL_DESIRED 0
 #define PROPOSAL_RUNNING (-1)

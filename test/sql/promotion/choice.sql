@@ -56,6 +56,7 @@ SELECT is(pg_temp.lines($$SELECT version_constraint, release_channel, version FR
     WHERE environment = 'production' AND revision = 2$$), '(~1,development,1.2.0-dev.20260915T101500Z)',
     'release is constraint and channel');
 ROLLBACK TO taken;
+UPDATE promote.environment SET version_policy = 'pinned' WHERE project = 'ecomm' AND environment = 'production';
 SELECT is(pg_temp.lines(pg_temp.call('promote_instance', $$'{"replicas": 4, "account": "mine"}', $$ ||
     pg_temp.only('.size')) || ' AS p(d, o, n, deployment, changed, diff)') IS NOT NULL, true, 'with overrides');
 SELECT is(pg_temp.params('ecomm-production-db'), params || '{"size": "medium", "replicas": 4, "account": "mine"}',
