@@ -192,10 +192,10 @@ proposal_check(ProposedRevision *proposed)
 /*
  * Read a proposal for the destination: the desired state of the same component in another
  * environment, or of the destination itself, with another constraint and channel if these are
- * given.  The constraint PROPOSAL_PINNED stands for the version that the other runs.  Instead of what the other desires, one of its
- * revisions is read, or PROPOSAL_RUNNING: no source_revision is set where there is none.  Takes no
- * locks.  Raises PM_NOT_FOUND where the destination or the source does not exist, and PM_NO_PATH
- * where the source needs a path and has none.
+ * given.  The constraint PROPOSAL_PINNED stands for the version that the other runs.  Instead of
+ * what the other desires, one of its revisions is read, or PROPOSAL_RUNNING: no source_revision is
+ * set where there is none.  Takes no locks.  Raises PM_NOT_FOUND where the destination or the
+ * source does not exist, and PM_NO_PATH where the source needs a path and has none.
  */
 void
 proposal_from_revision(const Sql *sql, const InstanceKey *destination, const char *source_environment,

@@ -253,7 +253,8 @@ SELECT is((SELECT status || ' ' || moved FROM promote.advance_request('shop', 10
 SELECT matches(pg_temp.waits(10), '^the execution window opens at ....-..-.. ..:..:.. UTC$', '... and says when');
 SELECT is(pg_temp.cancel(10), 'CANCELLED', 'cancelled');
 SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s3"]}',
-    overrides => '{"s3": [{"op": "replace", "path": "/size", "value": 7}]}', soak => '1 second', message => 'for the sale')), 11, 'a request that soaks');
+    overrides => '{"s3": [{"op": "replace", "path": "/size", "value": 7}]}', soak => '1 second',
+    message => 'for the sale')), 11, 'a request that soaks');
 SELECT is(pg_temp.preview(11), 1::bigint, 'previewed');
 SELECT is(pg_temp.drain(11), 'RUNNING', 'deployed');
 SELECT matches(pg_temp.waits(11), '^wave 1: "shop-production-s3" soaks until', 'but not done before it has soaked');
