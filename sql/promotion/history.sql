@@ -149,7 +149,7 @@ ALTER TABLE promote.revision ENABLE ALWAYS TRIGGER refuse_truncate;
 
 CREATE TRIGGER guard_registry BEFORE UPDATE ON promote.bundle_release
     FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_registry(
-        'bundle', 'version', 'params_schema', 'secrets', 'remote_references',
+        'bundle', 'version', 'params_schema', 'secrets', 'remote_references', 'presets',
         'artifact_digest', 'source_commit', 'changelog', 'attributes');
 ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER guard_registry;
 

@@ -340,8 +340,10 @@ CREATE VIEW promote_internal.request_item_now AS
            t.reason,
            (SELECT i.revision FROM promote.instance AS i
              WHERE i.project = t.project AND i.environment = t.destination_environment AND i.component = t.component) AS desired,
-           (SELECT i.revision FROM promote.instance AS i
-             WHERE i.project = t.project AND i.environment = r.source_environment AND i.component = t.component) AS source_desired,
+           EXISTS (SELECT FROM promote.instance AS i
+                    WHERE i.project = t.project AND i.environment = t.destination_environment AND i.component = t.component)
+           AND EXISTS (SELECT FROM promote.instance AS i
+                    WHERE i.project = t.project AND i.environment = r.source_environment AND i.component = t.component) AS is_pair,
            p.deployment AS last_plan,
            p.status AS plan_status,
            p.worker AS plan_worker,

@@ -18,6 +18,7 @@
 #include "compose/overrides.h"
 #include "json/builder.h"
 #include "json/limits.h"
+#include "json/merge.h"
 #include "json/overlay.h"
 #include "json/patch.h"
 #include "json/path.h"
@@ -75,29 +76,67 @@ overlay_own(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
 							   SCHEMA_NONCOPYABLE, element_match, &keys);
 }
 
+/* The destination's own params; {} where it desires nothing yet. */
+Jsonb *
+compose_own(const Proposal *proposal)
+{
+	return proposal->own_params ? proposal->own_params : json_empty_object();
+}
+
+/* The destination's own params, with the preset, if there is one, for what it has not. */
+static Jsonb *
+own_over_preset(const Proposal *proposal)
+{
+	Jsonb	   *own = compose_own(proposal);
+
+	return proposal->preset ? json_lay_over(proposal->preset, own) : own;
+}
+
 /*
- * The base with the overrides on top.  What comes out may be in another branch
- * of the schema than either document was, where more is not copyable, or have
- * objects that the source had no place for: those places get the destination's
- * own values too, and the overrides their last word, until nothing changes any
- * more.  The bound is for schemas and overrides that pull to and fro.
+ * A document with the schema's defaults for what it lacks, if the proposal is to have them; else
+ * itself.  The values of placeholders decide about branches.
  */
 static Jsonb *
-apply_overrides(Jsonb *base, const Overrides *overrides, const Jsonb *destination,
-				const Jsonb *schema, const Jsonb *const *variables)
+fill_in(const Proposal *proposal, Jsonb *document)
+{
+	Jsonb	   *rendered;
+	Jsonb	   *filled;
+
+	if (!proposal->fill_defaults)
+		return document;
+	rendered = proposal->parameters ? json_render(document, proposal->parameters, true) : document;
+	filled = schema_fill(schema_compile(proposal->schema), rendered);
+	return filled == rendered ? document : rendered == document ? filled : json_lay_within(filled, document);
+}
+
+/*
+ * The base with the overrides on top, and with the defaults below.  What comes
+ * out may be in another branch of the schema than either document was, where
+ * more is not copyable, or have objects that the source had no place for: those
+ * places get the destination's own values too, and the overrides their last
+ * word, until nothing changes any more.  The bound is for schemas and overrides
+ * that pull to and fro.
+ */
+static Jsonb *
+apply_overrides(const Proposal *proposal, Jsonb *base, const Overrides *overrides)
 {
 	const int	max_rounds = 100;
-	Jsonb	   *result = overrides_apply(overrides, base);
+	const Jsonb *variables[2] = {proposal->parameters, NULL};
+	Jsonb	   *own;
+	Jsonb	   *patched = overrides_apply(overrides, base);
+	Jsonb	   *result = fill_in(proposal, patched);
 
-	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE | SCHEMA_KEYED) &&
+	if (result == patched && !schema_marks_vary(schema_compile(proposal->schema), SCHEMA_NONCOPYABLE | SCHEMA_KEYED) &&
 		!overrides_make_objects(overrides, base))
 		return result;
+	own = own_over_preset(proposal);
 	for (int i = 0; i < max_rounds; i++)
 	{
-		Jsonb	   *next = overlay_own(result, destination, schema, variables);
+		Jsonb	   *next = overlay_own(result, own, proposal->schema, variables);
 
 		if (next != result)
 			next = overrides_apply_again(overrides, next, result);
+		next = fill_in(proposal, next);
 		if (next == result || json_is_copy(next, result))
 			break;
 		result = next;
@@ -107,14 +146,15 @@ apply_overrides(Jsonb *base, const Overrides *overrides, const Jsonb *destinatio
 
 /*
  * What the destination's params become before the overrides, where the
- * proposal's params are still the source's.
+ * proposal's params are still the source's.  What is not copyable is the
+ * destination's own, or, where it has nothing, the preset's.
  */
 Jsonb *
 compose_base(const Proposal *proposal)
 {
 	const Jsonb *variables[2] = {proposal->parameters, proposal->source_parameters};
 
-	return overlay_own(proposal->params, proposal->own_params, proposal->schema, variables);
+	return overlay_own(proposal->params, own_over_preset(proposal), proposal->schema, variables);
 }
 
 /* Add what may run to what values come from, with the marks of its releases. */
@@ -193,30 +233,37 @@ try_patch(Proposal *proposal, const Jsonb *base, const Jsonb *patch)
 	proposal->kept = json_builder_finish(&builder);
 }
 
-/* What a merge patch or a JSON Patch makes of the params that an instance desires, {} where it desires none. */
+/* What an instance's params become by an edit before its patch: its own, with the preset, if any, on top. */
 Jsonb *
-compose_edit(Proposal *proposal, const Jsonb *patch)
+compose_edit_base(const Proposal *proposal)
+{
+	Jsonb	   *own = compose_own(proposal);
+
+	return proposal->preset ? json_lay_over(own, proposal->preset) : own;
+}
+
+/* What an instance's params become by an edit: the base with the patch, of either kind, and the defaults below. */
+Jsonb *
+compose_edit(Proposal *proposal, const Jsonb *base, const Jsonb *patch)
 {
 	Overrides	overrides;
-	const Jsonb *own = proposal->own_params ? proposal->own_params : json_empty_object();
 
 	overrides_read(&overrides, patch);
 	if (overrides.is_patch)
-		try_patch(proposal, own, patch);
-	return overrides_apply(&overrides, own);
+		try_patch(proposal, base, patch);
+	return fill_in(proposal, overrides_apply(&overrides, base));
 }
 
 /* What the destination's params become: the base with the overrides, a merge patch or a JSON Patch. */
 Jsonb *
 compose_overrides(Proposal *proposal, Jsonb *base, const Jsonb *document)
 {
-	const Jsonb *variables[2] = {proposal->parameters, NULL};
 	Overrides	overrides;
 
 	overrides_read(&overrides, document);
 	if (overrides.is_patch)
 		try_patch(proposal, base, document);
-	return apply_overrides(base, &overrides, proposal->own_params, proposal->schema, variables);
+	return apply_overrides(proposal, base, &overrides);
 }
 
 /*
@@ -224,15 +271,13 @@ compose_overrides(Proposal *proposal, Jsonb *base, const Jsonb *document)
  * parameters.  All must be objects within the limits; overrides may be an array.
  */
 static Jsonb *
-compose_params(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
-			   const Jsonb *document)
+compose_params(Jsonb *source, Jsonb *destination, Jsonb *schema, const Jsonb *document)
 {
-	const Jsonb *variables[2] = {NULL, NULL};
+	const Proposal proposal = {.params = source,.own_params = destination,.schema = schema};
 	Overrides	overrides;
 
 	overrides_read(&overrides, document);
-	return apply_overrides(overlay_own(source, destination, schema, variables), &overrides,
-						   destination, schema, variables);
+	return apply_overrides(&proposal, compose_base(&proposal), &overrides);
 }
 
 /* Collector of violations: a line each. */
@@ -244,6 +289,22 @@ add_violation(void *state, const SchemaViolation *violation)
 	if (lines->len > 0)
 		appendStringInfoChar(lines, '\n');
 	appendStringInfo(lines, "%s: %s", violation->instance_path, violation->message);
+}
+
+/* What can be done about params that are not valid. */
+static const char *
+remedy(const Proposal *proposal)
+{
+	Proposal	filling = *proposal;
+	JsonbValue	view;
+
+	filling.fill_defaults = true;
+	view = json_view(json_render(fill_in(&filling, proposal->params), proposal->parameters, true));
+	if (schema_validate(schema_compile(proposal->schema), &view, NULL, NULL))
+		return "Pass fill_defaults => true, and the schema's defaults fill it in; or set what is named above by overrides.";
+	if (proposal->own_params == NULL)
+		return "Set what is named above by overrides, or in the patch of an edit; a preset and fill_defaults => true fill in what they have of it.";
+	return "Set what is named above by overrides, or promote another version.";
 }
 
 /* Refuse params that the release's schema does not allow, for all reasons. */
@@ -260,7 +321,7 @@ check_valid(const Proposal *proposal)
 				 errmsg("the params of \"%s\" would not be valid for %s %s",
 						proposal->instance, proposal->bundle, proposal->version),
 				 errdetail_internal("%s", lines.data),
-				 errhint("Set what is named above by overrides, or promote another version.")));
+				 errhint("%s", remedy(proposal))));
 	pfree(lines.data);
 }
 
@@ -404,7 +465,7 @@ tell_immutable(void *state, const JsonChange *change)
 
 	if (!(change->flags & SCHEMA_IMMUTABLE))
 		return;
-	tell(obstacles, PM_IMMUTABLE, change->path, "what runs has another value, which is immutable");
+	tell(obstacles, PM_IMMUTABLE, change->path, COMPOSE_IMMUTABLE);
 	obstacles->immutable = true;
 }
 

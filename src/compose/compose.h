@@ -41,6 +41,8 @@ typedef struct Proposal
 	const char *instance;		/* name, for messages */
 	Jsonb	   *params;			/* proposed */
 	Jsonb	   *own_params;		/* desired until now; NULL: none */
+	Jsonb	   *preset;			/* of the release, see compose_base and compose_edit_base; NULL: none */
+	bool		fill_defaults;	/* do the schema's defaults fill in what is missing? */
 	Jsonb	   *source_params;	/* that params are made of; NULL: none are known */
 	Jsonb	   *observed;		/* that values were taken over from; NULL: none */
 	List	   *deployed;		/* all that may run: Carried *; NIL: nothing */
@@ -78,11 +80,16 @@ typedef struct Obstacle
 	const char *message;		/* a sentence; never a value */
 } Obstacle;
 
+/* What is said of an immutable value that would change. */
+#define COMPOSE_IMMUTABLE "what runs has another value, which is immutable"
+
 typedef void (*ObstacleCollector) (void *state, const Obstacle *obstacle);
 
 extern JsonMark *compose_noncopyable(const Jsonb *document, const Jsonb *schema, const Jsonb *const *variables);
+extern Jsonb *compose_own(const Proposal *proposal);
 extern Jsonb *compose_base(const Proposal *proposal);
-extern Jsonb *compose_edit(Proposal *proposal, const Jsonb *patch);
+extern Jsonb *compose_edit_base(const Proposal *proposal);
+extern Jsonb *compose_edit(Proposal *proposal, const Jsonb *base, const Jsonb *patch);
 extern Jsonb *compose_overrides(Proposal *proposal, Jsonb *base, const Jsonb *overrides);
 extern void compose_check(Proposal *proposal);
 extern void compose_obstacles(Proposal *proposal, ObstacleCollector collect, void *state);

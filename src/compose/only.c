@@ -264,11 +264,11 @@ static bool
 is_refused(Only *only, const Proposal *proposal, JsonMark *const *marks, const OnlyPlace *at)
 {
 	const JsonbValue source = json_view(proposal->params);
-	const JsonbValue own = json_view(proposal->own_params);
+	const JsonbValue own = json_view(compose_own(proposal));
 	JsonbValue	found;
 	const char *problem = NULL;
 
-	if (is_claimed(proposal->params, marks[0], at->place) || is_claimed(proposal->own_params, marks[1], at->place))
+	if (is_claimed(proposal->params, marks[0], at->place) || is_claimed(compose_own(proposal), marks[1], at->place))
 		problem = "it is not copyable, and stays the destination's";
 	else if (!json_place_look_up(&source, at->place, &found) && !json_place_look_up(&own, at->place, &found))
 		problem = "neither side has it";
@@ -313,13 +313,13 @@ compose_only(const Proposal *proposal, const Jsonb *base, Only *only)
 	const Jsonb *variables[2] = {proposal->parameters, proposal->source_parameters};
 	JsonMark   *marks[2];
 	List	   *places = NIL;
-	Jsonb	   *document = proposal->own_params;
+	Jsonb	   *document = compose_own(proposal);
 	ListCell   *cell;
 
 	if (only->places == NIL)
 		return document;
 	marks[0] = compose_noncopyable(proposal->params, proposal->schema, variables);
-	marks[1] = compose_noncopyable(proposal->own_params, proposal->schema, variables);
+	marks[1] = compose_noncopyable(compose_own(proposal), proposal->schema, variables);
 	foreach(cell, only->places)
 		if (!is_refused(only, proposal, marks, lfirst(cell)))
 			places = lappend(places, lfirst(cell));

@@ -26,7 +26,7 @@ const char *const source_states[] = {
 /* The arguments, counted from the first of them. */
 enum ChoiceArgument
 {
-	ONLY, SOURCE_REVISION, SOURCE_STATE, EXPECTED_SOURCE_REVISION
+	ONLY, SOURCE_REVISION, SOURCE_STATE, EXPECTED_SOURCE_REVISION, FILLING
 };
 
 /* Refuse an argument for a reason, a sentence. */
@@ -74,6 +74,14 @@ take_revision(FunctionCallInfo fcinfo, int argument, const char *name)
 	return revision;
 }
 
+/* Take the two arguments that say what fills in what would be missing: a preset's name, and whether defaults do. */
+void
+choice_take_filling(FunctionCallInfo fcinfo, int first, Choice *choice)
+{
+	choice->preset = argument_text(fcinfo, first);
+	choice->fill_defaults = argument_bool(fcinfo, first + 1, false);
+}
+
 /* Take the arguments, of which the first has that number. */
 void
 choice_take(FunctionCallInfo fcinfo, int first, Choice *choice)
@@ -85,6 +93,7 @@ choice_take(FunctionCallInfo fcinfo, int first, Choice *choice)
 		.source_state = state ? sql_enum(source_states, state) : SOURCE_DESIRED,
 		.expected_source_revision = take_revision(fcinfo, first + EXPECTED_SOURCE_REVISION, "expected_source_revision")
 	};
+	choice_take_filling(fcinfo, first + FILLING, choice);
 	if (choice->source_state == SOURCE_UNKNOWN)
 		refuse_choice("invalid source_state", psprintf("\"%s\" is neither desired nor running.", state),
 					  "Pass one of them, or leave it out for what the source desires.");
@@ -147,6 +156,10 @@ choice_write(JsonBuilder *builder, const Choice *choice)
 		json_build_field(builder, "source_state", source_states[SOURCE_RUNNING]);
 	if (choice->expected_source_revision)
 		json_build_number(builder, "expected_source_revision", choice->expected_source_revision);
+	if (choice->preset)
+		json_build_field(builder, "preset", choice->preset);
+	if (choice->fill_defaults)
+		json_build_flag(builder, "fill_defaults", true);
 }
 
 /* What was taken alone, as an array of text; 0: everything. */

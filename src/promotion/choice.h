@@ -28,11 +28,14 @@ typedef struct Choice
 	int32		source_revision;	/* 0: that of its state */
 	SourceState source_state;	/* SOURCE_UNKNOWN: desired */
 	int32		expected_source_revision;	/* 0: any */
+	char	   *preset;			/* name of one of the release's, for what would be missing; NULL: none */
+	bool		fill_defaults;	/* do the schema's defaults fill in what is missing? */
 } Choice;
 
-#define CHOICE_ARGUMENTS 4		/* that choice_take takes */
+#define CHOICE_ARGUMENTS 6		/* that choice_take takes */
 
 extern void choice_take(FunctionCallInfo fcinfo, int first, Choice *choice);
+extern void choice_take_filling(FunctionCallInfo fcinfo, int first, Choice *choice);
 extern void choice_check(const Choice *choice, bool pin, bool secrets, bool references);
 extern void choice_write(JsonBuilder *builder, const Choice *choice);
 extern bool choice_has_release(const Choice *choice);

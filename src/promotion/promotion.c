@@ -26,7 +26,7 @@
 #include "promotion/promotion.h"
 #include "registry/instance.h"
 #include "registry/path.h"
-#include "registry/remote_reference.h"
+#include "registry/preset.h"
 
 PG_FUNCTION_INFO_V1(promote_promote_instance);
 PG_FUNCTION_INFO_V1(promote_promote_to_next);
@@ -79,6 +79,17 @@ take_arguments(FunctionCallInfo fcinfo, const char *action, Promotion *promotion
 	check_pair(promotion);
 	promotion->overrides = argument_overrides(fcinfo, 2, "overrides");
 	promotion->options = 3;
+}
+
+/* Note in the proposal, whose release is known, what fills in what would be missing. */
+void
+promotion_take_preset(const Sql *sql, Promotion *promotion, bool read_only)
+{
+	Proposal   *proposal = &promotion->proposed.proposal;
+
+	proposal->preset = preset_read(sql, proposal->bundle, proposal->version, promotion->choice.preset,
+								   read_only);
+	proposal->fill_defaults = promotion->choice.fill_defaults;
 }
 
 /* Refuse to pin to a source that runs nothing. */
@@ -183,7 +194,10 @@ take_only(const Sql *sql, Promotion *promotion, bool read_only)
 	only_require(only, instance_key_name(&promotion->destination));
 }
 
-/* Read both instances, and compose the destination's desired state. */
+/*
+ * Read both instances, and compose the destination's desired state.  A destination without a
+ * configuration has nothing of its own.
+ */
 void
 promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 {
@@ -191,12 +205,13 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 	Proposal   *proposal = &proposed->proposal;
 
 	read_source(sql, promotion, read_only);
-	if (proposed->current_revision == 0)
+	if (proposed->current_revision == 0 && !choice_has_release(&promotion->choice))
 		refuse_unconfigured(&promotion->destination,
-							"Give it its first configuration with promote.configure_instance: only then has it values of its own to keep.");
+							"Name " ONLY_RELEASE " in \"only\", too: it has none of its own to keep.");
 	require_pinned(promotion);
 	proposal_require_release(sql, proposed);
 	proposal_require_unblocked(proposed, ORIGIN_PROMOTION);
+	promotion_take_preset(sql, promotion, read_only);
 	promotion->source_params = proposal->params;
 	promotion->base = compose_base(proposal);
 	if (promotion->choice.only)
@@ -408,7 +423,7 @@ promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryCon
 Datum
 promote_promote_instance(PG_FUNCTION_ARGS)
 {
-	Promotion	promotion;
+	Promotion	promotion = {.pin = false};
 	Sql			sql;
 	Staged		staged;
 
@@ -428,7 +443,7 @@ promote_promote_instance(PG_FUNCTION_ARGS)
 Datum
 promote_promote_to_next(PG_FUNCTION_ARGS)
 {
-	Promotion	promotion;
+	Promotion	promotion = {.pin = false};
 	Sql			sql;
 	Staged		staged;
 
@@ -446,23 +461,24 @@ promote_promote_to_next(PG_FUNCTION_ARGS)
 }
 
 /*
- * Refuse overrides with placeholders from callers who may not promote there.  The rendered
- * value would show parameters that only those who may set or use them may see.
+ * Refuse placeholders in what a preview lays on top from callers without the grant action there,
+ * by which they could write it.  The rendered value would show parameters that only those who may
+ * set or use them may see.
  */
-static void
-require_own_placeholders(const Promotion *promotion)
+void
+promotion_require_own_placeholders(const Promotion *promotion, const char *action)
 {
 	const InstanceKey *destination = &promotion->destination;
 	const JsonbValue overrides = json_view(promotion->overrides);
 
 	if (!json_strings_may_render(&overrides) ||
-		grants_may("promote", destination->project, destination->environment))
+		grants_may(action, destination->project, destination->environment))
 		return;
 	ereport(ERROR,
 			(errcode(PM_NOT_GRANTED),
-			 errmsg("not allowed: placeholders in overrides"),
-			 errdetail("Role \"%s\" has no grant \"promote\" for \"%s\", whose parameters would replace them.",
-					   GetUserNameFromId(rights_role(), false), instance_key_name(destination)),
+			 errmsg("not allowed: placeholders in %s", promotion->edits ? "the patch" : "overrides"),
+			 errdetail("Role \"%s\" has no grant \"%s\" for \"%s\", whose parameters would replace them.",
+					   GetUserNameFromId(rights_role(), false), action, instance_key_name(destination)),
 			 errhint("Preview without strings that hold \"{{\". Who has \"admin\" there can give the grant: promote.grant_action.")));
 }
 
@@ -474,12 +490,12 @@ require_own_placeholders(const Promotion *promotion)
 Datum
 promote_preview_promotion(PG_FUNCTION_ARGS)
 {
-	Promotion	promotion;
+	Promotion	promotion = {.pin = false};
 	Sql			sql;
 	bool		views_only;
 
 	take_arguments(fcinfo, "view", &promotion);
-	require_own_placeholders(&promotion);
+	promotion_require_own_placeholders(&promotion, "promote");
 	views_only = !grants_may("promote", promotion.destination.project, promotion.destination.environment);
 	take_carry(fcinfo, rights_role(), &promotion);
 	promotion.pin = argument_bool(fcinfo, promotion.options + PREVIEW_PIN, false);
@@ -490,14 +506,7 @@ promote_preview_promotion(PG_FUNCTION_ARGS)
 	promotion_read(&sql, &promotion, true);
 	if (!promotion.reprovision)
 		proposal_require_alive(&promotion.proposed);
-	/* an immutable value that would change is marked instead of refused */
-	promotion.proposed.proposal.allow_replace = true;
-	compose_check(&promotion.proposed.proposal);
-	carry_take(&sql, &promotion.carry, &promotion.source, &promotion.proposed, false);
-	proposal_render_references(&promotion.proposed);
-	reference_require_rendered(promotion.proposed.reference_problems);
-	carry_judge(&sql, &promotion.proposed, true);
-	stage_number(&promotion.proposed);
+	preview_judge(&sql, &promotion);
 	preview_put(&sql, fcinfo, &promotion, views_only);
 	sql_leave(&sql);
 	return (Datum) 0;

@@ -73,6 +73,9 @@ extern const Schema *schema_check(const Jsonb *schema);
 extern void schema_check_document(const Jsonb *document, const char *uri, int length);
 extern bool schema_validate(const Schema *schema, const JsonbValue *document,
 							SchemaCollector collect, void *state);
+extern bool schema_may_complete(const Schema *schema, const JsonbValue *document,
+								SchemaCollector collect, void *state);
+extern Jsonb *schema_fill(const Schema *schema, Jsonb *document);
 extern void schema_find_unmet(const Schema *schema, SchemaUnmetCollector collect, void *state);
 extern bool schema_marks_vary(const Schema *schema, uint32 wanted);
 extern JsonMark *schema_marks(const Jsonb *schema, const Jsonb *document, uint32 wanted);

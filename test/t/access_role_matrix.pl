@@ -204,8 +204,8 @@ sub forbidden {
 # What each function takes: actions where its arguments point to, "action everywhere", "rows" where row-level security
 # lets it find what the caller sees, or "nobody" where it is not for anybody but the owner.
 my %takes = (
-	(map { $_ => 'view' } qw(preview_promotion blockers plan_text config_as_of rehearse_rollback compare_deployments
-		compare_instances
+	(map { $_ => 'view' } qw(preview_promotion preview_configuration blockers plan_text config_as_of rehearse_rollback
+		compare_deployments compare_instances
 		next_environments upstream_environments next_possible)),
 	(map { $_ => 'see' } qw(required_approvals open_votes request_evidence matrix)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
@@ -247,7 +247,7 @@ my %argument = (
 	check_name => q{'smoke'}, worker => q{'w'}, name => q{'token'}, field => q{'network'}, reference => q{'net-1'},
 		strategy => q{'one_by_one'}, rollback_mode => q{'none'},
 	actions => q{'{PLAN}'}, selector => q{'{}'}, lease => q{'5 min'}, delay => q{'0'}, path => q{'.size'},
-		observed => q{'{"size": 1}'}, waves => 'NULL', expected_revision => 'NULL',
+		observed => q{'{"size": 1}'}, waves => 'NULL', expected_revision => 'NULL', preset => 'NULL',
 	idempotency_key => q{'k'}, record => 'true', copy_secrets => 'false', execution_window => 'NULL', checks => q{'{}'},
 		to_revision => 'NULL', at => 'now()', deployment => '1',
 	plan => undef, revision => 'NULL', expires_after => 'NULL', soak => q{'0'}, batch => '1', source => q{'scan'},

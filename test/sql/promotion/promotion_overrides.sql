@@ -59,7 +59,8 @@ SELECT pg_temp.refuses(format('SELECT * FROM promote.%s(%L, %L, %L)', verb, 'eco
     ('[{"op": "jump", "path": ""}]', 'PM108', 'there is no "op" named "jump"'),
     ('[{"op": "replace", "path": "", "value": [1]}]', 'PM101', 'They are of type array'),
     ('[{"op": "remove", "path": "/size"}, {"op": "add", "path": "/replicas", "value": 11}]', 'PM103', '.')) AS
-       v(patch, state, detail), unnest(ARRAY['promote_instance', 'preview_promotion']) AS verb;
+       v(patch, state, detail), unnest(ARRAY['promote_instance', 'preview_promotion']) AS verb
+ WHERE state <> 'PM103' OR verb = 'promote_instance';
 SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-db',
     '[{"op": "test", "path": "/size", "value": "small"}]')$$, 'PM108', 'Operation 0', 'an edit whose test fails');
 
