@@ -19,7 +19,6 @@
 #include "miscadmin.h"
 
 #include "compose/merge.h"
-#include "compose/overrides.h"
 #include "json/builder.h"
 #include "json/path.h"
 #include "schema/schema.h"
@@ -227,18 +226,30 @@ chosen(const Walk *walk, const Trio *trio)
 }
 
 /*
- * Do the overrides decide what is at a path, whichever side's is there?  If
- * they only say something of what is in it, that is so between values that are
- * no objects, of which nothing is left.
+ * Do the overrides, a merge patch, decide what is at a path, whichever side's
+ * is there?  If they only say something of what is in it, that is so between
+ * values that are no objects, of which nothing is left.
  */
 static bool
 is_overridden(const Walk *walk, const char *path, const Trio *trio)
 {
-	OverridesSay say = overrides_say(walk->overrides, path);
+	JsonbValue	at = json_view(walk->overrides);
+	JsonbValue	below;
+	JsonPathReader reader;
+	JsonPathStep step;
 
-	return say == OVERRIDES_SET ||
-		(say == OVERRIDES_INTO && !has_object(trio->values[MERGE_SOURCE]) &&
-		 !has_object(trio->values[MERGE_DESTINATION]));
+	json_path_reader_init(&reader, path, strlen(path));
+	while (json_path_next(&reader, &step))
+	{
+		if (step.key == NULL ||
+			!getKeyJsonValueFromContainer(at.val.binary.data, step.key, step.length, &below))
+			return false;
+		/* a value that is no object replaces everything below it */
+		if (!json_is_object(&below))
+			return true;
+		at = below;
+	}
+	return !has_object(trio->values[MERGE_SOURCE]) && !has_object(trio->values[MERGE_DESTINATION]);
 }
 
 /* Note that both sides changed a place. */

@@ -191,7 +191,7 @@ is("@lost", '', 'every page that something is set up for is there');
 
 my @functions = split /\n/, $node->query('page', q{SELECT DISTINCT proname FROM pg_proc
 	WHERE pronamespace = 'promote'::regnamespace AND proname !~ '_(?:transition|final)$'
-		AND (proname ~ '^jsonb_' OR proname IN ('compose_params', 'check_params')) ORDER BY 1});
+		AND (proname ~ '^jsonb_' OR proname IN ('compose_params', 'merge_params', 'merge_conflicts', 'check_params')) ORDER BY 1});
 cmp_ok(scalar(@functions), '>=', 12, 'the functions of documents are found');
 ok($shown{$_}, "$_ has an example with its result") for @functions;
 
