@@ -14,7 +14,7 @@ CREATE FUNCTION promote.compose_params(
     AS 'MODULE_PATHNAME', 'promote_compose_params';
 GRANT EXECUTE ON FUNCTION promote.compose_params(jsonb, jsonb, jsonb, jsonb) TO PUBLIC;
 COMMENT ON FUNCTION promote.compose_params(jsonb, jsonb, jsonb, jsonb) IS
-'What promoting source makes of destination: the source''s params, the destination''s own where the schema says "$md.copyable": false, and the overrides, a merge patch (RFC 7396), on top';
+'What promoting source makes of destination: the source''s params, the destination''s own where the schema says "$md.copyable": false, and the overrides on top: an object, a merge patch (RFC 7396), or an array, a JSON Patch (RFC 6902)';
 
 CREATE FUNCTION promote.merge_params(
     base jsonb, source jsonb, destination jsonb, schema jsonb, overrides jsonb DEFAULT '{}',

@@ -98,7 +98,7 @@ CREATE TABLE promote.revision (
     CONSTRAINT revision_origin_check
         CHECK (promote_internal.check_origin(origin, environment, source_environment, source_revision)),
     CONSTRAINT revision_overrides_check
-        CHECK (promote_internal.check_object(overrides, 'overrides')),
+        CHECK (promote_internal.check_overrides(overrides)),
     CONSTRAINT revision_kept_marks_check
         CHECK (pg_catalog.jsonb_typeof(kept_marks) = 'array')
 );
@@ -116,7 +116,7 @@ COMMENT ON COLUMN promote.revision.version IS 'Release that the version constrai
 COMMENT ON COLUMN promote.revision.origin IS 'edit, promotion, fork, rollback or adoption';
 COMMENT ON COLUMN promote.revision.source_environment IS 'Environment of the instance that it was promoted from';
 COMMENT ON COLUMN promote.revision.source_revision IS 'The source''s desired revision at that moment';
-COMMENT ON COLUMN promote.revision.overrides IS 'Merge patch that was laid on top; of an edit, the patch itself';
+COMMENT ON COLUMN promote.revision.overrides IS 'What was laid on top: a merge patch, or, an array, a JSON Patch; of an edit, the patch itself';
 COMMENT ON COLUMN promote.revision.kept_marks IS 'Paths of leaves that the release does not mark in this configuration, but whose values come from places that are marked: they are masked as well; NULL: none';
 COMMENT ON COLUMN promote.revision.plan IS 'Whether a PLAN deployment was asked for';
 COMMENT ON COLUMN promote.revision.allow_replace IS 'Whether the revision may change immutable values of a provisioned instance';

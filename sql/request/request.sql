@@ -79,7 +79,7 @@ COMMENT ON COLUMN promote.promotion_request.destination_environment IS 'Environm
 COMMENT ON COLUMN promote.promotion_request.scope IS 'What the request is limited to: an object with the keys components, an array of names, and selector, what effective attributes must contain; both may be missing';
 COMMENT ON COLUMN promote.promotion_request.strategy IS 'one_by_one, waves, canary or all_at_once';
 COMMENT ON COLUMN promote.promotion_request.waves IS 'Sizes or selectors of the waves, in order; the rest is one more. NULL: the strategy has none';
-COMMENT ON COLUMN promote.promotion_request.overrides IS 'Merge patches by component, on top of what is promoted';
+COMMENT ON COLUMN promote.promotion_request.overrides IS 'Merge patches or JSON Patches by component, on top of what is promoted';
 COMMENT ON COLUMN promote.promotion_request.execution_window IS 'When anything may be staged or deployed; NULL: at any time';
 COMMENT ON COLUMN promote.promotion_request.rollback_mode IS 'What is rolled back when something fails: none, wave or all';
 COMMENT ON COLUMN promote.promotion_request.soak IS 'How long what is deployed has to stay healthy before its wave is done';

@@ -9,27 +9,23 @@
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 
 #include "base/compat.h"
 #include "base/errors.h"
 #include "compose/compose.h"
+#include "compose/overrides.h"
 #include "json/builder.h"
 #include "json/limits.h"
-#include "json/merge.h"
 #include "json/overlay.h"
+#include "json/patch.h"
+#include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
 #include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_compose_params);
 PG_FUNCTION_INFO_V1(promote_jsonb_filter_copyable);
-
-/* Is it the empty object? */
-static bool
-is_empty(const Jsonb *document)
-{
-	return JB_ROOT_IS_OBJECT(document) && JB_ROOT_COUNT(document) == 0;
-}
 
 /*
  * Where a document is not copyable: as it stands, and as it is with its
@@ -78,31 +74,28 @@ overlay_own(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
 }
 
 /*
- * The base with the overrides, a merge patch, on top.  What comes out may be
- * in another branch of the schema than either document was, where more is not
- * copyable, or have objects that the source had no place for: those places
- * get the destination's own values too, and the overrides their last word,
- * until nothing changes any more.  The bound is for schemas and overrides that
- * pull to and fro.
+ * The base with the overrides on top.  What comes out may be in another branch
+ * of the schema than either document was, where more is not copyable, or have
+ * objects that the source had no place for: those places get the destination's
+ * own values too, and the overrides their last word, until nothing changes any
+ * more.  The bound is for schemas and overrides that pull to and fro.
  */
 static Jsonb *
-apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
+apply_overrides(Jsonb *base, const Overrides *overrides, const Jsonb *destination,
 				const Jsonb *schema, const Jsonb *const *variables)
 {
 	const int	max_rounds = 100;
-	Jsonb	   *result = base;
+	Jsonb	   *result = overrides_apply(overrides, base);
 
-	if (!is_empty(overrides))
-		result = json_merge_patch(base, overrides);
 	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE) &&
-		!json_patch_makes_objects(base, overrides))
+		!overrides_make_objects(overrides, base))
 		return result;
 	for (int i = 0; i < max_rounds; i++)
 	{
 		Jsonb	   *next = overlay_own(result, destination, schema, variables);
 
-		if (next != result && !is_empty(overrides))
-			next = json_merge_patch(next, overrides);
+		if (next != result)
+			next = overrides_apply_again(overrides, next, result);
 		if (next == result || json_is_copy(next, result))
 			break;
 		result = next;
@@ -122,26 +115,121 @@ compose_base(const Proposal *proposal)
 	return overlay_own(proposal->params, proposal->own_params, proposal->schema, variables);
 }
 
-/* What the destination's params become: the base with the overrides. */
+/* Add what may run to what values come from, with the marks of its releases. */
+void
+compose_add_deployed(Mask *mask, const List *deployed)
+{
+	ListCell   *cell;
+
+	foreach(cell, deployed)
+	{
+		const Carried *runs = lfirst(cell);
+
+		mask_add_schema(mask, runs->schema);
+		mask_add_origin(mask, runs->params, runs->kept);
+	}
+}
+
+/* What of the documents that a proposal is made of must not be seen. */
+static Mask *
+origins_mask(const Proposal *proposal)
+{
+	Mask	   *mask = mask_create(proposal->schema);
+
+	for (int i = 0; i < lengthof(proposal->other_schemas); i++)
+		mask_add_schema(mask, proposal->other_schemas[i]);
+	mask_add_both(mask, proposal->source_params, proposal->source_parameters, proposal->source_kept);
+	mask_add_both(mask, proposal->source_params, proposal->parameters, proposal->source_kept);
+	mask_add_both(mask, proposal->own_params, proposal->parameters, proposal->own_kept);
+	mask_add_origin(mask, proposal->observed, NULL);
+	compose_add_deployed(mask, proposal->deployed);
+	return mask;
+}
+
+/* Add the paths of a document's values that are masks to the array that is open. */
+static void
+add_masked(JsonBuilder *builder, StringInfo path, const JsonbValue *value)
+{
+	int			length = path->len;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (json_string_is(value, SENSITIVE_MASK))
+		json_build_string(builder, pstrdup(json_path_text(path)), Max(path->len, 1));
+	if (value->type != jbvBinary)
+		return;
+	json_foreach(child, value)
+	{
+		if (json_is_object(value))
+			json_path_add_key(path, child.key.val.string.val, child.key.val.string.len);
+		else
+			json_path_add_index(path, child.index);
+		add_masked(builder, path, &child.value);
+		json_path_truncate(path, length);
+	}
+}
+
+/*
+ * Try a JSON Patch on the base with its sensitive values masked.  It can copy and move values, and
+ * shift elements: what comes out masked keeps its marks wherever it is, which only this tells of
+ * values that are too short to be looked for.  Refuses to test what is sensitive.
+ */
+static void
+try_patch(Proposal *proposal, const Jsonb *base, const Jsonb *patch)
+{
+	Mask	   *mask = origins_mask(proposal);
+	JsonbValue	view;
+	JsonBuilder builder;
+	StringInfoData path;
+
+	mask_add_both(mask, base, proposal->parameters, NULL);
+	proposal->tried = json_try_patch(mask_leaves(mask, base), patch, SENSITIVE_MASK);
+	json_root(proposal->tried, &view);
+	initStringInfo(&path);
+	json_begin_array(&builder);
+	add_masked(&builder, &path, &view);
+	proposal->kept = json_builder_finish(&builder);
+}
+
+/* What a merge patch or a JSON Patch makes of the params that an instance desires, {} where it desires none. */
 Jsonb *
-compose_overrides(const Proposal *proposal, Jsonb *base, const Jsonb *overrides)
+compose_edit(Proposal *proposal, const Jsonb *patch)
+{
+	Overrides	overrides;
+	const Jsonb *own = proposal->own_params ? proposal->own_params : json_empty_object();
+
+	overrides_read(&overrides, patch);
+	if (overrides.is_patch)
+		try_patch(proposal, own, patch);
+	return overrides_apply(&overrides, own);
+}
+
+/* What the destination's params become: the base with the overrides, a merge patch or a JSON Patch. */
+Jsonb *
+compose_overrides(Proposal *proposal, Jsonb *base, const Jsonb *document)
 {
 	const Jsonb *variables[2] = {proposal->parameters, NULL};
+	Overrides	overrides;
 
-	return apply_overrides(base, overrides, proposal->own_params, proposal->schema, variables);
+	overrides_read(&overrides, document);
+	if (overrides.is_patch)
+		try_patch(proposal, base, document);
+	return apply_overrides(base, &overrides, proposal->own_params, proposal->schema, variables);
 }
 
 /*
  * What the destination's params become, as a function of documents without
- * parameters.  All must be objects within the limits.
+ * parameters.  All must be objects within the limits; overrides may be an array.
  */
 static Jsonb *
 compose_params(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
-			   const Jsonb *overrides)
+			   const Jsonb *document)
 {
 	const Jsonb *variables[2] = {NULL, NULL};
+	Overrides	overrides;
 
-	return apply_overrides(overlay_own(source, destination, schema, variables), overrides,
+	overrides_read(&overrides, document);
+	return apply_overrides(overlay_own(source, destination, schema, variables), &overrides,
 						   destination, schema, variables);
 }
 
@@ -234,21 +322,6 @@ check_immutable(Proposal *proposal)
 	pfree(paths.data);
 }
 
-/* Add what may run to what values come from, with the marks of its releases. */
-void
-compose_add_deployed(Mask *mask, const List *deployed)
-{
-	ListCell   *cell;
-
-	foreach(cell, deployed)
-	{
-		const Carried *runs = lfirst(cell);
-
-		mask_add_schema(mask, runs->schema);
-		mask_add_origin(mask, runs->params, runs->kept);
-	}
-}
-
 /*
  * What of a proposal, which is checked, must not be seen: by all that its values
  * come from, under the schemas of all releases concerned.
@@ -256,15 +329,8 @@ compose_add_deployed(Mask *mask, const List *deployed)
 Mask *
 compose_mask(const Proposal *proposal)
 {
-	Mask	   *mask = mask_create(proposal->schema);
+	Mask	   *mask = origins_mask(proposal);
 
-	for (int i = 0; i < lengthof(proposal->other_schemas); i++)
-		mask_add_schema(mask, proposal->other_schemas[i]);
-	mask_add_both(mask, proposal->source_params, proposal->source_parameters, proposal->source_kept);
-	mask_add_both(mask, proposal->source_params, proposal->parameters, proposal->source_kept);
-	mask_add_both(mask, proposal->own_params, proposal->parameters, proposal->own_kept);
-	mask_add_origin(mask, proposal->observed, NULL);
-	compose_add_deployed(mask, proposal->deployed);
 	mask_add_pair(mask, proposal->params, proposal->rendered, proposal->kept);
 	return mask;
 }
@@ -377,6 +443,19 @@ compose_obstacles(Proposal *proposal, ObstacleCollector collect, void *state)
 	proposal->destructive = obstacles.immutable;
 }
 
+/* Fetch overrides, an object or an array within the limits; NULL changes nothing. */
+static Jsonb *
+get_overrides(FunctionCallInfo fcinfo, int argument)
+{
+	Jsonb	   *overrides;
+
+	if (PG_ARGISNULL(argument))
+		return json_empty_object();
+	overrides = PG_GETARG_JSONB_P(argument);
+	json_check_overrides(overrides, "overrides");
+	return overrides;
+}
+
 /* Fetch an argument that must be an object within the limits. */
 static Jsonb *
 get_params(FunctionCallInfo fcinfo, int argument, const char *what)
@@ -399,7 +478,7 @@ promote_compose_params(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(compose_params(get_params(fcinfo, 0, "source params"),
 									 get_params(fcinfo, 1, "destination params"),
 									 PG_GETARG_JSONB_P(2),
-									 PG_ARGISNULL(3) ? json_empty_object() : get_params(fcinfo, 3, "overrides")));
+									 get_overrides(fcinfo, 3)));
 }
 
 /* promote.jsonb_filter_copyable(params jsonb, schema jsonb) returns jsonb */

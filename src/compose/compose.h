@@ -57,9 +57,10 @@ typedef struct Proposal
 	Jsonb	   *other_schemas[3];
 
 	/* The paths that keep marks in these, see mask.h; NULL: none do. */
-	Jsonb	   *kept;			/* in params, of a row of revision */
+	Jsonb	   *kept;			/* in params, of a row or where a JSON Patch has put what is sensitive */
 	Jsonb	   *own_kept;
 	Jsonb	   *source_kept;
+	Jsonb	   *tried;			/* what a JSON Patch leaves, masked where it was sensitive before; NULL: none */
 	bool		allow_replace;	/* may immutable values change? */
 
 	Jsonb	   *rendered;		/* params with placeholders replaced */
@@ -79,8 +80,8 @@ typedef struct Obstacle
 typedef void (*ObstacleCollector) (void *state, const Obstacle *obstacle);
 
 extern Jsonb *compose_base(const Proposal *proposal);
-extern Jsonb *compose_overrides(const Proposal *proposal, Jsonb *base,
-								const Jsonb *overrides);
+extern Jsonb *compose_edit(Proposal *proposal, const Jsonb *patch);
+extern Jsonb *compose_overrides(Proposal *proposal, Jsonb *base, const Jsonb *overrides);
 extern void compose_check(Proposal *proposal);
 extern void compose_obstacles(Proposal *proposal, ObstacleCollector collect, void *state);
 extern void compose_add_deployed(Mask *mask, const List *deployed);

@@ -403,6 +403,41 @@ mask_value(Mask *mask, const JsonbValue *value, const JsonMark *marks)
 	return json_builder_finish(&builder);
 }
 
+/* Write a value with the leaves masked that must not be seen, so that containers stay what they are. */
+static void
+write_blinded(Mask *mask, JsonBuilder *builder, const JsonbValue *value, const JsonMark *marks, uint32 above)
+{
+	uint32		flags = above | json_mark_flags(marks);
+	JsonbValue	place;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (value->type != jbvBinary)
+	{
+		json_build_value(builder, mask_shown(value, mask_holds(mask, value) ? SCHEMA_SENSITIVE : flags, &place));
+		return;
+	}
+	json_build_begin_like(builder, value);
+	json_foreach(child, value)
+	{
+		json_build_key_of(builder, value, &child);
+		write_blinded(mask, builder, &child.value, json_mark_child(marks, child.index), flags);
+	}
+	json_build_end(builder);
+}
+
+/* A document with every scalar masked that must not be seen. */
+Jsonb *
+mask_leaves(Mask *mask, const Jsonb *document)
+{
+	JsonBuilder builder;
+	JsonbValue	view = json_view(document);
+
+	json_builder_init(&builder);
+	write_blinded(mask, &builder, &view, mask_marks(mask, document), 0);
+	return json_builder_finish(&builder);
+}
+
 /* A document with every value masked that must not be seen. */
 Jsonb *
 mask_document(Mask *mask, const Jsonb *document)
@@ -573,8 +608,11 @@ mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *ren
 				other;
 	Jsonb	   *paths;
 
-	/* what is short is lost as well, but looked for at its place alone: another release may not mark that */
-	if (lost == NULL && !varies && list_length(mask->schemas) < 2)
+	/*
+	 * What is short is lost as well, but looked for at its place alone: another release may not mark that, and
+	 * what a patch has copied is at a place that no schema marks.
+	 */
+	if (lost == NULL && !varies && list_length(mask->schemas) < 2 && !mask->has_kept)
 		return NULL;
 	json_root(params, &view);
 	root.node = inherited_marks(mask, params, lost);

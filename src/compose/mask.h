@@ -33,6 +33,7 @@ extern bool mask_find(const Jsonb *document, const JsonMark *marks, const char *
 					  const JsonMark **found, uint32 *flags);
 extern Jsonb *mask_value(Mask *mask, const JsonbValue *value, const JsonMark *marks);
 extern Jsonb *mask_document(Mask *mask, const Jsonb *document);
+extern Jsonb *mask_leaves(Mask *mask, const Jsonb *document);
 extern Jsonb *mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *rendered,
 						const Jsonb *known);
 extern const JsonbValue *mask_shown(const JsonbValue *value, uint32 flags, JsonbValue *mask);

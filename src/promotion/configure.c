@@ -6,8 +6,6 @@
 #include "fmgr.h"
 
 #include "base/argument.h"
-#include "json/builder.h"
-#include "json/merge.h"
 #include "parse/version.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
@@ -46,7 +44,7 @@ promote_configure_instance(PG_FUNCTION_ARGS)
 	Staged		staged;
 
 	argument_instance_for(fcinfo, 0, "instance", "configure", &key);
-	staging.overrides = argument_optional_params(fcinfo, 1, "patch");
+	staging.overrides = argument_overrides(fcinfo, 1, "patch");
 	take_constraint(argument_text(fcinfo, 2), &constraint, &channel);
 	sql_enter(&sql);
 	instance_lock(&sql, &key, true);
@@ -54,8 +52,8 @@ promote_configure_instance(PG_FUNCTION_ARGS)
 	if (proposed.version_constraint == NULL)
 		proposal_from(&sql, &key, key.environment, "latest", "stable", false, &proposed);
 	stage_check_revision(fcinfo, 4, &proposed);
-	proposal->params = json_merge_patch(proposal->params ? proposal->params : json_empty_object(),
-										staging.overrides);
+	proposal_require_release(&sql, &proposed);
+	proposal->params = compose_edit(proposal, staging.overrides);
 	proposal->allow_replace = argument_bool(fcinfo, 6, false);
 	proposed.plan = argument_bool(fcinfo, 5, true);
 	stage_write(&sql, &staging, &proposed, sql.caller, &staged);

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "compose/entry.h"
+#include "compose/overrides.h"
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
@@ -29,7 +30,7 @@ typedef struct Preview
 {
 	FunctionCallInfo fcinfo;	/* the call that returns the rows */
 	const Promotion *promotion;
-	JsonbValue	overrides;
+	Overrides	overrides;
 	bool		is_literal;		/* do the overrides contain no placeholders? */
 	Mask	   *mask;
 	Carried		own;			/* what is desired now */
@@ -84,28 +85,11 @@ look_up(const EntryIndex *index, const char *path)
 	return found ? *found : NULL;
 }
 
-/*
- * Do the overrides set the value at a path?  Only the overrides decide that.  If the answer
- * depended on the present value, it would tell a caller who may not see that value.
- */
+/* Do the overrides set the value at a path, or a part of it? */
 static bool
 is_overridden(const Preview *preview, const char *path)
 {
-	JsonbValue	at = preview->overrides;
-	JsonbValue	below;
-	JsonPathReader reader;
-	JsonPathStep step;
-
-	json_path_reader_init(&reader, path, strlen(path));
-	/* a value that is no object replaces everything below it */
-	while (json_is_object(&at) && json_path_next(&reader, &step))
-	{
-		if (step.key == NULL ||
-			!getKeyJsonValueFromContainer(at.val.binary.data, step.key, step.length, &below))
-			return false;
-		at = below;
-	}
-	return true;
+	return overrides_set(&preview->overrides, path);
 }
 
 /* Where the value at a leaf's path comes from. */
@@ -210,6 +194,19 @@ hidden_flags(const Preview *preview, const char *path, uint32 flags)
 	return flags;
 }
 
+/*
+ * Does a leaf that the overrides set have the value that they give?  A JSON Patch may also copy, move
+ * and shift what is sensitive.
+ */
+static bool
+is_given(const Preview *preview, const char *path)
+{
+	const Jsonb *tried = preview->promotion->proposed.proposal.tried;
+	JsonbValue	value;
+
+	return preview->is_literal && !(leaf_at(tried, path, &value) && json_string_is(&value, SENSITIVE_MASK));
+}
+
 /* Return a leaf that changes or waits. */
 static void
 put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
@@ -226,7 +223,7 @@ put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
 	if (overridden && is_hidden(hidden_flags(preview, row.path, row.flags), overridden))
 		return;
 	/* unmasked, it would show that the override equals a masked value */
-	if (overridden && preview->is_literal)
+	if (overridden && is_given(preview, row.path))
 		row.flags &= ~(SCHEMA_SENSITIVE | MASK_NEW_ALONE);
 	row.origin = leaf_origin(preview, row.path);
 	put_row(preview, &row);
@@ -297,7 +294,7 @@ visit_all_hidden(const Preview *preview, bool puts)
 	const Carried *states[] = {&preview->desired, &preview->own, preview->runs};
 	bool		found = false;
 
-	if (json_count(&preview->overrides) == 0)
+	if (overrides_are_empty(&preview->overrides))
 		return false;
 	for (int i = 0; i < lengthof(states); i++)
 	{
@@ -601,9 +598,11 @@ void
 preview_put(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, bool views_only)
 {
 	Preview		preview = {.fcinfo = fcinfo,.promotion = promotion};
+	JsonbValue	overrides;
 
-	json_root(promotion->overrides, &preview.overrides);
-	preview.is_literal = !json_strings_may_render(&preview.overrides);
+	overrides_read(&preview.overrides, promotion->overrides);
+	json_root(promotion->overrides, &overrides);
+	preview.is_literal = !json_strings_may_render(&overrides);
 	preview.mask = compose_mask(&promotion->proposed.proposal);
 	take_states(&preview, &promotion->proposed, views_only);
 	compare(sql, &preview);

@@ -77,7 +77,7 @@ take_arguments(FunctionCallInfo fcinfo, const char *action, Promotion *promotion
 	argument_instance_for(fcinfo, 0, "source", "view", &promotion->source);
 	argument_instance_for(fcinfo, 1, "destination", action, &promotion->destination);
 	check_pair(promotion);
-	promotion->overrides = argument_optional_params(fcinfo, 2, "overrides");
+	promotion->overrides = argument_overrides(fcinfo, 2, "overrides");
 	promotion->options = 3;
 }
 
@@ -351,7 +351,7 @@ promote_promote_to_next(PG_FUNCTION_ARGS)
 	Staged		staged;
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &promotion.source);
-	promotion.overrides = argument_optional_params(fcinfo, 1, "overrides");
+	promotion.overrides = argument_overrides(fcinfo, 1, "overrides");
 	promotion.options = 2;
 	sql_enter(&sql);
 	promotion.destination = promotion.source;

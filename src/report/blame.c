@@ -292,7 +292,7 @@ typedef struct Source
 	Line	   *line;			/* NULL: nothing */
 	PastRevision *past;			/* NULL: the caller may not view it, or it is missing */
 	const Jsonb *params;
-	Jsonb	   *overrides;		/* that were laid on top; NULL: none */
+	Overrides	overrides;		/* that were laid on top; no document: none */
 	bool		leads_on;		/* has a leaf gone on there? */
 } Source;
 
@@ -302,11 +302,14 @@ find_source(Blame *blame, Source *source)
 {
 	const PastRevision *at = blame->line->at;
 	MemoryContext outer;
+	Jsonb	   *overrides;
 
 	*source = (Source) {NULL};
 	if (at->source_environment == NULL || at->origin == ORIGIN_EDIT || at->origin == ORIGIN_ADOPTION)
 		return;
-	source->overrides = past_overrides(blame->sql, &blame->line->key, at);
+	overrides = past_overrides(blame->sql, &blame->line->key, at);
+	if (overrides)
+		overrides_read(&source->overrides, overrides);
 	outer = MemoryContextSwitchTo(blame->context);
 	source->line = find_line(blame, &blame->line->key, at->source_environment);
 	if (source->line->visible)
@@ -350,16 +353,11 @@ leads_back(const Stop *trail, const Source *source)
 	return true;
 }
 
-/*
- * What the overrides of the step's revision say of a leaf.  Where they go into an object that is
- * left empty they have emptied it, unless the source has that, too.
- */
-static OverridesSay
-say_of(const Source *source, const Leaf *leaf)
+/* Do the overrides of the step's revision set a leaf, or a part of it? */
+static bool
+is_overridden(const Source *source, const Leaf *leaf)
 {
-	if (source->overrides == NULL || leaf->kind == ENTRY_RELEASE)
-		return OVERRIDES_SILENT;
-	return overrides_say(source->overrides, leaf->path);
+	return source->overrides.document && leaf->kind == ENTRY_PARAM && overrides_set(&source->overrides, leaf->path);
 }
 
 /* Say where a leaf that the revision of the step has changed comes from. */
@@ -367,23 +365,21 @@ static void
 trace(Blame *blame, Source *source, Leaf *leaf)
 {
 	const char *origin = revision_origins[blame->line->at->origin];
-	OverridesSay say = say_of(source, leaf);
+	const Stop *stop;
 
-	if (say != OVERRIDES_SET && source->past && has_value(source, leaf))
+	if (is_overridden(source, leaf))
 	{
-		const Stop *stop = stop_at(blame, leaf, origin, false);
-
-		if (leads_back(stop, source))
-		{
-			source->leads_on = true;
-			follow(leaf, stop, source->line, source->past->revision);
-			return;
-		}
-	}
-	if (say == OVERRIDES_SILENT)
-		settle(blame, leaf, origin, source->line && !source->line->visible);
-	else
 		settle(blame, leaf, override, false);
+		return;
+	}
+	stop = stop_at(blame, leaf, origin, source->line && !source->line->visible);
+	if (source->past && has_value(source, leaf) && leads_back(stop, source))
+	{
+		source->leads_on = true;
+		follow(leaf, stop, source->line, source->past->revision);
+	}
+	else
+		settle(blame, leaf, origin, stop->hidden);
 }
 
 /* ---- masks ---- */

@@ -238,18 +238,18 @@ sub leaves_of {
 	return $leaves;
 }
 
-# What a merge patch says of a path: set, into (it makes an object of it), or nothing.
+# Does a merge patch say something of a path, or of what is in it?
 sub said {
 	my ($patch, $path) = @_;
-	return '' if !ref $patch || $path =~ /^release/;
+	return 0 if !ref $patch || $path =~ /^release/;
 	my $at = $patch;
 	while ($path =~ /\G\.?(?:\["([^"]*)"\]|\[(\d+)\]|(\w+))/g) {
-		return 'set' if ref $at ne 'HASH';
+		return 1 if ref $at ne 'HASH';
 		my $key = $1 // $3;
-		return '' if !defined $key || !exists $at->{$key};
+		return 0 if !defined $key || !exists $at->{$key};
 		$at = $at->{$key};
 	}
-	return ref $at eq 'HASH' ? 'into' : 'set';
+	return 1;
 }
 
 # Who has set each leaf of each revision, for somebody who may view some environments: environment => revision => path
@@ -264,13 +264,13 @@ sub replay {
 		my $from = $row->{origin} =~ /edit|adoption/ ? undef : $row->{source_environment};
 		my $source = defined $from && $visible->{$from} ? $blame{$from}[ $row->{source_revision} ] : undef;
 		for my $path (keys %$leaves) {
-			my $said = defined $from ? said($row->{overrides}, $path) : '';
+			my $said = defined $from ? said($row->{overrides}, $path) : 0;
 			my $old = $before && $before->{$path};
 			my $taken = $source && $source->{$path};
 			my $here = "$environment/$revision";
 			my $told;
 			if ($old && $old->{value} eq $leaves->{$path}) { $told = $old }
-			elsif ($said ne 'set' && $taken && $taken->{value} eq $leaves->{$path}) {
+			elsif (!$said && $taken && $taken->{value} eq $leaves->{$path}) {
 				$told = { %$taken, through => [$here, @{ $taken->{through} }] };
 			} else {
 				$told = { value => $leaves->{$path}, set => $here, origin => $said ? 'override' : $row->{origin},

@@ -136,9 +136,15 @@ SELECT is(pg_temp.blame('shop-production-api', NULL, '.b'), '.b 1 shop-productio
 SELECT pg_temp.write('{"a": {}, "c": {}}', 'edit', NULL, NULL, NULL, 'staging') \g /dev/null
 SELECT pg_temp.write('{"a": {}, "c": {}, "d": {}}', 'promotion', 'staging', 4,
                      '{"a": {"x": null}, "d": {"x": null}}') \g /dev/null
-SELECT is(pg_temp.blame('shop-production-api', NULL, '._'), '.a {} shop-staging-api/4 cyn edit < shop-production-api/11
+SELECT is(pg_temp.blame('shop-production-api', NULL, '._'), '.a {} shop-production-api/11 cyn override
 .c {} shop-staging-api/4 cyn edit < shop-production-api/11
-.d {} shop-production-api/11 cyn override', 'overrides that go into what is empty set it, unless the source has it so');
+.d {} shop-production-api/11 cyn override', 'overrides that go into what is empty set it');
+SELECT pg_temp.write('{"list": [1, 2], "d": {}}', 'edit', NULL, NULL, NULL, 'staging') \g /dev/null
+SELECT pg_temp.write('{"list": [1, 2], "d": {}}', 'promotion', 'staging', 5,
+                     '[{"op": "replace", "path": "/list/1", "value": 2}]') \g /dev/null
+SELECT is(pg_temp.blame('shop-production-api', NULL, '.list%'),
+    '.list[0] 1 shop-staging-api/5 cyn edit < shop-production-api/12
+.list[1] 2 shop-production-api/12 cyn override', 'of a JSON Patch the places that it names');
 
 -- ---- a pinned promotion ----
 SELECT promote.configure_instance('shop-dev-web', '{"size": 1}', '~1.0') \g /dev/null
