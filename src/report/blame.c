@@ -25,8 +25,8 @@
 #include "grant/grants.h"
 #include "json/path.h"
 #include "json/reader.h"
+#include "promotion/past.h"
 #include "registry/instance.h"
-#include "report/past.h"
 #include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_blame);
@@ -525,21 +525,6 @@ put_leaves(FunctionCallInfo fcinfo, Blame *blame)
 
 /* ---- all ---- */
 
-/* The revision that is asked for: that of the argument, or the newest one.  Raises PM_NOT_FOUND. */
-static PastRevision *
-asked_revision(const Sql *sql, const InstanceKey *key, int32 number)
-{
-	PastRevision *asked = past_read(sql, key, number);
-
-	if (asked && asked->revision == number)
-		return asked;
-	ereport(ERROR,
-			(errcode(PM_NOT_FOUND),
-			 errmsg("\"%s\" has no revision %d", instance_key_name(key), number),
-			 errdetail("Its revisions are numbered from 1 to %d.", past_newest(sql, key)->revision),
-			 errhint("Leave the number out for what is desired now.")));
-}
-
 /*
  * Take the leaves of a revision, masked by its release and by the one that is desired now.  The
  * views into the params are used to the end.
@@ -581,7 +566,7 @@ promote_blame(PG_FUNCTION_ARGS)
 	blame.configs = (PastConfigs) {key.project, CurrentMemoryContext};
 	now = past_newest(&sql, &key);
 	blame.line = find_line(&blame, &key, key.environment);
-	visit(blame.line, asked_revision(&sql, &key, PG_ARGISNULL(1) ? now->revision : PG_GETARG_INT32(1)));
+	visit(blame.line, past_require(&sql, &key, PG_ARGISNULL(1) ? now->revision : PG_GETARG_INT32(1)));
 	take_leaves(&blame, now);
 	walk(&blame);
 	put_leaves(fcinfo, &blame);

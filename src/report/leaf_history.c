@@ -16,8 +16,8 @@
 #include "compose/entry.h"
 #include "grant/grants.h"
 #include "json/path.h"
+#include "promotion/past.h"
 #include "registry/instance.h"
-#include "report/past.h"
 #include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_leaf_history);

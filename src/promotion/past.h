@@ -4,8 +4,8 @@
  * A revision is read without its configuration.  Of these the last few are kept, so that a walk
  * over a long history holds no more memory than one over a short one.
  */
-#ifndef PROMOTE_REPORT_PAST_H
-#define PROMOTE_REPORT_PAST_H
+#ifndef PROMOTE_PROMOTION_PAST_H
+#define PROMOTE_PROMOTION_PAST_H
 
 #include "postgres.h"
 
@@ -54,6 +54,7 @@ typedef struct PastConfigs
 } PastConfigs;
 
 extern PastRevision *past_read(const Sql *sql, const InstanceKey *key, int32 at_most);
+extern PastRevision *past_require(const Sql *sql, const InstanceKey *key, int32 revision);
 extern PastRevision *past_newest(const Sql *sql, const InstanceKey *key);
 extern void past_free(PastRevision *past);
 extern Jsonb *past_params_kept(const Sql *sql, const char *project, const PastRevision *past);
@@ -62,4 +63,4 @@ extern Jsonb *past_schema(const Sql *sql, const PastRevision *past);
 extern Jsonb *past_parameters(const Sql *sql, const InstanceKey *key);
 extern Jsonb *past_overrides(const Sql *sql, const InstanceKey *key, const PastRevision *past);
 
-#endif							/* PROMOTE_REPORT_PAST_H */
+#endif							/* PROMOTE_PROMOTION_PAST_H */

@@ -6,9 +6,10 @@
 #include "utils/datum.h"
 #include "utils/memutils.h"
 
+#include "base/errors.h"
 #include "json/digest.h"
+#include "promotion/past.h"
 #include "registry/instance.h"
-#include "report/past.h"
 
 static const SqlField past_fields[] = {
 	SQL_FIELDS(PastRevision, "r", revision, digest, version_constraint, release_channel, bundle, version,
@@ -71,6 +72,21 @@ past_newest(const Sql *sql, const InstanceKey *key)
 		refuse_unconfigured(key, "Configure it first, with promote.configure_instance.");
 	}
 	return newest;
+}
+
+/* The revision of that number.  Raises PM_NOT_FOUND and PM_NOT_CONFIGURED. */
+PastRevision *
+past_require(const Sql *sql, const InstanceKey *key, int32 revision)
+{
+	PastRevision *past = past_read(sql, key, revision);
+
+	if (past && past->revision == revision)
+		return past;
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 errmsg("\"%s\" has no revision %d", instance_key_name(key), revision),
+			 errdetail("Its revisions are numbered from 1 to %d.", past_newest(sql, key)->revision),
+			 errhint("promote.revision lists them.")));
 }
 
 /* Free a revision; NULL is none. */
