@@ -83,7 +83,8 @@ $$;
 SQL
 do { round($seed + $round++) } while (time < $start + $seconds);
 $session->end;
-printf "blame: %d leaves, %d taken over, %d hidden, %d verbs refused in %d rounds in %d seconds, %d findings (seed %s)\n",
+printf "blame: %d leaves, %d taken over, %d hidden, %d verbs refused in %d rounds in %d seconds, %d findings (seed "
+	. "%s)\n",
 	$leaves, $taken, $hidden, $refused, $round, time - $start, $findings, $seed;
 exit($findings ? 1 : 0);
 
@@ -172,11 +173,13 @@ sub step {
 	my $kind = int rand 10;
 	if ($kind < 3) {
 		my $constraint = chance(0.2) ? quote(pick('~1', '~1.0', '1.1.0', 'latest')) : 'NULL';
-		ask('SELECT promote.configure_instance(' . instance($to) . ', ' . quote($json->encode(patch())) . "::jsonb, $constraint, plan => false)", 1);
+		ask('SELECT promote.configure_instance(' . instance($to) . ', ' . quote($json->encode(patch()))
+			. "::jsonb, $constraint, plan => false)", 1);
 	} elsif ($kind < 7) {
 		return if $from eq $to;
 		my $overrides = chance(0.6) ? quote($json->encode(patch())) : "'{}'";
-		ask('SELECT promote.promote_instance(' . instance($from) . ', ' . instance($to) . ", $overrides, plan => false)", 1);
+		ask('SELECT promote.promote_instance(' . instance($from) . ', ' . instance($to)
+			. ", $overrides, plan => false)", 1);
 	} else {
 		by_hand($history, $from, $to);
 	}
@@ -193,7 +196,8 @@ sub by_hand {
 	my $overrides = chance(0.4) ? quote($json->encode(patch())) : 'NULL';
 	my @source = $origin eq 'edit' && chance(0.7) ? ('NULL', 'NULL') : (quote($from), $source->{revision});
 	ask("SELECT blame_fuzz.write('$project', '$to', " . quote($json->encode($params)) . ", '$origin', "
-		. join(', ', @source, $overrides, quote(chance(0.7) ? $source->{version_constraint} : pick('~1', '1.0.0'))) . ')', 1);
+		. join(', ', @source, $overrides, quote(chance(0.7) ? $source->{version_constraint} : pick('~1', '1.0.0')))
+			. ')', 1);
 	return;
 }
 
@@ -301,7 +305,8 @@ sub hold_blame {
 	for my $row (@rows) {
 		my $told = delete $expected{ $row->{path} };
 		my $said = join ' ', $row->{set_in} =~ s/^$project-(\w+)-x$/$1/r . "/$row->{set_revision}", $row->{origin},
-			$row->{hidden} ? 1 : 0, map { ($_->{instance} =~ s/^$project-(\w+)-x$/$1/r) . "/$_->{revision}" } @{ $row->{through} };
+			$row->{hidden} ? 1 : 0, map { ($_->{instance} =~ s/^$project-(\w+)-x$/$1/r)
+				. "/$_->{revision}" } @{ $row->{through} };
 		my $true = $told ? join ' ', @$told{qw(set origin hidden)}, @{ $told->{through} } : 'no leaf';
 		my $value = $json->encode($row->{value});
 		$leaves++;

@@ -22,7 +22,8 @@ CREATE FUNCTION pg_temp.blame(name text, number integer DEFAULT NULL, leaf text 
     LANGUAGE sql AS $$
     SELECT string_agg(concat_ws(' ', b.path, b.value, b.set_in || '/' || b.set_revision, b.actor, b.origin, b.message,
                                 CASE WHEN b.sensitive THEN 'masked' END, CASE WHEN b.hidden THEN 'hidden' END,
-                                (SELECT string_agg('< ' || (e ->> 'instance') || '/' || (e ->> 'revision'), ' ' ORDER BY n)
+                                (SELECT string_agg('< ' || (e ->> 'instance') || '/' || (e ->> 'revision'), ' '
+                                    ORDER BY n)
                                    FROM jsonb_array_elements(b.through) WITH ORDINALITY AS x (e, n))),
                       E'\n' ORDER BY b.path COLLATE "C")
       FROM promote.blame(name, number) AS b WHERE b.path LIKE leaf
@@ -85,11 +86,13 @@ SELECT is(pg_temp.blame('shop-production-api'),
 .tags[1] "c" shop-staging-api/2 bob override stage < shop-production-api/2
 release channel "stable" shop-production-api/1 bob edit
 release constraint "~1" shop-production-api/1 bob edit',
-    'back to where each was first set; overrides and what an instance keeps are its own, and what the source did later is not told');
+    'back to where each was first set; overrides and what an instance keeps are its own, and what the source did later '
+        'is not told');
 SELECT is((SELECT through FROM promote.blame('shop-production-api') WHERE path = '.more.b'),
     (SELECT jsonb_agg(jsonb_build_object('instance', 'shop-production-api', 'revision', 2, 'actor', 'cyn',
         'created_at', created_at)) FROM promote.revision
-      WHERE project = 'shop' AND environment = 'production' AND revision = 2), 'through which revisions, by whom and when');
+      WHERE project = 'shop' AND environment = 'production' AND revision = 2),
+          'through which revisions, by whom and when');
 SELECT promote.promote_instance('shop-staging-api', 'shop-production-api', '{"size": 1}', plan => false) \g /dev/null
 SELECT is(pg_temp.blame('shop-production-api', NULL, '.size'),
     '.size 1 shop-dev-api/3 bob edit < shop-production-api/2 < shop-staging-api/2',
@@ -97,7 +100,8 @@ SELECT is(pg_temp.blame('shop-production-api', NULL, '.size'),
 SELECT promote.configure_instance('shop-production-api', '{"size": 5}', message => 'hotfix') \g /dev/null
 SELECT promote.promote_instance('shop-staging-api', 'shop-production-api', message => 'again') \g /dev/null
 SELECT is(pg_temp.blame('shop-production-api', NULL, '.size'),
-    '.size 1 shop-dev-api/3 bob edit < shop-production-api/4 < shop-staging-api/2', 'the last promotion is the one that counts');
+    '.size 1 shop-dev-api/3 bob edit < shop-production-api/4 < shop-staging-api/2',
+        'the last promotion is the one that counts');
 SELECT is(pg_temp.blame('shop-production-api', 3, '.size'), '.size 5 shop-production-api/3 cyn edit hotfix',
     'and before it the hotfix');
 SELECT promote.promote_instance('shop-production-api', 'shop-dev-api', message => 'back') \g /dev/null
@@ -129,7 +133,8 @@ SELECT is(pg_temp.blame('shop-production-api', NULL, '.size'), '.size 1 shop-pro
     'numbers are the same however they are written');
 SELECT pg_temp.write('{"a": [1]}', 'edit', NULL, NULL, NULL, 'staging') \g /dev/null
 SELECT pg_temp.write('{"a": [1], "b": 1}', 'promotion', 'staging', 3, '{"a": {"x": 1}}') \g /dev/null
-SELECT is(pg_temp.blame('shop-production-api', NULL, '.a%'), '.a[0] 1 shop-staging-api/3 cyn edit < shop-production-api/10',
+SELECT is(pg_temp.blame('shop-production-api', NULL, '.a%'),
+    '.a[0] 1 shop-staging-api/3 cyn edit < shop-production-api/10',
     'an override of something else says nothing of an element');
 SELECT is(pg_temp.blame('shop-production-api', NULL, '.b'), '.b 1 shop-production-api/10 cyn promotion',
     'what neither the source has nor an override says is told of the promotion itself');
@@ -153,7 +158,8 @@ SELECT pg_temp.deploy('shop-dev-web') \g /dev/null
 SELECT promote.promote_instance('shop-dev-web', 'shop-staging-web', pin => true, message => 'pinned') \g /dev/null
 SELECT is(pg_temp.blame('shop-staging-web'), '.size 1 shop-dev-web/1 cyn edit < shop-staging-web/2
 release channel "stable" shop-staging-web/1 cyn edit
-release constraint "1.0.0" shop-staging-web/2 cyn promotion pinned', 'a version that no source desired was set by the promotion');
+release constraint "1.0.0" shop-staging-web/2 cyn promotion pinned',
+    'a version that no source desired was set by the promotion');
 
 -- ---- the history of leaves ----
 SELECT is(pg_temp.history('shop-dev-api', '.size'), '5 .size change 9 -> 1 cyn promotion shop-production-api/4 back
@@ -186,7 +192,8 @@ SELECT is((SELECT created_at FROM promote.leaf_history('shop-dev-api', '.size') 
     (SELECT created_at FROM promote.revision WHERE project = 'shop' AND environment = 'dev' AND revision = 3), 'when');
 
 -- ---- what must not be seen ----
-SELECT promote.configure_instance('shop-dev-web', '{"password": "hush, hush", "note": "hush, hush", "token": "abc"}', '1.0.0',
+SELECT promote.configure_instance('shop-dev-web', '{"password": "hush, hush", "note": "hush, hush", "token": "abc"}',
+    '1.0.0',
     plan => false) \g /dev/null
 SELECT promote.configure_instance('shop-dev-web', '{"password": "quiet"}', plan => false) \g /dev/null
 SELECT is(pg_temp.blame('shop-dev-web', NULL, '.password'),
@@ -201,7 +208,8 @@ SELECT is(pg_temp.history('shop-dev-web', '.token'), '2 .token add -> "abc" cyn 
 SELECT promote.configure_instance('shop-dev-web', '{}', '1.1.0', plan => false) \g /dev/null
 SELECT is(pg_temp.blame('shop-dev-web', 2, '.token'), '.token "(sensitive value)" shop-dev-web/2 cyn edit masked',
     'what is sensitive by now is masked in former states');
-SELECT is(pg_temp.history('shop-dev-web', '.token'), '2 .token add -> "(sensitive value)" masked cyn edit', '... and changes');
+SELECT is(pg_temp.history('shop-dev-web', '.token'), '2 .token add -> "(sensitive value)" masked cyn edit',
+    '... and changes');
 SELECT promote.configure_instance('shop-dev-web', '{"other": 1}', '1.0.0', plan => false) \g /dev/null
 SELECT is(pg_temp.blame('shop-dev-web', NULL, '.token'), '.token "(sensitive value)" shop-dev-web/2 cyn edit masked',
     'what was sensitive once stays masked');
@@ -211,14 +219,16 @@ INSERT INTO promote.revision (project, environment, component, digest, version_c
                               source_revision, plan)
 SELECT 'shop', 'staging', 'web', promote.config_digest('shop', '{"token": "xyz"}'), '1.0.0', 'edit', NULL, NULL, false;
 SELECT is(pg_temp.blame('shop-staging-web', NULL, '.token'),
-    '.token "(sensitive value)" shop-staging-web/3 cyn edit masked', 'also where nobody wrote down that it keeps its mark');
+    '.token "(sensitive value)" shop-staging-web/3 cyn edit masked',
+        'also where nobody wrote down that it keeps its mark');
 SELECT is(pg_temp.history('shop-staging-web', '.token'), '3 .token add -> "(sensitive value)" masked cyn edit',
     'and in the history');
 
 -- ---- who may see what ----
 CREATE ROLE blame_viewer;
 SELECT promote.grant_action('blame_viewer', 'view', 'shop', 'production') \g /dev/null
-SELECT is(pg_temp.as_role('blame_viewer', $$SELECT string_agg(concat_ws(' ', path, set_in, set_revision, origin, message,
+SELECT is(pg_temp.as_role('blame_viewer',
+    $$SELECT string_agg(concat_ws(' ', path, set_in, set_revision, origin, message,
     hidden, through), E'\n') FROM promote.blame('shop-production-api', 4)$$),
 'release constraint shop-production-api 1 edit f []
 release channel shop-production-api 1 edit f []
@@ -255,7 +265,8 @@ SELECT pg_temp.refuses(call, state, detail, call)
                ('SELECT * FROM promote.leaf_history(''shop-dev-api'', ''release version'')', 'PM404', 'neither'),
                ('SELECT * FROM promote.leaf_history(''shop-dev-api'', ''.a['')', '22023', 'from character 4'))
        AS v(call, state, detail);
-SELECT is((SELECT count(*) FROM promote.blame('shop-dev-api', NULL)), 8::bigint, 'no revision is the one that is desired');
+SELECT is((SELECT count(*) FROM promote.blame('shop-dev-api', NULL)), 8::bigint,
+    'no revision is the one that is desired');
 
 -- ---- a history that was tampered with ----
 SET LOCAL session_replication_role = replica;
